@@ -1,0 +1,75 @@
+//! What the operator decides about calls and sessions.
+
+use core::time::Duration;
+use offhook_sdp::webrtc::Fingerprint;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+/// A login: the address of record of a local user, compared as written.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LoginName(pub String);
+
+/// Who may log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Admission {
+    /// The accounts the shell knows, by password.
+    Accounts,
+    /// Any login, without a password (`--demo`).
+    Anyone,
+}
+
+/// What a second call finds whose callee is in a call already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CallWaiting {
+    /// It rings too.
+    Rings,
+    /// It is busy.
+    Busy,
+}
+
+/// What the page of a busy call's caller is told (contract 6.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BusyStatus {
+    /// `busy{BUSY}`, which the stock SDK passes over, then `finish{FAILED}`: stock pages return to idle.
+    Failed,
+    /// `finish{BUSY}`: for pages with a BUSY handler.
+    Busy,
+}
+
+/// The relay machine's configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// Who may log in.
+    pub admission: Admission,
+    /// What a second call finds.
+    pub call_waiting: CallWaiting,
+    /// What the caller of a busy user is told.
+    pub busy_status: BusyStatus,
+    /// How long a call rings before it ends as unanswered.
+    pub ring_timeout: Duration,
+    /// How long a session of a lost socket with `keepAlive` is kept, and a token is good for.
+    pub keep_alive_for: Duration,
+    /// How often the relay pings an idle socket; zero turns pings off.
+    pub ping_interval: Duration,
+    /// How many pongs may be missed before the socket is closed.
+    pub ping_probes: u32,
+    /// How long a socket may stay without its `connection` message.
+    pub connection_timeout: Duration,
+    /// Longest text frame taken, in octets.
+    pub max_frame: usize,
+    /// How many messages a second a socket may send on average, and in one burst.
+    pub message_rate: u32,
+    /// See `message_rate`.
+    pub message_burst: u32,
+    /// How many calls one session may have at once.
+    pub max_calls_per_session: usize,
+    /// How many sessions one login may have at once.
+    pub max_sessions_per_login: usize,
+    /// Which codecs may be used and in which order they are preferred, by encoding name; empty: the caller's choice.
+    pub codecs: Vec<String>,
+    /// SHA-256 of the relay's DTLS certificate.
+    pub fingerprint: Fingerprint,
+    /// The media workers: worker N's addresses, as browsers reach them, best first. At least one worker.
+    pub workers: Vec<Vec<SocketAddr>>,
+}

@@ -1,0 +1,90 @@
+//! The vocabulary of the relay machine: what goes in, what comes out.
+
+use crate::config::LoginName;
+use offhook_media::command::{Command, Event, WorkerId};
+use serde::{Deserialize, Serialize};
+
+/// One WebSocket, numbered by the shell; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ConnectionId(pub u64);
+
+/// One question for the shell that it answers later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RequestId(pub u64);
+
+/// What happens to the relay.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A WebSocket was opened.
+    Connected {
+        /// The socket.
+        connection: ConnectionId,
+    },
+    /// A text frame arrived.
+    Text {
+        /// The socket.
+        connection: ConnectionId,
+        /// The frame.
+        text: String,
+    },
+    /// A binary frame arrived.
+    Binary {
+        /// The socket.
+        connection: ConnectionId,
+        /// Its length in octets.
+        length: usize,
+    },
+    /// The socket is gone, or a frame was too large for the shell to read on.
+    Disconnected {
+        /// The socket.
+        connection: ConnectionId,
+    },
+    /// The answer to [`Output::VerifyPassword`].
+    PasswordVerified {
+        /// The question.
+        request: RequestId,
+        /// Whether login and password belong together.
+        matches: bool,
+    },
+    /// A media worker reports.
+    Media(Event),
+    /// The process ends: end the calls, close the sockets.
+    Shutdown,
+}
+
+/// What the relay wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send a text frame.
+    Send {
+        /// The socket.
+        connection: ConnectionId,
+        /// The frame.
+        text: String,
+    },
+    /// Close a socket after what was sent. The machine has forgotten it: no `Disconnected` is needed.
+    Close {
+        /// The socket.
+        connection: ConnectionId,
+        /// The WebSocket close code (RFC 6455 §7.4).
+        code: u16,
+        /// What was wrong and what to do, at most 123 octets.
+        reason: String,
+    },
+    /// Check a password against the configured accounts, off the signaling thread: it takes tens of milliseconds.
+    VerifyPassword {
+        /// To be named in the answer.
+        request: RequestId,
+        /// The login.
+        login: LoginName,
+        /// The password as it came.
+        password: String,
+    },
+    /// An order for a media worker.
+    Media {
+        /// Which one.
+        worker: WorkerId,
+        /// The order.
+        command: Command,
+    },
+}

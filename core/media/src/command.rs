@@ -1,0 +1,120 @@
+//! What the signaling plane tells a media worker, and what the worker tells back.
+
+use offhook_sdp::webrtc::{Fingerprint, IceCredentials, Section, Setup};
+use serde::{Deserialize, Serialize};
+
+/// One leg's media, unique in the relay's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LegKey(pub u64);
+
+/// A media worker, numbered from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct WorkerId(pub u16);
+
+/// An order to a media worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// A leg exists: its local description went (or goes) out, STUN checks for its user name may come at any time.
+    OpenLeg {
+        /// The leg.
+        leg: LegKey,
+        /// The credentials in the relay's description for this leg.
+        ice: IceCredentials,
+    },
+    /// The browser's description is known: DTLS may begin.
+    ConnectLeg {
+        /// The leg, open.
+        leg: LegKey,
+        /// The browser's side.
+        remote: RemoteTransport,
+        /// The negotiated streams, in the order of the description.
+        streams: Vec<Stream>,
+    },
+    /// From now on each of the two legs hears the other. A leg that is bridged to a third one leaves that one.
+    /// Video senders are asked for a key frame.
+    Bridge {
+        /// One side.
+        a: LegKey,
+        /// The other.
+        b: LegKey,
+    },
+    /// The leg hears nobody and is heard by nobody (hold), its transport stays up.
+    Unbridge {
+        /// The leg.
+        leg: LegKey,
+    },
+    /// Sends DTMF digits to the leg's browser as telephone-events (RFC 4733), if it negotiated them.
+    SendDtmf {
+        /// The leg that shall hear them.
+        leg: LegKey,
+        /// `0`–`9`, `A`–`D`, `*`, `#`.
+        digits: String,
+    },
+    /// The leg is over. A DTLS close_notify goes out and nothing more is said about it.
+    CloseLeg {
+        /// The leg.
+        leg: LegKey,
+    },
+}
+
+/// The browser's side of a leg's transport.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemoteTransport {
+    /// The browser's ICE credentials.
+    pub ice: IceCredentials,
+    /// What its DTLS certificate must hash to.
+    pub fingerprint: Fingerprint,
+    /// Its DTLS role: `Active` or `Passive`, settled by the answer.
+    pub setup: Setup,
+}
+
+/// One negotiated stream of a leg, both directions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stream {
+    /// The section as negotiated, as the browser wrote it (direction and SSRCs are the browser's).
+    pub remote: Section,
+    /// The SSRC of everything the relay sends in this stream, as announced in the relay's description.
+    pub local_ssrc: u32,
+}
+
+/// What a media worker reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// ICE and DTLS are up: media can flow.
+    LegConnected {
+        /// The leg.
+        leg: LegKey,
+    },
+    /// ICE or DTLS did not come up in time or was refused. The leg is closed.
+    LegFailed {
+        /// The leg.
+        leg: LegKey,
+        /// What went wrong.
+        failure: TransportFailure,
+    },
+    /// Neither packets nor consent (RFC 7675) arrived for the configured time. The leg is closed.
+    LegDead {
+        /// The leg from which nothing arrives.
+        leg: LegKey,
+    },
+    /// The browser sent a DTMF digit as telephone-event.
+    DtmfReceived {
+        /// The leg it came from.
+        leg: LegKey,
+        /// `0`–`9`, `A`–`D`, `*` or `#`.
+        digit: char,
+    },
+}
+
+/// Why a leg's transport did not come up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TransportFailure {
+    /// No valid STUN check arrived in time.
+    IceTimeout,
+    /// The DTLS handshake did not end in time.
+    DtlsTimeout,
+    /// The DTLS handshake failed.
+    DtlsError,
+    /// The certificate is not the one the description announced (RFC 8122 §6).
+    FingerprintMismatch,
+}

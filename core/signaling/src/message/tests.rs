@@ -1,0 +1,164 @@
+//! Round trips of both directions, and what real clients send.
+
+use super::{
+    Answer, Call, CallId, CallObject, CallStatus, ClientMessage, Connection, DtmfType, Json, ServerMessage, SipOptions,
+    TransferStatus, UserData,
+};
+use crate::version::Extension;
+use proptest::prelude::*;
+
+fn text() -> impl Strategy<Value = String> {
+    "\\PC{0,12}"
+}
+
+fn json() -> impl Strategy<Value = Json> {
+    text().prop_map(|text| Json::parse(&serde_json::json!({ "value": [text, 1, null] }).to_string()).unwrap())
+}
+
+prop_compose! {
+    fn sip_options()(login in proptest::option::of(text()), port in proptest::option::of("[0-9]{1,5}"), register in any::<Option<bool>>())
+        -> SipOptions {
+        SipOptions { login, port, register_required: register, ..SipOptions::default() }
+    }
+}
+
+prop_compose! {
+    fn connection()(app_key in text(), sip in sip_options(), custom in proptest::option::of(json()), ours in any::<bool>(),
+        auth_token in proptest::option::of(text()), keep_alive in any::<Option<bool>>()) -> Connection {
+        Connection {
+            app_key, sip, custom, auth_token, keep_alive,
+            media_providers: vec!["WebRTC".into()],
+            client_version: "2.0".into(),
+            offhook: ours.then(Extension::ours),
+            ..Connection::default()
+        }
+    }
+}
+
+prop_compose! {
+    fn call()(id in text(), callee in text(), visible_name in proptest::option::of(text()), sdp in text(), custom in proptest::option::of(json()),
+        has_video in any::<bool>(), sip_sdp in proptest::collection::vec(text(), 0..3)) -> Call {
+        Call { call_id: CallId(id), callee, caller: None, visible_name, has_audio: true, has_video, sdp, sip_sdp, custom, local_media_info: None }
+    }
+}
+
+fn client_message() -> impl Strategy<Value = ClientMessage> {
+    let id = || text().prop_map(CallId);
+    prop_oneof![
+        connection().prop_map(|c| ClientMessage::Connection(Box::new(c))),
+        Just(ClientMessage::Ping),
+        Just(ClientMessage::Pong),
+        call().prop_map(|c| ClientMessage::Call(Box::new(c))),
+        (id(), text(), proptest::option::of(json())).prop_map(|(call_id, sdp, custom)| {
+            let answer = Answer { call_id, sdp, callee: None, sip_sdp: vec![], custom, local_media_info: None };
+            ClientMessage::Answer(Box::new(answer))
+        }),
+        id().prop_map(ClientMessage::Hangup),
+        (id(), any::<bool>()).prop_map(|(call_id, for_transfer)| ClientMessage::Hold { call_id, for_transfer }),
+        id().prop_map(ClientMessage::Unhold),
+        (id(), "[0-9A-D*#]{1,4}").prop_map(|(call_id, digits)| ClientMessage::SendDtmf {
+            call_id,
+            kind: DtmfType::InfoRelay,
+            digits
+        }),
+        (id(), text()).prop_map(|(call_id, target)| ClientMessage::Transfer { call_id, target }),
+        (text(), json()).prop_map(|(operation_id, payload)| ClientMessage::SendData { operation_id, payload }),
+    ]
+}
+
+fn call_object() -> impl Strategy<Value = CallObject> {
+    (text(), text(), any::<bool>(), proptest::option::of(json())).prop_map(|(id, name, incoming, custom)| CallObject {
+        call_id: CallId(id),
+        status: CallStatus::RingMedia,
+        incoming,
+        caller: name.clone(),
+        callee: "bob".into(),
+        visible_name: name,
+        media_provider: "WebRTC".into(),
+        has_audio: true,
+        has_video: false,
+        custom,
+        sip_status: Some(180),
+        info: None,
+        end_reason: None,
+    })
+}
+
+fn server_message() -> impl Strategy<Value = ServerMessage> {
+    prop_oneof![
+        Just(ServerMessage::Ping),
+        Just(ServerMessage::Registered),
+        connection().prop_map(|connection| ServerMessage::UserData(Box::new(UserData {
+            connection,
+            status: "ESTABLISHED".into(),
+            demo: true
+        }))),
+        (text(), text()).prop_map(|(id, sdp)| ServerMessage::RemoteSdp { call_id: CallId(id), sdp }),
+        call_object().prop_map(|call| ServerMessage::IncomingCall(Box::new(call))),
+        call_object().prop_map(|call| ServerMessage::CallStatus(Box::new(call))),
+        text().prop_map(|id| ServerMessage::Transfer { call_id: CallId(id), status: TransferStatus::Completed }),
+        json().prop_map(ServerMessage::Data),
+        (text(), prop::char::range('0', '9')).prop_map(|(id, digit)| ServerMessage::Dtmf { call_id: CallId(id), digit }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_the_browser_prints_the_relay_reads(message in client_message()) {
+        prop_assert_eq!(ClientMessage::parse(&message.to_json()).unwrap(), message);
+    }
+
+    #[test]
+    fn what_the_relay_prints_the_browser_reads(message in server_message()) {
+        prop_assert_eq!(ServerMessage::parse(&message.to_json()).unwrap(), Some(message));
+    }
+
+    #[test]
+    fn no_text_panics_either_parser(text in "\\PC{0,200}") {
+        let _ = ClientMessage::parse(&text);
+        let _ = ServerMessage::parse(&text);
+    }
+}
+
+#[test]
+fn data_is_always_an_array() {
+    for message in [ServerMessage::Ping, ServerMessage::Pong, ServerMessage::Registered] {
+        let value: serde_json::Value = serde_json::from_str(&message.to_json()).unwrap();
+        assert_eq!(value["data"], serde_json::json!([null]));
+    }
+}
+
+#[test]
+fn port_and_digit_may_be_text_or_number() {
+    for port in ["5060", "\"5060\""] {
+        let frame = format!(r#"{{"message":"connection","data":[{{"sipLogin":"a","sipPort":{port}}}]}}"#);
+        let ClientMessage::Connection(connection) = ClientMessage::parse(&frame).unwrap() else { panic!() };
+        assert_eq!(connection.sip.port.as_deref(), Some("5060"));
+    }
+    for digit in ["5", "\"5\""] {
+        let frame = format!(r#"{{"message":"sendDtmf","data":[{{"callId":"x","type":"RFC2833","dtmf":{digit}}}]}}"#);
+        let ClientMessage::SendDtmf { digits, .. } = ClientMessage::parse(&frame).unwrap() else { panic!() };
+        assert_eq!(digits, "5");
+    }
+}
+
+#[test]
+fn the_password_is_never_echoed() {
+    let frame = r#"{"message":"connection","data":[{"sipLogin":"a","sipPassword":"secret"}]}"#;
+    let ClientMessage::Connection(connection) = ClientMessage::parse(frame).unwrap() else { panic!() };
+    assert_eq!(connection.sip.password.as_deref(), Some("secret"));
+    let data = UserData { connection: *connection, status: "ESTABLISHED".into(), demo: false };
+    assert!(!ServerMessage::UserData(Box::new(data)).to_json().contains("secret"));
+}
+
+#[test]
+fn faults_say_what_was_wrong() {
+    let error = |frame: &str| ClientMessage::parse(frame).unwrap_err().to_string();
+    assert!(error("hello").starts_with("not a message: "));
+    assert!(error(r#"{"message":"call","data":[{"callId":"x"}]}"#).contains("bad `call` message: missing field"));
+    assert!(error(r#"{"message":"hangup"}"#).contains("bad `hangup` message"));
+    assert!(matches!(
+        ClientMessage::parse(r#"{"message":"publishStream","data":[{}]}"#),
+        Ok(ClientMessage::Unsupported { name }) if name == "publishStream"
+    ));
+}

@@ -1,0 +1,1 @@
+//! The half of the protocol that runs in the relay.
