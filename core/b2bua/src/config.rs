@@ -3,6 +3,7 @@
 use core::time::Duration;
 use offhook_sdp::webrtc::Fingerprint;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 /// A login: the address of record of a local user, compared as written.
@@ -42,6 +43,8 @@ pub enum BusyStatus {
 pub struct Config {
     /// Who may log in.
     pub admission: Admission,
+    /// The logins that have an account: to tell a user who is away from one who does not exist.
+    pub accounts: BTreeSet<LoginName>,
     /// What a second call finds.
     pub call_waiting: CallWaiting,
     /// What the caller of a busy user is told.

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod client;
+pub mod limits;
 pub mod message;
 pub mod reason;
 #[cfg(feature = "json")]
