@@ -24,6 +24,96 @@ pub struct Codec {
     pub fmtp: Option<String>,
 }
 
+impl Codec {
+    /// What an RTP payload type means without `a=rtpmap` (RFC 3551 §6), for the audio types still in use.
+    #[must_use]
+    pub fn of_static_payload(number: u8) -> Option<Self> {
+        let (name, clock_rate) = match number {
+            0 => ("PCMU", 8000),
+            3 => ("GSM", 8000),
+            4 => ("G723", 8000),
+            8 => ("PCMA", 8000),
+            // 8000 by an old mistake that must be kept (RFC 3551 §4.5.2).
+            9 => ("G722", 8000),
+            13 => ("CN", 8000),
+            15 => ("G728", 8000),
+            18 => ("G729", 8000),
+            _ => return None,
+        };
+        Some(Self { name: name.to_owned(), clock_rate, channels: 1, fmtp: None })
+    }
+
+    /// Whether this is the encoding of that name.
+    #[must_use]
+    pub fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+
+    /// DTMF digits (RFC 4733).
+    #[must_use]
+    pub fn is_telephone_event(&self) -> bool {
+        self.is("telephone-event")
+    }
+
+    /// Comfort noise (RFC 3389).
+    #[must_use]
+    pub fn is_comfort_noise(&self) -> bool {
+        self.is("CN")
+    }
+
+    /// Retransmission, redundancy and error correction: they repair another payload type and mean nothing alone.
+    #[must_use]
+    pub fn is_repair(&self) -> bool {
+        ["rtx", "red", "ulpfec", "flexfec-03", "flexfec"].iter().any(|name| self.is(name))
+    }
+
+    /// Speech, music or pictures: what a call needs at least one of.
+    #[must_use]
+    pub fn is_primary(&self) -> bool {
+        !self.is_repair() && !self.is_telephone_event() && !self.is_comfort_noise()
+    }
+
+    /// One `a=fmtp` parameter, compared without case, of the form `name=value`.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.fmtp.as_deref()?.split(';').find_map(|pair| {
+            let (key, value) = pair.split_once('=')?;
+            key.trim().eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+
+    /// Whether packets of one can be passed to a receiver of the other as they are.
+    #[must_use]
+    pub fn matches(&self, other: &Self) -> bool {
+        self.is(&other.name)
+            && self.clock_rate == other.clock_rate
+            && self.channels == other.channels
+            && self.same_variant(other)
+    }
+
+    /// The parameters that make two formats of one name foreign to each other.
+    fn same_variant(&self, other: &Self) -> bool {
+        if self.is("H264") {
+            // RFC 6184 §8.1: both default; the level may differ, the profile may not.
+            self.h264_profile() == other.h264_profile()
+                && self.parameter("packetization-mode").unwrap_or("0")
+                    == other.parameter("packetization-mode").unwrap_or("0")
+        } else if self.is("VP9") {
+            self.parameter("profile-id").unwrap_or("0") == other.parameter("profile-id").unwrap_or("0")
+        } else {
+            true
+        }
+    }
+
+    /// profile_idc, the first octet of profile-level-id; Baseline where nothing is said (RFC 6184 §8.1).
+    fn h264_profile(&self) -> u8 {
+        self.parameter("profile-level-id")
+            .and_then(|id| id.get(..2))
+            .and_then(|octet| u8::from_str_radix(octet, 16).ok())
+            .unwrap_or(0x42)
+    }
+}
+
 /// One payload type of a media section.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payload {

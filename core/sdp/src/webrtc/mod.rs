@@ -1,5 +1,12 @@
 //! What a WebRTC endpoint's description says, typed (RFC 8829, RFC 8839, RFC 8842, RFC 8843).
 
+mod error;
+mod parse;
+mod write;
+
+pub use error::SdpError;
+pub use write::{LocalSection, answer, offer};
+
 use crate::codec::{MediaKind, Payload};
 use crate::direction::Direction;
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,219 @@
+//! Offer and answer across the relay (RFC 3264): one negotiation between two browsers that never see each other's
+//! descriptions. The relay passes media on as it is, so both legs end with the same codecs.
+
+use crate::codec::{Codec, MediaKind, Payload};
+use crate::direction::Direction;
+use crate::webrtc::{Description, HeaderExtension, Section};
+use core::fmt;
+
+/// RTCP feedback the relay answers itself or passes on.
+const FEEDBACK: [&str; 5] = ["nack", "nack pli", "ccm fir", "goog-remb", "transport-cc"];
+
+/// Header extensions that mean the same on both legs. Those of simulcast and retransmission name streams that the
+/// relay does not pass, so they are not among them.
+const EXTENSIONS: [&str; 11] = [
+    "urn:ietf:params:rtp-hdrext:sdes:mid",
+    "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
+    "urn:ietf:params:rtp-hdrext:toffset",
+    "urn:3gpp:video-orientation",
+    "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
+    "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
+    "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
+    "http://www.webrtc.org/experiments/rtp-hdrext/video-content-type",
+    "http://www.webrtc.org/experiments/rtp-hdrext/video-timing",
+    "http://www.webrtc.org/experiments/rtp-hdrext/color-space",
+    "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension",
+];
+
+/// A negotiation that came to an end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// The relay's answer to the caller: a section for each of the caller's, in the caller's order, refused ones too.
+    pub answer: Vec<Section>,
+    /// The streams of the caller's leg as the caller's browser sees them: payloads of its offer in the order of the
+    /// answer. Only sections in use.
+    pub caller: Vec<Section>,
+    /// The same streams on the callee's leg, in the same order, as the callee's browser sees them.
+    pub callee: Vec<Section>,
+}
+
+/// Why a negotiation came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NegotiationError {
+    /// The callee refused every section.
+    Refused,
+    /// Sections were accepted, but none with a codec that was offered.
+    NoCommonCodecs,
+    /// The answer has not the sections of the offer (RFC 3264 §6).
+    NotAnAnswer,
+}
+
+impl fmt::Display for NegotiationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Refused => "the callee refused every media section",
+            Self::NoCommonCodecs => "the two ends have no codec in common",
+            Self::NotAnAnswer => "the answer's media sections are not those of the offer",
+        })
+    }
+}
+
+impl core::error::Error for NegotiationError {}
+
+/// What the relay offers the callee on the caller's behalf: the caller's sections in use, with its payload numbers,
+/// extension identifiers and directions. (What the caller sends is what the relay will send.)
+///
+/// `order` names encodings, the preferred first, and leaves out what it does not name; a kind of which it names
+/// nothing stays as it is, and telephone-event is never left out. Empty, it changes nothing.
+#[must_use]
+pub fn relay_offer(caller_offer: &Description, order: &[String]) -> Vec<Section> {
+    let in_use = caller_offer.sections.iter().filter(|section| !section.rejected);
+    in_use
+        .map(|section| Section {
+            payloads: offered_payloads(section, order),
+            extensions: section.extensions.iter().filter(|extension| is_passed(extension)).cloned().collect(),
+            ssrcs: Vec::new(),
+            ..section.clone()
+        })
+        .filter(|section| section.payloads.iter().any(|payload| payload.codec.is_primary()))
+        .collect()
+}
+
+fn is_passed(extension: &HeaderExtension) -> bool {
+    EXTENSIONS.contains(&extension.uri.as_str())
+}
+
+fn offered_payloads(section: &Section, order: &[String]) -> Vec<Payload> {
+    let rank = |codec: &Codec| order.iter().position(|name| codec.is(name));
+    let all = || section.payloads.iter();
+    let mut primary: Vec<&Payload> = all().filter(|payload| payload.codec.is_primary()).collect();
+    if order.iter().any(|name| names_kind(name, section.kind)) {
+        primary.retain(|payload| rank(&payload.codec).is_some());
+        primary.sort_by_key(|payload| rank(&payload.codec));
+    }
+    let comfort_noise = |codec: &Codec| {
+        codec.is_comfort_noise() && primary.iter().any(|speech| speech.codec.clock_rate == codec.clock_rate)
+    };
+    let beside = all().filter(|payload| payload.codec.is_telephone_event() || comfort_noise(&payload.codec));
+    let kept = primary.iter().copied().chain(beside);
+    kept.map(|payload| Payload { feedback: passed_feedback(&payload.feedback), ..payload.clone() }).collect()
+}
+
+/// Whether an encoding name is one of audio or of video; what is not known as video counts as audio.
+fn names_kind(name: &str, kind: MediaKind) -> bool {
+    const VIDEO: [&str; 7] = ["VP8", "VP9", "H264", "H265", "AV1", "AV1X", "H263-1998"];
+    let is_video = VIDEO.iter().any(|video| video.eq_ignore_ascii_case(name));
+    is_video == (kind == MediaKind::Video)
+}
+
+fn passed_feedback(feedback: &[String]) -> Vec<String> {
+    feedback.iter().filter(|value| FEEDBACK.contains(&value.as_str())).cloned().collect()
+}
+
+/// Joins the caller's offer and the callee's answer to what the relay offered ([`relay_offer`]).
+///
+/// # Errors
+///
+/// When no section is left with a codec that both ends have.
+pub fn settle(
+    caller_offer: &Description,
+    callee_answer: &Description,
+    relay_offer: &[Section],
+) -> Result<Settled, NegotiationError> {
+    let answered = &callee_answer.sections;
+    let fits = answered.len() == relay_offer.len()
+        && answered.iter().zip(relay_offer).all(|(answered, offered)| answered.kind == offered.kind);
+    if !fits {
+        return Err(NegotiationError::NotAnAnswer);
+    }
+    let mut settled = Settled { answer: Vec::new(), caller: Vec::new(), callee: Vec::new() };
+    for offered in &caller_offer.sections {
+        let position = relay_offer.iter().position(|relayed| relayed.mid == offered.mid && !offered.rejected);
+        let pair = position.and_then(|position| Some((relay_offer.get(position)?, answered.get(position)?)));
+        match pair.and_then(|(relayed, answered)| settle_section(offered, relayed, answered)) {
+            Some((answer, caller, callee)) => {
+                settled.answer.push(answer);
+                settled.caller.push(caller);
+                settled.callee.push(callee);
+            }
+            None => settled.answer.push(refused(offered)),
+        }
+    }
+    if !settled.caller.is_empty() {
+        Ok(settled)
+    } else if answered.iter().all(|section| section.rejected) {
+        Err(NegotiationError::Refused)
+    } else {
+        Err(NegotiationError::NoCommonCodecs)
+    }
+}
+
+fn refused(offered: &Section) -> Section {
+    Section { rejected: true, direction: Direction::Inactive, ssrcs: Vec::new(), ..offered.clone() }
+}
+
+/// The relay's answer, the caller's stream and the callee's stream of one section.
+fn settle_section(offered: &Section, relayed: &Section, answered: &Section) -> Option<(Section, Section, Section)> {
+    if answered.rejected {
+        return None;
+    }
+    let mut payloads: Vec<(Payload, Payload, Payload)> = Vec::new();
+    for callee in &answered.payloads {
+        let same = |payload: &&Payload| payload.number == callee.number && payload.codec.matches(&callee.codec);
+        let Some(relayed) = relayed.payloads.iter().find(same) else { continue };
+        let Some(caller) = offered.payloads.iter().find(|payload| payload.number == relayed.number) else { continue };
+        let feedback: Vec<String> =
+            relayed.feedback.iter().filter(|value| callee.feedback.contains(value)).cloned().collect();
+        // The parameters say what their writer can receive: the caller is told the callee's.
+        let codec = Codec { fmtp: callee.codec.fmtp.clone(), ..caller.codec.clone() };
+        payloads.push((
+            Payload { number: caller.number, codec, feedback: feedback.clone() },
+            Payload { feedback: feedback.clone(), ..caller.clone() },
+            Payload { feedback, ..callee.clone() },
+        ));
+    }
+    if !payloads.iter().any(|(answer, ..)| answer.codec.is_primary()) {
+        return None;
+    }
+    let extensions: Vec<HeaderExtension> =
+        relayed.extensions.iter().filter(|extension| answered.extensions.contains(extension)).cloned().collect();
+    // The relay sends the caller what the callee sends, and the callee cannot do more than it was offered.
+    let direction = answered.direction.and(offered.direction.reversed());
+    let section = |from: &Section, direction, payloads, ssrcs| Section {
+        direction,
+        payloads,
+        ssrcs,
+        extensions: extensions.clone(),
+        rejected: false,
+        mid: from.mid.clone(),
+        kind: from.kind,
+    };
+    let answer = payloads.iter().map(|(answer, ..)| answer.clone()).collect();
+    let caller = payloads.iter().map(|(_, caller, _)| caller.clone()).collect();
+    let callee = payloads.into_iter().map(|(_, _, callee)| callee).collect();
+    Some((
+        section(offered, direction, answer, Vec::new()),
+        section(offered, direction.reversed(), caller, offered.ssrcs.clone()),
+        section(answered, direction, callee, answered.ssrcs.clone()),
+    ))
+}
+
+/// Codecs of one kind that two legs share, though each negotiated its own payload numbers: `a`'s payload and `b`'s,
+/// in `a`'s order of preference.
+#[must_use]
+pub fn shared_codecs<'a>(a: &'a [Section], b: &'a [Section], kind: MediaKind) -> Vec<(&'a Payload, &'a Payload)> {
+    let payloads = |sections: &'a [Section]| {
+        let in_use = sections.iter().filter(move |section| section.kind == kind && !section.rejected);
+        in_use.flat_map(|section| &section.payloads)
+    };
+    payloads(a)
+        .filter_map(|payload| Some((payload, payloads(b).find(|other| other.codec.matches(&payload.codec))?)))
+        .collect()
+}
+
+/// Whether two established legs can be bridged without transcoding: they share a speech codec. (Video that they do
+/// not share is left out.)
+#[must_use]
+pub fn can_bridge(a: &[Section], b: &[Section]) -> bool {
+    shared_codecs(a, b, MediaKind::Audio).iter().any(|(payload, _)| payload.codec.is_primary())
+}

@@ -1,0 +1,447 @@
+//! Reading what browsers write: lenient about form, strict about what the transport needs.
+
+use super::{
+    Description, Fingerprint, HeaderExtension, IceCredentials, OtherSection, SdpError, Section, Setup, Transport,
+};
+use crate::codec::{Codec, MediaKind, Payload};
+use crate::direction::Direction;
+use std::net::{IpAddr, SocketAddr};
+
+/// The longest description that is read. Chromium's with every codec has about 10,000 octets.
+const MAX_OCTETS: usize = 128 * 1024;
+/// The most media sections.
+const MAX_SECTIONS: usize = 32;
+/// The most items of one kind (candidates, SSRCs, extensions, feedback) that are kept of one section.
+const MAX_ITEMS: usize = 64;
+/// The longest name, identifier or credential (RFC 8839 §5.4).
+const MAX_TOKEN: usize = 256;
+/// The longest `a=fmtp` that is kept: H.264 parameter sets are the largest.
+const MAX_FMTP: usize = 1024;
+
+impl Description {
+    /// Reads an offer or answer. Lines end in CRLF or bare LF, blanks at their ends and unknown lines are skipped.
+    ///
+    /// A section that does not share the transport of the first one in use (RFC 8843) is marked as rejected.
+    ///
+    /// # Errors
+    ///
+    /// Says which line is wrong or what is missing.
+    pub fn parse(text: &str) -> Result<Self, SdpError> {
+        if text.len() > MAX_OCTETS {
+            return Err(SdpError::TooLong { octets: text.len(), limit: MAX_OCTETS });
+        }
+        let mut reader = Reader::default();
+        for (index, raw) in text.split('\n').enumerate() {
+            let line = Line { number: index + 1, text: raw.trim() };
+            if !line.text.is_empty() {
+                reader.read(line)?;
+            }
+        }
+        reader.finish()
+    }
+}
+
+/// A line and where it stands.
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    number: usize,
+    text: &'a str,
+}
+
+impl Line<'_> {
+    fn invalid(self, expected: &'static str) -> SdpError {
+        SdpError::InvalidLine { line: self.number, text: self.text.chars().take(80).collect(), expected }
+    }
+}
+
+/// Attributes that stand at session level, at media level, or at both (the media level wins).
+#[derive(Default)]
+struct Attributes {
+    ufrag: Option<String>,
+    pwd: Option<String>,
+    fingerprint: Option<Fingerprint>,
+    other_fingerprint: Option<(usize, String)>,
+    setup: Option<Setup>,
+    direction: Option<Direction>,
+    candidates: Vec<(u32, SocketAddr)>,
+    extensions: Vec<HeaderExtension>,
+}
+
+/// What stands between one m-line and the next.
+struct Media {
+    kind: Option<MediaKind>,
+    line: String,
+    port: u16,
+    bundle_only: bool,
+    mid: Option<String>,
+    numbers: Vec<u8>,
+    codecs: Vec<(u8, Codec)>,
+    fmtp: Vec<(u8, String)>,
+    feedback: Vec<(Option<u8>, String)>,
+    ssrcs: Vec<u32>,
+    repairing: Vec<u32>,
+    attributes: Attributes,
+}
+
+#[derive(Default)]
+struct Reader {
+    ice_lite: bool,
+    groups: Vec<Vec<String>>,
+    session: Attributes,
+    media: Vec<Media>,
+}
+
+impl Reader {
+    fn read(&mut self, line: Line<'_>) -> Result<(), SdpError> {
+        let Some((kind, value)) = line.text.split_once('=').filter(|(kind, _)| kind.len() == 1) else {
+            return Err(line.invalid("a session description line: one letter, “=”, a value"));
+        };
+        match kind {
+            "m" if self.media.len() >= MAX_SECTIONS => {
+                Err(SdpError::TooManySections { line: line.number, limit: MAX_SECTIONS })
+            }
+            "m" => {
+                self.media.push(Media::read(line, value)?);
+                Ok(())
+            }
+            "a" => self.attribute(line, value),
+            _ => Ok(()),
+        }
+    }
+
+    fn attribute(&mut self, line: Line<'_>, attribute: &str) -> Result<(), SdpError> {
+        let (name, value) = attribute.split_once(':').unwrap_or((attribute, ""));
+        let value = value.trim();
+        let Some(media) = self.media.last_mut() else {
+            match name {
+                "ice-lite" => self.ice_lite = true,
+                "group" => self.groups.extend(bundle(value)),
+                _ => self.session.read(line, name, value)?,
+            }
+            return Ok(());
+        };
+        media.read_attribute(line, name, value)?;
+        media.attributes.read(line, name, value)
+    }
+
+    fn finish(self) -> Result<Description, SdpError> {
+        let Self { ice_lite, groups, session, mut media } = self;
+        let first = media.iter().position(Media::in_use).ok_or(SdpError::NoMedia)?;
+        let transport = transport(&media, first, &session, ice_lite)?;
+        let group = media
+            .get(first)
+            .and_then(|media| media.mid.as_deref())
+            .and_then(|mid| groups.iter().find(|group| group.iter().any(|member| member == mid)));
+        for (index, other) in media.iter_mut().enumerate() {
+            let shares = other.mid.as_ref().is_some_and(|mid| group.is_some_and(|group| group.contains(mid)));
+            if index != first && !shares {
+                other.port = 0;
+                other.bundle_only = false;
+            }
+        }
+        let mut sections = Vec::new();
+        let mut others = Vec::new();
+        for (index, media) in media.into_iter().enumerate() {
+            match media.kind {
+                Some(kind) => sections.push(media.section(kind, index, &session)),
+                None => others.push(OtherSection { index, line: media.line, mid: media.mid }),
+            }
+        }
+        Ok(Description { transport, sections, others })
+    }
+}
+
+/// The transport of the section at `first`. With `a=bundle-only` its attributes stand in the tagged section (RFC 8843 §7.2).
+fn transport(media: &[Media], first: usize, session: &Attributes, ice_lite: bool) -> Result<Transport, SdpError> {
+    let bearer = media
+        .get(first)
+        .into_iter()
+        .chain(media.iter().filter(|media| media.in_use()))
+        .chain(media)
+        .map(|media| &media.attributes)
+        .find(|attributes| attributes.ufrag.is_some())
+        .unwrap_or(session);
+    let ufrag = bearer.ufrag.clone().ok_or(SdpError::NoIceUfrag)?;
+    let pwd = bearer.pwd.as_ref().or(session.pwd.as_ref()).cloned().ok_or(SdpError::NoIcePwd)?;
+    let levels = || {
+        let all = media.iter().filter(|media| media.in_use()).map(|media| &media.attributes);
+        core::iter::once(bearer).chain(core::iter::once(session)).chain(all)
+    };
+    let fingerprint = levels().find_map(|level| level.fingerprint).ok_or_else(|| {
+        match levels().find_map(|level| level.other_fingerprint.clone()) {
+            Some((line, hash)) => SdpError::UnsupportedFingerprint { line, hash },
+            None => SdpError::NoFingerprint,
+        }
+    })?;
+    // Active where nothing is said (RFC 4145 §4).
+    let setup = levels().find_map(|level| level.setup).unwrap_or(Setup::Active);
+    let mut ranked: Vec<_> = levels().flat_map(|level| level.candidates.iter().copied()).collect();
+    ranked.sort_by_key(|(priority, _)| core::cmp::Reverse(*priority));
+    let mut candidates = Vec::new();
+    for (_, address) in ranked {
+        push_new(&mut candidates, address);
+    }
+    Ok(Transport { ice: IceCredentials { ufrag, pwd }, ice_lite, fingerprint, setup, candidates })
+}
+
+impl Attributes {
+    fn read(&mut self, line: Line<'_>, name: &str, value: &str) -> Result<(), SdpError> {
+        match name {
+            "ice-ufrag" => self.ufrag = Some(credential(line, value)?),
+            "ice-pwd" => self.pwd = Some(credential(line, value)?),
+            "fingerprint" => self.read_fingerprint(line, value)?,
+            "setup" => {
+                self.setup = Some(match value.to_ascii_lowercase().as_str() {
+                    "active" => Setup::Active,
+                    "passive" => Setup::Passive,
+                    "actpass" => Setup::ActPass,
+                    _ => return Err(line.invalid("a=setup:active, passive or actpass")),
+                });
+            }
+            "sendrecv" => self.direction = Some(Direction::SendRecv),
+            "sendonly" => self.direction = Some(Direction::SendOnly),
+            "recvonly" => self.direction = Some(Direction::RecvOnly),
+            "inactive" => self.direction = Some(Direction::Inactive),
+            "candidate" => {
+                if let Some(candidate) = candidate(value).filter(|_| self.candidates.len() < MAX_ITEMS) {
+                    self.candidates.push(candidate);
+                }
+            }
+            "extmap" => {
+                if let Some(extension) = extension(value) {
+                    push_new(&mut self.extensions, extension);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn read_fingerprint(&mut self, line: Line<'_>, value: &str) -> Result<(), SdpError> {
+        const EXPECTED: &str = "a=fingerprint:sha-256 and 32 octets in hexadecimal, separated by colons";
+        let (hash, octets) = value.split_once(char::is_whitespace).ok_or_else(|| line.invalid(EXPECTED))?;
+        if !hash.eq_ignore_ascii_case("sha-256") {
+            self.other_fingerprint = Some((line.number, hash.chars().take(32).collect()));
+            return Ok(());
+        }
+        let mut digest = [0; 32];
+        let mut parts = octets.trim().split(':');
+        for octet in &mut digest {
+            *octet = parts.next().and_then(hex_octet).ok_or_else(|| line.invalid(EXPECTED))?;
+        }
+        if parts.next().is_some() {
+            return Err(line.invalid(EXPECTED));
+        }
+        self.fingerprint = self.fingerprint.or(Some(Fingerprint(digest)));
+        Ok(())
+    }
+}
+
+impl Media {
+    fn read(line: Line<'_>, value: &str) -> Result<Self, SdpError> {
+        let expected = || line.invalid("m=, media type, port, protocol and formats");
+        let mut words = value.split_whitespace();
+        let (Some(media), Some(port), Some(protocol)) = (words.next(), words.next(), words.next()) else {
+            return Err(expected());
+        };
+        let port = port.split_once('/').map_or(port, |(port, _)| port).parse().map_err(|_| expected())?;
+        let kind = match media {
+            // SAVP and SAVPF, with or without the transport in front: what runs over DTLS (RFC 5764 §8).
+            "audio" if protocol.contains("RTP/SAVP") => Some(MediaKind::Audio),
+            "video" if protocol.contains("RTP/SAVP") => Some(MediaKind::Video),
+            _ => None,
+        };
+        let mut numbers = Vec::new();
+        if kind.is_some() {
+            for word in words {
+                let number = word.parse().ok().filter(|number| *number < 128).ok_or_else(expected)?;
+                // 128 different ones at most, so the search stays cheap.
+                if !numbers.contains(&number) {
+                    numbers.push(number);
+                }
+            }
+        }
+        Ok(Self {
+            kind,
+            line: value.chars().take(MAX_FMTP).collect(),
+            port,
+            bundle_only: false,
+            mid: None,
+            numbers,
+            codecs: Vec::new(),
+            fmtp: Vec::new(),
+            feedback: Vec::new(),
+            ssrcs: Vec::new(),
+            repairing: Vec::new(),
+            attributes: Attributes::default(),
+        })
+    }
+
+    /// Port 0 means refused, except for a section that waits to be bundled (RFC 8843 §6).
+    fn in_use(&self) -> bool {
+        self.kind.is_some() && (self.port != 0 || self.bundle_only)
+    }
+
+    fn read_attribute(&mut self, line: Line<'_>, name: &str, value: &str) -> Result<(), SdpError> {
+        match name {
+            "mid" => {
+                if !is_token(value) {
+                    return Err(line.invalid("a=mid: and a token"));
+                }
+                self.mid = Some(value.to_owned());
+            }
+            "bundle-only" => self.bundle_only = true,
+            "rtpmap" if self.kind.is_some() => {
+                let (number, codec) =
+                    rtpmap(value).ok_or_else(|| line.invalid("a=rtpmap: payload type, then name/clock rate"))?;
+                if self.numbers.contains(&number) && !self.codecs.iter().any(|(known, _)| *known == number) {
+                    self.codecs.push((number, codec));
+                }
+            }
+            "fmtp" => {
+                if let Some((number, parameters)) = numbered(value)
+                    && parameters.len() <= MAX_FMTP
+                    && self.numbers.contains(&number)
+                    && !self.fmtp.iter().any(|(known, _)| *known == number)
+                {
+                    self.fmtp.push((number, parameters.to_owned()));
+                }
+            }
+            "rtcp-fb" => self.read_feedback(value),
+            "ssrc" => {
+                let ssrc = value.split_whitespace().next().and_then(|ssrc| ssrc.parse().ok());
+                if let Some(ssrc) = ssrc {
+                    push_new(&mut self.ssrcs, ssrc);
+                }
+            }
+            "ssrc-group" => {
+                let mut words = value.split_whitespace();
+                // The first is the stream, the others repair it (RFC 4588 §8.8, RFC 8872).
+                if words.next().is_some_and(|semantics| semantics == "FID" || semantics.starts_with("FEC")) {
+                    for ssrc in words.skip(1).filter_map(|ssrc| ssrc.parse().ok()) {
+                        push_new(&mut self.repairing, ssrc);
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn read_feedback(&mut self, value: &str) {
+        let Some((number, feedback)) = value.split_once(char::is_whitespace) else { return };
+        let feedback = feedback.trim();
+        let number = if number == "*" { Ok(None) } else { number.parse().map(Some) };
+        if let Ok(number) = number
+            && feedback.len() <= MAX_TOKEN
+            && self.feedback.len() < MAX_ITEMS * 8
+        {
+            self.feedback.push((number, feedback.to_owned()));
+        }
+    }
+
+    fn section(self, kind: MediaKind, index: usize, session: &Attributes) -> Section {
+        let rejected = !self.in_use();
+        let mut payloads = Vec::new();
+        for number in self.numbers {
+            let described = self.codecs.iter().find(|(known, _)| *known == number).map(|(_, codec)| codec.clone());
+            let Some(mut codec) = described.or_else(|| Codec::of_static_payload(number)) else { continue };
+            codec.fmtp = self.fmtp.iter().find(|(known, _)| *known == number).map(|(_, fmtp)| fmtp.clone());
+            let mut feedback = Vec::new();
+            for (for_number, value) in &self.feedback {
+                if for_number.is_none_or(|for_number| for_number == number) {
+                    push_new(&mut feedback, value.clone());
+                }
+            }
+            payloads.push(Payload { number, codec, feedback });
+        }
+        let mut extensions = self.attributes.extensions;
+        for extension in &session.extensions {
+            if !extensions.iter().any(|known| known.id == extension.id) {
+                push_new(&mut extensions, extension.clone());
+            }
+        }
+        let repairing = self.repairing;
+        Section {
+            kind,
+            mid: self.mid.unwrap_or_else(|| index.to_string()),
+            direction: self.attributes.direction.or(session.direction).unwrap_or_default(),
+            rejected,
+            payloads,
+            extensions,
+            ssrcs: self.ssrcs.into_iter().filter(|ssrc| !repairing.contains(ssrc)).collect(),
+        }
+    }
+}
+
+/// Appends what is not there yet, up to the limit.
+fn push_new<T: PartialEq>(items: &mut Vec<T>, item: T) {
+    if items.len() < MAX_ITEMS && !items.contains(&item) {
+        items.push(item);
+    }
+}
+
+fn bundle(value: &str) -> Option<Vec<String>> {
+    let mut words = value.split_whitespace();
+    words.next().filter(|semantics| *semantics == "BUNDLE")?;
+    Some(words.take(MAX_SECTIONS).map(str::to_owned).collect())
+}
+
+fn is_token(value: &str) -> bool {
+    (1..=MAX_TOKEN).contains(&value.len()) && value.bytes().all(|octet| octet.is_ascii_graphic())
+}
+
+fn credential(line: Line<'_>, value: &str) -> Result<String, SdpError> {
+    if is_token(value) {
+        Ok(value.to_owned())
+    } else {
+        Err(line.invalid("a credential of 4 to 256 letters, digits, “+” and “/”"))
+    }
+}
+
+fn hex_octet(text: &str) -> Option<u8> {
+    (text.len() == 2 && text.bytes().all(|digit| digit.is_ascii_hexdigit()))
+        .then(|| u8::from_str_radix(text, 16).ok())
+        .flatten()
+}
+
+/// A payload type and what follows it.
+fn numbered(value: &str) -> Option<(u8, &str)> {
+    let (number, rest) = value.split_once(char::is_whitespace)?;
+    let rest = rest.trim();
+    Some((number.parse().ok()?, rest)).filter(|_| !rest.is_empty())
+}
+
+fn rtpmap(value: &str) -> Option<(u8, Codec)> {
+    let (number, encoding) = numbered(value)?;
+    let mut parts = encoding.split('/');
+    let name = parts.next().filter(|name| is_token(name))?;
+    let clock_rate = parts.next()?.trim().parse().ok().filter(|rate| *rate > 0)?;
+    let channels = match parts.next() {
+        Some(channels) => channels.trim().parse().ok().filter(|channels| *channels > 0)?,
+        None => 1,
+    };
+    Some((number, Codec { name: name.to_owned(), clock_rate, channels, fmtp: None }))
+}
+
+/// `a=candidate` of component 1 over UDP with an IP address; mDNS names are left out (RFC 8839 §5.1).
+fn candidate(value: &str) -> Option<(u32, SocketAddr)> {
+    let mut words = value.split_whitespace();
+    words.next()?;
+    words.next().filter(|component| *component == "1")?;
+    words.next().filter(|protocol| protocol.eq_ignore_ascii_case("udp"))?;
+    let priority = words.next()?.parse().ok()?;
+    let address: IpAddr = words.next()?.parse().ok()?;
+    let port = words.next()?.parse().ok()?;
+    Some((priority, SocketAddr::new(address, port)))
+}
+
+/// `a=extmap:1/recvonly uri`: the direction of use is the far end's affair, only `inactive` takes it out.
+fn extension(value: &str) -> Option<HeaderExtension> {
+    let mut words = value.split_whitespace();
+    let id = words.next()?;
+    let (id, direction) = id.split_once('/').unwrap_or((id, "sendrecv"));
+    let id = id.parse().ok().filter(|id| *id > 0)?;
+    let uri = words.next().filter(|uri| uri.len() <= MAX_TOKEN)?;
+    (direction != "inactive").then(|| HeaderExtension { id, uri: uri.to_owned() })
+}
