@@ -1,2 +1,74 @@
-//! Project tasks.
-fn main() {}
+//! Project tasks, run as `cargo xtask TASK`. Each task is a list of named steps; the first that fails ends it.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks on its terminal")]
+
+mod check;
+mod demo;
+mod setup;
+mod size;
+mod steps;
+mod suites;
+mod tool;
+mod wasm;
+
+use std::process::ExitCode;
+use steps::Steps;
+use tool::Failure;
+
+const USAGE: &str = "\
+usage: cargo xtask TASK [-- ARGUMENTS]
+
+  setup [--build]  install what is missing: WASM target, npm packages and (without --build) browsers
+  demo [-- ARGS]   build everything and start a relay that takes any login, with the phone page
+  check            format, lints, purity of core, documentation, size, file lengths
+  test             everything: unit, packaging, WASM, conformance and browser suites
+  unit             the Rust suites only
+  wasm             the SDK as a WASM module with its glue, in npm/pkg
+  npm              wasm, then the npm package: npm/offhook-VERSION.tgz
+  phone            npm, then the phone page: demo-phone/dist
+  wasm-test        the suites of sdk-wasm in headless Chromium and Firefox
+  conformance      the suites of tests/ against the real relay
+  browser [-- F…]  the browser suites, or the files F of them
+  bench [-- ARGS]  the benchmarks
+  size             what a page downloads, and the limit for it
+";
+
+fn main() -> ExitCode {
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.is_empty() {
+        print!("{USAGE}");
+        return ExitCode::FAILURE;
+    }
+    let task = arguments.remove(0);
+    let passed_on: Vec<String> = arguments.into_iter().filter(|argument| argument != "--").collect();
+    let mut steps = Steps::default();
+    let outcome = run(&task, &passed_on, &mut steps);
+    if let Err(failure) = &outcome {
+        eprintln!("\n{failure}");
+    }
+    steps.summarize(&task);
+    if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn run(task: &str, arguments: &[String], steps: &mut Steps) -> Result<(), Failure> {
+    match task {
+        "setup" if arguments.iter().any(|argument| argument == "--build") => setup::for_building(steps),
+        "setup" => setup::for_testing(steps),
+        "demo" => demo::demo(arguments, steps),
+        "check" => check::check(steps),
+        "test" => suites::all(steps),
+        "unit" => suites::unit(steps),
+        "wasm" => wasm::module(steps),
+        "npm" => wasm::package(steps),
+        "phone" => demo::page(steps),
+        "wasm-test" => suites::in_wasm(steps),
+        "conformance" => suites::conformance(steps),
+        "browser" => suites::browser(arguments, steps),
+        "bench" => suites::bench(arguments, steps),
+        "size" => size::size(steps),
+        "help" | "--help" | "-h" => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        _ => Err(Failure(format!("there is no task `{task}`\n\n{USAGE}"))),
+    }
+}

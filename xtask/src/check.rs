@@ -1,0 +1,98 @@
+//! The rules that every commit keeps.
+
+use crate::steps::Steps;
+use crate::tool::{Failure, cargo, command, output, root, run};
+use crate::{size, wasm};
+
+const LONGEST_FILE: usize = 600;
+
+/// What no package of core may use, directly or not.
+const SHELL_ONLY: [&str; 9] =
+    ["tokio", "mio", "socket2", "axum", "hyper", "web-sys", "js-sys", "wasm-bindgen", "rustls"];
+
+/// (package, the packages of this project it may use)
+const ARROWS: [(&str, &[&str]); 6] = [
+    ("offhook-clock", &[]),
+    ("offhook-signaling", &["offhook-clock"]),
+    ("offhook-sdp", &["offhook-clock"]),
+    ("offhook-media", &["offhook-sdp", "offhook-clock"]),
+    ("offhook-b2bua", &["offhook-signaling", "offhook-sdp", "offhook-media", "offhook-clock"]),
+    ("offhook-sdk-wasm", &["offhook-signaling", "offhook-clock"]),
+];
+
+/// Format, lints, rules, documentation, size.
+pub(crate) fn check(steps: &mut Steps) -> Result<(), Failure> {
+    steps.step("format", || run(&mut cargo(["fmt", "--all", "--check"])))?;
+    rules(steps)?;
+    steps.step("lints", || {
+        run(&mut cargo(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    })?;
+    steps.step("lints of the SDK in WASM", || {
+        run(&mut cargo([
+            "clippy",
+            "--quiet",
+            "--package",
+            "offhook-sdk-wasm",
+            "--all-targets",
+            "--target",
+            "wasm32-unknown-unknown",
+            "--",
+            "-D",
+            "warnings",
+        ]))
+    })?;
+    steps.step("documentation", || {
+        run(cargo(["doc", "--quiet", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+    })?;
+    wasm::package(steps)?;
+    size::measure(steps)
+}
+
+/// What can be told without compiling: who uses whom, and how long files are.
+pub(crate) fn rules(steps: &mut Steps) -> Result<(), Failure> {
+    steps.step("purity of core", purity)?;
+    steps.step("file lengths", lengths)
+}
+
+fn purity() -> Result<(), Failure> {
+    let mut broken = Vec::new();
+    for (package, allowed) in ARROWS {
+        for used in uses(package)? {
+            let ours = used.starts_with("offhook-") && used != package;
+            if ours && !allowed.contains(&used.as_str()) {
+                broken.push(format!("{package} uses {used}: arrows point inward (docs/architecture.md)"));
+            }
+            if package != "offhook-sdk-wasm" && SHELL_ONLY.contains(&used.as_str()) {
+                broken.push(format!("{package} uses {used}, which belongs to the shells"));
+            }
+            if package == "offhook-sdk-wasm" && used == "serde_json" {
+                broken.push(format!("{package} uses {used}: the browser parses JSON (docs/decisions/0004)"));
+            }
+        }
+    }
+    if broken.is_empty() { Ok(()) } else { Err(Failure(broken.join("\n"))) }
+}
+
+/// The names of all packages that end up in `package`.
+fn uses(package: &str) -> Result<Vec<String>, Failure> {
+    let mut tree = cargo(["tree", "--edges", "normal", "--prefix", "none", "--format", "{p}", "--package", package]);
+    if package == "offhook-sdk-wasm" {
+        tree.args(["--target", "wasm32-unknown-unknown"]);
+    }
+    let tree = output(&mut tree)?;
+    Ok(tree.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect())
+}
+
+fn lengths() -> Result<(), Failure> {
+    let listed = output(command("git").args(["ls-files", "*.rs", "*.ts", "*.js", "*.mjs", "*.css", "*.html"]))?;
+    let mut long = Vec::new();
+    for name in listed.lines().filter(|name| !name.starts_with("tests/fixtures/")) {
+        // A file that is deleted but not yet committed is listed all the same.
+        let Ok(text) = std::fs::read_to_string(root().join(name)) else { continue };
+        let lines = text.lines().count();
+        if lines > LONGEST_FILE {
+            long.push(format!("{name} has {lines} lines; split it before {LONGEST_FILE}"));
+        }
+    }
+    if long.is_empty() { Ok(()) } else { Err(Failure(long.join("\n"))) }
+}

@@ -1,0 +1,123 @@
+//! Installs what is missing and nothing else; quick when nothing is.
+
+use crate::steps::Steps;
+use crate::tool::{Failure, cargo, command, fingerprint, is_installed, npm, output, root, run, target_dir};
+use std::path::PathBuf;
+
+const WASM_TARGET: &str = "wasm32-unknown-unknown";
+const GECKODRIVER: &str = "0.37.1";
+const OLDEST_NODE: u32 = 20;
+
+/// (program looked for, Debian package that has it)
+const DEBIAN: [(&str, &str); 5] = [
+    ("chromium", "chromium"),
+    ("chromedriver", "chromium-driver"),
+    ("firefox-esr", "firefox-esr"),
+    ("pulseaudio", "pulseaudio"),
+    ("ip", "iproute2"),
+];
+
+/// What building the SDK, the package, the page and the relay takes.
+pub(crate) fn for_building(steps: &mut Steps) -> Result<(), Failure> {
+    steps.step("set-up: Node.js", node)?;
+    steps.step("set-up: WASM target", wasm_target)?;
+    steps.step("set-up: npm packages", || npm_packages("npm"))
+}
+
+/// What the suites take on top: browsers, their drivers, a sound server.
+pub(crate) fn for_testing(steps: &mut Steps) -> Result<(), Failure> {
+    for_building(steps)?;
+    steps.step("set-up: browsers", debian_packages)?;
+    steps.step("set-up: Firefox driver", || geckodriver().map(drop))?;
+    steps.step("set-up: npm packages of the browser suites", || npm_packages("tests/browser"))
+}
+
+fn node() -> Result<(), Failure> {
+    let wanted = format!("Node.js {OLDEST_NODE} or later with npm is needed: see https://nodejs.org/en/download");
+    let version = output(command("node").arg("--version")).map_err(|_| Failure(wanted.clone()))?;
+    let major = version.trim().trim_start_matches('v').split('.').next().and_then(|major| major.parse().ok());
+    if major.is_some_and(|major: u32| major >= OLDEST_NODE) && is_installed("npm") {
+        Ok(())
+    } else {
+        Err(Failure(format!("{wanted} (found: node {})", version.trim())))
+    }
+}
+
+fn wasm_target() -> Result<(), Failure> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let libraries = output(command(rustc).args(["--print", "target-libdir", "--target", WASM_TARGET]))?;
+    if PathBuf::from(libraries.trim()).is_dir() {
+        return Ok(());
+    }
+    run(command("rustup").args(["target", "add", WASM_TARGET])).map_err(|failure| {
+        Failure(format!(
+            "{failure}\nThe Rust compiler has no {WASM_TARGET}. With rustup: `rustup target add {WASM_TARGET}`.\n\
+             Where rustup cannot download, Debian has the sources to build it from: `apt-get install rustc-web cargo-web \
+             rust-web-src lld`,\nthen `RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 /usr/bin/cargo build --profile wasm \
+             -p offhook-sdk-wasm \\\n  -Zbuild-std=std,panic_abort --target {WASM_TARGET}` (its Rust must be as new as \
+             `rust-version` in Cargo.toml)."
+        ))
+    })
+}
+
+/// `npm ci` in `folder`, when its lock file or a local package it names changed since the last time.
+pub(crate) fn npm_packages(folder: &str) -> Result<(), Failure> {
+    let dir = root().join(folder);
+    if !dir.join("package.json").is_file() {
+        return Err(Failure(format!("{folder}/package.json is missing: {folder} is not there yet")));
+    }
+    let installed = dir.join("node_modules/.installed");
+    let lock_file = dir.join("package-lock.json");
+    let now =
+        fingerprint([dir.join("package.json"), lock_file.clone(), crate::wasm::tarball()].iter().map(PathBuf::as_path));
+    if std::fs::read_to_string(&installed).is_ok_and(|then| then == now) {
+        return Ok(());
+    }
+    let how = if lock_file.is_file() { "ci" } else { "install" };
+    run(&mut npm(folder, [how, "--no-audit", "--no-fund"]))?;
+    std::fs::create_dir_all(dir.join("node_modules"))?;
+    Ok(std::fs::write(installed, now)?)
+}
+
+fn debian_packages() -> Result<(), Failure> {
+    let missing: Vec<&str> = DEBIAN
+        .iter()
+        .filter(|(program, _)| !is_installed(program) && !is_in_sbin(program))
+        .map(|(_, name)| *name)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !is_installed("apt-get") {
+        return Err(Failure(format!("install these first (no apt-get here to do it): {}", missing.join(" "))));
+    }
+    run(as_root("apt-get").args(["update"]))?;
+    run(as_root("apt-get").args(["install", "-y", "--no-install-recommends"]).args(missing))
+}
+
+fn is_in_sbin(program: &str) -> bool {
+    ["/usr/sbin", "/sbin"].iter().any(|dir| std::path::Path::new(dir).join(program).is_file())
+}
+
+fn as_root(program: &str) -> std::process::Command {
+    if output(command("id").arg("-u")).is_ok_and(|id| id.trim() == "0") {
+        return command(program);
+    }
+    let mut sudo = command("sudo");
+    sudo.arg(program);
+    sudo
+}
+
+/// The path of geckodriver, which Debian does not have; it is built once, into the target folder.
+pub(crate) fn geckodriver() -> Result<PathBuf, Failure> {
+    if let Some(path) = std::env::var_os("GECKODRIVER") {
+        return Ok(path.into());
+    }
+    let tools = target_dir().join("tools");
+    let program = tools.join("bin/geckodriver");
+    if !program.is_file() {
+        let mut install = cargo(["install", "--quiet", "--locked", "geckodriver", "--version", GECKODRIVER]);
+        run(install.arg("--root").arg(&tools).arg("--target-dir").arg(tools.join("build")))?;
+    }
+    Ok(program)
+}

@@ -1,0 +1,67 @@
+//! What a page downloads.
+
+use crate::steps::Steps;
+use crate::tool::{Failure, command, output, root};
+use crate::wasm;
+
+/// The most that glue and module of the ES module may take after brotli, in octets.
+const LIMIT: u64 = 45_000;
+
+/// Prints one line of `raw gzip brotli` for each file given.
+const MEASURE: &str = "\
+const z = require('zlib');
+for (const file of process.argv.slice(1)) {
+  const raw = require('fs').readFileSync(file);
+  const brotli = z.brotliCompressSync(raw, { params: { [z.constants.BROTLI_PARAM_SIZE_HINT]: raw.length } });
+  console.log(raw.length, z.gzipSync(raw, { level: 9 }).length, brotli.length);
+}";
+
+/// (what it is, its files, whether the limit is for it)
+const DELIVERIES: [(&str, &[&str], bool); 2] = [
+    ("ES module", &["npm/dist/index.js", "npm/dist/offhook_bg.wasm"], true),
+    ("classic script", &["npm/flashphoner.js"], false),
+];
+
+/// Builds the package and measures it.
+pub(crate) fn size(steps: &mut Steps) -> Result<(), Failure> {
+    wasm::package(steps)?;
+    measure(steps)
+}
+
+/// Measures the package that is there.
+pub(crate) fn measure(steps: &mut Steps) -> Result<(), Failure> {
+    steps.step("size", || {
+        println!("{:<38}{:>10}{:>10}{:>10}", "octets", "minified", "gzip", "brotli");
+        let mut over = Vec::new();
+        for (name, files, limited) in DELIVERIES {
+            let mut total = [0; 3];
+            for file in files {
+                let sizes = sizes(file)?;
+                print_row(&format!("  {file}"), sizes);
+                total.iter_mut().zip(sizes).for_each(|(sum, size)| *sum += size);
+            }
+            print_row(name, total);
+            let [_, _, brotli] = total;
+            if limited && brotli > LIMIT {
+                over.push(format!("{name}: {brotli} octets after brotli, the limit is {LIMIT}"));
+            }
+        }
+        if over.is_empty() { Ok(()) } else { Err(Failure(over.join("\n"))) }
+    })
+}
+
+fn sizes(file: &str) -> Result<[u64; 3], Failure> {
+    let path = root().join(file);
+    if !path.is_file() {
+        return Err(Failure(format!("{file} is missing: `cargo xtask npm` makes it")));
+    }
+    let line = output(command("node").args(["-e", MEASURE]).arg(path))?;
+    let mut sizes = line.split_whitespace().map(str::parse);
+    let mut next =
+        || sizes.next().and_then(Result::ok).ok_or_else(|| Failure(format!("cannot measure {file}: {line}")));
+    Ok([next()?, next()?, next()?])
+}
+
+fn print_row(name: &str, [raw, gzip, brotli]: [u64; 3]) {
+    println!("{name:<38}{raw:>10}{gzip:>10}{brotli:>10}");
+}

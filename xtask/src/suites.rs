@@ -1,0 +1,127 @@
+//! The test suites and the benchmarks.
+
+use crate::steps::Steps;
+use crate::tool::{Failure, cargo, command, npm, root, run, target_dir};
+use crate::{check, demo, setup, size, wasm};
+
+/// Everything.
+pub(crate) fn all(steps: &mut Steps) -> Result<(), Failure> {
+    setup::for_testing(steps)?;
+    check::rules(steps)?;
+    unit(steps)?;
+    demo::page(steps)?;
+    steps.step("relay: build", demo::relay)?;
+    size::measure(steps)?;
+    packaging(steps)?;
+    wasm_suites(steps)?;
+    conformance_suites(steps)?;
+    browser_suites(&[], steps)
+}
+
+/// The suites beside the code.
+pub(crate) fn unit(steps: &mut Steps) -> Result<(), Failure> {
+    steps.step("unit tests", || {
+        run(&mut cargo([
+            "test",
+            "--workspace",
+            "--exclude",
+            "offhook-tests",
+            "--exclude",
+            "xtask-bindgen",
+            "--no-fail-fast",
+        ]))
+    })
+}
+
+/// The suites of sdk-wasm in browsers.
+pub(crate) fn in_wasm(steps: &mut Steps) -> Result<(), Failure> {
+    setup::for_testing(steps)?;
+    steps.step("relay: build", demo::relay)?;
+    wasm_suites(steps)
+}
+
+/// The real relay against software that is not ours.
+pub(crate) fn conformance(steps: &mut Steps) -> Result<(), Failure> {
+    setup::for_testing(steps)?;
+    demo::page(steps)?;
+    steps.step("relay: build", demo::relay)?;
+    conformance_suites(steps)
+}
+
+/// Real browsers with the packed package; `files` narrows it to some of `tests/browser`.
+pub(crate) fn browser(files: &[String], steps: &mut Steps) -> Result<(), Failure> {
+    setup::for_testing(steps)?;
+    demo::page(steps)?;
+    steps.step("relay: build", demo::relay)?;
+    browser_suites(files, steps)
+}
+
+/// Hands over to the benchmarks.
+pub(crate) fn bench(arguments: &[String], steps: &mut Steps) -> Result<(), Failure> {
+    if !root().join("tests/bench").is_dir() {
+        return Err(Failure("the benchmarks are not there yet: tests/bench is missing".to_owned()));
+    }
+    setup::for_testing(steps)?;
+    demo::page(steps)?;
+    steps.step("relay: build for speed", || run(&mut cargo(["build", "--release", "--package", "offhook-relay"])))?;
+    steps.step("benchmarks", || run(command(root().join("tests/bench/run")).args(arguments)))
+}
+
+fn packaging(steps: &mut Steps) -> Result<(), Failure> {
+    steps.step("packaging tests", || run(&mut npm("npm", ["test", "--silent"])))
+}
+
+fn wasm_suites(steps: &mut Steps) -> Result<(), Failure> {
+    steps.step("WASM suites: runner", || {
+        run(&mut cargo(["build", "--quiet", "--package", "xtask-bindgen", "--features", "runner"]))
+    })?;
+    steps.step("WASM suites: Chromium", || in_browser("CHROMEDRIVER", "chromedriver".as_ref()))?;
+    let geckodriver = setup::geckodriver()?;
+    steps.step("WASM suites: Firefox", || in_browser("GECKODRIVER", geckodriver.as_os_str()))
+}
+
+/// `driver` is the variable by which wasm-bindgen's runner finds the browser's driver.
+fn in_browser(driver: &str, program: &std::ffi::OsStr) -> Result<(), Failure> {
+    let mut test = cargo(["test", "--package", "offhook-sdk-wasm", "--target", "wasm32-unknown-unknown"]);
+    for other in ["CHROMEDRIVER", "GECKODRIVER", "SAFARIDRIVER"] {
+        test.env_remove(other);
+    }
+    test.env(driver, program)
+        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", target_dir().join("debug/bindgen-test-runner"))
+        .env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", root().join("xtask/webdriver.json"))
+        .env("WASM_BINDGEN_TEST_TIMEOUT", "120")
+        .env("WASM_BINDGEN_TEST_DRIVER_TIMEOUT", "30");
+    run(&mut test)
+}
+
+fn conformance_suites(steps: &mut Steps) -> Result<(), Failure> {
+    steps.step("conformance suites", || run(&mut cargo(["test", "--package", "offhook-tests", "--no-fail-fast"])))
+}
+
+fn browser_suites(files: &[String], steps: &mut Steps) -> Result<(), Failure> {
+    steps.step("browser suites", || {
+        let dir = root().join("tests/browser");
+        let files = if files.is_empty() { suite_files(&dir)? } else { files.to_vec() };
+        let mut suites = command(dir.join("bin/with-net"));
+        suites.arg(dir.join("bin/with-pulse")).args(["node", "--test", "--test-concurrency=1"]).args(files);
+        suites
+            .current_dir(&dir)
+            .env("OFFHOOK_RELAY", target_dir().join("debug/offhook-relay"))
+            .env("OFFHOOK_TARBALL", wasm::tarball())
+            .env("OFFHOOK_PAGE", root().join("demo-phone/dist"));
+        run(&mut suites)
+    })
+}
+
+/// The `*.test.mjs` of a folder, by name.
+fn suite_files(dir: &std::path::Path) -> Result<Vec<String>, Failure> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".test.mjs") {
+            files.push(name);
+        }
+    }
+    files.sort();
+    if files.is_empty() { Err(Failure(format!("no *.test.mjs in {}", dir.display()))) } else { Ok(files) }
+}
