@@ -1,6 +1,9 @@
-//! The call model: who rings, who answers, which legs are bridged.
+//! The call model: who may log in, who rings, who answers, which legs are bridged.
+//!
+//! [`relay::Relay`] is the machine of one shard: sessions, registrar and switch. [`call::Call`] is one call in it.
 #![forbid(unsafe_code)]
 
+pub mod call;
 pub mod config;
 pub mod io;
 pub mod relay;

@@ -1,40 +1,250 @@
-//! The relay machine: sessions, registrar and switch of one shard.
+//! The relay machine of one shard: sessions, registrar and switch.
+//!
+//! ```text
+//!  WebSocket ──> signaling::server::Connection ──> admission ──> Session ──> Call ──> media worker
+//!                (order, limits, keep-alive)       (sessions)    (registrar)  (calls)
+//! ```
+//!
+//! A session is one signed-in browser. It belongs to one socket at a time and, with `keepAlive`, outlives it.
 
+mod calls;
+mod registrar;
+mod sessions;
+
+use crate::call::{Call, CallKey, SessionId};
 use crate::config::Config;
-use crate::io::{Input, Output};
-use offhook_clock::Time;
+use crate::io::{ConnectionId, Input, Output, RequestId};
+use offhook_clock::{Time, earliest};
+use offhook_media::command::{Event, LegKey, WorkerId};
+use offhook_signaling::message::{CallId, ServerMessage};
+use offhook_signaling::server::{self, close_code};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use registrar::Registrar;
+use serde::{Deserialize, Serialize};
+use sessions::{Pending, Session};
+use std::collections::{BTreeMap, VecDeque};
+
+/// How many things there are, for health checks and metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Open sockets.
+    pub connections: usize,
+    /// Sessions, with or without a socket.
+    pub sessions: usize,
+    /// Calls that ring or are established.
+    pub calls: usize,
+}
+
+/// Where a session's call id leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct CallRef {
+    call: CallKey,
+    leg: LegKey,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Socket {
+    protocol: server::Connection,
+    session: Option<SessionId>,
+}
 
 /// The relay machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Relay {
     config: Config,
+    random: ChaCha20Rng,
+    sockets: BTreeMap<ConnectionId, Socket>,
+    pending: BTreeMap<RequestId, Pending>,
+    sessions: BTreeMap<SessionId, Session>,
+    registrar: Registrar,
+    calls: BTreeMap<CallKey, Call>,
+    call_ids: BTreeMap<SessionId, BTreeMap<CallId, CallRef>>,
+    legs: BTreeMap<LegKey, CallKey>,
+    next_id: u64,
+    next_worker: u16,
+    #[serde(skip)]
+    outputs: VecDeque<Output>,
 }
 
 impl Relay {
     /// A relay with nobody connected. `seed` must be secret: tokens and ICE passwords are drawn from it.
     #[must_use]
-    pub fn new(config: Config, seed: [u8; 32], now: Time) -> Self {
-        let _ = (seed, now);
-        Self { config }
+    pub fn new(config: Config, seed: [u8; 32], _now: Time) -> Self {
+        Self {
+            config,
+            random: ChaCha20Rng::from_seed(seed),
+            sockets: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            registrar: Registrar::default(),
+            calls: BTreeMap::new(),
+            call_ids: BTreeMap::new(),
+            legs: BTreeMap::new(),
+            next_id: 1,
+            next_worker: 0,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// How many things there are.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts { connections: self.sockets.len(), sessions: self.sessions.len(), calls: self.calls.len() }
     }
 
     /// Takes one input.
     pub fn handle_input(&mut self, input: Input, now: Time) {
-        let _ = (input, now, &self.config);
+        match input {
+            Input::Connected { connection } => {
+                let protocol = server::Connection::new(self.limits(), now);
+                self.sockets.insert(connection, Socket { protocol, session: None });
+            }
+            Input::Text { connection, text } => self.receive(connection, &server::Input::Text(&text), now),
+            Input::Binary { connection, length } => self.receive(connection, &server::Input::Binary(length), now),
+            Input::Disconnected { connection } => self.forget_socket(connection, now),
+            Input::PasswordVerified { request, matches } => self.password_verified(request, matches, now),
+            Input::Media(event) => self.media_event(event, now),
+            Input::Shutdown => self.shut_down(now),
+        }
     }
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Time) {
-        let _ = now;
+        let due = |at: Option<Time>| at.is_some_and(|at| at <= now);
+        let sockets: Vec<ConnectionId> =
+            self.sockets.iter().filter(|(_, s)| due(s.protocol.poll_timeout())).map(|(id, _)| *id).collect();
+        for connection in sockets {
+            if let Some(socket) = self.sockets.get_mut(&connection) {
+                socket.protocol.handle_timeout(now);
+            }
+            self.drain_socket(connection, now);
+        }
+        let calls: Vec<CallKey> =
+            self.calls.iter().filter(|(_, call)| due(call.poll_timeout())).map(|(key, _)| *key).collect();
+        for key in calls {
+            if let Some(call) = self.calls.get_mut(&key) {
+                call.handle_timeout(now);
+            }
+            self.drain_call(key);
+        }
+        self.expire_sessions(now);
     }
 
     /// The next thing to do for the shell.
     pub fn poll_output(&mut self) -> Option<Output> {
-        None
+        self.outputs.pop_front()
     }
 
     /// When to call [`Relay::handle_timeout`].
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        None
+        let sockets = self.sockets.values().filter_map(|socket| socket.protocol.poll_timeout()).min();
+        let calls = self.calls.values().filter_map(Call::poll_timeout).min();
+        let sessions = self.sessions.values().filter_map(Session::expires_at).min();
+        earliest(earliest(sockets, calls), sessions)
+    }
+
+    fn limits(&self) -> server::Limits {
+        let config = &self.config;
+        server::Limits {
+            connection_timeout: config.connection_timeout,
+            ping_interval: config.ping_interval,
+            ping_probes: config.ping_probes,
+            max_frame: config.max_frame,
+            message_rate: config.message_rate,
+            message_burst: config.message_burst,
+        }
+    }
+
+    const fn fresh_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    fn receive(&mut self, connection: ConnectionId, input: &server::Input<'_>, now: Time) {
+        if let Some(socket) = self.sockets.get_mut(&connection) {
+            socket.protocol.handle_input(input, now);
+            self.drain_socket(connection, now);
+        }
+    }
+
+    fn drain_socket(&mut self, connection: ConnectionId, now: Time) {
+        while let Some(output) = self.sockets.get_mut(&connection).and_then(|socket| socket.protocol.poll_output()) {
+            match output {
+                server::Output::Deliver(message) => self.deliver(connection, message, now),
+                server::Output::Send(message) => self.send(connection, &message),
+                server::Output::Close { code, reason } => self.close(connection, code, reason, now),
+            }
+        }
+    }
+
+    fn send(&mut self, connection: ConnectionId, message: &ServerMessage) {
+        self.outputs.push_back(Output::Send { connection, text: message.to_json() });
+    }
+
+    /// To the session's browser, if it has one just now.
+    fn tell(&mut self, session: SessionId, message: &ServerMessage) {
+        if let Some(connection) = self.sessions.get(&session).and_then(Session::connection) {
+            self.send(connection, message);
+        }
+    }
+
+    fn close(&mut self, connection: ConnectionId, code: u16, mut reason: String, now: Time) {
+        // A control frame has room for 123 octets of reason (RFC 6455 §5.5.1).
+        while reason.len() > 123 {
+            reason.pop();
+        }
+        self.outputs.push_back(Output::Close { connection, code, reason });
+        self.forget_socket(connection, now);
+    }
+
+    fn forget_socket(&mut self, connection: ConnectionId, now: Time) {
+        self.pending.retain(|_, pending| pending.connection != connection);
+        if let Some(session) = self.sockets.remove(&connection).and_then(|socket| socket.session) {
+            self.detach(session, now);
+        }
+    }
+
+    fn media_event(&mut self, event: Event, now: Time) {
+        use crate::call::Input;
+        let (leg, input) = match event {
+            Event::LegConnected { .. } => return,
+            Event::LegFailed { leg, failure } => (leg, Input::LegFailed { leg, failure }),
+            Event::LegDead { leg } => (leg, Input::LegDead { leg }),
+            Event::DtmfReceived { leg, digit } => (leg, Input::DtmfReceived { leg, digit }),
+        };
+        if let Some(call) = self.legs.get(&leg).copied() {
+            self.call_input(call, input, now);
+        }
+    }
+
+    fn shut_down(&mut self, now: Time) {
+        for key in self.calls.keys().copied().collect::<Vec<_>>() {
+            self.call_input(key, crate::call::Input::Shutdown, now);
+        }
+        for connection in self.sockets.keys().copied().collect::<Vec<_>>() {
+            self.close(connection, close_code::GOING_AWAY, "the relay is shutting down".to_owned(), now);
+        }
+        self.sessions.clear();
+        self.registrar = Registrar::default();
+    }
+
+    /// The worker of a new call: that of a call either side is in already, so that the two can be joined (transfer);
+    /// else the next in turn.
+    fn choose_worker(&mut self, sessions: &[SessionId]) -> WorkerId {
+        let busy = sessions.iter().find_map(|session| {
+            let call = self.call_ids.get(session)?.values().next()?;
+            self.calls.get(&call.call).map(Call::worker)
+        });
+        busy.unwrap_or_else(|| {
+            let workers = u16::try_from(self.config.workers.len()).unwrap_or(u16::MAX).max(1);
+            self.next_worker = (self.next_worker + 1) % workers;
+            WorkerId(self.next_worker)
+        })
     }
 }
+
+
+#[cfg(test)]
+mod tests;

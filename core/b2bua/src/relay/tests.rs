@@ -1,0 +1,1 @@
+//! Call flows without a socket, in virtual time.
