@@ -133,7 +133,6 @@ function take(taken) {
   call = taken;
   muted = false;
   $("endReason").textContent = "";
-  $("dtmfReceived").textContent = "";
   $("displays").classList.toggle("sound-only", !$("video").checked);
 }
 
@@ -186,7 +185,7 @@ function showCall() {
   $("holdBtn").textContent = status === HOLD ? "Unhold" : "Hold";
   $("muteBtn").disabled = !talking;
   $("muteBtn").textContent = muted && talking ? "Unmute" : "Mute";
-  $("muteBtn").setAttribute("aria-pressed", String(muted && talking));
+  $("muteBtn").dataset.muted = String(muted && talking);
   $("transferBtn").disabled = !talking;
   for (const key of $("dtmf").children) key.disabled = !talking;
   if (!call) $("displays").classList.add("sound-only");
