@@ -2,3 +2,6 @@
 #![forbid(unsafe_code)]
 
 pub mod command;
+pub mod counters;
+pub mod identity;
+pub mod worker;

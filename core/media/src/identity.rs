@@ -1,0 +1,76 @@
+//! The certificate the relay shows in DTLS.
+
+use aws_lc_rs::{digest, signature};
+use core::fmt;
+use offhook_sdp::webrtc::Fingerprint;
+use std::sync::Arc;
+
+/// A certificate with its private key, made by the shell at start, shared by every leg.
+#[derive(Clone)]
+pub struct DtlsIdentity {
+    certificate: Arc<[u8]>,
+    private_key: Arc<[u8]>,
+}
+
+/// Why a certificate cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdentityError {
+    /// The private key is not a PKCS#8 ECDSA key on the curve P-256 or P-384.
+    UnsupportedKey,
+    /// The certificate is empty.
+    NoCertificate,
+}
+
+impl fmt::Display for IdentityError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnsupportedKey => "the private key is not a PKCS#8 ECDSA key on P-256 or P-384",
+            Self::NoCertificate => "the certificate is empty",
+        })
+    }
+}
+
+impl core::error::Error for IdentityError {}
+
+impl DtlsIdentity {
+    /// From an X.509 certificate and its PKCS#8 private key, both DER.
+    ///
+    /// # Errors
+    ///
+    /// When the key is of a kind that the DTLS implementation does not sign with.
+    pub fn from_der(certificate: &[u8], private_key: &[u8]) -> Result<Self, IdentityError> {
+        if certificate.is_empty() {
+            return Err(IdentityError::NoCertificate);
+        }
+        let algorithms = [&signature::ECDSA_P256_SHA256_ASN1_SIGNING, &signature::ECDSA_P384_SHA384_ASN1_SIGNING];
+        if !algorithms.iter().any(|a| signature::EcdsaKeyPair::from_pkcs8(a, private_key).is_ok()) {
+            return Err(IdentityError::UnsupportedKey);
+        }
+        Ok(Self { certificate: certificate.into(), private_key: private_key.into() })
+    }
+
+    /// What the session description announces (RFC 8122 §5).
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        fingerprint_of(&self.certificate)
+    }
+
+    pub(crate) fn for_dtls(&self) -> dimpl::DtlsCertificate {
+        dimpl::DtlsCertificate { certificate: self.certificate.to_vec(), private_key: self.private_key.to_vec() }
+    }
+}
+
+impl fmt::Debug for DtlsIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DtlsIdentity({:?})", self.fingerprint())
+    }
+}
+
+/// SHA-256 over a DER certificate.
+pub(crate) fn fingerprint_of(certificate: &[u8]) -> Fingerprint {
+    let mut hash = [0; 32];
+    for (to, from) in hash.iter_mut().zip(digest::digest(&digest::SHA256, certificate).as_ref()) {
+        *to = *from;
+    }
+    Fingerprint(hash)
+}

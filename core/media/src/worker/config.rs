@@ -1,0 +1,47 @@
+//! What a worker must be told once.
+
+use crate::identity::DtlsIdentity;
+use core::time::Duration;
+use std::time::Instant;
+
+/// Which versions of DTLS are spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DtlsVersions {
+    /// 1.2 only: what every browser speaks.
+    #[default]
+    Only12,
+    /// 1.3 with those who offer it, else 1.2.
+    UpTo13,
+}
+
+/// Configuration of a media worker.
+#[derive(Clone, Debug)]
+pub struct WorkerConfig {
+    /// The relay's certificate.
+    pub identity: DtlsIdentity,
+    /// The shell's monotonic clock at the `now` the worker is made with: DTLS counts in this type.
+    pub instant: Instant,
+    /// How long a leg may take from `ConnectLeg` until ICE and DTLS are up.
+    pub connect_timeout: Duration,
+    /// How long nothing may arrive on a connected leg.
+    pub media_timeout: Duration,
+    /// Versions of DTLS.
+    pub dtls_versions: DtlsVersions,
+    /// The canonical name in RTCP (RFC 3550 §6.5.1) of everything the relay sends.
+    pub cname: String,
+}
+
+impl WorkerConfig {
+    /// The defaults: 15 s to connect, 30 s of silence, DTLS 1.2.
+    #[must_use]
+    pub fn new(identity: DtlsIdentity, instant: Instant) -> Self {
+        Self {
+            identity,
+            instant,
+            connect_timeout: Duration::from_secs(15),
+            media_timeout: Duration::from_secs(30),
+            dtls_versions: DtlsVersions::default(),
+            cname: "offhook".to_owned(),
+        }
+    }
+}
