@@ -1,0 +1,469 @@
+//! A call, as the page sees it.
+//!
+//! ```text
+//! outgoing: NEW ─dial─> PENDING ─> TRYING ─> (RING | RING_MEDIA | SESSION_PROGRESS)* ─> ESTABLISHED <─> HOLD ─> FINISH
+//!                          └─ hangup, no media ─> FAILED     any ─> FINISH | BUSY | FAILED, as the relay says
+//! incoming: NEW ─> RING ─answer─> PENDING ─> ESTABLISHED <─> HOLD ─> FINISH
+//!
+//! media:    None ─dial, answer─> Capturing ─granted─> Negotiating ─description made─> Connected ─close─> Closed
+//!                                    └ refused, hung up ─> Closed
+//! ```
+//!
+//! The relay's status *is* the status and the event (contract §4.6): there is no check of transitions here. `hangup` does
+//! what the table of contract §4.5 says.
+
+use super::Status;
+use crate::message::{Answer, Call as CallMessage, CallId, ClientMessage, DtmfType, Json, TransferStatus};
+use offhook_clock::Time;
+use std::collections::VecDeque;
+
+/// Which way a call goes, with what is known when it is created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+pub enum Direction {
+    /// The page calls.
+    Outgoing,
+    /// The page is called.
+    Incoming {
+        /// The relay's offer, if it came before the call.
+        offer: Option<String>,
+    },
+}
+
+/// What the page gave for the messages of a call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Details {
+    /// Whom to call.
+    pub callee: Option<String>,
+    /// The caller's login.
+    pub caller: Option<String>,
+    /// The name shown to the callee.
+    pub visible_name: Option<String>,
+    /// Lines for the session description of a SIP leg.
+    pub sip_sdp: Vec<String>,
+    /// The page's own value.
+    pub custom: Option<Json>,
+}
+
+/// A session description of the browser, ready to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// The session description.
+    pub sdp: String,
+    /// The browser sends or wants audio.
+    pub has_audio: bool,
+    /// The browser sends or wants video.
+    pub has_video: bool,
+    /// Devices and tracks.
+    pub local_media_info: Option<Json>,
+    /// The page's values.
+    pub details: Details,
+}
+
+/// What happens to a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// The page calls.
+    Dial,
+    /// The page answers.
+    Answer,
+    /// The page hangs up. `cache`: keep the capture for the next call.
+    HangUp {
+        /// See above.
+        cache: bool,
+    },
+    /// The page holds.
+    Hold {
+        /// It means to transfer the call to another one.
+        for_transfer: bool,
+    },
+    /// The page takes the call back.
+    Unhold,
+    /// The page hands the call over.
+    TransferTo(String),
+    /// The page sends digits.
+    SendDtmf {
+        /// How they travel on a SIP leg.
+        kind: DtmfType,
+        /// The digits.
+        digits: String,
+    },
+    /// The browser gave microphone and camera, as far as they were asked for.
+    MediaGranted,
+    /// It did not, with this exception.
+    MediaRefused(String),
+    /// The offer or answer is made and set.
+    Described(Box<Description>),
+    /// `setRemoteSDP` for this call.
+    RemoteSdp(String),
+    /// The relay's status.
+    Status {
+        /// The status.
+        status: Status,
+        /// Why, in words.
+        info: Option<String>,
+        /// Why, as a name of the list of reasons.
+        end_reason: Option<String>,
+        /// No other call is left in the session.
+        alone: bool,
+    },
+    /// The relay tells how the transfer goes.
+    Transfer(TransferStatus),
+    /// The far end sent a digit.
+    DtmfReceived(char),
+}
+
+/// The page asked for what cannot be done now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misuse {
+    /// The call is not in a state for it.
+    InvalidCallState,
+    /// The relay's offer is missing.
+    NoRemoteSdp,
+}
+
+impl Misuse {
+    /// The text of the exception.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::InvalidCallState => "Invalid call state",
+            Self::NoRemoteSdp => "No remote sdp available",
+        }
+    }
+}
+
+/// What is to be done about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Throw at the page.
+    Refuse(Misuse),
+    /// Ask for microphone and camera. `video_possible`: the far end's offer has video, or there is none yet.
+    GetUserMedia {
+        /// See above.
+        video_possible: bool,
+    },
+    /// Stop the capture that no connection uses.
+    ReleaseMedia,
+    /// Make a connection and an offer.
+    CreateOffer,
+    /// Make a connection, set the offer, make an answer.
+    CreateAnswer {
+        /// The relay's offer.
+        offer: String,
+    },
+    /// Set the relay's answer.
+    ApplyRemote(String),
+    /// Close the connection.
+    CloseMedia,
+    /// Send a message.
+    Send(ClientMessage),
+    /// The session shall forget the call.
+    Forget {
+        /// The relay may hold a `call` that nobody wants any more.
+        unanswered: bool,
+    },
+    /// Fire the event of that name.
+    Emit(Status),
+    /// Fire the event of a received digit.
+    EmitDtmf(char),
+    /// Fire the event of a transfer's progress.
+    EmitTransfer(TransferStatus),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+enum Media {
+    None,
+    Capturing,
+    Negotiating,
+    Connected,
+    Closed,
+}
+
+/// The machine of one call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+pub struct Call {
+    id: CallId,
+    direction: Direction,
+    status: Status,
+    media: Media,
+    /// The relay's answer, when it came while the offer was still being set.
+    early_answer: Option<String>,
+    info: Option<String>,
+    error_info: Option<String>,
+    end_reason: Option<String>,
+    server_info: Option<String>,
+    ignored: u64,
+    #[cfg_attr(feature = "json", serde(skip))]
+    outputs: VecDeque<Output>,
+}
+
+/// Text of `getInfo()` when the browser gave no media.
+const LOCAL_ERROR: &str = "Local error";
+
+impl Call {
+    /// A call nothing has happened to.
+    #[must_use]
+    pub fn new(id: CallId, direction: Direction) -> Self {
+        Self {
+            id,
+            direction,
+            status: Status::New,
+            media: Media::None,
+            early_answer: None,
+            info: None,
+            error_info: None,
+            end_reason: None,
+            server_info: None,
+            ignored: 0,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// The call's id.
+    #[must_use]
+    pub const fn id(&self) -> &CallId {
+        &self.id
+    }
+
+    /// Where the call stands.
+    #[must_use]
+    pub const fn status(&self) -> &Status {
+        &self.status
+    }
+
+    /// `Local error` when the browser gave no media.
+    #[must_use]
+    pub fn info(&self) -> Option<&str> {
+        self.info.as_deref()
+    }
+
+    /// The browser's exception, when it gave no media.
+    #[must_use]
+    pub fn error_info(&self) -> Option<&str> {
+        self.error_info.as_deref()
+    }
+
+    /// Why the call ended, as a name of the list of reasons.
+    #[must_use]
+    pub fn end_reason(&self) -> Option<&str> {
+        self.end_reason.as_deref()
+    }
+
+    /// The relay's words about the status.
+    #[must_use]
+    pub fn server_info(&self) -> Option<&str> {
+        self.server_info.as_deref()
+    }
+
+    /// Inputs that had no meaning in the state they came in.
+    #[must_use]
+    pub const fn ignored(&self) -> u64 {
+        self.ignored
+    }
+
+    /// Takes one input. Nothing here depends on the time; the verb has it as every machine's has.
+    pub fn handle_input(&mut self, input: Input, _now: Time) {
+        match input {
+            Input::Dial => self.dial(),
+            Input::Answer => self.answer(),
+            Input::HangUp { cache } => self.hang_up(cache),
+            Input::Hold { for_transfer } => {
+                self.send(ClientMessage::Hold { call_id: self.id.clone(), for_transfer });
+            }
+            Input::Unhold => self.send(ClientMessage::Unhold(self.id.clone())),
+            Input::TransferTo(target) => self.send(ClientMessage::Transfer { call_id: self.id.clone(), target }),
+            Input::SendDtmf { kind, digits } => {
+                self.send(ClientMessage::SendDtmf { call_id: self.id.clone(), kind, digits });
+            }
+            Input::MediaGranted => self.media_granted(),
+            Input::MediaRefused(exception) => self.media_refused(exception),
+            Input::Described(description) => self.described(*description),
+            Input::RemoteSdp(sdp) => self.remote_sdp(sdp),
+            Input::Status { status, info, end_reason, alone } => {
+                self.server_info = info.or_else(|| self.server_info.take());
+                self.end_reason = end_reason.or_else(|| self.end_reason.take());
+                self.server_status(status, alone);
+            }
+            Input::Transfer(status) => self.outputs.push_back(Output::EmitTransfer(status)),
+            Input::DtmfReceived(digit) => self.outputs.push_back(Output::EmitDtmf(digit)),
+        }
+    }
+
+    /// A call has no timer of its own: every wait is the relay's.
+    pub const fn handle_timeout(&mut self, _now: Time) {}
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Never: see [`Self::handle_timeout`].
+    #[must_use]
+    pub const fn poll_timeout(&self) -> Option<Time> {
+        None
+    }
+
+    fn send(&mut self, message: ClientMessage) {
+        self.outputs.push_back(Output::Send(message));
+    }
+
+    fn is_incoming(&self) -> bool {
+        matches!(self.direction, Direction::Incoming { .. })
+    }
+
+    fn dial(&mut self) {
+        if self.status != Status::New {
+            self.outputs.push_back(Output::Refuse(Misuse::InvalidCallState));
+            return;
+        }
+        self.status = Status::Pending;
+        self.media = Media::Capturing;
+        self.outputs.push_back(Output::GetUserMedia { video_possible: true });
+    }
+
+    fn answer(&mut self) {
+        if !matches!(self.status, Status::New | Status::Ring) {
+            self.outputs.push_back(Output::Refuse(Misuse::InvalidCallState));
+            return;
+        }
+        self.status = Status::Pending;
+        match &self.direction {
+            Direction::Incoming { offer: Some(offer) } if !offer.is_empty() => {
+                let video_possible = offer.contains("m=video");
+                self.media = Media::Capturing;
+                self.outputs.push_back(Output::GetUserMedia { video_possible });
+            }
+            Direction::Incoming { .. } | Direction::Outgoing => {
+                self.outputs.push_back(Output::Refuse(Misuse::NoRemoteSdp));
+            }
+        }
+    }
+
+    /// Contract §4.5.
+    fn hang_up(&mut self, cache: bool) {
+        match self.status {
+            Status::New => self.fail(false),
+            Status::Pending => {
+                let negotiating = matches!(self.media, Media::Negotiating | Media::Connected);
+                if negotiating {
+                    self.close_media();
+                } else if self.media == Media::Capturing {
+                    // The capture is not there yet: it is released when it comes.
+                    self.media = Media::Closed;
+                    if !cache {
+                        self.outputs.push_back(Output::ReleaseMedia);
+                    }
+                }
+                self.fail(negotiating && !self.is_incoming());
+                if self.is_incoming() {
+                    self.send(ClientMessage::Hangup(self.id.clone()));
+                }
+            }
+            _ => {
+                self.send(ClientMessage::Hangup(self.id.clone()));
+                self.close_media();
+            }
+        }
+    }
+
+    fn fail(&mut self, unanswered: bool) {
+        self.status = Status::Failed;
+        self.outputs.push_back(Output::Forget { unanswered });
+        self.outputs.push_back(Output::Emit(Status::Failed));
+    }
+
+    fn close_media(&mut self) {
+        match self.media {
+            Media::Negotiating | Media::Connected => self.outputs.push_back(Output::CloseMedia),
+            Media::Capturing | Media::None | Media::Closed => {}
+        }
+        if self.media != Media::None {
+            self.media = Media::Closed;
+        }
+    }
+
+    fn media_granted(&mut self) {
+        if self.media != Media::Capturing {
+            self.ignored += 1;
+            self.outputs.push_back(Output::ReleaseMedia);
+            return;
+        }
+        self.media = Media::Negotiating;
+        match &self.direction {
+            Direction::Outgoing => self.outputs.push_back(Output::CreateOffer),
+            Direction::Incoming { offer } => {
+                let offer = offer.clone().unwrap_or_default();
+                self.outputs.push_back(Output::CreateAnswer { offer });
+            }
+        }
+    }
+
+    fn media_refused(&mut self, exception: String) {
+        if self.media != Media::Capturing {
+            self.ignored += 1;
+            return;
+        }
+        self.media = Media::Closed;
+        self.info = Some(LOCAL_ERROR.to_owned());
+        self.error_info = Some(exception);
+        self.fail(false);
+        if !self.is_incoming() {
+            self.send(ClientMessage::Hangup(self.id.clone()));
+        }
+    }
+
+    fn described(&mut self, description: Description) {
+        if self.media != Media::Negotiating {
+            self.ignored += 1;
+            return;
+        }
+        self.media = Media::Connected;
+        let Description { sdp, has_audio, has_video, local_media_info, details } = description;
+        let Details { callee, caller, visible_name, sip_sdp, custom } = details;
+        let call_id = self.id.clone();
+        let message = if self.is_incoming() {
+            ClientMessage::Answer(Box::new(Answer { call_id, sdp, callee, sip_sdp, custom, local_media_info }))
+        } else {
+            let callee = callee.unwrap_or_default();
+            ClientMessage::Call(Box::new(CallMessage {
+                call_id,
+                callee,
+                caller,
+                visible_name,
+                has_audio,
+                has_video,
+                sdp,
+                sip_sdp,
+                custom,
+                local_media_info,
+            }))
+        };
+        self.send(message);
+        if let Some(sdp) = self.early_answer.take() {
+            self.outputs.push_back(Output::ApplyRemote(sdp));
+        }
+    }
+
+    fn remote_sdp(&mut self, sdp: String) {
+        match (self.media, self.is_incoming()) {
+            (Media::Connected, _) => self.outputs.push_back(Output::ApplyRemote(sdp)),
+            (Media::Capturing | Media::Negotiating, false) => self.early_answer = Some(sdp),
+            (Media::None | Media::Closed, false) | (_, true) => self.ignored += 1,
+        }
+    }
+
+    fn server_status(&mut self, status: Status, alone: bool) {
+        let terminal = status.is_terminal();
+        self.status = status.clone();
+        if terminal {
+            if alone || matches!(self.media, Media::Capturing) {
+                self.close_media();
+            }
+            self.outputs.push_back(Output::Forget { unanswered: false });
+        }
+        self.outputs.push_back(Output::Emit(status));
+    }
+}

@@ -1,0 +1,402 @@
+//! A session: one socket to the relay.
+//!
+//! ```text
+//!            opened              getUserData             registered
+//!  PENDING ─────────> CONNECTED ────────────> ESTABLISHED ─────────> REGISTERED
+//!     │ timeout: socket closed    (each repeats: the event fires again and the status is set again)
+//!     │
+//!  any ── socket error, missed pings ──> FAILED         the close that follows is swallowed
+//!  any ── socket closed ───────────────> DISCONNECTED
+//! ```
+//!
+//! The session routes messages to calls. A call that got a terminal status is forgotten before its event fires, so only
+//! the first one is ever delivered.
+
+use super::call;
+use super::{Received, StatusReport};
+use crate::message::{CallId, ClientMessage};
+use core::time::Duration;
+use offhook_clock::{Time, earliest};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Timers of a session; zero turns each off.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+pub struct Timers {
+    /// How long the socket may take to open.
+    pub connect_timeout: Duration,
+    /// How often to send `ping`.
+    pub ping_interval: Duration,
+    /// How often to look for a sign of life of the relay.
+    pub probes_interval: Duration,
+    /// How many looks may find none.
+    pub receive_probes: u32,
+}
+
+/// Where a session stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+pub enum Status {
+    /// The socket is connecting.
+    Pending,
+    /// The socket is open; `connection` is sent.
+    Connected,
+    /// The relay has accepted the session.
+    Established,
+    /// The login is registered: calls can come in.
+    Registered,
+    /// The socket was closed.
+    Disconnected,
+    /// The socket failed, or the relay fell silent.
+    Failed,
+}
+
+impl Status {
+    /// The SDK's name for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Connected => "CONNECTED",
+            Self::Established => "ESTABLISHED",
+            Self::Registered => "REGISTERED",
+            Self::Disconnected => "DISCONNECTED",
+            Self::Failed => "FAILED",
+        }
+    }
+
+    /// Whether calls can be made.
+    #[must_use]
+    pub const fn takes_calls(self) -> bool {
+        matches!(self, Self::Established | Self::Registered)
+    }
+
+    const fn is_over(self) -> bool {
+        matches!(self, Self::Disconnected | Self::Failed)
+    }
+
+    const fn has_socket(self) -> bool {
+        matches!(self, Self::Connected | Self::Established | Self::Registered)
+    }
+}
+
+/// What happens to a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// The socket opened.
+    SocketOpened,
+    /// The socket closed.
+    SocketClosed,
+    /// The socket could not be opened or broke.
+    SocketFailed,
+    /// A message of the relay. `listening`: the page has a handler for incoming calls.
+    Received {
+        /// The message.
+        message: Received,
+        /// An incoming call without a handler is dropped.
+        listening: bool,
+    },
+    /// The page wants to send; without a socket it is dropped.
+    Send(ClientMessage),
+    /// The page made a call.
+    CallCreated(CallId),
+    /// A call ended on the page's side. `unanswered`: the relay may still get, or have got, a `call` that nobody wants.
+    CallForgotten {
+        /// The call.
+        call_id: CallId,
+        /// See above.
+        unanswered: bool,
+    },
+    /// The page closes the session.
+    Disconnect,
+}
+
+/// What is to be done about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send `connection`: the shell has the page's options.
+    SendConnection,
+    /// Send a message.
+    Send(ClientMessage),
+    /// Close the socket.
+    CloseSocket,
+    /// The status changed: fire the event of that name.
+    Emit(Status),
+    /// Fire an event that is no status.
+    Notify(Notice),
+    /// The session is over: take it off the list of sessions.
+    Remove,
+    /// Make a call object of the message at hand and fire `INCOMING_CALL`.
+    IncomingCall {
+        /// The call.
+        call_id: CallId,
+        /// The relay's offer, if it came before.
+        offer: Option<String>,
+    },
+    /// Hand this to the call.
+    ToCall {
+        /// The call.
+        call_id: CallId,
+        /// What happens to it.
+        input: call::Input,
+    },
+    /// Settle a `sendData`.
+    Settle {
+        /// Which.
+        operation_id: String,
+        /// Resolve or reject.
+        accepted: bool,
+    },
+}
+
+/// Events of a session that are no status; the page gets the message's object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// `fail`.
+    Warn,
+    /// `OnDataEvent`.
+    AppData,
+    /// `notifySessionDebugEvent`.
+    Debug,
+}
+
+impl Notice {
+    /// The event's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Warn => "WARN",
+            Self::AppData => "APP_DATA",
+            Self::Debug => "DEBUG",
+        }
+    }
+}
+
+/// The machine of one session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+pub struct Session {
+    timers: Timers,
+    status: Status,
+    connect_by: Option<Time>,
+    ping_at: Option<Time>,
+    probe_at: Option<Time>,
+    silent_probes: u32,
+    login: Option<String>,
+    calls: BTreeSet<CallId>,
+    /// Given up by the page before the relay said a word: the first word gets a `hangup`.
+    given_up: BTreeSet<CallId>,
+    /// Offers that came ahead of their call.
+    early_offers: BTreeMap<CallId, String>,
+    ignored: u64,
+    #[cfg_attr(feature = "json", serde(skip))]
+    outputs: VecDeque<Output>,
+}
+
+/// Offers kept for calls not yet announced; the oldest id in order goes first beyond that.
+const MAX_EARLY_OFFERS: usize = 64;
+
+fn deadline(interval: Duration, now: Time) -> Option<Time> {
+    (!interval.is_zero()).then(|| now + interval)
+}
+
+impl Session {
+    /// A session whose socket is being opened.
+    #[must_use]
+    pub fn new(timers: Timers, now: Time) -> Self {
+        let connect_by = deadline(timers.connect_timeout, now);
+        Self {
+            timers,
+            status: Status::Pending,
+            connect_by,
+            ping_at: None,
+            probe_at: None,
+            silent_probes: 0,
+            login: None,
+            calls: BTreeSet::new(),
+            given_up: BTreeSet::new(),
+            early_offers: BTreeMap::new(),
+            ignored: 0,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Where the session stands.
+    #[must_use]
+    pub const fn status(&self) -> Status {
+        self.status
+    }
+
+    /// The login the relay knows the session by.
+    #[must_use]
+    pub fn login(&self) -> Option<&str> {
+        self.login.as_deref()
+    }
+
+    /// Inputs that had no meaning in the state they came in.
+    #[must_use]
+    pub const fn ignored(&self) -> u64 {
+        self.ignored
+    }
+
+    /// Takes one input.
+    pub fn handle_input(&mut self, input: Input, now: Time) {
+        use Status::{Connected, Disconnected, Established, Failed, Pending, Registered};
+        match (self.status, input) {
+            (Pending, Input::SocketOpened) => self.open(now),
+            (Connected | Established | Registered, Input::Received { message, listening }) => {
+                self.silent_probes = 0;
+                self.receive(message, listening);
+            }
+            (Pending | Connected | Established | Registered, Input::SocketClosed) => self.end(Disconnected),
+            (Pending | Connected | Established | Registered, Input::SocketFailed) => self.end(Failed),
+            (Connected | Established | Registered, Input::Send(message)) => {
+                self.outputs.push_back(Output::Send(message));
+            }
+            (Pending | Connected | Established | Registered, Input::Disconnect) => {
+                self.outputs.push_back(Output::CloseSocket);
+            }
+            (_, Input::CallCreated(call_id)) => {
+                self.calls.insert(call_id);
+            }
+            (_, Input::CallForgotten { call_id, unanswered }) => self.forget(call_id, unanswered),
+            (Connected | Established | Registered | Disconnected | Failed, Input::SocketOpened)
+            | (Pending | Disconnected | Failed, Input::Received { .. } | Input::Send(_))
+            | (Disconnected | Failed, Input::SocketClosed | Input::SocketFailed | Input::Disconnect) => {
+                self.ignored += 1
+            }
+        }
+    }
+
+    /// Pings, probes, gives up.
+    pub fn handle_timeout(&mut self, now: Time) {
+        if self.connect_by.is_some_and(|at| at <= now) {
+            self.connect_by = None;
+            self.outputs.push_back(Output::CloseSocket);
+            self.end(Status::Failed);
+        }
+        if self.ping_at.is_some_and(|at| at <= now) {
+            self.ping_at = deadline(self.timers.ping_interval, now);
+            self.outputs.push_back(Output::Send(ClientMessage::Ping));
+        }
+        if self.probe_at.is_some_and(|at| at <= now) {
+            self.probe_at = deadline(self.timers.probes_interval, now);
+            self.silent_probes += 1;
+            if self.silent_probes >= self.timers.receive_probes {
+                self.end(Status::Failed);
+                self.outputs.push_back(Output::CloseSocket);
+            }
+        }
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call [`Self::handle_timeout`].
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        earliest(self.connect_by, earliest(self.ping_at, self.probe_at))
+    }
+
+    fn open(&mut self, now: Time) {
+        self.connect_by = None;
+        self.ping_at = deadline(self.timers.ping_interval, now);
+        if self.timers.receive_probes > 0 {
+            self.probe_at = deadline(self.timers.probes_interval, now);
+        }
+        self.enter(Status::Connected);
+        self.outputs.push_back(Output::SendConnection);
+    }
+
+    fn enter(&mut self, status: Status) {
+        self.status = status;
+        self.outputs.push_back(Output::Emit(status));
+    }
+
+    /// Calls of the session are told nothing (contract §3.4): their media may outlive the socket.
+    fn end(&mut self, status: Status) {
+        if self.status.is_over() {
+            return;
+        }
+        (self.connect_by, self.ping_at, self.probe_at) = (None, None, None);
+        self.early_offers.clear();
+        self.outputs.push_back(Output::Remove);
+        self.enter(status);
+    }
+
+    fn receive(&mut self, message: Received, listening: bool) {
+        match message {
+            Received::Ping => self.outputs.push_back(Output::Send(ClientMessage::Pong)),
+            Received::UserData { login } => {
+                self.login = login;
+                self.enter(Status::Established);
+            }
+            Received::Registered => self.enter(Status::Registered),
+            Received::RemoteSdp { call_id, sdp } => self.remote_sdp(call_id, sdp),
+            Received::IncomingCall { call_id } => self.incoming_call(call_id, listening),
+            Received::CallStatus(report) => self.call_status(report),
+            Received::Transfer { call_id, status } => self.to_call(call_id, call::Input::Transfer(status)),
+            Received::Dtmf { call_id, digit } => self.to_call(call_id, call::Input::DtmfReceived(digit)),
+            Received::Fail => self.outputs.push_back(Output::Notify(Notice::Warn)),
+            Received::Data => self.outputs.push_back(Output::Notify(Notice::AppData)),
+            Received::SessionDebug => self.outputs.push_back(Output::Notify(Notice::Debug)),
+            Received::DataStatus { operation_id, accepted } => {
+                self.outputs.push_back(Output::Settle { operation_id, accepted });
+            }
+            Received::Ignored => {}
+        }
+    }
+
+    fn remote_sdp(&mut self, call_id: CallId, sdp: String) {
+        if self.calls.contains(&call_id) {
+            self.to_call(call_id, call::Input::RemoteSdp(sdp));
+            return;
+        }
+        self.early_offers.insert(call_id, sdp);
+        if self.early_offers.len() > MAX_EARLY_OFFERS {
+            self.early_offers.pop_first();
+        }
+    }
+
+    fn incoming_call(&mut self, call_id: CallId, listening: bool) {
+        let offer = self.early_offers.remove(&call_id);
+        if !listening || !self.status.takes_calls() {
+            self.ignored += 1;
+            return;
+        }
+        self.calls.insert(call_id.clone());
+        self.outputs.push_back(Output::IncomingCall { call_id, offer });
+    }
+
+    fn call_status(&mut self, report: StatusReport) {
+        let StatusReport { call_id, status, info, end_reason } = report;
+        if self.given_up.remove(&call_id) && !status.is_terminal() {
+            self.outputs.push_back(Output::Send(ClientMessage::Hangup(call_id)));
+            return;
+        }
+        if status.is_terminal() && self.calls.remove(&call_id) {
+            let alone = self.calls.is_empty();
+            let input = call::Input::Status { status, info, end_reason, alone };
+            self.outputs.push_back(Output::ToCall { call_id, input });
+        } else {
+            self.to_call(call_id, call::Input::Status { status, info, end_reason, alone: false });
+        }
+    }
+
+    fn to_call(&mut self, call_id: CallId, input: call::Input) {
+        if self.calls.contains(&call_id) {
+            self.outputs.push_back(Output::ToCall { call_id, input });
+        } else {
+            self.ignored += 1;
+        }
+    }
+
+    fn forget(&mut self, call_id: CallId, unanswered: bool) {
+        self.calls.remove(&call_id);
+        if unanswered && self.status.has_socket() {
+            self.given_up.insert(call_id);
+        }
+    }
+}

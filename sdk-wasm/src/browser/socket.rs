@@ -1,0 +1,61 @@
+//! The WebSocket of a session.
+
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{BinaryType, Event, MessageEvent, WebSocket};
+
+/// What a socket tells.
+pub(crate) enum SocketEvent {
+    /// It is open.
+    Opened,
+    /// A text frame.
+    Text(String),
+    /// It broke or could not be opened.
+    Failed,
+    /// It is closed.
+    Closed,
+}
+
+/// A socket with its handlers.
+pub(crate) struct Socket {
+    socket: WebSocket,
+    _on_event: Closure<dyn FnMut(Event)>,
+}
+
+impl Socket {
+    /// Opens a socket; every event goes to `tell`.
+    pub(crate) fn open(url: &str, mut tell: impl FnMut(SocketEvent) + 'static) -> Result<Self, JsValue> {
+        let socket = WebSocket::new(url)?;
+        socket.set_binary_type(BinaryType::Arraybuffer);
+        let on_event: Closure<dyn FnMut(Event)> = Closure::new(move |event: Event| {
+            tell(match event.type_().as_str() {
+                "open" => SocketEvent::Opened,
+                "error" => SocketEvent::Failed,
+                "close" => SocketEvent::Closed,
+                _ => match event.dyn_into::<MessageEvent>().ok().and_then(|event| event.data().as_string()) {
+                    Some(text) => SocketEvent::Text(text),
+                    None => return,
+                },
+            });
+        });
+        let function = Some(on_event.as_ref().unchecked_ref());
+        socket.set_onopen(function);
+        socket.set_onmessage(function);
+        socket.set_onerror(function);
+        socket.set_onclose(function);
+        Ok(Self { socket, _on_event: on_event })
+    }
+
+    /// Sends a text frame, if the socket is open.
+    pub(crate) fn send(&self, text: &str) {
+        if self.socket.ready_state() == WebSocket::OPEN {
+            // A socket that is open takes text; one that just closed tells so by its event.
+            let _ = self.socket.send_with_str(text);
+        }
+    }
+
+    /// Closes the socket.
+    pub(crate) fn close(&self) {
+        let _ = self.socket.close();
+    }
+}

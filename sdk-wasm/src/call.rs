@@ -1,0 +1,292 @@
+//! The driver of a call: its machine and its peer connection.
+
+use crate::browser::peer::Peer;
+use crate::browser::timer::now;
+use crate::page::CallPage;
+use crate::{sdp, session, wire};
+use core::cell::{OnceCell, RefCell};
+use js_sys::{Array, RegExp};
+use offhook_signaling::client::call::{Call as Machine, Description, Details, Direction, Input, Output};
+use offhook_signaling::client::session::Input as SessionInput;
+use offhook_signaling::message::{CallId, DtmfType};
+use std::rc::{Rc, Weak};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+
+pub(crate) struct Driver {
+    machine: RefCell<Machine>,
+    page: OnceCell<CallPage>,
+    session: Option<Rc<session::Driver>>,
+    peer: RefCell<Option<Peer>>,
+    this: Weak<Self>,
+}
+
+/// What the description is made for.
+enum Role {
+    Offer,
+    Answer(String),
+}
+
+impl Driver {
+    pub(crate) fn new(id: CallId, direction: Direction, session: Option<Rc<session::Driver>>) -> Rc<Self> {
+        Rc::new_cyclic(|this| Self {
+            machine: RefCell::new(Machine::new(id, direction)),
+            page: OnceCell::new(),
+            session,
+            peer: RefCell::default(),
+            this: this.clone(),
+        })
+    }
+
+    /// One input, and all that follows from it; what the machine refuses goes to the log.
+    pub(crate) fn act(&self, input: Input) {
+        if let Err(error) = self.ask(input) {
+            self.fault(&error);
+        }
+    }
+
+    /// One input of the page, and all that follows from it.
+    fn ask(&self, input: Input) -> Result<(), JsValue> {
+        self.machine.borrow_mut().handle_input(input, now());
+        loop {
+            let output = self.machine.borrow_mut().poll_output();
+            match output {
+                None => return Ok(()),
+                Some(Output::Refuse(misuse)) => return Err(js_sys::Error::new(misuse.text()).into()),
+                Some(output) => self.perform(output),
+            }
+        }
+    }
+
+    fn fault(&self, error: &JsValue) {
+        if let Some(page) = self.page.get() {
+            page.fault(error);
+        }
+    }
+
+    fn perform(&self, output: Output) {
+        let Some(page) = self.page.get() else { return };
+        match output {
+            // Taken by `ask`.
+            Output::Refuse(_) => {}
+            Output::GetUserMedia { video_possible } => self.capture(page, video_possible),
+            Output::ReleaseMedia => page.release(),
+            Output::CreateOffer => self.connect(Role::Offer),
+            Output::CreateAnswer { offer } => self.connect(Role::Answer(offer)),
+            Output::ApplyRemote(sdp) => self.apply_remote(page, &sdp),
+            Output::CloseMedia => {
+                let peer = self.peer.borrow_mut().take();
+                drop(peer);
+                page.closed();
+            }
+            Output::Send(message) => {
+                if let Some(session) = &self.session {
+                    session.act(SessionInput::Send(message));
+                }
+            }
+            Output::Forget { unanswered } => {
+                let id = self.machine.borrow().id().clone();
+                if let Some(session) = &self.session {
+                    session.forget(id, unanswered);
+                }
+            }
+            Output::Emit(status) => page.emit(status.name(), &JsValue::UNDEFINED),
+            Output::EmitDtmf(digit) => page.emit("DTMF", &digit.to_string().into()),
+            Output::EmitTransfer(status) => page.emit("TRANSFER", &status.name().into()),
+        }
+    }
+
+    fn capture(&self, page: &CallPage, video_possible: bool) {
+        let promise = page.capture(video_possible);
+        let Some(this) = self.this.upgrade() else { return };
+        spawn_local(async move {
+            this.act(match JsFuture::from(promise).await {
+                Ok(_) => Input::MediaGranted,
+                Err(error) => Input::MediaRefused(String::from(js_sys::Object::from(error).to_string())),
+            });
+        });
+    }
+
+    fn connect(&self, role: Role) {
+        let Some(this) = self.this.upgrade() else { return };
+        spawn_local(async move {
+            match this.describe(role).await {
+                Ok(description) => this.act(Input::Described(Box::new(description))),
+                Err(error) => this.fault(&error),
+            }
+        });
+    }
+
+    async fn describe(&self, role: Role) -> Result<Description, JsValue> {
+        let page = self.page.get().ok_or(JsValue::UNDEFINED)?;
+        let this = self.this.clone();
+        let peer = Peer::new(page.configuration(), move |stream| {
+            if let Some(page) = this.upgrade().as_ref().and_then(|this| this.page.get()) {
+                page.play(&stream);
+            }
+        })?;
+        let connection = peer.connection().clone();
+        let local = page.connected(&connection);
+        let (has_audio, has_video) = local.as_ref().map_or((true, true), |stream| peer.send(stream));
+        self.peer.replace(Some(peer));
+        let options = JsFuture::from(page.details()).await?;
+        let wants = |name| wire::field(&options, name) != JsValue::FALSE;
+        let made = match role {
+            Role::Offer => Peer::offer(connection, wants("receiveAudio"), wants("receiveVideo") && has_video).await?,
+            Role::Answer(offer) => Peer::answer(connection, page.remote_sdp(&offer)).await?,
+        };
+        Ok(Description {
+            sdp: strip(&made, wire::text(&options, "stripCodecs").as_deref()),
+            has_audio,
+            has_video,
+            local_media_info: wire::json(&wire::field(&options, "localMediaInfo")),
+            details: details(&options),
+        })
+    }
+
+    fn apply_remote(&self, page: &CallPage, sdp: &str) {
+        let sdp = page.remote_sdp(sdp);
+        let connection = self.peer.borrow().as_ref().map(|peer| peer.connection().clone());
+        let (Some(connection), Some(this)) = (connection, self.this.upgrade()) else { return };
+        spawn_local(async move {
+            if let Err(error) = Peer::set_remote(connection, sdp).await {
+                this.fault(&error);
+            }
+        });
+    }
+}
+
+/// Removes the codecs the page named, each a case-insensitive regular expression.
+fn strip(made: &str, names: Option<&str>) -> String {
+    let patterns: Vec<RegExp> = names
+        .unwrap_or_default()
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .map(|name| RegExp::new(name, "i"))
+        .collect();
+    sdp::strip_codecs(made, |codec| patterns.iter().any(|pattern| pattern.test(codec)))
+}
+
+fn details(options: &JsValue) -> Details {
+    let lines: Option<Array> = wire::field(options, "sipSDP").dyn_into().ok();
+    Details {
+        callee: wire::text(options, "callee"),
+        caller: wire::text(options, "caller"),
+        visible_name: wire::text(options, "visibleName"),
+        sip_sdp: lines.map(|lines| lines.iter().filter_map(|line| line.as_string()).collect()).unwrap_or_default(),
+        custom: wire::json(&wire::field(options, "custom")),
+    }
+}
+
+/// A call, for the TypeScript side.
+#[wasm_bindgen]
+pub struct Call {
+    driver: Rc<Driver>,
+}
+
+impl Call {
+    pub(crate) const fn new(driver: Rc<Driver>) -> Self {
+        Self { driver }
+    }
+}
+
+#[wasm_bindgen]
+impl Call {
+    /// Names the page's side; once.
+    pub fn attach(&self, page: CallPage) {
+        let _ = self.driver.page.set(page);
+    }
+
+    /// The call's id.
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.driver.machine.borrow().id().as_str().to_owned()
+    }
+
+    /// The status, by the SDK's name.
+    #[must_use]
+    pub fn status(&self) -> String {
+        self.driver.machine.borrow().status().name().to_owned()
+    }
+
+    /// `Local error` when the browser gave no media.
+    #[must_use]
+    pub fn info(&self) -> Option<String> {
+        self.driver.machine.borrow().info().map(str::to_owned)
+    }
+
+    /// The browser's exception, when it gave no media.
+    #[wasm_bindgen(js_name = errorInfo)]
+    #[must_use]
+    pub fn error_info(&self) -> Option<String> {
+        self.driver.machine.borrow().error_info().map(str::to_owned)
+    }
+
+    /// Why the call ended, as a name of the list of reasons.
+    #[wasm_bindgen(js_name = endReason)]
+    #[must_use]
+    pub fn end_reason(&self) -> Option<String> {
+        self.driver.machine.borrow().end_reason().map(str::to_owned)
+    }
+
+    /// The relay's words about the status.
+    #[wasm_bindgen(js_name = serverInfo)]
+    #[must_use]
+    pub fn server_info(&self) -> Option<String> {
+        self.driver.machine.borrow().server_info().map(str::to_owned)
+    }
+
+    /// Places the call.
+    ///
+    /// # Errors
+    /// `Invalid call state`.
+    pub fn dial(&self) -> Result<(), JsValue> {
+        self.driver.ask(Input::Dial)
+    }
+
+    /// Takes the call.
+    ///
+    /// # Errors
+    /// `Invalid call state`, `No remote sdp available`.
+    pub fn answer(&self) -> Result<(), JsValue> {
+        self.driver.ask(Input::Answer)
+    }
+
+    /// Ends, cancels or rejects the call.
+    #[wasm_bindgen(js_name = hangUp)]
+    pub fn hang_up(&self, cache: bool) {
+        self.driver.act(Input::HangUp { cache });
+    }
+
+    /// Holds.
+    pub fn hold(&self, for_transfer: bool) {
+        self.driver.act(Input::Hold { for_transfer });
+    }
+
+    /// Takes back from hold.
+    pub fn unhold(&self) {
+        self.driver.act(Input::Unhold);
+    }
+
+    /// Hands the call over.
+    pub fn transfer(&self, target: String) {
+        self.driver.act(Input::TransferTo(target));
+    }
+
+    /// Sends digits.
+    ///
+    /// # Errors
+    /// For a type that is none of `RFC2833`, `INFO` and `INFO_RELAY`.
+    #[wasm_bindgen(js_name = sendDtmf)]
+    pub fn send_dtmf(&self, digits: String, kind: &str) -> Result<(), JsValue> {
+        let kind = match kind {
+            "RFC2833" => DtmfType::Rfc2833,
+            "INFO" => DtmfType::Info,
+            "INFO_RELAY" => DtmfType::InfoRelay,
+            _ => return Err(js_sys::Error::new("The DTMF type must be RFC2833, INFO or INFO_RELAY").into()),
+        };
+        self.driver.ask(Input::SendDtmf { kind, digits })
+    }
+}

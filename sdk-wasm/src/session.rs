@@ -1,0 +1,227 @@
+//! The driver of a session: its machine, socket and timer.
+
+use crate::browser::socket::{Socket, SocketEvent};
+use crate::browser::timer::{Timer, now};
+use crate::call::{self, Call};
+use crate::page::SessionPage;
+use crate::wire;
+use core::cell::RefCell;
+use core::time::Duration;
+use offhook_signaling::client::call as call_machine;
+use offhook_signaling::client::session::{Input, Output, Session as Machine, Timers};
+use offhook_signaling::message::{CallId, ClientMessage};
+use std::collections::BTreeMap;
+use std::rc::{Rc, Weak};
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+pub(crate) struct Driver {
+    machine: RefCell<Machine>,
+    page: SessionPage,
+    socket: RefCell<Option<Rc<Socket>>>,
+    timer: Timer,
+    calls: RefCell<BTreeMap<CallId, Rc<call::Driver>>>,
+    /// The object of the message at hand.
+    data: RefCell<JsValue>,
+    this: Weak<Self>,
+}
+
+impl Driver {
+    /// One input, and all that follows from it.
+    pub(crate) fn act(&self, input: Input) {
+        self.machine.borrow_mut().handle_input(input, now());
+        self.drain();
+    }
+
+    fn tick(&self) {
+        self.timer.disarm();
+        self.machine.borrow_mut().handle_timeout(now());
+        self.drain();
+    }
+
+    fn drain(&self) {
+        loop {
+            let output = self.machine.borrow_mut().poll_output();
+            let Some(output) = output else { break };
+            self.perform(output);
+        }
+        let at = self.machine.borrow().poll_timeout();
+        let this = self.this.clone();
+        self.timer.arm(at, move || {
+            if let Some(this) = this.upgrade() {
+                this.tick();
+            }
+        });
+    }
+
+    fn perform(&self, output: Output) {
+        let data = self.data.borrow().clone();
+        match output {
+            Output::SendConnection => self.transmit(&wire::connection(self.page.connection())),
+            Output::Send(message) => self.transmit(&wire::encode(&message)),
+            Output::CloseSocket => {
+                let socket = self.socket.borrow().clone();
+                if let Some(socket) = socket {
+                    socket.close();
+                }
+            }
+            Output::Emit(status) => self.page.status(status.name(), &data),
+            Output::Notify(notice) => self.page.notice(notice.name(), &data),
+            Output::Remove => self.page.remove(),
+            Output::IncomingCall { call_id, offer } => {
+                let direction = call_machine::Direction::Incoming { offer };
+                let call = self.insert(call_id, direction);
+                self.page.incoming(call, &data);
+            }
+            Output::ToCall { call_id, input } => {
+                let call = self.calls.borrow().get(&call_id).cloned();
+                if let Some(call) = call {
+                    call.act(input);
+                }
+            }
+            Output::Settle { operation_id, accepted } => self.page.settle(&operation_id, accepted, &data),
+        }
+    }
+
+    fn transmit(&self, frame: &str) {
+        let socket = self.socket.borrow().clone();
+        if let Some(socket) = socket {
+            socket.send(frame);
+        }
+    }
+
+    fn insert(&self, call_id: CallId, direction: call_machine::Direction) -> Call {
+        let call = call::Driver::new(call_id.clone(), direction, self.this.upgrade());
+        self.calls.borrow_mut().insert(call_id, Rc::clone(&call));
+        Call::new(call)
+    }
+
+    /// A call is over: the page may hold on to it, the session does not.
+    pub(crate) fn forget(&self, call_id: CallId, unanswered: bool) {
+        self.calls.borrow_mut().remove(&call_id);
+        self.act(Input::CallForgotten { call_id, unanswered });
+    }
+
+    fn tell(&self, event: SocketEvent) {
+        match event {
+            SocketEvent::Opened => self.act(Input::SocketOpened),
+            SocketEvent::Failed => self.act(Input::SocketFailed),
+            SocketEvent::Closed => self.act(Input::SocketClosed),
+            SocketEvent::Text(text) => {
+                let Some((message, data)) = wire::decode(&text) else { return };
+                // The payload of `registered` is not for the page (contract §3.4).
+                let silent = matches!(message, offhook_signaling::client::Received::Registered);
+                self.data.replace(if silent { JsValue::UNDEFINED } else { data });
+                let listening = self.page.listening();
+                self.act(Input::Received { message, listening });
+                self.data.replace(JsValue::UNDEFINED);
+            }
+        }
+    }
+}
+
+/// A session, for the TypeScript side.
+#[wasm_bindgen]
+pub struct Session {
+    driver: Rc<Driver>,
+}
+
+fn millis(value: f64) -> Duration {
+    Duration::try_from_secs_f64(value / 1_000.0).unwrap_or_default()
+}
+
+#[wasm_bindgen]
+#[expect(clippy::needless_pass_by_value, reason = "wasm-bindgen hands over owned values")]
+impl Session {
+    /// A session that is not connected yet. Times are milliseconds; zero turns each off.
+    #[wasm_bindgen(constructor)]
+    #[must_use]
+    pub fn new(page: SessionPage, timeout: f64, ping: f64, probes_interval: f64, receive_probes: u32) -> Self {
+        let timers = Timers {
+            connect_timeout: millis(timeout),
+            ping_interval: millis(ping),
+            probes_interval: millis(probes_interval),
+            receive_probes,
+        };
+        let driver = Rc::new_cyclic(|this| Driver {
+            machine: RefCell::new(Machine::new(timers, now())),
+            page,
+            socket: RefCell::default(),
+            timer: Timer::default(),
+            calls: RefCell::default(),
+            data: RefCell::new(JsValue::UNDEFINED),
+            this: this.clone(),
+        });
+        Self { driver }
+    }
+
+    /// Opens the socket.
+    ///
+    /// # Errors
+    /// The browser's, for a URL it does not take.
+    pub fn open(&self, url: &str) -> Result<(), JsValue> {
+        let driver = Rc::clone(&self.driver);
+        let socket = Socket::open(url, move |event| driver.tell(event))?;
+        self.driver.socket.replace(Some(Rc::new(socket)));
+        self.driver.drain();
+        Ok(())
+    }
+
+    /// The status, by the SDK's name.
+    #[must_use]
+    pub fn status(&self) -> String {
+        self.driver.machine.borrow().status().name().to_owned()
+    }
+
+    /// Whether calls can be made.
+    #[wasm_bindgen(js_name = takesCalls)]
+    #[must_use]
+    pub fn takes_calls(&self) -> bool {
+        self.driver.machine.borrow().status().takes_calls()
+    }
+
+    /// The login the relay knows the session by.
+    #[must_use]
+    pub fn login(&self) -> Option<String> {
+        self.driver.machine.borrow().login().map(str::to_owned)
+    }
+
+    /// Closes the socket.
+    pub fn disconnect(&self) {
+        self.driver.act(Input::Disconnect);
+    }
+
+    /// A call the page is going to make.
+    #[wasm_bindgen(js_name = createCall)]
+    #[must_use]
+    pub fn create_call(&self, id: String) -> Call {
+        let call_id = CallId(id);
+        self.driver.act(Input::CallCreated(call_id.clone()));
+        self.driver.insert(call_id, call_machine::Direction::Outgoing)
+    }
+
+    /// Sends data to the application.
+    #[wasm_bindgen(js_name = sendData)]
+    pub fn send_data(&self, operation_id: String, payload: JsValue) {
+        let Some(payload) = wire::json(&payload) else { return };
+        self.driver.act(Input::Send(ClientMessage::SendData { operation_id, payload }));
+    }
+
+    /// Sends a bug report.
+    #[wasm_bindgen(js_name = submitBugReport)]
+    pub fn submit_bug_report(&self, report: JsValue) {
+        let Some(report) = wire::json(&report) else { return };
+        self.driver.act(Input::Send(ClientMessage::SubmitBugReport(report)));
+    }
+
+    /// Starts or stops the relay's debug session.
+    pub fn debug(&self, command: String) {
+        self.driver.act(Input::Send(ClientMessage::SessionDebug { command }));
+    }
+
+    /// Sends log lines.
+    #[wasm_bindgen(js_name = pushLogs)]
+    pub fn push_logs(&self, logs: String) {
+        self.driver.act(Input::Send(ClientMessage::PushLogs { logs }));
+    }
+}
