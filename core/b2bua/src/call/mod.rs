@@ -127,8 +127,10 @@ impl Call {
             (State::Established { .. }, Input::Unhold { leg }) => self.hold(leg, false),
             (State::Established { .. }, Input::SendDtmf { leg, digits }) => self.send_dtmf(leg, &digits),
             (State::Established { .. }, Input::DtmfReceived { leg, digit }) => self.tell_dtmf(leg, digit),
-            (State::Established { transfer: None, .. }, Input::Transfer { leg, targets }) => {
-                self.transfer(leg, targets, now);
+            (State::Established { .. }, Input::Transfer { leg, targets }) => self.transfer(leg, targets, now),
+            (State::Ringing { .. } | State::HandedOver { .. } | State::Ended(_), Input::Transfer { targets, .. }) => {
+                self.discard(&targets.unwrap_or_default());
+                self.ignored += 1;
             }
             (
                 State::Established { .. } | State::HandedOver { .. },
@@ -137,20 +139,14 @@ impl Call {
             (State::Ringing { .. }, Input::LegFailed { leg, .. }) => {
                 self.hang_up_ringing(leg, EndReason::MediaSetupFailed);
             }
-            (
-                State::Ringing { .. } | State::Established { .. } | State::HandedOver { .. },
-                Input::Shutdown,
-            ) => self.end(EndReason::ShuttingDown),
+            (State::Ringing { .. } | State::Established { .. } | State::HandedOver { .. }, Input::Shutdown) => {
+                self.end(EndReason::ShuttingDown);
+            }
             (
                 State::Ringing { .. } | State::HandedOver { .. },
-                Input::Hold { .. }
-                | Input::Unhold { .. }
-                | Input::SendDtmf { .. }
-                | Input::DtmfReceived { .. }
-                | Input::Transfer { .. },
+                Input::Hold { .. } | Input::Unhold { .. } | Input::SendDtmf { .. } | Input::DtmfReceived { .. },
             )
             | (State::Established { transfer: None, .. }, Input::Answer { .. })
-            | (State::Established { transfer: Some(_), .. }, Input::Transfer { .. })
             | (State::Ended(_), _) => self.ignored += 1,
         }
     }
@@ -284,8 +280,8 @@ impl Call {
         let State::Established { legs, held_by, .. } = &mut self.state else { return };
         let leaves = core::mem::replace(legs.get_mut(side), released.leg);
         *held_by.get_mut(side) = released.holds;
-        let bridge = (!held_by.a && !held_by.b)
-            .then(|| Command::Bridge { a: legs.a.party.leg, b: legs.b.party.leg });
+        let heard = !held_by.a && !held_by.b;
+        let bridge = heard.then_some(Command::Bridge { a: legs.a.party.leg, b: legs.b.party.leg });
         self.leave(&leaves.party, CallStatus::Finish, EndReason::Transferred);
         self.outputs.push_back(Output::Media(Command::CloseLeg { leg: leaves.party.leg }));
         self.outputs.extend(bridge.map(Output::Media));
@@ -333,11 +329,11 @@ impl Call {
     fn leave(&mut self, party: &Party, status: CallStatus, reason: EndReason) {
         let object = party.ended(status, reason, self.has_video());
         self.tell(party, ServerMessage::CallStatus(Box::new(object)));
-        self.outputs.push_back(Output::Left {
-            session: party.session,
-            call_id: party.call_id.clone(),
-            leg: party.leg,
-        });
+        self.left(party);
+    }
+
+    fn left(&mut self, party: &Party) {
+        self.outputs.push_back(Output::Left { session: party.session, call_id: party.call_id.clone(), leg: party.leg });
     }
 
     /// The caller's last message, which for a busy callee is two.

@@ -66,6 +66,11 @@ impl LegMaker {
         Transport { ice, ice_lite: true, fingerprint: self.side.fingerprint, setup, candidates }
     }
 
+    /// Whether there is a codec in it that the operator lets pass.
+    pub(super) fn can_offer(&self, offer: &Description) -> bool {
+        !offer_answer::relay_offer(offer, &self.side.codecs).is_empty()
+    }
+
     /// Rings `party` with what `offer` can do: the fork, the worker's order and the offer's text.
     pub(super) fn ring(&mut self, party: Party, offer: &Description) -> (Fork, Command, String) {
         let offered = offer_answer::relay_offer(offer, &self.side.codecs);
@@ -88,11 +93,8 @@ impl LegMaker {
         let settled = offer_answer::settle(offer, answer, &fork.offered).map_err(end_reason)?;
         let secrets = self.secrets();
         let sections = local_sections(&settled.answer, &secrets);
-        let caller_ssrcs: Vec<u32> = sections
-            .iter()
-            .filter(|local| !local.section.rejected)
-            .map(|local| local.ssrc)
-            .collect();
+        let caller_ssrcs: Vec<u32> =
+            sections.iter().filter(|local| !local.section.rejected).map(|local| local.ssrc).collect();
         // The browser offers actpass and becomes the DTLS client; one that insists on passive gets its way.
         let (ours, theirs) = match offer.transport.setup {
             Setup::Passive => (Setup::Active, Setup::Passive),
@@ -121,10 +123,8 @@ impl LegMaker {
     ) -> Result<(Vec<Section>, Vec<Command>), EndReason> {
         let offer = negotiated(stays);
         let settled = offer_answer::settle(&offer, answer, &fork.offered).map_err(end_reason)?;
-        let commands = vec![
-            connect(fork, answer, &settled.callee),
-            Command::Bridge { a: stays.party.leg, b: fork.party.leg },
-        ];
+        let commands =
+            vec![connect(fork, answer, &settled.callee), Command::Bridge { a: stays.party.leg, b: fork.party.leg }];
         Ok((settled.callee, commands))
     }
 }

@@ -10,25 +10,23 @@ use offhook_signaling::message::{CallStatus, ServerMessage};
 use offhook_signaling::reason::EndReason;
 
 impl Call {
-    pub(super) fn begin(
-        &mut self,
-        caller: Party,
-        offer: &str,
-        targets: Result<Vec<Party>, EndReason>,
-        now: Time,
-    ) {
+    pub(super) fn begin(&mut self, caller: Party, offer: &str, targets: Result<Vec<Party>, EndReason>, now: Time) {
         // At once: until its first status a page that hangs up sends nothing (contract §5).
         self.tell_status(&caller, CallStatus::Trying);
-        let (offer, targets) = match (Description::parse(offer), targets) {
-            (Ok(offer), Ok(targets)) => (offer, targets),
-            (Ok(_), Err(reason)) => return self.refuse(&caller, reason),
-            (Err(_), _) => return self.refuse(&caller, EndReason::BadSessionDescription),
+        let targets = match targets {
+            Ok(targets) => targets,
+            Err(reason) => return self.refuse(&caller, reason),
+        };
+        let offer = match Description::parse(offer) {
+            Ok(offer) if self.maker.can_offer(&offer) => offer,
+            fault => {
+                let bad = fault.is_err();
+                self.discard(&targets);
+                let reason = if bad { EndReason::BadSessionDescription } else { EndReason::NoCommonCodecs };
+                return self.refuse(&caller, reason);
+            }
         };
         let ring = self.ring(targets, &offer, now);
-        if ring.forks.iter().all(|fork| fork.offered.is_empty()) {
-            self.outputs.retain(|output| matches!(output, Output::Tell { session, .. } if *session == caller.session));
-            return self.refuse(&caller, EndReason::NoCommonCodecs);
-        }
         self.tell_status(&caller, CallStatus::Ring);
         self.state = State::Ringing { caller: Box::new(Caller { party: caller, offer }), ring };
     }
@@ -39,11 +37,19 @@ impl Call {
         self.outputs.push_back(Output::Ended(reason));
     }
 
+    /// Takes those who were to ring, and never will, out of the books.
+    pub(super) fn discard(&mut self, targets: &[Party]) {
+        for party in targets {
+            self.left(party);
+        }
+    }
+
     /// Rings everybody in `targets` with what `offer` can do.
     pub(super) fn ring(&mut self, targets: Vec<Party>, offer: &Description, now: Time) -> Ring {
-        let has_video = offer.sections.iter().any(|section| {
-            section.kind == offhook_sdp::codec::MediaKind::Video && !section.rejected
-        });
+        let has_video = offer
+            .sections
+            .iter()
+            .any(|section| section.kind == offhook_sdp::codec::MediaKind::Video && !section.rejected);
         let mut forks = Vec::with_capacity(targets.len());
         for party in targets {
             let (fork, open, sdp) = self.maker.ring(party, offer);

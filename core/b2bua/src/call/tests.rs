@@ -1,1 +1,146 @@
-//! The call machine in virtual time.
+//! Every state with every kind of input, against the table that is committed here.
+
+use super::{Call, Input, LegMaker, Output, Party, RelaySide, SessionId, Setup};
+use crate::config::BusyStatus;
+use crate::relay::tests::{OFFER, answer_sdp};
+use core::time::Duration;
+use offhook_clock::Time;
+use offhook_media::command::{Command, LegKey, TransportFailure, WorkerId};
+use offhook_sdp::webrtc::Fingerprint;
+use offhook_signaling::message::ServerMessage;
+
+const CALLER: LegKey = LegKey(1);
+const CALLEE: LegKey = LegKey(2);
+const TARGET: LegKey = LegKey(3);
+
+fn party(leg: LegKey) -> Party {
+    Party {
+        session: SessionId(leg.0),
+        call_id: format!("call-{}", leg.0).as_str().into(),
+        leg,
+        incoming: leg != CALLER,
+        caller: "alice".into(),
+        callee: "bob".into(),
+        visible_name: "Alice".into(),
+        custom: None,
+        dtmf_events: true,
+        end_reasons: true,
+    }
+}
+
+fn ringing() -> Call {
+    let side = RelaySide {
+        fingerprint: Fingerprint([7; 32]),
+        candidates: vec!["192.0.2.1:4000".parse().unwrap()],
+        codecs: vec![],
+    };
+    let setup = Setup {
+        worker: WorkerId(0),
+        busy_status: BusyStatus::Failed,
+        ring_timeout: Duration::from_secs(60),
+        maker: LegMaker::new(side, [3; 32]),
+    };
+    Call::place(setup, party(CALLER), OFFER, Ok(vec![party(CALLEE)]), Time::EPOCH)
+}
+
+fn established() -> Call {
+    let mut call = ringing();
+    call.handle_input(Input::Answer { leg: CALLEE, sdp: answer_sdp() }, Time::EPOCH);
+    call
+}
+
+fn transferring() -> Call {
+    let mut call = established();
+    call.handle_input(Input::Transfer { leg: CALLER, targets: Ok(vec![party(TARGET)]) }, Time::EPOCH);
+    call
+}
+
+fn handed_over() -> Call {
+    let mut call = transferring();
+    call.handle_input(Input::HangUp { leg: CALLER }, Time::EPOCH);
+    call
+}
+
+fn ended() -> Call {
+    let mut call = established();
+    call.handle_input(Input::HangUp { leg: CALLER }, Time::EPOCH);
+    call
+}
+
+fn inputs() -> Vec<(&'static str, Input)> {
+    vec![
+        ("answer by callee", Input::Answer { leg: CALLEE, sdp: answer_sdp() }),
+        ("answer by target", Input::Answer { leg: TARGET, sdp: answer_sdp() }),
+        ("bad answer by callee", Input::Answer { leg: CALLEE, sdp: "?".into() }),
+        ("bad answer by target", Input::Answer { leg: TARGET, sdp: "?".into() }),
+        ("hang-up by caller", Input::HangUp { leg: CALLER }),
+        ("hang-up by callee", Input::HangUp { leg: CALLEE }),
+        ("hang-up by target", Input::HangUp { leg: TARGET }),
+        ("hold by caller", Input::Hold { leg: CALLER }),
+        ("unhold by caller", Input::Unhold { leg: CALLER }),
+        ("digits by caller", Input::SendDtmf { leg: CALLER, digits: "1".into() }),
+        ("digit heard from callee", Input::DtmfReceived { leg: CALLEE, digit: '1' }),
+        ("transfer by callee", Input::Transfer { leg: CALLEE, targets: Ok(vec![party(TARGET)]) }),
+        ("session of callee lost", Input::SessionLost { leg: CALLEE }),
+        ("transport of target failed", Input::LegFailed { leg: TARGET, failure: TransportFailure::DtlsError }),
+        ("media of callee dead", Input::LegDead { leg: CALLEE }),
+        ("shutdown", Input::Shutdown),
+    ]
+}
+
+/// What a call does, in one line: `>N` a status or message to the browser of leg N, and the worker's orders.
+fn told(call: &mut Call) -> String {
+    let words = core::iter::from_fn(|| call.poll_output()).map(|output| match output {
+        Output::Tell { session, message: ServerMessage::CallStatus(object) } => {
+            let reason = object.end_reason.map(|reason| format!("({})", reason.name())).unwrap_or_default();
+            format!(">{} {}{reason}", session.0, object.status.name())
+        }
+        Output::Tell { session, message } => format!(">{} {}", session.0, message.name()),
+        Output::Media(command) => match command {
+            Command::OpenLeg { leg, .. } => format!("open {}", leg.0),
+            Command::ConnectLeg { leg, .. } => format!("connect {}", leg.0),
+            Command::Bridge { a, b } => format!("bridge {}-{}", a.0, b.0),
+            Command::Unbridge { leg } => format!("unbridge {}", leg.0),
+            Command::SendDtmf { leg, .. } => format!("dtmf {}", leg.0),
+            Command::CloseLeg { leg } => format!("close {}", leg.0),
+        },
+        Output::Left { leg, .. } => format!("left {}", leg.0),
+        Output::Ended(reason) => format!("ended {}", reason.name()),
+    });
+    let line = words.collect::<Vec<_>>().join(", ");
+    if line.is_empty() { "-".to_owned() } else { line }
+}
+
+#[test]
+fn every_state_with_every_input() {
+    let states: [(&str, fn() -> Call); 5] = [
+        ("ringing", ringing),
+        ("established", established),
+        ("transferring", transferring),
+        ("handed over", handed_over),
+        ("ended", ended),
+    ];
+    let mut table = String::new();
+    for (name, state) in states {
+        for (what, input) in inputs() {
+            let mut call = state();
+            told(&mut call);
+            call.handle_input(input, Time::EPOCH);
+            table.push_str(&format!("{name} | {what} | {}\n", told(&mut call)));
+        }
+        let mut call = state();
+        told(&mut call);
+        if let Some(at) = call.poll_timeout() {
+            call.handle_timeout(at);
+        }
+        table.push_str(&format!("{name} | timeout | {}\n", told(&mut call)));
+    }
+    let committed = include_str!("table.txt");
+    if table != committed {
+        println!("{table}");
+    }
+    assert!(
+        table == committed,
+        "the call machine does not do what call/table.txt says; see the output for what it does"
+    );
+}

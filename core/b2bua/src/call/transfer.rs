@@ -11,12 +11,16 @@ use offhook_signaling::reason::EndReason;
 
 impl Call {
     pub(super) fn transfer(&mut self, leg: LegKey, targets: Result<Vec<Party>, EndReason>, now: Time) {
-        let Some(by) = self.side(leg) else { return };
+        let Some(by) = self.side(leg) else { return self.discard(&targets.unwrap_or_default()) };
         let targets = match targets {
             Ok(targets) => targets,
             Err(reason) => return self.report_failed_transfer(leg, reason),
         };
-        let State::Established { legs, .. } = &self.state else { return };
+        let State::Established { legs, transfer: None, .. } = &self.state else {
+            // One at a time: the first transfer goes on.
+            self.discard(&targets);
+            return self.report_failed_transfer(leg, EndReason::Busy);
+        };
         let offer = negotiation::negotiated(legs.get(by.other()));
         let ring = self.ring(targets, &offer, now);
         if let State::Established { transfer, .. } = &mut self.state {

@@ -38,7 +38,7 @@ impl Relay {
                 self.on_call(session, &call_id, now, |leg| call::Input::Hold { leg });
             }
             ClientMessage::Unhold(id) => self.on_call(session, &id, now, |leg| call::Input::Unhold { leg }),
-            ClientMessage::SendDtmf { call_id, digits, .. } => self.send_dtmf(session, &call_id, digits, now),
+            ClientMessage::SendDtmf { call_id, digits, .. } => self.send_dtmf(session, &call_id, &digits, now),
             ClientMessage::Transfer { call_id, target } => self.transfer(session, &call_id, &target, now),
             ClientMessage::SendData { operation_id, .. } => {
                 let info = Some("no application takes data on this relay".to_owned());
@@ -62,13 +62,7 @@ impl Relay {
     }
 
     /// Unknown call ids are passed over: a page may hang up what is over, or was never announced (contract §5).
-    fn on_call(
-        &mut self,
-        session: SessionId,
-        id: &CallId,
-        now: Time,
-        input: impl FnOnce(LegKey) -> call::Input,
-    ) {
+    fn on_call(&mut self, session: SessionId, id: &CallId, now: Time, input: impl FnOnce(LegKey) -> call::Input) {
         if let Some(at) = self.find_call(session, id) {
             self.call_input(at.call, input(at.leg), now);
         }
@@ -154,11 +148,7 @@ impl Relay {
 
     fn leg_maker(&mut self, worker: u16) -> LegMaker {
         let candidates = self.config.workers.get(usize::from(worker)).cloned().unwrap_or_default();
-        let side = RelaySide {
-            fingerprint: self.config.fingerprint,
-            candidates,
-            codecs: self.config.codecs.clone(),
-        };
+        let side = RelaySide { fingerprint: self.config.fingerprint, candidates, codecs: self.config.codecs.clone() };
         let mut seed = [0; 32];
         self.random.fill_bytes(&mut seed);
         LegMaker::new(side, seed)
@@ -204,7 +194,7 @@ impl Relay {
         if targets.is_empty() { Err(EndReason::Busy) } else { Ok(targets) }
     }
 
-    fn send_dtmf(&mut self, session: SessionId, id: &CallId, digits: String, now: Time) {
+    fn send_dtmf(&mut self, session: SessionId, id: &CallId, digits: &str, now: Time) {
         let digits = digits.to_ascii_uppercase();
         if let Some(wrong) = digits.chars().find(|digit| !matches!(digit, '0'..='9' | 'A'..='D' | '*' | '#')) {
             let info = format!("`{wrong}` is no DTMF digit: use 0-9, A-D, * and #");
@@ -284,7 +274,9 @@ fn address_of_record(callee: &str) -> LoginName {
     let inner = callee.rsplit_once('<').map_or(callee, |(_, rest)| rest.split('>').next().unwrap_or(rest)).trim();
     let without_scheme = ["sip:", "sips:", "tel:"]
         .iter()
-        .find_map(|scheme| inner.get(..scheme.len()).filter(|s| s.eq_ignore_ascii_case(scheme)).and(inner.get(scheme.len()..)))
+        .find_map(|scheme| {
+            inner.get(..scheme.len()).filter(|s| s.eq_ignore_ascii_case(scheme)).and(inner.get(scheme.len()..))
+        })
         .unwrap_or(inner);
     let user = without_scheme.split(['@', ';', '?']).next().unwrap_or(without_scheme);
     LoginName(user.to_owned())

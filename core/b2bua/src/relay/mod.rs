@@ -104,7 +104,7 @@ impl Relay {
             Input::Binary { connection, length } => self.receive(connection, &server::Input::Binary(length), now),
             Input::Disconnected { connection } => self.forget_socket(connection, now),
             Input::PasswordVerified { request, matches } => self.password_verified(request, matches, now),
-            Input::Media(event) => self.media_event(event, now),
+            Input::Media(event) => self.media_event(&event, now),
             Input::Shutdown => self.shut_down(now),
         }
     }
@@ -206,9 +206,9 @@ impl Relay {
         }
     }
 
-    fn media_event(&mut self, event: Event, now: Time) {
+    fn media_event(&mut self, event: &Event, now: Time) {
         use crate::call::Input;
-        let (leg, input) = match event {
+        let (leg, input) = match *event {
             Event::LegConnected { .. } => return,
             Event::LegFailed { leg, failure } => (leg, Input::LegFailed { leg, failure }),
             Event::LegDead { leg } => (leg, Input::LegDead { leg }),
@@ -245,6 +245,5 @@ impl Relay {
     }
 }
 
-
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,1 +1,238 @@
-//! Call flows without a socket, in virtual time.
+//! Call flows without a socket, in virtual time: browsers are message queues here, the media worker a list of orders.
+
+mod flows;
+mod simulation;
+mod transfers;
+
+use super::Relay;
+use crate::config::{Admission, BusyStatus, CallWaiting, Config, LoginName};
+use crate::io::{ConnectionId, Input, Output};
+use core::time::Duration;
+use offhook_clock::Time;
+use offhook_media::command::{Command, Event, LegKey};
+use offhook_sdp::webrtc::Fingerprint;
+use offhook_signaling::message::{
+    Answer, Call, CallId, CallObject, CallStatus, ClientMessage, Connection, ServerMessage, SipOptions,
+};
+use offhook_signaling::version::Extension;
+use std::collections::BTreeMap;
+
+pub(crate) const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
+a=fingerprint:sha-256 11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00\r\n\
+a=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuvwx\r\na=setup:actpass\r\n\
+m=audio 9 UDP/TLS/RTP/SAVPF 111 0 126\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\na=sendrecv\r\na=rtcp-mux\r\n\
+a=rtpmap:111 opus/48000/2\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:126 telephone-event/8000\r\n";
+
+pub(crate) fn answer_sdp() -> String {
+    OFFER.replace("a=setup:actpass", "a=setup:active")
+}
+
+pub(super) fn config() -> Config {
+    Config {
+        admission: Admission::Anyone,
+        accounts: ["carol"].map(|login| LoginName(login.to_owned())).into(),
+        call_waiting: CallWaiting::Rings,
+        busy_status: BusyStatus::Failed,
+        ring_timeout: Duration::from_secs(60),
+        keep_alive_for: Duration::from_secs(60),
+        ping_interval: Duration::ZERO,
+        ping_probes: 10,
+        connection_timeout: Duration::from_secs(10),
+        max_frame: 100_000,
+        message_rate: 1000,
+        message_burst: 1000,
+        max_calls_per_session: 4,
+        max_sessions_per_login: 4,
+        codecs: Vec::new(),
+        fingerprint: Fingerprint([7; 32]),
+        workers: vec![vec!["192.0.2.1:4000".parse().unwrap()], vec!["192.0.2.1:4001".parse().unwrap()]],
+    }
+}
+
+/// A relay, its virtual clock, what every browser received and what the media workers were told.
+pub(super) struct Bench {
+    pub(super) relay: Relay,
+    pub(super) now: Time,
+    pub(super) inbox: BTreeMap<ConnectionId, Vec<ServerMessage>>,
+    pub(super) closed: BTreeMap<ConnectionId, (u16, String)>,
+    pub(super) media: Vec<Command>,
+    pub(super) checks: Vec<(crate::io::RequestId, LoginName, String)>,
+    next: u64,
+}
+
+impl Bench {
+    pub(super) fn new(config: Config) -> Self {
+        Self {
+            relay: Relay::new(config, [1; 32], Time::EPOCH),
+            now: Time::EPOCH,
+            inbox: BTreeMap::new(),
+            closed: BTreeMap::new(),
+            media: Vec::new(),
+            checks: Vec::new(),
+            next: 0,
+        }
+    }
+
+    pub(super) fn input(&mut self, input: Input) {
+        self.relay.handle_input(input, self.now);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.relay.poll_output() {
+            match output {
+                Output::Send { connection, text } => {
+                    let message = ServerMessage::parse(&text).unwrap().unwrap();
+                    self.inbox.entry(connection).or_default().push(message);
+                }
+                Output::Close { connection, code, reason } => {
+                    self.closed.insert(connection, (code, reason));
+                }
+                Output::Media { command, .. } => self.media.push(command),
+                Output::VerifyPassword { request, login, password } => self.checks.push((request, login, password)),
+            }
+        }
+    }
+
+    pub(super) fn wait(&mut self, duration: Duration) {
+        self.now = self.now + duration;
+        self.relay.handle_timeout(self.now);
+        self.drain();
+    }
+
+    pub(super) fn say(&mut self, from: ConnectionId, message: &ClientMessage) {
+        self.input(Input::Text { connection: from, text: message.to_json() });
+    }
+
+    pub(super) fn connect(&mut self, hello: Connection) -> ConnectionId {
+        self.next += 1;
+        let connection = ConnectionId(self.next);
+        self.input(Input::Connected { connection });
+        self.say(connection, &ClientMessage::Connection(Box::new(hello)));
+        connection
+    }
+
+    /// Logs in as a stock page does, and forgets the greeting.
+    pub(super) fn login(&mut self, login: &str) -> ConnectionId {
+        let connection = self.connect(hello(login));
+        assert!(matches!(self.take(connection)[..], [ServerMessage::UserData(_), ServerMessage::Registered]));
+        connection
+    }
+
+    /// Logs in as our own SDK does.
+    pub(super) fn login_ours(&mut self, login: &str) -> ConnectionId {
+        let connection = self.connect(Connection { offhook: Some(Extension::ours()), ..hello(login) });
+        assert_eq!(self.take(connection).len(), 2);
+        connection
+    }
+
+    /// What a browser received since the last look.
+    pub(super) fn take(&mut self, connection: ConnectionId) -> Vec<ServerMessage> {
+        self.inbox.remove(&connection).unwrap_or_default()
+    }
+
+    /// The same as names and call statuses.
+    pub(super) fn names(&mut self, connection: ConnectionId) -> Vec<String> {
+        self.take(connection)
+            .iter()
+            .map(|message| match message {
+                ServerMessage::CallStatus(call) => format!("{} {}", message.name(), call.status.name()),
+                _ => message.name().to_owned(),
+            })
+            .collect()
+    }
+
+    pub(super) fn last_status(&mut self, connection: ConnectionId) -> CallObject {
+        let calls = self.take(connection).into_iter().filter_map(|message| match message {
+            ServerMessage::CallStatus(call) => Some(*call),
+            _ => None,
+        });
+        calls.collect::<Vec<_>>().pop().expect("a call status")
+    }
+
+    pub(super) fn call(&mut self, from: ConnectionId, id: &str, callee: &str) {
+        self.say(from, &call_message(id, callee));
+    }
+
+    /// The id of the call that just came in, when everything about it came in order.
+    pub(super) fn incoming(&mut self, at: ConnectionId) -> CallId {
+        let messages = self.take(at);
+        let [
+            ServerMessage::RemoteSdp { call_id, sdp },
+            ServerMessage::IncomingCall(call),
+            ServerMessage::CallStatus(ring),
+        ] = &messages[..]
+        else {
+            panic!("not an incoming call: {messages:?}")
+        };
+        assert!(sdp.contains("a=candidate") && sdp.contains("a=setup:actpass") && sdp.contains("a=ice-lite"));
+        assert!(call.incoming && ring.status == CallStatus::Ring);
+        assert_eq!([call_id, call_id], [&call.call_id, &ring.call_id]);
+        call_id.clone()
+    }
+
+    pub(super) fn answer(&mut self, at: ConnectionId, id: &CallId) {
+        let (call_id, sdp) = (id.clone(), answer_sdp());
+        let answer = Answer { call_id, sdp, callee: None, sip_sdp: Vec::new(), custom: None, local_media_info: None };
+        self.say(at, &ClientMessage::Answer(Box::new(answer)));
+    }
+
+    pub(super) fn hang_up(&mut self, at: ConnectionId, id: &str) {
+        self.say(at, &ClientMessage::Hangup(id.into()));
+    }
+
+    /// A call that both sides talk in: the id on the callee's side.
+    pub(super) fn talk(&mut self, from: ConnectionId, id: &str, to: ConnectionId, callee: &str) -> CallId {
+        self.call(from, id, callee);
+        let other = self.incoming(to);
+        self.answer(to, &other);
+        assert_eq!(self.names(to), ["talk ESTABLISHED"]);
+        let names = self.names(from);
+        assert_eq!(names, ["notifyTryingResponse TRYING", "ring RING", "setRemoteSDP", "talk ESTABLISHED"]);
+        other
+    }
+
+    pub(super) fn bridges(&mut self) -> Vec<(LegKey, LegKey)> {
+        let bridges = self.media.iter().filter_map(|command| match command {
+            Command::Bridge { a, b } => Some((*a, *b)),
+            _ => None,
+        });
+        bridges.collect()
+    }
+
+    pub(super) fn media_event(&mut self, event: Event) {
+        self.input(Input::Media(event));
+    }
+
+    /// Every leg that was opened was closed, or reported as gone.
+    pub(super) fn assert_no_leak(&self, gone: &[LegKey]) {
+        assert_eq!(self.relay.counts().calls, 0);
+        assert!(self.relay.call_ids.is_empty() && self.relay.legs.is_empty(), "the books are not empty");
+        let opened =
+            self.media.iter().filter_map(|c| if let Command::OpenLeg { leg, .. } = c { Some(*leg) } else { None });
+        for leg in opened {
+            let closed = self.media.iter().any(|c| matches!(c, Command::CloseLeg { leg: closed } if *closed == leg));
+            assert!(closed || gone.contains(&leg), "{leg:?} was never closed");
+        }
+    }
+}
+
+pub(super) fn hello(login: &str) -> Connection {
+    let sip = SipOptions { login: Some(login.to_owned()), register_required: Some(true), ..SipOptions::default() };
+    Connection { app_key: "defaultApp".into(), client_version: "2.0".into(), sip, ..Connection::default() }
+}
+
+pub(super) fn call_message(id: &str, callee: &str) -> ClientMessage {
+    ClientMessage::Call(Box::new(Call {
+        call_id: id.into(),
+        callee: callee.to_owned(),
+        caller: None,
+        visible_name: None,
+        has_audio: true,
+        has_video: false,
+        sdp: OFFER.to_owned(),
+        sip_sdp: Vec::new(),
+        custom: None,
+        local_media_info: None,
+    }))
+}

@@ -1,0 +1,302 @@
+//! Two browsers and the ways their call can go.
+
+use super::{Bench, config, hello};
+use crate::config::{Admission, BusyStatus, CallWaiting, Config};
+use crate::io::Input;
+use core::time::Duration;
+use offhook_media::command::{Command, Event, TransportFailure};
+use offhook_signaling::message::{CallStatus, ClientMessage, Connection, DtmfType, ServerMessage, SipOptions};
+use offhook_signaling::reason::EndReason;
+
+#[test]
+fn a_call_is_answered_and_hung_up_by_either_side() {
+    for caller_hangs_up in [true, false] {
+        let mut bench = Bench::new(config());
+        let (alice, bob) = (bench.login("alice"), bench.login("bob"));
+        let id = bench.talk(alice, "a1", bob, "bob");
+        assert_eq!(bench.bridges().len(), 1);
+        if caller_hangs_up {
+            bench.hang_up(alice, "a1");
+        } else {
+            bench.hang_up(bob, id.as_str());
+        }
+        for side in [alice, bob] {
+            assert_eq!(bench.names(side), ["finish FINISH"]);
+        }
+        bench.hang_up(alice, "a1"); // late and harmless
+        assert!(bench.names(alice).is_empty());
+        bench.assert_no_leak(&[]);
+    }
+}
+
+#[test]
+fn the_callee_sees_who_calls_and_the_password_is_nowhere() {
+    let mut bench = Bench::new(config());
+    let (alice, bob) = (bench.login("alice"), bench.login("bob"));
+    bench.call(alice, "a1", "sip:bob@example.test");
+    let messages = bench.take(bob);
+    let Some(ServerMessage::IncomingCall(call)) = messages.get(1) else { panic!() };
+    assert_eq!((call.caller.as_str(), call.visible_name.as_str()), ("alice", "alice"));
+    assert_eq!(call.callee, "sip:bob@example.test");
+}
+
+#[test]
+fn all_sessions_ring_and_the_first_answer_wins() {
+    let mut bench = Bench::new(config());
+    let (alice, desk, mobile) = (bench.login("alice"), bench.login("bob"), bench.login_ours("bob"));
+    bench.call(alice, "a1", "bob");
+    let (at_desk, _) = (bench.incoming(desk), bench.incoming(mobile));
+    bench.answer(desk, &at_desk);
+    assert_eq!(bench.names(desk), ["talk ESTABLISHED"]);
+    let elsewhere = bench.last_status(mobile);
+    assert_eq!((elsewhere.status, elsewhere.end_reason), (CallStatus::Finish, Some(EndReason::AnsweredElsewhere)));
+    bench.hang_up(alice, "a1");
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn a_rejection_ends_the_call_on_all_devices_of_the_callee() {
+    let mut bench = Bench::new(config());
+    let (alice, desk, mobile) = (bench.login("alice"), bench.login("bob"), bench.login("bob"));
+    bench.call(alice, "a1", "bob");
+    let id = bench.incoming(desk);
+    bench.incoming(mobile);
+    bench.hang_up(desk, id.as_str());
+    let end = bench.last_status(alice);
+    assert_eq!((end.status, end.sip_status), (CallStatus::Finish, Some(603)));
+    assert_eq!(bench.names(desk), ["finish FINISH"]);
+    assert_eq!(bench.names(mobile), ["finish FINISH"]);
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn the_caller_cancels() {
+    let mut bench = Bench::new(config());
+    let (alice, bob) = (bench.login("alice"), bench.login("bob"));
+    bench.call(alice, "a1", "bob");
+    let id = bench.incoming(bob);
+    bench.hang_up(alice, "a1");
+    assert_eq!(bench.names(alice).last().unwrap(), "finish FINISH");
+    assert_eq!(bench.names(bob), ["finish FINISH"]);
+    bench.answer(bob, &id); // crossed on the wire
+    assert!(bench.names(bob).is_empty());
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn nobody_answers() {
+    let mut bench = Bench::new(config());
+    let (alice, bob) = (bench.login("alice"), bench.login("bob"));
+    bench.call(alice, "a1", "bob");
+    bench.incoming(bob);
+    bench.wait(Duration::from_secs(59));
+    assert_eq!(bench.relay.counts().calls, 1);
+    bench.wait(Duration::from_secs(1));
+    assert_eq!(bench.last_status(alice).status, CallStatus::Failed);
+    assert_eq!(bench.names(bob), ["finish FINISH"]);
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn unknown_and_absent_users_are_told_apart_where_there_are_accounts() {
+    let mut bench = Bench::new(Config { admission: Admission::Accounts, ..config() });
+    let alice = bench.connect(hello("alice"));
+    let (request, login, _) = bench.checks.pop().unwrap();
+    assert_eq!(login.0, "alice");
+    bench.input(Input::PasswordVerified { request, matches: true });
+    bench.call(alice, "a1", "carol");
+    assert_eq!(bench.last_status(alice).sip_status, Some(480));
+    bench.call(alice, "a2", "nobody");
+    let end = bench.last_status(alice);
+    assert_eq!((end.status, end.sip_status), (CallStatus::Failed, Some(404)));
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn a_wrong_password_is_told_and_the_socket_closed() {
+    let mut bench = Bench::new(Config { admission: Admission::Accounts, ..config() });
+    let mallory = bench.connect(hello("alice"));
+    let (request, ..) = bench.checks.pop().unwrap();
+    bench.input(Input::PasswordVerified { request, matches: false });
+    assert_eq!(bench.names(mallory), ["fail"]);
+    assert_eq!(bench.closed[&mallory].0, 1008);
+    assert_eq!(bench.relay.counts().sessions, 0);
+}
+
+#[test]
+fn a_busy_callee_with_and_without_call_waiting() {
+    let mut bench = Bench::new(Config { call_waiting: CallWaiting::Busy, ..config() });
+    let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
+    bench.talk(alice, "a1", bob, "bob");
+    bench.call(carol, "c1", "bob");
+    assert_eq!(bench.names(carol), ["notifyTryingResponse TRYING", "busy", "finish FAILED"]);
+    assert!(bench.names(bob).is_empty());
+
+    let mut bench = Bench::new(Config { busy_status: BusyStatus::Busy, call_waiting: CallWaiting::Busy, ..config() });
+    let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
+    bench.talk(alice, "a1", bob, "bob");
+    bench.call(carol, "c1", "bob");
+    assert_eq!(bench.names(carol), ["notifyTryingResponse TRYING", "finish BUSY"]);
+
+    let mut bench = Bench::new(config());
+    let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
+    let first = bench.talk(alice, "a1", bob, "bob");
+    let second = bench.talk(carol, "c1", bob, "bob");
+    assert_ne!(first, second);
+    bench.hang_up(bob, first.as_str());
+    assert_eq!(bench.relay.counts().calls, 1);
+    bench.hang_up(bob, second.as_str());
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn whoever_calls_their_own_login_rings_their_other_browsers() {
+    let mut bench = Bench::new(config());
+    let desk = bench.login("alice");
+    bench.call(desk, "a1", "alice");
+    assert_eq!(bench.last_status(desk).sip_status, Some(486));
+    let mobile = bench.login("alice");
+    bench.talk(desk, "a2", mobile, "alice");
+    bench.hang_up(desk, "a2");
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn hold_and_unhold_from_both_sides() {
+    let mut bench = Bench::new(config());
+    let (alice, bob) = (bench.login("alice"), bench.login("bob"));
+    let id = bench.talk(alice, "a1", bob, "bob");
+    bench.say(alice, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: false });
+    assert_eq!(bench.names(alice), ["hold HOLD"]);
+    bench.say(bob, &ClientMessage::Hold { call_id: id.clone(), for_transfer: false });
+    assert_eq!(bench.names(bob), ["hold HOLD"]);
+    bench.say(alice, &ClientMessage::Unhold("a1".into()));
+    assert_eq!(bench.names(alice), ["talk ESTABLISHED"]);
+    assert_eq!(bench.bridges().len(), 1, "bob still has alice on hold");
+    bench.say(bob, &ClientMessage::Unhold(id));
+    assert_eq!(bench.bridges().len(), 2);
+}
+
+#[test]
+fn digits_reach_our_sdk_as_events_and_every_peer_as_media() {
+    let mut bench = Bench::new(config());
+    let (alice, bob) = (bench.login("alice"), bench.login_ours("bob"));
+    bench.talk(alice, "a1", bob, "bob");
+    let digits = |digits: &str| ClientMessage::SendDtmf {
+        call_id: "a1".into(),
+        kind: DtmfType::Rfc2833,
+        digits: digits.to_owned(),
+    };
+    bench.say(alice, &digits("1#"));
+    assert_eq!(bench.names(bob), ["offhookDtmf", "offhookDtmf"]);
+    assert!(bench.media.iter().any(|c| matches!(c, Command::SendDtmf { digits, .. } if digits == "1#")));
+    bench.say(alice, &digits("x"));
+    assert_eq!(bench.names(alice), ["fail"]);
+    assert!(bench.names(bob).is_empty());
+}
+
+#[test]
+fn lost_media_ends_the_call_and_says_whose() {
+    let mut bench = Bench::new(config());
+    let (alice, bob) = (bench.login_ours("alice"), bench.login_ours("bob"));
+    bench.talk(alice, "a1", bob, "bob");
+    let (a, _) = bench.bridges()[0];
+    bench.media_event(Event::LegDead { leg: a });
+    for side in [alice, bob] {
+        let end = bench.last_status(side);
+        assert_eq!((end.status, end.end_reason), (CallStatus::Failed, Some(EndReason::CallerMediaLost)));
+        assert!(end.info.unwrap().contains("from the caller"));
+    }
+    bench.assert_no_leak(&[a]);
+    bench.talk(alice, "a2", bob, "bob");
+    let (_, b) = bench.bridges()[1];
+    bench.media_event(Event::LegFailed { leg: b, failure: TransportFailure::IceTimeout });
+    assert_eq!(bench.last_status(alice).end_reason, Some(EndReason::CalleeMediaLost));
+}
+
+#[test]
+fn a_session_description_that_is_none_fails_the_call() {
+    let mut bench = Bench::new(config());
+    let (alice, bob) = (bench.login("alice"), bench.login("bob"));
+    let ClientMessage::Call(mut call) = super::call_message("a1", "bob") else { panic!() };
+    call.sdp = "hello".into();
+    bench.say(alice, &ClientMessage::Call(call));
+    assert_eq!(bench.last_status(alice).sip_status, Some(488));
+    assert!(bench.names(bob).is_empty());
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn a_lost_socket_ends_the_calls_and_a_token_brings_the_session_back() {
+    let mut bench = Bench::new(config());
+    let bob = bench.login("bob");
+    let alice = bench.connect(Connection { keep_alive: Some(true), ..hello("alice") });
+    let Some(ServerMessage::UserData(data)) = bench.take(alice).into_iter().next() else { panic!() };
+    let token = data.connection.auth_token.unwrap();
+    bench.talk(alice, "a1", bob, "bob");
+    bench.input(Input::Disconnected { connection: alice });
+    assert_eq!(bench.names(bob), ["finish FINISH"]);
+    bench.assert_no_leak(&[]);
+    bench.wait(Duration::from_secs(30));
+
+    let back = Connection { auth_token: Some(token.clone()), keep_alive: Some(true), ..Connection::default() };
+    let alice = bench.connect(back.clone());
+    let messages = bench.take(alice);
+    let [ServerMessage::UserData(data), ServerMessage::Registered] = &messages[..] else { panic!("{messages:?}") };
+    assert_eq!(data.connection.sip.login.as_deref(), Some("alice"));
+    bench.talk(bob, "b1", alice, "alice");
+
+    bench.input(Input::Disconnected { connection: alice });
+    bench.wait(Duration::from_secs(60));
+    let late = bench.connect(back);
+    assert_eq!(bench.closed[&late].0, 1008);
+    assert_eq!(bench.relay.counts().sessions, 1);
+}
+
+#[test]
+fn the_token_works_while_the_relay_still_believes_in_the_old_socket() {
+    let mut bench = Bench::new(config());
+    let old = bench.connect(hello("alice"));
+    let Some(ServerMessage::UserData(data)) = bench.take(old).into_iter().next() else { panic!() };
+    let new = bench.connect(Connection { auth_token: data.connection.auth_token, ..Connection::default() });
+    assert_eq!(bench.names(new), ["getUserData", "registered"]);
+    assert_eq!(bench.closed[&old].0, 1000);
+    assert_eq!(bench.relay.counts().sessions, 1);
+}
+
+#[test]
+fn without_registration_nothing_comes_in_and_calls_go_out() {
+    let mut bench = Bench::new(config());
+    let bob = bench.login("bob");
+    let sip = SipOptions { register_required: Some(false), ..hello("alice").sip };
+    let alice = bench.connect(Connection { sip, ..hello("alice") });
+    assert_eq!(bench.names(alice), ["getUserData"]);
+    bench.call(bob, "b1", "alice");
+    assert_eq!(bench.last_status(bob).status, CallStatus::Failed);
+    bench.talk(alice, "a1", bob, "bob");
+}
+
+#[test]
+fn shutting_down_ends_calls_and_sockets() {
+    let mut bench = Bench::new(config());
+    let (alice, bob) = (bench.login("alice"), bench.login("bob"));
+    bench.talk(alice, "a1", bob, "bob");
+    bench.input(Input::Shutdown);
+    assert_eq!(bench.names(alice), ["finish FINISH"]);
+    assert_eq!(bench.closed[&bob].0, 1001);
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn a_relay_saved_in_a_call_goes_on_with_it() {
+    let mut bench = Bench::new(config());
+    let (alice, bob) = (bench.login("alice"), bench.login("bob"));
+    bench.talk(alice, "a1", bob, "bob");
+    let saved = serde_json::to_string(&bench.relay).unwrap();
+    let loaded: super::Relay = serde_json::from_str(&saved).unwrap();
+    assert_eq!(loaded, bench.relay);
+    bench.relay = loaded;
+    bench.hang_up(alice, "a1");
+    assert_eq!(bench.names(bob), ["finish FINISH"]);
+    bench.assert_no_leak(&[]);
+}

@@ -1,0 +1,135 @@
+//! Blind and attended transfer between local users.
+
+use super::{Bench, config};
+use core::time::Duration;
+use offhook_media::command::Command;
+use offhook_signaling::message::{CallStatus, ClientMessage};
+
+fn transfer(id: &str, target: &str) -> ClientMessage {
+    ClientMessage::Transfer { call_id: id.into(), target: target.to_owned() }
+}
+
+#[test]
+fn a_blind_transfer_puts_the_other_side_through() {
+    let mut bench = Bench::new(config());
+    let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
+    let at_bob = bench.talk(alice, "a1", bob, "bob");
+    bench.say(alice, &transfer("a1", "carol"));
+    assert!(bench.names(alice).is_empty() && bench.names(bob).is_empty());
+    let at_carol = bench.incoming(carol);
+    bench.answer(carol, &at_carol);
+    assert_eq!(bench.names(carol), ["talk ESTABLISHED"]);
+    assert_eq!(bench.names(alice), ["notifyTransferEvent", "finish FINISH"]);
+    assert!(bench.names(bob).is_empty(), "the same call goes on there");
+    assert_eq!(bench.bridges().len(), 2);
+    bench.hang_up(bob, at_bob.as_str());
+    assert_eq!(bench.names(carol), ["finish FINISH"]);
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn the_callee_of_a_call_can_transfer_it_too() {
+    let mut bench = Bench::new(config());
+    let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
+    let at_bob = bench.talk(alice, "a1", bob, "bob");
+    bench.say(bob, &transfer(at_bob.as_str(), "carol"));
+    let at_carol = bench.incoming(carol);
+    bench.answer(carol, &at_carol);
+    assert_eq!(bench.names(bob), ["notifyTransferEvent", "finish FINISH"]);
+    bench.hang_up(carol, at_carol.as_str());
+    assert_eq!(bench.names(alice), ["finish FINISH"]);
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn a_refused_transfer_leaves_the_call_as_it_was() {
+    let mut bench = Bench::new(config());
+    let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
+    bench.talk(alice, "a1", bob, "bob");
+    bench.say(alice, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: false });
+    bench.names(alice);
+    bench.say(alice, &transfer("a1", "carol"));
+    let at_carol = bench.incoming(carol);
+    bench.hang_up(carol, at_carol.as_str());
+    assert_eq!(bench.names(alice), ["fail", "hold HOLD"]);
+    bench.say(alice, &transfer("a1", "nobody"));
+    assert_eq!(bench.names(alice), ["fail", "hold HOLD"]);
+    bench.names(carol);
+    bench.say(alice, &transfer("a1", "carol"));
+    bench.incoming(carol);
+    bench.wait(Duration::from_secs(60));
+    assert_eq!(bench.names(alice), ["fail", "hold HOLD"]);
+    bench.hang_up(alice, "a1");
+    assert_eq!(bench.names(bob), ["finish FINISH"]);
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn the_transferor_need_not_wait() {
+    for answered in [true, false] {
+        let mut bench = Bench::new(config());
+        let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
+        let at_bob = bench.talk(alice, "a1", bob, "bob");
+        bench.say(alice, &transfer("a1", "carol"));
+        let at_carol = bench.incoming(carol);
+        bench.hang_up(alice, "a1");
+        assert_eq!(bench.names(alice), ["finish FINISH"]);
+        if answered {
+            bench.answer(carol, &at_carol);
+            assert_eq!(bench.names(carol), ["talk ESTABLISHED"]);
+            bench.hang_up(bob, at_bob.as_str());
+            assert_eq!(bench.names(carol), ["finish FINISH"]);
+        } else {
+            bench.hang_up(carol, at_carol.as_str());
+            assert_eq!(bench.last_status(bob).sip_status, Some(603));
+        }
+        bench.assert_no_leak(&[]);
+    }
+}
+
+#[test]
+fn the_transferee_hangs_up_while_the_target_rings() {
+    let mut bench = Bench::new(config());
+    let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
+    let at_bob = bench.talk(alice, "a1", bob, "bob");
+    bench.say(alice, &transfer("a1", "carol"));
+    bench.incoming(carol);
+    bench.hang_up(bob, at_bob.as_str());
+    assert_eq!(bench.names(alice), ["finish FINISH"]);
+    assert_eq!(bench.names(carol), ["finish FINISH"]);
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn an_attended_transfer_joins_the_two_far_ends() {
+    let mut bench = Bench::new(config());
+    let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
+    let at_bob = bench.talk(alice, "a1", bob, "bob");
+    bench.say(alice, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: true });
+    bench.names(alice);
+    let at_carol = bench.talk(alice, "a2", carol, "carol");
+    bench.say(alice, &transfer("a1", "carol"));
+    let names = bench.names(alice);
+    assert_eq!(names, ["finish FINISH", "notifyTransferEvent", "finish FINISH"]);
+    assert!(bench.names(bob).is_empty() && bench.names(carol).is_empty());
+    assert_eq!(bench.relay.counts().calls, 1);
+    assert!(matches!(bench.media.last(), Some(Command::Bridge { .. })));
+    bench.say(carol, &ClientMessage::Hold { call_id: at_carol.clone(), for_transfer: false });
+    assert_eq!(bench.last_status(carol).status, CallStatus::Hold);
+    bench.hang_up(bob, at_bob.as_str());
+    assert_eq!(bench.names(carol), ["finish FINISH"]);
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn an_attended_transfer_of_two_calls_that_came_in() {
+    let mut bench = Bench::new(config());
+    let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
+    let from_bob = bench.talk(bob, "b1", alice, "alice");
+    bench.talk(carol, "c1", alice, "alice");
+    bench.say(alice, &transfer(from_bob.as_str(), "carol"));
+    assert_eq!(bench.names(alice), ["finish FINISH", "notifyTransferEvent", "finish FINISH"]);
+    bench.hang_up(carol, "c1");
+    assert_eq!(bench.names(bob), ["finish FINISH"]);
+    bench.assert_no_leak(&[]);
+}
