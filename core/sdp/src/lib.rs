@@ -25,3 +25,6 @@ pub fn fuzz_sdp(data: &[u8]) {
     let _ = webrtc::Description::parse(&webrtc::answer(&description, &description.transport, &sections));
     let _ = webrtc::Description::parse(&webrtc::offer(&description.transport, &sections));
 }
+
+#[cfg(test)]
+mod tests;
