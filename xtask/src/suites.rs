@@ -99,6 +99,8 @@ fn conformance_suites(steps: &mut Steps) -> Result<(), Failure> {
 }
 
 fn browser_suites(files: &[String], steps: &mut Steps) -> Result<(), Failure> {
+    // Only now: the suites install the packed package, which has to be there first.
+    steps.step("browser suites: npm packages", || setup::npm_packages("tests/browser"))?;
     steps.step("browser suites", || {
         let dir = root().join("tests/browser");
         let files = if files.is_empty() { suite_files(&dir)? } else { files.to_vec() };
