@@ -1,0 +1,261 @@
+// Microphone, camera and the video elements that show them (contract sections 2.3 to 2.5 and 4.8).
+
+import { Browser } from "./browser.js";
+
+const LOCAL = "-LOCAL_CACHED_VIDEO";
+const REMOTE = "-REMOTE_CACHED_VIDEO";
+
+/** Constraints of a capture. */
+export interface Constraints {
+  audio?: boolean | (MediaTrackConstraints & { outputId?: string; stereo?: boolean });
+  video?: boolean | (MediaTrackConstraints & { minBitrate?: number; maxBitrate?: number; type?: string });
+  customStream?: MediaStream;
+}
+
+/** An element that shows media. */
+export type Display = HTMLElement & { mediaTrackConstraints?: Constraints };
+
+/** A device. */
+export interface Device {
+  id: string;
+  label: string;
+  type: "mic" | "speaker" | "camera";
+}
+
+/** Devices by medium. */
+export interface DeviceList {
+  audio: Device[];
+  video: Device[];
+}
+
+const settings: { constraints: Constraints | undefined } = { constraints: undefined };
+
+/** Sets what is captured when nobody says. */
+export function setDefaultConstraints(constraints: Constraints | undefined): void {
+  settings.constraints = constraints;
+}
+
+/** What is captured when nobody says. */
+export function defaultConstraints(): Constraints {
+  return settings.constraints ?? builtInConstraints();
+}
+
+/** What is captured when neither the page nor `init` says. */
+export function builtInConstraints(): Constraints {
+  return { audio: true, video: { ...defaultSize() } };
+}
+
+function defaultSize(): MediaTrackConstraints {
+  return Browser.isSafariWebRTC()
+    ? { width: { min: 320, max: 640 }, height: { min: 180, max: 360 } }
+    : { width: 320, height: 240 };
+}
+
+function chromiumVersion(): number {
+  return Number(/Chrome\/(\d+)/.exec(navigator.userAgent)?.[1] ?? 0);
+}
+
+function normalize(given: Constraints): Constraints {
+  const constraints = JSON.parse(JSON.stringify(given)) as Constraints;
+  if (given.customStream) constraints.customStream = given.customStream;
+  if (constraints.video) {
+    const video: MediaTrackConstraints = constraints.video === true ? {} : constraints.video;
+    const sized = (size: unknown): boolean => Boolean(size) && !Number.isNaN(Number(size));
+    const ranged = (size: unknown): boolean => typeof size === "object" && size !== null;
+    if (!(sized(video.width) || ranged(video.width)) || !(sized(video.height) || ranged(video.height))) {
+      Object.assign(video, defaultSize());
+    }
+    if (chromiumVersion() < 134) {
+      const rate = video.frameRate;
+      video.frameRate = typeof rate === "object" ? rate : { ideal: Number(rate) || 30 };
+    }
+    constraints.video = video;
+  }
+  if (typeof constraints.audio === "object" && constraints.audio.stereo) {
+    Object.assign(constraints.audio, { echoCancellation: false, googEchoCancellation: false });
+  }
+  return constraints;
+}
+
+/** The element of `display` that waits to be used again. */
+export function cached(display: Display | undefined | null): HTMLVideoElement | undefined {
+  const found = Array.from(display?.children ?? []).find((child) => child.id.includes(LOCAL) || child.id.includes(REMOTE));
+  return found as HTMLVideoElement | undefined;
+}
+
+function createElement(controls = false): HTMLVideoElement {
+  const video = document.createElement("video");
+  video.muted = true;
+  if (Browser.isSafariWebRTC()) {
+    video.setAttribute("playsinline", "");
+    video.setAttribute("webkit-playsinline", "");
+  }
+  video.controls = controls;
+  return video;
+}
+
+function streamOf(video: HTMLVideoElement | undefined): MediaStream | undefined {
+  return video?.srcObject instanceof MediaStream ? video.srcObject : undefined;
+}
+
+function stop(video: HTMLVideoElement): void {
+  const stream = streamOf(video);
+  if (!stream) return;
+  video.pause();
+  stream.getTracks().forEach((track) => track.stop());
+  video.srcObject = null;
+}
+
+/** Captures what `given` asks for and shows it in `display`. */
+export async function getMediaAccess(
+  given: Constraints | undefined | null, display: Display, _provider?: string | null, asTheyAre = false,
+): Promise<HTMLElement> {
+  const base = given ?? defaultConstraints();
+  const constraints = asTheyAre ? base : normalize(base);
+  const same = JSON.stringify(display.mediaTrackConstraints) === JSON.stringify(constraints);
+  if (same && streamOf(cached(display)) && !constraints.customStream) return display;
+  display.mediaTrackConstraints = constraints;
+  releaseLocalMedia(display);
+  if (!constraints.audio && !constraints.video && !constraints.customStream) return display;
+  const stream = await capture(constraints);
+  const video = cached(display) ?? display.appendChild(createElement());
+  video.id = crypto.randomUUID?.() + LOCAL;
+  video.muted = true;
+  video.onloadedmetadata = () => void video.play().catch(() => undefined);
+  video.srcObject = stream;
+  return display;
+}
+
+async function capture(constraints: Constraints): Promise<MediaStream> {
+  const { audio = false, video = false, customStream } = constraints;
+  if (customStream && !audio && !video) return customStream;
+  if (typeof video === "object" && video.type === "screen") {
+    throw new Error("Offhook does not capture the screen yet: getMediaAccess with video.type \"screen\" is not supported");
+  }
+  if (!navigator.mediaDevices) throw new Error("The page has no media devices: it must come from https or localhost");
+  const stream = await navigator.mediaDevices.getUserMedia({ audio, video });
+  if (!customStream) return stream;
+  stream.getTracks().forEach((track) => customStream.addTrack(track));
+  return customStream;
+}
+
+/** Stops the capture shown in `display`. */
+export function releaseLocalMedia(display: Display, _provider?: string | null): boolean {
+  const video = cached(display);
+  if (video) stop(video);
+  return Boolean(video);
+}
+
+/** The two elements of a connected call. */
+export class CallMedia {
+  local: HTMLVideoElement | undefined;
+  remote: HTMLVideoElement;
+
+  constructor(id: string, local: Display, remote: Display, controls: boolean, hint: string, sink?: string) {
+    const captured = cached(local);
+    const stream = streamOf(captured);
+    if (captured && stream) {
+      captured.id = id + "-local";
+      captured.controls ||= controls;
+      stream.getVideoTracks().forEach((track) => (track.contentHint = hint));
+      this.local = captured;
+    }
+    this.remote = cached(remote) ?? remote.appendChild(createElement(controls));
+    this.remote.id = id + "-remote";
+    this.remote.setAttribute("style", "border-radius: 1px");
+    this.remote.muted = true;
+    if (sink) void this.setSink(sink);
+  }
+
+  stream(): MediaStream | undefined {
+    return streamOf(this.local);
+  }
+
+  play(stream: MediaStream): void {
+    const video = this.remote;
+    if (video.srcObject === stream) return;
+    video.onloadedmetadata = () => {
+      video.play().then(() => (video.muted = false), () => {
+        // Autoplay with sound was refused: without sound it is allowed.
+        video.muted = true;
+        return video.play();
+      }).catch(() => undefined);
+    };
+    video.srcObject = stream;
+  }
+
+  close(display: Display, keep: boolean): void {
+    stop(this.remote);
+    this.remote.id += REMOTE;
+    if (!this.local) return;
+    const kept = keep && !cached(display);
+    this.local.id += LOCAL;
+    if (kept) this.stream()?.getTracks().forEach((track) => (track.enabled = true));
+    else stop(this.local);
+    this.local = undefined;
+  }
+
+  setSink(id: string): Promise<void> | undefined {
+    const video = this.remote as HTMLVideoElement & { setSinkId?: (id: string) => Promise<void> };
+    return video.setSinkId?.(id);
+  }
+
+  track(kind: "audio" | "video"): MediaStreamTrack | undefined {
+    return this.stream()?.getTracks().find((track) => track.kind === kind);
+  }
+
+  get hasRemoteAudio(): boolean {
+    return Boolean(streamOf(this.remote)?.getAudioTracks().length);
+  }
+}
+
+const TYPES = { audioinput: "mic", audiooutput: "speaker", videoinput: "camera" } as const;
+const NAMES = { mic: "microphone", speaker: "speaker", camera: "camera" } as const;
+
+async function list(kind: "input" | "output" | "all"): Promise<DeviceList> {
+  const devices: DeviceList = { audio: [], video: [] };
+  const counts = { mic: 0, speaker: 0, camera: 0 };
+  for (const found of (await navigator.mediaDevices?.enumerateDevices()) ?? []) {
+    const type = TYPES[found.kind];
+    if (found.deviceId === "communications" || (kind !== "all" && (kind === "output") !== (type === "speaker"))) continue;
+    counts[type] += 1;
+    const device: Device = { id: found.deviceId, label: found.label || NAMES[type] + counts[type], type };
+    (type === "camera" ? devices.video : devices.audio).push(device);
+  }
+  return devices;
+}
+
+/** Lists devices; with `labels` it asks for permission first, for the labels are secret without. */
+export async function getMediaDevices(
+  _provider?: string | null, labels = false, kind: "input" | "output" | "all" = "input",
+  wanted: { audio?: boolean; video?: boolean } = { audio: true, video: true },
+): Promise<DeviceList> {
+  if (!labels) return list(kind);
+  const there = await list("all");
+  const audio = Boolean(wanted.audio) && there.audio.some((device) => device.type === "mic");
+  const video = Boolean(wanted.video) && there.video.length > 0;
+  if (!audio && !video) throw new Error(kind + " media devices not found");
+  const stream = await navigator.mediaDevices.getUserMedia({ audio, video });
+  const devices = await list(kind);
+  stream.getTracks().forEach((track) => track.stop());
+  return devices;
+}
+
+/** Plays a video from a click, so that Safari lets later ones play. */
+export async function playFirstVideo(display: Display, isLocal: boolean, src?: string, useControls = false): Promise<void> {
+  if (cached(display)) return;
+  const video = createElement(useControls);
+  video.id = crypto.randomUUID?.() + (isLocal ? LOCAL : REMOTE);
+  if (!src) return;
+  const suspended = new Promise<never>((_, reject) => {
+    video.onsuspend = () => reject(new Error("The browser suspended the video"));
+  });
+  video.src = src;
+  const played = video.play().catch(() => {
+    video.muted = true;
+    return video.play();
+  });
+  await Promise.race([played, suspended]);
+  display.appendChild(video);
+  video.removeAttribute("src");
+}
