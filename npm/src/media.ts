@@ -1,6 +1,7 @@
 // Microphone, camera and the video elements that show them (contract sections 2.3 to 2.5 and 4.8).
 
 import { Browser } from "./browser.js";
+import { uuid } from "./events.js";
 
 const LOCAL = "-LOCAL_CACHED_VIDEO";
 const REMOTE = "-REMOTE_CACHED_VIDEO";
@@ -119,7 +120,7 @@ export async function getMediaAccess(
   if (!constraints.audio && !constraints.video && !constraints.customStream) return display;
   const stream = await capture(constraints);
   const video = cached(display) ?? display.appendChild(createElement());
-  video.id = crypto.randomUUID?.() + LOCAL;
+  video.id = uuid() + LOCAL;
   video.muted = true;
   video.onloadedmetadata = () => void video.play().catch(() => undefined);
   video.srcObject = stream;
@@ -245,7 +246,7 @@ export async function getMediaDevices(
 export async function playFirstVideo(display: Display, isLocal: boolean, src?: string, useControls = false): Promise<void> {
   if (cached(display)) return;
   const video = createElement(useControls);
-  video.id = crypto.randomUUID?.() + (isLocal ? LOCAL : REMOTE);
+  video.id = uuid() + (isLocal ? LOCAL : REMOTE);
   if (!src) return;
   const suspended = new Promise<never>((_, reject) => {
     video.onsuspend = () => reject(new Error("The browser suspended the video"));
