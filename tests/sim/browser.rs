@@ -1,0 +1,150 @@
+//! A page without a browser: the SDK's own session and call machines, a person who presses buttons, media that always works.
+
+use offhook_clock::Time;
+use offhook_signaling::client::call::{self, Call, Description, Details, Direction};
+use offhook_signaling::client::session::{self, Session, Timers};
+use offhook_signaling::client::{Received, Status};
+use offhook_signaling::message::{CallId, ClientMessage, Connection, ServerMessage, SipOptions};
+use std::collections::{BTreeMap, VecDeque};
+
+/// What a browser of today offers, as far as the relay looks.
+pub(crate) const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
+a=fingerprint:sha-256 11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00\r\n\
+a=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuvwx\r\na=setup:actpass\r\n\
+m=audio 9 UDP/TLS/RTP/SAVPF 111 0\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\na=sendrecv\r\na=rtcp-mux\r\n\
+a=rtpmap:111 opus/48000/2\r\na=rtpmap:0 PCMU/8000\r\n";
+
+/// One page with one session.
+pub(crate) struct Browser {
+    login: String,
+    token: Option<String>,
+    pub(crate) session: Session,
+    pub(crate) calls: BTreeMap<CallId, Call>,
+    /// Terminal events by call: each call may have one.
+    pub(crate) ended: BTreeMap<CallId, u32>,
+    pub(crate) established: u32,
+    outbox: VecDeque<String>,
+    pub(crate) closing: bool,
+}
+
+impl Browser {
+    pub(crate) fn new(login: &str, token: Option<String>, now: Time) -> Self {
+        let session = Session::new(Timers::default(), now);
+        Self {
+            login: login.to_owned(),
+            token,
+            session,
+            calls: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            established: 0,
+            outbox: VecDeque::new(),
+            closing: false,
+        }
+    }
+
+    pub(crate) fn token(&self) -> Option<String> {
+        self.token.clone()
+    }
+
+    /// The next frame to the relay.
+    pub(crate) fn poll_frame(&mut self) -> Option<String> {
+        self.outbox.pop_front()
+    }
+
+    pub(crate) fn socket(&mut self, input: session::Input, now: Time) {
+        self.session.handle_input(input, now);
+        self.drain(now);
+    }
+
+    pub(crate) fn receive(&mut self, frame: &str, now: Time) {
+        let message = ServerMessage::parse(frame).expect("the relay prints valid messages").expect("known messages");
+        if let ServerMessage::UserData(data) = &message {
+            self.token.clone_from(&data.connection.auth_token);
+        }
+        let message = Received::from(message);
+        self.socket(session::Input::Received { message, listening: true }, now);
+    }
+
+    pub(crate) fn dial(&mut self, id: &CallId, callee: &str, now: Time) {
+        if !self.session.status().takes_calls() {
+            return;
+        }
+        self.calls.insert(id.clone(), Call::new(id.clone(), Direction::Outgoing));
+        self.socket(session::Input::CallCreated(id.clone()), now);
+        self.press(id, call::Input::Dial, now);
+        let details = Details { callee: Some(callee.to_owned()), ..Details::default() };
+        self.described(id, OFFER, details, now);
+    }
+
+    /// The person presses a button of a call.
+    pub(crate) fn press(&mut self, id: &CallId, input: call::Input, now: Time) {
+        let Some(call) = self.calls.get_mut(id) else { return };
+        let answers = input == call::Input::Answer && matches!(call.status(), Status::New | Status::Ring);
+        call.handle_input(input, now);
+        self.drain_call(id, now);
+        if answers {
+            self.described(id, &OFFER.replace("actpass", "active"), Details::default(), now);
+        }
+    }
+
+    /// What the browser's own media would say: granted, and a description made.
+    fn described(&mut self, id: &CallId, sdp: &str, details: Details, now: Time) {
+        let description =
+            Description { sdp: sdp.to_owned(), has_audio: true, has_video: false, local_media_info: None, details };
+        for input in [call::Input::MediaGranted, call::Input::Described(Box::new(description))] {
+            if let Some(call) = self.calls.get_mut(id) {
+                call.handle_input(input, now);
+            }
+            self.drain_call(id, now);
+        }
+    }
+
+    fn drain_call(&mut self, id: &CallId, now: Time) {
+        while let Some(output) = self.calls.get_mut(id).and_then(Call::poll_output) {
+            match output {
+                call::Output::Send(message) => self.socket(session::Input::Send(message), now),
+                call::Output::Forget { unanswered } => {
+                    let call_id = id.clone();
+                    self.socket(session::Input::CallForgotten { call_id, unanswered }, now);
+                }
+                call::Output::Emit(status) => {
+                    if status.is_terminal() {
+                        *self.ended.entry(id.clone()).or_default() += 1;
+                    }
+                    self.established += u32::from(status == Status::Established);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn drain(&mut self, now: Time) {
+        while let Some(output) = self.session.poll_output() {
+            match output {
+                session::Output::SendConnection => self.outbox.push_back(self.hello().to_json()),
+                session::Output::Send(message) => self.outbox.push_back(message.to_json()),
+                session::Output::CloseSocket => self.closing = true,
+                session::Output::IncomingCall { call_id, offer } => {
+                    self.calls.insert(call_id.clone(), Call::new(call_id, Direction::Incoming { offer }));
+                }
+                session::Output::ToCall { call_id, input } => {
+                    if let Some(call) = self.calls.get_mut(&call_id) {
+                        call.handle_input(input, now);
+                    }
+                    self.drain_call(&call_id, now);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn hello(&self) -> ClientMessage {
+        let login = self.token.is_none().then(|| self.login.clone());
+        ClientMessage::Connection(Box::new(Connection {
+            keep_alive: Some(true),
+            auth_token: self.token.clone(),
+            sip: SipOptions { login, register_required: Some(true), ..SipOptions::default() },
+            ..Connection::default()
+        }))
+    }
+}
