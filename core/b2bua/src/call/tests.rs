@@ -113,7 +113,8 @@ fn told(call: &mut Call) -> String {
 
 #[test]
 fn every_state_with_every_input() {
-    let states: [(&str, fn() -> Call); 5] = [
+    type Reach = fn() -> Call;
+    let states: [(&str, Reach); 5] = [
         ("ringing", ringing),
         ("established", established),
         ("transferring", transferring),
