@@ -79,7 +79,7 @@ export class Call {
       remoteSdp: (sdp: string) => this.#hook(sdp),
       details: () => this.#details(),
       fault: (error: unknown) => this.#context.logger.error("call", error),
-    } as unknown as core.CallPage);
+    } as never);
   }
 
   /** Sets the handler of an event; the last one wins. */

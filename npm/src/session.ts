@@ -180,7 +180,7 @@ export class Session {
       },
       settle: (id: string, accepted: boolean, data: object) => this.#settle(id, accepted, data),
       remove: () => this.#context.remove(this),
-    } as unknown as core.SessionPage;
+    } as never;
     this.#core = new core.Session(page, timeout, pingInterval, probesInterval, receiveProbes);
     this.#core.open(urlServer);
   }
