@@ -1,1 +1,15 @@
-//! Skeleton.
+//! The Offhook relay's shell: sockets, threads, files and clocks around the machines of `core/`. It decides nothing.
+
+pub mod accounts;
+pub mod addresses;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod http;
+pub mod media_plane;
+pub mod server;
+pub mod shutdown;
+pub mod signaling_plane;
+pub mod telemetry;
+pub mod tls;
+mod websocket;

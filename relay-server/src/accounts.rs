@@ -1,0 +1,71 @@
+//! Passwords against argon2 hashes, a few at a time and off the async threads.
+
+use argon2::Argon2;
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Who may log in with which password.
+#[derive(Debug)]
+pub struct Accounts {
+    hashes: BTreeMap<String, String>,
+    /// Checked for logins without account, so that the time an answer takes does not tell who has one.
+    stand_in: Option<String>,
+    permits: Arc<Semaphore>,
+}
+
+impl Accounts {
+    /// Accounts of which `at_a_time` are checked at the same time.
+    #[must_use]
+    pub fn new(hashes: BTreeMap<String, String>, at_a_time: usize) -> Self {
+        let stand_in = hashes.values().next().cloned();
+        Self { hashes, stand_in, permits: Arc::new(Semaphore::new(at_a_time)) }
+    }
+
+    /// Whether `login` and `password` belong together.
+    pub async fn verify(&self, login: &str, password: String) -> bool {
+        let known = self.hashes.get(login);
+        let Some(hash) = known.or(self.stand_in.as_ref()).cloned() else { return false };
+        let known = known.is_some();
+        let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return false };
+        let check = tokio::task::spawn_blocking(move || {
+            let matches = matches(&hash, &password);
+            drop(permit);
+            matches
+        });
+        check.await.unwrap_or(false) && known
+    }
+}
+
+fn matches(hash: &str, password: &str) -> bool {
+    PasswordHash::new(hash).is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+}
+
+/// The argon2id PHC string of a password, with a new salt.
+///
+/// # Errors
+/// When the system has no randomness to give.
+pub fn hash_password(password: &str) -> io::Result<String> {
+    let mut salt = [0_u8; 16];
+    getrandom::fill(&mut salt).map_err(io::Error::other)?;
+    let hash = Argon2::default().hash_password_with_salt(password.as_bytes(), &salt).map_err(io::Error::other)?;
+    Ok(hash.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Accounts, hash_password};
+
+    #[tokio::test]
+    async fn only_the_right_password_of_a_known_login_matches() {
+        let hash = hash_password("tulip").unwrap();
+        assert!(hash.starts_with("$argon2id$"));
+        let accounts = Accounts::new([("alice".to_owned(), hash)].into(), 1);
+        assert!(accounts.verify("alice", "tulip".to_owned()).await);
+        assert!(!accounts.verify("alice", "rose".to_owned()).await);
+        assert!(!accounts.verify("bob", "tulip".to_owned()).await);
+    }
+}

@@ -1,0 +1,102 @@
+//! Which addresses the relay uses where the configuration leaves it open, and which ones `--demo` allows.
+
+use crate::config::{ConfigError, Settings};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// Port of plain HTTP where none is given.
+pub const PLAIN_PORT: u16 = 8080;
+/// Port of HTTPS where none is given.
+pub const TLS_PORT: u16 = 8443;
+
+/// Whether anybody may log in, and from where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demo {
+    /// Accounts only.
+    Off,
+    /// Any login, on loopback addresses.
+    Loopback,
+    /// Any login, anywhere.
+    Anywhere,
+}
+
+/// The addresses of this machine's interfaces that a browser could reach: IPv4 first, loopback last, without link-local
+/// ones (a browser needs an interface name to reach those).
+///
+/// # Errors
+/// When the system does not say.
+pub fn discover() -> io::Result<Vec<IpAddr>> {
+    let interfaces = if_addrs::get_if_addrs()?;
+    let mut found: Vec<IpAddr> = interfaces.iter().map(if_addrs::Interface::ip).filter(usable).collect();
+    found.sort_by_key(|ip| (ip.is_loopback(), ip.is_ipv6(), *ip));
+    found.dedup();
+    Ok(found)
+}
+
+fn usable(ip: &IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => !ip.is_link_local() && !ip.is_unspecified(),
+        IpAddr::V6(ip) => !ip.is_unicast_link_local() && !ip.is_unspecified(),
+    }
+}
+
+/// Where to listen, plain and TLS. `--demo` refuses what others could reach.
+///
+/// # Errors
+/// `--demo` with an address that is not loopback.
+pub fn listen(
+    settings: &Settings,
+    demo: Demo,
+    discovered: &[IpAddr],
+) -> Result<(Vec<SocketAddr>, Vec<SocketAddr>), ConfigError> {
+    let otherwise = |port: u16| -> Vec<SocketAddr> {
+        let v6 = discovered.iter().any(IpAddr::is_ipv6);
+        let (v4_only, both): (IpAddr, [IpAddr; 2]) = match demo {
+            Demo::Loopback => (Ipv4Addr::LOCALHOST.into(), [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]),
+            Demo::Off | Demo::Anywhere => {
+                (Ipv4Addr::UNSPECIFIED.into(), [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()])
+            }
+        };
+        let ips = if v6 { both.to_vec() } else { vec![v4_only] };
+        ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect()
+    };
+    let plain = settings.listen_plain.clone().unwrap_or_else(|| otherwise(PLAIN_PORT));
+    let tls = settings.listen_tls.clone().unwrap_or_else(|| otherwise(TLS_PORT));
+    if demo == Demo::Loopback {
+        if let Some(open) = plain.iter().chain(&tls).find(|address| !address.ip().is_loopback()) {
+            return Err(refused("listen", &open.to_string()));
+        }
+        // Discovered media addresses are fine: media needs an ICE password that only a signed-in browser has.
+        let named = settings.media_address.iter().chain(&settings.media_public_address);
+        if let Some(open) = named.into_iter().find(|ip| !ip.is_loopback()) {
+            return Err(refused("media", &open.to_string()));
+        }
+    }
+    Ok((plain, tls))
+}
+
+fn refused(section: &str, address: &str) -> ConfigError {
+    ConfigError::new(
+        "--demo",
+        format_args!(
+            "lets anybody log in as anybody, and [{section}] names {address}, which is not a loopback address: others \
+             could reach it. Use 127.0.0.1 or [::1], or configure [accounts] instead of --demo, or add --demo-anywhere \
+             if everybody who can reach this machine may use it"
+        ),
+    )
+}
+
+/// What media sockets are bound to, and what browsers are told. Both lists are in the same order of preference.
+#[must_use]
+pub fn media(settings: &Settings, discovered: &[IpAddr]) -> Vec<IpAddr> {
+    if settings.media_address.is_empty() { discovered.to_vec() } else { settings.media_address.clone() }
+}
+
+/// The candidates of a worker: its public addresses first, then those its sockets are bound to.
+#[must_use]
+pub fn advertised(public: &[IpAddr], bound: &[SocketAddr]) -> Vec<SocketAddr> {
+    let port = bound.first().map_or(0, SocketAddr::port);
+    let mut all: Vec<SocketAddr> = public.iter().map(|ip| SocketAddr::new(*ip, port)).collect();
+    all.extend(bound.iter().filter(|address| !public.contains(&address.ip())));
+    all
+}

@@ -1,0 +1,206 @@
+//! The command line.
+
+use crate::accounts::hash_password;
+use crate::addresses::{self, Demo};
+use crate::config::{self, Given, Settings};
+use crate::server::Server;
+use crate::shutdown::Signals;
+use crate::telemetry;
+use clap::{Parser, Subcommand};
+use core::fmt::Display;
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Softphone relay: signaling, WebRTC media and a local switch in one program.
+///
+/// Options come from the file, then from the environment (OFFHOOK_SECTION_OPTION), then from flags; the later wins.
+#[derive(Debug, Parser)]
+#[command(name = "offhook-relay", version)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Action>,
+    /// Configuration file; relay.example.toml shows every option
+    #[arg(long, global = true, env = "OFFHOOK_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Anybody may log in as anybody; only on loopback addresses
+    #[arg(long, global = true)]
+    demo: bool,
+    /// Like --demo, on every address: everybody who can reach this machine may use it
+    #[arg(long, global = true)]
+    demo_anywhere: bool,
+    /// Address for HTTP and ws:, like 127.0.0.1:8080; port 0 takes a free one ([listen] plain)
+    #[arg(long, global = true, value_name = "ADDR")]
+    listen: Vec<SocketAddr>,
+    /// Address for HTTPS and wss: ([listen] tls)
+    #[arg(long, global = true, value_name = "ADDR")]
+    listen_tls: Vec<SocketAddr>,
+    /// No HTTPS at all
+    #[arg(long, global = true, conflicts_with = "listen_tls")]
+    no_tls: bool,
+    /// Address of the media sockets, without port ([media] address)
+    #[arg(long, global = true, value_name = "IP")]
+    media_address: Vec<IpAddr>,
+    /// UDP port of the first media worker; 0 takes free ones ([media] port)
+    #[arg(long, global = true, value_name = "PORT")]
+    media_port: Option<u16>,
+    /// The built phone page ([page] directory)
+    #[arg(long, global = true, value_name = "DIR")]
+    page: Option<PathBuf>,
+    /// Any option, like calls.ring_timeout=30s; lists are separated by commas
+    #[arg(long = "set", global = true, value_name = "SECTION.OPTION=VALUE")]
+    set: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum Action {
+    /// Validate the configuration and say what it comes to
+    Check,
+    /// Read a password and print its hash for [accounts]
+    HashPassword,
+}
+
+/// Does what the command line says.
+#[must_use]
+pub fn run(arguments: Arguments) -> ExitCode {
+    let done = match arguments.command {
+        Some(Action::HashPassword) => print_hash(),
+        Some(Action::Check) => check(&arguments),
+        None => relay(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "offhook-relay: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Arguments {
+    fn demo(&self) -> Demo {
+        match (self.demo, self.demo_anywhere) {
+            (_, true) => Demo::Anywhere,
+            (true, false) => Demo::Loopback,
+            (false, false) => Demo::Off,
+        }
+    }
+
+    fn settings(&self) -> io::Result<Settings> {
+        let environment =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        config::load(self.config.as_deref(), environment, &self.flags()?).map_err(io::Error::other)
+    }
+
+    fn flags(&self) -> io::Result<Vec<(String, Given)>> {
+        fn list<T: Display>(values: &[T]) -> Given {
+            Given::List(values.iter().map(T::to_string).collect())
+        }
+        let mut flags = Vec::new();
+        for pair in &self.set {
+            let (option, value) = pair.split_once('=').ok_or_else(|| {
+                io::Error::other(format!("--set {pair}: write `section.option=value`, like `calls.ring_timeout=30s`"))
+            })?;
+            flags.push((option.to_owned(), Given::Text(value.to_owned())));
+        }
+        if !self.listen.is_empty() {
+            flags.push(("listen.plain".to_owned(), list(&self.listen)));
+        }
+        if self.no_tls || !self.listen_tls.is_empty() {
+            flags.push(("listen.tls".to_owned(), list(&self.listen_tls)));
+        }
+        if !self.media_address.is_empty() {
+            flags.push(("media.address".to_owned(), list(&self.media_address)));
+        }
+        if let Some(port) = self.media_port {
+            flags.push(("media.port".to_owned(), Given::Text(port.to_string())));
+        }
+        if let Some(page) = &self.page {
+            flags.push(("page.directory".to_owned(), Given::Text(page.display().to_string())));
+        }
+        Ok(flags)
+    }
+}
+
+fn print_hash() -> io::Result<()> {
+    let password = if io::stdin().is_terminal() {
+        let password = rpassword::prompt_password("Password: ")?;
+        if rpassword::prompt_password("Once more: ")? != password {
+            return Err(io::Error::other("the two are not the same"));
+        }
+        password
+    } else {
+        let mut line = String::new();
+        io::stdin().lock().read_line(&mut line)?;
+        line.trim_end_matches(['\r', '\n']).to_owned()
+    };
+    if password.is_empty() {
+        return Err(io::Error::other("the password is empty"));
+    }
+    writeln!(io::stdout(), "{}", hash_password(&password)?)
+}
+
+fn check(arguments: &Arguments) -> io::Result<()> {
+    let settings = arguments.settings()?;
+    let discovered = addresses::discover()?;
+    let (plain, tls) = addresses::listen(&settings, arguments.demo(), &discovered).map_err(io::Error::other)?;
+    if let (Some(certificate), Some(key)) = (&settings.tls_certificate, &settings.tls_key) {
+        crate::tls::from_files(certificate, key)?;
+    }
+    let mut out = io::stdout().lock();
+    write!(out, "{}", config::explain(&settings))?;
+    writeln!(
+        out,
+        "\nHTTP on   {plain:?}\nHTTPS on  {tls:?}\nmedia on  {:?}",
+        addresses::media(&settings, &discovered)
+    )?;
+    match arguments.demo() {
+        Demo::Off if settings.accounts.is_empty() => {
+            writeln!(out, "\nNobody can log in: [accounts] is empty. Add accounts, or use --demo to try it out.")
+        }
+        Demo::Off => writeln!(out, "\nThe configuration is good."),
+        Demo::Loopback => writeln!(out, "\nThe configuration is good. Anybody on this machine may log in (--demo)."),
+        Demo::Anywhere => writeln!(out, "\nThe configuration is good. ANYBODY may log in (--demo-anywhere)."),
+    }
+}
+
+fn relay(arguments: &Arguments) -> io::Result<()> {
+    let settings = arguments.settings()?;
+    telemetry::start();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(serve(&settings, arguments.demo()));
+    runtime.shutdown_timeout(core::time::Duration::from_millis(500));
+    result
+}
+
+async fn serve(settings: &Settings, demo: Demo) -> io::Result<()> {
+    let signals = Signals::catch()?;
+    if demo == Demo::Off && settings.accounts.is_empty() {
+        tracing::warn!("nobody can log in: [accounts] is empty and --demo is not given");
+    }
+    if demo != Demo::Off {
+        tracing::warn!(?demo, "anybody may log in as anybody");
+    }
+    let server = Server::start(settings, demo).await?;
+    announce(&server)?;
+    signals.wait().await;
+    server.shut_down().await;
+    Ok(())
+}
+
+/// One line per bound address, for people and for tests; then `ready`.
+fn announce(server: &Server) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    for address in &server.plain {
+        writeln!(out, "listening http://{address}/")?;
+    }
+    for address in &server.tls {
+        writeln!(out, "listening https://{address}/")?;
+    }
+    for address in &server.media {
+        writeln!(out, "media udp {address}")?;
+    }
+    writeln!(out, "ready")?;
+    out.flush()
+}

@@ -1,0 +1,141 @@
+//! Values as they are written, and what they may mean.
+
+use core::time::Duration;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+/// A value as it was given. The environment knows only text; there a list is separated by commas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// One value.
+    Text(String),
+    /// A list.
+    List(Vec<String>),
+}
+
+impl Given {
+    /// The one value.
+    pub(super) fn one(&self) -> Result<&str, String> {
+        match self {
+            Self::Text(text) => Ok(text.trim()),
+            Self::List(_) => Err("one value is expected here, not a list".to_owned()),
+        }
+    }
+
+    /// The values of a list; one value is a list of one.
+    fn many(&self) -> Vec<&str> {
+        let values: Vec<&str> = match self {
+            Self::Text(text) => text.split(',').collect(),
+            Self::List(list) => list.iter().map(String::as_str).collect(),
+        };
+        values.into_iter().map(str::trim).filter(|value| !value.is_empty()).collect()
+    }
+
+    /// `30s`, `500ms`, `2m`, `1h`; a bare number is seconds.
+    pub(super) fn duration(&self) -> Result<Duration, String> {
+        let text = self.one()?;
+        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let wrong = || format!("`{text}` is not a duration: write a number and `ms`, `s`, `m` or `h`, like `30s`");
+        let number: u64 = number.parse().map_err(|_| wrong())?;
+        let millis = match unit.trim() {
+            "ms" => 1,
+            "" | "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => return Err(wrong()),
+        };
+        // A year is beyond anything meant, and keeps sums of deadlines far from overflow.
+        let most = 366 * 24 * 3_600_000;
+        let total = number.checked_mul(millis).filter(|total| *total <= most);
+        total.map(Duration::from_millis).ok_or_else(|| format!("`{text}` is longer than a year"))
+    }
+
+    /// A duration that is not zero.
+    pub(super) fn some_duration(&self) -> Result<Duration, String> {
+        let duration = self.duration()?;
+        if duration.is_zero() {
+            return Err("must be longer than zero".to_owned());
+        }
+        Ok(duration)
+    }
+
+    /// A whole number from `least` to `most`.
+    pub(super) fn number<T: TryFrom<u64>>(&self, least: u64, most: u64) -> Result<T, String> {
+        let text = self.one()?;
+        let wrong = || format!("`{text}` is not a whole number from {least} to {most}");
+        let number: u64 = text.replace('_', "").parse().map_err(|_| wrong())?;
+        if !(least..=most).contains(&number) {
+            return Err(wrong());
+        }
+        T::try_from(number).map_err(|_| wrong())
+    }
+
+    /// IP addresses without port.
+    pub(super) fn ip_addresses(&self) -> Result<Vec<IpAddr>, String> {
+        let parse = |text: &str| {
+            text.parse()
+                .map_err(|_| format!("`{text}` is not an IP address: write it like `192.0.2.7` or `2001:db8::7`"))
+        };
+        self.many().into_iter().map(parse).collect()
+    }
+
+    /// IP addresses with port.
+    pub(super) fn socket_addresses(&self) -> Result<Vec<SocketAddr>, String> {
+        let parse = |text: &str| {
+            text.parse().map_err(|_| {
+                format!("`{text}` is not an address with port: write it like `0.0.0.0:8080` or `[::1]:8080`")
+            })
+        };
+        self.many().into_iter().map(parse).collect()
+    }
+
+    /// Words.
+    pub(super) fn words(&self) -> Vec<String> {
+        self.many().into_iter().map(str::to_owned).collect()
+    }
+
+    /// A path; empty is none.
+    pub(super) fn path(&self) -> Result<Option<PathBuf>, String> {
+        let text = self.one()?;
+        Ok((!text.is_empty()).then(|| PathBuf::from(text)))
+    }
+
+    /// One of several words.
+    pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Result<T, String> {
+        let text = self.one()?;
+        let found = choices.iter().find(|(word, _)| *word == text);
+        found.map(|(_, value)| *value).ok_or_else(|| {
+            let words: Vec<String> = choices.iter().map(|(word, _)| format!("`{word}`")).collect();
+            format!("`{text}` is not possible here: write {}", words.join(" or "))
+        })
+    }
+}
+
+/// The candidate closest to `word` by edit distance, if it is close enough to be meant.
+pub(super) fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let scored = candidates.into_iter().map(|candidate| (distance(word, candidate), candidate));
+    scored
+        .min()
+        .filter(|(distance, candidate)| *distance <= candidate.len().div_ceil(3))
+        .map(|(_, candidate)| candidate)
+}
+
+/// Levenshtein distance.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        if let Some(first) = row.first_mut() {
+            *first = left;
+        }
+        for (cell, y) in row.iter_mut().skip(1).zip(b.chars()) {
+            let above = *cell;
+            left = (diagonal + usize::from(x != y)).min(above + 1).min(left + 1);
+            *cell = left;
+            diagonal = above;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}

@@ -1,0 +1,130 @@
+//! What answers a request. A WebSocket may come to any path: stock pages use `/`, proxies put their own in front.
+
+use super::Lingering;
+use crate::signaling_plane::{Gauges, Inbound};
+use crate::websocket;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use offhook_b2bua::io::ConnectionId;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use tokio::sync::{mpsc, watch};
+use tower_http::services::ServeDir;
+use tower_service::Service;
+
+/// What the handlers know.
+#[derive(Debug)]
+pub struct App {
+    /// The signaling plane.
+    pub plane: mpsc::Sender<Inbound>,
+    /// The next socket's number.
+    pub next_connection: AtomicU64,
+    /// Numbers for `/healthz`.
+    pub gauges: Arc<Gauges>,
+    /// WebSockets whose tasks have not ended.
+    pub sockets: watch::Sender<usize>,
+    /// Set when the relay ends.
+    pub stopping: AtomicBool,
+    /// The built phone page, if there is one.
+    pub page: Option<PathBuf>,
+    /// Media workers.
+    pub workers: usize,
+    /// Longest message taken, in octets.
+    pub frame_size: usize,
+    /// Frames that may wait for a slow reader.
+    pub send_queue: usize,
+}
+
+/// The router of every address.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new().route("/healthz", get(healthz)).fallback(anything).with_state(app)
+}
+
+async fn healthz(State(app): State<Arc<App>>) -> Response {
+    let stopping = app.stopping.load(Ordering::Relaxed);
+    let (code, status) =
+        if stopping { (StatusCode::SERVICE_UNAVAILABLE, "shutting down") } else { (StatusCode::OK, "ok") };
+    let body = serde_json::json!({
+        "status": status,
+        "version": env!("CARGO_PKG_VERSION"),
+        "sessions": app.gauges.sessions.load(Ordering::Relaxed),
+        "calls": app.gauges.calls.load(Ordering::Relaxed),
+        "connections": app.gauges.connections.load(Ordering::Relaxed),
+        "workers": app.workers,
+    });
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    (code, headers, body.to_string()).into_response()
+}
+
+async fn anything(
+    State(app): State<Arc<App>>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    request: Request,
+) -> Response {
+    match upgrade {
+        Ok(upgrade) => websocket(app, upgrade, &request),
+        Err(rejection) if request.headers().contains_key(header::SEC_WEBSOCKET_KEY) => rejection.into_response(),
+        Err(_) => page(&app, request).await,
+    }
+}
+
+fn websocket(app: Arc<App>, upgrade: WebSocketUpgrade, request: &Request) -> Response {
+    if app.stopping.load(Ordering::Relaxed) {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the relay is shutting down\n").into_response();
+    }
+    let connection = ConnectionId(app.next_connection.fetch_add(1, Ordering::Relaxed));
+    let lingering = request.extensions().get::<Lingering>().cloned().unwrap_or_default();
+    let upgrade = upgrade.max_message_size(app.frame_size).max_frame_size(app.frame_size);
+    let counted = Counted::new(app);
+    upgrade.on_upgrade(async move |socket| {
+        let app = &counted.0;
+        websocket::serve(socket, connection, app.plane.clone(), app.send_queue, lingering).await;
+    })
+}
+
+/// One of [`App::sockets`] for as long as it lives.
+struct Counted(Arc<App>);
+
+impl Counted {
+    fn new(app: Arc<App>) -> Self {
+        app.sockets.send_modify(|open| *open += 1);
+        Self(app)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.sockets.send_modify(|open| *open -= 1);
+    }
+}
+
+async fn page(app: &App, request: Request) -> Response {
+    let Some(directory) = &app.page else {
+        let code = if request.uri().path() == "/" { StatusCode::OK } else { StatusCode::NOT_FOUND };
+        let headers = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")];
+        return (code, headers, NO_PAGE).into_response();
+    };
+    match ServeDir::new(directory).call(request).await {
+        Ok(response) => {
+            let mut response = response.map(Body::new);
+            // Asked again every time, answered "not modified": a new build of the page is seen at once.
+            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+            response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            response
+        }
+        Err(never) => match never {},
+    }
+}
+
+const NO_PAGE: &str = "<!doctype html><html lang=en><meta charset=utf-8><title>Offhook relay</title>\
+<h1>The relay runs, the phone page is not built</h1>\
+<p>Build it with <code>cargo xtask npm</code>, or start both with <code>cargo xtask demo</code>. The relay looks for it \
+in <code>demo-phone/dist</code> of the working directory and in <code>page</code> next to the program; \
+<code>--page DIR</code> names another directory. Signaling works without it.</p>\n";

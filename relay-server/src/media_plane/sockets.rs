@@ -1,0 +1,57 @@
+//! A worker's sockets: one per address, all on one port.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+
+/// How often another free port is tried when an address has the chosen one in use.
+const ATTEMPTS: usize = 50;
+/// Room for a burst of a few hundred video packets while the worker is busy with others.
+const KERNEL_BUFFER: usize = 1_048_576;
+
+/// The sockets of one worker.
+#[derive(Debug)]
+pub struct WorkerSockets {
+    pub(super) sockets: Vec<(SocketAddr, UdpSocket)>,
+}
+
+impl WorkerSockets {
+    /// The bound addresses, in the order asked for.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.sockets.iter().map(|(address, _)| *address).collect()
+    }
+}
+
+/// Binds one socket per address on `port`; 0 means one free port that all addresses have free.
+///
+/// One socket per address, because an answer has to leave from the address that was asked (RFC 8445 §7.2.2).
+///
+/// # Errors
+/// What the system says, with the address.
+pub fn bind(addresses: &[IpAddr], port: u16) -> io::Result<WorkerSockets> {
+    let mut attempts = if port == 0 { ATTEMPTS } else { 1 };
+    loop {
+        attempts -= 1;
+        match bind_all(addresses, port) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempts > 0 => {}
+            result => return result.map(|sockets| WorkerSockets { sockets }),
+        }
+    }
+}
+
+fn bind_all(addresses: &[IpAddr], mut port: u16) -> io::Result<Vec<(SocketAddr, UdpSocket)>> {
+    let mut sockets = Vec::with_capacity(addresses.len());
+    for ip in addresses {
+        let wanted = SocketAddr::new(*ip, port);
+        let socket = UdpSocket::bind(wanted)
+            .map_err(|error| io::Error::new(error.kind(), format!("media address {wanted}: {error}")))?;
+        socket.set_nonblocking(true)?;
+        let options = socket2::SockRef::from(&socket);
+        options.set_recv_buffer_size(KERNEL_BUFFER)?;
+        options.set_send_buffer_size(KERNEL_BUFFER)?;
+        let address = socket.local_addr()?;
+        port = address.port();
+        sockets.push((address, socket));
+    }
+    Ok(sockets)
+}

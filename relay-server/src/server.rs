@@ -1,0 +1,241 @@
+//! The relay put together: sockets first, then threads and tasks, then the door is opened.
+
+use crate::accounts::Accounts;
+use crate::addresses::{self, Demo};
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::http::{self, App, Serving};
+use crate::media_plane::{self, MediaThread, WorkerSockets};
+use crate::signaling_plane::{self, Gauges, Inbound, SignalingPlane};
+use crate::tls;
+use core::time::Duration;
+use offhook_b2bua::config::{Admission, Config, LoginName};
+use offhook_b2bua::io::Input;
+use offhook_b2bua::relay::Relay;
+use offhook_media::identity::DtlsIdentity;
+use offhook_media::worker::{Worker, WorkerConfig};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+/// How long sockets may take to say good-bye; the whole shutdown stays below 5 s.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// A relay that takes calls.
+#[derive(Debug)]
+pub struct Server {
+    /// Bound addresses of plain HTTP.
+    pub plain: Vec<SocketAddr>,
+    /// Bound addresses of HTTPS.
+    pub tls: Vec<SocketAddr>,
+    /// Bound media addresses of all workers.
+    pub media: Vec<SocketAddr>,
+    app: Arc<App>,
+    stop: watch::Sender<bool>,
+    stop_plane: oneshot::Sender<()>,
+    plane: JoinHandle<()>,
+}
+
+impl Server {
+    /// Binds everything and starts. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// An address in use, an unreadable certificate, a refused `--demo`: with what to change.
+    pub async fn start(settings: &Settings, demo: Demo) -> io::Result<Self> {
+        let discovered = addresses::discover()?;
+        let (plain, tls) = addresses::listen(settings, demo, &discovered).map_err(io::Error::other)?;
+        let plain = bind_all("plain", &plain).await?;
+        let tls = bind_all("tls", &tls).await?;
+        let acceptor = if tls.is_empty() { None } else { Some(TlsAcceptor::from(certificate(settings, &discovered)?)) };
+        let sockets = media_sockets(settings, &discovered)?;
+        let workers = sockets.len();
+        let media = sockets.iter().flat_map(WorkerSockets::addresses).collect();
+
+        let clock = Clock::start();
+        let identity = tls::dtls_identity()?;
+        let relay = Relay::new(relay_config(settings, demo, &identity, &sockets), seed()?, clock.now());
+        let (inbound, queue) = signaling_plane::channel();
+        let threads = media_threads(settings, sockets, &identity, clock, &inbound)?;
+        let accounts = Accounts::new(settings.accounts.clone(), settings.password_checks);
+        let gauges = Arc::new(Gauges::default());
+        let channels = (inbound.clone(), queue);
+        let plane = SignalingPlane::new(relay, clock, accounts, threads, Arc::clone(&gauges), channels);
+        let (stop_plane, stopped) = oneshot::channel();
+        let plane = tokio::spawn(plane.run(stopped));
+
+        let app = Arc::new(App {
+            plane: inbound,
+            next_connection: AtomicU64::new(1),
+            gauges,
+            sockets: watch::Sender::new(0),
+            stopping: AtomicBool::new(false),
+            page: page_directory(settings),
+            workers,
+            frame_size: settings.frame_size,
+            send_queue: settings.send_queue,
+        });
+        let (stop, stop_listeners) = watch::channel(false);
+        let serving = Serving {
+            router: http::router(Arc::clone(&app)),
+            places: Arc::new(Semaphore::new(settings.connections)),
+            header_timeout: settings.header_timeout,
+            handshake_timeout: settings.tls_handshake_timeout,
+            stop: stop_listeners,
+        };
+        let (plain, tls) = (open(plain, None, &serving)?, open(tls, acceptor.as_ref(), &serving)?);
+        Ok(Self { plain, tls, media, app, stop, stop_plane, plane })
+    }
+
+    /// Ends calls and sockets; done within 5 s whatever the peers do.
+    pub async fn shut_down(self) {
+        self.app.stopping.store(true, Ordering::Relaxed);
+        let _ = self.stop_plane.send(());
+        let farewell = async {
+            if self.plane.await.is_err() {
+                tracing::error!("the signaling plane panicked");
+            }
+            // Each socket's task ends after its close frame; idle HTTP connections are not waited for.
+            let _ = self.app.sockets.subscribe().wait_for(|open| *open == 0).await;
+        };
+        if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
+            tracing::warn!("some sockets did not take their good-bye in time");
+        }
+        let _ = self.stop.send(true);
+    }
+}
+
+async fn bind_all(option: &str, wanted: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
+    let mut listeners = Vec::with_capacity(wanted.len());
+    for address in wanted {
+        let bound = bind(*address);
+        listeners.push(bound.map_err(|error| {
+            let what = format!("cannot listen on {address}: {error}; choose another address in [listen] {option}");
+            io::Error::new(error.kind(), what)
+        })?);
+    }
+    Ok(listeners)
+}
+
+/// An IPv6 socket takes IPv6 only, so that `0.0.0.0` and `[::]` can stand side by side with one port.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let domain = socket2::Domain::for_address(address);
+    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(1_024)?;
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket.into())
+}
+
+fn open(listeners: Vec<TcpListener>, tls: Option<&TlsAcceptor>, serving: &Serving) -> io::Result<Vec<SocketAddr>> {
+    let mut bound = Vec::with_capacity(listeners.len());
+    for listener in listeners {
+        bound.push(listener.local_addr()?);
+        tokio::spawn(http::serve(listener, tls.cloned(), serving.clone()));
+    }
+    Ok(bound)
+}
+
+fn certificate(settings: &Settings, discovered: &[IpAddr]) -> io::Result<Arc<rustls::ServerConfig>> {
+    if let (Some(certificate), Some(key)) = (&settings.tls_certificate, &settings.tls_key) {
+        return tls::from_files(certificate, key);
+    }
+    let directory = settings.tls_state_directory.clone();
+    let directory = directory.unwrap_or_else(|| tls::default_state_directory(|name| std::env::var(name).ok()));
+    let mut names = vec!["localhost".to_owned()];
+    names.extend(discovered.iter().chain(&settings.media_public_address).map(IpAddr::to_string));
+    names.extend(settings.tls_names.iter().cloned());
+    names.dedup();
+    tls::self_signed(&directory, names)
+}
+
+fn media_sockets(settings: &Settings, discovered: &[IpAddr]) -> io::Result<Vec<WorkerSockets>> {
+    let ips = addresses::media(settings, discovered);
+    if ips.is_empty() {
+        return Err(io::Error::other("this machine has no address for media: name one in [media] address"));
+    }
+    let cores =
+        || std::thread::available_parallelism().map_or(1, |cores| u16::try_from(cores.get()).unwrap_or(u16::MAX));
+    let workers = if settings.media_workers == 0 { cores() } else { settings.media_workers };
+    let port = |worker: u16| if settings.media_port == 0 { 0 } else { settings.media_port.saturating_add(worker) };
+    (0..workers).map(|worker| media_plane::bind(&ips, port(worker))).collect()
+}
+
+fn media_threads(
+    settings: &Settings,
+    sockets: Vec<WorkerSockets>,
+    identity: &DtlsIdentity,
+    clock: Clock,
+    inbound: &mpsc::Sender<Inbound>,
+) -> io::Result<Vec<MediaThread>> {
+    let mut threads = Vec::with_capacity(sockets.len());
+    for (number, sockets) in sockets.into_iter().enumerate() {
+        let now = clock.now();
+        let mut config = WorkerConfig::new(identity.clone(), clock.instant(now));
+        config.connect_timeout = settings.media_connect_timeout;
+        config.media_timeout = settings.media_timeout;
+        let reports = inbound.clone();
+        // The plane never waits for a worker, so a worker may wait for the plane.
+        let report = move |event| {
+            if reports.blocking_send(Inbound::Input(Input::Media(event))).is_err() {
+                tracing::debug!("a media event after the signaling plane ended");
+            }
+        };
+        let worker = Worker::new(config, seed()?, now);
+        threads.push(media_plane::spawn(format!("media-{number}"), sockets, worker, clock, report)?);
+    }
+    Ok(threads)
+}
+
+/// What the relay machine is told of the settings.
+fn relay_config(settings: &Settings, demo: Demo, identity: &DtlsIdentity, sockets: &[WorkerSockets]) -> Config {
+    let workers =
+        sockets.iter().map(|worker| addresses::advertised(&settings.media_public_address, &worker.addresses()));
+    Config {
+        admission: if demo == Demo::Off { Admission::Accounts } else { Admission::Anyone },
+        accounts: settings.accounts.keys().cloned().map(LoginName).collect(),
+        call_waiting: settings.call_waiting,
+        busy_status: settings.busy_status,
+        ring_timeout: settings.ring_timeout,
+        keep_alive_for: settings.keep_alive_for,
+        ping_interval: settings.ping_interval,
+        ping_probes: settings.ping_probes,
+        connection_timeout: settings.connection_timeout,
+        max_frame: settings.frame_size,
+        message_rate: settings.message_rate,
+        message_burst: settings.message_burst,
+        max_calls_per_session: settings.max_calls_per_session,
+        max_sessions_per_login: settings.max_sessions_per_login,
+        codecs: settings.codecs.clone(),
+        fingerprint: identity.fingerprint(),
+        workers: workers.collect(),
+    }
+}
+
+/// A named page directory is taken as it is; otherwise the first place that has one.
+fn page_directory(settings: &Settings) -> Option<PathBuf> {
+    if let Some(directory) = &settings.page_directory {
+        if !directory.join("index.html").is_file() {
+            tracing::warn!(directory = %directory.display(), "the page directory has no index.html");
+        }
+        return Some(directory.clone());
+    }
+    let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join("page")));
+    let places = beside.into_iter().chain([PathBuf::from("demo-phone/dist")]);
+    places.into_iter().find(|place| place.join("index.html").is_file())
+}
+
+fn seed() -> io::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(io::Error::other)?;
+    Ok(seed)
+}

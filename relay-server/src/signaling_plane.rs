@@ -1,0 +1,214 @@
+//! The task that owns the relay machine. Sockets, media workers and password checks reach it through one bounded channel;
+//! it never waits for any of them.
+
+use crate::accounts::Accounts;
+use crate::clock::Clock;
+use crate::media_plane::MediaThread;
+use offhook_b2bua::io::{ConnectionId, Input, Output};
+use offhook_b2bua::relay::Relay;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+/// Inputs waiting for the machine; whoever has more waits.
+const QUEUE: usize = 1_024;
+/// Inputs taken before outputs are drained and the clock is read again.
+const TURN: usize = 64;
+
+/// What comes to the plane.
+#[derive(Debug)]
+pub enum Inbound {
+    /// A WebSocket was opened.
+    Opened(ConnectionId, Outlet),
+    /// Anything else.
+    Input(Input),
+}
+
+/// What a socket is to do.
+#[derive(Debug)]
+pub enum Frame {
+    /// Send this.
+    Text(String),
+    /// Close with this code and reason.
+    Close(u16, String),
+}
+
+/// The plane's end of a socket.
+#[derive(Debug)]
+pub struct Outlet {
+    /// Frames to send, bounded.
+    pub frames: mpsc::Sender<Frame>,
+    /// Rung when the socket is to be dropped without ceremony.
+    pub kill: Arc<Notify>,
+}
+
+/// Numbers for `/healthz`.
+#[derive(Debug, Default)]
+pub struct Gauges {
+    /// Open WebSockets.
+    pub connections: AtomicUsize,
+    /// Sessions.
+    pub sessions: AtomicUsize,
+    /// Calls.
+    pub calls: AtomicUsize,
+}
+
+/// What the plane is made of.
+pub struct SignalingPlane {
+    relay: Relay,
+    clock: Clock,
+    accounts: Arc<Accounts>,
+    workers: Vec<MediaThread>,
+    gauges: Arc<Gauges>,
+    outlets: BTreeMap<ConnectionId, Outlet>,
+    inbound: mpsc::Receiver<Inbound>,
+    /// For answers of password checks.
+    answers: mpsc::Sender<Inbound>,
+}
+
+/// The channel to a plane, to be made before the media threads that report through it.
+#[must_use]
+pub fn channel() -> (mpsc::Sender<Inbound>, mpsc::Receiver<Inbound>) {
+    mpsc::channel(QUEUE)
+}
+
+impl SignalingPlane {
+    /// A plane nobody is connected to, around `relay` and `workers` in their numbers' order.
+    #[must_use]
+    pub fn new(
+        relay: Relay,
+        clock: Clock,
+        accounts: Accounts,
+        workers: Vec<MediaThread>,
+        gauges: Arc<Gauges>,
+        (answers, inbound): (mpsc::Sender<Inbound>, mpsc::Receiver<Inbound>),
+    ) -> Self {
+        let accounts = Arc::new(accounts);
+        Self { relay, clock, accounts, workers, gauges, outlets: BTreeMap::new(), inbound, answers }
+    }
+
+    /// Runs until `shutdown`, then says good-bye to every socket and ends; the media threads end with it.
+    pub async fn run(mut self, mut shutdown: oneshot::Receiver<()>) {
+        let mut turn = Vec::with_capacity(TURN);
+        loop {
+            let deadline = self.relay.poll_timeout().map(|time| Instant::from_std(self.clock.instant(time)));
+            tokio::select! {
+                _ = self.inbound.recv_many(&mut turn, TURN) => {
+                    for inbound in turn.drain(..) {
+                        self.take(inbound);
+                        self.drain();
+                    }
+                }
+                () = sleep_until(deadline) => {}
+                _ = &mut shutdown => break,
+            }
+            let now = self.clock.now();
+            if self.relay.poll_timeout().is_some_and(|deadline| deadline <= now) {
+                self.relay.handle_timeout(now);
+            }
+            self.drain();
+            self.count();
+        }
+        self.relay.handle_input(Input::Shutdown, self.clock.now());
+        self.drain();
+        // Sockets still open have not been told by the machine: 1001 is "going away" (RFC 6455 §7.4.1).
+        for outlet in core::mem::take(&mut self.outlets).into_values() {
+            let _ = outlet.frames.try_send(Frame::Close(1001, "the relay is shutting down".to_owned()));
+        }
+        self.count();
+        // Joining the media threads waits for their last datagrams.
+        let workers = core::mem::take(&mut self.workers);
+        drop(self);
+        let _ = tokio::task::spawn_blocking(move || drop(workers)).await;
+    }
+
+    fn take(&mut self, inbound: Inbound) {
+        let input = match inbound {
+            Inbound::Opened(connection, outlet) => {
+                self.outlets.insert(connection, outlet);
+                Input::Connected { connection }
+            }
+            Inbound::Input(input) => {
+                match &input {
+                    // A socket the machine has closed may have said something before it heard of that.
+                    Input::Text { connection, .. } | Input::Binary { connection, .. }
+                        if !self.outlets.contains_key(connection) =>
+                    {
+                        return;
+                    }
+                    Input::Disconnected { connection } => {
+                        if self.outlets.remove(connection).is_none() {
+                            return;
+                        }
+                    }
+                    Input::Connected { .. }
+                    | Input::Text { .. }
+                    | Input::Binary { .. }
+                    | Input::PasswordVerified { .. }
+                    | Input::Media(_)
+                    | Input::Shutdown => {}
+                }
+                input
+            }
+        };
+        self.relay.handle_input(input, self.clock.now());
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.relay.poll_output() {
+            match output {
+                Output::Send { connection, text } => self.send(connection, Frame::Text(text)),
+                Output::Close { connection, code, reason } => {
+                    self.send(connection, Frame::Close(code, reason));
+                    self.outlets.remove(&connection);
+                }
+                Output::VerifyPassword { request, login, password } => {
+                    let (accounts, answers) = (Arc::clone(&self.accounts), self.answers.clone());
+                    tokio::spawn(async move {
+                        let matches = accounts.verify(&login.0, password).await;
+                        let answer = Inbound::Input(Input::PasswordVerified { request, matches });
+                        let _ = answers.send(answer).await;
+                    });
+                }
+                Output::Media { worker, command } => match self.workers.get(usize::from(worker.0)) {
+                    Some(thread) => thread.order(command),
+                    None => tracing::error!(worker = worker.0, "an order for a media worker that does not exist"),
+                },
+            }
+        }
+    }
+
+    /// Queues a frame. A reader so slow that its queue is full is disconnected: memory is for those who listen.
+    fn send(&mut self, connection: ConnectionId, frame: Frame) {
+        let Some(outlet) = self.outlets.get(&connection) else { return };
+        match outlet.frames.try_send(frame) {
+            Ok(()) => {}
+            Err(TrySendError::Closed(_)) => {} // The socket task has ended: its `Disconnected` is on its way.
+            Err(TrySendError::Full(frame)) => {
+                tracing::info!(connection = connection.0, "slow reader disconnected");
+                outlet.kill.notify_one();
+                self.outlets.remove(&connection);
+                if matches!(frame, Frame::Text(_)) {
+                    self.relay.handle_input(Input::Disconnected { connection }, self.clock.now());
+                }
+            }
+        }
+    }
+
+    fn count(&self) {
+        let counts = self.relay.counts();
+        self.gauges.connections.store(self.outlets.len(), Ordering::Relaxed);
+        self.gauges.sessions.store(counts.sessions, Ordering::Relaxed);
+        self.gauges.calls.store(counts.calls, Ordering::Relaxed);
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => core::future::pending().await,
+    }
+}

@@ -1,0 +1,94 @@
+//! One WebSocket: carries frames between the browser and the signaling plane, and decides nothing.
+
+use crate::http::Lingering;
+use crate::signaling_plane::{Frame, Inbound, Outlet};
+use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use core::time::Duration;
+use offhook_b2bua::io::{ConnectionId, Input};
+use std::sync::Arc;
+use tokio::sync::{Notify, mpsc};
+use tokio_tungstenite::tungstenite;
+
+/// How long a peer may take to take one frame. Pings find dead peers sooner; this one bounds what pings cannot see.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a close frame may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Serves one socket until either side ends it.
+pub(crate) async fn serve(
+    mut socket: WebSocket,
+    connection: ConnectionId,
+    plane: mpsc::Sender<Inbound>,
+    queue: usize,
+    lingering: Lingering,
+) {
+    let (frames, mut outbound) = mpsc::channel(queue);
+    let kill = Arc::new(Notify::new());
+    let outlet = Outlet { frames, kill: Arc::clone(&kill) };
+    if plane.send(Inbound::Opened(connection, outlet)).await.is_err() {
+        return close(&mut socket, 1001, "the relay is shutting down".to_owned()).await;
+    }
+    loop {
+        tokio::select! {
+            biased;
+            () = kill.notified() => return,
+            frame = outbound.recv() => match frame {
+                Some(Frame::Text(text)) => {
+                    let sending = tokio::time::timeout(WRITE_TIMEOUT, socket.send(Message::Text(text.into())));
+                    let sent = tokio::select! {
+                        () = kill.notified() => return,
+                        sent = sending => matches!(sent, Ok(Ok(()))),
+                    };
+                    if !sent {
+                        break;
+                    }
+                }
+                // The machine has forgotten this socket: nothing more is said about it.
+                Some(Frame::Close(code, reason)) => {
+                    lingering.on();
+                    return close(&mut socket, code, reason).await;
+                }
+                None => return,
+            },
+            message = socket.recv() => {
+                let Some(input) = read(message, connection, &mut socket, &lingering).await else { break };
+                if let Some(input) = input && plane.send(Inbound::Input(input)).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+    let _ = plane.send(Inbound::Input(Input::Disconnected { connection })).await;
+}
+
+/// What a received message is for the machine; `None` ends the socket.
+async fn read(
+    message: Option<Result<Message, axum::Error>>,
+    connection: ConnectionId,
+    socket: &mut WebSocket,
+    lingering: &Lingering,
+) -> Option<Option<Input>> {
+    match message? {
+        Ok(Message::Text(text)) => Some(Some(Input::Text { connection, text: text.as_str().to_owned() })),
+        Ok(Message::Binary(octets)) => Some(Some(Input::Binary { connection, length: octets.len() })),
+        // Pings are answered below, and the answer to a close frame goes out with the next read.
+        Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_)) => Some(None),
+        Err(error) => {
+            if is_too_long(error) {
+                tracing::debug!(connection = connection.0, "frame too long");
+                lingering.on();
+                close(socket, 1009, "the frame is too long".to_owned()).await;
+            }
+            None
+        }
+    }
+}
+
+fn is_too_long(error: axum::Error) -> bool {
+    matches!(error.into_inner().downcast_ref::<tungstenite::Error>(), Some(tungstenite::Error::Capacity(_)))
+}
+
+async fn close(socket: &mut WebSocket, code: u16, reason: String) {
+    let frame = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, socket.send(frame)).await;
+}
