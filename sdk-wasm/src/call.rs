@@ -103,7 +103,7 @@ impl Driver {
         spawn_local(async move {
             this.act(match JsFuture::from(promise).await {
                 Ok(_) => Input::MediaGranted,
-                Err(error) => Input::MediaRefused(String::from(js_sys::Object::from(error).to_string())),
+                Err(error) => Input::MediaRefused(wire::text(&error, "message").unwrap_or_default()),
             });
         });
     }

@@ -282,6 +282,8 @@ impl Call {
             Input::MediaRefused(exception) => self.media_refused(exception),
             Input::Described(description) => self.described(*description),
             Input::RemoteSdp(sdp) => self.remote_sdp(sdp),
+            // Only the first terminal status counts; the session forgets the call with it.
+            Input::Status { .. } if self.status.is_terminal() => self.ignored += 1,
             Input::Status { status, info, end_reason, alone } => {
                 self.server_info = info.or_else(|| self.server_info.take());
                 self.end_reason = end_reason.or_else(|| self.end_reason.take());

@@ -263,7 +263,7 @@ impl Session {
             (Connected | Established | Registered | Disconnected | Failed, Input::SocketOpened)
             | (Pending | Disconnected | Failed, Input::Received { .. } | Input::Send(_))
             | (Disconnected | Failed, Input::SocketClosed | Input::SocketFailed | Input::Disconnect) => {
-                self.ignored += 1
+                self.ignored += 1;
             }
         }
     }
@@ -337,8 +337,8 @@ impl Session {
             Received::RemoteSdp { call_id, sdp } => self.remote_sdp(call_id, sdp),
             Received::IncomingCall { call_id } => self.incoming_call(call_id, listening),
             Received::CallStatus(report) => self.call_status(report),
-            Received::Transfer { call_id, status } => self.to_call(call_id, call::Input::Transfer(status)),
-            Received::Dtmf { call_id, digit } => self.to_call(call_id, call::Input::DtmfReceived(digit)),
+            Received::Transfer { call_id, status } => self.hand_to(call_id, call::Input::Transfer(status)),
+            Received::Dtmf { call_id, digit } => self.hand_to(call_id, call::Input::DtmfReceived(digit)),
             Received::Fail => self.outputs.push_back(Output::Notify(Notice::Warn)),
             Received::Data => self.outputs.push_back(Output::Notify(Notice::AppData)),
             Received::SessionDebug => self.outputs.push_back(Output::Notify(Notice::Debug)),
@@ -351,7 +351,7 @@ impl Session {
 
     fn remote_sdp(&mut self, call_id: CallId, sdp: String) {
         if self.calls.contains(&call_id) {
-            self.to_call(call_id, call::Input::RemoteSdp(sdp));
+            self.hand_to(call_id, call::Input::RemoteSdp(sdp));
             return;
         }
         self.early_offers.insert(call_id, sdp);
@@ -381,11 +381,11 @@ impl Session {
             let input = call::Input::Status { status, info, end_reason, alone };
             self.outputs.push_back(Output::ToCall { call_id, input });
         } else {
-            self.to_call(call_id, call::Input::Status { status, info, end_reason, alone: false });
+            self.hand_to(call_id, call::Input::Status { status, info, end_reason, alone: false });
         }
     }
 
-    fn to_call(&mut self, call_id: CallId, input: call::Input) {
+    fn hand_to(&mut self, call_id: CallId, input: call::Input) {
         if self.calls.contains(&call_id) {
             self.outputs.push_back(Output::ToCall { call_id, input });
         } else {

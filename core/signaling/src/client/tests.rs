@@ -1,1 +1,336 @@
 //! The two machines in virtual time: the table of every (state, input), and the contract's sentences.
+
+use super::call::{self, Call, Description, Details, Direction};
+use super::session::{self, Session, Timers};
+use super::{Received, Status, StatusReport};
+use crate::message::{CallId, ClientMessage, DtmfType, TransferStatus};
+use core::time::Duration;
+use offhook_clock::Time;
+
+const NOW: Time = Time::EPOCH;
+
+fn id() -> CallId {
+    CallId::from("c1")
+}
+
+fn status(status: Status) -> call::Input {
+    call::Input::Status { status, info: None, end_reason: None, alone: true }
+}
+
+fn described() -> call::Input {
+    call::Input::Described(Box::new(Description {
+        sdp: "made".to_owned(),
+        has_audio: true,
+        has_video: false,
+        local_media_info: None,
+        details: Details { callee: Some("bob".to_owned()), ..Details::default() },
+    }))
+}
+
+/// One word per output.
+fn word(output: &call::Output) -> String {
+    match output {
+        call::Output::Refuse(misuse) => format!("refuse {misuse:?}"),
+        call::Output::GetUserMedia { video_possible } => format!("capture video={video_possible}"),
+        call::Output::ReleaseMedia => "release".to_owned(),
+        call::Output::CreateOffer => "offer".to_owned(),
+        call::Output::CreateAnswer { .. } => "answer".to_owned(),
+        call::Output::ApplyRemote(_) => "apply".to_owned(),
+        call::Output::CloseMedia => "close".to_owned(),
+        call::Output::Send(message) => format!("send {}", message.name()),
+        call::Output::Forget { unanswered } => format!("forget{}", if *unanswered { " unanswered" } else { "" }),
+        call::Output::Emit(status) => format!("emit {status}"),
+        call::Output::EmitDtmf(digit) => format!("digit {digit}"),
+        call::Output::EmitTransfer(status) => format!("transfer {}", status.name()),
+    }
+}
+
+fn feed(call: &mut Call, input: call::Input) -> Vec<String> {
+    call.handle_input(input, NOW);
+    core::iter::from_fn(|| call.poll_output()).map(|output| word(&output)).collect()
+}
+
+fn outgoing(inputs: impl IntoIterator<Item = call::Input>) -> Call {
+    reach(Direction::Outgoing, inputs)
+}
+
+fn incoming(inputs: impl IntoIterator<Item = call::Input>) -> Call {
+    reach(Direction::Incoming { offer: Some("m=audio".to_owned()) }, inputs)
+}
+
+fn reach(direction: Direction, inputs: impl IntoIterator<Item = call::Input>) -> Call {
+    let mut call = Call::new(id(), direction);
+    for input in inputs {
+        feed(&mut call, input);
+    }
+    call
+}
+
+fn call_states() -> Vec<(&'static str, Call)> {
+    use call::Input::{Answer, Dial, MediaGranted};
+    vec![
+        ("out new", outgoing([])),
+        ("out capturing", outgoing([Dial])),
+        ("out negotiating", outgoing([Dial, MediaGranted])),
+        ("out called", outgoing([Dial, MediaGranted, described()])),
+        ("out ring", outgoing([Dial, MediaGranted, described(), status(Status::Ring)])),
+        ("out established", outgoing([Dial, MediaGranted, described(), status(Status::Established)])),
+        ("out finished", outgoing([Dial, MediaGranted, described(), status(Status::Finish)])),
+        ("in new", incoming([])),
+        ("in ring", incoming([status(Status::Ring)])),
+        ("in capturing", incoming([status(Status::Ring), Answer])),
+        ("in answered", incoming([status(Status::Ring), Answer, MediaGranted, described()])),
+        ("in failed", incoming([call::Input::HangUp { cache: false }])),
+    ]
+}
+
+fn call_inputs() -> Vec<(&'static str, call::Input)> {
+    use call::Input;
+    vec![
+        ("dial", Input::Dial),
+        ("answer", Input::Answer),
+        ("hangUp", Input::HangUp { cache: false }),
+        ("hold", Input::Hold { for_transfer: false }),
+        ("unhold", Input::Unhold),
+        ("transferTo", Input::TransferTo("x".to_owned())),
+        ("sendDtmf", Input::SendDtmf { kind: DtmfType::Info, digits: "1".to_owned() }),
+        ("granted", Input::MediaGranted),
+        ("refused", Input::MediaRefused("no".to_owned())),
+        ("described", described()),
+        ("remoteSdp", Input::RemoteSdp("answer".to_owned())),
+        ("RING", status(Status::Ring)),
+        ("FINISH", status(Status::Finish)),
+        ("transfer", Input::Transfer(TransferStatus::Pending)),
+        ("dtmf", Input::DtmfReceived('5')),
+    ]
+}
+
+fn session_word(output: &session::Output) -> String {
+    match output {
+        session::Output::SendConnection => "send connection".to_owned(),
+        session::Output::Send(message) => format!("send {}", message.name()),
+        session::Output::CloseSocket => "close".to_owned(),
+        session::Output::Emit(status) => format!("emit {}", status.name()),
+        session::Output::Notify(notice) => format!("notify {}", notice.name()),
+        session::Output::Remove => "remove".to_owned(),
+        session::Output::IncomingCall { offer, .. } => format!("incoming offer={}", offer.is_some()),
+        session::Output::ToCall { .. } => "toCall".to_owned(),
+        session::Output::Settle { accepted, .. } => format!("settle {accepted}"),
+    }
+}
+
+fn tell(session: &mut Session, input: session::Input) -> Vec<String> {
+    session.handle_input(input, NOW);
+    drain(session)
+}
+
+fn drain(session: &mut Session) -> Vec<String> {
+    core::iter::from_fn(|| session.poll_output()).map(|output| session_word(&output)).collect()
+}
+
+fn receive(message: Received) -> session::Input {
+    session::Input::Received { message, listening: true }
+}
+
+fn report(status: Status) -> session::Input {
+    let report = StatusReport { call_id: id(), status, info: None, end_reason: None };
+    receive(Received::CallStatus(report))
+}
+
+fn user_data() -> session::Input {
+    receive(Received::UserData { login: Some("alice".to_owned()) })
+}
+
+fn session_states() -> Vec<(&'static str, Session)> {
+    use session::Input::{SocketClosed, SocketFailed, SocketOpened};
+    let path = |inputs: Vec<session::Input>| {
+        let mut session = Session::new(Timers::default(), NOW);
+        for input in inputs {
+            tell(&mut session, input);
+        }
+        session
+    };
+    vec![
+        ("PENDING", path(vec![])),
+        ("CONNECTED", path(vec![SocketOpened])),
+        ("ESTABLISHED", path(vec![SocketOpened, user_data()])),
+        ("REGISTERED", path(vec![SocketOpened, user_data(), receive(Received::Registered)])),
+        ("DISCONNECTED", path(vec![SocketOpened, SocketClosed])),
+        ("FAILED", path(vec![SocketFailed])),
+    ]
+}
+
+fn session_inputs() -> Vec<(&'static str, session::Input)> {
+    use session::Input;
+    let settle = Received::DataStatus { operation_id: "o".to_owned(), accepted: true };
+    vec![
+        ("opened", Input::SocketOpened),
+        ("closed", Input::SocketClosed),
+        ("failed", Input::SocketFailed),
+        ("send", Input::Send(ClientMessage::Unhold(id()))),
+        ("disconnect", Input::Disconnect),
+        ("callCreated", Input::CallCreated(id())),
+        ("callForgotten", Input::CallForgotten { call_id: id(), unanswered: true }),
+        ("ping", receive(Received::Ping)),
+        ("userData", user_data()),
+        ("registered", receive(Received::Registered)),
+        ("remoteSdp", receive(Received::RemoteSdp { call_id: id(), sdp: "o".to_owned() })),
+        ("incomingCall", receive(Received::IncomingCall { call_id: id() })),
+        ("callStatus", report(Status::Ring)),
+        ("transfer", receive(Received::Transfer { call_id: id(), status: TransferStatus::Pending })),
+        ("dtmf", receive(Received::Dtmf { call_id: id(), digit: '1' })),
+        ("fail", receive(Received::Fail)),
+        ("data", receive(Received::Data)),
+        ("debug", receive(Received::SessionDebug)),
+        ("dataStatus", receive(settle)),
+        ("unknown", receive(Received::Ignored)),
+    ]
+}
+
+fn line(state: &str, input: &str, after: &str, did: &[String]) -> String {
+    format!("{state} + {input} -> {after}: {}\n", did.join(", "))
+}
+
+#[test]
+fn every_call_state_with_every_input_does_what_the_table_says() {
+    let mut table = String::new();
+    for (state, call) in call_states() {
+        for (input, value) in call_inputs() {
+            let mut call = call.clone();
+            let did = feed(&mut call, value);
+            table += &line(state, input, call.status().name(), &did);
+        }
+    }
+    assert_eq!(table, include_str!("call_table.txt"));
+}
+
+#[test]
+fn every_session_state_with_every_input_does_what_the_table_says() {
+    let mut table = String::new();
+    for (state, session) in session_states() {
+        for (input, value) in session_inputs() {
+            let mut session = session.clone();
+            let did = tell(&mut session, value);
+            table += &line(state, input, session.status().name(), &did);
+        }
+    }
+    assert_eq!(table, include_str!("session_table.txt"));
+}
+
+#[test]
+fn only_the_first_terminal_status_reaches_the_call() {
+    let mut session = established();
+    tell(&mut session, session::Input::CallCreated(id()));
+    assert_eq!(tell(&mut session, report(Status::Busy)), ["toCall"]);
+    assert_eq!(tell(&mut session, report(Status::Finish)), Vec::<String>::new());
+}
+
+#[test]
+fn a_call_that_ends_beside_another_keeps_its_connection_until_the_page_hangs_up() {
+    let mut call = outgoing([call::Input::Dial, call::Input::MediaGranted, described()]);
+    let end = call::Input::Status { status: Status::Finish, info: None, end_reason: None, alone: false };
+    assert_eq!(feed(&mut call, end), ["forget", "emit FINISH"]);
+    assert_eq!(feed(&mut call, call::Input::HangUp { cache: false }), ["send hangup", "close"]);
+}
+
+#[test]
+fn a_call_given_up_before_the_relay_spoke_is_hung_up_at_its_first_word() {
+    let mut session = established();
+    tell(&mut session, session::Input::CallCreated(id()));
+    tell(&mut session, session::Input::CallForgotten { call_id: id(), unanswered: true });
+    assert_eq!(tell(&mut session, report(Status::Trying)), ["send hangup"]);
+    assert_eq!(tell(&mut session, report(Status::Ring)), Vec::<String>::new());
+}
+
+#[test]
+fn an_answer_without_an_offer_is_refused_and_leaves_the_call_pending() {
+    let mut call = reach(Direction::Incoming { offer: None }, []);
+    assert_eq!(feed(&mut call, call::Input::Answer), ["refuse NoRemoteSdp"]);
+    assert_eq!(call.status(), &Status::Pending);
+}
+
+#[test]
+fn an_answer_that_overtakes_the_offer_is_applied_after_it() {
+    let mut call = outgoing([call::Input::Dial, call::Input::MediaGranted]);
+    assert!(feed(&mut call, call::Input::RemoteSdp("early".to_owned())).is_empty());
+    assert_eq!(feed(&mut call, described()), ["send call", "apply"]);
+}
+
+#[test]
+fn an_offer_ahead_of_its_call_comes_with_it() {
+    let mut session = established();
+    tell(&mut session, receive(Received::RemoteSdp { call_id: id(), sdp: "o".to_owned() }));
+    assert_eq!(tell(&mut session, receive(Received::IncomingCall { call_id: id() })), ["incoming offer=true"]);
+}
+
+#[test]
+fn an_incoming_call_nobody_listens_for_is_dropped() {
+    let mut session = established();
+    let message = Received::IncomingCall { call_id: id() };
+    assert!(tell(&mut session, session::Input::Received { message, listening: false }).is_empty());
+    assert_eq!(session.ignored(), 1);
+}
+
+#[test]
+fn a_socket_that_never_opens_fails_the_session_at_its_deadline() {
+    let timers = Timers { connect_timeout: Duration::from_secs(3), ..Timers::default() };
+    let mut session = Session::new(timers, NOW);
+    assert_eq!(session.poll_timeout(), Some(NOW + Duration::from_secs(3)));
+    session.handle_timeout(NOW + Duration::from_secs(2));
+    assert!(drain(&mut session).is_empty());
+    session.handle_timeout(NOW + Duration::from_secs(3));
+    assert_eq!(drain(&mut session), ["close", "remove", "emit FAILED"]);
+    assert!(tell(&mut session, session::Input::SocketClosed).is_empty());
+}
+
+#[test]
+fn a_silent_relay_fails_the_session_and_any_message_resets_the_count() {
+    let probes_interval = Duration::from_secs(1);
+    let mut session = Session::new(Timers { probes_interval, receive_probes: 2, ..Timers::default() }, NOW);
+    tell(&mut session, session::Input::SocketOpened);
+    session.handle_timeout(NOW + probes_interval);
+    tell(&mut session, receive(Received::Ignored));
+    session.handle_timeout(NOW + probes_interval * 2);
+    assert!(drain(&mut session).is_empty());
+    session.handle_timeout(NOW + probes_interval * 3);
+    assert_eq!(drain(&mut session), ["remove", "emit FAILED", "close"]);
+    assert_eq!(session.poll_timeout(), None);
+}
+
+#[test]
+fn pings_go_out_at_their_interval() {
+    let ping_interval = Duration::from_secs(5);
+    let mut session = Session::new(Timers { ping_interval, ..Timers::default() }, NOW);
+    tell(&mut session, session::Input::SocketOpened);
+    session.handle_timeout(NOW + ping_interval);
+    assert_eq!(drain(&mut session), ["send ping"]);
+    assert_eq!(session.poll_timeout(), Some(NOW + ping_interval * 2));
+}
+
+#[test]
+fn the_last_words_of_the_relay_stay_readable() {
+    let mut call = outgoing([call::Input::Dial, call::Input::MediaGranted, described()]);
+    let (info, end_reason) = (Some("Nobody".to_owned()), Some("noAnswer".to_owned()));
+    feed(&mut call, call::Input::Status { status: Status::Failed, info, end_reason, alone: true });
+    assert_eq!((call.server_info(), call.end_reason(), call.info()), (Some("Nobody"), Some("noAnswer"), None));
+}
+
+#[cfg(feature = "json")]
+#[test]
+fn both_machines_survive_being_saved() {
+    for (state, call) in call_states() {
+        let text = serde_json::to_string(&call).unwrap();
+        assert_eq!(serde_json::from_str::<Call>(&text).unwrap(), call, "{state}");
+    }
+    for (state, session) in session_states() {
+        let text = serde_json::to_string(&session).unwrap();
+        assert_eq!(serde_json::from_str::<Session>(&text).unwrap(), session, "{state}");
+    }
+}
+
+fn established() -> Session {
+    let mut session = Session::new(Timers::default(), NOW);
+    tell(&mut session, session::Input::SocketOpened);
+    tell(&mut session, user_data());
+    session
+}
