@@ -1,7 +1,45 @@
 //! The media plane without sockets: ICE-lite, DTLS-SRTP, RTP and RTCP, and the bridge between two legs.
 #![forbid(unsafe_code)]
 
+pub mod bridge;
 pub mod command;
 pub mod counters;
+pub mod dtmf;
+pub mod ice;
 pub mod identity;
+mod io;
+mod leg;
+pub mod rtcp;
+pub mod rtp;
+pub mod transport;
 pub mod worker;
+
+/// Feeds arbitrary octets to the STUN parser.
+pub fn fuzz_stun(data: &[u8]) {
+    if let Some(request) = ice::stun::Request::parse(data) {
+        let _ = request.is_made_with("password");
+        let _ = request.fragments();
+    }
+}
+
+/// Feeds arbitrary octets to the RTP parsers.
+pub fn fuzz_rtp(data: &[u8]) {
+    if let Some(header) = rtp::packet::Header::parse(data) {
+        let _ = header.elements(data).count();
+        let payload = rtp::packet::payload(data, &header).unwrap_or(&[]);
+        for encoding in ["VP8", "VP9", "H264"] {
+            let _ = rtp::keyframe::inspect(encoding, payload);
+        }
+        let _ = dtmf::digit_of(payload);
+    }
+}
+
+/// Feeds arbitrary octets to the RTCP parsers.
+pub fn fuzz_rtcp(data: &[u8]) {
+    for chunk in rtcp::packet::Compound::new(data) {
+        let _ = rtcp::packet::SenderReport::parse(chunk.body);
+        if let Some(feedback) = rtcp::packet::Feedback::parse(chunk.body) {
+            let _ = (feedback.lost().count(), feedback.asked().count(), feedback.remb());
+        }
+    }
+}

@@ -27,8 +27,6 @@ pub struct WorkerConfig {
     pub media_timeout: Duration,
     /// Versions of DTLS.
     pub dtls_versions: DtlsVersions,
-    /// The canonical name in RTCP (RFC 3550 §6.5.1) of everything the relay sends.
-    pub cname: String,
 }
 
 impl WorkerConfig {
@@ -41,7 +39,6 @@ impl WorkerConfig {
             connect_timeout: Duration::from_secs(15),
             media_timeout: Duration::from_secs(30),
             dtls_versions: DtlsVersions::default(),
-            cname: "offhook".to_owned(),
         }
     }
 }

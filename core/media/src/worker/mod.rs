@@ -1,13 +1,29 @@
-//! One media thread's machine.
+//! One media thread's machine: it finds the leg of each datagram and joins legs.
+//!
+//! ```text
+//! datagram ─▶ STUN ─ user name ─▶ leg ─▶ answer
+//!          ─▶ DTLS ─ addresses ─▶ leg ─▶ handshake
+//!          ─▶ SRTP ─ addresses ─▶ leg ─ decrypt ─▶ bridged leg ─ rewrite, encrypt ─▶ datagram
+//! ```
 
 mod config;
 
 pub use config::{DtlsVersions, WorkerConfig};
 
-use crate::command::{Command, Event};
+use crate::bridge::routes;
+use crate::command::{Command, Event, LegKey, RemoteTransport, Stream};
 use crate::counters::Counters;
+use crate::ice::agent::Pair;
+use crate::ice::stun::Request;
+use crate::io::Io;
+use crate::leg::{Ended, Leg, Timeouts};
+use crate::transport::demux::{Protocol, classify};
+use crate::transport::dtls::DtlsSettings;
 use offhook_clock::Time;
-use std::collections::VecDeque;
+use offhook_sdp::webrtc::IceCredentials;
+use rand_chacha::ChaCha8Rng;
+use rand_core::SeedableRng;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 /// What a worker wants done.
@@ -30,54 +46,280 @@ pub enum Output {
 #[derive(Debug)]
 pub struct Worker {
     config: WorkerConfig,
-    outputs: VecDeque<Output>,
-    counters: Counters,
+    settings: DtlsSettings,
+    rng: ChaCha8Rng,
+    io: Io,
+    legs: BTreeMap<LegKey, Leg>,
+    /// By our user name fragment.
+    fragments: BTreeMap<String, LegKey>,
+    /// By checked addresses.
+    pairs: BTreeMap<Pair, LegKey>,
+    /// When legs are to be looked after; a leg whose deadline moved is looked after once too often.
+    wakes: BTreeSet<(Time, LegKey)>,
 }
 
 impl Worker {
     /// A worker without legs. `now` is what `config.instant` is in [`Time`].
     #[must_use]
-    pub fn new(config: WorkerConfig, _seed: [u8; 32], _now: Time) -> Self {
-        Self { config, outputs: VecDeque::new(), counters: Counters::default() }
+    pub fn new(config: WorkerConfig, seed: [u8; 32], now: Time) -> Self {
+        let settings = DtlsSettings::new(config.identity.clone(), config.dtls_versions, config.instant, now);
+        Self {
+            config,
+            settings,
+            rng: ChaCha8Rng::from_seed(seed),
+            io: Io::default(),
+            legs: BTreeMap::new(),
+            fragments: BTreeMap::new(),
+            pairs: BTreeMap::new(),
+            wakes: BTreeSet::new(),
+        }
     }
 
     /// Obeys an order of the signaling plane.
-    pub fn handle_command(&mut self, _command: Command, _now: Time) {
-        self.counters.dropped.bad_command += 1;
+    pub fn handle_command(&mut self, command: Command, now: Time) {
+        let is_obeyed = match command {
+            Command::OpenLeg { leg, ice } => self.open(leg, ice, now),
+            Command::ConnectLeg { leg, remote, streams } => self.connect(leg, remote, streams, now),
+            Command::Bridge { a, b } => self.bridge(a, b, now),
+            Command::Unbridge { leg } => self.unbridge(leg),
+            Command::SendDtmf { leg, digits } => {
+                self.legs.get_mut(&leg).map(|leg| leg.dial(&digits)).is_some() && self.settle(leg, now)
+            }
+            Command::CloseLeg { leg } => self.close(leg),
+        };
+        if !is_obeyed {
+            self.io.counters.dropped.bad_command += 1;
+        }
+    }
+
+    fn open(&mut self, key: LegKey, ice: IceCredentials, now: Time) -> bool {
+        if self.legs.contains_key(&key) || self.fragments.contains_key(&ice.ufrag) {
+            return false;
+        }
+        let timeouts = Timeouts { connect: self.config.connect_timeout, media: self.config.media_timeout };
+        self.fragments.insert(ice.ufrag.clone(), key);
+        self.legs.insert(key, Leg::new(key, ice, timeouts, now));
+        true
+    }
+
+    fn connect(&mut self, key: LegKey, remote: RemoteTransport, streams: Vec<Stream>, now: Time) -> bool {
+        let Some(leg) = self.legs.get_mut(&key).filter(|leg| leg.is_open()) else { return false };
+        leg.connect(remote, streams, &mut self.rng, now);
+        if let Some(partner) = leg.partner {
+            self.join(key, partner);
+        }
+        self.settle(key, now)
+    }
+
+    fn bridge(&mut self, a: LegKey, b: LegKey, now: Time) -> bool {
+        if a == b || !self.legs.contains_key(&a) || !self.legs.contains_key(&b) {
+            return false;
+        }
+        let is_joined = self.legs.get(&a).is_some_and(|leg| leg.partner == Some(b));
+        if !is_joined {
+            self.unbridge(a);
+            self.unbridge(b);
+            self.join(a, b);
+        }
+        for key in [a, b] {
+            if let Some(leg) = self.legs.get_mut(&key) {
+                leg.request_key_frames(now);
+            }
+            self.settle(key, now);
+        }
+        true
+    }
+
+    /// Makes the ways between two legs, as far as their streams are known.
+    fn join(&mut self, a: LegKey, b: LegKey) {
+        let streams = |key| self.legs.get(&key).map(Leg::negotiated).unwrap_or_default();
+        let (of_a, of_b) = (streams(a), streams(b));
+        if let Some(leg) = self.legs.get_mut(&a) {
+            leg.set_routes(Some(b), routes(b, &of_b, &of_a));
+        }
+        if let Some(leg) = self.legs.get_mut(&b) {
+            leg.set_routes(Some(a), routes(a, &of_a, &of_b));
+        }
+    }
+
+    fn unbridge(&mut self, key: LegKey) -> bool {
+        let Some(leg) = self.legs.get_mut(&key) else { return false };
+        let partner = leg.partner;
+        leg.set_routes(None, Vec::new());
+        leg.forget_key_frames();
+        if let Some(partner) = partner.and_then(|partner| self.legs.get_mut(&partner)) {
+            partner.set_routes(None, Vec::new());
+            partner.forget_key_frames();
+        }
+        true
+    }
+
+    fn close(&mut self, key: LegKey) -> bool {
+        self.unbridge(key);
+        let Some(mut leg) = self.legs.remove(&key) else { return false };
+        leg.close(&mut self.io);
+        self.fragments.remove(leg.ufrag());
+        for pair in leg.pairs() {
+            // The address may belong to a younger leg of the same browser by now.
+            if self.pairs.get(pair) == Some(&key) {
+                self.pairs.remove(pair);
+            }
+        }
+        if let Some(armed) = leg.armed {
+            self.wakes.remove(&(armed, key));
+        }
+        true
     }
 
     /// Takes a datagram that arrived at `local` from `remote`; it is decrypted in place.
-    pub fn handle_datagram(&mut self, _local: SocketAddr, _remote: SocketAddr, _packet: &mut [u8], _now: Time) {
-        self.counters.rx_datagrams += 1;
+    pub fn handle_datagram(&mut self, local: SocketAddr, remote: SocketAddr, packet: &mut [u8], now: Time) {
+        self.io.counters.rx_datagrams += 1;
+        let pair = Pair { local, remote };
+        let Some(protocol) = classify(packet) else {
+            self.io.counters.dropped.unknown_protocol += 1;
+            return;
+        };
+        if protocol == Protocol::Stun {
+            self.receive_stun(pair, packet, now);
+            return;
+        }
+        let Some(key) = self.pairs.get(&pair).copied() else {
+            self.io.counters.dropped.unknown_address += 1;
+            return;
+        };
+        let Some(leg) = self.legs.get_mut(&key) else { return };
+        match protocol {
+            Protocol::Rtp => self.receive_rtp(key, packet, now),
+            Protocol::Rtcp => self.receive_rtcp(key, packet, now),
+            Protocol::Dtls | Protocol::Stun => {
+                leg.receive_dtls(packet, &mut self.io, now);
+                self.settle(key, now);
+            }
+        }
+    }
+
+    fn receive_stun(&mut self, pair: Pair, packet: &[u8], now: Time) {
+        let Some(request) = Request::parse(packet) else {
+            self.io.counters.dropped.bad_stun += 1;
+            return;
+        };
+        let named = request.fragments().and_then(|(ours, _)| self.fragments.get(ours)).copied();
+        let Some((key, leg)) = named.and_then(|key| Some((key, self.legs.get_mut(&key)?))) else {
+            // Not answered: whoever guesses names learns nothing, and nobody is flooded in another's name.
+            self.io.counters.dropped.bad_credentials += 1;
+            return;
+        };
+        if leg.check(&request, pair, &mut self.io, now) {
+            self.pairs.insert(pair, key);
+        }
+        self.settle(key, now);
+    }
+
+    fn receive_rtp(&mut self, key: LegKey, packet: &mut [u8], now: Time) {
+        let Some(leg) = self.legs.get_mut(&key) else { return };
+        let Some(accepted) = leg.receive_rtp(packet, &mut self.io, now) else { return };
+        let partner = leg.partner;
+        self.arm(key);
+        match partner.and_then(|partner| self.legs.get_mut(&partner)) {
+            Some(partner) => {
+                let packet = packet.get(..accepted.length).unwrap_or(&[]);
+                partner.forward(key, &accepted, packet, &mut self.io, now);
+            }
+            None => self.io.counters.dropped.not_bridged += 1,
+        }
+    }
+
+    fn receive_rtcp(&mut self, key: LegKey, packet: &mut [u8], now: Time) {
+        let Some(leg) = self.legs.get_mut(&key) else { return };
+        let relayed = leg.receive_rtcp(packet, &mut self.io, now);
+        let Some(partner) = leg.partner else { return };
+        if let Some(leg) = self.legs.get_mut(&partner) {
+            for relayed in &relayed {
+                leg.relay(key, relayed, &mut self.io, now);
+            }
+            self.arm(partner);
+        }
+    }
+
+    /// After anything that happened to a leg: goes on with its transport, ends it if it is over, sets its alarm.
+    fn settle(&mut self, key: LegKey, now: Time) -> bool {
+        let Some(leg) = self.legs.get_mut(&key) else { return false };
+        leg.advance(&self.settings, &mut self.io, now);
+        let (ended, partner) = (leg.ended, leg.partner);
+        if let Some(ended) = ended {
+            self.close(key);
+            self.io.event(match ended {
+                Ended::Failed(failure) => Event::LegFailed { leg: key, failure },
+                Ended::Dead => Event::LegDead { leg: key },
+            });
+            return true;
+        }
+        if core::mem::take(&mut leg.has_just_connected)
+            && let Some(partner) = partner
+        {
+            // What either sent before now, the other could not see.
+            leg.request_key_frames(now);
+            if let Some(partner) = self.legs.get_mut(&partner) {
+                partner.request_key_frames(now);
+            }
+            self.arm(partner);
+        }
+        self.arm(key);
+        true
+    }
+
+    fn arm(&mut self, key: LegKey) {
+        let Some(leg) = self.legs.get_mut(&key) else { return };
+        let Some(due) = leg.poll_timeout() else { return };
+        if leg.armed.is_none_or(|armed| due < armed) {
+            if let Some(armed) = leg.armed.replace(due) {
+                self.wakes.remove(&(armed, key));
+            }
+            self.wakes.insert((due, key));
+        }
     }
 
     /// Does what is due.
-    pub fn handle_timeout(&mut self, _now: Time) {}
+    pub fn handle_timeout(&mut self, now: Time) {
+        while let Some(&(due, key)) = self.wakes.first().filter(|(due, _)| *due <= now) {
+            self.wakes.remove(&(due, key));
+            let Some(leg) = self.legs.get_mut(&key) else { continue };
+            leg.armed = None;
+            leg.handle_timeout(&mut self.io, now);
+            self.settle(key, now);
+            // A deadline that does not move when it is served must not hold the worker up.
+            if self.wakes.contains(&(due, key)) {
+                break;
+            }
+        }
+    }
 
     /// The next thing to do, until there is none.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.io.outputs.pop_front()
     }
 
     /// When [`Worker::handle_timeout`] must be called next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        None
+        self.wakes.first().map(|(due, _)| *due)
     }
 
     /// Gives the buffer of a sent datagram back, to be used again.
-    pub fn recycle(&mut self, _buffer: Vec<u8>) {}
+    pub fn recycle(&mut self, buffer: Vec<u8>) {
+        self.io.recycle(buffer);
+    }
 
     /// Totals for metrics.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        self.counters
+        self.io.counters
     }
 
     /// How many legs there are.
     #[must_use]
     pub fn leg_count(&self) -> usize {
-        0
+        self.legs.len()
     }
 
     /// The configuration it was made with.
@@ -86,3 +328,6 @@ impl Worker {
         &self.config
     }
 }
+
+#[cfg(test)]
+mod tests;

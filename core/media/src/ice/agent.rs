@@ -1,0 +1,118 @@
+//! One leg's lite agent: always controlled, host candidates only, answers and never asks.
+//!
+//! ```text
+//!            valid check                     valid check with USE-CANDIDATE
+//! Waiting ───────────────▶ Checked (pairs) ──────────────────────────────▶ Nominated(pair) ──┐
+//!                                                                              ▲    another  │
+//!                                                                              └─────────────┘
+//! ```
+
+use super::stun::{Refusal, Request};
+use offhook_clock::Time;
+use offhook_sdp::webrtc::IceCredentials;
+use std::net::SocketAddr;
+
+/// How many addresses of one browser are remembered; more are answered and forgotten.
+const MAX_PAIRS: usize = 16;
+
+/// The relay's address and the browser's, as datagrams bear them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pair {
+    /// The relay's.
+    pub local: SocketAddr,
+    /// The browser's.
+    pub remote: SocketAddr,
+}
+
+/// What became of a check. The response is written in every case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checked {
+    /// Refused.
+    Refused,
+    /// Valid, the pair belongs to the leg.
+    Valid {
+        /// The pair was not known.
+        is_new: bool,
+        /// The pair is now the one to send on, and was not before.
+        selected: bool,
+    },
+    /// Valid, but there are too many pairs.
+    Ignored,
+}
+
+/// The lite agent of a leg.
+#[derive(Clone, Debug)]
+pub struct LiteAgent {
+    local: IceCredentials,
+    pairs: Vec<Pair>,
+    nominated: Option<Pair>,
+    last_check: Option<Time>,
+}
+
+impl LiteAgent {
+    /// An agent that nobody has checked yet.
+    #[must_use]
+    pub const fn new(local: IceCredentials) -> Self {
+        Self { local, pairs: Vec::new(), nominated: None, last_check: None }
+    }
+
+    /// Our user name fragment.
+    #[must_use]
+    pub fn ufrag(&self) -> &str {
+        &self.local.ufrag
+    }
+
+    /// The pair to send on.
+    #[must_use]
+    pub const fn nominated(&self) -> Option<Pair> {
+        self.nominated
+    }
+
+    /// All pairs that were validly checked.
+    #[must_use]
+    pub fn pairs(&self) -> &[Pair] {
+        &self.pairs
+    }
+
+    /// When the last valid check came: the peer consents until 30 s later (RFC 7675 §5.1).
+    #[must_use]
+    pub const fn last_check(&self) -> Option<Time> {
+        self.last_check
+    }
+
+    /// Answers a check that names our fragment.
+    pub fn check(&mut self, request: &Request<'_>, pair: Pair, now: Time, out: &mut Vec<u8>) -> Checked {
+        if !request.is_made_with(&self.local.pwd) {
+            let refusal = if request.has_integrity() { Refusal::Unauthenticated } else { Refusal::BadRequest };
+            request.refuse(refusal, None, out);
+            return Checked::Refused;
+        }
+        let password = Some(self.local.pwd.as_str());
+        if !request.unknown.is_empty() {
+            request.refuse(Refusal::UnknownAttribute, password, out);
+            return Checked::Refused;
+        }
+        if request.is_controlled {
+            // A lite agent cannot take the controlling role from a full one (RFC 8445 §6.1.1).
+            request.refuse(Refusal::RoleConflict, password, out);
+            return Checked::Refused;
+        }
+        request.accept(pair.remote, &self.local.pwd, out);
+        self.last_check = Some(now);
+        let is_new = !self.pairs.contains(&pair);
+        if is_new && self.pairs.len() >= MAX_PAIRS {
+            return Checked::Ignored;
+        }
+        if is_new {
+            self.pairs.push(pair);
+        }
+        let selected = request.use_candidate && self.nominated != Some(pair);
+        if selected {
+            self.nominated = Some(pair);
+        }
+        Checked::Valid { is_new, selected }
+    }
+}
+
+#[cfg(test)]
+mod tests;

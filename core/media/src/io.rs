@@ -1,0 +1,41 @@
+//! What legs write into: outputs, reused buffers, counters.
+
+use crate::command::Event;
+use crate::counters::Counters;
+use crate::ice::agent::Pair;
+use crate::worker::Output;
+use std::collections::VecDeque;
+
+/// Buffers kept for reuse, and the size each is made with: a full Ethernet packet.
+const POOLED: usize = 1024;
+const BUFFER: usize = 1600;
+
+#[derive(Debug, Default)]
+pub(crate) struct Io {
+    pub(crate) outputs: VecDeque<Output>,
+    pool: Vec<Vec<u8>>,
+    pub(crate) counters: Counters,
+}
+
+impl Io {
+    /// An empty buffer.
+    pub(crate) fn buffer(&mut self) -> Vec<u8> {
+        self.pool.pop().unwrap_or_else(|| Vec::with_capacity(BUFFER))
+    }
+
+    pub(crate) fn recycle(&mut self, mut buffer: Vec<u8>) {
+        if self.pool.len() < POOLED && buffer.capacity() >= BUFFER {
+            buffer.clear();
+            self.pool.push(buffer);
+        }
+    }
+
+    pub(crate) fn transmit(&mut self, pair: Pair, payload: Vec<u8>) {
+        self.counters.tx_datagrams += 1;
+        self.outputs.push_back(Output::Transmit { local: pair.local, remote: pair.remote, payload });
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+}

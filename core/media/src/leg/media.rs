@@ -1,0 +1,244 @@
+//! RTP of a leg: in from the browser, out to it.
+
+use super::source::Source;
+use super::stream::MediaStream;
+use super::{Leg, Phase};
+use crate::command::{Event, LegKey};
+use crate::dtmf::digit_of;
+use crate::io::Io;
+use crate::rtcp::statistics::Reception;
+use crate::rtp::extension::MID;
+use crate::rtp::keyframe::{self, KeyFrame};
+use crate::rtp::packet::{self, Header};
+use crate::rtp::rewrite;
+use crate::transport::srtp::{Outbound, SrtpError};
+use offhook_clock::Time;
+
+/// SSRCs of one browser that are kept apart.
+pub(super) const MAX_SOURCES: usize = 32;
+/// Header extensions passed on in one packet.
+const MAX_ELEMENTS: usize = 16;
+
+/// An incoming packet that belongs to a negotiated stream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Accepted {
+    /// Which stream of the leg.
+    pub(crate) stream: usize,
+    pub(crate) header: Header,
+    /// Octets of the decrypted packet.
+    pub(crate) length: usize,
+    /// Clock rate of the payload.
+    pub(crate) rate: u32,
+}
+
+impl Leg {
+    /// Decrypts a packet in place and finds its stream; `None` where it was dropped, and counted.
+    pub(crate) fn receive_rtp(&mut self, packet: &mut [u8], io: &mut Io, now: Time) -> Option<Accepted> {
+        let dropped = &mut io.counters.dropped;
+        let Phase::Connected { srtp, .. } = &mut self.phase else {
+            dropped.no_keys += 1;
+            return None;
+        };
+        let Some(header) = Header::parse(packet) else {
+            dropped.malformed += 1;
+            return None;
+        };
+        let length = match srtp.0.unprotect_rtp(packet, &header) {
+            Ok(length) => length,
+            Err(error) => {
+                count_refusal(error, io);
+                return None;
+            }
+        };
+        self.heard_at = now;
+        io.counters.rx_rtp += 1;
+        let packet = packet.get(..length)?;
+        let Some(stream) = self.stream_of(&header, packet) else {
+            io.counters.dropped.unknown_stream += 1;
+            return None;
+        };
+        let negotiated = self.streams.get(stream)?;
+        let Some(payload) = negotiated.payload(header.payload_type) else {
+            io.counters.dropped.unknown_stream += 1;
+            return None;
+        };
+        let codec = &payload.codec;
+        let source = self.sources.entry(header.ssrc).or_insert_with(|| Source::new(stream));
+        let is_first = source.reception.is_none();
+        let reception = source.reception.get_or_insert_with(|| Reception::new(header.sequence));
+        reception.count(header.sequence, header.timestamp, codec.clock_rate, now);
+        if codec.is_telephone_event() {
+            if let Some(digit) = packet::payload(packet, &header).and_then(digit_of)
+                && source.last_event.replace(header.timestamp) != Some(header.timestamp)
+            {
+                io.event(Event::DtmfReceived { leg: self.key, digit });
+            }
+        } else if source.key_frames.is_waiting() {
+            let begins = packet::payload(packet, &header).map(|payload| keyframe::inspect(&codec.name, payload));
+            if begins != Some(KeyFrame::No) {
+                source.key_frames.satisfied();
+            }
+        } else if is_first && negotiated.is_video() && self.partner.is_some() {
+            source.key_frames.begin(now);
+        }
+        Some(Accepted { stream, header, length, rate: codec.clock_rate })
+    }
+
+    /// The stream of a packet: by SSRC, else by `a=mid`, else by payload type (RFC 8843 §9.2).
+    fn stream_of(&self, header: &Header, packet: &[u8]) -> Option<usize> {
+        if let Some(source) = self.sources.get(&header.ssrc) {
+            return Some(source.stream);
+        }
+        if self.sources.len() >= MAX_SOURCES {
+            return None;
+        }
+        let named = header.elements(packet).find_map(|(id, mid)| {
+            self.streams.iter().position(|stream| {
+                let section = &stream.negotiated.remote;
+                section.mid.as_bytes() == mid && section.extensions.iter().any(|e| e.id == id && e.uri == MID)
+            })
+        });
+        named.or_else(|| self.streams.iter().position(|stream| stream.payload(header.payload_type).is_some()))
+    }
+
+    /// Sends a packet of the bridged leg.
+    pub(crate) fn forward(&mut self, from: LegKey, accepted: &Accepted, packet: &[u8], io: &mut Io, now: Time) {
+        let Some(pair) = self.agent.nominated() else { return };
+        let Phase::Connected { srtp, .. } = &mut self.phase else {
+            io.counters.dropped.no_keys += 1;
+            return;
+        };
+        let is_fed = |stream: &&mut MediaStream| {
+            stream.route.as_ref().is_some_and(|route| route.from == from && route.stream == accepted.stream)
+        };
+        let mut buffer = io.buffer();
+        let written = self.streams.iter_mut().find(is_fed).and_then(|stream| {
+            let header = rewritten(stream, from, accepted, packet, &mut buffer, now)?;
+            if let Some(cache) = &mut stream.cache {
+                cache.keep(header.sequence, &buffer);
+            }
+            Some(header)
+        });
+        match written {
+            Some(header) => send(&mut srtp.1, pair, &header, buffer, io),
+            None => {
+                io.counters.dropped.not_negotiated += 1;
+                io.recycle(buffer);
+            }
+        }
+    }
+
+    /// Queues digits on the first audio stream that negotiated telephone-event.
+    pub(crate) fn dial(&mut self, digits: &str) {
+        let can_dial = |stream: &&mut MediaStream| {
+            !stream.is_video() && stream.negotiated.remote.direction.receives() && stream.telephone_event().is_some()
+        };
+        if let Some(stream) = self.streams.iter_mut().find(can_dial) {
+            stream.player.enqueue(digits);
+        }
+    }
+
+    /// Sends the telephone-events that are due.
+    pub(super) fn play_digits(&mut self, io: &mut Io, now: Time) {
+        let Some(pair) = self.agent.nominated() else { return };
+        let Phase::Connected { srtp, .. } = &mut self.phase else { return };
+        for stream in &mut self.streams {
+            let Some((number, rate)) = stream.telephone_event() else { continue };
+            while let Some(event) = stream.player.poll(rate, now) {
+                if event.begins {
+                    stream.event_timestamp = stream.rewriter.timestamp_at(rate, now);
+                }
+                let sequence = stream.rewriter.insert(stream.event_timestamp, now);
+                let mut header = Header::new(number, sequence, stream.event_timestamp, stream.negotiated.local_ssrc);
+                header.marker = event.begins;
+                let mut buffer = io.buffer();
+                header.write(&[], &mut buffer);
+                buffer.extend_from_slice(&event.payload);
+                count_sent(stream, event.payload.len());
+                send(&mut srtp.1, pair, &header, buffer, io);
+            }
+        }
+    }
+
+    /// Sends cached packets again; what is not there, the source must send.
+    pub(super) fn resend(&mut self, ssrc: u32, lost: impl Iterator<Item = u16>, io: &mut Io) -> Vec<u16> {
+        let mut missing = Vec::new();
+        let (Phase::Connected { srtp, .. }, Some(pair)) = (&mut self.phase, self.agent.nominated()) else {
+            return missing;
+        };
+        let Some(stream) = self.streams.iter().find(|stream| stream.negotiated.local_ssrc == ssrc) else {
+            return missing;
+        };
+        for sequence in lost.take(256) {
+            let kept = stream.cache.as_ref().and_then(|cache| cache.find(sequence));
+            let Some((kept, header)) = kept.and_then(|kept| Some((kept, Header::parse(kept)?))) else {
+                missing.extend(stream.rewriter.sequence_of_source(sequence));
+                continue;
+            };
+            let mut buffer = io.buffer();
+            buffer.extend_from_slice(kept);
+            send(&mut srtp.1, pair, &header, buffer, io);
+        }
+        missing
+    }
+}
+
+/// Writes the packet as the outgoing stream bears it.
+fn rewritten(
+    stream: &mut MediaStream,
+    from: LegKey,
+    accepted: &Accepted,
+    packet: &[u8],
+    out: &mut Vec<u8>,
+    now: Time,
+) -> Option<Header> {
+    if stream.player.is_playing() {
+        return None;
+    }
+    let incoming = &accepted.header;
+    let route = stream.route.as_ref()?;
+    let payload_type = route.payload(incoming.payload_type)?;
+    let source = rewrite::Source { leg: from, ssrc: incoming.ssrc };
+    let place = stream.rewriter.place(source, incoming.sequence, incoming.timestamp, accepted.rate, now)?;
+    let mut elements: [(u8, &[u8]); MAX_ELEMENTS] = [(0, &[]); MAX_ELEMENTS];
+    let passed = incoming.elements(packet).filter_map(|(id, data)| Some((route.extension(id)?, data)));
+    let mid = route.mid().map(|(id, mid)| (id, mid.as_bytes()));
+    let mut count = 0;
+    for (slot, element) in elements.iter_mut().zip(mid.into_iter().chain(passed)) {
+        *slot = element;
+        count += 1;
+    }
+    let mut header = Header::new(payload_type, place.sequence, place.timestamp, stream.negotiated.local_ssrc);
+    header.padding = incoming.padding;
+    // A receiver may begin anew here (RFC 3551 §4.1); in video the bit ends a frame and is the sender's business.
+    header.marker = incoming.marker || (place.switched && !stream.is_video());
+    header.write(elements.get(..count)?, out);
+    let payload = packet.get(incoming.length..)?;
+    out.extend_from_slice(payload);
+    stream.rate = accepted.rate;
+    count_sent(stream, payload.len());
+    Some(header)
+}
+
+fn count_sent(stream: &mut MediaStream, octets: usize) {
+    stream.packets = stream.packets.wrapping_add(1);
+    stream.octets = stream.octets.wrapping_add(u32::try_from(octets).unwrap_or(0));
+}
+
+fn send(outbound: &mut Outbound, pair: crate::ice::agent::Pair, header: &Header, mut buffer: Vec<u8>, io: &mut Io) {
+    if outbound.protect_rtp(&mut buffer, header).is_ok() {
+        io.counters.tx_rtp += 1;
+        io.transmit(pair, buffer);
+    }
+}
+
+/// Counts why SRTP was refused.
+pub(super) fn count_refusal(error: SrtpError, io: &mut Io) {
+    let dropped = &mut io.counters.dropped;
+    match error {
+        SrtpError::Malformed => dropped.malformed += 1,
+        SrtpError::Unauthentic => dropped.unauthentic += 1,
+        SrtpError::Replayed => dropped.replayed += 1,
+        SrtpError::TooManySources => dropped.unknown_stream += 1,
+    }
+}

@@ -1,0 +1,81 @@
+//! One SSRC that a browser sends, and asking it for key frames.
+
+use crate::rtcp::statistics::Reception;
+use core::time::Duration;
+use offhook_clock::Time;
+
+/// No sender is asked more often.
+const LEAST_INTERVAL: Duration = Duration::from_millis(300);
+/// How long a new receiver's request waits for a key frame before it is repeated.
+const REPEAT: Duration = Duration::from_millis(500);
+/// Requests of a new receiver, at most.
+const TRIES: u8 = 6;
+
+/// A source.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// Which stream of the leg it belongs to.
+    pub(crate) stream: usize,
+    /// What was received; `None` while it is only announced.
+    pub(crate) reception: Option<Reception>,
+    /// Requests for key frames.
+    pub(crate) key_frames: KeyFrames,
+    /// Timestamp of the telephone-event reported last.
+    pub(crate) last_event: Option<u32>,
+}
+
+impl Source {
+    pub(crate) fn new(stream: usize) -> Self {
+        Self { stream, reception: None, key_frames: KeyFrames::default(), last_event: None }
+    }
+}
+
+/// Requests for key frames to one video source.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct KeyFrames {
+    asked_at: Option<Time>,
+    due: Option<Time>,
+    /// Requests still to be made until a key frame comes.
+    tries: u8,
+    /// Number of the next FIR (RFC 5104 §4.3.1.1).
+    number: u8,
+}
+
+impl KeyFrames {
+    /// Somebody hears the source for the first time: ask until a key frame comes.
+    pub(crate) fn begin(&mut self, now: Time) {
+        self.tries = TRIES;
+        self.ask(now);
+    }
+
+    /// A receiver lost a picture.
+    pub(crate) fn ask(&mut self, now: Time) {
+        let earliest = self.asked_at.map_or(now, |asked_at| now.max(asked_at + LEAST_INTERVAL));
+        self.due = Some(self.due.map_or(earliest, |due| due.min(earliest)));
+    }
+
+    /// A key frame came.
+    pub(crate) fn satisfied(&mut self) {
+        self.tries = 0;
+        self.due = None;
+    }
+
+    /// Whether a key frame is awaited.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.tries > 0
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Time> {
+        self.due
+    }
+
+    /// Whether to ask now, and the number of the request.
+    pub(crate) fn poll(&mut self, now: Time) -> Option<u8> {
+        self.due.filter(|due| *due <= now)?;
+        self.asked_at = Some(now);
+        self.tries = self.tries.saturating_sub(1);
+        self.due = (self.tries > 0).then(|| now + REPEAT);
+        self.number = self.number.wrapping_add(1);
+        Some(self.number)
+    }
+}

@@ -1,0 +1,144 @@
+//! Reading compound RTCP.
+
+/// Sender report.
+pub const SR: u8 = 200;
+/// Receiver report.
+pub const RR: u8 = 201;
+/// Source description.
+pub const SDES: u8 = 202;
+/// Goodbye.
+pub const BYE: u8 = 203;
+/// Transport-layer feedback (RFC 4585 §6.2).
+pub const RTPFB: u8 = 205;
+/// Payload-specific feedback (RFC 4585 §6.3).
+pub const PSFB: u8 = 206;
+/// Generic NACK.
+pub const NACK: u8 = 1;
+/// Transport-wide congestion control (draft-holmer-rmcat-transport-wide-cc-extensions-01).
+pub const TRANSPORT_CC: u8 = 15;
+/// Picture loss indication.
+pub const PLI: u8 = 1;
+/// Full intra request (RFC 5104 §4.3.1).
+pub const FIR: u8 = 4;
+/// Application layer feedback: REMB among others.
+pub const AFB: u8 = 15;
+
+/// One packet of a compound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunk<'a> {
+    /// Report count, feedback message type.
+    pub count: u8,
+    /// Packet type.
+    pub kind: u8,
+    /// After the first four octets, without padding.
+    pub body: &'a [u8],
+}
+
+/// The packets of a compound, until the first malformed one.
+#[derive(Clone, Debug)]
+pub struct Compound<'a>(&'a [u8]);
+
+impl<'a> Compound<'a> {
+    /// Over a decrypted datagram.
+    #[must_use]
+    pub const fn new(datagram: &'a [u8]) -> Self {
+        Self(datagram)
+    }
+}
+
+impl<'a> Iterator for Compound<'a> {
+    type Item = Chunk<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (&[first, kind, l0, l1], rest) = core::mem::take(&mut self.0).split_first_chunk::<4>()?;
+        if first >> 6 != 2 {
+            return None;
+        }
+        let (mut body, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([l0, l1])) * 4)?;
+        if first & 0x20 != 0 {
+            let padding = usize::from(*body.last()?);
+            body = body.get(..body.len().checked_sub(padding)?)?;
+        }
+        self.0 = rest;
+        Some(Chunk { count: first & 0x1f, kind, body })
+    }
+}
+
+/// The 32-bit word at an offset.
+#[must_use]
+pub fn word(octets: &[u8], at: usize) -> Option<u32> {
+    octets.get(at..)?.first_chunk::<4>().map(|word| u32::from_be_bytes(*word))
+}
+
+/// The sender's part of a sender report (RFC 3550 §6.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SenderReport {
+    /// Who sends.
+    pub ssrc: u32,
+    /// Wall clock of the sender.
+    pub ntp: u64,
+    /// The same moment in the stream's time.
+    pub timestamp: u32,
+}
+
+impl SenderReport {
+    /// From the body of an SR.
+    #[must_use]
+    pub fn parse(body: &[u8]) -> Option<Self> {
+        let ntp = u64::from(word(body, 4)?) << 32 | u64::from(word(body, 8)?);
+        word(body, 20)?;
+        Some(Self { ssrc: word(body, 0)?, ntp, timestamp: word(body, 12)? })
+    }
+}
+
+/// Sender and media source of a feedback packet, and the control information (RFC 4585 §6.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Feedback<'a> {
+    /// The media source it is about; 0 for FIR and REMB, which name theirs inside.
+    pub media: u32,
+    /// The rest.
+    pub control: &'a [u8],
+}
+
+impl<'a> Feedback<'a> {
+    /// From the body of an RTPFB or PSFB packet.
+    #[must_use]
+    pub fn parse(body: &'a [u8]) -> Option<Self> {
+        Some(Self { media: word(body, 4)?, control: body.get(8..)? })
+    }
+
+    /// Lost numbers of a generic NACK (RFC 4585 §6.2.1).
+    pub fn lost(self) -> impl Iterator<Item = u16> + 'a {
+        self.control.as_chunks::<4>().0.iter().flat_map(|&[p0, p1, b0, b1]| {
+            let (first, mask) = (u16::from_be_bytes([p0, p1]), u16::from_be_bytes([b0, b1]));
+            let after = (0..16).filter(move |bit| mask >> bit & 1 == 1).map(move |bit| first.wrapping_add(bit + 1));
+            core::iter::once(first).chain(after)
+        })
+    }
+
+    /// Whom a FIR asks (RFC 5104 §4.3.1.1).
+    pub fn asked(self) -> impl Iterator<Item = u32> + 'a {
+        self.control.as_chunks::<8>().0.iter().map(|&[s0, s1, s2, s3, ..]| u32::from_be_bytes([s0, s1, s2, s3]))
+    }
+
+    /// The bit rate words of a REMB and the SSRCs it is about (draft-alvestrand-rmcat-remb-03 §2.2).
+    #[must_use]
+    pub fn remb(self) -> Option<Remb<'a>> {
+        let (b"REMB", rest) = self.control.split_first_chunk::<4>()? else { return None };
+        let (&rate, rest) = rest.split_first_chunk::<4>()?;
+        let sources = rest.as_chunks::<4>().0.get(..usize::from(rate[0]))?;
+        Some(Remb { rate, sources })
+    }
+}
+
+/// A receiver's estimate of the bit rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remb<'a> {
+    /// Number of SSRCs, exponent and mantissa, as written.
+    pub rate: [u8; 4],
+    /// What it is about.
+    pub sources: &'a [[u8; 4]],
+}
+
+#[cfg(test)]
+mod tests;

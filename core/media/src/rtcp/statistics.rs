@@ -1,0 +1,108 @@
+//! What a receiver report says about one source (RFC 3550 §6.4.1, Appendix A).
+
+use super::packet::SenderReport;
+use crate::rtp::rewrite::ticks;
+use offhook_clock::Time;
+
+/// One report block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReportBlock {
+    /// The source.
+    pub ssrc: u32,
+    /// Lost since the last report, of 256.
+    pub fraction_lost: u8,
+    /// Lost in all, 24 bits, two's complement.
+    pub lost: u32,
+    /// Highest sequence number with its cycles.
+    pub highest: u32,
+    /// Interarrival jitter in timestamp units.
+    pub jitter: u32,
+    /// Middle of the last sender report's NTP time.
+    pub last_sr: u32,
+    /// Delay since then in 1/65536 s.
+    pub delay: u32,
+}
+
+/// Reception of one source.
+#[derive(Clone, Debug)]
+pub struct Reception {
+    base: u64,
+    highest: u64,
+    received: u64,
+    expected_before: u64,
+    received_before: u64,
+    /// Jitter times 16 (Appendix A.8).
+    jitter: u32,
+    transit: Option<u32>,
+    sender_report: Option<(u32, Time)>,
+}
+
+impl Reception {
+    /// Begins with the first packet's number.
+    #[must_use]
+    pub fn new(sequence: u16) -> Self {
+        let base = 0x1_0000 + u64::from(sequence);
+        Self {
+            base,
+            highest: base,
+            received: 0,
+            expected_before: 0,
+            received_before: 0,
+            jitter: 0,
+            transit: None,
+            sender_report: None,
+        }
+    }
+
+    /// Counts an authentic, new packet.
+    pub fn count(&mut self, sequence: u16, timestamp: u32, rate: u32, now: Time) {
+        self.received += 1;
+        let ahead = sequence.wrapping_sub((self.highest & 0xffff) as u16);
+        if ahead < 0x8000 {
+            self.highest += u64::from(ahead);
+        }
+        let arrival = ticks(now.since(Time::EPOCH), rate);
+        let transit = arrival.wrapping_sub(timestamp);
+        if let Some(before) = self.transit {
+            let difference = transit.wrapping_sub(before);
+            let distance = difference.min(difference.wrapping_neg());
+            // A source that jumps in time says nothing about the network.
+            if distance < rate {
+                self.jitter = self.jitter + distance - ((self.jitter + 8) >> 4);
+            }
+        }
+        self.transit = Some(transit);
+    }
+
+    /// Remembers when a sender report came.
+    pub fn note(&mut self, report: &SenderReport, now: Time) {
+        self.sender_report = Some(((report.ntp >> 16 & u64::from(u32::MAX)) as u32, now));
+    }
+
+    /// The block for the next report; the interval begins anew.
+    pub fn report(&mut self, ssrc: u32, now: Time) -> ReportBlock {
+        let expected = self.highest - self.base + 1;
+        let expected_here = expected - self.expected_before;
+        let received_here = self.received - self.received_before;
+        let lost_here = expected_here.saturating_sub(received_here);
+        (self.expected_before, self.received_before) = (expected, self.received);
+        let fraction = (lost_here * 256).checked_div(expected_here).unwrap_or(0);
+        let lost = i64::try_from(expected).unwrap_or(i64::MAX) - i64::try_from(self.received).unwrap_or(i64::MAX);
+        let (last_sr, delay) = match self.sender_report {
+            Some((middle, at)) => (middle, ticks(now.since(at), 65_536)),
+            None => (0, 0),
+        };
+        ReportBlock {
+            ssrc,
+            fraction_lost: u8::try_from(fraction).unwrap_or(u8::MAX),
+            lost: (lost.clamp(-0x80_0000, 0x7f_ffff) & 0xff_ffff) as u32,
+            highest: ((self.highest - 0x1_0000) & u64::from(u32::MAX)) as u32,
+            jitter: self.jitter >> 4,
+            last_sr,
+            delay,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! Whether a packet begins a key frame, as far as the relay knows the codec.
+
+/// What a packet is to a decoder that waits for a key frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyFrame {
+    /// A key frame begins here.
+    Begins,
+    /// Something else.
+    No,
+    /// The codec is not known here.
+    Unknown,
+}
+
+/// Looks into a payload of the named encoding.
+#[must_use]
+pub fn inspect(encoding: &str, payload: &[u8]) -> KeyFrame {
+    let begins = if encoding.eq_ignore_ascii_case("VP8") {
+        vp8(payload)
+    } else if encoding.eq_ignore_ascii_case("H264") {
+        h264(payload)
+    } else if encoding.eq_ignore_ascii_case("VP9") {
+        vp9(payload)
+    } else {
+        return KeyFrame::Unknown;
+    };
+    if begins == Some(true) { KeyFrame::Begins } else { KeyFrame::No }
+}
+
+/// RFC 7741 §4.2, §4.3
+fn vp8(payload: &[u8]) -> Option<bool> {
+    let first = *payload.first()?;
+    let is_first_of_frame = first & 0x10 != 0 && first & 0x07 == 0;
+    let mut at = 1;
+    if first & 0x80 != 0 {
+        let flags = *payload.get(at)?;
+        at += 1;
+        if flags & 0x80 != 0 {
+            at += if payload.get(at)? & 0x80 != 0 { 2 } else { 1 };
+        }
+        at += usize::from(flags & 0x40 != 0);
+        at += usize::from(flags & 0x30 != 0);
+    }
+    Some(is_first_of_frame && payload.get(at)? & 0x01 == 0)
+}
+
+/// RFC 6184 §5.2: a sequence parameter set or an IDR slice, alone, aggregated or as a first fragment.
+fn h264(payload: &[u8]) -> Option<bool> {
+    let is_key = |kind: u8| matches!(kind & 0x1f, 5 | 7);
+    match payload.first()? & 0x1f {
+        24 => Some(is_key(*payload.get(3)?)),
+        28 | 29 => {
+            let fragment = *payload.get(1)?;
+            Some(fragment & 0x80 != 0 && is_key(fragment))
+        }
+        kind => Some(is_key(kind)),
+    }
+}
+
+/// RFC 9628 §4.2: not predicted from another picture, beginning of a frame.
+fn vp9(payload: &[u8]) -> Option<bool> {
+    let first = *payload.first()?;
+    Some(first & 0x40 == 0 && first & 0x08 != 0)
+}
+
+#[cfg(test)]
+mod tests;

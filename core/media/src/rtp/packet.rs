@@ -1,0 +1,125 @@
+//! The RTP header (RFC 3550 §5.1).
+
+use super::extension::{self, Elements};
+
+/// Octets of the fixed header.
+pub const FIXED: usize = 12;
+
+/// What stands before the payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Whether padding follows the payload.
+    pub padding: bool,
+    /// Start of a talk spurt, end of a frame.
+    pub marker: bool,
+    /// What the payload is.
+    pub payload_type: u8,
+    /// Sequence number.
+    pub sequence: u16,
+    /// Sampling instant.
+    pub timestamp: u32,
+    /// Synchronization source.
+    pub ssrc: u32,
+    /// Octets before the payload: fixed header, contributing sources, extension.
+    pub length: usize,
+    /// Profile word of the extension, where it starts and its octets.
+    pub extension: Option<ExtensionBlock>,
+}
+
+/// Where the header extension is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExtensionBlock {
+    /// "Defined by profile": 0xBEDE or 0x1000 for RFC 8285.
+    pub profile: u16,
+    /// Offset of the first octet after profile and length.
+    pub start: usize,
+    /// Octets.
+    pub length: usize,
+}
+
+impl Header {
+    /// Reads the header; the payload may be encrypted.
+    #[must_use]
+    pub fn parse(packet: &[u8]) -> Option<Self> {
+        let (&[first, second, q0, q1, t0, t1, t2, t3, s0, s1, s2, s3], _) = packet.split_first_chunk::<FIXED>()?;
+        if first >> 6 != 2 {
+            return None;
+        }
+        let mut length = FIXED + usize::from(first & 0x0f) * 4;
+        let mut extension = None;
+        if first & 0x10 != 0 {
+            let &[p0, p1, l0, l1] = packet.get(length..)?.first_chunk::<4>()?;
+            let block = ExtensionBlock {
+                profile: u16::from_be_bytes([p0, p1]),
+                start: length + 4,
+                length: usize::from(u16::from_be_bytes([l0, l1])) * 4,
+            };
+            length = block.start + block.length;
+            extension = Some(block);
+        }
+        if packet.len() < length {
+            return None;
+        }
+        Some(Self {
+            padding: first & 0x20 != 0,
+            marker: second & 0x80 != 0,
+            payload_type: second & 0x7f,
+            sequence: u16::from_be_bytes([q0, q1]),
+            timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
+            ssrc: u32::from_be_bytes([s0, s1, s2, s3]),
+            length,
+            extension,
+        })
+    }
+
+    /// A header without extension, as the relay makes them.
+    #[must_use]
+    pub const fn new(payload_type: u8, sequence: u16, timestamp: u32, ssrc: u32) -> Self {
+        Self { padding: false, marker: false, payload_type, sequence, timestamp, ssrc, length: FIXED, extension: None }
+    }
+
+    /// The extension elements of the packet this was read from.
+    #[must_use]
+    pub fn elements<'a>(&self, packet: &'a [u8]) -> Elements<'a> {
+        let block = self.extension.and_then(|block| {
+            let octets = packet.get(block.start..)?.get(..block.length)?;
+            Some((block.profile, octets))
+        });
+        match block {
+            Some((profile, octets)) => Elements::new(profile, octets),
+            None => Elements::none(),
+        }
+    }
+
+    /// Writes the fixed header and an extension of these elements; `length` and `extension` are set to what was written.
+    pub fn write(&mut self, elements: &[(u8, &[u8])], out: &mut Vec<u8>) {
+        let start = out.len();
+        let has_extension = if elements.is_empty() { 0 } else { 0x10 };
+        out.push(0x80 | u8::from(self.padding) << 5 | has_extension);
+        out.push(u8::from(self.marker) << 7 | (self.payload_type & 0x7f));
+        out.extend_from_slice(&self.sequence.to_be_bytes());
+        out.extend_from_slice(&self.timestamp.to_be_bytes());
+        out.extend_from_slice(&self.ssrc.to_be_bytes());
+        self.extension = None;
+        if !elements.is_empty() {
+            let profile = extension::write(elements, out);
+            let block = start + FIXED + 4;
+            self.extension = Some(ExtensionBlock { profile, start: block - start, length: out.len() - block });
+        }
+        self.length = out.len() - start;
+    }
+}
+
+/// The payload of a decrypted packet without its padding.
+#[must_use]
+pub fn payload<'a>(packet: &'a [u8], header: &Header) -> Option<&'a [u8]> {
+    let payload = packet.get(header.length..)?;
+    if !header.padding {
+        return Some(payload);
+    }
+    let padding = usize::from(*payload.last()?);
+    if padding == 0 { None } else { payload.get(..payload.len().checked_sub(padding)?) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,211 @@
+//! The DTLS handshake of one leg (RFC 5764, RFC 8842), carried by the crate `dimpl`.
+//!
+//! ```text
+//! Handshaking ──certificate fits, keys exported──▶ Connected ──close_notify──▶ Closed
+//!      └── certificate does not fit, or an error ──▶ Failed
+//! ```
+//!
+//! `dimpl` and the cryptographic library under it draw their random numbers from the operating system: the one place in
+//! `core` where same inputs do not give the same octets. What they decide does not depend on it.
+
+use crate::command::TransportFailure;
+use crate::identity::{DtlsIdentity, fingerprint_of};
+use crate::transport::srtp::{DtlsRole, Inbound, Outbound, Profile, contexts};
+use crate::worker::DtlsVersions;
+use core::time::Duration;
+use dimpl::{Config, Dtls, Output, SrtpProfile};
+use offhook_clock::Time;
+use offhook_sdp::webrtc::Fingerprint;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Larger than any record of a handshake.
+const SCRATCH: usize = 2048;
+
+/// What all handshakes of a worker share.
+#[derive(Clone)]
+pub struct DtlsSettings {
+    config: Arc<Config>,
+    identity: DtlsIdentity,
+    versions: DtlsVersions,
+    instant: Instant,
+    time: Time,
+}
+
+impl core::fmt::Debug for DtlsSettings {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "DtlsSettings({:?}, {:?})", self.versions, self.identity)
+    }
+}
+
+impl DtlsSettings {
+    /// `instant` and `time` are the same moment.
+    #[must_use]
+    pub fn new(identity: DtlsIdentity, versions: DtlsVersions, instant: Instant, time: Time) -> Self {
+        // No cookie: a checked address is known to be the peer's already. Losses are repaired faster than the default.
+        let tuned = Config::builder()
+            .use_server_cookie(false)
+            .flight_start_rto(Duration::from_millis(200))
+            .flight_retries(6)
+            .build();
+        Self { config: Arc::new(tuned.unwrap_or_default()), identity, versions, instant, time }
+    }
+
+    fn instant_of(&self, time: Time) -> Instant {
+        self.instant.checked_add(time.since(self.time)).unwrap_or(self.instant)
+    }
+
+    fn time_of(&self, instant: Instant) -> Time {
+        self.time + instant.saturating_duration_since(self.instant)
+    }
+}
+
+/// What the handshake wants or has brought.
+#[derive(Debug)]
+pub enum DtlsOutput {
+    /// Send this.
+    Transmit,
+    /// The peer is who it should be; media can be protected.
+    Connected(Box<(Inbound, Outbound)>),
+    /// It is over.
+    Failed(TransportFailure),
+    /// The peer sent close_notify.
+    Closed,
+}
+
+/// One DTLS association.
+#[derive(Debug)]
+pub struct DtlsTransport {
+    settings: DtlsSettings,
+    dtls: Dtls,
+    role: DtlsRole,
+    expected: Fingerprint,
+    is_peer_verified: bool,
+    is_connected: bool,
+    is_failed: bool,
+    keys: Option<(Inbound, Outbound)>,
+    deadline: Option<Time>,
+}
+
+impl DtlsTransport {
+    /// An association that has not begun; a client sends its first flight when it is polled.
+    #[must_use]
+    pub fn new(settings: &DtlsSettings, role: DtlsRole, expected: Fingerprint, now: Time) -> Self {
+        let (config, identity) = (Arc::clone(&settings.config), settings.identity.for_dtls());
+        let at = settings.instant_of(now);
+        let mut dtls = match settings.versions {
+            DtlsVersions::Only12 => Dtls::new_12(config, identity, at),
+            DtlsVersions::UpTo13 => Dtls::new_auto(config, identity, at),
+        };
+        if role == DtlsRole::Client {
+            dtls.set_active(true);
+        }
+        let mut transport = Self {
+            settings: settings.clone(),
+            dtls,
+            role,
+            expected,
+            is_peer_verified: false,
+            is_connected: false,
+            is_failed: false,
+            keys: None,
+            deadline: Some(now),
+        };
+        transport.handle_timeout(now);
+        transport
+    }
+
+    /// Takes a datagram.
+    pub fn handle_packet(&mut self, packet: &[u8], now: Time) {
+        self.handle_timeout(now);
+        if !self.is_failed && self.dtls.handle_packet(packet).is_err() {
+            self.is_failed = true;
+        }
+    }
+
+    /// Repeats what was lost.
+    pub fn handle_timeout(&mut self, now: Time) {
+        if !self.is_failed && self.dtls.handle_timeout(self.settings.instant_of(now)).is_err() {
+            self.is_failed = true;
+        }
+    }
+
+    /// Says goodbye, if there is somebody to say it to.
+    pub fn close(&mut self) {
+        if !self.is_failed && self.is_connected && self.dtls.close().is_err() {
+            self.is_failed = true;
+        }
+    }
+
+    /// When [`DtlsTransport::handle_timeout`] is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.deadline.filter(|_| !self.is_failed)
+    }
+
+    /// The next output; a datagram to be sent is in `out`.
+    pub fn poll(&mut self, out: &mut Vec<u8>) -> Option<DtlsOutput> {
+        loop {
+            if self.is_failed {
+                // Reported by whoever sees it first: a failed handshake once, a failed association not at all.
+                let was_connected = core::mem::replace(&mut self.is_connected, true);
+                self.deadline = None;
+                return (!was_connected).then_some(DtlsOutput::Failed(TransportFailure::DtlsError));
+            }
+            if out.len() < SCRATCH {
+                out.resize(SCRATCH, 0);
+            }
+            match self.dtls.poll_output(out) {
+                Output::Packet(packet) => {
+                    let length = packet.len();
+                    out.truncate(length);
+                    return Some(DtlsOutput::Transmit);
+                }
+                Output::BufferTooSmall { needed } => out.resize(needed, 0),
+                Output::Timeout(at) => {
+                    self.deadline = Some(self.settings.time_of(at));
+                    return None;
+                }
+                Output::PeerCert(certificate) => {
+                    if fingerprint_of(certificate) != self.expected {
+                        return Some(self.fail(TransportFailure::FingerprintMismatch));
+                    }
+                    self.is_peer_verified = true;
+                }
+                Output::KeyingMaterial(material, profile) => {
+                    let keys = profile_of(profile).and_then(|profile| contexts(profile, &material, self.role).ok());
+                    match keys {
+                        Some(keys) => self.keys = Some(keys),
+                        None => return Some(self.fail(TransportFailure::DtlsError)),
+                    }
+                }
+                Output::Connected => self.is_connected = true,
+                Output::CloseNotify => return Some(DtlsOutput::Closed),
+                _ => {}
+            }
+            if self.is_connected
+                && let Some(keys) = self.keys.take()
+            {
+                if !self.is_peer_verified {
+                    return Some(self.fail(TransportFailure::FingerprintMismatch));
+                }
+                return Some(DtlsOutput::Connected(Box::new(keys)));
+            }
+        }
+    }
+
+    fn fail(&mut self, failure: TransportFailure) -> DtlsOutput {
+        self.is_failed = true;
+        self.is_connected = true;
+        DtlsOutput::Failed(failure)
+    }
+}
+
+fn profile_of(profile: SrtpProfile) -> Option<Profile> {
+    match profile {
+        SrtpProfile::AES128_CM_SHA1_80 => Some(Profile::AesCm128HmacSha1),
+        SrtpProfile::AEAD_AES_128_GCM => Some(Profile::AeadAes128Gcm),
+        SrtpProfile::AEAD_AES_256_GCM => Some(Profile::AeadAes256Gcm),
+        _ => None,
+    }
+}

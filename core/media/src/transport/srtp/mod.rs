@@ -1,0 +1,238 @@
+//! SRTP and SRTCP in place (RFC 3711, RFC 7714).
+//!
+//! ```text
+//! DTLS ── Keys ──▶ Inbound   SRTP  ─▶ authenticate, refuse replays ─▶ RTP
+//!            └───▶ Outbound  RTP   ─▶ index per SSRC, encrypt      ─▶ SRTP
+//! ```
+
+mod cm;
+mod gcm;
+mod kdf;
+mod replay;
+
+pub use kdf::BadKeyLength;
+pub use replay::Window;
+
+use crate::rtp::packet::Header;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How many SSRCs one direction keeps apart: more than any browser sends, few enough that nobody can fill memory.
+const MAX_SSRCS: usize = 64;
+
+/// A DTLS-SRTP protection profile (RFC 5764 §4.1.2, RFC 7714 §14.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Profile {
+    /// SRTP_AES128_CM_HMAC_SHA1_80
+    AesCm128HmacSha1,
+    /// SRTP_AEAD_AES_128_GCM
+    AeadAes128Gcm,
+    /// SRTP_AEAD_AES_256_GCM
+    AeadAes256Gcm,
+}
+
+impl Profile {
+    /// Octets of master key and master salt.
+    const fn lengths(self) -> (usize, usize) {
+        match self {
+            Self::AesCm128HmacSha1 => (16, 14),
+            Self::AeadAes128Gcm => (16, 12),
+            Self::AeadAes256Gcm => (32, 12),
+        }
+    }
+}
+
+/// Why a packet was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SrtpError {
+    /// Too short.
+    Malformed,
+    /// The tag is wrong.
+    Unauthentic,
+    /// Seen already, or too old to tell.
+    Replayed,
+    /// More SSRCs than anybody needs.
+    TooManySources,
+}
+
+/// Which half of the exported keys is one's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DtlsRole {
+    /// Writes with the client's keys.
+    Client,
+    /// Writes with the server's keys.
+    Server,
+}
+
+#[derive(Debug)]
+enum Cipher {
+    Gcm(Box<gcm::Gcm>),
+    Cm(Box<cm::Cm>),
+}
+
+impl Cipher {
+    fn new(profile: Profile, key: &[u8], salt: &[u8]) -> Result<Self, BadKeyLength> {
+        match profile {
+            Profile::AesCm128HmacSha1 => Ok(Self::Cm(Box::new(cm::Cm::new(key, salt)?))),
+            Profile::AeadAes128Gcm | Profile::AeadAes256Gcm => Ok(Self::Gcm(Box::new(gcm::Gcm::new(key, salt)?))),
+        }
+    }
+}
+
+/// Both directions' contexts from the exported keying material (RFC 5764 §4.2).
+///
+/// # Errors
+///
+/// When the material is not of the profile's length.
+pub fn contexts(profile: Profile, material: &[u8], role: DtlsRole) -> Result<(Inbound, Outbound), BadKeyLength> {
+    let (key, salt) = profile.lengths();
+    let (client_key, rest) = material.split_at_checked(key).ok_or(BadKeyLength)?;
+    let (server_key, rest) = rest.split_at_checked(key).ok_or(BadKeyLength)?;
+    let (client_salt, server_salt) = rest.split_at_checked(salt).ok_or(BadKeyLength)?;
+    let client = Cipher::new(profile, client_key, client_salt)?;
+    let server = Cipher::new(profile, server_key, server_salt.get(..salt).ok_or(BadKeyLength)?)?;
+    let (remote, local) = match role {
+        DtlsRole::Client => (server, client),
+        DtlsRole::Server => (client, server),
+    };
+    Ok((Inbound::with(remote), Outbound::with(local)))
+}
+
+/// What arrives.
+#[derive(Debug)]
+pub struct Inbound {
+    cipher: Cipher,
+    rtp: BTreeMap<u32, Window>,
+    rtcp: BTreeMap<u32, Window>,
+}
+
+impl Inbound {
+    fn with(cipher: Cipher) -> Self {
+        Self { cipher, rtp: BTreeMap::new(), rtcp: BTreeMap::new() }
+    }
+
+    /// A context from a master key.
+    ///
+    /// # Errors
+    ///
+    /// When key or salt are not of the profile's length.
+    pub fn new(profile: Profile, key: &[u8], salt: &[u8]) -> Result<Self, BadKeyLength> {
+        Ok(Self::with(Cipher::new(profile, key, salt)?))
+    }
+
+    /// Decrypts an RTP packet in place; the header, never encrypted, was read before. Its length without the tag.
+    ///
+    /// # Errors
+    ///
+    /// When it is not authentic or not new.
+    pub fn unprotect_rtp(&mut self, packet: &mut [u8], header: &Header) -> Result<usize, SrtpError> {
+        let window = self.rtp.get(&header.ssrc).copied().unwrap_or_default();
+        let index = window.estimate(header.sequence);
+        if !window.is_new(index) {
+            return Err(SrtpError::Replayed);
+        }
+        let length = match &self.cipher {
+            Cipher::Gcm(gcm) => gcm.unprotect_rtp(packet, header.length, header.ssrc, index)?,
+            Cipher::Cm(cm) => cm.unprotect_rtp(packet, header.length, header.ssrc, index)?,
+        };
+        accept(&mut self.rtp, header.ssrc, index)?;
+        Ok(length)
+    }
+
+    /// Decrypts a compound RTCP packet in place. Its length without tag and index.
+    ///
+    /// # Errors
+    ///
+    /// When it is not authentic or not new.
+    pub fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, SrtpError> {
+        let ssrc = rtcp_ssrc(packet)?;
+        let tag_after_index = match self.cipher {
+            Cipher::Gcm(_) => 0,
+            Cipher::Cm(_) => cm::TAG,
+        };
+        let index_at = packet.len().checked_sub(tag_after_index + 4).ok_or(SrtpError::Malformed)?;
+        let trailer = packet.get(index_at..).and_then(|rest| rest.first_chunk::<4>()).ok_or(SrtpError::Malformed)?;
+        let index = u64::from(u32::from_be_bytes(*trailer) & 0x7fff_ffff);
+        if self.rtcp.get(&ssrc).is_some_and(|window| !window.is_new(index)) {
+            return Err(SrtpError::Replayed);
+        }
+        let length = match &self.cipher {
+            Cipher::Gcm(gcm) => gcm.unprotect_rtcp(packet, ssrc)?,
+            Cipher::Cm(cm) => cm.unprotect_rtcp(packet, ssrc)?,
+        };
+        accept(&mut self.rtcp, ssrc, index)?;
+        Ok(length)
+    }
+}
+
+fn accept(windows: &mut BTreeMap<u32, Window>, ssrc: u32, index: u64) -> Result<(), SrtpError> {
+    if windows.len() >= MAX_SSRCS && !windows.contains_key(&ssrc) {
+        return Err(SrtpError::TooManySources);
+    }
+    windows.entry(ssrc).or_default().accept(index);
+    Ok(())
+}
+
+fn rtcp_ssrc(packet: &[u8]) -> Result<u32, SrtpError> {
+    let octets = packet.get(4..).and_then(|rest| rest.first_chunk::<4>()).ok_or(SrtpError::Malformed)?;
+    Ok(u32::from_be_bytes(*octets))
+}
+
+/// What is sent.
+#[derive(Debug)]
+pub struct Outbound {
+    cipher: Cipher,
+    rtp: BTreeMap<u32, Window>,
+    rtcp_index: u32,
+}
+
+impl Outbound {
+    fn with(cipher: Cipher) -> Self {
+        Self { cipher, rtp: BTreeMap::new(), rtcp_index: 0 }
+    }
+
+    /// A context from a master key.
+    ///
+    /// # Errors
+    ///
+    /// When key or salt are not of the profile's length.
+    pub fn new(profile: Profile, key: &[u8], salt: &[u8]) -> Result<Self, BadKeyLength> {
+        Ok(Self::with(Cipher::new(profile, key, salt)?))
+    }
+
+    /// Encrypts an RTP packet in place and appends the tag. A packet of the same number twice must be the same packet:
+    /// a retransmission.
+    ///
+    /// # Errors
+    ///
+    /// When it is too short.
+    pub fn protect_rtp(&mut self, packet: &mut Vec<u8>, header: &Header) -> Result<(), SrtpError> {
+        let window = self.rtp.entry(header.ssrc).or_default();
+        let index = window.estimate(header.sequence);
+        window.accept(index);
+        match &self.cipher {
+            Cipher::Gcm(gcm) => gcm.protect_rtp(packet, header.length, header.ssrc, index),
+            Cipher::Cm(cm) => cm.protect_rtp(packet, header.length, header.ssrc, index),
+        }
+    }
+
+    /// Encrypts a compound RTCP packet in place and appends index and tag.
+    ///
+    /// # Errors
+    ///
+    /// When it is too short.
+    pub fn protect_rtcp(&mut self, packet: &mut Vec<u8>) -> Result<(), SrtpError> {
+        let ssrc = rtcp_ssrc(packet)?;
+        self.rtcp_index = (self.rtcp_index + 1) & 0x7fff_ffff;
+        match &self.cipher {
+            Cipher::Gcm(gcm) => gcm.protect_rtcp(packet, ssrc, self.rtcp_index),
+            Cipher::Cm(cm) => cm.protect_rtcp(packet, ssrc, self.rtcp_index),
+        }
+    }
+}
+
+/// Octets SRTP appends at most, so that buffers can be made large enough at once.
+pub const MAX_OVERHEAD: usize = gcm::TAG + 4;
+
+#[cfg(test)]
+mod tests;
