@@ -1,0 +1,152 @@
+// Calls with the packed SDK between real browsers: what each side sends is heard at the other.
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, test } from "node:test";
+import { TONE, launch, screenshots } from "./lib/browsers.mjs";
+import { bundlePage } from "./lib/package.mjs";
+import { Phone, connectCall } from "./lib/phone.mjs";
+import { startRelay } from "./lib/relay.mjs";
+import { serve } from "./lib/site.mjs";
+
+let relay;
+let site;
+const browsers = {};
+let phones = [];
+let logins = 0;
+
+before(async () => {
+  relay = await startRelay();
+  site = await serve({ "/": await bundlePage("calls") });
+  // Two Chromium processes: the pages of one process share one fake microphone.
+  [browsers.chromiumA, browsers.chromiumB, browsers.firefox] = await Promise.all([
+    launch("chromium", { hz: TONE.a }),
+    launch("chromium", { hz: TONE.b }),
+    launch("firefox"),
+  ]);
+});
+
+afterEach(async (context) => {
+  if (context.passed === false) await screenshots(context.name, phones.map((phone) => phone.page));
+  await Promise.all(phones.map((phone) => phone.close()));
+  phones = [];
+});
+
+after(async () => {
+  await Promise.all(Object.values(browsers).map((browser) => browser.close()));
+  site?.close();
+  await relay?.stop();
+});
+
+/** A registered phone of a login nobody else has; with `hz` it sends that tone instead of the fake microphone's. */
+async function register(browser, name, hz) {
+  const phone = await Phone.register(browsers[browser], site, relay, `${name}${++logins}`, { hz });
+  phones.push(phone);
+  return phone;
+}
+
+async function bothHear(alice, bob, when) {
+  const [atAlice, atBob] = await Promise.all([alice.hears(TONE.b, when), bob.hears(TONE.a, when)]);
+  return [atAlice.db, atBob.db];
+}
+
+const bothHearNothing = (alice, bob, when) => Promise.all([alice.hearsNothing(when), bob.hearsNothing(when)]);
+
+const PAIRS = [
+  ["Chromium calls Chromium", ["chromiumA"], ["chromiumB"]],
+  ["Chromium calls Firefox", ["chromiumA"], ["firefox"]],
+  ["Firefox calls Chromium", ["firefox", TONE.a], ["chromiumB"]],
+  ["Firefox calls Firefox", ["firefox", TONE.a], ["firefox"]],
+];
+
+for (const [title, [a, aliceHz], [b]] of PAIRS) {
+  describe(title, () => {
+    test(`${title}: tones before hold, none during hold and mute, tones after`, async () => {
+      const [alice, bob] = await Promise.all([register(a, "alice", aliceHz), register(b, "bob")]);
+      await connectCall(alice, bob);
+      const levels = await bothHear(alice, bob, "before hold");
+
+      await alice.do("act", "out", "hold");
+      await alice.event("out:HOLD");
+      await bothHearNothing(alice, bob, "during hold");
+      await alice.do("act", "out", "unhold");
+      await alice.event("out:ESTABLISHED", 2);
+      const after = await bothHear(alice, bob, "after hold");
+      for (const side of [0, 1]) {
+        assert.ok(Math.abs(levels[side] - after[side]) <= 6, `as loud after hold as before: ${levels} dB, ${after} dB`);
+      }
+
+      await bob.do("act", "in", "muteAudio");
+      await alice.hearsNothing("while the callee is muted");
+      await bob.hears(TONE.a, "while the callee is muted");
+      await bob.do("act", "in", "unmuteAudio");
+      await alice.hears(TONE.b, "after mute");
+
+      await alice.do("act", "out", "hangup");
+      await Promise.all([alice.event("out:FINISH"), bob.event("in:FINISH")]);
+      assert.deepEqual([alice.page.errors, bob.page.errors], [[], []]);
+    });
+
+    test(`${title}: the callee holds, then hangs up`, async () => {
+      const [alice, bob] = await Promise.all([register(a, "alice", aliceHz), register(b, "bob")]);
+      await connectCall(alice, bob);
+      await bothHear(alice, bob, "before hold");
+      await bob.do("act", "in", "hold");
+      await bob.event("in:HOLD");
+      await bothHearNothing(alice, bob, "during hold");
+      await bob.do("act", "in", "unhold");
+      await bob.event("in:ESTABLISHED", 2);
+      await bothHear(alice, bob, "after hold");
+      await bob.do("act", "in", "hangup");
+      await Promise.all([alice.event("out:FINISH"), bob.event("in:FINISH")]);
+    });
+  });
+}
+
+test("a DTMF digit of either side arrives as an event of the other", async () => {
+  const [alice, bob] = await Promise.all([register("chromiumA", "alice"), register("firefox", "bob")]);
+  await connectCall(alice, bob);
+  for (const digit of "5#") await alice.do("act", "out", "sendDTMF", digit);
+  assert.equal((await bob.event("in:DTMF", 1)).digit, "5");
+  assert.equal((await bob.event("in:DTMF", 2)).digit, "#");
+  await bob.do("act", "in", "sendDTMF", "0");
+  assert.equal((await alice.event("out:DTMF")).digit, "0");
+});
+
+test("blind transfer: the callee passes the caller on to a third page", async () => {
+  const [alice, bob, carol] = await Promise.all([
+    register("chromiumA", "alice"),
+    register("chromiumB", "bob"),
+    register("chromiumB", "carol", TONE.c),
+  ]);
+  await connectCall(alice, bob);
+  await bothHear(alice, bob, "before the transfer");
+  await bob.do("act", "in", "transfer", carol.login);
+  await carol.event("in:RING");
+  await carol.do("answer", "in");
+  await carol.event("in:ESTABLISHED");
+  await bob.event("in:FINISH");
+  await Promise.all([alice.hears(TONE.c, "after the transfer"), carol.hears(TONE.a, "after the transfer")]);
+  await carol.do("act", "in", "hangup");
+  await Promise.all([alice.event("out:FINISH"), carol.event("in:FINISH")]);
+});
+
+test("attended transfer: the callee asks a third page first, then joins the two", async () => {
+  const [alice, bob, carol] = await Promise.all([
+    register("chromiumA", "alice"),
+    register("chromiumB", "bob"),
+    register("chromiumB", "carol", TONE.c),
+  ]);
+  await connectCall(alice, bob);
+  await bothHear(alice, bob, "before the transfer");
+  await bob.do("act", "in", "holdForTransfer");
+  await bob.event("in:HOLD");
+  await bob.do("dial", "ask", carol.login);
+  await carol.event("in:RING");
+  await carol.do("answer", "in");
+  await bob.event("ask:ESTABLISHED");
+  await carol.hears(TONE.b, "while asked");
+  await bob.do("act", "in", "transfer", carol.login);
+  await Promise.all([bob.event("in:FINISH"), bob.event("ask:FINISH")]);
+  await Promise.all([alice.hears(TONE.c, "after the transfer"), carol.hears(TONE.a, "after the transfer")]);
+  await alice.do("act", "out", "hangup");
+  await Promise.all([alice.event("out:FINISH"), carol.event("in:FINISH")]);
+});

@@ -1,0 +1,67 @@
+// One page with our SDK, driven from the test.
+import { openPage } from "./browsers.mjs";
+import { until } from "./wait.mjs";
+import assert from "node:assert/strict";
+
+export class Phone {
+  constructor(page, login) {
+    this.page = page;
+    this.login = login;
+  }
+
+  /** Opens the page and registers `login`. */
+  static async register(browser, site, relay, login, options = {}) {
+    const page = await openPage(browser, site.url);
+    const phone = new Phone(page, login);
+    await until("the page's script", () => page.evaluate(() => Boolean(window.phone)));
+    await page.evaluate(([url, name, more]) => window.phone.start(url, name, more), [relay.ws, login, options]);
+    await phone.event("REGISTERED");
+    return phone;
+  }
+
+  /** Calls a function of the page's `phone`. */
+  do(method, ...given) {
+    return this.page.evaluate(([name, args]) => window.phone[name](...args), [method, given]);
+  }
+
+  events() {
+    return this.page.evaluate(() => window.phone.events);
+  }
+
+  /** Waits for the `count`th event of this name. */
+  async event(name, count = 1, ms = 15_000) {
+    let events = [];
+    const seen = async () => {
+      events = await this.events();
+      return events.filter((one) => one.event === name)[count - 1];
+    };
+    return until(`${name} at ${this.login}`, seen, ms).catch((error) => {
+      const said = events.map((one) => one.event).join(" ");
+      throw new Error(`${error.message}; seen: ${said || "nothing"}; page errors: ${this.page.errors.join("; ") || "none"}`);
+    });
+  }
+
+  async hears(hz, when) {
+    const heard = await this.do("hearTone", hz);
+    const connections = JSON.stringify(await this.do("connections"));
+    assert.ok(heard.ok, `${this.login} should hear ${hz} Hz ${when}, heard ${JSON.stringify(heard)}, ${connections}`);
+    return heard;
+  }
+
+  async hearsNothing(when) {
+    const heard = await this.do("hearNothing");
+    assert.ok(heard.ok, `${this.login} should hear nothing ${when}, heard ${JSON.stringify(heard)}`);
+  }
+
+  close() {
+    return this.page.context().close();
+  }
+}
+
+/** Calls and answers; both are established when this returns. */
+export async function connectCall(caller, callee, options = {}) {
+  await caller.do("dial", "out", callee.login, options);
+  await callee.event("in:RING");
+  await callee.do("answer", "in", options);
+  await Promise.all([caller.event("out:ESTABLISHED"), callee.event("in:ESTABLISHED")]);
+}

@@ -1,0 +1,52 @@
+// A relay of our own for one suite, on ports the system gives.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import readline from "node:readline";
+import { fileURLToPath } from "node:url";
+
+const REPOSITORY = fileURLToPath(new URL("../../../", import.meta.url));
+export const RELAY = process.env.OFFHOOK_RELAY ?? `${REPOSITORY}target/debug/offhook-relay`;
+export const PAGE = process.env.OFFHOOK_PAGE ?? `${REPOSITORY}demo-phone/dist`;
+
+/** Gives up when the relay has not said "ready" by then. */
+const START_MS = 15_000;
+
+/**
+ * Starts the relay in demo mode. Signaling listens on 127.0.0.1, where a page of `http://localhost` may use the
+ * microphone; the media addresses are discovered, so
+ * 10.99.0.1 is among them.
+ */
+export async function startRelay({ page = PAGE, flags = [] } = {}) {
+  const listen = ["--demo", "--listen", "127.0.0.1:0", "--no-tls", "--media-port", "0", "--page", page];
+  const child = spawn(RELAY, [...listen, ...flags], { stdio: ["ignore", "pipe", "pipe"] });
+  const said = [];
+  const keep = (line) => said.push(line) > 2000 && said.shift();
+  readline.createInterface({ input: child.stderr }).on("line", keep);
+  const ready = new Promise((ok, no) => {
+    const timer = setTimeout(() => no(new Error(`the relay is not ready:\n${said.join("\n")}`)), START_MS);
+    const lines = readline.createInterface({ input: child.stdout });
+    let http;
+    lines.on("line", (line) => {
+      keep(line);
+      http = /listening (http:\/\/\S+)/.exec(line)?.[1] ?? http;
+      if (line.trim() !== "ready") return;
+      clearTimeout(timer);
+      ok(http);
+    });
+    child.once("error", no);
+    child.once("exit", (code) => no(new Error(`the relay ended with ${code}:\n${said.join("\n")}`)));
+  });
+  const http = new URL(await ready);
+  return {
+    /** For pages: `localhost`, because only that (or TLS) gives them the microphone. */
+    http: `http://localhost:${http.port}/`,
+    ws: `ws://127.0.0.1:${http.port}/`,
+    said,
+    isRunning: () => child.exitCode === null && child.signalCode === null,
+    async stop() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      child.kill("SIGTERM");
+      await once(child, "exit");
+    },
+  };
+}

@@ -1,0 +1,73 @@
+// The suites' page: our SDK driven by the test, everything it says kept in `phone.events`.
+import { constants, createSession, init } from "offhook";
+import { hearNothing, hearTone, useTone } from "./listen.js";
+
+const { SESSION_STATUS, CALL_STATUS } = constants;
+const PURE = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+const connections = [];
+const Native = window.RTCPeerConnection;
+window.RTCPeerConnection = class extends Native {
+  constructor(...given) {
+    super(...given);
+    connections.push(this);
+  }
+};
+
+const events = [];
+const calls = new Map(); // our name for a call -> the SDK's object
+let session;
+const now = () => performance.timeOrigin + performance.now();
+const say = (event, more = {}) => events.push({ event, at: now(), ...more });
+
+function follow(name, call) {
+  calls.set(name, call);
+  for (const status of Object.values(CALL_STATUS)) call.on(status, () => say(`${name}:${status}`));
+  call.on("DTMF", (_, digit) => say(`${name}:DTMF`, { digit }));
+  call.on("TRANSFER", (_, status) => say(`${name}:TRANSFER`, { status }));
+}
+
+const media = (video) => ({
+  localVideoDisplay: document.getElementById("local"),
+  remoteVideoDisplay: document.getElementById("remote"),
+  constraints: { audio: PURE, video: video ? { width: 640, height: 480 } : false },
+});
+
+const remoteStream = () => document.querySelector("#remote video").srcObject;
+
+window.phone = {
+  events,
+  async start(url, login, { hz, loudCalls = 0 } = {}) {
+    if (hz) useTone(hz);
+    await init();
+    session = createSession({ urlServer: url, sipOptions: { login, registerRequired: true } });
+    for (const status of ["ESTABLISHED", "REGISTERED", "DISCONNECTED", "FAILED", "WARN"]) {
+      session.on(SESSION_STATUS[status], (_, more) => say(status, { info: more?.info }));
+    }
+    let count = loudCalls;
+    session.on(SESSION_STATUS.INCOMING_CALL, (call) => {
+      const name = `in${count++ || ""}`;
+      follow(name, call);
+      say("INCOMING_CALL", { caller: call.caller(), id: call.id() });
+    });
+  },
+  dial(name, callee, { video = false, stripCodecs } = {}) {
+    const call = session.createCall({ callee, stripCodecs, receiveVideo: video, ...media(video) });
+    follow(name, call);
+    call.call();
+  },
+  answer: (name, { video = false } = {}) => calls.get(name).answer(media(video)),
+  act: (name, method, ...given) => void calls.get(name)[method](...given),
+  ask: (name, method, ...given) => calls.get(name)[method](...given),
+  disconnect: () => session.disconnect(),
+  hearTone: (hz, ms) => hearTone(remoteStream(), hz, ms),
+  hearNothing: (ms) => hearNothing(remoteStream(), ms),
+  /** Of the newest open connection: statistics of one kind, with codec names. */
+  async stats(type, kind) {
+    const open = connections.filter((one) => one.connectionState !== "closed").at(-1);
+    if (!open) return [];
+    const all = [...(await open.getStats()).values()];
+    const codec = (id) => all.find((one) => one.id === id)?.mimeType;
+    return all.filter((one) => one.type === type && one.kind === kind).map((one) => ({ ...one, codec: codec(one.codecId), at: now() }));
+  },
+  connections: () => connections.map((one) => [one.connectionState, one.iceConnectionState]),
+};

@@ -1,0 +1,69 @@
+// Plain WebAudio: what a stream sounds like, and a microphone whose content the test chooses.
+
+let context;
+async function audio() {
+  context ??= new AudioContext();
+  if (context.state !== "running") await context.resume();
+  return context;
+}
+
+const pause = (ms) => new Promise((ok) => setTimeout(ok, ms));
+
+/** From now on getUserMedia gives a sine of `hz` in the place of the microphone. */
+export function useTone(hz) {
+  const original = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  navigator.mediaDevices.getUserMedia = async (constraints) => {
+    const c = await audio();
+    const oscillator = new OscillatorNode(c, { frequency: hz });
+    const out = new MediaStreamAudioDestinationNode(c);
+    oscillator.connect(new GainNode(c, { gain: 0.3 })).connect(out);
+    oscillator.start();
+    if (constraints.video) {
+      for (const track of (await original({ video: constraints.video })).getVideoTracks()) out.stream.addTrack(track);
+    }
+    return out.stream;
+  };
+}
+
+/** The strongest frequency of `stream` over `ms`, its level, and the share of all power near it (a tone: above 0.9). */
+async function hear(stream, ms) {
+  const c = await audio();
+  const source = c.createMediaStreamSource(stream);
+  const analyser = new AnalyserNode(c, { fftSize: 8192, smoothingTimeConstant: 0 });
+  source.connect(analyser);
+  const bins = new Float32Array(analyser.frequencyBinCount);
+  await pause((1000 * analyser.fftSize) / c.sampleRate); // the window fills with sound from after this call
+  const power = new Float64Array(bins.length);
+  let reads = 0;
+  for (const end = performance.now() + ms; performance.now() < end; reads++) {
+    await pause(50);
+    analyser.getFloatFrequencyData(bins);
+    for (let i = 1; i < bins.length; i++) if (Number.isFinite(bins[i])) power[i] += 10 ** (bins[i] / 10);
+  }
+  source.disconnect();
+  const total = power.reduce((sum, one) => sum + one, 0);
+  if (total === 0) return { hz: 0, db: -Infinity, purity: 0 };
+  const top = power.indexOf(Math.max(...power));
+  const near = power.slice(Math.max(0, top - 4), top + 5).reduce((sum, one) => sum + one, 0);
+  const width = c.sampleRate / analyser.fftSize;
+  return { hz: Math.round(top * width), db: Math.round(10 * Math.log10(power[top] / reads)), purity: near / total };
+}
+
+/** Below this there is no sound: comfort noise and rounding. */
+const SILENCE_DB = -65;
+
+/** Listens in short windows until `wanted(heard)`, twice in a row, or to the deadline; what was heard last. */
+async function listenUntil(stream, wanted, ms) {
+  const deadline = performance.now() + ms;
+  let inRow = 0;
+  for (;;) {
+    const heard = await hear(stream, 300);
+    inRow = wanted(heard) ? inRow + 1 : 0;
+    if (inRow === 2 || performance.now() > deadline) return { ok: inRow === 2, ...heard };
+  }
+}
+
+export const hearTone = (stream, hz, ms = 12_000) =>
+  listenUntil(stream, (heard) => heard.db > -45 && heard.purity > 0.85 && Math.abs(heard.hz - hz) < 12, ms);
+
+export const hearNothing = (stream, ms = 12_000) => listenUntil(stream, (heard) => heard.db < SILENCE_DB, ms);

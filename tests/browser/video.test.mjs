@@ -1,0 +1,94 @@
+// Video between two Chromium processes: frames on both sides, a key frame soon, a bitrate that stays.
+import assert from "node:assert/strict";
+import { after, afterEach, before, test } from "node:test";
+import { launch, screenshots } from "./lib/browsers.mjs";
+import { bundlePage } from "./lib/package.mjs";
+import { Phone, connectCall } from "./lib/phone.mjs";
+import { startRelay } from "./lib/relay.mjs";
+import { serve } from "./lib/site.mjs";
+import { until } from "./lib/wait.mjs";
+
+let relay;
+let site;
+let browsers;
+let phones = [];
+
+before(async () => {
+  relay = await startRelay();
+  site = await serve({ "/": await bundlePage("calls") });
+  browsers = await Promise.all([launch("chromium", { hz: 440 }), launch("chromium", { hz: 1000 })]);
+});
+
+afterEach(async (context) => {
+  if (context.passed === false) await screenshots(context.name, phones.map((phone) => phone.page));
+  await Promise.all(phones.map((phone) => phone.close()));
+  phones = [];
+});
+
+after(async () => {
+  await Promise.all((browsers ?? []).map((browser) => browser.close()));
+  site?.close();
+  await relay?.stop();
+});
+
+/** The codecs to take away so that only `codec` is left. */
+const OTHERS = { VP8: "H264,VP9,AV1,H265", H264: "VP8,VP9,AV1,H265" };
+
+const received = async (phone) => (await phone.do("stats", "inbound-rtp", "video"))[0];
+
+/** Milliseconds from the call's establishment to the first key frame seen as decoded. */
+async function keyFrameAfter(phone, event) {
+  const established = (await phone.event(event)).at;
+  const first = await until(`a key frame at ${phone.login}`, async () => {
+    const inbound = await received(phone);
+    return inbound?.keyFramesDecoded > 0 && inbound;
+  });
+  return { ms: first.at - established, codec: first.codec };
+}
+
+/** kbit/s and frames per second received in each second of `seconds`. */
+async function measure(phone, seconds) {
+  const measured = [];
+  let before = await received(phone);
+  while (measured.length < seconds) {
+    const next = await until("a second of statistics", async () => {
+      const inbound = await received(phone);
+      return inbound.timestamp - before.timestamp >= 1000 && inbound;
+    });
+    const span = next.timestamp - before.timestamp;
+    measured.push({
+      kbps: Math.round(((next.bytesReceived - before.bytesReceived) * 8) / span),
+      fps: Math.round(((next.framesDecoded - before.framesDecoded) * 1000) / span),
+    });
+    before = next;
+  }
+  return measured;
+}
+
+const average = (list, of) => list.reduce((sum, one) => sum + one[of], 0) / list.length;
+
+for (const codec of ["VP8", "H264"]) {
+  test(`${codec}: key frame within a second, frames on both sides, steady for ten seconds`, async (context) => {
+    phones = await Promise.all([
+      Phone.register(browsers[0], site, relay, `alice-${codec}`),
+      Phone.register(browsers[1], site, relay, `bob-${codec}`),
+    ]);
+    const [alice, bob] = phones;
+    const offered = await alice.page.evaluate(() => RTCRtpSender.getCapabilities("video").codecs.map((one) => one.mimeType));
+    if (!offered.includes(`video/${codec}`)) return context.skip(`this Chromium does not send ${codec}`);
+    await connectCall(alice, bob, { video: true, stripCodecs: OTHERS[codec] });
+    const first = await Promise.all([keyFrameAfter(alice, "out:ESTABLISHED"), keyFrameAfter(bob, "in:ESTABLISHED")]);
+    for (const { ms, codec: used } of first) {
+      assert.equal(used, `video/${codec}`);
+      assert.ok(ms < 1000, `a key frame within 1 s of the answer, not ${Math.round(ms)} ms`);
+    }
+    for (const measured of await Promise.all([measure(alice, 10), measure(bob, 10)])) {
+      const early = measured.slice(1, 4);
+      const late = measured.slice(-3);
+      context.diagnostic(measured.map((one) => `${one.kbps} kbit/s ${one.fps} fps`).join(", "));
+      assert.ok(measured.every((one) => one.fps > 0), "frames in every second");
+      assert.ok(average(late, "kbps") > 0.6 * average(early, "kbps"), "the bitrate stays");
+      assert.ok(average(late, "kbps") > 100, "the bitrate is a video's");
+    }
+  });
+}
