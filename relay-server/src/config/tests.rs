@@ -1,1 +1,105 @@
+use super::{Given, OPTIONS, Settings, explain, load, parse};
+use core::time::Duration;
+use offhook_b2bua::config::CallWaiting;
 
+const EXAMPLE: &str = include_str!("../../../relay.example.toml");
+
+fn complaint(text: &str) -> String {
+    parse("relay.toml", text).expect_err("refused").to_string()
+}
+
+#[test]
+fn the_example_says_the_defaults() {
+    assert_eq!(parse("relay.example.toml", EXAMPLE).unwrap(), Settings::default());
+}
+
+#[test]
+fn the_example_and_check_mention_every_option() {
+    let check = explain(&Settings::default());
+    for option in OPTIONS {
+        let (_, rest) = EXAMPLE.split_once(&format!("\n[{}]\n", option.section)).expect("the section");
+        let section = rest.split_once("\n[").map_or(rest, |(section, _)| section);
+        let mentioned = section.lines().any(|line| {
+            line.trim_start_matches('#').split_once('=').is_some_and(|(name, _)| name.trim() == option.name)
+        });
+        assert!(mentioned, "{}.{} is missing in relay.example.toml", option.section, option.name);
+        assert!(check.contains(&format!("{}.{} ", option.section, option.name)), "{}", option.name);
+    }
+}
+
+#[test]
+fn commented_examples_are_valid_too() {
+    let uncommented = EXAMPLE.replace("\n#plain", "\nplain").replace("\n#tls", "\ntls");
+    let settings = parse("relay.example.toml", &uncommented).unwrap();
+    assert_eq!(settings.listen_plain.unwrap().len(), 2);
+    assert_eq!(settings.listen_tls.unwrap().len(), 2);
+}
+
+#[test]
+fn a_bad_option_is_refused_with_its_line_and_what_would_be_right() {
+    assert_eq!(
+        complaint("[listen]\nplain = []\n\n[calls]\nring_timout = \"30s\"\n"),
+        "relay.toml:5: `ring_timout` is not an option of [calls]; did you mean `ring_timeout`?"
+    );
+    assert_eq!(
+        complaint("\n[media]\nring_timeout = 3\n"),
+        "relay.toml:3: `ring_timeout` is not an option of [media]; it belongs below `[calls]`"
+    );
+    assert_eq!(complaint("[cals]\n"), "relay.toml:1: there is no section [cals]; did you mean `[calls]`?");
+    assert_eq!(complaint("\nring_timeout = 3\n"), "relay.toml:2: `ring_timeout` belongs below `[calls]`");
+    assert_eq!(
+        complaint("[media]\nport = 70000\n"),
+        "relay.toml:2: `port`: `70000` is not a whole number from 0 to 65535"
+    );
+    assert_eq!(
+        complaint("[calls]\ncall_waiting = true\n"),
+        "relay.toml:2: `call_waiting`: `true` is not possible here: write `rings` or `busy`"
+    );
+    assert!(
+        complaint("[listen]\nplain = [\n  \"0.0.0.0\",\n]\n").starts_with("relay.toml:2: `plain`: `0.0.0.0` is not")
+    );
+    assert!(complaint("[listen]\nplain = \n").starts_with("relay.toml:2: "), "what TOML itself refuses has a line too");
+    assert!(complaint("[calls]\nring_timeout = 1.5\n").starts_with("relay.toml:2: a float is not possible here"));
+    assert!(complaint("[accounts]\nalice = \"secret\"\n").contains("hash-password"));
+    assert!(!complaint("[accounts]\nalice = \"secret\"\n").contains("secret"), "passwords are never repeated");
+    assert!(complaint("[tls]\nkey = \"k.pem\"\n").contains("without `certificate`"));
+}
+
+#[test]
+fn durations_have_units() {
+    for (written, millis) in [("\"250ms\"", 250), ("\"30s\"", 30_000), ("30", 30_000), ("\"2m\"", 120_000)] {
+        let settings = parse("relay.toml", &format!("[calls]\nring_timeout = {written}\n")).unwrap();
+        assert_eq!(settings.ring_timeout, Duration::from_millis(millis), "{written}");
+    }
+    for wrong in ["\"\"", "\"s\"", "\"1 fortnight\"", "\"-1s\"", "0", "\"99999999999h\""] {
+        assert!(complaint(&format!("[calls]\nring_timeout = {wrong}\n")).starts_with("relay.toml:2: `ring_timeout`: "));
+    }
+}
+
+#[test]
+fn flags_win_over_the_environment_which_wins_over_the_file() {
+    let directory = std::env::temp_dir().join(format!("offhook-config-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let file = directory.join("relay.toml");
+    let text = "[calls]\nring_timeout = 1\ncall_waiting = \"busy\"\n[media]\nport = 1\n[signaling]\nping_probes = 1\n";
+    std::fs::write(&file, text).unwrap();
+    let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let environment = [
+        variable("OFFHOOK_MEDIA_PORT", "2"),
+        variable("OFFHOOK_SIGNALING_PING_PROBES", "2"),
+        variable("OFFHOOK_MEDIA_ADDRESS", "127.0.0.1, ::1"),
+        variable("OFFHOOK_LOG", "debug"),
+        variable("HOME", "/"),
+    ];
+    let flags = [("signaling.ping_probes".to_owned(), Given::Text("3".to_owned()))];
+    let settings = load(Some(&file), environment, &flags).unwrap();
+    assert_eq!((settings.ring_timeout, settings.call_waiting), (Duration::from_secs(1), CallWaiting::Busy));
+    assert_eq!((settings.media_port, settings.ping_probes, settings.media_address.len()), (2, 3, 2));
+    std::fs::remove_dir_all(&directory).unwrap();
+
+    let bad = [variable("OFFHOOK_MEDIA_PROT", "2")];
+    let error = load(None, bad, &[]).unwrap_err().to_string();
+    assert_eq!(error, "OFFHOOK_MEDIA_PROT: `prot` is not an option of [media]; did you mean `port`?");
+    let error = load(None, [], &[("media.prot".to_owned(), Given::Text("1".to_owned()))]).unwrap_err().to_string();
+    assert!(error.starts_with("--set media.prot: "), "{error}");
+}

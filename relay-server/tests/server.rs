@@ -1,0 +1,216 @@
+//! The whole relay over real loopback sockets.
+
+use futures_util::{SinkExt, StreamExt};
+use offhook_relay::addresses::{self, Demo};
+use offhook_relay::config::{Settings, parse};
+use offhook_relay::server::Server;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_async};
+
+/// A directory of its own, gone with the test.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("offhook-relay-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn settings(scratch: &Scratch, more: &str) -> Settings {
+    let state = scratch.0.display();
+    let text = format!(
+        "listen = {{ plain = [\"127.0.0.1:0\"], tls = [\"127.0.0.1:0\"] }}\ntls.state_directory = \"{state}\"\n\
+         media = {{ address = [\"127.0.0.1\"], port = 0, workers = 2 }}\n{more}"
+    );
+    parse("test.toml", &text).unwrap()
+}
+
+async fn start(scratch: &Scratch, more: &str) -> Server {
+    Server::start(&settings(scratch, more), Demo::Loopback).await.unwrap()
+}
+
+async fn get(mut stream: impl AsyncRead + AsyncWrite + Unpin, path: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+async fn plain(address: SocketAddr, path: &str) -> String {
+    get(TcpStream::connect(address).await.unwrap(), path).await
+}
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+async fn socket(server: &Server, path: &str) -> Socket {
+    connect_async(format!("ws://{}{path}", server.plain[0])).await.unwrap().0
+}
+
+async fn next(socket: &mut (impl StreamExt<Item = Result<Message, impl core::fmt::Debug>> + Unpin)) -> Message {
+    tokio::time::timeout(Duration::from_secs(10), socket.next()).await.expect("in time").expect("open").expect("well")
+}
+
+const HELLO: &str = r#"{"message":"connection","data":[{"sipLogin":"alice","sipPassword":"x","keepAlive":false}]}"#;
+
+#[tokio::test]
+async fn healthz_and_page_are_served() {
+    let scratch = Scratch::new();
+    std::fs::write(scratch.0.join("index.html"), "<p>phone").unwrap();
+    std::fs::write(scratch.0.join("offhook.wasm"), "\0asm").unwrap();
+    let page = format!("page.directory = \"{}\"", scratch.0.display());
+    let server = start(&scratch, &page).await;
+    let health = plain(server.plain[0], "/healthz").await;
+    assert!(health.starts_with("HTTP/1.1 200") && health.contains("\"status\":\"ok\""), "{health}");
+    assert!(health.contains("\"workers\":2") && health.contains("\"sessions\":0"), "{health}");
+    let index = plain(server.plain[0], "/").await;
+    assert!(index.contains("content-type: text/html") && index.ends_with("<p>phone"), "{index}");
+    let wasm = plain(server.plain[0], "/offhook.wasm").await;
+    assert!(wasm.contains("content-type: application/wasm") && wasm.contains("cache-control: no-cache"), "{wasm}");
+    assert!(plain(server.plain[0], "/nothing").await.starts_with("HTTP/1.1 404"));
+    assert!(plain(server.plain[0], "/../Cargo.toml").await.starts_with("HTTP/1.1 404"));
+    assert!(plain(server.plain[0], "/%2e%2e/%2e%2e/etc/passwd").await.starts_with("HTTP/1.1 404"));
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_socket_speaks_to_the_machine_on_any_path_and_shows_in_healthz() {
+    let scratch = Scratch::new();
+    let server = start(&scratch, "").await;
+    for path in ["/", "/some/where"] {
+        let mut socket = socket(&server, path).await;
+        socket.send(Message::text(HELLO)).await.unwrap();
+        let answer = next(&mut socket).await;
+        assert!(answer.to_text().unwrap().contains("getUserData"), "{answer:?}");
+        let health = plain(server.plain[0], "/healthz").await;
+        assert!(health.contains("\"sessions\":1") && health.contains("\"connections\":1"), "{health}");
+        socket.close(None).await.unwrap();
+        while let Some(Ok(_)) = socket.next().await {}
+        // The count follows when the plane has heard of it; bounded, and each turn asks anew.
+        for turn in 0.. {
+            if plain(server.plain[0], "/healthz").await.contains("\"sessions\":0") {
+                break;
+            }
+            assert!(turn < 1_000, "the session stays");
+        }
+    }
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_frame_that_is_too_long_closes_its_socket_with_1009_even_while_it_is_being_sent() {
+    let scratch = Scratch::new();
+    let server = start(&scratch, "").await;
+    let mut socket = socket(&server, "/").await;
+    // The relay stops reading long before the end, so sending may fail; the close frame must arrive all the same.
+    let _ = socket.send(Message::text("x".repeat(1_000_000))).await;
+    let Message::Close(Some(frame)) = next(&mut socket).await else { panic!("a close frame") };
+    assert_eq!(frame.code, CloseCode::Size);
+    assert!(plain(server.plain[0], "/healthz").await.starts_with("HTTP/1.1 200"));
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn tls_carries_the_same_with_a_certificate_that_is_kept() {
+    let scratch = Scratch::new();
+    let server = start(&scratch, "").await;
+    let first = std::fs::read(scratch.0.join("tls-certificate.pem")).unwrap();
+    let stream = tls(&scratch, server.tls[0]).await;
+    assert!(get(stream, "/healthz").await.contains("\"status\":\"ok\""));
+    let stream = tls(&scratch, server.tls[0]).await;
+    let (mut socket, _) = client_async("wss://localhost/", stream).await.unwrap();
+    socket.send(Message::text(HELLO)).await.unwrap();
+    assert!(next(&mut socket).await.to_text().unwrap().contains("getUserData"));
+    server.shut_down().await;
+    let again = start(&scratch, "").await;
+    assert_eq!(std::fs::read(scratch.0.join("tls-certificate.pem")).unwrap(), first);
+    again.shut_down().await;
+}
+
+/// A client that trusts exactly the relay's own certificate.
+async fn tls(scratch: &Scratch, address: SocketAddr) -> tokio_rustls::client::TlsStream<TcpStream> {
+    use rustls::pki_types::{CertificateDer, pem::PemObject};
+    let certificate = CertificateDer::from_pem_file(scratch.0.join("tls-certificate.pem")).unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(certificate).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_root_certificates(roots).with_no_client_auth();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let stream = TcpStream::connect(address).await.unwrap();
+    connector.connect("localhost".try_into().unwrap(), stream).await.unwrap()
+}
+
+#[tokio::test]
+async fn silent_clients_are_let_go_and_one_too_many_is_refused() {
+    let scratch = Scratch::new();
+    let text = format!(
+        "[listen]\nplain = [\"127.0.0.1:0\"]\ntls = [\"127.0.0.1:0\"]\nheader_timeout = \"200ms\"\n\
+         [tls]\nstate_directory = \"{}\"\nhandshake_timeout = \"200ms\"\n\
+         [media]\naddress = [\"127.0.0.1\"]\nport = 0\nworkers = 1\n[limits]\nconnections = 2\n",
+        scratch.0.display()
+    );
+    let server = Server::start(&parse("test.toml", &text).unwrap(), Demo::Loopback).await.unwrap();
+    let mut half = TcpStream::connect(server.plain[0]).await.unwrap();
+    half.write_all(b"GET / HTTP/1.1\r\nHost:").await.unwrap();
+    let mut mute = TcpStream::connect(server.tls[0]).await.unwrap();
+    let mut rest = Vec::new();
+    let wait = Duration::from_secs(10);
+    let _ = tokio::time::timeout(wait, half.read_to_end(&mut rest)).await.expect("let go");
+    let _ = tokio::time::timeout(wait, mute.read_to_end(&mut rest)).await.expect("let go");
+    let (one, two) = (socket(&server, "/").await, socket(&server, "/").await);
+    let mut third = TcpStream::connect(server.plain[0]).await.unwrap();
+    let refused = tokio::time::timeout(wait, third.read(&mut [0; 1])).await.expect("refused");
+    assert!(matches!(refused, Ok(0) | Err(_)), "{refused:?}");
+    drop((one, two));
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn shutting_down_says_good_bye_to_every_socket() {
+    let scratch = Scratch::new();
+    let server = start(&scratch, "").await;
+    let mut socket = socket(&server, "/").await;
+    socket.send(Message::text(HELLO)).await.unwrap();
+    next(&mut socket).await;
+    let ended = tokio::spawn(server.shut_down());
+    let close = loop {
+        if let Message::Close(frame) = next(&mut socket).await {
+            break frame;
+        }
+    };
+    assert_eq!(close.unwrap().code, CloseCode::Away);
+    tokio::time::timeout(Duration::from_secs(5), ended).await.expect("within 5 s").unwrap();
+}
+
+#[tokio::test]
+async fn demo_refuses_addresses_that_others_could_reach() {
+    let open = parse("test.toml", "[listen]\nplain = [\"0.0.0.0:0\"]\n").unwrap();
+    let error = Server::start(&open, Demo::Loopback).await.unwrap_err().to_string();
+    assert!(error.contains("0.0.0.0:0") && error.contains("--demo-anywhere"), "{error}");
+    let media = parse("test.toml", "[media]\naddress = [\"192.0.2.1\"]\n").unwrap();
+    let error = Server::start(&media, Demo::Loopback).await.unwrap_err().to_string();
+    assert!(error.contains("192.0.2.1") && error.contains("[media]"), "{error}");
+    let discovered = addresses::discover().unwrap();
+    assert!(addresses::listen(&open, Demo::Anywhere, &discovered).is_ok());
+    let (plain, tls) = addresses::listen(&Settings::default(), Demo::Loopback, &discovered).unwrap();
+    assert!(plain.iter().chain(&tls).all(|address| address.ip().is_loopback()));
+}
