@@ -1,0 +1,123 @@
+//! How calls begin and end.
+
+use crate::{Talk, ring};
+use offhook_signaling::message::{CallStatus, ServerMessage};
+use offhook_tests::browser::Browser;
+use offhook_tests::peer::Sound;
+use offhook_tests::relay::Relay;
+
+const SILENT: Sound = Sound::Tone(0.0);
+
+#[tokio::test]
+async fn the_caller_hangs_up() {
+    let relay = Relay::start();
+    let Talk { mut alice, mut bob, at_alice, at_bob } = Talk::begin(&relay).await;
+    alice.hang_up(&at_alice.id);
+    assert_eq!(alice.over(&at_alice.id).await.status, CallStatus::Finish);
+    assert_eq!(bob.over(&at_bob.id).await.status, CallStatus::Finish);
+}
+
+#[tokio::test]
+async fn the_callee_hangs_up() {
+    let relay = Relay::start();
+    let Talk { mut alice, mut bob, at_alice, at_bob } = Talk::begin(&relay).await;
+    bob.hang_up(&at_bob.id);
+    assert_eq!(alice.over(&at_alice.id).await.status, CallStatus::Finish);
+    assert_eq!(bob.over(&at_bob.id).await.status, CallStatus::Finish);
+}
+
+#[tokio::test]
+async fn the_callee_rejects() {
+    let relay = Relay::start();
+    let (mut alice, mut bob) = (Browser::sign_in(&relay, "alice").await, Browser::sign_in(&relay, "bob").await);
+    let (at_alice, incoming) = ring(&mut alice, &mut bob, SILENT).await;
+    bob.hang_up(&incoming.call.call_id);
+    assert!(alice.over(&at_alice.id).await.status.is_terminal());
+    assert_eq!(bob.over(&incoming.call.call_id).await.status, CallStatus::Finish);
+}
+
+#[tokio::test]
+async fn the_caller_cancels() {
+    let relay = Relay::start();
+    let (mut alice, mut bob) = (Browser::sign_in(&relay, "alice").await, Browser::sign_in(&relay, "bob").await);
+    let (at_alice, incoming) = ring(&mut alice, &mut bob, SILENT).await;
+    alice.hang_up(&at_alice.id);
+    assert_eq!(alice.over(&at_alice.id).await.status, CallStatus::Finish);
+    assert_eq!(bob.over(&incoming.call.call_id).await.status, CallStatus::Finish);
+}
+
+#[tokio::test]
+async fn nobody_answers() {
+    let relay = Relay::start_with(&["calls.ring_timeout=1s"]);
+    let (mut alice, mut bob) = (Browser::sign_in(&relay, "alice").await, Browser::sign_in(&relay, "bob").await);
+    let (at_alice, incoming) = ring(&mut alice, &mut bob, SILENT).await;
+    assert_eq!(alice.over(&at_alice.id).await.status, CallStatus::Failed);
+    assert_eq!(bob.over(&incoming.call.call_id).await.status, CallStatus::Finish);
+}
+
+#[tokio::test]
+async fn a_user_in_a_call_is_busy_where_the_operator_says_so() {
+    let relay = Relay::start_with(&["calls.call_waiting=busy"]);
+    let talk = Talk::begin(&relay).await;
+    let mut carol = Browser::sign_in(&relay, "carol").await;
+    let third = carol.call("bob", SILENT).await;
+    let busy = |message: &ServerMessage| matches!(message, ServerMessage::Busy(call) if call.call_id == third.id);
+    carol.expect("busy", |message| busy(message).then_some(())).await;
+    let end = carol.over(&third.id).await;
+    assert_eq!((end.status, end.sip_status), (CallStatus::Failed, Some(486)));
+    talk.both_hear().await;
+}
+
+#[tokio::test]
+async fn a_user_in_a_call_is_rung_otherwise() {
+    let relay = Relay::start();
+    let mut talk = Talk::begin(&relay).await;
+    let mut carol = Browser::sign_in(&relay, "carol").await;
+    let (third, incoming) = ring(&mut carol, &mut talk.bob, SILENT).await;
+    talk.bob.hang_up(&incoming.call.call_id);
+    carol.over(&third.id).await;
+    talk.both_hear().await;
+}
+
+#[tokio::test]
+async fn an_unknown_user_is_not_found() {
+    let relay = Relay::start();
+    let mut alice = Browser::sign_in(&relay, "alice").await;
+    let call = alice.call("nobody", SILENT).await;
+    let end = alice.over(&call.id).await;
+    assert_eq!(end.status, CallStatus::Failed);
+    assert!(matches!(end.sip_status, Some(404 | 480)), "{end:?}");
+}
+
+#[tokio::test]
+async fn a_caller_whose_socket_is_lost_leaves_no_call_behind() {
+    let relay = Relay::start();
+    let Talk { alice, mut bob, at_alice, at_bob } = Talk::begin(&relay).await;
+    drop((alice, at_alice));
+    assert!(bob.over(&at_bob.id).await.status.is_terminal());
+}
+
+#[tokio::test]
+async fn a_user_has_two_calls_at_once() {
+    let relay = Relay::start();
+    let mut talk = Talk::begin(&relay).await;
+    let mut carol = Browser::sign_in(&relay, "carol").await;
+    talk.bob.hold(&talk.at_bob.id).await;
+    let (at_carol, at_bob) = crate::talk(&mut carol, &mut talk.bob, Sound::Tone(700.0), Sound::Tone(1500.0)).await;
+    at_carol.peer.hears(1500.0).await;
+    at_bob.peer.hears(700.0).await;
+    talk.at_alice.peer.hears_nothing().await;
+    carol.hang_up(&at_carol.id);
+    talk.bob.over(&at_bob.id).await;
+    talk.bob.unhold(&talk.at_bob.id).await;
+    talk.both_hear().await;
+}
+
+#[tokio::test]
+async fn a_hangup_of_an_unknown_call_changes_nothing() {
+    let relay = Relay::start();
+    let talk = Talk::begin(&relay).await;
+    talk.alice.hang_up(&"no such call".into());
+    talk.alice.hang_up(&talk.at_bob.id);
+    talk.both_hear().await;
+}

@@ -1,0 +1,63 @@
+//! The real relay on loopback, called by headless browsers whose media engine we did not write.
+#![forbid(unsafe_code)]
+#![expect(clippy::panic, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod calls;
+mod media;
+mod robustness;
+mod sessions;
+mod transfer;
+
+use offhook_tests::browser::{Browser, Incoming, Ongoing};
+use offhook_tests::peer::Sound;
+use offhook_tests::relay::Relay;
+
+/// What the caller sends, in Hz.
+pub(crate) const LOW: f32 = 440.0;
+/// What the callee sends.
+pub(crate) const HIGH: f32 = 1000.0;
+
+/// Two browsers that talk.
+pub(crate) struct Talk {
+    pub(crate) alice: Browser,
+    pub(crate) bob: Browser,
+    pub(crate) at_alice: Ongoing,
+    pub(crate) at_bob: Ongoing,
+}
+
+impl Talk {
+    /// Alice calls Bob, Bob answers.
+    pub(crate) async fn begin(relay: &Relay) -> Self {
+        let (mut alice, mut bob) = (Browser::sign_in(relay, "alice").await, Browser::sign_in(relay, "bob").await);
+        let (at_alice, at_bob) = talk(&mut alice, &mut bob, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
+        Self { alice, bob, at_alice, at_bob }
+    }
+
+    /// Each hears the other.
+    pub(crate) async fn both_hear(&self) {
+        self.at_alice.peer.hears(HIGH).await;
+        self.at_bob.peer.hears(LOW).await;
+    }
+}
+
+/// One calls, the other answers.
+pub(crate) async fn talk(
+    caller: &mut Browser,
+    callee: &mut Browser,
+    says: Sound,
+    replies: Sound,
+) -> (Ongoing, Ongoing) {
+    let (at_caller, incoming) = ring(caller, callee, says).await;
+    let (_, at_callee) = tokio::join!(caller.established(&at_caller), callee.answer(&incoming, replies));
+    (at_caller, at_callee)
+}
+
+/// One calls, and it rings at the other.
+pub(crate) async fn ring(caller: &mut Browser, callee: &mut Browser, says: Sound) -> (Ongoing, Incoming) {
+    let at_caller = caller.call(callee.login(), says).await;
+    let incoming = callee.incoming().await;
+    assert_eq!(incoming.call.caller, caller.login());
+    assert!(incoming.call.incoming, "a page tells its incoming calls by this");
+    caller.status(&at_caller.id, offhook_signaling::message::CallStatus::Ring).await;
+    (at_caller, incoming)
+}

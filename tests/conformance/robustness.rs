@@ -1,0 +1,205 @@
+//! What hostile and broken clients do: the relay stays up, its memory comes back, the next call works.
+
+use crate::Talk;
+use core::time::Duration;
+use futures_util::{SinkExt as _, StreamExt as _};
+use offhook_signaling::message::{ClientMessage, Connection};
+use offhook_tests::browser::{Browser, connection};
+use offhook_tests::peer::LIKE_CHROMIUM;
+use offhook_tests::relay::Relay;
+use offhook_tests::wait::{PATIENCE, until};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+async fn socket(relay: &Relay) -> Socket {
+    tokio_tungstenite::connect_async(relay.url()).await.expect("a WebSocket").0
+}
+
+fn hello(login: &str) -> Message {
+    Message::text(ClientMessage::Connection(Box::new(connection(login))).to_json())
+}
+
+/// A socket whose session is open: one that has taken its first message from the relay.
+async fn signed_in(relay: &Relay, login: &str) -> Socket {
+    let mut socket = socket(relay).await;
+    socket.send(hello(login)).await.expect("sent");
+    socket.next().await.expect("an answer").expect("a frame");
+    socket
+}
+
+/// Reads until the relay closes the socket.
+async fn closed(mut socket: Socket) {
+    let end = async { while let Some(Ok(_)) = socket.next().await {} };
+    tokio::time::timeout(PATIENCE, end).await.expect("the relay closes the socket");
+}
+
+async fn works_on(relay: &mut Relay) {
+    relay.assert_alive();
+    Talk::begin(relay).await.both_hear().await;
+    relay.assert_alive();
+}
+
+#[tokio::test]
+async fn malformed_frames_are_answered_and_in_the_end_refused() {
+    let mut relay = Relay::start();
+    for frame in ["", "{", "null", "[]", "{\"message\":5}", "{\"message\":\"call\",\"data\":[{}]}", "\u{0}\u{ffff}"] {
+        let mut socket = signed_in(&relay, "mallory").await;
+        for _ in 0..30 {
+            if socket.send(Message::text(frame)).await.is_err() {
+                break;
+            }
+        }
+        closed(socket).await;
+    }
+    let deep = "[".repeat(60_000);
+    let mut socket = signed_in(&relay, "mallory").await;
+    socket.send(Message::text(format!("{{\"message\":\"sendData\",\"data\":[{deep}"))).await.expect("sent");
+    drop(socket);
+    works_on(&mut relay).await;
+}
+
+#[tokio::test]
+async fn hostile_descriptions_end_the_call_and_nothing_else() {
+    let mut relay = Relay::start();
+    let _bob = Browser::sign_in(&relay, "callee").await;
+    let mut mallory = Browser::sign_in(&relay, "mallory").await;
+    for (number, sdp) in
+        ["x", "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0", &"m=audio 9 x 0\n".repeat(3000)].iter().enumerate()
+    {
+        let id = format!("hostile{number}");
+        let call = offhook_signaling::message::Call {
+            call_id: id.as_str().into(),
+            callee: "callee".to_owned(),
+            caller: None,
+            visible_name: None,
+            has_audio: true,
+            has_video: true,
+            sdp: (*sdp).to_owned(),
+            sip_sdp: Vec::new(),
+            custom: None,
+            local_media_info: None,
+        };
+        mallory.send(&ClientMessage::Call(Box::new(call)));
+        assert!(mallory.over(&id.as_str().into()).await.status.is_terminal());
+    }
+    works_on(&mut relay).await;
+}
+
+#[tokio::test]
+async fn a_frame_of_a_megabyte_closes_the_socket() {
+    let mut relay = Relay::start();
+    for _ in 0..20 {
+        let mut socket = signed_in(&relay, "mallory").await;
+        let frame = format!("{{\"message\":\"pushLogs\",\"data\":[{{\"logs\":\"{}\"}}]}}", "x".repeat(1 << 20));
+        // The relay may close before it has taken everything.
+        let _ = socket.send(Message::text(frame)).await;
+        closed(socket).await;
+    }
+    works_on(&mut relay).await;
+}
+
+#[tokio::test]
+async fn binary_frames_close_the_socket() {
+    let mut relay = Relay::start();
+    let mut socket = signed_in(&relay, "mallory").await;
+    socket.send(Message::binary(vec![0xff; 1000])).await.expect("sent");
+    closed(socket).await;
+    works_on(&mut relay).await;
+}
+
+#[tokio::test]
+async fn ten_thousand_messages_a_second_close_the_socket_and_hurt_nobody() {
+    let mut relay = Relay::start();
+    let talk = Talk::begin(&relay).await;
+    let mut socket = signed_in(&relay, "mallory").await;
+    let ping = ClientMessage::Ping.to_json();
+    for _ in 0..10_000 {
+        if socket.feed(Message::text(ping.clone())).await.is_err() {
+            break;
+        }
+    }
+    let _ = socket.flush().await;
+    closed(socket).await;
+    talk.both_hear().await;
+    drop(talk);
+    works_on(&mut relay).await;
+}
+
+#[tokio::test]
+async fn half_open_sockets_are_closed_after_a_while() {
+    let mut relay = Relay::start_with(&["signaling.connection_timeout=1s", "listen.header_timeout=1s"]);
+    // Without a word, with half a request, and with an upgrade but no `connection`.
+    let silent = TcpStream::connect(relay.address()).await.expect("a connection");
+    let mut half = TcpStream::connect(relay.address()).await.expect("a connection");
+    half.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nUpg").await.expect("sent");
+    let upgraded = socket(&relay).await;
+    for mut stream in [silent, half] {
+        let mut rest = Vec::new();
+        let end = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest)).await;
+        assert!(end.is_ok(), "the relay closes a half-open connection");
+    }
+    closed(upgraded).await;
+    works_on(&mut relay).await;
+}
+
+#[tokio::test]
+async fn a_browser_that_never_reads_does_not_hold_the_relay_up() {
+    let mut relay = Relay::start();
+    let mut socket = signed_in(&relay, "mallory").await;
+    // Every one is answered with a pong that nobody takes.
+    for _ in 0..150 {
+        let _ = socket.feed(Message::text(ClientMessage::Ping.to_json())).await;
+    }
+    let _ = socket.flush().await;
+    works_on(&mut relay).await;
+    drop(socket);
+}
+
+#[tokio::test]
+async fn a_thousand_sessions_that_vanish_leave_no_memory_behind() {
+    let mut relay = Relay::start_with(&["sessions.keep_alive_for=1s"]);
+    works_on(&mut relay).await;
+    // What the allocator keeps after the first thousand it must reuse for the next: growth beyond that is a leak.
+    vanish(&relay, "a").await;
+    let before = relay.resident();
+    for round in ["b", "c", "d"] {
+        vanish(&relay, round).await;
+    }
+    works_on(&mut relay).await;
+    let allowed = before + 8 * 1024 * 1024;
+    let back = until(|| relay.resident() <= allowed).await;
+    assert!(back, "{} octets before, {} after", before, relay.resident());
+}
+
+/// A thousand sessions, half of them with keepAlive, whose sockets break without a close frame.
+async fn vanish(relay: &Relay, round: &str) {
+    for batch in 0..10 {
+        let mut sockets = Vec::new();
+        for number in 0..100 {
+            let keep_alive = Some(number % 2 == 0);
+            let login = format!("{round}{batch}-{number}");
+            let hello = ClientMessage::Connection(Box::new(Connection { keep_alive, ..connection(&login) }));
+            let mut socket = socket(relay).await;
+            socket.send(Message::text(hello.to_json())).await.expect("sent");
+            socket.next().await.expect("an answer").expect("a frame");
+            sockets.push(socket);
+        }
+        drop(sockets);
+    }
+    // The last of them is forgotten when its login can no longer be called.
+    let mut caller = Browser::connect(relay, connection("watcher"), LIKE_CHROMIUM).await;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let call = caller.call(&format!("{round}9-98"), offhook_tests::peer::Sound::Tone(0.0)).await;
+        let gone = tokio::time::timeout(Duration::from_secs(2), caller.over(&call.id)).await;
+        if gone.is_ok() {
+            return;
+        }
+        caller.hang_up(&call.id);
+        assert!(tokio::time::Instant::now() < deadline, "the session is forgotten");
+    }
+}

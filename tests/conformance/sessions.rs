@@ -1,0 +1,61 @@
+//! Sessions: several of one login, and the way back after a lost socket.
+
+use crate::{HIGH, LOW, Talk, talk};
+use offhook_signaling::message::CallStatus;
+use offhook_tests::browser::Browser;
+use offhook_tests::peer::Sound;
+use offhook_tests::relay::Relay;
+
+#[tokio::test]
+async fn all_sessions_of_a_login_ring_and_the_first_answer_wins() {
+    let relay = Relay::start();
+    let mut alice = Browser::sign_in(&relay, "alice").await;
+    let (mut desk, mut mobile) = (Browser::sign_in(&relay, "bob").await, Browser::sign_in(&relay, "bob").await);
+    let call = alice.call("bob", Sound::Tone(LOW)).await;
+    let at_desk = desk.incoming().await;
+    let at_mobile = mobile.incoming().await;
+    let (_, answered) = tokio::join!(alice.established(&call), mobile.answer(&at_mobile, Sound::Tone(HIGH)));
+    assert_eq!(desk.over(&at_desk.call.call_id).await.status, CallStatus::Finish, "answered elsewhere");
+    answered.peer.hears(LOW).await;
+    call.peer.hears(HIGH).await;
+}
+
+#[tokio::test]
+async fn the_others_ring_on_when_one_session_rejects_or_vanishes() {
+    let relay = Relay::start();
+    let mut alice = Browser::sign_in(&relay, "alice").await;
+    let (mut desk, mut mobile) = (Browser::sign_in(&relay, "bob").await, Browser::sign_in(&relay, "bob").await);
+    let call = alice.call("bob", Sound::Tone(LOW)).await;
+    let at_desk = desk.incoming().await;
+    let at_mobile = mobile.incoming().await;
+    drop(at_desk);
+    drop(desk);
+    let (_, answered) = tokio::join!(alice.established(&call), mobile.answer(&at_mobile, Sound::Tone(HIGH)));
+    answered.peer.hears(LOW).await;
+}
+
+#[tokio::test]
+async fn a_token_brings_a_session_back_without_credentials() {
+    let relay = Relay::start();
+    let mut alice = Browser::sign_in(&relay, "alice").await;
+    let bob = Browser::sign_in(&relay, "bob").await;
+    let token = bob.token().to_owned();
+    drop(bob);
+    let mut bob = Browser::sign_in_with_token(&relay, &token).await;
+    assert_eq!(bob.login(), "bob");
+    let (at_alice, at_bob) = talk(&mut alice, &mut bob, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
+    at_alice.peer.hears(HIGH).await;
+    at_bob.peer.hears(LOW).await;
+}
+
+#[tokio::test]
+async fn calls_end_with_their_socket_and_the_token_starts_afresh() {
+    let relay = Relay::start();
+    let Talk { mut alice, bob, at_alice, at_bob } = Talk::begin(&relay).await;
+    let token = bob.token().to_owned();
+    drop((bob, at_bob));
+    assert!(alice.over(&at_alice.id).await.status.is_terminal());
+    let mut bob = Browser::sign_in_with_token(&relay, &token).await;
+    let (at_alice, _at_bob) = talk(&mut alice, &mut bob, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
+    at_alice.peer.hears(HIGH).await;
+}

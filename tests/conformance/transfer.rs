@@ -1,0 +1,54 @@
+//! Transfers between local users.
+
+use crate::{Talk, talk};
+use offhook_signaling::message::{CallStatus, ServerMessage, TransferStatus};
+use offhook_tests::browser::{Browser, Ongoing};
+use offhook_tests::peer::Sound;
+use offhook_tests::relay::Relay;
+
+/// What the third one sends, in Hz.
+const THIRD: f32 = 1700.0;
+
+async fn completed(browser: &mut Browser, call: &Ongoing) {
+    let done = |message: &ServerMessage| matches!(message, ServerMessage::Transfer { call_id, status: TransferStatus::Completed } if *call_id == call.id);
+    browser.expect("notifyTransferEvent COMPLETED", |message| done(message).then_some(())).await;
+    assert_eq!(browser.over(&call.id).await.status, CallStatus::Finish);
+}
+
+#[tokio::test]
+async fn a_blind_transfer_joins_the_far_end_and_the_target() {
+    let relay = Relay::start();
+    let Talk { mut alice, bob: _bob, at_alice, at_bob } = Talk::begin(&relay).await;
+    let mut carol = Browser::sign_in(&relay, "carol").await;
+    alice.transfer(&at_alice.id, "carol");
+    let incoming = carol.incoming().await;
+    let at_carol = carol.answer(&incoming, Sound::Tone(THIRD)).await;
+    completed(&mut alice, &at_alice).await;
+    at_bob.peer.hears(THIRD).await;
+    at_carol.peer.hears(crate::HIGH).await;
+}
+
+#[tokio::test]
+async fn a_refused_transfer_leaves_the_call_as_it_was() {
+    let relay = Relay::start();
+    let mut talk = Talk::begin(&relay).await;
+    talk.alice.transfer(&talk.at_alice.id, "nobody");
+    let failed = |message: &ServerMessage| matches!(message, ServerMessage::Fail { .. });
+    talk.alice.expect("fail", |message| failed(message).then_some(())).await;
+    talk.both_hear().await;
+}
+
+#[tokio::test]
+async fn an_attended_transfer_joins_the_two_far_ends() {
+    let relay = Relay::start();
+    let Talk { mut alice, bob: _bob, at_alice, at_bob } = Talk::begin(&relay).await;
+    let mut carol = Browser::sign_in(&relay, "carol").await;
+    alice.hold(&at_alice.id).await;
+    let (second, at_carol) = talk(&mut alice, &mut carol, Sound::Tone(300.0), Sound::Tone(THIRD)).await;
+    at_carol.peer.hears(300.0).await;
+    alice.transfer(&at_alice.id, "carol");
+    completed(&mut alice, &at_alice).await;
+    alice.over(&second.id).await;
+    at_bob.peer.hears(THIRD).await;
+    at_carol.peer.hears(crate::HIGH).await;
+}

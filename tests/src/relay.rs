@@ -1,0 +1,161 @@
+//! The relay under test, as a child process on ports of its own choosing.
+//!
+//! The program is the one `OFFHOOK_RELAY` names; without it, `offhook-relay` beside the test program (the target
+//! directory's profile folder), built first by the cargo that runs the tests so that it is never an old one.
+
+use crate::wait::PATIENCE;
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Instant;
+
+/// A running relay. Dropping it ends it.
+pub struct Relay {
+    child: Child,
+    address: SocketAddr,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Relay {
+    /// A relay that takes any login, on loopback.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with further options, `section.name=value` each.
+    ///
+    /// # Panics
+    /// When the relay does not come up.
+    #[must_use]
+    pub fn start_with(options: &[&str]) -> Self {
+        let mut command = Command::new(program());
+        command.arg("--demo");
+        command.args(["--listen", "127.0.0.1:0", "--no-tls", "--media-address", "127.0.0.1", "--media-port", "0"]);
+        let ours = ["media.workers=2"];
+        for option in ours.iter().chain(options) {
+            command.args(["--set", option]);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the relay starts");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (found, address) = mpsc::channel();
+        follow(child.stdout.take().expect("piped"), Arc::clone(&log), found.clone());
+        follow(child.stderr.take().expect("piped"), Arc::clone(&log), found);
+        let mut relay = Self { child, address: SocketAddr::from(([0, 0, 0, 0], 0)), log };
+        match address.recv_timeout(PATIENCE) {
+            Ok(address) => relay.address = address,
+            Err(error) => panic!("the relay says no address ({error}):\n{}", relay.log()),
+        }
+        relay
+    }
+
+    /// Where it takes WebSockets.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("ws://{}/", self.address)
+    }
+
+    /// The socket's address.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it printed so far.
+    ///
+    /// # Panics
+    /// When a reader thread panicked.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.log.lock().expect("the log").join("\n")
+    }
+
+    /// Fails the test, with the relay's log, unless the process is alive.
+    ///
+    /// # Panics
+    /// When the relay ended.
+    pub fn assert_alive(&mut self) {
+        if let Some(status) = self.child.try_wait().expect("the child's state") {
+            panic!("the relay ended with {status}:\n{}", self.log());
+        }
+    }
+
+    /// Resident memory in octets.
+    ///
+    /// # Panics
+    /// When the process is gone.
+    #[must_use]
+    pub fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the relay's status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            // Only seen when the test fails: what the relay had to say.
+            let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{}\n", self.log()).as_bytes());
+        }
+    }
+}
+
+/// Keeps the lines of one pipe, and passes on the first address of a line that says it listens.
+fn follow(pipe: impl std::io::Read + Send + 'static, log: Arc<Mutex<Vec<String>>>, found: mpsc::Sender<SocketAddr>) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            if let Some(address) = listening(&line) {
+                let _ = found.send(address);
+            }
+            log.lock().expect("the log").push(line);
+        }
+    });
+}
+
+/// The address in a line such as `listening on http://127.0.0.1:43211/`.
+fn listening(line: &str) -> Option<SocketAddr> {
+    let mut rest = line.get(line.to_ascii_lowercase().find("listening")?..)?;
+    while let Some(start) = rest.find("127.0.0.1:") {
+        rest = rest.get(start..)?;
+        let end = rest.find(|character: char| !character.is_ascii_digit() && !".:".contains(character));
+        if let Ok(address) = rest.get(..end.unwrap_or(rest.len()))?.parse() {
+            return Some(address);
+        }
+        rest = rest.get(1..)?;
+    }
+    None
+}
+
+fn program() -> PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(find_program).clone()
+}
+
+fn find_program() -> PathBuf {
+    if let Some(program) = std::env::var_os("OFFHOOK_RELAY") {
+        return program.into();
+    }
+    // target/debug/deps/conformance-… → target/debug
+    let tests = std::env::current_exe().expect("the test program's path");
+    let profile = tests.parent().and_then(|deps| deps.parent()).expect("the profile folder");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.args(["build", "--quiet", "--package", "offhook-relay"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    if profile.ends_with("release") {
+        build.arg("--release");
+    }
+    if let Some(target) = profile.parent() {
+        build.env("CARGO_TARGET_DIR", target);
+    }
+    let started = Instant::now();
+    let status = build.status().expect("cargo runs");
+    assert!(status.success(), "building the relay failed after {:?}", started.elapsed());
+    profile.join("offhook-relay")
+}

@@ -1,0 +1,101 @@
+//! Tones as G.711 μ-law (ITU-T G.711) and how to recognise them.
+
+use core::f32::consts::TAU;
+
+/// Samples a second of everything here.
+pub const RATE: u32 = 8000;
+/// Samples in a packet of 20 ms.
+pub const FRAME: usize = 160;
+
+const BIAS: i32 = 0x84;
+
+/// One sample as μ-law.
+#[must_use]
+pub fn encode(sample: i16) -> u8 {
+    let sign = if sample < 0 { 0x80_u8 } else { 0 };
+    let magnitude = (i32::from(sample).abs() + BIAS).min(0x7fff);
+    // The segment is the position of the highest bit above the lowest seven.
+    let segment = 24 - u32::try_from(magnitude).unwrap_or(0).leading_zeros();
+    let mantissa = (magnitude >> (segment + 3)) & 0x0f;
+    let coded = u8::try_from((segment << 4) | mantissa.unsigned_abs()).unwrap_or(0x7f);
+    !(sign | coded)
+}
+
+/// The sample that a μ-law octet stands for.
+#[must_use]
+pub fn decode(octet: u8) -> i16 {
+    let octet = !octet;
+    let segment = (octet >> 4) & 0x07;
+    let magnitude = ((i32::from(octet & 0x0f) << 3) + BIAS) << segment;
+    let value = i16::try_from(magnitude - BIAS).unwrap_or(i16::MAX);
+    if octet & 0x80 == 0 { value } else { -value }
+}
+
+/// 20 ms of a sine of `hz`, beginning at sample number `from`.
+#[must_use]
+pub fn tone(hz: f32, from: u64) -> Vec<u8> {
+    (from..)
+        .take(FRAME)
+        .map(|index| {
+            // One second holds a whole number of periods, so that the phase need not grow without end.
+            let seconds = f32::from(u16::try_from(index % u64::from(RATE)).unwrap_or(0)) / 8000.0;
+            #[expect(clippy::cast_possible_truncation, reason = "the amplitude is far below the limit of an i16")]
+            let sample = (8000.0 * (TAU * hz * seconds).sin()) as i16;
+            encode(sample)
+        })
+        .collect()
+}
+
+/// The share of the signal's power that lies at `hz`: near 1 for that tone, near 0 for another one (Goertzel).
+#[must_use]
+pub fn share(samples: &[i16], hz: f32) -> f32 {
+    let total: f32 = samples.iter().map(|sample| f32::from(*sample).powi(2)).sum();
+    if total == 0.0 {
+        return 0.0;
+    }
+    let coefficient = 2.0 * (TAU * hz / 8000.0).cos();
+    let (mut last, mut before) = (0.0_f32, 0.0_f32);
+    for sample in samples {
+        let next = f32::from(*sample) + coefficient * last - before;
+        before = last;
+        last = next;
+    }
+    let power = last * last + before * before - coefficient * last * before;
+    let count = f32::from(u16::try_from(samples.len()).unwrap_or(u16::MAX));
+    2.0 * power / (count * total)
+}
+
+/// Whether a packet is more than comfort noise.
+#[must_use]
+pub fn is_loud(samples: &[i16]) -> bool {
+    samples.iter().any(|sample| sample.unsigned_abs() > 500)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FRAME, decode, encode, is_loud, share, tone};
+
+    #[test]
+    fn every_octet_survives() {
+        for octet in 0..=255_u8 {
+            // 0x7f is the negative zero, which no sample is written as.
+            assert_eq!(encode(decode(octet)), if octet == 0x7f { 0xff } else { octet });
+        }
+    }
+
+    #[test]
+    fn samples_come_back_nearly() {
+        for sample in (-32_000..=32_000_i16).step_by(97) {
+            let error = (i32::from(decode(encode(sample))) - i32::from(sample)).abs();
+            assert!(error <= 8 + i32::from(sample).abs() / 16, "{sample} came back {error} off");
+        }
+    }
+
+    #[test]
+    fn a_tone_is_told_from_another() {
+        let heard: Vec<i16> = (0..10).flat_map(|frame| tone(440.0, frame * FRAME as u64)).map(decode).collect();
+        assert!(share(&heard, 440.0) > 0.9);
+        assert!(share(&heard, 880.0) < 0.05);
+        assert!(is_loud(&heard) && !is_loud(&[0; FRAME]));
+    }
+}
