@@ -23,7 +23,6 @@ export declare const Browser: {
 
 // dist/types/call.d.ts
 import { CALL_STATUS } from "./constants.js";
-import { core } from "./core.js";
 import type { Logger } from "./logger.js";
 import { type Constraints } from "./media.js";
 import { type CallStats } from "./stats.js";
@@ -69,8 +68,6 @@ export interface CallContext {
 /** A call. */
 export declare class Call {
     #private;
-    /** @internal */
-    constructor(handle: core.Call, options: CallOptions, context: CallContext);
     /** Sets the handler of an event; the last one wins. */
     on(event: CallStatus, callback: (call: Call) => void): this;
     on(event: "DTMF", callback: (call: Call, digit: string) => void): this;
@@ -530,8 +527,6 @@ export interface SessionContext {
 /** A session: one socket to the relay. */
 export declare class Session {
     #private;
-    /** @internal */
-    constructor(options: SessionOptions, context: SessionContext);
     /** Sets the handler of an event; the last one wins. */
     on(event: "INCOMING_CALL", callback: (call: Call) => void): this;
     on(event: "ESTABLISHED", callback: (session: Session, data: UserData) => void): this;

@@ -163,7 +163,7 @@ export class CallMedia {
     }
     this.remote = cached(remote) ?? remote.appendChild(createElement(controls));
     this.remote.id = id + "-remote";
-    this.remote.setAttribute("style", "border-radius: 1px");
+    this.remote.style.cssText = "border-radius: 1px";
     this.remote.muted = true;
     if (sink) void this.setSink(sink);
   }

@@ -67,7 +67,7 @@ test("the declarations are the reviewed ones", () => {
 function compile(name, text) {
   writeFileSync(join(work, name), text);
   const tsc = createRequire(import.meta.url).resolve("typescript/bin/tsc");
-  const flags = ["--noEmit", "--strict", "--target", "es2022", "--module", "nodenext", "--lib", "es2022,dom", "--types", ""];
+  const flags = ["--noEmit", "--strict", "--target", "es2022", "--module", "nodenext", "--lib", "es2022,dom"];
   try {
     return execFileSync(process.execPath, [tsc, ...flags, name], { cwd: work, encoding: "utf8" });
   } catch (error) {
