@@ -63,11 +63,11 @@ enum Action {
 
 /// Does what the command line says.
 #[must_use]
-pub fn run(arguments: Arguments) -> ExitCode {
+pub fn run(arguments: &Arguments) -> ExitCode {
     let done = match arguments.command {
         Some(Action::HashPassword) => print_hash(),
-        Some(Action::Check) => check(&arguments),
-        None => relay(&arguments),
+        Some(Action::Check) => check(arguments),
+        None => relay(arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -182,9 +182,12 @@ async fn serve(settings: &Settings, demo: Demo) -> io::Result<()> {
     if demo != Demo::Off {
         tracing::warn!(?demo, "anybody may log in as anybody");
     }
-    let server = Server::start(settings, demo).await?;
+    let mut server = Server::start(settings, demo).await?;
     announce(&server)?;
-    signals.wait().await;
+    tokio::select! {
+        () = signals.wait() => {}
+        () = server.failed() => return Err(io::Error::other("a part of the relay has ended; the log says why")),
+    }
     server.shut_down().await;
     Ok(())
 }

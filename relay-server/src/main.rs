@@ -5,5 +5,5 @@ use offhook_relay::cli::{self, Arguments};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::run(Arguments::parse())
+    cli::run(&Arguments::parse())
 }

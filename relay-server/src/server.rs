@@ -92,6 +92,14 @@ impl Server {
         Ok(Self { plain, tls, media, app, stop, stop_plane, plane })
     }
 
+    /// Waits until the relay cannot go on: half a relay would take calls and lose them, so the process ends and whoever
+    /// supervises it starts a new one.
+    pub async fn failed(&mut self) {
+        if (&mut self.plane).await.is_err() {
+            tracing::error!("the signaling plane panicked");
+        }
+    }
+
     /// Ends calls and sockets; done within 5 s whatever the peers do.
     pub async fn shut_down(self) {
         self.app.stopping.store(true, Ordering::Relaxed);

@@ -67,6 +67,8 @@ pub struct SignalingPlane {
     inbound: mpsc::Receiver<Inbound>,
     /// For answers of password checks.
     answers: mpsc::Sender<Inbound>,
+    /// A media worker is gone: the plane ends.
+    broken: bool,
 }
 
 /// The channel to a plane, to be made before the media threads that report through it.
@@ -87,13 +89,13 @@ impl SignalingPlane {
         (answers, inbound): (mpsc::Sender<Inbound>, mpsc::Receiver<Inbound>),
     ) -> Self {
         let accounts = Arc::new(accounts);
-        Self { relay, clock, accounts, workers, gauges, outlets: BTreeMap::new(), inbound, answers }
+        Self { relay, clock, accounts, workers, gauges, outlets: BTreeMap::new(), inbound, answers, broken: false }
     }
 
-    /// Runs until `shutdown`, then says good-bye to every socket and ends; the media threads end with it.
+    /// Runs until `shutdown` (or until a media worker is found dead), then says good-bye to every socket and ends; the media threads end with it.
     pub async fn run(mut self, mut shutdown: oneshot::Receiver<()>) {
         let mut turn = Vec::with_capacity(TURN);
-        loop {
+        while !self.broken {
             let deadline = self.relay.poll_timeout().map(|time| Instant::from_std(self.clock.instant(time)));
             tokio::select! {
                 _ = self.inbound.recv_many(&mut turn, TURN) => {
@@ -173,10 +175,13 @@ impl SignalingPlane {
                         let _ = answers.send(answer).await;
                     });
                 }
-                Output::Media { worker, command } => match self.workers.get(usize::from(worker.0)) {
-                    Some(thread) => thread.order(command),
-                    None => tracing::error!(worker = worker.0, "an order for a media worker that does not exist"),
-                },
+                Output::Media { worker, command } => {
+                    let thread = self.workers.get(usize::from(worker.0));
+                    if !thread.is_some_and(|thread| thread.order(command)) {
+                        tracing::error!(worker = worker.0, "a media worker has ended or does not exist");
+                        self.broken = true;
+                    }
+                }
             }
         }
     }
@@ -212,3 +217,6 @@ async fn sleep_until(deadline: Option<Instant>) {
         None => core::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,5 @@
 //! The whole relay over real loopback sockets.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "helpers of tests may panic")]
 
 use futures_util::{SinkExt, StreamExt};
 use offhook_relay::addresses::{self, Demo};

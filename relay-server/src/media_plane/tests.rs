@@ -67,7 +67,7 @@ fn orders_go_down_events_and_deadlines_come_up() {
     let worker =
         spawn("echo".to_owned(), sockets, Echo::default(), Clock::start(), move |event| report.send(event).unwrap());
     let worker = worker.unwrap();
-    worker.order(Command::CloseLeg { leg: LegKey(7) });
+    assert!(worker.order(Command::CloseLeg { leg: LegKey(7) }));
     let wait = Duration::from_secs(5);
     assert_eq!(events.recv_timeout(wait).unwrap(), Event::LegDead { leg: LegKey(7) });
     assert_eq!(events.recv_timeout(wait).unwrap(), Event::LegConnected { leg: LegKey(99) });

@@ -72,14 +72,12 @@ impl core::fmt::Debug for BellBox {
 }
 
 impl MediaThread {
-    /// Passes an order; never waits.
-    pub fn order(&self, command: Command) {
+    /// Passes an order; never waits. False when the thread has ended.
+    #[must_use]
+    pub fn order(&self, command: Command) -> bool {
         let passed = self.commands.as_ref().is_some_and(|commands| commands.send(command).is_ok());
-        if passed {
-            self.bell.0.ring();
-        } else {
-            tracing::error!("a media worker has ended and takes no orders");
-        }
+        self.bell.0.ring();
+        passed
     }
 }
 

@@ -1,0 +1,107 @@
+use super::{Gauges, Inbound, Outlet, SignalingPlane, channel};
+use crate::accounts::{Accounts, hash_password};
+use crate::clock::Clock;
+use core::time::Duration;
+use offhook_b2bua::config::{Admission, BusyStatus, CallWaiting, Config, LoginName};
+use offhook_b2bua::io::{ConnectionId, Input};
+use offhook_b2bua::relay::Relay;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+const WAIT: Duration = Duration::from_secs(10);
+const ALICE: ConnectionId = ConnectionId(1);
+
+fn config(admission: Admission) -> Config {
+    Config {
+        admission,
+        accounts: [LoginName("alice".to_owned())].into(),
+        call_waiting: CallWaiting::Rings,
+        busy_status: BusyStatus::Failed,
+        ring_timeout: Duration::from_secs(60),
+        keep_alive_for: Duration::ZERO,
+        ping_interval: Duration::ZERO,
+        ping_probes: 10,
+        connection_timeout: Duration::from_secs(10),
+        max_frame: 65_536,
+        message_rate: 1_000,
+        message_burst: 1_000,
+        max_calls_per_session: 8,
+        max_sessions_per_login: 8,
+        codecs: Vec::new(),
+        fingerprint: crate::tls::dtls_identity().unwrap().fingerprint(),
+        workers: vec![vec!["127.0.0.1:1".parse().unwrap()]],
+    }
+}
+
+struct Rig {
+    to_plane: mpsc::Sender<Inbound>,
+    gauges: Arc<Gauges>,
+    stop: oneshot::Sender<()>,
+    plane: tokio::task::JoinHandle<()>,
+}
+
+fn rig(admission: Admission) -> Rig {
+    let (clock, (to_plane, queue)) = (Clock::start(), channel());
+    let relay = Relay::new(config(admission), [7; 32], clock.now());
+    let accounts = Accounts::new([("alice".to_owned(), hash_password("tulip").unwrap())].into(), 1);
+    let gauges = Arc::new(Gauges::default());
+    let channels = (to_plane.clone(), queue);
+    let plane = SignalingPlane::new(relay, clock, accounts, Vec::new(), Arc::clone(&gauges), channels);
+    let (stop, stopped) = oneshot::channel();
+    Rig { to_plane, gauges, stop, plane: tokio::spawn(plane.run(stopped)) }
+}
+
+impl Rig {
+    /// Opens a socket with room for eight frames.
+    async fn connect(&self) -> (mpsc::Receiver<super::Frame>, Arc<Notify>) {
+        let (frames, received) = mpsc::channel(8);
+        let kill = Arc::new(Notify::new());
+        let outlet = Outlet { frames, kill: Arc::clone(&kill) };
+        self.to_plane.send(Inbound::Opened(ALICE, outlet)).await.unwrap();
+        (received, kill)
+    }
+
+    async fn say(&self, text: &str) {
+        let input = Input::Text { connection: ALICE, text: text.to_owned() };
+        self.to_plane.send(Inbound::Input(input)).await.unwrap();
+    }
+
+    async fn log_in(&self, password: &str) {
+        self.say(&format!(r#"{{"message":"connection","data":[{{"sipLogin":"alice","sipPassword":"{password}"}}]}}"#))
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_reader_too_slow_for_its_queue_is_disconnected() {
+    let rig = rig(Admission::Anyone);
+    let (mut received, kill) = rig.connect().await;
+    rig.log_in("").await;
+    for _ in 0..20 {
+        rig.say(r#"{"message":"ping","data":[null]}"#).await;
+    }
+    tokio::time::timeout(WAIT, kill.notified()).await.expect("killed");
+    let mut frames = 0;
+    while tokio::time::timeout(WAIT, received.recv()).await.expect("its queue ends").is_some() {
+        frames += 1;
+    }
+    assert_eq!(frames, 8);
+    rig.stop.send(()).unwrap();
+    rig.plane.await.unwrap();
+    assert_eq!(rig.gauges.sessions.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn passwords_decide_who_gets_in() {
+    for (password, let_in) in [("tulip", true), ("rose", false)] {
+        let rig = rig(Admission::Accounts);
+        let (mut received, _kill) = rig.connect().await;
+        rig.log_in(password).await;
+        let frame = tokio::time::timeout(WAIT, received.recv()).await.expect("an answer").expect("open");
+        let welcomed = matches!(&frame, super::Frame::Text(text) if text.contains("getUserData"));
+        assert_eq!(welcomed, let_in, "{frame:?}");
+        drop(rig.stop);
+        rig.plane.await.unwrap();
+    }
+}
