@@ -1,0 +1,110 @@
+// The stock SDK's own phone page, as its npm package ships it, with its own script or with ours.
+import fs from "node:fs/promises";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { openPage } from "./browsers.mjs";
+import { installPackage } from "./package.mjs";
+import { serve } from "./site.mjs";
+import { until } from "./wait.mjs";
+
+const PACKAGE = fileURLToPath(new URL("../node_modules/@flashphoner/websdk/", import.meta.url));
+const RECORDER = fileURLToPath(new URL("../pages/record.js", import.meta.url));
+const PAGE = "examples/demo/sip/phone/phone.html";
+const STOCK_TAG = 'src="../../../../flashphoner.js"';
+const OUR_TAG = 'src="/offhook/flashphoner.js"';
+
+/**
+ * The stock package at `/`, ours at `/offhook/`. With `sdk` "ours" the page's one script tag names ours.
+ * The page starts itself twice, from `onload` and from its last fragment; when the fragment comes first, its hold
+ * button gets two listeners that undo each other. `loaded` keeps the fragments back until `onload` is over.
+ */
+export async function serveStock(sdk) {
+  const page = await fs.readFile(path.join(PACKAGE, PAGE), "utf8");
+  if (!page.includes(STOCK_TAG)) throw new Error(`the stock page has no ${STOCK_TAG}`);
+  const loaded = [];
+  const site = await serve(
+    { "/": PACKAGE, "/offhook/": path.join(await installPackage(), "dist") },
+    {
+      change: (name, body) => (name === `/${PAGE}` && sdk === "ours" ? page.replace(STOCK_TAG, OUR_TAG) : body),
+      gate: (name) => (name.endsWith("call-fieldset.html") ? new Promise((ok) => loaded.push(ok)) : undefined),
+    },
+  );
+  return { ...site, page: site.url + PAGE, loaded: () => loaded.splice(0).forEach((ok) => ok()) };
+}
+
+/** One window with the stock page. */
+export class StockPhone {
+  constructor(page, login, relay) {
+    this.page = page;
+    this.login = login;
+    this.relay = relay;
+  }
+
+  static async open(browser, site, relay, login) {
+    const page = await openPage(browser, site.page, { scripts: [{ path: RECORDER }] });
+    const there = () => page.evaluate(() => document.getElementById("callStatus") !== null);
+    await until("the page's fragments", async () => {
+      site.loaded();
+      return there();
+    });
+    await page.evaluate(() => window.recordSdk());
+    return new StockPhone(page, login, relay);
+  }
+
+  async connect() {
+    const fields = {
+      urlServer: this.relay.ws,
+      sipLogin: this.login,
+      sipAuthenticationName: this.login,
+      sipPassword: "secret",
+      sipDomain: "localhost",
+      sipOutboundProxy: "localhost",
+      sipPort: "5060",
+    };
+    for (const [id, value] of Object.entries(fields)) await this.page.fill(`#${id}`, value);
+    await this.page.click("#connectBtn");
+    await this.shows("regStatus", "REGISTERED");
+  }
+
+  click(id) {
+    return this.page.click(`#${id}`);
+  }
+
+  async dial(other) {
+    await this.page.fill("#callee", other.login);
+    await this.click("callBtn");
+  }
+
+  shows(id, text, ms) {
+    const shown = () => this.page.evaluate((name) => document.getElementById(name).textContent, id);
+    return until(`#${id} to show ${text} at ${this.login}`, async () => (await shown()) === text, ms).catch(async (error) => {
+      throw new Error(`${error.message}; recorded:\n  ${(await this.recorded()).join("\n  ")}\n${this.page.errors.join("\n")}`);
+    });
+  }
+
+  enabled(selector) {
+    return until(`${selector} to be usable at ${this.login}`, () => this.page.isEnabled(selector));
+  }
+
+  /** Packets of the far end's sound received by the newest connection. */
+  packets() {
+    return this.page.evaluate(async () => {
+      const stats = [...(await window.connections.at(-1).getStats()).values()];
+      return stats.find((one) => one.type === "inbound-rtp" && one.kind === "audio")?.packetsReceived ?? 0;
+    });
+  }
+
+  /** Sound arrives: the count of packets grows. */
+  async receives() {
+    const before = await this.packets();
+    await until(`packets at ${this.login}`, async () => (await this.packets()) > before + 10);
+  }
+
+  recorded() {
+    return this.page.evaluate(() => window.recorded);
+  }
+
+  close() {
+    return this.page.context().close();
+  }
+}

@@ -1,0 +1,122 @@
+// The stock package's phone page against our relay, unmodified; then with one script tag changed to ours. Both runs of
+// every scene must leave the same record: messages to and from the relay, SDK events, texts shown.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { TONE, launch, screenshots } from "./lib/browsers.mjs";
+import { startRelay } from "./lib/relay.mjs";
+import { StockPhone, serveStock } from "./lib/stock.mjs";
+
+let relay;
+const sites = {};
+const browsers = {};
+
+before(async () => {
+  relay = await startRelay();
+  [sites.stock, sites.ours, browsers.chromium, browsers.firefox] = await Promise.all([
+    serveStock("stock"),
+    serveStock("ours"),
+    launch("chromium", { hz: TONE.a }),
+    launch("firefox"),
+  ]);
+});
+
+after(async () => {
+  await Promise.all(Object.values(browsers).map((browser) => browser.close()));
+  for (const site of Object.values(sites)) site.close();
+  await relay?.stop();
+});
+
+/** Alice has called, Bob has answered, both receive sound. */
+async function talk(alice, bob) {
+  await alice.dial(bob);
+  await bob.page.waitForSelector("#incomingCallAlert:visible");
+  assert.equal(await bob.page.textContent("#incomingCallAlert"), `You have a new call from ${alice.login}`);
+  await Promise.all([alice.shows("callStatus", "RING"), bob.shows("callStatus", "RING")]);
+  await bob.click("answerBtn");
+  await Promise.all([alice.shows("callStatus", "ESTABLISHED"), bob.shows("callStatus", "ESTABLISHED")]);
+  await Promise.all([alice.receives(), bob.receives()]);
+}
+
+const bothFinish = (...phones) => Promise.all(phones.map((phone) => phone.shows("callStatus", "FINISH")));
+
+const SCENES = {
+  "the caller holds, unholds and hangs up": async (alice, bob) => {
+    await talk(alice, bob);
+    for (const text of ["Unhold", "Hold"]) {
+      await alice.enabled("#holdBtn");
+      await alice.click("holdBtn");
+      await alice.shows("holdBtn", text);
+    }
+    await alice.enabled("#holdBtn");
+    await alice.receives();
+    await alice.click("callBtn");
+    await bothFinish(alice, bob);
+  },
+  "the callee holds, unholds and hangs up": async (alice, bob) => {
+    await talk(alice, bob);
+    for (const text of ["Unhold", "Hold"]) {
+      await bob.enabled("#holdBtn");
+      await bob.click("holdBtn");
+      await bob.shows("holdBtn", text);
+    }
+    await bob.enabled("#holdBtn");
+    await bob.receives();
+    await bob.click("hangupBtn");
+    await bothFinish(alice, bob);
+  },
+  "the callee rejects": async (alice, bob) => {
+    await alice.dial(bob);
+    await Promise.all([alice.shows("callStatus", "RING"), bob.shows("callStatus", "RING")]);
+    await bob.click("hangupBtn");
+    await bothFinish(alice, bob);
+  },
+  "the caller cancels": async (alice, bob) => {
+    await alice.dial(bob);
+    await Promise.all([alice.shows("callStatus", "RING"), bob.shows("callStatus", "RING")]);
+    await alice.click("callBtn");
+    await bothFinish(alice, bob);
+  },
+  "the caller's connection is lost and comes back with the token": async (alice, bob) => {
+    assert.notEqual(await alice.page.inputValue("#authToken"), "");
+    await alice.page.evaluate(() => window.sockets.at(-1).close());
+    await alice.shows("regStatus", "DISCONNECTED");
+    await alice.click("connectTokenBtn");
+    await alice.shows("regStatus", "REGISTERED");
+    await talk(bob, alice);
+    await alice.click("hangupBtn");
+    await bothFinish(alice, bob);
+  },
+};
+
+/** Runs a scene in two fresh windows and gives what each recorded. */
+async function play(name, sdk, [callerBrowser, calleeBrowser]) {
+  const open = (browser, login) => StockPhone.open(browsers[browser], sites[sdk], relay, login);
+  const phones = await Promise.all([open(callerBrowser, "alice"), open(calleeBrowser, "bob")]);
+  try {
+    await Promise.all(phones.map((phone) => phone.connect()));
+    await SCENES[name](...phones);
+    for (const phone of phones) {
+      await phone.enabled("#connectBtn");
+      await phone.click("connectBtn");
+      await phone.shows("regStatus", "DISCONNECTED");
+      assert.deepEqual(phone.page.errors, []);
+    }
+    return await Promise.all(phones.map((phone) => phone.recorded()));
+  } catch (error) {
+    await screenshots(`${sdk} ${name}`, phones.map((phone) => phone.page));
+    throw error;
+  } finally {
+    await Promise.all(phones.map((phone) => phone.close()));
+  }
+}
+
+for (const pair of [["chromium", "chromium"], ["firefox", "firefox"], ["chromium", "firefox"]]) {
+  for (const name of Object.keys(SCENES)) {
+    test(`${pair.join(" and ")}: ${name}; the stock SDK and ours say the same`, async () => {
+      const stock = await play(name, "stock", pair);
+      const ours = await play(name, "ours", pair);
+      assert.ok(stock.every((record) => record.length > 8), "something was recorded");
+      assert.deepEqual(ours, stock);
+    });
+  }
+}
