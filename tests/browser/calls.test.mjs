@@ -16,10 +16,12 @@ let logins = 0;
 before(async () => {
   relay = await startRelay();
   site = await serve({ "/": await bundlePage("calls") });
-  // Two Chromium processes: the pages of one process share one fake microphone.
-  [browsers.chromiumA, browsers.chromiumB, browsers.firefox] = await Promise.all([
+  // Two processes of each: the pages of one Chromium share one fake microphone, and Firefox gives the microphone only
+  // to the page in front.
+  [browsers.chromiumA, browsers.chromiumB, browsers.firefoxA, browsers.firefoxB] = await Promise.all([
     launch("chromium", { hz: TONE.a }),
     launch("chromium", { hz: TONE.b }),
+    launch("firefox"),
     launch("firefox"),
   ]);
 });
@@ -52,9 +54,9 @@ const bothHearNothing = (alice, bob, when) => Promise.all([alice.hearsNothing(wh
 
 const PAIRS = [
   ["Chromium calls Chromium", ["chromiumA"], ["chromiumB"]],
-  ["Chromium calls Firefox", ["chromiumA"], ["firefox"]],
-  ["Firefox calls Chromium", ["firefox", TONE.a], ["chromiumB"]],
-  ["Firefox calls Firefox", ["firefox", TONE.a], ["firefox"]],
+  ["Chromium calls Firefox", ["chromiumA"], ["firefoxB"]],
+  ["Firefox calls Chromium", ["firefoxA", TONE.a], ["chromiumB"]],
+  ["Firefox calls Firefox", ["firefoxA", TONE.a], ["firefoxB"]],
 ];
 
 for (const [title, [a, aliceHz], [b]] of PAIRS) {
@@ -102,7 +104,7 @@ for (const [title, [a, aliceHz], [b]] of PAIRS) {
 }
 
 test("a DTMF digit of either side arrives as an event of the other", async () => {
-  const [alice, bob] = await Promise.all([register("chromiumA", "alice"), register("firefox", "bob")]);
+  const [alice, bob] = await Promise.all([register("chromiumA", "alice"), register("firefoxB", "bob")]);
   await connectCall(alice, bob);
   for (const digit of "5#") await alice.do("act", "out", "sendDTMF", digit);
   assert.equal((await bob.event("in:DTMF", 1)).digit, "5");
