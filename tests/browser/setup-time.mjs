@@ -56,7 +56,7 @@ try {
   console.log(`click to remote audio, ms, ${CALLS} calls each, ${browsers[0].version()}\n`);
   console.log("| SDK | p50 | p95 | least | most |\n|---|---|---|---|---|");
   for (const [name, list] of Object.entries(times)) {
-    const sorted = list.toSorted((a, b) => a - b);
+    const sorted = [...list].sort((a, b) => a - b);
     const figures = [percentile(sorted, 0.5), percentile(sorted, 0.95), sorted[0], sorted.at(-1)];
     console.log(`| ${name} | ${figures.map((ms) => Math.round(ms)).join(" | ")} |`);
   }

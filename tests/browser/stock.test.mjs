@@ -96,6 +96,7 @@ async function play(name, sdk, [callerBrowser, calleeBrowser]) {
   const phones = await Promise.all([open(callerBrowser, "alice"), open(calleeBrowser, "bob")]);
   try {
     await Promise.all(phones.map((phone) => phone.connect()));
+    for (const { page } of phones) assert.equal(await page.evaluate(() => window.isOurs), sdk === "ours");
     await SCENES[name](...phones);
     for (const phone of phones) {
       await phone.enabled("#connectBtn");
@@ -112,8 +113,15 @@ async function play(name, sdk, [callerBrowser, calleeBrowser]) {
   }
 }
 
-for (const pair of [["chromium", "chromium"], ["firefox", "otherFirefox"], ["chromium", "firefox"]]) {
-  for (const name of Object.keys(SCENES)) {
+const ALL = Object.keys(SCENES);
+const RUNS = [
+  [["chromium", "chromium"], ALL],
+  [["firefox", "otherFirefox"], ALL],
+  [["chromium", "firefox"], ALL.slice(0, 1)], // the scenes differ in the page and the relay, not in who is at the other end
+];
+
+for (const [pair, scenes] of RUNS) {
+  for (const name of scenes) {
     test(`${pair.map((browser) => (browser === "chromium" ? "Chromium" : "Firefox")).join(" and ")}: ${name}; the stock SDK and ours say the same`, async () => {
       const stock = await play(name, "stock", pair);
       const ours = await play(name, "ours", pair);

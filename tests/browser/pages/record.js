@@ -15,6 +15,7 @@
     }
     if (skipped.has(frame.message)) return;
     const data = Array.isArray(frame.data) ? frame.data[0] : undefined;
+    if (frame.message === "connection") window.isOurs = data?.offhook !== undefined;
     log.push([direction, frame.message, data?.status].filter(Boolean).join(" "));
   };
   const Native = window.WebSocket;
