@@ -119,8 +119,8 @@ const namelessControls = () => {
     (element.matches("button, a, summary") && element.textContent) ||
     element.title ||
     "";
-  const controls = document.querySelectorAll("button, input, select, textarea, summary, a[href], [role=meter], [role=group]");
-  return [...controls].filter((element) => name(element).trim() === "").map((element) => element.outerHTML);
+  const named = "button, input, select, textarea, summary, a[href], [role=meter], [role=group]";
+  return [...document.querySelectorAll(named)].filter((element) => name(element).trim() === "").map((element) => element.outerHTML);
 };
 
 test("every control has a name, ids are unique, the document has language, title and landmarks", async () => {

@@ -41,8 +41,8 @@ async function pair(name, browsers, site, relay) {
 }
 
 const relay = await startRelay();
-const folders = { "/": await pageFolder(), "/pages/": PAGES, "/stock/": STOCK, "/ours/": path.join(await installPackage(), "dist") };
-const site = await serve(folders);
+const ours = path.join(await installPackage(), "dist");
+const site = await serve({ "/": await pageFolder(), "/pages/": PAGES, "/stock/": STOCK, "/ours/": ours });
 const browsers = await Promise.all([launch("chromium", { hz: 440 }), launch("chromium", { hz: 1000 })]);
 try {
   const calls = { ours: await pair("ours", browsers, site, relay), stock: await pair("stock", browsers, site, relay) };

@@ -74,7 +74,8 @@ for (const codec of ["VP8", "H264"]) {
       Phone.register(browsers[1], site, relay, `bob-${codec}`),
     ]);
     const [alice, bob] = phones;
-    const offered = await alice.page.evaluate(() => RTCRtpSender.getCapabilities("video").codecs.map((one) => one.mimeType));
+    const capabilities = () => RTCRtpSender.getCapabilities("video").codecs.map((one) => one.mimeType);
+    const offered = await alice.page.evaluate(capabilities);
     if (!offered.includes(`video/${codec}`)) return context.skip(`this Chromium does not send ${codec}`);
     await connectCall(alice, bob, { video: true, stripCodecs: OTHERS[codec] });
     const first = await Promise.all([keyFrameAfter(alice, "out:ESTABLISHED"), keyFrameAfter(bob, "in:ESTABLISHED")]);

@@ -37,7 +37,8 @@ export class Phone {
     };
     return until(`${name} at ${this.login}`, seen, ms).catch((error) => {
       const said = events.map((one) => one.event).join(" ");
-      throw new Error(`${error.message}; seen: ${said || "nothing"}; page errors: ${this.page.errors.join("; ") || "none"}`);
+      const errors = this.page.errors.join("; ");
+      throw new Error(`${error.message}; seen: ${said || "nothing"}; page errors: ${errors || "none"}`);
     });
   }
 

@@ -77,8 +77,10 @@ export class StockPhone {
 
   shows(id, text, ms) {
     const shown = () => this.page.evaluate((name) => document.getElementById(name).textContent, id);
-    return until(`#${id} to show ${text} at ${this.login}`, async () => (await shown()) === text, ms).catch(async (error) => {
-      throw new Error(`${error.message}; recorded:\n  ${(await this.recorded()).join("\n  ")}\n${this.page.errors.join("\n")}`);
+    const what = `#${id} to show ${text} at ${this.login}`;
+    return until(what, async () => (await shown()) === text, ms).catch(async (error) => {
+      const recorded = (await this.recorded()).join("\n  ");
+      throw new Error(`${error.message}; recorded:\n  ${recorded}\n${this.page.errors.join("\n")}`);
     });
   }
 

@@ -67,7 +67,8 @@ window.phone = {
     if (!open) return [];
     const all = [...(await open.getStats()).values()];
     const codec = (id) => all.find((one) => one.id === id)?.mimeType;
-    return all.filter((one) => one.type === type && one.kind === kind).map((one) => ({ ...one, codec: codec(one.codecId), at: now() }));
+    const wanted = all.filter((one) => one.type === type && one.kind === kind);
+    return wanted.map((one) => ({ ...one, codec: codec(one.codecId), at: now() }));
   },
   connections: () => connections.map((one) => [one.connectionState, one.iceConnectionState]),
 };

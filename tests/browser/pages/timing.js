@@ -22,7 +22,8 @@
       new Promise((ok, no) => {
         Flashphoner.init();
         session = Flashphoner.createSession({ urlServer, sipOptions: { login, registerRequired: true } });
-        session.on(SESSION_STATUS.REGISTERED, () => ok()).on(SESSION_STATUS.FAILED, () => no(new Error("session failed")));
+        session.on(SESSION_STATUS.REGISTERED, () => ok());
+        session.on(SESSION_STATUS.FAILED, () => no(new Error("session failed")));
       }),
     answerAll: () =>
       void session.on(SESSION_STATUS.INCOMING_CALL, (call) => call.on(CALL_STATUS.RING, () => call.answer(media()))),
