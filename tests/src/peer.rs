@@ -270,10 +270,13 @@ fn codec(name: &str, number: u8) -> RTCRtpCodecParameters {
 
 /// The encoding in use first, as a page would with `setCodecPreferences`.
 fn connection(sound: Sound, codecs: &[Offered]) -> (RTCPeerConnection, RTCRtpSenderId, u32) {
+    let of_sound = |offered: &&Offered| offered.0 == sound.encoding();
+    let first = codecs.iter().filter(of_sound);
+    let ordered: Vec<_> = first.chain(codecs.iter().filter(|offered| !of_sound(offered))).collect();
+    let ordered: Vec<_> = ordered.into_iter().map(|(name, number)| codec(name, *number)).collect();
     let mut engine = MediaEngine::default();
-    let ordered = codecs.iter().filter(|(name, _)| *name == sound.encoding());
-    for (name, number) in ordered.chain(codecs.iter().filter(|(name, _)| *name != sound.encoding())) {
-        engine.register_codec(codec(name, *number), RtpCodecKind::Audio).expect("a codec");
+    for codec in &ordered {
+        engine.register_codec(codec.clone(), RtpCodecKind::Audio).expect("a codec");
     }
     let mut connection = RTCPeerConnectionBuilder::new()
         .with_media_engine(engine)
@@ -293,6 +296,12 @@ fn connection(sound: Sound, codecs: &[Offered]) -> (RTCPeerConnection, RTCRtpSen
         }],
     );
     let sender = connection.add_track(track).expect("a track");
+    // The track alone would leave the encoding it names as the only one.
+    let transceivers: Vec<_> = connection.get_transceivers().collect();
+    for id in transceivers {
+        let mut transceiver = connection.rtp_transceiver(id).expect("a transceiver");
+        transceiver.set_codec_preferences(ordered.clone()).expect("codecs that are registered");
+    }
     (connection, sender, ssrc)
 }
 
