@@ -25,10 +25,8 @@ impl RateLimit {
     /// Takes one token; false when there is none.
     pub fn take(&mut self, now: Time) -> bool {
         let elapsed = u64::try_from(now.since(self.refilled_at).as_micros()).unwrap_or(u64::MAX);
-        self.level = self
-            .level
-            .saturating_add(elapsed.saturating_mul(u64::from(self.rate)))
-            .min(u64::from(self.burst) * TOKEN);
+        self.level =
+            self.level.saturating_add(elapsed.saturating_mul(u64::from(self.rate))).min(u64::from(self.burst) * TOKEN);
         self.refilled_at = now;
         let taken = self.level >= TOKEN;
         if taken {

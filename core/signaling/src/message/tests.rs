@@ -98,7 +98,8 @@ fn server_message() -> impl Strategy<Value = ServerMessage> {
         call_object().prop_map(|call| ServerMessage::CallStatus(Box::new(call))),
         text().prop_map(|id| ServerMessage::Transfer { call_id: CallId(id), status: TransferStatus::Completed }),
         json().prop_map(ServerMessage::Data),
-        (text(), prop::char::range('0', '9')).prop_map(|(id, digit)| ServerMessage::Dtmf { call_id: CallId(id), digit }),
+        (text(), prop::char::range('0', '9'))
+            .prop_map(|(id, digit)| ServerMessage::Dtmf { call_id: CallId(id), digit }),
     ]
 }
 

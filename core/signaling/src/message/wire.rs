@@ -294,15 +294,12 @@ impl ServerMessage {
                 print(name, &[body])
             }
             Self::DataStatus { operation_id, status, info } => {
-                let body =
-                    DataStatusBody { operation_id: operation_id.clone(), status: *status, info: info.clone() };
+                let body = DataStatusBody { operation_id: operation_id.clone(), status: *status, info: info.clone() };
                 print(name, &[body])
             }
             Self::Data(payload) => print(name, &[payload]),
             Self::SessionDebug { status } => print(name, &[StatusBody { status: status.clone() }]),
-            Self::Dtmf { call_id, digit } => {
-                print(name, &[DtmfEventBody { call_id: call_id.clone(), digit: *digit }])
-            }
+            Self::Dtmf { call_id, digit } => print(name, &[DtmfEventBody { call_id: call_id.clone(), digit: *digit }]),
         }
     }
 
@@ -339,9 +336,7 @@ impl ServerMessage {
                 Self::DataStatus { operation_id, status, info }
             }
             "OnDataEvent" => Self::Data(envelope.read(0)?),
-            "notifySessionDebugEvent" => {
-                Self::SessionDebug { status: envelope.read::<StatusBody>(0)?.status }
-            }
+            "notifySessionDebugEvent" => Self::SessionDebug { status: envelope.read::<StatusBody>(0)?.status },
             "offhookDtmf" => {
                 let DtmfEventBody { call_id, digit } = envelope.read(0)?;
                 Self::Dtmf { call_id, digit }
