@@ -2,7 +2,7 @@
 import { constants, createSession, init } from "offhook";
 import { watchLevel } from "./meter.js";
 
-const { SESSION_STATUS, CALL_STATUS } = constants;
+const { SESSION_STATUS, CALL_STATUS, CALL_EVENT } = constants;
 const $ = (id) => document.getElementById(id);
 const value = (id) => $(id).value.trim();
 
@@ -138,12 +138,15 @@ function take(taken) {
 
 function follow(followed) {
   const { FINISH, FAILED, BUSY } = CALL_STATUS;
+  followed.on(CALL_EVENT.DTMF, (_, digit) => {
+    if (followed === call) $("endReason").textContent = `The far end pressed ${digit}`;
+  });
   for (const status of Object.values(CALL_STATUS)) {
     followed.on(status, () => {
       if (followed !== call) return;
       const over = status === FINISH || status === FAILED || status === BUSY;
       if (over) call = null;
-      showCallStatus(status, over ? (followed.getErrorInfo() ?? followed.getInfo() ?? "") : "");
+      showCallStatus(status, over ? (followed.getErrorInfo() ?? followed.info ?? "") : "");
       showCall();
     });
   }
