@@ -144,12 +144,13 @@ impl Leg {
     }
 
     /// Every video source shall send a key frame: somebody new watches.
-    pub(crate) fn request_key_frames(&mut self, now: Time) {
+    pub(crate) fn request_key_frames(&mut self, io: &mut Io, now: Time) {
         for source in self.sources.values_mut() {
             if self.streams.get(source.stream).is_some_and(MediaStream::is_video) {
                 source.key_frames.begin(now);
             }
         }
+        self.send_key_frame_requests(io, now);
     }
 
     /// The key frames that nobody watches need not be asked for.
@@ -182,6 +183,9 @@ impl Leg {
     }
 
     fn send_key_frame_requests(&mut self, io: &mut Io, now: Time) {
+        if !matches!(self.phase, Phase::Connected { .. }) {
+            return;
+        }
         let due: Vec<(u32, usize, u8)> = self
             .sources
             .iter_mut()

@@ -56,7 +56,8 @@ impl DtlsSettings {
     }
 
     fn time_of(&self, instant: Instant) -> Time {
-        self.time + instant.saturating_duration_since(self.instant)
+        // Rounded up: a deadline served before its nanosecond has come would not move.
+        self.time + (instant.saturating_duration_since(self.instant) + Duration::from_nanos(999))
     }
 }
 

@@ -123,7 +123,7 @@ impl Worker {
         }
         for key in [a, b] {
             if let Some(leg) = self.legs.get_mut(&key) {
-                leg.request_key_frames(now);
+                leg.request_key_frames(&mut self.io, now);
             }
             self.settle(key, now);
         }
@@ -258,9 +258,9 @@ impl Worker {
             && let Some(partner) = partner
         {
             // What either sent before now, the other could not see.
-            leg.request_key_frames(now);
+            leg.request_key_frames(&mut self.io, now);
             if let Some(partner) = self.legs.get_mut(&partner) {
-                partner.request_key_frames(now);
+                partner.request_key_frames(&mut self.io, now);
             }
             self.arm(partner);
         }

@@ -1,1 +1,423 @@
+mod browser;
 
+use super::{Output, Worker, WorkerConfig};
+use crate::command::{Command, Event, LegKey, RemoteTransport, Stream, TransportFailure};
+use crate::identity::DtlsIdentity;
+use browser::Browser;
+use core::time::Duration;
+use offhook_clock::Time;
+use offhook_sdp::codec::{Codec, MediaKind, Payload};
+use offhook_sdp::direction::Direction;
+use offhook_sdp::webrtc::{Fingerprint, HeaderExtension, IceCredentials, Section, Setup};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+const ALICE: LegKey = LegKey(1);
+const BOB: LegKey = LegKey(2);
+
+fn clock_base() -> Instant {
+    #[expect(clippy::disallowed_methods, reason = "any instant will do: it only names the start of virtual time")]
+    Instant::now()
+}
+
+pub(super) fn identity() -> DtlsIdentity {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec![]).unwrap().self_signed(&key).unwrap();
+    DtlsIdentity::from_der(certificate.der(), &key.serialize_der()).unwrap()
+}
+
+fn payload(number: u8, name: &str, clock_rate: u32, channels: u8, feedback: &[&str]) -> Payload {
+    Payload {
+        number,
+        codec: Codec { name: name.to_owned(), clock_rate, channels, fmtp: None },
+        feedback: feedback.iter().map(|value| (*value).to_owned()).collect(),
+    }
+}
+
+fn extension(id: u8, uri: &str) -> HeaderExtension {
+    HeaderExtension { id, uri: uri.to_owned() }
+}
+
+const LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
+
+fn audio(opus: u8, event: u8, mid: (u8, &str), level: u8) -> Section {
+    Section {
+        kind: MediaKind::Audio,
+        mid: mid.1.to_owned(),
+        direction: Direction::SendRecv,
+        rejected: false,
+        payloads: vec![
+            payload(opus, "opus", 48_000, 2, &[]),
+            payload(0, "PCMU", 8_000, 1, &[]),
+            payload(event, "telephone-event", 48_000, 1, &[]),
+        ],
+        extensions: vec![extension(mid.0, crate::rtp::extension::MID), extension(level, LEVEL)],
+        ssrcs: vec![],
+    }
+}
+
+fn video(number: u8, ssrc: u32) -> Section {
+    Section {
+        kind: MediaKind::Video,
+        mid: "v".to_owned(),
+        direction: Direction::SendRecv,
+        rejected: false,
+        payloads: vec![payload(number, "VP8", 90_000, 1, &["nack", "nack pli", "goog-remb", "transport-cc"])],
+        extensions: vec![],
+        ssrcs: vec![ssrc],
+    }
+}
+
+/// Two browsers, the worker between them, and a clock.
+struct Scene {
+    worker: Worker,
+    now: Time,
+    alice: Browser,
+    bob: Browser,
+    events: Vec<Event>,
+}
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+fn credentials(name: &str) -> IceCredentials {
+    IceCredentials { ufrag: name.to_owned(), pwd: format!("{name}-password-of-22-chars") }
+}
+
+impl Scene {
+    fn new() -> Self {
+        let instant = clock_base();
+        let now = Time::from_micros(1_700_000_000_000_000);
+        let identity = identity();
+        let relay = identity.fingerprint();
+        let worker = Worker::new(WorkerConfig::new(identity, instant), [7; 32], now);
+        let server = address("192.0.2.1:5000");
+        let alice = Browser::new(address("198.51.100.1:1000"), server, credentials("ra"), relay, (instant, now), true);
+        let bob = Browser::new(address("198.51.100.2:2000"), server, credentials("rb"), relay, (instant, now), true);
+        let mut scene = Self { worker, now, alice, bob, events: Vec::new() };
+        for (leg, name) in [(ALICE, "ra"), (BOB, "rb")] {
+            scene.worker.handle_command(Command::OpenLeg { leg, ice: credentials(name) }, now);
+        }
+        scene
+    }
+
+    fn connect(&mut self, leg: LegKey, sections: Vec<Section>) {
+        let browser = if leg == ALICE { &self.alice } else { &self.bob };
+        let remote = RemoteTransport {
+            ice: credentials("browser"),
+            fingerprint: browser.fingerprint(),
+            setup: if browser.is_active { Setup::Active } else { Setup::Passive },
+        };
+        let ssrc = u32::try_from(leg.0).unwrap() * 1000;
+        let streams =
+            sections.into_iter().zip(ssrc..).map(|(remote, local_ssrc)| Stream { remote, local_ssrc }).collect();
+        self.worker.handle_command(Command::ConnectLeg { leg, remote, streams }, self.now);
+    }
+
+    fn connect_both(&mut self, of_alice: Vec<Section>, of_bob: Vec<Section>) {
+        self.alice.check(true);
+        self.bob.check(true);
+        self.exchange();
+        self.connect(ALICE, of_alice);
+        self.connect(BOB, of_bob);
+        self.run(Duration::from_millis(100));
+        let connected = |leg| self.events.iter().filter(|e| **e == Event::LegConnected { leg }).count();
+        assert_eq!((connected(ALICE), connected(BOB)), (1, 1), "{:?}", self.events);
+    }
+
+    fn bridge(&mut self) {
+        self.worker.handle_command(Command::Bridge { a: ALICE, b: BOB }, self.now);
+        self.exchange();
+    }
+
+    /// Carries datagrams until nobody has any.
+    fn exchange(&mut self) {
+        loop {
+            let mut is_quiet = true;
+            for browser in [&mut self.alice, &mut self.bob] {
+                while let Some(mut datagram) = browser.outgoing.pop_front() {
+                    is_quiet = false;
+                    self.worker.handle_datagram(browser.relay, browser.address, &mut datagram, self.now);
+                }
+            }
+            while let Some(output) = self.worker.poll_output() {
+                is_quiet = false;
+                match output {
+                    Output::Event(event) => self.events.push(event),
+                    Output::Transmit { local, remote, payload } => {
+                        assert_eq!(local, self.alice.relay);
+                        let browsers = [&mut self.alice, &mut self.bob];
+                        let browser = browsers.into_iter().find(|browser| browser.address == remote).unwrap();
+                        browser.receive(&payload, self.now);
+                        self.worker.recycle(payload);
+                    }
+                }
+            }
+            if is_quiet {
+                break;
+            }
+        }
+    }
+
+    /// Lets time pass, all deadlines in order.
+    fn run(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        self.exchange();
+        loop {
+            let browsers = offhook_clock::earliest(self.alice.poll_timeout(), self.bob.poll_timeout());
+            let next = offhook_clock::earliest(self.worker.poll_timeout(), browsers);
+            match next.filter(|next| *next <= end) {
+                Some(next) => self.now = self.now.max(next),
+                None => break,
+            }
+            self.worker.handle_timeout(self.now);
+            self.alice.handle_timeout(self.now);
+            self.bob.handle_timeout(self.now);
+            self.exchange();
+        }
+        self.now = end;
+    }
+
+    fn sections() -> (Vec<Section>, Vec<Section>) {
+        (vec![audio(111, 110, (4, "0"), 1)], vec![audio(109, 101, (3, "x"), 2)])
+    }
+
+    fn talking() -> Self {
+        let mut scene = Self::new();
+        let (of_alice, of_bob) = Self::sections();
+        scene.connect_both(of_alice, of_bob);
+        scene.bridge();
+        scene
+    }
+}
+
+#[test]
+fn audio_goes_through_the_bridge_with_the_other_legs_numbers() {
+    let mut scene = Scene::talking();
+    for n in 0..5_u16 {
+        scene.alice.send_rtp(
+            (111, 65_533_u16.wrapping_add(n), 100 + u32::from(n) * 960, 77),
+            &[(1, &[0x85])],
+            b"voice",
+        );
+        scene.run(Duration::from_millis(20));
+    }
+    let heard = scene.bob.take_rtp();
+    assert_eq!(heard.len(), 5);
+    for (n, (header, packet)) in heard.iter().enumerate() {
+        let n16 = u16::try_from(n).unwrap();
+        assert_eq!(header.payload_type, 109);
+        assert_eq!(header.ssrc, 2000);
+        assert_eq!(header.sequence, heard[0].0.sequence.wrapping_add(n16));
+        assert_eq!(header.timestamp, heard[0].0.timestamp.wrapping_add(u32::from(n16) * 960));
+        assert_eq!(header.marker, n == 0);
+        assert_eq!(header.elements(packet).collect::<Vec<_>>(), [(3, &b"x"[..]), (2, &[0x85][..])]);
+        assert_eq!(crate::rtp::packet::payload(packet, header).unwrap(), b"voice");
+    }
+    assert!(scene.alice.take_rtp().is_empty());
+}
+
+#[test]
+fn after_a_hold_numbers_go_on_and_time_has_passed() {
+    let mut scene = Scene::talking();
+    scene.alice.send_rtp((0, 10, 1000, 77), &[], b"before");
+    scene.exchange();
+    scene.worker.handle_command(Command::Unbridge { leg: BOB }, scene.now);
+    scene.run(Duration::from_secs(1));
+    scene.alice.send_rtp((0, 60, 9000, 77), &[], b"held");
+    scene.run(Duration::from_secs(1));
+    scene.bridge();
+    scene.alice.send_rtp((0, 110, 17_000, 77), &[], b"after");
+    scene.exchange();
+    let heard = scene.bob.take_rtp();
+    let payloads: Vec<&[u8]> = heard.iter().map(|(h, p)| crate::rtp::packet::payload(p, h).unwrap()).collect();
+    assert_eq!(payloads, [b"before".as_slice(), b"after"]);
+    assert_eq!(heard[1].0.sequence, heard[0].0.sequence.wrapping_add(1));
+    assert_eq!(heard[1].0.timestamp, heard[0].0.timestamp.wrapping_add(16_000));
+    assert!(heard[1].0.marker);
+}
+
+#[test]
+fn a_gap_stays_a_gap_and_a_replay_goes_nowhere() {
+    let mut scene = Scene::talking();
+    for sequence in [5, 8, 6] {
+        scene.alice.send_rtp((111, sequence, u32::from(sequence) * 960, 77), &[], b"a");
+    }
+    let copy = scene.alice.outgoing.back().unwrap().clone();
+    scene.alice.outgoing.push_back(copy);
+    scene.exchange();
+    let numbers: Vec<u16> = scene.bob.take_rtp().iter().map(|(header, _)| header.sequence).collect();
+    assert_eq!(numbers, [numbers[0], numbers[0].wrapping_add(3), numbers[0].wrapping_add(1)]);
+    assert_eq!(scene.worker.counters().dropped.replayed, 1);
+}
+
+#[test]
+fn the_relay_can_be_the_dtls_client() {
+    let mut scene = Scene::new();
+    scene.bob.be_passive(scene.now);
+    let (of_alice, of_bob) = Scene::sections();
+    scene.connect_both(of_alice, of_bob);
+}
+
+#[test]
+fn checks_and_handshake_may_come_before_the_description() {
+    let mut scene = Scene::new();
+    scene.alice.check(true);
+    scene.run(Duration::from_millis(50));
+    assert!(scene.events.is_empty());
+    let (of_alice, _) = Scene::sections();
+    scene.connect(ALICE, of_alice);
+    scene.run(Duration::from_millis(50));
+    assert_eq!(scene.events, [Event::LegConnected { leg: ALICE }]);
+}
+
+#[test]
+fn a_foreign_certificate_is_refused() {
+    let mut scene = Scene::new();
+    scene.alice.check(true);
+    scene.exchange();
+    scene.alice.claimed = Some(Fingerprint([9; 32]));
+    let (of_alice, _) = Scene::sections();
+    scene.connect(ALICE, of_alice);
+    scene.run(Duration::from_secs(1));
+    let failure = TransportFailure::FingerprintMismatch;
+    assert_eq!(scene.events, [Event::LegFailed { leg: ALICE, failure }]);
+    assert_eq!(scene.worker.leg_count(), 1);
+}
+
+#[test]
+fn silence_before_and_after_the_connection_ends_a_leg() {
+    let mut scene = Scene::new();
+    let (of_alice, of_bob) = Scene::sections();
+    scene.connect(BOB, of_bob);
+    scene.alice.check(true);
+    scene.exchange();
+    scene.connect(ALICE, of_alice);
+    scene.run(Duration::from_secs(16));
+    let failure = TransportFailure::IceTimeout;
+    assert_eq!(scene.events, [Event::LegConnected { leg: ALICE }, Event::LegFailed { leg: BOB, failure }]);
+    scene.alice.check(false);
+    scene.run(Duration::from_secs(29));
+    assert_eq!(scene.worker.leg_count(), 1);
+    scene.run(Duration::from_secs(2));
+    assert_eq!(scene.events.last(), Some(&Event::LegDead { leg: ALICE }));
+    assert_eq!(scene.worker.leg_count(), 0);
+    assert_eq!(scene.worker.poll_timeout(), None);
+}
+
+#[test]
+fn a_new_nominated_address_is_followed() {
+    let mut scene = Scene::talking();
+    scene.bob.address = address("203.0.113.9:3333");
+    scene.bob.check(true);
+    scene.exchange();
+    scene.alice.send_rtp((111, 1, 960, 77), &[], b"a");
+    scene.exchange();
+    assert_eq!(scene.bob.take_rtp().len(), 1);
+}
+
+#[test]
+fn digits_are_played_while_speech_waits() {
+    let mut scene = Scene::talking();
+    scene.alice.send_rtp((111, 1, 960, 77), &[], b"a");
+    scene.exchange();
+    let digits = "1#".to_owned();
+    scene.worker.handle_command(Command::SendDtmf { leg: BOB, digits }, scene.now);
+    scene.run(Duration::from_millis(40));
+    scene.alice.send_rtp((111, 2, 1920, 77), &[], b"held back");
+    scene.run(Duration::from_millis(300));
+    scene.alice.send_rtp((111, 17, 17 * 960, 77), &[], b"b");
+    scene.exchange();
+    let heard = scene.bob.take_rtp();
+    let events: Vec<_> = heard.iter().filter(|(header, _)| header.payload_type == 101).collect();
+    assert_eq!(events.len(), 14);
+    assert_eq!(heard.len(), 16);
+    for pair in heard.windows(2) {
+        assert_eq!(pair[1].0.sequence, pair[0].0.sequence.wrapping_add(1));
+    }
+    let bodies: Vec<&[u8]> = events.iter().map(|(h, p)| crate::rtp::packet::payload(p, h).unwrap()).collect();
+    assert_eq!(bodies[0], [1, 10, 0x03, 0xc0]);
+    assert_eq!(bodies[4..7], [[1, 0x8a, 0x12, 0xc0]; 3]);
+    assert_eq!(bodies[7][0], 11);
+    assert!(events[0].0.marker && !events[1].0.marker && events[7].0.marker);
+    assert_eq!(events[0].0.timestamp, events[6].0.timestamp);
+    assert_ne!(events[0].0.timestamp, events[7].0.timestamp);
+}
+
+#[test]
+fn a_digit_of_the_browser_is_reported_once_and_forwarded() {
+    let mut scene = Scene::talking();
+    for sequence in 1..4 {
+        scene.alice.send_rtp((110, sequence, 960, 77), &[], &[5, 0x0a, 0, 160]);
+    }
+    scene.exchange();
+    let digits = scene.events.iter().filter(|e| **e == Event::DtmfReceived { leg: ALICE, digit: '5' }).count();
+    assert_eq!(digits, 1);
+    assert!(scene.bob.take_rtp().iter().all(|(header, _)| header.payload_type == 101));
+}
+
+#[test]
+fn video_feedback_reaches_the_sender_in_its_own_numbers() {
+    let mut scene = Scene::new();
+    let (mut of_alice, mut of_bob) = Scene::sections();
+    of_alice.push(video(96, 500));
+    of_bob.push(video(120, 600));
+    scene.connect_both(of_alice, of_bob);
+    scene.bridge();
+    assert_eq!(scene.alice.take_feedback(206, 1), [(500, vec![])], "asked for a key frame at once");
+    scene.run(Duration::from_millis(600));
+    assert_eq!(scene.alice.take_feedback(206, 1).len(), 1, "and again");
+    for sequence in [1, 2, 4] {
+        scene.alice.send_rtp((96, sequence, 3000, 500), &[], &[0x10, 0x00, 1]);
+    }
+    scene.run(Duration::from_secs(2));
+    assert!(scene.alice.take_feedback(206, 1).is_empty(), "the key frame came");
+    let heard = scene.bob.take_rtp();
+    let first = heard[0].0.sequence;
+    let [f0, f1] = first.to_be_bytes();
+    // One that the relay has (the first) and one that it has not (the third).
+    scene.bob.send_feedback(205, 1, 2001, &[f0, f1, 0, 0b10]);
+    scene.exchange();
+    let again = scene.bob.take_rtp();
+    assert_eq!(again.len(), 0, "the browser's replay protection drops what it had");
+    assert_eq!(scene.alice.take_feedback(205, 1), [(500, vec![0, 3, 0, 0])]);
+    scene.bob.send_feedback(205, 15, 2001, &[0, 1, 2, 3, 4, 5, 6, 7]);
+    scene.exchange();
+    assert_eq!(scene.alice.take_feedback(205, 15), [(500, vec![0, 1, 2, 3, 4, 5, 6, 7])]);
+    let mut remb = b"REMB".to_vec();
+    remb.extend([1, 0x0b, 0x12, 0x34, 0, 0, 0x07, 0xd1]);
+    scene.bob.send_feedback(206, 15, 0, &remb);
+    scene.exchange();
+    let passed = [b"REMB".as_slice(), &[1, 0x0b, 0x12, 0x34], &500_u32.to_be_bytes()].concat();
+    assert_eq!(scene.alice.take_feedback(206, 15), [(0, passed)]);
+}
+
+#[test]
+fn reports_are_true_for_each_leg() {
+    let mut scene = Scene::talking();
+    for sequence in [1, 2, 3, 5] {
+        scene.alice.send_rtp((111, sequence, u32::from(sequence) * 960, 77), &[], b"abcd");
+    }
+    scene.alice.send_sender_report(77, 0x1111_2222_3333_4444, 9600);
+    scene.run(Duration::from_millis(1950));
+    let blocks = scene.alice.take_report_blocks();
+    assert_eq!(blocks.len(), 1);
+    assert_eq!(&blocks[0][..12], &[0, 0, 0, 77, 51, 0, 0, 1, 0, 0, 0, 5]);
+    assert_eq!(&blocks[0][16..20], &[0x22, 0x22, 0x33, 0x33], "LSR");
+    let heard = scene.bob.take_rtp();
+    let (ssrc, ntp, timestamp, packets, octets) = scene.bob.take_sender_reports()[0];
+    assert_eq!((ssrc, ntp, packets, octets), (2000, 0x1111_2222_3333_4444, 4, 16));
+    assert_eq!(timestamp, heard[0].0.timestamp.wrapping_add(9600 - 960));
+}
+
+#[test]
+fn closing_a_leg_says_goodbye_and_frees_everything() {
+    let mut scene = Scene::talking();
+    scene.worker.handle_command(Command::CloseLeg { leg: ALICE }, scene.now);
+    scene.exchange();
+    assert!(scene.alice.was_told_goodbye);
+    scene.worker.handle_command(Command::CloseLeg { leg: BOB }, scene.now);
+    assert_eq!((scene.worker.leg_count(), scene.worker.poll_timeout()), (0, None));
+    assert!(scene.worker.pairs.is_empty() && scene.worker.fragments.is_empty() && scene.worker.wakes.is_empty());
+}
