@@ -63,4 +63,7 @@ async fn digits_arrive_as_telephone_events() {
     talk.bob.send_dtmf(&talk.at_bob.id, "0");
     talk.at_alice.peer.hears_digits("0").await;
     talk.both_hear().await;
+    // Nothing was played twice.
+    talk.at_bob.peer.hears_digits("15*#").await;
+    talk.at_alice.peer.hears_digits("0").await;
 }

@@ -223,13 +223,11 @@ impl Heard {
                     self.opus.pop_front();
                 }
             }
-            "telephone-event" => {
-                // All packets of one event have its first timestamp (RFC 4733 §2.5.1.2).
-                if self.last_event != Some(timestamp) {
-                    self.last_event = Some(timestamp);
-                    let event = payload.first().map(|event| usize::from(*event));
-                    self.digits.extend(event.and_then(|event| "0123456789*#ABCD".chars().nth(event)));
-                }
+            // All packets of one event have its first timestamp (RFC 4733 §2.5.1.2).
+            "telephone-event" if self.last_event != Some(timestamp) => {
+                self.last_event = Some(timestamp);
+                let event = payload.first().map(|event| usize::from(*event));
+                self.digits.extend(event.and_then(|event| "0123456789*#ABCD".chars().nth(event)));
             }
             _ => {}
         }
