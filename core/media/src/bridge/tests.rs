@@ -1,1 +1,61 @@
+use super::{Route, routes};
+use crate::command::{LegKey, Stream};
+use crate::rtp::extension::MID;
+use offhook_sdp::codec::{Codec, MediaKind, Payload};
+use offhook_sdp::direction::Direction;
+use offhook_sdp::webrtc::{HeaderExtension, Section};
 
+fn payload(number: u8, name: &str, fmtp: Option<&str>) -> Payload {
+    let codec = Codec { name: name.to_owned(), clock_rate: 90_000, channels: 1, fmtp: fmtp.map(str::to_owned) };
+    Payload { number, codec, feedback: vec![] }
+}
+
+fn section(kind: MediaKind, payloads: Vec<Payload>, extensions: &[(u8, &str)]) -> Section {
+    Section {
+        kind,
+        mid: "m".to_owned(),
+        direction: Direction::SendRecv,
+        rejected: false,
+        payloads,
+        extensions: extensions.iter().map(|(id, uri)| HeaderExtension { id: *id, uri: (*uri).to_owned() }).collect(),
+        ssrcs: vec![],
+    }
+}
+
+#[test]
+fn payload_types_and_extensions_are_mapped_by_meaning() {
+    let baseline = Some("profile-level-id=42e01f;packetization-mode=1");
+    let high = Some("profile-level-id=640c1f;packetization-mode=1");
+    let sender = vec![payload(96, "vp8", None), payload(97, "H264", baseline), payload(98, "H264", high)];
+    let receiver = vec![payload(120, "H264", high), payload(121, "VP8", None)];
+    let sender = section(MediaKind::Video, sender, &[(1, MID), (2, "a"), (3, "b")]);
+    let receiver = section(MediaKind::Video, receiver, &[(9, "b"), (5, MID)]);
+    let route = Route::between(LegKey(1), 0, &sender, &receiver).unwrap();
+    assert_eq!([96, 97, 98, 99, 200].map(|n| route.payload(n)), [Some(121), None, Some(120), None, None]);
+    assert_eq!([1, 2, 3, 4].map(|id| route.extension(id)), [None, None, Some(9), None]);
+    assert_eq!(route.mid(), Some((5, "m")));
+}
+
+#[test]
+fn directions_are_obeyed() {
+    let open = section(MediaKind::Audio, vec![], &[]);
+    for (sends, receives, is_open) in [
+        (Direction::SendRecv, Direction::RecvOnly, true),
+        (Direction::RecvOnly, Direction::SendRecv, false),
+        (Direction::SendRecv, Direction::SendOnly, false),
+        (Direction::Inactive, Direction::SendRecv, false),
+    ] {
+        let sender = Section { direction: sends, ..open.clone() };
+        let receiver = Section { direction: receives, ..open.clone() };
+        assert_eq!(Route::between(LegKey(1), 0, &sender, &receiver).is_some(), is_open);
+    }
+}
+
+#[test]
+fn streams_meet_by_their_place_among_their_kind() {
+    let stream = |kind| Stream { remote: section(kind, vec![], &[]), local_ssrc: 0 };
+    let sender = [stream(MediaKind::Video), stream(MediaKind::Audio)];
+    let receiver = [stream(MediaKind::Audio), stream(MediaKind::Video), stream(MediaKind::Video)];
+    let found: Vec<_> = routes(LegKey(1), &sender, &receiver).iter().map(|r| r.as_ref().map(|r| r.stream)).collect();
+    assert_eq!(found, [Some(1), Some(0), None]);
+}

@@ -70,7 +70,7 @@ impl Refusal {
 }
 
 impl<'a> Request<'a> {
-    /// Reads a Binding request; `None` for anything else, and where FINGERPRINT is wrong.
+    /// Reads a Binding request; `None` for anything else, and where FINGERPRINT is wrong or missing.
     #[must_use]
     pub fn parse(octets: &'a [u8]) -> Option<Self> {
         let (&[k0, k1, l0, l1, m0, m1, m2, m3], rest) = octets.split_first_chunk::<8>()?;
@@ -113,7 +113,8 @@ impl<'a> Request<'a> {
             }
             at += 4 + length.next_multiple_of(4);
         }
-        Some(())
+        // Every check has one (RFC 8445 §7.1).
+        None
     }
 
     fn read_attribute(&mut self, kind: u16, value: &'a [u8], at: usize) -> Option<()> {
@@ -225,7 +226,7 @@ fn write_mapped_address(address: SocketAddr, transaction: &TransactionId, out: &
 }
 
 /// Adds MESSAGE-INTEGRITY and FINGERPRINT.
-fn finish(password: Option<&str>, out: &mut Vec<u8>) {
+pub(super) fn finish(password: Option<&str>, out: &mut Vec<u8>) {
     if let Some(mut mac) = password.and_then(|p| Hmac::<Sha1>::new_from_slice(p.as_bytes()).ok()) {
         set_length(out.len() + 24, out);
         mac.update(out);

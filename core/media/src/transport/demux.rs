@@ -24,3 +24,6 @@ pub fn classify(packet: &[u8]) -> Option<Protocol> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

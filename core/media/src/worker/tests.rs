@@ -377,8 +377,10 @@ fn video_feedback_reaches_the_sender_in_its_own_numbers() {
     let first = heard[0].0.sequence;
     let [f0, f1] = first.to_be_bytes();
     // One that the relay has (the first) and one that it has not (the third).
+    let sent_before = scene.worker.counters().tx_rtp;
     scene.bob.send_feedback(205, 1, 2001, &[f0, f1, 0, 0b10]);
     scene.exchange();
+    assert_eq!(scene.worker.counters().tx_rtp, sent_before + 1, "the first is sent again from the cache");
     let again = scene.bob.take_rtp();
     assert_eq!(again.len(), 0, "the browser's replay protection drops what it had");
     assert_eq!(scene.alice.take_feedback(205, 1), [(500, vec![0, 3, 0, 0])]);

@@ -1,1 +1,61 @@
+use super::{Checked, LiteAgent, MAX_PAIRS, Pair};
+use crate::ice::stun::{Request, write_check};
+use offhook_clock::Time;
+use offhook_sdp::webrtc::IceCredentials;
 
+fn agent() -> LiteAgent {
+    LiteAgent::new(IceCredentials { ufrag: "ours".to_owned(), pwd: "secret".to_owned() })
+}
+
+fn pair(port: u16) -> Pair {
+    Pair { local: "192.0.2.1:5000".parse().unwrap(), remote: ([198, 51, 100, 7], port).into() }
+}
+
+fn check(agent: &mut LiteAgent, port: u16, password: &str, nominate: bool) -> Checked {
+    let (mut octets, mut response) = (Vec::new(), Vec::new());
+    write_check(&[1; 12], "ours:theirs", password, nominate, &mut octets);
+    agent.check(&Request::parse(&octets).unwrap(), pair(port), Time::EPOCH, &mut response)
+}
+
+#[test]
+fn the_newest_nomination_counts() {
+    let mut agent = agent();
+    assert_eq!(check(&mut agent, 1, "secret", false), Checked::Valid { is_new: true, selected: false });
+    assert_eq!(agent.nominated(), None);
+    assert_eq!(check(&mut agent, 1, "secret", true), Checked::Valid { is_new: false, selected: true });
+    assert_eq!(check(&mut agent, 1, "secret", true), Checked::Valid { is_new: false, selected: false });
+    assert_eq!(check(&mut agent, 2, "secret", true), Checked::Valid { is_new: true, selected: true });
+    assert_eq!(agent.nominated(), Some(pair(2)));
+}
+
+#[test]
+fn a_wrong_password_changes_nothing() {
+    let mut agent = agent();
+    assert_eq!(check(&mut agent, 1, "guess", true), Checked::Refused);
+    assert_eq!((agent.nominated(), agent.last_check(), agent.pairs().len()), (None, None, 0));
+}
+
+#[test]
+fn addresses_are_bounded() {
+    let mut agent = agent();
+    for port in 1..100 {
+        check(&mut agent, port, "secret", false);
+    }
+    assert_eq!(agent.pairs().len(), MAX_PAIRS);
+}
+
+#[test]
+fn a_controlled_peer_is_told_of_the_conflict() {
+    let mut agent = LiteAgent::new(IceCredentials { ufrag: "ours".to_owned(), pwd: "secret".to_owned() });
+    let mut octets = Vec::new();
+    write_check(&[1; 12], "ours:theirs", "secret", true, &mut octets);
+    // ICE-CONTROLLING becomes ICE-CONTROLLED; signatures are made anew.
+    let at = octets.windows(4).position(|w| w == [0x80, 0x2a, 0, 8]).unwrap();
+    octets[at + 1] = 0x29;
+    octets.truncate(octets.len() - 32);
+    super::super::stun::finish(Some("secret"), &mut octets);
+    let mut response = Vec::new();
+    let request = Request::parse(&octets).unwrap();
+    assert_eq!(agent.check(&request, pair(1), Time::EPOCH, &mut response), Checked::Refused);
+    assert_eq!(response[24..28], [0, 0, 4, 87]);
+}

@@ -1,1 +1,41 @@
+use super::Reception;
+use crate::rtcp::packet::SenderReport;
+use core::time::Duration;
+use offhook_clock::Time;
 
+#[test]
+fn losses_are_counted_across_the_wrap_and_per_interval() {
+    let mut reception = Reception::new(65_534);
+    let mut now = Time::EPOCH;
+    for sequence in [65_534, 65_535, 1, 2] {
+        reception.count(sequence, 0, 8000, now);
+    }
+    let report = reception.report(5, now);
+    assert_eq!((report.ssrc, report.lost, report.fraction_lost), (5, 1, 51));
+    assert_eq!(report.highest, 0x1_0002);
+    // A late packet is a gain in the next interval, and no loss.
+    reception.count(0, 0, 8000, now);
+    reception.count(3, 0, 8000, now);
+    let note = SenderReport { ssrc: 5, ntp: 0x1111_2222_3333_4444, timestamp: 0 };
+    reception.note(&note, now);
+    now = now + Duration::from_millis(500);
+    let report = reception.report(5, now);
+    assert_eq!((report.lost, report.fraction_lost), (0, 0));
+    assert_eq!((report.last_sr, report.delay), (0x2222_3333, 32_768));
+}
+
+#[test]
+fn jitter_is_zero_for_a_steady_source_and_grows_with_delay() {
+    let mut reception = Reception::new(0);
+    for n in 0..50_u16 {
+        let now = Time::from_micros(u64::from(n) * 20_000);
+        reception.count(n, u32::from(n) * 160, 8000, now);
+    }
+    assert_eq!(reception.report(1, Time::EPOCH).jitter, 0);
+    for n in 50..250_u16 {
+        let late = u64::from(n % 2) * 10_000;
+        reception.count(n, u32::from(n) * 160, 8000, Time::from_micros(u64::from(n) * 20_000 + late));
+    }
+    let jitter = reception.report(1, Time::EPOCH).jitter;
+    assert!((70..=80).contains(&jitter), "{jitter}");
+}

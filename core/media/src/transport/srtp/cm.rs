@@ -142,3 +142,6 @@ fn rollover(index: u64) -> [u8; 4] {
     let [_, _, r0, r1, r2, r3, ..] = index.to_be_bytes();
     [r0, r1, r2, r3]
 }
+
+#[cfg(test)]
+mod tests;

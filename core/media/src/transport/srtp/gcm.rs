@@ -121,3 +121,6 @@ fn rtcp_aad(header: &[u8], trailer: [u8; 4]) -> [u8; 12] {
     }
     aad
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,145 @@
+use super::kdf::{Label, derive};
+use super::{DtlsRole, Inbound, Outbound, Profile, SrtpError, Window, contexts};
+use crate::rtp::packet::Header;
+use proptest::prelude::*;
 
+fn hex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.chars().filter_map(|c| c.to_digit(16)).map(|d| u8::try_from(d).unwrap()).collect();
+    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+}
+
+const KEY: &str = "E1F97A0D3E018BE0D64FA32C06DE4139";
+const SALT: &str = "0EC675AD498AFEEBB6960B3AABE6";
+
+#[test]
+fn keys_are_derived_as_in_rfc_3711_appendix_b3() {
+    let derived = |label, length| {
+        let mut out = vec![0; length];
+        derive(&hex(KEY), &hex(SALT), label, &mut out).unwrap();
+        out
+    };
+    assert_eq!(derived(Label::RtpEncryption, 16), hex("C61E7A93744F39EE10734AFE3FF7A087"));
+    assert_eq!(derived(Label::RtpSalt, 14), hex("30CBBC08863D8C85D49DB34A9AE1"));
+    assert_eq!(derived(Label::RtpAuthentication, 20), hex("CEBE321F6FF7716B6FD4AB49AF256A156D38BAA4"));
+}
+
+#[test]
+fn counter_mode_packets_are_those_of_libsrtp() {
+    let profile = Profile::AesCm128HmacSha1;
+    let mut outbound = Outbound::new(profile, &hex(KEY), &hex(SALT)).unwrap();
+    let plain = hex("800f1234decafbadcafebabeabababababababababababababababab");
+    let mut packet = plain.clone();
+    let header = Header::parse(&packet).unwrap();
+    outbound.protect_rtp(&mut packet, &header).unwrap();
+    assert_eq!(packet, hex("800f1234decafbadcafebabe4e55dc4ce79978d88ca4d215949d2402b78d6acc99ea179b8dbb"));
+    let mut inbound = Inbound::new(profile, &hex(KEY), &hex(SALT)).unwrap();
+    let length = inbound.unprotect_rtp(&mut packet, &header).unwrap();
+    assert_eq!(packet[..length], plain);
+
+    let plain = hex("81c8000bcafebabeabababababababababababababababab");
+    let mut packet = plain.clone();
+    outbound.protect_rtcp(&mut packet).unwrap();
+    assert_eq!(packet, hex("81c8000bcafebabe7128035be487b9bdbef89041f977a5a880000001993e08cd54d6c1230798"));
+    let length = inbound.unprotect_rtcp(&mut packet).unwrap();
+    assert_eq!(packet[..length], plain);
+}
+
+const PROFILES: [Profile; 3] = [Profile::AesCm128HmacSha1, Profile::AeadAes128Gcm, Profile::AeadAes256Gcm];
+
+fn pair(profile: Profile) -> ((Inbound, Outbound), (Inbound, Outbound)) {
+    let (key, salt) = profile.lengths();
+    let material: Vec<u8> = (0..=255).take(2 * (key + salt)).collect();
+    let side = |role| contexts(profile, &material, role).unwrap();
+    (side(DtlsRole::Client), side(DtlsRole::Server))
+}
+
+fn protected(outbound: &mut Outbound, sequence: u16) -> (Vec<u8>, Header) {
+    let mut header = Header::new(111, sequence, 960, 77);
+    let mut packet = Vec::new();
+    header.write(&[(1, b"x")], &mut packet);
+    packet.extend_from_slice(b"some speech");
+    outbound.protect_rtp(&mut packet, &header).unwrap();
+    (packet, header)
+}
+
+#[test]
+fn both_directions_of_every_profile_understand_each_other() {
+    for profile in PROFILES {
+        let (mut client, mut server) = pair(profile);
+        for (from, to) in [(&mut client.1, &mut server.0), (&mut server.1, &mut client.0)] {
+            // The rollover counter goes up on the way.
+            for sequence in (0..140).map(|n: u16| n.wrapping_mul(1000)) {
+                let (mut packet, header) = protected(from, sequence);
+                let length = to.unprotect_rtp(&mut packet, &header).unwrap();
+                assert_eq!(packet[header.length..length], *b"some speech");
+            }
+            for _ in 0..3 {
+                let plain = hex("81c900010000002a00000000");
+                let mut packet = plain.clone();
+                from.protect_rtcp(&mut packet).unwrap();
+                assert_ne!(packet[8..12], plain[8..12]);
+                let copy = packet.clone();
+                let length = to.unprotect_rtcp(&mut packet).unwrap();
+                assert_eq!(packet[..length], plain);
+                assert_eq!(to.unprotect_rtcp(&mut copy.clone()), Err(SrtpError::Replayed));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_changed_octet_anywhere_is_noticed_and_leaves_no_trace() {
+    for profile in PROFILES {
+        let (mut client, mut server) = pair(profile);
+        let (packet, header) = protected(&mut client.1, 500);
+        for at in 12..packet.len() {
+            let mut changed = packet.clone();
+            changed[at] ^= 1;
+            assert_eq!(server.0.unprotect_rtp(&mut changed, &header), Err(SrtpError::Unauthentic), "octet {at}");
+        }
+        server.0.unprotect_rtp(&mut packet.clone(), &header).unwrap();
+        assert_eq!(server.0.unprotect_rtp(&mut packet.clone(), &header), Err(SrtpError::Replayed));
+    }
+}
+
+#[test]
+fn sources_are_bounded() {
+    let (mut client, mut server) = pair(Profile::AeadAes128Gcm);
+    let mut results = (0..200_u32).map(|ssrc| {
+        let mut header = Header::new(0, 1, 1, ssrc);
+        let mut packet = Vec::new();
+        header.write(&[], &mut packet);
+        client.1.protect_rtp(&mut packet, &header).unwrap();
+        server.0.unprotect_rtp(&mut packet, &header)
+    });
+    assert!(results.any(|result| result == Err(SrtpError::TooManySources)));
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_octets_are_refused_without_panic(data in prop::collection::vec(any::<u8>(), 0..100)) {
+        for profile in PROFILES {
+            let (_, mut server) = pair(profile);
+            if let Some(header) = Header::parse(&data) {
+                prop_assert!(server.0.unprotect_rtp(&mut data.clone(), &header).is_err());
+            }
+            prop_assert!(server.0.unprotect_rtcp(&mut data.clone()).is_err());
+        }
+    }
+
+    #[test]
+    fn the_index_follows_losses_and_reordering(steps in prop::collection::vec(1_u64..30_000, 1..60)) {
+        let mut window = Window::default();
+        let mut index = 100;
+        window.accept(index);
+        for step in steps {
+            index += step;
+            prop_assert_eq!(window.estimate((index & 0xffff) as u16), index);
+            prop_assert!(window.is_new(index));
+            window.accept(index);
+            prop_assert!(!window.is_new(index));
+            prop_assert_eq!(window.estimate(((index - 50) & 0xffff) as u16), index - 50);
+            prop_assert!(!window.is_new(index.saturating_sub(128)));
+        }
+    }
+}
