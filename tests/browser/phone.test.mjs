@@ -120,7 +120,9 @@ const namelessControls = () => {
     element.title ||
     "";
   const named = "button, input, select, textarea, summary, a[href], [role=meter], [role=group]";
-  return [...document.querySelectorAll(named)].filter((element) => name(element).trim() === "").map((element) => element.outerHTML);
+  return [...document.querySelectorAll(named)]
+    .filter((element) => name(element).trim() === "")
+    .map((element) => element.outerHTML);
 };
 
 test("every control has a name, ids are unique, the document has language, title and landmarks", async () => {
