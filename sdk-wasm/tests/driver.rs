@@ -1,0 +1,203 @@
+//! The drivers in a browser: two sessions and their real peer connections in one page, and sockets that fail.
+#![cfg(target_arch = "wasm32")]
+
+use js_sys::{Array, JSON, Promise};
+use offhook_sdk_wasm::call::Call;
+use offhook_sdk_wasm::session::Session;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+wasm_bindgen_test_configure!(run_in_browser);
+
+const LOOPBACK: &str = "ws://loopback.test/";
+
+#[wasm_bindgen(module = "/tests/page.js")]
+extern "C" {
+    type Log;
+    #[wasm_bindgen(constructor)]
+    fn new() -> Log;
+    #[wasm_bindgen(method)]
+    fn entries(this: &Log) -> Array;
+    #[wasm_bindgen(method)]
+    fn until(this: &Log, entry: &str) -> Promise;
+
+    #[derive(Clone)]
+    type SessionSide;
+    #[wasm_bindgen(constructor)]
+    fn new(login: &str, log: &Log) -> SessionSide;
+    #[wasm_bindgen(method, js_name = callLog)]
+    fn call_log(this: &SessionSide) -> Log;
+    #[wasm_bindgen(method, js_name = remoteKind)]
+    fn remote_kind(this: &SessionSide) -> String;
+    #[wasm_bindgen(method)]
+    fn answer(this: &SessionSide);
+
+    #[derive(Clone)]
+    type CallSide;
+    #[wasm_bindgen(constructor)]
+    fn new(log: &Log, details: &JsValue, refusal: &str) -> CallSide;
+    #[wasm_bindgen(method, js_name = localSdp)]
+    fn local_sdp(this: &CallSide) -> String;
+    #[wasm_bindgen(method, js_name = remoteKind)]
+    fn remote_kind(this: &CallSide) -> String;
+
+    fn received(message: &str) -> Array;
+    #[wasm_bindgen(js_name = refusingUrl)]
+    fn refusing_url() -> String;
+}
+
+impl Log {
+    async fn has(&self, entry: &str) {
+        JsFuture::from(self.until(entry)).await.unwrap();
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.entries().iter().filter_map(|entry| entry.as_string()).collect()
+    }
+}
+
+/// One browser: a session with its page's side and log.
+struct Browser {
+    session: Session,
+    side: SessionSide,
+    log: Log,
+}
+
+impl Browser {
+    fn open(login: &str, url: &str, timeout: f64) -> Self {
+        let log = Log::new();
+        let side = SessionSide::new(login, &log);
+        let session = Session::new(side.clone().unchecked_into(), timeout, 0.0, 0.0, 0);
+        session.open(url).unwrap();
+        Self { session, side, log }
+    }
+
+    async fn registered(login: &str) -> Self {
+        let browser = Self::open(login, LOOPBACK, 0.0);
+        browser.log.has("REGISTERED").await;
+        browser
+    }
+
+    fn call(&self, id: &str, details: &str, refusal: &str) -> (Call, CallSide, Log) {
+        let log = Log::new();
+        let side = CallSide::new(&log, &JSON::parse(details).unwrap(), refusal);
+        let call = self.session.create_call(id.to_owned());
+        call.attach(side.clone().unchecked_into());
+        (call, side, log)
+    }
+}
+
+/// A field of the last frame of that name, of the call `id`.
+fn sent(message: &str, id: &str, field: &str) -> String {
+    let frames = received(message).into_iter().filter_map(|frame| JSON::parse(&frame.as_string()?).ok());
+    let text = |frame: &JsValue, name: &str| offhook_sdk_wasm::wire::text(frame, name);
+    let frame = frames.filter(|frame| text(frame, "callId").as_deref() == Some(id)).last();
+    frame.and_then(|frame| text(&frame, field)).unwrap_or_default()
+}
+
+fn count(lines: &[String], line: &str) -> usize {
+    lines.iter().filter(|entry| *entry == line).count()
+}
+
+#[wasm_bindgen_test]
+async fn two_peers_negotiate_hear_each_other_s_stream_and_close() {
+    let (alice, bob) = (Browser::registered("alice").await, Browser::registered("bob").await);
+    let details = r#"{"callee": "bob", "receiveVideo": false, "stripCodecs": "PCMU, pcma"}"#;
+    let (call, side, log) = alice.call("two-peers", details, "");
+    call.dial().unwrap();
+    assert_eq!(call.status(), "PENDING");
+    bob.log.has("INCOMING_CALL").await;
+    let bob_log = bob.side.call_log();
+    bob_log.has("RING").await;
+    bob.side.answer();
+    for log in [&log, &bob_log] {
+        log.has("ESTABLISHED").await;
+        log.has("signaling stable").await;
+        log.has("play audio").await;
+    }
+    assert_eq!(call.status(), "ESTABLISHED");
+    assert_eq!((side.remote_kind(), bob.side.remote_kind()), ("answer".to_owned(), "offer".to_owned()));
+
+    let offer = sent("call", "two-peers", "sdp");
+    assert!(offer.contains("m=audio") && offer.contains("opus/48000"), "{offer}");
+    assert!(!offer.contains("m=video"), "{offer}");
+    assert!(side.local_sdp().contains("PCMU/8000"), "the browser offers what is to be stripped");
+    assert!(!offer.contains("PCMU") && !offer.contains("PCMA"), "{offer}");
+    assert!(!sent("answer", "two-peers", "sdp").contains("PCMU"), "what was stripped is not answered either");
+
+    call.send_dtmf("5".to_owned(), "RFC2833").unwrap();
+    bob_log.has("DTMF 5").await;
+
+    call.hang_up(false);
+    alice.log.has("WARN").await;
+    bob.log.has("WARN").await;
+    for log in [&log, &bob_log] {
+        let lines = log.lines();
+        assert_eq!(count(&lines, "FINISH"), 1, "{lines:?}");
+        assert_eq!(count(&lines, "FAILED"), 0, "only the first end is told: {lines:?}");
+        assert_eq!(count(&lines, "connection closed"), 1, "{lines:?}");
+        assert!(!lines.iter().any(|line| line.starts_with("fault")), "{lines:?}");
+    }
+    assert_eq!(call.status(), "FINISH");
+}
+
+#[wasm_bindgen_test]
+async fn a_call_without_a_microphone_fails_with_the_browser_s_words() {
+    let carol = Browser::registered("carol").await;
+    let (call, _side, log) = carol.call("no-microphone", r#"{"callee": "carol"}"#, "no microphone");
+    call.dial().unwrap();
+    log.has("FAILED").await;
+    assert_eq!(log.lines(), ["capture video=true", "FAILED"]);
+    assert_eq!(call.info().as_deref(), Some("Local error"));
+    assert_eq!(call.error_info().as_deref(), Some("no microphone"));
+    assert_eq!(sent("call", "no-microphone", "callId"), "", "nothing was offered");
+}
+
+#[wasm_bindgen_test]
+async fn a_second_dial_is_refused_to_the_page() {
+    let dave = Browser::registered("dave").await;
+    let (call, _side, log) = dave.call("twice", r#"{"callee": "dave"}"#, "");
+    call.dial().unwrap();
+    let error: js_sys::Error = call.dial().unwrap_err().unchecked_into();
+    assert_eq!(String::from(error.message()), "Invalid call state");
+    call.hang_up(false);
+    log.has("FAILED").await;
+    assert_eq!(log.lines(), ["capture video=true", "release", "FAILED"]);
+}
+
+#[wasm_bindgen_test]
+async fn a_closed_session_is_disconnected_and_taken_off_the_list() {
+    let erin = Browser::registered("erin").await;
+    assert!(erin.session.takes_calls());
+    assert_eq!(erin.session.login().as_deref(), Some("erin"));
+    erin.session.disconnect();
+    erin.log.has("DISCONNECTED").await;
+    assert_eq!(erin.log.lines(), ["CONNECTED", "ESTABLISHED", "REGISTERED", "remove", "DISCONNECTED"]);
+    assert!(!erin.session.takes_calls());
+}
+
+#[wasm_bindgen_test]
+async fn a_server_that_takes_no_websocket_fails_the_session() {
+    let frank = Browser::open("frank", &refusing_url(), 0.0);
+    frank.log.has("FAILED").await;
+    assert_eq!(frank.log.lines(), ["remove", "FAILED"]);
+    assert_eq!(frank.session.status(), "FAILED");
+}
+
+#[wasm_bindgen_test]
+async fn a_socket_that_never_opens_fails_the_session_by_the_browser_s_timer() {
+    let grace = Browser::open("grace", &format!("{LOOPBACK}silent"), 1.0);
+    assert_eq!(grace.session.status(), "PENDING");
+    grace.log.has("FAILED").await;
+    assert_eq!(grace.log.lines(), ["remove", "FAILED"]);
+}
+
+#[wasm_bindgen_test]
+fn an_address_that_is_none_is_refused() {
+    let log = Log::new();
+    let side = SessionSide::new("heidi", &log);
+    let session = Session::new(side.unchecked_into(), 0.0, 0.0, 0.0, 0);
+    assert!(session.open("mailto:relay").is_err());
+}

@@ -1,0 +1,294 @@
+//! The machines of session and call once more, as the browser runs them: compiled for WASM.
+#![cfg(target_arch = "wasm32")]
+
+use core::time::Duration;
+use offhook_clock::Time;
+use offhook_signaling::client::call::{self, Call, Description, Details, Direction};
+use offhook_signaling::client::session::{self, Session, Timers};
+use offhook_signaling::client::{Received, Status, StatusReport};
+use offhook_signaling::message::{CallId, TransferStatus};
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+wasm_bindgen_test_configure!(run_in_browser);
+
+const NOW: Time = Time::EPOCH;
+
+fn id() -> CallId {
+    CallId("c1".to_owned())
+}
+
+fn other() -> CallId {
+    CallId("c2".to_owned())
+}
+
+/// A session and one call of it, joined as the shell joins them.
+struct Page {
+    session: Session,
+    call: Option<Call>,
+    did: Vec<String>,
+}
+
+impl Page {
+    fn registered() -> Self {
+        let mut page = Self { session: Session::new(Timers::default(), NOW), call: None, did: Vec::new() };
+        page.tell(session::Input::SocketOpened);
+        page.receive(Received::UserData { login: Some("alice".to_owned()) });
+        page.receive(Received::Registered);
+        assert_eq!(page.done(), ["CONNECTED", "connection", "ESTABLISHED", "REGISTERED"]);
+        page
+    }
+
+    fn dialing() -> Self {
+        let mut page = Self::registered();
+        page.tell(session::Input::CallCreated(id()));
+        page.call = Some(Call::new(id(), Direction::Outgoing));
+        page.act(call::Input::Dial);
+        page
+    }
+
+    fn called() -> Self {
+        let mut page = Self::registered();
+        page.receive(Received::RemoteSdp { call_id: id(), sdp: "m=audio".to_owned() });
+        page.receive(Received::IncomingCall { call_id: id() });
+        page
+    }
+
+    fn tell(&mut self, input: session::Input) {
+        self.session.handle_input(input, NOW);
+        while let Some(output) = self.session.poll_output() {
+            match output {
+                session::Output::SendConnection => self.note("connection"),
+                session::Output::Send(message) => self.note(&format!("> {}", message.name())),
+                session::Output::CloseSocket => self.note("close socket"),
+                session::Output::Emit(status) => self.note(status.name()),
+                session::Output::Notify(notice) => self.note(notice.name()),
+                session::Output::Remove => self.note("remove"),
+                session::Output::IncomingCall { call_id, offer } => {
+                    self.call = Some(Call::new(call_id, Direction::Incoming { offer }));
+                    self.note("INCOMING_CALL");
+                }
+                session::Output::ToCall { call_id, input } => {
+                    assert!(call_id == id(), "the session hands inputs to the call they are for");
+                    self.act(input);
+                }
+                session::Output::Settle { operation_id, accepted } => {
+                    self.note(&format!("settle {operation_id} {accepted}"));
+                }
+            }
+        }
+    }
+
+    fn receive(&mut self, message: Received) {
+        self.tell(session::Input::Received { message, listening: true });
+    }
+
+    fn report(&mut self, status: Status) {
+        let report = StatusReport { call_id: id(), status, info: None, end_reason: None };
+        self.receive(Received::CallStatus(report));
+    }
+
+    fn act(&mut self, input: call::Input) {
+        self.call.as_mut().unwrap().handle_input(input, NOW);
+        while let Some(output) = self.call.as_mut().and_then(Call::poll_output) {
+            match output {
+                call::Output::Refuse(misuse) => self.note(misuse.text()),
+                call::Output::GetUserMedia { video_possible } => self.note(&format!("capture video={video_possible}")),
+                call::Output::ReleaseMedia => self.note("release"),
+                call::Output::CreateOffer => self.note("make offer"),
+                call::Output::CreateAnswer { offer } => self.note(&format!("make answer to {offer}")),
+                call::Output::ApplyRemote(sdp) => self.note(&format!("apply {sdp}")),
+                call::Output::CloseMedia => self.note("close media"),
+                call::Output::Send(message) => self.tell(session::Input::Send(message)),
+                call::Output::Forget { unanswered } => {
+                    self.tell(session::Input::CallForgotten { call_id: id(), unanswered });
+                }
+                call::Output::Emit(status) => self.note(status.name()),
+                call::Output::EmitDtmf(digit) => self.note(&format!("DTMF {digit}")),
+                call::Output::EmitTransfer(status) => self.note(&format!("TRANSFER {}", status.name())),
+            }
+        }
+    }
+
+    fn described(&mut self) {
+        self.act(call::Input::Described(Box::new(Description {
+            sdp: "made".to_owned(),
+            has_audio: true,
+            has_video: false,
+            local_media_info: None,
+            details: Details { callee: Some("bob".to_owned()), ..Details::default() },
+        })));
+    }
+
+    fn hang_up(&mut self) {
+        self.done();
+        self.act(call::Input::HangUp { cache: false });
+    }
+
+    fn note(&mut self, what: &str) {
+        self.did.push(what.to_owned());
+    }
+
+    fn done(&mut self) -> Vec<String> {
+        core::mem::take(&mut self.did)
+    }
+
+    fn status(&self) -> &str {
+        self.call.as_ref().unwrap().status().name()
+    }
+}
+
+#[wasm_bindgen_test]
+fn an_outgoing_call_from_dialing_to_its_end() {
+    let mut page = Page::dialing();
+    assert_eq!((page.done(), page.status()), (vec!["capture video=true".to_owned()], "PENDING"));
+    page.act(call::Input::MediaGranted);
+    page.described();
+    assert_eq!(page.done(), ["make offer", "> call"]);
+    page.report(Status::Trying);
+    page.report(Status::Ring);
+    page.receive(Received::RemoteSdp { call_id: id(), sdp: "theirs".to_owned() });
+    page.report(Status::Established);
+    assert_eq!(page.done(), ["TRYING", "RING", "apply theirs", "ESTABLISHED"]);
+    page.act(call::Input::Hold { for_transfer: false });
+    page.report(Status::Hold);
+    page.act(call::Input::Unhold);
+    page.report(Status::Established);
+    assert_eq!(page.done(), ["> hold", "HOLD", "> unhold", "ESTABLISHED"]);
+    page.act(call::Input::TransferTo("carol".to_owned()));
+    page.receive(Received::Transfer { call_id: id(), status: TransferStatus::Completed });
+    page.receive(Received::Dtmf { call_id: id(), digit: '#' });
+    assert_eq!(page.done(), ["> transfer", "TRANSFER COMPLETED", "DTMF #"]);
+    page.report(Status::Finish);
+    assert_eq!((page.done(), page.status()), (vec!["close media".to_owned(), "FINISH".to_owned()], "FINISH"));
+}
+
+#[wasm_bindgen_test]
+fn an_incoming_call_from_its_offer_to_its_end() {
+    let mut page = Page::called();
+    page.report(Status::Ring);
+    assert_eq!(page.done(), ["INCOMING_CALL", "RING"]);
+    page.act(call::Input::Answer);
+    page.act(call::Input::MediaGranted);
+    page.described();
+    assert_eq!(page.done(), ["capture video=false", "make answer to m=audio", "> answer"]);
+    page.report(Status::Established);
+    page.hang_up();
+    assert_eq!(page.done(), ["> hangup", "close media"]);
+    page.report(Status::Finish);
+    assert_eq!(page.done(), ["FINISH"]);
+}
+
+#[wasm_bindgen_test]
+fn hanging_up_does_what_the_contract_s_table_says() {
+    let rows: [(&str, fn() -> Page, &[&str]); 7] = [
+        ("dialed, no media yet", Page::dialing, &["release", "FAILED"]),
+        ("offer in the making", negotiating, &["close media", "FAILED"]),
+        ("called, no word of the relay", offered, &["close media", "FAILED"]),
+        ("ringing at the far end", ringing, &["> hangup", "close media"]),
+        ("called and not answered", Page::called, &["FAILED"]),
+        ("ringing here", ringing_here, &["> hangup"]),
+        ("answering", answering, &["release", "FAILED", "> hangup"]),
+    ];
+    for (state, reach, expected) in rows {
+        let mut page = reach();
+        page.hang_up();
+        assert_eq!(page.done(), expected, "{state}");
+    }
+}
+
+fn negotiating() -> Page {
+    let mut page = Page::dialing();
+    page.act(call::Input::MediaGranted);
+    page
+}
+
+fn offered() -> Page {
+    let mut page = negotiating();
+    page.described();
+    page
+}
+
+fn ringing() -> Page {
+    let mut page = offered();
+    page.report(Status::Ring);
+    page
+}
+
+fn ringing_here() -> Page {
+    let mut page = Page::called();
+    page.report(Status::Ring);
+    page
+}
+
+fn answering() -> Page {
+    let mut page = ringing_here();
+    page.act(call::Input::Answer);
+    page
+}
+
+#[wasm_bindgen_test]
+fn a_call_given_up_before_the_relay_spoke_is_hung_up_at_its_first_word() {
+    let mut page = offered();
+    page.hang_up();
+    assert_eq!(page.done(), ["close media", "FAILED"]);
+    page.report(Status::Trying);
+    assert_eq!(page.done(), ["> hangup"]);
+    page.report(Status::Ring);
+    assert!(page.done().is_empty());
+}
+
+#[wasm_bindgen_test]
+fn only_the_first_terminal_status_is_told() {
+    for (first, second) in
+        [(Status::Busy, Status::Finish), (Status::Failed, Status::Busy), (Status::Finish, Status::Failed)]
+    {
+        let mut page = ringing();
+        page.done();
+        let name = first.name().to_owned();
+        page.report(first);
+        page.report(second);
+        assert_eq!(page.done(), ["close media", name.as_str()]);
+        assert_eq!(page.status(), name);
+    }
+}
+
+#[wasm_bindgen_test]
+fn a_call_that_ends_beside_another_keeps_its_connection_until_the_page_hangs_up() {
+    let mut page = ringing();
+    page.tell(session::Input::CallCreated(other()));
+    page.done();
+    page.report(Status::Finish);
+    assert_eq!(page.done(), ["FINISH"]);
+    page.hang_up();
+    assert_eq!(page.done(), ["> hangup", "close media"]);
+}
+
+#[wasm_bindgen_test]
+fn an_offer_ahead_of_a_call_that_never_comes_does_not_stay_for_ever() {
+    let mut page = Page::registered();
+    for number in 0..=64 {
+        let call_id = CallId(format!("early-{number:02}"));
+        page.receive(Received::RemoteSdp { call_id, sdp: "theirs".to_owned() });
+    }
+    for (number, offer) in [(0, false), (1, true), (64, true)] {
+        let call_id = CallId(format!("early-{number:02}"));
+        let message = Received::IncomingCall { call_id };
+        page.session.handle_input(session::Input::Received { message, listening: true }, NOW);
+        let Some(session::Output::IncomingCall { offer: kept, .. }) = page.session.poll_output() else {
+            panic!("the call is announced");
+        };
+        assert_eq!(kept.is_some(), offer, "offer {number}");
+    }
+}
+
+#[wasm_bindgen_test]
+fn a_silent_relay_fails_the_session() {
+    let probes_interval = Duration::from_secs(1);
+    let mut session = Session::new(Timers { probes_interval, receive_probes: 2, ..Timers::default() }, NOW);
+    session.handle_input(session::Input::SocketOpened, NOW);
+    session.handle_timeout(NOW + probes_interval);
+    assert!(session.status() == session::Status::Connected);
+    session.handle_timeout(NOW + probes_interval * 2);
+    assert!(session.status() == session::Status::Failed);
+    assert!(session.poll_timeout().is_none());
+}

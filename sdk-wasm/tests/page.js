@@ -1,0 +1,192 @@
+// The page's side of the drivers, reduced to a log of what it was asked, and a relay of a few lines behind the
+// `WebSocket` of addresses that begin with LOOPBACK. Every other address gets the browser's own socket.
+
+const LOOPBACK = "ws://loopback.test/";
+
+/** What happened, in order; `until` waits for an entry, be it there already or not. */
+export class Log {
+  constructor() {
+    this.all = [];
+    this.waiting = [];
+  }
+  add(entry) {
+    this.all.push(entry);
+    this.waiting = this.waiting.filter((waiter) => waiter.entry !== entry || waiter.done());
+  }
+  entries() {
+    return this.all;
+  }
+  until(entry) {
+    if (this.all.includes(entry)) return Promise.resolve();
+    return new Promise((resolve) => this.waiting.push({ entry, done: () => resolve() }));
+  }
+}
+
+export class CallSide {
+  constructor(log, details, refusal) {
+    this.log = log;
+    this.values = details;
+    this.refusal = refusal;
+  }
+  emit(name, data) {
+    this.log.add(data === undefined ? name : `${name} ${data}`);
+  }
+  capture(videoPossible) {
+    this.log.add(`capture video=${videoPossible}`);
+    return this.refusal ? Promise.reject(new Error(this.refusal)) : Promise.resolve();
+  }
+  release() {
+    this.log.add("release");
+  }
+  configuration() {
+    return { iceServers: [] };
+  }
+  connected(connection) {
+    this.connection = connection;
+    connection.onsignalingstatechange = () => this.log.add(`signaling ${connection.signalingState}`);
+    return new AudioContext().createMediaStreamDestination().stream;
+  }
+  play(stream) {
+    this.log.add(`play ${stream.getTracks().map((track) => track.kind)}`);
+  }
+  closed() {
+    this.log.add(`connection ${this.connection.signalingState}`);
+  }
+  remoteSdp(sdp) {
+    return sdp;
+  }
+  details() {
+    return Promise.resolve(this.values);
+  }
+  fault(error) {
+    this.log.add(`fault ${error}`);
+  }
+  localSdp() {
+    return this.connection.localDescription.sdp;
+  }
+  remoteKind() {
+    return this.connection.remoteDescription.type;
+  }
+}
+
+export class SessionSide {
+  constructor(login, log) {
+    this.login = login;
+    this.log = log;
+  }
+  connection() {
+    return { sipLogin: this.login };
+  }
+  status(name) {
+    this.log.add(name);
+  }
+  notice(name) {
+    this.log.add(name);
+  }
+  listening() {
+    return true;
+  }
+  incoming(call) {
+    this.call = call;
+    this.callSide = new CallSide(new Log(), {}, "");
+    call.attach(this.callSide);
+    this.log.add("INCOMING_CALL");
+  }
+  settle(operationId, accepted) {
+    this.log.add(`settle ${operationId} ${accepted}`);
+  }
+  remove() {
+    this.log.add("remove");
+  }
+  callLog() {
+    return this.callSide.log;
+  }
+  remoteKind() {
+    return this.callSide.remoteKind();
+  }
+  answer() {
+    this.call.answer();
+  }
+}
+
+const sockets = new Map();
+const calls = new Map();
+const frames = [];
+
+/** The data of every frame of that name that came from a page, as JSON. */
+export function received(name) {
+  return frames.filter(({ message }) => message === name).map(({ data }) => JSON.stringify(data[0]));
+}
+
+/** An address that refuses to become a WebSocket: the server of this page. */
+export function refusingUrl() {
+  return `ws://${location.host}/`;
+}
+
+const relay = {
+  connection(socket, { sipLogin }) {
+    sockets.set(sipLogin, socket);
+    socket.deliver("getUserData", { sipLogin });
+    socket.deliver("registered", {});
+  },
+  call(caller, { callId, callee, sdp }) {
+    const called = sockets.get(callee);
+    calls.set(callId, { caller, called });
+    caller.deliver("notifyTryingResponse", { callId, status: "TRYING" });
+    called.deliver("setRemoteSDP", callId, sdp);
+    called.deliver("notifyIncomingCall", { callId });
+    called.deliver("ring", { callId, status: "RING" });
+    caller.deliver("ring", { callId, status: "RING" });
+  },
+  answer(called, { callId, sdp }) {
+    const { caller } = calls.get(callId);
+    caller.deliver("setRemoteSDP", callId, sdp);
+    for (const side of [caller, called]) side.deliver("talk", { callId, status: "ESTABLISHED" });
+  },
+  hangup(_socket, { callId }) {
+    const { caller, called } = calls.get(callId);
+    for (const side of [caller, called]) {
+      // A second end, which nobody is to see; `fail` tells that it went by.
+      side.deliver("finish", { callId, status: "FINISH" });
+      side.deliver("finish", { callId, status: "FAILED" });
+      side.deliver("fail", {});
+    }
+  },
+  sendDtmf(socket, { callId, dtmf }) {
+    const { caller, called } = calls.get(callId);
+    (socket === caller ? called : caller).deliver("offhookDtmf", { callId, digit: dtmf });
+  },
+  pong() {},
+};
+
+class LoopbackSocket {
+  constructor(silent) {
+    this.readyState = WebSocket.CONNECTING;
+    if (!silent) this.later(() => this.opened());
+  }
+  later(act) {
+    queueMicrotask(act);
+  }
+  opened() {
+    this.readyState = WebSocket.OPEN;
+    this.onopen(new Event("open"));
+  }
+  send(text) {
+    const frame = JSON.parse(text);
+    frames.push(frame);
+    relay[frame.message](this, ...frame.data);
+  }
+  deliver(message, ...data) {
+    this.later(() => this.onmessage(new MessageEvent("message", { data: JSON.stringify({ message, data }) })));
+  }
+  close() {
+    this.readyState = WebSocket.CLOSED;
+    this.later(() => this.onclose(new Event("close")));
+  }
+}
+
+globalThis.WebSocket = new Proxy(WebSocket, {
+  construct(Browser, [url]) {
+    return url.startsWith(LOOPBACK) ? new LoopbackSocket(url === `${LOOPBACK}silent`) : new Browser(url);
+  },
+});
