@@ -10,7 +10,6 @@ use core::time::Duration;
 use offhook_signaling::client::call as call_machine;
 use offhook_signaling::client::session::{Input, Output, Session as Machine, Timers};
 use offhook_signaling::message::{CallId, ClientMessage};
-use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -20,7 +19,7 @@ pub(crate) struct Driver {
     page: SessionPage,
     socket: RefCell<Option<Rc<Socket>>>,
     timer: Timer,
-    calls: RefCell<BTreeMap<CallId, Rc<call::Driver>>>,
+    calls: RefCell<Vec<(CallId, Rc<call::Driver>)>>,
     /// The object of the message at hand.
     data: RefCell<JsValue>,
     this: Weak<Self>,
@@ -74,8 +73,7 @@ impl Driver {
                 self.page.incoming(call, &data);
             }
             Output::ToCall { call_id, input } => {
-                let call = self.calls.borrow().get(&call_id).cloned();
-                if let Some(call) = call {
+                if let Some(call) = self.call(&call_id) {
                     call.act(input);
                 }
             }
@@ -92,13 +90,27 @@ impl Driver {
 
     fn insert(&self, call_id: CallId, direction: call_machine::Direction) -> Call {
         let call = call::Driver::new(call_id.clone(), direction, self.this.upgrade());
-        self.calls.borrow_mut().insert(call_id, Rc::clone(&call));
+        self.remove(&call_id);
+        self.calls.borrow_mut().push((call_id, Rc::clone(&call)));
         Call::new(call)
+    }
+
+    fn call(&self, call_id: &CallId) -> Option<Rc<call::Driver>> {
+        self.calls.borrow().iter().find(|(known, _)| known == call_id).map(|(_, call)| Rc::clone(call))
+    }
+
+    fn remove(&self, call_id: &CallId) {
+        let mut calls = self.calls.borrow_mut();
+        let at = calls.iter().position(|(known, _)| known == call_id);
+        let removed = at.map(|at| calls.swap_remove(at));
+        // What goes with a call may come back here.
+        drop(calls);
+        drop(removed);
     }
 
     /// A call is over: the page may hold on to it, the session does not.
     pub(crate) fn forget(&self, call_id: CallId, unanswered: bool) {
-        self.calls.borrow_mut().remove(&call_id);
+        self.remove(&call_id);
         self.act(Input::CallForgotten { call_id, unanswered });
     }
 
@@ -126,8 +138,10 @@ pub struct Session {
     driver: Rc<Driver>,
 }
 
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
 fn millis(value: f64) -> Duration {
-    Duration::try_from_secs_f64(value / 1_000.0).unwrap_or_default()
+    // What is negative or no number is zero.
+    Duration::from_millis(value as u64)
 }
 
 #[wasm_bindgen]

@@ -334,7 +334,7 @@ impl Call {
         self.status = Status::Pending;
         match &self.direction {
             Direction::Incoming { offer: Some(offer) } if !offer.is_empty() => {
-                let video_possible = offer.contains("m=video");
+                let video_possible = offer.lines().any(|line| line.starts_with("m=video"));
                 self.media = Media::Capturing;
                 self.outputs.push_back(Output::GetUserMedia { video_possible });
             }

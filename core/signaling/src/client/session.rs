@@ -17,7 +17,7 @@ use super::{Received, StatusReport};
 use crate::message::{CallId, ClientMessage};
 use core::time::Duration;
 use offhook_clock::{Time, earliest};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 /// Timers of a session; zero turns each off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -183,18 +183,45 @@ pub struct Session {
     probe_at: Option<Time>,
     silent_probes: u32,
     login: Option<String>,
-    calls: BTreeSet<CallId>,
+    calls: CallIds,
     /// Given up by the page before the relay said a word: the first word gets a `hangup`.
-    given_up: BTreeSet<CallId>,
-    /// Offers that came ahead of their call.
-    early_offers: BTreeMap<CallId, String>,
+    given_up: CallIds,
+    /// Offers that came ahead of their call, in the order they came.
+    early_offers: Vec<(CallId, String)>,
     ignored: u64,
     #[cfg_attr(feature = "json", serde(skip))]
     outputs: VecDeque<Output>,
 }
 
-/// Offers kept for calls not yet announced; the oldest id in order goes first beyond that.
+/// Offers kept for calls not yet announced; the oldest goes first beyond that.
 const MAX_EARLY_OFFERS: usize = 64;
+
+/// The few calls of a page. A list, for the code of an ordered tree is a fifth of what a page downloads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
+struct CallIds(Vec<CallId>);
+
+impl CallIds {
+    fn contains(&self, call_id: &CallId) -> bool {
+        self.0.contains(call_id)
+    }
+
+    fn insert(&mut self, call_id: CallId) {
+        if !self.contains(&call_id) {
+            self.0.push(call_id);
+        }
+    }
+
+    /// Whether it was there.
+    fn remove(&mut self, call_id: &CallId) -> bool {
+        let at = self.0.iter().position(|known| known == call_id);
+        at.map(|at| self.0.remove(at)).is_some()
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 fn deadline(interval: Duration, now: Time) -> Option<Time> {
     (!interval.is_zero()).then(|| now + interval)
@@ -213,9 +240,9 @@ impl Session {
             probe_at: None,
             silent_probes: 0,
             login: None,
-            calls: BTreeSet::new(),
-            given_up: BTreeSet::new(),
-            early_offers: BTreeMap::new(),
+            calls: CallIds::default(),
+            given_up: CallIds::default(),
+            early_offers: Vec::new(),
             ignored: 0,
             outputs: VecDeque::new(),
         }
@@ -354,14 +381,20 @@ impl Session {
             self.hand_to(call_id, call::Input::RemoteSdp(sdp));
             return;
         }
-        self.early_offers.insert(call_id, sdp);
-        if self.early_offers.len() > MAX_EARLY_OFFERS {
-            self.early_offers.pop_first();
+        self.take_early_offer(&call_id);
+        if self.early_offers.len() >= MAX_EARLY_OFFERS {
+            self.early_offers.remove(0);
         }
+        self.early_offers.push((call_id, sdp));
+    }
+
+    fn take_early_offer(&mut self, call_id: &CallId) -> Option<String> {
+        let at = self.early_offers.iter().position(|(known, _)| known == call_id)?;
+        Some(self.early_offers.remove(at).1)
     }
 
     fn incoming_call(&mut self, call_id: CallId, listening: bool) {
-        let offer = self.early_offers.remove(&call_id);
+        let offer = self.take_early_offer(&call_id);
         if !listening || !self.status.takes_calls() {
             self.ignored += 1;
             return;
