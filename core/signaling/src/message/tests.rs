@@ -12,7 +12,7 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn json() -> impl Strategy<Value = Json> {
-    text().prop_map(|text| Json::parse(&serde_json::json!({ "value": [text, 1, null] }).to_string()).unwrap())
+    text().prop_map(|text| Json::from_valid(serde_json::json!({ "value": [text, 1, null] }).to_string()))
 }
 
 prop_compose! {
