@@ -21,7 +21,12 @@ pub fn strip_codecs(sdp: &str, matches: impl Fn(&str) -> bool) -> String {
         if line.starts_with("m=") {
             // The first three words are media, port and protocol.
             let kept = line.split(' ').enumerate().filter(|(at, word)| *at < 3 || !stripped.contains(word));
-            out.push_str(&kept.map(|(_, word)| word).collect::<Vec<_>>().join(" "));
+            for (at, word) in kept {
+                if at > 0 {
+                    out.push(' ');
+                }
+                out.push_str(word);
+            }
         } else {
             out.push_str(line);
         }
