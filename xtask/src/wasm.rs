@@ -38,8 +38,9 @@ fn compile(steps: &mut Steps) -> Result<(), Failure> {
     let compiled = target_dir().join("wasm32-unknown-unknown/wasm/offhook_sdk_wasm.wasm");
     let out_dir = root().join("npm/pkg");
     let stamp = target_dir().join("wasm-packed");
-    let now =
-        fingerprint([compiled.as_path(), &root().join("xtask/bindgen/Cargo.toml"), &root().join("xtask/src/wasm.rs")]);
+    let makers = ["xtask/bindgen/Cargo.toml", "xtask/bindgen/src/bindgen.rs", "xtask/src/wasm.rs"];
+    let makers = makers.map(|file| root().join(file));
+    let now = fingerprint(core::iter::once(compiled.as_path()).chain(makers.iter().map(PathBuf::as_path)));
     let optimized = out_dir.join("offhook_sdk_wasm_bg.wasm");
     if optimized.is_file() && std::fs::read_to_string(&stamp).is_ok_and(|then| then == now) {
         return Ok(());
