@@ -1,5 +1,6 @@
 //! The machines of session and call once more, as the browser runs them: compiled for WASM.
 #![cfg(target_arch = "wasm32")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by it")]
 
 use core::time::Duration;
 use offhook_clock::Time;
@@ -178,9 +179,12 @@ fn an_incoming_call_from_its_offer_to_its_end() {
     assert_eq!(page.done(), ["FINISH"]);
 }
 
+/// A state, the way to it, what hanging up does in it.
+type Row = (&'static str, fn() -> Page, &'static [&'static str]);
+
 #[wasm_bindgen_test]
 fn hanging_up_does_what_the_contract_s_table_says() {
-    let rows: [(&str, fn() -> Page, &[&str]); 7] = [
+    let rows: [Row; 7] = [
         ("dialed, no media yet", Page::dialing, &["release", "FAILED"]),
         ("offer in the making", negotiating, &["close media", "FAILED"]),
         ("called, no word of the relay", offered, &["close media", "FAILED"]),
