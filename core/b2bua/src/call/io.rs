@@ -46,6 +46,11 @@ pub enum Input {
         /// Who shall ring; the reason when nobody can.
         targets: Result<Vec<Party>, EndReason>,
     },
+    /// A browser needs to hear again how the call stands.
+    RepeatStatus {
+        /// Its leg.
+        leg: LegKey,
+    },
     /// A browser's session is gone.
     SessionLost {
         /// Its leg.

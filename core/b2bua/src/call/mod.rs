@@ -55,7 +55,7 @@ struct Transfer {
 enum State {
     Ringing { caller: Box<Caller>, ring: Ring },
     Established { legs: Box<PerLeg<Leg>>, held_by: PerLeg<bool>, transfer: Option<Transfer> },
-    HandedOver { stays: Box<Leg>, stays_as: LegId, ring: Ring },
+    HandedOver { stays: Box<Leg>, stays_as: LegId, holds: bool, ring: Ring },
     Ended(EndReason),
 }
 
@@ -122,7 +122,11 @@ impl Call {
             }
             (State::Established { .. }, Input::HangUp { leg }) => self.hang_up(leg, EndReason::HungUp),
             (State::Established { .. }, Input::SessionLost { leg }) => self.hang_up(leg, EndReason::SessionLost),
-            (State::HandedOver { .. }, Input::HangUp { leg } | Input::SessionLost { leg }) => self.target_refuses(leg),
+            (State::HandedOver { .. }, Input::HangUp { leg }) => self.target_refuses(leg, EndReason::Rejected),
+            (State::HandedOver { .. }, Input::SessionLost { leg }) => self.target_refuses(leg, EndReason::Unavailable),
+            (State::HandedOver { .. }, Input::Hold { leg }) => self.hold_alone(leg, true),
+            (State::HandedOver { .. }, Input::Unhold { leg }) => self.hold_alone(leg, false),
+            (State::Established { .. }, Input::RepeatStatus { leg }) => self.repeat_status(leg),
             (State::Established { .. }, Input::Hold { leg }) => self.hold(leg, true),
             (State::Established { .. }, Input::Unhold { leg }) => self.hold(leg, false),
             (State::Established { .. }, Input::SendDtmf { leg, digits }) => self.send_dtmf(leg, &digits),
@@ -142,9 +146,10 @@ impl Call {
             (State::Ringing { .. } | State::Established { .. } | State::HandedOver { .. }, Input::Shutdown) => {
                 self.end(EndReason::ShuttingDown);
             }
-            (
+            (State::Ringing { .. }, Input::Hold { .. } | Input::Unhold { .. })
+            | (
                 State::Ringing { .. } | State::HandedOver { .. },
-                Input::Hold { .. } | Input::Unhold { .. } | Input::SendDtmf { .. } | Input::DtmfReceived { .. },
+                Input::SendDtmf { .. } | Input::DtmfReceived { .. } | Input::RepeatStatus { .. },
             )
             | (State::Established { transfer: None, .. }, Input::Answer { .. })
             | (State::Ended(_), _) => self.ignored += 1,
@@ -193,7 +198,10 @@ impl Call {
     }
 
     fn hang_up(&mut self, leg: LegKey, reason: EndReason) {
-        let Some(side) = self.side(leg) else { return self.target_refuses(leg) };
+        let Some(side) = self.side(leg) else {
+            let refused = if reason == EndReason::HungUp { EndReason::Rejected } else { EndReason::Unavailable };
+            return self.target_refuses(leg, refused);
+        };
         if matches!(&self.state, State::Established { transfer: Some(transfer), .. } if transfer.by == side) {
             self.hand_over();
         } else {
@@ -209,7 +217,7 @@ impl Call {
         match lost {
             Some(LegId::A) => self.end(EndReason::CallerMediaLost),
             Some(LegId::B) => self.end(EndReason::CalleeMediaLost),
-            None => self.target_refuses(leg),
+            None => self.target_refuses(leg, EndReason::Unavailable),
         }
     }
 
@@ -225,6 +233,24 @@ impl Call {
         let status = if hold { CallStatus::Hold } else { CallStatus::Established };
         let party = legs.get(side).party.clone();
         self.outputs.push_back(Output::Media(command));
+        self.tell_status(&party, status);
+    }
+
+    /// Holds somebody who is not there yet: whoever takes the call hears nothing until it is taken back.
+    fn hold_alone(&mut self, leg: LegKey, hold: bool) {
+        let State::HandedOver { stays, holds, .. } = &mut self.state else { return };
+        if stays.party.leg == leg {
+            *holds = hold;
+            let party = stays.party.clone();
+            self.tell_status(&party, if hold { CallStatus::Hold } else { CallStatus::Established });
+        }
+    }
+
+    fn repeat_status(&mut self, leg: LegKey) {
+        let Some(side) = self.side(leg) else { return };
+        let State::Established { legs, held_by, .. } = &self.state else { return };
+        let status = if *held_by.get(side) { CallStatus::Hold } else { CallStatus::Established };
+        let party = legs.get(side).party.clone();
         self.tell_status(&party, status);
     }
 

@@ -78,6 +78,8 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("hang-up by target", Input::HangUp { leg: TARGET }),
         ("hold by caller", Input::Hold { leg: CALLER }),
         ("unhold by caller", Input::Unhold { leg: CALLER }),
+        ("hold by callee", Input::Hold { leg: CALLEE }),
+        ("status wanted by caller", Input::RepeatStatus { leg: CALLER }),
         ("digits by caller", Input::SendDtmf { leg: CALLER, digits: "1".into() }),
         ("digit heard from callee", Input::DtmfReceived { leg: CALLEE, digit: '1' }),
         ("transfer by callee", Input::Transfer { leg: CALLEE, targets: Ok(vec![party(TARGET)]) }),

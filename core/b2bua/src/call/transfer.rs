@@ -30,13 +30,14 @@ impl Call {
 
     /// The one that transfers hangs up without waiting: it is out, the other waits for the target.
     pub(super) fn hand_over(&mut self) {
-        let State::Established { legs, transfer: Some(Transfer { by, ring }), .. } =
+        let State::Established { legs, held_by, transfer: Some(Transfer { by, ring }) } =
             core::mem::replace(&mut self.state, State::Ended(EndReason::InternalError))
         else {
             return;
         };
         let (leaves, stays) = legs.split(by);
-        self.state = State::HandedOver { stays: Box::new(stays), stays_as: by.other(), ring };
+        let holds = *held_by.get(by.other());
+        self.state = State::HandedOver { stays: Box::new(stays), stays_as: by.other(), holds, ring };
         self.leave(&leaves.party, CallStatus::Finish, EndReason::Transferred);
         self.outputs.push_back(Output::Media(Command::CloseLeg { leg: leaves.party.leg }));
     }
@@ -48,22 +49,24 @@ impl Call {
             _ => return,
         };
         let Some(fork) = ring.forks.iter().find(|fork| fork.party.leg == leg).cloned() else { return };
-        let Ok(description) = Description::parse(sdp) else { return self.target_refuses(leg) };
+        let Ok(description) = Description::parse(sdp) else {
+            return self.target_refuses(leg, EndReason::BadSessionDescription);
+        };
         let Ok((streams, commands)) = LegMaker::answer_transfer(stays, &fork, &description) else {
-            return self.target_refuses(leg);
+            return self.target_refuses(leg, EndReason::NoCommonCodecs);
         };
         let stays = stays.clone();
         let joins = Leg { party: fork.party, description, streams };
         self.put_through(stays, joins, commands);
     }
 
-    fn put_through(&mut self, stays: Leg, joins: Leg, commands: Vec<Command>) {
+    fn put_through(&mut self, stays: Leg, joins: Leg, mut commands: Vec<Command>) {
         let state = core::mem::replace(&mut self.state, State::Ended(EndReason::InternalError));
-        let (joined_as, ring, leaves) = match state {
-            State::Established { legs, transfer: Some(Transfer { by, ring }), .. } => {
-                (by, ring, Some(legs.split(by).0))
+        let (joined_as, ring, holds, leaves) = match state {
+            State::Established { legs, held_by, transfer: Some(Transfer { by, ring }) } => {
+                (by, ring, *held_by.get(by.other()), Some(legs.split(by).0))
             }
-            State::HandedOver { stays_as, ring, .. } => (stays_as.other(), ring, None),
+            State::HandedOver { stays_as, ring, holds, .. } => (stays_as.other(), ring, holds, None),
             state => {
                 self.state = state;
                 return;
@@ -73,7 +76,10 @@ impl Call {
         self.stop_ringing(ring.forks, EndReason::AnsweredElsewhere, Some(party.leg));
         let mut legs = PerLeg { a: stays.clone(), b: stays };
         *legs.get_mut(joined_as) = joins;
-        let held_by = PerLeg { a: false, b: false };
+        let mut held_by = PerLeg { a: false, b: false };
+        // A hold outlasts the one it was meant for: its page still says so.
+        *held_by.get_mut(joined_as.other()) = holds;
+        commands.retain(|command| !(holds && matches!(command, Command::Bridge { .. })));
         self.state = State::Established { legs: Box::new(legs), held_by, transfer: None };
         self.outputs.extend(commands.into_iter().map(Output::Media));
         self.tell_status(&party, CallStatus::Established);
@@ -86,15 +92,19 @@ impl Call {
     }
 
     /// A target rejects, or drops out; or the one that waits for it hangs up.
-    pub(super) fn target_refuses(&mut self, leg: LegKey) {
+    pub(super) fn target_refuses(&mut self, leg: LegKey, reason: EndReason) {
         let ring = match &mut self.state {
             State::HandedOver { stays, .. } if stays.party.leg == leg => return self.end(EndReason::HungUp),
             State::HandedOver { ring, .. } | State::Established { transfer: Some(Transfer { ring, .. }), .. } => ring,
             State::Ringing { .. } | State::Established { .. } | State::Ended(_) => return,
         };
-        if ring.forks.iter().any(|fork| fork.party.leg == leg) {
-            self.transfer_fails(EndReason::Rejected);
+        let Some(position) = ring.forks.iter().position(|fork| fork.party.leg == leg) else { return };
+        // As in a first call: a person's no is for all devices, a device that fails is one less.
+        if reason == EndReason::Rejected || ring.forks.len() == 1 {
+            return self.transfer_fails(reason);
         }
+        let fork = ring.forks.remove(position);
+        self.stop_ringing(vec![fork], reason, None);
     }
 
     /// Nobody took it: the call goes on as it was, if there is still somebody to go on with.
@@ -115,9 +125,8 @@ impl Call {
     /// Says why, and repeats the call's status so that the page releases its buttons.
     fn report_failed_transfer(&mut self, leg: LegKey, reason: EndReason) {
         let Some(side) = self.side(leg) else { return };
-        let State::Established { legs, held_by, .. } = &self.state else { return };
+        let State::Established { legs, .. } = &self.state else { return };
         let party = legs.get(side).party.clone();
-        let status = if *held_by.get(side) { CallStatus::Hold } else { CallStatus::Established };
         self.tell(
             &party,
             ServerMessage::Fail {
@@ -127,7 +136,7 @@ impl Call {
                 info: reason.info().to_owned(),
             },
         );
-        self.tell_status(&party, status);
+        self.repeat_status(leg);
     }
 
     fn tell_transfer(&mut self, party: &Party, status: TransferStatus) {

@@ -1,6 +1,6 @@
 //! Routing: from a browser's message to the call it is about, and from a name to those who ring.
 
-use super::sessions::features;
+use super::sessions::{DIGIT_BURST, features};
 use super::{CallRef, Relay};
 use crate::call::{self, Call, CallKey, JsonText, LegMaker, Party, RelaySide, SessionId, Setup};
 use crate::config::{Admission, CallWaiting, LoginName};
@@ -40,7 +40,7 @@ impl Relay {
             ClientMessage::Unhold(id) => self.on_call(session, &id, now, |leg| call::Input::Unhold { leg }),
             ClientMessage::SendDtmf { call_id, digits, .. } => self.send_dtmf(session, &call_id, &digits, now),
             ClientMessage::Transfer { call_id, target } => self.transfer(session, &call_id, &target, now),
-            ClientMessage::SendData { operation_id, .. } => {
+            ClientMessage::SendData { operation_id, .. } if operation_id.len() <= 128 => {
                 let info = Some("no application takes data on this relay".to_owned());
                 self.tell(session, &ServerMessage::DataStatus { operation_id, status: DataStatus::Failed, info });
             }
@@ -49,10 +49,12 @@ impl Relay {
                 self.tell(session, &ServerMessage::SessionDebug { status });
             }
             ClientMessage::Unsupported { name } if name != "connectMediaTransport" => {
+                let name: String = name.chars().take(64).collect();
                 let info = format!("this relay has no `{name}`");
                 self.tell(session, &fail(&name, None, info));
             }
             ClientMessage::Unsupported { .. }
+            | ClientMessage::SendData { .. }
             | ClientMessage::SubmitBugReport(_)
             | ClientMessage::PushLogs { .. }
             | ClientMessage::Connection(_)
@@ -200,13 +202,23 @@ impl Relay {
             let info = format!("`{wrong}` is no DTMF digit: use 0-9, A-D, * and #");
             return self.tell(session, &fail("sendDtmf", Some(id), info));
         }
+        if !self.takes_digits(session, digits.len(), now) {
+            let info = format!("too many digits: {DIGIT_BURST} at once are the most");
+            return self.tell(session, &fail("sendDtmf", Some(id), info));
+        }
         self.on_call(session, id, now, |leg| call::Input::SendDtmf { leg, digits });
+    }
+
+    /// Each digit is a message to the other side: nobody may be flooded with them.
+    fn takes_digits(&mut self, session: SessionId, digits: usize, now: Time) -> bool {
+        let Some(session) = self.sessions.get_mut(&session) else { return false };
+        digits <= DIGIT_BURST as usize && (0..digits).all(|_| session.digits.take(now))
     }
 
     fn transfer(&mut self, session: SessionId, id: &CallId, target: &str, now: Time) {
         let Some(at) = self.find_call(session, id) else { return };
         if let Some(other) = self.call_with(session, target, at) {
-            return self.join(session, id, at, other);
+            return self.join(session, id, at, other, now);
         }
         let Some(stays) = self.calls.get(&at.call).and_then(|call| call.other_leg(at.leg)) else {
             let info = "the call is not established: transfer it when it is".to_owned();
@@ -238,10 +250,12 @@ impl Relay {
     }
 
     /// Attended transfer: the far ends of two calls of one session get each other.
-    fn join(&mut self, session: SessionId, id: &CallId, first: CallRef, second: CallRef) {
+    fn join(&mut self, session: SessionId, id: &CallId, first: CallRef, second: CallRef, now: Time) {
         let (Some(one), Some(other)) = (self.calls.get(&first.call), self.calls.get(&second.call)) else { return };
         let (Some(stays), Some(joins)) = (one.other_leg(first.leg), other.other_leg(second.leg)) else { return };
-        let obstacle = if one.worker() != other.worker() {
+        let obstacle = if stays.party.session == joins.party.session {
+            Some("both calls are with the same browser")
+        } else if one.worker() != other.worker() {
             Some("the two calls are on different media workers: transfer blind instead")
         } else if !can_bridge(&stays.streams, &joins.streams) {
             Some(EndReason::NoCommonCodecs.info())
@@ -250,7 +264,8 @@ impl Relay {
         };
         if let Some(obstacle) = obstacle {
             self.tell(session, &fail("TransferStatusEvent", Some(id), obstacle.to_owned()));
-            return;
+            // The unchanged status releases the page's buttons.
+            return self.call_input(first.call, call::Input::RepeatStatus { leg: first.leg }, now);
         }
         let (joined_session, joined_id, joined_leg) =
             (joins.party.session, joins.party.call_id.clone(), joins.party.leg);
@@ -270,7 +285,7 @@ impl Relay {
 }
 
 /// The login in what a page calls: `bob`, `bob@host`, `sip:bob@host;transport=ws`, `"Bob" <sip:bob@host>`.
-fn address_of_record(callee: &str) -> LoginName {
+pub(super) fn address_of_record(callee: &str) -> LoginName {
     let inner = callee.rsplit_once('<').map_or(callee, |(_, rest)| rest.split('>').next().unwrap_or(rest)).trim();
     let without_scheme = ["sip:", "sips:", "tel:"]
         .iter()

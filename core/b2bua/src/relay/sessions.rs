@@ -5,6 +5,7 @@ use crate::call::SessionId;
 use crate::config::{Admission, LoginName};
 use crate::io::{ConnectionId, Output, RequestId};
 use offhook_clock::Time;
+use offhook_signaling::limits::RateLimit;
 use offhook_signaling::message::{Connection, ServerMessage, UserData};
 use offhook_signaling::server::{self, close_code};
 use offhook_signaling::version::{self, Extension, feature};
@@ -33,10 +34,26 @@ pub(super) struct Session {
     /// What it said of itself, without the password; its `auth_token` is the session's, its `offhook` is what was agreed.
     hello: Connection,
     attachment: Attachment,
+    pub(super) digits: RateLimit,
 }
 
 /// The longest login, in octets.
 const MAX_LOGIN: usize = 128;
+/// The longest password, in octets.
+const MAX_PASSWORD: usize = 1024;
+/// Passwords being checked at once; each check takes tens of milliseconds.
+const MAX_PENDING: usize = 64;
+/// Digits a session may send on average in a second, and at once.
+const DIGIT_RATE: u32 = 20;
+/// See [`DIGIT_RATE`].
+pub(super) const DIGIT_BURST: u32 = 64;
+
+/// Whether a call to this very text would find this login.
+fn is_reachable(login: &str) -> bool {
+    login.len() <= MAX_LOGIN
+        && !login.contains(|c: char| c.is_control())
+        && super::calls::address_of_record(login).0 == login
+}
 
 impl Session {
     pub(super) const fn connection(&self) -> Option<ConnectionId> {
@@ -66,20 +83,29 @@ impl Session {
 impl Relay {
     /// The first message of a socket.
     pub(super) fn admit(&mut self, connection: ConnectionId, mut hello: Connection, now: Time) {
-        if let Some(token) = hello.auth_token.take() {
+        if let Some(token) = hello.auth_token.take().filter(|token| !token.is_empty()) {
             return self.come_back(connection, &token, hello, now);
         }
         let password = hello.sip.password.take();
         let login = match hello.sip.login.clone().filter(|login| !login.is_empty()) {
             None => return self.accept(connection, None, hello, now),
-            Some(login) if login.len() > MAX_LOGIN || login.contains(|c: char| c.is_control() || c == '@') => {
-                let info = format!("sipLogin must be 1 to {MAX_LOGIN} octets without `@` and control characters");
+            Some(login) if !is_reachable(&login) => {
+                let info =
+                    format!("sipLogin must be 1 to {MAX_LOGIN} octets of a plain name, without `@`, `;` and the like");
+                let login = login.chars().take(MAX_LOGIN).collect::<String>();
                 return self.refuse(connection, &login, info, now);
             }
             Some(login) => LoginName(login),
         };
         match self.config.admission {
             Admission::Anyone => self.accept(connection, Some(login), hello, now),
+            Admission::Accounts if password.as_ref().is_some_and(|password| password.len() > MAX_PASSWORD) => {
+                let info = format!("sipPassword is longer than {MAX_PASSWORD} octets");
+                self.refuse(connection, &login.0, info, now);
+            }
+            Admission::Accounts if self.pending.len() >= MAX_PENDING => {
+                self.refuse(connection, &login.0, "too many log-ins at once: try again".to_owned(), now);
+            }
             Admission::Accounts => {
                 let request = RequestId(self.fresh_id());
                 self.pending.insert(request, Pending { connection, hello });
@@ -122,7 +148,7 @@ impl Relay {
 
     fn accept(&mut self, connection: ConnectionId, login: Option<LoginName>, hello: Connection, now: Time) {
         if let Some(login) = &login
-            && self.registrar.sessions(login).count() >= self.config.max_sessions_per_login
+            && !self.has_room_for(login)
         {
             let most = self.config.max_sessions_per_login;
             let info = format!("{most} sessions of this login are the most: close one of them");
@@ -132,7 +158,8 @@ impl Relay {
         let token = self.token();
         let offhook = agree(hello.offhook);
         let hello = Connection { auth_token: Some(token.clone()), offhook, ..hello };
-        let session = Session { login, hello, attachment: Attachment::Online(connection) };
+        let digits = RateLimit::new(DIGIT_RATE, DIGIT_BURST, now);
+        let session = Session { login, hello, attachment: Attachment::Online(connection), digits };
         if session.registers()
             && let Some(login) = &session.login
         {
@@ -175,10 +202,25 @@ impl Relay {
         self.end_calls_of(id, now);
         let keep_for = self.config.keep_alive_for;
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        if session.hello.keep_alive == Some(true) && !keep_for.is_zero() {
+        // Who never logged in has nothing to come back to.
+        let is_kept = session.login.is_some() && session.hello.keep_alive == Some(true) && !keep_for.is_zero();
+        if is_kept {
             session.attachment = Attachment::Away { until: now + keep_for };
         } else {
             self.forget_session(id);
+        }
+    }
+
+    /// Whether one more session of this login may be; those that are away make room, the oldest first.
+    fn has_room_for(&mut self, login: &LoginName) -> bool {
+        loop {
+            let of_login = || self.sessions.iter().filter(|(_, session)| session.login.as_ref() == Some(login));
+            if of_login().count() < self.config.max_sessions_per_login {
+                return true;
+            }
+            let away = of_login().find(|(_, session)| session.connection().is_none()).map(|(id, _)| *id);
+            let Some(away) = away else { return false };
+            self.forget_session(away);
         }
     }
 

@@ -147,13 +147,17 @@ pub struct SipOptions {
 pub struct Call {
     /// The call's id, made by the page.
     pub call_id: CallId,
-    /// Whom to call.
+    /// Whom to call; pages send it as text or as a number.
+    #[cfg_attr(feature = "json", serde(deserialize_with = "super::wire::required_text_or_number"))]
     pub callee: String,
     /// The caller's login, as the page believes it to be; the relay uses the session's own.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub caller: Option<String>,
     /// The name shown to the callee.
-    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(
+        feature = "json",
+        serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::wire::text_or_number")
+    )]
     pub visible_name: Option<String>,
     /// The browser sends or wants audio.
     #[cfg_attr(feature = "json", serde(default))]

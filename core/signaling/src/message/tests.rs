@@ -136,6 +136,11 @@ fn port_and_digit_may_be_text_or_number() {
         let ClientMessage::Connection(connection) = ClientMessage::parse(&frame).unwrap() else { panic!() };
         assert_eq!(connection.sip.port.as_deref(), Some("5060"));
     }
+    for callee in ["1001", "\"1001\""] {
+        let frame = format!(r#"{{"message":"call","data":[{{"callId":"x","callee":{callee},"sdp":"v=0"}}]}}"#);
+        let ClientMessage::Call(call) = ClientMessage::parse(&frame).unwrap() else { panic!() };
+        assert_eq!(call.callee, "1001");
+    }
     for digit in ["5", "\"5\""] {
         let frame = format!(r#"{{"message":"sendDtmf","data":[{{"callId":"x","type":"RFC2833","dtmf":{digit}}}]}}"#);
         let ClientMessage::SendDtmf { digits, .. } = ClientMessage::parse(&frame).unwrap() else { panic!() };

@@ -300,3 +300,47 @@ fn a_relay_saved_in_a_call_goes_on_with_it() {
     assert_eq!(bench.names(bob), ["finish FINISH"]);
     bench.assert_no_leak(&[]);
 }
+
+#[test]
+fn nobody_is_flooded_with_digits() {
+    let mut bench = Bench::new(config());
+    let (alice, bob) = (bench.login("alice"), bench.login_ours("bob"));
+    bench.talk(alice, "a1", bob, "bob");
+    let mut send = |count: usize| {
+        let digits = "1".repeat(count);
+        bench.say(alice, &ClientMessage::SendDtmf { call_id: "a1".into(), kind: DtmfType::Rfc2833, digits });
+        (bench.names(alice).len(), bench.names(bob).len())
+    };
+    assert_eq!(send(300), (1, 0));
+    assert_eq!(send(64), (0, 64));
+    assert_eq!(send(16), (1, 0));
+}
+
+#[test]
+fn sessions_that_are_away_make_room_for_those_that_come() {
+    let mut bench = Bench::new(config());
+    for _ in 0..20 {
+        let alice = bench.connect(Connection { keep_alive: Some(true), ..hello("alice") });
+        assert_eq!(bench.names(alice), ["getUserData", "registered"]);
+        bench.input(Input::Disconnected { connection: alice });
+    }
+    assert_eq!(bench.relay.counts().sessions, config().max_sessions_per_login);
+    let anonymous = bench.connect(Connection { keep_alive: Some(true), ..Connection::default() });
+    assert_eq!(bench.names(anonymous), ["getUserData"]);
+    bench.input(Input::Disconnected { connection: anonymous });
+    assert_eq!(bench.relay.counts().sessions, config().max_sessions_per_login, "strangers are not kept");
+}
+
+#[test]
+fn log_ins_that_nobody_checks_do_not_pile_up() {
+    let mut bench = Bench::new(Config { admission: Admission::Accounts, ..config() });
+    let long = SipOptions { password: Some("x".repeat(2000)), ..hello("alice").sip };
+    let mallory = bench.connect(Connection { sip: long, ..hello("alice") });
+    assert_eq!(bench.closed[&mallory].0, 1008);
+    for _ in 0..100 {
+        bench.connect(hello("alice"));
+    }
+    assert_eq!(bench.checks.len(), 64);
+    let unreachable = bench.connect(hello("sip:bob@example.test"));
+    assert_eq!(bench.names(unreachable), ["fail"]);
+}

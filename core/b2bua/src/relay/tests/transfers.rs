@@ -1,6 +1,7 @@
 //! Blind and attended transfer between local users.
 
 use super::{Bench, config};
+use crate::io::Input;
 use core::time::Duration;
 use offhook_media::command::Command;
 use offhook_signaling::message::{CallStatus, ClientMessage};
@@ -132,4 +133,51 @@ fn an_attended_transfer_of_two_calls_that_came_in() {
     bench.hang_up(carol, "c1");
     assert_eq!(bench.names(bob), ["finish FINISH"]);
     bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn a_hold_of_the_one_that_stays_outlasts_the_transfer() {
+    for transferor_waits in [true, false] {
+        let mut bench = Bench::new(config());
+        let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
+        let at_bob = bench.talk(alice, "a1", bob, "bob");
+        bench.say(alice, &transfer("a1", "carol"));
+        let at_carol = bench.incoming(carol);
+        if !transferor_waits {
+            bench.hang_up(alice, "a1");
+        }
+        bench.say(bob, &ClientMessage::Hold { call_id: at_bob.clone(), for_transfer: false });
+        assert_eq!(bench.names(bob), ["hold HOLD"]);
+        bench.answer(carol, &at_carol);
+        assert_eq!(bench.bridges().len(), 1, "carol hears bob, who believes in his hold");
+        bench.say(bob, &ClientMessage::Unhold(at_bob));
+        assert_eq!(bench.names(bob), ["talk ESTABLISHED"]);
+        assert_eq!(bench.bridges().len(), 2);
+    }
+}
+
+#[test]
+fn one_of_the_targets_windows_closes_and_the_other_takes_the_call() {
+    let mut bench = Bench::new(config());
+    let (alice, bob) = (bench.login("alice"), bench.login("bob"));
+    let (desk, mobile) = (bench.login("carol"), bench.login("carol"));
+    bench.talk(alice, "a1", bob, "bob");
+    bench.say(alice, &transfer("a1", "carol"));
+    bench.incoming(desk);
+    let at_mobile = bench.incoming(mobile);
+    bench.input(Input::Disconnected { connection: desk });
+    assert!(bench.names(alice).is_empty() && bench.names(mobile).is_empty());
+    bench.answer(mobile, &at_mobile);
+    assert_eq!(bench.names(mobile), ["talk ESTABLISHED"]);
+}
+
+#[test]
+fn two_calls_with_the_same_browser_are_not_joined() {
+    let mut bench = Bench::new(config());
+    let (alice, bob) = (bench.login("alice"), bench.login("bob"));
+    bench.talk(alice, "a1", bob, "bob");
+    bench.talk(alice, "a2", bob, "bob");
+    bench.say(alice, &transfer("a1", "bob"));
+    assert_eq!(bench.names(alice), ["fail", "talk ESTABLISHED"]);
+    assert_eq!(bench.relay.counts().calls, 2);
 }
