@@ -135,6 +135,31 @@ fn what_is_missing_is_named() {
 }
 
 #[test]
+fn a_payload_with_an_impossible_clock_rate_is_left_out() {
+    for rate in ["0", "384001", "4000000000", "99999999999"] {
+        let text =
+            CHROMIUM_AUDIO.replace("opus/48000", &format!("opus/{rate}")).replace("PCMU/8000", &format!("PCMU/{rate}"));
+        let description = parsed(&text);
+        let left = names(&description.sections[0]);
+        assert!(!left.iter().any(|(_, name)| ["opus", "PCMU"].contains(name)), "{rate}: {left:?}");
+        assert!(left.contains(&(8, "PCMA")));
+    }
+    let highest = parsed(&CHROMIUM_AUDIO.replace("opus/48000", "opus/384000"));
+    assert_eq!(highest.sections[0].payloads[0].codec.clock_rate, 384_000);
+    let no_rate = CHROMIUM_AUDIO.replace("opus/48000", "opus/fast");
+    assert!(matches!(Description::parse(&no_rate), Err(SdpError::InvalidLine { .. })));
+}
+
+#[test]
+fn two_sections_may_not_have_the_same_name() {
+    let twice = CHROMIUM_VIDEO.replace("a=mid:1", "a=mid:0");
+    let error = Description::parse(&twice).unwrap_err();
+    assert!(error.to_string().ends_with("a=mid:0 is there twice"), "{error}");
+    let renamed = CHROMIUM_VIDEO.replace("a=mid:1", "a=mid:1\r\na=mid:2");
+    assert!(Description::parse(&renamed).is_err(), "nor one section two names");
+}
+
+#[test]
 fn a_section_outside_the_bundle_is_refused() {
     let unbundled = CHROMIUM_VIDEO.replace("a=group:BUNDLE 0 1", "a=group:BUNDLE 0");
     let sections = parsed(&unbundled).sections;

@@ -28,6 +28,13 @@ pub enum SdpError {
         /// What would be right.
         expected: &'static str,
     },
+    /// Two sections of the same name (RFC 5888 §4): what is said of one would be said of both.
+    DuplicateMid {
+        /// The line of the second.
+        line: usize,
+        /// The name, or its beginning.
+        mid: String,
+    },
     /// No audio or video section that is in use.
     NoMedia,
     /// No `a=fingerprint`: without it DTLS cannot be trusted (RFC 8827 §5.6.5).
@@ -55,6 +62,7 @@ impl fmt::Display for SdpError {
                 write!(f, "line {line}: more than {limit} media sections")
             }
             Self::InvalidLine { line, text, expected } => write!(f, "line {line}: “{text}” should be {expected}"),
+            Self::DuplicateMid { line, mid } => write!(f, "line {line}: a=mid:{mid} is there twice"),
             Self::NoMedia => f.write_str("no audio or video section in use (m=audio or m=video with a port)"),
             Self::NoFingerprint => f.write_str("no a=fingerprint line: WebRTC media is always encrypted with DTLS"),
             Self::UnsupportedFingerprint { line, hash } => {

@@ -17,6 +17,8 @@ const MAX_ITEMS: usize = 64;
 const MAX_TOKEN: usize = 256;
 /// The longest `a=fmtp` that is kept: H.264 parameter sets are the largest.
 const MAX_FMTP: usize = 1024;
+/// The highest clock rate that is believed: audio seldom has more than 192,000, video has 90,000.
+const MAX_CLOCK_RATE: u32 = 384_000;
 
 impl Description {
     /// Reads an offer or answer. Lines end in CRLF or bare LF, blanks at their ends and unknown lines are skipped.
@@ -112,6 +114,9 @@ impl Reader {
     fn attribute(&mut self, line: Line<'_>, attribute: &str) -> Result<(), SdpError> {
         let (name, value) = attribute.split_once(':').unwrap_or((attribute, ""));
         let value = value.trim();
+        if name == "mid" && self.media.iter().any(|media| media.mid.as_deref() == Some(value)) {
+            return Err(SdpError::DuplicateMid { line: line.number, mid: value.chars().take(80).collect() });
+        }
         let Some(media) = self.media.last_mut() else {
             match name {
                 "ice-lite" => self.ice_lite = true,
@@ -285,8 +290,8 @@ impl Media {
     fn read_attribute(&mut self, line: Line<'_>, name: &str, value: &str) -> Result<(), SdpError> {
         match name {
             "mid" => {
-                if !is_token(value) {
-                    return Err(line.invalid("a=mid: and a token"));
+                if !is_token(value) || self.mid.is_some() {
+                    return Err(line.invalid("the only a=mid of its section, and a token"));
                 }
                 self.mid = Some(value.to_owned());
             }
@@ -295,7 +300,11 @@ impl Media {
                 let (number, codec) =
                     rtpmap(value).ok_or_else(|| line.invalid("a=rtpmap: payload type, then name/clock rate"))?;
                 if self.numbers.contains(&number) && !self.codecs.iter().any(|(known, _)| *known == number) {
-                    self.codecs.push((number, codec));
+                    match codec {
+                        Some(codec) => self.codecs.push((number, codec)),
+                        // Not even what a static payload type means without a description.
+                        None => self.numbers.retain(|known| *known != number),
+                    }
                 }
             }
             "fmtp" => {
@@ -412,16 +421,20 @@ fn numbered(value: &str) -> Option<(u8, &str)> {
     Some((number.parse().ok()?, rest)).filter(|_| !rest.is_empty())
 }
 
-fn rtpmap(value: &str) -> Option<(u8, Codec)> {
+/// A payload type and its codec, which is `None` where no codec has such a clock rate.
+fn rtpmap(value: &str) -> Option<(u8, Option<Codec>)> {
     let (number, encoding) = numbered(value)?;
     let mut parts = encoding.split('/');
     let name = parts.next().filter(|name| is_token(name))?;
-    let clock_rate = parts.next()?.trim().parse().ok().filter(|rate| *rate > 0)?;
+    let clock_rate = parts.next()?.trim();
+    let clock_rate = Some(clock_rate).filter(|rate| !rate.is_empty() && rate.bytes().all(|d| d.is_ascii_digit()))?;
     let channels = match parts.next() {
         Some(channels) => channels.trim().parse().ok().filter(|channels| *channels > 0)?,
         None => 1,
     };
-    Some((number, Codec { name: name.to_owned(), clock_rate, channels, fmtp: None }))
+    let clock_rate = clock_rate.parse().ok().filter(|rate| (1..=MAX_CLOCK_RATE).contains(rate));
+    let codec = clock_rate.map(|clock_rate| Codec { name: name.to_owned(), clock_rate, channels, fmtp: None });
+    Some((number, codec))
 }
 
 /// `a=candidate` of component 1 over UDP with an IP address; mDNS names are left out (RFC 8839 §5.1).
