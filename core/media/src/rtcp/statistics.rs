@@ -31,8 +31,8 @@ pub struct Reception {
     received: u64,
     expected_before: u64,
     received_before: u64,
-    /// Jitter times 16 (Appendix A.8).
-    jitter: u32,
+    /// Jitter times 16 (Appendix A.8): four bits more than the timestamps it comes from.
+    jitter: u64,
     transit: Option<u32>,
     sender_report: Option<(u32, Time)>,
 }
@@ -68,7 +68,7 @@ impl Reception {
             let distance = difference.min(difference.wrapping_neg());
             // A source that jumps in time says nothing about the network.
             if distance < rate {
-                self.jitter = self.jitter + distance - ((self.jitter + 8) >> 4);
+                self.jitter = self.jitter + u64::from(distance) - ((self.jitter + 8) >> 4);
             }
         }
         self.transit = Some(transit);
@@ -97,7 +97,7 @@ impl Reception {
             fraction_lost: u8::try_from(fraction).unwrap_or(u8::MAX),
             lost: (lost.clamp(-0x80_0000, 0x7f_ffff) & 0xff_ffff) as u32,
             highest: ((self.highest - 0x1_0000) & u64::from(u32::MAX)) as u32,
-            jitter: self.jitter >> 4,
+            jitter: u32::try_from(self.jitter >> 4).unwrap_or(u32::MAX),
             last_sr,
             delay,
         }

@@ -39,3 +39,13 @@ fn jitter_is_zero_for_a_steady_source_and_grows_with_delay() {
     let jitter = reception.report(1, Time::EPOCH).jitter;
     assert!((70..=80).contains(&jitter), "{jitter}");
 }
+
+#[test]
+fn jitter_of_any_clock_rate_is_computed_without_overflow() {
+    let mut reception = Reception::new(0);
+    for n in 0..500_u16 {
+        reception.count(n, u32::from(n % 2) << 31, u32::MAX, Time::EPOCH);
+    }
+    let jitter = reception.report(1, Time::EPOCH).jitter;
+    assert!((0x7fff_fff0..=0x8000_0000).contains(&jitter), "{jitter}");
+}
