@@ -8,6 +8,9 @@ use std::io;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
+/// Checks that run or wait at most: each holds a password, and one that waits long is not waited for any more.
+const WAITING: usize = 64;
+
 /// Who may log in with which password.
 #[derive(Debug)]
 pub struct Accounts {
@@ -15,6 +18,7 @@ pub struct Accounts {
     /// Checked for logins without account, so that the time an answer takes does not tell who has one.
     stand_in: Option<String>,
     permits: Arc<Semaphore>,
+    places: Arc<Semaphore>,
 }
 
 impl Accounts {
@@ -22,11 +26,28 @@ impl Accounts {
     #[must_use]
     pub fn new(hashes: BTreeMap<String, String>, at_a_time: usize) -> Self {
         let stand_in = hashes.values().next().cloned();
-        Self { hashes, stand_in, permits: Arc::new(Semaphore::new(at_a_time)) }
+        let (permits, places) = (Semaphore::new(at_a_time), Semaphore::new(WAITING));
+        Self { hashes, stand_in, permits: Arc::new(permits), places: Arc::new(places) }
     }
 
-    /// Whether `login` and `password` belong together.
-    pub async fn verify(&self, login: &str, password: String) -> bool {
+    /// A check whether `login` and `password` belong together, which holds a place until it is done or dropped.
+    /// `None`: too many are waiting already.
+    #[must_use]
+    pub fn check(
+        self: &Arc<Self>,
+        login: String,
+        password: String,
+    ) -> Option<impl Future<Output = bool> + Send + use<>> {
+        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        let accounts = Arc::clone(self);
+        Some(async move {
+            let matches = accounts.verify(&login, password).await;
+            drop(place);
+            matches
+        })
+    }
+
+    async fn verify(&self, login: &str, password: String) -> bool {
         let known = self.hashes.get(login);
         let Some(hash) = known.or(self.stand_in.as_ref()).cloned() else { return false };
         let known = known.is_some();
@@ -57,7 +78,8 @@ pub fn hash_password(password: &str) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Accounts, hash_password};
+    use super::{Accounts, WAITING, hash_password};
+    use std::sync::Arc;
 
     #[tokio::test]
     async fn only_the_right_password_of_a_known_login_matches() {
@@ -67,5 +89,19 @@ mod tests {
         assert!(accounts.verify("alice", "tulip".to_owned()).await);
         assert!(!accounts.verify("alice", "rose".to_owned()).await);
         assert!(!accounts.verify("bob", "tulip".to_owned()).await);
+    }
+
+    #[tokio::test]
+    async fn one_check_too_many_is_refused_at_once() {
+        let hash = hash_password("tulip").unwrap();
+        let accounts = Arc::new(Accounts::new([("alice".to_owned(), hash)].into(), 1));
+        let check = || accounts.check("alice".to_owned(), "tulip".to_owned());
+        let mut waiting: Vec<_> = (0..WAITING).map(|_| check().expect("a place")).collect();
+        assert!(check().is_none());
+        drop(waiting.pop());
+        let last = check().expect("the place of the one that was dropped");
+        assert!(check().is_none());
+        assert!(last.await);
+        assert!(check().is_some(), "a check that is done has left its place");
     }
 }

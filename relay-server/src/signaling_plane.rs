@@ -168,9 +168,15 @@ impl SignalingPlane {
                     self.outlets.remove(&connection);
                 }
                 Output::VerifyPassword { request, login, password } => {
-                    let (accounts, answers) = (Arc::clone(&self.accounts), self.answers.clone());
+                    let Some(check) = self.accounts.check(login.0, password) else {
+                        tracing::warn!("login refused: too many passwords are being checked");
+                        let refusal = Input::PasswordVerified { request, matches: false };
+                        self.relay.handle_input(refusal, self.clock.now());
+                        continue;
+                    };
+                    let answers = self.answers.clone();
                     tokio::spawn(async move {
-                        let matches = accounts.verify(&login.0, password).await;
+                        let matches = check.await;
                         let answer = Inbound::Input(Input::PasswordVerified { request, matches });
                         let _ = answers.send(answer).await;
                     });
