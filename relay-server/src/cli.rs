@@ -88,8 +88,12 @@ impl Arguments {
     }
 
     fn settings(&self) -> io::Result<Settings> {
-        let environment =
-            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let environment: Vec<(String, String)> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        for warning in config::overlooked(environment.iter().map(|(name, _)| name.as_str())) {
+            let _ = writeln!(io::stderr(), "offhook-relay: warning: {warning}");
+        }
         config::load(self.config.as_deref(), environment, &self.flags()?).map_err(io::Error::other)
     }
 

@@ -197,6 +197,24 @@ fn apply_variable(settings: &mut Settings, variable: &str, rest: &str, value: St
     options::set(settings, section, name, &Given::Text(value)).map_err(|problem| ConfigError::new(variable, problem))
 }
 
+/// A warning for each variable that looks as if it were meant for the relay and is not looked at.
+pub fn overlooked<'a>(variables: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let sections = || OPTIONS.iter().map(|option| option.section);
+    let warning = |name: &str| {
+        let word = name.strip_prefix("OFFHOOK_")?.split_once('_')?.0;
+        let lower = word.to_ascii_lowercase();
+        if lower == "accounts" {
+            return Some(format!("{name} is not looked at: [accounts] stands in the file only"));
+        }
+        if sections().any(|section| section == lower) {
+            return None;
+        }
+        let meant = value::closest(&lower, sections())?.to_ascii_uppercase();
+        Some(format!("{name} is not looked at: there is no section {word}; did you mean OFFHOOK_{meant}_…?"))
+    };
+    variables.into_iter().filter_map(warning).collect()
+}
+
 /// What only shows when all options are known.
 fn validate(settings: &Settings) -> Result<(), ConfigError> {
     match (&settings.tls_certificate, &settings.tls_key) {
@@ -210,6 +228,13 @@ fn validate(settings: &Settings) -> Result<(), ConfigError> {
             return Err(ConfigError::new("[tls]", "`key` is given without `certificate`: give the file of its chain"));
         }
         (Some(_), Some(_)) | (None, None) => {}
+    }
+    let none = |list: &Option<Vec<SocketAddr>>| list.as_ref().is_some_and(Vec::is_empty);
+    if none(&settings.listen_plain) && none(&settings.listen_tls) {
+        return Err(ConfigError::new(
+            "[listen]",
+            "`plain` and `tls` are both empty, so nobody could reach the relay: give one of them an address",
+        ));
     }
     if settings.message_burst < settings.message_rate.min(10) {
         return Err(ConfigError::new(

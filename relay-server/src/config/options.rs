@@ -42,8 +42,8 @@ pub const OPTIONS: &[OptionSpec] = &[
     option("tls", "names", set!(tls_names = given => given.words())),
     option("tls", "handshake_timeout", set!(tls_handshake_timeout = given => given.some_duration()?)),
     option("page", "directory", set!(page_directory = given => given.path()?)),
-    option("media", "address", set!(media_address = given => given.ip_addresses()?)),
-    option("media", "public_address", set!(media_public_address = given => given.ip_addresses()?)),
+    option("media", "address", set!(media_address = given => given.named_ip_addresses()?)),
+    option("media", "public_address", set!(media_public_address = given => given.named_ip_addresses()?)),
     option("media", "port", set!(media_port = given => given.number(0, 65_535)?)),
     option("media", "workers", set!(media_workers = given => given.number(0, 1_024)?)),
     option("media", "timeout", set!(media_timeout = given => given.some_duration()?)),
@@ -51,7 +51,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     option("calls", "ring_timeout", set!(ring_timeout = given => given.some_duration()?)),
     option("calls", "call_waiting", set!(call_waiting = given => call_waiting(given)?)),
     option("calls", "busy_status", set!(busy_status = given => busy_status(given)?)),
-    option("calls", "codecs", set!(codecs = given => given.words())),
+    option("calls", "codecs", set!(codecs = given => codecs(given)?)),
     option("calls", "max_per_session", set!(max_calls_per_session = given => given.number(1, 1_000)?)),
     option("sessions", "keep_alive_for", set!(keep_alive_for = given => given.duration()?)),
     option("sessions", "max_per_login", set!(max_sessions_per_login = given => given.number(1, 100_000)?)),
@@ -65,6 +65,51 @@ pub const OPTIONS: &[OptionSpec] = &[
     option("signaling", "ping_probes", set!(ping_probes = given => given.number(1, 1_000)?)),
     option("signaling", "connection_timeout", set!(connection_timeout = given => given.some_duration()?)),
 ];
+
+/// Encoding names (RFC 3551 and the codecs' own payload formats) that may stand in `calls.codecs`.
+const CODECS: &[&str] = &[
+    "opus",
+    "PCMU",
+    "PCMA",
+    "G722",
+    "G723",
+    "G728",
+    "G729",
+    "speex",
+    "iLBC",
+    "iSAC",
+    "GSM",
+    "L16",
+    "AMR",
+    "AMR-WB",
+    "EVS",
+    "VP8",
+    "VP9",
+    "H263",
+    "H263-1998",
+    "H264",
+    "H265",
+    "AV1",
+    "AV1X",
+];
+
+/// Names nobody has would leave every call without codec, so they are refused.
+fn codecs(given: &Given) -> Result<Vec<String>, String> {
+    let names = given.words();
+    for name in &names {
+        if CODECS.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            continue;
+        }
+        let lower: Vec<String> = CODECS.iter().map(|known| known.to_ascii_lowercase()).collect();
+        let meant = closest(&name.to_ascii_lowercase(), lower.iter().map(String::as_str));
+        let meant = CODECS.iter().find(|known| meant.is_some_and(|meant| known.eq_ignore_ascii_case(meant)));
+        return Err(match meant {
+            Some(meant) => format!("`{name}` is not a known codec; did you mean `{meant}`?"),
+            None => format!("`{name}` is not a known codec; there are: {}", CODECS.join(", ")),
+        });
+    }
+    Ok(names)
+}
 
 fn call_waiting(given: &Given) -> Result<CallWaiting, String> {
     given.choice(&[("rings", CallWaiting::Rings), ("busy", CallWaiting::Busy)])
@@ -99,9 +144,7 @@ pub(super) fn set(settings: &mut Settings, section: &str, name: &str, given: &Gi
 
 fn set_account(settings: &mut Settings, login: &str, given: &Given) -> Result<(), String> {
     let hash = given.one()?;
-    if login.is_empty() {
-        return Err("a login is empty".to_owned());
-    }
+    login_name(login)?;
     let valid = PasswordHash::new(hash).is_ok_and(|hash| hash.algorithm.as_str().starts_with("argon2"));
     if !valid {
         return Err(format!(
@@ -109,5 +152,35 @@ fn set_account(settings: &mut Settings, login: &str, given: &Given) -> Result<()
         ));
     }
     settings.accounts.insert(login.to_owned(), hash.to_owned());
+    Ok(())
+}
+
+/// Most octets of a login.
+const LOGIN_LENGTH: usize = 128;
+
+/// Refuses logins that could never sign in, or never be called: a called address is cut at these characters and loses
+/// its scheme before it is looked up.
+fn login_name(login: &str) -> Result<(), String> {
+    if login.is_empty() {
+        return Err("a login is empty".to_owned());
+    }
+    if login.len() > LOGIN_LENGTH {
+        return Err(format!("a login has {} octets; {LOGIN_LENGTH} are possible", login.len()));
+    }
+    if login.trim() != login {
+        return Err(format!("the login {login:?} begins or ends with a space: leave it out"));
+    }
+    if login.contains(char::is_control) {
+        return Err(format!("the login {login:?} has a control character: leave it out"));
+    }
+    if let Some(found) = login.chars().find(|c| "@;?<>".contains(*c)) {
+        return Err(format!("the login `{login}` has a `{found}`, so nobody could call it: write the bare user name"));
+    }
+    let scheme = ["sip:", "sips:", "tel:"]
+        .into_iter()
+        .find(|scheme| login.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
+    if let Some(scheme) = scheme {
+        return Err(format!("the login `{login}` begins with `{scheme}`, so nobody could call it: write it without"));
+    }
     Ok(())
 }

@@ -1,4 +1,4 @@
-use super::{Given, OPTIONS, Settings, explain, load, parse};
+use super::{Given, OPTIONS, Settings, explain, load, overlooked, parse};
 use core::time::Duration;
 use offhook_b2bua::config::CallWaiting;
 
@@ -102,4 +102,69 @@ fn flags_win_over_the_environment_which_wins_over_the_file() {
     assert_eq!(error, "OFFHOOK_MEDIA_PROT: `prot` is not an option of [media]; did you mean `port`?");
     let error = load(None, [], &[("media.prot".to_owned(), Given::Text("1".to_owned()))]).unwrap_err().to_string();
     assert!(error.starts_with("--set media.prot: "), "{error}");
+}
+
+#[test]
+fn logins_that_could_never_sign_in_or_be_called_are_refused() {
+    let hash = "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$qqSCqQPLbO7RKU+qFwvGng";
+    let account = |login: &str| parse("relay.toml", &format!("[accounts]\n\"{login}\" = \"{hash}\"\n"));
+    let long = "x".repeat(128);
+    for good in ["alice", "4711", "+4930123", "al ice", "Zoë", "telephone", "a.b-c_d", &long] {
+        assert!(account(good).is_ok(), "{good}: {:?}", account(good));
+    }
+    let longer = "x".repeat(129);
+    let wrong = [
+        ("", "empty"),
+        (&*longer, "129 octets"),
+        ("a\\u0007b", "control character"),
+        ("alice@example.org", "`@`"),
+        ("a;b", "`;`"),
+        ("a?b", "`?`"),
+        ("<a", "`<`"),
+        ("a>", "`>`"),
+        (" alice", "space"),
+        ("alice ", "space"),
+        ("sip:alice", "`sip:`"),
+        ("SIPS:alice", "`sips:`"),
+        ("tel:4711", "`tel:`"),
+    ];
+    for (login, why) in wrong {
+        let error = account(login).expect_err(login).to_string();
+        assert!(error.starts_with("relay.toml:2: ") && error.contains(why), "{login}: {error}");
+    }
+}
+
+#[test]
+fn codecs_nobody_has_are_refused() {
+    let settings = parse("relay.toml", "[calls]\ncodecs = [\"OPUS\", \"pcmu\", \"H264\"]\n").unwrap();
+    assert_eq!(settings.codecs, ["OPUS", "pcmu", "H264"]);
+    assert_eq!(
+        complaint("[calls]\ncodecs = [\"PCMU\", \"opsu\"]\n"),
+        "relay.toml:2: `codecs`: `opsu` is not a known codec; did you mean `opus`?"
+    );
+    assert!(complaint("[calls]\ncodecs = \"pmcu\"\n").ends_with("did you mean `PCMU`?"));
+    assert!(complaint("[calls]\ncodecs = [\"something\"]\n").contains("there are: opus, PCMU"));
+}
+
+#[test]
+fn addresses_nobody_could_reach_are_refused() {
+    for (option, any) in [("address", "0.0.0.0"), ("address", "::"), ("public_address", "0.0.0.0")] {
+        let error = complaint(&format!("[media]\n{option} = [\"127.0.0.1\", \"{any}\"]\n"));
+        assert!(error.starts_with("relay.toml:2: ") && error.contains(&format!("`{any}`")), "{error}");
+    }
+    assert!(complaint("[listen]\nplain = []\ntls = []\n").starts_with("[listen]: `plain` and `tls` are both empty"));
+    assert!(parse("relay.toml", "[listen]\nplain = []\n").is_ok());
+    assert!(parse("relay.toml", "[listen]\ntls = []\n").is_ok());
+}
+
+#[test]
+fn variables_that_look_misspelt_are_warned_of() {
+    let silent =
+        ["OFFHOOK_LOG", "OFFHOOK_CONFIG", "OFFHOOK_CALLS_CODECS", "OFFHOOK_BROWSER_PATH", "CALS_CODECS", "HOME"];
+    assert!(overlooked(silent).is_empty(), "{:?}", overlooked(silent));
+    assert_eq!(
+        overlooked(["OFFHOOK_CALS_CODECS"]),
+        ["OFFHOOK_CALS_CODECS is not looked at: there is no section CALS; did you mean OFFHOOK_CALLS_…?"]
+    );
+    assert_eq!(overlooked(["OFFHOOK_ACCOUNTS_ALICE"]).len(), 1);
 }

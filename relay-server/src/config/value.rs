@@ -72,12 +72,23 @@ impl Given {
     }
 
     /// IP addresses without port.
-    pub(super) fn ip_addresses(&self) -> Result<Vec<IpAddr>, String> {
+    fn ip_addresses(&self) -> Result<Vec<IpAddr>, String> {
         let parse = |text: &str| {
             text.parse()
                 .map_err(|_| format!("`{text}` is not an IP address: write it like `192.0.2.7` or `2001:db8::7`"))
         };
         self.many().into_iter().map(parse).collect()
+    }
+
+    /// IP addresses that a packet can be sent to.
+    pub(super) fn named_ip_addresses(&self) -> Result<Vec<IpAddr>, String> {
+        let addresses = self.ip_addresses()?;
+        match addresses.iter().find(|address| address.is_unspecified()) {
+            Some(any) => Err(format!(
+                "browsers are told this address and cannot send to `{any}`: name the addresses, or leave the list empty"
+            )),
+            None => Ok(addresses),
+        }
     }
 
     /// IP addresses with port.
