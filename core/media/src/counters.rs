@@ -50,6 +50,8 @@ pub struct Dropped {
     pub not_bridged: u64,
     /// RTP that one side's direction or the other's formats do not allow.
     pub not_negotiated: u64,
+    /// Digits that came faster than anybody dials and were not reported; their packets were passed on.
+    pub excess_digits: u64,
     /// Impossible orders: for a leg that is not there, or twice.
     pub bad_command: u64,
 }

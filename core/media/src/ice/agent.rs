@@ -12,8 +12,8 @@ use offhook_clock::Time;
 use offhook_sdp::webrtc::IceCredentials;
 use std::net::SocketAddr;
 
-/// How many addresses of one browser are remembered; more are answered and forgotten.
-const MAX_PAIRS: usize = 16;
+/// How many addresses of one browser are remembered; for one more, the oldest is forgotten, but never the nominated one.
+const MAX_PAIRS: usize = 64;
 
 /// The relay's address and the browser's, as datagrams bear them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,9 +35,9 @@ pub enum Checked {
         is_new: bool,
         /// The pair is now the one to send on, and was not before.
         selected: bool,
+        /// The pair that was forgotten to make room: it belongs to the leg no more.
+        evicted: Option<Pair>,
     },
-    /// Valid, but there are too many pairs.
-    Ignored,
 }
 
 /// The lite agent of a leg.
@@ -100,17 +100,19 @@ impl LiteAgent {
         request.accept(pair.remote, &self.local.pwd, out);
         self.last_check = Some(now);
         let is_new = !self.pairs.contains(&pair);
-        if is_new && self.pairs.len() >= MAX_PAIRS {
-            return Checked::Ignored;
-        }
+        let mut evicted = None;
         if is_new {
+            if self.pairs.len() >= MAX_PAIRS {
+                let oldest = self.pairs.iter().position(|known| self.nominated != Some(*known));
+                evicted = oldest.map(|oldest| self.pairs.remove(oldest));
+            }
             self.pairs.push(pair);
         }
         let selected = request.use_candidate && self.nominated != Some(pair);
         if selected {
             self.nominated = Some(pair);
         }
-        Checked::Valid { is_new, selected }
+        Checked::Valid { is_new, selected, evicted }
     }
 }
 

@@ -71,7 +71,11 @@ impl Leg {
             if let Some(digit) = packet::payload(packet, &header).and_then(digit_of)
                 && source.last_event.replace(header.timestamp) != Some(header.timestamp)
             {
-                io.event(Event::DtmfReceived { leg: self.key, digit });
+                if self.digit_limit.admits(now) {
+                    io.event(Event::DtmfReceived { leg: self.key, digit });
+                } else {
+                    io.counters.dropped.excess_digits += 1;
+                }
             }
         } else if source.key_frames.is_waiting() {
             let begins = packet::payload(packet, &header).map(|payload| keyframe::inspect(&codec.name, payload));

@@ -26,7 +26,7 @@ use core::time::Duration;
 use offhook_clock::{Time, earliest};
 use offhook_sdp::webrtc::{IceCredentials, Setup};
 use rand_core::Rng;
-use source::Source;
+use source::{DigitLimit, Source};
 use std::collections::BTreeMap;
 use stream::MediaStream;
 
@@ -77,6 +77,7 @@ pub(crate) struct Leg {
     cname: String,
     pub(crate) streams: Vec<MediaStream>,
     sources: BTreeMap<u32, Source>,
+    digit_limit: DigitLimit,
     /// The leg it is bridged with.
     pub(crate) partner: Option<LegKey>,
     /// Whether a key frame request for everybody is wanted: the leg has just come up.
@@ -99,6 +100,7 @@ impl Leg {
             timeouts,
             streams: Vec::new(),
             sources: BTreeMap::new(),
+            digit_limit: DigitLimit::default(),
             partner: None,
             has_just_connected: false,
             heard_at: now,
@@ -142,23 +144,19 @@ impl Leg {
         self.streams = streams.into_iter().map(start).collect();
     }
 
-    /// Answers a connectivity check; whether the pair is a new one of this leg.
-    pub(crate) fn check(&mut self, request: &Request<'_>, pair: Pair, io: &mut Io, now: Time) -> bool {
+    /// Answers a connectivity check; which pairs are this leg's may have changed.
+    pub(crate) fn check(&mut self, request: &Request<'_>, pair: Pair, io: &mut Io, now: Time) -> Checked {
         let mut response = io.buffer();
         let checked = self.agent.check(request, pair, now, &mut response);
         io.transmit(pair, response);
         match checked {
-            Checked::Refused => {
-                io.counters.dropped.bad_credentials += 1;
-                false
-            }
-            Checked::Ignored => false,
-            Checked::Valid { is_new, .. } => {
+            Checked::Refused => io.counters.dropped.bad_credentials += 1,
+            Checked::Valid { .. } => {
                 io.counters.stun_checks += 1;
                 self.heard_at = now;
-                is_new
             }
         }
+        checked
     }
 
     /// Takes a DTLS datagram that came from a pair of this leg.

@@ -11,6 +11,29 @@ const REPEAT: Duration = Duration::from_millis(500);
 /// Requests of a new receiver, at most.
 const TRIES: u8 = 6;
 
+/// Digits of one leg reported at once, at most, and how long each takes of that budget: 20 a second in the long run.
+const DIGIT_BURST: u32 = 64;
+const DIGIT_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Keeps a browser that invents digits from flooding the signaling plane.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct DigitLimit {
+    /// When the digits reported so far have used up no budget any more.
+    paid_at: Option<Time>,
+}
+
+impl DigitLimit {
+    /// Whether a digit may be reported now; it then counts.
+    pub(crate) fn admits(&mut self, now: Time) -> bool {
+        let paid_at = self.paid_at.map_or(now, |paid_at| paid_at.max(now));
+        if paid_at.since(now) > DIGIT_INTERVAL * (DIGIT_BURST - 1) {
+            return false;
+        }
+        self.paid_at = Some(paid_at + DIGIT_INTERVAL);
+        true
+    }
+}
+
 /// A source.
 #[derive(Debug)]
 pub(crate) struct Source {

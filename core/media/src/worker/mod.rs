@@ -13,7 +13,7 @@ pub use config::{DtlsVersions, WorkerConfig};
 use crate::bridge::routes;
 use crate::command::{Command, Event, LegKey, RemoteTransport, Stream};
 use crate::counters::Counters;
-use crate::ice::agent::Pair;
+use crate::ice::agent::{Checked, Pair};
 use crate::ice::stun::Request;
 use crate::io::Io;
 use crate::leg::{Ended, Leg, Timeouts};
@@ -160,15 +160,19 @@ impl Worker {
         leg.close(&mut self.io);
         self.fragments.remove(leg.ufrag());
         for pair in leg.pairs() {
-            // The address may belong to a younger leg of the same browser by now.
-            if self.pairs.get(pair) == Some(&key) {
-                self.pairs.remove(pair);
-            }
+            self.forget_pair(*pair, key);
         }
         if let Some(armed) = leg.armed {
             self.wakes.remove(&(armed, key));
         }
         true
+    }
+
+    /// The pair is the leg's no more. The address may belong to a younger leg of the same browser by now.
+    fn forget_pair(&mut self, pair: Pair, key: LegKey) {
+        if self.pairs.get(&pair) == Some(&key) {
+            self.pairs.remove(&pair);
+        }
     }
 
     /// Takes a datagram that arrived at `local` from `remote`; it is decrypted in place.
@@ -209,8 +213,11 @@ impl Worker {
             self.io.counters.dropped.bad_credentials += 1;
             return;
         };
-        if leg.check(&request, pair, &mut self.io, now) {
+        if let Checked::Valid { is_new: true, evicted, .. } = leg.check(&request, pair, &mut self.io, now) {
             self.pairs.insert(pair, key);
+            if let Some(evicted) = evicted {
+                self.forget_pair(evicted, key);
+            }
         }
         self.settle(key, now);
     }

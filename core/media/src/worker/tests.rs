@@ -318,6 +318,46 @@ fn a_new_nominated_address_is_followed() {
 }
 
 #[test]
+fn a_nominated_address_is_followed_however_many_came_before() {
+    let mut scene = Scene::talking();
+    for port in 3000..3100 {
+        scene.bob.address.set_port(port);
+        scene.bob.check(false);
+        scene.exchange();
+    }
+    scene.bob.address.set_port(4000);
+    scene.bob.check(true);
+    scene.exchange();
+    scene.alice.send_rtp((111, 1, 960, 77), &[], b"a");
+    scene.bob.send_rtp((109, 1, 960, 88), &[], b"b");
+    scene.exchange();
+    assert_eq!((scene.bob.take_rtp().len(), scene.alice.take_rtp().len()), (1, 1));
+    assert_eq!(scene.worker.pairs.len(), 1 + 64, "no more than are remembered of Bob");
+    scene.worker.handle_command(Command::CloseLeg { leg: BOB }, scene.now);
+    assert_eq!(scene.worker.pairs.len(), 1);
+}
+
+#[test]
+fn an_address_that_another_leg_has_taken_over_stays_with_it() {
+    let mut scene = Scene::talking();
+    scene.bob.address.set_port(3000);
+    scene.bob.check(false);
+    scene.exchange();
+    let (shared, of_bob) = (scene.bob.address, scene.alice.address);
+    scene.alice.address = shared;
+    scene.bob.address = of_bob;
+    scene.alice.check(true);
+    scene.exchange();
+    for port in 4000..4100 {
+        scene.bob.address.set_port(port);
+        scene.bob.check(false);
+        scene.exchange();
+    }
+    let pair = crate::ice::agent::Pair { local: scene.alice.relay, remote: shared };
+    assert_eq!(scene.worker.pairs.get(&pair), Some(&ALICE));
+}
+
+#[test]
 fn digits_are_played_while_speech_waits() {
     let mut scene = Scene::talking();
     scene.alice.send_rtp((111, 1, 960, 77), &[], b"a");
@@ -355,6 +395,27 @@ fn a_digit_of_the_browser_is_reported_once_and_forwarded() {
     let digits = scene.events.iter().filter(|e| **e == Event::DtmfReceived { leg: ALICE, digit: '5' }).count();
     assert_eq!(digits, 1);
     assert!(scene.bob.take_rtp().iter().all(|(header, _)| header.payload_type == 101));
+}
+
+#[test]
+fn no_more_digits_are_reported_than_anybody_dials() {
+    let mut scene = Scene::talking();
+    let send = |scene: &mut Scene, numbers: core::ops::Range<u16>| {
+        for n in numbers {
+            // Half of them from another source: the limit is the leg's.
+            scene.alice.send_rtp((110, n, u32::from(n) * 960, 77 + u32::from(n % 2)), &[], &[5, 0x0a, 0, 160]);
+        }
+        scene.exchange();
+        let is_digit = |event: &Event| matches!(event, Event::DtmfReceived { .. });
+        let reported = scene.events.iter().filter(|event| is_digit(event)).count();
+        scene.events.clear();
+        (reported, scene.worker.counters().dropped.excess_digits)
+    };
+    assert_eq!(send(&mut scene, 0..100), (64, 36));
+    scene.run(Duration::from_secs(1));
+    assert_eq!(send(&mut scene, 100..150), (20, 66));
+    scene.run(Duration::from_secs(10));
+    assert_eq!(send(&mut scene, 150..151), (1, 66));
 }
 
 #[test]

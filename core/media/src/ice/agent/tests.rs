@@ -17,14 +17,18 @@ fn check(agent: &mut LiteAgent, port: u16, password: &str, nominate: bool) -> Ch
     agent.check(&Request::parse(&octets).unwrap(), pair(port), Time::EPOCH, &mut response)
 }
 
+fn valid(is_new: bool, selected: bool) -> Checked {
+    Checked::Valid { is_new, selected, evicted: None }
+}
+
 #[test]
 fn the_newest_nomination_counts() {
     let mut agent = agent();
-    assert_eq!(check(&mut agent, 1, "secret", false), Checked::Valid { is_new: true, selected: false });
+    assert_eq!(check(&mut agent, 1, "secret", false), valid(true, false));
     assert_eq!(agent.nominated(), None);
-    assert_eq!(check(&mut agent, 1, "secret", true), Checked::Valid { is_new: false, selected: true });
-    assert_eq!(check(&mut agent, 1, "secret", true), Checked::Valid { is_new: false, selected: false });
-    assert_eq!(check(&mut agent, 2, "secret", true), Checked::Valid { is_new: true, selected: true });
+    assert_eq!(check(&mut agent, 1, "secret", true), valid(false, true));
+    assert_eq!(check(&mut agent, 1, "secret", true), valid(false, false));
+    assert_eq!(check(&mut agent, 2, "secret", true), valid(true, true));
     assert_eq!(agent.nominated(), Some(pair(2)));
 }
 
@@ -42,6 +46,21 @@ fn addresses_are_bounded() {
         check(&mut agent, port, "secret", false);
     }
     assert_eq!(agent.pairs().len(), MAX_PAIRS);
+}
+
+#[test]
+fn for_one_address_more_the_oldest_that_is_not_nominated_is_forgotten() {
+    let mut agent = agent();
+    check(&mut agent, 1, "secret", true);
+    for port in 2..65 {
+        assert_eq!(check(&mut agent, port, "secret", false), valid(true, false));
+    }
+    let evicts = |port| Checked::Valid { is_new: true, selected: false, evicted: Some(pair(port)) };
+    assert_eq!(check(&mut agent, 65, "secret", false), evicts(2));
+    assert_eq!(check(&mut agent, 65, "secret", false), valid(false, false));
+    assert_eq!(check(&mut agent, 2, "secret", false), evicts(3));
+    assert_eq!(agent.nominated(), Some(pair(1)));
+    assert!(agent.pairs().contains(&pair(1)));
 }
 
 #[test]
