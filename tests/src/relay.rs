@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A running relay. Dropping it ends it.
 pub struct Relay {
@@ -82,6 +82,21 @@ impl Relay {
         if let Some(status) = self.child.try_wait().expect("the child's state") {
             panic!("the relay ended with {status}:\n{}", self.log());
         }
+    }
+
+    /// CPU time of all threads so far.
+    ///
+    /// # Panics
+    /// Where there is no `/proc`.
+    #[must_use]
+    pub fn cpu(&self) -> Duration {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("the relay's threads");
+        let nanoseconds = tasks.filter_map(|task| {
+            // Time on a CPU in ns is the first of three numbers.
+            let line = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+            line.split(' ').next()?.parse::<u64>().ok()
+        });
+        Duration::from_nanos(nanoseconds.sum())
     }
 
     /// Resident memory in octets.
