@@ -75,6 +75,7 @@ impl Server {
             gauges,
             sockets: watch::Sender::new(0),
             stopping: AtomicBool::new(false),
+            own_pages_only: demo == Demo::Loopback,
             page: page_directory(settings),
             workers,
             frame_size: settings.frame_size,

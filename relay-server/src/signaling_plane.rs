@@ -18,6 +18,9 @@ const QUEUE: usize = 1_024;
 /// Inputs taken before outputs are drained and the clock is read again.
 const TURN: usize = 64;
 
+/// Octets of text that may wait for one reader, unless it is a single message.
+const QUEUED_OCTETS: usize = 1_048_576;
+
 /// What comes to the plane.
 #[derive(Debug)]
 pub enum Inbound {
@@ -41,6 +44,8 @@ pub enum Frame {
 pub struct Outlet {
     /// Frames to send, bounded.
     pub frames: mpsc::Sender<Frame>,
+    /// Octets of the texts in `frames`: the plane adds, the socket takes away what it has received.
+    pub queued: Arc<AtomicUsize>,
     /// Rung when the socket is to be dropped without ceremony.
     pub kill: Arc<Notify>,
 }
@@ -195,7 +200,15 @@ impl SignalingPlane {
     /// Queues a frame. A reader so slow that its queue is full is disconnected: memory is for those who listen.
     fn send(&mut self, connection: ConnectionId, frame: Frame) {
         let Some(outlet) = self.outlets.get(&connection) else { return };
-        match outlet.frames.try_send(frame) {
+        let octets = if let Frame::Text(text) = &frame { text.len() } else { 0 };
+        // Added before it is sent: the socket must not take away what is not there yet.
+        let waiting = outlet.queued.fetch_add(octets, Ordering::Relaxed);
+        let sent = if waiting > 0 && waiting.saturating_add(octets) > QUEUED_OCTETS {
+            Err(TrySendError::Full(frame))
+        } else {
+            outlet.frames.try_send(frame)
+        };
+        match sent {
             Ok(()) => {}
             Err(TrySendError::Closed(_)) => {} // The socket task has ended: its `Disconnected` is on its way.
             Err(TrySendError::Full(frame)) => {

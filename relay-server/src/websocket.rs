@@ -6,6 +6,7 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use core::time::Duration;
 use offhook_b2bua::io::{ConnectionId, Input};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Notify, mpsc};
 use tokio_tungstenite::tungstenite;
 
@@ -24,7 +25,8 @@ pub(crate) async fn serve(
 ) {
     let (frames, mut outbound) = mpsc::channel(queue);
     let kill = Arc::new(Notify::new());
-    let outlet = Outlet { frames, kill: Arc::clone(&kill) };
+    let queued = Arc::new(AtomicUsize::new(0));
+    let outlet = Outlet { frames, queued: Arc::clone(&queued), kill: Arc::clone(&kill) };
     if plane.send(Inbound::Opened(connection, outlet)).await.is_err() {
         return close(&mut socket, 1001, "the relay is shutting down".to_owned()).await;
     }
@@ -34,6 +36,7 @@ pub(crate) async fn serve(
             () = kill.notified() => return,
             frame = outbound.recv() => match frame {
                 Some(Frame::Text(text)) => {
+                    queued.fetch_sub(text.len(), Ordering::Relaxed);
                     let sending = tokio::time::timeout(WRITE_TIMEOUT, socket.send(Message::Text(text.into())));
                     let sent = tokio::select! {
                         () = kill.notified() => return,

@@ -8,16 +8,20 @@ use axum::body::Body;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use offhook_b2bua::io::ConnectionId;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::{mpsc, watch};
 use tower_http::services::ServeDir;
 use tower_service::Service;
+
+/// Octets read from a socket at once; a longer frame is put together from several reads.
+const READ_BUFFER: usize = 4096;
 
 /// What the handlers know.
 #[derive(Debug)]
@@ -32,6 +36,8 @@ pub struct App {
     pub sockets: watch::Sender<usize>,
     /// Set when the relay ends.
     pub stopping: AtomicBool,
+    /// Only pages of this machine may open WebSockets: without passwords, any page could log in through a visitor's browser.
+    pub own_pages_only: bool,
     /// The built phone page, if there is one.
     pub page: Option<PathBuf>,
     /// Media workers.
@@ -79,14 +85,38 @@ fn websocket(app: Arc<App>, upgrade: WebSocketUpgrade, request: &Request) -> Res
     if app.stopping.load(Ordering::Relaxed) {
         return (StatusCode::SERVICE_UNAVAILABLE, "the relay is shutting down\n").into_response();
     }
+    if app.own_pages_only && !is_own_page(request.headers()) {
+        let why = "with --demo, only pages of this machine may connect (the Origin header names another one): open the \
+                   page from localhost, or use [accounts] instead of --demo\n";
+        return (StatusCode::FORBIDDEN, why).into_response();
+    }
     let connection = ConnectionId(app.next_connection.fetch_add(1, Ordering::Relaxed));
     let lingering = request.extensions().get::<Lingering>().cloned().unwrap_or_default();
-    let upgrade = upgrade.max_message_size(app.frame_size).max_frame_size(app.frame_size);
+    // The library's 128 kB of read buffer would be most of what an idle session takes.
+    let upgrade = upgrade
+        .max_message_size(app.frame_size)
+        .max_frame_size(app.frame_size)
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(0);
     let counted = Counted::new(app);
     upgrade.on_upgrade(async move |socket| {
         let app = &counted.0;
         websocket::serve(socket, connection, app.plane.clone(), app.send_queue, lingering).await;
     })
+}
+
+/// Whether the `Origin`, if there is one, is on loopback or where the request itself went. Programs send none.
+fn is_own_page(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else { return true };
+    let Some(origin) = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok()) else { return false };
+    let Some(authority) = origin.authority().filter(|_| origin.scheme().is_some()) else { return false };
+    let host = authority.host();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        || headers
+            .get(header::HOST)
+            .is_some_and(|asked| asked.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()))
 }
 
 /// One of [`App::sockets`] for as long as it lives.
@@ -128,3 +158,25 @@ const NO_PAGE: &str = "<!doctype html><html lang=en><meta charset=utf-8><title>O
 <p>Build it with <code>cargo xtask npm</code>, or start both with <code>cargo xtask demo</code>. The relay looks for it \
 in <code>demo-phone/dist</code> of the working directory and in <code>page</code> next to the program; \
 <code>--page DIR</code> names another directory. Signaling works without it.</p>\n";
+
+#[cfg(test)]
+mod tests {
+    use super::{HeaderMap, HeaderValue, header, is_own_page};
+
+    #[test]
+    fn only_pages_of_this_machine_are_own() {
+        let own = |origin: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static("phone.test:8080"));
+            headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
+            is_own_page(&headers)
+        };
+        assert!(is_own_page(&HeaderMap::new()));
+        let good = ["http://localhost:5173", "https://127.0.0.1", "http://[::1]:8080", "http://phone.test:8080"];
+        assert!(good.into_iter().all(own));
+        let bad = ["null", "", "https://evil.test", "http://localhost.evil.test", "http://phone.test", "localhost"];
+        for origin in bad {
+            assert!(!own(origin), "{origin}");
+        }
+    }
+}

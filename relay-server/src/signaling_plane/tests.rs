@@ -6,7 +6,7 @@ use offhook_b2bua::config::{Admission, BusyStatus, CallWaiting, Config, LoginNam
 use offhook_b2bua::io::{ConnectionId, Input};
 use offhook_b2bua::relay::Relay;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 const WAIT: Duration = Duration::from_secs(10);
@@ -55,9 +55,14 @@ fn rig(admission: Admission) -> Rig {
 impl Rig {
     /// Opens a socket with room for eight frames.
     async fn connect(&self) -> (mpsc::Receiver<super::Frame>, Arc<Notify>) {
+        self.connect_with_queued(0).await
+    }
+
+    /// Like `connect`, with so many octets waiting already.
+    async fn connect_with_queued(&self, octets: usize) -> (mpsc::Receiver<super::Frame>, Arc<Notify>) {
         let (frames, received) = mpsc::channel(8);
         let kill = Arc::new(Notify::new());
-        let outlet = Outlet { frames, kill: Arc::clone(&kill) };
+        let outlet = Outlet { frames, queued: Arc::new(AtomicUsize::new(octets)), kill: Arc::clone(&kill) };
         self.to_plane.send(Inbound::Opened(ALICE, outlet)).await.unwrap();
         (received, kill)
     }
@@ -87,6 +92,18 @@ async fn a_reader_too_slow_for_its_queue_is_disconnected() {
         frames += 1;
     }
     assert_eq!(frames, 8);
+    rig.stop.send(()).unwrap();
+    rig.plane.await.unwrap();
+    assert_eq!(rig.gauges.sessions.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn a_reader_too_slow_for_the_octets_it_is_sent_is_disconnected() {
+    let rig = rig(Admission::Anyone);
+    let (mut received, kill) = rig.connect_with_queued(super::QUEUED_OCTETS).await;
+    rig.log_in("").await;
+    tokio::time::timeout(WAIT, kill.notified()).await.expect("killed");
+    assert!(tokio::time::timeout(WAIT, received.recv()).await.expect("its queue ends").is_none());
     rig.stop.send(()).unwrap();
     rig.plane.await.unwrap();
     assert_eq!(rig.gauges.sessions.load(Ordering::Relaxed), 0);
