@@ -215,3 +215,21 @@ async fn demo_refuses_addresses_that_others_could_reach() {
     let (plain, tls) = addresses::listen(&Settings::default(), Demo::Loopback, &discovered).unwrap();
     assert!(plain.iter().chain(&tls).all(|address| address.ip().is_loopback()));
 }
+
+#[tokio::test]
+async fn demo_refuses_sockets_of_other_web_sites() {
+    let scratch = Scratch::new();
+    let server = start(&scratch, "").await;
+    for (origin, status) in [("https://evil.test", "403"), ("http://localhost:5173", "101")] {
+        let mut stream = TcpStream::connect(server.plain[0]).await.unwrap();
+        let request = format!(
+            "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nOrigin: {origin}\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&answer), format!("HTTP/1.1 {status}"), "{origin}");
+    }
+    server.shut_down().await;
+}
