@@ -189,7 +189,7 @@ impl Connection {
         }
         match message {
             Ok(message) => self.route(message),
-            Err(error) => self.fault(error.to_string()),
+            Err(error) => self.fault(&error.to_string()),
         }
     }
 
@@ -202,18 +202,18 @@ impl Connection {
                 self.outputs.push_back(Output::Deliver(message));
             }
             (State::Open { .. } | State::Admitting, ClientMessage::Connection(_)) => {
-                self.fault("a second `connection` message: one socket is one session".to_owned());
+                self.fault("a second `connection` message: one socket is one session");
             }
             // The page's logger may run ahead of the session.
             (State::Greeting { .. } | State::Admitting, ClientMessage::PushLogs { .. }) => {}
             (State::Greeting { .. } | State::Admitting, message) => {
-                self.fault(format!("`{}` before the session is accepted: wait for `getUserData`", message.name()));
+                self.fault(&format!("`{}` before the session is accepted: wait for `getUserData`", message.name()));
             }
             (State::Open { .. }, message) => self.outputs.push_back(Output::Deliver(message)),
         }
     }
 
-    fn fault(&mut self, info: String) {
+    fn fault(&mut self, info: &str) {
         // What is echoed is short: a browser that does not read must not cost memory.
         let info = info.chars().take(200).collect();
         self.faults += 1;
