@@ -27,8 +27,7 @@ pub(crate) fn demo(arguments: &[String], steps: &mut Steps) -> Result<(), Failur
     Err(Failure(format!("{} cannot be started: {error}", shown(&relay))))
 }
 
-/// The relay as the demo and the suites use it. The dev profile is compiled in a third of the time that the release
-/// profile takes, and its crypto is optimized all the same (root `Cargo.toml`).
+/// The relay as the demo and the suites use it: the dev profile, which has less to compile than the release one.
 pub(crate) fn relay() -> Result<(), Failure> {
     run(&mut cargo(["build", "--package", "offhook-relay"]))
 }
