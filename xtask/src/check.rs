@@ -11,12 +11,13 @@ const SHELL_ONLY: [&str; 9] =
     ["tokio", "mio", "socket2", "axum", "hyper", "web-sys", "js-sys", "wasm-bindgen", "rustls"];
 
 /// (package, the packages of this project it may use)
-const ARROWS: [(&str, &[&str]); 6] = [
+const ARROWS: [(&str, &[&str]); 7] = [
     ("offhook-clock", &[]),
     ("offhook-signaling", &["offhook-clock"]),
     ("offhook-sdp", &["offhook-clock"]),
+    ("offhook-sip", &["offhook-clock"]),
     ("offhook-media", &["offhook-sdp", "offhook-clock"]),
-    ("offhook-b2bua", &["offhook-signaling", "offhook-sdp", "offhook-media", "offhook-clock"]),
+    ("offhook-b2bua", &["offhook-signaling", "offhook-sdp", "offhook-sip", "offhook-media", "offhook-clock"]),
     ("offhook-sdk-wasm", &["offhook-signaling", "offhook-clock"]),
 ];
 

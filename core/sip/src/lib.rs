@@ -1,0 +1,6 @@
+//! SIP (RFC 3261 and its extensions) without sockets and clocks.
+//!
+//! Bytes come in, bytes go out; what a call needs to know comes out as events. Session descriptions are opaque bodies here.
+#![forbid(unsafe_code)]
+
+pub mod transport;
