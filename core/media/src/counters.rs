@@ -36,6 +36,8 @@ pub struct Dropped {
     pub bad_credentials: u64,
     /// DTLS for a leg whose description is not known yet, beyond what is kept.
     pub early_dtls: u64,
+    /// DTLS for a leg that was restored: its association ended with the process that had it.
+    pub no_association: u64,
     /// Media before the keys are there.
     pub no_keys: u64,
     /// Malformed RTP or RTCP.

@@ -7,6 +7,7 @@
 
 use core::time::Duration;
 use offhook_clock::Time;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 const STEP: Duration = Duration::from_millis(20);
@@ -43,7 +44,7 @@ pub struct EventPacket {
     pub begins: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum State {
     Idle,
     /// The event and the packets sent of it, the last ones marked as end.
@@ -58,7 +59,7 @@ enum State {
 }
 
 /// Plays digits one after the other.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Player {
     queue: VecDeque<u8>,
     state: State,

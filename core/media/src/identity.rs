@@ -1,8 +1,11 @@
 //! The certificate the relay shows in DTLS.
 
+use crate::seal::{Sealed, SealingKey, Unsealable};
 use aws_lc_rs::{digest, signature};
 use core::fmt;
 use offhook_sdp::webrtc::Fingerprint;
+use rand_core::Rng;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A certificate with its private key, made by the shell at start, shared by every leg.
@@ -10,6 +13,23 @@ use std::sync::Arc;
 pub struct DtlsIdentity {
     certificate: Arc<[u8]>,
     private_key: Arc<[u8]>,
+}
+
+/// A [`DtlsIdentity`], saved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SavedIdentity {
+    certificate: Vec<u8>,
+    private_key: Sealed,
+}
+
+/// What its seal is for.
+const SEAL_NAME: &str = "private key of the DTLS certificate";
+
+impl SavedIdentity {
+    pub(crate) fn open(&self, key: &SealingKey) -> Result<DtlsIdentity, Unsealable> {
+        let private_key = key.open(&self.private_key, SEAL_NAME)?;
+        DtlsIdentity::from_der(&self.certificate, &private_key).map_err(|_| Unsealable)
+    }
 }
 
 /// Why a certificate cannot be used.
@@ -53,6 +73,13 @@ impl DtlsIdentity {
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         fingerprint_of(&self.certificate)
+    }
+
+    pub(crate) fn save(&self, key: &SealingKey, rng: &mut impl Rng) -> SavedIdentity {
+        SavedIdentity {
+            certificate: self.certificate.to_vec(),
+            private_key: key.seal(&self.private_key, SEAL_NAME, rng),
+        }
     }
 
     pub(crate) fn for_dtls(&self) -> dimpl::DtlsCertificate {

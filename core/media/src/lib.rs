@@ -11,6 +11,7 @@ mod io;
 mod leg;
 pub mod rtcp;
 pub mod rtp;
+pub mod seal;
 pub mod transport;
 pub mod worker;
 

@@ -10,13 +10,14 @@
 use super::stun::{Refusal, Request};
 use offhook_clock::Time;
 use offhook_sdp::webrtc::IceCredentials;
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 /// How many addresses of one browser are remembered; for one more, the oldest is forgotten, but never the nominated one.
 const MAX_PAIRS: usize = 64;
 
 /// The relay's address and the browser's, as datagrams bear them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Pair {
     /// The relay's.
     pub local: SocketAddr,
@@ -41,7 +42,7 @@ pub enum Checked {
 }
 
 /// The lite agent of a leg.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiteAgent {
     local: IceCredentials,
     pairs: Vec<Pair>,

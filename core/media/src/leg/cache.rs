@@ -4,7 +4,7 @@
 const KEPT: usize = 512;
 
 /// A ring of unprotected packets, by their outgoing sequence number.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cache {
     slots: Vec<(u16, Vec<u8>)>,
 }

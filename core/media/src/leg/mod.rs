@@ -7,13 +7,17 @@
 //! ```
 //!
 //! A close_notify of the browser means that no more media will come; the leg stays until signaling ends it or its silence
-//! makes it dead.
+//! makes it dead. A leg can be saved in every phase: connected, it goes on with its keys; in mid-handshake, the handshake
+//! begins anew. What each phase makes of each input stands in `worker/tests/table.txt`.
 
 mod cache;
 mod control;
 mod media;
+mod saved;
 mod source;
 mod stream;
+
+pub(crate) use saved::SavedLeg;
 
 use crate::bridge::Route;
 use crate::command::{Event, LegKey, RemoteTransport, Stream, TransportFailure};
@@ -42,9 +46,19 @@ pub(crate) struct Timeouts {
 
 #[derive(Debug)]
 enum Phase {
-    Open { early: Vec<Vec<u8>> },
-    Connecting { remote: RemoteTransport, give_up_at: Time, handshake: Handshake },
-    Connected { dtls: DtlsTransport, srtp: Srtp },
+    Open {
+        early: Vec<Vec<u8>>,
+    },
+    Connecting {
+        remote: RemoteTransport,
+        give_up_at: Time,
+        handshake: Handshake,
+    },
+    /// Without DTLS where the leg was restored: its keys outlive the association.
+    Connected {
+        dtls: Option<DtlsTransport>,
+        srtp: Srtp,
+    },
 }
 
 #[derive(Debug)]
@@ -122,6 +136,18 @@ impl Leg {
         self.streams.iter().map(|stream| stream.negotiated.clone()).collect()
     }
 
+    #[cfg(test)]
+    pub(crate) const fn phase_name(&self) -> &'static str {
+        match &self.phase {
+            Phase::Open { .. } => "open",
+            Phase::Connecting { handshake: Handshake::Waiting { .. }, .. } => "waiting for a pair",
+            Phase::Connecting { handshake: Handshake::Running(_), .. } => "handshake",
+            Phase::Connecting { handshake: Handshake::Done(..), .. } => "keys without a nominated pair",
+            Phase::Connected { dtls: Some(_), .. } => "connected",
+            Phase::Connected { dtls: None, .. } => "restored",
+        }
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open { .. })
     }
@@ -170,7 +196,8 @@ impl Leg {
                 }
             }
             Phase::Connecting { handshake: Handshake::Running(dtls) | Handshake::Done(dtls, _), .. }
-            | Phase::Connected { dtls, .. } => dtls.handle_packet(packet, now),
+            | Phase::Connected { dtls: Some(dtls), .. } => dtls.handle_packet(packet, now),
+            Phase::Connected { dtls: None, .. } => io.counters.dropped.no_association += 1,
         }
     }
 
@@ -182,7 +209,7 @@ impl Leg {
         if is_nominated && matches!(&self.phase, Phase::Connecting { handshake: Handshake::Done(..), .. }) {
             let phase = core::mem::replace(&mut self.phase, Phase::Open { early: Vec::new() });
             if let Phase::Connecting { handshake: Handshake::Done(dtls, srtp), .. } = phase {
-                self.phase = Phase::Connected { dtls, srtp };
+                self.phase = Phase::Connected { dtls: Some(dtls), srtp };
                 self.heard_at = now;
                 self.report_at = Some(now + self.report_interval());
                 self.has_just_connected = true;
@@ -215,7 +242,7 @@ impl Leg {
         let pair = self.agent.nominated().or_else(|| self.agent.pairs().last().copied());
         loop {
             let (Phase::Connecting { handshake: Handshake::Running(dtls) | Handshake::Done(dtls, _), .. }
-            | Phase::Connected { dtls, .. }) = &mut self.phase
+            | Phase::Connected { dtls: Some(dtls), .. }) = &mut self.phase
             else {
                 return;
             };
@@ -249,16 +276,23 @@ impl Leg {
     /// Takes the ways its streams are fed; a stream that loses its way is silent.
     pub(crate) fn set_routes(&mut self, partner: Option<LegKey>, routes: Vec<Option<Route>>) {
         self.partner = partner;
+        self.keep_routes(routes);
+        for stream in &mut self.streams {
+            stream.rewriter.detach();
+        }
+    }
+
+    /// Takes the ways its streams were fed before they were saved.
+    pub(crate) fn keep_routes(&mut self, routes: Vec<Option<Route>>) {
         let mut routes = routes.into_iter();
         for stream in &mut self.streams {
             stream.route = routes.next().flatten();
-            stream.rewriter.detach();
         }
     }
 
     /// The leg is over: close_notify goes out.
     pub(crate) fn close(&mut self, io: &mut Io) {
-        if let Phase::Connected { dtls, .. }
+        if let Phase::Connected { dtls: Some(dtls), .. }
         | Phase::Connecting { handshake: Handshake::Done(dtls, _) | Handshake::Running(dtls), .. } = &mut self.phase
         {
             dtls.close();
@@ -282,7 +316,7 @@ impl Leg {
             }
             Phase::Connecting { .. } => {}
             Phase::Connected { dtls, .. } => {
-                if dtls.poll_timeout().is_some_and(|due| due <= now) {
+                if let Some(dtls) = dtls.as_mut().filter(|dtls| dtls.poll_timeout().is_some_and(|due| due <= now)) {
                     dtls.handle_timeout(now);
                 }
                 if self.heard_at + self.timeouts.media <= now {
@@ -307,7 +341,8 @@ impl Leg {
                 let dead_at = Some(self.heard_at + self.timeouts.media);
                 let sources = self.sources.values().filter_map(|source| source.key_frames.poll_timeout()).min();
                 let digits = self.streams.iter().filter_map(|stream| stream.player.poll_timeout()).min();
-                let own = earliest(earliest(dead_at, dtls.poll_timeout()), self.report_at);
+                let own =
+                    earliest(earliest(dead_at, dtls.as_ref().and_then(DtlsTransport::poll_timeout)), self.report_at);
                 earliest(own, earliest(sources, digits))
             }
         }

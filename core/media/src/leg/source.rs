@@ -3,6 +3,7 @@
 use crate::rtcp::statistics::Reception;
 use core::time::Duration;
 use offhook_clock::Time;
+use serde::{Deserialize, Serialize};
 
 /// No sender is asked more often.
 const LEAST_INTERVAL: Duration = Duration::from_millis(300);
@@ -16,7 +17,7 @@ const DIGIT_BURST: u32 = 64;
 const DIGIT_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Keeps a browser that invents digits from flooding the signaling plane.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DigitLimit {
     /// When the digits reported so far have used up no budget any more.
     paid_at: Option<Time>,
@@ -35,7 +36,7 @@ impl DigitLimit {
 }
 
 /// A source.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Source {
     /// Which stream of the leg it belongs to.
     pub(crate) stream: usize,
@@ -54,7 +55,7 @@ impl Source {
 }
 
 /// Requests for key frames to one video source.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct KeyFrames {
     asked_at: Option<Time>,
     due: Option<Time>,

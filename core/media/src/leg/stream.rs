@@ -6,17 +6,22 @@ use crate::command::Stream;
 use crate::dtmf::Player;
 use crate::rtp::rewrite::Rewriter;
 use offhook_sdp::codec::{MediaKind, Payload};
+use offhook_sdp::webrtc::Section;
+use serde::{Deserialize, Serialize};
 
 /// A stream.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MediaStream {
     pub(crate) negotiated: Stream,
     pub(crate) rewriter: Rewriter,
-    /// Where its packets come from.
+    /// Where its packets come from; made anew from both legs' streams when the leg is restored.
+    #[serde(skip)]
     pub(crate) route: Option<Route>,
     pub(crate) player: Player,
     /// Timestamp of the telephone-event being sent.
     pub(crate) event_timestamp: u32,
+    /// Not saved: who misses a packet of before gets it from its source.
+    #[serde(skip)]
     pub(crate) cache: Option<Cache>,
     pub(crate) packets: u32,
     pub(crate) octets: u32,
@@ -27,11 +32,10 @@ pub(crate) struct MediaStream {
 impl MediaStream {
     pub(crate) fn new(negotiated: Stream, sequence: u16, timestamp: u32) -> Self {
         let section = &negotiated.remote;
-        let has_nack = section.payloads.iter().any(|payload| payload.feedback.iter().any(|f| f == "nack"));
         let primary = section.payloads.iter().find(|payload| payload.codec.is_primary());
         Self {
             rate: primary.map_or(8000, |payload| payload.codec.clock_rate),
-            cache: (has_nack && section.kind == MediaKind::Video).then(Cache::default),
+            cache: fresh_cache(section),
             negotiated,
             rewriter: Rewriter::new(sequence, timestamp),
             route: None,
@@ -40,6 +44,11 @@ impl MediaStream {
             packets: 0,
             octets: 0,
         }
+    }
+
+    /// As it was saved, to go on.
+    pub(crate) fn restored(self) -> Self {
+        Self { cache: fresh_cache(&self.negotiated.remote), ..self }
     }
 
     pub(crate) fn is_video(&self) -> bool {
@@ -62,4 +71,9 @@ impl MediaStream {
     pub(crate) fn has_feedback(&self, value: &str) -> bool {
         self.negotiated.remote.payloads.iter().any(|payload| payload.feedback.iter().any(|f| f == value))
     }
+}
+
+fn fresh_cache(section: &Section) -> Option<Cache> {
+    let has_nack = section.payloads.iter().any(|payload| payload.feedback.iter().any(|f| f == "nack"));
+    (has_nack && section.kind == MediaKind::Video).then(Cache::default)
 }

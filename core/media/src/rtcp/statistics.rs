@@ -3,6 +3,7 @@
 use super::packet::SenderReport;
 use crate::rtp::rewrite::ticks;
 use offhook_clock::Time;
+use serde::{Deserialize, Serialize};
 
 /// One report block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub struct ReportBlock {
 }
 
 /// Reception of one source.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reception {
     base: u64,
     highest: u64,

@@ -10,9 +10,10 @@
 use crate::command::LegKey;
 use core::time::Duration;
 use offhook_clock::Time;
+use serde::{Deserialize, Serialize};
 
 /// Whose packets an outgoing stream carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// The leg they come from.
     pub leg: LegKey,
@@ -21,7 +22,7 @@ pub struct Source {
 }
 
 /// What is added to a source's numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Mapping {
     source: Source,
     sequence: u16,
@@ -44,7 +45,7 @@ pub struct Place {
 }
 
 /// The numbers of one outgoing stream.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rewriter {
     mapping: Option<Mapping>,
     newest: u16,

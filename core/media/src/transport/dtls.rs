@@ -51,6 +51,12 @@ impl DtlsSettings {
         Self { config: Arc::new(tuned.unwrap_or_default()), identity, versions, instant, time }
     }
 
+    /// What the certificate hashes to.
+    #[cfg(test)]
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        self.identity.fingerprint()
+    }
+
     fn instant_of(&self, time: Time) -> Instant {
         self.instant.checked_add(time.since(self.time)).unwrap_or(self.instant)
     }
@@ -114,6 +120,12 @@ impl DtlsTransport {
         };
         transport.handle_timeout(now);
         transport
+    }
+
+    /// The version both sides agreed on.
+    #[cfg(test)]
+    pub(crate) fn protocol_version(&self) -> Option<dimpl::ProtocolVersion> {
+        self.dtls.protocol_version()
     }
 
     /// Takes a datagram.

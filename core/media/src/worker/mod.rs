@@ -7,8 +7,10 @@
 //! ```
 
 mod config;
+mod saved;
 
 pub use config::{DtlsVersions, WorkerConfig};
+pub use saved::SavedWorker;
 
 use crate::bridge::routes;
 use crate::command::{Command, Event, LegKey, RemoteTransport, Stream};

@@ -1,8 +1,12 @@
 mod browser;
+mod saved;
+mod table;
 
-use super::{Output, Worker, WorkerConfig};
+use super::{DtlsVersions, Output, SavedWorker, Worker, WorkerConfig};
 use crate::command::{Command, Event, LegKey, RemoteTransport, Stream, TransportFailure};
 use crate::identity::DtlsIdentity;
+use crate::seal::SealingKey;
+use crate::transport::dtls::DtlsSettings;
 use browser::Browser;
 use core::time::Duration;
 use offhook_clock::Time;
@@ -87,14 +91,23 @@ fn credentials(name: &str) -> IceCredentials {
 
 impl Scene {
     fn new() -> Self {
+        Self::speaking(DtlsVersions::Only12)
+    }
+
+    fn speaking(dtls_versions: DtlsVersions) -> Self {
         let instant = clock_base();
         let now = Time::from_micros(1_700_000_000_000_000);
         let identity = identity();
         let relay = identity.fingerprint();
-        let worker = Worker::new(WorkerConfig::new(identity, instant), [7; 32], now);
+        let config = WorkerConfig { dtls_versions, ..WorkerConfig::new(identity, instant) };
+        let worker = Worker::new(config, [7; 32], now);
         let server = address("192.0.2.1:5000");
-        let alice = Browser::new(address("198.51.100.1:1000"), server, credentials("ra"), relay, (instant, now), true);
-        let bob = Browser::new(address("198.51.100.2:2000"), server, credentials("rb"), relay, (instant, now), true);
+        let browser = |address, name| {
+            let settings = DtlsSettings::new(self::identity(), dtls_versions, instant, now);
+            Browser::new(address, server, credentials(name), relay, settings, now)
+        };
+        let alice = browser(address("198.51.100.1:1000"), "ra");
+        let bob = browser(address("198.51.100.2:2000"), "rb");
         let mut scene = Self { worker, now, alice, bob, events: Vec::new() };
         for (leg, name) in [(ALICE, "ra"), (BOB, "rb")] {
             scene.worker.handle_command(Command::OpenLeg { leg, ice: credentials(name) }, now);
@@ -258,6 +271,21 @@ fn the_relay_can_be_the_dtls_client() {
     scene.bob.be_passive(scene.now);
     let (of_alice, of_bob) = Scene::sections();
     scene.connect_both(of_alice, of_bob);
+}
+
+#[test]
+fn dtls_1_3_is_spoken_with_those_who_offer_it() {
+    let mut scene = Scene::speaking(DtlsVersions::UpTo13);
+    let (of_alice, of_bob) = Scene::sections();
+    scene.connect_both(of_alice, of_bob);
+    scene.bridge();
+    for browser in [&scene.alice, &scene.bob] {
+        assert_eq!(browser.protocol_version(), Some(dimpl::ProtocolVersion::DTLS1_3));
+    }
+    scene.alice.send_rtp((111, 1, 960, 77), &[], b"a");
+    scene.bob.send_rtp((109, 1, 960, 88), &[], b"b");
+    scene.exchange();
+    assert_eq!((scene.bob.take_rtp().len(), scene.alice.take_rtp().len()), (1, 1));
 }
 
 #[test]

@@ -9,9 +9,11 @@ mod cm;
 mod gcm;
 mod kdf;
 mod replay;
+mod saved;
 
 pub use kdf::BadKeyLength;
 pub use replay::Window;
+pub use saved::{SavedInbound, SavedOutbound};
 
 use crate::rtp::packet::Header;
 use serde::{Deserialize, Serialize};
@@ -65,17 +67,38 @@ pub enum DtlsRole {
 }
 
 #[derive(Debug)]
-enum Cipher {
+struct Cipher {
+    /// What the session keys come from: all of a direction's secret that is worth saving.
+    master: Master,
+    keys: Keys,
+}
+
+#[derive(Debug)]
+enum Keys {
     Gcm(Box<gcm::Gcm>),
     Cm(Box<cm::Cm>),
 }
 
+/// Profile, master key and master salt of one direction.
+struct Master {
+    profile: Profile,
+    key: Vec<u8>,
+    salt: Vec<u8>,
+}
+
+impl core::fmt::Debug for Master {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Master({:?}, …)", self.profile)
+    }
+}
+
 impl Cipher {
     fn new(profile: Profile, key: &[u8], salt: &[u8]) -> Result<Self, BadKeyLength> {
-        match profile {
-            Profile::AesCm128HmacSha1 => Ok(Self::Cm(Box::new(cm::Cm::new(key, salt)?))),
-            Profile::AeadAes128Gcm | Profile::AeadAes256Gcm => Ok(Self::Gcm(Box::new(gcm::Gcm::new(key, salt)?))),
-        }
+        let keys = match profile {
+            Profile::AesCm128HmacSha1 => Keys::Cm(Box::new(cm::Cm::new(key, salt)?)),
+            Profile::AeadAes128Gcm | Profile::AeadAes256Gcm => Keys::Gcm(Box::new(gcm::Gcm::new(key, salt)?)),
+        };
+        Ok(Self { master: Master { profile, key: key.to_vec(), salt: salt.to_vec() }, keys })
     }
 }
 
@@ -131,9 +154,9 @@ impl Inbound {
         if !window.is_new(index) {
             return Err(SrtpError::Replayed);
         }
-        let length = match &self.cipher {
-            Cipher::Gcm(gcm) => gcm.unprotect_rtp(packet, header.length, header.ssrc, index)?,
-            Cipher::Cm(cm) => cm.unprotect_rtp(packet, header.length, header.ssrc, index)?,
+        let length = match &self.cipher.keys {
+            Keys::Gcm(gcm) => gcm.unprotect_rtp(packet, header.length, header.ssrc, index)?,
+            Keys::Cm(cm) => cm.unprotect_rtp(packet, header.length, header.ssrc, index)?,
         };
         accept(&mut self.rtp, header.ssrc, index)?;
         Ok(length)
@@ -146,9 +169,9 @@ impl Inbound {
     /// When it is not authentic or not new.
     pub fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, SrtpError> {
         let ssrc = rtcp_ssrc(packet)?;
-        let tag_after_index = match self.cipher {
-            Cipher::Gcm(_) => 0,
-            Cipher::Cm(_) => cm::TAG,
+        let tag_after_index = match self.cipher.keys {
+            Keys::Gcm(_) => 0,
+            Keys::Cm(_) => cm::TAG,
         };
         let index_at = packet.len().checked_sub(tag_after_index + 4).ok_or(SrtpError::Malformed)?;
         let trailer = packet.get(index_at..).and_then(|rest| rest.first_chunk::<4>()).ok_or(SrtpError::Malformed)?;
@@ -156,9 +179,9 @@ impl Inbound {
         if self.rtcp.get(&ssrc).is_some_and(|window| !window.is_new(index)) {
             return Err(SrtpError::Replayed);
         }
-        let length = match &self.cipher {
-            Cipher::Gcm(gcm) => gcm.unprotect_rtcp(packet, ssrc)?,
-            Cipher::Cm(cm) => cm.unprotect_rtcp(packet, ssrc)?,
+        let length = match &self.cipher.keys {
+            Keys::Gcm(gcm) => gcm.unprotect_rtcp(packet, ssrc)?,
+            Keys::Cm(cm) => cm.unprotect_rtcp(packet, ssrc)?,
         };
         accept(&mut self.rtcp, ssrc, index)?;
         Ok(length)
@@ -210,9 +233,9 @@ impl Outbound {
         let window = self.rtp.entry(header.ssrc).or_default();
         let index = window.estimate(header.sequence);
         window.accept(index);
-        match &self.cipher {
-            Cipher::Gcm(gcm) => gcm.protect_rtp(packet, header.length, header.ssrc, index),
-            Cipher::Cm(cm) => cm.protect_rtp(packet, header.length, header.ssrc, index),
+        match &self.cipher.keys {
+            Keys::Gcm(gcm) => gcm.protect_rtp(packet, header.length, header.ssrc, index),
+            Keys::Cm(cm) => cm.protect_rtp(packet, header.length, header.ssrc, index),
         }
     }
 
@@ -224,9 +247,9 @@ impl Outbound {
     pub fn protect_rtcp(&mut self, packet: &mut Vec<u8>) -> Result<(), SrtpError> {
         let ssrc = rtcp_ssrc(packet)?;
         self.rtcp_index = (self.rtcp_index + 1) & 0x7fff_ffff;
-        match &self.cipher {
-            Cipher::Gcm(gcm) => gcm.protect_rtcp(packet, ssrc, self.rtcp_index),
-            Cipher::Cm(cm) => cm.protect_rtcp(packet, ssrc, self.rtcp_index),
+        match &self.cipher.keys {
+            Keys::Gcm(gcm) => gcm.protect_rtcp(packet, ssrc, self.rtcp_index),
+            Keys::Cm(cm) => cm.protect_rtcp(packet, ssrc, self.rtcp_index),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! A browser as far as the worker can tell: checks, a DTLS endpoint and SRTP.
 
-use super::identity;
 use crate::ice::stun;
 use crate::rtcp::packet::{Compound, Feedback, word};
 use crate::rtcp::write;
@@ -8,12 +7,10 @@ use crate::rtp::packet::Header;
 use crate::transport::demux::{Protocol, classify};
 use crate::transport::dtls::{DtlsOutput, DtlsSettings, DtlsTransport};
 use crate::transport::srtp::{DtlsRole, Inbound, Outbound};
-use crate::worker::DtlsVersions;
 use offhook_clock::Time;
 use offhook_sdp::webrtc::{Fingerprint, IceCredentials};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::Instant;
 
 /// SSRC of its RTCP.
 const OWN: u32 = 4242;
@@ -43,18 +40,16 @@ impl Browser {
         relay: SocketAddr,
         ice: IceCredentials,
         of_relay: Fingerprint,
-        (instant, now): (Instant, Time),
-        is_active: bool,
+        settings: DtlsSettings,
+        now: Time,
     ) -> Self {
-        let identity = identity();
-        let own = identity.fingerprint();
-        let settings = DtlsSettings::new(identity, DtlsVersions::Only12, instant, now);
+        let own = settings.fingerprint();
         let dtls = DtlsTransport::new(&settings, DtlsRole::Client, of_relay, now);
         Self {
             address,
             relay,
             outgoing: VecDeque::new(),
-            is_active,
+            is_active: true,
             was_told_goodbye: false,
             claimed: None,
             own,
@@ -79,10 +74,15 @@ impl Browser {
     }
 
     pub(super) fn check(&mut self, nominate: bool) {
+        let password = self.ice.pwd.clone();
+        self.check_with(&password, nominate);
+    }
+
+    pub(super) fn check_with(&mut self, password: &str, nominate: bool) {
         self.transaction += 1;
         let mut check = Vec::new();
         let username = format!("{}:browser", self.ice.ufrag);
-        stun::write_check(&[self.transaction; 12], &username, &self.ice.pwd, nominate, &mut check);
+        stun::write_check(&[self.transaction; 12], &username, password, nominate, &mut check);
         self.outgoing.push_back(check);
     }
 
@@ -90,7 +90,7 @@ impl Browser {
         let mut packet = datagram.to_vec();
         match classify(&packet).unwrap() {
             // A browser begins DTLS when its check was answered.
-            Protocol::Stun => assert_eq!(&packet[..2], &[1, 1], "a success"),
+            Protocol::Stun => assert!(packet[0] == 1, "an answer"),
             Protocol::Dtls => self.dtls.handle_packet(&packet, now),
             Protocol::Rtp => {
                 let header = Header::parse(&packet).unwrap();
@@ -107,6 +107,14 @@ impl Browser {
             }
         }
         self.drain();
+    }
+
+    pub(super) fn protocol_version(&self) -> Option<dimpl::ProtocolVersion> {
+        self.dtls.protocol_version()
+    }
+
+    pub(super) const fn has_keys(&self) -> bool {
+        self.srtp.is_some()
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Time> {
@@ -146,7 +154,7 @@ impl Browser {
         self.outgoing.push_back(packet);
     }
 
-    fn send_rtcp(&mut self, mut packet: Vec<u8>) {
+    pub(super) fn send_rtcp(&mut self, mut packet: Vec<u8>) {
         self.srtp.as_mut().unwrap().1.protect_rtcp(&mut packet).unwrap();
         self.outgoing.push_back(packet);
     }

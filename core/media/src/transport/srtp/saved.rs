@@ -1,0 +1,70 @@
+//! SRTP contexts that outlive their process: master keys under a seal, indices as they are.
+
+use super::{BadKeyLength, Cipher, Inbound, Outbound, Profile, Window};
+use crate::seal::{Sealed, SealingKey, Unsealable};
+use rand_core::Rng;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A direction's master key and salt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct SavedCipher {
+    profile: Profile,
+    master: Sealed,
+}
+
+impl SavedCipher {
+    fn new(cipher: &Cipher, name: &str, key: &SealingKey, rng: &mut impl Rng) -> Self {
+        let master = [cipher.master.key.as_slice(), &cipher.master.salt].concat();
+        Self { profile: cipher.master.profile, master: key.seal(&master, name, rng) }
+    }
+
+    fn restore(&self, name: &str, key: &SealingKey) -> Result<Cipher, Unsealable> {
+        let master = key.open(&self.master, name)?;
+        let (length, _) = self.profile.lengths();
+        let (key, salt) = master.split_at_checked(length).ok_or(Unsealable)?;
+        Cipher::new(self.profile, key, salt).map_err(|BadKeyLength| Unsealable)
+    }
+}
+
+/// An [`Inbound`], saved: what was received stays received.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedInbound {
+    cipher: SavedCipher,
+    rtp: BTreeMap<u32, Window>,
+    rtcp: BTreeMap<u32, Window>,
+}
+
+/// An [`Outbound`], saved: no index is used twice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedOutbound {
+    cipher: SavedCipher,
+    rtp: BTreeMap<u32, Window>,
+    rtcp_index: u32,
+}
+
+impl Inbound {
+    /// To be saved. `name` tells the seal apart from every other one.
+    pub(crate) fn save(&self, name: &str, key: &SealingKey, rng: &mut impl Rng) -> SavedInbound {
+        let cipher = SavedCipher::new(&self.cipher, &format!("{name} rx"), key, rng);
+        SavedInbound { cipher, rtp: self.rtp.clone(), rtcp: self.rtcp.clone() }
+    }
+
+    pub(crate) fn restore(saved: SavedInbound, name: &str, key: &SealingKey) -> Result<Self, Unsealable> {
+        let cipher = saved.cipher.restore(&format!("{name} rx"), key)?;
+        Ok(Self { cipher, rtp: saved.rtp, rtcp: saved.rtcp })
+    }
+}
+
+impl Outbound {
+    /// To be saved. `name` tells the seal apart from every other one.
+    pub(crate) fn save(&self, name: &str, key: &SealingKey, rng: &mut impl Rng) -> SavedOutbound {
+        let cipher = SavedCipher::new(&self.cipher, &format!("{name} tx"), key, rng);
+        SavedOutbound { cipher, rtp: self.rtp.clone(), rtcp_index: self.rtcp_index }
+    }
+
+    pub(crate) fn restore(saved: SavedOutbound, name: &str, key: &SealingKey) -> Result<Self, Unsealable> {
+        let cipher = saved.cipher.restore(&format!("{name} tx"), key)?;
+        Ok(Self { cipher, rtp: saved.rtp, rtcp_index: saved.rtcp_index })
+    }
+}

@@ -1,0 +1,142 @@
+//! Workers that are saved in the middle of calls.
+
+use super::{ALICE, BOB, SavedWorker, Scene, SealingKey, clock_base, identity};
+use crate::command::{Command, Event};
+use crate::rtp::packet::payload;
+use crate::seal::Unsealable;
+use crate::worker::{Worker, WorkerConfig};
+use core::time::Duration;
+
+fn key() -> SealingKey {
+    SealingKey::new([42; 32])
+}
+
+impl Scene {
+    /// The worker's process ends and another one takes over, `away` later.
+    pub(super) fn move_on(&mut self, away: Duration) {
+        self.exchange();
+        // Somebody else's certificate: the saved one must take its place.
+        let spare = Worker::new(WorkerConfig::new(identity(), clock_base()), [1; 32], self.now);
+        let saved = core::mem::replace(&mut self.worker, spare).save(&key());
+        let text = serde_json::to_string(&saved).unwrap();
+        self.now = self.now + away;
+        let saved: SavedWorker = serde_json::from_str(&text).unwrap();
+        let config = WorkerConfig::new(identity(), clock_base());
+        self.worker = Worker::restore(saved, &config, &key(), [8; 32], self.now).unwrap();
+    }
+}
+
+#[test]
+fn a_call_goes_on_in_the_next_process() {
+    let mut scene = Scene::talking();
+    for sequence in [65_534, 65_535, 0] {
+        scene.alice.send_rtp((111, sequence, 960, 77), &[], b"before");
+        scene.bob.send_rtp((109, sequence, 960, 88), &[], b"before");
+    }
+    let copy = scene.alice.outgoing.back().unwrap().clone();
+    scene.exchange();
+    scene.alice.take_rtp();
+    let before = scene.bob.take_rtp();
+    scene.move_on(Duration::from_secs(2));
+    scene.alice.outgoing.push_back(copy);
+    scene.alice.send_rtp((111, 1, 1920, 77), &[], b"after");
+    scene.bob.send_rtp((109, 1, 1920, 88), &[], b"after");
+    scene.exchange();
+    assert_eq!(scene.worker.counters().dropped.replayed, 1, "what was received before stays received");
+    let after = scene.bob.take_rtp();
+    // The browser's own replay protection would drop a number that was used before.
+    assert_eq!(after.len(), 1);
+    assert_eq!(payload(&after[0].1, &after[0].0).unwrap(), b"after");
+    assert_eq!(after[0].0.sequence, before[2].0.sequence.wrapping_add(1));
+    assert_eq!(after[0].0.timestamp, before[2].0.timestamp.wrapping_add(960), "the source was not changed");
+    assert!(!after[0].0.marker);
+    assert_eq!(scene.alice.take_rtp().len(), 1);
+}
+
+#[test]
+fn reports_digits_and_hold_go_on_in_the_next_process() {
+    let mut scene = Scene::talking();
+    scene.alice.send_rtp((111, 1, 960, 77), &[], b"a");
+    scene.run(Duration::from_millis(2100));
+    assert_eq!(scene.alice.take_report_blocks().len(), 1);
+    scene.worker.handle_command(Command::SendDtmf { leg: BOB, digits: "12".to_owned() }, scene.now);
+    scene.run(Duration::from_millis(30));
+    let played = scene.bob.take_rtp().iter().filter(|(header, _)| header.payload_type == 101).count();
+    scene.move_on(Duration::from_millis(10));
+    scene.run(Duration::from_secs(3));
+    assert_eq!(scene.alice.take_report_blocks().len(), 2, "RTCP indices are not used twice either");
+    let rest = scene.bob.take_rtp().iter().filter(|(header, _)| header.payload_type == 101).count();
+    assert_eq!((played, played + rest), (2, 14));
+    scene.worker.handle_command(Command::Unbridge { leg: ALICE }, scene.now);
+    scene.move_on(Duration::from_millis(10));
+    scene.alice.send_rtp((111, 2, 1920, 77), &[], b"held");
+    scene.exchange();
+    assert_eq!(scene.bob.take_rtp().len(), 0);
+    scene.bridge();
+    scene.alice.send_rtp((111, 3, 2880, 77), &[], b"back");
+    scene.exchange();
+    assert_eq!(scene.bob.take_rtp().len(), 1);
+}
+
+#[test]
+fn a_restored_leg_follows_its_browser_and_dies_of_its_silence() {
+    let mut scene = Scene::talking();
+    scene.move_on(Duration::from_secs(3600));
+    scene.alice.address.set_port(3333);
+    scene.alice.check(true);
+    scene.exchange();
+    scene.bob.send_rtp((109, 1, 960, 88), &[], b"b");
+    scene.exchange();
+    assert_eq!(scene.alice.take_rtp().len(), 1);
+    scene.events.clear();
+    scene.run(Duration::from_secs(31));
+    assert_eq!(scene.events, [Event::LegDead { leg: ALICE }, Event::LegDead { leg: BOB }]);
+    assert_eq!((scene.worker.leg_count(), scene.worker.poll_timeout()), (0, None));
+}
+
+#[test]
+fn a_handshake_that_was_cut_off_begins_anew() {
+    let mut scene = Scene::new();
+    let (of_alice, of_bob) = Scene::sections();
+    scene.connect(ALICE, of_alice);
+    scene.alice.check(true);
+    // The browser's hello arrives, the answer to it does not: nobody was told who the relay is.
+    let mut check = scene.alice.outgoing.pop_front().unwrap();
+    scene.worker.handle_datagram(scene.alice.relay, scene.alice.address, &mut check, scene.now);
+    while scene.worker.poll_output().is_some() {}
+    scene.alice.handle_timeout(scene.now);
+    let mut hello = scene.alice.outgoing.pop_front().unwrap();
+    scene.worker.handle_datagram(scene.alice.relay, scene.alice.address, &mut hello, scene.now);
+    while scene.worker.poll_output().is_some() {}
+    assert_eq!(scene.worker.legs[&ALICE].phase_name(), "handshake");
+    scene.move_on(Duration::from_millis(50));
+    scene.run(Duration::from_secs(2));
+    assert_eq!(scene.events, [Event::LegConnected { leg: ALICE }]);
+    scene.connect(BOB, of_bob);
+    scene.move_on(Duration::from_millis(50));
+    scene.bob.check(true);
+    scene.run(Duration::from_secs(5));
+    assert_eq!(scene.events.last(), Some(&Event::LegConnected { leg: BOB }), "with the certificate it was told of");
+}
+
+#[test]
+fn what_was_saved_shows_no_key_and_opens_only_with_its_own() {
+    let mut scene = Scene::talking();
+    scene.exchange();
+    let spare = Worker::new(WorkerConfig::new(identity(), clock_base()), [1; 32], scene.now);
+    let saved = core::mem::replace(&mut scene.worker, spare).save(&key());
+    let config = || WorkerConfig::new(identity(), clock_base());
+    let other = SealingKey::new([43; 32]);
+    assert_eq!(saved.identity(&other).err(), Some(Unsealable));
+    let refused = Worker::restore(saved.clone(), &config(), &other, [8; 32], scene.now).err();
+    assert!(refused.unwrap().to_string().contains("start with the key it was saved under"));
+    let text = serde_json::to_string(&saved).unwrap();
+    // Two legs' keys exchanged: each seal says whose it is.
+    let swapped = text
+        .replace("\"key\":1,", "\"key\":9,")
+        .replace("\"key\":2,", "\"key\":1,")
+        .replace("\"key\":9,", "\"key\":2,");
+    assert_ne!(swapped, text);
+    let swapped: SavedWorker = serde_json::from_str(&swapped).unwrap();
+    assert_eq!(Worker::restore(swapped, &config(), &key(), [8; 32], scene.now).err(), Some(Unsealable));
+}

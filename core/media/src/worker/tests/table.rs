@@ -1,0 +1,235 @@
+//! Every phase of a leg with every kind of input, against the table that is committed here.
+
+use super::{ALICE, BOB, Scene, credentials};
+use crate::command::{Command, Event};
+use crate::counters::Dropped;
+use crate::rtcp::write;
+use crate::transport::demux::{Protocol, classify};
+use crate::worker::Output;
+use core::time::Duration;
+
+type Reach = fn() -> Scene;
+
+fn checked() -> Scene {
+    let mut scene = Scene::new();
+    scene.alice.check(true);
+    scene.exchange();
+    scene
+}
+
+/// The relay is the DTLS client, and knows no address to begin with.
+fn waiting() -> Scene {
+    let mut scene = Scene::new();
+    scene.alice.be_passive(scene.now);
+    scene.connect(ALICE, Scene::sections().0);
+    scene
+}
+
+fn handshake() -> Scene {
+    let mut scene = Scene::new();
+    scene.connect(ALICE, Scene::sections().0);
+    scene.alice.check(true);
+    let mut check = scene.alice.outgoing.pop_front().unwrap();
+    scene.worker.handle_datagram(scene.alice.relay, scene.alice.address, &mut check, scene.now);
+    scene
+}
+
+fn unnominated() -> Scene {
+    let mut scene = Scene::new();
+    scene.connect(ALICE, Scene::sections().0);
+    scene.alice.check(false);
+    scene.exchange();
+    scene
+}
+
+fn connected() -> Scene {
+    let mut scene = Scene::new();
+    let (of_alice, of_bob) = Scene::sections();
+    scene.connect_both(of_alice, of_bob);
+    scene
+}
+
+fn restored() -> Scene {
+    let mut scene = Scene::talking();
+    scene.move_on(Duration::from_millis(1));
+    scene
+}
+
+fn closed() -> Scene {
+    let mut scene = Scene::talking();
+    scene.worker.handle_command(Command::CloseLeg { leg: ALICE }, scene.now);
+    scene.exchange();
+    scene
+}
+
+/// A datagram of the browser as it stands: protected where it has keys, else something of the same shape.
+fn rtp(scene: &mut Scene) -> Vec<u8> {
+    if scene.alice.has_keys() {
+        scene.alice.send_rtp((111, 7, 960, 77), &[], b"voice");
+        return scene.alice.outgoing.pop_back().unwrap();
+    }
+    [&[0x80, 111, 0, 7, 0, 0, 3, 192, 0, 0, 0, 77][..], &[0; 40]].concat()
+}
+
+fn rtcp(scene: &mut Scene) -> Vec<u8> {
+    let mut report = Vec::new();
+    write::receiver_report(77, &[], &mut report);
+    if scene.alice.has_keys() {
+        scene.alice.send_rtcp(report);
+        return scene.alice.outgoing.pop_back().unwrap();
+    }
+    [report, vec![0; 20]].concat()
+}
+
+fn stun(scene: &mut Scene, password: Option<&str>, nominate: bool) -> Vec<u8> {
+    match password {
+        Some(password) => scene.alice.check_with(password, nominate),
+        None => scene.alice.check(nominate),
+    }
+    scene.alice.outgoing.pop_back().unwrap()
+}
+
+/// Something that happens to the worker.
+type Happens = fn(&mut Scene);
+
+fn arrives(scene: &mut Scene, mut datagram: Vec<u8>) {
+    scene.worker.handle_datagram(scene.alice.relay, scene.alice.address, &mut datagram, scene.now);
+}
+
+fn ordered(scene: &mut Scene, command: Command) {
+    scene.worker.handle_command(command, scene.now);
+}
+
+fn inputs() -> Vec<(&'static str, Happens)> {
+    vec![
+        ("OpenLeg", |s| ordered(s, Command::OpenLeg { leg: ALICE, ice: credentials("ra") })),
+        ("ConnectLeg", |s| s.connect(ALICE, Scene::sections().0)),
+        ("Bridge", |s| ordered(s, Command::Bridge { a: ALICE, b: BOB })),
+        ("Unbridge", |s| ordered(s, Command::Unbridge { leg: ALICE })),
+        ("SendDtmf", |s| {
+            ordered(s, Command::SendDtmf { leg: ALICE, digits: "5".to_owned() });
+            pass(s, Duration::ZERO);
+        }),
+        ("CloseLeg", |s| ordered(s, Command::CloseLeg { leg: ALICE })),
+        ("check", |s| {
+            let check = stun(s, None, false);
+            arrives(s, check);
+        }),
+        ("check that nominates", |s| {
+            let check = stun(s, None, true);
+            arrives(s, check);
+        }),
+        ("check with a wrong password", |s| {
+            let check = stun(s, Some("a-password-somebody-guessed"), true);
+            arrives(s, check);
+        }),
+        ("DTLS nobody understands", |s| arrives(s, vec![22, 254, 253, 0, 0, 0, 0])),
+        ("RTP", |s| {
+            let packet = rtp(s);
+            arrives(s, packet);
+        }),
+        ("RTP twice", |s| {
+            let packet = rtp(s);
+            arrives(s, packet.clone());
+            arrives(s, packet);
+        }),
+        ("RTP, forged", |s| {
+            let mut packet = rtp(s);
+            *packet.last_mut().unwrap() ^= 1;
+            arrives(s, packet);
+        }),
+        ("RTCP", |s| {
+            let packet = rtcp(s);
+            arrives(s, packet);
+        }),
+        ("RTCP, forged", |s| {
+            let mut packet = rtcp(s);
+            *packet.last_mut().unwrap() ^= 1;
+            arrives(s, packet);
+        }),
+        ("neither of these", |s| arrives(s, b"GET / HTTP/1.1".to_vec())),
+        ("15 s pass", |s| pass(s, Duration::from_secs(15))),
+        ("31 s pass", |s| pass(s, Duration::from_secs(31))),
+    ]
+}
+
+fn pass(scene: &mut Scene, duration: Duration) {
+    let end = scene.now + duration;
+    while let Some(next) = scene.worker.poll_timeout().filter(|next| *next <= end) {
+        scene.now = scene.now.max(next);
+        scene.worker.handle_timeout(scene.now);
+    }
+    scene.now = end;
+}
+
+fn drops(before: Dropped, after: Dropped) -> Vec<String> {
+    let words = |dropped| format!("{dropped:?}").replace(['{', '}', ','], " ");
+    let (before, after) = (words(before), words(after));
+    let fields = |text: &str| text.split_whitespace().skip(1).map(str::to_owned).collect::<Vec<_>>();
+    let pairs = fields(&before).into_iter().zip(fields(&after)).collect::<Vec<_>>();
+    let (names, values): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(name, _)| name.ends_with(':'));
+    let changed = names.into_iter().zip(values).filter(|(_, (before, after))| before != after);
+    changed.map(|((name, _), _)| format!("dropped {}", name.trim_end_matches(':'))).collect()
+}
+
+/// What the worker did, in one line; the same thing again and again is said once.
+fn done(scene: &mut Scene, before: Dropped) -> String {
+    let mut words: Vec<String> = Vec::new();
+    while let Some(output) = scene.worker.poll_output() {
+        let word = match output {
+            Output::Event(Event::LegFailed { leg, failure }) => format!("leg {} failed: {failure:?}", leg.0),
+            Output::Event(Event::LegDead { leg }) => format!("leg {} dead", leg.0),
+            Output::Event(Event::LegConnected { leg }) => format!("leg {} connected", leg.0),
+            Output::Event(Event::DtmfReceived { leg, digit }) => format!("leg {} dialled {digit}", leg.0),
+            Output::Transmit { remote, payload, .. } => {
+                let to = if remote == scene.alice.address { "A" } else { "B" };
+                let what = match classify(&payload) {
+                    Some(Protocol::Stun) if payload[1] == 1 => "success",
+                    Some(Protocol::Stun) => "refusal",
+                    Some(Protocol::Dtls) => "DTLS",
+                    Some(Protocol::Rtp) => "RTP",
+                    Some(Protocol::Rtcp) => "RTCP",
+                    None => "?",
+                };
+                format!("{what} to {to}")
+            }
+        };
+        if !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    words.extend(drops(before, scene.worker.counters().dropped));
+    let phase = scene.worker.legs.get(&ALICE).map_or("gone", crate::leg::Leg::phase_name);
+    let line = words.join(", ");
+    format!("{} | {phase}", if line.is_empty() { "-" } else { &line })
+}
+
+#[test]
+fn every_phase_with_every_input() {
+    let phases: [(&str, Reach); 9] = [
+        ("open", Scene::new),
+        ("open, checked", checked),
+        ("waiting for a pair", waiting),
+        ("handshake", handshake),
+        ("keys without a nominated pair", unnominated),
+        ("connected", connected),
+        ("bridged", Scene::talking),
+        ("restored", restored),
+        ("closed", closed),
+    ];
+    let mut table = String::new();
+    for (name, reach) in phases {
+        for (what, happens) in inputs() {
+            let mut scene = reach();
+            while scene.worker.poll_output().is_some() {}
+            let before = scene.worker.counters().dropped;
+            happens(&mut scene);
+            table.push_str(&format!("{name} | {what} | {}\n", done(&mut scene, before)));
+        }
+    }
+    let committed = include_str!("table.txt");
+    if table != committed {
+        println!("{table}");
+    }
+    assert!(table == committed, "a leg does not do what worker/tests/table.txt says; see the output for what it does");
+}
