@@ -2,11 +2,13 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+mod accounts;
 mod calls;
 mod media;
 mod robustness;
 mod sessions;
 mod transfer;
+mod transports;
 
 use offhook_tests::browser::{Browser, Incoming, Ongoing};
 use offhook_tests::peer::Sound;

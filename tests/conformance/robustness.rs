@@ -5,18 +5,18 @@ use core::time::Duration;
 use futures_util::{SinkExt as _, StreamExt as _};
 use offhook_signaling::message::{ClientMessage, Connection};
 use offhook_tests::browser::{Browser, connection};
-use offhook_tests::peer::LIKE_CHROMIUM;
+use offhook_tests::peer::Habits;
 use offhook_tests::relay::Relay;
 use offhook_tests::wait::{PATIENCE, until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type Socket = WebSocketStream<Box<dyn offhook_tests::relay::Stream>>;
 
 async fn socket(relay: &Relay) -> Socket {
-    tokio_tungstenite::connect_async(relay.url()).await.expect("a WebSocket").0
+    relay.web_socket().await
 }
 
 fn hello(login: &str) -> Message {
@@ -191,7 +191,7 @@ async fn vanish(relay: &Relay, round: &str) {
         drop(sockets);
     }
     // The last of them is forgotten when its login can no longer be called.
-    let mut caller = Browser::connect(relay, connection("watcher"), LIKE_CHROMIUM).await;
+    let mut caller = Browser::connect(relay, connection("watcher"), Habits::default()).await;
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
         let call = caller.call(&format!("{round}9-98"), offhook_tests::peer::Sound::Tone(0.0)).await;

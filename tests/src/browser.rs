@@ -1,13 +1,15 @@
 //! A headless browser: a WebSocket that speaks the stock messages, and a [`Peer`] for each call.
 
-use crate::peer::{LIKE_CHROMIUM, LIKE_FIREFOX, Offered, Peer, Sound, unique};
+use crate::peer::{Habits, LIKE_FIREFOX, Peer, Sound, unique};
 use crate::relay::Relay;
-use crate::wait::PATIENCE;
+use crate::wait::{PATIENCE, until};
 use futures_util::{SinkExt as _, StreamExt as _};
 use offhook_signaling::message::{
     Answer, Call, CallId, CallObject, CallStatus, ClientMessage, Connection, DtmfType, ServerMessage, SipOptions,
+    UserData,
 };
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -15,11 +17,13 @@ use tokio_tungstenite::tungstenite::Message;
 pub struct Browser {
     login: String,
     token: String,
-    codecs: &'static [Offered],
+    habits: Habits,
     outbox: mpsc::UnboundedSender<Message>,
     inbox: mpsc::UnboundedReceiver<ServerMessage>,
     /// Messages that came before the test asked for them.
     seen: VecDeque<ServerMessage>,
+    /// Why the relay closed the socket, once it has.
+    closed: Arc<Mutex<Option<String>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -49,29 +53,49 @@ pub struct Incoming {
 impl Browser {
     /// Opens a socket and signs in.
     pub async fn sign_in(relay: &Relay, login: &str) -> Self {
-        Self::connect(relay, connection(login), LIKE_CHROMIUM).await
+        Self::connect(relay, connection(login), Habits::default()).await
     }
 
     /// The same with Firefox's payload numbers.
     pub async fn sign_in_like_firefox(relay: &Relay, login: &str) -> Self {
-        Self::connect(relay, connection(login), LIKE_FIREFOX).await
+        Self::sign_in_with(relay, login, Habits { codecs: LIKE_FIREFOX, ..Habits::default() }).await
+    }
+
+    /// The same with a media engine of these habits.
+    pub async fn sign_in_with(relay: &Relay, login: &str, habits: Habits) -> Self {
+        Self::connect(relay, connection(login), habits).await
     }
 
     /// Comes back with the token of a session, without credentials.
     pub async fn sign_in_with_token(relay: &Relay, token: &str) -> Self {
         let again = Connection { sip: SipOptions::default(), auth_token: Some(token.to_owned()), ..connection("") };
-        Self::connect(relay, again, LIKE_CHROMIUM).await
+        Self::connect(relay, again, Habits::default()).await
     }
 
     /// Opens a socket, sends `connection` and waits until the session is registered.
     ///
     /// # Panics
     /// When the relay refuses.
-    pub async fn connect(relay: &Relay, connection: Connection, codecs: &'static [Offered]) -> Self {
-        let (socket, _) = tokio_tungstenite::connect_async(relay.url()).await.expect("a WebSocket");
-        let (mut sink, mut stream) = socket.split();
+    pub async fn connect(relay: &Relay, connection: Connection, habits: Habits) -> Self {
+        let mut browser = Self::knock(relay, connection, habits).await;
+        browser.welcomed().await;
+        browser
+    }
+
+    /// The same; says also what `getUserData` said.
+    pub async fn introduce(relay: &Relay, connection: Connection) -> (Self, UserData) {
+        let mut browser = Self::knock(relay, connection, Habits::default()).await;
+        let user = browser.welcomed().await;
+        (browser, user)
+    }
+
+    /// Opens a socket and sends `connection`.
+    pub async fn knock(relay: &Relay, connection: Connection, habits: Habits) -> Self {
+        let (mut sink, mut stream) = relay.web_socket().await.split();
         let (outbox, mut to_send) = mpsc::unbounded_channel();
         let (arrived, inbox) = mpsc::unbounded_channel();
+        let closed = Arc::new(Mutex::new(None));
+        let reason = Arc::clone(&closed);
         let task = tokio::spawn(async move {
             loop {
                 tokio::select! {
@@ -80,6 +104,10 @@ impl Browser {
                     }
                     received = stream.next() => {
                         let Some(Ok(message)) = received else { return };
+                        if let Message::Close(frame) = &message {
+                            let text = frame.as_ref().map(|frame| frame.reason.to_string());
+                            *reason.lock().expect("no reader panicked") = Some(text.unwrap_or_default());
+                        }
                         let Message::Text(text) = message else { continue };
                         let message = ServerMessage::parse(&text).expect("the relay's messages are well-formed");
                         match message {
@@ -93,18 +121,63 @@ impl Browser {
                 }
             }
         });
-        let mut browser =
-            Self { login: String::new(), token: String::new(), codecs, outbox, inbox, seen: VecDeque::new(), task };
+        let browser = Self {
+            login: connection.sip.login.clone().unwrap_or_default(),
+            token: String::new(),
+            habits,
+            outbox,
+            inbox,
+            seen: VecDeque::new(),
+            closed,
+            task,
+        };
         browser.send(&ClientMessage::Connection(Box::new(connection)));
-        let user = browser.expect("getUserData", |message| match message {
+        browser
+    }
+
+    /// Waits until the session is open and registered, and learns what the relay says of it.
+    async fn welcomed(&mut self) -> UserData {
+        let user = self.expect("getUserData", |message| match message {
             ServerMessage::UserData(user) => Some((**user).clone()),
             _ => None,
         });
         let user = user.await;
-        browser.login = user.connection.sip.login.expect("the login is told, after a token too");
-        browser.token = user.connection.auth_token.expect("a token to come back with");
-        browser.expect("registered", |message| matches!(message, ServerMessage::Registered).then_some(())).await;
-        browser
+        self.login = user.connection.sip.login.clone().expect("the login is told, after a token too");
+        self.token = user.connection.auth_token.clone().expect("a token to come back with");
+        self.expect("registered", |message| matches!(message, ServerMessage::Registered).then_some(())).await;
+        user
+    }
+
+    /// What the relay said when the session was opened: `fail` and the close of the socket, where it refused.
+    ///
+    /// # Panics
+    /// When the relay took it.
+    pub async fn refused(mut self) -> String {
+        let info = self.expect("fail", |message| match message {
+            ServerMessage::Fail { info, .. } => Some(info.clone()),
+            _ => None,
+        });
+        let info = info.await;
+        assert_eq!(self.is_closed().await, info);
+        info
+    }
+
+    /// Waits until the relay has closed the socket, and says with which words.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn is_closed(&self) -> String {
+        let reason = || self.closed.lock().expect("no reader panicked").clone();
+        assert!(until(|| reason().is_some()).await, "the relay closes the socket");
+        reason().unwrap_or_default()
+    }
+
+    /// Whether such a message came that no test has taken yet.
+    pub fn was_told(&mut self, wanted: impl Fn(&ServerMessage) -> bool) -> bool {
+        while let Ok(message) = self.inbox.try_recv() {
+            self.seen.push_back(message);
+        }
+        self.seen.iter().any(wanted)
     }
 
     /// The login the relay knows this page by.
@@ -149,7 +222,7 @@ impl Browser {
 
     /// Places a call; returns at the relay's TRYING.
     pub async fn call(&mut self, callee: &str, sound: Sound) -> Ongoing {
-        let peer = Peer::offer(sound, self.codecs).await;
+        let peer = Peer::offer(sound, self.habits).await;
         let id = CallId(format!("{}-{}", self.login, unique()));
         self.send(&ClientMessage::Call(Box::new(Call {
             call_id: id.clone(),
@@ -157,7 +230,7 @@ impl Browser {
             caller: Some(self.login.clone()),
             visible_name: None,
             has_audio: true,
-            has_video: false,
+            has_video: self.habits.picture.is_some(),
             sdp: peer.description().to_owned(),
             sip_sdp: Vec::new(),
             custom: None,
@@ -223,7 +296,7 @@ impl Browser {
     /// Answers; returns when the relay says ESTABLISHED and the media are up.
     pub async fn answer(&mut self, incoming: &Incoming, sound: Sound) -> Ongoing {
         let id = incoming.call.call_id.clone();
-        let peer = Peer::answer(&incoming.offer, sound, self.codecs).await;
+        let peer = Peer::answer(&incoming.offer, sound, self.habits).await;
         self.send(&ClientMessage::Answer(Box::new(Answer {
             call_id: id.clone(),
             sdp: peer.description().to_owned(),

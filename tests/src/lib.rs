@@ -7,6 +7,8 @@
 
 pub mod browser;
 pub mod peer;
+pub mod picture;
 pub mod relay;
 pub mod sound;
+pub mod tls;
 pub mod wait;

@@ -1,12 +1,14 @@
 //! One call's media of a headless browser: a peer connection of the `rtc` crate, its socket, a sound to send and an
 //! ear for what comes in.
 
+use crate::picture::{self, Picture, Requests, Seen};
 use crate::sound;
 use crate::wait::until;
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;
 use offhook_sdp::codec::Codec;
 use offhook_sdp::webrtc::Description;
+pub use rtc::dtls::extension::extension_use_srtp::SrtpProtectionProfile;
 use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::media_engine::MediaEngine;
 use rtc::peer_connection::configuration::setting_engine::SettingEngineBuilder;
@@ -23,6 +25,7 @@ use rtc::rtp_transceiver::rtp_sender::{
 use rtc::sansio::Protocol as _;
 use rtc::shared::{TaggedBytesMut, TransportContext, TransportProtocol};
 use std::collections::{BTreeSet, VecDeque};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 use tokio::net::UdpSocket;
@@ -54,9 +57,30 @@ pub const LIKE_CHROMIUM: &[Offered] = &[("opus", 111), ("PCMU", 0), ("telephone-
 /// The same of Firefox: other numbers.
 pub const LIKE_FIREFOX: &[Offered] = &[("opus", 109), ("PCMU", 0), ("telephone-event", 101)];
 
+/// How a browser's media engine differs from others.
+#[derive(Clone, Copy, Debug)]
+pub struct Habits {
+    /// What it offers for audio.
+    pub codecs: &'static [Offered],
+    /// The one SRTP profile it knows; all of the crate's where there is none.
+    pub profile: Option<SrtpProtectionProfile>,
+    /// Where its media socket is.
+    pub address: IpAddr,
+    /// The camera it has.
+    pub picture: Option<Picture>,
+}
+
+impl Default for Habits {
+    fn default() -> Self {
+        let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        Self { codecs: LIKE_CHROMIUM, profile: None, address, picture: None }
+    }
+}
+
 /// What came in.
 #[derive(Default)]
 struct Heard {
+    seen: Seen,
     connected: bool,
     closed: bool,
     samples: VecDeque<i16>,
@@ -73,6 +97,7 @@ pub struct Peer {
     description: String,
     answers: mpsc::UnboundedSender<String>,
     heard: Arc<Mutex<Heard>>,
+    requests: Requests,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -84,13 +109,13 @@ impl Drop for Peer {
 
 impl Peer {
     /// A peer that offers.
-    pub async fn offer(sound: Sound, codecs: &[Offered]) -> Self {
-        Self::new(sound, codecs, None).await
+    pub async fn offer(sound: Sound, habits: Habits) -> Self {
+        Self::new(sound, habits, None).await
     }
 
     /// A peer that answers `offer`.
-    pub async fn answer(offer: &str, sound: Sound, codecs: &[Offered]) -> Self {
-        Self::new(sound, codecs, Some(offer.to_owned())).await
+    pub async fn answer(offer: &str, sound: Sound, habits: Habits) -> Self {
+        Self::new(sound, habits, Some(offer.to_owned())).await
     }
 
     /// Its offer or answer, without candidates.
@@ -158,6 +183,26 @@ impl Peer {
         assert!(until(|| self.heard().digits == digits).await, "digits {digits}; {}", self.heard().summary());
     }
 
+    /// Waits until a key frame of this encoding and later pictures come in, and says how long the key frame took
+    /// from now.
+    ///
+    /// # Panics
+    /// When they do not.
+    pub async fn sees(&self, encoding: &str) -> Duration {
+        let start = Instant::now();
+        self.heard().seen = Seen::default();
+        let seen = until(|| self.heard().seen.has_moved(encoding));
+        assert!(seen.await, "{encoding} with a key frame is seen; {}", self.heard().summary());
+        let at = self.heard().seen.key_frame_at();
+        at.map_or(Duration::ZERO, |at| at.saturating_duration_since(start))
+    }
+
+    /// How often it was asked for a key frame.
+    #[must_use]
+    pub fn key_frames_asked_for(&self) -> u32 {
+        self.requests.count()
+    }
+
     /// The SSRCs that came in.
     #[must_use]
     pub fn ssrcs(&self) -> BTreeSet<u32> {
@@ -168,9 +213,11 @@ impl Peer {
         self.heard.lock().expect("no reader panicked")
     }
 
-    async fn new(sound: Sound, codecs: &[Offered], offer: Option<String>) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
-        let (connection, sender, ssrc) = connection(sound, codecs);
+    async fn new(sound: Sound, habits: Habits, offer: Option<String>) -> Self {
+        let socket = UdpSocket::bind((habits.address, 0)).await.expect("a socket");
+        let requests = Requests::default();
+        let (mut connection, sender, ssrc) = connection(sound, habits, &requests);
+        let camera = habits.picture.map(|picture| picture.plug_into(&mut connection, &requests));
         let heard = Arc::new(Mutex::new(Heard::default()));
         let (answers, inbox) = mpsc::unbounded_channel();
         let mut engine = Engine {
@@ -178,6 +225,7 @@ impl Peer {
             sender,
             ssrc,
             sound,
+            camera,
             socket,
             numbers: Vec::new(),
             heard: Arc::clone(&heard),
@@ -186,16 +234,17 @@ impl Peer {
         };
         let description = engine.describe(offer);
         let task = tokio::spawn(engine.run(inbox));
-        Self { description, answers, heard, task }
+        Self { description, answers, heard, requests, task }
     }
 }
 
 impl Heard {
     fn summary(&self) -> String {
         format!(
-            "connected: {}, closed: {}, payload types {:?}, {} samples, {} Opus packets, digits “{}”",
+            "connected: {}, closed: {}, {:?}, payload types {:?}, {} samples, {} Opus packets, digits “{}”",
             self.connected,
             self.closed,
+            self.seen,
             self.payload_types,
             self.samples.len(),
             self.opus.len(),
@@ -240,6 +289,7 @@ struct Engine {
     sender: RTCRtpSenderId,
     ssrc: u32,
     sound: Sound,
+    camera: Option<picture::Camera>,
     socket: UdpSocket,
     /// Payload numbers as negotiated: those of the description that answered.
     numbers: Vec<(u8, Codec)>,
@@ -267,7 +317,8 @@ fn codec(name: &str, number: u8) -> RTCRtpCodecParameters {
 }
 
 /// The encoding in use first, as a page would with `setCodecPreferences`.
-fn connection(sound: Sound, codecs: &[Offered]) -> (RTCPeerConnection, RTCRtpSenderId, u32) {
+fn connection(sound: Sound, habits: Habits, requests: &Requests) -> (RTCPeerConnection, RTCRtpSenderId, u32) {
+    let codecs = habits.codecs;
     let of_sound = |offered: &&Offered| offered.0 == sound.encoding();
     let first = codecs.iter().filter(of_sound);
     let ordered: Vec<_> = first.chain(codecs.iter().filter(|offered| !of_sound(offered))).collect();
@@ -276,9 +327,18 @@ fn connection(sound: Sound, codecs: &[Offered]) -> (RTCPeerConnection, RTCRtpSen
     for codec in &ordered {
         engine.register_codec(codec.clone(), RtpCodecKind::Audio).expect("a codec");
     }
+    if let Some(picture) = habits.picture {
+        engine.register_codec(picture.codec(), RtpCodecKind::Video).expect("a codec");
+    }
+    let settings = SettingEngineBuilder::new().with_include_loopback_candidate(true);
+    let settings = match habits.profile {
+        Some(profile) => settings.with_srtp_protection_profiles(vec![profile]),
+        None => settings,
+    };
     let mut connection = RTCPeerConnectionBuilder::new()
         .with_media_engine(engine)
-        .with_setting_engine(SettingEngineBuilder::new().with_include_loopback_candidate(true).build())
+        .with_setting_engine(settings.build())
+        .with_interceptor_registry(requests.overheard())
         .build(Instant::now())
         .expect("a peer connection");
     let ssrc = unique();
@@ -369,7 +429,10 @@ impl Engine {
                     let taken = self.connection.set_remote_description(Instant::now(), answer);
                     taken.expect("the relay's answer is taken");
                 }
-                _ = frames.tick() => self.send_frame(),
+                _ = frames.tick() => {
+                    self.send_frame();
+                    self.send_picture();
+                }
                 () = tokio::time::sleep_until(due.into()) => {
                     let _ = self.connection.handle_timeout(Instant::now());
                 }
@@ -406,7 +469,17 @@ impl Engine {
                 let mut heard = self.heard.lock().expect("no reader panicked");
                 heard.ssrcs.insert(header.ssrc);
                 heard.take(encoding, header.payload_type, header.timestamp, &packet.payload);
+                heard.seen.take(encoding, header.payload_type, &packet.payload);
             }
+        }
+    }
+
+    fn send_picture(&mut self) {
+        if !self.heard.lock().expect("no reader panicked").connected {
+            return;
+        }
+        if let Some(camera) = &mut self.camera {
+            camera.send(&mut self.connection, &self.numbers);
         }
     }
 

@@ -3,6 +3,7 @@
 //! The program is the one `OFFHOOK_RELAY` names; without it, `offhook-relay` beside the test program (the target
 //! directory's profile folder), built first by the cargo that runs the tests so that it is never an old one.
 
+use crate::tls;
 use crate::wait::PATIENCE;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -11,11 +12,19 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+
+/// A connection to it, encrypted or not.
+pub trait Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send {}
+
+impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Stream for T {}
 
 /// A running relay. Dropping it ends it.
 pub struct Relay {
     child: Child,
     address: SocketAddr,
+    is_encrypted: bool,
     log: Arc<Mutex<Vec<String>>>,
 }
 
@@ -32,9 +41,17 @@ impl Relay {
     /// When the relay does not come up.
     #[must_use]
     pub fn start_with(options: &[&str]) -> Self {
+        Self::start_as(&["--demo", "--listen", "127.0.0.1:0", "--no-tls", "--media-address", "127.0.0.1"], options)
+    }
+
+    /// A relay with these flags and options, and no others but those that any test needs.
+    ///
+    /// # Panics
+    /// When the relay does not come up.
+    #[must_use]
+    pub fn start_as(flags: &[&str], options: &[&str]) -> Self {
         let mut command = Command::new(program());
-        command.arg("--demo");
-        command.args(["--listen", "127.0.0.1:0", "--no-tls", "--media-address", "127.0.0.1", "--media-port", "0"]);
+        command.args(flags).args(["--media-port", "0"]);
         let ours = ["media.workers=2"];
         for option in ours.iter().chain(options) {
             command.args(["--set", option]);
@@ -45,9 +62,9 @@ impl Relay {
         let (found, address) = mpsc::channel();
         follow(child.stdout.take().expect("piped"), Arc::clone(&log), found.clone());
         follow(child.stderr.take().expect("piped"), Arc::clone(&log), found);
-        let mut relay = Self { child, address: SocketAddr::from(([0, 0, 0, 0], 0)), log };
+        let mut relay = Self { child, address: SocketAddr::from(([0, 0, 0, 0], 0)), is_encrypted: false, log };
         match address.recv_timeout(PATIENCE) {
-            Ok(address) => relay.address = address,
+            Ok((scheme, address)) => (relay.is_encrypted, relay.address) = (scheme == "https", address),
             Err(error) => panic!("the relay says no address ({error}):\n{}", relay.log()),
         }
         relay
@@ -56,7 +73,26 @@ impl Relay {
     /// Where it takes WebSockets.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("ws://{}/", self.address)
+        format!("{}://{}/", if self.is_encrypted { "wss" } else { "ws" }, self.address)
+    }
+
+    /// A WebSocket to it, without a word said.
+    ///
+    /// # Panics
+    /// When there is none to be had.
+    pub async fn web_socket(&self) -> WebSocketStream<Box<dyn Stream>> {
+        let stream = TcpStream::connect(self.address).await.expect("a connection");
+        let stream: Box<dyn Stream> = match self.is_encrypted {
+            true => Box::new(tls::encrypt(stream).await),
+            false => Box::new(stream),
+        };
+        tokio_tungstenite::client_async(self.url(), stream).await.expect("a WebSocket").0
+    }
+
+    /// The process, as the system numbers it.
+    #[must_use]
+    pub fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// The socket's address.
@@ -123,7 +159,11 @@ impl Drop for Relay {
 }
 
 /// Keeps the lines of one pipe, and passes on the first address of a line that says it listens.
-fn follow(pipe: impl std::io::Read + Send + 'static, log: Arc<Mutex<Vec<String>>>, found: mpsc::Sender<SocketAddr>) {
+fn follow(
+    pipe: impl std::io::Read + Send + 'static,
+    log: Arc<Mutex<Vec<String>>>,
+    found: mpsc::Sender<(String, SocketAddr)>,
+) {
     std::thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {
             if let Some(address) = listening(&line) {
@@ -134,18 +174,28 @@ fn follow(pipe: impl std::io::Read + Send + 'static, log: Arc<Mutex<Vec<String>>
     });
 }
 
-/// The address in a line such as `listening on http://127.0.0.1:43211/`.
-fn listening(line: &str) -> Option<SocketAddr> {
-    let mut rest = line.get(line.to_ascii_lowercase().find("listening")?..)?;
-    while let Some(start) = rest.find("127.0.0.1:") {
-        rest = rest.get(start..)?;
-        let end = rest.find(|character: char| !character.is_ascii_digit() && !".:".contains(character));
-        if let Ok(address) = rest.get(..end.unwrap_or(rest.len()))?.parse() {
-            return Some(address);
-        }
-        rest = rest.get(1..)?;
-    }
-    None
+/// Scheme and address in a line such as `listening http://127.0.0.1:43211/`.
+fn listening(line: &str) -> Option<(String, SocketAddr)> {
+    let url = line.strip_prefix("listening ")?;
+    let (scheme, rest) = url.split_once("://")?;
+    Some((scheme.to_owned(), rest.trim_end_matches('/').parse().ok()?))
+}
+
+/// What `offhook-relay hash-password` makes of a password.
+///
+/// # Panics
+/// When it fails.
+#[must_use]
+pub fn hash_password(password: &str) -> String {
+    let mut command = Command::new(program());
+    let mut child =
+        command.arg("hash-password").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    std::io::Write::write_all(&mut stdin, format!("{password}\n").as_bytes()).expect("the password is read");
+    drop(stdin);
+    let output = child.wait_with_output().expect("its output");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).expect("text").trim().to_owned()
 }
 
 fn program() -> PathBuf {

@@ -1,0 +1,92 @@
+//! Who may log in, and what is agreed with whom.
+
+use crate::{HIGH, LOW, talk};
+use offhook_signaling::message::{ClientMessage, Connection, ServerMessage, SipOptions};
+use offhook_signaling::reason::EndReason;
+use offhook_signaling::version::{Extension, feature};
+use offhook_tests::browser::{Browser, connection};
+use offhook_tests::peer::{Habits, Sound};
+use offhook_tests::relay::{Relay, hash_password};
+
+fn with_password(login: &str, password: &str) -> Connection {
+    let hello = connection(login);
+    Connection { sip: SipOptions { password: Some(password.to_owned()), ..hello.sip.clone() }, ..hello }
+}
+
+#[tokio::test]
+async fn an_account_opens_with_its_password_and_no_other() {
+    let accounts = [("alice", "correct horse"), ("bob", "battery staple")];
+    let set: Vec<String> =
+        accounts.iter().map(|(login, word)| format!("accounts.{login}={}", hash_password(word))).collect();
+    let set: Vec<&str> = set.iter().map(String::as_str).collect();
+    let mut relay = Relay::start_as(&["--listen", "127.0.0.1:0", "--no-tls", "--media-address", "127.0.0.1"], &set);
+    for (login, password) in
+        [("alice", "battery staple"), ("alice", ""), ("carol", "correct horse"), ("Alice", "correct horse")]
+    {
+        let refused = Browser::knock(&relay, with_password(login, password), Habits::default()).await.refused().await;
+        assert_eq!(refused, "wrong login or password", "{login} with {password}");
+    }
+    let mut alice = Browser::connect(&relay, with_password("alice", "correct horse"), Habits::default()).await;
+    let (mut bob, told) = Browser::introduce(&relay, with_password("bob", "battery staple")).await;
+    assert_eq!(told.connection.sip.password, None, "a password is never sent back");
+    let (at_alice, at_bob) = talk(&mut alice, &mut bob, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
+    at_alice.peer.hears(HIGH).await;
+    at_bob.peer.hears(LOW).await;
+    relay.assert_alive();
+}
+
+#[tokio::test]
+async fn a_token_is_nobody_elses_key() {
+    let relay = Relay::start();
+    let alice = Browser::sign_in(&relay, "alice").await;
+    let mut wrong = alice.token().to_owned();
+    let last = wrong.pop().expect("a token");
+    wrong.push(if last == '0' { '1' } else { '0' });
+    let hello = Connection { auth_token: Some(wrong), ..connection("") };
+    let guess = Browser::knock(&relay, hello, Habits::default()).await;
+    assert!(guess.is_closed().await.contains("the token is unknown or expired"));
+}
+
+#[tokio::test]
+async fn who_calls_oneself_is_busy_alone_and_rings_ones_other_session() {
+    let relay = Relay::start();
+    let mut alice = Browser::sign_in(&relay, "alice").await;
+    let alone = alice.call("alice", Sound::Tone(LOW)).await;
+    assert_eq!(alice.over(&alone.id).await.sip_status, Some(486));
+    let mut elsewhere = Browser::sign_in(&relay, "alice").await;
+    let (here, there) = talk(&mut alice, &mut elsewhere, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
+    here.peer.hears(HIGH).await;
+    there.peer.hears(LOW).await;
+}
+
+#[tokio::test]
+async fn features_are_used_only_with_those_who_know_them() {
+    let relay = Relay::start();
+    let with = |features: &[&str], version| {
+        let features = features.iter().map(|name| (*name).to_owned()).collect();
+        Some(Extension { version, features })
+    };
+    let ours = with(&[feature::DTMF_EVENTS, feature::END_REASONS, "telepathy"], 1);
+    let (mut alice, told) = Browser::introduce(&relay, Connection { offhook: ours, ..connection("alice") }).await;
+    assert_eq!(told.connection.offhook, with(&[feature::DTMF_EVENTS, feature::END_REASONS], 1));
+    // A page of the future speaks our version; the stock SDK knows nothing of all this.
+    let future = with(&[feature::END_REASONS], 99);
+    let (_future, told) = Browser::introduce(&relay, Connection { offhook: future, ..connection("carol") }).await;
+    assert_eq!(told.connection.offhook, with(&[feature::END_REASONS], 1));
+    let (mut bob, told) = Browser::introduce(&relay, connection("bob")).await;
+    assert_eq!(told.connection.offhook, None);
+
+    let (at_alice, at_bob) = talk(&mut alice, &mut bob, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
+    alice.send_dtmf(&at_alice.id, "1");
+    at_bob.peer.hears_digits("1").await;
+    bob.send_dtmf(&at_bob.id, "7");
+    let digit = alice.expect("offhookDtmf", |message| match message {
+        ServerMessage::Dtmf { call_id, digit } if *call_id == at_alice.id => Some(*digit),
+        _ => None,
+    });
+    assert_eq!(digit.await, '7');
+    bob.send(&ClientMessage::Hangup(at_bob.id.clone()));
+    assert_eq!(alice.over(&at_alice.id).await.end_reason, Some(EndReason::HungUp));
+    assert_eq!(bob.over(&at_bob.id).await.end_reason, None);
+    assert!(!bob.was_told(|message| matches!(message, ServerMessage::Dtmf { .. })));
+}
