@@ -4,7 +4,7 @@ use crate::accounts::hash_password;
 use crate::addresses::{self, Demo};
 use crate::config::{self, Given, Settings};
 use crate::server::Server;
-use crate::shutdown::Signals;
+use crate::shutdown::{Signals, Wanted};
 use crate::telemetry;
 use clap::{Parser, Subcommand};
 use core::fmt::Display;
@@ -179,7 +179,7 @@ fn relay(arguments: &Arguments) -> io::Result<()> {
 }
 
 async fn serve(settings: &Settings, demo: Demo) -> io::Result<()> {
-    let signals = Signals::catch()?;
+    let mut signals = Signals::catch()?;
     if demo == Demo::Off && settings.accounts.is_empty() {
         tracing::warn!("nobody can log in: [accounts] is empty and --demo is not given");
     }
@@ -188,9 +188,14 @@ async fn serve(settings: &Settings, demo: Demo) -> io::Result<()> {
     }
     let mut server = Server::start(settings, demo).await?;
     announce(&server)?;
-    tokio::select! {
-        () = signals.wait() => {}
-        () = server.failed() => return Err(io::Error::other("a part of the relay has ended; the log says why")),
+    loop {
+        tokio::select! {
+            wanted = signals.wait() => match wanted {
+                Wanted::Reload => server.reload_certificate(settings),
+                Wanted::ShutDown => break,
+            },
+            () = server.failed() => return Err(io::Error::other("a part of the relay has ended; the log says why")),
+        }
     }
     server.shut_down().await;
     Ok(())

@@ -22,7 +22,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
 
 /// How long sockets may take to say good-bye; the whole shutdown stays below 5 s.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -37,6 +36,7 @@ pub struct Server {
     /// Bound media addresses of all workers.
     pub media: Vec<SocketAddr>,
     app: Arc<App>,
+    certificate: Option<watch::Sender<Arc<rustls::ServerConfig>>>,
     stop: watch::Sender<bool>,
     stop_plane: oneshot::Sender<()>,
     plane: JoinHandle<()>,
@@ -52,7 +52,8 @@ impl Server {
         let (plain, tls) = addresses::listen(settings, demo, &discovered).map_err(io::Error::other)?;
         let plain = bind_all("plain", &plain).await?;
         let tls = bind_all("tls", &tls).await?;
-        let acceptor = if tls.is_empty() { None } else { Some(TlsAcceptor::from(certificate(settings, &discovered)?)) };
+        let certificate = if tls.is_empty() { None } else { Some(own_certificate(settings, &discovered)?) };
+        let certificate = certificate.map(watch::Sender::new);
         let sockets = media_sockets(settings, &discovered)?;
         let workers = sockets.len();
         let media = sockets.iter().flat_map(WorkerSockets::addresses).collect();
@@ -89,8 +90,21 @@ impl Server {
             handshake_timeout: settings.tls_handshake_timeout,
             stop: stop_listeners,
         };
-        let (plain, tls) = (open(plain, None, &serving)?, open(tls, acceptor.as_ref(), &serving)?);
-        Ok(Self { plain, tls, media, app, stop, stop_plane, plane })
+        let (plain, tls) = (open(plain, None, &serving)?, open(tls, certificate.as_ref(), &serving)?);
+        Ok(Self { plain, tls, media, app, certificate, stop, stop_plane, plane })
+    }
+
+    /// Reads certificate and key again: connections from now on get the new one, those there are go on with theirs.
+    /// Files that cannot be used leave everything as it is.
+    pub fn reload_certificate(&self, settings: &Settings) {
+        let Some(current) = &self.certificate else { return };
+        match addresses::discover().and_then(|discovered| own_certificate(settings, &discovered)) {
+            Ok(certificate) => {
+                current.send_replace(certificate);
+                tracing::info!("the certificate was read again");
+            }
+            Err(error) => tracing::error!(%error, "the certificate stays as it is"),
+        }
     }
 
     /// Waits until the relay cannot go on: half a relay would take calls and lose them, so the process ends and whoever
@@ -145,16 +159,20 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-fn open(listeners: Vec<TcpListener>, tls: Option<&TlsAcceptor>, serving: &Serving) -> io::Result<Vec<SocketAddr>> {
+fn open(
+    listeners: Vec<TcpListener>,
+    tls: Option<&watch::Sender<Arc<rustls::ServerConfig>>>,
+    serving: &Serving,
+) -> io::Result<Vec<SocketAddr>> {
     let mut bound = Vec::with_capacity(listeners.len());
     for listener in listeners {
         bound.push(listener.local_addr()?);
-        tokio::spawn(http::serve(listener, tls.cloned(), serving.clone()));
+        tokio::spawn(http::serve(listener, tls.map(watch::Sender::subscribe), serving.clone()));
     }
     Ok(bound)
 }
 
-fn certificate(settings: &Settings, discovered: &[IpAddr]) -> io::Result<Arc<rustls::ServerConfig>> {
+fn own_certificate(settings: &Settings, discovered: &[IpAddr]) -> io::Result<Arc<rustls::ServerConfig>> {
     if let (Some(certificate), Some(key)) = (&settings.tls_certificate, &settings.tls_key) {
         return tls::from_files(certificate, key);
     }
@@ -200,7 +218,11 @@ fn media_threads(
             }
         };
         let worker = Worker::new(config, seed()?, now);
-        threads.push(media_plane::spawn(format!("media-{number}"), sockets, worker, clock, report)?);
+        let plane = inbound.clone();
+        let ended = move || {
+            let _ = plane.blocking_send(Inbound::WorkerEnded(number));
+        };
+        threads.push(media_plane::spawn(format!("media-{number}"), sockets, worker, clock, report, ended)?);
     }
     Ok(threads)
 }

@@ -4,13 +4,14 @@
 use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::media_plane::MediaThread;
-use offhook_b2bua::io::{ConnectionId, Input, Output};
+use offhook_b2bua::io::{ConnectionId, Input, Output, RequestId};
 use offhook_b2bua::relay::Relay;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::{Notify, oneshot};
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 /// Inputs waiting for the machine; whoever has more waits.
@@ -28,6 +29,8 @@ pub enum Inbound {
     Opened(ConnectionId, Outlet),
     /// Anything else.
     Input(Input),
+    /// A media worker has ended, which it does not do by itself.
+    WorkerEnded(usize),
 }
 
 /// What a socket is to do.
@@ -72,6 +75,8 @@ pub struct SignalingPlane {
     inbound: mpsc::Receiver<Inbound>,
     /// For answers of password checks.
     answers: mpsc::Sender<Inbound>,
+    /// Password checks that run or wait.
+    checks: BTreeMap<RequestId, AbortHandle>,
     /// A media worker is gone: the plane ends.
     broken: bool,
 }
@@ -94,7 +99,18 @@ impl SignalingPlane {
         (answers, inbound): (mpsc::Sender<Inbound>, mpsc::Receiver<Inbound>),
     ) -> Self {
         let accounts = Arc::new(accounts);
-        Self { relay, clock, accounts, workers, gauges, outlets: BTreeMap::new(), inbound, answers, broken: false }
+        Self {
+            relay,
+            clock,
+            accounts,
+            workers,
+            gauges,
+            outlets: BTreeMap::new(),
+            inbound,
+            answers,
+            checks: BTreeMap::new(),
+            broken: false,
+        }
     }
 
     /// Runs until `shutdown` (or until a media worker is found dead), then says good-bye to every socket and ends; the media threads end with it.
@@ -138,6 +154,11 @@ impl SignalingPlane {
                 self.outlets.insert(connection, outlet);
                 Input::Connected { connection }
             }
+            Inbound::WorkerEnded(worker) => {
+                tracing::error!(worker, "a media worker has ended");
+                self.broken = true;
+                return;
+            }
             Inbound::Input(input) => {
                 match &input {
                     // A socket the machine has closed may have said something before it heard of that.
@@ -151,10 +172,12 @@ impl SignalingPlane {
                             return;
                         }
                     }
+                    Input::PasswordVerified { request, .. } => {
+                        self.checks.remove(request);
+                    }
                     Input::Connected { .. }
                     | Input::Text { .. }
                     | Input::Binary { .. }
-                    | Input::PasswordVerified { .. }
                     | Input::Media(_)
                     | Input::Shutdown => {}
                 }
@@ -180,11 +203,18 @@ impl SignalingPlane {
                         continue;
                     };
                     let answers = self.answers.clone();
-                    tokio::spawn(async move {
+                    let check = tokio::spawn(async move {
                         let matches = check.await;
                         let answer = Inbound::Input(Input::PasswordVerified { request, matches });
                         let _ = answers.send(answer).await;
                     });
+                    self.checks.insert(request, check.abort_handle());
+                }
+                // One that runs already runs to its end, off this thread; those that wait give their places back.
+                Output::ForgetPassword { request } => {
+                    if let Some(check) = self.checks.remove(&request) {
+                        check.abort();
+                    }
                 }
                 Output::Media { worker, command } => {
                     let thread = self.workers.get(usize::from(worker.0));

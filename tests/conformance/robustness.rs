@@ -5,8 +5,9 @@ use core::time::Duration;
 use futures_util::{SinkExt as _, StreamExt as _};
 use offhook_signaling::message::{ClientMessage, Connection};
 use offhook_tests::browser::{Browser, connection};
-use offhook_tests::peer::Habits;
+use offhook_tests::peer::{Habits, Sound};
 use offhook_tests::relay::Relay;
+use offhook_tests::tunnel::Tunnel;
 use offhook_tests::wait::{PATIENCE, until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -129,6 +130,116 @@ async fn ten_thousand_messages_a_second_close_the_socket_and_hurt_nobody() {
     works_on(&mut relay).await;
 }
 
+/// Where the operator allows so many, they are worked off while a call goes on.
+#[tokio::test]
+async fn ten_thousand_messages_are_answered_where_they_are_allowed() {
+    let options = ["limits.message_rate=20000", "limits.message_burst=20000", "limits.send_queue=20000"];
+    let mut relay = Relay::start_with(&options);
+    let talk = Talk::begin(&relay).await;
+    let (mut sink, mut stream) = signed_in(&relay, "mallory").await.split();
+    let ping = ClientMessage::Ping.to_json();
+    let start = std::time::Instant::now();
+    let sending = tokio::spawn(async move {
+        for _ in 0..10_000 {
+            sink.feed(Message::text(ping.clone())).await.expect("sent");
+        }
+        sink.flush().await.expect("sent");
+        (sink, start.elapsed())
+    });
+    let mut pongs = 0;
+    while pongs < 10_000 {
+        let frame = tokio::time::timeout(PATIENCE, stream.next()).await.expect("the relay answers");
+        let text = frame.expect("open").expect("a frame").into_text().expect("text");
+        pongs += usize::from(text.contains("pong"));
+    }
+    let (_open, sent_in) = sending.await.expect("sent");
+    println!("10,000 messages sent in {sent_in:?}, answered in {:?}", start.elapsed());
+    talk.both_hear().await;
+    drop(talk);
+    works_on(&mut relay).await;
+}
+
+#[tokio::test]
+async fn a_browser_that_vanishes_without_a_word_is_missed() {
+    let mut relay = Relay::start_with(&["signaling.ping_interval=200ms", "signaling.ping_probes=3"]);
+    let tunnel = Tunnel::to(relay.address()).await;
+    let mut alice = Browser::sign_in(&relay, "alice").await;
+    let habits = Habits { via: Some(tunnel.address()), ..Habits::default() };
+    let mut bob = Browser::sign_in_with(&relay, "bob", habits).await;
+    let (at_alice, at_bob) = crate::talk(&mut alice, &mut bob, Sound::Tone(440.0), Sound::Tone(1000.0)).await;
+    at_alice.peer.hears(1000.0).await;
+    tunnel.freeze();
+    // His media go on: it is the silence of his socket that ends the call.
+    let over = alice.over(&at_alice.id).await;
+    assert_eq!(over.info.as_deref(), Some("The other side lost its connection"));
+    let again = alice.call("bob", Sound::Tone(440.0)).await;
+    assert_eq!(alice.over(&again.id).await.sip_status, Some(480), "nobody rings where nobody is");
+    drop(at_bob);
+    works_on(&mut relay).await;
+}
+
+#[tokio::test]
+async fn a_tls_handshake_that_never_ends_is_ended() {
+    let state = std::env::temp_dir().join(format!("offhook-half-tls-{}", std::process::id()));
+    let directory = format!("tls.state_directory={}", state.display());
+    let flags = ["--demo", "--listen-tls", "127.0.0.1:0", "--media-address", "127.0.0.1", "--set", "listen.plain="];
+    let mut relay = Relay::start_as(&flags, &[&directory, "tls.handshake_timeout=1s"]);
+    let mut half = TcpStream::connect(relay.address()).await.expect("a connection");
+    half.write_all(&[0x16, 3, 1, 2, 0, 1]).await.expect("the beginning of a ClientHello");
+    let mut rest = Vec::new();
+    let end = tokio::time::timeout(PATIENCE, half.read_to_end(&mut rest)).await;
+    assert!(end.is_ok(), "the relay closes it");
+    works_on(&mut relay).await;
+    drop(relay);
+    std::fs::remove_dir_all(state).expect("the relay kept its certificate there");
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_taken_without_dropping_calls() {
+    let state = std::env::temp_dir().join(format!("offhook-renewed-{}", std::process::id()));
+    let directory = format!("tls.state_directory={}", state.display());
+    let flags = ["--demo", "--listen-tls", "127.0.0.1:0", "--media-address", "127.0.0.1", "--set", "listen.plain="];
+    let mut relay = Relay::start_as(&flags, &[&directory]);
+    let before = offhook_tests::tls::certificate_of(relay.address()).await;
+    let talk = Talk::begin(&relay).await;
+    std::fs::remove_dir_all(&state).expect("the relay kept its certificate there");
+    relay.signal("HUP");
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while offhook_tests::tls::certificate_of(relay.address()).await == before {
+        assert!(tokio::time::Instant::now() < deadline, "the new certificate is shown");
+    }
+    talk.both_hear().await;
+    drop(talk);
+    // A broken file changes nothing.
+    std::fs::write(state.join("tls-certificate.pem"), "nonsense").expect("written");
+    relay.signal("HUP");
+    assert!(until(|| relay.log().contains("the certificate stays as it is")).await);
+    works_on(&mut relay).await;
+    drop(relay);
+    std::fs::remove_dir_all(state).expect("the relay kept its certificate there");
+}
+
+/// The page of a name that was made to point here (DNS rebinding) gets neither the page nor a WebSocket.
+#[tokio::test]
+async fn a_demo_answers_to_names_of_this_machine_only() {
+    let relay = Relay::start();
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
+    for (host, upgrade, status) in [
+        ("localhost", "", "200"),
+        ("localhost", upgrade, "101"),
+        ("evil.test", "", "421"),
+        ("evil.test", upgrade, "421"),
+    ] {
+        let mut stream = TcpStream::connect(relay.address()).await.expect("a connection");
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n{upgrade}\r\n");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut answer = vec![0; 12];
+        stream.read_exact(&mut answer).await.expect("an answer");
+        assert_eq!(String::from_utf8_lossy(&answer), format!("HTTP/1.1 {status}"), "{host} {upgrade}");
+    }
+}
+
 #[tokio::test]
 async fn half_open_sockets_are_closed_after_a_while() {
     let mut relay = Relay::start_with(&["signaling.connection_timeout=1s", "listen.header_timeout=1s"]);
@@ -194,7 +305,7 @@ async fn vanish(relay: &Relay, round: &str) {
     let mut caller = Browser::connect(relay, connection("watcher"), Habits::default()).await;
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
-        let call = caller.call(&format!("{round}9-98"), offhook_tests::peer::Sound::Tone(0.0)).await;
+        let call = caller.call(&format!("{round}9-98"), Sound::Tone(0.0)).await;
         let gone = tokio::time::timeout(Duration::from_secs(2), caller.over(&call.id)).await;
         if gone.is_ok() {
             return;

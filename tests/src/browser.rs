@@ -91,7 +91,7 @@ impl Browser {
 
     /// Opens a socket and sends `connection`.
     pub async fn knock(relay: &Relay, connection: Connection, habits: Habits) -> Self {
-        let (mut sink, mut stream) = relay.web_socket().await.split();
+        let (mut sink, mut stream) = relay.web_socket_via(habits.via.unwrap_or(relay.address())).await.split();
         let (outbox, mut to_send) = mpsc::unbounded_channel();
         let (arrived, inbox) = mpsc::unbounded_channel();
         let closed = Arc::new(Mutex::new(None));

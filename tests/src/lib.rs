@@ -11,4 +11,5 @@ pub mod picture;
 pub mod relay;
 pub mod sound;
 pub mod tls;
+pub mod tunnel;
 pub mod wait;

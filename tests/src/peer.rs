@@ -25,7 +25,7 @@ use rtc::rtp_transceiver::rtp_sender::{
 use rtc::sansio::Protocol as _;
 use rtc::shared::{TaggedBytesMut, TransportContext, TransportProtocol};
 use std::collections::{BTreeSet, VecDeque};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 use tokio::net::UdpSocket;
@@ -68,12 +68,14 @@ pub struct Habits {
     pub address: IpAddr,
     /// The camera it has.
     pub picture: Option<Picture>,
+    /// Its WebSocket goes to the relay by way of this address.
+    pub via: Option<SocketAddr>,
 }
 
 impl Default for Habits {
     fn default() -> Self {
         let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        Self { codecs: LIKE_CHROMIUM, profile: None, address, picture: None }
+        Self { codecs: LIKE_CHROMIUM, profile: None, address, picture: None, via: None }
     }
 }
 

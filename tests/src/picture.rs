@@ -116,10 +116,9 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Ear {
 
     fn handle_read(&mut self, message: TaggedPacket) -> Result<(), Error> {
         if let Packet::Rtcp(packets) = &message.message.packet {
-            let asks = |packet: &&Box<dyn rtc::rtcp::Packet>| {
-                packet.as_any().is::<PictureLossIndication>() || packet.as_any().is::<FullIntraRequest>()
-            };
-            let asked = u32::try_from(packets.iter().filter(asks).count()).unwrap_or(0);
+            let asks = |any: &dyn core::any::Any| any.is::<PictureLossIndication>() || any.is::<FullIntraRequest>();
+            let asked = packets.iter().filter(|packet| asks(packet.as_any())).count();
+            let asked = u32::try_from(asked).unwrap_or(0);
             self.requests.0.fetch_add(asked, Ordering::Relaxed);
         }
         self.inbound.push_back(message);

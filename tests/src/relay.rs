@@ -81,7 +81,15 @@ impl Relay {
     /// # Panics
     /// When there is none to be had.
     pub async fn web_socket(&self) -> WebSocketStream<Box<dyn Stream>> {
-        let stream = TcpStream::connect(self.address).await.expect("a connection");
+        self.web_socket_via(self.address).await
+    }
+
+    /// The same by way of somebody who passes it on.
+    ///
+    /// # Panics
+    /// When there is none to be had.
+    pub async fn web_socket_via(&self, address: SocketAddr) -> WebSocketStream<Box<dyn Stream>> {
+        let stream = TcpStream::connect(address).await.expect("a connection");
         let stream: Box<dyn Stream> = match self.is_encrypted {
             true => Box::new(tls::encrypt(stream).await),
             false => Box::new(stream),
@@ -89,10 +97,13 @@ impl Relay {
         tokio_tungstenite::client_async(self.url(), stream).await.expect("a WebSocket").0
     }
 
-    /// The process, as the system numbers it.
-    #[must_use]
-    pub fn process(&self) -> u32 {
-        self.child.id()
+    /// Sends it a signal by name, like `HUP`.
+    ///
+    /// # Panics
+    /// When there is no such signal or process.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
+        assert!(status.expect("kill runs").success(), "SIG{name} is sent");
     }
 
     /// The socket's address.

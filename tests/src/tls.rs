@@ -1,5 +1,6 @@
 //! TLS as a browser whose user has clicked the warning away: the relay's certificate is its own.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -62,4 +63,15 @@ pub async fn encrypt(stream: TcpStream) -> TlsStream<TcpStream> {
         .with_no_client_auth();
     let name = ServerName::try_from("localhost").expect("a name");
     TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("a TLS handshake")
+}
+
+/// The certificate shown at `address`, DER.
+///
+/// # Panics
+/// When there is no TLS.
+pub async fn certificate_of(address: SocketAddr) -> Vec<u8> {
+    let stream = TcpStream::connect(address).await.expect("a connection");
+    let stream = encrypt(stream).await;
+    let shown = stream.get_ref().1.peer_certificates().expect("a certificate");
+    shown.first().expect("a certificate").to_vec()
 }

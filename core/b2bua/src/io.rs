@@ -80,6 +80,11 @@ pub enum Output {
         /// The password as it came.
         password: String,
     },
+    /// Nobody waits for this check any more.
+    ForgetPassword {
+        /// The question.
+        request: RequestId,
+    },
     /// An order for a media worker.
     Media {
         /// Which one.

@@ -30,8 +30,11 @@ pub struct Serving {
     pub stop: watch::Receiver<bool>,
 }
 
+/// The TLS configuration as it is today; none where connections are plain.
+type Certificate = Option<watch::Receiver<Arc<rustls::ServerConfig>>>;
+
 /// Accepts on `listener` until the relay ends.
-pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, mut serving: Serving) {
+pub async fn serve(listener: TcpListener, tls: Certificate, mut serving: Serving) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -53,7 +56,7 @@ pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, mut serving:
         let lingering = Lingering::default();
         tokio::spawn(connection(
             Stream::new(prepared(tcp), lingering.clone(), place),
-            tls.clone(),
+            tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.borrow()))),
             lingering,
             serving.clone(),
         ));

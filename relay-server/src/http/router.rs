@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Request, State};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -74,6 +75,11 @@ async fn anything(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
     request: Request,
 ) -> Response {
+    if app.own_pages_only && !is_own_host(request.headers()) {
+        let why = "with --demo, this relay answers to localhost and loopback addresses only (the Host header names \
+                   another one): open it as http://localhost, or use [accounts] or --demo-anywhere instead of --demo\n";
+        return (StatusCode::MISDIRECTED_REQUEST, why).into_response();
+    }
     match upgrade {
         Ok(upgrade) => websocket(app, upgrade, &request),
         Err(rejection) if request.headers().contains_key(header::SEC_WEBSOCKET_KEY) => rejection.into_response(),
@@ -105,18 +111,24 @@ fn websocket(app: Arc<App>, upgrade: WebSocketUpgrade, request: &Request) -> Res
     })
 }
 
-/// Whether the `Origin`, if there is one, is on loopback or where the request itself went. Programs send none.
+/// Whether the request was meant for this machine. A name that its owner made point here (DNS rebinding) is not: its page
+/// would count as the relay's own.
+fn is_own_host(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(header::HOST) else { return true };
+    host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()).is_some_and(|host| is_loopback(host.host()))
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// Whether the `Origin`, if there is one, is on loopback. Programs send none.
 fn is_own_page(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else { return true };
     let Some(origin) = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok()) else { return false };
     let Some(authority) = origin.authority().filter(|_| origin.scheme().is_some()) else { return false };
-    let host = authority.host();
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost")
-        || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-        || headers
-            .get(header::HOST)
-            .is_some_and(|asked| asked.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()))
+    is_loopback(authority.host())
 }
 
 /// One of [`App::sockets`] for as long as it lives.
@@ -161,22 +173,33 @@ in <code>demo-phone/dist</code> of the working directory and in <code>page</code
 
 #[cfg(test)]
 mod tests {
-    use super::{HeaderMap, HeaderValue, header, is_own_page};
+    use super::{HeaderMap, HeaderValue, header, is_own_host, is_own_page};
 
     #[test]
     fn only_pages_of_this_machine_are_own() {
         let own = |origin: &'static str| {
             let mut headers = HeaderMap::new();
-            headers.insert(header::HOST, HeaderValue::from_static("phone.test:8080"));
             headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
             is_own_page(&headers)
         };
         assert!(is_own_page(&HeaderMap::new()));
-        let good = ["http://localhost:5173", "https://127.0.0.1", "http://[::1]:8080", "http://phone.test:8080"];
+        let good = ["http://localhost:5173", "https://127.0.0.1", "http://[::1]:8080"];
         assert!(good.into_iter().all(own));
         let bad = ["null", "", "https://evil.test", "http://localhost.evil.test", "http://phone.test", "localhost"];
         for origin in bad {
             assert!(!own(origin), "{origin}");
         }
+    }
+
+    #[test]
+    fn a_name_that_was_made_to_point_here_is_not_this_machine() {
+        let own = |host: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static(host));
+            is_own_host(&headers)
+        };
+        assert!(is_own_host(&HeaderMap::new()));
+        assert!(["localhost", "LOCALHOST:8080", "127.0.0.1:8080", "127.9.9.9", "[::1]:8080"].into_iter().all(own));
+        assert!(!["evil.test:8080", "127.0.0.1.evil.test", "192.0.2.1:8080", "a b", ""].into_iter().any(own));
     }
 }

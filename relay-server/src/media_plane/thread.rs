@@ -93,7 +93,8 @@ impl Drop for MediaThread {
     }
 }
 
-/// Starts a worker's thread. `report` must not wait for whoever orders this worker.
+/// Starts a worker's thread. `report` must not wait for whoever orders this worker; `ended` is called when the thread
+/// ends without having been told to, be it by a panic.
 ///
 /// # Errors
 /// When the system has no descriptor or thread to give.
@@ -103,6 +104,7 @@ pub fn spawn<E: Engine>(
     engine: E,
     clock: Clock,
     report: impl FnMut(Event) + Send + 'static,
+    ended: impl FnOnce() + Send + 'static,
 ) -> io::Result<MediaThread> {
     let epoll = Epoll::new()?;
     let bell = Arc::new(BellBox(Bell::new()?));
@@ -116,11 +118,24 @@ pub fn spawn<E: Engine>(
     let own_bell = Arc::clone(&bell);
     let mut worker = Thread { epoll, outlets, engine, clock, orders, report, open: true };
     let thread = std::thread::Builder::new().name(name).spawn(move || {
-        if let Err(error) = worker.run(&own_bell.0) {
-            tracing::error!(%error, "media worker ends");
+        let mut watch = Watch(Some(ended));
+        match worker.run(&own_bell.0) {
+            Ok(()) => watch.0 = None,
+            Err(error) => tracing::error!(%error, "media worker ends"),
         }
     })?;
     Ok(MediaThread { commands: Some(commands), bell, thread: Some(thread) })
+}
+
+/// Calls its function when it is dropped, unless that was taken away.
+struct Watch<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> Drop for Watch<F> {
+    fn drop(&mut self) {
+        if let Some(ended) = self.0.take() {
+            ended();
+        }
+    }
 }
 
 /// The bell's key among the sockets' numbers.

@@ -122,3 +122,41 @@ async fn passwords_decide_who_gets_in() {
         rig.plane.await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn who_hangs_up_before_the_password_is_checked_leaves_the_queue() {
+    let rig = rig(Admission::Accounts);
+    // Many that ask and go at once; behind them one that stays. Each check takes tens of milliseconds, one at a time.
+    for number in 2..62 {
+        let connection = ConnectionId(number);
+        let (frames, _received) = mpsc::channel(8);
+        let outlet = Outlet { frames, queued: Arc::default(), kill: Arc::new(Notify::new()) };
+        rig.to_plane.send(Inbound::Opened(connection, outlet)).await.unwrap();
+        let text = r#"{"message":"connection","data":[{"sipLogin":"alice","sipPassword":"guess"}]}"#.to_owned();
+        rig.to_plane.send(Inbound::Input(Input::Text { connection, text })).await.unwrap();
+        rig.to_plane.send(Inbound::Input(Input::Disconnected { connection })).await.unwrap();
+    }
+    let one = std::time::Instant::now();
+    // Making a hash takes as long as checking one.
+    hash_password("tulip").unwrap();
+    let one_check = one.elapsed();
+    let asked = std::time::Instant::now();
+    let (mut received, _kill) = rig.connect().await;
+    rig.log_in("tulip").await;
+    let frame = tokio::time::timeout(WAIT, received.recv()).await.expect("an answer").expect("open");
+    assert!(matches!(&frame, super::Frame::Text(text) if text.contains("getUserData")), "{frame:?}");
+    let waited = asked.elapsed();
+    assert!(waited < one_check * 30, "{waited:?} in the queue, {one_check:?} for one");
+    drop(rig.stop);
+    rig.plane.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_media_worker_that_ends_takes_the_plane_with_it() {
+    let rig = rig(Admission::Anyone);
+    let (mut received, _kill) = rig.connect().await;
+    rig.to_plane.send(Inbound::WorkerEnded(0)).await.unwrap();
+    tokio::time::timeout(WAIT, rig.plane).await.expect("it ends").unwrap();
+    let frame = received.recv().await.expect("a last frame");
+    assert!(matches!(&frame, super::Frame::Close(1001, _)), "{frame:?}");
+}

@@ -200,7 +200,11 @@ impl Relay {
     }
 
     fn forget_socket(&mut self, connection: ConnectionId, now: Time) {
-        self.pending.retain(|_, pending| pending.connection != connection);
+        let asked = self.pending.iter().find(|(_, pending)| pending.connection == connection);
+        if let Some(request) = asked.map(|(request, _)| *request) {
+            self.pending.remove(&request);
+            self.outputs.push_back(Output::ForgetPassword { request });
+        }
         if let Some(session) = self.sockets.remove(&connection).and_then(|socket| socket.session) {
             self.detach(session, now);
         }
