@@ -90,6 +90,7 @@ impl Bench {
                 }
                 Output::Media { command, .. } => self.media.push(command),
                 Output::VerifyPassword { request, login, password } => self.checks.push((request, login, password)),
+                Output::ForgetPassword { request } => self.checks.retain(|(asked, ..)| *asked != request),
             }
         }
     }
