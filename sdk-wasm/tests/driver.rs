@@ -2,92 +2,22 @@
 #![cfg(target_arch = "wasm32")]
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
-use js_sys::{Array, JSON, Promise};
-use offhook_sdk_wasm::call::Call;
+#[expect(dead_code, reason = "the suite at the real relay needs more of it")]
+mod page;
+
+use js_sys::JSON;
 use offhook_sdk_wasm::session::Session;
-use wasm_bindgen::prelude::wasm_bindgen;
+use page::{Browser, Log, SessionSide, received, refusing_url};
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_browser);
 
 const LOOPBACK: &str = "ws://loopback.test/";
 
-#[wasm_bindgen(module = "/tests/page.js")]
-extern "C" {
-    type Log;
-    #[wasm_bindgen(constructor)]
-    fn new() -> Log;
-    #[wasm_bindgen(method)]
-    fn entries(this: &Log) -> Array;
-    #[wasm_bindgen(method)]
-    fn until(this: &Log, entry: &str) -> Promise;
-
-    #[derive(Clone)]
-    type SessionSide;
-    #[wasm_bindgen(constructor)]
-    fn new(login: &str, log: &Log) -> SessionSide;
-    #[wasm_bindgen(method, js_name = callLog)]
-    fn call_log(this: &SessionSide) -> Log;
-    #[wasm_bindgen(method, js_name = remoteKind)]
-    fn remote_kind(this: &SessionSide) -> String;
-    #[wasm_bindgen(method)]
-    fn answer(this: &SessionSide);
-
-    #[derive(Clone)]
-    type CallSide;
-    #[wasm_bindgen(constructor)]
-    fn new(log: &Log, details: &JsValue, refusal: &str) -> CallSide;
-    #[wasm_bindgen(method, js_name = localSdp)]
-    fn local_sdp(this: &CallSide) -> String;
-    #[wasm_bindgen(method, js_name = remoteKind)]
-    fn remote_kind(this: &CallSide) -> String;
-
-    fn received(message: &str) -> Array;
-    #[wasm_bindgen(js_name = refusingUrl)]
-    fn refusing_url() -> String;
-}
-
-impl Log {
-    async fn has(&self, entry: &str) {
-        JsFuture::from(self.until(entry)).await.unwrap();
-    }
-
-    fn lines(&self) -> Vec<String> {
-        self.entries().iter().filter_map(|entry| entry.as_string()).collect()
-    }
-}
-
-/// One browser: a session with its page's side and log.
-struct Browser {
-    session: Session,
-    side: SessionSide,
-    log: Log,
-}
-
-impl Browser {
-    fn open(login: &str, url: &str, timeout: f64) -> Self {
-        let log = Log::new();
-        let side = SessionSide::new(login, &log);
-        let session = Session::new(side.clone().unchecked_into(), timeout, 0.0, 0.0, 0);
-        session.open(url).unwrap();
-        Self { session, side, log }
-    }
-
-    async fn registered(login: &str) -> Self {
-        let browser = Self::open(login, LOOPBACK, 0.0);
-        browser.log.has("REGISTERED").await;
-        browser
-    }
-
-    fn call(&self, id: &str, details: &str, refusal: &str) -> (Call, CallSide, Log) {
-        let log = Log::new();
-        let side = CallSide::new(&log, &JSON::parse(details).unwrap(), refusal);
-        let call = self.session.create_call(id.to_owned());
-        call.attach(side.clone().unchecked_into());
-        (call, side, log)
-    }
+/// A session at the relay behind page.js.
+async fn registered(login: &str) -> Browser {
+    Browser::registered(login, LOOPBACK).await
 }
 
 /// A field of the last frame of that name, of the call `id`.
@@ -123,7 +53,7 @@ fn check_end(log: &Log) {
 
 #[wasm_bindgen_test]
 async fn two_peers_negotiate_get_each_other_s_stream_and_close() {
-    let (alice, bob) = (Browser::registered("alice").await, Browser::registered("bob").await);
+    let (alice, bob) = (registered("alice").await, registered("bob").await);
     let details = r#"{"callee": "bob", "receiveVideo": false, "stripCodecs": "PCMU, pcma"}"#;
     let (call, side, log) = alice.call("two-peers", details, "");
     call.dial().unwrap();
@@ -155,7 +85,7 @@ async fn two_peers_negotiate_get_each_other_s_stream_and_close() {
 
 #[wasm_bindgen_test]
 async fn a_call_without_a_microphone_fails_with_the_browser_s_words() {
-    let carol = Browser::registered("carol").await;
+    let carol = registered("carol").await;
     let (call, _side, log) = carol.call("no-microphone", r#"{"callee": "carol"}"#, "no microphone");
     call.dial().unwrap();
     log.has("FAILED").await;
@@ -167,7 +97,7 @@ async fn a_call_without_a_microphone_fails_with_the_browser_s_words() {
 
 #[wasm_bindgen_test]
 async fn a_second_dial_is_refused_to_the_page() {
-    let dave = Browser::registered("dave").await;
+    let dave = registered("dave").await;
     let (call, _side, log) = dave.call("twice", r#"{"callee": "dave"}"#, "");
     call.dial().unwrap();
     let error: js_sys::Error = call.dial().unwrap_err().unchecked_into();
@@ -179,7 +109,7 @@ async fn a_second_dial_is_refused_to_the_page() {
 
 #[wasm_bindgen_test]
 async fn a_closed_session_is_disconnected_and_taken_off_the_list() {
-    let erin = Browser::registered("erin").await;
+    let erin = registered("erin").await;
     assert!(erin.session.takes_calls());
     assert_eq!(erin.session.login().as_deref(), Some("erin"));
     erin.session.disconnect();

@@ -27,6 +27,7 @@ export class CallSide {
     this.log = log;
     this.values = details;
     this.refusal = refusal;
+    this.hz = details.tone;
   }
   emit(name, data) {
     this.log.add(data === undefined ? name : `${name} ${data}`);
@@ -44,9 +45,17 @@ export class CallSide {
   connected(connection) {
     this.connection = connection;
     connection.onsignalingstatechange = () => this.log.add(`signaling ${connection.signalingState}`);
-    return new AudioContext().createMediaStreamDestination().stream;
+    const context = new AudioContext();
+    const microphone = context.createMediaStreamDestination();
+    if (this.hz) {
+      const tone = new OscillatorNode(context, { frequency: this.hz });
+      tone.connect(microphone);
+      tone.start();
+    }
+    return microphone.stream;
   }
   play(stream) {
+    this.ear ??= listen(stream);
     this.log.add(`play ${stream.getTracks().map((track) => track.kind)}`);
   }
   closed() {
@@ -61,6 +70,18 @@ export class CallSide {
   fault(error) {
     this.log.add(`fault ${error}`);
   }
+  /** Settles when this tone, and no other, is heard. */
+  async hears(hz) {
+    await this.ear.until((peak) => peak !== undefined && Math.abs(peak - hz) < 40);
+  }
+  /** Settles when half a second of silence was heard. */
+  async hearsNothing() {
+    let quiet = performance.now();
+    await this.ear.until((peak) => {
+      if (peak !== undefined) quiet = performance.now();
+      return performance.now() - quiet > 500;
+    });
+  }
   localSdp() {
     return this.connection.localDescription.sdp;
   }
@@ -69,16 +90,59 @@ export class CallSide {
   }
 }
 
+/** Far below a tone, far above the noise of a codec. */
+const LOUD_DB = -40;
+
+/** An ear on a stream: `until` looks at the loudest frequency, undefined in silence, until the judge is content. */
+function listen(stream) {
+  // Chromium feeds no remote stream into WebAudio that no element plays.
+  const player = new Audio();
+  player.srcObject = stream;
+  player.muted = true;
+  player.play();
+  const context = new AudioContext();
+  const analyser = new AnalyserNode(context, { fftSize: 4096, smoothingTimeConstant: 0 });
+  context.createMediaStreamSource(stream).connect(analyser);
+  const bins = new Float32Array(analyser.frequencyBinCount);
+  const peak = () => {
+    analyser.getFloatFrequencyData(bins);
+    const loudest = bins.reduce((best, db, bin) => (db > bins[best] ? bin : best), 0);
+    return bins[loudest] > LOUD_DB ? (loudest * context.sampleRate) / analyser.fftSize : undefined;
+  };
+  return {
+    player,
+    until: (judge) =>
+      new Promise((resolve) => {
+        const look = setInterval(() => {
+          if (!judge(peak())) return;
+          clearInterval(look);
+          resolve();
+        }, 20);
+      }),
+  };
+}
+
 export class SessionSide {
   constructor(login, log) {
     this.login = login;
     this.log = log;
   }
   connection() {
-    return { sipLogin: this.login };
+    const offhook = { version: 1, features: ["dtmfEvents", "endReasons"] };
+    if (this.authToken) return { authToken: this.authToken, keepAlive: true, offhook };
+    return { sipLogin: this.login, keepAlive: true, offhook };
   }
-  status(name) {
+  status(name, data) {
+    this.issued = data?.authToken ?? this.issued;
     this.log.add(name);
+  }
+  /** The token the relay gave out. */
+  token() {
+    return this.issued;
+  }
+  /** From now on it connects with this token alone. */
+  comeBack(token) {
+    this.authToken = token;
   }
   notice(name) {
     this.log.add(name);
@@ -106,6 +170,13 @@ export class SessionSide {
   }
   answer() {
     this.call.answer();
+  }
+  answerWith(hz) {
+    this.callSide.hz = hz;
+    this.call.answer();
+  }
+  reject() {
+    this.call.hangUp(false);
   }
 }
 

@@ -75,14 +75,24 @@ fn wasm_suites(steps: &mut Steps) -> Result<(), Failure> {
     steps.step("WASM suites: runner", || {
         run(&mut cargo(["build", "--quiet", "--package", "xtask-bindgen", "--features", "runner"]))
     })?;
+    // Compiled here, where crates can be fetched; the browsers run where nothing outside can be reached.
+    steps.step("WASM suites: build", || run(wasm_test(&mut cargo(["test", "--no-run"]))))?;
     steps.step("WASM suites: Chromium", || in_browser("CHROMEDRIVER", "chromedriver".as_ref()))?;
     let geckodriver = setup::geckodriver()?;
     steps.step("WASM suites: Firefox", || in_browser("GECKODRIVER", geckodriver.as_os_str()))
 }
 
+fn wasm_test(test: &mut std::process::Command) -> &mut std::process::Command {
+    test.args(["--package", "offhook-sdk-wasm", "--target", "wasm32-unknown-unknown"])
+}
+
 /// `driver` is the variable by which wasm-bindgen's runner finds the browser's driver.
 fn in_browser(driver: &str, program: &std::ffi::OsStr) -> Result<(), Failure> {
-    let mut test = cargo(["test", "--package", "offhook-sdk-wasm", "--target", "wasm32-unknown-unknown"]);
+    let bin = root().join("tests/browser/bin");
+    let mut test = command(bin.join("with-net"));
+    test.args([bin.join("with-pulse"), bin.join("with-relay")]);
+    test.arg(cargo([]).get_program()).args(["test", "--offline"]);
+    wasm_test(&mut test).env("OFFHOOK_RELAY", target_dir().join("debug/offhook-relay"));
     for other in ["CHROMEDRIVER", "GECKODRIVER", "SAFARIDRIVER"] {
         test.env_remove(other);
     }

@@ -1,0 +1,123 @@
+//! The drivers against a real relay: real sockets, real peer connections, tones that are heard at the other end.
+//! `tests/browser/bin/with-relay` starts the relay and names it in the environment of the compiler.
+#![cfg(target_arch = "wasm32")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by it")]
+
+mod page;
+
+use offhook_sdk_wasm::call::Call;
+use page::{Browser, CallSide, Log};
+use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+wasm_bindgen_test_configure!(run_in_browser);
+
+/// What the caller sends, in Hz.
+const LOW: f64 = 440.0;
+/// What the callee sends.
+const HIGH: f64 = 1000.0;
+
+fn relay() -> &'static str {
+    match option_env!("OFFHOOK_TEST_RELAY") {
+        Some(url) => url,
+        None => panic!("there is no relay: run `cargo xtask wasm-test`"),
+    }
+}
+
+async fn hears(side: &CallSide, hz: f64) {
+    JsFuture::from(side.hears(hz)).await.unwrap();
+}
+
+async fn hears_nothing(side: &CallSide) {
+    JsFuture::from(side.hears_nothing()).await.unwrap();
+}
+
+async fn sign_in(login: &str) -> Browser {
+    Browser::registered(login, relay()).await
+}
+
+/// A call that rings at the other end.
+async fn ring(caller: &Browser, callee: &Browser, id: &str, name: &str) -> (Call, CallSide, Log) {
+    let details = format!(r#"{{"callee": "{name}", "receiveVideo": false, "tone": {LOW}}}"#);
+    let (call, side, log) = caller.call(id, &details, "");
+    call.dial().unwrap();
+    callee.log.has("INCOMING_CALL").await;
+    callee.side.call_log().has("RING").await;
+    log.has("RING").await;
+    (call, side, log)
+}
+
+fn ended_without_fault(log: &Log) {
+    let lines = log.lines();
+    assert!(!lines.iter().any(|line| line.starts_with("fault")), "{lines:?}");
+}
+
+#[wasm_bindgen_test]
+async fn two_pages_talk_hold_and_hang_up() {
+    let (alice, bob) = (sign_in("wasm-alice").await, sign_in("wasm-bob").await);
+    let (call, side, log) = ring(&alice, &bob, "talk", "wasm-bob").await;
+    bob.side.answer_with(HIGH);
+    let (bob_side, bob_log) = (bob.side.call_side(), bob.side.call_log());
+    for log in [&log, &bob_log] {
+        log.has("ESTABLISHED").await;
+        log.has("play audio").await;
+    }
+    hears(&side, HIGH).await;
+    hears(&bob_side, LOW).await;
+
+    call.hold(false);
+    log.has("HOLD").await;
+    hears_nothing(&side).await;
+    hears_nothing(&bob_side).await;
+    call.unhold();
+    hears(&side, HIGH).await;
+    hears(&bob_side, LOW).await;
+    assert_eq!(call.status(), "ESTABLISHED");
+
+    call.send_dtmf("7".to_owned(), "RFC2833").unwrap();
+    bob_log.has("DTMF 7").await;
+
+    bob.side.reject();
+    for log in [&log, &bob_log] {
+        log.has("FINISH").await;
+        ended_without_fault(log);
+    }
+    assert_eq!(call.end_reason().as_deref(), Some("hungUp"));
+}
+
+#[wasm_bindgen_test]
+async fn a_call_is_rejected_canceled_or_finds_nobody() {
+    let (carol, dave) = (sign_in("wasm-carol").await, sign_in("wasm-dave").await);
+    let (call, _side, log) = ring(&carol, &dave, "rejected", "wasm-dave").await;
+    dave.side.reject();
+    log.has("FINISH").await;
+    assert_eq!(call.end_reason().as_deref(), Some("rejected"));
+
+    let (call, _side, log) = ring(&carol, &dave, "canceled", "wasm-dave").await;
+    call.hang_up(false);
+    log.has("FINISH").await;
+    dave.side.call_log().has("FINISH").await;
+
+    let (call, _side, log) = carol.call("nobody", r#"{"callee": "wasm-nobody"}"#, "");
+    call.dial().unwrap();
+    log.has("FAILED").await;
+    assert_eq!(call.end_reason().as_deref(), Some("notFound"));
+}
+
+#[wasm_bindgen_test]
+async fn a_session_comes_back_with_its_token() {
+    let erin = sign_in("wasm-erin").await;
+    let token = erin.side.token();
+    assert!(!token.is_empty());
+    erin.session.disconnect();
+    erin.log.has("DISCONNECTED").await;
+
+    let again = Browser::back(&token, relay());
+    again.log.has("REGISTERED").await;
+    assert_eq!(again.session.login().as_deref(), Some("wasm-erin"));
+    // And it is called by that name.
+    let frank = sign_in("wasm-frank").await;
+    let (call, _side, log) = ring(&frank, &again, "back", "wasm-erin").await;
+    call.hang_up(false);
+    log.has("FINISH").await;
+}
