@@ -3,4 +3,5 @@
 //! Bytes come in, bytes go out; what a call needs to know comes out as events. Session descriptions are opaque bodies here.
 #![forbid(unsafe_code)]
 
+pub mod auth;
 pub mod transport;

@@ -1,0 +1,170 @@
+//! The half that is challenged: a UAC (RFC 3261 §22.1 to §22.3).
+
+use super::algorithm::hex;
+use super::parameters::Parameters;
+use super::{Asked, AuthError, Challenge, Challenger, Credentials, Login};
+use core::fmt;
+use rand_chacha::ChaCha20Rng;
+use rand_core::Rng as _;
+use serde::{Deserialize, Serialize};
+
+/// Realms remembered: a request crosses few proxies that ask, and who asks is not always a friend.
+const MOST_REALMS: usize = 8;
+
+/// How often a realm may call a nonce stale that was used for the first time.
+const MOST_STALE_AT_ONCE: u8 = 3;
+
+/// What one user answers to those that challenge: realm by realm, with the nonce to use next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Client {
+    login: Login,
+    realms: Vec<Realm>,
+}
+
+/// The latest challenge of one realm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Realm {
+    challenger: Challenger,
+    challenge: Challenge,
+    /// One for all requests with a nonce, so that the key of a session algorithm is the same by every reading of RFC 7616.
+    cnonce: String,
+    count: u32,
+    stale_at_once: u8,
+}
+
+/// Why a challenge is not answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The server does not take this user's name and password; the same are not tried again (RFC 3261 §22.2).
+    Rejected {
+        /// Where.
+        realm: String,
+    },
+    /// Nothing in the response can be answered.
+    Unanswerable(AuthError),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rejected { realm } => write!(f, "user name or password are not accepted by {realm}"),
+            Self::Unanswerable(error) => write!(f, "the challenge cannot be answered: {error}"),
+        }
+    }
+}
+
+impl Client {
+    /// A user whom nobody has challenged yet.
+    #[must_use]
+    pub const fn new(login: Login) -> Self {
+        Self { login, realms: Vec::new() }
+    }
+
+    /// Learns the challenges of one response; `sent` are the credentials that the request had.
+    ///
+    /// # Errors
+    /// Why the request is not to be sent again.
+    pub fn learn<'a>(
+        &mut self,
+        challenges: impl Iterator<Item = (Challenger, &'a str)>,
+        sent: &[(Challenger, Credentials)],
+    ) -> Result<(), Refusal> {
+        let mut chosen: Vec<(Challenger, Challenge)> = Vec::new();
+        let mut error = AuthError::Malformed("there is none");
+        for (challenger, text) in challenges {
+            match text.parse() {
+                Ok(challenge) => choose(&mut chosen, challenger, challenge),
+                // One that is not understood is passed over: others may be (RFC 8760 §2.4).
+                Err(problem) => error = problem,
+            }
+        }
+        if chosen.is_empty() {
+            return Err(Refusal::Unanswerable(error));
+        }
+        for (challenger, challenge) in chosen {
+            let sent = sent.iter().find(|(to, credentials)| *to == challenger && credentials.realm == challenge.realm);
+            self.replace(challenger, challenge, sent.map(|(_, credentials)| credentials))?;
+        }
+        Ok(())
+    }
+
+    /// Puts a challenge in the place of the one its realm made before, unless that means to try what was rejected.
+    fn replace(
+        &mut self,
+        challenger: Challenger,
+        challenge: Challenge,
+        sent: Option<&Credentials>,
+    ) -> Result<(), Refusal> {
+        let known = self.realms.iter().position(|realm| realm.is_of(challenger, &challenge.realm));
+        let known = known.map(|at| self.realms.remove(at));
+        let mut stale_at_once = known.as_ref().map_or(0, |known| known.stale_at_once);
+        if let Some(sent) = sent {
+            // Credentials with a nonce that served before may have been rejected for its age alone: many servers do not
+            // say `stale` then. Those with a new nonce were rejected for what is in them.
+            let served_before = sent.count() > 1 && sent.nonce != challenge.nonce;
+            if !served_before {
+                stale_at_once += 1;
+                if !challenge.stale || stale_at_once > MOST_STALE_AT_ONCE {
+                    return Err(Refusal::Rejected { realm: challenge.realm });
+                }
+            }
+        }
+        let same_nonce = known.filter(|known| known.challenge.nonce == challenge.nonce);
+        let (cnonce, count) = same_nonce.map_or((String::new(), 0), |known| (known.cnonce, known.count));
+        if self.realms.len() >= MOST_REALMS {
+            self.realms.remove(0);
+        }
+        self.realms.push(Realm { challenger, challenge, cnonce, count, stale_at_once });
+        Ok(())
+    }
+
+    /// Credentials for a request: one for each realm that ever asked and whose nonce can still be used.
+    pub fn credentials(&mut self, asked: &Asked<'_>, rng: &mut ChaCha20Rng) -> Vec<(Challenger, Credentials)> {
+        let login = &self.login;
+        self.realms.iter_mut().filter_map(|realm| realm.answer(login, asked, rng)).collect()
+    }
+
+    /// Takes the nonce that a server wants to see next (RFC 3261 §20.6). `text` is the value of `Authentication-Info`.
+    pub fn next_nonce(&mut self, text: &str) {
+        // The header has parameters only; whose they are is not said, so they count where one server alone challenges.
+        let text = format!("Digest {text}");
+        let next = Parameters::parse(&text).ok().and_then(|mut parameters| parameters.take("nextnonce"));
+        let mut servers = self.realms.iter_mut().filter(|realm| realm.challenger == Challenger::UserAgent);
+        if let (Some(nonce), Some(realm), None) = (next, servers.next(), servers.next())
+            && realm.challenge.nonce != nonce
+        {
+            realm.challenge.nonce = nonce;
+            realm.count = 0;
+        }
+    }
+}
+
+/// One challenge per realm is answered: the strongest, the first of equals (RFC 8760 §2.4 leaves that to local policy).
+fn choose(chosen: &mut Vec<(Challenger, Challenge)>, challenger: Challenger, challenge: Challenge) {
+    let rival = chosen.iter_mut().find(|(of, other)| *of == challenger && other.realm == challenge.realm);
+    match rival {
+        None => chosen.push((challenger, challenge)),
+        Some((_, rival)) if challenge.algorithm.hash() > rival.algorithm.hash() => *rival = challenge,
+        Some(_) => {}
+    }
+}
+
+impl Realm {
+    fn is_of(&self, challenger: Challenger, realm: &str) -> bool {
+        self.challenger == challenger && self.challenge.realm == realm
+    }
+
+    fn answer(&mut self, login: &Login, asked: &Asked<'_>, rng: &mut ChaCha20Rng) -> Option<(Challenger, Credentials)> {
+        // Without qop nothing tells a second request from a replay, so a nonce serves once.
+        if self.count > 0 && self.challenge.qop.is_empty() {
+            return None;
+        }
+        if self.count == 0 {
+            let mut octets = [0; 16];
+            rng.fill_bytes(&mut octets);
+            self.cnonce = hex(&octets);
+        }
+        self.count = self.count.checked_add(1)?;
+        Some((self.challenger, Credentials::answer(&self.challenge, login, asked, &self.cnonce, self.count)))
+    }
+}

@@ -1,0 +1,166 @@
+//! `Authorization` and `Proxy-Authorization` (RFC 3261 §20.7, §20.28; RFC 7616 §3.4).
+
+use super::parameters::{Parameters, Quoted};
+use super::secret::same;
+use super::{Algorithm, AuthError, Challenge, Login, Qop, Verifier};
+use core::fmt;
+use core::str::FromStr;
+
+/// What is asked for in the request that credentials are made for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The Request-URI as it is printed.
+    pub uri: &'a str,
+    /// The body, which `auth-int` protects too.
+    pub body: &'a [u8],
+}
+
+/// The proof that a user knows a password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// Who.
+    pub username: String,
+    /// Of the challenge.
+    pub realm: String,
+    /// Of the challenge.
+    pub nonce: String,
+    /// The Request-URI they were made for.
+    pub uri: String,
+    /// The digest in hexadecimal digits.
+    pub response: String,
+    /// Of the challenge.
+    pub algorithm: Algorithm,
+    /// Of the challenge.
+    pub opaque: Option<String>,
+    /// How they protect; none: RFC 2069.
+    pub protection: Option<Protection>,
+}
+
+/// What goes into the digest besides, where the challenge offered a quality of protection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Protection {
+    /// What is protected.
+    pub qop: Qop,
+    /// The client's own nonce.
+    pub cnonce: String,
+    /// How many requests were made with the server's nonce, this one included.
+    pub count: u32,
+}
+
+impl Credentials {
+    /// Answers `challenge` for one request, the `count`th with its nonce.
+    ///
+    /// `auth` is taken where there is a choice: SIP bodies are changed on the way by too many.
+    #[must_use]
+    pub fn answer(challenge: &Challenge, login: &Login, asked: &Asked<'_>, cnonce: &str, count: u32) -> Self {
+        let qop = challenge.qop.iter().min().copied();
+        let protection = qop.map(|qop| Protection { qop, cnonce: cnonce.to_owned(), count });
+        let mut credentials = Self {
+            username: login.username.clone(),
+            realm: challenge.realm.clone(),
+            nonce: challenge.nonce.clone(),
+            uri: asked.uri.to_owned(),
+            response: String::new(),
+            algorithm: challenge.algorithm,
+            opaque: challenge.opaque.clone(),
+            protection,
+        };
+        credentials.response = credentials.digest(&login.verifier(), asked).unwrap_or_default();
+        credentials
+    }
+
+    /// Whether the digest is the one that `verifier` gives for this request. Takes as long for good as for bad ones.
+    #[must_use]
+    pub fn is_made_with(&self, verifier: &Verifier, asked: &Asked<'_>) -> bool {
+        let right = self.digest(verifier, asked);
+        right.is_some_and(|right| same(right.as_bytes(), self.response.to_ascii_lowercase().as_bytes()))
+    }
+
+    /// How many requests were made with the nonce, this one included; without a count it is the only one.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.protection.as_ref().map_or(1, |protection| protection.count)
+    }
+
+    /// RFC 7616 §3.4.1 to §3.4.3.
+    fn digest(&self, verifier: &Verifier, asked: &Asked<'_>) -> Option<String> {
+        let hash = self.algorithm.hash();
+        let mut a1 = verifier.ha1(hash, &self.username, &self.realm)?;
+        if self.algorithm.is_session() {
+            a1 = hash.of_parts(&[&a1, &self.nonce, &self.protection.as_ref()?.cnonce]);
+        }
+        let Some(Protection { qop, cnonce, count }) = &self.protection else {
+            let a2 = hash.of_parts(&[asked.method, &self.uri]);
+            return Some(hash.of_parts(&[&a1, &self.nonce, &a2]));
+        };
+        let a2 = match qop {
+            Qop::Auth => hash.of_parts(&[asked.method, &self.uri]),
+            Qop::AuthInt => hash.of_parts(&[asked.method, &self.uri, &hash.of(asked.body)]),
+        };
+        Some(hash.of_parts(&[&a1, &self.nonce, &format!("{count:08x}"), cnonce, qop.name(), &a2]))
+    }
+}
+
+impl FromStr for Credentials {
+    type Err = AuthError;
+
+    fn from_str(text: &str) -> Result<Self, AuthError> {
+        let mut parameters = Parameters::parse(text)?;
+        let protection = match parameters.get("qop") {
+            None => None,
+            Some(qop) => Some(Protection {
+                qop: qop.parse()?,
+                count: parameters.get("nc").and_then(count).ok_or(AuthError::Malformed("qop without nonce count"))?,
+                cnonce: parameters.take("cnonce").ok_or(AuthError::Malformed("qop without cnonce"))?,
+            }),
+        };
+        let algorithm = parameters.get("algorithm").map_or(Ok(Algorithm::Md5), str::parse)?;
+        let mut take = |name, why| parameters.take(name).ok_or(AuthError::Malformed(why));
+        Ok(Self {
+            username: take("username", "credentials without username")?,
+            realm: take("realm", "credentials without realm")?,
+            nonce: take("nonce", "credentials without nonce")?,
+            uri: take("uri", "credentials without uri")?,
+            response: take("response", "credentials without response")?,
+            algorithm,
+            opaque: parameters.take("opaque"),
+            protection,
+        })
+    }
+}
+
+/// Eight hexadecimal digits.
+fn count(digits: &str) -> Option<u32> {
+    let plain = digits.len() == 8 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    plain.then(|| u32::from_str_radix(digits, 16).ok()).flatten()
+}
+
+impl fmt::Display for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest username={}, realm={}", Quoted(&self.username), Quoted(&self.realm))?;
+        write!(f, ", nonce={}, uri={}", Quoted(&self.nonce), Quoted(&self.uri))?;
+        write!(f, ", response={}, algorithm={}", Quoted(&self.response), self.algorithm)?;
+        if let Some(Protection { qop, cnonce, count }) = &self.protection {
+            write!(f, ", cnonce={}, qop={qop}, nc={count:08x}", Quoted(cnonce))?;
+        }
+        if let Some(opaque) = &self.opaque {
+            write!(f, ", opaque={}", Quoted(opaque))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Credentials {
+    /// Not the nonces nor the digest: passwords can be guessed against them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("username", &self.username)
+            .field("realm", &self.realm)
+            .field("uri", &self.uri)
+            .field("algorithm", &self.algorithm)
+            .field("count", &self.count())
+            .finish_non_exhaustive()
+    }
+}

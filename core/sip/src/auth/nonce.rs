@@ -1,0 +1,115 @@
+//! Nonces that need no memory until they are used well: a time, and a seal over it (RFC 7616 §5.4).
+//!
+//! A challenge costs nothing to keep, so a flood of requests without credentials fills no table. Once credentials are
+//! found good, the counts used with their nonce are remembered, so that no request can be replayed.
+
+use super::algorithm::hex;
+use super::secret::same;
+use core::fmt;
+use core::time::Duration;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use offhook_clock::Time;
+use rand_chacha::ChaCha20Rng;
+use rand_core::Rng as _;
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use std::collections::BTreeMap;
+
+/// The nonces of one server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Nonces {
+    key: Key,
+    lifetime: Duration,
+    most: usize,
+    last: Time,
+    /// Nonces up to this one were forgotten: which counts they were used with is not known any more.
+    forgotten: Option<Time>,
+    /// By when they were made; no two are made at the same time.
+    used: BTreeMap<Time, Counts>,
+}
+
+/// Which counts were used with a nonce: the highest, and which of the 64 up to it. UDP may change the order of requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Counts {
+    highest: u32,
+    seen: u64,
+}
+
+/// When a nonce was made, which is its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp(Time);
+
+impl Nonces {
+    pub(super) fn new(lifetime: Duration, most: usize, rng: &mut ChaCha20Rng) -> Self {
+        let mut key = Key([0; 32]);
+        rng.fill_bytes(&mut key.0);
+        Self { key, lifetime, most, last: Time::EPOCH, forgotten: None, used: BTreeMap::new() }
+    }
+
+    /// A nonce that was never made before.
+    pub(super) fn make(&mut self, now: Time) -> String {
+        self.last = now.max(self.last + Duration::from_micros(1));
+        let stamp = format!("{:016x}", self.last.as_micros());
+        let seal = self.seal(&stamp);
+        stamp + &seal
+    }
+
+    /// Tells whether this is one of ours and young enough to be used.
+    pub(super) fn check(&self, nonce: &str, now: Time) -> Option<Stamp> {
+        let (stamp, seal) = nonce.split_at_checked(16)?;
+        if !same(self.seal(stamp).as_bytes(), seal.as_bytes()) {
+            return None;
+        }
+        let at = Time::from_micros(u64::from_str_radix(stamp, 16).ok()?);
+        let known = self.forgotten.is_none_or(|forgotten| at > forgotten);
+        (known && now.since(at) <= self.lifetime).then_some(Stamp(at))
+    }
+
+    /// Notes that a nonce was used well with `count`; false if it was used so before, or too long before to be sure.
+    pub(super) fn spend(&mut self, stamp: Stamp, count: u32, now: Time) -> bool {
+        while let Some(oldest) = self.used.first_entry().filter(|oldest| now.since(*oldest.key()) > self.lifetime) {
+            oldest.remove();
+        }
+        let fresh = self.used.entry(stamp.0).or_default().take(count);
+        while self.used.len() > self.most {
+            self.forgotten = self.used.pop_first().map(|(at, _)| at);
+        }
+        fresh
+    }
+
+    fn seal(&self, stamp: &str) -> String {
+        // A key of 32 octets is never refused: HMAC takes any length.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key.0) else { return String::new() };
+        mac.update(stamp.as_bytes());
+        let tag = mac.finalize().into_bytes();
+        hex(tag.get(..16).unwrap_or_default())
+    }
+}
+
+impl Counts {
+    fn take(&mut self, count: u32) -> bool {
+        if count == 0 {
+            return false;
+        }
+        if let Some(ahead) = count.checked_sub(self.highest).filter(|ahead| *ahead > 0) {
+            self.seen = self.seen.checked_shl(ahead).unwrap_or(0) | 1;
+            self.highest = count;
+            return true;
+        }
+        let bit = 1_u64.checked_shl(self.highest - count).unwrap_or(0);
+        let fresh = bit != 0 && self.seen & bit == 0;
+        self.seen |= bit;
+        fresh
+    }
+}
+
+/// The key of the seals.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Key([u8; 32]);
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key")
+    }
+}

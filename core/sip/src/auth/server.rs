@@ -1,0 +1,165 @@
+//! The half that challenges: a UAS, a registrar or a proxy (RFC 3261 §22.1 to §22.3, RFC 8760 §2.3).
+
+use super::nonce::Nonces;
+use super::{Algorithm, Asked, AuthError, Challenge, Credentials, Qop, Secret, Verifier};
+use core::fmt;
+use core::time::Duration;
+use offhook_clock::Time;
+use rand_chacha::ChaCha20Rng;
+use serde::{Deserialize, Serialize};
+
+/// How a server challenges.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerSettings {
+    /// Which users and passwords are meant; shown to the user of a phone.
+    pub realm: String,
+    /// One challenge is made for each, in this order: the most preferred first (RFC 8760 §2.3).
+    pub algorithms: Vec<Algorithm>,
+    /// What clients may choose from.
+    pub qop: Vec<Qop>,
+    /// How long a nonce is good.
+    pub nonce_lifetime: Duration,
+    /// How many nonces in use are remembered; the oldest become stale beyond that.
+    pub most_nonces: usize,
+}
+
+impl ServerSettings {
+    /// SHA-256 before MD5, `auth`, five minutes.
+    #[must_use]
+    pub fn new(realm: impl Into<String>) -> Self {
+        Self {
+            realm: realm.into(),
+            algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
+            qop: vec![Qop::Auth],
+            nonce_lifetime: Duration::from_secs(300),
+            most_nonces: 65_536,
+        }
+    }
+}
+
+/// Makes challenges and verifies what answers them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Server {
+    settings: ServerSettings,
+    nonces: Nonces,
+}
+
+/// Why a request is not served as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// No credentials for this realm: challenge.
+    Missing,
+    /// Good credentials, but their nonce is old or was used so before: challenge with `stale`.
+    Stale,
+    /// The name or the password is wrong: challenge again, or refuse after some of these.
+    Wrong {
+        /// The name that was given.
+        username: String,
+    },
+    /// Credentials that cannot be read, or made for another request: 400 (RFC 7616 §3.4.6).
+    Malformed(AuthError),
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("no credentials"),
+            Self::Stale => f.write_str("nonce too old or used before"),
+            Self::Wrong { username } => write!(f, "wrong name or password of {username}"),
+            Self::Malformed(error) => write!(f, "bad credentials: {error}"),
+        }
+    }
+}
+
+impl Server {
+    /// A server that has challenged nobody yet.
+    #[must_use]
+    pub fn new(settings: ServerSettings, rng: &mut ChaCha20Rng) -> Self {
+        let nonces = Nonces::new(settings.nonce_lifetime, settings.most_nonces, rng);
+        Self { settings, nonces }
+    }
+
+    /// The realm.
+    #[must_use]
+    pub fn realm(&self) -> &str {
+        &self.settings.realm
+    }
+
+    /// Makes the challenges that answer `rejection`, in order of preference.
+    pub fn challenges(&mut self, rejection: &Rejection, now: Time) -> Vec<Challenge> {
+        let nonce = self.nonces.make(now);
+        let settings = &self.settings;
+        let make = |algorithm: &Algorithm| Challenge {
+            realm: settings.realm.clone(),
+            nonce: nonce.clone(),
+            opaque: None,
+            algorithm: *algorithm,
+            qop: settings.qop.clone(),
+            stale: matches!(rejection, Rejection::Stale),
+        };
+        settings.algorithms.iter().map(make).collect()
+    }
+
+    /// Verifies the credentials of a request and says whose they are.
+    ///
+    /// `values` are the header values, `find` knows the users.
+    ///
+    /// # Errors
+    /// Why they do not do.
+    pub fn verify_values<'a>(
+        &mut self,
+        values: impl Iterator<Item = &'a str>,
+        asked: &Asked<'_>,
+        find: impl FnOnce(&str) -> Option<Verifier>,
+        now: Time,
+    ) -> Result<Credentials, Rejection> {
+        let mut malformed = None;
+        let mut ours = None;
+        for value in values {
+            match value.parse::<Credentials>() {
+                Ok(credentials) if credentials.realm == self.settings.realm => ours = Some(credentials),
+                // Meant for another realm on the way (RFC 3261 §22.3).
+                Ok(_) | Err(AuthError::Unsupported(_)) => {}
+                Err(error) => malformed = Some(error),
+            }
+        }
+        let Some(credentials) = ours else {
+            return Err(malformed.map_or(Rejection::Missing, Rejection::Malformed));
+        };
+        if credentials.uri != asked.uri {
+            return Err(Rejection::Malformed(AuthError::Malformed("credentials for another request")));
+        }
+        self.judge(&credentials, asked, find(&credentials.username), now)?;
+        Ok(credentials)
+    }
+
+    fn judge(
+        &mut self,
+        credentials: &Credentials,
+        asked: &Asked<'_>,
+        verifier: Option<Verifier>,
+        now: Time,
+    ) -> Result<(), Rejection> {
+        let wrong = || Rejection::Wrong { username: credentials.username.clone() };
+        let qop = credentials.protection.as_ref().map_or(Qop::Auth, |protection| protection.qop);
+        let offered = self.settings.algorithms.contains(&credentials.algorithm)
+            && (self.settings.qop.is_empty() || self.settings.qop.contains(&qop));
+        if !offered {
+            // Weaker than what was offered is what an attacker in the middle would like. No qop at all counts as `auth`:
+            // clients of RFC 2069 are to be served (RFC 3261 §22.4), each nonce once.
+            return Err(Rejection::Missing);
+        }
+        // Who has no account takes as long as who has one: names cannot be told by the clock.
+        let known = verifier.is_some();
+        let verifier = verifier.unwrap_or_else(|| Verifier::Password(Secret::new("")));
+        let good = credentials.is_made_with(&verifier, asked);
+        if !(known && good) {
+            return Err(wrong());
+        }
+        let stamp = self.nonces.check(&credentials.nonce, now).ok_or(Rejection::Stale)?;
+        if !self.nonces.spend(stamp, credentials.count(), now) {
+            return Err(Rejection::Stale);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,412 @@
+//! Published examples, and the two halves against each other.
+
+use super::*;
+use offhook_clock::Time;
+use proptest::prelude::*;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
+use std::time::Duration;
+
+const NOW: Time = Time::from_micros(1_700_000_000_000_000);
+
+fn rng() -> ChaCha20Rng {
+    ChaCha20Rng::seed_from_u64(7)
+}
+
+fn later(seconds: u64) -> Time {
+    NOW + Duration::from_secs(seconds)
+}
+
+/// The digest for a challenge, made with a known cnonce.
+fn response(challenge: &str, login: &Login, asked: &Asked<'_>, cnonce: &str) -> String {
+    let challenge: Challenge = challenge.parse().unwrap();
+    Credentials::answer(&challenge, login, asked, cnonce, 1).response
+}
+
+const BODY: &str = "v=0\r\no=bob 2890844526 2890844526 IN IP4 media.biloxi.com\r\ns=-\r\nc=IN IP4 media.biloxi.com\r\nt=0 0\r\n\
+    m=audio 49170 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\nm=video 51372 RTP/AVP 31\r\na=rtpmap:31 H261/90000\r\n\
+    m=video 53000 RTP/AVP 32\r\na=rtpmap:32 MPV/90000\r\n";
+
+#[test]
+fn the_example_of_rfc_2617_gives_its_digest() {
+    let challenge = "Digest realm=\"testrealm@host.com\", qop=\"auth,auth-int\", \
+        nonce=\"dcd98b7102dd2f0e8b11d0f600bfb0c093\", opaque=\"5ccc069c403ebaf9f0171e9517f40e41\"";
+    let asked = Asked { method: "GET", uri: "/dir/index.html", body: b"" };
+    let login = Login::new("Mufasa", "Circle Of Life");
+    assert_eq!(response(challenge, &login, &asked, "0a4f113b"), "6629fae49393a05397450978507c4ef1");
+}
+
+#[test]
+fn the_examples_of_rfc_7616_give_their_digests() {
+    let asked = Asked { method: "GET", uri: "/dir/index.html", body: b"" };
+    let login = Login::new("Mufasa", "Circle of Life");
+    let cnonce = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ";
+    let challenge = |algorithm: &str| {
+        format!(
+            "Digest realm=\"http-auth@example.org\", qop=\"auth, auth-int\", algorithm={algorithm}, \
+             nonce=\"7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v\", opaque=\"FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS\""
+        )
+    };
+    assert_eq!(response(&challenge("MD5"), &login, &asked, cnonce), "8ca523f5e9506fed4657c9700eebdbec");
+    assert_eq!(
+        response(&challenge("SHA-256"), &login, &asked, cnonce),
+        "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"
+    );
+    // As corrected by erratum 4897.
+    let challenge = "Digest realm=\"api@example.org\", qop=\"auth\", algorithm=SHA-512-256, \
+        nonce=\"5TsQWLVdgBdmrQ0XsxbDODV+57QdFR34I9HAbC/RVvkK\", opaque=\"HRPCssKJSGjCrkzDg8OhwpzCiGPChXYjwrI2QmXDnsOS\", \
+        charset=UTF-8, userhash=true";
+    let asked = Asked { method: "GET", uri: "/doe.json", body: b"" };
+    assert_eq!(
+        response(
+            challenge,
+            &Login::new("Jäsøn Doe", "Secret, or not?"),
+            &asked,
+            "NTg6RKcb9boFIAS3KrFK9BGeh+iDa/sm6jUMp2wds69v"
+        ),
+        "3798d4131c277846293534c3edc11bd8a5e4cdcbff78b05db9d95eeb1cec68a5"
+    );
+}
+
+#[test]
+fn the_examples_of_draft_smith_sipping_auth_examples_give_their_digests() {
+    let login = Login::new("bob", "zanzibar");
+    let asked = Asked { method: "INVITE", uri: "sip:bob@biloxi.com", body: BODY.as_bytes() };
+    assert_eq!(Hash::Md5.of(BODY.as_bytes()), "c1ed018b8ec4a3b170c0921f5b564e48");
+    let examples = [
+        ("", "bf57e4e0d0bffc0fbaedce64d59add5e"),
+        (", qop=\"auth,auth-int\"", "89eb0059246c02b2f6ee02c7961d5ea3"),
+        (", qop=\"auth,auth-int\", algorithm=MD5", "89eb0059246c02b2f6ee02c7961d5ea3"),
+        (", qop=\"auth,auth-int\", algorithm=MD5-sess", "e4e4ea61d186d07a92c9e1f6919902e9"),
+        (", qop=\"auth-int\", algorithm=MD5", "bdbeebb2da6adb6bca02599c2239e192"),
+        (", qop=\"auth-int\", algorithm=MD5-sess", "91984da2d8663716e91554859c22ca70"),
+    ];
+    for (more, right) in examples {
+        let challenge = format!(
+            "Digest realm=\"biloxi.com\", nonce=\"dcd98b7102dd2f0e8b11d0f600bfb0c093\", \
+             opaque=\"5ccc069c403ebaf9f0171e9517f40e41\"{more}"
+        );
+        assert_eq!(response(&challenge, &login, &asked, "0a4f113b"), right, "{more}");
+    }
+}
+
+#[test]
+fn a_stored_digest_verifies_what_the_password_made() {
+    let challenge: Challenge = "Digest realm=\"atlanta.example.com\", nonce=\"n\", qop=\"auth\"".parse().unwrap();
+    let asked = Asked { method: "REGISTER", uri: "sip:atlanta.example.com", body: b"" };
+    let made = Credentials::answer(&challenge, &Login::new("bob", "zanzibar"), &asked, "c", 1);
+    let digits = Hash::Md5.of(b"bob:atlanta.example.com:zanzibar").to_ascii_uppercase();
+    let stored = |hash| Verifier::Ha1 { hash, digits: Secret::new(digits.clone()) };
+    assert!(made.is_made_with(&stored(Hash::Md5), &asked));
+    assert!(!made.is_made_with(&stored(Hash::Sha256), &asked), "a digest of another function proves nothing");
+}
+
+#[test]
+fn challenges_are_read_as_the_world_writes_them() {
+    let challenge: Challenge =
+        " digest REALM = \"a \\\"b\\\" c\" ,nonce=abc, stale=TRUE,algorithm=\"md5\",, qop=auth , domain=\"sip:x\",opaque=\"\""
+            .parse()
+            .unwrap();
+    assert_eq!((challenge.realm.as_str(), challenge.nonce.as_str()), ("a \"b\" c", "abc"));
+    assert!(challenge.stale && challenge.algorithm == Algorithm::Md5 && challenge.qop == [Qop::Auth]);
+    assert_eq!(challenge.opaque.as_deref(), Some(""));
+    let unknown_beside_known: Challenge = "Digest realm=\"r\", nonce=\"n\", qop=\"auth-conf,auth\"".parse().unwrap();
+    assert_eq!(unknown_beside_known.qop, [Qop::Auth]);
+}
+
+#[test]
+fn challenges_that_cannot_be_answered_are_told_from_broken_ones() {
+    for text in [
+        "Basic realm=\"r\"",
+        "Digest realm=\"r\", nonce=\"n\", algorithm=SHA-3",
+        "Digest realm=\"r\", nonce=\"n\", qop=\"auth-conf\"",
+        "Digest realm=\"r\", nonce=\"n\", algorithm=MD5-sess",
+    ] {
+        assert!(matches!(text.parse::<Challenge>(), Err(AuthError::Unsupported(_))), "{text}");
+    }
+    for text in [
+        "Digest",
+        "Digest realm=\"r\"",
+        "Digest nonce=\"n\"",
+        "Digest realm=\"r, nonce=\"n\"",
+        "Digest realm=\"r\" nonce=\"n\"",
+        "Digest realm=\"r\", nonce",
+        "Digest realm=\"r\", realm=\"s\", nonce=\"n\"",
+        "Digest realm=\"r\r\nVia: x\", nonce=\"n\"",
+        "Digest realm=\"r",
+    ] {
+        assert!(matches!(text.parse::<Challenge>(), Err(AuthError::Malformed(_))), "{text}");
+    }
+}
+
+#[test]
+fn credentials_that_lack_something_are_refused() {
+    let whole = "Digest username=\"u\", realm=\"r\", nonce=\"n\", uri=\"sip:x\", response=\"d\", cnonce=\"c\", qop=auth, nc=00000001";
+    assert!(whole.parse::<Credentials>().is_ok());
+    for parameter in
+        ["username=\"u\", ", "realm=\"r\", ", "nonce=\"n\", ", "uri=\"sip:x\", ", "response=\"d\", ", "cnonce=\"c\", "]
+    {
+        assert!(whole.replace(parameter, "").parse::<Credentials>().is_err(), "{parameter}");
+    }
+    for count in ["", ", nc=1", ", nc=0000000g", ", nc=+0000001", ", nc=000000001"] {
+        assert!(whole.replace(", nc=00000001", count).parse::<Credentials>().is_err(), "{count}");
+    }
+}
+
+#[test]
+fn nothing_secret_is_printed_for_the_log() {
+    let login = Login::new("bob", "zanzibar");
+    let mut client = Client::new(login.clone());
+    client.learn([(Challenger::Proxy, "Digest realm=\"r\", nonce=\"n\", qop=\"auth\"")].into_iter(), &[]).unwrap();
+    let asked = Asked { method: "REGISTER", uri: "sip:r", body: b"" };
+    let made = client.credentials(&asked, &mut rng());
+    let settings = ServerSettings::new("r");
+    let printed = format!("{client:?} {made:?} {:?} {:?}", login.verifier(), Server::new(settings, &mut rng()));
+    assert!(!printed.contains("zanzibar") && !printed.contains(&made[0].1.response), "{printed}");
+    assert!(printed.contains("Key") && printed.contains("Secret"), "{printed}");
+}
+
+/// A server and a client, and what passes between them.
+struct Pair {
+    client: Client,
+    server: Server,
+    rng: ChaCha20Rng,
+    sent: Vec<(Challenger, Credentials)>,
+}
+
+const ASKED: Asked<'_> = Asked { method: "INVITE", uri: "sip:bob@example.org", body: b"v=0" };
+
+impl Pair {
+    fn new(settings: ServerSettings) -> Self {
+        let mut rng = rng();
+        let server = Server::new(settings, &mut rng);
+        Self { client: Client::new(Login::new("bob", "zanzibar")), server, rng, sent: Vec::new() }
+    }
+
+    fn judge(&mut self, values: &[String], asked: &Asked<'_>, now: Time) -> Result<(), Rejection> {
+        let find = |name: &str| (name == "bob").then(|| Login::new("bob", "zanzibar").verifier());
+        self.server.verify_values(values.iter().map(String::as_str), asked, find, now).map(|_| ())
+    }
+
+    fn send(&mut self, now: Time) -> Result<(), Rejection> {
+        self.sent = self.client.credentials(&ASKED, &mut self.rng);
+        let values: Vec<String> = self.sent.iter().map(|(_, credentials)| credentials.to_string()).collect();
+        self.judge(&values, &ASKED, now)
+    }
+
+    fn challenge(&mut self, rejection: &Rejection, now: Time) -> Result<(), Refusal> {
+        let texts: Vec<String> = self.server.challenges(rejection, now).iter().map(ToString::to_string).collect();
+        let challenges = texts.iter().map(|text| (Challenger::UserAgent, text.as_str()));
+        self.client.learn(challenges, &self.sent.clone())
+    }
+
+    /// Sends until accepted or refused; how many requests that took.
+    fn exchange(&mut self, now: Time) -> Result<usize, Refusal> {
+        for requests in 1..10 {
+            match self.send(now) {
+                Ok(()) => return Ok(requests),
+                Err(rejection) => self.challenge(&rejection, now)?,
+            }
+        }
+        panic!("the exchange has no end")
+    }
+}
+
+#[test]
+fn a_request_is_challenged_once_and_those_after_it_carry_credentials() {
+    let mut pair = Pair::new(ServerSettings::new("example.org"));
+    assert_eq!(pair.exchange(NOW), Ok(2));
+    for seconds in 1..20 {
+        assert_eq!(pair.exchange(later(seconds)), Ok(1));
+    }
+    assert_eq!(pair.sent[0].1.count(), 20);
+    assert_eq!(pair.sent[0].1.algorithm, Algorithm::Sha256, "the strongest of those offered");
+}
+
+#[test]
+fn an_old_nonce_is_stale_and_renewed_without_asking_the_user() {
+    let mut pair = Pair::new(ServerSettings::new("example.org"));
+    assert_eq!(pair.exchange(NOW), Ok(2));
+    assert_eq!(pair.send(later(301)), Err(Rejection::Stale));
+    assert_eq!(pair.exchange(later(302)), Ok(2));
+}
+
+#[test]
+fn a_request_cannot_be_replayed() {
+    let mut pair = Pair::new(ServerSettings::new("example.org"));
+    assert_eq!(pair.exchange(NOW), Ok(2));
+    let values = [pair.sent[0].1.to_string()];
+    assert_eq!(pair.judge(&values, &ASKED, NOW), Err(Rejection::Stale));
+    let other = Asked { uri: "sip:carol@example.org", ..ASKED };
+    assert!(matches!(pair.judge(&values, &other, NOW), Err(Rejection::Malformed(_))), "nor for another target");
+    let other = Asked { method: "BYE", ..ASKED };
+    assert!(matches!(pair.judge(&values, &other, NOW), Err(Rejection::Wrong { .. })), "nor for another method");
+}
+
+#[test]
+fn counts_may_arrive_in_another_order_but_each_once() {
+    let mut pair = Pair::new(ServerSettings::new("example.org"));
+    assert_eq!(pair.exchange(NOW), Ok(2));
+    let mut made: Vec<String> = Vec::new();
+    for _ in 0..70 {
+        made.extend(pair.client.credentials(&ASKED, &mut pair.rng).iter().map(|(_, made)| made.to_string()));
+    }
+    for at in [3, 1, 2, 0, 69, 68, 60] {
+        assert_eq!(pair.judge(&made[at..=at], &ASKED, NOW), Ok(()), "{at}");
+        assert_eq!(pair.judge(&made[at..=at], &ASKED, NOW), Err(Rejection::Stale), "{at}");
+    }
+    assert_eq!(pair.judge(&made[5..=5], &ASKED, NOW), Err(Rejection::Stale), "64 counts later nobody remembers");
+}
+
+#[test]
+fn nonces_of_others_and_nonces_forgotten_are_stale() {
+    let mut pair = Pair::new(ServerSettings { most_nonces: 2, ..ServerSettings::new("example.org") });
+    let mut first = Vec::new();
+    for at in 0..4 {
+        pair.client = Client::new(Login::new("bob", "zanzibar"));
+        pair.sent.clear();
+        assert_eq!(pair.exchange(later(at)), Ok(2));
+        let again = pair.client.credentials(&ASKED, &mut pair.rng);
+        first.push(again[0].1.to_string());
+    }
+    assert_eq!(pair.judge(&first[0..1], &ASKED, later(4)), Err(Rejection::Stale), "forgotten");
+    assert_eq!(pair.judge(&first[3..4], &ASKED, later(4)), Ok(()), "remembered");
+    let foreign: Challenge = "Digest realm=\"example.org\", nonce=\"0005af3107a40000\", qop=\"auth\"".parse().unwrap();
+    let made = Credentials::answer(&foreign, &Login::new("bob", "zanzibar"), &ASKED, "c", 1).to_string();
+    assert_eq!(pair.judge(&[made], &ASKED, NOW), Err(Rejection::Stale));
+}
+
+#[test]
+fn a_wrong_password_is_tried_once() {
+    let mut pair = Pair::new(ServerSettings::new("example.org"));
+    pair.client = Client::new(Login::new("bob", "wrong"));
+    assert_eq!(pair.exchange(NOW), Err(Refusal::Rejected { realm: "example.org".to_owned() }));
+    assert!(pair.client.credentials(&ASKED, &mut pair.rng).is_empty(), "and not sent again");
+    pair.client = Client::new(Login::new("nobody", "zanzibar"));
+    pair.sent.clear();
+    assert_eq!(pair.exchange(NOW), Err(Refusal::Rejected { realm: "example.org".to_owned() }));
+}
+
+#[test]
+fn a_password_that_was_changed_is_noticed_although_its_nonce_had_served() {
+    let mut pair = Pair::new(ServerSettings::new("example.org"));
+    assert_eq!(pair.exchange(NOW), Ok(2));
+    pair.client.credentials(&ASKED, &mut pair.rng);
+    let used = pair.client.credentials(&ASKED, &mut pair.rng);
+    pair.sent = used;
+    let rejection = Rejection::Wrong { username: "bob".to_owned() };
+    assert_eq!(pair.challenge(&rejection, NOW), Ok(()), "it may have been too old");
+    pair.sent = pair.client.credentials(&ASKED, &mut pair.rng);
+    assert!(pair.challenge(&rejection, NOW).is_err(), "a new one was not");
+}
+
+#[test]
+fn a_server_that_calls_every_nonce_stale_is_given_up() {
+    let mut client = Client::new(Login::new("bob", "zanzibar"));
+    let mut sent = Vec::new();
+    let mut rng = rng();
+    let rounds = (0..10).take_while(|round| {
+        let text = format!("Digest realm=\"r\", nonce=\"n{round}\", stale=true, qop=\"auth\"");
+        let learned = client.learn([(Challenger::Proxy, text.as_str())].into_iter(), &sent);
+        sent = client.credentials(&ASKED, &mut rng);
+        learned.is_ok()
+    });
+    assert_eq!(rounds.count(), 4);
+}
+
+#[test]
+fn without_qop_a_nonce_serves_once() {
+    let mut pair = Pair::new(ServerSettings { qop: Vec::new(), ..ServerSettings::new("example.org") });
+    assert_eq!(pair.exchange(NOW), Ok(2));
+    assert_eq!(pair.sent[0].1.protection, None);
+    assert_eq!(pair.exchange(NOW), Ok(2));
+}
+
+#[test]
+fn server_and_proxies_may_ask_at_once() {
+    let mut client = Client::new(Login::new("bob", "zanzibar"));
+    let challenges = [
+        (Challenger::Proxy, "Digest realm=\"one\", nonce=\"a\", algorithm=MD5, qop=\"auth\""),
+        (Challenger::Proxy, "Digest realm=\"two\", nonce=\"b\""),
+        (Challenger::UserAgent, "Digest realm=\"one\", nonce=\"c\""),
+        (Challenger::UserAgent, "Bearer realm=\"one\""),
+        (Challenger::Proxy, "Digest realm=\"one\", nonce=\"d\", algorithm=SHA-512-256, qop=\"auth\""),
+        (Challenger::Proxy, "Digest realm=\"one\", nonce=\"e\", algorithm=SHA-256, qop=\"auth\""),
+    ];
+    client.learn(challenges.into_iter(), &[]).unwrap();
+    let made = client.credentials(&ASKED, &mut rng());
+    let summary: Vec<_> = made.iter().map(|(to, made)| (*to, made.realm.as_str(), made.nonce.as_str())).collect();
+    assert_eq!(
+        summary,
+        [(Challenger::Proxy, "one", "d"), (Challenger::Proxy, "two", "b"), (Challenger::UserAgent, "one", "c")]
+    );
+    let only = [(Challenger::Proxy, "Bearer realm=\"one\"")];
+    assert!(matches!(client.learn(only.into_iter(), &[]), Err(Refusal::Unanswerable(_))));
+}
+
+#[test]
+fn what_is_weaker_than_offered_is_challenged_again() {
+    let settings = ServerSettings { algorithms: vec![Algorithm::Sha256], ..ServerSettings::new("example.org") };
+    let mut pair = Pair::new(settings);
+    let challenges = pair.server.challenges(&Rejection::Missing, NOW);
+    let weaker = Challenge { algorithm: Algorithm::Md5, ..challenges[0].clone() };
+    let made = Credentials::answer(&weaker, &Login::new("bob", "zanzibar"), &ASKED, "c", 1).to_string();
+    assert_eq!(pair.judge(&[made], &ASKED, NOW), Err(Rejection::Missing));
+}
+
+#[test]
+fn the_nonce_of_authentication_info_is_used_next() {
+    let mut client = Client::new(Login::new("bob", "zanzibar"));
+    client.learn([(Challenger::UserAgent, "Digest realm=\"r\", nonce=\"n\", qop=\"auth\"")].into_iter(), &[]).unwrap();
+    let mut rng = rng();
+    client.credentials(&ASKED, &mut rng);
+    client.next_nonce("nextnonce=\"m\", qop=auth, rspauth=\"0\"");
+    let made = client.credentials(&ASKED, &mut rng);
+    assert_eq!((made[0].1.nonce.as_str(), made[0].1.count()), ("m", 1));
+}
+
+#[test]
+fn both_halves_can_be_saved_between_two_requests() {
+    let mut pair = Pair::new(ServerSettings::new("example.org"));
+    assert_eq!(pair.exchange(NOW), Ok(2));
+    let (client, server) = (serde_json::to_string(&pair.client).unwrap(), serde_json::to_string(&pair.server).unwrap());
+    let old = pair.sent[0].1.to_string();
+    pair.client = serde_json::from_str(&client).unwrap();
+    pair.server = serde_json::from_str(&server).unwrap();
+    assert_eq!(pair.judge(&[old], &ASKED, NOW), Err(Rejection::Stale));
+    assert_eq!(pair.exchange(NOW), Ok(1));
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_server_offers_is_answered_well(
+        algorithm in prop::sample::select(vec!["MD5", "MD5-sess", "SHA-256", "SHA-256-sess", "SHA-512-256", "SHA-512-256-sess"]),
+        qop in prop::sample::select(vec![vec![Qop::Auth], vec![Qop::AuthInt], vec![Qop::Auth, Qop::AuthInt]]),
+        realm in "\\PC{0,20}",
+    ) {
+        let algorithms = vec![algorithm.parse().unwrap()];
+        let mut pair = Pair::new(ServerSettings { algorithms, qop, ..ServerSettings::new(realm) });
+        prop_assert_eq!(pair.exchange(NOW), Ok(2));
+        prop_assert_eq!(pair.exchange(NOW), Ok(1));
+    }
+
+    #[test]
+    fn arbitrary_octets_do_no_harm(data in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fuzz_digest(&data);
+    }
+
+    #[test]
+    fn damaged_headers_do_no_harm(
+        which in 0_usize..2,
+        damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+    ) {
+        let mut data = [
+            "Digest realm=\"a\\\"b\", nonce=\"n\", qop=\"auth,auth-int\", algorithm=MD5, opaque=\"x\", stale=true",
+            "Digest username=\"u\", realm=\"r\", nonce=\"n\", uri=\"sip:x\", response=\"d\", cnonce=\"c\", qop=auth, nc=00000001",
+        ][which].as_bytes().to_vec();
+        for (index, octet) in damage {
+            *index.get_mut(&mut data) = octet;
+        }
+        fuzz_digest(&data);
+    }
+}
