@@ -5,3 +5,4 @@
 
 pub mod auth;
 pub mod transport;
+pub mod user_agent;
