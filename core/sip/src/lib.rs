@@ -4,5 +4,6 @@
 #![forbid(unsafe_code)]
 
 pub mod auth;
+pub mod transaction;
 pub mod transport;
 pub mod user_agent;

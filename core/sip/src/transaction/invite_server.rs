@@ -1,0 +1,157 @@
+//! The server transaction of an INVITE (RFC 3261 §17.2.1, RFC 6026 §8.7).
+//!
+//! ```text
+//!          200 ms: 100
+//!          INVITE again: latest 1xx again
+//!          ┌──┐
+//!  ──> Proceeding (1xx: send) ── 300–699: send ──> Completed ── ACK ──> Confirmed ── I ──> Terminated
+//!          │                                        │  ^                                       ^  ^
+//!          │                                        │  └ G, INVITE again: send again           │  │
+//!          │                                        └─── H: unacknowledged ────────────────────┘  │
+//!          └── 2xx: send ──> Accepted (2xx: send; ACK: deliver) ── L ─────────────────────────────┘
+//! ```
+//!
+//! In Accepted the user repeats its 2xx until the ACK comes (RFC 3261 §13.3.1.4); each is passed through.
+
+use super::timers::{Resend, next};
+use super::{Class, ServerInput, ServerOutput, Timers};
+use crate::transport::Transport;
+use offhook_clock::Time;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum State {
+    /// `trying_at`: none once something was sent.
+    Proceeding {
+        trying_at: Option<Time>,
+    },
+    Completed {
+        resend: Option<Resend>,
+        give_up_at: Time,
+    },
+    Confirmed {
+        end_at: Time,
+    },
+    Accepted {
+        end_at: Time,
+    },
+    Terminated,
+}
+
+/// The machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InviteServer {
+    timers: Timers,
+    transport: Transport,
+    state: State,
+    #[serde(skip)]
+    outputs: VecDeque<ServerOutput>,
+}
+
+impl InviteServer {
+    /// For an INVITE that just came.
+    #[must_use]
+    pub fn new(timers: Timers, transport: Transport, now: Time) -> Self {
+        let state = State::Proceeding { trying_at: Some(now + timers.trying) };
+        Self { timers, transport, state, outputs: VecDeque::new() }
+    }
+
+    /// Takes one input.
+    pub fn handle_input(&mut self, input: ServerInput, now: Time) {
+        use Class::{Failure, Provisional, Success};
+        use ServerInput::{Ack, Request, Respond, Unreachable};
+        match (self.state, input) {
+            (State::Proceeding { trying_at: Some(_) }, Request) => {
+                // It would not come again if the client knew that it arrived.
+                self.state = State::Proceeding { trying_at: None };
+                self.outputs.push_back(ServerOutput::Trying);
+            }
+            (State::Proceeding { trying_at: None }, Request) => self.outputs.push_back(ServerOutput::Send),
+            (State::Proceeding { .. }, Respond(Provisional)) => {
+                self.state = State::Proceeding { trying_at: None };
+                self.outputs.push_back(ServerOutput::Send);
+            }
+            (State::Proceeding { .. }, Respond(Success)) => {
+                self.state = State::Accepted { end_at: now + self.timers.patience() };
+                self.outputs.push_back(ServerOutput::Send);
+            }
+            (State::Proceeding { .. }, Respond(Failure)) => self.complete(now),
+            (State::Completed { .. }, Request) => self.outputs.push_back(ServerOutput::Send),
+            (State::Completed { .. }, Ack) => self.confirm(now),
+            (State::Accepted { .. }, Respond(Success)) => self.outputs.push_back(ServerOutput::Send),
+            (State::Accepted { .. }, Ack) => self.outputs.push_back(ServerOutput::DeliverAck),
+            (State::Proceeding { .. } | State::Completed { .. } | State::Accepted { .. }, Unreachable) => {
+                // The response may reach the client another way, so the transaction goes on (RFC 6026 §8.8).
+                self.outputs.push_back(ServerOutput::Reroute);
+            }
+            (State::Accepted { .. }, Request | Respond(Provisional | Failure))
+            | (State::Proceeding { .. }, Ack)
+            | (State::Completed { .. }, Respond(_))
+            | (State::Confirmed { .. } | State::Terminated, Request | Ack | Respond(_) | Unreachable) => {}
+        }
+    }
+
+    fn complete(&mut self, now: Time) {
+        let resend = Resend::first(&self.timers, self.transport, now);
+        self.state = State::Completed { resend, give_up_at: now + self.timers.patience() };
+        self.outputs.push_back(ServerOutput::Send);
+    }
+
+    fn confirm(&mut self, now: Time) {
+        let wait = self.timers.absorb(self.transport);
+        self.state = if wait.is_zero() { State::Terminated } else { State::Confirmed { end_at: now + wait } };
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Time) {
+        match &mut self.state {
+            State::Proceeding { trying_at } if trying_at.is_some_and(|at| at <= now) => {
+                *trying_at = None;
+                self.outputs.push_back(ServerOutput::Trying);
+            }
+            State::Completed { give_up_at, .. } if *give_up_at <= now => {
+                self.state = State::Terminated;
+                self.outputs.push_back(ServerOutput::Unacknowledged);
+            }
+            State::Completed { resend, .. } => {
+                if let Some(later) = resend.and_then(|resend| resend.due(self.timers.t2, now)) {
+                    *resend = Some(later);
+                    self.outputs.push_back(ServerOutput::Send);
+                }
+            }
+            State::Confirmed { end_at } | State::Accepted { end_at } if *end_at <= now => {
+                self.state = State::Terminated;
+            }
+            State::Proceeding { .. } | State::Confirmed { .. } | State::Accepted { .. } | State::Terminated => {}
+        }
+    }
+
+    /// The next thing to do, until there is none.
+    pub fn poll_output(&mut self) -> Option<ServerOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] must be called next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        match self.state {
+            State::Proceeding { trying_at } => trying_at,
+            State::Completed { resend, give_up_at } => next(resend, give_up_at),
+            State::Confirmed { end_at } | State::Accepted { end_at } => Some(end_at),
+            State::Terminated => None,
+        }
+    }
+
+    /// A CANCEL would still change something (RFC 3261 §9.2).
+    #[must_use]
+    pub const fn is_cancellable(&self) -> bool {
+        matches!(self.state, State::Proceeding { .. })
+    }
+
+    /// Nothing more will happen.
+    #[must_use]
+    pub const fn is_terminated(&self) -> bool {
+        matches!(self.state, State::Terminated)
+    }
+}

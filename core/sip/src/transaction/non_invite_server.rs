@@ -1,0 +1,111 @@
+//! The server transaction of every request but INVITE and ACK (RFC 3261 §17.2.2, RFC 4320).
+//!
+//! ```text
+//!  ──> Trying ── 1xx: send; when the client waits T2: 100 ──> Proceeding (1xx, request again: send)
+//!        │ │                                                     │  │
+//!        │ └─────────────────── 200–699: send ───────────────────┴──┼──> Completed ── J ──> Terminated
+//!        └───────── 64·T1: the client has given up ─────────────────┴── (request again: send) ──^
+//! ```
+
+use super::{Class, ServerInput, ServerOutput, Timers};
+use crate::transport::Transport;
+use offhook_clock::Time;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum State {
+    Trying { trying_at: Time, give_up_at: Time },
+    Proceeding { give_up_at: Time },
+    Completed { end_at: Time },
+    Terminated,
+}
+
+/// The machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NonInviteServer {
+    timers: Timers,
+    transport: Transport,
+    state: State,
+    #[serde(skip)]
+    outputs: VecDeque<ServerOutput>,
+}
+
+impl NonInviteServer {
+    /// For a request that just came.
+    #[must_use]
+    pub fn new(timers: Timers, transport: Transport, now: Time) -> Self {
+        let give_up_at = now + timers.patience();
+        let state = State::Trying { trying_at: now + timers.non_invite_trying(), give_up_at };
+        Self { timers, transport, state, outputs: VecDeque::new() }
+    }
+
+    /// Takes one input.
+    pub fn handle_input(&mut self, input: ServerInput, now: Time) {
+        use Class::{Failure, Provisional, Success};
+        use ServerInput::{Ack, Request, Respond, Unreachable};
+        match (self.state, input) {
+            (State::Trying { give_up_at, .. }, Respond(Provisional)) => {
+                self.state = State::Proceeding { give_up_at };
+                self.outputs.push_back(ServerOutput::Send);
+            }
+            (State::Proceeding { .. }, Respond(Provisional) | Request) | (State::Completed { .. }, Request) => {
+                self.outputs.push_back(ServerOutput::Send);
+            }
+            (State::Trying { .. } | State::Proceeding { .. }, Respond(Success | Failure)) => self.complete(now),
+            (State::Trying { .. } | State::Proceeding { .. } | State::Completed { .. }, Unreachable) => {
+                self.outputs.push_back(ServerOutput::Reroute);
+            }
+            (State::Trying { .. }, Request | Ack)
+            | (State::Proceeding { .. }, Ack)
+            | (State::Completed { .. }, Respond(_) | Ack)
+            | (State::Terminated, Request | Ack | Respond(_) | Unreachable) => {}
+        }
+    }
+
+    fn complete(&mut self, now: Time) {
+        let wait = self.timers.j(self.transport);
+        self.state = if wait.is_zero() { State::Terminated } else { State::Completed { end_at: now + wait } };
+        self.outputs.push_back(ServerOutput::Send);
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Time) {
+        match self.state {
+            // A response would come too late and be taken for a stray one (RFC 4320 §4.2).
+            State::Trying { give_up_at: end_at, .. }
+            | State::Proceeding { give_up_at: end_at }
+            | State::Completed { end_at }
+                if end_at <= now =>
+            {
+                self.state = State::Terminated;
+            }
+            State::Trying { trying_at, give_up_at } if trying_at <= now => {
+                self.state = State::Proceeding { give_up_at };
+                self.outputs.push_back(ServerOutput::Trying);
+            }
+            State::Trying { .. } | State::Proceeding { .. } | State::Completed { .. } | State::Terminated => {}
+        }
+    }
+
+    /// The next thing to do, until there is none.
+    pub fn poll_output(&mut self) -> Option<ServerOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] must be called next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        match self.state {
+            State::Trying { trying_at, give_up_at } => Some(trying_at.min(give_up_at)),
+            State::Proceeding { give_up_at: at } | State::Completed { end_at: at } => Some(at),
+            State::Terminated => None,
+        }
+    }
+
+    /// Nothing more will happen.
+    #[must_use]
+    pub const fn is_terminated(&self) -> bool {
+        matches!(self.state, State::Terminated)
+    }
+}
