@@ -98,3 +98,33 @@ pub struct Source {
     /// The peer's address.
     pub remote: SocketAddr,
 }
+
+/// The next hop of a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Hop {
+    /// A connection that exists.
+    Flow(FlowId),
+    /// An address; the shell opens a connection, or takes one that it has.
+    Target(Target),
+}
+
+/// One message handed to the shell, named when it could not be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TransmissionId(pub u64);
+
+/// One question to the resolver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct QueryId(pub u64);
+
+/// Where the relay listens, as peers reach it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocalAddress {
+    /// The transport.
+    pub transport: Transport,
+    /// What `Via` and `Contact` say: a public address where there is one, else the socket's own.
+    pub host: String,
+    /// The port that goes with it.
+    pub port: u16,
+    /// IPv6.
+    pub is_ipv6: bool,
+}

@@ -1,5 +1,7 @@
 //! The vocabulary of the user agent: what goes in, what comes out.
 
+pub use crate::transport::{Hop, LocalAddress, QueryId, TransmissionId};
+
 use crate::auth::{Login, Verifier};
 use crate::transport::{FlowId, Source, Target, Transport};
 use core::time::Duration;
@@ -26,14 +28,6 @@ pub struct BindingId(pub u64);
 /// One dialog among those that a forked INVITE makes (RFC 3261 §13.2.2.4), in the order of their first response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Branch(pub u32);
-
-/// One message handed to the shell, named when it could not be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct TransmissionId(pub u64);
-
-/// One question to the resolver.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct QueryId(pub u64);
 
 /// A message body; the user agent does not look inside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -280,15 +274,6 @@ pub enum Output {
     Event(Event),
 }
 
-/// The next hop of a message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Hop {
-    /// A connection that exists.
-    Flow(FlowId),
-    /// An address; the shell opens a connection, or takes one that it has.
-    Target(Target),
-}
-
 /// Why a request to a server failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Failure {
@@ -522,19 +507,6 @@ pub struct PhoneUser {
     pub user: String,
     /// Password or digest.
     pub verifier: Verifier,
-}
-
-/// Where the relay listens, as peers reach it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LocalAddress {
-    /// The transport.
-    pub transport: Transport,
-    /// What `Via` and `Contact` say: a public address where there is one, else the socket's own.
-    pub host: String,
-    /// The port that goes with it.
-    pub port: u16,
-    /// IPv6.
-    pub is_ipv6: bool,
 }
 
 /// The user agent's configuration.
