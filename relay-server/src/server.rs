@@ -249,6 +249,7 @@ fn relay_config(settings: &Settings, demo: Demo, identity: &DtlsIdentity, socket
         codecs: settings.codecs.clone(),
         fingerprint: identity.fingerprint(),
         workers: workers.collect(),
+        sip: None,
     }
 }
 

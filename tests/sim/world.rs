@@ -66,6 +66,7 @@ impl World {
             codecs: Vec::new(),
             fingerprint: Fingerprint([9; 32]),
             workers: vec![vec!["192.0.2.1:4000".parse().expect("an address")]],
+            sip: None,
         };
         let now = Time::EPOCH;
         let mut world = Self {

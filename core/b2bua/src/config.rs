@@ -1,5 +1,9 @@
 //! What the operator decides about calls and sessions.
 
+mod sip;
+
+pub use sip::{RtpAddress, RtpWorker, Servers, Sip, Srtp, Trunk};
+
 use core::time::Duration;
 use offhook_sdp::webrtc::Fingerprint;
 use serde::{Deserialize, Serialize};
@@ -75,4 +79,6 @@ pub struct Config {
     pub fingerprint: Fingerprint,
     /// The media workers: worker N's addresses, as browsers reach them, best first. At least one worker.
     pub workers: Vec<Vec<SocketAddr>>,
+    /// SIP servers and phones; none: browsers only.
+    pub sip: Option<Box<Sip>>,
 }

@@ -31,6 +31,7 @@ fn config(admission: Admission) -> Config {
         codecs: Vec::new(),
         fingerprint: crate::tls::dtls_identity().unwrap().fingerprint(),
         workers: vec![vec!["127.0.0.1:1".parse().unwrap()]],
+        sip: None,
     }
 }
 

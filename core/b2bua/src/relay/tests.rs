@@ -46,6 +46,7 @@ pub(super) fn config() -> Config {
         codecs: Vec::new(),
         fingerprint: Fingerprint([7; 32]),
         workers: vec![vec!["192.0.2.1:4000".parse().unwrap()], vec!["192.0.2.1:4001".parse().unwrap()]],
+        sip: None,
     }
 }
 
