@@ -4,6 +4,7 @@
 pub mod codec;
 pub mod direction;
 pub mod offer_answer;
+pub mod section;
 pub mod webrtc;
 
 /// Feeds arbitrary octets to the parser and what it accepts to everything that works on descriptions.

@@ -3,7 +3,8 @@
 
 use crate::codec::{Codec, MediaKind, Payload};
 use crate::direction::Direction;
-use crate::webrtc::{Description, HeaderExtension, Section};
+use crate::section::{HeaderExtension, Section};
+use crate::webrtc::Description;
 use core::fmt;
 
 /// RTCP feedback the relay answers itself or passes on.

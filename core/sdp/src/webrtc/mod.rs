@@ -4,11 +4,10 @@ mod error;
 mod parse;
 mod write;
 
+pub use crate::section::{HeaderExtension, OtherSection, Section};
 pub use error::SdpError;
 pub use write::{LocalSection, answer, offer};
 
-use crate::codec::{MediaKind, Payload};
-use crate::direction::Direction;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -57,34 +56,6 @@ pub struct Transport {
     pub candidates: Vec<SocketAddr>,
 }
 
-/// An RTP header extension (RFC 8285 §5).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HeaderExtension {
-    /// Local identifier, 1 to 14 for one-byte headers.
-    pub id: u8,
-    /// What it carries.
-    pub uri: String,
-}
-
-/// One `m=audio` or `m=video` section.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Section {
-    /// Audio or video.
-    pub kind: MediaKind,
-    /// `a=mid` (RFC 5888)
-    pub mid: String,
-    /// Seen from the writer.
-    pub direction: Direction,
-    /// Port 0: the section is refused (RFC 3264 §6).
-    pub rejected: bool,
-    /// Payload types, in the writer's order of preference.
-    pub payloads: Vec<Payload>,
-    /// Header extensions.
-    pub extensions: Vec<HeaderExtension>,
-    /// SSRCs the writer announces for this section (RFC 5576 §4.1), without those of retransmission; often none.
-    pub ssrcs: Vec<u32>,
-}
-
 /// A WebRTC session description, offer or answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
@@ -94,15 +65,4 @@ pub struct Description {
     pub sections: Vec<Section>,
     /// Position and media type text of sections that are neither audio nor video; answered with port 0.
     pub others: Vec<OtherSection>,
-}
-
-/// A section that this relay refuses: `m=application`, say.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OtherSection {
-    /// Index among all m-lines of the description.
-    pub index: usize,
-    /// The m-line as written, without `m=`.
-    pub line: String,
-    /// `a=mid`, if any.
-    pub mid: Option<String>,
 }
