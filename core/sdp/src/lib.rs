@@ -11,8 +11,8 @@ pub mod webrtc;
 pub fn fuzz_sdp(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let Ok(description) = webrtc::Description::parse(&text) else { return };
-    let offered = offer_answer::relay_offer(&description, &[]);
-    let _ = offer_answer::settle(&description, &description, &offered);
+    let offered = offer_answer::relay_offer(&description.sections, &[]);
+    let _ = offer_answer::settle(&description.sections, &description.sections, &offered);
     let sections: Vec<_> = offered
         .into_iter()
         .map(|section| webrtc::LocalSection {

@@ -4,7 +4,6 @@
 use crate::codec::{Codec, MediaKind, Payload};
 use crate::direction::Direction;
 use crate::section::{HeaderExtension, Section};
-use crate::webrtc::Description;
 use core::fmt;
 
 /// RTCP feedback the relay answers itself or passes on.
@@ -67,8 +66,8 @@ impl core::error::Error for NegotiationError {}
 /// `order` names encodings, the preferred first, and leaves out what it does not name; a kind of which it names
 /// nothing stays as it is, and telephone-event is never left out. Empty, it changes nothing.
 #[must_use]
-pub fn relay_offer(caller_offer: &Description, order: &[String]) -> Vec<Section> {
-    let in_use = caller_offer.sections.iter().filter(|section| !section.rejected);
+pub fn relay_offer(caller_offer: &[Section], order: &[String]) -> Vec<Section> {
+    let in_use = caller_offer.iter().filter(|section| !section.rejected);
     in_use
         .map(|section| Section {
             payloads: offered_payloads(section, order),
@@ -117,18 +116,18 @@ fn passed_feedback(feedback: &[String]) -> Vec<String> {
 ///
 /// When no section is left with a codec that both ends have.
 pub fn settle(
-    caller_offer: &Description,
-    callee_answer: &Description,
+    caller_offer: &[Section],
+    callee_answer: &[Section],
     relay_offer: &[Section],
 ) -> Result<Settled, NegotiationError> {
-    let answered = &callee_answer.sections;
+    let answered = callee_answer;
     let fits = answered.len() == relay_offer.len()
         && answered.iter().zip(relay_offer).all(|(answered, offered)| answered.kind == offered.kind);
     if !fits {
         return Err(NegotiationError::NotAnAnswer);
     }
     let mut settled = Settled { answer: Vec::new(), caller: Vec::new(), callee: Vec::new() };
-    for offered in &caller_offer.sections {
+    for offered in caller_offer {
         let position = relay_offer.iter().position(|relayed| relayed.mid == offered.mid && !offered.rejected);
         let pair = position.and_then(|position| Some((relay_offer.get(position)?, answered.get(position)?)));
         match pair.and_then(|(relayed, answered)| settle_section(offered, relayed, answered)) {

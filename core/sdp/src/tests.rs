@@ -179,13 +179,13 @@ fn h264_of_another_packetization_or_profile_is_another_codec() {
 #[test]
 fn the_relay_offers_what_it_can_pass_in_the_configured_order() {
     let caller = parsed(CHROMIUM_VIDEO);
-    let offered = relay_offer(&caller, &[]);
+    let offered = relay_offer(&caller.sections, &[]);
     assert_eq!(offered.len(), 2);
     assert!(offered.iter().flat_map(|section| &section.payloads).all(|payload| !payload.codec.is_repair()));
     assert!(offered.iter().flat_map(|section| &section.extensions).all(|ext| !ext.uri.contains("rtp-stream-id")));
     assert!(offered[1].payloads[0].feedback.contains(&"transport-cc".to_owned()));
 
-    let limited = relay_offer(&caller, &["pcmu".to_owned(), "OPUS".to_owned()]);
+    let limited = relay_offer(&caller.sections, &["pcmu".to_owned(), "OPUS".to_owned()]);
     let audio: Vec<&str> = names(&limited[0]).into_iter().map(|(_, name)| name).collect();
     assert_eq!(audio, ["PCMU", "opus", "CN", "telephone-event", "telephone-event"]);
     assert_eq!(names(&limited[1]), names(&offered[1]), "no video codec is named, so video stays as it was");
@@ -199,7 +199,7 @@ fn browsers_settle_on_common_codecs() {
         (CHROMIUM_VIDEO, CHROMIUM_TO_CHROMIUM),
     ] {
         let (offer, answer) = (parsed(offer), parsed(answer));
-        let settled = settle(&offer, &answer, &relay_offer(&offer, &[])).expect("settled");
+        let settled = settle(&offer.sections, &answer.sections, &relay_offer(&offer.sections, &[])).expect("settled");
         assert_eq!((settled.answer.len(), settled.caller.len(), settled.callee.len()), (2, 2, 2));
         for (caller, callee) in settled.caller.iter().zip(&settled.callee) {
             assert_eq!(names(caller).len(), names(callee).len());
@@ -217,10 +217,10 @@ fn browsers_settle_on_common_codecs() {
 #[test]
 fn directions_are_right_for_both() {
     let caller = parsed(&CHROMIUM_AUDIO.replace("a=sendrecv", "a=sendonly"));
-    let offered = relay_offer(&caller, &[]);
+    let offered = relay_offer(&caller.sections, &[]);
     assert_eq!(offered[0].direction, Direction::SendOnly);
     // The callee answers more than it may: only receiving is left of it.
-    let settled = settle(&caller, &parsed(ANSWER_TO_AUDIO), &offered).unwrap();
+    let settled = settle(&caller.sections, &parsed(ANSWER_TO_AUDIO).sections, &offered).unwrap();
     assert_eq!(settled.answer[0].direction, Direction::RecvOnly);
     assert_eq!(settled.caller[0].direction, Direction::SendOnly);
     assert_eq!(settled.callee[0].direction, Direction::RecvOnly);
@@ -231,7 +231,7 @@ fn refused_video_gets_port_zero_and_audio_goes_on() {
     let caller = parsed(CHROMIUM_VIDEO);
     let callee = parsed(&WITHOUT_CAMERA.replace("m=video 9", "m=video 0"));
     assert!(callee.sections[1].rejected);
-    let settled = settle(&caller, &callee, &relay_offer(&caller, &[])).unwrap();
+    let settled = settle(&caller.sections, &callee.sections, &relay_offer(&caller.sections, &[])).unwrap();
     assert_eq!((settled.caller.len(), settled.callee.len()), (1, 1));
     let text = answer(&caller, &transport(), &local(settled.answer));
     assert!(text.contains("m=video 0 ") && text.contains("a=group:BUNDLE 0\r\n"), "{text}");
@@ -242,14 +242,14 @@ fn refused_video_gets_port_zero_and_audio_goes_on() {
 #[test]
 fn nothing_in_common_is_said() {
     let caller = parsed(CHROMIUM_AUDIO);
-    let only_pcmu = relay_offer(&caller, &["PCMU".to_owned()]);
+    let only_pcmu = relay_offer(&caller.sections, &["PCMU".to_owned()]);
     let mut callee = parsed(ANSWER_TO_AUDIO);
     callee.sections[0].payloads.retain(|payload| !payload.codec.is("PCMU"));
-    assert_eq!(settle(&caller, &callee, &only_pcmu), Err(NegotiationError::NoCommonCodecs));
+    assert_eq!(settle(&caller.sections, &callee.sections, &only_pcmu), Err(NegotiationError::NoCommonCodecs));
     callee.sections[0].rejected = true;
-    assert_eq!(settle(&caller, &callee, &only_pcmu), Err(NegotiationError::Refused));
+    assert_eq!(settle(&caller.sections, &callee.sections, &only_pcmu), Err(NegotiationError::Refused));
     callee.sections.clear();
-    assert_eq!(settle(&caller, &callee, &only_pcmu), Err(NegotiationError::NotAnAnswer));
+    assert_eq!(settle(&caller.sections, &callee.sections, &only_pcmu), Err(NegotiationError::NotAnAnswer));
 }
 
 #[test]

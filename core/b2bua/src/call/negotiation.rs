@@ -68,12 +68,12 @@ impl LegMaker {
 
     /// Whether there is a codec in it that the operator lets pass.
     pub(super) fn can_offer(&self, offer: &Description) -> bool {
-        !offer_answer::relay_offer(offer, &self.side.codecs).is_empty()
+        !offer_answer::relay_offer(&offer.sections, &self.side.codecs).is_empty()
     }
 
     /// Rings `party` with what `offer` can do: the fork, the worker's order and the offer's text.
     pub(super) fn ring(&mut self, party: Party, offer: &Description) -> (Fork, Command, String) {
-        let offered = offer_answer::relay_offer(offer, &self.side.codecs);
+        let offered = offer_answer::relay_offer(&offer.sections, &self.side.codecs);
         let secrets = self.secrets();
         let sections = local_sections(&offered, &secrets);
         let ssrcs = sections.iter().map(|section| section.ssrc).collect();
@@ -90,7 +90,7 @@ impl LegMaker {
         fork: &Fork,
         answer: &Description,
     ) -> Result<Answered, EndReason> {
-        let settled = offer_answer::settle(offer, answer, &fork.offered).map_err(end_reason)?;
+        let settled = offer_answer::settle(&offer.sections, &answer.sections, &fork.offered).map_err(end_reason)?;
         let secrets = self.secrets();
         let sections = local_sections(&settled.answer, &secrets);
         let caller_ssrcs: Vec<u32> =
@@ -121,8 +121,7 @@ impl LegMaker {
         fork: &Fork,
         answer: &Description,
     ) -> Result<(Vec<Section>, Vec<Command>), EndReason> {
-        let offer = negotiated(stays);
-        let settled = offer_answer::settle(&offer, answer, &fork.offered).map_err(end_reason)?;
+        let settled = offer_answer::settle(&stays.streams, &answer.sections, &fork.offered).map_err(end_reason)?;
         let commands =
             vec![connect(fork, answer, &settled.callee), Command::Bridge { a: stays.party.leg, b: fork.party.leg }];
         Ok((settled.callee, commands))
