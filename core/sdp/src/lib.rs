@@ -1,10 +1,11 @@
-//! Session descriptions (RFC 8866) and offer/answer (RFC 3264), for WebRTC endpoints.
+//! Session descriptions (RFC 8866) and offer/answer (RFC 3264), for WebRTC and SIP endpoints.
 #![forbid(unsafe_code)]
 
 pub mod codec;
 pub mod direction;
 pub mod offer_answer;
 pub mod section;
+pub mod sip;
 pub mod webrtc;
 
 /// Feeds arbitrary octets to the parser and what it accepts to everything that works on descriptions.

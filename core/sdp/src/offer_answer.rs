@@ -117,10 +117,9 @@ fn passed_feedback(feedback: &[String]) -> Vec<String> {
 /// When no section is left with a codec that both ends have.
 pub fn settle(
     caller_offer: &[Section],
-    callee_answer: &[Section],
+    answered: &[Section],
     relay_offer: &[Section],
 ) -> Result<Settled, NegotiationError> {
-    let answered = callee_answer;
     let fits = answered.len() == relay_offer.len()
         && answered.iter().zip(relay_offer).all(|(answered, offered)| answered.kind == offered.kind);
     if !fits {

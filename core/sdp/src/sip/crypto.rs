@@ -1,0 +1,209 @@
+//! SRTP keys in the description (RFC 4568; RFC 7714 §14.1 for AEAD).
+
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use core::fmt;
+use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
+
+/// The most session parameters of one attribute.
+const MAX_PARAMETERS: usize = 16;
+/// The longest session parameter.
+const MAX_PARAMETER: usize = 128;
+
+/// Some peers leave the padding out.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// A crypto suite. The order is the relay's preference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Suite {
+    /// `AEAD_AES_128_GCM`
+    AeadAes128Gcm,
+    /// `AEAD_AES_256_GCM`
+    AeadAes256Gcm,
+    /// `AES_CM_128_HMAC_SHA1_80`
+    AesCm128HmacSha1Tag80,
+    /// `AES_CM_128_HMAC_SHA1_32`: RTCP keeps tags of 80 bits (RFC 4568 §6.2.2).
+    AesCm128HmacSha1Tag32,
+}
+
+impl Suite {
+    /// All that are known, the preferred first.
+    pub const ALL: [Self; 4] =
+        [Self::AeadAes128Gcm, Self::AeadAes256Gcm, Self::AesCm128HmacSha1Tag80, Self::AesCm128HmacSha1Tag32];
+
+    /// Its registered name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AeadAes128Gcm => "AEAD_AES_128_GCM",
+            Self::AeadAes256Gcm => "AEAD_AES_256_GCM",
+            Self::AesCm128HmacSha1Tag80 => "AES_CM_128_HMAC_SHA1_80",
+            Self::AesCm128HmacSha1Tag32 => "AES_CM_128_HMAC_SHA1_32",
+        }
+    }
+
+    /// Octets of master key and master salt.
+    #[must_use]
+    pub const fn lengths(self) -> (usize, usize) {
+        match self {
+            Self::AeadAes128Gcm => (16, 12),
+            Self::AeadAes256Gcm => (32, 12),
+            Self::AesCm128HmacSha1Tag80 | Self::AesCm128HmacSha1Tag32 => (16, 14),
+        }
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|suite| suite.name().eq_ignore_ascii_case(name))
+    }
+}
+
+/// SRTP master key and salt of one direction.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MasterKey {
+    /// The key.
+    pub key: Vec<u8>,
+    /// The salt.
+    pub salt: Vec<u8>,
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MasterKey(…)")
+    }
+}
+
+impl MasterKey {
+    /// A fresh one.
+    #[must_use]
+    pub fn generate(suite: Suite, random: &mut impl CryptoRng) -> Self {
+        let (key, salt) = suite.lengths();
+        let (mut key, mut salt) = (vec![0; key], vec![0; salt]);
+        random.fill_bytes(&mut key);
+        random.fill_bytes(&mut salt);
+        Self { key, salt }
+    }
+
+    fn parse(text: &str, suite: Suite) -> Option<Self> {
+        let mut key = BASE64.decode(text).ok()?;
+        let (key_length, salt_length) = suite.lengths();
+        if key.len() != key_length + salt_length {
+            return None;
+        }
+        let salt = key.split_off(key_length);
+        Some(Self { key, salt })
+    }
+}
+
+/// Master key identifier that every packet carries (RFC 3711 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mki {
+    /// Its value.
+    pub value: u64,
+    /// Octets of it in a packet, 1 to 128.
+    pub length: u8,
+}
+
+/// `a=crypto` (RFC 4568 §4): what its writer sends with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CryptoAttribute {
+    /// Names the attribute in offer and answer.
+    pub tag: u32,
+    /// The suite.
+    pub suite: Suite,
+    /// The first key; further ones would need an MKI to be told apart.
+    pub key: MasterKey,
+    /// Packets that may be sent with the key.
+    pub lifetime: Option<u64>,
+    /// The key's identifier in packets.
+    pub mki: Option<Mki>,
+    /// Session parameters as written.
+    pub parameters: Vec<String>,
+}
+
+impl CryptoAttribute {
+    /// One with a fresh key and nothing special.
+    #[must_use]
+    pub fn generate(tag: u32, suite: Suite, random: &mut impl CryptoRng) -> Self {
+        let key = MasterKey::generate(suite, random);
+        Self { tag, suite, key, lifetime: None, mki: None, parameters: Vec::new() }
+    }
+
+    /// Reads the attribute's value; `None` where the suite is unknown or the key is not of its length: such a line is
+    /// as good as absent (RFC 4568 §5.1.2).
+    #[must_use]
+    pub fn parse(value: &str) -> Option<Self> {
+        let mut words = value.split_whitespace();
+        let tag = words.next()?;
+        let tag = tag.parse().ok().filter(|_| tag.len() <= 9)?;
+        let suite = Suite::parse(words.next()?)?;
+        let first = words.next()?.split(';').next()?;
+        let (method, keys) = first.split_once(':')?;
+        if !method.eq_ignore_ascii_case("inline") {
+            return None;
+        }
+        let mut parts = keys.split('|');
+        let key = MasterKey::parse(parts.next()?, suite)?;
+        let (mut lifetime, mut mki) = (None, None);
+        for part in parts {
+            match part.split_once(':') {
+                Some((value, length)) => {
+                    let length = length.parse().ok().filter(|length| (1..=128).contains(length))?;
+                    mki = Some(Mki { value: value.parse().ok()?, length });
+                }
+                None => lifetime = Some(packets(part)?),
+            }
+        }
+        let parameters: Vec<String> = words.map(str::to_owned).collect();
+        if parameters.len() > MAX_PARAMETERS || parameters.iter().any(|parameter| parameter.len() > MAX_PARAMETER) {
+            return None;
+        }
+        Some(Self { tag, suite, key, lifetime, mki, parameters })
+    }
+
+    /// Whether the relay can do what it asks for: no MKI, and no session parameter that would change the packets. A
+    /// parameter that is not understood refuses the attribute unless it begins with `-` (RFC 4568 §6.3.7).
+    #[must_use]
+    pub fn is_acceptable(&self) -> bool {
+        let is_harmless = |parameter: &String| {
+            let name = parameter.split('=').next().unwrap_or_default().to_ascii_uppercase();
+            parameter.starts_with('-') || name == "WSH" || parameter.eq_ignore_ascii_case("KDR=0")
+        };
+        self.mki.is_none() && self.parameters.iter().all(is_harmless)
+    }
+}
+
+impl fmt::Display for CryptoAttribute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = BASE64.encode([self.key.key.as_slice(), &self.key.salt].concat());
+        write!(f, "{} {} inline:{key}", self.tag, self.suite.name())?;
+        match self.lifetime {
+            Some(packets) if packets.is_power_of_two() => write!(f, "|2^{}", packets.trailing_zeros())?,
+            Some(packets) => write!(f, "|{packets}")?,
+            None => {}
+        }
+        if let Some(Mki { value, length }) = self.mki {
+            write!(f, "|{value}:{length}")?;
+        }
+        for parameter in &self.parameters {
+            write!(f, " {parameter}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A lifetime: a number or a power of two, at most the 2^48 packets of a key (RFC 3711 §9.2).
+fn packets(text: &str) -> Option<u64> {
+    const MOST: u64 = 1 << 48;
+    let packets = match text.strip_prefix("2^") {
+        Some(exponent) => 1_u64.checked_shl(exponent.parse().ok()?)?,
+        None => text.parse().ok()?,
+    };
+    Some(packets).filter(|packets| (1..=MOST).contains(packets))
+}
