@@ -1,0 +1,182 @@
+//! `"Name" <uri>;parameters`: the value of `From`, `To`, `Contact`, `Route` and many others (RFC 3261 §20.10).
+
+use super::parameters::{Parameters, each};
+use super::scan::{Malformed, Quoted, quoted, saturating, split_around, trim, unescaped};
+use super::uri::Uri;
+use core::fmt;
+use core::str::FromStr;
+use serde::{Deserialize, Serialize};
+
+/// A URI with a name for people and with parameters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameAddr {
+    /// The display name, without quotation marks.
+    pub display: Option<String>,
+    /// The address.
+    pub uri: Uri,
+    /// The parameters of the header, not of the URI.
+    pub params: Parameters,
+}
+
+impl NameAddr {
+    /// An address alone.
+    #[must_use]
+    pub const fn new(uri: Uri) -> Self {
+        Self { display: None, uri, params: Parameters::new() }
+    }
+
+    /// With a display name.
+    #[must_use]
+    pub fn with_display(mut self, name: impl Into<String>) -> Self {
+        self.display = Some(name.into()).filter(|name: &String| !name.is_empty());
+        self
+    }
+
+    /// With a tag.
+    #[must_use]
+    pub fn with_tag(mut self, tag: &str) -> Self {
+        self.set_tag(tag);
+        self
+    }
+
+    /// With a parameter.
+    #[must_use]
+    pub fn with_param(mut self, name: &str, value: &str) -> Self {
+        self.params.set(name, value);
+        self
+    }
+
+    /// The `tag` of `From` and `To`.
+    #[must_use]
+    pub fn tag(&self) -> Option<&str> {
+        self.params.get("tag")
+    }
+
+    /// Sets the `tag`.
+    pub fn set_tag(&mut self, tag: &str) {
+        self.params.set("tag", tag);
+    }
+
+    /// The `expires` of a contact in seconds. What is no number counts as an hour (RFC 3261 §10.3 step 7 leaves the choice).
+    #[must_use]
+    pub fn expires(&self) -> Option<u32> {
+        self.params.get("expires").map(|text| saturating(text).unwrap_or(3600))
+    }
+
+    /// The `q` of a contact in thousandths (RFC 3261 §20.10); 1000 where there is none.
+    #[must_use]
+    pub fn priority(&self) -> u16 {
+        let Some(text) = self.params.get("q") else { return 1000 };
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        if whole.parse() == Ok(0_u16) {
+            let digits: String = fraction.chars().chain(core::iter::repeat('0')).take(3).collect();
+            digits.parse().unwrap_or(0)
+        } else {
+            1000
+        }
+    }
+
+    /// The `+sip.instance` of a contact (RFC 5626 §4.1), without quotation marks.
+    #[must_use]
+    pub fn instance(&self) -> Option<&str> {
+        self.params.get("+sip.instance")
+    }
+
+    /// The `reg-id` of a contact (RFC 5626 §4.2).
+    #[must_use]
+    pub fn reg_id(&self) -> Option<u32> {
+        self.params.get("reg-id").and_then(|text| text.parse().ok())
+    }
+}
+
+impl From<Uri> for NameAddr {
+    fn from(uri: Uri) -> Self {
+        Self::new(uri)
+    }
+}
+
+/// The parts of an address in the text they are read from.
+pub(super) struct Parts<'a> {
+    display: Display<'a>,
+    pub(super) uri: &'a str,
+    params: &'a str,
+}
+
+enum Display<'a> {
+    None,
+    Plain(&'a str),
+    Quoted(&'a str),
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn of(text: &'a str) -> Result<Self, Malformed> {
+        let text = trim(text);
+        if text.starts_with('"') {
+            let (name, after) = quoted(text)?;
+            let rest = trim(after).strip_prefix('<').ok_or(Malformed("a display name without address in brackets"))?;
+            return Self::bracketed(Display::Quoted(name), rest);
+        }
+        let Some(at) = text.bytes().position(|byte| byte == b'<') else { return Self::plain(text) };
+        let (name, rest) = split_around(text, at);
+        let name = trim(name);
+        if name.contains(['"', '\\', '>']) {
+            return Err(Malformed("a display name with stray quotation marks"));
+        }
+        Self::bracketed(if name.is_empty() { Display::None } else { Display::Plain(name) }, rest)
+    }
+
+    fn bracketed(display: Display<'a>, rest: &'a str) -> Result<Self, Malformed> {
+        let (uri, params) = rest.split_once('>').ok_or(Malformed("an angle bracket is missing"))?;
+        Ok(Self { display, uri: trim(uri), params })
+    }
+
+    /// Without brackets, what follows a semicolon belongs to the header, and commas and question marks are not allowed
+    /// (RFC 3261 §20.10).
+    fn plain(text: &'a str) -> Result<Self, Malformed> {
+        let end = text.bytes().position(|byte| byte == b';').unwrap_or(text.len());
+        let (uri, params) = text.split_at_checked(end).unwrap_or((text, ""));
+        if uri.contains(['?', ',']) {
+            return Err(Malformed("an address that needs angle brackets"));
+        }
+        Ok(Self { display: Display::None, uri: trim(uri), params })
+    }
+
+    /// All parts are what they have to be.
+    pub(super) fn check(&self) -> Result<(), Malformed> {
+        each(self.params, |_| Ok(()))?;
+        self.uri.parse::<Uri>().map(|_| ())
+    }
+}
+
+impl FromStr for NameAddr {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let parts = Parts::of(text)?;
+        let display = match parts.display {
+            Display::None => None,
+            Display::Plain(name) => Some(name.to_owned()),
+            Display::Quoted(name) => Some(unescaped(name)).filter(|name| !name.is_empty()),
+        };
+        Ok(Self { display, uri: parts.uri.parse()?, params: Parameters::parse(parts.params)? })
+    }
+}
+
+impl fmt::Display for NameAddr {
+    /// Always with brackets, and quotation marks about a name: these are understood by everybody.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = &self.display {
+            write!(f, "{} ", Quoted(name))?;
+        }
+        write!(f, "<{}>{}", self.uri, self.params)
+    }
+}
+
+/// What a `Contact` header says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Contacts {
+    /// `*`: all that are registered (RFC 3261 §10.2.2).
+    All,
+    /// These, perhaps none.
+    List(Vec<NameAddr>),
+}

@@ -1,0 +1,115 @@
+//! What a request asks for.
+
+use super::scan::{Malformed, is_token};
+use core::fmt;
+use core::str::FromStr;
+use serde::{Deserialize, Serialize};
+
+/// The method of a request. Its name is case-sensitive (RFC 3261 §7.1).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Method {
+    /// RFC 3261 §13.
+    Invite,
+    /// RFC 3261 §17.1.1.3 and §13.2.2.4.
+    Ack,
+    /// RFC 3261 §15.
+    Bye,
+    /// RFC 3261 §9.
+    Cancel,
+    /// RFC 3261 §10.
+    Register,
+    /// RFC 3261 §11.
+    Options,
+    /// RFC 6086.
+    Info,
+    /// RFC 3311.
+    Update,
+    /// RFC 3262.
+    Prack,
+    /// RFC 3515.
+    Refer,
+    /// RFC 6665.
+    Notify,
+    /// RFC 6665.
+    Subscribe,
+    /// RFC 3428.
+    Message,
+    /// RFC 3903.
+    Publish,
+    /// Any other: a token.
+    Other(String),
+}
+
+impl Method {
+    const KNOWN: [Self; 14] = [
+        Self::Invite,
+        Self::Ack,
+        Self::Bye,
+        Self::Cancel,
+        Self::Register,
+        Self::Options,
+        Self::Info,
+        Self::Update,
+        Self::Prack,
+        Self::Refer,
+        Self::Notify,
+        Self::Subscribe,
+        Self::Message,
+        Self::Publish,
+    ];
+
+    /// Its name as it stands in a request line.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Invite => "INVITE",
+            Self::Ack => "ACK",
+            Self::Bye => "BYE",
+            Self::Cancel => "CANCEL",
+            Self::Register => "REGISTER",
+            Self::Options => "OPTIONS",
+            Self::Info => "INFO",
+            Self::Update => "UPDATE",
+            Self::Prack => "PRACK",
+            Self::Refer => "REFER",
+            Self::Notify => "NOTIFY",
+            Self::Subscribe => "SUBSCRIBE",
+            Self::Message => "MESSAGE",
+            Self::Publish => "PUBLISH",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Method {
+    type Err = Malformed;
+
+    fn from_str(name: &str) -> Result<Self, Malformed> {
+        match Self::KNOWN.iter().find(|method| method.name() == name) {
+            Some(method) => Ok(method.clone()),
+            None if is_token(name) => Ok(Self::Other(name.to_owned())),
+            None => Err(Malformed("the method is no token")),
+        }
+    }
+}
+
+impl From<Method> for String {
+    fn from(method: Method) -> Self {
+        method.name().to_owned()
+    }
+}
+
+impl TryFrom<String> for Method {
+    type Error = Malformed;
+
+    fn try_from(name: String) -> Result<Self, Malformed> {
+        name.parse()
+    }
+}

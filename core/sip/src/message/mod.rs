@@ -1,0 +1,182 @@
+//! SIP messages (RFC 3261 §7, §20): read what the world sends, write what the strictest peer accepts.
+//!
+//! A message that was received is indexed once: [`Headers`] keeps its text and where each value is in it, and reads a value
+//! into its type when that is asked for. What no element can work with is refused at once ([`Refused`]), with the response
+//! to send where there is one.
+
+mod address;
+mod equivalence;
+mod headers;
+mod host;
+mod method;
+mod name;
+mod parameters;
+mod parse;
+mod refused;
+mod response;
+mod scan;
+mod typed;
+mod uri;
+mod values;
+mod via;
+
+pub use address::{Contacts, NameAddr};
+pub use headers::Headers;
+pub use host::Host;
+pub use method::Method;
+pub use name::HeaderName;
+pub use parameters::Parameters;
+pub use parse::{MAX_HEADERS, MAX_SIZE};
+pub use refused::{Refused, Violation};
+pub use response::reason_phrase;
+pub use scan::Malformed;
+pub use uri::{SipUri, TelUri, Uri};
+pub use values::{
+    CSeq, Event, MediaType, Privacy, RAck, Reason, Refresher, Replaces, RetryAfter, SessionExpires, Subscription,
+    SubscriptionState, TokenParams,
+};
+pub use via::{MAGIC_COOKIE, Via, ViaTransport};
+
+use serde::{Deserialize, Serialize};
+use std::io::Write as _;
+
+/// A request or response.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Message {
+    /// Asks.
+    Request(Request),
+    /// Answers.
+    Response(Response),
+}
+
+/// A request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// What is asked for.
+    pub method: Method,
+    /// Of whom: the Request-URI.
+    pub uri: Uri,
+    /// All headers but `Content-Length`.
+    pub headers: Headers,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// A response.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// The status for people.
+    pub reason: String,
+    /// All headers but `Content-Length`.
+    pub headers: Headers,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// A request without headers.
+    #[must_use]
+    pub const fn new(method: Method, uri: Uri) -> Self {
+        Self { method, uri, headers: Headers::new(), body: Vec::new() }
+    }
+
+    /// The octets to send.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(1024 + self.body.len());
+        // Writing to a vector does not fail.
+        let _ = write!(bytes, "{} {} SIP/2.0\r\n", self.method, self.uri);
+        finish(bytes, &self.headers, &self.body)
+    }
+
+    /// Gives it a body of this type.
+    pub fn set_body(&mut self, content_type: &str, body: Vec<u8>) {
+        self.headers.set(HeaderName::ContentType, content_type);
+        self.body = body;
+    }
+}
+
+impl Response {
+    /// The octets to send.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(1024 + self.body.len());
+        let reason = self.reason.replace(['\r', '\n'], " ");
+        let _ = write!(bytes, "SIP/2.0 {:03} {reason}\r\n", self.status);
+        finish(bytes, &self.headers, &self.body)
+    }
+
+    /// Gives it a body of this type.
+    pub fn set_body(&mut self, content_type: &str, body: Vec<u8>) {
+        self.headers.set(HeaderName::ContentType, content_type);
+        self.body = body;
+    }
+}
+
+/// Always with `Content-Length`: streams need it, and some want it in datagrams.
+fn finish(mut bytes: Vec<u8>, headers: &Headers, body: &[u8]) -> Vec<u8> {
+    for (name, value) in headers.iter().filter(|(name, _)| **name != HeaderName::ContentLength) {
+        bytes.extend_from_slice(name.name().as_bytes());
+        bytes.extend_from_slice(b": ");
+        bytes.extend_from_slice(value.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+    }
+    let _ = write!(bytes, "Content-Length: {}\r\n\r\n", body.len());
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+impl Message {
+    /// Its headers.
+    #[must_use]
+    pub const fn headers(&self) -> &Headers {
+        match self {
+            Self::Request(request) => &request.headers,
+            Self::Response(response) => &response.headers,
+        }
+    }
+
+    /// Its headers, to be changed.
+    #[must_use]
+    pub const fn headers_mut(&mut self) -> &mut Headers {
+        match self {
+            Self::Request(request) => &mut request.headers,
+            Self::Response(response) => &mut response.headers,
+        }
+    }
+
+    /// Its body.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        match self {
+            Self::Request(request) => &request.body,
+            Self::Response(response) => &response.body,
+        }
+    }
+
+    /// The octets to send.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Request(request) => request.to_bytes(),
+            Self::Response(response) => response.to_bytes(),
+        }
+    }
+}
+
+impl From<Request> for Message {
+    fn from(request: Request) -> Self {
+        Self::Request(request)
+    }
+}
+
+impl From<Response> for Message {
+    fn from(response: Response) -> Self {
+        Self::Response(response)
+    }
+}
+
+#[cfg(test)]
+mod tests;

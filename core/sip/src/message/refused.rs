@@ -1,0 +1,138 @@
+//! Messages that nothing can be done with, and what to say about them.
+
+use super::headers::Headers;
+use super::name::HeaderName;
+use super::scan::Malformed;
+use super::via::{Parts, Via};
+use super::{Method, NameAddr, Parameters, Response, reason_phrase};
+use core::fmt;
+
+/// What is wrong with a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Violation {
+    /// Larger than [`super::MAX_SIZE`], or with more than [`super::MAX_HEADERS`] headers.
+    TooLarge,
+    /// No empty line ends the headers.
+    Unfinished,
+    /// The first line is neither that of a request nor that of a response.
+    StartLine(Malformed),
+    /// A version of SIP that is not 2.0.
+    Version,
+    /// A header that is needed is not there.
+    Missing(HeaderName),
+    /// A header that has one value is there more than once.
+    Repeated(HeaderName),
+    /// A header that is needed is malformed.
+    Header(HeaderName, Malformed),
+    /// The body is not of the length that is said.
+    Length,
+    /// `CSeq` names another method than the request line.
+    MethodMismatch,
+}
+
+impl Violation {
+    /// The status of the response to a request that has it.
+    const fn status(&self) -> u16 {
+        match self {
+            Self::Version => 505,
+            Self::TooLarge => 513,
+            Self::Unfinished
+            | Self::StartLine(_)
+            | Self::Missing(_)
+            | Self::Repeated(_)
+            | Self::Header(..)
+            | Self::Length
+            | Self::MethodMismatch => 400,
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge => f.write_str("too large"),
+            Self::Unfinished => f.write_str("no end of the headers"),
+            Self::StartLine(why) => write!(f, "first line: {why}"),
+            Self::Version => f.write_str("a version of SIP that is not 2.0"),
+            Self::Missing(name) => write!(f, "{name} is missing"),
+            Self::Repeated(name) => write!(f, "{name} more than once"),
+            Self::Header(name, why) => write!(f, "{name}: {why}"),
+            Self::Length => f.write_str("Content-Length is wrong"),
+            Self::MethodMismatch => f.write_str("CSeq names another method"),
+        }
+    }
+}
+
+/// A message that is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Why.
+    pub violation: Violation,
+    /// What to send back: where the message is a request other than ACK, and its top `Via` says where to.
+    pub response: Option<Box<Response>>,
+}
+
+impl Refused {
+    /// Refuses without a word.
+    pub(super) const fn silently(violation: Violation) -> Self {
+        Self { violation, response: None }
+    }
+
+    /// Refuses a request with these headers.
+    pub(super) fn answering(violation: Violation, method: Option<&Method>, headers: &Headers) -> Self {
+        let response = match method {
+            None | Some(Method::Ack) => None,
+            Some(_) => answer(&violation, headers).map(Box::new),
+        };
+        Self { violation, response }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.violation.fmt(f)
+    }
+}
+
+impl core::error::Error for Refused {}
+
+/// As [`Response::to`], of headers that may be missing or malformed: these are repeated as they came, so that the sender
+/// can match the response.
+fn answer(violation: &Violation, headers: &Headers) -> Option<Response> {
+    let mut answer = Headers::new();
+    let mut vias = headers.all(HeaderName::Via);
+    answer.push(HeaderName::Via, readable(vias.next()?)?);
+    vias.filter(|via| via.parse::<Via>().is_ok()).for_each(|via| answer.push(HeaderName::Via, via));
+    for name in [HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq] {
+        let Some(value) = headers.get(name.clone()) else { continue };
+        match value.parse::<NameAddr>() {
+            // The same tag for the same request, without remembering it (RFC 3261 §8.2.7).
+            Ok(to) if name == HeaderName::To && to.tag().is_none() => answer.push(name, to.with_tag(&tag(headers))),
+            Ok(_) | Err(_) => answer.push(name, value),
+        }
+    }
+    let status = violation.status();
+    let reason = if status == 400 { format!("Bad Request ({violation})") } else { reason_phrase(status).to_owned() };
+    Some(Response { status, reason, headers: answer, body: Vec::new() })
+}
+
+/// The top `Via`, reduced to what can be read of it.
+fn readable(text: &str) -> Option<Via> {
+    if let Ok(via) = text.parse() {
+        return Some(via);
+    }
+    let parts = Parts::of(text).ok()?;
+    let (host, port) = parts.sent_by().ok()?;
+    Some(Via { transport: parts.transport(), host, port, params: Parameters::new() })
+}
+
+fn tag(headers: &Headers) -> String {
+    // FNV-1a: nothing depends on its being hard to guess.
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for name in [HeaderName::Via, HeaderName::From, HeaderName::CallId, HeaderName::CSeq] {
+        for byte in headers.get(name).unwrap_or_default().bytes() {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+    format!("{hash:016x}")
+}

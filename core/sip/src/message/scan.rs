@@ -1,0 +1,171 @@
+//! The smallest pieces of the grammar (RFC 3261 §25.1), read from text that is no longer folded.
+
+use core::fmt;
+
+/// A value that is not what its grammar says, and what is wrong with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed(pub &'static str);
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl core::error::Error for Malformed {}
+
+/// Without the white space around it.
+pub(crate) fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
+}
+
+const fn token_table() -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut at = 0_u8;
+    while at < 128 {
+        #[expect(clippy::indexing_slicing, reason = "an octet indexes a table of 256")]
+        {
+            table[at as usize] = at.is_ascii_alphanumeric()
+                || matches!(at, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~');
+        }
+        at += 1;
+    }
+    table
+}
+
+static TOKEN: [bool; 256] = token_table();
+
+pub(crate) fn is_token_byte(byte: u8) -> bool {
+    TOKEN.get(usize::from(byte)).copied().unwrap_or(false)
+}
+
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(is_token_byte)
+}
+
+/// What the caller wants of a token, owned.
+pub(crate) fn token(text: &str, what: &'static str) -> Result<String, Malformed> {
+    if is_token(text) { Ok(text.to_owned()) } else { Err(Malformed(what)) }
+}
+
+/// Digits only; what does not fit is as large as can be (RFC 3261 §20 has no limit for times; RFC 4475 §3.1.2.4).
+pub(crate) fn saturating(text: &str) -> Option<u32> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().unwrap_or(u32::MAX))
+}
+
+/// Where the first octet is that `wanted` chooses outside quoted strings and angle brackets.
+pub(crate) fn find_outside(text: &str, wanted: impl Fn(u8) -> bool) -> Option<usize> {
+    let mut quoted = false;
+    let mut bracketed = false;
+    let mut escaped = false;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' if !bracketed => quoted = !quoted,
+            _ if quoted => {}
+            b'>' => bracketed = false,
+            _ if bracketed => {}
+            _ if wanted(byte) => return Some(at),
+            b'<' => bracketed = true,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// `text` before and after the octet at `at`, which is ASCII.
+pub(crate) fn split_around(text: &str, at: usize) -> (&str, &str) {
+    (text.get(..at).unwrap_or_default(), text.get(at + 1..).unwrap_or_default())
+}
+
+/// The elements of a comma-separated list. Empty ones are skipped: RFC 3261 does not have them, proxies make them.
+#[derive(Clone, Debug)]
+pub(crate) struct Elements<'a> {
+    rest: Option<&'a str>,
+    /// False for a header that is one value whatever commas it holds.
+    list: bool,
+}
+
+impl<'a> Elements<'a> {
+    pub(crate) const fn new(text: &'a str, list: bool) -> Self {
+        Self { rest: Some(text), list }
+    }
+
+    /// What has not been read yet.
+    pub(crate) const fn rest(&self) -> Option<&'a str> {
+        self.rest
+    }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        loop {
+            let text = self.rest.take()?;
+            if !self.list {
+                return Some(trim(text));
+            }
+            let mut element = text;
+            if let Some(at) = find_outside(text, |byte| byte == b',') {
+                let (before, after) = split_around(text, at);
+                (element, self.rest) = (before, Some(after));
+            }
+            let element = trim(element);
+            if !element.is_empty() {
+                return Some(element);
+            }
+        }
+    }
+}
+
+/// The quoted string that `text` starts with, without quotation marks but still escaped, and what follows it.
+pub(crate) fn quoted(text: &str) -> Result<(&str, &str), Malformed> {
+    let inner = text.strip_prefix('"').ok_or(Malformed("a quotation mark is missing"))?;
+    let mut escaped = false;
+    for (at, byte) in inner.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return Ok(split_around(inner, at)),
+            _ => {}
+        }
+    }
+    Err(Malformed("a quoted string without end"))
+}
+
+/// A quoted string's text without its escapes.
+pub(crate) fn unescaped(text: &str) -> String {
+    if !text.contains('\\') {
+        return text.to_owned();
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        plain.extend(if letter == '\\' { letters.next() } else { Some(letter) });
+    }
+    plain
+}
+
+/// Prints `value` as a quoted string.
+pub(crate) struct Quoted<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write as _;
+        f.write_char('"')?;
+        for letter in self.0.chars() {
+            match letter {
+                '\r' | '\n' => f.write_char(' ')?,
+                '"' | '\\' | '\0'..='\x08' | '\x0b'..='\x1f' | '\x7f' => {
+                    f.write_char('\\')?;
+                    f.write_char(letter)?;
+                }
+                letter => f.write_char(letter)?,
+            }
+        }
+        f.write_char('"')
+    }
+}
