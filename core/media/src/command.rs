@@ -1,4 +1,15 @@
 //! What the signaling plane tells a media worker, and what the worker tells back.
+//!
+//! ```text
+//! browser: OpenLeg ──▶ ConnectLeg ──▶ LegConnected …             ──▶ CloseLeg
+//! SIP:     OpenRtpLeg ─▶ ConnectRtpLeg ─▶ ConnectRtpLeg again … ──▶ CloseLeg
+//! ```
+//!
+//! A SIP peer that is WebRTC itself (ICE, DTLS) takes the browser's orders.
+
+mod rtp;
+
+pub use rtp::{LocalRtp, MasterKey, RemoteRtp, RtcpPath, RtpStream, SdesKeys, Silence};
 
 use offhook_sdp::webrtc::{Fingerprint, IceCredentials, Section, Setup};
 use serde::{Deserialize, Serialize};
@@ -30,6 +41,32 @@ pub enum Command {
         /// The negotiated streams, in the order of the description.
         streams: Vec<Stream>,
     },
+    /// A leg that speaks RTP or SDES-SRTP exists. Its sockets are bound; [`Event::LegFailed`] with
+    /// [`TransportFailure::NoPort`] tells when one cannot be, and only then is anything said about it.
+    OpenRtpLeg {
+        /// The leg.
+        leg: LegKey,
+        /// The addresses of each media section, in the order of the description.
+        sections: Vec<LocalRtp>,
+        /// Its name in RTCP (RFC 3550 §6.5.1).
+        cname: String,
+    },
+    /// The peer's description is known, or another one took its place: with another address, port, codec, direction or
+    /// key. What stays the same goes on undisturbed, and so does what the bridged leg hears.
+    ConnectRtpLeg {
+        /// The leg, opened by [`Command::OpenRtpLeg`].
+        leg: LegKey,
+        /// The sections in the order in which the leg was opened; those that were opened and are not named here rest.
+        streams: Vec<RtpStream>,
+        /// Whether the leg may be silent.
+        silence: Silence,
+    },
+    /// The peer of this leg wants a key frame and cannot say so in RTCP (INFO `picture_fast_update`, RFC 5168): the video
+    /// senders of the bridged leg are asked.
+    RequestKeyFrame {
+        /// The leg whose peer wants it.
+        leg: LegKey,
+    },
     /// From now on each of the two legs hears the other. A leg that is bridged to a third one leaves that one.
     /// Video senders are asked for a key frame.
     Bridge {
@@ -50,7 +87,7 @@ pub enum Command {
         /// `0`–`9`, `A`–`D`, `*`, `#`.
         digits: String,
     },
-    /// The leg is over. A DTLS close_notify goes out and nothing more is said about it.
+    /// The leg is over. A DTLS close_notify or an RTCP BYE goes out and nothing more is said about it.
     CloseLeg {
         /// The leg.
         leg: LegKey,
@@ -71,7 +108,7 @@ pub struct RemoteTransport {
 /// One negotiated stream of a leg, both directions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stream {
-    /// The section as negotiated, as the browser wrote it (direction and SSRCs are the browser's).
+    /// The section as negotiated, as the peer wrote it (direction and SSRCs are the peer's).
     pub remote: Section,
     /// The SSRC of everything the relay sends in this stream, as announced in the relay's description.
     pub local_ssrc: u32,
@@ -92,17 +129,23 @@ pub enum Event {
         /// What went wrong.
         failure: TransportFailure,
     },
-    /// Neither packets nor consent (RFC 7675) arrived for the configured time. The leg is closed.
+    /// Neither packets nor consent (RFC 7675) arrived for the configured time, though they should. The leg is closed.
     LegDead {
         /// The leg from which nothing arrives.
         leg: LegKey,
     },
-    /// The browser sent a DTMF digit as telephone-event.
+    /// The peer sent a DTMF digit as telephone-event.
     DtmfReceived {
         /// The leg it came from.
         leg: LegKey,
         /// `0`–`9`, `A`–`D`, `*` or `#`.
         digit: char,
+    },
+    /// A key frame is wanted of the leg's peer, which negotiated no RTCP feedback to ask it by: INFO
+    /// `picture_fast_update` (RFC 5168) is left.
+    KeyFrameWanted {
+        /// The leg.
+        leg: LegKey,
     },
 }
 
@@ -117,4 +160,8 @@ pub enum TransportFailure {
     DtlsError,
     /// The certificate is not the one the description announced (RFC 8122 §6).
     FingerprintMismatch,
+    /// A socket of the leg could not be bound: another program has the port, or the address is not this machine's.
+    NoPort,
+    /// The keys are not of the length that their suite asks for.
+    BadKeys,
 }

@@ -9,6 +9,7 @@ pub mod ice;
 pub mod identity;
 mod io;
 mod leg;
+pub mod ports;
 pub mod rtcp;
 pub mod rtp;
 pub mod seal;

@@ -213,7 +213,8 @@ impl Relay {
     fn media_event(&mut self, event: &Event, now: Time) {
         use crate::call::Input;
         let (leg, input) = match *event {
-            Event::LegConnected { .. } => return,
+            // Only a SIP peer is asked by INFO; browsers have RTCP feedback.
+            Event::LegConnected { .. } | Event::KeyFrameWanted { .. } => return,
             Event::LegFailed { leg, failure } => (leg, Input::LegFailed { leg, failure }),
             Event::LegDead { leg } => (leg, Input::LegDead { leg }),
             Event::DtmfReceived { leg, digit } => (leg, Input::DtmfReceived { leg, digit }),

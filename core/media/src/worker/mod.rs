@@ -88,6 +88,8 @@ impl Worker {
                 self.legs.get_mut(&leg).map(|leg| leg.dial(&digits)).is_some() && self.settle(leg, now)
             }
             Command::CloseLeg { leg } => self.close(leg),
+            // Their legs come with the sockets that can be opened while the worker runs.
+            Command::OpenRtpLeg { .. } | Command::ConnectRtpLeg { .. } | Command::RequestKeyFrame { .. } => false,
         };
         if !is_obeyed {
             self.io.counters.dropped.bad_command += 1;

@@ -1,4 +1,4 @@
-//! SRTP_AES128_CM_HMAC_SHA1_80 (RFC 3711 §4.1.1, §4.2.1).
+//! SRTP_AES128_CM_HMAC_SHA1_80 and _32 (RFC 3711 §4.1.1, §4.2.1).
 
 use super::SrtpError;
 use super::kdf::{BadKeyLength, Label, aes128, derive};
@@ -10,11 +10,22 @@ use sha1::Sha1;
 
 /// Octets of the authentication tag.
 pub(super) const TAG: usize = 10;
+const SHORT_TAG: usize = 4;
+
+/// Length of the tag of RTP; that of RTCP is always the long one (RFC 3711 §5.2, RFC 4568 §6.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RtpTag {
+    /// 80 bits.
+    Long,
+    /// 32 bits.
+    Short,
+}
 
 /// One direction's keys.
 #[derive(Debug)]
 pub(super) struct Cm {
     rtp: Keys,
+    rtp_tag: RtpTag,
     rtcp: Keys,
 }
 
@@ -32,12 +43,13 @@ impl core::fmt::Debug for Keys {
 }
 
 impl Cm {
-    pub(super) fn new(master: &[u8], salt: &[u8]) -> Result<Self, BadKeyLength> {
+    pub(super) fn new(master: &[u8], salt: &[u8], rtp_tag: RtpTag) -> Result<Self, BadKeyLength> {
         if master.len() != 16 || salt.len() != 14 {
             return Err(BadKeyLength);
         }
         Ok(Self {
             rtp: Keys::new(master, salt, [Label::RtpEncryption, Label::RtpAuthentication, Label::RtpSalt])?,
+            rtp_tag,
             rtcp: Keys::new(master, salt, [Label::RtcpEncryption, Label::RtcpAuthentication, Label::RtcpSalt])?,
         })
     }
@@ -51,8 +63,10 @@ impl Cm {
     ) -> Result<(), SrtpError> {
         let payload = packet.get_mut(header_len..).ok_or(SrtpError::Malformed)?;
         self.rtp.apply(payload, ssrc, index);
-        let tag = self.rtp.tag(packet, &rollover(index));
-        packet.extend_from_slice(&tag);
+        match self.rtp_tag {
+            RtpTag::Long => packet.extend_from_slice(&self.rtp.tag::<TAG>(packet, &rollover(index))),
+            RtpTag::Short => packet.extend_from_slice(&self.rtp.tag::<SHORT_TAG>(packet, &rollover(index))),
+        }
         Ok(())
     }
 
@@ -63,9 +77,13 @@ impl Cm {
         ssrc: u32,
         index: u64,
     ) -> Result<usize, SrtpError> {
-        let (body, tag) = packet.split_last_chunk_mut::<TAG>().ok_or(SrtpError::Malformed)?;
+        let tag = match self.rtp_tag {
+            RtpTag::Long => TAG,
+            RtpTag::Short => SHORT_TAG,
+        };
+        let length = packet.len().checked_sub(tag).ok_or(SrtpError::Malformed)?;
+        let (body, tag) = packet.split_at_mut_checked(length).ok_or(SrtpError::Malformed)?;
         self.rtp.verify(body, &rollover(index), tag)?;
-        let length = body.len();
         self.rtp.apply(body.get_mut(header_len..).ok_or(SrtpError::Malformed)?, ssrc, index);
         Ok(length)
     }
@@ -73,7 +91,7 @@ impl Cm {
     pub(super) fn protect_rtcp(&self, packet: &mut Vec<u8>, ssrc: u32, index: u32) -> Result<(), SrtpError> {
         self.rtcp.apply(packet.get_mut(8..).ok_or(SrtpError::Malformed)?, ssrc, u64::from(index));
         packet.extend_from_slice(&(index | 0x8000_0000).to_be_bytes());
-        let tag = self.rtcp.tag(packet, &[]);
+        let tag = self.rtcp.tag::<TAG>(packet, &[]);
         packet.extend_from_slice(&tag);
         Ok(())
     }
@@ -117,19 +135,20 @@ impl Keys {
         StreamCipherCoreWrapper::from_core(core).apply_keystream(data);
     }
 
-    fn tag(&self, data: &[u8], rollover: &[u8]) -> [u8; TAG] {
+    /// The first `N` octets of the authentication code.
+    fn tag<const N: usize>(&self, data: &[u8], rollover: &[u8]) -> [u8; N] {
         let mut mac = self.mac.clone();
         mac.update(data);
         mac.update(rollover);
         let full: [u8; 20] = mac.finalize().into_bytes().into();
-        let mut tag = [0; TAG];
+        let mut tag = [0; N];
         for (to, from) in tag.iter_mut().zip(full) {
             *to = from;
         }
         tag
     }
 
-    fn verify(&self, data: &[u8], rollover: &[u8], tag: &[u8; TAG]) -> Result<(), SrtpError> {
+    fn verify(&self, data: &[u8], rollover: &[u8], tag: &[u8]) -> Result<(), SrtpError> {
         let mut mac = self.mac.clone();
         mac.update(data);
         mac.update(rollover);

@@ -22,11 +22,14 @@ use std::collections::BTreeMap;
 /// How many SSRCs one direction keeps apart: more than any browser sends, few enough that nobody can fill memory.
 const MAX_SSRCS: usize = 64;
 
-/// A DTLS-SRTP protection profile (RFC 5764 §4.1.2, RFC 7714 §14.2).
+/// How SRTP is protected: a DTLS-SRTP protection profile (RFC 5764 §4.1.2, RFC 7714 §14.2), a crypto suite of SDES
+/// (RFC 4568 §6.2, RFC 7714 §14.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Profile {
-    /// SRTP_AES128_CM_HMAC_SHA1_80
+    /// SRTP_AES128_CM_HMAC_SHA1_80, AES_CM_128_HMAC_SHA1_80
     AesCm128HmacSha1,
+    /// AES_CM_128_HMAC_SHA1_32: RTP with a tag of 32 bits, RTCP as above. Not offered in DTLS.
+    AesCm128HmacSha1Short,
     /// SRTP_AEAD_AES_128_GCM
     AeadAes128Gcm,
     /// SRTP_AEAD_AES_256_GCM
@@ -35,9 +38,10 @@ pub enum Profile {
 
 impl Profile {
     /// Octets of master key and master salt.
-    const fn lengths(self) -> (usize, usize) {
+    #[must_use]
+    pub const fn lengths(self) -> (usize, usize) {
         match self {
-            Self::AesCm128HmacSha1 => (16, 14),
+            Self::AesCm128HmacSha1 | Self::AesCm128HmacSha1Short => (16, 14),
             Self::AeadAes128Gcm => (16, 12),
             Self::AeadAes256Gcm => (32, 12),
         }
@@ -95,7 +99,8 @@ impl core::fmt::Debug for Master {
 impl Cipher {
     fn new(profile: Profile, key: &[u8], salt: &[u8]) -> Result<Self, BadKeyLength> {
         let keys = match profile {
-            Profile::AesCm128HmacSha1 => Keys::Cm(Box::new(cm::Cm::new(key, salt)?)),
+            Profile::AesCm128HmacSha1 => Keys::Cm(Box::new(cm::Cm::new(key, salt, cm::RtpTag::Long)?)),
+            Profile::AesCm128HmacSha1Short => Keys::Cm(Box::new(cm::Cm::new(key, salt, cm::RtpTag::Short)?)),
             Profile::AeadAes128Gcm | Profile::AeadAes256Gcm => Keys::Gcm(Box::new(gcm::Gcm::new(key, salt)?)),
         };
         Ok(Self { master: Master { profile, key: key.to_vec(), salt: salt.to_vec() }, keys })

@@ -44,7 +44,20 @@ fn counter_mode_packets_are_those_of_libsrtp() {
     assert_eq!(packet[..length], plain);
 }
 
-const PROFILES: [Profile; 3] = [Profile::AesCm128HmacSha1, Profile::AeadAes128Gcm, Profile::AeadAes256Gcm];
+#[test]
+fn the_short_tag_is_the_beginning_of_the_long_one_and_rtcp_keeps_the_long_one() {
+    let context = || Outbound::new(Profile::AesCm128HmacSha1Short, &hex(KEY), &hex(SALT)).unwrap();
+    let mut packet = hex("800f1234decafbadcafebabeabababababababababababababababab");
+    let header = Header::parse(&packet).unwrap();
+    context().protect_rtp(&mut packet, &header).unwrap();
+    assert_eq!(packet, hex("800f1234decafbadcafebabe4e55dc4ce79978d88ca4d215949d2402b78d6acc"));
+    let mut packet = hex("81c8000bcafebabeabababababababababababababababab");
+    context().protect_rtcp(&mut packet).unwrap();
+    assert_eq!(packet, hex("81c8000bcafebabe7128035be487b9bdbef89041f977a5a880000001993e08cd54d6c1230798"));
+}
+
+const PROFILES: [Profile; 4] =
+    [Profile::AesCm128HmacSha1, Profile::AesCm128HmacSha1Short, Profile::AeadAes128Gcm, Profile::AeadAes256Gcm];
 
 fn pair(profile: Profile) -> ((Inbound, Outbound), (Inbound, Outbound)) {
     let (key, salt) = profile.lengths();

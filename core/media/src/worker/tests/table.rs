@@ -180,6 +180,7 @@ fn done(scene: &mut Scene, before: Dropped) -> String {
             Output::Event(Event::LegFailed { leg, failure }) => format!("leg {} failed: {failure:?}", leg.0),
             Output::Event(Event::LegDead { leg }) => format!("leg {} dead", leg.0),
             Output::Event(Event::LegConnected { leg }) => format!("leg {} connected", leg.0),
+            Output::Event(Event::KeyFrameWanted { leg }) => format!("leg {} shall send a key frame", leg.0),
             Output::Event(Event::DtmfReceived { leg, digit }) => format!("leg {} dialled {digit}", leg.0),
             Output::Transmit { remote, payload, .. } => {
                 let to = if remote == scene.alice.address { "A" } else { "B" };

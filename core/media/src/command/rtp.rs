@@ -1,0 +1,78 @@
+//! What the signaling plane says of a leg that speaks plain RTP or SDES-SRTP.
+
+use super::Stream;
+use crate::transport::srtp::Profile;
+use core::fmt;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+/// The relay's addresses of one media section; the worker binds them when the leg is opened and closes them with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LocalRtp {
+    /// Where RTP is received and sent.
+    pub rtp: SocketAddr,
+    /// Where RTCP is, unless it shares the other (RFC 5761).
+    pub rtcp: SocketAddr,
+}
+
+/// One media section of a leg as negotiated, with the peer's addresses and keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RtpStream {
+    /// The section, seen from the peer. Its header extensions are ignored: none are sent to such a peer.
+    pub stream: Stream,
+    /// Where the peer wants to receive; `None` while it names no address (`0.0.0.0`) or refused the section: then neither
+    /// RTP nor RTCP is sent.
+    pub remote: Option<RemoteRtp>,
+    /// The keys of RTP/SAVP; `None` for RTP/AVP.
+    pub srtp: Option<SdesKeys>,
+}
+
+/// The peer's addresses of one media section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemoteRtp {
+    /// `c=` and the port of `m=`.
+    pub rtp: SocketAddr,
+    /// Where its RTCP is.
+    pub rtcp: RtcpPath,
+}
+
+/// How RTCP goes to a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RtcpPath {
+    /// On RTP's addresses (RFC 5761), because both sides said `a=rtcp-mux`.
+    Muxed,
+    /// To this address: `a=rtcp` (RFC 3605), else RTP's with the next port.
+    Separate(SocketAddr),
+}
+
+/// What `a=crypto` agreed on for one section (RFC 4568), without MKI and session parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SdesKeys {
+    /// The suite.
+    pub suite: Profile,
+    /// What the relay's own description offers: for what the relay sends.
+    pub local: MasterKey,
+    /// What the peer's offers: for what it sends.
+    pub remote: MasterKey,
+}
+
+/// A master key followed by its master salt, as the base64 text after `inline:` holds them (RFC 4568 §6.1). Not to be
+/// serialised: keys are saved under a seal only.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MasterKey(pub Vec<u8>);
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MasterKey({} octets)", self.0.len())
+    }
+}
+
+/// What a leg's silence means to the worker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Silence {
+    /// Nothing: the call is not answered yet, and who rings may be silent for minutes.
+    #[default]
+    Tolerated,
+    /// The leg is dead when nothing came for the configured time from a peer that said it sends.
+    EndsLeg,
+}
