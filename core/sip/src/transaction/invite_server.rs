@@ -143,10 +143,14 @@ impl InviteServer {
         }
     }
 
-    /// A CANCEL would still change something (RFC 3261 §9.2).
+    /// A response of this class still makes a difference. As long as a failure does, a CANCEL does (RFC 3261 §9.2).
     #[must_use]
-    pub const fn is_cancellable(&self) -> bool {
-        matches!(self.state, State::Proceeding { .. })
+    pub const fn takes(&self, class: Class) -> bool {
+        match self.state {
+            State::Proceeding { .. } => true,
+            State::Accepted { .. } => matches!(class, Class::Success),
+            State::Completed { .. } | State::Confirmed { .. } | State::Terminated => false,
+        }
     }
 
     /// Nothing more will happen.

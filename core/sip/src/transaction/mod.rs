@@ -1,9 +1,10 @@
 //! Transactions: a request and its responses, on a network that loses and repeats (RFC 3261 §17 and RFC 6026).
 //!
-//! Four small machines say *when* something is sent, passed on or given up.
+//! Four small machines say *when* something is sent, passed on or given up; the [`layer`] says *what* and *where to*.
 
 mod invite_client;
 mod invite_server;
+pub mod layer;
 mod non_invite_client;
 mod non_invite_server;
 mod timers;
@@ -48,6 +49,8 @@ pub enum Failure {
     Unreachable,
     /// The name of the server leads nowhere.
     NoSuchHost,
+    /// It was canceled before it was sent at all.
+    Withdrawn,
 }
 
 /// What happens to a client transaction.

@@ -103,6 +103,12 @@ impl NonInviteServer {
         }
     }
 
+    /// A response of this class still makes a difference: any, until there was a final one.
+    #[must_use]
+    pub const fn takes(&self, _: Class) -> bool {
+        matches!(self.state, State::Trying { .. } | State::Proceeding { .. })
+    }
+
     /// Nothing more will happen.
     #[must_use]
     pub const fn is_terminated(&self) -> bool {

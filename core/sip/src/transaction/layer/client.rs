@@ -1,0 +1,276 @@
+//! Requests that go out.
+
+use super::attempt::AttemptId;
+use super::io::{ClientKey, Destination, Event, Output};
+use super::via::own_via;
+use super::{Layer, Owner};
+use crate::message::{HeaderName, Host, MAGIC_COOKIE, Method, Request, Response, Via};
+use crate::transaction::Failure;
+use crate::transport::{QueryId, Source, Target, Transport};
+use offhook_clock::Time;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+
+/// A request of the user's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Client {
+    /// With the `Via` of the current attempt.
+    pub(super) request: Request,
+    pub(super) phase: Phase,
+    /// Where else it can go.
+    rest: VecDeque<Candidate>,
+    armed: Option<Time>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Phase {
+    /// The resolver is asked.
+    Resolving { give_up_at: Time },
+    /// A server is.
+    Trying { attempt: AttemptId, wish: Wish },
+}
+
+/// What the user wants of a request that was sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Wish {
+    Response,
+    /// No response but the one to a CANCEL, which gives this `Reason` (RFC 3326).
+    Cancel {
+        reason: Option<String>,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Candidate {
+    place: Place,
+    after: After,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Place {
+    Flow(Source),
+    Target(Target),
+}
+
+/// What makes a candidate's turn come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum After {
+    AnyFailure,
+    /// There is no connection to the same server over the transport before it (RFC 3261 §18.1.1).
+    NoConnection,
+}
+
+/// Why an attempt came to nothing.
+#[derive(Clone, Debug)]
+pub(super) enum Miss {
+    Failed(Failure),
+    /// 503: the server has too much to do (RFC 3263 §4.3).
+    Refused(Box<(Response, Source)>),
+}
+
+impl Layer {
+    /// Sends a request in a transaction of its own. The user makes all of it but the `Via`.
+    pub fn request(&mut self, request: Request, destination: Destination, now: Time) -> ClientKey {
+        let key = ClientKey(self.number());
+        if self.clients.len() >= self.settings.limits.clients {
+            self.counters.overloaded += 1;
+            self.event(Event::Failed { key, failure: Failure::Unreachable });
+        } else {
+            self.open_client(key, request, destination, now);
+        }
+        key
+    }
+
+    /// Sends the ACK of a 2xx: a transaction of its own, without responses (RFC 3261 §13.2.2.4).
+    pub fn ack(&mut self, request: Request, destination: Destination, now: Time) {
+        self.request(request, destination, now);
+    }
+
+    /// Cancels an INVITE; `reason` is what the CANCEL gives (RFC 3326). The CANCEL waits for a provisional response, if there
+    /// was none yet (RFC 3261 §9.1). The INVITE is answered all the same, with 487 mostly.
+    pub fn cancel(&mut self, key: ClientKey, reason: Option<String>, now: Time) {
+        let Some(client) = self.clients.get_mut(&key).filter(|client| client.request.method == Method::Invite) else {
+            self.counters.ignored += 1;
+            return;
+        };
+        match &mut client.phase {
+            Phase::Resolving { .. } => self.close_client(key, Some(Failure::Withdrawn)),
+            Phase::Trying { attempt, wish } => {
+                let attempt = *attempt;
+                *wish = Wish::Cancel { reason };
+                self.cancel_attempt(attempt, now);
+            }
+        }
+    }
+
+    fn open_client(&mut self, key: ClientKey, mut request: Request, destination: Destination, now: Time) {
+        request.headers.remove(HeaderName::Via);
+        let phase = Phase::Resolving { give_up_at: now + self.settings.timers.patience() };
+        let mut client = Client { request, phase, rest: VecDeque::new(), armed: None };
+        let to = |target| Candidate { place: Place::Target(target), after: After::AnyFailure };
+        match destination {
+            Destination::Flow { flow, fallback } => {
+                client.rest.push_back(Candidate { place: Place::Flow(flow), after: After::AnyFailure });
+                client.rest.extend(fallback.into_iter().map(to));
+            }
+            Destination::Targets(targets) => client.rest.extend(targets.into_iter().map(to)),
+            Destination::Resolve { host: Host::Address(address), port, transport, secure } => {
+                client.rest.push_back(to(target_of_address(address, port, transport, secure)));
+            }
+            Destination::Resolve { host: Host::Name(host), port, transport, secure } => {
+                self.clients.insert(key, client);
+                let query = QueryId(key.0);
+                self.outputs.push_back(Output::Resolve { query, host, port, transport, secure });
+                return self.settle_client(key);
+            }
+        }
+        self.clients.insert(key, client);
+        self.try_next(key, Miss::Failed(Failure::Unreachable), now);
+    }
+
+    pub(super) fn resolved(&mut self, query: QueryId, targets: Vec<Target>, now: Time) {
+        let key = ClientKey(query.0);
+        let waiting = self.clients.get_mut(&key).filter(|client| matches!(client.phase, Phase::Resolving { .. }));
+        let Some(client) = waiting else {
+            self.counters.ignored += 1;
+            return;
+        };
+        let failure = if targets.is_empty() { Failure::NoSuchHost } else { Failure::Unreachable };
+        let to = |target| Candidate { place: Place::Target(target), after: After::AnyFailure };
+        client.rest.extend(targets.into_iter().map(to));
+        self.try_next(key, Miss::Failed(failure), now);
+    }
+
+    /// Goes on to the next server; after the last, tells the user how the one before it failed.
+    pub(super) fn try_next(&mut self, key: ClientKey, miss: Miss, now: Time) {
+        let Some(client) = self.clients.get_mut(&key) else { return };
+        if matches!(client.phase, Phase::Trying { wish: Wish::Cancel { .. }, .. }) {
+            client.rest.clear();
+        }
+        if !matches!(miss, Miss::Failed(Failure::Unreachable)) {
+            client.forget_other_transports();
+        }
+        let is_first = matches!(client.phase, Phase::Resolving { .. });
+        loop {
+            let Some(candidate) = self.clients.get_mut(&key).and_then(|client| client.rest.pop_front()) else {
+                return self.give_up(key, miss);
+            };
+            if let Some((place, branch, octets)) = self.prepare(key, candidate) {
+                self.counters.failovers += u64::from(!is_first);
+                return self.launch(key, &place, branch, octets, now);
+            }
+        }
+    }
+
+    fn give_up(&mut self, key: ClientKey, miss: Miss) {
+        match miss {
+            Miss::Failed(failure) => self.close_client(key, Some(failure)),
+            Miss::Refused(refused) => {
+                let (response, source) = *refused;
+                self.event(Event::Response { key, response: Box::new(response), source });
+                self.close_client(key, None);
+            }
+        }
+    }
+
+    /// Makes the request ready for a place: none, if the relay does not speak its transport.
+    fn prepare(&mut self, key: ClientKey, candidate: Candidate) -> Option<(Place, String, Vec<u8>)> {
+        // The first part finds the attempt, the second makes it hard to guess.
+        let branch = format!("{MAGIC_COOKIE}{:x}.{}", self.last_number + 1, self.token());
+        let Candidate { mut place, after } = candidate;
+        let (transport, address) = place.peer();
+        let local = self.settings.local(transport, address)?;
+        let client = self.clients.get_mut(&key)?;
+        client.set_via(&own_via(local, &branch));
+        let mut octets = client.request.to_bytes();
+        if let Place::Target(target) = &mut place
+            && transport == Transport::Udp
+            && after == After::AnyFailure
+            && octets.len() > self.settings.largest_datagram
+            && let Some(local) = self.settings.local(Transport::Tcp, address)
+        {
+            // UDP would fragment it, and gives no sign of congestion (RFC 3261 §18.1.1).
+            let datagram = Candidate { place: Place::Target(target.clone()), after: After::NoConnection };
+            client.rest.push_front(datagram);
+            target.transport = Transport::Tcp;
+            client.set_via(&own_via(local, &branch));
+            octets = client.request.to_bytes();
+        }
+        Some((place, branch, octets))
+    }
+
+    pub(super) fn client_timeout(&mut self, key: ClientKey) {
+        if let Some(client) = self.clients.get_mut(&key) {
+            client.armed = None;
+            self.close_client(key, Some(Failure::NoSuchHost));
+        }
+    }
+
+    pub(super) fn settle_client(&mut self, key: ClientKey) {
+        let Some(client) = self.clients.get_mut(&key) else { return };
+        let due = match client.phase {
+            Phase::Resolving { give_up_at } => Some(give_up_at),
+            Phase::Trying { .. } => None,
+        };
+        Self::rearm(&mut self.wakes, Owner::Client(key), &mut client.armed, due);
+    }
+
+    /// Forgets a request of the user's, and tells the failure there is.
+    pub(super) fn close_client(&mut self, key: ClientKey, failure: Option<Failure>) {
+        let Some(mut client) = self.clients.remove(&key) else { return };
+        Self::rearm(&mut self.wakes, Owner::Client(key), &mut client.armed, None);
+        if let Some(failure) = failure
+            && client.request.method != Method::Ack
+        {
+            self.event(Event::Failed { key, failure });
+        }
+    }
+}
+
+impl Client {
+    fn set_via(&mut self, via: &Via) {
+        self.request.headers.remove(HeaderName::Via);
+        self.request.headers.push_front(HeaderName::Via, via);
+    }
+
+    /// Who answered over TCP, or let time pass, is not asked again over UDP.
+    fn forget_other_transports(&mut self) {
+        while self.rest.front().is_some_and(|next| next.after == After::NoConnection) {
+            self.rest.pop_front();
+        }
+    }
+
+    /// The attempt is the one that counts.
+    pub(super) fn is_trying(&self, attempt: AttemptId) -> bool {
+        matches!(self.phase, Phase::Trying { attempt: current, .. } if current == attempt)
+    }
+
+    /// There is another server, and the user still wants an answer.
+    pub(super) fn may_try_another(&self) -> bool {
+        matches!(self.phase, Phase::Trying { wish: Wish::Response, .. })
+            && self.rest.iter().any(|candidate| candidate.after == After::AnyFailure)
+    }
+
+    /// There is another way, if only over another transport.
+    pub(super) fn has_another_way(&self) -> bool {
+        !self.rest.is_empty()
+    }
+}
+
+impl Place {
+    /// Transport and address of the peer.
+    pub(super) const fn peer(&self) -> (Transport, IpAddr) {
+        match self {
+            Self::Flow(source) => (source.transport, source.remote.ip()),
+            Self::Target(target) => (target.transport, target.address.ip()),
+        }
+    }
+}
+
+/// An address needs no resolver (RFC 3263 §4.1, §4.2).
+fn target_of_address(address: IpAddr, port: Option<u16>, transport: Option<Transport>, secure: bool) -> Target {
+    let transport = if secure { Transport::Tls } else { transport.unwrap_or(Transport::Udp) };
+    let host = (transport == Transport::Tls).then(|| address.to_string());
+    Target { transport, address: SocketAddr::new(address, port.unwrap_or(transport.default_port())), host }
+}

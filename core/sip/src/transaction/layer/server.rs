@@ -1,0 +1,317 @@
+//! Requests that come in.
+
+use super::io::{Event, Output, ServerKey};
+use super::matching::{Name, origin_name, transaction_name};
+use super::via::{WayBack, note_source};
+use super::{Layer, Owner, Sender};
+use crate::message::{HeaderName, Method, Request, Response, Via};
+use crate::transaction::{Class, InviteServer, NonInviteServer, ServerInput, ServerOutput};
+use crate::transport::{Hop, Source};
+use offhook_clock::Time;
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Machine {
+    Invite(InviteServer),
+    NonInvite(NonInviteServer),
+}
+
+impl Machine {
+    fn handle_input(&mut self, input: ServerInput, now: Time) {
+        match self {
+            Self::Invite(machine) => machine.handle_input(input, now),
+            Self::NonInvite(machine) => machine.handle_input(input, now),
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Time) {
+        match self {
+            Self::Invite(machine) => machine.handle_timeout(now),
+            Self::NonInvite(machine) => machine.handle_timeout(now),
+        }
+    }
+
+    fn poll_output(&mut self) -> Option<ServerOutput> {
+        match self {
+            Self::Invite(machine) => machine.poll_output(),
+            Self::NonInvite(machine) => machine.poll_output(),
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        match self {
+            Self::Invite(machine) => machine.poll_timeout(),
+            Self::NonInvite(machine) => machine.poll_timeout(),
+        }
+    }
+
+    const fn is_terminated(&self) -> bool {
+        match self {
+            Self::Invite(machine) => machine.is_terminated(),
+            Self::NonInvite(machine) => machine.is_terminated(),
+        }
+    }
+
+    const fn is_cancellable(&self) -> bool {
+        matches!(self, Self::Invite(machine) if machine.takes(Class::Failure))
+    }
+
+    const fn takes(&self, class: Class) -> bool {
+        match self {
+            Self::Invite(machine) => machine.takes(class),
+            Self::NonInvite(machine) => machine.takes(class),
+        }
+    }
+}
+
+/// One server transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Server {
+    machine: Machine,
+    address: IpAddr,
+    way: WayBack,
+    /// What was sent last; a 100 of our own until the user says something.
+    latest: Vec<u8>,
+    is_sent: bool,
+    /// Of the latest response.
+    to_tag: Option<String>,
+    name: Name,
+    origin: Option<Name>,
+    armed: Option<Time>,
+}
+
+/// A request on its way through the checks.
+struct Arrival {
+    request: Request,
+    via: Via,
+    source: Source,
+}
+
+impl Layer {
+    pub(super) fn receive_request(&mut self, mut request: Request, source: Source, now: Time) {
+        let Ok(mut via) = request.headers.top_via() else {
+            self.counters.malformed += 1;
+            return;
+        };
+        note_source(&mut request.headers, &mut via, &source);
+        let arrival = Arrival { request, via, source };
+        if arrival.request.method == Method::Ack {
+            return self.receive_ack(arrival, now);
+        }
+        let name = transaction_name(&arrival.request, &arrival.via, &arrival.request.method);
+        if let Some(key) = self.names.get(&name).copied() {
+            self.counters.repeated_requests += 1;
+            return self.drive_server(key, ServerInput::Request, None, now);
+        }
+        // A CANCEL makes less to do, not more.
+        if arrival.request.method == Method::Cancel {
+            return self.receive_cancel(&arrival, name, now);
+        }
+        if self.is_overloaded(source.remote.ip()) {
+            self.counters.overloaded += 1;
+            let mut response = Response::to(&arrival.request, 503, "");
+            response.headers.push(HeaderName::RetryAfter, self.settings.limits.retry_after);
+            return self.refuse_once(response, &source);
+        }
+        self.receive_new(arrival, name, now);
+    }
+
+    fn receive_new(&mut self, arrival: Arrival, name: Name, now: Time) {
+        let origin = origin_name(&arrival.request);
+        let is_merged = origin.as_ref().is_some_and(|origin| self.origins.contains_key(origin));
+        // A UAS at the end of the way answers a request however few hops it has left; one that begins a call may go on
+        // from here (RFC 7332). OPTIONS asks just who is there (RFC 3261 §11.2).
+        let may_go_on = arrival.request.method == Method::Invite && origin.is_some();
+        let is_exhausted = may_go_on && matches!(arrival.request.headers.max_forwards(), Some(Ok(0)));
+        let key = self.open_server(&arrival, name, origin.filter(|_| !is_merged), now);
+        if is_merged {
+            self.counters.merged_requests += 1;
+            self.answer(key, &arrival.request, 482, now);
+        } else if is_exhausted {
+            self.answer(key, &arrival.request, 483, now);
+        } else {
+            self.event(Event::Request { key, request: Box::new(arrival.request), source: arrival.source });
+        }
+    }
+
+    /// RFC 3261 §9.2.
+    fn receive_cancel(&mut self, arrival: &Arrival, name: Name, now: Time) {
+        let invite = transaction_name(&arrival.request, &arrival.via, &Method::Invite);
+        let Some(invite) = self.names.get(&invite).copied() else {
+            return self.refuse_once(Response::to(&arrival.request, 481, ""), &arrival.source);
+        };
+        let Some(of) = self.servers.get(&invite) else { return };
+        let (to_tag, is_cancellable) = (of.to_tag.clone(), of.machine.is_cancellable());
+        let mut response = Response::to(&arrival.request, 200, "");
+        response.set_to_tag(&to_tag.unwrap_or_else(|| self.token()));
+        let key = self.open_server(arrival, name, None, now);
+        self.respond(key, &response, now);
+        if is_cancellable {
+            self.event(Event::Cancelled { key: invite, cancel: Box::new(arrival.request.clone()) });
+        }
+    }
+
+    fn receive_ack(&mut self, arrival: Arrival, now: Time) {
+        let name = transaction_name(&arrival.request, &arrival.via, &Method::Invite);
+        match self.names.get(&name).copied() {
+            Some(key) => self.drive_server(key, ServerInput::Ack, Some(arrival), now),
+            None => self.event(Event::Ack { request: Box::new(arrival.request), source: arrival.source }),
+        }
+    }
+
+    fn is_overloaded(&self, address: IpAddr) -> bool {
+        let limits = &self.settings.limits;
+        let of_source = self.sources.get(&address).copied().unwrap_or(0);
+        self.servers.len() >= limits.servers || of_source >= limits.servers_per_source
+    }
+
+    /// A final response without a transaction: what makes too many is not remembered.
+    fn refuse_once(&mut self, mut response: Response, source: &Source) {
+        response.set_to_tag(&self.token());
+        self.respond_once(&response, source);
+    }
+
+    fn open_server(&mut self, arrival: &Arrival, name: Name, origin: Option<Name>, now: Time) -> ServerKey {
+        let key = ServerKey(self.number());
+        let Arrival { request, via, source } = arrival;
+        let (timers, transport) = (self.settings.timers, source.transport);
+        let machine = match request.method {
+            Method::Invite => Machine::Invite(InviteServer::new(timers, transport, now)),
+            _ => Machine::NonInvite(NonInviteServer::new(timers, transport, now)),
+        };
+        self.names.insert(name.clone(), key);
+        self.origins.extend(origin.clone().map(|origin| (origin, key)));
+        *self.sources.entry(source.remote.ip()).or_insert(0) += 1;
+        if source.transport.is_reliable() {
+            self.flows.insert((source.flow, Owner::Server(key)));
+        }
+        let latest = Response::to(request, 100, "").to_bytes();
+        let way = WayBack::new(Some(via), source);
+        let address = source.remote.ip();
+        let server = Server { machine, address, way, latest, is_sent: false, to_tag: None, name, origin, armed: None };
+        self.servers.insert(key, server);
+        self.settle_server(key);
+        key
+    }
+
+    /// A final response of the layer's own.
+    fn answer(&mut self, key: ServerKey, request: &Request, status: u16, now: Time) {
+        let mut response = Response::to(request, status, "");
+        response.set_to_tag(&self.token());
+        self.respond(key, &response, now);
+    }
+
+    /// Answers a request; provisionally, or once and for all. A 2xx to an INVITE may be sent again and again, until its ACK
+    /// comes (RFC 3261 §13.3.1.4); the layer repeats all others. False: it is too late for that.
+    pub fn respond(&mut self, key: ServerKey, response: &Response, now: Time) -> bool {
+        let Some(server) = self.servers.get_mut(&key) else {
+            self.counters.ignored += 1;
+            return false;
+        };
+        let class = Class::of(response.status);
+        if !server.machine.takes(class) {
+            self.counters.ignored += 1;
+            return false;
+        }
+        server.latest = response.to_bytes();
+        server.to_tag = response.headers.to().ok().and_then(|to| to.tag().map(str::to_owned));
+        self.drive_server(key, ServerInput::Respond(class), None, now);
+        true
+    }
+
+    /// Whether the user's answer to a request is still waited for.
+    #[must_use]
+    pub fn is_waiting(&self, key: ServerKey) -> bool {
+        self.servers.get(&key).is_some_and(|server| server.machine.takes(Class::Failure))
+    }
+
+    pub(super) fn server_unreachable(&mut self, key: ServerKey, is_last_way: bool, now: Time) {
+        let is_on = self.servers.get(&key).is_some_and(|server| match server.way.hop {
+            Hop::Flow(_) => !is_last_way,
+            Hop::Target(_) => is_last_way,
+        });
+        if is_on {
+            self.drive_server(key, ServerInput::Unreachable, None, now);
+        }
+    }
+
+    pub(super) fn server_timeout(&mut self, key: ServerKey, now: Time) {
+        let Some(server) = self.servers.get_mut(&key) else { return };
+        server.armed = None;
+        server.machine.handle_timeout(now);
+        self.drain_server(key, None);
+    }
+
+    fn drive_server(&mut self, key: ServerKey, input: ServerInput, arrival: Option<Arrival>, now: Time) {
+        if let Some(server) = self.servers.get_mut(&key) {
+            server.machine.handle_input(input, now);
+            self.drain_server(key, arrival);
+        }
+    }
+
+    fn drain_server(&mut self, key: ServerKey, mut arrival: Option<Arrival>) {
+        while let Some(output) = self.servers.get_mut(&key).and_then(|server| server.machine.poll_output()) {
+            match output {
+                ServerOutput::Send | ServerOutput::Trying => self.send_latest(key),
+                ServerOutput::DeliverAck => {
+                    if let Some(Arrival { request, source, .. }) = arrival.take() {
+                        self.event(Event::Ack { request: Box::new(request), source });
+                    }
+                }
+                ServerOutput::Unacknowledged => self.event(Event::Unacknowledged { key }),
+                ServerOutput::Reroute => self.reroute(key),
+            }
+        }
+        self.settle_server(key);
+    }
+
+    fn send_latest(&mut self, key: ServerKey) {
+        let Some(server) = self.servers.get_mut(&key) else { return };
+        let sender = match (&server.way.hop, &server.way.fallback) {
+            (Hop::Flow(_), _) => Sender::Server(key),
+            (Hop::Target(_), _) => Sender::ServerAnotherWay(key),
+        };
+        server.is_sent = true;
+        let (hop, octets) = (server.way.hop.clone(), server.latest.clone());
+        self.outputs.push_back(Output::Send { transmission: sender.into(), hop, octets });
+    }
+
+    fn reroute(&mut self, key: ServerKey) {
+        let Some(server) = self.servers.get_mut(&key) else { return };
+        if let Hop::Flow(flow) = server.way.hop {
+            self.flows.remove(&(flow, Owner::Server(key)));
+        }
+        if server.way.reroute() && server.is_sent {
+            self.send_latest(key);
+        }
+    }
+
+    /// Sets the alarm, or forgets a transaction that is over.
+    fn settle_server(&mut self, key: ServerKey) {
+        let Some(server) = self.servers.get_mut(&key) else { return };
+        let is_over = server.machine.is_terminated();
+        let due = if is_over { None } else { server.machine.poll_timeout() };
+        Self::rearm(&mut self.wakes, Owner::Server(key), &mut server.armed, due);
+        if is_over {
+            self.close_server(key);
+        }
+    }
+
+    fn close_server(&mut self, key: ServerKey) {
+        let Some(server) = self.servers.remove(&key) else { return };
+        self.names.remove(&server.name);
+        if let Some(origin) = server.origin {
+            self.origins.remove(&origin);
+        }
+        if let Hop::Flow(flow) = server.way.hop {
+            self.flows.remove(&(flow, Owner::Server(key)));
+        }
+        if let Some(count) = self.sources.get_mut(&server.address) {
+            *count -= 1;
+            if *count == 0 {
+                self.sources.remove(&server.address);
+            }
+        }
+    }
+}

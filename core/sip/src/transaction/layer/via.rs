@@ -1,0 +1,86 @@
+//! What `Via` says of the way: sent-by of our requests, the way back of our responses (RFC 3261 §18).
+
+use super::io::Settings;
+use crate::message::{Headers, Host, Via};
+use crate::transport::{Hop, LocalAddress, Source, Target, Transport};
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, SocketAddr};
+
+impl Settings {
+    /// How the relay calls itself towards this peer; none where it does not listen so.
+    pub(super) fn local(&self, transport: Transport, peer: IpAddr) -> Option<&LocalAddress> {
+        self.local.iter().find(|local| local.transport == transport && local.is_ipv6 == peer.is_ipv6())
+    }
+
+    /// The hop is one of this relay's own.
+    pub(super) fn is_own(&self, via: &Via) -> bool {
+        self.local.iter().any(|local| {
+            host(&local.host) == via.host
+                && local.port == via.port_or_default()
+                && via.known_transport() == Some(local.transport)
+        })
+    }
+}
+
+/// The host part of a local address.
+fn host(text: &str) -> Host {
+    let address = text.trim_matches(['[', ']']).parse::<IpAddr>();
+    address.map_or_else(|_| Host::Name(text.to_owned()), Host::Address)
+}
+
+/// A hop for a request of our own. `rport` is asked for over every transport (RFC 3581 §3): its answer tells nothing that
+/// is needed, but makes some peers answer to where the request came from.
+pub(super) fn own_via(local: &LocalAddress, branch: &str) -> Via {
+    Via::new(local.transport, host(&local.host), Some(local.port), branch).with_rport()
+}
+
+/// Notes in the top `Via` where the request came from (RFC 3261 §18.2.1, RFC 3581 §4).
+pub(super) fn note_source(headers: &mut Headers, via: &mut Via, source: &Source) {
+    let address = source.remote.ip().to_canonical();
+    let wants_rport = via.wants_rport();
+    if wants_rport {
+        via.set_rport(source.remote.port());
+    }
+    if wants_rport || via.host.address().map(|host| host.to_canonical()) != Some(address) {
+        via.set_received(address);
+        headers.set_first(crate::message::HeaderName::Via, &*via);
+    }
+}
+
+/// Where responses go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct WayBack {
+    /// Where they go now.
+    pub(super) hop: Hop,
+    /// Where they go when that fails.
+    pub(super) fallback: Option<Target>,
+}
+
+impl WayBack {
+    /// By RFC 3261 §18.2.2 and RFC 3581 §4. `maddr` is not obeyed: it would let anybody aim our responses at anybody.
+    pub(super) fn new(via: Option<&Via>, source: &Source) -> Self {
+        let flow = Hop::Flow(source.flow);
+        let Some(via) = via else { return Self { hop: flow, fallback: None } };
+        let default = if source.transport == Transport::Tls { 5061 } else { 5060 };
+        let address = SocketAddr::new(source.remote.ip(), via.port.unwrap_or(default));
+        let host = (source.transport == Transport::Tls).then(|| via.host.to_string());
+        let target = Target { transport: source.transport, address, host };
+        if source.transport.is_reliable() {
+            return Self { hop: flow, fallback: Some(target) };
+        }
+        // Who does not ask for `rport` listens where its `Via` says.
+        let is_symmetric = via.params.has("rport") || address.port() == source.remote.port();
+        Self { hop: if is_symmetric { flow } else { Hop::Target(target) }, fallback: None }
+    }
+
+    /// Goes on to the next way; false: there is none.
+    pub(super) fn reroute(&mut self) -> bool {
+        match self.fallback.take() {
+            Some(target) => {
+                self.hop = Hop::Target(target);
+                true
+            }
+            None => false,
+        }
+    }
+}
