@@ -28,6 +28,23 @@ impl Direction {
         }
     }
 
+    /// From the attribute's name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::SendRecv, Self::SendOnly, Self::RecvOnly, Self::Inactive].into_iter().find(|known| known.name() == name)
+    }
+
+    /// The attribute's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SendRecv => "sendrecv",
+            Self::SendOnly => "sendonly",
+            Self::RecvOnly => "recvonly",
+            Self::Inactive => "inactive",
+        }
+    }
+
     /// Whether the writer sends.
     #[must_use]
     pub const fn sends(self) -> bool {

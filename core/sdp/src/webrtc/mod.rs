@@ -1,11 +1,10 @@
 //! What a WebRTC endpoint's description says, typed (RFC 8829, RFC 8839, RFC 8842, RFC 8843).
 
-mod error;
 mod parse;
 mod write;
 
+pub use crate::error::SdpError;
 pub use crate::section::{HeaderExtension, OtherSection, Section};
-pub use error::SdpError;
 pub use write::{LocalSection, answer, offer};
 
 use serde::{Deserialize, Serialize};

@@ -3,23 +3,16 @@
 use super::{
     Description, Fingerprint, HeaderExtension, IceCredentials, OtherSection, SdpError, Section, Setup, Transport,
 };
-use crate::codec::{Codec, MediaKind, Payload};
+use crate::attribute::{MAX_FMTP, MAX_ITEMS, candidate, extension, is_token, push_new, sha256_fingerprint};
+use crate::codec::MediaKind;
 use crate::direction::Direction;
-use std::net::{IpAddr, SocketAddr};
+use crate::section::formats::{Formats, NotAnRtpmap};
+use std::net::SocketAddr;
 
 /// The longest description that is read. Chromium's with every codec has about 10,000 octets.
 const MAX_OCTETS: usize = 128 * 1024;
 /// The most media sections.
 const MAX_SECTIONS: usize = 32;
-/// The most items of one kind (candidates, SSRCs, extensions, feedback) that are kept of one section.
-const MAX_ITEMS: usize = 64;
-/// The longest name, identifier or credential (RFC 8839 §5.4).
-const MAX_TOKEN: usize = 256;
-/// The longest `a=fmtp` that is kept: H.264 parameter sets are the largest.
-const MAX_FMTP: usize = 1024;
-/// The highest clock rate that is believed: audio seldom has more than 192,000, video has 90,000.
-const MAX_CLOCK_RATE: u32 = 384_000;
-
 impl Description {
     /// Reads an offer or answer. Lines end in CRLF or bare LF, blanks at their ends and unknown lines are skipped.
     ///
@@ -76,10 +69,7 @@ struct Media {
     port: u16,
     bundle_only: bool,
     mid: Option<String>,
-    numbers: Vec<u8>,
-    codecs: Vec<(u8, Codec)>,
-    fmtp: Vec<(u8, String)>,
-    feedback: Vec<(Option<u8>, String)>,
+    formats: Formats,
     ssrcs: Vec<u32>,
     repairing: Vec<u32>,
     attributes: Attributes,
@@ -196,17 +186,9 @@ impl Attributes {
             "ice-pwd" => self.pwd = Some(credential(line, value)?),
             "fingerprint" => self.read_fingerprint(line, value)?,
             "setup" => {
-                self.setup = Some(match value.to_ascii_lowercase().as_str() {
-                    "active" => Setup::Active,
-                    "passive" => Setup::Passive,
-                    "actpass" => Setup::ActPass,
-                    _ => return Err(line.invalid("a=setup:active, passive or actpass")),
-                });
+                let setup = Setup::parse(value).ok_or_else(|| line.invalid("a=setup:active, passive or actpass"))?;
+                self.setup = Some(setup);
             }
-            "sendrecv" => self.direction = Some(Direction::SendRecv),
-            "sendonly" => self.direction = Some(Direction::SendOnly),
-            "recvonly" => self.direction = Some(Direction::RecvOnly),
-            "inactive" => self.direction = Some(Direction::Inactive),
             "candidate" => {
                 if let Some(candidate) = candidate(value).filter(|_| self.candidates.len() < MAX_ITEMS) {
                     self.candidates.push(candidate);
@@ -217,7 +199,7 @@ impl Attributes {
                     push_new(&mut self.extensions, extension);
                 }
             }
-            _ => {}
+            _ => self.direction = Direction::parse(name).or(self.direction),
         }
         Ok(())
     }
@@ -229,15 +211,8 @@ impl Attributes {
             self.other_fingerprint = Some((line.number, hash.chars().take(32).collect()));
             return Ok(());
         }
-        let mut digest = [0; 32];
-        let mut parts = octets.trim().split(':');
-        for octet in &mut digest {
-            *octet = parts.next().and_then(hex_octet).ok_or_else(|| line.invalid(EXPECTED))?;
-        }
-        if parts.next().is_some() {
-            return Err(line.invalid(EXPECTED));
-        }
-        self.fingerprint = self.fingerprint.or(Some(Fingerprint(digest)));
+        let fingerprint = sha256_fingerprint(octets).ok_or_else(|| line.invalid(EXPECTED))?;
+        self.fingerprint = self.fingerprint.or(Some(fingerprint));
         Ok(())
     }
 }
@@ -256,26 +231,17 @@ impl Media {
             "video" if protocol.contains("RTP/SAVP") => Some(MediaKind::Video),
             _ => None,
         };
-        let mut numbers = Vec::new();
-        if kind.is_some() {
-            for word in words {
-                let number = word.parse().ok().filter(|number| *number < 128).ok_or_else(expected)?;
-                // 128 different ones at most, so the search stays cheap.
-                if !numbers.contains(&number) {
-                    numbers.push(number);
-                }
-            }
-        }
+        let formats = match kind {
+            Some(_) => Formats::new(words).ok_or_else(expected)?,
+            None => Formats::default(),
+        };
         Ok(Self {
             kind,
             line: value.chars().take(MAX_FMTP).collect(),
             port,
             bundle_only: false,
             mid: None,
-            numbers,
-            codecs: Vec::new(),
-            fmtp: Vec::new(),
-            feedback: Vec::new(),
+            formats,
             ssrcs: Vec::new(),
             repairing: Vec::new(),
             attributes: Attributes::default(),
@@ -296,27 +262,10 @@ impl Media {
                 self.mid = Some(value.to_owned());
             }
             "bundle-only" => self.bundle_only = true,
-            "rtpmap" if self.kind.is_some() => {
-                let (number, codec) =
-                    rtpmap(value).ok_or_else(|| line.invalid("a=rtpmap: payload type, then name/clock rate"))?;
-                if self.numbers.contains(&number) && !self.codecs.iter().any(|(known, _)| *known == number) {
-                    match codec {
-                        Some(codec) => self.codecs.push((number, codec)),
-                        // Not even what a static payload type means without a description.
-                        None => self.numbers.retain(|known| *known != number),
-                    }
-                }
+            "rtpmap" | "fmtp" | "rtcp-fb" if self.kind.is_some() => {
+                let read = self.formats.read(name, value);
+                read.map_err(|NotAnRtpmap| line.invalid("a=rtpmap: payload type, then name/clock rate"))?;
             }
-            "fmtp" => {
-                if let Some((number, parameters)) = numbered(value)
-                    && parameters.len() <= MAX_FMTP
-                    && self.numbers.contains(&number)
-                    && !self.fmtp.iter().any(|(known, _)| *known == number)
-                {
-                    self.fmtp.push((number, parameters.to_owned()));
-                }
-            }
-            "rtcp-fb" => self.read_feedback(value),
             "ssrc" => {
                 let ssrc = value.split_whitespace().next().and_then(|ssrc| ssrc.parse().ok());
                 if let Some(ssrc) = ssrc {
@@ -337,33 +286,8 @@ impl Media {
         Ok(())
     }
 
-    fn read_feedback(&mut self, value: &str) {
-        let Some((number, feedback)) = value.split_once(char::is_whitespace) else { return };
-        let feedback = feedback.trim();
-        let number = if number == "*" { Ok(None) } else { number.parse().map(Some) };
-        if let Ok(number) = number
-            && feedback.len() <= MAX_TOKEN
-            && self.feedback.len() < MAX_ITEMS * 8
-        {
-            self.feedback.push((number, feedback.to_owned()));
-        }
-    }
-
     fn section(self, kind: MediaKind, index: usize, session: &Attributes) -> Section {
         let rejected = !self.in_use();
-        let mut payloads = Vec::new();
-        for number in self.numbers {
-            let described = self.codecs.iter().find(|(known, _)| *known == number).map(|(_, codec)| codec.clone());
-            let Some(mut codec) = described.or_else(|| Codec::of_static_payload(number)) else { continue };
-            codec.fmtp = self.fmtp.iter().find(|(known, _)| *known == number).map(|(_, fmtp)| fmtp.clone());
-            let mut feedback = Vec::new();
-            for (for_number, value) in &self.feedback {
-                if for_number.is_none_or(|for_number| for_number == number) {
-                    push_new(&mut feedback, value.clone());
-                }
-            }
-            payloads.push(Payload { number, codec, feedback });
-        }
         let mut extensions = self.attributes.extensions;
         for extension in &session.extensions {
             if !extensions.iter().any(|known| known.id == extension.id) {
@@ -376,17 +300,10 @@ impl Media {
             mid: self.mid.unwrap_or_else(|| index.to_string()),
             direction: self.attributes.direction.or(session.direction).unwrap_or_default(),
             rejected,
-            payloads,
+            payloads: self.formats.payloads(),
             extensions,
             ssrcs: self.ssrcs.into_iter().filter(|ssrc| !repairing.contains(ssrc)).collect(),
         }
-    }
-}
-
-/// Appends what is not there yet, up to the limit.
-fn push_new<T: PartialEq>(items: &mut Vec<T>, item: T) {
-    if items.len() < MAX_ITEMS && !items.contains(&item) {
-        items.push(item);
     }
 }
 
@@ -396,65 +313,10 @@ fn bundle(value: &str) -> Option<Vec<String>> {
     Some(words.take(MAX_SECTIONS).map(str::to_owned).collect())
 }
 
-fn is_token(value: &str) -> bool {
-    (1..=MAX_TOKEN).contains(&value.len()) && value.bytes().all(|octet| octet.is_ascii_graphic())
-}
-
 fn credential(line: Line<'_>, value: &str) -> Result<String, SdpError> {
     if is_token(value) {
         Ok(value.to_owned())
     } else {
         Err(line.invalid("a credential of 4 to 256 letters, digits, “+” and “/”"))
     }
-}
-
-fn hex_octet(text: &str) -> Option<u8> {
-    (text.len() == 2 && text.bytes().all(|digit| digit.is_ascii_hexdigit()))
-        .then(|| u8::from_str_radix(text, 16).ok())
-        .flatten()
-}
-
-/// A payload type and what follows it.
-fn numbered(value: &str) -> Option<(u8, &str)> {
-    let (number, rest) = value.split_once(char::is_whitespace)?;
-    let rest = rest.trim();
-    Some((number.parse().ok()?, rest)).filter(|_| !rest.is_empty())
-}
-
-/// A payload type and its codec, which is `None` where no codec has such a clock rate.
-fn rtpmap(value: &str) -> Option<(u8, Option<Codec>)> {
-    let (number, encoding) = numbered(value)?;
-    let mut parts = encoding.split('/');
-    let name = parts.next().filter(|name| is_token(name))?;
-    let clock_rate = parts.next()?.trim();
-    let clock_rate = Some(clock_rate).filter(|rate| !rate.is_empty() && rate.bytes().all(|d| d.is_ascii_digit()))?;
-    let channels = match parts.next() {
-        Some(channels) => channels.trim().parse().ok().filter(|channels| *channels > 0)?,
-        None => 1,
-    };
-    let clock_rate = clock_rate.parse().ok().filter(|rate| (1..=MAX_CLOCK_RATE).contains(rate));
-    let codec = clock_rate.map(|clock_rate| Codec { name: name.to_owned(), clock_rate, channels, fmtp: None });
-    Some((number, codec))
-}
-
-/// `a=candidate` of component 1 over UDP with an IP address; mDNS names are left out (RFC 8839 §5.1).
-fn candidate(value: &str) -> Option<(u32, SocketAddr)> {
-    let mut words = value.split_whitespace();
-    words.next()?;
-    words.next().filter(|component| *component == "1")?;
-    words.next().filter(|protocol| protocol.eq_ignore_ascii_case("udp"))?;
-    let priority = words.next()?.parse().ok()?;
-    let address: IpAddr = words.next()?.parse().ok()?;
-    let port = words.next()?.parse().ok()?;
-    Some((priority, SocketAddr::new(address, port)))
-}
-
-/// `a=extmap:1/recvonly uri`: the direction of use is the far end's affair, only `inactive` takes it out.
-fn extension(value: &str) -> Option<HeaderExtension> {
-    let mut words = value.split_whitespace();
-    let id = words.next()?;
-    let (id, direction) = id.split_once('/').unwrap_or((id, "sendrecv"));
-    let id = id.parse().ok().filter(|id| *id > 0)?;
-    let uri = words.next().filter(|uri| uri.len() <= MAX_TOKEN)?;
-    (direction != "inactive").then(|| HeaderExtension { id, uri: uri.to_owned() })
 }

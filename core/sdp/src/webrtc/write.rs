@@ -1,10 +1,8 @@
 //! Writing the relay's offers and answers in the form that browsers read (RFC 8829 §5).
 
-use super::{Description, Fingerprint, HeaderExtension, OtherSection, Section, Setup, Transport};
-use crate::codec::{MediaKind, Payload};
-use crate::direction::Direction;
+use super::{Description, Fingerprint, HeaderExtension, OtherSection, Section, Transport};
+use crate::section::write::{line, media_type, network_address, payload_lines};
 use core::fmt::Write as _;
-use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// A section of the relay's own description and the stream it announces there.
@@ -68,12 +66,6 @@ pub fn answer(offer: &Description, transport: &Transport, sections: &[LocalSecti
     text
 }
 
-/// Appends one line. Nothing that comes from elsewhere can begin another line.
-fn line(text: &mut String, line: &str) {
-    text.extend(line.chars().filter(|character| !character.is_control()));
-    text.push_str("\r\n");
-}
-
 fn session<'a>(transport: &Transport, accepted: impl Iterator<Item = &'a LocalSection>) -> String {
     let mut text = String::with_capacity(4096);
     line(&mut text, "v=0");
@@ -99,7 +91,7 @@ fn section(text: &mut String, transport: &Transport, local: &LocalSection) {
     media_lines(text, section, address);
     transport_lines(text, transport);
     line(text, &format!("a=mid:{}", section.mid));
-    line(text, direction(section.direction));
+    line(text, &format!("a={}", section.direction.name()));
     line(text, "a=rtcp-mux");
     line(text, "a=rtcp-rsize");
     for HeaderExtension { id, uri } in &section.extensions {
@@ -128,36 +120,14 @@ fn media_lines(text: &mut String, section: &Section, address: SocketAddr) {
         media.push_str(" 0");
     }
     line(text, &media);
-    let family = if address.is_ipv4() { "IP4" } else { "IP6" };
-    line(text, &format!("c=IN {family} {}", address.ip()));
-}
-
-const fn media_type(kind: MediaKind) -> &'static str {
-    match kind {
-        MediaKind::Audio => "audio",
-        MediaKind::Video => "video",
-    }
-}
-
-const fn direction(direction: Direction) -> &'static str {
-    match direction {
-        Direction::SendRecv => "a=sendrecv",
-        Direction::SendOnly => "a=sendonly",
-        Direction::RecvOnly => "a=recvonly",
-        Direction::Inactive => "a=inactive",
-    }
+    line(text, &format!("c=IN {}", network_address(address.ip())));
 }
 
 fn transport_lines(text: &mut String, transport: &Transport) {
     line(text, &format!("a=ice-ufrag:{}", transport.ice.ufrag));
     line(text, &format!("a=ice-pwd:{}", transport.ice.pwd));
     line(text, &format!("a=fingerprint:sha-256 {}", transport.fingerprint));
-    let setup = match transport.setup {
-        Setup::Active => "active",
-        Setup::Passive => "passive",
-        Setup::ActPass => "actpass",
-    };
-    line(text, &format!("a=setup:{setup}"));
+    line(text, &format!("a=setup:{}", transport.setup.name()));
     for (index, address) in (0_u32..).zip(&transport.candidates) {
         // Host candidates, the first preferred (RFC 8445 §5.1.2.1).
         let priority = (126 << 24) | (65_535_u32.saturating_sub(index) << 8) | 255;
@@ -176,20 +146,6 @@ impl core::fmt::Display for Fingerprint {
             write!(f, "{colon}{octet:02X}")?;
         }
         Ok(())
-    }
-}
-
-fn payload_lines(text: &mut String, payloads: &[Payload]) {
-    let mut written = BTreeSet::new();
-    for Payload { number, codec, feedback } in payloads.iter().filter(|payload| written.insert(payload.number)) {
-        let channels = if codec.channels > 1 { format!("/{}", codec.channels) } else { String::new() };
-        line(text, &format!("a=rtpmap:{number} {}/{}{channels}", codec.name, codec.clock_rate));
-        for value in feedback {
-            line(text, &format!("a=rtcp-fb:{number} {value}"));
-        }
-        if let Some(fmtp) = &codec.fmtp {
-            line(text, &format!("a=fmtp:{number} {fmtp}"));
-        }
     }
 }
 

@@ -1,5 +1,8 @@
 //! Media sections: what an `m=` line and its attributes say of the media, whatever carries them (RFC 8866 §5.14).
 
+pub(crate) mod formats;
+pub(crate) mod write;
+
 use crate::codec::{MediaKind, Payload};
 use crate::direction::Direction;
 use serde::{Deserialize, Serialize};

@@ -5,7 +5,7 @@ use core::fmt;
 /// Why a description was not understood. Line numbers count from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SdpError {
-    /// The description is longer than any browser writes.
+    /// The description is longer than any endpoint writes.
     TooLong {
         /// Its length in octets.
         octets: usize,
@@ -35,7 +35,7 @@ pub enum SdpError {
         /// The name, or its beginning.
         mid: String,
     },
-    /// No audio or video section that is in use.
+    /// No audio or video section that is in use; of a SIP endpoint, nothing that looks like a description.
     NoMedia,
     /// No `a=fingerprint`: without it DTLS cannot be trusted (RFC 8827 §5.6.5).
     NoFingerprint,

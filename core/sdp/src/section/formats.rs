@@ -1,0 +1,115 @@
+//! What an m-line's formats mean: `a=rtpmap`, `a=fmtp` and `a=rtcp-fb` put together.
+
+use crate::attribute::{MAX_FMTP, MAX_ITEMS, MAX_TOKEN, is_token, push_new};
+use crate::codec::{Codec, Payload};
+
+/// The highest clock rate that is believed: audio seldom has more than 192,000, video has 90,000.
+const MAX_CLOCK_RATE: u32 = 384_000;
+
+/// The formats of one m-line as they are read.
+#[derive(Default)]
+pub(crate) struct Formats {
+    numbers: Vec<u8>,
+    codecs: Vec<(u8, Codec)>,
+    fmtp: Vec<(u8, String)>,
+    feedback: Vec<(Option<u8>, String)>,
+}
+
+/// An `a=rtpmap` that is none.
+pub(crate) struct NotAnRtpmap;
+
+impl Formats {
+    /// From the payload types of the m-line; `None` if one is no number below 128.
+    pub(crate) fn new<'a>(words: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let mut numbers = Vec::new();
+        for word in words {
+            let number = word.parse().ok().filter(|number| *number < 128)?;
+            // 128 different ones at most, so the search stays cheap.
+            if !numbers.contains(&number) {
+                numbers.push(number);
+            }
+        }
+        Some(Self { numbers, ..Self::default() })
+    }
+
+    /// Reads one attribute of the section; those of other names are skipped.
+    pub(crate) fn read(&mut self, name: &str, value: &str) -> Result<(), NotAnRtpmap> {
+        match name {
+            "rtpmap" => {
+                let (number, codec) = rtpmap(value).ok_or(NotAnRtpmap)?;
+                if self.numbers.contains(&number) && !self.codecs.iter().any(|(known, _)| *known == number) {
+                    match codec {
+                        Some(codec) => self.codecs.push((number, codec)),
+                        // Not even what a static payload type means without a description.
+                        None => self.numbers.retain(|known| *known != number),
+                    }
+                }
+            }
+            "fmtp" => {
+                if let Some((number, parameters)) = numbered(value)
+                    && parameters.len() <= MAX_FMTP
+                    && self.numbers.contains(&number)
+                    && !self.fmtp.iter().any(|(known, _)| *known == number)
+                {
+                    self.fmtp.push((number, parameters.to_owned()));
+                }
+            }
+            "rtcp-fb" => self.read_feedback(value),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn read_feedback(&mut self, value: &str) {
+        let Some((number, feedback)) = value.split_once(char::is_whitespace) else { return };
+        let feedback = feedback.trim();
+        let number = if number == "*" { Ok(None) } else { number.parse().map(Some) };
+        if let Ok(number) = number
+            && feedback.len() <= MAX_TOKEN
+            && self.feedback.len() < MAX_ITEMS * 8
+        {
+            self.feedback.push((number, feedback.to_owned()));
+        }
+    }
+
+    /// The payloads, in the order of the m-line.
+    pub(crate) fn payloads(self) -> Vec<Payload> {
+        let mut payloads = Vec::new();
+        for number in self.numbers {
+            let described = self.codecs.iter().find(|(known, _)| *known == number).map(|(_, codec)| codec.clone());
+            let Some(mut codec) = described.or_else(|| Codec::of_static_payload(number)) else { continue };
+            codec.fmtp = self.fmtp.iter().find(|(known, _)| *known == number).map(|(_, fmtp)| fmtp.clone());
+            let mut feedback = Vec::new();
+            for (for_number, value) in &self.feedback {
+                if for_number.is_none_or(|for_number| for_number == number) {
+                    push_new(&mut feedback, value.clone());
+                }
+            }
+            payloads.push(Payload { number, codec, feedback });
+        }
+        payloads
+    }
+}
+
+/// A payload type and what follows it.
+fn numbered(value: &str) -> Option<(u8, &str)> {
+    let (number, rest) = value.split_once(char::is_whitespace)?;
+    let rest = rest.trim();
+    Some((number.parse().ok()?, rest)).filter(|_| !rest.is_empty())
+}
+
+/// A payload type and its codec, which is `None` where no codec has such a clock rate.
+fn rtpmap(value: &str) -> Option<(u8, Option<Codec>)> {
+    let (number, encoding) = numbered(value)?;
+    let mut parts = encoding.split('/');
+    let name = parts.next().filter(|name| is_token(name))?;
+    let clock_rate = parts.next()?.trim();
+    let clock_rate = Some(clock_rate).filter(|rate| !rate.is_empty() && rate.bytes().all(|d| d.is_ascii_digit()))?;
+    let channels = match parts.next() {
+        Some(channels) => channels.trim().parse().ok().filter(|channels| *channels > 0)?,
+        None => 1,
+    };
+    let clock_rate = clock_rate.parse().ok().filter(|rate| (1..=MAX_CLOCK_RATE).contains(rate));
+    let codec = clock_rate.map(|clock_rate| Codec { name: name.to_owned(), clock_rate, channels, fmtp: None });
+    Some((number, codec))
+}
