@@ -1,8 +1,9 @@
 //! Lines that WebRTC and SIP descriptions share.
 
 use crate::codec::{MediaKind, Payload};
+use crate::webrtc::{Fingerprint, IceCredentials, Setup};
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Appends one line. Nothing that comes from elsewhere can begin another line.
 pub(crate) fn line(text: &mut String, line: &str) {
@@ -37,4 +38,24 @@ pub(crate) fn payload_lines(text: &mut String, payloads: &[Payload]) {
             line(text, &format!("a=fmtp:{number} {fmtp}"));
         }
     }
+}
+
+/// Host candidates, the first preferred (RFC 8445 §5.1.2.1), and that there are no more.
+pub(crate) fn ice_lines(text: &mut String, credentials: &IceCredentials, candidates: &[SocketAddr]) {
+    line(text, &format!("a=ice-ufrag:{}", credentials.ufrag));
+    line(text, &format!("a=ice-pwd:{}", credentials.pwd));
+    for (index, address) in (0_u32..).zip(candidates) {
+        let priority = (126 << 24) | (65_535_u32.saturating_sub(index) << 8) | 255;
+        let (ip, port) = (address.ip(), address.port());
+        line(text, &format!("a=candidate:{} 1 udp {priority} {ip} {port} typ host", index + 1));
+    }
+    if !candidates.is_empty() {
+        line(text, "a=end-of-candidates");
+    }
+}
+
+/// What DTLS needs to know of the writer (RFC 8842 §5).
+pub(crate) fn dtls_lines(text: &mut String, fingerprint: &Fingerprint, setup: Setup) {
+    line(text, &format!("a=fingerprint:sha-256 {fingerprint}"));
+    line(text, &format!("a=setup:{}", setup.name()));
 }

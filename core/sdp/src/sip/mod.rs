@@ -1,6 +1,8 @@
 //! What a SIP endpoint's description says, typed (RFC 8866, RFC 3264, RFC 4568).
 
 mod crypto;
+mod parse;
+mod write;
 
 pub use crypto::{CryptoAttribute, MasterKey, Mki, Suite};
 

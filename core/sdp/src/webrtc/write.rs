@@ -1,7 +1,7 @@
 //! Writing the relay's offers and answers in the form that browsers read (RFC 8829 §5).
 
 use super::{Description, Fingerprint, HeaderExtension, OtherSection, Section, Transport};
-use crate::section::write::{line, media_type, network_address, payload_lines};
+use crate::section::write::{dtls_lines, ice_lines, line, media_type, network_address, payload_lines};
 use core::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -89,7 +89,8 @@ fn section(text: &mut String, transport: &Transport, local: &LocalSection) {
     let section = &local.section;
     let address = transport.candidates.first().copied().unwrap_or(NOWHERE);
     media_lines(text, section, address);
-    transport_lines(text, transport);
+    ice_lines(text, &transport.ice, &transport.candidates);
+    dtls_lines(text, &transport.fingerprint, transport.setup);
     line(text, &format!("a=mid:{}", section.mid));
     line(text, &format!("a={}", section.direction.name()));
     line(text, "a=rtcp-mux");
@@ -121,22 +122,6 @@ fn media_lines(text: &mut String, section: &Section, address: SocketAddr) {
     }
     line(text, &media);
     line(text, &format!("c=IN {}", network_address(address.ip())));
-}
-
-fn transport_lines(text: &mut String, transport: &Transport) {
-    line(text, &format!("a=ice-ufrag:{}", transport.ice.ufrag));
-    line(text, &format!("a=ice-pwd:{}", transport.ice.pwd));
-    line(text, &format!("a=fingerprint:sha-256 {}", transport.fingerprint));
-    line(text, &format!("a=setup:{}", transport.setup.name()));
-    for (index, address) in (0_u32..).zip(&transport.candidates) {
-        // Host candidates, the first preferred (RFC 8445 §5.1.2.1).
-        let priority = (126 << 24) | (65_535_u32.saturating_sub(index) << 8) | 255;
-        let (ip, port) = (address.ip(), address.port());
-        line(text, &format!("a=candidate:{} 1 udp {priority} {ip} {port} typ host", index + 1));
-    }
-    if !transport.candidates.is_empty() {
-        line(text, "a=end-of-candidates");
-    }
 }
 
 impl core::fmt::Display for Fingerprint {

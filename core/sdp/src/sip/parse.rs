@@ -1,0 +1,337 @@
+//! Reading what SIP endpoints write: lenient, since a line that is not understood seldom matters to a call.
+
+use super::{Connection, CryptoAttribute, Description, Dtls, Ice, Origin, Profile, SipSection};
+use crate::attribute::{MAX_FMTP, MAX_ITEMS, MAX_TOKEN, candidate, is_token, push_new, sha256_fingerprint};
+use crate::codec::MediaKind;
+use crate::direction::Direction;
+use crate::error::SdpError;
+use crate::section::formats::Formats;
+use crate::section::{OtherSection, Section};
+use crate::webrtc::{Fingerprint, IceCredentials, Setup};
+use std::net::{IpAddr, SocketAddr};
+
+/// The longest description that is read.
+const MAX_OCTETS: usize = 128 * 1024;
+/// The most media sections.
+const MAX_SECTIONS: usize = 32;
+/// The most `a=crypto` lines of a section.
+const MAX_CRYPTO: usize = 16;
+
+impl Description {
+    /// Reads an offer or answer. Lines end in CRLF or bare LF; lines that are unknown, or wrong in a way that a call
+    /// survives, are skipped, and what every description should have (`s=`, `t=`) may be missing.
+    ///
+    /// # Errors
+    ///
+    /// When the text is no description at all, an m-line cannot be understood, or there is too much of it.
+    pub fn parse(text: &str) -> Result<Self, SdpError> {
+        if text.len() > MAX_OCTETS {
+            return Err(SdpError::TooLong { octets: text.len(), limit: MAX_OCTETS });
+        }
+        let mut reader = Reader::default();
+        for (index, line) in text.split('\n').map(str::trim).enumerate() {
+            if let Some((kind, value)) = line.split_once('=') {
+                reader.read(index + 1, kind, value.trim_start())?;
+            }
+        }
+        reader.finish()
+    }
+}
+
+/// What may stand at session level or at media level (the media level wins).
+#[derive(Default)]
+struct Attributes {
+    host: Option<Host>,
+    direction: Option<Direction>,
+    ufrag: Option<String>,
+    pwd: Option<String>,
+    fingerprint: Option<Fingerprint>,
+    setup: Option<Setup>,
+}
+
+/// What `c=` or `o=` names.
+#[derive(Clone)]
+enum Host {
+    Address(IpAddr),
+    Name(String),
+}
+
+struct Media {
+    /// `None` for what is neither audio nor video over RTP.
+    kind: Option<MediaKind>,
+    line: String,
+    port: u16,
+    profile: Profile,
+    formats: Formats,
+    mid: Option<String>,
+    rtcp: Option<(u16, Option<IpAddr>)>,
+    rtcp_mux: bool,
+    crypto: Vec<CryptoAttribute>,
+    ptime: Option<u16>,
+    maxptime: Option<u16>,
+    ssrcs: Vec<u32>,
+    candidates: Vec<(u32, SocketAddr)>,
+    attributes: Attributes,
+}
+
+#[derive(Default)]
+struct Reader {
+    is_description: bool,
+    origin: Option<Origin>,
+    session_name: Option<String>,
+    ice_lite: bool,
+    session: Attributes,
+    media: Vec<Media>,
+}
+
+impl Reader {
+    fn read(&mut self, line: usize, kind: &str, value: &str) -> Result<(), SdpError> {
+        match kind {
+            "v" => self.is_description = true,
+            "o" => self.origin = self.origin.take().or_else(|| origin(value)),
+            "s" => self.session_name = Some(value.chars().take(MAX_TOKEN).collect()),
+            "m" if self.media.len() >= MAX_SECTIONS => {
+                return Err(SdpError::TooManySections { line, limit: MAX_SECTIONS });
+            }
+            "m" => {
+                let media = Media::read(value).ok_or_else(|| SdpError::InvalidLine {
+                    line,
+                    text: format!("m={}", value.chars().take(80).collect::<String>()),
+                    expected: "m=, media type, port, protocol and formats",
+                })?;
+                self.media.push(media);
+            }
+            "c" => self.level().host = host(value),
+            "a" => self.attribute(value),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Where attributes go now.
+    fn level(&mut self) -> &mut Attributes {
+        match self.media.last_mut() {
+            Some(media) => &mut media.attributes,
+            None => &mut self.session,
+        }
+    }
+
+    fn attribute(&mut self, attribute: &str) {
+        let (name, value) = attribute.split_once(':').unwrap_or((attribute, ""));
+        let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
+        if name == "ice-lite" {
+            self.ice_lite = true;
+        }
+        self.level().read(&name, value);
+        if let Some(media) = self.media.last_mut() {
+            media.attribute(&name, value);
+        }
+    }
+
+    fn finish(self) -> Result<Description, SdpError> {
+        let Self { is_description, origin, session_name, ice_lite, mut session, mut media } = self;
+        if !is_description && media.is_empty() {
+            return Err(SdpError::NoMedia);
+        }
+        let origin = origin.unwrap_or_else(|| Origin {
+            username: "-".to_owned(),
+            session_id: 0,
+            version: 0,
+            address: "0.0.0.0".to_owned(),
+        });
+        // A c= must be somewhere (RFC 8866 §5.7); where it is not, who wrote the description is at o=.
+        session.host = session.host.or_else(|| origin.address.parse().ok().map(Host::Address));
+        name_sections(&mut media);
+        let mut sections = Vec::new();
+        let mut others = Vec::new();
+        for (index, media) in media.into_iter().enumerate() {
+            match media.kind {
+                Some(kind) => sections.push(media.section(kind, index, &session, ice_lite)),
+                None => others.push(OtherSection { index, line: media.line, mid: media.mid }),
+            }
+        }
+        Ok(Description { origin, session_name: session_name.unwrap_or_else(|| "-".to_owned()), sections, others })
+    }
+}
+
+/// Takes away the names of sections unless every one has its own: the index does as well then.
+fn name_sections(media: &mut [Media]) {
+    let mut names: Vec<&str> = media.iter().filter_map(|media| media.mid.as_deref()).collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.len() != media.len() {
+        media.iter_mut().for_each(|media| media.mid = None);
+    }
+}
+
+impl Attributes {
+    fn read(&mut self, name: &str, value: &str) {
+        let credential = || is_token(value).then(|| value.to_owned());
+        match name {
+            "ice-ufrag" => self.ufrag = credential(),
+            "ice-pwd" => self.pwd = credential(),
+            "setup" => self.setup = Setup::parse(value),
+            "fingerprint" => {
+                let sha256 = value.split_once(char::is_whitespace).filter(|(h, _)| h.eq_ignore_ascii_case("sha-256"));
+                let fingerprint = sha256.and_then(|(_, octets)| sha256_fingerprint(octets));
+                self.fingerprint = self.fingerprint.or(fingerprint);
+            }
+            _ => self.direction = Direction::parse(name).or(self.direction),
+        }
+    }
+}
+
+impl Media {
+    fn read(line: &str) -> Option<Self> {
+        let mut words = line.split_whitespace();
+        let (media, port, protocol) = (words.next()?, words.next()?, words.next()?);
+        // A number of ports (RFC 8866 §5.14) asks for layers on further ones; the first is the stream.
+        let port = port.split_once('/').map_or(port, |(port, _)| port).parse().ok()?;
+        let is_rtp = protocol.to_ascii_uppercase().contains("RTP/") && protocol.len() <= MAX_TOKEN;
+        let kind = match media.to_ascii_lowercase().as_str() {
+            "audio" if is_rtp => Some(MediaKind::Audio),
+            "video" if is_rtp => Some(MediaKind::Video),
+            _ => None,
+        };
+        let is_number = |word: &&str| word.parse::<u8>().is_ok_and(|number| number < 128);
+        Some(Self {
+            kind,
+            line: line.chars().take(MAX_FMTP).collect(),
+            port,
+            profile: Profile::parse(protocol),
+            formats: Formats::new(words.filter(is_number)).unwrap_or_default(),
+            mid: None,
+            rtcp: None,
+            rtcp_mux: false,
+            crypto: Vec::new(),
+            ptime: None,
+            maxptime: None,
+            ssrcs: Vec::new(),
+            candidates: Vec::new(),
+            attributes: Attributes::default(),
+        })
+    }
+
+    fn attribute(&mut self, name: &str, value: &str) {
+        match name {
+            "mid" => self.mid = is_token(value).then(|| value.to_owned()),
+            "rtcp-mux" => self.rtcp_mux = true,
+            "rtcp" => self.rtcp = rtcp(value),
+            "ptime" => self.ptime = milliseconds(value),
+            "maxptime" => self.maxptime = milliseconds(value),
+            "crypto" if self.crypto.len() < MAX_CRYPTO => self.crypto.extend(CryptoAttribute::parse(value)),
+            "candidate" if self.candidates.len() < MAX_ITEMS => self.candidates.extend(candidate(value)),
+            "ssrc" => {
+                if let Some(ssrc) = value.split_whitespace().next().and_then(|ssrc| ssrc.parse().ok()) {
+                    push_new(&mut self.ssrcs, ssrc);
+                }
+            }
+            // An a=rtpmap that is none leaves its payload type what it is without one.
+            _ => drop(self.formats.read(name, value)),
+        }
+    }
+
+    fn section(self, kind: MediaKind, index: usize, session: &Attributes, ice_lite: bool) -> SipSection {
+        let own = self.attributes;
+        let direction = own.direction.or(session.direction).unwrap_or_default();
+        let connection = connection(own.host.or_else(|| session.host.clone()), self.port);
+        let rtcp = self.rtcp.and_then(|(port, address)| {
+            let address = address.or_else(|| connection.address().map(|rtp| rtp.ip()))?;
+            Some(SocketAddr::new(address, port))
+        });
+        let fingerprint = own.fingerprint.or(session.fingerprint);
+        // Active where nothing is said (RFC 4145 §4).
+        let setup = own.setup.or(session.setup).unwrap_or(Setup::Active);
+        let ufrag = own.ufrag.or_else(|| session.ufrag.clone());
+        let pwd = own.pwd.or_else(|| session.pwd.clone());
+        let mut ranked = self.candidates;
+        ranked.sort_by_key(|(priority, _)| core::cmp::Reverse(*priority));
+        let mut candidates = Vec::new();
+        for (_, address) in ranked {
+            push_new(&mut candidates, address);
+        }
+        let ice = ufrag.zip(pwd).map(|(ufrag, pwd)| Ice {
+            credentials: IceCredentials { ufrag, pwd },
+            lite: ice_lite,
+            candidates,
+        });
+        // With ICE the address comes later; without, this is hold as it was before RFC 3264 (§8.4).
+        let is_held = ice.is_none() && matches!(connection, Connection::Nowhere { port: 1.. });
+        SipSection {
+            section: Section {
+                kind,
+                mid: self.mid.unwrap_or_else(|| index.to_string()),
+                direction: if is_held { direction.and(Direction::SendOnly) } else { direction },
+                rejected: self.port == 0,
+                payloads: self.formats.payloads(),
+                extensions: Vec::new(),
+                ssrcs: self.ssrcs,
+            },
+            profile: self.profile,
+            connection,
+            rtcp,
+            rtcp_mux: self.rtcp_mux,
+            crypto: self.crypto,
+            ptime: self.ptime,
+            maxptime: self.maxptime,
+            dtls: fingerprint.map(|fingerprint| Dtls { fingerprint, setup }),
+            ice,
+            extra: Vec::new(),
+        }
+    }
+}
+
+fn connection(host: Option<Host>, port: u16) -> Connection {
+    match host {
+        _ if port == 0 => Connection::Nowhere { port },
+        Some(Host::Name(host)) => Connection::Named { host, port },
+        // Nothing is sent to a group of hosts either.
+        Some(Host::Address(address)) if !address.is_unspecified() && !address.is_multicast() => {
+            Connection::At(SocketAddr::new(address, port))
+        }
+        Some(Host::Address(_)) | None => Connection::Nowhere { port },
+    }
+}
+
+/// `IN IP4 192.0.2.1`, perhaps with a time to live behind (RFC 8866 §5.7).
+fn host(value: &str) -> Option<Host> {
+    let address = value.split_whitespace().nth(2)?;
+    let address = address.split_once('/').map_or(address, |(address, _)| address);
+    match address.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+        Ok(address) => Some(Host::Address(address.to_canonical())),
+        Err(_) => is_token(address).then(|| Host::Name(address.to_owned())),
+    }
+}
+
+fn origin(value: &str) -> Option<Origin> {
+    let mut words = value.split_whitespace();
+    let (username, session_id, version) = (words.next()?, words.next()?, words.next()?);
+    let address = words.nth(2).filter(|address| is_token(address))?;
+    Some(Origin {
+        username: username.chars().take(MAX_TOKEN).collect(),
+        session_id: number(session_id),
+        version: number(version),
+        address: address.to_owned(),
+    })
+}
+
+/// A session's number or version; one that is too large, or none, still differs from the next one.
+fn number(text: &str) -> u64 {
+    let fold = |sum: u64, octet: u8| sum.wrapping_mul(31).wrapping_add(u64::from(octet));
+    text.parse().unwrap_or_else(|_| text.bytes().fold(0, fold))
+}
+
+/// `53020` or `53020 IN IP4 192.0.2.1` (RFC 3605 §2.1)
+fn rtcp(value: &str) -> Option<(u16, Option<IpAddr>)> {
+    let mut words = value.split_whitespace();
+    let port = words.next()?.parse().ok().filter(|port| *port > 0)?;
+    let address = words.nth(2).and_then(|address| address.parse().ok());
+    let address = address.filter(|address: &IpAddr| !address.is_unspecified() && !address.is_multicast());
+    Some((port, address.map(|address| address.to_canonical())))
+}
+
+/// Some write fractions (RFC 4566 allowed none, G.723 phones do).
+fn milliseconds(value: &str) -> Option<u16> {
+    let whole = value.split('.').next()?;
+    whole.trim().parse().ok().filter(|milliseconds| (1..=1000).contains(milliseconds))
+}
