@@ -1,0 +1,164 @@
+use super::{Dialog, DialogId, OutOfOrder, Referral, Stage, refer_to};
+use crate::message::{Message, Method, Replaces, Request, Response};
+
+fn lines(lines: &[&str]) -> Vec<u8> {
+    lines.iter().flat_map(|line| [line.as_bytes(), b"\r\n"].concat()).collect()
+}
+
+fn request(text: &[&str]) -> Request {
+    match Message::parse(&lines(text)).unwrap() {
+        Message::Request(request) => request,
+        Message::Response(_) => panic!("a response"),
+    }
+}
+
+fn response(text: &[&str]) -> Response {
+    match Message::parse(&lines(text)).unwrap() {
+        Message::Response(response) => response,
+        Message::Request(_) => panic!("a request"),
+    }
+}
+
+fn invite() -> Request {
+    request(&[
+        "INVITE sip:bob@example.org SIP/2.0",
+        "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa",
+        "Max-Forwards: 70",
+        "From: Alice <sip:alice@example.org>;tag=a1",
+        "To: <sip:bob@example.org>",
+        "Call-ID: c1",
+        "CSeq: 7 INVITE",
+        "Record-Route: <sip:p2.example.org;lr>, <sip:p1.example.org;lr>",
+        "Contact: <sip:alice@192.0.2.1>",
+        "",
+    ])
+}
+
+fn success(record_routes: &str) -> Response {
+    response(&[
+        "SIP/2.0 200 OK",
+        "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa",
+        "From: Alice <sip:alice@example.org>;tag=a1",
+        "To: <sip:bob@example.org>;tag=b1",
+        "Call-ID: c1",
+        "CSeq: 7 INVITE",
+        &format!("Record-Route: {record_routes}"),
+        "Contact: <sip:bob@192.0.2.2;method=INVITE?Subject=no>",
+        "",
+    ])
+}
+
+fn text(request: &Request) -> String {
+    String::from_utf8(request.to_bytes()).unwrap()
+}
+
+#[test]
+fn a_request_goes_through_loose_routers_to_the_target() {
+    let mut dialog =
+        Dialog::of_client(&invite(), &success("<sip:p1.example.org;lr>, <sip:p2.example.org;lr>")).unwrap();
+    let bye = text(&dialog.request(Method::Bye));
+    let expected = [
+        "BYE sip:bob@192.0.2.2 SIP/2.0",
+        "Route: <sip:p2.example.org;lr>",
+        "Route: <sip:p1.example.org;lr>",
+        "Max-Forwards: 70",
+        "From: \"Alice\" <sip:alice@example.org>;tag=a1",
+        "To: <sip:bob@example.org>;tag=b1",
+        "Call-ID: c1",
+        "CSeq: 8 BYE",
+        "Content-Length: 0",
+        "",
+        "",
+    ];
+    assert_eq!(bye, expected.join("\r\n"));
+}
+
+#[test]
+fn a_strict_router_is_asked_itself_and_the_target_is_the_last_stop() {
+    let mut dialog =
+        Dialog::of_client(&invite(), &success("<sip:p1.example.org;lr>, <sip:p2.example.org;method=X>")).unwrap();
+    let info = dialog.request(Method::Info);
+    assert_eq!(info.uri.to_string(), "sip:p2.example.org");
+    let routes: Vec<&str> = info.headers.lines("Route").collect();
+    assert_eq!(routes, ["<sip:p1.example.org;lr>", "<sip:bob@192.0.2.2>"]);
+}
+
+#[test]
+fn the_server_takes_routes_in_their_order_and_counts_for_itself() {
+    let mut dialog = Dialog::of_server(&invite(), "b1", false).unwrap();
+    let id = DialogId { call_id: "c1".into(), local_tag: "b1".into(), remote_tag: "a1".into() };
+    assert_eq!((dialog.id(), dialog.stage()), (&id, Stage::Early));
+    let bye = dialog.request(Method::Bye);
+    assert_eq!(bye.uri.to_string(), "sip:alice@192.0.2.1");
+    assert_eq!(bye.headers.lines("Route").collect::<Vec<_>>(), ["<sip:p2.example.org;lr>", "<sip:p1.example.org;lr>"]);
+    assert_eq!(bye.headers.cseq().unwrap().number, 1);
+    assert_eq!(bye.headers.to().unwrap().tag(), Some("a1"));
+    assert_eq!(bye.headers.from().unwrap().tag(), Some("b1"));
+}
+
+#[test]
+fn a_success_brings_the_route_set_that_counts() {
+    let mut dialog = Dialog::of_client(&invite(), &success("<sip:p1.example.org;lr>")).unwrap();
+    dialog.confirm(Some(&success("<sip:p9.example.org;lr>"))).unwrap();
+    assert_eq!(dialog.stage(), Stage::Confirmed);
+    assert_eq!(dialog.ack(7).headers.lines("Route").collect::<Vec<_>>(), ["<sip:p9.example.org;lr>"]);
+    assert_eq!(dialog.ack(7).headers.get("CSeq"), Some("7 ACK"));
+}
+
+#[test]
+fn numbers_from_the_peer_only_grow() {
+    let mut dialog = Dialog::of_server(&invite(), "b1", false).unwrap();
+    assert_eq!(dialog.take(7), Err(OutOfOrder));
+    assert_eq!(dialog.take(6), Err(OutOfOrder));
+    assert_eq!(dialog.take(12), Ok(()));
+    assert_eq!(dialog.take(8), Err(OutOfOrder));
+}
+
+#[test]
+fn a_contact_moves_the_target_and_a_bad_one_does_not() {
+    let mut dialog = Dialog::of_server(&invite(), "b1", false).unwrap();
+    dialog.refresh_target(Some("<sip:alice@192.0.2.9>".parse()));
+    dialog.refresh_target(Some("<sip:alice".parse()));
+    dialog.refresh_target(None);
+    assert_eq!(dialog.target().to_string(), "sip:alice@192.0.2.9");
+}
+
+#[test]
+fn a_request_without_contact_makes_no_dialog() {
+    let mut request = invite();
+    request.headers.remove("Contact");
+    Dialog::of_server(&request, "b1", false).unwrap_err();
+}
+
+#[test]
+fn a_dialog_is_named_to_its_peer_and_found_by_that_name() {
+    let ours = DialogId { call_id: "c1".into(), local_tag: "a1".into(), remote_tag: "b1".into() };
+    let named: Replaces = ours.replaces().to_string().parse().unwrap();
+    let theirs = DialogId::of_replaces(&named);
+    assert_eq!(theirs, DialogId { call_id: "c1".into(), local_tag: "b1".into(), remote_tag: "a1".into() });
+}
+
+#[test]
+fn a_referral_carries_what_is_replaced() {
+    let replaces = Replaces { call_id: "c1@x".into(), to_tag: "t".into(), from_tag: "f".into(), early_only: false };
+    let refer_to = refer_to("sip:carol@example.org;user=phone", Some(&replaces)).unwrap();
+    assert_eq!(refer_to.to_string(), "<sip:carol@example.org;user=phone?Replaces=c1%40x%3Bto-tag%3Dt%3Bfrom-tag%3Df>");
+    let referral = Referral::of(&refer_to.to_string().parse().unwrap()).unwrap();
+    assert_eq!(referral.target.to_string(), "sip:carol@example.org;user=phone");
+    assert_eq!(referral.replaces, Some(replaces));
+}
+
+#[test]
+fn a_referral_to_another_method_is_refused() {
+    Referral::of(&"<sip:carol@example.org;method=BYE>".parse().unwrap()).unwrap_err();
+    Referral::of(&"<sip:carol@example.org?Replaces=nonsense>".parse().unwrap()).unwrap_err();
+    let plain = Referral::of(&"tel:+4930123".parse().unwrap()).unwrap();
+    assert_eq!((plain.target.to_string().as_str(), plain.replaces), ("tel:+4930123", None));
+}
+
+#[test]
+fn a_dialog_can_be_saved() {
+    let dialog = Dialog::of_server(&invite(), "b1", false).unwrap();
+    let saved = serde_json::to_string(&dialog).unwrap();
+    assert_eq!(serde_json::from_str::<Dialog>(&saved).unwrap(), dialog);
+}
