@@ -1,0 +1,490 @@
+//! Requests that go out.
+
+use super::{Bench, Shot, request, settings, source, target};
+use crate::message::{HeaderName, Method, Request};
+use crate::transaction::Failure;
+use crate::transaction::layer::{ClientKey, Destination, Event, Input, Output};
+use crate::transport::{FlowId, Hop, QueryId, Target, Transport};
+use core::time::Duration;
+
+const OPTIONS: &str = "OPTIONS sip:bob@example.org SIP/2.0
+    From: <sip:alice@example.net>;tag=a
+    To: <sip:bob@example.org>
+    Call-ID: call
+    CSeq: 3 OPTIONS
+    Via: SIP/2.0/UDP placeholder;branch=z9hG4bKx
+    Max-Forwards: 70
+    Content-Length: 0";
+
+const INVITE: &str = "INVITE sip:bob@example.org SIP/2.0
+    From: <sip:alice@example.net>;tag=a
+    To: <sip:bob@example.org>
+    Call-ID: call
+    CSeq: 3 INVITE
+    Route: <sip:proxy.example.net;lr>
+    Via: SIP/2.0/UDP placeholder;branch=z9hG4bKx
+    Max-Forwards: 70
+    Content-Length: 0";
+
+const ACK: &str = "ACK sip:bob@198.51.100.7 SIP/2.0
+    From: <sip:alice@example.net>;tag=a
+    To: <sip:bob@example.org>;tag=peer
+    Call-ID: call
+    CSeq: 3 ACK
+    Via: SIP/2.0/UDP placeholder;branch=z9hG4bKx
+    Content-Length: 0";
+
+fn first() -> Target {
+    target(Transport::Udp, "203.0.113.1:5060")
+}
+
+fn second() -> Target {
+    target(Transport::Udp, "203.0.113.2:5060")
+}
+
+fn send(bench: &mut Bench, text: &str, targets: Vec<Target>) -> (ClientKey, Shot) {
+    send_request(bench, request(text), Destination::Targets(targets))
+}
+
+fn send_request(bench: &mut Bench, request: Request, destination: Destination) -> (ClientKey, Shot) {
+    let key = bench.layer.request(request, destination, bench.now);
+    (key, bench.sent_one())
+}
+
+fn assert_response(event: &Event, of: ClientKey, with: u16) {
+    let Event::Response { key, response, .. } = event else { panic!("no response: {event:?}") };
+    assert_eq!((*key, response.status), (of, with));
+}
+
+#[test]
+fn a_request_gets_a_via_of_the_transport_it_goes_by() {
+    let mut bench = Bench::new();
+    for (to, sent_by) in [
+        (first(), "SIP/2.0/UDP 192.0.2.1:5060"),
+        (target(Transport::Tcp, "203.0.113.1:5060"), "SIP/2.0/TCP 192.0.2.1:5060"),
+        (target(Transport::Tls, "203.0.113.1:5061"), "SIP/2.0/TLS relay.example.net:5061"),
+        (target(Transport::Udp, "[2001:db8::9]:5060"), "SIP/2.0/UDP [2001:db8::1]:5060"),
+    ] {
+        let (_, shot) = send(&mut bench, OPTIONS, vec![to.clone()]);
+        assert_eq!(shot.hop, Hop::Target(to));
+        let via = shot.request().headers.get(HeaderName::Via).unwrap();
+        assert!(via.starts_with(sent_by) && via.contains(";rport"), "{via}");
+        assert_eq!(shot.request().headers.vias().unwrap().len(), 1, "the user's own is replaced");
+        assert!(shot.branch().starts_with("z9hG4bK"));
+    }
+    bench.assert_forgets_everything();
+}
+
+#[test]
+fn a_transport_that_the_relay_does_not_have_is_unreachable() {
+    let mut bench = Bench::new();
+    let to = Destination::Targets(vec![target(Transport::Tcp, "[2001:db8::9]:5060")]);
+    let key = bench.layer.request(request(OPTIONS), to, bench.now);
+    assert_eq!(bench.told(), [Event::Failed { key, failure: Failure::Unreachable }]);
+    let to = Destination::Targets(vec![target(Transport::Ws, "203.0.113.1:80"), first()]);
+    let (_, shot) = send_request(&mut bench, request(OPTIONS), to);
+    assert_eq!(shot.hop, Hop::Target(first()), "the next is tried at once");
+}
+
+#[test]
+fn a_final_response_is_told_once() {
+    let mut bench = Bench::new();
+    let (key, shot) = send(&mut bench, OPTIONS, vec![first()]);
+    bench.save_and_load();
+    bench.receive(Transport::Udp, shot.answer(100));
+    assert_response(&bench.told_one(), key, 100);
+    bench.receive(Transport::Udp, shot.answer(200));
+    assert_response(&bench.told_one(), key, 200);
+    bench.receive(Transport::Udp, shot.answer(200));
+    bench.receive(Transport::Udp, shot.answer(404));
+    assert_eq!(bench.outputs(), []);
+    assert_eq!(bench.layer.counters().stray_responses, 0);
+    bench.assert_forgets_everything();
+    bench.receive(Transport::Udp, shot.answer(200));
+    assert_eq!(bench.layer.counters().stray_responses, 1);
+}
+
+#[test]
+fn a_response_that_matches_nothing_is_stray() {
+    let mut bench = Bench::new();
+    let (_, shot) = send(&mut bench, OPTIONS, vec![first()]);
+    let good = String::from_utf8(shot.answer(200)).unwrap();
+    let last = shot.branch().chars().last().unwrap();
+    let other = format!("{}{}", &shot.branch()[..shot.branch().len() - 1], if last == '0' { '1' } else { '0' });
+    let bad = [
+        good.replace(&shot.branch(), &other),
+        good.replace(&shot.branch(), "z9hG4bK"),
+        good.replace(&shot.branch(), "z9hG4bK\u{e9}"),
+        good.replace("3 OPTIONS", "3 INVITE"),
+        good.replace("3 OPTIONS", "3 CANCEL"),
+        good.replace("From:", "Via: SIP/2.0/UDP 198.51.100.9;branch=z9hG4bK9\r\nFrom:"),
+    ];
+    for text in &bad {
+        bench.receive(Transport::Udp, text.clone().into_bytes());
+        assert_eq!(bench.outputs(), [], "{text}");
+    }
+    let counters = bench.layer.counters();
+    assert_eq!(counters.stray_responses + counters.malformed, bad.len() as u64);
+}
+
+#[test]
+fn nobody_answers() {
+    let mut bench = Bench::new();
+    let (key, shot) = send(&mut bench, OPTIONS, vec![first()]);
+    bench.wait(Duration::from_millis(31_999));
+    let again = bench.sent();
+    assert_eq!(again.len(), 10);
+    assert!(again.iter().all(|again| again.message == shot.message && again.hop == shot.hop));
+    assert_eq!(bench.layer.counters().resent, 10);
+    bench.wait(Duration::from_millis(1));
+    assert_eq!(bench.told(), [Event::Failed { key, failure: Failure::Timeout }]);
+    bench.assert_forgets_everything();
+}
+
+#[test]
+fn the_next_server_is_tried_with_a_new_branch() {
+    type Failing = fn(&mut Bench, &Shot);
+    let ways: [(Failing, Failure); 2] = [
+        (
+            |bench, _| {
+                bench.wait(Duration::from_millis(31_999));
+                bench.sent();
+                bench.wait(Duration::from_millis(1));
+            },
+            Failure::Timeout,
+        ),
+        (|bench, shot| bench.fail(shot), Failure::Unreachable),
+    ];
+    for text in [OPTIONS, INVITE] {
+        for (fail, failure) in ways {
+            let mut bench = Bench::new();
+            let (key, shot) = send(&mut bench, text, vec![first(), second()]);
+            fail(&mut bench, &shot);
+            let next = bench.sent_one();
+            assert_eq!(next.hop, Hop::Target(second()));
+            assert_ne!(next.branch(), shot.branch());
+            assert_eq!(next.request().headers.vias().unwrap().len(), 1);
+            fail(&mut bench, &next);
+            assert_eq!(bench.told(), [Event::Failed { key, failure }]);
+            assert_eq!(bench.layer.counters().failovers, 1);
+            bench.assert_forgets_everything();
+        }
+    }
+}
+
+#[test]
+fn a_server_with_too_much_to_do_is_passed_over() {
+    let mut bench = Bench::new();
+    let (key, shot) = send(&mut bench, INVITE, vec![first(), second()]);
+    bench.receive(Transport::Udp, shot.answer(503));
+    let [ack, next] = &bench.sent()[..] else { panic!() };
+    assert_eq!((ack.method(), ack.branch()), (Method::Ack, shot.branch()));
+    assert_eq!((next.method(), &next.hop), (Method::Invite, &Hop::Target(second())));
+    bench.receive(Transport::Udp, shot.answer(503));
+    assert_eq!(bench.sent_one().method(), Method::Ack, "its 503 is acknowledged as often as it comes");
+    bench.receive(Transport::Udp, next.answer(503));
+    let mut outputs = bench.outputs();
+    assert!(matches!(&outputs.remove(0), Output::Send { .. }));
+    let [Output::Event(event)] = &outputs[..] else { panic!("{outputs:?}") };
+    assert_response(event, key, 503);
+    bench.assert_forgets_everything();
+}
+
+#[test]
+fn a_refusal_is_acknowledged_as_often_as_it_comes() {
+    let mut bench = Bench::new();
+    let (key, shot) = send(&mut bench, INVITE, vec![first()]);
+    bench.receive(Transport::Udp, shot.answer(486));
+    let outputs = bench.outputs();
+    let [Output::Send { octets, hop, .. }, Output::Event(event)] = &outputs[..] else { panic!("{outputs:?}") };
+    assert_eq!(hop, &shot.hop);
+    assert_response(event, key, 486);
+    let text = String::from_utf8(octets.clone()).unwrap();
+    for line in [
+        "ACK sip:bob@example.org SIP/2.0",
+        "To: <sip:bob@example.org>;tag=peer",
+        "From: <sip:alice@example.net>;tag=a",
+        "Call-ID: call",
+        "CSeq: 3 ACK",
+        "Route: <sip:proxy.example.net;lr>",
+        "Max-Forwards: 70",
+    ] {
+        assert!(text.lines().any(|other| other == line), "{line} is not in {text}");
+    }
+    assert!(text.contains(&shot.branch()));
+    bench.wait(Duration::from_secs(31));
+    bench.receive(Transport::Udp, shot.answer(486));
+    let again = bench.outputs();
+    assert!(matches!(&again[..], [Output::Send { octets: again, .. }] if again == octets), "{again:?}");
+    bench.assert_forgets_everything();
+}
+
+#[test]
+fn every_success_of_every_fork_is_told_until_the_invite_ends() {
+    let mut bench = Bench::new();
+    let (key, shot) = send(&mut bench, INVITE, vec![first(), second()]);
+    bench.receive(Transport::Udp, shot.answer_by("one", 180));
+    bench.receive(Transport::Udp, shot.answer_by("two", 183));
+    bench.receive(Transport::Udp, shot.answer_by("one", 200));
+    bench.receive(Transport::Udp, shot.answer_by("one", 200));
+    bench.receive(Transport::Udp, shot.answer_by("two", 200));
+    let told = bench.told();
+    let statuses: Vec<u16> = told
+        .iter()
+        .map(|event| match event {
+            Event::Response { response, .. } => response.status,
+            _ => panic!("{event:?}"),
+        })
+        .collect();
+    assert_eq!(statuses, [180, 183, 200, 200, 200]);
+    bench.save_and_load();
+    bench.wait(Duration::from_secs(32));
+    assert_eq!(bench.told(), [Event::Ended { key }]);
+    bench.assert_forgets_everything();
+}
+
+#[test]
+fn a_cancel_waits_for_a_provisional_response() {
+    let mut bench = Bench::new();
+    let (key, shot) = send(&mut bench, INVITE, vec![first(), second()]);
+    bench.layer.cancel(key, Some("SIP;cause=200;text=\"Call completed elsewhere\"".to_owned()), bench.now);
+    assert_eq!(bench.outputs(), [], "nothing is known to be there that could be canceled");
+    bench.receive(Transport::Udp, shot.answer(180));
+    let mut outputs = bench.outputs();
+    let Output::Event(event) = outputs.remove(0) else { panic!() };
+    assert_response(&event, key, 180);
+    let [Output::Send { hop, octets, .. }] = &outputs[..] else { panic!("{outputs:?}") };
+    assert_eq!(hop, &shot.hop);
+    let text = String::from_utf8(octets.clone()).unwrap();
+    for line in [
+        "CANCEL sip:bob@example.org SIP/2.0",
+        "To: <sip:bob@example.org>",
+        "CSeq: 3 CANCEL",
+        "Route: <sip:proxy.example.net;lr>",
+        "Reason: SIP;cause=200;text=\"Call completed elsewhere\"",
+    ] {
+        assert!(text.lines().any(|other| other == line), "{line} is not in {text}");
+    }
+    assert!(text.contains(&shot.branch()), "the branch of the INVITE");
+    bench.wait(Duration::from_millis(500));
+    let again = bench.sent_one();
+    assert_eq!(again.method(), Method::Cancel);
+    bench.receive(Transport::Udp, again.answer(200));
+    assert_eq!(bench.outputs(), [], "the response to a CANCEL says nothing");
+    bench.receive(Transport::Udp, shot.answer(487));
+    let outputs = bench.outputs();
+    let [Output::Send { .. }, Output::Event(event)] = &outputs[..] else { panic!("{outputs:?}") };
+    assert_response(event, key, 487);
+    bench.assert_forgets_everything();
+}
+
+#[test]
+fn an_invite_that_was_canceled_goes_to_no_other_server() {
+    let mut bench = Bench::new();
+    let (key, shot) = send(&mut bench, INVITE, vec![first(), second()]);
+    bench.layer.cancel(key, None, bench.now);
+    bench.fail(&shot);
+    assert_eq!(bench.told(), [Event::Failed { key, failure: Failure::Unreachable }]);
+
+    let (key, shot) = send(&mut bench, INVITE, vec![first(), second()]);
+    bench.receive(Transport::Udp, shot.answer(100));
+    bench.told_one();
+    bench.layer.cancel(key, None, bench.now);
+    assert_eq!(bench.sent_one().method(), Method::Cancel);
+    bench.layer.cancel(key, None, bench.now);
+    assert_eq!(bench.outputs(), [], "once is enough");
+    bench.receive(Transport::Udp, shot.answer(503));
+    assert_eq!(bench.outputs().len(), 2, "ACK and response");
+    bench.assert_forgets_everything();
+}
+
+#[test]
+fn who_answers_neither_invite_nor_cancel_is_given_up() {
+    let mut bench = Bench::new();
+    let (key, shot) = send(&mut bench, INVITE, vec![first()]);
+    bench.receive(Transport::Udp, shot.answer(180));
+    bench.told_one();
+    bench.layer.cancel(key, None, bench.now);
+    bench.wait(Duration::from_millis(31_999));
+    assert!(bench.sent().iter().all(|shot| shot.method() == Method::Cancel));
+    bench.wait(Duration::from_millis(1));
+    assert_eq!(bench.told(), [Event::Failed { key, failure: Failure::Timeout }]);
+    bench.assert_forgets_everything();
+}
+
+#[test]
+fn only_an_invite_can_be_canceled() {
+    let mut bench = Bench::new();
+    let (key, _) = send(&mut bench, OPTIONS, vec![first()]);
+    bench.layer.cancel(key, None, bench.now);
+    bench.layer.cancel(ClientKey(99), None, bench.now);
+    assert_eq!(bench.outputs(), []);
+    assert_eq!(bench.layer.counters().ignored, 2);
+}
+
+fn named(transport: Option<Transport>) -> Destination {
+    let host = "example.org".parse().unwrap();
+    Destination::Resolve { host, port: None, transport, secure: false }
+}
+
+#[test]
+fn a_name_is_resolved_first() {
+    let mut bench = Bench::new();
+    let key = bench.layer.request(request(OPTIONS), named(Some(Transport::Udp)), bench.now);
+    let outputs = bench.outputs();
+    let [Output::Resolve { query, host, port: None, transport, secure: false }] = &outputs[..] else {
+        panic!("{outputs:?}")
+    };
+    assert_eq!((host.as_str(), *transport), ("example.org", Some(Transport::Udp)));
+    bench.save_and_load();
+    bench.layer.handle_input(Input::Resolved { query: *query, targets: vec![first()] }, bench.now);
+    assert_eq!(bench.sent_one().hop, Hop::Target(first()));
+    bench.layer.handle_input(Input::Resolved { query: *query, targets: vec![second()] }, bench.now);
+    assert_eq!(bench.outputs(), [], "asked and answered");
+    let failure = Failure::NoSuchHost;
+
+    let lost = bench.layer.request(request(OPTIONS), named(None), bench.now);
+    bench.outputs();
+    bench.layer.handle_input(Input::Resolved { query: QueryId(lost.0), targets: vec![] }, bench.now);
+    assert_eq!(bench.told(), [Event::Failed { key: lost, failure }]);
+
+    let waiting = bench.layer.request(request(OPTIONS), named(None), bench.now);
+    bench.outputs();
+    bench.wait(Duration::from_secs(32));
+    let told = bench.outputs();
+    assert!(told.contains(&Output::Event(Event::Failed { key: waiting, failure })), "{told:?}");
+    assert!(told.contains(&Output::Event(Event::Failed { key, failure: Failure::Timeout })), "{told:?}");
+    bench.assert_forgets_everything();
+}
+
+#[test]
+fn an_invite_canceled_while_its_name_is_resolved_is_never_sent() {
+    let mut bench = Bench::new();
+    let key = bench.layer.request(request(INVITE), named(None), bench.now);
+    bench.outputs();
+    bench.layer.cancel(key, None, bench.now);
+    assert_eq!(bench.told(), [Event::Failed { key, failure: Failure::Withdrawn }]);
+    bench.layer.handle_input(Input::Resolved { query: QueryId(key.0), targets: vec![first()] }, bench.now);
+    assert_eq!(bench.outputs(), []);
+    bench.assert_forgets_everything();
+}
+
+#[test]
+fn a_destination_follows_the_first_route_and_an_address_needs_no_resolver() {
+    let mut bench = Bench::new();
+    let proxy = Destination::of_request(&request(INVITE), None).unwrap();
+    let host = "proxy.example.net".parse().unwrap();
+    assert_eq!(proxy, Destination::Resolve { host, port: None, transport: None, secure: false });
+    for (uri, to) in [
+        ("sip:bob@203.0.113.9", target(Transport::Udp, "203.0.113.9:5060")),
+        ("sip:bob@203.0.113.9:5080;transport=tcp", target(Transport::Tcp, "203.0.113.9:5080")),
+        ("sip:bob@example.org;maddr=203.0.113.9", target(Transport::Udp, "203.0.113.9:5060")),
+        (
+            "sips:bob@203.0.113.9",
+            Target { host: Some("203.0.113.9".to_owned()), ..target(Transport::Tls, "203.0.113.9:5061") },
+        ),
+    ] {
+        let mut request = request(OPTIONS);
+        request.uri = uri.parse().unwrap();
+        let to_uri = Destination::of_request(&request, None).unwrap();
+        assert_eq!(send_request(&mut bench, request, to_uri).1.hop, Hop::Target(to), "{uri}");
+    }
+    let mut request = request(OPTIONS);
+    request.uri = "tel:+15551234".parse().unwrap();
+    assert_eq!(Destination::of_request(&request, None), None);
+}
+
+fn large() -> Request {
+    let mut large = request(OPTIONS);
+    large.set_body("text/plain", vec![b'x'; 1_200]);
+    large
+}
+
+#[test]
+fn a_large_request_goes_over_tcp_and_over_udp_if_there_is_no_connection() {
+    let mut bench = Bench::new();
+    let over_tcp = Target { transport: Transport::Tcp, ..first() };
+    let (_, shot) = send_request(&mut bench, large(), Destination::Targets(vec![first(), second()]));
+    assert_eq!(shot.hop, Hop::Target(over_tcp.clone()));
+    assert!(shot.request().headers.get(HeaderName::Via).unwrap().starts_with("SIP/2.0/TCP"));
+    bench.fail(&shot);
+    let datagram = bench.sent_one();
+    assert_eq!(datagram.hop, Hop::Target(first()));
+    assert!(datagram.request().headers.get(HeaderName::Via).unwrap().starts_with("SIP/2.0/UDP"));
+    bench.fail(&datagram);
+    assert_eq!(bench.sent_one().hop, Hop::Target(Target { transport: Transport::Tcp, ..second() }));
+
+    let (key, shot) = send_request(&mut bench, large(), Destination::Targets(vec![first(), second()]));
+    bench.receive(Transport::Tcp, shot.answer(503));
+    let next = bench.sent_one();
+    assert_eq!(next.hop, Hop::Target(Target { transport: Transport::Tcp, ..second() }), "no UDP: somebody answered");
+    bench.receive(Transport::Tcp, next.answer(503));
+    assert_response(&bench.told_one(), key, 503);
+    bench.assert_forgets_everything();
+}
+
+#[test]
+fn a_large_request_goes_over_udp_where_the_relay_has_no_tcp() {
+    let mut settings = settings();
+    settings.local.retain(|local| local.transport != Transport::Tcp);
+    let mut bench = Bench::with(settings);
+    let (_, shot) = send_request(&mut bench, large(), Destination::Targets(vec![first()]));
+    assert_eq!(shot.hop, Hop::Target(first()));
+}
+
+#[test]
+fn a_connection_that_is_gone_is_replaced() {
+    let mut bench = Bench::new();
+    let flow = source(Transport::Tcp);
+    let fallback = vec![target(Transport::Tcp, "198.51.100.7:5060")];
+    let to = Destination::Flow { flow, fallback: fallback.clone() };
+    let (_, shot) = send_request(&mut bench, request(INVITE), to.clone());
+    assert_eq!(shot.hop, Hop::Flow(flow.flow));
+    bench.layer.handle_input(Input::FlowClosed { flow: FlowId(8) }, bench.now);
+    assert_eq!(bench.outputs(), [], "another one");
+    bench.layer.handle_input(Input::FlowClosed { flow: flow.flow }, bench.now);
+    assert_eq!(bench.sent_one().hop, Hop::Target(fallback[0].clone()));
+
+    let (key, shot) = send_request(&mut bench, request(INVITE), to);
+    bench.receive(Transport::Tcp, shot.answer(180));
+    bench.told_one();
+    bench.layer.handle_input(Input::FlowClosed { flow: flow.flow }, bench.now);
+    assert_eq!(bench.outputs(), [], "it rings; the answer may come over a new connection");
+    bench.receive(Transport::Tcp, shot.answer(200));
+    assert_response(&bench.told_one(), key, 200);
+    bench.assert_forgets_everything();
+}
+
+#[test]
+fn an_ack_goes_to_the_next_place_if_it_cannot_be_sent() {
+    let mut bench = Bench::new();
+    bench.layer.ack(request(ACK), Destination::Targets(vec![first(), second()]), bench.now);
+    let ack = bench.sent_one();
+    assert_eq!((ack.method(), &ack.hop), (Method::Ack, &Hop::Target(first())));
+    bench.fail(&ack);
+    let again = bench.sent_one();
+    assert_eq!(again.hop, Hop::Target(second()));
+    bench.fail(&again);
+    assert_eq!(bench.outputs(), [], "nobody is told: the 2xx comes again");
+    assert_eq!(bench.layer.transaction_count(), (0, 0));
+
+    bench.layer.ack(request(ACK), named(None), bench.now);
+    let outputs = bench.outputs();
+    let [Output::Resolve { query, .. }] = &outputs[..] else { panic!("{outputs:?}") };
+    bench.layer.handle_input(Input::Resolved { query: *query, targets: vec![first(), second()] }, bench.now);
+    assert_eq!(bench.sent_one().method(), Method::Ack);
+    bench.wait(Duration::from_secs(40));
+    assert_eq!(bench.outputs(), [], "sent once");
+    bench.assert_forgets_everything();
+}
+
+#[test]
+fn more_requests_than_the_relay_takes_on_fail_at_once() {
+    let mut settings = settings();
+    settings.limits.clients = 1;
+    let mut bench = Bench::with(settings);
+    send(&mut bench, OPTIONS, vec![first()]);
+    let key = bench.layer.request(request(OPTIONS), Destination::Targets(vec![first()]), bench.now);
+    assert_eq!(bench.told(), [Event::Failed { key, failure: Failure::Unreachable }]);
+    bench.assert_forgets_everything();
+}

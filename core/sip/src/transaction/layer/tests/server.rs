@@ -1,0 +1,352 @@
+//! Requests that come in.
+
+use super::{Bench, octets, settings, source};
+use crate::message::{HeaderName, Method, Request, Response};
+use crate::transaction::layer::{Event, Input, Output, ServerKey};
+use crate::transport::{FlowId, Hop, Target, Transport};
+use core::time::Duration;
+
+const INVITE: &str = "INVITE sip:alice@192.0.2.1 SIP/2.0
+    Via: SIP/2.0/UDP 10.0.0.7:5062;branch=z9hG4bKb;rport
+    From: <sip:bob@example.org>;tag=b
+    To: <sip:alice@example.net>
+    Call-ID: call
+    CSeq: 1 INVITE
+    Max-Forwards: 70
+    Content-Length: 0";
+
+/// The same with another method.
+fn with_method(method: &str) -> String {
+    INVITE.replace("INVITE", method)
+}
+
+fn over(transport: Transport, text: &str) -> Vec<u8> {
+    octets(&text.replace("SIP/2.0/UDP", &format!("SIP/2.0/{transport}")))
+}
+
+/// Receives a request that the user is told of.
+fn receive(bench: &mut Bench, transport: Transport, text: &str) -> (ServerKey, Request) {
+    bench.receive(transport, over(transport, text));
+    let event = bench.told_one();
+    let Event::Request { key, request, .. } = event else { panic!("no request: {event:?}") };
+    (key, *request)
+}
+
+fn respond(bench: &mut Bench, key: ServerKey, request: &Request, status: u16) -> bool {
+    let mut response = Response::to(request, status, "");
+    if status > 100 {
+        response.set_to_tag("relay");
+    }
+    bench.layer.respond(key, &response, bench.now)
+}
+
+#[test]
+fn a_request_is_told_once_and_its_response_repeated() {
+    let mut bench = Bench::new();
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let (key, request) = receive(&mut bench, transport, &with_method("OPTIONS"));
+        let octets = over(transport, &with_method("OPTIONS"));
+        bench.receive(transport, octets.clone());
+        assert_eq!(bench.outputs(), [], "the user thinks");
+        bench.save_and_load();
+        assert!(bench.layer.is_waiting(key));
+        assert!(respond(&mut bench, key, &request, 200));
+        let sent = bench.sent_one();
+        assert_eq!((sent.status(), &sent.hop), (200, &Hop::Flow(FlowId(7))));
+        assert!(!bench.layer.is_waiting(key));
+        assert!(!respond(&mut bench, key, &request, 404), "it has its final response");
+        if transport == Transport::Udp {
+            bench.receive(transport, octets);
+            let again = bench.sent_one();
+            assert_eq!((again.message, again.hop), (sent.message, sent.hop));
+        }
+        bench.assert_forgets_everything();
+    }
+}
+
+#[test]
+fn where_a_request_came_from_is_noted_in_its_via() {
+    let mut bench = Bench::new();
+    let (_, request) = receive(&mut bench, Transport::Udp, INVITE);
+    let via = request.headers.top_via().unwrap();
+    assert_eq!(via.received(), Some("198.51.100.7".parse().unwrap()));
+    assert_eq!(via.rport(), Some(40_000));
+
+    let plain = with_method("OPTIONS").replace(";rport", "");
+    let (_, request) = receive(&mut bench, Transport::Udp, &plain);
+    let via = request.headers.top_via().unwrap();
+    assert_eq!((via.received(), via.rport()), (Some("198.51.100.7".parse().unwrap()), None));
+
+    let honest = with_method("INFO").replace(";rport", "").replace("10.0.0.7", "198.51.100.7");
+    let (_, request) = receive(&mut bench, Transport::Udp, &honest);
+    assert_eq!(request.headers.top_via().unwrap().received(), None);
+}
+
+#[test]
+fn a_response_goes_where_the_via_says_unless_it_asks_for_rport() {
+    let mut bench = Bench::new();
+    let plain = with_method("OPTIONS").replace(";rport", "");
+    for (text, hop) in [
+        (with_method("OPTIONS"), Hop::Flow(FlowId(7))),
+        (plain.clone(), Hop::Target(super::target(Transport::Udp, "198.51.100.7:5062"))),
+        (plain.replace(":5062", ""), Hop::Target(super::target(Transport::Udp, "198.51.100.7:5060"))),
+        (plain.replace(":5062", ":40000"), Hop::Flow(FlowId(7))),
+        (plain.replace(";branch", ";maddr=203.0.113.66;branch"), {
+            Hop::Target(super::target(Transport::Udp, "198.51.100.7:5062"))
+        }),
+    ] {
+        let (key, request) = receive(&mut bench, Transport::Udp, &text);
+        respond(&mut bench, key, &request, 200);
+        assert_eq!(bench.sent_one().hop, hop, "{text}");
+        bench.assert_forgets_everything();
+    }
+}
+
+#[test]
+fn a_response_finds_another_way_when_the_connection_is_gone() {
+    let mut bench = Bench::new();
+    let (key, request) = receive(&mut bench, Transport::Tcp, INVITE);
+    bench.layer.handle_input(Input::FlowClosed { flow: FlowId(7) }, bench.now);
+    assert_eq!(bench.outputs(), [], "nothing was said yet");
+    respond(&mut bench, key, &request, 486);
+    let target = super::target(Transport::Tcp, "198.51.100.7:5062");
+    let sent = bench.sent_one();
+    assert_eq!(sent.hop, Hop::Target(target.clone()));
+    bench.fail(&sent);
+    assert_eq!(bench.outputs(), [], "no third way");
+    bench.assert_forgets_everything();
+
+    let (key, request) = receive(&mut bench, Transport::Tls, &INVITE.replace("10.0.0.7:5062", "phone.example.org"));
+    respond(&mut bench, key, &request, 180);
+    let sent = bench.sent_one();
+    bench.fail(&sent);
+    let again = bench.sent_one();
+    let target = Target { host: Some("phone.example.org".to_owned()), ..target };
+    let target = Target { transport: Transport::Tls, address: "198.51.100.7:5061".parse().unwrap(), ..target };
+    assert_eq!((again.hop, again.message), (Hop::Target(target), sent.message));
+    bench.layer.handle_input(Input::FlowClosed { flow: FlowId(7) }, bench.now);
+    bench.layer.handle_input(Input::SendFailed { transmission: sent.transmission }, bench.now);
+    assert_eq!(bench.outputs(), [], "that is known");
+    respond(&mut bench, key, &request, 486);
+    bench.assert_forgets_everything();
+}
+
+#[test]
+fn a_user_who_thinks_about_an_invite_is_excused_after_200_ms() {
+    let mut bench = Bench::new();
+    let (key, request) = receive(&mut bench, Transport::Udp, INVITE);
+    bench.wait(Duration::from_millis(199));
+    assert_eq!(bench.outputs(), []);
+    bench.wait(Duration::from_millis(1));
+    let trying = bench.sent_one();
+    assert_eq!(trying.status(), 100);
+    assert_eq!(trying.response().headers.to().unwrap().tag(), None);
+    bench.receive(Transport::Udp, octets(INVITE));
+    assert_eq!(bench.sent_one().status(), 100);
+    respond(&mut bench, key, &request, 180);
+    assert_eq!(bench.sent_one().status(), 180);
+    bench.receive(Transport::Udp, octets(INVITE));
+    assert_eq!(bench.sent_one().status(), 180);
+}
+
+#[test]
+fn a_refusal_is_repeated_until_it_is_acknowledged() {
+    let mut bench = Bench::new();
+    let (key, request) = receive(&mut bench, Transport::Udp, INVITE);
+    respond(&mut bench, key, &request, 486);
+    bench.wait(Duration::from_millis(500));
+    assert_eq!(bench.sent().len(), 2);
+    bench.receive(Transport::Udp, octets(&with_method("ACK")));
+    bench.receive(Transport::Udp, octets(&with_method("ACK")));
+    bench.wait(Duration::from_secs(4));
+    assert_eq!(bench.outputs(), [], "neither repeated nor told");
+    bench.assert_forgets_everything();
+
+    let (key, request) = receive(&mut bench, Transport::Udp, INVITE);
+    respond(&mut bench, key, &request, 486);
+    bench.wait(Duration::from_secs(32));
+    let mut outputs = bench.outputs();
+    assert_eq!(outputs.pop(), Some(Output::Event(Event::Unacknowledged { key })));
+    assert_eq!(outputs.len(), 11);
+    bench.assert_forgets_everything();
+}
+
+#[test]
+fn the_user_repeats_its_success_and_is_told_of_the_ack() {
+    let mut bench = Bench::new();
+    let (key, request) = receive(&mut bench, Transport::Udp, INVITE);
+    respond(&mut bench, key, &request, 200);
+    bench.wait(Duration::from_secs(5));
+    assert_eq!(bench.sent().len(), 1, "that is the user's business");
+    bench.receive(Transport::Udp, octets(INVITE));
+    assert_eq!(bench.outputs(), []);
+    assert!(respond(&mut bench, key, &request, 200));
+    assert_eq!(bench.sent_one().status(), 200);
+    assert!(!respond(&mut bench, key, &request, 486));
+    // Some send the ACK with the branch of the INVITE.
+    for branch in ["z9hG4bKb", "z9hG4bKc"] {
+        bench.receive(Transport::Udp, octets(&with_method("ACK").replace("z9hG4bKb", branch)));
+        assert!(matches!(bench.told_one(), Event::Ack { request, .. } if request.method == Method::Ack));
+    }
+    bench.assert_forgets_everything();
+}
+
+#[test]
+fn a_cancel_is_answered_and_told() {
+    let mut bench = Bench::new();
+    let (key, request) = receive(&mut bench, Transport::Udp, INVITE);
+    respond(&mut bench, key, &request, 180);
+    bench.outputs();
+    bench.receive(Transport::Udp, octets(&with_method("CANCEL")));
+    let outputs = bench.outputs();
+    let [Output::Send { octets: answer, .. }, Output::Event(Event::Cancelled { key: told, .. })] = &outputs[..] else {
+        panic!("{outputs:?}")
+    };
+    assert_eq!(*told, key);
+    let answer = String::from_utf8(answer.clone()).unwrap();
+    assert!(answer.starts_with("SIP/2.0 200 ") && answer.contains("CSeq: 1 CANCEL"), "{answer}");
+    assert!(answer.contains(";tag=relay"), "the tag of the INVITE's responses");
+    bench.receive(Transport::Udp, octets(&with_method("CANCEL")));
+    assert_eq!(bench.sent_one().status(), 200, "told once");
+    respond(&mut bench, key, &request, 487);
+    assert_eq!(bench.sent_one().status(), 487);
+    bench.receive(Transport::Udp, octets(&with_method("ACK")));
+    bench.assert_forgets_everything();
+}
+
+#[test]
+fn a_cancel_too_late_changes_nothing() {
+    let mut bench = Bench::new();
+    let (key, request) = receive(&mut bench, Transport::Udp, INVITE);
+    respond(&mut bench, key, &request, 200);
+    bench.outputs();
+    bench.receive(Transport::Udp, octets(&with_method("CANCEL")));
+    assert_eq!(bench.sent_one().status(), 200);
+    bench.assert_forgets_everything();
+}
+
+#[test]
+fn a_cancel_of_nothing_is_refused() {
+    let mut bench = Bench::new();
+    bench.receive(Transport::Udp, octets(&with_method("CANCEL")));
+    let sent = bench.sent_one();
+    assert_eq!(sent.status(), 481);
+    assert!(sent.response().headers.to().unwrap().tag().is_some());
+    assert_eq!(bench.layer.transaction_count(), (0, 0));
+}
+
+#[test]
+fn a_request_that_comes_a_second_way_is_refused() {
+    let mut bench = Bench::new();
+    let (_, first) = receive(&mut bench, Transport::Udp, INVITE);
+    bench.receive(Transport::Udp, octets(&INVITE.replace("z9hG4bKb", "z9hG4bKc")));
+    assert_eq!(bench.sent_one().status(), 482);
+    assert_eq!(bench.layer.counters().merged_requests, 1);
+
+    let other_contact = INVITE.replace("z9hG4bKb", "z9hG4bKd").replace("sip:alice@192", "sip:carol@192");
+    let (_, forked) = receive(&mut bench, Transport::Udp, &other_contact);
+    assert_ne!(first.uri, forked.uri);
+
+    let inside = with_method("UPDATE").replace("sip:alice@example.net>", "sip:alice@example.net>;tag=relay");
+    receive(&mut bench, Transport::Udp, &inside);
+    receive(&mut bench, Transport::Udp, &inside.replace("z9hG4bKb", "z9hG4bKe"));
+}
+
+#[test]
+fn a_call_that_may_go_nowhere_is_refused() {
+    let mut bench = Bench::new();
+    let exhausted = |text: &str| text.replace("Max-Forwards: 70", "Max-Forwards: 0");
+    bench.receive(Transport::Udp, octets(&exhausted(INVITE)));
+    assert_eq!(bench.sent_one().status(), 483);
+    receive(&mut bench, Transport::Udp, &exhausted(&with_method("OPTIONS")));
+    let inside = exhausted(INVITE).replace("z9hG4bKb", "z9hG4bKi").replace(".net>", ".net>;tag=relay");
+    receive(&mut bench, Transport::Udp, &inside);
+}
+
+#[test]
+fn requests_of_rfc_2543_have_no_branch_to_go_by() {
+    let mut bench = Bench::new();
+    let old = |text: &str| text.replace(";branch=z9hG4bKb", "");
+    let (key, request) = receive(&mut bench, Transport::Udp, &old(INVITE));
+    bench.receive(Transport::Udp, octets(&old(INVITE)));
+    assert_eq!(bench.sent_one().status(), 100, "the same");
+    let (_, other) = receive(&mut bench, Transport::Udp, &old(INVITE).replace("CSeq: 1", "CSeq: 2"));
+    assert_eq!(other.headers.cseq().unwrap().number, 2);
+    bench.receive(Transport::Udp, octets(&old(&with_method("CANCEL"))));
+    let outputs = bench.outputs();
+    let [Output::Send { .. }, Output::Event(Event::Cancelled { key: told, .. })] = &outputs[..] else {
+        panic!("{outputs:?}")
+    };
+    assert_eq!(*told, key);
+    respond(&mut bench, key, &request, 487);
+    assert_eq!(bench.sent_one().status(), 487);
+    bench.receive(Transport::Udp, octets(&old(&with_method("ACK"))));
+    bench.wait(Duration::from_millis(100));
+    assert_eq!(bench.outputs(), [], "acknowledged");
+}
+
+#[test]
+fn what_is_too_much_is_refused_without_being_remembered() {
+    let mut settings = settings();
+    settings.limits.servers_per_source = 1;
+    let mut bench = Bench::with(settings);
+    let (key, request) = receive(&mut bench, Transport::Udp, INVITE);
+    bench.receive(Transport::Udp, octets(&with_method("OPTIONS")));
+    let sent = bench.sent_one();
+    assert_eq!((sent.status(), sent.response().headers.get(HeaderName::RetryAfter)), (503, Some("10")));
+    assert_eq!(bench.layer.counters().overloaded, 1);
+    bench.receive(Transport::Udp, octets(&with_method("CANCEL")));
+    assert_eq!(bench.outputs().len(), 2, "that makes less");
+    respond(&mut bench, key, &request, 487);
+    bench.wait(Duration::from_secs(40));
+    bench.outputs();
+    receive(&mut bench, Transport::Udp, &with_method("OPTIONS"));
+    bench.assert_forgets_everything();
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_if_it_is_a_request() {
+    let mut bench = Bench::new();
+    bench.receive(Transport::Udp, octets(&INVITE.replace("CSeq: 1 INVITE", "CSeq: 1 BYE")));
+    assert_eq!(bench.sent_one().status(), 400);
+    bench.receive(Transport::Udp, b"nonsense".to_vec());
+    bench.receive(Transport::Udp, octets(&with_method("ACK").replace("CSeq: 1 ACK", "CSeq: 1 BYE")));
+    assert_eq!(bench.outputs(), []);
+    assert_eq!(bench.layer.counters().malformed, 3);
+}
+
+#[test]
+fn a_request_that_was_here_before_is_known_by_its_vias() {
+    let bench = Bench::new();
+    let request = |below: &str| {
+        let via = "Max-Forwards: 70".to_owned() + "\n" + below;
+        super::request(&INVITE.replace("Max-Forwards: 70", &via))
+    };
+    for (below, is_own) in [
+        ("Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKo", true),
+        ("Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKo", true),
+        ("Via: SIP/2.0/TLS RELAY.example.net;branch=z9hG4bKo", true),
+        ("Via: SIP/2.0/UDP 192.0.2.2;branch=z9hG4bKo, SIP/2.0/UDP [2001:db8::1];branch=z9hG4bKp", true),
+        ("Via: SIP/2.0/UDP 192.0.2.1:5070;branch=z9hG4bKo", false),
+        ("Via: SIP/2.0/UDP 192.0.2.2;branch=z9hG4bKo", false),
+    ] {
+        assert_eq!(bench.layer.has_been_here(&request(below)), is_own, "{below}");
+    }
+    assert!(!bench.layer.has_been_here(&super::request(INVITE)));
+}
+
+#[test]
+fn keep_alives_are_answered_over_streams() {
+    let mut bench = Bench::new();
+    bench.receive(Transport::Udp, b"\r\n\r\n".to_vec());
+    assert_eq!(bench.outputs(), []);
+    bench.receive(Transport::Tcp, b"\r\n\r\n".to_vec());
+    let outputs = bench.outputs();
+    let [Output::Send { transmission, hop: Hop::Flow(FlowId(7)), octets }] = &outputs[..] else {
+        panic!("{outputs:?}")
+    };
+    assert_eq!(octets, b"\r\n");
+    bench.layer.handle_input(Input::SendFailed { transmission: *transmission }, bench.now);
+    bench.receive(Transport::Tcp, b"\r\n".to_vec());
+    assert_eq!(bench.told(), [Event::Pong { source: source(Transport::Tcp) }]);
+}
