@@ -25,6 +25,14 @@ pub struct Codec {
 }
 
 impl Codec {
+    /// The RTP payload type that always means this codec, if there is one (RFC 3551 §6).
+    #[must_use]
+    pub fn static_payload(&self) -> Option<u8> {
+        [0, 3, 4, 8, 9, 13, 15, 18]
+            .into_iter()
+            .find(|number| Self::of_static_payload(*number).is_some_and(|known| known.matches(self)))
+    }
+
     /// What an RTP payload type means without `a=rtpmap` (RFC 3551 §6), for the audio types still in use.
     #[must_use]
     pub fn of_static_payload(number: u8) -> Option<Self> {
@@ -89,6 +97,14 @@ impl Codec {
             && self.clock_rate == other.clock_rate
             && self.channels == other.channels
             && self.same_variant(other)
+    }
+
+    /// Whether packets of one become packets of the other octet by octet: the two laws of G.711.
+    #[must_use]
+    pub fn converts(&self, other: &Self) -> bool {
+        let is_g711 =
+            |codec: &Self| (codec.is("PCMU") || codec.is("PCMA")) && codec.clock_rate == 8000 && codec.channels == 1;
+        is_g711(self) && is_g711(other)
     }
 
     /// The parameters that make two formats of one name foreign to each other.

@@ -49,13 +49,12 @@ impl Suite {
         }
     }
 
-    /// Octets of master key and master salt.
-    #[must_use]
-    pub const fn lengths(self) -> (usize, usize) {
+    /// Octets of master key and master salt together.
+    const fn length(self) -> usize {
         match self {
-            Self::AeadAes128Gcm => (16, 12),
-            Self::AeadAes256Gcm => (32, 12),
-            Self::AesCm128HmacSha1Tag80 | Self::AesCm128HmacSha1Tag32 => (16, 14),
+            Self::AeadAes128Gcm => 16 + 12,
+            Self::AeadAes256Gcm => 32 + 12,
+            Self::AesCm128HmacSha1Tag80 | Self::AesCm128HmacSha1Tag32 => 16 + 14,
         }
     }
 
@@ -64,14 +63,9 @@ impl Suite {
     }
 }
 
-/// SRTP master key and salt of one direction.
+/// SRTP master key of one direction with its master salt behind it, as they stand after `inline:` (§6.1).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MasterKey {
-    /// The key.
-    pub key: Vec<u8>,
-    /// The salt.
-    pub salt: Vec<u8>,
-}
+pub struct MasterKey(pub Vec<u8>);
 
 impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -83,21 +77,13 @@ impl MasterKey {
     /// A fresh one.
     #[must_use]
     pub fn generate(suite: Suite, random: &mut impl CryptoRng) -> Self {
-        let (key, salt) = suite.lengths();
-        let (mut key, mut salt) = (vec![0; key], vec![0; salt]);
-        random.fill_bytes(&mut key);
-        random.fill_bytes(&mut salt);
-        Self { key, salt }
+        let mut octets = vec![0; suite.length()];
+        random.fill_bytes(&mut octets);
+        Self(octets)
     }
 
     fn parse(text: &str, suite: Suite) -> Option<Self> {
-        let mut key = BASE64.decode(text).ok()?;
-        let (key_length, salt_length) = suite.lengths();
-        if key.len() != key_length + salt_length {
-            return None;
-        }
-        let salt = key.split_off(key_length);
-        Some(Self { key, salt })
+        BASE64.decode(text).ok().filter(|octets| octets.len() == suite.length()).map(Self)
     }
 }
 
@@ -181,7 +167,7 @@ impl CryptoAttribute {
 
 impl fmt::Display for CryptoAttribute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let key = BASE64.encode([self.key.key.as_slice(), &self.key.salt].concat());
+        let key = BASE64.encode(&self.key.0);
         write!(f, "{} {} inline:{key}", self.tag, self.suite.name())?;
         match self.lifetime {
             Some(packets) if packets.is_power_of_two() => write!(f, "|2^{}", packets.trailing_zeros())?,

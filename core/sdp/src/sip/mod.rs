@@ -2,9 +2,13 @@
 
 mod crypto;
 mod parse;
+mod policy;
+mod session;
 mod write;
 
 pub use crypto::{CryptoAttribute, MasterKey, Mki, Suite};
+pub use policy::{Security, SrtpPolicy, choose};
+pub use session::Session;
 
 use crate::section::{OtherSection, Section};
 use crate::webrtc::{Fingerprint, IceCredentials, Setup};

@@ -1,5 +1,10 @@
-//! Offer and answer across the relay (RFC 3264): one negotiation between two browsers that never see each other's
-//! descriptions. The relay passes media on as it is, so both legs end with the same codecs.
+//! Offer and answer across the relay (RFC 3264): one negotiation between two ends that never see each other's
+//! descriptions.
+//!
+//! This file has two browsers: the relay passes media on as it is, so both legs end with the same codecs. Where a SIP
+//! endpoint is at one end or at both, see [`sip`].
+
+pub mod sip;
 
 use crate::codec::{Codec, MediaKind, Payload};
 use crate::direction::Direction;
@@ -40,7 +45,7 @@ pub struct Settled {
 /// Why a negotiation came to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NegotiationError {
-    /// The callee refused every section.
+    /// The answerer refused every section.
     Refused,
     /// Sections were accepted, but none with a codec that was offered.
     NoCommonCodecs,
@@ -51,7 +56,7 @@ pub enum NegotiationError {
 impl fmt::Display for NegotiationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Refused => "the callee refused every media section",
+            Self::Refused => "every media section is refused",
             Self::NoCommonCodecs => "the two ends have no codec in common",
             Self::NotAnAnswer => "the answer's media sections are not those of the offer",
         })
@@ -83,7 +88,7 @@ fn is_passed(extension: &HeaderExtension) -> bool {
     EXTENSIONS.contains(&extension.uri.as_str())
 }
 
-fn offered_payloads(section: &Section, order: &[String]) -> Vec<Payload> {
+pub(crate) fn offered_payloads(section: &Section, order: &[String]) -> Vec<Payload> {
     let rank = |codec: &Codec| order.iter().position(|name| codec.is(name));
     let all = || section.payloads.iter();
     let mut primary: Vec<&Payload> = all().filter(|payload| payload.codec.is_primary()).collect();
@@ -147,7 +152,7 @@ pub fn settle(
     }
 }
 
-fn refused(offered: &Section) -> Section {
+pub(crate) fn refused(offered: &Section) -> Section {
     Section { rejected: true, direction: Direction::Inactive, ssrcs: Vec::new(), ..offered.clone() }
 }
 

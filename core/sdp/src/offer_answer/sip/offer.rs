@@ -1,0 +1,228 @@
+//! What the relay offers to a SIP endpoint, or to a browser on a SIP endpoint's behalf.
+
+use super::{BROWSER_FEEDBACK, MID, find, has_primary, nth_of_kind};
+use crate::codec::{Codec, MediaKind, Payload};
+use crate::direction::Direction;
+use crate::offer_answer::offered_payloads;
+use crate::section::{HeaderExtension, Section};
+
+/// RTCP feedback toward a SIP endpoint: requests for a key frame. Phones of RTP/AVP ignore the lines, or obey them.
+pub(super) const SIP_FEEDBACK: [&str; 2] = ["nack pli", "ccm fir"];
+
+/// Video codecs that SIP endpoints have. The others only make the INVITE too large for a datagram.
+const SIP_VIDEO: [&str; 2] = ["H264", "VP8"];
+
+/// What any browser can decode.
+const BROWSER_CODECS: [&str; 10] =
+    ["opus", "PCMU", "PCMA", "G722", "CN", "telephone-event", "H264", "VP8", "VP9", "AV1"];
+
+/// Dynamic payload types (RFC 3551 §6) that no RTCP packet is mistaken for (RFC 5761 §4).
+const DYNAMIC: core::ops::RangeInclusive<u8> = 96..=127;
+
+/// The number most phones have for telephone-event.
+const TELEPHONE_EVENT: u8 = 101;
+
+/// What the relay offers a SIP endpoint on behalf of a browser, or of another SIP endpoint, that offered (or, after an
+/// INVITE without offer, answered) `offered`: its sections in use, with its `mid`s and directions. `order` is the
+/// operator's, as in [`relay_offer`](crate::offer_answer::relay_offer); without a word on video only codecs that SIP
+/// endpoints have are left, if there are any.
+///
+/// Static codecs get their static numbers, others keep theirs if they may; telephone-event at 8000 is there for all
+/// audio, because the relay makes it.
+#[must_use]
+pub fn sip_offer(offered: &[Section], order: &[String]) -> Vec<Section> {
+    let in_use = offered.iter().filter(|section| !section.rejected);
+    let sections = in_use.map(|section| {
+        let mut payloads = offered_payloads(section, order);
+        let is_usual = |payload: &Payload| SIP_VIDEO.iter().any(|name| payload.codec.is(name));
+        let is_named = |payload: &Payload| order.iter().any(|name| payload.codec.is(name));
+        if section.kind == MediaKind::Video && payloads.iter().any(is_usual) && !payloads.iter().any(is_named) {
+            payloads.retain(is_usual);
+        }
+        Section { payloads: sip_payloads(section.kind, payloads), ..bare(section) }
+    });
+    sections.filter(|section| has_primary(&section.payloads)).collect()
+}
+
+/// The section without what belongs to one leg alone.
+fn bare(section: &Section) -> Section {
+    Section { extensions: Vec::new(), ssrcs: Vec::new(), payloads: Vec::new(), ..section.clone() }
+}
+
+fn sip_payloads(kind: MediaKind, payloads: Vec<Payload>) -> Vec<Payload> {
+    let mut kept: Vec<Payload> = Vec::new();
+    for payload in payloads {
+        let is_foreign_noise = payload.codec.is_comfort_noise() && payload.codec.clock_rate != 8000;
+        // Levels of one profile of H.264 are one format (RFC 6184 §8.2.2).
+        if !is_foreign_noise && find(&kept, &payload).is_none() {
+            kept.push(payload);
+        }
+    }
+    if kind == MediaKind::Audio {
+        let event = telephone_event(8000);
+        if find(&kept, &event).is_none() {
+            kept.push(event);
+        }
+    }
+    for payload in &mut kept {
+        if payload.codec.is_telephone_event() && payload.codec.fmtp.is_none() {
+            // The default (RFC 4733 §2.4.1), which not every phone knows.
+            payload.codec.fmtp = Some("0-15".to_owned());
+        }
+        let feedback: &[&str] = if kind == MediaKind::Video { &SIP_FEEDBACK } else { &[] };
+        payload.feedback = feedback.iter().map(|value| (*value).to_owned()).collect();
+    }
+    numbered(kept, &[])
+}
+
+fn telephone_event(clock_rate: u32) -> Payload {
+    let codec = Codec { name: "telephone-event".to_owned(), clock_rate, channels: 1, fmtp: Some("0-15".to_owned()) };
+    Payload { number: TELEPHONE_EVENT, codec, feedback: Vec::new() }
+}
+
+/// Gives each payload a number that it may have: the static one of its codec, its own, or the first free one. Those of
+/// `known` mean what they mean there for the whole session (RFC 3264 §8.3.2). What finds no number is left out.
+fn numbered(payloads: Vec<Payload>, known: &[Payload]) -> Vec<Payload> {
+    let mut used: Vec<u8> = known.iter().map(|payload| payload.number).collect();
+    // Those with a place of their own take it before others look for one.
+    used.extend(payloads.iter().filter_map(|payload| payload.codec.static_payload()));
+    let mut kept = Vec::new();
+    let mut homeless = Vec::new();
+    for (index, payload) in payloads.into_iter().enumerate() {
+        let before = find(known, &payload).map(|before| before.number).or_else(|| payload.codec.static_payload());
+        let own = Some(payload.number).filter(|number| DYNAMIC.contains(number) && !used.contains(number));
+        match before.or(own) {
+            Some(number) => {
+                used.push(number);
+                kept.push((index, Payload { number, ..payload }));
+            }
+            None => homeless.push((index, payload)),
+        }
+    }
+    for (index, payload) in homeless {
+        if let Some(number) = DYNAMIC.into_iter().find(|number| !used.contains(number)) {
+            used.push(number);
+            kept.push((index, Payload { number, ..payload }));
+        }
+    }
+    kept.sort_by_key(|(index, _)| *index);
+    kept.into_iter().map(|(_, payload)| payload).collect()
+}
+
+/// What the relay offers a browser on behalf of a SIP endpoint that offered `offered`: what a browser can know of it, and
+/// behind it G.711 and Opus, for later. All sections are `sendrecv`: the browser is asked once, and a SIP endpoint that
+/// begins on hold does not stay there.
+#[must_use]
+pub fn browser_offer(offered: &[Section], order: &[String]) -> Vec<Section> {
+    let in_use = offered.iter().filter(|section| !section.rejected);
+    let sections = in_use.map(|section| {
+        let mut payloads = offered_payloads(section, order);
+        payloads.retain(|payload| BROWSER_CODECS.iter().any(|name| payload.codec.is(name)));
+        let has_own = has_primary(&payloads);
+        if has_own && section.kind == MediaKind::Audio {
+            for extra in default_audio() {
+                let is_allowed = extra.codec.is_telephone_event() || !offered_payloads(&only(&extra), order).is_empty();
+                if is_allowed && find(&payloads, &extra).is_none() {
+                    payloads.push(extra);
+                }
+            }
+        }
+        Section {
+            payloads: if has_own { browser_payloads(section.kind, payloads) } else { Vec::new() },
+            extensions: vec![HeaderExtension { id: 1, uri: MID.to_owned() }],
+            direction: Direction::SendRecv,
+            ..bare(section)
+        }
+    });
+    sections.filter(|section| has_primary(&section.payloads)).collect()
+}
+
+fn browser_payloads(kind: MediaKind, payloads: Vec<Payload>) -> Vec<Payload> {
+    let mut payloads = numbered(payloads, &[]);
+    for payload in &mut payloads {
+        let feedback: &[&str] = if kind == MediaKind::Video { &BROWSER_FEEDBACK } else { &[] };
+        payload.feedback = feedback.iter().map(|value| (*value).to_owned()).collect();
+    }
+    // DTMF and noise behind what a browser could send.
+    payloads.sort_by_key(|payload| !payload.codec.is_primary());
+    payloads
+}
+
+/// What the relay offers a browser when the SIP endpoint offered nothing yet (an INVITE without description, RFC 3261
+/// §13.2.1): audio and, if asked for, video.
+#[must_use]
+pub fn default_offer(video: bool, order: &[String]) -> Vec<Section> {
+    let section = |kind, mid: &str, payloads| Section {
+        kind,
+        mid: mid.to_owned(),
+        direction: Direction::SendRecv,
+        rejected: false,
+        payloads,
+        extensions: Vec::new(),
+        ssrcs: Vec::new(),
+    };
+    let audio = section(MediaKind::Audio, "0", default_audio());
+    let video = video.then(|| section(MediaKind::Video, "1", default_video()));
+    let sections: Vec<Section> = core::iter::once(audio).chain(video).collect();
+    browser_offer(&sections, order)
+}
+
+fn payload(number: u8, name: &str, clock_rate: u32, channels: u8, fmtp: Option<&str>) -> Payload {
+    let codec = Codec { name: name.to_owned(), clock_rate, channels, fmtp: fmtp.map(str::to_owned) };
+    Payload { number, codec, feedback: Vec::new() }
+}
+
+fn default_audio() -> Vec<Payload> {
+    vec![
+        payload(111, "opus", 48_000, 2, Some("minptime=10;useinbandfec=1")),
+        payload(0, "PCMU", 8000, 1, None),
+        payload(8, "PCMA", 8000, 1, None),
+        Payload { number: 110, ..telephone_event(48_000) },
+        telephone_event(8000),
+    ]
+}
+
+fn default_video() -> Vec<Payload> {
+    let h264 = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f";
+    vec![payload(97, "H264", 90_000, 1, Some(h264)), payload(96, "VP8", 90_000, 1, None)]
+}
+
+/// A section of nothing but that payload.
+fn only(payload: &Payload) -> Section {
+    let kind = MediaKind::Audio;
+    let (payloads, direction) = (vec![payload.clone()], Direction::SendRecv);
+    Section {
+        kind,
+        mid: String::new(),
+        direction,
+        rejected: false,
+        payloads,
+        extensions: Vec::new(),
+        ssrcs: Vec::new(),
+    }
+}
+
+/// The relay's next offer in an established session (hold and back, refresh, a re-INVITE without offer): the sections of
+/// its last description, `current`, in their places, refused ones too (RFC 3264 §8), with a new direction.
+///
+/// What was agreed stands first; behind it stands everything else that the other leg, `other`, has negotiated, since the
+/// peer may want it now (RFC 3261 §14.2).
+#[must_use]
+pub fn reoffer(current: &[Section], other: &[Section], direction: Direction) -> Vec<Section> {
+    let mut taken = [0; 2];
+    let sections = current.iter().map(|section| {
+        if section.rejected {
+            return section.clone();
+        }
+        let mut payloads = section.payloads.clone();
+        let stream = nth_of_kind(other, section.kind, &mut taken);
+        let able = stream.into_iter().flat_map(|stream| sip_payloads(stream.kind, stream.payloads.clone()));
+        let new: Vec<Payload> = able.filter(|payload| find(&section.payloads, payload).is_none()).collect();
+        payloads.extend(numbered(new, &section.payloads));
+        // DTMF stays behind what it goes with.
+        payloads.sort_by_key(|payload| !payload.codec.is_primary());
+        let limit = stream.map_or(Direction::SendRecv, |stream| stream.direction);
+        Section { payloads, direction: direction.and(limit), ..section.clone() }
+    });
+    sections.collect()
+}
