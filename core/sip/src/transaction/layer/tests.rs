@@ -2,6 +2,7 @@
 
 mod client;
 mod server;
+mod simulation;
 
 use super::{Event, Input, Layer, Output, Settings};
 use crate::message::{Message, Method, Request, Response};
