@@ -144,7 +144,7 @@ impl<'a> Parts<'a> {
     /// All parts are what they have to be.
     pub(super) fn check(&self) -> Result<(), Malformed> {
         each(self.params, |_| Ok(()))?;
-        self.uri.parse::<Uri>().map(|_| ())
+        Uri::check(self.uri)
     }
 }
 

@@ -1,7 +1,10 @@
 //! When two URIs mean the same (RFC 3261 §19.1.4, RFC 3966 §4).
 
+use super::escape::{is_unreserved, unescaped};
 use super::parameters::Parameters;
-use super::uri::{SipUri, TelUri, Uri, is_unreserved, unescaped};
+use super::sip_uri::SipUri;
+use super::tel_uri::TelUri;
+use super::uri::Uri;
 
 impl Uri {
     /// Both name the same resource in the same way.

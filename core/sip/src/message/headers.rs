@@ -39,6 +39,10 @@ impl Headers {
         &self.text
     }
 
+    pub(super) fn into_text(self) -> String {
+        self.text
+    }
+
     /// Adds a header whose value stands in the text already.
     pub(super) fn index(&mut self, name: HeaderName, start: usize, end: usize) {
         self.fields.push(Field { name, start, end });

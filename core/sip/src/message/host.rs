@@ -1,6 +1,6 @@
 //! Where something is: a name or an address (RFC 3261 §25.1 `host`).
 
-use super::scan::Malformed;
+use super::scan::{Malformed, split_around, trim};
 use core::fmt;
 use core::str::FromStr;
 use serde::{Deserialize, Serialize};
@@ -71,23 +71,30 @@ impl FromStr for Host {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        if let Some(inner) = text.strip_prefix('[') {
-            let inner = inner.strip_suffix(']').ok_or(Malformed("a bracket is missing"))?;
-            let address: Ipv6Addr = inner.parse().map_err(|_| Malformed("no IPv6 address in brackets"))?;
-            return Ok(Self::Address(address.into()));
-        }
-        // Underscores are not allowed in host names, but in use.
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-        if text.is_empty() || !text.bytes().all(plain) {
-            return Err(Malformed("no host name"));
-        }
-        if text.starts_with(|first: char| first.is_ascii_digit())
-            && let Ok(address) = text.parse::<Ipv4Addr>()
-        {
-            return Ok(Self::Address(address.into()));
-        }
-        Ok(Self::Name(text.to_owned()))
+        read(text).map(|address| address.map_or_else(|| Self::Name(text.to_owned()), Self::Address))
     }
+}
+
+/// The address that `text` is, or none where it is a name.
+fn read(text: &str) -> Result<Option<IpAddr>, Malformed> {
+    if let Some(inner) = text.strip_prefix('[') {
+        let inner = inner.strip_suffix(']').ok_or(Malformed("a bracket is missing"))?;
+        let address: Ipv6Addr = inner.parse().map_err(|_| Malformed("no IPv6 address in brackets"))?;
+        return Ok(Some(address.into()));
+    }
+    // Underscores are not allowed in host names, but in use.
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    if text.is_empty() || !text.bytes().all(plain) {
+        return Err(Malformed("no host name"));
+    }
+    let numeric = text.ends_with(|last: char| last.is_ascii_digit());
+    Ok(if numeric { text.parse::<Ipv4Addr>().ok().map(IpAddr::V4) } else { None })
+}
+
+/// `text` is `host` or `host:port`.
+pub(super) fn check(text: &str) -> Result<(), Malformed> {
+    let (host, _) = split(text)?;
+    read(host).map(|_| ())
 }
 
 /// `host` or `host:port`, with white space around the colon as `Via` allows it.
@@ -97,13 +104,13 @@ pub(super) fn host_port(text: &str) -> Result<(Host, Option<u16>), Malformed> {
 }
 
 /// As [`host_port`], the host still text.
-pub(super) fn split(text: &str) -> Result<(&str, Option<u16>), Malformed> {
+fn split(text: &str) -> Result<(&str, Option<u16>), Malformed> {
     let after_address = if text.starts_with('[') { text.find(']').unwrap_or(0) } else { 0 };
     let colon = text.bytes().skip(after_address).position(|byte| byte == b':');
     let Some(colon) = colon else { return Ok((text, None)) };
-    let (host, port) = super::scan::split_around(text, after_address + colon);
-    let port = super::scan::trim(port);
+    let (host, port) = split_around(text, after_address + colon);
+    let port = trim(port);
     let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     let port = if digits { port.parse().ok() } else { None };
-    Ok((super::scan::trim(host), Some(port.ok_or(Malformed("no port number"))?)))
+    Ok((trim(host), Some(port.ok_or(Malformed("no port number"))?)))
 }

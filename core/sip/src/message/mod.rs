@@ -5,7 +5,10 @@
 //! to send where there is one.
 
 mod address;
+mod check;
 mod equivalence;
+mod escape;
+mod head;
 mod headers;
 mod host;
 mod method;
@@ -15,22 +18,27 @@ mod parse;
 mod refused;
 mod response;
 mod scan;
+mod sip_uri;
+mod tel_uri;
 mod typed;
 mod uri;
 mod values;
 mod via;
 
 pub use address::{Contacts, NameAddr};
+pub use head::MAX_HEADERS;
 pub use headers::Headers;
 pub use host::Host;
 pub use method::Method;
 pub use name::HeaderName;
 pub use parameters::Parameters;
-pub use parse::{MAX_HEADERS, MAX_SIZE};
+pub use parse::MAX_SIZE;
 pub use refused::{Refused, Violation};
 pub use response::reason_phrase;
 pub use scan::Malformed;
-pub use uri::{SipUri, TelUri, Uri};
+pub use sip_uri::SipUri;
+pub use tel_uri::TelUri;
+pub use uri::Uri;
 pub use values::{
     CSeq, Event, MediaType, Privacy, RAck, Reason, Refresher, Replaces, RetryAfter, SessionExpires, Subscription,
     SubscriptionState, TokenParams,

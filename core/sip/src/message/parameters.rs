@@ -55,7 +55,7 @@ impl Parameters {
     /// # Errors
     /// When a name is missing or no token, or a value is neither one word nor a quoted string.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
-        let mut found = Self::new();
+        let mut found = Self(Vec::with_capacity(if text.is_empty() { 0 } else { 4 }));
         each(text, |parameter| {
             found.0.push(parameter.to_owned());
             Ok(())
@@ -211,7 +211,7 @@ pub(super) fn each<'a>(
         if text.is_empty() {
             return Ok(());
         }
-        let end = find_outside(text, |byte| byte == b';').unwrap_or(text.len());
+        let end = find_outside(text, b';').unwrap_or(text.len());
         let (parameter, after) = text.split_at_checked(end).unwrap_or((text, ""));
         visit(one(trim(parameter))?)?;
         rest = after;

@@ -1,6 +1,7 @@
 //! The smallest pieces of the grammar (RFC 3261 §25.1), read from text that is no longer folded.
 
 use core::fmt;
+use memchr::{memchr, memchr2};
 
 /// A value that is not what its grammar says, and what is wrong with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +55,13 @@ pub(crate) fn saturating(text: &str) -> Option<u32> {
     digits.then(|| text.parse().unwrap_or(u32::MAX))
 }
 
-/// Where the first octet is that `wanted` chooses outside quoted strings and angle brackets.
-pub(crate) fn find_outside(text: &str, wanted: impl Fn(u8) -> bool) -> Option<usize> {
+/// Where the first `wanted` is outside quoted strings and angle brackets.
+pub(crate) fn find_outside(text: &str, wanted: u8) -> Option<usize> {
+    let first = memchr(wanted, text.as_bytes())?;
+    let before = text.as_bytes().get(..first)?;
+    if memchr2(b'"', b'<', before).is_none() {
+        return Some(first);
+    }
     let mut quoted = false;
     let mut bracketed = false;
     let mut escaped = false;
@@ -67,7 +73,7 @@ pub(crate) fn find_outside(text: &str, wanted: impl Fn(u8) -> bool) -> Option<us
             _ if quoted => {}
             b'>' => bracketed = false,
             _ if bracketed => {}
-            _ if wanted(byte) => return Some(at),
+            _ if byte == wanted => return Some(at),
             b'<' => bracketed = true,
             _ => {}
         }
@@ -109,7 +115,7 @@ impl<'a> Iterator for Elements<'a> {
                 return Some(trim(text));
             }
             let mut element = text;
-            if let Some(at) = find_outside(text, |byte| byte == b',') {
+            if let Some(at) = find_outside(text, b',') {
                 let (before, after) = split_around(text, at);
                 (element, self.rest) = (before, Some(after));
             }

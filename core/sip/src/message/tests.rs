@@ -36,7 +36,7 @@ fn a_request_is_read_into_its_types() {
     assert_eq!(invite.headers.call_id(), Ok("a84b4c76e66710@pc33.atlanta.example"));
     assert_eq!(invite.headers.cseq(), Ok(CSeq { number: 314_159, method: Method::Invite }));
     assert_eq!(invite.headers.max_forwards(), Some(Ok(70)));
-    assert_eq!(invite.headers.get("x-thing"), Some("one,   two"));
+    assert_eq!(invite.headers.get("x-thing"), Some("one,  two"));
     assert_eq!(invite.body, b"v=0\r");
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// The value before its parameters, and these as text.
 fn head(text: &str) -> (&str, &str) {
-    let end = find_outside(text, |byte| byte == b';').unwrap_or(text.len());
+    let end = find_outside(text, b';').unwrap_or(text.len());
     let (head, params) = text.split_at_checked(end).unwrap_or((text, ""));
     (trim(head), params)
 }

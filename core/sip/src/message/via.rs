@@ -1,6 +1,6 @@
 //! The way a request has come, which the response goes back (RFC 3261 §20.42).
 
-use super::host::{Host, host_port};
+use super::host::{self, Host, host_port};
 use super::parameters::{Parameters, each};
 use super::scan::{Malformed, is_token, split_around, trim};
 use crate::transport::Transport;
@@ -162,7 +162,7 @@ impl<'a> Parts<'a> {
 
     /// All parts are what they have to be.
     pub(super) fn check(&self) -> Result<(), Malformed> {
-        host_port(self.sent_by)?;
+        host::check(self.sent_by)?;
         each(self.params, |_| Ok(()))
     }
 }

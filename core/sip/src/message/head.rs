@@ -1,0 +1,123 @@
+//! The head of a message: its lines, and where in them the headers are.
+
+use super::headers::Headers;
+use super::name::HeaderName;
+use super::refused::Violation;
+use super::scan::{is_token, trim};
+use memchr::{memchr, memmem};
+
+/// How many header lines a message may have.
+pub const MAX_HEADERS: usize = 256;
+
+/// Empty lines before a message are to be overlooked (RFC 3261 §7.5).
+pub(super) fn without_leading_lines(octets: &[u8]) -> &[u8] {
+    let lines = octets.iter().take_while(|octet| matches!(octet, b'\r' | b'\n')).count();
+    octets.get(lines..).unwrap_or_default()
+}
+
+/// The head with the end of its last line, and what follows the empty line. Lines may end without carriage return.
+pub(super) fn split(octets: &[u8]) -> Option<(&[u8], &[u8])> {
+    let usual = memmem::find(octets, b"\n\r\n");
+    let bare = memmem::find(octets.get(..usual.unwrap_or(octets.len()))?, b"\n\n");
+    let (head, empty) = match (bare, usual) {
+        (Some(at), _) => (at + 1, 1),
+        (None, Some(at)) => (at + 1, 2),
+        (None, None) => return None,
+    };
+    Some((octets.get(..head)?, octets.get(head + empty..)?))
+}
+
+/// A head that has been read.
+pub(super) struct Head {
+    /// All headers but `Content-Length`.
+    pub(super) headers: Headers,
+    /// How long the first line is.
+    pub(super) first: usize,
+    /// `Content-Length`.
+    pub(super) length: Result<Option<usize>, Violation>,
+}
+
+impl Head {
+    pub(super) fn read(octets: &[u8]) -> Self {
+        let text = match String::from_utf8(octets.to_vec()) {
+            Ok(text) => text,
+            Err(error) => latin(error.as_bytes()),
+        };
+        Self::index(text).unwrap_or_else(|text| {
+            // All that hinders has been removed.
+            Self::index(unfolded(&text)).unwrap_or_else(|text| Self {
+                headers: Headers::over(text),
+                first: 0,
+                length: Ok(None),
+            })
+        })
+    }
+
+    /// Finds the headers in their text; gives the text back where one of them is folded.
+    ///
+    /// What is no header is overlooked, so that a response can be made of the others; if it was a needed one, that is
+    /// missing.
+    fn index(text: String) -> Result<Self, String> {
+        let Some((first, mut at)) = line_at(&text, 0).map(|(line, next)| (line.len(), next)) else { return Err(text) };
+        let mut length = Ok(None);
+        let mut headers = Headers::over(text);
+        while let Some((line, next)) = line_at(headers.text(), at) {
+            if line.starts_with([' ', '\t']) || memchr(b'\r', line.as_bytes()).is_some() {
+                return Err(headers.into_text());
+            }
+            if let Some((name, value)) = split_line(line) {
+                let start = at + line.len() - value.len();
+                let end = start + trim(value).len();
+                match name {
+                    HeaderName::ContentLength => length = length.and_then(|known| content_length(known, trim(value))),
+                    _ if headers.len() == MAX_HEADERS => length = Err(Violation::TooLarge),
+                    name => headers.index(name, start, end),
+                }
+            }
+            at = next;
+        }
+        Ok(Self { headers, first, length })
+    }
+}
+
+/// The name of a header, and its value with what white space follows it.
+fn split_line(line: &str) -> Option<(HeaderName, &str)> {
+    let (name, value) = line.split_once(':')?;
+    let name = name.trim_end_matches([' ', '\t']);
+    let value = value.trim_start_matches([' ', '\t']);
+    let known = HeaderName::find(name);
+    if known.is_none() && !is_token(name) {
+        return None;
+    }
+    Some((known.unwrap_or_else(|| HeaderName::Other(name.into())), value))
+}
+
+/// The line of `text` that begins at `at`, without its end, and where the next one begins.
+fn line_at(text: &str, at: usize) -> Option<(&str, usize)> {
+    let rest = text.get(at..).filter(|rest| !rest.is_empty())?;
+    let end = memchr(b'\n', rest.as_bytes()).unwrap_or(rest.len());
+    let line = rest.get(..end)?;
+    Some((line.strip_suffix('\r').unwrap_or(line), at + end + 1))
+}
+
+/// The head with each header on one line. A carriage return that ends no line is white space: printed again it might.
+fn unfolded(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', " ").replace("\n ", "  ").replace("\n\t", "  ")
+}
+
+/// Octets that are no UTF-8 are taken for Latin-1, which old gateways send; the rest of the message may be UTF-8.
+fn latin(octets: &[u8]) -> String {
+    let mut text = String::with_capacity(octets.len() + 16);
+    for chunk in octets.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|octet| char::from(*octet)));
+    }
+    text
+}
+
+/// Reads `Content-Length`; one that repeats itself is harmless, one that contradicts itself is not (RFC 4475 §3.3.9).
+fn content_length(known: Option<usize>, value: &str) -> Result<Option<usize>, Violation> {
+    let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    let length: usize = if digits { value.parse().ok() } else { None }.ok_or(Violation::Length)?;
+    if known.is_none_or(|known| known == length) { Ok(Some(length)) } else { Err(Violation::Length) }
+}

@@ -1,0 +1,248 @@
+//! `sip:` and `sips:` (RFC 3261 §19.1).
+
+use super::escape::{escaped, is_header, is_param, is_password, is_user, legal, unescaped};
+use super::host::{self, Host, host_port};
+use super::parameters::Parameters;
+use super::scan::Malformed;
+use crate::transport::Transport;
+use core::fmt;
+use std::borrow::Cow;
+
+/// A `sip:` or `sips:` URI. Texts are kept with their escapes, so that it is printed as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SipUri {
+    secure: bool,
+    pub(super) user: Option<String>,
+    password: Option<String>,
+    host: Host,
+    port: Option<u16>,
+    pub(super) params: Parameters,
+    pub(super) headers: Vec<(String, String)>,
+}
+
+impl SipUri {
+    /// `sip:host`.
+    #[must_use]
+    pub const fn new(host: Host) -> Self {
+        let params = Parameters::new();
+        Self { secure: false, user: None, password: None, host, port: None, params, headers: Vec::new() }
+    }
+
+    /// With a user part; what it may not hold is escaped.
+    #[must_use]
+    pub fn with_user(mut self, user: &str) -> Self {
+        self.set_user(Some(user));
+        self
+    }
+
+    /// With a port.
+    #[must_use]
+    pub const fn with_port(mut self, port: Option<u16>) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// As `sips:`.
+    #[must_use]
+    pub const fn with_secure(mut self, secure: bool) -> Self {
+        self.secure = secure;
+        self
+    }
+
+    /// With a parameter; what its value may not hold is escaped.
+    #[must_use]
+    pub fn with_param(mut self, name: &str, value: &str) -> Self {
+        self.set_param(name, value);
+        self
+    }
+
+    /// With a parameter that has no value.
+    #[must_use]
+    pub fn with_flag(mut self, name: &str) -> Self {
+        self.params.set_flag(name);
+        self
+    }
+
+    /// With a header; what its value may not hold is escaped.
+    #[must_use]
+    pub fn with_header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((escaped(name, is_header), escaped(value, is_header)));
+        self
+    }
+
+    /// `sips:`.
+    #[must_use]
+    pub const fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// The user part without escapes.
+    #[must_use]
+    pub fn user(&self) -> Option<Cow<'_, str>> {
+        self.user.as_deref().map(unescaped)
+    }
+
+    /// The password without escapes. Nobody should put one there (RFC 3261 §19.1.1).
+    #[must_use]
+    pub fn password(&self) -> Option<Cow<'_, str>> {
+        self.password.as_deref().map(unescaped)
+    }
+
+    /// The host.
+    #[must_use]
+    pub const fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// The port, if given.
+    #[must_use]
+    pub const fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// The parameters.
+    #[must_use]
+    pub const fn params(&self) -> &Parameters {
+        &self.params
+    }
+
+    /// The `transport` parameter, where it names a transport known here.
+    #[must_use]
+    pub fn transport(&self) -> Option<Transport> {
+        self.params.get("transport").and_then(|name| name.parse().ok())
+    }
+
+    /// Headers for a request to be made from this URI: names and values without escapes.
+    pub fn headers(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+        self.headers.iter().map(|(name, value)| (unescaped(name), unescaped(value)))
+    }
+
+    /// Sets or removes the user part and with it the password.
+    pub fn set_user(&mut self, user: Option<&str>) {
+        self.user = user.filter(|user| !user.is_empty()).map(|user| escaped(user, is_user));
+        self.password = None;
+    }
+
+    /// Sets the host and port.
+    pub fn set_host(&mut self, host: Host, port: Option<u16>) {
+        (self.host, self.port) = (host, port);
+    }
+
+    /// Sets a parameter; what its value may not hold is escaped.
+    pub fn set_param(&mut self, name: &str, value: &str) {
+        self.params.set_plain(name, escaped(value, is_param));
+    }
+
+    /// Removes a parameter.
+    pub fn remove_param(&mut self, name: &str) {
+        self.params.remove(name);
+    }
+
+    /// Removes the headers, and `method`: what a Request-URI must not have (RFC 3261 §19.1.1, table 1).
+    pub fn make_request_uri(&mut self) {
+        self.headers.clear();
+        self.params.remove("method");
+    }
+
+    pub(super) fn parse(secure: bool, text: &str) -> Result<Self, Malformed> {
+        let parts = Parts::of(text)?;
+        let (host, port) = host_port(parts.address)?;
+        let own = |text: Option<&str>, fits: fn(u8) -> bool| {
+            text.map(|text| legal(text, fits).map(Cow::into_owned)).transpose()
+        };
+        Ok(Self {
+            secure,
+            user: own(parts.user, is_user)?,
+            password: own(parts.password, is_password)?,
+            host,
+            port,
+            params: match parts.params {
+                Some(params) => Parameters::parse_uri(params, |text| legal(text, is_param))?,
+                None => Parameters::new(),
+            },
+            headers: parts.headers().map(|header| own_header(header?)).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+fn own_header((name, value): (&str, &str)) -> Result<(String, String), Malformed> {
+    Ok((legal(name, is_header)?.into_owned(), legal(value, is_header)?.into_owned()))
+}
+
+/// The parts of a SIP URI in the text they are read from.
+pub(super) struct Parts<'a> {
+    user: Option<&'a str>,
+    password: Option<&'a str>,
+    address: &'a str,
+    params: Option<&'a str>,
+    headers: Option<&'a str>,
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn of(text: &'a str) -> Result<Self, Malformed> {
+        // The last one: an address as user part should have its own escaped, but often has not.
+        let (userinfo, rest) = match text.rsplit_once('@') {
+            Some((userinfo, rest)) => (Some(userinfo), rest),
+            None => (None, text),
+        };
+        let (user, password) = match userinfo.map(|userinfo| userinfo.split_once(':').ok_or(userinfo)) {
+            None => (None, None),
+            Some(Ok((user, password))) => (Some(user), Some(password)),
+            Some(Err(user)) => (Some(user), None),
+        };
+        if user == Some("") {
+            return Err(Malformed("an empty user part"));
+        }
+        let (rest, headers) = rest.split_once('?').map_or((rest, None), |(rest, headers)| (rest, Some(headers)));
+        let (address, params) = rest.split_once(';').map_or((rest, None), |(address, params)| (address, Some(params)));
+        Ok(Self { user, password, address, params, headers })
+    }
+
+    fn headers(&self) -> impl Iterator<Item = Result<(&'a str, &'a str), Malformed>> {
+        let headers = self.headers.into_iter().flat_map(|headers| headers.split('&'));
+        headers.map(|header| match header.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok((name, value)),
+            Some(_) | None => Err(Malformed("a URI header without name or value")),
+        })
+    }
+
+    /// All parts are what they have to be.
+    pub(super) fn check(&self) -> Result<(), Malformed> {
+        host::check(self.address)?;
+        for text in [self.user, self.password].into_iter().flatten() {
+            legal(text, |_| true)?;
+        }
+        for param in self.params.into_iter().flat_map(|params| params.split(';')) {
+            if param.is_empty() || param.starts_with('=') {
+                return Err(Malformed("a URI parameter without name"));
+            }
+            legal(param, |_| true)?;
+        }
+        self.headers().try_for_each(|header| {
+            let (name, value) = header?;
+            legal(name, |_| true).and_then(|_| legal(value, |_| true)).map(|_| ())
+        })
+    }
+}
+
+impl fmt::Display for SipUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.secure { "sips:" } else { "sip:" })?;
+        if let Some(user) = &self.user {
+            f.write_str(user)?;
+            if let Some(password) = &self.password {
+                write!(f, ":{password}")?;
+            }
+            f.write_str("@")?;
+        }
+        write!(f, "{}", self.host)?;
+        if let Some(port) = self.port {
+            write!(f, ":{port}")?;
+        }
+        write!(f, "{}", self.params)?;
+        for (at, (name, value)) in self.headers.iter().enumerate() {
+            write!(f, "{}{name}={value}", if at == 0 { '?' } else { '&' })?;
+        }
+        Ok(())
+    }
+}

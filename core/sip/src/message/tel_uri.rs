@@ -1,0 +1,53 @@
+//! `tel:` (RFC 3966).
+
+use super::escape::{is_param, legal};
+use super::parameters::Parameters;
+use super::scan::Malformed;
+use core::fmt;
+
+/// A `tel:` URI.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TelUri {
+    /// The number with its visual separators.
+    number: String,
+    pub(super) params: Parameters,
+}
+
+impl TelUri {
+    /// The number without visual separators (RFC 3966 §5.1.1).
+    #[must_use]
+    pub fn number(&self) -> String {
+        self.number.chars().filter(|letter| !matches!(letter, '-' | '.' | '(' | ')')).collect()
+    }
+
+    /// The number as written.
+    #[must_use]
+    pub fn written(&self) -> &str {
+        &self.number
+    }
+
+    /// The parameters.
+    #[must_use]
+    pub const fn params(&self) -> &Parameters {
+        &self.params
+    }
+
+    pub(super) fn parse(text: &str) -> Result<Self, Malformed> {
+        let (number, params) = match text.split_once(';') {
+            Some((number, params)) => (number, Parameters::parse_uri(params, |text| legal(text, is_param))?),
+            None => (text, Parameters::new()),
+        };
+        let phone = |byte: u8| byte.is_ascii_hexdigit() || b"*#-.()".contains(&byte);
+        let digits = number.strip_prefix('+').unwrap_or(number);
+        if digits.is_empty() || !digits.bytes().all(phone) {
+            return Err(Malformed("no telephone number"));
+        }
+        Ok(Self { number: number.to_owned(), params })
+    }
+}
+
+impl fmt::Display for TelUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "tel:{}{}", self.number, self.params)
+    }
+}
