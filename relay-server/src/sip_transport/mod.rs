@@ -1,0 +1,3 @@
+//! SIP on the network: sockets, connections and names.
+
+pub mod resolver;

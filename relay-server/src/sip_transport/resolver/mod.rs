@@ -1,0 +1,183 @@
+//! Where a SIP URI leads (RFC 3263): the questions of [`plan`] put to the DNS, to the hosts file, or to nobody.
+
+pub mod plan;
+
+use core::time::Duration;
+use futures_util::future::join_all;
+use hickory_resolver::config::{ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig};
+use hickory_resolver::net::NetError;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::op::Query;
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::{Hosts, TokioResolver};
+use offhook_sip::transport::Target;
+use plan::{Abilities, Host, Naptr, Question, Srv, Step};
+use rand_core::Rng;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+/// How long one server may take for one answer; it is asked twice.
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// How long a whole question may take. A transaction gives up after 32 s, and other servers shall have their turn.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Records kept, each for its own time to live.
+const CACHE: u64 = 4_096;
+/// How long it is at most believed that there is no such name, whatever the zone says: a server that is being set up.
+const LONGEST_ABSENCE: Duration = Duration::from_secs(60);
+
+/// Where the operator writes addresses down.
+pub const HOSTS_FILE: &str = "/etc/hosts";
+
+/// A resolver with a cache.
+pub struct Resolver {
+    dns: TokioResolver,
+    hosts_file: PathBuf,
+    abilities: Abilities,
+}
+
+impl Resolver {
+    /// A resolver that asks `servers`, or, where there are none, those of the system.
+    ///
+    /// # Errors
+    /// When no resolver can be made.
+    pub fn new(servers: &[SocketAddr], hosts_file: &Path, abilities: Abilities) -> io::Result<Self> {
+        let mut builder = if servers.is_empty() {
+            TokioResolver::builder_tokio().unwrap_or_else(|error| {
+                tracing::warn!(%error, "this system names no DNS server, so SIP servers are found by address only");
+                TokioResolver::builder_with_config(ResolverConfig::default(), TokioRuntimeProvider::default())
+            })
+        } else {
+            let servers = servers.iter().map(|server| name_server(*server)).collect();
+            let config = ResolverConfig::from_parts(None, Vec::new(), servers);
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+        };
+        let options = builder.options_mut();
+        (options.timeout, options.attempts, options.cache_size) = (ANSWER_TIMEOUT, 1, CACHE);
+        options.negative_max_ttl = Some(LONGEST_ABSENCE);
+        // Read here, so that a name that stands in it needs no other answer.
+        options.use_hosts_file = ResolveHosts::Never;
+        options.ip_strategy = match (abilities.ipv4, abilities.ipv6) {
+            (true, true) => LookupIpStrategy::Ipv4AndIpv6,
+            (false, true) => LookupIpStrategy::Ipv6Only,
+            (_, false) => LookupIpStrategy::Ipv4Only,
+        };
+        let dns = builder.build().map_err(io::Error::other)?;
+        Ok(Self { dns, hosts_file: hosts_file.to_owned(), abilities })
+    }
+
+    /// The targets, best first; empty: there is no such host, or nobody who knows it.
+    pub async fn resolve(&self, question: &Question, random: impl Rng) -> Vec<Target> {
+        tokio::time::timeout(TIMEOUT, self.follow(question, random)).await.unwrap_or_else(|_| {
+            tracing::debug!(host = question.host, "the DNS took too long");
+            Vec::new()
+        })
+    }
+
+    async fn follow(&self, question: &Question, mut random: impl Rng) -> Vec<Target> {
+        let known = self.known(&question.host);
+        let mut step = plan::first(question, known.is_some());
+        loop {
+            step = match step {
+                Step::Naptr => plan::after_naptr(question, self.naptr(&question.host).await),
+                Step::Srv(services) => {
+                    let answers = join_all(services.iter().map(|service| self.srv(&service.name))).await;
+                    plan::after_srv(question, services.into_iter().zip(answers).collect(), &mut random)
+                }
+                Step::Addresses(hosts) => {
+                    let answers = join_all(hosts.iter().map(|host| self.addresses(host))).await;
+                    let found = hosts.into_iter().zip(answers).collect();
+                    Step::Done(plan::after_addresses(question, found, self.abilities))
+                }
+                Step::Done(targets) => return targets,
+            };
+        }
+    }
+
+    async fn naptr(&self, host: &str) -> Vec<Naptr> {
+        let found = answered(host, self.dns.lookup(absolute(host), RecordType::NAPTR).await);
+        found.map_or_else(Vec::new, |lookup| lookup.answers().iter().filter_map(|r| naptr(&r.data)).collect())
+    }
+
+    async fn srv(&self, name: &str) -> Vec<Srv> {
+        let found = answered(name, self.dns.lookup(absolute(name), RecordType::SRV).await);
+        found.map_or_else(Vec::new, |lookup| lookup.answers().iter().filter_map(|r| srv(&r.data)).collect())
+    }
+
+    async fn addresses(&self, host: &Host) -> Vec<IpAddr> {
+        if let Ok(address) = host.name.parse() {
+            return vec![address];
+        }
+        if let Some(known) = self.known(&host.name) {
+            return known;
+        }
+        let found = answered(&host.name, self.dns.lookup_ip(absolute(&host.name)).await);
+        found.map_or_else(Vec::new, |found| found.iter().collect())
+    }
+
+    /// The addresses that stand in the hosts file; `localhost` has them without one.
+    fn known(&self, host: &str) -> Option<Vec<IpAddr>> {
+        if plan::is_localhost(host) {
+            return Some(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+        }
+        let name = Name::from_utf8(host).ok()?;
+        let mut hosts = Hosts::default();
+        // Read every time: a question is rare, and whoever adds a line expects it to count.
+        let file = std::fs::File::open(&self.hosts_file).ok()?;
+        hosts.read_hosts_conf(file).ok()?;
+        let lookups = [RecordType::A, RecordType::AAAA]
+            .into_iter()
+            .filter_map(|family| hosts.lookup_static_host(&Query::query(name.clone(), family)));
+        let addresses: Vec<IpAddr> = lookups
+            .flat_map(|lookup| lookup.answers().iter().filter_map(|record| record.data.ip_addr()).collect::<Vec<_>>())
+            .collect();
+        (!addresses.is_empty()).then_some(addresses)
+    }
+}
+
+impl core::fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Resolver").field("abilities", &self.abilities).finish_non_exhaustive()
+    }
+}
+
+fn name_server(address: SocketAddr) -> NameServerConfig {
+    let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
+        connection.port = address.port();
+        connection
+    });
+    NameServerConfig::new(address.ip(), true, connections.to_vec())
+}
+
+/// Names of several labels are whole; those of one label may be completed by the system's search list.
+fn absolute(name: &str) -> String {
+    let host = name.trim_start_matches("_sips._tcp.").trim_start_matches("_sip._tcp.").trim_start_matches("_sip._udp.");
+    if host.contains('.') && !host.ends_with('.') { format!("{name}.") } else { name.to_owned() }
+}
+
+/// No record and no answer come to the same: the next thing is tried.
+fn answered<T>(name: &str, result: Result<T, NetError>) -> Option<T> {
+    result.inspect_err(|error| tracing::debug!(name, %error, "no answer from the DNS")).ok()
+}
+
+fn naptr(data: &RData) -> Option<Naptr> {
+    let RData::NAPTR(record) = data else { return None };
+    let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+    let replacement = &record.replacement;
+    Some(Naptr {
+        order: record.order,
+        preference: record.preference,
+        flags: text(&record.flags),
+        service: text(&record.services),
+        replacement: if replacement.is_root() { String::new() } else { replacement.to_ascii() },
+    })
+}
+
+fn srv(data: &RData) -> Option<Srv> {
+    let RData::SRV(record) = data else { return None };
+    let (priority, weight, port) = (record.priority, record.weight, record.port);
+    Some(Srv { priority, weight, port, target: record.target.to_ascii() })
+}
+
+#[cfg(test)]
+mod tests;

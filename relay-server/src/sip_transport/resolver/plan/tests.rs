@@ -1,0 +1,190 @@
+use super::{Abilities, Host, Naptr, Question, Service, Srv, Step, after_addresses, after_naptr, after_srv, first};
+use offhook_sip::transport::{Target, Transport};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use std::collections::BTreeMap;
+
+const BOTH: Abilities = Abilities { ipv4: true, ipv6: true };
+
+fn question(host: &str) -> Question {
+    Question { host: host.to_owned(), port: None, transport: None, secure: false }
+}
+
+fn naptr(order: u16, preference: u16, service: &str, replacement: &str) -> Naptr {
+    let (flags, service) = ("s".to_owned(), service.to_owned());
+    Naptr { order, preference, flags, service, replacement: replacement.to_owned() }
+}
+
+fn srv(priority: u16, weight: u16, target: &str) -> Srv {
+    Srv { priority, weight, port: 5070, target: target.to_owned() }
+}
+
+fn host(name: &str, port: u16, transport: Transport) -> Host {
+    Host { name: name.to_owned(), port, transport }
+}
+
+fn service(name: &str, transport: Transport) -> Service {
+    Service { name: name.to_owned(), transport }
+}
+
+fn target(transport: Transport, address: &str, host: &str) -> Target {
+    Target { transport, address: address.parse().unwrap(), host: Some(host.to_owned()) }
+}
+
+#[test]
+fn an_address_needs_no_lookup() {
+    let plain = question("192.0.2.7");
+    let tcp = Question { transport: Some(Transport::Tcp), ..plain.clone() };
+    let port = Question { port: Some(5080), ..plain.clone() };
+    let secure = Question { secure: true, ..question("2001:db8::7") };
+    for (question, transport, address) in [
+        (&plain, Transport::Udp, "192.0.2.7:5060"),
+        (&tcp, Transport::Tcp, "192.0.2.7:5060"),
+        (&port, Transport::Udp, "192.0.2.7:5080"),
+        (&secure, Transport::Tls, "[2001:db8::7]:5061"),
+    ] {
+        assert_eq!(first(question, false), Step::Done(vec![target(transport, address, &question.host)]));
+    }
+}
+
+#[test]
+fn a_port_leads_to_addresses_a_transport_to_srv_and_neither_to_naptr() {
+    let plain = question("example.org");
+    assert_eq!(first(&plain, false), Step::Naptr);
+    assert_eq!(first(&Question { secure: true, ..plain.clone() }, false), Step::Naptr);
+    let port = Question { port: Some(5080), ..plain.clone() };
+    assert_eq!(first(&port, false), Step::Addresses(vec![host("example.org", 5080, Transport::Udp)]));
+    let secure = Question { secure: true, ..port.clone() };
+    assert_eq!(first(&secure, false), Step::Addresses(vec![host("example.org", 5080, Transport::Tls)]));
+    for (transport, name) in [
+        (Transport::Udp, "_sip._udp.example.org"),
+        (Transport::Tcp, "_sip._tcp.example.org"),
+        (Transport::Tls, "_sips._tcp.example.org"),
+    ] {
+        let question = Question { transport: Some(transport), ..plain.clone() };
+        assert_eq!(first(&question, false), Step::Srv(vec![service(name, transport)]));
+    }
+    let sips_tcp = Question { secure: true, transport: Some(Transport::Tcp), ..plain };
+    assert_eq!(first(&sips_tcp, false), Step::Srv(vec![service("_sips._tcp.example.org", Transport::Tls)]));
+}
+
+#[test]
+fn local_names_are_not_asked_of_a_server() {
+    for name in ["localhost", "LOCALHOST.", "pbx.localhost"] {
+        assert_eq!(first(&question(name), false), Step::Addresses(vec![host(name, 5060, Transport::Udp)]));
+    }
+    assert_eq!(first(&question("pbx"), true), Step::Addresses(vec![host("pbx", 5060, Transport::Udp)]));
+    assert_eq!(first(&question("notlocalhost"), false), Step::Naptr);
+}
+
+#[test]
+fn what_is_not_possible_has_no_targets() {
+    for transport in [Transport::Ws, Transport::Wss] {
+        let question = Question { transport: Some(transport), ..question("192.0.2.7") };
+        assert_eq!(first(&question, false), Step::Done(Vec::new()));
+    }
+    let sips_udp = Question { secure: true, transport: Some(Transport::Udp), ..question("192.0.2.7") };
+    assert_eq!(first(&sips_udp, false), Step::Done(Vec::new()));
+    assert_eq!(first(&question(""), false), Step::Done(Vec::new()));
+    assert_eq!(first(&Question { port: Some(0), ..question("192.0.2.7") }, false), Step::Done(Vec::new()));
+}
+
+#[test]
+fn naptr_records_say_the_transport_in_their_order() {
+    let records = vec![
+        naptr(50, 20, "SIP+D2U", "_sip._udp.example.org"),
+        naptr(90, 1, "SIP+D2T", "_sip._tcp.late.example.org"),
+        naptr(50, 10, "sips+d2t", "_sips._tcp.example.org"),
+        naptr(10, 1, "SIP+D2S", "_sip._sctp.example.org"),
+        naptr(10, 1, "E2U+sip", "_sip._udp.wrong.example.org"),
+        Naptr { flags: "u".to_owned(), ..naptr(10, 1, "SIP+D2U", "_sip._udp.wrong.example.org") },
+        naptr(10, 1, "SIP+D2U", ""),
+    ];
+    let wanted = [
+        service("_sips._tcp.example.org", Transport::Tls),
+        service("_sip._udp.example.org", Transport::Udp),
+        service("_sip._tcp.late.example.org", Transport::Tcp),
+    ];
+    assert_eq!(after_naptr(&question("example.org"), records.clone()), Step::Srv(wanted.to_vec()));
+    let secure = Question { secure: true, ..question("example.org") };
+    assert_eq!(after_naptr(&secure, records), Step::Srv(wanted[..1].to_vec()));
+}
+
+#[test]
+fn without_naptr_every_transport_is_looked_for() {
+    let all = [
+        service("_sip._udp.example.org", Transport::Udp),
+        service("_sip._tcp.example.org", Transport::Tcp),
+        service("_sips._tcp.example.org", Transport::Tls),
+    ];
+    assert_eq!(after_naptr(&question("example.org"), Vec::new()), Step::Srv(all.to_vec()));
+    let secure = Question { secure: true, ..question("example.org") };
+    assert_eq!(after_naptr(&secure, Vec::new()), Step::Srv(all[2..].to_vec()));
+}
+
+#[test]
+fn without_srv_the_host_itself_is_the_server() {
+    let mut random = ChaCha20Rng::seed_from_u64(1);
+    let nothing = |transport| vec![(service("_sip._udp.example.org", transport), Vec::new())];
+    let plain = question("example.org");
+    let step = after_srv(&plain, nothing(Transport::Udp), &mut random);
+    assert_eq!(step, Step::Addresses(vec![host("example.org", 5060, Transport::Udp)]));
+    let tcp = Question { transport: Some(Transport::Tcp), ..plain.clone() };
+    let step = after_srv(&tcp, nothing(Transport::Tcp), &mut random);
+    assert_eq!(step, Step::Addresses(vec![host("example.org", 5060, Transport::Tcp)]));
+    let secure = Question { secure: true, ..plain.clone() };
+    let step = after_srv(&secure, nothing(Transport::Tls), &mut random);
+    assert_eq!(step, Step::Addresses(vec![host("example.org", 5061, Transport::Tls)]));
+    // A dot is a refusal, not an absence (RFC 2782).
+    let refused = vec![(service("_sip._udp.example.org", Transport::Udp), vec![srv(0, 0, ".")])];
+    assert_eq!(after_srv(&plain, refused, &mut random), Step::Done(Vec::new()));
+}
+
+#[test]
+fn servers_are_tried_by_priority_and_share_the_load_by_weight() {
+    let mut random = ChaCha20Rng::seed_from_u64(7);
+    let records = vec![srv(20, 0, "backup"), srv(10, 10, "small"), srv(10, 30, "large"), srv(10, 0, "idle")];
+    let mut firsts: BTreeMap<String, u32> = BTreeMap::new();
+    for _ in 0..4_100 {
+        let found = vec![(service("_sip._udp.example.org", Transport::Udp), records.clone())];
+        let Step::Addresses(hosts) = after_srv(&question("example.org"), found, &mut random) else { panic!("hosts") };
+        assert_eq!(hosts.len(), 4);
+        assert_eq!(hosts[3], host("backup", 5070, Transport::Udp));
+        *firsts.entry(hosts[0].name.clone()).or_default() += 1;
+    }
+    // Of 41 draws, one is for the weightless one.
+    assert!((50..200).contains(&firsts["idle"]), "{firsts:?}");
+    assert!((850..1_150).contains(&firsts["small"]), "{firsts:?}");
+    assert!((2_800..3_200).contains(&firsts["large"]), "{firsts:?}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_order() {
+    let order = |seed| {
+        let records = (0..10).map(|number| srv(1, 10, &format!("host{number}"))).collect();
+        let found = vec![(service("_sip._udp.example.org", Transport::Udp), records)];
+        after_srv(&question("example.org"), found, &mut ChaCha20Rng::seed_from_u64(seed))
+    };
+    assert_eq!(order(1), order(1));
+    assert_ne!(order(1), order(2));
+}
+
+#[test]
+fn targets_are_those_that_can_be_reached_once_each_and_not_too_many() {
+    let asked = question("example.org");
+    let addresses = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>();
+    let found = vec![
+        (host("one", 5060, Transport::Udp), addresses(&["192.0.2.1", "2001:db8::1", "192.0.2.1"])),
+        (host("two", 5061, Transport::Tls), addresses(&["192.0.2.2"])),
+    ];
+    let one = target(Transport::Udp, "192.0.2.1:5060", "example.org");
+    let six = target(Transport::Udp, "[2001:db8::1]:5060", "example.org");
+    let two = target(Transport::Tls, "192.0.2.2:5061", "example.org");
+    assert_eq!(after_addresses(&asked, found.clone(), BOTH), [one.clone(), six.clone(), two.clone()]);
+    assert_eq!(after_addresses(&asked, found.clone(), Abilities { ipv4: true, ipv6: false }), [one, two]);
+    assert_eq!(after_addresses(&asked, found, Abilities { ipv4: false, ipv6: true }), [six]);
+    let flood: Vec<String> = (0..200).map(|number| format!("192.0.2.{number}")).collect();
+    let flood: Vec<&str> = flood.iter().map(String::as_str).collect();
+    let found = vec![(host("one", 5060, Transport::Udp), addresses(&flood))];
+    assert_eq!(after_addresses(&asked, found, BOTH).len(), 32);
+}
