@@ -1,9 +1,9 @@
 //! The effective configuration in words, for `offhook-relay check`.
 
-use super::Settings;
+use super::{Settings, SipSettings, Verify};
 use core::fmt::Debug;
 use core::time::Duration;
-use offhook_b2bua::config::{BusyStatus, CallWaiting};
+use offhook_b2bua::config::{BusyStatus, CallWaiting, Servers, Srtp};
 use std::path::PathBuf;
 
 /// One line per option, in the order of `relay.example.toml`, with what it comes to.
@@ -59,7 +59,93 @@ pub fn explain(settings: &Settings) -> String {
         ("signaling.ping_probes", s.ping_probes.to_string()),
         ("signaling.connection_timeout", seconds(s.connection_timeout)),
     ];
-    lines.map(|(name, value)| format!("{name:<30} {value}\n")).concat()
+    lines.into_iter().chain(sip(&s.sip)).map(|(name, value)| format!("{name:<30} {value}\n")).collect()
+}
+
+/// The same of `[sip]` and `[rtp]`. No password is ever among it.
+fn sip(s: &SipSettings) -> Vec<(&'static str, String)> {
+    let listen = match &s.listen {
+        None if s.is_wanted() => "default addresses".to_owned(),
+        None => "off, as nothing needs it".to_owned(),
+        Some(addresses) if addresses.is_empty() => "off".to_owned(),
+        Some(addresses) => addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    };
+    let servers = match &s.servers {
+        None => "none; those of this machine with --demo".to_owned(),
+        Some(Servers::Any) => "ANY that a page names".to_owned(),
+        Some(Servers::Listed(hosts)) if hosts.is_empty() => "none".to_owned(),
+        Some(Servers::Listed(hosts)) => hosts.iter().cloned().collect::<Vec<_>>().join(", "),
+    };
+    let verify = match s.tls_verify {
+        Verify::Strict => "certificates must prove the domain",
+        Verify::Wildcards => "certificates must prove the domain, wildcards may",
+        Verify::Off => "OFF: anybody can pose as a server",
+    };
+    let srtp = match s.rtp_srtp {
+        Srtp::Off => "plain RTP only",
+        Srtp::Accepted => "SRTP where the peer offers it",
+        Srtp::Offered => "SRTP is offered, plain RTP is possible",
+        Srtp::Required => "SRTP only",
+    };
+    let yes_or_no = |truth: bool| if truth { "yes" } else { "no" }.to_owned();
+    let mut lines = vec![
+        ("sip.listen", listen),
+        ("sip.public_address", some(&s.public_address, "same as sip.listen")),
+        ("sip.domain", if s.domain.is_empty() { "the relay's SIP address".to_owned() } else { s.domain.clone() }),
+        ("sip.servers", servers),
+        ("sip.dns", some(&s.dns, "the system's servers")),
+        ("sip.tls_certificate", path(&s.tls_certificate, "that of [tls]")),
+        ("sip.tls_key", path(&s.tls_key, "that of [tls]")),
+        ("sip.tls_authorities", path(&s.tls_authorities, "the system's")),
+        ("sip.tls_verify", verify.to_owned()),
+        ("sip.accept_unknown", yes_or_no(s.accept_unknown)),
+        ("sip.trusted", some(&s.trusted, "nobody")),
+        ("sip.expires", seconds(s.expires)),
+        (
+            "sip.session_expires",
+            if s.session_expires.is_zero() { "off".to_owned() } else { seconds(s.session_expires) },
+        ),
+        ("sip.min_session_expires", seconds(s.min_session_expires)),
+        ("sip.t1", seconds(s.t1)),
+        ("sip.keep_alive", seconds(s.keep_alive)),
+        ("sip.connect_timeout", seconds(s.connect_timeout)),
+        ("sip.idle_timeout", seconds(s.idle_timeout)),
+        ("sip.message_rate", format!("{} a second", s.message_rate)),
+        ("sip.send_queue", format!("{} messages", s.send_queue)),
+        ("sip.connections", s.connections.to_string()),
+        ("sip.phones", format!("{} users", s.phones.len())),
+        ("sip.accounts", format!("{} logins", s.accounts.len())),
+    ];
+    lines.extend(trunk(s));
+    let port = |port: u16| port.to_string();
+    lines.extend([
+        ("rtp.address", some(&s.rtp_address, "the address of this machine")),
+        ("rtp.public_address", some(&s.rtp_public_address, "that of [sip], or rtp.address")),
+        ("rtp.first_port", port(s.rtp_first_port)),
+        ("rtp.last_port", port(s.rtp_last_port)),
+        ("rtp.port_rest", seconds(s.rtp_port_rest)),
+        ("rtp.srtp", srtp.to_owned()),
+    ]);
+    lines
+}
+
+fn trunk(s: &SipSettings) -> Vec<(&'static str, String)> {
+    let t = &s.trunk;
+    let or = |text: &str, otherwise: &str| if text.is_empty() { otherwise.to_owned() } else { text.to_owned() };
+    let password = if t.password.is_some() { "given" } else { "none" };
+    vec![
+        ("sip.trunk.uri", or(&t.uri, "no trunk")),
+        ("sip.trunk.name", or(&t.name, "none")),
+        ("sip.trunk.username", or(&t.username, "the user of its uri")),
+        ("sip.trunk.password", password.to_owned()),
+        ("sip.trunk.password_file", path(&t.password_file, "none")),
+        ("sip.trunk.registrar", or(&t.registrar, "the domain of its uri")),
+        ("sip.trunk.register", if t.register { "yes" } else { "no" }.to_owned()),
+        ("sip.trunk.proxy", some(&t.proxy, "none")),
+        ("sip.trunk.transport", t.transport.map_or("as the DNS says".to_owned(), |transport| transport.to_string())),
+        ("sip.trunk.numbers", format!("{} logins", s.trunk_numbers.len())),
+        ("sip.trunk.asserts_identity", if s.trunk_asserts_identity { "yes" } else { "no" }.to_owned()),
+    ]
 }
 
 fn seconds(duration: Duration) -> String {

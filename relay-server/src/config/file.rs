@@ -2,8 +2,9 @@
 
 use super::options::{self, OPTIONS};
 use super::value::{Given, closest};
-use super::{ConfigError, Settings};
+use super::{AccountSettings, ConfigError, Settings, accounts};
 use core::ops::Range;
+use offhook_b2bua::config::LoginName;
 use toml::de::{DeTable, DeValue};
 
 pub(super) fn apply(settings: &mut Settings, name: &str, text: &str) -> Result<(), ConfigError> {
@@ -17,22 +18,85 @@ pub(super) fn apply(settings: &mut Settings, name: &str, text: &str) -> Result<(
         let DeValue::Table(table) = content.get_ref() else {
             return Err(source.error(section.span(), format!("`{word}` is a section: write `[{word}]`")));
         };
-        apply_section(settings, &source, word, table)?;
+        apply_section(settings, &source, word, "", table)?;
     }
     Ok(())
 }
 
+/// `prefix` is what stands between the section and the option: `trunk.` below `[sip.trunk]`.
 fn apply_section(
     settings: &mut Settings,
     source: &Source<'_>,
     section: &str,
+    prefix: &str,
     table: &DeTable<'_>,
 ) -> Result<(), ConfigError> {
     for (key, value) in table {
+        let name = format!("{prefix}{}", key.get_ref());
+        if let ("sip", "accounts") = (section, name.as_str()) {
+            apply_sip_accounts(settings, source, key.span(), value.get_ref())?;
+            continue;
+        }
+        if section == "sip" && matches!(&*name, "phones" | "trunk" | "trunk.numbers") {
+            let DeValue::Table(nested) = value.get_ref() else {
+                return Err(source.error(key.span(), format!("`{name}` is a section: write `[sip.{name}]`")));
+            };
+            apply_section(settings, source, section, &format!("{name}."), nested)?;
+            continue;
+        }
         let given = given(value.get_ref()).map_err(|problem| source.error(value.span(), problem))?;
-        options::set(settings, section, key.get_ref(), &given).map_err(|problem| source.error(key.span(), problem))?;
+        options::set(settings, section, &name, &given).map_err(|problem| source.error(key.span(), problem))?;
     }
     Ok(())
+}
+
+/// `[[sip.accounts]]`: each names the login that it is for.
+fn apply_sip_accounts(
+    settings: &mut Settings,
+    source: &Source<'_>,
+    place: Range<usize>,
+    accounts: &DeValue<'_>,
+) -> Result<(), ConfigError> {
+    let written = || source.error(place.clone(), "each account is a section of its own: write `[[sip.accounts]]`");
+    let DeValue::Array(accounts) = accounts else { return Err(written()) };
+    for entry in accounts {
+        let DeValue::Table(table) = entry.get_ref() else { return Err(written()) };
+        let mut account = AccountSettings::default();
+        let mut login = None;
+        for (key, value) in table {
+            let given = given(value.get_ref()).map_err(|problem| source.error(value.span(), problem))?;
+            let name: &str = key.get_ref();
+            let set = if name == "login" {
+                let found = given.one().and_then(|name| options::login_name(name).map(|()| name.to_owned()));
+                found.map(|found| login = Some(LoginName(found)))
+            } else {
+                let set = account.set(name, &given).map(|set| set.map_err(|problem| format!("`{name}`: {problem}")));
+                set.unwrap_or_else(|| Err(unknown_account_option(name)))
+            };
+            set.map_err(|problem| source.error(key.span(), problem))?;
+        }
+        let Some(login) = login else {
+            return Err(
+                source.error(entry.span(), "`login` is missing: the login of [accounts] that this account is for")
+            );
+        };
+        if let Some(double) = settings.sip.accounts.insert(login.clone(), account) {
+            let problem = format!("`{}` has an account already, `{}`", login.0, double.uri);
+            return Err(source.error(entry.span(), problem));
+        }
+    }
+    Ok(())
+}
+
+fn unknown_account_option(name: &str) -> String {
+    let names = || ["login"].into_iter().chain(accounts::OPTIONS);
+    match closest(name, names()) {
+        Some(meant) => format!("`{name}` is not an option of [[sip.accounts]]; did you mean `{meant}`?"),
+        None => {
+            let all: Vec<&str> = names().collect();
+            format!("`{name}` is not an option of [[sip.accounts]], which has: {}", all.join(", "))
+        }
+    }
 }
 
 fn unknown_section(word: &str, content: &DeValue<'_>) -> String {

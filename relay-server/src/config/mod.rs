@@ -1,12 +1,16 @@
 //! What the operator decides, from three places: the file, then the environment, then the flags; the later wins.
 
+mod accounts;
 mod effective;
 mod file;
 mod options;
+mod sip;
 mod value;
 
+pub use accounts::AccountSettings;
 pub use effective::explain;
 pub use options::{OPTIONS, OptionSpec};
+pub use sip::{HASHES, SipAddress, SipSettings, Verify};
 pub use value::Given;
 
 use core::fmt;
@@ -83,6 +87,8 @@ pub struct Settings {
     pub ping_probes: u32,
     /// How long a socket may stay silent before its `connection` message.
     pub connection_timeout: Duration,
+    /// SIP servers, phones, and the media towards them.
+    pub sip: SipSettings,
 }
 
 impl Default for Settings {
@@ -120,6 +126,7 @@ impl Default for Settings {
             ping_interval: Duration::from_secs(5),
             ping_probes: 10,
             connection_timeout: Duration::from_secs(10),
+            sip: SipSettings::default(),
         }
     }
 }
@@ -194,6 +201,9 @@ fn apply_variable(settings: &mut Settings, variable: &str, rest: &str, value: St
     if !OPTIONS.iter().any(|option| option.section == section) {
         return Ok(());
     }
+    // `OFFHOOK_SIP_TRUNK_URI` is `uri` of `[sip.trunk]`.
+    let nested = OPTIONS.iter().find(|option| option.section == section && option.name.replace('.', "_") == name);
+    let name = nested.map_or(name, |option| option.name);
     options::set(settings, section, name, &Given::Text(value)).map_err(|problem| ConfigError::new(variable, problem))
 }
 
@@ -246,7 +256,7 @@ fn validate(settings: &Settings) -> Result<(), ConfigError> {
     if settings.media_port != 0 && last > u32::from(u16::MAX) {
         return Err(ConfigError::new("[media]", "`port` + `workers` goes beyond 65535: choose a lower port"));
     }
-    Ok(())
+    sip::validate(&settings.sip)
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! The table of all options: the one place where their names stand.
 
-use super::Settings;
 use super::value::{Given, closest};
+use super::{Settings, sip};
 use argon2::password_hash::phc::PasswordHash;
-use offhook_b2bua::config::{BusyStatus, CallWaiting};
+use core::time::Duration;
+use offhook_b2bua::config::{BusyStatus, CallWaiting, LoginName};
 
 /// One option.
 pub struct OptionSpec {
@@ -23,11 +24,20 @@ const fn option(
 }
 
 macro_rules! set {
-    ($field:ident = $given:ident => $value:expr) => {
+    ($($field:ident).+ = $given:ident => $value:expr) => {
         |settings, $given| {
-            settings.$field = $value;
+            settings.$($field).+ = $value;
             Ok(())
         }
+    };
+}
+
+/// An option of `[sip.trunk]`, which has those of an account.
+macro_rules! trunk {
+    ($name:literal) => {
+        option("sip", concat!("trunk.", $name), |settings, given| {
+            settings.sip.trunk.set($name, given).unwrap_or(Ok(()))
+        })
     };
 }
 
@@ -64,6 +74,47 @@ pub const OPTIONS: &[OptionSpec] = &[
     option("signaling", "ping_interval", set!(ping_interval = given => given.duration()?)),
     option("signaling", "ping_probes", set!(ping_probes = given => given.number(1, 1_000)?)),
     option("signaling", "connection_timeout", set!(connection_timeout = given => given.some_duration()?)),
+    option("sip", "listen", set!(sip.listen = given => Some(sip::listen(given)?))),
+    option("sip", "public_address", set!(sip.public_address = given => sip::one_of_each_family(given)?)),
+    option("sip", "domain", set!(sip.domain = given => sip::domain(given)?)),
+    option("sip", "servers", set!(sip.servers = given => Some(sip::servers(given)?))),
+    option("sip", "dns", set!(sip.dns = given => sip::dns(given)?)),
+    option("sip", "tls_certificate", set!(sip.tls_certificate = given => given.path()?)),
+    option("sip", "tls_key", set!(sip.tls_key = given => given.path()?)),
+    option("sip", "tls_authorities", set!(sip.tls_authorities = given => given.path()?)),
+    option("sip", "tls_verify", set!(sip.tls_verify = given => sip::verify(given)?)),
+    option("sip", "accept_unknown", set!(sip.accept_unknown = given => given.truth()?)),
+    option("sip", "trusted", set!(sip.trusted = given => given.ip_addresses()?)),
+    option("sip", "expires", set!(sip.expires = given => given.at_least(Duration::from_secs(60))?)),
+    option("sip", "session_expires", set!(sip.session_expires = given => sip::session_interval(given)?)),
+    option(
+        "sip",
+        "min_session_expires",
+        set!(sip.min_session_expires = given => given.at_least(Duration::from_secs(90))?),
+    ),
+    option("sip", "t1", set!(sip.t1 = given => given.at_least(Duration::from_millis(10))?)),
+    option("sip", "keep_alive", set!(sip.keep_alive = given => given.at_least(Duration::from_secs(1))?)),
+    option("sip", "connect_timeout", set!(sip.connect_timeout = given => given.some_duration()?)),
+    option("sip", "idle_timeout", set!(sip.idle_timeout = given => given.some_duration()?)),
+    option("sip", "message_rate", set!(sip.message_rate = given => given.number(10, 1_000_000)?)),
+    option("sip", "send_queue", set!(sip.send_queue = given => given.number(8, 65_536)?)),
+    option("sip", "connections", set!(sip.connections = given => given.number(1, 1_000_000)?)),
+    trunk!("uri"),
+    trunk!("name"),
+    trunk!("username"),
+    trunk!("password"),
+    trunk!("password_file"),
+    trunk!("registrar"),
+    trunk!("register"),
+    trunk!("proxy"),
+    trunk!("transport"),
+    option("sip", "trunk.asserts_identity", set!(sip.trunk_asserts_identity = given => given.truth()?)),
+    option("rtp", "address", set!(sip.rtp_address = given => sip::one_of_each_family(given)?)),
+    option("rtp", "public_address", set!(sip.rtp_public_address = given => sip::one_of_each_family(given)?)),
+    option("rtp", "first_port", set!(sip.rtp_first_port = given => given.number(1, 65_535)?)),
+    option("rtp", "last_port", set!(sip.rtp_last_port = given => given.number(1, 65_535)?)),
+    option("rtp", "port_rest", set!(sip.rtp_port_rest = given => given.duration()?)),
+    option("rtp", "srtp", set!(sip.rtp_srtp = given => sip::srtp(given)?)),
 ];
 
 /// Encoding names (RFC 3551 and the codecs' own payload formats) that may stand in `calls.codecs`.
@@ -124,6 +175,11 @@ pub(super) fn set(settings: &mut Settings, section: &str, name: &str, given: &Gi
     if section == "accounts" {
         return set_account(settings, name, given);
     }
+    if section == "sip"
+        && let Some(result) = set_named(settings, name, given)
+    {
+        return result;
+    }
     if let Some(option) = OPTIONS.iter().find(|option| option.section == section && option.name == name) {
         return (option.apply)(settings, given).map_err(|problem| format!("`{name}`: {problem}"));
     }
@@ -140,6 +196,18 @@ pub(super) fn set(settings: &mut Settings, section: &str, name: &str, given: &Gi
         return Err(format!("there is no section [{section}]"));
     }
     Err(format!("`{name}` is not an option of [{section}], which has: {}", names.join(", ")))
+}
+
+/// Options of `[sip]` whose names are the operator's.
+fn set_named(settings: &mut Settings, name: &str, given: &Given) -> Option<Result<(), String>> {
+    if let Some(user) = name.strip_prefix("phones.") {
+        return Some(sip::phone(settings, user, given));
+    }
+    let login = name.strip_prefix("trunk.numbers.")?;
+    let numbered = login_name(login).and_then(|()| given.one()).map(|number| {
+        settings.sip.trunk_numbers.insert(LoginName(login.to_owned()), number.to_owned());
+    });
+    Some(numbered)
 }
 
 fn set_account(settings: &mut Settings, login: &str, given: &Given) -> Result<(), String> {
@@ -160,7 +228,7 @@ const LOGIN_LENGTH: usize = 128;
 
 /// Refuses logins that could never sign in, or never be called: a called address is cut at these characters and loses
 /// its scheme before it is looked up.
-fn login_name(login: &str) -> Result<(), String> {
+pub(super) fn login_name(login: &str) -> Result<(), String> {
     if login.is_empty() {
         return Err("a login is empty".to_owned());
     }

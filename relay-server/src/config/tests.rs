@@ -17,10 +17,14 @@ fn the_example_says_the_defaults() {
 fn the_example_and_check_mention_every_option() {
     let check = explain(&Settings::default());
     for option in OPTIONS {
-        let (_, rest) = EXAMPLE.split_once(&format!("\n[{}]\n", option.section)).expect("the section");
+        let (nested, name) = option
+            .name
+            .rsplit_once('.')
+            .map_or((String::new(), option.name), |(nested, name)| (format!(".{nested}"), name));
+        let (_, rest) = EXAMPLE.split_once(&format!("\n[{}{nested}]\n", option.section)).expect("the section");
         let section = rest.split_once("\n[").map_or(rest, |(section, _)| section);
         let mentioned = section.lines().any(|line| {
-            line.trim_start_matches('#').split_once('=').is_some_and(|(name, _)| name.trim() == option.name)
+            line.trim_start_matches('#').split_once('=').is_some_and(|(written, _)| written.trim() == name)
         });
         assert!(mentioned, "{}.{} is missing in relay.example.toml", option.section, option.name);
         assert!(check.contains(&format!("{}.{} ", option.section, option.name)), "{}", option.name);
@@ -30,9 +34,12 @@ fn the_example_and_check_mention_every_option() {
 #[test]
 fn commented_examples_are_valid_too() {
     let uncommented = EXAMPLE.replace("\n#plain", "\nplain").replace("\n#tls", "\ntls");
+    let uncommented = uncommented.replace("\n#listen", "\nlisten").replace("\n#servers", "\nservers");
+    let uncommented = uncommented.replace("domain = \"\"", "domain = \"pbx.test\"").replace("\n#101", "\n101");
     let settings = parse("relay.example.toml", &uncommented).unwrap();
     assert_eq!(settings.listen_plain.unwrap().len(), 2);
     assert_eq!(settings.listen_tls.unwrap().len(), 2);
+    assert_eq!((settings.sip.listen.unwrap().len(), settings.sip.phones.len()), (3, 1));
 }
 
 #[test]

@@ -60,6 +60,15 @@ impl Given {
         Ok(duration)
     }
 
+    /// A duration that is not shorter than `least`.
+    pub(super) fn at_least(&self, least: Duration) -> Result<Duration, String> {
+        let duration = self.duration()?;
+        if duration < least {
+            return Err(format!("less than {} s are not possible", least.as_secs_f64()));
+        }
+        Ok(duration)
+    }
+
     /// A whole number from `least` to `most`.
     pub(super) fn number<T: TryFrom<u64>>(&self, least: u64, most: u64) -> Result<T, String> {
         let text = self.one()?;
@@ -71,8 +80,13 @@ impl Given {
         T::try_from(number).map_err(|_| wrong())
     }
 
+    /// `true` or `false`.
+    pub(super) fn truth(&self) -> Result<bool, String> {
+        self.choice(&[("true", true), ("false", false)])
+    }
+
     /// IP addresses without port.
-    fn ip_addresses(&self) -> Result<Vec<IpAddr>, String> {
+    pub(super) fn ip_addresses(&self) -> Result<Vec<IpAddr>, String> {
         let parse = |text: &str| {
             text.parse()
                 .map_err(|_| format!("`{text}` is not an IP address: write it like `192.0.2.7` or `2001:db8::7`"))
@@ -85,7 +99,7 @@ impl Given {
         let addresses = self.ip_addresses()?;
         match addresses.iter().find(|address| address.is_unspecified()) {
             Some(any) => Err(format!(
-                "browsers are told this address and cannot send to `{any}`: name the addresses, or leave the list empty"
+                "others are told this address and cannot send to `{any}`: name the addresses, or leave the list empty"
             )),
             None => Ok(addresses),
         }

@@ -34,6 +34,7 @@ pub struct Resolver {
     dns: TokioResolver,
     hosts_file: PathBuf,
     abilities: Abilities,
+    timeout: Duration,
 }
 
 impl Resolver {
@@ -63,12 +64,12 @@ impl Resolver {
             (_, false) => LookupIpStrategy::Ipv4Only,
         };
         let dns = builder.build().map_err(io::Error::other)?;
-        Ok(Self { dns, hosts_file: hosts_file.to_owned(), abilities })
+        Ok(Self { dns, hosts_file: hosts_file.to_owned(), abilities, timeout: TIMEOUT })
     }
 
     /// The targets, best first; empty: there is no such host, or nobody who knows it.
     pub async fn resolve(&self, question: &Question, random: impl Rng) -> Vec<Target> {
-        tokio::time::timeout(TIMEOUT, self.follow(question, random)).await.unwrap_or_else(|_| {
+        tokio::time::timeout(self.timeout, self.follow(question, random)).await.unwrap_or_else(|_| {
             tracing::debug!(host = question.host, "the DNS took too long");
             Vec::new()
         })

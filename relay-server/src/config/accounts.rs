@@ -1,0 +1,176 @@
+//! Accounts at SIP servers: `[[sip.accounts]]` and `[sip.trunk]` have the same options.
+
+use super::sip::is_host_name;
+use super::value::Given;
+use core::time::Duration;
+use offhook_sip::auth::{Login, Secret};
+use offhook_sip::transport::Transport;
+use offhook_sip::user_agent::io::{Account, Identity};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// An account as it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountSettings {
+    /// `sip:alice@example.org`.
+    pub uri: String,
+    /// The display name.
+    pub name: String,
+    /// For digest; empty: the user of `uri`.
+    pub username: String,
+    /// For digest.
+    pub password: Option<Secret>,
+    /// The file that the password was read from.
+    pub password_file: Option<PathBuf>,
+    /// Where to register; empty: the domain of `uri`.
+    pub registrar: String,
+    /// Whether to register at all.
+    pub register: bool,
+    /// Proxies that requests go through.
+    pub proxy: Vec<String>,
+    /// The transport where URI and DNS leave the choice.
+    pub transport: Option<Transport>,
+}
+
+impl Default for AccountSettings {
+    fn default() -> Self {
+        Self {
+            uri: String::new(),
+            name: String::new(),
+            username: String::new(),
+            password: None,
+            password_file: None,
+            registrar: String::new(),
+            register: true,
+            proxy: Vec::new(),
+            transport: None,
+        }
+    }
+}
+
+impl AccountSettings {
+    /// Whether there is such an account.
+    #[must_use]
+    pub const fn is_given(&self) -> bool {
+        !self.uri.is_empty()
+    }
+
+    /// What the user agent is told. The `contact_user` is the relay machine's to draw.
+    #[must_use]
+    pub fn account(&self, expires: Duration) -> Account {
+        let (scheme, user, domain) = parts(&self.uri).unwrap_or(("sip", "", ""));
+        let username = if self.username.is_empty() { user } else { &self.username };
+        let password = self.password.as_ref();
+        let registrar = if self.registrar.is_empty() { format!("{scheme}:{domain}") } else { self.registrar.clone() };
+        Account {
+            identity: Identity { name: (!self.name.is_empty()).then(|| self.name.clone()), uri: self.uri.clone() },
+            login: password.map(|password| Login::new(username, password.reveal())),
+            registrar: self.register.then_some(registrar),
+            route: self.proxy.clone(),
+            transport: self.transport,
+            expires,
+            contact_user: String::new(),
+        }
+    }
+
+    /// Sets one option; the error says what would be right. `None`: there is no such option.
+    pub(super) fn set(&mut self, name: &str, given: &Given) -> Option<Result<(), String>> {
+        Some(match name {
+            "uri" => address_of_record(given).map(|uri| self.uri = uri),
+            "name" => text(given).map(|name| self.name = name),
+            "username" => text(given).map(|username| self.username = username),
+            "password" => given.one().map(|text| self.password = (!text.is_empty()).then(|| secret(text))),
+            "password_file" => self.read_password(given),
+            "registrar" => registrar(given).map(|registrar| self.registrar = registrar),
+            "register" => given.truth().map(|register| self.register = register),
+            "proxy" => proxies(given).map(|proxy| self.proxy = proxy),
+            "transport" => transport(given).map(|transport| self.transport = transport),
+            _ => return None,
+        })
+    }
+
+    fn read_password(&mut self, given: &Given) -> Result<(), String> {
+        let Some(path) = given.path()? else { return Ok(()) };
+        let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        self.password = Some(secret(text.trim_end_matches(['\r', '\n'])));
+        self.password_file = Some(path);
+        Ok(())
+    }
+}
+
+/// Their names.
+pub(super) const OPTIONS: [&str; 9] =
+    ["uri", "name", "username", "password", "password_file", "registrar", "register", "proxy", "transport"];
+
+/// Hides a password from everything that prints.
+pub(super) fn secret(text: &str) -> Secret {
+    Secret::new(text)
+}
+
+fn text(given: &Given) -> Result<String, String> {
+    let text = given.one()?;
+    if text.contains(char::is_control) {
+        return Err("there is a control character in it: leave it out".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn address_of_record(given: &Given) -> Result<String, String> {
+    let uri = text(given)?;
+    match parts(&uri) {
+        Some((_, user, _)) if !user.is_empty() => Ok(uri),
+        None if uri.is_empty() => Ok(uri),
+        _ => Err(format!("`{uri}` is not an address of record: write it like `sip:alice@example.org`")),
+    }
+}
+
+fn registrar(given: &Given) -> Result<String, String> {
+    let uri = text(given)?;
+    match parts(&uri) {
+        Some((_, "", _)) => Ok(uri),
+        None if uri.is_empty() => Ok(uri),
+        _ => Err(format!("`{uri}` is not a registrar: write its domain like `sip:example.org`")),
+    }
+}
+
+fn proxies(given: &Given) -> Result<Vec<String>, String> {
+    let proxy = |uri: String| match parts(&uri) {
+        // Without `lr`, the proxy would be taken for a strict router of RFC 2543 (RFC 3261 §16.12).
+        Some((_, _, _)) if uri.contains(";lr") => Ok(uri),
+        Some((_, _, _)) => Ok(format!("{uri};lr")),
+        None => Err(format!("`{uri}` is not a proxy: write it like `sip:proxy.example.org` or `sip:192.0.2.7:5080`")),
+    };
+    given.words().into_iter().map(proxy).collect()
+}
+
+fn transport(given: &Given) -> Result<Option<Transport>, String> {
+    given.choice(&[
+        ("", None),
+        ("udp", Some(Transport::Udp)),
+        ("tcp", Some(Transport::Tcp)),
+        ("tls", Some(Transport::Tls)),
+    ])
+}
+
+/// Scheme, user and host (with port) of a SIP URI, if it looks like one.
+fn parts(uri: &str) -> Option<(&str, &str, &str)> {
+    let (scheme, rest) = uri.split_once(':')?;
+    if !matches!(scheme, "sip" | "sips") || uri.contains([' ', '<', '>', '"', ',']) {
+        return None;
+    }
+    let whole = rest.split([';', '?']).next()?;
+    let (user, host) = whole.rsplit_once('@').unwrap_or(("", whole));
+    is_host_port(host).then_some((scheme, user, host))
+}
+
+fn is_host_port(text: &str) -> bool {
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port != 0);
+    if let Some((host, rest)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        let is_address = host.parse::<IpAddr>().is_ok_and(|address| address.is_ipv6());
+        return is_address && (rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port));
+    }
+    match text.split_once(':') {
+        Some((host, port)) => is_host_name(host) && is_port(port),
+        None => is_host_name(text),
+    }
+}

@@ -1,0 +1,342 @@
+//! `[sip]` and `[rtp]`: SIP servers, phones, and the media towards them.
+
+use super::accounts::{AccountSettings, secret};
+use super::options::login_name;
+use super::value::Given;
+use super::{ConfigError, Settings};
+use core::fmt;
+use core::time::Duration;
+use offhook_b2bua::config::{LoginName, Servers, Srtp};
+use offhook_sip::auth::{Hash, Secret, Verifier};
+use offhook_sip::transport::Transport;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+/// One address to listen on, `udp:0.0.0.0:5060`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SipAddress {
+    /// UDP, TCP or TLS.
+    pub transport: Transport,
+    /// Where.
+    pub address: SocketAddr,
+}
+
+impl fmt::Display for SipAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.transport.name().to_ascii_lowercase(), self.address)
+    }
+}
+
+/// What a server's certificate must prove.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verify {
+    /// That it is for the domain, as RFC 5922 §7 asks for.
+    Strict,
+    /// The same, by a name with an asterisk too.
+    Wildcards,
+    /// Nothing.
+    Off,
+}
+
+/// Every option of `[sip]` and `[rtp]`, typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SipSettings {
+    /// Where SIP is taken; `None`: the default addresses, if there is any use for SIP.
+    pub listen: Option<Vec<SipAddress>>,
+    /// Addresses peers reach those by, where that differs.
+    pub public_address: Vec<IpAddr>,
+    /// The relay's own domain; empty: its address.
+    pub domain: String,
+    /// Which servers pages may name; `None`: none, or with `--demo` those of this machine.
+    pub servers: Option<Servers>,
+    /// DNS servers; empty: the system's.
+    pub dns: Vec<SocketAddr>,
+    /// PEM file with the certificate chain; none: that of `[tls]`.
+    pub tls_certificate: Option<PathBuf>,
+    /// PEM file with its key.
+    pub tls_key: Option<PathBuf>,
+    /// PEM file with the authorities that servers' certificates are to be signed by; none: the system's.
+    pub tls_authorities: Option<PathBuf>,
+    /// What a server's certificate must prove.
+    pub tls_verify: Verify,
+    /// Calls of unknown sources are taken.
+    pub accept_unknown: bool,
+    /// Sources whose `P-Asserted-Identity` counts.
+    pub trusted: Vec<IpAddr>,
+    /// How long a registration is asked for.
+    pub expires: Duration,
+    /// The session interval that is asked for; zero: no session timers.
+    pub session_expires: Duration,
+    /// The shortest session interval taken.
+    pub min_session_expires: Duration,
+    /// The estimated round trip, T1.
+    pub t1: Duration,
+    /// How often a connection is kept alive.
+    pub keep_alive: Duration,
+    /// How long connecting may take, with the TLS handshake.
+    pub connect_timeout: Duration,
+    /// How long a connection may be silent.
+    pub idle_timeout: Duration,
+    /// Messages a second of one peer, on average.
+    pub message_rate: u32,
+    /// Messages that may wait for a slow peer.
+    pub send_queue: usize,
+    /// Connections of all peers together.
+    pub connections: usize,
+    /// Phones that may register here.
+    pub phones: BTreeMap<String, Verifier>,
+    /// Logins with an account at a server.
+    pub accounts: BTreeMap<LoginName, AccountSettings>,
+    /// The account that all logins share.
+    pub trunk: AccountSettings,
+    /// The number or name by which the trunk's server knows a login.
+    pub trunk_numbers: BTreeMap<LoginName, String>,
+    /// Who calls is told to the trunk's server by `P-Asserted-Identity` too.
+    pub trunk_asserts_identity: bool,
+    /// Addresses RTP is taken on; empty: the address of this machine.
+    pub rtp_address: Vec<IpAddr>,
+    /// Addresses peers send RTP to; empty: those of `[sip]`, or the sockets' own.
+    pub rtp_public_address: Vec<IpAddr>,
+    /// Lowest RTP port; 0: free ones.
+    pub rtp_first_port: u16,
+    /// Highest RTP port.
+    pub rtp_last_port: u16,
+    /// How long a port rests after a call.
+    pub rtp_port_rest: Duration,
+    /// Encryption of media.
+    pub rtp_srtp: Srtp,
+}
+
+impl Default for SipSettings {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            public_address: Vec::new(),
+            domain: String::new(),
+            servers: None,
+            dns: Vec::new(),
+            tls_certificate: None,
+            tls_key: None,
+            tls_authorities: None,
+            tls_verify: Verify::Strict,
+            accept_unknown: false,
+            trusted: Vec::new(),
+            expires: Duration::from_secs(600),
+            session_expires: Duration::from_secs(1_800),
+            min_session_expires: Duration::from_secs(90),
+            t1: Duration::from_millis(500),
+            keep_alive: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(7_200),
+            message_rate: 5_000,
+            send_queue: 1_024,
+            connections: 10_000,
+            phones: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            trunk: AccountSettings::default(),
+            trunk_numbers: BTreeMap::new(),
+            trunk_asserts_identity: false,
+            rtp_address: Vec::new(),
+            rtp_public_address: Vec::new(),
+            rtp_first_port: 20_000,
+            rtp_last_port: 29_999,
+            rtp_port_rest: Duration::from_secs(5),
+            rtp_srtp: Srtp::Accepted,
+        }
+    }
+}
+
+impl SipSettings {
+    /// Whether anything is configured that needs SIP.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        let servers = match &self.servers {
+            None => false,
+            Some(Servers::Any) => true,
+            Some(Servers::Listed(hosts)) => !hosts.is_empty(),
+        };
+        let listens = self.listen.as_ref().is_some_and(|listen| !listen.is_empty());
+        listens || servers || !self.phones.is_empty() || !self.accounts.is_empty() || self.trunk.is_given()
+    }
+}
+
+/// What only shows when all options are known.
+pub(super) fn validate(sip: &SipSettings) -> Result<(), ConfigError> {
+    let wrong = |section: &str, problem: &str| Err(ConfigError::new(section, problem));
+    if sip.is_wanted() && sip.listen.as_ref().is_some_and(Vec::is_empty) {
+        return wrong(
+            "[sip]",
+            "`listen` is empty, which turns SIP off, but `servers`, `phones`, `accounts` or `trunk` need it: give it an \
+             address, or leave it out for the default ones",
+        );
+    }
+    match (&sip.tls_certificate, &sip.tls_key) {
+        (Some(_), None) => return wrong("[sip]", "`tls_certificate` is given without `tls_key`: give both or neither"),
+        (None, Some(_)) => return wrong("[sip]", "`tls_key` is given without `tls_certificate`: give both or neither"),
+        (Some(_), Some(_)) | (None, None) => {}
+    }
+    if !sip.session_expires.is_zero() && sip.session_expires < sip.min_session_expires {
+        return wrong(
+            "[sip]",
+            "`session_expires` is shorter than `min_session_expires`: make it longer, or 0 for none",
+        );
+    }
+    let is_hashed = |verifier: &Verifier| matches!(verifier, Verifier::Ha1 { .. });
+    if sip.domain.is_empty()
+        && let Some((user, _)) = sip.phones.iter().find(|(_, verifier)| is_hashed(verifier))
+    {
+        let problem = format!(
+            "the password of phone `{user}` is hashed, and a hash is good for one domain only: give `domain` the one \
+             that it was made for"
+        );
+        return wrong("[sip]", &problem);
+    }
+    if sip.rtp_first_port != 0 && sip.rtp_last_port.saturating_sub(sip.rtp_first_port) < 3 {
+        return wrong(
+            "[rtp]",
+            "`first_port` to `last_port` are fewer than four ports, which one call may take already",
+        );
+    }
+    if let Some(login) = sip.accounts.iter().find(|(_, account)| !account.is_given()).map(|(login, _)| login) {
+        return wrong("[[sip.accounts]]", &format!("the account of `{}` has no `uri`", login.0));
+    }
+    if !sip.trunk.is_given() && (sip.trunk != AccountSettings::default() || !sip.trunk_numbers.is_empty()) {
+        return wrong(
+            "[sip.trunk]",
+            "`uri` is missing: the trunk's address at its server, like `sip:4711@example.org`",
+        );
+    }
+    Ok(())
+}
+
+/// `udp:0.0.0.0:5060`, a list of them.
+pub(super) fn listen(given: &Given) -> Result<Vec<SipAddress>, String> {
+    let parse = |text: &String| {
+        let wrong = || {
+            format!(
+                "`{text}` is not a SIP address: write it like `udp:0.0.0.0:5060`, `tcp:[::]:5060` or `tls:0.0.0.0:5061`"
+            )
+        };
+        let (transport, address) = text.split_once(':').ok_or_else(wrong)?;
+        let transport: Transport = transport.parse().map_err(|_| wrong())?;
+        if matches!(transport, Transport::Ws | Transport::Wss) {
+            return Err(wrong());
+        }
+        Ok(SipAddress { transport, address: address.parse().map_err(|_| wrong())? })
+    };
+    given.words().iter().map(parse).collect()
+}
+
+/// Hosts, or an asterisk.
+pub(super) fn servers(given: &Given) -> Result<Servers, String> {
+    let words = given.words();
+    if words.iter().any(|word| word == "*") {
+        return if words.len() == 1 {
+            Ok(Servers::Any)
+        } else {
+            Err("`*` means all servers: write it alone, or leave it out".to_owned())
+        };
+    }
+    let host = |word: &String| {
+        let bare = word.trim_start_matches('[').trim_end_matches(']');
+        if bare.parse::<IpAddr>().is_ok() {
+            return Ok(bare.to_ascii_lowercase());
+        }
+        if !is_host_name(word) {
+            return Err(format!(
+                "`{word}` is not a host: write a name or an address, without `sip:` and without a port"
+            ));
+        }
+        Ok(word.to_ascii_lowercase())
+    };
+    Ok(Servers::Listed(words.iter().map(host).collect::<Result<_, _>>()?))
+}
+
+/// A host name, or empty.
+pub(super) fn domain(given: &Given) -> Result<String, String> {
+    let text = given.one()?;
+    if text.is_empty() || is_host_name(text) || text.parse::<IpAddr>().is_ok() {
+        return Ok(text.to_ascii_lowercase());
+    }
+    Err(format!("`{text}` is not a domain: write a name like `phones.example.org`"))
+}
+
+/// DNS servers; their port is 53 where none is given.
+pub(super) fn dns(given: &Given) -> Result<Vec<SocketAddr>, String> {
+    let parse = |text: &String| {
+        let whole = text.parse::<SocketAddr>().ok();
+        whole.or_else(|| text.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, 53))).ok_or_else(|| {
+            format!("`{text}` is not the address of a DNS server: write it like `192.0.2.53` or `[2001:db8::53]:53`")
+        })
+    };
+    given.words().iter().map(parse).collect()
+}
+
+pub(super) fn verify(given: &Given) -> Result<Verify, String> {
+    given.choice(&[("strict", Verify::Strict), ("wildcards", Verify::Wildcards), ("off", Verify::Off)])
+}
+
+pub(super) fn srtp(given: &Given) -> Result<Srtp, String> {
+    given.choice(&[
+        ("off", Srtp::Off),
+        ("accepted", Srtp::Accepted),
+        ("offered", Srtp::Offered),
+        ("required", Srtp::Required),
+    ])
+}
+
+/// At most one address of each family, for that is what a session description has room for.
+pub(super) fn one_of_each_family(given: &Given) -> Result<Vec<IpAddr>, String> {
+    let addresses = given.named_ip_addresses()?;
+    let of = |wanted: bool| addresses.iter().filter(|address| address.is_ipv6() == wanted).count();
+    if of(true) > 1 || of(false) > 1 {
+        return Err("one IPv4 and one IPv6 address are possible, not more".to_owned());
+    }
+    Ok(addresses)
+}
+
+/// 0 or at least 90 s (RFC 4028 §4).
+pub(super) fn session_interval(given: &Given) -> Result<Duration, String> {
+    let interval = given.duration()?;
+    if !interval.is_zero() && interval < Duration::from_secs(90) {
+        return Err("less than 90 s are not possible (RFC 4028 §5)".to_owned());
+    }
+    Ok(interval)
+}
+
+/// A phone's user name, and its password or what `hash-password --sip` made of it.
+pub(super) fn phone(settings: &mut Settings, user: &str, given: &Given) -> Result<(), String> {
+    login_name(user)?;
+    let text = given.one()?;
+    if text.is_empty() {
+        return Err(format!("the password of phone `{user}` is empty"));
+    }
+    settings.sip.phones.insert(user.to_owned(), verifier(text));
+    Ok(())
+}
+
+/// `md5:…`, `sha-256:…`, `sha-512-256:…` with as many digits as the hash has; anything else is a password.
+fn verifier(text: &str) -> Verifier {
+    let hashed = HASHES.iter().find_map(|(name, hash, length)| {
+        let digits = text.strip_prefix(name)?.strip_prefix(':')?;
+        let is_hash = digits.len() == *length && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        is_hash.then(|| Verifier::Ha1 { hash: *hash, digits: Secret::new(digits.to_ascii_lowercase()) })
+    });
+    hashed.unwrap_or_else(|| Verifier::Password(secret(text)))
+}
+
+/// Hash functions of digest authentication, with the number of their digits.
+pub const HASHES: [(&str, Hash, usize); 3] =
+    [("md5", Hash::Md5, 32), ("sha-256", Hash::Sha256, 64), ("sha-512-256", Hash::Sha512_256, 64)];
+
+/// Letters, digits, hyphens and dots, as hosts in SIP URIs have (RFC 3261 §25.1); underscores are met in practice.
+pub(super) fn is_host_name(text: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty() && label.len() <= 63 && label.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_".contains(&c))
+    };
+    text.len() <= 253 && text.strip_suffix('.').unwrap_or(text).split('.').all(label)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+use super::super::{Given, Settings, explain, load, parse};
+use super::Verify;
+use core::time::Duration;
+use offhook_b2bua::config::{LoginName, Servers, Srtp};
+use offhook_sip::auth::{Hash, Login, Secret, Verifier};
+use offhook_sip::transport::Transport;
+
+fn complaint(text: &str) -> String {
+    parse("relay.toml", text).expect_err("refused").to_string()
+}
+
+fn accepted(text: &str) -> Settings {
+    parse("relay.toml", text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[test]
+fn addresses_have_their_transport_in_front() {
+    let settings = accepted("[sip]\nlisten = [\"udp:0.0.0.0:5060\", \"TCP:[::1]:0\", \"tls:192.0.2.7:5061\"]\n");
+    let listen = settings.sip.listen.unwrap();
+    assert_eq!(
+        listen.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["udp:0.0.0.0:5060", "tcp:[::1]:0", "tls:192.0.2.7:5061"]
+    );
+    for wrong in ["0.0.0.0:5060", "udp:0.0.0.0", "ws:0.0.0.0:80", "sctp:0.0.0.0:5060", "udp:localhost:5060", "udp"] {
+        let error = complaint(&format!("[sip]\nlisten = [\"{wrong}\"]\n"));
+        assert!(error.starts_with("relay.toml:2: `listen`: ") && error.contains("`udp:0.0.0.0:5060`"), "{error}");
+    }
+}
+
+#[test]
+fn servers_are_hosts_or_all() {
+    let servers = |text: &str| accepted(&format!("[sip]\nservers = {text}\n")).sip.servers.unwrap();
+    assert_eq!(servers("[\"*\"]"), Servers::Any);
+    let listed = servers("[\"Example.ORG\", \"192.0.2.7\", \"[2001:db8::7]\"]");
+    for host in ["example.org", "192.0.2.7", "2001:db8::7"] {
+        assert!(listed.allow(host), "{host}");
+    }
+    assert!(!listed.allow("example.com"));
+    for wrong in ["sip:example.org", "example.org:5060", "a b", "*.example.org", ""] {
+        let text = format!("[sip]\nservers = [\"x\", \"{wrong}\"]\n");
+        if wrong.is_empty() {
+            accepted(&text);
+        } else {
+            assert!(complaint(&text).starts_with("relay.toml:2: `servers`: "), "{wrong}");
+        }
+    }
+    assert!(complaint("[sip]\nservers = [\"*\", \"example.org\"]\n").contains("write it alone"));
+}
+
+#[test]
+fn sip_is_off_until_something_needs_it() {
+    assert!(!Settings::default().sip.is_wanted());
+    assert!(!accepted("[sip]\nservers = []\nlisten = []\n").sip.is_wanted());
+    for text in [
+        "[sip]\nservers = [\"example.org\"]\n",
+        "[sip]\nlisten = [\"udp:127.0.0.1:0\"]\n",
+        "[sip.phones]\n101 = \"secret\"\n",
+        "[[sip.accounts]]\nlogin = \"alice\"\nuri = \"sip:4711@example.org\"\n",
+        "[sip.trunk]\nuri = \"sip:4711@example.org\"\n",
+    ] {
+        assert!(accepted(text).sip.is_wanted(), "{text}");
+    }
+    let off = "[sip]\nlisten = []\nservers = [\"example.org\"]\n";
+    assert!(complaint(off).starts_with("[sip]: `listen` is empty, which turns SIP off, but"));
+}
+
+#[test]
+fn phones_have_a_password_or_a_hash_of_their_domain() {
+    let md5 = "0123456789abcdef0123456789ABCDEF";
+    let settings = accepted(&format!(
+        "[sip]\ndomain = \"PBX.test\"\n[sip.phones]\n101 = \"md5:{md5}\"\n102 = \"md5:tulip\"\n103 = \"tulip\"\n\
+         104 = \"sha-256:{md5}{md5}\"\n"
+    ));
+    assert_eq!(settings.sip.domain, "pbx.test");
+    let digits = |text: &str| Secret::new(text.to_ascii_lowercase());
+    let sha = format!("{md5}{md5}");
+    let wanted = [
+        ("101", Verifier::Ha1 { hash: Hash::Md5, digits: digits(md5) }),
+        ("102", Verifier::Password(Secret::new("md5:tulip"))),
+        ("103", Verifier::Password(Secret::new("tulip"))),
+        ("104", Verifier::Ha1 { hash: Hash::Sha256, digits: digits(&sha) }),
+    ];
+    assert_eq!(settings.sip.phones, wanted.map(|(user, verifier)| (user.to_owned(), verifier)).into());
+    let homeless = complaint(&format!("[sip.phones]\n101 = \"md5:{md5}\"\n"));
+    assert!(homeless.starts_with("[sip]: the password of phone `101` is hashed") && homeless.contains("`domain`"));
+    assert!(complaint("[sip.phones]\n\"a@b\" = \"x\"\n").starts_with("relay.toml:2: the login `a@b` has a `@`"));
+    assert!(complaint("[sip.phones]\na = \"\"\n").contains("is empty"));
+    assert!(complaint("[sip]\nphones = \"a\"\n").ends_with("`phones` is a section: write `[sip.phones]`"));
+}
+
+#[test]
+fn accounts_belong_to_logins() {
+    let settings = accepted(
+        "[sip]\nexpires = \"2m\"\n[[sip.accounts]]\nlogin = \"alice\"\nuri = \"sip:4711@example.org:5070\"\n\
+         password = \"tulip\"\nname = \"Alice\"\ntransport = \"tcp\"\nproxy = [\"sip:192.0.2.7\", \"sip:p.test;lr\"]\n\
+         [[sip.accounts]]\nlogin = \"bob\"\nuri = \"sips:bob@example.org\"\nregister = false\n",
+    );
+    let account = |login: &str| {
+        let account = settings.sip.accounts.get(&LoginName(login.to_owned())).expect(login);
+        account.account(settings.sip.expires)
+    };
+    let alice = account("alice");
+    assert_eq!(alice.identity.name.as_deref(), Some("Alice"));
+    assert_eq!(alice.login, Some(Login::new("4711", "tulip")));
+    assert_eq!(alice.registrar.as_deref(), Some("sip:example.org:5070"));
+    assert_eq!(alice.route, ["sip:192.0.2.7;lr", "sip:p.test;lr"]);
+    assert_eq!((alice.transport, alice.expires), (Some(Transport::Tcp), Duration::from_secs(120)));
+    let bob = account("bob");
+    assert_eq!((bob.login, bob.registrar, bob.identity.uri.as_str()), (None, None, "sips:bob@example.org"));
+}
+
+#[test]
+fn accounts_that_could_not_work_are_refused_with_their_line() {
+    let account = |text: &str| complaint(&format!("[[sip.accounts]]\nlogin = \"alice\"\n{text}\n"));
+    assert_eq!(
+        account("usrname = \"x\""),
+        "relay.toml:3: `usrname` is not an option of [[sip.accounts]]; did you mean `username`?"
+    );
+    for wrong in ["alice", "sip:example.org", "sip:alice@", "sip:alice@exa mple.org", "tel:4711", "sip:a@b:99999"] {
+        let error = account(&format!("uri = \"{wrong}\""));
+        assert!(error.starts_with("relay.toml:3: `uri`: ") && error.contains("`sip:alice@example.org`"), "{error}");
+    }
+    assert!(account("uri = \"sip:a@b\"\nregistrar = \"sip:user@b\"").starts_with("relay.toml:4: `registrar`: "));
+    assert!(account("proxy = [\"b\"]").starts_with("relay.toml:3: `proxy`: "));
+    assert!(account("transport = \"ws\"").starts_with("relay.toml:3: `transport`: "));
+    assert!(account("password_file = \"/nonexistent/password\"").starts_with("relay.toml:3: `password_file`: "));
+    assert!(account("name = \"A\"").starts_with("[[sip.accounts]]: the account of `alice` has no `uri`"));
+    assert!(complaint("[[sip.accounts]]\nuri = \"sip:a@b\"\n").starts_with("relay.toml:1: `login` is missing"));
+    assert!(complaint("[sip.accounts]\nalice = 1\n").contains("write `[[sip.accounts]]`"));
+    let double = "[[sip.accounts]]\nlogin = \"a\"\nuri = \"sip:a@b\"\n".repeat(2);
+    assert!(complaint(&double).starts_with("relay.toml:4: `a` has an account already"));
+    assert!(complaint("[sip.trunk]\npassword = \"x\"\n").starts_with("[sip.trunk]: `uri` is missing"));
+    assert!(complaint("[sip.trunk]\nurl = \"x\"\n").contains("`trunk.url` is not an option"));
+}
+
+#[test]
+fn passwords_come_from_files_and_variables_and_are_never_printed() {
+    let file = std::env::temp_dir().join(format!("offhook-password-{}", std::process::id()));
+    std::fs::write(&file, "tulip in a file\n").unwrap();
+    let text = format!("[sip.trunk]\nuri = \"sip:a@b\"\npassword_file = \"{}\"\n", file.display());
+    let settings = accepted(&text);
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(settings.sip.trunk.password, Some(Secret::new("tulip in a file")));
+    let environment = [
+        ("OFFHOOK_SIP_TRUNK_URI".to_owned(), "sip:a@b".to_owned()),
+        ("OFFHOOK_SIP_TRUNK_PASSWORD".to_owned(), "tulip".to_owned()),
+        ("OFFHOOK_RTP_FIRST_PORT".to_owned(), "4000".to_owned()),
+    ];
+    let flags = [("sip.trunk.numbers.alice".to_owned(), Given::Text("4711".to_owned()))];
+    let settings = load(None, environment, &flags).unwrap();
+    assert_eq!(settings.sip.trunk.password, Some(Secret::new("tulip")));
+    assert_eq!(settings.sip.rtp_first_port, 4_000);
+    assert_eq!(settings.sip.trunk_numbers[&LoginName("alice".to_owned())], "4711");
+    let mut settings = settings;
+    settings.sip.phones.insert("101".to_owned(), Verifier::Password(Secret::new("tulip")));
+    assert!(!explain(&settings).contains("tulip") && !format!("{settings:?}").contains("tulip"));
+    assert!(explain(&settings).contains("sip.trunk.password             given\n"));
+}
+
+#[test]
+fn what_does_not_go_together_is_refused() {
+    assert!(complaint("[sip]\ntls_key = \"k.pem\"\n").contains("without `tls_certificate`"));
+    assert!(complaint("[sip]\nsession_expires = 60\n").contains("RFC 4028"));
+    assert!(complaint("[sip]\nsession_expires = 100\nmin_session_expires = 120\n").contains("is shorter than"));
+    assert!(complaint("[sip]\nexpires = 10\n").contains("less than 60 s"));
+    assert!(complaint("[rtp]\nfirst_port = 100\nlast_port = 102\n").contains("fewer than four ports"));
+    assert!(complaint("[rtp]\naddress = [\"192.0.2.1\", \"192.0.2.2\"]\n").contains("one IPv4 and one IPv6"));
+    assert!(complaint("[rtp]\naddress = [\"0.0.0.0\"]\n").contains("`0.0.0.0`"));
+    assert!(complaint("[sip]\ndns = [\"dns.test\"]\n").contains("`192.0.2.53`"));
+    let settings = accepted(
+        "[sip]\ndns = [\"192.0.2.53\", \"[::1]:5353\"]\ntls_verify = \"off\"\nsession_expires = 0\n[rtp]\nsrtp = \"required\"\n",
+    );
+    assert_eq!(settings.sip.dns, ["192.0.2.53:53".parse().unwrap(), "[::1]:5353".parse().unwrap()]);
+    assert_eq!((settings.sip.tls_verify, settings.sip.rtp_srtp), (Verify::Off, Srtp::Required));
+}
