@@ -1,0 +1,415 @@
+//! The registrar of the relay's own domain: phones that need no other server (RFC 3261 §10.3, §22).
+//!
+//! ```text
+//!              REGISTER, good credentials
+//!   (nothing) ───────────────────────────> Bound ──┐ REGISTER again: refreshed
+//!       ^                                   │  ^───┘
+//!       └── expired, expires=0, `*`, user gone, connection through a NAT gone ──┘
+//! ```
+//!
+//! A request is answered at once; nothing is waited for but the expiry of bindings.
+
+mod binding;
+mod guesses;
+
+pub use binding::{Binding, Lifetimes};
+pub use guesses::PENANCE;
+
+use crate::auth::{Asked, Credentials, Rejection, Server, ServerSettings, Verifier};
+use crate::message::{Contacts, HeaderName, Host, Malformed, Request, Response, Uri};
+use crate::transport::{FlowId, Source};
+use crate::user_agent::io::BindingId;
+use binding::instance;
+use core::time::Duration;
+use guesses::Guesses;
+use offhook_clock::Time;
+use rand_chacha::ChaCha20Rng;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// The registrar's configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The hosts of addresses of record: the relay's domain, and what else phones call it.
+    pub domains: Vec<Host>,
+    /// How phones are challenged.
+    pub auth: ServerSettings,
+    /// Who may register, by user name.
+    pub users: BTreeMap<String, Verifier>,
+    /// How long bindings live.
+    pub lifetimes: Lifetimes,
+    /// How many bindings a user may have; the oldest goes when there is one more.
+    pub most_bindings: usize,
+    /// How many wrong passwords an address may try within [`PENANCE`] before it is not listened to for the rest of it.
+    pub most_guesses: u32,
+}
+
+impl Settings {
+    /// For users of one domain.
+    #[must_use]
+    pub fn new(domain: Host, users: BTreeMap<String, Verifier>) -> Self {
+        let auth = ServerSettings::new(domain.to_string());
+        Self {
+            domains: vec![domain],
+            auth,
+            users,
+            lifetimes: Lifetimes::default(),
+            most_bindings: 10,
+            most_guesses: 10,
+        }
+    }
+}
+
+/// What happened to bindings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A phone is there.
+    Bound {
+        /// Whose.
+        user: String,
+        /// Its number.
+        binding: BindingId,
+    },
+    /// A phone is gone.
+    Unbound {
+        /// Whose.
+        user: String,
+        /// Its number.
+        binding: BindingId,
+    },
+}
+
+/// The machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registrar {
+    settings: Settings,
+    auth: Server,
+    last_number: u64,
+    bindings: BTreeMap<BindingId, (String, Binding)>,
+    users: BTreeSet<(String, BindingId)>,
+    flows: BTreeSet<(FlowId, BindingId)>,
+    expiries: BTreeSet<(Time, BindingId)>,
+    guesses: Guesses,
+    #[serde(skip)]
+    events: VecDeque<Event>,
+}
+
+/// A change that a REGISTER asks for.
+struct Change {
+    uri: Uri,
+    replaces: Option<BindingId>,
+    /// None: removed.
+    binding: Option<Binding>,
+}
+
+/// Why a REGISTER, or another request that needs credentials, is refused.
+enum Refusal {
+    Status(u16, &'static str),
+    Brief(Duration),
+    Unsupported(Vec<String>),
+    Challenge(Rejection),
+}
+
+impl From<Malformed> for Refusal {
+    fn from(Malformed(what): Malformed) -> Self {
+        Self::Status(400, what)
+    }
+}
+
+impl Registrar {
+    /// A registrar that nobody registered at yet.
+    #[must_use]
+    pub fn new(settings: Settings, rng: &mut ChaCha20Rng) -> Self {
+        Self {
+            auth: Server::new(settings.auth.clone(), rng),
+            settings,
+            last_number: 0,
+            bindings: BTreeMap::new(),
+            users: BTreeSet::new(),
+            flows: BTreeSet::new(),
+            expiries: BTreeSet::new(),
+            guesses: Guesses::default(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// The host is one of this registrar's domains.
+    #[must_use]
+    pub fn serves(&self, host: &Host) -> bool {
+        self.settings.domains.contains(host)
+    }
+
+    /// Answers a REGISTER. The response needs a tag yet.
+    pub fn register(&mut self, request: &Request, source: &Source, now: Time) -> Response {
+        match self.judge(request, source, now) {
+            Ok(user) => self.accepted(request, &user, now),
+            Err(refusal) => self.refused(request, &refusal, now),
+        }
+    }
+
+    /// Tells whose good credentials a request has, or what to answer: 401 mostly (RFC 3261 §22.2). For requests of phones
+    /// that are no REGISTER; neither ACK nor CANCEL can be challenged (§22.1).
+    ///
+    /// # Errors
+    /// The response to send; it needs a tag yet.
+    pub fn authenticate(&mut self, request: &Request, source: &Source, now: Time) -> Result<String, Box<Response>> {
+        self.verify(request, source, now).map_err(|refusal| Box::new(self.refused(request, &refusal, now)))
+    }
+
+    /// RFC 3261 §10.3, step by step.
+    fn judge(&mut self, request: &Request, source: &Source, now: Time) -> Result<String, Refusal> {
+        let strange: Vec<String> =
+            request.headers.require().filter(|tag| !tag.eq_ignore_ascii_case("path")).map(str::to_owned).collect();
+        if !strange.is_empty() {
+            return Err(Refusal::Unsupported(strange));
+        }
+        let to = request.headers.to()?.uri;
+        let user = to.as_sip().and_then(|uri| uri.user()).map(|user| user.into_owned());
+        let user = user.filter(|_| to.host().is_some_and(|host| self.serves(host)));
+        let name = self.verify(request, source, now)?;
+        let user = user.ok_or(Refusal::Status(404, ""))?;
+        if user != name {
+            return Err(Refusal::Status(403, "Another User's Address"));
+        }
+        let changes = self.changes(request, &user, source, now)?;
+        self.carry_out(&user, changes);
+        Ok(user)
+    }
+
+    fn verify(&mut self, request: &Request, source: &Source, now: Time) -> Result<String, Refusal> {
+        let address = source.remote.ip();
+        if self.guesses.count(address, now) >= self.settings.most_guesses {
+            return Err(Refusal::Status(403, "Too Many Wrong Passwords"));
+        }
+        let uri = self.asked_uri(request);
+        let asked = Asked { method: request.method.name(), uri: &uri, body: &request.body };
+        let users = &self.settings.users;
+        let find = |name: &str| users.get(name).cloned();
+        match self.auth.verify_values(request.headers.authorization(), &asked, find, now) {
+            Ok(credentials) => Ok(credentials.username),
+            Err(rejection) => {
+                if let Rejection::Wrong { .. } = rejection {
+                    self.guesses.note(address, now);
+                }
+                Err(Refusal::Challenge(rejection))
+            }
+        }
+    }
+
+    /// The Request-URI as the credentials write it, if they mean the same: phones and proxies print it in many ways.
+    fn asked_uri(&self, request: &Request) -> String {
+        let mut credentials = request.headers.authorization().filter_map(|text| text.parse::<Credentials>().ok());
+        let ours = credentials.find(|credentials| credentials.realm == self.auth.realm());
+        let written = ours.map(|credentials| credentials.uri);
+        let means_the_same = |text: &String| text.parse::<Uri>().is_ok_and(|uri| uri.is_equivalent(&request.uri));
+        written.filter(means_the_same).unwrap_or_else(|| request.uri.to_string())
+    }
+
+    /// What the contacts of a REGISTER ask for: all of it is possible, or nothing is done (RFC 3261 §10.3).
+    fn changes(&self, request: &Request, user: &str, source: &Source, now: Time) -> Result<Vec<Change>, Refusal> {
+        let header = request.headers.expires().transpose()?;
+        let (call_id, cseq) = (request.headers.call_id()?, request.headers.cseq()?.number);
+        let contacts = match request.headers.contacts()? {
+            Contacts::List(contacts) => contacts,
+            Contacts::All if header == Some(0) => return self.remove_all(user, call_id, cseq),
+            Contacts::All => return Err(Refusal::Status(400, "An Asterisk Needs Expires: 0")),
+        };
+        let path = request.headers.path()?;
+        let is_direct = request.headers.all(HeaderName::Via).nth(1).is_none();
+        if contacts.iter().any(|contact| contact.uri.as_sip().is_none()) {
+            return Err(Refusal::Status(400, "A Contact Without SIP URI"));
+        }
+        if contacts.len() > self.settings.most_bindings {
+            return Err(Refusal::Status(403, "Too Many Contacts"));
+        }
+        let mut changes: Vec<Change> = Vec::new();
+        for contact in contacts {
+            let known = self.bindings_of(user).find(|(_, binding)| binding.is_of(&contact));
+            if known.is_some_and(|(_, binding)| !binding.is_older_than(call_id, cseq)) {
+                return Err(Refusal::Status(500, "Out of Order"));
+            }
+            let lifetime = self.settings.lifetimes.grant(contact.expires().or(header)).map_err(Refusal::Brief)?;
+            // Of two that mean the same, the last one counts.
+            changes.retain(|change| !change.uri.is_equivalent(&contact.uri));
+            let (uri, instance) = (contact.uri.clone(), instance(&contact));
+            let binding = (!lifetime.is_zero()).then(|| Binding {
+                priority: contact.priority(),
+                uri: contact.uri,
+                path: path.clone(),
+                expires_at: now + lifetime,
+                flow: Some(*source),
+                is_direct,
+                instance,
+                call_id: call_id.to_owned(),
+                cseq,
+            });
+            changes.push(Change { uri, replaces: known.map(|(id, _)| id), binding });
+        }
+        Ok(changes)
+    }
+
+    fn remove_all(&self, user: &str, call_id: &str, cseq: u32) -> Result<Vec<Change>, Refusal> {
+        let all = self.bindings_of(user).map(|(id, binding)| {
+            let remove = Change { uri: binding.uri.clone(), replaces: Some(id), binding: None };
+            if binding.is_older_than(call_id, cseq) { Ok(remove) } else { Err(Refusal::Status(500, "Out of Order")) }
+        });
+        all.collect()
+    }
+
+    fn carry_out(&mut self, user: &str, changes: Vec<Change>) {
+        for change in changes {
+            match (change.replaces, change.binding) {
+                (Some(id), None) => self.unbind(id),
+                (Some(id), Some(binding)) => {
+                    self.forget(id);
+                    self.keep(id, user, binding);
+                }
+                (None, Some(binding)) => {
+                    self.last_number += 1;
+                    let id = BindingId(self.last_number);
+                    self.keep(id, user, binding);
+                    self.events.push_back(Event::Bound { user: user.to_owned(), binding: id });
+                    self.make_room(user);
+                }
+                (None, None) => {}
+            }
+        }
+    }
+
+    fn keep(&mut self, id: BindingId, user: &str, binding: Binding) {
+        self.users.insert((user.to_owned(), id));
+        self.expiries.insert((binding.expires_at, id));
+        self.flows.extend(binding.flow.filter(|flow| flow.transport.is_reliable()).map(|flow| (flow.flow, id)));
+        self.bindings.insert(id, (user.to_owned(), binding));
+    }
+
+    /// A phone that is restarted may register at a new address each time, and the old ones live on until they expire.
+    fn make_room(&mut self, user: &str) {
+        if self.bindings_of(user).count() > self.settings.most_bindings {
+            let oldest = self.bindings_of(user).map(|(id, _)| id).next();
+            oldest.into_iter().for_each(|oldest| self.unbind(oldest));
+        }
+    }
+
+    fn forget(&mut self, id: BindingId) -> Option<String> {
+        let (user, binding) = self.bindings.remove(&id)?;
+        self.expiries.remove(&(binding.expires_at, id));
+        if let Some(flow) = binding.flow {
+            self.flows.remove(&(flow.flow, id));
+        }
+        let key = (user, id);
+        self.users.remove(&key);
+        Some(key.0)
+    }
+
+    fn unbind(&mut self, id: BindingId) {
+        if let Some(user) = self.forget(id) {
+            self.events.push_back(Event::Unbound { user, binding: id });
+        }
+    }
+
+    fn accepted(&self, request: &Request, user: &str, now: Time) -> Response {
+        let mut response = Response::to(request, 200, "");
+        for (_, binding) in self.bindings_of(user) {
+            response.headers.push(HeaderName::Contact, binding.contact(now));
+        }
+        // What the proxies on the way asked for is confirmed (RFC 3327 §5.3).
+        for hop in request.headers.lines(HeaderName::Path) {
+            response.headers.push(HeaderName::Path, hop);
+        }
+        response
+    }
+
+    fn refused(&mut self, request: &Request, refusal: &Refusal, now: Time) -> Response {
+        match refusal {
+            Refusal::Status(status, reason) => Response::to(request, *status, reason),
+            Refusal::Brief(shortest) => {
+                let mut response = Response::to(request, 423, "");
+                response.headers.push(HeaderName::MinExpires, shortest.as_secs());
+                response
+            }
+            Refusal::Unsupported(tags) => {
+                let mut response = Response::to(request, 420, "");
+                tags.iter().for_each(|tag| response.headers.push(HeaderName::Unsupported, tag));
+                response
+            }
+            Refusal::Challenge(Rejection::Malformed(_)) => Response::to(request, 400, "Bad Credentials"),
+            Refusal::Challenge(rejection) => {
+                let mut response = Response::to(request, 401, "");
+                for challenge in self.auth.challenges(rejection, now) {
+                    response.headers.push(HeaderName::WwwAuthenticate, challenge);
+                }
+                response
+            }
+        }
+    }
+
+    /// A connection is gone. Whoever registered on it from behind a NAT cannot be called any more until it registers again.
+    pub fn flow_closed(&mut self, flow: FlowId) {
+        let first = (flow, BindingId(0));
+        let concerned: Vec<BindingId> =
+            self.flows.range(first..).take_while(|(of, _)| *of == flow).map(|(_, id)| *id).collect();
+        for id in concerned {
+            self.flows.remove(&(flow, id));
+            let Some((_, binding)) = self.bindings.get_mut(&id) else { continue };
+            let is_reachable = binding.flow.take().is_some_and(|flow| binding.is_reachable(&flow));
+            if binding.is_direct && binding.path.is_empty() && !is_reachable {
+                self.unbind(id);
+            }
+        }
+    }
+
+    /// Takes other users in the place of those there are; phones of users that are no more are unbound.
+    pub fn set_users(&mut self, users: BTreeMap<String, Verifier>) {
+        let gone = |(user, _): &&(String, BindingId)| !users.contains_key(user);
+        let gone: Vec<BindingId> = self.users.iter().filter(gone).map(|(_, id)| *id).collect();
+        gone.into_iter().for_each(|id| self.unbind(id));
+        self.settings.users = users;
+    }
+
+    /// Does what is due: bindings expire.
+    pub fn handle_timeout(&mut self, now: Time) {
+        while let Some((_, id)) = self.expiries.first().filter(|(at, _)| *at <= now).copied() {
+            self.unbind(id);
+        }
+    }
+
+    /// The next thing to tell, until there is none.
+    pub fn poll_output(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] must be called next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.expiries.first().map(|(at, _)| *at)
+    }
+
+    /// A binding.
+    #[must_use]
+    pub fn binding(&self, id: BindingId) -> Option<&Binding> {
+        self.bindings.get(&id).map(|(_, binding)| binding)
+    }
+
+    /// Whose a binding is.
+    #[must_use]
+    pub fn user_of(&self, id: BindingId) -> Option<&str> {
+        self.bindings.get(&id).map(|(user, _)| user.as_str())
+    }
+
+    /// A user's bindings, the oldest first.
+    pub fn bindings_of(&self, user: &str) -> impl Iterator<Item = (BindingId, &Binding)> {
+        let first = (user.to_owned(), BindingId(0));
+        let ids = self.users.range(first.clone()..).take_while(move |(of, _)| *of == first.0);
+        ids.filter_map(|(_, id)| Some((*id, self.binding(*id)?)))
+    }
+
+    /// The name is that of somebody who may register.
+    #[must_use]
+    pub fn has_user(&self, user: &str) -> bool {
+        self.settings.users.contains_key(user)
+    }
+}
+
+#[cfg(test)]
+mod tests;

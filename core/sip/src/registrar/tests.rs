@@ -1,0 +1,357 @@
+//! Phones that register at the relay itself.
+
+use super::{Event, Lifetimes, PENANCE, Registrar, Settings};
+use crate::auth::{Asked, Challenge, Credentials, Login};
+use crate::message::{HeaderName, Message, Request, Response};
+use crate::transaction::layer::Destination;
+use crate::transport::{FlowId, Source, Target, Transport};
+use crate::user_agent::io::BindingId;
+use core::time::Duration;
+use offhook_clock::Time;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
+use std::collections::BTreeMap;
+
+/// A registrar, and a phone in front of it.
+struct Bench {
+    registrar: Registrar,
+    now: Time,
+    source: Source,
+    login: Login,
+    cseq: u32,
+    call_id: &'static str,
+    answer: Option<Challenge>,
+    used: u32,
+}
+
+fn source(flow: u64, transport: Transport, remote: &str) -> Source {
+    Source { flow: FlowId(flow), transport, local: "192.0.2.1:5060".parse().unwrap(), remote: remote.parse().unwrap() }
+}
+
+impl Bench {
+    fn new() -> Self {
+        let users = ["desk", "hall"].map(|user| (user.to_owned(), Login::new(user, "secret").verifier()));
+        let settings = Settings {
+            lifetimes: Lifetimes { longest: Duration::from_secs(600), ..Lifetimes::default() },
+            most_bindings: 3,
+            ..Settings::new("pbx.example".parse().unwrap(), BTreeMap::from(users))
+        };
+        Self {
+            registrar: Registrar::new(settings, &mut ChaCha20Rng::from_seed([9; 32])),
+            now: Time::EPOCH,
+            source: source(1, Transport::Udp, "198.51.100.7:5060"),
+            login: Login::new("desk", "secret"),
+            cseq: 0,
+            call_id: "boot-1",
+            answer: None,
+            used: 0,
+        }
+    }
+
+    fn request(&mut self, lines: &str) -> Request {
+        self.cseq += 1;
+        let (cseq, call_id) = (self.cseq, self.call_id);
+        let lines: String = lines.lines().map(|line| format!("{}\r\n", line.trim())).collect();
+        let text = format!(
+            "REGISTER sip:pbx.example SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.7;branch=z9hG4bK{cseq}\r\n\
+             From: <sip:desk@pbx.example>;tag=p\r\nTo: <sip:desk@pbx.example>\r\nCall-ID: {call_id}\r\n\
+             CSeq: {cseq} REGISTER\r\n{lines}\r\n"
+        );
+        let Ok(Message::Request(request)) = Message::parse(text.as_bytes()) else { panic!("{text}") };
+        request
+    }
+
+    fn with_credentials(&mut self, mut request: Request, written_uri: &str) -> Request {
+        if let Some(challenge) = &self.answer {
+            self.used += 1;
+            let asked = Asked { method: "REGISTER", uri: written_uri, body: &request.body };
+            let credentials = Credentials::answer(challenge, &self.login, &asked, "c", self.used);
+            request.headers.push(HeaderName::Authorization, credentials);
+        }
+        request
+    }
+
+    /// Sends a REGISTER as a phone does: with credentials if it was ever challenged.
+    fn send(&mut self, lines: &str) -> Response {
+        let request = self.request(lines);
+        let request = self.with_credentials(request, "sip:pbx.example");
+        self.registrar.register(&request, &self.source, self.now)
+    }
+
+    /// Has the phone challenged.
+    fn challenge(&mut self) {
+        let response = self.send("");
+        assert_eq!(response.status, 401);
+        self.answer = response.headers.www_authenticate().find_map(|text| text.parse().ok());
+        assert!(self.answer.is_some());
+        self.used = 0;
+    }
+
+    /// Sends a REGISTER that is accepted; says what its response lists.
+    fn register(&mut self, lines: &str) -> Vec<String> {
+        if self.answer.is_none() {
+            self.challenge();
+        }
+        let response = self.send(lines);
+        assert_eq!(response.status, 200, "{lines}");
+        response.headers.all(HeaderName::Contact).map(str::to_owned).collect()
+    }
+
+    fn told(&mut self) -> Vec<Event> {
+        core::iter::from_fn(|| self.registrar.poll_output()).collect()
+    }
+
+    fn bound(&self, binding: u64) -> Event {
+        Event::Bound { user: "desk".to_owned(), binding: BindingId(binding) }
+    }
+
+    fn unbound(&self, binding: u64) -> Event {
+        Event::Unbound { user: "desk".to_owned(), binding: BindingId(binding) }
+    }
+
+    fn assert_consistent(&self) {
+        let registrar = &self.registrar;
+        let count = registrar.bindings.len();
+        assert_eq!((registrar.users.len(), registrar.expiries.len()), (count, count));
+        for (flow, id) in &registrar.flows {
+            assert_eq!(registrar.binding(*id).and_then(|binding| binding.flow).map(|source| source.flow), Some(*flow));
+        }
+    }
+}
+
+const HERE: &str = "Contact: <sip:desk@198.51.100.7:5060>";
+
+#[test]
+fn a_phone_registers_refreshes_and_goes() {
+    let mut bench = Bench::new();
+    assert_eq!(
+        bench.register(&format!("{HERE};q=0.5\nExpires: 120")),
+        ["<sip:desk@198.51.100.7:5060>;q=0.500;expires=120"]
+    );
+    assert_eq!(bench.told(), [bench.bound(1)]);
+    bench.now = bench.now + Duration::from_secs(100);
+    assert_eq!(bench.register(""), ["<sip:desk@198.51.100.7:5060>;q=0.500;expires=20"], "a question changes nothing");
+    assert_eq!(bench.register(&format!("{HERE};expires=300")), ["<sip:desk@198.51.100.7:5060>;expires=300"]);
+    assert_eq!(bench.told(), [], "it is there as before");
+    assert_eq!(bench.registrar.poll_timeout(), Some(Time::EPOCH + Duration::from_secs(400)));
+    assert_eq!(bench.registrar.user_of(BindingId(1)), Some("desk"));
+    assert!(bench.register(&format!("{HERE};expires=0")).is_empty());
+    assert_eq!(bench.told(), [bench.unbound(1)]);
+    assert_eq!(bench.registrar.poll_timeout(), None);
+    bench.assert_consistent();
+}
+
+#[test]
+fn a_phone_that_does_not_come_back_expires() {
+    let mut bench = Bench::new();
+    bench.register(&format!("{HERE};expires=60"));
+    bench.told();
+    let saved = serde_json::to_string(&bench.registrar).unwrap();
+    bench.registrar = serde_json::from_str(&saved).unwrap();
+    bench.registrar.handle_timeout(Time::from_micros(59_999_999));
+    assert_eq!(bench.told(), []);
+    bench.registrar.handle_timeout(Time::from_micros(60_000_000));
+    assert_eq!(bench.told(), [bench.unbound(1)]);
+    bench.assert_consistent();
+}
+
+#[test]
+fn lifetimes_are_granted_within_limits() {
+    let mut bench = Bench::new();
+    bench.challenge();
+    let response = bench.send(&format!("{HERE}\nExpires: 59"));
+    assert_eq!((response.status, response.headers.get(HeaderName::MinExpires)), (423, Some("60")));
+    assert_eq!(bench.told(), []);
+    for (asked, granted) in [("", 600), (";expires=60", 60), (";expires=9999", 600), (";expires=99999999999", 600)] {
+        assert_eq!(
+            bench.register(&format!("{HERE}{asked}")),
+            [format!("<sip:desk@198.51.100.7:5060>;expires={granted}")]
+        );
+    }
+}
+
+#[test]
+fn several_contacts_stand_side_by_side() {
+    let mut bench = Bench::new();
+    bench.register("Contact: <sip:desk@198.51.100.7:5060>, <sip:desk@198.51.100.7:5070>\nExpires: 60");
+    assert_eq!(bench.told(), [bench.bound(1), bench.bound(2)]);
+    bench.register("Contact: <sip:desk@198.51.100.7:5070>;expires=0, <sip:desk@198.51.100.7:5080>");
+    assert_eq!(bench.told(), [bench.unbound(2), bench.bound(3)]);
+    bench.register("Contact: <sip:desk@198.51.100.7:5090>;q=0.1, <sip:desk@198.51.100.7:5090>;q=0.2");
+    assert_eq!(bench.told(), [bench.bound(4)], "the same twice");
+    let ids: Vec<u64> = bench.registrar.bindings_of("desk").map(|(id, _)| id.0).collect();
+    assert_eq!(ids, [1, 3, 4]);
+    bench.register("Contact: <sip:desk@198.51.100.7:5100>");
+    assert_eq!(bench.told(), [bench.bound(5), bench.unbound(1)], "the oldest makes room");
+    bench.register("Contact: *\nExpires: 0");
+    assert_eq!(bench.told(), [bench.unbound(3), bench.unbound(4), bench.unbound(5)]);
+    bench.assert_consistent();
+}
+
+#[test]
+fn a_restarted_phone_takes_its_own_place() {
+    let mut bench = Bench::new();
+    let contact =
+        |port: u16| format!("Contact: <sip:desk@198.51.100.7:{port}>;+sip.instance=\"<urn:uuid:1>\";reg-id=1");
+    bench.register(&contact(5060));
+    bench.register(&contact(5070));
+    assert_eq!(bench.told(), [bench.bound(1)]);
+    let (_, binding) = bench.registrar.bindings_of("desk").next().unwrap();
+    assert_eq!(binding.uri.port(), Some(5070));
+    bench.register(&contact(5080).replace("reg-id=1", "reg-id=2"));
+    assert_eq!(bench.told(), [bench.bound(2)]);
+}
+
+#[test]
+fn what_cannot_be_done_as_a_whole_is_not_done_at_all() {
+    let mut bench = Bench::new();
+    bench.register(HERE);
+    bench.told();
+    let other = "Contact: <sip:desk@198.51.100.7:5070>";
+    for (lines, status) in [
+        (format!("{other}, <sip:desk@198.51.100.7:5060>;expires=5"), 423),
+        (format!("{other}, <mailto:desk@example.org>"), 400),
+        (format!("{other}, *"), 400),
+        ("Contact: *".to_owned(), 400),
+        ("Contact: *\nExpires: 60".to_owned(), 400),
+        (format!("{other}\nRequire: path, gruu"), 420),
+        ((1..=4).map(|port| format!("Contact: <sip:desk@198.51.100.7:{port}>\n")).collect(), 403),
+    ] {
+        let response = bench.send(&lines);
+        assert_eq!(response.status, status, "{lines}");
+        if status == 420 {
+            assert_eq!(response.headers.unsupported().collect::<Vec<_>>(), ["gruu"]);
+        }
+    }
+    assert_eq!(bench.told(), []);
+    assert_eq!(bench.registrar.bindings_of("desk").count(), 1);
+}
+
+#[test]
+fn a_request_overtaken_by_a_newer_one_fails() {
+    let mut bench = Bench::new();
+    bench.register(HERE);
+    bench.cseq = 0;
+    assert_eq!(bench.send(HERE).status, 500);
+    bench.cseq = 0;
+    assert_eq!(bench.send("Contact: *\nExpires: 0").status, 500);
+    bench.cseq = 0;
+    bench.call_id = "boot-2";
+    bench.register(HERE);
+    assert_eq!(bench.told(), [bench.bound(1)], "a phone that was restarted counts anew");
+}
+
+#[test]
+fn only_a_good_password_registers_and_only_its_own_user() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.send(HERE).status, 401);
+    bench.challenge();
+    bench.login = Login::new("desk", "guess");
+    let response = bench.send(HERE);
+    assert_eq!(response.status, 401);
+    assert_eq!(response.headers.www_authenticate().count(), 2, "one challenge per algorithm");
+    bench.login = Login::new("nobody", "secret");
+    assert_eq!(bench.send(HERE).status, 401);
+    bench.login = Login::new("hall", "secret");
+    assert_eq!(bench.send(HERE).status, 403);
+    assert_eq!(bench.told(), []);
+    bench.login = Login::new("desk", "secret");
+    for to in ["<sip:desk@elsewhere.example>", "<tel:+15551234>", "<sip:pbx.example>"] {
+        let mut request = bench.request(HERE);
+        request.headers.set(HeaderName::To, to);
+        let request = bench.with_credentials(request, "sip:pbx.example");
+        assert_eq!(bench.registrar.register(&request, &bench.source, bench.now).status, 404, "{to}");
+    }
+    bench.register(HERE);
+}
+
+#[test]
+fn credentials_count_however_they_write_the_same_uri() {
+    let mut bench = Bench::new();
+    bench.challenge();
+    for (written, status) in [("sip:PBX.example", 200), ("sip:pbx.example:5060", 400), ("sip:other.example", 400)] {
+        let request = bench.request(HERE);
+        let request = bench.with_credentials(request, written);
+        assert_eq!(bench.registrar.register(&request, &bench.source, bench.now).status, status, "{written}");
+    }
+}
+
+#[test]
+fn who_guesses_passwords_is_not_listened_to_for_a_while() {
+    let mut bench = Bench::new();
+    bench.challenge();
+    bench.login = Login::new("desk", "guess");
+    for _ in 0..10 {
+        assert_eq!(bench.send(HERE).status, 401);
+    }
+    bench.login = Login::new("desk", "secret");
+    assert_eq!(bench.send(HERE).status, 403);
+    let elsewhere = source(2, Transport::Udp, "198.51.100.8:5060");
+    let here = core::mem::replace(&mut bench.source, elsewhere);
+    assert_eq!(bench.send(HERE).status, 200, "others are");
+    bench.source = here;
+    bench.now = bench.now + PENANCE;
+    assert_eq!(bench.send(HERE).status, 200);
+}
+
+#[test]
+fn a_call_goes_where_the_registration_came_from() {
+    let mut bench = Bench::new();
+    bench.source = source(4, Transport::Tcp, "198.51.100.7:41000");
+    bench.register("Contact: <sip:desk@198.51.100.7:5062;transport=tcp>, <sip:desk@10.0.0.7;transport=tcp>");
+    let destination = |bench: &Bench, id| bench.registrar.binding(BindingId(id)).and_then(super::Binding::destination);
+    let fallback = |port| {
+        let address = format!("198.51.100.7:{port}").parse().unwrap();
+        vec![Target { transport: Transport::Tcp, address, host: None }]
+    };
+    let flow = bench.source;
+    assert_eq!(destination(&bench, 1), Some(Destination::Flow { flow, fallback: fallback(5062) }));
+    assert_eq!(destination(&bench, 2), Some(Destination::Flow { flow, fallback: vec![] }), "behind a NAT");
+    bench.told();
+    bench.registrar.flow_closed(FlowId(4));
+    assert_eq!(bench.told(), [bench.unbound(2)]);
+    let uri = "sip:desk@198.51.100.7:5062;transport=tcp".parse::<crate::message::Uri>().unwrap();
+    assert_eq!(destination(&bench, 1), uri.as_sip().map(|uri| Destination::of_uri(uri, None)));
+    bench.assert_consistent();
+}
+
+#[test]
+fn a_phone_behind_proxies_is_called_by_their_path() {
+    let mut bench = Bench::new();
+    bench.challenge();
+    let path = "<sip:edge.example;lr>";
+    let response = bench.send(&format!("{HERE}\nPath: {path}\nSupported: path"));
+    assert_eq!((response.status, response.headers.get(HeaderName::Path)), (200, Some(path)));
+    let (_, binding) = bench.registrar.bindings_of("desk").next().unwrap();
+    let edge = "sip:edge.example;lr".parse::<crate::message::Uri>().unwrap();
+    assert_eq!(binding.destination(), edge.as_sip().map(|uri| Destination::of_uri(uri, None)));
+
+    bench.register("Via: SIP/2.0/UDP 10.0.0.9;branch=z9hG4bKp\nContact: <sip:desk@10.0.0.9>");
+    let (_, binding) = bench.registrar.bindings_of("desk").last().unwrap();
+    let own = "sip:desk@10.0.0.9".parse::<crate::message::Uri>().unwrap();
+    assert_eq!(binding.destination(), own.as_sip().map(|uri| Destination::of_uri(uri, None)));
+}
+
+#[test]
+fn phones_of_users_that_are_no_more_are_unbound() {
+    let mut bench = Bench::new();
+    bench.register(HERE);
+    bench.told();
+    bench.registrar.set_users(BTreeMap::from([("hall".to_owned(), Login::new("hall", "secret").verifier())]));
+    assert_eq!(bench.told(), [bench.unbound(1)]);
+    assert!(bench.registrar.has_user("hall") && !bench.registrar.has_user("desk"));
+    assert_eq!(bench.send(HERE).status, 401);
+}
+
+#[test]
+fn other_requests_of_phones_are_verified_too() {
+    let mut bench = Bench::new();
+    bench.challenge();
+    let request = bench.request("");
+    let verdict = bench.registrar.authenticate(&request, &bench.source, bench.now);
+    assert_eq!(verdict.unwrap_err().status, 401);
+    let request = bench.with_credentials(request, "sip:pbx.example");
+    assert_eq!(bench.registrar.authenticate(&request, &bench.source, bench.now), Ok("desk".to_owned()));
+    let replayed = bench.registrar.authenticate(&request, &bench.source, bench.now).unwrap_err();
+    assert!(replayed.headers.www_authenticate().all(|text| text.contains("stale=true")));
+}
