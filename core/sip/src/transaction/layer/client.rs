@@ -2,11 +2,11 @@
 
 use super::attempt::AttemptId;
 use super::io::{ClientKey, Destination, Event, Output};
-use super::via::own_via;
+use super::via::{complete_contact, own_contact, own_via};
 use super::{Layer, Owner};
-use crate::message::{HeaderName, Host, MAGIC_COOKIE, Method, Request, Response, Via};
+use crate::message::{HeaderName, Host, MAGIC_COOKIE, Method, NameAddr, Request, Response};
 use crate::transaction::Failure;
-use crate::transport::{QueryId, Source, Target, Transport};
+use crate::transport::{LocalAddress, QueryId, Source, Target, Transport};
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -17,6 +17,8 @@ use std::net::{IpAddr, SocketAddr};
 pub(super) struct Client {
     /// With the `Via` of the current attempt.
     pub(super) request: Request,
+    /// A `Contact` at [`super::OWN_HOST`], as the user made it.
+    contact: Option<NameAddr>,
     pub(super) phase: Phase,
     /// Where else it can go.
     rest: VecDeque<Candidate>,
@@ -107,7 +109,8 @@ impl Layer {
     fn open_client(&mut self, key: ClientKey, mut request: Request, destination: Destination, now: Time) {
         request.headers.remove(HeaderName::Via);
         let phase = Phase::Resolving { give_up_at: now + self.settings.timers.patience() };
-        let mut client = Client { request, phase, rest: VecDeque::new(), armed: None };
+        let contact = own_contact(&request.headers);
+        let mut client = Client { request, contact, phase, rest: VecDeque::new(), armed: None };
         let to = |target| Candidate { place: Place::Target(target), after: After::AnyFailure };
         match destination {
             Destination::Flow { flow, fallback } => {
@@ -182,7 +185,7 @@ impl Layer {
         let (transport, address) = place.peer();
         let local = self.settings.local(transport, address)?;
         let client = self.clients.get_mut(&key)?;
-        client.set_via(&own_via(local, &branch));
+        client.leave_by(local, &branch);
         let mut octets = client.request.to_bytes();
         if let Place::Target(target) = &mut place
             && transport == Transport::Udp
@@ -194,7 +197,7 @@ impl Layer {
             let datagram = Candidate { place: Place::Target(target.clone()), after: After::NoConnection };
             client.rest.push_front(datagram);
             target.transport = Transport::Tcp;
-            client.set_via(&own_via(local, &branch));
+            client.leave_by(local, &branch);
             octets = client.request.to_bytes();
         }
         Some((place, branch, octets))
@@ -229,9 +232,14 @@ impl Layer {
 }
 
 impl Client {
-    fn set_via(&mut self, via: &Via) {
-        self.request.headers.remove(HeaderName::Via);
-        self.request.headers.push_front(HeaderName::Via, via);
+    /// `Via` and `Contact` name the socket that the request leaves by.
+    fn leave_by(&mut self, local: &LocalAddress, branch: &str) {
+        let headers = &mut self.request.headers;
+        headers.remove(HeaderName::Via);
+        headers.push_front(HeaderName::Via, own_via(local, branch));
+        if let Some(contact) = &self.contact {
+            headers.set(HeaderName::Contact, complete_contact(contact, local));
+        }
     }
 
     /// Who answered over TCP, or let time pass, is not asked again over UDP.

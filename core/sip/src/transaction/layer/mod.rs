@@ -24,6 +24,7 @@ mod server;
 mod via;
 
 pub use io::{ClientKey, Counters, Destination, Event, Input, Limits, Output, ServerKey, Settings};
+pub use via::{OWN_HOST, complete_contact};
 
 use crate::message::{Message, Refused, Request, Response};
 use crate::transport::{FlowId, Hop, Source, TransmissionId};

@@ -1,14 +1,15 @@
 //! What `Via` says of the way: sent-by of our requests, the way back of our responses (RFC 3261 §18).
 
 use super::io::Settings;
-use crate::message::{Headers, Host, Via};
+use crate::message::{Headers, Host, NameAddr, Via};
 use crate::transport::{Hop, LocalAddress, Source, Target, Transport};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
 impl Settings {
     /// How the relay calls itself towards this peer; none where it does not listen so.
-    pub(super) fn local(&self, transport: Transport, peer: IpAddr) -> Option<&LocalAddress> {
+    #[must_use]
+    pub fn local(&self, transport: Transport, peer: IpAddr) -> Option<&LocalAddress> {
         self.local.iter().find(|local| local.transport == transport && local.is_ipv6 == peer.is_ipv6())
     }
 
@@ -32,6 +33,31 @@ fn host(text: &str) -> Host {
 /// is needed, but makes some peers answer to where the request came from.
 pub(super) fn own_via(local: &LocalAddress, branch: &str) -> Via {
     Via::new(local.transport, host(&local.host), Some(local.port), branch).with_rport()
+}
+
+/// The host of a `Contact` that stands for the socket the message leaves by, which the user of the layer does not know.
+pub const OWN_HOST: &str = "relay.invalid";
+
+/// The `Contact` that is to be completed, if there is one.
+pub(super) fn own_contact(headers: &Headers) -> Option<NameAddr> {
+    let contact = headers.contact()?.ok()?;
+    (contact.uri.host() == Some(&host(OWN_HOST))).then_some(contact)
+}
+
+/// A `Contact` at [`OWN_HOST`] with the address of a socket in its place.
+#[must_use]
+pub fn complete_contact(contact: &NameAddr, local: &LocalAddress) -> NameAddr {
+    let mut contact = contact.clone();
+    if let Some(uri) = contact.uri.as_sip_mut() {
+        let default = local.transport.default_port();
+        uri.set_host(host(&local.host), Some(local.port).filter(|port| *port != default));
+        match local.transport {
+            Transport::Udp => uri.remove_param("transport"),
+            // RFC 3261 §26.2.2 wants `tcp` with `sips:`; of `sip:` everybody understands this.
+            other => uri.set_param("transport", &other.name().to_ascii_lowercase()),
+        }
+    }
+    contact
 }
 
 /// Notes in the top `Via` where the request came from (RFC 3261 §18.2.1, RFC 3581 §4).
