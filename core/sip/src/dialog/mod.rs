@@ -248,6 +248,12 @@ impl Dialog {
         self.make(method, self.local_cseq)
     }
 
+    /// The next number for a request that is sent again with something changed (RFC 3261 §8.1.3.5).
+    pub fn renumber(&mut self, request: &mut Request) {
+        self.local_cseq = self.local_cseq.saturating_add(1);
+        request.headers.set(HeaderName::CSeq, CSeq { number: self.local_cseq, method: request.method.clone() });
+    }
+
     /// The ACK for the success of the INVITE with this number (RFC 3261 §13.2.2.4).
     #[must_use]
     pub fn ack(&self, cseq: u32) -> Request {

@@ -5,4 +5,349 @@
 //!  Command ──────────> dialogs, registrations ──> transaction layer ──> Output ──> the shell
 //! ```
 
+mod accounts;
+mod capabilities;
+pub mod extra;
+mod identity;
+mod invite;
+mod invite_client;
+mod invite_server;
 pub mod io;
+mod outlet;
+mod session;
+mod strangers;
+
+use crate::auth;
+use crate::dialog::DialogId;
+use crate::message::{Method, Response};
+use crate::transaction::layer::{self, Layer};
+use accounts::Accounts;
+use invite::{Arrival, CallCommand, Invite, SessionCommand};
+use io::{AccountId, Cause, Command, Event, Failure, Input, InviteId, OutboundInvite, Output, Settings};
+use offhook_clock::{Time, earliest};
+use outlet::{Outlet, Party, layer_settings};
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng as _, SeedableRng as _};
+use serde::{Deserialize, Serialize};
+use session::Incoming;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
+
+/// What there is of everything: all zero where nothing is left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Calls, those included that are only being cleared away.
+    pub invites: usize,
+    /// Dialogs that requests can find.
+    pub dialogs: usize,
+    /// Requests of ours that are remembered.
+    pub requests: usize,
+    /// INVITEs that can be canceled.
+    pub pending: usize,
+    /// Transactions of ours.
+    pub client_transactions: usize,
+    /// Transactions of others.
+    pub server_transactions: usize,
+    /// Accounts.
+    pub accounts: usize,
+    /// Inputs that made no sense when they came.
+    pub ignored: u64,
+}
+
+/// The machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserAgent {
+    outlet: Outlet,
+    accounts: Accounts,
+    digest: auth::Server,
+    invites: BTreeMap<InviteId, Invite>,
+    last_inbound: u64,
+    /// When which call is to be looked after.
+    schedule: BTreeSet<(Time, InviteId)>,
+    armed: BTreeMap<InviteId, Time>,
+    /// Calls that ring here, by where they come from.
+    ringing: BTreeMap<IpAddr, BTreeSet<InviteId>>,
+    ringing_from: BTreeMap<InviteId, IpAddr>,
+    is_shutting_down: bool,
+    ignored: u64,
+}
+
+impl UserAgent {
+    /// A user agent that knows nobody yet.
+    #[must_use]
+    pub fn new(settings: Settings, seed: [u8; 32], _now: Time) -> Self {
+        let mut rng = ChaCha20Rng::from_seed(seed);
+        let mut of_layer = [0; 32];
+        rng.fill_bytes(&mut of_layer);
+        let layer = Layer::new(layer_settings(&settings), ChaCha20Rng::from_seed(of_layer));
+        let digest = auth::Server::new(auth::ServerSettings::new(settings.domain.clone()), &mut rng);
+        let outlet = Outlet {
+            settings,
+            layer,
+            rng,
+            dialogs: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            outputs: VecDeque::new(),
+        };
+        Self {
+            outlet,
+            accounts: Accounts::default(),
+            digest,
+            invites: BTreeMap::new(),
+            last_inbound: 0,
+            schedule: BTreeSet::new(),
+            armed: BTreeMap::new(),
+            ringing: BTreeMap::new(),
+            ringing_from: BTreeMap::new(),
+            is_shutting_down: false,
+            ignored: 0,
+        }
+    }
+
+    /// Takes one input.
+    pub fn handle_input(&mut self, input: Input, now: Time) {
+        match input {
+            Input::Received { source, octets } => self.feed(layer::Input::Received { source, octets }, now),
+            Input::Resolved { query, targets } => self.feed(layer::Input::Resolved { query, targets }, now),
+            Input::SendFailed { transmission } => self.feed(layer::Input::SendFailed { transmission }, now),
+            Input::FlowClosed { flow } => self.feed(layer::Input::FlowClosed { flow }, now),
+            Input::NetworkChanged => {}
+            Input::Command(command) => self.command(command, now),
+        }
+        self.drain(now);
+    }
+
+    fn feed(&mut self, input: layer::Input, now: Time) {
+        self.outlet.layer.handle_input(input, now);
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.outlet.layer.handle_timeout(now);
+        self.drain(now);
+        while let Some(&(due, invite)) = self.schedule.first().filter(|(due, _)| *due <= now) {
+            self.with(invite, |invite, outlet| invite.handle_timeout(outlet, now));
+            // A deadline that does not move when it is served must not hold the relay up.
+            if self.schedule.contains(&(due, invite)) {
+                break;
+            }
+        }
+        self.drain(now);
+    }
+
+    /// The next thing to do, until there is none.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outlet.outputs.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] must be called next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        earliest(self.outlet.layer.poll_timeout(), self.schedule.first().map(|(due, _)| *due))
+    }
+
+    /// What there is of everything.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let (client_transactions, server_transactions) = self.outlet.layer.transaction_count();
+        Counts {
+            invites: self.invites.len(),
+            dialogs: self.outlet.dialogs.len(),
+            requests: self.outlet.sent.len(),
+            pending: self.outlet.asked.len() + self.ringing_from.len() + self.armed.len(),
+            client_transactions,
+            server_transactions,
+            accounts: self.accounts.len(),
+            ignored: self.ignored,
+        }
+    }
+
+    /// What the transaction layer counted.
+    #[must_use]
+    pub const fn counters(&self) -> layer::Counters {
+        self.outlet.layer.counters()
+    }
+
+    /// Passes on what the layer wants done, and takes what it tells.
+    fn drain(&mut self, now: Time) {
+        while let Some(output) = self.outlet.layer.poll_output() {
+            match output {
+                layer::Output::Send { transmission, hop, octets } => {
+                    self.outlet.outputs.push_back(Output::Send { transmission, hop, octets });
+                }
+                layer::Output::Resolve { query, host, port, transport, secure } => {
+                    self.outlet.outputs.push_back(Output::Resolve { query, host, port, transport, secure });
+                }
+                layer::Output::Event(event) => self.arrive(event, now),
+            }
+        }
+    }
+
+    fn arrive(&mut self, event: layer::Event, now: Time) {
+        match event {
+            layer::Event::Request { key, request, source } => {
+                self.receive(Incoming { key, request: *request, source }, now);
+            }
+            layer::Event::Ack { request, .. } => {
+                let found = DialogId::of_request(&request).ok().flatten().and_then(|id| self.outlet.dialogs.get(&id));
+                let Some((invite, branch)) = found.copied() else { return self.ignore() };
+                self.with(invite, |invite, outlet| invite.arrive(Arrival::Ack(branch, &request), outlet, now));
+            }
+            layer::Event::Cancelled { key, cancel } => {
+                let Some(invite) = self.outlet.asked.get(&key).copied() else { return self.ignore() };
+                self.with(invite, |invite, outlet| invite.arrive(Arrival::Cancelled(key, &cancel), outlet, now));
+            }
+            layer::Event::Response { key, response, .. } => {
+                let is_last = is_last(&response);
+                let Some(invite) = self.outlet.sent.get(&key).copied() else { return self.ignore() };
+                if is_last {
+                    self.outlet.sent.remove(&key);
+                }
+                self.with(invite, |invite, outlet| invite.arrive(Arrival::Response(key, &response), outlet, now));
+            }
+            layer::Event::Failed { key, failure } => {
+                let Some(invite) = self.outlet.sent.remove(&key) else { return self.ignore() };
+                self.with(invite, |invite, outlet| invite.arrive(Arrival::Failed(key, failure), outlet, now));
+            }
+            layer::Event::Ended { key } => {
+                let Some(invite) = self.outlet.sent.remove(&key) else { return self.ignore() };
+                self.with(invite, |invite, outlet| invite.arrive(Arrival::Ended(key), outlet, now));
+            }
+            layer::Event::Unacknowledged { .. } | layer::Event::Pong { .. } => {}
+        }
+    }
+
+    const fn ignore(&mut self) {
+        self.ignored += 1;
+    }
+
+    fn receive(&mut self, incoming: Incoming, now: Time) {
+        match DialogId::of_request(&incoming.request) {
+            Ok(Some(id)) => match self.outlet.dialogs.get(&id).copied() {
+                Some((invite, branch)) => {
+                    let arrival = Arrival::Request(branch, Box::new(incoming));
+                    self.with(invite, |invite, outlet| invite.arrive(arrival, outlet, now));
+                }
+                None => self.answer(&incoming, 481, now),
+            },
+            Ok(None) => self.ask_of_stranger(incoming, now),
+            Err(_) => self.answer(&incoming, 400, now),
+        }
+    }
+
+    /// Lets one call act, and looks after it.
+    fn with(&mut self, id: InviteId, act: impl FnOnce(&mut Invite, &mut Outlet)) {
+        match self.invites.get_mut(&id) {
+            Some(invite) => act(invite, &mut self.outlet),
+            None => self.ignored += 1,
+        }
+        self.settle(id);
+    }
+
+    /// Sets a call's alarm, or forgets it when nothing is left of it.
+    fn settle(&mut self, id: InviteId) {
+        let invite = self.invites.get(&id).filter(|invite| !invite.is_over());
+        let due = invite.and_then(Invite::deadline);
+        let rings_here = invite.is_some_and(|invite| invite.is_live() && invite.is_ringing_here());
+        if invite.is_none() {
+            self.invites.remove(&id);
+        }
+        let armed = self.armed.get(&id).copied();
+        if armed != due {
+            if let Some(armed) = armed {
+                self.schedule.remove(&(armed, id));
+                self.armed.remove(&id);
+            }
+            if let Some(due) = due {
+                self.schedule.insert((due, id));
+                self.armed.insert(id, due);
+            }
+        }
+        if !rings_here
+            && let Some(address) = self.ringing_from.remove(&id)
+            && let Some(ringing) = self.ringing.get_mut(&address)
+        {
+            ringing.remove(&id);
+            if ringing.is_empty() {
+                self.ringing.remove(&address);
+            }
+        }
+    }
+
+    fn command(&mut self, command: Command, now: Time) {
+        match CallCommand::of(command) {
+            Ok((id, command)) => self.with(id, |invite, outlet| invite.command(command, outlet, now)),
+            Err(Command::Invite { invite, request }) => self.place(invite, *request, now),
+            Err(Command::Refer { invite, target, replaces }) => self.refer(invite, target, replaces, now),
+            Err(Command::AddAccount { account, settings }) => self.accounts.add(account, *settings),
+            Err(Command::RemoveAccount { account }) => self.remove_account(account),
+            Err(Command::Shutdown) => self.shut_down(now),
+            // Those of one call are above.
+            Err(_) => self.ignore(),
+        }
+    }
+
+    fn place(&mut self, id: InviteId, order: OutboundInvite, now: Time) {
+        if self.invites.contains_key(&id) || !matches!(id, InviteId::Outbound(_)) {
+            return self.ignore();
+        }
+        let placement = self.accounts.place(&order, None, &[], &mut self.outlet).filter(|_| !self.is_shutting_down);
+        let Some(placement) = placement else {
+            let cause = Cause::Failed(Failure::NoSuchHost);
+            return self.outlet.tell(Event::Ended { invite: id, cause });
+        };
+        let party = Party {
+            invite: id,
+            auth: placement.auth,
+            way: placement.way,
+            contact_user: placement.contact_user,
+            is_over: false,
+        };
+        let invite = Invite::place(party, placement.request, order.offer, &mut self.outlet, now);
+        self.invites.insert(id, invite);
+        self.settle(id);
+    }
+
+    fn refer(&mut self, id: InviteId, target: String, other: Option<InviteId>, now: Time) {
+        let replaces = match other {
+            None => None,
+            Some(other) => match self.invites.get(&other).and_then(Invite::replaces) {
+                Some(replaces) => Some(replaces),
+                None => {
+                    // What it shall replace is no more.
+                    let event = Event::ReferProgress { invite: id, status: 481, is_final: true, is_refused: true };
+                    return self.outlet.tell(event);
+                }
+            },
+        };
+        let command = CallCommand::InSession(SessionCommand::Refer { target, replaces });
+        self.with(id, |invite, outlet| invite.command(command, outlet, now));
+    }
+
+    fn remove_account(&mut self, account: AccountId) {
+        if self.accounts.remove(account).is_some() {
+            self.outlet.tell(Event::Unregistered { account });
+        }
+    }
+
+    fn shut_down(&mut self, now: Time) {
+        self.is_shutting_down = true;
+        for id in self.invites.keys().copied().collect::<Vec<_>>() {
+            let command = CallCommand::HangUp { reason: None };
+            self.with(id, |invite, outlet| invite.command(command, outlet, now));
+        }
+        for account in self.accounts.ids() {
+            self.remove_account(account);
+        }
+    }
+}
+
+/// Nothing more is told of the request after it.
+fn is_last(response: &Response) -> bool {
+    let is_invite = response.headers.cseq().is_ok_and(|cseq| cseq.method == Method::Invite);
+    response.status >= 300 || (response.is_success() && !is_invite)
+}
+
+#[cfg(test)]
+mod tests;

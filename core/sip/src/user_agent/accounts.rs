@@ -1,0 +1,151 @@
+//! Who the relay acts for, and the requests it begins in their name.
+
+use super::capabilities::{ALLOW, supported};
+use super::extra;
+use super::identity::{address_of, assert_identity, nobody};
+use super::io::{Account, AccountId, Destination, OutboundInvite};
+use super::outlet::{Outlet, Way, own_contact};
+use crate::auth;
+use crate::dialog::MAX_FORWARDS;
+use crate::message::{CSeq, HeaderName, Host, Method, NameAddr, Replaces, Request, SipUri, Uri};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The user part of the relay's own contact, for calls that are in no account's name.
+const OWN_USER: &str = "relay";
+
+/// The accounts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Accounts {
+    known: BTreeMap<AccountId, Account>,
+    by_contact: BTreeMap<String, AccountId>,
+}
+
+/// A call that can be placed: its INVITE, and how it gets out.
+pub(super) struct Placement {
+    pub(super) request: Request,
+    pub(super) way: Way,
+    pub(super) auth: Option<auth::Client>,
+    pub(super) contact_user: String,
+}
+
+/// A phone to be called: where it is, and the way there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PhoneAddress {
+    pub(super) aor: Uri,
+    pub(super) contact: Uri,
+    pub(super) path: Vec<NameAddr>,
+    pub(super) flow: Option<crate::transport::Source>,
+}
+
+impl Accounts {
+    pub(super) fn add(&mut self, id: AccountId, account: Account) {
+        self.remove(id);
+        self.by_contact.insert(account.contact_user.clone(), id);
+        self.known.insert(id, account);
+    }
+
+    pub(super) fn remove(&mut self, id: AccountId) -> Option<Account> {
+        let account = self.known.remove(&id)?;
+        self.by_contact.retain(|_, of| *of != id);
+        Some(account)
+    }
+
+    pub(super) fn get(&self, id: AccountId) -> Option<&Account> {
+        self.known.get(&id)
+    }
+
+    /// Whose contact a Request-URI is.
+    pub(super) fn of_contact(&self, uri: &Uri) -> Option<AccountId> {
+        self.by_contact.get(uri.user()?.as_ref()).copied()
+    }
+
+    pub(super) fn ids(&self) -> Vec<AccountId> {
+        self.known.keys().copied().collect()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Makes the INVITE of a call. None: it names no place, or an account that is not known.
+    pub(super) fn place(
+        &self,
+        order: &OutboundInvite,
+        phone: Option<PhoneAddress>,
+        service_route: &[NameAddr],
+        outlet: &mut Outlet,
+    ) -> Option<Placement> {
+        let account = match order.account {
+            Some(id) => Some(self.get(id)?),
+            None => None,
+        };
+        let domain = outlet.settings.domain.clone();
+        let own = order.from.as_ref().or(account.map(|account| &account.identity)).and_then(address_of);
+        let own = own.or_else(|| Some(NameAddr::new(Uri::sip(OWN_USER, domain.parse().ok()?))))?;
+        let (uri, to, way, routes) = match (&order.to, phone) {
+            (Destination::Uri(text), _) => {
+                let uri = callable(text, account)?;
+                let transport = account.and_then(|account| account.transport);
+                let routes = account.map(|account| routes(account, service_route)).unwrap_or_default();
+                (uri.clone(), uri, Way { flow: None, transport }, routes)
+            }
+            (Destination::Binding(_), Some(phone)) => {
+                (phone.contact, phone.aor, Way { flow: phone.flow, transport: None }, phone.path)
+            }
+            (Destination::Binding(_), None) => return None,
+        };
+        let contact_user = account.map_or(OWN_USER, |account| &account.contact_user).to_owned();
+        let mut request = Request::new(Method::Invite, uri);
+        let from = if order.anonymous { nobody() } else { own.clone() };
+        let headers = &mut request.headers;
+        headers.set_routes(&routes);
+        headers.push(HeaderName::MaxForwards, MAX_FORWARDS);
+        headers.push(HeaderName::From, from.with_tag(&outlet.token()));
+        headers.push(HeaderName::To, NameAddr::new(to));
+        headers.push(HeaderName::CallId, format_args!("{}{}", outlet.token(), outlet.token()));
+        headers.push(HeaderName::CSeq, CSeq { number: 1, method: Method::Invite });
+        headers.push(HeaderName::Contact, own_contact(&contact_user));
+        headers.push(HeaderName::Allow, ALLOW);
+        headers.push(HeaderName::Supported, supported(true, !outlet.settings.session_expires.is_zero()));
+        assert_identity(headers, order, Some(&own));
+        if let Some(Ok(replaces)) = order.replaces.as_ref().map(|replaces| replaces.parse::<Replaces>()) {
+            headers.push(HeaderName::Require, "replaces");
+            headers.push(HeaderName::Replaces, replaces);
+        }
+        extra::put(headers, &order.headers);
+        let auth = account.and_then(|account| account.login.clone()).map(auth::Client::new);
+        Some(Placement { request, way, auth, contact_user })
+    }
+}
+
+/// A URI that an INVITE can go to: a telephone number is one at the account's server (RFC 3261 §19.1.6).
+fn callable(text: &str, account: Option<&Account>) -> Option<Uri> {
+    let mut uri: Uri = text.parse().ok()?;
+    match &mut uri {
+        Uri::Sip(sip) => {
+            sip.make_request_uri();
+            Some(uri)
+        }
+        Uri::Tel(number) => {
+            let home: Uri = account?.identity.uri.parse().ok()?;
+            let host: Host = home.host()?.clone();
+            Some(Uri::Sip(SipUri::new(host).with_user(&number.number()).with_param("user", "phone")))
+        }
+        Uri::Other { .. } => None,
+    }
+}
+
+/// The proxies of an account: those it names, then those its registrar named (RFC 3608 §6.1). They are loose routers, said
+/// or not.
+pub(super) fn routes(account: &Account, service_route: &[NameAddr]) -> Vec<NameAddr> {
+    let own = account.route.iter().filter_map(|route| route.parse::<Uri>().ok()).map(|mut uri| {
+        if !uri.is_loose_router()
+            && let Uri::Sip(sip) = uri
+        {
+            uri = Uri::Sip(sip.with_flag("lr"));
+        }
+        NameAddr::new(uri)
+    });
+    own.chain(service_route.iter().cloned()).collect()
+}

@@ -1,0 +1,96 @@
+//! Headers that applications set and read, apart from those that the user agent answers for.
+
+use crate::message::{HeaderName, Headers};
+
+/// Headers of an application in one message.
+const MOST_HEADERS: usize = 64;
+
+/// How long a value may be.
+const LONGEST_VALUE: usize = 4_096;
+
+/// How long a name may be.
+const LONGEST_NAME: usize = 64;
+
+/// Whether an application may set this header: the user agent does not answer for it, and its value stays on its line.
+#[must_use]
+pub fn is_allowed(name: &str, value: &str) -> bool {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte);
+    let is_name = !name.is_empty() && name.len() <= LONGEST_NAME && name.bytes().all(is_token);
+    let is_value = value.len() <= LONGEST_VALUE && !value.chars().any(|letter| letter.is_control() && letter != '\t');
+    is_name && is_value && !is_owned(&HeaderName::from(name))
+}
+
+/// The user agent answers for these.
+const fn is_owned(name: &HeaderName) -> bool {
+    use HeaderName as N;
+    matches!(
+        name,
+        N::To
+            | N::Via
+            | N::CSeq
+            | N::Date
+            | N::From
+            | N::Join
+            | N::Path
+            | N::Allow
+            | N::CallId
+            | N::Contact
+            | N::Route
+            | N::RecordRoute
+            | N::MaxForwards
+            | N::ContentLength
+            | N::ContentType
+            | N::ContentEncoding
+            | N::ContentDisposition
+            | N::ContentLanguage
+            | N::MimeVersion
+            | N::Expires
+            | N::MinExpires
+            | N::Event
+            | N::RSeq
+            | N::RAck
+            | N::MinSe
+            | N::SessionExpires
+            | N::Require
+            | N::ProxyRequire
+            | N::Supported
+            | N::Unsupported
+            | N::Server
+            | N::UserAgent
+            | N::Reason
+            | N::ReferTo
+            | N::ReferredBy
+            | N::Replaces
+            | N::Privacy
+            | N::PAssertedIdentity
+            | N::PPreferredIdentity
+            | N::Authorization
+            | N::ProxyAuthorization
+            | N::WwwAuthenticate
+            | N::ProxyAuthenticate
+            | N::AuthenticationInfo
+            | N::SubscriptionState
+            | N::Accept
+            | N::AllowEvents
+            | N::AcceptEncoding
+            | N::AcceptLanguage
+            | N::ServiceRoute
+            | N::TargetDialog
+            | N::RetryAfter
+            | N::Timestamp
+            | N::SipIfMatch
+    )
+}
+
+/// Puts an application's headers into a message; those that may not be set are left out.
+pub(super) fn put(headers: &mut Headers, extra: &[(String, String)]) {
+    for (name, value) in extra.iter().filter(|(name, value)| is_allowed(name, value)).take(MOST_HEADERS) {
+        headers.push(name.as_str(), value);
+    }
+}
+
+/// What is in a message for an application.
+pub(super) fn read(headers: &Headers) -> Vec<(String, String)> {
+    let of_application = headers.iter().filter(|(name, value)| !is_owned(name) && value.len() <= LONGEST_VALUE);
+    of_application.take(MOST_HEADERS).map(|(name, value)| (name.name().to_owned(), value.to_owned())).collect()
+}

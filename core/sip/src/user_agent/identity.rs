@@ -1,0 +1,84 @@
+//! Who calls, who is called, who was called before (RFC 3261 §20.20, RFC 3323, RFC 3325, RFC 5806, RFC 7044).
+
+use super::io::{Identity, OutboundInvite};
+use crate::message::{HeaderName, Headers, NameAddr, Uri};
+
+/// Diversions that are told.
+const MOST_DIVERSIONS: usize = 16;
+
+/// An address as the call model sees it.
+pub(super) fn identity_of(address: &NameAddr) -> Identity {
+    Identity { name: address.display.clone(), uri: address.uri.to_string() }
+}
+
+/// An address of the call model's; none where its URI is none.
+pub(super) fn address_of(identity: &Identity) -> Option<NameAddr> {
+    let uri: Uri = identity.uri.parse().ok()?;
+    let name = identity.name.as_deref().unwrap_or_default();
+    Some(NameAddr::new(uri).with_display(name.replace(['\r', '\n', '\0'], " ")))
+}
+
+/// `From` of somebody who wants to stay unknown (RFC 3323 §4.1).
+pub(super) fn nobody() -> NameAddr {
+    let host = crate::message::Host::Name("anonymous.invalid".to_owned());
+    NameAddr::new(Uri::sip("anonymous", host)).with_display("Anonymous")
+}
+
+/// What a request says about who makes it, besides `From`.
+pub(super) fn assert_identity(headers: &mut Headers, order: &OutboundInvite, own: Option<&NameAddr>) {
+    if let Some(asserted) = order.asserted.as_ref().and_then(address_of) {
+        headers.push(HeaderName::PAssertedIdentity, asserted);
+    } else if order.anonymous
+        && let Some(own) = own
+    {
+        // The server must know in spite of `From` (RFC 3325 §9.2).
+        headers.push(HeaderName::PPreferredIdentity, own);
+    }
+    if order.anonymous {
+        headers.push(HeaderName::Privacy, "id");
+    }
+    if let Some(Ok(by)) = order.referred_by.as_ref().map(|by| by.parse::<Uri>()) {
+        headers.push(HeaderName::ReferredBy, format_args!("<{by}>"));
+    }
+}
+
+/// The caller wants to stay unknown, or is it.
+pub(super) fn is_anonymous(headers: &Headers, from: &NameAddr) -> bool {
+    let asked = headers.privacy().and_then(Result::ok);
+    let is_private = asked.is_some_and(|privacy| ["id", "user", "header"].iter().any(|value| privacy.has(value)));
+    let host = from.uri.host().map(ToString::to_string);
+    is_private || host.is_some_and(|host| host.eq_ignore_ascii_case("anonymous.invalid"))
+}
+
+/// Who calls by the word of a trusted server; a number is worth more to people than an address.
+pub(super) fn asserted_identity(headers: &Headers) -> Option<Identity> {
+    let identities = headers.p_asserted_identity().ok()?;
+    identities.first().map(identity_of)
+}
+
+/// Who was called before, the latest first.
+pub(super) fn diverted_by(headers: &Headers) -> Vec<Identity> {
+    let diversions = headers.diversion().unwrap_or_default();
+    if !diversions.is_empty() {
+        return diversions.iter().take(MOST_DIVERSIONS).map(identity_of).collect();
+    }
+    // The oldest first; an entry with a cause in its URI says why it left the one before it (RFC 7044 §5).
+    let history = headers.history_info().unwrap_or_default();
+    let was_left = |entry: &NameAddr| {
+        let of_uri =
+            entry.uri.as_sip().is_some_and(|uri| uri.headers().any(|(name, _)| name.eq_ignore_ascii_case("Reason")));
+        of_uri || entry.uri.has_param("cause")
+    };
+    let mut left: Vec<Identity> = history.iter().filter(|entry| was_left(entry)).map(bare).collect();
+    left.reverse();
+    left.truncate(MOST_DIVERSIONS);
+    left
+}
+
+fn bare(entry: &NameAddr) -> Identity {
+    let mut entry = entry.clone();
+    if let Some(uri) = entry.uri.as_sip_mut() {
+        uri.make_request_uri();
+    }
+    identity_of(&entry)
+}

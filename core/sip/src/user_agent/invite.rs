@@ -1,0 +1,220 @@
+//! One call, whichever way it goes.
+
+use super::invite_client::Client;
+use super::invite_server::Server;
+use super::io::{Body, Branch, Command, InviteId};
+use super::outlet::{Outlet, Party, Scope};
+use super::session::{Incoming, Session};
+use crate::message::{Replaces, Request, Response};
+use crate::transaction::Failure;
+use crate::transaction::layer::{ClientKey, ServerKey};
+use offhook_clock::Time;
+use serde::{Deserialize, Serialize};
+
+/// Which end this is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Role {
+    Client(Box<Client>),
+    Server(Box<Server>),
+}
+
+/// The machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Invite {
+    party: Party,
+    role: Role,
+}
+
+/// What the network has for a call.
+pub(super) enum Arrival<'a> {
+    Response(ClientKey, &'a Response),
+    Failed(ClientKey, Failure),
+    Ended(ClientKey),
+    Request(Branch, Box<Incoming>),
+    Ack(Branch, &'a Request),
+    Cancelled(ServerKey, &'a Request),
+}
+
+impl Invite {
+    pub(super) fn place(
+        mut party: Party,
+        request: Request,
+        offer: Option<Body>,
+        outlet: &mut Outlet,
+        now: Time,
+    ) -> Self {
+        let client = Client::begin(request, offer, &mut Scope { party: &mut party, outlet, now });
+        Self { party, role: Role::Client(Box::new(client)) }
+    }
+
+    pub(super) fn take(mut party: Party, incoming: Incoming, session: Session, outlet: &mut Outlet, now: Time) -> Self {
+        let server = Server::begin(incoming, session, &mut Scope { party: &mut party, outlet, now });
+        Self { party, role: Role::Server(Box::new(server)) }
+    }
+
+    /// Nothing is left of it.
+    pub(super) fn is_over(&self) -> bool {
+        let is_cleared = match &self.role {
+            Role::Client(client) => client.is_over(),
+            Role::Server(server) => server.is_over(),
+        };
+        self.party.is_over && is_cleared
+    }
+
+    /// The call model was not told yet that it is over.
+    pub(super) const fn is_live(&self) -> bool {
+        !self.party.is_over
+    }
+
+    /// It was not answered yet, and waits for the call model.
+    pub(super) fn is_ringing_here(&self) -> bool {
+        matches!(&self.role, Role::Server(server) if server.is_ringing())
+    }
+
+    /// Whether a dialog of it is established, for a `Replaces` that names it; none: it has ended.
+    pub(super) fn is_established(&self, branch: Branch) -> Option<bool> {
+        if self.party.is_over {
+            return None;
+        }
+        match &self.role {
+            Role::Client(client) => client.is_established(branch),
+            Role::Server(server) => server.is_established(),
+        }
+    }
+
+    /// This end placed it.
+    pub(super) const fn is_outbound(&self) -> bool {
+        matches!(self.party.invite, InviteId::Outbound(_))
+    }
+
+    /// What names its established dialog to the peer.
+    pub(super) fn replaces(&self) -> Option<Replaces> {
+        match &self.role {
+            Role::Client(client) => client.replaces(),
+            Role::Server(server) => server.replaces(),
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Time> {
+        match &self.role {
+            Role::Client(client) => client.deadline(),
+            Role::Server(server) => server.deadline(),
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, outlet: &mut Outlet, now: Time) {
+        let scope = &mut Scope { party: &mut self.party, outlet, now };
+        match &mut self.role {
+            Role::Client(client) => client.handle_timeout(scope),
+            Role::Server(server) => server.handle_timeout(scope),
+        }
+    }
+
+    /// Takes what the network has for it.
+    pub(super) fn arrive(&mut self, arrival: Arrival<'_>, outlet: &mut Outlet, now: Time) {
+        let scope = &mut Scope { party: &mut self.party, outlet, now };
+        match (&mut self.role, arrival) {
+            (Role::Client(client), Arrival::Response(key, response)) => client.responded(key, response, scope),
+            (Role::Server(server), Arrival::Response(key, response)) => server.responded(key, response, scope),
+            (Role::Client(client), Arrival::Failed(key, failure)) => client.failed(key, failure, scope),
+            (Role::Server(server), Arrival::Failed(key, failure)) => server.failed(key, failure, scope),
+            (Role::Client(client), Arrival::Ended(key)) => client.ended(key, scope),
+            (Role::Server(server), Arrival::Ended(key)) => server.ended(key),
+            (Role::Client(client), Arrival::Request(branch, incoming)) => client.receive(branch, *incoming, scope),
+            (Role::Server(server), Arrival::Request(_, incoming)) => server.receive(*incoming, scope),
+            (Role::Client(client), Arrival::Ack(branch, ack)) => client.acknowledged(branch, ack, scope),
+            (Role::Server(server), Arrival::Ack(_, ack)) => server.acknowledged(ack, scope),
+            (Role::Client(client), Arrival::Cancelled(key, _)) => client.canceled(key, scope),
+            (Role::Server(server), Arrival::Cancelled(key, cancel)) => server.canceled(key, cancel, scope),
+        }
+    }
+
+    /// Does what the call model wants; what the state does not allow is ignored.
+    pub(super) fn command(&mut self, command: CallCommand, outlet: &mut Outlet, now: Time) {
+        let scope = &mut Scope { party: &mut self.party, outlet, now };
+        if scope.party.is_over {
+            return;
+        }
+        match (&mut self.role, command) {
+            (Role::Server(server), CallCommand::Ring { status, body }) => server.ring(status, body, scope),
+            (Role::Server(server), CallCommand::Accept { body }) => server.accept(body, scope),
+            (Role::Server(server), CallCommand::Reject { status, reason, contacts }) => {
+                server.reject(status, reason.as_deref(), &contacts, scope);
+            }
+            (Role::Client(_), CallCommand::Ring { .. } | CallCommand::Accept { .. } | CallCommand::Reject { .. }) => {}
+            (Role::Client(client), CallCommand::HangUp { reason }) => client.hang_up(reason, scope),
+            (Role::Server(server), CallCommand::HangUp { reason }) => server.hang_up(reason, scope),
+            (Role::Client(client), CallCommand::Offer { body }) => client.offer(body, scope),
+            (Role::Server(server), CallCommand::Offer { body }) => server.offer(body, scope),
+            (Role::Client(client), CallCommand::Answer { body }) => client.answer(&body, scope),
+            (Role::Server(server), CallCommand::Answer { body }) => server.answer(&body, scope),
+            (Role::Client(client), CallCommand::Refuse { status }) => client.refuse(status, scope),
+            (Role::Server(server), CallCommand::Refuse { status }) => server.refuse(status, scope),
+            (Role::Client(client), CallCommand::InSession(wish)) => {
+                client.in_session(scope, |session, scope| wish.carry_out(session, scope));
+            }
+            (Role::Server(server), CallCommand::InSession(wish)) => {
+                server.in_session(scope, |session, scope| wish.carry_out(session, scope));
+            }
+        }
+    }
+}
+
+/// A command for one call.
+pub(super) enum CallCommand {
+    Ring { status: u16, body: Option<Body> },
+    Accept { body: Option<Body> },
+    Reject { status: u16, reason: Option<String>, contacts: Vec<String> },
+    HangUp { reason: Option<(u16, String)> },
+    Offer { body: Body },
+    Answer { body: Body },
+    Refuse { status: u16 },
+    InSession(SessionCommand),
+}
+
+/// A command for an established session.
+pub(super) enum SessionCommand {
+    Refer { target: String, replaces: Option<Replaces> },
+    AnswerRefer { status: u16 },
+    NotifyRefer { status: u16, reason: String },
+    Info { body: Body },
+}
+
+impl SessionCommand {
+    fn carry_out(self, session: &mut Session, scope: &mut Scope<'_>) {
+        match self {
+            Self::Refer { target, replaces } => session.refer(&target, replaces.as_ref(), scope),
+            Self::AnswerRefer { status } => session.answer_refer(status, scope),
+            Self::NotifyRefer { status, reason } => session.notify(status, &reason, scope),
+            Self::Info { body } => session.say_info(&body, scope),
+        }
+    }
+}
+
+impl CallCommand {
+    /// The command for one call in a command; the others are handed back.
+    pub(super) fn of(command: Command) -> Result<(InviteId, Self), Command> {
+        let found = match command {
+            Command::Ring { invite, status, body } => (invite, Self::Ring { status, body }),
+            Command::Accept { invite, body } => (invite, Self::Accept { body }),
+            Command::Reject { invite, status, reason, contacts } => (invite, Self::Reject { status, reason, contacts }),
+            Command::HangUp { invite, reason } => (invite, Self::HangUp { reason }),
+            Command::Offer { invite, body } => (invite, Self::Offer { body }),
+            Command::AnswerOffer { invite, body } => (invite, Self::Answer { body }),
+            Command::RefuseOffer { invite, status } => (invite, Self::Refuse { status }),
+            Command::AnswerRefer { invite, status } => {
+                (invite, Self::InSession(SessionCommand::AnswerRefer { status }))
+            }
+            Command::NotifyRefer { invite, status, reason } => {
+                (invite, Self::InSession(SessionCommand::NotifyRefer { status, reason }))
+            }
+            Command::Info { invite, body } => (invite, Self::InSession(SessionCommand::Info { body })),
+            Command::AddAccount { .. }
+            | Command::RemoveAccount { .. }
+            | Command::Invite { .. }
+            | Command::Refer { .. }
+            | Command::Shutdown => return Err(command),
+        };
+        Ok(found)
+    }
+}

@@ -1,0 +1,206 @@
+//! Responses to the INVITE.
+
+use super::{Attempt, Client, Fork, failure_of};
+use crate::auth::Refusal;
+use crate::dialog::{Dialog, DialogId};
+use crate::message::{CSeq, Method, RAck, Response};
+use crate::transaction;
+use crate::transaction::layer::ClientKey;
+use crate::user_agent::io::{Branch, Cause, Event, Failure};
+use crate::user_agent::outlet::Scope;
+use crate::user_agent::session::{Exchange, Reply, Session};
+use core::time::Duration;
+
+/// Callees at a time whose dialogs are kept; those beyond that succeed are still let down as they should be.
+const MOST_FORKS: usize = 16;
+
+/// How often the INVITE is sent again because of challenges, intervals and redirections.
+const MOST_TRIES: u8 = 12;
+
+impl Client {
+    /// A response to one of the requests of this call.
+    pub(crate) fn responded(&mut self, key: ClientKey, response: &Response, scope: &mut Scope<'_>) {
+        if self.invite_key() == Some(key) {
+            match response.status {
+                ..200 => self.provisional(key, response, scope),
+                200..300 => self.success(key, response, scope),
+                300.. => self.failure(response, scope),
+            }
+        } else if let Some(fork) = self.fork_of_request(key) {
+            fork.session.responded(key, response, scope);
+        }
+        self.tidy(scope);
+    }
+
+    fn provisional(&mut self, key: ClientKey, response: &Response, scope: &mut Scope<'_>) {
+        match self.attempt {
+            Attempt::Calling(_) | Attempt::Proceeding(_) => self.attempt = Attempt::Proceeding(key),
+            Attempt::Withdrawn(_) | Attempt::Answered(_) | Attempt::Over => return,
+        }
+        if response.status == 100 {
+            return;
+        }
+        let Ok(id) = DialogId::of_response(response) else { return };
+        if response.status == 199 {
+            // This callee is out of it (RFC 6228).
+            if let Some((branch, _)) = self.find(&id) {
+                self.drop_fork(branch, scope);
+            }
+            return;
+        }
+        let Some(branch) = self.find_or_make(&id, response, scope) else { return };
+        let Some(fork) = self.forks.get_mut(&branch) else { return };
+        fork.progress(response, scope);
+    }
+
+    fn find(&mut self, id: &DialogId) -> Option<(Branch, &mut Fork)> {
+        let found = self.forks.iter_mut().find(|(_, fork)| fork.session.dialog.id() == id);
+        found.map(|(branch, fork)| (*branch, fork))
+    }
+
+    fn find_or_make(&mut self, id: &DialogId, response: &Response, scope: &mut Scope<'_>) -> Option<Branch> {
+        if let Some((branch, _)) = self.find(id) {
+            return Some(branch);
+        }
+        let limit = if response.is_success() { MOST_FORKS * 2 } else { MOST_FORKS };
+        if self.forks.len() >= limit {
+            return None;
+        }
+        let dialog = Dialog::of_client(&self.request, response).ok()?;
+        let branch = Branch(self.next_branch);
+        self.next_branch += 1;
+        scope.outlet.dialogs.insert(dialog.id().clone(), (scope.party.invite, branch));
+        let session = Session::of_caller(branch, dialog, self.offer.clone(), self.timer.clone());
+        self.forks.insert(branch, Fork { session, told: None });
+        Some(branch)
+    }
+
+    fn drop_fork(&mut self, branch: Branch, scope: &mut Scope<'_>) {
+        if let Some(fork) = self.forks.get_mut(&branch) {
+            fork.session.vanish(scope);
+        }
+    }
+
+    /// The first to succeed is chosen; the others are let down at once (RFC 3261 §13.2.2.4).
+    fn success(&mut self, key: ClientKey, response: &Response, scope: &mut Scope<'_>) {
+        let Ok(id) = DialogId::of_response(response) else { return };
+        if let Some((_, fork)) = self.find(&id)
+            && fork.session.repeat_ack(key, scope)
+        {
+            return;
+        }
+        let is_wanted = matches!(self.attempt, Attempt::Calling(_) | Attempt::Proceeding(_));
+        let branch = self.find_or_make(&id, response, scope);
+        self.attempt = Attempt::Answered(key);
+        let Some(branch) = branch else {
+            if is_wanted {
+                // Nobody can talk in a dialog like that.
+                self.drop_forks(None, scope);
+                scope.end(Cause::Lost);
+            }
+            return;
+        };
+        let Some(fork) = self.forks.get_mut(&branch) else { return };
+        fork.session.learn(&response.headers);
+        let _ = fork.session.dialog.confirm(Some(response));
+        if !is_wanted {
+            return fork.session.decline(key, &self.request, scope);
+        }
+        fork.session.timer.accepted(response.headers.session_expires().and_then(Result::ok), scope.now);
+        let body = fork.session.succeeded(key, &self.request, response, scope);
+        self.chosen = Some(branch);
+        let invite = scope.invite();
+        scope.tell(Event::Answered { invite, branch, body });
+        self.drop_forks(Some(branch), scope);
+        let wish = self.wish.take();
+        if let Some(session) = self.current() {
+            session.establish(scope);
+            if let Some(body) = wish {
+                session.offer(body, scope);
+            }
+        }
+    }
+
+    fn failure(&mut self, response: &Response, scope: &mut Scope<'_>) {
+        match self.attempt {
+            Attempt::Calling(_) | Attempt::Proceeding(_) => {}
+            Attempt::Withdrawn(_) => {
+                self.attempt = Attempt::Over;
+                return;
+            }
+            Attempt::Answered(_) | Attempt::Over => return,
+        }
+        let may_try = self.tries < MOST_TRIES;
+        match response.status {
+            401 | 407 if may_try => match scope.learn(&self.request, response) {
+                Ok(()) => self.call_again(scope),
+                Err(Refusal::Rejected { realm }) => {
+                    self.conclude(Cause::Failed(Failure::WrongPassword { realm }), scope);
+                }
+                Err(Refusal::Unanswerable(_)) => self.refused(response, scope),
+            },
+            422 if may_try && self.raise(response) => self.call_again(scope),
+            _ => self.refused(response, scope),
+        }
+    }
+
+    fn raise(&mut self, response: &Response) -> bool {
+        let least = response.headers.min_se().and_then(Result::ok);
+        self.timer.raise(least.map(|seconds| Duration::from_secs(seconds.into()))).is_some()
+    }
+
+    /// Goes on to the next target of a redirection, if there is one.
+    fn refused(&mut self, response: &Response, scope: &mut Scope<'_>) {
+        self.detour.refused(response);
+        match self.detour.next(response.status) {
+            Some(target) if self.tries < MOST_TRIES => {
+                self.request.uri = target;
+                self.call_again(scope);
+            }
+            Some(_) | None => {
+                let cause = self.detour.cause();
+                self.conclude(cause, scope);
+            }
+        }
+    }
+
+    pub(super) fn unanswered(&mut self, failure: transaction::Failure, scope: &mut Scope<'_>) {
+        match self.detour.next(408) {
+            Some(target) if self.tries < MOST_TRIES => {
+                self.request.uri = target;
+                self.call_again(scope);
+            }
+            Some(_) | None => self.conclude(Cause::Failed(failure_of(failure)), scope),
+        }
+    }
+}
+
+impl Fork {
+    fn progress(&mut self, response: &Response, scope: &mut Scope<'_>) {
+        let rack = if response.headers.requires("100rel") {
+            let (Some(Ok(number)), Ok(cseq)) = (response.headers.rseq(), response.headers.cseq()) else { return };
+            // One that came before, or whose predecessor is missing (RFC 3262 §4).
+            if !self.session.is_next(number) {
+                return;
+            }
+            Some(RAck { response: number, cseq: CSeq { number: cseq.number, method: Method::Invite } })
+        } else {
+            None
+        };
+        self.session.learn(&response.headers);
+        let body = self.session.described_early(response, rack.as_ref());
+        let (status, reason) = (response.status, response.reason.clone());
+        let (invite, branch) = (scope.invite(), self.session.branch);
+        let told = Some((status, body.clone()));
+        if self.told != told {
+            self.told = told;
+            scope.tell(Event::Progress { invite, branch, status, reason, body });
+        }
+        if let Some(rack) = rack
+            && !matches!(self.session.exchange, Exchange::Remote { reply: Reply::Prack(_), .. })
+        {
+            self.session.say_prack(&rack, None, scope);
+        }
+        self.session.pursue(scope);
+    }
+}

@@ -1,0 +1,82 @@
+//! Redirections (RFC 3261 §8.1.3.4): the targets of a call one after another, none twice.
+
+use crate::message::{Contacts, Response, Uri, reason_phrase};
+use crate::user_agent::io::Cause;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// Targets that are followed.
+const MOST_TARGETS: usize = 5;
+
+/// Contacts that are told.
+const MOST_CONTACTS: usize = 16;
+
+/// The way that redirections lead.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Detour {
+    seen: Vec<Uri>,
+    waiting: VecDeque<Uri>,
+    contacts: Vec<String>,
+    /// The best refusal so far.
+    best: Option<(u16, String)>,
+}
+
+impl Detour {
+    /// From the URI that was called first.
+    pub(super) fn from(uri: &Uri) -> Self {
+        Self { seen: vec![uri.clone()], waiting: VecDeque::new(), contacts: Vec::new(), best: None }
+    }
+
+    /// A final response other than a success.
+    pub(super) fn refused(&mut self, response: &Response) {
+        let reason = if response.reason.is_empty() { reason_phrase(response.status) } else { &response.reason };
+        let is_better = self.best.as_ref().is_none_or(|(best, _)| rank(response.status) < rank(*best));
+        if is_better {
+            self.best = Some((response.status, reason.to_owned()));
+        }
+        if matches!(response.status, 300..=302 | 380)
+            && let Ok(Contacts::List(mut contacts)) = response.headers.contacts()
+        {
+            contacts.sort_by_key(|contact| core::cmp::Reverse(contact.priority()));
+            let is_followed = response.status != 380;
+            contacts.into_iter().take(MOST_CONTACTS).for_each(|contact| self.add(contact.uri, is_followed));
+        }
+    }
+
+    fn add(&mut self, mut uri: Uri, is_followed: bool) {
+        if self.contacts.len() < MOST_CONTACTS {
+            self.contacts.push(uri.to_string());
+        }
+        let Some(sip) = uri.as_sip_mut() else { return };
+        sip.make_request_uri();
+        let is_new = !self.seen.iter().any(|seen| seen.is_equivalent(&uri));
+        if is_followed && is_new && self.seen.len() <= MOST_TARGETS {
+            self.seen.push(uri.clone());
+            self.waiting.push_back(uri);
+        }
+    }
+
+    /// The next target after a refusal with `status`; a global one is final (RFC 3261 §21.6).
+    pub(super) fn next(&mut self, status: u16) -> Option<Uri> {
+        if status >= 600 {
+            self.waiting.clear();
+        }
+        self.waiting.pop_front()
+    }
+
+    /// Why the call came to nothing.
+    pub(super) fn cause(&self) -> Cause {
+        let (status, reason) = self.best.clone().unwrap_or((480, reason_phrase(480).to_owned()));
+        Cause::Refused { status, reason, contacts: self.contacts.clone() }
+    }
+}
+
+/// How much a refusal says: 6xx first, redirections last, for those were followed (RFC 3261 §16.7 step 6).
+const fn rank(status: u16) -> u16 {
+    match status {
+        600.. => 0,
+        400..500 => 1,
+        500..600 => 2,
+        _ => 3,
+    }
+}

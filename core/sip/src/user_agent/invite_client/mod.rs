@@ -1,0 +1,301 @@
+//! A call that this end places: one INVITE after another until somebody answers, and the dialogs they make.
+//!
+//! ```text
+//!        401, 407, 422, 3xx: another INVITE
+//!           ┌───────────────┐
+//!           v               │   2xx: ACK
+//!  ───> Calling ── 1xx ──> Proceeding ─────────────────> Answered ── no more 2xx ──> Over
+//!           │  │            │   │                          ^    2xx of others: ACK, BYE   ^
+//!  hang-up: │  │     CANCEL │   └── refused, failed ───────│──────────────────────────────┤
+//!           v  └────────────│──────────────────────────────│──────────────────────────────┤
+//!       Withdrawn <─────────┘                              │                              │
+//!           ├── 2xx: ACK, BYE ─────────────────────────────┘                              │
+//!           └── 487, any refusal, nothing ────────────────────────────────────────────────┘
+//! ```
+//!
+//! Each callee that shows itself is a fork with a session of its own; the first to succeed is chosen.
+
+mod answers;
+mod detour;
+
+use super::io::{Body, Branch, Cause, Event, Failure};
+use super::outlet::Scope;
+use super::session::timer::SessionTimer;
+use super::session::{Incoming, Session, reason_header};
+use crate::message::{CSeq, HeaderName, Method, Replaces, Request};
+use crate::transaction;
+use crate::transaction::layer::{ClientKey, ServerKey};
+use detour::Detour;
+use offhook_clock::Time;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Attempt {
+    Calling(ClientKey),
+    Proceeding(ClientKey),
+    /// CANCEL is sent, or will be with the first sign of life.
+    Withdrawn(ClientKey),
+    /// Late successes may come.
+    Answered(ClientKey),
+    Over,
+}
+
+/// A callee.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Fork {
+    session: Session,
+    /// What was told of it last.
+    told: Option<(u16, Option<Body>)>,
+}
+
+/// The machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Client {
+    /// The INVITE as it was sent last.
+    request: Request,
+    offer: Option<Body>,
+    attempt: Attempt,
+    tries: u8,
+    detour: Detour,
+    /// For the sessions to come.
+    timer: SessionTimer,
+    forks: BTreeMap<Branch, Fork>,
+    next_branch: u32,
+    chosen: Option<Branch>,
+    /// An offer that waits until it is clear who it is for.
+    wish: Option<Body>,
+}
+
+impl Client {
+    /// Sends the INVITE, which is whole but for what changes from try to try.
+    pub(super) fn begin(mut request: Request, offer: Option<Body>, scope: &mut Scope<'_>) -> Self {
+        let settings = &scope.outlet.settings;
+        let timer = SessionTimer::new(settings.session_expires, settings.min_session_expires);
+        if let Some(body) = &offer {
+            request.set_body(&body.content_type, body.octets.clone());
+        }
+        let detour = Detour::from(&request.uri);
+        let mut client = Self {
+            request,
+            offer,
+            attempt: Attempt::Over,
+            tries: 0,
+            detour,
+            timer,
+            forks: BTreeMap::new(),
+            next_branch: 0,
+            chosen: None,
+            wish: None,
+        };
+        client.call(scope);
+        client
+    }
+
+    fn call(&mut self, scope: &mut Scope<'_>) {
+        self.timer.ask_in(&mut self.request.headers);
+        match scope.send(&mut self.request) {
+            Some(key) => self.attempt = Attempt::Calling(key),
+            None => self.conclude(Cause::Failed(Failure::NoSuchHost), scope),
+        }
+    }
+
+    /// Once more, as a request of its own (RFC 3261 §8.1.3.5).
+    fn call_again(&mut self, scope: &mut Scope<'_>) {
+        self.drop_forks(None, scope);
+        self.tries += 1;
+        let number = self.request.headers.cseq().map_or(1, |cseq| cseq.number).saturating_add(1);
+        self.request.headers.set(HeaderName::CSeq, CSeq { number, method: Method::Invite });
+        self.call(scope);
+    }
+
+    fn conclude(&mut self, cause: Cause, scope: &mut Scope<'_>) {
+        self.attempt = Attempt::Over;
+        self.drop_forks(None, scope);
+        scope.end(cause);
+    }
+
+    /// Nothing is left of it.
+    pub(super) fn is_over(&self) -> bool {
+        self.attempt == Attempt::Over && self.forks.is_empty()
+    }
+
+    /// The session that the call model means.
+    fn current(&mut self) -> Option<&mut Session> {
+        let chosen = self.chosen?;
+        self.forks.get_mut(&chosen).map(|fork| &mut fork.session)
+    }
+
+    /// `Replaces` for the established dialog.
+    pub(super) fn replaces(&self) -> Option<Replaces> {
+        let fork = self.forks.get(&self.chosen?)?;
+        fork.session.is_established().then(|| fork.session.dialog.id().replaces())
+    }
+
+    /// How the dialog of a fork stands, for a `Replaces` that names it: established, or early.
+    pub(super) fn is_established(&self, branch: Branch) -> Option<bool> {
+        let session = &self.forks.get(&branch)?.session;
+        session.is_alive().then(|| session.is_established())
+    }
+
+    pub(super) fn deadline(&self) -> Option<Time> {
+        self.forks.values().filter_map(|fork| fork.session.deadline()).min()
+    }
+
+    pub(super) fn handle_timeout(&mut self, scope: &mut Scope<'_>) {
+        self.forks.values_mut().for_each(|fork| fork.session.handle_timeout(scope));
+        self.tidy(scope);
+    }
+
+    /// CANCEL, or BYE.
+    pub(super) fn hang_up(&mut self, reason: Option<(u16, String)>, scope: &mut Scope<'_>) {
+        scope.end(Cause::Local);
+        match self.attempt {
+            Attempt::Calling(key) | Attempt::Proceeding(key) => {
+                self.attempt = Attempt::Withdrawn(key);
+                self.drop_forks(None, scope);
+                let reason = reason.map(|(status, text)| reason_header(status, &text).to_string());
+                scope.outlet.layer.cancel(key, reason, scope.now);
+            }
+            Attempt::Answered(_) | Attempt::Over => {
+                if let Some(session) = self.current() {
+                    session.hang_up(reason, scope);
+                }
+                self.tidy(scope);
+            }
+            Attempt::Withdrawn(_) => {}
+        }
+    }
+
+    /// A new offer; before the call is answered only where there is one callee.
+    pub(super) fn offer(&mut self, body: Body, scope: &mut Scope<'_>) {
+        if self.chosen.is_none() && self.forks.len() != 1 {
+            if self.wish.replace(body).is_some() {
+                let invite = scope.invite();
+                scope.tell(Event::OfferRefused { invite, status: 491 });
+            }
+            return;
+        }
+        let only = self.chosen.or_else(|| self.forks.keys().next().copied());
+        if let Some(fork) = only.and_then(|branch| self.forks.get_mut(&branch)) {
+            fork.session.offer(body, scope);
+        }
+    }
+
+    /// The answer, for the first that waits for one.
+    pub(super) fn answer(&mut self, body: &Body, scope: &mut Scope<'_>) {
+        if let Some(fork) = self.forks.values_mut().find(|fork| fork.session.owes_answer()) {
+            fork.session.answer(body, scope);
+        }
+    }
+
+    pub(super) fn refuse(&mut self, status: u16, scope: &mut Scope<'_>) {
+        let Some(fork) = self.forks.values_mut().find(|fork| fork.session.owes_answer()) else { return };
+        fork.session.refuse(status, scope);
+        if scope.party.is_over && self.chosen.is_none() {
+            self.hang_up(Some((status, String::new())), scope);
+        }
+        self.tidy(scope);
+    }
+
+    /// Something for the established session.
+    pub(super) fn in_session(&mut self, scope: &mut Scope<'_>, act: impl FnOnce(&mut Session, &mut Scope<'_>)) {
+        if let Some(session) = self.current() {
+            act(session, scope);
+        }
+        self.tidy(scope);
+    }
+
+    /// A request of a callee.
+    pub(super) fn receive(&mut self, branch: Branch, incoming: Incoming, scope: &mut Scope<'_>) {
+        if let Some(fork) = self.forks.get_mut(&branch) {
+            fork.session.receive(incoming, scope);
+        }
+        self.tidy(scope);
+    }
+
+    pub(super) fn acknowledged(&mut self, branch: Branch, ack: &Request, scope: &mut Scope<'_>) {
+        if let Some(fork) = self.forks.get_mut(&branch) {
+            fork.session.acknowledged(ack, scope);
+        }
+        self.tidy(scope);
+    }
+
+    /// A re-INVITE of a callee was canceled.
+    pub(super) fn canceled(&mut self, key: ServerKey, scope: &mut Scope<'_>) {
+        self.forks.values_mut().for_each(|fork| fork.session.canceled(key, scope));
+    }
+
+    /// A request got no final response.
+    pub(super) fn failed(&mut self, key: ClientKey, failure: transaction::Failure, scope: &mut Scope<'_>) {
+        match self.attempt {
+            Attempt::Calling(of) | Attempt::Proceeding(of) if of == key => self.unanswered(failure, scope),
+            Attempt::Withdrawn(of) | Attempt::Answered(of) if of == key => self.attempt = Attempt::Over,
+            Attempt::Calling(_)
+            | Attempt::Proceeding(_)
+            | Attempt::Withdrawn(_)
+            | Attempt::Answered(_)
+            | Attempt::Over => {
+                if let Some(fork) = self.fork_of_request(key) {
+                    fork.session.failed(key, failure, scope);
+                }
+            }
+        }
+        self.tidy(scope);
+    }
+
+    fn fork_of_request(&mut self, key: ClientKey) -> Option<&mut Fork> {
+        self.forks.values_mut().find(|fork| fork.session.is_ours(key))
+    }
+
+    /// No more successes come for an INVITE.
+    pub(super) fn ended(&mut self, key: ClientKey, scope: &mut Scope<'_>) {
+        if self.attempt == Attempt::Answered(key) {
+            self.attempt = Attempt::Over;
+        }
+        self.forks.values_mut().for_each(|fork| fork.session.forget_ack(key));
+        self.tidy(scope);
+    }
+
+    /// Forgets sessions that are gone; one whose success may come again only when it cannot any more, lest it be taken for
+    /// another callee's.
+    fn tidy(&mut self, scope: &mut Scope<'_>) {
+        let may_come_again = matches!(self.attempt, Attempt::Answered(_));
+        self.forks.retain(|_, fork| {
+            let stays = !fork.session.is_gone() || (may_come_again && fork.session.has_succeeded());
+            if !stays {
+                scope.outlet.dialogs.remove(fork.session.dialog.id());
+            }
+            stays
+        });
+    }
+
+    /// The dialogs of all callees but one are over.
+    fn drop_forks(&mut self, but: Option<Branch>, scope: &mut Scope<'_>) {
+        for (branch, fork) in &mut self.forks {
+            if Some(*branch) != but {
+                fork.session.vanish(scope);
+            }
+        }
+        self.tidy(scope);
+    }
+
+    /// The INVITE whose responses are waited for.
+    const fn invite_key(&self) -> Option<ClientKey> {
+        match self.attempt {
+            Attempt::Calling(key) | Attempt::Proceeding(key) | Attempt::Withdrawn(key) | Attempt::Answered(key) => {
+                Some(key)
+            }
+            Attempt::Over => None,
+        }
+    }
+}
+
+/// The failure of a transaction in the call model's words.
+pub(super) const fn failure_of(failure: transaction::Failure) -> Failure {
+    match failure {
+        transaction::Failure::Timeout => Failure::Timeout,
+        transaction::Failure::Unreachable | transaction::Failure::Withdrawn => Failure::Unreachable,
+        transaction::Failure::NoSuchHost => Failure::NoSuchHost,
+    }
+}

@@ -1,0 +1,366 @@
+//! A call that comes in, until it is answered.
+//!
+//! ```text
+//!            1xx, reliably or not: repeated until PRACK, every minute
+//!           ┌──┐
+//!  ──────> Ringing ── accepted ──> Answered: the session goes on alone, its success repeated until ACK
+//!              │
+//!              ├── rejected: 300–699 ────────────────> Over
+//!              ├── CANCEL, BYE: 487 ─────────────────> Over
+//!              └── no PRACK for 64·T1: 504 ──────────> Over
+//! ```
+
+mod reliable;
+
+use super::capabilities::announce;
+use super::io::{Body, Cause};
+use super::outlet::Scope;
+use super::session::timer::Proposal;
+use super::session::{Exchange, Incoming, Reply, Session, reason_header, reason_of};
+use crate::message::{HeaderName, Method, Replaces, Request, Response};
+use crate::transaction::Failure;
+use crate::transaction::layer::{ClientKey, ServerKey};
+use core::time::Duration;
+use offhook_clock::{Time, earliest};
+use reliable::Reliable;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// A proxy gives up on a callee that is silent for three minutes (RFC 3261 §13.3.1.1).
+const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
+
+/// Provisional responses that wait for the PRACK of the one before them.
+const MOST_WAITING: usize = 8;
+
+/// Whether the caller knows reliable provisional responses (RFC 3262 §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Reliability {
+    Unknown,
+    /// Used for what must not get lost: descriptions.
+    Supported,
+    Required,
+}
+
+/// What is said about the call while it rings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Ringing {
+    status: u16,
+    body: Option<Body>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Stage {
+    Ringing {
+        /// The reliable response whose PRACK is not here yet.
+        unacknowledged: Option<Box<Reliable>>,
+        waiting: VecDeque<Ringing>,
+        /// Accepted with this body, once the descriptions before it have arrived.
+        accepted: Option<Option<Body>>,
+        latest: Option<u16>,
+        sign_of_life_at: Option<Time>,
+    },
+    /// `late`: the provisional response that was not acknowledged before.
+    Answered {
+        late: Option<u32>,
+    },
+    Over,
+}
+
+/// The machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Server {
+    incoming: Incoming,
+    reliability: Reliability,
+    stage: Stage,
+    session: Session,
+    /// The description of a provisional response that may have got lost.
+    preview: Option<Body>,
+    next_rseq: u32,
+}
+
+impl Server {
+    /// An INVITE that was checked.
+    pub(super) fn begin(incoming: Incoming, session: Session, scope: &mut Scope<'_>) -> Self {
+        let headers = &incoming.request.headers;
+        let reliability = match (headers.requires("100rel"), headers.supports("100rel")) {
+            (true, _) => Reliability::Required,
+            (false, true) => Reliability::Supported,
+            (false, false) => Reliability::Unknown,
+        };
+        let invite = scope.invite();
+        scope.outlet.dialogs.insert(session.dialog.id().clone(), (invite, session.branch));
+        scope.outlet.asked.insert(incoming.key, invite);
+        // Below 2^31, and with room to grow (RFC 3262 §3).
+        let next_rseq = 1 + u32::try_from(scope.outlet.up_to(Duration::from_secs(100_000)).as_millis()).unwrap_or(0);
+        let stage = Stage::Ringing {
+            unacknowledged: None,
+            waiting: VecDeque::new(),
+            accepted: None,
+            latest: None,
+            sign_of_life_at: None,
+        };
+        Self { incoming, reliability, stage, session, preview: None, next_rseq }
+    }
+
+    pub(super) const fn is_ringing(&self) -> bool {
+        matches!(self.stage, Stage::Ringing { .. })
+    }
+
+    /// Nothing is left of it.
+    pub(super) const fn is_over(&self) -> bool {
+        !self.is_ringing() && self.session.is_gone()
+    }
+
+    pub(super) fn is_established(&self) -> Option<bool> {
+        self.session.is_alive().then(|| self.session.is_established())
+    }
+
+    pub(super) fn replaces(&self) -> Option<Replaces> {
+        self.session.is_established().then(|| self.session.dialog.id().replaces())
+    }
+
+    pub(super) fn deadline(&self) -> Option<Time> {
+        let own = match &self.stage {
+            Stage::Ringing { unacknowledged, sign_of_life_at, .. } => {
+                earliest(unacknowledged.as_deref().map(Reliable::deadline), *sign_of_life_at)
+            }
+            Stage::Answered { .. } | Stage::Over => None,
+        };
+        earliest(own, self.session.deadline())
+    }
+
+    pub(super) fn handle_timeout(&mut self, scope: &mut Scope<'_>) {
+        self.repeat_reliable(scope);
+        self.show_life(scope);
+        self.session.handle_timeout(scope);
+        self.tidy(scope);
+    }
+
+    /// 180 and its like.
+    pub(super) fn ring(&mut self, status: u16, body: Option<Body>, scope: &mut Scope<'_>) {
+        if !(101..200).contains(&status) {
+            return;
+        }
+        let is_reliable = match self.reliability {
+            Reliability::Unknown => false,
+            Reliability::Supported => body.is_some(),
+            Reliability::Required => true,
+        };
+        let Stage::Ringing { unacknowledged, waiting, accepted: None, latest, sign_of_life_at } = &mut self.stage
+        else {
+            return;
+        };
+        *latest = Some(status);
+        *sign_of_life_at = Some(scope.now + SIGN_OF_LIFE);
+        if !is_reliable {
+            self.ring_once(status, body, scope);
+        } else if unacknowledged.is_some() {
+            // One at a time (RFC 3262 §3).
+            if waiting.len() < MOST_WAITING {
+                waiting.push_back(Ringing { status, body });
+            }
+        } else {
+            self.ring_reliably(Ringing { status, body }, scope);
+        }
+    }
+
+    fn ring_once(&mut self, status: u16, body: Option<Body>, scope: &mut Scope<'_>) {
+        let mut response = self.response(status, scope);
+        let may_answer = matches!(&self.session.exchange, Exchange::Remote { reply: Reply::Invite, .. });
+        if body.is_some() {
+            self.preview = body;
+        }
+        // An offer that may get lost is none (RFC 3261 §13.2.1).
+        if may_answer && let Some(body) = &self.preview {
+            response.set_body(&body.content_type, body.octets.clone());
+        }
+        scope.respond(self.incoming.key, response);
+    }
+
+    /// A response that makes, or keeps, the dialog.
+    fn response(&self, status: u16, scope: &Scope<'_>) -> Response {
+        let mut response = Response::to(&self.incoming.request, status, "");
+        response.set_to_tag(&self.session.dialog.id().local_tag);
+        response.headers.push(HeaderName::Contact, scope.contact(Some(&self.incoming.source)));
+        announce(&mut response.headers, false, self.session.timer.is_used());
+        response
+    }
+
+    fn show_life(&mut self, scope: &mut Scope<'_>) {
+        let Stage::Ringing { latest: Some(status), sign_of_life_at, .. } = &mut self.stage else { return };
+        if sign_of_life_at.take_if(|at| *at <= scope.now).is_some() {
+            let status = *status;
+            self.ring(status, None, scope);
+        }
+    }
+
+    /// 200, at once or when it may be.
+    pub(super) fn accept(&mut self, body: Option<Body>, scope: &mut Scope<'_>) {
+        if let Stage::Ringing { waiting, accepted: accepted @ None, .. } = &mut self.stage {
+            waiting.clear();
+            *accepted = Some(body);
+            self.proceed(scope);
+        }
+    }
+
+    /// Does what had to wait for PRACK or for an answer.
+    fn proceed(&mut self, scope: &mut Scope<'_>) {
+        let Stage::Ringing { unacknowledged, waiting, accepted, .. } = &mut self.stage else { return };
+        if accepted.is_some() {
+            let is_held_up = unacknowledged.as_deref().is_some_and(Reliable::has_description)
+                || matches!(&self.session.exchange, Exchange::Local { .. })
+                || self.session.owes_answer();
+            if !is_held_up && let Some(body) = accepted.take() {
+                self.succeed(body, scope);
+            }
+        } else if unacknowledged.is_none()
+            && let Some(next) = waiting.pop_front()
+        {
+            self.ring_reliably(next, scope);
+        }
+    }
+
+    fn succeed(&mut self, body: Option<Body>, scope: &mut Scope<'_>) {
+        let mut response = self.response(200, scope);
+        let body = body.or_else(|| self.preview.take());
+        let carried = match (&self.session.exchange, body) {
+            (Exchange::Remote { reply: Reply::Invite, .. }, Some(body)) => {
+                self.session.answered(body.clone());
+                Some(body)
+            }
+            (Exchange::Unmade, Some(body)) => {
+                self.session.offer_in_success(body.clone(), self.incoming.cseq());
+                Some(body)
+            }
+            (Exchange::Remote { .. } | Exchange::Unmade, None) => {
+                self.session.exchange = Exchange::Settled;
+                None
+            }
+            // It went out reliably before.
+            (Exchange::Settled | Exchange::Local { .. } | Exchange::Remote { .. }, _) => None,
+        };
+        if let Some(body) = carried {
+            response.set_body(&body.content_type, body.octets);
+        }
+        let proposal = Proposal::of(&self.incoming.request.headers);
+        self.session.timer.grant_in(&mut response.headers, &proposal, scope.now);
+        let _ = self.session.dialog.confirm(None);
+        let late = match &self.stage {
+            Stage::Ringing { unacknowledged, .. } => unacknowledged.as_deref().map(Reliable::number),
+            Stage::Answered { .. } | Stage::Over => None,
+        };
+        self.stage = Stage::Answered { late };
+        self.session.succeed(self.incoming.key, response, true, scope);
+        self.session.establish(scope);
+    }
+
+    /// A final refusal of the call model's.
+    pub(super) fn reject(&mut self, status: u16, reason: Option<&str>, contacts: &[String], scope: &mut Scope<'_>) {
+        if self.is_ringing() {
+            let mut response = Response::to(&self.incoming.request, status.clamp(300, 699), reason.unwrap_or_default());
+            for contact in contacts.iter().filter_map(|contact| contact.parse::<crate::message::Uri>().ok()) {
+                response.headers.push(HeaderName::Contact, format_args!("<{contact}>"));
+            }
+            scope.end(Cause::Local);
+            self.finish(response, scope);
+        }
+    }
+
+    fn finish(&mut self, mut response: Response, scope: &mut Scope<'_>) {
+        response.set_to_tag(&self.session.dialog.id().local_tag);
+        self.stage = Stage::Over;
+        scope.respond(self.incoming.key, response);
+        self.session.vanish(scope);
+        self.tidy(scope);
+    }
+
+    /// 480, or BYE.
+    pub(super) fn hang_up(&mut self, reason: Option<(u16, String)>, scope: &mut Scope<'_>) {
+        scope.end(Cause::Local);
+        if self.is_ringing() {
+            let mut response = Response::to(&self.incoming.request, 480, "");
+            if let Some((status, text)) = reason {
+                response.headers.push(HeaderName::Reason, reason_header(status, &text));
+            }
+            self.finish(response, scope);
+        } else {
+            self.session.hang_up(reason, scope);
+            self.tidy(scope);
+        }
+    }
+
+    /// CANCEL, of the call or of a re-INVITE.
+    pub(super) fn canceled(&mut self, key: ServerKey, cancel: &Request, scope: &mut Scope<'_>) {
+        if self.is_ringing() && key == self.incoming.key {
+            scope.end(Cause::Remote { reason: reason_of(&cancel.headers) });
+            self.finish(Response::to(&self.incoming.request, 487, ""), scope);
+        } else {
+            self.session.canceled(key, scope);
+        }
+    }
+
+    pub(super) fn offer(&mut self, body: Body, scope: &mut Scope<'_>) {
+        self.session.offer(body, scope);
+    }
+
+    pub(super) fn answer(&mut self, body: &Body, scope: &mut Scope<'_>) {
+        self.session.answer(body, scope);
+        self.proceed(scope);
+    }
+
+    pub(super) fn refuse(&mut self, status: u16, scope: &mut Scope<'_>) {
+        self.session.refuse(status, scope);
+        self.proceed(scope);
+        self.tidy(scope);
+    }
+
+    /// Something for the established session.
+    pub(super) fn in_session(&mut self, scope: &mut Scope<'_>, act: impl FnOnce(&mut Session, &mut Scope<'_>)) {
+        act(&mut self.session, scope);
+        self.tidy(scope);
+    }
+
+    /// A request of the caller's.
+    pub(super) fn receive(&mut self, incoming: Incoming, scope: &mut Scope<'_>) {
+        if incoming.request.method == Method::Prack && !self.take_prack(&incoming.request) {
+            let mut response = Response::to(&incoming.request, 481, "");
+            response.set_to_tag(&self.session.dialog.id().local_tag);
+            scope.respond(incoming.key, response);
+            return;
+        }
+        self.session.receive(incoming, scope);
+        if self.is_ringing() && self.session.is_gone() {
+            // BYE in an early dialog (RFC 3261 §15.1.2).
+            return self.finish(Response::to(&self.incoming.request, 487, ""), scope);
+        }
+        self.proceed(scope);
+        self.tidy(scope);
+    }
+
+    pub(super) fn acknowledged(&mut self, ack: &Request, scope: &mut Scope<'_>) {
+        self.session.acknowledged(ack, scope);
+        self.tidy(scope);
+    }
+
+    pub(super) fn responded(&mut self, key: ClientKey, response: &Response, scope: &mut Scope<'_>) {
+        self.session.responded(key, response, scope);
+        self.proceed(scope);
+        self.tidy(scope);
+    }
+
+    pub(super) fn failed(&mut self, key: ClientKey, failure: Failure, scope: &mut Scope<'_>) {
+        self.session.failed(key, failure, scope);
+        self.proceed(scope);
+        self.tidy(scope);
+    }
+
+    pub(super) fn ended(&mut self, key: ClientKey) {
+        self.session.forget_ack(key);
+    }
+
+    fn tidy(&self, scope: &mut Scope<'_>) {
+        if self.session.is_gone() {
+            scope.outlet.dialogs.remove(self.session.dialog.id());
+        }
+    }
+}

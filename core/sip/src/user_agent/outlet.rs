@@ -1,0 +1,222 @@
+//! The way out: what every machine of the user agent sends, tells and draws its numbers by.
+
+use super::io::{Branch, Cause, Event, InviteId, Output, Settings};
+use crate::auth;
+use crate::dialog::DialogId;
+use crate::message::{HeaderName, NameAddr, Request, Response, SipUri, Uri};
+use crate::transaction::layer::{self, ClientKey, Destination, Layer, OWN_HOST, ServerKey, complete_contact};
+use crate::transport::{Source, Transport};
+use core::time::Duration;
+use offhook_clock::Time;
+use rand_chacha::ChaCha20Rng;
+use rand_core::Rng as _;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+
+/// What all calls of one user agent share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Outlet {
+    pub(super) settings: Settings,
+    pub(super) layer: Layer,
+    pub(super) rng: ChaCha20Rng,
+    /// Which call a dialog belongs to.
+    pub(super) dialogs: BTreeMap<DialogId, (InviteId, Branch)>,
+    /// Which call a request was sent for.
+    pub(super) sent: BTreeMap<ClientKey, InviteId>,
+    /// Which call an INVITE without final response belongs to: it can be canceled.
+    pub(super) asked: BTreeMap<ServerKey, InviteId>,
+    #[serde(skip)]
+    pub(super) outputs: VecDeque<Output>,
+}
+
+impl Outlet {
+    /// A token that nobody guesses, for tags and Call-IDs.
+    pub(super) fn token(&mut self) -> String {
+        format!("{:016x}", self.rng.next_u64())
+    }
+
+    /// A time below `limit`, in steps of 10 ms (RFC 3261 §14.1).
+    pub(super) fn up_to(&mut self, limit: Duration) -> Duration {
+        let steps = u32::try_from(limit.as_millis() / 10).unwrap_or(u32::MAX).max(1);
+        Duration::from_millis(10) * (self.rng.next_u32() % steps)
+    }
+
+    pub(super) fn tell(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    /// Answers a request.
+    pub(super) fn respond(&mut self, key: ServerKey, mut response: Response, now: Time) -> bool {
+        if response.status != 100 {
+            response.headers.set(HeaderName::Server, &self.settings.product);
+        }
+        if response.status >= 200 {
+            self.asked.remove(&key);
+        }
+        self.layer.respond(key, &response, now)
+    }
+
+    /// A `Contact` of this relay for a peer that a message came from.
+    pub(super) fn contact_towards(&self, user: &str, source: &Source) -> NameAddr {
+        let contact = own_contact(user);
+        match self.layer.settings().local(source.transport, source.remote.ip()) {
+            Some(local) => complete_contact(&contact, local),
+            None => contact,
+        }
+    }
+
+    /// How long until hope is lost: 64 times T1.
+    pub(super) const fn patience(&self) -> Duration {
+        self.settings.t1.saturating_mul(64)
+    }
+}
+
+/// A `Contact` of this relay in a request: the transaction layer knows the rest of it.
+pub(super) fn own_contact(user: &str) -> NameAddr {
+    let host = OWN_HOST.parse().unwrap_or_else(|_| crate::message::Host::Name(OWN_HOST.to_owned()));
+    NameAddr::new(Uri::Sip(SipUri::new(host).with_user(user)))
+}
+
+/// How requests of one call get out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Way {
+    /// On this connection where no proxy stands between: the peer cannot be reached by its address.
+    pub(super) flow: Option<Source>,
+    /// The transport where the URI leaves the choice.
+    pub(super) transport: Option<Transport>,
+}
+
+impl Way {
+    fn destination(&self, request: &Request) -> Option<Destination> {
+        let by_name = Destination::of_request(request, self.transport);
+        match &self.flow {
+            Some(flow) if !request.headers.has(HeaderName::Route) => {
+                Some(Destination::Flow { flow: *flow, fallback: Vec::new() })
+            }
+            Some(_) | None => by_name,
+        }
+    }
+}
+
+/// What belongs to one call whatever its dialogs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Party {
+    pub(super) invite: InviteId,
+    /// The name and password for those that challenge.
+    pub(super) auth: Option<auth::Client>,
+    pub(super) way: Way,
+    /// The user part of this end's `Contact`.
+    pub(super) contact_user: String,
+    /// [`Event::Ended`] is told: what is left is only to be cleared away.
+    pub(super) is_over: bool,
+}
+
+/// One step of one call: who it is for, the way out, and the time.
+pub(super) struct Scope<'a> {
+    pub(super) party: &'a mut Party,
+    pub(super) outlet: &'a mut Outlet,
+    pub(super) now: Time,
+}
+
+impl Scope<'_> {
+    /// Which call this is.
+    pub(super) const fn invite(&self) -> InviteId {
+        self.party.invite
+    }
+
+    /// Tells the call model, unless the call is over for it.
+    pub(super) fn tell(&mut self, event: Event) {
+        if !self.party.is_over {
+            self.outlet.tell(event);
+        }
+    }
+
+    /// Tells that the call is over, once.
+    pub(super) fn end(&mut self, cause: Cause) {
+        let invite = self.invite();
+        self.tell(Event::Ended { invite, cause });
+        self.party.is_over = true;
+    }
+
+    /// Sends a request with what it needs besides: `User-Agent` and credentials. None: it leads nowhere.
+    pub(super) fn send(&mut self, request: &mut Request) -> Option<ClientKey> {
+        self.complete(request);
+        let destination = self.party.way.destination(request)?;
+        let key = self.outlet.layer.request(request.clone(), destination, self.now);
+        self.outlet.sent.insert(key, self.party.invite);
+        Some(key)
+    }
+
+    /// Sends an ACK for a success.
+    pub(super) fn send_ack(&mut self, request: &Request) {
+        if let Some(destination) = self.party.way.destination(request) {
+            self.outlet.layer.ack(request.clone(), destination, self.now);
+        }
+    }
+
+    fn complete(&mut self, request: &mut Request) {
+        request.headers.set(HeaderName::UserAgent, &self.outlet.settings.product);
+        request.headers.remove(HeaderName::Authorization);
+        request.headers.remove(HeaderName::ProxyAuthorization);
+        let Some(auth) = &mut self.party.auth else { return };
+        let uri = request.uri.to_string();
+        let asked = auth::Asked { method: request.method.name(), uri: &uri, body: &request.body };
+        for (challenger, credentials) in auth.credentials(&asked, &mut self.outlet.rng) {
+            request.headers.push(header_of(challenger), credentials);
+        }
+    }
+
+    /// Learns what a response asks for; the request may be sent again then.
+    pub(super) fn learn(&mut self, request: &Request, response: &Response) -> Result<(), auth::Refusal> {
+        let Some(auth) = &mut self.party.auth else {
+            return Err(auth::Refusal::Unanswerable(auth::AuthError::Malformed("there is no password")));
+        };
+        auth.learn(challenges(response), &sent_credentials(request))
+    }
+
+    pub(super) fn respond(&mut self, key: ServerKey, response: Response) -> bool {
+        self.outlet.respond(key, response, self.now)
+    }
+
+    /// The `Contact` of a response to what came from `source`, or else of a request.
+    pub(super) fn contact(&self, source: Option<&Source>) -> NameAddr {
+        match source {
+            Some(source) => self.outlet.contact_towards(&self.party.contact_user, source),
+            None => own_contact(&self.party.contact_user),
+        }
+    }
+}
+
+const fn header_of(challenger: auth::Challenger) -> HeaderName {
+    match challenger {
+        auth::Challenger::UserAgent => HeaderName::Authorization,
+        auth::Challenger::Proxy => HeaderName::ProxyAuthorization,
+    }
+}
+
+/// The challenges of a response, with who makes them.
+fn challenges(response: &Response) -> impl Iterator<Item = (auth::Challenger, &str)> {
+    let of_servers = response.headers.www_authenticate().map(|text| (auth::Challenger::UserAgent, text));
+    of_servers.chain(response.headers.proxy_authenticate().map(|text| (auth::Challenger::Proxy, text)))
+}
+
+/// The credentials that a request of ours had.
+fn sent_credentials(request: &Request) -> Vec<(auth::Challenger, auth::Credentials)> {
+    let of_servers = request.headers.authorization().map(|text| (auth::Challenger::UserAgent, text));
+    let of_proxies = request.headers.proxy_authorization().map(|text| (auth::Challenger::Proxy, text));
+    of_servers.chain(of_proxies).filter_map(|(of, text)| Some((of, text.parse().ok()?))).collect()
+}
+
+/// The ACK of a success carries the credentials of its INVITE (RFC 3261 §22.1).
+pub(super) fn copy_credentials(from: &Request, to: &mut Request) {
+    for name in [HeaderName::Authorization, HeaderName::ProxyAuthorization] {
+        from.headers.lines(name.clone()).for_each(|line| to.headers.push(name.clone(), line));
+    }
+}
+
+/// The layer's settings that follow from the user agent's.
+pub(super) fn layer_settings(settings: &Settings) -> layer::Settings {
+    let mut of_layer = layer::Settings::new(settings.local.clone());
+    of_layer.timers.t1 = settings.t1;
+    of_layer
+}

@@ -1,0 +1,219 @@
+//! Requests of the peer inside a dialog (RFC 3261 §12.2.2).
+
+use super::exchange::{Carrier, Exchange, Reply};
+use super::ours::body_or_empty;
+use super::timer::Proposal;
+use super::{Session, Stage, reason_of};
+use crate::message::{HeaderName, Method, Request, Response};
+use crate::transaction::layer::ServerKey;
+use crate::transport::Source;
+use crate::user_agent::capabilities::{
+    announce, bad_extension, describe, description_of, method_not_allowed, unknown_extensions, unsupported_media,
+};
+use crate::user_agent::io::{Body, Cause, Event};
+use crate::user_agent::outlet::Scope;
+use serde::{Deserialize, Serialize};
+
+/// A request that is to be answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Incoming {
+    pub(crate) key: ServerKey,
+    pub(crate) request: Request,
+    pub(crate) source: Source,
+}
+
+impl Incoming {
+    pub(crate) fn cseq(&self) -> u32 {
+        self.request.headers.cseq().map_or(0, |cseq| cseq.number)
+    }
+}
+
+impl Session {
+    /// Takes a request of the peer's. [`Method::Prack`] has been matched with its response by the caller.
+    pub(crate) fn receive(&mut self, incoming: Incoming, scope: &mut Scope<'_>) {
+        if self.dialog.take(incoming.cseq()).is_err() {
+            return self.answer_with(&incoming, 500, scope);
+        }
+        let unknown = unknown_extensions(&incoming.request);
+        if !unknown.is_empty() {
+            return self.respond(&incoming, bad_extension(&incoming.request, &unknown), scope);
+        }
+        self.learn(&incoming.request.headers);
+        if matches!(self.stage, Stage::Leaving { .. } | Stage::Gone) {
+            return self.receive_late(&incoming, scope);
+        }
+        match incoming.request.method {
+            Method::Bye => self.bye(&incoming, scope),
+            Method::Invite => self.reinvited(incoming, scope),
+            Method::Update => self.updated(incoming, scope),
+            Method::Prack => self.pracked(incoming, scope),
+            Method::Refer => self.refer_asked(incoming, scope),
+            Method::Notify => self.notified(&incoming, scope),
+            Method::Info => {
+                let (invite, body) = (scope.invite(), body_or_empty(&incoming.request));
+                self.answer_with(&incoming, 200, scope);
+                scope.tell(Event::Info { invite, body });
+            }
+            Method::Options => {
+                self.respond(&incoming, describe(&incoming.request, self.timer.is_used()), scope);
+            }
+            Method::Subscribe => self.answer_with(&incoming, 489, scope),
+            Method::Ack | Method::Cancel | Method::Register | Method::Message | Method::Publish | Method::Other(_) => {
+                self.respond(&incoming, method_not_allowed(&incoming.request), scope);
+            }
+        }
+    }
+
+    /// After our BYE there is nothing to talk about, but two that cross are both answered.
+    fn receive_late(&mut self, incoming: &Incoming, scope: &mut Scope<'_>) {
+        if incoming.request.method == Method::Bye {
+            self.answer_with(incoming, 200, scope);
+            self.vanish(scope);
+        } else {
+            self.answer_with(incoming, 481, scope);
+        }
+    }
+
+    fn respond(&self, incoming: &Incoming, mut response: Response, scope: &mut Scope<'_>) {
+        response.set_to_tag(&self.dialog.id().local_tag);
+        scope.respond(incoming.key, response);
+    }
+
+    fn bye(&mut self, incoming: &Incoming, scope: &mut Scope<'_>) {
+        self.answer_with(incoming, 200, scope);
+        scope.end(Cause::Remote { reason: reason_of(&incoming.request.headers) });
+        self.vanish(scope);
+    }
+
+    /// 500: come again when what is under way is done (RFC 3261 §14.2, RFC 3311 §5.2).
+    fn ask_to_wait(&self, incoming: &Incoming, scope: &mut Scope<'_>) {
+        let seconds = scope.outlet.up_to(core::time::Duration::from_secs(10)).as_secs();
+        let mut response = self.reply(incoming, 500);
+        response.headers.push(HeaderName::RetryAfter, seconds);
+        scope.respond(incoming.key, response);
+    }
+
+    /// An offer must wait, or has come too early or too late. False: it may be taken.
+    fn is_in_the_way(&self, incoming: &Incoming, scope: &mut Scope<'_>) -> bool {
+        match &self.exchange {
+            Exchange::Local { .. } => self.answer_with(incoming, 491, scope),
+            Exchange::Remote { .. } | Exchange::Unmade => self.ask_to_wait(incoming, scope),
+            Exchange::Settled => return false,
+        }
+        true
+    }
+
+    /// A session interval that is too short. False: it is long enough.
+    fn is_too_brief(&self, incoming: &Incoming, scope: &mut Scope<'_>) -> bool {
+        let Err(brief) = self.timer.check(&Proposal::of(&incoming.request.headers)) else { return false };
+        let mut response = self.reply(incoming, 422);
+        response.headers.push(HeaderName::MinSe, brief.0.as_secs());
+        scope.respond(incoming.key, response);
+        true
+    }
+
+    fn reinvited(&mut self, incoming: Incoming, scope: &mut Scope<'_>) {
+        if self.stage == Stage::Early {
+            return self.ask_to_wait(&incoming, scope);
+        }
+        if self.has_ours(&Method::Invite) {
+            return self.answer_with(&incoming, 491, scope);
+        }
+        if self.is_in_the_way(&incoming, scope) || self.is_too_brief(&incoming, scope) {
+            return;
+        }
+        let Ok(offer) = description_of(&incoming.request.headers, &incoming.request.body) else {
+            return self.respond(&incoming, unsupported_media(&incoming.request), scope);
+        };
+        scope.respond(incoming.key, Response::to(&incoming.request, 100, ""));
+        scope.outlet.asked.insert(incoming.key, scope.party.invite);
+        match (offer, self.agreed.local.clone()) {
+            // A mere refresh changes nothing (RFC 4028 §7.4).
+            (Some(offer), Some(local)) if self.agreed.remote.as_ref() == Some(&offer) => {
+                self.grant(&incoming, Some(&local), scope);
+            }
+            (offer, _) => self.pass_offer(offer, Reply::Success(Box::new(incoming)), scope),
+        }
+    }
+
+    fn updated(&mut self, incoming: Incoming, scope: &mut Scope<'_>) {
+        if self.is_too_brief(&incoming, scope) {
+            return;
+        }
+        let Ok(offer) = description_of(&incoming.request.headers, &incoming.request.body) else {
+            return self.respond(&incoming, unsupported_media(&incoming.request), scope);
+        };
+        let Some(offer) = offer else { return self.grant(&incoming, None, scope) };
+        if self.is_in_the_way(&incoming, scope) {
+            return;
+        }
+        match self.agreed.local.clone() {
+            Some(local) if self.agreed.remote.as_ref() == Some(&offer) => self.grant(&incoming, Some(&local), scope),
+            Some(_) | None => self.pass_offer(Some(offer), Reply::Success(Box::new(incoming)), scope),
+        }
+    }
+
+    /// The success of a re-INVITE, UPDATE or PRACK.
+    pub(super) fn grant(&mut self, incoming: &Incoming, body: Option<&Body>, scope: &mut Scope<'_>) {
+        let request = &incoming.request;
+        let mut response = self.reply(incoming, 200);
+        if request.method != Method::Prack {
+            self.dialog.refresh_target(request.headers.contact());
+            response.headers.push(HeaderName::Contact, scope.contact(Some(&incoming.source)));
+            announce(&mut response.headers, false, self.timer.is_used());
+            // Before the call is answered the INVITE decides.
+            if self.is_established() {
+                self.timer.grant_in(&mut response.headers, &Proposal::of(&request.headers), scope.now);
+            }
+        }
+        if let Some(body) = body {
+            response.set_body(&body.content_type, body.octets.clone());
+        }
+        if request.method == Method::Invite {
+            self.succeed(incoming.key, response, false, scope);
+        } else {
+            scope.respond(incoming.key, response);
+        }
+    }
+
+    /// A PRACK whose response was found (RFC 3262 §3, §5).
+    fn pracked(&mut self, incoming: Incoming, scope: &mut Scope<'_>) {
+        let invite = scope.invite();
+        let body = description_of(&incoming.request.headers, &incoming.request.body).unwrap_or_default();
+        let answers = self.exchange.is_carried_by(&Carrier::Provisional);
+        match body {
+            Some(body) if answers => {
+                self.settle_ours(Some(body.clone()));
+                self.grant(&incoming, None, scope);
+                scope.tell(Event::OfferAnswered { invite, body });
+                self.pursue(scope);
+            }
+            Some(offer) => {
+                if !self.is_in_the_way(&incoming, scope) {
+                    self.pass_offer(Some(offer), Reply::Success(Box::new(incoming)), scope);
+                }
+            }
+            None => self.grant(&incoming, None, scope),
+        }
+    }
+
+    /// The offer of a reliable provisional response that is sent now.
+    pub(crate) fn offer_early(&mut self, offer: Body) {
+        self.exchange = Exchange::Local { offer, by: Carrier::Provisional, preview: None };
+    }
+
+    /// The offer of the success that is sent now.
+    pub(crate) fn offer_in_success(&mut self, offer: Body, cseq: u32) {
+        self.exchange = Exchange::Local { offer, by: Carrier::Success { cseq }, preview: None };
+    }
+
+    /// The answer to the INVITE's offer is sent now, in a message that arrives.
+    pub(crate) fn answered(&mut self, answer: Body) {
+        if let Exchange::Remote { offer, reply: Reply::Invite } =
+            core::mem::replace(&mut self.exchange, Exchange::Settled)
+        {
+            self.agreed.local = Some(answer);
+            self.agreed.remote = offer;
+        }
+    }
+}

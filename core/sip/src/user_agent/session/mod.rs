@@ -1,0 +1,252 @@
+//! One dialog of a call with all that goes on in it, the same for caller and callee.
+//!
+//! ```text
+//!           success                hang-up
+//!  Early ─────────────> Established ──────> Leaving ── answer to BYE ──> Gone
+//!    │                      │                  ^                           ^
+//!    │                      └── dead: 408, 481, no ACK, no refresh         │
+//!    └── CANCEL, refusal; BYE from the peer at any time ───────────────────┘
+//! ```
+//!
+//! Leaving as callee begins with waiting for the ACK: before it, a BYE may overtake the success (RFC 3261 §15).
+
+mod exchange;
+mod inquiries;
+mod ours;
+mod referral;
+mod success;
+pub(super) mod timer;
+
+pub(super) use exchange::{Agreed, Exchange, Reply};
+pub(super) use inquiries::Incoming;
+
+use super::io::{Body, Branch, Cause};
+use super::outlet::Scope;
+use crate::dialog::Dialog;
+use crate::message::{HeaderName, Headers, Method, Reason, Request, Response};
+use crate::transaction::layer::ClientKey;
+use exchange::Wish;
+use offhook_clock::{Time, earliest};
+use ours::{Ack, Ours, What};
+use referral::{Referred, Referring};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use success::Success;
+use timer::{Due, SessionTimer};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Stage {
+    Early,
+    Established,
+    /// `bye`: none while the ACK is waited for.
+    Leaving {
+        reason: Option<(u16, String)>,
+        bye: Option<ClientKey>,
+    },
+    Gone,
+}
+
+/// What is known of the peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Peer {
+    allows_update: bool,
+}
+
+/// The machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Session {
+    pub(super) branch: Branch,
+    pub(super) dialog: Dialog,
+    /// This end sent the INVITE that made the dialog: it owns the Call-ID (RFC 3261 §14.1).
+    is_caller: bool,
+    stage: Stage,
+    pub(super) exchange: Exchange,
+    pub(super) agreed: Agreed,
+    wish: Option<Wish>,
+    pub(super) timer: SessionTimer,
+    peer: Peer,
+    /// Requests under way.
+    ours: BTreeMap<ClientKey, Ours>,
+    /// ACKs, to be repeated when a success is.
+    acks: BTreeMap<ClientKey, Ack>,
+    /// Successes of this end that wait for their ACK.
+    successes: Vec<Success>,
+    /// The number of the latest reliable provisional response (RFC 3262 §4).
+    provisional: Option<u32>,
+    referring: Option<Referring>,
+    referred: Option<Referred>,
+}
+
+impl Session {
+    /// The dialog that a response to our INVITE made.
+    pub(super) fn of_caller(branch: Branch, dialog: Dialog, offer: Option<Body>, timer: SessionTimer) -> Self {
+        Self::new(branch, dialog, Exchange::begun_by_us(offer), timer, true)
+    }
+
+    /// The dialog that an INVITE made.
+    pub(super) fn of_callee(dialog: Dialog, offer: Option<Body>, timer: SessionTimer, invite: &Headers) -> Self {
+        let mut session = Self::new(Branch(0), dialog, Exchange::begun_by_peer(offer), timer, false);
+        session.learn(invite);
+        session
+    }
+
+    fn new(branch: Branch, dialog: Dialog, exchange: Exchange, timer: SessionTimer, is_caller: bool) -> Self {
+        Self {
+            branch,
+            dialog,
+            is_caller,
+            stage: Stage::Early,
+            exchange,
+            agreed: Agreed::default(),
+            wish: None,
+            timer,
+            peer: Peer::default(),
+            ours: BTreeMap::new(),
+            acks: BTreeMap::new(),
+            successes: Vec::new(),
+            provisional: None,
+            referring: None,
+            referred: None,
+        }
+    }
+
+    /// What any message of the peer tells of it.
+    pub(super) fn learn(&mut self, headers: &Headers) {
+        if let Some(allows) = headers.allows(&Method::Update) {
+            self.peer.allows_update = allows;
+        }
+    }
+
+    pub(super) const fn is_established(&self) -> bool {
+        matches!(self.stage, Stage::Established)
+    }
+
+    /// Requests may be made in it.
+    pub(super) const fn is_alive(&self) -> bool {
+        matches!(self.stage, Stage::Early | Stage::Established)
+    }
+
+    /// Its success came, and may come again.
+    pub(super) fn has_succeeded(&self) -> bool {
+        !self.acks.is_empty()
+    }
+
+    /// A success that is not wanted: ACK and BYE (RFC 3261 §13.2.2.4).
+    pub(super) fn decline(&mut self, key: ClientKey, invite: &Request, scope: &mut Scope<'_>) {
+        self.say_ack(key, invite, None, scope);
+        self.exchange = Exchange::Settled;
+        self.stage = Stage::Established;
+        self.hang_up(None, scope);
+    }
+
+    /// Nothing more happens in it.
+    pub(super) const fn is_gone(&self) -> bool {
+        matches!(self.stage, Stage::Gone)
+    }
+
+    /// Our success, or the peer's, is there.
+    pub(super) fn establish(&mut self, scope: &mut Scope<'_>) {
+        self.stage = Stage::Established;
+        self.pursue(scope);
+    }
+
+    /// Ends the dialog: BYE, as soon as that may be.
+    pub(super) fn hang_up(&mut self, reason: Option<(u16, String)>, scope: &mut Scope<'_>) {
+        match self.stage {
+            Stage::Early => self.vanish(scope),
+            Stage::Established => self.leave(reason, scope),
+            Stage::Leaving { .. } | Stage::Gone => {}
+        }
+    }
+
+    fn leave(&mut self, reason: Option<(u16, String)>, scope: &mut Scope<'_>) {
+        self.close(scope);
+        self.successes.retain(Success::is_first);
+        self.stage = Stage::Leaving { reason, bye: None };
+        if self.successes.is_empty() {
+            self.say_bye(scope);
+        }
+    }
+
+    fn say_bye(&mut self, scope: &mut Scope<'_>) {
+        let Stage::Leaving { reason, bye: None } = &self.stage else { return };
+        let reason = reason.clone();
+        let mut request = self.dialog.request(Method::Bye);
+        if let Some((status, text)) = &reason {
+            request.headers.push(HeaderName::Reason, reason_header(*status, text));
+        }
+        match self.send(What::Bye, request, scope) {
+            Some(bye) => self.stage = Stage::Leaving { reason, bye: Some(bye) },
+            None => self.vanish(scope),
+        }
+    }
+
+    /// Refuses what the peer still waits for, forgets what this end wanted.
+    fn close(&mut self, scope: &mut Scope<'_>) {
+        self.abandon(scope);
+        self.close_referrals(scope);
+        self.wish = None;
+        self.timer.stop();
+    }
+
+    /// The dialog is no more.
+    pub(super) fn vanish(&mut self, scope: &mut Scope<'_>) {
+        self.close(scope);
+        self.successes.clear();
+        self.ours.clear();
+        self.stage = Stage::Gone;
+    }
+
+    /// The other end is gone (RFC 3261 §12.2.1.2).
+    fn lose(&mut self, scope: &mut Scope<'_>) {
+        scope.end(Cause::Lost);
+        self.hang_up(Some((408, "Request Timeout".to_owned())), scope);
+    }
+
+    /// When [`Self::handle_timeout`] is due.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        let successes = self.successes.iter().map(Success::deadline).min();
+        let wish = self.wish.as_ref().and_then(|wish| wish.at);
+        let referring = self.referring.as_ref().map(Referring::deadline);
+        earliest(earliest(successes, wish), earliest(referring, self.timer.deadline()))
+    }
+
+    /// Does what is due.
+    pub(super) fn handle_timeout(&mut self, scope: &mut Scope<'_>) {
+        self.repeat_successes(scope);
+        if self.is_established() {
+            match self.timer.due(scope.now) {
+                Some(Due::Refresh) => self.refresh(scope),
+                Some(Due::Bye) => self.lose(scope),
+                None => {}
+            }
+        }
+        self.expire_referral(scope);
+        self.pursue(scope);
+    }
+
+    /// A response to an incoming request, with this dialog's tag.
+    fn reply(&self, incoming: &Incoming, status: u16) -> Response {
+        let mut response = Response::to(&incoming.request, status, "");
+        response.set_to_tag(&self.dialog.id().local_tag);
+        response
+    }
+
+    fn answer_with(&self, incoming: &Incoming, status: u16, scope: &mut Scope<'_>) {
+        let response = self.reply(incoming, status);
+        scope.respond(incoming.key, response);
+    }
+}
+
+/// `Reason` with a SIP status (RFC 3326).
+pub(super) fn reason_header(status: u16, text: &str) -> Reason {
+    let text = (!text.is_empty()).then(|| text.to_owned());
+    Reason { protocol: "SIP".to_owned(), cause: Some(status.into()), text }
+}
+
+/// The SIP status that a `Reason` names.
+pub(super) fn reason_of(headers: &Headers) -> Option<(u16, String)> {
+    let reasons = headers.reason().ok()?;
+    let reason = reasons.into_iter().find(|reason| reason.protocol.eq_ignore_ascii_case("SIP"))?;
+    Some((u16::try_from(reason.cause?).ok()?, reason.text.unwrap_or_default()))
+}

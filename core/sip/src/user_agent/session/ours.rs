@@ -1,0 +1,309 @@
+//! Requests of this end inside a dialog, and what comes of them.
+
+use super::exchange::{Exchange, Reply};
+use super::{Session, Stage};
+use crate::message::{HeaderName, Method, RAck, Request, Response};
+use crate::transaction::Failure;
+use crate::transaction::layer::ClientKey;
+use crate::user_agent::capabilities::{body_of, description_of};
+use crate::user_agent::io::Body;
+use crate::user_agent::outlet::{Scope, copy_credentials};
+use core::time::Duration;
+use serde::{Deserialize, Serialize};
+
+/// How often a request is sent again because of challenges and intervals.
+const MOST_TRIES: u8 = 5;
+
+/// Why an offer is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Purpose {
+    /// The call model wants it.
+    Offer { tries: u8 },
+    /// The description in force, to keep the session alive.
+    Refresh,
+}
+
+/// What a request is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum What {
+    Prack,
+    /// A re-INVITE or UPDATE.
+    Offer(Purpose),
+    /// An UPDATE without offer.
+    Refresh,
+    Bye,
+    Info,
+    Refer,
+    Notify,
+}
+
+/// A request under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Ours {
+    what: What,
+    request: Request,
+    tries: u8,
+}
+
+/// The ACK of a success of the peer's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Ack {
+    /// Waits for the answer that it is to carry; the INVITE that it belongs to.
+    Owed(Box<Request>),
+    Sent(Box<Request>),
+}
+
+impl Session {
+    /// Sends a request; none: it leads nowhere.
+    pub(super) fn send(&mut self, what: What, request: Request, scope: &mut Scope<'_>) -> Option<ClientKey> {
+        self.send_ours(Ours { what, request, tries: 0 }, scope)
+    }
+
+    fn send_ours(&mut self, mut ours: Ours, scope: &mut Scope<'_>) -> Option<ClientKey> {
+        let key = scope.send(&mut ours.request)?;
+        self.ours.insert(key, ours);
+        Some(key)
+    }
+
+    pub(super) fn has_ours(&self, method: &Method) -> bool {
+        self.ours.values().any(|ours| ours.request.method == *method)
+    }
+
+    /// This request is one of this dialog's.
+    pub(crate) fn is_ours(&self, key: ClientKey) -> bool {
+        self.ours.contains_key(&key) || self.acks.contains_key(&key)
+    }
+
+    /// `message/sipfrag`, `application/dtmf` and what else INFO carries.
+    pub(crate) fn say_info(&mut self, body: &Body, scope: &mut Scope<'_>) {
+        if self.is_established() {
+            let mut request = self.dialog.request(Method::Info);
+            request.set_body(&body.content_type, body.octets.clone());
+            let _ = self.send(What::Info, request, scope);
+        }
+    }
+
+    /// Acknowledges a reliable provisional response (RFC 3262 §4).
+    pub(crate) fn say_prack(&mut self, rack: &RAck, answer: Option<&Body>, scope: &mut Scope<'_>) {
+        let mut request = self.dialog.request(Method::Prack);
+        request.headers.push(HeaderName::RAck, rack);
+        if let Some(body) = answer {
+            request.set_body(&body.content_type, body.octets.clone());
+        }
+        let _ = self.send(What::Prack, request, scope);
+    }
+
+    /// Acknowledges a success of `invite`, now and each time it comes again.
+    pub(crate) fn say_ack(&mut self, key: ClientKey, invite: &Request, answer: Option<&Body>, scope: &mut Scope<'_>) {
+        let mut ack = self.dialog.ack(invite.headers.cseq().map_or(0, |cseq| cseq.number));
+        ack.headers.push(HeaderName::UserAgent, &scope.outlet.settings.product);
+        copy_credentials(invite, &mut ack);
+        if let Some(body) = answer {
+            ack.set_body(&body.content_type, body.octets.clone());
+        }
+        scope.send_ack(&ack);
+        self.acks.insert(key, Ack::Sent(Box::new(ack)));
+    }
+
+    /// As [`Self::say_ack`], where that waited for the answer.
+    pub(super) fn say_owed_ack(&mut self, key: ClientKey, answer: Option<&Body>, scope: &mut Scope<'_>) {
+        if let Some(Ack::Owed(invite)) = self.acks.remove(&key) {
+            self.say_ack(key, &invite, answer, scope);
+        }
+    }
+
+    /// A success came again: its ACK got lost. False: it is news.
+    pub(crate) fn repeat_ack(&self, key: ClientKey, scope: &mut Scope<'_>) -> bool {
+        match self.acks.get(&key) {
+            Some(Ack::Sent(ack)) => scope.send_ack(ack),
+            Some(Ack::Owed(_)) => {}
+            None => return false,
+        }
+        true
+    }
+
+    /// No success of this INVITE comes any more.
+    pub(crate) fn forget_ack(&mut self, key: ClientKey) {
+        // One that is still owed is needed.
+        if matches!(self.acks.get(&key), Some(Ack::Sent(_))) {
+            self.acks.remove(&key);
+        }
+    }
+
+    /// A response to one of our requests came.
+    pub(crate) fn responded(&mut self, key: ClientKey, response: &Response, scope: &mut Scope<'_>) {
+        if response.is_provisional() || self.repeat_ack(key, scope) {
+            return;
+        }
+        self.learn(&response.headers);
+        let Some(ours) = self.ours.get(&key).cloned() else { return };
+        if response.is_success() && ours.request.method == Method::Invite {
+            self.reinvite_accepted(key, &ours, response, scope);
+        } else {
+            self.ours.remove(&key);
+            match response.status {
+                200..300 => self.accepted(&ours, response, scope),
+                401 | 407 | 422 if !self.is_alive() && ours.what != What::Bye => {}
+                401 | 407 if ours.tries < MOST_TRIES && scope.learn(&ours.request, response).is_ok() => {
+                    self.try_again(ours, scope);
+                }
+                422 if ours.tries < MOST_TRIES && self.raise(response) => self.try_again(ours, scope),
+                status => self.refused(&ours, status, retry_after(response), scope),
+            }
+        }
+        self.pursue(scope);
+    }
+
+    /// Nothing came.
+    pub(crate) fn failed(&mut self, key: ClientKey, failure: Failure, scope: &mut Scope<'_>) {
+        let Some(ours) = self.ours.remove(&key) else { return };
+        let status = match failure {
+            Failure::Timeout => 408,
+            Failure::Unreachable | Failure::NoSuchHost => 503,
+            Failure::Withdrawn => 487,
+        };
+        self.refused(&ours, status, None, scope);
+        self.pursue(scope);
+    }
+
+    fn raise(&mut self, response: &Response) -> bool {
+        let least = response.headers.min_se().and_then(Result::ok);
+        self.timer.raise(least.map(|seconds| Duration::from_secs(seconds.into()))).is_some()
+    }
+
+    /// With the next number, and what has been learned (RFC 3261 §8.1.3.5).
+    fn try_again(&mut self, mut ours: Ours, scope: &mut Scope<'_>) {
+        self.dialog.renumber(&mut ours.request);
+        if matches!(ours.what, What::Offer(_) | What::Refresh) {
+            self.timer.ask_in(&mut ours.request.headers);
+        }
+        ours.tries += 1;
+        let what = ours.what.clone();
+        match self.send_ours(ours, scope) {
+            Some(key) if what == What::Bye => {
+                if let Stage::Leaving { bye, .. } = &mut self.stage {
+                    *bye = Some(key);
+                }
+            }
+            Some(_) => {}
+            None if what == What::Bye => self.vanish(scope),
+            None => {}
+        }
+    }
+
+    fn reinvite_accepted(&mut self, key: ClientKey, ours: &Ours, response: &Response, scope: &mut Scope<'_>) {
+        self.dialog.refresh_target(response.headers.contact());
+        self.say_ack(key, &ours.request, None, scope);
+        self.ours.remove(&key);
+        self.accepted(ours, response, scope);
+    }
+
+    fn accepted(&mut self, ours: &Ours, response: &Response, scope: &mut Scope<'_>) {
+        match ours.what {
+            What::Offer(purpose) if self.is_alive() => {
+                self.refreshed(response, scope);
+                let answer = description_of(&response.headers, &response.body).unwrap_or_default();
+                self.offer_accepted(purpose, answer, scope);
+            }
+            What::Refresh if self.is_alive() => self.refreshed(response, scope),
+            What::Refer => self.refer_accepted(response, scope),
+            What::Notify => self.notify_next(scope),
+            What::Bye => self.vanish(scope),
+            What::Prack | What::Info | What::Offer(_) | What::Refresh => {}
+        }
+    }
+
+    fn refreshed(&mut self, response: &Response, scope: &Scope<'_>) {
+        self.dialog.refresh_target(response.headers.contact());
+        // Before the call is answered the INVITE decides.
+        if self.is_established() {
+            self.timer.accepted(response.headers.session_expires().and_then(Result::ok), scope.now);
+        }
+    }
+
+    fn refused(&mut self, ours: &Ours, status: u16, retry_after: Option<u32>, scope: &mut Scope<'_>) {
+        let is_dead = matches!(status, 408 | 481) && self.is_established();
+        match ours.what {
+            What::Bye => self.vanish(scope),
+            // Who was not interested any more ends the subscription only (RFC 5057 §5.1).
+            What::Notify => self.unsubscribed(),
+            What::Prack => {}
+            What::Offer(_) | What::Refresh | What::Info | What::Refer if is_dead => self.lose(scope),
+            What::Offer(purpose) => self.offer_refused(purpose, status, retry_after, scope),
+            What::Refresh => self.timer.refused(scope.now),
+            What::Refer => self.refer_refused(status, scope),
+            What::Info => {}
+        }
+    }
+
+    /// The description in a provisional response to the INVITE of this dialog; `is_reliable`: it is a part of the exchange.
+    /// What is told of it.
+    pub(crate) fn described_early(&mut self, response: &Response, reliable: Option<&RAck>) -> Option<Body> {
+        let body = description_of(&response.headers, &response.body).ok().flatten()?;
+        match (&mut self.exchange, reliable) {
+            (Exchange::Local { .. }, Some(_)) => {
+                self.settle_ours(Some(body.clone()));
+                Some(body)
+            }
+            (Exchange::Local { preview, .. }, None) => {
+                *preview = Some(body.clone());
+                Some(body)
+            }
+            (Exchange::Unmade, Some(rack)) => {
+                self.exchange = Exchange::Remote { offer: Some(body.clone()), reply: Reply::Prack(rack.clone()) };
+                Some(body)
+            }
+            // An offer that may get lost is none; after the answer there is no other (RFC 3261 §13.2.1).
+            (Exchange::Unmade, None) | (Exchange::Settled | Exchange::Remote { .. }, _) => None,
+        }
+    }
+
+    /// The number of a reliable provisional response: whether it is the next one (RFC 3262 §4).
+    pub(crate) fn is_next(&mut self, number: u32) -> bool {
+        let is_next = self.provisional.is_none_or(|last| last.checked_add(1) == Some(number));
+        if is_next {
+            self.provisional = Some(number);
+        }
+        is_next
+    }
+
+    /// The success of the INVITE of this dialog: acknowledges it, unless the call model is to answer the offer in it first.
+    /// What is told of it.
+    pub(crate) fn succeeded(
+        &mut self,
+        key: ClientKey,
+        invite: &Request,
+        response: &Response,
+        scope: &mut Scope<'_>,
+    ) -> Option<Body> {
+        let body = description_of(&response.headers, &response.body).unwrap_or_default();
+        let told = match (&self.exchange, body) {
+            (Exchange::Local { .. }, body) => {
+                self.settle_ours(body.clone());
+                body
+            }
+            (Exchange::Unmade, Some(offer)) if !scope.party.is_over => {
+                self.acks.insert(key, Ack::Owed(Box::new(invite.clone())));
+                self.exchange = Exchange::Remote { offer: Some(offer.clone()), reply: Reply::Ack(key) };
+                return Some(offer);
+            }
+            (Exchange::Unmade, _) => {
+                self.exchange = Exchange::Settled;
+                None
+            }
+            (Exchange::Settled | Exchange::Remote { .. }, _) => None,
+        };
+        self.say_ack(key, invite, None, scope);
+        told
+    }
+}
+
+fn retry_after(response: &Response) -> Option<u32> {
+    Some(response.headers.retry_after()?.ok()?.seconds)
+}
+
+/// The body of an INFO or MESSAGE, which has one or is pointless.
+pub(super) fn body_or_empty(request: &Request) -> Body {
+    body_of(&request.headers, &request.body)
+        .unwrap_or_else(|| Body { content_type: "text/plain".to_owned(), octets: Vec::new() })
+}

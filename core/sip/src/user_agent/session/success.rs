@@ -1,0 +1,108 @@
+//! Successes repeated until their ACK comes, even over TCP: a later hop may be UDP (RFC 3261 §13.3.1.4).
+
+use super::Session;
+use super::exchange::{Carrier, Exchange};
+use crate::message::{Request, Response};
+use crate::transaction::layer::ServerKey;
+use crate::user_agent::capabilities::description_of;
+use crate::user_agent::io::{Cause, Event};
+use crate::user_agent::outlet::Scope;
+use core::time::Duration;
+use offhook_clock::Time;
+use serde::{Deserialize, Serialize};
+
+/// RFC 3261 §13.3.1.4: the interval does not grow beyond T2.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(4);
+
+/// A 2xx to an INVITE without its ACK.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Success {
+    key: ServerKey,
+    cseq: u32,
+    response: Response,
+    interval: Duration,
+    again_at: Time,
+    give_up_at: Time,
+    /// It made the dialog.
+    is_first: bool,
+}
+
+impl Success {
+    pub(super) fn deadline(&self) -> Time {
+        self.again_at.min(self.give_up_at)
+    }
+
+    pub(super) const fn is_first(&self) -> bool {
+        self.is_first
+    }
+}
+
+impl Session {
+    /// Answers an INVITE with a success.
+    pub(crate) fn succeed(&mut self, key: ServerKey, response: Response, is_first: bool, scope: &mut Scope<'_>) {
+        let cseq = response.headers.cseq().map_or(0, |cseq| cseq.number);
+        let interval = scope.outlet.settings.t1;
+        let (again_at, give_up_at) = (scope.now + interval, scope.now + scope.outlet.patience());
+        self.successes.push(Success {
+            key,
+            cseq,
+            response: response.clone(),
+            interval,
+            again_at,
+            give_up_at,
+            is_first,
+        });
+        scope.respond(key, response);
+    }
+
+    pub(super) fn repeat_successes(&mut self, scope: &mut Scope<'_>) {
+        let now = scope.now;
+        if self.successes.iter().any(|success| success.give_up_at <= now) {
+            return self.miss_ack(scope);
+        }
+        for success in self.successes.iter_mut().filter(|success| success.again_at <= now) {
+            success.interval = (success.interval * 2).min(LONGEST_INTERVAL);
+            success.again_at = now + success.interval;
+            scope.respond(success.key, success.response.clone());
+        }
+    }
+
+    /// Nobody acknowledges: the session is to be ended (RFC 3261 §13.3.1.4).
+    fn miss_ack(&mut self, scope: &mut Scope<'_>) {
+        self.successes.clear();
+        scope.end(Cause::Lost);
+        self.hang_up(Some((408, "No ACK".to_owned())), scope);
+        self.say_bye(scope);
+    }
+
+    /// An ACK came.
+    pub(crate) fn acknowledged(&mut self, ack: &Request, scope: &mut Scope<'_>) {
+        let cseq = ack.headers.cseq().map_or(0, |cseq| cseq.number);
+        let Some(at) = self.successes.iter().position(|success| success.cseq == cseq) else { return };
+        let success = self.successes.remove(at);
+        if self.exchange.is_carried_by(&Carrier::Success { cseq }) {
+            self.take_answer_of_ack(ack, success.is_first, scope);
+        }
+        self.say_bye(scope);
+        self.pursue(scope);
+    }
+
+    fn take_answer_of_ack(&mut self, ack: &Request, is_first: bool, scope: &mut Scope<'_>) {
+        let invite = scope.invite();
+        match description_of(&ack.headers, &ack.body) {
+            Ok(Some(body)) => {
+                self.settle_ours(Some(body.clone()));
+                scope.tell(Event::OfferAnswered { invite, body });
+            }
+            // Without an answer there is no session, or the one that was before.
+            Ok(None) | Err(_) if is_first => {
+                self.exchange = Exchange::Settled;
+                self.lose(scope);
+            }
+            Ok(None) | Err(_) => {
+                self.exchange = Exchange::Settled;
+                scope.tell(Event::OfferRefused { invite, status: 488 });
+            }
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Requests outside dialogs: who may call, and who is told what (RFC 3261 §8.2, §13.3.1).
+
+use super::UserAgent;
+use super::capabilities::{
+    bad_extension, body_of, describe, description_of, method_not_allowed, unknown_extensions, unsupported_media,
+};
+use super::extra;
+use super::identity::{asserted_identity, diverted_by, identity_of, is_anonymous};
+use super::invite::Invite;
+use super::io::{Body, Event, InboundInvite, InviteId, Origin};
+use super::outlet::{Party, Way};
+use super::session::timer::{Proposal, SessionTimer};
+use super::session::{Incoming, Session};
+use crate::auth::{Asked, Rejection};
+use crate::dialog::{Dialog, DialogId};
+use crate::message::{HeaderName, Method, Request, Response, Uri};
+use crate::transport::{Source, Transport};
+use offhook_clock::Time;
+
+/// Calls that ring here at a time, from one address.
+const MOST_RINGING_PER_SOURCE: usize = 256;
+
+/// Calls at a time.
+const MOST_CALLS: usize = 50_000;
+
+impl UserAgent {
+    /// A request without a tag in `To`.
+    pub(super) fn ask_of_stranger(&mut self, incoming: Incoming, now: Time) {
+        let request = &incoming.request;
+        if matches!(request.uri, Uri::Other { .. }) {
+            return self.answer(&incoming, 416, now);
+        }
+        let unknown = unknown_extensions(request);
+        if !unknown.is_empty() {
+            return self.respond(&incoming, bad_extension(request, &unknown), now);
+        }
+        match request.method {
+            Method::Invite => self.invited(incoming, now),
+            Method::Options => {
+                let uses_timers = !self.outlet.settings.session_expires.is_zero();
+                self.respond(&incoming, describe(request, uses_timers), now);
+            }
+            Method::Message => self.messaged(&incoming, now),
+            Method::Bye | Method::Cancel | Method::Info | Method::Prack | Method::Update => {
+                self.answer(&incoming, 481, now);
+            }
+            // Nothing here is subscribed to, and nobody here has subscribed.
+            Method::Subscribe | Method::Publish | Method::Notify => self.answer(&incoming, 489, now),
+            // A stranger does not move calls.
+            Method::Refer => self.answer(&incoming, 403, now),
+            Method::Register | Method::Ack | Method::Other(_) => {
+                self.respond(&incoming, method_not_allowed(request), now);
+            }
+        }
+    }
+
+    pub(super) fn answer(&mut self, incoming: &Incoming, status: u16, now: Time) {
+        self.respond(incoming, Response::to(&incoming.request, status, ""), now);
+    }
+
+    pub(super) fn respond(&mut self, incoming: &Incoming, mut response: Response, now: Time) {
+        let tag = self.outlet.token();
+        response.set_to_tag(&tag);
+        if matches!(response.status, 489) {
+            response.headers.set(HeaderName::AllowEvents, "refer");
+        }
+        self.outlet.respond(incoming.key, response, now);
+    }
+
+    /// Whose request this is; none: it was refused, or challenged.
+    fn origin(&mut self, incoming: &Incoming, now: Time) -> Option<Origin> {
+        let request = &incoming.request;
+        if let Some(account) = self.accounts.of_contact(&request.uri) {
+            return Some(Origin::Account(account));
+        }
+        let from = request.headers.from().ok()?;
+        let is_of_here = from.uri.host().is_some_and(|host| self.is_own_host(host));
+        let has_phones = !self.outlet.settings.phones.is_empty();
+        if has_phones && (is_of_here || request.headers.has(HeaderName::Authorization)) {
+            let user = self.authenticate(incoming, now)?;
+            if is_of_here && from.uri.user().as_deref() != Some(user.as_str()) {
+                self.answer(incoming, 403, now);
+                return None;
+            }
+            return Some(Origin::Phone(user));
+        }
+        if self.outlet.settings.accept_unknown {
+            return Some(Origin::Unknown);
+        }
+        self.answer(incoming, 403, now);
+        None
+    }
+
+    /// The host is the relay's domain, or an address of its own.
+    fn is_own_host(&self, host: &crate::message::Host) -> bool {
+        let settings = &self.outlet.settings;
+        let names = settings.local.iter().map(|local| &local.host).chain([&settings.domain]);
+        names.filter_map(|name| name.parse().ok()).any(|own: crate::message::Host| own == *host)
+    }
+
+    /// The user of a phone by its credentials; none: it is challenged, or refused.
+    pub(super) fn authenticate(&mut self, incoming: &Incoming, now: Time) -> Option<String> {
+        let request = &incoming.request;
+        let uri = request.uri.to_string();
+        let asked = Asked { method: request.method.name(), uri: &uri, body: &request.body };
+        let phones = &self.outlet.settings.phones;
+        let find = |name: &str| phones.iter().find(|phone| phone.user == name).map(|phone| phone.verifier.clone());
+        let rejection = match self.digest.verify_values(request.headers.authorization(), &asked, find, now) {
+            Ok(credentials) => return Some(credentials.username),
+            Err(rejection) => rejection,
+        };
+        match rejection {
+            Rejection::Missing | Rejection::Stale => {
+                let mut response = Response::to(request, 401, "");
+                for challenge in self.digest.challenges(&rejection, now) {
+                    response.headers.push(HeaderName::WwwAuthenticate, challenge);
+                }
+                self.respond(incoming, response, now);
+            }
+            Rejection::Wrong { .. } => self.answer(incoming, 403, now),
+            Rejection::Malformed(_) => self.answer(incoming, 400, now),
+        }
+        None
+    }
+
+    fn invited(&mut self, incoming: Incoming, now: Time) {
+        let trying = Response::to(&incoming.request, 100, "");
+        self.outlet.respond(incoming.key, trying, now);
+        let ringing = self.ringing.get(&incoming.source.remote.ip()).map_or(0, std::collections::BTreeSet::len);
+        if self.is_shutting_down || ringing >= MOST_RINGING_PER_SOURCE || self.invites.len() >= MOST_CALLS {
+            let mut response = Response::to(&incoming.request, 503, "");
+            response.headers.push(HeaderName::RetryAfter, 10);
+            return self.respond(&incoming, response, now);
+        }
+        let Ok(offer) = description_of(&incoming.request.headers, &incoming.request.body) else {
+            return self.respond(&incoming, unsupported_media(&incoming.request), now);
+        };
+        let settings = &self.outlet.settings;
+        let timer = SessionTimer::new(settings.session_expires, settings.min_session_expires);
+        if let Err(brief) = timer.check(&Proposal::of(&incoming.request.headers)) {
+            let mut response = Response::to(&incoming.request, 422, "");
+            response.headers.push(HeaderName::MinSe, brief.0.as_secs());
+            return self.respond(&incoming, response, now);
+        }
+        let Some(origin) = self.origin(&incoming, now) else { return };
+        let replaces = match self.replaced_by(&incoming.request) {
+            Ok(replaces) => replaces,
+            Err(status) => return self.answer(&incoming, status, now),
+        };
+        let tag = self.outlet.token();
+        let is_secure = incoming.source.transport == Transport::Tls;
+        let Ok(dialog) = Dialog::of_server(&incoming.request, &tag, is_secure) else {
+            return self.answer(&incoming, 400, now);
+        };
+        let session = Session::of_callee(dialog, offer.clone(), timer, &incoming.request.headers);
+        self.take_call(incoming, session, (origin, replaces, offer), now);
+    }
+
+    fn take_call(
+        &mut self,
+        incoming: Incoming,
+        session: Session,
+        (origin, replaces, offer): (Origin, Option<InviteId>, Option<Body>),
+        now: Time,
+    ) {
+        self.last_inbound += 1;
+        let invite = InviteId::Inbound(self.last_inbound);
+        let Some(request) = self.describe_call(&incoming, origin.clone(), replaces, offer) else {
+            return self.answer(&incoming, 400, now);
+        };
+        let account = match &origin {
+            Origin::Account(id) => self.accounts.get(*id),
+            Origin::Phone(_) | Origin::Unknown => None,
+        };
+        let flow = is_behind_nat(&incoming.request, &incoming.source).then_some(incoming.source);
+        let party = Party {
+            invite,
+            auth: account.and_then(|account| account.login.clone()).map(crate::auth::Client::new),
+            way: Way { flow, transport: Some(incoming.source.transport) },
+            contact_user: account.map_or("relay", |account| &account.contact_user).to_owned(),
+            is_over: false,
+        };
+        self.ringing.entry(incoming.source.remote.ip()).or_default().insert(invite);
+        self.ringing_from.insert(invite, incoming.source.remote.ip());
+        let taken = Invite::take(party, incoming, session, &mut self.outlet, now);
+        self.invites.insert(invite, taken);
+        self.outlet.tell(Event::Incoming { invite, request: Box::new(request) });
+        self.settle(invite);
+    }
+
+    fn describe_call(
+        &self,
+        incoming: &Incoming,
+        origin: Origin,
+        replaces: Option<InviteId>,
+        offer: Option<Body>,
+    ) -> Option<InboundInvite> {
+        let headers = &incoming.request.headers;
+        let from = headers.from().ok()?;
+        let is_trusted = self.outlet.settings.trusted.contains(&incoming.source.remote.ip().to_canonical());
+        Some(InboundInvite {
+            origin,
+            request_uri: incoming.request.uri.to_string(),
+            from: identity_of(&from),
+            to: identity_of(&headers.to().ok()?),
+            asserted: asserted_identity(headers).filter(|_| is_trusted),
+            anonymous: is_anonymous(headers, &from),
+            diverted_by: diverted_by(headers),
+            offer,
+            headers: extra::read(headers),
+            replaces,
+        })
+    }
+
+    /// The call that an INVITE takes the place of (RFC 3891 §3); the status that refuses it.
+    fn replaced_by(&self, request: &Request) -> Result<Option<InviteId>, u16> {
+        if request.headers.lines(HeaderName::Replaces).count() > 1 {
+            return Err(400);
+        }
+        let replaces = match request.headers.replaces() {
+            None => return Ok(None),
+            Some(Ok(replaces)) => replaces,
+            Some(Err(_)) => return Err(400),
+        };
+        if request.headers.has(HeaderName::Join) {
+            return Err(400);
+        }
+        let id = DialogId::of_replaces(&replaces);
+        let (invite, branch) = self.outlet.dialogs.get(&id).copied().ok_or(481_u16)?;
+        let replaced = self.invites.get(&invite).ok_or(481_u16)?;
+        match replaced.is_established(branch) {
+            // It has ended.
+            None => Err(603),
+            Some(true) if replaces.early_only => Err(486),
+            // A call that rings here is not somebody else's to take.
+            Some(false) if !replaced.is_outbound() => Err(481),
+            Some(_) => Ok(Some(invite)),
+        }
+    }
+
+    /// RFC 3428.
+    fn messaged(&mut self, incoming: &Incoming, now: Time) {
+        let Some(origin) = self.origin(incoming, now) else { return };
+        let request = &incoming.request;
+        let (Ok(from), Some(body)) = (request.headers.from(), body_of(&request.headers, &request.body)) else {
+            return self.answer(incoming, 400, now);
+        };
+        let event = Event::Message { origin, request_uri: request.uri.to_string(), from: identity_of(&from), body };
+        self.answer(incoming, 200, now);
+        self.outlet.tell(event);
+    }
+}
+
+/// The peer cannot be reached where its `Contact` says: it came straight from somewhere else (RFC 5626 §5.3 for the way).
+fn is_behind_nat(request: &Request, source: &Source) -> bool {
+    let headers = &request.headers;
+    if headers.has(HeaderName::RecordRoute) || headers.all(HeaderName::Via).count() != 1 {
+        return false;
+    }
+    let Some(Ok(contact)) = headers.contact() else { return false };
+    let address = contact.uri.host().and_then(crate::message::Host::address);
+    let is_elsewhere = address.map(|address| address.to_canonical()) != Some(source.remote.ip().to_canonical());
+    // Who called over a connection need not listen for others.
+    is_elsewhere || source.transport.is_reliable()
+}

@@ -1,0 +1,289 @@
+//! A user agent on a bench: virtual time, SIP text in, SIP text out.
+
+use crate::auth::Login;
+use crate::message::{HeaderName, Message, Method, Request, Response};
+use crate::transport::{FlowId, Hop, LocalAddress, Source, Target, Transport};
+use crate::user_agent::io::{
+    Account, AccountId, Body, Command, Destination, Event, Identity, Input, InviteId, OutboundInvite, Output, Settings,
+};
+use crate::user_agent::{Counts, UserAgent};
+use core::time::Duration;
+use offhook_clock::Time;
+use std::net::SocketAddr;
+
+pub(crate) const ALICE: AccountId = AccountId(1);
+pub(crate) const CALL: InviteId = InviteId::Outbound(1);
+
+pub(crate) fn peer() -> SocketAddr {
+    "192.0.2.2:5060".parse().unwrap()
+}
+
+pub(crate) fn settings() -> Settings {
+    let local = |transport, port| LocalAddress { transport, host: "192.0.2.1".into(), port, is_ipv6: false };
+    Settings {
+        local: vec![local(Transport::Udp, 5060), local(Transport::Tcp, 5060), local(Transport::Tls, 5061)],
+        domain: "relay.example".into(),
+        phones: Vec::new(),
+        accept_unknown: false,
+        trusted: Vec::new(),
+        product: "Offhook".into(),
+        t1: Duration::from_millis(500),
+        session_expires: Duration::ZERO,
+        min_session_expires: Duration::from_secs(90),
+        keep_alive: Duration::from_secs(120),
+    }
+}
+
+pub(crate) fn alice() -> Account {
+    Account {
+        identity: Identity { name: Some("Alice".into()), uri: "sip:alice@example.org".into() },
+        login: Some(Login::new("alice", "secret")),
+        registrar: None,
+        route: vec!["sip:192.0.2.2".into()],
+        transport: None,
+        expires: Duration::from_secs(600),
+        contact_user: "alice-1".into(),
+    }
+}
+
+pub(crate) fn sdp(text: &str) -> Body {
+    Body { content_type: "application/sdp".into(), octets: text.as_bytes().to_vec() }
+}
+
+pub(crate) fn order(offer: Option<&str>) -> OutboundInvite {
+    OutboundInvite {
+        account: Some(ALICE),
+        from: None,
+        to: Destination::Uri("sip:bob@example.org".into()),
+        offer: offer.map(sdp),
+        headers: Vec::new(),
+        anonymous: false,
+        asserted: None,
+        referred_by: None,
+        replaces: None,
+    }
+}
+
+/// The user agent, the time, and what came out and was not looked at yet.
+pub(crate) struct Bench {
+    pub(crate) agent: UserAgent,
+    pub(crate) now: Time,
+    pub(crate) sent: Vec<Message>,
+    pub(crate) events: Vec<Event>,
+    branches: u32,
+}
+
+impl Bench {
+    pub(crate) fn new(settings: Settings) -> Self {
+        let agent = UserAgent::new(settings, [7; 32], Time::EPOCH);
+        Self { agent, now: Time::EPOCH, sent: Vec::new(), events: Vec::new(), branches: 0 }
+    }
+
+    /// With Alice's account.
+    pub(crate) fn with_alice(settings: Settings) -> Self {
+        let mut bench = Self::new(settings);
+        bench.command(Command::AddAccount { account: ALICE, settings: Box::new(alice()) });
+        bench
+    }
+
+    pub(crate) fn input(&mut self, input: Input) {
+        self.agent.handle_input(input, self.now);
+        self.collect();
+    }
+
+    pub(crate) fn command(&mut self, command: Command) {
+        self.input(Input::Command(command));
+    }
+
+    fn collect(&mut self) {
+        while let Some(output) = self.agent.poll_output() {
+            match output {
+                Output::Send { octets, hop, .. } => {
+                    assert!(matches!(hop, Hop::Flow(_) | Hop::Target(Target { .. })));
+                    self.sent.push(Message::parse(&octets).expect("what is sent can be read"));
+                }
+                Output::Event(event) => self.events.push(event),
+                Output::Resolve { query, .. } => {
+                    let target = Target { transport: Transport::Udp, address: peer(), host: None };
+                    self.agent.handle_input(Input::Resolved { query, targets: vec![target] }, self.now);
+                }
+            }
+        }
+    }
+
+    /// Lets time pass, deadline by deadline.
+    pub(crate) fn wait(&mut self, duration: Duration) {
+        let until = self.now + duration;
+        while let Some(at) = self.agent.poll_timeout().filter(|at| *at <= until) {
+            self.now = self.now.max(at);
+            self.agent.handle_timeout(self.now);
+            self.collect();
+        }
+        self.now = until;
+    }
+
+    pub(crate) fn receive(&mut self, message: impl Into<Message>) {
+        self.receive_over(Transport::Udp, message);
+    }
+
+    pub(crate) fn receive_over(&mut self, transport: Transport, message: impl Into<Message>) {
+        let source = Source { flow: FlowId(1), transport, local: "192.0.2.1:5060".parse().unwrap(), remote: peer() };
+        let octets = message.into().to_bytes();
+        self.input(Input::Received { source, octets });
+    }
+
+    /// The only message that was sent since it was last looked.
+    #[track_caller]
+    pub(crate) fn only(&mut self) -> Message {
+        assert_eq!(self.sent.len(), 1, "{:#?}", self.sent);
+        self.sent.remove(0)
+    }
+
+    #[track_caller]
+    pub(crate) fn request(&mut self, method: &Method) -> Request {
+        let at = self.sent.iter().position(|sent| matches!(sent, Message::Request(r) if r.method == *method));
+        match self.sent.remove(at.unwrap_or_else(|| panic!("no {method} among {:#?}", self.sent))) {
+            Message::Request(request) => request,
+            Message::Response(_) => unreachable!(),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn response(&mut self, status: u16) -> Response {
+        let at = self.sent.iter().position(|sent| matches!(sent, Message::Response(r) if r.status == status));
+        match self.sent.remove(at.unwrap_or_else(|| panic!("no {status} among {:#?}", self.sent))) {
+            Message::Response(response) => response,
+            Message::Request(_) => unreachable!(),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn event(&mut self) -> Event {
+        assert_eq!(self.events.len(), 1, "{:#?}", self.events);
+        self.events.remove(0)
+    }
+
+    pub(crate) fn take_events(&mut self) -> Vec<Event> {
+        core::mem::take(&mut self.events)
+    }
+
+    /// Nothing was sent and nothing told.
+    #[track_caller]
+    pub(crate) fn assert_quiet(&self) {
+        assert!(self.sent.is_empty() && self.events.is_empty(), "{:#?} {:#?}", self.sent, self.events);
+    }
+
+    /// After all timers nothing is left.
+    #[track_caller]
+    pub(crate) fn assert_empty(&mut self) {
+        self.wait(Duration::from_secs(200));
+        let counts = Counts { accounts: 0, ignored: 0, ..self.agent.counts() };
+        assert_eq!(counts, Counts::default());
+        let json = serde_json::to_string(&self.agent).expect("a user agent can be saved");
+        let loaded: UserAgent = serde_json::from_str(&json).expect("and loaded");
+        assert_eq!(loaded, self.agent);
+    }
+
+    /// A new branch for a request of the peer's.
+    pub(crate) fn branch(&mut self) -> String {
+        self.branches += 1;
+        format!("z9hG4bKpeer{}", self.branches)
+    }
+
+    /// A request of the peer's from its lines, with `Via`, `Max-Forwards` and body.
+    pub(crate) fn make(&mut self, start: &str, lines: &[&str], body: Option<&Body>) -> Request {
+        let mut text = format!("{start} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.2;branch={};rport\r\n", self.branch());
+        text.push_str("Max-Forwards: 70\r\n");
+        for line in lines {
+            text.push_str(line);
+            text.push_str("\r\n");
+        }
+        text.push_str("\r\n");
+        match Message::parse(text.as_bytes()).expect("the peer's request can be read") {
+            Message::Request(mut request) => {
+                if let Some(body) = body {
+                    request.set_body(&body.content_type, body.octets.clone());
+                }
+                request
+            }
+            Message::Response(_) => unreachable!(),
+        }
+    }
+}
+
+/// A response of the callee `tag` to a request of the user agent's.
+pub(crate) fn reply(request: &Request, status: u16, tag: &str) -> Response {
+    let mut response = Response::to(request, status, "");
+    response.set_to_tag(tag);
+    if status > 100 && status < 300 {
+        response.headers.push(HeaderName::Contact, format_args!("<sip:{tag}@192.0.2.2>"));
+    }
+    response
+}
+
+pub(crate) fn with_body(mut response: Response, text: &str) -> Response {
+    response.set_body("application/sdp", text.as_bytes().to_vec());
+    response
+}
+
+pub(crate) fn with(mut response: Response, name: &str, value: &str) -> Response {
+    response.headers.push(name, value);
+    response
+}
+
+/// The other end of a dialog with the user agent: makes the requests and ACKs of a peer.
+#[derive(Clone, Debug)]
+pub(crate) struct Far {
+    pub(crate) call_id: String,
+    pub(crate) own_tag: String,
+    pub(crate) their_tag: String,
+    pub(crate) cseq: u32,
+}
+
+impl Far {
+    /// As the callee of a call of the user agent's.
+    pub(crate) fn callee(invite: &Request, tag: &str) -> Self {
+        Self {
+            call_id: invite.headers.call_id().unwrap().to_owned(),
+            own_tag: tag.to_owned(),
+            their_tag: invite.headers.from().unwrap().tag().unwrap().to_owned(),
+            cseq: 100,
+        }
+    }
+
+    /// As the caller, by a response of the user agent's.
+    pub(crate) fn caller(response: &Response) -> Self {
+        Self {
+            call_id: response.headers.call_id().unwrap().to_owned(),
+            own_tag: response.headers.from().unwrap().tag().unwrap().to_owned(),
+            their_tag: response.headers.to().unwrap().tag().unwrap().to_owned(),
+            cseq: response.headers.cseq().unwrap().number,
+        }
+    }
+
+    pub(crate) fn request(&mut self, bench: &mut Bench, method: &str, more: &[&str], body: Option<&Body>) -> Request {
+        if method != "ACK" {
+            self.cseq += 1;
+        }
+        self.numbered(bench, method, self.cseq, more, body)
+    }
+
+    pub(crate) fn numbered(
+        &self,
+        bench: &mut Bench,
+        method: &str,
+        cseq: u32,
+        more: &[&str],
+        body: Option<&Body>,
+    ) -> Request {
+        let lines = [
+            format!("From: <sip:bob@example.org>;tag={}", self.own_tag),
+            format!("To: <sip:alice@example.org>;tag={}", self.their_tag),
+            format!("Call-ID: {}", self.call_id),
+            format!("CSeq: {cseq} {method}"),
+            format!("Contact: <sip:{}@192.0.2.2>", self.own_tag),
+        ];
+        let lines: Vec<&str> = lines.iter().map(String::as_str).chain(more.iter().copied()).collect();
+        bench.make(&format!("{method} sip:alice-1@192.0.2.1"), &lines, body)
+    }
+}

@@ -1,0 +1,241 @@
+//! Calls that come in.
+
+use super::bench::{ALICE, Bench, Far, sdp, settings};
+use crate::message::{Message, Method, Request};
+use crate::user_agent::io::{Cause, Command, Event, InviteId, Origin};
+use core::time::Duration;
+
+const CALL: InviteId = InviteId::Inbound(1);
+
+const LINES: [&str; 5] = [
+    "From: \"Bob\" <sip:bob@example.org>;tag=b1",
+    "To: <sip:alice@example.org>",
+    "Call-ID: c1",
+    "CSeq: 1 INVITE",
+    "Contact: <sip:bob@192.0.2.2>",
+];
+
+fn invite_with(bench: &mut Bench, more: &[&str], offer: Option<&str>) -> Request {
+    let lines: Vec<&str> = LINES.iter().copied().chain(more.iter().copied()).collect();
+    bench.make("INVITE sip:alice-1@192.0.2.1", &lines, offer.map(sdp).as_ref())
+}
+
+fn called_with(more: &[&str], offer: Option<&str>) -> (Bench, Request) {
+    let mut bench = Bench::with_alice(settings());
+    let invite = invite_with(&mut bench, more, offer);
+    bench.receive(invite.clone());
+    bench.response(100);
+    (bench, invite)
+}
+
+fn called() -> (Bench, Request) {
+    let (mut bench, invite) = called_with(&[], Some("offer"));
+    assert!(matches!(bench.event(), Event::Incoming { invite: CALL, .. }));
+    (bench, invite)
+}
+
+fn answered() -> (Bench, Far) {
+    let (mut bench, _) = called();
+    bench.command(Command::Accept { invite: CALL, body: Some(sdp("answer")) });
+    let success = bench.response(200);
+    let mut bob = Far::caller(&success);
+    let ack = bob.request(&mut bench, "ACK", &[], None);
+    bench.receive(ack);
+    bench.assert_quiet();
+    (bench, bob)
+}
+
+#[test]
+fn a_call_is_told_with_who_calls_whom() {
+    let (mut bench, _) = called_with(
+        &[
+            "P-Asserted-Identity: <sip:liar@example.org>",
+            "X-Note: yes",
+            "Diversion: <sip:d@example.org>;reason=no-answer",
+        ],
+        Some("offer"),
+    );
+    let Event::Incoming { invite: CALL, request } = bench.event() else { panic!() };
+    assert_eq!(request.origin, Origin::Account(ALICE));
+    assert_eq!(request.request_uri, "sip:alice-1@192.0.2.1");
+    assert_eq!(request.from.name.as_deref(), Some("Bob"));
+    assert_eq!(request.from.uri, "sip:bob@example.org");
+    assert_eq!(request.to.uri, "sip:alice@example.org");
+    assert_eq!(request.asserted, None, "nobody vouches for the source");
+    assert!(!request.anonymous);
+    assert_eq!(request.diverted_by.first().map(|who| who.uri.as_str()), Some("sip:d@example.org"));
+    assert!(request.headers.contains(&("X-Note".into(), "yes".into())));
+    assert!(!request.headers.iter().any(|(name, _)| name == "Via" || name == "Contact"));
+    assert_eq!(request.offer, Some(sdp("offer")));
+}
+
+#[test]
+fn a_call_rings_is_answered_and_hung_up_by_the_caller() {
+    let (mut bench, _) = called();
+    bench.command(Command::Ring { invite: CALL, status: 180, body: None });
+    let ringing = bench.response(180);
+    assert!(ringing.headers.to().unwrap().tag().is_some());
+    bench.command(Command::Accept { invite: CALL, body: Some(sdp("answer")) });
+    let success = bench.response(200);
+    assert_eq!(success.body, b"answer");
+    assert_eq!(success.headers.get("Contact"), Some("<sip:alice-1@192.0.2.1>"));
+    assert_eq!(success.headers.get("Server"), Some("Offhook"));
+    assert_eq!(success.headers.to().unwrap().tag(), ringing.headers.to().unwrap().tag());
+    let mut bob = Far::caller(&success);
+    let ack = bob.request(&mut bench, "ACK", &[], None);
+    bench.receive(ack);
+    bench.assert_quiet();
+    let bye = bob.request(&mut bench, "BYE", &[], None);
+    bench.receive(bye);
+    bench.response(200);
+    assert_eq!(bench.event(), Event::Ended { invite: CALL, cause: Cause::Remote { reason: None } });
+    bench.assert_empty();
+}
+
+#[test]
+fn the_relay_hangs_up() {
+    let (mut bench, bob) = answered();
+    bench.command(Command::HangUp { invite: CALL, reason: None });
+    let bye = bench.request(&Method::Bye);
+    assert_eq!(bye.uri.to_string(), "sip:bob@192.0.2.2");
+    assert_eq!(bye.headers.to().unwrap().tag(), Some(bob.own_tag.as_str()));
+    assert_eq!(bench.event(), Event::Ended { invite: CALL, cause: Cause::Local });
+    bench.receive(super::bench::reply(&bye, 200, "b1"));
+    bench.assert_empty();
+}
+
+#[test]
+fn a_call_is_rejected_with_status_and_contacts() {
+    let (mut bench, _) = called();
+    bench.command(Command::Reject {
+        invite: CALL,
+        status: 302,
+        reason: Some("Elsewhere".into()),
+        contacts: vec!["sip:carol@example.org".into(), "no uri\r\nX: y".into()],
+    });
+    let response = bench.response(302);
+    assert_eq!(response.reason, "Elsewhere");
+    assert_eq!(response.headers.lines("Contact").collect::<Vec<_>>(), ["<sip:carol@example.org>"]);
+    assert_eq!(bench.event(), Event::Ended { invite: CALL, cause: Cause::Local });
+    bench.assert_empty();
+}
+
+#[test]
+fn a_canceled_call_ends_with_487_and_the_callers_reason() {
+    let (mut bench, invite) = called();
+    let mut cancel = invite.clone();
+    cancel.method = Method::Cancel;
+    cancel.headers.set("CSeq", "1 CANCEL");
+    cancel.headers.push("Reason", "SIP;cause=200;text=\"Call completed elsewhere\"");
+    cancel.body.clear();
+    bench.receive(cancel);
+    bench.response(200);
+    bench.response(487);
+    let reason = Some((200, "Call completed elsewhere".into()));
+    assert_eq!(bench.event(), Event::Ended { invite: CALL, cause: Cause::Remote { reason } });
+    bench.command(Command::Accept { invite: CALL, body: None });
+    bench.assert_quiet();
+    bench.assert_empty();
+}
+
+#[test]
+fn a_call_that_is_hung_up_before_it_is_answered_gets_480() {
+    let (mut bench, _) = called();
+    bench.command(Command::HangUp { invite: CALL, reason: None });
+    bench.response(480);
+    assert_eq!(bench.event(), Event::Ended { invite: CALL, cause: Cause::Local });
+    bench.assert_empty();
+}
+
+#[test]
+fn a_success_is_repeated_until_the_ack_and_then_given_up_with_bye() {
+    let (mut bench, _) = called();
+    bench.command(Command::Accept { invite: CALL, body: Some(sdp("answer")) });
+    bench.wait(Duration::from_millis(31_900));
+    let times = bench.sent.iter().filter(|sent| matches!(sent, Message::Response(r) if r.status == 200)).count();
+    assert_eq!(times, 1 + 10, "after 0.5, 1.5, 3.5, 7.5, 11.5 … 31.5 s");
+    bench.sent.clear();
+    bench.wait(Duration::from_millis(200));
+    bench.request(&Method::Bye);
+    assert_eq!(bench.event(), Event::Ended { invite: CALL, cause: Cause::Lost });
+    bench.assert_empty();
+}
+
+#[test]
+fn the_callee_does_not_say_bye_before_the_ack() {
+    let (mut bench, _) = called();
+    bench.command(Command::Accept { invite: CALL, body: Some(sdp("answer")) });
+    let mut bob = Far::caller(&bench.response(200));
+    bench.command(Command::HangUp { invite: CALL, reason: None });
+    assert_eq!(bench.event(), Event::Ended { invite: CALL, cause: Cause::Local });
+    bench.assert_quiet();
+    let ack = bob.request(&mut bench, "ACK", &[], None);
+    bench.receive(ack);
+    let bye = bench.request(&Method::Bye);
+    bench.receive(super::bench::reply(&bye, 200, "b1"));
+    bench.assert_empty();
+}
+
+#[test]
+fn the_answer_to_a_delayed_offer_comes_with_the_ack() {
+    let (mut bench, _) = called_with(&[], None);
+    let Event::Incoming { request, .. } = bench.event() else { panic!() };
+    assert_eq!(request.offer, None);
+    bench.command(Command::Accept { invite: CALL, body: Some(sdp("offer")) });
+    let mut bob = Far::caller(&bench.response(200));
+    let ack = bob.request(&mut bench, "ACK", &[], Some(&sdp("answer")));
+    bench.receive(ack);
+    assert_eq!(bench.event(), Event::OfferAnswered { invite: CALL, body: sdp("answer") });
+}
+
+#[test]
+fn an_unknown_extension_is_named() {
+    let (mut bench, _) = called_with_refusal(&["Require: 100rel, telepathy"]);
+    let refused = bench.response(420);
+    assert_eq!(refused.headers.get("Unsupported"), Some("telepathy"));
+    bench.assert_quiet();
+    bench.assert_empty();
+}
+
+fn called_with_refusal(more: &[&str]) -> (Bench, Request) {
+    let mut bench = Bench::with_alice(settings());
+    let invite = invite_with(&mut bench, more, Some("offer"));
+    bench.receive(invite.clone());
+    (bench, invite)
+}
+
+#[test]
+fn a_body_that_is_no_description_is_refused() {
+    let mut bench = Bench::with_alice(settings());
+    let mut invite = invite_with(&mut bench, &[], Some("offer"));
+    invite.set_body("application/isup", b"?".to_vec());
+    bench.receive(invite);
+    let refused = bench.response(415);
+    assert_eq!(refused.headers.get("Accept"), Some("application/sdp"));
+    bench.assert_empty();
+}
+
+#[test]
+fn strangers_are_refused() {
+    let mut bench = Bench::with_alice(settings());
+    let invite = bench.make("INVITE sip:nobody@192.0.2.1", &LINES, None);
+    bench.receive(invite);
+    bench.response(403);
+    assert!(bench.events.is_empty());
+    bench.assert_empty();
+}
+
+#[test]
+fn a_request_in_no_known_dialog_gets_481_and_an_ack_nothing() {
+    let mut bench = Bench::with_alice(settings());
+    let mut far = Far { call_id: "x".into(), own_tag: "a".into(), their_tag: "b".into(), cseq: 1 };
+    let ack = far.request(&mut bench, "ACK", &[], None);
+    bench.receive(ack);
+    bench.assert_quiet();
+    for method in ["BYE", "INVITE", "UPDATE", "INFO", "REFER", "OPTIONS"] {
+        let request = far.request(&mut bench, method, &[], None);
+        bench.receive(request);
+        bench.response(481);
+    }
+    bench.assert_empty();
+}
