@@ -45,6 +45,9 @@ export interface CallOptions extends Partial<AnswerOptions> {
 /** A status of a call. */
 export type CallStatus = keyof typeof CALL_STATUS;
 
+/** Which way the media go: through the relay, or from browser to browser. */
+export type MediaPath = "relay" | "direct";
+
 /** What a call needs of its session. */
 export interface CallContext {
   login(): string | undefined;
@@ -62,6 +65,7 @@ export class Call {
   #media: CallMedia | undefined;
   #connection: RTCPeerConnection | undefined;
   #sink: string | undefined;
+  #path: MediaPath = "relay";
 
   /** @internal */
   constructor(handle: core.Call, options: CallOptions, context: CallContext) {
@@ -75,6 +79,8 @@ export class Call {
       configuration: () => this.#context.configuration,
       connected: (connection: RTCPeerConnection) => this.#connected(connection),
       play: (stream: MediaStream) => this.#media?.play(stream),
+      moved: (direct: boolean, connection: RTCPeerConnection, stream: MediaStream | undefined) =>
+        this.#moved(direct ? "direct" : "relay", connection, stream),
       closed: () => this.#closed(),
       remoteSdp: (sdp: string) => this.#hook(sdp),
       details: () => this.#details(),
@@ -86,6 +92,7 @@ export class Call {
   on(event: CallStatus, callback: (call: Call) => void): this;
   on(event: "DTMF", callback: (call: Call, digit: string) => void): this;
   on(event: "TRANSFER", callback: (call: Call, status: "PENDING" | "COMPLETED" | "FAILED") => void): this;
+  on(event: "MEDIA_PATH", callback: (call: Call, path: MediaPath) => void): this;
   on(event: string, callback: Handler): this {
     this.#handlers.set(event, callback, TypeError as unknown as typeof Error);
     return this;
@@ -162,6 +169,11 @@ export class Call {
   /** Why the call ended: a name of the relay's list of reasons, such as `noAnswer`. */
   getEndReason(): string | undefined {
     return this.#core.endReason();
+  }
+
+  /** Which way the media go now; `MEDIA_PATH` tells when that changes. */
+  getMediaPath(): MediaPath {
+    return this.#path;
   }
 
   /** The relay's words about the status. */
@@ -257,6 +269,13 @@ export class Call {
     this.#connection = connection;
     this.#media = new CallMedia(this.id(), local, remote, useControls, videoContentHint, sink);
     return this.#media.stream();
+  }
+
+  #moved(path: MediaPath, connection: RTCPeerConnection, stream: MediaStream | undefined): void {
+    this.#path = path;
+    this.#connection = connection;
+    if (stream) this.#media?.play(stream);
+    this.#handlers.fire("MEDIA_PATH", this, path);
   }
 
   #closed(): void {

@@ -31,10 +31,11 @@ export const CALL_STATUS = Object.freeze({
   TRYING: "TRYING",
 } as const);
 
-/** Further events of a call, beyond the stock SDK: a DTMF digit of the far end, progress of a transfer. */
+/** Further events of a call, beyond the stock SDK: a DTMF digit of the far end, progress of a transfer, the media's way. */
 export const CALL_EVENT = Object.freeze({
   DTMF: "DTMF",
   TRANSFER: "TRANSFER",
+  MEDIA_PATH: "MEDIA_PATH",
 } as const);
 
 /** Texts the relay may give as the reason of a status. */

@@ -2,6 +2,8 @@
 
 use crate::browser::peer::Peer;
 use crate::browser::timer::now;
+use crate::browser::types::MediaStream;
+use crate::direct::{Relayed, Way};
 use crate::page::CallPage;
 use crate::{sdp, session, wire};
 use core::cell::{OnceCell, RefCell};
@@ -19,6 +21,10 @@ pub(crate) struct Driver {
     page: OnceCell<CallPage>,
     session: Option<Rc<session::Driver>>,
     peer: RefCell<Option<Peer>>,
+    /// What the page captured, and what arrives from the relay.
+    local: RefCell<Option<MediaStream>>,
+    remote: RefCell<Option<MediaStream>>,
+    direct: Way,
     this: Weak<Self>,
 }
 
@@ -35,6 +41,9 @@ impl Driver {
             page: OnceCell::new(),
             session,
             peer: RefCell::default(),
+            local: RefCell::default(),
+            remote: RefCell::default(),
+            direct: Way::default(),
             this: this.clone(),
         })
     }
@@ -78,6 +87,8 @@ impl Driver {
             Output::CloseMedia => {
                 let peer = self.peer.borrow_mut().take();
                 drop(peer);
+                self.local.replace(None);
+                self.remote.replace(None);
                 page.closed();
             }
             Output::Send(message) => {
@@ -92,6 +103,13 @@ impl Driver {
                 }
             }
             Output::Emit(status) => page.emit(status.name(), &JsValue::UNDEFINED),
+            Output::Direct(output) => {
+                let (peer, local, remote) = (self.peer.borrow(), self.local.borrow(), self.remote.borrow());
+                if let Some(peer) = peer.as_ref() {
+                    let relayed = Relayed { peer, local: local.as_ref(), remote: remote.as_ref() };
+                    self.direct.perform(output, page, &relayed, &self.this);
+                }
+            }
             Output::EmitDtmf(digit) => page.emit("DTMF", &digit.to_string().into()),
             Output::EmitTransfer(status) => page.emit("TRANSFER", &status.name().into()),
         }
@@ -122,14 +140,18 @@ impl Driver {
         let page = self.page.get().ok_or(JsValue::UNDEFINED)?;
         let this = self.this.clone();
         let peer = Peer::new(page.configuration(), move |stream| {
-            if let Some(page) = this.upgrade().as_ref().and_then(|this| this.page.get()) {
+            let Some(this) = this.upgrade() else { return };
+            // A stream of the relay's that comes late is not played over the direct one.
+            if let Some(page) = this.page.get().filter(|_| !this.machine.borrow().is_direct()) {
                 page.play(&stream);
             }
+            this.remote.replace(Some(stream));
         })?;
         let connection = peer.connection().clone();
         let local = page.connected(&connection);
         let (has_audio, has_video) = local.as_ref().map_or((true, true), |stream| peer.send(stream));
         self.peer.replace(Some(peer));
+        self.local.replace(local);
         let options = JsFuture::from(page.details()).await?;
         let wants = |name| wire::field(&options, name) != JsValue::FALSE;
         let made = match role {

@@ -8,6 +8,7 @@
 
 mod browser;
 pub mod call;
+mod direct;
 mod page;
 pub mod sdp;
 pub mod session;

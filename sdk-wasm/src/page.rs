@@ -68,6 +68,10 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(crate) fn play(this: &CallPage, stream: &MediaStream);
 
+    /// The media go over `connection` from now on, and `stream` is to be played.
+    #[wasm_bindgen(method)]
+    pub(crate) fn moved(this: &CallPage, direct: bool, connection: &RtcPeerConnection, stream: &JsValue);
+
     /// The connection is closed: gives the elements back.
     #[wasm_bindgen(method)]
     pub(crate) fn closed(this: &CallPage);

@@ -2,7 +2,7 @@
 
 use js_sys::{Array, JSON, Object, Reflect};
 use offhook_signaling::client::{Received, Status, StatusReport};
-use offhook_signaling::message::{Answer, Call, CallId, ClientMessage, Json, TransferStatus};
+use offhook_signaling::message::{Answer, Call, CallId, ClientMessage, Direct, DirectStep, Json, TransferStatus};
 use offhook_signaling::version::Extension;
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -69,9 +69,20 @@ pub fn decode(frame: &str) -> Option<(Received, JsValue)> {
         "offhookDtmf" => call_id()
             .zip(text(&first, "digit").and_then(|digit| digit.chars().next()))
             .map(|(call_id, digit)| Received::Dtmf { call_id, digit }),
+        "offhookDirect" => direct(&first).map(|direct| Received::Direct(Box::new(direct))),
         _ => None,
     };
     Some((received.unwrap_or(Received::Ignored), first))
+}
+
+fn direct(body: &JsValue) -> Option<Direct> {
+    let step = DirectStep::from_parts(&text(body, "step")?, text(body, "sdp"), json(&field(body, "candidate")))?;
+    Some(Direct { call_id: CallId(text(body, "callId")?), attempt: attempt_of(body)?, step })
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
+fn attempt_of(body: &JsValue) -> Option<u32> {
+    field(body, "attempt").as_f64().map(|number| number as u32)
 }
 
 /// An object being filled; fields without a value are left out.
@@ -135,6 +146,11 @@ pub fn encode(message: &ClientMessage) -> String {
             Body::call(call_id).set("type", Some(kind.name())).set("dtmf", Some(digits.as_str()))
         }
         ClientMessage::Transfer { call_id, target } => Body::call(call_id).set("target", Some(target.as_str())),
+        ClientMessage::Direct(direct) => Body::call(&direct.call_id)
+            .set("attempt", Some(direct.attempt))
+            .set("step", Some(direct.step.name()))
+            .set("sdp", direct.step.sdp())
+            .json("candidate", direct.step.candidate()),
         ClientMessage::SendData { operation_id, payload } => {
             Body::new().set("operationId", Some(operation_id.as_str())).json("payload", Some(payload))
         }

@@ -106,6 +106,7 @@ impl Page {
                 call::Output::Emit(status) => self.note(status.name()),
                 call::Output::EmitDtmf(digit) => self.note(&format!("DTMF {digit}")),
                 call::Output::EmitTransfer(status) => self.note(&format!("TRANSFER {}", status.name())),
+                call::Output::Direct(output) => self.note(&format!("direct {output:?}")),
             }
         }
     }

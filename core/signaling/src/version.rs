@@ -27,13 +27,15 @@ impl Extension {
     /// Everything this build can do.
     #[must_use]
     pub fn ours() -> Self {
-        let features = [feature::DTMF_EVENTS, feature::END_REASONS];
+        let features = [feature::DIRECT_MEDIA, feature::DTMF_EVENTS, feature::END_REASONS];
         Self { version: CURRENT, features: features.map(String::from).to_vec() }
     }
 }
 
 /// Names of features, as announced in [`Extension::features`].
 pub mod feature {
+    /// `offhookDirect` messages: the two browsers of a call may exchange their media without the relay.
+    pub const DIRECT_MEDIA: &str = "directMedia";
     /// `offhookDtmf` messages tell of DTMF digits that the far end sent.
     pub const DTMF_EVENTS: &str = "dtmfEvents";
     /// Status messages of ended calls carry `endReason`.

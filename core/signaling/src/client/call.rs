@@ -12,7 +12,7 @@
 //! The relay's status *is* the status and the event (contract §4.6): there is no check of transitions here. `hangup` does
 //! what the table of contract §4.5 says.
 
-use super::Status;
+use super::{Status, direct};
 use crate::message::{Answer, Call as CallMessage, CallId, ClientMessage, DtmfType, Json, TransferStatus};
 use offhook_clock::Time;
 use std::collections::VecDeque;
@@ -111,6 +111,8 @@ pub enum Input {
     Transfer(TransferStatus),
     /// The far end sent a digit.
     DtmfReceived(char),
+    /// Something happens to the way past the relay.
+    Direct(direct::Input),
 }
 
 /// The page asked for what cannot be done now.
@@ -169,6 +171,8 @@ pub enum Output {
     EmitDtmf(char),
     /// Fire the event of a transfer's progress.
     EmitTransfer(TransferStatus),
+    /// Something to be done for the way past the relay.
+    Direct(direct::Output),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,6 +199,7 @@ pub struct Call {
     error_info: Option<String>,
     end_reason: Option<String>,
     server_info: Option<String>,
+    direct: direct::Direct,
     ignored: u64,
     #[cfg_attr(feature = "json", serde(skip))]
     outputs: VecDeque<Output>,
@@ -208,6 +213,7 @@ impl Call {
     #[must_use]
     pub fn new(id: CallId, direction: Direction) -> Self {
         Self {
+            direct: direct::Direct::new(id.clone()),
             id,
             direction,
             status: Status::New,
@@ -258,6 +264,12 @@ impl Call {
         self.server_info.as_deref()
     }
 
+    /// Whether the media pass the relay by.
+    #[must_use]
+    pub const fn is_direct(&self) -> bool {
+        self.direct.is_switched()
+    }
+
     /// Inputs that had no meaning in the state they came in.
     #[must_use]
     pub const fn ignored(&self) -> u64 {
@@ -291,6 +303,9 @@ impl Call {
             }
             Input::Transfer(status) => self.outputs.push_back(Output::EmitTransfer(status)),
             Input::DtmfReceived(digit) => self.outputs.push_back(Output::EmitDtmf(digit)),
+            // Without a first connection there are no tracks to send; what belongs to an attempt that is over is its to ignore.
+            Input::Direct(_) if self.media != Media::Connected => self.ignored += 1,
+            Input::Direct(input) => self.direct(input),
         }
     }
 
@@ -306,6 +321,16 @@ impl Call {
     #[must_use]
     pub const fn poll_timeout(&self) -> Option<Time> {
         None
+    }
+
+    fn direct(&mut self, input: direct::Input) {
+        self.direct.handle_input(input);
+        while let Some(output) = self.direct.poll_output() {
+            self.outputs.push_back(match output {
+                direct::Output::Send(message) => Output::Send(message),
+                output => Output::Direct(output),
+            });
+        }
     }
 
     fn send(&mut self, message: ClientMessage) {
@@ -378,6 +403,7 @@ impl Call {
     }
 
     fn close_media(&mut self) {
+        self.direct(direct::Input::Closed);
         match self.media {
             Media::Negotiating | Media::Connected => self.outputs.push_back(Output::CloseMedia),
             Media::Capturing | Media::None | Media::Closed => {}

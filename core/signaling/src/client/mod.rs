@@ -4,11 +4,12 @@
 //! names. What a call wants to send goes back through the session, which knows whether the socket still stands.
 
 pub mod call;
+pub mod direct;
 pub mod session;
 
 #[cfg(feature = "json")]
 use crate::message::ServerMessage;
-use crate::message::{CallId, TransferStatus};
+use crate::message::{CallId, Direct, TransferStatus};
 use core::fmt;
 
 /// A status of a call: the server's text, the SDK's event name and what `status()` returns.
@@ -160,6 +161,8 @@ pub enum Received {
         /// `0`–`9`, `A`–`D`, `*` or `#`.
         digit: char,
     },
+    /// `offhookDirect`: a step on the way past the relay.
+    Direct(Box<Direct>),
     /// A sign of life, and nothing else: `pong`, `busy`, unknown names.
     Ignored,
 }
@@ -188,6 +191,7 @@ impl From<ServerMessage> for Received {
             ServerMessage::Data(_) => Self::Data,
             ServerMessage::SessionDebug { .. } => Self::SessionDebug,
             ServerMessage::Dtmf { call_id, digit } => Self::Dtmf { call_id, digit },
+            ServerMessage::Direct(direct) => Self::Direct(direct),
         }
     }
 }

@@ -12,8 +12,8 @@
 //! The session routes messages to calls. A call that got a terminal status is forgotten before its event fires, so only
 //! the first one is ever delivered.
 
-use super::call;
 use super::{Received, StatusReport};
+use super::{call, direct};
 use crate::message::{CallId, ClientMessage};
 use core::time::Duration;
 use offhook_clock::{Time, earliest};
@@ -366,6 +366,10 @@ impl Session {
             Received::CallStatus(report) => self.call_status(report),
             Received::Transfer { call_id, status } => self.hand_to(call_id, call::Input::Transfer(status)),
             Received::Dtmf { call_id, digit } => self.hand_to(call_id, call::Input::DtmfReceived(digit)),
+            Received::Direct(direct) => {
+                let crate::message::Direct { call_id, attempt, step } = *direct;
+                self.hand_to(call_id, call::Input::Direct(direct::Input::Received { attempt, step }));
+            }
             Received::Fail => self.outputs.push_back(Output::Notify(Notice::Warn)),
             Received::Data => self.outputs.push_back(Output::Notify(Notice::AppData)),
             Received::SessionDebug => self.outputs.push_back(Output::Notify(Notice::Debug)),

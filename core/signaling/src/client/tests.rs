@@ -1,9 +1,10 @@
 //! The two machines in virtual time: the table of every (state, input), and the contract's sentences.
 
 use super::call::{self, Call, Description, Details, Direction};
+use super::direct;
 use super::session::{self, Session, Timers};
 use super::{Received, Status, StatusReport};
-use crate::message::{CallId, ClientMessage, DtmfType, TransferStatus};
+use crate::message::{CallId, ClientMessage, DirectStep, DtmfType, TransferStatus};
 use core::time::Duration;
 use offhook_clock::Time;
 
@@ -42,6 +43,7 @@ fn word(output: &call::Output) -> String {
         call::Output::Emit(status) => format!("emit {status}"),
         call::Output::EmitDtmf(digit) => format!("digit {digit}"),
         call::Output::EmitTransfer(status) => format!("transfer {}", status.name()),
+        call::Output::Direct(output) => format!("direct {output:?}"),
     }
 }
 
@@ -102,6 +104,7 @@ fn call_inputs() -> Vec<(&'static str, call::Input)> {
         ("FINISH", status(Status::Finish)),
         ("transfer", Input::Transfer(TransferStatus::Pending)),
         ("dtmf", Input::DtmfReceived('5')),
+        ("direct", Input::Direct(direct::Input::Received { attempt: 1, step: DirectStep::Begin })),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! What the browser sends.
 
-use super::{CallId, Json};
+use super::{CallId, Direct, Json};
 use crate::version::Extension;
 
 /// A message from browser to relay.
@@ -43,6 +43,8 @@ pub enum ClientMessage {
         /// Who shall take it: a login, or the callee or caller of another call of this session.
         target: String,
     },
+    /// A step on the way past the relay (extension, feature `directMedia`).
+    Direct(Box<Direct>),
     /// Data for the application.
     SendData {
         /// Echoed in the answer.
@@ -243,6 +245,7 @@ impl ClientMessage {
             Self::Unhold(_) => "unhold",
             Self::SendDtmf { .. } => "sendDtmf",
             Self::Transfer { .. } => "transfer",
+            Self::Direct(_) => "offhookDirect",
             Self::SendData { .. } => "sendData",
             Self::SubmitBugReport(_) => "submitBugReport",
             Self::SessionDebug { .. } => "sessionDebug",

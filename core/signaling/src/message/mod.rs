@@ -3,11 +3,13 @@
 //! Values that only pass through (what the page calls `custom`, say) are [`Json`]: text that nobody here looks into.
 
 mod client;
+mod direct;
 mod server;
 #[cfg(feature = "json")]
 mod wire;
 
 pub use client::{Answer, Call, ClientMessage, Connection, DtmfType, SipOptions};
+pub use direct::{Direct, DirectStep};
 pub use server::{CallObject, CallStatus, DataStatus, ServerMessage, TransferStatus, UserData};
 #[cfg(feature = "json")]
 pub use wire::ParseError;

@@ -1,6 +1,6 @@
 //! What the relay sends.
 
-use super::{CallId, Connection, Json};
+use super::{CallId, Connection, Direct, Json};
 use crate::reason::EndReason;
 
 /// A message from relay to browser.
@@ -68,6 +68,8 @@ pub enum ServerMessage {
         /// `0`–`9`, `A`–`D`, `*` or `#`.
         digit: char,
     },
+    /// `offhookDirect` (extension, feature `directMedia`): a step on the way past the relay.
+    Direct(Box<Direct>),
 }
 
 /// `getUserData`: what the relay made of `connection`, and the token to come back with.
@@ -234,6 +236,7 @@ impl ServerMessage {
             Self::Data(_) => "OnDataEvent",
             Self::SessionDebug { .. } => "notifySessionDebugEvent",
             Self::Dtmf { .. } => "offhookDtmf",
+            Self::Direct(_) => "offhookDirect",
         }
     }
 }

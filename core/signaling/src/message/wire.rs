@@ -1,8 +1,8 @@
 //! Messages as JSON text: strict in what is printed, lenient in what is read.
 
 use super::{
-    Answer, Call, CallId, CallObject, CallStatus, ClientMessage, Connection, DataStatus, DtmfType, Json, ServerMessage,
-    TransferStatus, UserData,
+    Answer, Call, CallId, CallObject, CallStatus, ClientMessage, Connection, DataStatus, Direct, DirectStep, DtmfType,
+    Json, ServerMessage, TransferStatus, UserData,
 };
 use core::fmt;
 use serde::de::{DeserializeOwned, Error as _};
@@ -133,6 +133,41 @@ struct SendDataBody {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DirectBody {
+    call_id: CallId,
+    attempt: u32,
+    step: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sdp: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    candidate: Option<Json>,
+}
+
+impl Envelope<'_> {
+    fn direct(&self) -> Result<Box<Direct>, ParseError> {
+        let DirectBody { call_id, attempt, step, sdp, candidate } = self.read(0)?;
+        let step = DirectStep::from_parts(&step, sdp, candidate).ok_or_else(|| ParseError::Content {
+            name: self.message.clone().into_owned(),
+            error: serde_json::Error::custom(format!("`{step}` is no step, or lacks its sdp or candidate")),
+        })?;
+        Ok(Box::new(Direct { call_id, attempt, step }))
+    }
+}
+
+fn print_direct(direct: &Direct) -> String {
+    let Direct { call_id, attempt, step } = direct;
+    let body = DirectBody {
+        call_id: call_id.clone(),
+        attempt: *attempt,
+        step: step.name().to_owned(),
+        sdp: step.sdp().map(str::to_owned),
+        candidate: step.candidate().cloned(),
+    };
+    print("offhookDirect", &[body])
+}
+
+#[derive(Serialize, Deserialize)]
 struct SessionDebugBody {
     #[serde(default)]
     command: String,
@@ -182,6 +217,7 @@ impl ClientMessage {
                 let logs = envelope.read::<PushLogsBody>(0)?.logs;
                 Self::PushLogs { logs: logs.map(|logs| logs.as_str().to_owned()).unwrap_or_default() }
             }
+            "offhookDirect" => Self::Direct(envelope.direct()?),
             other => Self::Unsupported { name: other.to_owned() },
         })
     }
@@ -211,6 +247,7 @@ impl ClientMessage {
             Self::SubmitBugReport(report) => print(name, &[report]),
             Self::SessionDebug { command } => print(name, &[SessionDebugBody { command: command.clone() }]),
             Self::PushLogs { logs } => print(name, &[serde_json::json!({ "logs": logs })]),
+            Self::Direct(direct) => print_direct(direct),
         }
     }
 }
@@ -300,6 +337,7 @@ impl ServerMessage {
             Self::Data(payload) => print(name, &[payload]),
             Self::SessionDebug { status } => print(name, &[StatusBody { status: status.clone() }]),
             Self::Dtmf { call_id, digit } => print(name, &[DtmfEventBody { call_id: call_id.clone(), digit: *digit }]),
+            Self::Direct(direct) => print_direct(direct),
         }
     }
 
@@ -341,6 +379,7 @@ impl ServerMessage {
                 let DtmfEventBody { call_id, digit } = envelope.read(0)?;
                 Self::Dtmf { call_id, digit }
             }
+            "offhookDirect" => Self::Direct(envelope.direct()?),
             _ => return Ok(None),
         }))
     }

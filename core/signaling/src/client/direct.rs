@@ -1,0 +1,201 @@
+//! The way past the relay: a second peer connection between the two browsers of a call.
+//!
+//! ```text
+//!        begin, offer             connected             switch
+//!  Off ───────────────> Connecting ─────────> Connected ───────> Switched
+//!   ^                       │                     │                  │
+//!   └──── end, failed, call over ─────────────────┴──────────────────┘
+//! ```
+//!
+//! The call goes on through the relay until both ends are connected, and goes back there when the way is lost: nobody
+//! ever waits for this machine. The relay numbers the attempts.
+
+use crate::message::{CallId, ClientMessage, Direct as Message, DirectStep, Json};
+use std::collections::VecDeque;
+
+/// What happens to the second connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A step of the relay's, or of the other browser's.
+    Received {
+        /// Which attempt.
+        attempt: u32,
+        /// The step.
+        step: DirectStep,
+    },
+    /// The offer or answer is made and set.
+    Described(String),
+    /// The browser found a candidate of its own.
+    Candidate(Json),
+    /// ICE and DTLS are up.
+    Connected,
+    /// They did not come up, or are lost.
+    Failed,
+    /// The call's media end.
+    Closed,
+}
+
+/// What is to be done about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Make a second connection with the tracks of the first, and an offer.
+    CreateOffer,
+    /// Make a second connection with the tracks of the first, set the offer, make an answer.
+    CreateAnswer {
+        /// The other browser's offer.
+        offer: String,
+    },
+    /// Set the other browser's answer.
+    Apply(String),
+    /// Add the other browser's candidate.
+    Add(Json),
+    /// Play what arrives directly and send nothing to the relay; or, if not `direct`, the other way round.
+    Switch {
+        /// See above.
+        direct: bool,
+    },
+    /// Close the second connection.
+    Close,
+    /// Send a message.
+    Send(ClientMessage),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+enum State {
+    Off,
+    Connecting { attempt: u32, offers: bool },
+    Connected { attempt: u32 },
+    Switched { attempt: u32 },
+}
+
+/// The machine of one call's direct way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+pub struct Direct {
+    call_id: CallId,
+    state: State,
+    ignored: u64,
+    #[cfg_attr(feature = "json", serde(skip))]
+    outputs: VecDeque<Output>,
+}
+
+impl Direct {
+    /// The machine of a call that goes through the relay.
+    #[must_use]
+    pub const fn new(call_id: CallId) -> Self {
+        Self { call_id, state: State::Off, ignored: 0, outputs: VecDeque::new() }
+    }
+
+    /// Whether the media pass the relay by.
+    #[must_use]
+    pub const fn is_switched(&self) -> bool {
+        matches!(self.state, State::Switched { .. })
+    }
+
+    /// Inputs that had no meaning in the state they came in.
+    #[must_use]
+    pub const fn ignored(&self) -> u64 {
+        self.ignored
+    }
+
+    /// Takes one input; every wait is the relay's, so that there is no time in it.
+    pub fn handle_input(&mut self, input: Input) {
+        match (self.state, input) {
+            (State::Off, Input::Received { attempt, step: DirectStep::Begin }) => {
+                self.begin(attempt, true, Output::CreateOffer);
+            }
+            (State::Off, Input::Received { attempt, step: DirectStep::Offer(offer) }) => {
+                self.begin(attempt, false, Output::CreateAnswer { offer });
+            }
+            (state, Input::Received { attempt, step }) if state.attempt() == Some(attempt) => self.advance(step),
+            (State::Connecting { attempt, offers }, Input::Described(sdp)) => {
+                self.send(attempt, if offers { DirectStep::Offer(sdp) } else { DirectStep::Answer(sdp) });
+            }
+            (
+                State::Connecting { attempt, .. } | State::Connected { attempt } | State::Switched { attempt },
+                Input::Candidate(candidate),
+            ) => self.send(attempt, DirectStep::Candidate(candidate)),
+            (State::Connecting { attempt, .. }, Input::Connected) => {
+                self.state = State::Connected { attempt };
+                self.send(attempt, DirectStep::Up);
+            }
+            (
+                State::Connecting { attempt, .. } | State::Connected { attempt } | State::Switched { attempt },
+                Input::Failed,
+            ) => {
+                self.send(attempt, DirectStep::End);
+                self.end();
+            }
+            (_, Input::Closed) => self.close(),
+            (State::Off, _)
+            | (_, Input::Received { .. })
+            | (State::Connected { .. } | State::Switched { .. }, Input::Described(_) | Input::Connected) => {
+                self.ignored += 1;
+            }
+        }
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    fn begin(&mut self, attempt: u32, offers: bool, output: Output) {
+        self.state = State::Connecting { attempt, offers };
+        self.outputs.push_back(output);
+    }
+
+    fn advance(&mut self, step: DirectStep) {
+        match (self.state, step) {
+            (State::Connecting { offers: true, .. }, DirectStep::Answer(sdp)) => {
+                self.outputs.push_back(Output::Apply(sdp));
+            }
+            (_, DirectStep::Candidate(candidate)) => self.outputs.push_back(Output::Add(candidate)),
+            (State::Connected { attempt }, DirectStep::Switch) => {
+                self.state = State::Switched { attempt };
+                self.outputs.push_back(Output::Switch { direct: true });
+            }
+            (_, DirectStep::End) => self.end(),
+            (
+                _,
+                DirectStep::Begin | DirectStep::Offer(_) | DirectStep::Answer(_) | DirectStep::Up | DirectStep::Switch,
+            ) => {
+                self.ignored += 1;
+            }
+        }
+    }
+
+    fn send(&mut self, attempt: u32, step: DirectStep) {
+        let call_id = self.call_id.clone();
+        self.outputs.push_back(Output::Send(ClientMessage::Direct(Box::new(Message { call_id, attempt, step }))));
+    }
+
+    fn end(&mut self) {
+        if self.is_switched() {
+            self.outputs.push_back(Output::Switch { direct: false });
+        }
+        self.close();
+    }
+
+    fn close(&mut self) {
+        if self.state != State::Off {
+            self.outputs.push_back(Output::Close);
+        }
+        self.state = State::Off;
+    }
+}
+
+impl State {
+    const fn attempt(self) -> Option<u32> {
+        match self {
+            Self::Off => None,
+            Self::Connecting { attempt, .. } | Self::Connected { attempt } | Self::Switched { attempt } => {
+                Some(attempt)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
