@@ -53,6 +53,8 @@ pub struct Config {
     pub call_waiting: CallWaiting,
     /// What the caller of a busy user is told.
     pub busy_status: BusyStatus,
+    /// Two browsers that can may exchange their media without the relay.
+    pub direct_media: bool,
     /// How long a call rings before it ends as unanswered.
     pub ring_timeout: Duration,
     /// How long a session of a lost socket with `keepAlive` is kept, and a token is good for.

@@ -2,7 +2,7 @@
 
 use super::party::{Leg, Party};
 use offhook_media::command::{Command, LegKey, TransportFailure};
-use offhook_signaling::message::{CallId, ServerMessage};
+use offhook_signaling::message::{CallId, DirectStep, ServerMessage};
 use offhook_signaling::reason::EndReason;
 
 use super::SessionId;
@@ -45,6 +45,15 @@ pub enum Input {
         leg: LegKey,
         /// Who shall ring; the reason when nobody can.
         targets: Result<Vec<Party>, EndReason>,
+    },
+    /// A browser's step on the way past the relay.
+    Direct {
+        /// Its leg.
+        leg: LegKey,
+        /// The attempt it belongs to.
+        attempt: u32,
+        /// The step.
+        step: DirectStep,
     },
     /// A browser needs to hear again how the call stands.
     RepeatStatus {

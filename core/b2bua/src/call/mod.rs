@@ -13,6 +13,7 @@
 //!
 //! Toward a browser there is one offer and one answer per call, whatever happens on the other side.
 
+mod direct;
 mod io;
 mod negotiation;
 mod party;
@@ -25,7 +26,7 @@ pub use party::{Caller, Fork, JsonText, Leg, LegId, LegSecrets, Party, PerLeg, S
 
 use crate::config::BusyStatus;
 use core::time::Duration;
-use offhook_clock::Time;
+use offhook_clock::{Time, earliest};
 use offhook_media::command::{Command, LegKey, WorkerId};
 use offhook_sdp::codec::MediaKind;
 use offhook_signaling::message::{CallStatus, ServerMessage};
@@ -64,8 +65,9 @@ enum State {
 pub struct Call {
     worker: WorkerId,
     busy_status: BusyStatus,
-    ring_timeout: Duration,
+    rings_for: Duration,
     maker: LegMaker,
+    direct: direct::Direct,
     state: State,
     ignored: u64,
     #[serde(skip)]
@@ -83,16 +85,19 @@ pub struct Setup {
     pub ring_timeout: Duration,
     /// Makes the relay's side of each leg.
     pub maker: LegMaker,
+    /// Two browsers that can may exchange their media without the relay.
+    pub direct_media: bool,
 }
 
 impl Call {
     /// A call that `caller` places with its `offer` to those in `targets`, all of whom ring; or the reason why nobody does.
     #[must_use]
     pub fn place(setup: Setup, caller: Party, offer: &str, targets: Result<Vec<Party>, EndReason>, now: Time) -> Self {
-        let Setup { worker, busy_status, ring_timeout, maker } = setup;
+        let Setup { worker, busy_status, ring_timeout: rings_for, maker, direct_media } = setup;
+        let direct = direct::Direct::new(direct_media);
         let state = State::Ended(EndReason::InternalError);
         let outputs = VecDeque::new();
-        let mut call = Self { worker, busy_status, ring_timeout, maker, state, ignored: 0, outputs };
+        let mut call = Self { worker, busy_status, rings_for, maker, direct, state, ignored: 0, outputs };
         call.begin(caller, offer, targets, now);
         call
     }
@@ -111,6 +116,11 @@ impl Call {
 
     /// Takes one input.
     pub fn handle_input(&mut self, input: Input, now: Time) {
+        self.take(input, now);
+        self.settle_direct(now);
+    }
+
+    fn take(&mut self, input: Input, now: Time) {
         match (&mut self.state, input) {
             (State::Ringing { .. }, Input::Answer { leg, sdp }) => self.answer(leg, &sdp),
             (State::Established { transfer: Some(_), .. } | State::HandedOver { .. }, Input::Answer { leg, sdp }) => {
@@ -131,6 +141,7 @@ impl Call {
             (State::Established { .. }, Input::Unhold { leg }) => self.hold(leg, false),
             (State::Established { .. }, Input::SendDtmf { leg, digits }) => self.send_dtmf(leg, &digits),
             (State::Established { .. }, Input::DtmfReceived { leg, digit }) => self.tell_dtmf(leg, digit),
+            (State::Established { .. }, Input::Direct { leg, attempt, step }) => self.direct_step(leg, attempt, step),
             (State::Established { .. }, Input::Transfer { leg, targets }) => self.transfer(leg, targets, now),
             (State::Ringing { .. } | State::HandedOver { .. } | State::Ended(_), Input::Transfer { targets, .. }) => {
                 self.discard(&targets.unwrap_or_default());
@@ -149,24 +160,24 @@ impl Call {
             (State::Ringing { .. }, Input::Hold { .. } | Input::Unhold { .. })
             | (
                 State::Ringing { .. } | State::HandedOver { .. },
-                Input::SendDtmf { .. } | Input::DtmfReceived { .. } | Input::RepeatStatus { .. },
+                Input::SendDtmf { .. } | Input::DtmfReceived { .. } | Input::RepeatStatus { .. } | Input::Direct { .. },
             )
             | (State::Established { transfer: None, .. }, Input::Answer { .. })
             | (State::Ended(_), _) => self.ignored += 1,
         }
     }
 
-    /// Gives up on those that ring too long.
+    /// Gives up on those that ring too long, and on a way past the relay that was not found.
     pub fn handle_timeout(&mut self, now: Time) {
-        if self.poll_timeout().is_none_or(|at| at > now) {
-            return;
+        self.time_out_direct(now);
+        if self.ring_timeout().is_some_and(|at| at <= now) {
+            match &self.state {
+                State::Ringing { .. } | State::HandedOver { .. } => self.end(EndReason::NoAnswer),
+                State::Established { .. } => self.transfer_fails(EndReason::NoAnswer),
+                State::Ended(_) => {}
+            }
         }
-        match &self.state {
-            State::Ringing { .. } => self.end(EndReason::NoAnswer),
-            State::Established { .. } => self.transfer_fails(EndReason::NoAnswer),
-            State::HandedOver { .. } => self.end(EndReason::NoAnswer),
-            State::Ended(_) => {}
-        }
+        self.settle_direct(now);
     }
 
     /// What is to be done next.
@@ -176,7 +187,11 @@ impl Call {
 
     /// When to call [`Call::handle_timeout`].
     #[must_use]
-    pub const fn poll_timeout(&self) -> Option<Time> {
+    pub fn poll_timeout(&self) -> Option<Time> {
+        earliest(self.ring_timeout(), self.direct.poll_timeout())
+    }
+
+    const fn ring_timeout(&self) -> Option<Time> {
         match &self.state {
             State::Ringing { ring, .. }
             | State::HandedOver { ring, .. }

@@ -88,6 +88,8 @@ pub struct Party {
     pub dtmf_events: bool,
     /// The page understands `endReason`.
     pub end_reasons: bool,
+    /// The page can exchange media with another one itself.
+    pub direct_media: bool,
 }
 
 /// A [`Json`] that can be saved.

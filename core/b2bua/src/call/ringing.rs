@@ -62,7 +62,7 @@ impl Call {
             self.tell(party, ServerMessage::CallStatus(Box::new(object)));
             forks.push(fork);
         }
-        Ring { forks, give_up_at: now + self.ring_timeout }
+        Ring { forks, give_up_at: now + self.rings_for }
     }
 
     pub(super) fn answer(&mut self, leg: LegKey, sdp: &str) {

@@ -7,7 +7,7 @@ use core::time::Duration;
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey, TransportFailure, WorkerId};
 use offhook_sdp::webrtc::Fingerprint;
-use offhook_signaling::message::ServerMessage;
+use offhook_signaling::message::{DirectStep, Json, ServerMessage};
 
 const CALLER: LegKey = LegKey(1);
 const CALLEE: LegKey = LegKey(2);
@@ -25,10 +25,15 @@ fn party(leg: LegKey) -> Party {
         custom: None,
         dtmf_events: true,
         end_reasons: true,
+        direct_media: true,
     }
 }
 
 fn ringing() -> Call {
+    place(false)
+}
+
+fn place(direct: bool) -> Call {
     let side = RelaySide {
         fingerprint: Fingerprint([7; 32]),
         candidates: vec!["192.0.2.1:4000".parse().unwrap()],
@@ -39,6 +44,7 @@ fn ringing() -> Call {
         busy_status: BusyStatus::Failed,
         ring_timeout: Duration::from_secs(60),
         maker: LegMaker::new(side, [3; 32]),
+        direct_media: direct,
     };
     Call::place(setup, party(CALLER), OFFER, Ok(vec![party(CALLEE)]), Time::EPOCH)
 }
@@ -58,6 +64,20 @@ fn transferring() -> Call {
 fn handed_over() -> Call {
     let mut call = transferring();
     call.handle_input(Input::HangUp { leg: CALLER }, Time::EPOCH);
+    call
+}
+
+fn trying_direct() -> Call {
+    let mut call = place(true);
+    call.handle_input(Input::Answer { leg: CALLEE, sdp: answer_sdp() }, Time::EPOCH);
+    call
+}
+
+fn switched() -> Call {
+    let mut call = trying_direct();
+    for leg in [CALLER, CALLEE] {
+        call.handle_input(Input::Direct { leg, attempt: 1, step: DirectStep::Up }, Time::EPOCH);
+    }
     call
 }
 
@@ -86,8 +106,19 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("session of callee lost", Input::SessionLost { leg: CALLEE }),
         ("transport of target failed", Input::LegFailed { leg: TARGET, failure: TransportFailure::DtlsError }),
         ("media of callee dead", Input::LegDead { leg: CALLEE }),
+        ("direct offer of caller", direct(CALLER, 1, DirectStep::Offer("o".into()))),
+        ("direct offer of callee", direct(CALLEE, 1, DirectStep::Offer("o".into()))),
+        ("direct answer of callee", direct(CALLEE, 1, DirectStep::Answer("a".into()))),
+        ("direct candidate of callee", direct(CALLEE, 1, DirectStep::Candidate(Json::from_valid("{}".into())))),
+        ("old candidate of callee", direct(CALLEE, 0, DirectStep::Candidate(Json::from_valid("{}".into())))),
+        ("caller is up", direct(CALLER, 1, DirectStep::Up)),
+        ("callee gives up", direct(CALLEE, 1, DirectStep::End)),
         ("shutdown", Input::Shutdown),
     ]
+}
+
+fn direct(leg: LegKey, attempt: u32, step: DirectStep) -> Input {
+    Input::Direct { leg, attempt, step }
 }
 
 /// What a call does, in one line: `>N` a status or message to the browser of leg N, and the worker's orders.
@@ -96,6 +127,9 @@ fn told(call: &mut Call) -> String {
         Output::Tell { session, message: ServerMessage::CallStatus(object) } => {
             let reason = object.end_reason.map(|reason| format!("({})", reason.name())).unwrap_or_default();
             format!(">{} {}{reason}", session.0, object.status.name())
+        }
+        Output::Tell { session, message: ServerMessage::Direct(direct) } => {
+            format!(">{} direct {} {}", session.0, direct.attempt, direct.step.name())
         }
         Output::Tell { session, message } => format!(">{} {}", session.0, message.name()),
         Output::Media(command) => match command {
@@ -119,11 +153,13 @@ fn told(call: &mut Call) -> String {
 #[test]
 fn every_state_with_every_input() {
     type Reach = fn() -> Call;
-    let states: [(&str, Reach); 5] = [
+    let states: [(&str, Reach); 7] = [
         ("ringing", ringing),
         ("established", established),
         ("transferring", transferring),
         ("handed over", handed_over),
+        ("trying direct", trying_direct),
+        ("direct", switched),
         ("ended", ended),
     ];
     let mut table = String::new();

@@ -40,6 +40,10 @@ impl Relay {
             ClientMessage::Unhold(id) => self.on_call(session, &id, now, |leg| call::Input::Unhold { leg }),
             ClientMessage::SendDtmf { call_id, digits, .. } => self.send_dtmf(session, &call_id, &digits, now),
             ClientMessage::Transfer { call_id, target } => self.transfer(session, &call_id, &target, now),
+            ClientMessage::Direct(direct) => {
+                let message::Direct { call_id, attempt, step } = *direct;
+                self.on_call(session, &call_id, now, |leg| call::Input::Direct { leg, attempt, step });
+            }
             ClientMessage::SendData { operation_id, .. } if operation_id.len() <= 128 => {
                 let info = Some("no application takes data on this relay".to_owned());
                 self.tell(session, &ServerMessage::DataStatus { operation_id, status: DataStatus::Failed, info });
@@ -143,6 +147,7 @@ impl Relay {
             busy_status: self.config.busy_status,
             ring_timeout: self.config.ring_timeout,
             maker: self.leg_maker(worker.0),
+            direct_media: self.config.direct_media,
         };
         self.calls.insert(key, Call::place(setup, own, &sdp, targets, now));
         self.drain_call(key);
@@ -161,9 +166,21 @@ impl Relay {
         let leg = LegKey(self.fresh_id());
         self.legs.insert(leg, call);
         self.call_ids.entry(session).or_default().insert(call_id.clone(), CallRef { call, leg });
-        let (dtmf_events, end_reasons) = self.sessions.get(&session).map(features).unwrap_or_default();
+        let (dtmf_events, end_reasons, direct_media) = self.sessions.get(&session).map(features).unwrap_or_default();
         let Alert { caller, callee, visible_name, custom } = alert.clone();
-        Party { session, call_id, leg, incoming, caller, callee, visible_name, custom, dtmf_events, end_reasons }
+        Party {
+            session,
+            call_id,
+            leg,
+            incoming,
+            caller,
+            callee,
+            visible_name,
+            custom,
+            dtmf_events,
+            end_reasons,
+            direct_media,
+        }
     }
 
     fn ring_targets(&mut self, targets: Vec<SessionId>, call: CallKey, alert: &Alert) -> Vec<Party> {

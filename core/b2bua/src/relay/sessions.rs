@@ -260,7 +260,7 @@ fn agree(theirs: Option<Extension>) -> Option<Extension> {
     Some(ours)
 }
 
-/// The two features that a call's parties are told apart by.
-pub(super) fn features(session: &Session) -> (bool, bool) {
-    (session.has(feature::DTMF_EVENTS), session.has(feature::END_REASONS))
+/// The features that a call's parties are told apart by.
+pub(super) fn features(session: &Session) -> (bool, bool, bool) {
+    (session.has(feature::DTMF_EVENTS), session.has(feature::END_REASONS), session.has(feature::DIRECT_MEDIA))
 }

@@ -33,6 +33,7 @@ pub(super) fn config() -> Config {
         accounts: ["carol"].map(|login| LoginName(login.to_owned())).into(),
         call_waiting: CallWaiting::Rings,
         busy_status: BusyStatus::Failed,
+        direct_media: false,
         ring_timeout: Duration::from_secs(60),
         keep_alive_for: Duration::from_secs(60),
         ping_interval: Duration::ZERO,
