@@ -59,6 +59,8 @@ export interface CallOptions extends Partial<AnswerOptions> {
 }
 /** A status of a call. */
 export type CallStatus = keyof typeof CALL_STATUS;
+/** Which way the media go: through the relay, or from browser to browser. */
+export type MediaPath = "relay" | "direct";
 /** What a call needs of its session. */
 export interface CallContext {
     login(): string | undefined;
@@ -72,6 +74,7 @@ export declare class Call {
     on(event: CallStatus, callback: (call: Call) => void): this;
     on(event: "DTMF", callback: (call: Call, digit: string) => void): this;
     on(event: "TRANSFER", callback: (call: Call, status: "PENDING" | "COMPLETED" | "FAILED") => void): this;
+    on(event: "MEDIA_PATH", callback: (call: Call, path: MediaPath) => void): this;
     /** Places the call. */
     call(): void;
     /** Takes the call. */
@@ -95,6 +98,8 @@ export declare class Call {
     getErrorInfo(): string | undefined;
     /** Why the call ended: a name of the relay's list of reasons, such as `noAnswer`. */
     getEndReason(): string | undefined;
+    /** Which way the media go now; `MEDIA_PATH` tells when that changes. */
+    getMediaPath(): MediaPath;
     /** The relay's words about the status. */
     get info(): string | undefined;
     getStats(callback: (stats: CallStats) => void, native?: false): void;
@@ -148,10 +153,11 @@ export declare const CALL_STATUS: Readonly<{
     readonly PENDING: "PENDING";
     readonly TRYING: "TRYING";
 }>;
-/** Further events of a call, beyond the stock SDK: a DTMF digit of the far end, progress of a transfer. */
+/** Further events of a call, beyond the stock SDK: a DTMF digit of the far end, progress of a transfer, the media's way. */
 export declare const CALL_EVENT: Readonly<{
     readonly DTMF: "DTMF";
     readonly TRANSFER: "TRANSFER";
+    readonly MEDIA_PATH: "MEDIA_PATH";
 }>;
 /** Texts the relay may give as the reason of a status. */
 export declare const CALL_STATUS_INFO: Readonly<{

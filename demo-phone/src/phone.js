@@ -141,6 +141,9 @@ function follow(followed) {
   followed.on(CALL_EVENT.DTMF, (_, digit) => {
     if (followed === call) $("endReason").textContent = `The far end pressed ${digit}`;
   });
+  followed.on(CALL_EVENT.MEDIA_PATH, () => {
+    if (followed === call) showPath();
+  });
   for (const status of Object.values(CALL_STATUS)) {
     followed.on(status, () => {
       if (followed !== call) return;
@@ -170,6 +173,14 @@ function showCallStatus(status, reason = "") {
   $("endReason").textContent = reason;
 }
 
+/** Which way the media go: worth knowing only while there are any. */
+function showPath() {
+  const status = call?.status();
+  const path = status === CALL_STATUS.ESTABLISHED || status === CALL_STATUS.HOLD ? call.getMediaPath() : "";
+  $("mediaPath").dataset.path = path;
+  $("mediaPath").textContent = { relay: "through the relay", direct: "directly, browser to browser" }[path] ?? "";
+}
+
 /** Every control as session and call are now. */
 function showCall() {
   const focused = document.activeElement;
@@ -190,6 +201,7 @@ function showCall() {
   $("muteBtn").textContent = muted && talking ? "Unmute" : "Mute";
   $("muteBtn").dataset.muted = String(muted && talking);
   $("transferBtn").disabled = !talking;
+  showPath();
   for (const key of $("dtmf").children) key.disabled = !talking;
   if (!call) $("displays").classList.add("sound-only");
   // A control that went away under the keyboard's hand gives the focus to the next sensible one.

@@ -236,6 +236,7 @@ fn relay_config(settings: &Settings, demo: Demo, identity: &DtlsIdentity, socket
         accounts: settings.accounts.keys().cloned().map(LoginName).collect(),
         call_waiting: settings.call_waiting,
         busy_status: settings.busy_status,
+        direct_media: settings.media_direct,
         ring_timeout: settings.ring_timeout,
         keep_alive_for: settings.keep_alive_for,
         ping_interval: settings.ping_interval,

@@ -88,8 +88,10 @@ for (const codec of ["VP8", "H264"]) {
       const late = measured.slice(-3);
       context.diagnostic(measured.map((one) => `${one.kbps} kbit/s ${one.fps} fps`).join(", "));
       assert.ok(measured.every((one) => one.fps > 0), "frames in every second");
-      assert.ok(average(late, "kbps") > 0.6 * average(early, "kbps"), "the bitrate stays");
-      assert.ok(average(late, "kbps") > 100, "the bitrate is a video's");
+      // By the frame: a busy machine encodes fewer of them, which is not the network's doing.
+      const perFrame = (list) => average(list, "kbps") / average(list, "fps");
+      assert.ok(perFrame(late) > 0.6 * perFrame(early), "the bitrate stays");
+      assert.ok(perFrame(late) > 5, "the bitrate is a video's");
     }
   });
 }

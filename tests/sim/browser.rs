@@ -3,8 +3,9 @@
 use offhook_clock::Time;
 use offhook_signaling::client::call::{self, Call, Description, Details, Direction};
 use offhook_signaling::client::session::{self, Session, Timers};
-use offhook_signaling::client::{Received, Status};
-use offhook_signaling::message::{CallId, ClientMessage, Connection, ServerMessage, SipOptions};
+use offhook_signaling::client::{Received, Status, direct};
+use offhook_signaling::message::{CallId, ClientMessage, Connection, Json, ServerMessage, SipOptions};
+use offhook_signaling::version::Extension;
 use std::collections::{BTreeMap, VecDeque};
 
 /// What a browser of today offers, as far as the relay looks.
@@ -23,6 +24,7 @@ pub(crate) struct Browser {
     /// Terminal events by call: each call may have one.
     pub(crate) ended: BTreeMap<CallId, u32>,
     pub(crate) established: u32,
+    pub(crate) switched: u32,
     outbox: VecDeque<String>,
     pub(crate) closing: bool,
 }
@@ -37,6 +39,7 @@ impl Browser {
             calls: BTreeMap::new(),
             ended: BTreeMap::new(),
             established: 0,
+            switched: 0,
             outbox: VecDeque::new(),
             closing: false,
         }
@@ -113,7 +116,34 @@ impl Browser {
                     }
                     self.established += u32::from(status == Status::Established);
                 }
+                call::Output::Direct(output) => self.direct(id, &output, now),
                 _ => {}
+            }
+        }
+    }
+
+    /// A second connection, of two browsers that always find each other.
+    fn direct(&mut self, id: &CallId, output: &direct::Output, now: Time) {
+        let input = match output {
+            direct::Output::CreateOffer | direct::Output::CreateAnswer { .. } => {
+                direct::Input::Described(OFFER.to_owned())
+            }
+            direct::Output::Apply(_) | direct::Output::Add(_) => direct::Input::Connected,
+            direct::Output::Switch { direct } => {
+                self.switched += u32::from(*direct);
+                return;
+            }
+            direct::Output::Close | direct::Output::Send(_) => return,
+        };
+        let answers = matches!(output, direct::Output::CreateAnswer { .. });
+        let candidate = Json::from_valid("{}".to_owned());
+        for input in [
+            Some(input),
+            answers.then_some(direct::Input::Candidate(candidate)),
+            answers.then_some(direct::Input::Connected),
+        ] {
+            if let (Some(input), Some(call)) = (input, self.calls.get_mut(id)) {
+                call.handle_input(call::Input::Direct(input), now);
             }
         }
     }
@@ -144,6 +174,7 @@ impl Browser {
             keep_alive: Some(true),
             auth_token: self.token.clone(),
             sip: SipOptions { login, register_required: Some(true), ..SipOptions::default() },
+            offhook: Some(Extension::ours()),
             ..Connection::default()
         }))
     }

@@ -17,7 +17,7 @@ fn seeds() -> Vec<u64> {
 
 #[test]
 fn calls_over_a_bad_network_end_the_same_on_every_side() {
-    let mut established = 0;
+    let (mut established, mut switched) = (0, 0);
     let seeds = seeds();
     for seed in &seeds {
         let mut world = World::new(*seed);
@@ -27,8 +27,10 @@ fn calls_over_a_bad_network_end_the_same_on_every_side() {
         world.settle();
         assert!(world.ended_twice.is_empty(), "seed {seed}: ended twice: {:?}", world.ended_twice);
         established += world.established;
+        switched += world.switched;
     }
     let fewest = u32::try_from(seeds.len()).expect("few seeds") * 2;
+    assert!(switched > 0 || seeds.len() == 1, "no call ever passed the relay by");
     assert!(established >= fewest, "only {established} calls were ever established in {} runs", seeds.len());
 }
 

@@ -42,6 +42,7 @@ pub(crate) struct World {
     next: u64,
     pub(crate) open_legs: BTreeSet<LegKey>,
     pub(crate) established: u32,
+    pub(crate) switched: u32,
     pub(crate) ended_twice: Vec<CallId>,
     buttons_until: Time,
 }
@@ -53,6 +54,7 @@ impl World {
             accounts: BTreeSet::new(),
             call_waiting: if seed.is_multiple_of(2) { CallWaiting::Rings } else { CallWaiting::Busy },
             busy_status: BusyStatus::Failed,
+            direct_media: seed.is_multiple_of(3),
             ring_timeout: Duration::from_secs(30),
             keep_alive_for: Duration::from_secs(20),
             ping_interval: Duration::from_secs(5),
@@ -81,6 +83,7 @@ impl World {
             next: 0,
             open_legs: BTreeSet::new(),
             established: 0,
+            switched: 0,
             ended_twice: Vec::new(),
             buttons_until: now + Duration::from_secs(120),
         };
@@ -191,6 +194,7 @@ impl World {
 
     fn note(&mut self, browser: &Browser) {
         self.established += browser.established;
+        self.switched += browser.switched;
         self.ended_twice.extend(browser.ended.iter().filter(|(_, times)| **times > 1).map(|(id, _)| id.clone()));
     }
 

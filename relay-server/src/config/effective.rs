@@ -38,6 +38,7 @@ pub fn explain(settings: &Settings) -> String {
         ("media.workers", workers),
         ("media.timeout", seconds(s.media_timeout)),
         ("media.connect_timeout", seconds(s.media_connect_timeout)),
+        ("media.direct", s.media_direct.to_string()),
         ("accounts", format!("{} logins", s.accounts.len())),
         ("calls.ring_timeout", seconds(s.ring_timeout)),
         ("calls.call_waiting", call_waiting.to_owned()),

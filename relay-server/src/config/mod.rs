@@ -45,6 +45,8 @@ pub struct Settings {
     pub media_address: Vec<IpAddr>,
     /// Addresses browsers reach those by, where that differs.
     pub media_public_address: Vec<IpAddr>,
+    /// Two browsers that can may exchange their media without the relay.
+    pub media_direct: bool,
     /// UDP port of worker 0; 0: any free port.
     pub media_port: u16,
     /// Worker threads; 0: one per core.
@@ -105,6 +107,7 @@ impl Default for Settings {
             page_directory: None,
             media_address: Vec::new(),
             media_public_address: Vec::new(),
+            media_direct: false,
             media_port: 40_000,
             media_workers: 0,
             media_timeout: Duration::from_secs(30),

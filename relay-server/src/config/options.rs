@@ -58,6 +58,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     option("media", "workers", set!(media_workers = given => given.number(0, 1_024)?)),
     option("media", "timeout", set!(media_timeout = given => given.some_duration()?)),
     option("media", "connect_timeout", set!(media_connect_timeout = given => given.some_duration()?)),
+    option("media", "direct", set!(media_direct = given => given.choice(&[("true", true), ("false", false)])?)),
     option("calls", "ring_timeout", set!(ring_timeout = given => given.some_duration()?)),
     option("calls", "call_waiting", set!(call_waiting = given => call_waiting(given)?)),
     option("calls", "busy_status", set!(busy_status = given => busy_status(given)?)),

@@ -18,6 +18,7 @@ fn config(admission: Admission) -> Config {
         accounts: [LoginName("alice".to_owned())].into(),
         call_waiting: CallWaiting::Rings,
         busy_status: BusyStatus::Failed,
+        direct_media: false,
         ring_timeout: Duration::from_secs(60),
         keep_alive_for: Duration::ZERO,
         ping_interval: Duration::ZERO,

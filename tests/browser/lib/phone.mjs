@@ -54,6 +54,12 @@ export class Phone {
     assert.ok(heard.ok, `${this.login} should hear nothing ${when}, heard ${JSON.stringify(heard)}`);
   }
 
+  /** Waits until so many peer connections are open, no more. */
+  onlyConnections(count, ms = 15_000) {
+    const open = async () => (await this.do("connections")).filter(([state]) => state !== "closed").length === count;
+    return until(`${count} open connections at ${this.login}`, open, ms);
+  }
+
   close() {
     return this.page.context().close();
   }

@@ -22,6 +22,7 @@ export async function startRelay({ page = PAGE, flags = [] } = {}) {
   const said = [];
   const keep = (line) => said.push(line) > 2000 && said.shift();
   readline.createInterface({ input: child.stderr }).on("line", keep);
+  let mediaPort;
   const ready = new Promise((ok, no) => {
     const timer = setTimeout(() => no(new Error(`the relay is not ready:\n${said.join("\n")}`)), START_MS);
     const lines = readline.createInterface({ input: child.stdout });
@@ -29,6 +30,7 @@ export async function startRelay({ page = PAGE, flags = [] } = {}) {
     lines.on("line", (line) => {
       keep(line);
       http = /listening (http:\/\/\S+)/.exec(line)?.[1] ?? http;
+      mediaPort = Number(/^media udp \S+:(\d+)/.exec(line)?.[1] ?? mediaPort);
       if (line.trim() !== "ready") return;
       clearTimeout(timer);
       ok(http);
@@ -41,6 +43,7 @@ export async function startRelay({ page = PAGE, flags = [] } = {}) {
     /** For pages: `localhost`, because only that (or TLS) gives them the microphone. */
     http: `http://localhost:${http.port}/`,
     ws: `ws://127.0.0.1:${http.port}/`,
+    mediaPort,
     said,
     isRunning: () => child.exitCode === null && child.signalCode === null,
     async stop() {

@@ -23,6 +23,7 @@ function follow(name, call) {
   calls.set(name, call);
   for (const status of Object.values(CALL_STATUS)) call.on(status, () => say(`${name}:${status}`));
   call.on("DTMF", (_, digit) => say(`${name}:DTMF`, { digit }));
+  call.on("MEDIA_PATH", (_, path) => say(`${name}:MEDIA_PATH`, { path }));
   call.on("TRANSFER", (_, status) => say(`${name}:TRANSFER`, { status }));
 }
 
@@ -36,8 +37,10 @@ const remoteStream = () => document.querySelector("#remote video").srcObject;
 
 window.phone = {
   events,
-  async start(url, login, { hz, loudCalls = 0 } = {}) {
+  async start(url, login, { hz, loudCalls = 0, deaf = false } = {}) {
     if (hz) useTone(hz);
+    // Candidates that are trickled are what only a direct connection needs.
+    if (deaf) Native.prototype.addIceCandidate = () => Promise.resolve();
     await init();
     session = createSession({ urlServer: url, sipOptions: { login, registerRequired: true } });
     for (const status of ["ESTABLISHED", "REGISTERED", "DISCONNECTED", "FAILED", "WARN"]) {
@@ -69,6 +72,20 @@ window.phone = {
     const codec = (id) => all.find((one) => one.id === id)?.mimeType;
     const wanted = all.filter((one) => one.type === type && one.kind === kind);
     return wanted.map((one) => ({ ...one, codec: codec(one.codecId), at: now() }));
+  },
+  /** Where the packets of the newest open connection come from. */
+  async remoteAddress() {
+    const open = connections.filter((one) => one.connectionState === "connected").at(-1);
+    const all = [...(await open.getStats()).values()];
+    const pair = all.find((one) => one.type === "candidate-pair" && one.nominated && one.state === "succeeded");
+    const { address, port } = all.find((one) => one.id === pair.remoteCandidateId);
+    return { address, port };
+  },
+  /** What the page would see when its network no longer reaches the other browser. */
+  loseDirect() {
+    const direct = connections.filter((one) => one.connectionState === "connected").at(-1);
+    Object.defineProperty(direct, "connectionState", { value: "failed" });
+    direct.dispatchEvent(new Event("connectionstatechange"));
   },
   connections: () => connections.map((one) => [one.connectionState, one.iceConnectionState]),
 };

@@ -1,0 +1,103 @@
+// Past the relay: two browsers of one call exchange their media themselves, and come back when they cannot.
+import assert from "node:assert/strict";
+import { after, afterEach, before, test } from "node:test";
+import { TONE, launch, screenshots } from "./lib/browsers.mjs";
+import { bundlePage } from "./lib/package.mjs";
+import { Phone, connectCall } from "./lib/phone.mjs";
+import { startRelay } from "./lib/relay.mjs";
+import { serve } from "./lib/site.mjs";
+
+let relay;
+let site;
+const browsers = {};
+let phones = [];
+let logins = 0;
+
+before(async () => {
+  relay = await startRelay({ flags: ["--set", "media.direct=true"] });
+  site = await serve({ "/": await bundlePage("calls") });
+  [browsers.chromiumA, browsers.chromiumB, browsers.firefoxB] = await Promise.all([
+    launch("chromium", { hz: TONE.a }),
+    launch("chromium", { hz: TONE.b }),
+    launch("firefox"),
+  ]);
+});
+
+afterEach(async (context) => {
+  if (context.passed === false) await screenshots(context.name, phones.map((phone) => phone.page));
+  await Promise.all(phones.map((phone) => phone.close()));
+  phones = [];
+});
+
+after(async () => {
+  await Promise.all(Object.values(browsers).map((browser) => browser.close()));
+  site?.close();
+  await relay?.stop();
+});
+
+async function register(browser, name, options) {
+  const phone = await Phone.register(browsers[browser], site, relay, `${name}${++logins}`, options);
+  phones.push(phone);
+  return phone;
+}
+
+const bothHear = (alice, bob, when) => Promise.all([alice.hears(TONE.b, when), bob.hears(TONE.a, when)]);
+const both = (alice, bob, event, count) => Promise.all([alice.event(`out:${event}`, count), bob.event(`in:${event}`, count)]);
+
+for (const callee of ["chromiumB", "firefoxB"]) {
+  test(`Chromium and ${callee}: direct, through the relay while held and silent, direct again`, async () => {
+    const [alice, bob] = await Promise.all([register("chromiumA", "alice"), register(callee, "bob")]);
+    await connectCall(alice, bob);
+    const paths = await both(alice, bob, "MEDIA_PATH", 1);
+    assert.deepEqual(paths.map((one) => one.path), ["direct", "direct"]);
+    await bothHear(alice, bob, "directly");
+    for (const [phone, name] of [[alice, "out"], [bob, "in"]]) {
+      assert.equal(await phone.do("ask", name, "getMediaPath"), "direct");
+      const remote = await phone.do("remoteAddress");
+      assert.notEqual(remote.port, relay.mediaPort, "the packets come from the other browser");
+    }
+
+    await alice.do("act", "out", "hold");
+    await alice.event("out:HOLD");
+    await Promise.all([alice.hearsNothing("during hold"), bob.hearsNothing("during hold")]);
+    await alice.do("act", "out", "unhold");
+    await alice.event("out:ESTABLISHED", 2);
+    const again = await both(alice, bob, "MEDIA_PATH", 3);
+    assert.deepEqual(again.map((one) => one.path), ["direct", "direct"]);
+    await bothHear(alice, bob, "after hold");
+
+    await bob.do("act", "in", "muteAudio");
+    await alice.hearsNothing("while the callee is muted");
+    await bob.do("act", "in", "unmuteAudio");
+    await alice.hears(TONE.b, "after mute");
+    await bob.do("act", "in", "hangup");
+    await both(alice, bob, "FINISH", 1);
+    assert.deepEqual([alice.page.errors, bob.page.errors], [[], []]);
+  });
+}
+
+test("a way that is lost in mid-call: the relay takes the media back", async () => {
+  const [alice, bob] = await Promise.all([register("chromiumA", "alice"), register("chromiumB", "bob")]);
+  await connectCall(alice, bob);
+  await both(alice, bob, "MEDIA_PATH", 1);
+  await bothHear(alice, bob, "directly");
+  await bob.do("loseDirect");
+  const paths = await both(alice, bob, "MEDIA_PATH", 2);
+  assert.deepEqual(paths.map((one) => one.path), ["relay", "relay"]);
+  await bothHear(alice, bob, "through the relay again");
+});
+
+test("browsers that cannot reach each other stay with the relay, and nobody waits for them", async () => {
+  const [alice, bob] = await Promise.all([
+    register("chromiumA", "alice", { deaf: true }),
+    register("chromiumB", "bob", { deaf: true }),
+  ]);
+  await connectCall(alice, bob);
+  await bothHear(alice, bob, "while they try");
+  // After 3 s the relay gives up: the second connections are closed, the first ones stay.
+  await Promise.all([alice.onlyConnections(1), bob.onlyConnections(1)]);
+  await bothHear(alice, bob, "after they gave up");
+  for (const phone of [alice, bob]) {
+    assert.deepEqual((await phone.events()).filter((one) => one.event.endsWith("MEDIA_PATH")), []);
+  }
+});
