@@ -35,7 +35,7 @@ pub(super) struct PhoneAddress {
     pub(super) aor: Uri,
     pub(super) contact: Uri,
     pub(super) path: Vec<NameAddr>,
-    pub(super) flow: Option<crate::transport::Source>,
+    pub(super) way: Way,
 }
 
 impl Accounts {
@@ -88,11 +88,9 @@ impl Accounts {
                 let uri = callable(text, account)?;
                 let transport = account.and_then(|account| account.transport);
                 let routes = account.map(|account| routes(account, service_route)).unwrap_or_default();
-                (uri.clone(), uri, Way { flow: None, transport }, routes)
+                (uri.clone(), uri, Way { transport, ..Way::default() }, routes)
             }
-            (Destination::Binding(_), Some(phone)) => {
-                (phone.contact, phone.aor, Way { flow: phone.flow, transport: None }, phone.path)
-            }
+            (Destination::Binding(_), Some(phone)) => (phone.contact, phone.aor, phone.way, phone.path),
             (Destination::Binding(_), None) => return None,
         };
         let contact_user = account.map_or(OWN_USER, |account| &account.contact_user).to_owned();

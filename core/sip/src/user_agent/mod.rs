@@ -17,15 +17,18 @@ mod outlet;
 mod session;
 mod strangers;
 
-use crate::auth;
 use crate::dialog::DialogId;
-use crate::message::{Method, Response};
+use crate::message::{Host, Method, Response, Uri};
+use crate::registrar::{self, Registrar};
 use crate::transaction::layer::{self, Layer};
-use accounts::Accounts;
+use accounts::{Accounts, PhoneAddress};
 use invite::{Arrival, CallCommand, Invite, SessionCommand};
-use io::{AccountId, Cause, Command, Event, Failure, Input, InviteId, OutboundInvite, Output, Settings};
+use io::{
+    AccountId, BindingId, Cause, Command, Destination, Event, Failure, Input, InviteId, OutboundInvite, Output,
+    Settings,
+};
 use offhook_clock::{Time, earliest};
-use outlet::{Outlet, Party, layer_settings};
+use outlet::{Outlet, Party, Way, layer_settings};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use serde::{Deserialize, Serialize};
@@ -59,7 +62,8 @@ pub struct Counts {
 pub struct UserAgent {
     outlet: Outlet,
     accounts: Accounts,
-    digest: auth::Server,
+    /// Where phones register.
+    registrar: Registrar,
     invites: BTreeMap<InviteId, Invite>,
     last_inbound: u64,
     /// When which call is to be looked after.
@@ -80,7 +84,7 @@ impl UserAgent {
         let mut of_layer = [0; 32];
         rng.fill_bytes(&mut of_layer);
         let layer = Layer::new(layer_settings(&settings), ChaCha20Rng::from_seed(of_layer));
-        let digest = auth::Server::new(auth::ServerSettings::new(settings.domain.clone()), &mut rng);
+        let registrar = Registrar::new(registrar_settings(&settings), &mut rng);
         let outlet = Outlet {
             settings,
             layer,
@@ -93,7 +97,7 @@ impl UserAgent {
         Self {
             outlet,
             accounts: Accounts::default(),
-            digest,
+            registrar,
             invites: BTreeMap::new(),
             last_inbound: 0,
             schedule: BTreeSet::new(),
@@ -111,7 +115,10 @@ impl UserAgent {
             Input::Received { source, octets } => self.feed(layer::Input::Received { source, octets }, now),
             Input::Resolved { query, targets } => self.feed(layer::Input::Resolved { query, targets }, now),
             Input::SendFailed { transmission } => self.feed(layer::Input::SendFailed { transmission }, now),
-            Input::FlowClosed { flow } => self.feed(layer::Input::FlowClosed { flow }, now),
+            Input::FlowClosed { flow } => {
+                self.registrar.flow_closed(flow);
+                self.feed(layer::Input::FlowClosed { flow }, now);
+            }
             Input::NetworkChanged => {}
             Input::Command(command) => self.command(command, now),
         }
@@ -125,6 +132,7 @@ impl UserAgent {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Time) {
         self.outlet.layer.handle_timeout(now);
+        self.registrar.handle_timeout(now);
         self.drain(now);
         while let Some(&(due, invite)) = self.schedule.first().filter(|(due, _)| *due <= now) {
             self.with(invite, |invite, outlet| invite.handle_timeout(outlet, now));
@@ -144,7 +152,8 @@ impl UserAgent {
     /// When [`Self::handle_timeout`] must be called next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        earliest(self.outlet.layer.poll_timeout(), self.schedule.first().map(|(due, _)| *due))
+        let of_calls = self.schedule.first().map(|(due, _)| *due);
+        earliest(earliest(self.outlet.layer.poll_timeout(), of_calls), self.registrar.poll_timeout())
     }
 
     /// What there is of everything.
@@ -181,6 +190,12 @@ impl UserAgent {
                 }
                 layer::Output::Event(event) => self.arrive(event, now),
             }
+        }
+        while let Some(event) = self.registrar.poll_output() {
+            self.outlet.tell(match event {
+                registrar::Event::Bound { user, binding } => Event::PhoneBound { user, binding },
+                registrar::Event::Unbound { user, binding } => Event::PhoneGone { user, binding },
+            });
         }
     }
 
@@ -292,7 +307,11 @@ impl UserAgent {
         if self.invites.contains_key(&id) || !matches!(id, InviteId::Outbound(_)) {
             return self.ignore();
         }
-        let placement = self.accounts.place(&order, None, &[], &mut self.outlet).filter(|_| !self.is_shutting_down);
+        let phone = match &order.to {
+            Destination::Binding(binding) => self.phone_address(*binding),
+            Destination::Uri(_) => None,
+        };
+        let placement = self.accounts.place(&order, phone, &[], &mut self.outlet).filter(|_| !self.is_shutting_down);
         let Some(placement) = placement else {
             let cause = Cause::Failed(Failure::NoSuchHost);
             return self.outlet.tell(Event::Ended { invite: id, cause });
@@ -307,6 +326,17 @@ impl UserAgent {
         let invite = Invite::place(party, placement.request, order.offer, &mut self.outlet, now);
         self.invites.insert(id, invite);
         self.settle(id);
+    }
+
+    fn phone_address(&self, id: BindingId) -> Option<PhoneAddress> {
+        let binding = self.registrar.binding(id)?;
+        let way = match binding.destination()? {
+            layer::Destination::Flow { flow, fallback } => Way { flow: Some(flow), fallback, transport: None },
+            layer::Destination::Targets(_) | layer::Destination::Resolve { .. } => Way::default(),
+        };
+        let domain = self.outlet.settings.domain.parse().ok()?;
+        let aor = Uri::sip(self.registrar.user_of(id)?, domain);
+        Some(PhoneAddress { aor, contact: binding.uri.clone(), path: binding.path.clone(), way })
     }
 
     fn refer(&mut self, id: InviteId, target: String, other: Option<InviteId>, now: Time) {
@@ -341,6 +371,15 @@ impl UserAgent {
             self.remove_account(account);
         }
     }
+}
+
+/// The registrar's settings that follow from the user agent's.
+fn registrar_settings(settings: &Settings) -> registrar::Settings {
+    let host = |text: &str| text.parse().unwrap_or_else(|_| Host::Name(text.to_owned()));
+    let users = settings.phones.iter().map(|phone| (phone.user.clone(), phone.verifier.clone())).collect();
+    let mut of_registrar = registrar::Settings::new(host(&settings.domain), users);
+    of_registrar.domains.extend(settings.local.iter().map(|local| host(&local.host)));
+    of_registrar
 }
 
 /// Nothing more is told of the request after it.

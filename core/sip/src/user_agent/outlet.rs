@@ -5,7 +5,7 @@ use crate::auth;
 use crate::dialog::DialogId;
 use crate::message::{HeaderName, NameAddr, Request, Response, SipUri, Uri};
 use crate::transaction::layer::{self, ClientKey, Destination, Layer, OWN_HOST, ServerKey, complete_contact};
-use crate::transport::{Source, Transport};
+use crate::transport::{Source, Target, Transport};
 use core::time::Duration;
 use offhook_clock::Time;
 use rand_chacha::ChaCha20Rng;
@@ -82,6 +82,8 @@ pub(super) fn own_contact(user: &str) -> NameAddr {
 pub(super) struct Way {
     /// On this connection where no proxy stands between: the peer cannot be reached by its address.
     pub(super) flow: Option<Source>,
+    /// Where to when that connection is gone.
+    pub(super) fallback: Vec<Target>,
     /// The transport where the URI leaves the choice.
     pub(super) transport: Option<Transport>,
 }
@@ -91,7 +93,7 @@ impl Way {
         let by_name = Destination::of_request(request, self.transport);
         match &self.flow {
             Some(flow) if !request.headers.has(HeaderName::Route) => {
-                Some(Destination::Flow { flow: *flow, fallback: Vec::new() })
+                Some(Destination::Flow { flow: *flow, fallback: self.fallback.clone() })
             }
             Some(_) | None => by_name,
         }

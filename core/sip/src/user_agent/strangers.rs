@@ -11,7 +11,6 @@ use super::io::{Body, Event, InboundInvite, InviteId, Origin};
 use super::outlet::{Party, Way};
 use super::session::timer::{Proposal, SessionTimer};
 use super::session::{Incoming, Session};
-use crate::auth::{Asked, Rejection};
 use crate::dialog::{Dialog, DialogId};
 use crate::message::{HeaderName, Method, Request, Response, Uri};
 use crate::transport::{Source, Transport};
@@ -29,6 +28,9 @@ impl UserAgent {
         let request = &incoming.request;
         if matches!(request.uri, Uri::Other { .. }) {
             return self.answer(&incoming, 416, now);
+        }
+        if request.method == Method::Register {
+            return self.registered(&incoming, now);
         }
         let unknown = unknown_extensions(request);
         if !unknown.is_empty() {
@@ -74,7 +76,7 @@ impl UserAgent {
             return Some(Origin::Account(account));
         }
         let from = request.headers.from().ok()?;
-        let is_of_here = from.uri.host().is_some_and(|host| self.is_own_host(host));
+        let is_of_here = from.uri.host().is_some_and(|host| self.registrar.serves(host));
         let has_phones = !self.outlet.settings.phones.is_empty();
         if has_phones && (is_of_here || request.headers.has(HeaderName::Authorization)) {
             let user = self.authenticate(incoming, now)?;
@@ -91,36 +93,24 @@ impl UserAgent {
         None
     }
 
-    /// The host is the relay's domain, or an address of its own.
-    fn is_own_host(&self, host: &crate::message::Host) -> bool {
-        let settings = &self.outlet.settings;
-        let names = settings.local.iter().map(|local| &local.host).chain([&settings.domain]);
-        names.filter_map(|name| name.parse().ok()).any(|own: crate::message::Host| own == *host)
+    /// The user of a phone by its credentials; none: it is challenged, or refused.
+    fn authenticate(&mut self, incoming: &Incoming, now: Time) -> Option<String> {
+        match self.registrar.authenticate(&incoming.request, &incoming.source, now) {
+            Ok(user) => Some(user),
+            Err(response) => {
+                self.respond(incoming, *response, now);
+                None
+            }
+        }
     }
 
-    /// The user of a phone by its credentials; none: it is challenged, or refused.
-    pub(super) fn authenticate(&mut self, incoming: &Incoming, now: Time) -> Option<String> {
-        let request = &incoming.request;
-        let uri = request.uri.to_string();
-        let asked = Asked { method: request.method.name(), uri: &uri, body: &request.body };
-        let phones = &self.outlet.settings.phones;
-        let find = |name: &str| phones.iter().find(|phone| phone.user == name).map(|phone| phone.verifier.clone());
-        let rejection = match self.digest.verify_values(request.headers.authorization(), &asked, find, now) {
-            Ok(credentials) => return Some(credentials.username),
-            Err(rejection) => rejection,
-        };
-        match rejection {
-            Rejection::Missing | Rejection::Stale => {
-                let mut response = Response::to(request, 401, "");
-                for challenge in self.digest.challenges(&rejection, now) {
-                    response.headers.push(HeaderName::WwwAuthenticate, challenge);
-                }
-                self.respond(incoming, response, now);
-            }
-            Rejection::Wrong { .. } => self.answer(incoming, 403, now),
-            Rejection::Malformed(_) => self.answer(incoming, 400, now),
+    /// RFC 3261 §10.3.
+    fn registered(&mut self, incoming: &Incoming, now: Time) {
+        if self.outlet.settings.phones.is_empty() {
+            return self.respond(incoming, method_not_allowed(&incoming.request), now);
         }
-        None
+        let response = self.registrar.register(&incoming.request, &incoming.source, now);
+        self.respond(incoming, response, now);
     }
 
     fn invited(&mut self, incoming: Incoming, now: Time) {
@@ -172,11 +162,12 @@ impl UserAgent {
             Origin::Account(id) => self.accounts.get(*id),
             Origin::Phone(_) | Origin::Unknown => None,
         };
+        let transport = Some(incoming.source.transport).filter(|transport| *transport == Transport::Tls);
         let flow = is_behind_nat(&incoming.request, &incoming.source).then_some(incoming.source);
         let party = Party {
             invite,
             auth: account.and_then(|account| account.login.clone()).map(crate::auth::Client::new),
-            way: Way { flow, transport: Some(incoming.source.transport) },
+            way: Way { flow, fallback: Vec::new(), transport },
             contact_user: account.map_or("relay", |account| &account.contact_user).to_owned(),
             is_over: false,
         };

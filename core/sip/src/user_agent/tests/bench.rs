@@ -231,6 +231,59 @@ pub(crate) fn with(mut response: Response, name: &str, value: &str) -> Response 
     response
 }
 
+pub(crate) const INBOUND: InviteId = InviteId::Inbound(1);
+
+/// The headers of Bob's call to Alice.
+pub(crate) const FROM_BOB: [&str; 5] = [
+    "From: \"Bob\" <sip:bob@example.org>;tag=b1",
+    "To: <sip:alice@example.org>",
+    "Call-ID: c1",
+    "CSeq: 1 INVITE",
+    "Contact: <sip:bob@192.0.2.2>",
+];
+
+/// Alice calls Bob: the INVITE.
+pub(crate) fn calling(settings: Settings, offer: Option<&str>) -> (Bench, Request) {
+    let mut bench = Bench::with_alice(settings);
+    bench.command(Command::Invite { invite: CALL, request: Box::new(order(offer)) });
+    let invite = bench.request(&Method::Invite);
+    bench.assert_quiet();
+    (bench, invite)
+}
+
+/// Alice called Bob, and he answered with these headers more.
+pub(crate) fn called_out(settings: Settings, more: &[(&str, &str)]) -> (Bench, Far) {
+    let (mut bench, invite) = calling(settings, Some("offer"));
+    let success = with_body(reply(&invite, 200, "bob"), "answer");
+    bench.receive(more.iter().fold(success, |success, (name, value)| with(success, name, value)));
+    bench.request(&Method::Ack);
+    bench.take_events();
+    (bench, Far::callee(&invite, "bob"))
+}
+
+/// Bob calls Alice with these headers more: his INVITE, and nothing but 100 was sent.
+pub(crate) fn called_in(settings: Settings, more: &[&str], offer: Option<&str>) -> (Bench, Request) {
+    let mut bench = Bench::with_alice(settings);
+    let lines: Vec<&str> = FROM_BOB.iter().copied().chain(more.iter().copied()).collect();
+    let invite = bench.make("INVITE sip:alice-1@192.0.2.1", &lines, offer.map(sdp).as_ref());
+    bench.receive(invite.clone());
+    bench.response(100);
+    bench.take_events();
+    (bench, invite)
+}
+
+/// Bob called Alice with these headers more, and she answered.
+pub(crate) fn answered_in(settings: Settings, more: &[&str]) -> (Bench, Far, Response) {
+    let (mut bench, _) = called_in(settings, more, Some("offer"));
+    bench.command(Command::Accept { invite: INBOUND, body: Some(sdp("answer")) });
+    let success = bench.response(200);
+    let mut bob = Far::caller(&success);
+    let ack = bob.request(&mut bench, "ACK", &[], None);
+    bench.receive(ack);
+    bench.assert_quiet();
+    (bench, bob, success)
+}
+
 /// The other end of a dialog with the user agent: makes the requests and ACKs of a peer.
 #[derive(Clone, Debug)]
 pub(crate) struct Far {

@@ -1,22 +1,12 @@
 //! Calls that come in.
 
-use super::bench::{ALICE, Bench, Far, sdp, settings};
+use super::bench::{ALICE, Bench, FROM_BOB, Far, INBOUND as CALL, answered_in, sdp, settings};
 use crate::message::{Message, Method, Request};
-use crate::user_agent::io::{Cause, Command, Event, InviteId, Origin};
+use crate::user_agent::io::{Cause, Command, Event, Origin};
 use core::time::Duration;
 
-const CALL: InviteId = InviteId::Inbound(1);
-
-const LINES: [&str; 5] = [
-    "From: \"Bob\" <sip:bob@example.org>;tag=b1",
-    "To: <sip:alice@example.org>",
-    "Call-ID: c1",
-    "CSeq: 1 INVITE",
-    "Contact: <sip:bob@192.0.2.2>",
-];
-
 fn invite_with(bench: &mut Bench, more: &[&str], offer: Option<&str>) -> Request {
-    let lines: Vec<&str> = LINES.iter().copied().chain(more.iter().copied()).collect();
+    let lines: Vec<&str> = FROM_BOB.iter().copied().chain(more.iter().copied()).collect();
     bench.make("INVITE sip:alice-1@192.0.2.1", &lines, offer.map(sdp).as_ref())
 }
 
@@ -32,17 +22,6 @@ fn called() -> (Bench, Request) {
     let (mut bench, invite) = called_with(&[], Some("offer"));
     assert!(matches!(bench.event(), Event::Incoming { invite: CALL, .. }));
     (bench, invite)
-}
-
-fn answered() -> (Bench, Far) {
-    let (mut bench, _) = called();
-    bench.command(Command::Accept { invite: CALL, body: Some(sdp("answer")) });
-    let success = bench.response(200);
-    let mut bob = Far::caller(&success);
-    let ack = bob.request(&mut bench, "ACK", &[], None);
-    bench.receive(ack);
-    bench.assert_quiet();
-    (bench, bob)
 }
 
 #[test]
@@ -94,7 +73,7 @@ fn a_call_rings_is_answered_and_hung_up_by_the_caller() {
 
 #[test]
 fn the_relay_hangs_up() {
-    let (mut bench, bob) = answered();
+    let (mut bench, bob, _) = answered_in(settings(), &[]);
     bench.command(Command::HangUp { invite: CALL, reason: None });
     let bye = bench.request(&Method::Bye);
     assert_eq!(bye.uri.to_string(), "sip:bob@192.0.2.2");
@@ -218,7 +197,7 @@ fn a_body_that_is_no_description_is_refused() {
 #[test]
 fn strangers_are_refused() {
     let mut bench = Bench::with_alice(settings());
-    let invite = bench.make("INVITE sip:nobody@192.0.2.1", &LINES, None);
+    let invite = bench.make("INVITE sip:nobody@192.0.2.1", &FROM_BOB, None);
     bench.receive(invite);
     bench.response(403);
     assert!(bench.events.is_empty());

@@ -1,5 +1,12 @@
 //! The user agent from outside: what goes in, what comes out, when.
 
 mod bench;
+mod early;
+mod exchanges;
 mod inbound;
 mod outbound;
+mod phones;
+mod referrals;
+mod replacing;
+mod requests;
+mod timers;

@@ -1,6 +1,6 @@
 //! Calls that the relay places.
 
-use super::bench::{ALICE, Bench, CALL, Far, order, reply, sdp, settings, with, with_body};
+use super::bench::{ALICE, Bench, CALL, Far, calling, order, reply, sdp, settings, with, with_body};
 use crate::message::{Method, Request};
 use crate::user_agent::io::{Branch, Cause, Command, Event, Failure};
 use core::time::Duration;
@@ -8,11 +8,7 @@ use core::time::Duration;
 const CHALLENGE: &str = "Digest realm=\"example.org\", nonce=\"n1\", qop=\"auth\", algorithm=SHA-256";
 
 fn invite(offer: Option<&str>) -> (Bench, Request) {
-    let mut bench = Bench::with_alice(settings());
-    bench.command(Command::Invite { invite: CALL, request: Box::new(order(offer)) });
-    let invite = bench.request(&Method::Invite);
-    bench.assert_quiet();
-    (bench, invite)
+    calling(settings(), offer)
 }
 
 fn answered() -> (Bench, Far) {

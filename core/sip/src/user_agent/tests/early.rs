@@ -1,0 +1,246 @@
+//! Before a call is answered: provisional responses that arrive, early media, offers in early dialogs.
+
+use super::bench::{Bench, CALL, Far, INBOUND, called_in, calling, reply, sdp, settings, with, with_body};
+use crate::message::{Message, Method, Request, Response};
+use crate::user_agent::io::{Branch, Cause, Command, Event};
+use core::time::Duration;
+
+fn reliable(invite: &Request, status: u16, tag: &str, number: &str) -> Response {
+    with(with(reply(invite, status, tag), "Require", "100rel"), "RSeq", number)
+}
+
+#[test]
+fn a_reliable_response_is_acknowledged_once_and_in_order() {
+    let (mut bench, invite) = calling(settings(), Some("offer"));
+    let first = with_body(reliable(&invite, 183, "bob", "1000"), "answer");
+    bench.receive(first.clone());
+    let prack = bench.request(&Method::Prack);
+    assert_eq!(prack.headers.get("RAck"), Some("1000 1 INVITE"));
+    assert_eq!(prack.headers.get("CSeq"), Some("2 PRACK"));
+    assert!(matches!(bench.event(), Event::Progress { status: 183, body: Some(_), .. }));
+    bench.receive(first);
+    bench.receive(reliable(&invite, 180, "bob", "1002"));
+    bench.assert_quiet();
+    bench.receive(reliable(&invite, 180, "bob", "1001"));
+    assert_eq!(bench.request(&Method::Prack).headers.get("RAck"), Some("1001 1 INVITE"));
+    assert!(matches!(bench.event(), Event::Progress { status: 180, .. }));
+    // The answer was there; what the success says of it is not news.
+    bench.receive(with_body(reply(&invite, 200, "bob"), "answer"));
+    assert_eq!(bench.event(), Event::Answered { invite: CALL, branch: Branch(0), body: None });
+}
+
+#[test]
+fn each_fork_has_its_own_order_of_reliable_responses() {
+    let (mut bench, invite) = calling(settings(), Some("offer"));
+    bench.receive(reliable(&invite, 180, "bob", "7"));
+    bench.receive(reliable(&invite, 180, "carol", "1"));
+    let pracks = [bench.request(&Method::Prack), bench.request(&Method::Prack)];
+    assert_eq!(pracks.map(|prack| prack.headers.to().unwrap().tag().unwrap().to_owned()), ["bob", "carol"]);
+}
+
+#[test]
+fn a_description_in_an_unreliable_response_is_only_a_preview() {
+    let (mut bench, invite) = calling(settings(), Some("offer"));
+    bench.receive(with_body(reply(&invite, 183, "bob"), "early"));
+    assert!(matches!(bench.event(), Event::Progress { status: 183, body: Some(_), .. }));
+    bench.receive(with_body(reply(&invite, 183, "bob"), "early"));
+    bench.assert_quiet();
+    bench.receive(with_body(reply(&invite, 200, "bob"), "late"));
+    bench.request(&Method::Ack);
+    assert_eq!(bench.event(), Event::Answered { invite: CALL, branch: Branch(0), body: Some(sdp("late")) });
+}
+
+#[test]
+fn the_answer_to_an_offer_in_a_reliable_response_goes_into_its_prack() {
+    let (mut bench, invite) = calling(settings(), None);
+    bench.receive(with_body(reliable(&invite, 183, "bob", "1"), "offer"));
+    assert!(matches!(bench.event(), Event::Progress { status: 183, body: Some(_), .. }));
+    bench.assert_quiet();
+    bench.command(Command::AnswerOffer { invite: CALL, body: sdp("answer") });
+    let prack = bench.request(&Method::Prack);
+    assert_eq!(prack.body, b"answer");
+    bench.receive(reply(&prack, 200, "bob"));
+    bench.receive(reply(&invite, 200, "bob"));
+    assert!(bench.request(&Method::Ack).body.is_empty());
+    assert_eq!(bench.event(), Event::Answered { invite: CALL, branch: Branch(0), body: None });
+}
+
+fn early_dialog() -> (Bench, Request, Far) {
+    let (mut bench, invite) = calling(settings(), Some("offer"));
+    bench.receive(with(with_body(reliable(&invite, 183, "bob", "1"), "answer"), "Allow", "INVITE, ACK, BYE, UPDATE"));
+    let prack = bench.request(&Method::Prack);
+    bench.receive(reply(&prack, 200, "bob"));
+    bench.take_events();
+    let bob = Far::callee(&invite, "bob");
+    (bench, invite, bob)
+}
+
+#[test]
+fn an_offer_before_the_call_is_answered_goes_by_update() {
+    let (mut bench, _, _) = early_dialog();
+    bench.command(Command::Offer { invite: CALL, body: sdp("offer 2") });
+    let update = bench.request(&Method::Update);
+    assert_eq!(update.body, b"offer 2");
+    bench.receive(with_body(reply(&update, 200, "bob"), "answer 2"));
+    assert_eq!(bench.event(), Event::OfferAnswered { invite: CALL, body: sdp("answer 2") });
+}
+
+#[test]
+fn an_offer_that_cannot_be_made_yet_waits_for_the_answer() {
+    let (mut bench, invite) = calling(settings(), Some("offer"));
+    bench.receive(reply(&invite, 180, "bob"));
+    bench.take_events();
+    bench.command(Command::Offer { invite: CALL, body: sdp("offer 2") });
+    bench.assert_quiet();
+    bench.receive(with_body(reply(&invite, 200, "bob"), "answer"));
+    bench.request(&Method::Ack);
+    assert_eq!(bench.request(&Method::Invite).body, b"offer 2");
+}
+
+#[test]
+fn the_callee_changes_its_description_before_it_answers() {
+    let (mut bench, invite, mut bob) = early_dialog();
+    let update = bob.request(&mut bench, "UPDATE", &[], Some(&sdp("offer 2")));
+    bench.receive(update);
+    assert_eq!(bench.event(), Event::Offer { invite: CALL, body: Some(sdp("offer 2")) });
+    let another = bob.request(&mut bench, "UPDATE", &[], Some(&sdp("offer 3")));
+    bench.receive(another);
+    assert!(bench.response(500).headers.has("Retry-After"), "one at a time (RFC 3311 §5.2)");
+    bench.command(Command::AnswerOffer { invite: CALL, body: sdp("answer 2") });
+    assert_eq!(bench.response(200).body, b"answer 2");
+    bench.receive(reply(&invite, 200, "bob"));
+    bench.request(&Method::Ack);
+    assert_eq!(bench.event(), Event::Answered { invite: CALL, branch: Branch(0), body: None });
+}
+
+#[test]
+fn an_update_that_meets_an_offer_of_ours_gets_491() {
+    let (mut bench, _, mut bob) = early_dialog();
+    bench.command(Command::Offer { invite: CALL, body: sdp("offer 2") });
+    let ours = bench.request(&Method::Update);
+    let theirs = bob.request(&mut bench, "UPDATE", &[], Some(&sdp("offer 3")));
+    bench.receive(theirs);
+    bench.response(491);
+    bench.receive(reply(&ours, 491, "bob"));
+    bench.assert_quiet();
+    bench.wait(Duration::from_secs(4));
+    assert_eq!(bench.request(&Method::Update).body, b"offer 2");
+}
+
+#[test]
+fn a_ring_is_reliable_where_the_caller_demands_it() {
+    let (mut bench, _) = called_in(settings(), &["Require: 100rel"], Some("offer"));
+    bench.command(Command::Ring { invite: INBOUND, status: 180, body: None });
+    let ringing = bench.response(180);
+    assert_eq!(ringing.headers.get("Require"), Some("100rel"));
+    let number = ringing.headers.get("RSeq").unwrap().to_owned();
+    bench.command(Command::Ring { invite: INBOUND, status: 183, body: Some(sdp("answer")) });
+    bench.assert_quiet();
+    bench.wait(Duration::from_millis(1_600));
+    let again = [bench.response(180), bench.response(180)];
+    assert!(again.iter().all(|again| *again == ringing), "after 0.5 and 1.5 s");
+    let mut bob = Far::caller(&ringing);
+    let stray = bob.request(&mut bench, "PRACK", &[&format!("RAck: {number} 2 INVITE")], None);
+    bench.receive(stray);
+    bench.response(481);
+    let prack = bob.request(&mut bench, "PRACK", &[&format!("RAck: {number} 1 INVITE")], None);
+    bench.receive(prack);
+    bench.response(200);
+    let early = bench.response(183);
+    assert_eq!(early.body, b"answer");
+    let next: u32 = early.headers.get("RSeq").unwrap().parse().unwrap();
+    assert_eq!(next, number.parse::<u32>().unwrap() + 1);
+    // A success must not overtake the description (RFC 3262 §3).
+    bench.command(Command::Accept { invite: INBOUND, body: None });
+    bench.assert_quiet();
+    let prack = bob.request(&mut bench, "PRACK", &[&format!("RAck: {next} 1 INVITE")], None);
+    bench.receive(prack);
+    let success =
+        [bench.response(200), bench.response(200)].into_iter().find(|r| r.headers.get("CSeq") == Some("1 INVITE"));
+    assert!(success.unwrap().body.is_empty(), "the answer went out before");
+}
+
+#[test]
+fn a_plain_ring_is_not_made_reliable_for_a_caller_that_could() {
+    let (mut bench, _) = called_in(settings(), &["Supported: 100rel"], Some("offer"));
+    bench.command(Command::Ring { invite: INBOUND, status: 180, body: None });
+    assert!(!bench.response(180).headers.has("RSeq"));
+    bench.command(Command::Ring { invite: INBOUND, status: 183, body: Some(sdp("answer")) });
+    assert!(bench.response(183).headers.has("RSeq"), "a description must arrive");
+}
+
+#[test]
+fn an_answer_that_may_have_got_lost_comes_again_with_the_success() {
+    let (mut bench, _) = called_in(settings(), &[], Some("offer"));
+    bench.command(Command::Ring { invite: INBOUND, status: 183, body: Some(sdp("answer")) });
+    assert_eq!(bench.response(183).body, b"answer");
+    bench.command(Command::Accept { invite: INBOUND, body: None });
+    assert_eq!(bench.response(200).body, b"answer");
+}
+
+#[test]
+fn an_offer_waits_for_a_message_that_arrives() {
+    let (mut bench, _) = called_in(settings(), &[], None);
+    bench.command(Command::Ring { invite: INBOUND, status: 183, body: Some(sdp("offer")) });
+    assert!(bench.response(183).body.is_empty());
+    bench.command(Command::Accept { invite: INBOUND, body: None });
+    assert_eq!(bench.response(200).body, b"offer");
+}
+
+#[test]
+fn the_offer_in_a_reliable_response_is_answered_by_prack() {
+    let (mut bench, _) = called_in(settings(), &["Supported: 100rel"], None);
+    bench.command(Command::Ring { invite: INBOUND, status: 183, body: Some(sdp("offer")) });
+    let early = bench.response(183);
+    let rack = format!("RAck: {} 1 INVITE", early.headers.get("RSeq").unwrap());
+    bench.command(Command::Accept { invite: INBOUND, body: None });
+    bench.assert_quiet();
+    let prack = Far::caller(&early).request(&mut bench, "PRACK", &[&rack], Some(&sdp("answer")));
+    bench.receive(prack);
+    assert_eq!(bench.event(), Event::OfferAnswered { invite: INBOUND, body: sdp("answer") });
+    let statuses: Vec<u16> = bench
+        .sent
+        .drain(..)
+        .map(|sent| match sent {
+            Message::Response(response) => response.status,
+            Message::Request(_) => 0,
+        })
+        .collect();
+    assert_eq!(statuses, [200, 200]);
+}
+
+#[test]
+fn a_ring_that_nobody_acknowledges_ends_with_504() {
+    let (mut bench, _) = called_in(settings(), &["Require: 100rel"], Some("offer"));
+    bench.command(Command::Ring { invite: INBOUND, status: 180, body: None });
+    bench.wait(Duration::from_secs(32));
+    bench.response(504);
+    assert_eq!(bench.event(), Event::Ended { invite: INBOUND, cause: Cause::Lost });
+    bench.assert_empty();
+}
+
+#[test]
+fn a_phone_that_rings_long_shows_that_it_is_alive() {
+    let (mut bench, _) = called_in(settings(), &[], Some("offer"));
+    bench.command(Command::Ring { invite: INBOUND, status: 180, body: None });
+    bench.response(180);
+    bench.wait(Duration::from_secs(59));
+    bench.assert_quiet();
+    bench.wait(Duration::from_secs(62));
+    bench.response(180);
+    bench.response(180);
+    bench.assert_quiet();
+}
+
+#[test]
+fn a_bye_in_an_early_dialog_ends_the_call() {
+    let (mut bench, _) = called_in(settings(), &[], Some("offer"));
+    bench.command(Command::Ring { invite: INBOUND, status: 180, body: None });
+    let mut bob = Far::caller(&bench.response(180));
+    let bye = bob.request(&mut bench, "BYE", &[], None);
+    bench.receive(bye);
+    bench.response(200);
+    bench.response(487);
+    assert_eq!(bench.event(), Event::Ended { invite: INBOUND, cause: Cause::Remote { reason: None } });
+    bench.assert_empty();
+}

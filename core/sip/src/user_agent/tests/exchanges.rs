@@ -1,0 +1,251 @@
+//! New offers in a call that is established, from both sides.
+
+use super::bench::{Bench, CALL, Far, INBOUND, answered_in, called_out, reply, sdp, settings, with, with_body};
+use crate::message::{Method, Request};
+use crate::user_agent::io::{Cause, Command, Event};
+use core::time::Duration;
+
+fn established() -> (Bench, Far) {
+    called_out(settings(), &[])
+}
+
+fn offered(bench: &mut Bench) -> Request {
+    bench.command(Command::Offer { invite: CALL, body: sdp("offer 2") });
+    let invite = bench.request(&Method::Invite);
+    assert_eq!(invite.body, b"offer 2");
+    bench.assert_quiet();
+    invite
+}
+
+#[test]
+fn an_offer_is_answered() {
+    let (mut bench, _) = established();
+    let invite = offered(&mut bench);
+    assert_eq!(invite.headers.get("CSeq"), Some("2 INVITE"));
+    bench.receive(reply(&invite, 100, "bob"));
+    let mut success = with_body(reply(&invite, 200, "bob"), "answer 2");
+    success.headers.set("Contact", "<sip:bob@192.0.2.9>");
+    bench.receive(success.clone());
+    let ack = bench.request(&Method::Ack);
+    assert_eq!(ack.headers.get("CSeq"), Some("2 ACK"));
+    assert_eq!(ack.uri.to_string(), "sip:bob@192.0.2.9", "the target moved");
+    assert_eq!(bench.event(), Event::OfferAnswered { invite: CALL, body: sdp("answer 2") });
+    bench.receive(success);
+    assert_eq!(bench.request(&Method::Ack).headers.get("CSeq"), Some("2 ACK"));
+    bench.assert_quiet();
+}
+
+#[test]
+fn a_refused_offer_changes_nothing() {
+    let (mut bench, mut bob) = established();
+    let invite = offered(&mut bench);
+    bench.receive(reply(&invite, 488, "bob"));
+    bench.request(&Method::Ack);
+    assert_eq!(bench.event(), Event::OfferRefused { invite: CALL, status: 488 });
+    let info = bob.request(&mut bench, "INFO", &["Content-Type: text/plain"], None);
+    bench.receive(info);
+    bench.response(200);
+}
+
+#[test]
+fn an_offer_in_a_dead_dialog_ends_the_call() {
+    for status in [408, 481] {
+        let (mut bench, _) = established();
+        let invite = offered(&mut bench);
+        bench.receive(reply(&invite, status, "bob"));
+        bench.request(&Method::Ack);
+        assert_eq!(bench.event(), Event::Ended { invite: CALL, cause: Cause::Lost });
+        bench.request(&Method::Bye);
+        bench.assert_empty();
+    }
+}
+
+#[test]
+fn an_offer_that_nobody_answers_ends_the_call() {
+    let (mut bench, _) = established();
+    offered(&mut bench);
+    bench.wait(Duration::from_secs(33));
+    assert_eq!(bench.event(), Event::Ended { invite: CALL, cause: Cause::Lost });
+    bench.assert_empty();
+}
+
+#[test]
+fn an_offer_is_challenged_and_made_again() {
+    let (mut bench, _) = established();
+    let invite = offered(&mut bench);
+    let challenge = "Digest realm=\"x\", nonce=\"n\", algorithm=MD5";
+    bench.receive(with(reply(&invite, 407, "bob"), "Proxy-Authenticate", challenge));
+    bench.request(&Method::Ack);
+    let again = bench.request(&Method::Invite);
+    assert_eq!((again.headers.get("CSeq"), again.body.as_slice()), (Some("3 INVITE"), b"offer 2".as_slice()));
+    assert!(again.headers.has("Proxy-Authorization"));
+    bench.receive(with_body(reply(&again, 200, "bob"), "answer 2"));
+    assert!(bench.request(&Method::Ack).headers.has("Proxy-Authorization"));
+    assert!(matches!(bench.event(), Event::OfferAnswered { .. }));
+}
+
+#[test]
+fn the_owner_of_the_call_id_waits_longer_after_491() {
+    let (mut bench, _) = established();
+    let invite = offered(&mut bench);
+    bench.receive(reply(&invite, 491, "bob"));
+    bench.request(&Method::Ack);
+    bench.wait(Duration::from_millis(2_099));
+    bench.assert_quiet();
+    bench.wait(Duration::from_millis(1_900));
+    assert_eq!(bench.request(&Method::Invite).body, b"offer 2");
+}
+
+#[test]
+fn the_other_waits_less_after_491() {
+    let (mut bench, bob, _) = answered_in(settings(), &[]);
+    bench.command(Command::Offer { invite: INBOUND, body: sdp("offer 2") });
+    let invite = bench.request(&Method::Invite);
+    bench.receive(reply(&invite, 491, &bob.own_tag));
+    bench.request(&Method::Ack);
+    bench.wait(Duration::from_millis(1_999));
+    assert_eq!(bench.request(&Method::Invite).body, b"offer 2");
+}
+
+#[test]
+fn offers_that_cross_are_both_refused_and_ours_is_made_again() {
+    let (mut bench, mut bob) = established();
+    let ours = offered(&mut bench);
+    let theirs = bob.request(&mut bench, "INVITE", &[], Some(&sdp("theirs")));
+    bench.receive(theirs);
+    bench.response(491);
+    bench.receive(reply(&ours, 491, "bob"));
+    bench.request(&Method::Ack);
+    let theirs = bob.request(&mut bench, "INVITE", &[], Some(&sdp("theirs")));
+    bench.receive(theirs);
+    bench.response(100);
+    assert_eq!(bench.event(), Event::Offer { invite: CALL, body: Some(sdp("theirs")) });
+    bench.command(Command::AnswerOffer { invite: CALL, body: sdp("ours") });
+    assert_eq!(bench.response(200).body, b"ours");
+    let ack = bob.request(&mut bench, "ACK", &[], None);
+    bench.receive(ack);
+    bench.assert_quiet();
+    bench.wait(Duration::from_secs(4));
+    assert_eq!(bench.request(&Method::Invite).body, b"offer 2");
+}
+
+#[test]
+fn an_overlapping_reinvite_is_asked_to_wait() {
+    let (mut bench, mut bob) = established();
+    let first = bob.request(&mut bench, "INVITE", &[], Some(&sdp("offer 2")));
+    bench.receive(first);
+    bench.response(100);
+    bench.take_events();
+    let second = bob.request(&mut bench, "INVITE", &[], Some(&sdp("offer 3")));
+    bench.receive(second);
+    let refused = bench.response(500);
+    assert!(refused.headers.get("Retry-After").unwrap().parse::<u32>().unwrap() <= 10);
+    bench.command(Command::RefuseOffer { invite: CALL, status: 488 });
+    bench.response(488);
+    bench.assert_quiet();
+}
+
+#[test]
+fn a_lower_number_is_out_of_order() {
+    let (mut bench, mut bob) = established();
+    let late = bob.numbered(&mut bench, "INFO", 50, &[], None);
+    let info = bob.request(&mut bench, "INFO", &[], None);
+    bench.receive(info);
+    bench.response(200);
+    bench.take_events();
+    bench.receive(late);
+    bench.response(500);
+    bench.assert_quiet();
+}
+
+#[test]
+fn a_reinvite_without_offer_is_answered_with_one() {
+    let (mut bench, mut bob) = established();
+    let invite = bob.request(&mut bench, "INVITE", &[], None);
+    bench.receive(invite);
+    bench.response(100);
+    assert_eq!(bench.event(), Event::Offer { invite: CALL, body: None });
+    bench.command(Command::AnswerOffer { invite: CALL, body: sdp("offer 2") });
+    assert_eq!(bench.response(200).body, b"offer 2");
+    let ack = bob.request(&mut bench, "ACK", &[], Some(&sdp("answer 2")));
+    bench.receive(ack);
+    assert_eq!(bench.event(), Event::OfferAnswered { invite: CALL, body: sdp("answer 2") });
+    bench.assert_quiet();
+}
+
+#[test]
+fn a_reinvite_that_changes_nothing_is_not_told() {
+    let (mut bench, mut bob) = established();
+    for method in ["INVITE", "UPDATE"] {
+        let refresh = bob.request(&mut bench, method, &[], Some(&sdp("answer")));
+        bench.receive(refresh);
+        assert_eq!(bench.response(200).body, b"offer");
+        if method == "INVITE" {
+            bench.response(100);
+            let ack = bob.request(&mut bench, "ACK", &[], None);
+            bench.receive(ack);
+        }
+        bench.assert_quiet();
+    }
+    let empty = bob.request(&mut bench, "UPDATE", &[], None);
+    bench.receive(empty);
+    assert!(bench.response(200).body.is_empty());
+    bench.assert_quiet();
+}
+
+#[test]
+fn a_canceled_reinvite_is_forgotten() {
+    let (mut bench, mut bob) = established();
+    let invite = bob.request(&mut bench, "INVITE", &[], Some(&sdp("offer 2")));
+    bench.receive(invite.clone());
+    bench.response(100);
+    bench.take_events();
+    let mut cancel = invite;
+    cancel.method = Method::Cancel;
+    cancel.headers.set("CSeq", format!("{} CANCEL", bob.cseq));
+    cancel.body.clear();
+    bench.receive(cancel);
+    bench.response(200);
+    bench.response(487);
+    bench.command(Command::AnswerOffer { invite: CALL, body: sdp("too late") });
+    bench.assert_quiet();
+}
+
+#[test]
+fn a_bye_answers_the_offer_that_is_open() {
+    let (mut bench, mut bob) = established();
+    let invite = bob.request(&mut bench, "INVITE", &[], Some(&sdp("offer 2")));
+    bench.receive(invite);
+    bench.response(100);
+    bench.take_events();
+    let bye = bob.request(&mut bench, "BYE", &[], None);
+    bench.receive(bye);
+    let statuses = [bench.response(200), bench.response(487)];
+    assert_eq!(statuses.map(|response| response.headers.cseq().unwrap().method), [Method::Bye, Method::Invite]);
+    assert!(matches!(bench.event(), Event::Ended { .. }));
+    bench.assert_empty();
+}
+
+#[test]
+fn only_one_offer_waits() {
+    let (mut bench, _) = established();
+    offered(&mut bench);
+    bench.command(Command::Offer { invite: CALL, body: sdp("offer 3") });
+    bench.assert_quiet();
+    bench.command(Command::Offer { invite: CALL, body: sdp("offer 4") });
+    assert_eq!(bench.event(), Event::OfferRefused { invite: CALL, status: 491 });
+}
+
+#[test]
+fn byes_that_cross_are_both_answered() {
+    let (mut bench, mut bob) = established();
+    bench.command(Command::HangUp { invite: CALL, reason: None });
+    let ours = bench.request(&Method::Bye);
+    bench.take_events();
+    let theirs = bob.request(&mut bench, "BYE", &[], None);
+    bench.receive(theirs);
+    bench.response(200);
+    bench.receive(reply(&ours, 481, "bob"));
+    bench.assert_quiet();
+    bench.assert_empty();
+}

@@ -1,0 +1,115 @@
+//! Phones that register at the relay itself, call and are called.
+
+use super::bench::{Bench, CALL, order, reply, sdp, settings, with_body};
+use crate::auth::{Asked, Client, Login, Secret, Verifier};
+use crate::message::{Method, Request};
+use crate::user_agent::io::{BindingId, Command, Destination, Event, Identity, Origin, PhoneUser, Settings};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
+
+fn with_phones() -> Settings {
+    let phone = |user: &str| PhoneUser { user: user.into(), verifier: Verifier::Password(Secret::new("secret")) };
+    Settings { phones: vec![phone("desk"), phone("other")], ..settings() }
+}
+
+/// Sends a request without and then with credentials.
+fn authenticated(bench: &mut Bench, mut request: Request, user: &str, password: &str) {
+    bench.receive(request.clone());
+    bench.sent.retain(|sent| sent.headers().has("WWW-Authenticate"));
+    let challenged = bench.response(401);
+    let mut client = Client::new(Login::new(user, password));
+    let challenges = challenged.headers.www_authenticate().map(|text| (crate::auth::Challenger::UserAgent, text));
+    client.learn(challenges, &[]).unwrap();
+    let uri = request.uri.to_string();
+    let asked = Asked { method: request.method.name(), uri: &uri, body: &request.body };
+    for (_, credentials) in client.credentials(&asked, &mut ChaCha20Rng::from_seed([1; 32])) {
+        request.headers.push("Authorization", credentials);
+    }
+    let cseq = request.headers.cseq().unwrap();
+    request.headers.set("CSeq", format!("{} {}", cseq.number + 1, cseq.method));
+    let branch = bench.branch();
+    request.headers.set("Via", format!("SIP/2.0/UDP 192.0.2.2;branch={branch};rport"));
+    bench.receive(request);
+}
+
+fn register(bench: &mut Bench) -> BindingId {
+    let lines = [
+        "From: <sip:desk@relay.example>;tag=d",
+        "To: <sip:desk@relay.example>",
+        "Call-ID: r1",
+        "CSeq: 1 REGISTER",
+        "Contact: <sip:desk@10.0.0.9:5070>",
+    ];
+    let request = bench.make("REGISTER sip:relay.example", &lines, None);
+    authenticated(bench, request, "desk", "secret");
+    bench.response(200);
+    match bench.event() {
+        Event::PhoneBound { user, binding } if user == "desk" => binding,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_phone_registers_and_is_called_the_way_it_came() {
+    let mut bench = Bench::new(with_phones());
+    let binding = register(&mut bench);
+    let mut request = order(Some("offer"));
+    request.account = None;
+    request.to = Destination::Binding(binding);
+    request.from = Some(Identity { name: None, uri: "sip:web@relay.example".into() });
+    bench.command(Command::Invite { invite: CALL, request: Box::new(request) });
+    let invite = bench.request(&Method::Invite);
+    assert_eq!(invite.uri.to_string(), "sip:desk@10.0.0.9:5070");
+    assert_eq!(invite.headers.get("To"), Some("<sip:desk@relay.example>"));
+    assert_eq!(invite.headers.from().unwrap().uri.to_string(), "sip:web@relay.example");
+    let mut success = with_body(reply(&invite, 200, "desk"), "answer");
+    success.headers.set("Contact", "<sip:desk@10.0.0.9:5070>");
+    bench.receive(success);
+    bench.request(&Method::Ack);
+    bench.take_events();
+    bench.command(Command::HangUp { invite: CALL, reason: None });
+    assert_eq!(bench.request(&Method::Bye).uri.to_string(), "sip:desk@10.0.0.9:5070");
+}
+
+#[test]
+fn a_phone_calls_with_its_password() {
+    let mut bench = Bench::new(with_phones());
+    let lines = [
+        "From: <sip:desk@relay.example>;tag=d",
+        "To: <sip:web@relay.example>",
+        "Call-ID: i1",
+        "CSeq: 1 INVITE",
+        "Contact: <sip:desk@10.0.0.9:5070>",
+    ];
+    let invite = bench.make("INVITE sip:web@relay.example", &lines, Some(&sdp("offer")));
+    authenticated(&mut bench, invite.clone(), "desk", "secret");
+    let Event::Incoming { request, .. } = bench.event() else { panic!() };
+    assert_eq!(request.origin, Origin::Phone("desk".into()));
+    assert_eq!(request.request_uri, "sip:web@relay.example");
+}
+
+#[test]
+fn a_phone_does_not_call_in_anothers_name_nor_with_a_wrong_password() {
+    let mut bench = Bench::new(with_phones());
+    let invite = |bench: &mut Bench, call: &str| {
+        let call_id = format!("Call-ID: {call}");
+        let lines = [
+            "From: <sip:desk@relay.example>;tag=d",
+            "To: <sip:web@relay.example>",
+            &call_id,
+            "CSeq: 1 INVITE",
+            "Contact: <sip:desk@10.0.0.9:5070>",
+        ];
+        bench.make("INVITE sip:web@relay.example", &lines, None)
+    };
+    let first = invite(&mut bench, "w1");
+    authenticated(&mut bench, first, "other", "secret");
+    bench.response(403);
+    let second = invite(&mut bench, "w2");
+    authenticated(&mut bench, second, "desk", "guess");
+    bench.sent.retain(|sent| matches!(sent, crate::message::Message::Response(r) if r.status >= 400));
+    assert_eq!(bench.sent.len(), 1);
+    assert!(bench.events.is_empty());
+    bench.sent.clear();
+    bench.assert_empty();
+}

@@ -1,0 +1,80 @@
+//! `Replaces` in calls that come in (RFC 3891), and in calls that go out.
+
+use super::bench::{Bench, CALL, Far, called_out, calling, order, reply, sdp, settings};
+use crate::message::Method;
+use crate::user_agent::io::{Command, Event, InviteId};
+
+fn replacing(bench: &mut Bench, value: &str, more: &[&str]) {
+    let line = format!("Replaces: {value}");
+    let call_id = format!("Call-ID: {}", bench.branch());
+    let lines = ["From: <sip:c@example.org>;tag=c", "To: <sip:alice@example.org>", &call_id, "CSeq: 1 INVITE"];
+    let lines: Vec<&str> =
+        lines.iter().copied().chain(["Contact: <sip:c@192.0.2.2>", &line]).chain(more.iter().copied()).collect();
+    let invite = bench.make("INVITE sip:alice-1@192.0.2.1", &lines, Some(&sdp("offer")));
+    bench.receive(invite);
+    bench.response(100);
+}
+
+fn named(far: &Far) -> String {
+    format!("{};to-tag={};from-tag={}", far.call_id, far.their_tag, far.own_tag)
+}
+
+#[test]
+fn a_call_takes_the_place_of_another() {
+    let (mut bench, bob) = called_out(settings(), &[]);
+    replacing(&mut bench, &named(&bob), &["Require: replaces"]);
+    match bench.event() {
+        Event::Incoming { request, invite: InviteId::Inbound(1) } => assert_eq!(request.replaces, Some(CALL)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_call_that_is_no_more_or_never_was_is_not_replaced() {
+    let (mut bench, bob) = called_out(settings(), &[]);
+    replacing(&mut bench, &format!("{};early-only", named(&bob)), &[]);
+    bench.response(486);
+    replacing(&mut bench, "no-such-call;to-tag=a;from-tag=b", &[]);
+    bench.response(481);
+    replacing(&mut bench, &named(&bob), &["Join: x;to-tag=a;from-tag=b"]);
+    bench.response(400);
+    bench.command(Command::HangUp { invite: CALL, reason: None });
+    bench.take_events();
+    replacing(&mut bench, &named(&bob), &[]);
+    bench.response(603);
+    assert!(bench.events.is_empty());
+}
+
+#[test]
+fn a_call_that_this_end_places_may_be_taken_over_before_it_is_answered() {
+    let (mut bench, invite) = calling(settings(), Some("offer"));
+    bench.receive(reply(&invite, 180, "bob"));
+    bench.take_events();
+    let early = Far::callee(&invite, "bob");
+    replacing(&mut bench, &format!("{};early-only", named(&early)), &[]);
+    assert!(matches!(bench.event(), Event::Incoming { .. }));
+}
+
+#[test]
+fn a_join_is_an_extension_that_is_not_known() {
+    let mut bench = Bench::with_alice(settings());
+    let lines = ["From: <sip:c@example.org>;tag=c", "To: <sip:alice@example.org>", "Call-ID: c9", "CSeq: 1 INVITE"];
+    let more = ["Contact: <sip:c@192.0.2.2>", "Join: x;to-tag=a;from-tag=b", "Require: join"];
+    let lines: Vec<&str> = lines.iter().copied().chain(more).collect();
+    let invite = bench.make("INVITE sip:alice-1@192.0.2.1", &lines, None);
+    bench.receive(invite);
+    assert_eq!(bench.response(420).headers.get("Unsupported"), Some("join"));
+}
+
+#[test]
+fn a_call_out_says_what_it_replaces_and_who_sent_it() {
+    let mut bench = Bench::with_alice(settings());
+    let mut request = order(Some("offer"));
+    request.replaces = Some("c1;to-tag=t;from-tag=f".into());
+    request.referred_by = Some("sip:bob@example.org".into());
+    bench.command(Command::Invite { invite: CALL, request: Box::new(request) });
+    let invite = bench.request(&Method::Invite);
+    assert_eq!(invite.headers.get("Replaces"), Some("c1;to-tag=t;from-tag=f"));
+    assert_eq!(invite.headers.get("Require"), Some("replaces"));
+    assert_eq!(invite.headers.get("Referred-By"), Some("<sip:bob@example.org>"));
+}
