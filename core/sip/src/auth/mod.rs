@@ -8,6 +8,7 @@ mod algorithm;
 mod challenge;
 mod client;
 mod credentials;
+mod messages;
 mod nonce;
 mod parameters;
 mod secret;

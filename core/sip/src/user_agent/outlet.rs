@@ -158,13 +158,8 @@ impl Scope<'_> {
 
     fn complete(&mut self, request: &mut Request) {
         request.headers.set(HeaderName::UserAgent, &self.outlet.settings.product);
-        request.headers.remove(HeaderName::Authorization);
-        request.headers.remove(HeaderName::ProxyAuthorization);
-        let Some(auth) = &mut self.party.auth else { return };
-        let uri = request.uri.to_string();
-        let asked = auth::Asked { method: request.method.name(), uri: &uri, body: &request.body };
-        for (challenger, credentials) in auth.credentials(&asked, &mut self.outlet.rng) {
-            request.headers.push(header_of(challenger), credentials);
+        if let Some(auth) = &mut self.party.auth {
+            auth.sign(request, &mut self.outlet.rng);
         }
     }
 
@@ -173,7 +168,7 @@ impl Scope<'_> {
         let Some(auth) = &mut self.party.auth else {
             return Err(auth::Refusal::Unanswerable(auth::AuthError::Malformed("there is no password")));
         };
-        auth.learn(challenges(response), &sent_credentials(request))
+        auth.learn_from(request, response)
     }
 
     pub(super) fn respond(&mut self, key: ServerKey, response: Response) -> bool {
@@ -187,26 +182,6 @@ impl Scope<'_> {
             None => own_contact(&self.party.contact_user),
         }
     }
-}
-
-const fn header_of(challenger: auth::Challenger) -> HeaderName {
-    match challenger {
-        auth::Challenger::UserAgent => HeaderName::Authorization,
-        auth::Challenger::Proxy => HeaderName::ProxyAuthorization,
-    }
-}
-
-/// The challenges of a response, with who makes them.
-fn challenges(response: &Response) -> impl Iterator<Item = (auth::Challenger, &str)> {
-    let of_servers = response.headers.www_authenticate().map(|text| (auth::Challenger::UserAgent, text));
-    of_servers.chain(response.headers.proxy_authenticate().map(|text| (auth::Challenger::Proxy, text)))
-}
-
-/// The credentials that a request of ours had.
-fn sent_credentials(request: &Request) -> Vec<(auth::Challenger, auth::Credentials)> {
-    let of_servers = request.headers.authorization().map(|text| (auth::Challenger::UserAgent, text));
-    let of_proxies = request.headers.proxy_authorization().map(|text| (auth::Challenger::Proxy, text));
-    of_servers.chain(of_proxies).filter_map(|(of, text)| Some((of, text.parse().ok()?))).collect()
 }
 
 /// The ACK of a success carries the credentials of its INVITE (RFC 3261 §22.1).

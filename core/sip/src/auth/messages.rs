@@ -1,0 +1,44 @@
+//! Challenges and credentials in the headers of messages (RFC 3261 §22.2, §22.3).
+
+use super::{Asked, Challenger, Client, Credentials, Refusal};
+use crate::message::{HeaderName, Request, Response};
+use rand_chacha::ChaCha20Rng;
+
+impl Challenger {
+    const fn header(self) -> HeaderName {
+        match self {
+            Self::UserAgent => HeaderName::Authorization,
+            Self::Proxy => HeaderName::ProxyAuthorization,
+        }
+    }
+}
+
+impl Client {
+    /// Puts credentials for all that ever challenged into a request, in place of those it has.
+    pub fn sign(&mut self, request: &mut Request, rng: &mut ChaCha20Rng) {
+        request.headers.remove(HeaderName::Authorization);
+        request.headers.remove(HeaderName::ProxyAuthorization);
+        let uri = request.uri.to_string();
+        let asked = Asked { method: request.method.name(), uri: &uri, body: &request.body };
+        for (challenger, credentials) in self.credentials(&asked, rng) {
+            request.headers.push(challenger.header(), credentials);
+        }
+    }
+
+    /// Learns the challenges of a 401 or 407 to `request`, which may be signed and sent again then.
+    ///
+    /// # Errors
+    /// Why the request is not to be sent again.
+    pub fn learn_from(&mut self, request: &Request, response: &Response) -> Result<(), Refusal> {
+        let of_servers = response.headers.www_authenticate().map(|text| (Challenger::UserAgent, text));
+        let of_proxies = response.headers.proxy_authenticate().map(|text| (Challenger::Proxy, text));
+        self.learn(of_servers.chain(of_proxies), &sent(request))
+    }
+}
+
+/// The credentials that a request of ours had.
+fn sent(request: &Request) -> Vec<(Challenger, Credentials)> {
+    let of_servers = request.headers.authorization().map(|text| (Challenger::UserAgent, text));
+    let of_proxies = request.headers.proxy_authorization().map(|text| (Challenger::Proxy, text));
+    of_servers.chain(of_proxies).filter_map(|(of, text)| Some((of, text.parse().ok()?))).collect()
+}
