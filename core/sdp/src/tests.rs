@@ -346,11 +346,13 @@ proptest! {
 
     #[test]
     fn damaged_descriptions_do_no_harm(
-        which in 0_usize..4,
+        which in 0_usize..4 + crate::sip::samples::ALL.len(),
         damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20),
         cut in any::<prop::sample::Index>(),
     ) {
-        let mut data = [CHROMIUM_AUDIO, CHROMIUM_VIDEO, FIREFOX_AUDIO, FIREFOX_VIDEO][which].as_bytes().to_vec();
+        let browsers = [CHROMIUM_AUDIO, CHROMIUM_VIDEO, FIREFOX_AUDIO, FIREFOX_VIDEO];
+        let texts: Vec<&str> = browsers.into_iter().chain(crate::sip::samples::ALL).collect();
+        let mut data = texts[which].as_bytes().to_vec();
         for (index, octet) in damage {
             *index.get_mut(&mut data) = octet;
         }

@@ -181,14 +181,12 @@ pub struct Renegotiated {
 /// When the peer wants media and nothing of them can be (488). No media at all is an offer that can be met (RFC 3264 §8.2).
 pub fn renegotiate(other: &[Section], offer: &[Section], wanted: Direction) -> Result<Renegotiated, NegotiationError> {
     let mut renegotiated = Renegotiated { answer: Vec::new(), peer: Vec::new() };
-    let mut taken = [0_usize; 2];
+    let mut streams = Streams::of(other);
     for offered in offer {
-        let answer = (!offered.rejected).then(|| {
-            let stream = nth_of_kind(other, offered.kind, &mut taken)?;
-            answer_section(offered, stream, wanted)
-        });
-        match answer.flatten() {
+        let stream = streams.next(offered.kind).filter(|_| !offered.rejected);
+        match stream.and_then(|stream| answer_section(offered, stream, wanted)) {
             Some(answer) => {
+                streams.take(offered.kind);
                 renegotiated.peer.push(stream_of_offer(offered, &answer));
                 renegotiated.answer.push(answer);
             }
@@ -199,25 +197,45 @@ pub fn renegotiate(other: &[Section], offer: &[Section], wanted: Direction) -> R
     if renegotiated.peer.is_empty() && wants_media { Err(NegotiationError::NoCommonCodecs) } else { Ok(renegotiated) }
 }
 
-/// The next section in use of that kind; legs are bridged by the same count.
-pub(super) fn nth_of_kind<'a>(sections: &'a [Section], kind: MediaKind, taken: &mut [usize; 2]) -> Option<&'a Section> {
-    let [audio, video] = taken;
-    let place = if kind == MediaKind::Audio { audio } else { video };
-    let found = sections.iter().filter(|section| section.kind == kind && !section.rejected).nth(*place);
-    *place += 1;
-    found
+/// The streams of a leg, given away one by one to those of the same kind on another, as the bridge does it.
+struct Streams<'a> {
+    sections: &'a [Section],
+    taken: [usize; 2],
+}
+
+impl<'a> Streams<'a> {
+    const fn of(sections: &'a [Section]) -> Self {
+        Self { sections, taken: [0; 2] }
+    }
+
+    /// The next one of that kind in use.
+    fn next(&self, kind: MediaKind) -> Option<&'a Section> {
+        let [audio, video] = self.taken;
+        let taken = if kind == MediaKind::Audio { audio } else { video };
+        self.sections.iter().filter(|section| section.kind == kind && !section.rejected).nth(taken)
+    }
+
+    /// Gives it away.
+    const fn take(&mut self, kind: MediaKind) {
+        let [audio, video] = &mut self.taken;
+        match kind {
+            MediaKind::Audio => *audio += 1,
+            MediaKind::Video => *video += 1,
+        }
+    }
 }
 
 /// The answer to one section of a SIP endpoint whose media go to and come from `other`.
 fn answer_section(offered: &Section, other: &Section, wanted: Direction) -> Option<Section> {
+    let sent = other.payloads.iter().find(|payload| payload.codec.is_primary())?;
+    let is_sent = |payload: &Payload| sent.codec.matches(&payload.codec);
+    let must_convert = !offered.payloads.iter().any(is_sent);
     let passes = |payload: &&Payload| {
-        payload.codec.is_primary() && other.payloads.iter().any(|theirs| flows(&theirs.codec, &payload.codec))
+        let is_known = payload.codec.is_primary() && find(&other.payloads, payload).is_some();
+        is_known || must_convert && sent.codec.converts(&payload.codec)
     };
     let mut payloads: Vec<&Payload> = offered.payloads.iter().filter(passes).collect();
-    if let Some(sent) = other.payloads.iter().find(|payload| payload.codec.is_primary()) {
-        // First what need not be converted.
-        payloads.sort_by_key(|payload| (!flows(&sent.codec, &payload.codec), !sent.codec.matches(&payload.codec)));
-    }
+    payloads.sort_by_key(|payload| !(is_sent(payload) || must_convert && sent.codec.converts(&payload.codec)));
     let rates: Vec<u32> = payloads.iter().map(|payload| payload.codec.clock_rate).collect();
     let beside = |payload: &&Payload| {
         let codec = &payload.codec;
@@ -306,3 +324,6 @@ fn find<'a>(payloads: &'a [Payload], wanted: &Payload) -> Option<&'a Payload> {
 fn has_primary(payloads: &[Payload]) -> bool {
     payloads.iter().any(|payload| payload.codec.is_primary())
 }
+
+#[cfg(test)]
+mod tests;

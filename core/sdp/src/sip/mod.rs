@@ -280,3 +280,8 @@ impl ExtraLine {
         &self.0
     }
 }
+
+#[cfg(test)]
+pub(crate) mod samples;
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! What the relay offers to a SIP endpoint, or to a browser on a SIP endpoint's behalf.
 
-use super::{BROWSER_FEEDBACK, MID, find, has_primary, nth_of_kind};
+use super::{BROWSER_FEEDBACK, MID, Streams, find, has_primary};
 use crate::codec::{Codec, MediaKind, Payload};
 use crate::direction::Direction;
 use crate::offer_answer::offered_payloads;
@@ -80,18 +80,16 @@ fn telephone_event(clock_rate: u32) -> Payload {
     Payload { number: TELEPHONE_EVENT, codec, feedback: Vec::new() }
 }
 
-/// Gives each payload a number that it may have: the static one of its codec, its own, or the first free one. Those of
-/// `known` mean what they mean there for the whole session (RFC 3264 §8.3.2). What finds no number is left out.
+/// Gives each payload a number that it may have: the static one of its codec, its own, or the first free one. The numbers
+/// of `known` mean what they mean there for the whole session (RFC 3264 §8.3.2). What finds no number is left out.
 fn numbered(payloads: Vec<Payload>, known: &[Payload]) -> Vec<Payload> {
     let mut used: Vec<u8> = known.iter().map(|payload| payload.number).collect();
-    // Those with a place of their own take it before others look for one.
-    used.extend(payloads.iter().filter_map(|payload| payload.codec.static_payload()));
     let mut kept = Vec::new();
     let mut homeless = Vec::new();
     for (index, payload) in payloads.into_iter().enumerate() {
-        let before = find(known, &payload).map(|before| before.number).or_else(|| payload.codec.static_payload());
-        let own = Some(payload.number).filter(|number| DYNAMIC.contains(number) && !used.contains(number));
-        match before.or(own) {
+        let own = Some(payload.number).filter(|number| DYNAMIC.contains(number));
+        let number = payload.codec.static_payload().or(own).filter(|number| !used.contains(number));
+        match number {
             Some(number) => {
                 used.push(number);
                 kept.push((index, Payload { number, ..payload }));
@@ -209,13 +207,14 @@ fn only(payload: &Payload) -> Section {
 /// peer may want it now (RFC 3261 §14.2).
 #[must_use]
 pub fn reoffer(current: &[Section], other: &[Section], direction: Direction) -> Vec<Section> {
-    let mut taken = [0; 2];
+    let mut streams = Streams::of(other);
     let sections = current.iter().map(|section| {
         if section.rejected {
             return section.clone();
         }
         let mut payloads = section.payloads.clone();
-        let stream = nth_of_kind(other, section.kind, &mut taken);
+        let stream = streams.next(section.kind);
+        streams.take(section.kind);
         let able = stream.into_iter().flat_map(|stream| sip_payloads(stream.kind, stream.payloads.clone()));
         let new: Vec<Payload> = able.filter(|payload| find(&section.payloads, payload).is_none()).collect();
         payloads.extend(numbered(new, &section.payloads));

@@ -1,0 +1,68 @@
+//! Arbitrary input for everything that reads, negotiates and writes.
+
+use crate::direction::Direction;
+use crate::offer_answer::sip::{
+    answer_browser, answer_sip, browser_offer, default_offer, renegotiate, reoffer, sip_offer,
+};
+use crate::offer_answer::{relay_offer, settle};
+use crate::section::Section;
+use crate::{sip, webrtc};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Feeds arbitrary octets to both parsers and what they accept to everything that works on descriptions.
+pub fn fuzz_sdp(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let browser = webrtc::Description::parse(&text).ok();
+    let peer = sip::Description::parse(&text).ok();
+    if let Some(browser) = &browser {
+        fuzz_webrtc(browser);
+    }
+    if let Some(peer) = &peer {
+        fuzz_sip(peer, browser.as_ref().map_or(&[], |browser| &browser.sections));
+    }
+    for line in text.lines().take(64) {
+        let _ = sip::ExtraLine::parse(line);
+    }
+}
+
+fn fuzz_webrtc(description: &webrtc::Description) {
+    let offered = relay_offer(&description.sections, &[]);
+    let _ = settle(&description.sections, &description.sections, &offered);
+    let sections: Vec<_> = offered
+        .into_iter()
+        .map(|section| webrtc::LocalSection {
+            section,
+            ssrc: 1,
+            cname: "c".to_owned(),
+            stream_id: "s".to_owned(),
+            track_id: "t".to_owned(),
+        })
+        .collect();
+    let _ = webrtc::Description::parse(&webrtc::answer(description, &description.transport, &sections));
+    let _ = webrtc::Description::parse(&webrtc::offer(&description.transport, &sections));
+}
+
+fn fuzz_sip(description: &sip::Description, browser: &[Section]) {
+    let offer = description.media();
+    let written = sip::Description::parse(&description.to_string());
+    assert!(written.is_ok_and(|read| read.sections.len() == description.sections.len()), "what is written can be read");
+    let relayed = browser_offer(&offer, &[]);
+    let _ = answer_sip(&offer, &relayed, browser);
+    let _ = answer_sip(&offer, &sip_offer(&offer, &[]), &offer);
+    let relayed = sip_offer(browser, &[]);
+    let _ = answer_browser(browser, &relayed, &offer);
+    let mut session = sip::Session::new(1, IpAddr::V4(Ipv4Addr::LOCALHOST));
+    for other in [browser, &offer, &default_offer(true, &[])] {
+        let Ok(done) = renegotiate(other, &offer, Direction::SendRecv) else { continue };
+        let next = reoffer(&done.answer, other, Direction::SendOnly);
+        let local = |sections: Vec<Section>| {
+            let pairs = sections.into_iter().zip(&description.sections);
+            pairs.map(|(section, offered)| sip::SipSection { section, ..offered.clone() }).collect::<Vec<_>>()
+        };
+        let answer = session.answer(description, local(done.answer));
+        let again = session.offer(local(next));
+        let count = |text: &sip::Description| text.to_string().lines().filter(|line| line.starts_with("m=")).count();
+        assert_eq!(count(&answer), description.sections.len() + description.others.len(), "an answer has each m-line");
+        assert_eq!(count(&again), count(&answer), "no m-line goes away");
+    }
+}

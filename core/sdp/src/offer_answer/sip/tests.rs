@@ -1,0 +1,454 @@
+//! Whole negotiations between browsers and SIP endpoints.
+
+mod rfc;
+
+use super::{
+    Sending, accepted, answer_browser, answer_sip, as_sent, browser_offer, default_offer, renegotiate, reoffer,
+    sending, sip_offer,
+};
+use crate::codec::{MediaKind, Payload};
+use crate::direction::Direction;
+use crate::offer_answer::{NegotiationError, can_bridge};
+use crate::section::Section;
+use crate::sip;
+use crate::sip::samples::{ALL, ASTERISK, BARESIP, CHROMIUM, FAX, LINPHONE, OLD_HOLD, RTPENGINE};
+use crate::webrtc;
+use proptest::prelude::*;
+
+const AUDIO: &str = include_str!("../../../fixtures/chromium-audio-offer.sdp");
+const VIDEO: &str = include_str!("../../../fixtures/chromium-video-offer.sdp");
+const FIREFOX: &str = include_str!("../../../fixtures/firefox-video-offer.sdp");
+
+fn browser(text: &str) -> Vec<Section> {
+    webrtc::Description::parse(text).expect("a browser's description").sections
+}
+
+fn peer(text: &str) -> Vec<Section> {
+    sip::Description::parse(text).expect("a SIP endpoint's description").media()
+}
+
+fn names(section: &Section) -> Vec<(u8, &str)> {
+    section.payloads.iter().map(|payload| (payload.number, payload.codec.name.as_str())).collect()
+}
+
+fn order(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// `sections` with only the payloads of these names.
+fn only(sections: &[Section], names: &[&str]) -> Vec<Section> {
+    let mut sections = sections.to_vec();
+    for section in &mut sections {
+        section.payloads.retain(|payload| names.iter().any(|name| payload.codec.is(name)));
+    }
+    sections
+}
+
+fn with_direction(sections: &[Section], direction: Direction) -> Vec<Section> {
+    sections.iter().map(|section| Section { direction, ..section.clone() }).collect()
+}
+
+#[test]
+fn a_sip_endpoint_is_offered_what_sip_endpoints_know() {
+    let offered = sip_offer(&browser(VIDEO), &[]);
+    let audio = [
+        (111, "opus"),
+        (9, "G722"),
+        (0, "PCMU"),
+        (8, "PCMA"),
+        (13, "CN"),
+        (110, "telephone-event"),
+        (126, "telephone-event"),
+    ];
+    assert_eq!(names(&offered[0]), audio);
+    let formats: Vec<(u8, &str, Option<&str>)> = offered[1]
+        .payloads
+        .iter()
+        .map(|payload| (payload.number, payload.codec.name.as_str(), payload.codec.parameter("profile-level-id")))
+        .collect();
+    assert_eq!(formats[..3], [(96, "VP8", None), (102, "H264", Some("42001f")), (104, "H264", Some("42001f"))]);
+    assert!(!formats.iter().any(|(_, name, _)| ["VP9", "AV1", "rtx", "red"].contains(name)), "{formats:?}");
+    assert!(offered[0].payloads.iter().all(|payload| payload.feedback.is_empty()));
+    assert!(offered[1].payloads.iter().all(|payload| payload.feedback == ["nack pli", "ccm fir"]));
+    assert!(offered.iter().all(|section| section.extensions.is_empty() && section.ssrcs.is_empty()));
+    let dtmf = offered[0].payloads.iter().filter(|payload| payload.codec.is_telephone_event());
+    assert!(dtmf.clone().all(|payload| payload.codec.fmtp.as_deref() == Some("0-15")));
+
+    let named = sip_offer(&browser(VIDEO), &order(&["PCMA", "opus", "VP9"]));
+    assert_eq!(names(&named[0])[..2], [(8, "PCMA"), (111, "opus")]);
+    assert!(named[1].payloads.iter().all(|payload| payload.codec.is("VP9")));
+}
+
+#[test]
+fn telephone_events_are_offered_even_if_the_browser_has_none() {
+    let without = only(&browser(AUDIO), &["opus", "PCMU"]);
+    assert_eq!(names(&sip_offer(&without, &[])[0]), [(111, "opus"), (0, "PCMU"), (101, "telephone-event")]);
+    let mut taken = without.clone();
+    taken[0].payloads[0].number = 101;
+    assert_eq!(names(&sip_offer(&taken, &[])[0]), [(101, "opus"), (0, "PCMU"), (96, "telephone-event")]);
+}
+
+#[test]
+fn numbers_that_a_sip_endpoint_may_misread_are_changed() {
+    let mut odd = only(&browser(AUDIO), &["opus", "PCMU", "G722"]);
+    for (payload, number) in odd[0].payloads.iter_mut().zip([0, 72, 96]) {
+        payload.number = number;
+    }
+    assert_eq!(names(&odd[0]), [(0, "opus"), (72, "G722"), (96, "PCMU")]);
+    let numbers = [(96, "opus"), (9, "G722"), (0, "PCMU"), (101, "telephone-event")];
+    assert_eq!(names(&sip_offer(&odd, &[])[0]), numbers);
+}
+
+#[test]
+fn the_browsers_one_answer_begins_with_what_the_sip_endpoint_took() {
+    let offer = browser(AUDIO);
+    let relayed = sip_offer(&offer, &[]);
+    let settled = answer_browser(&offer, &relayed, &peer(RTPENGINE)).expect("settled");
+    let answer =
+        [(8, "PCMA"), (0, "PCMU"), (111, "opus"), (9, "G722"), (110, "telephone-event"), (126, "telephone-event")];
+    assert_eq!(names(&settled.answer[0]), answer);
+    assert_eq!(names(&settled.caller[0]), answer);
+    assert_eq!(names(&settled.callee[0]), [(8, "PCMA"), (0, "PCMU"), (101, "telephone-event")], "G729 was not offered");
+    assert_eq!(sending(&settled.caller[0], &settled.callee[0]), Sending::AsItIs);
+    assert_eq!(settled.caller[0].ssrcs, offer[0].ssrcs);
+    assert!(can_bridge(&settled.caller, &settled.callee));
+    let uris: Vec<&str> = settled.answer[0].extensions.iter().map(|extension| extension.uri.as_str()).collect();
+    assert_eq!(uris, ["urn:ietf:params:rtp-hdrext:sdes:mid"]);
+}
+
+#[test]
+fn a_sip_endpoint_that_answers_on_hold_does_not_silence_the_browser_for_good() {
+    let offer = browser(AUDIO);
+    let held = peer(&ASTERISK.replace("a=sendrecv", "a=inactive"));
+    let settled = answer_browser(&offer, &sip_offer(&offer, &[]), &held).expect("settled");
+    assert_eq!(settled.answer[0].direction, Direction::SendRecv);
+    assert_eq!(settled.caller[0].direction, Direction::SendRecv);
+    assert_eq!(settled.callee[0].direction, Direction::Inactive);
+    let listens = with_direction(&offer, Direction::RecvOnly);
+    let settled = answer_browser(&listens, &sip_offer(&listens, &[]), &peer(ASTERISK)).expect("settled");
+    assert_eq!(settled.answer[0].direction, Direction::SendOnly);
+    assert_eq!(settled.callee[0].direction, Direction::SendOnly, "more than it was offered it cannot take");
+}
+
+#[test]
+fn video_with_a_sip_endpoint() {
+    let offer = browser(VIDEO);
+    let relayed = sip_offer(&offer, &[]);
+    let answer = only(&peer(LINPHONE), &["opus", "telephone-event", "VP8"]);
+    let settled = answer_browser(&offer, &relayed, &answer).expect("settled");
+    let video = &settled.answer[1];
+    assert_eq!(names(video)[..2], [(96, "VP8"), (102, "H264")]);
+    assert_eq!(video.payloads[0].feedback, ["ccm fir", "nack", "nack pli"]);
+    assert!(settled.answer.iter().flat_map(|section| &section.extensions).all(|ext| !ext.uri.contains("orientation")));
+    assert_eq!(settled.callee[1].payloads[0].feedback, ["trr-int 1000", "nack pli", "ccm fir"]);
+    // A phone without a camera, and one that leaves the section out.
+    for answer in [vec![answer[0].clone(), Section { rejected: true, ..answer[1].clone() }], answer[..1].to_vec()] {
+        let settled = answer_browser(&offer, &relayed, &answer).expect("settled");
+        assert_eq!(settled.answer.iter().map(|section| section.rejected).collect::<Vec<_>>(), [false, true]);
+        assert_eq!((settled.caller.len(), settled.callee.len()), (1, 1));
+    }
+}
+
+#[test]
+fn another_early_dialog_is_heard_within_the_same_answer() {
+    let offer = browser(AUDIO);
+    let relayed = sip_offer(&offer, &[]);
+    let first = answer_browser(&offer, &relayed, &peer(ASTERISK)).expect("settled");
+    let browser = &first.caller[0];
+    assert_eq!(sending(browser, &first.callee[0]), Sending::AsItIs);
+    let alaw = accepted(&relayed, &only(&peer(RTPENGINE), &["PCMA"])).expect("streams");
+    assert_eq!(sending(browser, &alaw[0]), Sending::Converted);
+    assert_eq!(sending(&alaw[0], browser), Sending::AsItIs, "the browser's answer has it");
+    let opus = accepted(&relayed, &only(&peer(BARESIP), &["opus"])).expect("streams");
+    let Sending::Changed(to) = sending(browser, &opus[0]) else { panic!("the browser sends PCMU") };
+    assert_eq!((to.number, to.codec.name.as_str()), (111, "opus"));
+    assert_eq!(sending(&opus[0], browser), Sending::AsItIs);
+    let g729 = only(&peer(OLD_HOLD), &["G729"]);
+    assert_eq!(sending(browser, &g729[0]), Sending::Never);
+    assert_eq!(accepted(&relayed, &g729), Err(NegotiationError::NoCommonCodecs));
+}
+
+#[test]
+fn an_answer_may_have_numbers_of_its_own() {
+    let offer = browser(AUDIO);
+    let relayed = sip_offer(&offer, &[]);
+    let settled = answer_browser(&offer, &relayed, &peer(BARESIP)).expect("settled");
+    let receives = [(96, "opus"), (0, "PCMU"), (8, "PCMA"), (101, "telephone-event")];
+    assert_eq!(names(&settled.callee[0]), receives, "what the relay sends with");
+    let sends = as_sent(&relayed[0], &settled.callee[0]);
+    assert_eq!(names(&sends), [(111, "opus"), (0, "PCMU"), (8, "PCMA"), (126, "telephone-event")]);
+    let opus = &settled.answer[0].payloads[0];
+    assert_eq!((opus.number, opus.codec.fmtp.as_deref()), (111, Some("stereo=1;sprop-stereo=1")));
+}
+
+#[test]
+fn a_refusal_is_told_from_a_misunderstanding() {
+    let offer = browser(VIDEO);
+    let relayed = sip_offer(&offer, &[]);
+    let settle = |answer: &[Section]| answer_browser(&offer, &relayed, answer);
+    assert_eq!(settle(&peer(FAX)), Err(NegotiationError::Refused));
+    assert_eq!(settle(&[]), Err(NegotiationError::Refused));
+    assert_eq!(settle(&only(&peer(ASTERISK), &["telephone-event"])), Err(NegotiationError::NoCommonCodecs));
+    let mut crossed = peer(LINPHONE);
+    crossed.reverse();
+    assert_eq!(settle(&crossed), Err(NegotiationError::NotAnAnswer));
+    assert_eq!(settle(&[peer(LINPHONE), peer(ASTERISK)].concat()), Err(NegotiationError::NotAnAnswer));
+    let named = ASTERISK.replace("IN IP4 198.51.100.10", "IN IP4 pbx.example.test");
+    assert_eq!(settle(&peer(&named)), Err(NegotiationError::Refused), "of no use is as good as refused");
+}
+
+#[test]
+fn a_browser_is_offered_what_the_sip_endpoint_has_and_what_may_come() {
+    let offered = browser_offer(&peer(RTPENGINE), &[]);
+    let audio = [(8, "PCMA"), (0, "PCMU"), (111, "opus"), (101, "telephone-event"), (110, "telephone-event")];
+    assert_eq!(names(&offered[0]), audio);
+    let held = browser_offer(&peer(OLD_HOLD), &[]);
+    assert_eq!(held[0].direction, Direction::SendRecv, "the browser is asked once");
+    let video = browser_offer(&peer(LINPHONE), &order(&["opus", "H264"]));
+    let first = [(96, "opus"), (101, "telephone-event"), (99, "telephone-event")];
+    assert_eq!(names(&video[0]), first, "the operator wants no G.711");
+    assert_eq!(names(&video[1]), [(97, "H264")]);
+    assert_eq!(video[1].payloads[0].feedback, ["nack", "nack pli", "ccm fir"]);
+    assert_eq!(browser_offer(&only(&peer(RTPENGINE), &["G729", "telephone-event"]), &[]), []);
+}
+
+#[test]
+fn a_sip_endpoint_is_answered_with_what_the_browser_took() {
+    let offer = peer(RTPENGINE);
+    let relayed = browser_offer(&offer, &[]);
+    // The browser takes what it is offered, under those numbers, without telephone-events.
+    let answer = only(&relayed, &["PCMA", "PCMU", "opus"]);
+    let settled = answer_sip(&offer, &relayed, &answer).expect("settled");
+    assert_eq!(names(&settled.answer[0]), [(8, "PCMA"), (0, "PCMU"), (101, "telephone-event")]);
+    assert_eq!(names(&settled.caller[0]), names(&settled.answer[0]));
+    assert_eq!(names(&settled.callee[0]), [(8, "PCMA"), (0, "PCMU"), (111, "opus")]);
+    assert_eq!(settled.answer[0].direction, Direction::SendRecv);
+    let muted = answer_sip(&offer, &relayed, &with_direction(&answer, Direction::RecvOnly)).expect("settled");
+    assert_eq!(muted.answer[0].direction, Direction::RecvOnly);
+    assert_eq!(muted.caller[0].direction, Direction::SendOnly);
+    let only_opus = only(&relayed, &["opus"]);
+    assert_eq!(answer_sip(&offer, &relayed, &only_opus), Err(NegotiationError::NoCommonCodecs));
+}
+
+#[test]
+fn extra_sections_of_a_sip_offer_are_refused_in_their_place() {
+    let offer = peer(&LINPHONE.replace("m=video", "m=audio 7500 RTP/AVP 18\r\nm=video"));
+    let relayed = browser_offer(&offer, &[]);
+    assert_eq!(relayed.len(), 2, "a browser has no G.729");
+    let settled = answer_sip(&offer, &relayed, &relayed).expect("settled");
+    let refused: Vec<bool> = settled.answer.iter().map(|section| section.rejected).collect();
+    assert_eq!(refused, [false, true, false]);
+    assert_eq!(names(&settled.answer[2]), [(96, "VP8"), (97, "H264")]);
+    assert_eq!(settled.answer[2].payloads[0].feedback, ["nack pli", "ccm fir"]);
+}
+
+#[test]
+fn an_invite_without_offer_is_given_one_that_everybody_can_take() {
+    let offered = default_offer(true, &[]);
+    let audio = [(111, "opus"), (0, "PCMU"), (8, "PCMA"), (110, "telephone-event"), (101, "telephone-event")];
+    assert_eq!(names(&offered[0]), audio);
+    assert_eq!(names(&offered[1]), [(97, "H264"), (96, "VP8")]);
+    // The browser has no H.264; then the 200 has an offer and the ACK an answer.
+    let browser = only(&offered, &["opus", "PCMU", "PCMA", "telephone-event", "VP8"]);
+    let browser = accepted(&offered, &browser).expect("the browser's streams");
+    let to_sip = sip_offer(&browser, &[]);
+    assert_eq!(names(&to_sip[1]), [(96, "VP8")]);
+    let sip = accepted(&to_sip, &peer(ASTERISK)).expect("the SIP endpoint's streams");
+    assert_eq!(names(&sip[0]), [(0, "PCMU"), (8, "PCMA"), (101, "telephone-event")]);
+    let Sending::Changed(to) = sending(&browser[0], &sip[0]) else { panic!("the browser sends Opus") };
+    assert_eq!(to.number, 0);
+    let g711 = default_offer(false, &order(&["PCMA", "PCMU"]));
+    assert_eq!(names(&g711[0])[..2], [(8, "PCMA"), (0, "PCMU")]);
+    assert_eq!(g711.len(), 1);
+}
+
+#[test]
+fn two_sip_endpoints_keep_what_they_share() {
+    let offer = peer(RTPENGINE);
+    let relayed = sip_offer(&offer, &[]);
+    assert_eq!(names(&relayed[0]), names(&offer[0]), "G.729 passes too");
+    let settled = answer_sip(&offer, &relayed, &only(&peer(OLD_HOLD), &["G729", "PCMU"])).expect("settled");
+    assert_eq!(names(&settled.answer[0]), [(18, "G729"), (0, "PCMU"), (101, "telephone-event")]);
+    assert_eq!(settled.answer[0].direction, Direction::SendOnly, "the callee holds");
+    assert_eq!(settled.caller[0].direction, Direction::RecvOnly);
+    assert_eq!(settled.callee[0].direction, Direction::SendOnly);
+}
+
+/// What a browser has negotiated that called Asterisk.
+fn established() -> Vec<Section> {
+    let offer = browser(VIDEO);
+    let answer = [peer(ASTERISK), only(&peer(LINPHONE)[1..], &["VP8"])].concat();
+    answer_browser(&offer, &sip_offer(&offer, &[]), &answer).expect("settled").caller
+}
+
+#[test]
+fn a_new_offer_of_the_peer_is_answered_within_what_the_browser_has() {
+    let both = Direction::SendRecv;
+    let answered = |offer: &str| renegotiate(&established(), &peer(offer), both).expect("an answer");
+    let laws = answered(RTPENGINE);
+    assert_eq!(names(&laws.answer[0]), [(0, "PCMU"), (8, "PCMA"), (101, "telephone-event")], "what the browser sends");
+    assert_eq!(names(&laws.peer[0]), names(&laws.answer[0]));
+    let alaw = renegotiate(&established(), &only(&peer(RTPENGINE), &["PCMA"]), both).expect("an answer");
+    assert_eq!(names(&alaw.answer[0]), [(8, "PCMA")]);
+    assert_eq!(sending(&established()[0], &alaw.peer[0]), Sending::Converted);
+    let opus = renegotiate(&established(), &only(&peer(BARESIP), &["opus"]), both).expect("an answer");
+    assert_eq!(names(&opus.answer[0]), [(96, "opus")], "the numbers of the offer");
+    assert!(matches!(sending(&established()[0], &opus.peer[0]), Sending::Changed(to) if to.number == 111));
+    let g729 = only(&peer(OLD_HOLD), &["G729"]);
+    assert_eq!(renegotiate(&established(), &g729, both), Err(NegotiationError::NoCommonCodecs));
+}
+
+#[test]
+fn hold_is_answered_from_both_sides() {
+    use Direction::{Inactive, RecvOnly, SendOnly, SendRecv};
+    let answer = |offered: Direction, wanted: Direction| {
+        let offer = with_direction(&peer(ASTERISK), offered);
+        let renegotiated = renegotiate(&established(), &offer, wanted).expect("an answer");
+        assert_eq!(renegotiated.peer[0].direction, renegotiated.answer[0].direction.reversed());
+        renegotiated.answer[0].direction
+    };
+    assert_eq!(answer(SendOnly, SendRecv), RecvOnly);
+    assert_eq!(answer(RecvOnly, SendRecv), SendOnly);
+    assert_eq!(answer(Inactive, SendRecv), Inactive);
+    assert_eq!(answer(SendRecv, SendRecv), SendRecv);
+    // This side holds already.
+    assert_eq!(answer(SendRecv, SendOnly), SendOnly);
+    assert_eq!(answer(SendOnly, SendOnly), Inactive);
+    let old = renegotiate(&established(), &peer(OLD_HOLD), SendRecv).expect("an answer");
+    assert_eq!(old.answer[0].direction, RecvOnly, "0.0.0.0 is answered as sendonly is");
+}
+
+#[test]
+fn sections_that_come_and_go_in_an_established_call() {
+    let both = Direction::SendRecv;
+    let answer = |text: &str| renegotiate(&established(), &peer(text), both).map(|done| (done.answer, done.peer));
+    let (answer_all, streams) = answer(LINPHONE).expect("an answer");
+    assert_eq!((answer_all.len(), streams.len()), (2, 2));
+    let (removed, streams) = answer(&LINPHONE.replace("m=video 9078", "m=video 0")).expect("an answer");
+    assert!(removed[1].rejected && streams.len() == 1);
+    let more = format!("{RTPENGINE}m=audio 4000 RTP/AVP 0\r\nm=video 4002 RTP/AVP 99\r\na=rtpmap:99 VP8/90000\r\n");
+    let (added, streams) = answer(&more).expect("an answer");
+    assert_eq!(added.iter().map(|section| section.rejected).collect::<Vec<_>>(), [false, true, false]);
+    assert_eq!(streams.iter().map(|section| section.kind).collect::<Vec<_>>(), [MediaKind::Audio, MediaKind::Video]);
+    // Nothing but a fax is nothing that can be; no media at all is.
+    let (nothing, streams) = answer(FAX).expect("all that is offered is refused by the offerer");
+    assert!(nothing[0].rejected && streams.is_empty());
+    assert_eq!(answer(&RTPENGINE.replace("RTP/AVP", "DCCP/RTP/AVP")).expect("refused").1, []);
+}
+
+#[test]
+fn the_relays_own_offer_in_a_call_keeps_numbers_and_places() {
+    let other = established();
+    let offer = peer(&format!("{BARESIP}m=video 0 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n"));
+    let current = renegotiate(&other, &offer, Direction::SendRecv).expect("an answer").answer;
+    let hold = reoffer(&current, &other, Direction::SendOnly);
+    assert_eq!(
+        hold.iter().map(|section| section.direction).collect::<Vec<_>>(),
+        [Direction::SendOnly, Direction::Inactive]
+    );
+    assert!(hold[1].rejected);
+    let audio =
+        [(0, "PCMU"), (96, "opus"), (8, "PCMA"), (9, "G722"), (101, "telephone-event"), (110, "telephone-event")];
+    assert_eq!(names(&hold[0]), audio, "G.722 and DTMF for Opus are news; Opus is 96 for the whole session");
+    let back = reoffer(&hold, &other, Direction::SendRecv);
+    assert_eq!(back[0].payloads, hold[0].payloads, "a second time there is no news");
+    let streams = accepted(&back, &peer(BARESIP)).expect("streams");
+    assert_eq!(names(&streams[0]), [(96, "opus"), (0, "PCMU"), (8, "PCMA"), (101, "telephone-event")]);
+    let silent = with_direction(&other, Direction::RecvOnly);
+    assert_eq!(reoffer(&current, &silent, Direction::SendRecv)[0].direction, Direction::RecvOnly);
+}
+
+#[test]
+fn a_browser_behind_sip_is_a_sip_endpoint_too() {
+    let offer = peer(CHROMIUM);
+    let relayed = browser_offer(&offer, &[]);
+    let settled = answer_sip(&offer, &relayed, &relayed).expect("settled");
+    assert_eq!(names(&settled.answer[0]), [(111, "opus"), (0, "PCMU"), (126, "telephone-event")]);
+}
+
+/// What must hold of everything that the relay would write.
+fn assert_sound(sections: &[Section]) {
+    for section in sections.iter().filter(|section| !section.rejected) {
+        assert!(section.payloads.iter().any(|payload| payload.codec.is_primary()), "{section:?}");
+        let mut numbers: Vec<u8> = section.payloads.iter().map(|payload: &Payload| payload.number).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!(numbers.len(), section.payloads.len(), "a number means one thing: {section:?}");
+    }
+}
+
+fn any_sections() -> impl Strategy<Value = Vec<Section>> {
+    let texts = (0..ALL.len() + 3, 0..ALL.len() + 3);
+    let read = |which: usize| match which.checked_sub(3) {
+        Some(which) => peer(ALL[which]),
+        None => browser([AUDIO, VIDEO, FIREFOX][which]),
+    };
+    let noise =
+        prop::collection::vec((any::<prop::sample::Index>(), 0..128_u8, any::<bool>(), any::<(bool, bool)>()), 0..6);
+    (texts, noise).prop_map(move |((first, second), noise)| {
+        let mut sections = read(first);
+        sections.extend(read(second));
+        for (index, section) in sections.iter_mut().enumerate() {
+            section.mid = index.to_string();
+        }
+        for (index, number, rejected, halves) in noise {
+            let count = sections.len();
+            let section = &mut sections[index.index(count)];
+            section.rejected ^= rejected;
+            section.direction = Direction::new(halves.0, halves.1);
+            let is_new = section.payloads.iter().all(|payload| payload.number != number);
+            let count = section.payloads.len().max(1);
+            if let Some(payload) = section.payloads.get_mut(index.index(count)).filter(|_| is_new) {
+                payload.number = number;
+            }
+        }
+        sections
+    })
+}
+
+proptest! {
+    #[test]
+    fn answers_have_the_sections_of_their_offers(
+        offer in any_sections(),
+        answer in any_sections(),
+        wanted in any::<(bool, bool)>(),
+    ) {
+        let wanted = Direction::new(wanted.0, wanted.1);
+        for relayed in [sip_offer(&offer, &[]), browser_offer(&offer, &[])] {
+            assert_sound(&relayed);
+            // An answer of the right kinds, whatever else is in it.
+            let answer: Vec<Section> = relayed
+                .iter()
+                .map(|offered| answer.iter().find(|section| section.kind == offered.kind).unwrap_or(offered).clone())
+                .collect();
+            for settled in [answer_browser(&offer, &relayed, &answer), answer_sip(&offer, &relayed, &answer)] {
+                let Ok(settled) = settled else { continue };
+                prop_assert_eq!(settled.answer.len(), offer.len());
+                prop_assert_eq!(settled.caller.len(), settled.callee.len());
+                assert_sound(&settled.answer);
+                for (answer, offered) in settled.answer.iter().zip(&offer) {
+                    prop_assert_eq!((&answer.mid, answer.kind), (&offered.mid, offered.kind));
+                    prop_assert!(!answer.direction.sends() || offered.direction.receives());
+                    prop_assert!(!answer.direction.receives() || offered.direction.sends());
+                    let known = |payload: &Payload| offered.payloads.iter().any(|own| own.number == payload.number);
+                    prop_assert!(answer.payloads.iter().all(known), "nothing but what was offered");
+                }
+            }
+        }
+        if let Ok(renegotiated) = renegotiate(&answer, &offer, wanted) {
+            prop_assert_eq!(renegotiated.answer.len(), offer.len());
+            assert_sound(&renegotiated.answer);
+            for section in &renegotiated.answer {
+                prop_assert!(section.rejected || section.direction.and(wanted) == section.direction);
+            }
+            let next = reoffer(&renegotiated.answer, &answer, wanted);
+            prop_assert_eq!(next.len(), offer.len());
+            assert_sound(&next);
+            for (next, before) in next.iter().zip(&renegotiated.answer) {
+                for payload in &before.payloads {
+                    prop_assert!(next.payloads.contains(payload), "numbers stay");
+                }
+            }
+        }
+    }
+}
