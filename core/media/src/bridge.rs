@@ -2,6 +2,7 @@
 
 use crate::command::{LegKey, Stream};
 use crate::rtp::extension::MID;
+use crate::rtp::g711::Law;
 use offhook_sdp::codec::MediaKind;
 use offhook_sdp::webrtc::Section;
 
@@ -14,6 +15,8 @@ pub struct Route {
     pub stream: usize,
     /// By incoming payload type: the outgoing one.
     payloads: [Option<u8>; 128],
+    /// By incoming payload type: what must become of the sound, if anything.
+    laws: [Option<Law>; 128],
     /// By incoming extension identifier: the outgoing one. 0 is none.
     extensions: [u8; 256],
     /// What the outgoing stream calls itself: identifier and `a=mid`.
@@ -28,12 +31,17 @@ impl Route {
         if !allowed || sender.rejected || receiver.rejected || sender.kind != receiver.kind {
             return None;
         }
-        let mut payloads = [None; 128];
+        let (mut payloads, mut laws) = ([None; 128], [None; 128]);
         for theirs in &sender.payloads {
             let same_number = |ours: &&offhook_sdp::codec::Payload| ours.number == theirs.number;
             let mut fitting = receiver.payloads.iter().filter(|ours| ours.codec.matches(&theirs.codec));
-            let ours = fitting.clone().find(same_number).or_else(|| fitting.next());
-            if let Some(slot) = payloads.get_mut(usize::from(theirs.number)) {
+            let mut ours = fitting.clone().find(same_number).or_else(|| fitting.next());
+            let index = usize::from(theirs.number);
+            if let (None, Some(law)) = (ours, laws.get_mut(index)) {
+                ours = receiver.payloads.iter().find(|ours| ours.codec.converts(&theirs.codec));
+                *law = ours.and_then(|_| Law::from(&theirs.codec.name));
+            }
+            if let Some(slot) = payloads.get_mut(index) {
                 *slot = ours.map(|ours| ours.number);
             }
         }
@@ -46,13 +54,19 @@ impl Route {
         }
         let mid = receiver.extensions.iter().find(|ours| ours.uri == MID);
         let mid = mid.map(|mid| (mid.id, receiver.mid.clone()));
-        Some(Self { from, stream, payloads, extensions, mid })
+        Some(Self { from, stream, payloads, laws, extensions, mid })
     }
 
     /// The outgoing payload type.
     #[must_use]
     pub fn payload(&self, incoming: u8) -> Option<u8> {
         self.payloads.get(usize::from(incoming)).copied().flatten()
+    }
+
+    /// What must become of a packet's sound on the way.
+    #[must_use]
+    pub fn law(&self, incoming: u8) -> Option<Law> {
+        self.laws.get(usize::from(incoming)).copied().flatten()
     }
 
     /// The outgoing identifier of a header extension.

@@ -1,6 +1,7 @@
 use super::{Route, routes};
 use crate::command::{LegKey, Stream};
 use crate::rtp::extension::MID;
+use crate::rtp::g711::Law;
 use offhook_sdp::codec::{Codec, MediaKind, Payload};
 use offhook_sdp::direction::Direction;
 use offhook_sdp::webrtc::{HeaderExtension, Section};
@@ -34,6 +35,24 @@ fn payload_types_and_extensions_are_mapped_by_meaning() {
     assert_eq!([96, 97, 98, 99, 200].map(|n| route.payload(n)), [Some(121), None, Some(120), None, None]);
     assert_eq!([1, 2, 3, 4].map(|id| route.extension(id)), [None, None, Some(9), None]);
     assert_eq!(route.mid(), Some((5, "m")));
+}
+
+#[test]
+fn the_other_law_of_g711_is_taken_where_there_is_no_other_way() {
+    let g711 = |number: u8, name: &str| {
+        let payload = payload(number, name, None);
+        Payload { codec: Codec { clock_rate: 8000, ..payload.codec }, ..payload }
+    };
+    let both = section(MediaKind::Audio, vec![g711(0, "PCMU"), g711(8, "PCMA")], &[]);
+    let only_a = section(MediaKind::Audio, vec![g711(8, "PCMA")], &[]);
+    let route = Route::between(LegKey(1), 0, &both, &only_a).unwrap();
+    assert_eq!([0, 8].map(|n| route.payload(n)), [Some(8), Some(8)]);
+    assert_eq!([0, 8].map(|n| route.law(n)), [Some(Law::MuToA), None]);
+    let back = Route::between(LegKey(1), 0, &only_a, &both).unwrap();
+    assert_eq!((back.payload(8), back.law(8)), (Some(8), None));
+    let other = section(MediaKind::Audio, vec![g711(9, "G722")], &[]);
+    let none = Route::between(LegKey(1), 0, &both, &other).unwrap();
+    assert_eq!((none.payload(0), none.law(0)), (None, None));
 }
 
 #[test]

@@ -218,7 +218,10 @@ fn rewritten(
     header.marker = incoming.marker || (place.switched && !stream.is_video());
     header.write(elements.get(..count)?, out);
     let payload = packet.get(incoming.length..)?;
-    out.extend_from_slice(payload);
+    match route.law(incoming.payload_type) {
+        Some(law) => law.convert(payload, incoming.padding, out),
+        None => out.extend_from_slice(payload),
+    }
     stream.rate = accepted.rate;
     count_sent(stream, payload.len());
     Some(header)

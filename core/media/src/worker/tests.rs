@@ -1,4 +1,5 @@
 mod browser;
+mod g711;
 mod saved;
 mod table;
 

@@ -1,0 +1,104 @@
+//! One law of G.711 in the other (ITU-T G.711 §3): octet by octet, so that two legs with different laws need no codec.
+
+use serde::{Deserialize, Serialize};
+
+/// Which way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Law {
+    /// PCMU arrives, PCMA goes on.
+    MuToA,
+    /// PCMA arrives, PCMU goes on.
+    AToMu,
+}
+
+impl Law {
+    /// From the name of the encoding that arrives.
+    #[must_use]
+    pub fn from(encoding: &str) -> Option<Self> {
+        if encoding.eq_ignore_ascii_case("PCMU") {
+            Some(Self::MuToA)
+        } else if encoding.eq_ignore_ascii_case("PCMA") {
+            Some(Self::AToMu)
+        } else {
+            None
+        }
+    }
+
+    /// Appends `payload` in the other law. Of a padded one the padding stays what it is (RFC 3550 §5.1).
+    pub fn convert(self, payload: &[u8], padded: bool, out: &mut Vec<u8>) {
+        let padding = payload.last().filter(|_| padded).map_or(0, |count| usize::from(*count));
+        let (sound, padding) = payload.split_at(payload.len().saturating_sub(padding));
+        let table = match self {
+            Self::MuToA => &MU_TO_A,
+            Self::AToMu => &A_TO_MU,
+        };
+        out.extend(sound.iter().map(|octet| table.get(usize::from(*octet)).copied().unwrap_or(*octet)));
+        out.extend_from_slice(padding);
+    }
+}
+
+static MU_TO_A: [u8; 256] = table(Law::MuToA);
+static A_TO_MU: [u8; 256] = table(Law::AToMu);
+
+#[expect(clippy::indexing_slicing, reason = "evaluated at compile time, the index is an octet")]
+const fn table(law: Law) -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut octet: u8 = 0;
+    loop {
+        table[octet as usize] = match law {
+            Law::MuToA => encode_a(decode_mu(octet)),
+            Law::AToMu => encode_mu(decode_a(octet)),
+        };
+        if octet == u8::MAX {
+            return table;
+        }
+        octet += 1;
+    }
+}
+
+/// Added before the logarithm is taken, so that each segment begins at a power of two.
+const MU_BIAS: i32 = 33 << 2;
+
+/// The amplitude, in 16 bits, of a µ-law octet.
+const fn decode_mu(octet: u8) -> i32 {
+    let octet = !octet;
+    let step = ((octet & 0x0f) as i32) << 3;
+    let segment = (octet >> 4) & 7;
+    let magnitude = ((step + MU_BIAS) << segment) - MU_BIAS;
+    if octet & 0x80 == 0 { magnitude } else { -magnitude }
+}
+
+/// The amplitude, in 16 bits, of an A-law octet.
+const fn decode_a(octet: u8) -> i32 {
+    let octet = octet ^ 0x55;
+    let step = (((octet & 0x0f) as i32) << 4) + 8;
+    let magnitude = match (octet >> 4) & 7 {
+        0 => step,
+        segment => (step + 0x100) << (segment - 1),
+    };
+    if octet & 0x80 == 0 { -magnitude } else { magnitude }
+}
+
+const fn encode_mu(amplitude: i32) -> u8 {
+    let magnitude = amplitude.abs() + MU_BIAS;
+    let magnitude = if magnitude > 0x7fff { 0x7fff } else { magnitude };
+    // The highest bit of the biased magnitude is bit 7 in segment 0 and bit 14 in segment 7.
+    let segment = (magnitude.ilog2() - 7) as u8;
+    let step = ((magnitude >> (segment + 3)) & 0x0f) as u8;
+    let sign = if amplitude < 0 { 0x80 } else { 0 };
+    !(sign | segment << 4 | step)
+}
+
+const fn encode_a(amplitude: i32) -> u8 {
+    let magnitude = amplitude.abs();
+    let magnitude = if magnitude > 0x7fff { 0x7fff } else { magnitude };
+    // Segments 0 and 1 have steps of the same size.
+    let segment = if magnitude < 0x100 { 0 } else { (magnitude.ilog2() - 7) as u8 };
+    let shift = if segment == 0 { 4 } else { segment + 3 };
+    let step = ((magnitude >> shift) & 0x0f) as u8;
+    let sign = if amplitude < 0 { 0 } else { 0x80 };
+    (sign | segment << 4 | step) ^ 0x55
+}
+
+#[cfg(test)]
+mod tests;

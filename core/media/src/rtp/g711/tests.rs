@@ -1,0 +1,49 @@
+use super::{A_TO_MU, Law, MU_TO_A, decode_a, decode_mu, encode_a, encode_mu};
+
+fn octets() -> impl Iterator<Item = u8> {
+    0..=u8::MAX
+}
+
+#[test]
+fn amplitudes_are_those_of_the_recommendation() {
+    // Decision values of 14 and 13 bits, in 16 bits: the quietest, some between, the loudest.
+    assert_eq!([0xff, 0xfe, 0xef, 0x80, 0x00, 0x7f].map(decode_mu), [0, 8, 132, 32_124, -32_124, 0]);
+    assert_eq!([0xd5, 0x55, 0xd4, 0xc5, 0xaa, 0x2a].map(decode_a), [8, -8, 24, 264, 32_256, -32_256]);
+}
+
+#[test]
+fn each_octet_is_the_code_of_its_amplitude() {
+    // 0x7f is the negative zero of the µ-law.
+    assert!(octets().filter(|octet| *octet != 0x7f).all(|octet| encode_mu(decode_mu(octet)) == octet));
+    assert!(octets().all(|octet| encode_a(decode_a(octet)) == octet));
+    assert_eq!([encode_a(40_000), encode_a(-40_000), encode_mu(40_000), encode_mu(-40_000)], [0xaa, 0x2a, 0x80, 0x00]);
+}
+
+#[test]
+fn sound_stays_what_it_is() {
+    let error = |before: i32, after: i32| f64::from((before - after).abs()) / f64::from(before.abs().max(400));
+    for octet in octets() {
+        let (a, mu) = (MU_TO_A[usize::from(octet)], A_TO_MU[usize::from(octet)]);
+        assert!(error(decode_mu(octet), decode_a(a)) < 0.05, "{octet:#x}");
+        assert!(error(decode_a(octet), decode_mu(mu)) < 0.05, "{octet:#x}");
+    }
+    assert_eq!(A_TO_MU[usize::from(MU_TO_A[0xff])] | 1, 0xff, "silence is silence");
+}
+
+#[test]
+fn padding_is_no_sound() {
+    let convert = |payload: &[u8], padded| {
+        let mut out = vec![1];
+        Law::MuToA.convert(payload, padded, &mut out);
+        out
+    };
+    assert_eq!(convert(&[0xff, 0x80, 0, 2], true), [1, MU_TO_A[0xff], MU_TO_A[0x80], 0, 2]);
+    assert_eq!(convert(&[0xff, 0x80], false), [1, MU_TO_A[0xff], MU_TO_A[0x80]]);
+    assert_eq!(convert(&[0xff, 200], true), [1, 0xff, 200], "padding that cannot be");
+    assert_eq!(convert(&[], true), [1]);
+}
+
+#[test]
+fn only_the_two_laws_are_converted() {
+    assert_eq!(["pcmu", "PCMA", "G722"].map(Law::from), [Some(Law::MuToA), Some(Law::AToMu), None]);
+}
