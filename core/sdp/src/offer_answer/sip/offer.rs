@@ -28,7 +28,7 @@ const TELEPHONE_EVENT: u8 = 101;
 /// endpoints have are left, if there are any.
 ///
 /// Static codecs get their static numbers, others keep theirs if they may; telephone-event at 8000 is there for all
-/// audio, because the relay makes it.
+/// audio, because the relay makes it, and under the number that phones expect.
 #[must_use]
 pub fn sip_offer(offered: &[Section], order: &[String]) -> Vec<Section> {
     let in_use = offered.iter().filter(|section| !section.rejected);
@@ -59,10 +59,15 @@ fn sip_payloads(kind: MediaKind, payloads: Vec<Payload>) -> Vec<Payload> {
         }
     }
     if kind == MediaKind::Audio {
-        let event = telephone_event(8000);
-        if find(&kept, &event).is_none() {
-            kept.push(event);
+        let common = telephone_event(8000);
+        let own = kept.iter().position(|payload| payload.codec.matches(&common.codec));
+        let mut event = own.map_or_else(|| common.clone(), |own| kept.remove(own));
+        if kept.iter().all(|payload| payload.number != common.number) {
+            event.number = common.number;
         }
+        // Phones that know no other rate, or number, take the first one.
+        let others = kept.iter().position(|payload| payload.codec.is_telephone_event());
+        kept.insert(others.unwrap_or(kept.len()), event);
     }
     for payload in &mut kept {
         if payload.codec.is_telephone_event() && payload.codec.fmtp.is_none() {
