@@ -18,6 +18,7 @@ const USAGE: &str = "\
 usage: cargo xtask TASK [-- ARGUMENTS]
 
   setup [--build]  install what is missing: WASM target, npm packages and (without --build) browsers
+                   and the SIP servers and phones of the suites
   demo [-- ARGS]   build everything and start a relay that takes any login, with the phone page
   check            format, lints, purity of core, documentation, size, file lengths
   test             everything: unit, packaging, WASM, conformance and browser suites

@@ -8,13 +8,17 @@ const WASM_TARGET: &str = "wasm32-unknown-unknown";
 const GECKODRIVER: &str = "0.37.1";
 const OLDEST_NODE: u32 = 20;
 
-/// (program looked for, Debian package that has it)
-const DEBIAN: [(&str, &str); 5] = [
+/// (program looked for, Debian packages that have it): browsers with what they need, then SIP servers and phones.
+const DEBIAN: [(&str, &str); 9] = [
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
     ("firefox-esr", "firefox-esr"),
     ("pulseaudio", "pulseaudio"),
     ("ip", "iproute2"),
+    ("kamailio", "kamailio kamailio-tls-modules"),
+    ("sipp", "sip-tester"),
+    ("baresip", "baresip-core"),
+    ("linphonec", "linphone-cli"),
 ];
 
 /// What building the SDK, the package, the page and the relay takes.
@@ -24,10 +28,10 @@ pub(crate) fn for_building(steps: &mut Steps) -> Result<(), Failure> {
     steps.step("set-up: npm packages", || npm_packages("npm"))
 }
 
-/// What the suites take on top: browsers, their drivers, a sound server.
+/// What the suites take on top: browsers, their drivers, a sound server, SIP servers and phones that are not ours.
 pub(crate) fn for_testing(steps: &mut Steps) -> Result<(), Failure> {
     for_building(steps)?;
-    steps.step("set-up: browsers", debian_packages)?;
+    steps.step("set-up: browsers and SIP peers", debian_packages)?;
     steps.step("set-up: Firefox driver", || geckodriver().map(drop))
 }
 
@@ -85,7 +89,7 @@ fn debian_packages() -> Result<(), Failure> {
     let missing: Vec<&str> = DEBIAN
         .iter()
         .filter(|(program, _)| !is_installed(program) && !is_in_sbin(program))
-        .map(|(_, name)| *name)
+        .flat_map(|(_, names)| names.split(' '))
         .collect();
     if missing.is_empty() {
         return Ok(());
