@@ -7,6 +7,7 @@ mod calls;
 mod media;
 mod robustness;
 mod sessions;
+mod sip_peers;
 mod transfer;
 mod transports;
 

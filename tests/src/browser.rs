@@ -242,13 +242,18 @@ impl Browser {
 
     /// Waits until the call it placed is answered, and until its media are up.
     pub async fn established(&mut self, call: &Ongoing) {
+        self.media(call).await;
+        self.status(&call.id, CallStatus::Established).await;
+    }
+
+    /// Waits for the answer to a call that it placed, at whatever time it comes, until the media are up.
+    pub async fn media(&mut self, call: &Ongoing) {
         let wanted = |message: &ServerMessage| match message {
             ServerMessage::RemoteSdp { call_id, sdp } if *call_id == call.id => Some(sdp.clone()),
             _ => None,
         };
         let answer = self.expect("an answer", wanted).await;
         call.peer.set_answer(&answer);
-        self.status(&call.id, CallStatus::Established).await;
         call.peer.connected().await;
     }
 
@@ -329,8 +334,13 @@ impl Browser {
 
     /// Sends digits.
     pub fn send_dtmf(&self, id: &CallId, digits: &str) {
+        self.send_dtmf_as(id, DtmfType::Rfc2833, digits);
+    }
+
+    /// Sends digits in this way.
+    pub fn send_dtmf_as(&self, id: &CallId, kind: DtmfType, digits: &str) {
         let (call_id, digits) = (id.clone(), digits.to_owned());
-        self.send(&ClientMessage::SendDtmf { call_id, kind: DtmfType::Rfc2833, digits });
+        self.send(&ClientMessage::SendDtmf { call_id, kind, digits });
     }
 
     /// Hands the far end of a call to `target`.

@@ -4,7 +4,7 @@
 //! directory's profile folder), built first by the cargo that runs the tests so that it is never an old one.
 
 use crate::tls;
-use crate::wait::PATIENCE;
+use crate::wait::{PATIENCE, until};
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -42,6 +42,28 @@ impl Relay {
     #[must_use]
     pub fn start_with(options: &[&str]) -> Self {
         Self::start_as(&["--demo", "--listen", "127.0.0.1:0", "--no-tls", "--media-address", "127.0.0.1"], options)
+    }
+
+    /// A relay that takes any login and any SIP server, with SIP over UDP and TCP on loopback, and further options.
+    #[must_use]
+    pub fn start_with_sip(options: &[&str]) -> Self {
+        let sip = ["sip.listen=udp:127.0.0.1:0,tcp:127.0.0.1:0"];
+        let options: Vec<&str> = sip.iter().chain(options).copied().collect();
+        Self::start_with(&options)
+    }
+
+    /// Where it takes SIP over `udp`, `tcp` or `tls`: it prints a line `sip udp 127.0.0.1:43211`.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn sip(&self, transport: &str) -> SocketAddr {
+        let start = format!("sip {transport} ");
+        let said = || {
+            let log = self.log.lock().expect("the log");
+            log.iter().find_map(|line| line.strip_prefix(&start)?.split(' ').next()?.parse().ok())
+        };
+        assert!(until(|| said().is_some()).await, "the relay takes SIP over {transport}:\n{}", self.log());
+        said().expect("just seen")
     }
 
     /// A relay with these flags and options, and no others but those that any test needs.

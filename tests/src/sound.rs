@@ -31,6 +31,30 @@ pub fn decode(octet: u8) -> i16 {
     if octet & 0x80 == 0 { value } else { -value }
 }
 
+/// One sample as A-law.
+#[must_use]
+pub fn encode_a(sample: i16) -> u8 {
+    let sign = if sample < 0 { 0 } else { 0x80_u8 };
+    // A-law has 13 bits; a negative value is counted from −1 (G.711 §4).
+    let magnitude = u32::from((if sample < 0 { !sample } else { sample }).unsigned_abs() >> 4);
+    let segment = (32 - magnitude.leading_zeros()).saturating_sub(4);
+    let mantissa = (magnitude >> segment.saturating_sub(1)) & 0x0f;
+    let coded = u8::try_from((segment << 4) | mantissa).unwrap_or(0x7f);
+    (sign | coded) ^ 0x55
+}
+
+/// The sample that an A-law octet stands for.
+#[must_use]
+pub fn decode_a(octet: u8) -> i16 {
+    let octet = octet ^ 0x55;
+    let (segment, mantissa) = (octet >> 4 & 0x07, i16::from(octet & 0x0f));
+    let magnitude = match segment {
+        0 => (mantissa << 4) + 8,
+        _ => ((mantissa << 4) + 0x108) << (segment - 1),
+    };
+    if octet & 0x80 == 0 { -magnitude } else { magnitude }
+}
+
 /// 20 ms of a sine of `hz`, beginning at sample number `from`.
 #[must_use]
 pub fn tone(hz: f32, from: u64) -> Vec<u8> {
@@ -49,11 +73,19 @@ pub fn tone(hz: f32, from: u64) -> Vec<u8> {
 /// The share of the signal's power that lies at `hz`: near 1 for that tone, near 0 for another one (Goertzel).
 #[must_use]
 pub fn share(samples: &[i16], hz: f32) -> f32 {
+    share_at(samples, hz, RATE)
+}
+
+/// The same of a signal of another rate.
+#[must_use]
+pub fn share_at(samples: &[i16], hz: f32, rate: u32) -> f32 {
     let total: f32 = samples.iter().map(|sample| f32::from(*sample).powi(2)).sum();
     if total == 0.0 {
         return 0.0;
     }
-    let coefficient = 2.0 * (TAU * hz / 8000.0).cos();
+    // Rates of sound are far below where f32 loses whole numbers.
+    #[expect(clippy::cast_precision_loss, reason = "see above")]
+    let coefficient = 2.0 * (TAU * hz / rate as f32).cos();
     let (mut last, mut before) = (0.0_f32, 0.0_f32);
     for sample in samples {
         let next = f32::from(*sample) + coefficient * last - before;
@@ -65,6 +97,25 @@ pub fn share(samples: &[i16], hz: f32) -> f32 {
     2.0 * power / (count * total)
 }
 
+/// The last 200 ms of the left channel of a WAV file of 16 bits that is still being written, and their rate.
+#[must_use]
+pub fn newest_of_wave(wave: &[u8]) -> Option<(Vec<i16>, u32)> {
+    // The lengths in the header are written at the end; format and rate stand there from the beginning.
+    let channels = u16::from_le_bytes(wave.get(22..24)?.try_into().ok()?);
+    let rate = u32::from_le_bytes(wave.get(24..28)?.try_into().ok()?);
+    Some((newest(wave.get(44..)?, channels.max(1), rate)?, rate))
+}
+
+/// The last 200 ms of the first of so many channels of samples of 16 bits.
+#[must_use]
+pub fn newest(sound: &[u8], channels: u16, rate: u32) -> Option<Vec<i16>> {
+    let frame = usize::from(channels) * 2;
+    let wanted = usize::try_from(rate).ok()? / 5 * frame;
+    let whole = sound.len() / frame * frame;
+    let newest = sound.get(whole.checked_sub(wanted)?..whole)?.chunks_exact(frame);
+    Some(newest.filter_map(|frame| Some(i16::from_le_bytes([*frame.first()?, *frame.get(1)?]))).collect())
+}
+
 /// Whether a packet is more than comfort noise.
 #[must_use]
 pub fn is_loud(samples: &[i16]) -> bool {
@@ -73,13 +124,14 @@ pub fn is_loud(samples: &[i16]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{FRAME, decode, encode, is_loud, share, tone};
+    use super::{FRAME, decode, decode_a, encode, encode_a, is_loud, share, tone};
 
     #[test]
     fn every_octet_survives() {
         for octet in 0..=255_u8 {
             // 0x7f is the negative zero, which no sample is written as.
             assert_eq!(encode(decode(octet)), if octet == 0x7f { 0xff } else { octet });
+            assert_eq!(encode_a(decode_a(octet)), octet);
         }
     }
 

@@ -1,0 +1,312 @@
+//! baresip as a phone: its commands and events over TCP, a sine for a microphone, and what it hears in a file.
+
+use crate::child::{Folder, Program};
+use crate::sound;
+use crate::wait::{PATIENCE, until};
+use crate::{kamailio, ports};
+use core::time::Duration;
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::Command;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// How one phone differs from another.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Who it is.
+    pub user: String,
+    /// Its password.
+    pub password: String,
+    /// Where it registers, and sends all it has to send.
+    pub server: SocketAddr,
+    /// How it goes there: `udp`, `tcp` or `tls`.
+    pub transport: &'static str,
+    /// The tone it sends, in Hz. A whole number of periods fits into a second.
+    pub tone: u16,
+    /// Its codecs, best first, in its own spelling, like `PCMU/8000`. All of them where there is none.
+    pub codecs: &'static str,
+    /// `srtp`, `srtp-mand`, `dtls_srtp` or none.
+    pub encryption: &'static str,
+    /// It answers by itself.
+    pub answers: bool,
+}
+
+impl Setup {
+    /// The phone of a user of [`kamailio`].
+    #[must_use]
+    pub fn of(user: &str, server: SocketAddr, tone: u16) -> Self {
+        Self {
+            user: user.to_owned(),
+            password: kamailio::password(user),
+            server,
+            transport: "udp",
+            tone,
+            codecs: "PCMU/8000/1,PCMA/8000/1",
+            encryption: "",
+            answers: false,
+        }
+    }
+}
+
+/// A running phone.
+pub struct Baresip {
+    program: Program,
+    control: TcpStream,
+    unread: Vec<u8>,
+    events: VecDeque<Value>,
+    commands: u32,
+    address: SocketAddr,
+    folder: Folder,
+}
+
+impl Baresip {
+    /// A phone that is registered.
+    ///
+    /// # Panics
+    /// When it does not come so far.
+    pub async fn start(setup: &Setup) -> Self {
+        let mut phone = Self::switch_on(setup).await;
+        // Its event may have been before anybody listened.
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while !phone.command("reginfo", "").await.contains("OK") {
+            assert!(tokio::time::Instant::now() < deadline, "baresip registers:\n{}", phone.program.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        phone
+    }
+
+    /// A phone of which nothing is waited for.
+    ///
+    /// # Panics
+    /// When its control port does not open.
+    pub async fn switch_on(setup: &Setup) -> Self {
+        // Its SIP port, the one after it for TLS, one for its control, and a range for RTP.
+        let port = ports::free(20);
+        let folder = Folder::new("baresip");
+        folder.write("accounts", account(setup));
+        folder.write("contacts", "");
+        let certificate = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+        let pem = certificate.signing_key.serialize_pem() + &certificate.cert.pem();
+        let pem = folder.write("certificate.pem", pem);
+        folder.write("config", configuration(setup, port, &pem, &folder));
+        let mut command = Command::new("baresip");
+        command.arg("-4").arg("-f").arg(folder.path());
+        let program = Program::start("baresip", command);
+        let control = SocketAddr::from((Ipv4Addr::LOCALHOST, port + 2));
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let control = loop {
+            match TcpStream::connect(control).await {
+                Ok(stream) => break stream,
+                Err(error) if tokio::time::Instant::now() > deadline => {
+                    panic!("baresip's control port stays closed ({error}):\n{}", program.log())
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        };
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Self { program, control, unread: Vec::new(), events: VecDeque::new(), commands: 0, address, folder }
+    }
+
+    /// Where it listens over UDP and TCP.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Gives a command, and takes its answer.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub async fn command(&mut self, command: &str, parameters: &str) -> String {
+        self.commands += 1;
+        let token = self.commands.to_string();
+        let text = json!({"command": command, "params": parameters, "token": token}).to_string();
+        let text = format!("{}:{text},", text.len());
+        self.control.write_all(text.as_bytes()).await.expect("baresip takes commands");
+        loop {
+            let message = self.message(&format!("the answer to {command}")).await;
+            if field(&message, "token") == token {
+                return field(&message, "data").to_owned();
+            }
+            self.events.push_back(message);
+        }
+    }
+
+    /// Waits for an event of this type, like `CALL_ESTABLISHED`, and takes it.
+    ///
+    /// # Panics
+    /// When it does not come.
+    pub async fn event(&mut self, kind: &str) -> Value {
+        loop {
+            let found = self.events.iter().position(|event| field(event, "type") == kind);
+            if let Some(event) = found.and_then(|index| self.events.remove(index)) {
+                return event;
+            }
+            let event = self.message(kind).await;
+            self.events.push_back(event);
+        }
+    }
+
+    /// Calls somebody, by full URI.
+    pub async fn dial(&mut self, uri: &str) {
+        self.command("dial", uri).await;
+    }
+
+    /// Waits until it rings, and says who calls.
+    pub async fn rings(&mut self) -> String {
+        let event = self.event("CALL_INCOMING").await;
+        field(&event, "peeruri").to_owned()
+    }
+
+    /// Takes the call that rings; until it stands.
+    pub async fn accept(&mut self) {
+        self.command("accept", "").await;
+        self.established().await;
+    }
+
+    /// Waits until a call stands.
+    pub async fn established(&mut self) {
+        self.event("CALL_ESTABLISHED").await;
+    }
+
+    /// Puts the other end on hold.
+    pub async fn hold(&mut self) {
+        self.command("hold", "").await;
+    }
+
+    /// Takes it back.
+    pub async fn resume(&mut self) {
+        self.command("resume", "").await;
+    }
+
+    /// Hands the other end to somebody else, by REFER.
+    pub async fn transfer(&mut self, uri: &str) {
+        self.command("transfer", uri).await;
+    }
+
+    /// Presses a key.
+    pub async fn press(&mut self, key: char) {
+        self.command("sndcode", &key.to_string()).await;
+    }
+
+    /// Ends the current call.
+    pub async fn hang_up(&mut self) {
+        self.command("hangup", "").await;
+    }
+
+    /// Waits until the call is over, and says why.
+    pub async fn over(&mut self) -> String {
+        let event = self.event("CALL_CLOSED").await;
+        field(&event, "param").to_owned()
+    }
+
+    /// Waits until it hears this tone and no other.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn hears(&self, hz: f32) {
+        let heard = until(|| self.newest().is_some_and(|(samples, rate)| sound::share_at(&samples, hz, rate) > 0.8));
+        assert!(heard.await, "baresip hears {hz} Hz: {:?}\n{}", self.recordings(), self.program.log());
+    }
+
+    /// The last 200 ms of what it heard in its latest call, and their rate.
+    fn newest(&self) -> Option<(Vec<i16>, u32)> {
+        sound::newest_of_wave(&std::fs::read(self.recordings().pop()?).ok()?)
+    }
+
+    /// What it recorded of incoming sound, oldest first.
+    fn recordings(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.folder.path()).into_iter().flatten().flatten();
+        let mut files: Vec<_> = entries
+            .filter(|entry| entry.file_name().to_string_lossy().ends_with("-dec.wav"))
+            .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+            .collect();
+        files.sort();
+        files.into_iter().map(|(_, path)| path).collect()
+    }
+
+    /// The next message of its control connection: JSON in netstrings.
+    async fn message(&mut self, wanted: &str) -> Value {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            if let Some(message) = take(&mut self.unread) {
+                return message;
+            }
+            let mut buffer = [0; 4096];
+            match tokio::time::timeout_at(deadline, self.control.read(&mut buffer)).await {
+                Ok(Ok(length @ 1..)) => self.unread.extend(buffer.iter().take(length)),
+                other => {
+                    panic!("baresip says nothing of {wanted} ({other:?}); {:?}\n{}", self.events, self.program.log())
+                }
+            }
+        }
+    }
+}
+
+fn field<'a>(message: &'a Value, name: &str) -> &'a str {
+    message.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The first whole netstring, `LENGTH:TEXT,`.
+fn take(unread: &mut Vec<u8>) -> Option<Value> {
+    let colon = unread.iter().position(|octet| *octet == b':')?;
+    let length: usize = core::str::from_utf8(unread.get(..colon)?).ok()?.parse().ok()?;
+    let end = colon + 1 + length;
+    let message = serde_json::from_slice(unread.get(colon + 1..end)?).expect("baresip sends JSON");
+    (unread.len() > end).then(|| unread.drain(..=end));
+    Some(message)
+}
+
+fn account(setup: &Setup) -> String {
+    let Setup { user, password, server, transport, codecs, encryption, answers, .. } = setup;
+    let mode = if *answers { "auto" } else { "manual" };
+    let encryption = if encryption.is_empty() { String::new() } else { format!(";mediaenc={encryption}") };
+    let codecs = if codecs.is_empty() { String::new() } else { format!(";audio_codecs={codecs}") };
+    format!(
+        "<sip:{user}@{server};transport={transport}>;auth_user={user};auth_pass={password};answermode={mode};regint=600\
+         {codecs}{encryption}\n"
+    )
+}
+
+fn configuration(setup: &Setup, port: u16, certificate: &str, folder: &Folder) -> String {
+    let modules = ["opus", "g722", "g711", "sndfile", "aubridge", "ausine", "srtp", "dtls_srtp"];
+    let modules: String = modules.iter().map(|name| format!("module {name}.so\n")).collect();
+    format!(
+        "poll_method epoll\n\
+         sip_listen 127.0.0.1:{port}\n\
+         sip_certificate {certificate}\n\
+         audio_player aubridge,unheard{port}\n\
+         audio_alert aubridge,unrung{port}\n\
+         audio_source ausine,{tone}\n\
+         ausrc_srate 48000\n\
+         ausrc_channels 2\n\
+         ausrc_format s16\n\
+         auplay_format s16\n\
+         auenc_format s16\n\
+         audec_format s16\n\
+         audio_buffer 20-160\n\
+         jitter_buffer_delay 1-5\n\
+         rtp_ports {first}-{last}\n\
+         net_interface 127.0.0.1\n\
+         module_path /usr/lib/baresip/modules\n\
+         {modules}\
+         module_tmp account.so\n\
+         module_app contact.so\n\
+         module_app menu.so\n\
+         module_app ctrl_tcp.so\n\
+         ctrl_tcp_listen 127.0.0.1:{control}\n\
+         snd_path {folder}\n\
+         menu_bell no\n\
+         ringback_disabled yes\n\
+         redial_attempts 0\n\
+         statmode_default off\n",
+        tone = setup.tone,
+        first = port + 4,
+        last = port + 19,
+        control = port + 2,
+        folder = folder.path().display(),
+    )
+}

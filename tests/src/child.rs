@@ -1,0 +1,153 @@
+//! Programs that are not ours, as children of the test: their output is kept, and their end is ours.
+
+use crate::wait::until;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+
+/// A running program. Dropping it ends it.
+pub struct Program {
+    name: &'static str,
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Program {
+    /// Starts `command` with its output kept.
+    ///
+    /// # Panics
+    /// When the program is not there.
+    #[must_use]
+    pub fn start(name: &'static str, mut command: Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = match command.spawn() {
+            Ok(child) => child,
+            Err(error) => panic!("{name} cannot be started ({error}): cargo xtask setup installs it"),
+        };
+        let log = Arc::new(Mutex::new(Vec::new()));
+        keep(child.stdout.take().expect("piped"), Arc::clone(&log));
+        keep(child.stderr.take().expect("piped"), Arc::clone(&log));
+        Self { name, child, log }
+    }
+
+    /// Where its commands go, once.
+    pub fn stdin(&mut self) -> Option<ChildStdin> {
+        self.child.stdin.take()
+    }
+
+    /// What it printed so far.
+    ///
+    /// # Panics
+    /// When a reader thread panicked.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.log.lock().expect("the log").join("\n")
+    }
+
+    /// Whether it printed a line with these words.
+    ///
+    /// # Panics
+    /// When a reader thread panicked.
+    #[must_use]
+    pub fn said(&self, words: &str) -> bool {
+        self.log.lock().expect("the log").iter().any(|line| line.contains(words))
+    }
+
+    /// Waits until it has printed a line with these words.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn says(&self, words: &str) {
+        assert!(until(|| self.said(words)).await, "{} says “{words}”:\n{}", self.name, self.log());
+    }
+
+    /// How it ended, once it has.
+    ///
+    /// # Panics
+    /// When its state cannot be asked for.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("the child's state")
+    }
+
+    /// Asks it to end, and waits until it has.
+    ///
+    /// # Panics
+    /// When it goes on.
+    pub async fn end(&mut self) {
+        self.terminate();
+        assert!(until(|| self.ended().is_some()).await, "{} ends when asked:\n{}", self.name, self.log());
+    }
+
+    fn terminate(&mut self) {
+        if self.ended().is_none() {
+            let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Kamailio's children live on when their parent is killed: all of them end at TERM.
+        self.terminate();
+        let patience = std::time::Instant::now() + core::time::Duration::from_secs(2);
+        while self.ended().is_none() && std::time::Instant::now() < patience {
+            std::thread::sleep(core::time::Duration::from_millis(2));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            // Only seen when the test fails: what the peer had to say.
+            let text = format!("--- {}:\n{}\n", self.name, self.log());
+            let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
+        }
+    }
+}
+
+fn keep(pipe: impl std::io::Read + Send + 'static, log: Arc<Mutex<Vec<String>>>) {
+    std::thread::spawn(move || {
+        // Peers print names and sounds of any encoding.
+        for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
+            log.lock().expect("the log").push(String::from_utf8_lossy(&line).trim_end().to_owned());
+        }
+    });
+}
+
+/// A folder of one test, gone with it.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// A new one.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        let name = format!("offhook-{}-{name}-{}", std::process::id(), crate::peer::unique());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).expect("a temporary folder");
+        Self(path)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// A file in it with this text; its path as text.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> String {
+        let path = self.0.join(name);
+        std::fs::write(&path, text).expect("a temporary file");
+        path.to_string_lossy().into_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,135 @@
+//! Kamailio as registrar and proxy on loopback.
+
+use crate::child::{Folder, Program};
+use crate::ports;
+use crate::wait::PATIENCE;
+use core::time::Duration;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
+use tokio::net::UdpSocket;
+
+/// What one server does that another does not.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ways {
+    /// It stays in the path of every dialog.
+    pub records_route: bool,
+    /// It asks nobody for a password, except at REGISTER.
+    pub is_open: bool,
+    /// Where calls to numbers that begin with 9 go.
+    pub trunk: Option<SocketAddr>,
+}
+
+/// A running server. Users are 1001 to 1010; see [`password`].
+pub struct Kamailio {
+    program: Program,
+    address: SocketAddr,
+    tls: SocketAddr,
+    _folder: Folder,
+}
+
+/// The password of a user, in the realm `test.invalid`.
+#[must_use]
+pub fn password(user: &str) -> String {
+    format!("pw{user}")
+}
+
+impl Kamailio {
+    /// A server that answers.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn start(ways: Ways) -> Self {
+        let folder = Folder::new("kamailio");
+        let port = ports::free(2);
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let tls = SocketAddr::from((Ipv4Addr::LOCALHOST, port + 1));
+        let mut command = Command::new(program());
+        command
+            // No fork of the main process, log to standard error.
+            .args(["-DD", "-E", "-m", "64", "-M", "8", "-f"])
+            .arg(folder.write("kamailio.cfg", include_str!("kamailio.cfg")))
+            .arg("-Y")
+            .arg(folder.path())
+            .args(["-l", &format!("udp:{address}"), "-l", &format!("tcp:{address}"), "-l", &format!("tls:{tls}")]);
+        for definition in definitions(ways, &folder) {
+            command.args(["-A", &definition]);
+        }
+        let server = Self { program: Program::start("kamailio", command), address, tls, _folder: folder };
+        assert!(answers_options(address).await, "Kamailio answers OPTIONS:\n{}", server.program.log());
+        server
+    }
+
+    /// Its address for UDP and TCP.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its address for TLS.
+    #[must_use]
+    pub const fn tls(&self) -> SocketAddr {
+        self.tls
+    }
+
+    /// Ends it; until it is gone.
+    pub async fn end(&mut self) {
+        self.program.end().await;
+    }
+}
+
+fn definitions(ways: Ways, folder: &Folder) -> Vec<String> {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]);
+    let made = made.expect("a certificate");
+    let certificate = folder.write("certificate.pem", made.cert.pem());
+    let key = folder.write("key.pem", made.signing_key.serialize_pem());
+    let tls = format!(
+        "[server:default]\nmethod = TLSv1.2+\nprivate_key = {key}\ncertificate = {certificate}\nverify_certificate = no\n\
+         require_certificate = no\n[client:default]\nmethod = TLSv1.2+\nverify_certificate = no\n"
+    );
+    let tls = folder.write("tls.cfg", tls);
+    let control = folder.path().join("ctl");
+    // Port 9 is nobody's (RFC 863): where there is no trunk, nothing comes from it.
+    let trunk = ways.trunk.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 9)));
+    let mut definitions = vec![
+        format!("CTL_SOCKET=\"unix:{}\"", control.display()),
+        format!("TLS_CONFIG=\"{tls}\""),
+        format!("TRUNK=\"sip:{trunk}\""),
+    ];
+    definitions.extend(ways.records_route.then(|| "RECORD_ROUTE".to_owned()));
+    definitions.extend(ways.is_open.then(|| "OPEN".to_owned()));
+    definitions
+}
+
+/// Debian has it where an ordinary user's PATH does not lead.
+fn program() -> &'static str {
+    let aside = "/usr/sbin/kamailio";
+    if std::path::Path::new(aside).is_file() { aside } else { "kamailio" }
+}
+
+/// Whether somebody at `address` answers an OPTIONS over UDP, within the time that anything may take.
+///
+/// # Panics
+/// When there is no socket to ask from.
+pub async fn answers_options(address: SocketAddr) -> bool {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a socket");
+    let own = socket.local_addr().expect("an address");
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let mut buffer = [0; 2048];
+    let mut cseq = 0;
+    while tokio::time::Instant::now() < deadline {
+        cseq += 1;
+        let request = format!(
+            "OPTIONS sip:{address} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bKready{cseq};rport\r\nMax-Forwards: 70\r\n\
+             From: <sip:test@{own}>;tag=ready\r\nTo: <sip:{address}>\r\nCall-ID: ready@{own}\r\nCSeq: {cseq} OPTIONS\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+        // Refused as long as nobody listens there; the refusal may be told by the call after.
+        let _ = socket.send_to(request.as_bytes(), address).await;
+        let answer = tokio::time::timeout(Duration::from_millis(50), socket.recv_from(&mut buffer)).await;
+        if matches!(answer, Ok(Ok((length, from))) if from == address && buffer.get(..length).is_some_and(|text| text.starts_with(b"SIP/2.0 ")))
+        {
+            return true;
+        }
+    }
+    false
+}

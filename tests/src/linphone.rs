@@ -1,0 +1,133 @@
+//! Linphone's console as a second phone, of another family than baresip: commands on its standard input, sound in files.
+
+use crate::child::{Folder, Program};
+use crate::sound;
+use crate::wait::{PATIENCE, until};
+use crate::{kamailio, ports};
+use core::time::Duration;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::process::{ChildStdin, Command};
+
+/// A running phone.
+pub struct Linphone {
+    program: Program,
+    commands: ChildStdin,
+    folder: Folder,
+}
+
+impl Linphone {
+    /// A phone of a user of [`kamailio`], registered over UDP, that sends a tone and answers by itself.
+    ///
+    /// # Panics
+    /// When it does not register.
+    pub async fn start(user: &str, server: SocketAddr, hz: f32) -> Self {
+        let folder = Folder::new("linphone");
+        for needed in [".local/share/linphone", ".config/linphone"] {
+            std::fs::create_dir_all(folder.path().join(needed)).expect("a temporary folder");
+        }
+        let port = ports::free(4);
+        let settings = format!(
+            "[sip]\nsip_port={port}\nsip_tcp_port=-1\nsip_tls_port=-1\nuse_ipv6=0\nguess_hostname=0\n\
+             contact=\"{user}\" <sip:{user}@127.0.0.1:{port}>\nmedia_encryption=none\nregister_only_when_network_is_up=0\n\
+             [rtp]\naudio_rtp_port={rtp}\n[sound]\nechocancellation=0\n[net]\nmtu=1300\n[video]\nenabled=0\n",
+            rtp = port + 2
+        );
+        let settings = folder.write("rc", settings);
+        let microphone = folder.write("microphone.wav", wave(hz));
+        let mut command = Command::new("linphonec");
+        command.args(["-S", "-c", &settings]).env("HOME", folder.path());
+        let mut program = Program::start("linphonec", command);
+        let commands = program.stdin().expect("piped");
+        let mut phone = Self { program, commands, folder };
+        phone.command("ipv6 disable");
+        phone.command("soundcard use files");
+        phone.command(&format!("play {microphone}"));
+        phone.command(&format!("record {}", phone.folder.path().join("heard.wav").display()));
+        phone.command("autoanswer enable");
+        // Of the 19 codecs of version 5.1, numbers 3 and 4 are PCMU and PCMA: what it records then has 8 kHz.
+        for other in (0..19).filter(|number| !matches!(number, 3 | 4)) {
+            phone.command(&format!("codec disable {other}"));
+        }
+        phone.command(&format!("register sip:{user}@{} sip:{server} {}", server.ip(), kamailio::password(user)));
+        phone.registered().await;
+        phone
+    }
+
+    /// It says so only when asked.
+    async fn registered(&mut self) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while !self.program.said("registered, identity=") {
+            assert!(tokio::time::Instant::now() < deadline, "Linphone registers:\n{}", self.program.log());
+            self.command("status register");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Types a command.
+    ///
+    /// # Panics
+    /// When it is gone.
+    pub fn command(&mut self, command: &str) {
+        writeln!(self.commands, "{command}").expect("linphonec takes commands");
+    }
+
+    /// Calls somebody, by full URI.
+    pub fn dial(&mut self, uri: &str) {
+        self.command(&format!("call {uri}"));
+    }
+
+    /// Ends the current call.
+    pub fn hang_up(&mut self) {
+        self.command("terminate");
+    }
+
+    /// Waits until it has said this.
+    pub async fn says(&self, words: &str) {
+        self.program.says(words).await;
+    }
+
+    /// Switches it off, which ends its call, and says whether it mostly heard this tone. Before, its file holds nothing.
+    ///
+    /// # Panics
+    /// When it did not.
+    pub async fn heard(mut self, hz: f32) {
+        let file = self.folder.path().join("heard.wav");
+        // It makes room for a second at a time.
+        let heard = until(|| file.metadata().is_ok_and(|data| data.len() > 40_000));
+        assert!(heard.await, "Linphone hears something:\n{}", self.program.log());
+        self.command("quit");
+        assert!(until(|| self.program.ended().is_some()).await, "Linphone quits:\n{}", self.program.log());
+        let wave = std::fs::read(file).unwrap_or_default();
+        let frames = wave.get(44..).unwrap_or_default().chunks_exact(20 * sound::FRAME);
+        let all = frames.len();
+        let with_tone = frames.filter(|frame| {
+            let samples = sound::newest(frame, 1, sound::RATE).unwrap_or_default();
+            sound::share(&samples, hz) > 0.8
+        });
+        let with_tone = with_tone.count();
+        assert!(2 * with_tone > all, "Linphone heard {hz} Hz in {with_tone} of {all} parts:\n{}", self.program.log());
+    }
+}
+
+/// Ten seconds of a tone as a WAV file (8 kHz, 16 bit, mono), which Linphone plays again and again.
+fn wave(hz: f32) -> Vec<u8> {
+    let sound: Vec<u8> = (0..500_u64)
+        .flat_map(|frame| sound::tone(hz, frame * sound::FRAME as u64))
+        .flat_map(|octet| sound::decode(octet).to_le_bytes())
+        .collect();
+    let length = u32::try_from(sound.len()).expect("a short sound");
+    let mut wave = Vec::with_capacity(sound.len() + 44);
+    wave.extend(b"RIFF");
+    wave.extend((length + 36).to_le_bytes());
+    wave.extend(b"WAVEfmt ");
+    wave.extend(16_u32.to_le_bytes());
+    wave.extend([1, 0, 1, 0]);
+    wave.extend(sound::RATE.to_le_bytes());
+    wave.extend((2 * sound::RATE).to_le_bytes());
+    wave.extend([2, 0, 16, 0]);
+    wave.extend(b"data");
+    wave.extend(length.to_le_bytes());
+    wave.extend(sound);
+    wave
+}

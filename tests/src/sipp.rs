@@ -1,0 +1,315 @@
+//! SIPp: one side of a call, scripted message by message. Scenarios are in `tests/conformance/sipp`.
+//!
+//! A scenario and its test go hand in hand: at `{{tell EVENT}}` the scenario says how far it is and stands still until the
+//! test lets it go on. This is SIPp's third party call control, with the test as the third party.
+//!
+//! What many scenarios have in common is written once, in `parts.txt`, and put in for `{{NAME KEY=VALUE …}}`.
+
+use crate::child::{Folder, Program};
+use crate::ports;
+use crate::wait::PATIENCE;
+use core::fmt::Display;
+use core::time::Duration;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::Command;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Ends a message to or from the third party.
+const END: u8 = 0x1b;
+
+/// How a scenario is run.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Where it sends what it begins, and where it waits for nothing.
+    pub target: Option<SocketAddr>,
+    /// `u1` (UDP), `t1` (TCP) or `l1` (TLS).
+    pub transport: &'static str,
+    /// How many calls it makes or takes.
+    pub calls: u32,
+    /// What stands for `[KEY]` in it.
+    pub keys: Vec<(&'static str, String)>,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self { target: None, transport: "u1", calls: 1, keys: Vec::new() }
+    }
+}
+
+impl Run {
+    /// One that begins by itself, toward `target`.
+    #[must_use]
+    pub fn toward(target: SocketAddr) -> Self {
+        Self { target: Some(target), ..Self::default() }
+    }
+
+    /// The same with `[key]` in the scenario standing for `value`.
+    #[must_use]
+    pub fn with(mut self, key: &'static str, value: impl Display) -> Self {
+        self.keys.push((key, value.to_string()));
+        self
+    }
+}
+
+/// What a scenario said at `{{tell …}}`.
+#[derive(Clone, Debug)]
+pub struct Told {
+    call_id: String,
+    /// The event, and what else it had to say, line by line.
+    pub text: String,
+}
+
+impl Told {
+    /// The Call-ID it is about.
+    #[must_use]
+    pub fn call_id(&self) -> &str {
+        &self.call_id
+    }
+
+    /// The value of a line `NAME: VALUE`.
+    ///
+    /// # Panics
+    /// When there is no such line.
+    #[must_use]
+    pub fn field(&self, name: &str) -> &str {
+        let line = self.text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.unwrap_or_else(|| panic!("no {name} in:\n{}", self.text)).trim()
+    }
+
+    /// The address that the session description it told of wants media sent to.
+    ///
+    /// # Panics
+    /// When it told of none.
+    #[must_use]
+    pub fn media(&self) -> SocketAddr {
+        let connection = self.text.lines().find_map(|line| line.split_once("c=IN IP4 ").map(|(_, address)| address));
+        let port = self.text.lines().find_map(|line| line.split_once("m=audio ")?.1.split(' ').next());
+        let address = connection.and_then(|address| address.trim().parse().ok());
+        match (address, port.and_then(|port| port.parse().ok())) {
+            (Some(address), Some(port)) => SocketAddr::new(address, port),
+            _ => panic!("no address for audio in:\n{}", self.text),
+        }
+    }
+}
+
+/// A running scenario.
+pub struct Sipp {
+    program: Program,
+    scenario: String,
+    address: SocketAddr,
+    folder: Folder,
+    twin: TcpStream,
+    unread: Vec<u8>,
+}
+
+impl Sipp {
+    /// Starts `tests/conformance/sipp/NAME.xml`. When this returns, it listens.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn start(name: &str, run: Run) -> Self {
+        let folder = Folder::new(name);
+        let twin = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free(2)));
+        let mut command = command(&folder, name, address, &run);
+        command.args(["-3pcc", &twin.local_addr().expect("an address").to_string()]);
+        let mut program = Program::start("sipp", command);
+        // It connects after it has opened its SIP socket.
+        let twin = tokio::time::timeout(PATIENCE, async {
+            loop {
+                tokio::select! {
+                    Ok((stream, _)) = twin.accept() => break Some(stream),
+                    () = tokio::time::sleep(Duration::from_millis(20)) => if program.ended().is_some() { break None },
+                }
+            }
+        });
+        let Ok(Some(twin)) = twin.await else {
+            panic!("{name} does not start; it needs a {{{{tell …}}}}:\n{}{}", program.log(), errors(&folder));
+        };
+        Self { program, scenario: name.to_owned(), address, folder, twin, unread: Vec::new() }
+    }
+
+    /// Where it takes SIP.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until the scenario tells of `event`; it stands still until [`Self::go`].
+    ///
+    /// # Panics
+    /// When it tells something else, or ends.
+    pub async fn reaches(&mut self, event: &str) -> Told {
+        self.reaches_within(event, PATIENCE).await
+    }
+
+    /// The same of something that the standard lets take a minute.
+    pub async fn reaches_late(&mut self, event: &str) -> Told {
+        self.reaches_within(event, Duration::from_secs(60)).await
+    }
+
+    async fn reaches_within(&mut self, event: &str, patience: Duration) -> Told {
+        let deadline = tokio::time::Instant::now() + patience;
+        loop {
+            if let Some(end) = self.unread.iter().position(|octet| *octet == END) {
+                let message: Vec<u8> = self.unread.drain(..=end).collect();
+                let told = told(&String::from_utf8_lossy(&message));
+                assert_eq!(told.field("Event"), event, "{}", self.trace());
+                return told;
+            }
+            let mut buffer = [0; 4096];
+            match tokio::time::timeout_at(deadline, self.twin.read(&mut buffer)).await {
+                Ok(Ok(length @ 1..)) => self.unread.extend(buffer.iter().take(length)),
+                _ => panic!("{} does not come to “{event}”:\n{}", self.scenario, self.trace()),
+            }
+        }
+    }
+
+    /// Lets the call go on that told something.
+    ///
+    /// # Panics
+    /// When SIPp is gone.
+    pub async fn go(&mut self, told: &Told) {
+        let mut message = format!("Call-ID: {}\r\n\r\n", told.call_id).into_bytes();
+        message.push(END);
+        self.twin.write_all(&message).await.expect("SIPp is told to go on");
+    }
+
+    /// Both: waits for an event, and lets the scenario go on.
+    pub async fn passes_by(&mut self, event: &str) -> Told {
+        let told = self.reaches(event).await;
+        self.go(&told).await;
+        told
+    }
+
+    /// Waits until all calls went as written.
+    ///
+    /// # Panics
+    /// When one did not: with all messages.
+    pub async fn passes(mut self) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let status = loop {
+            match self.program.ended() {
+                Some(status) => break status,
+                None if tokio::time::Instant::now() > deadline => {
+                    panic!("{} does not come to its end:\n{}", self.scenario, self.trace())
+                }
+                None => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        };
+        assert!(status.success(), "{} did not go as written ({status}):\n{}", self.scenario, self.trace());
+    }
+
+    /// What went over the wire, as far as SIPp has written it down.
+    #[must_use]
+    pub fn messages(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("messages.log")).unwrap_or_default()
+    }
+
+    fn trace(&self) -> String {
+        format!("{}\n--- what it minded:\n{}{}", self.messages(), errors(&self.folder), self.program.log())
+    }
+}
+
+impl Drop for Sipp {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let text = format!("--- {}:\n{}\n", self.scenario, self.trace());
+            let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
+        }
+    }
+}
+
+fn errors(folder: &Folder) -> String {
+    std::fs::read_to_string(folder.path().join("errors.log")).unwrap_or_default()
+}
+
+fn told(message: &str) -> Told {
+    let message = message.trim_end_matches(char::from(END));
+    let call_id = message.lines().find_map(|line| line.strip_prefix("Call-ID:")).unwrap_or_default().trim();
+    Told { call_id: call_id.to_owned(), text: message.to_owned() }
+}
+
+fn command(folder: &Folder, name: &str, address: SocketAddr, run: &Run) -> Command {
+    let scenarios = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("conformance/sipp");
+    let read = |file: &str| match std::fs::read_to_string(scenarios.join(file)) {
+        Ok(text) => text,
+        Err(error) => panic!("{file}: {error}"),
+    };
+    let parts = read("parts.txt");
+    let scenario = format!(
+        "<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>\n<scenario name=\"{name}\">\n{}\n</scenario>\n",
+        with_variables(&with_parts(&with_values(&read(&format!("{name}.xml")), &run.keys), &parts))
+    );
+    let mut command = Command::new("sipp");
+    command.current_dir(folder.path());
+    if let Some(target) = run.target {
+        command.arg(target.to_string());
+    }
+    command
+        .args(["-sf", &folder.write("scenario.xml", scenario)])
+        .args(["-i", "127.0.0.1", "-p", &address.port().to_string(), "-t", run.transport])
+        .args(["-m", &run.calls.to_string(), "-cp", &(address.port() + 1).to_string()])
+        .args(["-nostdin", "-timeout", "90s", "-timeout_error", "-recv_timeout", "15s"])
+        .args(["-trace_msg", "-message_file", "messages.log", "-trace_err", "-error_file", "errors.log"]);
+    for (key, value) in &run.keys {
+        command.args(["-key", key, value]);
+    }
+    command
+}
+
+/// Puts in the parts: `{{NAME KEY=VALUE …}}` becomes part NAME with the values in place.
+fn with_parts(text: &str, parts: &str) -> String {
+    let mut done = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let (call, after) = after.split_once("}}").expect("`{{` has its `}}`");
+        let (name, arguments) = call.split_once(' ').unwrap_or((call, ""));
+        let part = parts.split("\n== ").find_map(|part| part.strip_prefix(name)?.strip_prefix('\n'));
+        let part = part.unwrap_or_else(|| panic!("there is no part “{name}”"));
+        done += before;
+        let arguments: Vec<_> = arguments.split_whitespace().filter_map(|pair| pair.split_once('=')).collect();
+        done += &with_parts(&with_values(part.trim_end(), &arguments), parts);
+        rest = after;
+    }
+    done + rest
+}
+
+/// Replaces `${KEY}`, and `${KEY:DEFAULT}`, which needs no value.
+fn with_values<K: AsRef<str>, V: AsRef<str>>(part: &str, given: &[(K, V)]) -> String {
+    let mut done = String::new();
+    let mut rest = part;
+    while let Some((before, after)) = rest.split_once("${") {
+        let (place, after) = after.split_once('}').expect("`${` has its `}`");
+        let (key, default) = match place.split_once(':') {
+            Some((key, default)) => (key, Some(default)),
+            None => (place, None),
+        };
+        let value = given.iter().find(|(name, _)| name.as_ref() == key).map(|(_, value)| value.as_ref()).or(default);
+        done += before;
+        done += value.unwrap_or_else(|| panic!("`{key}` is needed in:\n{part}"));
+        rest = after;
+    }
+    done + rest
+}
+
+/// SIPp refuses a scenario with a variable that is set and never read, or read and never set, unless it is told.
+fn with_variables(scenario: &str) -> String {
+    let named = |mark, end| scenario.split(mark).skip(1).filter_map(move |after: &str| after.split(end).next());
+    let variables: std::collections::BTreeSet<&str> = named("assign_to=\"", '"').chain(named("[$", ']')).collect();
+    let variables: Vec<&str> = variables.into_iter().collect();
+    format!("{scenario}\n<Reference variables=\"{}\"/>", variables.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_parts;
+
+    #[test]
+    fn parts_are_put_in_with_their_arguments() {
+        let parts = "\n== bye\nBYE ${who}\n{{end}}\n\n== end\nLength: ${length:0}\n";
+        assert_eq!(with_parts("<{{bye who=me}}|{{end length=7}}>", parts), "<BYE me\nLength: 0|Length: 7>");
+    }
+}
