@@ -95,6 +95,15 @@ impl Invite {
         }
     }
 
+    /// The descriptions in force in its established session.
+    #[cfg(test)]
+    pub(super) fn agreed(&self) -> Option<&super::session::Agreed> {
+        match &self.role {
+            Role::Client(client) => client.agreed(),
+            Role::Server(server) => server.agreed(),
+        }
+    }
+
     pub(super) fn deadline(&self) -> Option<Time> {
         match &self.role {
             Role::Client(client) => client.deadline(),

@@ -13,8 +13,9 @@ use super::session::timer::{Proposal, SessionTimer};
 use super::session::{Incoming, Session};
 use crate::dialog::{Dialog, DialogId};
 use crate::message::{HeaderName, Method, Request, Response, Uri};
-use crate::transport::{Source, Transport};
+use crate::transport::{Source, Target, Transport};
 use offhook_clock::Time;
+use std::net::SocketAddr;
 
 /// Calls that ring here at a time, from one address.
 const MOST_RINGING_PER_SOURCE: usize = 256;
@@ -162,12 +163,10 @@ impl UserAgent {
             Origin::Account(id) => self.accounts.get(*id),
             Origin::Phone(_) | Origin::Unknown => None,
         };
-        let transport = Some(incoming.source.transport).filter(|transport| *transport == Transport::Tls);
-        let flow = is_behind_nat(&incoming.request, &incoming.source).then_some(incoming.source);
         let party = Party {
             invite,
             auth: account.and_then(|account| account.login.clone()).map(crate::auth::Client::new),
-            way: Way { flow, fallback: Vec::new(), transport },
+            way: way_back(&incoming.request, &incoming.source),
             contact_user: account.map_or("relay", |account| &account.contact_user).to_owned(),
             is_over: false,
         };
@@ -242,15 +241,30 @@ impl UserAgent {
     }
 }
 
-/// The peer cannot be reached where its `Contact` says: it came straight from somewhere else (RFC 5626 §5.3 for the way).
-fn is_behind_nat(request: &Request, source: &Source) -> bool {
+/// How to reach the caller where its `Contact` may not lead to it: behind a NAT, or at the end of a connection that nobody
+/// else can open (RFC 5626 §5.3 for the way).
+fn way_back(request: &Request, source: &Source) -> Way {
     let headers = &request.headers;
+    let by_contact = Way {
+        transport: Some(source.transport).filter(|transport| *transport == Transport::Tls),
+        ..Way::default()
+    };
     if headers.has(HeaderName::RecordRoute) || headers.all(HeaderName::Via).count() != 1 {
-        return false;
+        return by_contact;
     }
-    let Some(Ok(contact)) = headers.contact() else { return false };
-    let address = contact.uri.host().and_then(crate::message::Host::address);
-    let is_elsewhere = address.map(|address| address.to_canonical()) != Some(source.remote.ip().to_canonical());
-    // Who called over a connection need not listen for others.
-    is_elsewhere || source.transport.is_reliable()
+    let contact = headers.contact().and_then(Result::ok).and_then(|contact| contact.uri.as_sip().cloned());
+    let (Some(contact), Ok(via)) = (contact, headers.top_via()) else { return by_contact };
+    let address = source.remote.ip().to_canonical();
+    let is_there = contact.host().address().map(|host| host.to_canonical()) == Some(address);
+    let is_translated = via.host.address().map(|host| host.to_canonical()) != Some(address);
+    if is_there && source.transport.is_reliable() {
+        let port = contact.port().unwrap_or(source.transport.default_port());
+        let host = (source.transport == Transport::Tls).then(|| address.to_string());
+        let target = Target { transport: source.transport, address: SocketAddr::new(address, port), host };
+        Way { flow: Some(*source), fallback: vec![target], ..by_contact }
+    } else if !is_there && (is_translated || source.transport.is_reliable()) {
+        Way { flow: Some(*source), ..by_contact }
+    } else {
+        by_contact
+    }
 }

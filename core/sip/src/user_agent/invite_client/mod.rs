@@ -132,6 +132,12 @@ impl Client {
         fork.session.is_established().then(|| fork.session.dialog.id().replaces())
     }
 
+    #[cfg(test)]
+    pub(super) fn agreed(&self) -> Option<&super::session::Agreed> {
+        let session = &self.forks.get(&self.chosen?)?.session;
+        session.is_established().then_some(&session.agreed)
+    }
+
     /// How the dialog of a fork stands, for a `Replaces` that names it: established, or early.
     pub(super) fn is_established(&self, branch: Branch) -> Option<bool> {
         let session = &self.forks.get(&branch)?.session;
@@ -257,16 +263,17 @@ impl Client {
         self.tidy(scope);
     }
 
-    /// Forgets sessions that are gone; one whose success may come again only when it cannot any more, lest it be taken for
-    /// another callee's.
+    /// Forgets sessions that are gone. A callee whose success may still come is remembered until it cannot any more: the
+    /// BYE must go on where its dialog's numbers ended.
     fn tidy(&mut self, scope: &mut Scope<'_>) {
-        let may_come_again = matches!(self.attempt, Attempt::Answered(_));
+        if matches!(self.attempt, Attempt::Withdrawn(_) | Attempt::Answered(_)) {
+            return;
+        }
         self.forks.retain(|_, fork| {
-            let stays = !fork.session.is_gone() || (may_come_again && fork.session.has_succeeded());
-            if !stays {
+            if fork.session.is_gone() {
                 scope.outlet.dialogs.remove(fork.session.dialog.id());
             }
-            stays
+            !fork.session.is_gone()
         });
     }
 

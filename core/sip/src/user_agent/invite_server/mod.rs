@@ -111,6 +111,11 @@ impl Server {
         !self.is_ringing() && self.session.is_gone()
     }
 
+    #[cfg(test)]
+    pub(super) fn agreed(&self) -> Option<&super::session::Agreed> {
+        self.session.is_established().then_some(&self.session.agreed)
+    }
+
     pub(super) fn is_established(&self) -> Option<bool> {
         self.session.is_alive().then(|| self.session.is_established())
     }

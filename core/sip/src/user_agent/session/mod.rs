@@ -126,11 +126,6 @@ impl Session {
         matches!(self.stage, Stage::Early | Stage::Established)
     }
 
-    /// Its success came, and may come again.
-    pub(super) fn has_succeeded(&self) -> bool {
-        !self.acks.is_empty()
-    }
-
     /// A success that is not wanted: ACK and BYE (RFC 3261 §13.2.2.4).
     pub(super) fn decline(&mut self, key: ClientKey, invite: &Request, scope: &mut Scope<'_>) {
         self.say_ack(key, invite, None, scope);

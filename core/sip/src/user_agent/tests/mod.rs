@@ -9,4 +9,5 @@ mod phones;
 mod referrals;
 mod replacing;
 mod requests;
+mod simulation;
 mod timers;

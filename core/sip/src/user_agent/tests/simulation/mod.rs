@@ -1,0 +1,386 @@
+//! User agents that call one another through a network that loses, repeats, delays and overtakes, directly and through a
+//! proxy that forks: whatever crosses whatever, both ends of a call come to the same end, and nothing is left.
+//!
+//! A failure names its seed; `replay` runs it alone.
+
+mod model;
+mod proxy;
+
+use crate::message::Message;
+use crate::transport::{FlowId, Hop, Source, Target, Transport};
+use crate::user_agent::io::{Command, Destination, Event, Input, InviteId, OutboundInvite, Output, Settings};
+use crate::user_agent::{Counts, UserAgent};
+use core::time::Duration;
+use model::{Model, Wish};
+use offhook_clock::{Time, earliest};
+use proxy::Proxy;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng as _, SeedableRng as _};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+/// Three user agents; behind them, the proxy.
+const AGENTS: usize = 3;
+const PROXY: usize = AGENTS;
+
+/// How long things happen at random, and how long they may take to settle then.
+const UNREST: Duration = Duration::from_secs(12);
+const SETTLED_AFTER: Duration = Duration::from_secs(150);
+
+fn address(node: usize) -> SocketAddr {
+    SocketAddr::new([192, 0, 2, u8::try_from(node + 1).unwrap()].into(), 5060)
+}
+
+#[derive(Clone, Debug)]
+enum Plan {
+    Arrive { at: usize, from: usize, octets: Vec<u8> },
+    /// The model of an agent does what it planned.
+    Do { at: usize, wish: Wish },
+    /// Somebody does something.
+    Stir,
+    Call { at: usize },
+}
+
+struct World {
+    rng: ChaCha20Rng,
+    now: Time,
+    plans: BTreeMap<(Time, u64), Plan>,
+    planned: u64,
+    agents: Vec<UserAgent>,
+    models: Vec<Model>,
+    proxy: Proxy,
+    /// Of a thousand messages.
+    lost: u32,
+    repeated: u32,
+    marks: u64,
+    bodies: u64,
+    trace: Option<Vec<String>>,
+}
+
+impl World {
+    fn new(seed: u64, trace: bool) -> Self {
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        let session_expires = if rng.next_u32() % 4 == 0 { Duration::from_secs(90) } else { Duration::ZERO };
+        let mut agents = Vec::new();
+        for node in 0..AGENTS {
+            let mut of_agent = [0; 32];
+            rng.fill_bytes(&mut of_agent);
+            let mut agent = UserAgent::new(settings(node, session_expires), of_agent, Time::EPOCH);
+            let account = Box::new(model::account(node));
+            agent.handle_input(Input::Command(Command::AddAccount { account: model::ACCOUNT, settings: account }), Time::EPOCH);
+            agents.push(agent);
+        }
+        let mut of_proxy = [0; 32];
+        rng.fill_bytes(&mut of_proxy);
+        let (lost, repeated) = match rng.next_u32() % 3 {
+            0 => (0, 0),
+            1 => (50, 30),
+            _ => (150, 100),
+        };
+        let mut world = Self {
+            rng,
+            now: Time::EPOCH,
+            plans: BTreeMap::new(),
+            planned: 0,
+            agents,
+            models: (0..AGENTS).map(|_| Model::default()).collect(),
+            proxy: Proxy::new(of_proxy),
+            lost,
+            repeated,
+            marks: 0,
+            bodies: 0,
+            trace: trace.then(Vec::new),
+        };
+        let calls = 1 + world.below(2);
+        for _ in 0..calls {
+            let (at, after) = (world.below(AGENTS), world.up_to(3_000));
+            world.plan(after, Plan::Call { at });
+        }
+        for _ in 0..world.below(8) {
+            let after = world.up_to(12_000);
+            world.plan(after, Plan::Stir);
+        }
+        world
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.rng.next_u32()).unwrap() % limit
+    }
+
+    fn chance(&mut self, of_thousand: u32) -> bool {
+        self.rng.next_u32() % 1_000 < of_thousand
+    }
+
+    fn up_to(&mut self, millis: u64) -> Duration {
+        Duration::from_millis(self.rng.next_u64() % millis)
+    }
+
+    fn plan(&mut self, after: Duration, plan: Plan) {
+        self.planned += 1;
+        self.plans.insert((self.now + after, self.planned), plan);
+    }
+
+    fn note(&mut self, line: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            trace.push(format!("{} {}", self.now, line()));
+        }
+    }
+
+    fn is_calm(&self) -> bool {
+        self.now >= Time::EPOCH + UNREST
+    }
+
+    /// Does what is next; false: nothing will ever happen again, or not before `until`.
+    fn step(&mut self, until: Time) -> bool {
+        let plan = self.plans.first_key_value().map(|((at, _), _)| *at);
+        let of_agents = self.agents.iter().filter_map(UserAgent::poll_timeout).min();
+        let timeout = earliest(of_agents, self.proxy.layer.poll_timeout());
+        let Some(next) = earliest(plan, timeout).filter(|next| *next <= until) else { return false };
+        self.now = self.now.max(next);
+        if plan == Some(next) {
+            if let Some((_, plan)) = self.plans.pop_first() {
+                self.carry_out(plan);
+            }
+        } else {
+            for node in 0..AGENTS {
+                if self.agents[node].poll_timeout().is_some_and(|at| at <= self.now) {
+                    self.agents[node].handle_timeout(self.now);
+                    self.collect(node);
+                }
+            }
+            self.proxy.layer.handle_timeout(self.now);
+            self.collect_proxy();
+        }
+        true
+    }
+
+    fn run_until(&mut self, until: Time) {
+        while self.step(until) {}
+        self.now = self.now.max(until);
+    }
+
+    fn run_until_idle(&mut self) {
+        for _ in 0..100_000 {
+            if !self.step(self.now + Duration::from_secs(86_400)) {
+                return;
+            }
+        }
+        panic!("it never ends");
+    }
+
+    fn carry_out(&mut self, plan: Plan) {
+        match plan {
+            Plan::Arrive { at, from, octets } => self.arrive(at, from, octets),
+            Plan::Do { at, wish } => {
+                if let Some(command) = self.models[at].command(wish) {
+                    self.command(at, command);
+                }
+            }
+            Plan::Stir => self.stir(),
+            Plan::Call { at } => self.call(at),
+        }
+    }
+
+    fn arrive(&mut self, at: usize, from: usize, octets: Vec<u8>) {
+        self.note(|| format!("  {from}->{at} {}", summary(&octets)));
+        let flow = FlowId(u64::try_from(from).unwrap());
+        let source = Source { flow, transport: Transport::Udp, local: address(at), remote: address(from) };
+        if at == PROXY {
+            self.proxy.receive(source, octets, self.now);
+            self.collect_proxy();
+        } else {
+            self.agents[at].handle_input(Input::Received { source, octets }, self.now);
+            self.collect(at);
+        }
+    }
+
+    fn send(&mut self, from: usize, hop: &Hop, octets: &[u8]) {
+        let to = match hop {
+            Hop::Flow(FlowId(node)) => usize::try_from(*node).unwrap(),
+            Hop::Target(Target { address: to, .. }) => {
+                (0..=PROXY).find(|node| address(*node) == *to).unwrap_or_else(|| panic!("{to} is nobody"))
+            }
+        };
+        let is_calm = self.is_calm();
+        let copies = match (self.chance(self.lost), self.chance(self.repeated)) {
+            _ if is_calm => 1,
+            (true, _) => 0,
+            (false, true) => 2,
+            (false, false) => 1,
+        };
+        for _ in 0..copies {
+            let late = if self.chance(50) && !is_calm { 3_000 } else { 60 };
+            let delay = Duration::from_millis(1) + self.up_to(late);
+            self.plan(delay, Plan::Arrive { at: to, from, octets: octets.to_vec() });
+        }
+    }
+
+    fn collect(&mut self, node: usize) {
+        while let Some(output) = self.agents[node].poll_output() {
+            match output {
+                Output::Send { hop, octets, .. } => self.send(node, &hop, &octets),
+                Output::Resolve { host, .. } => panic!("{host} needs no resolver"),
+                Output::Event(event) => self.told(node, event),
+            }
+        }
+    }
+
+    fn collect_proxy(&mut self) {
+        for (hop, octets) in self.proxy.drain(self.now) {
+            self.send(PROXY, &hop, &octets);
+        }
+    }
+
+    fn command(&mut self, node: usize, command: Command) {
+        self.note(|| format!("{node} {command:?}"));
+        self.agents[node].handle_input(Input::Command(command), self.now);
+        self.collect(node);
+    }
+
+    fn told(&mut self, node: usize, event: Event) {
+        self.note(|| format!("{node} {event:?}"));
+        let wishes = self.models[node].learn(event, &mut self.rng, &mut self.bodies);
+        for (after, wish) in wishes {
+            self.plan(after, Plan::Do { at: node, wish });
+        }
+    }
+
+    /// A call to another agent, or through the proxy to both others.
+    fn call(&mut self, at: usize) {
+        self.marks += 1;
+        let other = (at + 1 + self.below(AGENTS - 1)) % AGENTS;
+        let to = if self.below(2) == 0 { PROXY } else { other };
+        let offer = (self.below(4) > 0).then(|| model::body(&mut self.bodies));
+        let invite = InviteId::Outbound(self.marks);
+        let request = OutboundInvite {
+            account: Some(model::ACCOUNT),
+            from: None,
+            to: Destination::Uri(format!("sip:{}@{}", model::CONTACT, address(to))),
+            offer: offer.clone(),
+            headers: vec![("X-Mark".into(), format!("{}-{at}", self.marks))],
+            anonymous: false,
+            asserted: None,
+            referred_by: None,
+            replaces: None,
+        };
+        self.models[at].placed(invite, format!("{}-{at}", self.marks), offer.is_some());
+        self.command(at, Command::Invite { invite, request: Box::new(request) });
+    }
+
+    /// Somebody does something with one of its calls.
+    fn stir(&mut self) {
+        let at = self.below(AGENTS);
+        let live = self.models[at].live();
+        if live.is_empty() {
+            return;
+        }
+        let invite = live[self.below(live.len())];
+        let command = match self.below(10) {
+            0..=2 => Command::HangUp { invite, reason: None },
+            3..=6 => Command::Offer { invite, body: model::body(&mut self.bodies) },
+            7 => Command::Refer { invite, target: "sip:dave@example.org".into(), replaces: None },
+            _ => Command::Info { invite, body: model::body(&mut self.bodies) },
+        };
+        self.command(at, command);
+    }
+
+    /// Both ends of each call are in the same state: none of them there, or both, with the same descriptions.
+    fn assert_agreement(&self) {
+        for (caller, model) in self.models.iter().enumerate() {
+            for (invite, call) in model.calls.iter().filter(|(invite, _)| matches!(invite, InviteId::Outbound(_))) {
+                let others = self.models.iter().enumerate().flat_map(|(callee, model)| {
+                    let same = |(id, other): (&InviteId, &model::Call)| {
+                        let is_other_end = matches!(id, InviteId::Inbound(_)) && other.mark == call.mark;
+                        (is_other_end && !other.is_ended).then_some((callee, *id))
+                    };
+                    model.calls.iter().filter_map(same).collect::<Vec<_>>()
+                });
+                let others: Vec<(usize, InviteId)> = others.collect();
+                assert_eq!(others.len(), usize::from(!call.is_ended), "{invite:?} of {caller}: {others:?}");
+                if let [(callee, other)] = others.as_slice() {
+                    let ours = self.agents[caller].invites[invite].agreed().expect("an established session");
+                    let theirs = self.agents[*callee].invites[other].agreed().expect("an established session");
+                    assert_eq!((&ours.local, &ours.remote), (&theirs.remote, &theirs.local), "{invite:?} of {caller}");
+                }
+            }
+        }
+    }
+
+    fn hang_up_all(&mut self) {
+        for node in 0..AGENTS {
+            for invite in self.models[node].live() {
+                self.command(node, Command::HangUp { invite, reason: None });
+            }
+        }
+    }
+
+    fn assert_empty(&self) {
+        for (agent, model) in self.agents.iter().zip(&self.models) {
+            assert!(model.calls.values().all(|call| call.is_ended));
+            let counts = Counts { accounts: 0, ignored: 0, ..agent.counts() };
+            assert_eq!(counts, Counts::default());
+            assert_eq!(agent.counters().malformed, 0);
+            assert_eq!(agent.poll_timeout(), None);
+        }
+        assert_eq!(self.proxy.layer.transaction_count(), (0, 0));
+    }
+
+    /// Unrest, calm, end. How many calls were answered.
+    fn live(&mut self) -> usize {
+        self.run_until(Time::EPOCH + UNREST);
+        for node in 0..AGENTS {
+            for command in self.models[node].decide(&mut self.bodies) {
+                self.command(node, command);
+            }
+        }
+        self.run_until(Time::EPOCH + SETTLED_AFTER);
+        self.assert_agreement();
+        let answered = self.models.iter().map(Model::answered).sum();
+        self.hang_up_all();
+        self.run_until_idle();
+        self.assert_empty();
+        answered
+    }
+}
+
+fn settings(node: usize, session_expires: Duration) -> Settings {
+    let mut settings = super::bench::settings();
+    settings.local.retain(|local| local.transport == Transport::Udp);
+    settings.local.iter_mut().for_each(|local| local.host = address(node).ip().to_string());
+    Settings { session_expires, ..settings }
+}
+
+fn summary(octets: &[u8]) -> String {
+    let message = Message::parse(octets).unwrap();
+    let first = String::from_utf8_lossy(octets).lines().next().unwrap_or_default().to_owned();
+    let cseq = message.headers().get("CSeq").unwrap_or_default().to_owned();
+    format!("{first} [{cseq}] {}", String::from_utf8_lossy(message.body()).trim())
+}
+
+/// Runs one seed; what happened is printed where something is wrong.
+fn run(seed: u64) -> usize {
+    let result = std::panic::catch_unwind(|| World::new(seed, false).live());
+    result.unwrap_or_else(|panic| {
+        println!("seed {seed}");
+        std::panic::resume_unwind(panic)
+    })
+}
+
+#[test]
+fn whatever_crosses_whatever_both_ends_agree_and_nothing_is_left() {
+    const RUNS: u64 = 400;
+    let answered: usize = (0..RUNS).map(run).sum();
+    assert!(answered > 250, "only {answered} calls in {RUNS} runs were answered");
+}
+
+/// For a seed that failed: all that happened, in order.
+#[test]
+fn replay() {
+    const SEED: u64 = 72;
+    let mut world = World::new(SEED, true);
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.live()));
+    if let Err(panic) = result {
+        world.trace.iter().flatten().for_each(|line| println!("{line}"));
+        std::panic::resume_unwind(panic);
+    }
+}

@@ -1,0 +1,177 @@
+//! The call model of a simulated agent: it answers what it must, and checks what it is told.
+
+use crate::user_agent::io::{Account, AccountId, Body, Command, Event, Identity, InviteId};
+use core::time::Duration;
+use rand_chacha::ChaCha20Rng;
+use rand_core::Rng as _;
+use std::collections::BTreeMap;
+
+pub(super) const ACCOUNT: AccountId = AccountId(1);
+pub(super) const CONTACT: &str = "callee";
+
+pub(super) fn account(node: usize) -> Account {
+    Account {
+        identity: Identity { name: None, uri: format!("sip:agent{node}@example.org") },
+        login: None,
+        registrar: None,
+        route: Vec::new(),
+        transport: None,
+        expires: Duration::from_secs(600),
+        contact_user: CONTACT.into(),
+    }
+}
+
+/// A description that nobody made before.
+pub(super) fn body(bodies: &mut u64) -> Body {
+    *bodies += 1;
+    Body { content_type: "application/sdp".into(), octets: format!("description {bodies}").into_bytes() }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    pub(super) mark: String,
+    pub(super) is_ended: bool,
+    is_answered: bool,
+    /// The first offer came with the INVITE.
+    has_offer: bool,
+}
+
+/// What an agent is going to say.
+#[derive(Clone, Debug)]
+pub(super) struct Wish(Command);
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Model {
+    pub(super) calls: BTreeMap<InviteId, Call>,
+}
+
+type Wishes = Vec<(Duration, Wish)>;
+
+fn soon(rng: &mut ChaCha20Rng, millis: u64) -> Duration {
+    Duration::from_millis(rng.next_u64() % millis)
+}
+
+impl Model {
+    pub(super) fn placed(&mut self, invite: InviteId, mark: String, has_offer: bool) {
+        self.calls.insert(invite, Call { mark, is_ended: false, is_answered: false, has_offer });
+    }
+
+    pub(super) fn live(&self) -> Vec<InviteId> {
+        self.calls.iter().filter(|(_, call)| !call.is_ended).map(|(invite, _)| *invite).collect()
+    }
+
+    pub(super) fn answered(&self) -> usize {
+        self.calls.iter().filter(|(id, call)| call.is_answered && matches!(id, InviteId::Outbound(_))).count()
+    }
+
+    fn call(&mut self, invite: InviteId) -> &mut Call {
+        let call = self.calls.get_mut(&invite).expect("a call that is known");
+        assert!(!call.is_ended, "nothing follows the end of {invite:?}");
+        call
+    }
+
+    /// The command, unless its call is over.
+    pub(super) fn command(&mut self, Wish(command): Wish) -> Option<Command> {
+        let invite = match &command {
+            Command::Ring { invite, .. }
+            | Command::Accept { invite, .. }
+            | Command::Reject { invite, .. }
+            | Command::AnswerOffer { invite, .. }
+            | Command::RefuseOffer { invite, .. }
+            | Command::AnswerRefer { invite, .. }
+            | Command::NotifyRefer { invite, .. } => *invite,
+            other => panic!("{other:?} is not planned"),
+        };
+        let call = self.calls.get_mut(&invite)?;
+        if matches!(command, Command::Accept { .. }) {
+            call.is_answered = true;
+        }
+        (!call.is_ended).then_some(command)
+    }
+
+    /// Takes an event; what the agent is going to do about it.
+    pub(super) fn learn(&mut self, event: Event, rng: &mut ChaCha20Rng, bodies: &mut u64) -> Wishes {
+        match event {
+            Event::Incoming { invite, request } => {
+                let mark = request.headers.iter().find(|(name, _)| name == "X-Mark").expect("a mark").1.clone();
+                self.placed(invite, mark, request.offer.is_some());
+                incoming(invite, rng, bodies)
+            }
+            Event::Progress { invite, body: offer, .. } => {
+                let is_offer = !self.call(invite).has_offer && offer.is_some();
+                if is_offer { vec![(soon(rng, 500), answer(invite, bodies))] } else { Vec::new() }
+            }
+            Event::Answered { invite, body: offer, .. } => {
+                let call = self.call(invite);
+                assert!(!call.is_answered, "{invite:?} is answered twice");
+                call.is_answered = true;
+                let is_offer = !call.has_offer && offer.is_some();
+                if is_offer { vec![(soon(rng, 500), answer(invite, bodies))] } else { Vec::new() }
+            }
+            Event::Offer { invite, .. } => {
+                self.call(invite);
+                let wish = match rng.next_u32() % 4 {
+                    0 => Wish(Command::RefuseOffer { invite, status: 488 }),
+                    _ => answer(invite, bodies),
+                };
+                vec![(soon(rng, 900), wish)]
+            }
+            Event::Ended { invite, .. } => {
+                self.call(invite).is_ended = true;
+                Vec::new()
+            }
+            Event::Refer { invite, .. } => {
+                self.call(invite);
+                let notify = |status, reason: &str| Wish(Command::NotifyRefer { invite, status, reason: reason.into() });
+                vec![
+                    (soon(rng, 500), Wish(Command::AnswerRefer { invite, status: 202 })),
+                    (soon(rng, 2_000), notify(180, "Ringing")),
+                    (Duration::from_secs(2) + soon(rng, 2_000), notify(200, "OK")),
+                ]
+            }
+            Event::OfferAnswered { invite, .. }
+            | Event::OfferRefused { invite, .. }
+            | Event::ReferProgress { invite, .. }
+            | Event::Info { invite, .. } => {
+                self.call(invite);
+                Vec::new()
+            }
+            other => panic!("{other:?} is not expected"),
+        }
+    }
+
+    /// Calls that still ring here are answered.
+    pub(super) fn decide(&mut self, bodies: &mut u64) -> Vec<Command> {
+        let mut commands = Vec::new();
+        for (invite, call) in self.calls.iter_mut().filter(|(_, call)| !call.is_ended && !call.is_answered) {
+            if matches!(invite, InviteId::Inbound(_)) {
+                call.is_answered = true;
+                commands.push(Command::Accept { invite: *invite, body: Some(body(bodies)) });
+            }
+        }
+        commands
+    }
+}
+
+fn answer(invite: InviteId, bodies: &mut u64) -> Wish {
+    Wish(Command::AnswerOffer { invite, body: body(bodies) })
+}
+
+/// Rings, with a description or without, and then answers or not.
+fn incoming(invite: InviteId, rng: &mut ChaCha20Rng, bodies: &mut u64) -> Wishes {
+    let mut wishes = Vec::new();
+    if !rng.next_u32().is_multiple_of(3) {
+        let early = rng.next_u32().is_multiple_of(2).then(|| body(bodies));
+        wishes.push((soon(rng, 800), Wish(Command::Ring { invite, status: 180, body: early })));
+    }
+    let after = soon(rng, 4_000);
+    match rng.next_u32() % 5 {
+        0 => wishes.push((
+            after,
+            Wish(Command::Reject { invite, status: 486, reason: None, contacts: Vec::new() }),
+        )),
+        1 => {}
+        _ => wishes.push((after, Wish(Command::Accept { invite, body: Some(body(bodies)) }))),
+    }
+    wishes
+}
