@@ -2,7 +2,7 @@
 
 use super::invite_client::Client;
 use super::invite_server::Server;
-use super::io::{Body, Branch, Command, InviteId};
+use super::io::{Body, Branch, Command, Event, InviteId};
 use super::outlet::{Outlet, Party, Scope};
 use super::session::{Incoming, Session};
 use crate::message::{Replaces, Request, Response};
@@ -160,7 +160,10 @@ impl Invite {
             (Role::Client(client), CallCommand::Refuse { status }) => client.refuse(status, scope),
             (Role::Server(server), CallCommand::Refuse { status }) => server.refuse(status, scope),
             (Role::Client(client), CallCommand::InSession(wish)) => {
-                client.in_session(scope, |session, scope| wish.carry_out(session, scope));
+                client.in_session(scope, |session, scope| match session {
+                    Some(session) => wish.carry_out(session, scope),
+                    None => wish.refuse(scope),
+                });
             }
             (Role::Server(server), CallCommand::InSession(wish)) => {
                 server.in_session(scope, |session, scope| wish.carry_out(session, scope));
@@ -190,6 +193,14 @@ pub(super) enum SessionCommand {
 }
 
 impl SessionCommand {
+    /// There is no session yet.
+    fn refuse(&self, scope: &mut Scope<'_>) {
+        if matches!(self, Self::Refer { .. }) {
+            let invite = scope.invite();
+            scope.tell(Event::ReferProgress { invite, status: 491, is_final: true, is_refused: true });
+        }
+    }
+
     fn carry_out(self, session: &mut Session, scope: &mut Scope<'_>) {
         match self {
             Self::Refer { target, replaces } => session.refer(&target, replaces.as_ref(), scope),

@@ -245,10 +245,8 @@ impl UserAgent {
 /// else can open (RFC 5626 §5.3 for the way).
 fn way_back(request: &Request, source: &Source) -> Way {
     let headers = &request.headers;
-    let by_contact = Way {
-        transport: Some(source.transport).filter(|transport| *transport == Transport::Tls),
-        ..Way::default()
-    };
+    let by_contact =
+        Way { transport: Some(source.transport).filter(|transport| *transport == Transport::Tls), ..Way::default() };
     if headers.has(HeaderName::RecordRoute) || headers.all(HeaderName::Via).count() != 1 {
         return by_contact;
     }

@@ -156,20 +156,20 @@ impl Client {
     /// CANCEL, or BYE.
     pub(super) fn hang_up(&mut self, reason: Option<(u16, String)>, scope: &mut Scope<'_>) {
         scope.end(Cause::Local);
-        match self.attempt {
-            Attempt::Calling(key) | Attempt::Proceeding(key) => {
-                self.attempt = Attempt::Withdrawn(key);
-                self.drop_forks(None, scope);
-                let reason = reason.map(|(status, text)| reason_header(status, &text).to_string());
-                scope.outlet.layer.cancel(key, reason, scope.now);
-            }
-            Attempt::Answered(_) | Attempt::Over => {
-                if let Some(session) = self.current() {
-                    session.hang_up(reason, scope);
-                }
-                self.tidy(scope);
-            }
-            Attempt::Withdrawn(_) => {}
+        if let Some(session) = self.current() {
+            session.hang_up(reason.clone(), scope);
+        }
+        self.withdraw(reason, scope);
+        self.tidy(scope);
+    }
+
+    /// CANCEL, where that is still possible.
+    fn withdraw(&mut self, reason: Option<(u16, String)>, scope: &mut Scope<'_>) {
+        if let Attempt::Calling(key) | Attempt::Proceeding(key) = self.attempt {
+            self.attempt = Attempt::Withdrawn(key);
+            self.drop_forks(None, scope);
+            let reason = reason.map(|(status, text)| reason_header(status, &text).to_string());
+            scope.outlet.layer.cancel(key, reason, scope.now);
         }
     }
 
@@ -198,17 +198,15 @@ impl Client {
     pub(super) fn refuse(&mut self, status: u16, scope: &mut Scope<'_>) {
         let Some(fork) = self.forks.values_mut().find(|fork| fork.session.owes_answer()) else { return };
         fork.session.refuse(status, scope);
-        if scope.party.is_over && self.chosen.is_none() {
-            self.hang_up(Some((status, String::new())), scope);
+        if scope.party.is_over {
+            self.withdraw(Some((status, String::new())), scope);
         }
         self.tidy(scope);
     }
 
-    /// Something for the established session.
-    pub(super) fn in_session(&mut self, scope: &mut Scope<'_>, act: impl FnOnce(&mut Session, &mut Scope<'_>)) {
-        if let Some(session) = self.current() {
-            act(session, scope);
-        }
+    /// Something for the established session, if there is one.
+    pub(super) fn in_session(&mut self, scope: &mut Scope<'_>, act: impl FnOnce(Option<&mut Session>, &mut Scope<'_>)) {
+        act(self.current(), scope);
         self.tidy(scope);
     }
 

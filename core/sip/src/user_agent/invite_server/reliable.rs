@@ -48,6 +48,7 @@ impl Server {
             }
             (Exchange::Unmade, Some(body)) => {
                 self.session.offer_early(body.clone());
+                self.preview = Some(body.clone());
                 Some(body)
             }
             (Exchange::Settled | Exchange::Local { .. } | Exchange::Remote { .. } | Exchange::Unmade, _) => None,

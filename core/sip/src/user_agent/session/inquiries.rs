@@ -80,6 +80,10 @@ impl Session {
     }
 
     fn bye(&mut self, incoming: &Incoming, scope: &mut Scope<'_>) {
+        if self.is_caller && self.stage == Stage::Early {
+            // A callee refuses instead (RFC 3261 §15).
+            return self.answer_with(incoming, 481, scope);
+        }
         self.answer_with(incoming, 200, scope);
         scope.end(Cause::Remote { reason: reason_of(&incoming.request.headers) });
         self.vanish(scope);
@@ -193,7 +197,13 @@ impl Session {
                     self.pass_offer(Some(offer), Reply::Success(Box::new(incoming)), scope);
                 }
             }
-            None => self.grant(&incoming, None, scope),
+            None => {
+                if answers {
+                    // As if it had not been offered yet: the success will do it again.
+                    self.exchange = Exchange::Unmade;
+                }
+                self.grant(&incoming, None, scope);
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Requests of this end inside a dialog, and what comes of them.
 
-use super::exchange::{Exchange, Reply};
+use super::exchange::{Carrier, Exchange, Reply};
 use super::{Session, Stage};
 use crate::message::{HeaderName, Method, RAck, Request, Response};
 use crate::transaction::Failure;
@@ -241,11 +241,11 @@ impl Session {
     pub(crate) fn described_early(&mut self, response: &Response, reliable: Option<&RAck>) -> Option<Body> {
         let body = description_of(&response.headers, &response.body).ok().flatten()?;
         match (&mut self.exchange, reliable) {
-            (Exchange::Local { .. }, Some(_)) => {
+            (Exchange::Local { by: Carrier::Invite, .. }, Some(_)) => {
                 self.settle_ours(Some(body.clone()));
                 Some(body)
             }
-            (Exchange::Local { preview, .. }, None) => {
+            (Exchange::Local { by: Carrier::Invite, preview, .. }, None) => {
                 *preview = Some(body.clone());
                 Some(body)
             }
@@ -254,7 +254,9 @@ impl Session {
                 Some(body)
             }
             // An offer that may get lost is none; after the answer there is no other (RFC 3261 §13.2.1).
-            (Exchange::Unmade, None) | (Exchange::Settled | Exchange::Remote { .. }, _) => None,
+            (Exchange::Unmade, None) | (Exchange::Settled | Exchange::Remote { .. } | Exchange::Local { .. }, _) => {
+                None
+            }
         }
     }
 
@@ -278,7 +280,7 @@ impl Session {
     ) -> Option<Body> {
         let body = description_of(&response.headers, &response.body).unwrap_or_default();
         let told = match (&self.exchange, body) {
-            (Exchange::Local { .. }, body) => {
+            (Exchange::Local { by: Carrier::Invite, .. }, body) => {
                 self.settle_ours(body.clone());
                 body
             }
@@ -291,7 +293,8 @@ impl Session {
                 self.exchange = Exchange::Settled;
                 None
             }
-            (Exchange::Settled | Exchange::Remote { .. }, _) => None,
+            // The first exchange is over. An UPDATE that the success has overtaken has an answer of its own.
+            (Exchange::Settled | Exchange::Remote { .. } | Exchange::Local { .. }, _) => None,
         };
         self.say_ack(key, invite, None, scope);
         told

@@ -71,12 +71,14 @@ pub(crate) struct Bench {
     pub(crate) sent: Vec<Message>,
     pub(crate) events: Vec<Event>,
     branches: u32,
+    /// Of the reliable response that was sent last.
+    pub(crate) last_rseq: Option<String>,
 }
 
 impl Bench {
     pub(crate) fn new(settings: Settings) -> Self {
         let agent = UserAgent::new(settings, [7; 32], Time::EPOCH);
-        Self { agent, now: Time::EPOCH, sent: Vec::new(), events: Vec::new(), branches: 0 }
+        Self { agent, now: Time::EPOCH, sent: Vec::new(), events: Vec::new(), branches: 0, last_rseq: None }
     }
 
     /// With Alice's account.
@@ -130,6 +132,10 @@ impl Bench {
         let source = Source { flow: FlowId(1), transport, local: "192.0.2.1:5060".parse().unwrap(), remote: peer() };
         let octets = message.into().to_bytes();
         self.input(Input::Received { source, octets });
+    }
+
+    pub(crate) fn note_rseq(&mut self) {
+        self.last_rseq = self.sent.iter().rev().find_map(|sent| sent.headers().get("RSeq").map(str::to_owned));
     }
 
     /// The only message that was sent since it was last looked.

@@ -210,6 +210,23 @@ fn the_offer_in_a_reliable_response_is_answered_by_prack() {
 }
 
 #[test]
+fn an_offer_that_the_prack_does_not_answer_is_made_again() {
+    let (mut bench, _) = called_in(settings(), &["Supported: 100rel"], None);
+    bench.command(Command::Ring { invite: INBOUND, status: 183, body: Some(sdp("offer")) });
+    let early = bench.response(183);
+    let rack = format!("RAck: {} 1 INVITE", early.headers.get("RSeq").unwrap());
+    let mut bob = Far::caller(&early);
+    let prack = bob.request(&mut bench, "PRACK", &[&rack], None);
+    bench.receive(prack);
+    bench.response(200);
+    bench.command(Command::Accept { invite: INBOUND, body: None });
+    assert_eq!(bench.response(200).body, b"offer");
+    let ack = bob.numbered(&mut bench, "ACK", 1, &[], Some(&sdp("answer")));
+    bench.receive(ack);
+    assert_eq!(bench.event(), Event::OfferAnswered { invite: INBOUND, body: sdp("answer") });
+}
+
+#[test]
 fn a_ring_that_nobody_acknowledges_ends_with_504() {
     let (mut bench, _) = called_in(settings(), &["Require: 100rel"], Some("offer"));
     bench.command(Command::Ring { invite: INBOUND, status: 180, body: None });

@@ -10,4 +10,5 @@ mod referrals;
 mod replacing;
 mod requests;
 mod simulation;
+mod tables;
 mod timers;

@@ -33,12 +33,21 @@ fn address(node: usize) -> SocketAddr {
 
 #[derive(Clone, Debug)]
 enum Plan {
-    Arrive { at: usize, from: usize, octets: Vec<u8> },
+    Arrive {
+        at: usize,
+        from: usize,
+        octets: Vec<u8>,
+    },
     /// The model of an agent does what it planned.
-    Do { at: usize, wish: Wish },
+    Do {
+        at: usize,
+        wish: Wish,
+    },
     /// Somebody does something.
     Stir,
-    Call { at: usize },
+    Call {
+        at: usize,
+    },
 }
 
 struct World {
@@ -67,7 +76,10 @@ impl World {
             rng.fill_bytes(&mut of_agent);
             let mut agent = UserAgent::new(settings(node, session_expires), of_agent, Time::EPOCH);
             let account = Box::new(model::account(node));
-            agent.handle_input(Input::Command(Command::AddAccount { account: model::ACCOUNT, settings: account }), Time::EPOCH);
+            agent.handle_input(
+                Input::Command(Command::AddAccount { account: model::ACCOUNT, settings: account }),
+                Time::EPOCH,
+            );
             agents.push(agent);
         }
         let mut of_proxy = [0; 32];
@@ -376,7 +388,7 @@ fn whatever_crosses_whatever_both_ends_agree_and_nothing_is_left() {
 /// For a seed that failed: all that happened, in order.
 #[test]
 fn replay() {
-    const SEED: u64 = 72;
+    const SEED: u64 = 1441;
     let mut world = World::new(SEED, true);
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.live()));
     if let Err(panic) = result {

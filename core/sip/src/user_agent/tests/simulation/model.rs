@@ -122,7 +122,8 @@ impl Model {
             }
             Event::Refer { invite, .. } => {
                 self.call(invite);
-                let notify = |status, reason: &str| Wish(Command::NotifyRefer { invite, status, reason: reason.into() });
+                let notify =
+                    |status, reason: &str| Wish(Command::NotifyRefer { invite, status, reason: reason.into() });
                 vec![
                     (soon(rng, 500), Wish(Command::AnswerRefer { invite, status: 202 })),
                     (soon(rng, 2_000), notify(180, "Ringing")),
@@ -166,10 +167,7 @@ fn incoming(invite: InviteId, rng: &mut ChaCha20Rng, bodies: &mut u64) -> Wishes
     }
     let after = soon(rng, 4_000);
     match rng.next_u32() % 5 {
-        0 => wishes.push((
-            after,
-            Wish(Command::Reject { invite, status: 486, reason: None, contacts: Vec::new() }),
-        )),
+        0 => wishes.push((after, Wish(Command::Reject { invite, status: 486, reason: None, contacts: Vec::new() }))),
         1 => {}
         _ => wishes.push((after, Wish(Command::Accept { invite, body: Some(body(bodies)) }))),
     }
