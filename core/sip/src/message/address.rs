@@ -119,8 +119,9 @@ impl<'a> Parts<'a> {
         let Some(at) = text.bytes().position(|byte| byte == b'<') else { return Self::plain(text) };
         let (name, rest) = split_around(text, at);
         let name = trim(name);
-        if name.contains(['"', '\\', '>']) {
-            return Err(Malformed("a display name with stray quotation marks"));
+        // Other characters that need quotation marks are taken without them; a comma might end a value (RFC 4475 §3.1.2.15).
+        if name.contains(['"', '\\', '>', ',']) {
+            return Err(Malformed("a display name that needs quotation marks"));
         }
         Self::bracketed(if name.is_empty() { Display::None } else { Display::Plain(name) }, rest)
     }

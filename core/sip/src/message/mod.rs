@@ -8,6 +8,7 @@ mod address;
 mod check;
 mod equivalence;
 mod escape;
+pub mod framing;
 mod head;
 mod headers;
 mod host;

@@ -4,7 +4,7 @@ use super::headers::Headers;
 use super::name::HeaderName;
 use super::scan::Malformed;
 use super::via::{Parts, Via};
-use super::{Method, NameAddr, Parameters, Response, reason_phrase};
+use super::{Method, NameAddr, Response, reason_phrase};
 use core::fmt;
 
 /// What is wrong with a message.
@@ -116,14 +116,14 @@ fn answer(violation: &Violation, headers: &Headers) -> Option<Response> {
     Some(Response { status, reason, headers: answer, body: Vec::new() })
 }
 
-/// The top `Via`, reduced to what can be read of it.
+/// The top `Via`, reduced to what can be read of it: of another version, or without parameters.
 fn readable(text: &str) -> Option<Via> {
     if let Ok(via) = text.parse() {
         return Some(via);
     }
     let parts = Parts::of(text).ok()?;
     let (host, port) = parts.sent_by().ok()?;
-    Some(Via { transport: parts.transport(), host, port, params: Parameters::new() })
+    Some(Via { transport: parts.transport(), host, port, params: parts.params() })
 }
 
 fn tag(headers: &Headers) -> String {

@@ -121,8 +121,11 @@ impl Via {
     }
 }
 
+const OTHER_VERSION: Malformed = Malformed("a version of SIP that is not 2.0");
+
 /// The parts of a `Via` in the text they are read from.
 pub(super) struct Parts<'a> {
+    version: &'a str,
     transport: &'a str,
     sent_by: &'a str,
     params: &'a str,
@@ -135,7 +138,7 @@ impl<'a> Parts<'a> {
         let wrong = Malformed("no sent-protocol");
         let (name, rest) = hop.split_once('/').ok_or(wrong)?;
         let (version, rest) = rest.split_once('/').ok_or(wrong)?;
-        if !trim(name).eq_ignore_ascii_case("SIP") || trim(version) != "2.0" {
+        if !trim(name).eq_ignore_ascii_case("SIP") {
             return Err(wrong);
         }
         let rest = trim(rest);
@@ -144,7 +147,7 @@ impl<'a> Parts<'a> {
         if !is_token(transport) {
             return Err(wrong);
         }
-        Ok(Self { transport, sent_by: trim(sent_by), params })
+        Ok(Self { version: trim(version), transport, sent_by: trim(sent_by), params })
     }
 
     /// The host and port.
@@ -160,8 +163,16 @@ impl<'a> Parts<'a> {
         }
     }
 
+    /// The parameters, none where they cannot be read.
+    pub(super) fn params(&self) -> Parameters {
+        Parameters::parse(self.params).unwrap_or_default()
+    }
+
     /// All parts are what they have to be.
     pub(super) fn check(&self) -> Result<(), Malformed> {
+        if self.version != "2.0" {
+            return Err(OTHER_VERSION);
+        }
         host::check(self.sent_by)?;
         each(self.params, |_| Ok(()))
     }
@@ -172,6 +183,9 @@ impl FromStr for Via {
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let parts = Parts::of(text)?;
+        if parts.version != "2.0" {
+            return Err(OTHER_VERSION);
+        }
         let (host, port) = parts.sent_by()?;
         Ok(Self { transport: parts.transport(), host, port, params: Parameters::parse(parts.params)? })
     }
