@@ -1,7 +1,7 @@
 //! `"Name" <uri>;parameters`: the value of `From`, `To`, `Contact`, `Route` and many others (RFC 3261 §20.10).
 
 use super::parameters::{Parameters, each};
-use super::scan::{Malformed, Quoted, quoted, saturating, split_around, trim, unescaped};
+use super::scan::{Malformed, Quoted, find, quoted, saturating, split_once, trim, unescaped};
 use super::uri::Uri;
 use core::fmt;
 use core::str::FromStr;
@@ -116,25 +116,24 @@ impl<'a> Parts<'a> {
             let rest = trim(after).strip_prefix('<').ok_or(Malformed("a display name without address in brackets"))?;
             return Self::bracketed(Display::Quoted(name), rest);
         }
-        let Some(at) = text.bytes().position(|byte| byte == b'<') else { return Self::plain(text) };
-        let (name, rest) = split_around(text, at);
+        let Some((name, rest)) = split_once(text, b'<') else { return Self::plain(text) };
         let name = trim(name);
         // Other characters that need quotation marks are taken without them; a comma might end a value (RFC 4475 §3.1.2.15).
-        if name.contains(['"', '\\', '>', ',']) {
+        if name.bytes().any(|byte| matches!(byte, b'"' | b'\\' | b'>' | b',')) {
             return Err(Malformed("a display name that needs quotation marks"));
         }
         Self::bracketed(if name.is_empty() { Display::None } else { Display::Plain(name) }, rest)
     }
 
     fn bracketed(display: Display<'a>, rest: &'a str) -> Result<Self, Malformed> {
-        let (uri, params) = rest.split_once('>').ok_or(Malformed("an angle bracket is missing"))?;
+        let (uri, params) = split_once(rest, b'>').ok_or(Malformed("an angle bracket is missing"))?;
         Ok(Self { display, uri: trim(uri), params })
     }
 
     /// Without brackets, what follows a semicolon belongs to the header, and commas and question marks are not allowed
     /// (RFC 3261 §20.10).
     fn plain(text: &'a str) -> Result<Self, Malformed> {
-        let end = text.bytes().position(|byte| byte == b';').unwrap_or(text.len());
+        let end = find(text, b';').unwrap_or(text.len());
         let (uri, params) = text.split_at_checked(end).unwrap_or((text, ""));
         if uri.contains(['?', ',']) {
             return Err(Malformed("an address that needs angle brackets"));

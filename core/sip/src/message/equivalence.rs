@@ -1,6 +1,6 @@
 //! When two URIs mean the same (RFC 3261 §19.1.4, RFC 3966 §4).
 
-use super::escape::{is_unreserved, unescaped};
+use super::escape::{UNRESERVED, unescaped};
 use super::parameters::Parameters;
 use super::sip_uri::SipUri;
 use super::tel_uri::TelUri;
@@ -47,7 +47,7 @@ fn normalised(text: &str) -> String {
         plain.push_str(before);
         let (code, after) = after.split_at_checked(2).unwrap_or((after, ""));
         match u8::from_str_radix(code, 16) {
-            Ok(byte) if is_unreserved(byte) => plain.push(char::from(byte)),
+            Ok(byte) if UNRESERVED.has(byte) => plain.push(char::from(byte)),
             Ok(_) | Err(_) => {
                 plain.extend(['%'].into_iter().chain(code.chars().map(|digit| digit.to_ascii_uppercase())));
             }

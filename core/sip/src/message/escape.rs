@@ -1,52 +1,40 @@
 //! `%41` for `A`: what the parts of URIs may hold without it (RFC 3261 §19.1.2, §25.1).
 
-use super::scan::Malformed;
+use super::scan::{Malformed, Octets};
 use core::fmt;
 use std::borrow::Cow;
 
-pub(super) fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte)
-}
+pub(super) static UNRESERVED: Octets = Octets::alphanumeric_and(b"-_.!~*'()");
+pub(super) static USER: Octets = Octets::alphanumeric_and(b"-_.!~*'()&=+$,;?/");
+pub(super) static PASSWORD: Octets = Octets::alphanumeric_and(b"-_.!~*'()&=+$,");
+pub(super) static PARAM: Octets = Octets::alphanumeric_and(b"-_.!~*'()[]/:&+$");
+pub(super) static HEADER: Octets = Octets::alphanumeric_and(b"-_.!~*'()[]/?:+$");
 
-pub(super) fn is_user(byte: u8) -> bool {
-    is_unreserved(byte) || b"&=+$,;?/".contains(&byte)
-}
-
-pub(super) fn is_password(byte: u8) -> bool {
-    is_unreserved(byte) || b"&=+$,".contains(&byte)
-}
-
-pub(super) fn is_param(byte: u8) -> bool {
-    is_unreserved(byte) || b"[]/:&+$".contains(&byte)
-}
-
-pub(super) fn is_header(byte: u8) -> bool {
-    is_unreserved(byte) || b"[]/?:+$".contains(&byte)
+/// Every escape in it is one.
+pub(super) fn check(text: &str) -> Result<(), Malformed> {
+    let octets = text.as_bytes();
+    let hex = |at: usize| octets.get(at).is_some_and(u8::is_ascii_hexdigit);
+    let mut escapes = octets.iter().enumerate().filter(|(_, octet)| **octet == b'%');
+    let good = escapes.all(|(at, _)| hex(at + 1) && hex(at + 2));
+    if good { Ok(()) } else { Err(Malformed("an escape without two digits")) }
 }
 
 /// `text` as it came, with escapes for what should have had them.
-pub(super) fn legal(text: &str, fits: impl Fn(u8) -> bool) -> Result<Cow<'_, str>, Malformed> {
-    let bytes = text.as_bytes();
-    let mut whole = true;
-    for (at, byte) in bytes.iter().enumerate() {
-        let hex = |offset| bytes.get(at + offset).is_some_and(u8::is_ascii_hexdigit);
-        match byte {
-            b'%' if hex(1) && hex(2) => {}
-            b'%' => return Err(Malformed("an escape without two digits")),
-            byte => whole &= fits(*byte),
-        }
-    }
-    if whole {
-        return Ok(Cow::Borrowed(text));
-    }
-    Ok(Cow::Owned(escaped(text, |byte| byte == b'%' || fits(byte))))
+pub(super) fn legal(text: &str, fits: &Octets) -> Result<String, Malformed> {
+    check(text)?;
+    let whole = text.bytes().all(|octet| octet == b'%' || fits.has(octet));
+    Ok(if whole { text.to_owned() } else { escape(text, |octet| octet == b'%' || fits.has(octet)) })
 }
 
-pub(super) fn escaped(text: &str, fits: impl Fn(u8) -> bool) -> String {
+pub(super) fn escaped(text: &str, fits: &Octets) -> String {
+    escape(text, |octet| fits.has(octet))
+}
+
+fn escape(text: &str, fits: impl Fn(u8) -> bool) -> String {
     use fmt::Write as _;
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
-        if byte.is_ascii() && fits(byte) {
+        if fits(byte) {
             escaped.push(char::from(byte));
         } else {
             let _ = write!(escaped, "%{byte:02X}");

@@ -3,8 +3,8 @@
 use super::headers::Headers;
 use super::name::HeaderName;
 use super::refused::Violation;
-use super::scan::{is_token, trim};
-use memchr::{memchr, memmem};
+use super::scan::{is_token, split_once, trim};
+use memchr::{memchr, memchr_iter, memmem};
 
 /// How many header lines a message may have.
 pub const MAX_HEADERS: usize = 256;
@@ -53,18 +53,21 @@ impl Head {
         })
     }
 
-    /// Finds the headers in their text; gives the text back where one of them is folded.
+    /// Finds the headers in their text; gives the text back where they first have to be unfolded.
     ///
     /// What is no header is overlooked, so that a response can be made of the others; if it was a needed one, that is
     /// missing.
     fn index(text: String) -> Result<Self, String> {
-        let Some((first, mut at)) = line_at(&text, 0).map(|(line, next)| (line.len(), next)) else { return Err(text) };
+        let mut returns = memchr_iter(b'\r', text.as_bytes()).count();
+        let (first, mut at) = line_at(&text, 0).map_or((0, 0), |(line, next)| (line.len(), next));
+        returns = returns.saturating_sub(at.saturating_sub(first + 1));
         let mut length = Ok(None);
         let mut headers = Headers::over(text);
         while let Some((line, next)) = line_at(headers.text(), at) {
-            if line.starts_with([' ', '\t']) || memchr(b'\r', line.as_bytes()).is_some() {
+            if matches!(line.as_bytes(), [b' ' | b'\t', ..]) {
                 return Err(headers.into_text());
             }
+            returns = returns.saturating_sub(next - at - 1 - line.len());
             if let Some((name, value)) = split_line(line) {
                 let start = at + line.len() - value.len();
                 let end = start + trim(value).len();
@@ -76,15 +79,15 @@ impl Head {
             }
             at = next;
         }
-        Ok(Self { headers, first, length })
+        // One that ends no line might end one where the value is printed again.
+        if returns == 0 { Ok(Self { headers, first, length }) } else { Err(headers.into_text()) }
     }
 }
 
 /// The name of a header, and its value with what white space follows it.
 fn split_line(line: &str) -> Option<(HeaderName, &str)> {
-    let (name, value) = line.split_once(':')?;
-    let name = name.trim_end_matches([' ', '\t']);
-    let value = value.trim_start_matches([' ', '\t']);
+    let (name, value) = split_once(line, b':')?;
+    let (name, value) = (name.trim_ascii_end(), value.trim_ascii_start());
     let known = HeaderName::find(name);
     if known.is_none() && !is_token(name) {
         return None;
@@ -100,7 +103,7 @@ fn line_at(text: &str, at: usize) -> Option<(&str, usize)> {
     Some((line.strip_suffix('\r').unwrap_or(line), at + end + 1))
 }
 
-/// The head with each header on one line. A carriage return that ends no line is white space: printed again it might.
+/// The head with each header on one line, and carriage returns nowhere.
 fn unfolded(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\r', " ").replace("\n ", "  ").replace("\n\t", "  ")
 }

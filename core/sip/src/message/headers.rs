@@ -162,7 +162,7 @@ impl Headers {
         // Strings do not fail; a value that cannot print itself is cut short.
         let _ = write!(OneLine(&mut self.text), "{value}");
         let written = self.text.get(start..).unwrap_or_default();
-        let start = start + (written.len() - written.trim_start_matches([' ', '\t']).len());
+        let start = start + (written.len() - written.trim_ascii_start().len());
         Field { name, start, end: start + trim(written).len() }
     }
 }

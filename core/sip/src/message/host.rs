@@ -1,6 +1,6 @@
 //! Where something is: a name or an address (RFC 3261 §25.1 `host`).
 
-use super::scan::{Malformed, split_around, trim};
+use super::scan::{Malformed, Octets, find, split_around, trim};
 use core::fmt;
 use core::str::FromStr;
 use serde::{Deserialize, Serialize};
@@ -75,6 +75,9 @@ impl FromStr for Host {
     }
 }
 
+/// Underscores are not allowed in host names, but in use.
+static NAME: Octets = Octets::alphanumeric_and(b"-._");
+
 /// The address that `text` is, or none where it is a name.
 fn read(text: &str) -> Result<Option<IpAddr>, Malformed> {
     if let Some(inner) = text.strip_prefix('[') {
@@ -82,19 +85,18 @@ fn read(text: &str) -> Result<Option<IpAddr>, Malformed> {
         let address: Ipv6Addr = inner.parse().map_err(|_| Malformed("no IPv6 address in brackets"))?;
         return Ok(Some(address.into()));
     }
-    // Underscores are not allowed in host names, but in use.
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-    if text.is_empty() || !text.bytes().all(plain) {
+    if text.is_empty() || !NAME.has_all(text) {
         return Err(Malformed("no host name"));
     }
-    let numeric = text.ends_with(|last: char| last.is_ascii_digit());
+    let numeric = text.as_bytes().last().is_some_and(u8::is_ascii_digit);
     Ok(if numeric { text.parse::<Ipv4Addr>().ok().map(IpAddr::V4) } else { None })
 }
 
 /// `text` is `host` or `host:port`.
 pub(super) fn check(text: &str) -> Result<(), Malformed> {
     let (host, _) = split(text)?;
-    read(host).map(|_| ())
+    // What is made of digits is a name too.
+    if NAME.has_all(host) && !host.is_empty() { Ok(()) } else { read(host).map(|_| ()) }
 }
 
 /// `host` or `host:port`, with white space around the colon as `Via` allows it.
@@ -106,7 +108,7 @@ pub(super) fn host_port(text: &str) -> Result<(Host, Option<u16>), Malformed> {
 /// As [`host_port`], the host still text.
 fn split(text: &str) -> Result<(&str, Option<u16>), Malformed> {
     let after_address = if text.starts_with('[') { text.find(']').unwrap_or(0) } else { 0 };
-    let colon = text.bytes().skip(after_address).position(|byte| byte == b':');
+    let colon = find(text.get(after_address..).unwrap_or_default(), b':');
     let Some(colon) = colon else { return Ok((text, None)) };
     let (host, port) = split_around(text, after_address + colon);
     let port = trim(port);

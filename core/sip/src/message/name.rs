@@ -170,13 +170,16 @@ const LONGEST: usize = "P-Preferred-Identity".len();
 impl HeaderName {
     /// The name of a header, long or compact, in any spelling.
     pub(super) fn find(text: &str) -> Option<Self> {
-        let same = |known: &&Known| known.name.eq_ignore_ascii_case(text) || known.compact.eq_ignore_ascii_case(text);
-        let range = match text.len() {
-            0 => return None,
-            1 => KNOWN,
-            length => KNOWN.get(*BEGIN.get(length)?..*BEGIN.get(length + 1)?)?,
+        let length = text.len();
+        let found = if length == 1 {
+            KNOWN.iter().find(|known| known.compact.eq_ignore_ascii_case(text))
+        } else {
+            let as_long = KNOWN.get(*BEGIN.get(length)?..*BEGIN.get(length + 1)?)?;
+            // Nearly always as it should be spelt, and that is compared faster.
+            let exact = as_long.iter().find(|known| known.name == text);
+            exact.or_else(|| as_long.iter().find(|known| known.name.eq_ignore_ascii_case(text)))
         };
-        range.iter().find(same).map(|known| known.header.clone())
+        found.map(|known| known.header.clone())
     }
 
     /// What no token may hold would end the name, or the line: it becomes a hyphen.

@@ -1,6 +1,7 @@
 //! `;name=value` behind addresses, `Via` values and many others (RFC 3261 §7.3.1).
 
-use super::scan::{Malformed, Quoted, find_outside, is_token, quoted, split_around, trim, unescaped};
+use super::escape::legal;
+use super::scan::{Malformed, Octets, Quoted, find_outside, is_token, quoted, split_once, trim, unescaped};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -64,20 +65,17 @@ impl Parameters {
     }
 
     /// Reads `name=value;name=value` as URIs have it: no white space, no quoted strings.
-    pub(super) fn parse_uri(
-        text: &str,
-        legal: impl Fn(&str) -> Result<Cow<'_, str>, Malformed>,
-    ) -> Result<Self, Malformed> {
+    pub(super) fn parse_uri(text: &str, fits: &Octets) -> Result<Self, Malformed> {
         let mut found = Self::new();
         for parameter in text.split(';') {
-            let (key, value) = match parameter.split_once('=') {
-                Some((key, value)) => (key, Value::Plain(legal(value)?.into_owned())),
+            let (key, value) = match split_once(parameter, b'=') {
+                Some((key, value)) => (key, Value::Plain(legal(value, fits)?)),
                 None => (parameter, Value::None),
             };
             if key.is_empty() {
                 return Err(Malformed("a URI parameter without name"));
             }
-            found.0.push(Parameter { name: name(&legal(key)?), value });
+            found.0.push(Parameter { name: name(&legal(key, fits)?), value });
         }
         Ok(found)
     }
@@ -118,7 +116,7 @@ impl Parameters {
     /// Sets a value, in place of what the name had. It is quoted where it is no token, as in `text="Call completed"`.
     pub fn set(&mut self, name: &str, value: impl Into<String>) {
         let value = value.into();
-        let plain = !value.is_empty() && value.bytes().all(may_stand_unquoted);
+        let plain = !value.is_empty() && UNQUOTED.has_all(&value);
         self.put(name, if plain { Value::Plain(value) } else { Value::Quoted(value) });
     }
 
@@ -173,9 +171,7 @@ impl Parameter {
 }
 
 /// Anything that does not end a value: wider than the grammar, because a tag has to be repeated as it came.
-fn may_stand_unquoted(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'<' | b'>' | b'\\')
-}
+static UNQUOTED: Octets = Octets::alphanumeric_and(b"!#$%&'()*+-./:=?@[]^_`{|}~");
 
 /// One parameter in the text it was read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,14 +216,13 @@ pub(super) fn each<'a>(
 }
 
 fn one(text: &str) -> Result<Borrowed<'_>, Malformed> {
-    let Some(at) = text.bytes().position(|byte| byte == b'=') else {
+    let Some((key, value)) = split_once(text, b'=') else {
         return if is_token(text) {
             Ok(Borrowed::Flag(text))
         } else {
             Err(Malformed("a parameter's name is no token"))
         };
     };
-    let (key, value) = split_around(text, at);
     let (key, value) = (trim(key), trim(value));
     if !is_token(key) {
         return Err(Malformed("a parameter's name is no token"));
@@ -243,7 +238,7 @@ fn one(text: &str) -> Result<Borrowed<'_>, Malformed> {
     if value.is_empty() {
         return Err(Malformed("a parameter's value is missing"));
     }
-    if value.bytes().all(may_stand_unquoted) {
+    if UNQUOTED.has_all(value) {
         return Ok(Borrowed::Plain(key, value));
     }
     // Gateways forget the quotation marks of `text=Normal call clearing`.

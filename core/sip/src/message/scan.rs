@@ -17,31 +17,52 @@ impl core::error::Error for Malformed {}
 
 /// Without the white space around it.
 pub(crate) fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t'])
+    text.trim_ascii()
 }
 
-const fn token_table() -> [bool; 256] {
-    let mut table = [false; 256];
-    let mut at = 0_u8;
-    while at < 128 {
-        #[expect(clippy::indexing_slicing, reason = "an octet indexes a table of 256")]
-        {
-            table[at as usize] = at.is_ascii_alphanumeric()
-                || matches!(at, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~');
+/// Which octets a part may hold: looked up, because every octet of a message is asked about more than once.
+pub(crate) struct Octets([bool; 256]);
+
+impl Octets {
+    /// Letters, digits and these.
+    pub(crate) const fn alphanumeric_and(others: &[u8]) -> Self {
+        let mut table = [false; 256];
+        let mut octet = 0_u8;
+        while octet < 128 {
+            #[expect(clippy::indexing_slicing, reason = "an octet indexes a table of 256")]
+            {
+                table[octet as usize] = octet.is_ascii_alphanumeric();
+            }
+            octet += 1;
         }
-        at += 1;
+        let mut at = 0;
+        while at < others.len() {
+            #[expect(clippy::indexing_slicing, reason = "evaluated when it is compiled")]
+            {
+                table[others[at] as usize] = true;
+            }
+            at += 1;
+        }
+        Self(table)
     }
-    table
+
+    pub(crate) fn has(&self, octet: u8) -> bool {
+        self.0.get(usize::from(octet)).copied().unwrap_or(false)
+    }
+
+    pub(crate) fn has_all(&self, text: &str) -> bool {
+        text.bytes().all(|octet| self.has(octet))
+    }
 }
 
-static TOKEN: [bool; 256] = token_table();
+static TOKEN: Octets = Octets::alphanumeric_and(b"-.!%*_+`'~");
 
 pub(crate) fn is_token_byte(byte: u8) -> bool {
-    TOKEN.get(usize::from(byte)).copied().unwrap_or(false)
+    TOKEN.has(byte)
 }
 
 pub(crate) fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(is_token_byte)
+    !text.is_empty() && TOKEN.has_all(text)
 }
 
 /// What the caller wants of a token, owned.
@@ -58,14 +79,11 @@ pub(crate) fn saturating(text: &str) -> Option<u32> {
 /// Where the first `wanted` is outside quoted strings and angle brackets.
 pub(crate) fn find_outside(text: &str, wanted: u8) -> Option<usize> {
     let first = memchr(wanted, text.as_bytes())?;
-    let before = text.as_bytes().get(..first)?;
-    if memchr2(b'"', b'<', before).is_none() {
-        return Some(first);
-    }
+    let Some(special) = memchr2(b'"', b'<', text.as_bytes().get(..first)?) else { return Some(first) };
     let mut quoted = false;
     let mut bracketed = false;
     let mut escaped = false;
-    for (at, byte) in text.bytes().enumerate() {
+    for (at, byte) in text.bytes().enumerate().skip(special) {
         match byte {
             _ if escaped => escaped = false,
             b'\\' if quoted => escaped = true,
@@ -79,6 +97,18 @@ pub(crate) fn find_outside(text: &str, wanted: u8) -> Option<usize> {
         }
     }
     None
+}
+
+/// Where `octet` is first. Values are short: a search that prepares itself takes longer than one that just looks.
+#[inline]
+pub(crate) fn find(text: &str, octet: u8) -> Option<usize> {
+    text.bytes().position(|found| found == octet)
+}
+
+/// `text` before and after the first `octet`, which is ASCII.
+#[inline]
+pub(crate) fn split_once(text: &str, octet: u8) -> Option<(&str, &str)> {
+    find(text, octet).map(|at| split_around(text, at))
 }
 
 /// `text` before and after the octet at `at`, which is ASCII.

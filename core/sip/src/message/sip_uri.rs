@@ -1,9 +1,9 @@
 //! `sip:` and `sips:` (RFC 3261 §19.1).
 
-use super::escape::{escaped, is_header, is_param, is_password, is_user, legal, unescaped};
+use super::escape::{self, HEADER, PARAM, PASSWORD, USER, escaped, legal, unescaped};
 use super::host::{self, Host, host_port};
 use super::parameters::Parameters;
-use super::scan::Malformed;
+use super::scan::{Malformed, Octets, split_around, split_once};
 use crate::transport::Transport;
 use core::fmt;
 use std::borrow::Cow;
@@ -66,7 +66,7 @@ impl SipUri {
     /// With a header; what its value may not hold is escaped.
     #[must_use]
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((escaped(name, is_header), escaped(value, is_header)));
+        self.headers.push((escaped(name, &HEADER), escaped(value, &HEADER)));
         self
     }
 
@@ -119,7 +119,7 @@ impl SipUri {
 
     /// Sets or removes the user part and with it the password.
     pub fn set_user(&mut self, user: Option<&str>) {
-        self.user = user.filter(|user| !user.is_empty()).map(|user| escaped(user, is_user));
+        self.user = user.filter(|user| !user.is_empty()).map(|user| escaped(user, &USER));
         self.password = None;
     }
 
@@ -130,7 +130,7 @@ impl SipUri {
 
     /// Sets a parameter; what its value may not hold is escaped.
     pub fn set_param(&mut self, name: &str, value: &str) {
-        self.params.set_plain(name, escaped(value, is_param));
+        self.params.set_plain(name, escaped(value, &PARAM));
     }
 
     /// Removes a parameter.
@@ -147,17 +147,15 @@ impl SipUri {
     pub(super) fn parse(secure: bool, text: &str) -> Result<Self, Malformed> {
         let parts = Parts::of(text)?;
         let (host, port) = host_port(parts.address)?;
-        let own = |text: Option<&str>, fits: fn(u8) -> bool| {
-            text.map(|text| legal(text, fits).map(Cow::into_owned)).transpose()
-        };
+        let own = |text: Option<&str>, fits: &Octets| text.map(|text| legal(text, fits)).transpose();
         Ok(Self {
             secure,
-            user: own(parts.user, is_user)?,
-            password: own(parts.password, is_password)?,
+            user: own(parts.user, &USER)?,
+            password: own(parts.password, &PASSWORD)?,
             host,
             port,
             params: match parts.params {
-                Some(params) => Parameters::parse_uri(params, |text| legal(text, is_param))?,
+                Some(params) => Parameters::parse_uri(params, &PARAM)?,
                 None => Parameters::new(),
             },
             headers: parts.headers().map(|header| own_header(header?)).collect::<Result<_, _>>()?,
@@ -166,7 +164,7 @@ impl SipUri {
 }
 
 fn own_header((name, value): (&str, &str)) -> Result<(String, String), Malformed> {
-    Ok((legal(name, is_header)?.into_owned(), legal(value, is_header)?.into_owned()))
+    Ok((legal(name, &HEADER)?, legal(value, &HEADER)?))
 }
 
 /// The parts of a SIP URI in the text they are read from.
@@ -181,11 +179,11 @@ pub(super) struct Parts<'a> {
 impl<'a> Parts<'a> {
     pub(super) fn of(text: &'a str) -> Result<Self, Malformed> {
         // The last one: an address as user part should have its own escaped, but often has not.
-        let (userinfo, rest) = match text.rsplit_once('@') {
+        let (userinfo, rest) = match text.bytes().rposition(|byte| byte == b'@').map(|at| split_around(text, at)) {
             Some((userinfo, rest)) => (Some(userinfo), rest),
             None => (None, text),
         };
-        let (user, password) = match userinfo.map(|userinfo| userinfo.split_once(':').ok_or(userinfo)) {
+        let (user, password) = match userinfo.map(|userinfo| split_once(userinfo, b':').ok_or(userinfo)) {
             None => (None, None),
             Some(Ok((user, password))) => (Some(user), Some(password)),
             Some(Err(user)) => (Some(user), None),
@@ -193,14 +191,15 @@ impl<'a> Parts<'a> {
         if user == Some("") {
             return Err(Malformed("an empty user part"));
         }
-        let (rest, headers) = rest.split_once('?').map_or((rest, None), |(rest, headers)| (rest, Some(headers)));
-        let (address, params) = rest.split_once(';').map_or((rest, None), |(address, params)| (address, Some(params)));
+        let (rest, headers) = split_once(rest, b'?').map_or((rest, None), |(rest, headers)| (rest, Some(headers)));
+        let (address, params) =
+            split_once(rest, b';').map_or((rest, None), |(address, params)| (address, Some(params)));
         Ok(Self { user, password, address, params, headers })
     }
 
     fn headers(&self) -> impl Iterator<Item = Result<(&'a str, &'a str), Malformed>> {
         let headers = self.headers.into_iter().flat_map(|headers| headers.split('&'));
-        headers.map(|header| match header.split_once('=') {
+        headers.map(|header| match split_once(header, b'=') {
             Some((name, value)) if !name.is_empty() => Ok((name, value)),
             Some(_) | None => Err(Malformed("a URI header without name or value")),
         })
@@ -210,17 +209,17 @@ impl<'a> Parts<'a> {
     pub(super) fn check(&self) -> Result<(), Malformed> {
         host::check(self.address)?;
         for text in [self.user, self.password].into_iter().flatten() {
-            legal(text, |_| true)?;
+            escape::check(text)?;
         }
         for param in self.params.into_iter().flat_map(|params| params.split(';')) {
             if param.is_empty() || param.starts_with('=') {
                 return Err(Malformed("a URI parameter without name"));
             }
-            legal(param, |_| true)?;
+            escape::check(param)?;
         }
         self.headers().try_for_each(|header| {
             let (name, value) = header?;
-            legal(name, |_| true).and_then(|_| legal(value, |_| true)).map(|_| ())
+            escape::check(name).and_then(|()| escape::check(value))
         })
     }
 }

@@ -1,6 +1,6 @@
 //! `tel:` (RFC 3966).
 
-use super::escape::{is_param, legal};
+use super::escape::PARAM;
 use super::parameters::Parameters;
 use super::scan::Malformed;
 use core::fmt;
@@ -34,7 +34,7 @@ impl TelUri {
 
     pub(super) fn parse(text: &str) -> Result<Self, Malformed> {
         let (number, params) = match text.split_once(';') {
-            Some((number, params)) => (number, Parameters::parse_uri(params, |text| legal(text, is_param))?),
+            Some((number, params)) => (number, Parameters::parse_uri(params, &PARAM)?),
             None => (text, Parameters::new()),
         };
         let phone = |byte: u8| byte.is_ascii_hexdigit() || b"*#-.()".contains(&byte);

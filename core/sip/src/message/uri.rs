@@ -1,7 +1,7 @@
 //! Addresses that SIP messages name (RFC 3261 §19.1, RFC 3966).
 
 use super::host::Host;
-use super::scan::Malformed;
+use super::scan::{Malformed, split_once};
 use super::sip_uri::{self, SipUri};
 use super::tel_uri::TelUri;
 use core::fmt;
@@ -121,13 +121,15 @@ enum Scheme {
 
 /// The scheme as written and as known here, and what follows the colon.
 fn scheme(text: &str) -> Result<(&str, Scheme, &str), Malformed> {
-    if text.bytes().any(|byte| matches!(byte, 0..=b' ' | b'<' | b'>' | 0x7f)) {
+    // To the end without stopping: that can be done for many octets at once.
+    if text.bytes().fold(false, |found, byte| found | matches!(byte, 0..=b' ' | b'<' | b'>' | 0x7f)) {
         return Err(Malformed("white space or brackets in a URI"));
     }
-    let (name, rest) = text.split_once(':').ok_or(Malformed("a URI without scheme"))?;
-    let known = [("sip", Scheme::Sip), ("sips", Scheme::Sips), ("tel", Scheme::Tel)];
-    if let Some((_, scheme)) = known.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
-        return Ok((name, scheme, rest));
+    let (name, rest) = split_once(text, b':').ok_or(Malformed("a URI without scheme"))?;
+    for (known, scheme) in [("sip", Scheme::Sip), ("sips", Scheme::Sips), ("tel", Scheme::Tel)] {
+        if known.eq_ignore_ascii_case(name) {
+            return Ok((name, scheme, rest));
+        }
     }
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
     if !name.starts_with(|first: char| first.is_ascii_alphabetic()) || !name.bytes().all(plain) {

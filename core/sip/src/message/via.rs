@@ -2,7 +2,7 @@
 
 use super::host::{self, Host, host_port};
 use super::parameters::{Parameters, each};
-use super::scan::{Malformed, is_token, split_around, trim};
+use super::scan::{Malformed, find, is_token, split_around, split_once, trim};
 use crate::transport::Transport;
 use core::fmt;
 use core::str::FromStr;
@@ -133,11 +133,11 @@ pub(super) struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     pub(super) fn of(text: &'a str) -> Result<Self, Malformed> {
-        let end = text.bytes().position(|byte| byte == b';').unwrap_or(text.len());
+        let end = find(text, b';').unwrap_or(text.len());
         let (hop, params) = text.split_at_checked(end).unwrap_or((text, ""));
         let wrong = Malformed("no sent-protocol");
-        let (name, rest) = hop.split_once('/').ok_or(wrong)?;
-        let (version, rest) = rest.split_once('/').ok_or(wrong)?;
+        let (name, rest) = split_once(hop, b'/').ok_or(wrong)?;
+        let (version, rest) = split_once(rest, b'/').ok_or(wrong)?;
         if !trim(name).eq_ignore_ascii_case("SIP") {
             return Err(wrong);
         }
