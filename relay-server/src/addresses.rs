@@ -75,7 +75,7 @@ pub fn listen(
     Ok((plain, tls))
 }
 
-fn refused(section: &str, address: &str) -> ConfigError {
+pub(crate) fn refused(section: &str, address: &str) -> ConfigError {
     ConfigError::new(
         "--demo",
         format_args!(

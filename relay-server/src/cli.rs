@@ -2,10 +2,12 @@
 
 use crate::accounts::hash_password;
 use crate::addresses::{self, Demo};
-use crate::config::{self, Given, Settings};
+use crate::config::{self, Given, HASHES, Settings};
 use crate::server::Server;
 use crate::shutdown::{Signals, Wanted};
 use crate::telemetry;
+use crate::tls::CertifiedFiles;
+use crate::{sip, sip_transport};
 use clap::{Parser, Subcommand};
 use core::fmt::Display;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -53,19 +55,32 @@ pub struct Arguments {
     set: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 enum Action {
     /// Validate the configuration and say what it comes to
     Check,
-    /// Read a password and print its hash for [accounts]
-    HashPassword,
+    /// Read a password and print its hash for [accounts], or with --sip for [sip.phones]
+    HashPassword {
+        /// The user name of a SIP phone
+        #[arg(long, value_name = "USER", requires = "domain")]
+        sip: Option<String>,
+        /// The relay's SIP domain, as [sip] domain has it
+        #[arg(long, requires = "sip")]
+        domain: Option<String>,
+        /// md5, sha-256 or sha-512-256; most phones know md5 only
+        #[arg(long, requires = "sip", default_value = "md5")]
+        algorithm: String,
+    },
 }
 
 /// Does what the command line says.
 #[must_use]
 pub fn run(arguments: &Arguments) -> ExitCode {
-    let done = match arguments.command {
-        Some(Action::HashPassword) => print_hash(),
+    let done = match &arguments.command {
+        Some(Action::HashPassword { sip: Some(user), domain: Some(domain), algorithm }) => {
+            print_sip_hash(user, domain, algorithm)
+        }
+        Some(Action::HashPassword { .. }) => print_hash(),
         Some(Action::Check) => check(arguments),
         None => relay(arguments),
     };
@@ -128,6 +143,21 @@ impl Arguments {
 }
 
 fn print_hash() -> io::Result<()> {
+    writeln!(io::stdout(), "{}", hash_password(&read_password()?)?)
+}
+
+/// What a digest is computed from in the place of the password (RFC 7616 §3.4.2).
+fn print_sip_hash(user: &str, domain: &str, algorithm: &str) -> io::Result<()> {
+    let found = HASHES.iter().find(|(name, _, _)| *name == algorithm);
+    let Some((name, hash, _)) = found else {
+        let names = HASHES.map(|(name, _, _)| name).join(", ");
+        return Err(io::Error::other(format!("--algorithm {algorithm}: there are: {names}")));
+    };
+    let digits = hash.of_parts(&[user, &domain.to_ascii_lowercase(), &read_password()?]);
+    writeln!(io::stdout(), "{name}:{digits}")
+}
+
+fn read_password() -> io::Result<String> {
     let password = if io::stdin().is_terminal() {
         let password = rpassword::prompt_password("Password: ")?;
         if rpassword::prompt_password("Once more: ")? != password {
@@ -142,7 +172,7 @@ fn print_hash() -> io::Result<()> {
     if password.is_empty() {
         return Err(io::Error::other("the password is empty"));
     }
-    writeln!(io::stdout(), "{}", hash_password(&password)?)
+    Ok(password)
 }
 
 fn check(arguments: &Arguments) -> io::Result<()> {
@@ -150,8 +180,12 @@ fn check(arguments: &Arguments) -> io::Result<()> {
     let discovered = addresses::discover()?;
     let (plain, tls) = addresses::listen(&settings, arguments.demo(), &discovered).map_err(io::Error::other)?;
     if let (Some(certificate), Some(key)) = (&settings.tls_certificate, &settings.tls_key) {
-        crate::tls::from_files(certificate, key)?;
+        crate::tls::https(&CertifiedFiles { certificate: certificate.clone(), key: key.clone() })?;
     }
+    let sip =
+        sip_transport::listen_addresses(&settings.sip, arguments.demo(), &discovered).map_err(io::Error::other)?;
+    let rtp = sip::rtp_addresses(&settings.sip, arguments.demo(), &discovered).map_err(io::Error::other)?;
+    sip::check_files(&settings.sip)?;
     let mut out = io::stdout().lock();
     write!(out, "{}", config::explain(&settings))?;
     writeln!(
@@ -159,6 +193,14 @@ fn check(arguments: &Arguments) -> io::Result<()> {
         "\nHTTP on   {plain:?}\nHTTPS on  {tls:?}\nmedia on  {:?}",
         addresses::media(&settings, &discovered)
     )?;
+    if !sip.is_empty() {
+        let sip: Vec<String> = sip.iter().map(ToString::to_string).collect();
+        let rtp: Vec<IpAddr> = rtp.iter().map(|address| address.local).collect();
+        writeln!(out, "SIP on    {sip:?}\nRTP on    {rtp:?}")?;
+    }
+    for login in settings.sip.accounts.keys().filter(|login| !settings.accounts.contains_key(&login.0)) {
+        writeln!(out, "\nNobody can use the SIP account of {:?}: [accounts] has no such login.", login.0)?;
+    }
     match arguments.demo() {
         Demo::Off if settings.accounts.is_empty() => {
             writeln!(out, "\nNobody can log in: [accounts] is empty. Add accounts, or use --demo to try it out.")

@@ -10,6 +10,7 @@ pub mod media_plane;
 pub mod server;
 pub mod shutdown;
 pub mod signaling_plane;
+pub mod sip;
 pub mod sip_transport;
 pub mod telemetry;
 pub mod tls;

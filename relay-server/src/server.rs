@@ -7,7 +7,7 @@ use crate::config::Settings;
 use crate::http::{self, App, Serving};
 use crate::media_plane::{self, MediaThread, WorkerSockets};
 use crate::signaling_plane::{self, Gauges, Inbound, SignalingPlane};
-use crate::tls;
+use crate::tls::{self, CertifiedFiles};
 use core::time::Duration;
 use offhook_b2bua::config::{Admission, Config, LoginName};
 use offhook_b2bua::io::Input;
@@ -52,7 +52,7 @@ impl Server {
         let (plain, tls) = addresses::listen(settings, demo, &discovered).map_err(io::Error::other)?;
         let plain = bind_all("plain", &plain).await?;
         let tls = bind_all("tls", &tls).await?;
-        let certificate = if tls.is_empty() { None } else { Some(own_certificate(settings, &discovered)?) };
+        let certificate = if tls.is_empty() { None } else { Some(https(settings, &discovered)?) };
         let certificate = certificate.map(watch::Sender::new);
         let sockets = media_sockets(settings, &discovered)?;
         let workers = sockets.len();
@@ -98,7 +98,7 @@ impl Server {
     /// Files that cannot be used leave everything as it is.
     pub fn reload_certificate(&self, settings: &Settings) {
         let Some(current) = &self.certificate else { return };
-        match addresses::discover().and_then(|discovered| own_certificate(settings, &discovered)) {
+        match addresses::discover().and_then(|discovered| https(settings, &discovered)) {
             Ok(certificate) => {
                 current.send_replace(certificate);
                 tracing::info!("the certificate was read again");
@@ -172,9 +172,14 @@ fn open(
     Ok(bound)
 }
 
-fn own_certificate(settings: &Settings, discovered: &[IpAddr]) -> io::Result<Arc<rustls::ServerConfig>> {
-    if let (Some(certificate), Some(key)) = (&settings.tls_certificate, &settings.tls_key) {
-        return tls::from_files(certificate, key);
+fn https(settings: &Settings, discovered: &[IpAddr]) -> io::Result<Arc<rustls::ServerConfig>> {
+    tls::https(&own_certificate(settings, discovered)?)
+}
+
+/// The operator's certificate, else the self-signed one.
+fn own_certificate(settings: &Settings, discovered: &[IpAddr]) -> io::Result<CertifiedFiles> {
+    if let (Some(certificate), Some(key)) = (settings.tls_certificate.clone(), settings.tls_key.clone()) {
+        return Ok(CertifiedFiles { certificate, key });
     }
     let directory = settings.tls_state_directory.clone();
     let directory = directory.unwrap_or_else(|| tls::default_state_directory(|name| std::env::var(name).ok()));

@@ -21,31 +21,57 @@ pub fn dtls_identity() -> io::Result<DtlsIdentity> {
     DtlsIdentity::from_der(certificate.der(), &key.serialize_der()).map_err(io::Error::other)
 }
 
-/// The TLS configuration with the operator's certificate.
-///
-/// # Errors
-/// When a file cannot be read or certificate and key do not belong together.
-pub fn from_files(certificate: &Path, key: &Path) -> io::Result<Arc<ServerConfig>> {
-    let wrong = |path: &Path, error: &dyn core::fmt::Display| io::Error::other(format!("{}: {error}", path.display()));
+/// PEM files of a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertifiedFiles {
+    /// The chain, own certificate first.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+impl CertifiedFiles {
+    /// An error about them.
+    pub(crate) fn wrong(&self, error: &dyn core::fmt::Display) -> io::Error {
+        wrong(&self.certificate, error)
+    }
+}
+
+fn wrong(path: &Path, error: &dyn core::fmt::Display) -> io::Error {
+    io::Error::other(format!("{}: {error}", path.display()))
+}
+
+/// Chain and key.
+pub(crate) fn read_chain(files: &CertifiedFiles) -> io::Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
+    let CertifiedFiles { certificate, key } = files;
     let chain = CertificateDer::pem_file_iter(certificate).map_err(|error| wrong(certificate, &error))?;
     let chain = chain.collect::<Result<Vec<_>, _>>().map_err(|error| wrong(certificate, &error))?;
     let private = PrivateKeyDer::from_pem_file(key).map_err(|error| wrong(key, &error))?;
+    Ok((chain, private))
+}
+
+/// The TLS configuration of HTTPS.
+///
+/// # Errors
+/// When a file cannot be read or certificate and key do not belong together.
+pub fn https(files: &CertifiedFiles) -> io::Result<Arc<ServerConfig>> {
+    let (chain, private) = read_chain(files)?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let mut config = builder
         .map_err(io::Error::other)?
         .with_no_client_auth()
         .with_single_cert(chain, private)
-        .map_err(|error| wrong(certificate, &error))?;
+        .map_err(|error| files.wrong(&error))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
 
-/// The TLS configuration with a self-signed certificate for `names`, made at the first start and kept in `directory`.
+/// A self-signed certificate for `names`, made at the first start and kept in `directory`.
 ///
 /// # Errors
 /// When the directory cannot be written or read.
-pub fn self_signed(directory: &Path, names: Vec<String>) -> io::Result<Arc<ServerConfig>> {
+pub fn self_signed(directory: &Path, names: Vec<String>) -> io::Result<CertifiedFiles> {
     let (certificate, key) = (directory.join("tls-certificate.pem"), directory.join("tls-key.pem"));
     if !(certificate.exists() && key.exists()) {
         make(directory, &certificate, &key, names).map_err(|error| {
@@ -53,7 +79,7 @@ pub fn self_signed(directory: &Path, names: Vec<String>) -> io::Result<Arc<Serve
         })?;
         tracing::info!(directory = %directory.display(), "made a self-signed certificate");
     }
-    from_files(&certificate, &key)
+    Ok(CertifiedFiles { certificate, key })
 }
 
 fn make(directory: &Path, certificate: &Path, key: &Path, names: Vec<String>) -> io::Result<()> {

@@ -72,10 +72,9 @@ fn sip(s: &SipSettings) -> Vec<(&'static str, String)> {
         Some(addresses) => addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     };
     let servers = match &s.servers {
-        None => "none; those of this machine with --demo".to_owned(),
-        Some(Servers::Any) => "ANY that a page names".to_owned(),
-        Some(Servers::Listed(hosts)) if hosts.is_empty() => "none".to_owned(),
-        Some(Servers::Listed(hosts)) => hosts.iter().cloned().collect::<Vec<_>>().join(", "),
+        Servers::Any => "ANY that a page names".to_owned(),
+        Servers::Listed(hosts) if hosts.is_empty() => "none".to_owned(),
+        Servers::Listed(hosts) => hosts.iter().cloned().collect::<Vec<_>>().join(", "),
     };
     let verify = match s.tls_verify {
         Verify::Strict => "certificates must prove the domain",
@@ -118,7 +117,7 @@ fn sip(s: &SipSettings) -> Vec<(&'static str, String)> {
         ("sip.accounts", format!("{} logins", s.accounts.len())),
     ];
     lines.extend(trunk(s));
-    let port = |port: u16| port.to_string();
+    let port = |port: u16| if s.rtp_first_port == 0 { "any free port".to_owned() } else { port.to_string() };
     lines.extend([
         ("rtp.address", some(&s.rtp_address, "the address of this machine")),
         ("rtp.public_address", some(&s.rtp_public_address, "that of [sip], or rtp.address")),

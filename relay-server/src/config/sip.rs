@@ -9,7 +9,7 @@ use core::time::Duration;
 use offhook_b2bua::config::{LoginName, Servers, Srtp};
 use offhook_sip::auth::{Hash, Secret, Verifier};
 use offhook_sip::transport::Transport;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -48,8 +48,8 @@ pub struct SipSettings {
     pub public_address: Vec<IpAddr>,
     /// The relay's own domain; empty: its address.
     pub domain: String,
-    /// Which servers pages may name; `None`: none, or with `--demo` those of this machine.
-    pub servers: Option<Servers>,
+    /// Which servers pages may name.
+    pub servers: Servers,
     /// DNS servers; empty: the system's.
     pub dns: Vec<SocketAddr>,
     /// PEM file with the certificate chain; none: that of `[tls]`.
@@ -114,7 +114,7 @@ impl Default for SipSettings {
             listen: None,
             public_address: Vec::new(),
             domain: String::new(),
-            servers: None,
+            servers: Servers::Listed(BTreeSet::new()),
             dns: Vec::new(),
             tls_certificate: None,
             tls_key: None,
@@ -152,9 +152,8 @@ impl SipSettings {
     #[must_use]
     pub fn is_wanted(&self) -> bool {
         let servers = match &self.servers {
-            None => false,
-            Some(Servers::Any) => true,
-            Some(Servers::Listed(hosts)) => !hosts.is_empty(),
+            Servers::Any => true,
+            Servers::Listed(hosts) => !hosts.is_empty(),
         };
         let listens = self.listen.as_ref().is_some_and(|listen| !listen.is_empty());
         listens || servers || !self.phones.is_empty() || !self.accounts.is_empty() || self.trunk.is_given()

@@ -34,7 +34,7 @@ fn the_example_and_check_mention_every_option() {
 #[test]
 fn commented_examples_are_valid_too() {
     let uncommented = EXAMPLE.replace("\n#plain", "\nplain").replace("\n#tls", "\ntls");
-    let uncommented = uncommented.replace("\n#listen", "\nlisten").replace("\n#servers", "\nservers");
+    let uncommented = uncommented.replace("\n#listen", "\nlisten");
     let uncommented = uncommented.replace("domain = \"\"", "domain = \"pbx.test\"").replace("\n#101", "\n101");
     let settings = parse("relay.example.toml", &uncommented).unwrap();
     assert_eq!(settings.listen_plain.unwrap().len(), 2);

@@ -1,3 +1,212 @@
 //! SIP on the network: sockets, connections and names.
+//!
+//! ```text
+//!  socket, connection, resolver ── Report ──▶ SipTransport::take ──▶ Input ──▶ the user agent
+//!  socket, connection, resolver ◀──────────── SipTransport::perform ◀── Output ──┘
+//! ```
+//!
+//! The signaling plane owns a [`SipTransport`] and never waits for it. Reports reach the plane through a bounded channel of
+//! their own, so that a flood of SIP keeps nobody's WebSocket from being heard: datagrams beyond it are dropped and counted,
+//! connections are read more slowly.
 
+mod addresses;
+mod bucket;
+mod connection;
+mod icmp;
+mod report;
 pub mod resolver;
+mod stream;
+mod tls;
+mod udp;
+mod udp_flows;
+
+pub use addresses::{Listening, Sockets, advertised, listen_addresses, main_address};
+pub use report::{Counters, Report};
+pub use tls::TlsSides;
+
+use crate::config::SipSettings;
+use connection::Connections;
+use offhook_sip::transport::{FlowId, Hop, QueryId, Target, TransmissionId, Transport};
+use offhook_sip::user_agent::io::Input;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng as _, SeedableRng as _};
+use resolver::Resolver;
+use resolver::plan::Question;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use stream::{Limits, Outlet};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use udp::Udp;
+use udp_flows::UdpFlows;
+
+/// Reports waiting for the plane.
+const QUEUE: usize = 1_024;
+/// Questions to the resolver at once; one more has no answer.
+const QUESTIONS: usize = 256;
+
+/// The plane's end of everything that carries SIP.
+pub struct SipTransport {
+    udp: Udp,
+    connections: Connections,
+    outlets: BTreeMap<FlowId, Outlet>,
+    /// Connections that the relay opened, to be used for all that goes to the same target (RFC 5923 §5).
+    open: BTreeMap<Target, FlowId>,
+    targets: BTreeMap<FlowId, Target>,
+    resolver: Arc<Resolver>,
+    questions: Arc<Semaphore>,
+    random: ChaCha20Rng,
+    _tasks: JoinSet<()>,
+}
+
+/// Renews what TLS is spoken with.
+#[derive(Debug)]
+pub struct TlsReload {
+    server: Option<watch::Sender<Arc<rustls::ServerConfig>>>,
+    client: watch::Sender<Arc<rustls::ClientConfig>>,
+}
+
+impl TlsReload {
+    /// Connections from now on use these.
+    pub fn replace(&self, sides: TlsSides) {
+        self.client.send_replace(sides.client);
+        if let (Some(current), Some(server)) = (&self.server, sides.server) {
+            current.send_replace(server);
+        }
+    }
+}
+
+impl SipTransport {
+    /// Starts to listen on bound sockets. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When the system refuses something.
+    pub fn start(
+        settings: &SipSettings,
+        sockets: Sockets,
+        tls: TlsSides,
+        seed: [u8; 32],
+    ) -> io::Result<(Self, mpsc::Receiver<Report>, TlsReload, Arc<Counters>)> {
+        let (reports, queue) = mpsc::channel(QUEUE);
+        let (numbers, counters) = (Arc::new(AtomicU64::new(1)), Arc::new(Counters::default()));
+        let flows = UdpFlows::new(Arc::clone(&numbers), settings.message_rate, Instant::now());
+        let abilities = sockets.abilities();
+        let udp = Udp::start(sockets.udp, flows, &reports, &counters)?;
+        let server = tls.server.map(watch::Sender::new);
+        let client = watch::Sender::new(tls.client);
+        let connections = Connections {
+            numbers,
+            reports,
+            limits: Limits {
+                idle_timeout: settings.idle_timeout,
+                message_rate: settings.message_rate,
+                send_queue: settings.send_queue,
+            },
+            connect_timeout: settings.connect_timeout,
+            client: client.subscribe(),
+            places: Arc::new(Semaphore::new(settings.connections)),
+        };
+        let mut tasks = JoinSet::new();
+        for (transport, listener) in sockets.tcp {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            let tls = if transport == Transport::Tls { server.as_ref().map(watch::Sender::subscribe) } else { None };
+            tasks.spawn(connections.clone().accept(listener, tls));
+        }
+        tasks.spawn(addresses::watch_network(connections.reports.clone()));
+        let resolver = Arc::new(Resolver::new(&settings.dns, Path::new(resolver::HOSTS_FILE), abilities)?);
+        let this = Self {
+            udp,
+            connections,
+            outlets: BTreeMap::new(),
+            open: BTreeMap::new(),
+            targets: BTreeMap::new(),
+            resolver,
+            questions: Arc::new(Semaphore::new(QUESTIONS)),
+            random: ChaCha20Rng::from_seed(seed),
+            _tasks: tasks,
+        };
+        Ok((this, queue, TlsReload { server, client }, counters))
+    }
+
+    /// What a report is for the user agent.
+    pub fn take(&mut self, report: Report) -> Vec<Input> {
+        match report {
+            Report::Opened(flow, outlet) => {
+                self.outlets.insert(flow, outlet);
+                Vec::new()
+            }
+            Report::Received { source, octets } => vec![Input::Received { source, octets }],
+            Report::Closed { flow, unsent } => {
+                self.outlets.remove(&flow);
+                if let Some(target) = self.targets.remove(&flow)
+                    && self.open.get(&target) == Some(&flow)
+                {
+                    self.open.remove(&target);
+                }
+                let failed = unsent.into_iter().map(|transmission| Input::SendFailed { transmission });
+                failed.chain([Input::FlowClosed { flow }]).collect()
+            }
+            Report::NotSent(transmission) => vec![Input::SendFailed { transmission }],
+            Report::Resolved { query, targets } => vec![Input::Resolved { query, targets }],
+            Report::NetworkChanged => {
+                self.udp.forget_routes();
+                vec![Input::NetworkChanged]
+            }
+        }
+    }
+
+    /// Sends a message; never waits. What is returned is for the user agent.
+    pub fn send(&mut self, transmission: TransmissionId, hop: &Hop, octets: Vec<u8>) -> Option<Input> {
+        let is_on_its_way = match hop {
+            Hop::Flow(flow) => match self.udp.answer(*flow, transmission, &octets) {
+                Some(sent) => sent,
+                None => self.outlets.get(flow).is_some_and(|outlet| outlet.send(transmission, octets)),
+            },
+            Hop::Target(target) => match target.transport {
+                Transport::Udp => self.udp.send_to(target, transmission, &octets),
+                Transport::Tcp | Transport::Tls => self.send_on_connection(transmission, target, octets),
+                Transport::Ws | Transport::Wss => false,
+            },
+        };
+        (!is_on_its_way).then_some(Input::SendFailed { transmission })
+    }
+
+    /// Asks the resolver; never waits.
+    pub fn resolve(&mut self, query: QueryId, question: Question) -> Option<Input> {
+        let Ok(place) = Arc::clone(&self.questions).try_acquire_owned() else {
+            tracing::warn!("too many names are being looked up");
+            return Some(Input::Resolved { query, targets: Vec::new() });
+        };
+        let random = ChaCha20Rng::seed_from_u64(self.random.next_u64());
+        let (resolver, reports) = (Arc::clone(&self.resolver), self.connections.reports.clone());
+        tokio::spawn(async move {
+            let targets = resolver.resolve(&question, random).await;
+            drop(place);
+            let _ = reports.send(Report::Resolved { query, targets }).await;
+        });
+        None
+    }
+
+    /// On the connection to the target that there is, else on a new one.
+    fn send_on_connection(&mut self, transmission: TransmissionId, target: &Target, octets: Vec<u8>) -> bool {
+        let there = self.open.get(target).and_then(|flow| self.outlets.get(flow));
+        if let Some(outlet) = there.filter(|outlet| !outlet.is_closed()) {
+            return outlet.send(transmission, octets);
+        }
+        let flow = FlowId(self.connections.numbers.fetch_add(1, Ordering::Relaxed));
+        let (outlet, inlet) = stream::channel(self.connections.limits.send_queue);
+        let is_queued = outlet.send(transmission, octets);
+        self.outlets.insert(flow, outlet);
+        self.open.insert(target.clone(), flow);
+        self.targets.insert(flow, target.clone());
+        tokio::spawn(self.connections.clone().open(flow, target.clone(), inlet));
+        is_queued
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -80,7 +80,7 @@ impl Resolver {
         let mut step = plan::first(question, known.is_some());
         loop {
             step = match step {
-                Step::Naptr => plan::after_naptr(question, self.naptr(&question.host).await),
+                Step::Naptr => plan::after_naptr(question, self.naptr(&question.host).await, self.abilities),
                 Step::Srv(services) => {
                     let answers = join_all(services.iter().map(|service| self.srv(&service.name))).await;
                     plan::after_srv(question, services.into_iter().zip(answers).collect(), &mut random)

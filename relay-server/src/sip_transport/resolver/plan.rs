@@ -36,9 +36,26 @@ pub struct Abilities {
     pub ipv4: bool,
     /// IPv6.
     pub ipv6: bool,
+    /// UDP.
+    pub udp: bool,
+    /// TCP.
+    pub tcp: bool,
+    /// TLS.
+    pub tls: bool,
 }
 
 impl Abilities {
+    /// Whether it listens on the transport: how else could it be answered?
+    #[must_use]
+    pub const fn speak(self, transport: Transport) -> bool {
+        match transport {
+            Transport::Udp => self.udp,
+            Transport::Tcp => self.tcp,
+            Transport::Tls => self.tls,
+            Transport::Ws | Transport::Wss => false,
+        }
+    }
+
     /// Whether a socket of the address's family exists.
     #[must_use]
     pub const fn reach(self, address: &IpAddr) -> bool {
@@ -135,7 +152,7 @@ pub fn first(question: &Question, is_in_hosts_file: bool) -> Step {
 
 /// NAPTR records were found, or none (RFC 3263 §4.1).
 #[must_use]
-pub fn after_naptr(question: &Question, mut records: Vec<Naptr>) -> Step {
+pub fn after_naptr(question: &Question, mut records: Vec<Naptr>, abilities: Abilities) -> Step {
     records.sort_by_key(|record| (record.order, record.preference));
     let usable = records.into_iter().filter_map(|record| {
         let transport = match record.service.to_ascii_uppercase().as_str() {
@@ -145,7 +162,7 @@ pub fn after_naptr(question: &Question, mut records: Vec<Naptr>) -> Step {
             _ => return None,
         };
         let is_followed = record.flags.eq_ignore_ascii_case("s") && !record.replacement.is_empty();
-        is_followed.then_some(Service { name: record.replacement, transport })
+        (is_followed && abilities.speak(transport)).then_some(Service { name: record.replacement, transport })
     });
     let services: Vec<Service> = usable.take(MOST_NAMES).collect();
     if !services.is_empty() {
@@ -153,7 +170,8 @@ pub fn after_naptr(question: &Question, mut records: Vec<Naptr>) -> Step {
     }
     let all: &[Transport] =
         if question.secure { &[Transport::Tls] } else { &[Transport::Udp, Transport::Tcp, Transport::Tls] };
-    Step::Srv(all.iter().map(|transport| service(&question.host, *transport)).collect())
+    let spoken = all.iter().filter(|transport| abilities.speak(**transport));
+    Step::Srv(spoken.map(|transport| service(&question.host, *transport)).collect())
 }
 
 /// SRV records were found, or none, for each service that was asked about, in its order (RFC 3263 §4.2).

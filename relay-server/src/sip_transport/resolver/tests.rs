@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use tokio::net::UdpSocket;
 
-const BOTH: Abilities = Abilities { ipv4: true, ipv6: true };
+const ALL: Abilities = Abilities { ipv4: true, ipv6: true, udp: true, tcp: true, tls: true };
 
 /// A DNS server that knows a few records and remembers what it was asked.
 struct Zone {
@@ -47,7 +47,7 @@ impl Zone {
     }
 
     fn resolver(&self) -> Resolver {
-        Resolver::new(&[self.address], Path::new("/nonexistent/hosts"), BOTH).unwrap()
+        Resolver::new(&[self.address], Path::new("/nonexistent/hosts"), ALL).unwrap()
     }
 
     fn asked(&self) -> Vec<String> {
@@ -153,7 +153,7 @@ async fn local_names_and_the_hosts_file_need_no_server() {
     let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let hosts = std::env::temp_dir().join(format!("offhook-hosts-{}", std::process::id()));
     std::fs::write(&hosts, "127.0.0.5 pbx pbx.test # the telephone system\n::5 pbx.test\n").unwrap();
-    let resolver = Resolver::new(&[silent.local_addr().unwrap()], &hosts, BOTH).unwrap();
+    let resolver = Resolver::new(&[silent.local_addr().unwrap()], &hosts, ALL).unwrap();
     assert_eq!(targets(&resolver, &question("localhost")).await, ["UDP 127.0.0.1:5060", "UDP [::1]:5060"]);
     assert_eq!(targets(&resolver, &question("127.0.0.9")).await, ["UDP 127.0.0.9:5060"]);
     assert_eq!(targets(&resolver, &question("pbx.test")).await, ["UDP 127.0.0.5:5060", "UDP [::5]:5060"]);
@@ -169,13 +169,13 @@ async fn local_names_and_the_hosts_file_need_no_server() {
 async fn a_server_that_does_not_answer_is_not_waited_for_forever() {
     let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let servers = [silent.local_addr().unwrap()];
-    let mut resolver = Resolver::new(&servers, Path::new("/nonexistent/hosts"), BOTH).unwrap();
+    let mut resolver = Resolver::new(&servers, Path::new("/nonexistent/hosts"), ALL).unwrap();
     resolver.timeout = Duration::from_millis(50);
     assert!(targets(&resolver, &question("example.org")).await.is_empty());
 }
 
 #[tokio::test]
 async fn the_systems_own_configuration_is_taken_where_none_is_given() {
-    let resolver = Resolver::new(&[], Path::new(HOSTS_FILE), BOTH).unwrap();
+    let resolver = Resolver::new(&[], Path::new(HOSTS_FILE), ALL).unwrap();
     assert_eq!(targets(&resolver, &question("localhost")).await.len(), 2);
 }

@@ -4,7 +4,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use std::collections::BTreeMap;
 
-const BOTH: Abilities = Abilities { ipv4: true, ipv6: true };
+const ALL: Abilities = Abilities { ipv4: true, ipv6: true, udp: true, tcp: true, tls: true };
 
 fn question(host: &str) -> Question {
     Question { host: host.to_owned(), port: None, transport: None, secure: false }
@@ -105,9 +105,11 @@ fn naptr_records_say_the_transport_in_their_order() {
         service("_sip._udp.example.org", Transport::Udp),
         service("_sip._tcp.late.example.org", Transport::Tcp),
     ];
-    assert_eq!(after_naptr(&question("example.org"), records.clone()), Step::Srv(wanted.to_vec()));
+    assert_eq!(after_naptr(&question("example.org"), records.clone(), ALL), Step::Srv(wanted.to_vec()));
     let secure = Question { secure: true, ..question("example.org") };
-    assert_eq!(after_naptr(&secure, records), Step::Srv(wanted[..1].to_vec()));
+    assert_eq!(after_naptr(&secure, records.clone(), ALL), Step::Srv(wanted[..1].to_vec()));
+    let no_tls = Abilities { tls: false, ..ALL };
+    assert_eq!(after_naptr(&question("example.org"), records, no_tls), Step::Srv(wanted[1..].to_vec()));
 }
 
 #[test]
@@ -117,9 +119,11 @@ fn without_naptr_every_transport_is_looked_for() {
         service("_sip._tcp.example.org", Transport::Tcp),
         service("_sips._tcp.example.org", Transport::Tls),
     ];
-    assert_eq!(after_naptr(&question("example.org"), Vec::new()), Step::Srv(all.to_vec()));
+    assert_eq!(after_naptr(&question("example.org"), Vec::new(), ALL), Step::Srv(all.to_vec()));
     let secure = Question { secure: true, ..question("example.org") };
-    assert_eq!(after_naptr(&secure, Vec::new()), Step::Srv(all[2..].to_vec()));
+    assert_eq!(after_naptr(&secure, Vec::new(), ALL), Step::Srv(all[2..].to_vec()));
+    let no_tls = Abilities { tls: false, ..ALL };
+    assert_eq!(after_naptr(&question("example.org"), Vec::new(), no_tls), Step::Srv(all[..2].to_vec()));
 }
 
 #[test]
@@ -180,11 +184,11 @@ fn targets_are_those_that_can_be_reached_once_each_and_not_too_many() {
     let one = target(Transport::Udp, "192.0.2.1:5060", "example.org");
     let six = target(Transport::Udp, "[2001:db8::1]:5060", "example.org");
     let two = target(Transport::Tls, "192.0.2.2:5061", "example.org");
-    assert_eq!(after_addresses(&asked, found.clone(), BOTH), [one.clone(), six.clone(), two.clone()]);
-    assert_eq!(after_addresses(&asked, found.clone(), Abilities { ipv4: true, ipv6: false }), [one, two]);
-    assert_eq!(after_addresses(&asked, found, Abilities { ipv4: false, ipv6: true }), [six]);
+    assert_eq!(after_addresses(&asked, found.clone(), ALL), [one.clone(), six.clone(), two.clone()]);
+    assert_eq!(after_addresses(&asked, found.clone(), Abilities { ipv6: false, ..ALL }), [one, two]);
+    assert_eq!(after_addresses(&asked, found, Abilities { ipv4: false, ..ALL }), [six]);
     let flood: Vec<String> = (0..200).map(|number| format!("192.0.2.{number}")).collect();
     let flood: Vec<&str> = flood.iter().map(String::as_str).collect();
     let found = vec![(host("one", 5060, Transport::Udp), addresses(&flood))];
-    assert_eq!(after_addresses(&asked, found, BOTH).len(), 32);
+    assert_eq!(after_addresses(&asked, found, ALL).len(), 32);
 }

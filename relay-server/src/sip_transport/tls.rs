@@ -1,0 +1,180 @@
+//! TLS for SIP: the relay's own certificate, and what the certificates of servers must prove.
+
+use crate::config::Verify;
+use crate::tls::{CertifiedFiles, read_chain};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What TLS is spoken with, both ways.
+#[derive(Clone, Debug)]
+pub struct TlsSides {
+    /// Towards those who connect; none: nobody may.
+    pub server: Option<Arc<ServerConfig>>,
+    /// Towards servers.
+    pub client: Arc<ClientConfig>,
+}
+
+impl TlsSides {
+    /// `own` is shown to those who connect, `as_client` to servers that ask for it.
+    ///
+    /// # Errors
+    /// A file that cannot be read or used, with its name.
+    pub fn load(
+        own: Option<&CertifiedFiles>,
+        as_client: Option<&CertifiedFiles>,
+        authorities: Option<&Path>,
+        verify: Verify,
+    ) -> io::Result<Self> {
+        let server = own.map(server).transpose()?;
+        Ok(Self { server, client: client(as_client, authorities, verify)? })
+    }
+}
+
+fn server(own: &CertifiedFiles) -> io::Result<Arc<ServerConfig>> {
+    let (chain, key) = read_chain(own)?;
+    let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let config = builder.map_err(io::Error::other)?.with_no_client_auth().with_single_cert(chain, key);
+    Ok(Arc::new(config.map_err(|error| own.wrong(&error))?))
+}
+
+fn client(own: Option<&CertifiedFiles>, authorities: Option<&Path>, verify: Verify) -> io::Result<Arc<ClientConfig>> {
+    let rules = match verify {
+        Verify::Off => Rules::Nothing,
+        Verify::Strict | Verify::Wildcards => {
+            Rules::Domain { roots: roots(authorities)?, wildcards: verify == Verify::Wildcards }
+        }
+    };
+    let verifier = Arc::new(Verifier { provider: provider(), rules });
+    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let builder = builder.map_err(io::Error::other)?.dangerous().with_custom_certificate_verifier(verifier);
+    let config = match own {
+        Some(own) => {
+            let (chain, key) = read_chain(own)?;
+            builder.with_client_auth_cert(chain, key).map_err(|error| own.wrong(&error))?
+        }
+        None => builder.with_no_client_auth(),
+    };
+    Ok(Arc::new(config))
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+/// The authorities of a file, or those that the system trusts.
+fn roots(file: Option<&Path>) -> io::Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    let Some(file) = file else {
+        let found = rustls_native_certs::load_native_certs();
+        for error in found.errors {
+            tracing::debug!(%error, "reading the system's certification authorities");
+        }
+        let (added, _) = roots.add_parsable_certificates(found.certs);
+        if added == 0 {
+            tracing::warn!("this system trusts no certification authority, so no SIP server proves itself over TLS");
+        }
+        return Ok(roots);
+    };
+    let wrong = |error: &dyn core::fmt::Display| io::Error::other(format!("{}: {error}", file.display()));
+    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| wrong(&error))? {
+        roots.add(certificate.map_err(|error| wrong(&error))?).map_err(|error| wrong(&error))?;
+    }
+    if roots.is_empty() {
+        return Err(wrong(&"there is no certificate in it ([sip] tls_authorities)"));
+    }
+    Ok(roots)
+}
+
+#[derive(Debug)]
+enum Rules {
+    Nothing,
+    Domain { roots: RootCertStore, wildcards: bool },
+}
+
+/// Checks the certificates of servers.
+#[derive(Debug)]
+struct Verifier {
+    provider: Arc<CryptoProvider>,
+    rules: Rules,
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if let Rules::Domain { roots, wildcards } = &self.rules {
+            let algorithms = self.provider.signature_verification_algorithms.all;
+            let parsed = ParsedCertificate::try_from(end_entity)?;
+            verify_server_cert_signed_by_trust_anchor(&parsed, roots, intermediates, now, algorithms)?;
+            verify_domain(end_entity, &parsed, server_name, *wildcards)?;
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// RFC 5922 §7.1, §7.2: a `sip:` URI without user is what identifies a domain; a DNS name does where there is none. Names are
+/// compared whole: an asterisk proves nothing.
+fn verify_domain(
+    certificate: &CertificateDer<'_>,
+    parsed: &ParsedCertificate<'_>,
+    wanted: &ServerName<'_>,
+    wildcards: bool,
+) -> Result<(), rustls::Error> {
+    let ServerName::DnsName(name) = wanted else { return verify_server_name(parsed, wanted) };
+    let names = webpki::EndEntityCert::try_from(certificate).map_err(|_| CertificateError::BadEncoding)?;
+    let is_wanted = |found: &str| found.eq_ignore_ascii_case(name.as_ref());
+    let domains: Vec<&str> = names.valid_uri_names().filter_map(sip_domain).collect();
+    let is_proven = if !domains.is_empty() {
+        domains.into_iter().any(is_wanted)
+    } else if wildcards {
+        return verify_server_name(parsed, wanted);
+    } else {
+        names.valid_dns_names().any(is_wanted)
+    };
+    if is_proven { Ok(()) } else { Err(CertificateError::NotValidForName.into()) }
+}
+
+/// The domain that a URI in a certificate stands for.
+fn sip_domain(uri: &str) -> Option<&str> {
+    let (scheme, rest) = uri.split_once(':')?;
+    let is_domain = scheme.eq_ignore_ascii_case("sip") && !rest.contains('@');
+    is_domain.then(|| rest.split([';', '?', ':']).next().unwrap_or(rest))
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

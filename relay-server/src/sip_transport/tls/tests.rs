@@ -1,0 +1,137 @@
+use super::{TlsSides, sip_domain};
+use crate::config::Verify;
+use crate::tls::CertifiedFiles;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
+use rustls::pki_types::ServerName;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use tokio::io::duplex;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+/// A certification authority with a directory for what it has signed, gone with the test.
+pub(crate) struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    directory: PathBuf,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("offhook-ca-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        std::fs::write(directory.join("ca.pem"), issuer.pem()).unwrap();
+        Self { issuer, directory }
+    }
+
+    pub(crate) fn file(&self) -> PathBuf {
+        self.directory.join("ca.pem")
+    }
+
+    /// A certificate for names, addresses and `sip:` URIs.
+    pub(crate) fn sign(&self, file: &str, names: &[&str]) -> CertifiedFiles {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.subject_alt_names = names.iter().map(|name| subject(name)).collect();
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let files = CertifiedFiles {
+            certificate: self.directory.join(format!("{file}.pem")),
+            key: self.directory.join(format!("{file}.key")),
+        };
+        std::fs::write(&files.certificate, certificate.pem()).unwrap();
+        std::fs::write(&files.key, key.serialize_pem()).unwrap();
+        files
+    }
+}
+
+fn subject(name: &str) -> SanType {
+    if let Ok(address) = name.parse() {
+        return SanType::IpAddress(address);
+    }
+    if name.contains(':') { SanType::URI(name.try_into().unwrap()) } else { SanType::DnsName(name.try_into().unwrap()) }
+}
+
+impl Drop for Authority {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// Whether a relay that asked for `host` believes a server with this certificate.
+async fn believes(authority: &Authority, verify: Verify, names: &[&str], host: &str) -> bool {
+    let own = authority.sign("server", names);
+    let sides = TlsSides::load(Some(&own), None, Some(&authority.file()), verify).unwrap();
+    let (near, far) = duplex(65_536);
+    let server = tokio::spawn(TlsAcceptor::from(sides.server.unwrap()).accept(far));
+    let connector = TlsConnector::from(Arc::clone(&sides.client));
+    let connected = connector.connect(ServerName::try_from(host.to_owned()).unwrap(), near).await.is_ok();
+    drop(server);
+    connected
+}
+
+#[tokio::test]
+async fn a_certificate_proves_the_domains_it_names_whole() {
+    let authority = Authority::new();
+    let strict = [
+        (&["example.org"][..], "example.org", true),
+        (&["Example.ORG"], "example.org", true),
+        (&["example.org"], "sip.example.org", false),
+        (&["*.example.org"], "sip.example.org", false),
+        (&["sip:example.org", "host.example.net"], "example.org", true),
+        // The URI is there, so the name of the machine proves nothing (RFC 5922 §7.1).
+        (&["sip:example.org", "host.example.net"], "host.example.net", false),
+        (&["sip:alice@example.org", "host.example.net"], "example.org", false),
+        (&["sip:alice@example.org", "host.example.net"], "host.example.net", true),
+        (&["192.0.2.7"], "192.0.2.7", true),
+        (&["192.0.2.7"], "192.0.2.8", false),
+    ];
+    for (names, host, proven) in strict {
+        assert_eq!(believes(&authority, Verify::Strict, names, host).await, proven, "{names:?} for {host}");
+    }
+    assert!(believes(&authority, Verify::Wildcards, &["*.example.org"], "sip.example.org").await);
+    assert!(!believes(&authority, Verify::Wildcards, &["*.example.org"], "example.com").await);
+    assert!(believes(&authority, Verify::Off, &["elsewhere.test"], "example.org").await);
+}
+
+#[tokio::test]
+async fn certificates_of_strangers_prove_nothing() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let own = stranger.sign("server", &["example.org"]);
+    let sides = TlsSides::load(Some(&own), None, Some(&authority.file()), Verify::Strict).unwrap();
+    let (near, far) = duplex(65_536);
+    let server = tokio::spawn(TlsAcceptor::from(sides.server.unwrap()).accept(far));
+    let connector = TlsConnector::from(sides.client);
+    let error = connector.connect(ServerName::try_from("example.org").unwrap(), near).await.unwrap_err();
+    assert!(error.to_string().contains("invalid peer certificate"), "{error}");
+    drop(server);
+}
+
+#[test]
+fn files_that_cannot_be_used_are_named() {
+    let authority = Authority::new();
+    let own = authority.sign("server", &["example.org"]);
+    let nonsense = authority.directory.join("nonsense.pem");
+    std::fs::write(&nonsense, "nonsense").unwrap();
+    let error = TlsSides::load(None, None, Some(&nonsense), Verify::Strict).unwrap_err().to_string();
+    assert!(error.contains("nonsense.pem") && error.contains("tls_authorities"), "{error}");
+    let other = authority.sign("other", &["example.org"]);
+    let mixed = CertifiedFiles { certificate: own.certificate.clone(), key: other.key };
+    assert!(TlsSides::load(Some(&mixed), None, Some(&authority.file()), Verify::Strict).is_err());
+    let error = TlsSides::load(None, Some(&mixed), Some(&authority.file()), Verify::Strict).unwrap_err().to_string();
+    assert!(error.contains("server.pem"), "{error}");
+    // The system's authorities may be none: that is no reason not to start.
+    assert!(TlsSides::load(Some(&own), None, None, Verify::Strict).is_ok());
+}
+
+#[test]
+fn a_uri_stands_for_a_domain_if_it_has_no_user() {
+    assert_eq!(sip_domain("sip:example.org"), Some("example.org"));
+    assert_eq!(sip_domain("SIP:example.org;transport=tcp"), Some("example.org"));
+    assert_eq!(sip_domain("sip:alice@example.org"), None);
+    assert_eq!(sip_domain("https://example.org"), None);
+    assert_eq!(sip_domain("example.org"), None);
+}

@@ -1,0 +1,213 @@
+//! UDP: one socket per address, so that an answer leaves from the address that was asked (RFC 3581 §4).
+
+use super::icmp;
+use super::report::{Counters, Report};
+use super::udp_flows::{SocketIndex, UdpFlows, Verdict};
+use offhook_sip::transport::{FlowId, Source, Target, TransmissionId, Transport};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket as StdSocket};
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// Room in the kernel for what comes while the relay is busy, and for what the network is slow to take.
+const KERNEL_BUFFER: usize = 4_194_304;
+/// Longest datagram there is.
+const DATAGRAM: usize = 65_535;
+/// Routes remembered.
+const ROUTES: usize = 4_096;
+
+/// Sockets and flows.
+pub(super) struct Udp {
+    sockets: Vec<(SocketAddr, Arc<UdpSocket>)>,
+    flows: Arc<Mutex<UdpFlows>>,
+    /// Which socket reaches which address.
+    routes: BTreeMap<IpAddr, SocketIndex>,
+    _receivers: JoinSet<()>,
+}
+
+impl Udp {
+    /// Starts to receive on sockets that are bound.
+    pub(super) fn start(
+        bound: Vec<StdSocket>,
+        flows: UdpFlows,
+        reports: &mpsc::Sender<Report>,
+        counters: &Arc<Counters>,
+    ) -> io::Result<Self> {
+        let flows = Arc::new(Mutex::new(flows));
+        let mut receivers = JoinSet::new();
+        let mut sockets = Vec::with_capacity(bound.len());
+        for (index, socket) in bound.into_iter().enumerate() {
+            let local = socket.local_addr()?;
+            icmp::listen(socket.as_fd(), local.is_ipv6())?;
+            let socket = Arc::new(UdpSocket::from_std(socket)?);
+            let receiver = Receiver {
+                index,
+                local,
+                socket: Arc::clone(&socket),
+                flows: Arc::clone(&flows),
+                reports: reports.clone(),
+                counters: Arc::clone(counters),
+            };
+            receivers.spawn(receiver.run());
+            sockets.push((local, socket));
+        }
+        Ok(Self { sockets, flows, routes: BTreeMap::new(), _receivers: receivers })
+    }
+
+    /// Sends to where a flow leads. `None`: it is no flow of UDP.
+    pub(super) fn answer(&self, flow: FlowId, transmission: TransmissionId, octets: &[u8]) -> Option<bool> {
+        let mut flows = lock(&self.flows);
+        let (socket, remote) = flows.peer(flow)?;
+        flows.sent(flow, transmission);
+        drop(flows);
+        Some(self.send(socket, remote, octets))
+    }
+
+    /// Sends to an address. False: there is no way there.
+    pub(super) fn send_to(&mut self, target: &Target, transmission: TransmissionId, octets: &[u8]) -> bool {
+        let Some(socket) = self.route(target.address) else { return false };
+        let mut flows = lock(&self.flows);
+        let flow = flows.toward(socket, target.address, Instant::now());
+        flows.sent(flow, transmission);
+        drop(flows);
+        self.send(socket, target.address, octets)
+    }
+
+    /// The machine's addresses have changed.
+    pub(super) fn forget_routes(&mut self) {
+        self.routes.clear();
+    }
+
+    /// A full buffer loses the datagram, as any router would; what cannot be sent at all is said.
+    fn send(&self, socket: SocketIndex, remote: SocketAddr, octets: &[u8]) -> bool {
+        let Some((_, socket)) = self.sockets.get(socket) else { return false };
+        // The first try may report that an earlier datagram met nobody (ECONNREFUSED): that is not about this one.
+        for _ in 0..2 {
+            match socket2::SockRef::from(&**socket).send_to(octets, &remote.into()) {
+                Ok(_) => return true,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(error) => tracing::debug!(%error, %remote, "sending over UDP"),
+            }
+        }
+        false
+    }
+
+    fn route(&mut self, remote: SocketAddr) -> Option<SocketIndex> {
+        if let Some(known) = self.routes.get(&remote.ip()) {
+            return Some(*known);
+        }
+        let same_family = |(_, (local, _)): &(usize, &(SocketAddr, _))| local.is_ipv6() == remote.is_ipv6();
+        let mut candidates = self.sockets.iter().enumerate().filter(same_family);
+        let from = source_toward(remote);
+        let exact = candidates.clone().find(|(_, (local, _))| Some(local.ip()) == from);
+        let (found, _) = exact.or_else(|| candidates.next())?;
+        if self.routes.len() >= ROUTES {
+            self.routes.clear();
+        }
+        self.routes.insert(remote.ip(), found);
+        Some(found)
+    }
+}
+
+/// The address that the system would send from. No packet is sent: connecting a UDP socket only looks for a route.
+pub(super) fn source_toward(remote: SocketAddr) -> Option<IpAddr> {
+    let any: IpAddr = if remote.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+    let socket = StdSocket::bind(SocketAddr::new(any, 0)).ok()?;
+    socket.connect(remote).ok()?;
+    socket.local_addr().ok().map(|local| local.ip())
+}
+
+/// Binds a socket with room for bursts.
+pub(super) fn bind(address: SocketAddr) -> io::Result<StdSocket> {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::DGRAM, None)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.set_nonblocking(true)?;
+    socket.set_recv_buffer_size(KERNEL_BUFFER)?;
+    socket.set_send_buffer_size(KERNEL_BUFFER)?;
+    Ok(socket.into())
+}
+
+struct Receiver {
+    index: SocketIndex,
+    local: SocketAddr,
+    socket: Arc<UdpSocket>,
+    flows: Arc<Mutex<UdpFlows>>,
+    reports: mpsc::Sender<Report>,
+    counters: Arc<Counters>,
+}
+
+impl Receiver {
+    async fn run(self) {
+        let mut buffer = vec![0; DATAGRAM];
+        loop {
+            match self.socket.ready(Interest::READABLE | Interest::ERROR).await {
+                Ok(ready) => {
+                    if ready.is_error() {
+                        self.read_errors();
+                    }
+                    self.read(&mut buffer);
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a SIP socket cannot be read any more");
+                    return;
+                }
+            }
+            // A flood that never leaves the socket empty must not keep the thread from others.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn read(&self, buffer: &mut [u8]) {
+        const TURN: usize = 64;
+        for _ in 0..TURN {
+            match self.socket.try_recv_from(buffer) {
+                Ok((length, remote)) => self.take(buffer.get(..length).unwrap_or_default(), remote),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // What the network says of earlier datagrams; the error queue has the details.
+                Err(error) => tracing::trace!(%error, "receiving over UDP"),
+            }
+        }
+    }
+
+    fn take(&self, octets: &[u8], remote: SocketAddr) {
+        let flow = match lock(&self.flows).received(self.index, remote, Instant::now()) {
+            Verdict::Flow(flow) => flow,
+            Verdict::TooFast | Verdict::TooMany => return self.counters.drop_one(),
+        };
+        // Keep-alives of phones behind NATs (line ends, zeroes) hold no message, and nobody waits for an answer to one.
+        if octets.iter().all(|octet| matches!(octet, b'\r' | b'\n' | b' ' | 0)) {
+            return;
+        }
+        let source = Source { flow, transport: Transport::Udp, local: self.local, remote };
+        // A full queue loses the datagram: whoever sent it repeats it, and the connections of others wait for none.
+        if self.reports.try_send(Report::Received { source, octets: octets.to_vec() }).is_err() {
+            self.counters.drop_one();
+        }
+    }
+
+    fn read_errors(&self) {
+        // Clears the readiness when the queue is empty.
+        let next = || self.socket.try_io(Interest::ERROR, || icmp::next_refused(self.socket.as_fd()));
+        while let Ok(refused) = next() {
+            let Some(remote) = refused else { continue };
+            tracing::debug!(%remote, "nobody takes datagrams there");
+            let transmission = lock(&self.flows).refused(self.index, remote);
+            if let Some(transmission) = transmission {
+                let _ = self.reports.try_send(Report::NotSent(transmission));
+            }
+        }
+    }
+}
+
+fn lock(flows: &Mutex<UdpFlows>) -> MutexGuard<'_, UdpFlows> {
+    flows.lock().unwrap_or_else(PoisonError::into_inner)
+}
