@@ -2,7 +2,7 @@
 
 use crate::steps::Steps;
 use crate::tool::{Failure, cargo, command, output, root, run};
-use crate::{size, wasm};
+use crate::{size, standards, wasm};
 
 const LONGEST_FILE: usize = 600;
 
@@ -49,10 +49,11 @@ pub(crate) fn check(steps: &mut Steps) -> Result<(), Failure> {
     size::measure(steps)
 }
 
-/// What can be told without compiling: who uses whom, and how long files are.
+/// What can be told without compiling: who uses whom, how long files are, whether the table of standards is true.
 pub(crate) fn rules(steps: &mut Steps) -> Result<(), Failure> {
     steps.step("purity of core", purity)?;
-    steps.step("file lengths", lengths)
+    steps.step("file lengths", lengths)?;
+    steps.step("standards: what the table names exists", standards::check)
 }
 
 fn purity() -> Result<(), Failure> {

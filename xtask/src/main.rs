@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod setup;
 mod size;
+mod standards;
 mod steps;
 mod suites;
 mod tool;
@@ -31,6 +32,7 @@ usage: cargo xtask TASK [-- ARGUMENTS]
   browser [-- F…]  the browser suites, or the files F of them
   bench [-- ARGS]  the benchmarks
   size             what a page downloads, and the limit for it
+  standards        docs/standards.md from docs/standards.toml
 ";
 
 fn main() -> ExitCode {
@@ -66,6 +68,7 @@ fn run(task: &str, arguments: &[String], steps: &mut Steps) -> Result<(), Failur
         "browser" => suites::browser(arguments, steps),
         "bench" => suites::bench(arguments, steps),
         "size" => size::size(steps),
+        "standards" => steps.step("docs/standards.md", standards::write),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())
