@@ -30,6 +30,8 @@ pub struct Dropped {
     pub unknown_protocol: u64,
     /// DTLS or media from an address of no leg.
     pub unknown_address: u64,
+    /// Media for a SIP leg from an address that is not its peer's, or not yet.
+    pub foreign_address: u64,
     /// Malformed STUN, or not a Binding request.
     pub bad_stun: u64,
     /// STUN with a user name of no leg, or a wrong password.

@@ -1,4 +1,4 @@
-//! A worker's sockets: one per address, all on one port.
+//! A worker's sockets: one per address, all on one port; and those of its SIP legs.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -7,6 +7,8 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 const ATTEMPTS: usize = 50;
 /// Room for a burst of a few hundred video packets while the worker is busy with others.
 const KERNEL_BUFFER: usize = 1_048_576;
+/// A SIP leg's socket carries one stream.
+const SINGLE_BUFFER: usize = 262_144;
 
 /// The sockets of one worker.
 #[derive(Debug)]
@@ -42,16 +44,25 @@ pub fn bind(addresses: &[IpAddr], port: u16) -> io::Result<WorkerSockets> {
 fn bind_all(addresses: &[IpAddr], mut port: u16) -> io::Result<Vec<(SocketAddr, UdpSocket)>> {
     let mut sockets = Vec::with_capacity(addresses.len());
     for ip in addresses {
-        let wanted = SocketAddr::new(*ip, port);
-        let socket = UdpSocket::bind(wanted)
-            .map_err(|error| io::Error::new(error.kind(), format!("media address {wanted}: {error}")))?;
-        socket.set_nonblocking(true)?;
-        let options = socket2::SockRef::from(&socket);
-        options.set_recv_buffer_size(KERNEL_BUFFER)?;
-        options.set_send_buffer_size(KERNEL_BUFFER)?;
+        let socket = open(SocketAddr::new(*ip, port), KERNEL_BUFFER)?;
         let address = socket.local_addr()?;
         port = address.port();
         sockets.push((address, socket));
     }
     Ok(sockets)
+}
+
+/// The socket of one stream of a SIP leg.
+pub(super) fn bind_one(address: SocketAddr) -> io::Result<UdpSocket> {
+    open(address, SINGLE_BUFFER)
+}
+
+fn open(address: SocketAddr, buffer: usize) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind(address)
+        .map_err(|error| io::Error::new(error.kind(), format!("media address {address}: {error}")))?;
+    socket.set_nonblocking(true)?;
+    let options = socket2::SockRef::from(&socket);
+    options.set_recv_buffer_size(buffer)?;
+    options.set_send_buffer_size(buffer)?;
+    Ok(socket)
 }

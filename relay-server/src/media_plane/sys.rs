@@ -36,9 +36,9 @@ impl Epoll {
         keys.clear();
         // Rounded up: waking before the deadline would only spin.
         let millis = timeout.map_or(-1, |t| i32::try_from(t.as_micros().div_ceil(1_000)).unwrap_or(i32::MAX));
-        let mut events = [libc::epoll_event { events: 0, u64: 0 }; 16];
-        // SAFETY: `events` has room for the 16 entries the call is told of and lives through it.
-        let found = unsafe { libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr(), 16, millis) };
+        let mut events = [libc::epoll_event { events: 0, u64: 0 }; 64];
+        // SAFETY: `events` has room for the 64 entries the call is told of and lives through it.
+        let found = unsafe { libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr(), 64, millis) };
         match checked(found) {
             Ok(found) => {
                 keys.extend(events.iter().take(usize::try_from(found).unwrap_or(0)).map(|event| event.u64));

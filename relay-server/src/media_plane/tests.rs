@@ -1,12 +1,17 @@
-use super::{Engine, bind, spawn};
+use super::{Engine, MediaThread, bind, spawn};
 use crate::clock::Clock;
 use core::time::Duration;
 use offhook_clock::Time;
-use offhook_media::command::{Command, Event, LegKey};
-use offhook_media::worker::Output;
+use offhook_media::command::{
+    Command, Event, LegKey, LocalRtp, RemoteRtp, RtcpPath, RtpStream, Silence, Stream, TransportFailure,
+};
+use offhook_media::worker::{Output, Worker, WorkerConfig};
+use offhook_sdp::codec::{Codec, MediaKind, Payload};
+use offhook_sdp::direction::Direction;
+use offhook_sdp::webrtc::Section;
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
 
 /// Sends every datagram back; reports a leg dead when its order arrives, and leg 99 when its timer fires.
 #[derive(Default)]
@@ -25,6 +30,7 @@ impl Engine for Echo {
     fn handle_datagram(&mut self, local: SocketAddr, remote: SocketAddr, packet: &mut [u8], _: Time) {
         self.outputs.push_back(Output::Transmit { local, remote, payload: packet.to_vec() });
     }
+    fn handle_bind_failure(&mut self, _: SocketAddr, _: Time) {}
     fn handle_timeout(&mut self, now: Time) {
         assert!(self.deadline.take().expect("a deadline") <= now, "never before the deadline");
         self.outputs.push_back(Output::Event(Event::LegConnected { leg: LegKey(99) }));
@@ -87,4 +93,112 @@ fn a_thread_that_panics_is_noticed_at_once() {
     let worker = worker.unwrap();
     assert!(worker.order(Command::CloseLeg { leg: LegKey(7) }));
     notice.recv_timeout(Duration::from_secs(5)).expect("the end is told");
+}
+
+/// A media worker as the relay runs it.
+fn worker() -> (MediaThread, Receiver<Event>) {
+    let clock = Clock::start();
+    let now = clock.now();
+    let config = WorkerConfig::new(crate::tls::dtls_identity().unwrap(), clock.instant(now));
+    let sockets = bind(&[IpAddr::V4(Ipv4Addr::LOCALHOST)], 0).unwrap();
+    let (report, events) = channel();
+    let report = move |event| report.send(event).unwrap();
+    let engine = Worker::new(config, [7; 32], now);
+    let ended = || panic!("it was told to end");
+    (spawn("media".to_owned(), sockets, engine, clock, report, ended).unwrap(), events)
+}
+
+/// A phone: its two sockets, connected to nobody.
+struct Phone {
+    rtp: UdpSocket,
+    rtcp: UdpSocket,
+}
+
+impl Phone {
+    fn new(ip: &str) -> Self {
+        let socket = || {
+            let socket = UdpSocket::bind((ip, 0)).unwrap();
+            socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            socket
+        };
+        Self { rtp: socket(), rtcp: socket() }
+    }
+
+    fn remote(&self) -> RemoteRtp {
+        let rtcp = RtcpPath::Separate(self.rtcp.local_addr().unwrap());
+        RemoteRtp { rtp: self.rtp.local_addr().unwrap(), rtcp }
+    }
+
+    fn send(&self, to: SocketAddr, sequence: u8) {
+        let header = [0x80, 0, 0, sequence, 0, 0, 0, 0, 0, 0, 0, 5];
+        self.rtp.send_to(&[&header[..], &[sequence; 160]].concat(), to).unwrap();
+    }
+
+    /// What an RTP packet carries, and where it came from.
+    fn hear(&self) -> (u8, SocketAddr) {
+        let mut packet = [0; 1500];
+        let (length, from) = self.rtp.recv_from(&mut packet).unwrap();
+        assert_eq!(length, 172);
+        (packet[12], from)
+    }
+}
+
+/// Two addresses of the relay that nobody has at this moment.
+fn free(ip: &str) -> LocalRtp {
+    let socket = || UdpSocket::bind((ip, 0)).unwrap();
+    let (rtp, rtcp) = (socket(), socket());
+    LocalRtp { rtp: rtp.local_addr().unwrap(), rtcp: rtcp.local_addr().unwrap() }
+}
+
+fn connect(leg: LegKey, remote: RemoteRtp) -> Command {
+    let codec = Codec { name: "PCMU".to_owned(), clock_rate: 8000, channels: 1, fmtp: None };
+    let section = Section {
+        kind: MediaKind::Audio,
+        mid: String::new(),
+        direction: Direction::SendRecv,
+        rejected: false,
+        payloads: vec![Payload { number: 0, codec, feedback: vec![] }],
+        extensions: vec![],
+        ssrcs: vec![],
+    };
+    let stream = Stream { remote: section, local_ssrc: 7 };
+    let streams = vec![RtpStream { stream, remote: Some(remote), srtp: None }];
+    Command::ConnectRtpLeg { leg, streams, silence: Silence::EndsLeg }
+}
+
+#[test]
+fn sip_legs_have_sockets_of_their_own_that_go_with_them() {
+    let (worker, events) = worker();
+    let order = |command| assert!(worker.order(command));
+    let phones = [Phone::new("127.0.0.1"), Phone::new("::1")];
+    let locals = [free("127.0.0.1"), free("::1")];
+    let legs = [LegKey(1), LegKey(2)];
+    for ((leg, local), phone) in legs.into_iter().zip(locals).zip(&phones) {
+        order(Command::OpenRtpLeg { leg, sections: vec![local], cname: "c".to_owned() });
+        order(connect(leg, phone.remote()));
+    }
+    order(Command::Bridge { a: legs[0], b: legs[1] });
+    // A port that is taken, by the relay itself or by others: the report also tells that all before was done.
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let beside = free("127.0.0.1");
+    let sections = vec![LocalRtp { rtp: beside.rtp, rtcp: taken.local_addr().unwrap() }];
+    order(Command::OpenRtpLeg { leg: LegKey(3), sections, cname: "c".to_owned() });
+    let failed = Event::LegFailed { leg: LegKey(3), failure: TransportFailure::NoPort };
+    assert_eq!(events.recv_timeout(Duration::from_secs(5)).unwrap(), failed);
+    drop(UdpSocket::bind(beside.rtp).expect("the leg's other port is free again"));
+
+    for sequence in 0..100 {
+        phones[0].send(locals[0].rtp, sequence);
+        assert_eq!(phones[1].hear(), (sequence, locals[1].rtp));
+        phones[1].send(locals[1].rtp, sequence);
+        assert_eq!(phones[0].hear(), (sequence, locals[0].rtp));
+    }
+    order(Command::CloseLeg { leg: legs[1] });
+    let mut goodbye = [0; 1500];
+    let (length, from) = phones[1].rtcp.recv_from(&mut goodbye).unwrap();
+    assert_eq!((goodbye[length - 7], from), (203, locals[1].rtcp), "BYE ends the compound");
+    drop(worker);
+    for local in locals {
+        drop(UdpSocket::bind(local.rtp).expect("free again"));
+    }
 }

@@ -1,14 +1,14 @@
 //! One media worker's thread: receive a batch, let the machine work, send batches, sleep until the next deadline.
 
+use super::outlets::Outlets;
 use super::sockets::WorkerSockets;
-use super::sys::{self, Bell, Epoll, Inbox};
+use super::sys::{Bell, Epoll, Inbox};
 use crate::clock::Clock;
 use offhook_clock::Time;
 use offhook_media::command::{Command, Event};
 use offhook_media::worker::{Output, Worker};
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::AsRawFd;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
@@ -19,6 +19,8 @@ pub trait Engine: Send + 'static {
     fn handle_command(&mut self, command: Command, now: Time);
     /// Takes a datagram that came to `local` from `remote`; it may be decrypted in place.
     fn handle_datagram(&mut self, local: SocketAddr, remote: SocketAddr, packet: &mut [u8], now: Time);
+    /// A socket that it wanted bound cannot be.
+    fn handle_bind_failure(&mut self, local: SocketAddr, now: Time);
     /// Does what is due.
     fn handle_timeout(&mut self, now: Time);
     /// The next thing to do.
@@ -36,6 +38,10 @@ impl Engine for Worker {
 
     fn handle_datagram(&mut self, local: SocketAddr, remote: SocketAddr, packet: &mut [u8], now: Time) {
         self.handle_datagram(local, remote, packet, now);
+    }
+
+    fn handle_bind_failure(&mut self, local: SocketAddr, now: Time) {
+        self.handle_bind_failure(local, now);
     }
 
     fn handle_timeout(&mut self, now: Time) {
@@ -109,11 +115,7 @@ pub fn spawn<E: Engine>(
     let epoll = Epoll::new()?;
     let bell = Arc::new(BellBox(Bell::new()?));
     epoll.add(bell.0.fd(), BELL)?;
-    let mut outlets = Vec::with_capacity(sockets.sockets.len());
-    for (key, (address, socket)) in sockets.sockets.into_iter().enumerate() {
-        epoll.add(socket.as_raw_fd(), key as u64)?;
-        outlets.push(Outlet { address, socket, waiting: Vec::with_capacity(sys::BATCH) });
-    }
+    let outlets = Outlets::new(sockets, &epoll)?;
     let (commands, orders) = channel();
     let own_bell = Arc::clone(&bell);
     let mut worker = Thread { epoll, outlets, engine, clock, orders, report, open: true };
@@ -141,16 +143,9 @@ impl<F: FnOnce()> Drop for Watch<F> {
 /// The bell's key among the sockets' numbers.
 const BELL: u64 = u64::MAX;
 
-/// A socket and what waits to leave by it.
-struct Outlet {
-    address: SocketAddr,
-    socket: UdpSocket,
-    waiting: Vec<(SocketAddr, Vec<u8>)>,
-}
-
 struct Thread<E, R> {
     epoll: Epoll,
-    outlets: Vec<Outlet>,
+    outlets: Outlets,
     engine: E,
     clock: Clock,
     orders: Receiver<Command>,
@@ -170,7 +165,7 @@ impl<E: Engine, R: FnMut(Event)> Thread<E, R> {
                     bell.silence();
                     self.take_orders();
                 } else {
-                    self.take_batch(usize::try_from(*key).unwrap_or(usize::MAX), &mut inbox);
+                    self.take_batch(*key, &mut inbox);
                 }
             }
             let now = self.clock.now();
@@ -199,9 +194,9 @@ impl<E: Engine, R: FnMut(Event)> Thread<E, R> {
     }
 
     /// One batch only: what is left makes epoll report again, after the other sockets had their turn.
-    fn take_batch(&mut self, key: usize, inbox: &mut Inbox) {
-        let Some(outlet) = self.outlets.get(key) else { return };
-        match inbox.receive(&outlet.socket) {
+    fn take_batch(&mut self, key: u64, inbox: &mut Inbox) {
+        let Some((address, socket)) = self.outlets.get(key) else { return };
+        match inbox.receive(socket) {
             Ok(true) => {}
             Ok(false) => return,
             // An ICMP error of an earlier datagram shows up here: not ours to care about, consent notices.
@@ -209,7 +204,7 @@ impl<E: Engine, R: FnMut(Event)> Thread<E, R> {
         }
         let now = self.clock.now();
         for (packet, remote) in inbox.datagrams() {
-            self.engine.handle_datagram(outlet.address, remote, packet, now);
+            self.engine.handle_datagram(address, remote, packet, now);
         }
     }
 
@@ -218,41 +213,17 @@ impl<E: Engine, R: FnMut(Event)> Thread<E, R> {
             match output {
                 Output::Event(event) => (self.report)(event),
                 Output::Transmit { local, remote, payload } => {
-                    let Some(outlet) = self.outlets.iter_mut().find(|outlet| outlet.address == local) else {
-                        tracing::debug!("a datagram for an address this worker does not have");
-                        continue;
-                    };
-                    outlet.waiting.push((remote, payload));
-                    if outlet.waiting.len() >= sys::BATCH {
-                        outlet.flush(&mut self.engine);
+                    self.outlets.send(local, remote, payload, &mut self.engine);
+                }
+                Output::Bind { local } => {
+                    if let Err(error) = self.outlets.open(local, &self.epoll) {
+                        tracing::warn!(%error, "a SIP leg has no port");
+                        self.engine.handle_bind_failure(local, self.clock.now());
                     }
                 }
+                Output::Unbind { local } => self.outlets.close(local, &mut self.engine),
             }
         }
-        for outlet in &mut self.outlets {
-            outlet.flush(&mut self.engine);
-        }
-    }
-}
-
-impl Outlet {
-    /// Sends everything. What the kernel has no room for is lost, as on any full link.
-    fn flush(&mut self, engine: &mut impl Engine) {
-        let mut rest = self.waiting.as_slice();
-        while !rest.is_empty() {
-            let gone = match sys::send(&self.socket, rest) {
-                Ok(0) => break,
-                Ok(sent) => sent,
-                // The first one cannot be sent (no route, ICMP error of an earlier one): the others may.
-                Err(error) => {
-                    tracing::debug!(%error, "sending media");
-                    1
-                }
-            };
-            rest = rest.get(gone..).unwrap_or(&[]);
-        }
-        for (_, buffer) in self.waiting.drain(..) {
-            engine.recycle(buffer);
-        }
+        self.outlets.flush(&mut self.engine);
     }
 }

@@ -1,8 +1,9 @@
-//! RTP of a leg: in from the browser, out to it.
+//! RTP of a leg: in from the peer, out to it.
 
+use super::Leg;
 use super::source::Source;
 use super::stream::MediaStream;
-use super::{Leg, Phase};
+use super::transport::{Transport, send_rtp};
 use crate::command::{Event, LegKey};
 use crate::dtmf::digit_of;
 use crate::io::Io;
@@ -10,20 +11,40 @@ use crate::rtcp::statistics::Reception;
 use crate::rtp::extension::MID;
 use crate::rtp::keyframe::{self, KeyFrame};
 use crate::rtp::packet::{self, Header};
-use crate::rtp::rewrite;
-use crate::transport::srtp::{Outbound, SrtpError};
+use crate::rtp::rewrite::{self, Incoming, SourceId};
+use crate::transport::rtp::{Component, Refused};
+use crate::transport::srtp::SrtpError;
 use offhook_clock::Time;
+use offhook_sdp::codec::MediaKind;
+use std::net::SocketAddr;
 
-/// SSRCs of one browser that are kept apart.
+/// SSRCs of one peer that are kept apart.
 pub(super) const MAX_SOURCES: usize = 32;
 /// Header extensions passed on in one packet.
 const MAX_ELEMENTS: usize = 16;
+
+/// How a packet came to a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// From a browser, whose streams share one flow.
+    Bundled,
+    /// To a port of a SIP leg's section.
+    Section {
+        /// Which section.
+        index: usize,
+        /// Which of its ports.
+        component: Component,
+        /// The sender.
+        from: SocketAddr,
+    },
+}
 
 /// An incoming packet that belongs to a negotiated stream.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Accepted {
     /// Which stream of the leg.
     pub(crate) stream: usize,
+    pub(crate) id: SourceId,
     pub(crate) header: Header,
     /// Octets of the decrypted packet.
     pub(crate) length: usize,
@@ -32,28 +53,50 @@ pub(crate) struct Accepted {
 }
 
 impl Leg {
-    /// Decrypts a packet in place and finds its stream; `None` where it was dropped, and counted.
-    pub(crate) fn receive_rtp(&mut self, packet: &mut [u8], io: &mut Io, now: Time) -> Option<Accepted> {
-        let dropped = &mut io.counters.dropped;
-        let Phase::Connected { srtp, .. } = &mut self.phase else {
-            dropped.no_keys += 1;
-            return None;
-        };
-        let Some(header) = Header::parse(packet) else {
-            dropped.malformed += 1;
-            return None;
-        };
-        let length = match srtp.0.unprotect_rtp(packet, &header) {
-            Ok(length) => length,
-            Err(error) => {
-                count_refusal(error, io);
-                return None;
+    /// Opens a packet in place; its length without what protected it. `None` where it was dropped, and counted.
+    fn open_rtp(
+        &mut self,
+        arrival: Arrival,
+        packet: &mut [u8],
+        header: &Header,
+        io: &mut Io,
+        now: Time,
+    ) -> Option<usize> {
+        let opened = match (&mut self.transport, arrival) {
+            (Transport::WebRtc(webrtc), Arrival::Bundled) => {
+                let Some(inbound) = webrtc.inbound() else {
+                    io.counters.dropped.no_keys += 1;
+                    return None;
+                };
+                inbound.unprotect_rtp(packet, header).map_err(Refused::Srtp)
             }
+            (Transport::Rtp(rtp), Arrival::Section { index, component: Component::Rtp, from }) => {
+                let stream = self.streams.get(index);
+                let is_negotiated = stream.is_some_and(|stream| stream.payload(header.payload_type).is_some());
+                rtp.session(index)?.open_rtp(from, packet, header, is_negotiated, now)
+            }
+            (Transport::Rtp(_), _) | (Transport::WebRtc(_), Arrival::Section { .. }) => Err(Refused::ForeignAddress),
         };
+        opened.map_err(|refused| count_refusal(refused, io)).ok()
+    }
+
+    /// Decrypts a packet in place and finds its stream; `None` where it was dropped, and counted.
+    pub(crate) fn receive_rtp(
+        &mut self,
+        arrival: Arrival,
+        packet: &mut [u8],
+        io: &mut Io,
+        now: Time,
+    ) -> Option<Accepted> {
+        let Some(header) = Header::parse(packet) else {
+            io.counters.dropped.malformed += 1;
+            return None;
+        };
+        let length = self.open_rtp(arrival, packet, &header, io, now)?;
         self.heard_at = now;
         io.counters.rx_rtp += 1;
         let packet = packet.get(..length)?;
-        let Some(stream) = self.stream_of(&header, packet) else {
+        let Some((stream, id)) = self.stream_of(arrival, &header, packet) else {
             io.counters.dropped.unknown_stream += 1;
             return None;
         };
@@ -63,9 +106,9 @@ impl Leg {
             return None;
         };
         let codec = &payload.codec;
-        let source = self.sources.entry(header.ssrc).or_insert_with(|| Source::new(stream));
+        let source = self.sources.entry(id).or_insert_with(|| Source::new(stream));
         let is_first = source.reception.is_none();
-        let reception = source.reception.get_or_insert_with(|| Reception::new(header.sequence));
+        let reception = source.reception.get_or_insert_with(|| Reception::new(header.sequence, now));
         reception.count(header.sequence, header.timestamp, codec.clock_rate, now);
         if codec.is_telephone_event() {
             if let Some(digit) = packet::payload(packet, &header).and_then(digit_of)
@@ -85,13 +128,27 @@ impl Leg {
         } else if is_first && negotiated.is_video() && self.partner.is_some() {
             source.key_frames.begin(now);
         }
-        Some(Accepted { stream, header, length, rate: codec.clock_rate })
+        Some(Accepted { stream, id, header, length, rate: codec.clock_rate })
     }
 
-    /// The stream of a packet: by SSRC, else by `a=mid`, else by payload type (RFC 8843 §9.2).
-    fn stream_of(&self, header: &Header, packet: &[u8]) -> Option<usize> {
-        if let Some(source) = self.sources.get(&header.ssrc) {
-            return Some(source.stream);
+    /// The stream of a packet and whose it is there: by the port it came to; of a browser by SSRC, else by `a=mid`, else by
+    /// payload type (RFC 8843 §9.2).
+    fn stream_of(&mut self, arrival: Arrival, header: &Header, packet: &[u8]) -> Option<(usize, SourceId)> {
+        let id = match arrival {
+            Arrival::Bundled => SourceId::bundled(header.ssrc),
+            Arrival::Section { index, .. } => SourceId::of_section(index, header.ssrc),
+        };
+        if let Some(source) = self.sources.get(&id) {
+            return Some((source.stream, id));
+        }
+        if let Arrival::Section { index, .. } = arrival {
+            // A SIP peer may take another SSRC as often as its music changes.
+            if self.sources.len() >= MAX_SOURCES {
+                let newest = |source: &Source| source.reception.as_ref().map(Reception::heard_at);
+                let oldest = self.sources.iter().min_by_key(|(_, source)| newest(source)).map(|(id, _)| *id);
+                oldest.and_then(|oldest| self.sources.remove(&oldest));
+            }
+            return Some((index, id));
         }
         if self.sources.len() >= MAX_SOURCES {
             return None;
@@ -102,21 +159,26 @@ impl Leg {
                 section.mid.as_bytes() == mid && section.extensions.iter().any(|e| e.id == id && e.uri == MID)
             })
         });
-        named.or_else(|| self.streams.iter().position(|stream| stream.payload(header.payload_type).is_some()))
+        let stream =
+            named.or_else(|| self.streams.iter().position(|stream| stream.payload(header.payload_type).is_some()));
+        stream.map(|stream| (stream, id))
     }
 
     /// Sends a packet of the bridged leg.
     pub(crate) fn forward(&mut self, from: LegKey, accepted: &Accepted, packet: &[u8], io: &mut Io, now: Time) {
-        let Some(pair) = self.agent.nominated() else { return };
-        let Phase::Connected { srtp, .. } = &mut self.phase else {
-            io.counters.dropped.no_keys += 1;
-            return;
-        };
-        let is_fed = |stream: &&mut MediaStream| {
+        let is_fed = |stream: &MediaStream| {
             stream.route.as_ref().is_some_and(|route| route.from == from && route.stream == accepted.stream)
         };
+        let Some(index) = self.streams.iter().position(is_fed) else {
+            io.counters.dropped.not_negotiated += 1;
+            return;
+        };
+        let Some(way) = self.transport.rtp_way(index) else {
+            self.transport.count_unsendable(io);
+            return;
+        };
         let mut buffer = io.buffer();
-        let written = self.streams.iter_mut().find(is_fed).and_then(|stream| {
+        let written = self.streams.get_mut(index).and_then(|stream| {
             let header = rewritten(stream, from, accepted, packet, &mut buffer, now)?;
             if let Some(cache) = &mut stream.cache {
                 cache.keep(header.sequence, &buffer);
@@ -124,7 +186,7 @@ impl Leg {
             Some(header)
         });
         match written {
-            Some(header) => send(&mut srtp.1, pair, &header, buffer, io),
+            Some(header) => send_rtp(way, &header, buffer, io),
             None => {
                 io.counters.dropped.not_negotiated += 1;
                 io.recycle(buffer);
@@ -144,10 +206,13 @@ impl Leg {
 
     /// Sends the telephone-events that are due.
     pub(super) fn play_digits(&mut self, io: &mut Io, now: Time) {
-        let Some(pair) = self.agent.nominated() else { return };
-        let Phase::Connected { srtp, .. } = &mut self.phase else { return };
-        for stream in &mut self.streams {
-            let Some((number, rate)) = stream.telephone_event() else { continue };
+        for (index, stream) in self.streams.iter_mut().enumerate() {
+            let telephone_event = stream.telephone_event().filter(|_| stream.negotiated.remote.direction.receives());
+            let (Some((number, rate)), true) = (telephone_event, self.transport.rtp_way(index).is_some()) else {
+                // Nobody hears what is left of them.
+                stream.player.clear();
+                continue;
+            };
             while let Some(event) = stream.player.poll(rate, now) {
                 if event.begins {
                     stream.event_timestamp = stream.rewriter.timestamp_at(rate, now);
@@ -159,7 +224,8 @@ impl Leg {
                 header.write(&[], &mut buffer);
                 buffer.extend_from_slice(&event.payload);
                 count_sent(stream, event.payload.len());
-                send(&mut srtp.1, pair, &header, buffer, io);
+                let Some(way) = self.transport.rtp_way(index) else { break };
+                send_rtp(way, &header, buffer, io);
             }
         }
     }
@@ -167,21 +233,18 @@ impl Leg {
     /// Sends cached packets again; what is not there, the source must send.
     pub(super) fn resend(&mut self, ssrc: u32, lost: impl Iterator<Item = u16>, io: &mut Io) -> Vec<u16> {
         let mut missing = Vec::new();
-        let (Phase::Connected { srtp, .. }, Some(pair)) = (&mut self.phase, self.agent.nominated()) else {
-            return missing;
-        };
-        let Some(stream) = self.streams.iter().find(|stream| stream.negotiated.local_ssrc == ssrc) else {
-            return missing;
-        };
+        let found = self.streams.iter().enumerate().find(|(_, stream)| stream.negotiated.local_ssrc == ssrc);
+        let Some((index, stream)) = found else { return missing };
         for sequence in lost.take(256) {
             let kept = stream.cache.as_ref().and_then(|cache| cache.find(sequence));
             let Some((kept, header)) = kept.and_then(|kept| Some((kept, Header::parse(kept)?))) else {
                 missing.extend(stream.rewriter.sequence_of_source(sequence));
                 continue;
             };
+            let Some(way) = self.transport.rtp_way(index) else { return missing };
             let mut buffer = io.buffer();
             buffer.extend_from_slice(kept);
-            send(&mut srtp.1, pair, &header, buffer, io);
+            send_rtp(way, &header, buffer, io);
         }
         missing
     }
@@ -200,10 +263,21 @@ fn rewritten(
         return None;
     }
     let incoming = &accepted.header;
+    let place = Incoming {
+        source: rewrite::Source { leg: from, id: accepted.id },
+        sequence: incoming.sequence,
+        timestamp: incoming.timestamp,
+        rate: accepted.rate,
+    };
     let route = stream.route.as_ref()?;
-    let payload_type = route.payload(incoming.payload_type)?;
-    let source = rewrite::Source { leg: from, ssrc: incoming.ssrc };
-    let place = stream.rewriter.place(source, incoming.sequence, incoming.timestamp, accepted.rate, now)?;
+    let Some(payload_type) = route.payload(incoming.payload_type) else {
+        // Comfort noise, say: the receiver is not to take it for lost.
+        if stream.negotiated.remote.kind == MediaKind::Audio {
+            stream.rewriter.skip(&place, now);
+        }
+        return None;
+    };
+    let place = stream.rewriter.place(&place, now)?;
     let mut elements: [(u8, &[u8]); MAX_ELEMENTS] = [(0, &[]); MAX_ELEMENTS];
     let passed = incoming.elements(packet).filter_map(|(id, data)| Some((route.extension(id)?, data)));
     let mid = route.mid().map(|(id, mid)| (id, mid.as_bytes()));
@@ -232,20 +306,14 @@ fn count_sent(stream: &mut MediaStream, octets: usize) {
     stream.octets = stream.octets.wrapping_add(u32::try_from(octets).unwrap_or(0));
 }
 
-fn send(outbound: &mut Outbound, pair: crate::ice::agent::Pair, header: &Header, mut buffer: Vec<u8>, io: &mut Io) {
-    if outbound.protect_rtp(&mut buffer, header).is_ok() {
-        io.counters.tx_rtp += 1;
-        io.transmit(pair, buffer);
-    }
-}
-
-/// Counts why SRTP was refused.
-pub(super) fn count_refusal(error: SrtpError, io: &mut Io) {
+/// Counts why a packet was refused.
+pub(super) fn count_refusal(refused: Refused, io: &mut Io) {
     let dropped = &mut io.counters.dropped;
-    match error {
-        SrtpError::Malformed => dropped.malformed += 1,
-        SrtpError::Unauthentic => dropped.unauthentic += 1,
-        SrtpError::Replayed => dropped.replayed += 1,
-        SrtpError::TooManySources => dropped.unknown_stream += 1,
+    match refused {
+        Refused::ForeignAddress => dropped.foreign_address += 1,
+        Refused::Srtp(SrtpError::Malformed) => dropped.malformed += 1,
+        Refused::Srtp(SrtpError::Unauthentic) => dropped.unauthentic += 1,
+        Refused::Srtp(SrtpError::Replayed) => dropped.replayed += 1,
+        Refused::Srtp(SrtpError::TooManySources) => dropped.unknown_stream += 1,
     }
 }

@@ -2,10 +2,15 @@
 
 use super::source::{DigitLimit, Source};
 use super::stream::MediaStream;
-use super::{Handshake, Leg, Phase, Timeouts};
-use crate::command::{LegKey, RemoteTransport};
+use super::transport::{RtpTransport, Transport};
+use super::webrtc::{Handshake, Phase, WebRtc};
+use super::{Leg, Rules};
+use crate::command::{LegKey, RemoteTransport, Silence};
 use crate::ice::agent::LiteAgent;
+use crate::rtp::rewrite::SourceId;
 use crate::seal::{SealingKey, Unsealable};
+use crate::transport::latch::LatchRules;
+use crate::transport::rtp::{RtpSession, SavedSession};
 use crate::transport::srtp::{Inbound, Outbound, SavedInbound, SavedOutbound};
 use offhook_clock::Time;
 use rand_core::Rng;
@@ -26,15 +31,73 @@ enum SavedPhase {
     },
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum SavedTransport {
+    WebRtc { agent: LiteAgent, phase: Box<SavedPhase> },
+    Rtp { sessions: Vec<SavedSession>, is_connected: bool, silence: Silence },
+}
+
+impl SavedTransport {
+    fn new(transport: Transport, leg: LegKey, key: &SealingKey, rng: &mut impl Rng) -> Self {
+        let name = seal_name(leg);
+        match transport {
+            Transport::WebRtc(webrtc) => {
+                let WebRtc { agent, phase } = *webrtc;
+                let phase = match phase {
+                    Phase::Open { .. } => SavedPhase::Open,
+                    Phase::Connecting { remote, give_up_at, .. } => SavedPhase::Connecting { remote, give_up_at },
+                    Phase::Connected { srtp, .. } => SavedPhase::Connected {
+                        inbound: srtp.0.save(&name, key, rng),
+                        outbound: srtp.1.save(&name, key, rng),
+                    },
+                };
+                Self::WebRtc { agent, phase: Box::new(phase) }
+            }
+            Transport::Rtp(RtpTransport { sessions, is_connected, silence, .. }) => {
+                let sessions = sessions.iter().enumerate();
+                let sessions = sessions
+                    .map(|(index, session)| session.save(&format!("{name} section {index}"), key, rng))
+                    .collect();
+                Self::Rtp { sessions, is_connected, silence }
+            }
+        }
+    }
+
+    fn restore(self, leg: LegKey, rules: LatchRules, key: &SealingKey) -> Result<Transport, Unsealable> {
+        let name = seal_name(leg);
+        match self {
+            Self::WebRtc { agent, phase } => {
+                let phase = match *phase {
+                    SavedPhase::Open => Phase::Open { early: Vec::new() },
+                    SavedPhase::Connecting { remote, give_up_at } => {
+                        Phase::Connecting { remote, give_up_at, handshake: Handshake::Waiting { early: Vec::new() } }
+                    }
+                    SavedPhase::Connected { inbound, outbound } => {
+                        let srtp = (Inbound::restore(inbound, &name, key)?, Outbound::restore(outbound, &name, key)?);
+                        Phase::Connected { dtls: None, srtp: Box::new(srtp) }
+                    }
+                };
+                Ok(Transport::WebRtc(Box::new(WebRtc { agent, phase })))
+            }
+            Self::Rtp { sessions, is_connected, silence } => {
+                let sessions = sessions.into_iter().enumerate();
+                let sessions = sessions
+                    .map(|(index, saved)| RtpSession::restore(saved, rules, &format!("{name} section {index}"), key))
+                    .collect::<Result<Vec<_>, _>>()?;
+                Ok(Transport::Rtp(RtpTransport::restored(sessions, is_connected, silence)))
+            }
+        }
+    }
+}
+
 /// A [`Leg`], saved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SavedLeg {
     key: LegKey,
-    agent: LiteAgent,
-    phase: SavedPhase,
+    transport: SavedTransport,
     cname: String,
     streams: Vec<MediaStream>,
-    sources: BTreeMap<u32, Source>,
+    sources: BTreeMap<SourceId, Source>,
     digit_limit: DigitLimit,
     partner: Option<LegKey>,
     heard_at: Time,
@@ -43,18 +106,9 @@ pub(crate) struct SavedLeg {
 
 impl Leg {
     pub(crate) fn save(self, key: &SealingKey, rng: &mut impl Rng) -> SavedLeg {
-        let name = seal_name(self.key);
-        let phase = match self.phase {
-            Phase::Open { .. } => SavedPhase::Open,
-            Phase::Connecting { remote, give_up_at, .. } => SavedPhase::Connecting { remote, give_up_at },
-            Phase::Connected { srtp, .. } => {
-                SavedPhase::Connected { inbound: srtp.0.save(&name, key, rng), outbound: srtp.1.save(&name, key, rng) }
-            }
-        };
         SavedLeg {
             key: self.key,
-            agent: self.agent,
-            phase,
+            transport: SavedTransport::new(self.transport, self.key, key, rng),
             cname: self.cname,
             streams: self.streams,
             sources: self.sources,
@@ -66,29 +120,15 @@ impl Leg {
     }
 
     /// The leg again, heard of just now: nobody is silent because the relay was away.
-    pub(crate) fn restore(
-        saved: SavedLeg,
-        timeouts: Timeouts,
-        key: &SealingKey,
-        now: Time,
-    ) -> Result<Self, Unsealable> {
-        let name = seal_name(saved.key);
-        let phase = match saved.phase {
-            SavedPhase::Open => Phase::Open { early: Vec::new() },
-            SavedPhase::Connecting { remote, give_up_at } => {
-                let give_up_at = give_up_at.max(now + timeouts.connect);
-                Phase::Connecting { remote, give_up_at, handshake: Handshake::Waiting { early: Vec::new() } }
-            }
-            SavedPhase::Connected { inbound, outbound } => {
-                let srtp = (Inbound::restore(inbound, &name, key)?, Outbound::restore(outbound, &name, key)?);
-                Phase::Connected { dtls: None, srtp: Box::new(srtp) }
-            }
-        };
+    pub(crate) fn restore(saved: SavedLeg, rules: Rules, key: &SealingKey, now: Time) -> Result<Self, Unsealable> {
+        let mut transport = saved.transport.restore(saved.key, rules.latch, key)?;
+        if let Transport::WebRtc(webrtc) = &mut transport {
+            webrtc.prolong(now, rules.connect);
+        }
         Ok(Self {
             key: saved.key,
-            agent: saved.agent,
-            phase,
-            timeouts,
+            transport,
+            rules,
             cname: saved.cname,
             streams: saved.streams.into_iter().map(MediaStream::restored).collect(),
             sources: saved.sources,

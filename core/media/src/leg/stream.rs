@@ -4,10 +4,27 @@ use super::cache::Cache;
 use crate::bridge::Route;
 use crate::command::Stream;
 use crate::dtmf::Player;
-use crate::rtp::rewrite::Rewriter;
+use crate::rtcp::write::SenderFigures;
+use crate::rtp::rewrite::{Rewriter, Source, ticks};
+use core::time::Duration;
+use offhook_clock::Time;
 use offhook_sdp::codec::{MediaKind, Payload};
 use offhook_sdp::webrtc::Section;
+use rand_core::Rng;
 use serde::{Deserialize, Serialize};
+
+/// Seconds from 1900 to 1970.
+const UNIX_EPOCH_IN_NTP: u64 = 2_208_988_800;
+
+/// A source's last sender report, in the outgoing stream's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SourceClock {
+    pub(crate) source: Source,
+    pub(crate) ntp: u64,
+    pub(crate) timestamp: u32,
+    /// When it came.
+    pub(crate) at: Time,
+}
 
 /// A stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,10 +44,20 @@ pub(crate) struct MediaStream {
     pub(crate) octets: u32,
     /// Clock rate of what was sent last.
     pub(crate) rate: u32,
+    /// What the source said of its time.
+    pub(crate) clock: Option<SourceClock>,
+    /// Whether the peer was ever sent a report.
+    pub(crate) has_reported: bool,
 }
 
 impl MediaStream {
-    pub(crate) fn new(negotiated: Stream, sequence: u16, timestamp: u32) -> Self {
+    /// A stream whose numbers begin anywhere.
+    pub(crate) fn begin(negotiated: Stream, rng: &mut impl Rng) -> Self {
+        let [s0, s1, t0, t1, t2, t3, ..] = rng.next_u64().to_be_bytes();
+        Self::new(negotiated, u16::from_be_bytes([s0, s1]), u32::from_be_bytes([t0, t1, t2, t3]))
+    }
+
+    fn new(negotiated: Stream, sequence: u16, timestamp: u32) -> Self {
         let section = &negotiated.remote;
         let primary = section.payloads.iter().find(|payload| payload.codec.is_primary());
         Self {
@@ -43,7 +70,21 @@ impl MediaStream {
             event_timestamp: 0,
             packets: 0,
             octets: 0,
+            clock: None,
+            has_reported: false,
         }
+    }
+
+    /// Another description takes the place of the one it began with: the numbers go on.
+    pub(crate) fn renegotiate(&mut self, negotiated: Stream) {
+        self.cache = self.cache.take().or_else(|| fresh_cache(&negotiated.remote));
+        self.negotiated = negotiated;
+    }
+
+    /// Whether the peer says that it sends.
+    pub(crate) fn is_expected(&self) -> bool {
+        let section = &self.negotiated.remote;
+        section.direction.sends() && !section.rejected
     }
 
     /// As it was saved, to go on.
@@ -53,6 +94,23 @@ impl MediaStream {
 
     pub(crate) fn is_video(&self) -> bool {
         self.negotiated.remote.kind == MediaKind::Video
+    }
+
+    /// What a sender report says now: the time as its source tells it, else as the relay's clock does.
+    pub(crate) fn figures(&self, now: Time) -> SenderFigures {
+        let clock = self.clock.filter(|clock| self.rewriter.source() == Some(clock.source));
+        let (ntp, timestamp) = match clock {
+            Some(SourceClock { ntp, timestamp, at, .. }) => {
+                let passed = now.since(at);
+                (ntp.wrapping_add(ntp_of(passed)), timestamp.wrapping_add(ticks(passed, self.rate)))
+            }
+            None => {
+                let since_1900 = ntp_of(now.since(Time::EPOCH)).wrapping_add(UNIX_EPOCH_IN_NTP << 32);
+                (since_1900, self.rewriter.timestamp_at(self.rate, now))
+            }
+        };
+        let ssrc = self.negotiated.local_ssrc;
+        SenderFigures { ssrc, ntp, timestamp, packets: self.packets, octets: self.octets }
     }
 
     /// The negotiated payload of that number.
@@ -71,6 +129,12 @@ impl MediaStream {
     pub(crate) fn has_feedback(&self, value: &str) -> bool {
         self.negotiated.remote.payloads.iter().any(|payload| payload.feedback.iter().any(|f| f == value))
     }
+}
+
+/// A duration in the unit of NTP timestamps: 2^-32 s (RFC 3550 §4).
+fn ntp_of(duration: Duration) -> u64 {
+    let fraction = (u64::from(duration.subsec_nanos()) << 32) / 1_000_000_000;
+    duration.as_secs() << 32 | fraction
 }
 
 fn fresh_cache(section: &Section) -> Option<Cache> {

@@ -70,6 +70,11 @@ pub fn word(octets: &[u8], at: usize) -> Option<u32> {
     octets.get(at..)?.first_chunk::<4>().map(|word| u32::from_be_bytes(*word))
 }
 
+/// All 32-bit words, in order: SSRCs of a BYE.
+pub fn words(octets: &[u8]) -> impl Iterator<Item = u32> {
+    octets.as_chunks::<4>().0.iter().map(|word| u32::from_be_bytes(*word))
+}
+
 /// The sender's part of a sender report (RFC 3550 §6.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SenderReport {

@@ -1,7 +1,7 @@
 //! What a receiver report says about one source (RFC 3550 §6.4.1, Appendix A).
 
 use super::packet::SenderReport;
-use crate::rtp::rewrite::ticks;
+use crate::rtp::rewrite::{MAX_DROPOUT, MAX_MISORDER, ticks};
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 
@@ -35,13 +35,16 @@ pub struct Reception {
     /// Jitter times 16 (Appendix A.8): four bits more than the timestamps it comes from.
     jitter: u64,
     transit: Option<u32>,
+    heard_at: Time,
+    /// The number after that of a packet that fits nowhere: if it comes, the source has begun anew.
+    stray: Option<u16>,
     sender_report: Option<(u32, Time)>,
 }
 
 impl Reception {
     /// Begins with the first packet's number.
     #[must_use]
-    pub fn new(sequence: u16) -> Self {
+    pub fn new(sequence: u16, now: Time) -> Self {
         let base = 0x1_0000 + u64::from(sequence);
         Self {
             base,
@@ -51,15 +54,26 @@ impl Reception {
             received_before: 0,
             jitter: 0,
             transit: None,
+            heard_at: now,
+            stray: None,
             sender_report: None,
         }
     }
 
     /// Counts an authentic, new packet.
     pub fn count(&mut self, sequence: u16, timestamp: u32, rate: u32, now: Time) {
-        self.received += 1;
+        self.heard_at = now;
         let ahead = sequence.wrapping_sub((self.highest & 0xffff) as u16);
-        if ahead < 0x8000 {
+        if self.received > 0 && ahead >= MAX_DROPOUT && ahead.wrapping_neg() > MAX_MISORDER {
+            if self.stray != Some(sequence) {
+                self.stray = Some(sequence.wrapping_add(1));
+                return;
+            }
+            *self = Self { sender_report: self.sender_report, ..Self::new(sequence, now) };
+        }
+        self.stray = None;
+        self.received += 1;
+        if ahead < 0x8000 && self.received > 1 {
             self.highest += u64::from(ahead);
         }
         let arrival = ticks(now.since(Time::EPOCH), rate);
@@ -73,6 +87,18 @@ impl Reception {
             }
         }
         self.transit = Some(transit);
+    }
+
+    /// When its last packet came.
+    #[must_use]
+    pub const fn heard_at(&self) -> Time {
+        self.heard_at
+    }
+
+    /// Whether packets came since the last report.
+    #[must_use]
+    pub const fn has_news(&self) -> bool {
+        self.received > self.received_before
     }
 
     /// Remembers when a sender report came.

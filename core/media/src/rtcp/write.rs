@@ -1,6 +1,6 @@
 //! Writing RTCP. Each function appends one packet; a compound begins with a report and a source description.
 
-use super::packet::{AFB, FIR, NACK, PLI, PSFB, RR, RTPFB, SDES, SR, TRANSPORT_CC};
+use super::packet::{AFB, BYE, FIR, NACK, PLI, PSFB, RR, RTPFB, SDES, SR, TRANSPORT_CC};
 use super::statistics::ReportBlock;
 
 /// Appends a packet whose body `write` appends.
@@ -38,26 +38,40 @@ pub struct SenderFigures {
     pub octets: u32,
 }
 
-/// A sender report without report blocks (RFC 3550 §6.4.1).
-pub fn sender_report(figures: &SenderFigures, out: &mut Vec<u8>) {
+/// Report blocks in one packet, at most: its count has five bits.
+pub const MAX_BLOCKS: usize = 31;
+
+/// A sender report (RFC 3550 §6.4.1).
+pub fn sender_report(figures: &SenderFigures, blocks: &[ReportBlock], out: &mut Vec<u8>) {
+    let blocks = blocks.get(..MAX_BLOCKS).unwrap_or(blocks);
     let [n0, n1, n2, n3, n4, n5, n6, n7] = figures.ntp.to_be_bytes();
-    packet(SR, 0, out, |out| {
+    packet(SR, u8::try_from(blocks.len()).unwrap_or(0), out, |out| {
         put(out, &[figures.ssrc]);
         out.extend_from_slice(&[n0, n1, n2, n3, n4, n5, n6, n7]);
         put(out, &[figures.timestamp, figures.packets, figures.octets]);
+        put_blocks(out, blocks);
     });
 }
 
 /// A receiver report of at most 31 blocks (RFC 3550 §6.4.2).
 pub fn receiver_report(ssrc: u32, blocks: &[ReportBlock], out: &mut Vec<u8>) {
-    let blocks = blocks.get(..31).unwrap_or(blocks);
+    let blocks = blocks.get(..MAX_BLOCKS).unwrap_or(blocks);
     packet(RR, u8::try_from(blocks.len()).unwrap_or(0), out, |out| {
         put(out, &[ssrc]);
-        for block in blocks {
-            let lost = u32::from(block.fraction_lost) << 24 | (block.lost & 0x00ff_ffff);
-            put(out, &[block.ssrc, lost, block.highest, block.jitter, block.last_sr, block.delay]);
-        }
+        put_blocks(out, blocks);
     });
+}
+
+fn put_blocks(out: &mut Vec<u8>, blocks: &[ReportBlock]) {
+    for block in blocks {
+        let lost = u32::from(block.fraction_lost) << 24 | (block.lost & 0x00ff_ffff);
+        put(out, &[block.ssrc, lost, block.highest, block.jitter, block.last_sr, block.delay]);
+    }
+}
+
+/// Goodbye (RFC 3550 §6.6).
+pub fn goodbye(ssrc: u32, out: &mut Vec<u8>) {
+    packet(BYE, 1, out, |out| put(out, &[ssrc]));
 }
 
 /// A source description with the canonical name (RFC 3550 §6.5.1).

@@ -1,6 +1,7 @@
 //! What a worker must be told once.
 
 use crate::identity::DtlsIdentity;
+use crate::transport::latch::LatchRules;
 use core::time::Duration;
 use std::time::Instant;
 
@@ -23,14 +24,16 @@ pub struct WorkerConfig {
     pub instant: Instant,
     /// How long a leg may take from `ConnectLeg` until ICE and DTLS are up.
     pub connect_timeout: Duration,
-    /// How long nothing may arrive on a connected leg.
+    /// How long nothing may arrive on a connected leg that should be heard.
     pub media_timeout: Duration,
     /// Versions of DTLS.
     pub dtls_versions: DtlsVersions,
+    /// When media of SIP legs follow a peer to an address that it did not signal.
+    pub latch: LatchRules,
 }
 
 impl WorkerConfig {
-    /// The defaults: 15 s to connect, 30 s of silence, DTLS 1.2.
+    /// The defaults: 15 s to connect, 30 s of silence, DTLS 1.2, SIP peers followed after probation.
     #[must_use]
     pub fn new(identity: DtlsIdentity, instant: Instant) -> Self {
         Self {
@@ -39,6 +42,7 @@ impl WorkerConfig {
             connect_timeout: Duration::from_secs(15),
             media_timeout: Duration::from_secs(30),
             dtls_versions: DtlsVersions::default(),
+            latch: LatchRules::default(),
         }
     }
 }

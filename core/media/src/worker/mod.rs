@@ -4,9 +4,11 @@
 //! datagram ─▶ STUN ─ user name ─▶ leg ─▶ answer
 //!          ─▶ DTLS ─ addresses ─▶ leg ─▶ handshake
 //!          ─▶ SRTP ─ addresses ─▶ leg ─ decrypt ─▶ bridged leg ─ rewrite, encrypt ─▶ datagram
+//!          ─▶ RTP or SRTP to a port of its own ─▶ leg ─ as above
 //! ```
 
 mod config;
+mod rtp;
 mod saved;
 
 pub use config::{DtlsVersions, WorkerConfig};
@@ -18,7 +20,7 @@ use crate::counters::Counters;
 use crate::ice::agent::{Checked, Pair};
 use crate::ice::stun::Request;
 use crate::io::Io;
-use crate::leg::{Ended, Leg, Timeouts};
+use crate::leg::{Arrival, Ended, Leg, Rules};
 use crate::transport::demux::{Protocol, classify};
 use crate::transport::dtls::DtlsSettings;
 use offhook_clock::Time;
@@ -33,7 +35,7 @@ use std::net::SocketAddr;
 pub enum Output {
     /// Send a datagram, then give the buffer back ([`Worker::recycle`]).
     Transmit {
-        /// The relay's own address it must leave from: the one the browser sent to.
+        /// The relay's own address it must leave from: the one the peer sent to.
         local: SocketAddr,
         /// Where to.
         remote: SocketAddr,
@@ -42,6 +44,16 @@ pub enum Output {
     },
     /// Tell the signaling plane.
     Event(Event),
+    /// Open a UDP socket: what arrives there is this worker's. [`Worker::handle_bind_failure`] if it cannot be.
+    Bind {
+        /// Its address.
+        local: SocketAddr,
+    },
+    /// Close that socket, after what was to be sent from it before.
+    Unbind {
+        /// Its address.
+        local: SocketAddr,
+    },
 }
 
 /// All legs of one media thread.
@@ -56,6 +68,8 @@ pub struct Worker {
     fragments: BTreeMap<String, LegKey>,
     /// By checked addresses.
     pairs: BTreeMap<Pair, LegKey>,
+    /// By the relay's own address: what belongs to SIP legs.
+    ports: BTreeMap<SocketAddr, rtp::Port>,
     /// When legs are to be looked after; a leg whose deadline moved is looked after once too often.
     wakes: BTreeSet<(Time, LegKey)>,
 }
@@ -73,6 +87,7 @@ impl Worker {
             legs: BTreeMap::new(),
             fragments: BTreeMap::new(),
             pairs: BTreeMap::new(),
+            ports: BTreeMap::new(),
             wakes: BTreeSet::new(),
         }
     }
@@ -87,9 +102,10 @@ impl Worker {
             Command::SendDtmf { leg, digits } => {
                 self.legs.get_mut(&leg).map(|leg| leg.dial(&digits)).is_some() && self.settle(leg, now)
             }
-            Command::CloseLeg { leg } => self.close(leg),
-            // Their legs come with the sockets that can be opened while the worker runs.
-            Command::OpenRtpLeg { .. } | Command::ConnectRtpLeg { .. } | Command::RequestKeyFrame { .. } => false,
+            Command::OpenRtpLeg { leg, sections, cname } => self.open_rtp(leg, &sections, cname, now),
+            Command::ConnectRtpLeg { leg, streams, silence } => self.connect_rtp(leg, streams, silence, now),
+            Command::RequestKeyFrame { leg } => self.request_key_frame(leg, now),
+            Command::CloseLeg { leg } => self.close(leg, now),
         };
         if !is_obeyed {
             self.io.counters.dropped.bad_command += 1;
@@ -100,15 +116,20 @@ impl Worker {
         if self.legs.contains_key(&key) || self.fragments.contains_key(&ice.ufrag) {
             return false;
         }
-        let timeouts = Timeouts { connect: self.config.connect_timeout, media: self.config.media_timeout };
         self.fragments.insert(ice.ufrag.clone(), key);
-        self.legs.insert(key, Leg::new(key, ice, timeouts, now));
+        self.legs.insert(key, Leg::webrtc(key, ice, self.rules(), now));
         true
     }
 
+    const fn rules(&self) -> Rules {
+        Rules { connect: self.config.connect_timeout, media: self.config.media_timeout, latch: self.config.latch }
+    }
+
     fn connect(&mut self, key: LegKey, remote: RemoteTransport, streams: Vec<Stream>, now: Time) -> bool {
-        let Some(leg) = self.legs.get_mut(&key).filter(|leg| leg.is_open()) else { return false };
-        leg.connect(remote, streams, &mut self.rng, now);
+        let Some(leg) = self.legs.get_mut(&key) else { return false };
+        if !leg.connect(remote, streams, &mut self.rng, now) {
+            return false;
+        }
         if let Some(partner) = leg.partner {
             self.join(key, partner);
         }
@@ -158,11 +179,14 @@ impl Worker {
         true
     }
 
-    fn close(&mut self, key: LegKey) -> bool {
+    fn close(&mut self, key: LegKey, now: Time) -> bool {
         self.unbridge(key);
         let Some(mut leg) = self.legs.remove(&key) else { return false };
-        leg.close(&mut self.io);
-        self.fragments.remove(leg.ufrag());
+        leg.close(&mut self.io, now);
+        self.unbind(&leg.locals());
+        if let Some(ufrag) = leg.ufrag() {
+            self.fragments.remove(ufrag);
+        }
         for pair in leg.pairs() {
             self.forget_pair(*pair, key);
         }
@@ -187,6 +211,10 @@ impl Worker {
             self.io.counters.dropped.unknown_protocol += 1;
             return;
         };
+        if let Some(port) = self.ports.get(&local).copied() {
+            self.receive_at(port, remote, protocol, packet, now);
+            return;
+        }
         if protocol == Protocol::Stun {
             self.receive_stun(pair, packet, now);
             return;
@@ -197,8 +225,8 @@ impl Worker {
         };
         let Some(leg) = self.legs.get_mut(&key) else { return };
         match protocol {
-            Protocol::Rtp => self.receive_rtp(key, packet, now),
-            Protocol::Rtcp => self.receive_rtcp(key, packet, now),
+            Protocol::Rtp => self.receive_rtp(key, Arrival::Bundled, packet, now),
+            Protocol::Rtcp => self.receive_rtcp(key, Arrival::Bundled, packet, now),
             Protocol::Dtls | Protocol::Stun => {
                 leg.receive_dtls(packet, &mut self.io, now);
                 self.settle(key, now);
@@ -217,7 +245,7 @@ impl Worker {
             self.io.counters.dropped.bad_credentials += 1;
             return;
         };
-        if let Checked::Valid { is_new: true, evicted, .. } = leg.check(&request, pair, &mut self.io, now) {
+        if let Some(Checked::Valid { is_new: true, evicted, .. }) = leg.check(&request, pair, &mut self.io, now) {
             self.pairs.insert(pair, key);
             if let Some(evicted) = evicted {
                 self.forget_pair(evicted, key);
@@ -226,9 +254,9 @@ impl Worker {
         self.settle(key, now);
     }
 
-    fn receive_rtp(&mut self, key: LegKey, packet: &mut [u8], now: Time) {
+    fn receive_rtp(&mut self, key: LegKey, arrival: Arrival, packet: &mut [u8], now: Time) {
         let Some(leg) = self.legs.get_mut(&key) else { return };
-        let Some(accepted) = leg.receive_rtp(packet, &mut self.io, now) else { return };
+        let Some(accepted) = leg.receive_rtp(arrival, packet, &mut self.io, now) else { return };
         let partner = leg.partner;
         self.arm(key);
         match partner.and_then(|partner| self.legs.get_mut(&partner)) {
@@ -240,9 +268,9 @@ impl Worker {
         }
     }
 
-    fn receive_rtcp(&mut self, key: LegKey, packet: &mut [u8], now: Time) {
+    fn receive_rtcp(&mut self, key: LegKey, arrival: Arrival, packet: &mut [u8], now: Time) {
         let Some(leg) = self.legs.get_mut(&key) else { return };
-        let relayed = leg.receive_rtcp(packet, &mut self.io, now);
+        let relayed = leg.receive_rtcp(arrival, packet, &mut self.io, now);
         let Some(partner) = leg.partner else { return };
         if let Some(leg) = self.legs.get_mut(&partner) {
             for relayed in &relayed {
@@ -258,7 +286,7 @@ impl Worker {
         leg.advance(&self.settings, &mut self.io, now);
         let (ended, partner) = (leg.ended, leg.partner);
         if let Some(ended) = ended {
-            self.close(key);
+            self.close(key, now);
             self.io.event(match ended {
                 Ended::Failed(failure) => Event::LegFailed { leg: key, failure },
                 Ended::Dead => Event::LegDead { leg: key },

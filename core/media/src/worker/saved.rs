@@ -4,7 +4,7 @@ use super::{Worker, WorkerConfig};
 use crate::bridge::routes;
 use crate::command::LegKey;
 use crate::identity::{DtlsIdentity, SavedIdentity};
-use crate::leg::{Leg, SavedLeg, Timeouts};
+use crate::leg::{Leg, SavedLeg};
 use crate::seal::{SealingKey, Unsealable};
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
@@ -40,7 +40,8 @@ impl Worker {
     }
 
     /// The worker again, with a fresh secret `seed`. Connected legs go on where they were; those in mid-handshake begin
-    /// it anew, and have the whole time to connect for it. Media timeouts count from `now`.
+    /// it anew, and have the whole time to connect for it. Media timeouts count from `now`. The sockets of SIP legs are
+    /// asked for anew ([`Output::Bind`](super::Output::Bind)).
     ///
     /// # Errors
     ///
@@ -53,12 +54,12 @@ impl Worker {
         now: Time,
     ) -> Result<Self, Unsealable> {
         let config = WorkerConfig { identity: saved.identity(key)?, ..config.clone() };
-        let timeouts = Timeouts { connect: config.connect_timeout, media: config.media_timeout };
         let mut worker = Self::new(config, seed, now);
         for leg in saved.legs {
-            let leg = Leg::restore(leg, timeouts, key, now)?;
-            worker.fragments.insert(leg.ufrag().to_owned(), leg.key);
+            let leg = Leg::restore(leg, worker.rules(), key, now)?;
+            worker.fragments.extend(leg.ufrag().map(|ufrag| (ufrag.to_owned(), leg.key)));
             worker.pairs.extend(leg.pairs().iter().map(|pair| (*pair, leg.key)));
+            worker.bind(leg.key, &leg.locals());
             worker.legs.insert(leg.key, leg);
         }
         let keys: Vec<LegKey> = worker.legs.keys().copied().collect();

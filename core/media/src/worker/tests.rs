@@ -1,5 +1,9 @@
 mod browser;
 mod g711;
+mod phone;
+mod rtp;
+mod rtp_control;
+mod rtp_table;
 mod saved;
 mod table;
 
@@ -14,6 +18,7 @@ use offhook_clock::Time;
 use offhook_sdp::codec::{Codec, MediaKind, Payload};
 use offhook_sdp::direction::Direction;
 use offhook_sdp::webrtc::{Fingerprint, HeaderExtension, IceCredentials, Section, Setup};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -79,6 +84,10 @@ struct Scene {
     now: Time,
     alice: Browser,
     bob: Browser,
+    /// What went to nobody's browser: SIP peers' datagrams.
+    outside: Vec<phone::Datagram>,
+    /// Sockets the worker has asked for.
+    sockets: BTreeSet<SocketAddr>,
     events: Vec<Event>,
 }
 
@@ -109,7 +118,8 @@ impl Scene {
         };
         let alice = browser(address("198.51.100.1:1000"), "ra");
         let bob = browser(address("198.51.100.2:2000"), "rb");
-        let mut scene = Self { worker, now, alice, bob, events: Vec::new() };
+        let mut scene =
+            Self { worker, now, alice, bob, outside: Vec::new(), sockets: BTreeSet::new(), events: Vec::new() };
         for (leg, name) in [(ALICE, "ra"), (BOB, "rb")] {
             scene.worker.handle_command(Command::OpenLeg { leg, ice: credentials(name) }, now);
         }
@@ -159,11 +169,18 @@ impl Scene {
                 is_quiet = false;
                 match output {
                     Output::Event(event) => self.events.push(event),
+                    Output::Bind { local } => assert!(self.sockets.insert(local), "{local} is bound already"),
+                    Output::Unbind { local } => assert!(self.sockets.remove(&local), "{local} was not bound"),
                     Output::Transmit { local, remote, payload } => {
-                        assert_eq!(local, self.alice.relay);
                         let browsers = [&mut self.alice, &mut self.bob];
-                        let browser = browsers.into_iter().find(|browser| browser.address == remote).unwrap();
-                        browser.receive(&payload, self.now);
+                        let browser = browsers.into_iter().find(|browser| browser.address == remote);
+                        match browser {
+                            Some(browser) if local == browser.relay => browser.receive(&payload, self.now),
+                            _ => {
+                                assert!(self.sockets.contains(&local), "{local} is not bound");
+                                self.outside.push(phone::Datagram { local, remote, payload: payload.clone() });
+                            }
+                        }
                         self.worker.recycle(payload);
                     }
                 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 fn a_compound_is_read_packet_by_packet() {
     let mut out = Vec::new();
     let figures = write::SenderFigures { ssrc: 7, ntp: 1 << 33, timestamp: 9, packets: 1, octets: 2 };
-    write::sender_report(&figures, &mut out);
+    write::sender_report(&figures, &[], &mut out);
     write::source_description(7, "name", &mut out);
     write::full_intra_request(7, 8, 3, &mut out);
     write::remb(7, [1, 2, 3, 4], 9, &mut out);

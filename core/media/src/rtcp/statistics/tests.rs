@@ -5,7 +5,7 @@ use offhook_clock::Time;
 
 #[test]
 fn losses_are_counted_across_the_wrap_and_per_interval() {
-    let mut reception = Reception::new(65_534);
+    let mut reception = Reception::new(65_534, Time::EPOCH);
     let mut now = Time::EPOCH;
     for sequence in [65_534, 65_535, 1, 2] {
         reception.count(sequence, 0, 8000, now);
@@ -26,7 +26,7 @@ fn losses_are_counted_across_the_wrap_and_per_interval() {
 
 #[test]
 fn jitter_is_zero_for_a_steady_source_and_grows_with_delay() {
-    let mut reception = Reception::new(0);
+    let mut reception = Reception::new(0, Time::EPOCH);
     for n in 0..50_u16 {
         let now = Time::from_micros(u64::from(n) * 20_000);
         reception.count(n, u32::from(n) * 160, 8000, now);
@@ -42,10 +42,22 @@ fn jitter_is_zero_for_a_steady_source_and_grows_with_delay() {
 
 #[test]
 fn jitter_of_any_clock_rate_is_computed_without_overflow() {
-    let mut reception = Reception::new(0);
+    let mut reception = Reception::new(0, Time::EPOCH);
     for n in 0..500_u16 {
         reception.count(n, u32::from(n % 2) << 31, u32::MAX, Time::EPOCH);
     }
     let jitter = reception.report(1, Time::EPOCH).jitter;
     assert!((0x7fff_fff0..=0x8000_0000).contains(&jitter), "{jitter}");
+}
+
+#[test]
+fn a_source_that_begins_anew_has_lost_nothing() {
+    let mut reception = Reception::new(10, Time::EPOCH);
+    for sequence in [10, 11, 40_000, 12, 500, 50_000, 50_001, 50_002, 50_004] {
+        reception.count(sequence, 0, 8000, Time::EPOCH);
+    }
+    let report = reception.report(5, Time::EPOCH);
+    // Since it began anew with the second packet of its new numbers: 50 001 to 50 004.
+    assert_eq!((report.highest, report.lost, report.fraction_lost), (50_004, 1, 64));
+    assert!(!reception.has_news());
 }

@@ -1,10 +1,18 @@
-use super::{Place, Rewriter, Source, ticks};
+use super::{Incoming, Place, Rewriter, Source, SourceId, ticks};
 use crate::command::LegKey;
 use core::time::Duration;
 use offhook_clock::Time;
 
-const A: Source = Source { leg: LegKey(1), ssrc: 1 };
-const B: Source = Source { leg: LegKey(2), ssrc: 2 };
+fn source(number: u8) -> Source {
+    Source { leg: LegKey(u64::from(number)), id: SourceId::bundled(u32::from(number)) }
+}
+
+fn packet(number: u8, sequence: u16, timestamp: u32) -> Incoming {
+    Incoming { source: source(number), sequence, timestamp, rate: 8000 }
+}
+
+const A: u8 = 1;
+const B: u8 = 2;
 
 fn at(millis: u64) -> Time {
     Time::from_micros(millis * 1000)
@@ -13,36 +21,79 @@ fn at(millis: u64) -> Time {
 #[test]
 fn another_source_goes_on_where_the_first_left_off() {
     let mut rewriter = Rewriter::new(1000, 5000);
-    let first = rewriter.place(A, 7, 70, 8000, at(0)).unwrap();
+    let first = rewriter.place(&packet(A, 7, 70), at(0)).unwrap();
     assert_eq!(first, Place { sequence: 1001, timestamp: 5000, switched: true });
-    assert_eq!(rewriter.place(A, 9, 390, 8000, at(40)).unwrap().sequence, 1003);
-    let other = rewriter.place(B, 65_535, 9, 8000, at(60)).unwrap();
+    assert_eq!(rewriter.place(&packet(A, 9, 390), at(40)).unwrap().sequence, 1003);
+    let other = rewriter.place(&packet(B, 65_535, 9), at(60)).unwrap();
     assert_eq!(other, Place { sequence: 1004, timestamp: 5000 + 320 + 160, switched: true });
-    assert_eq!(rewriter.place(B, 0, 169, 8000, at(80)).unwrap().sequence, 1005);
+    assert_eq!(rewriter.place(&packet(B, 0, 169), at(80)).unwrap().sequence, 1005);
     assert_eq!(rewriter.sequence_of_source(1005), Some(0));
-    assert_eq!(rewriter.timestamp_from(B, 169), Some(5640));
-    assert_eq!(rewriter.timestamp_from(A, 169), None);
+    assert_eq!(rewriter.timestamp_from(source(B), 169), Some(5640));
+    assert_eq!(rewriter.timestamp_from(source(A), 169), None);
 }
 
 #[test]
 fn what_is_older_than_the_take_over_is_dropped() {
     let mut rewriter = Rewriter::new(0, 0);
-    rewriter.place(A, 1, 0, 8000, at(0));
-    rewriter.place(B, 100, 0, 8000, at(20));
-    assert_eq!(rewriter.place(B, 99, 0, 8000, at(21)), None);
-    assert!(rewriter.place(B, 101, 0, 8000, at(22)).is_some());
+    rewriter.place(&packet(A, 1, 0), at(0));
+    rewriter.place(&packet(B, 100, 0), at(20));
+    assert_eq!(rewriter.place(&packet(B, 99, 0), at(21)), None);
+    assert!(rewriter.place(&packet(B, 101, 0), at(22)).is_some());
 }
 
 #[test]
 fn inserted_packets_have_their_own_numbers() {
     let mut rewriter = Rewriter::new(0, 0);
-    let before = rewriter.place(A, 1, 0, 8000, at(0)).unwrap();
+    let before = rewriter.place(&packet(A, 1, 0), at(0)).unwrap();
     let timestamp = rewriter.timestamp_at(8000, at(20));
     let inserted = rewriter.insert(timestamp, at(20));
     assert_eq!(inserted, before.sequence + 1);
-    let after = rewriter.place(A, 2, 160, 8000, at(100)).unwrap();
+    let after = rewriter.place(&packet(A, 2, 160), at(100)).unwrap();
     assert_eq!((after.sequence, after.switched), (inserted + 1, true));
     assert_eq!(after.timestamp, timestamp + 640);
+}
+
+#[test]
+fn numbers_close_up_over_what_is_not_passed_on() {
+    let mut rewriter = Rewriter::new(0, 0);
+    let begin = rewriter.place(&packet(A, 10, 0), at(0)).unwrap();
+    rewriter.skip(&packet(A, 11, 160), at(20));
+    rewriter.skip(&packet(A, 11, 160), at(20));
+    rewriter.skip(&packet(A, 12, 320), at(40));
+    assert_eq!(rewriter.place(&packet(A, 9, 0), at(50)), None, "its number is another's by now");
+    let after = rewriter.place(&packet(A, 13, 480), at(60)).unwrap();
+    assert_eq!((after.sequence, after.timestamp), (begin.sequence + 1, begin.timestamp + 480));
+    assert!(!after.switched);
+    assert_eq!(rewriter.place(&packet(A, 15, 800), at(100)).unwrap().sequence, begin.sequence + 3, "a loss is a loss");
+    rewriter.skip(&packet(B, 16, 800), at(100));
+    assert_eq!(rewriter.place(&packet(A, 16, 960), at(120)).unwrap().sequence, begin.sequence + 4);
+}
+
+#[test]
+fn a_source_that_begins_anew_takes_over_with_its_second_packet() {
+    let mut rewriter = Rewriter::new(0, 0);
+    let begin = rewriter.place(&packet(A, 10, 0), at(0)).unwrap();
+    assert_eq!(rewriter.place(&packet(A, 30_000, 77), at(20)), None);
+    assert_eq!(rewriter.place(&packet(A, 11, 160), at(20)).unwrap().sequence, begin.sequence + 1, "one stray is none");
+    assert_eq!(rewriter.place(&packet(A, 30_001, 77), at(40)), None);
+    let anew = rewriter.place(&packet(A, 30_002, 237), at(60)).unwrap();
+    assert_eq!(anew, Place { sequence: begin.sequence + 2, timestamp: begin.timestamp + 480, switched: true });
+    assert_eq!(rewriter.place(&packet(A, 12, 320), at(61)), None);
+}
+
+#[test]
+fn another_clock_rate_and_a_clock_that_jumps_begin_anew_at_once() {
+    let mut rewriter = Rewriter::new(0, 0);
+    let begin = rewriter.place(&packet(A, 10, 0), at(0)).unwrap();
+    let wide = |sequence, timestamp| Incoming { rate: 48_000, ..packet(A, sequence, timestamp) };
+    let switched = rewriter.place(&wide(11, 960), at(20)).unwrap();
+    assert_eq!((switched.sequence, switched.switched), (begin.sequence + 1, true));
+    assert_eq!(rewriter.place(&wide(12, 1920), at(40)).map(|place| place.switched), Some(false));
+    let jumped = rewriter.place(&wide(13, 900_000), at(60)).unwrap();
+    assert_eq!((jumped.sequence, jumped.switched), (begin.sequence + 3, true));
+    assert_eq!(jumped.timestamp, switched.timestamp + 1920);
+    // A silence is none: time has passed for both.
+    assert_eq!(rewriter.place(&wide(14, 900_000 + 480_000), at(10_060)).map(|place| place.switched), Some(false));
 }
 
 #[test]

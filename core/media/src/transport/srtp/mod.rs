@@ -83,6 +83,32 @@ enum Keys {
     Cm(Box<cm::Cm>),
 }
 
+/// A master key and salt as descriptions carry them, told apart.
+#[derive(Clone, Copy)]
+pub struct MasterSecret<'a> {
+    profile: Profile,
+    key: &'a [u8],
+    salt: &'a [u8],
+}
+
+impl<'a> MasterSecret<'a> {
+    /// From the key followed by the salt (RFC 4568 §6.1).
+    ///
+    /// # Errors
+    ///
+    /// When they are not of the profile's length.
+    pub fn split(profile: Profile, key_and_salt: &'a [u8]) -> Result<Self, BadKeyLength> {
+        let (length, salt_length) = profile.lengths();
+        let (key, salt) = key_and_salt.split_at_checked(length).ok_or(BadKeyLength)?;
+        if salt.len() == salt_length { Ok(Self { profile, key, salt }) } else { Err(BadKeyLength) }
+    }
+
+    fn is_that_of(&self, cipher: &Cipher) -> bool {
+        let Master { profile, key, salt } = &cipher.master;
+        (*profile, key.as_slice(), salt.as_slice()) == (self.profile, self.key, self.salt)
+    }
+}
+
 /// Profile, master key and master salt of one direction.
 struct Master {
     profile: Profile,
@@ -146,6 +172,21 @@ impl Inbound {
     /// When key or salt are not of the profile's length.
     pub fn new(profile: Profile, key: &[u8], salt: &[u8]) -> Result<Self, BadKeyLength> {
         Ok(Self::with(Cipher::new(profile, key, salt)?))
+    }
+
+    /// A context from a secret that a description carried.
+    ///
+    /// # Errors
+    ///
+    /// Never, the secret being of its profile's length.
+    pub fn from_secret(secret: &MasterSecret<'_>) -> Result<Self, BadKeyLength> {
+        Self::new(secret.profile, secret.key, secret.salt)
+    }
+
+    /// Whether it is the context of this secret.
+    #[must_use]
+    pub fn is_made_with(&self, secret: &MasterSecret<'_>) -> bool {
+        secret.is_that_of(&self.cipher)
     }
 
     /// Decrypts an RTP packet in place; the header, never encrypted, was read before. Its length without the tag.
@@ -226,6 +267,21 @@ impl Outbound {
     /// When key or salt are not of the profile's length.
     pub fn new(profile: Profile, key: &[u8], salt: &[u8]) -> Result<Self, BadKeyLength> {
         Ok(Self::with(Cipher::new(profile, key, salt)?))
+    }
+
+    /// A context from a secret that a description carried.
+    ///
+    /// # Errors
+    ///
+    /// Never, the secret being of its profile's length.
+    pub fn from_secret(secret: &MasterSecret<'_>) -> Result<Self, BadKeyLength> {
+        Self::new(secret.profile, secret.key, secret.salt)
+    }
+
+    /// Whether it is the context of this secret.
+    #[must_use]
+    pub fn is_made_with(&self, secret: &MasterSecret<'_>) -> bool {
+        secret.is_that_of(&self.cipher)
     }
 
     /// Encrypts an RTP packet in place and appends the tag. A packet of the same number twice must be the same packet:

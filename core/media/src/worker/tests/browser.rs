@@ -174,7 +174,7 @@ impl Browser {
     pub(super) fn send_sender_report(&mut self, ssrc: u32, ntp: u64, timestamp: u32) {
         let mut packet = Vec::new();
         let figures = write::SenderFigures { ssrc, ntp, timestamp, packets: 9, octets: 9 };
-        write::sender_report(&figures, &mut packet);
+        write::sender_report(&figures, &[], &mut packet);
         self.send_rtcp(packet);
     }
 

@@ -1,9 +1,11 @@
 //! Workers that are saved in the middle of calls.
 
-use super::{ALICE, BOB, SavedWorker, Scene, SealingKey, clock_base, identity};
-use crate::command::{Command, Event};
-use crate::rtp::packet::payload;
+use super::phone::{PHONE, contexts, keys, local, rtp_packet, stream, telephone};
+use super::{ALICE, BOB, SavedWorker, Scene, SealingKey, address, clock_base, identity};
+use crate::command::{Command, Event, MasterKey, SdesKeys};
+use crate::rtp::packet::{Header, payload};
 use crate::seal::Unsealable;
+use crate::transport::srtp::Profile;
 use crate::worker::{Worker, WorkerConfig};
 use core::time::Duration;
 
@@ -23,6 +25,9 @@ impl Scene {
         let saved: SavedWorker = serde_json::from_str(&text).unwrap();
         let config = WorkerConfig::new(identity(), clock_base());
         self.worker = Worker::restore(saved, &config, &key(), [8; 32], self.now).unwrap();
+        // The process took its sockets with it.
+        self.sockets.clear();
+        self.exchange();
     }
 }
 
@@ -117,6 +122,66 @@ fn a_handshake_that_was_cut_off_begins_anew() {
     scene.bob.check(true);
     scene.run(Duration::from_secs(5));
     assert_eq!(scene.events.last(), Some(&Event::LegConnected { leg: BOB }), "with the certificate it was told of");
+}
+
+#[test]
+fn a_sip_leg_goes_on_where_it_was() {
+    let keys = keys(Profile::AeadAes128Gcm, 7);
+    let (mut inbound, mut outbound) = contexts(&keys);
+    let mut scene = Scene::calling(Scene::sections().0, vec![telephone()]);
+    let mut secure = stream(PHONE, 0, telephone());
+    secure.srtp = Some(keys);
+    scene.connect_phone(PHONE, vec![secure.clone()]);
+    let nat = address("203.0.113.5:61234");
+    let mut answer = |sequence: u16| {
+        let mut packet = rtp_packet((0, sequence, 160 * u32::from(sequence), 5), b"answer");
+        let header = Header::parse(&packet).unwrap();
+        outbound.protect_rtp(&mut packet, &header).unwrap();
+        packet
+    };
+    let first = answer(1);
+    scene.arrives(nat, local(PHONE, 0).rtp, first.clone());
+    scene.alice.send_rtp((0, 1, 160, 77), &[], b"voice");
+    scene.exchange();
+    scene.move_on(Duration::from_millis(20));
+    assert_eq!(scene.sockets.len(), 2, "they are asked for anew");
+    // The signaling plane, restored too, may say again what it said.
+    scene.connect_phone(PHONE, vec![secure]);
+    scene.arrives(nat, local(PHONE, 0).rtp, first);
+    assert_eq!(scene.worker.counters().dropped.replayed, 1);
+    scene.arrives(nat, local(PHONE, 0).rtp, answer(2));
+    scene.alice.send_rtp((0, 2, 320, 77), &[], b"voice");
+    scene.exchange();
+    let heard: Vec<u16> = scene.alice.take_rtp().iter().map(|(header, _)| header.sequence).collect();
+    assert_eq!(heard, [heard[0], heard[0].wrapping_add(1)]);
+    let sent = scene.take_rtp_of(PHONE, 0);
+    let numbers: Vec<u16> = sent.iter().map(|(header, ..)| header.sequence).collect();
+    assert_eq!(numbers, [numbers[0], numbers[0].wrapping_add(1)]);
+    for (header, mut packet, to) in sent {
+        assert_eq!(to, nat, "what was learned of its address is kept");
+        inbound.unprotect_rtp(&mut packet, &header).unwrap();
+    }
+    scene.run(Duration::from_secs(31));
+    assert!(scene.events.contains(&Event::LegDead { leg: PHONE }));
+}
+
+#[test]
+fn a_sip_legs_keys_are_saved_under_the_seal_alone() {
+    let mut scene = Scene::new();
+    let mut secure = stream(PHONE, 0, telephone());
+    // Octets whose JSON is told apart from everything else.
+    let secret = MasterKey((201..=230).collect());
+    secure.srtp = Some(SdesKeys { local: secret.clone(), remote: secret, ..keys(Profile::AesCm128HmacSha1, 0) });
+    scene.open_phone(PHONE, 1);
+    scene.connect_phone(PHONE, vec![secure]);
+    assert!(!format!("{:?}", scene.worker).contains("203, 204"));
+    let spare = Worker::new(WorkerConfig::new(identity(), clock_base()), [1; 32], scene.now);
+    let saved = core::mem::replace(&mut scene.worker, spare).save(&key());
+    let text = serde_json::to_string(&saved).unwrap();
+    assert!(text.contains("AesCm128HmacSha1") && !text.contains("203,204"), "{text}");
+    let other = SealingKey::new([43; 32]);
+    let config = WorkerConfig::new(identity(), clock_base());
+    assert_eq!(Worker::restore(saved, &config, &other, [8; 32], scene.now).err(), Some(Unsealable));
 }
 
 #[test]

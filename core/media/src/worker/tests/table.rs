@@ -1,7 +1,7 @@
 //! Every phase of a leg with every kind of input, against the table that is committed here.
 
 use super::{ALICE, BOB, Scene, credentials};
-use crate::command::{Command, Event};
+use crate::command::{Command, Event, LegKey};
 use crate::counters::Dropped;
 use crate::rtcp::write;
 use crate::transport::demux::{Protocol, classify};
@@ -153,7 +153,7 @@ fn inputs() -> Vec<(&'static str, Happens)> {
     ]
 }
 
-fn pass(scene: &mut Scene, duration: Duration) {
+pub(super) fn pass(scene: &mut Scene, duration: Duration) {
     let end = scene.now + duration;
     while let Some(next) = scene.worker.poll_timeout().filter(|next| *next <= end) {
         scene.now = scene.now.max(next);
@@ -173,7 +173,7 @@ fn drops(before: Dropped, after: Dropped) -> Vec<String> {
 }
 
 /// What the worker did, in one line; the same thing again and again is said once.
-fn done(scene: &mut Scene, before: Dropped) -> String {
+pub(super) fn done(scene: &mut Scene, before: Dropped, leg: LegKey) -> String {
     let mut words: Vec<String> = Vec::new();
     while let Some(output) = scene.worker.poll_output() {
         let word = match output {
@@ -182,8 +182,14 @@ fn done(scene: &mut Scene, before: Dropped) -> String {
             Output::Event(Event::LegConnected { leg }) => format!("leg {} connected", leg.0),
             Output::Event(Event::KeyFrameWanted { leg }) => format!("leg {} shall send a key frame", leg.0),
             Output::Event(Event::DtmfReceived { leg, digit }) => format!("leg {} dialled {digit}", leg.0),
-            Output::Transmit { remote, payload, .. } => {
-                let to = if remote == scene.alice.address { "A" } else { "B" };
+            Output::Bind { local } => format!("bind {}", local.port()),
+            Output::Unbind { local } => format!("unbind {}", local.port()),
+            Output::Transmit { local, remote, payload } => {
+                let to = match remote {
+                    to if to == scene.alice.address => "A".to_owned(),
+                    to if to == scene.bob.address => "B".to_owned(),
+                    to => format!("{to} from {}", local.port()),
+                };
                 let what = match classify(&payload) {
                     Some(Protocol::Stun) if payload[1] == 1 => "success",
                     Some(Protocol::Stun) => "refusal",
@@ -200,7 +206,7 @@ fn done(scene: &mut Scene, before: Dropped) -> String {
         }
     }
     words.extend(drops(before, scene.worker.counters().dropped));
-    let phase = scene.worker.legs.get(&ALICE).map_or("gone", crate::leg::Leg::phase_name);
+    let phase = scene.worker.legs.get(&leg).map_or("gone", crate::leg::Leg::phase_name);
     let line = words.join(", ");
     format!("{} | {phase}", if line.is_empty() { "-" } else { &line })
 }
@@ -225,7 +231,7 @@ fn every_phase_with_every_input() {
             while scene.worker.poll_output().is_some() {}
             let before = scene.worker.counters().dropped;
             happens(&mut scene);
-            table.push_str(&format!("{name} | {what} | {}\n", done(&mut scene, before)));
+            table.push_str(&format!("{name} | {what} | {}\n", done(&mut scene, before, ALICE)));
         }
     }
     let committed = include_str!("table.txt");

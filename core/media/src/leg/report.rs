@@ -1,0 +1,91 @@
+//! What a leg reports by itself: receiver and sender reports, goodbye.
+
+use super::Leg;
+use super::stream::MediaStream;
+use super::transport::Transport;
+use crate::io::Io;
+use crate::rtcp::statistics::{Reception, ReportBlock};
+use crate::rtcp::write;
+use core::time::Duration;
+use offhook_clock::Time;
+
+/// Between the reports to a browser.
+const VIDEO_INTERVAL: Duration = Duration::from_secs(1);
+const AUDIO_INTERVAL: Duration = Duration::from_secs(2);
+/// Between those to a SIP peer that has audio alone (RFC 3550 §6.2).
+const SIP_INTERVAL: Duration = Duration::from_secs(5);
+
+impl Leg {
+    pub(super) fn report_interval(&self) -> Duration {
+        match &self.transport {
+            _ if self.streams.iter().any(MediaStream::is_video) => VIDEO_INTERVAL,
+            Transport::WebRtc(_) => AUDIO_INTERVAL,
+            Transport::Rtp(_) => SIP_INTERVAL,
+        }
+    }
+
+    /// Reports and key frame requests that are due.
+    pub(super) fn send_due_control(&mut self, io: &mut Io, now: Time) {
+        self.send_key_frame_requests(io, now);
+        if self.report_at.is_none_or(|due| due > now) {
+            return;
+        }
+        self.report_at = Some(now + self.report_interval());
+        match &self.transport {
+            Transport::WebRtc(_) => self.report_bundled(io, now),
+            Transport::Rtp(_) => (0..self.streams.len()).for_each(|section| self.report_section(section, io, now)),
+        }
+    }
+
+    /// To a browser: how all its sources are received. What it receives, its source tells the time of.
+    fn report_bundled(&mut self, io: &mut Io, now: Time) {
+        let blocks: Vec<ReportBlock> = self
+            .sources
+            .iter_mut()
+            .filter_map(|(id, source)| Some(source.reception.as_mut()?.report(id.ssrc(), now)))
+            .collect();
+        for blocks in blocks.chunks(write::MAX_BLOCKS) {
+            self.send_control(0, io, |sender, out| write::receiver_report(sender, blocks, out));
+        }
+    }
+
+    /// In a SIP peer's session: an SR where something was sent lately, else an RR, even of nothing (RFC 3550 §6.4).
+    fn report_section(&mut self, section: usize, io: &mut Io, now: Time) {
+        // Only who was heard since the last report is in it (RFC 3550 §6.4).
+        let heard = self.sources.iter_mut().filter(|(_, source)| source.stream == section);
+        let blocks: Vec<ReportBlock> = heard
+            .filter_map(|(id, source)| Some((id, source.reception.as_mut().filter(|r| Reception::has_news(r))?)))
+            .map(|(id, reception)| reception.report(id.ssrc(), now))
+            .collect();
+        let interval = self.report_interval();
+        let Some(stream) = self.streams.get_mut(section) else { return };
+        let sent_at = stream.rewriter.sent_at();
+        let figures = sent_at.filter(|sent_at| now.since(*sent_at) < interval * 2).map(|_| stream.figures(now));
+        stream.has_reported = true;
+        self.send_control(section, io, |sender, out| match &figures {
+            Some(figures) => write::sender_report(figures, &blocks, out),
+            None => write::receiver_report(sender, &blocks, out),
+        });
+    }
+
+    /// BYE in every session in which anything was ever sent (RFC 3550 §6.3.7).
+    pub(super) fn say_goodbye(&mut self, io: &mut Io, now: Time) {
+        for section in 0..self.streams.len() {
+            let Some(stream) = self.streams.get(section) else { continue };
+            if !stream.has_reported && stream.packets == 0 {
+                continue;
+            }
+            let figures = stream.rewriter.sent_at().map(|_| stream.figures(now));
+            let (sender, cname) = (stream.negotiated.local_ssrc, self.cname.clone());
+            let Some(way) = self.transport.rtcp_way(section) else { continue };
+            let mut buffer = io.buffer();
+            match &figures {
+                Some(figures) => write::sender_report(figures, &[], &mut buffer),
+                None => write::receiver_report(sender, &[], &mut buffer),
+            }
+            write::source_description(sender, &cname, &mut buffer);
+            write::goodbye(sender, &mut buffer);
+            super::transport::send_rtcp(way, buffer, io);
+        }
+    }
+}

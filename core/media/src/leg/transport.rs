@@ -1,0 +1,144 @@
+//! The two kinds of way that a leg's media go, behind one face.
+
+use super::webrtc::WebRtc;
+use crate::command::{LocalRtp, RtpStream, Silence};
+use crate::io::Io;
+use crate::rtp::packet::Header;
+use crate::transport::latch::LatchRules;
+use crate::transport::rtp::{RtpSession, Way};
+use crate::transport::srtp::BadKeyLength;
+use core::time::Duration;
+use offhook_clock::Time;
+
+/// Signaling is not troubled for a key frame more often: INFO is dear, and retransmitted by itself.
+const LEAST_ASKING: Duration = Duration::from_secs(1);
+
+/// A leg's transport.
+#[derive(Debug)]
+pub(super) enum Transport {
+    /// A browser's.
+    WebRtc(Box<WebRtc>),
+    /// A SIP peer's.
+    Rtp(RtpTransport),
+}
+
+impl Transport {
+    pub(super) const fn is_connected(&self) -> bool {
+        match self {
+            Self::WebRtc(webrtc) => webrtc.is_connected(),
+            Self::Rtp(rtp) => rtp.is_connected,
+        }
+    }
+
+    /// The way of a stream's RTP.
+    pub(super) fn rtp_way(&mut self, stream: usize) -> Option<Way<'_>> {
+        match self {
+            Self::WebRtc(webrtc) => webrtc.way(),
+            Self::Rtp(rtp) => rtp.session(stream)?.rtp_way(),
+        }
+    }
+
+    /// The way of a stream's RTCP.
+    pub(super) fn rtcp_way(&mut self, stream: usize) -> Option<Way<'_>> {
+        match self {
+            Self::WebRtc(webrtc) => webrtc.way(),
+            Self::Rtp(rtp) => rtp.session(stream)?.rtcp_way(),
+        }
+    }
+
+    /// Counts what cannot be sent.
+    pub(super) const fn count_unsendable(&self, io: &mut Io) {
+        match self {
+            Self::WebRtc(_) => io.counters.dropped.no_keys += 1,
+            Self::Rtp(_) => io.counters.dropped.not_negotiated += 1,
+        }
+    }
+}
+
+/// A SIP leg's transport: one session per media section.
+#[derive(Debug)]
+pub(super) struct RtpTransport {
+    pub(super) sessions: Vec<RtpSession>,
+    pub(super) is_connected: bool,
+    pub(super) silence: Silence,
+    /// When signaling was last asked to ask for a key frame.
+    asked_at: Option<Time>,
+}
+
+impl RtpTransport {
+    pub(super) fn new(sections: &[LocalRtp], rules: LatchRules) -> Self {
+        let sessions = sections.iter().map(|local| RtpSession::new(*local, rules)).collect();
+        Self { sessions, is_connected: false, silence: Silence::Tolerated, asked_at: None }
+    }
+
+    pub(super) const fn restored(sessions: Vec<RtpSession>, is_connected: bool, silence: Silence) -> Self {
+        Self { sessions, is_connected, silence, asked_at: None }
+    }
+
+    #[cfg(test)]
+    pub(super) const fn phase_name(&self) -> &'static str {
+        if self.is_connected { "RTP connected" } else { "RTP open" }
+    }
+
+    pub(super) fn locals(&self) -> Vec<LocalRtp> {
+        self.sessions.iter().map(RtpSession::local).collect()
+    }
+
+    pub(super) const fn sections(&self) -> usize {
+        self.sessions.len()
+    }
+
+    pub(super) fn session(&mut self, index: usize) -> Option<&mut RtpSession> {
+        self.sessions.get_mut(index)
+    }
+
+    /// Takes the peer's addresses and keys; sections without a stream rest.
+    pub(super) fn connect(&mut self, streams: &[RtpStream], silence: Silence, now: Time) -> Result<(), BadKeyLength> {
+        let mut streams = streams.iter();
+        for session in &mut self.sessions {
+            match streams.next() {
+                Some(stream) => session.connect(stream.remote, stream.srtp.as_ref(), now)?,
+                None => session.rest(),
+            }
+        }
+        self.silence = silence;
+        self.is_connected = true;
+        Ok(())
+    }
+
+    /// Whether silence of a peer that should send ends the leg. Who names no address holds the call.
+    pub(super) fn ends_by_silence(&self) -> bool {
+        self.is_connected && self.silence == Silence::EndsLeg && self.sessions.iter().any(RtpSession::is_reachable)
+    }
+
+    /// Whether signaling may be asked for a key frame now; it then counts.
+    pub(super) fn may_ask(&mut self, now: Time) -> bool {
+        let is_too_soon = self.asked_at.is_some_and(|asked_at| now.since(asked_at) < LEAST_ASKING);
+        if !is_too_soon {
+            self.asked_at = Some(now);
+        }
+        !is_too_soon
+    }
+}
+
+/// Protects a packet and sends it.
+pub(super) fn send_rtp(way: Way<'_>, header: &Header, mut buffer: Vec<u8>, io: &mut Io) {
+    let is_protected = way.srtp.is_none_or(|srtp| srtp.protect_rtp(&mut buffer, header).is_ok());
+    if is_protected {
+        io.counters.tx_rtp += 1;
+        io.transmit(way.pair, buffer);
+    } else {
+        io.recycle(buffer);
+    }
+}
+
+/// Protects a compound and sends it.
+pub(super) fn send_rtcp(way: Way<'_>, mut buffer: Vec<u8>, io: &mut Io) {
+    let is_protected = way.srtp.is_none_or(|srtp| srtp.protect_rtcp(&mut buffer).is_ok());
+    if is_protected {
+        io.counters.tx_rtcp += 1;
+        io.transmit(way.pair, buffer);
+    } else {
+        io.recycle(buffer);
+    }
+}

@@ -1,0 +1,240 @@
+//! A leg's way to a browser: ICE, then DTLS, then SRTP over the nominated pair.
+
+use crate::command::{RemoteTransport, TransportFailure};
+use crate::ice::agent::LiteAgent;
+use crate::io::Io;
+use crate::transport::dtls::{DtlsOutput, DtlsSettings, DtlsTransport};
+use crate::transport::rtp::Way;
+use crate::transport::srtp::{DtlsRole, Inbound, Outbound};
+use core::time::Duration;
+use offhook_clock::{Time, earliest};
+use offhook_sdp::webrtc::{IceCredentials, Setup};
+
+/// DTLS datagrams kept until the browser's fingerprint is known: two flights of a client.
+const MAX_EARLY: usize = 8;
+
+pub(super) type Srtp = Box<(Inbound, Outbound)>;
+
+#[derive(Debug)]
+pub(super) enum Phase {
+    Open {
+        early: Vec<Vec<u8>>,
+    },
+    Connecting {
+        remote: RemoteTransport,
+        give_up_at: Time,
+        handshake: Handshake,
+    },
+    /// Without DTLS where the leg was restored: its keys outlive the association.
+    Connected {
+        dtls: Option<DtlsTransport>,
+        srtp: Srtp,
+    },
+}
+
+#[derive(Debug)]
+pub(super) enum Handshake {
+    /// No pair is known yet on which it could go.
+    Waiting {
+        early: Vec<Vec<u8>>,
+    },
+    Running(DtlsTransport),
+    /// Done, but no pair is nominated yet.
+    Done(DtlsTransport, Srtp),
+}
+
+/// What became of the transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    Connected,
+    Failed(TransportFailure),
+}
+
+/// The transport of a browser's leg.
+#[derive(Debug)]
+pub(super) struct WebRtc {
+    pub(super) agent: LiteAgent,
+    pub(super) phase: Phase,
+}
+
+impl WebRtc {
+    pub(super) const fn new(ice: IceCredentials) -> Self {
+        Self { agent: LiteAgent::new(ice), phase: Phase::Open { early: Vec::new() } }
+    }
+
+    #[cfg(test)]
+    pub(super) const fn phase_name(&self) -> &'static str {
+        match &self.phase {
+            Phase::Open { .. } => "open",
+            Phase::Connecting { handshake: Handshake::Waiting { .. }, .. } => "waiting for a pair",
+            Phase::Connecting { handshake: Handshake::Running(_), .. } => "handshake",
+            Phase::Connecting { handshake: Handshake::Done(..), .. } => "keys without a nominated pair",
+            Phase::Connected { dtls: Some(_), .. } => "connected",
+            Phase::Connected { dtls: None, .. } => "restored",
+        }
+    }
+
+    pub(super) const fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open { .. })
+    }
+
+    pub(super) const fn is_connected(&self) -> bool {
+        matches!(self.phase, Phase::Connected { .. })
+    }
+
+    pub(super) fn connect(&mut self, remote: RemoteTransport, give_up_at: Time) {
+        if let Phase::Open { early } = &mut self.phase {
+            let handshake = Handshake::Waiting { early: core::mem::take(early) };
+            self.phase = Phase::Connecting { remote, give_up_at, handshake };
+        }
+    }
+
+    /// The way of all its media, once there are keys and a nominated pair.
+    pub(super) fn way(&mut self) -> Option<Way<'_>> {
+        let pair = self.agent.nominated()?;
+        let Phase::Connected { srtp, .. } = &mut self.phase else { return None };
+        Some(Way { pair, srtp: Some(&mut srtp.1) })
+    }
+
+    /// What opens its media.
+    pub(super) fn inbound(&mut self) -> Option<&mut Inbound> {
+        let Phase::Connected { srtp, .. } = &mut self.phase else { return None };
+        Some(&mut srtp.0)
+    }
+
+    /// Takes a DTLS datagram that came from a pair of this leg.
+    pub(super) fn receive_dtls(&mut self, packet: &[u8], io: &mut Io, now: Time) {
+        match &mut self.phase {
+            Phase::Open { early } | Phase::Connecting { handshake: Handshake::Waiting { early }, .. } => {
+                if early.len() < MAX_EARLY {
+                    early.push(packet.to_vec());
+                } else {
+                    io.counters.dropped.early_dtls += 1;
+                }
+            }
+            Phase::Connecting { handshake: Handshake::Running(dtls) | Handshake::Done(dtls, _), .. }
+            | Phase::Connected { dtls: Some(dtls), .. } => dtls.handle_packet(packet, now),
+            Phase::Connected { dtls: None, .. } => io.counters.dropped.no_association += 1,
+        }
+    }
+
+    /// Begins what can begin and sends what the handshake has to say. To be called after anything happened.
+    pub(super) fn advance(&mut self, settings: &DtlsSettings, io: &mut Io, now: Time) -> Option<Turn> {
+        self.begin_handshake(settings, now);
+        if let Some(failure) = self.drain_dtls(io) {
+            return Some(Turn::Failed(failure));
+        }
+        let is_nominated = self.agent.nominated().is_some();
+        if is_nominated && matches!(&self.phase, Phase::Connecting { handshake: Handshake::Done(..), .. }) {
+            let phase = core::mem::replace(&mut self.phase, Phase::Open { early: Vec::new() });
+            if let Phase::Connecting { handshake: Handshake::Done(dtls, srtp), .. } = phase {
+                self.phase = Phase::Connected { dtls: Some(dtls), srtp };
+                return Some(Turn::Connected);
+            }
+        }
+        None
+    }
+
+    fn begin_handshake(&mut self, settings: &DtlsSettings, now: Time) {
+        let can_send = self.agent.nominated().is_some();
+        let Phase::Connecting { remote, handshake, .. } = &mut self.phase else { return };
+        let Handshake::Waiting { early } = handshake else { return };
+        // The browser's role is the other one; who offers `actpass` and is answered `passive` is active.
+        let role = match remote.setup {
+            Setup::Active | Setup::ActPass => DtlsRole::Server,
+            Setup::Passive => DtlsRole::Client,
+        };
+        if role == DtlsRole::Client && !can_send {
+            return;
+        }
+        let mut dtls = DtlsTransport::new(settings, role, remote.fingerprint, now);
+        for packet in early.drain(..) {
+            dtls.handle_packet(&packet, now);
+        }
+        *handshake = Handshake::Running(dtls);
+    }
+
+    fn drain_dtls(&mut self, io: &mut Io) -> Option<TransportFailure> {
+        let pair = self.agent.nominated().or_else(|| self.agent.pairs().last().copied());
+        let mut failed = None;
+        loop {
+            let (Phase::Connecting { handshake: Handshake::Running(dtls) | Handshake::Done(dtls, _), .. }
+            | Phase::Connected { dtls: Some(dtls), .. }) = &mut self.phase
+            else {
+                return failed;
+            };
+            let mut buffer = io.buffer();
+            match (dtls.poll(&mut buffer), pair) {
+                (Some(DtlsOutput::Transmit), Some(pair)) => {
+                    io.transmit(pair, buffer);
+                    continue;
+                }
+                (Some(DtlsOutput::Connected(srtp)), _) => self.keep_keys(srtp),
+                (Some(DtlsOutput::Failed(failure)), _) => failed = Some(failure),
+                (Some(DtlsOutput::Transmit | DtlsOutput::Closed), _) => {}
+                (None, _) => {
+                    io.recycle(buffer);
+                    return failed;
+                }
+            }
+            io.recycle(buffer);
+        }
+    }
+
+    fn keep_keys(&mut self, srtp: Srtp) {
+        let Phase::Connecting { handshake, .. } = &mut self.phase else { return };
+        let before = core::mem::replace(handshake, Handshake::Waiting { early: Vec::new() });
+        *handshake = match before {
+            Handshake::Running(dtls) => Handshake::Done(dtls, srtp),
+            other => other,
+        };
+    }
+
+    /// close_notify goes out.
+    pub(super) fn close(&mut self, io: &mut Io) {
+        if let Phase::Connected { dtls: Some(dtls), .. }
+        | Phase::Connecting { handshake: Handshake::Done(dtls, _) | Handshake::Running(dtls), .. } = &mut self.phase
+        {
+            dtls.close();
+        }
+        // Whether its last words can be said does not matter any more.
+        let _ = self.drain_dtls(io);
+    }
+
+    /// Does what is due; why it has to give up.
+    pub(super) fn handle_timeout(&mut self, now: Time) -> Option<TransportFailure> {
+        match &mut self.phase {
+            Phase::Connecting { give_up_at, .. } if *give_up_at <= now => {
+                let is_checked = self.agent.nominated().is_some();
+                Some(if is_checked { TransportFailure::DtlsTimeout } else { TransportFailure::IceTimeout })
+            }
+            Phase::Connecting { handshake: Handshake::Running(dtls), .. }
+            | Phase::Connected { dtls: Some(dtls), .. } => {
+                if dtls.poll_timeout().is_some_and(|due| due <= now) {
+                    dtls.handle_timeout(now);
+                }
+                None
+            }
+            Phase::Open { .. } | Phase::Connecting { .. } | Phase::Connected { .. } => None,
+        }
+    }
+
+    /// When [`WebRtc::handle_timeout`] is due.
+    pub(super) fn poll_timeout(&self) -> Option<Time> {
+        match &self.phase {
+            Phase::Open { .. } => None,
+            Phase::Connecting { give_up_at, handshake, .. } => match handshake {
+                Handshake::Running(dtls) => earliest(Some(*give_up_at), dtls.poll_timeout()),
+                Handshake::Waiting { .. } | Handshake::Done(..) => Some(*give_up_at),
+            },
+            Phase::Connected { dtls, .. } => dtls.as_ref().and_then(DtlsTransport::poll_timeout),
+        }
+    }
+
+    /// A handshake that was cut off has the whole time again.
+    pub(super) fn prolong(&mut self, now: Time, connect: Duration) {
+        if let Phase::Connecting { give_up_at, .. } = &mut self.phase {
+            *give_up_at = (*give_up_at).max(now + connect);
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! RTP to a SIP peer: each media section a session with ports of its own, plain (RTP/AVP) or under keys that the
+//! descriptions carried (RTP/SAVP, RFC 4568).
+
+use super::latch::{Latch, LatchRules};
+use super::srtp::{BadKeyLength, Inbound, MasterSecret, Outbound, SavedInbound, SavedOutbound, SrtpError};
+use crate::command::{LocalRtp, RemoteRtp, RtcpPath, SdesKeys};
+use crate::ice::agent::Pair;
+use crate::rtp::packet::Header;
+use crate::seal::{SealingKey, Unsealable};
+use offhook_clock::Time;
+use rand_core::Rng;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+/// Which of a session's two ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Component {
+    /// The even one.
+    Rtp,
+    /// The odd one.
+    Rtcp,
+}
+
+/// Why a packet was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It came from an address that is not the peer's.
+    ForeignAddress,
+    /// It is not what the keys protect.
+    Srtp(SrtpError),
+}
+
+/// Where packets go, and what protects them.
+#[derive(Debug)]
+pub struct Way<'a> {
+    /// From and to.
+    pub pair: Pair,
+    /// `None` for plain RTP.
+    pub srtp: Option<&'a mut Outbound>,
+}
+
+/// One RTP session.
+#[derive(Debug)]
+pub struct RtpSession {
+    rules: LatchRules,
+    local: LocalRtp,
+    is_muxed: bool,
+    /// Whether the peer named an address to send to.
+    is_reachable: bool,
+    rtp: Latch,
+    rtcp: Latch,
+    srtp: Option<Box<(Inbound, Outbound)>>,
+}
+
+/// A [`RtpSession`], saved: its keys are under a seal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedSession {
+    local: LocalRtp,
+    is_muxed: bool,
+    is_reachable: bool,
+    rtp: Latch,
+    rtcp: Latch,
+    srtp: Option<(SavedInbound, SavedOutbound)>,
+}
+
+impl RtpSession {
+    /// A session whose peer is not known yet.
+    #[must_use]
+    pub fn new(local: LocalRtp, rules: LatchRules) -> Self {
+        let (rtp, rtcp) = (Latch::default(), Latch::default());
+        Self { rules, local, is_muxed: false, is_reachable: false, rtp, rtcp, srtp: None }
+    }
+
+    /// The relay's addresses.
+    #[must_use]
+    pub const fn local(&self) -> LocalRtp {
+        self.local
+    }
+
+    /// Whether anything can be sent.
+    #[must_use]
+    pub const fn is_reachable(&self) -> bool {
+        self.is_reachable
+    }
+
+    /// Takes what a description says of the peer. Addresses and keys that stay the same stay in use with all that was
+    /// learned of them.
+    ///
+    /// # Errors
+    ///
+    /// When a key is not of its suite's length.
+    pub fn connect(
+        &mut self,
+        remote: Option<RemoteRtp>,
+        keys: Option<&SdesKeys>,
+        now: Time,
+    ) -> Result<(), BadKeyLength> {
+        self.is_reachable = remote.is_some();
+        if let Some(remote) = remote {
+            self.rtp.signal(remote.rtp, &self.rules, now);
+            self.is_muxed = remote.rtcp == RtcpPath::Muxed;
+            if let RtcpPath::Separate(rtcp) = remote.rtcp {
+                self.rtcp.signal(rtcp, &self.rules, now);
+            }
+        }
+        let Some(keys) = keys else {
+            self.srtp = None;
+            return Ok(());
+        };
+        let remote = MasterSecret::split(keys.suite, &keys.remote.0)?;
+        let local = MasterSecret::split(keys.suite, &keys.local.0)?;
+        match &mut self.srtp {
+            Some(srtp) => {
+                // A context that went on under the same key would else use its numbers twice (RFC 3711 §9.1).
+                if !srtp.0.is_made_with(&remote) {
+                    srtp.0 = Inbound::from_secret(&remote)?;
+                }
+                if !srtp.1.is_made_with(&local) {
+                    srtp.1 = Outbound::from_secret(&local)?;
+                }
+            }
+            None => self.srtp = Some(Box::new((Inbound::from_secret(&remote)?, Outbound::from_secret(&local)?))),
+        }
+        Ok(())
+    }
+
+    /// The description says nothing of this section any more.
+    pub const fn rest(&mut self) {
+        self.is_reachable = false;
+    }
+
+    /// The way of RTP; `None` when the peer wants nothing.
+    pub fn rtp_way(&mut self) -> Option<Way<'_>> {
+        let remote = self.rtp.current().filter(|_| self.is_reachable)?;
+        let pair = Pair { local: self.local.rtp, remote };
+        Some(Way { pair, srtp: self.srtp.as_mut().map(|srtp| &mut srtp.1) })
+    }
+
+    /// The way of RTCP.
+    pub fn rtcp_way(&mut self) -> Option<Way<'_>> {
+        if self.is_muxed {
+            return self.rtp_way();
+        }
+        let remote = self.rtcp.current().filter(|_| self.is_reachable)?;
+        let pair = Pair { local: self.local.rtcp, remote };
+        Some(Way { pair, srtp: self.srtp.as_mut().map(|srtp| &mut srtp.1) })
+    }
+
+    /// Opens an RTP packet in place; its length without what protected it. `is_negotiated` tells whether its payload type
+    /// is one of the section's: what nobody agreed on moves nothing.
+    ///
+    /// # Errors
+    ///
+    /// When it is not the peer's.
+    pub fn open_rtp(
+        &mut self,
+        from: SocketAddr,
+        packet: &mut [u8],
+        header: &Header,
+        is_negotiated: bool,
+        now: Time,
+    ) -> Result<usize, Refused> {
+        if !self.rtp.considers(from, &self.rules) {
+            return Err(Refused::ForeignAddress);
+        }
+        let Some(srtp) = &mut self.srtp else {
+            let is_known = self.rtp.current() == Some(from);
+            let is_admitted =
+                (is_known || is_negotiated) && self.rtp.admit(from, header.ssrc, header.sequence, &self.rules, now);
+            return if is_admitted { Ok(packet.len()) } else { Err(Refused::ForeignAddress) };
+        };
+        let length = srtp.0.unprotect_rtp(packet, header).map_err(Refused::Srtp)?;
+        self.rtp.admit_authentic(from, &self.rules, now);
+        Ok(length)
+    }
+
+    /// Opens an RTCP compound in place; its length without what protected it.
+    ///
+    /// # Errors
+    ///
+    /// When it is not the peer's.
+    pub fn open_rtcp(
+        &mut self,
+        component: Component,
+        from: SocketAddr,
+        packet: &mut [u8],
+        now: Time,
+    ) -> Result<usize, Refused> {
+        let latch = match component {
+            Component::Rtp => &self.rtp,
+            Component::Rtcp => &self.rtcp,
+        };
+        if let Some(srtp) = &mut self.srtp {
+            // Muxed, RTP alone moves the path: it comes soon enough.
+            if !latch.considers(from, &self.rules) {
+                return Err(Refused::ForeignAddress);
+            }
+            let length = srtp.0.unprotect_rtcp(packet).map_err(Refused::Srtp)?;
+            if component == Component::Rtcp {
+                self.rtcp.admit_authentic(from, &self.rules, now);
+            }
+            return Ok(length);
+        }
+        let is_admitted = match component {
+            Component::Rtp => latch.current() == Some(from),
+            Component::Rtcp => self.rtcp.admit_beside(&self.rtp, from, &self.rules, now),
+        };
+        if is_admitted { Ok(packet.len()) } else { Err(Refused::ForeignAddress) }
+    }
+
+    /// To be saved. `name` tells the seal apart from every other one.
+    pub(crate) fn save(&self, name: &str, key: &SealingKey, rng: &mut impl Rng) -> SavedSession {
+        let srtp = self.srtp.as_ref().map(|srtp| (srtp.0.save(name, key, rng), srtp.1.save(name, key, rng)));
+        let (rtp, rtcp) = (self.rtp.clone(), self.rtcp.clone());
+        SavedSession { local: self.local, is_muxed: self.is_muxed, is_reachable: self.is_reachable, rtp, rtcp, srtp }
+    }
+
+    /// The session again, with what was learned of its peer.
+    pub(crate) fn restore(
+        saved: SavedSession,
+        rules: LatchRules,
+        name: &str,
+        key: &SealingKey,
+    ) -> Result<Self, Unsealable> {
+        let SavedSession { local, is_muxed, is_reachable, rtp, rtcp, srtp } = saved;
+        let srtp = match srtp {
+            Some((inbound, outbound)) => {
+                Some(Box::new((Inbound::restore(inbound, name, key)?, Outbound::restore(outbound, name, key)?)))
+            }
+            None => None,
+        };
+        Ok(Self { rules, local, is_muxed, is_reachable, rtp, rtcp, srtp })
+    }
+}

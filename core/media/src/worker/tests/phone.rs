@@ -1,0 +1,173 @@
+//! SIP phones as far as the worker can tell: addresses, ports and perhaps keys.
+
+use super::{Scene, payload};
+use crate::command::{Command, LegKey, LocalRtp, MasterKey, RemoteRtp, RtcpPath, RtpStream, SdesKeys, Silence, Stream};
+use crate::rtcp::packet::Compound;
+use crate::rtp::packet::Header;
+use crate::transport::srtp::{Inbound, Outbound, Profile};
+use offhook_sdp::codec::{MediaKind, Payload};
+use offhook_sdp::direction::Direction;
+use offhook_sdp::webrtc::Section;
+use std::net::SocketAddr;
+
+pub(super) const PHONE: LegKey = LegKey(3);
+pub(super) const OTHER: LegKey = LegKey(4);
+
+/// A datagram to a SIP peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Datagram {
+    pub(super) local: SocketAddr,
+    pub(super) remote: SocketAddr,
+    pub(super) payload: Vec<u8>,
+}
+
+/// The relay's ports of a leg's section.
+pub(super) fn local(leg: LegKey, section: u16) -> LocalRtp {
+    let port = 30_000 + u16::try_from(leg.0).unwrap() * 100 + section * 2;
+    let on = |port| SocketAddr::from(([192, 0, 2, 1], port));
+    LocalRtp { rtp: on(port), rtcp: on(port + 1) }
+}
+
+/// Where a leg's peer says it receives.
+pub(super) fn remote(leg: LegKey, section: u16) -> RemoteRtp {
+    let port = 4000 + section * 2;
+    let on = |port| SocketAddr::from(([198, 51, 100, 100 + u8::try_from(leg.0).unwrap()], port));
+    RemoteRtp { rtp: on(port), rtcp: RtcpPath::Separate(on(port + 1)) }
+}
+
+pub(super) fn rtcp_of(remote: RemoteRtp) -> SocketAddr {
+    match remote.rtcp {
+        RtcpPath::Muxed => remote.rtp,
+        RtcpPath::Separate(rtcp) => rtcp,
+    }
+}
+
+/// The SSRC the relay sends under.
+pub(super) fn ssrc(leg: LegKey, section: u16) -> u32 {
+    u32::try_from(leg.0).unwrap() * 1000 + u32::from(section)
+}
+
+pub(super) fn section(kind: MediaKind, payloads: Vec<Payload>) -> Section {
+    let direction = Direction::SendRecv;
+    Section { kind, mid: String::new(), direction, rejected: false, payloads, extensions: vec![], ssrcs: vec![] }
+}
+
+/// G.711 and telephone-event.
+pub(super) fn telephone() -> Section {
+    section(
+        MediaKind::Audio,
+        vec![
+            payload(0, "PCMU", 8000, 1, &[]),
+            payload(8, "PCMA", 8000, 1, &[]),
+            payload(96, "telephone-event", 8000, 1, &[]),
+        ],
+    )
+}
+
+pub(super) fn camera(feedback: &[&str]) -> Section {
+    section(MediaKind::Video, vec![payload(99, "VP8", 90_000, 1, feedback)])
+}
+
+/// A section as negotiated with a leg's peer.
+pub(super) fn stream(leg: LegKey, number: u16, section: Section) -> RtpStream {
+    let stream = Stream { remote: section, local_ssrc: ssrc(leg, number) };
+    RtpStream { stream, remote: Some(remote(leg, number)), srtp: None }
+}
+
+/// What an RTP packet says of itself.
+pub(super) type Numbers = (u8, u16, u32, u32);
+
+pub(super) fn rtp_packet((payload_type, sequence, timestamp, ssrc): Numbers, payload: &[u8]) -> Vec<u8> {
+    let mut packet = Vec::new();
+    Header::new(payload_type, sequence, timestamp, ssrc).write(&[], &mut packet);
+    packet.extend_from_slice(payload);
+    packet
+}
+
+/// Keys of a suite: the relay's own and the peer's.
+pub(super) fn keys(suite: Profile, seed: u8) -> SdesKeys {
+    let (key, salt) = suite.lengths();
+    let secret = |first: u8| MasterKey((0..key + salt).map(|n| first.wrapping_add(u8::try_from(n).unwrap())).collect());
+    SdesKeys { suite, local: secret(seed), remote: secret(seed.wrapping_add(100)) }
+}
+
+/// The peer's contexts for those keys.
+pub(super) fn contexts(keys: &SdesKeys) -> (Inbound, Outbound) {
+    let split = |secret: &MasterKey| {
+        let (key, salt) = secret.0.split_at(keys.suite.lengths().0);
+        (key.to_vec(), salt.to_vec())
+    };
+    let (local, remote) = (split(&keys.local), split(&keys.remote));
+    let inbound = Inbound::new(keys.suite, &local.0, &local.1).unwrap();
+    (inbound, Outbound::new(keys.suite, &remote.0, &remote.1).unwrap())
+}
+
+impl Scene {
+    pub(super) fn order(&mut self, command: Command) {
+        self.worker.handle_command(command, self.now);
+        self.exchange();
+    }
+
+    pub(super) fn open_phone(&mut self, leg: LegKey, sections: u16) {
+        let sections = (0..sections).map(|section| local(leg, section)).collect();
+        self.order(Command::OpenRtpLeg { leg, sections, cname: format!("phone-{}", leg.0) });
+    }
+
+    pub(super) fn connect_phone(&mut self, leg: LegKey, streams: Vec<RtpStream>) {
+        self.order(Command::ConnectRtpLeg { leg, streams, silence: Silence::EndsLeg });
+    }
+
+    /// A phone with these sections, up.
+    pub(super) fn phone(&mut self, leg: LegKey, sections: Vec<Section>) {
+        self.open_phone(leg, u16::try_from(sections.len()).unwrap());
+        let streams = sections.into_iter().zip(0..).map(|(section, number)| stream(leg, number, section));
+        self.connect_phone(leg, streams.collect());
+    }
+
+    /// Alice's browser talks to a phone.
+    pub(super) fn calling(of_alice: Vec<Section>, of_phone: Vec<Section>) -> Self {
+        let mut scene = Self::new();
+        scene.alice.check(true);
+        scene.exchange();
+        scene.connect(super::ALICE, of_alice);
+        scene.exchange();
+        scene.phone(PHONE, of_phone);
+        scene.order(Command::Bridge { a: super::ALICE, b: PHONE });
+        scene.events.clear();
+        scene
+    }
+
+    /// A datagram arrives at one of the relay's addresses.
+    pub(super) fn arrives(&mut self, from: SocketAddr, to: SocketAddr, mut datagram: Vec<u8>) {
+        self.worker.handle_datagram(to, from, &mut datagram, self.now);
+        self.exchange();
+    }
+
+    /// A leg's peer sends plain RTP from where it said it would.
+    pub(super) fn phone_sends(&mut self, leg: LegKey, section: u16, numbers: Numbers, payload: &[u8]) {
+        let packet = rtp_packet(numbers, payload);
+        self.arrives(remote(leg, section).rtp, local(leg, section).rtp, packet);
+    }
+
+    /// RTP that a leg's peers were sent since the last time, plain, with where it went.
+    pub(super) fn take_rtp_of(&mut self, leg: LegKey, section: u16) -> Vec<(Header, Vec<u8>, SocketAddr)> {
+        let is_rtp = |d: &Datagram| d.local == local(leg, section).rtp && !(192..=223).contains(&d.payload[1]);
+        let (taken, rest) = core::mem::take(&mut self.outside).into_iter().partition(is_rtp);
+        self.outside = rest;
+        let read = |d: Datagram| (Header::parse(&d.payload).unwrap(), d.payload, d.remote);
+        Vec::into_iter(taken).map(read).collect()
+    }
+
+    /// RTCP compounds that were sent from one of the relay's addresses, with where they went.
+    pub(super) fn take_rtcp_from(&mut self, local: SocketAddr) -> Vec<(Vec<u8>, SocketAddr)> {
+        let is_rtcp = |d: &Datagram| d.local == local && (192..=223).contains(&d.payload[1]);
+        let (taken, rest) = core::mem::take(&mut self.outside).into_iter().partition(is_rtcp);
+        self.outside = rest;
+        Vec::into_iter(taken).map(|d: Datagram| (d.payload, d.remote)).collect()
+    }
+}
+
+/// Kinds of the packets in a compound.
+pub(super) fn kinds(compound: &[u8]) -> Vec<u8> {
+    Compound::new(compound).map(|chunk| chunk.kind).collect()
+}

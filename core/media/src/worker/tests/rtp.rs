@@ -1,0 +1,437 @@
+//! SIP legs: RTP in and out, addresses, keys, holds and silence.
+
+use super::phone::{OTHER, PHONE, camera, contexts, keys, local, remote, rtp_packet, section, ssrc, stream, telephone};
+use super::{ALICE, Scene, address, audio, payload, video};
+use crate::command::{Command, Event, RemoteRtp, RtcpPath, Silence, TransportFailure};
+use crate::rtp::packet::{Header, payload as payload_of};
+use crate::transport::latch::Latching;
+use crate::transport::srtp::Profile;
+use core::time::Duration;
+use offhook_sdp::codec::MediaKind;
+use offhook_sdp::direction::Direction;
+use offhook_sdp::webrtc::Section;
+
+const STEP: Duration = Duration::from_millis(20);
+
+fn alices() -> Vec<Section> {
+    let mut section = audio(111, 110, (4, "0"), 1);
+    section.payloads.push(payload(8, "PCMA", 8000, 1, &[]));
+    section.payloads.push(payload(126, "telephone-event", 8000, 1, &[]));
+    vec![section]
+}
+
+fn calling() -> Scene {
+    Scene::calling(alices(), vec![telephone()])
+}
+
+/// What a browser heard: sequence, timestamp, marker, payload type.
+fn heard(scene: &mut Scene) -> Vec<(u16, u32, bool, u8)> {
+    let heard = scene.alice.take_rtp();
+    heard.iter().map(|(h, _)| (h.sequence, h.timestamp, h.marker, h.payload_type)).collect()
+}
+
+#[test]
+fn a_browser_and_a_phone_hear_each_other() {
+    let mut scene = calling();
+    for n in 0..3_u16 {
+        scene.alice.send_rtp((0, 9 + n, 160 * u32::from(n), 77), &[(1, &[0x85])], b"voice");
+        scene.phone_sends(PHONE, 0, (0, 65_534_u16.wrapping_add(n), 160 * u32::from(n), 5), b"answer");
+        scene.run(STEP);
+    }
+    let of_phone = scene.take_rtp_of(PHONE, 0);
+    assert_eq!(of_phone.len(), 3);
+    for (n, (header, packet, to)) in of_phone.iter().enumerate() {
+        let n16 = u16::try_from(n).unwrap();
+        assert_eq!((header.payload_type, header.ssrc, *to), (0, ssrc(PHONE, 0), remote(PHONE, 0).rtp));
+        assert_eq!(header.sequence, of_phone[0].0.sequence.wrapping_add(n16));
+        assert_eq!(header.timestamp, of_phone[0].0.timestamp.wrapping_add(160 * u32::from(n16)));
+        assert_eq!((header.marker, header.extension), (n == 0, None), "no extension is for a SIP peer");
+        assert_eq!(payload_of(packet, header).unwrap(), b"voice");
+    }
+    let of_alice = heard(&mut scene);
+    let (sequence, timestamp, ..) = of_alice[0];
+    let expected =
+        [0, 1, 2_u16].map(|n| (sequence.wrapping_add(n), timestamp.wrapping_add(160 * u32::from(n)), n == 0, 0));
+    assert_eq!(of_alice, expected);
+}
+
+#[test]
+fn two_phones_hear_each_other_whatever_their_packets_last() {
+    let mut scene = Scene::new();
+    scene.phone(PHONE, vec![telephone()]);
+    let numbers = section(MediaKind::Audio, vec![payload(8, "PCMA", 8000, 1, &[]), payload(98, "PCMU", 8000, 1, &[])]);
+    scene.phone(OTHER, vec![numbers]);
+    scene.order(Command::Bridge { a: PHONE, b: OTHER });
+    scene.phone_sends(PHONE, 0, (0, 1, 160, 5), &[1; 160]);
+    scene.phone_sends(OTHER, 0, (98, 1, 240, 5), &[2; 240]);
+    scene.phone_sends(OTHER, 0, (8, 2, 480, 5), &[3; 240]);
+    let got = |scene: &mut Scene, leg| {
+        let got = scene.take_rtp_of(leg, 0);
+        got.iter().map(|(h, p, _)| (h.payload_type, p.len() - 12, p[12])).collect::<Vec<_>>()
+    };
+    assert_eq!(got(&mut scene, OTHER), [(98, 160, 1)]);
+    assert_eq!(got(&mut scene, PHONE), [(0, 240, 2), (8, 240, 3)]);
+}
+
+#[test]
+fn every_suite_carries_both_directions() {
+    for suite in [Profile::AesCm128HmacSha1, Profile::AesCm128HmacSha1Short, Profile::AeadAes128Gcm] {
+        let mut scene = calling();
+        let keys = keys(suite, 7);
+        let (mut inbound, mut outbound) = contexts(&keys);
+        let mut secure = stream(PHONE, 0, telephone());
+        secure.srtp = Some(keys);
+        scene.connect_phone(PHONE, vec![secure.clone()]);
+        for n in 0..4_u16 {
+            let mut packet = rtp_packet((0, 65_533_u16.wrapping_add(n), 0, 5), b"answer");
+            let header = Header::parse(&packet).unwrap();
+            outbound.protect_rtp(&mut packet, &header).unwrap();
+            scene.arrives(remote(PHONE, 0).rtp, local(PHONE, 0).rtp, packet.clone());
+            scene.arrives(remote(PHONE, 0).rtp, local(PHONE, 0).rtp, packet);
+            scene.alice.send_rtp((0, n, 0, 77), &[], b"voice");
+            scene.exchange();
+            // The same description again leaves the contexts where they are.
+            scene.connect_phone(PHONE, vec![secure.clone()]);
+        }
+        assert_eq!(heard(&mut scene).len(), 4, "{suite:?}");
+        assert_eq!(scene.worker.counters().dropped.replayed, 4);
+        let sent = scene.take_rtp_of(PHONE, 0);
+        assert_eq!(sent.len(), 4);
+        for (header, mut packet, _) in sent {
+            let length = inbound.unprotect_rtp(&mut packet, &header).unwrap();
+            assert_eq!(packet[header.length..length], *b"voice");
+        }
+        scene.phone_sends(PHONE, 0, (0, 50, 0, 5), b"plain, long enough for a tag");
+        assert_eq!((heard(&mut scene).len(), scene.worker.counters().dropped.unauthentic), (0, 1));
+    }
+}
+
+#[test]
+fn new_keys_take_over_in_mid_call_and_bad_ones_end_the_leg() {
+    let mut scene = calling();
+    let mut secure = stream(PHONE, 0, telephone());
+    for seed in [1, 2] {
+        let keys = keys(Profile::AesCm128HmacSha1, seed);
+        let (mut inbound, mut outbound) = contexts(&keys);
+        secure.srtp = Some(keys);
+        scene.connect_phone(PHONE, vec![secure.clone()]);
+        let mut packet = rtp_packet((0, u16::from(seed), 0, 5), b"answer");
+        let header = Header::parse(&packet).unwrap();
+        outbound.protect_rtp(&mut packet, &header).unwrap();
+        scene.arrives(remote(PHONE, 0).rtp, local(PHONE, 0).rtp, packet);
+        scene.alice.send_rtp((0, u16::from(seed), 0, 77), &[], b"voice");
+        scene.exchange();
+        assert_eq!(heard(&mut scene).len(), 1);
+        let (header, mut packet, _) = scene.take_rtp_of(PHONE, 0).pop().unwrap();
+        inbound.unprotect_rtp(&mut packet, &header).unwrap();
+    }
+    secure.srtp.as_mut().unwrap().remote.0.pop();
+    scene.connect_phone(PHONE, vec![secure]);
+    assert_eq!(scene.events, [Event::LegFailed { leg: PHONE, failure: TransportFailure::BadKeys }]);
+    assert!(scene.sockets.is_empty());
+}
+
+#[test]
+fn another_address_and_another_codec_do_not_disturb_what_the_browser_hears() {
+    let mut scene = calling();
+    scene.phone_sends(PHONE, 0, (0, 1, 160, 5), b"a");
+    scene.run(STEP);
+    let moved = RemoteRtp { rtp: address("203.0.113.50:6000"), rtcp: RtcpPath::Muxed };
+    let mut only_pcma = telephone();
+    only_pcma.payloads.remove(0);
+    let mut again = stream(PHONE, 0, only_pcma);
+    again.remote = Some(moved);
+    scene.connect_phone(PHONE, vec![again]);
+    scene.arrives(moved.rtp, local(PHONE, 0).rtp, rtp_packet((8, 2, 320, 5), b"b"));
+    scene.run(STEP);
+    scene.arrives(moved.rtp, local(PHONE, 0).rtp, rtp_packet((8, 3, 480, 5), b"c"));
+    // What is still under way from before is not the peer's any more.
+    scene.phone_sends(PHONE, 0, (8, 4, 640, 5), b"late");
+    let of_alice = heard(&mut scene);
+    let (sequence, timestamp, ..) = of_alice[0];
+    let place = |n: u16| (sequence.wrapping_add(n), timestamp.wrapping_add(160 * u32::from(n)));
+    assert_eq!(of_alice[1..], [1, 2].map(|n| (place(n).0, place(n).1, false, 8)));
+    scene.alice.send_rtp((8, 1, 0, 77), &[], b"voice");
+    scene.exchange();
+    let sent = scene.take_rtp_of(PHONE, 0);
+    assert_eq!((sent.len(), sent[0].2), (1, moved.rtp));
+}
+
+#[test]
+fn another_ssrc_and_numbers_that_begin_anew_are_one_stream_to_the_browser() {
+    let mut scene = calling();
+    let packets = [(1, 160, 5), (2, 320, 5), (40_000, 99_999, 6), (40_001, 100_159, 6), (7, 5_000_000, 6)];
+    for (sequence, timestamp, ssrc) in packets {
+        scene.phone_sends(PHONE, 0, (0, sequence, timestamp, ssrc), b"x");
+        scene.run(STEP);
+    }
+    scene.phone_sends(PHONE, 0, (0, 8, 5_000_160, 6), b"x");
+    scene.run(STEP);
+    // The same SSRC and numbers, but the clock jumps.
+    scene.phone_sends(PHONE, 0, (0, 9, 9_000_000, 6), b"x");
+    let of_alice = heard(&mut scene);
+    let (sequence, timestamp, ..) = of_alice[0];
+    // The first one after a jump stands alone and is dropped (RFC 3550 Appendix A.1).
+    let numbers: Vec<u16> = of_alice.iter().map(|packet| packet.0.wrapping_sub(sequence)).collect();
+    assert_eq!(numbers, [0, 1, 2, 3, 4, 5]);
+    let times: Vec<u32> = of_alice.iter().map(|packet| packet.1.wrapping_sub(timestamp)).collect();
+    assert_eq!(times, [0, 160, 320, 480, 800, 960]);
+    let markers: Vec<bool> = of_alice.iter().map(|packet| packet.2).collect();
+    assert_eq!(markers, [true, false, true, false, true, true]);
+}
+
+#[test]
+fn both_sections_may_use_the_same_ssrc_and_music_may_change_it_for_ever() {
+    let of_alice = || vec![audio(111, 110, (4, "0"), 1), video(100, 78)];
+    let mut scene = Scene::calling(of_alice(), vec![telephone(), camera(&[])]);
+    scene.phone_sends(PHONE, 0, (0, 1, 160, 5), b"sound");
+    scene.phone_sends(PHONE, 1, (99, 1, 160, 5), b"picture");
+    let kinds: Vec<(u32, u8)> = scene.alice.take_rtp().iter().map(|(h, _)| (h.ssrc, h.payload_type)).collect();
+    assert_eq!(kinds, [(1000, 0), (1001, 100)]);
+    for ssrc in 100..400 {
+        scene.run(STEP);
+        scene.phone_sends(PHONE, 0, (0, 1, 160, ssrc), b"sound");
+        assert_eq!(scene.alice.take_rtp().len(), 1, "SSRC {ssrc}");
+    }
+}
+
+#[test]
+fn on_hold_nothing_is_sent_and_silence_is_no_death() {
+    for direction in [Direction::SendOnly, Direction::Inactive] {
+        let mut scene = calling();
+        let mut held = stream(PHONE, 0, telephone());
+        held.stream.remote.direction = direction;
+        scene.connect_phone(PHONE, vec![held]);
+        scene.alice.send_rtp((0, 1, 0, 77), &[], b"voice");
+        scene.exchange();
+        assert_eq!(scene.take_rtp_of(PHONE, 0).len(), 0, "{direction:?}");
+        scene.phone_sends(PHONE, 0, (0, 1, 160, 5), b"music");
+        assert_eq!(heard(&mut scene).len(), usize::from(direction.sends()));
+    }
+    let mut scene = calling();
+    let mut held = stream(PHONE, 0, telephone());
+    held.stream.remote.direction = Direction::Inactive;
+    scene.connect_phone(PHONE, vec![held.clone()]);
+    for _ in 0..12 {
+        scene.alice.check(false);
+        scene.run(Duration::from_secs(10));
+    }
+    assert_eq!(scene.events, []);
+    let sent = scene.take_rtcp_from(local(PHONE, 0).rtcp);
+    assert_eq!(sent.len(), 24, "RTCP goes on (RFC 3264 §8.4)");
+    held.remote = None;
+    held.stream.remote.direction = Direction::SendRecv;
+    scene.connect_phone(PHONE, vec![held]);
+    scene.alice.send_rtp((0, 2, 160, 77), &[], b"voice");
+    scene.alice.check(false);
+    scene.run(Duration::from_secs(29));
+    scene.alice.check(false);
+    scene.run(Duration::from_secs(20));
+    assert_eq!((scene.events.len(), scene.outside.len()), (0, 0), "0.0.0.0 is a hold, and nobody to send RTCP to");
+    scene.connect_phone(PHONE, vec![stream(PHONE, 0, telephone())]);
+    scene.alice.send_rtp((0, 3, 320, 77), &[], b"back");
+    scene.exchange();
+    assert_eq!(scene.take_rtp_of(PHONE, 0).len(), 1);
+    scene.alice.check(false);
+    scene.run(Duration::from_secs(29));
+    scene.alice.check(false);
+    scene.run(Duration::from_secs(2));
+    assert_eq!(scene.events, [Event::LegDead { leg: PHONE }]);
+}
+
+#[test]
+fn who_rings_may_be_silent_and_rtcp_is_life() {
+    let mut scene = Scene::new();
+    scene.open_phone(PHONE, 1);
+    let streams = vec![stream(PHONE, 0, telephone())];
+    let silence = Silence::Tolerated;
+    scene.order(Command::ConnectRtpLeg { leg: PHONE, streams: streams.clone(), silence });
+    scene.run(Duration::from_secs(180));
+    assert_eq!(scene.events, []);
+    scene.connect_phone(PHONE, streams);
+    for _ in 0..4 {
+        scene.run(Duration::from_secs(20));
+        let mut report = Vec::new();
+        crate::rtcp::write::receiver_report(5, &[], &mut report);
+        let from = super::phone::rtcp_of(remote(PHONE, 0));
+        scene.arrives(from, local(PHONE, 0).rtcp, report);
+    }
+    assert_eq!(scene.events, []);
+    scene.run(Duration::from_secs(31));
+    assert_eq!(scene.events, [Event::LegDead { leg: PHONE }]);
+    assert!(scene.sockets.is_empty());
+    assert_eq!((scene.worker.ports.len(), scene.worker.wakes.len()), (0, 0));
+}
+
+#[test]
+fn a_phone_behind_a_nat_is_answered_where_it_sends_from_and_nobody_else_is() {
+    let mut scene = calling();
+    let (nat, thief) = (address("203.0.113.5:61234"), address("192.0.2.66:5555"));
+    for n in 0..10_u16 {
+        scene.arrives(nat, local(PHONE, 0).rtp, rtp_packet((0, n, 160 * u32::from(n), 5), b"a"));
+        scene.arrives(thief, local(PHONE, 0).rtp, rtp_packet((77, n, 160 * u32::from(n), 5), b"unknown type"));
+        scene.run(STEP);
+    }
+    // Two probations that cross break each other off, unless one is of no negotiated type.
+    assert_eq!(heard(&mut scene).len(), 6);
+    assert_eq!(scene.worker.counters().dropped.foreign_address, 4 + 10);
+    for n in 0..10_u16 {
+        scene.arrives(thief, local(PHONE, 0).rtp, rtp_packet((0, n, 160 * u32::from(n), 5), b"theft"));
+        scene.arrives(nat, local(PHONE, 0).rtp, rtp_packet((0, 10 + n, 160 * u32::from(n), 5), b"a"));
+    }
+    assert_eq!(heard(&mut scene).len(), 10);
+    scene.alice.send_rtp((0, 1, 0, 77), &[], b"voice");
+    scene.exchange();
+    assert_eq!(scene.take_rtp_of(PHONE, 0)[0].2, nat);
+}
+
+#[test]
+fn strictness_is_the_operators() {
+    let mut scene = Scene::new();
+    scene.worker.config.latch.latching = Latching::Never;
+    scene.phone(PHONE, vec![telephone()]);
+    scene.phone(OTHER, vec![telephone()]);
+    scene.order(Command::Bridge { a: PHONE, b: OTHER });
+    for n in 0..20_u16 {
+        let packet = rtp_packet((0, n, 160 * u32::from(n), 5), b"a");
+        scene.arrives(address("203.0.113.5:61234"), local(PHONE, 0).rtp, packet);
+    }
+    assert_eq!(scene.take_rtp_of(OTHER, 0).len(), 0);
+}
+
+#[test]
+fn a_proven_packet_moves_the_media_at_once() {
+    let mut scene = calling();
+    let keys = keys(Profile::AeadAes128Gcm, 7);
+    let (_, mut outbound) = contexts(&keys);
+    let mut secure = stream(PHONE, 0, telephone());
+    secure.srtp = Some(keys);
+    scene.connect_phone(PHONE, vec![secure]);
+    let nat = address("203.0.113.5:61234");
+    let mut packet = rtp_packet((0, 9, 0, 5), b"answer");
+    let header = Header::parse(&packet).unwrap();
+    outbound.protect_rtp(&mut packet, &header).unwrap();
+    scene.arrives(nat, local(PHONE, 0).rtp, packet.clone());
+    // A copy from elsewhere proves nothing.
+    scene.arrives(address("192.0.2.66:5555"), local(PHONE, 0).rtp, packet);
+    scene.alice.send_rtp((0, 1, 0, 77), &[], b"voice");
+    scene.exchange();
+    assert_eq!(heard(&mut scene).len(), 1);
+    assert_eq!(scene.take_rtp_of(PHONE, 0)[0].2, nat);
+}
+
+#[test]
+fn a_port_that_cannot_be_had_ends_the_leg_and_frees_the_others() {
+    let mut scene = Scene::new();
+    scene.open_phone(PHONE, 2);
+    assert_eq!(scene.sockets.len(), 4);
+    scene.worker.handle_bind_failure(local(PHONE, 1).rtp, scene.now);
+    scene.worker.handle_bind_failure(local(PHONE, 1).rtcp, scene.now);
+    scene.exchange();
+    assert_eq!(scene.events, [Event::LegFailed { leg: PHONE, failure: TransportFailure::NoPort }]);
+    assert!(scene.sockets.is_empty());
+    assert!(!scene.worker.legs.contains_key(&PHONE));
+}
+
+#[test]
+fn impossible_orders_change_nothing() {
+    let mut scene = Scene::new();
+    scene.open_phone(PHONE, 1);
+    scene.open_phone(PHONE, 1);
+    let cname = String::new;
+    let twice = vec![local(OTHER, 0), local(OTHER, 0)];
+    scene.order(Command::OpenRtpLeg { leg: OTHER, sections: twice, cname: cname() });
+    scene.order(Command::OpenRtpLeg { leg: OTHER, sections: vec![local(PHONE, 0)], cname: cname() });
+    scene.order(Command::OpenRtpLeg { leg: OTHER, sections: vec![], cname: cname() });
+    scene.connect_phone(OTHER, vec![stream(OTHER, 0, telephone())]);
+    scene.connect_phone(PHONE, vec![]);
+    scene.connect_phone(PHONE, vec![stream(PHONE, 0, telephone()), stream(PHONE, 1, telephone())]);
+    scene.connect_phone(ALICE, vec![stream(ALICE, 0, telephone())]);
+    scene.connect(PHONE, alices());
+    scene.order(Command::RequestKeyFrame { leg: OTHER });
+    assert_eq!(scene.worker.counters().dropped.bad_command, 10);
+    assert_eq!((scene.sockets.len(), scene.worker.legs[&PHONE].phase_name()), (2, "RTP open"));
+}
+
+#[test]
+fn comfort_noise_passes_where_both_know_it_and_else_leaves_no_gap() {
+    let with_noise = |mut section: Section| {
+        section.payloads.push(payload(13, "CN", 8000, 1, &[]));
+        section
+    };
+    for is_known in [true, false] {
+        let of_alice = alices().into_iter().map(|s| if is_known { with_noise(s) } else { s }).collect();
+        let mut scene = Scene::calling(of_alice, vec![with_noise(telephone())]);
+        for (n, payload_type) in [(1_u16, 0), (2, 0), (3, 13), (4, 13), (5, 0)] {
+            scene.phone_sends(PHONE, 0, (payload_type, n, 160 * u32::from(n), 5), b"x");
+            scene.run(STEP);
+        }
+        let of_alice = heard(&mut scene);
+        let (sequence, timestamp, ..) = of_alice[0];
+        let seen: Vec<(u16, u32, u8)> =
+            of_alice.iter().map(|p| (p.0.wrapping_sub(sequence), p.1.wrapping_sub(timestamp), p.3)).collect();
+        if is_known {
+            assert_eq!(seen, [(0, 0, 0), (1, 160, 0), (2, 320, 13), (3, 480, 13), (4, 640, 0)]);
+        } else {
+            assert_eq!(seen, [(0, 0, 0), (1, 160, 0), (2, 640, 0)], "time has passed, nothing is lost");
+        }
+    }
+}
+
+#[test]
+fn digits_go_both_ways_at_the_clock_of_the_speech() {
+    let mut scene = calling();
+    scene.alice.send_rtp((0, 1, 0, 77), &[], b"a");
+    scene.order(Command::SendDtmf { leg: PHONE, digits: "7".to_owned() });
+    scene.run(Duration::from_millis(200));
+    let sent: Vec<_> = scene.take_rtp_of(PHONE, 0).into_iter().filter(|(h, ..)| h.payload_type == 96).collect();
+    assert_eq!(sent.len(), 7);
+    assert!(sent.iter().all(|(header, ..)| header.timestamp == sent[0].0.timestamp));
+    assert_eq!(sent[6].1[12..], [7, 0x80 | 10, 0x03, 0x20], "800 units of 8 kHz are 100 ms");
+    // A long press: 4 s of packets with one timestamp, then speech goes on in real time.
+    scene.phone_sends(PHONE, 0, (0, 1, 160, 5), b"x");
+    scene.run(STEP);
+    for n in 0..80_u16 {
+        let duration = u16::to_be_bytes((n + 1) * 400);
+        scene.phone_sends(PHONE, 0, (96, 2 + n, 320, 5), &[11, 10, duration[0], duration[1]]);
+        scene.run(Duration::from_millis(50));
+    }
+    scene.phone_sends(PHONE, 0, (0, 82, 320 + 32_000, 5), b"x");
+    assert_eq!(scene.events, [Event::DtmfReceived { leg: PHONE, digit: '#' }]);
+    let of_alice = heard(&mut scene);
+    assert_eq!(of_alice.len(), 82);
+    assert!(of_alice[1..81].iter().all(|packet| (packet.1, packet.3) == (of_alice[1].1, 126)));
+    assert_eq!(of_alice[81].1.wrapping_sub(of_alice[1].1), 32_000);
+    assert_eq!(of_alice[81].0.wrapping_sub(of_alice[0].0), 81);
+}
+
+#[test]
+fn digits_for_a_peer_that_went_on_hold_are_not_played_and_not_waited_for() {
+    let mut scene = calling();
+    scene.order(Command::SendDtmf { leg: PHONE, digits: "123".to_owned() });
+    let mut held = stream(PHONE, 0, telephone());
+    held.remote = None;
+    scene.connect_phone(PHONE, vec![held]);
+    scene.worker.handle_timeout(scene.now);
+    scene.outside.clear();
+    scene.run(Duration::from_secs(1));
+    assert_eq!(scene.take_rtp_of(PHONE, 0).len(), 0);
+    assert!(scene.worker.poll_timeout().is_none_or(|due| due > scene.now));
+}
+
+#[test]
+fn muxed_rtcp_comes_and_goes_by_the_port_of_rtp() {
+    let mut scene = calling();
+    let mut muxed = stream(PHONE, 0, telephone());
+    muxed.remote = Some(RemoteRtp { rtcp: RtcpPath::Muxed, ..remote(PHONE, 0) });
+    scene.connect_phone(PHONE, vec![muxed]);
+    scene.run(Duration::from_secs(6));
+    let sent = scene.take_rtcp_from(local(PHONE, 0).rtp);
+    assert_eq!((sent.len(), sent[0].1), (1, remote(PHONE, 0).rtp));
+    let mut report = Vec::new();
+    crate::rtcp::write::receiver_report(5, &[], &mut report);
+    let before = scene.worker.counters().rx_rtcp;
+    scene.arrives(remote(PHONE, 0).rtp, local(PHONE, 0).rtp, report.clone());
+    scene.arrives(address("192.0.2.66:5555"), local(PHONE, 0).rtp, report);
+    assert_eq!(scene.worker.counters().rx_rtcp - before, 1);
+}

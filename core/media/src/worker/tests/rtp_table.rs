@@ -1,0 +1,198 @@
+//! Every phase of a SIP leg with every kind of input, against the table that is committed here.
+
+use super::phone::{OTHER, PHONE, contexts, keys, local, remote, rtcp_of, rtp_packet, stream, telephone};
+use super::table::{done, pass};
+use super::{ALICE, Scene, address, credentials};
+use crate::command::{Command, RtpStream, Silence};
+use crate::rtcp::write;
+use crate::rtp::packet::Header;
+use crate::transport::srtp::Profile;
+use core::time::Duration;
+use offhook_sdp::direction::Direction;
+use std::net::SocketAddr;
+
+fn secure() -> RtpStream {
+    RtpStream { srtp: Some(keys(Profile::AesCm128HmacSha1, 3)), ..stream(PHONE, 0, telephone()) }
+}
+
+fn open() -> Scene {
+    let mut scene = Scene::new();
+    scene.phone(OTHER, vec![telephone()]);
+    scene.open_phone(PHONE, 1);
+    scene
+}
+
+fn ringing() -> Scene {
+    let mut scene = open();
+    let streams = vec![stream(PHONE, 0, telephone())];
+    scene.order(Command::ConnectRtpLeg { leg: PHONE, streams, silence: Silence::Tolerated });
+    scene
+}
+
+fn connected() -> Scene {
+    let mut scene = open();
+    scene.connect_phone(PHONE, vec![stream(PHONE, 0, telephone())]);
+    scene
+}
+
+fn bridged() -> Scene {
+    let mut scene = connected();
+    scene.order(Command::Bridge { a: PHONE, b: OTHER });
+    scene
+}
+
+fn held() -> Scene {
+    let mut scene = bridged();
+    let mut held = stream(PHONE, 0, telephone());
+    held.stream.remote.direction = Direction::Inactive;
+    scene.connect_phone(PHONE, vec![held]);
+    scene
+}
+
+fn with_keys() -> Scene {
+    let mut scene = bridged();
+    scene.connect_phone(PHONE, vec![secure()]);
+    scene
+}
+
+fn restored() -> Scene {
+    let mut scene = with_keys();
+    scene.move_on(Duration::from_millis(1));
+    scene
+}
+
+fn closed() -> Scene {
+    let mut scene = bridged();
+    scene.order(Command::CloseLeg { leg: PHONE });
+    scene
+}
+
+fn nat() -> SocketAddr {
+    address("203.0.113.5:61234")
+}
+
+fn send(scene: &mut Scene, from: SocketAddr, to: SocketAddr, mut datagram: Vec<u8>) {
+    scene.worker.handle_datagram(to, from, &mut datagram, scene.now);
+}
+
+fn sends(scene: &mut Scene, from: SocketAddr, payload_type: u8, sequence: u16) {
+    let packet = rtp_packet((payload_type, sequence, u32::from(sequence) * 160, 5), &[0; 160]);
+    send(scene, from, local(PHONE, 0).rtp, packet);
+}
+
+fn protected(sequence: u16) -> Vec<u8> {
+    let mut packet = rtp_packet((0, sequence, 0, 5), &[0; 160]);
+    let header = Header::parse(&packet).unwrap();
+    contexts(&keys(Profile::AesCm128HmacSha1, 3)).1.protect_rtp(&mut packet, &header).unwrap();
+    packet
+}
+
+fn report() -> Vec<u8> {
+    let mut report = Vec::new();
+    write::receiver_report(5, &[], &mut report);
+    report
+}
+
+type Reach = fn() -> Scene;
+type Happens = fn(&mut Scene);
+
+fn ordered(scene: &mut Scene, command: Command) {
+    scene.worker.handle_command(command, scene.now);
+}
+
+fn orders() -> Vec<(&'static str, Happens)> {
+    vec![
+        ("OpenLeg", |s| ordered(s, Command::OpenLeg { leg: PHONE, ice: credentials("rp") })),
+        ("OpenRtpLeg", |s| {
+            let (sections, cname) = (vec![local(PHONE, 0)], String::new());
+            ordered(s, Command::OpenRtpLeg { leg: PHONE, sections, cname });
+        }),
+        ("ConnectLeg", |s| s.connect(PHONE, vec![telephone()])),
+        ("ConnectRtpLeg", |s| {
+            let streams = vec![stream(PHONE, 0, telephone())];
+            ordered(s, Command::ConnectRtpLeg { leg: PHONE, streams, silence: Silence::EndsLeg });
+        }),
+        ("ConnectRtpLeg with keys", |s| {
+            ordered(s, Command::ConnectRtpLeg { leg: PHONE, streams: vec![secure()], silence: Silence::EndsLeg });
+        }),
+        ("ConnectRtpLeg with broken keys", |s| {
+            let mut streams = vec![secure()];
+            streams[0].srtp.as_mut().unwrap().local.0.clear();
+            ordered(s, Command::ConnectRtpLeg { leg: PHONE, streams, silence: Silence::EndsLeg });
+        }),
+        ("Bridge", |s| ordered(s, Command::Bridge { a: PHONE, b: OTHER })),
+        ("Bridge with a browser", |s| ordered(s, Command::Bridge { a: ALICE, b: PHONE })),
+        ("Unbridge", |s| ordered(s, Command::Unbridge { leg: PHONE })),
+        ("RequestKeyFrame", |s| ordered(s, Command::RequestKeyFrame { leg: PHONE })),
+        ("SendDtmf", |s| {
+            ordered(s, Command::SendDtmf { leg: PHONE, digits: "5".to_owned() });
+            pass(s, Duration::ZERO);
+        }),
+        ("CloseLeg", |s| ordered(s, Command::CloseLeg { leg: PHONE })),
+        ("port refused", |s| s.worker.handle_bind_failure(local(PHONE, 0).rtcp, s.now)),
+    ]
+}
+
+fn datagrams() -> Vec<(&'static str, Happens)> {
+    vec![
+        ("RTP", |s| sends(s, remote(PHONE, 0).rtp, 0, 7)),
+        ("RTP of an unknown type", |s| sends(s, remote(PHONE, 0).rtp, 77, 7)),
+        ("RTP from elsewhere", |s| sends(s, nat(), 0, 7)),
+        ("RTP from elsewhere, five in a row", |s| (0..5).for_each(|n| sends(s, nat(), 0, n))),
+        ("SRTP", |s| send(s, remote(PHONE, 0).rtp, local(PHONE, 0).rtp, protected(7))),
+        ("SRTP twice", |s| {
+            (0..2).for_each(|_| send(s, remote(PHONE, 0).rtp, local(PHONE, 0).rtp, protected(7)));
+        }),
+        ("SRTP from elsewhere", |s| send(s, nat(), local(PHONE, 0).rtp, protected(7))),
+        ("SRTP, forged", |s| {
+            let mut packet = protected(7);
+            *packet.last_mut().unwrap() ^= 1;
+            send(s, remote(PHONE, 0).rtp, local(PHONE, 0).rtp, packet);
+        }),
+        ("RTP on the port of RTCP", |s| {
+            send(s, remote(PHONE, 0).rtp, local(PHONE, 0).rtcp, rtp_packet((0, 1, 1, 5), &[0; 160]));
+        }),
+        ("RTP cut short", |s| send(s, remote(PHONE, 0).rtp, local(PHONE, 0).rtp, vec![0x80, 0, 1])),
+        ("RTCP", |s| send(s, rtcp_of(remote(PHONE, 0)), local(PHONE, 0).rtcp, report())),
+        ("RTCP on the port of RTP", |s| send(s, remote(PHONE, 0).rtp, local(PHONE, 0).rtp, report())),
+        ("RTCP from elsewhere", |s| send(s, nat(), local(PHONE, 0).rtcp, report())),
+        ("STUN", |s| {
+            s.alice.check(true);
+            let check = s.alice.outgoing.pop_back().unwrap();
+            send(s, remote(PHONE, 0).rtp, local(PHONE, 0).rtp, check);
+        }),
+        ("DTLS", |s| send(s, remote(PHONE, 0).rtp, local(PHONE, 0).rtp, vec![22, 254, 253, 0, 0, 0, 0])),
+        ("neither of these", |s| send(s, remote(PHONE, 0).rtp, local(PHONE, 0).rtp, vec![0x0d, 0x0a])),
+        ("6 s pass", |s| pass(s, Duration::from_secs(6))),
+        ("31 s pass", |s| pass(s, Duration::from_secs(31))),
+    ]
+}
+
+#[test]
+fn every_phase_with_every_input() {
+    let phases: [(&str, Reach); 8] = [
+        ("open", open),
+        ("ringing", ringing),
+        ("connected", connected),
+        ("bridged", bridged),
+        ("held", held),
+        ("bridged, with keys", with_keys),
+        ("restored, with keys", restored),
+        ("closed", closed),
+    ];
+    let mut table = String::new();
+    for (name, reach) in phases {
+        for (what, happens) in orders().into_iter().chain(datagrams()) {
+            let mut scene = reach();
+            while scene.worker.poll_output().is_some() {}
+            let before = scene.worker.counters().dropped;
+            happens(&mut scene);
+            table.push_str(&format!("{name} | {what} | {}\n", done(&mut scene, before, PHONE)));
+        }
+    }
+    let committed = include_str!("rtp_table.txt");
+    if table != committed {
+        println!("{table}");
+    }
+    assert!(table == committed, "a leg does not do what worker/tests/rtp_table.txt says; see the output");
+}
