@@ -141,7 +141,8 @@ impl Headers {
         let line = self.value(self.fields.get(at)?);
         let mut values = Elements::new(line, name.is_list());
         let first = values.next().unwrap_or_default().to_owned();
-        let rest = values.rest().filter(|rest| !rest.trim_matches([' ', '\t', ',']).is_empty()).map(str::len);
+        let rest =
+            values.rest().map(|rest| rest.trim_start_matches([' ', '\t', ',']).len()).filter(|length| *length > 0);
         match (rest, self.fields.get_mut(at)) {
             (Some(length), Some(field)) => field.start = field.end.saturating_sub(length),
             _ => {

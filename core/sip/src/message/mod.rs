@@ -9,6 +9,7 @@ mod check;
 mod equivalence;
 mod escape;
 pub mod framing;
+mod fuzz;
 mod head;
 mod headers;
 mod host;
@@ -27,6 +28,7 @@ mod values;
 mod via;
 
 pub use address::{Contacts, NameAddr};
+pub use fuzz::{fuzz_message, fuzz_uri};
 pub use head::MAX_HEADERS;
 pub use headers::Headers;
 pub use host::Host;

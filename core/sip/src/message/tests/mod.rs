@@ -3,7 +3,11 @@
 use super::*;
 
 mod framing;
+mod headers;
+mod lenient;
+mod property;
 mod torture;
+mod uri;
 
 const INVITE: &str = "INVITE sip:bob@biloxi.example SIP/2.0\r\n\
     Via: SIP/2.0/UDP pc33.atlanta.example:5066;branch=z9hG4bK776asdhds;rport, SIP/2.0/TCP [2001:db8::1];branch=z9hG4bKx\r\n\

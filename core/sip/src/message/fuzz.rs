@@ -1,0 +1,125 @@
+//! Arbitrary octets for the parsers, and what they accept for everything that works on it.
+
+use super::framing::{Frame, Splitter};
+use super::{Contacts, HeaderName, Headers, Message, NameAddr, Parameters, Refused, Response, SipUri, Uri, Via};
+use core::fmt::{Debug, Display};
+use core::str::FromStr;
+
+/// Feeds arbitrary octets to the parser of messages, as a datagram and as a stream.
+pub fn fuzz_message(data: &[u8]) {
+    match Message::parse(data) {
+        Ok(message) => {
+            let printed = message.to_bytes();
+            assert_eq!(Message::parse(&printed).as_ref(), Ok(&message), "what is printed can be read");
+            assert_eq!(frames(&[&printed]), [Frame::Message(printed.clone())], "and is framed");
+            visit(message.headers());
+            if let Message::Request(request) = &message {
+                let mut response = Response::to(request, 200, "");
+                response.set_to_tag("tag");
+                assert!(Message::parse(&response.to_bytes()).is_ok(), "every request can be answered");
+            }
+        }
+        Err(Refused { response: Some(response), .. }) => {
+            assert!(response.headers.top_via().is_ok(), "it is known where the refusal goes");
+            let _ = Message::parse(&response.to_bytes());
+        }
+        Err(Refused { response: None, .. }) => {}
+    }
+    let middle = data.len() / 2;
+    let (first, second) = data.split_at_checked(middle).unwrap_or((data, &[]));
+    let messages = |pieces: &[&[u8]]| {
+        let mut frames = frames(pieces);
+        // Line ends between messages mean something else where a read ends between them.
+        frames.retain(|frame| matches!(frame, Frame::Message(_)));
+        frames
+    };
+    assert_eq!(messages(&[data]), messages(&[first, second]), "it does not matter where a stream is cut");
+}
+
+fn frames(pieces: &[&[u8]]) -> Vec<Frame> {
+    let mut splitter = Splitter::new();
+    let mut frames = Vec::new();
+    for piece in pieces {
+        splitter.push(piece);
+        while let Ok(Some(frame)) = splitter.next_frame() {
+            frames.push(frame);
+        }
+    }
+    frames
+}
+
+/// Asks for every type, and reads what is printed of it.
+fn visit(headers: &Headers) {
+    again_each(headers.vias());
+    for addresses in [
+        headers.from().map(|address| vec![address]),
+        headers.to().map(|address| vec![address]),
+        headers.contacts().map(|contacts| match contacts {
+            Contacts::All => Vec::new(),
+            Contacts::List(contacts) => contacts,
+        }),
+        headers.routes(),
+        headers.record_routes(),
+        headers.path(),
+        headers.service_route(),
+        headers.p_asserted_identity(),
+        headers.history_info(),
+        headers.diversion(),
+    ] {
+        again_each(addresses);
+    }
+    again_each(headers.cseq().map(|cseq| vec![cseq]));
+    again_each(headers.reason());
+    again(headers.rack());
+    again(headers.refer_to());
+    again(headers.referred_by());
+    again(headers.replaces());
+    again(headers.event());
+    again(headers.subscription_state());
+    again(headers.session_expires());
+    again(headers.privacy());
+    again(headers.content_type());
+    again(headers.retry_after());
+    let _ = (headers.max_forwards(), headers.expires(), headers.min_expires(), headers.min_se(), headers.rseq());
+    let _ = (headers.allow().count(), headers.supports("100rel"), headers.www_authenticate().count());
+    let mut changed = headers.clone();
+    while changed.pop_front(HeaderName::Via).is_some() {}
+    assert!(!changed.has(HeaderName::Via), "each value can be taken");
+}
+
+fn again<T: FromStr<Err: Debug + PartialEq> + Display + Debug + PartialEq, E>(value: Option<Result<T, E>>) {
+    if let Some(Ok(value)) = value {
+        assert_eq!(value.to_string().parse().as_ref(), Ok(&value), "what is printed can be read");
+    }
+}
+
+fn again_each<T: FromStr<Err: Debug + PartialEq> + Display + Debug + PartialEq, E>(values: Result<Vec<T>, E>) {
+    values.into_iter().flatten().for_each(|value| again(Some(Ok::<_, E>(value))));
+}
+
+/// Feeds arbitrary octets to the parsers of URIs, addresses, `Via` values and parameters.
+pub fn fuzz_uri(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let read = text.parse::<Uri>();
+    assert_eq!(Uri::check(&text), read.as_ref().map(|_| ()).map_err(|error| *error), "checked as it is read");
+    if let Ok(uri) = read {
+        assert_eq!(uri.to_string().parse().as_ref(), Ok(&uri), "what is printed can be read");
+        assert!(uri.is_equivalent(&uri), "a URI is equivalent to itself");
+        if let (Some(user), Some(host)) = (uri.user(), uri.host()) {
+            let made = Uri::sip(&user, host.clone());
+            assert_eq!(made.to_string().parse().as_ref(), Ok(&made), "what is made can be read");
+            assert!(user.is_empty() || made.user() == Some(user), "a user part survives its escapes");
+        }
+    }
+    if let Ok(host) = text.parse() {
+        let made = Uri::from(SipUri::new(host).with_user(&text).with_param("p", &text).with_header("h", &text));
+        assert_eq!(made.to_string().parse(), Ok(made), "what is made can be read");
+    }
+    // In a message, a value is one line.
+    let text = text.replace(['\r', '\n'], " ");
+    again(Some(text.parse::<NameAddr>()));
+    again(Some(text.parse::<Via>()));
+    if let Ok(parameters) = Parameters::parse(&text) {
+        assert_eq!(Parameters::parse(&parameters.to_string()), Ok(parameters), "what is printed can be read");
+    }
+}

@@ -1,0 +1,197 @@
+//! What the world really sends.
+
+use super::super::*;
+
+const OPTIONS: &str = "OPTIONS sip:b@h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\n\
+    To: <sip:b@h>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\nX: y\r\n\r\n";
+
+fn read(text: impl AsRef<[u8]>) -> Request {
+    match Message::parse(text.as_ref()) {
+        Ok(Message::Request(request)) => request,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn refused(text: &str) -> (Violation, Option<u16>) {
+    let refused = Message::parse(text.as_bytes()).expect_err("should be refused");
+    (refused.violation, refused.response.map(|response| response.status))
+}
+
+#[test]
+fn lines_may_end_in_any_way_and_be_folded_anywhere() {
+    let plain = read(OPTIONS);
+    assert_eq!(read(OPTIONS.replace("\r\n", "\n")), plain);
+    assert_eq!(read(format!("\r\n\n\r\n{OPTIONS}")), plain);
+    let folded = OPTIONS.replace(": ", "\t :\r\n \t");
+    assert_eq!(read(&folded), plain);
+    assert_eq!(read(folded.replace("\r\n", "\n")), plain);
+    assert_eq!(read(OPTIONS.replace("X: y", "X: y\r\n z")).headers.get("X"), Some("y  z"));
+    assert_eq!(read(OPTIONS.replace("X: y", "X: y\rVia: z")).headers.get("X"), Some("y Via: z"), "no line ends there");
+}
+
+#[test]
+fn compact_names_are_the_long_ones() {
+    let compact = "MESSAGE sip:b@h SIP/2.0\r\nv: SIP/2.0/UDP h;branch=z9hG4bK1\r\nf: <sip:a@h>;tag=1\r\nT: <sip:b@h>\r\ni: 1\r\n\
+        CSeq: 1 MESSAGE\r\nm: <sip:a@h>\r\nc: text/plain\r\ne: gzip\r\nk: a, b\r\ns: hi\r\nr: <sip:c@h>\r\nb: <sip:a@h>\r\no: refer\r\n\
+        u: refer\r\nx: 90\r\nl: 2\r\n\r\nhi";
+    let message = read(compact);
+    let names: Vec<_> = message.headers.iter().map(|(name, _)| name.to_string()).collect();
+    assert_eq!(
+        names,
+        [
+            "Via",
+            "From",
+            "To",
+            "Call-ID",
+            "CSeq",
+            "Contact",
+            "Content-Type",
+            "Content-Encoding",
+            "Supported",
+            "Subject",
+            "Refer-To",
+            "Referred-By",
+            "Event",
+            "Allow-Events",
+            "Session-Expires"
+        ]
+    );
+    let printed = String::from_utf8(message.to_bytes()).unwrap();
+    assert!(
+        printed.contains("\r\nReferred-By: <sip:a@h>\r\n") && printed.contains("\r\nContent-Length: 2\r\n"),
+        "{printed}"
+    );
+}
+
+#[test]
+fn every_name_is_found_in_any_spelling() {
+    for name in ["Via", "CALL-ID", "call-id", "p-preferred-identity", "WWW-authenticate", "cseq", "X-Mine"] {
+        assert!(HeaderName::from(name).name().eq_ignore_ascii_case(name), "{name}");
+    }
+    assert!(!matches!(HeaderName::from("p-preferred-identity"), HeaderName::Other(_)));
+    assert_eq!(HeaderName::from("x-MINE"), HeaderName::from("X-mine"));
+    assert_eq!(HeaderName::from("a b\r\nVia").name(), "a-b--Via");
+    assert_eq!(HeaderName::from("").name(), "-");
+}
+
+#[test]
+fn texts_that_are_no_utf_8_are_taken_for_latin_1() {
+    let mut octets = OPTIONS.replace("From: ", "From: \"M?ller \u{20ac}\" ").into_bytes();
+    *octets.iter_mut().find(|octet| **octet == b'?').unwrap() = 0xfc;
+    assert_eq!(read(&octets).headers.from().unwrap().display.as_deref(), Some("Müller €"));
+}
+
+#[test]
+fn lines_that_are_no_headers_are_overlooked() {
+    let plain = read(OPTIONS);
+    for line in ["nonsense", ": x", "two words: x", "\"quoted\": x", "ümlaut: x"] {
+        assert_eq!(read(OPTIONS.replace("X: y", &format!("X: y\r\n{line}"))), plain, "{line}");
+    }
+}
+
+#[test]
+fn a_body_is_as_long_as_it_says() {
+    let with = |length: &str, body: &str| OPTIONS.replace("X: y\r\n\r\n", &format!("{length}\r\n{body}"));
+    assert_eq!(read(with("", "abc")).body, b"abc", "all of a datagram");
+    assert_eq!(read(with("Content-Length: 2\r\n", "abc")).body, b"ab");
+    assert_eq!(read(with("Content-Length: 0\r\n", "abc")).body, b"");
+    assert_eq!(read(with("l:03\r\nContent-Length : 3\r\n", "abc")).body, b"abc");
+    for length in ["4", "-1", "+3", "", "3 3", "3,3", "0x3", "99999999999999999999999"] {
+        assert_eq!(refused(&with(&format!("l: {length}\r\n"), "abc")), (Violation::Length, Some(400)), "{length}");
+    }
+}
+
+#[test]
+fn what_is_needed_once_is_there_once() {
+    for name in [HeaderName::Via, HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq] {
+        let line = OPTIONS.lines().find(|line| line.starts_with(name.name())).unwrap();
+        let missing = OPTIONS.replace(&format!("{line}\r\n"), "");
+        let answer = (name != HeaderName::Via).then_some(400);
+        assert_eq!(refused(&missing), (Violation::Missing(name.clone()), answer));
+        let twice = OPTIONS.replace("X: y", line);
+        match name {
+            HeaderName::Via => assert_eq!(read(twice).headers.vias().unwrap().len(), 2),
+            name => assert_eq!(refused(&twice), (Violation::Repeated(name), Some(400))),
+        }
+    }
+}
+
+#[test]
+fn what_is_needed_can_be_read() {
+    let cases = [
+        (HeaderName::From, "<sip:a@h>;tag=1", "sip:a b@h"),
+        (HeaderName::From, "<sip:a@h>;tag=1", "<sip:a@h>;tag=1, <sip:c@h>;tag=2"),
+        (HeaderName::From, "<sip:a@h>;tag=1", "<sip:a@h>tag=1"),
+        (HeaderName::To, "<sip:b@h>", "<sip:b@h"),
+        (HeaderName::To, "<sip:b@h>", "\"B\" sip:b@h"),
+        (HeaderName::CallId, "1\r\nCSeq", "1 2\r\nCSeq"),
+        (HeaderName::CSeq, "1 OPTIONS", "OPTIONS"),
+        (HeaderName::CSeq, "1 OPTIONS", "4294967296 OPTIONS"),
+        (HeaderName::CSeq, "1 OPTIONS", "-1 OPTIONS"),
+        (HeaderName::MaxForwards, "1\r\nCSeq", "1\r\nMax-Forwards: 256\r\nCSeq"),
+        (HeaderName::Route, "1\r\nCSeq", "1\r\nRoute: example.org\r\nCSeq"),
+        (HeaderName::Via, "SIP/2.0/UDP h;branch=z9hG4bK1", "SIP/2.0/UDP h;branch=z9hG4bK1, SIP/2.0"),
+    ];
+    for (name, good, bad) in cases {
+        match refused(&OPTIONS.replace(good, bad)) {
+            (Violation::Header(found, _), Some(400)) => assert_eq!(found, name, "{bad}"),
+            other => panic!("{bad}: {other:?}"),
+        }
+    }
+    assert_eq!(refused(&OPTIONS.replace("SIP/2.0/UDP h", "udp h")).1, None, "nobody knows where to");
+    assert_eq!(refused(&OPTIONS.replace("1 OPTIONS", "1 INFO")), (Violation::MethodMismatch, Some(400)));
+}
+
+#[test]
+fn an_ack_and_a_response_are_refused_without_answer() {
+    assert_eq!(refused(&OPTIONS.replace("OPTIONS", "ACK").replace("Call-ID: 1\r\n", "")).1, None);
+    let response = OPTIONS.replace("OPTIONS sip:b@h SIP/2.0", "SIP/2.0 200 OK").replace("Call-ID: 1\r\n", "");
+    assert_eq!(refused(&response), (Violation::Missing(HeaderName::CallId), None));
+}
+
+#[test]
+fn first_lines_that_are_none_are_refused() {
+    let with = |line: &str| OPTIONS.replace("OPTIONS sip:b@h SIP/2.0", line);
+    for (line, answer) in [
+        ("OPTIONS sip:b@h", Some(400)),
+        ("OPTIONS  sip:b@h SIP/2.0", Some(400)),
+        ("OPTIONS sip:b@h SIP/2.0 ", Some(400)),
+        ("OPTIONS sip:b@h HTTP/1.1", Some(400)),
+        ("OPTIONS sip:b@h SIP/3.0", Some(505)),
+        ("OPTIONS nonsense SIP/2.0", Some(400)),
+        ("OPT(IONS sip:b@h SIP/2.0", None),
+        ("SIP/2.0 99 Early", None),
+        ("SIP/2.0 700 Late", None),
+        ("SIP/2.0 2000 Long", None),
+        ("SIP/2.0 +20 Signed", None),
+        ("SIP/3.0 200 OK", None),
+        ("SIP/2.0", None),
+    ] {
+        assert_eq!(refused(&with(line)).1, answer, "{line}");
+    }
+    let response = Message::parse(with("sip/2.0 200").as_bytes()).unwrap();
+    assert!(matches!(response, Message::Response(Response { status: 200, .. })), "a reason is not needed");
+}
+
+#[test]
+fn what_is_too_large_is_refused() {
+    let many = "X: y\r\n".repeat(MAX_HEADERS - 6);
+    assert_eq!(read(OPTIONS.replace("X: y\r\n", &format!("X: y\r\n{many}"))).headers.len(), MAX_HEADERS);
+    assert_eq!(
+        refused(&OPTIONS.replace("X: y\r\n", &format!("{many}X: y\r\nX: y\r\n"))),
+        (Violation::TooLarge, Some(513))
+    );
+    let long = "y".repeat(MAX_SIZE - OPTIONS.len());
+    assert_eq!(read(OPTIONS.replace("X: y", &format!("X: {long}y"))).headers.get("x").unwrap().len(), long.len() + 1);
+    assert_eq!(refused(&OPTIONS.replace("X: y", &format!("X: {long}yy"))), (Violation::TooLarge, None));
+    assert_eq!(refused(OPTIONS.trim_end()), (Violation::Unfinished, None));
+    assert_eq!(refused(""), (Violation::Unfinished, None));
+}
+
+#[test]
+fn a_refusal_says_why_and_comes_from_the_same_place_twice() {
+    let text = OPTIONS.replace("Call-ID: 1\r\n", "Timestamp: 5\r\n");
+    let response = Message::parse(text.as_bytes()).unwrap_err().response.unwrap();
+    assert_eq!(response.reason, "Bad Request (Call-ID is missing)");
+    assert_eq!(Message::parse(text.as_bytes()).unwrap_err().response.unwrap(), response, "the same tag");
+}

@@ -1,0 +1,149 @@
+//! Whatever comes, nothing panics; whatever is understood means the same when it is printed.
+
+use super::super::*;
+use proptest::prelude::*;
+
+/// Pieces that messages are made of, valid and not.
+fn piece() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => prop::sample::select(vec![
+            "sip:", "sips:", "tel:+1", "isbn:", "alice", "@", "example.org", "[2001:db8::1]", "192.0.2.1", ":5060", ";", "=", ",",
+            "<", ">", "\"", "\\", "\\\"", "?", "&", "%41", "%", "%zz", " ", "\t", "\r\n ", "\n\t", "\r", "\n", "*", ";tag=1", ";lr",
+            "SIP/2.0/UDP ", "SIP / 2.0 / TCP ", ";branch=z9hG4bK1", ";rport", ";received=::1", ";q=0.5", "ü", "\0", "\u{7f}",
+        ]).prop_map(str::to_owned),
+        1 => "[ -~]{0,6}",
+        1 => any::<String>(),
+    ]
+}
+
+fn value() -> impl Strategy<Value = String> {
+    prop::collection::vec(piece(), 0..8).prop_map(|pieces| pieces.concat())
+}
+
+/// A request with headers whose values are made of such pieces.
+fn message() -> impl Strategy<Value = Vec<u8>> {
+    let name = prop::sample::select(vec![
+        "Via",
+        "v",
+        "From",
+        "To",
+        "Contact",
+        "m",
+        "Route",
+        "Record-Route",
+        "Refer-To",
+        "Referred-By",
+        "Replaces",
+        "Reason",
+        "Event",
+        "Subscription-State",
+        "Session-Expires",
+        "Privacy",
+        "P-Asserted-Identity",
+        "History-Info",
+        "Diversion",
+        "Content-Type",
+        "Retry-After",
+        "RAck",
+        "RSeq",
+        "Expires",
+        "CSeq",
+        "Call-ID",
+        "X-Other",
+        "Content-Length",
+        "Warning",
+    ]);
+    let header = (name, value()).prop_map(|(name, value)| format!("{name}: {value}\r\n"));
+    (prop::collection::vec(header, 0..8), any::<bool>(), value()).prop_map(|(headers, whole, body)| {
+        let needed = if whole {
+            "Via: SIP/2.0/UDP h;branch=z9hG4bK2\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:b@h>\r\nCall-ID: 1\r\nCSeq: 1 INFO\r\n"
+        } else {
+            ""
+        };
+        format!("INFO sip:b@h SIP/2.0\r\n{needed}{}\r\n{body}", headers.concat()).into_bytes()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn any_octets_are_read_or_refused(data in prop::collection::vec(any::<u8>(), 0..300)) {
+        fuzz_message(&data);
+        fuzz_uri(&data);
+    }
+
+    #[test]
+    fn any_message_is_read_or_refused(data in message()) {
+        fuzz_message(&data);
+    }
+
+    #[test]
+    fn any_value_is_read_or_refused(text in value()) {
+        fuzz_uri(text.as_bytes());
+    }
+
+    #[test]
+    fn any_scheme_is_read_or_refused(text in value()) {
+        fuzz_uri(format!("sip:{text}").as_bytes());
+        fuzz_uri(format!("<sip:a@h>{text}").as_bytes());
+        fuzz_uri(format!("SIP/2.0/UDP h{text}").as_bytes());
+    }
+
+    #[test]
+    fn one_octet_changed_harms_nobody(at in any::<prop::sample::Index>(), octet in any::<u8>()) {
+        let mut data = super::INVITE.as_bytes().to_vec();
+        let at = at.index(data.len());
+        data[at] = octet;
+        fuzz_message(&data);
+        data.truncate(at);
+        fuzz_message(&data);
+    }
+
+    #[test]
+    fn texts_that_are_given_come_out_as_they_were(text in "[^\r\n\0]{1,20}", tag in "[!-~]{1,20}") {
+        let host: Host = "example.org".parse().unwrap();
+        let address = NameAddr::new(Uri::sip(&text, host)).with_display(text.clone()).with_tag(&tag);
+        let again: NameAddr = address.to_string().parse().unwrap();
+        prop_assert_eq!(again.uri.user().unwrap(), text.as_str());
+        prop_assert_eq!(again.display.as_deref(), Some(text.as_str()));
+        prop_assert_eq!(again.tag(), Some(tag.as_str()));
+    }
+
+    #[test]
+    fn no_value_reaches_another_line(name in any::<String>(), text in any::<String>(), reason in any::<String>()) {
+        let mut headers = Headers::new();
+        for (name, value) in [("Via", "SIP/2.0/UDP h"), ("From", "sip:a@h"), ("To", "sip:b@h"), ("Call-ID", "1"), ("CSeq", "1 INFO")] {
+            headers.push(name, value);
+        }
+        headers.push(format!("X-{name}").as_str(), &text);
+        let response = Response { status: 200, reason, headers, body: text.into_bytes() };
+        let Ok(Message::Response(again)) = Message::parse(&response.to_bytes()) else { panic!("not read") };
+        prop_assert_eq!(again.headers.len(), 6);
+        prop_assert_eq!(again.body, response.body);
+    }
+}
+
+/// What once went wrong, and what is good to begin from.
+#[test]
+fn the_corpora_are_read_or_refused() {
+    let corpus = |name: &str, fuzz: fn(&[u8])| {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/corpus").join(name);
+        let files = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let mut count = 0;
+        for file in files {
+            let data = read(&file.unwrap().path());
+            fuzz(&data);
+            count += 1;
+        }
+        assert!(count > 0, "an empty corpus: {}", folder.display());
+    };
+    corpus("message", fuzz_message);
+    corpus("uri", fuzz_uri);
+    corpus("digest", crate::auth::fuzz_digest);
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test reads its own corpus")]
+fn read(path: &std::path::Path) -> Vec<u8> {
+    std::fs::read(path).unwrap()
+}
