@@ -215,6 +215,7 @@ fn media_threads(
         let mut config = WorkerConfig::new(identity.clone(), clock.instant(now));
         config.connect_timeout = settings.media_connect_timeout;
         config.media_timeout = settings.media_timeout;
+        config.latch = settings.sip.rtp_latch;
         let reports = inbound.clone();
         // The plane never waits for a worker, so a worker may wait for the plane.
         let report = move |event| {

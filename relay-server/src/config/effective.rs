@@ -4,6 +4,7 @@ use super::{Settings, SipSettings, Verify};
 use core::fmt::Debug;
 use core::time::Duration;
 use offhook_b2bua::config::{BusyStatus, CallWaiting, Servers, Srtp};
+use offhook_media::transport::latch::Latching;
 use std::path::PathBuf;
 
 /// One line per option, in the order of `relay.example.toml`, with what it comes to.
@@ -87,6 +88,11 @@ fn sip(s: &SipSettings) -> Vec<(&'static str, String)> {
         Srtp::Offered => "SRTP is offered, plain RTP is possible",
         Srtp::Required => "SRTP only",
     };
+    let latching = match s.rtp_latch.latching {
+        Latching::Never => "media go where the peer said",
+        Latching::SameAddress => "media follow a peer to another port",
+        Latching::Any => "media follow a peer to another address",
+    };
     let yes_or_no = |truth: bool| if truth { "yes" } else { "no" }.to_owned();
     let mut lines = vec![
         ("sip.listen", listen),
@@ -125,6 +131,9 @@ fn sip(s: &SipSettings) -> Vec<(&'static str, String)> {
         ("rtp.last_port", port(s.rtp_last_port)),
         ("rtp.port_rest", seconds(s.rtp_port_rest)),
         ("rtp.srtp", srtp.to_owned()),
+        ("rtp.latching", latching.to_owned()),
+        ("rtp.latch_packets", format!("{} in a row", s.rtp_latch.packets)),
+        ("rtp.latch_quiet", seconds(s.rtp_latch.quiet)),
     ]);
     lines
 }

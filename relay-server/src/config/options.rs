@@ -116,6 +116,9 @@ pub const OPTIONS: &[OptionSpec] = &[
     option("rtp", "last_port", set!(sip.rtp_last_port = given => given.number(1, 65_535)?)),
     option("rtp", "port_rest", set!(sip.rtp_port_rest = given => given.duration()?)),
     option("rtp", "srtp", set!(sip.rtp_srtp = given => sip::srtp(given)?)),
+    option("rtp", "latching", set!(sip.rtp_latch.latching = given => sip::latching(given)?)),
+    option("rtp", "latch_packets", set!(sip.rtp_latch.packets = given => given.number(1, 255)?)),
+    option("rtp", "latch_quiet", set!(sip.rtp_latch.quiet = given => given.duration()?)),
 ];
 
 /// Encoding names (RFC 3551 and the codecs' own payload formats) that may stand in `calls.codecs`.

@@ -7,6 +7,7 @@ use super::{ConfigError, Settings};
 use core::fmt;
 use core::time::Duration;
 use offhook_b2bua::config::{LoginName, Servers, Srtp};
+use offhook_media::transport::latch::{LatchRules, Latching};
 use offhook_sip::auth::{Hash, Secret, Verifier};
 use offhook_sip::transport::Transport;
 use std::collections::{BTreeMap, BTreeSet};
@@ -106,6 +107,8 @@ pub struct SipSettings {
     pub rtp_port_rest: Duration,
     /// Encryption of media.
     pub rtp_srtp: Srtp,
+    /// When media follow a peer to an address that it did not signal.
+    pub rtp_latch: LatchRules,
 }
 
 impl Default for SipSettings {
@@ -143,6 +146,7 @@ impl Default for SipSettings {
             rtp_last_port: 29_999,
             rtp_port_rest: Duration::from_secs(5),
             rtp_srtp: Srtp::Accepted,
+            rtp_latch: LatchRules::default(),
         }
     }
 }
@@ -283,6 +287,10 @@ pub(super) fn srtp(given: &Given) -> Result<Srtp, String> {
         ("offered", Srtp::Offered),
         ("required", Srtp::Required),
     ])
+}
+
+pub(super) fn latching(given: &Given) -> Result<Latching, String> {
+    given.choice(&[("never", Latching::Never), ("same-address", Latching::SameAddress), ("any", Latching::Any)])
 }
 
 /// At most one address of each family, for that is what a session description has room for.
