@@ -7,6 +7,7 @@ pub mod auth;
 pub mod dialog;
 pub mod message;
 pub mod registrar;
+pub mod registration;
 pub mod transaction;
 pub mod transport;
 pub mod user_agent;

@@ -131,12 +131,20 @@ impl Layer {
             return;
         }
         if octets.len() >= 4 {
-            let transmission = Sender::Nobody.into();
-            let hop = Hop::Flow(source.flow);
-            self.outputs.push_back(Output::Send { transmission, hop, octets: b"\r\n".to_vec() });
+            self.send_line_ends(source.flow, b"\r\n");
         } else {
             self.event(Event::Pong { source });
         }
+    }
+
+    /// Sends a keep-alive, which a stream's peer may answer: [`Event::Pong`] (RFC 5626 §4.4.1).
+    pub fn ping(&mut self, flow: FlowId) {
+        self.send_line_ends(flow, b"\r\n\r\n");
+    }
+
+    fn send_line_ends(&mut self, flow: FlowId, octets: &[u8]) {
+        let transmission = Sender::Nobody.into();
+        self.outputs.push_back(Output::Send { transmission, hop: Hop::Flow(flow), octets: octets.to_vec() });
     }
 
     /// Sends a response that is not remembered (RFC 3261 §8.2.7).

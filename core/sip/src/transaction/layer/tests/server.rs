@@ -349,4 +349,7 @@ fn keep_alives_are_answered_over_streams() {
     bench.layer.handle_input(Input::SendFailed { transmission: *transmission }, bench.now);
     bench.receive(Transport::Tcp, b"\r\n".to_vec());
     assert_eq!(bench.told(), [Event::Pong { source: source(Transport::Tcp) }]);
+    bench.layer.ping(FlowId(7));
+    let outputs = bench.outputs();
+    assert!(matches!(&outputs[..], [Output::Send { octets, .. }] if octets == b"\r\n\r\n"), "{outputs:?}");
 }

@@ -1,0 +1,154 @@
+//! Connections that registrations rest on, kept open (RFC 5626 §4.4.1).
+//!
+//! ```text
+//!          interval: ping                     ping, and the peer is known to answer
+//!  Idle ───────────────────> Idle        Idle ──────────────────────────────────────> Pinged ── 10 s ──> lost
+//!                                          ^──────────────── pong ─────────────────────┘
+//! ```
+//!
+//! Many accounts at one server share one connection, and its pings. Over UDP a ping keeps NATs open and is not answered. Over
+//! streams it is, by servers that know RFC 5626; others show by never having answered that silence means nothing.
+
+use crate::transport::{FlowId, Source};
+use core::time::Duration;
+use offhook_clock::Time;
+use rand_chacha::ChaCha20Rng;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// How long a pong may take.
+const PONG_WAIT: Duration = Duration::from_secs(10);
+
+/// The longest interval over UDP: NATs forget soon.
+const LONGEST_OVER_UDP: Duration = Duration::from_secs(29);
+
+/// What is to be done about a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ping {
+    /// Send a ping: two line ends.
+    Send(FlowId),
+    /// The peer has stopped answering.
+    Lost(FlowId),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum State {
+    Idle { ping_at: Time },
+    Pinged { lost_at: Time },
+}
+
+impl State {
+    const fn due(self) -> Time {
+        match self {
+            Self::Idle { ping_at: at } | Self::Pinged { lost_at: at } => at,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Flow {
+    users: usize,
+    interval: Duration,
+    has_answered: bool,
+    state: State,
+}
+
+/// All of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeepAlives {
+    flows: BTreeMap<FlowId, Flow>,
+    wakes: BTreeSet<(Time, FlowId)>,
+    #[serde(skip)]
+    outputs: VecDeque<Ping>,
+}
+
+impl KeepAlives {
+    /// One more registration rests on a connection; it is pinged at least so often.
+    pub fn hold(&mut self, source: &Source, interval: Duration, rng: &mut ChaCha20Rng, now: Time) {
+        let most = if source.transport.is_reliable() { interval } else { interval.min(LONGEST_OVER_UDP) };
+        match self.flows.get_mut(&source.flow) {
+            Some(flow) => {
+                flow.users += 1;
+                flow.interval = flow.interval.min(most);
+            }
+            None => {
+                let state = State::Idle { ping_at: now + super::part_of(most, 80, rng) };
+                let flow = Flow { users: 1, interval: most, has_answered: false, state };
+                self.flows.insert(source.flow, flow);
+                self.wakes.insert((state.due(), source.flow));
+            }
+        }
+    }
+
+    /// One registration less rests on a connection; after the last it is left alone.
+    pub fn release(&mut self, id: FlowId) {
+        let Some(flow) = self.flows.get_mut(&id) else { return };
+        flow.users = flow.users.saturating_sub(1);
+        if flow.users == 0 {
+            self.forget(id);
+        }
+    }
+
+    /// A connection is gone.
+    pub fn forget(&mut self, id: FlowId) {
+        if let Some(flow) = self.flows.remove(&id) {
+            self.wakes.remove(&(flow.state.due(), id));
+        }
+    }
+
+    /// A pong came.
+    pub fn pong(&mut self, id: FlowId, rng: &mut ChaCha20Rng, now: Time) {
+        let Some(flow) = self.flows.get_mut(&id) else { return };
+        flow.has_answered = true;
+        if let State::Pinged { .. } = flow.state {
+            let next = State::Idle { ping_at: now + super::part_of(flow.interval, 80, rng) };
+            self.change(id, next);
+        }
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, rng: &mut ChaCha20Rng, now: Time) {
+        while let Some((_, id)) = self.wakes.first().filter(|(due, _)| *due <= now).copied() {
+            let Some(flow) = self.flows.get(&id) else { return };
+            match flow.state {
+                State::Idle { .. } => {
+                    self.outputs.push_back(Ping::Send(id));
+                    let wait = if flow.has_answered { PONG_WAIT } else { super::part_of(flow.interval, 80, rng) };
+                    let at = now + wait.max(Duration::from_millis(1));
+                    let next =
+                        if flow.has_answered { State::Pinged { lost_at: at } } else { State::Idle { ping_at: at } };
+                    self.change(id, next);
+                }
+                State::Pinged { .. } => {
+                    self.outputs.push_back(Ping::Lost(id));
+                    self.forget(id);
+                }
+            }
+        }
+    }
+
+    fn change(&mut self, id: FlowId, next: State) {
+        if let Some(flow) = self.flows.get_mut(&id) {
+            self.wakes.remove(&(flow.state.due(), id));
+            self.wakes.insert((next.due(), id));
+            flow.state = next;
+        }
+    }
+
+    /// The next thing to do, until there is none.
+    pub fn poll_output(&mut self) -> Option<Ping> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] must be called next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.wakes.first().map(|(due, _)| *due)
+    }
+
+    /// There is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.flows.is_empty()
+    }
+}

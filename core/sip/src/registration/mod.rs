@@ -1,0 +1,447 @@
+//! One account's registration at a SIP server (RFC 3261 §10.2, RFC 3608), kept up until it is not wished any more.
+//!
+//! ```text
+//!                  401, 407, 423, 3xx: again
+//!                  ┌───┐
+//!  ──────────> Registering ── 2xx ─────────────────> Registered ── unregister ──> Unregistering ── any answer ──┐
+//!               │  ^   ^  └────── network changed ─────┘ (soon)                        ^   │ 401, 423: again     │
+//!               │  │   └── refresh is due, binding lives on ── (from Registered)       │   └───┘                v
+//!   5xx, timeout│  │ retry is due                                                      │              Unregistered
+//!               v  │                                                                   │                        ^
+//!              Waiting ── unregister: binding may live ────────────────────────────────┘                        │
+//!               │ └────── unregister: no binding ───────────────────────────────────────────────────────────────┤
+//!  4xx, 6xx ──> Failed ── unregister ───────────────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! A request is never sent while another is out (RFC 3261 §10.2), unless the network is another one by then.
+
+mod keep_alive;
+mod many;
+mod round;
+
+pub use keep_alive::{KeepAlives, Ping};
+pub use many::{Output as ManyOutput, Registrations};
+
+use crate::auth::{Client, Login, Refusal};
+use crate::message::{HeaderName, Method, NameAddr, Request, Response, Uri};
+use crate::transaction;
+use crate::user_agent::io::Failure;
+use core::time::Duration;
+use offhook_clock::Time;
+use rand_chacha::ChaCha20Rng;
+use rand_core::Rng as _;
+use round::{Round, is_final, own_contact};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// The wait after the first failure (RFC 5626 §4.5); it doubles with each.
+const BASE_WAIT: Duration = Duration::from_secs(30);
+
+/// The longest wait after failures (RFC 5626 §4.5).
+const LONGEST_WAIT: Duration = Duration::from_secs(1_800);
+
+/// The longest wait that a server is obeyed in.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(86_400);
+
+/// Shorter bindings are refreshed as if they were this long: nobody is to be flooded.
+const SHORTEST_BINDING: Duration = Duration::from_secs(10);
+
+/// After a change of the network, all accounts register anew, but not all at once.
+const RUSH: Duration = Duration::from_secs(2);
+
+/// What is registered, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The address of record: `To` and `From`.
+    pub identity: NameAddr,
+    /// The registrar's domain: a SIP URI without user.
+    pub registrar: Uri,
+    /// Proxies on the way, the nearest first.
+    pub route: Vec<NameAddr>,
+    /// Where the address of record is to lead. Its user part is unique: by that it is found in responses, whatever the server
+    /// makes of the rest.
+    pub contact: NameAddr,
+    /// How long a registration is asked for.
+    pub expires: Duration,
+    /// The name and password for those that challenge.
+    pub login: Option<Login>,
+}
+
+/// What happens to a registration.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// The response to the latest request.
+    Response(&'a Response),
+    /// No response to the latest request.
+    Failed(transaction::Failure),
+    /// The user does not want it any more.
+    Unregister,
+    /// The network is another one, or the connection of the registration is gone.
+    NetworkChanged,
+}
+
+/// What a registration wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send this REGISTER; an earlier one does not count any more.
+    Send(Box<Request>),
+    /// Tell the user.
+    Event(Event),
+}
+
+/// What the user is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The server knows the account now, for this long; refreshes that go well are not told.
+    Registered {
+        /// Until the server would forget it.
+        expires: Duration,
+    },
+    /// The server does not know the account, or soon will not.
+    Failed {
+        /// Why.
+        failure: Failure,
+        /// When it is tried again; none: never.
+        retry_at: Option<Time>,
+    },
+    /// The account is not registered, as it was wished; nothing more will happen.
+    Unregistered,
+}
+
+/// What follows a request that is out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Then {
+    Stay,
+    Leave,
+}
+
+/// `binding`: until when the server still knows the account from before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum State {
+    Registering { round: Round, binding: Option<Time>, then: Then },
+    Registered { expires_at: Time, refresh_at: Time },
+    Waiting { retry_at: Time, binding: Option<Time> },
+    Unregistering { round: Round },
+    Unregistered,
+    Failed,
+}
+
+/// The machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    settings: Settings,
+    auth: Option<Client>,
+    call_id: String,
+    tag: String,
+    cseq: u32,
+    /// What is asked for: more than the user wished, if the server said so (423).
+    lifetime: Duration,
+    /// In a row.
+    failures: u32,
+    service_route: Vec<NameAddr>,
+    state: State,
+    #[serde(skip)]
+    outputs: VecDeque<Output>,
+}
+
+impl Registration {
+    /// Begins with sending a REGISTER. `rng` is lent: it makes Call-ID, tag and waits.
+    #[must_use]
+    pub fn new(settings: Settings, rng: &mut ChaCha20Rng) -> Self {
+        let mut registration = Self {
+            auth: settings.login.clone().map(Client::new),
+            call_id: format!("{:016x}{:016x}", rng.next_u64(), rng.next_u64()),
+            tag: format!("{:016x}", rng.next_u64()),
+            cseq: 0,
+            lifetime: settings.expires,
+            failures: 0,
+            service_route: Vec::new(),
+            settings,
+            state: State::Failed,
+            outputs: VecDeque::new(),
+        };
+        registration.state = registration.register(None, rng);
+        registration
+    }
+
+    /// Takes one input.
+    pub fn handle_input(&mut self, input: Input<'_>, rng: &mut ChaCha20Rng, now: Time) {
+        let state = core::mem::replace(&mut self.state, State::Failed);
+        self.state = match (state, input) {
+            (state, Input::Response(response)) if !self.is_awaited(response) => state,
+            (State::Registering { round, binding, then }, Input::Response(response)) if !response.is_success() => {
+                match (self.try_again(round, response), then, binding) {
+                    (Ok(round), Then::Stay, _) => {
+                        self.ask(round, self.lifetime, rng, |round| State::Registering { round, binding, then })
+                    }
+                    (Ok(round), Then::Leave, Some(_)) => {
+                        self.ask(round, Duration::ZERO, rng, |round| State::Unregistering { round })
+                    }
+                    (Ok(_), Then::Leave, None) => self.leave(),
+                    (Err(failure), _, _) => self.fail(failure, Some(response), (binding, then), rng, now),
+                }
+            }
+            (State::Registering { binding, then, .. }, Input::Response(response)) => {
+                self.accept(response, binding, then, rng, now)
+            }
+            (State::Registering { binding, then, .. }, Input::Failed(failure)) => {
+                self.fail(failure.into(), None, (binding, then), rng, now)
+            }
+            (State::Registering { round, binding, .. }, Input::Unregister) => {
+                State::Registering { round, binding, then: Then::Leave }
+            }
+            // The request that is out may never be answered where the relay is now.
+            (State::Registering { binding, then: Then::Stay, .. }, Input::NetworkChanged) => {
+                self.register(binding, rng)
+            }
+            (State::Registered { .. } | State::Waiting { binding: Some(_), .. }, Input::Unregister) => {
+                self.unregister(rng)
+            }
+            (State::Registered { expires_at, .. }, Input::NetworkChanged) => {
+                State::Registered { expires_at, refresh_at: now + part_of(RUSH, 0, rng) }
+            }
+            (State::Waiting { binding, .. }, Input::NetworkChanged) => {
+                self.failures = 0;
+                State::Waiting { retry_at: now + part_of(RUSH, 0, rng), binding }
+            }
+            (State::Unregistering { round }, Input::Response(response)) if !response.is_success() => {
+                match self.try_again(round, response) {
+                    Ok(round) => self.ask(round, Duration::ZERO, rng, |round| State::Unregistering { round }),
+                    Err(_) => self.leave(),
+                }
+            }
+            (State::Unregistering { .. }, Input::Response(_) | Input::Failed(_))
+            | (State::Waiting { binding: None, .. } | State::Failed, Input::Unregister) => self.leave(),
+            (state @ State::Registering { then: Then::Leave, .. }, Input::NetworkChanged)
+            | (state @ (State::Registered { .. } | State::Waiting { .. }), Input::Response(_) | Input::Failed(_))
+            | (state @ State::Unregistering { .. }, Input::Unregister | Input::NetworkChanged)
+            | (state @ State::Failed, Input::Response(_) | Input::Failed(_) | Input::NetworkChanged)
+            | (state @ State::Unregistered, _) => state,
+        };
+    }
+
+    /// Final, and to the latest request.
+    fn is_awaited(&self, response: &Response) -> bool {
+        !response.is_provisional() && response.headers.cseq().is_ok_and(|cseq| cseq.number == self.cseq)
+    }
+
+    fn register(&mut self, binding: Option<Time>, rng: &mut ChaCha20Rng) -> State {
+        let round = Round::new(&self.settings);
+        self.ask(round, self.lifetime, rng, |round| State::Registering { round, binding, then: Then::Stay })
+    }
+
+    fn unregister(&mut self, rng: &mut ChaCha20Rng) -> State {
+        let round = Round::new(&self.settings);
+        self.ask(round, Duration::ZERO, rng, |round| State::Unregistering { round })
+    }
+
+    fn leave(&mut self) -> State {
+        self.tell(Event::Unregistered);
+        State::Unregistered
+    }
+
+    /// Sends the next request of a round.
+    fn ask(
+        &mut self,
+        mut round: Round,
+        lifetime: Duration,
+        rng: &mut ChaCha20Rng,
+        state: impl FnOnce(Round) -> State,
+    ) -> State {
+        self.cseq += 1;
+        let mut request = Request::new(Method::Register, round.target.clone());
+        let headers = &mut request.headers;
+        headers.set_routes(&self.settings.route);
+        headers.push(HeaderName::MaxForwards, 70);
+        headers.push(HeaderName::From, self.settings.identity.clone().with_tag(&self.tag));
+        headers.push(HeaderName::To, &self.settings.identity);
+        headers.push(HeaderName::CallId, &self.call_id);
+        headers.push(HeaderName::CSeq, format_args!("{} REGISTER", self.cseq));
+        headers.push(HeaderName::Contact, &self.settings.contact);
+        headers.push(HeaderName::Expires, lifetime.as_secs());
+        // Proxies may leave their path, for calls to take (RFC 3327 §5.1).
+        headers.push(HeaderName::Supported, "path");
+        if let Some(auth) = &mut self.auth {
+            auth.sign(&mut request, rng);
+        }
+        self.outputs.push_back(Output::Send(Box::new(request.clone())));
+        round.request = Some(request);
+        state(round)
+    }
+
+    /// What can be done about a response that is no success: another request of the same round.
+    fn try_again(&mut self, mut round: Round, response: &Response) -> Result<Round, Failure> {
+        let refused = || Failure::Refused { status: response.status, reason: response.reason.clone() };
+        let is_answered = match response.status {
+            401 | 407 => {
+                let request = round.request.take().ok_or_else(refused)?;
+                let auth = self.auth.as_mut().ok_or_else(refused)?;
+                auth.learn_from(&request, response).map_err(|refusal| match refusal {
+                    Refusal::Rejected { realm } => Failure::WrongPassword { realm },
+                    Refusal::Unanswerable(_) => refused(),
+                })?;
+                true
+            }
+            423 => {
+                let least = response.headers.min_expires().and_then(Result::ok).unwrap_or(0);
+                let least = Duration::from_secs(least.into());
+                let is_more = least > self.lifetime;
+                self.lifetime = self.lifetime.max(least);
+                is_more
+            }
+            301 | 302 => round.redirect(response),
+            _ => false,
+        };
+        if is_answered && round.count() { Ok(round) } else { Err(refused()) }
+    }
+
+    fn accept(
+        &mut self,
+        response: &Response,
+        binding: Option<Time>,
+        then: Then,
+        rng: &mut ChaCha20Rng,
+        now: Time,
+    ) -> State {
+        self.failures = 0;
+        self.service_route = response.headers.service_route().unwrap_or_default();
+        if let (Some(auth), Some(text)) = (&mut self.auth, response.headers.get(HeaderName::AuthenticationInfo)) {
+            auth.next_nonce(text);
+        }
+        if then == Then::Leave {
+            return self.unregister(rng);
+        }
+        let own = own_contact(response, &self.settings.contact).and_then(|contact| contact.expires());
+        let granted = own.or_else(|| response.headers.expires()?.ok());
+        let expires =
+            granted.map_or(self.lifetime, |seconds| Duration::from_secs(seconds.into())).max(SHORTEST_BINDING);
+        if binding.is_none() {
+            self.tell(Event::Registered { expires });
+        }
+        State::Registered { expires_at: now + expires, refresh_at: now + refresh_after(expires, rng) }
+    }
+
+    fn fail(
+        &mut self,
+        failure: Failure,
+        response: Option<&Response>,
+        (binding, then): (Option<Time>, Then),
+        rng: &mut ChaCha20Rng,
+        now: Time,
+    ) -> State {
+        if then == Then::Leave {
+            return self.leave();
+        }
+        let wait = match response {
+            None => Some(self.back_off(binding, rng, now)),
+            Some(response) => match response.headers.retry_after() {
+                Some(Ok(after)) => Some(Duration::from_secs(after.seconds.into()).min(LONGEST_RETRY_AFTER)),
+                Some(Err(_)) | None if is_final(response.status) => None,
+                Some(Err(_)) | None => Some(self.back_off(binding, rng, now)),
+            },
+        };
+        self.failures += 1;
+        let Some(wait) = wait else {
+            self.tell(Event::Failed { failure, retry_at: None });
+            return State::Failed;
+        };
+        let retry_at = now + wait;
+        // As long as the server knows the account from before, there is nothing to tell.
+        let binding = binding.filter(|expires_at| retry_at < *expires_at);
+        if binding.is_none() {
+            self.tell(Event::Failed { failure, retry_at: Some(retry_at) });
+        }
+        State::Waiting { retry_at, binding }
+    }
+
+    /// How long to wait after a failure (RFC 5626 §4.5). While a binding lives, half of what is left of it at most: it may be
+    /// saved yet.
+    fn back_off(&self, binding: Option<Time>, rng: &mut ChaCha20Rng, now: Time) -> Duration {
+        let wait = BASE_WAIT.saturating_mul(2_u32.saturating_pow(self.failures)).min(LONGEST_WAIT);
+        let wait = part_of(wait, 50, rng);
+        let left = binding.map(|expires_at| expires_at.since(now) / 2).filter(|left| *left > Duration::from_secs(1));
+        left.map_or(wait, |left| wait.min(left))
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, rng: &mut ChaCha20Rng, now: Time) {
+        match self.state {
+            State::Registered { refresh_at, expires_at } if refresh_at <= now => {
+                self.state = self.register(Some(expires_at), rng);
+            }
+            State::Waiting { retry_at, binding } if retry_at <= now => self.state = self.register(binding, rng),
+            // A request that is out ends by itself: the transaction layer sees to that.
+            State::Registering { .. }
+            | State::Registered { .. }
+            | State::Waiting { .. }
+            | State::Unregistering { .. }
+            | State::Unregistered
+            | State::Failed => {}
+        }
+    }
+
+    /// The next thing to do, until there is none.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] must be called next.
+    #[must_use]
+    pub const fn poll_timeout(&self) -> Option<Time> {
+        match self.state {
+            State::Registered { refresh_at: at, .. } | State::Waiting { retry_at: at, .. } => Some(at),
+            State::Registering { .. } | State::Unregistering { .. } | State::Unregistered | State::Failed => None,
+        }
+    }
+
+    /// The proxies that other requests of this account go through (RFC 3608 §6.1).
+    #[must_use]
+    pub fn service_route(&self) -> &[NameAddr] {
+        &self.service_route
+    }
+
+    /// The server knows the account, as far as can be said.
+    #[must_use]
+    pub const fn is_registered(&self) -> bool {
+        match self.state {
+            State::Registered { .. } => true,
+            State::Registering { binding, .. } | State::Waiting { binding, .. } => binding.is_some(),
+            State::Unregistering { .. } | State::Unregistered | State::Failed => false,
+        }
+    }
+
+    /// It ended as it was wished.
+    #[must_use]
+    pub const fn is_unregistered(&self) -> bool {
+        matches!(self.state, State::Unregistered)
+    }
+}
+
+/// When a binding is refreshed: with a tenth of it left, and enough for two requests that get lost; not all accounts at once.
+fn refresh_after(expires: Duration, rng: &mut ChaCha20Rng) -> Duration {
+    let margin = (expires / 10).max((expires / 2).min(Duration::from_secs(64)));
+    part_of(expires.saturating_sub(margin), 95, rng)
+}
+
+/// A part of `whole` by chance, at least so many percent of it.
+fn part_of(whole: Duration, least: u32, rng: &mut ChaCha20Rng) -> Duration {
+    let permille = least * 10 + rng.next_u32() % (1_001 - least * 10);
+    whole / 1_000 * permille
+}
+
+impl From<transaction::Failure> for Failure {
+    fn from(failure: transaction::Failure) -> Self {
+        match failure {
+            transaction::Failure::Timeout => Self::Timeout,
+            transaction::Failure::Unreachable | transaction::Failure::Withdrawn => Self::Unreachable,
+            transaction::Failure::NoSuchHost => Self::NoSuchHost,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,69 @@
+//! One wish at a registrar, over all the requests that it takes.
+
+use super::Settings;
+use crate::message::{Contacts, NameAddr, Request, Response, Uri};
+use serde::{Deserialize, Serialize};
+
+/// How many requests a round may take: challenges of several proxies, a stale nonce, a longer interval, a redirection.
+const MOST_REQUESTS: u8 = 8;
+
+/// How often a registrar may name another one.
+const MOST_REDIRECTIONS: u8 = 3;
+
+/// What is known of the round.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Round {
+    /// The Request-URI.
+    pub(super) target: Uri,
+    /// The latest request, for its credentials.
+    pub(super) request: Option<Request>,
+    requests: u8,
+    redirections: u8,
+}
+
+impl Round {
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self { target: settings.registrar.clone(), request: None, requests: 1, redirections: 0 }
+    }
+
+    /// Counts one more request; false: there were too many.
+    pub(super) const fn count(&mut self) -> bool {
+        self.requests += 1;
+        self.requests <= MOST_REQUESTS
+    }
+
+    /// Goes on at the registrar that a 3xx names, for this round (RFC 3261 §8.1.3.4); false: it names none.
+    pub(super) fn redirect(&mut self, response: &Response) -> bool {
+        let Ok(Contacts::List(mut contacts)) = response.headers.contacts() else { return false };
+        contacts.sort_by_key(|contact| core::cmp::Reverse(contact.priority()));
+        // Who was asked for safety is not answered with less (RFC 3261 §26.4.4 warns of downgrades).
+        let is_secure = |uri: &Uri| uri.as_sip().is_some_and(crate::message::SipUri::is_secure);
+        let must_be_secure = is_secure(&self.target);
+        let fits = |uri: &Uri| uri.as_sip().is_some() && (is_secure(uri) || !must_be_secure);
+        let other = contacts.into_iter().map(|contact| contact.uri).find(fits);
+        let Some(mut other) = other.filter(|_| self.redirections < MOST_REDIRECTIONS) else { return false };
+        self.redirections += 1;
+        if let Some(uri) = other.as_sip_mut() {
+            uri.make_request_uri();
+            uri.set_user(None);
+        }
+        self.target = other;
+        true
+    }
+}
+
+/// The contact of ours among those that a registrar lists: it may have changed its address, but not its user.
+pub(super) fn own_contact(response: &Response, own: &NameAddr) -> Option<NameAddr> {
+    let Ok(Contacts::List(contacts)) = response.headers.contacts() else { return None };
+    contacts.into_iter().find(|contact| contact.uri.user() == own.uri.user())
+}
+
+/// Nothing would be another time what it is now (RFC 3261 §21.4 to §21.6).
+pub(super) const fn is_final(status: u16) -> bool {
+    match status {
+        408 | 413 | 429 | 430 | 480 | 486 | 491 => false,
+        501 | 505 | 513 => true,
+        500..600 => false,
+        _ => true,
+    }
+}
