@@ -36,9 +36,16 @@ pub fn fuzz_rtp(data: &[u8]) {
     }
 }
 
+/// Lets arbitrary datagrams come to a SIP peer's session, plain and under keys: the first octet of each says how long it
+/// is, where it comes from and to which port.
+pub fn fuzz_rtp_session(data: &[u8]) {
+    transport::rtp::fuzz(data);
+}
+
 /// Feeds arbitrary octets to the RTCP parsers.
 pub fn fuzz_rtcp(data: &[u8]) {
     for chunk in rtcp::packet::Compound::new(data) {
+        let _ = rtcp::packet::words(chunk.body).take(usize::from(chunk.count)).count();
         let _ = rtcp::packet::SenderReport::parse(chunk.body);
         if let Some(feedback) = rtcp::packet::Feedback::parse(chunk.body) {
             let _ = (feedback.lost().count(), feedback.asked().count(), feedback.remb());

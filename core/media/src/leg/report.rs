@@ -5,7 +5,7 @@ use super::stream::MediaStream;
 use super::transport::Transport;
 use crate::io::Io;
 use crate::rtcp::statistics::{Reception, ReportBlock};
-use crate::rtcp::write;
+use crate::rtcp::write::{self, SenderFigures};
 use core::time::Duration;
 use offhook_clock::Time;
 
@@ -37,8 +37,18 @@ impl Leg {
         }
     }
 
-    /// To a browser: how all its sources are received. What it receives, its source tells the time of.
+    /// To a browser: how all its sources are received. What it receives, its source tells the time of; where no source
+    /// does, and there are no pictures to be kept in step with the sound, the relay's clock does.
     fn report_bundled(&mut self, io: &mut Io, now: Time) {
+        // What a source says was passed on when it said it.
+        let is_told = self.streams.iter().any(|stream| stream.is_video() || stream.clock().is_some());
+        if !is_told {
+            for stream in 0..self.streams.len() {
+                if let Some(figures) = self.figures_of(stream, now) {
+                    self.send_control(stream, io, |_, out| write::sender_report(&figures, &[], out));
+                }
+            }
+        }
         let blocks: Vec<ReportBlock> = self
             .sources
             .iter_mut()
@@ -57,15 +67,25 @@ impl Leg {
             .filter_map(|(id, source)| Some((id, source.reception.as_mut().filter(|r| Reception::has_news(r))?)))
             .map(|(id, reception)| reception.report(id.ssrc(), now))
             .collect();
-        let interval = self.report_interval();
-        let Some(stream) = self.streams.get_mut(section) else { return };
-        let sent_at = stream.rewriter.sent_at();
-        let figures = sent_at.filter(|sent_at| now.since(*sent_at) < interval * 2).map(|_| stream.figures(now));
-        stream.has_reported = true;
+        let figures = self.figures_of(section, now);
+        if let Some(stream) = self.streams.get_mut(section) {
+            stream.has_reported = true;
+        }
         self.send_control(section, io, |sender, out| match &figures {
             Some(figures) => write::sender_report(figures, &blocks, out),
             None => write::receiver_report(sender, &blocks, out),
         });
+    }
+
+    /// What a sender report says of a stream, if anything was sent in it within two intervals (RFC 3550 §6.4). While the
+    /// source of one stream tells its time and that of another does not yet, nothing is said of the other: a receiver
+    /// that keeps them in step would take two clocks for one.
+    fn figures_of(&self, stream: usize, now: Time) -> Option<SenderFigures> {
+        let stream = self.streams.get(stream)?;
+        let sent_at = stream.rewriter.sent_at()?;
+        let is_ambiguous = stream.clock().is_none() && self.streams.iter().any(|other| other.clock().is_some());
+        let is_due = now.since(sent_at) < self.report_interval() * 2 && !is_ambiguous;
+        is_due.then(|| stream.figures(now))
     }
 
     /// BYE in every session in which anything was ever sent (RFC 3550 §6.3.7).

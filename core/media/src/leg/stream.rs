@@ -96,10 +96,14 @@ impl MediaStream {
         self.negotiated.remote.kind == MediaKind::Video
     }
 
+    /// What its present source said of its time.
+    pub(crate) fn clock(&self) -> Option<SourceClock> {
+        self.clock.filter(|clock| self.rewriter.source() == Some(clock.source))
+    }
+
     /// What a sender report says now: the time as its source tells it, else as the relay's clock does.
     pub(crate) fn figures(&self, now: Time) -> SenderFigures {
-        let clock = self.clock.filter(|clock| self.rewriter.source() == Some(clock.source));
-        let (ntp, timestamp) = match clock {
+        let (ntp, timestamp) = match self.clock() {
             Some(SourceClock { ntp, timestamp, at, .. }) => {
                 let passed = now.since(at);
                 (ntp.wrapping_add(ntp_of(passed)), timestamp.wrapping_add(ticks(passed, self.rate)))

@@ -99,6 +99,40 @@ fn a_browsers_clock_reaches_the_phone_and_a_phones_the_browser() {
 }
 
 #[test]
+fn a_browser_is_told_the_relays_time_of_a_phone_that_tells_none() {
+    let mut scene = calling();
+    for n in 0..100_u16 {
+        scene.phone_sends(PHONE, 0, (0, n, 160 * u32::from(n), 5), &[0; 160]);
+        scene.run(STEP);
+    }
+    let last = scene.alice.take_rtp().pop().unwrap().0.timestamp;
+    let reports = scene.alice.take_sender_reports();
+    let [(ssrc, ntp, timestamp, packets, octets)] = reports[..] else { panic!("one report: {reports:?}") };
+    assert_eq!((ssrc, octets / packets), (1000, 160));
+    let ago = scene.now.as_micros() / 1_000_000 + 2_208_988_800 - (ntp >> 32);
+    assert!(ago <= 1 && timestamp.wrapping_sub(last) <= 8000, "{ago} s, {last} and {timestamp}");
+}
+
+#[test]
+fn sound_and_picture_are_never_told_by_two_clocks() {
+    let of_alice = vec![audio(111, 110, (4, "0"), 1), video(100, 78)];
+    let mut scene = Scene::calling(of_alice, vec![telephone(), camera(&[])]);
+    for n in 0..40_u16 {
+        scene.alice.send_rtp((0, n, 160 * u32::from(n), 77), &[], b"sound");
+        scene.alice.send_rtp((100, n, 1800 * u32::from(n), 78), &[], b"picture");
+        scene.run(STEP);
+    }
+    scene.alice.send_sender_report(77, 10 << 32, 6400);
+    scene.run(Duration::from_millis(400));
+    let kinds_of = |scene: &mut Scene, section| kinds(&taken(scene, section)[0])[0];
+    assert_eq!((kinds_of(&mut scene, 0), kinds_of(&mut scene, 1)), (SR, RR), "the picture's time is not known yet");
+    scene.alice.send_sender_report(78, 10 << 32, 72_000);
+    scene.run(Duration::from_secs(1));
+    let seconds = [0, 1].map(|section| word(&body(&taken(&mut scene, section)[0], SR), 4).unwrap());
+    assert!(seconds.iter().all(|seconds| (10..=12).contains(seconds)), "{seconds:?}");
+}
+
+#[test]
 fn goodbye_is_said_once_and_understood() {
     let mut scene = calling();
     scene.phone_sends(PHONE, 0, (0, 1, 160, 5), b"x");

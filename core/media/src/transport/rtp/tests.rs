@@ -1,0 +1,67 @@
+use super::{BadKeyLength, RtpSession};
+use crate::command::{LocalRtp, MasterKey, RemoteRtp, RtcpPath, SdesKeys};
+use crate::transport::latch::LatchRules;
+use crate::transport::srtp::{MasterSecret, Profile};
+use offhook_clock::Time;
+use proptest::prelude::*;
+use std::net::SocketAddr;
+
+fn on(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+fn session() -> RtpSession {
+    RtpSession::new(LocalRtp { rtp: on(1), rtcp: on(2) }, LatchRules::default())
+}
+
+fn separate() -> RemoteRtp {
+    RemoteRtp { rtp: on(10), rtcp: RtcpPath::Separate(on(20)) }
+}
+
+#[test]
+fn a_key_and_its_salt_have_the_length_of_their_suite() {
+    // RFC 4568 §6.1, RFC 7714 §14.1
+    for (suite, length) in [
+        (Profile::AesCm128HmacSha1, 30),
+        (Profile::AesCm128HmacSha1Short, 30),
+        (Profile::AeadAes128Gcm, 28),
+        (Profile::AeadAes256Gcm, 44),
+    ] {
+        for octets in 0..60 {
+            assert_eq!(MasterSecret::split(suite, &vec![7; octets]).is_ok(), octets == length, "{suite:?} {octets}");
+        }
+    }
+    let secret = |octets| MasterKey(vec![7; octets]);
+    let keys = SdesKeys { suite: Profile::AesCm128HmacSha1, local: secret(30), remote: secret(29) };
+    assert_eq!(session().connect(Some(separate()), Some(&keys), Time::EPOCH), Err(BadKeyLength));
+    assert_eq!(format!("{:?}", keys.local), "MasterKey(30 octets)", "no log shows a key");
+}
+
+#[test]
+fn ways_are_those_of_the_description() {
+    let mut session = session();
+    assert!(session.rtp_way().is_none() && session.rtcp_way().is_none(), "nobody is known yet");
+    let ways = |session: &mut RtpSession| {
+        let pair = |way: Option<super::Way<'_>>| way.map(|way| (way.pair.local.port(), way.pair.remote.port()));
+        (pair(session.rtp_way()), pair(session.rtcp_way()))
+    };
+    let muxed = RemoteRtp { rtcp: RtcpPath::Muxed, ..separate() };
+    for (remote, expected) in [
+        (Some(separate()), (Some((1, 10)), Some((2, 20)))),
+        (Some(muxed), (Some((1, 10)), Some((1, 10)))),
+        (None, (None, None)),
+        (Some(separate()), (Some((1, 10)), Some((2, 20)))),
+    ] {
+        session.connect(remote, None, Time::EPOCH).unwrap();
+        assert_eq!(ways(&mut session), expected, "{remote:?}");
+    }
+    session.rest();
+    assert_eq!(ways(&mut session), (None, None));
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_datagrams_do_no_harm(data in prop::collection::vec(any::<u8>(), 0..600)) {
+        crate::fuzz_rtp_session(&data);
+    }
+}
