@@ -3,6 +3,7 @@
 //! [`relay::Relay`] is the machine of one shard: sessions, registrar and switch. [`call::Call`] is one call in it.
 #![forbid(unsafe_code)]
 
+pub mod address;
 pub mod call;
 pub mod config;
 pub mod io;

@@ -2,8 +2,9 @@
 
 use super::sessions::{DIGIT_BURST, features};
 use super::{CallRef, Relay};
+use crate::address::address_of_record;
 use crate::call::{self, Call, CallKey, JsonText, LegMaker, Party, RelaySide, SessionId, Setup};
-use crate::config::{Admission, CallWaiting, LoginName};
+use crate::config::{Admission, CallWaiting};
 use crate::io::{ConnectionId, Output};
 use offhook_clock::Time;
 use offhook_media::command::LegKey;
@@ -121,8 +122,11 @@ impl Relay {
             let info = "this session has a call with this callId already: make a new one".to_owned();
             return self.tell(session, &fail("call", Some(&call_id), info));
         }
-        let Some(login) = self.sessions.get(&session).map(|session| session.login.clone()) else { return };
-        let caller = login.as_ref().map_or_else(|| "anonymous".to_owned(), |login| login.0.clone());
+        let Some((login, caller)) =
+            self.sessions.get(&session).map(|session| (session.login.clone(), session.caller().to_owned()))
+        else {
+            return;
+        };
         let alert = Alert {
             visible_name: visible_name.filter(|name| !name.is_empty()).unwrap_or_else(|| caller.clone()),
             caller,
@@ -299,19 +303,6 @@ impl Relay {
         }
         self.drain_call(first.call);
     }
-}
-
-/// The login in what a page calls: `bob`, `bob@host`, `sip:bob@host;transport=ws`, `"Bob" <sip:bob@host>`.
-pub(super) fn address_of_record(callee: &str) -> LoginName {
-    let inner = callee.rsplit_once('<').map_or(callee, |(_, rest)| rest.split('>').next().unwrap_or(rest)).trim();
-    let without_scheme = ["sip:", "sips:", "tel:"]
-        .iter()
-        .find_map(|scheme| {
-            inner.get(..scheme.len()).filter(|s| s.eq_ignore_ascii_case(scheme)).and(inner.get(scheme.len()..))
-        })
-        .unwrap_or(inner);
-    let user = without_scheme.split(['@', ';', '?']).next().unwrap_or(without_scheme);
-    LoginName(user.to_owned())
 }
 
 fn fail(api_method: &str, id: Option<&CallId>, info: String) -> ServerMessage {

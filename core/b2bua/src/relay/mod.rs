@@ -7,23 +7,28 @@
 //!
 //! A session is one signed-in browser. It belongs to one socket at a time and, with `keepAlive`, outlives it.
 
+mod accounts;
 mod calls;
 mod registrar;
 mod sessions;
+mod sip;
+mod sip_options;
 
 use crate::call::{Call, CallKey, SessionId};
 use crate::config::Config;
 use crate::io::{ConnectionId, Input, Output, RequestId};
+use accounts::ServerAccount;
 use offhook_clock::{Time, earliest};
 use offhook_media::command::{Event, LegKey, WorkerId};
 use offhook_signaling::message::{CallId, ServerMessage};
 use offhook_signaling::server::{self, close_code};
+use offhook_sip::user_agent::io::{AccountId, Command};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use registrar::Registrar;
 use serde::{Deserialize, Serialize};
 use sessions::{Pending, Session};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How many things there are, for health checks and metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,11 +63,18 @@ pub struct Relay {
     pending: BTreeMap<RequestId, Pending>,
     sessions: BTreeMap<SessionId, Session>,
     registrar: Registrar,
+    accounts: BTreeMap<AccountId, ServerAccount>,
+    /// Pages' accounts by address of record.
+    accounts_of: BTreeMap<String, BTreeSet<AccountId>>,
+    trunk: Option<AccountId>,
     calls: BTreeMap<CallKey, Call>,
     call_ids: BTreeMap<SessionId, BTreeMap<CallId, CallRef>>,
     legs: BTreeMap<LegKey, CallKey>,
     next_id: u64,
     next_worker: u16,
+    /// What the user agent is to be told.
+    #[serde(skip)]
+    commands: VecDeque<Command>,
     #[serde(skip)]
     outputs: VecDeque<Output>,
 }
@@ -71,20 +83,26 @@ impl Relay {
     /// A relay with nobody connected. `seed` must be secret: tokens and ICE passwords are drawn from it.
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32], _now: Time) -> Self {
-        Self {
+        let mut relay = Self {
             config,
             random: ChaCha20Rng::from_seed(seed),
             sockets: BTreeMap::new(),
             pending: BTreeMap::new(),
             sessions: BTreeMap::new(),
             registrar: Registrar::default(),
+            accounts: BTreeMap::new(),
+            accounts_of: BTreeMap::new(),
+            trunk: None,
             calls: BTreeMap::new(),
             call_ids: BTreeMap::new(),
             legs: BTreeMap::new(),
             next_id: 1,
             next_worker: 0,
+            commands: VecDeque::new(),
             outputs: VecDeque::new(),
-        }
+        };
+        relay.open_trunk();
+        relay
     }
 
     /// How many things there are.
@@ -231,7 +249,9 @@ impl Relay {
         for connection in self.sockets.keys().copied().collect::<Vec<_>>() {
             self.close(connection, close_code::GOING_AWAY, "the relay is shutting down".to_owned(), now);
         }
-        self.sessions.clear();
+        for session in self.sessions.keys().copied().collect::<Vec<_>>() {
+            self.dismiss(session, close_code::GOING_AWAY, String::new(), now);
+        }
         self.registrar = Registrar::default();
     }
 

@@ -1,6 +1,8 @@
 //! Admission: from `connection` to a session, by password, by token or, in demo mode, just so.
 
 use super::Relay;
+use super::accounts::Registration;
+use super::sip_options::{PageAccount, page_account};
 use crate::call::SessionId;
 use crate::config::{Admission, LoginName};
 use crate::io::{ConnectionId, Output, RequestId};
@@ -9,6 +11,7 @@ use offhook_signaling::limits::RateLimit;
 use offhook_signaling::message::{Connection, ServerMessage, UserData};
 use offhook_signaling::server::{self, close_code};
 use offhook_signaling::version::{self, Extension, feature};
+use offhook_sip::user_agent::io::AccountId;
 use rand_core::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -27,10 +30,25 @@ enum Attachment {
     Away { until: Time },
 }
 
+/// Who switches a session's calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Scheme {
+    /// The relay.
+    Local,
+    /// The server of an account that the operator gave to the login, which the relay itself knows too.
+    Configured(AccountId),
+    /// The server that the page named, where alone the login means something.
+    Page(AccountId),
+}
+
 /// One signed-in browser.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Session {
+    /// What it counts under: a local login, or the address of record at the server that the page named.
     pub(super) login: Option<LoginName>,
+    scheme: Scheme,
+    /// Its browser was told that it is registered.
+    pub(super) told: bool,
     /// What it said of itself, without the password; its `auth_token` is the session's, its `offhook` is what was agreed.
     hello: Connection,
     attachment: Attachment,
@@ -52,7 +70,7 @@ pub(super) const DIGIT_BURST: u32 = 64;
 fn is_reachable(login: &str) -> bool {
     login.len() <= MAX_LOGIN
         && !login.contains(|c: char| c.is_control())
-        && super::calls::address_of_record(login).0 == login
+        && crate::address::address_of_record(login).0 == login
 }
 
 impl Session {
@@ -78,6 +96,24 @@ impl Session {
     fn registers(&self) -> bool {
         self.login.is_some() && self.hello.sip.register_required != Some(false)
     }
+
+    /// The account at a SIP server that its calls go through.
+    pub(super) const fn account(&self) -> Option<AccountId> {
+        match self.scheme {
+            Scheme::Local => None,
+            Scheme::Configured(account) | Scheme::Page(account) => Some(account),
+        }
+    }
+
+    /// Other users of this relay find it under its login.
+    fn is_local(&self) -> bool {
+        !matches!(self.scheme, Scheme::Page(_))
+    }
+
+    /// Its login as others see it.
+    pub(super) fn caller(&self) -> &str {
+        self.login.as_ref().and(self.hello.sip.login.as_deref()).unwrap_or("anonymous")
+    }
 }
 
 impl Relay {
@@ -88,7 +124,7 @@ impl Relay {
         }
         let password = hello.sip.password.take();
         let login = match hello.sip.login.clone().filter(|login| !login.is_empty()) {
-            None => return self.accept(connection, None, hello, now),
+            None => return self.accept(connection, None, None, hello, now),
             Some(login) if !is_reachable(&login) => {
                 let info =
                     format!("sipLogin must be 1 to {MAX_LOGIN} octets of a plain name, without `@`, `;` and the like");
@@ -97,19 +133,40 @@ impl Relay {
             }
             Some(login) => LoginName(login),
         };
-        match self.config.admission {
-            Admission::Anyone => self.accept(connection, Some(login), hello, now),
-            Admission::Accounts if password.as_ref().is_some_and(|password| password.len() > MAX_PASSWORD) => {
-                let info = format!("sipPassword is longer than {MAX_PASSWORD} octets");
-                self.refuse(connection, &login.0, info, now);
+        if password.as_ref().is_some_and(|password| password.len() > MAX_PASSWORD) {
+            let info = format!("sipPassword is longer than {MAX_PASSWORD} octets");
+            return self.refuse(connection, &login.0, info, now);
+        }
+        let page_account = self.config.sip.as_ref().map_or(Ok(None), |config| {
+            // The server checks the password.
+            page_account(&hello.sip, &login.0, password.clone(), config)
+        });
+        match page_account {
+            Ok(None) => self.admit_locally(connection, login, password.unwrap_or_default(), hello, now),
+            Ok(Some(account)) => {
+                let name = LoginName(account.settings.identity.uri.clone());
+                self.accept(connection, Some(name), Some(account), hello, now);
             }
+            Err(info) => self.refuse(connection, &login.0, info, now),
+        }
+    }
+
+    fn admit_locally(
+        &mut self,
+        connection: ConnectionId,
+        login: LoginName,
+        password: String,
+        hello: Connection,
+        now: Time,
+    ) {
+        match self.config.admission {
+            Admission::Anyone => self.accept(connection, Some(login), None, hello, now),
             Admission::Accounts if self.pending.len() >= MAX_PENDING => {
                 self.refuse(connection, &login.0, "too many log-ins at once: try again".to_owned(), now);
             }
             Admission::Accounts => {
                 let request = RequestId(self.fresh_id());
                 self.pending.insert(request, Pending { connection, hello });
-                let password = password.unwrap_or_default();
                 self.outputs.push_back(Output::VerifyPassword { request, login, password });
             }
         }
@@ -119,7 +176,7 @@ impl Relay {
         let Some(Pending { connection, hello }) = self.pending.remove(&request) else { return };
         let login = hello.sip.login.clone().unwrap_or_default();
         if matches {
-            self.accept(connection, Some(LoginName(login)), hello, now);
+            self.accept(connection, Some(LoginName(login)), None, hello, now);
         } else {
             self.refuse(connection, &login, "wrong login or password".to_owned(), now);
         }
@@ -146,7 +203,15 @@ impl Relay {
         self.greet(connection, id, now);
     }
 
-    fn accept(&mut self, connection: ConnectionId, login: Option<LoginName>, hello: Connection, now: Time) {
+    /// `account`: the page's own, at the server that it named.
+    fn accept(
+        &mut self,
+        connection: ConnectionId,
+        login: Option<LoginName>,
+        account: Option<PageAccount>,
+        hello: Connection,
+        now: Time,
+    ) {
         if let Some(login) = &login
             && !self.has_room_for(login)
         {
@@ -159,8 +224,16 @@ impl Relay {
         let offhook = agree(hello.offhook);
         let hello = Connection { auth_token: Some(token.clone()), offhook, ..hello };
         let digits = RateLimit::new(DIGIT_RATE, DIGIT_BURST, now);
-        let session = Session { login, hello, attachment: Attachment::Online(connection), digits };
+        let configured = login.as_ref().filter(|_| account.is_none()).and_then(|login| self.configured_account(login));
+        let scheme = match (account, configured) {
+            (Some(account), _) => Scheme::Page(self.use_account(account, id)),
+            (None, Some(account)) => Scheme::Configured(self.use_account(account, id)),
+            (None, None) => Scheme::Local,
+        };
+        let attachment = Attachment::Online(connection);
+        let session = Session { login, scheme, told: false, hello, attachment, digits };
         if session.registers()
+            && session.is_local()
             && let Some(login) = &session.login
         {
             self.registrar.register(login, id);
@@ -171,10 +244,17 @@ impl Relay {
     }
 
     fn greet(&mut self, connection: ConnectionId, id: SessionId, now: Time) {
-        let (Some(socket), Some(session)) = (self.sockets.get_mut(&connection), self.sessions.get(&id)) else { return };
+        let (Some(socket), Some(session)) = (self.sockets.get_mut(&connection), self.sessions.get_mut(&id)) else {
+            return;
+        };
         socket.session = Some(id);
         socket.protocol.handle_input(&server::Input::Accepted, now);
-        let registered = session.registers();
+        // Of an account that registers, its server says when.
+        let account = session.account().and_then(|account| self.accounts.get(&account));
+        let waits = account
+            .is_some_and(|account| account.settings.registrar.is_some() && account.registration == Registration::Asked);
+        let registered = session.registers() && !waits;
+        session.told = registered;
         let data = UserData {
             connection: session.hello.clone(),
             status: "ESTABLISHED".to_owned(),
@@ -195,6 +275,18 @@ impl Relay {
         };
         self.send(connection, &fail);
         self.close(connection, close_code::POLICY, info, now);
+    }
+
+    /// The session ends; its socket, if it has one, is closed.
+    pub(super) fn dismiss(&mut self, id: SessionId, code: u16, reason: String, now: Time) {
+        self.end_calls_of(id, now);
+        if let Some(connection) = self.sessions.get(&id).and_then(Session::connection) {
+            if let Some(socket) = self.sockets.get_mut(&connection) {
+                socket.session = None;
+            }
+            self.close(connection, code, reason, now);
+        }
+        self.forget_session(id);
     }
 
     /// The session's socket is gone.
@@ -235,6 +327,9 @@ impl Relay {
 
     fn forget_session(&mut self, id: SessionId) {
         let Some(session) = self.sessions.remove(&id) else { return };
+        if let Some(account) = session.account() {
+            self.leave_account(account, id);
+        }
         if let Some(login) = &session.login {
             self.registrar.unregister(login, id);
         }

@@ -1,11 +1,12 @@
 //! Call flows without a socket, in virtual time: browsers are message queues here, the media worker a list of orders.
 
+mod accounts;
 mod flows;
 mod simulation;
 mod transfers;
 
 use super::Relay;
-use crate::config::{Admission, BusyStatus, CallWaiting, Config, LoginName};
+use crate::config::{Admission, BusyStatus, CallWaiting, Config, LoginName, RtpAddress, RtpWorker, Servers, Sip, Srtp};
 use crate::io::{ConnectionId, Input, Output};
 use core::time::Duration;
 use offhook_clock::Time;
@@ -15,6 +16,7 @@ use offhook_signaling::message::{
     Answer, Call, CallId, CallObject, CallStatus, ClientMessage, Connection, ServerMessage, SipOptions,
 };
 use offhook_signaling::version::Extension;
+use offhook_sip::user_agent::io::{self as sip, Settings};
 use std::collections::BTreeMap;
 
 pub(crate) const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
@@ -51,6 +53,42 @@ pub(super) fn config() -> Config {
     }
 }
 
+pub(crate) fn sip_config() -> Sip {
+    let user_agent = Settings {
+        local: Vec::new(),
+        domain: "relay.test".to_owned(),
+        phones: Vec::new(),
+        accept_unknown: false,
+        trusted: Vec::new(),
+        product: "Offhook".to_owned(),
+        t1: Duration::from_millis(500),
+        session_expires: Duration::from_secs(1800),
+        min_session_expires: Duration::from_secs(90),
+        keep_alive: Duration::from_secs(30),
+    };
+    let address: std::net::IpAddr = "192.0.2.1".parse().unwrap();
+    let worker = |first_port| RtpWorker {
+        addresses: vec![RtpAddress { advertised: address, local: address }],
+        first_port,
+        last_port: first_port + 99,
+    };
+    Sip {
+        user_agent,
+        servers: Servers::Listed(["example.org".to_owned()].into()),
+        accounts: BTreeMap::new(),
+        trunk: None,
+        expires: Duration::from_secs(600),
+        srtp: Srtp::Off,
+        port_rest: Duration::from_secs(10),
+        workers: vec![worker(20_000), worker(21_000)],
+    }
+}
+
+/// The relay with a SIP side; its user agent is the test.
+pub(super) fn with_sip() -> Config {
+    Config { sip: Some(Box::new(sip_config())), ..config() }
+}
+
 /// A relay, its virtual clock, what every browser received and what the media workers were told.
 pub(super) struct Bench {
     pub(super) relay: Relay,
@@ -59,20 +97,31 @@ pub(super) struct Bench {
     pub(super) closed: BTreeMap<ConnectionId, (u16, String)>,
     pub(super) media: Vec<Command>,
     pub(super) checks: Vec<(crate::io::RequestId, LoginName, String)>,
+    /// What the user agent was told.
+    pub(super) commands: Vec<sip::Command>,
     next: u64,
 }
 
 impl Bench {
     pub(super) fn new(config: Config) -> Self {
-        Self {
+        let mut bench = Self {
             relay: Relay::new(config, [1; 32], Time::EPOCH),
             now: Time::EPOCH,
             inbox: BTreeMap::new(),
             closed: BTreeMap::new(),
             media: Vec::new(),
             checks: Vec::new(),
+            commands: Vec::new(),
             next: 0,
-        }
+        };
+        bench.drain();
+        bench
+    }
+
+    /// The user agent tells something.
+    pub(super) fn sip(&mut self, event: sip::Event) {
+        self.relay.handle_event(event, self.now);
+        self.drain();
     }
 
     pub(super) fn input(&mut self, input: Input) {
@@ -81,6 +130,7 @@ impl Bench {
     }
 
     fn drain(&mut self) {
+        self.commands.extend(core::iter::from_fn(|| self.relay.poll_command()));
         while let Some(output) = self.relay.poll_output() {
             match output {
                 Output::Send { connection, text } => {

@@ -1,0 +1,153 @@
+//! Accounts at SIP servers: one registration for all browsers of one login.
+//!
+//! ```text
+//!  first session        Registered                    last session is gone
+//!  ─────────────> Asked ──────────> Accepted ───────────────────────────────> unregistered, forgotten
+//!                   │                  │  RegistrationFailed, to be tried again: told, kept
+//!                   └──────────────────┴─ RegistrationFailed: its sessions are closed
+//! ```
+
+use super::Relay;
+use super::sip_options::{PageAccount, domain_of};
+use crate::address::Server;
+use crate::call::SessionId;
+use crate::config::{LoginName, Trunk};
+use offhook_clock::Time;
+use offhook_signaling::message::ServerMessage;
+use offhook_signaling::server::close_code;
+use offhook_sip::user_agent::io::{Account, AccountId, Command, Failure};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// How far the registration of an account is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Registration {
+    /// The server has not answered, or the account does not register.
+    Asked,
+    /// The server has accepted it once.
+    Accepted,
+}
+
+/// One account, and who uses it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ServerAccount {
+    pub(super) settings: Account,
+    /// Host and port of calls that name none, as in a URI.
+    domain: String,
+    pub(super) registration: Registration,
+    /// Empty for the trunk.
+    pub(super) sessions: BTreeSet<SessionId>,
+}
+
+impl ServerAccount {
+    /// The host that calls go to which name none.
+    pub(super) fn domain(&self) -> Option<Server> {
+        Server::parse(&self.domain).ok()
+    }
+}
+
+impl Relay {
+    /// Tells the user agent of the trunk.
+    pub(super) fn open_trunk(&mut self) {
+        let Some(Trunk { account, .. }) = self.config.sip.as_ref().and_then(|sip| sip.trunk.clone()) else { return };
+        self.trunk = domain_of(&account).map(|domain| self.add_account(PageAccount { settings: account, domain }));
+    }
+
+    /// Lets a session use an account; the first one opens it. Only who knows the same password shares it.
+    pub(super) fn use_account(&mut self, account: PageAccount, session: SessionId) -> AccountId {
+        let same = |known: &ServerAccount| {
+            let settings = Account { contact_user: String::new(), ..known.settings.clone() };
+            !known.sessions.is_empty() && settings == account.settings
+        };
+        let uri = account.settings.identity.uri.clone();
+        let known = self.accounts_of.get(&uri).into_iter().flatten().copied();
+        let known = known.into_iter().find(|id| self.accounts.get(id).is_some_and(same));
+        let id = known.unwrap_or_else(|| {
+            let id = self.add_account(account);
+            self.accounts_of.entry(uri).or_default().insert(id);
+            id
+        });
+        if let Some(account) = self.accounts.get_mut(&id) {
+            account.sessions.insert(session);
+        }
+        id
+    }
+
+    /// The account that the operator gave to a login.
+    pub(super) fn configured_account(&self, login: &LoginName) -> Option<PageAccount> {
+        let settings = self.config.sip.as_ref()?.accounts.get(login)?.clone();
+        let domain = domain_of(&settings)?;
+        Some(PageAccount { settings: Account { contact_user: String::new(), ..settings }, domain })
+    }
+
+    fn add_account(&mut self, account: PageAccount) -> AccountId {
+        let id = AccountId(self.fresh_id());
+        // Nobody who has not seen the registration reaches the account past its server.
+        let contact_user = self.token().replace('-', "");
+        let settings = Account { contact_user, ..account.settings };
+        self.command(Command::AddAccount { account: id, settings: Box::new(settings.clone()) });
+        let domain = account.domain.to_string();
+        let account = ServerAccount { settings, domain, registration: Registration::Asked, sessions: BTreeSet::new() };
+        self.accounts.insert(id, account);
+        id
+    }
+
+    /// A session is gone; with the last one the account is unregistered.
+    pub(super) fn leave_account(&mut self, id: AccountId, session: SessionId) {
+        let Some(account) = self.accounts.get_mut(&id) else { return };
+        account.sessions.remove(&session);
+        if account.sessions.is_empty() {
+            let uri = account.settings.identity.uri.clone();
+            self.accounts.remove(&id);
+            if let Some(accounts) = self.accounts_of.get_mut(&uri) {
+                accounts.remove(&id);
+                if accounts.is_empty() {
+                    self.accounts_of.remove(&uri);
+                }
+            }
+            self.command(Command::RemoveAccount { account: id });
+        }
+    }
+
+    pub(super) fn registered(&mut self, id: AccountId) {
+        let Some(account) = self.accounts.get_mut(&id) else { return };
+        account.registration = Registration::Accepted;
+        for session in account.sessions.clone() {
+            if self.sessions.get_mut(&session).is_some_and(|session| !core::mem::replace(&mut session.told, true)) {
+                self.tell(session, &ServerMessage::Registered);
+            }
+        }
+    }
+
+    /// Before the first success, and when nothing is tried any more, the page is told and its socket closed: a stock page
+    /// would wait for ever (contract §6.2). Later on the page is told, and the registration tried again.
+    pub(super) fn registration_failed(&mut self, id: AccountId, failure: &Failure, retry_at: Option<Time>, now: Time) {
+        let Some(account) = self.accounts.get(&id) else { return };
+        let goes_on = account.registration == Registration::Accepted && retry_at.is_some();
+        let info = failure_text(failure);
+        for session in account.sessions.clone() {
+            let Some(login) = self.sessions.get(&session).map(|session| session.caller().to_owned()) else { continue };
+            let fail = ServerMessage::Fail {
+                api_method: "RegistrationStatusEvent".to_owned(),
+                id: Some(login),
+                status: "FAILED".to_owned(),
+                info: info.clone(),
+            };
+            self.tell(session, &fail);
+            if !goes_on {
+                self.dismiss(session, close_code::POLICY, info.clone(), now);
+            }
+        }
+    }
+}
+
+/// Why a server did not take a registration, in words for the page.
+fn failure_text(failure: &Failure) -> String {
+    match failure {
+        Failure::Refused { status, reason } => format!("the SIP server refused the registration: {status} {reason}"),
+        Failure::WrongPassword { realm } => format!("the SIP server `{realm}` does not accept login and password"),
+        Failure::Timeout => "the SIP server does not answer".to_owned(),
+        Failure::Unreachable => "the SIP server cannot be reached".to_owned(),
+        Failure::NoSuchHost => "the SIP server's name does not resolve".to_owned(),
+    }
+}

@@ -1,0 +1,78 @@
+use super::page_account;
+use crate::config::{Servers, Sip};
+use crate::relay::tests::sip_config;
+use offhook_signaling::message::SipOptions;
+use offhook_sip::transport::Transport;
+
+fn options(domain: &str, outbound_proxy: &str, port: &str) -> SipOptions {
+    let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    SipOptions {
+        domain: given(domain),
+        outbound_proxy: given(outbound_proxy),
+        port: given(port),
+        ..SipOptions::default()
+    }
+}
+
+/// Address of record, registrar, route and the host of calls, in one line.
+fn account(options: &SipOptions) -> String {
+    let config = Sip { servers: Servers::Any, ..sip_config() };
+    let account = page_account(options, "bob smith", Some("secret".to_owned()), &config).unwrap().unwrap();
+    let settings = account.settings;
+    let registrar = settings.registrar.as_deref().unwrap_or("-");
+    format!("{} {registrar} {} {}", settings.identity.uri, settings.route.join(","), account.domain)
+}
+
+#[test]
+fn where_an_account_registers_and_calls() {
+    let bob = "sip:bob%20smith@";
+    let table = [
+        (options("example.org", "", ""), format!("{bob}example.org sip:example.org  example.org")),
+        (options("example.org", "", "5080"), format!("{bob}example.org sip:example.org:5080  example.org:5080")),
+        (options("example.org", "example.org", "5060"), format!("{bob}example.org sip:example.org  example.org")),
+        (
+            options("example.org", "192.0.2.1", "5080"),
+            format!("{bob}example.org sip:example.org sip:192.0.2.1:5080;lr example.org"),
+        ),
+        (options("", "192.0.2.1:5070", "5080"), format!("{bob}192.0.2.1 sip:192.0.2.1:5070  192.0.2.1:5070")),
+        (
+            options("example.org", "edge.example.org;transport=tls", ""),
+            format!("{bob}example.org sip:example.org sip:edge.example.org;transport=tls;lr example.org"),
+        ),
+    ];
+    for (options, expected) in table {
+        assert_eq!(account(&options), expected);
+    }
+    let further = SipOptions { proxy: Some("core.example.org".into()), ..options("example.org", "192.0.2.1", "") };
+    assert!(account(&further).contains("sip:192.0.2.1;lr,sip:core.example.org;lr"));
+    let silent = SipOptions { register_required: Some(false), ..options("example.org", "", "") };
+    assert!(account(&silent).contains(" - "));
+}
+
+#[test]
+fn the_transport_of_the_proxy_is_the_accounts() {
+    let config = Sip { servers: Servers::Any, ..sip_config() };
+    let options = options("example.org", "example.org;transport=tcp", "");
+    let account = page_account(&options, "bob", None, &config).unwrap().unwrap();
+    assert_eq!((account.settings.transport, account.settings.login), (Some(Transport::Tcp), None));
+}
+
+#[test]
+fn only_servers_that_the_operator_names() {
+    let config = Sip { servers: Servers::Listed(["example.org".to_owned()].into()), ..sip_config() };
+    let named = |domain, proxy| page_account(&options(domain, proxy, ""), "bob", None, &config).unwrap().is_some();
+    assert!(named("Example.ORG", ""));
+    assert!(named("internal.test", "example.org"));
+    assert!(!named("example.org", "evil.test"), "the next hop decides");
+    assert!(!named("evil.test", ""));
+    assert!(!named("", ""));
+}
+
+#[test]
+fn faults_name_the_field() {
+    let config = Sip { servers: Servers::Any, ..sip_config() };
+    let fault = |options: SipOptions| page_account(&options, "bob", None, &config).unwrap_err();
+    assert!(fault(options("exa mple", "", "")).starts_with("sipDomain"));
+    assert!(fault(options("a.test", "b:x", "")).starts_with("sipOutboundProxy"));
+    assert!(fault(options("a.test", "", "0")).starts_with("sipPort"));
+}

@@ -1,0 +1,224 @@
+//! Sessions with an account at a SIP server.
+
+use super::{Bench, config, hello, sip_config, with_sip};
+use crate::config::{Admission, Config, LoginName, Sip};
+use crate::io::{ConnectionId, Input};
+use core::time::Duration;
+use offhook_signaling::message::{Connection, ServerMessage, SipOptions};
+use offhook_sip::auth::Login;
+use offhook_sip::user_agent::io::{Account, AccountId, Command, Event, Failure, Identity};
+
+pub(super) fn hello_sip(login: &str, password: &str) -> Connection {
+    let sip = SipOptions {
+        domain: Some("example.org".to_owned()),
+        password: Some(password.to_owned()),
+        port: Some("5060".to_owned()),
+        ..hello(login).sip
+    };
+    Connection { sip, ..hello(login) }
+}
+
+fn registered(account: AccountId) -> Event {
+    Event::Registered { account, expires: Duration::from_secs(600) }
+}
+
+fn failed(account: AccountId, failure: Failure, bench: &Bench, retries: bool) -> Event {
+    Event::RegistrationFailed { account, failure, retry_at: retries.then(|| bench.now + Duration::from_secs(30)) }
+}
+
+impl Bench {
+    /// The only account that was opened since the last look.
+    pub(super) fn opened(&mut self) -> (AccountId, Account) {
+        match &core::mem::take(&mut self.commands)[..] {
+            [Command::AddAccount { account, settings }] => (*account, (**settings).clone()),
+            commands => panic!("not one account: {commands:?}"),
+        }
+    }
+
+    /// Logs in at the server, and forgets the greeting.
+    pub(super) fn login_sip(&mut self, login: &str) -> (ConnectionId, AccountId) {
+        let connection = self.connect(hello_sip(login, "secret"));
+        let (account, _) = self.opened();
+        self.sip(registered(account));
+        assert_eq!(self.names(connection), ["getUserData", "registered"]);
+        (connection, account)
+    }
+}
+
+#[test]
+fn a_page_is_registered_when_its_server_says_so() {
+    let mut bench = Bench::new(with_sip());
+    let alice = bench.connect(hello_sip("alice", "secret"));
+    let messages = bench.take(alice);
+    let [ServerMessage::UserData(data)] = &messages[..] else { panic!("{messages:?}") };
+    assert!(!format!("{data:?}").contains("secret"));
+    let (account, settings) = bench.opened();
+    assert_eq!(settings.identity.uri, "sip:alice@example.org");
+    assert_eq!(settings.registrar.as_deref(), Some("sip:example.org"));
+    assert_eq!(settings.login, Some(Login::new("alice", "secret")));
+    assert!(settings.contact_user.len() >= 32);
+    bench.sip(registered(account));
+    assert_eq!(bench.names(alice), ["registered"]);
+    bench.sip(registered(account));
+    assert!(bench.names(alice).is_empty(), "told once");
+}
+
+#[test]
+fn what_the_server_refuses_is_told_and_the_socket_closed() {
+    let refused = Failure::Refused { status: 403, reason: "No".into() };
+    let failures = [
+        (refused, false, "403 No"),
+        (Failure::WrongPassword { realm: "example.org".into() }, false, "password"),
+        (Failure::Timeout, true, "does not answer"),
+        (Failure::Unreachable, true, "reached"),
+        (Failure::NoSuchHost, true, "resolve"),
+    ];
+    for (failure, retries, text) in failures {
+        let mut bench = Bench::new(with_sip());
+        let alice = bench.connect(hello_sip("alice", "wrong"));
+        bench.names(alice);
+        let (account, _) = bench.opened();
+        let event = failed(account, failure, &bench, retries);
+        bench.sip(event);
+        let messages = bench.take(alice);
+        let [ServerMessage::Fail { api_method, id, status, info }] = &messages[..] else { panic!("{messages:?}") };
+        assert_eq!((api_method.as_str(), id.as_deref()), ("RegistrationStatusEvent", Some("alice")));
+        assert!(status == "FAILED" && info.contains(text), "{info}");
+        assert_eq!(bench.closed[&alice].0, 1008);
+        assert_eq!(bench.commands, [Command::RemoveAccount { account }]);
+        assert_eq!(bench.relay.counts().sessions, 0);
+        assert!(bench.relay.accounts.is_empty() && bench.relay.accounts_of.is_empty());
+    }
+}
+
+#[test]
+fn a_registration_that_expires_is_told_and_tried_again() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, account) = bench.login_sip("alice");
+    let event = failed(account, Failure::Timeout, &bench, true);
+    bench.sip(event);
+    assert_eq!(bench.names(alice), ["fail"]);
+    assert!(bench.closed.is_empty());
+    bench.sip(registered(account));
+    assert!(bench.names(alice).is_empty(), "the page is registered as it believes");
+    let event = failed(account, Failure::WrongPassword { realm: "r".into() }, &bench, false);
+    bench.sip(event);
+    assert_eq!(bench.names(alice), ["fail"]);
+    assert_eq!(bench.closed[&alice].0, 1008);
+}
+
+#[test]
+fn browsers_of_one_login_share_one_registration() {
+    let mut bench = Bench::new(with_sip());
+    let (desk, account) = bench.login_sip("alice");
+    let mobile = bench.connect(hello_sip("alice", "secret"));
+    assert_eq!(bench.names(mobile), ["getUserData", "registered"]);
+    assert!(bench.commands.is_empty());
+    bench.input(Input::Disconnected { connection: desk });
+    assert!(bench.commands.is_empty());
+    bench.input(Input::Disconnected { connection: mobile });
+    assert_eq!(bench.commands, [Command::RemoveAccount { account }]);
+    assert!(bench.relay.accounts.is_empty() && bench.relay.accounts_of.is_empty());
+}
+
+#[test]
+fn who_knows_another_password_does_not_share() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, account) = bench.login_sip("alice");
+    let mallory = bench.connect(hello_sip("alice", "guess"));
+    assert_eq!(bench.names(mallory), ["getUserData"]);
+    let (other, settings) = bench.opened();
+    assert_ne!(other, account);
+    assert_ne!(settings.contact_user, bench.relay.accounts[&account].settings.contact_user);
+    let event = failed(other, Failure::WrongPassword { realm: "r".into() }, &bench, false);
+    bench.sip(event);
+    assert_eq!(bench.closed[&mallory].0, 1008);
+    assert!(bench.names(alice).is_empty());
+    assert_eq!(bench.relay.accounts.len(), 1);
+}
+
+#[test]
+fn a_kept_session_keeps_its_registration() {
+    let mut bench = Bench::new(with_sip());
+    let alice = bench.connect(Connection { keep_alive: Some(true), ..hello_sip("alice", "secret") });
+    let (account, _) = bench.opened();
+    bench.sip(registered(account));
+    let messages = bench.take(alice);
+    let Some(ServerMessage::UserData(data)) = messages.first() else { panic!() };
+    let token = data.connection.auth_token.clone();
+    bench.input(Input::Disconnected { connection: alice });
+    bench.wait(Duration::from_secs(30));
+    let alice = bench.connect(Connection { auth_token: token, keep_alive: Some(true), ..Connection::default() });
+    assert_eq!(bench.names(alice), ["getUserData", "registered"]);
+    assert!(bench.commands.is_empty());
+    bench.input(Input::Disconnected { connection: alice });
+    bench.wait(Duration::from_secs(60));
+    assert_eq!(bench.commands, [Command::RemoveAccount { account }]);
+}
+
+#[test]
+fn an_account_that_does_not_register_is_never_told_so() {
+    let mut bench = Bench::new(with_sip());
+    let mut hello = hello_sip("alice", "secret");
+    hello.sip.register_required = Some(false);
+    let alice = bench.connect(hello);
+    assert_eq!(bench.names(alice), ["getUserData"]);
+    assert_eq!(bench.opened().1.registrar, None);
+}
+
+#[test]
+fn a_server_that_pages_may_not_name_leaves_the_relay_as_the_switch() {
+    let mut bench = Bench::new(with_sip());
+    let mut hello = hello_sip("alice", "secret");
+    hello.sip.domain = Some("elsewhere.test".to_owned());
+    let alice = bench.connect(hello);
+    assert_eq!(bench.names(alice), ["getUserData", "registered"]);
+    assert!(bench.commands.is_empty());
+    let bob = bench.login("bob");
+    bench.talk(bob, "b1", alice, "alice");
+}
+
+#[test]
+fn bad_options_are_refused() {
+    let mut bench = Bench::new(with_sip());
+    let mut hello = hello_sip("alice", "secret");
+    hello.sip.port = Some("x".to_owned());
+    let alice = bench.connect(hello);
+    assert_eq!(bench.names(alice), ["fail"]);
+    assert_eq!(bench.closed[&alice].0, 1008);
+}
+
+#[test]
+fn an_account_of_the_operator_needs_no_password_of_the_page() {
+    let settings = Account {
+        identity: Identity { name: None, uri: "sip:1001@pbx.test".into() },
+        login: Some(Login::new("1001", "hidden")),
+        registrar: Some("sip:pbx.test".into()),
+        route: Vec::new(),
+        transport: None,
+        expires: Duration::from_secs(600),
+        contact_user: String::new(),
+    };
+    let sip = Sip { accounts: [(LoginName("alice".into()), settings)].into(), ..sip_config() };
+    let mut bench = Bench::new(Config { admission: Admission::Accounts, sip: Some(Box::new(sip)), ..config() });
+    let alice = bench.connect(hello("alice"));
+    assert!(bench.commands.is_empty(), "not before the login is checked");
+    let (request, ..) = bench.checks.pop().unwrap();
+    bench.input(Input::PasswordVerified { request, matches: true });
+    assert_eq!(bench.names(alice), ["getUserData"]);
+    let (account, settings) = bench.opened();
+    assert_eq!(settings.login, Some(Login::new("1001", "hidden")));
+    bench.sip(registered(account));
+    assert_eq!(bench.names(alice), ["registered"]);
+    bench.input(Input::Disconnected { connection: alice });
+    assert_eq!(bench.commands, [Command::RemoveAccount { account }]);
+}
+
+#[test]
+fn shutting_down_forgets_the_accounts() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, account) = bench.login_sip("alice");
+    bench.input(Input::Shutdown);
+    assert_eq!(bench.closed[&alice].0, 1001);
+    assert_eq!(bench.commands.first(), Some(&Command::RemoveAccount { account }));
+}
