@@ -296,9 +296,9 @@ export class Call {
 
   async #details(): Promise<Record<string, unknown>> {
     const { receiveAudio = true, receiveVideo = true, callee, custom, collectDeviceInfo = true } = this.#options;
-    const { stripCodecs, sipSDP } = this.#answer ?? this.#options;
+    const { stripCodecs, sipSDP, sipHeaders } = this.#answer ?? this.#options;
     const login = this.#context.login();
-    const values = { receiveAudio, receiveVideo, stripCodecs, sipSDP, callee, custom };
+    const values = { receiveAudio, receiveVideo, stripCodecs, sipSDP, sipHeaders, callee, custom };
     const names = this.#answer ? {} : { caller: login, visibleName: this.#options.visibleName || login };
     const localMediaInfo = collectDeviceInfo ? await this.#mediaInfo() : undefined;
     return { ...values, ...names, localMediaInfo };

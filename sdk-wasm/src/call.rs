@@ -192,12 +192,16 @@ fn strip(made: &str, names: Option<&str>) -> String {
 }
 
 fn details(options: &JsValue) -> Details {
-    let lines: Option<Array> = wire::field(options, "sipSDP").dyn_into().ok();
+    let lines = |name: &str| {
+        let lines: Option<Array> = wire::field(options, name).dyn_into().ok();
+        lines.map(|lines| lines.iter().filter_map(|line| line.as_string()).collect()).unwrap_or_default()
+    };
     Details {
         callee: wire::text(options, "callee"),
         caller: wire::text(options, "caller"),
         visible_name: wire::text(options, "visibleName"),
-        sip_sdp: lines.map(|lines| lines.iter().filter_map(|line| line.as_string()).collect()).unwrap_or_default(),
+        sip_sdp: lines("sipSDP"),
+        sip_headers: lines("sipHeaders"),
         custom: wire::json(&wire::field(options, "custom")),
     }
 }

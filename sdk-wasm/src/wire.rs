@@ -172,6 +172,7 @@ fn call_body(call: &Call) -> Body {
         .set("mediaProvider", Some("WebRTC"))
         .set("sdp", Some(call.sdp.as_str()))
         .lines("sipSDP", &call.sip_sdp)
+        .lines("sipHeaders", &call.sip_headers)
         .set("caller", call.caller.as_deref())
         .set("callee", Some(call.callee.as_str()))
         .json("custom", call.custom.as_ref())

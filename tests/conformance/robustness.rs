@@ -81,6 +81,7 @@ async fn hostile_descriptions_end_the_call_and_nothing_else() {
             has_video: true,
             sdp: (*sdp).to_owned(),
             sip_sdp: Vec::new(),
+            sip_headers: Vec::new(),
             custom: None,
             local_media_info: None,
         };

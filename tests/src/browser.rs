@@ -233,6 +233,7 @@ impl Browser {
             has_video: self.habits.picture.is_some(),
             sdp: peer.description().to_owned(),
             sip_sdp: Vec::new(),
+            sip_headers: Vec::new(),
             custom: None,
             local_media_info: None,
         })));

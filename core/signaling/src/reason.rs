@@ -34,6 +34,16 @@ pub enum EndReason {
     BadSessionDescription,
     /// No codec that both sides know.
     NoCommonCodecs,
+    /// The callee is somewhere else: the SIP server named another address (3xx).
+    Redirected,
+    /// The SIP server does not let this caller call, or does not accept the account's password.
+    Forbidden,
+    /// The SIP server does not answer.
+    ServerTimeout,
+    /// There is no way to the SIP server.
+    ServerUnreachable,
+    /// The SIP server or the far end failed the call; `sipStatus` and `info` say how.
+    SipFailure,
     /// The relay has no room for another call.
     Overloaded,
     /// The relay is shutting down.
@@ -44,7 +54,7 @@ pub enum EndReason {
 
 impl EndReason {
     /// Every reason, in the order of the list.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 23] = [
         Self::HungUp,
         Self::Canceled,
         Self::Rejected,
@@ -60,6 +70,11 @@ impl EndReason {
         Self::MediaSetupFailed,
         Self::BadSessionDescription,
         Self::NoCommonCodecs,
+        Self::Redirected,
+        Self::Forbidden,
+        Self::ServerTimeout,
+        Self::ServerUnreachable,
+        Self::SipFailure,
         Self::Overloaded,
         Self::ShuttingDown,
         Self::InternalError,
@@ -84,6 +99,11 @@ impl EndReason {
             Self::MediaSetupFailed => "mediaSetupFailed",
             Self::BadSessionDescription => "badSessionDescription",
             Self::NoCommonCodecs => "noCommonCodecs",
+            Self::Redirected => "redirected",
+            Self::Forbidden => "forbidden",
+            Self::ServerTimeout => "serverTimeout",
+            Self::ServerUnreachable => "serverUnreachable",
+            Self::SipFailure => "sipFailure",
             Self::Overloaded => "overloaded",
             Self::ShuttingDown => "shuttingDown",
             Self::InternalError => "internalError",
@@ -109,6 +129,11 @@ impl EndReason {
             Self::MediaSetupFailed => "Failed by ICE error: the media connection did not come up",
             Self::BadSessionDescription => "Failed by error: the session description is not valid",
             Self::NoCommonCodecs => "No common codecs",
+            Self::Redirected => "The callee is at another address",
+            Self::Forbidden => "The SIP server does not allow this call",
+            Self::ServerTimeout => "Failed by request timeout: the SIP server does not answer",
+            Self::ServerUnreachable => "The SIP server cannot be reached",
+            Self::SipFailure => "The SIP server failed the call",
             Self::Overloaded => "The relay has no room for another call",
             Self::ShuttingDown => "The relay is shutting down",
             Self::InternalError => "Failed by error inside the relay",
@@ -123,12 +148,14 @@ impl EndReason {
             Self::Canceled => 487,
             Self::Rejected => 603,
             Self::Busy => 486,
-            Self::NoAnswer | Self::CallerMediaLost | Self::CalleeMediaLost => 408,
+            Self::NoAnswer | Self::CallerMediaLost | Self::CalleeMediaLost | Self::ServerTimeout => 408,
+            Self::Redirected => 302,
+            Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::Unavailable | Self::SessionLost => 480,
             Self::MediaSetupFailed | Self::BadSessionDescription | Self::NoCommonCodecs => 488,
-            Self::Overloaded | Self::ShuttingDown => 503,
-            Self::InternalError => 500,
+            Self::Overloaded | Self::ShuttingDown | Self::ServerUnreachable => 503,
+            Self::InternalError | Self::SipFailure => 500,
         }
     }
 }

@@ -285,6 +285,7 @@ pub(super) fn call_message(id: &str, callee: &str) -> ClientMessage {
         has_video: false,
         sdp: OFFER.to_owned(),
         sip_sdp: Vec::new(),
+        sip_headers: Vec::new(),
         custom: None,
         local_media_info: None,
     }))

@@ -41,6 +41,8 @@ pub struct Details {
     pub visible_name: Option<String>,
     /// Lines for the session description of a SIP leg.
     pub sip_sdp: Vec<String>,
+    /// Headers for the INVITE of a SIP leg.
+    pub sip_headers: Vec<String>,
     /// The page's own value.
     pub custom: Option<Json>,
 }
@@ -450,7 +452,7 @@ impl Call {
         }
         self.media = Media::Connected;
         let Description { sdp, has_audio, has_video, local_media_info, details } = description;
-        let Details { callee, caller, visible_name, sip_sdp, custom } = details;
+        let Details { callee, caller, visible_name, sip_sdp, sip_headers, custom } = details;
         let call_id = self.id.clone();
         let message = if self.is_incoming() {
             ClientMessage::Answer(Box::new(Answer { call_id, sdp, callee, sip_sdp, custom, local_media_info }))
@@ -465,6 +467,7 @@ impl Call {
                 has_video,
                 sdp,
                 sip_sdp,
+                sip_headers,
                 custom,
                 local_media_info,
             }))

@@ -172,6 +172,9 @@ pub struct Call {
     /// Lines for the session description of a SIP leg.
     #[cfg_attr(feature = "json", serde(rename = "sipSDP", default, skip_serializing_if = "Vec::is_empty"))]
     pub sip_sdp: Vec<String>,
+    /// Headers for the INVITE of a SIP leg, each `Name: value`. The stock SDK takes them and does not send them.
+    #[cfg_attr(feature = "json", serde(rename = "sipHeaders", default, skip_serializing_if = "Vec::is_empty"))]
+    pub sip_headers: Vec<String>,
     /// The page's own value.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub custom: Option<Json>,

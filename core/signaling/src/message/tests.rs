@@ -37,8 +37,9 @@ prop_compose! {
 
 prop_compose! {
     fn call()(id in text(), callee in text(), visible_name in proptest::option::of(text()), sdp in text(), custom in proptest::option::of(json()),
-        has_video in any::<bool>(), sip_sdp in proptest::collection::vec(text(), 0..3)) -> Call {
-        Call { call_id: CallId(id), callee, caller: None, visible_name, has_audio: true, has_video, sdp, sip_sdp, custom, local_media_info: None }
+        has_video in any::<bool>(), sip_sdp in proptest::collection::vec(text(), 0..3),
+        sip_headers in proptest::collection::vec(text(), 0..3)) -> Call {
+        Call { call_id: CallId(id), callee, caller: None, visible_name, has_audio: true, has_video, sdp, sip_sdp, sip_headers, custom, local_media_info: None }
     }
 }
 
