@@ -179,6 +179,7 @@ impl SignalingPlane {
                     | Input::Text { .. }
                     | Input::Binary { .. }
                     | Input::Media(_)
+                    | Input::Sip(_)
                     | Input::Shutdown => {}
                 }
                 input
@@ -216,6 +217,8 @@ impl SignalingPlane {
                         check.abort();
                     }
                 }
+                // Without `Config::sip` the machine has no user agent.
+                Output::Sip(_) => {}
                 Output::Media { worker, command } => {
                     let thread = self.workers.get(usize::from(worker.0));
                     if !thread.is_some_and(|thread| thread.order(command)) {

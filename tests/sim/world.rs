@@ -251,7 +251,10 @@ impl World {
                     let both = self.open_legs.contains(&a) && self.open_legs.contains(&b);
                     assert!(both, "seed {}: a bridge between legs that are not open", self.seed);
                 }
-                Output::Media { .. } | Output::VerifyPassword { .. } | Output::ForgetPassword { .. } => {}
+                Output::Media { .. }
+                | Output::Sip(_)
+                | Output::VerifyPassword { .. }
+                | Output::ForgetPassword { .. } => {}
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::config::LoginName;
 use offhook_media::command::{Command, Event, WorkerId};
+use offhook_sip::user_agent::io as user_agent;
 use serde::{Deserialize, Serialize};
 
 /// One WebSocket, numbered by the shell; never used twice.
@@ -48,6 +49,8 @@ pub enum Input {
     },
     /// A media worker reports.
     Media(Event),
+    /// The SIP transports or the resolver report.
+    Sip(user_agent::Input),
     /// The process ends: end the calls, close the sockets.
     Shutdown,
 }
@@ -92,4 +95,6 @@ pub enum Output {
         /// The order.
         command: Command,
     },
+    /// Something for the SIP transports or the resolver; never an event.
+    Sip(user_agent::Output),
 }

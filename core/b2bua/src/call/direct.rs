@@ -10,7 +10,7 @@
 //!
 //! While they try, and after they gave up, the relay carries the media: nobody waits.
 
-use super::{Call, LegId, Output, Party, PerLeg, State};
+use super::{Call, LegId, Output, Party, PerLeg};
 use core::time::Duration;
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey};
@@ -75,8 +75,9 @@ impl Call {
 
     /// The two legs, when both browsers can and both hear each other.
     fn direct_legs(&self) -> Option<PerLeg<LegKey>> {
-        let State::Established { legs, held_by, .. } = &self.state else { return None };
-        let can = self.direct.is_allowed && legs.a.party.direct_media && legs.b.party.direct_media;
+        let super::Talk { legs, held_by, .. } = self.talk()?;
+        let is_able = |party: &Party| party.browser().is_some_and(|browser| browser.direct_media);
+        let can = self.direct.is_allowed && is_able(&legs.a.party) && is_able(&legs.b.party);
         let hear = !held_by.a && !held_by.b;
         (can && hear).then_some(PerLeg { a: legs.a.party.leg, b: legs.b.party.leg })
     }
@@ -151,9 +152,9 @@ impl Call {
     }
 
     fn tell_direct(&mut self, side: LegId, step: DirectStep) {
-        let State::Established { legs, .. } = &self.state else { return };
-        let party: Party = legs.get(side).party.clone();
-        let message = Message { call_id: party.call_id.clone(), attempt: self.direct.attempt, step };
+        let Some(party) = self.talk().map(|talk| talk.legs.get(side).party.clone()) else { return };
+        let Some(browser) = party.browser() else { return };
+        let message = Message { call_id: browser.call_id.clone(), attempt: self.direct.attempt, step };
         self.tell(&party, ServerMessage::Direct(Box::new(message)));
     }
 }

@@ -1,9 +1,11 @@
 //! The vocabulary of the call machine.
 
-use super::party::{Leg, Party};
+use super::party::{Leg, Party, Place};
+use super::peer::TheirOffer;
 use offhook_media::command::{Command, LegKey, TransportFailure};
-use offhook_signaling::message::{CallId, DirectStep, ServerMessage};
+use offhook_signaling::message::{DirectStep, DtmfType, ServerMessage};
 use offhook_signaling::reason::EndReason;
+use offhook_sip::user_agent::io as sip;
 
 use super::SessionId;
 
@@ -36,15 +38,35 @@ pub enum Input {
     SendDtmf {
         /// Its leg.
         leg: LegKey,
+        /// How they travel on a SIP leg.
+        kind: DtmfType,
         /// `0`–`9`, `A`–`D`, `*`, `#`.
         digits: String,
     },
-    /// A browser hands the other to somebody else.
+    /// One side hands the other to somebody else, who rings here.
     Transfer {
-        /// Its leg.
+        /// The leg that hands over.
         leg: LegKey,
         /// Who shall ring; the reason when nobody can.
         targets: Result<Vec<Party>, EndReason>,
+    },
+    /// A browser hands the other, a SIP endpoint, to somebody else, whom that one shall call itself (RFC 3515).
+    Refer {
+        /// The leg of the browser.
+        leg: LegKey,
+        /// The URI to call.
+        target: String,
+        /// What to do when the peer will not.
+        otherwise: Fallback,
+    },
+    /// Another SIP endpoint takes the place of one (RFC 3891).
+    Replace {
+        /// The leg whose place is taken.
+        leg: LegKey,
+        /// Who takes it.
+        party: Box<Party>,
+        /// Its offer.
+        offer: Option<Box<TheirOffer>>,
     },
     /// A browser's step on the way past the relay.
     Direct {
@@ -65,12 +87,24 @@ pub enum Input {
         /// Its leg.
         leg: LegKey,
     },
+    /// The user agent tells something of a SIP leg.
+    Sip {
+        /// The leg.
+        leg: LegKey,
+        /// What.
+        event: SipEvent,
+    },
     /// The worker heard a digit in the media.
     DtmfReceived {
         /// The leg it came from.
         leg: LegKey,
         /// `0`–`9`, `A`–`D`, `*` or `#`.
         digit: char,
+    },
+    /// A key frame is wanted of a SIP endpoint that has no RTCP feedback.
+    KeyFrameWanted {
+        /// Its leg.
+        leg: LegKey,
     },
     /// A leg's transport did not come up; the worker has closed it.
     LegFailed {
@@ -88,6 +122,71 @@ pub enum Input {
     Shutdown,
 }
 
+/// What a SIP endpoint does to its call.
+#[derive(Clone, Debug)]
+pub enum SipEvent {
+    /// It rings, or has something to say before it answers.
+    Progress {
+        /// Which callee.
+        branch: sip::Branch,
+        /// 101 to 199.
+        status: u16,
+        /// Its early answer.
+        sdp: Option<String>,
+    },
+    /// It answers.
+    Answered {
+        /// Which callee.
+        branch: sip::Branch,
+        /// Its answer, unless it came before.
+        sdp: Option<String>,
+    },
+    /// It answers an offer of the relay.
+    OfferAnswered {
+        /// The answer; none if it was no session description.
+        sdp: Option<String>,
+    },
+    /// It refuses an offer of the relay.
+    OfferRefused,
+    /// It makes a new offer, or wants one.
+    Offered {
+        /// The offer.
+        sdp: Option<String>,
+    },
+    /// How the call goes that it was asked to make.
+    ReferProgress {
+        /// The status of that call.
+        status: u16,
+        /// No more will come.
+        is_final: bool,
+        /// It will not make it at all.
+        is_refused: bool,
+    },
+    /// It sends DTMF digits in signaling.
+    Digits(String),
+    /// It wants a key frame (RFC 5168).
+    KeyFrameRequested,
+    /// It is gone.
+    Ended(sip::Cause),
+}
+
+/// What becomes of a transfer that the peer will not do by itself.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Fallback {
+    /// The relay calls the target.
+    Ring {
+        /// Whom.
+        target: String,
+    },
+    /// The relay joins the two far ends.
+    Join {
+        /// The browser's leg in its other call.
+        other: LegKey,
+        /// The SIP endpoint's call there, which the new one would replace.
+        replaces: sip::InviteId,
+    },
+}
+
 /// What a call wants done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
@@ -100,14 +199,21 @@ pub enum Output {
     },
     /// Tell the call's media worker.
     Media(Command),
-    /// This session is out of the call; its call id means nothing any more.
+    /// Tell the user agent.
+    Sip(sip::Command),
+    /// This party is out of the call; what leads to it means nothing any more.
     Left {
-        /// The session.
-        session: SessionId,
-        /// The id there.
-        call_id: CallId,
         /// The leg it had.
         leg: LegKey,
+        /// What led there.
+        place: Place,
+    },
+    /// The peer will not do a transfer: do it here.
+    Unreferred {
+        /// The leg that hands over.
+        leg: LegKey,
+        /// How.
+        otherwise: Fallback,
     },
     /// The call is over.
     Ended(EndReason),

@@ -1,43 +1,39 @@
-//! The relay's side of each leg: credentials, SSRCs and descriptions.
+//! Who offers what to whom: the relay's side of each leg, whatever the two ends speak.
 
-use super::party::{Fork, Leg, LegSecrets, Party};
-use offhook_media::command::{Command, RemoteTransport, Stream};
-use offhook_sdp::offer_answer::{self, NegotiationError};
-use offhook_sdp::webrtc::{Description, Fingerprint, IceCredentials, LocalSection, Section, Setup, Transport};
+mod browser;
+
+pub(super) use browser::HeardBrowser;
+pub use browser::RelaySide;
+
+use super::Output;
+use super::party::{Caller, End, Fork, LegSecrets, Party, Side};
+use super::peer::{Dialog, Peer, Purpose, TheirAnswer, sdp_body};
+use offhook_media::command::{Command, Silence};
+use offhook_sdp::codec::{Codec, MediaKind, Payload};
+use offhook_sdp::direction::Direction;
+use offhook_sdp::offer_answer::sip::{
+    Sending, accepted, answer_browser, answer_sip, browser_offer, default_offer, reoffer, sending, sip_offer,
+};
+use offhook_sdp::offer_answer::{NegotiationError, Settled, relay_offer, settle};
+use offhook_sdp::section::Section;
+use offhook_sdp::webrtc::IceCredentials;
 use offhook_signaling::reason::EndReason;
+use offhook_sip::user_agent::io::{Cause, Command as SipCommand, Failure};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
-
-/// What every leg of a call's worker has in common.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RelaySide {
-    /// SHA-256 of the relay's DTLS certificate.
-    pub fingerprint: Fingerprint,
-    /// The worker's addresses, best first.
-    pub candidates: Vec<SocketAddr>,
-    /// The operator's codecs, in order; empty: the caller's choice.
-    pub codecs: Vec<String>,
-}
 
 /// Makes the relay's side of legs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LegMaker {
     side: RelaySide,
-    random: ChaCha20Rng,
+    pub(super) random: ChaCha20Rng,
 }
 
-/// The text to send, and what to remember of it.
-pub(super) struct Answered {
-    /// The answer to the caller; none when the first leg had its description before (transfer).
-    pub answer: String,
-    /// The caller's streams.
-    pub caller: Vec<Section>,
-    /// The callee's streams.
-    pub callee: Vec<Section>,
-    /// What the worker must know, in order.
-    pub commands: Vec<Command>,
+/// A fork's answer, read.
+pub(super) enum Heard {
+    Browser(HeardBrowser),
+    Sip(Box<TheirAnswer>),
 }
 
 const ICE_ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -61,118 +57,186 @@ impl LegMaker {
         LegSecrets { ice, first_ssrc: (self.random.next_u32() & 0x7fff_ff00) | 1 }
     }
 
-    fn transport(&self, ice: IceCredentials, setup: Setup) -> Transport {
-        let candidates = self.side.candidates.clone();
-        Transport { ice, ice_lite: true, fingerprint: self.side.fingerprint, setup, candidates }
+    /// What `to` is offered on behalf of `from`, who offers (or has negotiated) `media`; none: a caller without offer.
+    fn offered(&self, from: &Side, media: Option<&[Section]>, to: &Side) -> Vec<Section> {
+        let codecs = &self.side.codecs;
+        match (from, media, to) {
+            (_, None, Side::Browser(_)) => default_offer(false, codecs),
+            (_, None, Side::Sip(_)) => sip_offer(&default_offer(false, codecs), codecs),
+            (Side::Browser(_), Some(media), Side::Browser(_)) => relay_offer(media, codecs),
+            (Side::Sip(_), Some(media), Side::Browser(_)) => browser_offer(media, codecs),
+            (_, Some(media), Side::Sip(_)) => sip_offer(media, codecs),
+        }
     }
 
-    /// Whether there is a codec in it that the operator lets pass.
-    pub(super) fn can_offer(&self, offer: &Description) -> bool {
-        !offer_answer::relay_offer(&offer.sections, &self.side.codecs).is_empty()
-    }
-
-    /// Rings `party` with what `offer` can do: the fork, the worker's order and the offer's text.
-    pub(super) fn ring(&mut self, party: Party, offer: &Description) -> (Fork, Command, String) {
-        let offered = offer_answer::relay_offer(&offer.sections, &self.side.codecs);
-        let secrets = self.secrets();
-        let sections = local_sections(&offered, &secrets);
-        let ssrcs = sections.iter().map(|section| section.ssrc).collect();
-        let text = offhook_sdp::webrtc::offer(&self.transport(secrets.ice.clone(), Setup::ActPass), &sections);
-        let open = Command::OpenLeg { leg: party.leg, ice: secrets.ice };
-        (Fork { party, offered, ssrcs }, open, text)
-    }
-
-    /// Joins the caller's offer and a fork's answer.
-    pub(super) fn answer(
+    /// Rings `party` on behalf of `from`; gives it back if there is nothing to offer.
+    pub(super) fn ring(
         &mut self,
-        caller: &Party,
-        offer: &Description,
-        fork: &Fork,
-        answer: &Description,
-    ) -> Result<Answered, EndReason> {
-        let settled = offer_answer::settle(&offer.sections, &answer.sections, &fork.offered).map_err(end_reason)?;
-        let secrets = self.secrets();
-        let sections = local_sections(&settled.answer, &secrets);
-        let caller_ssrcs: Vec<u32> =
-            sections.iter().filter(|local| !local.section.rejected).map(|local| local.ssrc).collect();
-        // The browser offers actpass and becomes the DTLS client; one that insists on passive gets its way.
-        let (ours, theirs) = match offer.transport.setup {
-            Setup::Passive => (Setup::Active, Setup::Passive),
-            Setup::Active | Setup::ActPass => (Setup::Passive, Setup::Active),
+        mut party: Party,
+        from: &Side,
+        media: Option<&[Section]>,
+        has_video: bool,
+    ) -> Result<(Fork, Vec<Output>), Box<Party>> {
+        let offered = self.offered(from, media, &party.side);
+        if offered.is_empty() {
+            return Err(Box::new(party));
+        }
+        let leg = party.leg;
+        let (ssrcs, outputs) = match &mut party.side {
+            Side::Browser(_) => self.ring_browser(&party, &offered, has_video),
+            Side::Sip(peer) => {
+                let text = peer.make_offer(offered.clone(), Purpose::First, false, &mut self.random);
+                let mut outputs = vec![Output::Media(peer.open(leg))];
+                if let Dialog::Planned(mut request) = core::mem::replace(&mut peer.dialog, Dialog::Outbound) {
+                    request.offer = Some(sdp_body(&text));
+                    outputs.push(Output::Sip(SipCommand::Invite { invite: peer.invite, request }));
+                }
+                (peer.ssrcs(), outputs)
+            }
         };
-        let transport = self.transport(secrets.ice.clone(), ours);
-        let commands = vec![
-            connect(fork, answer, &settled.callee),
-            Command::OpenLeg { leg: caller.leg, ice: secrets.ice },
-            Command::ConnectLeg {
-                leg: caller.leg,
-                remote: remote(offer, theirs),
-                streams: streams(&settled.caller, caller_ssrcs),
-            },
-            Command::Bridge { a: caller.leg, b: fork.party.leg },
-        ];
-        let answer = offhook_sdp::webrtc::answer(offer, &transport, &sections);
-        Ok(Answered { answer, caller: settled.caller, callee: settled.callee, commands })
+        Ok((Fork { party, offered, ssrcs }, outputs))
     }
 
-    /// Joins a leg that is up already and the answer of a fork that was rung on its behalf.
-    pub(super) fn answer_transfer(
-        stays: &Leg,
-        fork: &Fork,
-        answer: &Description,
-    ) -> Result<(Vec<Section>, Vec<Command>), EndReason> {
-        let settled = offer_answer::settle(&stays.streams, &answer.sections, &fork.offered).map_err(end_reason)?;
-        let commands =
-            vec![connect(fork, answer, &settled.callee), Command::Bridge { a: stays.party.leg, b: fork.party.leg }];
-        Ok((settled.callee, commands))
+    /// The offer to a SIP caller who made none, on behalf of who took the call with `streams`.
+    pub(super) fn offer_late(&mut self, caller: &mut Peer, streams: &[Section]) -> String {
+        let offered = sip_offer(streams, &self.side.codecs);
+        caller.make_offer(offered, Purpose::First, false, &mut self.random)
+    }
+
+    /// The next offer to a SIP endpoint in an established call, whose other side has negotiated `other`.
+    pub(super) fn offer_again(&mut self, peer: &mut Peer, other: &[Section], purpose: Purpose, held: bool) -> String {
+        let direction = if held { Direction::SendOnly } else { Direction::SendRecv };
+        let mut offered = reoffer(&peer.current(), other, direction);
+        // A codec that the other side has not would be heard by nobody.
+        for section in &mut offered {
+            let theirs = other.iter().find(|theirs| theirs.kind == section.kind);
+            let passes = |codec: &Codec| {
+                let theirs = theirs.into_iter().flat_map(|theirs| &theirs.payloads);
+                theirs.map(|payload| &payload.codec).any(|theirs| theirs.matches(codec) || theirs.converts(codec))
+            };
+            let kept: Vec<Payload> = section
+                .payloads
+                .iter()
+                .filter(|payload| !payload.codec.is_primary() || passes(&payload.codec))
+                .cloned()
+                .collect();
+            if kept.iter().any(|payload| payload.codec.is_primary()) {
+                section.payloads = kept;
+            }
+        }
+        peer.make_offer(offered, purpose, held, &mut self.random)
+    }
+
+    /// Whether each of two legs hears what the other one sends.
+    pub(super) fn fits(one: &[Section], other: &[Section]) -> bool {
+        let audio = |sections: &[Section]| sections.iter().find(|section| section.kind == MediaKind::Audio).cloned();
+        let Some((one, other)) = audio(one).zip(audio(other)) else { return true };
+        let passes = |from, to| matches!(sending(from, to), Sending::AsItIs | Sending::Converted);
+        passes(&one, &other) && passes(&other, &one)
+    }
+
+    /// Reads a fork's answer.
+    pub(super) fn hear(fork: &Fork, text: &str) -> Result<Heard, EndReason> {
+        match &fork.party.side {
+            Side::Browser(_) => HeardBrowser::parse(text).map(Heard::Browser),
+            Side::Sip(peer) => peer.hear_answer(text).map(|answer| Heard::Sip(Box::new(answer))),
+        }
+    }
+
+    /// Joins the caller's offer and a fork's answer; of a caller who is answered already, or has no offer, only the
+    /// fork's streams count.
+    pub(super) fn settle(caller: &Caller, fork: &Fork, heard: &Heard) -> Result<Settled, EndReason> {
+        let settled = match (&caller.offer, &caller.early, &caller.party.side, heard) {
+            (Some(_), Some(_), ..) | (None, ..) => Self::settle_alone(fork, heard),
+            (Some(offer), None, Side::Browser(_), Heard::Browser(heard)) => {
+                settle(offer, heard.sections(), &fork.offered)
+            }
+            (Some(offer), None, Side::Browser(_), Heard::Sip(heard)) => {
+                answer_browser(offer, &fork.offered, heard.media())
+            }
+            (Some(offer), None, Side::Sip(_), heard) => answer_sip(offer, &fork.offered, heard.media()),
+        };
+        settled.map_err(end_reason)
+    }
+
+    fn settle_alone(fork: &Fork, heard: &Heard) -> Result<Settled, NegotiationError> {
+        let callee = accepted(&fork.offered, heard.media())?;
+        Ok(Settled { answer: Vec::new(), caller: Vec::new(), callee })
+    }
+
+    /// The streams of a fork that was rung on behalf of a leg that is up already.
+    pub(super) fn settle_transfer(stays: &super::Leg, fork: &Fork, heard: &Heard) -> Result<Vec<Section>, EndReason> {
+        let settled = match (&stays.party.side, heard) {
+            (Side::Browser(_), Heard::Browser(heard)) => settle(&stays.streams, heard.sections(), &fork.offered),
+            (Side::Browser(_) | Side::Sip(_), heard) => Self::settle_alone(fork, heard),
+        };
+        settled.map(|settled| settled.callee).map_err(end_reason)
+    }
+
+    /// The worker's order for a fork that answers.
+    pub(super) fn connect(fork: &mut Fork, heard: Heard, streams: &[Section], silence: Silence) -> Command {
+        let leg = fork.party.leg;
+        match (&mut fork.party.side, heard) {
+            (Side::Sip(peer), Heard::Sip(answer)) => peer.take_answer(leg, *answer, streams, silence),
+            (_, Heard::Browser(heard)) => browser::connect(leg, &fork.ssrcs, &heard, streams),
+            // Never: what is heard was read by the side's own grammar.
+            (Side::Browser(_), Heard::Sip(_)) => Command::Unbridge { leg },
+        }
     }
 }
 
-/// What an established leg can do with its one negotiation: the offer to whoever joins it later.
-pub(super) fn negotiated(leg: &Leg) -> Description {
-    Description { sections: leg.streams.clone(), others: Vec::new(), ..leg.description.clone() }
+impl Heard {
+    fn media(&self) -> &[Section] {
+        match self {
+            Self::Browser(heard) => heard.sections(),
+            Self::Sip(answer) => answer.media(),
+        }
+    }
 }
 
-const fn end_reason(error: NegotiationError) -> EndReason {
+pub(super) const fn end_reason(error: NegotiationError) -> EndReason {
     match error {
         NegotiationError::Refused | NegotiationError::NoCommonCodecs => EndReason::NoCommonCodecs,
         NegotiationError::NotAnAnswer => EndReason::BadSessionDescription,
     }
 }
 
-fn connect(fork: &Fork, answer: &Description, callee: &[Section]) -> Command {
-    // The relay offered actpass.
-    let theirs = match answer.transport.setup {
-        Setup::Passive => Setup::Passive,
-        Setup::Active | Setup::ActPass => Setup::Active,
-    };
-    let ssrc_of = |section: &Section| {
-        let position = answer.sections.iter().position(|answered| answered.mid == section.mid);
-        position.and_then(|position| fork.ssrcs.get(position)).copied().unwrap_or_default()
-    };
-    let ssrcs = callee.iter().map(ssrc_of).collect();
-    Command::ConnectLeg { leg: fork.party.leg, remote: remote(answer, theirs), streams: streams(callee, ssrcs) }
+/// What a call ended by, of a SIP leg that was `answered` or not.
+pub(super) fn end_reason_of(cause: Cause, answered: bool) -> End {
+    match cause {
+        Cause::Remote { reason } => {
+            let normal = if answered { EndReason::HungUp } else { EndReason::Canceled };
+            End { reason: normal, said: reason.filter(|(status, _)| *status >= 300) }
+        }
+        Cause::Refused { status, reason, .. } => End { reason: reason_of(status), said: Some((status, reason)) },
+        Cause::Failed(Failure::Refused { status, reason }) => {
+            End { reason: reason_of(status), said: Some((status, reason)) }
+        }
+        Cause::Failed(Failure::WrongPassword { .. }) => EndReason::Forbidden.into(),
+        Cause::Failed(Failure::Timeout) => EndReason::ServerTimeout.into(),
+        Cause::Failed(Failure::Unreachable | Failure::NoSuchHost) => EndReason::ServerUnreachable.into(),
+        Cause::Local => EndReason::HungUp.into(),
+        Cause::Lost => EndReason::SessionLost.into(),
+    }
 }
 
-fn remote(description: &Description, setup: Setup) -> RemoteTransport {
-    let Transport { ice, fingerprint, .. } = description.transport.clone();
-    RemoteTransport { ice, fingerprint, setup }
+/// What a final response to somebody else's request means.
+pub(super) fn end_of_status(status: u16) -> End {
+    End { reason: reason_of(status), said: Some((status, String::new())) }
 }
 
-fn streams(sections: &[Section], ssrcs: Vec<u32>) -> Vec<Stream> {
-    let pairs = sections.iter().cloned().zip(ssrcs);
-    pairs.map(|(remote, local_ssrc)| Stream { remote, local_ssrc }).collect()
-}
-
-fn local_sections(sections: &[Section], secrets: &LegSecrets) -> Vec<LocalSection> {
-    let numbered = (secrets.first_ssrc..).zip(sections);
-    numbered
-        .map(|(ssrc, section)| LocalSection {
-            section: section.clone(),
-            ssrc,
-            cname: secrets.ice.ufrag.clone(),
-            stream_id: secrets.ice.ufrag.clone(),
-            track_id: format!("{}-{}", secrets.ice.ufrag, section.mid),
-        })
-        .collect()
+/// What a final response means for the caller (RFC 3261 §21).
+const fn reason_of(status: u16) -> EndReason {
+    match status {
+        300..=399 => EndReason::Redirected,
+        401 | 403 | 407 => EndReason::Forbidden,
+        404 | 410 | 484 | 604 => EndReason::NotFound,
+        408 => EndReason::NoAnswer,
+        415 | 488 | 606 => EndReason::NoCommonCodecs,
+        480 => EndReason::Unavailable,
+        486 | 600 => EndReason::Busy,
+        487 => EndReason::Canceled,
+        603 => EndReason::Rejected,
+        _ => EndReason::SipFailure,
+    }
 }

@@ -1,9 +1,13 @@
-//! One side of a call: the browser as a correspondent, and its leg.
+//! One side of a call: a browser or a SIP endpoint as a correspondent, and its leg.
 
-use offhook_media::command::LegKey;
-use offhook_sdp::webrtc::{Description, IceCredentials, Section};
+use super::peer::Peer;
+use offhook_media::command::{Command, LegKey};
+use offhook_media::ports::PortPair;
+use offhook_sdp::section::Section;
+use offhook_sdp::webrtc::{Description, IceCredentials};
 use offhook_signaling::message::{CallId, CallObject, CallStatus, Json};
 use offhook_signaling::reason::EndReason;
+use offhook_sip::user_agent::io::InviteId;
 use serde::{Deserialize, Serialize};
 
 /// One signed-in browser.
@@ -56,6 +60,14 @@ impl<T> PerLeg<T> {
         }
     }
 
+    /// That one and the other one, to change them.
+    pub const fn both_mut(&mut self, leg: LegId) -> (&mut T, &mut T) {
+        match leg {
+            LegId::A => (&mut self.a, &mut self.b),
+            LegId::B => (&mut self.b, &mut self.a),
+        }
+    }
+
     /// That one and the other one.
     pub fn split(self, leg: LegId) -> (T, T) {
         match leg {
@@ -65,13 +77,9 @@ impl<T> PerLeg<T> {
     }
 }
 
-/// A browser that takes part in a call, and how the call looks from there.
+/// Somebody who takes part in a call, and how the call looks from there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Party {
-    /// The browser's session.
-    pub session: SessionId,
-    /// The call's id in that session.
-    pub call_id: CallId,
     /// The media leg.
     pub leg: LegKey,
     /// The call came in there.
@@ -84,12 +92,34 @@ pub struct Party {
     pub visible_name: String,
     /// The caller's page's own value.
     pub custom: Option<JsonText>,
+    /// What it speaks.
+    pub side: Side,
+}
+
+/// What a party speaks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Side {
+    /// A page, over its session's socket; media by WebRTC.
+    Browser(Browser),
+    /// SIP; media by RTP.
+    Sip(Box<Peer>),
+}
+
+/// A browser's side of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Browser {
+    /// The browser's session.
+    pub session: SessionId,
+    /// The call's id in that session.
+    pub call_id: CallId,
     /// The page understands `offhookDtmf`.
     pub dtmf_events: bool,
     /// The page understands `endReason`.
     pub end_reasons: bool,
-    /// The page can exchange media with another one itself.
+    /// The page can exchange media with another browser itself.
     pub direct_media: bool,
+    /// Its offer, until that is answered.
+    pub offer: Option<Box<Description>>,
 }
 
 /// A [`Json`] that can be saved.
@@ -97,12 +127,115 @@ pub struct Party {
 #[serde(transparent)]
 pub struct JsonText(pub Json);
 
+/// How a call ended: the reason, and what a SIP peer said of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// Why.
+    pub reason: EndReason,
+    /// SIP status and reason phrase, where they came from a peer.
+    pub said: Option<(u16, String)>,
+}
+
+impl From<EndReason> for End {
+    fn from(reason: EndReason) -> Self {
+        Self { reason, said: None }
+    }
+}
+
+impl End {
+    /// Whether it is a person's no, which counts for all devices (603, RFC 3261 §21.6); a device that fails is one less.
+    #[must_use]
+    pub fn is_for_all(&self) -> bool {
+        self.reason == EndReason::Rejected || self.said.as_ref().is_some_and(|(status, _)| *status >= 600)
+    }
+
+    /// The SIP status.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.said.as_ref().map_or_else(|| self.reason.sip_status(), |(status, _)| *status)
+    }
+
+    /// The text for people.
+    #[must_use]
+    pub fn info(&self) -> String {
+        let said = self.said.as_ref().map(|(_, text)| text.as_str()).filter(|text| !text.is_empty());
+        said.unwrap_or_else(|| self.reason.info()).to_owned()
+    }
+}
+
+/// What leads from the outside to a party; given back when it leaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A call id of a session.
+    Browser {
+        /// The session.
+        session: SessionId,
+        /// The id there.
+        call_id: CallId,
+    },
+    /// A call of the user agent, and ports.
+    Sip {
+        /// The call.
+        invite: InviteId,
+        /// Its RTP ports.
+        ports: Vec<PortPair>,
+    },
+}
+
 impl Party {
+    /// The browser, if it is one.
+    #[must_use]
+    pub const fn browser(&self) -> Option<&Browser> {
+        match &self.side {
+            Side::Browser(browser) => Some(browser),
+            Side::Sip(_) => None,
+        }
+    }
+
+    /// The SIP endpoint, if it is one.
+    #[must_use]
+    pub fn peer(&self) -> Option<&Peer> {
+        match &self.side {
+            Side::Browser(_) => None,
+            Side::Sip(peer) => Some(peer),
+        }
+    }
+
+    /// The SIP endpoint, to change it.
+    pub(super) fn peer_mut(&mut self) -> Option<&mut Peer> {
+        match &mut self.side {
+            Side::Browser(_) => None,
+            Side::Sip(peer) => Some(peer),
+        }
+    }
+
+    /// Its media from now on: silence ends the leg.
+    pub(super) fn reconnect(&self, streams: &[Section]) -> Option<Command> {
+        Some(self.peer()?.reconnect(self.leg, streams))
+    }
+
+    /// Whether it is that session's browser.
+    #[must_use]
+    pub fn is_of(&self, session: SessionId) -> bool {
+        self.browser().is_some_and(|browser| browser.session == session)
+    }
+
+    /// What leads here.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        match &self.side {
+            Side::Browser(Browser { session, call_id, .. }) => {
+                Place::Browser { session: *session, call_id: call_id.clone() }
+            }
+            Side::Sip(peer) => Place::Sip { invite: peer.invite, ports: peer.ports.clone() },
+        }
+    }
+
     /// The call object of a status message to this browser.
     #[must_use]
-    pub fn object(&self, status: CallStatus, has_video: bool) -> CallObject {
+    pub fn object(&self, call_id: CallId, status: CallStatus, has_video: bool) -> CallObject {
         CallObject {
-            call_id: self.call_id.clone(),
+            call_id,
             status,
             incoming: self.incoming,
             caller: self.caller.clone(),
@@ -120,12 +253,12 @@ impl Party {
 
     /// The call object of the last status message to this browser.
     #[must_use]
-    pub fn ended(&self, status: CallStatus, reason: EndReason, has_video: bool) -> CallObject {
+    pub fn ended(&self, browser: &Browser, status: CallStatus, end: &End, has_video: bool) -> CallObject {
         CallObject {
-            sip_status: Some(reason.sip_status()),
-            info: Some(reason.info().to_owned()),
-            end_reason: self.end_reasons.then_some(reason),
-            ..self.object(status, has_video)
+            sip_status: Some(end.status()),
+            info: Some(end.info()),
+            end_reason: browser.end_reasons.then_some(end.reason),
+            ..self.object(browser.call_id.clone(), status, has_video)
         }
     }
 }
@@ -144,21 +277,23 @@ pub struct Fork {
 /// A party whose media is negotiated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leg {
-    /// The browser.
+    /// Who it is.
     pub party: Party,
-    /// Its description: what it can do.
-    pub description: Description,
-    /// Its negotiated streams, as it wrote them.
+    /// Its negotiated streams, as it wrote them; none yet of a caller without offer, until its ACK.
     pub streams: Vec<Section>,
 }
 
 /// The caller of a call that nobody has answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
-    /// The browser.
+    /// Who it is.
     pub party: Party,
-    /// Its offer.
-    pub offer: Description,
+    /// The media of its offer; none of a SIP caller who wants one (RFC 3261 §13.2.1).
+    pub offer: Option<Vec<Section>>,
+    /// Its streams, once it was answered for early media.
+    pub early: Option<Vec<Section>>,
+    /// It was told that somebody is being alerted.
+    pub rang: bool,
 }
 
 /// What a fresh leg needs that is not to be guessed.

@@ -1,39 +1,51 @@
-//! From `call` to the first answer.
+//! From the call to the first answer.
 
-use super::negotiation::Answered;
-use super::party::{Caller, Fork, Leg, Party, PerLeg};
-use super::{Call, Output, Ring, State, terminal_status};
+use super::ending::has_video;
+use super::negotiation::{Heard, LegMaker};
+use super::party::{Caller, End, Fork, Leg, Party, PerLeg, Side};
+use super::peer::{Dialog, sdp_body};
+use super::{Call, Output, Ring, State, Talk};
 use offhook_clock::Time;
-use offhook_media::command::{Command, LegKey};
-use offhook_sdp::webrtc::Description;
+use offhook_media::command::{Command, LegKey, Silence};
+use offhook_sdp::offer_answer::Settled;
+use offhook_sdp::section::Section;
 use offhook_signaling::message::{CallStatus, ServerMessage};
 use offhook_signaling::reason::EndReason;
+use offhook_sip::user_agent::io::{Branch, Command as SipCommand};
 
 impl Call {
-    pub(super) fn begin(&mut self, caller: Party, offer: &str, targets: Result<Vec<Party>, EndReason>, now: Time) {
+    pub(super) fn begin(
+        &mut self,
+        caller: Party,
+        offer: Result<Option<Vec<Section>>, EndReason>,
+        targets: Result<Vec<Party>, EndReason>,
+        now: Time,
+    ) {
         // At once: until its first status a page that hangs up sends nothing (contract §5).
         self.tell_status(&caller, CallStatus::Trying);
-        let targets = match targets {
-            Ok(targets) => targets,
-            Err(reason) => return self.refuse(&caller, reason),
-        };
-        let offer = match Description::parse(offer) {
-            Ok(offer) if self.maker.can_offer(&offer) => offer,
-            fault => {
-                let bad = fault.is_err();
+        let (offer, targets) = match (offer, targets) {
+            (Ok(offer), Ok(targets)) => (offer, targets),
+            (_, Err(reason)) => return self.refuse(&caller, reason),
+            (Err(reason), Ok(targets)) => {
                 self.discard(&targets);
-                let reason = if bad { EndReason::BadSessionDescription } else { EndReason::NoCommonCodecs };
                 return self.refuse(&caller, reason);
             }
         };
-        let ring = self.ring(targets, &offer, now);
-        self.tell_status(&caller, CallStatus::Ring);
-        self.state = State::Ringing { caller: Box::new(Caller { party: caller, offer }), ring };
+        let ring = self.ring(targets, &caller.side, offer.as_deref(), now);
+        if ring.forks.is_empty() {
+            return self.refuse(&caller, EndReason::NoCommonCodecs);
+        }
+        let alerts_at_once = ring.forks.iter().any(|fork| fork.party.browser().is_some());
+        if alerts_at_once {
+            self.tell_status(&caller, CallStatus::Ring);
+        }
+        let caller = Caller { party: caller, offer, early: None, rang: alerts_at_once };
+        self.state = State::Ringing { caller: Box::new(caller), ring };
     }
 
     fn refuse(&mut self, caller: &Party, reason: EndReason) {
         self.state = State::Ended(reason);
-        self.leave_caller(caller, reason);
+        self.leave_caller(caller, &reason.into());
         self.outputs.push_back(Output::Ended(reason));
     }
 
@@ -44,81 +56,202 @@ impl Call {
         }
     }
 
-    /// Rings everybody in `targets` with what `offer` can do.
-    pub(super) fn ring(&mut self, targets: Vec<Party>, offer: &Description, now: Time) -> Ring {
-        let has_video = offer
-            .sections
-            .iter()
-            .any(|section| section.kind == offhook_sdp::codec::MediaKind::Video && !section.rejected);
+    /// Rings everybody in `targets` on behalf of `from`, who offers `media`.
+    pub(super) fn ring(&mut self, targets: Vec<Party>, from: &Side, media: Option<&[Section]>, now: Time) -> Ring {
+        let has_video = has_video(media.unwrap_or_default());
         let mut forks = Vec::with_capacity(targets.len());
         for party in targets {
-            let (fork, open, sdp) = self.maker.ring(party, offer);
-            let party = &fork.party;
-            self.outputs.push_back(Output::Media(open));
-            // This order is mandatory: otherwise the stock SDK cannot answer (contract §6.4).
-            self.tell(party, ServerMessage::RemoteSdp { call_id: party.call_id.clone(), sdp });
-            let object = party.object(CallStatus::Ring, has_video);
-            self.tell(party, ServerMessage::IncomingCall(Box::new(object.clone())));
-            self.tell(party, ServerMessage::CallStatus(Box::new(object)));
-            forks.push(fork);
+            match self.maker.ring(party, from, media, has_video) {
+                Ok((fork, outputs)) => {
+                    self.outputs.extend(outputs);
+                    forks.push(fork);
+                }
+                Err(party) => self.left(&party),
+            }
         }
         Ring { forks, give_up_at: now + self.rings_for }
     }
 
-    pub(super) fn answer(&mut self, leg: LegKey, sdp: &str) {
-        let State::Ringing { caller, ring } = &self.state else { return };
-        let Some(fork) = ring.forks.iter().find(|fork| fork.party.leg == leg).cloned() else { return };
-        let caller = caller.clone();
-        let answered = Description::parse(sdp).map_err(|_| EndReason::BadSessionDescription).and_then(|description| {
-            let answered = self.maker.answer(&caller.party, &caller.offer, &fork, &description)?;
-            Ok((description, answered))
-        });
-        match answered {
-            Ok((description, answered)) => self.establish(*caller, fork, description, answered),
-            Err(reason) => self.hang_up_ringing(leg, reason),
+    /// A SIP endpoint rings, or says something before it answers.
+    pub(super) fn progress(&mut self, leg: LegKey, branch: Branch, status: u16, sdp: Option<String>) {
+        let State::Ringing { caller, ring } = &mut self.state else { return };
+        let is_alone = ring.forks.len() == 1;
+        let Some(fork) = ring.forks.iter_mut().find(|fork| fork.party.leg == leg) else { return };
+        if let (Some(sdp), Some(peer)) = (&sdp, fork.party.peer_mut()) {
+            peer.remember(branch, sdp);
+        }
+        // The page has one answer to get: with several who ring, it waits for the one who takes the call.
+        if let Some(sdp) = sdp.filter(|_| is_alone && caller.offer.is_some())
+            && self.early_media(leg, status, &sdp)
+        {
+            return;
+        }
+        let State::Ringing { caller, .. } = &mut self.state else { return };
+        let told = if status == 180 { CallStatus::Ring } else { CallStatus::SessionProgress };
+        if !caller.rang {
+            caller.rang = status == 180;
+            let party = caller.party.clone();
+            self.tell_status(&party, told);
         }
     }
 
-    fn establish(&mut self, caller: Caller, fork: Fork, description: Description, answered: Answered) {
+    /// Lets the caller hear what the only callee sends before it answers. False when that cannot be.
+    fn early_media(&mut self, leg: LegKey, status: u16, sdp: &str) -> bool {
+        let State::Ringing { caller, ring } = &self.state else { return false };
+        let Some(fork) = ring.forks.iter().find(|fork| fork.party.leg == leg) else { return false };
+        let (mut caller, mut fork) = (caller.clone(), fork.clone());
+        let heard = LegMaker::hear(&fork, sdp);
+        let settled = heard.and_then(|heard| Ok((LegMaker::settle(&caller, &fork, &heard)?, heard)));
+        let Ok((settled, heard)) = settled else { return false };
+        let connect = LegMaker::connect(&mut fork, heard, &settled.callee, Silence::Tolerated);
+        self.outputs.push_back(Output::Media(connect));
+        if caller.early.is_none() {
+            let bridge = Command::Bridge { a: caller.party.leg, b: leg };
+            let text = self.answer_caller(&mut caller.party, &settled, Silence::Tolerated);
+            self.outputs.push_back(Output::Media(bridge));
+            caller.early = Some(settled.caller);
+            self.tell_early(&caller.party, status, text);
+        }
+        caller.rang = true;
+        if let State::Ringing { caller: known, ring } = &mut self.state {
+            *known = caller;
+            ring.forks = vec![fork];
+        }
+        true
+    }
+
+    fn tell_early(&mut self, caller: &Party, status: u16, text: String) {
+        match &caller.side {
+            Side::Browser(browser) => {
+                self.tell(caller, ServerMessage::RemoteSdp { call_id: browser.call_id.clone(), sdp: text });
+                self.tell_status(caller, CallStatus::RingMedia);
+            }
+            Side::Sip(peer) => {
+                let status = if status == 180 { 180 } else { 183 };
+                let ring = SipCommand::Ring { invite: peer.invite, status, body: Some(sdp_body(&text)) };
+                self.outputs.push_back(Output::Sip(ring));
+            }
+        }
+    }
+
+    /// Connects the caller: the text of its answer.
+    fn answer_caller(&mut self, caller: &mut Party, settled: &Settled, silence: Silence) -> String {
+        let leg = caller.leg;
+        let (commands, text) = match &mut caller.side {
+            Side::Browser(browser) => match browser.offer.take() {
+                Some(offer) => self.maker.answer_browser(leg, &offer, &settled.answer, &settled.caller),
+                None => return String::new(),
+            },
+            Side::Sip(peer) => match peer.offer.take() {
+                Some(offer) => {
+                    let open = peer.open(leg);
+                    let (connect, text) = peer.answer(leg, *offer, &settled.answer, &settled.caller, silence);
+                    (vec![open, connect], text)
+                }
+                // It wants the offer: its answer comes with the ACK.
+                None => (vec![peer.open(leg)], self.maker.offer_late(peer, &settled.callee)),
+            },
+        };
+        self.outputs.extend(commands.into_iter().map(Output::Media));
+        text
+    }
+
+    /// A browser takes the call.
+    pub(super) fn answer(&mut self, leg: LegKey, sdp: &str) {
+        let State::Ringing { caller, ring } = &self.state else { return };
+        let Some(fork) = ring.forks.iter().find(|fork| fork.party.leg == leg) else { return };
+        let heard = LegMaker::hear(fork, sdp);
+        match heard.and_then(|heard| Ok((LegMaker::settle(caller, fork, &heard)?, heard))) {
+            Ok((settled, heard)) => {
+                let (caller, fork) = (caller.clone(), fork.clone());
+                self.establish(*caller, fork, heard, settled);
+            }
+            Err(reason) => self.drop_out(leg, reason),
+        }
+    }
+
+    /// A SIP endpoint takes the call, or a transferred one.
+    pub(super) fn peer_answers(&mut self, leg: LegKey, branch: Branch, sdp: Option<String>) {
+        let Some(peer) = self.peer_mut(leg) else { return };
+        peer.dialog = Dialog::Confirmed;
+        let sdp = peer.final_answer(branch, sdp);
+        match (&self.state, sdp) {
+            (State::Ringing { .. }, Some(sdp)) => self.answer(leg, &sdp),
+            (State::Ringing { .. }, None) => self.drop_out(leg, EndReason::BadSessionDescription),
+            (_, Some(sdp)) => self.target_answers(leg, &sdp),
+            (_, None) => self.target_refuses(leg, EndReason::BadSessionDescription),
+        }
+    }
+
+    fn establish(&mut self, mut caller: Caller, mut fork: Fork, heard: Heard, settled: Settled) {
         let State::Ringing { ring, .. } = core::mem::replace(&mut self.state, State::Ended(EndReason::InternalError))
         else {
             return;
         };
-        let Answered { answer, caller: caller_streams, callee: callee_streams, commands } = answered;
-        self.stop_ringing(ring.forks, EndReason::AnsweredElsewhere, Some(fork.party.leg));
-        let a = Leg { party: caller.party, description: caller.offer, streams: caller_streams };
-        let b = Leg { party: fork.party, description, streams: callee_streams };
-        let (caller, callee) = (a.party.clone(), b.party.clone());
-        self.state = State::Established {
-            legs: Box::new(PerLeg { a, b }),
-            held_by: PerLeg { a: false, b: false },
-            transfer: None,
+        self.stop_ringing(ring.forks, &EndReason::AnsweredElsewhere.into(), Some(fork.party.leg));
+        let connect = LegMaker::connect(&mut fork, heard, &settled.callee, Silence::EndsLeg);
+        self.outputs.push_back(Output::Media(connect));
+        if let Some(peer) = fork.party.peer_mut() {
+            peer.pending = None;
+        }
+        let was_early = caller.early.is_some();
+        let text = if was_early {
+            let again = caller.party.reconnect(caller.early.as_deref().unwrap_or_default());
+            self.outputs.extend(again.map(Output::Media));
+            None
+        } else {
+            Some(self.answer_caller(&mut caller.party, &settled, Silence::EndsLeg))
         };
-        self.outputs.extend(commands.into_iter().map(Output::Media));
-        self.tell(&caller, ServerMessage::RemoteSdp { call_id: caller.call_id.clone(), sdp: answer });
+        let is_late = caller.offer.is_none();
+        if !was_early && !is_late {
+            self.outputs.push_back(Output::Media(Command::Bridge { a: caller.party.leg, b: fork.party.leg }));
+        }
+        let a = Leg { streams: caller.early.unwrap_or(settled.caller), party: caller.party };
+        let b = Leg { party: fork.party, streams: settled.callee };
+        let mut legs = PerLeg { a, b };
+        self.confirm_caller(&mut legs.a.party, text);
+        let (caller, callee) = (legs.a.party.clone(), legs.b.party.clone());
+        let held_by = PerLeg { a: false, b: false };
+        self.state = State::Established(Box::new(Talk { legs, held_by, transfer: None, referral: None }));
         self.tell_status(&caller, CallStatus::Established);
         self.tell_status(&callee, CallStatus::Established);
     }
 
+    /// Hands the caller its answer; `text` is missing where it has it already.
+    fn confirm_caller(&mut self, caller: &mut Party, text: Option<String>) {
+        match &mut caller.side {
+            Side::Browser(browser) => {
+                let message = text.map(|sdp| ServerMessage::RemoteSdp { call_id: browser.call_id.clone(), sdp });
+                let session = browser.session;
+                self.outputs.extend(message.map(|message| Output::Tell { session, message }));
+            }
+            Side::Sip(peer) => {
+                peer.dialog = Dialog::Confirmed;
+                let body = text.or_else(|| peer.last()).map(|text| sdp_body(&text));
+                self.outputs.push_back(Output::Sip(SipCommand::Accept { invite: peer.invite, body }));
+            }
+        }
+    }
+
     /// The caller cancels, or one that rings drops out.
-    pub(super) fn hang_up_ringing(&mut self, leg: LegKey, reason: EndReason) {
+    pub(super) fn drop_out(&mut self, leg: LegKey, end: impl Into<End>) {
+        let end = end.into();
         let State::Ringing { caller, ring } = &mut self.state else { return };
         if caller.party.leg == leg {
             return self.end(EndReason::Canceled);
         }
         let Some(position) = ring.forks.iter().position(|fork| fork.party.leg == leg) else { return };
-        // A person who rejects the call rejects it on all devices (603, RFC 3261 §21.6.2); a device that fails is one less.
-        if reason == EndReason::Rejected || ring.forks.len() == 1 {
-            return self.end(reason);
+        if end.is_for_all() || ring.forks.len() == 1 {
+            return self.end(end);
         }
         let fork = ring.forks.remove(position);
-        self.stop_ringing(vec![fork], reason, None);
+        self.stop_ringing(vec![fork], &end, None);
     }
 
     /// Tells those that ring, but for `except`, that it is over for them.
-    pub(super) fn stop_ringing(&mut self, forks: Vec<Fork>, reason: EndReason, except: Option<LegKey>) {
+    pub(super) fn stop_ringing(&mut self, forks: Vec<Fork>, end: &End, except: Option<LegKey>) {
         for fork in forks.into_iter().filter(|fork| Some(fork.party.leg) != except) {
-            self.leave(&fork.party, terminal_status(reason), reason);
+            self.leave(&fork.party, end);
             self.outputs.push_back(Output::Media(Command::CloseLeg { leg: fork.party.leg }));
         }
     }

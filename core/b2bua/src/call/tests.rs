@@ -1,31 +1,35 @@
 //! Every state with every kind of input, against the table that is committed here.
 
-use super::{Call, Input, LegMaker, Output, Party, RelaySide, SessionId, Setup};
+use super::{Browser, Call, Input, LegMaker, Output, Party, RelaySide, SessionId, Setup, Side};
 use crate::config::BusyStatus;
 use crate::relay::tests::{OFFER, answer_sdp};
 use core::time::Duration;
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey, TransportFailure, WorkerId};
-use offhook_sdp::webrtc::Fingerprint;
-use offhook_signaling::message::{DirectStep, Json, ServerMessage};
+use offhook_sdp::webrtc::{Description, Fingerprint};
+use offhook_signaling::message::{DirectStep, DtmfType, Json, ServerMessage};
 
 const CALLER: LegKey = LegKey(1);
 const CALLEE: LegKey = LegKey(2);
 const TARGET: LegKey = LegKey(3);
 
 fn party(leg: LegKey) -> Party {
-    Party {
+    let browser = Browser {
         session: SessionId(leg.0),
         call_id: format!("call-{}", leg.0).as_str().into(),
+        dtmf_events: true,
+        end_reasons: true,
+        direct_media: true,
+        offer: None,
+    };
+    Party {
         leg,
         incoming: leg != CALLER,
         caller: "alice".into(),
         callee: "bob".into(),
         visible_name: "Alice".into(),
         custom: None,
-        dtmf_events: true,
-        end_reasons: true,
-        direct_media: true,
+        side: Side::Browser(browser),
     }
 }
 
@@ -46,7 +50,11 @@ fn place(direct: bool) -> Call {
         maker: LegMaker::new(side, [3; 32]),
         direct_media: direct,
     };
-    Call::place(setup, party(CALLER), OFFER, Ok(vec![party(CALLEE)]), Time::EPOCH)
+    let offer = Description::parse(OFFER).unwrap();
+    let mut caller = party(CALLER);
+    let Side::Browser(browser) = &mut caller.side else { unreachable!() };
+    browser.offer = Some(Box::new(offer.clone()));
+    Call::place(setup, caller, Ok(Some(offer.sections)), Ok(vec![party(CALLEE)]), Time::EPOCH)
 }
 
 fn established() -> Call {
@@ -100,7 +108,7 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("unhold by caller", Input::Unhold { leg: CALLER }),
         ("hold by callee", Input::Hold { leg: CALLEE }),
         ("status wanted by caller", Input::RepeatStatus { leg: CALLER }),
-        ("digits by caller", Input::SendDtmf { leg: CALLER, digits: "1".into() }),
+        ("digits by caller", Input::SendDtmf { leg: CALLER, kind: DtmfType::Rfc2833, digits: "1".into() }),
         ("digit heard from callee", Input::DtmfReceived { leg: CALLEE, digit: '1' }),
         ("transfer by callee", Input::Transfer { leg: CALLEE, targets: Ok(vec![party(TARGET)]) }),
         ("session of callee lost", Input::SessionLost { leg: CALLEE }),
@@ -143,6 +151,8 @@ fn told(call: &mut Call) -> String {
             Command::ConnectRtpLeg { leg, .. } => format!("connect RTP {}", leg.0),
             Command::RequestKeyFrame { leg } => format!("key frame for {}", leg.0),
         },
+        Output::Sip(command) => format!("{command:?}"),
+        Output::Unreferred { leg, .. } => format!("do it here {}", leg.0),
         Output::Left { leg, .. } => format!("left {}", leg.0),
         Output::Ended(reason) => format!("ended {}", reason.name()),
     });

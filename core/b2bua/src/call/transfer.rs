@@ -1,145 +1,239 @@
-//! Blind transfer: the side that stays keeps its browser's media while somebody new rings.
+//! Transfers that the relay does itself: the side that stays keeps its media while somebody new rings, or gets the far
+//! end of another call.
 
-use super::negotiation::{self, LegMaker};
-use super::party::{Leg, Party, PerLeg};
-use super::{Call, Output, State, Transfer};
+use super::negotiation::LegMaker;
+use super::party::{End, Leg, Party, PerLeg, Side};
+use super::{Call, Output, Released, Ring, State, Talk, Transfer};
 use offhook_clock::Time;
-use offhook_media::command::{Command, LegKey};
-use offhook_sdp::webrtc::Description;
+use offhook_media::command::{Command, LegKey, Silence};
 use offhook_signaling::message::{CallStatus, ServerMessage, TransferStatus};
 use offhook_signaling::reason::EndReason;
+use offhook_sip::user_agent::io::{Branch, Command as SipCommand};
 
 impl Call {
     pub(super) fn transfer(&mut self, leg: LegKey, targets: Result<Vec<Party>, EndReason>, now: Time) {
         let Some(by) = self.side(leg) else { return self.discard(&targets.unwrap_or_default()) };
         let targets = match targets {
             Ok(targets) => targets,
-            Err(reason) => return self.report_failed_transfer(leg, reason),
+            Err(reason) => return self.report_failed_transfer(leg, &reason.into()),
         };
-        let State::Established { legs, transfer: None, .. } = &self.state else {
+        let State::Established(talk) = &self.state else { return self.discard(&targets) };
+        if talk.transfer.is_some() || talk.referral.is_some() {
             // One at a time: the first transfer goes on.
             self.discard(&targets);
-            return self.report_failed_transfer(leg, EndReason::Busy);
-        };
-        let offer = negotiation::negotiated(legs.get(by.other()));
-        let ring = self.ring(targets, &offer, now);
-        if let State::Established { transfer, .. } = &mut self.state {
-            *transfer = Some(Transfer { by, ring });
+            return self.report_failed_transfer(leg, &EndReason::Busy.into());
+        }
+        let stays = talk.legs.get(by.other());
+        let (side, streams) = (stays.party.side.clone(), stays.streams.clone());
+        let ring = self.ring(targets, &side, Some(&streams), now);
+        if ring.forks.is_empty() {
+            return self.report_failed_transfer(leg, &EndReason::NoCommonCodecs.into());
+        }
+        if let Some(talk) = self.talk_mut() {
+            talk.transfer = Some(Transfer { by, ring });
         }
     }
 
     /// The one that transfers hangs up without waiting: it is out, the other waits for the target.
     pub(super) fn hand_over(&mut self) {
-        let State::Established { legs, held_by, transfer: Some(Transfer { by, ring }) } =
-            core::mem::replace(&mut self.state, State::Ended(EndReason::InternalError))
-        else {
+        let state = core::mem::replace(&mut self.state, State::Ended(EndReason::InternalError));
+        let State::Established(talk) = state else {
+            self.state = state;
             return;
         };
+        let Talk { legs, held_by, transfer: Some(Transfer { by, ring }), .. } = *talk else { return };
         let (leaves, stays) = legs.split(by);
         let holds = *held_by.get(by.other());
         self.state = State::HandedOver { stays: Box::new(stays), stays_as: by.other(), holds, ring };
-        self.leave(&leaves.party, CallStatus::Finish, EndReason::Transferred);
-        self.outputs.push_back(Output::Media(Command::CloseLeg { leg: leaves.party.leg }));
+        self.leave_with_media(&leaves, &EndReason::Transferred.into());
+    }
+
+    /// Who rings for a transfer, and on whose behalf.
+    fn waiting(&self) -> Option<(&Leg, &Ring)> {
+        match &self.state {
+            State::Established(talk) => {
+                let transfer = talk.transfer.as_ref()?;
+                Some((talk.legs.get(transfer.by.other()), &transfer.ring))
+            }
+            State::HandedOver { stays, ring, .. } => Some((stays, ring)),
+            State::Ringing { .. } | State::Ended(_) => None,
+        }
+    }
+
+    /// A SIP endpoint that is to take the call rings, or says something before it answers.
+    pub(super) fn target_progress(&mut self, leg: LegKey, branch: Branch, status: u16, sdp: Option<String>) {
+        if let (Some(sdp), Some(peer)) = (sdp, self.peer_mut(leg)) {
+            peer.remember(branch, &sdp);
+        }
+        let by = self.talk().and_then(|talk| Some(talk.legs.get(talk.transfer.as_ref()?.by).party.clone()));
+        if let Some(by) = by {
+            self.notify(&by, status, "");
+        }
     }
 
     pub(super) fn target_answers(&mut self, leg: LegKey, sdp: &str) {
-        let (stays, ring) = match &self.state {
-            State::Established { legs, transfer: Some(Transfer { by, ring }), .. } => (legs.get(by.other()), ring),
-            State::HandedOver { stays, ring, .. } => (&**stays, ring),
-            _ => return,
+        let Some((stays, ring)) = self.waiting() else { return self.ignored += 1 };
+        let Some(fork) = ring.forks.iter().find(|fork| fork.party.leg == leg) else { return };
+        let heard = LegMaker::hear(fork, sdp);
+        let settled = heard.and_then(|heard| Ok((LegMaker::settle_transfer(stays, fork, &heard)?, heard)));
+        let (stays, mut fork) = (stays.clone(), fork.clone());
+        let (streams, heard) = match settled {
+            Ok(settled) => settled,
+            Err(reason) => return self.target_refuses(leg, reason),
         };
-        let Some(fork) = ring.forks.iter().find(|fork| fork.party.leg == leg).cloned() else { return };
-        let Ok(description) = Description::parse(sdp) else {
-            return self.target_refuses(leg, EndReason::BadSessionDescription);
-        };
-        let Ok((streams, commands)) = LegMaker::answer_transfer(stays, &fork, &description) else {
-            return self.target_refuses(leg, EndReason::NoCommonCodecs);
-        };
-        let stays = stays.clone();
-        let joins = Leg { party: fork.party, description, streams };
-        self.put_through(stays, joins, commands);
+        let connect = LegMaker::connect(&mut fork, heard, &streams, Silence::EndsLeg);
+        let bridge = Command::Bridge { a: stays.party.leg, b: leg };
+        if let Some(peer) = fork.party.peer_mut() {
+            peer.pending = None;
+        }
+        self.put_through(stays, Leg { party: fork.party, streams }, vec![connect, bridge]);
     }
 
     fn put_through(&mut self, stays: Leg, joins: Leg, mut commands: Vec<Command>) {
         let state = core::mem::replace(&mut self.state, State::Ended(EndReason::InternalError));
         let (joined_as, ring, holds, leaves) = match state {
-            State::Established { legs, held_by, transfer: Some(Transfer { by, ring }) } => {
+            State::Established(talk) => {
+                let Talk { legs, held_by, transfer: Some(Transfer { by, ring }), .. } = *talk else { return };
                 (by, ring, *held_by.get(by.other()), Some(legs.split(by).0))
             }
             State::HandedOver { stays_as, ring, holds, .. } => (stays_as.other(), ring, holds, None),
-            state => {
+            state @ (State::Ringing { .. } | State::Ended(_)) => {
                 self.state = state;
                 return;
             }
         };
         let party = joins.party.clone();
-        self.stop_ringing(ring.forks, EndReason::AnsweredElsewhere, Some(party.leg));
+        self.stop_ringing(ring.forks, &EndReason::AnsweredElsewhere.into(), Some(party.leg));
         let mut legs = PerLeg { a: stays.clone(), b: stays };
         *legs.get_mut(joined_as) = joins;
         let mut held_by = PerLeg { a: false, b: false };
         // A hold outlasts the one it was meant for: its page still says so.
         *held_by.get_mut(joined_as.other()) = holds;
         commands.retain(|command| !(holds && matches!(command, Command::Bridge { .. })));
-        self.state = State::Established { legs: Box::new(legs), held_by, transfer: None };
+        self.state = State::Established(Box::new(Talk { legs, held_by, transfer: None, referral: None }));
         self.outputs.extend(commands.into_iter().map(Output::Media));
         self.tell_status(&party, CallStatus::Established);
         if let Some(leaves) = leaves {
-            let Leg { party, .. } = leaves;
-            self.tell_transfer(&party, TransferStatus::Completed);
-            self.leave(&party, CallStatus::Finish, EndReason::Transferred);
-            self.outputs.push_back(Output::Media(Command::CloseLeg { leg: party.leg }));
+            self.tell_transfer(&leaves.party, TransferStatus::Completed);
+            self.leave_with_media(&leaves, &EndReason::Transferred.into());
         }
+        self.adapt_both();
     }
 
     /// A target rejects, or drops out; or the one that waits for it hangs up.
-    pub(super) fn target_refuses(&mut self, leg: LegKey, reason: EndReason) {
+    pub(super) fn target_refuses(&mut self, leg: LegKey, end: impl Into<End>) {
+        let end = end.into();
         let ring = match &mut self.state {
             State::HandedOver { stays, .. } if stays.party.leg == leg => return self.end(EndReason::HungUp),
-            State::HandedOver { ring, .. } | State::Established { transfer: Some(Transfer { ring, .. }), .. } => ring,
-            State::Ringing { .. } | State::Established { .. } | State::Ended(_) => return,
+            State::HandedOver { ring, .. } => ring,
+            State::Established(talk) => match &mut talk.transfer {
+                Some(transfer) => &mut transfer.ring,
+                None => return,
+            },
+            State::Ringing { .. } | State::Ended(_) => return,
         };
         let Some(position) = ring.forks.iter().position(|fork| fork.party.leg == leg) else { return };
         // As in a first call: a person's no is for all devices, a device that fails is one less.
-        if reason == EndReason::Rejected || ring.forks.len() == 1 {
-            return self.transfer_fails(reason);
+        if end.is_for_all() || ring.forks.len() == 1 {
+            return self.transfer_fails(&end);
         }
         let fork = ring.forks.remove(position);
-        self.stop_ringing(vec![fork], reason, None);
+        self.stop_ringing(vec![fork], &end, None);
     }
 
     /// Nobody took it: the call goes on as it was, if there is still somebody to go on with.
-    pub(super) fn transfer_fails(&mut self, reason: EndReason) {
+    pub(super) fn transfer_fails(&mut self, end: &End) {
         let (by, ring) = match &mut self.state {
-            State::HandedOver { .. } => return self.end(reason),
-            State::Established { legs, transfer, .. } => {
-                let Some(Transfer { by, ring }) = transfer.take() else { return };
-                (legs.get(by).party.leg, ring)
+            State::HandedOver { .. } => return self.end(end.clone()),
+            State::Established(talk) => {
+                let Some(Transfer { by, ring }) = talk.transfer.take() else { return };
+                (talk.legs.get(by).party.leg, ring)
             }
             State::Ringing { .. } | State::Ended(_) => return,
         };
-        let told = if reason == EndReason::NoAnswer { EndReason::Canceled } else { reason };
-        self.stop_ringing(ring.forks, told, None);
-        self.report_failed_transfer(by, reason);
+        let told = if end.reason == EndReason::NoAnswer { EndReason::Canceled.into() } else { end.clone() };
+        self.stop_ringing(ring.forks, &told, None);
+        self.report_failed_transfer(by, end);
     }
 
     /// Says why, and repeats the call's status so that the page releases its buttons.
-    fn report_failed_transfer(&mut self, leg: LegKey, reason: EndReason) {
-        let Some(side) = self.side(leg) else { return };
-        let State::Established { legs, .. } = &self.state else { return };
-        let party = legs.get(side).party.clone();
-        self.tell(
-            &party,
-            ServerMessage::Fail {
-                api_method: "TransferStatusEvent".to_owned(),
-                id: Some(party.call_id.as_str().to_owned()),
-                status: TransferStatus::Failed.name().to_owned(),
-                info: reason.info().to_owned(),
-            },
-        );
-        self.repeat_status(leg);
+    pub(super) fn report_failed_transfer(&mut self, leg: LegKey, end: &End) {
+        let Some(party) = self.leg(leg).map(|leg| leg.party.clone()) else { return };
+        match &party.side {
+            Side::Browser(browser) => {
+                let fail = ServerMessage::Fail {
+                    api_method: "TransferStatusEvent".to_owned(),
+                    id: Some(browser.call_id.as_str().to_owned()),
+                    status: TransferStatus::Failed.name().to_owned(),
+                    info: end.info(),
+                };
+                self.tell(&party, fail);
+                self.repeat_status(leg);
+            }
+            Side::Sip(_) => {
+                let status = end.status();
+                self.notify(&party, if status < 300 { 603 } else { status }, &end.info());
+            }
+        }
     }
 
-    fn tell_transfer(&mut self, party: &Party, status: TransferStatus) {
-        self.tell(party, ServerMessage::Transfer { call_id: party.call_id.clone(), status });
+    /// The relay cannot do it.
+    pub fn refuse_transfer(&mut self, leg: LegKey, info: &str) {
+        let said = Some((EndReason::NoCommonCodecs.sip_status(), info.to_owned()));
+        self.report_failed_transfer(leg, &End { reason: EndReason::NoCommonCodecs, said });
+    }
+
+    pub(super) fn tell_transfer(&mut self, party: &Party, status: TransferStatus) {
+        match &party.side {
+            Side::Browser(browser) => {
+                self.tell(party, ServerMessage::Transfer { call_id: browser.call_id.clone(), status });
+            }
+            Side::Sip(_) if status == TransferStatus::Completed => self.notify(party, 200, "OK"),
+            Side::Sip(_) => {}
+        }
+    }
+
+    /// A SIP endpoint that asked for a transfer hears how it goes.
+    fn notify(&mut self, party: &Party, status: u16, reason: &str) {
+        if let Some(peer) = party.peer() {
+            let (invite, reason) = (peer.invite, reason.to_owned());
+            self.outputs.push_back(Output::Sip(SipCommand::NotifyRefer { invite, status, reason }));
+        }
+    }
+
+    /// Takes both sides of another call in: the one of this call that hands over leaves, and so does its other call.
+    /// None, and nothing done, unless both calls are established.
+    pub fn release(&mut self, by: LegKey) -> Option<Released> {
+        let side = self.side(by)?;
+        let State::Established(talk) = core::mem::replace(&mut self.state, State::Ended(EndReason::Transferred)) else {
+            return None;
+        };
+        let holds = *talk.held_by.get(side.other());
+        let (leaves, leg) = talk.legs.split(side);
+        if let Some(transfer) = talk.transfer {
+            self.stop_ringing(transfer.ring.forks, &EndReason::Canceled.into(), None);
+        }
+        self.leave_with_media(&leaves, &EndReason::Transferred.into());
+        self.outputs.push_back(Output::Ended(EndReason::Transferred));
+        Some(Released { leg, holds })
+    }
+
+    /// Puts `released` of another call in the place of the side that hands this call over.
+    pub fn join(&mut self, by: LegKey, released: Released) {
+        let Some(side) = self.side(by) else { return };
+        if let Some(transfer) = self.talk_mut().and_then(|talk| talk.transfer.take()) {
+            self.stop_ringing(transfer.ring.forks, &EndReason::Canceled.into(), None);
+        }
+        let Some(talk) = self.talk_mut() else { return };
+        talk.referral = None;
+        let leaves = core::mem::replace(talk.legs.get_mut(side), released.leg);
+        *talk.held_by.get_mut(side) = released.holds;
+        let heard = !talk.held_by.a && !talk.held_by.b;
+        self.tell_transfer(&leaves.party, TransferStatus::Completed);
+        self.leave_with_media(&leaves, &EndReason::Transferred.into());
+        if heard {
+            self.bridge_again();
+        }
+        self.adapt_both();
     }
 }

@@ -9,10 +9,15 @@
 
 mod accounts;
 mod calls;
+mod headers;
+mod inbound;
+mod parties;
 mod registrar;
+mod routing;
 mod sessions;
 mod sip;
 mod sip_options;
+mod transfer;
 
 use crate::call::{Call, CallKey, SessionId};
 use crate::config::Config;
@@ -20,11 +25,13 @@ use crate::io::{ConnectionId, Input, Output, RequestId};
 use accounts::ServerAccount;
 use offhook_clock::{Time, earliest};
 use offhook_media::command::{Event, LegKey, WorkerId};
+use offhook_media::ports::PortPool;
 use offhook_signaling::message::{CallId, ServerMessage};
 use offhook_signaling::server::{self, close_code};
-use offhook_sip::user_agent::io::{AccountId, Command};
+use offhook_sip::user_agent::UserAgent;
+use offhook_sip::user_agent::io::{AccountId, Command, InviteId};
 use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
+use rand_core::{Rng, SeedableRng};
 use registrar::Registrar;
 use serde::{Deserialize, Serialize};
 use sessions::{Pending, Session};
@@ -70,6 +77,11 @@ pub struct Relay {
     calls: BTreeMap<CallKey, Call>,
     call_ids: BTreeMap<SessionId, BTreeMap<CallId, CallRef>>,
     legs: BTreeMap<LegKey, CallKey>,
+    #[serde(with = "crate::pairs")]
+    invites: BTreeMap<InviteId, LegKey>,
+    /// RTP ports of each worker.
+    ports: Vec<PortPool>,
+    agent: Option<Box<UserAgent>>,
     next_id: u64,
     next_worker: u16,
     /// What the user agent is to be told.
@@ -82,7 +94,25 @@ pub struct Relay {
 impl Relay {
     /// A relay with nobody connected. `seed` must be secret: tokens and ICE passwords are drawn from it.
     #[must_use]
-    pub fn new(config: Config, seed: [u8; 32], _now: Time) -> Self {
+    pub fn new(config: Config, seed: [u8; 32], now: Time) -> Self {
+        let mut relay = Self::without_agent(config, seed);
+        if let Some(config) = &relay.config.sip {
+            let mut seed = [0; 32];
+            relay.random.fill_bytes(&mut seed);
+            relay.agent = Some(Box::new(UserAgent::new(config.user_agent.clone(), seed, now)));
+        }
+        relay.drain_agent(now);
+        relay
+    }
+
+    /// A relay whose user agent is whoever takes the commands and tells the events.
+    fn without_agent(config: Config, seed: [u8; 32]) -> Self {
+        let pools = config.sip.iter().flat_map(|sip| {
+            let pool =
+                |worker: &crate::config::RtpWorker| PortPool::new(worker.first_port, worker.last_port, sip.port_rest);
+            sip.workers.iter().map(pool)
+        });
+        let ports = pools.collect();
         let mut relay = Self {
             config,
             random: ChaCha20Rng::from_seed(seed),
@@ -96,6 +126,9 @@ impl Relay {
             calls: BTreeMap::new(),
             call_ids: BTreeMap::new(),
             legs: BTreeMap::new(),
+            invites: BTreeMap::new(),
+            ports,
+            agent: None,
             next_id: 1,
             next_worker: 0,
             commands: VecDeque::new(),
@@ -123,8 +156,10 @@ impl Relay {
             Input::Disconnected { connection } => self.forget_socket(connection, now),
             Input::PasswordVerified { request, matches } => self.password_verified(request, matches, now),
             Input::Media(event) => self.media_event(&event, now),
+            Input::Sip(input) => self.agent_input(input, now),
             Input::Shutdown => self.shut_down(now),
         }
+        self.drain_agent(now);
     }
 
     /// Does what is due.
@@ -144,9 +179,11 @@ impl Relay {
             if let Some(call) = self.calls.get_mut(&key) {
                 call.handle_timeout(now);
             }
-            self.drain_call(key);
+            self.drain_call(key, now);
         }
         self.expire_sessions(now);
+        self.agent_timeout(now);
+        self.drain_agent(now);
     }
 
     /// The next thing to do for the shell.
@@ -160,7 +197,7 @@ impl Relay {
         let sockets = self.sockets.values().filter_map(|socket| socket.protocol.poll_timeout()).min();
         let calls = self.calls.values().filter_map(Call::poll_timeout).min();
         let sessions = self.sessions.values().filter_map(Session::expires_at).min();
-        earliest(earliest(sockets, calls), sessions)
+        earliest(earliest(earliest(sockets, calls), sessions), self.agent_deadline())
     }
 
     fn limits(&self) -> server::Limits {
@@ -231,8 +268,8 @@ impl Relay {
     fn media_event(&mut self, event: &Event, now: Time) {
         use crate::call::Input;
         let (leg, input) = match *event {
-            // Only a SIP peer is asked by INFO; browsers have RTCP feedback.
-            Event::LegConnected { .. } | Event::KeyFrameWanted { .. } => return,
+            Event::LegConnected { .. } => return,
+            Event::KeyFrameWanted { leg } => (leg, Input::KeyFrameWanted { leg }),
             Event::LegFailed { leg, failure } => (leg, Input::LegFailed { leg, failure }),
             Event::LegDead { leg } => (leg, Input::LegDead { leg }),
             Event::DtmfReceived { leg, digit } => (leg, Input::DtmfReceived { leg, digit }),
@@ -253,6 +290,7 @@ impl Relay {
             self.dismiss(session, close_code::GOING_AWAY, String::new(), now);
         }
         self.registrar = Registrar::default();
+        self.command(Command::Shutdown);
     }
 
     /// The worker of a new call: that of a call either side is in already, so that the two can be joined (transfer);

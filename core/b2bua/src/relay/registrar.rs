@@ -2,6 +2,7 @@
 
 use crate::call::SessionId;
 use crate::config::LoginName;
+use offhook_sip::user_agent::io::BindingId;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Registrar {
     logins: BTreeMap<LoginName, BTreeSet<SessionId>>,
+    phones: BTreeMap<LoginName, BTreeSet<BindingId>>,
     tokens: BTreeMap<String, SessionId>,
 }
 
@@ -29,6 +31,25 @@ impl Registrar {
     /// The sessions registered under a login, oldest first.
     pub(super) fn sessions(&self, login: &LoginName) -> impl Iterator<Item = SessionId> + '_ {
         self.logins.get(login).into_iter().flatten().copied()
+    }
+
+    /// A SIP phone registered here.
+    pub(super) fn bind(&mut self, login: LoginName, binding: BindingId) {
+        self.phones.entry(login).or_default().insert(binding);
+    }
+
+    pub(super) fn unbind(&mut self, login: &LoginName, binding: BindingId) {
+        if let Some(phones) = self.phones.get_mut(login) {
+            phones.remove(&binding);
+            if phones.is_empty() {
+                self.phones.remove(login);
+            }
+        }
+    }
+
+    /// The phones registered under a login, oldest first.
+    pub(super) fn phones(&self, login: &LoginName) -> impl Iterator<Item = BindingId> + '_ {
+        self.phones.get(login).into_iter().flatten().copied()
     }
 
     pub(super) fn issue(&mut self, token: String, session: SessionId) {

@@ -1,8 +1,13 @@
 //! The SIP side of the relay: what the user agent is told, and what becomes of what it tells.
 
 use super::Relay;
+use super::transfer::Referred;
+use crate::call::{self, SipEvent, asks_for_key_frame, digits_of, sdp_text};
+use crate::config::LoginName;
+use crate::io::Output;
 use offhook_clock::Time;
-use offhook_sip::user_agent::io::{Command, Event};
+use offhook_sip::user_agent::UserAgent;
+use offhook_sip::user_agent::io::{self as sip, Body, Command, Event, InviteId};
 
 impl Relay {
     /// Orders something of the user agent, after what was ordered before.
@@ -10,19 +15,101 @@ impl Relay {
         self.commands.push_back(command);
     }
 
-    /// What the user agent is to do next; it is asked for after every input.
-    pub fn poll_command(&mut self) -> Option<Command> {
-        self.commands.pop_front()
+    /// What comes from the network, or is due.
+    pub(super) fn agent_input(&mut self, input: sip::Input, now: Time) {
+        if let Some(agent) = &mut self.agent {
+            agent.handle_input(input, now);
+        }
+    }
+
+    /// Lets the user agent do what it was ordered, and hears what it tells, until both are silent.
+    pub(super) fn drain_agent(&mut self, now: Time) {
+        while let Some(agent) = &mut self.agent {
+            if let Some(output) = agent.poll_output() {
+                match output {
+                    sip::Output::Event(event) => self.handle_event(event, now),
+                    output @ (sip::Output::Send { .. } | sip::Output::Resolve { .. }) => {
+                        self.outputs.push_back(Output::Sip(output));
+                    }
+                }
+            } else if let Some(command) = self.commands.pop_front() {
+                agent.handle_input(sip::Input::Command(command), now);
+            } else {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn agent_timeout(&mut self, now: Time) {
+        if let Some(agent) = self.agent.as_mut().filter(|agent| agent.poll_timeout().is_some_and(|at| at <= now)) {
+            agent.handle_timeout(now);
+        }
+    }
+
+    pub(super) fn agent_deadline(&self) -> Option<Time> {
+        self.agent.as_deref().and_then(UserAgent::poll_timeout)
     }
 
     /// The user agent tells something.
-    pub fn handle_event(&mut self, event: Event, now: Time) {
+    pub(super) fn handle_event(&mut self, event: Event, now: Time) {
         match event {
             Event::Registered { account, .. } => self.registered(account),
             Event::RegistrationFailed { account, failure, retry_at } => {
                 self.registration_failed(account, &failure, retry_at, now);
             }
-            _ => {}
+            Event::PhoneBound { user, binding } => self.registrar.bind(LoginName(user), binding),
+            Event::PhoneGone { user, binding } => self.registrar.unbind(&LoginName(user), binding),
+            Event::Incoming { invite, request } => self.incoming(invite, &request, now),
+            Event::Progress { invite, branch, status, body, .. } => {
+                let sdp = body.as_ref().and_then(sdp_text);
+                self.on_invite(invite, SipEvent::Progress { branch, status, sdp }, now);
+            }
+            Event::Answered { invite, branch, body } => {
+                let sdp = body.as_ref().and_then(sdp_text);
+                self.on_invite(invite, SipEvent::Answered { branch, sdp }, now);
+            }
+            Event::OfferAnswered { invite, body } => {
+                self.on_invite(invite, SipEvent::OfferAnswered { sdp: sdp_text(&body) }, now);
+            }
+            Event::OfferRefused { invite, .. } => self.on_invite(invite, SipEvent::OfferRefused, now),
+            Event::Offer { invite, body } => self.offer(invite, body.as_ref(), now),
+            Event::Ended { invite, cause } => self.on_invite(invite, SipEvent::Ended(cause), now),
+            Event::Refer { invite, target, replaces, replaced, referred_by } => {
+                self.referred(Referred { invite, target, replaces, replaced, referred_by }, now);
+            }
+            Event::ReferProgress { invite, status, is_final, is_refused } => {
+                self.on_invite(invite, SipEvent::ReferProgress { status, is_final, is_refused }, now);
+            }
+            Event::Info { invite, body } => self.info(invite, &body, now),
+            // Nobody here has a use for texts, and who left is forgotten.
+            Event::Message { .. } | Event::Unregistered { .. } => {}
+        }
+    }
+
+    fn on_invite(&mut self, invite: InviteId, event: SipEvent, now: Time) {
+        let leg = self.invites.get(&invite).copied();
+        if let Some((leg, call)) = leg.and_then(|leg| Some((leg, *self.legs.get(&leg)?))) {
+            self.call_input(call, call::Input::Sip { leg, event }, now);
+        }
+    }
+
+    fn offer(&mut self, invite: InviteId, body: Option<&Body>, now: Time) {
+        let sdp = body.and_then(sdp_text);
+        let status = if !self.invites.contains_key(&invite) {
+            481
+        } else if body.is_some() && sdp.is_none() {
+            415
+        } else {
+            return self.on_invite(invite, SipEvent::Offered { sdp }, now);
+        };
+        self.command(Command::RefuseOffer { invite, status });
+    }
+
+    fn info(&mut self, invite: InviteId, body: &Body, now: Time) {
+        if let Some(digits) = digits_of(body) {
+            self.on_invite(invite, SipEvent::Digits(digits), now);
+        } else if asks_for_key_frame(body) {
+            self.on_invite(invite, SipEvent::KeyFrameRequested, now);
         }
     }
 }

@@ -3,6 +3,7 @@
 mod accounts;
 mod flows;
 mod simulation;
+mod sip_calls;
 mod transfers;
 
 use super::Relay;
@@ -11,6 +12,7 @@ use crate::io::{ConnectionId, Input, Output};
 use core::time::Duration;
 use offhook_clock::Time;
 use offhook_media::command::{Command, Event, LegKey};
+use offhook_media::ports::PortPool;
 use offhook_sdp::webrtc::Fingerprint;
 use offhook_signaling::message::{
     Answer, Call, CallId, CallObject, CallStatus, ClientMessage, Connection, ServerMessage, SipOptions,
@@ -105,7 +107,7 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) fn new(config: Config) -> Self {
         let mut bench = Self {
-            relay: Relay::new(config, [1; 32], Time::EPOCH),
+            relay: Relay::without_agent(config, [1; 32]),
             now: Time::EPOCH,
             inbox: BTreeMap::new(),
             closed: BTreeMap::new(),
@@ -130,7 +132,7 @@ impl Bench {
     }
 
     fn drain(&mut self) {
-        self.commands.extend(core::iter::from_fn(|| self.relay.poll_command()));
+        self.commands.extend(self.relay.commands.drain(..));
         while let Some(output) = self.relay.poll_output() {
             match output {
                 Output::Send { connection, text } => {
@@ -141,6 +143,7 @@ impl Bench {
                     self.closed.insert(connection, (code, reason));
                 }
                 Output::Media { command, .. } => self.media.push(command),
+                Output::Sip(output) => panic!("no user agent, and {output:?}"),
                 Output::VerifyPassword { request, login, password } => self.checks.push((request, login, password)),
                 Output::ForgetPassword { request } => self.checks.retain(|(asked, ..)| *asked != request),
             }
@@ -257,12 +260,16 @@ impl Bench {
         self.input(Input::Media(event));
     }
 
-    /// Every leg that was opened was closed, or reported as gone.
+    /// Every leg that was opened was closed, or reported as gone; every port is given back.
     pub(super) fn assert_no_leak(&self, gone: &[LegKey]) {
         assert_eq!(self.relay.counts().calls, 0);
         assert!(self.relay.call_ids.is_empty() && self.relay.legs.is_empty(), "the books are not empty");
-        let opened =
-            self.media.iter().filter_map(|c| if let Command::OpenLeg { leg, .. } = c { Some(*leg) } else { None });
+        assert!(self.relay.invites.is_empty(), "SIP legs are left: {:?}", self.relay.invites);
+        assert_eq!(self.relay.ports.iter().map(PortPool::taken).sum::<usize>(), 0, "ports are left");
+        let opened = self.media.iter().filter_map(|c| match c {
+            Command::OpenLeg { leg, .. } | Command::OpenRtpLeg { leg, .. } => Some(*leg),
+            _ => None,
+        });
         for leg in opened {
             let closed = self.media.iter().any(|c| matches!(c, Command::CloseLeg { leg: closed } if *closed == leg));
             assert!(closed || gone.contains(&leg), "{leg:?} was never closed");

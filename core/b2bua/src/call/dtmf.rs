@@ -1,0 +1,124 @@
+//! Digits and key frames: in the media where both ends can, in signaling where one cannot.
+
+use super::party::{Leg, Side};
+use super::{Call, Output};
+use offhook_media::command::{Command, LegKey};
+use offhook_signaling::message::{DtmfType, ServerMessage};
+use offhook_sip::user_agent::io::{Body, Command as SipCommand, InviteId};
+
+/// How long a digit of `application/dtmf-relay` lasts, in milliseconds: what phones send.
+const DURATION: u16 = 160;
+
+/// Asks for a whole picture (RFC 5168 §3).
+const PICTURE_FAST_UPDATE: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\r\n<media_control><vc_primitive><to_encoder>\
+<picture_fast_update/></to_encoder></vc_primitive></media_control>\r\n";
+
+/// The digits in the body of an INFO; none if it carries none.
+#[must_use]
+pub fn digits_of(body: &Body) -> Option<String> {
+    let text = String::from_utf8_lossy(&body.octets);
+    let kind = body.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let signal = match kind.as_str() {
+        "application/dtmf-relay" => text.lines().find_map(|line| {
+            let (name, value) = line.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("signal").then(|| value.trim().to_owned())
+        })?,
+        "application/dtmf" => text.trim().to_owned(),
+        _ => return None,
+    };
+    // Some count on: 10 and 11 are the star and the hash (RFC 4733 §3.2).
+    let digit = match signal.to_ascii_uppercase().as_str() {
+        "10" => '*',
+        "11" => '#',
+        digit => digit.chars().next().filter(|_| digit.len() == 1)?,
+    };
+    matches!(digit, '0'..='9' | 'A'..='D' | '*' | '#').then(|| digit.to_string())
+}
+
+/// Whether the body of an INFO asks for a key frame.
+#[must_use]
+pub fn asks_for_key_frame(body: &Body) -> bool {
+    let kind = body.content_type.split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("application/media_control+xml")
+        && String::from_utf8_lossy(&body.octets).contains("picture_fast_update")
+}
+
+fn info(invite: InviteId, content_type: &str, text: String) -> Output {
+    let body = Body { content_type: content_type.to_owned(), octets: text.into_bytes() };
+    Output::Sip(SipCommand::Info { invite, body })
+}
+
+fn has_telephone_event(leg: &Leg) -> bool {
+    leg.streams.iter().flat_map(|stream| &stream.payloads).any(|payload| payload.codec.is_telephone_event())
+}
+
+impl Call {
+    /// A browser sends digits.
+    pub(super) fn send_dtmf(&mut self, leg: LegKey, kind: DtmfType, digits: &str) {
+        let Some(other) = self.other_leg(leg) else { return };
+        let (party, in_media) = (other.party.clone(), has_telephone_event(other));
+        match &party.side {
+            Side::Browser(_) => {
+                self.digits_to_media(party.leg, digits);
+                digits.chars().for_each(|digit| self.tell_digit(leg, digit));
+            }
+            Side::Sip(_) if kind == DtmfType::Rfc2833 && in_media => self.digits_to_media(party.leg, digits),
+            Side::Sip(peer) => {
+                let is_plain = kind == DtmfType::Info;
+                self.outputs.extend(digits.chars().map(|digit| {
+                    if is_plain {
+                        info(peer.invite, "application/dtmf", digit.to_string())
+                    } else {
+                        digit_relay(peer.invite, digit)
+                    }
+                }));
+            }
+        }
+    }
+
+    fn digits_to_media(&mut self, leg: LegKey, digits: &str) {
+        self.outputs.push_back(Output::Media(Command::SendDtmf { leg, digits: digits.to_owned() }));
+    }
+
+    /// The page at the other end shows the digit, if it can.
+    fn tell_digit(&mut self, leg: LegKey, digit: char) {
+        let Some(other) = self.other_leg(leg).map(|other| other.party.clone()) else { return };
+        if let Some(browser) = other.browser().filter(|browser| browser.dtmf_events) {
+            self.tell(&other, ServerMessage::Dtmf { call_id: browser.call_id.clone(), digit });
+        }
+    }
+
+    /// A digit came in the media, where the bridge passes it on to who takes such.
+    pub(super) fn heard_digit(&mut self, leg: LegKey, digit: char) {
+        let Some(other) = self.other_leg(leg) else { return };
+        match other.party.peer().filter(|_| !has_telephone_event(other)) {
+            Some(peer) => self.outputs.push_back(digit_relay(peer.invite, digit)),
+            None => self.tell_digit(leg, digit),
+        }
+    }
+
+    /// Digits came in signaling.
+    pub(super) fn digits_signaled(&mut self, leg: LegKey, digits: &str) {
+        if self.side(leg).is_some() {
+            self.send_dtmf(leg, DtmfType::Rfc2833, digits);
+        }
+    }
+
+    /// The worker wants a key frame of a peer that has no RTCP feedback.
+    pub(super) fn ask_for_key_frame(&mut self, leg: LegKey) {
+        if let Some(peer) = self.leg(leg).and_then(|leg| leg.party.peer()) {
+            self.outputs.push_back(info(peer.invite, "application/media_control+xml", PICTURE_FAST_UPDATE.to_owned()));
+        }
+    }
+
+    /// The peer wants a key frame.
+    pub(super) fn key_frame_requested(&mut self, leg: LegKey) {
+        if self.side(leg).is_some() {
+            self.outputs.push_back(Output::Media(Command::RequestKeyFrame { leg }));
+        }
+    }
+}
+
+fn digit_relay(invite: InviteId, digit: char) -> Output {
+    info(invite, "application/dtmf-relay", format!("Signal={digit}\r\nDuration={DURATION}\r\n"))
+}

@@ -1,0 +1,264 @@
+//! How parties leave, and how calls end.
+
+use super::negotiation::end_reason_of;
+use super::party::{End, Leg, LegId, Party, Side};
+use super::peer::{Dialog, Peer};
+use super::{Call, Output, State};
+use crate::config::BusyStatus;
+use offhook_media::command::{Command, LegKey};
+use offhook_sdp::codec::MediaKind;
+use offhook_signaling::message::{CallStatus, ServerMessage};
+use offhook_signaling::reason::EndReason;
+use offhook_sip::user_agent::io::{Cause, Command as SipCommand};
+
+impl Call {
+    /// One side of an established call, or somebody who rings beside it, hangs up.
+    pub(super) fn hang_up(&mut self, leg: LegKey, end: impl Into<End>) {
+        let end = end.into();
+        let Some(side) = self.side(leg) else {
+            let refused = match end.reason {
+                EndReason::HungUp => End::from(EndReason::Rejected),
+                EndReason::SessionLost => End::from(EndReason::Unavailable),
+                _ => end,
+            };
+            return self.target_refuses(leg, refused);
+        };
+        let Some(talk) = self.talk() else { return };
+        if talk.transfer.as_ref().is_some_and(|transfer| transfer.by == side) {
+            self.hand_over();
+        } else {
+            self.end(end);
+        }
+    }
+
+    /// A SIP endpoint is gone.
+    pub(super) fn peer_ended(&mut self, leg: LegKey, cause: Cause) {
+        if let Some(peer) = self.peer_mut(leg) {
+            peer.dialog = Dialog::Over;
+        }
+        let end = end_reason_of(cause, matches!(self.state, State::Established(_)) && self.side(leg).is_some());
+        match &self.state {
+            State::Ringing { .. } => self.drop_out(leg, end),
+            State::Established(talk) => {
+                let asked = talk.referral.as_ref().map(|referral| talk.legs.get(referral.by.other()).party.leg);
+                // It goes its own way, as it was asked to; not everybody says first that it arrived.
+                if asked == Some(leg) && end.reason == EndReason::HungUp {
+                    self.referred();
+                } else {
+                    self.hang_up(leg, end);
+                }
+            }
+            State::HandedOver { .. } => self.target_refuses(leg, end),
+            State::Ended(_) => {}
+        }
+    }
+
+    /// The SIP endpoint of a leg, wherever it is in the call.
+    pub(super) fn peer_mut(&mut self, leg: LegKey) -> Option<&mut Peer> {
+        self.parties_mut().find(|party| party.leg == leg)?.peer_mut()
+    }
+
+    /// Everybody in the call.
+    fn parties_mut(&mut self) -> Box<dyn Iterator<Item = &mut Party> + '_> {
+        fn forks(ring: &mut super::Ring) -> impl Iterator<Item = &mut Party> {
+            ring.forks.iter_mut().map(|fork| &mut fork.party)
+        }
+        match &mut self.state {
+            State::Ringing { caller, ring } => Box::new(core::iter::once(&mut caller.party).chain(forks(ring))),
+            State::Established(talk) => {
+                let ringing = talk.transfer.as_mut().map(|transfer| forks(&mut transfer.ring));
+                let legs = [&mut talk.legs.a.party, &mut talk.legs.b.party];
+                Box::new(legs.into_iter().chain(ringing.into_iter().flatten()))
+            }
+            State::HandedOver { stays, ring, .. } => Box::new(core::iter::once(&mut stays.party).chain(forks(ring))),
+            State::Ended(_) => Box::new(core::iter::empty()),
+        }
+    }
+
+    pub(super) fn media_lost(&mut self, leg: LegKey) {
+        let lost = match &self.state {
+            State::HandedOver { stays, stays_as, .. } if stays.party.leg == leg => Some(*stays_as),
+            _ => self.side(leg),
+        };
+        match lost {
+            Some(LegId::A) => self.end(EndReason::CallerMediaLost),
+            Some(LegId::B) => self.end(EndReason::CalleeMediaLost),
+            None => self.target_refuses(leg, EndReason::Unavailable),
+        }
+    }
+
+    /// Everybody out.
+    pub(super) fn end(&mut self, end: impl Into<End>) {
+        let end = end.into();
+        let state = core::mem::replace(&mut self.state, State::Ended(end.reason));
+        let of_forks = match end.reason {
+            EndReason::NoAnswer | EndReason::HungUp => EndReason::Canceled.into(),
+            _ => end.clone(),
+        };
+        match state {
+            State::Ringing { caller, ring } => {
+                self.stop_ringing(ring.forks, &of_forks, None);
+                let is_open = caller.early.is_some();
+                self.leave_caller(&caller.party, &end);
+                if is_open {
+                    self.outputs.push_back(Output::Media(Command::CloseLeg { leg: caller.party.leg }));
+                }
+            }
+            State::Established(talk) => {
+                if let Some(transfer) = talk.transfer {
+                    self.stop_ringing(transfer.ring.forks, &of_forks, None);
+                }
+                for leg in [talk.legs.a, talk.legs.b] {
+                    self.leave_with_media(&leg, &end);
+                }
+            }
+            State::HandedOver { stays, ring, .. } => {
+                self.stop_ringing(ring.forks, &of_forks, None);
+                self.leave_with_media(&stays, &end);
+            }
+            State::Ended(_) => return,
+        }
+        self.outputs.push_back(Output::Ended(end.reason));
+    }
+
+    pub(super) fn leave_with_media(&mut self, leg: &Leg, end: &End) {
+        self.leave(&leg.party, end);
+        self.outputs.push_back(Output::Media(Command::CloseLeg { leg: leg.party.leg }));
+    }
+
+    /// The last that a party hears of the call.
+    pub(super) fn leave(&mut self, party: &Party, end: &End) {
+        self.leave_as(party, terminal_status(end.reason), end);
+    }
+
+    fn leave_as(&mut self, party: &Party, status: CallStatus, end: &End) {
+        match &party.side {
+            Side::Browser(browser) => {
+                let object = party.ended(browser, status, end, self.has_video());
+                self.tell(party, ServerMessage::CallStatus(Box::new(object)));
+            }
+            Side::Sip(peer) => self.outputs.extend(good_bye(peer, end).map(Output::Sip)),
+        }
+        self.left(party);
+    }
+
+    pub(super) fn left(&mut self, party: &Party) {
+        self.outputs.push_back(Output::Left { leg: party.leg, place: party.place() });
+    }
+
+    /// The caller's last message, which for a busy callee is two.
+    pub(super) fn leave_caller(&mut self, party: &Party, end: &End) {
+        let mut status = terminal_status(end.reason);
+        if end.reason == EndReason::Busy {
+            match (self.busy_status, &party.side) {
+                (BusyStatus::Busy, _) => status = CallStatus::Busy,
+                (BusyStatus::Failed, Side::Browser(browser)) => {
+                    let object = party.ended(browser, CallStatus::Busy, end, self.has_video());
+                    self.tell(party, ServerMessage::Busy(Box::new(object)));
+                }
+                (BusyStatus::Failed, Side::Sip(_)) => {}
+            }
+        }
+        self.leave_as(party, status, end);
+    }
+
+    /// How the call stands; a SIP endpoint hears only of ringing this way.
+    pub(super) fn tell_status(&mut self, party: &Party, status: CallStatus) {
+        match &party.side {
+            Side::Browser(browser) => {
+                let object = party.object(browser.call_id.clone(), status, self.has_video());
+                self.tell(party, ServerMessage::CallStatus(Box::new(object)));
+            }
+            Side::Sip(peer) => {
+                let code = match status {
+                    CallStatus::Ring => 180,
+                    CallStatus::SessionProgress => 183,
+                    _ => return,
+                };
+                let ring = SipCommand::Ring { invite: peer.invite, status: code, body: None };
+                self.outputs.push_back(Output::Sip(ring));
+            }
+        }
+    }
+
+    pub(super) fn tell(&mut self, party: &Party, message: ServerMessage) {
+        if let Some(browser) = party.browser() {
+            self.outputs.push_back(Output::Tell { session: browser.session, message });
+        }
+    }
+
+    pub(super) fn has_video(&self) -> bool {
+        let sections = match &self.state {
+            State::Ringing { caller, .. } => caller.offer.as_deref().unwrap_or_default(),
+            State::Established(talk) => &talk.legs.a.streams,
+            State::HandedOver { stays, .. } => &stays.streams,
+            State::Ended(_) => return false,
+        };
+        has_video(sections)
+    }
+}
+
+pub(super) fn has_video(sections: &[offhook_sdp::section::Section]) -> bool {
+    sections.iter().any(|section| section.kind == MediaKind::Video && !section.rejected)
+}
+
+/// What ends a SIP leg, if anything must.
+fn good_bye(peer: &Peer, end: &End) -> Option<SipCommand> {
+    let invite = peer.invite;
+    match peer.dialog {
+        Dialog::Planned(_) | Dialog::Over => None,
+        Dialog::Inbound => {
+            let (status, reason) = match &end.said {
+                // A redirection without an address says nothing.
+                Some((status, text)) if *status >= 400 => (*status, Some(text.clone()).filter(|text| !text.is_empty())),
+                _ => (rejection(end.reason), None),
+            };
+            Some(SipCommand::Reject { invite, status, reason, contacts: Vec::new() })
+        }
+        Dialog::Outbound | Dialog::Confirmed => {
+            let is_normal = matches!(end.reason, EndReason::HungUp | EndReason::Canceled | EndReason::Transferred);
+            let reason = (!is_normal).then(|| (end.status(), end.info()));
+            Some(SipCommand::HangUp { invite, reason })
+        }
+    }
+}
+
+/// The status that refuses a call.
+const fn rejection(reason: EndReason) -> u16 {
+    match reason {
+        EndReason::NoAnswer => 480,
+        reason => match reason.sip_status() {
+            status @ 400..=699 => status,
+            _ => 480,
+        },
+    }
+}
+
+/// FINISH for a normal end, FAILED for the rest (contract §3.2).
+const fn terminal_status(reason: EndReason) -> CallStatus {
+    match reason {
+        EndReason::HungUp
+        | EndReason::Canceled
+        | EndReason::Rejected
+        | EndReason::AnsweredElsewhere
+        | EndReason::Transferred
+        | EndReason::SessionLost
+        | EndReason::ShuttingDown => CallStatus::Finish,
+        EndReason::Busy
+        | EndReason::NoAnswer
+        | EndReason::NotFound
+        | EndReason::Unavailable
+        | EndReason::CallerMediaLost
+        | EndReason::CalleeMediaLost
+        | EndReason::MediaSetupFailed
+        | EndReason::BadSessionDescription
+        | EndReason::NoCommonCodecs
+        | EndReason::Redirected
+        | EndReason::Forbidden
+        | EndReason::ServerTimeout
+        | EndReason::ServerUnreachable
+        | EndReason::SipFailure
+        | EndReason::Overloaded
+        | EndReason::InternalError => CallStatus::Failed,
+    }
+}

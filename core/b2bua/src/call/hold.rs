@@ -1,0 +1,188 @@
+//! Hold, and new offers in an established call. A browser never hears of them; a SIP endpoint does.
+
+use super::negotiation::LegMaker;
+use super::party::{LegId, PerLeg};
+use super::peer::{Purpose, sdp_body};
+use super::{Call, Output, State};
+use offhook_media::command::{Command, LegKey, Silence};
+use offhook_sdp::direction::Direction;
+use offhook_sdp::offer_answer::sip::renegotiate;
+use offhook_sdp::sip::Description;
+use offhook_signaling::message::CallStatus;
+use offhook_signaling::reason::EndReason;
+use offhook_sip::user_agent::io::{Command as SipCommand, InviteId};
+
+impl Call {
+    /// A browser puts the other side on hold, or takes it back.
+    pub(super) fn hold(&mut self, leg: LegKey, hold: bool) {
+        let Some(side) = self.side(leg) else { return };
+        let Some(talk) = self.talk_mut() else { return };
+        *talk.held_by.get_mut(side) = hold;
+        let other = talk.legs.get(side.other()).party.leg;
+        self.bridge_again();
+        if self.peer_mut(other).is_some() {
+            // Told when the peer agrees.
+            self.offer_to(side.other(), Purpose::Hold);
+        } else {
+            self.repeat_status(leg);
+        }
+    }
+
+    /// The bridge, as the holds of both sides want it.
+    pub(super) fn bridge_again(&mut self) {
+        let Some(talk) = self.talk() else { return };
+        let PerLeg { a, b } = &talk.legs;
+        let command = if talk.held_by.a || talk.held_by.b {
+            Command::Unbridge { leg: a.party.leg }
+        } else {
+            Command::Bridge { a: a.party.leg, b: b.party.leg }
+        };
+        self.outputs.push_back(Output::Media(command));
+    }
+
+    /// Holds somebody who is not there yet: whoever takes the call hears nothing until it is taken back.
+    pub(super) fn hold_alone(&mut self, leg: LegKey, hold: bool) {
+        let State::HandedOver { stays, holds, .. } = &mut self.state else { return };
+        if stays.party.leg == leg {
+            *holds = hold;
+            let party = stays.party.clone();
+            self.tell_status(&party, if hold { CallStatus::Hold } else { CallStatus::Established });
+        }
+    }
+
+    pub(super) fn repeat_status(&mut self, leg: LegKey) {
+        let Some(side) = self.side(leg) else { return };
+        let Some(talk) = self.talk() else { return };
+        let status = if *talk.held_by.get(side) { CallStatus::Hold } else { CallStatus::Established };
+        let party = talk.legs.get(side).party.clone();
+        self.tell_status(&party, status);
+    }
+
+    /// Offers the SIP endpoint of a side what the other side has and wants now.
+    pub(super) fn offer_to(&mut self, side: LegId, purpose: Purpose) {
+        if let Some((invite, text)) = self.next_offer(side, purpose) {
+            self.outputs.push_back(Output::Sip(SipCommand::Offer { invite, body: sdp_body(&text) }));
+        }
+    }
+
+    /// The offer's text; none while another one is under way, after which it is due.
+    fn next_offer(&mut self, side: LegId, purpose: Purpose) -> Option<(InviteId, String)> {
+        let State::Established(talk) = &mut self.state else { return None };
+        let held = *talk.held_by.get(side.other());
+        let (leg, other) = talk.legs.both_mut(side);
+        let peer = leg.party.peer_mut()?;
+        if peer.pending.is_some() {
+            peer.is_offer_due = true;
+            return None;
+        }
+        let text = self.maker.offer_again(peer, &other.streams, purpose, held);
+        Some((peer.invite, text))
+    }
+
+    /// After somebody else took the place of the other side: a new offer, if what was agreed does not fit any more.
+    pub(super) fn adapt(&mut self, side: LegId) {
+        let Some(talk) = self.talk() else { return };
+        let (leg, other) = (talk.legs.get(side), talk.legs.get(side.other()));
+        let held = *talk.held_by.get(side.other());
+        let Some(peer) = leg.party.peer() else { return };
+        if peer.held != held || !LegMaker::fits(&leg.streams, &other.streams) {
+            self.offer_to(side, Purpose::Change);
+        }
+    }
+
+    /// The peer answers an offer of the relay.
+    pub(super) fn offer_answered(&mut self, leg: LegKey, sdp: Option<String>) {
+        let Some(side) = self.side(leg) else { return };
+        let State::Established(talk) = &mut self.state else { return };
+        let own = talk.legs.get_mut(side);
+        let Some(peer) = own.party.peer_mut() else { return };
+        let Some(sdp) = sdp else { return self.offer_refused(leg) };
+        let answer = peer.hear_answer(&sdp).and_then(|answer| Ok((answer.streams()?, answer)));
+        let (Some(pending), Ok((streams, answer))) = (&peer.pending, answer) else { return self.offer_refused(leg) };
+        let (purpose, held) = (pending.purpose, pending.held);
+        let connect = peer.take_answer(leg, answer, &streams, Silence::EndsLeg);
+        peer.pending = None;
+        peer.held = held;
+        let is_offer_due = core::mem::take(&mut peer.is_offer_due);
+        own.streams = streams;
+        self.outputs.push_back(Output::Media(connect));
+        if purpose == Purpose::First {
+            self.bridge_again();
+            self.adapt(side);
+        }
+        if is_offer_due {
+            self.offer_to(side, Purpose::Hold);
+        } else if purpose == Purpose::Hold {
+            self.repeat_status_of(side.other());
+        }
+    }
+
+    /// The peer refuses an offer of the relay, or answers what is no answer: all stays as it was.
+    pub(super) fn offer_refused(&mut self, leg: LegKey) {
+        let Some(side) = self.side(leg) else { return };
+        let State::Established(talk) = &mut self.state else { return };
+        let Some(peer) = talk.legs.get_mut(side).party.peer_mut() else { return };
+        let Some(pending) = peer.pending.take() else { return };
+        peer.is_offer_due = false;
+        let held = peer.held;
+        match pending.purpose {
+            Purpose::First => self.end(EndReason::NoCommonCodecs),
+            Purpose::Change => {}
+            Purpose::Hold => {
+                *talk.held_by.get_mut(side.other()) = held;
+                self.bridge_again();
+                self.repeat_status_of(side.other());
+            }
+        }
+    }
+
+    fn repeat_status_of(&mut self, side: LegId) {
+        if let Some(leg) = self.talk().map(|talk| talk.legs.get(side).party.leg) {
+            self.repeat_status(leg);
+        }
+    }
+
+    /// The peer makes a new offer, or wants one. The other side hears nothing of it.
+    pub(super) fn offered(&mut self, leg: LegKey, sdp: Option<String>) {
+        let Some(invite) = self.peer_mut(leg).map(|peer| peer.invite) else { return };
+        let command = self.answer_offer(leg, sdp).map_or_else(
+            |status| SipCommand::RefuseOffer { invite, status },
+            |text| SipCommand::AnswerOffer { invite, body: sdp_body(&text) },
+        );
+        self.outputs.push_back(Output::Sip(command));
+    }
+
+    fn answer_offer(&mut self, leg: LegKey, sdp: Option<String>) -> Result<String, u16> {
+        const NOT_ACCEPTABLE_HERE: u16 = 488;
+        const REQUEST_PENDING: u16 = 491;
+        let side = self.side(leg);
+        let (own, other, held) = match (&mut self.state, side) {
+            (State::Established(talk), Some(side)) => {
+                let held = *talk.held_by.get(side.other());
+                let (own, other) = talk.legs.both_mut(side);
+                (own, other.streams.clone(), held)
+            }
+            // Nobody is at the other end just now: what was agreed goes on.
+            (State::HandedOver { stays, .. }, _) if stays.party.leg == leg => {
+                let streams = stays.streams.clone();
+                (&mut **stays, streams, false)
+            }
+            _ => return Err(NOT_ACCEPTABLE_HERE),
+        };
+        let peer = own.party.peer_mut().ok_or(NOT_ACCEPTABLE_HERE)?;
+        if peer.pending.is_some() {
+            return Err(REQUEST_PENDING);
+        }
+        let Some(sdp) = sdp else {
+            return Ok(self.maker.offer_again(peer, &other, Purpose::Change, held));
+        };
+        let wanted = if held { Direction::SendOnly } else { Direction::SendRecv };
+        let description = Description::parse(&sdp).map_err(|_| NOT_ACCEPTABLE_HERE)?;
+        let offer = peer.hear_offer(description, &mut self.maker.random);
+        let agreed = renegotiate(&other, &offer.media(), wanted).map_err(|_| NOT_ACCEPTABLE_HERE)?;
+        let (connect, text) = peer.answer(leg, offer, &agreed.answer, &agreed.peer, Silence::EndsLeg);
+        own.streams = agreed.peer;
+        self.outputs.push_back(Output::Media(connect));
+        Ok(text)
+    }
+}

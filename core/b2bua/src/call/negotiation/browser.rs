@@ -1,0 +1,131 @@
+//! Browsers' legs: credentials, SSRCs and descriptions.
+
+use super::LegMaker;
+use crate::call::Output;
+use crate::call::party::{Browser, LegSecrets, Party, Side};
+use offhook_media::command::{Command, LegKey, RemoteTransport, Stream};
+use offhook_sdp::section::Section;
+use offhook_sdp::webrtc::{self, Description, Fingerprint, IceCredentials, LocalSection, Setup, Transport};
+use offhook_signaling::message::{CallStatus, ServerMessage};
+use offhook_signaling::reason::EndReason;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+/// What every leg of a call's worker has in common.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelaySide {
+    /// SHA-256 of the relay's DTLS certificate.
+    pub fingerprint: Fingerprint,
+    /// The worker's addresses, best first.
+    pub candidates: Vec<SocketAddr>,
+    /// The operator's codecs, in order; empty: the caller's choice.
+    pub codecs: Vec<String>,
+}
+
+/// A browser's answer.
+pub(in crate::call) struct HeardBrowser(Description);
+
+impl HeardBrowser {
+    pub(super) fn parse(text: &str) -> Result<Self, EndReason> {
+        Description::parse(text).map(Self).map_err(|_| EndReason::BadSessionDescription)
+    }
+
+    pub(super) fn sections(&self) -> &[Section] {
+        &self.0.sections
+    }
+}
+
+impl LegMaker {
+    fn transport(&self, ice: IceCredentials, setup: Setup) -> Transport {
+        let candidates = self.side.candidates.clone();
+        Transport { ice, ice_lite: true, fingerprint: self.side.fingerprint, setup, candidates }
+    }
+
+    /// Rings a browser with what is `offered`: the SSRCs it is told, and what is to be done.
+    pub(super) fn ring_browser(
+        &mut self,
+        party: &Party,
+        offered: &[Section],
+        has_video: bool,
+    ) -> (Vec<u32>, Vec<Output>) {
+        let Side::Browser(browser) = &party.side else { return (Vec::new(), Vec::new()) };
+        let secrets = self.secrets();
+        let sections = local_sections(offered, &secrets);
+        let ssrcs = sections.iter().map(|section| section.ssrc).collect();
+        let sdp = webrtc::offer(&self.transport(secrets.ice.clone(), Setup::ActPass), &sections);
+        let Browser { session, call_id, .. } = browser.clone();
+        let object = party.object(call_id.clone(), CallStatus::Ring, has_video);
+        let tell = |message| Output::Tell { session, message };
+        let outputs = vec![
+            Output::Media(Command::OpenLeg { leg: party.leg, ice: secrets.ice }),
+            // This order is mandatory: otherwise the stock SDK cannot answer (contract §6.4).
+            tell(ServerMessage::RemoteSdp { call_id, sdp }),
+            tell(ServerMessage::IncomingCall(Box::new(object.clone()))),
+            tell(ServerMessage::CallStatus(Box::new(object))),
+        ];
+        (ssrcs, outputs)
+    }
+
+    /// Answers a browser's offer: the worker's orders, and the text of the answer.
+    pub(in crate::call) fn answer_browser(
+        &mut self,
+        leg: LegKey,
+        offer: &Description,
+        answer: &[Section],
+        caller: &[Section],
+    ) -> (Vec<Command>, String) {
+        let secrets = self.secrets();
+        let sections = local_sections(answer, &secrets);
+        let ssrcs: Vec<u32> = sections.iter().filter(|local| !local.section.rejected).map(|local| local.ssrc).collect();
+        // The browser offers actpass and becomes the DTLS client; one that insists on passive gets its way.
+        let (ours, theirs) = match offer.transport.setup {
+            Setup::Passive => (Setup::Active, Setup::Passive),
+            Setup::Active | Setup::ActPass => (Setup::Passive, Setup::Active),
+        };
+        let transport = self.transport(secrets.ice.clone(), ours);
+        let commands = vec![
+            Command::OpenLeg { leg, ice: secrets.ice },
+            Command::ConnectLeg { leg, remote: remote(offer, theirs), streams: streams(caller, ssrcs) },
+        ];
+        (commands, webrtc::answer(offer, &transport, &sections))
+    }
+}
+
+/// The worker's order for a browser that answers the relay's offer.
+pub(super) fn connect(leg: LegKey, offered: &[u32], heard: &HeardBrowser, callee: &[Section]) -> Command {
+    let answer = &heard.0;
+    // The relay offered actpass.
+    let theirs = match answer.transport.setup {
+        Setup::Passive => Setup::Passive,
+        Setup::Active | Setup::ActPass => Setup::Active,
+    };
+    let ssrc_of = |section: &Section| {
+        let position = answer.sections.iter().position(|answered| answered.mid == section.mid);
+        position.and_then(|position| offered.get(position)).copied().unwrap_or_default()
+    };
+    let ssrcs = callee.iter().map(ssrc_of).collect();
+    Command::ConnectLeg { leg, remote: remote(answer, theirs), streams: streams(callee, ssrcs) }
+}
+
+fn remote(description: &Description, setup: Setup) -> RemoteTransport {
+    let Transport { ice, fingerprint, .. } = description.transport.clone();
+    RemoteTransport { ice, fingerprint, setup }
+}
+
+fn streams(sections: &[Section], ssrcs: Vec<u32>) -> Vec<Stream> {
+    let pairs = sections.iter().cloned().zip(ssrcs);
+    pairs.map(|(remote, local_ssrc)| Stream { remote, local_ssrc }).collect()
+}
+
+fn local_sections(sections: &[Section], secrets: &LegSecrets) -> Vec<LocalSection> {
+    let numbered = (secrets.first_ssrc..).zip(sections);
+    numbered
+        .map(|(ssrc, section)| LocalSection {
+            section: section.clone(),
+            ssrc,
+            cname: secrets.ice.ufrag.clone(),
+            stream_id: secrets.ice.ufrag.clone(),
+            track_id: format!("{}-{}", secrets.ice.ufrag, section.mid),
+        })
+        .collect()
+}

@@ -1,0 +1,391 @@
+//! The SIP endpoint's side of a call: its dialog, and what the two session descriptions say.
+
+use crate::config::{RtpAddress, Srtp};
+use offhook_media::command::{
+    Command, LegKey, LocalRtp, MasterKey, RemoteRtp, RtcpPath, RtpStream, SdesKeys, Silence, Stream,
+};
+use offhook_media::ports::PortPair;
+use offhook_media::transport::srtp::Profile as SrtpProfile;
+use offhook_sdp::direction::Direction;
+use offhook_sdp::offer_answer::sip::accepted;
+use offhook_sdp::section::Section;
+use offhook_sdp::sip::{Description, ExtraLine, Profile, Security, Session, SipSection, SrtpPolicy, Suite};
+use offhook_signaling::reason::EndReason;
+use offhook_sip::user_agent::io::{AccountId, Body, Branch, InviteId, OutboundInvite};
+use rand_chacha::ChaCha20Rng;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+/// How far a dialog is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Dialog {
+    /// To be called; only the offer is missing.
+    Planned(Box<OutboundInvite>),
+    /// Called, and not answered.
+    Outbound,
+    /// It calls, and is not answered.
+    Inbound,
+    /// Answered.
+    Confirmed,
+    /// Gone: the user agent says no more, and wants no order.
+    Over,
+}
+
+/// An offer of the relay that is not answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Pending {
+    offered: Vec<Section>,
+    pub(super) purpose: Purpose,
+    /// The hold that it asks for.
+    pub(super) held: bool,
+}
+
+/// What an offer of the relay is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Purpose {
+    /// The call itself: without an answer there is none.
+    First,
+    /// Hold or its end, of which a page waits to hear.
+    Hold,
+    /// The other side changed, or the peer asked for an offer; nobody waits.
+    Change,
+}
+
+/// Early dialogs of one call whose descriptions are remembered.
+const MAX_BRANCHES: usize = 16;
+
+/// A SIP endpoint's side of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// The call of the user agent.
+    pub invite: InviteId,
+    /// The account that it is called through, or called.
+    pub account: Option<AccountId>,
+    /// The URI of whom is called, or calls.
+    pub uri: String,
+    /// How far it is.
+    pub dialog: Dialog,
+    /// The relay's RTP ports, one for each media section.
+    pub ports: Vec<PortPair>,
+    address: RtpAddress,
+    srtp: Srtp,
+    cname: String,
+    first_ssrc: u32,
+    extra: Vec<ExtraLine>,
+    /// What the relay said.
+    session: Session,
+    /// What the peer said last.
+    remote: Option<Description>,
+    /// What protects each section.
+    security: Vec<Security>,
+    /// Its offer, until that is answered.
+    pub offer: Option<Box<TheirOffer>>,
+    /// The descriptions of early dialogs.
+    early: BTreeMap<Branch, String>,
+    pub(super) pending: Option<Pending>,
+    /// Another offer is due once the one under way is answered.
+    pub(super) is_offer_due: bool,
+    /// The peer agreed to be on hold.
+    pub(super) held: bool,
+}
+
+/// What a fresh [`Peer`] is made of.
+#[derive(Clone, Debug)]
+pub struct PeerSetup {
+    /// The call of the user agent.
+    pub invite: InviteId,
+    /// The account that it is called through, or called.
+    pub account: Option<AccountId>,
+    /// The URI of whom is called, or calls.
+    pub uri: String,
+    /// How it begins.
+    pub dialog: Dialog,
+    /// The relay's RTP ports.
+    pub ports: Vec<PortPair>,
+    /// Where they are.
+    pub address: RtpAddress,
+    /// Whether and how media are encrypted.
+    pub srtp: Srtp,
+    /// The page's lines for the relay's descriptions.
+    pub extra: Vec<ExtraLine>,
+    /// The session's number in `o=`.
+    pub session_id: u64,
+    /// Its name in RTCP, and where the SSRCs of its streams begin.
+    pub cname: String,
+    /// See `cname`.
+    pub first_ssrc: u32,
+}
+
+/// An offer of the peer, weighed and not yet answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TheirOffer {
+    description: Description,
+    security: Vec<Option<Security>>,
+}
+
+impl TheirOffer {
+    /// Its media; what the relay cannot take is marked as rejected.
+    #[must_use]
+    pub fn media(&self) -> Vec<Section> {
+        let sections = self.description.media().into_iter().zip(&self.security);
+        sections
+            .map(|(section, security)| Section { rejected: section.rejected || security.is_none(), ..section })
+            .collect()
+    }
+}
+
+/// An answer of the peer.
+#[derive(Clone, Debug)]
+pub(super) struct TheirAnswer {
+    description: Description,
+    security: Vec<Security>,
+    offered: Vec<Section>,
+    media: Vec<Section>,
+}
+
+impl TheirAnswer {
+    /// Its media; what breaks the rules of encryption is marked as rejected.
+    pub(super) fn media(&self) -> &[Section] {
+        &self.media
+    }
+
+    /// What it leaves of the offer: the streams in use.
+    pub(super) fn streams(&self) -> Result<Vec<Section>, EndReason> {
+        accepted(&self.offered, &self.media).map_err(super::negotiation::end_reason)
+    }
+}
+
+/// A session description as the body of a SIP message.
+#[must_use]
+pub fn sdp_body(text: &str) -> Body {
+    Body { content_type: "application/sdp".to_owned(), octets: text.as_bytes().to_vec() }
+}
+
+/// The session description in a body, if it is one.
+#[must_use]
+pub fn sdp_text(body: &Body) -> Option<String> {
+    let kind = body.content_type.split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("application/sdp").then(|| String::from_utf8_lossy(&body.octets).into_owned())
+}
+
+impl Peer {
+    /// A peer to which nothing was said.
+    #[must_use]
+    pub fn new(setup: PeerSetup) -> Self {
+        let PeerSetup { invite, account, uri, dialog, ports, address, srtp, extra, session_id, cname, first_ssrc } =
+            setup;
+        Self {
+            invite,
+            account,
+            uri,
+            dialog,
+            ports,
+            address,
+            srtp,
+            cname,
+            first_ssrc,
+            extra,
+            session: Session::new(session_id, address.advertised),
+            remote: None,
+            security: Vec::new(),
+            offer: None,
+            early: BTreeMap::new(),
+            pending: None,
+            is_offer_due: false,
+            held: false,
+        }
+    }
+
+    const fn policy(&self) -> SrtpPolicy {
+        match self.srtp {
+            Srtp::Off => SrtpPolicy::Off,
+            Srtp::Accepted | Srtp::Offered => SrtpPolicy::Offer,
+            Srtp::Required => SrtpPolicy::Require,
+        }
+    }
+
+    const fn offered_protection(&self) -> SrtpPolicy {
+        match self.srtp {
+            Srtp::Off | Srtp::Accepted => SrtpPolicy::Off,
+            Srtp::Offered => SrtpPolicy::Offer,
+            Srtp::Required => SrtpPolicy::Require,
+        }
+    }
+
+    /// Opens its ports.
+    pub(super) fn open(&self, leg: LegKey) -> Command {
+        let sections: Vec<LocalRtp> = self.ports.iter().map(|pair| pair.on(self.address.local)).collect();
+        Command::OpenRtpLeg { leg, sections, cname: self.cname.clone() }
+    }
+
+    /// The SSRCs of its sections.
+    pub(super) fn ssrcs(&self) -> Vec<u32> {
+        (self.first_ssrc..).take(self.ports.len()).collect()
+    }
+
+    fn said(&self) -> &[SipSection] {
+        self.session.last().map_or(&[], |description| &description.sections)
+    }
+
+    /// What the relay said last.
+    pub(super) fn last(&self) -> Option<String> {
+        self.session.last().map(Description::to_string)
+    }
+
+    /// The media of what the relay said last, in their places.
+    pub(super) fn current(&self) -> Vec<Section> {
+        self.said().iter().map(|section| section.section.clone()).collect()
+    }
+
+    /// One section of the relay's description.
+    fn local(&self, index: usize, section: Section, profile: Profile) -> SipSection {
+        let Some(pair) = self.ports.get(index) else {
+            let nowhere = SocketAddr::new(self.address.advertised, 0);
+            return SipSection::new(Section { rejected: true, ..section }, profile, nowhere);
+        };
+        let mut made = SipSection::new(section, profile, pair.on(self.address.advertised).rtp);
+        made.rtcp_mux = true;
+        if index == 0 {
+            made.extra.clone_from(&self.extra);
+        }
+        made
+    }
+
+    /// Makes an offer of `offered`, whose answer goes to [`Peer::hear_answer`].
+    pub(super) fn make_offer(
+        &mut self,
+        offered: Vec<Section>,
+        purpose: Purpose,
+        held: bool,
+        random: &mut ChaCha20Rng,
+    ) -> String {
+        let sections = offered.iter().enumerate().map(|(index, section)| {
+            let before = self.said().get(index);
+            // A profile stays for the session, and so does a key that is in use (RFC 4568 §7.1.4).
+            let (profile, crypto) = match (before, self.security.get(index)) {
+                (Some(before), Some(security @ Security::Sdes { .. })) => (before.profile.clone(), security.crypto()),
+                (Some(before), _) => (before.profile.clone(), before.crypto.clone()),
+                (None, _) => self.offered_protection().offer(&[], random),
+            };
+            SipSection { crypto, ..self.local(index, section.clone(), profile) }
+        });
+        let sections = sections.collect();
+        let text = self.session.offer(sections).to_string();
+        self.pending = Some(Pending { offered, purpose, held });
+        text
+    }
+
+    /// Looks at what the peer answered to the relay's offer; [`Peer::take_answer`] makes it valid.
+    pub(super) fn hear_answer(&self, text: &str) -> Result<TheirAnswer, EndReason> {
+        let description = Description::parse(text).map_err(|_| EndReason::BadSessionDescription)?;
+        let Some(Pending { offered, .. }) = &self.pending else { return Err(EndReason::BadSessionDescription) };
+        let mut media = description.media();
+        let mut security = Vec::new();
+        for ((section, theirs), ours) in media.iter_mut().zip(&description.sections).zip(self.said()) {
+            let answered = self.policy().answered(ours, theirs);
+            section.rejected |= answered.is_none();
+            security.push(answered.unwrap_or(Security::Plain));
+        }
+        Ok(TheirAnswer { description, security, offered: offered.clone(), media })
+    }
+
+    /// From now on the answer is what counts. (An offer that made early dialogs is answered once in each.)
+    pub(super) fn take_answer(
+        &mut self,
+        leg: LegKey,
+        answer: TheirAnswer,
+        streams: &[Section],
+        silence: Silence,
+    ) -> Command {
+        self.remote = Some(answer.description);
+        self.security = answer.security;
+        self.connect(leg, &answer.offered, streams, silence)
+    }
+
+    /// The order for streams that stay as they are, now that silence ends the leg.
+    pub(super) fn reconnect(&self, leg: LegKey, streams: &[Section]) -> Command {
+        self.connect(leg, &self.current(), streams, Silence::EndsLeg)
+    }
+
+    /// Weighs an offer of the peer; answering makes it valid.
+    pub fn hear_offer(&self, description: Description, random: &mut ChaCha20Rng) -> TheirOffer {
+        let security = description.sections.iter().enumerate().map(|(index, section)| {
+            let known = self.said().get(index).and_then(|said| said.crypto.first());
+            let security = self.ports.get(index).and_then(|_| self.policy().answer(section, known, random));
+            security.filter(|security| !matches!(security, Security::Dtls(_)))
+        });
+        let security = security.collect();
+        TheirOffer { description, security }
+    }
+
+    /// Answers an offer: `answer` has a section for each of it, `streams` those in use as the peer sees them.
+    pub(super) fn answer(
+        &mut self,
+        leg: LegKey,
+        offer: TheirOffer,
+        answer: &[Section],
+        streams: &[Section],
+        silence: Silence,
+    ) -> (Command, String) {
+        let TheirOffer { description, security } = offer;
+        let pairs = answer.iter().zip(&description.sections).zip(&security).enumerate();
+        let sections = pairs.map(|(index, ((section, theirs), security))| SipSection {
+            crypto: security.as_ref().map(Security::crypto).unwrap_or_default(),
+            rtcp_mux: theirs.rtcp_mux,
+            ..self.local(index, section.clone(), theirs.profile.clone())
+        });
+        let sections = sections.collect();
+        let text = self.session.answer(&description, sections).to_string();
+        self.security = security.into_iter().map(|security| security.unwrap_or(Security::Plain)).collect();
+        self.remote = Some(description);
+        let command = self.connect(leg, answer, streams, silence);
+        (command, text)
+    }
+
+    /// The worker's order for the streams in use. `sections` are those of the descriptions, in order; a stream is known by
+    /// its `mid` there.
+    fn connect(&self, leg: LegKey, sections: &[Section], streams: &[Section], silence: Silence) -> Command {
+        let remote = self.remote.as_ref().map_or(&[][..], |remote| &remote.sections);
+        let made = sections.iter().zip(self.ssrcs()).enumerate().map(|(index, (section, local_ssrc))| {
+            let stream = streams.iter().find(|stream| stream.mid == section.mid);
+            let used = stream.zip(remote.get(index));
+            let Some((stream, theirs)) = used else {
+                let resting = Section { rejected: true, direction: Direction::Inactive, ..section.clone() };
+                return RtpStream { stream: Stream { remote: resting, local_ssrc }, remote: None, srtp: None };
+            };
+            let is_muxed = theirs.rtcp_mux && self.said().get(index).is_some_and(|ours| ours.rtcp_mux);
+            let remote = theirs.connection.address().map(|rtp| {
+                let separate = || RtcpPath::Separate(theirs.rtcp_address(false).unwrap_or(rtp));
+                RemoteRtp { rtp, rtcp: if is_muxed { RtcpPath::Muxed } else { separate() } }
+            });
+            let srtp = self.security.get(index).and_then(sdes_keys);
+            RtpStream { stream: Stream { remote: stream.clone(), local_ssrc }, remote, srtp }
+        });
+        Command::ConnectRtpLeg { leg, streams: made.collect(), silence }
+    }
+
+    /// Remembers what an early dialog said.
+    pub(super) fn remember(&mut self, branch: Branch, text: &str) {
+        if self.early.len() < MAX_BRANCHES || self.early.contains_key(&branch) {
+            self.early.insert(branch, text.to_owned());
+        }
+    }
+
+    /// The answer of the dialog that was confirmed: what came with the 200, or before it.
+    pub(super) fn final_answer(&mut self, branch: Branch, text: Option<String>) -> Option<String> {
+        let early = core::mem::take(&mut self.early).remove(&branch);
+        text.or(early)
+    }
+}
+
+fn sdes_keys(security: &Security) -> Option<SdesKeys> {
+    let Security::Sdes { local, remote } = security else { return None };
+    let suite = match local.suite {
+        Suite::AeadAes128Gcm => SrtpProfile::AeadAes128Gcm,
+        Suite::AeadAes256Gcm => SrtpProfile::AeadAes256Gcm,
+        Suite::AesCm128HmacSha1Tag80 => SrtpProfile::AesCm128HmacSha1,
+        Suite::AesCm128HmacSha1Tag32 => SrtpProfile::AesCm128HmacSha1Short,
+    };
+    Some(SdesKeys { suite, local: MasterKey(local.key.0.clone()), remote: MasterKey(remote.key.0.clone()) })
+}

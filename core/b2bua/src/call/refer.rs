@@ -1,0 +1,125 @@
+//! Transfers that a SIP endpoint is asked to do (RFC 3515), and endpoints that take another's place (RFC 3891).
+
+use super::io::Fallback;
+use super::party::{LegId, Party};
+use super::peer::{Dialog, TheirOffer, sdp_body};
+use super::{Call, Leg, Output};
+use offhook_media::command::{Command, LegKey, Silence};
+use offhook_sdp::direction::Direction;
+use offhook_sdp::offer_answer::sip::renegotiate;
+use offhook_signaling::message::{CallStatus, TransferStatus};
+use offhook_signaling::reason::EndReason;
+use offhook_sip::user_agent::io::Command as SipCommand;
+use serde::{Deserialize, Serialize};
+
+/// A transfer that the peer was asked to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Referral {
+    /// The side that hands over.
+    pub(super) by: LegId,
+    otherwise: Fallback,
+}
+
+impl Call {
+    /// A browser hands the SIP endpoint at the other end to somebody else.
+    pub(super) fn refer(&mut self, leg: LegKey, target: String, otherwise: Fallback) {
+        let Some(by) = self.side(leg) else { return };
+        let Some(talk) = self.talk_mut() else { return };
+        if talk.transfer.is_some() || talk.referral.is_some() {
+            // One at a time: the first transfer goes on.
+            return self.report_failed_transfer(leg, &EndReason::Busy.into());
+        }
+        let Some(peer) = talk.legs.get(by.other()).party.peer() else { return };
+        let replaces = match &otherwise {
+            Fallback::Ring { .. } => None,
+            Fallback::Join { replaces, .. } => Some(*replaces),
+        };
+        let order = SipCommand::Refer { invite: peer.invite, target, replaces };
+        talk.referral = Some(Referral { by, otherwise });
+        self.outputs.push_back(Output::Sip(order));
+    }
+
+    /// How the call goes that the peer was asked to make.
+    pub(super) fn refer_progress(&mut self, leg: LegKey, status: u16, is_final: bool, is_refused: bool) {
+        let Some(side) = self.side(leg) else { return };
+        let Some(talk) = self.talk_mut() else { return };
+        let Some(referral) = talk.referral.take_if(|referral| referral.by == side.other()) else { return };
+        let by = talk.legs.get(referral.by).party.clone();
+        if is_refused {
+            self.outputs.push_back(Output::Unreferred { leg: by.leg, otherwise: referral.otherwise });
+        } else if !is_final {
+            talk.referral = Some(referral);
+            // A stock page would give the media of this call to the next one that comes in (contract §6.10).
+            if status == 100 && by.browser().is_some_and(|browser| browser.end_reasons) {
+                self.tell_transfer(&by, TransferStatus::Pending);
+            }
+        } else if (200..300).contains(&status) {
+            talk.referral = Some(referral);
+            self.referred();
+        } else {
+            self.report_failed_transfer(by.leg, &super::negotiation::end_of_status(status));
+        }
+    }
+
+    /// The peer got there: it needs this call no more.
+    pub(super) fn referred(&mut self) {
+        let Some(talk) = self.talk_mut() else { return };
+        let Some(Referral { by, .. }) = talk.referral.take() else { return };
+        let by = talk.legs.get(by).party.clone();
+        self.tell_transfer(&by, TransferStatus::Completed);
+        self.end(EndReason::Transferred);
+    }
+
+    /// Another SIP endpoint takes the place of the one at `leg`.
+    pub(super) fn replace(&mut self, leg: LegKey, mut party: Party, offer: Option<Box<TheirOffer>>) {
+        let Some(side) = self.side(leg) else { return self.leave(&party, &EndReason::Unavailable.into()) };
+        let new = party.leg;
+        let super::State::Established(talk) = &mut self.state else { return };
+        let (streams, held) = (talk.legs.get(side.other()).streams.clone(), *talk.held_by.get(side.other()));
+        let Some(peer) = party.peer_mut() else { return };
+        let wanted = if held { Direction::SendOnly } else { Direction::SendRecv };
+        self.outputs.push_back(Output::Media(peer.open(new)));
+        let settled = match offer {
+            None => Ok((Vec::new(), None, self.maker.offer_late(peer, &streams))),
+            Some(offer) => renegotiate(&streams, &offer.media(), wanted).map(|agreed| {
+                let (connect, text) = peer.answer(new, *offer, &agreed.answer, &agreed.peer, Silence::EndsLeg);
+                (agreed.peer, Some(connect), text)
+            }),
+        };
+        let Ok((streams, connect, text)) = settled else {
+            self.leave(&party, &EndReason::NoCommonCodecs.into());
+            return self.outputs.push_back(Output::Media(Command::CloseLeg { leg: new }));
+        };
+        peer.dialog = Dialog::Confirmed;
+        peer.held = held;
+        let accept = SipCommand::Accept { invite: peer.invite, body: Some(sdp_body(&text)) };
+        let is_connected = connect.is_some();
+        self.outputs.extend(connect.map(Output::Media));
+        self.outputs.push_back(Output::Sip(accept));
+        let gone = core::mem::replace(talk.legs.get_mut(side), Leg { party, streams });
+        *talk.held_by.get_mut(side) = false;
+        let referral = talk.referral.take();
+        let transfer = talk.transfer.take();
+        if let Some(transfer) = transfer {
+            self.stop_ringing(transfer.ring.forks, &EndReason::Canceled.into(), None);
+        }
+        if is_connected {
+            self.bridge_again();
+        }
+        self.leave_with_media(&gone, &EndReason::Transferred.into());
+        if referral.is_some_and(|referral| referral.by == side.other()) {
+            // The page that asked for a transfer has its call back, with somebody else.
+            let by = self.talk().map(|talk| talk.legs.get(side.other()).party.clone());
+            if let Some(by) = by {
+                self.tell_status(&by, CallStatus::Established);
+            }
+        }
+        self.adapt(side.other());
+    }
+
+    /// A new offer after the place of the other side was taken.
+    pub(super) fn adapt_both(&mut self) {
+        self.adapt(LegId::A);
+        self.adapt(LegId::B);
+    }
+}

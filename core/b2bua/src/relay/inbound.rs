@@ -1,0 +1,162 @@
+//! Calls that come in by SIP.
+
+use super::Relay;
+use super::calls::near;
+use super::headers::custom_of;
+use super::parties::{Alert, CallPlan, MAX_SECTIONS, PeerPlan};
+use super::routing::{Source, Target};
+use crate::address::address_of_record;
+use crate::call::{self, CallKey, Dialog, Side, sdp_text};
+use crate::config::LoginName;
+use offhook_clock::Time;
+use offhook_sdp::sip::Description;
+use offhook_signaling::reason::EndReason;
+use offhook_sip::user_agent::io::{AccountId, Body, Command, Identity, InboundInvite, InviteId, Origin};
+
+impl Relay {
+    pub(super) fn incoming(&mut self, invite: InviteId, request: &InboundInvite, now: Time) {
+        let offer = match request.offer.as_ref().map(description) {
+            None => None,
+            Some(Ok(offer)) => Some(offer),
+            Some(Err(status)) => return self.reject(invite, status),
+        };
+        if let Some(replaced) = request.replaces {
+            return self.replace(invite, request, replaced, offer, now);
+        }
+        let (account, callee, targets) = self.called(request);
+        let alert = alert(request, callee);
+        let sections = offer.as_ref().map_or(1, |offer| offer.sections.len());
+        let worker = self.choose_worker(&near(None, &targets));
+        let call = CallPlan { call: CallKey(self.fresh_id()), worker, sections };
+        let plan = plan(invite, account, request, offer.as_ref());
+        let mut caller = match self.sip_party(plan, call, &alert, now) {
+            Ok(caller) => caller,
+            Err(reason) => return self.reject(invite, reason.sip_status()),
+        };
+        let sections = self.weigh(&mut caller, offer);
+        let targets = sections.as_ref().map_or_else(|reason| Err(*reason), |_| targets);
+        let targets = targets.and_then(|targets| self.ring_targets(targets, call, &alert, now));
+        self.begin_call(call, caller, sections, targets, now);
+    }
+
+    fn reject(&mut self, invite: InviteId, status: u16) {
+        self.command(Command::Reject { invite, status, reason: None, contacts: Vec::new() });
+    }
+
+    /// The account that is called, if it is one, the callee's name, and who rings.
+    fn called(&self, request: &InboundInvite) -> (Option<AccountId>, String, Result<Vec<Target>, EndReason>) {
+        match &request.origin {
+            Origin::Account(account) if Some(*account) == self.trunk => {
+                let number = address_of_record(&request.to.uri);
+                let login = self.login_of(&number);
+                let targets = self.route_here(&Source::Account(*account), &login);
+                (Some(*account), login.0, targets)
+            }
+            Origin::Account(account) => {
+                let callee = address_of_record(&request.to.uri).0;
+                (Some(*account), callee, self.route_in(*account))
+            }
+            Origin::Phone(user) => {
+                let source = Source::Phone(LoginName(user.clone()));
+                (None, address_of_record(&request.request_uri).0, self.route(&source, &request.request_uri))
+            }
+            Origin::Unknown => {
+                (None, address_of_record(&request.request_uri).0, self.route(&Source::Stranger, &request.request_uri))
+            }
+        }
+    }
+
+    /// The login that the trunk's server knows by a number.
+    fn login_of(&self, number: &LoginName) -> LoginName {
+        let trunk = self.config.sip.as_ref().and_then(|config| config.trunk.as_ref());
+        let mut numbers = trunk.into_iter().flat_map(|trunk| &trunk.numbers);
+        numbers.find(|(_, known)| **known == number.0).map_or_else(|| number.clone(), |(login, _)| login.clone())
+    }
+
+    /// Gives the party its offer; the media in it.
+    fn weigh(
+        &mut self,
+        caller: &mut call::Party,
+        offer: Option<Description>,
+    ) -> Result<Option<Vec<offhook_sdp::section::Section>>, EndReason> {
+        let (Side::Sip(peer), Some(offer)) = (&mut caller.side, offer) else { return Ok(None) };
+        let offer = peer.hear_offer(offer, &mut self.random);
+        let media = offer.media();
+        peer.offer = Some(Box::new(offer));
+        if media.iter().all(|section| section.rejected) { Err(EndReason::NoCommonCodecs) } else { Ok(Some(media)) }
+    }
+
+    /// Takes the place of one of this relay's SIP legs (RFC 3891). Who may, the user agent has checked by the tags, which
+    /// only the parties of that dialog know; calls of another account are not within reach.
+    fn replace(
+        &mut self,
+        invite: InviteId,
+        request: &InboundInvite,
+        replaced: InviteId,
+        offer: Option<Description>,
+        now: Time,
+    ) {
+        let account = match request.origin {
+            Origin::Account(account) => Some(account),
+            Origin::Phone(_) | Origin::Unknown => None,
+        };
+        let known = self.leg_of(replaced).filter(|(.., owner)| *owner == account);
+        let Some((key, leg, worker)) = known.map(|(key, leg, call, _)| (key, leg, call.worker())) else {
+            return self.reject(invite, 481);
+        };
+        let sections = offer.as_ref().map_or(1, |offer| offer.sections.len());
+        let callee = address_of_record(&request.to.uri).0;
+        let plan = plan(invite, account, request, offer.as_ref());
+        let party = self.sip_party(plan, CallPlan { call: key, worker, sections }, &alert(request, callee), now);
+        let mut party = match party {
+            Ok(party) => party,
+            Err(reason) => return self.reject(invite, reason.sip_status()),
+        };
+        let offer = match (&mut party.side, offer) {
+            (Side::Sip(peer), Some(offer)) => Some(Box::new(peer.hear_offer(offer, &mut self.random))),
+            _ => None,
+        };
+        self.call_input(key, call::Input::Replace { leg, party: Box::new(party), offer }, now);
+    }
+}
+
+/// The session description in a body; the status that says why there is none.
+pub(super) fn description(body: &Body) -> Result<Description, u16> {
+    let text = sdp_text(body).ok_or(415_u16)?;
+    let description = Description::parse(&text).map_err(|_| 488_u16)?;
+    if description.sections.iter().take(MAX_SECTIONS).any(offhook_sdp::sip::SipSection::is_usable) {
+        Ok(description)
+    } else {
+        Err(488)
+    }
+}
+
+fn plan(
+    invite: InviteId,
+    account: Option<AccountId>,
+    request: &InboundInvite,
+    offer: Option<&Description>,
+) -> PeerPlan {
+    let address = offer.and_then(|offer| offer.sections.iter().find_map(|section| section.connection.address()));
+    PeerPlan {
+        invite,
+        account,
+        uri: request.from.uri.clone(),
+        dialog: Dialog::Inbound,
+        is_ipv6: address.map(|address| address.is_ipv6()),
+    }
+}
+
+fn alert(request: &InboundInvite, callee: String) -> Alert {
+    let Identity { name, uri } = request.asserted.as_ref().unwrap_or(&request.from);
+    let caller = if request.anonymous { "anonymous".to_owned() } else { address_of_record(uri).0 };
+    let name = name.clone().filter(|name| !name.trim().is_empty() && !request.anonymous);
+    Alert {
+        visible_name: name.unwrap_or_else(|| caller.clone()),
+        caller,
+        callee,
+        custom: custom_of(&request.headers),
+        anonymous: request.anonymous,
+        ..Alert::default()
+    }
+}

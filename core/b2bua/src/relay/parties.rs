@@ -1,0 +1,223 @@
+//! Parties of calls: entered in the books with what leads to them, taken out when they leave.
+
+use super::routing::Target;
+use super::sessions::features;
+use super::{CallRef, Relay, headers};
+use crate::address::escape_user;
+use crate::call::{Browser, CallKey, Dialog, JsonText, Party, Peer, PeerSetup, Place, SessionId, Side};
+use crate::config::{LoginName, RtpAddress, Sip};
+use offhook_clock::Time;
+use offhook_media::command::{LegKey, WorkerId};
+use offhook_sdp::sip::ExtraLine;
+use offhook_signaling::message::CallId;
+use offhook_signaling::reason::EndReason;
+use offhook_sip::user_agent::io::{AccountId, Destination, Identity, InviteId, OutboundInvite};
+use rand_core::Rng;
+
+/// The most media sections of a SIP leg; further ones are refused.
+pub(super) const MAX_SECTIONS: usize = 4;
+/// Lines of a page for the session descriptions of a SIP leg.
+const MAX_LINES: usize = 32;
+
+/// How a call looks to those it rings.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Alert {
+    pub(super) caller: String,
+    pub(super) callee: String,
+    pub(super) visible_name: String,
+    pub(super) custom: Option<JsonText>,
+    /// Of the caller's page, for the INVITE.
+    pub(super) headers: Vec<(String, String)>,
+    /// Of the caller's page, for the session description.
+    pub(super) lines: Vec<ExtraLine>,
+    /// The caller's name is withheld.
+    pub(super) anonymous: bool,
+    /// Who sent the caller there (RFC 3892).
+    pub(super) referred_by: Option<String>,
+    /// Whose place the call takes (RFC 3891).
+    pub(super) replaces: Option<String>,
+}
+
+/// A call to be: where its media are, and how many media sections a SIP leg has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CallPlan {
+    pub(super) call: CallKey,
+    pub(super) worker: WorkerId,
+    pub(super) sections: usize,
+}
+
+/// A SIP leg to be.
+pub(super) struct PeerPlan {
+    pub(super) invite: InviteId,
+    pub(super) account: Option<AccountId>,
+    pub(super) uri: String,
+    pub(super) dialog: Dialog,
+    pub(super) is_ipv6: Option<bool>,
+}
+
+impl Alert {
+    /// The lines of a page that a session description may have.
+    pub(super) fn lines_of_page(lines: &[String]) -> Vec<ExtraLine> {
+        lines.iter().take(MAX_LINES).filter_map(|line| ExtraLine::parse(line)).collect()
+    }
+
+    fn party(&self, leg: LegKey, incoming: bool, side: Side) -> Party {
+        let Self { caller, callee, visible_name, custom, .. } = self.clone();
+        Party { leg, incoming, caller, callee, visible_name, custom, side }
+    }
+}
+
+impl Relay {
+    /// Enters a browser's side of a call in the books.
+    pub(super) fn browser_party(
+        &mut self,
+        session: SessionId,
+        call: CallKey,
+        call_id: CallId,
+        alert: &Alert,
+        incoming: bool,
+    ) -> Party {
+        let leg = LegKey(self.fresh_id());
+        self.legs.insert(leg, call);
+        self.call_ids.entry(session).or_default().insert(call_id.clone(), CallRef { call, leg });
+        let (dtmf_events, end_reasons, direct_media) = self.sessions.get(&session).map(features).unwrap_or_default();
+        let browser = Browser { session, call_id, dtmf_events, end_reasons, direct_media, offer: None };
+        alert.party(leg, incoming, Side::Browser(browser))
+    }
+
+    /// Enters a SIP endpoint's side of a call in the books, with ports of its own.
+    pub(super) fn sip_party(
+        &mut self,
+        plan: PeerPlan,
+        call: CallPlan,
+        alert: &Alert,
+        now: Time,
+    ) -> Result<Party, EndReason> {
+        let number = usize::from(call.worker.0);
+        let config = self.config.sip.as_deref().ok_or(EndReason::InternalError)?;
+        let address = rtp_address(config, number, plan.is_ipv6).ok_or(EndReason::NoCommonCodecs)?;
+        let srtp = config.srtp;
+        let pool = self.ports.get_mut(number).ok_or(EndReason::Overloaded)?;
+        let ports = pool.take(call.sections.clamp(1, MAX_SECTIONS), now).ok_or(EndReason::Overloaded)?;
+        let leg = LegKey(self.fresh_id());
+        let incoming = matches!(plan.dialog, Dialog::Planned(_));
+        self.legs.insert(leg, call.call);
+        self.invites.insert(plan.invite, leg);
+        let setup = PeerSetup {
+            invite: plan.invite,
+            account: plan.account,
+            uri: plan.uri,
+            dialog: plan.dialog,
+            ports,
+            address,
+            srtp,
+            extra: alert.lines.clone(),
+            // Unguessable, and below 2^62: some parsers read it as a signed number.
+            session_id: self.random.next_u64() >> 2,
+            cname: self.token(),
+            first_ssrc: (self.random.next_u32() & 0x7fff_ff00) | 1,
+        };
+        Ok(alert.party(leg, incoming, Side::Sip(Box::new(Peer::new(setup)))))
+    }
+
+    /// Those who shall ring; the reason when none of them can.
+    pub(super) fn ring_targets(
+        &mut self,
+        targets: Vec<Target>,
+        call: CallPlan,
+        alert: &Alert,
+        now: Time,
+    ) -> Result<Vec<Party>, EndReason> {
+        let mut parties = Vec::with_capacity(targets.len());
+        let mut fault = EndReason::Unavailable;
+        for target in targets {
+            let party = match target {
+                Target::Session(session) => {
+                    let call_id = CallId(self.token());
+                    Ok(self.browser_party(session, call.call, call_id, alert, true))
+                }
+                Target::Phone(binding) => {
+                    let plan = self.outbound(None, String::new(), Destination::Binding(binding), alert);
+                    self.sip_party(plan, call, alert, now)
+                }
+                Target::Uri { account, uri } => {
+                    let plan = self.outbound(Some(account), uri.clone(), Destination::Uri(uri), alert);
+                    self.sip_party(plan, call, alert, now)
+                }
+            };
+            match party {
+                Ok(party) => parties.push(party),
+                Err(reason) => fault = reason,
+            }
+        }
+        if parties.is_empty() { Err(fault) } else { Ok(parties) }
+    }
+
+    fn outbound(&mut self, account: Option<AccountId>, uri: String, to: Destination, alert: &Alert) -> PeerPlan {
+        let request = self.invite(account, to, alert);
+        let invite = InviteId::Outbound(self.fresh_id());
+        PeerPlan { invite, account, uri, dialog: Dialog::Planned(Box::new(request)), is_ipv6: None }
+    }
+
+    /// The request of a call through an account, or to a phone that registered here.
+    fn invite(&self, account: Option<AccountId>, to: Destination, alert: &Alert) -> OutboundInvite {
+        let headers = alert.headers.iter().cloned().chain(headers::custom(alert.custom.as_ref())).collect();
+        let known = account.and_then(|account| self.accounts.get(&account));
+        let config = self.config.sip.as_deref();
+        let trunk = config.and_then(|config| config.trunk.as_ref()).filter(|_| account == self.trunk);
+        let uri = match (known, trunk) {
+            (Some(known), Some(trunk)) => {
+                let login = LoginName(alert.caller.clone());
+                let number = trunk.numbers.get(&login).unwrap_or(&login.0);
+                let host = crate::address::host_of(&known.settings.identity.uri).unwrap_or_default();
+                format!("sip:{}@{host}", escape_user(number))
+            }
+            (Some(known), None) => known.settings.identity.uri.clone(),
+            (None, _) => {
+                let domain = config.map(|config| config.user_agent.domain.as_str()).unwrap_or_default();
+                format!("sip:{}@{domain}", escape_user(&alert.caller))
+            }
+        };
+        let name = Some(alert.visible_name.clone()).filter(|name| !name.is_empty() && *name != alert.caller);
+        let from = Identity { name, uri };
+        OutboundInvite {
+            account,
+            asserted: trunk.filter(|trunk| trunk.asserts_identity).map(|_| from.clone()),
+            from: Some(from),
+            to,
+            offer: None,
+            headers,
+            anonymous: alert.anonymous,
+            referred_by: alert.referred_by.clone(),
+            replaces: alert.replaces.clone(),
+        }
+    }
+
+    /// A party is out of its call.
+    pub(super) fn forget_party(&mut self, leg: LegKey, place: Place, worker: WorkerId, now: Time) {
+        self.legs.remove(&leg);
+        match place {
+            Place::Browser { session, call_id } => {
+                if let Some(ids) = self.call_ids.get_mut(&session) {
+                    ids.remove(&call_id);
+                    if ids.is_empty() {
+                        self.call_ids.remove(&session);
+                    }
+                }
+            }
+            Place::Sip { invite, ports } => {
+                self.invites.remove(&invite);
+                if let Some(pool) = self.ports.get_mut(usize::from(worker.0)) {
+                    pool.give_back(&ports, now);
+                }
+            }
+        }
+    }
+}
+
+/// A worker's address for RTP; of the peer's family, where that is known.
+fn rtp_address(config: &Sip, worker: usize, is_ipv6: Option<bool>) -> Option<RtpAddress> {
+    let addresses = &config.workers.get(worker)?.addresses;
+    let fits = |address: &&RtpAddress| is_ipv6.is_none_or(|ipv6| address.advertised.is_ipv6() == ipv6);
+    addresses.iter().find(fits).copied()
+}

@@ -1,0 +1,124 @@
+//! From a name to those who ring.
+
+use super::Relay;
+use crate::address::{address_of_record, callee_uri, host_of};
+use crate::call::SessionId;
+use crate::config::{Admission, CallWaiting, LoginName};
+use offhook_signaling::reason::EndReason;
+use offhook_sip::user_agent::io::{AccountId, BindingId};
+
+/// Somebody who can ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    /// A browser.
+    Session(SessionId),
+    /// A SIP phone that registered here.
+    Phone(BindingId),
+    /// An address at a SIP server.
+    Uri { account: AccountId, uri: String },
+}
+
+/// On whose behalf somebody is to ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// A browser.
+    Session(SessionId),
+    /// A phone that registered here.
+    Phone(LoginName),
+    /// A call that came in, or is, at this account.
+    Account(AccountId),
+    /// Somebody the relay does not know: only its own users ring.
+    Stranger,
+}
+
+impl Relay {
+    /// Who rings when `from` calls `callee`.
+    pub(super) fn route(&self, from: &Source, callee: &str) -> Result<Vec<Target>, EndReason> {
+        let account = match from {
+            Source::Session(session) => self.sessions.get(session).and_then(super::Session::account),
+            Source::Account(account) => Some(*account).filter(|account| Some(*account) != self.trunk),
+            Source::Phone(_) | Source::Stranger => None,
+        };
+        if let Some(account) = account {
+            return self.route_out(account, callee);
+        }
+        let login = address_of_record(callee);
+        match self.trunk.filter(|_| *from != Source::Stranger && !self.knows(&login)) {
+            Some(trunk) => self.route_out(trunk, callee),
+            None => self.route_here(from, &login),
+        }
+    }
+
+    /// Whether a name is one of this relay's users.
+    fn knows(&self, login: &LoginName) -> bool {
+        let phone = |config: &crate::config::Sip| config.user_agent.phones.iter().any(|phone| phone.user == login.0);
+        self.config.accounts.contains(login)
+            || self.registrar.sessions(login).next().is_some()
+            || self.registrar.phones(login).next().is_some()
+            || self.config.sip.as_deref().is_some_and(phone)
+    }
+
+    /// The browsers and phones of a local login, but for those that call.
+    pub(super) fn route_here(&self, from: &Source, login: &LoginName) -> Result<Vec<Target>, EndReason> {
+        let online = |id: &SessionId| self.sessions.get(id).is_some_and(|session| session.connection().is_some());
+        let registered: Vec<SessionId> = self.registrar.sessions(login).filter(online).collect();
+        // A phone that calls its own login does not ring itself; which of several it is, nobody knows.
+        let is_own = matches!(from, Source::Phone(user) if user == login);
+        let phones: Vec<BindingId> = self.registrar.phones(login).filter(|_| !is_own).collect();
+        if registered.is_empty() && phones.is_empty() {
+            let known = match self.config.admission {
+                Admission::Accounts => self.knows(login),
+                Admission::Anyone => self.registrar.sessions(login).next().is_some(),
+            };
+            return Err(if known { EndReason::Unavailable } else { EndReason::NotFound });
+        }
+        let free = |id: &SessionId| match self.config.call_waiting {
+            CallWaiting::Rings => true,
+            CallWaiting::Busy => !self.call_ids.contains_key(id),
+        };
+        let sessions = registered.into_iter().filter(|id| *from != Source::Session(*id) && free(id));
+        let targets: Vec<Target> = sessions.map(Target::Session).chain(phones.into_iter().map(Target::Phone)).collect();
+        if targets.is_empty() { Err(EndReason::Busy) } else { Ok(targets) }
+    }
+
+    /// The browsers of an account, for a call that came in at its server.
+    pub(super) fn route_in(&self, account: AccountId) -> Result<Vec<Target>, EndReason> {
+        let Some(account) = self.accounts.get(&account) else { return Err(EndReason::NotFound) };
+        let online = |id: &&SessionId| self.sessions.get(id).is_some_and(|session| session.connection().is_some());
+        let sessions: Vec<SessionId> = account.sessions.iter().filter(online).copied().collect();
+        if sessions.is_empty() {
+            return Err(EndReason::Unavailable);
+        }
+        let free = |id: &SessionId| match self.config.call_waiting {
+            CallWaiting::Rings => true,
+            CallWaiting::Busy => !self.call_ids.contains_key(id),
+        };
+        let free: Vec<Target> = sessions.into_iter().filter(free).map(Target::Session).collect();
+        if free.is_empty() { Err(EndReason::Busy) } else { Ok(free) }
+    }
+
+    fn route_out(&self, account: AccountId, callee: &str) -> Result<Vec<Target>, EndReason> {
+        let uri = self.uri_at(account, callee)?;
+        Ok(vec![Target::Uri { account, uri }])
+    }
+
+    /// The URI of a callee for calls through an account. Without a proxy to send it to, the host in it decides where the
+    /// relay connects: a page may not choose that freely.
+    pub(super) fn uri_at(&self, account: AccountId, callee: &str) -> Result<String, EndReason> {
+        let known = self.accounts.get(&account).ok_or(EndReason::Unavailable)?;
+        let domain = known.domain().ok_or(EndReason::InternalError)?;
+        let uri = callee_uri(callee, &domain).ok_or(EndReason::NotFound)?;
+        let host = host_of(&uri).ok_or(EndReason::NotFound)?;
+        let is_allowed = !known.settings.route.is_empty()
+            || host == domain.host
+            || self.config.sip.as_ref().is_some_and(|config| config.servers.allow(&host));
+        if !is_allowed {
+            return Err(EndReason::Forbidden);
+        }
+        // The domain's port is the account's, where the page says nothing.
+        Ok(match uri.strip_suffix(&domain.host).filter(|_| domain.port.is_some()) {
+            Some(user) if user.ends_with('@') => format!("{user}{domain}"),
+            _ => uri,
+        })
+    }
+}

@@ -1,0 +1,710 @@
+//! Calls between browsers and SIP endpoints; the user agent is the test.
+
+use super::{Bench, call_message, with_sip};
+use crate::io::ConnectionId;
+use core::time::Duration;
+use offhook_media::command::{Command as Media, RtcpPath, RtpStream, Silence};
+use offhook_sdp::direction::Direction;
+use offhook_signaling::message::{CallId, CallStatus, ClientMessage, DtmfType, Json, ServerMessage};
+use offhook_signaling::reason::EndReason;
+use offhook_sip::user_agent::io::{
+    AccountId, Body, Branch, Cause, Command, Destination, Event, Failure, Identity, InboundInvite, InviteId, Origin,
+    OutboundInvite,
+};
+
+/// What a phone says: PCMU and PCMA with telephone-event, at an address of its own.
+pub(super) fn phone_sdp(port: u16, direction: &str) -> String {
+    format!(
+        "v=0\r\no=phone 1 {port} IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\n\
+m=audio {port} RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n\
+a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na={direction}\r\n"
+    )
+}
+
+pub(super) fn body(text: &str) -> Body {
+    Body { content_type: "application/sdp".to_owned(), octets: text.as_bytes().to_vec() }
+}
+
+pub(super) fn text(body: &Body) -> String {
+    assert_eq!(body.content_type, "application/sdp");
+    String::from_utf8(body.octets.clone()).unwrap()
+}
+
+fn refused(status: u16, reason: &str) -> Cause {
+    Cause::Refused { status, reason: reason.to_owned(), contacts: Vec::new() }
+}
+
+pub(super) fn gone() -> Cause {
+    Cause::Remote { reason: None }
+}
+
+/// A call from a phone somewhere, to an account.
+pub(super) fn from_phone(origin: Origin, offer: Option<String>) -> InboundInvite {
+    InboundInvite {
+        origin,
+        request_uri: "sip:token@192.0.2.1".into(),
+        from: Identity { name: Some("Carol C.".into()), uri: "sip:1003@example.org".into() },
+        to: Identity { name: None, uri: "sip:alice@example.org".into() },
+        asserted: None,
+        anonymous: false,
+        diverted_by: Vec::new(),
+        offer: offer.map(|offer| body(&offer)),
+        headers: Vec::new(),
+        replaces: None,
+    }
+}
+
+impl Bench {
+    pub(super) fn take_commands(&mut self) -> Vec<Command> {
+        core::mem::take(&mut self.commands)
+    }
+
+    /// The only command since the last look.
+    pub(super) fn command(&mut self) -> Command {
+        let mut commands = self.take_commands();
+        let command = commands.pop().expect("a command");
+        assert!(commands.is_empty(), "not one command: {commands:?}, {command:?}");
+        command
+    }
+
+    /// The only INVITE since the last look, which is all that was ordered.
+    pub(super) fn invited(&mut self) -> (InviteId, OutboundInvite) {
+        match self.command() {
+            Command::Invite { invite, request } => (invite, *request),
+            command => panic!("no INVITE: {command:?}"),
+        }
+    }
+
+    pub(super) fn answered(&mut self, invite: InviteId, sdp: Option<&str>) {
+        self.sip(Event::Answered { invite, branch: Branch(0), body: sdp.map(body) });
+    }
+
+    pub(super) fn progress(&mut self, invite: InviteId, status: u16, sdp: Option<&str>) {
+        let reason = "Progress".to_owned();
+        self.sip(Event::Progress { invite, branch: Branch(0), status, reason, body: sdp.map(body) });
+    }
+
+    pub(super) fn ended(&mut self, invite: InviteId, cause: Cause) {
+        self.sip(Event::Ended { invite, cause });
+    }
+
+    /// A browser in a call with a phone behind its server.
+    pub(super) fn talk_to_phone(&mut self, from: ConnectionId, id: &str, callee: &str) -> InviteId {
+        self.call(from, id, callee);
+        let (invite, _) = self.invited();
+        self.answered(invite, Some(&phone_sdp(4000, "sendrecv")));
+        assert_eq!(self.names(from), ["notifyTryingResponse TRYING", "setRemoteSDP", "talk ESTABLISHED"]);
+        invite
+    }
+
+    /// A call from a phone that came in: the browser's id.
+    pub(super) fn ring_from_phone(&mut self, invite: InviteId, account: AccountId, at: ConnectionId) -> CallId {
+        let request = from_phone(Origin::Account(account), Some(phone_sdp(4000, "sendrecv")));
+        self.sip(Event::Incoming { invite, request: Box::new(request) });
+        let id = self.incoming(at);
+        assert_eq!(self.command(), Command::Ring { invite, status: 180, body: None });
+        id
+    }
+
+    /// The order for the last RTP leg that was connected.
+    pub(super) fn connected(&self) -> (Vec<RtpStream>, Silence) {
+        let orders = self.media.iter().rev();
+        let mut orders = orders.filter_map(|command| match command {
+            Media::ConnectRtpLeg { streams, silence, .. } => Some((streams.clone(), *silence)),
+            _ => None,
+        });
+        orders.next().expect("an RTP leg")
+    }
+
+    fn end_reason(&mut self, at: ConnectionId) -> (CallStatus, Option<u16>, Option<String>) {
+        let end = self.last_status(at);
+        (end.status, end.sip_status, end.info)
+    }
+}
+
+#[test]
+fn a_page_calls_a_phone_and_either_side_hangs_up() {
+    for page_hangs_up in [true, false] {
+        let mut bench = Bench::new(with_sip());
+        let (alice, account) = bench.login_sip("alice");
+        bench.call(alice, "a1", "1002");
+        assert_eq!(bench.names(alice), ["notifyTryingResponse TRYING"]);
+        let (invite, request) = bench.invited();
+        assert_eq!((request.account, request.to), (Some(account), Destination::Uri("sip:1002@example.org".into())));
+        assert_eq!(request.from.unwrap().uri, "sip:alice@example.org");
+        let offer = text(&request.offer.unwrap());
+        assert!(offer.contains("c=IN IP4 192.0.2.1") && offer.contains("RTP/AVP"), "{offer}");
+        assert!(!offer.contains("candidate") && !offer.contains("fingerprint"), "{offer}");
+        bench.progress(invite, 180, None);
+        assert_eq!(bench.names(alice), ["ring RING"]);
+        bench.answered(invite, Some(&phone_sdp(4000, "sendrecv")));
+        let messages = bench.take(alice);
+        let [ServerMessage::RemoteSdp { sdp, .. }, ServerMessage::CallStatus(status)] = &messages[..] else { panic!() };
+        assert_eq!(status.status, CallStatus::Established);
+        assert!(sdp.contains("a=candidate") && sdp.contains("UDP/TLS/RTP/SAVPF 0"), "{sdp}");
+        let (streams, silence) = bench.connected();
+        assert_eq!(silence, Silence::EndsLeg);
+        let remote = streams[0].remote.unwrap();
+        assert_eq!(remote.rtp, "198.51.100.7:4000".parse().unwrap());
+        assert_eq!(remote.rtcp, RtcpPath::Separate("198.51.100.7:4001".parse().unwrap()));
+        assert_eq!(bench.bridges().len(), 1);
+        if page_hangs_up {
+            bench.hang_up(alice, "a1");
+            assert_eq!(bench.command(), Command::HangUp { invite, reason: None });
+        }
+        // Told in both cases; after the first it finds nobody.
+        bench.ended(invite, if page_hangs_up { Cause::Local } else { gone() });
+        assert_eq!(bench.names(alice), ["finish FINISH"]);
+        assert!(bench.commands.is_empty());
+        bench.assert_no_leak(&[]);
+    }
+}
+
+#[test]
+fn a_phone_calls_a_page_and_either_side_hangs_up() {
+    for page_hangs_up in [true, false] {
+        let mut bench = Bench::new(with_sip());
+        let (alice, account) = bench.login_sip("alice");
+        let invite = InviteId::Inbound(7);
+        let request = from_phone(Origin::Account(account), Some(phone_sdp(4000, "sendrecv")));
+        bench.sip(Event::Incoming { invite, request: Box::new(request) });
+        let ServerMessage::IncomingCall(call) = &bench.inbox[&alice][1] else { panic!() };
+        assert_eq!(
+            (call.caller.as_str(), call.visible_name.as_str(), call.callee.as_str()),
+            ("1003", "Carol C.", "alice")
+        );
+        let id = bench.incoming(alice);
+        assert_eq!(bench.command(), Command::Ring { invite, status: 180, body: None });
+        bench.answer(alice, &id);
+        assert_eq!(bench.names(alice), ["talk ESTABLISHED"]);
+        let Command::Accept { body: Some(answer), .. } = bench.command() else { panic!() };
+        let answer = text(&answer);
+        assert!(answer.contains("m=audio 2") && answer.contains("RTP/AVP 0 101"), "{answer}");
+        assert_eq!(bench.connected().0[0].remote.unwrap().rtp, "198.51.100.7:4000".parse().unwrap());
+        assert_eq!(bench.bridges().len(), 1);
+        if page_hangs_up {
+            bench.hang_up(alice, id.as_str());
+            assert_eq!(bench.command(), Command::HangUp { invite, reason: None });
+        } else {
+            bench.ended(invite, gone());
+        }
+        assert_eq!(bench.names(alice), ["finish FINISH"]);
+        bench.assert_no_leak(&[]);
+    }
+}
+
+#[test]
+fn what_a_page_gives_for_the_invite_is_in_it() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, _) = bench.login_sip("alice");
+    let ClientMessage::Call(mut call) = call_message("a1", "sip:bob@example.org") else { panic!() };
+    call.visible_name = Some("Alice A.".into());
+    call.sip_headers = vec!["X-Account: 12".into(), "Via: evil".into()];
+    call.sip_sdp = vec!["a=x-line:1".into(), "c=IN IP4 evil".into()];
+    call.custom = Some(Json::parse(r#"{"order":5}"#).unwrap());
+    bench.say(alice, &ClientMessage::Call(call));
+    let (_, request) = bench.invited();
+    let headers: Vec<String> = request.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    assert_eq!(headers, ["X-Account: 12", r#"Offhook-Custom: {"order":5}"#]);
+    assert_eq!(request.from.unwrap().name.as_deref(), Some("Alice A."));
+    let offer = text(&request.offer.unwrap());
+    assert!(offer.contains("a=x-line:1\r\n") && !offer.contains("evil"), "{offer}");
+}
+
+#[test]
+fn early_media_take_the_only_answer_of_the_page() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, _) = bench.login_sip("alice");
+    bench.call(alice, "a1", "1002");
+    let (invite, _) = bench.invited();
+    bench.progress(invite, 183, Some(&phone_sdp(4000, "sendrecv")));
+    assert_eq!(bench.names(alice), ["notifyTryingResponse TRYING", "setRemoteSDP", "ring RING_MEDIA"]);
+    assert_eq!(bench.connected().1, Silence::Tolerated);
+    assert_eq!(bench.bridges().len(), 1);
+    bench.progress(invite, 180, None);
+    assert!(bench.names(alice).is_empty());
+    // Another callee behind the same number, elsewhere.
+    let event = Event::Progress {
+        invite,
+        branch: Branch(1),
+        status: 183,
+        reason: String::new(),
+        body: Some(body(&phone_sdp(5000, "sendrecv"))),
+    };
+    bench.sip(event);
+    assert_eq!(bench.connected().0[0].remote.unwrap().rtp.port(), 5000);
+    // The first one answers, and says no more than before.
+    bench.answered(invite, None);
+    assert_eq!(bench.names(alice), ["talk ESTABLISHED"]);
+    let (streams, silence) = bench.connected();
+    assert_eq!((streams[0].remote.unwrap().rtp.port(), silence), (4000, Silence::EndsLeg));
+    assert_eq!(bench.bridges().len(), 1);
+    bench.hang_up(alice, "a1");
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn a_200_may_say_something_else_than_the_183() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, _) = bench.login_sip("alice");
+    bench.call(alice, "a1", "1002");
+    let (invite, _) = bench.invited();
+    bench.progress(invite, 183, Some(&phone_sdp(4000, "sendrecv")));
+    bench.answered(invite, Some(&phone_sdp(6000, "sendrecv")));
+    assert_eq!(bench.names(alice).last().unwrap(), "talk ESTABLISHED");
+    assert_eq!(bench.connected().0[0].remote.unwrap().rtp.port(), 6000);
+    bench.ended(invite, gone());
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn a_183_without_media_is_told_as_progress() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, _) = bench.login_sip("alice");
+    bench.call(alice, "a1", "1002");
+    let (invite, _) = bench.invited();
+    bench.progress(invite, 183, None);
+    bench.progress(invite, 180, None);
+    bench.progress(invite, 183, None);
+    assert_eq!(bench.names(alice), ["notifyTryingResponse TRYING", "ring SESSION_PROGRESS", "ring RING"]);
+}
+
+#[test]
+fn the_page_cancels_before_and_after_it_hears_something() {
+    for early in [false, true] {
+        let mut bench = Bench::new(with_sip());
+        let (alice, _) = bench.login_sip("alice");
+        bench.call(alice, "a1", "1002");
+        let (invite, _) = bench.invited();
+        if early {
+            bench.progress(invite, 183, Some(&phone_sdp(4000, "sendrecv")));
+        }
+        bench.hang_up(alice, "a1");
+        assert_eq!(bench.names(alice).last().unwrap(), "finish FINISH");
+        assert_eq!(bench.command(), Command::HangUp { invite, reason: None });
+        // The 200 crossed the CANCEL: the user agent ends what it makes.
+        bench.answered(invite, Some(&phone_sdp(4000, "sendrecv")));
+        bench.ended(invite, Cause::Local);
+        assert!(bench.names(alice).is_empty() && bench.commands.is_empty());
+        bench.assert_no_leak(&[]);
+    }
+}
+
+#[test]
+fn what_the_server_says_reaches_the_page() {
+    let said = |status, reason: &str| refused(status, reason);
+    let table = [
+        (said(404, "No such"), CallStatus::Failed, 404, "No such", EndReason::NotFound),
+        (said(480, ""), CallStatus::Failed, 480, "The user is not connected", EndReason::Unavailable),
+        (said(603, "Decline"), CallStatus::Finish, 603, "Decline", EndReason::Rejected),
+        (said(487, "Terminated"), CallStatus::Finish, 487, "Terminated", EndReason::Canceled),
+        (said(302, "Moved"), CallStatus::Failed, 302, "Moved", EndReason::Redirected),
+        (said(488, "Not Here"), CallStatus::Failed, 488, "Not Here", EndReason::NoCommonCodecs),
+        (said(403, "Forbidden"), CallStatus::Failed, 403, "Forbidden", EndReason::Forbidden),
+        (said(503, "Overload"), CallStatus::Failed, 503, "Overload", EndReason::SipFailure),
+        (
+            Cause::Failed(Failure::Timeout),
+            CallStatus::Failed,
+            408,
+            "Failed by request timeout: the SIP server does not answer",
+            EndReason::ServerTimeout,
+        ),
+        (
+            Cause::Failed(Failure::NoSuchHost),
+            CallStatus::Failed,
+            503,
+            "The SIP server cannot be reached",
+            EndReason::ServerUnreachable,
+        ),
+    ];
+    for (cause, status, sip_status, info, reason) in table {
+        let mut bench = Bench::new(with_sip());
+        let mut hello = super::accounts::hello_sip("alice", "secret");
+        hello.offhook = Some(offhook_signaling::version::Extension::ours());
+        let alice = bench.connect(hello);
+        bench.opened();
+        bench.call(alice, "a1", "1002");
+        let (invite, _) = bench.invited();
+        bench.ended(invite, cause);
+        let end = bench.last_status(alice);
+        assert_eq!((end.status, end.sip_status, end.info.as_deref()), (status, Some(sip_status), Some(info)));
+        assert_eq!(end.end_reason, Some(reason));
+        assert!(bench.commands.is_empty());
+        bench.assert_no_leak(&[]);
+    }
+}
+
+#[test]
+fn busy_is_told_as_the_operator_wants() {
+    for status in [486, 600] {
+        let mut bench = Bench::new(with_sip());
+        let (alice, _) = bench.login_sip("alice");
+        bench.call(alice, "a1", "1002");
+        let (invite, _) = bench.invited();
+        bench.ended(invite, refused(status, "Busy"));
+        assert_eq!(bench.names(alice), ["notifyTryingResponse TRYING", "busy", "finish FAILED"]);
+    }
+}
+
+#[test]
+fn nobody_answers_the_page() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, _) = bench.login_sip("alice");
+    bench.call(alice, "a1", "1002");
+    let (invite, _) = bench.invited();
+    bench.wait(Duration::from_secs(60));
+    assert_eq!(bench.end_reason(alice).0, CallStatus::Failed);
+    assert_eq!(bench.command(), Command::HangUp { invite, reason: None });
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn all_browsers_of_an_account_ring_and_the_first_takes_the_call() {
+    let mut bench = Bench::new(with_sip());
+    let (desk, account) = bench.login_sip("alice");
+    let mobile = bench.connect(super::accounts::hello_sip("alice", "secret"));
+    bench.names(mobile);
+    let invite = InviteId::Inbound(7);
+    let at_desk = bench.ring_from_phone(invite, account, desk);
+    bench.incoming(mobile);
+    bench.answer(desk, &at_desk);
+    assert_eq!(bench.names(desk), ["talk ESTABLISHED"]);
+    assert_eq!(bench.names(mobile), ["finish FINISH"]);
+    assert!(matches!(bench.command(), Command::Accept { .. }));
+    bench.ended(invite, gone());
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn a_page_rejects_a_phone() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, account) = bench.login_sip("alice");
+    let invite = InviteId::Inbound(7);
+    let id = bench.ring_from_phone(invite, account, alice);
+    bench.hang_up(alice, id.as_str());
+    assert_eq!(bench.names(alice), ["finish FINISH"]);
+    assert!(matches!(bench.command(), Command::Reject { status: 603, .. }));
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn a_phone_gives_up() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, account) = bench.login_sip("alice");
+    let invite = InviteId::Inbound(7);
+    let id = bench.ring_from_phone(invite, account, alice);
+    bench.ended(invite, gone());
+    assert_eq!(bench.names(alice), ["finish FINISH"]);
+    bench.answer(alice, &id);
+    assert!(bench.commands.is_empty() && bench.names(alice).is_empty());
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn a_phone_that_nobody_answers_hears_480() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, account) = bench.login_sip("alice");
+    let invite = InviteId::Inbound(7);
+    bench.ring_from_phone(invite, account, alice);
+    bench.wait(Duration::from_secs(60));
+    assert!(matches!(bench.command(), Command::Reject { status: 480, .. }));
+    assert_eq!(bench.names(alice), ["finish FINISH"]);
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn a_phone_that_finds_nobody_online_hears_480() {
+    let mut bench = Bench::new(with_sip());
+    let mut hello = super::accounts::hello_sip("alice", "secret");
+    hello.keep_alive = Some(true);
+    let alice = bench.connect(hello);
+    let (account, _) = bench.opened();
+    bench.input(crate::io::Input::Disconnected { connection: alice });
+    let invite = InviteId::Inbound(7);
+    let request = from_phone(Origin::Account(account), Some(phone_sdp(4000, "sendrecv")));
+    bench.sip(Event::Incoming { invite, request: Box::new(request) });
+    assert!(matches!(bench.command(), Command::Reject { status: 480, .. }));
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn offers_that_are_none_are_refused() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, account) = bench.login_sip("alice");
+    let fax =
+        "v=0\r\no=f 1 1 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\nm=image 4000 udptl t38\r\n";
+    for (offer, kind, status) in
+        [("hello", "application/sdp", 488), (fax, "application/sdp", 488), ("x", "text/plain", 415)]
+    {
+        let invite = InviteId::Inbound(7);
+        let mut request = from_phone(Origin::Account(account), None);
+        request.offer = Some(Body { content_type: kind.into(), octets: offer.as_bytes().to_vec() });
+        bench.sip(Event::Incoming { invite, request: Box::new(request) });
+        assert_eq!(bench.command(), Command::Reject { invite, status, reason: None, contacts: vec![] });
+        assert!(bench.names(alice).is_empty());
+        bench.assert_no_leak(&[]);
+    }
+}
+
+#[test]
+fn a_phone_without_offer_gets_one_and_answers_with_its_ack() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, account) = bench.login_sip("alice");
+    let invite = InviteId::Inbound(7);
+    let request = from_phone(Origin::Account(account), None);
+    bench.sip(Event::Incoming { invite, request: Box::new(request) });
+    let id = bench.incoming(alice);
+    bench.take_commands();
+    bench.answer(alice, &id);
+    assert_eq!(bench.names(alice), ["talk ESTABLISHED"]);
+    let Command::Accept { body: Some(offer), .. } = bench.command() else { panic!() };
+    assert!(text(&offer).contains("PCMU/8000"));
+    assert!(bench.bridges().is_empty(), "nobody knows where to send");
+    bench.sip(Event::OfferAnswered { invite, body: body(&phone_sdp(4000, "sendrecv")) });
+    assert_eq!(bench.connected().0[0].remote.unwrap().rtp.port(), 4000);
+    assert_eq!(bench.bridges().len(), 1);
+    bench.hang_up(alice, id.as_str());
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn a_phone_that_answers_nothing_that_fits_is_hung_up() {
+    for late in [false, true] {
+        let mut bench = Bench::new(with_sip());
+        let (alice, account) = bench.login_sip("alice");
+        let g729 = phone_sdp(4000, "sendrecv").replace("RTP/AVP 0 8 101", "RTP/AVP 18");
+        let invite = if late {
+            let invite = InviteId::Inbound(7);
+            let request = from_phone(Origin::Account(account), None);
+            bench.sip(Event::Incoming { invite, request: Box::new(request) });
+            let id = bench.incoming(alice);
+            bench.answer(alice, &id);
+            bench.take_commands();
+            bench.sip(Event::OfferAnswered { invite, body: body(&g729) });
+            invite
+        } else {
+            bench.call(alice, "a1", "1002");
+            let (invite, _) = bench.invited();
+            bench.answered(invite, Some(&g729));
+            invite
+        };
+        let reason = Some((488, "No common codecs".to_owned()));
+        assert_eq!(bench.command(), Command::HangUp { invite, reason });
+        assert_eq!(bench.last_status(alice).status, CallStatus::Failed);
+        bench.assert_no_leak(&[]);
+    }
+}
+
+#[test]
+fn hold_is_told_when_the_phone_agrees() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, _) = bench.login_sip("alice");
+    let invite = bench.talk_to_phone(alice, "a1", "1002");
+    let hold = ClientMessage::Hold { call_id: "a1".into(), for_transfer: false };
+    bench.say(alice, &hold);
+    assert!(bench.names(alice).is_empty(), "not before");
+    assert!(matches!(bench.media.last(), Some(Media::Unbridge { .. })));
+    let Command::Offer { body: offer, .. } = bench.command() else { panic!() };
+    assert!(text(&offer).contains("a=sendonly"));
+    bench.sip(Event::OfferAnswered { invite, body: body(&phone_sdp(4000, "recvonly")) });
+    assert_eq!(bench.names(alice), ["hold HOLD"]);
+    assert_eq!(bench.connected().0[0].stream.remote.direction, Direction::RecvOnly);
+    bench.say(alice, &ClientMessage::Unhold("a1".into()));
+    let Command::Offer { body: offer, .. } = bench.command() else { panic!() };
+    assert!(text(&offer).contains("a=sendrecv"));
+    bench.sip(Event::OfferAnswered { invite, body: body(&phone_sdp(4000, "sendrecv")) });
+    assert_eq!(bench.names(alice), ["talk ESTABLISHED"]);
+    assert_eq!(bench.bridges().len(), 2);
+    // Refused: all stays as it was.
+    bench.say(alice, &hold);
+    bench.take_commands();
+    bench.sip(Event::OfferRefused { invite, status: 488 });
+    assert_eq!(bench.names(alice), ["talk ESTABLISHED"]);
+    assert_eq!(bench.bridges().len(), 3);
+    bench.hang_up(alice, "a1");
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn a_page_that_changes_its_mind_is_told_how_it_ends() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, _) = bench.login_sip("alice");
+    let invite = bench.talk_to_phone(alice, "a1", "1002");
+    bench.say(alice, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: false });
+    bench.say(alice, &ClientMessage::Unhold("a1".into()));
+    assert!(matches!(bench.command(), Command::Offer { .. }), "one at a time");
+    bench.sip(Event::OfferAnswered { invite, body: body(&phone_sdp(4000, "recvonly")) });
+    assert!(bench.names(alice).is_empty());
+    let Command::Offer { body: offer, .. } = bench.command() else { panic!() };
+    assert!(text(&offer).contains("a=sendrecv"));
+    bench.sip(Event::OfferAnswered { invite, body: body(&phone_sdp(4000, "sendrecv")) });
+    assert_eq!(bench.names(alice), ["talk ESTABLISHED"]);
+}
+
+#[test]
+fn a_phone_holds_moves_and_asks_and_the_page_hears_nothing() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, _) = bench.login_sip("alice");
+    let invite = bench.talk_to_phone(alice, "a1", "1002");
+    let offer = |bench: &mut Bench, offer: Option<String>| {
+        bench.sip(Event::Offer { invite, body: offer.map(|offer| body(&offer)) });
+        let Command::AnswerOffer { body: answer, .. } = bench.command() else { panic!() };
+        text(&answer)
+    };
+    assert!(offer(&mut bench, Some(phone_sdp(4000, "sendonly"))).contains("a=recvonly"));
+    assert!(offer(&mut bench, Some(phone_sdp(7000, "sendrecv"))).contains("a=sendrecv"));
+    assert_eq!(bench.connected().0[0].remote.unwrap().rtp.port(), 7000);
+    let asked = offer(&mut bench, None);
+    assert!(asked.contains("PCMU/8000") && asked.contains("a=sendrecv"), "{asked}");
+    bench.sip(Event::OfferAnswered { invite, body: body(&phone_sdp(8000, "sendrecv")) });
+    assert_eq!(bench.connected().0[0].remote.unwrap().rtp.port(), 8000);
+    let nowhere = phone_sdp(8000, "sendrecv").replace("c=IN IP4 198.51.100.7", "c=IN IP4 0.0.0.0");
+    offer(&mut bench, Some(nowhere));
+    assert_eq!(bench.connected().0[0].remote, None);
+    let g729 = phone_sdp(4000, "sendrecv").replace("RTP/AVP 0 8 101", "RTP/AVP 18");
+    bench.sip(Event::Offer { invite, body: Some(body(&g729)) });
+    assert_eq!(bench.command(), Command::RefuseOffer { invite, status: 488 });
+    bench.sip(Event::Offer { invite, body: Some(Body { content_type: "text/plain".into(), octets: vec![] }) });
+    assert_eq!(bench.command(), Command::RefuseOffer { invite, status: 415 });
+    assert!(bench.names(alice).is_empty());
+    assert_eq!(bench.bridges().len(), 1);
+}
+
+#[test]
+fn digits_go_in_the_media_or_in_signaling() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, _) = bench.login_sip("alice");
+    let digits = |kind, digits: &str| ClientMessage::SendDtmf { call_id: "a1".into(), kind, digits: digits.to_owned() };
+    let info = |command: &Command| match command {
+        Command::Info { body, .. } => (body.content_type.clone(), String::from_utf8(body.octets.clone()).unwrap()),
+        command => panic!("no INFO: {command:?}"),
+    };
+    bench.talk_to_phone(alice, "a1", "1002");
+    bench.say(alice, &digits(DtmfType::Rfc2833, "1#"));
+    assert!(bench.commands.is_empty());
+    assert!(matches!(bench.media.last(), Some(Media::SendDtmf { digits, .. }) if digits == "1#"));
+    bench.say(alice, &digits(DtmfType::Info, "5*"));
+    let sent: Vec<_> = bench.take_commands().iter().map(info).collect();
+    assert_eq!(sent, [("application/dtmf".into(), "5".into()), ("application/dtmf".to_owned(), "*".to_owned())]);
+    bench.say(alice, &digits(DtmfType::InfoRelay, "7"));
+    let relay = ("application/dtmf-relay".to_owned(), "Signal=7\r\nDuration=160\r\n".to_owned());
+    assert_eq!(info(&bench.command()), relay);
+    bench.hang_up(alice, "a1");
+    bench.take_commands();
+    bench.names(alice);
+    // A phone that knows nothing of telephone-event is asked by INFO without being told to.
+    bench.call(alice, "a1", "1002");
+    let (invite, _) = bench.invited();
+    let plain = phone_sdp(4000, "sendrecv").replace("RTP/AVP 0 8 101", "RTP/AVP 0 8");
+    bench.answered(invite, Some(&plain));
+    bench.say(alice, &digits(DtmfType::Rfc2833, "7"));
+    assert_eq!(info(&bench.command()), relay);
+}
+
+#[test]
+fn digits_in_signaling_reach_the_page_and_its_media() {
+    let mut bench = Bench::new(with_sip());
+    let mut hello = super::accounts::hello_sip("alice", "secret");
+    hello.offhook = Some(offhook_signaling::version::Extension::ours());
+    let alice = bench.connect(hello);
+    bench.opened();
+    bench.take(alice);
+    let invite = bench.talk_to_phone(alice, "a1", "1002");
+    for (kind, content) in [
+        ("application/dtmf-relay", "Signal= 5\r\nDuration=100\r\n"),
+        ("application/dtmf", "5"),
+        ("application/dtmf-relay; x=y", "Duration=1\nSignal=5"),
+        ("application/dtmf", "55"),
+        ("text/plain", "5"),
+    ] {
+        let body = Body { content_type: kind.into(), octets: content.as_bytes().to_vec() };
+        bench.sip(Event::Info { invite, body });
+    }
+    assert_eq!(bench.names(alice), ["offhookDtmf"; 3]);
+    assert!(matches!(bench.media.last(), Some(Media::SendDtmf { digits, .. }) if digits == "5"));
+}
+
+#[test]
+fn key_frames_are_asked_for_by_info_both_ways() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, _) = bench.login_sip("alice");
+    let invite = bench.talk_to_phone(alice, "a1", "1002");
+    let leg = bench.relay.invites[&invite];
+    bench.media_event(offhook_media::command::Event::KeyFrameWanted { leg });
+    let Command::Info { body, .. } = bench.command() else { panic!() };
+    assert_eq!(body.content_type, "application/media_control+xml");
+    bench.sip(Event::Info { invite, body });
+    assert_eq!(bench.media.last(), Some(&Media::RequestKeyFrame { leg }));
+}
+
+#[test]
+fn media_that_die_end_the_call_with_a_reason() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, _) = bench.login_sip("alice");
+    let invite = bench.talk_to_phone(alice, "a1", "1002");
+    let leg = bench.relay.invites[&invite];
+    bench.media_event(offhook_media::command::Event::LegDead { leg });
+    let Command::HangUp { reason: Some((status, text)), .. } = bench.command() else { panic!() };
+    assert!(status == 408 && text.contains("RTP activity"));
+    assert_eq!(bench.last_status(alice).status, CallStatus::Failed);
+    bench.assert_no_leak(&[leg]);
+}
+
+#[test]
+fn a_relay_saved_in_a_call_with_a_phone_goes_on_with_it() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, account) = bench.login_sip("alice");
+    let outbound = bench.talk_to_phone(alice, "a1", "1002");
+    let id = bench.ring_from_phone(InviteId::Inbound(7), account, alice);
+    let saved = serde_json::to_string(&bench.relay).unwrap();
+    let loaded: crate::relay::Relay = serde_json::from_str(&saved).unwrap();
+    assert_eq!(loaded, bench.relay);
+    bench.relay = loaded;
+    bench.answer(alice, &id);
+    assert!(matches!(bench.command(), Command::Accept { .. }));
+    bench.ended(outbound, gone());
+    bench.ended(InviteId::Inbound(7), gone());
+    assert_eq!(bench.names(alice), ["talk ESTABLISHED", "finish FINISH", "finish FINISH"]);
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn ports_are_shared_out_and_none_is_left_out() {
+    let mut config = with_sip();
+    for worker in &mut config.sip.as_mut().unwrap().workers {
+        worker.last_port = worker.first_port + 1;
+    }
+    let mut bench = Bench::new(config);
+    let (alice, _) = bench.login_sip("alice");
+    bench.call(alice, "a1", "1002");
+    let (first, _) = bench.invited();
+    // A session in a call keeps its worker.
+    bench.call(alice, "a2", "1002");
+    assert_eq!(bench.last_status(alice).sip_status, Some(503));
+    assert!(bench.commands.is_empty());
+    bench.call(alice, "a3", "1002");
+    assert_eq!(bench.last_status(alice).sip_status, Some(503));
+    bench.ended(first, gone());
+    bench.relay.next_worker = 0;
+    bench.call(alice, "a4", "1002");
+    assert_eq!(bench.last_status(alice).sip_status, Some(503), "the port rests");
+    bench.wait(Duration::from_secs(10));
+    bench.relay.next_worker = 0;
+    bench.call(alice, "a5", "1002");
+    bench.invited();
+}
+
+#[test]
+fn a_lost_socket_ends_the_calls_with_phones() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, account) = bench.login_sip("alice");
+    let invite = bench.talk_to_phone(alice, "a1", "1002");
+    bench.input(crate::io::Input::Disconnected { connection: alice });
+    let [Command::HangUp { invite: hung_up, .. }, Command::RemoveAccount { account: removed }] =
+        &bench.take_commands()[..]
+    else {
+        panic!()
+    };
+    assert_eq!((hung_up, removed), (&invite, &account));
+    bench.assert_no_leak(&[]);
+}
