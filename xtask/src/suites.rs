@@ -61,10 +61,16 @@ pub(crate) fn bench(arguments: &[String], steps: &mut Steps) -> Result<(), Failu
     if !root().join("tests/bench").is_dir() {
         return Err(Failure("the benchmarks are not there yet: tests/bench is missing".to_owned()));
     }
+    let run_it =
+        |steps: &mut Steps| steps.step("benchmarks", || run(command(root().join("tests/bench/run")).args(arguments)));
+    // Neither relay nor page.
+    if arguments.first().is_some_and(|what| what == "parser") {
+        return run_it(steps);
+    }
     setup::for_testing(steps)?;
     demo::page(steps)?;
     steps.step("relay: build for speed", || run(&mut cargo(["build", "--release", "--package", "offhook-relay"])))?;
-    steps.step("benchmarks", || run(command(root().join("tests/bench/run")).args(arguments)))
+    run_it(steps)
 }
 
 fn packaging(steps: &mut Steps) -> Result<(), Failure> {

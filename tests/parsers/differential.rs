@@ -1,0 +1,118 @@
+//! The same messages before three parsers: where they see the same, and why not where they do not.
+
+use offhook_parsers::{Seen, ours, rsip, sipx};
+use std::path::Path;
+
+/// How two parsers differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// We understand what the other refuses.
+    TheyRefuse,
+    /// The other understands what we refuse.
+    WeRefuse,
+    /// Both understand it, not as the same.
+    Unlike,
+}
+use Kind::{TheyRefuse, Unlike, WeRefuse};
+
+/// (message, parser, how they differ, why)
+const DIFFERENCES: &[(&str, &str, Kind, &str)] = &[
+    (
+        "badaspec",
+        "rsip",
+        TheyRefuse,
+        "white space between bracket and URI, which may be overlooked (RFC 4475 §3.1.2.14)",
+    ),
+    (
+        "badaspec",
+        "sipx",
+        TheyRefuse,
+        "white space between bracket and URI, which may be overlooked (RFC 4475 §3.1.2.14)",
+    ),
+    ("baddn", "rsip", WeRefuse, "a comma in a display name without quotation marks"),
+    ("badinv01", "rsip", WeRefuse, "parameters without names"),
+    ("clerr", "rsip", WeRefuse, "it does not compare Content-Length with the body"),
+    ("dblreq", "rsip", TheyRefuse, "a compact name in upper case"),
+    ("esc01", "rsip", TheyRefuse, "a folded header"),
+    ("esc02", "rsip", TheyRefuse, "a method that it does not know"),
+    ("intmeth", "rsip", TheyRefuse, "a method that it does not know, a user part with a colon"),
+    ("inv2543", "sipx", TheyRefuse, "it asks RFC 2543 for Max-Forwards"),
+    ("longreq", "rsip", TheyRefuse, "white space before a colon"),
+    ("ltgtruri", "rsip", WeRefuse, "brackets about the Request-URI"),
+    ("mcl01", "rsip", WeRefuse, "two lengths"),
+    ("mismatch01", "rsip", WeRefuse, "it does not compare CSeq with the method"),
+    ("multi01", "rsip", WeRefuse, "it takes the first of several values"),
+    ("ncl", "rsip", WeRefuse, "it does not read Content-Length"),
+    ("quotbal", "rsip", WeRefuse, "a quoted string without end"),
+    ("regbadct", "rsip", WeRefuse, "it does not read Contact before it is asked"),
+    ("regbadct", "sipx", WeRefuse, "it does not read Contact before it is asked"),
+    ("semiuri", "rsip", TheyRefuse, "a semicolon in the user part"),
+    ("unkscm", "rsip", TheyRefuse, "a scheme that it does not know"),
+    ("unksm2", "rsip", TheyRefuse, "a scheme that it does not know"),
+    ("wsinv", "rsip", TheyRefuse, "a folded header"),
+    ("folded", "rsip", TheyRefuse, "a folded header"),
+    ("latin1", "rsip", TheyRefuse, "octets that are no UTF-8"),
+    ("response", "rsip", TheyRefuse, "compact names"),
+    ("transfer", "rsip", TheyRefuse, "an IPv6 address"),
+    ("compact", "rsip", TheyRefuse, "compact names"),
+    ("gateway", "rsip", Unlike, "it loses what follows a quoted parameter, here the branch"),
+    ("ipv6", "rsip", TheyRefuse, "an IPv6 address"),
+    ("telephone", "rsip", TheyRefuse, "`tel:`"),
+];
+
+#[test]
+fn three_parsers_see_the_same() {
+    let mut found = Vec::new();
+    for (name, octets) in messages().unwrap() {
+        let seen = ours(&octets);
+        for (parser, theirs) in [("rsip", rsip(&octets)), ("sipx", sipx(&octets))] {
+            if let Some((kind, how)) = difference(&seen, &theirs) {
+                found.push((name.clone(), parser, kind, how.chars().take(100).collect::<String>()));
+            }
+        }
+    }
+    let same = |a: &(String, &str, Kind, String), b: &(&str, &str, Kind, &str)| a.0 == b.0 && a.1 == b.1 && a.2 == b.2;
+    let new: Vec<_> = found.iter().filter(|found| !DIFFERENCES.iter().any(|listed| same(found, listed))).collect();
+    assert!(new.is_empty(), "not listed: {new:#?}");
+    let gone: Vec<_> = DIFFERENCES.iter().filter(|listed| !found.iter().any(|found| same(found, listed))).collect();
+    assert!(gone.is_empty(), "listed, but there is no such difference: {gone:#?}");
+}
+
+fn difference(ours: &Result<Seen, String>, theirs: &Result<Seen, String>) -> Option<(Kind, String)> {
+    match (ours, theirs) {
+        (Ok(ours), Ok(theirs)) if normal(ours) == normal(theirs) => None,
+        (Ok(ours), Ok(theirs)) => Some((Unlike, format!("{ours:?}, {theirs:?}"))),
+        (Err(_), Err(_)) => None,
+        (Ok(_), Err(why)) => Some((TheyRefuse, why.clone())),
+        (Err(why), Ok(_)) => Some((WeRefuse, why.clone())),
+    }
+}
+
+/// Without what may be written in more than one way.
+fn normal(seen: &Seen) -> Seen {
+    Seen {
+        uri: seen.uri.as_ref().map(|uri| uri.to_ascii_lowercase()),
+        from: seen.from.to_ascii_lowercase(),
+        ..seen.clone()
+    }
+}
+
+/// The corpus of the fuzzers, the torture messages, and what phones and servers send.
+fn messages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut messages = Vec::new();
+    for folder in ["fixtures/rfc4475", "fuzz/corpus/message", "bench", "parsers/messages"] {
+        for file in std::fs::read_dir(tests.join(folder))? {
+            let path = file?.path();
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let kind = path.extension().unwrap_or_default().to_string_lossy().into_owned();
+            let message = matches!(kind.as_str(), "dat" | "sip") || folder == "fuzz/corpus/message";
+            // The corpus has some of the torture messages a second time.
+            if message && !name.starts_with("rfc4475-") {
+                messages.push((name, std::fs::read(&path)?));
+            }
+        }
+    }
+    messages.sort();
+    Ok(messages)
+}
