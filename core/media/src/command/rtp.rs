@@ -45,7 +45,8 @@ pub enum RtcpPath {
     Separate(SocketAddr),
 }
 
-/// What `a=crypto` agreed on for one section (RFC 4568), without MKI and session parameters.
+/// What `a=crypto` agreed on for one section (RFC 4568), without MKI and session parameters. A key that was given up for
+/// another one must not come back: its numbers would begin anew, and SRTP allows no number twice (RFC 3711 §9.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SdesKeys {
     /// The suite.
