@@ -24,6 +24,7 @@ usage: cargo xtask TASK [-- ARGUMENTS]
   check            format, lints, purity of core, documentation, size, file lengths
   test             everything: unit, packaging, WASM, conformance and browser suites
   unit             the Rust suites only
+  sim [-- RUNS]    the simulation of SIP user agents on a bad network, 10,000 runs if not told otherwise
   wasm             the SDK as a WASM module with its glue, in npm/pkg
   npm              wasm, then the npm package: npm/offhook-VERSION.tgz
   phone            npm, then the phone page: demo-phone/dist
@@ -60,6 +61,7 @@ fn run(task: &str, arguments: &[String], steps: &mut Steps) -> Result<(), Failur
         "check" => check::check(steps),
         "test" => suites::all(steps),
         "unit" => suites::unit(steps),
+        "sim" => suites::simulation(arguments, steps),
         "wasm" => wasm::module(steps),
         "npm" => wasm::package(steps),
         "phone" => demo::page(steps),

@@ -9,6 +9,7 @@ pub(crate) fn all(steps: &mut Steps) -> Result<(), Failure> {
     setup::for_testing(steps)?;
     check::rules(steps)?;
     unit(steps)?;
+    simulation(&[], steps)?;
     demo::page(steps)?;
     steps.step("relay: build", demo::relay)?;
     size::measure(steps)?;
@@ -30,6 +31,18 @@ pub(crate) fn unit(steps: &mut Steps) -> Result<(), Failure> {
             "xtask-bindgen",
             "--no-fail-fast",
         ]))
+    })
+}
+
+/// SIP user agents on a bad network, many times; optimised, because unoptimised it takes minutes. A seed that fails is
+/// printed; with `OFFHOOK_SIM_SEED` the unit test `replay` runs it alone and prints what happened.
+pub(crate) fn simulation(arguments: &[String], steps: &mut Steps) -> Result<(), Failure> {
+    let runs = arguments.first().map_or("10000", String::as_str);
+    steps.step(&format!("simulation: {runs} runs"), || {
+        let mut test = cargo(["test", "--package", "offhook-sip", "--lib"]);
+        test.args(["--config", "profile.dev.package.offhook-sip.opt-level=2", "--target-dir"]);
+        test.arg(target_dir().join("simulation")).env("OFFHOOK_SIM_RUNS", runs);
+        run(test.args(["user_agent::tests::simulation", "--", "--nocapture"]))
     })
 }
 

@@ -14,19 +14,18 @@ mod invite_client;
 mod invite_server;
 pub mod io;
 mod outlet;
+mod registering;
 mod session;
 mod strangers;
 
 use crate::dialog::DialogId;
 use crate::message::{Host, Method, Response, Uri};
 use crate::registrar::{self, Registrar};
+use crate::registration::Registrations;
 use crate::transaction::layer::{self, Layer};
 use accounts::{Accounts, PhoneAddress};
 use invite::{Arrival, CallCommand, Invite, SessionCommand};
-use io::{
-    AccountId, BindingId, Cause, Command, Destination, Event, Failure, Input, InviteId, OutboundInvite, Output,
-    Settings,
-};
+use io::{BindingId, Cause, Command, Destination, Event, Failure, Input, InviteId, OutboundInvite, Output, Settings};
 use offhook_clock::{Time, earliest};
 use outlet::{Outlet, Party, Way, layer_settings};
 use rand_chacha::ChaCha20Rng;
@@ -53,6 +52,8 @@ pub struct Counts {
     pub server_transactions: usize,
     /// Accounts.
     pub accounts: usize,
+    /// Registrations at servers, those included that are being ended.
+    pub registrations: usize,
     /// Inputs that made no sense when they came.
     pub ignored: u64,
 }
@@ -62,6 +63,8 @@ pub struct Counts {
 pub struct UserAgent {
     outlet: Outlet,
     accounts: Accounts,
+    /// Where accounts are registered.
+    registrations: Registrations,
     /// Where phones register.
     registrar: Registrar,
     invites: BTreeMap<InviteId, Invite>,
@@ -84,6 +87,9 @@ impl UserAgent {
         let mut of_layer = [0; 32];
         rng.fill_bytes(&mut of_layer);
         let layer = Layer::new(layer_settings(&settings), ChaCha20Rng::from_seed(of_layer));
+        let mut of_registrations = [0; 32];
+        rng.fill_bytes(&mut of_registrations);
+        let registrations = Registrations::new(settings.keep_alive, ChaCha20Rng::from_seed(of_registrations));
         let registrar = Registrar::new(registrar_settings(&settings), &mut rng);
         let outlet = Outlet {
             settings,
@@ -97,6 +103,7 @@ impl UserAgent {
         Self {
             outlet,
             accounts: Accounts::default(),
+            registrations,
             registrar,
             invites: BTreeMap::new(),
             last_inbound: 0,
@@ -117,9 +124,10 @@ impl UserAgent {
             Input::SendFailed { transmission } => self.feed(layer::Input::SendFailed { transmission }, now),
             Input::FlowClosed { flow } => {
                 self.registrar.flow_closed(flow);
+                self.registrations.flow_closed(flow, now);
                 self.feed(layer::Input::FlowClosed { flow }, now);
             }
-            Input::NetworkChanged => {}
+            Input::NetworkChanged => self.registrations.network_changed(now),
             Input::Command(command) => self.command(command, now),
         }
         self.drain(now);
@@ -133,6 +141,7 @@ impl UserAgent {
     pub fn handle_timeout(&mut self, now: Time) {
         self.outlet.layer.handle_timeout(now);
         self.registrar.handle_timeout(now);
+        self.registrations.handle_timeout(now);
         self.drain(now);
         while let Some(&(due, invite)) = self.schedule.first().filter(|(due, _)| *due <= now) {
             self.with(invite, |invite, outlet| invite.handle_timeout(outlet, now));
@@ -153,7 +162,8 @@ impl UserAgent {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         let of_calls = self.schedule.first().map(|(due, _)| *due);
-        earliest(earliest(self.outlet.layer.poll_timeout(), of_calls), self.registrar.poll_timeout())
+        let of_phones = earliest(self.registrar.poll_timeout(), self.registrations.poll_timeout());
+        earliest(earliest(self.outlet.layer.poll_timeout(), of_calls), of_phones)
     }
 
     /// What there is of everything.
@@ -168,6 +178,7 @@ impl UserAgent {
             client_transactions,
             server_transactions,
             accounts: self.accounts.len(),
+            registrations: self.registrations.len(),
             ignored: self.ignored,
         }
     }
@@ -178,9 +189,21 @@ impl UserAgent {
         self.outlet.layer.counters()
     }
 
-    /// Passes on what the layer wants done, and takes what it tells.
+    /// Passes on what the machines inside want done, and takes what they tell.
     fn drain(&mut self, now: Time) {
+        while self.drain_layer(now) || self.drain_registrations(now) {}
+        while let Some(event) = self.registrar.poll_output() {
+            self.outlet.tell(match event {
+                registrar::Event::Bound { user, binding } => Event::PhoneBound { user, binding },
+                registrar::Event::Unbound { user, binding } => Event::PhoneGone { user, binding },
+            });
+        }
+    }
+
+    fn drain_layer(&mut self, now: Time) -> bool {
+        let mut is_busy = false;
         while let Some(output) = self.outlet.layer.poll_output() {
+            is_busy = true;
             match output {
                 layer::Output::Send { transmission, hop, octets } => {
                     self.outlet.outputs.push_back(Output::Send { transmission, hop, octets });
@@ -191,12 +214,7 @@ impl UserAgent {
                 layer::Output::Event(event) => self.arrive(event, now),
             }
         }
-        while let Some(event) = self.registrar.poll_output() {
-            self.outlet.tell(match event {
-                registrar::Event::Bound { user, binding } => Event::PhoneBound { user, binding },
-                registrar::Event::Unbound { user, binding } => Event::PhoneGone { user, binding },
-            });
-        }
+        is_busy
     }
 
     fn arrive(&mut self, event: layer::Event, now: Time) {
@@ -213,6 +231,9 @@ impl UserAgent {
                 let Some(invite) = self.outlet.asked.get(&key).copied() else { return self.ignore() };
                 self.with(invite, |invite, outlet| invite.arrive(Arrival::Cancelled(key, &cancel), outlet, now));
             }
+            layer::Event::Response { key, response, source }
+                if self.is_of_registration(key, &response, &source, now) => {}
+            layer::Event::Failed { key, failure } if self.is_failure_of_registration(key, failure, now) => {}
             layer::Event::Response { key, response, .. } => {
                 let is_last = is_last(&response);
                 let Some(invite) = self.outlet.sent.get(&key).copied() else { return self.ignore() };
@@ -229,7 +250,8 @@ impl UserAgent {
                 let Some(invite) = self.outlet.sent.remove(&key) else { return self.ignore() };
                 self.with(invite, |invite, outlet| invite.arrive(Arrival::Ended(key), outlet, now));
             }
-            layer::Event::Unacknowledged { .. } | layer::Event::Pong { .. } => {}
+            layer::Event::Pong { source } => self.registrations.pong(source.flow, now),
+            layer::Event::Unacknowledged { .. } => {}
         }
     }
 
@@ -295,8 +317,8 @@ impl UserAgent {
             Ok((id, command)) => self.with(id, |invite, outlet| invite.command(command, outlet, now)),
             Err(Command::Invite { invite, request }) => self.place(invite, *request, now),
             Err(Command::Refer { invite, target, replaces }) => self.refer(invite, target, replaces, now),
-            Err(Command::AddAccount { account, settings }) => self.accounts.add(account, *settings),
-            Err(Command::RemoveAccount { account }) => self.remove_account(account),
+            Err(Command::AddAccount { account, settings }) => self.add_account(account, *settings, now),
+            Err(Command::RemoveAccount { account }) => self.remove_account(account, now),
             Err(Command::Shutdown) => self.shut_down(now),
             // Those of one call are above.
             Err(_) => self.ignore(),
@@ -311,7 +333,9 @@ impl UserAgent {
             Destination::Binding(binding) => self.phone_address(*binding),
             Destination::Uri(_) => None,
         };
-        let placement = self.accounts.place(&order, phone, &[], &mut self.outlet).filter(|_| !self.is_shutting_down);
+        let service_route = order.account.map_or(&[][..], |account| self.registrations.service_route(account));
+        let placement = self.accounts.place(&order, phone, service_route, &mut self.outlet);
+        let placement = placement.filter(|_| !self.is_shutting_down);
         let Some(placement) = placement else {
             let cause = Cause::Failed(Failure::NoSuchHost);
             return self.outlet.tell(Event::Ended { invite: id, cause });
@@ -355,12 +379,6 @@ impl UserAgent {
         self.with(id, |invite, outlet| invite.command(command, outlet, now));
     }
 
-    fn remove_account(&mut self, account: AccountId) {
-        if self.accounts.remove(account).is_some() {
-            self.outlet.tell(Event::Unregistered { account });
-        }
-    }
-
     fn shut_down(&mut self, now: Time) {
         self.is_shutting_down = true;
         for id in self.invites.keys().copied().collect::<Vec<_>>() {
@@ -368,7 +386,7 @@ impl UserAgent {
             self.with(id, |invite, outlet| invite.command(command, outlet, now));
         }
         for account in self.accounts.ids() {
-            self.remove_account(account);
+            self.remove_account(account, now);
         }
     }
 }

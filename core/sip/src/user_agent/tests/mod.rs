@@ -1,5 +1,6 @@
 //! The user agent from outside: what goes in, what comes out, when.
 
+mod accounts;
 mod bench;
 mod early;
 mod exchanges;

@@ -1,0 +1,96 @@
+//! Accounts come and go, here and at their servers.
+
+use super::UserAgent;
+use super::accounts::routes;
+use super::identity::address_of;
+use super::io::{Account, AccountId, Event, Failure};
+use super::outlet::own_contact;
+use crate::message::Response;
+use crate::registration::{self, ManyOutput as Output, Settings};
+use crate::transaction;
+use crate::transaction::layer::ClientKey;
+use crate::transport::Source;
+use offhook_clock::Time;
+
+impl UserAgent {
+    pub(super) fn add_account(&mut self, id: AccountId, account: Account, now: Time) {
+        match (&account.registrar, settings(&account)) {
+            (Some(_), Some(settings)) => self.registrations.add(id, settings, account.transport, now),
+            (Some(_), None) => {
+                let failure = Failure::NoSuchHost;
+                self.outlet.tell(Event::RegistrationFailed { account: id, failure, retry_at: None });
+            }
+            // The one before it may be registered.
+            (None, _) => {
+                self.registrations.remove(id, now);
+            }
+        }
+        self.accounts.add(id, account);
+    }
+
+    pub(super) fn remove_account(&mut self, account: AccountId, now: Time) {
+        let is_known = self.accounts.remove(account).is_some();
+        if !self.registrations.remove(account, now) && is_known {
+            self.outlet.tell(Event::Unregistered { account });
+        }
+    }
+
+    /// A response to a REGISTER of an account's; false: it is to something else.
+    pub(super) fn is_of_registration(
+        &mut self,
+        key: ClientKey,
+        response: &Response,
+        source: &Source,
+        now: Time,
+    ) -> bool {
+        self.registrations.receive(key, response, source, now)
+    }
+
+    /// As [`Self::is_of_registration`], where no response came.
+    pub(super) fn is_failure_of_registration(
+        &mut self,
+        key: ClientKey,
+        failure: transaction::Failure,
+        now: Time,
+    ) -> bool {
+        self.registrations.failed(key, failure, now)
+    }
+
+    /// Passes on what the registrations want done; false: nothing.
+    pub(super) fn drain_registrations(&mut self, now: Time) -> bool {
+        let mut is_busy = false;
+        while let Some(output) = self.registrations.poll_output() {
+            is_busy = true;
+            match output {
+                Output::Request { account, mut request, destination } => {
+                    request.headers.set(crate::message::HeaderName::UserAgent, &self.outlet.settings.product);
+                    let key = self.outlet.layer.request(*request, destination, now);
+                    self.registrations.sent(account, key);
+                }
+                Output::Ping(flow) => self.outlet.layer.ping(flow),
+                Output::Event { account, event } => self.outlet.tell(told(account, event)),
+            }
+        }
+        is_busy
+    }
+}
+
+fn told(account: AccountId, event: registration::Event) -> Event {
+    match event {
+        registration::Event::Registered { expires } => Event::Registered { account, expires },
+        registration::Event::Failed { failure, retry_at } => Event::RegistrationFailed { account, failure, retry_at },
+        registration::Event::Unregistered => Event::Unregistered { account },
+    }
+}
+
+/// What the registration of an account needs; none: its URIs are none.
+fn settings(account: &Account) -> Option<Settings> {
+    Some(Settings {
+        identity: address_of(&account.identity)?,
+        registrar: account.registrar.as_ref()?.parse().ok()?,
+        route: routes(account, &[]),
+        contact: own_contact(&account.contact_user),
+        expires: account.expires,
+        login: account.login.clone(),
+    })
+}

@@ -1,0 +1,95 @@
+//! Accounts that register at a SIP server.
+
+use super::bench::{ALICE, Bench, CALL, alice, order, reply, settings, with};
+use crate::message::{Method, Request};
+use crate::user_agent::io::{Account, Command, Event, Failure, Input};
+use core::time::Duration;
+
+fn registering() -> (Bench, Request) {
+    let mut bench = Bench::new(settings());
+    let account = Account { registrar: Some("sip:example.org".into()), ..alice() };
+    bench.command(Command::AddAccount { account: ALICE, settings: Box::new(account) });
+    let register = bench.request(&Method::Register);
+    (bench, register)
+}
+
+fn accept(bench: &mut Bench, register: &Request) {
+    let contact = register.headers.get("Contact").unwrap().to_owned();
+    let mut success = reply(register, 200, "r");
+    success.headers.set("Contact", format!("{contact};expires=600"));
+    success.headers.push("Service-Route", "<sip:edge.example.org;lr>");
+    bench.receive(success);
+}
+
+#[test]
+fn an_account_registers_after_a_challenge_calls_by_its_service_route_and_unregisters() {
+    let (mut bench, register) = registering();
+    assert_eq!(register.uri.to_string(), "sip:example.org");
+    assert_eq!(register.headers.get("To"), Some("\"Alice\" <sip:alice@example.org>"));
+    assert_eq!(register.headers.get("Route"), Some("<sip:192.0.2.2;lr>"));
+    assert!(register.headers.get("Contact").unwrap().starts_with("<sip:alice-1@192.0.2.1>"));
+    assert_eq!(register.headers.get("User-Agent"), Some("Offhook"));
+    let challenge = "Digest realm=\"example.org\", nonce=\"n1\", qop=\"auth\", algorithm=MD5";
+    bench.receive(with(reply(&register, 401, "r"), "WWW-Authenticate", challenge));
+    let again = bench.request(&Method::Register);
+    assert!(again.headers.has("Authorization"));
+    accept(&mut bench, &again);
+    assert!(matches!(bench.event(), Event::Registered { account: ALICE, .. }));
+    bench.command(Command::Invite { invite: CALL, request: Box::new(order(Some("offer"))) });
+    let invite = bench.request(&Method::Invite);
+    let routes: Vec<&str> = invite.headers.lines("Route").collect();
+    assert_eq!(routes, ["<sip:192.0.2.2;lr>", "<sip:edge.example.org;lr>"]);
+    bench.receive(reply(&invite, 486, "bob"));
+    bench.request(&Method::Ack);
+    bench.take_events();
+    bench.command(Command::RemoveAccount { account: ALICE });
+    let unregister = bench.request(&Method::Register);
+    assert!(
+        unregister.headers.get("Contact").unwrap().contains("expires=0")
+            || unregister.headers.get("Expires") == Some("0")
+    );
+    bench.receive(reply(&unregister, 200, "r"));
+    assert_eq!(bench.event(), Event::Unregistered { account: ALICE });
+    bench.assert_empty();
+}
+
+#[test]
+fn a_wrong_password_is_told_and_not_tried_again() {
+    let (mut bench, register) = registering();
+    let challenge = "Digest realm=\"example.org\", nonce=\"n1\", algorithm=MD5";
+    bench.receive(with(reply(&register, 401, "r"), "WWW-Authenticate", challenge));
+    let again = bench.request(&Method::Register);
+    bench.receive(with(reply(&again, 401, "r"), "WWW-Authenticate", &challenge.replace("n1", "n2")));
+    let failure = Failure::WrongPassword { realm: "example.org".into() };
+    assert_eq!(bench.event(), Event::RegistrationFailed { account: ALICE, failure, retry_at: None });
+    bench.wait(Duration::from_secs(4_000));
+    bench.assert_quiet();
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_tried_again() {
+    let (mut bench, _) = registering();
+    bench.wait(Duration::from_secs(33));
+    assert!(matches!(
+        bench.event(),
+        Event::RegistrationFailed { account: ALICE, failure: Failure::Timeout, retry_at: Some(_) }
+    ));
+    bench.sent.clear();
+    bench.wait(Duration::from_secs(120));
+    bench.request(&Method::Register);
+}
+
+#[test]
+fn a_changed_network_registers_anew_and_a_senseless_account_is_told() {
+    let (mut bench, register) = registering();
+    accept(&mut bench, &register);
+    bench.take_events();
+    bench.input(Input::NetworkChanged);
+    bench.wait(Duration::from_secs(3));
+    bench.request(&Method::Register);
+    let account = Account { registrar: Some("nonsense".into()), ..alice() };
+    bench.take_events();
+    bench.command(Command::AddAccount { account: ALICE, settings: Box::new(account) });
+    let failure = Failure::NoSuchHost;
+    assert!(bench.take_events().contains(&Event::RegistrationFailed { account: ALICE, failure, retry_at: None }));
+}
