@@ -50,6 +50,9 @@ pub struct RtpSession {
     is_reachable: bool,
     rtp: Latch,
     rtcp: Latch,
+    /// Whether `srtp` is in use. It outlives plain RTP and a rest of the section: the same key may come back, and then its
+    /// numbers must go on (RFC 3711 §9.1).
+    is_protected: bool,
     srtp: Option<Box<(Inbound, Outbound)>>,
 }
 
@@ -61,6 +64,7 @@ pub struct SavedSession {
     is_reachable: bool,
     rtp: Latch,
     rtcp: Latch,
+    is_protected: bool,
     srtp: Option<(SavedInbound, SavedOutbound)>,
 }
 
@@ -69,7 +73,7 @@ impl RtpSession {
     #[must_use]
     pub fn new(local: LocalRtp, rules: LatchRules) -> Self {
         let (rtp, rtcp) = (Latch::default(), Latch::default());
-        Self { rules, local, is_muxed: false, is_reachable: false, rtp, rtcp, srtp: None }
+        Self { rules, local, is_muxed: false, is_reachable: false, rtp, rtcp, is_protected: false, srtp: None }
     }
 
     /// The relay's addresses.
@@ -104,15 +108,13 @@ impl RtpSession {
                 self.rtcp.signal(rtcp, &self.rules, now);
             }
         }
-        let Some(keys) = keys else {
-            self.srtp = None;
-            return Ok(());
-        };
+        // A section that rests has no keys to say anything of.
+        self.is_protected = keys.is_some() || (remote.is_none() && self.is_protected);
+        let Some(keys) = keys else { return Ok(()) };
         let remote = MasterSecret::split(keys.suite, &keys.remote.0)?;
         let local = MasterSecret::split(keys.suite, &keys.local.0)?;
         match &mut self.srtp {
             Some(srtp) => {
-                // A context that went on under the same key would else use its numbers twice (RFC 3711 §9.1).
                 if !srtp.0.is_made_with(&remote) {
                     srtp.0 = Inbound::from_secret(&remote)?;
                 }
@@ -134,7 +136,7 @@ impl RtpSession {
     pub fn rtp_way(&mut self) -> Option<Way<'_>> {
         let remote = self.rtp.current().filter(|_| self.is_reachable)?;
         let pair = Pair { local: self.local.rtp, remote };
-        Some(Way { pair, srtp: self.srtp.as_mut().map(|srtp| &mut srtp.1) })
+        Some(Way { pair, srtp: self.protection().map(|srtp| &mut srtp.1) })
     }
 
     /// The way of RTCP.
@@ -144,7 +146,11 @@ impl RtpSession {
         }
         let remote = self.rtcp.current().filter(|_| self.is_reachable)?;
         let pair = Pair { local: self.local.rtcp, remote };
-        Some(Way { pair, srtp: self.srtp.as_mut().map(|srtp| &mut srtp.1) })
+        Some(Way { pair, srtp: self.protection().map(|srtp| &mut srtp.1) })
+    }
+
+    fn protection(&mut self) -> Option<&mut (Inbound, Outbound)> {
+        self.srtp.as_deref_mut().filter(|_| self.is_protected)
     }
 
     /// Opens an RTP packet in place; its length without what protected it. `is_negotiated` tells whether its payload type
@@ -164,7 +170,7 @@ impl RtpSession {
         if !self.rtp.considers(from, &self.rules) {
             return Err(Refused::ForeignAddress);
         }
-        let Some(srtp) = &mut self.srtp else {
+        let Some(srtp) = self.protection() else {
             let is_known = self.rtp.current() == Some(from);
             let is_admitted =
                 (is_known || is_negotiated) && self.rtp.admit(from, header.ssrc, header.sequence, &self.rules, now);
@@ -191,7 +197,7 @@ impl RtpSession {
             Component::Rtp => &self.rtp,
             Component::Rtcp => &self.rtcp,
         };
-        if let Some(srtp) = &mut self.srtp {
+        if let Some(srtp) = self.srtp.as_deref_mut().filter(|_| self.is_protected) {
             // Muxed, RTP alone moves the path: it comes soon enough.
             if !latch.considers(from, &self.rules) {
                 return Err(Refused::ForeignAddress);
@@ -212,8 +218,15 @@ impl RtpSession {
     /// To be saved. `name` tells the seal apart from every other one.
     pub(crate) fn save(&self, name: &str, key: &SealingKey, rng: &mut impl Rng) -> SavedSession {
         let srtp = self.srtp.as_ref().map(|srtp| (srtp.0.save(name, key, rng), srtp.1.save(name, key, rng)));
-        let (rtp, rtcp) = (self.rtp.clone(), self.rtcp.clone());
-        SavedSession { local: self.local, is_muxed: self.is_muxed, is_reachable: self.is_reachable, rtp, rtcp, srtp }
+        SavedSession {
+            local: self.local,
+            is_muxed: self.is_muxed,
+            is_reachable: self.is_reachable,
+            rtp: self.rtp.clone(),
+            rtcp: self.rtcp.clone(),
+            is_protected: self.is_protected,
+            srtp,
+        }
     }
 
     /// The session again, with what was learned of its peer.
@@ -223,14 +236,14 @@ impl RtpSession {
         name: &str,
         key: &SealingKey,
     ) -> Result<Self, Unsealable> {
-        let SavedSession { local, is_muxed, is_reachable, rtp, rtcp, srtp } = saved;
+        let SavedSession { local, is_muxed, is_reachable, rtp, rtcp, is_protected, srtp } = saved;
         let srtp = match srtp {
             Some((inbound, outbound)) => {
                 Some(Box::new((Inbound::restore(inbound, name, key)?, Outbound::restore(outbound, name, key)?)))
             }
             None => None,
         };
-        Ok(Self { rules, local, is_muxed, is_reachable, rtp, rtcp, srtp })
+        Ok(Self { rules, local, is_muxed, is_reachable, rtp, rtcp, is_protected, srtp })
     }
 }
 

@@ -132,6 +132,32 @@ fn new_keys_take_over_in_mid_call_and_bad_ones_end_the_leg() {
 }
 
 #[test]
+fn a_key_that_comes_back_after_plain_rtp_or_a_rest_goes_on_with_its_numbers() {
+    let plain = stream(PHONE, 0, telephone());
+    let mut resting = plain.clone();
+    resting.remote = None;
+    for between in [plain, resting] {
+        let mut scene = calling();
+        let keys = keys(Profile::AeadAes128Gcm, 1);
+        let (mut inbound, _) = contexts(&keys);
+        let mut secure = stream(PHONE, 0, telephone());
+        secure.srtp = Some(keys);
+        let mut indices = Vec::new();
+        for _ in 0..2 {
+            scene.connect_phone(PHONE, vec![secure.clone()]);
+            scene.run(Duration::from_secs(6));
+            for (mut report, _) in scene.take_rtcp_from(local(PHONE, 0).rtcp) {
+                indices.push(report[report.len() - 4..].to_vec());
+                inbound.unprotect_rtcp(&mut report).expect("a number of its own");
+            }
+            scene.connect_phone(PHONE, vec![between.clone()]);
+            scene.alice.check(false);
+        }
+        assert!(indices.len() > 1, "{indices:?}");
+    }
+}
+
+#[test]
 fn another_address_and_another_codec_do_not_disturb_what_the_browser_hears() {
     let mut scene = calling();
     scene.phone_sends(PHONE, 0, (0, 1, 160, 5), b"a");
