@@ -255,6 +255,9 @@ fn announce(server: &Server) -> io::Result<()> {
     for address in &server.media {
         writeln!(out, "media udp {address}")?;
     }
+    for listening in &server.sip {
+        writeln!(out, "sip {listening}")?;
+    }
     writeln!(out, "ready")?;
     out.flush()
 }

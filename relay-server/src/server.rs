@@ -6,10 +6,12 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::http::{self, App, Serving};
 use crate::media_plane::{self, MediaThread, WorkerSockets};
-use crate::signaling_plane::{self, Gauges, Inbound, SignalingPlane};
+use crate::signaling_plane::{self, Gauges, Inbound, SignalingPlane, SipSide};
+use crate::sip;
+use crate::sip_transport::{self, Counters, Listening, SipTransport, Sockets, TlsReload};
 use crate::tls::{self, CertifiedFiles};
 use core::time::Duration;
-use offhook_b2bua::config::{Admission, Config, LoginName};
+use offhook_b2bua::config::{Admission, Config, LoginName, Sip};
 use offhook_b2bua::io::Input;
 use offhook_b2bua::relay::Relay;
 use offhook_media::identity::DtlsIdentity;
@@ -35,8 +37,11 @@ pub struct Server {
     pub tls: Vec<SocketAddr>,
     /// Bound media addresses of all workers.
     pub media: Vec<SocketAddr>,
+    /// Bound SIP addresses.
+    pub sip: Vec<Listening>,
     app: Arc<App>,
     certificate: Option<watch::Sender<Arc<rustls::ServerConfig>>>,
+    sip_tls: Option<TlsReload>,
     stop: watch::Sender<bool>,
     stop_plane: oneshot::Sender<()>,
     plane: JoinHandle<()>,
@@ -58,15 +63,25 @@ impl Server {
         let workers = sockets.len();
         let media = sockets.iter().flat_map(WorkerSockets::addresses).collect();
 
+        let sip = sip_side(settings, demo, &discovered, sockets.len())?;
+
         let clock = Clock::start();
         let identity = tls::dtls_identity()?;
-        let relay = Relay::new(relay_config(settings, demo, &identity, &sockets), seed()?, clock.now());
+        let mut config = relay_config(settings, demo, &identity, &sockets);
+        let (mut sip_listening, mut sip_tls, mut sip_counters, mut side) = (Vec::new(), None, None, None);
+        if let Some(started) = sip {
+            config.sip = Some(Box::new(started.machine));
+            (sip_listening, sip_tls) = (started.listening, Some(started.reload));
+            (sip_counters, side) = (Some(started.counters), Some(started.side));
+        }
+        let relay = Relay::new(config, seed()?, clock.now());
         let (inbound, queue) = signaling_plane::channel();
         let threads = media_threads(settings, sockets, &identity, clock, &inbound)?;
         let accounts = Accounts::new(settings.accounts.clone(), settings.password_checks);
         let gauges = Arc::new(Gauges::default());
         let channels = (inbound.clone(), queue);
         let plane = SignalingPlane::new(relay, clock, accounts, threads, Arc::clone(&gauges), channels);
+        let plane = plane.with_sip(side);
         let (stop_plane, stopped) = oneshot::channel();
         let plane = tokio::spawn(plane.run(stopped));
 
@@ -74,6 +89,7 @@ impl Server {
             plane: inbound,
             next_connection: AtomicU64::new(1),
             gauges,
+            sip: sip_counters,
             sockets: watch::Sender::new(0),
             stopping: AtomicBool::new(false),
             own_pages_only: demo == Demo::Loopback,
@@ -91,19 +107,31 @@ impl Server {
             stop: stop_listeners,
         };
         let (plain, tls) = (open(plain, None, &serving)?, open(tls, certificate.as_ref(), &serving)?);
-        Ok(Self { plain, tls, media, app, certificate, stop, stop_plane, plane })
+        let sip = sip_listening;
+        Ok(Self { plain, tls, media, sip, app, certificate, sip_tls, stop, stop_plane, plane })
     }
 
     /// Reads certificate and key again: connections from now on get the new one, those there are go on with theirs.
     /// Files that cannot be used leave everything as it is.
     pub fn reload_certificate(&self, settings: &Settings) {
-        let Some(current) = &self.certificate else { return };
-        match addresses::discover().and_then(|discovered| https(settings, &discovered)) {
-            Ok(certificate) => {
-                current.send_replace(certificate);
-                tracing::info!("the certificate was read again");
+        let renew = || {
+            let discovered = addresses::discover()?;
+            let https = self.certificate.as_ref().map(|_| https(settings, &discovered)).transpose()?;
+            let own = || own_certificate(settings, &discovered);
+            let sip = self.sip_tls.as_ref().map(|_| sip::tls_sides(&settings.sip, &self.sip, own)).transpose()?;
+            io::Result::Ok((https, sip))
+        };
+        match renew() {
+            Ok((https, sip)) => {
+                if let (Some(current), Some(https)) = (&self.certificate, https) {
+                    current.send_replace(https);
+                }
+                if let (Some(current), Some(sip)) = (&self.sip_tls, sip) {
+                    current.replace(sip);
+                }
+                tracing::info!("the certificates were read again");
             }
-            Err(error) => tracing::error!(%error, "the certificate stays as it is"),
+            Err(error) => tracing::error!(%error, "the certificates stay as they are"),
         }
     }
 
@@ -131,6 +159,30 @@ impl Server {
         }
         let _ = self.stop.send(true);
     }
+}
+
+/// SIP, started.
+struct SipStarted {
+    machine: Sip,
+    listening: Vec<Listening>,
+    reload: TlsReload,
+    counters: Arc<Counters>,
+    side: SipSide,
+}
+
+/// Binds and starts what carries SIP, if there is any use for it.
+fn sip_side(settings: &Settings, demo: Demo, discovered: &[IpAddr], workers: usize) -> io::Result<Option<SipStarted>> {
+    let wanted = sip_transport::listen_addresses(&settings.sip, demo, discovered).map_err(io::Error::other)?;
+    if wanted.is_empty() {
+        return Ok(None);
+    }
+    let sockets = Sockets::bind(&wanted, discovered)?;
+    let listening = sockets.listening.clone();
+    let workers = u16::try_from(workers).unwrap_or(u16::MAX);
+    let machine = sip::machine(settings, demo, &listening, discovered, workers)?;
+    let tls = sip::tls_sides(&settings.sip, &listening, || own_certificate(settings, discovered))?;
+    let (transport, reports, reload, counters) = SipTransport::start(&settings.sip, sockets, tls, seed()?)?;
+    Ok(Some(SipStarted { machine, listening, reload, counters, side: (transport, reports) }))
 }
 
 async fn bind_all(option: &str, wanted: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {

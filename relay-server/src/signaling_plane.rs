@@ -1,11 +1,15 @@
-//! The task that owns the relay machine. Sockets, media workers and password checks reach it through one bounded channel;
-//! it never waits for any of them.
+//! The task that owns the relay machine. Sockets, media workers and password checks reach it through one bounded channel,
+//! SIP through another, so that neither keeps the other from being heard; it never waits for any of them.
 
 use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::media_plane::MediaThread;
+use crate::sip_transport::resolver::plan::Question;
+use crate::sip_transport::{Report, SipTransport};
+use core::time::Duration;
 use offhook_b2bua::io::{ConnectionId, Input, Output, RequestId};
 use offhook_b2bua::relay::Relay;
+use offhook_sip::user_agent::io as user_agent;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,6 +22,9 @@ use tokio::time::Instant;
 const QUEUE: usize = 1_024;
 /// Inputs taken before outputs are drained and the clock is read again.
 const TURN: usize = 64;
+
+/// How long SIP servers and phones may take to say that they have understood the end.
+const SIP_FAREWELL: Duration = Duration::from_secs(2);
 
 /// Octets of text that may wait for one reader, unless it is a single message.
 const QUEUED_OCTETS: usize = 1_048_576;
@@ -62,7 +69,12 @@ pub struct Gauges {
     pub sessions: AtomicUsize,
     /// Calls.
     pub calls: AtomicUsize,
+    /// Accounts that a SIP server has accepted.
+    pub registrations: AtomicUsize,
 }
+
+/// Everything that carries SIP, and what it reports.
+pub type SipSide = (SipTransport, mpsc::Receiver<Report>);
 
 /// What the plane is made of.
 pub struct SignalingPlane {
@@ -79,6 +91,8 @@ pub struct SignalingPlane {
     checks: BTreeMap<RequestId, AbortHandle>,
     /// A media worker is gone: the plane ends.
     broken: bool,
+    sip: Option<SipTransport>,
+    reports: Option<mpsc::Receiver<Report>>,
 }
 
 /// The channel to a plane, to be made before the media threads that report through it.
@@ -110,14 +124,23 @@ impl SignalingPlane {
             answers,
             checks: BTreeMap::new(),
             broken: false,
+            sip: None,
+            reports: None,
         }
+    }
+
+    /// The same with SIP.
+    #[must_use]
+    pub fn with_sip(mut self, side: Option<SipSide>) -> Self {
+        (self.sip, self.reports) = side.unzip();
+        self
     }
 
     /// Runs until `shutdown` (or until a media worker is found dead), then says good-bye to every socket and ends; the media threads end with it.
     pub async fn run(mut self, mut shutdown: oneshot::Receiver<()>) {
-        let mut turn = Vec::with_capacity(TURN);
+        let (mut turn, mut sip_turn) = (Vec::with_capacity(TURN), Vec::with_capacity(TURN));
         while !self.broken {
-            let deadline = self.relay.poll_timeout().map(|time| Instant::from_std(self.clock.instant(time)));
+            let deadline = self.deadline();
             tokio::select! {
                 _ = self.inbound.recv_many(&mut turn, TURN) => {
                     for inbound in turn.drain(..) {
@@ -125,18 +148,16 @@ impl SignalingPlane {
                         self.drain();
                     }
                 }
+                () = receive(&mut self.reports, &mut sip_turn) => self.take_reports(&mut sip_turn),
                 () = sleep_until(deadline) => {}
                 _ = &mut shutdown => break,
             }
-            let now = self.clock.now();
-            if self.relay.poll_timeout().is_some_and(|deadline| deadline <= now) {
-                self.relay.handle_timeout(now);
-            }
-            self.drain();
+            self.serve_deadline();
             self.count();
         }
-        self.relay.handle_input(Input::Shutdown, self.clock.now());
+        self.input(Input::Shutdown);
         self.drain();
+        self.finish_sip(&mut sip_turn).await;
         // Sockets still open have not been told by the machine: 1001 is "going away" (RFC 6455 §7.4.1).
         for outlet in core::mem::take(&mut self.outlets).into_values() {
             let _ = outlet.frames.try_send(Frame::Close(1001, "the relay is shutting down".to_owned()));
@@ -146,6 +167,63 @@ impl SignalingPlane {
         let workers = core::mem::take(&mut self.workers);
         drop(self);
         let _ = tokio::task::spawn_blocking(move || drop(workers)).await;
+    }
+
+    /// When the machine wants to be woken.
+    fn deadline(&self) -> Option<Instant> {
+        self.relay.poll_timeout().map(|time| Instant::from_std(self.clock.instant(time)))
+    }
+
+    fn serve_deadline(&mut self) {
+        let now = self.clock.now();
+        if self.relay.poll_timeout().is_some_and(|deadline| deadline <= now) {
+            self.relay.handle_timeout(now);
+        }
+        self.drain();
+    }
+
+    /// Waits until SIP servers and phones know of the end, or for as long as that may take: a BYE that is lost, or a
+    /// REGISTER that is challenged, is said again.
+    async fn finish_sip(&mut self, turn: &mut Vec<Report>) {
+        let end = Instant::now() + SIP_FAREWELL;
+        while self.sip.is_some() && !self.relay.is_sip_quiet() {
+            let deadline = self.deadline();
+            tokio::select! {
+                () = receive(&mut self.reports, turn) => self.take_reports(turn),
+                () = sleep_until(deadline) => {}
+                () = tokio::time::sleep_until(end) => {
+                    tracing::warn!("some SIP peers did not take their good-bye in time");
+                    return;
+                }
+            }
+            self.serve_deadline();
+        }
+    }
+
+    fn take_reports(&mut self, turn: &mut Vec<Report>) {
+        for report in turn.drain(..) {
+            let inputs = self.sip.as_mut().map_or_else(Vec::new, |sip| sip.take(report));
+            for input in inputs {
+                self.input(Input::Sip(input));
+                self.drain();
+            }
+        }
+    }
+
+    /// Does what the user agent wants; what comes of it at once goes back in.
+    fn perform(&mut self, output: user_agent::Output) {
+        let Some(sip) = &mut self.sip else { return };
+        let input = match output {
+            user_agent::Output::Send { transmission, hop, octets } => sip.send(transmission, &hop, octets),
+            user_agent::Output::Resolve { query, host, port, transport, secure } => {
+                sip.resolve(query, Question { host, port, transport, secure })
+            }
+            // The machine keeps what is for itself.
+            user_agent::Output::Event(_) => None,
+        };
+        if let Some(input) = input {
+            self.input(Input::Sip(input));
+        }
     }
 
     fn take(&mut self, inbound: Inbound) {
@@ -185,6 +263,10 @@ impl SignalingPlane {
                 input
             }
         };
+        self.input(input);
+    }
+
+    fn input(&mut self, input: Input) {
         self.relay.handle_input(input, self.clock.now());
     }
 
@@ -200,7 +282,7 @@ impl SignalingPlane {
                     let Some(check) = self.accounts.check(login.0, password) else {
                         tracing::warn!("login refused: too many passwords are being checked");
                         let refusal = Input::PasswordVerified { request, matches: false };
-                        self.relay.handle_input(refusal, self.clock.now());
+                        self.input(refusal);
                         continue;
                     };
                     let answers = self.answers.clone();
@@ -217,8 +299,7 @@ impl SignalingPlane {
                         check.abort();
                     }
                 }
-                // Without `Config::sip` the machine has no user agent.
-                Output::Sip(_) => {}
+                Output::Sip(output) => self.perform(output),
                 Output::Media { worker, command } => {
                     let thread = self.workers.get(usize::from(worker.0));
                     if !thread.is_some_and(|thread| thread.order(command)) {
@@ -249,7 +330,7 @@ impl SignalingPlane {
                 outlet.kill.notify_one();
                 self.outlets.remove(&connection);
                 if matches!(frame, Frame::Text(_)) {
-                    self.relay.handle_input(Input::Disconnected { connection }, self.clock.now());
+                    self.input(Input::Disconnected { connection });
                 }
             }
         }
@@ -260,6 +341,18 @@ impl SignalingPlane {
         self.gauges.connections.store(self.outlets.len(), Ordering::Relaxed);
         self.gauges.sessions.store(counts.sessions, Ordering::Relaxed);
         self.gauges.calls.store(counts.calls, Ordering::Relaxed);
+        self.gauges.registrations.store(counts.registrations, Ordering::Relaxed);
+    }
+}
+
+/// Waits for reports; for ever where there is no SIP.
+async fn receive(reports: &mut Option<mpsc::Receiver<Report>>, turn: &mut Vec<Report>) {
+    let received = match reports {
+        Some(reports) => reports.recv_many(turn, TURN).await,
+        None => 0,
+    };
+    if received == 0 {
+        core::future::pending::<()>().await;
     }
 }
 

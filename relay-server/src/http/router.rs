@@ -2,6 +2,7 @@
 
 use super::Lingering;
 use crate::signaling_plane::{Gauges, Inbound};
+use crate::sip_transport::Counters;
 use crate::websocket;
 use axum::Router;
 use axum::body::Body;
@@ -33,6 +34,8 @@ pub struct App {
     pub next_connection: AtomicU64,
     /// Numbers for `/healthz`.
     pub gauges: Arc<Gauges>,
+    /// Numbers of what carries SIP, where there is any.
+    pub sip: Option<Arc<Counters>>,
     /// WebSockets whose tasks have not ended.
     pub sockets: watch::Sender<usize>,
     /// Set when the relay ends.
@@ -65,6 +68,8 @@ async fn healthz(State(app): State<Arc<App>>) -> Response {
         "calls": app.gauges.calls.load(Ordering::Relaxed),
         "connections": app.gauges.connections.load(Ordering::Relaxed),
         "workers": app.workers,
+        "registrations": app.gauges.registrations.load(Ordering::Relaxed),
+        "sipDropped": app.sip.as_ref().map_or(0, |sip| sip.dropped()),
     });
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     (code, headers, body.to_string()).into_response()

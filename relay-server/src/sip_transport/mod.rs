@@ -103,6 +103,7 @@ impl SipTransport {
             reports,
             limits: Limits {
                 idle_timeout: settings.idle_timeout,
+                message_timeout: stream::MESSAGE_TIMEOUT,
                 message_rate: settings.message_rate,
                 send_queue: settings.send_queue,
             },

@@ -19,7 +19,7 @@ const READ_BUFFER: usize = 8_192;
 /// How long a peer may take to take one message.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the rest of a message may take, and the first one of whoever connects.
-const MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long saying good-bye may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -28,6 +28,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) struct Limits {
     /// How long it may be silent.
     pub(super) idle_timeout: Duration,
+    /// See [`MESSAGE_TIMEOUT`].
+    pub(super) message_timeout: Duration,
     /// Messages a second that are taken.
     pub(super) message_rate: u32,
     /// Messages that may wait for it.
@@ -179,9 +181,10 @@ impl Reader<'_> {
         let mut buffer = vec![0; READ_BUFFER];
         let mut splitter = Splitter::new();
         let mut bucket = Bucket::new(self.limits.message_rate, Instant::now());
-        let soon = || Some(Instant::now() + MESSAGE_TIMEOUT);
+        let soon = || Some(Instant::now() + self.limits.message_timeout);
         // Whoever opens connections and sends nothing whole must not hold them.
-        let mut deadline = if opened_by == OpenedBy::Peer { soon() } else { None };
+        let mut is_awaited = opened_by == OpenedBy::Peer;
+        let mut deadline = if is_awaited { soon() } else { None };
         loop {
             let read = tokio::select! {
                 read = half.read(&mut buffer) => read?,
@@ -199,9 +202,9 @@ impl Reader<'_> {
                     return Ok("the relay ends");
                 }
             }
+            is_awaited &= !was_message;
             deadline = match (splitter.pending(), was_message) {
-                (0, true) => None,
-                (0, false) => deadline,
+                (0, _) => deadline.filter(|_| is_awaited),
                 (_, true) => soon(),
                 (_, false) => deadline.or_else(soon),
             };
@@ -258,3 +261,6 @@ async fn at(deadline: Option<Instant>) {
         None => core::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,7 @@ mod transfer;
 use crate::call::{Call, CallKey, SessionId};
 use crate::config::Config;
 use crate::io::{ConnectionId, Input, Output, RequestId};
-use accounts::ServerAccount;
+use accounts::{Registration, ServerAccount};
 use offhook_clock::{Time, earliest};
 use offhook_media::command::{Event, LegKey, WorkerId};
 use offhook_media::ports::PortPool;
@@ -46,6 +46,8 @@ pub struct Counts {
     pub sessions: usize,
     /// Calls that ring or are established.
     pub calls: usize,
+    /// Accounts that a SIP server has accepted.
+    pub registrations: usize,
 }
 
 /// Where a session's call id leads.
@@ -141,7 +143,13 @@ impl Relay {
     /// How many things there are.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        Counts { connections: self.sockets.len(), sessions: self.sessions.len(), calls: self.calls.len() }
+        let accepted = |account: &&ServerAccount| account.registration == Registration::Accepted;
+        Counts {
+            connections: self.sockets.len(),
+            sessions: self.sessions.len(),
+            calls: self.calls.len(),
+            registrations: self.accounts.values().filter(accepted).count(),
+        }
     }
 
     /// Takes one input.

@@ -50,6 +50,13 @@ impl Relay {
         self.agent.as_deref().and_then(UserAgent::poll_timeout)
     }
 
+    /// Nothing is left to be said to SIP servers and phones: after a shutdown, the process may end.
+    #[must_use]
+    pub fn is_sip_quiet(&self) -> bool {
+        let counts = self.agent.as_ref().map(|agent| agent.counts());
+        counts.is_none_or(|counts| counts.invites == 0 && counts.requests == 0 && counts.accounts == 0)
+    }
+
     /// The user agent tells something.
     pub(super) fn handle_event(&mut self, event: Event, now: Time) {
         match event {

@@ -18,13 +18,11 @@
 
 mod attempt;
 mod client;
-mod fuzz;
 mod io;
 mod matching;
 mod server;
 mod via;
 
-pub use fuzz::fuzz_transactions;
 pub use io::{ClientKey, Counters, Destination, Event, Input, Limits, Output, ServerKey, Settings};
 pub use via::{OWN_HOST, complete_contact};
 
@@ -218,14 +216,6 @@ impl Layer {
     #[must_use]
     pub fn transaction_count(&self) -> (usize, usize) {
         (self.clients.len().max(self.attempts.len()), self.servers.len())
-    }
-
-    /// There is no transaction, and nothing that belongs to one.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        let indices = self.names.is_empty() && self.origins.is_empty() && self.sources.is_empty();
-        let alarms = self.flows.is_empty() && self.wakes.is_empty();
-        self.transaction_count() == (0, 0) && indices && alarms
     }
 
     /// The configuration.

@@ -259,7 +259,9 @@ impl World {
             assert!(is_good, "{key:?}: {fate:?}");
         }
         for end in &self.ends {
-            assert!(end.is_idle());
+            assert_eq!(end.transaction_count(), (0, 0));
+            assert!(end.names.is_empty() && end.origins.is_empty() && end.sources.is_empty());
+            assert!(end.flows.is_empty() && end.wakes.is_empty());
             assert_eq!(end.counters().malformed, 0);
         }
     }

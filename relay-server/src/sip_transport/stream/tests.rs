@@ -1,0 +1,92 @@
+use super::{Limits, OpenedBy, Outlet, channel, serve};
+use crate::sip_transport::Report;
+use core::time::Duration;
+use offhook_sip::transport::{FlowId, Source, Transport};
+use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+const WAIT: Duration = Duration::from_secs(10);
+const SHORT: Duration = Duration::from_millis(100);
+const LONG: Duration = Duration::from_millis(1_500);
+const WHOLE: &[u8] = b"OPTIONS sip:a SIP/2.0\r\nContent-Length: 0\r\n\r\n";
+
+struct Rig {
+    peer: DuplexStream,
+    reports: mpsc::Receiver<Report>,
+    _outlet: Outlet,
+}
+
+impl Rig {
+    /// A connection whose messages must come within a short time, and that may be silent for a long one.
+    fn open(opened_by: OpenedBy) -> Self {
+        let limits = Limits { idle_timeout: LONG, message_timeout: SHORT, message_rate: 100, send_queue: 8 };
+        let (peer, own) = duplex(65_536);
+        let (report, reports) = mpsc::channel(64);
+        let (outlet, inlet) = channel(limits.send_queue);
+        let nobody = "192.0.2.1:5060".parse().unwrap();
+        let source = Source { flow: FlowId(1), transport: Transport::Tcp, local: nobody, remote: nobody };
+        tokio::spawn(serve(own, source, opened_by, inlet, limits, report));
+        Self { peer, reports, _outlet: outlet }
+    }
+
+    async fn says(&mut self, octets: &[u8]) {
+        self.peer.write_all(octets).await.unwrap();
+    }
+
+    async fn report(&mut self) -> Report {
+        tokio::time::timeout(WAIT, self.reports.recv()).await.expect("in time").expect("a report")
+    }
+
+    async fn is_received(&mut self) {
+        assert!(matches!(self.report().await, Report::Received { .. }));
+    }
+
+    /// How long it takes until the connection is closed.
+    async fn closed_after(&mut self) -> Duration {
+        let start = Instant::now();
+        assert!(matches!(self.report().await, Report::Closed { .. }));
+        start.elapsed()
+    }
+}
+
+#[tokio::test]
+async fn who_connects_and_says_nothing_whole_is_let_go() {
+    let mut silent = Rig::open(OpenedBy::Peer);
+    assert!(silent.closed_after().await < LONG);
+    let mut half = Rig::open(OpenedBy::Peer);
+    half.says(&WHOLE[..10]).await;
+    assert!(half.closed_after().await < LONG);
+    let mut alive = Rig::open(OpenedBy::Peer);
+    alive.says(b"\r\n\r\n").await;
+    alive.is_received().await;
+    assert!(alive.closed_after().await < LONG, "a keep-alive is nothing whole");
+}
+
+#[tokio::test]
+async fn a_message_that_is_begun_must_be_finished() {
+    for opened_by in [OpenedBy::Peer, OpenedBy::Relay] {
+        let mut rig = Rig::open(opened_by);
+        rig.says(WHOLE).await;
+        rig.is_received().await;
+        rig.says(&WHOLE[..10]).await;
+        assert!(rig.closed_after().await < LONG);
+    }
+}
+
+#[tokio::test]
+async fn who_has_spoken_may_be_silent_for_longer() {
+    let mut rig = Rig::open(OpenedBy::Peer);
+    rig.says(WHOLE).await;
+    rig.is_received().await;
+    // Torn in the middle, a keep-alive looks for a moment as if something had begun.
+    rig.says(b"\r\n\r").await;
+    tokio::task::yield_now().await;
+    let start = Instant::now();
+    rig.says(b"\n").await;
+    rig.is_received().await;
+    rig.closed_after().await;
+    assert!(start.elapsed() >= LONG, "{:?}", start.elapsed());
+    let mut server = Rig::open(OpenedBy::Relay);
+    assert!(server.closed_after().await >= LONG);
+}
