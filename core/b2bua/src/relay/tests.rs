@@ -4,6 +4,8 @@ mod accounts;
 mod flows;
 mod simulation;
 mod sip_calls;
+mod sip_phones;
+mod sip_transfers;
 mod transfers;
 
 use super::Relay;
@@ -101,19 +103,27 @@ pub(super) struct Bench {
     pub(super) checks: Vec<(crate::io::RequestId, LoginName, String)>,
     /// What the user agent was told.
     pub(super) commands: Vec<sip::Command>,
+    /// What the user agent, if the relay has one, wants of the network.
+    pub(super) sip: Vec<sip::Output>,
     next: u64,
 }
 
 impl Bench {
+    /// A relay whose user agent is the test.
     pub(super) fn new(config: Config) -> Self {
+        Self::with(Relay::without_agent(config, [1; 32]))
+    }
+
+    pub(super) fn with(relay: Relay) -> Self {
         let mut bench = Self {
-            relay: Relay::without_agent(config, [1; 32]),
+            relay,
             now: Time::EPOCH,
             inbox: BTreeMap::new(),
             closed: BTreeMap::new(),
             media: Vec::new(),
             checks: Vec::new(),
             commands: Vec::new(),
+            sip: Vec::new(),
             next: 0,
         };
         bench.drain();
@@ -143,7 +153,7 @@ impl Bench {
                     self.closed.insert(connection, (code, reason));
                 }
                 Output::Media { command, .. } => self.media.push(command),
-                Output::Sip(output) => panic!("no user agent, and {output:?}"),
+                Output::Sip(output) => self.sip.push(output),
                 Output::VerifyPassword { request, login, password } => self.checks.push((request, login, password)),
                 Output::ForgetPassword { request } => self.checks.retain(|(asked, ..)| *asked != request),
             }

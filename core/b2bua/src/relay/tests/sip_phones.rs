@@ -1,0 +1,290 @@
+//! SIP phones that registered at the relay itself, and a trunk: the relay is the switch.
+
+use super::sip_calls::{from_phone, gone, phone_sdp, text};
+use super::{Bench, config, sip_config, with_sip};
+use crate::config::{Config, LoginName, Sip, Trunk};
+use core::time::Duration;
+use offhook_signaling::message::{CallStatus, ClientMessage};
+use offhook_sip::auth::Login;
+use offhook_sip::user_agent::io::{
+    Account, BindingId, Cause, Command, Destination, Event, Identity, InboundInvite, InviteId, Origin,
+};
+
+fn call_to(origin: Origin, callee: &str) -> InboundInvite {
+    let uri = format!("sip:{callee}@relay.test");
+    InboundInvite {
+        request_uri: uri.clone(),
+        to: Identity { name: None, uri },
+        ..from_phone(origin, Some(phone_sdp(4000, "sendrecv")))
+    }
+}
+
+impl Bench {
+    fn bind(&mut self, user: &str, binding: u64) {
+        self.sip(Event::PhoneBound { user: user.into(), binding: BindingId(binding) });
+    }
+}
+
+#[test]
+fn a_login_rings_on_its_browsers_and_its_phones() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, bob) = (bench.login("alice"), bench.login("bob"));
+    bench.bind("bob", 1);
+    bench.call(alice, "a1", "bob");
+    let (invite, request) = bench.invited();
+    assert_eq!((request.account, request.to), (None, Destination::Binding(BindingId(1))));
+    assert_eq!(request.from.unwrap().uri, "sip:alice@relay.test");
+    let at_bob = bench.incoming(bob);
+    // Early media of one among several wait for the answer.
+    bench.progress(invite, 183, Some(&phone_sdp(4000, "sendrecv")));
+    assert_eq!(bench.names(alice), ["notifyTryingResponse TRYING", "ring RING"]);
+    bench.answered(invite, None);
+    assert_eq!(bench.names(bob), ["finish FINISH"]);
+    assert_eq!(bench.names(alice), ["setRemoteSDP", "talk ESTABLISHED"]);
+    bench.hang_up(alice, "a1");
+    assert_eq!(bench.command(), Command::HangUp { invite, reason: None });
+    bench.assert_no_leak(&[]);
+
+    bench.names(alice);
+    bench.call(alice, "a2", "bob");
+    let (invite, _) = bench.invited();
+    let at_bob = (bench.incoming(bob), at_bob).0;
+    bench.answer(bob, &at_bob);
+    let reason = Some((200, "Answered elsewhere".to_owned()));
+    assert_eq!(bench.command(), Command::HangUp { invite, reason });
+    bench.hang_up(bob, at_bob.as_str());
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn one_device_fails_and_the_others_ring_on() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, bob) = (bench.login("alice"), bench.login("bob"));
+    bench.bind("bob", 1);
+    bench.call(alice, "a1", "bob");
+    let (invite, _) = bench.invited();
+    bench.incoming(bob);
+    bench.names(alice);
+    bench.ended(invite, Cause::Refused { status: 486, reason: "Busy".into(), contacts: vec![] });
+    assert!(bench.names(alice).is_empty() && bench.names(bob).is_empty());
+    bench.call(alice, "a2", "bob");
+    bench.names(bob);
+    let (invite, _) = bench.invited();
+    bench.ended(invite, Cause::Refused { status: 603, reason: "No".into(), contacts: vec![] });
+    assert_eq!(bench.last_status(alice).sip_status, Some(603), "a person's no is for all devices");
+    assert_eq!(bench.names(bob), ["finish FINISH"]);
+}
+
+#[test]
+fn a_phone_that_is_gone_does_not_ring() {
+    let mut bench = Bench::new(with_sip());
+    let alice = bench.login("alice");
+    bench.bind("bob", 1);
+    bench.sip(Event::PhoneGone { user: "bob".into(), binding: BindingId(1) });
+    bench.call(alice, "a1", "bob");
+    assert_eq!(bench.last_status(alice).sip_status, Some(404));
+    assert!(bench.commands.is_empty());
+}
+
+#[test]
+fn a_phone_calls_a_login() {
+    let mut bench = Bench::new(with_sip());
+    let alice = bench.login("alice");
+    let invite = InviteId::Inbound(7);
+    let request = call_to(Origin::Phone("carol".into()), "alice");
+    bench.sip(Event::Incoming { invite, request: Box::new(request) });
+    let id = bench.incoming(alice);
+    assert_eq!(bench.command(), Command::Ring { invite, status: 180, body: None });
+    bench.answer(alice, &id);
+    assert!(matches!(bench.command(), Command::Accept { .. }));
+    bench.ended(invite, gone());
+    assert_eq!(bench.names(alice), ["talk ESTABLISHED", "finish FINISH"]);
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn who_is_called_by_phones_and_strangers() {
+    let mut bench = Bench::new(with_sip());
+    bench.login("alice");
+    bench.bind("carol", 1);
+    for (origin, callee, status) in [
+        (Origin::Phone("carol".into()), "nobody", 404),
+        // Its own login: nobody else is there.
+        (Origin::Phone("carol".into()), "carol", 404),
+        (Origin::Unknown, "nobody", 404),
+    ] {
+        let invite = InviteId::Inbound(7);
+        bench.sip(Event::Incoming { invite, request: Box::new(call_to(origin, callee)) });
+        assert!(matches!(bench.command(), Command::Reject { status: said, .. } if said == status), "{callee}");
+        bench.assert_no_leak(&[]);
+    }
+}
+
+#[test]
+fn two_phones_talk_through_the_relay() {
+    for caller_hangs_up in [true, false] {
+        let mut bench = Bench::new(with_sip());
+        bench.bind("bob", 1);
+        let caller = InviteId::Inbound(7);
+        let request = call_to(Origin::Phone("carol".into()), "bob");
+        bench.sip(Event::Incoming { invite: caller, request: Box::new(request) });
+        let (callee, request) = bench.invited();
+        assert!(text(&request.offer.unwrap()).contains("m=audio 2"));
+        bench.progress(callee, 180, None);
+        assert_eq!(bench.command(), Command::Ring { invite: caller, status: 180, body: None });
+        bench.progress(callee, 183, Some(&phone_sdp(5000, "sendrecv")));
+        let Command::Ring { status: 183, body: Some(early), .. } = bench.command() else { panic!() };
+        bench.answered(callee, None);
+        let Command::Accept { body: Some(answer), .. } = bench.command() else { panic!() };
+        assert_eq!(text(&early), text(&answer), "said twice, if the first was lost");
+        assert_eq!(bench.bridges().len(), 1);
+        // Hold of one phone is its own affair.
+        bench.sip(Event::Offer { invite: caller, body: Some(super::sip_calls::body(&phone_sdp(4000, "sendonly"))) });
+        assert!(matches!(bench.command(), Command::AnswerOffer { .. }));
+        let (ends, told) = if caller_hangs_up { (caller, callee) } else { (callee, caller) };
+        bench.ended(ends, gone());
+        assert_eq!(bench.command(), Command::HangUp { invite: told, reason: None });
+        bench.assert_no_leak(&[]);
+    }
+}
+
+#[test]
+fn two_phones_talk_when_the_caller_offers_nothing() {
+    let mut bench = Bench::new(with_sip());
+    bench.bind("bob", 1);
+    let caller = InviteId::Inbound(7);
+    let request = InboundInvite { offer: None, ..call_to(Origin::Phone("carol".into()), "bob") };
+    bench.sip(Event::Incoming { invite: caller, request: Box::new(request) });
+    let (callee, _) = bench.invited();
+    bench.answered(callee, Some(&phone_sdp(5000, "sendrecv")));
+    assert!(matches!(bench.command(), Command::Accept { body: Some(_), .. }));
+    let answer = super::sip_calls::body(&phone_sdp(4000, "sendrecv"));
+    bench.sip(Event::OfferAnswered { invite: caller, body: answer });
+    assert_eq!(bench.bridges().len(), 1);
+    bench.ended(caller, gone());
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn what_the_callee_says_reaches_the_calling_phone() {
+    let mut bench = Bench::new(with_sip());
+    bench.bind("bob", 1);
+    for (cause, status) in [
+        (Cause::Refused { status: 486, reason: "Busy Here".into(), contacts: vec![] }, 486),
+        (Cause::Refused { status: 302, reason: "Moved".into(), contacts: vec!["sip:x@y".into()] }, 480),
+        (Cause::Failed(offhook_sip::user_agent::io::Failure::Timeout), 408),
+    ] {
+        let caller = InviteId::Inbound(7);
+        let request = call_to(Origin::Phone("carol".into()), "bob");
+        bench.sip(Event::Incoming { invite: caller, request: Box::new(request) });
+        let (callee, _) = bench.invited();
+        bench.ended(callee, cause);
+        assert!(matches!(bench.command(), Command::Reject { status: said, .. } if said == status));
+        bench.assert_no_leak(&[]);
+    }
+}
+
+#[test]
+fn a_page_transfers_a_local_phone_by_the_relay() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, carol) = (bench.login("alice"), bench.login("carol"));
+    bench.bind("bob", 1);
+    bench.call(alice, "a1", "bob");
+    let (phone, _) = bench.invited();
+    bench.answered(phone, Some(&phone_sdp(4000, "sendrecv")));
+    bench.names(alice);
+    bench.say(alice, &ClientMessage::Transfer { call_id: "a1".into(), target: "carol".into() });
+    let at_carol = bench.incoming(carol);
+    bench.answer(carol, &at_carol);
+    assert_eq!(bench.names(alice), ["notifyTransferEvent", "finish FINISH"]);
+    assert_eq!(bench.names(carol), ["talk ESTABLISHED"]);
+    bench.hang_up(carol, at_carol.as_str());
+    assert_eq!(bench.last_command(), Some(Command::HangUp { invite: phone, reason: None }));
+    bench.assert_no_leak(&[]);
+}
+
+impl Bench {
+    fn last_command(&mut self) -> Option<Command> {
+        self.take_commands().pop()
+    }
+}
+
+fn with_trunk() -> Config {
+    let account = Account {
+        identity: Identity { name: None, uri: "sip:trunk@pbx.test".into() },
+        login: Some(Login::new("trunk", "hidden")),
+        registrar: Some("sip:pbx.test".into()),
+        route: Vec::new(),
+        transport: None,
+        expires: Duration::from_secs(600),
+        contact_user: String::new(),
+    };
+    let numbers = [(LoginName("alice".into()), "+4930100".to_owned())].into();
+    let trunk = Trunk { account, numbers, asserts_identity: true };
+    Config { sip: Some(Box::new(Sip { trunk: Some(trunk), ..sip_config() })), ..config() }
+}
+
+#[test]
+fn what_is_not_here_goes_through_the_trunk() {
+    let mut bench = Bench::new(with_trunk());
+    let (trunk, _) = bench.opened();
+    let (alice, bob) = (bench.login("alice"), bench.login("bob"));
+    bench.call(alice, "a1", "+49 89 5");
+    let (invite, request) = bench.invited();
+    assert_eq!((request.account, request.to), (Some(trunk), Destination::Uri("sip:+49895@pbx.test".into())));
+    assert_eq!(request.from.as_ref().unwrap().uri, "sip:%2B4930100@pbx.test".replace("%2B", "+"));
+    assert_eq!(request.asserted, request.from);
+    bench.ended(invite, Cause::Failed(offhook_sip::user_agent::io::Failure::Timeout));
+    bench.names(alice);
+    bench.talk(alice, "a2", bob, "bob");
+    bench.call(alice, "a3", "carol");
+    assert_eq!(bench.last_status(alice).sip_status, Some(404), "an account here, nobody there");
+    assert!(bench.commands.is_empty());
+}
+
+#[test]
+fn the_trunk_rings_the_login_behind_a_number() {
+    let mut bench = Bench::new(with_trunk());
+    let (trunk, _) = bench.opened();
+    let (alice, bob) = (bench.login("alice"), bench.login("bob"));
+    let ring = |bench: &mut Bench, number: &str| {
+        let invite = InviteId::Inbound(7);
+        bench.sip(Event::Incoming { invite, request: Box::new(call_to(Origin::Account(trunk), number)) });
+        invite
+    };
+    let invite = ring(&mut bench, "+4930100");
+    let id = bench.incoming(alice);
+    bench.take_commands();
+    bench.hang_up(alice, id.as_str());
+    assert_eq!(bench.command(), Command::Reject { invite, status: 603, reason: None, contacts: vec![] });
+    ring(&mut bench, "bob");
+    bench.incoming(bob);
+    bench.take_commands();
+    bench.input(crate::io::Input::Disconnected { connection: bob });
+    assert!(matches!(bench.command(), Command::Reject { status: 480, .. }));
+    ring(&mut bench, "+49891");
+    assert!(matches!(bench.command(), Command::Reject { status: 404, .. }), "not out again by the same trunk");
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn a_stranger_rings_users_and_gets_no_further() {
+    let mut bench = Bench::new(with_trunk());
+    bench.opened();
+    let alice = bench.login("alice");
+    let invite = InviteId::Inbound(7);
+    bench.sip(Event::Incoming { invite, request: Box::new(call_to(Origin::Unknown, "alice")) });
+    bench.incoming(alice);
+    assert_eq!(bench.command(), Command::Ring { invite, status: 180, body: None });
+    bench.ended(invite, gone());
+    assert_eq!(bench.last_status(alice).status, CallStatus::Finish);
+    bench.sip(Event::Incoming { invite, request: Box::new(call_to(Origin::Unknown, "+49895")) });
+    assert!(matches!(bench.command(), Command::Reject { status: 404, .. }));
+    // Who calls without a name has none.
+    let mut request = call_to(Origin::Unknown, "alice");
+    request.anonymous = true;
+    bench.sip(Event::Incoming { invite, request: Box::new(request) });
+    let messages = bench.take(alice);
+    let text = format!("{messages:?}");
+    assert!(text.contains("anonymous") && !text.contains("1003") && !text.contains("Carol"), "{text}");
+}

@@ -1,0 +1,309 @@
+//! Transfers with SIP endpoints on either side of them.
+
+use super::sip_calls::{body, from_phone, gone, phone_sdp, text};
+use super::{Bench, with_sip};
+use crate::io::ConnectionId;
+use offhook_media::command::Command as Media;
+use offhook_signaling::message::{CallStatus, ClientMessage};
+use offhook_sip::user_agent::io::{Cause, Command, Destination, Event, InviteId, Origin};
+
+fn transfer(id: &str, target: &str) -> ClientMessage {
+    ClientMessage::Transfer { call_id: id.into(), target: target.to_owned() }
+}
+
+impl Bench {
+    fn refer_progress(&mut self, invite: InviteId, status: u16, is_final: bool) {
+        self.sip(Event::ReferProgress { invite, status, is_final, is_refused: false });
+    }
+
+    fn refer_refused(&mut self, invite: InviteId) {
+        self.sip(Event::ReferProgress { invite, status: 501, is_final: true, is_refused: true });
+    }
+
+    fn referred(&mut self, invite: InviteId, target: &str) {
+        let (target, referred_by) = (target.to_owned(), Some("sip:1002@example.org".to_owned()));
+        self.sip(Event::Refer { invite, target, replaces: None, replaced: None, referred_by });
+    }
+}
+
+/// Alice talks to a phone and has asked it to call somebody else.
+fn asked(ours: bool) -> (Bench, ConnectionId, InviteId) {
+    let mut bench = Bench::new(with_sip());
+    let mut hello = super::accounts::hello_sip("alice", "secret");
+    hello.offhook = ours.then(offhook_signaling::version::Extension::ours);
+    let alice = bench.connect(hello);
+    bench.opened();
+    bench.names(alice);
+    let invite = bench.talk_to_phone(alice, "a1", "1002");
+    bench.say(alice, &transfer("a1", "1005"));
+    let order = Command::Refer { invite, target: "sip:1005@example.org".into(), replaces: None };
+    assert_eq!(bench.command(), order);
+    (bench, alice, invite)
+}
+
+#[test]
+fn a_phone_transfers_itself_when_it_is_asked() {
+    for ours in [false, true] {
+        let (mut bench, alice, invite) = asked(ours);
+        bench.refer_progress(invite, 100, false);
+        // A stock page would give this call's media to the next one that comes in.
+        let pending = if ours { vec!["notifyTransferEvent"] } else { vec![] };
+        assert_eq!(bench.names(alice), pending);
+        bench.refer_progress(invite, 180, false);
+        assert!(bench.names(alice).is_empty());
+        bench.refer_progress(invite, 200, true);
+        assert_eq!(bench.names(alice), ["notifyTransferEvent", "finish FINISH"]);
+        assert_eq!(bench.command(), Command::HangUp { invite, reason: None });
+        bench.assert_no_leak(&[]);
+    }
+}
+
+#[test]
+fn a_phone_that_hangs_up_after_it_was_asked_is_there() {
+    let (mut bench, alice, invite) = asked(false);
+    bench.refer_progress(invite, 100, false);
+    bench.ended(invite, gone());
+    assert_eq!(bench.names(alice), ["notifyTransferEvent", "finish FINISH"]);
+    assert!(bench.commands.is_empty());
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn a_transfer_that_the_target_refuses_leaves_the_call_as_it_was() {
+    let (mut bench, alice, invite) = asked(false);
+    bench.refer_progress(invite, 100, false);
+    bench.refer_progress(invite, 486, true);
+    assert_eq!(bench.names(alice), ["fail", "talk ESTABLISHED"]);
+    bench.say(alice, &transfer("a1", "1006"));
+    assert!(matches!(bench.command(), Command::Refer { .. }), "another one may be tried");
+    bench.say(alice, &transfer("a1", "1007"));
+    assert_eq!(bench.names(alice), ["fail", "talk ESTABLISHED"], "one at a time");
+    bench.hang_up(alice, "a1");
+    assert_eq!(bench.command(), Command::HangUp { invite, reason: None });
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn the_relay_does_the_transfer_when_the_phone_will_not() {
+    for answered in [true, false] {
+        let (mut bench, alice, invite) = asked(false);
+        bench.refer_refused(invite);
+        let (target, request) = bench.invited();
+        assert_eq!(request.to, Destination::Uri("sip:1005@example.org".into()));
+        assert!(text(&request.offer.unwrap()).contains("PCMU"));
+        bench.progress(target, 180, None);
+        assert!(bench.names(alice).is_empty());
+        if answered {
+            bench.answered(target, Some(&phone_sdp(5000, "sendrecv")));
+            assert_eq!(bench.names(alice), ["notifyTransferEvent", "finish FINISH"]);
+            assert!(bench.commands.is_empty(), "the two phones talk as they are");
+            assert_eq!(bench.bridges().len(), 2);
+            bench.ended(target, gone());
+            assert_eq!(bench.command(), Command::HangUp { invite, reason: None });
+        } else {
+            bench.ended(target, Cause::Refused { status: 404, reason: "Not Found".into(), contacts: vec![] });
+            assert_eq!(bench.names(alice), ["fail", "talk ESTABLISHED"]);
+            bench.hang_up(alice, "a1");
+        }
+        bench.assert_no_leak(&[]);
+    }
+}
+
+#[test]
+fn two_phones_of_a_page_get_each_other() {
+    for (agrees, joined) in [(true, false), (false, true)] {
+        let mut bench = Bench::new(with_sip());
+        let (alice, _) = bench.login_sip("alice");
+        let first = bench.talk_to_phone(alice, "a1", "1002");
+        bench.say(alice, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: true });
+        bench.take_commands();
+        bench.sip(Event::OfferAnswered { invite: first, body: body(&phone_sdp(4000, "recvonly")) });
+        assert_eq!(bench.names(alice), ["hold HOLD"]);
+        let second = bench.talk_to_phone(alice, "a2", "1005");
+        bench.say(alice, &transfer("a1", "1005"));
+        let order = Command::Refer { invite: first, target: "sip:1005@example.org".into(), replaces: Some(second) };
+        assert_eq!(bench.command(), order);
+        if agrees {
+            bench.refer_progress(first, 200, true);
+            assert_eq!(bench.names(alice), ["notifyTransferEvent", "finish FINISH"]);
+            bench.ended(second, gone()); // its place was taken
+            assert_eq!(bench.names(alice), ["finish FINISH"]);
+        }
+        if joined {
+            bench.refer_refused(first);
+            assert_eq!(bench.names(alice), ["finish FINISH", "notifyTransferEvent", "finish FINISH"]);
+            let Command::Offer { invite, body: offer } = bench.command() else { panic!() };
+            assert!(invite == first && text(&offer).contains("a=sendrecv"), "nobody holds it any more");
+            bench.sip(Event::OfferAnswered { invite: first, body: body(&phone_sdp(4000, "sendrecv")) });
+            assert_eq!(bench.relay.counts().calls, 1);
+            assert!(matches!(bench.media.iter().rev().find(|c| matches!(c, Media::Bridge { .. })), Some(_)));
+            bench.ended(second, gone());
+            assert_eq!(bench.command(), Command::HangUp { invite: first, reason: None });
+        }
+        bench.assert_no_leak(&[]);
+    }
+}
+
+#[test]
+fn a_phone_hands_the_page_over() {
+    for answered in [true, false] {
+        let mut bench = Bench::new(with_sip());
+        let (alice, account) = bench.login_sip("alice");
+        let invite = bench.talk_to_phone(alice, "a1", "1002");
+        bench.referred(invite, "sip:1005@example.org");
+        let commands = bench.take_commands();
+        let [Command::AnswerRefer { status: 202, .. }, Command::Invite { invite: target, request }] = &commands[..]
+        else {
+            panic!("{commands:?}")
+        };
+        assert_eq!((request.account, &request.to), (Some(account), &Destination::Uri("sip:1005@example.org".into())));
+        assert_eq!(request.referred_by.as_deref(), Some("sip:1002@example.org"));
+        let target = *target;
+        bench.progress(target, 180, None);
+        assert!(matches!(bench.command(), Command::NotifyRefer { status: 180, .. }));
+        if answered {
+            bench.answered(target, Some(&phone_sdp(5000, "sendrecv")));
+            let commands = bench.take_commands();
+            let [Command::NotifyRefer { status: 200, .. }, Command::HangUp { invite: left, .. }] = &commands[..] else {
+                panic!("{commands:?}")
+            };
+            assert_eq!(*left, invite);
+            assert!(bench.names(alice).is_empty(), "the same call goes on there");
+            assert_eq!(bench.bridges().len(), 2);
+            bench.hang_up(alice, "a1");
+            assert_eq!(bench.command(), Command::HangUp { invite: target, reason: None });
+        } else {
+            bench.ended(target, Cause::Refused { status: 486, reason: "Busy Here".into(), contacts: vec![] });
+            assert_eq!(bench.command(), Command::NotifyRefer { invite, status: 486, reason: "Busy Here".into() });
+            assert_eq!(bench.relay.counts().calls, 1);
+            bench.ended(invite, gone());
+        }
+        assert_eq!(bench.names(alice), ["finish FINISH"]);
+        bench.assert_no_leak(&[]);
+    }
+}
+
+#[test]
+fn a_phone_that_hands_over_need_not_wait() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, _) = bench.login_sip("alice");
+    let invite = bench.talk_to_phone(alice, "a1", "1002");
+    bench.referred(invite, "sip:1005@example.org");
+    let commands = bench.take_commands();
+    let Some(Command::Invite { invite: target, .. }) = commands.last() else { panic!() };
+    let target = *target;
+    bench.ended(invite, gone());
+    assert!(bench.names(alice).is_empty());
+    bench.answered(target, Some(&phone_sdp(5000, "sendrecv")));
+    assert!(bench.names(alice).is_empty() && bench.commands.is_empty());
+    bench.hang_up(alice, "a1");
+    assert_eq!(bench.command(), Command::HangUp { invite: target, reason: None });
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn a_phone_may_not_send_the_relay_anywhere() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, account) = bench.login_sip("alice");
+    let invite = bench.talk_to_phone(alice, "a1", "1002");
+    bench.referred(invite, "sip:premium@elsewhere.test");
+    let commands = bench.take_commands();
+    let [Command::AnswerRefer { status: 202, .. }, Command::NotifyRefer { status: 403, .. }] = &commands[..] else {
+        panic!("{commands:?}")
+    };
+    // Nor hand over what is not a call yet.
+    let ringing = InviteId::Inbound(7);
+    bench.ring_from_phone(ringing, account, alice);
+    bench.referred(ringing, "sip:1005@example.org");
+    assert_eq!(bench.command(), Command::AnswerRefer { invite: ringing, status: 603 });
+}
+
+#[test]
+fn a_phone_joins_its_two_calls_with_pages() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, account) = bench.login_sip("alice");
+    let bob = bench.connect(super::accounts::hello_sip("bob", "secret"));
+    bench.names(bob);
+    let (at_bob, _) = bench.opened();
+    bench.relay.next_worker = 0;
+    let first = InviteId::Inbound(7);
+    let id = bench.ring_from_phone(first, account, alice);
+    bench.answer(alice, &id);
+    bench.relay.next_worker = 0;
+    let second = InviteId::Inbound(8);
+    bench.take_commands();
+    let other = bench.ring_from_phone(second, at_bob, bob);
+    bench.answer(bob, &other);
+    bench.take_commands();
+    (bench.names(alice), bench.names(bob));
+    let event = Event::Refer {
+        invite: first,
+        target: "sip:bob@example.org".into(),
+        replaces: Some("x;to-tag=y;from-tag=z".into()),
+        replaced: Some(second),
+        referred_by: None,
+    };
+    bench.sip(event);
+    let commands = bench.take_commands();
+    let [
+        Command::AnswerRefer { status: 202, .. },
+        Command::HangUp { invite: one, .. },
+        Command::NotifyRefer { status: 200, .. },
+        Command::HangUp { invite: other_one, .. },
+    ] = &commands[..]
+    else {
+        panic!("{commands:?}")
+    };
+    assert_eq!((*one, *other_one), (second, first));
+    assert_eq!(bench.relay.counts().calls, 1);
+    assert!(bench.names(alice).is_empty() && bench.names(bob).is_empty());
+    bench.hang_up(bob, other.as_str());
+    assert_eq!(bench.last_status(alice).status, CallStatus::Finish);
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn another_phone_takes_the_place_of_one() {
+    for offers in [true, false] {
+        let mut bench = Bench::new(with_sip());
+        let (alice, account) = bench.login_sip("alice");
+        let old = bench.talk_to_phone(alice, "a1", "1002");
+        let new = InviteId::Inbound(9);
+        let mut request = from_phone(Origin::Account(account), offers.then(|| phone_sdp(5000, "sendrecv")));
+        request.replaces = Some(old);
+        bench.sip(Event::Incoming { invite: new, request: Box::new(request) });
+        let commands = bench.take_commands();
+        let [Command::Accept { invite, body: Some(said) }, Command::HangUp { invite: gone, .. }] = &commands[..] else {
+            panic!("{commands:?}")
+        };
+        assert_eq!((*invite, *gone), (new, old));
+        assert!(text(said).contains("PCMU"));
+        if !offers {
+            bench.sip(Event::OfferAnswered { invite: new, body: body(&phone_sdp(5000, "sendrecv")) });
+        }
+        assert_eq!(bench.connected().0[0].remote.unwrap().rtp.port(), 5000);
+        assert_eq!(bench.bridges().len(), 2);
+        assert!(bench.names(alice).is_empty());
+        bench.hang_up(alice, "a1");
+        assert_eq!(bench.command(), Command::HangUp { invite: new, reason: None });
+        bench.assert_no_leak(&[]);
+    }
+}
+
+#[test]
+fn nobody_takes_the_place_in_a_call_of_another_account() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, _) = bench.login_sip("alice");
+    let old = bench.talk_to_phone(alice, "a1", "1002");
+    let (_, other) = bench.login_sip("mallory");
+    let new = InviteId::Inbound(9);
+    for (origin, replaced) in
+        [(Origin::Account(other), old), (Origin::Unknown, old), (Origin::Account(other), InviteId::Outbound(999))]
+    {
+        let mut request = from_phone(origin, Some(phone_sdp(5000, "sendrecv")));
+        request.replaces = Some(replaced);
+        bench.sip(Event::Incoming { invite: new, request: Box::new(request) });
+        assert!(matches!(bench.command(), Command::Reject { status: 481, .. }));
+    }
+    assert!(bench.names(alice).is_empty());
+}
