@@ -6,6 +6,7 @@ mod simulation;
 mod sip_calls;
 mod sip_phones;
 mod sip_transfers;
+mod sip_wire;
 mod transfers;
 
 use super::Relay;

@@ -3,7 +3,6 @@
 use super::sip_calls::{body, from_phone, gone, phone_sdp, text};
 use super::{Bench, with_sip};
 use crate::io::ConnectionId;
-use offhook_media::command::Command as Media;
 use offhook_signaling::message::{CallStatus, ClientMessage};
 use offhook_sip::user_agent::io::{Cause, Command, Destination, Event, InviteId, Origin};
 
@@ -136,7 +135,7 @@ fn two_phones_of_a_page_get_each_other() {
             assert!(invite == first && text(&offer).contains("a=sendrecv"), "nobody holds it any more");
             bench.sip(Event::OfferAnswered { invite: first, body: body(&phone_sdp(4000, "sendrecv")) });
             assert_eq!(bench.relay.counts().calls, 1);
-            assert!(matches!(bench.media.iter().rev().find(|c| matches!(c, Media::Bridge { .. })), Some(_)));
+            assert_eq!(bench.bridges().len(), 3, "the two calls and the two phones");
             bench.ended(second, gone());
             assert_eq!(bench.command(), Command::HangUp { invite: first, reason: None });
         }
@@ -235,7 +234,8 @@ fn a_phone_joins_its_two_calls_with_pages() {
     let other = bench.ring_from_phone(second, at_bob, bob);
     bench.answer(bob, &other);
     bench.take_commands();
-    (bench.names(alice), bench.names(bob));
+    bench.names(alice);
+    bench.names(bob);
     let event = Event::Refer {
         invite: first,
         target: "sip:bob@example.org".into(),

@@ -1,0 +1,425 @@
+//! A relay with its own user agent, and at the other end of the wire a second user agent that a test commands: real SIP
+//! text both ways. The second one is a server where the relay's pages register, and the phones behind it.
+
+use super::sip_calls::{body, gone, phone_sdp, text};
+use super::{Bench, accounts::hello_sip, with_sip};
+use crate::io::{ConnectionId, Input};
+use core::time::Duration;
+use offhook_clock::Time;
+use offhook_media::command::Command as Media;
+use offhook_signaling::message::{ClientMessage, DtmfType};
+use offhook_sip::auth::{Secret, Verifier};
+use offhook_sip::transport::{FlowId, Hop, LocalAddress, Source, Target, Transport};
+use offhook_sip::user_agent::UserAgent;
+use offhook_sip::user_agent::io::{
+    self as sip, BindingId, Cause, Command, Destination, Event, Identity, InviteId, Origin, OutboundInvite, PhoneUser,
+    Settings,
+};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+const RELAY: &str = "192.0.2.1:5060";
+const SERVER: &str = "198.51.100.7:5060";
+
+fn local(address: &str) -> LocalAddress {
+    let address: SocketAddr = address.parse().unwrap();
+    LocalAddress { transport: Transport::Udp, host: address.ip().to_string(), port: address.port(), is_ipv6: false }
+}
+
+struct Wire {
+    bench: Bench,
+    server: UserAgent,
+    /// What the server's user agent told and no one looked at.
+    events: VecDeque<Event>,
+    /// First lines of all that crossed, with the direction.
+    log: Vec<String>,
+}
+
+impl Wire {
+    fn new() -> Self {
+        let mut config = with_sip();
+        let sip = config.sip.as_mut().unwrap();
+        sip.user_agent.local = vec![local(RELAY)];
+        let user =
+            |name: &str| PhoneUser { user: name.to_owned(), verifier: Verifier::Password(Secret::new("secret")) };
+        let settings = Settings {
+            local: vec![local(SERVER)],
+            domain: "example.org".to_owned(),
+            phones: vec![user("alice"), user("bob")],
+            ..sip.user_agent.clone()
+        };
+        let server = UserAgent::new(settings, [9; 32], Time::EPOCH);
+        let bench = Bench::with(super::Relay::new(config, [1; 32], Time::EPOCH));
+        Self { bench, server, events: VecDeque::new(), log: Vec::new() }
+    }
+
+    /// Carries messages until nobody has more to say.
+    fn settle(&mut self) {
+        loop {
+            let now = self.bench.now;
+            let out: Vec<_> = core::mem::take(&mut self.bench.sip);
+            let mut quiet = out.is_empty();
+            for output in out {
+                if let Some(octets) = self.carry(output, "->", |wire, input| wire.bench.input(Input::Sip(input))) {
+                    let source = source(SERVER, RELAY);
+                    self.server.handle_input(sip::Input::Received { source, octets }, now);
+                }
+            }
+            while let Some(output) = self.server.poll_output() {
+                quiet = false;
+                if let sip::Output::Event(event) = output {
+                    self.events.push_back(event);
+                    continue;
+                }
+                let answer = |wire: &mut Self, input| wire.server.handle_input(input, now);
+                if let Some(octets) = self.carry(output, "<-", answer) {
+                    let source = source(RELAY, SERVER);
+                    self.bench.input(Input::Sip(sip::Input::Received { source, octets }));
+                }
+            }
+            if quiet {
+                return;
+            }
+        }
+    }
+
+    /// The octets to deliver at the other end; questions to the resolver are answered at once.
+    fn carry(&mut self, output: sip::Output, way: &str, answer: impl FnOnce(&mut Self, sip::Input)) -> Option<Vec<u8>> {
+        match output {
+            sip::Output::Send { octets, hop, .. } => {
+                let to = if way == "->" { SERVER } else { RELAY };
+                if let Hop::Target(target) = &hop {
+                    assert_eq!(target.address, to.parse().unwrap());
+                }
+                let text = String::from_utf8_lossy(&octets).into_owned();
+                let first = text.lines().next().unwrap_or_default();
+                self.log.push(format!("{way} {}", first.split(" sip:").next().unwrap_or(first)));
+                assert!(!text.contains("secret"), "a password crosses the wire: {text}");
+                (octets.len() > 4).then_some(octets)
+            }
+            sip::Output::Resolve { query, .. } => {
+                let address = if way == "->" { SERVER } else { RELAY }.parse().unwrap();
+                let targets = vec![Target { transport: Transport::Udp, address, host: None }];
+                answer(self, sip::Input::Resolved { query, targets });
+                None
+            }
+            sip::Output::Event(_) => panic!("the relay keeps its events"),
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        self.server.handle_input(sip::Input::Command(command), self.bench.now);
+        self.settle();
+    }
+
+    fn say(&mut self, from: ConnectionId, message: &ClientMessage) {
+        self.bench.say(from, message);
+        self.settle();
+    }
+
+    /// Lets time pass, deadline by deadline, at both ends.
+    fn wait(&mut self, duration: Duration) {
+        let until = self.bench.now + duration;
+        loop {
+            let next = offhook_clock::earliest(self.bench.relay.poll_timeout(), self.server.poll_timeout());
+            let Some(at) = next.filter(|at| *at <= until) else { break };
+            self.bench.now = self.bench.now.max(at);
+            self.bench.wait(Duration::ZERO);
+            self.server.handle_timeout(self.bench.now);
+            self.settle();
+        }
+        self.bench.now = until;
+    }
+
+    fn event(&mut self) -> Event {
+        self.events.pop_front().expect("an event at the server")
+    }
+
+    /// A page that registered at the server: its socket, and by what the server reaches it.
+    fn login(&mut self, login: &str) -> (ConnectionId, BindingId) {
+        let connection = self.bench.connect(hello_sip(login, "secret"));
+        self.settle();
+        assert_eq!(self.bench.names(connection), ["getUserData", "registered"]);
+        let Event::PhoneBound { user, binding } = self.event() else { panic!("not registered") };
+        assert_eq!(user, login);
+        (connection, binding)
+    }
+
+    /// A call that a page placed: its number at the server.
+    fn called(&mut self, from: ConnectionId, callee: &str) -> (InviteId, sip::InboundInvite) {
+        self.bench.call(from, "a1", callee);
+        self.settle();
+        match self.event() {
+            Event::Incoming { invite, request } => (invite, *request),
+            event => panic!("no call: {event:?}"),
+        }
+    }
+
+    fn talk(&mut self, from: ConnectionId) -> InviteId {
+        let (invite, _) = self.called(from, "1002");
+        self.command(Command::Accept { invite, body: Some(body(&phone_sdp(4000, "sendrecv"))) });
+        assert_eq!(self.bench.names(from), ["notifyTryingResponse TRYING", "setRemoteSDP", "talk ESTABLISHED"]);
+        invite
+    }
+
+    /// After all timers nothing is left at either end.
+    fn assert_over(&mut self) {
+        self.bench.assert_no_leak(&[]);
+        self.wait(Duration::from_secs(64));
+        let counts = self.server.counts();
+        assert_eq!((counts.invites, counts.dialogs), (0, 0));
+        let counts = self.bench.relay.agent.as_ref().unwrap().counts();
+        assert_eq!((counts.invites, counts.dialogs), (0, 0));
+    }
+}
+
+fn source(from: &str, at: &str) -> Source {
+    let (local, remote) = if from == SERVER { (SERVER, RELAY) } else { (RELAY, SERVER) };
+    assert_ne!(from, at);
+    Source {
+        flow: FlowId(1),
+        transport: Transport::Udp,
+        local: local.parse().unwrap(),
+        remote: remote.parse().unwrap(),
+    }
+}
+
+fn invite_to(binding: BindingId, offer: Option<&str>) -> OutboundInvite {
+    OutboundInvite {
+        account: None,
+        from: Some(Identity { name: Some("Carol".into()), uri: "sip:1003@example.org".into() }),
+        to: Destination::Binding(binding),
+        offer: offer.map(body),
+        headers: Vec::new(),
+        anonymous: false,
+        asserted: None,
+        referred_by: None,
+        replaces: None,
+    }
+}
+
+#[test]
+fn a_page_registers_with_its_password_and_unregisters() {
+    let mut wire = Wire::new();
+    let (alice, _) = wire.login("alice");
+    assert!(wire.log.contains(&"<- SIP/2.0 401 Unauthorized".to_owned()), "{:?}", wire.log);
+    wire.bench.input(Input::Disconnected { connection: alice });
+    wire.settle();
+    assert!(matches!(wire.event(), Event::PhoneGone { .. }));
+    wire.assert_over();
+}
+
+#[test]
+fn a_wrong_password_is_told_to_the_page() {
+    let mut wire = Wire::new();
+    let mallory = wire.bench.connect(hello_sip("alice", "guess"));
+    wire.settle();
+    assert_eq!(wire.bench.names(mallory), ["getUserData", "fail"]);
+    assert_eq!(wire.bench.closed[&mallory].0, 1008);
+    assert!(wire.events.is_empty());
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_told_to_the_page() {
+    let mut wire = Wire::new();
+    let alice = wire.bench.connect(hello_sip("alice", "secret"));
+    // Nobody carries anything.
+    let until = wire.bench.now + Duration::from_secs(64);
+    while let Some(at) = wire.bench.relay.poll_timeout().filter(|at| *at <= until) {
+        wire.bench.now = at;
+        wire.bench.wait(Duration::ZERO);
+        for output in core::mem::take(&mut wire.bench.sip) {
+            if let sip::Output::Resolve { .. } = output {
+                wire.carry(output, "->", |wire, input| wire.bench.input(Input::Sip(input)));
+            }
+        }
+        for output in core::mem::take(&mut wire.bench.sip) {
+            assert!(matches!(output, sip::Output::Send { .. }));
+        }
+    }
+    assert_eq!(wire.bench.names(alice), ["getUserData", "fail"]);
+    assert_eq!(wire.bench.closed[&alice].0, 1008);
+}
+
+#[test]
+fn a_page_calls_through_the_server() {
+    for page_hangs_up in [true, false] {
+        let mut wire = Wire::new();
+        let (alice, _) = wire.login("alice");
+        let (invite, request) = wire.called(alice, "1002");
+        assert_eq!(request.origin, Origin::Phone("alice".into()));
+        assert_eq!(request.request_uri, "sip:1002@example.org");
+        assert!(text(&request.offer.unwrap()).contains("RTP/AVP"));
+        wire.command(Command::Ring { invite, status: 180, body: None });
+        assert_eq!(wire.bench.names(alice), ["notifyTryingResponse TRYING", "ring RING"]);
+        wire.command(Command::Accept { invite, body: Some(body(&phone_sdp(4000, "sendrecv"))) });
+        assert_eq!(wire.bench.names(alice), ["setRemoteSDP", "talk ESTABLISHED"]);
+        if page_hangs_up {
+            wire.bench.hang_up(alice, "a1");
+            wire.settle();
+            assert_eq!(wire.event(), Event::Ended { invite, cause: gone() });
+        } else {
+            wire.command(Command::HangUp { invite, reason: None });
+            assert!(matches!(wire.event(), Event::Ended { cause: Cause::Local, .. }));
+        }
+        assert_eq!(wire.bench.names(alice), ["finish FINISH"]);
+        wire.assert_over();
+    }
+}
+
+#[test]
+fn a_page_is_called_through_the_server() {
+    let mut wire = Wire::new();
+    let (alice, binding) = wire.login("alice");
+    let invite = InviteId::Outbound(1);
+    let request = Box::new(invite_to(binding, Some(&phone_sdp(4000, "sendrecv"))));
+    wire.command(Command::Invite { invite, request });
+    let id = wire.bench.incoming(alice);
+    assert!(matches!(wire.event(), Event::Progress { status: 180, .. }));
+    wire.bench.answer(alice, &id);
+    wire.settle();
+    let Event::Answered { body: Some(answer), .. } = wire.event() else { panic!() };
+    assert!(text(&answer).contains("RTP/AVP 0 101"));
+    assert_eq!(wire.bench.names(alice), ["talk ESTABLISHED"]);
+    wire.bench.hang_up(alice, id.as_str());
+    wire.settle();
+    assert_eq!(wire.event(), Event::Ended { invite, cause: gone() });
+    wire.assert_over();
+}
+
+#[test]
+fn a_caller_without_offer_answers_with_its_ack() {
+    let mut wire = Wire::new();
+    let (alice, binding) = wire.login("alice");
+    let invite = InviteId::Outbound(1);
+    wire.command(Command::Invite { invite, request: Box::new(invite_to(binding, None)) });
+    let id = wire.bench.incoming(alice);
+    assert!(matches!(wire.event(), Event::Progress { status: 180, .. }));
+    wire.bench.answer(alice, &id);
+    wire.settle();
+    let Event::Answered { body: Some(offer), .. } = wire.event() else { panic!() };
+    assert!(text(&offer).contains("PCMU"));
+    wire.command(Command::AnswerOffer { invite, body: body(&phone_sdp(4000, "sendrecv")) });
+    assert_eq!(wire.bench.bridges().len(), 1);
+    wire.command(Command::HangUp { invite, reason: None });
+    assert_eq!(wire.bench.names(alice), ["talk ESTABLISHED", "finish FINISH"]);
+    wire.assert_over();
+}
+
+#[test]
+fn a_page_cancels_and_is_canceled() {
+    let mut wire = Wire::new();
+    let (alice, binding) = wire.login("alice");
+    let (invite, _) = wire.called(alice, "1002");
+    wire.command(Command::Ring { invite, status: 180, body: None });
+    wire.bench.hang_up(alice, "a1");
+    wire.settle();
+    assert!(matches!(wire.event(), Event::Ended { cause: Cause::Remote { .. }, .. }));
+    assert_eq!(wire.bench.names(alice), ["notifyTryingResponse TRYING", "ring RING", "finish FINISH"]);
+    let invite = InviteId::Outbound(1);
+    let request = Box::new(invite_to(binding, Some(&phone_sdp(4000, "sendrecv"))));
+    wire.command(Command::Invite { invite, request });
+    wire.bench.incoming(alice);
+    wire.command(Command::HangUp { invite, reason: None });
+    assert_eq!(wire.bench.names(alice), ["finish FINISH"]);
+    wire.assert_over();
+}
+
+#[test]
+fn a_busy_phone_and_one_that_rejects() {
+    for (status, names) in [
+        (486, vec!["notifyTryingResponse TRYING", "busy", "finish FAILED"]),
+        (603, vec!["notifyTryingResponse TRYING", "finish FINISH"]),
+    ] {
+        let mut wire = Wire::new();
+        let (alice, _) = wire.login("alice");
+        let (invite, _) = wire.called(alice, "1002");
+        wire.command(Command::Reject { invite, status, reason: Some("Not now".into()), contacts: vec![] });
+        let end = wire.bench.inbox[&alice].last().cloned();
+        let Some(offhook_signaling::message::ServerMessage::CallStatus(end)) = end else { panic!() };
+        assert_eq!((end.sip_status, end.info.as_deref()), (Some(status), Some("Not now")));
+        assert_eq!(wire.bench.names(alice), names);
+        wire.assert_over();
+    }
+}
+
+#[test]
+fn early_media_over_the_wire() {
+    let mut wire = Wire::new();
+    let (alice, _) = wire.login("alice");
+    let (invite, _) = wire.called(alice, "1002");
+    let sdp = body(&phone_sdp(4000, "sendrecv"));
+    wire.command(Command::Ring { invite, status: 183, body: Some(sdp.clone()) });
+    assert_eq!(wire.bench.names(alice), ["notifyTryingResponse TRYING", "setRemoteSDP", "ring RING_MEDIA"]);
+    wire.command(Command::Accept { invite, body: Some(sdp) });
+    assert_eq!(wire.bench.names(alice), ["talk ESTABLISHED"]);
+    wire.command(Command::HangUp { invite, reason: None });
+    assert_eq!(wire.bench.names(alice), ["finish FINISH"]);
+    wire.assert_over();
+}
+
+#[test]
+fn hold_and_back_over_the_wire_from_both_ends() {
+    let mut wire = Wire::new();
+    let (alice, _) = wire.login("alice");
+    let invite = wire.talk(alice);
+    wire.say(alice, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: false });
+    let Event::Offer { body: Some(offer), .. } = wire.event() else { panic!() };
+    assert!(text(&offer).contains("a=sendonly"));
+    wire.command(Command::AnswerOffer { invite, body: body(&phone_sdp(4000, "recvonly")) });
+    assert_eq!(wire.bench.names(alice), ["hold HOLD"]);
+    wire.say(alice, &ClientMessage::Unhold("a1".into()));
+    assert!(matches!(wire.event(), Event::Offer { .. }));
+    wire.command(Command::RefuseOffer { invite, status: 488 });
+    assert_eq!(wire.bench.names(alice), ["hold HOLD"], "refused: it stays on hold");
+    wire.say(alice, &ClientMessage::Unhold("a1".into()));
+    assert!(matches!(wire.event(), Event::Offer { .. }));
+    wire.command(Command::AnswerOffer { invite, body: body(&phone_sdp(4000, "sendrecv")) });
+    assert_eq!(wire.bench.names(alice), ["talk ESTABLISHED"]);
+    wire.command(Command::Offer { invite, body: body(&phone_sdp(4000, "sendonly")) });
+    let Event::OfferAnswered { body: answer, .. } = wire.event() else { panic!() };
+    assert!(text(&answer).contains("a=recvonly"));
+    wire.command(Command::Offer { invite, body: body(&phone_sdp(4444, "sendrecv")) });
+    assert!(matches!(wire.event(), Event::OfferAnswered { .. }));
+    assert_eq!(wire.bench.connected().0[0].remote.unwrap().rtp.port(), 4444);
+    assert!(wire.bench.names(alice).is_empty());
+    wire.command(Command::HangUp { invite, reason: None });
+    wire.assert_over();
+}
+
+#[test]
+fn digits_by_info_over_the_wire() {
+    let mut wire = Wire::new();
+    let (alice, _) = wire.login("alice");
+    let invite = wire.talk(alice);
+    let digits = ClientMessage::SendDtmf { call_id: "a1".into(), kind: DtmfType::InfoRelay, digits: "12".into() };
+    wire.say(alice, &digits);
+    for digit in ["1", "2"] {
+        let Event::Info { body, .. } = wire.event() else { panic!() };
+        assert_eq!(String::from_utf8(body.octets).unwrap(), format!("Signal={digit}\r\nDuration=160\r\n"));
+    }
+    let body = sip::Body { content_type: "application/dtmf".into(), octets: b"9".to_vec() };
+    wire.command(Command::Info { invite, body });
+    assert!(matches!(wire.bench.media.last(), Some(Media::SendDtmf { digits, .. }) if digits == "9"));
+    wire.command(Command::HangUp { invite, reason: None });
+    wire.assert_over();
+}
+
+#[test]
+fn the_server_vanishes_in_a_call() {
+    let mut wire = Wire::new();
+    let (alice, _) = wire.login("alice");
+    wire.talk(alice);
+    wire.bench.hang_up(alice, "a1");
+    // The BYE is repeated into the void, and given up.
+    let until = wire.bench.now + Duration::from_secs(64);
+    while let Some(at) = wire.bench.relay.poll_timeout().filter(|at| *at <= until) {
+        wire.bench.now = at;
+        wire.bench.wait(Duration::ZERO);
+        wire.bench.sip.clear();
+    }
+    assert_eq!(wire.bench.names(alice), ["finish FINISH"]);
+    wire.bench.assert_no_leak(&[]);
+    assert_eq!(wire.bench.relay.agent.as_ref().unwrap().counts().invites, 0);
+    assert_eq!(wire.bench.relay.counts().sessions, 1);
+}
