@@ -10,8 +10,11 @@ pub(super) static PASSWORD: Octets = Octets::alphanumeric_and(b"-_.!~*'()&=+$,")
 pub(super) static PARAM: Octets = Octets::alphanumeric_and(b"-_.!~*'()[]/:&+$");
 pub(super) static HEADER: Octets = Octets::alphanumeric_and(b"-_.!~*'()[]/?:+$");
 
+/// What is wrong with a URI that ends where it should not.
+pub(super) const UNEXPECTED: Malformed = Malformed("white space or brackets in a URI");
+
 /// Every escape in it is one.
-pub(super) fn check(text: &str) -> Result<(), Malformed> {
+fn check(text: &str) -> Result<(), Malformed> {
     let octets = text.as_bytes();
     let hex = |at: usize| octets.get(at).is_some_and(u8::is_ascii_hexdigit);
     let mut escapes = octets.iter().enumerate().filter(|(_, octet)| **octet == b'%');
@@ -21,9 +24,11 @@ pub(super) fn check(text: &str) -> Result<(), Malformed> {
 
 /// `text` as it came, with escapes for what should have had them.
 pub(super) fn legal(text: &str, fits: &Octets) -> Result<String, Malformed> {
+    if fits.has_all(text) {
+        return Ok(text.to_owned());
+    }
     check(text)?;
-    let whole = text.bytes().all(|octet| octet == b'%' || fits.has(octet));
-    Ok(if whole { text.to_owned() } else { escape(text, |octet| octet == b'%' || fits.has(octet)) })
+    Ok(escape(text, |octet| octet == b'%' || fits.has(octet)))
 }
 
 pub(super) fn escaped(text: &str, fits: &Octets) -> String {

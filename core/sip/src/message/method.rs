@@ -1,6 +1,6 @@
 //! What a request asks for.
 
-use super::scan::{Malformed, is_token};
+use super::scan::{Malformed, token};
 use core::fmt;
 use core::str::FromStr;
 use serde::{Deserialize, Serialize};
@@ -42,23 +42,6 @@ pub enum Method {
 }
 
 impl Method {
-    const KNOWN: [Self; 14] = [
-        Self::Invite,
-        Self::Ack,
-        Self::Bye,
-        Self::Cancel,
-        Self::Register,
-        Self::Options,
-        Self::Info,
-        Self::Update,
-        Self::Prack,
-        Self::Refer,
-        Self::Notify,
-        Self::Subscribe,
-        Self::Message,
-        Self::Publish,
-    ];
-
     /// Its name as it stands in a request line.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -92,11 +75,23 @@ impl FromStr for Method {
     type Err = Malformed;
 
     fn from_str(name: &str) -> Result<Self, Malformed> {
-        match Self::KNOWN.iter().find(|method| method.name() == name) {
-            Some(method) => Ok(method.clone()),
-            None if is_token(name) => Ok(Self::Other(name.to_owned())),
-            None => Err(Malformed("the method is no token")),
-        }
+        Ok(match name {
+            "INVITE" => Self::Invite,
+            "ACK" => Self::Ack,
+            "BYE" => Self::Bye,
+            "CANCEL" => Self::Cancel,
+            "REGISTER" => Self::Register,
+            "OPTIONS" => Self::Options,
+            "INFO" => Self::Info,
+            "UPDATE" => Self::Update,
+            "PRACK" => Self::Prack,
+            "REFER" => Self::Refer,
+            "NOTIFY" => Self::Notify,
+            "SUBSCRIBE" => Self::Subscribe,
+            "MESSAGE" => Self::Message,
+            "PUBLISH" => Self::Publish,
+            _ => Self::Other(token(name, "the method is no token")?),
+        })
     }
 }
 

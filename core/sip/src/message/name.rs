@@ -176,7 +176,8 @@ impl HeaderName {
         } else {
             let as_long = KNOWN.get(*BEGIN.get(length)?..*BEGIN.get(length + 1)?)?;
             // Nearly always as it should be spelt, and that is compared faster.
-            let exact = as_long.iter().find(|known| known.name == text);
+            let begins = |known: &&Known| known.name.as_bytes().first() == text.as_bytes().first();
+            let exact = as_long.iter().filter(begins).find(|known| known.name == text);
             exact.or_else(|| as_long.iter().find(|known| known.name.eq_ignore_ascii_case(text)))
         };
         found.map(|known| known.header.clone())

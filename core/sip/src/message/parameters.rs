@@ -1,7 +1,7 @@
 //! `;name=value` behind addresses, `Via` values and many others (RFC 3261 §7.3.1).
 
 use super::escape::legal;
-use super::scan::{Malformed, Octets, Quoted, find_outside, is_token, quoted, split_once, trim, unescaped};
+use super::scan::{Malformed, Octets, Quoted, find, is_token_byte, quoted, split_once, unescaped};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -200,54 +200,56 @@ pub(super) fn each<'a>(
     text: &'a str,
     mut visit: impl FnMut(Borrowed<'a>) -> Result<(), Malformed>,
 ) -> Result<(), Malformed> {
-    let mut rest = trim(text);
+    let mut rest = text.trim_ascii_start();
     while let Some(text) = rest.strip_prefix(';') {
-        let text = trim(text);
+        let text = text.trim_ascii_start();
         // One semicolon too many at the very end is what some send; more of them is RFC 4475 §3.1.2.1.
         if text.is_empty() {
             return Ok(());
         }
-        let end = find_outside(text, b';').unwrap_or(text.len());
-        let (parameter, after) = text.split_at_checked(end).unwrap_or((text, ""));
-        visit(one(trim(parameter))?)?;
+        let (parameter, after) = one(text)?;
+        visit(parameter)?;
         rest = after;
     }
     if rest.is_empty() { Ok(()) } else { Err(Malformed("something other than parameters behind a value")) }
 }
 
-fn one(text: &str) -> Result<Borrowed<'_>, Malformed> {
-    let Some((key, value)) = split_once(text, b'=') else {
-        return if is_token(text) {
-            Ok(Borrowed::Flag(text))
-        } else {
-            Err(Malformed("a parameter's name is no token"))
-        };
+/// The parameter that `text` begins with, and what follows it: nothing, or a semicolon.
+fn one(text: &str) -> Result<(Borrowed<'_>, &str), Malformed> {
+    let (key, rest) = span(text, is_token_byte);
+    let ended = |text: &str| matches!(text.as_bytes(), [] | [b';', ..]);
+    let Some(value) = rest.strip_prefix('=').filter(|_| !key.is_empty()) else {
+        let flag = ended(rest) && !key.is_empty();
+        return if flag { Ok((Borrowed::Flag(key), rest)) } else { Err(Malformed("a parameter's name is no token")) };
     };
-    let (key, value) = (trim(key), trim(value));
-    if !is_token(key) {
-        return Err(Malformed("a parameter's name is no token"));
-    }
+    let value = value.trim_ascii_start();
     if value.starts_with('"') {
         let (value, after) = quoted(value)?;
-        return if after.is_empty() {
-            Ok(Borrowed::Quoted(key, value))
+        let after = after.trim_ascii_start();
+        let whole = Borrowed::Quoted(key, value);
+        return if ended(after) { Ok((whole, after)) } else { Err(Malformed("words behind a quoted string")) };
+    }
+    let (word, after) = span(value, |octet| UNQUOTED.has(octet));
+    if ended(after) {
+        return if word.is_empty() {
+            Err(Malformed("a parameter's value is missing"))
         } else {
-            Err(Malformed("words behind a quoted string"))
+            Ok((Borrowed::Plain(key, word), after))
         };
     }
-    if value.is_empty() {
-        return Err(Malformed("a parameter's value is missing"));
-    }
-    if UNQUOTED.has_all(value) {
-        return Ok(Borrowed::Plain(key, value));
-    }
     // Gateways forget the quotation marks of `text=Normal call clearing`.
-    let words = !value.bytes().any(|byte| matches!(byte, b'"' | b',' | b'<' | b'>' | b'\\'));
-    if words {
-        Ok(Borrowed::Words(key, value))
-    } else {
-        Err(Malformed("a parameter's value is neither word nor string"))
+    let (words, after) = value.split_at_checked(find(value, b';').unwrap_or(value.len())).unwrap_or((value, ""));
+    if words.bytes().any(|byte| matches!(byte, b'"' | b',' | b'<' | b'>' | b'\\')) {
+        return Err(Malformed("a parameter's value is neither word nor string"));
     }
+    Ok((Borrowed::Words(key, words.trim_ascii_end()), after))
+}
+
+/// As much of `text` as is made of such octets, and what follows it without white space.
+fn span(text: &str, of: impl Fn(u8) -> bool) -> (&str, &str) {
+    let end = text.bytes().position(|octet| !of(octet)).unwrap_or(text.len());
+    let (span, rest) = text.split_at_checked(end).unwrap_or((text, ""));
+    (span, rest.trim_ascii_start())
 }
 
 impl fmt::Display for Parameters {

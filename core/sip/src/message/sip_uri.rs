@@ -1,9 +1,9 @@
 //! `sip:` and `sips:` (RFC 3261 §19.1).
 
-use super::escape::{self, HEADER, PARAM, PASSWORD, USER, escaped, legal, unescaped};
+use super::escape::{HEADER, PARAM, PASSWORD, UNEXPECTED, UNRESERVED, USER, escaped, legal, unescaped};
 use super::host::{self, Host, host_port};
 use super::parameters::Parameters;
-use super::scan::{Malformed, Octets, split_around, split_once};
+use super::scan::{Malformed, Octets, split_once};
 use crate::transport::Transport;
 use core::fmt;
 use std::borrow::Cow;
@@ -177,24 +177,41 @@ pub(super) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
+    /// Looks at each octet once: this is what most of reading a message is.
     pub(super) fn of(text: &'a str) -> Result<Self, Malformed> {
-        // The last one: an address as user part should have its own escaped, but often has not.
-        let (userinfo, rest) = match text.bytes().rposition(|byte| byte == b'@').map(|at| split_around(text, at)) {
-            Some((userinfo, rest)) => (Some(userinfo), rest),
-            None => (None, text),
-        };
-        let (user, password) = match userinfo.map(|userinfo| split_once(userinfo, b':').ok_or(userinfo)) {
-            None => (None, None),
-            Some(Ok((user, password))) => (Some(user), Some(password)),
-            Some(Err(user)) => (Some(user), None),
+        let octets = text.as_bytes();
+        let hex = |at: usize| octets.get(at).is_some_and(u8::is_ascii_hexdigit);
+        let (mut host, mut colon, mut semicolon, mut question) = (None, None, None, None);
+        for (at, octet) in octets.iter().enumerate() {
+            match octet {
+                octet if UNRESERVED.has(*octet) => {}
+                // The last one: an address as user part should have its own escaped, but often has not.
+                b'@' => (host, semicolon, question) = (Some(at), None, None),
+                b':' => colon = colon.or(Some(at)),
+                b';' if question.is_none() => semicolon = semicolon.or(Some(at)),
+                b'?' => question = question.or(Some(at)),
+                b'%' if hex(at + 1) && hex(at + 2) => {}
+                b'%' => return Err(Malformed("an escape without two digits")),
+                0..=b' ' | b'<' | b'>' | 0x7f => return Err(UNEXPECTED),
+                _ => {}
+            }
+        }
+        let part = |from: usize, to: Option<usize>| text.get(from..to.unwrap_or(text.len())).unwrap_or_default();
+        let (user, password) = match (host, colon) {
+            (None, _) => (None, None),
+            (Some(end), Some(colon)) if colon < end => (Some(part(0, Some(colon))), Some(part(colon + 1, Some(end)))),
+            (Some(end), _) => (Some(part(0, Some(end))), None),
         };
         if user == Some("") {
             return Err(Malformed("an empty user part"));
         }
-        let (rest, headers) = split_once(rest, b'?').map_or((rest, None), |(rest, headers)| (rest, Some(headers)));
-        let (address, params) =
-            split_once(rest, b';').map_or((rest, None), |(address, params)| (address, Some(params)));
-        Ok(Self { user, password, address, params, headers })
+        Ok(Self {
+            user,
+            password,
+            address: part(host.map_or(0, |at| at + 1), semicolon.or(question)),
+            params: semicolon.map(|at| part(at + 1, question)),
+            headers: question.map(|at| part(at + 1, None)),
+        })
     }
 
     fn headers(&self) -> impl Iterator<Item = Result<(&'a str, &'a str), Malformed>> {
@@ -208,19 +225,11 @@ impl<'a> Parts<'a> {
     /// All parts are what they have to be.
     pub(super) fn check(&self) -> Result<(), Malformed> {
         host::check(self.address)?;
-        for text in [self.user, self.password].into_iter().flatten() {
-            escape::check(text)?;
+        let nameless = |param: &str| matches!(param.as_bytes(), [] | [b'=', ..]);
+        if self.params.is_some_and(|params| params.split(';').any(nameless)) {
+            return Err(Malformed("a URI parameter without name"));
         }
-        for param in self.params.into_iter().flat_map(|params| params.split(';')) {
-            if param.is_empty() || param.starts_with('=') {
-                return Err(Malformed("a URI parameter without name"));
-            }
-            escape::check(param)?;
-        }
-        self.headers().try_for_each(|header| {
-            let (name, value) = header?;
-            escape::check(name).and_then(|()| escape::check(value))
-        })
+        self.headers().try_for_each(|header| header.map(|_| ()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! `tel:` (RFC 3966).
 
-use super::escape::PARAM;
+use super::escape::{PARAM, UNEXPECTED};
 use super::parameters::Parameters;
 use super::scan::Malformed;
 use core::fmt;
@@ -33,6 +33,9 @@ impl TelUri {
     }
 
     pub(super) fn parse(text: &str) -> Result<Self, Malformed> {
+        if !text.bytes().all(|octet| octet.is_ascii_graphic() && !matches!(octet, b'<' | b'>')) {
+            return Err(UNEXPECTED);
+        }
         let (number, params) = match text.split_once(';') {
             Some((number, params)) => (number, Parameters::parse_uri(params, &PARAM)?),
             None => (text, Parameters::new()),

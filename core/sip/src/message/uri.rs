@@ -121,16 +121,13 @@ enum Scheme {
 
 /// The scheme as written and as known here, and what follows the colon.
 fn scheme(text: &str) -> Result<(&str, Scheme, &str), Malformed> {
-    // To the end without stopping: that can be done for many octets at once.
-    if text.bytes().fold(false, |found, byte| found | matches!(byte, 0..=b' ' | b'<' | b'>' | 0x7f)) {
-        return Err(Malformed("white space or brackets in a URI"));
-    }
-    let (name, rest) = split_once(text, b':').ok_or(Malformed("a URI without scheme"))?;
-    for (known, scheme) in [("sip", Scheme::Sip), ("sips", Scheme::Sips), ("tel", Scheme::Tel)] {
-        if known.eq_ignore_ascii_case(name) {
-            return Ok((name, scheme, rest));
+    let known = |name: &str| text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+    for (name, scheme) in [("sip:", Scheme::Sip), ("sips:", Scheme::Sips), ("tel:", Scheme::Tel)] {
+        if known(name) {
+            return Ok((name, scheme, text.get(name.len()..).unwrap_or_default()));
         }
     }
+    let (name, rest) = split_once(text, b':').ok_or(Malformed("a URI without scheme"))?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
     if !name.starts_with(|first: char| first.is_ascii_alphabetic()) || !name.bytes().all(plain) {
         return Err(Malformed("no URI scheme"));
@@ -197,5 +194,5 @@ impl From<SipUri> for Uri {
 
 /// Nothing that ends a URI where it stands in a header or a request line.
 fn is_opaque(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\')
+    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b'<' | b'>')
 }
