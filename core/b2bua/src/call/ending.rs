@@ -41,8 +41,10 @@ impl Call {
             State::Ringing { .. } => self.drop_out(leg, end),
             State::Established(talk) => {
                 let asked = talk.referral.as_ref().map(|referral| talk.legs.get(referral.by.other()).party.leg);
-                // It goes its own way, as it was asked to; not everybody says first that it arrived.
-                if asked == Some(leg) && end.reason == EndReason::HungUp {
+                if self.is_detour(leg) {
+                    self.end(end);
+                    // It goes its own way, as it was asked to; not everybody says first that it arrived.
+                } else if asked == Some(leg) && end.reason == EndReason::HungUp {
                     self.referred();
                 } else {
                     self.hang_up(leg, end);
@@ -64,11 +66,16 @@ impl Call {
             ring.forks.iter_mut().map(|fork| &mut fork.party)
         }
         match &mut self.state {
-            State::Ringing { caller, ring } => Box::new(core::iter::once(&mut caller.party).chain(forks(ring))),
+            State::Ringing { caller, ring } => {
+                let back = ring.hairpins.iter_mut().map(|hairpin| &mut hairpin.back);
+                let forks = ring.forks.iter_mut().map(|fork| &mut fork.party);
+                Box::new(core::iter::once(&mut caller.party).chain(forks).chain(back))
+            }
             State::Established(talk) => {
                 let ringing = talk.transfer.as_mut().map(|transfer| forks(&mut transfer.ring));
                 let legs = [&mut talk.legs.a.party, &mut talk.legs.b.party];
-                Box::new(legs.into_iter().chain(ringing.into_iter().flatten()))
+                let detour = talk.detour.iter_mut().flat_map(|detour| [&mut detour.a, &mut detour.b]);
+                Box::new(legs.into_iter().chain(ringing.into_iter().flatten()).chain(detour))
             }
             State::HandedOver { stays, ring, .. } => Box::new(core::iter::once(&mut stays.party).chain(forks(ring))),
             State::Ended(_) => Box::new(core::iter::empty()),
@@ -98,6 +105,9 @@ impl Call {
         match state {
             State::Ringing { caller, ring } => {
                 self.stop_ringing(ring.forks, &of_forks, None);
+                for hairpin in ring.hairpins {
+                    self.leave(&hairpin.back, &of_forks);
+                }
                 let is_open = caller.early.is_some();
                 self.leave_caller(&caller.party, &end);
                 if is_open {
@@ -110,6 +120,9 @@ impl Call {
                 }
                 for leg in [talk.legs.a, talk.legs.b] {
                     self.leave_with_media(&leg, &end);
+                }
+                if let Some(detour) = talk.detour {
+                    self.leave_detour(&detour, &end);
                 }
             }
             State::HandedOver { stays, ring, .. } => {

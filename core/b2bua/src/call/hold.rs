@@ -85,7 +85,8 @@ impl Call {
         let (leg, other) = (talk.legs.get(side), talk.legs.get(side.other()));
         let held = *talk.held_by.get(side.other());
         let Some(peer) = leg.party.peer() else { return };
-        if peer.held != held || !LegMaker::fits(&leg.streams, &other.streams) {
+        let hears = LegMaker::passes(&leg.streams, &other.streams) && LegMaker::passes(&other.streams, &leg.streams);
+        if peer.held != held || (!hears && LegMaker::has_news(&peer.current(), &other.streams)) {
             self.offer_to(side, Purpose::Change);
         }
     }
@@ -156,6 +157,10 @@ impl Call {
         const NOT_ACCEPTABLE_HERE: u16 = 488;
         const REQUEST_PENDING: u16 = 491;
         let side = self.side(leg);
+        if self.is_detour(leg) {
+            // No media go that way: whatever is offered, or asked for, what was said stands.
+            return self.peer_mut(leg).and_then(|peer| peer.last()).ok_or(NOT_ACCEPTABLE_HERE);
+        }
         let (own, other, held) = match (&mut self.state, side) {
             (State::Established(talk), Some(side)) => {
                 let held = *talk.held_by.get(side.other());

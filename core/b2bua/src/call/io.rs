@@ -3,6 +3,7 @@
 use super::party::{Leg, Party, Place};
 use super::peer::TheirOffer;
 use offhook_media::command::{Command, LegKey, TransportFailure};
+use offhook_media::ports::PortPair;
 use offhook_signaling::message::{DirectStep, DtmfType, ServerMessage};
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io as sip;
@@ -76,6 +77,15 @@ pub enum Input {
         attempt: u32,
         /// The step.
         step: DirectStep,
+    },
+    /// The INVITE of a fork came back from the server.
+    Return {
+        /// The fork.
+        leg: LegKey,
+        /// It, as it came in, with what will answer it.
+        party: Box<Party>,
+        /// Who shall ring for it.
+        targets: Vec<Party>,
     },
     /// A browser needs to hear again how the call stands.
     RepeatStatus {
@@ -208,6 +218,8 @@ pub enum Output {
         /// What led there.
         place: Place,
     },
+    /// RTP ports that the call needs no more.
+    Free(Vec<PortPair>),
     /// The peer will not do a transfer: do it here.
     Unreferred {
         /// The leg that hands over.

@@ -17,6 +17,7 @@
 mod direct;
 mod dtmf;
 mod ending;
+mod hairpin;
 mod hold;
 mod io;
 mod negotiation;
@@ -34,6 +35,7 @@ pub use peer::{Dialog, Peer, PeerSetup, TheirOffer, sdp_body, sdp_text};
 
 use crate::config::BusyStatus;
 use core::time::Duration;
+use hairpin::{Detour, Hairpin};
 use offhook_clock::{Time, earliest};
 use offhook_media::command::{LegKey, WorkerId};
 use offhook_sdp::section::Section;
@@ -50,6 +52,8 @@ pub struct CallKey(pub u64);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Ring {
     forks: Vec<Fork>,
+    /// INVITEs of this call that came back to this relay; they ring among the forks.
+    hairpins: Vec<Hairpin>,
     give_up_at: Time,
 }
 
@@ -68,6 +72,8 @@ struct Talk {
     transfer: Option<Transfer>,
     /// A transfer that the peer was asked to do.
     referral: Option<Referral>,
+    /// The dialogs through the server that joined two browsers.
+    detour: Option<Box<Detour>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,7 +154,11 @@ impl Call {
     fn take(&mut self, input: Input, now: Time) {
         match (&self.state, input) {
             (_, Input::Sip { leg, event }) => self.sip_event(leg, event),
-            (State::Ringing { .. }, Input::Answer { leg, sdp }) => self.answer(leg, &sdp),
+            (_, Input::Return { leg, party, targets }) => self.come_back(leg, *party, targets, now),
+            (State::Ringing { .. }, Input::Answer { leg, sdp }) => match self.rings_for_hairpin(leg) {
+                Some(index) => self.take_back(index, leg, &sdp),
+                None => self.answer(leg, &sdp),
+            },
             (State::Established(_) | State::HandedOver { .. }, Input::Answer { leg, sdp }) => {
                 self.target_answers(leg, &sdp);
             }

@@ -127,12 +127,23 @@ impl LegMaker {
         peer.make_offer(offered, purpose, held, &mut self.random)
     }
 
-    /// Whether each of two legs hears what the other one sends.
-    pub(super) fn fits(one: &[Section], other: &[Section]) -> bool {
+    /// Whether `to` hears what `from` sends.
+    pub(super) fn passes(from: &[Section], to: &[Section]) -> bool {
         let audio = |sections: &[Section]| sections.iter().find(|section| section.kind == MediaKind::Audio).cloned();
-        let Some((one, other)) = audio(one).zip(audio(other)) else { return true };
-        let passes = |from, to| matches!(sending(from, to), Sending::AsItIs | Sending::Converted);
-        passes(&one, &other) && passes(&other, &one)
+        let Some((from, to)) = audio(from).zip(audio(to)) else { return true };
+        matches!(sending(&from, &to), Sending::AsItIs | Sending::Converted)
+    }
+
+    /// Whether an offer to a SIP endpoint, to which `said` was said last, could change what it and the other side make
+    /// of each other.
+    pub(super) fn has_news(said: &[Section], other: &[Section]) -> bool {
+        let codecs = |sections: &[Section]| -> Vec<Codec> {
+            let payloads = sections.iter().filter(|section| !section.rejected).flat_map(|section| &section.payloads);
+            payloads.map(|payload| payload.codec.clone()).filter(Codec::is_primary).collect()
+        };
+        let (said, other) = (codecs(said), codecs(other));
+        let lacks = |some: &[Codec], codec: &Codec| !some.iter().any(|known| known.matches(codec));
+        said.iter().any(|codec| lacks(&other, codec)) || other.iter().any(|codec| lacks(&said, codec))
     }
 
     /// Reads a fork's answer.
@@ -204,6 +215,8 @@ pub(super) const fn end_reason(error: NegotiationError) -> EndReason {
 /// What a call ended by, of a SIP leg that was `answered` or not.
 pub(super) fn end_reason_of(cause: Cause, answered: bool) -> End {
     match cause {
+        // RFC 3326 §2: somebody else took the call.
+        Cause::Remote { reason: Some((200..=299, _)) } if !answered => EndReason::AnsweredElsewhere.into(),
         Cause::Remote { reason } => {
             let normal = if answered { EndReason::HungUp } else { EndReason::Canceled };
             End { reason: normal, said: reason.filter(|(status, _)| *status >= 300) }

@@ -179,6 +179,8 @@ pub enum Place {
         invite: InviteId,
         /// Its RTP ports.
         ports: Vec<PortPair>,
+        /// The mark of the INVITE.
+        mark: Option<String>,
     },
 }
 
@@ -227,7 +229,7 @@ impl Party {
             Side::Browser(Browser { session, call_id, .. }) => {
                 Place::Browser { session: *session, call_id: call_id.clone() }
             }
-            Side::Sip(peer) => Place::Sip { invite: peer.invite, ports: peer.ports.clone() },
+            Side::Sip(peer) => Place::Sip { invite: peer.invite, ports: peer.ports.clone(), mark: peer.mark.clone() },
         }
     }
 

@@ -68,6 +68,8 @@ pub struct Peer {
     pub dialog: Dialog,
     /// The relay's RTP ports, one for each media section.
     pub ports: Vec<PortPair>,
+    /// By what the relay knows the INVITE when it comes back.
+    pub mark: Option<String>,
     address: RtpAddress,
     srtp: Srtp,
     cname: String,
@@ -103,6 +105,8 @@ pub struct PeerSetup {
     pub dialog: Dialog,
     /// The relay's RTP ports.
     pub ports: Vec<PortPair>,
+    /// By what the relay knows the INVITE when it comes back.
+    pub mark: Option<String>,
     /// Where they are.
     pub address: RtpAddress,
     /// Whether and how media are encrypted.
@@ -173,14 +177,27 @@ impl Peer {
     /// A peer to which nothing was said.
     #[must_use]
     pub fn new(setup: PeerSetup) -> Self {
-        let PeerSetup { invite, account, uri, dialog, ports, address, srtp, extra, session_id, cname, first_ssrc } =
-            setup;
+        let PeerSetup {
+            invite,
+            account,
+            uri,
+            dialog,
+            ports,
+            mark,
+            address,
+            srtp,
+            extra,
+            session_id,
+            cname,
+            first_ssrc,
+        } = setup;
         Self {
             invite,
             account,
             uri,
             dialog,
             ports,
+            mark,
             address,
             srtp,
             cname,
@@ -301,6 +318,29 @@ impl Peer {
         self.remote = Some(answer.description);
         self.security = answer.security;
         self.connect(leg, &answer.offered, streams, silence)
+    }
+
+    /// Accepts whatever is offered, at a port where nobody listens (discard, RFC 863): media will go another way.
+    pub fn mirror(&mut self, offer: Description, random: &mut ChaCha20Rng) {
+        let policy = self.policy();
+        let sections = offer.sections.iter().map(|theirs| {
+            let security = policy.answer(theirs, None, random);
+            let section = Section { direction: theirs.section.direction.reversed(), ..theirs.section.clone() };
+            let section = Section { rejected: security.is_none() || section.rejected, ..section };
+            SipSection {
+                crypto: security.map(|security| security.crypto()).unwrap_or_default(),
+                ..SipSection::new(section, theirs.profile.clone(), SocketAddr::new(self.address.advertised, 9))
+            }
+        });
+        let sections = sections.collect();
+        // What is said is remembered.
+        let _ = self.session.answer(&offer, sections);
+        self.remote = Some(offer);
+    }
+
+    /// The number of the relay's session in the descriptions it wrote.
+    pub(super) fn session_id(&self) -> Option<u64> {
+        self.session.last().map(|description| description.origin.session_id)
     }
 
     /// The order for streams that stay as they are, now that silence ends the leg.

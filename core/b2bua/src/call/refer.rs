@@ -98,10 +98,13 @@ impl Call {
         self.outputs.push_back(Output::Sip(accept));
         let gone = core::mem::replace(talk.legs.get_mut(side), Leg { party, streams });
         *talk.held_by.get_mut(side) = false;
-        let referral = talk.referral.take();
+        let (referral, detour) = (talk.referral.take(), talk.detour.take());
         let transfer = talk.transfer.take();
         if let Some(transfer) = transfer {
             self.stop_ringing(transfer.ring.forks, &EndReason::Canceled.into(), None);
+        }
+        if let Some(detour) = detour {
+            self.leave_detour(&detour, &EndReason::Transferred.into());
         }
         if is_connected {
             self.bridge_again();

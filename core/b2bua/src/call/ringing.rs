@@ -69,13 +69,13 @@ impl Call {
                 Err(party) => self.left(&party),
             }
         }
-        Ring { forks, give_up_at: now + self.rings_for }
+        Ring { forks, hairpins: Vec::new(), give_up_at: now + self.rings_for }
     }
 
     /// A SIP endpoint rings, or says something before it answers.
     pub(super) fn progress(&mut self, leg: LegKey, branch: Branch, status: u16, sdp: Option<String>) {
         let State::Ringing { caller, ring } = &mut self.state else { return };
-        let is_alone = ring.forks.len() == 1;
+        let is_alone = ring.forks.len() == 1 && ring.hairpins.is_empty();
         let Some(fork) = ring.forks.iter_mut().find(|fork| fork.party.leg == leg) else { return };
         if let (Some(sdp), Some(peer)) = (&sdp, fork.party.peer_mut()) {
             peer.remember(branch, sdp);
@@ -175,6 +175,12 @@ impl Call {
         let Some(peer) = self.peer_mut(leg) else { return };
         peer.dialog = Dialog::Confirmed;
         let sdp = peer.final_answer(branch, sdp);
+        if self.closes_hairpin(leg, sdp.as_deref()) {
+            return;
+        }
+        if let (Some(index), Some(sdp)) = (self.rings_for_hairpin(leg), &sdp) {
+            return self.take_back(index, leg, sdp);
+        }
         match (&self.state, sdp) {
             (State::Ringing { .. }, Some(sdp)) => self.answer(leg, &sdp),
             (State::Ringing { .. }, None) => self.drop_out(leg, EndReason::BadSessionDescription),
@@ -189,6 +195,9 @@ impl Call {
             return;
         };
         self.stop_ringing(ring.forks, &EndReason::AnsweredElsewhere.into(), Some(fork.party.leg));
+        for hairpin in ring.hairpins {
+            self.leave(&hairpin.back, &EndReason::AnsweredElsewhere.into());
+        }
         let connect = LegMaker::connect(&mut fork, heard, &settled.callee, Silence::EndsLeg);
         self.outputs.push_back(Output::Media(connect));
         if let Some(peer) = fork.party.peer_mut() {
@@ -212,7 +221,7 @@ impl Call {
         self.confirm_caller(&mut legs.a.party, text);
         let (caller, callee) = (legs.a.party.clone(), legs.b.party.clone());
         let held_by = PerLeg { a: false, b: false };
-        self.state = State::Established(Box::new(Talk { legs, held_by, transfer: None, referral: None }));
+        self.state = State::Established(Box::new(Talk { legs, held_by, transfer: None, referral: None, detour: None }));
         self.tell_status(&caller, CallStatus::Established);
         self.tell_status(&callee, CallStatus::Established);
     }
@@ -236,10 +245,19 @@ impl Call {
     /// The caller cancels, or one that rings drops out.
     pub(super) fn drop_out(&mut self, leg: LegKey, end: impl Into<End>) {
         let end = end.into();
-        let State::Ringing { caller, ring } = &mut self.state else { return };
+        let State::Ringing { caller, .. } = &self.state else { return };
         if caller.party.leg == leg {
-            return self.end(EndReason::Canceled);
+            let elsewhere = end.reason == EndReason::AnsweredElsewhere;
+            return self.end(if elsewhere { end } else { EndReason::Canceled.into() });
         }
+        if self.hairpin_ended(leg, &end) {
+            return;
+        }
+        if let Some(index) = self.rings_for_hairpin(leg) {
+            return self.leave_hairpin(index, leg, &end);
+        }
+        self.end_hairpins_of(leg, &end);
+        let State::Ringing { ring, .. } = &mut self.state else { return };
         let Some(position) = ring.forks.iter().position(|fork| fork.party.leg == leg) else { return };
         if end.is_for_all() || ring.forks.len() == 1 {
             return self.end(end);

@@ -152,6 +152,7 @@ fn told(call: &mut Call) -> String {
             Command::RequestKeyFrame { leg } => format!("key frame for {}", leg.0),
         },
         Output::Sip(command) => format!("{command:?}"),
+        Output::Free(ports) => format!("free {}", ports.len()),
         Output::Unreferred { leg, .. } => format!("do it here {}", leg.0),
         Output::Left { leg, .. } => format!("left {}", leg.0),
         Output::Ended(reason) => format!("ended {}", reason.name()),

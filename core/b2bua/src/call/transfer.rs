@@ -6,6 +6,7 @@ use super::party::{End, Leg, Party, PerLeg, Side};
 use super::{Call, Output, Released, Ring, State, Talk, Transfer};
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey, Silence};
+use offhook_sdp::section::Section;
 use offhook_signaling::message::{CallStatus, ServerMessage, TransferStatus};
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{Branch, Command as SipCommand};
@@ -41,11 +42,14 @@ impl Call {
             self.state = state;
             return;
         };
-        let Talk { legs, held_by, transfer: Some(Transfer { by, ring }), .. } = *talk else { return };
+        let Talk { legs, held_by, transfer: Some(Transfer { by, ring }), detour, .. } = *talk else { return };
         let (leaves, stays) = legs.split(by);
         let holds = *held_by.get(by.other());
         self.state = State::HandedOver { stays: Box::new(stays), stays_as: by.other(), holds, ring };
         self.leave_with_media(&leaves, &EndReason::Transferred.into());
+        if let Some(detour) = detour {
+            self.leave_detour(&detour, &EndReason::Transferred.into());
+        }
     }
 
     /// Who rings for a transfer, and on whose behalf.
@@ -77,7 +81,11 @@ impl Call {
         let heard = LegMaker::hear(fork, sdp);
         let settled = heard.and_then(|heard| Ok((LegMaker::settle_transfer(stays, fork, &heard)?, heard)));
         let (stays, mut fork) = (stays.clone(), fork.clone());
+        // A browser sends what its one answer made it send.
+        let is_silent =
+            |streams: &[Section]| stays.party.browser().is_some() && !LegMaker::passes(&stays.streams, streams);
         let (streams, heard) = match settled {
+            Ok((streams, _)) if is_silent(&streams) => return self.target_refuses(leg, EndReason::NoCommonCodecs),
             Ok(settled) => settled,
             Err(reason) => return self.target_refuses(leg, reason),
         };
@@ -90,6 +98,7 @@ impl Call {
     }
 
     fn put_through(&mut self, stays: Leg, joins: Leg, mut commands: Vec<Command>) {
+        self.end_detour(&EndReason::Transferred.into());
         let state = core::mem::replace(&mut self.state, State::Ended(EndReason::InternalError));
         let (joined_as, ring, holds, leaves) = match state {
             State::Established(talk) => {
@@ -110,7 +119,7 @@ impl Call {
         // A hold outlasts the one it was meant for: its page still says so.
         *held_by.get_mut(joined_as.other()) = holds;
         commands.retain(|command| !(holds && matches!(command, Command::Bridge { .. })));
-        self.state = State::Established(Box::new(Talk { legs, held_by, transfer: None, referral: None }));
+        self.state = State::Established(Box::new(Talk { legs, held_by, transfer: None, referral: None, detour: None }));
         self.outputs.extend(commands.into_iter().map(Output::Media));
         self.tell_status(&party, CallStatus::Established);
         if let Some(leaves) = leaves {
@@ -205,6 +214,7 @@ impl Call {
     /// None, and nothing done, unless both calls are established.
     pub fn release(&mut self, by: LegKey) -> Option<Released> {
         let side = self.side(by)?;
+        self.end_detour(&EndReason::Transferred.into());
         let State::Established(talk) = core::mem::replace(&mut self.state, State::Ended(EndReason::Transferred)) else {
             return None;
         };
@@ -221,6 +231,7 @@ impl Call {
     /// Puts `released` of another call in the place of the side that hands this call over.
     pub fn join(&mut self, by: LegKey, released: Released) {
         let Some(side) = self.side(by) else { return };
+        self.end_detour(&EndReason::Transferred.into());
         if let Some(transfer) = self.talk_mut().and_then(|talk| talk.transfer.take()) {
             self.stop_ringing(transfer.ring.forks, &EndReason::Canceled.into(), None);
         }

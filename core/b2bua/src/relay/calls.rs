@@ -87,6 +87,7 @@ impl Relay {
                 call::Output::Media(command) => self.outputs.push_back(Output::Media { worker, command }),
                 call::Output::Sip(command) => self.command(command),
                 call::Output::Left { leg, place } => self.forget_party(leg, place, worker, now),
+                call::Output::Free(ports) => self.free_ports(&ports, worker, now),
                 call::Output::Unreferred { leg, otherwise } => self.transfer_here(key, leg, otherwise, now),
                 call::Output::Ended(_) => {
                     self.calls.remove(&key);

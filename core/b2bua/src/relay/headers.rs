@@ -3,6 +3,8 @@
 use crate::call::JsonText;
 use offhook_signaling::message::Json;
 
+/// Marks an INVITE of this relay, so that it is known when it comes back.
+pub(super) const MARK: &str = "Offhook-Call";
 /// Carries the page's `custom` value, as JSON.
 pub(super) const CUSTOM: &str = "Offhook-Custom";
 

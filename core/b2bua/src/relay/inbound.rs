@@ -2,16 +2,18 @@
 
 use super::Relay;
 use super::calls::near;
-use super::headers::custom_of;
+use super::headers::{self, custom_of};
 use super::parties::{Alert, CallPlan, MAX_SECTIONS, PeerPlan};
 use super::routing::{Source, Target};
 use crate::address::address_of_record;
 use crate::call::{self, CallKey, Dialog, Side, sdp_text};
 use crate::config::LoginName;
 use offhook_clock::Time;
+use offhook_media::command::LegKey;
 use offhook_sdp::sip::Description;
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{AccountId, Body, Command, Identity, InboundInvite, InviteId, Origin};
+use std::net::SocketAddr;
 
 impl Relay {
     pub(super) fn incoming(&mut self, invite: InviteId, request: &InboundInvite, now: Time) {
@@ -25,6 +27,10 @@ impl Relay {
         }
         let (account, callee, targets) = self.called(request);
         let alert = alert(request, callee);
+        let own = offer.as_ref().and_then(|offer| self.own_call(request, offer));
+        if let (Some((call, leg)), Some(offer), Ok(targets)) = (own, &offer, &targets) {
+            return self.ring_for_own(&Returned { invite, account, request, offer, call, leg }, targets, &alert, now);
+        }
         let sections = offer.as_ref().map_or(1, |offer| offer.sections.len());
         let worker = self.choose_worker(&near(None, &targets));
         let call = CallPlan { call: CallKey(self.fresh_id()), worker, sections };
@@ -37,6 +43,45 @@ impl Relay {
         let targets = sections.as_ref().map_or_else(|reason| Err(*reason), |_| targets);
         let targets = targets.and_then(|targets| self.ring_targets(targets, call, &alert, now));
         self.begin_call(call, caller, sections, targets, now);
+    }
+
+    /// The call of this relay that an INVITE belongs to: by its mark, or by where it wants its media.
+    fn own_call(&self, request: &InboundInvite, offer: &Description) -> Option<(CallKey, LegKey)> {
+        let mut marks = request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(headers::MARK));
+        let marked = marks.find_map(|(_, mark)| self.marks.get(mark.trim()));
+        let addressed = || {
+            let mut addresses = offer.sections.iter().filter_map(|section| section.connection.address());
+            addresses
+                .find_map(|address| self.sockets_of.get(&SocketAddr::new(address.ip().to_canonical(), address.port())))
+        };
+        let leg = *marked.or_else(addressed)?;
+        let key = *self.legs.get(&leg)?;
+        self.calls.get(&key)?.expects_back(leg).then_some((key, leg))
+    }
+
+    /// A call of one of the relay's browsers to another: those that ring join it.
+    fn ring_for_own(&mut self, returned: &Returned<'_>, targets: &[Target], alert: &Alert, now: Time) {
+        let Returned { invite, account, request, offer, call, leg } = *returned;
+        let Some(known) = self.calls.get(&call) else { return };
+        let worker = known.worker();
+        let caller = known.caller().and_then(|party| party.browser()).map(|browser| browser.session);
+        let is_caller = |target: &Target| matches!(target, Target::Session(session) if Some(*session) == caller);
+        let targets: Vec<Target> = targets.iter().filter(|target| !is_caller(target)).cloned().collect();
+        if targets.is_empty() {
+            return self.reject(invite, EndReason::Busy.sip_status());
+        }
+        let plan = plan(invite, account, request, Some(offer));
+        let party = self.sip_party(plan, CallPlan { call, worker, sections: 0 }, alert, now);
+        let mut party = match party {
+            Ok(party) => party,
+            Err(reason) => return self.reject(invite, reason.sip_status()),
+        };
+        if let Side::Sip(peer) = &mut party.side {
+            peer.mirror(offer.clone(), &mut self.random);
+        }
+        let sections = offer.sections.len();
+        let targets = self.ring_targets(targets, CallPlan { call, worker, sections }, alert, now).unwrap_or_default();
+        self.call_input(call, call::Input::Return { leg, party: Box::new(party), targets }, now);
     }
 
     fn reject(&mut self, invite: InviteId, status: u16) {
@@ -118,6 +163,16 @@ impl Relay {
         };
         self.call_input(key, call::Input::Replace { leg, party: Box::new(party), offer }, now);
     }
+}
+
+/// An INVITE of this relay that came back, and the fork that it was sent for.
+struct Returned<'a> {
+    invite: InviteId,
+    account: Option<AccountId>,
+    request: &'a InboundInvite,
+    offer: &'a Description,
+    call: CallKey,
+    leg: LegKey,
 }
 
 /// The session description in a body; the status that says why there is none.

@@ -36,6 +36,7 @@ use registrar::Registrar;
 use serde::{Deserialize, Serialize};
 use sessions::{Pending, Session};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
 
 /// How many things there are, for health checks and metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,6 +82,10 @@ pub struct Relay {
     legs: BTreeMap<LegKey, CallKey>,
     #[serde(with = "crate::pairs")]
     invites: BTreeMap<InviteId, LegKey>,
+    /// INVITEs that may come back, by the mark they carry.
+    marks: BTreeMap<String, LegKey>,
+    /// Where this relay receives RTP, as its session descriptions say.
+    sockets_of: BTreeMap<SocketAddr, LegKey>,
     /// RTP ports of each worker.
     ports: Vec<PortPool>,
     agent: Option<Box<UserAgent>>,
@@ -129,6 +134,8 @@ impl Relay {
             call_ids: BTreeMap::new(),
             legs: BTreeMap::new(),
             invites: BTreeMap::new(),
+            marks: BTreeMap::new(),
+            sockets_of: BTreeMap::new(),
             ports,
             agent: None,
             next_id: 1,

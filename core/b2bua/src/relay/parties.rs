@@ -8,11 +8,13 @@ use crate::call::{Browser, CallKey, Dialog, JsonText, Party, Peer, PeerSetup, Pl
 use crate::config::{LoginName, RtpAddress, Sip};
 use offhook_clock::Time;
 use offhook_media::command::{LegKey, WorkerId};
+use offhook_media::ports::PortPair;
 use offhook_sdp::sip::ExtraLine;
 use offhook_signaling::message::CallId;
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{AccountId, Destination, Identity, InviteId, OutboundInvite};
 use rand_core::Rng;
+use std::net::SocketAddr;
 
 /// The most media sections of a SIP leg; further ones are refused.
 pub(super) const MAX_SECTIONS: usize = 4;
@@ -97,18 +99,30 @@ impl Relay {
         let config = self.config.sip.as_deref().ok_or(EndReason::InternalError)?;
         let address = rtp_address(config, number, plan.is_ipv6).ok_or(EndReason::NoCommonCodecs)?;
         let srtp = config.srtp;
-        let pool = self.ports.get_mut(number).ok_or(EndReason::Overloaded)?;
-        let ports = pool.take(call.sections.clamp(1, MAX_SECTIONS), now).ok_or(EndReason::Overloaded)?;
         let leg = LegKey(self.fresh_id());
         let incoming = matches!(plan.dialog, Dialog::Planned(_));
+        let ports = self.take_ports(call, now)?;
         self.legs.insert(leg, call.call);
         self.invites.insert(plan.invite, leg);
+        for pair in &ports {
+            self.sockets_of.insert(SocketAddr::new(address.advertised, pair.rtp()), leg);
+        }
+        let (mut dialog, mut own_mark) = (plan.dialog, None);
+        if let Dialog::Planned(request) = &mut dialog
+            && request.account.is_some()
+        {
+            let mark = self.token();
+            request.headers.push((headers::MARK.to_owned(), mark.clone()));
+            self.marks.insert(mark.clone(), leg);
+            own_mark = Some(mark);
+        }
         let setup = PeerSetup {
             invite: plan.invite,
             account: plan.account,
             uri: plan.uri,
-            dialog: plan.dialog,
+            dialog,
             ports,
+            mark: own_mark,
             address,
             srtp,
             extra: alert.lines.clone(),
@@ -118,6 +132,14 @@ impl Relay {
             first_ssrc: (self.random.next_u32() & 0x7fff_ff00) | 1,
         };
         Ok(alert.party(leg, incoming, Side::Sip(Box::new(Peer::new(setup)))))
+    }
+
+    fn take_ports(&mut self, call: CallPlan, now: Time) -> Result<Vec<PortPair>, EndReason> {
+        if call.sections == 0 {
+            return Ok(Vec::new());
+        }
+        let pool = self.ports.get_mut(usize::from(call.worker.0)).ok_or(EndReason::Overloaded)?;
+        pool.take(call.sections.min(MAX_SECTIONS), now).ok_or(EndReason::Overloaded)
     }
 
     /// Those who shall ring; the reason when none of them can.
@@ -205,12 +227,27 @@ impl Relay {
                     }
                 }
             }
-            Place::Sip { invite, ports } => {
+            Place::Sip { invite, ports, mark } => {
                 self.invites.remove(&invite);
-                if let Some(pool) = self.ports.get_mut(usize::from(worker.0)) {
-                    pool.give_back(&ports, now);
+                if let Some(mark) = mark {
+                    self.marks.remove(&mark);
                 }
+                self.free_ports(&ports, worker, now);
             }
+        }
+    }
+
+    /// RTP ports of a call begin to rest.
+    pub(super) fn free_ports(&mut self, ports: &[PortPair], worker: WorkerId, now: Time) {
+        let addresses = self.config.sip.as_ref().and_then(|config| config.workers.get(usize::from(worker.0)));
+        let addresses = addresses.into_iter().flat_map(|worker| &worker.addresses);
+        for address in addresses {
+            for pair in ports {
+                self.sockets_of.remove(&SocketAddr::new(address.advertised, pair.rtp()));
+            }
+        }
+        if let Some(pool) = self.ports.get_mut(usize::from(worker.0)) {
+            pool.give_back(ports, now);
         }
     }
 }

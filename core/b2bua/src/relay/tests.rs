@@ -4,6 +4,7 @@ mod accounts;
 mod flows;
 mod simulation;
 mod sip_calls;
+mod sip_hairpin;
 mod sip_phones;
 mod sip_transfers;
 mod sip_wire;

@@ -12,6 +12,8 @@ use offhook_sip::user_agent::io::{
     OutboundInvite,
 };
 
+pub(super) const BRANCH: Branch = Branch(0);
+
 /// What a phone says: PCMU and PCMA with telephone-event, at an address of its own.
 pub(super) fn phone_sdp(port: u16, direction: &str) -> String {
     format!(
@@ -76,12 +78,12 @@ impl Bench {
     }
 
     pub(super) fn answered(&mut self, invite: InviteId, sdp: Option<&str>) {
-        self.sip(Event::Answered { invite, branch: Branch(0), body: sdp.map(body) });
+        self.sip(Event::Answered { invite, branch: BRANCH, body: sdp.map(body) });
     }
 
     pub(super) fn progress(&mut self, invite: InviteId, status: u16, sdp: Option<&str>) {
         let reason = "Progress".to_owned();
-        self.sip(Event::Progress { invite, branch: Branch(0), status, reason, body: sdp.map(body) });
+        self.sip(Event::Progress { invite, branch: BRANCH, status, reason, body: sdp.map(body) });
     }
 
     pub(super) fn ended(&mut self, invite: InviteId, cause: Cause) {
@@ -205,7 +207,8 @@ fn what_a_page_gives_for_the_invite_is_in_it() {
     bench.say(alice, &ClientMessage::Call(call));
     let (_, request) = bench.invited();
     let headers: Vec<String> = request.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-    assert_eq!(headers, ["X-Account: 12", r#"Offhook-Custom: {"order":5}"#]);
+    assert_eq!(headers[..2], ["X-Account: 12", r#"Offhook-Custom: {"order":5}"#]);
+    assert!(headers.len() == 3 && headers[2].starts_with("Offhook-Call: "), "{headers:?}");
     assert_eq!(request.from.unwrap().name.as_deref(), Some("Alice A."));
     let offer = text(&request.offer.unwrap());
     assert!(offer.contains("a=x-line:1\r\n") && !offer.contains("evil"), "{offer}");

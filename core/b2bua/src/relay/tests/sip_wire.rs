@@ -406,6 +406,67 @@ fn digits_by_info_over_the_wire() {
 }
 
 #[test]
+fn two_pages_that_a_server_joins_meet_here() {
+    let mut wire = Wire::new();
+    let (alice, _) = wire.login("alice");
+    let (bob, binding) = wire.login("bob");
+    let (from_alice, request) = wire.called(alice, "bob");
+    let to_bob = InviteId::Outbound(1);
+    let onwards = OutboundInvite { headers: request.headers, offer: request.offer, ..invite_to(binding, None) };
+    wire.command(Command::Invite { invite: to_bob, request: Box::new(onwards) });
+    let id = wire.bench.incoming(bob);
+    assert!(matches!(wire.event(), Event::Progress { status: 180, .. }));
+    wire.command(Command::Ring { invite: from_alice, status: 180, body: None });
+    wire.bench.answer(bob, &id);
+    wire.settle();
+    let Event::Answered { body: answer, .. } = wire.event() else { panic!() };
+    wire.command(Command::Accept { invite: from_alice, body: answer });
+    assert_eq!(wire.bench.names(bob), ["talk ESTABLISHED"]);
+    assert_eq!(
+        wire.bench.names(alice),
+        ["notifyTryingResponse TRYING", "ring RING", "setRemoteSDP", "talk ESTABLISHED"]
+    );
+    assert!(!wire.bench.media.iter().any(|command| matches!(command, Media::ConnectRtpLeg { .. })));
+    assert_eq!(wire.bench.bridges().len(), 1);
+    wire.bench.hang_up(alice, "a1");
+    wire.settle();
+    assert_eq!(wire.bench.names(bob), ["finish FINISH"]);
+    wire.assert_over();
+}
+
+#[test]
+fn a_phone_is_referred_and_refers_over_the_wire() {
+    let mut wire = Wire::new();
+    let (alice, _) = wire.login("alice");
+    let invite = wire.talk(alice);
+    wire.say(alice, &ClientMessage::Transfer { call_id: "a1".into(), target: "1005".into() });
+    let Event::Refer { target, .. } = wire.event() else { panic!() };
+    assert_eq!(target, "sip:1005@example.org");
+    wire.command(Command::AnswerRefer { invite, status: 202 });
+    wire.command(Command::NotifyRefer { invite, status: 404, reason: "Not Found".into() });
+    assert_eq!(wire.bench.names(alice), ["fail", "talk ESTABLISHED"]);
+    // The other way: the phone hands the page over.
+    let refer = Command::Refer { invite, target: "sip:1006@example.org".into(), replaces: None };
+    wire.command(refer);
+    let mut called = None;
+    while let Some(event) = wire.events.pop_front() {
+        if let Event::Incoming { invite, request } = event {
+            assert_eq!(request.request_uri, "sip:1006@example.org");
+            called = Some(invite);
+        }
+    }
+    let called = called.expect("the relay calls the target");
+    wire.command(Command::Accept { invite: called, body: Some(body(&phone_sdp(5000, "sendrecv"))) });
+    let told: Vec<Event> = wire.events.drain(..).collect();
+    let done = |event: &Event| matches!(event, Event::ReferProgress { status: 200, is_final: true, .. });
+    assert!(told.iter().any(done), "{told:?}");
+    assert!(wire.bench.names(alice).is_empty());
+    wire.bench.hang_up(alice, "a1");
+    wire.settle();
+    wire.assert_over();
+}
+
+#[test]
 fn the_server_vanishes_in_a_call() {
     let mut wire = Wire::new();
     let (alice, _) = wire.login("alice");

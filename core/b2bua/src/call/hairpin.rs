@@ -1,0 +1,192 @@
+//! A call that goes through a SIP server and comes back to this relay: signaling only. The server decides who rings and
+//! may give the call to somebody else; the media of two browsers meet here, DTLS to DTLS, and no RTP leaves the process.
+//!
+//! ```text
+//!  caller ── INVITE ──> server ── INVITE ──> here: it is the caller's own
+//!                                            browsers ring for it, on the caller's worker
+//!  server <── 200 ── the first that answers
+//!  caller's INVITE <── 200: the very answer ──> the two browsers are bridged, the RTP ports are free again
+//!                      or somebody else's   ──> those who rang here have lost
+//! ```
+
+use super::negotiation::LegMaker;
+use super::party::{End, Party, PerLeg};
+use super::peer::{Dialog, sdp_body};
+use super::{Call, Output, State};
+use offhook_clock::Time;
+use offhook_media::command::{Command, LegKey};
+use offhook_sdp::sip::Description;
+use offhook_signaling::message::CallStatus;
+use offhook_signaling::reason::EndReason;
+use offhook_sip::user_agent::io::Command as SipCommand;
+use serde::{Deserialize, Serialize};
+
+/// An INVITE of this call that came back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Hairpin {
+    /// The fork that it was sent for.
+    out: LegKey,
+    /// It, as it came in.
+    pub(super) back: Party,
+    /// Who rings for it.
+    rings: Vec<LegKey>,
+    /// Who took it, with which answer.
+    taken: Option<(LegKey, String)>,
+}
+
+/// The two SIP dialogs behind the call of two browsers.
+pub(super) type Detour = PerLeg<Party>;
+
+impl Call {
+    /// Whether an INVITE that was sent for `leg` may come back: a browser calls, and nobody has answered.
+    #[must_use]
+    pub fn expects_back(&self, leg: LegKey) -> bool {
+        let State::Ringing { caller, ring } = &self.state else { return false };
+        let is_unanswered = |party: &Party| party.peer().is_some_and(|peer| matches!(peer.dialog, Dialog::Outbound));
+        let is_fork = ring.forks.iter().any(|fork| fork.party.leg == leg && is_unanswered(&fork.party));
+        is_fork && caller.party.browser().is_some() && caller.early.is_none()
+    }
+
+    /// The browser that placed the call.
+    #[must_use]
+    pub fn caller(&self) -> Option<&Party> {
+        match &self.state {
+            State::Ringing { caller, .. } => Some(&caller.party),
+            State::Established(_) | State::HandedOver { .. } | State::Ended(_) => None,
+        }
+    }
+
+    pub(super) fn come_back(&mut self, out: LegKey, back: Party, targets: Vec<Party>, now: Time) {
+        let State::Ringing { caller, .. } = &self.state else {
+            self.discard(&targets);
+            return self.leave(&back, &EndReason::Unavailable.into());
+        };
+        let (side, offer) = (caller.party.side.clone(), caller.offer.clone());
+        let forks = self.ring(targets, &side, offer.as_deref(), now).forks;
+        if forks.is_empty() {
+            return self.leave(&back, &EndReason::NoCommonCodecs.into());
+        }
+        self.tell_status(&back, CallStatus::Ring);
+        if let State::Ringing { ring, .. } = &mut self.state {
+            let rings = forks.iter().map(|fork| fork.party.leg).collect();
+            ring.forks.extend(forks);
+            ring.hairpins.push(Hairpin { out, back, rings, taken: None });
+        }
+    }
+
+    /// Whether somebody rings for an INVITE that came back.
+    pub(super) fn rings_for_hairpin(&self, leg: LegKey) -> Option<usize> {
+        let State::Ringing { ring, .. } = &self.state else { return None };
+        ring.hairpins.iter().position(|hairpin| hairpin.rings.contains(&leg))
+    }
+
+    /// One of those that ring takes the call, which the server has to hear and to tell the caller.
+    pub(super) fn take_back(&mut self, index: usize, leg: LegKey, sdp: &str) {
+        let State::Ringing { caller, ring } = &mut self.state else { return };
+        let fork = ring.forks.iter().find(|fork| fork.party.leg == leg);
+        let (Some(fork), Some(hairpin)) = (fork, ring.hairpins.get_mut(index)) else { return };
+        if hairpin.taken.is_some() {
+            return;
+        }
+        let heard = LegMaker::hear(fork, sdp).and_then(|heard| LegMaker::settle(caller, fork, &heard));
+        if let Err(reason) = heard {
+            return self.drop_out(leg, reason);
+        }
+        hairpin.taken = Some((leg, sdp.to_owned()));
+        let others: Vec<LegKey> = hairpin.rings.drain(..).filter(|ringing| *ringing != leg).collect();
+        hairpin.rings.push(leg);
+        if let Some(peer) = hairpin.back.peer_mut() {
+            peer.dialog = Dialog::Confirmed;
+            let body = peer.last().map(|text| sdp_body(&text));
+            self.outputs.push_back(Output::Sip(SipCommand::Accept { invite: peer.invite, body }));
+        }
+        self.stop_some(&others, &EndReason::AnsweredElsewhere.into());
+    }
+
+    /// The caller's INVITE is answered: by whom took the call here?
+    pub(super) fn closes_hairpin(&mut self, out: LegKey, sdp: Option<&str>) -> bool {
+        let State::Ringing { ring, .. } = &mut self.state else { return false };
+        let said = sdp.and_then(|sdp| Description::parse(sdp).ok()).map(|description| description.origin.session_id);
+        let is_it = |hairpin: &Hairpin| {
+            let ours = hairpin.back.peer().and_then(|peer| peer.session_id());
+            hairpin.out == out && hairpin.taken.is_some() && ours.is_some() && ours == said
+        };
+        let Some(index) = ring.hairpins.iter().position(is_it) else { return false };
+        let Some(position) = ring.forks.iter().position(|fork| fork.party.leg == out) else { return false };
+        let hairpin = ring.hairpins.remove(index);
+        let mut out = ring.forks.remove(position).party;
+        let Some((leg, sdp)) = hairpin.taken else { return false };
+        self.outputs.push_back(Output::Media(Command::CloseLeg { leg: out.leg }));
+        if let Some(peer) = out.peer_mut() {
+            self.outputs.push_back(Output::Free(core::mem::take(&mut peer.ports)));
+        }
+        self.answer(leg, &sdp);
+        let detour = Detour { a: out, b: hairpin.back };
+        match self.talk_mut() {
+            Some(talk) => talk.detour = Some(Box::new(detour)),
+            None => self.leave_detour(&detour, &EndReason::InternalError.into()),
+        }
+        true
+    }
+
+    /// The dialogs through the server are over: the call was handed over, or is.
+    pub(super) fn end_detour(&mut self, end: &End) {
+        if let Some(detour) = self.talk_mut().and_then(|talk| talk.detour.take()) {
+            self.leave_detour(&detour, end);
+        }
+    }
+
+    pub(super) fn leave_detour(&mut self, detour: &Detour, end: &End) {
+        self.leave(&detour.a, end);
+        self.leave(&detour.b, end);
+    }
+
+    /// Somebody who rang for an INVITE that came back drops out; with the last one, it is refused. What becomes of the
+    /// call is the server's affair.
+    pub(super) fn leave_hairpin(&mut self, index: usize, leg: LegKey, end: &End) {
+        let State::Ringing { ring, .. } = &mut self.state else { return };
+        let Some(hairpin) = ring.hairpins.get_mut(index) else { return };
+        let all = end.is_for_all() || hairpin.rings.len() == 1;
+        let legs = if all { hairpin.rings.clone() } else { vec![leg] };
+        hairpin.rings.retain(|ringing| !legs.contains(ringing));
+        let gone = all.then(|| ring.hairpins.remove(index));
+        self.stop_some(&legs, end);
+        if let Some(gone) = gone {
+            self.leave(&gone.back, end);
+        }
+    }
+
+    /// The server takes back what came back: CANCEL, BYE.
+    pub(super) fn hairpin_ended(&mut self, back: LegKey, end: &End) -> bool {
+        let State::Ringing { ring, .. } = &mut self.state else { return false };
+        let Some(index) = ring.hairpins.iter().position(|hairpin| hairpin.back.leg == back) else { return false };
+        let hairpin = ring.hairpins.remove(index);
+        self.stop_some(&hairpin.rings, end);
+        self.leave(&hairpin.back, end);
+        true
+    }
+
+    /// With an INVITE ends what came back of it.
+    pub(super) fn end_hairpins_of(&mut self, out: LegKey, end: &End) {
+        while let State::Ringing { ring, .. } = &mut self.state
+            && let Some(index) = ring.hairpins.iter().position(|hairpin| hairpin.out == out)
+        {
+            let hairpin = ring.hairpins.remove(index);
+            self.stop_some(&hairpin.rings, end);
+            self.leave(&hairpin.back, end);
+        }
+    }
+
+    fn stop_some(&mut self, legs: &[LegKey], end: &End) {
+        let State::Ringing { ring, .. } = &mut self.state else { return };
+        let (gone, stay) = core::mem::take(&mut ring.forks).into_iter().partition(|f| legs.contains(&f.party.leg));
+        ring.forks = stay;
+        self.stop_ringing(gone, end, None);
+    }
+
+    /// Whether a leg is one of the two dialogs through the server.
+    pub(super) fn is_detour(&self, leg: LegKey) -> bool {
+        let detour = self.talk().and_then(|talk| talk.detour.as_ref());
+        detour.is_some_and(|detour| detour.a.leg == leg || detour.b.leg == leg)
+    }
+}

@@ -1,0 +1,296 @@
+//! Signaling only: calls between two browsers of this relay that a SIP server switches.
+
+use super::sip_calls::{body, from_phone, gone, phone_sdp, text};
+use super::{Bench, with_sip};
+use crate::io::ConnectionId;
+use core::time::Duration;
+use offhook_media::command::Command as Media;
+use offhook_media::ports::PortPool;
+use offhook_signaling::message::{CallId, CallStatus, ClientMessage};
+use offhook_sip::user_agent::io::{AccountId, Body, Cause, Command, Event, InboundInvite, InviteId, Origin};
+
+const BACK: InviteId = InviteId::Inbound(7);
+
+struct Hairpin {
+    bench: Bench,
+    alice: ConnectionId,
+    bob: ConnectionId,
+    bobs: AccountId,
+    out: InviteId,
+    /// What alice's INVITE looks like when the server sends it on.
+    request: InboundInvite,
+}
+
+/// Alice has called bob, and the server has the INVITE.
+fn called() -> Hairpin {
+    let mut bench = Bench::new(with_sip());
+    let (alice, _) = bench.login_sip("alice");
+    let (bob, bobs) = bench.login_sip("bob");
+    bench.call(alice, "a1", "bob");
+    let (out, request) = bench.invited();
+    let request =
+        InboundInvite { headers: request.headers, offer: request.offer, ..from_phone(Origin::Account(bobs), None) };
+    Hairpin { bench, alice, bob, bobs, out, request }
+}
+
+impl Hairpin {
+    /// The server sends it on; it rings at bob's, on the caller's worker.
+    fn come_back(&mut self) -> CallId {
+        self.bench.sip(Event::Incoming { invite: BACK, request: Box::new(self.request.clone()) });
+        let id = self.bench.incoming(self.bob);
+        assert_eq!(self.bench.command(), Command::Ring { invite: BACK, status: 180, body: None });
+        self.bench.progress(self.out, 180, None);
+        assert_eq!(self.bench.names(self.alice), ["notifyTryingResponse TRYING", "ring RING"]);
+        id
+    }
+
+    /// Bob answers: what the server hears.
+    fn taken(&mut self) -> (CallId, Body) {
+        let id = self.come_back();
+        self.bench.answer(self.bob, &id);
+        let Command::Accept { invite: BACK, body: Some(answer) } = self.bench.command() else { panic!() };
+        (id, answer)
+    }
+
+    fn talking() -> (Self, CallId) {
+        let mut call = called();
+        let (id, answer) = call.taken();
+        call.bench.sip(Event::Answered { invite: call.out, branch: super::sip_calls::BRANCH, body: Some(answer) });
+        assert_eq!(call.bench.names(call.alice), ["setRemoteSDP", "talk ESTABLISHED"]);
+        assert_eq!(call.bench.names(call.bob), ["talk ESTABLISHED"]);
+        (call, id)
+    }
+}
+
+#[test]
+fn two_browsers_behind_one_server_meet_here() {
+    for by_mark in [true, false] {
+        for bob_hangs_up in [true, false] {
+            let mut call = called();
+            if !by_mark {
+                call.request.headers.clear(); // then it is known by its RTP address
+            }
+            let (id, answer) = call.taken();
+            assert!(call.bench.names(call.bob).is_empty(), "the server is to say so");
+            let said = text(&answer);
+            assert!(said.contains("m=audio 9 RTP/AVP") && said.contains("c=IN IP4 192.0.2.1"), "{said}");
+            let branch = super::sip_calls::BRANCH;
+            call.bench.sip(Event::Answered { invite: call.out, branch, body: Some(answer) });
+            assert_eq!(call.bench.names(call.alice), ["setRemoteSDP", "talk ESTABLISHED"]);
+            assert_eq!(call.bench.names(call.bob), ["talk ESTABLISHED"]);
+            let media = &call.bench.media;
+            assert!(!media.iter().any(|command| matches!(command, Media::ConnectRtpLeg { .. })), "no RTP");
+            assert_eq!(call.bench.bridges().len(), 1);
+            assert_eq!(call.bench.relay.ports.iter().map(PortPool::taken).sum::<usize>(), 0, "the ports are free");
+            assert_eq!(call.bench.relay.counts().calls, 1);
+            if bob_hangs_up {
+                call.bench.hang_up(call.bob, id.as_str());
+            } else {
+                call.bench.hang_up(call.alice, "a1");
+            }
+            let out = call.out;
+            let hang_ups = [out, BACK].map(|invite| Command::HangUp { invite, reason: None });
+            assert_eq!(call.bench.take_commands(), hang_ups);
+            assert_eq!(call.bench.names(call.alice), ["finish FINISH"]);
+            assert_eq!(call.bench.names(call.bob), ["finish FINISH"]);
+            call.bench.assert_no_leak(&[]);
+        }
+    }
+}
+
+#[test]
+fn the_server_ends_the_call_of_two_browsers() {
+    for out_first in [true, false] {
+        let (mut call, _) = Hairpin::talking();
+        let (ended, other) = if out_first { (call.out, BACK) } else { (BACK, call.out) };
+        call.bench.ended(ended, gone());
+        assert_eq!(call.bench.command(), Command::HangUp { invite: other, reason: None });
+        assert_eq!(call.bench.names(call.alice), ["finish FINISH"]);
+        assert_eq!(call.bench.names(call.bob), ["finish FINISH"]);
+        call.bench.assert_no_leak(&[]);
+    }
+}
+
+#[test]
+fn hold_and_offers_of_the_server_stay_apart() {
+    let (mut call, _) = Hairpin::talking();
+    call.bench.say(call.alice, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: false });
+    assert_eq!(call.bench.names(call.alice), ["hold HOLD"]);
+    assert!(call.bench.commands.is_empty());
+    for offer in [None, Some(body(&phone_sdp(4000, "sendrecv")))] {
+        call.bench.sip(Event::Offer { invite: BACK, body: offer });
+        assert!(matches!(call.bench.command(), Command::AnswerOffer { .. }));
+    }
+    assert!(call.bench.names(call.bob).is_empty());
+}
+
+#[test]
+fn somebody_else_takes_what_rings_here_too() {
+    for here_too in [true, false] {
+        let mut call = called();
+        if here_too {
+            call.taken();
+        } else {
+            call.come_back();
+        }
+        call.bench.answered(call.out, Some(&phone_sdp(4000, "sendrecv")));
+        assert_eq!(call.bench.names(call.alice), ["setRemoteSDP", "talk ESTABLISHED"]);
+        assert_eq!(call.bench.last_status(call.bob).status, CallStatus::Finish);
+        let command = call.bench.command();
+        if here_too {
+            let reason = Some((200, "Answered elsewhere".to_owned()));
+            assert_eq!(command, Command::HangUp { invite: BACK, reason });
+        } else {
+            assert!(matches!(command, Command::Reject { invite: BACK, .. }));
+        }
+        assert_eq!(call.bench.connected().0[0].remote.unwrap().rtp.port(), 4000);
+        call.bench.ended(BACK, gone());
+        assert_eq!(call.bench.relay.counts().calls, 1);
+        call.bench.ended(call.out, gone());
+        call.bench.assert_no_leak(&[]);
+    }
+}
+
+#[test]
+fn the_server_decides_what_a_rejection_means() {
+    let mut call = called();
+    let id = call.come_back();
+    call.bench.hang_up(call.bob, id.as_str());
+    assert_eq!(call.bench.names(call.bob), ["finish FINISH"]);
+    assert!(matches!(call.bench.command(), Command::Reject { invite: BACK, status: 603, .. }));
+    assert!(call.bench.names(call.alice).is_empty());
+    // Voice mail, say.
+    call.bench.answered(call.out, Some(&phone_sdp(4000, "sendrecv")));
+    assert_eq!(call.bench.names(call.alice), ["setRemoteSDP", "talk ESTABLISHED"]);
+    call.bench.hang_up(call.alice, "a1");
+    call.bench.assert_no_leak(&[]);
+
+    let mut call = called();
+    let id = call.come_back();
+    call.bench.hang_up(call.bob, id.as_str());
+    call.bench.take_commands();
+    call.bench.ended(call.out, Cause::Refused { status: 603, reason: "Decline".into(), contacts: vec![] });
+    assert_eq!(call.bench.last_status(call.alice).sip_status, Some(603));
+    call.bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn the_caller_cancels_what_rings_at_home() {
+    let mut call = called();
+    call.come_back();
+    call.bench.hang_up(call.alice, "a1");
+    let commands = call.bench.take_commands();
+    let [Command::HangUp { .. }, Command::Reject { invite: BACK, status: 487, .. }] = &commands[..] else {
+        panic!("{commands:?}")
+    };
+    assert_eq!(call.bench.names(call.bob), ["finish FINISH"]);
+    call.bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn the_server_takes_back_what_rings_here() {
+    let mut call = called();
+    call.come_back();
+    call.bench.ended(BACK, Cause::Remote { reason: Some((200, "Call completed elsewhere".into())) });
+    assert_eq!(call.bench.last_status(call.bob).info.as_deref(), Some("Answered elsewhere"));
+    assert!(call.bench.commands.is_empty() && call.bench.names(call.alice).is_empty());
+    call.bench.ended(call.out, Cause::Failed(offhook_sip::user_agent::io::Failure::Timeout));
+    assert_eq!(call.bench.last_status(call.alice).status, CallStatus::Failed);
+    call.bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn the_callers_invite_fails_while_bob_rings() {
+    let mut call = called();
+    call.come_back();
+    call.bench.ended(call.out, Cause::Refused { status: 480, reason: String::new(), contacts: vec![] });
+    assert_eq!(call.bench.last_status(call.alice).sip_status, Some(480));
+    assert_eq!(call.bench.last_status(call.bob).status, CallStatus::Failed);
+    assert!(matches!(call.bench.command(), Command::Reject { invite: BACK, status: 480, .. }));
+    call.bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn nobody_answers_at_home() {
+    let mut call = called();
+    call.come_back();
+    call.bench.wait(Duration::from_secs(60));
+    assert_eq!(call.bench.last_status(call.alice).status, CallStatus::Failed);
+    assert_eq!(call.bench.names(call.bob), ["finish FINISH"]);
+    assert_eq!(call.bench.take_commands().len(), 2);
+    call.bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn whoever_calls_themselves_through_the_server_is_busy() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, account) = bench.login_sip("alice");
+    bench.call(alice, "a1", "alice");
+    let (_, request) = bench.invited();
+    let request =
+        InboundInvite { headers: request.headers, offer: request.offer, ..from_phone(Origin::Account(account), None) };
+    bench.sip(Event::Incoming { invite: BACK, request: Box::new(request) });
+    assert!(matches!(bench.command(), Command::Reject { status: 486, .. }));
+    assert_eq!(bench.names(alice), ["notifyTryingResponse TRYING"]);
+}
+
+#[test]
+fn a_mark_is_good_for_nothing_else() {
+    let mut call = called();
+    // Of a call that is answered, the mark means nothing: the call that comes in is another one.
+    call.bench.answered(call.out, Some(&phone_sdp(4000, "sendrecv")));
+    call.bench.names(call.alice);
+    let mut request = from_phone(Origin::Account(call.bobs), Some(phone_sdp(5000, "sendrecv")));
+    request.headers.clone_from(&call.request.headers);
+    call.bench.sip(Event::Incoming { invite: BACK, request: Box::new(request) });
+    let id = call.bench.incoming(call.bob);
+    assert_eq!(call.bench.relay.counts().calls, 2);
+    call.bench.hang_up(call.bob, id.as_str());
+    call.bench.hang_up(call.alice, "a1");
+    call.bench.assert_no_leak(&[]);
+    assert!(call.bench.relay.marks.is_empty() && call.bench.relay.sockets_of.is_empty());
+}
+
+#[test]
+fn a_transfer_leaves_the_server_out() {
+    let (mut call, _) = Hairpin::talking();
+    call.bench.say(call.alice, &ClientMessage::Transfer { call_id: "a1".into(), target: "1005".into() });
+    let (target, _) = call.bench.invited();
+    let opus = phone_sdp(5000, "sendrecv").replace("AVP 0 8", "AVP 111 0 8") + "a=rtpmap:111 opus/48000/2\r\n";
+    call.bench.answered(target, Some(&opus));
+    assert_eq!(call.bench.names(call.alice), ["notifyTransferEvent", "finish FINISH"]);
+    assert!(call.bench.names(call.bob).is_empty());
+    let out = call.out;
+    assert_eq!(call.bench.take_commands(), [out, BACK].map(|invite| Command::HangUp { invite, reason: None }));
+    call.bench.ended(target, gone());
+    assert_eq!(call.bench.names(call.bob), ["finish FINISH"]);
+    call.bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn a_browser_is_not_handed_to_a_phone_that_would_not_hear_it() {
+    let (mut call, _) = Hairpin::talking();
+    call.bench.say(call.alice, &ClientMessage::Transfer { call_id: "a1".into(), target: "1005".into() });
+    let (target, _) = call.bench.invited();
+    call.bench.answered(target, Some(&phone_sdp(5000, "sendrecv")));
+    assert_eq!(
+        call.bench.names(call.alice),
+        ["fail", "talk ESTABLISHED"],
+        "bob's browser sends Opus, and no more offers"
+    );
+    assert!(matches!(call.bench.command(), Command::HangUp { reason: Some((488, _)), .. }));
+}
+
+#[test]
+fn it_can_be_saved_at_every_point() {
+    let saved = |bench: &Bench| {
+        let text = serde_json::to_string(&bench.relay).unwrap();
+        assert_eq!(serde_json::from_str::<crate::relay::Relay>(&text).unwrap(), bench.relay);
+    };
+    let mut call = called();
+    saved(&call.bench);
+    call.taken();
+    saved(&call.bench);
+    let (call, _) = Hairpin::talking();
+    saved(&call.bench);
+}
