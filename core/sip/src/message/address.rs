@@ -1,10 +1,11 @@
 //! `"Name" <uri>;parameters`: the value of `From`, `To`, `Contact`, `Route` and many others (RFC 3261 §20.10).
 
 use super::parameters::{Parameters, each};
-use super::scan::{Malformed, Quoted, find, quoted, saturating, split_once, trim, unescaped};
+use super::scan::{Malformed, Quoted, find, quoted, saturating, split_around, trim, unescaped};
 use super::uri::Uri;
 use core::fmt;
 use core::str::FromStr;
+use memchr::memchr;
 use serde::{Deserialize, Serialize};
 
 /// A URI with a name for people and with parameters.
@@ -116,7 +117,9 @@ impl<'a> Parts<'a> {
             let rest = trim(after).strip_prefix('<').ok_or(Malformed("a display name without address in brackets"))?;
             return Self::bracketed(Display::Quoted(name), rest);
         }
-        let Some((name, rest)) = split_once(text, b'<') else { return Self::plain(text) };
+        let Some((name, rest)) = memchr(b'<', text.as_bytes()).map(|at| split_around(text, at)) else {
+            return Self::plain(text);
+        };
         let name = trim(name);
         // Other characters that need quotation marks are taken without them; a comma might end a value (RFC 4475 §3.1.2.15).
         if name.bytes().any(|byte| matches!(byte, b'"' | b'\\' | b'>' | b',')) {
@@ -126,7 +129,9 @@ impl<'a> Parts<'a> {
     }
 
     fn bracketed(display: Display<'a>, rest: &'a str) -> Result<Self, Malformed> {
-        let (uri, params) = split_once(rest, b'>').ok_or(Malformed("an angle bracket is missing"))?;
+        let (uri, params) = memchr(b'>', rest.as_bytes())
+            .map(|at| split_around(rest, at))
+            .ok_or(Malformed("an angle bracket is missing"))?;
         Ok(Self { display, uri: trim(uri), params })
     }
 

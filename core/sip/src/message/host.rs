@@ -1,6 +1,6 @@
 //! Where something is: a name or an address (RFC 3261 §25.1 `host`).
 
-use super::scan::{Malformed, Octets, find, split_around, trim};
+use super::scan::{Malformed, Octets, find, trim};
 use core::fmt;
 use core::str::FromStr;
 use serde::{Deserialize, Serialize};
@@ -71,48 +71,57 @@ impl FromStr for Host {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        read(text).map(|address| address.map_or_else(|| Self::Name(text.to_owned()), Self::Address))
+        match host_port(text)? {
+            (host, None) if !text.ends_with(|last: char| last.is_ascii_whitespace()) => Ok(host),
+            _ => Err(NO_HOST),
+        }
     }
 }
+
+const NO_HOST: Malformed = Malformed("no host name");
 
 /// Underscores are not allowed in host names, but in use.
 static NAME: Octets = Octets::alphanumeric_and(b"-._");
-
-/// The address that `text` is, or none where it is a name.
-fn read(text: &str) -> Result<Option<IpAddr>, Malformed> {
-    if let Some(inner) = text.strip_prefix('[') {
-        let inner = inner.strip_suffix(']').ok_or(Malformed("a bracket is missing"))?;
-        let address: Ipv6Addr = inner.parse().map_err(|_| Malformed("no IPv6 address in brackets"))?;
-        return Ok(Some(address.into()));
-    }
-    if text.is_empty() || !NAME.has_all(text) {
-        return Err(Malformed("no host name"));
-    }
-    let numeric = text.as_bytes().last().is_some_and(u8::is_ascii_digit);
-    Ok(if numeric { text.parse::<Ipv4Addr>().ok().map(IpAddr::V4) } else { None })
-}
 
 /// `text` is `host` or `host:port`.
 pub(super) fn check(text: &str) -> Result<(), Malformed> {
     let (host, _) = split(text)?;
     // What is made of digits is a name too.
-    if NAME.has_all(host) && !host.is_empty() { Ok(()) } else { read(host).map(|_| ()) }
+    if host.starts_with('[') { bracketed(host).map(|_| ()) } else { Ok(()) }
 }
 
 /// `host` or `host:port`, with white space around the colon as `Via` allows it.
 pub(super) fn host_port(text: &str) -> Result<(Host, Option<u16>), Malformed> {
     let (host, port) = split(text)?;
-    Ok((host.parse()?, port))
+    if host.starts_with('[') {
+        return Ok((Host::Address(bracketed(host)?.into()), port));
+    }
+    let numeric = host.as_bytes().last().is_some_and(u8::is_ascii_digit);
+    let address = if numeric { host.parse::<Ipv4Addr>().ok() } else { None };
+    Ok((address.map_or_else(|| Host::Name(host.to_owned()), |address| Host::Address(address.into())), port))
 }
 
-/// As [`host_port`], the host still text.
+fn bracketed(host: &str) -> Result<Ipv6Addr, Malformed> {
+    let inner = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    inner.and_then(|inner| inner.parse().ok()).ok_or(Malformed("no IPv6 address in brackets"))
+}
+
+/// As [`host_port`], the host still text: made of what names are made of, or in brackets.
 fn split(text: &str) -> Result<(&str, Option<u16>), Malformed> {
-    let after_address = if text.starts_with('[') { text.find(']').unwrap_or(0) } else { 0 };
-    let colon = find(text.get(after_address..).unwrap_or_default(), b':');
-    let Some(colon) = colon else { return Ok((text, None)) };
-    let (host, port) = split_around(text, after_address + colon);
-    let port = trim(port);
-    let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    let end = match text.as_bytes() {
+        [b'[', ..] => find(text, b']').map(|at| at + 1),
+        octets => octets.iter().position(|octet| !NAME.has(*octet)),
+    };
+    let (host, rest) = text.split_at_checked(end.unwrap_or(text.len())).unwrap_or((text, ""));
+    if host.is_empty() {
+        return Err(NO_HOST);
+    }
+    let rest = trim(rest);
+    if rest.is_empty() {
+        return Ok((host, None));
+    }
+    let port = trim(rest.strip_prefix(':').ok_or(NO_HOST)?);
+    let digits = !port.is_empty() && port.bytes().all(|octet| octet.is_ascii_digit());
     let port = if digits { port.parse().ok() } else { None };
-    Ok((trim(host), Some(port.ok_or(Malformed("no port number"))?)))
+    Ok((host, Some(port.ok_or(Malformed("no port number"))?)))
 }

@@ -231,11 +231,8 @@ fn one(text: &str) -> Result<(Borrowed<'_>, &str), Malformed> {
     }
     let (word, after) = span(value, |octet| UNQUOTED.has(octet));
     if ended(after) {
-        return if word.is_empty() {
-            Err(Malformed("a parameter's value is missing"))
-        } else {
-            Ok((Borrowed::Plain(key, word), after))
-        };
+        // `name=` has no value: it is printed as a name alone, which everybody can read.
+        return Ok((if word.is_empty() { Borrowed::Flag(key) } else { Borrowed::Plain(key, word) }, after));
     }
     // Gateways forget the quotation marks of `text=Normal call clearing`.
     let (words, after) = value.split_at_checked(find(value, b';').unwrap_or(value.len())).unwrap_or((value, ""));

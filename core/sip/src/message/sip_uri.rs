@@ -202,8 +202,10 @@ impl<'a> Parts<'a> {
             (Some(end), Some(colon)) if colon < end => (Some(part(0, Some(colon))), Some(part(colon + 1, Some(end)))),
             (Some(end), _) => (Some(part(0, Some(end))), None),
         };
-        if user == Some("") {
-            return Err(Malformed("an empty user part"));
+        // Gateways write `sip:@host` of callers whose number they do not know.
+        let user = user.filter(|user| !user.is_empty());
+        if user.is_none() && password.is_some() {
+            return Err(Malformed("a password of nobody"));
         }
         Ok(Self {
             user,

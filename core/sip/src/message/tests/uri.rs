@@ -48,6 +48,7 @@ fn what_should_have_been_escaped_is_escaped_when_it_is_printed() {
     assert_eq!(uri("sip:jörg@example.org").to_string(), "sip:j%C3%B6rg@example.org");
     assert_eq!(uri("sip:jörg@example.org").user().as_deref(), Some("jörg"));
     assert_eq!(uri("sip:#123@example.org").to_string(), "sip:%23123@example.org");
+    assert_eq!(uri("sip:@example.org").to_string(), "sip:example.org");
 }
 
 #[test]
@@ -58,7 +59,8 @@ fn what_is_no_uri_is_refused() {
         "sip:",
         ":",
         "alice@example.org",
-        "sip:@example.org",
+        "sip::secret@example.org",
+        "sip:example.org ",
         "sip:alice@",
         "sip:a b@example.org",
         "sip:a@exa mple.org",
