@@ -3,7 +3,7 @@
 use super::capabilities::{ALLOW, supported};
 use super::extra;
 use super::identity::{address_of, assert_identity, nobody};
-use super::io::{Account, AccountId, Destination, OutboundInvite};
+use super::io::{Account, AccountId, Destination, Origin, OutboundInvite};
 use super::outlet::{Outlet, Way, own_contact};
 use crate::auth;
 use crate::dialog::MAX_FORWARDS;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The user part of the relay's own contact, for calls that are in no account's name.
-const OWN_USER: &str = "relay";
+pub(super) const OWN_USER: &str = "relay";
 
 /// The accounts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +26,8 @@ pub(super) struct Placement {
     pub(super) request: Request,
     pub(super) way: Way,
     pub(super) auth: Option<auth::Client>,
-    pub(super) contact_user: String,
+    pub(super) contact: NameAddr,
+    pub(super) origin: Origin,
 }
 
 /// A phone to be called: where it is, and the way there.
@@ -93,7 +94,10 @@ impl Accounts {
             (Destination::Binding(_), Some(phone)) => (phone.contact, phone.aor, phone.way, phone.path),
             (Destination::Binding(_), None) => return None,
         };
-        let contact_user = account.map_or(OWN_USER, |account| &account.contact_user).to_owned();
+        let to_user = to.user().map(|user| user.into_owned());
+        let contact_user = account.map_or(OWN_USER, |account| &account.contact_user);
+        let is_secure = uri.scheme() == "sips" || routes.first().is_some_and(|route| route.uri.scheme() == "sips");
+        let contact = own_contact(contact_user, is_secure);
         let mut request = Request::new(Method::Invite, uri);
         let from = if order.anonymous { nobody() } else { own.clone() };
         let headers = &mut request.headers;
@@ -103,7 +107,7 @@ impl Accounts {
         headers.push(HeaderName::To, NameAddr::new(to));
         headers.push(HeaderName::CallId, format_args!("{}{}", outlet.token(), outlet.token()));
         headers.push(HeaderName::CSeq, CSeq { number: 1, method: Method::Invite });
-        headers.push(HeaderName::Contact, own_contact(&contact_user));
+        headers.push(HeaderName::Contact, &contact);
         headers.push(HeaderName::Allow, ALLOW);
         headers.push(HeaderName::Supported, supported(true, !outlet.settings.session_expires.is_zero()));
         assert_identity(headers, order, Some(&own));
@@ -113,7 +117,9 @@ impl Accounts {
         }
         extra::put(headers, &order.headers);
         let auth = account.and_then(|account| account.login.clone()).map(auth::Client::new);
-        Some(Placement { request, way, auth, contact_user })
+        let user = to_user.filter(|_| order.account.is_none());
+        let origin = order.account.map(Origin::Account).or(user.map(Origin::Phone)).unwrap_or(Origin::Unknown);
+        Some(Placement { request, way, auth, contact, origin })
     }
 }
 

@@ -50,10 +50,11 @@ pub(super) fn is_anonymous(headers: &Headers, from: &NameAddr) -> bool {
     is_private || host.is_some_and(|host| host.eq_ignore_ascii_case("anonymous.invalid"))
 }
 
-/// Who calls by the word of a trusted server; a number is worth more to people than an address.
+/// Who calls by the word of a trusted server; by `Remote-Party-ID` where it is one that knows nothing newer.
 pub(super) fn asserted_identity(headers: &Headers) -> Option<Identity> {
-    let identities = headers.p_asserted_identity().ok()?;
-    identities.first().map(identity_of)
+    let asserted = headers.p_asserted_identity().ok().and_then(|all| all.into_iter().next());
+    let older = || headers.all(HeaderName::RemotePartyId).next().and_then(|text| text.parse().ok());
+    asserted.or_else(older).map(|address| identity_of(&address))
 }
 
 /// Who was called before, the latest first.

@@ -188,14 +188,16 @@ pub enum Command {
         reason: Option<(u16, String)>,
     },
     /// A new offer in the call: re-INVITE, or UPDATE before it is answered (RFC 3311). One at a time; glare is
-    /// handled here (RFC 3261 §14.1).
+    /// handled here (RFC 3261 §14.1). One that cannot be made yet waits, and gives way to the next with
+    /// [`Event::OfferRefused`] (491). The answer comes with [`Event::OfferAnswered`].
     Offer {
         /// The call.
         invite: InviteId,
         /// The offer.
         body: Body,
     },
-    /// Answers [`Event::Offer`]: the answer, or the offer that was asked for.
+    /// Answers [`Event::Offer`], or the offer in [`Event::Progress`] or [`Event::Answered`] of a call that was placed
+    /// without one: the answer, or the offer that was asked for.
     AnswerOffer {
         /// The call.
         invite: InviteId,
@@ -209,7 +211,8 @@ pub enum Command {
         /// 488 mostly.
         status: u16,
     },
-    /// REFER: the peer shall call somebody else (RFC 3515).
+    /// REFER: the peer shall call somebody else (RFC 3515). One at a time; another is told as refused with 491, as it is
+    /// in a call that is not established.
     Refer {
         /// The call, established.
         invite: InviteId,
@@ -413,7 +416,7 @@ pub enum Event {
         status: u16,
         /// Its reason phrase.
         reason: String,
-        /// The answer, or early description.
+        /// The answer, or early description; to an INVITE without offer the offer, which [`Command::AnswerOffer`] is to answer.
         body: Option<Body>,
     },
     /// The callee answered; the ACK is sent, but after an INVITE without offer it waits for [`Command::AnswerOffer`].
@@ -426,7 +429,9 @@ pub enum Event {
         /// The answer (or offer); none if it came with a provisional response already.
         body: Option<Body>,
     },
-    /// The caller's ACK brought the answer to the offer that went out with [`Command::Accept`].
+    /// The answer to an offer of this end's is there: to that of [`Command::Offer`], or to the one that went out with
+    /// [`Command::Accept`] or [`Command::Ring`], by ACK or PRACK. Unasked for where a refresh of the session brought a
+    /// description that is not the one in force.
     OfferAnswered {
         /// The call.
         invite: InviteId,

@@ -8,12 +8,14 @@
 mod accounts;
 mod capabilities;
 pub mod extra;
+mod fuzz;
 mod identity;
 mod invite;
 mod invite_client;
 mod invite_server;
 pub mod io;
 mod outlet;
+mod pairs;
 mod registering;
 mod session;
 mod strangers;
@@ -24,6 +26,7 @@ use crate::registrar::{self, Registrar};
 use crate::registration::Registrations;
 use crate::transaction::layer::{self, Layer};
 use accounts::{Accounts, PhoneAddress};
+pub use fuzz::fuzz_calls;
 use invite::{Arrival, CallCommand, Invite, SessionCommand};
 use io::{BindingId, Cause, Command, Destination, Event, Failure, Input, InviteId, OutboundInvite, Output, Settings};
 use offhook_clock::{Time, earliest};
@@ -67,13 +70,16 @@ pub struct UserAgent {
     registrations: Registrations,
     /// Where phones register.
     registrar: Registrar,
+    #[serde(with = "pairs")]
     invites: BTreeMap<InviteId, Invite>,
     last_inbound: u64,
     /// When which call is to be looked after.
     schedule: BTreeSet<(Time, InviteId)>,
+    #[serde(with = "pairs")]
     armed: BTreeMap<InviteId, Time>,
     /// Calls that ring here, by where they come from.
     ringing: BTreeMap<IpAddr, BTreeSet<InviteId>>,
+    #[serde(with = "pairs")]
     ringing_from: BTreeMap<InviteId, IpAddr>,
     is_shutting_down: bool,
     ignored: u64,
@@ -344,7 +350,8 @@ impl UserAgent {
             invite: id,
             auth: placement.auth,
             way: placement.way,
-            contact_user: placement.contact_user,
+            contact: placement.contact,
+            origin: placement.origin,
             is_over: false,
         };
         let invite = Invite::place(party, placement.request, order.offer, &mut self.outlet, now);

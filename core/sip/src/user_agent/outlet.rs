@@ -1,6 +1,6 @@
 //! The way out: what every machine of the user agent sends, tells and draws its numbers by.
 
-use super::io::{Branch, Cause, Event, InviteId, Output, Settings};
+use super::io::{Branch, Cause, Event, InviteId, Origin, Output, Settings};
 use crate::auth;
 use crate::dialog::DialogId;
 use crate::message::{HeaderName, NameAddr, Request, Response, SipUri, Uri};
@@ -20,6 +20,7 @@ pub(super) struct Outlet {
     pub(super) layer: Layer,
     pub(super) rng: ChaCha20Rng,
     /// Which call a dialog belongs to.
+    #[serde(with = "super::pairs")]
     pub(super) dialogs: BTreeMap<DialogId, (InviteId, Branch)>,
     /// Which call a request was sent for.
     pub(super) sent: BTreeMap<ClientKey, InviteId>,
@@ -57,11 +58,10 @@ impl Outlet {
     }
 
     /// A `Contact` of this relay for a peer that a message came from.
-    pub(super) fn contact_towards(&self, user: &str, source: &Source) -> NameAddr {
-        let contact = own_contact(user);
+    pub(super) fn contact_towards(&self, contact: &NameAddr, source: &Source) -> NameAddr {
         match self.layer.settings().local(source.transport, source.remote.ip()) {
-            Some(local) => complete_contact(&contact, local),
-            None => contact,
+            Some(local) => complete_contact(contact, local),
+            None => contact.clone(),
         }
     }
 
@@ -71,10 +71,11 @@ impl Outlet {
     }
 }
 
-/// A `Contact` of this relay in a request: the transaction layer knows the rest of it.
-pub(super) fn own_contact(user: &str) -> NameAddr {
+/// A `Contact` of this relay: the transaction layer knows the rest of it. Whoever is called by `sips:` is called back by it
+/// (RFC 3261 §8.1.1.8, §12.1.1).
+pub(super) fn own_contact(user: &str, is_secure: bool) -> NameAddr {
     let host = OWN_HOST.parse().unwrap_or_else(|_| crate::message::Host::Name(OWN_HOST.to_owned()));
-    NameAddr::new(Uri::Sip(SipUri::new(host).with_user(user)))
+    NameAddr::new(Uri::Sip(SipUri::new(host).with_user(user).with_secure(is_secure)))
 }
 
 /// How requests of one call get out.
@@ -107,8 +108,10 @@ pub(super) struct Party {
     /// The name and password for those that challenge.
     pub(super) auth: Option<auth::Client>,
     pub(super) way: Way,
-    /// The user part of this end's `Contact`.
-    pub(super) contact_user: String,
+    /// This end's `Contact`, but for the address.
+    pub(super) contact: NameAddr,
+    /// Whose call it is, as far as the relay knows them.
+    pub(super) origin: Origin,
     /// [`Event::Ended`] is told: what is left is only to be cleared away.
     pub(super) is_over: bool,
 }
@@ -178,8 +181,8 @@ impl Scope<'_> {
     /// The `Contact` of a response to what came from `source`, or else of a request.
     pub(super) fn contact(&self, source: Option<&Source>) -> NameAddr {
         match source {
-            Some(source) => self.outlet.contact_towards(&self.party.contact_user, source),
-            None => own_contact(&self.party.contact_user),
+            Some(source) => self.outlet.contact_towards(&self.party.contact, source),
+            None => self.party.contact.clone(),
         }
     }
 }

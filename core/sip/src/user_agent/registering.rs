@@ -5,7 +5,7 @@ use super::accounts::routes;
 use super::identity::address_of;
 use super::io::{Account, AccountId, Event, Failure};
 use super::outlet::own_contact;
-use crate::message::Response;
+use crate::message::{HeaderName, Response, Uri};
 use crate::registration::{self, ManyOutput as Output, Settings};
 use crate::transaction;
 use crate::transaction::layer::ClientKey;
@@ -63,7 +63,7 @@ impl UserAgent {
             is_busy = true;
             match output {
                 Output::Request { account, mut request, destination } => {
-                    request.headers.set(crate::message::HeaderName::UserAgent, &self.outlet.settings.product);
+                    request.headers.set(HeaderName::UserAgent, &self.outlet.settings.product);
                     let key = self.outlet.layer.request(*request, destination, now);
                     self.registrations.sent(account, key);
                 }
@@ -85,11 +85,13 @@ fn told(account: AccountId, event: registration::Event) -> Event {
 
 /// What the registration of an account needs; none: its URIs are none.
 fn settings(account: &Account) -> Option<Settings> {
+    let registrar: Uri = account.registrar.as_ref()?.parse().ok()?;
+    let is_secure = registrar.scheme() == "sips";
     Some(Settings {
         identity: address_of(&account.identity)?,
-        registrar: account.registrar.as_ref()?.parse().ok()?,
+        registrar,
         route: routes(account, &[]),
-        contact: own_contact(&account.contact_user),
+        contact: own_contact(&account.contact_user, is_secure),
         expires: account.expires,
         login: account.login.clone(),
     })

@@ -1,6 +1,7 @@
 //! Requests outside dialogs: who may call, and who is told what (RFC 3261 §8.2, §13.3.1).
 
 use super::UserAgent;
+use super::accounts::OWN_USER;
 use super::capabilities::{
     bad_extension, body_of, describe, description_of, method_not_allowed, unknown_extensions, unsupported_media,
 };
@@ -8,7 +9,7 @@ use super::extra;
 use super::identity::{asserted_identity, diverted_by, identity_of, is_anonymous};
 use super::invite::Invite;
 use super::io::{Body, Event, InboundInvite, InviteId, Origin};
-use super::outlet::{Party, Way};
+use super::outlet::{Party, Way, own_contact};
 use super::session::timer::{Proposal, SessionTimer};
 use super::session::{Incoming, Session};
 use crate::dialog::{Dialog, DialogId};
@@ -163,11 +164,13 @@ impl UserAgent {
             Origin::Account(id) => self.accounts.get(*id),
             Origin::Phone(_) | Origin::Unknown => None,
         };
+        let contact_user = account.map_or(OWN_USER, |account| &account.contact_user);
         let party = Party {
             invite,
             auth: account.and_then(|account| account.login.clone()).map(crate::auth::Client::new),
             way: way_back(&incoming.request, &incoming.source),
-            contact_user: account.map_or("relay", |account| &account.contact_user).to_owned(),
+            contact: own_contact(contact_user, incoming.request.uri.scheme() == "sips"),
+            origin,
             is_over: false,
         };
         self.ringing.entry(incoming.source.remote.ip()).or_default().insert(invite);
@@ -193,7 +196,7 @@ impl UserAgent {
             request_uri: incoming.request.uri.to_string(),
             from: identity_of(&from),
             to: identity_of(&headers.to().ok()?),
-            asserted: asserted_identity(headers).filter(|_| is_trusted),
+            asserted: is_trusted.then(|| asserted_identity(headers)).flatten(),
             anonymous: is_anonymous(headers, &from),
             diverted_by: diverted_by(headers),
             offer,

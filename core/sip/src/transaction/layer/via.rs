@@ -52,8 +52,9 @@ pub fn complete_contact(contact: &NameAddr, local: &LocalAddress) -> NameAddr {
         let default = local.transport.default_port();
         uri.set_host(host(&local.host), Some(local.port).filter(|port| *port != default));
         match local.transport {
+            // What a URI is reached by without it.
             Transport::Udp => uri.remove_param("transport"),
-            // RFC 3261 §26.2.2 wants `tcp` with `sips:`; of `sip:` everybody understands this.
+            Transport::Tls if uri.is_secure() => uri.remove_param("transport"),
             other => uri.set_param("transport", &other.name().to_ascii_lowercase()),
         }
     }

@@ -291,6 +291,7 @@ impl Session {
         if !self.owes_answer() {
             return;
         }
+        let status = if (300..700).contains(&status) { status } else { 488 };
         let is_first = matches!(&self.exchange, Exchange::Remote { reply: Reply::Prack(_) | Reply::Ack(_), .. });
         if is_first {
             scope.end(Cause::Local);

@@ -10,6 +10,7 @@ mod phones;
 mod referrals;
 mod replacing;
 mod requests;
+mod scripts;
 mod simulation;
 mod tables;
 mod timers;

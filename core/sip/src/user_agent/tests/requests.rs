@@ -68,7 +68,7 @@ fn methods_that_are_not_taken_get_the_status_that_says_why() {
 #[test]
 fn methods_in_a_dialog_that_are_not_taken_do_not_end_it() {
     let (mut bench, mut bob) = called_out(settings(), &[]);
-    for (method, status) in [("SUBSCRIBE", 489), ("PUBLISH", 405), ("MESSAGE", 405), ("DANCE", 501), ("NOTIFY", 489)] {
+    for (method, status) in [("SUBSCRIBE", 489), ("PUBLISH", 405), ("REGISTER", 405), ("DANCE", 501), ("NOTIFY", 489)] {
         let request = bob.request(&mut bench, method, &[], None);
         bench.receive(request);
         bench.response(status);
@@ -90,6 +90,26 @@ fn a_message_for_an_account_is_told() {
     let from = Identity { name: Some("Bob".into()), uri: "sip:bob@example.org".into() };
     let request_uri = "sip:alice-1@192.0.2.1".to_owned();
     assert_eq!(bench.event(), Event::Message { origin: Origin::Account(ALICE), request_uri, from, body });
+}
+
+#[test]
+fn a_message_in_a_call_is_told_as_well() {
+    let (mut bench, mut bob) = called_out(settings(), &[]);
+    let body = Body { content_type: "text/plain".into(), octets: b"hello".to_vec() };
+    let request = bob.request(&mut bench, "MESSAGE", &[], Some(&body));
+    bench.receive(request);
+    bench.response(200);
+    assert!(matches!(bench.event(), Event::Message { origin: Origin::Account(ALICE), .. }));
+}
+
+#[test]
+fn whoever_is_called_by_sips_is_called_back_by_it() {
+    let mut bench = Bench::with_alice(settings());
+    let mut request = order(Some("offer"));
+    request.to = Destination::Uri("sips:bob@example.org".into());
+    bench.command(Command::Invite { invite: CALL, request: Box::new(request) });
+    let invite = bench.request(&Method::Invite);
+    assert!(invite.headers.get("Contact").unwrap().starts_with("<sips:alice-1@192.0.2.1"));
 }
 
 #[test]
@@ -193,6 +213,10 @@ fn a_trusted_server_says_who_calls() {
     assert_eq!(request.origin, Origin::Unknown);
     assert_eq!(request.asserted.unwrap().uri, "sip:+49301@example.org");
     assert!(request.anonymous);
+    let more = ["Remote-Party-ID: <sip:+49302@example.org>;party=calling;screen=yes"];
+    ask(&mut bench, "INVITE", "sip:reception@relay.example", &more);
+    let Event::Incoming { request, .. } = bench.event() else { panic!() };
+    assert_eq!(request.asserted.unwrap().uri, "sip:+49302@example.org");
 }
 
 #[test]

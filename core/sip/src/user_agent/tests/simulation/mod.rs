@@ -322,6 +322,16 @@ impl World {
         }
     }
 
+    /// The calls outlive the process.
+    fn save_and_load(&mut self) {
+        for agent in &mut self.agents {
+            let saved = serde_json::to_string(agent).unwrap();
+            let loaded: UserAgent = serde_json::from_str(&saved).unwrap();
+            assert_eq!(loaded, *agent);
+            *agent = loaded;
+        }
+    }
+
     fn hang_up_all(&mut self) {
         for node in 0..AGENTS {
             for invite in self.models[node].live() {
@@ -344,6 +354,7 @@ impl World {
     /// Unrest, calm, end. How many calls were answered, and what was sent.
     fn live(&mut self) -> (usize, BTreeSet<String>) {
         self.run_until(Time::EPOCH + UNREST);
+        self.save_and_load();
         for node in 0..AGENTS {
             for command in self.models[node].decide(&mut self.bodies) {
                 self.command(node, command);
