@@ -1,6 +1,7 @@
 //! The same messages before three parsers: where they see the same, and why not where they do not.
 
 use offhook_parsers::{Seen, ours, rsip, sipx};
+use proptest::prelude::{Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
 use std::path::Path;
 
 /// How two parsers differ.
@@ -115,4 +116,49 @@ fn messages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
     }
     messages.sort();
     Ok(messages)
+}
+
+/// A URI that all three are to understand.
+fn uri() -> impl Strategy<Value = String> {
+    let host = prop_oneof!["[a-z][a-z0-9]{0,8}(\\.[a-z][a-z0-9]{0,5}){1,2}", "(10|192)\\.0\\.2\\.[1-9]"];
+    let user = prop_oneof!["", "[a-zA-Z0-9_.!~*'()+-]{1,12}@", "\\+[1-9][0-9]{5,12}@"];
+    let port = prop_oneof!["", ":[1-9][0-9]{1,3}"];
+    let params = prop_oneof!["", ";transport=(udp|tcp|tls)", ";lr", ";user=phone;x-[a-z]{1,5}=[a-z0-9]{1,5}"];
+    (prop::sample::select(vec!["sip", "sips"]), user, host, port, params)
+        .prop_map(|(scheme, user, host, port, params)| format!("{scheme}:{user}{host}{port}{params}"))
+}
+
+fn address() -> impl Strategy<Value = String> {
+    let name = prop_oneof!["", "[A-Z][a-z]{1,8} ", "\"[A-Za-z .,;@-]{1,12}\" "];
+    (name, uri()).prop_map(|(name, uri)| format!("{name}<{uri}>"))
+}
+
+/// A message that all three are to understand.
+fn message() -> impl Strategy<Value = String> {
+    let line = (prop::sample::select(vec!["INVITE", "BYE", "REGISTER", "OPTIONS", "MESSAGE"]), uri(), 0_u16..600);
+    let token = "[a-zA-Z0-9.!%*_+~-]{1,20}";
+    let call_id = prop_oneof![token, "[a-zA-Z0-9]{1,12}@[a-z0-9.]{1,12}"];
+    let to_tag = prop_oneof!["", "[a-zA-Z0-9.!%*_+~-]{1,20}".prop_map(|tag| format!(";tag={tag}"))];
+    let via = ("(UDP|TCP|TLS)", "[a-z]{1,9}\\.example(:5[0-9]{3})?", token, any::<bool>());
+    (line, via, (address(), token), (address(), to_tag), call_id, 0_u32..0x8000_0000).prop_map(
+        |((method, uri, status), (transport, host, branch, rport), (from, tag), (to, to_tag), call_id, number)| {
+            // Below 100, the message is a request.
+            let first = if status < 100 { format!("{method} {uri} SIP/2.0") } else { format!("SIP/2.0 {status} Reason") };
+            let rport = if rport { ";rport" } else { "" };
+            format!(
+                "{first}\r\nVia: SIP/2.0/{transport} {host}{rport};branch=z9hG4bK{branch}\r\nMax-Forwards: 70\r\nFrom: {from};tag={tag}\r\n\
+                 To: {to}{to_tag}\r\nCall-ID: {call_id}\r\nCSeq: {number} {method}\r\nContact: <{uri}>\r\nContent-Length: 0\r\n\r\n"
+            )
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn three_parsers_see_the_same_in_what_is_valid(text in message()) {
+        let seen = ours(text.as_bytes());
+        for theirs in [sipx(text.as_bytes()), rsip(text.as_bytes())] {
+            prop_assert_eq!(seen.as_ref().map(normal), theirs.as_ref().map(normal), "{}", text);
+        }
+    }
 }
