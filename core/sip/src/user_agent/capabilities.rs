@@ -101,19 +101,44 @@ fn is_optional(disposition: &str) -> bool {
     disposition.split(';').any(|part| part.trim().eq_ignore_ascii_case("handling=optional"))
 }
 
-/// The first part that is a session description.
+/// The first part that is a session description. Others need not be text: gateways put ISUP beside it (RFC 3204).
 fn part_of(media: &MediaType, octets: &[u8]) -> Option<Body> {
-    let boundary = format!("--{}", media.params.get("boundary")?);
-    let text = core::str::from_utf8(octets).ok()?;
-    text.split(boundary.as_str()).skip(1).find_map(|part| {
-        let part = part.trim_start_matches([' ', '\t']);
-        let part = part.strip_prefix("\r\n").or_else(|| part.strip_prefix('\n'))?;
-        let (head, body) = part.split_once("\r\n\r\n").or_else(|| part.split_once("\n\n"))?;
-        let is_description = head.lines().any(|line| {
-            let (name, value) = line.split_once(':').unwrap_or_default();
-            let media = value.parse::<MediaType>();
-            name.trim().eq_ignore_ascii_case("Content-Type") && media.is_ok_and(|media| media.is("application", "sdp"))
-        });
-        is_description.then(|| Body { content_type: ACCEPT.to_owned(), octets: body.as_bytes().to_vec() })
-    })
+    let delimiter = format!("--{}", media.params.get("boundary")?);
+    let mut begin = None;
+    let mut at = 0;
+    for line in octets.split_inclusive(|octet| *octet == b'\n') {
+        let next = at + line.len();
+        let after = line.strip_prefix(delimiter.as_bytes()).map(<[u8]>::trim_ascii);
+        if after.is_some_and(|after| after.is_empty() || after == b"--") {
+            let part = begin.and_then(|begin| octets.get(begin..at));
+            if let Some(body) = part.and_then(description_in) {
+                return Some(body);
+            }
+            begin = Some(next);
+        }
+        at = next;
+    }
+    begin.and_then(|begin| octets.get(begin..)).and_then(description_in)
+}
+
+/// The body of a part, if that is a session description.
+fn description_in(part: &[u8]) -> Option<Body> {
+    let mut is_description = false;
+    let mut at = 0;
+    for line in part.split_inclusive(|octet| *octet == b'\n') {
+        at += line.len();
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            let octets = part.get(at..).unwrap_or_default();
+            return is_description.then(|| Body { content_type: ACCEPT.to_owned(), octets: octets.to_vec() });
+        }
+        is_description |= core::str::from_utf8(line).is_ok_and(is_description_type);
+    }
+    None
+}
+
+fn is_description_type(line: &str) -> bool {
+    let (name, value) = line.split_once(':').unwrap_or_default();
+    name.trim().eq_ignore_ascii_case("Content-Type")
+        && value.parse::<MediaType>().is_ok_and(|media| media.is("application", "sdp"))
 }

@@ -195,6 +195,19 @@ fn a_body_that_is_no_description_is_refused() {
 }
 
 #[test]
+fn the_description_is_found_beside_a_part_that_is_no_text() {
+    let mut bench = Bench::with_alice(settings());
+    let mut invite = invite_with(&mut bench, &[], Some("offer"));
+    let isup = b"--x\r\nContent-Type: application/ISUP;version=itu-t92+\r\n\r\n\x01\x00\xff\xfe\r\n".to_vec();
+    let sdp = b"--x\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n--x--\r\n".to_vec();
+    invite.set_body("multipart/mixed;boundary=x", [isup, sdp].concat());
+    bench.receive(invite);
+    bench.response(100);
+    let Event::Incoming { request, .. } = bench.event() else { panic!() };
+    assert_eq!(request.offer.map(|offer| offer.octets), Some(b"v=0\r\n".to_vec()));
+}
+
+#[test]
 fn strangers_are_refused() {
     let mut bench = Bench::with_alice(settings());
     let invite = bench.make("INVITE sip:nobody@192.0.2.1", &FROM_BOB, None);
