@@ -1,6 +1,6 @@
 //! One call, whichever way it goes.
 
-use super::invite_client::Client;
+use super::invite_client::{Client, Detour};
 use super::invite_server::Server;
 use super::io::{Body, Branch, Command, Event, InviteId};
 use super::outlet::{Outlet, Party, Scope};
@@ -39,11 +39,11 @@ impl Invite {
     pub(super) fn place(
         mut party: Party,
         request: Request,
-        offer: Option<Body>,
+        (offer, detour): (Option<Body>, Detour),
         outlet: &mut Outlet,
         now: Time,
     ) -> Self {
-        let client = Client::begin(request, offer, &mut Scope { party: &mut party, outlet, now });
+        let client = Client::begin(request, offer, detour, &mut Scope { party: &mut party, outlet, now });
         Self { party, role: Role::Client(Box::new(client)) }
     }
 

@@ -28,6 +28,7 @@ use crate::transaction::layer::{self, Layer};
 use accounts::{Accounts, PhoneAddress};
 pub use fuzz::fuzz_calls;
 use invite::{Arrival, CallCommand, Invite, SessionCommand};
+use invite_client::Detour;
 use io::{BindingId, Cause, Command, Destination, Event, Failure, Input, InviteId, OutboundInvite, Output, Settings};
 use offhook_clock::{Time, earliest};
 use outlet::{Outlet, Party, Way, layer_settings};
@@ -354,7 +355,11 @@ impl UserAgent {
             origin: placement.origin,
             is_over: false,
         };
-        let invite = Invite::place(party, placement.request, order.offer, &mut self.outlet, now);
+        let detour = match order.to {
+            Destination::Uri(_) => Detour::from(&placement.request.uri),
+            Destination::Binding(_) => Detour::of_phone(&placement.request.uri),
+        };
+        let invite = Invite::place(party, placement.request, (order.offer, detour), &mut self.outlet, now);
         self.invites.insert(id, invite);
         self.settle(id);
     }

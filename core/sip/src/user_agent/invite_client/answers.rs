@@ -153,10 +153,7 @@ impl Client {
     fn refused(&mut self, response: &Response, scope: &mut Scope<'_>) {
         self.detour.refused(response);
         match self.detour.next(response.status) {
-            Some(target) if self.tries < MOST_TRIES => {
-                self.request.uri = target;
-                self.call_again(scope);
-            }
+            Some(target) if self.tries < MOST_TRIES => self.call_elsewhere(target, scope),
             Some(_) | None => {
                 let cause = self.detour.cause();
                 self.conclude(cause, scope);
@@ -166,10 +163,7 @@ impl Client {
 
     pub(super) fn unanswered(&mut self, failure: transaction::Failure, scope: &mut Scope<'_>) {
         match self.detour.next(408) {
-            Some(target) if self.tries < MOST_TRIES => {
-                self.request.uri = target;
-                self.call_again(scope);
-            }
+            Some(target) if self.tries < MOST_TRIES => self.call_elsewhere(target, scope),
             Some(_) | None => self.conclude(Cause::Failed(failure_of(failure)), scope),
         }
     }

@@ -13,18 +13,31 @@ const MOST_CONTACTS: usize = 16;
 
 /// The way that redirections lead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Detour {
+pub(in crate::user_agent) struct Detour {
     seen: Vec<Uri>,
     waiting: VecDeque<Uri>,
     contacts: Vec<String>,
     /// The best refusal so far.
     best: Option<(u16, String)>,
+    /// Redirections are followed, and not only told.
+    is_open: bool,
 }
 
 impl Detour {
     /// From the URI that was called first.
-    pub(super) fn from(uri: &Uri) -> Self {
-        Self { seen: vec![uri.clone()], waiting: VecDeque::new(), contacts: Vec::new(), best: None }
+    pub(in crate::user_agent) fn from(uri: &Uri) -> Self {
+        Self { seen: vec![uri.clone()], waiting: VecDeque::new(), contacts: Vec::new(), best: None, is_open: true }
+    }
+
+    /// Of a call to a phone that registered here: where its calls go is not for the phone to say, but for this relay, which is
+    /// its server.
+    pub(in crate::user_agent) fn of_phone(uri: &Uri) -> Self {
+        Self { is_open: false, ..Self::from(uri) }
+    }
+
+    /// The target is at the host that was called first.
+    pub(super) fn is_at_home(&self, target: &Uri) -> bool {
+        self.seen.first().is_some_and(|first| first.host() == target.host())
     }
 
     /// A final response other than a success.
@@ -38,7 +51,7 @@ impl Detour {
             && let Ok(Contacts::List(mut contacts)) = response.headers.contacts()
         {
             contacts.sort_by_key(|contact| core::cmp::Reverse(contact.priority()));
-            let is_followed = response.status != 380;
+            let is_followed = self.is_open && response.status != 380;
             contacts.into_iter().take(MOST_CONTACTS).for_each(|contact| self.add(contact.uri, is_followed));
         }
     }
@@ -50,7 +63,9 @@ impl Detour {
         let Some(sip) = uri.as_sip_mut() else { return };
         sip.make_request_uri();
         let is_new = !self.seen.iter().any(|seen| seen.is_equivalent(&uri));
-        if is_followed && is_new && self.seen.len() <= MOST_TARGETS {
+        // Who calls for safety is not connected with less (RFC 3261 §8.1.3.4).
+        let is_safe = uri.scheme() == "sips" || self.seen.first().is_none_or(|first| first.scheme() != "sips");
+        if is_followed && is_safe && is_new && self.seen.len() <= MOST_TARGETS {
             self.seen.push(uri.clone());
             self.waiting.push_back(uri);
         }

@@ -22,10 +22,11 @@ use super::io::{Body, Branch, Cause, Event, Failure};
 use super::outlet::Scope;
 use super::session::timer::SessionTimer;
 use super::session::{Incoming, Session, reason_header};
-use crate::message::{CSeq, HeaderName, Method, Replaces, Request};
+use crate::auth;
+use crate::message::{CSeq, HeaderName, Method, Replaces, Request, Uri};
 use crate::transaction;
 use crate::transaction::layer::{ClientKey, ServerKey};
-use detour::Detour;
+pub(super) use detour::Detour;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -65,17 +66,18 @@ pub(super) struct Client {
     chosen: Option<Branch>,
     /// An offer that waits until it is clear who it is for.
     wish: Option<Body>,
+    /// What is not shown to hosts that a redirection names.
+    withheld: Option<auth::Client>,
 }
 
 impl Client {
     /// Sends the INVITE, which is whole but for what changes from try to try.
-    pub(super) fn begin(mut request: Request, offer: Option<Body>, scope: &mut Scope<'_>) -> Self {
+    pub(super) fn begin(mut request: Request, offer: Option<Body>, detour: Detour, scope: &mut Scope<'_>) -> Self {
         let settings = &scope.outlet.settings;
         let timer = SessionTimer::new(settings.session_expires, settings.min_session_expires);
         if let Some(body) = &offer {
             request.set_body(&body.content_type, body.octets.clone());
         }
-        let detour = Detour::from(&request.uri);
         let mut client = Self {
             request,
             offer,
@@ -87,6 +89,7 @@ impl Client {
             next_branch: 0,
             chosen: None,
             wish: None,
+            withheld: None,
         };
         client.call(scope);
         client
@@ -98,6 +101,21 @@ impl Client {
             Some(key) => self.attempt = Attempt::Calling(key),
             None => self.conclude(Cause::Failed(Failure::NoSuchHost), scope),
         }
+    }
+
+    /// Once more, to the next target of a redirection. Without a proxy on the way it decides who sees the credentials, and
+    /// whoever is called could name a host that collects them.
+    fn call_elsewhere(&mut self, target: Uri, scope: &mut Scope<'_>) {
+        let auth = scope.party.auth.take().or_else(|| self.withheld.take());
+        if self.request.headers.has(HeaderName::Route) || self.detour.is_at_home(&target) {
+            scope.party.auth = auth;
+        } else {
+            self.withheld = auth;
+            self.request.headers.remove(HeaderName::Authorization);
+            self.request.headers.remove(HeaderName::ProxyAuthorization);
+        }
+        self.request.uri = target;
+        self.call_again(scope);
     }
 
     /// Once more, as a request of its own (RFC 3261 §8.1.3.5).

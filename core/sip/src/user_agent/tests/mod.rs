@@ -4,6 +4,7 @@ mod accounts;
 mod bench;
 mod early;
 mod exchanges;
+mod hostile;
 mod inbound;
 mod outbound;
 mod phones;

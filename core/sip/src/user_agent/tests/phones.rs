@@ -7,7 +7,7 @@ use crate::user_agent::io::{BindingId, Command, Destination, Event, Identity, Or
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
-fn with_phones() -> Settings {
+pub(super) fn with_phones() -> Settings {
     let phone = |user: &str| PhoneUser { user: user.into(), verifier: Verifier::Password(Secret::new("secret")) };
     Settings { phones: vec![phone("desk"), phone("other")], ..settings() }
 }
@@ -32,7 +32,7 @@ fn authenticated(bench: &mut Bench, mut request: Request, user: &str, password: 
     bench.receive(request);
 }
 
-fn register(bench: &mut Bench) -> BindingId {
+pub(super) fn register(bench: &mut Bench) -> BindingId {
     let lines = [
         "From: <sip:desk@relay.example>;tag=d",
         "To: <sip:desk@relay.example>",
