@@ -23,7 +23,7 @@ use super::outlet::Scope;
 use super::session::timer::SessionTimer;
 use super::session::{Incoming, Session, reason_header};
 use crate::auth;
-use crate::message::{CSeq, HeaderName, Method, Replaces, Request, Uri};
+use crate::message::{CSeq, HeaderName, Method, Replaces, Request, Response, Uri};
 use crate::transaction;
 use crate::transaction::layer::{ClientKey, ServerKey};
 pub(super) use detour::Detour;
@@ -230,6 +230,11 @@ impl Client {
 
     /// A request of a callee.
     pub(super) fn receive(&mut self, branch: Branch, incoming: Incoming, scope: &mut Scope<'_>) {
+        if incoming.request.method == Method::Prack {
+            // This end sent no provisional response (RFC 3262 §3).
+            scope.respond(incoming.key, Response::to(&incoming.request, 481, ""));
+            return;
+        }
         if let Some(fork) = self.forks.get_mut(&branch) {
             fork.session.receive(incoming, scope);
         }

@@ -177,6 +177,10 @@ impl Session {
         if matches!(ours.what, What::Offer(_) | What::Refresh) {
             self.timer.ask_in(&mut ours.request.headers);
         }
+        if let (What::Refer, Some(referring), Ok(cseq)) = (&ours.what, &mut self.referring, ours.request.headers.cseq())
+        {
+            referring.renumber(cseq.number);
+        }
         ours.tries += 1;
         let what = ours.what.clone();
         match self.send_ours(ours, scope) {
@@ -223,6 +227,10 @@ impl Session {
 
     fn refused(&mut self, ours: &Ours, status: u16, retry_after: Option<u32>, scope: &mut Scope<'_>) {
         let is_dead = matches!(status, 408 | 481) && self.is_established();
+        if matches!(status, 405 | 501) && ours.request.method == Method::Update {
+            // Whatever its Allow says, if it has one.
+            self.peer.allows_update = false;
+        }
         match ours.what {
             What::Bye => self.vanish(scope),
             // Who was not interested any more ends the subscription only (RFC 5057 §5.1).

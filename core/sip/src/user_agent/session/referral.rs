@@ -31,6 +31,11 @@ impl Referring {
     pub(super) const fn deadline(&self) -> Time {
         self.expires_at
     }
+
+    /// The REFER was sent again.
+    pub(super) const fn renumber(&mut self, cseq: u32) {
+        self.cseq = cseq;
+    }
 }
 
 /// The peer's REFER, and what it is told.
@@ -179,8 +184,10 @@ impl Session {
     /// Tells the peer how the new call is getting on.
     pub(crate) fn notify(&mut self, status: u16, reason: &str, scope: &mut Scope<'_>) {
         if let Some(Referred::Subscribed { waiting, .. }) = &mut self.referred
-            && waiting.len() < MOST_WAITING
+            && waiting.back().is_none_or(|(status, _)| *status < 200)
         {
+            // What is newest counts: without the result the subscription would not end.
+            waiting.truncate(MOST_WAITING - 1);
             waiting.push_back((status, reason.to_owned()));
             self.notify_waiting(scope);
         }

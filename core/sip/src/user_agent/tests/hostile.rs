@@ -1,9 +1,10 @@
 //! Peers that mean harm, or follow no rule.
 
-use super::bench::{ALICE, Bench, CALL, alice, order, reply, settings, with};
+use super::bench::{ALICE, Bench, CALL, alice, called_out, order, reply, settings, with};
 use super::phones::{register, with_phones};
-use crate::message::Method;
-use crate::user_agent::io::{Account, Cause, Command, Destination, Event};
+use crate::message::{Message, Method};
+use crate::user_agent::io::{Account, Cause, Command, Destination, Event, Settings};
+use core::time::Duration;
 
 /// Alice, whose calls go straight to the host they name.
 fn without_proxy() -> Bench {
@@ -76,4 +77,68 @@ fn a_phone_of_the_relay_does_not_send_calls_elsewhere_by_itself() {
     let cause = Cause::Refused { status: 302, reason: "Moved Temporarily".into(), contacts };
     assert_eq!(bench.event(), Event::Ended { invite: CALL, cause });
     bench.assert_quiet();
+}
+
+#[test]
+fn a_referral_that_is_challenged_is_named_by_the_number_it_had_last() {
+    let (mut bench, mut bob) = called_out(settings(), &[]);
+    bench.command(Command::Refer { invite: CALL, target: "sip:carol@example.org".into(), replaces: None });
+    let first = bench.request(&Method::Refer);
+    bench.receive(with(reply(&first, 407, "bob"), "Proxy-Authenticate", CHALLENGE));
+    let second = bench.request(&Method::Refer);
+    bench.receive(reply(&second, 202, "bob"));
+    let id = second.headers.cseq().unwrap().number;
+    let lines = [&*format!("Event: refer;id={id}"), "Subscription-State: terminated", "Content-Type: message/sipfrag"];
+    let mut notify = bob.request(&mut bench, "NOTIFY", &lines, None);
+    notify.body = b"SIP/2.0 200 OK\r\n".to_vec();
+    bench.receive(notify);
+    bench.response(200);
+    let told = bench.take_events();
+    assert!(matches!(told.last(), Some(Event::ReferProgress { status: 200, is_final: true, .. })), "{told:?}");
+}
+
+#[test]
+fn the_result_of_a_referral_is_told_however_much_was_to_be_told_before() {
+    let (mut bench, mut bob) = called_out(settings(), &[]);
+    let refer = bob.request(&mut bench, "REFER", &["Refer-To: <sip:carol@example.org>"], None);
+    bench.receive(refer);
+    bench.command(Command::AnswerRefer { invite: CALL, status: 202 });
+    bench.response(202);
+    for _ in 0..30 {
+        bench.command(Command::NotifyRefer { invite: CALL, status: 180, reason: "Ringing".into() });
+    }
+    bench.command(Command::NotifyRefer { invite: CALL, status: 200, reason: "OK".into() });
+    let mut last = bench.request(&Method::Notify);
+    for _ in 0..30 {
+        bench.receive(reply(&last, 200, "bob"));
+        if bench.sent.is_empty() {
+            break;
+        }
+        last = bench.request(&Method::Notify);
+    }
+    assert_eq!(last.body, b"SIP/2.0 200 OK\r\n");
+    assert_eq!(last.headers.get("Subscription-State"), Some("terminated;reason=noresource"));
+}
+
+#[test]
+fn a_caller_has_nothing_to_be_acknowledged_by_prack() {
+    let (mut bench, mut bob) = called_out(settings(), &[]);
+    let prack = bob.request(&mut bench, "PRACK", &["RAck: 1 1 INVITE"], Some(&super::bench::sdp("offer")));
+    bench.receive(prack);
+    bench.response(481);
+    bench.assert_quiet();
+}
+
+#[test]
+fn a_session_is_refreshed_by_invite_where_update_is_refused() {
+    let settings = Settings { session_expires: Duration::from_secs(1_800), ..settings() };
+    let more = [("Session-Expires", "1800;refresher=uac"), ("Allow", "INVITE, ACK, BYE, CANCEL, UPDATE")];
+    let (mut bench, _) = called_out(settings, &more);
+    bench.wait(Duration::from_secs(901));
+    let update = bench.request(&Method::Update);
+    bench.receive(reply(&update, 501, "bob"));
+    bench.sent.clear();
+    bench.wait(Duration::from_secs(15));
+    let is_invite = |sent: &Message| matches!(sent, Message::Request(request) if request.method == Method::Invite);
+    assert!(bench.sent.iter().any(is_invite), "{:#?}", bench.sent);
 }
