@@ -34,16 +34,23 @@ pub(crate) fn unit(steps: &mut Steps) -> Result<(), Failure> {
     })
 }
 
-/// SIP user agents on a bad network, many times; optimised, because unoptimised it takes minutes. A seed that fails is
-/// printed; with `OFFHOOK_SIM_SEED` the unit test `replay` runs it alone and prints what happened.
+/// SIP user agents on a bad network, and a relay with its server, many times; optimised, because unoptimised it takes
+/// minutes. A seed that fails is printed; with `OFFHOOK_SIM_SEED` the unit test `replay` of the user agents runs it alone and
+/// prints what happened.
 pub(crate) fn simulation(arguments: &[String], steps: &mut Steps) -> Result<(), Failure> {
     let runs = arguments.first().map_or("10000", String::as_str);
-    steps.step(&format!("simulation: {runs} runs"), || {
-        let mut test = cargo(["test", "--package", "offhook-sip", "--lib"]);
-        test.args(["--config", "profile.dev.package.offhook-sip.opt-level=2", "--target-dir"]);
-        test.arg(target_dir().join("simulation")).env("OFFHOOK_SIM_RUNS", runs);
-        run(test.args(["user_agent::tests::simulation", "--", "--nocapture"]))
-    })
+    let suites = [("offhook-sip", "user_agent::tests::simulation"), ("offhook-b2bua", "relay::tests::sip_simulation")];
+    for (package, suite) in suites {
+        steps.step(&format!("simulation: {runs} runs of {package}"), || {
+            let mut test = cargo(["test", "--package", package, "--lib"]);
+            for optimised in ["offhook-sip", "offhook-b2bua"] {
+                test.arg("--config").arg(format!("profile.dev.package.{optimised}.opt-level=2"));
+            }
+            test.arg("--target-dir").arg(target_dir().join("simulation")).env("OFFHOOK_SIM_RUNS", runs);
+            run(test.args([suite, "--", "--nocapture"]))
+        })?;
+    }
+    Ok(())
 }
 
 /// The suites of sdk-wasm in browsers.

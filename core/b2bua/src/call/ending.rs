@@ -36,7 +36,7 @@ impl Call {
         if let Some(peer) = self.peer_mut(leg) {
             peer.dialog = Dialog::Over;
         }
-        let end = end_reason_of(cause, matches!(self.state, State::Established(_)) && self.side(leg).is_some());
+        let end = end_reason_of(cause, self.side(leg).is_some() || self.is_detour(leg));
         match &self.state {
             State::Ringing { .. } => self.drop_out(leg, end),
             State::Established(talk) => {

@@ -1,7 +1,7 @@
 //! Hold, and new offers in an established call. A browser never hears of them; a SIP endpoint does.
 
 use super::negotiation::LegMaker;
-use super::party::{LegId, PerLeg};
+use super::party::{Leg, LegId, PerLeg};
 use super::peer::{Purpose, sdp_body};
 use super::{Call, Output, State};
 use offhook_media::command::{Command, LegKey, Silence};
@@ -134,6 +134,14 @@ impl Call {
                 self.bridge_again();
                 self.repeat_status_of(side.other());
             }
+        }
+    }
+
+    /// Who left was asked for hold, or its end, and will not answer: the page that waits hears how it is.
+    pub(super) fn answer_hold_of(&mut self, left: &Leg, waits: LegId) {
+        let pending = left.party.peer().and_then(|peer| peer.pending.as_ref());
+        if pending.is_some_and(|pending| pending.purpose == Purpose::Hold) {
+            self.repeat_status_of(waits);
         }
     }
 

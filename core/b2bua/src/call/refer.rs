@@ -110,6 +110,7 @@ impl Call {
             self.bridge_again();
         }
         self.leave_with_media(&gone, &EndReason::Transferred.into());
+        self.answer_hold_of(&gone, side.other());
         if referral.is_some_and(|referral| referral.by == side.other()) {
             // The page that asked for a transfer has its call back, with somebody else.
             let by = self.talk().map(|talk| talk.legs.get(side.other()).party.clone());

@@ -172,7 +172,9 @@ impl Call {
 
     /// A SIP endpoint takes the call, or a transferred one.
     pub(super) fn peer_answers(&mut self, leg: LegKey, branch: Branch, sdp: Option<String>) {
-        let Some(peer) = self.peer_mut(leg) else { return };
+        let Some(peer) = self.peer_mut(leg).filter(|peer| peer.dialog == Dialog::Outbound) else {
+            return self.ignored += 1;
+        };
         peer.dialog = Dialog::Confirmed;
         let sdp = peer.final_answer(branch, sdp);
         if self.closes_hairpin(leg, sdp.as_deref()) {

@@ -3,6 +3,7 @@
 
 use super::negotiation::LegMaker;
 use super::party::{End, Leg, Party, PerLeg, Side};
+use super::peer::Dialog;
 use super::{Call, Output, Released, Ring, State, Talk, Transfer};
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey, Silence};
@@ -66,7 +67,10 @@ impl Call {
 
     /// A SIP endpoint that is to take the call rings, or says something before it answers.
     pub(super) fn target_progress(&mut self, leg: LegKey, branch: Branch, status: u16, sdp: Option<String>) {
-        if let (Some(sdp), Some(peer)) = (sdp, self.peer_mut(leg)) {
+        let Some(peer) = self.peer_mut(leg).filter(|peer| peer.dialog == Dialog::Outbound) else {
+            return self.ignored += 1;
+        };
+        if let Some(sdp) = sdp {
             peer.remember(branch, &sdp);
         }
         let by = self.talk().and_then(|talk| Some(talk.legs.get(talk.transfer.as_ref()?.by).party.clone()));
@@ -125,6 +129,7 @@ impl Call {
         if let Some(leaves) = leaves {
             self.tell_transfer(&leaves.party, TransferStatus::Completed);
             self.leave_with_media(&leaves, &EndReason::Transferred.into());
+            self.answer_hold_of(&leaves, joined_as.other());
         }
         self.adapt_both();
     }
@@ -242,6 +247,7 @@ impl Call {
         let heard = !talk.held_by.a && !talk.held_by.b;
         self.tell_transfer(&leaves.party, TransferStatus::Completed);
         self.leave_with_media(&leaves, &EndReason::Transferred.into());
+        self.answer_hold_of(&leaves, side.other());
         if heard {
             self.bridge_again();
         }

@@ -3,9 +3,11 @@
 mod accounts;
 mod flows;
 mod simulation;
-mod sip_calls;
+pub(crate) mod sip_calls;
 mod sip_hairpin;
 mod sip_phones;
+mod sip_simulation;
+mod sip_talks;
 mod sip_transfers;
 mod sip_wire;
 mod transfers;

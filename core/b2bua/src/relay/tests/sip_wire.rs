@@ -26,17 +26,23 @@ fn local(address: &str) -> LocalAddress {
     LocalAddress { transport: Transport::Udp, host: address.ip().to_string(), port: address.port(), is_ipv6: false }
 }
 
-struct Wire {
-    bench: Bench,
-    server: UserAgent,
+/// Octets on their way.
+pub(super) struct Carried {
+    pub(super) to_server: bool,
+    pub(super) octets: Vec<u8>,
+}
+
+pub(super) struct Wire {
+    pub(super) bench: Bench,
+    pub(super) server: UserAgent,
     /// What the server's user agent told and no one looked at.
-    events: VecDeque<Event>,
+    pub(super) events: VecDeque<Event>,
     /// First lines of all that crossed, with the direction.
     log: Vec<String>,
 }
 
 impl Wire {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut config = with_sip();
         let sip = config.sip.as_mut().unwrap();
         sip.user_agent.local = vec![local(RELAY)];
@@ -56,15 +62,25 @@ impl Wire {
     /// Carries messages until nobody has more to say.
     fn settle(&mut self) {
         loop {
-            let now = self.bench.now;
+            let carried = self.carry_all();
+            if carried.is_empty() {
+                return;
+            }
+            carried.into_iter().for_each(|carried| self.deliver(carried));
+        }
+    }
+
+    /// What both ends want to send; what the server's user agent tells is put aside.
+    pub(super) fn carry_all(&mut self) -> Vec<Carried> {
+        let mut carried = Vec::new();
+        loop {
             let out: Vec<_> = core::mem::take(&mut self.bench.sip);
             let mut quiet = out.is_empty();
             for output in out {
-                if let Some(octets) = self.carry(output, "->", |wire, input| wire.bench.input(Input::Sip(input))) {
-                    let source = source(SERVER, RELAY);
-                    self.server.handle_input(sip::Input::Received { source, octets }, now);
-                }
+                let octets = self.carry(output, "->", |wire, input| wire.bench.input(Input::Sip(input)));
+                carried.extend(octets.map(|octets| Carried { to_server: true, octets }));
             }
+            let now = self.bench.now;
             while let Some(output) = self.server.poll_output() {
                 quiet = false;
                 if let sip::Output::Event(event) = output {
@@ -72,14 +88,23 @@ impl Wire {
                     continue;
                 }
                 let answer = |wire: &mut Self, input| wire.server.handle_input(input, now);
-                if let Some(octets) = self.carry(output, "<-", answer) {
-                    let source = source(RELAY, SERVER);
-                    self.bench.input(Input::Sip(sip::Input::Received { source, octets }));
-                }
+                let octets = self.carry(output, "<-", answer);
+                carried.extend(octets.map(|octets| Carried { to_server: false, octets }));
             }
             if quiet {
-                return;
+                return carried;
             }
+        }
+    }
+
+    pub(super) fn deliver(&mut self, carried: Carried) {
+        let Carried { to_server, octets } = carried;
+        if to_server {
+            let input = sip::Input::Received { source: source(SERVER, RELAY), octets };
+            self.server.handle_input(input, self.bench.now);
+        } else {
+            let input = sip::Input::Received { source: source(RELAY, SERVER), octets };
+            self.bench.input(Input::Sip(input));
         }
     }
 
@@ -184,7 +209,7 @@ fn source(from: &str, at: &str) -> Source {
     }
 }
 
-fn invite_to(binding: BindingId, offer: Option<&str>) -> OutboundInvite {
+pub(super) fn invite_to(binding: BindingId, offer: Option<&str>) -> OutboundInvite {
     OutboundInvite {
         account: None,
         from: Some(Identity { name: Some("Carol".into()), uri: "sip:1003@example.org".into() }),

@@ -1,0 +1,302 @@
+//! The same with SIP endpoints on either side.
+
+use super::{CALLEE, CALLER, OFFER, Reach, TARGET, answer_sdp, compare, party, table};
+use crate::call::{
+    Call, Dialog, Fallback, Input, LegMaker, Party, Peer, PeerSetup, RelaySide, Setup, Side, SipEvent, TheirOffer,
+};
+use crate::config::{BusyStatus, RtpAddress, Srtp};
+use core::time::Duration;
+use offhook_clock::Time;
+use offhook_media::command::{LegKey, TransportFailure, WorkerId};
+use offhook_media::ports::PortPool;
+use offhook_sdp::section::Section;
+use offhook_sdp::sip::Description as SipDescription;
+use offhook_sdp::webrtc::{Description, Fingerprint};
+use offhook_signaling::message::DtmfType;
+use offhook_sip::user_agent::io::{Branch, Cause, Command, Destination, InviteId, OutboundInvite};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+
+const BACK: LegKey = LegKey(4);
+
+/// An order for the user agent in a few words; an INVITE has the number of its leg.
+pub(super) fn said(command: &Command) -> String {
+    let number = |invite: &InviteId| match invite {
+        InviteId::Outbound(number) | InviteId::Inbound(number) => *number,
+    };
+    match command {
+        Command::Invite { invite, .. } => format!("INVITE {}", number(invite)),
+        Command::Ring { invite, status, body } => {
+            format!("{status} {}{}", number(invite), if body.is_some() { " with media" } else { "" })
+        }
+        Command::Accept { invite, .. } => format!("200 {}", number(invite)),
+        Command::Reject { invite, status, .. } => format!("{status} {}", number(invite)),
+        Command::HangUp { invite, reason } => {
+            let reason = reason.as_ref().map(|(status, _)| format!("({status})")).unwrap_or_default();
+            format!("hang up {}{reason}", number(invite))
+        }
+        Command::Offer { invite, .. } => format!("offer {}", number(invite)),
+        Command::AnswerOffer { invite, .. } => format!("answer {}", number(invite)),
+        Command::RefuseOffer { invite, status } => format!("refuse {} {status}", number(invite)),
+        Command::Refer { invite, .. } => format!("REFER {}", number(invite)),
+        Command::NotifyRefer { invite, status, .. } => format!("NOTIFY {} {status}", number(invite)),
+        Command::Info { invite, .. } => format!("INFO {}", number(invite)),
+        other => format!("{other:?}"),
+    }
+}
+
+fn phone_sdp() -> String {
+    crate::relay::tests::sip_calls::phone_sdp(4000, "sendrecv")
+}
+
+fn peer(leg: LegKey, dialog: Dialog) -> Party {
+    let address = "192.0.2.1".parse().unwrap();
+    let first = 20_000 + u16::try_from(leg.0).unwrap() * 10;
+    let invite = match dialog {
+        Dialog::Inbound => InviteId::Inbound(leg.0),
+        _ => InviteId::Outbound(leg.0),
+    };
+    let setup = PeerSetup {
+        invite,
+        account: None,
+        uri: "sip:1002@example.org".into(),
+        dialog,
+        ports: PortPool::new(first, first + 1, Duration::ZERO).take(1, Time::EPOCH).unwrap(),
+        mark: None,
+        address: RtpAddress { advertised: address, local: address },
+        srtp: Srtp::Off,
+        extra: Vec::new(),
+        session_id: leg.0,
+        cname: "cname".into(),
+        first_ssrc: 1,
+    };
+    Party { side: Side::Sip(Box::new(Peer::new(setup))), ..party(leg) }
+}
+
+fn outbound(leg: LegKey) -> Party {
+    let request = OutboundInvite {
+        account: None,
+        from: None,
+        to: Destination::Uri("sip:1002@example.org".into()),
+        offer: None,
+        headers: Vec::new(),
+        anonymous: false,
+        asserted: None,
+        referred_by: None,
+        replaces: None,
+    };
+    peer(leg, Dialog::Planned(Box::new(request)))
+}
+
+fn offer_of(party: &mut Party) -> (TheirOffer, Vec<Section>) {
+    let Side::Sip(peer) = &mut party.side else { unreachable!() };
+    let mut random = ChaCha20Rng::seed_from_u64(1);
+    let offer = peer.hear_offer(SipDescription::parse(&phone_sdp()).unwrap(), &mut random);
+    let media = offer.media();
+    (offer, media)
+}
+
+fn place(caller: Party, offer: Option<Vec<Section>>, callee: Party) -> Call {
+    let side = RelaySide {
+        fingerprint: Fingerprint([7; 32]),
+        candidates: vec!["192.0.2.1:4000".parse().unwrap()],
+        codecs: vec![],
+    };
+    let setup = Setup {
+        worker: WorkerId(0),
+        busy_status: BusyStatus::Failed,
+        ring_timeout: Duration::from_secs(60),
+        maker: LegMaker::new(side, [3; 32]),
+        direct_media: false,
+    };
+    Call::place(setup, caller, Ok(offer), Ok(vec![callee]), Time::EPOCH)
+}
+
+fn sip(leg: LegKey, event: SipEvent) -> Input {
+    Input::Sip { leg, event }
+}
+
+fn then(mut call: Call, input: Input) -> Call {
+    call.handle_input(input, Time::EPOCH);
+    call
+}
+
+fn answered(leg: LegKey, sdp: Option<String>) -> Input {
+    sip(leg, SipEvent::Answered { branch: Branch(0), sdp })
+}
+
+fn progress(leg: LegKey, status: u16, sdp: Option<String>) -> Input {
+    sip(leg, SipEvent::Progress { branch: Branch(0), status, sdp })
+}
+
+fn gone(leg: LegKey) -> Input {
+    sip(leg, SipEvent::Ended(Cause::Remote { reason: None }))
+}
+
+/// A page calls a phone.
+fn calling() -> Call {
+    let offer = Description::parse(OFFER).unwrap();
+    let mut caller = party(CALLER);
+    let Side::Browser(browser) = &mut caller.side else { unreachable!() };
+    browser.offer = Some(Box::new(offer.clone()));
+    place(caller, Some(offer.sections), outbound(CALLEE))
+}
+
+fn early() -> Call {
+    then(calling(), progress(CALLEE, 183, Some(phone_sdp())))
+}
+
+fn talking() -> Call {
+    then(calling(), answered(CALLEE, Some(phone_sdp())))
+}
+
+fn holding() -> Call {
+    then(talking(), Input::Hold { leg: CALLER })
+}
+
+fn referring() -> Call {
+    let otherwise = Fallback::Ring { target: "1005".into() };
+    then(talking(), Input::Refer { leg: CALLER, target: "sip:1005@example.org".into(), otherwise })
+}
+
+fn transferring() -> Call {
+    then(talking(), Input::Transfer { leg: CALLER, targets: Ok(vec![outbound(TARGET)]) })
+}
+
+fn handed_over() -> Call {
+    then(transferring(), Input::HangUp { leg: CALLER })
+}
+
+/// The phone hands the page over.
+fn transferred() -> Call {
+    then(talking(), Input::Transfer { leg: CALLEE, targets: Ok(vec![outbound(TARGET)]) })
+}
+
+/// A phone calls a page.
+fn called() -> Call {
+    let mut caller = peer(CALLER, Dialog::Inbound);
+    let (offer, media) = offer_of(&mut caller);
+    let Side::Sip(peer) = &mut caller.side else { unreachable!() };
+    peer.offer = Some(Box::new(offer));
+    place(caller, Some(media), party(CALLEE))
+}
+
+/// A phone that made no offer got one, and has not answered it.
+fn late() -> Call {
+    let call = place(peer(CALLER, Dialog::Inbound), None, party(CALLEE));
+    then(call, Input::Answer { leg: CALLEE, sdp: answer_sdp() })
+}
+
+/// A phone calls a phone.
+fn phones() -> Call {
+    let mut caller = peer(CALLER, Dialog::Inbound);
+    let (offer, media) = offer_of(&mut caller);
+    let Side::Sip(peer) = &mut caller.side else { unreachable!() };
+    peer.offer = Some(Box::new(offer));
+    then(place(caller, Some(media), outbound(CALLEE)), answered(CALLEE, Some(phone_sdp())))
+}
+
+fn hairpin() -> Call {
+    let mut back = peer(BACK, Dialog::Inbound);
+    let Side::Sip(peer) = &mut back.side else { unreachable!() };
+    peer.mirror(SipDescription::parse(&phone_sdp()).unwrap(), &mut ChaCha20Rng::seed_from_u64(1));
+    then(calling(), Input::Return { leg: CALLEE, party: Box::new(back), targets: vec![party(TARGET)] })
+}
+
+fn taken_back() -> Call {
+    then(hairpin(), Input::Answer { leg: TARGET, sdp: answer_sdp() })
+}
+
+/// What the server gives back of the answer of [`taken_back`].
+fn mirrored() -> String {
+    phone_sdp().replace("o=phone 1", &format!("o=- {}", BACK.0))
+}
+
+fn detour() -> Call {
+    then(taken_back(), answered(CALLEE, Some(mirrored())))
+}
+
+fn inputs() -> Vec<(&'static str, Input)> {
+    let replacing = || {
+        let mut party = peer(LegKey(5), Dialog::Inbound);
+        let (offer, _) = offer_of(&mut party);
+        (Box::new(party), Some(Box::new(offer)))
+    };
+    let (party, offer) = replacing();
+    let refused = |status| Cause::Refused { status, reason: String::new(), contacts: vec![] };
+    let offered = |sdp| SipEvent::Offered { sdp };
+    let referred = |status, is_final, is_refused| SipEvent::ReferProgress { status, is_final, is_refused };
+    vec![
+        ("180 of 2", progress(CALLEE, 180, None)),
+        ("183 of 2 with media", progress(CALLEE, 183, Some(phone_sdp()))),
+        ("183 of 3 with media", progress(TARGET, 183, Some(phone_sdp()))),
+        ("200 of 2", answered(CALLEE, Some(phone_sdp()))),
+        ("200 of 2, mirrored", answered(CALLEE, Some(mirrored()))),
+        ("200 of 2 without media", answered(CALLEE, None)),
+        ("200 of 3", answered(TARGET, Some(phone_sdp()))),
+        ("486 of 2", sip(CALLEE, SipEvent::Ended(refused(486)))),
+        ("603 of 3", sip(TARGET, SipEvent::Ended(refused(603)))),
+        ("1 gone", gone(CALLER)),
+        ("2 gone", gone(CALLEE)),
+        ("3 gone", gone(TARGET)),
+        ("4 gone", gone(BACK)),
+        ("answer of browser 2", Input::Answer { leg: CALLEE, sdp: answer_sdp() }),
+        ("answer of browser 3", Input::Answer { leg: TARGET, sdp: answer_sdp() }),
+        ("hang-up by 1", Input::HangUp { leg: CALLER }),
+        ("hang-up by 2", Input::HangUp { leg: CALLEE }),
+        ("hang-up by 3", Input::HangUp { leg: TARGET }),
+        ("hold by 1", Input::Hold { leg: CALLER }),
+        ("unhold by 1", Input::Unhold { leg: CALLER }),
+        ("offer answered by 1", sip(CALLER, SipEvent::OfferAnswered { sdp: Some(phone_sdp()) })),
+        ("offer answered by 2", sip(CALLEE, SipEvent::OfferAnswered { sdp: Some(phone_sdp()) })),
+        ("offer answered by 2 with nothing", sip(CALLEE, SipEvent::OfferAnswered { sdp: None })),
+        ("offer refused by 1", sip(CALLER, SipEvent::OfferRefused)),
+        ("offer refused by 2", sip(CALLEE, SipEvent::OfferRefused)),
+        ("offer of 1", sip(CALLER, offered(Some(phone_sdp())))),
+        ("offer of 2", sip(CALLEE, offered(Some(phone_sdp())))),
+        ("offer asked for by 2", sip(CALLEE, offered(None))),
+        ("offer of 4", sip(BACK, offered(Some(phone_sdp())))),
+        ("REFER wanted by 1", {
+            let otherwise = Fallback::Ring { target: "1006".into() };
+            Input::Refer { leg: CALLER, target: "sip:1006@example.org".into(), otherwise }
+        }),
+        ("transfer by 1", Input::Transfer { leg: CALLER, targets: Ok(vec![outbound(LegKey(6))]) }),
+        ("2 rings there", sip(CALLEE, referred(180, false, false))),
+        ("2 is there", sip(CALLEE, referred(200, true, false))),
+        ("2 is refused there", sip(CALLEE, referred(486, true, false))),
+        ("2 will not go", sip(CALLEE, referred(501, true, true))),
+        ("place of 2 taken", Input::Replace { leg: CALLEE, party, offer }),
+        ("digits by 1", Input::SendDtmf { leg: CALLER, kind: DtmfType::Rfc2833, digits: "1".into() }),
+        ("digits by 1, by INFO", Input::SendDtmf { leg: CALLER, kind: DtmfType::Info, digits: "1".into() }),
+        ("digit heard from 2", Input::DtmfReceived { leg: CALLEE, digit: '1' }),
+        ("digits of 2 by INFO", sip(CALLEE, SipEvent::Digits("1".into()))),
+        ("key frame wanted of 2", Input::KeyFrameWanted { leg: CALLEE }),
+        ("key frame wanted by 2", sip(CALLEE, SipEvent::KeyFrameRequested)),
+        ("session of 1 lost", Input::SessionLost { leg: CALLER }),
+        ("port of 2 missing", Input::LegFailed { leg: CALLEE, failure: TransportFailure::NoPort }),
+        ("media of 2 dead", Input::LegDead { leg: CALLEE }),
+        ("shutdown", Input::Shutdown),
+    ]
+}
+
+#[test]
+fn every_state_with_a_sip_endpoint_with_every_input() {
+    let states: [(&str, Reach); 13] = [
+        ("calling", calling),
+        ("early", early),
+        ("talking", talking),
+        ("holding", holding),
+        ("referring", referring),
+        ("transferring", transferring),
+        ("handed over", handed_over),
+        ("transferred", transferred),
+        ("called", called),
+        ("late", late),
+        ("phones", phones),
+        ("hairpin", hairpin),
+        ("taken back", taken_back),
+    ];
+    let mut made = table(&states, inputs);
+    made.push_str(&table(&[("detour", detour)], inputs));
+    compare(&made, include_str!("../table_sip.txt"), "table_sip.txt");
+}

@@ -1,0 +1,163 @@
+//! What happens in an established call with a SIP endpoint: hold, new offers, digits, key frames, media that die.
+
+use super::sip_calls::{body, phone_sdp, text};
+use super::{Bench, with_sip};
+use offhook_media::command::Command as Media;
+use offhook_sdp::direction::Direction;
+use offhook_signaling::message::{CallStatus, ClientMessage, DtmfType};
+use offhook_sip::user_agent::io::{Body, Command, Event};
+
+#[test]
+fn hold_is_told_when_the_phone_agrees() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, _) = bench.login_sip("alice");
+    let invite = bench.talk_to_phone(alice, "a1", "1002");
+    let hold = ClientMessage::Hold { call_id: "a1".into(), for_transfer: false };
+    bench.say(alice, &hold);
+    assert!(bench.names(alice).is_empty(), "not before");
+    assert!(matches!(bench.media.last(), Some(Media::Unbridge { .. })));
+    let Command::Offer { body: offer, .. } = bench.command() else { panic!() };
+    assert!(text(&offer).contains("a=sendonly"));
+    bench.sip(Event::OfferAnswered { invite, body: body(&phone_sdp(4000, "recvonly")) });
+    assert_eq!(bench.names(alice), ["hold HOLD"]);
+    assert_eq!(bench.connected().0[0].stream.remote.direction, Direction::RecvOnly);
+    bench.say(alice, &ClientMessage::Unhold("a1".into()));
+    let Command::Offer { body: offer, .. } = bench.command() else { panic!() };
+    assert!(text(&offer).contains("a=sendrecv"));
+    bench.sip(Event::OfferAnswered { invite, body: body(&phone_sdp(4000, "sendrecv")) });
+    assert_eq!(bench.names(alice), ["talk ESTABLISHED"]);
+    assert_eq!(bench.bridges().len(), 2);
+    // Refused: all stays as it was.
+    bench.say(alice, &hold);
+    bench.take_commands();
+    bench.sip(Event::OfferRefused { invite, status: 488 });
+    assert_eq!(bench.names(alice), ["talk ESTABLISHED"]);
+    assert_eq!(bench.bridges().len(), 3);
+    bench.hang_up(alice, "a1");
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn a_page_that_changes_its_mind_is_told_how_it_ends() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, _) = bench.login_sip("alice");
+    let invite = bench.talk_to_phone(alice, "a1", "1002");
+    bench.say(alice, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: false });
+    bench.say(alice, &ClientMessage::Unhold("a1".into()));
+    assert!(matches!(bench.command(), Command::Offer { .. }), "one at a time");
+    bench.sip(Event::OfferAnswered { invite, body: body(&phone_sdp(4000, "recvonly")) });
+    assert!(bench.names(alice).is_empty());
+    let Command::Offer { body: offer, .. } = bench.command() else { panic!() };
+    assert!(text(&offer).contains("a=sendrecv"));
+    bench.sip(Event::OfferAnswered { invite, body: body(&phone_sdp(4000, "sendrecv")) });
+    assert_eq!(bench.names(alice), ["talk ESTABLISHED"]);
+}
+
+#[test]
+fn a_phone_holds_moves_and_asks_and_the_page_hears_nothing() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, _) = bench.login_sip("alice");
+    let invite = bench.talk_to_phone(alice, "a1", "1002");
+    let offer = |bench: &mut Bench, offer: Option<String>| {
+        bench.sip(Event::Offer { invite, body: offer.map(|offer| body(&offer)) });
+        let Command::AnswerOffer { body: answer, .. } = bench.command() else { panic!() };
+        text(&answer)
+    };
+    assert!(offer(&mut bench, Some(phone_sdp(4000, "sendonly"))).contains("a=recvonly"));
+    assert!(offer(&mut bench, Some(phone_sdp(7000, "sendrecv"))).contains("a=sendrecv"));
+    assert_eq!(bench.connected().0[0].remote.unwrap().rtp.port(), 7000);
+    let asked = offer(&mut bench, None);
+    assert!(asked.contains("PCMU/8000") && asked.contains("a=sendrecv"), "{asked}");
+    bench.sip(Event::OfferAnswered { invite, body: body(&phone_sdp(8000, "sendrecv")) });
+    assert_eq!(bench.connected().0[0].remote.unwrap().rtp.port(), 8000);
+    let nowhere = phone_sdp(8000, "sendrecv").replace("c=IN IP4 198.51.100.7", "c=IN IP4 0.0.0.0");
+    offer(&mut bench, Some(nowhere));
+    assert_eq!(bench.connected().0[0].remote, None);
+    let g729 = phone_sdp(4000, "sendrecv").replace("RTP/AVP 0 8 101", "RTP/AVP 18");
+    bench.sip(Event::Offer { invite, body: Some(body(&g729)) });
+    assert_eq!(bench.command(), Command::RefuseOffer { invite, status: 488 });
+    bench.sip(Event::Offer { invite, body: Some(Body { content_type: "text/plain".into(), octets: vec![] }) });
+    assert_eq!(bench.command(), Command::RefuseOffer { invite, status: 415 });
+    assert!(bench.names(alice).is_empty());
+    assert_eq!(bench.bridges().len(), 1);
+}
+
+#[test]
+fn digits_go_in_the_media_or_in_signaling() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, _) = bench.login_sip("alice");
+    let digits = |kind, digits: &str| ClientMessage::SendDtmf { call_id: "a1".into(), kind, digits: digits.to_owned() };
+    let info = |command: &Command| match command {
+        Command::Info { body, .. } => (body.content_type.clone(), String::from_utf8(body.octets.clone()).unwrap()),
+        command => panic!("no INFO: {command:?}"),
+    };
+    bench.talk_to_phone(alice, "a1", "1002");
+    bench.say(alice, &digits(DtmfType::Rfc2833, "1#"));
+    assert!(bench.commands.is_empty());
+    assert!(matches!(bench.media.last(), Some(Media::SendDtmf { digits, .. }) if digits == "1#"));
+    bench.say(alice, &digits(DtmfType::Info, "5*"));
+    let sent: Vec<_> = bench.take_commands().iter().map(info).collect();
+    assert_eq!(sent, [("application/dtmf".into(), "5".into()), ("application/dtmf".to_owned(), "*".to_owned())]);
+    bench.say(alice, &digits(DtmfType::InfoRelay, "7"));
+    let relay = ("application/dtmf-relay".to_owned(), "Signal=7\r\nDuration=160\r\n".to_owned());
+    assert_eq!(info(&bench.command()), relay);
+    bench.hang_up(alice, "a1");
+    bench.take_commands();
+    bench.names(alice);
+    // A phone that knows nothing of telephone-event is asked by INFO without being told to.
+    bench.call(alice, "a1", "1002");
+    let (invite, _) = bench.invited();
+    let plain = phone_sdp(4000, "sendrecv").replace("RTP/AVP 0 8 101", "RTP/AVP 0 8");
+    bench.answered(invite, Some(&plain));
+    bench.say(alice, &digits(DtmfType::Rfc2833, "7"));
+    assert_eq!(info(&bench.command()), relay);
+}
+
+#[test]
+fn digits_in_signaling_reach_the_page_and_its_media() {
+    let mut bench = Bench::new(with_sip());
+    let mut hello = super::accounts::hello_sip("alice", "secret");
+    hello.offhook = Some(offhook_signaling::version::Extension::ours());
+    let alice = bench.connect(hello);
+    bench.opened();
+    bench.take(alice);
+    let invite = bench.talk_to_phone(alice, "a1", "1002");
+    for (kind, content) in [
+        ("application/dtmf-relay", "Signal= 5\r\nDuration=100\r\n"),
+        ("application/dtmf", "5"),
+        ("application/dtmf-relay; x=y", "Duration=1\nSignal=5"),
+        ("application/dtmf", "55"),
+        ("text/plain", "5"),
+    ] {
+        let body = Body { content_type: kind.into(), octets: content.as_bytes().to_vec() };
+        bench.sip(Event::Info { invite, body });
+    }
+    assert_eq!(bench.names(alice), ["offhookDtmf"; 3]);
+    assert!(matches!(bench.media.last(), Some(Media::SendDtmf { digits, .. }) if digits == "5"));
+}
+
+#[test]
+fn key_frames_are_asked_for_by_info_both_ways() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, _) = bench.login_sip("alice");
+    let invite = bench.talk_to_phone(alice, "a1", "1002");
+    let leg = bench.relay.invites[&invite];
+    bench.media_event(offhook_media::command::Event::KeyFrameWanted { leg });
+    let Command::Info { body, .. } = bench.command() else { panic!() };
+    assert_eq!(body.content_type, "application/media_control+xml");
+    bench.sip(Event::Info { invite, body });
+    assert_eq!(bench.media.last(), Some(&Media::RequestKeyFrame { leg }));
+}
+
+#[test]
+fn media_that_die_end_the_call_with_a_reason() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, _) = bench.login_sip("alice");
+    let invite = bench.talk_to_phone(alice, "a1", "1002");
+    let leg = bench.relay.invites[&invite];
+    bench.media_event(offhook_media::command::Event::LegDead { leg });
+    let Command::HangUp { reason: Some((status, text)), .. } = bench.command() else { panic!() };
+    assert!(status == 408 && text.contains("RTP activity"));
+    assert_eq!(bench.last_status(alice).status, CallStatus::Failed);
+    bench.assert_no_leak(&[leg]);
+}
