@@ -13,6 +13,7 @@ use futures_util::{SinkExt, StreamExt};
 use offhook_relay::addresses::Demo;
 use offhook_relay::config::parse;
 use offhook_relay::server::Server;
+use offhook_sip::auth::Login;
 use offhook_sip::transport::Transport;
 use peer::{Peer, Request};
 use std::path::PathBuf;
@@ -70,6 +71,17 @@ impl Rig {
         text
     }
 
+    /// Ends while the peer says yes to everything.
+    async fn end_with(self, mut peer: Peer) {
+        let server = tokio::spawn(async move {
+            let goodbye = peer.receives("REGISTER").await;
+            peer.answer(&goodbye, "200 OK", &[]).await;
+            peer
+        });
+        self.end().await;
+        drop(server.await.unwrap());
+    }
+
     async fn end(self) {
         tokio::time::timeout(Duration::from_secs(5), self.server.shut_down()).await.expect("within 5 s");
         std::fs::remove_dir_all(&self.directory).unwrap();
@@ -81,6 +93,11 @@ struct Page {
 }
 
 impl Page {
+    async fn says(&mut self, message: &str, data: serde_json::Value) {
+        let text = serde_json::json!({"message": message, "data": [data]}).to_string();
+        self.socket.send(Message::text(text)).await.unwrap();
+    }
+
     /// The next message that contains `text`.
     async fn hears(&mut self, text: &str) -> String {
         loop {
@@ -94,19 +111,121 @@ impl Page {
     }
 }
 
+/// What a browser offers; it never connects, which nobody waits for here.
+const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
+    a=fingerprint:sha-256 11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00\r\n\
+    a=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuvwx\r\na=setup:actpass\r\n\
+    m=audio 9 UDP/TLS/RTP/SAVPF 0\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\na=sendrecv\r\na=rtcp-mux\r\na=rtpmap:0 PCMU/8000\r\n";
+
+/// What a phone says.
+const PHONE: &str = "v=0\r\no=phone 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+    m=audio 9 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=sendrecv\r\n";
+
+const TRANSPORTS: [(Transport, &str); 5] = [
+    (Transport::Udp, "127.0.0.1"),
+    (Transport::Tcp, "127.0.0.1;transport=tcp"),
+    (Transport::Tls, "127.0.0.1;transport=tls"),
+    (Transport::Udp, "[::1]"),
+    (Transport::Tcp, "[::1];transport=tcp"),
+];
+
+/// A relay with a page that is registered at a peer, and the page's contact there.
+async fn registered(transport: Transport, domain: &str) -> (Rig, Peer, Page, String) {
+    let mut peer = Peer::start(transport, domain.starts_with('[')).await;
+    let rig = Rig::start(&format!("tls_authorities = \"{}\"\n", peer.authority().display())).await;
+    let mut page = rig.log_in(domain, peer.port()).await;
+    let register = peer.receives("REGISTER").await;
+    let contact = register.header("Contact").to_owned();
+    peer.answer(&register, "200 OK", &[("Contact", &format!("{contact};expires=600"))]).await;
+    page.hears("registered").await;
+    let uri = contact.split(['<', '>']).nth(1).unwrap().to_owned();
+    (rig, peer, page, uri)
+}
+
+#[tokio::test]
+async fn a_page_calls_and_hangs_up_over_every_transport() {
+    for (transport, domain) in TRANSPORTS {
+        let (rig, mut peer, mut page, _) = registered(transport, domain).await;
+        let call = serde_json::json!({
+            "callId": "c1", "incoming": false, "hasVideo": false, "hasAudio": true, "status": "PENDING",
+            "mediaProvider": "WebRTC", "sdp": OFFER, "caller": "alice", "callee": "bob",
+        });
+        page.says("call", call).await;
+        let invite = peer.receives("INVITE").await;
+        assert_eq!(transport_of(&invite), transport.name());
+        assert!(invite.text.starts_with("INVITE sip:bob@") && invite.text.contains("m=audio "), "{}", invite.text);
+        peer.answer(&invite, "180 Ringing", &[]).await;
+        page.hears("\"RING\"").await;
+        peer.accept(&invite, PHONE).await;
+        peer.receives("ACK").await;
+        page.hears("\"ESTABLISHED\"").await;
+        page.says("hangup", serde_json::json!({"callId": "c1"})).await;
+        let bye = peer.receives("BYE").await;
+        peer.answer(&bye, "200 OK", &[]).await;
+        page.hears("\"FINISH\"").await;
+        rig.end_with(peer).await;
+    }
+}
+
+#[tokio::test]
+async fn a_relay_that_ends_says_bye_and_unregisters() {
+    let (rig, mut peer, mut page, _) = registered(Transport::Udp, "127.0.0.1").await;
+    let call = serde_json::json!({
+        "callId": "c1", "incoming": false, "hasVideo": false, "hasAudio": true, "status": "PENDING",
+        "mediaProvider": "WebRTC", "sdp": OFFER, "caller": "alice", "callee": "bob",
+    });
+    page.says("call", call).await;
+    let invite = peer.receives("INVITE").await;
+    peer.accept(&invite, PHONE).await;
+    peer.receives("ACK").await;
+    page.hears("\"ESTABLISHED\"").await;
+    let server = tokio::spawn(async move {
+        let mut heard = Vec::new();
+        while heard.len() < 2 {
+            let request = peer.receives("").await;
+            peer.answer(&request, "200 OK", &[]).await;
+            heard.push(request.text.split(' ').next().unwrap().to_owned());
+        }
+        heard.sort();
+        heard
+    });
+    rig.end().await;
+    assert_eq!(server.await.unwrap(), ["BYE", "REGISTER"]);
+}
+
+#[tokio::test]
+async fn a_page_is_called_and_hung_up_on_over_every_transport() {
+    for (transport, domain) in TRANSPORTS {
+        let (rig, mut peer, mut page, uri) = registered(transport, domain).await;
+        peer.call("INVITE", 1, &uri, None, PHONE).await;
+        let incoming = page.hears("notifyIncomingCall").await;
+        let incoming: serde_json::Value = serde_json::from_str(&incoming).unwrap();
+        assert_eq!(incoming["data"][0]["visibleName"], "Bob");
+        let answer = serde_json::json!({
+            "callId": incoming["data"][0]["callId"], "incoming": true, "hasVideo": true, "hasAudio": true,
+            "status": "PENDING", "mediaProvider": "WebRTC", "sdp": OFFER.replace("actpass", "active"),
+        });
+        page.says("answer", answer).await;
+        let accepted = peer.receives("SIP/2.0 200").await;
+        assert!(accepted.text.contains("m=audio "), "{}", accepted.text);
+        let tag = accepted.header("To").split("tag=").nth(1).unwrap().to_owned();
+        peer.call("ACK", 1, &uri, Some(&tag), "").await;
+        page.hears("\"ESTABLISHED\"").await;
+        peer.call("BYE", 2, &uri, Some(&tag), "").await;
+        let answer = peer.receives("SIP/2.0 200").await;
+        assert!(answer.header("CSeq").ends_with("BYE"), "{}", answer.text);
+        page.hears("\"FINISH\"").await;
+        rig.end_with(peer).await;
+    }
+}
+
 fn transport_of(request: &Request) -> &str {
     request.header("Via").split([' ', '/']).nth(2).unwrap()
 }
 
 #[tokio::test]
 async fn a_page_is_registered_at_its_server_and_unregistered_at_the_end_over_every_transport() {
-    for (transport, domain) in [
-        (Transport::Udp, "127.0.0.1"),
-        (Transport::Tcp, "127.0.0.1;transport=tcp"),
-        (Transport::Tls, "127.0.0.1;transport=tls"),
-        (Transport::Udp, "[::1]"),
-        (Transport::Tcp, "[::1];transport=tcp"),
-    ] {
+    for (transport, domain) in TRANSPORTS {
         let is_ipv6 = domain.starts_with('[');
         let mut peer = Peer::start(transport, is_ipv6).await;
         let rig = Rig::start(&format!("tls_authorities = \"{}\"\n", peer.authority().display())).await;
@@ -173,5 +292,73 @@ async fn the_relay_answers_who_asks_it_over_every_transport() {
         assert!(answer.text.starts_with("SIP/2.0 200 "), "{}", answer.text);
         assert!(answer.header("Server").starts_with("Offhook/"), "{}", answer.text);
     }
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_phone_registers_at_the_relay_is_called_by_a_page_and_calls_it() {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let rig = Rig::start("domain = \"pbx.test\"\n[sip.phones]\n101 = \"tulip\"\n").await;
+        let listening = rig.server.sip.iter().find(|listening| listening.transport == transport).unwrap();
+        let relay = listening.address;
+        let mut stranger = Peer::start(transport, false).await;
+        let refused = stranger.register(relay, "101", "pbx.test", "rose").await;
+        assert!(!refused.text.starts_with("SIP/2.0 200"), "{}", refused.text);
+        let mut phone = Peer::start(transport, false).await;
+        let accepted = phone.register(relay, "101", "pbx.test", "tulip").await;
+        assert!(accepted.text.starts_with("SIP/2.0 200"), "{}", accepted.text);
+
+        let mut page = Page { socket: rig.socket().await };
+        page.says("connection", serde_json::json!({"sipLogin": "alice", "sipPassword": "x", "keepAlive": false})).await;
+        page.hears("getUserData").await;
+        let call = serde_json::json!({
+            "callId": "c1", "incoming": false, "hasVideo": false, "hasAudio": true, "status": "PENDING",
+            "mediaProvider": "WebRTC", "sdp": OFFER, "caller": "alice", "callee": "101",
+        });
+        page.says("call", call).await;
+        let invite = phone.receives("INVITE").await;
+        assert!(invite.header("From").contains("sip:alice@pbx.test"), "{}", invite.text);
+        phone.answer(&invite, "486 Busy Here", &[]).await;
+        phone.receives("ACK").await;
+        page.hears("\"FAILED\"").await;
+
+        let uri = "sip:alice@pbx.test";
+        phone.call("INVITE", 1, uri, None, PHONE).await;
+        let challenged = phone.receives("SIP/2.0 40").await;
+        let tag = challenged.header("To").split("tag=").nth(1).unwrap().to_owned();
+        phone.call("ACK", 1, uri, Some(&tag), "").await;
+        phone.answer_challenge(&challenged, "INVITE", uri, &Login::new("101", "tulip"));
+        phone.call("INVITE", 2, uri, None, PHONE).await;
+        let incoming = page.hears("notifyIncomingCall").await;
+        assert!(incoming.contains("101"), "{incoming}");
+        page.socket.close(None).await.unwrap();
+        phone.receives("SIP/2.0 4").await;
+        rig.end().await;
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_sip_keeps_no_page_from_being_heard() {
+    let rig = Rig::start("message_rate = 1000\n").await;
+    let relay = rig.server.sip.iter().find(|listening| listening.transport == Transport::Udp).unwrap().address;
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let flood = {
+        let stop = std::sync::Arc::clone(&stop);
+        std::thread::spawn(move || {
+            let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            while !stop.load(Ordering::Relaxed) {
+                let _ = socket.send_to(b"OPTIONS sip:x SIP/2.0\r\nVia: nonsense\r\n\r\n", relay);
+            }
+        })
+    };
+    for _ in 0..20 {
+        let mut page = Page { socket: rig.socket().await };
+        page.says("connection", serde_json::json!({"sipLogin": "alice", "sipPassword": "x", "keepAlive": false})).await;
+        page.hears("getUserData").await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    flood.join().unwrap();
+    let health = rig.healthz().await;
+    assert!(health.contains("sipDropped") && !health.contains("\"sipDropped\":0"), "{health}");
     rig.end().await;
 }

@@ -1,5 +1,6 @@
 //! A SIP peer written by hand: it says what the test tells it to.
 
+use offhook_sip::auth::{Asked, Challenge, Credentials, Login};
 use offhook_sip::message::framing::{Frame, Splitter};
 use offhook_sip::transport::Transport;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
@@ -60,6 +61,12 @@ pub(crate) struct Peer {
     local: SocketAddr,
     transport: Transport,
     received: VecDeque<Request>,
+    /// Where the relay was heard last.
+    relay: Option<SocketAddr>,
+    /// Who calls.
+    identity: String,
+    /// A header with what was challenged.
+    credentials: String,
     directory: PathBuf,
 }
 
@@ -82,7 +89,16 @@ impl Peer {
             let local = listener.local_addr().unwrap();
             (Wire::Listener(listener, (transport == Transport::Tls).then_some(acceptor)), local)
         };
-        Self { wire, local, transport, received: VecDeque::new(), directory }
+        Self {
+            wire,
+            local,
+            transport,
+            received: VecDeque::new(),
+            relay: None,
+            identity: format!("sip:bob@{local}"),
+            credentials: String::new(),
+            directory,
+        }
     }
 
     /// Where.
@@ -97,14 +113,16 @@ impl Peer {
 
     /// The next message that begins so; others are passed over.
     pub(crate) async fn receives(&mut self, start: &str) -> Request {
+        let mut others = String::new();
         loop {
             if let Some(request) = self.received.pop_front() {
                 if request.text.starts_with(start) {
                     return request;
                 }
+                others += &request.text;
                 continue;
             }
-            tokio::time::timeout(WAIT, self.read()).await.unwrap_or_else(|_| panic!("no {start}"));
+            tokio::time::timeout(WAIT, self.read()).await.unwrap_or_else(|_| panic!("no {start}, but {others}"));
         }
     }
 
@@ -160,8 +178,87 @@ impl Peer {
         for (name, value) in more {
             text += &format!("{name}: {value}\r\n");
         }
-        text += "Content-Length: 0\r\n\r\n";
-        self.send(&text, request.from).await;
+        self.relay = request.from.or(self.relay);
+        self.finish(text, "").await;
+    }
+
+    /// The same with a description.
+    pub(crate) async fn accept(&mut self, request: &Request, sdp: &str) {
+        let mut text = "SIP/2.0 200 OK\r\n".to_owned();
+        for name in ["Via", "From", "Call-ID", "CSeq"] {
+            text += &format!("{name}: {}\r\n", request.header(name));
+        }
+        text += &format!("To: {};tag=peer\r\nContact: {}\r\n", request.header("To"), self.contact());
+        self.relay = request.from.or(self.relay);
+        self.finish(text, sdp).await;
+    }
+
+    /// Where this peer wants to be called.
+    fn contact(&self) -> String {
+        let transport = self.transport.name().to_ascii_lowercase();
+        format!("<sip:peer@{};transport={transport}>", self.local)
+    }
+
+    /// Sends a request in a call that this peer has begun, with the relay's tag as soon as it is known.
+    pub(crate) async fn call(&mut self, method: &str, number: u32, uri: &str, tag: Option<&str>, sdp: &str) {
+        let (name, local) = (self.transport.name(), self.local);
+        let tag = tag.map(|tag| format!(";tag={tag}")).unwrap_or_default();
+        let text = format!(
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/{name} {local};branch=z9hG4bK{method}{number};rport\r\n\
+             Max-Forwards: 70\r\nFrom: \"Bob\" <{}>;tag=bob\r\nTo: <sip:alice@{local}>{tag}\r\n\
+             Call-ID: call-{name}\r\nCSeq: {number} {method}\r\nContact: {}\r\n{}",
+            self.identity,
+            self.contact(),
+            core::mem::take(&mut self.credentials)
+        );
+        self.finish(text, sdp).await;
+    }
+
+    async fn finish(&mut self, mut text: String, sdp: &str) {
+        if !sdp.is_empty() {
+            text += "Content-Type: application/sdp\r\n";
+        }
+        text += &format!("Content-Length: {}\r\n\r\n{sdp}", sdp.len());
+        self.send(&text, self.relay).await;
+    }
+
+    /// Registers at the relay, with the user's password.
+    pub(crate) async fn register(&mut self, relay: SocketAddr, user: &str, domain: &str, password: &str) -> Request {
+        if self.transport != Transport::Udp {
+            let stream = TcpStream::connect(relay).await.unwrap();
+            self.wire = Wire::Stream(Box::new(stream), Splitter::new());
+        }
+        self.relay = Some(relay);
+        self.identity = format!("sip:{user}@{domain}");
+        let uri = format!("sip:{domain}");
+        self.register_with(1, user, &uri).await;
+        let challenged = self.receives("SIP/2.0 401").await;
+        self.answer_challenge(&challenged, "REGISTER", &uri, &Login::new(user, password));
+        self.register_with(2, user, &uri).await;
+        self.receives("SIP/2.0").await
+    }
+
+    /// The next request shows what the relay has asked for.
+    pub(crate) fn answer_challenge(&mut self, challenged: &Request, method: &str, uri: &str, login: &Login) {
+        let (asks, answers) = match challenged.find("WWW-Authenticate") {
+            Some(_) => ("WWW-Authenticate", "Authorization"),
+            None => ("Proxy-Authenticate", "Proxy-Authorization"),
+        };
+        let challenge: Challenge = challenged.header(asks).parse().unwrap();
+        let credentials = Credentials::answer(&challenge, login, &Asked { method, uri, body: b"" }, "cnonce", 1);
+        self.credentials = format!("{answers}: {credentials}\r\n");
+    }
+
+    async fn register_with(&mut self, number: u32, user: &str, uri: &str) {
+        let (name, local) = (self.transport.name(), self.local);
+        let (address, credentials) = (self.identity.clone(), core::mem::take(&mut self.credentials));
+        let text = format!(
+            "REGISTER {uri} SIP/2.0\r\nVia: SIP/2.0/{name} {local};branch=z9hG4bKr{number}{user};rport\r\n\
+             Max-Forwards: 70\r\nFrom: <{address}>;tag=phone\r\nTo: <{address}>\r\nCall-ID: register-{local}\r\n\
+             CSeq: {number} REGISTER\r\nContact: {};expires=600\r\n{credentials}",
+            self.contact()
+        );
+        self.finish(text, "").await;
     }
 
     /// Sends a request of its own to the relay.

@@ -53,8 +53,7 @@ impl Relay {
     /// Nothing is left to be said to SIP servers and phones: after a shutdown, the process may end.
     #[must_use]
     pub fn is_sip_quiet(&self) -> bool {
-        let counts = self.agent.as_ref().map(|agent| agent.counts());
-        counts.is_none_or(|counts| counts.invites == 0 && counts.requests == 0 && counts.accounts == 0)
+        self.agent.as_ref().is_none_or(|agent| agent.counts().waiting == 0)
     }
 
     /// The user agent tells something.

@@ -169,6 +169,17 @@ impl InviteClient {
         }
     }
 
+    /// No final response has come.
+    #[must_use]
+    pub const fn is_waiting(&self) -> bool {
+        match self.state {
+            State::Calling { .. } | State::Withdrawing { .. } | State::Proceeding { .. } | State::Cancelled { .. } => {
+                true
+            }
+            State::Completed { .. } | State::Accepted { .. } | State::Terminated => false,
+        }
+    }
+
     /// Nothing more will happen.
     #[must_use]
     pub const fn is_terminated(&self) -> bool {

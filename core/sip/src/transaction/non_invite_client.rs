@@ -104,6 +104,15 @@ impl NonInviteClient {
         }
     }
 
+    /// No final response has come.
+    #[must_use]
+    pub const fn is_waiting(&self) -> bool {
+        match self.state {
+            State::Trying { .. } | State::Proceeding { .. } => true,
+            State::Completed { .. } | State::Terminated => false,
+        }
+    }
+
     /// Nothing more will happen.
     #[must_use]
     pub const fn is_terminated(&self) -> bool {

@@ -50,6 +50,8 @@ pub struct Counts {
     pub requests: usize,
     /// INVITEs that can be canceled.
     pub pending: usize,
+    /// Requests of ours without a final response.
+    pub waiting: usize,
     /// Transactions of ours.
     pub client_transactions: usize,
     /// Transactions of others.
@@ -182,6 +184,7 @@ impl UserAgent {
             dialogs: self.outlet.dialogs.len(),
             requests: self.outlet.sent.len(),
             pending: self.outlet.asked.len() + self.ringing_from.len() + self.armed.len(),
+            waiting: self.outlet.layer.waiting_count(),
             client_transactions,
             server_transactions,
             accounts: self.accounts.len(),

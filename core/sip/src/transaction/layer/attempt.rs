@@ -80,6 +80,17 @@ pub(super) struct Attempt {
     armed: Option<Time>,
 }
 
+impl Attempt {
+    /// Its server has not answered.
+    pub(super) const fn is_waiting(&self) -> bool {
+        match &self.machine {
+            Machine::Invite(machine) => machine.is_waiting(),
+            Machine::NonInvite(machine) => machine.is_waiting(),
+            Machine::Ack { .. } => false,
+        }
+    }
+}
+
 /// The CANCEL of an INVITE: another transaction, with the branch of the first (RFC 3261 §9.1).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Cancel {

@@ -218,6 +218,13 @@ impl Layer {
         (self.clients.len().max(self.attempts.len()), self.servers.len())
     }
 
+    /// How many of the user's requests have no final response yet.
+    #[must_use]
+    pub fn waiting_count(&self) -> usize {
+        let resolving = self.clients.values().filter(|client| matches!(client.phase, client::Phase::Resolving { .. }));
+        resolving.count() + self.attempts.values().filter(|attempt| attempt.is_waiting()).count()
+    }
+
     /// The configuration.
     #[must_use]
     pub const fn settings(&self) -> &Settings {
