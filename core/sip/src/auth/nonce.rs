@@ -1,4 +1,5 @@
-//! Nonces that need no memory until they are used well: a time, and a seal over it (RFC 7616 §5.4).
+//! Nonces that need no memory until they are used well: a time, whom they were given to, and a seal over both
+//! (RFC 7616 §5.4).
 //!
 //! A challenge costs nothing to keep, so a flood of requests without credentials fills no table. Once credentials are
 //! found good, the counts used with their nonce are remembered, so that no request can be replayed.
@@ -14,6 +15,7 @@ use rand_core::Rng as _;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// The nonces of one server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,23 +48,35 @@ impl Nonces {
         Self { key, lifetime, most, last: Time::EPOCH, forgotten: None, used: BTreeMap::new() }
     }
 
-    /// A nonce that was never made before.
-    pub(super) fn make(&mut self, now: Time) -> String {
+    /// A nonce that was never made before, for whoever asks from `address`.
+    pub(super) fn make(&mut self, address: IpAddr, now: Time) -> String {
         self.last = now.max(self.last + Duration::from_micros(1));
-        let stamp = format!("{:016x}", self.last.as_micros());
+        let address = match address {
+            IpAddr::V4(address) => address.to_ipv6_mapped(),
+            IpAddr::V6(address) => address,
+        };
+        let stamp = format!("{:016x}{:032x}", self.last.as_micros(), address.to_bits());
         let seal = self.seal(&stamp);
         stamp + &seal
     }
 
     /// Tells whether this is one of ours and young enough to be used.
     pub(super) fn check(&self, nonce: &str, now: Time) -> Option<Stamp> {
-        let (stamp, seal) = nonce.split_at_checked(16)?;
-        if !same(self.seal(stamp).as_bytes(), seal.as_bytes()) {
-            return None;
-        }
-        let at = Time::from_micros(u64::from_str_radix(stamp, 16).ok()?);
+        let at = Time::from_micros(u64::from_str_radix(self.open(nonce)?.get(..16)?, 16).ok()?);
         let known = self.forgotten.is_none_or(|forgotten| at > forgotten);
         (known && now.since(at) <= self.lifetime).then_some(Stamp(at))
+    }
+
+    /// Where the nonce went when it was made; none: it is not one of ours.
+    pub(super) fn given_to(&self, nonce: &str) -> Option<IpAddr> {
+        let bits = u128::from_str_radix(self.open(nonce)?.get(16..)?, 16).ok()?;
+        Some(IpAddr::V6(Ipv6Addr::from_bits(bits)).to_canonical())
+    }
+
+    /// What is under the seal, if that is ours.
+    fn open<'a>(&self, nonce: &'a str) -> Option<&'a str> {
+        let (stamp, seal) = nonce.split_at_checked(48)?;
+        same(self.seal(stamp).as_bytes(), seal.as_bytes()).then_some(stamp)
     }
 
     /// Notes that a nonce was used well with `count`; false if it was used so before, or too long before to be sure.

@@ -7,6 +7,7 @@ use core::time::Duration;
 use offhook_clock::Time;
 use rand_chacha::ChaCha20Rng;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// How a server challenges.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,7 +50,7 @@ pub struct Server {
 pub enum Rejection {
     /// No credentials for this realm: challenge.
     Missing,
-    /// Good credentials, but their nonce is old or was used so before: challenge with `stale`.
+    /// The nonce is old, not one of ours or was used so before: challenge with `stale`.
     Stale,
     /// The name or the password is wrong: challenge again, or refuse after some of these.
     Wrong {
@@ -85,9 +86,9 @@ impl Server {
         &self.settings.realm
     }
 
-    /// Makes the challenges that answer `rejection`, in order of preference.
-    pub fn challenges(&mut self, rejection: &Rejection, now: Time) -> Vec<Challenge> {
-        let nonce = self.nonces.make(now);
+    /// Makes the challenges that answer `rejection` of a request from `address`, in order of preference.
+    pub fn challenges(&mut self, rejection: &Rejection, address: IpAddr, now: Time) -> Vec<Challenge> {
+        let nonce = self.nonces.make(address, now);
         let settings = &self.settings;
         let make = |algorithm: &Algorithm| Challenge {
             realm: settings.realm.clone(),
@@ -98,6 +99,15 @@ impl Server {
             stale: matches!(rejection, Rejection::Stale),
         };
         settings.algorithms.iter().map(make).collect()
+    }
+
+    /// Where the challenge went that a request answers; none: it answers none of this server's. The source of a datagram can be
+    /// anybody's, but who answers a challenge has seen it.
+    pub fn challenged<'a>(&self, mut values: impl Iterator<Item = &'a str>) -> Option<IpAddr> {
+        values.find_map(|value| {
+            let credentials = value.parse::<Credentials>().ok()?;
+            self.nonces.given_to(&credentials.nonce)
+        })
     }
 
     /// Verifies the credentials of a request and says whose they are.
@@ -149,6 +159,8 @@ impl Server {
             // clients of RFC 2069 are to be served (RFC 3261 §22.4), each nonce once.
             return Err(Rejection::Missing);
         }
+        // Said before the digest is looked at: a nonce that costs nothing to make up must not tell good guesses from bad ones.
+        let stamp = self.nonces.check(&credentials.nonce, now).ok_or(Rejection::Stale)?;
         // Who has no account takes as long as who has one: names cannot be told by the clock.
         let known = verifier.is_some();
         let verifier = verifier.unwrap_or_else(|| Verifier::Password(Secret::new("")));
@@ -156,7 +168,6 @@ impl Server {
         if !(known && good) {
             return Err(wrong());
         }
-        let stamp = self.nonces.check(&credentials.nonce, now).ok_or(Rejection::Stale)?;
         if !self.nonces.spend(stamp, credentials.count(), now) {
             return Err(Rejection::Stale);
         }

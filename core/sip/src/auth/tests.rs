@@ -5,6 +5,7 @@ use offhook_clock::Time;
 use proptest::prelude::*;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 const NOW: Time = Time::from_micros(1_700_000_000_000_000);
@@ -174,6 +175,8 @@ struct Pair {
     sent: Vec<(Challenger, Credentials)>,
 }
 
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
+
 const ASKED: Asked<'_> = Asked { method: "INVITE", uri: "sip:bob@example.org", body: b"v=0" };
 
 impl Pair {
@@ -195,7 +198,7 @@ impl Pair {
     }
 
     fn challenge(&mut self, rejection: &Rejection, now: Time) -> Result<(), Refusal> {
-        let texts: Vec<String> = self.server.challenges(rejection, now).iter().map(ToString::to_string).collect();
+        let texts: Vec<String> = self.server.challenges(rejection, HERE, now).iter().map(ToString::to_string).collect();
         let challenges = texts.iter().map(|text| (Challenger::UserAgent, text.as_str()));
         self.client.learn(challenges, &self.sent.clone())
     }
@@ -274,6 +277,21 @@ fn nonces_of_others_and_nonces_forgotten_are_stale() {
     let foreign: Challenge = "Digest realm=\"example.org\", nonce=\"0005af3107a40000\", qop=\"auth\"".parse().unwrap();
     let made = Credentials::answer(&foreign, &Login::new("bob", "zanzibar"), &ASKED, "c", 1).to_string();
     assert_eq!(pair.judge(&[made], &ASKED, NOW), Err(Rejection::Stale));
+    let guess = Credentials::answer(&foreign, &Login::new("bob", "guess"), &ASKED, "c", 1).to_string();
+    assert_eq!(pair.judge(&[guess], &ASKED, NOW), Err(Rejection::Stale), "good or bad");
+}
+
+#[test]
+fn a_nonce_tells_whom_it_was_given_to() {
+    let mut server = Server::new(ServerSettings::new("example.org"), &mut rng());
+    for address in ["192.0.2.2", "2001:db8::7"] {
+        let address: IpAddr = address.parse().unwrap();
+        let challenge = server.challenges(&Rejection::Missing, address, NOW).remove(0);
+        let made = Credentials::answer(&challenge, &Login::new("bob", "zanzibar"), &ASKED, "c", 1).to_string();
+        assert_eq!(server.challenged([made.as_str()].into_iter()), Some(address));
+        let forged = made.replace(&challenge.nonce, &challenge.nonce.replacen('0', "1", 1));
+        assert_eq!(server.challenged([forged.as_str()].into_iter()), None);
+    }
 }
 
 #[test]
@@ -348,7 +366,7 @@ fn server_and_proxies_may_ask_at_once() {
 fn what_is_weaker_than_offered_is_challenged_again() {
     let settings = ServerSettings { algorithms: vec![Algorithm::Sha256], ..ServerSettings::new("example.org") };
     let mut pair = Pair::new(settings);
-    let challenges = pair.server.challenges(&Rejection::Missing, NOW);
+    let challenges = pair.server.challenges(&Rejection::Missing, HERE, NOW);
     let weaker = Challenge { algorithm: Algorithm::Md5, ..challenges[0].clone() };
     let made = Credentials::answer(&weaker, &Login::new("bob", "zanzibar"), &ASKED, "c", 1).to_string();
     assert_eq!(pair.judge(&[made], &ASKED, NOW), Err(Rejection::Missing));

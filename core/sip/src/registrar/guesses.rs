@@ -4,7 +4,7 @@ use core::time::Duration;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// How long wrong passwords are counted.
 pub const PENANCE: Duration = Duration::from_secs(60);
@@ -26,11 +26,12 @@ impl Guesses {
         while self.since.front().is_some_and(|(since, _)| now.since(*since) >= PENANCE) {
             self.forget_oldest();
         }
-        self.counts.get(&address).copied().unwrap_or(0)
+        self.counts.get(&network(address)).copied().unwrap_or(0)
     }
 
     /// There was one more.
     pub(super) fn note(&mut self, address: IpAddr, now: Time) {
+        let address = network(address);
         let count = self.counts.entry(address).or_insert(0);
         if *count == 0 {
             self.since.push_back((now, address));
@@ -45,5 +46,13 @@ impl Guesses {
         if let Some((_, address)) = self.since.pop_front() {
             self.counts.remove(&address);
         }
+    }
+}
+
+/// Who has one IPv6 address has 2^64 of them (RFC 4291 §2.5.1).
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
     }
 }

@@ -143,7 +143,7 @@ impl Registrar {
     pub fn register(&mut self, request: &Request, source: &Source, now: Time) -> Response {
         match self.judge(request, source, now) {
             Ok(user) => self.accepted(request, &user, now),
-            Err(refusal) => self.refused(request, &refusal, now),
+            Err(refusal) => self.refused(request, &refusal, source, now),
         }
     }
 
@@ -153,7 +153,7 @@ impl Registrar {
     /// # Errors
     /// The response to send; it needs a tag yet.
     pub fn authenticate(&mut self, request: &Request, source: &Source, now: Time) -> Result<String, Box<Response>> {
-        self.verify(request, source, now).map_err(|refusal| Box::new(self.refused(request, &refusal, now)))
+        self.verify(request, source, now).map_err(|refusal| Box::new(self.refused(request, &refusal, source, now)))
     }
 
     /// RFC 3261 §10.3, step by step.
@@ -177,8 +177,10 @@ impl Registrar {
     }
 
     fn verify(&mut self, request: &Request, source: &Source, now: Time) -> Result<String, Refusal> {
-        let address = source.remote.ip();
-        if self.guesses.count(address, now) >= self.settings.most_guesses {
+        // Counted where the challenge went: with the source of a datagram anybody could have anybody shut out.
+        let challenged = self.auth.challenged(request.headers.authorization());
+        let mut concerned = [Some(source.remote.ip()), challenged].into_iter().flatten();
+        if concerned.any(|address| self.guesses.count(address, now) >= self.settings.most_guesses) {
             return Err(Refusal::Status(403, "Too Many Wrong Passwords"));
         }
         let uri = self.asked_uri(request);
@@ -188,8 +190,8 @@ impl Registrar {
         match self.auth.verify_values(request.headers.authorization(), &asked, find, now) {
             Ok(credentials) => Ok(credentials.username),
             Err(rejection) => {
-                if let Rejection::Wrong { .. } = rejection {
-                    self.guesses.note(address, now);
+                if let (Rejection::Wrong { .. }, Some(challenged)) = (&rejection, challenged) {
+                    self.guesses.note(challenged, now);
                 }
                 Err(Refusal::Challenge(rejection))
             }
@@ -320,7 +322,7 @@ impl Registrar {
         response
     }
 
-    fn refused(&mut self, request: &Request, refusal: &Refusal, now: Time) -> Response {
+    fn refused(&mut self, request: &Request, refusal: &Refusal, source: &Source, now: Time) -> Response {
         match refusal {
             Refusal::Status(status, reason) => Response::to(request, *status, reason),
             Refusal::Brief(shortest) => {
@@ -336,7 +338,7 @@ impl Registrar {
             Refusal::Challenge(Rejection::Malformed(_)) => Response::to(request, 400, "Bad Credentials"),
             Refusal::Challenge(rejection) => {
                 let mut response = Response::to(request, 401, "");
-                for challenge in self.auth.challenges(rejection, now) {
+                for challenge in self.auth.challenges(rejection, source.remote.ip(), now) {
                     response.headers.push(HeaderName::WwwAuthenticate, challenge);
                 }
                 response

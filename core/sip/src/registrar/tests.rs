@@ -288,10 +288,49 @@ fn who_guesses_passwords_is_not_listened_to_for_a_while() {
     assert_eq!(bench.send(HERE).status, 403);
     let elsewhere = source(2, Transport::Udp, "198.51.100.8:5060");
     let here = core::mem::replace(&mut bench.source, elsewhere);
+    bench.answer = None;
+    bench.challenge();
     assert_eq!(bench.send(HERE).status, 200, "others are");
     bench.source = here;
     bench.now = bench.now + PENANCE;
     assert_eq!(bench.send(HERE).status, 200);
+}
+
+#[test]
+fn nobody_is_shut_out_by_guesses_that_only_seem_to_be_theirs() {
+    let mut bench = Bench::new();
+    let here = bench.source;
+    bench.source = source(2, Transport::Udp, "203.0.113.66:5060");
+    bench.challenge();
+    bench.login = Login::new("desk", "guess");
+    let attacker = core::mem::replace(&mut bench.source, here);
+    for _ in 0..10 {
+        assert_eq!(bench.send(HERE).status, 401);
+    }
+    assert_eq!(bench.send(HERE).status, 403, "the challenge was the attacker's");
+    bench.answer = Some("Digest realm=\"pbx.example\", nonce=\"made up\", qop=\"auth\"".parse().unwrap());
+    for _ in 0..20 {
+        assert_eq!(bench.send(HERE).status, 401);
+    }
+    bench.login = Login::new("desk", "secret");
+    bench.answer = None;
+    bench.register(HERE);
+    bench.source = attacker;
+    assert_eq!(bench.send(HERE).status, 403);
+}
+
+#[test]
+fn a_guesser_is_known_by_the_network_of_its_ipv6_addresses() {
+    let mut bench = Bench::new();
+    bench.login = Login::new("desk", "guess");
+    for host in 0..10 {
+        bench.source = source(host, Transport::Udp, &format!("[2001:db8::{host}]:5060"));
+        bench.answer = None;
+        bench.challenge();
+        assert_eq!(bench.send(HERE).status, 401);
+    }
+    bench.source = source(99, Transport::Udp, "[2001:db8::99]:5060");
+    assert_eq!(bench.send(HERE).status, 403);
 }
 
 #[test]
