@@ -1,6 +1,6 @@
 //! How a stream of one leg becomes the stream of another: payload types and header extensions by meaning.
 
-use crate::command::{LegKey, Stream};
+use crate::command::LegKey;
 use crate::rtp::extension::MID;
 use crate::rtp::g711::Law;
 use offhook_sdp::codec::MediaKind;
@@ -82,18 +82,19 @@ impl Route {
     }
 }
 
-/// For each stream of `receiver`, which stream of `sender` it carries: the same place among those of its kind.
+/// For each section of what `receiver` is sent, which section of what `sender` sends it carries: the same place among
+/// those of its kind.
 #[must_use]
-pub fn routes(from: LegKey, sender: &[Stream], receiver: &[Stream]) -> Vec<Option<Route>> {
+pub fn routes(from: LegKey, sender: &[Section], receiver: &[Section]) -> Vec<Option<Route>> {
     let mut taken = [0_usize; 2];
     let mut routes = Vec::with_capacity(receiver.len());
-    for stream in receiver {
-        let kind = stream.remote.kind;
+    for section in receiver {
+        let kind = section.kind;
         let Some(place) = taken.get_mut(usize::from(kind == MediaKind::Video)) else { continue };
-        let same_kind = sender.iter().enumerate().filter(|(_, theirs)| theirs.remote.kind == kind);
+        let same_kind = sender.iter().enumerate().filter(|(_, theirs)| theirs.kind == kind);
         let found = same_kind.clone().nth(*place);
         *place += 1;
-        routes.push(found.and_then(|(index, theirs)| Route::between(from, index, &theirs.remote, &stream.remote)));
+        routes.push(found.and_then(|(index, theirs)| Route::between(from, index, theirs, section)));
     }
     routes
 }

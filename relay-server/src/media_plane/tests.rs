@@ -162,7 +162,8 @@ fn connect(leg: LegKey, remote: RemoteRtp) -> Command {
         ssrcs: vec![],
     };
     let stream = Stream { remote: section, local_ssrc: 7 };
-    let streams = vec![RtpStream { stream, remote: Some(remote), srtp: None }];
+    let streams =
+        vec![RtpStream { received: stream.remote.payloads.clone(), stream, remote: Some(remote), srtp: None }];
     Command::ConnectRtpLeg { leg, streams, silence: Silence::EndsLeg }
 }
 

@@ -7,7 +7,7 @@ use offhook_media::command::{
 use offhook_media::ports::PortPair;
 use offhook_media::transport::srtp::Profile as SrtpProfile;
 use offhook_sdp::direction::Direction;
-use offhook_sdp::offer_answer::sip::accepted;
+use offhook_sdp::offer_answer::sip::{accepted, as_sent};
 use offhook_sdp::section::Section;
 use offhook_sdp::sip::{Description, ExtraLine, Profile, Security, Session, SipSection, SrtpPolicy, Suite};
 use offhook_signaling::reason::EndReason;
@@ -392,15 +392,18 @@ impl Peer {
             let used = stream.zip(remote.get(index));
             let Some((stream, theirs)) = used else {
                 let resting = Section { rejected: true, direction: Direction::Inactive, ..section.clone() };
-                return RtpStream { stream: Stream { remote: resting, local_ssrc }, remote: None, srtp: None };
+                let stream = Stream { remote: resting, local_ssrc };
+                return RtpStream { stream, received: Vec::new(), remote: None, srtp: None };
             };
-            let is_muxed = theirs.rtcp_mux && self.said().get(index).is_some_and(|ours| ours.rtcp_mux);
+            let ours = self.said().get(index);
+            let is_muxed = theirs.rtcp_mux && ours.is_some_and(|ours| ours.rtcp_mux);
             let remote = theirs.connection.address().map(|rtp| {
                 let separate = || RtcpPath::Separate(theirs.rtcp_address(false).unwrap_or(rtp));
                 RemoteRtp { rtp, rtcp: if is_muxed { RtcpPath::Muxed } else { separate() } }
             });
             let srtp = self.security.get(index).and_then(sdes_keys);
-            RtpStream { stream: Stream { remote: stream.clone(), local_ssrc }, remote, srtp }
+            let received = ours.map_or_else(|| stream.clone(), |ours| as_sent(&ours.section, stream)).payloads;
+            RtpStream { stream: Stream { remote: stream.clone(), local_ssrc }, received, remote, srtp }
         });
         Command::ConnectRtpLeg { leg, streams: made.collect(), silence }
     }

@@ -4,6 +4,7 @@ mod accounts;
 mod flows;
 mod simulation;
 pub(crate) mod sip_calls;
+mod sip_codecs;
 mod sip_hairpin;
 mod sip_phones;
 mod sip_simulation;

@@ -1,5 +1,5 @@
 use super::{Route, routes};
-use crate::command::{LegKey, Stream};
+use crate::command::LegKey;
 use crate::rtp::extension::MID;
 use crate::rtp::g711::Law;
 use offhook_sdp::codec::{Codec, MediaKind, Payload};
@@ -72,7 +72,7 @@ fn directions_are_obeyed() {
 
 #[test]
 fn streams_meet_by_their_place_among_their_kind() {
-    let stream = |kind| Stream { remote: section(kind, vec![], &[]), local_ssrc: 0 };
+    let stream = |kind| section(kind, vec![], &[]);
     let sender = [stream(MediaKind::Video), stream(MediaKind::Audio)];
     let receiver = [stream(MediaKind::Audio), stream(MediaKind::Video), stream(MediaKind::Video)];
     let found: Vec<_> = routes(LegKey(1), &sender, &receiver).iter().map(|r| r.as_ref().map(|r| r.stream)).collect();

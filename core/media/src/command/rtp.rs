@@ -3,6 +3,7 @@
 use super::Stream;
 use crate::transport::srtp::Profile;
 use core::fmt;
+use offhook_sdp::codec::Payload;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -20,6 +21,9 @@ pub struct LocalRtp {
 pub struct RtpStream {
     /// The section, seen from the peer. Its header extensions are ignored: none are sent to such a peer.
     pub stream: Stream,
+    /// The payloads under the numbers with which the peer sends: those of the relay's own description, which may differ
+    /// from those it wants to receive (RFC 3264 §5.1, §6.1).
+    pub received: Vec<Payload>,
     /// Where the peer wants to receive; `None` while it names no address (`0.0.0.0`) or refused the section: then neither
     /// RTP nor RTCP is sent.
     pub remote: Option<RemoteRtp>,

@@ -37,7 +37,7 @@ use crate::transport::dtls::DtlsSettings;
 use crate::transport::latch::LatchRules;
 use core::time::Duration;
 use offhook_clock::{Time, earliest};
-use offhook_sdp::webrtc::IceCredentials;
+use offhook_sdp::webrtc::{IceCredentials, Section};
 use rand_core::Rng;
 use source::{DigitLimit, Source};
 use std::collections::BTreeMap;
@@ -136,8 +136,14 @@ impl Leg {
         }
     }
 
-    pub(crate) fn negotiated(&self) -> Vec<Stream> {
-        self.streams.iter().map(|stream| stream.negotiated.clone()).collect()
+    /// The sections of what the peer sends.
+    pub(crate) fn incoming(&self) -> Vec<Section> {
+        self.streams.iter().map(MediaStream::incoming).collect()
+    }
+
+    /// The sections of what it is sent.
+    pub(crate) fn outgoing(&self) -> Vec<Section> {
+        self.streams.iter().map(|stream| stream.negotiated.remote.clone()).collect()
     }
 
     #[cfg(test)]
@@ -192,11 +198,11 @@ impl Leg {
             return true;
         }
         let named = streams.len();
-        for (index, RtpStream { mut stream, .. }) in streams.into_iter().enumerate() {
+        for (index, RtpStream { mut stream, received, .. }) in streams.into_iter().enumerate() {
             stream.remote.extensions.clear();
             match self.streams.get_mut(index) {
-                Some(known) => known.renegotiate(stream),
-                None => self.streams.push(MediaStream::begin(stream, rng)),
+                Some(known) => known.renegotiate(stream, received),
+                None => self.streams.push(MediaStream::begin_between(stream, received, rng)),
             }
         }
         for resting in self.streams.iter_mut().skip(named) {

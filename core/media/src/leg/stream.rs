@@ -29,7 +29,10 @@ pub(crate) struct SourceClock {
 /// A stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MediaStream {
+    /// What is sent, under the numbers that the peer wants.
     pub(crate) negotiated: Stream,
+    /// What arrives, under the numbers that the peer sends with.
+    received: Vec<Payload>,
     pub(crate) rewriter: Rewriter,
     /// Where its packets come from; made anew from both legs' streams when the leg is restored.
     #[serde(skip)]
@@ -51,18 +54,22 @@ pub(crate) struct MediaStream {
 }
 
 impl MediaStream {
-    /// A stream whose numbers begin anywhere.
+    /// A browser's stream, whose numbers begin anywhere. Browsers have the same payload types both ways.
     pub(crate) fn begin(negotiated: Stream, rng: &mut impl Rng) -> Self {
-        let [s0, s1, t0, t1, t2, t3, ..] = rng.next_u64().to_be_bytes();
-        Self::new(negotiated, u16::from_be_bytes([s0, s1]), u32::from_be_bytes([t0, t1, t2, t3]))
+        let received = negotiated.remote.payloads.clone();
+        Self::begin_between(negotiated, received, rng)
     }
 
-    fn new(negotiated: Stream, sequence: u16, timestamp: u32) -> Self {
+    /// A stream that receives under other payload types than it sends with.
+    pub(crate) fn begin_between(negotiated: Stream, received: Vec<Payload>, rng: &mut impl Rng) -> Self {
+        let [s0, s1, t0, t1, t2, t3, ..] = rng.next_u64().to_be_bytes();
+        let (sequence, timestamp) = (u16::from_be_bytes([s0, s1]), u32::from_be_bytes([t0, t1, t2, t3]));
         let section = &negotiated.remote;
         let primary = section.payloads.iter().find(|payload| payload.codec.is_primary());
         Self {
             rate: primary.map_or(8000, |payload| payload.codec.clock_rate),
             cache: fresh_cache(section),
+            received: arriving(received, section),
             negotiated,
             rewriter: Rewriter::new(sequence, timestamp),
             route: None,
@@ -76,8 +83,9 @@ impl MediaStream {
     }
 
     /// Another description takes the place of the one it began with: the numbers go on.
-    pub(crate) fn renegotiate(&mut self, negotiated: Stream) {
+    pub(crate) fn renegotiate(&mut self, negotiated: Stream, received: Vec<Payload>) {
         self.cache = self.cache.take().or_else(|| fresh_cache(&negotiated.remote));
+        self.received = arriving(received, &negotiated.remote);
         self.negotiated = negotiated;
     }
 
@@ -117,9 +125,14 @@ impl MediaStream {
         SenderFigures { ssrc, ntp, timestamp, packets: self.packets, octets: self.octets }
     }
 
-    /// The negotiated payload of that number.
+    /// The negotiated payload that arrives under that number.
     pub(crate) fn payload(&self, number: u8) -> Option<&Payload> {
-        self.negotiated.remote.payloads.iter().find(|payload| payload.number == number)
+        self.received.iter().find(|payload| payload.number == number)
+    }
+
+    /// The section as it arrives.
+    pub(crate) fn incoming(&self) -> Section {
+        Section { payloads: self.received.clone(), ..self.negotiated.remote.clone() }
     }
 
     /// The telephone-event that goes with what is sent (RFC 4733 §2.1): of the same clock rate if there is one.
@@ -139,6 +152,17 @@ impl MediaStream {
 fn ntp_of(duration: Duration) -> u64 {
     let fraction = (u64::from(duration.subsec_nanos()) << 32) / 1_000_000_000;
     duration.as_secs() << 32 | fraction
+}
+
+/// What may arrive: beside the numbers that the peer has to send with those it receives under, where they mean nothing
+/// else. Some peers send with them (against RFC 3264 §5.1).
+fn arriving(mut received: Vec<Payload>, section: &Section) -> Vec<Payload> {
+    for own in &section.payloads {
+        if received.iter().all(|known| known.number != own.number) {
+            received.push(own.clone());
+        }
+    }
+    received
 }
 
 fn fresh_cache(section: &Section) -> Option<Cache> {

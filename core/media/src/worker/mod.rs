@@ -157,13 +157,11 @@ impl Worker {
 
     /// Makes the ways between two legs, as far as their streams are known.
     fn join(&mut self, a: LegKey, b: LegKey) {
-        let streams = |key| self.legs.get(&key).map(Leg::negotiated).unwrap_or_default();
-        let (of_a, of_b) = (streams(a), streams(b));
-        if let Some(leg) = self.legs.get_mut(&a) {
-            leg.set_routes(Some(b), routes(b, &of_b, &of_a));
-        }
-        if let Some(leg) = self.legs.get_mut(&b) {
-            leg.set_routes(Some(a), routes(a, &of_a, &of_b));
+        for (to, from) in [(a, b), (b, a)] {
+            let incoming = self.legs.get(&from).map(Leg::incoming).unwrap_or_default();
+            if let Some(leg) = self.legs.get_mut(&to) {
+                leg.set_routes(Some(from), routes(from, &incoming, &leg.outgoing()));
+            }
         }
     }
 

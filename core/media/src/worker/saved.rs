@@ -74,7 +74,7 @@ impl Worker {
     fn find_ways(&mut self, key: LegKey) {
         let Some(leg) = self.legs.get(&key) else { return };
         let Some(partner) = leg.partner.and_then(|partner| self.legs.get(&partner)) else { return };
-        let ways = routes(partner.key, &partner.negotiated(), &leg.negotiated());
+        let ways = routes(partner.key, &partner.incoming(), &leg.outgoing());
         if let Some(leg) = self.legs.get_mut(&key) {
             leg.keep_routes(ways);
         }

@@ -1,5 +1,6 @@
 mod browser;
 mod g711;
+mod payload_types;
 mod phone;
 mod rtp;
 mod rtp_control;

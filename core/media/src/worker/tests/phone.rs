@@ -70,8 +70,9 @@ pub(super) fn camera(feedback: &[&str]) -> Section {
 
 /// A section as negotiated with a leg's peer.
 pub(super) fn stream(leg: LegKey, number: u16, section: Section) -> RtpStream {
+    let received = section.payloads.clone();
     let stream = Stream { remote: section, local_ssrc: ssrc(leg, number) };
-    RtpStream { stream, remote: Some(remote(leg, number)), srtp: None }
+    RtpStream { stream, received, remote: Some(remote(leg, number)), srtp: None }
 }
 
 /// What an RTP packet says of itself.
