@@ -4,6 +4,7 @@ use super::party::{Leg, Party, Place};
 use super::peer::TheirOffer;
 use offhook_media::command::{Command, LegKey, TransportFailure};
 use offhook_media::ports::PortPair;
+use offhook_sdp::sip::ExtraLine;
 use offhook_signaling::message::{DirectStep, DtmfType, ServerMessage};
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io as sip;
@@ -19,6 +20,8 @@ pub enum Input {
         leg: LegKey,
         /// Its answer.
         sdp: String,
+        /// Its lines for the relay's answer to a SIP caller.
+        lines: Vec<ExtraLine>,
     },
     /// A browser hangs up, cancels or rejects.
     HangUp {

@@ -155,11 +155,11 @@ impl Call {
         match (&self.state, input) {
             (_, Input::Sip { leg, event }) => self.sip_event(leg, event),
             (_, Input::Return { leg, party, targets }) => self.come_back(leg, *party, targets, now),
-            (State::Ringing { .. }, Input::Answer { leg, sdp }) => match self.rings_for_hairpin(leg) {
+            (State::Ringing { .. }, Input::Answer { leg, sdp, lines }) => match self.rings_for_hairpin(leg) {
                 Some(index) => self.take_back(index, leg, &sdp),
-                None => self.answer(leg, &sdp),
+                None => self.answer_with(leg, &sdp, lines),
             },
-            (State::Established(_) | State::HandedOver { .. }, Input::Answer { leg, sdp }) => {
+            (State::Established(_) | State::HandedOver { .. }, Input::Answer { leg, sdp, .. }) => {
                 self.target_answers(leg, &sdp);
             }
             (State::Ringing { .. }, Input::HangUp { leg }) => self.drop_out(leg, EndReason::Rejected),

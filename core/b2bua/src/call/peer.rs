@@ -74,7 +74,8 @@ pub struct Peer {
     srtp: Srtp,
     cname: String,
     first_ssrc: u32,
-    extra: Vec<ExtraLine>,
+    /// Further lines of a page for the relay's descriptions.
+    pub(super) extra: Vec<ExtraLine>,
     /// What the relay said.
     session: Session,
     /// What the peer said last.

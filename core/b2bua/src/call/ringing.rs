@@ -9,6 +9,7 @@ use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey, Silence};
 use offhook_sdp::offer_answer::Settled;
 use offhook_sdp::section::Section;
+use offhook_sdp::sip::ExtraLine;
 use offhook_signaling::message::{CallStatus, ServerMessage};
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{Branch, Command as SipCommand};
@@ -156,7 +157,17 @@ impl Call {
         text
     }
 
-    /// A browser takes the call.
+    /// A browser takes the call, and adds lines to what a SIP caller is answered.
+    pub(super) fn answer_with(&mut self, leg: LegKey, sdp: &str, lines: Vec<ExtraLine>) {
+        if let State::Ringing { caller, .. } = &mut self.state
+            && let Some(peer) = caller.party.peer_mut()
+        {
+            peer.extra = lines;
+        }
+        self.answer(leg, sdp);
+    }
+
+    /// Somebody takes the call.
     pub(super) fn answer(&mut self, leg: LegKey, sdp: &str) {
         let State::Ringing { caller, ring } = &self.state else { return };
         let Some(fork) = ring.forks.iter().find(|fork| fork.party.leg == leg) else { return };

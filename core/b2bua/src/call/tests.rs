@@ -61,7 +61,7 @@ fn place(direct: bool) -> Call {
 
 fn established() -> Call {
     let mut call = ringing();
-    call.handle_input(Input::Answer { leg: CALLEE, sdp: answer_sdp() }, Time::EPOCH);
+    call.handle_input(Input::Answer { leg: CALLEE, sdp: answer_sdp(), lines: vec![] }, Time::EPOCH);
     call
 }
 
@@ -79,7 +79,7 @@ fn handed_over() -> Call {
 
 fn trying_direct() -> Call {
     let mut call = place(true);
-    call.handle_input(Input::Answer { leg: CALLEE, sdp: answer_sdp() }, Time::EPOCH);
+    call.handle_input(Input::Answer { leg: CALLEE, sdp: answer_sdp(), lines: vec![] }, Time::EPOCH);
     call
 }
 
@@ -99,10 +99,10 @@ fn ended() -> Call {
 
 fn inputs() -> Vec<(&'static str, Input)> {
     vec![
-        ("answer by callee", Input::Answer { leg: CALLEE, sdp: answer_sdp() }),
-        ("answer by target", Input::Answer { leg: TARGET, sdp: answer_sdp() }),
-        ("bad answer by callee", Input::Answer { leg: CALLEE, sdp: "?".into() }),
-        ("bad answer by target", Input::Answer { leg: TARGET, sdp: "?".into() }),
+        ("answer by callee", Input::Answer { leg: CALLEE, sdp: answer_sdp(), lines: vec![] }),
+        ("answer by target", Input::Answer { leg: TARGET, sdp: answer_sdp(), lines: vec![] }),
+        ("bad answer by callee", Input::Answer { leg: CALLEE, sdp: "?".into(), lines: vec![] }),
+        ("bad answer by target", Input::Answer { leg: TARGET, sdp: "?".into(), lines: vec![] }),
         ("hang-up by caller", Input::HangUp { leg: CALLER }),
         ("hang-up by callee", Input::HangUp { leg: CALLEE }),
         ("hang-up by target", Input::HangUp { leg: TARGET }),

@@ -24,8 +24,8 @@ impl Relay {
         match message {
             ClientMessage::Call(request) => self.place(session, *request, now),
             ClientMessage::Answer(answer) => {
-                let sdp = answer.sdp;
-                self.on_call(session, &answer.call_id, now, |leg| call::Input::Answer { leg, sdp });
+                let (sdp, lines) = (answer.sdp, Alert::lines_of_page(&answer.sip_sdp));
+                self.on_call(session, &answer.call_id, now, |leg| call::Input::Answer { leg, sdp, lines });
             }
             ClientMessage::Hangup(id) => self.on_call(session, &id, now, |leg| call::Input::HangUp { leg }),
             ClientMessage::Hold { call_id, .. } => {

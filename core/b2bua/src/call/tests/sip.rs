@@ -184,7 +184,7 @@ fn called() -> Call {
 /// A phone that made no offer got one, and has not answered it.
 fn late() -> Call {
     let call = place(peer(CALLER, Dialog::Inbound), None, party(CALLEE));
-    then(call, Input::Answer { leg: CALLEE, sdp: answer_sdp() })
+    then(call, Input::Answer { leg: CALLEE, sdp: answer_sdp(), lines: vec![] })
 }
 
 /// A phone calls a phone.
@@ -204,7 +204,7 @@ fn hairpin() -> Call {
 }
 
 fn taken_back() -> Call {
-    then(hairpin(), Input::Answer { leg: TARGET, sdp: answer_sdp() })
+    then(hairpin(), Input::Answer { leg: TARGET, sdp: answer_sdp(), lines: vec![] })
 }
 
 /// What the server gives back of the answer of [`taken_back`].
@@ -240,8 +240,8 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("2 gone", gone(CALLEE)),
         ("3 gone", gone(TARGET)),
         ("4 gone", gone(BACK)),
-        ("answer of browser 2", Input::Answer { leg: CALLEE, sdp: answer_sdp() }),
-        ("answer of browser 3", Input::Answer { leg: TARGET, sdp: answer_sdp() }),
+        ("answer of browser 2", Input::Answer { leg: CALLEE, sdp: answer_sdp(), lines: vec![] }),
+        ("answer of browser 3", Input::Answer { leg: TARGET, sdp: answer_sdp(), lines: vec![] }),
         ("hang-up by 1", Input::HangUp { leg: CALLER }),
         ("hang-up by 2", Input::HangUp { leg: CALLEE }),
         ("hang-up by 3", Input::HangUp { leg: TARGET }),

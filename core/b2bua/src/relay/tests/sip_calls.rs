@@ -4,7 +4,7 @@ use super::{Bench, call_message, with_sip};
 use crate::io::ConnectionId;
 use core::time::Duration;
 use offhook_media::command::{Command as Media, RtcpPath, RtpStream, Silence};
-use offhook_signaling::message::{CallId, CallStatus, ClientMessage, Json, ServerMessage};
+use offhook_signaling::message::{Answer, CallId, CallStatus, ClientMessage, Json, ServerMessage};
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{
     AccountId, Body, Branch, Cause, Command, Destination, Event, Failure, Identity, InboundInvite, InviteId, Origin,
@@ -211,6 +211,20 @@ fn what_a_page_gives_for_the_invite_is_in_it() {
     assert_eq!(request.from.unwrap().name.as_deref(), Some("Alice A."));
     let offer = text(&request.offer.unwrap());
     assert!(offer.contains("a=x-line:1\r\n") && !offer.contains("evil"), "{offer}");
+}
+
+#[test]
+fn what_a_page_gives_for_the_answer_is_in_it() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, account) = bench.login_sip("alice");
+    let call_id = bench.ring_from_phone(InviteId::Inbound(7), account, alice);
+    let sip_sdp = vec!["a=x-line:1".into(), "m=audio 1 RTP/AVP 0".into()];
+    let sdp = super::answer_sdp();
+    let answer = Answer { call_id, sdp, callee: None, sip_sdp, custom: None, local_media_info: None };
+    bench.say(alice, &ClientMessage::Answer(Box::new(answer)));
+    let Command::Accept { body: Some(answer), .. } = bench.command() else { panic!() };
+    let answer = text(&answer);
+    assert!(answer.contains("a=x-line:1\r\n") && answer.matches("m=audio").count() == 1, "{answer}");
 }
 
 #[test]
