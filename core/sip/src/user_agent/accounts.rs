@@ -10,6 +10,7 @@ use crate::dialog::MAX_FORWARDS;
 use crate::message::{CSeq, HeaderName, Host, Method, NameAddr, Replaces, Request, SipUri, Uri};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// The user part of the relay's own contact, for calls that are in no account's name.
 pub(super) const OWN_USER: &str = "relay";
@@ -19,6 +20,8 @@ pub(super) const OWN_USER: &str = "relay";
 pub(super) struct Accounts {
     known: BTreeMap<AccountId, Account>,
     by_contact: BTreeMap<String, AccountId>,
+    /// Where the server of an account is, as far as that is known.
+    homes: BTreeMap<AccountId, IpAddr>,
 }
 
 /// A call that can be placed: its INVITE, and how it gets out.
@@ -43,12 +46,24 @@ impl Accounts {
     pub(super) fn add(&mut self, id: AccountId, account: Account) {
         self.remove(id);
         self.by_contact.insert(account.contact_user.clone(), id);
+        let server = account.route.first().or(account.registrar.as_ref()).and_then(|uri| uri.parse::<Uri>().ok());
+        if let Some(address) = server.as_ref().and_then(|uri| uri.host()?.address()) {
+            self.homes.insert(id, address.to_canonical());
+        }
         self.known.insert(id, account);
+    }
+
+    /// The account is registered at a server of this address.
+    pub(super) fn settle(&mut self, id: AccountId, address: IpAddr) {
+        if self.known.contains_key(&id) {
+            self.homes.insert(id, address.to_canonical());
+        }
     }
 
     pub(super) fn remove(&mut self, id: AccountId) -> Option<Account> {
         let account = self.known.remove(&id)?;
         self.by_contact.retain(|_, of| *of != id);
+        self.homes.remove(&id);
         Some(account)
     }
 
@@ -59,6 +74,25 @@ impl Accounts {
     /// Whose contact a Request-URI is.
     pub(super) fn of_contact(&self, uri: &Uri) -> Option<AccountId> {
         self.by_contact.get(uri.user()?.as_ref()).copied()
+    }
+
+    /// Whose a request from a server is that does not keep to the contact: that of whom it names. Where calls to others are
+    /// not taken anyway, the only one there is meant.
+    pub(super) fn of_server(&self, request: &Request, address: IpAddr, takes_others: bool) -> Option<AccountId> {
+        let address = address.to_canonical();
+        let there: Vec<AccountId> =
+            self.homes.iter().filter(|(_, home)| **home == address).map(|(id, _)| *id).collect();
+        let to = request.headers.to().ok();
+        let named = [Some(&request.uri), to.as_ref().map(|to| &to.uri)];
+        let is_named = |id: &&AccountId| {
+            let uri = self.known.get(id).and_then(|account| account.identity.uri.parse::<Uri>().ok());
+            let user = uri.as_ref().and_then(Uri::user);
+            user.is_some() && named.iter().flatten().any(|named| named.user() == user)
+        };
+        match there.as_slice() {
+            [only] if !takes_others => Some(*only),
+            several => several.iter().find(is_named).copied(),
+        }
     }
 
     pub(super) fn ids(&self) -> Vec<AccountId> {

@@ -328,7 +328,8 @@ pub enum Cause {
 /// Where a call came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Origin {
-    /// For this account: the request went to its contact.
+    /// For this account: the request went to its contact, or came from its server and names it.
+    /// Without `accept_unknown`, whatever comes from the server of a single account is for that.
     Account(AccountId),
     /// From a phone that registered here, whose password was checked: its user name.
     Phone(String),

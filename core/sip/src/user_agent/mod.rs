@@ -24,12 +24,15 @@ use crate::dialog::DialogId;
 use crate::message::{Host, Method, Response, Uri};
 use crate::registrar::{self, Registrar};
 use crate::registration::Registrations;
-use crate::transaction::layer::{self, Layer};
+use crate::transaction::layer::{self, ClientKey, Layer};
 use accounts::{Accounts, PhoneAddress};
 pub use fuzz::fuzz_calls;
 use invite::{Arrival, CallCommand, Invite, SessionCommand};
 use invite_client::Detour;
-use io::{BindingId, Cause, Command, Destination, Event, Failure, Input, InviteId, OutboundInvite, Output, Settings};
+use io::{
+    AccountId, BindingId, Cause, Command, Destination, Event, Failure, Input, InviteId, OutboundInvite, Output,
+    Settings,
+};
 use offhook_clock::{Time, earliest};
 use outlet::{Outlet, Party, Way, layer_settings};
 use rand_chacha::ChaCha20Rng;
@@ -71,6 +74,8 @@ pub struct UserAgent {
     accounts: Accounts,
     /// Where accounts are registered.
     registrations: Registrations,
+    /// Whose REGISTER is under way.
+    registering: BTreeMap<ClientKey, AccountId>,
     /// Where phones register.
     registrar: Registrar,
     #[serde(with = "pairs")]
@@ -113,6 +118,7 @@ impl UserAgent {
             outlet,
             accounts: Accounts::default(),
             registrations,
+            registering: BTreeMap::new(),
             registrar,
             invites: BTreeMap::new(),
             last_inbound: 0,
@@ -182,7 +188,7 @@ impl UserAgent {
         Counts {
             invites: self.invites.len(),
             dialogs: self.outlet.dialogs.len(),
-            requests: self.outlet.sent.len(),
+            requests: self.outlet.sent.len() + self.registering.len(),
             pending: self.outlet.asked.len() + self.ringing_from.len() + self.armed.len(),
             waiting: self.outlet.layer.waiting_count(),
             client_transactions,
@@ -347,7 +353,8 @@ impl UserAgent {
         let placement = self.accounts.place(&order, phone, service_route, &mut self.outlet);
         let placement = placement.filter(|_| !self.is_shutting_down);
         let Some(placement) = placement else {
-            let cause = Cause::Failed(Failure::NoSuchHost);
+            let is_phone = matches!(order.to, Destination::Binding(_));
+            let cause = Cause::Failed(if is_phone { Failure::Unreachable } else { Failure::NoSuchHost });
             return self.outlet.tell(Event::Ended { invite: id, cause });
         };
         let party = Party {

@@ -43,7 +43,16 @@ impl UserAgent {
         source: &Source,
         now: Time,
     ) -> bool {
-        self.registrations.receive(key, response, source, now)
+        // A request that was replaced by another has an answer, too.
+        let account = self.registering.get(&key).copied();
+        if !response.is_provisional() {
+            self.registering.remove(&key);
+        }
+        let is_meant = self.registrations.receive(key, response, source, now);
+        if let Some(account) = account.filter(|_| is_meant && response.is_success()) {
+            self.accounts.settle(account, source.remote.ip());
+        }
+        is_meant
     }
 
     /// As [`Self::is_of_registration`], where no response came.
@@ -53,6 +62,7 @@ impl UserAgent {
         failure: transaction::Failure,
         now: Time,
     ) -> bool {
+        self.registering.remove(&key);
         self.registrations.failed(key, failure, now)
     }
 
@@ -65,6 +75,7 @@ impl UserAgent {
                 Output::Request { account, mut request, destination } => {
                     request.headers.set(HeaderName::UserAgent, &self.outlet.settings.product);
                     let key = self.outlet.layer.request(*request, destination, now);
+                    self.registering.insert(key, account);
                     self.registrations.sent(account, key);
                 }
                 Output::Ping(flow) => self.outlet.layer.ping(flow),

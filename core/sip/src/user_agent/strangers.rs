@@ -88,7 +88,11 @@ impl UserAgent {
             }
             return Some(Origin::Phone(user));
         }
-        if self.outlet.settings.accept_unknown {
+        let accept_unknown = self.outlet.settings.accept_unknown;
+        if let Some(account) = self.accounts.of_server(request, incoming.source.remote.ip(), accept_unknown) {
+            return Some(Origin::Account(account));
+        }
+        if accept_unknown {
             return Some(Origin::Unknown);
         }
         self.answer(incoming, 403, now);

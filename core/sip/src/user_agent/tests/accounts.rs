@@ -2,7 +2,7 @@
 
 use super::bench::{ALICE, Bench, CALL, alice, order, reply, settings, with};
 use crate::message::{Method, Request};
-use crate::user_agent::io::{Account, Command, Event, Failure, Input};
+use crate::user_agent::io::{Account, AccountId, Command, Event, Failure, Identity, Input, Origin};
 use core::time::Duration;
 
 fn registering() -> (Bench, Request) {
@@ -92,4 +92,30 @@ fn a_changed_network_registers_anew_and_a_senseless_account_is_told() {
     bench.command(Command::AddAccount { account: ALICE, settings: Box::new(account) });
     let failure = Failure::NoSuchHost;
     assert!(bench.take_events().contains(&Event::RegistrationFailed { account: ALICE, failure, retry_at: None }));
+}
+
+#[test]
+fn a_server_that_does_not_keep_to_the_contact_is_understood() {
+    let mut bench = Bench::with_alice(settings());
+    let bob = Account {
+        identity: Identity { name: None, uri: "sip:bob@example.org".into() },
+        contact_user: "bob-2".into(),
+        ..alice()
+    };
+    let lines = |to: &'static str, call_id: &'static str| {
+        ["From: <sip:c@example.net>;tag=c", to, call_id, "CSeq: 1 INVITE", "Contact: <sip:c@192.0.2.2>"]
+    };
+    let invite = bench.make("INVITE sip:+49301@192.0.2.1", &lines("To: <sip:+49301@192.0.2.1>", "Call-ID: 1"), None);
+    bench.receive(invite);
+    let Event::Incoming { request, .. } = bench.event() else { panic!() };
+    assert_eq!(request.origin, Origin::Account(ALICE), "nobody else is there");
+    bench.command(Command::AddAccount { account: AccountId(2), settings: Box::new(bob) });
+    let invite = bench.make("INVITE sip:+49301@192.0.2.1", &lines("To: <sip:bob@example.org>", "Call-ID: 2"), None);
+    bench.receive(invite);
+    let Event::Incoming { request, .. } = bench.event() else { panic!() };
+    assert_eq!(request.origin, Origin::Account(AccountId(2)));
+    bench.sent.clear();
+    let invite = bench.make("INVITE sip:+49301@192.0.2.1", &lines("To: <sip:+49301@192.0.2.1>", "Call-ID: 3"), None);
+    bench.receive(invite);
+    bench.response(403);
 }

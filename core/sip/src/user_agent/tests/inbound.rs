@@ -209,7 +209,7 @@ fn the_description_is_found_beside_a_part_that_is_no_text() {
 
 #[test]
 fn strangers_are_refused() {
-    let mut bench = Bench::with_alice(settings());
+    let mut bench = Bench::new(settings());
     let invite = bench.make("INVITE sip:nobody@192.0.2.1", &FROM_BOB, None);
     bench.receive(invite);
     bench.response(403);
