@@ -57,6 +57,12 @@ impl Outlet {
         self.layer.respond(key, &response, now)
     }
 
+    /// Refuses a request of a stranger, who is not known to be where it came from.
+    pub(super) fn refuse(&mut self, key: ServerKey, mut response: Response, now: Time) {
+        response.headers.set(HeaderName::Server, &self.settings.product);
+        self.layer.refuse(key, &response, now);
+    }
+
     /// A `Contact` of this relay for a peer that a message came from.
     pub(super) fn contact_towards(&self, contact: &NameAddr, source: &Source) -> NameAddr {
         match self.layer.settings().local(source.transport, source.remote.ip()) {

@@ -68,7 +68,11 @@ impl UserAgent {
         if matches!(response.status, 489) {
             response.headers.set(HeaderName::AllowEvents, "refer");
         }
-        self.outlet.respond(incoming.key, response, now);
+        if response.is_success() {
+            self.outlet.respond(incoming.key, response, now);
+        } else {
+            self.outlet.refuse(incoming.key, response, now);
+        }
     }
 
     /// Whose request this is; none: it was refused, or challenged.
@@ -120,8 +124,6 @@ impl UserAgent {
     }
 
     fn invited(&mut self, incoming: Incoming, now: Time) {
-        let trying = Response::to(&incoming.request, 100, "");
-        self.outlet.respond(incoming.key, trying, now);
         let ringing = self.ringing.get(&incoming.source.remote.ip()).map_or(0, std::collections::BTreeSet::len);
         if self.is_shutting_down || ringing >= MOST_RINGING_PER_SOURCE || self.invites.len() >= MOST_CALLS {
             let mut response = Response::to(&incoming.request, 503, "");
@@ -164,6 +166,8 @@ impl UserAgent {
         let Some(request) = self.describe_call(&incoming, origin.clone(), replaces, offer) else {
             return self.answer(&incoming, 400, now);
         };
+        let trying = Response::to(&incoming.request, 100, "");
+        self.outlet.respond(incoming.key, trying, now);
         let account = match &origin {
             Origin::Account(id) => self.accounts.get(*id),
             Origin::Phone(_) | Origin::Unknown => None,

@@ -74,6 +74,8 @@ pub(super) struct Server {
     /// What was sent last; a 100 of our own until the user says something.
     latest: Vec<u8>,
     is_sent: bool,
+    /// It came in one, whose source may be forged.
+    is_datagram: bool,
     /// Of the latest response.
     to_tag: Option<String>,
     name: Name,
@@ -189,7 +191,18 @@ impl Layer {
         let latest = Response::to(request, 100, "").to_bytes();
         let way = WayBack::new(Some(via), source);
         let address = source.remote.ip();
-        let server = Server { machine, address, way, latest, is_sent: false, to_tag: None, name, origin, armed: None };
+        let server = Server {
+            machine,
+            address,
+            way,
+            latest,
+            is_sent: false,
+            is_datagram: !transport.is_reliable(),
+            to_tag: None,
+            name,
+            origin,
+            armed: None,
+        };
         self.servers.insert(key, server);
         self.settle_server(key);
         key
@@ -218,6 +231,21 @@ impl Layer {
         server.to_tag = response.headers.to().ok().and_then(|to| to.tag().map(str::to_owned));
         self.drive_server(key, ServerInput::Respond(class), None, now);
         true
+    }
+
+    /// Refuses a request and forgets it: if the response gets lost, the request comes again (RFC 3261 §8.2.7). Over UDP nobody
+    /// knows whether it came from where it says, and a refusal that is repeated until its ACK would come eleven times over
+    /// whoever lives there. No provisional response may have been sent.
+    pub fn refuse(&mut self, key: ServerKey, response: &Response, now: Time) {
+        let is_once = |server: &Server| !server.is_sent && matches!(server.machine, Machine::Invite(_));
+        let Some(server) = self.servers.get_mut(&key).filter(|server| server.is_datagram && is_once(server)) else {
+            self.respond(key, response, now);
+            return;
+        };
+        server.latest = response.to_bytes();
+        Self::rearm(&mut self.wakes, Owner::Server(key), &mut server.armed, None);
+        self.send_latest(key);
+        self.close_server(key);
     }
 
     /// Whether the user's answer to a request is still waited for.

@@ -17,6 +17,23 @@ fn without_proxy() -> Bench {
 const CHALLENGE: &str = "Digest realm=\"example.org\", nonce=\"n\", qop=\"auth\"";
 
 #[test]
+fn a_stranger_cannot_have_refusals_repeated_to_an_address_that_it_gives() {
+    let mut bench = Bench::new(with_phones());
+    let lines = |from: &'static str| [from, "To: <sip:x@relay.example>", "Call-ID: c", "CSeq: 1 INVITE"];
+    for (from, status) in [("From: <sip:x@192.0.2.9>;tag=a", 403), ("From: <sip:desk@relay.example>;tag=b", 401)] {
+        let invite = bench.make("INVITE sip:x@192.0.2.1", &lines(from), None);
+        bench.receive(invite.clone());
+        bench.response(status);
+        bench.wait(Duration::from_secs(40));
+        bench.assert_quiet();
+        assert_eq!(bench.agent.counts().server_transactions, 0);
+        bench.receive(invite);
+        bench.response(status);
+    }
+    bench.assert_empty();
+}
+
+#[test]
 fn a_redirection_does_not_carry_the_password_to_another_host() {
     let mut bench = without_proxy();
     bench.command(Command::Invite { invite: CALL, request: Box::new(order(Some("offer"))) });

@@ -12,7 +12,6 @@ fn replacing(bench: &mut Bench, value: &str, more: &[&str]) {
         lines.iter().copied().chain(["Contact: <sip:c@192.0.2.2>", &line]).chain(more.iter().copied()).collect();
     let invite = bench.make("INVITE sip:alice-1@192.0.2.1", &lines, Some(&sdp("offer")));
     bench.receive(invite);
-    bench.response(100);
 }
 
 fn named(far: &Far) -> String {
