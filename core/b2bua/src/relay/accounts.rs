@@ -98,6 +98,7 @@ impl Relay {
         account.sessions.remove(&session);
         if account.sessions.is_empty() {
             let uri = account.settings.identity.uri.clone();
+            self.registrations -= usize::from(account.registration == Registration::Accepted);
             self.accounts.remove(&id);
             if let Some(accounts) = self.accounts_of.get_mut(&uri) {
                 accounts.remove(&id);
@@ -111,7 +112,10 @@ impl Relay {
 
     pub(super) fn registered(&mut self, id: AccountId) {
         let Some(account) = self.accounts.get_mut(&id) else { return };
-        account.registration = Registration::Accepted;
+        if account.registration == Registration::Asked {
+            account.registration = Registration::Accepted;
+            self.registrations += 1;
+        }
         for session in account.sessions.clone() {
             if self.sessions.get_mut(&session).is_some_and(|session| !core::mem::replace(&mut session.told, true)) {
                 self.tell(session, &ServerMessage::Registered);

@@ -1,5 +1,6 @@
 //! From a browser's message to the call it is about.
 
+use super::deadlines::Owner;
 use super::parties::{Alert, CallPlan};
 use super::routing::{Source, Target};
 use super::sessions::DIGIT_BURST;
@@ -91,10 +92,11 @@ impl Relay {
                 call::Output::Unreferred { leg, otherwise } => self.transfer_here(key, leg, otherwise, now),
                 call::Output::Ended(_) => {
                     self.calls.remove(&key);
-                    return;
                 }
             }
         }
+        let at = self.calls.get(&key).and_then(Call::poll_timeout);
+        self.deadlines.set(Owner::Call(key), at);
     }
 
     pub(super) fn end_calls_of(&mut self, session: SessionId, now: Time) {

@@ -9,6 +9,7 @@
 
 mod accounts;
 mod calls;
+mod deadlines;
 mod headers;
 mod inbound;
 mod parties;
@@ -20,9 +21,10 @@ mod sip_options;
 mod transfer;
 
 use crate::call::{Call, CallKey, SessionId};
-use crate::config::Config;
+use crate::config::{Config, LoginName};
 use crate::io::{ConnectionId, Input, Output, RequestId};
-use accounts::{Registration, ServerAccount};
+use accounts::ServerAccount;
+use deadlines::{Deadlines, Owner};
 use offhook_clock::{Time, earliest};
 use offhook_media::command::{Event, LegKey, WorkerId};
 use offhook_media::ports::PortPool;
@@ -77,6 +79,11 @@ pub struct Relay {
     /// Pages' accounts by address of record.
     accounts_of: BTreeMap<String, BTreeSet<AccountId>>,
     trunk: Option<AccountId>,
+    /// How many accounts are registered.
+    registrations: usize,
+    /// How many, and which, sessions there are of a login.
+    sessions_of: BTreeMap<LoginName, BTreeSet<SessionId>>,
+    deadlines: Deadlines,
     calls: BTreeMap<CallKey, Call>,
     call_ids: BTreeMap<SessionId, BTreeMap<CallId, CallRef>>,
     legs: BTreeMap<LegKey, CallKey>,
@@ -130,6 +137,9 @@ impl Relay {
             accounts: BTreeMap::new(),
             accounts_of: BTreeMap::new(),
             trunk: None,
+            registrations: 0,
+            sessions_of: BTreeMap::new(),
+            deadlines: Deadlines::default(),
             calls: BTreeMap::new(),
             call_ids: BTreeMap::new(),
             legs: BTreeMap::new(),
@@ -150,12 +160,11 @@ impl Relay {
     /// How many things there are.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        let accepted = |account: &&ServerAccount| account.registration == Registration::Accepted;
         Counts {
             connections: self.sockets.len(),
             sessions: self.sessions.len(),
             calls: self.calls.len(),
-            registrations: self.accounts.values().filter(accepted).count(),
+            registrations: self.registrations,
         }
     }
 
@@ -165,6 +174,7 @@ impl Relay {
             Input::Connected { connection } => {
                 let protocol = server::Connection::new(self.limits(), now);
                 self.sockets.insert(connection, Socket { protocol, session: None });
+                self.arm_socket(connection);
             }
             Input::Text { connection, text } => self.receive(connection, &server::Input::Text(&text), now),
             Input::Binary { connection, length } => self.receive(connection, &server::Input::Binary(length), now),
@@ -179,24 +189,23 @@ impl Relay {
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Time) {
-        let due = |at: Option<Time>| at.is_some_and(|at| at <= now);
-        let sockets: Vec<ConnectionId> =
-            self.sockets.iter().filter(|(_, s)| due(s.protocol.poll_timeout())).map(|(id, _)| *id).collect();
-        for connection in sockets {
-            if let Some(socket) = self.sockets.get_mut(&connection) {
-                socket.protocol.handle_timeout(now);
+        for owner in self.deadlines.due(now) {
+            match owner {
+                Owner::Socket(connection) => {
+                    if let Some(socket) = self.sockets.get_mut(&connection) {
+                        socket.protocol.handle_timeout(now);
+                    }
+                    self.drain_socket(connection, now);
+                }
+                Owner::Call(key) => {
+                    if let Some(call) = self.calls.get_mut(&key) {
+                        call.handle_timeout(now);
+                    }
+                    self.drain_call(key, now);
+                }
+                Owner::Session(id) => self.expire_session(id, now),
             }
-            self.drain_socket(connection, now);
         }
-        let calls: Vec<CallKey> =
-            self.calls.iter().filter(|(_, call)| due(call.poll_timeout())).map(|(key, _)| *key).collect();
-        for key in calls {
-            if let Some(call) = self.calls.get_mut(&key) {
-                call.handle_timeout(now);
-            }
-            self.drain_call(key, now);
-        }
-        self.expire_sessions(now);
         self.agent_timeout(now);
         self.drain_agent(now);
     }
@@ -209,10 +218,7 @@ impl Relay {
     /// When to call [`Relay::handle_timeout`].
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        let sockets = self.sockets.values().filter_map(|socket| socket.protocol.poll_timeout()).min();
-        let calls = self.calls.values().filter_map(Call::poll_timeout).min();
-        let sessions = self.sessions.values().filter_map(Session::expires_at).min();
-        earliest(earliest(earliest(sockets, calls), sessions), self.agent_deadline())
+        earliest(self.deadlines.next(), self.agent_deadline())
     }
 
     fn limits(&self) -> server::Limits {
@@ -247,6 +253,13 @@ impl Relay {
                 server::Output::Close { code, reason } => self.close(connection, code, reason, now),
             }
         }
+        self.arm_socket(connection);
+    }
+
+    /// After every touch of a socket.
+    fn arm_socket(&mut self, connection: ConnectionId) {
+        let at = self.sockets.get(&connection).and_then(|socket| socket.protocol.poll_timeout());
+        self.deadlines.set(Owner::Socket(connection), at);
     }
 
     fn send(&mut self, connection: ConnectionId, message: &ServerMessage) {
@@ -275,7 +288,9 @@ impl Relay {
             self.pending.remove(&request);
             self.outputs.push_back(Output::ForgetPassword { request });
         }
-        if let Some(session) = self.sockets.remove(&connection).and_then(|socket| socket.session) {
+        let socket = self.sockets.remove(&connection);
+        self.arm_socket(connection);
+        if let Some(session) = socket.and_then(|socket| socket.session) {
             self.detach(session, now);
         }
     }

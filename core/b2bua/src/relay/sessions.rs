@@ -2,6 +2,7 @@
 
 use super::Relay;
 use super::accounts::Registration;
+use super::deadlines::Owner;
 use super::sip_options::{PageAccount, page_account};
 use crate::call::SessionId;
 use crate::config::{Admission, LoginName};
@@ -204,6 +205,7 @@ impl Relay {
         }
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.attachment = Attachment::Online(connection);
+        self.deadlines.set(Owner::Session(id), None);
         session.hello.keep_alive = hello.keep_alive.or(session.hello.keep_alive);
         session.hello.offhook = agree(hello.offhook);
         session.hello.client_browser_version = hello.client_browser_version;
@@ -246,6 +248,9 @@ impl Relay {
             self.registrar.register(login, id);
         }
         self.registrar.issue(token, id);
+        if let Some(login) = &session.login {
+            self.sessions_of.entry(login.clone()).or_default().insert(id);
+        }
         self.sessions.insert(id, session);
         self.greet(connection, id, now);
     }
@@ -268,6 +273,7 @@ impl Relay {
             status: "ESTABLISHED".to_owned(),
             demo: self.config.admission == Admission::Anyone,
         };
+        self.arm_socket(connection);
         self.send(connection, &ServerMessage::UserData(Box::new(data)));
         if registered {
             self.send(connection, &ServerMessage::Registered);
@@ -313,6 +319,7 @@ impl Relay {
         let is_kept = session.login.is_some() && session.hello.keep_alive == Some(true) && !keep_for.is_zero();
         if is_kept {
             session.attachment = Attachment::Away { until: now + keep_for };
+            self.arm_session(id);
         } else {
             self.forget_session(id);
         }
@@ -321,32 +328,44 @@ impl Relay {
     /// Whether one more session of this login may be; those that are away make room, the oldest first.
     fn has_room_for(&mut self, login: &LoginName) -> bool {
         loop {
-            let of_login = || self.sessions.iter().filter(|(_, session)| session.login.as_ref() == Some(login));
-            if of_login().count() < self.config.max_sessions_per_login {
+            let Some(of_login) = self.sessions_of.get(login) else { return true };
+            if of_login.len() < self.config.max_sessions_per_login {
                 return true;
             }
-            let away = of_login().find(|(_, session)| session.connection().is_none()).map(|(id, _)| *id);
+            let is_away = |id: &&SessionId| self.sessions.get(id).is_some_and(|known| known.connection().is_none());
+            let away = of_login.iter().find(is_away).copied();
             let Some(away) = away else { return false };
             self.forget_session(away);
         }
     }
 
-    pub(super) fn expire_sessions(&mut self, now: Time) {
-        let expired = |session: &Session| session.expires_at().is_some_and(|at| at <= now);
-        let expired: Vec<SessionId> =
-            self.sessions.iter().filter(|(_, session)| expired(session)).map(|(id, _)| *id).collect();
-        for id in expired {
+    /// A session that is away does not come back.
+    pub(super) fn expire_session(&mut self, id: SessionId, now: Time) {
+        if self.sessions.get(&id).and_then(Session::expires_at).is_some_and(|at| at <= now) {
             self.forget_session(id);
         }
     }
 
+    /// After every change of where a session's browser is.
+    fn arm_session(&mut self, id: SessionId) {
+        let at = self.sessions.get(&id).and_then(Session::expires_at);
+        self.deadlines.set(Owner::Session(id), at);
+    }
+
     fn forget_session(&mut self, id: SessionId) {
         let Some(session) = self.sessions.remove(&id) else { return };
+        self.arm_session(id);
         if let Some(account) = session.account() {
             self.leave_account(account, id);
         }
         if let Some(login) = &session.login {
             self.registrar.unregister(login, id);
+            if let Some(sessions) = self.sessions_of.get_mut(login) {
+                sessions.remove(&id);
+                if sessions.is_empty() {
+                    self.sessions_of.remove(login);
+                }
+            }
         }
         if let Some(token) = &session.hello.auth_token {
             self.registrar.revoke(token);

@@ -146,7 +146,18 @@ impl Bench {
         self.drain();
     }
 
+    /// The next deadline is found without asking everybody, and is the one that asking everybody would find.
+    fn assert_deadline(&self) {
+        let relay = &self.relay;
+        let sockets = relay.sockets.values().filter_map(|socket| socket.protocol.poll_timeout());
+        let calls = relay.calls.values().filter_map(crate::call::Call::poll_timeout);
+        let sessions = relay.sessions.values().filter_map(super::Session::expires_at);
+        let all = sockets.chain(calls).chain(sessions).chain(relay.agent_deadline());
+        assert_eq!(relay.poll_timeout(), all.min());
+    }
+
     fn drain(&mut self) {
+        self.assert_deadline();
         self.commands.extend(self.relay.commands.drain(..));
         while let Some(output) = self.relay.poll_output() {
             match output {
