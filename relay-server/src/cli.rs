@@ -148,13 +148,19 @@ fn print_hash() -> io::Result<()> {
 
 /// What a digest is computed from in the place of the password (RFC 7616 §3.4.2).
 fn print_sip_hash(user: &str, domain: &str, algorithm: &str) -> io::Result<()> {
+    // Before a password is asked for.
+    sip_hash(user, domain, algorithm, "").map_err(io::Error::other)?;
+    let hash = sip_hash(user, domain, algorithm, &read_password()?).map_err(io::Error::other)?;
+    writeln!(io::stdout(), "{hash}")
+}
+
+fn sip_hash(user: &str, domain: &str, algorithm: &str, password: &str) -> Result<String, String> {
     let found = HASHES.iter().find(|(name, _, _)| *name == algorithm);
-    let Some((name, hash, _)) = found else {
+    let (name, hash, _) = found.ok_or_else(|| {
         let names = HASHES.map(|(name, _, _)| name).join(", ");
-        return Err(io::Error::other(format!("--algorithm {algorithm}: there are: {names}")));
-    };
-    let digits = hash.of_parts(&[user, &domain.to_ascii_lowercase(), &read_password()?]);
-    writeln!(io::stdout(), "{name}:{digits}")
+        format!("--algorithm {algorithm}: there are: {names}")
+    })?;
+    Ok(format!("{name}:{}", hash.of_parts(&[user, &domain.to_ascii_lowercase(), password])))
 }
 
 fn read_password() -> io::Result<String> {
@@ -260,4 +266,30 @@ fn announce(server: &Server) -> io::Result<()> {
     }
     writeln!(out, "ready")?;
     out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HASHES, sip_hash};
+    use crate::config::parse;
+    use offhook_sip::auth::{Asked, Challenge, Credentials, Login};
+
+    #[test]
+    fn a_hashed_password_lets_its_user_in_and_nobody_else() {
+        for (algorithm, _, _) in HASHES {
+            let hash = sip_hash("101", "PBX.test", algorithm, "tulip").unwrap();
+            let text = format!("[sip]\ndomain = \"pbx.test\"\n[sip.phones]\n101 = \"{hash}\"\n");
+            let settings = parse("test.toml", &text).unwrap();
+            let written = format!("Digest realm=\"pbx.test\", nonce=\"n\", algorithm={algorithm}, qop=\"auth\"");
+            let challenge: Challenge = written.parse().unwrap();
+            let asked = Asked { method: "REGISTER", uri: "sip:pbx.test", body: b"" };
+            let lets_in = |password: &str| {
+                let credentials = Credentials::answer(&challenge, &Login::new("101", password), &asked, "c", 1);
+                credentials.is_made_with(&settings.sip.phones["101"], &asked)
+            };
+            assert!(lets_in("tulip") && !lets_in("rose"), "{algorithm}");
+        }
+        let error = sip_hash("101", "pbx.test", "sha1", "tulip").unwrap_err();
+        assert!(error.contains("md5, sha-256, sha-512-256"), "{error}");
+    }
 }

@@ -63,7 +63,8 @@ impl Server {
         let workers = sockets.len();
         let media = sockets.iter().flat_map(WorkerSockets::addresses).collect();
 
-        let sip = sip_side(settings, demo, &discovered, sockets.len())?;
+        let own = || certificate.as_ref().map(|_| own_certificate(settings, &discovered)).transpose();
+        let sip = sip_side(settings, demo, &discovered, sockets.len(), own)?;
 
         let clock = Clock::start();
         let identity = tls::dtls_identity()?;
@@ -117,7 +118,7 @@ impl Server {
         let renew = || {
             let discovered = addresses::discover()?;
             let https = self.certificate.as_ref().map(|_| https(settings, &discovered)).transpose()?;
-            let own = || own_certificate(settings, &discovered);
+            let own = || self.certificate.as_ref().map(|_| own_certificate(settings, &discovered)).transpose();
             let sip = self.sip_tls.as_ref().map(|_| sip::tls_sides(&settings.sip, &self.sip, own)).transpose()?;
             io::Result::Ok((https, sip))
         };
@@ -171,7 +172,13 @@ struct SipStarted {
 }
 
 /// Binds and starts what carries SIP, if there is any use for it.
-fn sip_side(settings: &Settings, demo: Demo, discovered: &[IpAddr], workers: usize) -> io::Result<Option<SipStarted>> {
+fn sip_side(
+    settings: &Settings,
+    demo: Demo,
+    discovered: &[IpAddr],
+    workers: usize,
+    https: impl FnOnce() -> io::Result<Option<CertifiedFiles>>,
+) -> io::Result<Option<SipStarted>> {
     let wanted = sip_transport::listen_addresses(&settings.sip, demo, discovered).map_err(io::Error::other)?;
     if wanted.is_empty() {
         return Ok(None);
@@ -180,7 +187,7 @@ fn sip_side(settings: &Settings, demo: Demo, discovered: &[IpAddr], workers: usi
     let listening = sockets.listening.clone();
     let workers = u16::try_from(workers).unwrap_or(u16::MAX);
     let machine = sip::machine(settings, demo, &listening, discovered, workers)?;
-    let tls = sip::tls_sides(&settings.sip, &listening, || own_certificate(settings, discovered))?;
+    let tls = sip::tls_sides(&settings.sip, &listening, https)?;
     let (transport, reports, reload, counters) = SipTransport::start(&settings.sip, sockets, tls, seed()?)?;
     Ok(Some(SipStarted { machine, listening, reload, counters, side: (transport, reports) }))
 }

@@ -2,7 +2,7 @@
 
 use crate::addresses::{Demo, refused};
 use crate::config::{ConfigError, Settings, SipSettings, Verify};
-use crate::sip_transport::{Listening, TlsSides, advertised, main_address};
+use crate::sip_transport::{Listening, Shown, TlsSides, advertised, main_address};
 use crate::tls::CertifiedFiles;
 use offhook_b2bua::config::{RtpAddress, RtpWorker, Sip, Trunk};
 use offhook_sip::transport::{LocalAddress, Transport};
@@ -144,14 +144,15 @@ fn free_ports(addresses: &[RtpAddress], count: u16) -> io::Result<(u16, u16)> {
     Err(io::Error::other("there are no free ports for RTP: name some in [rtp] first_port and last_port"))
 }
 
-/// What TLS is spoken with. `https` are the files of HTTPS, which serve for SIP where it has none of its own.
+/// What TLS is spoken with. `https` are the files of HTTPS, which serve for SIP where it has none of its own; `None`: there
+/// is no HTTPS.
 ///
 /// # Errors
 /// A file that cannot be read or used.
 pub fn tls_sides(
     sip: &SipSettings,
     listening: &[Listening],
-    https: impl FnOnce() -> io::Result<CertifiedFiles>,
+    https: impl FnOnce() -> io::Result<Option<CertifiedFiles>>,
 ) -> io::Result<TlsSides> {
     if sip.tls_verify == Verify::Off {
         tracing::warn!("[sip] tls_verify is off: anybody on the way to a SIP server can pose as it");
@@ -159,11 +160,11 @@ pub fn tls_sides(
     let own = own_files(sip);
     let listens = listening.iter().any(|listening| listening.transport == Transport::Tls);
     let shown = match (&own, listens) {
-        (_, false) => None,
-        (Some(own), true) => Some(own.clone()),
-        (None, true) => Some(https()?),
+        (_, false) => Shown::Nothing,
+        (Some(own), true) => Shown::Files(own.clone()),
+        (None, true) => https()?.map_or(Shown::MadeNow, Shown::Files),
     };
-    TlsSides::load(shown.as_ref(), own.as_ref(), sip.tls_authorities.as_deref(), sip.tls_verify)
+    TlsSides::load(&shown, own.as_ref(), sip.tls_authorities.as_deref(), sip.tls_verify)
 }
 
 fn own_files(sip: &SipSettings) -> Option<CertifiedFiles> {
@@ -177,7 +178,8 @@ fn own_files(sip: &SipSettings) -> Option<CertifiedFiles> {
 /// A file that cannot be read or used.
 pub fn check_files(sip: &SipSettings) -> io::Result<()> {
     let own = own_files(sip);
-    TlsSides::load(own.as_ref(), own.as_ref(), sip.tls_authorities.as_deref(), sip.tls_verify).map(|_| ())
+    let shown = own.clone().map_or(Shown::Nothing, Shown::Files);
+    TlsSides::load(&shown, own.as_ref(), sip.tls_authorities.as_deref(), sip.tls_verify).map(|_| ())
 }
 
 #[cfg(test)]

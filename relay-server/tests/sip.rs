@@ -11,15 +11,19 @@ mod peer;
 
 use futures_util::{SinkExt, StreamExt};
 use offhook_relay::addresses::Demo;
-use offhook_relay::config::parse;
+use offhook_relay::config::{Settings, parse};
 use offhook_relay::server::Server;
 use offhook_sip::auth::Login;
 use offhook_sip::transport::Transport;
 use peer::{Peer, Request};
-use std::path::PathBuf;
+use rustls::pki_types::CertificateDer;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
@@ -28,6 +32,7 @@ const WAIT: Duration = Duration::from_secs(10);
 /// A relay whose pages may name servers of this machine, and what it is tried with.
 struct Rig {
     server: Server,
+    settings: Settings,
     directory: PathBuf,
 }
 
@@ -43,8 +48,9 @@ impl Rig {
              [sip]\nservers = [\"127.0.0.1\", \"::1\", \"localhost\"]\n{more}",
             directory.display()
         );
-        let server = Server::start(&parse("test.toml", &text).unwrap(), Demo::Loopback).await.unwrap();
-        Self { server, directory }
+        let settings = parse("test.toml", &text).unwrap();
+        let server = Server::start(&settings, Demo::Loopback).await.unwrap();
+        Self { server, settings, directory }
     }
 
     async fn socket(&self) -> WebSocketStream<MaybeTlsStream<TcpStream>> {
@@ -341,9 +347,9 @@ async fn a_phone_registers_at_the_relay_is_called_by_a_page_and_calls_it() {
 async fn a_flood_of_sip_keeps_no_page_from_being_heard() {
     let rig = Rig::start("message_rate = 1000\n").await;
     let relay = rig.server.sip.iter().find(|listening| listening.transport == Transport::Udp).unwrap().address;
-    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let flood = {
-        let stop = std::sync::Arc::clone(&stop);
+        let stop = Arc::clone(&stop);
         std::thread::spawn(move || {
             let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
             while !stop.load(Ordering::Relaxed) {
@@ -361,4 +367,44 @@ async fn a_flood_of_sip_keeps_no_page_from_being_heard() {
     let health = rig.healthz().await;
     assert!(health.contains("sipDropped") && !health.contains("\"sipDropped\":0"), "{health}");
     rig.end().await;
+}
+
+/// Writes a new self-signed certificate, and returns it.
+fn write_certificate(directory: &Path) -> CertificateDer<'static> {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["relay.test".to_owned()]).unwrap().self_signed(&key).unwrap();
+    std::fs::write(directory.join("sip.pem"), certificate.pem()).unwrap();
+    std::fs::write(directory.join("sip.key"), key.serialize_pem()).unwrap();
+    certificate.der().clone()
+}
+
+/// Whether a client that trusts this certificate alone gets through.
+async fn shows(relay: SocketAddr, certificate: &CertificateDer<'static>) -> bool {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(certificate.clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_root_certificates(roots).with_no_client_auth();
+    let tcp = TcpStream::connect(relay).await.unwrap();
+    TlsConnector::from(Arc::new(config)).connect("relay.test".try_into().unwrap(), tcp).await.is_ok()
+}
+
+#[tokio::test]
+async fn the_certificate_for_sip_is_read_again_when_it_is_asked_for() {
+    let directory = std::env::temp_dir().join(format!("offhook-sip-tls-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let first = write_certificate(&directory);
+    let place = directory.display();
+    let files = format!("tls_certificate = \"{place}/sip.pem\"\ntls_key = \"{place}/sip.key\"\n");
+    let rig = Rig::start(&files).await;
+    let relay = rig.server.sip.iter().find(|listening| listening.transport == Transport::Tls).unwrap().address;
+    assert!(shows(relay, &first).await);
+    let second = write_certificate(&directory);
+    rig.server.reload_certificate(&rig.settings);
+    assert!(shows(relay, &second).await && !shows(relay, &first).await);
+    std::fs::write(directory.join("sip.pem"), "nonsense").unwrap();
+    rig.server.reload_certificate(&rig.settings);
+    assert!(shows(relay, &second).await, "what cannot be used changes nothing");
+    rig.end().await;
+    std::fs::remove_dir_all(&directory).unwrap();
 }

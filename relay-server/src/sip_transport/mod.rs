@@ -22,7 +22,7 @@ mod udp_flows;
 
 pub use addresses::{Listening, Sockets, advertised, listen_addresses, main_address};
 pub use report::{Counters, Report};
-pub use tls::TlsSides;
+pub use tls::{Shown, TlsSides};
 
 use crate::config::SipSettings;
 use connection::Connections;

@@ -1,5 +1,5 @@
 use super::tls::tests::Authority;
-use super::{Counters, Report, SipTransport, Sockets, TlsReload, TlsSides};
+use super::{Counters, Report, Shown, SipTransport, Sockets, TlsReload, TlsSides};
 use crate::config::{SipAddress, SipSettings, Verify};
 use crate::tls::CertifiedFiles;
 use core::time::Duration;
@@ -104,7 +104,8 @@ fn sides(
     verify: Verify,
 ) -> TlsSides {
     let file = authority.map(Authority::file);
-    TlsSides::load(own, as_client, file.as_deref(), verify).unwrap()
+    let shown = own.cloned().map_or(Shown::Nothing, Shown::Files);
+    TlsSides::load(&shown, as_client, file.as_deref(), verify).unwrap()
 }
 
 fn target(transport: Transport, address: SocketAddr, host: &str) -> Target {

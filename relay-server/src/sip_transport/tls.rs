@@ -2,11 +2,12 @@
 
 use crate::config::Verify;
 use crate::tls::{CertifiedFiles, read_chain};
+use rcgen::{CertificateParams, KeyPair};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 use std::io;
@@ -22,27 +23,51 @@ pub struct TlsSides {
     pub client: Arc<ClientConfig>,
 }
 
+/// What those who connect are shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Nothing: nobody may connect over TLS.
+    Nothing,
+    /// The certificate of these files.
+    Files(CertifiedFiles),
+    /// One that is made now, signed by itself: it proves nothing, and nobody has another to show.
+    MadeNow,
+}
+
 impl TlsSides {
-    /// `own` is shown to those who connect, `as_client` to servers that ask for it.
+    /// `shown` is for those who connect, `as_client` for servers that ask for it.
     ///
     /// # Errors
     /// A file that cannot be read or used, with its name.
     pub fn load(
-        own: Option<&CertifiedFiles>,
+        shown: &Shown,
         as_client: Option<&CertifiedFiles>,
         authorities: Option<&Path>,
         verify: Verify,
     ) -> io::Result<Self> {
-        let server = own.map(server).transpose()?;
+        let server = match shown {
+            Shown::Nothing => None,
+            Shown::Files(files) => Some(server(read_chain(files)?).map_err(|error| files.wrong(&error))?),
+            Shown::MadeNow => Some(server(made_now()?)?),
+        };
         Ok(Self { server, client: client(as_client, authorities, verify)? })
     }
 }
 
-fn server(own: &CertifiedFiles) -> io::Result<Arc<ServerConfig>> {
-    let (chain, key) = read_chain(own)?;
+type Chain = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+fn made_now() -> io::Result<Chain> {
+    let key = KeyPair::generate().map_err(io::Error::other)?;
+    let params = CertificateParams::new(vec!["offhook.invalid".to_owned()]).map_err(io::Error::other)?;
+    let certificate = params.self_signed(&key).map_err(io::Error::other)?;
+    let private = PrivateKeyDer::try_from(key.serialize_der()).map_err(io::Error::other)?;
+    Ok((vec![certificate.der().clone()], private))
+}
+
+fn server((chain, key): Chain) -> io::Result<Arc<ServerConfig>> {
     let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
     let config = builder.map_err(io::Error::other)?.with_no_client_auth().with_single_cert(chain, key);
-    Ok(Arc::new(config.map_err(|error| own.wrong(&error))?))
+    Ok(Arc::new(config.map_err(io::Error::other)?))
 }
 
 fn client(own: Option<&CertifiedFiles>, authorities: Option<&Path>, verify: Verify) -> io::Result<Arc<ClientConfig>> {

@@ -1,4 +1,4 @@
-use super::{TlsSides, sip_domain};
+use super::{Shown, TlsSides, sip_domain};
 use crate::config::Verify;
 use crate::tls::CertifiedFiles;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
@@ -64,7 +64,7 @@ impl Drop for Authority {
 /// Whether a relay that asked for `host` believes a server with this certificate.
 async fn believes(authority: &Authority, verify: Verify, names: &[&str], host: &str) -> bool {
     let own = authority.sign("server", names);
-    let sides = TlsSides::load(Some(&own), None, Some(&authority.file()), verify).unwrap();
+    let sides = TlsSides::load(&Shown::Files(own), None, Some(&authority.file()), verify).unwrap();
     let (near, far) = duplex(65_536);
     let server = tokio::spawn(TlsAcceptor::from(sides.server.unwrap()).accept(far));
     let connector = TlsConnector::from(Arc::clone(&sides.client));
@@ -101,7 +101,7 @@ async fn a_certificate_proves_the_domains_it_names_whole() {
 async fn certificates_of_strangers_prove_nothing() {
     let (authority, stranger) = (Authority::new(), Authority::new());
     let own = stranger.sign("server", &["example.org"]);
-    let sides = TlsSides::load(Some(&own), None, Some(&authority.file()), Verify::Strict).unwrap();
+    let sides = TlsSides::load(&Shown::Files(own), None, Some(&authority.file()), Verify::Strict).unwrap();
     let (near, far) = duplex(65_536);
     let server = tokio::spawn(TlsAcceptor::from(sides.server.unwrap()).accept(far));
     let connector = TlsConnector::from(sides.client);
@@ -116,15 +116,17 @@ fn files_that_cannot_be_used_are_named() {
     let own = authority.sign("server", &["example.org"]);
     let nonsense = authority.directory.join("nonsense.pem");
     std::fs::write(&nonsense, "nonsense").unwrap();
-    let error = TlsSides::load(None, None, Some(&nonsense), Verify::Strict).unwrap_err().to_string();
+    let error = TlsSides::load(&Shown::Nothing, None, Some(&nonsense), Verify::Strict).unwrap_err().to_string();
     assert!(error.contains("nonsense.pem") && error.contains("tls_authorities"), "{error}");
     let other = authority.sign("other", &["example.org"]);
     let mixed = CertifiedFiles { certificate: own.certificate.clone(), key: other.key };
-    assert!(TlsSides::load(Some(&mixed), None, Some(&authority.file()), Verify::Strict).is_err());
-    let error = TlsSides::load(None, Some(&mixed), Some(&authority.file()), Verify::Strict).unwrap_err().to_string();
+    assert!(TlsSides::load(&Shown::Files(mixed.clone()), None, Some(&authority.file()), Verify::Strict).is_err());
+    let error =
+        TlsSides::load(&Shown::Nothing, Some(&mixed), Some(&authority.file()), Verify::Strict).unwrap_err().to_string();
     assert!(error.contains("server.pem"), "{error}");
+    assert!(TlsSides::load(&Shown::MadeNow, None, Some(&authority.file()), Verify::Strict).unwrap().server.is_some());
     // The system's authorities may be none: that is no reason not to start.
-    assert!(TlsSides::load(Some(&own), None, None, Verify::Strict).is_ok());
+    assert!(TlsSides::load(&Shown::Files(own), None, None, Verify::Strict).is_ok());
 }
 
 #[test]
