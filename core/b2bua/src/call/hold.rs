@@ -91,6 +91,15 @@ impl Call {
         }
     }
 
+    /// The other side changed its codecs: a SIP endpoint that it does not hear any more is offered those.
+    pub(super) fn follow(&mut self, side: LegId) {
+        let Some(talk) = self.talk() else { return };
+        let (leg, other) = (talk.legs.get(side), talk.legs.get(side.other()));
+        if !LegMaker::passes_where_wanted(&leg.streams, &other.streams) {
+            self.adapt(side);
+        }
+    }
+
     /// The peer answers an offer of the relay.
     pub(super) fn offer_answered(&mut self, leg: LegKey, sdp: Option<String>) {
         let Some(side) = self.side(leg) else { return };
@@ -151,14 +160,19 @@ impl Call {
         }
     }
 
-    /// The peer makes a new offer, or wants one. The other side hears nothing of it.
+    /// The peer makes a new offer, or wants one. A browser at the other side hears nothing of it.
     pub(super) fn offered(&mut self, leg: LegKey, sdp: Option<String>) {
         let Some(invite) = self.peer_mut(leg).map(|peer| peer.invite) else { return };
-        let command = self.answer_offer(leg, sdp).map_or_else(
-            |status| SipCommand::RefuseOffer { invite, status },
-            |text| SipCommand::AnswerOffer { invite, body: sdp_body(&text) },
-        );
+        let has_changed = sdp.is_some();
+        let command = match self.answer_offer(leg, sdp) {
+            Err(status) => SipCommand::RefuseOffer { invite, status },
+            Ok(text) => SipCommand::AnswerOffer { invite, body: sdp_body(&text) },
+        };
+        let is_answered = matches!(command, SipCommand::AnswerOffer { .. });
         self.outputs.push_back(Output::Sip(command));
+        if let Some(side) = self.side(leg).filter(|_| has_changed && is_answered) {
+            self.follow(side.other());
+        }
     }
 
     fn answer_offer(&mut self, leg: LegKey, sdp: Option<String>) -> Result<String, u16> {
@@ -169,16 +183,16 @@ impl Call {
             // No media go that way: whatever is offered, or asked for, what was said stands.
             return self.peer_mut(leg).and_then(|peer| peer.last()).ok_or(NOT_ACCEPTABLE_HERE);
         }
-        let (own, other, held) = match (&mut self.state, side) {
+        let (own, other, is_browser, held) = match (&mut self.state, side) {
             (State::Established(talk), Some(side)) => {
                 let held = *talk.held_by.get(side.other());
                 let (own, other) = talk.legs.both_mut(side);
-                (own, other.streams.clone(), held)
+                (own, other.streams.clone(), other.party.browser().is_some(), held)
             }
             // Nobody is at the other end just now: what was agreed goes on.
             (State::HandedOver { stays, .. }, _) if stays.party.leg == leg => {
                 let streams = stays.streams.clone();
-                (&mut **stays, streams, false)
+                (&mut **stays, streams, false, false)
             }
             _ => return Err(NOT_ACCEPTABLE_HERE),
         };
@@ -193,6 +207,10 @@ impl Call {
         let description = Description::parse(&sdp).map_err(|_| NOT_ACCEPTABLE_HERE)?;
         let offer = peer.hear_offer(description, &mut self.maker.random);
         let agreed = renegotiate(&other, &offer.media(), wanted).map_err(|_| NOT_ACCEPTABLE_HERE)?;
+        // A browser stays with its codec. A peer that would not hear it stays with what was agreed (RFC 3261 §14.2).
+        if is_browser && !LegMaker::passes_where_wanted(&other, &agreed.peer) {
+            return Err(NOT_ACCEPTABLE_HERE);
+        }
         let (connect, text) = peer.answer(leg, offer, &agreed.answer, &agreed.peer, Silence::EndsLeg);
         own.streams = agreed.peer;
         self.outputs.push_back(Output::Media(connect));

@@ -123,6 +123,10 @@ impl LegMaker {
             if kept.iter().any(|payload| payload.codec.is_primary()) {
                 section.payloads = kept;
             }
+            // What the other side sends stands first: a browser stays with it.
+            let sent = theirs.and_then(|theirs| theirs.payloads.iter().find(|payload| payload.codec.is_primary()));
+            let is_sent = |codec: &Codec| sent.is_some_and(|sent| sent.codec.matches(codec));
+            section.payloads.sort_by_key(|payload| !is_sent(&payload.codec));
         }
         peer.make_offer(offered, purpose, held, &mut self.random)
     }
@@ -132,6 +136,12 @@ impl LegMaker {
         let audio = |sections: &[Section]| sections.iter().find(|section| section.kind == MediaKind::Audio).cloned();
         let Some((from, to)) = audio(from).zip(audio(to)) else { return true };
         matches!(sending(&from, &to), Sending::AsItIs | Sending::Converted)
+    }
+
+    /// Whether `to` hears what `from` sends, or need not hear it now.
+    pub(super) fn passes_where_wanted(from: &[Section], to: &[Section]) -> bool {
+        let is_wanted = |section: &Section| section.kind == MediaKind::Audio && section.direction.receives();
+        !to.iter().any(is_wanted) || Self::passes(from, to)
     }
 
     /// Whether an offer to a SIP endpoint, to which `said` was said last, could change what it and the other side make

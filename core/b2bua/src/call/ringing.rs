@@ -2,8 +2,8 @@
 
 use super::ending::has_video;
 use super::negotiation::{Heard, LegMaker};
-use super::party::{Caller, End, Fork, Leg, Party, PerLeg, Side};
-use super::peer::{Dialog, sdp_body};
+use super::party::{Caller, End, Fork, Leg, LegId, Party, PerLeg, Side};
+use super::peer::{Dialog, Purpose, sdp_body};
 use super::{Call, Output, Ring, State, Talk};
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey, Silence};
@@ -233,10 +233,15 @@ impl Call {
         let mut legs = PerLeg { a, b };
         self.confirm_caller(&mut legs.a.party, text);
         let (caller, callee) = (legs.a.party.clone(), legs.b.party.clone());
+        let is_deaf = was_early && !LegMaker::passes_where_wanted(&legs.a.streams, &legs.b.streams);
         let held_by = PerLeg { a: false, b: false };
         self.state = State::Established(Box::new(Talk { legs, held_by, transfer: None, referral: None, detour: None }));
         self.tell_status(&caller, CallStatus::Established);
         self.tell_status(&callee, CallStatus::Established);
+        if is_deaf {
+            // The caller was answered with what the callee said first, which is not what it says last.
+            self.offer_to(LegId::B, Purpose::Change);
+        }
     }
 
     /// Hands the caller its answer; `text` is missing where it has it already.

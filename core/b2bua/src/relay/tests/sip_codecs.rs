@@ -1,11 +1,11 @@
 //! What SIP endpoints answer and offer in codecs and payload types, and what becomes of it.
 
 use super::sip_calls::{body, from_phone, text};
-use super::{Bench, OFFER, with_sip};
+use super::{Bench, OFFER, call_message, with_sip};
 use crate::io::ConnectionId;
-use offhook_media::command::RtpStream;
+use offhook_media::command::{Command as Media, RtpStream};
 use offhook_sdp::codec::Payload;
-use offhook_signaling::message::ClientMessage;
+use offhook_signaling::message::{ClientMessage, ServerMessage};
 use offhook_sip::user_agent::io::{Command, Event, InviteId, Origin};
 
 /// A phone with Opus and telephone-events under these numbers, and nothing else.
@@ -79,4 +79,123 @@ fn a_phone_that_calls_is_answered_in_its_numbers() {
     assert!(matches!(bench.command(), Command::AnswerOffer { .. }));
     bench.sip(Event::OfferAnswered { invite, body: body(&opus_sdp(98, 99)) });
     assert_eq!(of_phone(&bench), (vec![98, 99], vec![96, 97]));
+}
+
+/// A phone with G.711 of these laws and Opus, as far as they are named.
+fn laws_sdp(formats: &str, direction: &str) -> String {
+    format!(
+        "v=0\r\no=phone 1 1 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\n\
+m=audio 4000 RTP/AVP {formats} 101\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:101 telephone-event/8000\r\n\
+a={direction}\r\n"
+    )
+}
+
+/// A page with Opus and both laws calls a phone.
+fn calling(bench: &mut Bench) -> (ConnectionId, InviteId) {
+    let (alice, _) = bench.login_sip("alice");
+    let ClientMessage::Call(mut call) = call_message("a1", "1002") else { panic!() };
+    call.sdp =
+        OFFER.replace("SAVPF 111 0 126", "SAVPF 111 0 8 126").replace("a=mid:0", "a=mid:0\r\na=rtpmap:8 PCMA/8000");
+    bench.say(alice, &ClientMessage::Call(call));
+    let (invite, request) = bench.invited();
+    assert!(text(&request.offer.unwrap()).contains("RTP/AVP 111 0 8 101"));
+    (alice, invite)
+}
+
+/// The media line of the only description that the page was given.
+fn told(bench: &mut Bench, at: ConnectionId) -> String {
+    let messages = bench.take(at);
+    let mut told = messages.iter().filter_map(|message| match message {
+        ServerMessage::RemoteSdp { sdp, .. } => sdp.lines().find(|line| line.starts_with("m=audio")),
+        _ => None,
+    });
+    let line = told.next().expect("a description").to_owned();
+    assert_eq!(told.next(), None);
+    line
+}
+
+/// The payload types of the page's audio, in order.
+fn of_page(bench: &Bench) -> Vec<u8> {
+    let mut orders = bench.media.iter().rev();
+    let streams = orders.find_map(|command| match command {
+        Media::ConnectLeg { streams, .. } => Some(streams),
+        _ => None,
+    });
+    numbers(&streams.expect("the page's leg")[0].remote.payloads)
+}
+
+#[test]
+fn a_page_sends_what_the_phone_took_and_understands_what_may_come() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, invite) = calling(&mut bench);
+    bench.answered(invite, Some(&laws_sdp("8", "sendrecv")));
+    assert!(told(&mut bench, alice).ends_with("SAVPF 8 111 0 126"), "PCMA first: a browser sends the first one");
+    assert_eq!(of_page(&bench), [8, 111, 0, 126]);
+    assert_eq!(of_phone(&bench), (vec![8, 101], vec![8, 101]));
+}
+
+#[test]
+fn early_media_in_one_law_and_the_call_in_the_other() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, invite) = calling(&mut bench);
+    bench.progress(invite, 183, Some(&laws_sdp("0", "sendrecv")));
+    assert!(told(&mut bench, alice).ends_with("SAVPF 0 111 8 126"));
+    bench.answered(invite, Some(&laws_sdp("8", "sendrecv")));
+    assert_eq!(bench.names(alice), ["talk ESTABLISHED"], "no second answer: the worker converts");
+    assert_eq!((of_page(&bench)[0], of_phone(&bench).0), (0, vec![8, 101]));
+    assert!(bench.take_commands().is_empty());
+}
+
+#[test]
+fn a_phone_that_answers_what_the_page_does_not_send_is_offered_it_again() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, invite) = calling(&mut bench);
+    bench.progress(invite, 183, Some(&laws_sdp("0", "sendrecv")));
+    bench.answered(invite, Some(&laws_sdp("96", "sendrecv")));
+    let Command::Offer { body: offer, .. } = bench.command() else { panic!() };
+    assert!(text(&offer).contains("RTP/AVP 0 111 8 101"), "{}", text(&offer));
+    // It stays with that: the phone is heard, and not asked forever.
+    bench.sip(Event::OfferAnswered { invite, body: body(&laws_sdp("96", "sendrecv")) });
+    assert!(bench.take_commands().is_empty());
+    bench.hang_up(alice, "a1");
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn a_phone_may_change_to_what_the_page_sends_and_to_nothing_else() {
+    let mut bench = Bench::new(with_sip());
+    let (_, invite) = calling(&mut bench);
+    bench.answered(invite, Some(&laws_sdp("8", "sendrecv")));
+    // Opus is known to the page, which goes on sending PCMA: the phone would hear nothing.
+    bench.sip(Event::Offer { invite, body: Some(body(&laws_sdp("96", "sendrecv"))) });
+    assert_eq!(bench.command(), Command::RefuseOffer { invite, status: 488 });
+    assert_eq!(of_phone(&bench).0, [8, 101], "all stays as it was");
+    assert!(reinvite(&mut bench, invite, &laws_sdp("96 8", "sendrecv")).contains("RTP/AVP 8 96 101"));
+    assert_eq!(of_phone(&bench).0, [8, 96, 101]);
+    assert!(reinvite(&mut bench, invite, &laws_sdp("0", "sendrecv")).contains("RTP/AVP 0 101"), "converted");
+    // Music on hold need not be the page's codec: who sends it does not listen.
+    assert!(reinvite(&mut bench, invite, &laws_sdp("96", "sendonly")).contains("RTP/AVP 96 101"));
+    assert_eq!(of_phone(&bench).0, [96, 101]);
+}
+
+#[test]
+fn of_two_phones_one_follows_the_other() {
+    let mut bench = Bench::new(with_sip());
+    bench.bind("bob", 1);
+    let caller = InviteId::Inbound(7);
+    let mut request = from_phone(Origin::Phone("carol".into()), Some(laws_sdp("8 96", "sendrecv")));
+    (request.from.uri, request.to.uri) = ("sip:carol@relay.test".into(), "sip:bob@relay.test".into());
+    request.request_uri = "sip:bob@relay.test".into();
+    bench.sip(Event::Incoming { invite: caller, request: Box::new(request) });
+    let (callee, _) = bench.invited();
+    bench.answered(callee, Some(&laws_sdp("8 96", "sendrecv")));
+    bench.take_commands();
+    bench.sip(Event::Offer { invite: caller, body: Some(body(&laws_sdp("96", "sendrecv"))) });
+    let [Command::AnswerOffer { .. }, Command::Offer { invite, body: offer }] = &bench.take_commands()[..] else {
+        panic!()
+    };
+    assert_eq!(*invite, callee);
+    assert!(text(offer).contains("RTP/AVP 96 101"), "{}", text(offer));
+    bench.sip(Event::OfferAnswered { invite: callee, body: body(&laws_sdp("96", "sendrecv")) });
+    assert!(bench.take_commands().is_empty());
 }

@@ -20,7 +20,7 @@ fn call_to(origin: Origin, callee: &str) -> InboundInvite {
 }
 
 impl Bench {
-    fn bind(&mut self, user: &str, binding: u64) {
+    pub(super) fn bind(&mut self, user: &str, binding: u64) {
         self.sip(Event::PhoneBound { user: user.into(), binding: BindingId(binding) });
     }
 }
