@@ -50,6 +50,8 @@ pub(crate) struct Accepted {
     pub(crate) length: usize,
     /// Clock rate of the payload.
     pub(crate) rate: u32,
+    /// The digit of a telephone-event that begins.
+    pub(crate) digit: Option<char>,
 }
 
 impl Leg {
@@ -110,12 +112,14 @@ impl Leg {
         let is_first = source.reception.is_none();
         let reception = source.reception.get_or_insert_with(|| Reception::new(header.sequence, now));
         reception.count(header.sequence, header.timestamp, codec.clock_rate, now);
+        let mut begun = None;
         if codec.is_telephone_event() {
             if let Some(digit) = packet::payload(packet, &header).and_then(digit_of)
                 && source.last_event.replace(header.timestamp) != Some(header.timestamp)
             {
                 if self.digit_limit.admits(now) {
                     io.event(Event::DtmfReceived { leg: self.key, digit });
+                    begun = Some(digit);
                 } else {
                     io.counters.dropped.excess_digits += 1;
                 }
@@ -128,7 +132,7 @@ impl Leg {
         } else if is_first && negotiated.is_video() && self.partner.is_some() {
             source.key_frames.begin(now);
         }
-        Some(Accepted { stream, id, header, length, rate: codec.clock_rate })
+        Some(Accepted { stream, id, header, length, rate: codec.clock_rate, digit: begun })
     }
 
     /// The stream of a packet and whose it is there: by the port it came to; of a browser by SSRC, else by `a=mid`, else by
@@ -179,6 +183,9 @@ impl Leg {
         };
         let mut buffer = io.buffer();
         let written = self.streams.get_mut(index).and_then(|stream| {
+            if let Some(digit) = accepted.digit {
+                stream.play_if_foreign(accepted.header.payload_type, digit);
+            }
             let header = rewritten(stream, from, accepted, packet, &mut buffer, now)?;
             if let Some(cache) = &mut stream.cache {
                 cache.keep(header.sequence, &buffer);
@@ -273,7 +280,7 @@ fn rewritten(
     let Some(payload_type) = route.payload(incoming.payload_type) else {
         // Comfort noise, say: the receiver is not to take it for lost.
         if stream.negotiated.remote.kind == MediaKind::Audio {
-            stream.rewriter.skip(&place, now);
+            stream.rewriter.skip(place.source, place.sequence);
         }
         return None;
     };

@@ -142,6 +142,15 @@ impl MediaStream {
         of_rate.or_else(|| events.next()).map(|payload| (payload.number, payload.codec.clock_rate))
     }
 
+    /// A digit began whose telephone-event the peer does not take as it is, by its clock rate: it is played anew in the
+    /// peer's own (RFC 4733 §2.1), if it has one. Nothing else tells the peer of it.
+    pub(crate) fn play_if_foreign(&mut self, incoming: u8, digit: char) {
+        let passes = self.route.as_ref().is_some_and(|route| route.payload(incoming).is_some());
+        if !passes && self.telephone_event().is_some() {
+            self.player.enqueue(digit.encode_utf8(&mut [0; 4]));
+        }
+    }
+
     /// Whether any payload negotiated that feedback (RFC 4585 §4.2).
     pub(crate) fn has_feedback(&self, value: &str) -> bool {
         self.negotiated.remote.payloads.iter().any(|payload| payload.feedback.iter().any(|f| f == value))

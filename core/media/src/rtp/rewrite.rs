@@ -207,15 +207,16 @@ impl Rewriter {
 
     /// A packet of the source is not passed on, because the receiver does not understand it: the numbers close up, so that
     /// nothing seems lost. What is older and still under way is.
-    pub fn skip(&mut self, incoming: &Incoming, now: Time) {
-        let Some(mapping) = &mut self.mapping else { return };
-        let ahead = incoming.sequence.wrapping_sub(mapping.newest);
-        let is_next = (1..0x8000).contains(&ahead) && matches!(mapping.relation(incoming, now), Relation::Continues);
-        if is_next {
+    pub fn skip(&mut self, source: Source, sequence: u16) {
+        let Some(mapping) = self.mapping.as_mut().filter(|mapping| mapping.source == source) else { return };
+        let ahead = sequence.wrapping_sub(mapping.newest);
+        if (1..MAX_DROPOUT).contains(&ahead) {
             mapping.sequence = mapping.sequence.wrapping_sub(1);
-            mapping.first = incoming.sequence.wrapping_add(1);
+            mapping.first = sequence.wrapping_add(1);
             mapping.count = 0;
-            mapping.note(incoming, now);
+            // Its timestamp says nothing of those to come: it may count by another clock.
+            mapping.newest = sequence;
+            mapping.stray = None;
         }
     }
 

@@ -255,12 +255,15 @@ impl Worker {
     fn receive_rtp(&mut self, key: LegKey, arrival: Arrival, packet: &mut [u8], now: Time) {
         let Some(leg) = self.legs.get_mut(&key) else { return };
         let Some(accepted) = leg.receive_rtp(arrival, packet, &mut self.io, now) else { return };
-        let partner = leg.partner;
+        let other = leg.partner;
         self.arm(key);
-        match partner.and_then(|partner| self.legs.get_mut(&partner)) {
+        match other.and_then(|partner| self.legs.get_mut(&partner)) {
             Some(partner) => {
                 let packet = packet.get(..accepted.length).unwrap_or(&[]);
                 partner.forward(key, &accepted, packet, &mut self.io, now);
+                if let Some(key) = other.filter(|_| accepted.digit.is_some()) {
+                    self.arm(key);
+                }
             }
             None => self.io.counters.dropped.not_bridged += 1,
         }

@@ -1,8 +1,11 @@
 //! Two legs with different laws of G.711.
 
+use super::phone::{PHONE, section, stream};
 use super::{Scene, payload};
 use crate::rtp::g711::Law;
 use crate::rtp::packet;
+use core::time::Duration;
+use offhook_sdp::codec::MediaKind;
 
 #[test]
 fn legs_of_different_laws_hear_each_other() {
@@ -21,5 +24,35 @@ fn legs_of_different_laws_hear_each_other() {
         let mut expected = Vec::new();
         law.convert(&sound, false, &mut expected);
         assert_eq!((header.payload_type, packet::payload(packet, header)), (number, Some(expected.as_slice())));
+    }
+}
+
+#[test]
+fn a_phone_that_changes_its_law_is_understood_at_once() {
+    let mut of_alice = Scene::sections().0;
+    of_alice[0].payloads = vec![payload(0, "PCMU", 8_000, 1, &[])];
+    let law_of = |number, name| section(MediaKind::Audio, vec![payload(number, name, 8_000, 1, &[])]);
+    // Early media in one law, the answer in the other.
+    let mut scene = Scene::calling(of_alice, vec![law_of(0, "PCMU")]);
+    let sound: Vec<u8> = (0..160).collect();
+    let exchange = |scene: &mut Scene, sequence: u16, number: u8| {
+        let timestamp = 160 * u32::from(sequence);
+        scene.alice.send_rtp((0, sequence, timestamp, 77), &[], &sound);
+        scene.phone_sends(PHONE, 0, (number, sequence, timestamp, 5), &sound);
+        scene.run(Duration::from_millis(20));
+        let (sent, heard) = (scene.take_rtp_of(PHONE, 0).remove(0), scene.alice.take_rtp().remove(0));
+        [(sent.0, sent.1), heard].map(|(header, packet)| {
+            let sound = packet::payload(&packet, &header).unwrap().to_vec();
+            (header.payload_type, header.sequence, sound)
+        })
+    };
+    let before = exchange(&mut scene, 1, 0);
+    assert_eq!(before.each_ref().map(|packet| (packet.0, &packet.2)), [(0, &sound), (0, &sound)]);
+    scene.connect_phone(PHONE, vec![stream(PHONE, 0, law_of(8, "PCMA"))]);
+    let after = exchange(&mut scene, 2, 8);
+    for ((before, after), (number, law)) in before.iter().zip(&after).zip([(8, Law::MuToA), (0, Law::AToMu)]) {
+        let mut expected = Vec::new();
+        law.convert(&sound, false, &mut expected);
+        assert_eq!(*after, (number, before.1.wrapping_add(1), expected));
     }
 }

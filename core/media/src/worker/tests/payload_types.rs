@@ -3,10 +3,12 @@
 use super::phone::{OTHER, PHONE, section, stream, telephone};
 use super::{Scene, audio, payload};
 use crate::command::{Command, Event, LegKey, RtpStream};
-
+use crate::rtp::packet::payload as payload_of;
 use core::time::Duration;
 use offhook_sdp::codec::{MediaKind, Payload};
 use offhook_sdp::webrtc::Section;
+
+const STEP: Duration = Duration::from_millis(20);
 
 fn alices() -> Vec<Section> {
     vec![audio(111, 126, (4, "0"), 1)]
@@ -106,4 +108,72 @@ fn two_peers_with_numbers_of_their_own_hear_each_other() {
     scene.phone_sends(OTHER, 0, (99, 2, 960, 6), &[7, 10, 1, 0]);
     assert_eq!(types_sent(&mut scene, OTHER), [98, 99]);
     assert_eq!(types_sent(&mut scene, PHONE), [96, 101]);
+}
+
+/// What a phone sends for a long press: speech, a digit, speech; then time for it to be played.
+fn press(scene: &mut Scene, (speech, ticks): (u8, u32), event: u8) {
+    for n in 0..2_u16 {
+        scene.phone_sends(PHONE, 0, (speech, 1 + n, u32::from(n) * ticks, 5), b"x");
+        scene.run(STEP);
+    }
+    for n in 0..5_u16 {
+        let [d0, d1] = ((n + 1) * 160).to_be_bytes();
+        scene.phone_sends(PHONE, 0, (event, 3 + n, 2 * ticks, 5), &[7, 10, d0, d1]);
+        scene.run(STEP);
+    }
+    scene.run(STEP * 10);
+    for n in 0..2_u16 {
+        scene.phone_sends(PHONE, 0, (speech, 8 + n, (17 + u32::from(n)) * ticks, 5), b"x");
+        scene.run(STEP);
+    }
+}
+
+#[test]
+fn a_digit_of_a_foreign_clock_is_played_anew() {
+    // The browser has telephone-event/48000 alone, the phone 8000.
+    let mut scene = Scene::calling(alices(), vec![telephone()]);
+    press(&mut scene, (0, 160), 96);
+    assert_eq!(scene.events, [Event::DtmfReceived { leg: PHONE, digit: '7' }]);
+    let heard = scene.alice.take_rtp();
+    let types: Vec<u8> = heard.iter().map(|(header, _)| header.payload_type).collect();
+    assert_eq!(types, [0, 0, 126, 126, 126, 126, 126, 126, 126, 0, 0]);
+    for pair in heard.windows(2) {
+        assert_eq!(pair[1].0.sequence, pair[0].0.sequence.wrapping_add(1), "nothing seems lost");
+    }
+    assert!(heard[3..9].iter().all(|(header, _)| header.timestamp == heard[2].0.timestamp));
+    assert_eq!(payload_of(&heard[8].1, &heard[8].0), Some(&[7, 0x80 | 10, 0x12, 0xc0][..]), "4800 units are 100 ms");
+    // The other way: 48000 from the browser, who sends Opus.
+    let mut of_phone = opus_and_events(96, 101);
+    of_phone[1] = payload(101, "telephone-event", 8000, 1, &[]);
+    scene.connect_phone(PHONE, vec![stream(PHONE, 0, section(MediaKind::Audio, of_phone))]);
+    scene.take_rtp_of(PHONE, 0);
+    for (n, number) in [(1_u16, 111), (2, 126), (3, 126), (4, 126)] {
+        scene.alice.send_rtp((number, n, if n == 1 { 0 } else { 960 }, 77), &[], &[4, 10, 3, 0]);
+        scene.run(STEP);
+    }
+    scene.run(STEP * 10);
+    scene.alice.send_rtp((111, 5, 960 * 14, 77), &[], b"x");
+    scene.exchange();
+    let sent = scene.take_rtp_of(PHONE, 0);
+    let types: Vec<u8> = sent.iter().map(|(header, ..)| header.payload_type).collect();
+    assert_eq!(types, [96, 101, 101, 101, 101, 101, 101, 101, 96]);
+    assert_eq!(sent[7].1[12..], [4, 0x80 | 10, 0x03, 0x20]);
+    assert!(sent.windows(2).all(|pair| pair[1].0.sequence == pair[0].0.sequence.wrapping_add(1)));
+}
+
+#[test]
+fn a_digit_for_a_browser_without_telephone_events_leaves_no_gap_whatever_its_clock() {
+    for (speech, ticks) in [(0, 160), (111, 960)] {
+        let mut of_alice = alices();
+        of_alice[0].payloads.truncate(2);
+        let mut of_phone = telephone();
+        of_phone.payloads.push(payload(111, "opus", 48_000, 2, &[]));
+        let mut scene = Scene::calling(of_alice, vec![of_phone]);
+        press(&mut scene, (speech, ticks), 96);
+        assert_eq!(scene.events, [Event::DtmfReceived { leg: PHONE, digit: '7' }]);
+        let heard: Vec<(u16, u32)> = scene.alice.take_rtp().iter().map(|(h, _)| (h.sequence, h.timestamp)).collect();
+        let (sequence, timestamp) = heard[0];
+        let seen: Vec<_> = heard.iter().map(|h| (h.0.wrapping_sub(sequence), h.1.wrapping_sub(timestamp))).collect();
+        assert_eq!(seen, [(0, 0), (1, ticks), (2, 17 * ticks), (3, 18 * ticks)], "time has passed, nothing is lost");
+    }
 }
