@@ -64,10 +64,11 @@ impl Connections {
             Ok(Err(error)) => error,
             Err(_) => io::ErrorKind::TimedOut.into(),
         };
-        tracing::debug!(error = %failed, transport = %target.transport, address = %target.address, "connecting to a SIP server");
-        if target.transport == Transport::Tls && failed.kind() == io::ErrorKind::InvalidData {
-            // Wrong certificates are for the operator to know of; who it is about stands at debug.
-            tracing::warn!(error = %failed, "a SIP server does not prove itself over TLS");
+        let Target { transport, address, .. } = target;
+        tracing::debug!(error = %failed, %transport, %address, "connecting to a SIP server");
+        if transport == Transport::Tls && failed.kind() == io::ErrorKind::InvalidData {
+            // Wrong certificates are for the operator to know of; whose it is stands at debug.
+            tracing::warn!("a SIP server does not prove itself over TLS; the log at debug says which and why");
         }
         let _ = self.reports.send(Report::Closed { flow, unsent: inlet.unsent() }).await;
     }
