@@ -1,6 +1,6 @@
 //! What must not be seen.
 
-use super::Hash;
+use super::{Algorithm, Hash};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +68,15 @@ pub enum Verifier {
 }
 
 impl Verifier {
+    /// Whether digests of this algorithm can be verified by it.
+    #[must_use]
+    pub fn is_good_for(&self, algorithm: Algorithm) -> bool {
+        match self {
+            Self::Password(_) => true,
+            Self::Ha1 { hash, .. } => *hash == algorithm.hash(),
+        }
+    }
+
     /// `H(username:realm:password)`; none where this verifier is of another hash function.
     pub(super) fn ha1(&self, hash: Hash, username: &str, realm: &str) -> Option<String> {
         match self {

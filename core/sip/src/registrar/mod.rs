@@ -15,7 +15,7 @@ mod guesses;
 pub use binding::{Binding, Lifetimes};
 pub use guesses::PENANCE;
 
-use crate::auth::{Asked, Credentials, Rejection, Server, ServerSettings, Verifier};
+use crate::auth::{Algorithm, Asked, Credentials, Rejection, Server, ServerSettings, Verifier};
 use crate::message::{Contacts, HeaderName, Host, Malformed, Request, Response, Uri};
 use crate::transport::{FlowId, Source};
 use crate::user_agent::io::BindingId;
@@ -48,7 +48,13 @@ impl Settings {
     /// For users of one domain.
     #[must_use]
     pub fn new(domain: Host, users: BTreeMap<String, Verifier>) -> Self {
-        let auth = ServerSettings::new(domain.to_string());
+        let mut auth = ServerSettings::new(domain.to_string());
+        // A phone answers the first challenge that it knows: none may be offered by which somebody cannot be verified. An
+        // operator whose phones stumble over SHA-256 stores hashes of MD5.
+        let verifiable = |algorithm: &Algorithm| users.values().all(|user| user.is_good_for(*algorithm));
+        if auth.algorithms.iter().any(verifiable) {
+            auth.algorithms.retain(verifiable);
+        }
         Self {
             domains: vec![domain],
             auth,

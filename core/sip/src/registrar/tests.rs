@@ -1,7 +1,7 @@
 //! Phones that register at the relay itself.
 
 use super::{Event, Lifetimes, PENANCE, Registrar, Settings};
-use crate::auth::{Asked, Challenge, Credentials, Login};
+use crate::auth::{Algorithm, Asked, Challenge, Credentials, Hash, Login, Secret, Verifier};
 use crate::message::{HeaderName, Message, Request, Response};
 use crate::transaction::layer::Destination;
 use crate::transport::{FlowId, Source, Target, Transport};
@@ -393,4 +393,20 @@ fn other_requests_of_phones_are_verified_too() {
     assert_eq!(bench.registrar.authenticate(&request, &bench.source, bench.now), Ok("desk".to_owned()));
     let replayed = bench.registrar.authenticate(&request, &bench.source, bench.now).unwrap_err();
     assert!(replayed.headers.www_authenticate().all(|text| text.contains("stale=true")));
+}
+
+#[test]
+fn nobody_is_asked_for_a_digest_that_cannot_be_verified() {
+    let password = ("desk".to_owned(), Login::new("desk", "secret").verifier());
+    let hashed = |hash| Verifier::Ha1 { hash, digits: Secret::new("00") };
+    let offered = |others: &[Verifier]| {
+        let others = others.iter().enumerate().map(|(number, verifier)| (number.to_string(), verifier.clone()));
+        let users = others.chain([password.clone()]).collect();
+        Settings::new("pbx.example".parse().unwrap(), users).auth.algorithms
+    };
+    assert_eq!(offered(&[]), [Algorithm::Sha256, Algorithm::Md5]);
+    assert_eq!(offered(&[hashed(Hash::Md5)]), [Algorithm::Md5]);
+    assert_eq!(offered(&[hashed(Hash::Sha256)]), [Algorithm::Sha256]);
+    // Somebody is left out whatever is offered.
+    assert_eq!(offered(&[hashed(Hash::Md5), hashed(Hash::Sha256)]), [Algorithm::Sha256, Algorithm::Md5]);
 }
