@@ -214,7 +214,7 @@ async fn a_renewed_certificate_is_taken_without_dropping_calls() {
     // A broken file changes nothing.
     std::fs::write(state.join("tls-certificate.pem"), "nonsense").expect("written");
     relay.signal("HUP");
-    assert!(until(|| relay.log().contains("the certificate stays as it is")).await);
+    assert!(until(|| relay.log().contains("the certificates stay as they are")).await);
     works_on(&mut relay).await;
     drop(relay);
     std::fs::remove_dir_all(state).expect("the relay kept its certificate there");
