@@ -7,7 +7,18 @@ mod calls;
 mod media;
 mod robustness;
 mod sessions;
+mod sip;
+mod sip_changes;
+mod sip_digits;
+mod sip_early;
+mod sip_inbound;
+mod sip_messages;
+mod sip_outbound;
 mod sip_peers;
+mod sip_phones;
+mod sip_servers;
+mod sip_torture;
+mod sip_transfer;
 mod transfer;
 mod transports;
 

@@ -18,6 +18,7 @@ pub struct Browser {
     login: String,
     token: String,
     habits: Habits,
+    registers: bool,
     outbox: mpsc::UnboundedSender<Message>,
     inbox: mpsc::UnboundedReceiver<ServerMessage>,
     /// Messages that came before the test asked for them.
@@ -125,6 +126,7 @@ impl Browser {
             login: connection.sip.login.clone().unwrap_or_default(),
             token: String::new(),
             habits,
+            registers: connection.sip.register_required != Some(false),
             outbox,
             inbox,
             seen: VecDeque::new(),
@@ -135,7 +137,7 @@ impl Browser {
         browser
     }
 
-    /// Waits until the session is open and registered, and learns what the relay says of it.
+    /// Waits until the session is open, and registered if it is to be, and learns what the relay says of it.
     async fn welcomed(&mut self) -> UserData {
         let user = self.expect("getUserData", |message| match message {
             ServerMessage::UserData(user) => Some((**user).clone()),
@@ -144,7 +146,9 @@ impl Browser {
         let user = user.await;
         self.login = user.connection.sip.login.clone().expect("the login is told, after a token too");
         self.token = user.connection.auth_token.clone().expect("a token to come back with");
-        self.expect("registered", |message| matches!(message, ServerMessage::Registered).then_some(())).await;
+        if self.registers {
+            self.expect("registered", |message| matches!(message, ServerMessage::Registered).then_some(())).await;
+        }
         user
     }
 

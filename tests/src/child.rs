@@ -1,6 +1,7 @@
 //! Programs that are not ours, as children of the test: their output is kept, and their end is ours.
 
 use crate::wait::until;
+use core::time::Duration;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -79,6 +80,46 @@ impl Program {
         assert!(until(|| self.ended().is_some()).await, "{} ends when asked:\n{}", self.name, self.log());
     }
 
+    /// CPU time of it and its children so far, in steps of the kernel's clock: 10 ms.
+    ///
+    /// # Panics
+    /// Where there is no `/proc`.
+    #[must_use]
+    pub fn cpu(&self) -> Duration {
+        let ticks = self.processes().filter_map(|process| {
+            let stat = std::fs::read_to_string(process.join("stat")).ok()?;
+            let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+            // Time in user mode and in the kernel are numbers 14 and 15 (proc(5)).
+            Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
+        });
+        Duration::from_millis(10 * ticks.sum::<u64>())
+    }
+
+    /// Memory of it and its children in octets; what they share counts once.
+    ///
+    /// # Panics
+    /// Where there is no `/proc`.
+    #[must_use]
+    pub fn resident(&self) -> u64 {
+        let memory = self.processes().filter_map(|process| {
+            let rollup = std::fs::read_to_string(process.join("smaps_rollup")).ok()?;
+            let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+            line.trim().trim_end_matches(" kB").parse::<u64>().ok()
+        });
+        memory.sum::<u64>() * 1024
+    }
+
+    /// The folders in `/proc` of the process and its children.
+    fn processes(&self) -> impl Iterator<Item = PathBuf> {
+        let own = self.child.id().to_string();
+        let entries = std::fs::read_dir("/proc").expect("processes").flatten().map(|entry| entry.path());
+        entries.filter(move |process| {
+            let stat = std::fs::read_to_string(process.join("stat")).unwrap_or_default();
+            let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1));
+            process.ends_with(&own) || parent == Some(&own)
+        })
+    }
+
     fn terminate(&mut self) {
         if self.ended().is_none() {
             let _ = Command::new("kill").arg(self.child.id().to_string()).status();
@@ -90,9 +131,9 @@ impl Drop for Program {
     fn drop(&mut self) {
         // Kamailio's children live on when their parent is killed: all of them end at TERM.
         self.terminate();
-        let patience = std::time::Instant::now() + core::time::Duration::from_secs(2);
+        let patience = std::time::Instant::now() + Duration::from_secs(2);
         while self.ended().is_none() && std::time::Instant::now() < patience {
-            std::thread::sleep(core::time::Duration::from_millis(2));
+            std::thread::sleep(Duration::from_millis(2));
         }
         let _ = self.child.kill();
         let _ = self.child.wait();

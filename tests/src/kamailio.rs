@@ -5,6 +5,7 @@ use crate::ports;
 use crate::wait::PATIENCE;
 use core::time::Duration;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::Command;
 use tokio::net::UdpSocket;
 
@@ -24,7 +25,7 @@ pub struct Kamailio {
     program: Program,
     address: SocketAddr,
     tls: SocketAddr,
-    _folder: Folder,
+    folder: Folder,
 }
 
 /// The password of a user, in the realm `test.invalid`.
@@ -54,7 +55,7 @@ impl Kamailio {
         for definition in definitions(ways, &folder) {
             command.args(["-A", &definition]);
         }
-        let server = Self { program: Program::start("kamailio", command), address, tls, _folder: folder };
+        let server = Self { program: Program::start("kamailio", command), address, tls, folder };
         assert!(answers_options(address).await, "Kamailio answers OPTIONS:\n{}", server.program.log());
         server
     }
@@ -69,6 +70,30 @@ impl Kamailio {
     #[must_use]
     pub const fn tls(&self) -> SocketAddr {
         self.tls
+    }
+
+    /// The file with its certificate, which signs itself.
+    #[must_use]
+    pub fn certificate(&self) -> PathBuf {
+        self.folder.path().join("certificate.pem")
+    }
+
+    /// The file with its key.
+    #[must_use]
+    pub fn key(&self) -> PathBuf {
+        self.folder.path().join("key.pem")
+    }
+
+    /// CPU time of all its processes.
+    #[must_use]
+    pub fn cpu(&self) -> Duration {
+        self.program.cpu()
+    }
+
+    /// Memory of all its processes, in octets.
+    #[must_use]
+    pub fn resident(&self) -> u64 {
+        self.program.resident()
     }
 
     /// Ends it; until it is gone.

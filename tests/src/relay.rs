@@ -47,7 +47,7 @@ impl Relay {
     /// A relay that takes any login and any SIP server, with SIP over UDP and TCP on loopback, and further options.
     #[must_use]
     pub fn start_with_sip(options: &[&str]) -> Self {
-        let sip = ["sip.listen=udp:127.0.0.1:0,tcp:127.0.0.1:0"];
+        let sip = ["sip.listen=udp:127.0.0.1:0,tcp:127.0.0.1:0", "sip.servers=127.0.0.1", "rtp.first_port=0"];
         let options: Vec<&str> = sip.iter().chain(options).copied().collect();
         Self::start_with(&options)
     }

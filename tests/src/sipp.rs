@@ -156,6 +156,8 @@ impl Sipp {
             if let Some(end) = self.unread.iter().position(|octet| *octet == END) {
                 let message: Vec<u8> = self.unread.drain(..=end).collect();
                 let told = told(&String::from_utf8_lossy(&message));
+                // SIPp's own word for giving up.
+                assert!(!told.text.contains("internal-cmd"), "{} goes wrong:\n{}", self.scenario, self.trace());
                 assert_eq!(told.field("Event"), event, "{}", self.trace());
                 return told;
             }

@@ -46,7 +46,15 @@ impl Wire {
     /// # Panics
     /// When there is no port for it.
     pub async fn toward(target: SocketAddr) -> Self {
-        Self { socket: UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port"), target }
+        Self::between(Ipv4Addr::LOCALHOST, target).await
+    }
+
+    /// One that has this address of the machine's own, 127.0.0.2 say.
+    ///
+    /// # Panics
+    /// When there is no port for it.
+    pub async fn between(own: Ipv4Addr, target: SocketAddr) -> Self {
+        Self { socket: UdpSocket::bind((own, 0)).await.expect("a port"), target }
     }
 
     /// Its own address.

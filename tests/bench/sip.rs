@@ -1,0 +1,256 @@
+//! What SIP takes of the relay, and of Kamailio beside it in the same run: registrations, calls, latency, memory.
+//!
+//! `sip [REGISTRATIONS [CALLS [SESSIONS]]]`; the relay is the one that `OFFHOOK_RELAY` names. SIPp is on both sides, signaling
+//! only: no packet of media flows. The relay is a back-to-back user agent with ports for media, Kamailio a proxy that
+//! records its route: it does less.
+#![expect(clippy::print_stdout, reason = "a command-line tool")]
+#![expect(clippy::expect_used, reason = "a measurement that cannot go on ends")]
+
+use core::time::Duration;
+use offhook_signaling::message::{Connection, SipOptions};
+use offhook_tests::browser::{Browser, connection};
+use offhook_tests::child::{Folder, Program};
+use offhook_tests::kamailio::{Kamailio, Ways};
+use offhook_tests::peer::{Habits, Sound};
+use offhook_tests::ports;
+use offhook_tests::relay::Relay;
+use offhook_tests::wire::{Registrar, Wire, header};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+const USERS: core::ops::RangeInclusive<u32> = 1001..=1010;
+
+/// What is measured: a server with a way to ask what it has taken.
+struct Server<'a> {
+    name: &'static str,
+    address: SocketAddr,
+    cpu: &'a dyn Fn() -> Duration,
+    resident: &'a dyn Fn() -> u64,
+}
+
+fn argument(position: usize, default: u32) -> u32 {
+    std::env::args().nth(position).map_or(default, |text| text.parse().expect("a number"))
+}
+
+fn per(total: Duration, count: u32) -> f64 {
+    total.as_secs_f64() * 1e6 / f64::from(count)
+}
+
+/// SIPp with a scenario of `bench/sip`, from a port of its own.
+fn sipp(folder: &Folder, scenario: &str, port: u16, arguments: &[&str]) -> Program {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("bench/sip/{scenario}.xml"));
+    let mut command = Command::new("sipp");
+    command.current_dir(folder.path()).arg("-sf").arg(file).args(["-i", "127.0.0.1", "-p", &port.to_string()]);
+    command.args(["-cp", &(port + 1).to_string(), "-nostdin", "-timeout", "120s", "-timeout_error"]).args(arguments);
+    Program::start("sipp", command)
+}
+
+async fn ends(program: &mut Program) {
+    let deadline = Instant::now() + Duration::from_secs(130);
+    while program.ended().is_none() && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let ended = program.ended();
+    assert!(ended.is_some_and(|status| status.success()), "SIPp ended with {ended:?}:\n{}", program.log());
+}
+
+/// Registrations with digest, so that contacts of all users are at `contact`.
+async fn register(server: &Server<'_>, contact: SocketAddr, count: u32) -> Duration {
+    let folder = Folder::new("bench");
+    let user = |user| format!("{user};[authentication username={user} password=pw{user}]\n");
+    let users: String = core::iter::once("SEQUENTIAL\n".to_owned()).chain(USERS.map(user)).collect();
+    let users = folder.write("users.csv", users);
+    let (target, count, contact) = (server.address.to_string(), count.to_string(), contact.to_string());
+    let started = Instant::now();
+    let arguments = ["-inf", &users, "-key", "contact", &contact, "-r", "10000", "-l", "100", "-m", &count, &target];
+    ends(&mut sipp(&folder, "register", ports::free(2), &arguments)).await;
+    started.elapsed()
+}
+
+async fn registrations(server: &Server<'_>, count: u32) {
+    let nobody = SocketAddr::from(([127, 0, 0, 1], ports::free(2)));
+    let before = (server.cpu)();
+    let took = register(server, nobody, count).await;
+    let spent = (server.cpu)() - before;
+    let rate = f64::from(count) / took.as_secs_f64();
+    println!("{}: {rate:.0} REGISTER/s with digest, {:.0} µs of CPU each", server.name, per(spent, count));
+}
+
+/// Calls as fast as both ends can, and then some that stay.
+async fn calls(server: &Server<'_>, count: u32) {
+    let folder = Folder::new("bench");
+    let callee = SocketAddr::from(([127, 0, 0, 1], ports::free(2)));
+    register(server, callee, 10).await;
+    let target = server.address.to_string();
+    let mut answering = sipp(&folder, "uas", callee.port(), &[]);
+    let port = ports::free(2);
+    let total = count.to_string();
+    let (before, started) = ((server.cpu)(), Instant::now());
+    let arguments = ["-s", "1001", "-d", "0", "-r", "5000", "-l", "50", "-m", &total, &target];
+    ends(&mut sipp(&folder, "uac", port, &arguments)).await;
+    let (took, spent) = (started.elapsed(), (server.cpu)() - before);
+    let rate = f64::from(count) / took.as_secs_f64();
+    println!("{}: {rate:.0} calls/s, {:.0} µs of CPU each", server.name, per(spent, count));
+
+    let staying = 200;
+    let before = (server.resident)();
+    let arguments = ["-s", "1001", "-d", "5000", "-r", "200", "-m", "200", &target];
+    let mut caller = sipp(&folder, "uac", ports::free(2), &arguments);
+    let mut most = before;
+    while caller.ended().is_none() {
+        most = most.max((server.resident)());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    println!(
+        "{}: {:.1} kB of memory for each of {staying} calls",
+        server.name,
+        f64_of(most - before) / f64::from(staying) / 1e3
+    );
+    answering.end().await;
+}
+
+fn f64_of(octets: u64) -> f64 {
+    // Memory is far below where f64 loses whole numbers.
+    #[expect(clippy::cast_precision_loss, reason = "see above")]
+    let octets = octets as f64;
+    octets
+}
+
+/// From INVITE in to INVITE out, one call at a time.
+async fn latency(server: &Server<'_>, count: u32) {
+    let (caller, callee) = (Wire::toward(server.address).await, Wire::toward(server.address).await);
+    register(server, callee.address(), 10).await;
+    let mut times = Vec::new();
+    for _ in 0..count {
+        let invite = caller.request("INVITE", &format!("sip:1001@{}", server.address), "Max-Forwards: 70\r\n");
+        let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9000 RTP/AVP 0\r\n";
+        let body = format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}", sdp.len());
+        let invite = invite.replace("Content-Length: 0\r\n\r\n", &body);
+        let started = Instant::now();
+        caller.send(&invite).await;
+        let arrived = request(&callee, "INVITE").await;
+        times.push(started.elapsed());
+        callee.send(busy(&arrived)).await;
+        let refused = caller.final_response().await;
+        caller.send(acknowledgement(&invite, &refused)).await;
+        request(&callee, "ACK").await;
+    }
+    report(server.name, "INVITE in → INVITE out", times);
+}
+
+fn report(name: &str, what: &str, mut times: Vec<Duration>) {
+    times.sort();
+    let at = |share: usize| times.get(times.len() * share / 100).map_or(0.0, |time| time.as_secs_f64() * 1e3);
+    println!("{name}: {what}: p50 {:.2} ms, p99 {:.2} ms ({} times)", at(50), at(99), times.len());
+}
+
+async fn request(wire: &Wire, method: &str) -> String {
+    loop {
+        let message = wire.receive().await;
+        if message.starts_with(method) {
+            return message;
+        }
+    }
+}
+
+fn copied(request: &str, names: &[&str]) -> String {
+    let head = request.split("\r\n\r\n").next().unwrap_or_default();
+    let wanted = |line: &&str| names.iter().any(|name| line.starts_with(&format!("{name}:")));
+    head.lines().filter(wanted).map(|line| format!("{line}\r\n")).collect()
+}
+
+fn busy(invite: &str) -> String {
+    let to = header(invite, "To").unwrap_or_default();
+    let copied = copied(invite, &["Via", "From", "Call-ID", "CSeq"]);
+    format!("SIP/2.0 486 Busy Here\r\n{copied}To: {to};tag=busy\r\nContent-Length: 0\r\n\r\n")
+}
+
+fn answer(invite: &str, contact: SocketAddr) -> String {
+    let to = header(invite, "To").unwrap_or_default();
+    let copied = copied(invite, &["Via", "From", "Call-ID", "CSeq"]);
+    let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9000 RTP/AVP 0\r\n";
+    format!(
+        "SIP/2.0 200 OK\r\n{copied}To: {to};tag=here\r\nContact: <sip:here@{contact}>\r\nContent-Type: application/sdp\r\n\
+         Content-Length: {}\r\n\r\n{sdp}",
+        sdp.len()
+    )
+}
+
+fn acknowledgement(invite: &str, response: &str) -> String {
+    let uri = invite.split(' ').nth(1).unwrap_or_default();
+    let copied = copied(invite, &["Via", "From", "Call-ID"]);
+    let to = header(response, "To").unwrap_or_default();
+    format!("ACK {uri} SIP/2.0\r\n{copied}To: {to}\r\nCSeq: 1 ACK\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n")
+}
+
+fn account(user: &str, server: SocketAddr, registers: bool) -> Connection {
+    let hello = connection(user);
+    let sip = SipOptions {
+        domain: Some(server.ip().to_string()),
+        port: Some(server.port().to_string()),
+        register_required: Some(registers),
+        ..hello.sip.clone()
+    };
+    Connection { sip, ..hello }
+}
+
+/// Memory of sessions that are registered at a server.
+async fn sessions(relay: &Relay, count: u32) {
+    let registrar = Registrar::start().await;
+    let before = relay.resident();
+    let mut idle = Vec::new();
+    for number in 0..count {
+        let hello = account(&format!("idle{number}"), registrar.address(), true);
+        idle.push(Browser::connect(relay, hello, Habits::default()).await);
+    }
+    let each = f64_of(relay.resident() - before) / f64::from(count) / 1e3;
+    println!("relay: {each:.1} kB of memory for each of {count} registered sessions");
+}
+
+/// From a page's `call` to the answer on its socket, and to the keys of its media, where the phone answers at once.
+async fn browser(relay: &Relay, count: u32) {
+    let phone = Wire::toward(relay.sip("udp").await).await;
+    let mut alice = Browser::connect(relay, account("alice", phone.address(), false), Habits::default()).await;
+    let mut times = Vec::new();
+    for _ in 0..count {
+        let started = Instant::now();
+        let call = alice.call("bob", Sound::Tone(440.0)).await;
+        let invite = request(&phone, "INVITE").await;
+        phone.send(answer(&invite, phone.address())).await;
+        alice.established(&call).await;
+        times.push(started.elapsed());
+        alice.hang_up(&call.id);
+        let bye = request(&phone, "BYE").await;
+        let copied = copied(&bye, &["Via", "From", "To", "Call-ID", "CSeq"]);
+        phone.send(format!("SIP/2.0 200 OK\r\n{copied}Content-Length: 0\r\n\r\n")).await;
+        alice.over(&call.id).await;
+    }
+    report("relay", "browser's `call` → keys of SRTP (looked at every 5 ms)", times);
+}
+
+#[tokio::main]
+async fn main() {
+    let (registered, called, idle) = (argument(1, 10_000), argument(2, 3_000), argument(3, 500));
+    let kamailio = Kamailio::start(Ways { records_route: true, is_open: true, trunk: None }).await;
+    let mut options: Vec<String> = USERS.map(|user| format!("sip.phones.{user}=pw{user}")).collect();
+    options.extend(["sip.accept_unknown=true", "sip.message_rate=100000"].map(str::to_owned));
+    let relay = Relay::start_with_sip(&options.iter().map(String::as_str).collect::<Vec<_>>());
+    let servers = [
+        Server {
+            name: "kamailio",
+            address: kamailio.address(),
+            cpu: &|| kamailio.cpu(),
+            resident: &|| kamailio.resident(),
+        },
+        Server { name: "relay", address: relay.sip("udp").await, cpu: &|| relay.cpu(), resident: &|| relay.resident() },
+    ];
+    for server in &servers {
+        registrations(server, registered).await;
+        calls(server, called).await;
+        latency(server, 500).await;
+    }
+    browser(&relay, 100).await;
+    sessions(&relay, idle).await;
+}

@@ -1,0 +1,65 @@
+//! DTMF across SIP: as events of RTP and as INFO, both ways.
+
+use crate::sip::{account, place};
+use crate::{HIGH, LOW};
+use offhook_signaling::message::{Connection, DtmfType, ServerMessage};
+use offhook_signaling::version::{Extension, feature};
+use offhook_tests::browser::Browser;
+use offhook_tests::peer::{Habits, Sound};
+use offhook_tests::relay::Relay;
+use offhook_tests::rtp_endpoint::RtpEndpoint;
+use offhook_tests::sipp::{Run, Sipp};
+
+#[tokio::test]
+async fn digits_arrive_as_events_both_ways() {
+    let mut call = place("uas-answer", Run::default()).await;
+    call.peer.passes_by("ringing").await;
+    let told = call.answered().await;
+    call.both_hear().await;
+    call.alice.send_dtmf(&call.call.id, "15*#");
+    call.phone.hears_digits("15*#").await;
+    call.phone.press("0D");
+    call.call.peer.hears_digits("0D").await;
+    call.both_hear().await;
+    call.hang_up(&told).await;
+}
+
+async fn by_info(kind: DtmfType, content_type: &str, digit: &str) {
+    let mut call = place("uas-info", Run::default().with("type", content_type).with("digit", digit)).await;
+    let told = call.answered().await;
+    call.peer.go(&told).await;
+    call.alice.send_dtmf_as(&call.call.id, kind, "7");
+    let told = call.peer.reaches("digit").await;
+    call.hang_up(&told).await;
+}
+
+#[tokio::test]
+async fn digits_go_by_info() {
+    by_info(DtmfType::Info, "application/dtmf", "7").await;
+}
+
+#[tokio::test]
+async fn digits_go_by_info_with_a_duration() {
+    by_info(DtmfType::InfoRelay, "application/dtmf-relay", "Signal= *7").await;
+}
+
+#[tokio::test]
+async fn digits_that_come_by_info_are_told_to_a_page_that_knows_them() {
+    let relay = Relay::start_with_sip(&[]);
+    let phone = RtpEndpoint::start(HIGH).await;
+    let mut peer = Sipp::start("uas-sends-info", Run::default().with("rtp_port", phone.port())).await;
+    let offhook = Extension { version: 1, features: vec![feature::DTMF_EVENTS.to_owned()] };
+    let hello = Connection { offhook: Some(offhook), ..account("1001", peer.address(), false) };
+    let mut alice = Browser::connect(&relay, hello, Habits::default()).await;
+    let call = alice.call("9001", Sound::Tone(LOW)).await;
+    let told = peer.reaches("answered").await;
+    alice.established(&call).await;
+    peer.go(&told).await;
+    for wanted in ['5', '#'] {
+        let digit = |message: &ServerMessage| matches!(message, ServerMessage::Dtmf { digit, .. } if *digit == wanted);
+        alice.expect("offhookDtmf", |message| digit(message).then_some(())).await;
+    }
+    peer.passes_by("told").await;
+    alice.hang_up(&call.id);
+    peer.passes().await;
+}

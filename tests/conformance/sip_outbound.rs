@@ -1,0 +1,168 @@
+//! Calls from a page to a SIP peer: how they are answered, refused and given up.
+
+use crate::sip::{account, place, place_over};
+use crate::{HIGH, LOW};
+use offhook_signaling::message::{CallStatus, ServerMessage};
+use offhook_tests::browser::Browser;
+use offhook_tests::peer::{Habits, Sound};
+use offhook_tests::relay::Relay;
+use offhook_tests::rtp_endpoint::RtpEndpoint;
+use offhook_tests::sipp::{Run, Sipp};
+
+#[tokio::test]
+async fn a_sip_phone_rings_answers_and_is_heard() {
+    let mut call = place("uas-answer", Run::default()).await;
+    call.alice.status(&call.call.id, CallStatus::Ring).await;
+    call.peer.passes_by("ringing").await;
+    let told = call.answered().await;
+    call.both_hear().await;
+    call.hang_up(&told).await;
+}
+
+#[tokio::test]
+async fn a_call_goes_over_tcp_where_the_relay_is_told_so() {
+    let mut call = place_over("tcp", "uas-answer", Run { transport: "t1", ..Run::default() }).await;
+    call.peer.passes_by("ringing").await;
+    let told = call.answered().await;
+    call.both_hear().await;
+    call.hang_up(&told).await;
+}
+
+#[tokio::test]
+async fn the_peer_hangs_up_and_says_why() {
+    let mut call = place("uas-hangup", Run::default()).await;
+    let told = call.answered().await;
+    call.both_hear().await;
+    call.peer.go(&told).await;
+    assert_eq!(call.alice.over(&call.call.id).await.status, CallStatus::Finish);
+    call.peer.passes().await;
+}
+
+#[tokio::test]
+async fn the_caller_gives_up_while_it_rings() {
+    let mut call = place("uas-cancel", Run::default()).await;
+    let told = call.peer.reaches("ringing").await;
+    call.peer.go(&told).await;
+    call.alice.status(&call.call.id, CallStatus::Ring).await;
+    call.alice.hang_up(&call.call.id);
+    assert_eq!(call.alice.over(&call.call.id).await.status, CallStatus::Finish);
+    call.peer.passes().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_crosses_the_cancel_is_hung_up_on() {
+    let mut call = place("uas-cancel-crosses", Run::default()).await;
+    let told = call.peer.reaches("ringing").await;
+    call.peer.go(&told).await;
+    call.alice.status(&call.call.id, CallStatus::Ring).await;
+    call.alice.hang_up(&call.call.id);
+    assert_eq!(call.alice.over(&call.call.id).await.status, CallStatus::Finish);
+    call.peer.passes().await;
+}
+
+#[tokio::test]
+async fn refusals_reach_the_page_with_status_and_reason() {
+    let refusals = [
+        ("404 Not Found", CallStatus::Failed),
+        ("480 Temporarily Unavailable", CallStatus::Failed),
+        ("486 Busy Here", CallStatus::Failed),
+        ("500 Server Internal Error", CallStatus::Failed),
+        ("503 Service Unavailable", CallStatus::Failed),
+        ("600 Busy Everywhere", CallStatus::Failed),
+        ("603 Decline", CallStatus::Finish),
+    ];
+    let refused = refusals.map(|(status, wanted)| async move {
+        let run = Run::default().with("status", status).with("header", "Retry-After: 1");
+        let mut call = place("uas-refuses", run).await;
+        let end = call.alice.over(&call.call.id).await;
+        let (code, _) = status.split_once(' ').expect("a status with a reason");
+        assert_eq!(end.sip_status.map(|status| status.to_string()).as_deref(), Some(code), "{status}: {end:?}");
+        assert_eq!(end.status, wanted, "{status}: {end:?}");
+        let busy = |message: &ServerMessage| matches!(message, ServerMessage::Busy(_));
+        assert_eq!(call.alice.was_told(busy), matches!(code, "486" | "600"), "{status}: busy is said where it is");
+        call.peer.passes_by("refused").await;
+        call.peer.passes().await;
+    });
+    futures_util::future::join_all(refused).await;
+}
+
+#[tokio::test]
+async fn a_redirection_is_followed() {
+    let phone = RtpEndpoint::start(HIGH).await;
+    let mut there = Sipp::start("uas-answer", Run::default().with("rtp_port", phone.port())).await;
+    let contact = format!("Contact: <sip:there@{}>", there.address());
+    let run = Run::default().with("status", "302 Moved Temporarily").with("header", contact);
+    let mut call = place("uas-refuses", run).await;
+    call.peer.passes_by("refused").await;
+    there.passes_by("ringing").await;
+    let told = there.reaches("answered").await;
+    phone.send_to(told.media());
+    call.alice.established(&call.call).await;
+    tokio::join!(call.call.peer.hears(HIGH), phone.hears(LOW));
+    there.go(&told).await;
+    call.alice.hang_up(&call.call.id);
+    call.alice.over(&call.call.id).await;
+    call.peer.passes().await;
+    there.passes().await;
+}
+
+async fn authenticates(status: &str, challenge: &str) {
+    let run = Run::default().with("status", status).with("challenge", challenge);
+    let mut call = place("uas-challenges", run).await;
+    let told = call.answered().await;
+    call.both_hear().await;
+    call.peer.go(&told).await;
+    call.alice.hold(&call.call.id).await;
+    let told = call.peer.reaches("held").await;
+    assert!(told.text.contains("a=sendonly") || told.text.contains("a=inactive"), "{}", told.text);
+    call.hang_up(&told).await;
+}
+
+#[tokio::test]
+async fn a_server_asks_who_calls_also_in_mid_dialog() {
+    authenticates("401 Unauthorized", "WWW-Authenticate").await;
+}
+
+#[tokio::test]
+async fn a_proxy_asks_who_calls_also_in_mid_dialog() {
+    authenticates("407 Proxy Authentication Required", "Proxy-Authenticate").await;
+}
+
+#[tokio::test]
+async fn a_longer_session_interval_is_asked_for_when_told() {
+    let mut call = place("uas-422", Run::default()).await;
+    let told = call.answered().await;
+    call.both_hear().await;
+    call.hang_up(&told).await;
+}
+
+#[tokio::test]
+async fn the_peer_refreshes_the_session() {
+    let mut call = place("uas-refreshes", Run::default()).await;
+    let told = call.answered().await;
+    call.both_hear().await;
+    call.hang_up(&told).await;
+}
+
+#[tokio::test]
+async fn the_relay_refreshes_the_session() {
+    let mut call = place("uas-refreshed", Run::default()).await;
+    let told = call.answered().await;
+    call.peer.go(&told).await;
+    // Half of 90 s, the least that RFC 4028 knows.
+    let told = call.peer.reaches_late("refreshed").await;
+    call.both_hear().await;
+    call.hang_up(&told).await;
+}
+
+#[tokio::test]
+async fn a_call_to_nobody_fails() {
+    let relay = Relay::start_with_sip(&[]);
+    let nobody = offhook_tests::ports::free(2);
+    let hello = account("1001", ([127, 0, 0, 1], nobody).into(), false);
+    let mut alice = Browser::connect(&relay, hello, Habits::default()).await;
+    let call = alice.call("9001", Sound::Tone(LOW)).await;
+    // ICMP says so at once; Timer B would after 32 s.
+    let end = alice.over(&call.id).await;
+    assert_eq!(end.status, CallStatus::Failed);
+}

@@ -1,0 +1,304 @@
+//! Pages whose users are registered at Kamailio: calls to each other, and to and from phones that are not ours.
+
+use crate::sip::{account, account_over, page};
+use crate::{HIGH, LOW, ring, talk};
+use offhook_signaling::message::{CallStatus, Connection, SipOptions};
+use offhook_tests::baresip::{Baresip, Setup};
+use offhook_tests::browser::Browser;
+use offhook_tests::kamailio::{Kamailio, Ways};
+use offhook_tests::linphone::Linphone;
+use offhook_tests::peer::{Habits, Sound};
+use offhook_tests::relay::Relay;
+
+/// What a third one sends, in Hz.
+const THIRD: f32 = 700.0;
+const IN_THE_PATH: Ways = Ways { records_route: true, is_open: false, trunk: None };
+const OUT_OF_IT: Ways = Ways { records_route: false, is_open: false, trunk: None };
+
+async fn phone(user: &str, kamailio: &Kamailio, tone: u16) -> Baresip {
+    Baresip::start(&Setup::of(user, kamailio.address(), tone)).await
+}
+
+async fn pages_talk(ways: Ways) {
+    let (relay, kamailio) = (Relay::start_with_sip(&[]), Kamailio::start(ways).await);
+    let mut alice = page(&relay, "1001", kamailio.address()).await;
+    let mut bob = page(&relay, "1002", kamailio.address()).await;
+    let (at_alice, at_bob) = talk(&mut alice, &mut bob, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
+    tokio::join!(at_alice.peer.hears(HIGH), at_bob.peer.hears(LOW));
+    alice.hold(&at_alice.id).await;
+    tokio::join!(at_alice.peer.hears_nothing(), at_bob.peer.hears_nothing());
+    alice.unhold(&at_alice.id).await;
+    tokio::join!(at_alice.peer.hears(HIGH), at_bob.peer.hears(LOW));
+    bob.hang_up(&at_bob.id);
+    assert_eq!(alice.over(&at_alice.id).await.status, CallStatus::Finish);
+    assert_eq!(bob.over(&at_bob.id).await.status, CallStatus::Finish);
+    // Refused and given up, too.
+    let (at_alice, incoming) = ring(&mut alice, &mut bob, Sound::Tone(LOW)).await;
+    bob.hang_up(&incoming.call.call_id);
+    alice.over(&at_alice.id).await;
+    bob.over(&incoming.call.call_id).await;
+    let (at_bob, incoming) = ring(&mut bob, &mut alice, Sound::Tone(LOW)).await;
+    bob.hang_up(&at_bob.id);
+    assert_eq!(alice.over(&incoming.call.call_id).await.status, CallStatus::Finish);
+}
+
+#[tokio::test]
+async fn two_pages_talk_through_a_proxy_that_stays_in_the_path() {
+    pages_talk(IN_THE_PATH).await;
+}
+
+#[tokio::test]
+async fn two_pages_talk_through_a_proxy_that_steps_aside() {
+    pages_talk(OUT_OF_IT).await;
+}
+
+#[tokio::test]
+async fn what_only_browsers_understand_passes_when_the_call_comes_back() {
+    let (relay, kamailio) = (Relay::start_with_sip(&["rtp.srtp=off"]), Kamailio::start(IN_THE_PATH).await);
+    let mut alice = page(&relay, "1001", kamailio.address()).await;
+    let hello = account("1002", kamailio.address(), true);
+    let firefox = Habits { codecs: offhook_tests::peer::LIKE_FIREFOX, ..Habits::default() };
+    let mut bob = Browser::connect(&relay, hello, firefox).await;
+    let (at_alice, at_bob) = talk(&mut alice, &mut bob, Sound::Opus(0xA1), Sound::Opus(0xB0)).await;
+    at_alice.peer.hears_opus(0xB0).await;
+    at_bob.peer.hears_opus(0xA1).await;
+}
+
+/// A relay with TLS, too; it shows the certificate that it believes, the server's.
+fn relay_that_trusts(kamailio: &Kamailio) -> Relay {
+    let (certificate, key) = (kamailio.certificate(), kamailio.key());
+    Relay::start_with_sip(&[
+        "sip.listen=udp:127.0.0.1:0,tcp:127.0.0.1:0,tls:127.0.0.1:0",
+        &format!("sip.tls_authorities={}", certificate.display()),
+        &format!("sip.tls_certificate={}", certificate.display()),
+        &format!("sip.tls_key={}", key.display()),
+    ])
+}
+
+async fn page_calls_phone(transport: &'static str) {
+    let kamailio = Kamailio::start(IN_THE_PATH).await;
+    let relay = relay_that_trusts(&kamailio);
+    let server = if transport == "tls" { kamailio.tls() } else { kamailio.address() };
+    let mut alice = Browser::connect(&relay, account_over(transport, "1001", server, true), Habits::default()).await;
+    let mut bob = phone("1002", &kamailio, 1000).await;
+    let call = alice.call("1002", Sound::Tone(LOW)).await;
+    assert!(bob.rings().await.starts_with("sip:1001@"));
+    alice.status(&call.id, CallStatus::Ring).await;
+    tokio::join!(alice.established(&call), bob.accept());
+    tokio::join!(call.peer.hears(HIGH), bob.hears(LOW));
+    alice.hang_up(&call.id);
+    bob.over().await;
+    alice.over(&call.id).await;
+}
+
+#[tokio::test]
+async fn a_page_calls_a_phone() {
+    page_calls_phone("udp").await;
+}
+
+#[tokio::test]
+async fn a_page_calls_a_phone_over_tcp() {
+    page_calls_phone("tcp").await;
+}
+
+#[tokio::test]
+async fn a_page_calls_a_phone_over_tls() {
+    page_calls_phone("tls").await;
+}
+
+async fn phone_calls_page(transport: &'static str) {
+    let kamailio = Kamailio::start(IN_THE_PATH).await;
+    let relay = relay_that_trusts(&kamailio);
+    let server = if transport == "tls" { kamailio.tls() } else { kamailio.address() };
+    let mut alice = Browser::connect(&relay, account_over(transport, "1001", server, true), Habits::default()).await;
+    let mut bob = phone("1002", &kamailio, 1000).await;
+    bob.dial(&format!("sip:1001@{}", kamailio.address())).await;
+    let incoming = alice.incoming().await;
+    assert_eq!(incoming.call.caller, "1002");
+    let (call, ()) = tokio::join!(alice.answer(&incoming, Sound::Tone(LOW)), bob.established());
+    tokio::join!(call.peer.hears(HIGH), bob.hears(LOW));
+    bob.hang_up().await;
+    assert_eq!(alice.over(&call.id).await.status, CallStatus::Finish);
+}
+
+#[tokio::test]
+async fn a_phone_calls_a_page() {
+    phone_calls_page("udp").await;
+}
+
+#[tokio::test]
+async fn a_phone_calls_a_page_that_registered_over_tcp() {
+    phone_calls_page("tcp").await;
+}
+
+#[tokio::test]
+async fn a_phone_calls_a_page_that_registered_over_tls() {
+    phone_calls_page("tls").await;
+}
+
+#[tokio::test]
+async fn page_and_phone_hold_each_other_and_send_digits() {
+    let (relay, kamailio) = (Relay::start_with_sip(&[]), Kamailio::start(IN_THE_PATH).await);
+    let mut alice = page(&relay, "1001", kamailio.address()).await;
+    let mut bob = phone("1002", &kamailio, 1000).await;
+    let call = alice.call("1002", Sound::Tone(LOW)).await;
+    bob.rings().await;
+    tokio::join!(alice.established(&call), bob.accept());
+    tokio::join!(call.peer.hears(HIGH), bob.hears(LOW));
+    alice.hold(&call.id).await;
+    call.peer.hears_nothing().await;
+    alice.unhold(&call.id).await;
+    tokio::join!(call.peer.hears(HIGH), bob.hears(LOW));
+    bob.hold().await;
+    call.peer.hears_nothing().await;
+    bob.resume().await;
+    tokio::join!(call.peer.hears(HIGH), bob.hears(LOW));
+    bob.press('7').await;
+    call.peer.hears_digits("7").await;
+    alice.send_dtmf(&call.id, "9");
+    bob.event("CALL_DTMF_START").await;
+    tokio::join!(call.peer.hears(HIGH), bob.hears(LOW));
+}
+
+#[tokio::test]
+async fn a_page_transfers_a_phone_to_another() {
+    let (relay, kamailio) = (Relay::start_with_sip(&[]), Kamailio::start(IN_THE_PATH).await);
+    let mut alice = page(&relay, "1001", kamailio.address()).await;
+    let (mut bob, mut carol) = (phone("1002", &kamailio, 1000).await, phone("1003", &kamailio, 700).await);
+    let call = alice.call("1002", Sound::Tone(LOW)).await;
+    bob.rings().await;
+    tokio::join!(alice.established(&call), bob.accept());
+    tokio::join!(call.peer.hears(HIGH), bob.hears(LOW));
+    alice.transfer(&call.id, "1003");
+    carol.rings().await;
+    carol.accept().await;
+    assert_eq!(alice.over(&call.id).await.status, CallStatus::Finish);
+    tokio::join!(bob.hears(THIRD), carol.hears(HIGH));
+}
+
+#[tokio::test]
+async fn a_phone_transfers_a_page_to_another() {
+    let (relay, kamailio) = (Relay::start_with_sip(&[]), Kamailio::start(IN_THE_PATH).await);
+    let mut alice = page(&relay, "1001", kamailio.address()).await;
+    let (mut bob, mut carol) = (phone("1002", &kamailio, 1000).await, phone("1003", &kamailio, 700).await);
+    let call = alice.call("1002", Sound::Tone(LOW)).await;
+    bob.rings().await;
+    tokio::join!(alice.established(&call), bob.accept());
+    tokio::join!(call.peer.hears(HIGH), bob.hears(LOW));
+    bob.transfer(&format!("sip:1003@{}", kamailio.address())).await;
+    carol.rings().await;
+    carol.accept().await;
+    tokio::join!(call.peer.hears(THIRD), carol.hears(LOW));
+    alice.hang_up(&call.id);
+    carol.over().await;
+    alice.over(&call.id).await;
+}
+
+#[tokio::test]
+async fn linphone_talks_to_a_page() {
+    let (relay, kamailio) = (Relay::start_with_sip(&[]), Kamailio::start(IN_THE_PATH).await);
+    let mut alice = page(&relay, "1001", kamailio.address()).await;
+    let linphone = Linphone::start("1006", kamailio.address(), HIGH).await;
+    let call = alice.call("1006", Sound::Tone(LOW)).await;
+    alice.established(&call).await;
+    call.peer.hears(HIGH).await;
+    linphone.heard(LOW).await;
+    assert_eq!(alice.over(&call.id).await.status, CallStatus::Finish);
+}
+
+#[tokio::test]
+async fn linphone_calls_a_page() {
+    let (relay, kamailio) = (Relay::start_with_sip(&[]), Kamailio::start(IN_THE_PATH).await);
+    let mut alice = page(&relay, "1001", kamailio.address()).await;
+    let mut linphone = Linphone::start("1006", kamailio.address(), HIGH).await;
+    linphone.dial(&format!("sip:1001@{}", kamailio.address()));
+    let incoming = alice.incoming().await;
+    let call = alice.answer(&incoming, Sound::Tone(LOW)).await;
+    call.peer.hears(HIGH).await;
+    linphone.heard(LOW).await;
+    assert_eq!(alice.over(&call.id).await.status, CallStatus::Finish);
+}
+
+#[tokio::test]
+async fn a_phone_that_encrypts_talks_to_a_page() {
+    let (relay, kamailio) = (Relay::start_with_sip(&["rtp.srtp=offered"]), Kamailio::start(IN_THE_PATH).await);
+    let mut alice = page(&relay, "1001", kamailio.address()).await;
+    let setup = Setup { encryption: "srtp-mand", ..Setup::of("1002", kamailio.address(), 1000) };
+    let mut bob = Baresip::start(&setup).await;
+    bob.dial(&format!("sip:1001@{}", kamailio.address())).await;
+    let incoming = alice.incoming().await;
+    let (call, ()) = tokio::join!(alice.answer(&incoming, Sound::Tone(LOW)), bob.established());
+    tokio::join!(call.peer.hears(HIGH), bob.hears(LOW));
+    bob.hang_up().await;
+    alice.over(&call.id).await;
+}
+
+#[tokio::test]
+async fn a_page_that_insists_on_encryption_talks_to_a_phone() {
+    let (relay, kamailio) = (Relay::start_with_sip(&["rtp.srtp=required"]), Kamailio::start(IN_THE_PATH).await);
+    let mut alice = page(&relay, "1001", kamailio.address()).await;
+    let setup = Setup { encryption: "srtp", ..Setup::of("1002", kamailio.address(), 1000) };
+    let mut bob = Baresip::start(&setup).await;
+    let call = alice.call("1002", Sound::Tone(LOW)).await;
+    bob.rings().await;
+    tokio::join!(alice.established(&call), bob.accept());
+    tokio::join!(call.peer.hears(HIGH), bob.hears(LOW));
+    alice.hang_up(&call.id);
+    bob.over().await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_closes_the_session() {
+    let (relay, kamailio) = (Relay::start_with_sip(&[]), Kamailio::start(IN_THE_PATH).await);
+    let hello = account("1001", kamailio.address(), true);
+    let sip = SipOptions { password: Some("guess".to_owned()), ..hello.sip.clone() };
+    let alice = Browser::knock(&relay, Connection { sip, ..hello }, Habits::default()).await;
+    let refused = alice.refused().await;
+    assert!(refused.contains("password"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_closes_the_session() {
+    let relay = Relay::start_with_sip(&["sip.t1=20ms"]);
+    let nobody = offhook_tests::ports::free(2);
+    let alice = Browser::knock(&relay, account("1001", ([127, 0, 0, 1], nobody).into(), true), Habits::default()).await;
+    let refused = alice.refused().await;
+    assert!(refused.contains("server"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_user_who_left_is_unregistered() {
+    let (relay, kamailio) = (Relay::start_with_sip(&[]), Kamailio::start(IN_THE_PATH).await);
+    let mut alice = page(&relay, "1001", kamailio.address()).await;
+    let hello = account("1002", kamailio.address(), true);
+    let passing = Connection { keep_alive: Some(false), ..hello };
+    let bob = Browser::connect(&relay, passing, Habits::default()).await;
+    let call = alice.call("1002", Sound::Tone(LOW)).await;
+    alice.status(&call.id, CallStatus::Ring).await;
+    alice.hang_up(&call.id);
+    alice.over(&call.id).await;
+    drop(bob);
+    // The server says so as soon as the un-REGISTER is there.
+    let gone = async {
+        loop {
+            let call = alice.call("1002", Sound::Tone(LOW)).await;
+            if alice.over(&call.id).await.sip_status == Some(480) {
+                return;
+            }
+        }
+    };
+    let gone = tokio::time::timeout(offhook_tests::wait::PATIENCE, gone).await;
+    assert!(gone.is_ok(), "Kamailio knows no contact of 1002 any more");
+}
+
+#[tokio::test]
+async fn a_call_through_a_server_that_is_gone_fails() {
+    let relay = Relay::start_with_sip(&["sip.t1=20ms"]);
+    let mut kamailio = Kamailio::start(IN_THE_PATH).await;
+    let mut alice = page(&relay, "1001", kamailio.address()).await;
+    let unknown = alice.call("4711", Sound::Tone(LOW)).await;
+    assert_eq!(alice.over(&unknown.id).await.sip_status, Some(404));
+    kamailio.end().await;
+    let call = alice.call("1002", Sound::Tone(LOW)).await;
+    assert_eq!(alice.over(&call.id).await.status, CallStatus::Failed);
+}

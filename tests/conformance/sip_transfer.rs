@@ -1,0 +1,138 @@
+//! Transfers across SIP: by REFER where the peer knows it, by the relay where it does not, and asked for by the peer.
+
+use crate::sip::{Placed, place};
+use crate::{HIGH, LOW};
+use offhook_signaling::message::{CallStatus, ServerMessage, TransferStatus};
+use offhook_tests::browser::{Browser, Ongoing};
+use offhook_tests::peer::Sound;
+use offhook_tests::rtp_endpoint::RtpEndpoint;
+use offhook_tests::sipp::{Run, Sipp};
+
+/// What the third one sends, in Hz.
+const THIRD: f32 = 1700.0;
+
+async fn told_of_transfer(alice: &mut Browser, call: &Ongoing, wanted: TransferStatus) {
+    let told = |message: &ServerMessage| matches!(message, ServerMessage::Transfer { call_id, status } if *call_id == call.id && *status == wanted);
+    alice.expect(&format!("notifyTransferEvent {wanted:?}"), |message| told(message).then_some(())).await;
+}
+
+async fn referred(status: &str, then: &str) -> Placed {
+    let mut call = place("uas-refer", Run::default().with("status", status).with("then", then)).await;
+    let told = call.answered().await;
+    call.both_hear().await;
+    call.peer.go(&told).await;
+    call.alice.transfer(&call.call.id, "9002");
+    let told = call.peer.reaches("referred").await;
+    assert!(told.field("Header").contains("sip:9002@"), "{}", told.text);
+    call.peer.go(&told).await;
+    call
+}
+
+#[tokio::test]
+async fn the_peer_is_sent_elsewhere() {
+    let mut call = referred("200 OK", "").await;
+    told_of_transfer(&mut call.alice, &call.call, TransferStatus::Completed).await;
+    assert_eq!(call.alice.over(&call.call.id).await.status, CallStatus::Finish);
+    call.peer.passes().await;
+}
+
+#[tokio::test]
+async fn a_transfer_that_the_target_refuses_leaves_the_call_as_it_was() {
+    let mut call = referred("486 Busy Here", "{{tell event=notified}}").await;
+    let told = call.peer.reaches("notified").await;
+    let failed = |message: &ServerMessage| matches!(message, ServerMessage::Fail { .. });
+    call.alice.expect("fail", |message| failed(message).then_some(())).await;
+    call.both_hear().await;
+    call.hang_up(&told).await;
+}
+
+/// A third phone that is called.
+async fn third() -> (Sipp, RtpEndpoint) {
+    let phone = RtpEndpoint::start(THIRD).await;
+    let peer = Sipp::start("uas-answer", Run::default().with("rtp_port", phone.port())).await;
+    (peer, phone)
+}
+
+#[tokio::test]
+async fn the_relay_transfers_where_the_peer_knows_no_refer() {
+    let (mut there, phone) = third().await;
+    let mut call = place("uas-refer-refused", Run::default().with("status", "501 Not Implemented")).await;
+    let told = call.answered().await;
+    call.both_hear().await;
+    call.peer.go(&told).await;
+    call.alice.transfer(&call.call.id, &format!("sip:there@{}", there.address()));
+    call.peer.passes_by("refused").await;
+    there.passes_by("ringing").await;
+    let told = there.reaches("answered").await;
+    phone.send_to(told.media());
+    told_of_transfer(&mut call.alice, &call.call, TransferStatus::Completed).await;
+    assert_eq!(call.alice.over(&call.call.id).await.status, CallStatus::Finish);
+    // Two SIP phones by now.
+    tokio::join!(call.phone.hears(THIRD), phone.hears(HIGH));
+    there.go(&told).await;
+    // The relay ends what it has joined when it is asked to stop.
+    drop(call.relay);
+}
+
+#[tokio::test]
+async fn the_peer_sends_the_page_elsewhere() {
+    let (mut there, phone) = third().await;
+    let run = Run::default().with("refer_to", format!("sip:there@{}", there.address()));
+    let mut call = place("uas-refers", run).await;
+    let told = call.answered().await;
+    call.both_hear().await;
+    call.peer.go(&told).await;
+    there.passes_by("ringing").await;
+    let told = there.reaches("answered").await;
+    phone.send_to(told.media());
+    // The page talks to somebody else, in the same call.
+    tokio::join!(call.call.peer.hears(THIRD), phone.hears(LOW));
+    call.peer.passes().await;
+    there.go(&told).await;
+    call.alice.hang_up(&call.call.id);
+    assert_eq!(call.alice.over(&call.call.id).await.status, CallStatus::Finish);
+    there.passes().await;
+}
+
+#[tokio::test]
+async fn an_attended_transfer_names_the_call_to_replace() {
+    let mut call = place("uas-attended", Run::default()).await;
+    let first = call.answered().await;
+    call.both_hear().await;
+    call.peer.go(&first).await;
+    call.alice.hold(&call.call.id).await;
+    let (mut there, phone) = third().await;
+    let second = call.alice.call(&format!("sip:there@{}", there.address()), Sound::Tone(LOW)).await;
+    there.passes_by("ringing").await;
+    let told = there.reaches("answered").await;
+    phone.send_to(told.media());
+    call.alice.established(&second).await;
+    tokio::join!(second.peer.hears(THIRD), phone.hears(LOW));
+    call.alice.transfer(&call.call.id, &format!("sip:there@{}", there.address()));
+    let referred = call.peer.reaches("referred").await;
+    // `Replaces=` with the Call-ID of the second call, escaped in the URI (RFC 3891 §6, RFC 3261 §19.1.1).
+    let escaped = told.call_id().replace('@', "%40");
+    let target = referred.field("Header");
+    assert!(target.contains(&format!("Replaces={escaped}")), "{target}");
+    there.go(&told).await;
+    call.peer.go(&referred).await;
+    told_of_transfer(&mut call.alice, &call.call, TransferStatus::Completed).await;
+    call.alice.over(&call.call.id).await;
+    call.peer.passes().await;
+}
+
+#[tokio::test]
+async fn a_transfer_that_cannot_begin_is_told() {
+    let mut call = place("uas-refer-refused", Run::default().with("status", "501 Not Implemented")).await;
+    let told = call.answered().await;
+    call.peer.go(&told).await;
+    let nobody = offhook_tests::ports::free(2);
+    call.alice.transfer(&call.call.id, &format!("sip:nobody@127.0.0.1:{nobody}"));
+    let told = call.peer.reaches("refused").await;
+    call.peer.go(&told).await;
+    let failed = |message: &ServerMessage| matches!(message, ServerMessage::Fail { .. });
+    call.alice.expect("fail", |message| failed(message).then_some(())).await;
+    call.both_hear().await;
+    call.alice.hang_up(&call.call.id);
+    call.peer.passes().await;
+}
