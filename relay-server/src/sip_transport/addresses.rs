@@ -78,7 +78,7 @@ impl core::fmt::Display for Listening {
 }
 
 impl Sockets {
-    /// Binds them all. For UDP, 0.0.0.0 and [::] are all addresses of the family, a socket each.
+    /// Binds them all. For UDP, `0.0.0.0` and `[::]` are all addresses of the family, a socket each.
     ///
     /// # Errors
     /// An address in use or not this machine's, with what to change.
