@@ -188,6 +188,8 @@ pub struct Limits {
     pub servers: usize,
     /// Server transactions at a time from one address. A proxy brings the calls of many.
     pub servers_per_source: usize,
+    /// What the server transactions may weigh in octets, as far as those who ask decide it.
+    pub server_octets: usize,
     /// Requests of the user's at a time; what comes beyond fails.
     pub clients: usize,
     /// What 503 says in `Retry-After`, in seconds.
@@ -196,7 +198,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { servers: 100_000, servers_per_source: 50_000, clients: 100_000, retry_after: 10 }
+        Self {
+            servers: 100_000,
+            servers_per_source: 50_000,
+            server_octets: 256 << 20,
+            clients: 100_000,
+            retry_after: 10,
+        }
     }
 }
 

@@ -63,6 +63,8 @@ pub struct Layer {
     origins: BTreeMap<Name, ServerKey>,
     /// How many server transactions each address has.
     sources: BTreeMap<IpAddr, usize>,
+    /// What the server transactions weigh in octets.
+    server_octets: usize,
     /// What depends on each stream.
     flows: BTreeSet<(FlowId, Owner)>,
     /// When what is to be looked after.
@@ -86,6 +88,7 @@ impl Layer {
             names: BTreeMap::new(),
             origins: BTreeMap::new(),
             sources: BTreeMap::new(),
+            server_octets: 0,
             flows: BTreeSet::new(),
             wakes: BTreeSet::new(),
             counters: Counters::default(),

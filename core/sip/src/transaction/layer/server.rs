@@ -74,6 +74,8 @@ pub(super) struct Server {
     /// What was sent last; a 100 of our own until the user says something.
     latest: Vec<u8>,
     is_sent: bool,
+    /// In octets.
+    weight: usize,
     /// It came in one, whose source may be forged.
     is_datagram: bool,
     /// Of the latest response.
@@ -165,7 +167,9 @@ impl Layer {
     fn is_overloaded(&self, address: IpAddr) -> bool {
         let limits = &self.settings.limits;
         let of_source = self.sources.get(&address).copied().unwrap_or(0);
-        self.servers.len() >= limits.servers || of_source >= limits.servers_per_source
+        self.servers.len() >= limits.servers
+            || self.server_octets >= limits.server_octets
+            || of_source >= limits.servers_per_source
     }
 
     /// A final response without a transaction: what makes too many is not remembered.
@@ -191,12 +195,16 @@ impl Layer {
         let latest = Response::to(request, 100, "").to_bytes();
         let way = WayBack::new(Some(via), source);
         let address = source.remote.ip();
+        // The names are kept twice.
+        let weight = latest.len() + 2 * (name.len() + origin.as_ref().map_or(0, String::len));
+        self.server_octets += weight;
         let server = Server {
             machine,
             address,
             way,
             latest,
             is_sent: false,
+            weight,
             is_datagram: !transport.is_reliable(),
             to_tag: None,
             name,
@@ -329,6 +337,7 @@ impl Layer {
     fn close_server(&mut self, key: ServerKey) {
         let Some(server) = self.servers.remove(&key) else { return };
         self.names.remove(&server.name);
+        self.server_octets -= server.weight;
         if let Some(origin) = server.origin {
             self.origins.remove(&origin);
         }

@@ -305,6 +305,22 @@ fn what_is_too_much_is_refused_without_being_remembered() {
 }
 
 #[test]
+fn what_is_remembered_of_requests_is_bounded_however_large_they_are() {
+    let mut settings = settings();
+    settings.limits.server_octets = 100_000;
+    let mut bench = Bench::with(settings);
+    let large =
+        |call: usize| with_method("OPTIONS").replace("branch=", &format!("branch=z9hG4bK{call}{}", "x".repeat(9_000)));
+    for call in 0..20 {
+        bench.receive(Transport::Udp, octets(&large(call)));
+    }
+    assert!(bench.layer.server_octets < 160_000, "{}", bench.layer.server_octets);
+    assert!(bench.layer.counters().overloaded > 10);
+    bench.wait(Duration::from_secs(40));
+    bench.outputs();
+}
+
+#[test]
 fn what_cannot_be_read_is_refused_if_it_is_a_request() {
     let mut bench = Bench::new();
     bench.receive(Transport::Udp, octets(&INVITE.replace("CSeq: 1 INVITE", "CSeq: 1 BYE")));
