@@ -43,6 +43,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1_800);
 /// The longest wait that a server is obeyed in.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(86_400);
 
+/// The shortest one: a server that says 0 would be asked as fast as it refuses.
+const SHORTEST_RETRY_AFTER: Duration = Duration::from_secs(5);
+
 /// Shorter bindings are refreshed as if they were this long: nobody is to be flooded.
 const SHORTEST_BINDING: Duration = Duration::from_secs(10);
 
@@ -335,7 +338,9 @@ impl Registration {
         let wait = match response {
             None => Some(self.back_off(binding, rng, now)),
             Some(response) => match response.headers.retry_after() {
-                Some(Ok(after)) => Some(Duration::from_secs(after.seconds.into()).min(LONGEST_RETRY_AFTER)),
+                Some(Ok(after)) => {
+                    Some(Duration::from_secs(after.seconds.into()).clamp(SHORTEST_RETRY_AFTER, LONGEST_RETRY_AFTER))
+                }
                 Some(Err(_)) | None if is_final(response.status) => None,
                 Some(Err(_)) | None => Some(self.back_off(binding, rng, now)),
             },

@@ -372,6 +372,17 @@ fn waits_grow_with_failures_and_begin_anew_after_a_success() {
 }
 
 #[test]
+fn a_registrar_that_has_no_time_is_not_asked_at_once_again_whatever_it_says() {
+    let mut bench = Bench::new();
+    for _ in 0..3 {
+        assert_eq!(bench.answer(503, &[("Retry-After", "0")]), ["failed for 5 s: 503"]);
+        bench.wait();
+        assert_eq!(bench.told().len(), 1);
+    }
+    assert_eq!(bench.now, Time::EPOCH + Duration::from_secs(15));
+}
+
+#[test]
 fn an_expired_registration_is_told() {
     let mut bench = Bench::new();
     bench.answer(200, &[("Expires", "60")]);
