@@ -17,7 +17,20 @@ pub fn is_allowed(name: &str, value: &str) -> bool {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte);
     let is_name = !name.is_empty() && name.len() <= LONGEST_NAME && name.bytes().all(is_token);
     let is_value = value.len() <= LONGEST_VALUE && !value.chars().any(|letter| letter.is_control() && letter != '\t');
-    is_name && is_value && !is_owned(&HeaderName::from(name))
+    let header = HeaderName::from(name);
+    is_name && is_value && !is_owned(&header) && !vouches(&header)
+}
+
+/// Servers vouch by these to one another for who calls and who pays. One that trusts the relay would believe whatever a page
+/// writes there.
+fn vouches(name: &HeaderName) -> bool {
+    use HeaderName as N;
+    let is_known = matches!(
+        name,
+        N::RemotePartyId | N::Diversion | N::HistoryInfo | N::Identity | N::PAssociatedUri | N::PCalledPartyId
+    );
+    let others = ["P-Asserted-Service", "P-Charge-Info", "P-Charging-Vector", "P-Served-User"];
+    is_known || others.iter().any(|other| name.name().eq_ignore_ascii_case(other))
 }
 
 /// The user agent answers for these.
