@@ -209,7 +209,7 @@ impl Leg {
             resting.negotiated.remote.rejected = true;
         }
         self.heard_at = now;
-        self.report_at = self.report_at.or_else(|| Some(now + self.report_interval()));
+        self.report_at = self.report_at.or_else(|| Some(self.next_report(rng, now)));
         self.has_just_connected = true;
         true
     }
@@ -239,14 +239,14 @@ impl Leg {
     }
 
     /// Goes on with its transport. To be called after anything happened.
-    pub(crate) fn advance(&mut self, settings: &DtlsSettings, io: &mut Io, now: Time) {
+    pub(crate) fn advance(&mut self, settings: &DtlsSettings, io: &mut Io, rng: &mut impl Rng, now: Time) {
         let Transport::WebRtc(webrtc) = &mut self.transport else { return };
         match webrtc.advance(settings, io, now) {
             None => {}
             Some(Turn::Failed(failure)) => self.ended = Some(Ended::Failed(failure)),
             Some(Turn::Connected) => {
                 self.heard_at = now;
-                self.report_at = Some(now + self.report_interval());
+                self.report_at = Some(self.next_report(rng, now));
                 self.has_just_connected = true;
                 io.counters.legs_connected += 1;
                 io.event(Event::LegConnected { leg: self.key });
@@ -299,7 +299,7 @@ impl Leg {
     }
 
     /// Does what is due.
-    pub(crate) fn handle_timeout(&mut self, io: &mut Io, now: Time) {
+    pub(crate) fn handle_timeout(&mut self, io: &mut Io, rng: &mut impl Rng, now: Time) {
         if let Transport::WebRtc(webrtc) = &mut self.transport
             && let Some(failure) = webrtc.handle_timeout(now)
         {
@@ -312,7 +312,7 @@ impl Leg {
         }
         if self.transport.is_connected() {
             self.play_digits(io, now);
-            self.send_due_control(io, now);
+            self.send_due_control(io, rng, now);
         }
     }
 

@@ -8,6 +8,7 @@ use crate::rtcp::statistics::{Reception, ReportBlock};
 use crate::rtcp::write::{self, SenderFigures};
 use core::time::Duration;
 use offhook_clock::Time;
+use rand_core::Rng;
 
 /// Between the reports to a browser.
 const VIDEO_INTERVAL: Duration = Duration::from_secs(1);
@@ -24,13 +25,19 @@ impl Leg {
         }
     }
 
+    /// When the next report is due: between half of the interval and one and a half, so that reports of many legs do not
+    /// fall into step (RFC 3550 §6.2, §6.3.1).
+    pub(super) fn next_report(&self, rng: &mut impl Rng, now: Time) -> Time {
+        now + self.report_interval() * (500 + rng.next_u32() % 1001) / 1000
+    }
+
     /// Reports and key frame requests that are due.
-    pub(super) fn send_due_control(&mut self, io: &mut Io, now: Time) {
+    pub(super) fn send_due_control(&mut self, io: &mut Io, rng: &mut impl Rng, now: Time) {
         self.send_key_frame_requests(io, now);
         if self.report_at.is_none_or(|due| due > now) {
             return;
         }
-        self.report_at = Some(now + self.report_interval());
+        self.report_at = Some(self.next_report(rng, now));
         match &self.transport {
             Transport::WebRtc(_) => self.report_bundled(io, now),
             Transport::Rtp(_) => (0..self.streams.len()).for_each(|section| self.report_section(section, io, now)),

@@ -284,7 +284,7 @@ impl Worker {
     /// After anything that happened to a leg: goes on with its transport, ends it if it is over, sets its alarm.
     fn settle(&mut self, key: LegKey, now: Time) -> bool {
         let Some(leg) = self.legs.get_mut(&key) else { return false };
-        leg.advance(&self.settings, &mut self.io, now);
+        leg.advance(&self.settings, &mut self.io, &mut self.rng, now);
         let (ended, partner) = (leg.ended, leg.partner);
         if let Some(ended) = ended {
             self.close(key, now);
@@ -325,7 +325,7 @@ impl Worker {
             self.wakes.remove(&(due, key));
             let Some(leg) = self.legs.get_mut(&key) else { continue };
             leg.armed = None;
-            leg.handle_timeout(&mut self.io, now);
+            leg.handle_timeout(&mut self.io, &mut self.rng, now);
             self.settle(key, now);
             // A deadline that does not move when it is served must not hold the worker up.
             if self.wakes.contains(&(due, key)) {
