@@ -25,9 +25,13 @@ struct World {
     bindings: Vec<BindingId>,
     /// Calls of the server, and whether they ended.
     invites: BTreeMap<InviteId, bool>,
+    /// Calls that the server sends on: the one it placed, and the one it is for.
+    forwards: BTreeMap<InviteId, InviteId>,
+    next_forward: u64,
+    hairpins: u64,
     gone: Vec<LegKey>,
     step: u64,
-    talks: u32,
+    talks: u64,
 }
 
 impl World {
@@ -41,6 +45,9 @@ impl World {
             pages: BTreeMap::new(),
             bindings: Vec::new(),
             invites: BTreeMap::new(),
+            forwards: BTreeMap::new(),
+            next_forward: 1_000_000,
+            hairpins: 0,
             gone: Vec::new(),
             step: 0,
             talks: 0,
@@ -93,7 +100,7 @@ impl World {
                     }
                     ServerMessage::CallStatus(call) => {
                         assert!(calls.contains(&call.call_id), "status of a call that is over");
-                        self.talks += u32::from(call.status == offhook_signaling::message::CallStatus::Established);
+                        self.talks += u64::from(call.status == offhook_signaling::message::CallStatus::Established);
                     }
                     _ => {}
                 }
@@ -105,13 +112,24 @@ impl World {
         let order = match *event {
             Event::PhoneBound { binding, .. } => return self.bindings.push(binding),
             Event::PhoneGone { binding, .. } => return self.bindings.retain(|known| *known != binding),
-            Event::Incoming { invite, .. } => {
+            Event::Incoming { invite, ref request } => {
                 assert_eq!(self.invites.insert(invite, false), None);
+                if self.pick(3) > 0 && self.forward(invite, request) {
+                    return;
+                }
                 Command::Ring { invite, status: 180, body: None }
             }
             Event::Ended { invite, .. } => {
                 assert_eq!(self.invites.insert(invite, true), Some(false), "ended twice");
-                return;
+                return self.forwarded_ends(invite);
+            }
+            Event::Progress { invite, status, .. } => match self.forwards.get(&invite) {
+                Some(of) => Command::Ring { invite: *of, status, body: None },
+                None => return,
+            },
+            Event::Answered { invite, ref body, .. } if self.forwards.contains_key(&invite) => {
+                self.hairpins += 1;
+                Command::Accept { invite: self.forwards[&invite], body: body.clone() }
             }
             Event::Offer { invite, .. } if self.pick(4) == 0 => Command::RefuseOffer { invite, status: 488 },
             Event::Offer { invite, .. } => Command::AnswerOffer { invite, body: self.sdp() },
@@ -121,6 +139,31 @@ impl World {
             _ => return,
         };
         self.order(order);
+    }
+
+    /// Sends a call on to one of the pages, as a server does that both ends are registered at.
+    fn forward(&mut self, of: InviteId, request: &sip::InboundInvite) -> bool {
+        let at = self.pick(self.bindings.len());
+        let Some(binding) = self.bindings.get(at).copied() else { return false };
+        self.next_forward += 1;
+        let invite = InviteId::Outbound(self.next_forward);
+        self.invites.insert(invite, false);
+        self.forwards.insert(invite, of);
+        let (headers, offer) = (request.headers.clone(), request.offer.clone());
+        let onwards = sip::OutboundInvite { headers, offer, ..invite_to(binding, None) };
+        self.order(Command::Invite { invite, request: Box::new(onwards) });
+        true
+    }
+
+    /// One half of a call that was sent on ends, and so does the other.
+    fn forwarded_ends(&mut self, invite: InviteId) {
+        let pairs: Vec<(InviteId, InviteId)> = self.forwards.iter().map(|(to, of)| (*to, *of)).collect();
+        for (to, of) in pairs {
+            let other = if to == invite { of } else { to };
+            if (to == invite || of == invite) && self.invites.get(&other) == Some(&false) {
+                self.order(Command::HangUp { invite: other, reason: None });
+            }
+        }
     }
 
     fn sdp(&mut self) -> sip::Body {
@@ -204,12 +247,21 @@ impl World {
         }
     }
 
+    /// Another process takes the relay over.
+    fn reload(&mut self) {
+        let saved = serde_json::to_string(&self.wire.bench.relay).unwrap();
+        let loaded: crate::relay::Relay = serde_json::from_str(&saved).unwrap();
+        assert_eq!(loaded, self.wire.bench.relay);
+        self.wire.bench.relay = loaded;
+    }
+
     fn act(&mut self) {
         self.step += 1;
-        match self.pick(40) {
+        match self.pick(41) {
             0..=17 => self.page_acts(),
             18..=38 => self.server_acts(),
-            _ => self.lose_a_leg(),
+            39 => self.lose_a_leg(),
+            _ => self.reload(),
         }
         self.collect();
         let pause = self.pick(3) * self.pick(1500);
@@ -251,7 +303,8 @@ impl World {
     }
 }
 
-fn run(seed: u64) -> u32 {
+/// How often somebody was put through, and how often by a call that came back.
+fn run(seed: u64) -> (u64, u64) {
     let mut world = World::new(seed);
     for _ in 0..60 {
         world.act();
@@ -264,12 +317,13 @@ fn run(seed: u64) -> u32 {
     let counts = world.wire.bench.relay.agent.as_ref().unwrap().counts();
     assert_eq!((counts.invites, counts.dialogs), (0, 0), "seed {seed}: the relay");
     assert_eq!(world.wire.bench.relay.counts().sessions, 0);
-    world.talks
+    (world.talks, world.hairpins)
 }
 
 #[test]
 fn random_crossings_with_a_server_leave_nothing_behind() {
     let runs = option_env!("OFFHOOK_SIM_RUNS").and_then(|runs| runs.parse().ok()).unwrap_or(30);
-    let talks: u64 = (0..runs).map(|seed| u64::from(run(seed))).sum();
+    let (talks, hairpins) = (0..runs).map(run).fold((0, 0), |sum, run| (sum.0 + run.0, sum.1 + run.1));
     assert!(talks > runs * 2, "only {talks} times was anybody put through");
+    assert!(hairpins * 3 > runs, "only {hairpins} times did a call come back and was answered");
 }
