@@ -76,6 +76,13 @@ impl Accounts {
         self.by_contact.get(uri.user()?.as_ref()).copied()
     }
 
+    /// The password of an account, for challenges in a call that came from `address`: nobody but the account's own server is
+    /// ever answered (whoever calls may challenge the BYE that ends it).
+    pub(super) fn login_at(&self, id: AccountId, address: IpAddr) -> Option<auth::Login> {
+        let is_home = self.homes.get(&id) == Some(&address.to_canonical());
+        self.known.get(&id)?.login.clone().filter(|_| is_home)
+    }
+
     /// Whose a request from a server is that does not keep to the contact: that of whom it names. Where calls to others are
     /// not taken anyway, the only one there is meant.
     pub(super) fn of_server(&self, request: &Request, address: IpAddr, takes_others: bool) -> Option<AccountId> {

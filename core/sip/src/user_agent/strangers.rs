@@ -172,10 +172,14 @@ impl UserAgent {
             Origin::Account(id) => self.accounts.get(*id),
             Origin::Phone(_) | Origin::Unknown => None,
         };
+        let login = match &origin {
+            Origin::Account(id) => self.accounts.login_at(*id, incoming.source.remote.ip()),
+            Origin::Phone(_) | Origin::Unknown => None,
+        };
         let contact_user = account.map_or(OWN_USER, |account| &account.contact_user);
         let party = Party {
             invite,
-            auth: account.and_then(|account| account.login.clone()).map(crate::auth::Client::new),
+            auth: login.map(crate::auth::Client::new),
             way: way_back(&incoming.request, &incoming.source),
             contact: own_contact(contact_user, incoming.request.uri.scheme() == "sips"),
             origin,

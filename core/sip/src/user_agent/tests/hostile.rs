@@ -1,6 +1,6 @@
 //! Peers that mean harm, or follow no rule.
 
-use super::bench::{ALICE, Bench, CALL, alice, called_out, order, reply, settings, with};
+use super::bench::{ALICE, Bench, CALL, FROM_BOB, Far, INBOUND, alice, called_out, order, reply, sdp, settings, with};
 use super::phones::{register, with_phones};
 use crate::message::{Message, Method};
 use crate::user_agent::io::{Account, Cause, Command, Destination, Event, Settings};
@@ -64,6 +64,25 @@ fn a_redirection_within_the_host_keeps_the_password() {
     bench.receive(with(reply(&second, 401, "x"), "WWW-Authenticate", CHALLENGE));
     bench.request(&Method::Ack);
     assert!(bench.request(&Method::Invite).headers.has("Authorization"));
+}
+
+#[test]
+fn a_caller_from_elsewhere_learns_nothing_of_the_password_by_challenging_the_bye() {
+    let mut bench = without_proxy();
+    let invite = bench.make("INVITE sip:alice-1@192.0.2.1", &FROM_BOB, Some(&sdp("offer")));
+    bench.receive(invite);
+    bench.response(100);
+    assert!(matches!(bench.event(), Event::Incoming { invite: INBOUND, .. }));
+    bench.command(Command::Accept { invite: INBOUND, body: Some(sdp("answer")) });
+    let success = bench.response(200);
+    let ack = Far::caller(&success).request(&mut bench, "ACK", &[], None);
+    bench.receive(ack);
+    bench.command(Command::HangUp { invite: INBOUND, reason: None });
+    let bye = bench.request(&Method::Bye);
+    bench.event();
+    bench.receive(with(reply(&bye, 401, "b1"), "WWW-Authenticate", CHALLENGE));
+    bench.assert_quiet();
+    bench.assert_empty();
 }
 
 #[test]
@@ -140,7 +159,7 @@ fn the_result_of_a_referral_is_told_however_much_was_to_be_told_before() {
 #[test]
 fn a_caller_has_nothing_to_be_acknowledged_by_prack() {
     let (mut bench, mut bob) = called_out(settings(), &[]);
-    let prack = bob.request(&mut bench, "PRACK", &["RAck: 1 1 INVITE"], Some(&super::bench::sdp("offer")));
+    let prack = bob.request(&mut bench, "PRACK", &["RAck: 1 1 INVITE"], Some(&sdp("offer")));
     bench.receive(prack);
     bench.response(481);
     bench.assert_quiet();
