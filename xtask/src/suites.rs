@@ -84,7 +84,7 @@ pub(crate) fn bench(arguments: &[String], steps: &mut Steps) -> Result<(), Failu
     let run_it =
         |steps: &mut Steps| steps.step("benchmarks", || run(command(root().join("tests/bench/run")).args(arguments)));
     // Neither relay nor page.
-    if arguments.first().is_some_and(|what| what == "parser") {
+    if arguments.first().is_some_and(|what| what == "parser" || what == "media") {
         return run_it(steps);
     }
     setup::for_testing(steps)?;
