@@ -164,7 +164,11 @@ pub fn default_offer(video: bool, order: &[String]) -> Vec<Section> {
         extensions: Vec::new(),
         ssrcs: Vec::new(),
     };
-    let audio = section(MediaKind::Audio, "0", default_audio());
+    // G.711 before Opus: the browser sends what stands first in its one answer, and a caller without an offer may have
+    // nothing else.
+    let mut audio = default_audio();
+    audio.rotate_left(1);
+    let audio = section(MediaKind::Audio, "0", audio);
     let video = video.then(|| section(MediaKind::Video, "1", default_video()));
     let sections: Vec<Section> = core::iter::once(audio).chain(video).collect();
     browser_offer(&sections, order)
