@@ -125,7 +125,10 @@ impl Session {
             return false;
         }
         match self.stage {
-            Stage::Early => self.peer.allows_update && !self.has_ours(&Method::Update),
+            // An UPDATE must not overtake the PRACK that settles the exchange before it.
+            Stage::Early => {
+                self.peer.allows_update && !self.has_ours(&Method::Update) && !self.has_ours(&Method::Prack)
+            }
             // One INVITE at a time, in whichever direction (RFC 3261 §14.1).
             Stage::Established => self.successes.is_empty() && !self.has_ours(&Method::Invite),
             Stage::Leaving { .. } | Stage::Gone => false,

@@ -32,7 +32,8 @@ impl Incoming {
 impl Session {
     /// Takes a request of the peer's. [`Method::Prack`] has been matched with its response by the caller.
     pub(crate) fn receive(&mut self, incoming: Incoming, scope: &mut Scope<'_>) {
-        if self.dialog.take(incoming.cseq()).is_err() {
+        // A PRACK that was overtaken is still the only one for its response.
+        if self.dialog.take(incoming.cseq()).is_err() && incoming.request.method != Method::Prack {
             return self.answer_with(&incoming, 500, scope);
         }
         let unknown = unknown_extensions(&incoming.request);

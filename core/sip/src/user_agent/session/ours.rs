@@ -148,6 +148,8 @@ impl Session {
                     self.try_again(ours, scope);
                 }
                 422 if ours.tries < MOST_TRIES && self.raise(response) => self.try_again(ours, scope),
+                // Out of order: without it the call would come to nothing.
+                500 if ours.tries < MOST_TRIES && ours.what == What::Prack => self.try_again(ours, scope),
                 status => self.refused(&ours, status, retry_after(response), scope),
             }
         }

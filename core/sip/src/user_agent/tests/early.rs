@@ -261,3 +261,35 @@ fn a_bye_in_an_early_dialog_ends_the_call() {
     assert_eq!(bench.event(), Event::Ended { invite: INBOUND, cause: Cause::Remote { reason: None } });
     bench.assert_empty();
 }
+
+#[test]
+fn a_prack_that_was_overtaken_still_counts() {
+    let (mut bench, _) = called_in(settings(), &["Require: 100rel"], Some("offer"));
+    bench.command(Command::Ring { invite: INBOUND, status: 183, body: Some(sdp("answer")) });
+    let early = bench.response(183);
+    let rack = format!("RAck: {} 1 INVITE", early.headers.get("RSeq").unwrap());
+    let mut bob = Far::caller(&early);
+    let prack = bob.request(&mut bench, "PRACK", &[&rack], None);
+    let info = bob.request(&mut bench, "INFO", &[], None);
+    bench.receive(info);
+    bench.response(200);
+    bench.receive(prack);
+    assert_eq!(bench.response(200).headers.get("CSeq"), Some("2 PRACK"));
+    bench.command(Command::Accept { invite: INBOUND, body: None });
+    bench.response(200);
+}
+
+#[test]
+fn a_prack_that_came_out_of_order_is_sent_again_and_offers_wait_for_it() {
+    let (mut bench, invite) = calling(settings(), Some("offer"));
+    bench.receive(with(with_body(reliable(&invite, 183, "bob", "1"), "answer"), "Allow", "UPDATE"));
+    let prack = bench.request(&Method::Prack);
+    bench.take_events();
+    bench.command(Command::Offer { invite: CALL, body: sdp("offer 2") });
+    bench.assert_quiet();
+    bench.receive(reply(&prack, 500, "bob"));
+    let again = bench.request(&Method::Prack);
+    assert_eq!((again.headers.get("RAck"), again.headers.get("CSeq")), (Some("1 1 INVITE"), Some("3 PRACK")));
+    bench.receive(reply(&again, 200, "bob"));
+    assert_eq!(bench.request(&Method::Update).body, b"offer 2");
+}
