@@ -37,12 +37,12 @@ const remoteStream = () => document.querySelector("#remote video").srcObject;
 
 window.phone = {
   events,
-  async start(url, login, { hz, loudCalls = 0, deaf = false } = {}) {
+  async start(url, login, { hz, loudCalls = 0, deaf = false, sip = {} } = {}) {
     if (hz) useTone(hz);
     // Candidates that are trickled are what only a direct connection needs.
     if (deaf) Native.prototype.addIceCandidate = () => Promise.resolve();
     await init();
-    session = createSession({ urlServer: url, sipOptions: { login, registerRequired: true } });
+    session = createSession({ urlServer: url, sipOptions: { login, registerRequired: true, ...sip } });
     for (const status of ["ESTABLISHED", "REGISTERED", "DISCONNECTED", "FAILED", "WARN"]) {
       session.on(SESSION_STATUS[status], (_, more) => say(status, { info: more?.info }));
     }
