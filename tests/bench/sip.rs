@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "a command-line tool")]
 #![expect(clippy::expect_used, reason = "a measurement that cannot go on ends")]
 
+use core::ops::RangeInclusive;
 use core::time::Duration;
 use offhook_signaling::message::{Connection, SipOptions};
 use offhook_tests::browser::{Browser, connection};
@@ -13,14 +14,17 @@ use offhook_tests::child::{Folder, Program};
 use offhook_tests::kamailio::{Kamailio, Ways};
 use offhook_tests::peer::{Habits, Sound};
 use offhook_tests::ports;
-use offhook_tests::relay::Relay;
+use offhook_tests::relay::{Relay, hash_sip_password};
 use offhook_tests::wire::{Registrar, Wire, header};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-const USERS: core::ops::RangeInclusive<u32> = 1001..=1010;
+/// Users that only register; one that is called often; one that is called by the clock.
+const REGISTERING: RangeInclusive<u32> = 1001..=1008;
+const CALLED: u32 = 1009;
+const TIMED: u32 = 1010;
 
 /// What is measured: a server with a way to ask what it has taken.
 struct Server<'a> {
@@ -56,23 +60,25 @@ async fn ends(program: &mut Program) {
     assert!(ended.is_some_and(|status| status.success()), "SIPp ended with {ended:?}:\n{}", program.log());
 }
 
-/// Registrations with digest, so that contacts of all users are at `contact`.
-async fn register(server: &Server<'_>, contact: SocketAddr, count: u32) -> Duration {
+/// Registrations with digest, so that contacts of these users are at `contact`. Each is called at one place only.
+async fn register(server: &Server<'_>, users: RangeInclusive<u32>, contact: SocketAddr, count: u32) -> Duration {
     let folder = Folder::new("bench");
     let user = |user| format!("{user};[authentication username={user} password=pw{user}]\n");
-    let users: String = core::iter::once("SEQUENTIAL\n".to_owned()).chain(USERS.map(user)).collect();
+    let users: String = core::iter::once("SEQUENTIAL\n".to_owned()).chain(users.map(user)).collect();
     let users = folder.write("users.csv", users);
-    let (target, count, contact) = (server.address.to_string(), count.to_string(), contact.to_string());
+    let (port, contact) = (contact.port(), contact.to_string());
+    let (target, count) = (server.address.to_string(), count.to_string());
     let started = Instant::now();
     let arguments = ["-inf", &users, "-key", "contact", &contact, "-r", "10000", "-l", "100", "-m", &count, &target];
-    ends(&mut sipp(&folder, "register", ports::free(2), &arguments)).await;
+    // From the place itself: a phone is called where its registration came from.
+    ends(&mut sipp(&folder, "register", port, &arguments)).await;
     started.elapsed()
 }
 
 async fn registrations(server: &Server<'_>, count: u32) {
     let nobody = SocketAddr::from(([127, 0, 0, 1], ports::free(2)));
     let before = (server.cpu)();
-    let took = register(server, nobody, count).await;
+    let took = register(server, REGISTERING, nobody, count).await;
     let spent = (server.cpu)() - before;
     let rate = f64::from(count) / took.as_secs_f64();
     println!("{}: {rate:.0} REGISTER/s with digest, {:.0} µs of CPU each", server.name, per(spent, count));
@@ -82,13 +88,13 @@ async fn registrations(server: &Server<'_>, count: u32) {
 async fn calls(server: &Server<'_>, count: u32) {
     let folder = Folder::new("bench");
     let callee = SocketAddr::from(([127, 0, 0, 1], ports::free(2)));
-    register(server, callee, 10).await;
-    let target = server.address.to_string();
+    register(server, CALLED..=CALLED, callee, 1).await;
+    let (target, called) = (server.address.to_string(), CALLED.to_string());
     let mut answering = sipp(&folder, "uas", callee.port(), &[]);
     let port = ports::free(2);
     let total = count.to_string();
     let (before, started) = ((server.cpu)(), Instant::now());
-    let arguments = ["-s", "1001", "-d", "0", "-r", "5000", "-l", "50", "-m", &total, &target];
+    let arguments = ["-s", &called, "-d", "0", "-r", "5000", "-l", "50", "-m", &total, &target];
     ends(&mut sipp(&folder, "uac", port, &arguments)).await;
     let (took, spent) = (started.elapsed(), (server.cpu)() - before);
     let rate = f64::from(count) / took.as_secs_f64();
@@ -96,7 +102,7 @@ async fn calls(server: &Server<'_>, count: u32) {
 
     let staying = 200;
     let before = (server.resident)();
-    let arguments = ["-s", "1001", "-d", "5000", "-r", "200", "-m", "200", &target];
+    let arguments = ["-s", &called, "-d", "5000", "-r", "200", "-m", "200", &target];
     let mut caller = sipp(&folder, "uac", ports::free(2), &arguments);
     let mut most = before;
     while caller.ended().is_none() {
@@ -120,11 +126,12 @@ fn f64_of(octets: u64) -> f64 {
 
 /// From INVITE in to INVITE out, one call at a time.
 async fn latency(server: &Server<'_>, count: u32) {
-    let (caller, callee) = (Wire::toward(server.address).await, Wire::toward(server.address).await);
-    register(server, callee.address(), 10).await;
+    let here = SocketAddr::from(([127, 0, 0, 1], ports::free(2)));
+    register(server, TIMED..=TIMED, here, 1).await;
+    let (caller, callee) = (Wire::toward(server.address).await, Wire::between(here, server.address).await);
     let mut times = Vec::new();
     for _ in 0..count {
-        let invite = caller.request("INVITE", &format!("sip:1001@{}", server.address), "Max-Forwards: 70\r\n");
+        let invite = caller.request("INVITE", &format!("sip:{TIMED}@{}", server.address), "Max-Forwards: 70\r\n");
         let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9000 RTP/AVP 0\r\n";
         let body = format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}", sdp.len());
         let invite = invite.replace("Content-Length: 0\r\n\r\n", &body);
@@ -213,29 +220,38 @@ async fn sessions(relay: &Relay, count: u32) {
 async fn browser(relay: &Relay, count: u32) {
     let phone = Wire::toward(relay.sip("udp").await).await;
     let mut alice = Browser::connect(relay, account("alice", phone.address(), false), Habits::default()).await;
-    let mut times = Vec::new();
+    let (mut answers, mut keys) = (Vec::new(), Vec::new());
     for _ in 0..count {
         let started = Instant::now();
         let call = alice.call("bob", Sound::Tone(440.0)).await;
         let invite = request(&phone, "INVITE").await;
         phone.send(answer(&invite, phone.address())).await;
-        alice.established(&call).await;
-        times.push(started.elapsed());
+        alice.take_answer(&call).await;
+        answers.push(started.elapsed());
+        call.peer.connected().await;
+        keys.push(started.elapsed());
         alice.hang_up(&call.id);
         let bye = request(&phone, "BYE").await;
         let copied = copied(&bye, &["Via", "From", "To", "Call-ID", "CSeq"]);
         phone.send(format!("SIP/2.0 200 OK\r\n{copied}Content-Length: 0\r\n\r\n")).await;
         alice.over(&call.id).await;
     }
-    report("relay", "browser's `call` → keys of SRTP (looked at every 5 ms)", times);
+    report("relay", "browser's `call` → answer", answers);
+    report("relay", "browser's `call` → keys of SRTP, with a headless browser's ICE and DTLS", keys);
 }
 
 #[tokio::main]
 async fn main() {
     let (registered, called, idle) = (argument(1, 10_000), argument(2, 3_000), argument(3, 500));
     let kamailio = Kamailio::start(Ways { records_route: true, is_open: true, trunk: None }).await;
-    let mut options: Vec<String> = USERS.map(|user| format!("sip.phones.{user}=pw{user}")).collect();
-    options.extend(["sip.accept_unknown=true", "sip.message_rate=100000"].map(str::to_owned));
+    // As hashes of MD5: SIPp knows no other digest.
+    let hash = |user: u32| hash_sip_password(&user.to_string(), "bench.test", &format!("pw{user}"));
+    let mut options: Vec<String> = (1001..=TIMED).map(|user| format!("sip.phones.{user}={}", hash(user))).collect();
+    // More ports than calls within the time that a port rests.
+    let ports = ["rtp.first_port=10000", "rtp.last_port=31999", "rtp.port_rest=0s"];
+    let more = ["sip.domain=bench.test", "sip.accept_unknown=true", "sip.message_rate=100000"];
+    options.extend(ports.map(str::to_owned));
+    options.extend(more.map(str::to_owned));
     let relay = Relay::start_with_sip(&options.iter().map(String::as_str).collect::<Vec<_>>());
     let servers = [
         Server {
@@ -246,11 +262,12 @@ async fn main() {
         },
         Server { name: "relay", address: relay.sip("udp").await, cpu: &|| relay.cpu(), resident: &|| relay.resident() },
     ];
+    // First, while the memory is that of a relay that has just begun.
+    sessions(&relay, idle).await;
     for server in &servers {
         registrations(server, registered).await;
         calls(server, called).await;
         latency(server, 500).await;
     }
     browser(&relay, 100).await;
-    sessions(&relay, idle).await;
 }

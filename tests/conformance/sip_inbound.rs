@@ -106,7 +106,7 @@ async fn a_stranger_calls_nobody(options: &[&str], wanted: u16) {
     let here = listen_with(options).await;
     let relay = here.relay.sip("udp").await;
     // What comes from a server's own address is that server's.
-    let stranger = Wire::between([127, 0, 0, 2].into(), relay).await;
+    let stranger = Wire::between(([127, 0, 0, 2], 0).into(), relay).await;
     let offer = "v=0\r\no=- 1 1 IN IP4 127.0.0.2\r\ns=-\r\nc=IN IP4 127.0.0.2\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n";
     let offer = format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{offer}", offer.len());
     let invite = stranger.request("INVITE", &format!("sip:nobody@{relay}"), "Max-Forwards: 70\r\n");

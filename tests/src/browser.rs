@@ -253,13 +253,18 @@ impl Browser {
 
     /// Waits for the answer to a call that it placed, at whatever time it comes, until the media are up.
     pub async fn media(&mut self, call: &Ongoing) {
+        self.take_answer(call).await;
+        call.peer.connected().await;
+    }
+
+    /// The same, but the media may still be on their way up.
+    pub async fn take_answer(&mut self, call: &Ongoing) {
         let wanted = |message: &ServerMessage| match message {
             ServerMessage::RemoteSdp { call_id, sdp } if *call_id == call.id => Some(sdp.clone()),
             _ => None,
         };
         let answer = self.expect("an answer", wanted).await;
         call.peer.set_answer(&answer);
-        call.peer.connected().await;
     }
 
     /// Waits for a status of a call.

@@ -220,9 +220,22 @@ fn listening(line: &str) -> Option<(String, SocketAddr)> {
 /// When it fails.
 #[must_use]
 pub fn hash_password(password: &str) -> String {
+    hash(&[], password)
+}
+
+/// The same for a SIP phone of a domain: good for MD5.
+///
+/// # Panics
+/// When it fails.
+#[must_use]
+pub fn hash_sip_password(user: &str, domain: &str, password: &str) -> String {
+    hash(&["--sip", user, "--domain", domain], password)
+}
+
+fn hash(arguments: &[&str], password: &str) -> String {
     let mut command = Command::new(program());
-    let mut child =
-        command.arg("hash-password").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program starts");
+    command.arg("hash-password").args(arguments);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program starts");
     let mut stdin = child.stdin.take().expect("piped");
     std::io::Write::write_all(&mut stdin, format!("{password}\n").as_bytes()).expect("the password is read");
     drop(stdin);

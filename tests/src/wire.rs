@@ -46,15 +46,15 @@ impl Wire {
     /// # Panics
     /// When there is no port for it.
     pub async fn toward(target: SocketAddr) -> Self {
-        Self::between(Ipv4Addr::LOCALHOST, target).await
+        Self::between(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), target).await
     }
 
-    /// One that has this address of the machine's own, 127.0.0.2 say.
+    /// One that has this address of the machine's own, on 127.0.0.2 say; port 0 takes any.
     ///
     /// # Panics
-    /// When there is no port for it.
-    pub async fn between(own: Ipv4Addr, target: SocketAddr) -> Self {
-        Self { socket: UdpSocket::bind((own, 0)).await.expect("a port"), target }
+    /// When it is taken.
+    pub async fn between(own: SocketAddr, target: SocketAddr) -> Self {
+        Self { socket: UdpSocket::bind(own).await.expect("a port"), target }
     }
 
     /// Its own address.
@@ -109,7 +109,7 @@ impl Wire {
         let (own, unique) = (self.address(), crate::peer::unique());
         format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK{unique};rport\r\n\
-             From: <sip:wire@{own}>;tag=wire{unique}\r\nTo: <{uri}>\r\nCall-ID: {unique}@{own}\r\nCSeq: 1 {method}\r\n\
+             From: <sip:wire@elsewhere.invalid>;tag=wire{unique}\r\nTo: <{uri}>\r\nCall-ID: {unique}@{own}\r\nCSeq: 1 {method}\r\n\
              Contact: <sip:wire@{own}>\r\n{more}Content-Length: 0\r\n\r\n"
         )
     }
