@@ -155,6 +155,7 @@ impl Session {
     }
 
     fn leave(&mut self, reason: Option<(u16, String)>, scope: &mut Scope<'_>) {
+        self.tell_result(scope);
         self.close(scope);
         self.successes.retain(Success::is_first);
         self.stage = Stage::Leaving { reason, bye: None };

@@ -235,6 +235,15 @@ impl Session {
         }
     }
 
+    /// The result that waits behind another NOTIFY goes out before the BYE: afterwards nobody could be told.
+    pub(super) fn tell_result(&mut self, scope: &mut Scope<'_>) {
+        if let Some(Referred::Subscribed { is_busy, waiting, .. }) = &mut self.referred {
+            waiting.retain(|(status, _)| *status >= 200);
+            *is_busy = false;
+            self.notify_waiting(scope);
+        }
+    }
+
     /// The dialog ends, and its subscriptions with it.
     pub(super) fn close_referrals(&mut self, scope: &mut Scope<'_>) {
         self.referring = None;

@@ -157,6 +157,22 @@ fn the_result_of_a_referral_is_told_however_much_was_to_be_told_before() {
 }
 
 #[test]
+fn the_result_of_a_referral_goes_out_before_the_bye() {
+    let (mut bench, mut bob) = called_out(settings(), &[]);
+    let refer = bob.request(&mut bench, "REFER", &["Refer-To: <sip:carol@example.org>"], None);
+    bench.receive(refer);
+    bench.command(Command::AnswerRefer { invite: CALL, status: 202 });
+    bench.response(202);
+    bench.command(Command::NotifyRefer { invite: CALL, status: 180, reason: "Ringing".into() });
+    bench.command(Command::NotifyRefer { invite: CALL, status: 200, reason: "OK".into() });
+    assert_eq!(bench.request(&Method::Notify).body, b"SIP/2.0 100 Trying\r\n");
+    assert!(bench.sent.is_empty(), "one NOTIFY at a time");
+    bench.command(Command::HangUp { invite: CALL, reason: None });
+    assert_eq!(bench.request(&Method::Notify).body, b"SIP/2.0 200 OK\r\n");
+    bench.request(&Method::Bye);
+}
+
+#[test]
 fn a_caller_has_nothing_to_be_acknowledged_by_prack() {
     let (mut bench, mut bob) = called_out(settings(), &[]);
     let prack = bob.request(&mut bench, "PRACK", &["RAck: 1 1 INVITE"], Some(&sdp("offer")));
