@@ -106,13 +106,6 @@ impl Session {
         }
     }
 
-    /// The SIP server that the page named in vain. Only our own SDK is told: pages made for others name some server always.
-    fn server_passed_over(&self) -> Option<String> {
-        let named = self.hello.sip.outbound_proxy.as_ref().or(self.hello.sip.domain.as_ref());
-        let is_vain = matches!(self.scheme, Scheme::Local) && self.hello.offhook.is_some();
-        named.filter(|server| is_vain && !server.trim().is_empty()).map(|server| server.chars().take(64).collect())
-    }
-
     /// Other users of this relay find it under its login.
     fn is_local(&self) -> bool {
         !matches!(self.scheme, Scheme::Page(_))
@@ -267,7 +260,6 @@ impl Relay {
             .is_some_and(|account| account.settings.registrar.is_some() && account.registration == Registration::Asked);
         let registered = session.registers() && !waits;
         session.told = registered;
-        let passed_over = session.server_passed_over();
         let data = UserData {
             connection: session.hello.clone(),
             status: "ESTABLISHED".to_owned(),
@@ -277,13 +269,6 @@ impl Relay {
         self.send(connection, &ServerMessage::UserData(Box::new(data)));
         if registered {
             self.send(connection, &ServerMessage::Registered);
-        }
-        if let Some(server) = passed_over {
-            let info = format!(
-                "calls go to users of this relay: it does not call through {server}, unless its operator allows that ([sip] servers)"
-            );
-            let api_method = "RegistrationStatusEvent".to_owned();
-            self.send(connection, &ServerMessage::Fail { api_method, id: None, status: "WARN".to_owned(), info });
         }
     }
 

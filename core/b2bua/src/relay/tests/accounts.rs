@@ -222,23 +222,3 @@ fn shutting_down_forgets_the_accounts() {
     assert_eq!(bench.closed[&alice].0, 1001);
     assert_eq!(bench.commands.first(), Some(&Command::RemoveAccount { account }));
 }
-
-#[test]
-fn a_page_that_names_a_server_in_vain_is_told_so() {
-    let named = |server: &str| {
-        let mut hello = hello_sip("alice", "secret");
-        hello.sip.domain = Some(server.to_owned());
-        hello.offhook = Some(offhook_signaling::version::Extension::ours());
-        hello
-    };
-    let mut bench = Bench::new(with_sip());
-    let alice = bench.connect(named("elsewhere.example"));
-    let messages = bench.take(alice);
-    let [ServerMessage::UserData(_), ServerMessage::Registered, ServerMessage::Fail { info, .. }] = &messages[..]
-    else {
-        panic!("{messages:?}")
-    };
-    assert!(info.contains("elsewhere.example") && info.contains("[sip] servers"), "{info}");
-    let bob = bench.connect(Connection { offhook: None, ..named("elsewhere.example") });
-    assert_eq!(bench.names(bob), ["getUserData", "registered"], "stock pages always name something");
-}
