@@ -10,6 +10,7 @@
 mod accounts;
 mod calls;
 mod deadlines;
+mod fuzz;
 mod headers;
 mod inbound;
 mod parties;
@@ -24,6 +25,8 @@ use crate::call::{Call, CallKey, SessionId};
 use crate::config::{Config, LoginName};
 use crate::io::{ConnectionId, Input, Output, RequestId};
 use accounts::ServerAccount;
+pub use fuzz::fuzz_relay;
+
 use deadlines::{Deadlines, Owner};
 use offhook_clock::{Time, earliest};
 use offhook_media::command::{Event, LegKey, WorkerId};
