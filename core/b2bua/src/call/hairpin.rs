@@ -47,6 +47,13 @@ impl Call {
         is_fork && caller.party.browser().is_some() && caller.early.is_none()
     }
 
+    /// The number of the session that the INVITE of `leg` describes.
+    #[must_use]
+    pub fn session_of(&self, leg: LegKey) -> Option<u64> {
+        let State::Ringing { ring, .. } = &self.state else { return None };
+        ring.forks.iter().find(|fork| fork.party.leg == leg)?.party.peer()?.session_id()
+    }
+
     /// The browser that placed the call.
     #[must_use]
     pub fn caller(&self) -> Option<&Party> {
@@ -106,10 +113,10 @@ impl Call {
     /// The caller's INVITE is answered: by whom took the call here?
     pub(super) fn closes_hairpin(&mut self, out: LegKey, sdp: Option<&str>) -> bool {
         let State::Ringing { ring, .. } = &mut self.state else { return false };
-        let said = sdp.and_then(|sdp| Description::parse(sdp).ok()).map(|description| description.origin.session_id);
+        let Some(said) = sdp.and_then(|sdp| Description::parse(sdp).ok()) else { return false };
         let is_it = |hairpin: &Hairpin| {
-            let ours = hairpin.back.peer().and_then(|peer| peer.session_id());
-            hairpin.out == out && hairpin.taken.is_some() && ours.is_some() && ours == said
+            let is_ours = hairpin.back.peer().is_some_and(|peer| peer.has_said(&said));
+            hairpin.out == out && hairpin.taken.is_some() && is_ours
         };
         let Some(index) = ring.hairpins.iter().position(is_it) else { return false };
         let Some(position) = ring.forks.iter().position(|fork| fork.party.leg == out) else { return false };

@@ -344,6 +344,15 @@ impl Peer {
         self.session.last().map(|description| description.origin.session_id)
     }
 
+    /// Whether a description is what the relay said last, after all that a server may have changed in it: many give it a
+    /// session of their own, and leave the addresses.
+    pub(super) fn has_said(&self, description: &Description) -> bool {
+        let Some(ours) = self.session.last() else { return false };
+        let address = |description: &Description| description.sections.first()?.connection.address();
+        let is_at_ours = address(ours).is_some() && address(ours) == address(description);
+        ours.origin.session_id == description.origin.session_id || is_at_ours
+    }
+
     /// The order for streams that stay as they are, now that silence ends the leg.
     pub(super) fn reconnect(&self, leg: LegKey, streams: &[Section]) -> Command {
         self.connect(leg, &self.current(), streams, Silence::EndsLeg)

@@ -45,7 +45,8 @@ impl Relay {
         self.begin_call(call, caller, sections, targets, now);
     }
 
-    /// The call of this relay that an INVITE belongs to: by its mark, or by where it wants its media.
+    /// The call of this relay that an INVITE belongs to: by its mark, or by where it wants its media. Of a server that gave
+    /// it another session and another place for the media, the media are to pass through that server.
     fn own_call(&self, request: &InboundInvite, offer: &Description) -> Option<(CallKey, LegKey)> {
         let mut marks = request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(headers::MARK));
         let marked = marks.find_map(|(_, mark)| self.marks.get(mark.trim()));
@@ -54,9 +55,12 @@ impl Relay {
             addresses
                 .find_map(|address| self.sockets_of.get(&SocketAddr::new(address.ip().to_canonical(), address.port())))
         };
-        let leg = *marked.or_else(addressed)?;
+        let addressed = addressed();
+        let leg = *marked.or(addressed)?;
         let key = *self.legs.get(&leg)?;
-        self.calls.get(&key)?.expects_back(leg).then_some((key, leg))
+        let call = self.calls.get(&key)?;
+        let is_as_sent = addressed == Some(&leg) || call.session_of(leg) == Some(offer.origin.session_id);
+        (is_as_sent && call.expects_back(leg)).then_some((key, leg))
     }
 
     /// A call of one of the relay's browsers to another: those that ring join it.

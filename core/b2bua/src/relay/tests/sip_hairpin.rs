@@ -98,6 +98,36 @@ fn two_browsers_behind_one_server_meet_here() {
     }
 }
 
+/// What a server makes of a description that gives it a session of its own.
+fn renamed(description: &Body) -> Body {
+    let lines = text(description).replace("\r\n", "\n");
+    let lines =
+        lines.lines().map(|line| if line.starts_with("o=") { "o=pbx 4711 1 IN IP4 198.51.100.1" } else { line });
+    body(&lines.fold(String::new(), |text, line| text + line + "\r\n"))
+}
+
+#[test]
+fn a_server_that_renames_the_session_is_understood_by_the_addresses() {
+    let mut call = called();
+    call.request.offer = call.request.offer.as_ref().map(renamed);
+    let (_, answer) = call.taken();
+    let branch = super::sip_calls::BRANCH;
+    call.bench.sip(Event::Answered { invite: call.out, branch, body: Some(renamed(&answer)) });
+    assert_eq!(call.bench.names(call.alice), ["setRemoteSDP", "talk ESTABLISHED"]);
+    assert_eq!(call.bench.names(call.bob), ["talk ESTABLISHED"]);
+    assert_eq!(call.bench.relay.counts().calls, 1);
+}
+
+#[test]
+fn media_pass_through_a_server_that_makes_session_and_addresses_its_own() {
+    let mut call = called();
+    assert!(call.request.headers.iter().any(|(name, _)| name == "Offhook-Call"), "the mark is left");
+    call.request.offer = Some(renamed(&body(&phone_sdp(4000, "sendrecv"))));
+    call.bench.sip(Event::Incoming { invite: BACK, request: Box::new(call.request.clone()) });
+    call.bench.incoming(call.bob);
+    assert_eq!(call.bench.relay.counts().calls, 2, "two calls, with the server between them");
+}
+
 #[test]
 fn the_server_ends_the_call_of_two_browsers() {
     for out_first in [true, false] {
