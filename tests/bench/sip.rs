@@ -243,7 +243,7 @@ async fn browser(relay: &Relay, count: u32) {
 #[tokio::main]
 async fn main() {
     let (registered, called, idle) = (argument(1, 10_000), argument(2, 3_000), argument(3, 500));
-    let kamailio = Kamailio::start(Ways { records_route: true, is_open: true, trunk: None }).await;
+    let kamailio = Kamailio::start(Ways { records_route: true, is_open: true, ..Ways::default() }).await;
     // As hashes of MD5: SIPp knows no other digest.
     let hash = |user: u32| hash_sip_password(&user.to_string(), "bench.test", &format!("pw{user}"));
     let mut options: Vec<String> = (1001..=TIMED).map(|user| format!("sip.phones.{user}={}", hash(user))).collect();

@@ -12,6 +12,7 @@ mod sip_changes;
 mod sip_digits;
 mod sip_early;
 mod sip_inbound;
+mod sip_losses;
 mod sip_messages;
 mod sip_outbound;
 mod sip_peers;

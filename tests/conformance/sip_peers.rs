@@ -7,7 +7,9 @@ use offhook_tests::linphone::Linphone;
 use offhook_tests::rtp_endpoint::RtpEndpoint;
 use offhook_tests::sipp::{Run, Sipp};
 
-const IN_THE_PATH: Ways = Ways { records_route: true, is_open: false, trunk: None };
+const NOTHING: Ways =
+    Ways { records_route: false, is_open: false, hides: false, renames: false, media: None, trunk: None };
+const IN_THE_PATH: Ways = Ways { records_route: true, ..NOTHING };
 
 #[tokio::test]
 async fn two_baresips_talk_through_kamailio() {
@@ -31,7 +33,7 @@ async fn two_baresips_talk_through_kamailio() {
 async fn two_scenarios_talk_through_kamailio() {
     let (near, far) = (RtpEndpoint::start(LOW).await, RtpEndpoint::start(HIGH).await);
     let mut callee = Sipp::start("uas-answer", Run::default().with("rtp_port", far.port())).await;
-    let ways = Ways { records_route: true, is_open: true, trunk: Some(callee.address()) };
+    let ways = Ways { is_open: true, trunk: Some(callee.address()), ..IN_THE_PATH };
     let kamailio = Kamailio::start(ways).await;
     let run = Run::toward(kamailio.address()).with("rtp_port", near.port());
     let mut caller = Sipp::start("uac-hangup", run.with("ruri", format!("sip:9001@{}", kamailio.address()))).await;

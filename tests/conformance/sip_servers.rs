@@ -9,11 +9,14 @@ use offhook_tests::kamailio::{Kamailio, Ways};
 use offhook_tests::linphone::Linphone;
 use offhook_tests::peer::{Habits, Sound};
 use offhook_tests::relay::Relay;
+use offhook_tests::rtpengine::Rtpengine;
 
 /// What a third one sends, in Hz.
 const THIRD: f32 = 700.0;
-const IN_THE_PATH: Ways = Ways { records_route: true, is_open: false, trunk: None };
-const OUT_OF_IT: Ways = Ways { records_route: false, is_open: false, trunk: None };
+const NOTHING: Ways =
+    Ways { records_route: false, is_open: false, hides: false, renames: false, media: None, trunk: None };
+const IN_THE_PATH: Ways = Ways { records_route: true, ..NOTHING };
+const OUT_OF_IT: Ways = NOTHING;
 
 async fn phone(user: &str, kamailio: &Kamailio, tone: u16) -> Baresip {
     Baresip::start(&Setup::of(user, kamailio.address(), tone)).await
@@ -62,6 +65,43 @@ async fn what_only_browsers_understand_passes_when_the_call_comes_back() {
     let (at_alice, at_bob) = talk(&mut alice, &mut bob, Sound::Opus(0xA1), Sound::Opus(0xB0)).await;
     at_alice.peer.hears_opus(0xB0).await;
     at_bob.peer.hears_opus(0xA1).await;
+}
+
+/// Two pages talk by a server with a media relay, which ends; says whether they still hear each other.
+async fn media_outlive_those_of_the_server(ways: Ways, outlive: bool) {
+    let (relay, mut engine) = (Relay::start_with_sip(&[]), Rtpengine::start().await);
+    let kamailio = Kamailio::start(Ways { media: Some(engine.control()), ..ways }).await;
+    let mut alice = page(&relay, "1001", kamailio.address()).await;
+    let mut bob = page(&relay, "1002", kamailio.address()).await;
+    let (at_alice, at_bob) = talk(&mut alice, &mut bob, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
+    tokio::join!(at_alice.peer.hears(HIGH), at_bob.peer.hears(LOW));
+    alice.hold(&at_alice.id).await;
+    tokio::join!(at_alice.peer.hears_nothing(), at_bob.peer.hears_nothing());
+    alice.unhold(&at_alice.id).await;
+    tokio::join!(at_alice.peer.hears(HIGH), at_bob.peer.hears(LOW));
+    engine.end().await;
+    if outlive {
+        tokio::join!(at_alice.peer.hears(HIGH), at_bob.peer.hears(LOW));
+    } else {
+        tokio::join!(at_alice.peer.hears_nothing(), at_bob.peer.hears_nothing());
+    }
+    alice.hang_up(&at_alice.id);
+    bob.over(&at_bob.id).await;
+}
+
+#[tokio::test]
+async fn media_pass_through_a_server_that_hides_whose_call_it_is() {
+    media_outlive_those_of_the_server(Ways { hides: true, ..IN_THE_PATH }, false).await;
+}
+
+#[tokio::test]
+async fn media_stay_in_the_relay_where_it_knows_its_own_call() {
+    media_outlive_those_of_the_server(IN_THE_PATH, true).await;
+}
+
+#[tokio::test]
+async fn a_call_stands_where_the_server_leaves_the_mark_and_changes_the_session() {
+    pages_talk(Ways { renames: true, ..IN_THE_PATH }).await;
 }
 
 /// A relay with TLS, too; it shows the certificate that it believes, the server's.

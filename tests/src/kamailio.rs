@@ -16,6 +16,12 @@ pub struct Ways {
     pub records_route: bool,
     /// It asks nobody for a password, except at REGISTER.
     pub is_open: bool,
+    /// It takes off the header by which a relay knows its own calls.
+    pub hides: bool,
+    /// It gives every session description another session.
+    pub renames: bool,
+    /// The control port of the [`crate::rtpengine`] that media pass through.
+    pub media: Option<SocketAddr>,
     /// Where calls to numbers that begin with 9 go.
     pub trunk: Option<SocketAddr>,
 }
@@ -121,6 +127,9 @@ fn definitions(ways: Ways, folder: &Folder) -> Vec<String> {
         format!("TRUNK=\"sip:{trunk}\""),
     ];
     definitions.extend(ways.records_route.then(|| "RECORD_ROUTE".to_owned()));
+    definitions.extend(ways.hides.then(|| "HIDES".to_owned()));
+    definitions.extend(ways.renames.then(|| "OTHER_SESSION".to_owned()));
+    definitions.extend(ways.media.map(|control| format!("RTPENGINE=\"udp:{control}\"")));
     definitions.extend(ways.is_open.then(|| "OPEN".to_owned()));
     definitions
 }

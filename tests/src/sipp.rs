@@ -28,13 +28,15 @@ pub struct Run {
     pub transport: &'static str,
     /// How many calls it makes or takes.
     pub calls: u32,
+    /// Where it takes SIP, from [`own_address`]; a place of its own where none is given.
+    pub own: Option<SocketAddr>,
     /// What stands for `[KEY]` in it.
     pub keys: Vec<(&'static str, String)>,
 }
 
 impl Default for Run {
     fn default() -> Self {
-        Self { target: None, transport: "u1", calls: 1, keys: Vec::new() }
+        Self { target: None, transport: "u1", calls: 1, own: None, keys: Vec::new() }
     }
 }
 
@@ -51,6 +53,12 @@ impl Run {
         self.keys.push((key, value.to_string()));
         self
     }
+}
+
+/// A place for a scenario, for who has to know it before.
+#[must_use]
+pub fn own_address() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free(2)))
 }
 
 /// What a scenario said at `{{tell …}}`.
@@ -112,7 +120,7 @@ impl Sipp {
     pub async fn start(name: &str, run: Run) -> Self {
         let folder = Folder::new(name);
         let twin = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free(2)));
+        let address = run.own.unwrap_or_else(own_address);
         let mut command = command(&folder, name, address, &run);
         command.args(["-3pcc", &twin.local_addr().expect("an address").to_string()]);
         let mut program = Program::start("sipp", command);
@@ -258,6 +266,9 @@ fn command(folder: &Folder, name: &str, address: SocketAddr, run: &Run) -> Comma
         .args(["-trace_msg", "-message_file", "messages.log", "-trace_err", "-error_file", "errors.log"]);
     for (key, value) in &run.keys {
         command.args(["-key", key, value]);
+    }
+    if !run.keys.iter().any(|(key, _)| *key == "contact") {
+        command.args(["-key", "contact", &address.to_string()]);
     }
     command
 }

@@ -9,13 +9,14 @@ const GECKODRIVER: &str = "0.37.1";
 const OLDEST_NODE: u32 = 20;
 
 /// (program looked for, Debian packages that have it): browsers with what they need, then SIP servers and phones.
-const DEBIAN: [(&str, &str); 9] = [
+const DEBIAN: [(&str, &str); 10] = [
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
     ("firefox-esr", "firefox-esr"),
     ("pulseaudio", "pulseaudio"),
     ("ip", "iproute2"),
     ("kamailio", "kamailio kamailio-tls-modules"),
+    ("rtpengine", "rtpengine-daemon"),
     ("sipp", "sip-tester"),
     ("baresip", "baresip-core"),
     ("linphonec", "linphone-cli"),
