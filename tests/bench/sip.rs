@@ -15,7 +15,7 @@ use offhook_tests::kamailio::{Kamailio, Ways};
 use offhook_tests::peer::{Habits, Sound};
 use offhook_tests::ports;
 use offhook_tests::relay::{Relay, hash_sip_password};
-use offhook_tests::wire::{Registrar, Wire, header};
+use offhook_tests::wire::{Registrar, Wire, header, status};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
@@ -25,6 +25,12 @@ use std::time::Instant;
 const REGISTERING: RangeInclusive<u32> = 1001..=1008;
 const CALLED: u32 = 1009;
 const TIMED: u32 = 1010;
+
+/// Ports for media of the relay: more than its calls take at once.
+const PORTS: u16 = 8_000;
+
+/// A description of audio that is sent to nobody.
+const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9000 RTP/AVP 0\r\n";
 
 /// What is measured: a server with a way to ask what it has taken.
 struct Server<'a> {
@@ -124,27 +130,33 @@ fn f64_of(octets: u64) -> f64 {
     octets
 }
 
-/// From INVITE in to INVITE out, one call at a time.
+/// From INVITE in to INVITE out and to the 200, one call at a time.
 async fn latency(server: &Server<'_>, count: u32) {
     let here = SocketAddr::from(([127, 0, 0, 1], ports::free(2)));
     register(server, TIMED..=TIMED, here, 1).await;
     let (caller, callee) = (Wire::toward(server.address).await, Wire::between(here, server.address).await);
     let mut times = Vec::new();
+    let mut answers = Vec::new();
     for _ in 0..count {
         let invite = caller.request("INVITE", &format!("sip:{TIMED}@{}", server.address), "Max-Forwards: 70\r\n");
-        let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9000 RTP/AVP 0\r\n";
-        let body = format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}", sdp.len());
+        let body = format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}", SDP.len());
         let invite = invite.replace("Content-Length: 0\r\n\r\n", &body);
         let started = Instant::now();
         caller.send(&invite).await;
         let arrived = request(&callee, "INVITE").await;
         times.push(started.elapsed());
-        callee.send(busy(&arrived)).await;
-        let refused = caller.final_response().await;
-        caller.send(acknowledgement(&invite, &refused)).await;
+        callee.send(answer(&arrived, callee.address())).await;
+        let taken = caller.final_response().await;
+        answers.push(started.elapsed());
+        assert_eq!(status(&taken), Some(200), "{taken}");
+        caller.send(within(&invite, &taken, "ACK", 1)).await;
         request(&callee, "ACK").await;
+        caller.send(within(&invite, &taken, "BYE", 2)).await;
+        callee.send(ok(&request(&callee, "BYE").await)).await;
+        caller.final_response().await;
     }
     report(server.name, "INVITE in → INVITE out", times);
+    report(server.name, "INVITE → 200 of a phone that answers at once", answers);
 }
 
 fn report(name: &str, what: &str, mut times: Vec<Duration>) {
@@ -168,28 +180,39 @@ fn copied(request: &str, names: &[&str]) -> String {
     head.lines().filter(wanted).map(|line| format!("{line}\r\n")).collect()
 }
 
-fn busy(invite: &str) -> String {
-    let to = header(invite, "To").unwrap_or_default();
-    let copied = copied(invite, &["Via", "From", "Call-ID", "CSeq"]);
-    format!("SIP/2.0 486 Busy Here\r\n{copied}To: {to};tag=busy\r\nContent-Length: 0\r\n\r\n")
+/// The 200 to a request that asks for nothing more.
+fn ok(request: &str) -> String {
+    let copied = copied(request, &["Via", "From", "To", "Call-ID", "CSeq"]);
+    format!("SIP/2.0 200 OK\r\n{copied}Content-Length: 0\r\n\r\n")
 }
 
 fn answer(invite: &str, contact: SocketAddr) -> String {
     let to = header(invite, "To").unwrap_or_default();
-    let copied = copied(invite, &["Via", "From", "Call-ID", "CSeq"]);
-    let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9000 RTP/AVP 0\r\n";
+    let copied = copied(invite, &["Record-Route", "Via", "From", "Call-ID", "CSeq"]);
     format!(
         "SIP/2.0 200 OK\r\n{copied}To: {to};tag=here\r\nContact: <sip:here@{contact}>\r\nContent-Type: application/sdp\r\n\
-         Content-Length: {}\r\n\r\n{sdp}",
-        sdp.len()
+         Content-Length: {}\r\n\r\n{SDP}",
+        SDP.len()
     )
 }
 
-fn acknowledgement(invite: &str, response: &str) -> String {
-    let uri = invite.split(' ').nth(1).unwrap_or_default();
-    let copied = copied(invite, &["Via", "From", "Call-ID"]);
+/// A request of the caller's within the dialog that `response` made; it goes the way that was recorded.
+fn within(invite: &str, response: &str, method: &str, number: u32) -> String {
+    let contact = header(response, "Contact").unwrap_or_default();
+    let uri = contact.split(['<', '>']).nth(1).unwrap_or(contact);
+    let copied = copied(invite, &["From", "Call-ID"]);
+    let via = copied_via(invite, method);
+    let route = header(response, "Record-Route").map(|route| format!("Route: {route}\r\n")).unwrap_or_default();
     let to = header(response, "To").unwrap_or_default();
-    format!("ACK {uri} SIP/2.0\r\n{copied}To: {to}\r\nCSeq: 1 ACK\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n")
+    format!(
+        "{method} {uri} SIP/2.0\r\n{via}{copied}{route}To: {to}\r\nCSeq: {number} {method}\r\nMax-Forwards: 70\r\n\
+         Content-Length: 0\r\n\r\n"
+    )
+}
+
+/// The Via of an INVITE, of another transaction.
+fn copied_via(invite: &str, method: &str) -> String {
+    copied(invite, &["Via"]).replacen("branch=", &format!("branch=z9hG4bK{method}"), 1)
 }
 
 fn account(user: &str, server: SocketAddr, registers: bool) -> Connection {
@@ -231,9 +254,7 @@ async fn browser(relay: &Relay, count: u32) {
         call.peer.connected().await;
         keys.push(started.elapsed());
         alice.hang_up(&call.id);
-        let bye = request(&phone, "BYE").await;
-        let copied = copied(&bye, &["Via", "From", "To", "Call-ID", "CSeq"]);
-        phone.send(format!("SIP/2.0 200 OK\r\n{copied}Content-Length: 0\r\n\r\n")).await;
+        phone.send(ok(&request(&phone, "BYE").await)).await;
         alice.over(&call.id).await;
     }
     report("relay", "browser's `call` → answer", answers);
@@ -247,10 +268,10 @@ async fn main() {
     // As hashes of MD5: SIPp knows no other digest.
     let hash = |user: u32| hash_sip_password(&user.to_string(), "bench.test", &format!("pw{user}"));
     let mut options: Vec<String> = (1001..=TIMED).map(|user| format!("sip.phones.{user}={}", hash(user))).collect();
-    // More ports than calls within the time that a port rests.
-    let ports = ["rtp.first_port=10000", "rtp.last_port=31999", "rtp.port_rest=0s"];
-    let more = ["sip.domain=bench.test", "sip.accept_unknown=true", "sip.message_rate=100000"];
-    options.extend(ports.map(str::to_owned));
+    // Ports that no SIPp takes.
+    let first = ports::free(PORTS);
+    options.extend([format!("rtp.first_port={first}"), format!("rtp.last_port={}", first + PORTS - 1)]);
+    let more = ["rtp.port_rest=0s", "sip.domain=bench.test", "sip.accept_unknown=true", "sip.message_rate=100000"];
     options.extend(more.map(str::to_owned));
     let relay = Relay::start_with_sip(&options.iter().map(String::as_str).collect::<Vec<_>>());
     let servers = [

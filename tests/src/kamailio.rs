@@ -53,7 +53,7 @@ impl Kamailio {
         let mut command = Command::new(program());
         command
             // No fork of the main process, log to standard error.
-            .args(["-DD", "-E", "-m", "64", "-M", "8", "-f"])
+            .args(["-DD", "-E", "-m", "512", "-M", "8", "-f"])
             .arg(folder.write("kamailio.cfg", include_str!("kamailio.cfg")))
             .arg("-Y")
             .arg(folder.path())

@@ -18,8 +18,9 @@ pub fn free(count: u16) -> u16 {
     let origin = u16::try_from(std::process::id().wrapping_mul(0x9e37_79b1) >> 16).unwrap_or(0);
     for _ in 0..500 {
         let taken = NEXT.fetch_add(count.next_multiple_of(2), Ordering::Relaxed);
-        let first = FIRST + (origin.wrapping_add(taken) % (COUNT - count)) / 2 * 2;
-        if (first..first + count).all(is_free) {
+        let offset = origin.wrapping_add(taken) % COUNT / 2 * 2;
+        let first = FIRST + offset;
+        if offset + count <= COUNT && (first..first + count).all(is_free) {
             return first;
         }
     }
