@@ -10,7 +10,7 @@ use offhook_sdp::offer_answer::sip::renegotiate;
 use offhook_sdp::sip::Description;
 use offhook_signaling::message::CallStatus;
 use offhook_signaling::reason::EndReason;
-use offhook_sip::user_agent::io::{Command as SipCommand, InviteId};
+use offhook_sip::user_agent::io::{Branch, Command as SipCommand, InviteId};
 
 impl Call {
     /// A browser puts the other side on hold, or takes it back.
@@ -161,12 +161,12 @@ impl Call {
     }
 
     /// The peer makes a new offer, or wants one. A browser at the other side hears nothing of it.
-    pub(super) fn offered(&mut self, leg: LegKey, sdp: Option<String>) {
+    pub(super) fn offered(&mut self, leg: LegKey, branch: Branch, sdp: Option<String>) {
         let Some(invite) = self.peer_mut(leg).map(|peer| peer.invite) else { return };
         let has_changed = sdp.is_some();
         let command = match self.answer_offer(leg, sdp) {
-            Err(status) => SipCommand::RefuseOffer { invite, status },
-            Ok(text) => SipCommand::AnswerOffer { invite, body: sdp_body(&text) },
+            Err(status) => SipCommand::RefuseOffer { invite, branch, status },
+            Ok(text) => SipCommand::AnswerOffer { invite, branch, body: sdp_body(&text) },
         };
         let is_answered = matches!(command, SipCommand::AnswerOffer { .. });
         self.outputs.push_back(Output::Sip(command));

@@ -163,6 +163,8 @@ pub enum SipEvent {
     OfferRefused,
     /// It makes a new offer, or wants one.
     Offered {
+        /// Which callee.
+        branch: sip::Branch,
         /// The offer.
         sdp: Option<String>,
     },

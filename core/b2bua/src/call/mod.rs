@@ -228,7 +228,7 @@ impl Call {
             ) => self.peer_answers(leg, branch, sdp),
             (State::Established(_), SipEvent::OfferAnswered { sdp }) => self.offer_answered(leg, sdp),
             (State::Established(_), SipEvent::OfferRefused) => self.offer_refused(leg),
-            (_, SipEvent::Offered { sdp }) => self.offered(leg, sdp),
+            (_, SipEvent::Offered { branch, sdp }) => self.offered(leg, branch, sdp),
             (State::Established(_), SipEvent::ReferProgress { status, is_final, is_refused }) => {
                 self.refer_progress(leg, status, is_final, is_refused);
             }

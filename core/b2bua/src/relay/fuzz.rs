@@ -314,7 +314,7 @@ impl Stage {
             (2..=4, body) => Event::Answered { invite, branch, body },
             (5, Some(body)) => Event::OfferAnswered { invite, body },
             (5, None) => Event::OfferRefused { invite, status: 488 },
-            (6, body) => Event::Offer { invite, body },
+            (6, body) => Event::Offer { invite, branch, body },
             (7, body) => Event::Refer {
                 invite,
                 target: script.pick(&NAMES).unwrap_or_default().to_owned(),

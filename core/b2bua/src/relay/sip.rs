@@ -7,7 +7,7 @@ use crate::config::LoginName;
 use crate::io::Output;
 use offhook_clock::Time;
 use offhook_sip::user_agent::UserAgent;
-use offhook_sip::user_agent::io::{self as sip, Body, Command, Event, InviteId};
+use offhook_sip::user_agent::io::{self as sip, Body, Branch, Command, Event, InviteId};
 
 impl Relay {
     /// Orders something of the user agent, after what was ordered before.
@@ -78,7 +78,7 @@ impl Relay {
                 self.on_invite(invite, SipEvent::OfferAnswered { sdp: sdp_text(&body) }, now);
             }
             Event::OfferRefused { invite, .. } => self.on_invite(invite, SipEvent::OfferRefused, now),
-            Event::Offer { invite, body } => self.offer(invite, body.as_ref(), now),
+            Event::Offer { invite, branch, body } => self.offer(invite, branch, body.as_ref(), now),
             Event::Ended { invite, cause } => self.on_invite(invite, SipEvent::Ended(cause), now),
             Event::Refer { invite, target, replaces, replaced, referred_by } => {
                 self.referred(Referred { invite, target, replaces, replaced, referred_by }, now);
@@ -99,16 +99,16 @@ impl Relay {
         }
     }
 
-    fn offer(&mut self, invite: InviteId, body: Option<&Body>, now: Time) {
+    fn offer(&mut self, invite: InviteId, branch: Branch, body: Option<&Body>, now: Time) {
         let sdp = body.and_then(sdp_text);
         let status = if !self.invites.contains_key(&invite) {
             481
         } else if body.is_some() && sdp.is_none() {
             415
         } else {
-            return self.on_invite(invite, SipEvent::Offered { sdp }, now);
+            return self.on_invite(invite, SipEvent::Offered { branch, sdp }, now);
         };
-        self.command(Command::RefuseOffer { invite, status });
+        self.command(Command::RefuseOffer { invite, branch, status });
     }
 
     fn info(&mut self, invite: InviteId, body: &Body, now: Time) {

@@ -1,8 +1,8 @@
 //! Arbitrary scripts for the user agent: a peer that says anything at any time, and a call model that does.
 
 use super::io::{
-    Account, AccountId, Body, Command, Destination, Event, Identity, Input, InviteId, LocalAddress, OutboundInvite,
-    Output, Settings,
+    Account, AccountId, Body, Branch, Command, Destination, Event, Identity, Input, InviteId, LocalAddress,
+    OutboundInvite, Output, Settings,
 };
 use super::{Counts, UserAgent};
 use crate::auth::Login;
@@ -333,14 +333,15 @@ impl Stage {
         let body = (script.below(2) == 0).then(|| self.body());
         let some = body.clone().unwrap_or_else(|| Body { content_type: String::new(), octets: Vec::new() });
         let status = script.pick(&STATUSES, 200);
+        let branch = Branch(u32::try_from(script.below(2)).unwrap_or(0));
         let command = match script.below(12) {
             0 | 1 => Command::Ring { invite, status, body },
             2 | 3 => Command::Accept { invite, body },
             4 => Command::Reject { invite, status, reason: None, contacts: Vec::new() },
             5 => Command::HangUp { invite, reason: Some((status, "why".to_owned())) },
             6 => Command::Offer { invite, body: some },
-            7 => Command::AnswerOffer { invite, body: some },
-            8 => Command::RefuseOffer { invite, status },
+            7 => Command::AnswerOffer { invite, branch, body: some },
+            8 => Command::RefuseOffer { invite, branch, status },
             9 => Command::Refer { invite, target: "sip:carol@192.0.2.2".to_owned(), replaces: None },
             10 => Command::AnswerRefer { invite, status },
             _ => Command::NotifyRefer { invite, status, reason: "so".to_owned() },

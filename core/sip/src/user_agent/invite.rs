@@ -128,7 +128,7 @@ impl Invite {
             (Role::Client(client), Arrival::Failed(key, failure)) => client.failed(key, failure, scope),
             (Role::Server(server), Arrival::Failed(key, failure)) => server.failed(key, failure, scope),
             (Role::Client(client), Arrival::Ended(key)) => client.ended(key, scope),
-            (Role::Server(server), Arrival::Ended(key)) => server.ended(key),
+            (Role::Server(server), Arrival::Ended(key)) => server.ended(key, scope),
             (Role::Client(client), Arrival::Request(branch, incoming)) => client.receive(branch, *incoming, scope),
             (Role::Server(server), Arrival::Request(_, incoming)) => server.receive(*incoming, scope),
             (Role::Client(client), Arrival::Ack(branch, ack)) => client.acknowledged(branch, ack, scope),
@@ -155,10 +155,10 @@ impl Invite {
             (Role::Server(server), CallCommand::HangUp { reason }) => server.hang_up(reason, scope),
             (Role::Client(client), CallCommand::Offer { body }) => client.offer(body, scope),
             (Role::Server(server), CallCommand::Offer { body }) => server.offer(body, scope),
-            (Role::Client(client), CallCommand::Answer { body }) => client.answer(&body, scope),
-            (Role::Server(server), CallCommand::Answer { body }) => server.answer(&body, scope),
-            (Role::Client(client), CallCommand::Refuse { status }) => client.refuse(status, scope),
-            (Role::Server(server), CallCommand::Refuse { status }) => server.refuse(status, scope),
+            (Role::Client(client), CallCommand::Answer { branch, body }) => client.answer(branch, &body, scope),
+            (Role::Server(server), CallCommand::Answer { body, .. }) => server.answer(&body, scope),
+            (Role::Client(client), CallCommand::Refuse { branch, status }) => client.refuse(branch, status, scope),
+            (Role::Server(server), CallCommand::Refuse { status, .. }) => server.refuse(status, scope),
             (Role::Client(client), CallCommand::InSession(wish)) => {
                 client.in_session(scope, |session, scope| match session {
                     Some(session) => wish.carry_out(session, scope),
@@ -179,8 +179,8 @@ pub(super) enum CallCommand {
     Reject { status: u16, reason: Option<String>, contacts: Vec<String> },
     HangUp { reason: Option<(u16, String)> },
     Offer { body: Body },
-    Answer { body: Body },
-    Refuse { status: u16 },
+    Answer { branch: Branch, body: Body },
+    Refuse { branch: Branch, status: u16 },
     InSession(SessionCommand),
 }
 
@@ -220,8 +220,8 @@ impl CallCommand {
             Command::Reject { invite, status, reason, contacts } => (invite, Self::Reject { status, reason, contacts }),
             Command::HangUp { invite, reason } => (invite, Self::HangUp { reason }),
             Command::Offer { invite, body } => (invite, Self::Offer { body }),
-            Command::AnswerOffer { invite, body } => (invite, Self::Answer { body }),
-            Command::RefuseOffer { invite, status } => (invite, Self::Refuse { status }),
+            Command::AnswerOffer { invite, branch, body } => (invite, Self::Answer { branch, body }),
+            Command::RefuseOffer { invite, branch, status } => (invite, Self::Refuse { branch, status }),
             Command::AnswerRefer { invite, status } => {
                 (invite, Self::InSession(SessionCommand::AnswerRefer { status }))
             }

@@ -201,6 +201,8 @@ pub enum Command {
     AnswerOffer {
         /// The call.
         invite: InviteId,
+        /// Whose offer it is.
+        branch: Branch,
         /// The description.
         body: Body,
     },
@@ -208,6 +210,8 @@ pub enum Command {
     RefuseOffer {
         /// The call.
         invite: InviteId,
+        /// Whose offer it is.
+        branch: Branch,
         /// 488 mostly.
         status: u16,
     },
@@ -451,6 +455,8 @@ pub enum Event {
     Offer {
         /// The call.
         invite: InviteId,
+        /// Which callee; of a call that came in there is but one dialog, the first.
+        branch: Branch,
         /// The offer.
         body: Option<Body>,
     },

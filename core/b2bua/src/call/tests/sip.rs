@@ -37,7 +37,7 @@ pub(super) fn said(command: &Command) -> String {
         }
         Command::Offer { invite, .. } => format!("offer {}", number(invite)),
         Command::AnswerOffer { invite, .. } => format!("answer {}", number(invite)),
-        Command::RefuseOffer { invite, status } => format!("refuse {} {status}", number(invite)),
+        Command::RefuseOffer { invite, status, .. } => format!("refuse {} {status}", number(invite)),
         Command::Refer { invite, .. } => format!("REFER {}", number(invite)),
         Command::NotifyRefer { invite, status, .. } => format!("NOTIFY {} {status}", number(invite)),
         Command::Info { invite, .. } => format!("INFO {}", number(invite)),
@@ -224,7 +224,7 @@ fn inputs() -> Vec<(&'static str, Input)> {
     };
     let (party, offer) = replacing();
     let refused = |status| Cause::Refused { status, reason: String::new(), contacts: vec![] };
-    let offered = |sdp| SipEvent::Offered { sdp };
+    let offered = |sdp| SipEvent::Offered { branch: Branch(0), sdp };
     let referred = |status, is_final, is_refused| SipEvent::ReferProgress { status, is_final, is_refused };
     vec![
         ("180 of 2", progress(CALLEE, 180, None)),

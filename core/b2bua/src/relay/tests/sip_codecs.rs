@@ -6,7 +6,7 @@ use crate::io::ConnectionId;
 use offhook_media::command::{Command as Media, RtpStream};
 use offhook_sdp::codec::Payload;
 use offhook_signaling::message::{ClientMessage, ServerMessage};
-use offhook_sip::user_agent::io::{Command, Event, InviteId, Origin};
+use offhook_sip::user_agent::io::{Branch, Command, Event, InviteId, Origin};
 
 /// A phone with Opus and telephone-events under these numbers, and nothing else.
 fn opus_sdp(opus: u8, event: u8) -> String {
@@ -28,7 +28,7 @@ fn of_phone(bench: &Bench) -> (Vec<u8>, Vec<u8>) {
 
 /// The relay's answer to an offer of the phone.
 fn reinvite(bench: &mut Bench, invite: InviteId, offer: &str) -> String {
-    bench.sip(Event::Offer { invite, body: Some(body(offer)) });
+    bench.sip(Event::Offer { invite, branch: Branch(0), body: Some(body(offer)) });
     let Command::AnswerOffer { body: answer, .. } = bench.command() else { panic!("the offer was refused") };
     text(&answer)
 }
@@ -75,7 +75,7 @@ fn a_phone_that_calls_is_answered_in_its_numbers() {
     assert!(OFFER.contains("111") && text(&answer).contains("RTP/AVP 96 97"));
     assert_eq!(of_phone(&bench), (vec![96, 97], vec![96, 97]));
     // Whoever asks for an offer may answer with other numbers.
-    bench.sip(Event::Offer { invite, body: None });
+    bench.sip(Event::Offer { invite, branch: Branch(0), body: None });
     assert!(matches!(bench.command(), Command::AnswerOffer { .. }));
     bench.sip(Event::OfferAnswered { invite, body: body(&opus_sdp(98, 99)) });
     assert_eq!(of_phone(&bench), (vec![98, 99], vec![96, 97]));
@@ -167,8 +167,8 @@ fn a_phone_may_change_to_what_the_page_sends_and_to_nothing_else() {
     let (_, invite) = calling(&mut bench);
     bench.answered(invite, Some(&laws_sdp("8", "sendrecv")));
     // Opus is known to the page, which goes on sending PCMA: the phone would hear nothing.
-    bench.sip(Event::Offer { invite, body: Some(body(&laws_sdp("96", "sendrecv"))) });
-    assert_eq!(bench.command(), Command::RefuseOffer { invite, status: 488 });
+    bench.sip(Event::Offer { invite, branch: Branch(0), body: Some(body(&laws_sdp("96", "sendrecv"))) });
+    assert_eq!(bench.command(), Command::RefuseOffer { invite, branch: Branch(0), status: 488 });
     assert_eq!(of_phone(&bench).0, [8, 101], "all stays as it was");
     assert!(reinvite(&mut bench, invite, &laws_sdp("96 8", "sendrecv")).contains("RTP/AVP 8 96 101"));
     assert_eq!(of_phone(&bench).0, [8, 96, 101]);
@@ -190,7 +190,7 @@ fn of_two_phones_one_follows_the_other() {
     let (callee, _) = bench.invited();
     bench.answered(callee, Some(&laws_sdp("8 96", "sendrecv")));
     bench.take_commands();
-    bench.sip(Event::Offer { invite: caller, body: Some(body(&laws_sdp("96", "sendrecv"))) });
+    bench.sip(Event::Offer { invite: caller, branch: Branch(0), body: Some(body(&laws_sdp("96", "sendrecv"))) });
     let [Command::AnswerOffer { .. }, Command::Offer { invite, body: offer }] = &bench.take_commands()[..] else {
         panic!()
     };

@@ -7,7 +7,7 @@ use core::time::Duration;
 use offhook_media::command::Command as Media;
 use offhook_media::ports::PortPool;
 use offhook_signaling::message::{CallId, CallStatus, ClientMessage};
-use offhook_sip::user_agent::io::{AccountId, Body, Cause, Command, Event, InboundInvite, InviteId, Origin};
+use offhook_sip::user_agent::io::{AccountId, Body, Branch, Cause, Command, Event, InboundInvite, InviteId, Origin};
 
 const BACK: InviteId = InviteId::Inbound(7);
 
@@ -148,7 +148,7 @@ fn hold_and_offers_of_the_server_stay_apart() {
     assert_eq!(call.bench.names(call.alice), ["hold HOLD"]);
     assert!(call.bench.commands.is_empty());
     for offer in [None, Some(body(&phone_sdp(4000, "sendrecv")))] {
-        call.bench.sip(Event::Offer { invite: BACK, body: offer });
+        call.bench.sip(Event::Offer { invite: BACK, branch: Branch(0), body: offer });
         assert!(matches!(call.bench.command(), Command::AnswerOffer { .. }));
     }
     assert!(call.bench.names(call.bob).is_empty());

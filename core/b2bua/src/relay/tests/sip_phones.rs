@@ -7,7 +7,7 @@ use core::time::Duration;
 use offhook_signaling::message::{CallStatus, ClientMessage};
 use offhook_sip::auth::Login;
 use offhook_sip::user_agent::io::{
-    Account, BindingId, Cause, Command, Destination, Event, Identity, InboundInvite, InviteId, Origin,
+    Account, BindingId, Branch, Cause, Command, Destination, Event, Identity, InboundInvite, InviteId, Origin,
 };
 
 fn call_to(origin: Origin, callee: &str) -> InboundInvite {
@@ -139,7 +139,11 @@ fn two_phones_talk_through_the_relay() {
         assert_eq!(text(&early), text(&answer), "said twice, if the first was lost");
         assert_eq!(bench.bridges().len(), 1);
         // Hold of one phone is its own affair.
-        bench.sip(Event::Offer { invite: caller, body: Some(super::sip_calls::body(&phone_sdp(4000, "sendonly"))) });
+        bench.sip(Event::Offer {
+            invite: caller,
+            branch: Branch(0),
+            body: Some(super::sip_calls::body(&phone_sdp(4000, "sendonly"))),
+        });
         assert!(matches!(bench.command(), Command::AnswerOffer { .. }));
         let (ends, told) = if caller_hangs_up { (caller, callee) } else { (callee, caller) };
         bench.ended(ends, gone());

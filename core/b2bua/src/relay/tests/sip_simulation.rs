@@ -131,11 +131,15 @@ impl World {
                 self.hairpins += 1;
                 Command::Accept { invite: self.forwards[&invite], body: body.clone() }
             }
-            Event::Offer { invite, .. } if self.pick(4) == 0 => Command::RefuseOffer { invite, status: 488 },
-            Event::Offer { invite, .. } => Command::AnswerOffer { invite, body: self.sdp() },
+            Event::Offer { invite, branch, .. } if self.pick(4) == 0 => {
+                Command::RefuseOffer { invite, branch, status: 488 }
+            }
+            Event::Offer { invite, branch, .. } => Command::AnswerOffer { invite, branch, body: self.sdp() },
             Event::Refer { invite, .. } => Command::AnswerRefer { invite, status: [202, 603][self.pick(2)] },
             // Of an INVITE without offer.
-            Event::Answered { invite, body: Some(_), .. } => Command::AnswerOffer { invite, body: self.sdp() },
+            Event::Answered { invite, branch, body: Some(_) } => {
+                Command::AnswerOffer { invite, branch, body: self.sdp() }
+            }
             _ => return,
         };
         self.order(order);

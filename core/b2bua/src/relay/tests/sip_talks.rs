@@ -5,7 +5,7 @@ use super::{Bench, with_sip};
 use offhook_media::command::Command as Media;
 use offhook_sdp::direction::Direction;
 use offhook_signaling::message::{CallStatus, ClientMessage, DtmfType};
-use offhook_sip::user_agent::io::{Body, Command, Event};
+use offhook_sip::user_agent::io::{Body, Branch, Command, Event};
 
 #[test]
 fn hold_is_told_when_the_phone_agrees() {
@@ -59,7 +59,7 @@ fn a_phone_holds_moves_and_asks_and_the_page_hears_nothing() {
     let (alice, _) = bench.login_sip("alice");
     let invite = bench.talk_to_phone(alice, "a1", "1002");
     let offer = |bench: &mut Bench, offer: Option<String>| {
-        bench.sip(Event::Offer { invite, body: offer.map(|offer| body(&offer)) });
+        bench.sip(Event::Offer { invite, branch: Branch(0), body: offer.map(|offer| body(&offer)) });
         let Command::AnswerOffer { body: answer, .. } = bench.command() else { panic!() };
         text(&answer)
     };
@@ -74,10 +74,14 @@ fn a_phone_holds_moves_and_asks_and_the_page_hears_nothing() {
     offer(&mut bench, Some(nowhere));
     assert_eq!(bench.connected().0[0].remote, None);
     let g729 = phone_sdp(4000, "sendrecv").replace("RTP/AVP 0 8 101", "RTP/AVP 18");
-    bench.sip(Event::Offer { invite, body: Some(body(&g729)) });
-    assert_eq!(bench.command(), Command::RefuseOffer { invite, status: 488 });
-    bench.sip(Event::Offer { invite, body: Some(Body { content_type: "text/plain".into(), octets: vec![] }) });
-    assert_eq!(bench.command(), Command::RefuseOffer { invite, status: 415 });
+    bench.sip(Event::Offer { invite, branch: Branch(0), body: Some(body(&g729)) });
+    assert_eq!(bench.command(), Command::RefuseOffer { invite, branch: Branch(0), status: 488 });
+    bench.sip(Event::Offer {
+        invite,
+        branch: Branch(0),
+        body: Some(Body { content_type: "text/plain".into(), octets: vec![] }),
+    });
+    assert_eq!(bench.command(), Command::RefuseOffer { invite, branch: Branch(0), status: 415 });
     assert!(bench.names(alice).is_empty());
     assert_eq!(bench.bridges().len(), 1);
 }

@@ -12,8 +12,8 @@ use offhook_sip::auth::{Secret, Verifier};
 use offhook_sip::transport::{FlowId, Hop, LocalAddress, Source, Target, Transport};
 use offhook_sip::user_agent::UserAgent;
 use offhook_sip::user_agent::io::{
-    self as sip, BindingId, Cause, Command, Destination, Event, Identity, InviteId, Origin, OutboundInvite, PhoneUser,
-    Settings,
+    self as sip, BindingId, Branch, Cause, Command, Destination, Event, Identity, InviteId, Origin, OutboundInvite,
+    PhoneUser, Settings,
 };
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -324,7 +324,7 @@ fn a_caller_without_offer_answers_with_its_ack() {
     wire.settle();
     let Event::Answered { body: Some(offer), .. } = wire.event() else { panic!() };
     assert!(text(&offer).contains("PCMU"));
-    wire.command(Command::AnswerOffer { invite, body: body(&phone_sdp(4000, "sendrecv")) });
+    wire.command(Command::AnswerOffer { invite, branch: Branch(0), body: body(&phone_sdp(4000, "sendrecv")) });
     assert_eq!(wire.bench.bridges().len(), 1);
     wire.command(Command::HangUp { invite, reason: None });
     assert_eq!(wire.bench.names(alice), ["talk ESTABLISHED", "finish FINISH"]);
@@ -391,15 +391,15 @@ fn hold_and_back_over_the_wire_from_both_ends() {
     wire.say(alice, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: false });
     let Event::Offer { body: Some(offer), .. } = wire.event() else { panic!() };
     assert!(text(&offer).contains("a=sendonly"));
-    wire.command(Command::AnswerOffer { invite, body: body(&phone_sdp(4000, "recvonly")) });
+    wire.command(Command::AnswerOffer { invite, branch: Branch(0), body: body(&phone_sdp(4000, "recvonly")) });
     assert_eq!(wire.bench.names(alice), ["hold HOLD"]);
     wire.say(alice, &ClientMessage::Unhold("a1".into()));
     assert!(matches!(wire.event(), Event::Offer { .. }));
-    wire.command(Command::RefuseOffer { invite, status: 488 });
+    wire.command(Command::RefuseOffer { invite, branch: Branch(0), status: 488 });
     assert_eq!(wire.bench.names(alice), ["hold HOLD"], "refused: it stays on hold");
     wire.say(alice, &ClientMessage::Unhold("a1".into()));
     assert!(matches!(wire.event(), Event::Offer { .. }));
-    wire.command(Command::AnswerOffer { invite, body: body(&phone_sdp(4000, "sendrecv")) });
+    wire.command(Command::AnswerOffer { invite, branch: Branch(0), body: body(&phone_sdp(4000, "sendrecv")) });
     assert_eq!(wire.bench.names(alice), ["talk ESTABLISHED"]);
     wire.command(Command::Offer { invite, body: body(&phone_sdp(4000, "sendonly")) });
     let Event::OfferAnswered { body: answer, .. } = wire.event() else { panic!() };

@@ -206,15 +206,15 @@ impl Client {
         }
     }
 
-    /// The answer, for the first that waits for one.
-    pub(super) fn answer(&mut self, body: &Body, scope: &mut Scope<'_>) {
-        if let Some(fork) = self.forks.values_mut().find(|fork| fork.session.owes_answer()) {
+    /// The answer for one of the callees: each has its own exchange (RFC 6337 §4.1).
+    pub(super) fn answer(&mut self, branch: Branch, body: &Body, scope: &mut Scope<'_>) {
+        if let Some(fork) = self.forks.get_mut(&branch) {
             fork.session.answer(body, scope);
         }
     }
 
-    pub(super) fn refuse(&mut self, status: u16, scope: &mut Scope<'_>) {
-        let Some(fork) = self.forks.values_mut().find(|fork| fork.session.owes_answer()) else { return };
+    pub(super) fn refuse(&mut self, branch: Branch, status: u16, scope: &mut Scope<'_>) {
+        let Some(fork) = self.forks.get_mut(&branch) else { return };
         fork.session.refuse(status, scope);
         if scope.party.is_over {
             self.withdraw(Some((status, String::new())), scope);

@@ -107,7 +107,7 @@ impl Server {
     }
 
     /// Nothing is left of it.
-    pub(super) const fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         !self.is_ringing() && self.session.is_gone()
     }
 
@@ -359,8 +359,9 @@ impl Server {
         self.tidy(scope);
     }
 
-    pub(super) fn ended(&mut self, key: ClientKey) {
+    pub(super) fn ended(&mut self, key: ClientKey, scope: &mut Scope<'_>) {
         self.session.forget_ack(key);
+        self.tidy(scope);
     }
 
     fn tidy(&self, scope: &mut Scope<'_>) {

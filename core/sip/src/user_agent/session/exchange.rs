@@ -245,8 +245,8 @@ impl Session {
 
     /// The peer's offer, or wish for one, for the call model.
     pub(super) fn pass_offer(&mut self, offer: Option<Body>, reply: Reply, scope: &mut Scope<'_>) {
-        let invite = scope.invite();
-        scope.tell(Event::Offer { invite, body: offer.clone() });
+        let (invite, branch) = (scope.invite(), self.branch);
+        scope.tell(Event::Offer { invite, branch, body: offer.clone() });
         self.exchange = Exchange::Remote { offer, reply };
     }
 

@@ -134,9 +134,9 @@ impl Session {
         self.hang_up(None, scope);
     }
 
-    /// Nothing more happens in it.
-    pub(super) const fn is_gone(&self) -> bool {
-        matches!(self.stage, Stage::Gone)
+    /// Nothing more happens in it: no success of an INVITE can come that would have to be acknowledged.
+    pub(super) fn is_gone(&self) -> bool {
+        self.stage == Stage::Gone && self.acks.is_empty() && !self.has_ours(&Method::Invite)
     }
 
     /// Our success, or the peer's, is there.
@@ -185,11 +185,11 @@ impl Session {
         self.timer.stop();
     }
 
-    /// The dialog is no more.
+    /// The dialog is no more. A re-INVITE that is out may succeed all the same, and then wants its ACK (RFC 3261 §13.2.2.4).
     pub(super) fn vanish(&mut self, scope: &mut Scope<'_>) {
         self.close(scope);
         self.successes.clear();
-        self.ours.clear();
+        self.ours.retain(|_, ours| ours.is_invite());
         self.stage = Stage::Gone;
     }
 

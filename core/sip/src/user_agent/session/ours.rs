@@ -48,9 +48,18 @@ pub(crate) struct Ours {
 /// The ACK of a success of the peer's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Ack {
-    /// Waits for the answer that it is to carry; the INVITE that it belongs to.
-    Owed(Box<Request>),
+    /// Waits for the answer that it is to carry. `is_last`: the success does not come again.
+    Owed {
+        invite: Box<Request>,
+        is_last: bool,
+    },
     Sent(Box<Request>),
+}
+
+impl Ours {
+    pub(super) fn is_invite(&self) -> bool {
+        self.request.method == Method::Invite
+    }
 }
 
 impl Session {
@@ -107,8 +116,11 @@ impl Session {
 
     /// As [`Self::say_ack`], where that waited for the answer.
     pub(super) fn say_owed_ack(&mut self, key: ClientKey, answer: Option<&Body>, scope: &mut Scope<'_>) {
-        if let Some(Ack::Owed(invite)) = self.acks.remove(&key) {
+        if let Some(Ack::Owed { invite, is_last }) = self.acks.remove(&key) {
             self.say_ack(key, &invite, answer, scope);
+            if is_last {
+                self.acks.remove(&key);
+            }
         }
     }
 
@@ -116,7 +128,7 @@ impl Session {
     pub(crate) fn repeat_ack(&self, key: ClientKey, scope: &mut Scope<'_>) -> bool {
         match self.acks.get(&key) {
             Some(Ack::Sent(ack)) => scope.send_ack(ack),
-            Some(Ack::Owed(_)) => {}
+            Some(Ack::Owed { .. }) => {}
             None => return false,
         }
         true
@@ -124,9 +136,12 @@ impl Session {
 
     /// No success of this INVITE comes any more.
     pub(crate) fn forget_ack(&mut self, key: ClientKey) {
-        // One that is still owed is needed.
-        if matches!(self.acks.get(&key), Some(Ack::Sent(_))) {
-            self.acks.remove(&key);
+        match self.acks.get_mut(&key) {
+            Some(Ack::Sent(_)) => {
+                self.acks.remove(&key);
+            }
+            Some(Ack::Owed { is_last, .. }) => *is_last = true,
+            None => {}
         }
     }
 
@@ -235,6 +250,7 @@ impl Session {
         }
         match ours.what {
             What::Bye => self.vanish(scope),
+            _ if !self.is_alive() => {}
             // Who was not interested any more ends the subscription only (RFC 5057 §5.1).
             What::Notify => self.unsubscribed(),
             What::Prack => {}
@@ -295,7 +311,7 @@ impl Session {
                 body
             }
             (Exchange::Unmade, Some(offer)) if !scope.party.is_over => {
-                self.acks.insert(key, Ack::Owed(Box::new(invite.clone())));
+                self.acks.insert(key, Ack::Owed { invite: Box::new(invite.clone()), is_last: false });
                 self.exchange = Exchange::Remote { offer: Some(offer.clone()), reply: Reply::Ack(key) };
                 return Some(offer);
             }

@@ -56,13 +56,42 @@ fn the_answer_to_an_offer_in_a_reliable_response_goes_into_its_prack() {
     bench.receive(with_body(reliable(&invite, 183, "bob", "1"), "offer"));
     assert!(matches!(bench.event(), Event::Progress { status: 183, body: Some(_), .. }));
     bench.assert_quiet();
-    bench.command(Command::AnswerOffer { invite: CALL, body: sdp("answer") });
+    bench.command(Command::AnswerOffer { invite: CALL, branch: Branch(0), body: sdp("answer") });
     let prack = bench.request(&Method::Prack);
     assert_eq!(prack.body, b"answer");
     bench.receive(reply(&prack, 200, "bob"));
     bench.receive(reply(&invite, 200, "bob"));
     assert!(bench.request(&Method::Ack).body.is_empty());
     assert_eq!(bench.event(), Event::Answered { invite: CALL, branch: Branch(0), body: None });
+}
+
+#[test]
+fn each_callee_that_makes_an_offer_gets_its_own_answer() {
+    let (mut bench, invite) = calling(settings(), None);
+    bench.receive(with_body(reliable(&invite, 183, "bob", "1"), "bob's offer"));
+    bench.receive(with_body(reliable(&invite, 183, "carol", "1"), "carol's offer"));
+    let offers = bench.take_events().into_iter().map(|event| match event {
+        Event::Progress { branch, body: Some(offer), .. } => (branch, offer),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(offers.collect::<Vec<_>>(), [(Branch(0), sdp("bob's offer")), (Branch(1), sdp("carol's offer"))]);
+    for (branch, tag, answer) in [(Branch(1), "carol", "to carol"), (Branch(0), "bob", "to bob")] {
+        bench.command(Command::AnswerOffer { invite: CALL, branch, body: sdp(answer) });
+        let prack = bench.request(&Method::Prack);
+        assert_eq!((prack.headers.to().unwrap().tag(), prack.body.as_slice()), (Some(tag), answer.as_bytes()));
+        bench.receive(reply(&prack, 200, tag));
+    }
+    // And so does each that changes it.
+    for (branch, tag) in [(Branch(0), "bob"), (Branch(1), "carol")] {
+        let update = Far::callee(&invite, tag).request(&mut bench, "UPDATE", &[], Some(&sdp("offer 2")));
+        bench.receive(update);
+        assert_eq!(bench.event(), Event::Offer { invite: CALL, branch, body: Some(sdp("offer 2")) });
+    }
+    bench.command(Command::AnswerOffer { invite: CALL, branch: Branch(1), body: sdp("to carol") });
+    assert_eq!(bench.response(200).headers.to().unwrap().tag(), invite.headers.from().unwrap().tag());
+    bench.command(Command::RefuseOffer { invite: CALL, branch: Branch(0), status: 488 });
+    assert_eq!(bench.response(488).headers.from().unwrap().tag(), Some("bob"));
+    bench.assert_quiet();
 }
 
 fn early_dialog() -> (Bench, Request, Far) {
@@ -102,11 +131,11 @@ fn the_callee_changes_its_description_before_it_answers() {
     let (mut bench, invite, mut bob) = early_dialog();
     let update = bob.request(&mut bench, "UPDATE", &[], Some(&sdp("offer 2")));
     bench.receive(update);
-    assert_eq!(bench.event(), Event::Offer { invite: CALL, body: Some(sdp("offer 2")) });
+    assert_eq!(bench.event(), Event::Offer { invite: CALL, branch: Branch(0), body: Some(sdp("offer 2")) });
     let another = bob.request(&mut bench, "UPDATE", &[], Some(&sdp("offer 3")));
     bench.receive(another);
     assert!(bench.response(500).headers.has("Retry-After"), "one at a time (RFC 3311 §5.2)");
-    bench.command(Command::AnswerOffer { invite: CALL, body: sdp("answer 2") });
+    bench.command(Command::AnswerOffer { invite: CALL, branch: Branch(0), body: sdp("answer 2") });
     assert_eq!(bench.response(200).body, b"answer 2");
     bench.receive(reply(&invite, 200, "bob"));
     bench.request(&Method::Ack);

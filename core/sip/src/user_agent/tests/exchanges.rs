@@ -2,7 +2,7 @@
 
 use super::bench::{Bench, CALL, Far, INBOUND, answered_in, called_out, reply, sdp, settings, with, with_body};
 use crate::message::{Method, Request};
-use crate::user_agent::io::{Cause, Command, Event};
+use crate::user_agent::io::{Branch, Cause, Command, Event};
 use core::time::Duration;
 
 fn established() -> (Bench, Far) {
@@ -119,8 +119,8 @@ fn offers_that_cross_are_both_refused_and_ours_is_made_again() {
     let theirs = bob.request(&mut bench, "INVITE", &[], Some(&sdp("theirs")));
     bench.receive(theirs);
     bench.response(100);
-    assert_eq!(bench.event(), Event::Offer { invite: CALL, body: Some(sdp("theirs")) });
-    bench.command(Command::AnswerOffer { invite: CALL, body: sdp("ours") });
+    assert_eq!(bench.event(), Event::Offer { invite: CALL, branch: Branch(0), body: Some(sdp("theirs")) });
+    bench.command(Command::AnswerOffer { invite: CALL, branch: Branch(0), body: sdp("ours") });
     assert_eq!(bench.response(200).body, b"ours");
     let ack = bob.request(&mut bench, "ACK", &[], None);
     bench.receive(ack);
@@ -140,7 +140,7 @@ fn an_overlapping_reinvite_is_asked_to_wait() {
     bench.receive(second);
     let refused = bench.response(500);
     assert!(refused.headers.get("Retry-After").unwrap().parse::<u32>().unwrap() <= 10);
-    bench.command(Command::RefuseOffer { invite: CALL, status: 488 });
+    bench.command(Command::RefuseOffer { invite: CALL, branch: Branch(0), status: 488 });
     bench.response(488);
     bench.assert_quiet();
 }
@@ -164,8 +164,8 @@ fn a_reinvite_without_offer_is_answered_with_one() {
     let invite = bob.request(&mut bench, "INVITE", &[], None);
     bench.receive(invite);
     bench.response(100);
-    assert_eq!(bench.event(), Event::Offer { invite: CALL, body: None });
-    bench.command(Command::AnswerOffer { invite: CALL, body: sdp("offer 2") });
+    assert_eq!(bench.event(), Event::Offer { invite: CALL, branch: Branch(0), body: None });
+    bench.command(Command::AnswerOffer { invite: CALL, branch: Branch(0), body: sdp("offer 2") });
     assert_eq!(bench.response(200).body, b"offer 2");
     let ack = bob.request(&mut bench, "ACK", &[], Some(&sdp("answer 2")));
     bench.receive(ack);
@@ -207,7 +207,7 @@ fn a_canceled_reinvite_is_forgotten() {
     bench.receive(cancel);
     bench.response(200);
     bench.response(487);
-    bench.command(Command::AnswerOffer { invite: CALL, body: sdp("too late") });
+    bench.command(Command::AnswerOffer { invite: CALL, branch: Branch(0), body: sdp("too late") });
     bench.assert_quiet();
 }
 
@@ -248,4 +248,49 @@ fn byes_that_cross_are_both_answered() {
     bench.receive(reply(&ours, 481, "bob"));
     bench.assert_quiet();
     bench.assert_empty();
+}
+
+#[test]
+fn a_reinvite_that_succeeds_after_the_call_is_acknowledged() {
+    for is_ours in [true, false] {
+        let (mut bench, mut bob) = established();
+        let invite = offered(&mut bench);
+        if is_ours {
+            bench.command(Command::HangUp { invite: CALL, reason: None });
+            let bye = bench.request(&Method::Bye);
+            bench.receive(reply(&bye, 200, "bob"));
+        } else {
+            let bye = bob.request(&mut bench, "BYE", &[], None);
+            bench.receive(bye);
+            bench.response(200);
+        }
+        assert!(matches!(bench.event(), Event::Ended { .. }));
+        for _ in 0..2 {
+            bench.receive(with_body(reply(&invite, 200, "bob"), "late"));
+            let ack = bench.request(&Method::Ack);
+            assert_eq!(ack.headers.cseq().unwrap().number, invite.headers.cseq().unwrap().number);
+            bench.assert_quiet();
+        }
+        bench.assert_empty();
+    }
+}
+
+#[test]
+fn a_reinvite_that_the_end_of_the_call_answers_leaves_nothing() {
+    for status in [Some(487), Some(491), Some(401), None] {
+        let (mut bench, mut bob) = established();
+        let invite = offered(&mut bench);
+        let bye = bob.request(&mut bench, "BYE", &[], None);
+        bench.receive(bye);
+        bench.response(200);
+        assert!(matches!(bench.event(), Event::Ended { .. }));
+        bench.receive(reply(&invite, 100, "bob"));
+        if let Some(status) = status {
+            bench.receive(reply(&invite, status, "bob"));
+            bench.request(&Method::Ack);
+        }
+        bench.assert_quiet();
+        bench.wait(Duration::from_secs(600));
+        bench.assert_empty();
+    }
 }

@@ -263,7 +263,7 @@ fn the_answer_to_a_delayed_offer_goes_into_the_ack() {
     bench.assert_quiet();
     bench.receive(with_body(reply(&invite, 200, "bob"), "offer"));
     bench.assert_quiet();
-    bench.command(Command::AnswerOffer { invite: CALL, body: sdp("answer") });
+    bench.command(Command::AnswerOffer { invite: CALL, branch: Branch(0), body: sdp("answer") });
     let ack = bench.request(&Method::Ack);
     assert_eq!((ack.body.as_slice(), ack.headers.get("Content-Type")), (b"answer".as_slice(), Some("application/sdp")));
     bench.receive(with_body(reply(&invite, 200, "bob"), "offer"));
@@ -276,7 +276,7 @@ fn a_delayed_offer_that_is_refused_ends_the_call() {
     let (mut bench, invite) = invite(None);
     bench.receive(with_body(reply(&invite, 200, "bob"), "offer"));
     bench.take_events();
-    bench.command(Command::RefuseOffer { invite: CALL, status: 488 });
+    bench.command(Command::RefuseOffer { invite: CALL, branch: Branch(0), status: 488 });
     assert!(bench.request(&Method::Ack).body.is_empty());
     let bye = bench.request(&Method::Bye);
     assert_eq!(bench.event(), Event::Ended { invite: CALL, cause: Cause::Local });

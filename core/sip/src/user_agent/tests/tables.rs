@@ -2,7 +2,7 @@
 
 use super::bench::{Bench, CALL, Far, INBOUND, called_in, calling, reply, sdp, settings, with, with_body};
 use crate::message::{Message, Method, Request};
-use crate::user_agent::io::{Command, Event, InviteId};
+use crate::user_agent::io::{Branch, Command, Event, InviteId};
 use core::time::Duration;
 
 /// A call in some state, and what its other end needs to go on.
@@ -97,8 +97,12 @@ fn text(body: Option<&crate::user_agent::io::Body>) -> String {
 const COMMANDS: [(&str, Step); 8] = [
     ("hang up", |case| case.bench.command(Command::HangUp { invite: case.id, reason: None })),
     ("offer", |case| case.bench.command(Command::Offer { invite: case.id, body: sdp("new") })),
-    ("answer offer", |case| case.bench.command(Command::AnswerOffer { invite: case.id, body: sdp("reply") })),
-    ("refuse offer", |case| case.bench.command(Command::RefuseOffer { invite: case.id, status: 488 })),
+    ("answer offer", |case| {
+        case.bench.command(Command::AnswerOffer { invite: case.id, branch: Branch(0), body: sdp("reply") })
+    }),
+    ("refuse offer", |case| {
+        case.bench.command(Command::RefuseOffer { invite: case.id, branch: Branch(0), status: 488 })
+    }),
     ("refer", |case| {
         case.bench.command(Command::Refer { invite: case.id, target: "sip:c@example.org".into(), replaces: None });
     }),

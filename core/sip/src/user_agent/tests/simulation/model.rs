@@ -1,6 +1,6 @@
 //! The call model of a simulated agent: it answers what it must, and checks what it is told.
 
-use crate::user_agent::io::{Account, AccountId, Body, Command, Event, Identity, InviteId};
+use crate::user_agent::io::{Account, AccountId, Body, Branch, Command, Event, Identity, InviteId};
 use core::time::Duration;
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng as _;
@@ -97,22 +97,22 @@ impl Model {
                 self.placed(invite, mark, request.offer.is_some());
                 incoming(invite, rng, bodies)
             }
-            Event::Progress { invite, body: offer, .. } => {
+            Event::Progress { invite, branch, body: offer, .. } => {
                 let is_offer = !self.call(invite).has_offer && offer.is_some();
-                if is_offer { vec![(soon(rng, 500), answer(invite, bodies))] } else { Vec::new() }
+                if is_offer { vec![(soon(rng, 500), answer(invite, branch, bodies))] } else { Vec::new() }
             }
-            Event::Answered { invite, body: offer, .. } => {
+            Event::Answered { invite, branch, body: offer, .. } => {
                 let call = self.call(invite);
                 assert!(!call.is_answered, "{invite:?} is answered twice");
                 call.is_answered = true;
                 let is_offer = !call.has_offer && offer.is_some();
-                if is_offer { vec![(soon(rng, 500), answer(invite, bodies))] } else { Vec::new() }
+                if is_offer { vec![(soon(rng, 500), answer(invite, branch, bodies))] } else { Vec::new() }
             }
-            Event::Offer { invite, .. } => {
+            Event::Offer { invite, branch, .. } => {
                 self.call(invite);
                 let wish = match rng.next_u32() % 4 {
-                    0 => Wish(Command::RefuseOffer { invite, status: 488 }),
-                    _ => answer(invite, bodies),
+                    0 => Wish(Command::RefuseOffer { invite, branch, status: 488 }),
+                    _ => answer(invite, branch, bodies),
                 };
                 vec![(soon(rng, 900), wish)]
             }
@@ -154,8 +154,8 @@ impl Model {
     }
 }
 
-fn answer(invite: InviteId, bodies: &mut u64) -> Wish {
-    Wish(Command::AnswerOffer { invite, body: body(bodies) })
+fn answer(invite: InviteId, branch: Branch, bodies: &mut u64) -> Wish {
+    Wish(Command::AnswerOffer { invite, branch, body: body(bodies) })
 }
 
 /// Rings, with a description or without, and then answers or not.
