@@ -46,6 +46,11 @@ impl Call {
         if stays.party.leg == leg {
             *holds = hold;
             let party = stays.party.clone();
+            if hold {
+                self.miss_target();
+            } else {
+                self.hear_target();
+            }
             self.tell_status(&party, if hold { CallStatus::Hold } else { CallStatus::Established });
         }
     }
@@ -164,7 +169,7 @@ impl Call {
     pub(super) fn offered(&mut self, leg: LegKey, branch: Branch, sdp: Option<String>) {
         let Some(invite) = self.peer_mut(leg).map(|peer| peer.invite) else { return };
         let has_changed = sdp.is_some();
-        let command = match self.answer_offer(leg, sdp) {
+        let command = match self.answer_offer(leg, branch, sdp) {
             Err(status) => SipCommand::RefuseOffer { invite, branch, status },
             Ok(text) => SipCommand::AnswerOffer { invite, branch, body: sdp_body(&text) },
         };
@@ -175,7 +180,7 @@ impl Call {
         }
     }
 
-    fn answer_offer(&mut self, leg: LegKey, sdp: Option<String>) -> Result<String, u16> {
+    fn answer_offer(&mut self, leg: LegKey, branch: Branch, sdp: Option<String>) -> Result<String, u16> {
         const NOT_ACCEPTABLE_HERE: u16 = 488;
         const REQUEST_PENDING: u16 = 491;
         let side = self.side(leg);
@@ -194,7 +199,8 @@ impl Call {
                 let streams = stays.streams.clone();
                 (&mut **stays, streams, false, false)
             }
-            _ => return Err(NOT_ACCEPTABLE_HERE),
+            // An UPDATE has an offer.
+            _ => return self.answer_early_offer(leg, branch, &sdp.ok_or(NOT_ACCEPTABLE_HERE)?),
         };
         let peer = own.party.peer_mut().ok_or(NOT_ACCEPTABLE_HERE)?;
         if peer.pending.is_some() {

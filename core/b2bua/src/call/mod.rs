@@ -16,6 +16,7 @@
 
 mod direct;
 mod dtmf;
+mod early;
 mod ending;
 mod hairpin;
 mod hold;

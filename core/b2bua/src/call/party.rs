@@ -294,6 +294,8 @@ pub struct Caller {
     pub offer: Option<Vec<Section>>,
     /// Its streams, once it was answered for early media.
     pub early: Option<Vec<Section>>,
+    /// The streams of whom it hears before somebody answers.
+    pub hears: Vec<Section>,
     /// It was told that somebody is being alerted.
     pub rang: bool,
 }

@@ -86,6 +86,8 @@ pub struct Peer {
     pub offer: Option<Box<TheirOffer>>,
     /// The descriptions of early dialogs.
     early: BTreeMap<Branch, String>,
+    /// The one among them that is in force as an offer of the peer's, answered by the relay (RFC 3311).
+    changed: Option<String>,
     pub(super) pending: Option<Pending>,
     /// Another offer is due once the one under way is answered.
     pub(super) is_offer_due: bool,
@@ -209,6 +211,7 @@ impl Peer {
             security: Vec::new(),
             offer: None,
             early: BTreeMap::new(),
+            changed: None,
             pending: None,
             is_offer_due: false,
             held: false,
@@ -298,6 +301,9 @@ impl Peer {
     pub(super) fn hear_answer(&self, text: &str) -> Result<TheirAnswer, EndReason> {
         let description = Description::parse(text).map_err(|_| EndReason::BadSessionDescription)?;
         let Some(Pending { offered, .. }) = &self.pending else { return Err(EndReason::BadSessionDescription) };
+        if self.changed.as_deref() == Some(text) {
+            return Ok(self.in_force(description, offered.clone()));
+        }
         let mut media = description.media();
         let mut security = Vec::new();
         for ((section, theirs), ours) in media.iter_mut().zip(&description.sections).zip(self.said()) {
@@ -308,6 +314,15 @@ impl Peer {
         Ok(TheirAnswer { description, security, offered: offered.clone(), media })
     }
 
+    /// What the peer changed since it answered, and the relay has agreed to.
+    fn in_force(&self, description: Description, offered: Vec<Section>) -> TheirAnswer {
+        let mut media = description.media();
+        for (section, ours) in media.iter_mut().zip(self.said()) {
+            section.rejected |= ours.section.rejected;
+        }
+        TheirAnswer { description, security: self.security.clone(), offered, media }
+    }
+
     /// From now on the answer is what counts. (An offer that made early dialogs is answered once in each.)
     pub(super) fn take_answer(
         &mut self,
@@ -316,6 +331,9 @@ impl Peer {
         streams: &[Section],
         silence: Silence,
     ) -> Command {
+        if self.remote.as_ref() != Some(&answer.description) {
+            self.changed = None;
+        }
         self.remote = Some(answer.description);
         self.security = answer.security;
         self.connect(leg, &answer.offered, streams, silence)
@@ -423,6 +441,17 @@ impl Peer {
         if self.early.len() < MAX_BRANCHES || self.early.contains_key(&branch) {
             self.early.insert(branch, text.to_owned());
         }
+    }
+
+    /// An early dialog said something else, which was answered.
+    pub(super) fn change_early(&mut self, branch: Branch, text: &str) {
+        self.remember(branch, text);
+        self.changed = Some(text.to_owned());
+    }
+
+    /// What the latest of the early dialogs said.
+    pub(super) fn latest_early(&self) -> Option<String> {
+        self.early.last_key_value().map(|(_, text)| text.clone())
     }
 
     /// The answer of the dialog that was confirmed: what came with the 200, or before it.

@@ -40,7 +40,7 @@ impl Call {
         if alerts_at_once {
             self.tell_status(&caller, CallStatus::Ring);
         }
-        let caller = Caller { party: caller, offer, early: None, rang: alerts_at_once };
+        let caller = Caller { party: caller, offer, early: None, hears: Vec::new(), rang: alerts_at_once };
         self.state = State::Ringing { caller: Box::new(caller), ring };
     }
 
@@ -73,70 +73,8 @@ impl Call {
         Ring { forks, hairpins: Vec::new(), give_up_at: now + self.rings_for }
     }
 
-    /// A SIP endpoint rings, or says something before it answers.
-    pub(super) fn progress(&mut self, leg: LegKey, branch: Branch, status: u16, sdp: Option<String>) {
-        let State::Ringing { caller, ring } = &mut self.state else { return };
-        let is_alone = ring.forks.len() == 1 && ring.hairpins.is_empty();
-        let Some(fork) = ring.forks.iter_mut().find(|fork| fork.party.leg == leg) else { return };
-        if let (Some(sdp), Some(peer)) = (&sdp, fork.party.peer_mut()) {
-            peer.remember(branch, sdp);
-        }
-        // The page has one answer to get: with several who ring, it waits for the one who takes the call.
-        if let Some(sdp) = sdp.filter(|_| is_alone && caller.offer.is_some())
-            && self.early_media(leg, status, &sdp)
-        {
-            return;
-        }
-        let State::Ringing { caller, .. } = &mut self.state else { return };
-        let told = if status == 180 { CallStatus::Ring } else { CallStatus::SessionProgress };
-        if !caller.rang {
-            caller.rang = status == 180;
-            let party = caller.party.clone();
-            self.tell_status(&party, told);
-        }
-    }
-
-    /// Lets the caller hear what the only callee sends before it answers. False when that cannot be.
-    fn early_media(&mut self, leg: LegKey, status: u16, sdp: &str) -> bool {
-        let State::Ringing { caller, ring } = &self.state else { return false };
-        let Some(fork) = ring.forks.iter().find(|fork| fork.party.leg == leg) else { return false };
-        let (mut caller, mut fork) = (caller.clone(), fork.clone());
-        let heard = LegMaker::hear(&fork, sdp);
-        let settled = heard.and_then(|heard| Ok((LegMaker::settle(&caller, &fork, &heard)?, heard)));
-        let Ok((settled, heard)) = settled else { return false };
-        let connect = LegMaker::connect(&mut fork, heard, &settled.callee, Silence::Tolerated);
-        self.outputs.push_back(Output::Media(connect));
-        if caller.early.is_none() {
-            let bridge = Command::Bridge { a: caller.party.leg, b: leg };
-            let text = self.answer_caller(&mut caller.party, &settled, Silence::Tolerated);
-            self.outputs.push_back(Output::Media(bridge));
-            caller.early = Some(settled.caller);
-            self.tell_early(&caller.party, status, text);
-        }
-        caller.rang = true;
-        if let State::Ringing { caller: known, ring } = &mut self.state {
-            *known = caller;
-            ring.forks = vec![fork];
-        }
-        true
-    }
-
-    fn tell_early(&mut self, caller: &Party, status: u16, text: String) {
-        match &caller.side {
-            Side::Browser(browser) => {
-                self.tell(caller, ServerMessage::RemoteSdp { call_id: browser.call_id.clone(), sdp: text });
-                self.tell_status(caller, CallStatus::RingMedia);
-            }
-            Side::Sip(peer) => {
-                let status = if status == 180 { 180 } else { 183 };
-                let ring = SipCommand::Ring { invite: peer.invite, status, body: Some(sdp_body(&text)) };
-                self.outputs.push_back(Output::Sip(ring));
-            }
-        }
-    }
-
     /// Connects the caller: the text of its answer.
-    fn answer_caller(&mut self, caller: &mut Party, settled: &Settled, silence: Silence) -> String {
+    pub(super) fn answer_caller(&mut self, caller: &mut Party, settled: &Settled, silence: Silence) -> String {
         let leg = caller.leg;
         let (commands, text) = match &mut caller.side {
             Side::Browser(browser) => match browser.offer.take() {

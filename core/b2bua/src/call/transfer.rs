@@ -3,14 +3,13 @@
 
 use super::negotiation::LegMaker;
 use super::party::{End, Leg, Party, PerLeg, Side};
-use super::peer::Dialog;
 use super::{Call, Output, Released, Ring, State, Talk, Transfer};
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey, Silence};
 use offhook_sdp::section::Section;
 use offhook_signaling::message::{CallStatus, ServerMessage, TransferStatus};
 use offhook_signaling::reason::EndReason;
-use offhook_sip::user_agent::io::{Branch, Command as SipCommand};
+use offhook_sip::user_agent::io::Command as SipCommand;
 
 impl Call {
     pub(super) fn transfer(&mut self, leg: LegKey, targets: Result<Vec<Party>, EndReason>, now: Time) {
@@ -51,6 +50,7 @@ impl Call {
         if let Some(detour) = detour {
             self.leave_detour(&detour, &EndReason::Transferred.into());
         }
+        self.hear_target();
     }
 
     /// Who rings for a transfer, and on whose behalf.
@@ -62,20 +62,6 @@ impl Call {
             }
             State::HandedOver { stays, ring, .. } => Some((stays, ring)),
             State::Ringing { .. } | State::Ended(_) => None,
-        }
-    }
-
-    /// A SIP endpoint that is to take the call rings, or says something before it answers.
-    pub(super) fn target_progress(&mut self, leg: LegKey, branch: Branch, status: u16, sdp: Option<String>) {
-        let Some(peer) = self.peer_mut(leg).filter(|peer| peer.dialog == Dialog::Outbound) else {
-            return self.ignored += 1;
-        };
-        if let Some(sdp) = sdp {
-            peer.remember(branch, &sdp);
-        }
-        let by = self.talk().and_then(|talk| Some(talk.legs.get(talk.transfer.as_ref()?.by).party.clone()));
-        if let Some(by) = by {
-            self.notify(&by, status, "");
         }
     }
 
@@ -208,7 +194,7 @@ impl Call {
     }
 
     /// A SIP endpoint that asked for a transfer hears how it goes.
-    fn notify(&mut self, party: &Party, status: u16, reason: &str) {
+    pub(super) fn notify(&mut self, party: &Party, status: u16, reason: &str) {
         if let Some(peer) = party.peer() {
             let (invite, reason) = (peer.invite, reason.to_owned());
             self.outputs.push_back(Output::Sip(SipCommand::NotifyRefer { invite, status, reason }));

@@ -6,6 +6,7 @@ mod scripts;
 mod simulation;
 pub(crate) mod sip_calls;
 mod sip_codecs;
+mod sip_early;
 mod sip_hairpin;
 mod sip_phones;
 mod sip_simulation;

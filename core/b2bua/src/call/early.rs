@@ -1,0 +1,199 @@
+//! Media before the call is answered: what those who ring send, and how they, or the caller, change it.
+
+use super::negotiation::LegMaker;
+use super::party::{Caller, Fork, Party, Side};
+use super::peer::{Dialog, sdp_body};
+use super::{Call, Output, State};
+use offhook_media::command::{Command, LegKey, Silence};
+use offhook_sdp::direction::Direction;
+use offhook_sdp::offer_answer::sip::renegotiate;
+use offhook_sdp::section::Section;
+use offhook_sdp::sip::Description;
+use offhook_signaling::message::{CallStatus, ServerMessage};
+use offhook_sip::user_agent::io::{Branch, Command as SipCommand};
+
+const NOT_ACCEPTABLE_HERE: u16 = 488;
+
+impl Call {
+    /// A SIP endpoint rings, or says something before it answers.
+    pub(super) fn progress(&mut self, leg: LegKey, branch: Branch, status: u16, sdp: Option<String>) {
+        let State::Ringing { caller, ring } = &mut self.state else { return };
+        let is_alone = ring.forks.len() == 1 && ring.hairpins.is_empty();
+        let Some(fork) = ring.forks.iter_mut().find(|fork| fork.party.leg == leg) else { return };
+        if let (Some(sdp), Some(peer)) = (&sdp, fork.party.peer_mut()) {
+            peer.remember(branch, sdp);
+        }
+        // The page has one answer to get: with several who ring, it waits for the one who takes the call.
+        if let Some(sdp) = sdp.filter(|_| is_alone && caller.offer.is_some())
+            && self.early_media(leg, status, &sdp)
+        {
+            return;
+        }
+        let State::Ringing { caller, .. } = &mut self.state else { return };
+        let told = if status == 180 { CallStatus::Ring } else { CallStatus::SessionProgress };
+        if !caller.rang {
+            caller.rang = status == 180;
+            let party = caller.party.clone();
+            self.tell_status(&party, told);
+        }
+    }
+
+    /// Lets the caller hear what the only callee sends before it answers. False when that cannot be.
+    fn early_media(&mut self, leg: LegKey, status: u16, sdp: &str) -> bool {
+        let State::Ringing { caller, ring } = &self.state else { return false };
+        let Some(fork) = ring.forks.iter().find(|fork| fork.party.leg == leg) else { return false };
+        let (mut caller, mut fork) = (caller.clone(), fork.clone());
+        let heard = LegMaker::hear(&fork, sdp);
+        let settled = heard.and_then(|heard| Ok((LegMaker::settle(&caller, &fork, &heard)?, heard)));
+        let Ok((settled, heard)) = settled else { return false };
+        let connect = LegMaker::connect(&mut fork, heard, &settled.callee, Silence::Tolerated);
+        self.outputs.push_back(Output::Media(connect));
+        caller.hears.clone_from(&settled.callee);
+        if caller.early.is_none() {
+            let bridge = Command::Bridge { a: caller.party.leg, b: leg };
+            let text = self.answer_caller(&mut caller.party, &settled, Silence::Tolerated);
+            self.outputs.push_back(Output::Media(bridge));
+            caller.early = Some(settled.caller);
+            self.tell_early(&caller.party, status, text);
+        }
+        caller.rang = true;
+        if let State::Ringing { caller: known, ring } = &mut self.state {
+            *known = caller;
+            ring.forks = vec![fork];
+        }
+        true
+    }
+
+    fn tell_early(&mut self, caller: &Party, status: u16, text: String) {
+        match &caller.side {
+            Side::Browser(browser) => {
+                self.tell(caller, ServerMessage::RemoteSdp { call_id: browser.call_id.clone(), sdp: text });
+                self.tell_status(caller, CallStatus::RingMedia);
+            }
+            Side::Sip(peer) => {
+                let status = if status == 180 { 180 } else { 183 };
+                let ring = SipCommand::Ring { invite: peer.invite, status, body: Some(sdp_body(&text)) };
+                self.outputs.push_back(Output::Sip(ring));
+            }
+        }
+    }
+
+    /// One that is to take the call rings, or says something before it answers.
+    pub(super) fn target_progress(&mut self, leg: LegKey, branch: Branch, status: u16, sdp: Option<String>) {
+        let Some(peer) = self.peer_mut(leg).filter(|peer| peer.dialog == Dialog::Outbound) else {
+            return self.ignored += 1;
+        };
+        let has_said = sdp.is_some();
+        if let Some(sdp) = sdp {
+            peer.remember(branch, &sdp);
+        }
+        let by = self.talk().and_then(|talk| Some(talk.legs.get(talk.transfer.as_ref()?.by).party.clone()));
+        if let Some(by) = by {
+            self.notify(&by, status, "");
+        }
+        if has_said {
+            self.hear_target();
+        }
+    }
+
+    /// Lets the one that was handed over, and waits alone, hear what the only target sends before it answers.
+    pub(super) fn hear_target(&mut self) {
+        let State::HandedOver { stays, holds: false, ring, .. } = &self.state else { return };
+        let [fork] = ring.forks.as_slice() else { return };
+        let Some(sdp) = fork.party.peer().and_then(|peer| peer.latest_early()) else { return };
+        let heard = LegMaker::hear(fork, &sdp);
+        let settled = heard.and_then(|heard| Ok((LegMaker::settle_transfer(stays, fork, &heard)?, heard)));
+        let Ok((streams, heard)) = settled else { return };
+        if !LegMaker::passes(&streams, &stays.streams) {
+            return;
+        }
+        let (mut fork, a) = (fork.clone(), stays.party.leg);
+        let bridge = Command::Bridge { a, b: fork.party.leg };
+        let connect = LegMaker::connect(&mut fork, heard, &streams, Silence::Tolerated);
+        self.outputs.extend([connect, bridge].map(Output::Media));
+        if let State::HandedOver { ring, .. } = &mut self.state {
+            ring.forks = vec![fork];
+        }
+    }
+
+    /// The one that waits holds: it hears no target any more.
+    pub(super) fn miss_target(&mut self) {
+        let State::HandedOver { stays, ring, .. } = &self.state else { return };
+        let is_heard = |fork: &Fork| fork.party.peer().is_some_and(|peer| peer.latest_early().is_some());
+        if matches!(ring.forks.as_slice(), [fork] if is_heard(fork)) {
+            self.outputs.push_back(Output::Media(Command::Unbridge { leg: stays.party.leg }));
+        }
+    }
+
+    /// A change before the call is answered (UPDATE, RFC 3311 §5.2): the text that answers it, or the status that
+    /// refuses it.
+    pub(super) fn answer_early_offer(&mut self, leg: LegKey, branch: Branch, sdp: &str) -> Result<String, u16> {
+        let description = Description::parse(sdp).map_err(|_| NOT_ACCEPTABLE_HERE)?;
+        let is_caller = matches!(&self.state, State::Ringing { caller, .. } if caller.party.leg == leg);
+        if is_caller { self.caller_changes(description) } else { self.fork_changes(leg, branch, description, sdp) }
+    }
+
+    /// Within what it hears.
+    fn caller_changes(&mut self, description: Description) -> Result<String, u16> {
+        let State::Ringing { caller, .. } = &mut self.state else { return Err(NOT_ACCEPTABLE_HERE) };
+        let Caller { party, hears, early: Some(early), .. } = &mut **caller else { return Err(NOT_ACCEPTABLE_HERE) };
+        let (text, streams, connect) = self.maker.answer_change(party, hears, description)?;
+        *early = streams;
+        self.outputs.push_back(Output::Media(connect));
+        Ok(text)
+    }
+
+    /// Within what the caller was answered, or what the relay offered where nobody hears it yet.
+    fn fork_changes(
+        &mut self,
+        leg: LegKey,
+        branch: Branch,
+        description: Description,
+        sdp: &str,
+    ) -> Result<String, u16> {
+        let mut nobody = Vec::new();
+        let (caller, ring) = match &mut self.state {
+            State::Ringing { caller, ring } => (Some(&mut **caller), ring),
+            State::Established(talk) => (None, &mut talk.transfer.as_mut().ok_or(NOT_ACCEPTABLE_HERE)?.ring),
+            State::HandedOver { ring, .. } => (None, ring),
+            State::Ended(_) => return Err(NOT_ACCEPTABLE_HERE),
+        };
+        let (early, hears, is_browser) = match caller {
+            Some(Caller { party, early: Some(early), hears, .. }) => (Some(&*early), hears, party.browser().is_some()),
+            Some(Caller { early: None, .. }) | None => (None, &mut nobody, false),
+        };
+        let fork = ring.forks.iter_mut().find(|fork| fork.party.leg == leg).ok_or(NOT_ACCEPTABLE_HERE)?;
+        let other = early.unwrap_or(&fork.offered).clone();
+        let before = fork.party.clone();
+        let (text, streams, connect) = self.maker.answer_change(&mut fork.party, &other, description)?;
+        // A browser stays with its codec (RFC 3261 §14.2).
+        if is_browser && !LegMaker::passes_where_wanted(&other, &streams) {
+            fork.party = before;
+            return Err(NOT_ACCEPTABLE_HERE);
+        }
+        if let Some(peer) = fork.party.peer_mut() {
+            peer.change_early(branch, sdp);
+        }
+        *hears = streams;
+        self.outputs.push_back(Output::Media(connect));
+        Ok(text)
+    }
+}
+
+impl LegMaker {
+    /// Answers a change of a SIP endpoint before the call is answered, which is to go with `other`: the text, its streams
+    /// from now on, and the worker's order.
+    fn answer_change(
+        &mut self,
+        party: &mut Party,
+        other: &[Section],
+        description: Description,
+    ) -> Result<(String, Vec<Section>, Command), u16> {
+        let leg = party.leg;
+        let peer = party.peer_mut().ok_or(NOT_ACCEPTABLE_HERE)?;
+        let offer = peer.hear_offer(description, &mut self.random);
+        let agreed = renegotiate(other, &offer.media(), Direction::SendRecv).map_err(|_| NOT_ACCEPTABLE_HERE)?;
+        let (connect, text) = peer.answer(leg, offer, &agreed.answer, &agreed.peer, Silence::Tolerated);
+        Ok((text, agreed.peer, connect))
+    }
+}
