@@ -98,10 +98,10 @@ const COMMANDS: [(&str, Step); 8] = [
     ("hang up", |case| case.bench.command(Command::HangUp { invite: case.id, reason: None })),
     ("offer", |case| case.bench.command(Command::Offer { invite: case.id, body: sdp("new") })),
     ("answer offer", |case| {
-        case.bench.command(Command::AnswerOffer { invite: case.id, branch: Branch(0), body: sdp("reply") })
+        case.bench.command(Command::AnswerOffer { invite: case.id, branch: Branch(0), body: sdp("reply") });
     }),
     ("refuse offer", |case| {
-        case.bench.command(Command::RefuseOffer { invite: case.id, branch: Branch(0), status: 488 })
+        case.bench.command(Command::RefuseOffer { invite: case.id, branch: Branch(0), status: 488 });
     }),
     ("refer", |case| {
         case.bench.command(Command::Refer { invite: case.id, target: "sip:c@example.org".into(), replaces: None });
