@@ -73,7 +73,8 @@ export declare class Call {
     /** Sets the handler of an event; the last one wins. */
     on(event: CallStatus, callback: (call: Call) => void): this;
     on(event: "DTMF", callback: (call: Call, digit: string) => void): this;
-    on(event: "TRANSFER", callback: (call: Call, status: "PENDING" | "COMPLETED" | "FAILED") => void): this;
+    on(event: "REMOTE_HOLD", callback: (call: Call, held: boolean) => void): this;
+    on(event: "TRANSFER", callback: (call: Call, status: "PENDING" | "RINGING" | "COMPLETED" | "FAILED") => void): this;
     on(event: "MEDIA_PATH", callback: (call: Call, path: MediaPath) => void): this;
     /** Places the call. */
     call(): void;
@@ -153,9 +154,10 @@ export declare const CALL_STATUS: Readonly<{
     readonly PENDING: "PENDING";
     readonly TRYING: "TRYING";
 }>;
-/** Further events of a call, beyond the stock SDK: a DTMF digit of the far end, progress of a transfer, the media's way. */
+/** Further events of a call, beyond the stock SDK: a DTMF digit or hold of the far end, progress of a transfer, the media's way. */
 export declare const CALL_EVENT: Readonly<{
     readonly DTMF: "DTMF";
+    readonly REMOTE_HOLD: "REMOTE_HOLD";
     readonly TRANSFER: "TRANSFER";
     readonly MEDIA_PATH: "MEDIA_PATH";
 }>;

@@ -141,6 +141,12 @@ function follow(followed) {
   followed.on(CALL_EVENT.DTMF, (_, digit) => {
     if (followed === call) $("endReason").textContent = `The far end pressed ${digit}`;
   });
+  followed.on(CALL_EVENT.REMOTE_HOLD, (_, held) => {
+    if (followed === call) $("endReason").textContent = held ? "On hold by the other side" : "";
+  });
+  followed.on(CALL_EVENT.TRANSFER, (_, status) => {
+    if (followed === call && status === "RINGING") $("endReason").textContent = "It rings where the call is going";
+  });
   followed.on(CALL_EVENT.MEDIA_PATH, () => {
     if (followed === call) showPath();
   });

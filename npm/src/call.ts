@@ -91,7 +91,8 @@ export class Call {
   /** Sets the handler of an event; the last one wins. */
   on(event: CallStatus, callback: (call: Call) => void): this;
   on(event: "DTMF", callback: (call: Call, digit: string) => void): this;
-  on(event: "TRANSFER", callback: (call: Call, status: "PENDING" | "COMPLETED" | "FAILED") => void): this;
+  on(event: "REMOTE_HOLD", callback: (call: Call, held: boolean) => void): this;
+  on(event: "TRANSFER", callback: (call: Call, status: "PENDING" | "RINGING" | "COMPLETED" | "FAILED") => void): this;
   on(event: "MEDIA_PATH", callback: (call: Call, path: MediaPath) => void): this;
   on(event: string, callback: Handler): this {
     this.#handlers.set(event, callback, TypeError as unknown as typeof Error);

@@ -31,9 +31,10 @@ export const CALL_STATUS = Object.freeze({
   TRYING: "TRYING",
 } as const);
 
-/** Further events of a call, beyond the stock SDK: a DTMF digit of the far end, progress of a transfer, the media's way. */
+/** Further events of a call, beyond the stock SDK: a DTMF digit or hold of the far end, progress of a transfer, the media's way. */
 export const CALL_EVENT = Object.freeze({
   DTMF: "DTMF",
+  REMOTE_HOLD: "REMOTE_HOLD",
   TRANSFER: "TRANSFER",
   MEDIA_PATH: "MEDIA_PATH",
 } as const);

@@ -111,6 +111,7 @@ impl Driver {
                 }
             }
             Output::EmitDtmf(digit) => page.emit("DTMF", &digit.to_string().into()),
+            Output::EmitFarHold(held) => page.emit("REMOTE_HOLD", &held.into()),
             Output::EmitTransfer(status) => page.emit("TRANSFER", &status.name().into()),
         }
     }

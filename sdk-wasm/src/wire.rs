@@ -54,6 +54,7 @@ pub fn decode(frame: &str) -> Option<(Received, JsValue)> {
         "notifyTransferEvent" => call_id().zip(text(&first, "status")).map(|(call_id, status)| {
             let status = match status.as_str() {
                 "COMPLETED" => TransferStatus::Completed,
+                "RINGING" => TransferStatus::Ringing,
                 "FAILED" => TransferStatus::Failed,
                 _ => TransferStatus::Pending,
             };
@@ -69,6 +70,9 @@ pub fn decode(frame: &str) -> Option<(Received, JsValue)> {
         "offhookDtmf" => call_id()
             .zip(text(&first, "digit").and_then(|digit| digit.chars().next()))
             .map(|(call_id, digit)| Received::Dtmf { call_id, digit }),
+        "offhookHold" => {
+            call_id().zip(field(&first, "held").as_bool()).map(|(call_id, held)| Received::Hold { call_id, held })
+        }
         "offhookDirect" => direct(&first).map(|direct| Received::Direct(Box::new(direct))),
         _ => None,
     };

@@ -105,6 +105,7 @@ impl Page {
                 }
                 call::Output::Emit(status) => self.note(status.name()),
                 call::Output::EmitDtmf(digit) => self.note(&format!("DTMF {digit}")),
+                call::Output::EmitFarHold(held) => self.note(&format!("REMOTE_HOLD {held}")),
                 call::Output::EmitTransfer(status) => self.note(&format!("TRANSFER {}", status.name())),
                 call::Output::Direct(output) => self.note(&format!("direct {output:?}")),
             }
@@ -159,7 +160,8 @@ fn an_outgoing_call_from_dialing_to_its_end() {
     page.act(call::Input::TransferTo("carol".to_owned()));
     page.receive(Received::Transfer { call_id: id(), status: TransferStatus::Completed });
     page.receive(Received::Dtmf { call_id: id(), digit: '#' });
-    assert_eq!(page.done(), ["> transfer", "TRANSFER COMPLETED", "DTMF #"]);
+    page.receive(Received::Hold { call_id: id(), held: true });
+    assert_eq!(page.done(), ["> transfer", "TRANSFER COMPLETED", "DTMF #", "REMOTE_HOLD true"]);
     page.report(Status::Finish);
     assert_eq!((page.done(), page.status()), (vec!["close media".to_owned(), "FINISH".to_owned()], "FINISH"));
 }

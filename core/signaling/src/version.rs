@@ -27,7 +27,13 @@ impl Extension {
     /// Everything this build can do.
     #[must_use]
     pub fn ours() -> Self {
-        let features = [feature::DIRECT_MEDIA, feature::DTMF_EVENTS, feature::END_REASONS];
+        let features = [
+            feature::DIRECT_MEDIA,
+            feature::DTMF_EVENTS,
+            feature::END_REASONS,
+            feature::HOLD_EVENTS,
+            feature::TRANSFER_PROGRESS,
+        ];
         Self { version: CURRENT, features: features.map(String::from).to_vec() }
     }
 }
@@ -40,4 +46,8 @@ pub mod feature {
     pub const DTMF_EVENTS: &str = "dtmfEvents";
     /// Status messages of ended calls carry `endReason`.
     pub const END_REASONS: &str = "endReasons";
+    /// `offhookHold` messages tell that the far end holds the call, or has taken it back.
+    pub const HOLD_EVENTS: &str = "holdEvents";
+    /// `notifyTransferEvent` has the status `RINGING`, too.
+    pub const TRANSFER_PROGRESS: &str = "transferProgress";
 }

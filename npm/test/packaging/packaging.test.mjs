@@ -53,6 +53,7 @@ test("a strict TypeScript consumer compiles, and a wrong one does not", () => {
       .on("INCOMING_CALL", (call: Call) => call.hangup());
     const call = session.createCall({ callee: "bob" });
     call.on("DTMF", (_call, digit: string) => void digit).on(constants.CALL_STATUS.RING, (same) => void same.id());
+    call.on(constants.CALL_EVENT.REMOTE_HOLD, (_call, held: boolean) => void held);
     const reason: string | undefined = call.getEndReason(); void reason;`;
   assert.equal(compile("good.ts", good), "");
   assert.match(compile("bad.ts", 'import { createSession } from "offhook"; createSession({}); export {};'), /urlServer/);

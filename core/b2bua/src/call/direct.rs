@@ -15,6 +15,7 @@ use core::time::Duration;
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey};
 use offhook_signaling::message::{Direct as Message, DirectStep, ServerMessage};
+use offhook_signaling::version::feature;
 use serde::{Deserialize, Serialize};
 
 /// How long two browsers may look for a way to each other.
@@ -76,7 +77,8 @@ impl Call {
     /// The two legs, when both browsers can and both hear each other.
     fn direct_legs(&self) -> Option<PerLeg<LegKey>> {
         let super::Talk { legs, held_by, .. } = self.talk()?;
-        let is_able = |party: &Party| party.browser().is_some_and(|browser| browser.direct_media);
+        let is_able =
+            |party: &Party| party.browser().is_some_and(|browser| browser.features.has(feature::DIRECT_MEDIA));
         let can = self.direct.is_allowed && is_able(&legs.a.party) && is_able(&legs.b.party);
         let hear = !held_by.a && !held_by.b;
         (can && hear).then_some(PerLeg { a: legs.a.party.leg, b: legs.b.party.leg })

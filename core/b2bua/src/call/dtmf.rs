@@ -4,6 +4,7 @@ use super::party::{Leg, Side};
 use super::{Call, Output};
 use offhook_media::command::{Command, LegKey};
 use offhook_signaling::message::{DtmfType, ServerMessage};
+use offhook_signaling::version::feature;
 use offhook_sip::user_agent::io::{Body, Command as SipCommand, InviteId};
 
 /// How long a digit of `application/dtmf-relay` lasts, in milliseconds: what phones send.
@@ -83,7 +84,7 @@ impl Call {
     /// The page at the other end shows the digit, if it can.
     fn tell_digit(&mut self, leg: LegKey, digit: char) {
         let Some(other) = self.other_leg(leg).map(|other| other.party.clone()) else { return };
-        if let Some(browser) = other.browser().filter(|browser| browser.dtmf_events) {
+        if let Some(browser) = other.browser().filter(|browser| browser.features.has(feature::DTMF_EVENTS)) {
             self.tell(&other, ServerMessage::Dtmf { call_id: browser.call_id.clone(), digit });
         }
     }

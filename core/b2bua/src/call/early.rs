@@ -90,6 +90,7 @@ impl Call {
         let by = self.talk().and_then(|talk| Some(talk.legs.get(talk.transfer.as_ref()?.by).party.clone()));
         if let Some(by) = by {
             self.notify(&by, status, "");
+            self.tell_progress(&by, status);
         }
         if has_said {
             self.hear_target();

@@ -1,16 +1,35 @@
 //! Hold, and new offers in an established call. A browser never hears of them; a SIP endpoint does.
 
 use super::negotiation::LegMaker;
-use super::party::{Leg, LegId, PerLeg};
+use super::party::{Leg, LegId, PerLeg, Side};
 use super::peer::{Purpose, sdp_body};
-use super::{Call, Output, State};
+use super::{Call, Output, State, Talk};
 use offhook_media::command::{Command, LegKey, Silence};
+use offhook_sdp::codec::MediaKind;
 use offhook_sdp::direction::Direction;
 use offhook_sdp::offer_answer::sip::renegotiate;
 use offhook_sdp::sip::Description;
-use offhook_signaling::message::CallStatus;
+use offhook_signaling::message::{CallStatus, ServerMessage};
 use offhook_signaling::reason::EndReason;
+use offhook_signaling::version::feature;
 use offhook_sip::user_agent::io::{Branch, Command as SipCommand, InviteId};
+
+impl Talk {
+    /// Whether a side holds the other: a SIP endpoint does when it does not take the sound that the other would send.
+    fn holds(&self, side: LegId) -> bool {
+        let sound = |side| {
+            let streams: &Leg = self.legs.get(side);
+            streams.streams.iter().find(|stream| stream.kind == MediaKind::Audio && !stream.rejected)
+        };
+        let is_peer = self.legs.get(side).party.peer().is_some();
+        let rests = || {
+            sound(side)
+                .zip(sound(side.other()))
+                .is_some_and(|(own, other)| !own.direction.receives() && other.direction.sends())
+        };
+        *self.held_by.get(side) || is_peer && rests()
+    }
+}
 
 impl Call {
     /// A browser puts the other side on hold, or takes it back.
@@ -25,6 +44,20 @@ impl Call {
             self.offer_to(side.other(), Purpose::Hold);
         } else {
             self.repeat_status(leg);
+        }
+    }
+
+    /// Tells each page whether the other side holds it, when that has changed.
+    pub(super) fn tell_holds(&mut self) {
+        let State::Established(talk) = &mut self.state else { return };
+        for side in [LegId::A, LegId::B] {
+            let held = talk.holds(side.other());
+            let party = &mut talk.legs.get_mut(side).party;
+            let Side::Browser(browser) = &mut party.side else { continue };
+            if core::mem::replace(&mut browser.held, held) != held && browser.features.has(feature::HOLD_EVENTS) {
+                let (session, call_id) = (browser.session, browser.call_id.clone());
+                self.outputs.push_back(Output::Tell { session, message: ServerMessage::Hold { call_id, held } });
+            }
         }
     }
 

@@ -149,6 +149,7 @@ impl Call {
     /// Takes one input.
     pub fn handle_input(&mut self, input: Input, now: Time) {
         self.take(input, now);
+        self.tell_holds();
         self.settle_direct(now);
     }
 

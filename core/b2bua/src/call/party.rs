@@ -7,6 +7,7 @@ use offhook_sdp::section::Section;
 use offhook_sdp::webrtc::{Description, IceCredentials};
 use offhook_signaling::message::{CallId, CallObject, CallStatus, Json};
 use offhook_signaling::reason::EndReason;
+use offhook_signaling::version::{Extension, feature};
 use offhook_sip::user_agent::io::InviteId;
 use serde::{Deserialize, Serialize};
 
@@ -112,12 +113,10 @@ pub struct Browser {
     pub session: SessionId,
     /// The call's id in that session.
     pub call_id: CallId,
-    /// The page understands `offhookDtmf`.
-    pub dtmf_events: bool,
-    /// The page understands `endReason`.
-    pub end_reasons: bool,
-    /// The page can exchange media with another browser itself.
-    pub direct_media: bool,
+    /// What the page can do beyond the stock protocol.
+    pub features: Extension,
+    /// The page was told that the other side holds it.
+    pub held: bool,
     /// Its offer, until that is answered.
     pub offer: Option<Box<Description>>,
 }
@@ -259,7 +258,7 @@ impl Party {
         CallObject {
             sip_status: Some(end.status()),
             info: Some(end.info()),
-            end_reason: browser.end_reasons.then_some(end.reason),
+            end_reason: browser.features.has(feature::END_REASONS).then_some(end.reason),
             ..self.object(browser.call_id.clone(), status, has_video)
         }
     }

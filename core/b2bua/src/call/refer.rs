@@ -49,10 +49,7 @@ impl Call {
             self.outputs.push_back(Output::Unreferred { leg: by.leg, otherwise: referral.otherwise });
         } else if !is_final {
             talk.referral = Some(referral);
-            // A stock page would give the media of this call to the next one that comes in (contract §6.10).
-            if status == 100 && by.browser().is_some_and(|browser| browser.end_reasons) {
-                self.tell_transfer(&by, TransferStatus::Pending);
-            }
+            self.tell_progress(&by, status);
         } else if (200..300).contains(&status) {
             talk.referral = Some(referral);
             self.referred();

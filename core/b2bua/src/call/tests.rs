@@ -10,6 +10,7 @@ use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey, TransportFailure, WorkerId};
 use offhook_sdp::webrtc::{Description, Fingerprint};
 use offhook_signaling::message::{DirectStep, DtmfType, Json, ServerMessage};
+use offhook_signaling::version::Extension;
 
 const CALLER: LegKey = LegKey(1);
 const CALLEE: LegKey = LegKey(2);
@@ -19,9 +20,8 @@ fn party(leg: LegKey) -> Party {
     let browser = Browser {
         session: SessionId(leg.0),
         call_id: format!("call-{}", leg.0).as_str().into(),
-        dtmf_events: true,
-        end_reasons: true,
-        direct_media: true,
+        features: Extension::ours(),
+        held: false,
         offer: None,
     };
     Party {

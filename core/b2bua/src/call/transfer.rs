@@ -9,6 +9,7 @@ use offhook_media::command::{Command, LegKey, Silence};
 use offhook_sdp::section::Section;
 use offhook_signaling::message::{CallStatus, ServerMessage, TransferStatus};
 use offhook_signaling::reason::EndReason;
+use offhook_signaling::version::feature;
 use offhook_sip::user_agent::io::Command as SipCommand;
 
 impl Call {
@@ -30,8 +31,13 @@ impl Call {
         if ring.forks.is_empty() {
             return self.report_failed_transfer(leg, &EndReason::NoCommonCodecs.into());
         }
+        let alerts_at_once = ring.forks.iter().any(|fork| fork.party.browser().is_some());
         if let Some(talk) = self.talk_mut() {
             talk.transfer = Some(Transfer { by, ring });
+            let by = talk.legs.get(by).party.clone();
+            if alerts_at_once {
+                self.tell_progress(&by, 180);
+            }
         }
     }
 
@@ -190,6 +196,17 @@ impl Call {
             }
             Side::Sip(_) if status == TransferStatus::Completed => self.notify(party, 200, "OK"),
             Side::Sip(_) => {}
+        }
+    }
+
+    /// A page that asked for a transfer hears how it goes.
+    pub(super) fn tell_progress(&mut self, by: &Party, status: u16) {
+        let can = |name| by.browser().is_some_and(|browser| browser.features.has(name));
+        match status {
+            // A stock page would give the media of this call to the next one that comes in (contract §6.10).
+            100 if can(feature::END_REASONS) => self.tell_transfer(by, TransferStatus::Pending),
+            180..=199 if can(feature::TRANSFER_PROGRESS) => self.tell_transfer(by, TransferStatus::Ringing),
+            _ => {}
         }
     }
 

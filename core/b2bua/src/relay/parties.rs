@@ -1,7 +1,7 @@
 //! Parties of calls: entered in the books with what leads to them, taken out when they leave.
 
 use super::routing::Target;
-use super::sessions::features;
+use super::sessions::Session;
 use super::{CallRef, Relay, headers};
 use crate::address::escape_user;
 use crate::call::{Browser, CallKey, Dialog, JsonText, Party, Peer, PeerSetup, Place, SessionId, Side};
@@ -82,8 +82,8 @@ impl Relay {
         let leg = LegKey(self.fresh_id());
         self.legs.insert(leg, call);
         self.call_ids.entry(session).or_default().insert(call_id.clone(), CallRef { call, leg });
-        let (dtmf_events, end_reasons, direct_media) = self.sessions.get(&session).map(features).unwrap_or_default();
-        let browser = Browser { session, call_id, dtmf_events, end_reasons, direct_media, offer: None };
+        let features = self.sessions.get(&session).map(Session::features).unwrap_or_default();
+        let browser = Browser { session, call_id, features, held: false, offer: None };
         alert.party(leg, incoming, Side::Browser(browser))
     }
 

@@ -11,7 +11,7 @@ use offhook_clock::Time;
 use offhook_signaling::limits::RateLimit;
 use offhook_signaling::message::{Connection, ServerMessage, UserData};
 use offhook_signaling::server::{self, close_code};
-use offhook_signaling::version::{self, Extension, feature};
+use offhook_signaling::version::{self, Extension};
 use offhook_sip::user_agent::io::AccountId;
 use rand_core::Rng;
 use serde::{Deserialize, Serialize};
@@ -89,8 +89,9 @@ impl Session {
         }
     }
 
-    pub(super) fn has(&self, feature: &str) -> bool {
-        self.hello.offhook.as_ref().is_some_and(|extension| extension.has(feature))
+    /// What its page can do beyond the stock protocol.
+    pub(super) fn features(&self) -> Extension {
+        self.hello.offhook.clone().unwrap_or_default()
     }
 
     /// Calls come in unless the page asked for none; without a login there is nothing to call.
@@ -372,9 +373,4 @@ fn agree(theirs: Option<Extension>) -> Option<Extension> {
     ours.version = ours.version.min(theirs.version);
     ours.features.retain(|name| theirs.has(name));
     Some(ours)
-}
-
-/// The features that a call's parties are told apart by.
-pub(super) fn features(session: &Session) -> (bool, bool, bool) {
-    (session.has(feature::DTMF_EVENTS), session.has(feature::END_REASONS), session.has(feature::DIRECT_MEDIA))
 }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod flows;
+mod hold;
 mod scripts;
 mod simulation;
 pub(crate) mod sip_calls;

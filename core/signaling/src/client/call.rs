@@ -113,6 +113,8 @@ pub enum Input {
     Transfer(TransferStatus),
     /// The far end sent a digit.
     DtmfReceived(char),
+    /// The far end holds, or does not any more.
+    FarHold(bool),
     /// Something happens to the way past the relay.
     Direct(direct::Input),
 }
@@ -173,6 +175,8 @@ pub enum Output {
     EmitDtmf(char),
     /// Fire the event of a transfer's progress.
     EmitTransfer(TransferStatus),
+    /// Fire the event of the far end's hold.
+    EmitFarHold(bool),
     /// Something to be done for the way past the relay.
     Direct(direct::Output),
 }
@@ -305,6 +309,7 @@ impl Call {
             }
             Input::Transfer(status) => self.outputs.push_back(Output::EmitTransfer(status)),
             Input::DtmfReceived(digit) => self.outputs.push_back(Output::EmitDtmf(digit)),
+            Input::FarHold(held) => self.outputs.push_back(Output::EmitFarHold(held)),
             // Without a first connection there are no tracks to send; what belongs to an attempt that is over is its to ignore.
             Input::Direct(_) if self.media != Media::Connected => self.ignored += 1,
             Input::Direct(input) => self.direct(input),

@@ -161,6 +161,13 @@ pub enum Received {
         /// `0`–`9`, `A`–`D`, `*` or `#`.
         digit: char,
     },
+    /// `offhookHold`: the far end holds the call, or has taken it back.
+    Hold {
+        /// The call.
+        call_id: CallId,
+        /// It holds.
+        held: bool,
+    },
     /// `offhookDirect`: a step on the way past the relay.
     Direct(Box<Direct>),
     /// A sign of life, and nothing else: `pong`, `busy`, unknown names.
@@ -191,6 +198,7 @@ impl From<ServerMessage> for Received {
             ServerMessage::Data(_) => Self::Data,
             ServerMessage::SessionDebug { .. } => Self::SessionDebug,
             ServerMessage::Dtmf { call_id, digit } => Self::Dtmf { call_id, digit },
+            ServerMessage::Hold { call_id, held } => Self::Hold { call_id, held },
             ServerMessage::Direct(direct) => Self::Direct(direct),
         }
     }

@@ -365,6 +365,7 @@ impl Session {
             Received::IncomingCall { call_id } => self.incoming_call(call_id, listening),
             Received::CallStatus(report) => self.call_status(report),
             Received::Transfer { call_id, status } => self.hand_to(call_id, call::Input::Transfer(status)),
+            Received::Hold { call_id, held } => self.hand_to(call_id, call::Input::FarHold(held)),
             Received::Dtmf { call_id, digit } => self.hand_to(call_id, call::Input::DtmfReceived(digit)),
             Received::Direct(direct) => {
                 let crate::message::Direct { call_id, attempt, step } = *direct;

@@ -42,6 +42,7 @@ fn word(output: &call::Output) -> String {
         call::Output::Forget { unanswered } => format!("forget{}", if *unanswered { " unanswered" } else { "" }),
         call::Output::Emit(status) => format!("emit {status}"),
         call::Output::EmitDtmf(digit) => format!("digit {digit}"),
+        call::Output::EmitFarHold(held) => format!("held {held}"),
         call::Output::EmitTransfer(status) => format!("transfer {}", status.name()),
         call::Output::Direct(output) => format!("direct {output:?}"),
     }
@@ -104,6 +105,7 @@ fn call_inputs() -> Vec<(&'static str, call::Input)> {
         ("FINISH", status(Status::Finish)),
         ("transfer", Input::Transfer(TransferStatus::Pending)),
         ("dtmf", Input::DtmfReceived('5')),
+        ("far hold", Input::FarHold(true)),
         ("direct", Input::Direct(direct::Input::Received { attempt: 1, step: DirectStep::Begin })),
     ]
 }
@@ -182,6 +184,7 @@ fn session_inputs() -> Vec<(&'static str, session::Input)> {
         ("callStatus", report(Status::Ring)),
         ("transfer", receive(Received::Transfer { call_id: id(), status: TransferStatus::Pending })),
         ("dtmf", receive(Received::Dtmf { call_id: id(), digit: '1' })),
+        ("far hold", receive(Received::Hold { call_id: id(), held: true })),
         ("fail", receive(Received::Fail)),
         ("data", receive(Received::Data)),
         ("debug", receive(Received::SessionDebug)),

@@ -68,6 +68,13 @@ pub enum ServerMessage {
         /// `0`–`9`, `A`–`D`, `*` or `#`.
         digit: char,
     },
+    /// `offhookHold` (extension, feature `holdEvents`): the far end holds the call, or has taken it back.
+    Hold {
+        /// The call.
+        call_id: CallId,
+        /// It holds.
+        held: bool,
+    },
     /// `offhookDirect` (extension, feature `directMedia`): a step on the way past the relay.
     Direct(Box<Direct>),
 }
@@ -189,6 +196,8 @@ impl CallStatus {
 pub enum TransferStatus {
     /// Under way.
     Pending,
+    /// The target is being alerted (extension, feature `transferProgress`).
+    Ringing,
     /// Done.
     Completed,
     /// Refused; the call goes on as it was.
@@ -201,6 +210,7 @@ impl TransferStatus {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Pending => "PENDING",
+            Self::Ringing => "RINGING",
             Self::Completed => "COMPLETED",
             Self::Failed => "FAILED",
         }
@@ -236,6 +246,7 @@ impl ServerMessage {
             Self::Data(_) => "OnDataEvent",
             Self::SessionDebug { .. } => "notifySessionDebugEvent",
             Self::Dtmf { .. } => "offhookDtmf",
+            Self::Hold { .. } => "offhookHold",
             Self::Direct(_) => "offhookDirect",
         }
     }

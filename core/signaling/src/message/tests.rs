@@ -97,10 +97,11 @@ fn server_message() -> impl Strategy<Value = ServerMessage> {
         (text(), text()).prop_map(|(id, sdp)| ServerMessage::RemoteSdp { call_id: CallId(id), sdp }),
         call_object().prop_map(|call| ServerMessage::IncomingCall(Box::new(call))),
         call_object().prop_map(|call| ServerMessage::CallStatus(Box::new(call))),
-        text().prop_map(|id| ServerMessage::Transfer { call_id: CallId(id), status: TransferStatus::Completed }),
+        text().prop_map(|id| ServerMessage::Transfer { call_id: CallId(id), status: TransferStatus::Ringing }),
         json().prop_map(ServerMessage::Data),
         (text(), prop::char::range('0', '9'))
             .prop_map(|(id, digit)| ServerMessage::Dtmf { call_id: CallId(id), digit }),
+        (text(), any::<bool>()).prop_map(|(id, held)| ServerMessage::Hold { call_id: CallId(id), held }),
     ]
 }
 

@@ -308,6 +308,13 @@ struct DtmfEventBody {
     digit: char,
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct HoldEventBody {
+    call_id: CallId,
+    held: bool,
+}
+
 impl ServerMessage {
     /// The text frame. `data` is always an array: without it the stock SDK's handler throws.
     #[must_use]
@@ -337,6 +344,7 @@ impl ServerMessage {
             Self::Data(payload) => print(name, &[payload]),
             Self::SessionDebug { status } => print(name, &[StatusBody { status: status.clone() }]),
             Self::Dtmf { call_id, digit } => print(name, &[DtmfEventBody { call_id: call_id.clone(), digit: *digit }]),
+            Self::Hold { call_id, held } => print(name, &[HoldEventBody { call_id: call_id.clone(), held: *held }]),
             Self::Direct(direct) => print_direct(direct),
         }
     }
@@ -378,6 +386,10 @@ impl ServerMessage {
             "offhookDtmf" => {
                 let DtmfEventBody { call_id, digit } = envelope.read(0)?;
                 Self::Dtmf { call_id, digit }
+            }
+            "offhookHold" => {
+                let HoldEventBody { call_id, held } = envelope.read(0)?;
+                Self::Hold { call_id, held }
             }
             "offhookDirect" => Self::Direct(envelope.direct()?),
             _ => return Ok(None),

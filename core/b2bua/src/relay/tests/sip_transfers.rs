@@ -49,7 +49,7 @@ fn a_phone_transfers_itself_when_it_is_asked() {
         let pending = if ours { vec!["notifyTransferEvent"] } else { vec![] };
         assert_eq!(bench.names(alice), pending);
         bench.refer_progress(invite, 180, false);
-        assert!(bench.names(alice).is_empty());
+        assert_eq!(bench.names(alice), pending, "nor is it told that it rings there");
         bench.refer_progress(invite, 200, true);
         assert_eq!(bench.names(alice), ["notifyTransferEvent", "finish FINISH"]);
         assert_eq!(bench.command(), Command::HangUp { invite, reason: None });

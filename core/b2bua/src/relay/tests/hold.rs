@@ -1,0 +1,131 @@
+//! What a page hears of the other side's hold, and of a transfer that it ordered.
+
+use super::sip_calls::{BRANCH, body, phone_sdp};
+use super::{Bench, with_sip};
+use crate::io::ConnectionId;
+use offhook_signaling::message::{CallId, ClientMessage, ServerMessage, TransferStatus};
+use offhook_signaling::version::Extension;
+use offhook_sip::user_agent::io::{Cause, Command, Event, InviteId};
+
+impl Bench {
+    /// Logs in at a SIP server as our own SDK does.
+    fn login_sip_ours(&mut self, login: &str) -> ConnectionId {
+        let mut hello = super::accounts::hello_sip(login, "secret");
+        hello.offhook = Some(Extension::ours());
+        let connection = self.connect(hello);
+        self.opened();
+        self.take(connection);
+        connection
+    }
+
+    /// Whether the far end holds, as often as the page was told.
+    fn holds(&mut self, at: ConnectionId) -> Vec<bool> {
+        let told = self.take(at).into_iter();
+        let held = told.filter_map(|message| match message {
+            ServerMessage::Hold { held, .. } => Some(held),
+            _ => None,
+        });
+        held.collect()
+    }
+
+    fn transfers(&mut self, at: ConnectionId) -> Vec<TransferStatus> {
+        let told = self.take(at).into_iter();
+        let states = told.filter_map(|message| match message {
+            ServerMessage::Transfer { status, .. } => Some(status),
+            _ => None,
+        });
+        states.collect()
+    }
+
+    fn peer_offers(&mut self, invite: InviteId, direction: &str) {
+        let offer = body(&phone_sdp(4000, direction));
+        self.sip(Event::Offer { invite, branch: BRANCH, body: Some(offer) });
+        assert!(matches!(self.command(), Command::AnswerOffer { .. }));
+    }
+}
+
+fn hold(id: &CallId) -> ClientMessage {
+    ClientMessage::Hold { call_id: id.clone(), for_transfer: false }
+}
+
+#[test]
+fn a_page_that_can_hears_of_the_other_pages_hold() {
+    let mut bench = Bench::new(super::config());
+    let (alice, bob, carol) = (bench.login_ours("alice"), bench.login_ours("bob"), bench.login("carol"));
+    bench.call(alice, "a1", "bob");
+    let at_bob = bench.incoming(bob);
+    bench.answer(bob, &at_bob);
+    assert!(bench.holds(alice).is_empty());
+    bench.say(bob, &hold(&at_bob));
+    bench.say(bob, &hold(&at_bob));
+    assert_eq!(bench.holds(alice), [true], "told once");
+    bench.say(alice, &hold(&"a1".into()));
+    bench.say(bob, &ClientMessage::Unhold(at_bob.clone()));
+    assert_eq!((bench.holds(alice), bench.holds(bob)), (vec![false], vec![true]), "each for itself");
+    bench.hang_up(alice, "a1");
+    // Stock pages know nothing of it.
+    bench.take(bob);
+    bench.call(carol, "c1", "bob");
+    let at_bob = bench.incoming(bob);
+    bench.answer(bob, &at_bob);
+    bench.say(bob, &hold(&at_bob));
+    assert!(bench.holds(carol).is_empty());
+}
+
+#[test]
+fn a_page_hears_of_a_phones_hold_and_not_of_its_own() {
+    let mut bench = Bench::new(with_sip());
+    let alice = bench.login_sip_ours("alice");
+    let invite = bench.talk_to_phone(alice, "a1", "1002");
+    for (direction, told) in [
+        ("sendonly", vec![true]),
+        ("inactive", vec![]),
+        ("sendrecv", vec![false]),
+        ("recvonly", vec![]),
+        ("sendrecv", vec![]),
+    ] {
+        bench.peer_offers(invite, direction);
+        assert_eq!(bench.holds(alice), told, "{direction}");
+    }
+    bench.say(alice, &hold(&"a1".into()));
+    assert!(matches!(bench.command(), Command::Offer { .. }));
+    bench.sip(Event::OfferAnswered { invite, body: body(&phone_sdp(4000, "recvonly")) });
+    assert!(bench.holds(alice).is_empty());
+}
+
+#[test]
+fn who_was_held_by_the_one_that_left_is_not_held_by_who_comes() {
+    let mut bench = Bench::new(super::config());
+    let (alice, bob, carol) = (bench.login_ours("alice"), bench.login_ours("bob"), bench.login("carol"));
+    bench.call(alice, "a1", "bob");
+    let at_bob = bench.incoming(bob);
+    bench.answer(bob, &at_bob);
+    bench.say(bob, &hold(&at_bob));
+    assert_eq!(bench.holds(alice), [true]);
+    bench.transfers(bob);
+    bench.say(bob, &ClientMessage::Transfer { call_id: at_bob, target: "carol".into() });
+    assert_eq!(bench.transfers(bob), [TransferStatus::Ringing]);
+    let at_carol = bench.incoming(carol);
+    bench.answer(carol, &at_carol);
+    assert_eq!(bench.holds(alice), [false]);
+    assert_eq!(bench.transfers(bob), [TransferStatus::Completed]);
+}
+
+#[test]
+fn a_page_hears_that_the_target_rings() {
+    let mut bench = Bench::new(with_sip());
+    let alice = bench.login_sip_ours("alice");
+    let invite = bench.talk_to_phone(alice, "a1", "1002");
+    bench.say(alice, &ClientMessage::Transfer { call_id: "a1".into(), target: "1005".into() });
+    assert!(matches!(bench.command(), Command::Refer { .. }));
+    for status in [100, 180, 183] {
+        bench.sip(Event::ReferProgress { invite, status, is_final: false, is_refused: false });
+    }
+    assert_eq!(bench.transfers(alice), [TransferStatus::Pending, TransferStatus::Ringing, TransferStatus::Ringing]);
+    // The relay does it in the phone's place.
+    bench.sip(Event::ReferProgress { invite, status: 501, is_final: true, is_refused: true });
+    let (target, _) = bench.invited();
+    bench.progress(target, 180, None);
+    assert_eq!(bench.transfers(alice), [TransferStatus::Ringing]);
+    bench.ended(target, Cause::Remote { reason: None });
+}
