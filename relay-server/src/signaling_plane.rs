@@ -300,6 +300,20 @@ impl SignalingPlane {
                     }
                 }
                 Output::Sip(output) => self.perform(output),
+                Output::PassedOver { server, told } => {
+                    tracing::debug!(%server, "pages name a SIP server that [sip] servers does not allow");
+                    if told {
+                        tracing::warn!(
+                            "a page is not registered at the SIP server that it names, as [sip] servers does not allow it; \
+                             the page was told which, the log at debug says it too"
+                        );
+                    } else {
+                        tracing::info!(
+                            "a page names a SIP server, but [sip] servers allows none: its calls go to users of this relay; \
+                             the log at debug says which server"
+                        );
+                    }
+                }
                 Output::Media { worker, command } => {
                     let thread = self.workers.get(usize::from(worker.0));
                     if !thread.is_some_and(|thread| thread.order(command)) {

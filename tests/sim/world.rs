@@ -254,7 +254,8 @@ impl World {
                 Output::Media { .. }
                 | Output::Sip(_)
                 | Output::VerifyPassword { .. }
-                | Output::ForgetPassword { .. } => {}
+                | Output::ForgetPassword { .. }
+                | Output::PassedOver { .. } => {}
             }
         }
     }

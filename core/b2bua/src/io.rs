@@ -97,4 +97,12 @@ pub enum Output {
     },
     /// Something for the SIP transports or the resolver; never an event.
     Sip(user_agent::Output),
+    /// For the log: pages name a SIP server that they may not use, so their calls go to users of this relay. Once for each
+    /// server.
+    PassedOver {
+        /// The server, in lower case.
+        server: String,
+        /// Whether pages may name others, and those that name this one are told.
+        told: bool,
+    },
 }

@@ -155,11 +155,8 @@ impl SipSettings {
     /// Whether anything is configured that needs SIP.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
-        let servers = match &self.servers {
-            Servers::Any => true,
-            Servers::Listed(hosts) => !hosts.is_empty(),
-        };
         let listens = self.listen.as_ref().is_some_and(|listen| !listen.is_empty());
+        let servers = self.servers.allow_some();
         listens || servers || !self.phones.is_empty() || !self.accounts.is_empty() || self.trunk.is_given()
     }
 }

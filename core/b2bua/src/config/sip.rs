@@ -25,6 +25,15 @@ impl Servers {
             Self::Listed(hosts) => hosts.contains(&host.to_ascii_lowercase()),
         }
     }
+
+    /// Whether there is any that a page may name.
+    #[must_use]
+    pub fn allow_some(&self) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Listed(hosts) => !hosts.is_empty(),
+        }
+    }
 }
 
 /// One account at a SIP server that many logins call through, and are called through.

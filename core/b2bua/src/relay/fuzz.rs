@@ -183,6 +183,7 @@ impl Stage {
                 Output::VerifyPassword { .. }
                 | Output::ForgetPassword { .. }
                 | Output::Media { .. }
+                | Output::PassedOver { .. }
                 | Output::Sip(_) => {}
             }
         }

@@ -94,6 +94,8 @@ pub struct Relay {
     invites: BTreeMap<InviteId, LegKey>,
     /// INVITEs that may come back, by the mark they carry.
     marks: BTreeMap<String, LegKey>,
+    /// Servers that pages named in vain and the log knows of.
+    passed_over: BTreeSet<String>,
     /// Where this relay receives RTP, as its session descriptions say.
     sockets_of: BTreeMap<SocketAddr, LegKey>,
     /// RTP ports of each worker.
@@ -148,6 +150,7 @@ impl Relay {
             legs: BTreeMap::new(),
             invites: BTreeMap::new(),
             marks: BTreeMap::new(),
+            passed_over: BTreeSet::new(),
             sockets_of: BTreeMap::new(),
             ports,
             agent: None,

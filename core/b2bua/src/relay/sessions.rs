@@ -3,9 +3,9 @@
 use super::Relay;
 use super::accounts::Registration;
 use super::deadlines::Owner;
-use super::sip_options::{PageAccount, page_account};
+use super::sip_options::{PageAccount, page_account, passed_over};
 use crate::call::SessionId;
-use crate::config::{Admission, LoginName};
+use crate::config::{Admission, LoginName, Sip};
 use crate::io::{ConnectionId, Output, RequestId};
 use offhook_clock::Time;
 use offhook_signaling::limits::RateLimit;
@@ -62,6 +62,8 @@ const MAX_LOGIN: usize = 128;
 const MAX_PASSWORD: usize = 1024;
 /// Passwords being checked at once; each check takes tens of milliseconds.
 const MAX_PENDING: usize = 64;
+/// Servers named in vain that the log tells of; pages can think of any number.
+const MAX_PASSED_OVER: usize = 64;
 /// Digits a session may send on average in a second, and at once.
 const DIGIT_RATE: u32 = 20;
 /// See [`DIGIT_RATE`].
@@ -104,6 +106,14 @@ impl Session {
         match self.scheme {
             Scheme::Local => None,
             Scheme::Configured(account) | Scheme::Page(account) => Some(account),
+        }
+    }
+
+    /// The SIP server that its page named in vain; none where the operator gave its login another one.
+    fn passed_over(&self, config: Option<&Sip>) -> Option<String> {
+        match self.scheme {
+            Scheme::Local => passed_over(&self.hello.sip, config).filter(|_| self.login.is_some()),
+            Scheme::Configured(_) | Scheme::Page(_) => None,
         }
     }
 
@@ -261,6 +271,7 @@ impl Relay {
             .is_some_and(|account| account.settings.registrar.is_some() && account.registration == Registration::Asked);
         let registered = session.registers() && !waits;
         session.told = registered;
+        let passed_over = session.passed_over(self.config.sip.as_deref());
         let data = UserData {
             connection: session.hello.clone(),
             status: "ESTABLISHED".to_owned(),
@@ -270,6 +281,30 @@ impl Relay {
         self.send(connection, &ServerMessage::UserData(Box::new(data)));
         if registered {
             self.send(connection, &ServerMessage::Registered);
+        }
+        if let Some(server) = passed_over {
+            self.pass_over(connection, server);
+        }
+    }
+
+    /// The page named a SIP server in vain. Where it may name others, it is told that its calls go to users of this relay.
+    /// Elsewhere it is not: pages made for a relay with SIP servers name one always.
+    fn pass_over(&mut self, connection: ConnectionId, server: String) {
+        let told = self.config.sip.as_ref().is_some_and(|sip| sip.servers.allow_some());
+        if told {
+            let fail = ServerMessage::Fail {
+                api_method: "RegistrationStatusEvent".to_owned(),
+                id: None,
+                status: "WARN".to_owned(),
+                info: format!(
+                    "the relay does not call through {server}, only to its own users: its operator can allow that server in \
+                     [sip] servers"
+                ),
+            };
+            self.send(connection, &fail);
+        }
+        if self.passed_over.len() < MAX_PASSED_OVER && self.passed_over.insert(server.clone()) {
+            self.outputs.push_back(Output::PassedOver { server, told });
         }
     }
 

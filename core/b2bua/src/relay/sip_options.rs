@@ -76,6 +76,14 @@ pub(super) fn page_account(
     Ok(Some(PageAccount { settings, domain }))
 }
 
+/// The host that `options` name in vain: pages may not use it, and it is not this relay itself.
+pub(super) fn passed_over(options: &SipOptions, config: Option<&Sip>) -> Option<String> {
+    let mut named = [&options.outbound_proxy, &options.domain].into_iter().flatten().map(|text| text.trim());
+    let host = Server::parse(named.find(|text| !text.is_empty())?).ok()?.host;
+    let is_known = |config: &Sip| config.servers.allow(&host) || config.user_agent.domain.eq_ignore_ascii_case(&host);
+    (!config.is_some_and(is_known)).then_some(host)
+}
+
 /// Where calls go that name no host, of an account that the operator defined.
 pub(super) fn domain_of(account: &Account) -> Option<Server> {
     let uri = account.registrar.as_deref().unwrap_or(&account.identity.uri);

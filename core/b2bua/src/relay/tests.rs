@@ -113,6 +113,8 @@ pub(super) struct Bench {
     pub(super) commands: Vec<sip::Command>,
     /// What the user agent, if the relay has one, wants of the network.
     pub(super) sip: Vec<sip::Output>,
+    /// Servers that pages named in vain, and whether these were told.
+    pub(super) passed_over: Vec<(String, bool)>,
     next: u64,
 }
 
@@ -132,6 +134,7 @@ impl Bench {
             checks: Vec::new(),
             commands: Vec::new(),
             sip: Vec::new(),
+            passed_over: Vec::new(),
             next: 0,
         };
         bench.drain();
@@ -175,6 +178,7 @@ impl Bench {
                 Output::Sip(output) => self.sip.push(output),
                 Output::VerifyPassword { request, login, password } => self.checks.push((request, login, password)),
                 Output::ForgetPassword { request } => self.checks.retain(|(asked, ..)| *asked != request),
+                Output::PassedOver { server, told } => self.passed_over.push((server, told)),
             }
         }
     }

@@ -1,12 +1,13 @@
 //! Sessions with an account at a SIP server.
 
 use super::{Bench, config, hello, sip_config, with_sip};
-use crate::config::{Admission, Config, LoginName, Sip};
+use crate::config::{Admission, Config, LoginName, Servers, Sip};
 use crate::io::{ConnectionId, Input};
 use core::time::Duration;
 use offhook_signaling::message::{Connection, ServerMessage, SipOptions};
 use offhook_sip::auth::Login;
 use offhook_sip::user_agent::io::{Account, AccountId, Command, Event, Failure, Identity};
+use std::collections::BTreeSet;
 
 pub(super) fn hello_sip(login: &str, password: &str) -> Connection {
     let sip = SipOptions {
@@ -166,16 +167,72 @@ fn an_account_that_does_not_register_is_never_told_so() {
     assert_eq!(bench.opened().1.registrar, None);
 }
 
+/// A page that names this server.
+fn hello_naming(login: &str, server: &str) -> Connection {
+    let mut hello = hello_sip(login, "secret");
+    hello.sip.domain = Some(server.to_owned());
+    hello
+}
+
 #[test]
-fn a_server_that_pages_may_not_name_leaves_the_relay_as_the_switch() {
+fn a_server_that_pages_may_not_name_leaves_the_relay_as_the_switch_and_the_page_is_told() {
     let mut bench = Bench::new(with_sip());
-    let mut hello = hello_sip("alice", "secret");
-    hello.sip.domain = Some("elsewhere.test".to_owned());
-    let alice = bench.connect(hello);
-    assert_eq!(bench.names(alice), ["getUserData", "registered"]);
-    assert!(bench.commands.is_empty());
+    let alice = bench.connect(hello_naming("alice", "Elsewhere.test:5080"));
+    let messages = bench.take(alice);
+    let [ServerMessage::UserData(_), ServerMessage::Registered, ServerMessage::Fail { status, info, .. }] =
+        &messages[..]
+    else {
+        panic!("{messages:?}")
+    };
+    assert_eq!(status, "WARN");
+    assert!(info.contains("elsewhere.test") && info.contains("[sip] servers"), "{info}");
+    assert!(bench.commands.is_empty() && bench.closed.is_empty());
     let bob = bench.login("bob");
     bench.talk(bob, "b1", alice, "alice");
+}
+
+#[test]
+fn the_log_tells_once_of_each_server_that_is_passed_over() {
+    let mut bench = Bench::new(with_sip());
+    for (login, server) in [("a", "one.test"), ("b", "ONE.test"), ("c", "two.test"), ("d", "example.org")] {
+        bench.connect(hello_naming(login, server));
+    }
+    assert_eq!(bench.passed_over, [("one.test".to_owned(), true), ("two.test".to_owned(), true)]);
+    for number in 0..100 {
+        bench.connect(hello_naming(&format!("e{number}"), &format!("{number}.test")));
+    }
+    assert_eq!(bench.passed_over.len(), 64, "pages can think of any number");
+}
+
+#[test]
+fn where_pages_may_name_no_server_only_the_log_tells_of_it() {
+    let no_servers = Sip { servers: Servers::Listed(BTreeSet::new()), ..sip_config() };
+    for config in [config(), Config { sip: Some(Box::new(no_servers)), ..config() }] {
+        let mut bench = Bench::new(config);
+        let alice = bench.connect(hello_naming("alice", "localhost"));
+        assert_eq!(bench.names(alice), ["getUserData", "registered"]);
+        assert_eq!(bench.passed_over, [("localhost".to_owned(), false)]);
+    }
+}
+
+#[test]
+fn who_names_the_relay_itself_or_has_an_account_of_the_operators_names_nothing_in_vain() {
+    let settings = Account {
+        identity: Identity { name: None, uri: "sip:1001@pbx.test".into() },
+        login: None,
+        registrar: None,
+        route: Vec::new(),
+        transport: None,
+        expires: Duration::from_secs(600),
+        contact_user: String::new(),
+    };
+    let sip = Sip { accounts: [(LoginName("bob".into()), settings)].into(), ..sip_config() };
+    let mut bench = Bench::new(Config { sip: Some(Box::new(sip)), ..config() });
+    let alice = bench.connect(hello_naming("alice", "Relay.test"));
+    assert_eq!(bench.names(alice), ["getUserData", "registered"]);
+    let bob = bench.connect(hello_naming("bob", "pbx.test"));
+    assert!(!bench.names(bob).contains(&"fail".to_owned()));
+    assert!(bench.passed_over.is_empty());
 }
 
 #[test]
