@@ -83,16 +83,20 @@ impl Route {
 }
 
 /// For each section of what `receiver` is sent, which section of what `sender` sends it carries: the same place among
-/// those of its kind.
+/// those of its kind that are in use.
 #[must_use]
 pub fn routes(from: LegKey, sender: &[Section], receiver: &[Section]) -> Vec<Option<Route>> {
     let mut taken = [0_usize; 2];
     let mut routes = Vec::with_capacity(receiver.len());
     for section in receiver {
         let kind = section.kind;
+        if section.rejected {
+            routes.push(None);
+            continue;
+        }
         let Some(place) = taken.get_mut(usize::from(kind == MediaKind::Video)) else { continue };
-        let same_kind = sender.iter().enumerate().filter(|(_, theirs)| theirs.kind == kind);
-        let found = same_kind.clone().nth(*place);
+        let mut same_kind = sender.iter().enumerate().filter(|(_, theirs)| theirs.kind == kind && !theirs.rejected);
+        let found = same_kind.nth(*place);
         *place += 1;
         routes.push(found.and_then(|(index, theirs)| Route::between(from, index, theirs, section)));
     }

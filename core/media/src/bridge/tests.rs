@@ -78,3 +78,13 @@ fn streams_meet_by_their_place_among_their_kind() {
     let found: Vec<_> = routes(LegKey(1), &sender, &receiver).iter().map(|r| r.as_ref().map(|r| r.stream)).collect();
     assert_eq!(found, [Some(1), Some(0), None]);
 }
+
+#[test]
+fn a_refused_section_takes_nobodys_place() {
+    let audio = || section(MediaKind::Audio, vec![payload(0, "PCMU", None)], &[]);
+    let refused = || Section { rejected: true, ..audio() };
+    let of_peer = [refused(), audio()];
+    let stream = |routes: Vec<Option<Route>>| routes.into_iter().map(|r| r.map(|r| r.stream)).collect::<Vec<_>>();
+    assert_eq!(stream(routes(LegKey(1), &of_peer, &[audio()])), [Some(1)]);
+    assert_eq!(stream(routes(LegKey(1), &[audio()], &of_peer)), [None, Some(0)]);
+}
