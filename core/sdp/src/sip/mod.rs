@@ -4,11 +4,13 @@ mod crypto;
 mod parse;
 mod policy;
 mod session;
+mod shared;
 mod write;
 
 pub use crypto::{CryptoAttribute, MasterKey, Mki, Suite};
 pub use policy::{Security, SrtpPolicy, choose};
 pub use session::Session;
+pub use shared::{SharedTransport, Unfit};
 
 use crate::section::{OtherSection, Section};
 use crate::webrtc::{Fingerprint, IceCredentials, Setup};
@@ -27,6 +29,8 @@ pub struct Description {
     pub sections: Vec<SipSection>,
     /// Sections that are neither audio nor video (`m=image`, `m=application`); answered with port 0, in their place.
     pub others: Vec<OtherSection>,
+    /// `a=group:BUNDLE`: the names of sections that share one transport (RFC 8843); none where the writer does not bundle.
+    pub bundle: Vec<String>,
 }
 
 /// `o=` (RFC 8866 §5.2)
@@ -68,6 +72,8 @@ pub struct SipSection {
     pub dtls: Option<Dtls>,
     /// Of a writer that does ICE.
     pub ice: Option<Ice>,
+    /// `a=bundle-only`: the section has no address of its own, and is refused by who does not bundle (RFC 8843 §6).
+    pub bundle_only: bool,
     /// Further lines (`b=`, `a=`) as they are to be written; none is kept of what is read.
     pub extra: Vec<ExtraLine>,
 }
@@ -232,7 +238,8 @@ impl ExtraLine {
     /// what the relay says itself, and nothing that would begin another line.
     #[must_use]
     pub fn parse(line: &str) -> Option<Self> {
-        const RESERVED: [&str; 26] = [
+        const RESERVED: [&str; 27] = [
+            "bundle-only",
             "candidate",
             "charset",
             "crypto",

@@ -71,6 +71,7 @@ struct Media {
     maxptime: Option<u16>,
     ssrcs: Vec<u32>,
     candidates: Vec<(u32, SocketAddr)>,
+    bundle_only: bool,
     attributes: Attributes,
 }
 
@@ -80,6 +81,7 @@ struct Reader {
     origin: Option<Origin>,
     session_name: Option<String>,
     ice_lite: bool,
+    bundle: Vec<String>,
     session: Attributes,
     media: Vec<Media>,
 }
@@ -122,6 +124,9 @@ impl Reader {
         if name == "ice-lite" {
             self.ice_lite = true;
         }
+        if name == "group" && self.bundle.is_empty() {
+            self.bundle = bundle(value);
+        }
         self.level().read(&name, value);
         if let Some(media) = self.media.last_mut() {
             media.attribute(&name, value);
@@ -129,7 +134,7 @@ impl Reader {
     }
 
     fn finish(self) -> Result<Description, SdpError> {
-        let Self { is_description, origin, session_name, ice_lite, mut session, mut media } = self;
+        let Self { is_description, origin, session_name, ice_lite, mut bundle, mut session, mut media } = self;
         if !is_description && media.is_empty() {
             return Err(SdpError::NoMedia);
         }
@@ -142,16 +147,26 @@ impl Reader {
         // A c= must be somewhere (RFC 8866 §5.7); where it is not, who wrote the description is at o=.
         session.host = session.host.or_else(|| origin.address.parse().ok().map(Host::Address));
         name_sections(&mut media);
+        bundle.retain(|name| media.iter().any(|media| media.mid.as_ref() == Some(name)));
+        let shared = Shared { session, ice_lite, bundle };
         let mut sections = Vec::new();
         let mut others = Vec::new();
         for (index, media) in media.into_iter().enumerate() {
             match media.kind {
-                Some(kind) => sections.push(media.section(kind, index, &session, ice_lite)),
+                Some(kind) => sections.push(media.section(kind, index, &shared)),
                 None => others.push(OtherSection { index, line: media.line, mid: media.mid }),
             }
         }
-        Ok(Description { origin, session_name: session_name.unwrap_or_else(|| "-".to_owned()), sections, others })
+        let session_name = session_name.unwrap_or_else(|| "-".to_owned());
+        Ok(Description { origin, session_name, sections, others, bundle: shared.bundle })
     }
+}
+
+/// What the sections have in common.
+struct Shared {
+    session: Attributes,
+    ice_lite: bool,
+    bundle: Vec<String>,
 }
 
 /// Takes away the names of sections unless every one has its own: the index does as well then.
@@ -208,6 +223,7 @@ impl Media {
             maxptime: None,
             ssrcs: Vec::new(),
             candidates: Vec::new(),
+            bundle_only: false,
             attributes: Attributes::default(),
         })
     }
@@ -216,6 +232,7 @@ impl Media {
         match name {
             "mid" => self.mid = is_token(value).then(|| value.to_owned()),
             "rtcp-mux" => self.rtcp_mux = true,
+            "bundle-only" => self.bundle_only = true,
             "rtcp" => self.rtcp = rtcp(value),
             "ptime" => self.ptime = milliseconds(value),
             "maxptime" => self.maxptime = milliseconds(value),
@@ -231,7 +248,10 @@ impl Media {
         }
     }
 
-    fn section(self, kind: MediaKind, index: usize, session: &Attributes, ice_lite: bool) -> SipSection {
+    fn section(self, kind: MediaKind, index: usize, shared: &Shared) -> SipSection {
+        let Shared { session, ice_lite, bundle } = shared;
+        // Port 0 is no refusal here (RFC 8843 §6).
+        let bundle_only = self.bundle_only && self.mid.as_ref().is_some_and(|mid| bundle.contains(mid));
         let own = self.attributes;
         let direction = own.direction.or(session.direction).unwrap_or_default();
         let connection = connection(own.host.or_else(|| session.host.clone()), self.port);
@@ -252,7 +272,7 @@ impl Media {
         }
         let ice = ufrag.zip(pwd).map(|(ufrag, pwd)| Ice {
             credentials: IceCredentials { ufrag, pwd },
-            lite: ice_lite,
+            lite: *ice_lite,
             candidates,
         });
         // With ICE the address comes later; without, this is hold as it was before RFC 3264 (§8.4).
@@ -262,7 +282,7 @@ impl Media {
                 kind,
                 mid: self.mid.unwrap_or_else(|| index.to_string()),
                 direction: if is_held { direction.and(Direction::SendOnly) } else { direction },
-                rejected: self.port == 0,
+                rejected: self.port == 0 && !bundle_only,
                 payloads: self.formats.payloads(),
                 extensions: Vec::new(),
                 ssrcs: self.ssrcs,
@@ -276,6 +296,7 @@ impl Media {
             maxptime: self.maxptime,
             dtls: fingerprint.map(|fingerprint| Dtls { fingerprint, setup }),
             ice,
+            bundle_only,
             extra: Vec::new(),
         }
     }
@@ -319,6 +340,17 @@ fn origin(value: &str) -> Option<Origin> {
 fn number(text: &str) -> u64 {
     let fold = |sum: u64, octet: u8| sum.wrapping_mul(31).wrapping_add(u64::from(octet));
     text.parse().unwrap_or_else(|_| text.bytes().fold(0, fold))
+}
+
+/// `BUNDLE 0 1` (RFC 8843 §5)
+fn bundle(value: &str) -> Vec<String> {
+    let mut words = value.split_whitespace();
+    match words.next() {
+        Some(semantics) if semantics.eq_ignore_ascii_case("BUNDLE") => {
+            words.filter(|name| is_token(name)).take(MAX_SECTIONS).map(str::to_owned).collect()
+        }
+        Some(_) | None => Vec::new(),
+    }
 }
 
 /// `53020` or `53020 IN IP4 192.0.2.1` (RFC 3605 §2.1)

@@ -34,7 +34,8 @@ impl Session {
                 before.get(index).map_or_else(|| place.to_string(), |before| before.section.mid.clone());
         }
         sections.extend(before.iter().skip(sections.len()).cloned().map(refused));
-        self.say(sections, others)
+        let bundle = bundled(&sections).collect();
+        self.say(sections, others, bundle)
     }
 
     /// The answer to `offer`: `sections` are for its audio and video sections, in order. Those that are rejected or
@@ -54,7 +55,9 @@ impl Session {
                 None => refused(offered.clone()),
             }
         });
-        self.say(answer.collect(), offer.others.clone())
+        let answer: Vec<SipSection> = answer.collect();
+        let bundle = bundled(&answer).filter(|mid| offer.bundle.contains(mid)).collect();
+        self.say(answer, offer.others.clone(), bundle)
     }
 
     /// What was said last.
@@ -64,15 +67,24 @@ impl Session {
     }
 
     /// The next description: of the same version if it is the same (RFC 3264 §8), otherwise of the next.
-    fn say(&mut self, sections: Vec<SipSection>, others: Vec<OtherSection>) -> Description {
-        let is_same = self.last.as_ref().is_some_and(|last| last.sections == sections && last.others == others);
+    fn say(&mut self, sections: Vec<SipSection>, others: Vec<OtherSection>, bundle: Vec<String>) -> Description {
+        let is_same = self
+            .last
+            .as_ref()
+            .is_some_and(|last| last.sections == sections && last.others == others && last.bundle == bundle);
         if !is_same {
             self.origin.version += 1;
         }
-        let said = Description { origin: self.origin.clone(), session_name: "-".to_owned(), sections, others };
+        let said = Description { origin: self.origin.clone(), session_name: "-".to_owned(), sections, others, bundle };
         self.last = Some(said.clone());
         said
     }
+}
+
+/// The names of the relay's sections that share its one WebRTC transport.
+fn bundled(sections: &[SipSection]) -> impl Iterator<Item = String> {
+    let of_ice = sections.iter().filter(|section| section.ice.is_some() && !section.section.rejected);
+    of_ice.map(|section| section.section.mid.clone())
 }
 
 /// The indexes of m-lines that are not taken by `others`.
@@ -104,6 +116,7 @@ impl SipSection {
             maxptime: None,
             dtls: None,
             ice: None,
+            bundle_only: false,
             extra: Vec::new(),
         }
     }

@@ -1,5 +1,7 @@
 //! What SIP endpoints write, what the relay writes, and arbitrary input.
 
+mod shared;
+
 use super::samples::{ALL, ASTERISK, BARESIP, CHROMIUM, FAX, LINPHONE, OLD_HOLD, RTPENGINE};
 use super::{
     Connection, CryptoAttribute, Description, Dtls, ExtraLine, Ice, MasterKey, Mki, Origin, Profile, Security, Session,
@@ -504,7 +506,7 @@ prop_compose! {
         let direction = if is_held { section.direction.and(Direction::SendOnly) } else { section.direction };
         let (ptime, maxptime) = (times.0.map(|_| 20), times.1.map(|_| 140));
         let section = Section { direction, ..section };
-        SipSection { section, profile, connection, rtcp, rtcp_mux, crypto, ptime, maxptime, dtls, ice, extra: Vec::new() }
+        SipSection { section, profile, connection, rtcp, rtcp_mux, crypto, ptime, maxptime, dtls, ice, bundle_only: false, extra: Vec::new() }
     }
 }
 
@@ -517,6 +519,7 @@ prop_compose! {
         username in "[!-~]{1,10}",
         session_name in "[a-z]( ?[a-z]){0,5}",
         address in any::<IpAddr>(),
+        is_bundled in any::<bool>(),
     ) -> Description {
         let mut sections = sections;
         let other = other.filter(|index| *index <= sections.len());
@@ -527,7 +530,9 @@ prop_compose! {
         let mid = names.then(|| "other".to_owned());
         let others = other.map(|index| OtherSection { index, line: "image 0 udptl t38".to_owned(), mid });
         let origin = Origin { username, session_id: numbers.0, version: numbers.1, address: address.to_string() };
-        Description { origin, session_name, sections, others: others.into_iter().collect() }
+        let bundled = sections.iter().filter(|_| names && is_bundled).map(|section| section.section.mid.clone());
+        let bundle = bundled.collect();
+        Description { origin, session_name, sections, others: others.into_iter().collect(), bundle }
     }
 }
 

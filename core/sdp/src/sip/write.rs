@@ -21,7 +21,7 @@ impl fmt::Display for Description {
                 refused_other(&mut text, other);
                 index += 1;
             }
-            section(&mut text, media, index, address);
+            section(&mut text, media, self.name_of(media, index), address);
             index += 1;
         }
         others.for_each(|other| refused_other(&mut text, other));
@@ -30,6 +30,12 @@ impl fmt::Display for Description {
 }
 
 impl Description {
+    /// What a section has to say of its name: nothing where it is the place that the section has anyway.
+    fn name_of<'a>(&self, media: &'a SipSection, index: usize) -> Option<&'a str> {
+        let mid = media.section.mid.as_str();
+        (!self.bundle.is_empty() || mid != index.to_string()).then_some(mid)
+    }
+
     /// Where most of the media are, so that most sections need no `c=` of their own.
     fn session_address(&self) -> IpAddr {
         let used = self.sections.iter().find_map(|section| section.connection.address());
@@ -46,15 +52,18 @@ fn session(text: &mut String, description: &Description, address: IpAddr) {
     line(text, &format!("s={}", description.session_name));
     line(text, &format!("c=IN {}", network_address(address)));
     line(text, "t=0 0");
+    if !description.bundle.is_empty() {
+        line(text, &format!("a=group:BUNDLE {}", description.bundle.join(" ")));
+    }
     if description.sections.iter().any(|section| section.ice.as_ref().is_some_and(|ice| ice.lite)) {
         line(text, "a=ice-lite");
     }
 }
 
-fn section(text: &mut String, media: &SipSection, index: usize, session_address: IpAddr) {
+fn section(text: &mut String, media: &SipSection, name: Option<&str>, session_address: IpAddr) {
     let section = &media.section;
     let port = match &media.connection {
-        _ if section.rejected => 0,
+        _ if section.rejected || media.bundle_only => 0,
         Connection::At(address) => address.port(),
         Connection::Nowhere { port } | Connection::Named { port, .. } => *port,
     };
@@ -65,9 +74,7 @@ fn section(text: &mut String, media: &SipSection, index: usize, session_address:
     }
     line(text, &format!("m={} {port} {} {}", media_type(section.kind), media.profile.name(), numbers.join(" ")));
     if section.rejected {
-        if section.mid != index.to_string() {
-            line(text, &format!("a=mid:{}", section.mid));
-        }
+        name_line(text, name);
         return;
     }
     match &media.connection {
@@ -81,12 +88,18 @@ fn section(text: &mut String, media: &SipSection, index: usize, session_address:
     // In this order (RFC 8866 §9).
     bandwidth.into_iter().for_each(|extra| line(text, extra));
     payload_lines(text, &section.payloads);
-    transport_lines(text, media, index);
+    transport_lines(text, media, name);
     attributes.into_iter().for_each(|extra| line(text, extra));
     line(text, &format!("a={}", section.direction.name()));
 }
 
-fn transport_lines(text: &mut String, media: &SipSection, index: usize) {
+fn name_line(text: &mut String, name: Option<&str>) {
+    if let Some(name) = name {
+        line(text, &format!("a=mid:{name}"));
+    }
+}
+
+fn transport_lines(text: &mut String, media: &SipSection, name: Option<&str>) {
     let SipSection { section, rtcp, rtcp_mux, crypto, ptime, maxptime, dtls, ice, .. } = media;
     if let Some(milliseconds) = ptime {
         line(text, &format!("a=ptime:{milliseconds}"));
@@ -94,8 +107,11 @@ fn transport_lines(text: &mut String, media: &SipSection, index: usize) {
     if let Some(milliseconds) = maxptime {
         line(text, &format!("a=maxptime:{milliseconds}"));
     }
-    if section.mid != index.to_string() {
-        line(text, &format!("a=mid:{}", section.mid));
+    name_line(text, name);
+    if media.bundle_only {
+        // The transport is that of the section which has an address (RFC 8843 §7.2).
+        line(text, "a=bundle-only");
+        return;
     }
     if let Some(rtcp) = rtcp {
         line(text, &format!("a=rtcp:{} IN {}", rtcp.port(), network_address(rtcp.ip())));
