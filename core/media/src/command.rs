@@ -1,14 +1,16 @@
 //! What the signaling plane tells a media worker, and what the worker tells back.
 //!
 //! ```text
-//! browser: OpenLeg ──▶ ConnectLeg ──▶ LegConnected …             ──▶ CloseLeg
-//! SIP:     OpenRtpLeg ─▶ ConnectRtpLeg ─▶ ConnectRtpLeg again … ──▶ CloseLeg
+//! browser:     OpenLeg ──▶ ConnectLeg ──▶ LegConnected …               ──▶ CloseLeg
+//! SIP:         OpenRtpLeg ─▶ ConnectRtpLeg ──▶ ConnectRtpLeg again …   ──▶ CloseLeg
+//! SIP, WebRTC: OpenLeg ──▶ ConnectPeerLeg ──▶ LegConnected
+//!                                └─▶ (RestartIce) ConnectPeerLeg again … ─▶ CloseLeg
 //! ```
-//!
-//! A SIP peer that is WebRTC itself (ICE, DTLS) takes the browser's orders.
 
+mod peer;
 mod rtp;
 
+pub use peer::{PeerRtcp, PeerStream};
 pub use rtp::{LocalRtp, MasterKey, RemoteRtp, RtcpPath, RtpStream, SdesKeys, Silence};
 
 use offhook_sdp::webrtc::{Fingerprint, IceCredentials, Section, Setup};
@@ -61,6 +63,28 @@ pub enum Command {
         /// Whether the leg may be silent.
         silence: Silence,
     },
+    /// The description of a SIP peer that is WebRTC itself is known, or another one took its place: with other codecs,
+    /// directions, addresses. Another certificate is another association: the handshake begins anew.
+    ConnectPeerLeg {
+        /// The leg, opened by [`Command::OpenLeg`].
+        leg: LegKey,
+        /// The peer's side.
+        remote: RemoteTransport,
+        /// The sections in the order in which they were first named; those that are not named any more rest.
+        streams: Vec<PeerStream>,
+        /// Whether it takes RTCP.
+        rtcp: PeerRtcp,
+        /// Whether the leg may be silent.
+        silence: Silence,
+    },
+    /// ICE begins anew on the peer's wish (RFC 8445 §9): from now on checks must name these credentials. Media go the old
+    /// way until a new one is nominated, and keep their keys.
+    RestartIce {
+        /// The leg, opened by [`Command::OpenLeg`].
+        leg: LegKey,
+        /// The new credentials in the relay's description.
+        ice: IceCredentials,
+    },
     /// The peer of this leg wants a key frame and cannot say so in RTCP (INFO `picture_fast_update`, RFC 5168): the video
     /// senders of the bridged leg are asked.
     RequestKeyFrame {
@@ -94,10 +118,10 @@ pub enum Command {
     },
 }
 
-/// The browser's side of a leg's transport.
+/// The browser's side of a leg's transport, or that of a SIP peer that is WebRTC itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemoteTransport {
-    /// The browser's ICE credentials.
+    /// Its ICE credentials.
     pub ice: IceCredentials,
     /// What its DTLS certificate must hash to.
     pub fingerprint: Fingerprint,

@@ -57,6 +57,12 @@ impl LiteAgent {
         Self { local, pairs: Vec::new(), nominated: None, last_check: None }
     }
 
+    /// From now on checks must be made with `local` (RFC 8445 §9). What was nominated is sent on until the peer nominates
+    /// again.
+    pub fn restart(&mut self, local: IceCredentials) {
+        self.local = local;
+    }
+
     /// Our user name fragment.
     #[must_use]
     pub fn ufrag(&self) -> &str {

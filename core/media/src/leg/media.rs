@@ -160,11 +160,14 @@ impl Leg {
         let named = header.elements(packet).find_map(|(id, mid)| {
             self.streams.iter().position(|stream| {
                 let section = &stream.negotiated.remote;
-                section.mid.as_bytes() == mid && section.extensions.iter().any(|e| e.id == id && e.uri == MID)
+                !section.rejected
+                    && section.mid.as_bytes() == mid
+                    && section.extensions.iter().any(|e| e.id == id && e.uri == MID)
             })
         });
-        let stream =
-            named.or_else(|| self.streams.iter().position(|stream| stream.payload(header.payload_type).is_some()));
+        let takes =
+            |stream: &MediaStream| !stream.negotiated.remote.rejected && stream.payload(header.payload_type).is_some();
+        let stream = named.or_else(|| self.streams.iter().position(takes));
         stream.map(|stream| (stream, id))
     }
 

@@ -10,6 +10,9 @@
 //!     └── no port ──▶ LegFailed      └──────┘
 //! ```
 //!
+//! A SIP peer that is WebRTC itself goes the browser's way, but ConnectPeerLeg may come again: it changes the streams, and
+//! begins the handshake anew where the certificate is another one.
+//!
 //! A close_notify of the browser means that no more media will come; the leg stays until signaling ends it or its silence
 //! makes it dead. A leg can be saved in every phase: connected, it goes on with its keys; in mid-handshake, the handshake
 //! begins anew. What each phase makes of each input stands in `worker/tests/table.txt` and `worker/tests/rtp_table.txt`.
@@ -28,7 +31,9 @@ pub(crate) use media::Arrival;
 pub(crate) use saved::SavedLeg;
 
 use crate::bridge::Route;
-use crate::command::{Event, LegKey, LocalRtp, RemoteTransport, RtpStream, Silence, Stream, TransportFailure};
+use crate::command::{
+    Event, LegKey, LocalRtp, PeerRtcp, PeerStream, RemoteTransport, RtpStream, Silence, Stream, TransportFailure,
+};
 use crate::ice::agent::{Checked, Pair};
 use crate::ice::stun::Request;
 use crate::io::Io;
@@ -37,13 +42,14 @@ use crate::transport::dtls::DtlsSettings;
 use crate::transport::latch::LatchRules;
 use core::time::Duration;
 use offhook_clock::{Time, earliest};
+use offhook_sdp::codec::Payload;
 use offhook_sdp::webrtc::{IceCredentials, Section};
 use rand_core::Rng;
 use source::{DigitLimit, Source};
 use std::collections::BTreeMap;
 use stream::MediaStream;
 use transport::{RtpTransport, Transport};
-use webrtc::{Turn, WebRtc};
+use webrtc::{PeerTerms, Turn, WebRtc};
 
 /// What a leg goes by.
 #[derive(Clone, Copy, Debug)]
@@ -181,6 +187,57 @@ impl Leg {
         true
     }
 
+    /// ConnectPeerLeg, for the first time or another one; whether it could be. Streams that go on keep their numbers.
+    pub(crate) fn connect_peer(
+        &mut self,
+        remote: RemoteTransport,
+        streams: Vec<PeerStream>,
+        (rtcp, silence): (PeerRtcp, Silence),
+        rng: &mut impl Rng,
+        now: Time,
+    ) -> bool {
+        let Transport::WebRtc(webrtc) = &mut self.transport else { return false };
+        // A browser describes itself once.
+        if webrtc.peer.is_none() && !webrtc.is_open() {
+            return false;
+        }
+        let terms = PeerTerms { fingerprint: remote.fingerprint, rtcp, silence };
+        webrtc.connect_peer(remote, terms, now + self.rules.connect);
+        self.has_just_connected = webrtc.is_connected();
+        for (index, PeerStream { stream, .. }) in streams.iter().enumerate() {
+            for ssrc in stream.remote.ssrcs.iter().take(media::MAX_SOURCES) {
+                if self.sources.len() < media::MAX_SOURCES {
+                    self.sources.entry(SourceId::bundled(*ssrc)).or_insert_with(|| Source::new(index));
+                }
+            }
+        }
+        self.take_streams(streams.into_iter().map(|PeerStream { stream, received }| (stream, received)), rng);
+        self.heard_at = now;
+        true
+    }
+
+    /// RestartIce; whether it could be.
+    pub(crate) fn restart_ice(&mut self, ice: IceCredentials) -> bool {
+        let Transport::WebRtc(webrtc) = &mut self.transport else { return false };
+        webrtc.agent.restart(ice);
+        true
+    }
+
+    /// Streams and what arrives in them, in the places where they were before; those that are not named any more rest.
+    fn take_streams(&mut self, streams: impl Iterator<Item = (Stream, Vec<Payload>)>, rng: &mut impl Rng) {
+        let mut named = 0;
+        for (index, (stream, received)) in streams.enumerate() {
+            match self.streams.get_mut(index) {
+                Some(known) => known.renegotiate(stream, received),
+                None => self.streams.push(MediaStream::begin_between(stream, received, rng)),
+            }
+            named = index + 1;
+        }
+        for resting in self.streams.iter_mut().skip(named) {
+            resting.negotiated.remote.rejected = true;
+        }
+    }
+
     /// ConnectRtpLeg, for the first time or another one; whether it could be. Streams that go on keep their numbers.
     pub(crate) fn connect_rtp(
         &mut self,
@@ -197,17 +254,11 @@ impl Leg {
             self.ended = Some(Ended::Failed(TransportFailure::BadKeys));
             return true;
         }
-        let named = streams.len();
-        for (index, RtpStream { mut stream, received, .. }) in streams.into_iter().enumerate() {
+        let bare = streams.into_iter().map(|RtpStream { mut stream, received, .. }| {
             stream.remote.extensions.clear();
-            match self.streams.get_mut(index) {
-                Some(known) => known.renegotiate(stream, received),
-                None => self.streams.push(MediaStream::begin_between(stream, received, rng)),
-            }
-        }
-        for resting in self.streams.iter_mut().skip(named) {
-            resting.negotiated.remote.rejected = true;
-        }
+            (stream, received)
+        });
+        self.take_streams(bare, rng);
         self.heard_at = now;
         self.report_at = self.report_at.or_else(|| Some(self.next_report(rng, now)));
         self.has_just_connected = true;
@@ -292,7 +343,7 @@ impl Leg {
     /// Since when it should have been heard; `None` while it may be silent.
     fn silent_since(&self) -> Option<Time> {
         let is_expected = match &self.transport {
-            Transport::WebRtc(webrtc) => webrtc.is_connected(),
+            Transport::WebRtc(webrtc) => webrtc.ends_by_silence(self.streams.iter().any(MediaStream::is_expected)),
             Transport::Rtp(rtp) => rtp.ends_by_silence() && self.streams.iter().any(MediaStream::is_expected),
         };
         is_expected.then_some(self.heard_at)

@@ -3,7 +3,7 @@
 use super::source::{DigitLimit, Source};
 use super::stream::MediaStream;
 use super::transport::{RtpTransport, Transport};
-use super::webrtc::{Handshake, Phase, WebRtc};
+use super::webrtc::{Handshake, PeerTerms, Phase, WebRtc};
 use super::{Leg, Rules};
 use crate::command::{LegKey, RemoteTransport, Silence};
 use crate::ice::agent::LiteAgent;
@@ -33,7 +33,7 @@ enum SavedPhase {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum SavedTransport {
-    WebRtc { agent: LiteAgent, phase: Box<SavedPhase> },
+    WebRtc { agent: LiteAgent, phase: Box<SavedPhase>, peer: Option<PeerTerms> },
     Rtp { sessions: Vec<SavedSession>, is_connected: bool, silence: Silence },
 }
 
@@ -42,7 +42,7 @@ impl SavedTransport {
         let name = seal_name(leg);
         match transport {
             Transport::WebRtc(webrtc) => {
-                let WebRtc { agent, phase } = *webrtc;
+                let WebRtc { agent, phase, peer } = *webrtc;
                 let phase = match phase {
                     Phase::Open { .. } => SavedPhase::Open,
                     Phase::Connecting { remote, give_up_at, .. } => SavedPhase::Connecting { remote, give_up_at },
@@ -51,7 +51,7 @@ impl SavedTransport {
                         outbound: srtp.1.save(&name, key, rng),
                     },
                 };
-                Self::WebRtc { agent, phase: Box::new(phase) }
+                Self::WebRtc { agent, phase: Box::new(phase), peer }
             }
             Transport::Rtp(RtpTransport { sessions, is_connected, silence, .. }) => {
                 let sessions = sessions.iter().enumerate();
@@ -66,7 +66,7 @@ impl SavedTransport {
     fn restore(self, leg: LegKey, rules: LatchRules, key: &SealingKey) -> Result<Transport, Unsealable> {
         let name = seal_name(leg);
         match self {
-            Self::WebRtc { agent, phase } => {
+            Self::WebRtc { agent, phase, peer } => {
                 let phase = match *phase {
                     SavedPhase::Open => Phase::Open { early: Vec::new() },
                     SavedPhase::Connecting { remote, give_up_at } => {
@@ -77,7 +77,7 @@ impl SavedTransport {
                         Phase::Connected { dtls: None, srtp: Box::new(srtp) }
                     }
                 };
-                Ok(Transport::WebRtc(Box::new(WebRtc { agent, phase })))
+                Ok(Transport::WebRtc(Box::new(WebRtc { agent, phase, peer })))
             }
             Self::Rtp { sessions, is_connected, silence } => {
                 let sessions = sessions.into_iter().enumerate();

@@ -16,7 +16,7 @@ const LEAST_ASKING: Duration = Duration::from_secs(1);
 /// A leg's transport.
 #[derive(Debug)]
 pub(super) enum Transport {
-    /// A browser's.
+    /// A browser's, or that of a SIP peer that is WebRTC itself.
     WebRtc(Box<WebRtc>),
     /// A SIP peer's.
     Rtp(RtpTransport),
@@ -41,7 +41,7 @@ impl Transport {
     /// The way of a stream's RTCP.
     pub(super) fn rtcp_way(&mut self, stream: usize) -> Option<Way<'_>> {
         match self {
-            Self::WebRtc(webrtc) => webrtc.way(),
+            Self::WebRtc(webrtc) => webrtc.rtcp_way(),
             Self::Rtp(rtp) => rtp.session(stream)?.rtcp_way(),
         }
     }

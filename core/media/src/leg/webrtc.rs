@@ -1,6 +1,6 @@
-//! A leg's way to a browser: ICE, then DTLS, then SRTP over the nominated pair.
+//! A leg's way to a browser, or to a SIP peer that is WebRTC itself: ICE, then DTLS, then SRTP over the nominated pair.
 
-use crate::command::{RemoteTransport, TransportFailure};
+use crate::command::{PeerRtcp, RemoteTransport, Silence, TransportFailure};
 use crate::ice::agent::LiteAgent;
 use crate::io::Io;
 use crate::transport::dtls::{DtlsOutput, DtlsSettings, DtlsTransport};
@@ -8,7 +8,8 @@ use crate::transport::rtp::Way;
 use crate::transport::srtp::{DtlsRole, Inbound, Outbound};
 use core::time::Duration;
 use offhook_clock::{Time, earliest};
-use offhook_sdp::webrtc::{IceCredentials, Setup};
+use offhook_sdp::webrtc::{Fingerprint, IceCredentials, Setup};
+use serde::{Deserialize, Serialize};
 
 /// DTLS datagrams kept until the browser's fingerprint is known: two flights of a client.
 const MAX_EARLY: usize = 8;
@@ -50,16 +51,27 @@ pub(super) enum Turn {
     Failed(TransportFailure),
 }
 
-/// The transport of a browser's leg.
+/// What a SIP peer's leg has beside a browser's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct PeerTerms {
+    /// The certificate that the association is with.
+    pub(super) fingerprint: Fingerprint,
+    pub(super) rtcp: PeerRtcp,
+    pub(super) silence: Silence,
+}
+
+/// The transport of a browser's leg, or of a SIP peer's that is WebRTC itself.
 #[derive(Debug)]
 pub(super) struct WebRtc {
     pub(super) agent: LiteAgent,
     pub(super) phase: Phase,
+    /// Of a SIP peer.
+    pub(super) peer: Option<PeerTerms>,
 }
 
 impl WebRtc {
     pub(super) const fn new(ice: IceCredentials) -> Self {
-        Self { agent: LiteAgent::new(ice), phase: Phase::Open { early: Vec::new() } }
+        Self { agent: LiteAgent::new(ice), phase: Phase::Open { early: Vec::new() }, peer: None }
     }
 
     #[cfg(test)]
@@ -87,6 +99,29 @@ impl WebRtc {
             let handshake = Handshake::Waiting { early: core::mem::take(early) };
             self.phase = Phase::Connecting { remote, give_up_at, handshake };
         }
+    }
+
+    /// Takes a description of a SIP peer, the first or another one. Who shows another certificate than before is somebody
+    /// else, with whom the handshake begins anew.
+    pub(super) fn connect_peer(&mut self, remote: RemoteTransport, terms: PeerTerms, give_up_at: Time) {
+        let is_other = self.peer.replace(terms).is_some_and(|before| before.fingerprint != terms.fingerprint);
+        if is_other {
+            self.phase = Phase::Open { early: Vec::new() };
+        }
+        self.connect(remote, give_up_at);
+    }
+
+    /// Whether silence of a peer that should send ends the leg: a browser consents all the time (RFC 7675), a SIP peer sends
+    /// nothing it has not announced.
+    pub(super) fn ends_by_silence(&self, is_announced: bool) -> bool {
+        let is_due = self.peer.is_none_or(|peer| peer.silence == Silence::EndsLeg && is_announced);
+        self.is_connected() && is_due
+    }
+
+    /// The way of all its RTCP.
+    pub(super) fn rtcp_way(&mut self) -> Option<Way<'_>> {
+        let is_taken = self.peer.is_none_or(|peer| peer.rtcp == PeerRtcp::Muxed);
+        self.way().filter(|_| is_taken)
     }
 
     /// The way of all its media, once there are keys and a nominated pair.

@@ -8,6 +8,7 @@
 //! ```
 
 mod config;
+mod peer;
 mod rtp;
 mod saved;
 
@@ -104,6 +105,10 @@ impl Worker {
             }
             Command::OpenRtpLeg { leg, sections, cname } => self.open_rtp(leg, &sections, cname, now),
             Command::ConnectRtpLeg { leg, streams, silence } => self.connect_rtp(leg, streams, silence, now),
+            Command::ConnectPeerLeg { leg, remote, streams, rtcp, silence } => {
+                self.connect_peer(leg, remote, streams, (rtcp, silence), now)
+            }
+            Command::RestartIce { leg, ice } => self.restart_ice(leg, ice),
             Command::RequestKeyFrame { leg } => self.request_key_frame(leg, now),
             Command::CloseLeg { leg } => self.close(leg, now),
         };

@@ -1,6 +1,7 @@
 mod browser;
 mod g711;
 mod payload_types;
+mod peer;
 mod phone;
 mod rtp;
 mod rtp_control;

@@ -69,6 +69,11 @@ impl Browser {
         self.dtls = DtlsTransport::new(&self.settings, DtlsRole::Server, self.of_relay, now);
     }
 
+    /// From now on it checks in this name.
+    pub(super) fn rename(&mut self, ice: IceCredentials) {
+        self.ice = ice;
+    }
+
     pub(super) fn fingerprint(&self) -> Fingerprint {
         self.claimed.unwrap_or(self.own)
     }

@@ -1,0 +1,186 @@
+//! A SIP peer that is WebRTC itself: what a browser's leg cannot do, be described again.
+
+use super::{ALICE, BOB, Browser, Scene, address, audio, credentials};
+use crate::command::{Command, Event, PeerRtcp, PeerStream, RemoteTransport, Silence, Stream};
+use crate::seal::SealingKey;
+use crate::transport::dtls::DtlsSettings;
+use crate::worker::{DtlsVersions, SavedWorker, Worker};
+use core::time::Duration;
+use offhook_sdp::direction::Direction;
+use offhook_sdp::webrtc::{Section, Setup};
+
+fn section(direction: Direction) -> Section {
+    Section { direction, extensions: Vec::new(), ..audio(111, 110, (4, "0"), 1) }
+}
+
+impl Scene {
+    /// Describes Alice, a SIP peer, for the first time or another one.
+    fn describe(&mut self, sections: Vec<Section>, rtcp: PeerRtcp, silence: Silence) {
+        let remote =
+            RemoteTransport { ice: credentials("peer"), fingerprint: self.alice.fingerprint(), setup: Setup::Active };
+        let streams = sections.into_iter().zip(1000..).map(|(remote, local_ssrc)| {
+            let received = remote.payloads.clone();
+            PeerStream { stream: Stream { remote, local_ssrc }, received }
+        });
+        let streams = streams.collect();
+        self.worker.handle_command(Command::ConnectPeerLeg { leg: ALICE, remote, streams, rtcp, silence }, self.now);
+    }
+
+    /// Alice is a SIP peer and Bob a browser, and they talk.
+    fn with_peer(rtcp: PeerRtcp) -> Self {
+        let mut scene = Self::new();
+        scene.alice.check(true);
+        scene.bob.check(true);
+        scene.exchange();
+        scene.describe(vec![section(Direction::SendRecv)], rtcp, Silence::EndsLeg);
+        scene.connect(BOB, Self::sections().1);
+        scene.run(Duration::from_millis(100));
+        assert!(scene.events.contains(&Event::LegConnected { leg: ALICE }));
+        scene.bridge();
+        scene
+    }
+
+    fn peer_sends(&mut self, sequence: u16) {
+        self.alice.send_rtp((111, sequence, u32::from(sequence) * 960, 77), &[], b"voice");
+        self.exchange();
+    }
+
+    fn browser_sends(&mut self, sequence: u16) {
+        self.bob.send_rtp((109, sequence, u32::from(sequence) * 960, 88), &[], b"voice");
+        self.exchange();
+    }
+
+    /// Both send one packet, and say what the peer and the browser received: sequence numbers.
+    fn both_send(&mut self, sequence: u16) -> (Vec<u16>, Vec<u16>) {
+        self.peer_sends(sequence);
+        self.browser_sends(sequence);
+        let numbers = |browser: &mut Browser| browser.take_rtp().iter().map(|(header, _)| header.sequence).collect();
+        (numbers(&mut self.alice), numbers(&mut self.bob))
+    }
+}
+
+#[test]
+fn another_description_changes_the_streams_and_nothing_else() {
+    let mut scene = Scene::with_peer(PeerRtcp::Muxed);
+    let (to_peer, to_browser) = scene.both_send(1);
+    assert_eq!((to_peer.len(), to_browser.len()), (1, 1));
+    scene.describe(vec![section(Direction::SendOnly)], PeerRtcp::Muxed, Silence::EndsLeg);
+    let (none, some) = scene.both_send(2);
+    assert_eq!((none.len(), some), (0, vec![to_browser[0].wrapping_add(1)]), "it holds");
+    scene.describe(vec![section(Direction::SendRecv)], PeerRtcp::Muxed, Silence::EndsLeg);
+    let (again, _) = scene.both_send(3);
+    assert_eq!(again, [to_peer[0].wrapping_add(1)], "numbers go on, without a new handshake");
+    assert_eq!(scene.worker.counters().legs_connected, 2);
+}
+
+#[test]
+fn ice_begins_anew_while_the_media_go_on() {
+    let mut scene = Scene::with_peer(PeerRtcp::Muxed);
+    scene.both_send(1);
+    scene.worker.handle_command(Command::RestartIce { leg: ALICE, ice: credentials("new") }, scene.now);
+    scene.describe(vec![section(Direction::SendRecv)], PeerRtcp::Muxed, Silence::EndsLeg);
+    let (to_peer, to_browser) = scene.both_send(2);
+    assert_eq!((to_peer.len(), to_browser.len()), (1, 1), "the old way");
+    // The old name is nobody's, the new one leads to the same leg from another address.
+    let before = scene.worker.counters().dropped.bad_credentials;
+    scene.alice.check(true);
+    scene.exchange();
+    assert_eq!(scene.worker.counters().dropped.bad_credentials, before + 1);
+    scene.alice.address = address("203.0.113.9:999");
+    scene.alice.rename(credentials("new"));
+    scene.alice.check(true);
+    scene.exchange();
+    let (to_peer, to_browser) = scene.both_send(3);
+    assert_eq!((to_peer.len(), to_browser.len()), (1, 1), "the new way, with the same keys");
+    assert_eq!(scene.worker.counters().legs_connected, 2);
+    // A name that another leg has is refused, and so is a leg that has no ICE.
+    let before = scene.worker.counters().dropped.bad_command;
+    scene.worker.handle_command(Command::RestartIce { leg: ALICE, ice: credentials("rb") }, scene.now);
+    assert_eq!(scene.worker.counters().dropped.bad_command, before + 1);
+    scene.worker.handle_command(Command::CloseLeg { leg: ALICE }, scene.now);
+    scene.worker.handle_command(Command::CloseLeg { leg: BOB }, scene.now);
+    assert!(scene.worker.fragments.is_empty() && scene.worker.pairs.is_empty());
+}
+
+#[test]
+fn another_certificate_is_another_handshake() {
+    let mut scene = Scene::with_peer(PeerRtcp::Muxed);
+    scene.both_send(1);
+    let instant = super::clock_base();
+    let settings = DtlsSettings::new(super::identity(), DtlsVersions::Only12, instant, scene.now);
+    let relay = scene.worker.config().identity.fingerprint();
+    let other =
+        Browser::new(address("203.0.113.9:999"), scene.alice.relay, credentials("ra"), relay, settings, scene.now);
+    scene.alice = other;
+    scene.alice.check(true);
+    scene.exchange();
+    scene.describe(vec![section(Direction::SendRecv)], PeerRtcp::Muxed, Silence::EndsLeg);
+    scene.run(Duration::from_millis(2000));
+    assert!(scene.alice.has_keys());
+    assert_eq!(scene.worker.counters().legs_connected, 3);
+    let (to_peer, to_browser) = scene.both_send(2);
+    assert_eq!((to_peer.len(), to_browser.len()), (1, 1));
+}
+
+#[test]
+fn only_who_takes_rtcp_gets_it() {
+    for (rtcp, is_told) in [(PeerRtcp::Muxed, true), (PeerRtcp::Absent, false)] {
+        let mut scene = Scene::with_peer(rtcp);
+        for sequence in 1..200 {
+            scene.both_send(sequence);
+            scene.run(Duration::from_millis(20));
+        }
+        assert_eq!(scene.alice.take_report_blocks().is_empty(), !is_told, "{rtcp:?}");
+    }
+}
+
+#[test]
+fn silence_ends_the_leg_of_a_peer_that_says_it_sends() {
+    for (direction, silence, dies) in [
+        (Direction::SendRecv, Silence::EndsLeg, true),
+        (Direction::RecvOnly, Silence::EndsLeg, false),
+        (Direction::SendRecv, Silence::Tolerated, false),
+    ] {
+        let mut scene = Scene::with_peer(PeerRtcp::Muxed);
+        scene.describe(vec![section(direction)], PeerRtcp::Muxed, silence);
+        for _ in 0..40 {
+            scene.bob.check(false);
+            scene.run(Duration::from_secs(1));
+        }
+        assert_eq!(scene.events.contains(&Event::LegDead { leg: ALICE }), dies, "{direction:?}, {silence:?}");
+    }
+}
+
+#[test]
+fn a_restored_leg_can_be_described_again() {
+    let mut scene = Scene::with_peer(PeerRtcp::Muxed);
+    let (before, _) = scene.both_send(1);
+    let config = scene.worker.config().clone();
+    let key = SealingKey::new([3; 32]);
+    let worker = core::mem::replace(&mut scene.worker, Worker::new(config.clone(), [8; 32], scene.now));
+    let saved: SavedWorker = serde_json::from_str(&serde_json::to_string(&worker.save(&key)).unwrap()).unwrap();
+    scene.worker = Worker::restore(saved, &config, &key, [9; 32], scene.now).unwrap();
+    scene.describe(vec![section(Direction::SendRecv)], PeerRtcp::Muxed, Silence::EndsLeg);
+    let (after, _) = scene.both_send(2);
+    assert_eq!(after, [before[0].wrapping_add(1)]);
+    assert_eq!(scene.worker.counters().legs_connected, 0, "the handshake of before is good");
+}
+
+#[test]
+fn a_section_that_is_gone_takes_nobodys_packets() {
+    let mut scene = Scene::with_peer(PeerRtcp::Muxed);
+    // The first of two sections is refused, and has the payload type of the second.
+    let gone = Section { rejected: true, direction: Direction::Inactive, ..section(Direction::SendRecv) };
+    scene.describe(vec![gone, section(Direction::SendRecv)], PeerRtcp::Muxed, Silence::EndsLeg);
+    scene.alice.send_rtp((111, 5, 960, 78), &[], b"voice");
+    scene.exchange();
+    assert_eq!(scene.bob.take_rtp().len(), 1);
+}
+
+#[test]
+fn a_browser_is_described_once() {
+    let mut scene = Scene::talking();
+    let before = scene.worker.counters().dropped.bad_command;
+    scene.describe(vec![section(Direction::SendRecv)], PeerRtcp::Muxed, Silence::EndsLeg);
+    assert_eq!(scene.worker.counters().dropped.bad_command, before + 1);
+}
