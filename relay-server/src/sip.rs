@@ -45,6 +45,7 @@ pub fn machine(
         }),
         expires: sip.expires,
         srtp: sip.rtp_srtp,
+        profile: sip.rtp_profile,
         port_rest: sip.rtp_port_rest,
         workers: rtp_workers(sip, demo, discovered, workers)?,
     })

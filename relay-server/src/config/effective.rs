@@ -3,7 +3,7 @@
 use super::{Settings, SipSettings, Verify};
 use core::fmt::Debug;
 use core::time::Duration;
-use offhook_b2bua::config::{BusyStatus, CallWaiting, Servers, Srtp};
+use offhook_b2bua::config::{BusyStatus, CallWaiting, MediaProfile, Servers, Srtp};
 use offhook_media::transport::latch::Latching;
 use std::path::PathBuf;
 
@@ -88,6 +88,10 @@ fn sip(s: &SipSettings) -> Vec<(&'static str, String)> {
         Srtp::Offered => "SRTP is offered, plain RTP is possible",
         Srtp::Required => "SRTP only",
     };
+    let profile = match s.rtp_profile {
+        MediaProfile::Rtp => "servers are offered RTP",
+        MediaProfile::WebRtc => "servers are offered WebRTC",
+    };
     let latching = match s.rtp_latch.latching {
         Latching::Never => "media go where the peer said",
         Latching::SameAddress => "media follow a peer to another port",
@@ -130,6 +134,7 @@ fn sip(s: &SipSettings) -> Vec<(&'static str, String)> {
         ("rtp.first_port", port(s.rtp_first_port)),
         ("rtp.last_port", port(s.rtp_last_port)),
         ("rtp.port_rest", seconds(s.rtp_port_rest)),
+        ("rtp.profile", profile.to_owned()),
         ("rtp.srtp", srtp.to_owned()),
         ("rtp.latching", latching.to_owned()),
         ("rtp.latch_packets", format!("{} in a row", s.rtp_latch.packets)),

@@ -6,7 +6,7 @@ use super::value::Given;
 use super::{ConfigError, Settings};
 use core::fmt;
 use core::time::Duration;
-use offhook_b2bua::config::{LoginName, Servers, Srtp};
+use offhook_b2bua::config::{LoginName, MediaProfile, Servers, Srtp};
 use offhook_media::transport::latch::{LatchRules, Latching};
 use offhook_sip::auth::{Hash, Secret, Verifier};
 use offhook_sip::transport::Transport;
@@ -107,6 +107,8 @@ pub struct SipSettings {
     pub rtp_port_rest: Duration,
     /// Encryption of media.
     pub rtp_srtp: Srtp,
+    /// What servers are offered.
+    pub rtp_profile: MediaProfile,
     /// When media follow a peer to an address that it did not signal.
     pub rtp_latch: LatchRules,
 }
@@ -146,6 +148,7 @@ impl Default for SipSettings {
             rtp_last_port: 29_999,
             rtp_port_rest: Duration::from_secs(5),
             rtp_srtp: Srtp::Accepted,
+            rtp_profile: MediaProfile::Rtp,
             rtp_latch: LatchRules::default(),
         }
     }
@@ -191,6 +194,12 @@ pub(super) fn validate(sip: &SipSettings) -> Result<(), ConfigError> {
              that it was made for"
         );
         return wrong("[sip]", &problem);
+    }
+    if sip.rtp_profile == MediaProfile::WebRtc && sip.rtp_srtp == Srtp::Off {
+        return wrong(
+            "[rtp]",
+            "`profile` is \"webrtc\", which is encrypted, and `srtp` is \"off\": give only one of them",
+        );
     }
     if sip.rtp_first_port != 0 && sip.rtp_last_port.saturating_sub(sip.rtp_first_port) < 3 {
         return wrong(
@@ -284,6 +293,10 @@ pub(super) fn srtp(given: &Given) -> Result<Srtp, String> {
         ("offered", Srtp::Offered),
         ("required", Srtp::Required),
     ])
+}
+
+pub(super) fn profile(given: &Given) -> Result<MediaProfile, String> {
+    given.choice(&[("rtp", MediaProfile::Rtp), ("webrtc", MediaProfile::WebRtc)])
 }
 
 pub(super) fn latching(given: &Given) -> Result<Latching, String> {

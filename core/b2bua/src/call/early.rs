@@ -140,7 +140,7 @@ impl Call {
         let Caller { party, hears, early: Some(early), .. } = &mut **caller else { return Err(NOT_ACCEPTABLE_HERE) };
         let (text, streams, connect) = self.maker.answer_change(party, hears, description)?;
         *early = streams;
-        self.outputs.push_back(Output::Media(connect));
+        self.outputs.extend(connect.into_iter().map(Output::Media));
         Ok(text)
     }
 
@@ -176,23 +176,26 @@ impl Call {
             peer.change_early(branch, sdp);
         }
         *hears = streams;
-        self.outputs.push_back(Output::Media(connect));
+        self.outputs.extend(connect.into_iter().map(Output::Media));
         Ok(text)
     }
 }
 
 impl LegMaker {
     /// Answers a change of a SIP endpoint before the call is answered, which is to go with `other`: the text, its streams
-    /// from now on, and the worker's order.
+    /// from now on, and the worker's orders.
     fn answer_change(
         &mut self,
         party: &mut Party,
         other: &[Section],
         description: Description,
-    ) -> Result<(String, Vec<Section>, Command), u16> {
+    ) -> Result<(String, Vec<Section>, Vec<Command>), u16> {
         let leg = party.leg;
         let peer = party.peer_mut().ok_or(NOT_ACCEPTABLE_HERE)?;
         let offer = peer.hear_offer(description, &mut self.random);
+        if offer.is_hopeless() {
+            return Err(NOT_ACCEPTABLE_HERE);
+        }
         let agreed = renegotiate(other, &offer.media(), Direction::SendRecv).map_err(|_| NOT_ACCEPTABLE_HERE)?;
         let (connect, text) = peer.answer(leg, offer, &agreed.answer, &agreed.peer, Silence::Tolerated);
         Ok((text, agreed.peer, connect))

@@ -245,6 +245,9 @@ impl Call {
         let wanted = if held { Direction::SendOnly } else { Direction::SendRecv };
         let description = Description::parse(&sdp).map_err(|_| NOT_ACCEPTABLE_HERE)?;
         let offer = peer.hear_offer(description, &mut self.maker.random);
+        if offer.is_hopeless() {
+            return Err(NOT_ACCEPTABLE_HERE);
+        }
         let agreed = renegotiate(&other, &offer.media(), wanted).map_err(|_| NOT_ACCEPTABLE_HERE)?;
         // A browser stays with its codec. A peer that would not hear it stays with what was agreed (RFC 3261 §14.2).
         if is_browser && !LegMaker::passes_where_wanted(&other, &agreed.peer) {
@@ -252,7 +255,7 @@ impl Call {
         }
         let (connect, text) = peer.answer(leg, offer, &agreed.answer, &agreed.peer, Silence::EndsLeg);
         own.streams = agreed.peer;
-        self.outputs.push_back(Output::Media(connect));
+        self.outputs.extend(connect.into_iter().map(Output::Media));
         Ok(text)
     }
 }

@@ -30,6 +30,17 @@ pub struct LegMaker {
     pub(super) random: ChaCha20Rng,
 }
 
+/// 48 bits of user name fragment, 144 of password: more than RFC 8445 §5.3 asks for.
+pub fn ice_credentials(random: &mut ChaCha20Rng) -> IceCredentials {
+    let mut text = |length: usize| {
+        let mut octets = vec![0; length];
+        random.fill_bytes(&mut octets);
+        let letters = octets.iter().map(|octet| *ICE_ALPHABET.get(usize::from(octet & 63)).unwrap_or(&b'A'));
+        letters.map(char::from).collect()
+    };
+    IceCredentials { ufrag: text(8), pwd: text(24) }
+}
+
 /// A fork's answer, read.
 pub(super) enum Heard {
     Browser(HeardBrowser),
@@ -45,15 +56,8 @@ impl LegMaker {
         Self { side, random: ChaCha20Rng::from_seed(seed) }
     }
 
-    fn text(&mut self, length: usize) -> String {
-        let mut octets = vec![0; length];
-        self.random.fill_bytes(&mut octets);
-        octets.iter().map(|octet| char::from(*ICE_ALPHABET.get(usize::from(octet & 63)).unwrap_or(&b'A'))).collect()
-    }
-
-    /// 48 bits of user name fragment, 144 of password: more than RFC 8445 §5.3 asks for.
     fn secrets(&mut self) -> LegSecrets {
-        let ice = IceCredentials { ufrag: self.text(8), pwd: self.text(24) };
+        let ice = ice_credentials(&mut self.random);
         LegSecrets { ice, first_ssrc: (self.random.next_u32() & 0x7fff_ff00) | 1 }
     }
 

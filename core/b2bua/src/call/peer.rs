@@ -1,8 +1,13 @@
 //! The SIP endpoint's side of a call: its dialog, and what the two session descriptions say.
 
+mod webrtc;
+
+pub use webrtc::WebRtcPath;
+
+use super::negotiation::ice_credentials;
 use crate::config::{RtpAddress, Srtp};
 use offhook_media::command::{
-    Command, LegKey, LocalRtp, MasterKey, RemoteRtp, RtcpPath, RtpStream, SdesKeys, Silence, Stream,
+    Command, LegKey, LocalRtp, MasterKey, PeerStream, RemoteRtp, RtcpPath, RtpStream, SdesKeys, Silence, Stream,
 };
 use offhook_media::ports::PortPair;
 use offhook_media::transport::srtp::Profile as SrtpProfile;
@@ -10,6 +15,7 @@ use offhook_sdp::direction::Direction;
 use offhook_sdp::offer_answer::sip::{accepted, as_sent};
 use offhook_sdp::section::Section;
 use offhook_sdp::sip::{Description, ExtraLine, Profile, Security, Session, SipSection, SrtpPolicy, Suite};
+use offhook_sdp::webrtc::IceCredentials;
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{AccountId, Body, Branch, InviteId, OutboundInvite};
 use rand_chacha::ChaCha20Rng;
@@ -52,6 +58,9 @@ pub(super) enum Purpose {
     Change,
 }
 
+/// The most media sections of a SIP leg; further ones are refused.
+pub const MAX_SECTIONS: usize = 4;
+
 /// Early dialogs of one call whose descriptions are remembered.
 const MAX_BRANCHES: usize = 16;
 
@@ -66,10 +75,11 @@ pub struct Peer {
     pub uri: String,
     /// How far it is.
     pub dialog: Dialog,
-    /// The relay's RTP ports, one for each media section.
+    /// The relay's RTP ports, one for each media section; none where the media go a browser's way.
     pub ports: Vec<PortPair>,
     /// By what the relay knows the INVITE when it comes back.
     pub mark: Option<String>,
+    path: Path,
     address: RtpAddress,
     srtp: Srtp,
     cname: String,
@@ -95,6 +105,15 @@ pub struct Peer {
     pub(super) held: bool,
 }
 
+/// How its media travel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Path {
+    /// RTP or SDES-SRTP, at ports of its own.
+    Rtp,
+    /// ICE and DTLS: it is WebRTC itself.
+    WebRtc(Box<WebRtcPath>),
+}
+
 /// What a fresh [`Peer`] is made of.
 #[derive(Clone, Debug)]
 pub struct PeerSetup {
@@ -110,7 +129,9 @@ pub struct PeerSetup {
     pub ports: Vec<PortPair>,
     /// By what the relay knows the INVITE when it comes back.
     pub mark: Option<String>,
-    /// Where they are.
+    /// How its media travel.
+    pub path: Path,
+    /// Where the ports are.
     pub address: RtpAddress,
     /// Whether and how media are encrypted.
     pub srtp: Srtp,
@@ -129,6 +150,8 @@ pub struct PeerSetup {
 pub struct TheirOffer {
     description: Description,
     security: Vec<Option<Security>>,
+    /// It begins ICE anew: the relay's next credentials.
+    restart: Option<IceCredentials>,
 }
 
 impl TheirOffer {
@@ -139,6 +162,13 @@ impl TheirOffer {
         sections
             .map(|(section, security)| Section { rejected: section.rejected || security.is_none(), ..section })
             .collect()
+    }
+
+    /// Whether it wants media, all of them carried or protected as they cannot be here: not to be taken for an offer of
+    /// none, which can be met.
+    pub(super) fn is_hopeless(&self) -> bool {
+        let has_media = |sections: &[Section]| sections.iter().any(|section| !section.rejected);
+        has_media(&self.description.media()) && !has_media(&self.media())
     }
 }
 
@@ -187,6 +217,7 @@ impl Peer {
             dialog,
             ports,
             mark,
+            path,
             address,
             srtp,
             extra,
@@ -201,6 +232,7 @@ impl Peer {
             dialog,
             ports,
             mark,
+            path,
             address,
             srtp,
             cname,
@@ -234,15 +266,22 @@ impl Peer {
         }
     }
 
-    /// Opens its ports.
+    /// Opens its ports, or lets its checks in.
     pub(super) fn open(&self, leg: LegKey) -> Command {
+        if let Path::WebRtc(path) = &self.path {
+            return path.open(leg);
+        }
         let sections: Vec<LocalRtp> = self.ports.iter().map(|pair| pair.on(self.address.local)).collect();
         Command::OpenRtpLeg { leg, sections, cname: self.cname.clone() }
     }
 
     /// The SSRCs of its sections.
     pub(super) fn ssrcs(&self) -> Vec<u32> {
-        (self.first_ssrc..).take(self.ports.len()).collect()
+        let sections = match &self.path {
+            Path::Rtp => self.ports.len(),
+            Path::WebRtc(_) => MAX_SECTIONS,
+        };
+        (self.first_ssrc..).take(sections).collect()
     }
 
     fn said(&self) -> &[SipSection] {
@@ -259,7 +298,7 @@ impl Peer {
         self.said().iter().map(|section| section.section.clone()).collect()
     }
 
-    /// One section of the relay's description.
+    /// One section of the relay's description, received by RTP.
     fn local(&self, index: usize, section: Section, profile: Profile) -> SipSection {
         let Some(pair) = self.ports.get(index) else {
             let nowhere = SocketAddr::new(self.address.advertised, 0);
@@ -267,10 +306,44 @@ impl Peer {
         };
         let mut made = SipSection::new(section, profile, pair.on(self.address.advertised).rtp);
         made.rtcp_mux = true;
-        if index == 0 {
-            made.extra.clone_from(&self.extra);
-        }
         made
+    }
+
+    /// One section of an offer.
+    fn offered(&self, index: usize, section: Section, random: &mut ChaCha20Rng) -> SipSection {
+        let before = self.said().get(index);
+        if let Path::WebRtc(path) = &self.path {
+            let mid = before.map(|before| &before.section.mid);
+            let is_bundled = self.remote.as_ref().zip(mid).is_some_and(|(remote, mid)| remote.bundle.contains(mid));
+            return path.offered(index, section, before, is_bundled);
+        }
+        // A profile stays for the session, and so does a key that is in use (RFC 4568 §7.1.4).
+        let (profile, crypto) = match (before, self.security.get(index)) {
+            (Some(before), Some(security @ Security::Sdes { .. })) => (before.profile.clone(), security.crypto()),
+            (Some(before), _) => (before.profile.clone(), before.crypto.clone()),
+            (None, _) => self.offered_protection().offer(&[], random),
+        };
+        SipSection { crypto, ..self.local(index, section, profile) }
+    }
+
+    /// One section of an answer.
+    fn answered(&self, index: usize, section: Section, theirs: &SipSection, security: Option<&Security>) -> SipSection {
+        if let Path::WebRtc(path) = &self.path {
+            return path.answered(section, theirs);
+        }
+        SipSection {
+            crypto: security.map(Security::crypto).unwrap_or_default(),
+            rtcp_mux: theirs.rtcp_mux,
+            ..self.local(index, section, theirs.profile.clone())
+        }
+    }
+
+    /// Adds the page's lines.
+    fn with_extra(&self, mut sections: Vec<SipSection>) -> Vec<SipSection> {
+        if let Some(first) = sections.first_mut() {
+            first.extra.clone_from(&self.extra);
+        }
+        sections
     }
 
     /// Makes an offer of `offered`, whose answer goes to [`Peer::hear_answer`].
@@ -281,17 +354,9 @@ impl Peer {
         held: bool,
         random: &mut ChaCha20Rng,
     ) -> String {
-        let sections = offered.iter().enumerate().map(|(index, section)| {
-            let before = self.said().get(index);
-            // A profile stays for the session, and so does a key that is in use (RFC 4568 §7.1.4).
-            let (profile, crypto) = match (before, self.security.get(index)) {
-                (Some(before), Some(security @ Security::Sdes { .. })) => (before.profile.clone(), security.crypto()),
-                (Some(before), _) => (before.profile.clone(), before.crypto.clone()),
-                (None, _) => self.offered_protection().offer(&[], random),
-            };
-            SipSection { crypto, ..self.local(index, section.clone(), profile) }
-        });
-        let sections = sections.collect();
+        let sections = offered.iter().enumerate();
+        let sections = sections.map(|(index, section)| self.offered(index, section.clone(), random)).collect();
+        let sections = self.with_extra(sections);
         let text = self.session.offer(sections).to_string();
         self.pending = Some(Pending { offered, purpose, held });
         text
@@ -306,8 +371,13 @@ impl Peer {
         }
         let mut media = description.media();
         let mut security = Vec::new();
-        for ((section, theirs), ours) in media.iter_mut().zip(&description.sections).zip(self.said()) {
-            let answered = self.policy().answered(ours, theirs);
+        let by_dtls = self.weigh_dtls(&description);
+        let pairs = media.iter_mut().zip(&description.sections).zip(self.said()).enumerate();
+        for (index, ((section, theirs), ours)) in pairs {
+            let answered = match &by_dtls {
+                Some(by_dtls) => by_dtls.get(index).cloned().flatten(),
+                None => self.policy().answered(ours, theirs),
+            };
             section.rejected |= answered.is_none();
             security.push(answered.unwrap_or(Security::Plain));
         }
@@ -334,7 +404,7 @@ impl Peer {
         if self.remote.as_ref() != Some(&answer.description) {
             self.changed = None;
         }
-        self.remote = Some(answer.description);
+        self.agree(answer.description);
         self.security = answer.security;
         self.connect(leg, &answer.offered, streams, silence)
     }
@@ -376,18 +446,36 @@ impl Peer {
         self.connect(leg, &self.current(), streams, Silence::EndsLeg)
     }
 
+    /// What DTLS protects of a description, where the media go that way.
+    fn weigh_dtls(&self, description: &Description) -> Option<Vec<Option<Security>>> {
+        matches!(self.path, Path::WebRtc(_)).then(|| WebRtcPath::weigh(description, self.srtp))
+    }
+
+    /// From now on a description of the peer counts.
+    fn agree(&mut self, description: Description) {
+        if let Path::WebRtc(path) = &mut self.path {
+            path.agree(&description);
+        }
+        self.remote = Some(description);
+    }
+
     /// Weighs an offer of the peer; answering makes it valid.
     pub fn hear_offer(&self, description: Description, random: &mut ChaCha20Rng) -> TheirOffer {
+        if let (Path::WebRtc(path), Some(security)) = (&self.path, self.weigh_dtls(&description)) {
+            let restart = path.is_restarted_by(&description).then(|| ice_credentials(random));
+            return TheirOffer { description, security, restart };
+        }
         let security = description.sections.iter().enumerate().map(|(index, section)| {
             let known = self.said().get(index).and_then(|said| said.crypto.first());
             let security = self.ports.get(index).and_then(|_| self.policy().answer(section, known, random));
             security.filter(|security| !matches!(security, Security::Dtls(_)))
         });
         let security = security.collect();
-        TheirOffer { description, security }
+        TheirOffer { description, security, restart: None }
     }
 
-    /// Answers an offer: `answer` has a section for each of it, `streams` those in use as the peer sees them.
+    /// Answers an offer: `answer` has a section for each of it, `streams` those in use as the peer sees them. The worker's
+    /// orders, and the answer's text.
     pub(super) fn answer(
         &mut self,
         leg: LegKey,
@@ -395,25 +483,32 @@ impl Peer {
         answer: &[Section],
         streams: &[Section],
         silence: Silence,
-    ) -> (Command, String) {
-        let TheirOffer { description, security } = offer;
+    ) -> (Vec<Command>, String) {
+        let TheirOffer { description, security, restart } = offer;
+        let mut commands = Vec::new();
+        if let (Path::WebRtc(path), Some(ice)) = (&mut self.path, restart) {
+            commands.push(path.restart(leg, ice));
+        }
+        self.agree(description.clone());
         let pairs = answer.iter().zip(&description.sections).zip(&security).enumerate();
-        let sections = pairs.map(|(index, ((section, theirs), security))| SipSection {
-            crypto: security.as_ref().map(Security::crypto).unwrap_or_default(),
-            rtcp_mux: theirs.rtcp_mux,
-            ..self.local(index, section.clone(), theirs.profile.clone())
+        let sections = pairs.map(|(index, ((section, theirs), security))| {
+            self.answered(index, section.clone(), theirs, security.as_ref())
         });
-        let sections = sections.collect();
+        let sections = self.with_extra(sections.collect());
         let text = self.session.answer(&description, sections).to_string();
         self.security = security.into_iter().map(|security| security.unwrap_or(Security::Plain)).collect();
-        self.remote = Some(description);
-        let command = self.connect(leg, answer, streams, silence);
-        (command, text)
+        commands.push(self.connect(leg, answer, streams, silence));
+        (commands, text)
     }
 
     /// The worker's order for the streams in use. `sections` are those of the descriptions, in order; a stream is known by
     /// its `mid` there.
     fn connect(&self, leg: LegKey, sections: &[Section], streams: &[Section], silence: Silence) -> Command {
+        if let Path::WebRtc(path) = &self.path {
+            // Before it has described itself, it is nowhere.
+            let connect = path.connect(leg, self.peer_streams(sections, streams), silence);
+            return connect.unwrap_or(Command::Unbridge { leg });
+        }
         let remote = self.remote.as_ref().map_or(&[][..], |remote| &remote.sections);
         let made = sections.iter().zip(self.ssrcs()).enumerate().map(|(index, (section, local_ssrc))| {
             let stream = streams.iter().find(|stream| stream.mid == section.mid);
@@ -434,6 +529,20 @@ impl Peer {
             RtpStream { stream: Stream { remote: stream.clone(), local_ssrc }, received, remote, srtp }
         });
         Command::ConnectRtpLeg { leg, streams: made.collect(), silence }
+    }
+
+    /// The same where the media go a browser's way.
+    fn peer_streams(&self, sections: &[Section], streams: &[Section]) -> Vec<PeerStream> {
+        let made = sections.iter().zip(self.ssrcs()).enumerate().map(|(index, (section, local_ssrc))| {
+            let Some(stream) = streams.iter().find(|stream| stream.mid == section.mid) else {
+                let remote = Section { rejected: true, direction: Direction::Inactive, ..section.clone() };
+                return PeerStream { stream: Stream { remote, local_ssrc }, received: Vec::new() };
+            };
+            let ours = self.said().get(index);
+            let received = ours.map_or_else(|| stream.clone(), |ours| as_sent(&ours.section, stream)).payloads;
+            PeerStream { stream: Stream { remote: stream.clone(), local_ssrc }, received }
+        });
+        made.collect()
     }
 
     /// Remembers what an early dialog said.

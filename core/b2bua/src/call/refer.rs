@@ -77,10 +77,10 @@ impl Call {
         let wanted = if held { Direction::SendOnly } else { Direction::SendRecv };
         self.outputs.push_back(Output::Media(peer.open(new)));
         let settled = match offer {
-            None => Ok((Vec::new(), None, self.maker.offer_late(peer, &streams))),
+            None => Ok((Vec::new(), Vec::new(), self.maker.offer_late(peer, &streams))),
             Some(offer) => renegotiate(&streams, &offer.media(), wanted).map(|agreed| {
                 let (connect, text) = peer.answer(new, *offer, &agreed.answer, &agreed.peer, Silence::EndsLeg);
-                (agreed.peer, Some(connect), text)
+                (agreed.peer, connect, text)
             }),
         };
         let Ok((streams, connect, text)) = settled else {
@@ -90,8 +90,8 @@ impl Call {
         peer.dialog = Dialog::Confirmed;
         peer.held = held;
         let accept = SipCommand::Accept { invite: peer.invite, body: Some(sdp_body(&text)) };
-        let is_connected = connect.is_some();
-        self.outputs.extend(connect.map(Output::Media));
+        let is_connected = !connect.is_empty();
+        self.outputs.extend(connect.into_iter().map(Output::Media));
         self.outputs.push_back(Output::Sip(accept));
         let gone = core::mem::replace(talk.legs.get_mut(side), Leg { party, streams });
         *talk.held_by.get_mut(side) = false;

@@ -85,7 +85,7 @@ impl Call {
                 Some(offer) => {
                     let open = peer.open(leg);
                     let (connect, text) = peer.answer(leg, *offer, &settled.answer, &settled.caller, silence);
-                    (vec![open, connect], text)
+                    (core::iter::once(open).chain(connect).collect(), text)
                 }
                 // It wants the offer: its answer comes with the ACK.
                 None => (vec![peer.open(leg)], self.maker.offer_late(peer, &settled.callee)),

@@ -151,6 +151,8 @@ fn told(call: &mut Call) -> String {
             Command::CloseLeg { leg } => format!("close {}", leg.0),
             Command::OpenRtpLeg { leg, .. } => format!("open RTP {}", leg.0),
             Command::ConnectRtpLeg { leg, .. } => format!("connect RTP {}", leg.0),
+            Command::ConnectPeerLeg { leg, .. } => format!("connect peer {}", leg.0),
+            Command::RestartIce { leg, .. } => format!("restart ICE {}", leg.0),
             Command::RequestKeyFrame { leg } => format!("key frame for {}", leg.0),
         },
         Output::Sip(command) => sip::said(&command),

@@ -60,6 +60,15 @@ pub enum Srtp {
     Required,
 }
 
+/// What the relay offers to SIP servers. What they offer is taken either way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MediaProfile {
+    /// RTP, encrypted as [`Srtp`] says.
+    Rtp,
+    /// ICE-lite, DTLS-SRTP and BUNDLE as toward browsers, for a server that is WebRTC itself.
+    WebRtc,
+}
+
 /// One address of a worker's RTP sockets towards SIP peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RtpAddress {
@@ -96,6 +105,8 @@ pub struct Sip {
     pub expires: Duration,
     /// Encryption of media.
     pub srtp: Srtp,
+    /// What servers are offered.
+    pub profile: MediaProfile,
     /// How long an RTP port rests after a call, so that late packets meet nobody.
     pub port_rest: Duration,
     /// Worker N's RTP addresses: as many as [`super::Config::workers`].

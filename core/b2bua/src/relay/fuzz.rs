@@ -1,7 +1,9 @@
 //! Arbitrary scripts for the call model: pages, user agent and media worker that do anything at any time.
 
 use super::Relay;
-use crate::config::{Admission, BusyStatus, CallWaiting, Config, RtpAddress, RtpWorker, Servers, Sip, Srtp};
+use crate::config::{
+    Admission, BusyStatus, CallWaiting, Config, MediaProfile, RtpAddress, RtpWorker, Servers, Sip, Srtp,
+};
 use crate::io::{ConnectionId, Input, Output};
 use core::time::Duration;
 use offhook_clock::Time;
@@ -97,6 +99,7 @@ fn config() -> Config {
         trunk: None,
         expires: Duration::from_secs(600),
         srtp: Srtp::Accepted,
+        profile: MediaProfile::Rtp,
         port_rest: Duration::from_secs(1),
         workers: vec![RtpWorker { addresses: vec![rtp], first_port: 20_000, last_port: 20_015 }],
     };

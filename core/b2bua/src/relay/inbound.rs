@@ -3,10 +3,10 @@
 use super::Relay;
 use super::calls::near;
 use super::headers::{self, custom_of};
-use super::parties::{Alert, CallPlan, MAX_SECTIONS, PeerPlan};
+use super::parties::{Alert, CallPlan, PeerMedia, PeerPlan};
 use super::routing::{Source, Target};
 use crate::address::address_of_record;
-use crate::call::{self, CallKey, Dialog, Side, sdp_text};
+use crate::call::{self, CallKey, Dialog, MAX_SECTIONS, Side, sdp_text};
 use crate::config::LoginName;
 use offhook_clock::Time;
 use offhook_media::command::LegKey;
@@ -20,7 +20,7 @@ impl Relay {
         let offer = match request.offer.as_ref().map(description) {
             None => None,
             Some(Ok(offer)) => Some(offer),
-            Some(Err(status)) => return self.reject(invite, status),
+            Some(Err((status, reason))) => return self.reject_because(invite, status, reason),
         };
         if let Some(replaced) = request.replaces {
             return self.replace(invite, request, replaced, offer, now);
@@ -34,7 +34,7 @@ impl Relay {
         let sections = offer.as_ref().map_or(1, |offer| offer.sections.len());
         let worker = self.choose_worker(&near(None, &targets));
         let call = CallPlan { call: CallKey(self.fresh_id()), worker, sections };
-        let plan = plan(invite, account, request, offer.as_ref());
+        let plan = self.plan(invite, account, request, offer.as_ref());
         let mut caller = match self.sip_party(plan, call, &alert, now) {
             Ok(caller) => caller,
             Err(reason) => return self.reject(invite, reason.sip_status()),
@@ -74,7 +74,7 @@ impl Relay {
         if targets.is_empty() {
             return self.reject(invite, EndReason::Busy.sip_status());
         }
-        let plan = plan(invite, account, request, Some(offer));
+        let plan = self.plan(invite, account, request, Some(offer));
         let party = self.sip_party(plan, CallPlan { call, worker, sections: 0 }, alert, now);
         let mut party = match party {
             Ok(party) => party,
@@ -89,7 +89,30 @@ impl Relay {
     }
 
     fn reject(&mut self, invite: InviteId, status: u16) {
-        self.command(Command::Reject { invite, status, reason: None, contacts: Vec::new() });
+        self.reject_because(invite, status, None);
+    }
+
+    fn reject_because(&mut self, invite: InviteId, status: u16, reason: Option<&str>) {
+        let reason = reason.map(str::to_owned);
+        self.command(Command::Reject { invite, status, reason, contacts: Vec::new() });
+    }
+
+    fn plan(
+        &self,
+        invite: InviteId,
+        account: Option<AccountId>,
+        request: &InboundInvite,
+        offer: Option<&Description>,
+    ) -> PeerPlan {
+        let media = match offer {
+            None => self.offered_media(account),
+            Some(offer) if matches!(offer.shared_transport(), Ok(Some(_))) => PeerMedia::WebRtc,
+            Some(offer) => {
+                let address = offer.sections.iter().find_map(|section| section.connection.address());
+                PeerMedia::Rtp { is_ipv6: address.map(|address| address.is_ipv6()) }
+            }
+        };
+        PeerPlan { invite, account, uri: request.from.uri.clone(), dialog: Dialog::Inbound, media }
     }
 
     /// The account that is called, if it is one, the callee's name, and who rings.
@@ -155,7 +178,7 @@ impl Relay {
         };
         let sections = offer.as_ref().map_or(1, |offer| offer.sections.len());
         let callee = address_of_record(&request.to.uri).0;
-        let plan = plan(invite, account, request, offer.as_ref());
+        let plan = self.plan(invite, account, request, offer.as_ref());
         let party = self.sip_party(plan, CallPlan { call: key, worker, sections }, &alert(request, callee), now);
         let mut party = match party {
             Ok(party) => party,
@@ -179,30 +202,17 @@ struct Returned<'a> {
     leg: LegKey,
 }
 
-/// The session description in a body; the status that says why there is none.
-pub(super) fn description(body: &Body) -> Result<Description, u16> {
-    let text = sdp_text(body).ok_or(415_u16)?;
-    let description = Description::parse(&text).map_err(|_| 488_u16)?;
+/// The session description in a body; the status that says why there is none, and what is not obvious of it.
+fn description(body: &Body) -> Result<Description, (u16, Option<&'static str>)> {
+    let text = sdp_text(body).ok_or((415_u16, None))?;
+    let description = Description::parse(&text).map_err(|_| (488_u16, None))?;
+    if let Err(unfit) = description.shared_transport() {
+        return Err((488, Some(unfit.reason())));
+    }
     if description.sections.iter().take(MAX_SECTIONS).any(offhook_sdp::sip::SipSection::is_usable) {
         Ok(description)
     } else {
-        Err(488)
-    }
-}
-
-fn plan(
-    invite: InviteId,
-    account: Option<AccountId>,
-    request: &InboundInvite,
-    offer: Option<&Description>,
-) -> PeerPlan {
-    let address = offer.and_then(|offer| offer.sections.iter().find_map(|section| section.connection.address()));
-    PeerPlan {
-        invite,
-        account,
-        uri: request.from.uri.clone(),
-        dialog: Dialog::Inbound,
-        is_ipv6: address.map(|address| address.is_ipv6()),
+        Err((488, None))
     }
 }
 

@@ -4,8 +4,11 @@ use super::routing::Target;
 use super::sessions::Session;
 use super::{CallRef, Relay, headers};
 use crate::address::escape_user;
-use crate::call::{Browser, CallKey, Dialog, JsonText, Party, Peer, PeerSetup, Place, SessionId, Side};
-use crate::config::{LoginName, RtpAddress, Sip};
+use crate::call::{
+    Browser, CallKey, Dialog, JsonText, MAX_SECTIONS, Party, Path, Peer, PeerSetup, Place, SessionId, Side, WebRtcPath,
+    ice_credentials,
+};
+use crate::config::{LoginName, MediaProfile, RtpAddress, Sip};
 use offhook_clock::Time;
 use offhook_media::command::{LegKey, WorkerId};
 use offhook_media::ports::PortPair;
@@ -16,8 +19,6 @@ use offhook_sip::user_agent::io::{AccountId, Destination, Identity, InviteId, Ou
 use rand_core::Rng;
 use std::net::SocketAddr;
 
-/// The most media sections of a SIP leg; further ones are refused.
-pub(super) const MAX_SECTIONS: usize = 4;
 /// Lines of a page for the session descriptions of a SIP leg.
 const MAX_LINES: usize = 32;
 
@@ -54,7 +55,15 @@ pub(super) struct PeerPlan {
     pub(super) account: Option<AccountId>,
     pub(super) uri: String,
     pub(super) dialog: Dialog,
-    pub(super) is_ipv6: Option<bool>,
+    /// How its media travel: by RTP to an address of this family, where it is known, or by WebRTC.
+    pub(super) media: PeerMedia,
+}
+
+/// How the media of a SIP leg to be travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PeerMedia {
+    Rtp { is_ipv6: Option<bool> },
+    WebRtc,
 }
 
 impl Alert {
@@ -97,11 +106,18 @@ impl Relay {
     ) -> Result<Party, EndReason> {
         let number = usize::from(call.worker.0);
         let config = self.config.sip.as_deref().ok_or(EndReason::InternalError)?;
-        let address = rtp_address(config, number, plan.is_ipv6).ok_or(EndReason::NoCommonCodecs)?;
+        let is_ipv6 = match plan.media {
+            PeerMedia::Rtp { is_ipv6 } => is_ipv6,
+            PeerMedia::WebRtc => None,
+        };
+        let address = rtp_address(config, number, is_ipv6).ok_or(EndReason::NoCommonCodecs)?;
         let srtp = config.srtp;
         let leg = LegKey(self.fresh_id());
         let incoming = matches!(plan.dialog, Dialog::Planned(_));
-        let ports = self.take_ports(call, now)?;
+        let (path, ports) = match plan.media {
+            PeerMedia::Rtp { .. } => (Path::Rtp, self.take_ports(call, now)?),
+            PeerMedia::WebRtc => (self.webrtc_path(number), Vec::new()),
+        };
         self.legs.insert(leg, call.call);
         self.invites.insert(plan.invite, leg);
         for pair in &ports {
@@ -123,6 +139,7 @@ impl Relay {
             dialog,
             ports,
             mark: own_mark,
+            path,
             address,
             srtp,
             extra: alert.lines.clone(),
@@ -132,6 +149,12 @@ impl Relay {
             first_ssrc: (self.random.next_u32() & 0x7fff_ff00) | 1,
         };
         Ok(alert.party(leg, incoming, Side::Sip(Box::new(Peer::new(setup)))))
+    }
+
+    fn webrtc_path(&mut self, worker: usize) -> Path {
+        let candidates = self.config.workers.get(worker).cloned().unwrap_or_default();
+        let ice = ice_credentials(&mut self.random);
+        Path::WebRtc(Box::new(WebRtcPath::new(ice, self.config.fingerprint, candidates)))
     }
 
     fn take_ports(&mut self, call: CallPlan, now: Time) -> Result<Vec<PortPair>, EndReason> {
@@ -178,7 +201,22 @@ impl Relay {
     fn outbound(&mut self, account: Option<AccountId>, uri: String, to: Destination, alert: &Alert) -> PeerPlan {
         let request = self.invite(account, to, alert);
         let invite = InviteId::Outbound(self.fresh_id());
-        PeerPlan { invite, account, uri, dialog: Dialog::Planned(Box::new(request)), is_ipv6: None }
+        PeerPlan {
+            invite,
+            account,
+            uri,
+            dialog: Dialog::Planned(Box::new(request)),
+            media: self.offered_media(account),
+        }
+    }
+
+    /// What a server is offered; phones that registered here know RTP.
+    pub(super) fn offered_media(&self, account: Option<AccountId>) -> PeerMedia {
+        let profile = self.config.sip.as_ref().map(|config| config.profile);
+        match profile.filter(|_| account.is_some()) {
+            Some(MediaProfile::WebRtc) => PeerMedia::WebRtc,
+            Some(MediaProfile::Rtp) | None => PeerMedia::Rtp { is_ipv6: None },
+        }
     }
 
     /// The request of a call through an account, or to a phone that registered here.

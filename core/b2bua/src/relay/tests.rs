@@ -13,11 +13,14 @@ mod sip_phones;
 mod sip_simulation;
 mod sip_talks;
 mod sip_transfers;
+mod sip_webrtc;
 mod sip_wire;
 mod transfers;
 
 use super::Relay;
-use crate::config::{Admission, BusyStatus, CallWaiting, Config, LoginName, RtpAddress, RtpWorker, Servers, Sip, Srtp};
+use crate::config::{
+    Admission, BusyStatus, CallWaiting, Config, LoginName, MediaProfile, RtpAddress, RtpWorker, Servers, Sip, Srtp,
+};
 use crate::io::{ConnectionId, Input, Output};
 use core::time::Duration;
 use offhook_clock::Time;
@@ -91,6 +94,7 @@ pub(crate) fn sip_config() -> Sip {
         trunk: None,
         expires: Duration::from_secs(600),
         srtp: Srtp::Off,
+        profile: MediaProfile::Rtp,
         port_rest: Duration::from_secs(10),
         workers: vec![worker(20_000), worker(21_000)],
     }

@@ -1,7 +1,7 @@
 use super::super::{Given, Settings, explain, load, parse};
 use super::Verify;
 use core::time::Duration;
-use offhook_b2bua::config::{LoginName, Servers, Srtp};
+use offhook_b2bua::config::{LoginName, MediaProfile, Servers, Srtp};
 use offhook_sip::auth::{Hash, Login, Secret, Verifier};
 use offhook_sip::transport::Transport;
 
@@ -165,11 +165,13 @@ fn what_does_not_go_together_is_refused() {
     assert!(complaint("[sip]\nexpires = 10\n").contains("less than 60 s"));
     assert!(complaint("[rtp]\nfirst_port = 100\nlast_port = 102\n").contains("fewer than four ports"));
     assert!(complaint("[rtp]\naddress = [\"192.0.2.1\", \"192.0.2.2\"]\n").contains("one IPv4 and one IPv6"));
+    assert!(complaint("[rtp]\nprofile = \"webrtc\"\nsrtp = \"off\"\n").contains("only one of them"));
     assert!(complaint("[rtp]\naddress = [\"0.0.0.0\"]\n").contains("`0.0.0.0`"));
     assert!(complaint("[sip]\ndns = [\"dns.test\"]\n").contains("`192.0.2.53`"));
     let settings = accepted(
-        "[sip]\ndns = [\"192.0.2.53\", \"[::1]:5353\"]\ntls_verify = \"off\"\nsession_expires = 0\n[rtp]\nsrtp = \"required\"\n",
+        "[sip]\ndns = [\"192.0.2.53\", \"[::1]:5353\"]\ntls_verify = \"off\"\nsession_expires = 0\n[rtp]\nsrtp = \"required\"\nprofile = \"webrtc\"\n",
     );
     assert_eq!(settings.sip.dns, ["192.0.2.53:53".parse().unwrap(), "[::1]:5353".parse().unwrap()]);
     assert_eq!((settings.sip.tls_verify, settings.sip.rtp_srtp), (Verify::Off, Srtp::Required));
+    assert_eq!(settings.sip.rtp_profile, MediaProfile::WebRtc);
 }

@@ -2,7 +2,7 @@
 
 use super::{CALLEE, CALLER, OFFER, Reach, TARGET, answer_sdp, compare, party, table};
 use crate::call::{
-    Call, Dialog, Fallback, Input, LegMaker, Party, Peer, PeerSetup, RelaySide, Setup, Side, SipEvent, TheirOffer,
+    Call, Dialog, Fallback, Input, LegMaker, Party, Path, Peer, PeerSetup, RelaySide, Setup, Side, SipEvent, TheirOffer,
 };
 use crate::config::{BusyStatus, RtpAddress, Srtp};
 use core::time::Duration;
@@ -63,6 +63,7 @@ fn peer(leg: LegKey, dialog: Dialog) -> Party {
         dialog,
         ports: PortPool::new(first, first + 1, Duration::ZERO).take(1, Time::EPOCH).unwrap(),
         mark: None,
+        path: Path::Rtp,
         address: RtpAddress { advertised: address, local: address },
         srtp: Srtp::Off,
         extra: Vec::new(),
