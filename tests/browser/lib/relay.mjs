@@ -22,7 +22,7 @@ export async function startRelay({ page = PAGE, flags = [] } = {}) {
   const said = [];
   const keep = (line) => said.push(line) > 2000 && said.shift();
   readline.createInterface({ input: child.stderr }).on("line", keep);
-  let mediaPort;
+  let [mediaPort, sipPort] = [];
   const ready = new Promise((ok, no) => {
     const timer = setTimeout(() => no(new Error(`the relay is not ready:\n${said.join("\n")}`)), START_MS);
     const lines = readline.createInterface({ input: child.stdout });
@@ -31,6 +31,7 @@ export async function startRelay({ page = PAGE, flags = [] } = {}) {
       keep(line);
       http = /listening (http:\/\/\S+)/.exec(line)?.[1] ?? http;
       mediaPort = Number(/^media udp \S+:(\d+)/.exec(line)?.[1] ?? mediaPort);
+      sipPort = Number(/^sip udp 127\.0\.0\.1:(\d+)/.exec(line)?.[1] ?? sipPort);
       if (line.trim() !== "ready") return;
       clearTimeout(timer);
       ok(http);
@@ -44,6 +45,7 @@ export async function startRelay({ page = PAGE, flags = [] } = {}) {
     http: `http://localhost:${http.port}/`,
     ws: `ws://127.0.0.1:${http.port}/`,
     mediaPort,
+    sipPort,
     said,
     isRunning: () => child.exitCode === null && child.signalCode === null,
     async stop() {

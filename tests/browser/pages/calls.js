@@ -44,7 +44,7 @@ window.phone = {
     await init();
     session = createSession({ urlServer: url, sipOptions: { login, registerRequired: true, ...sip } });
     for (const status of ["ESTABLISHED", "REGISTERED", "DISCONNECTED", "FAILED", "WARN"]) {
-      session.on(SESSION_STATUS[status], (_, more) => say(status, { info: more?.info }));
+      session.on(SESSION_STATUS[status], (first, more) => say(status, { info: (more ?? first)?.info }));
     }
     let count = loudCalls;
     session.on(SESSION_STATUS.INCOMING_CALL, (call) => {

@@ -1,0 +1,122 @@
+// A page with our SDK in Chromium, and baresip: behind Kamailio, where both are registered, and at the relay itself.
+import assert from "node:assert/strict";
+import { after, afterEach, before, test } from "node:test";
+import { startBaresip } from "./lib/baresip.mjs";
+import { TONE, launch, screenshots } from "./lib/browsers.mjs";
+import { startKamailio } from "./lib/kamailio.mjs";
+import { bundlePage } from "./lib/package.mjs";
+import { Phone } from "./lib/phone.mjs";
+import { startRelay } from "./lib/relay.mjs";
+import { serve } from "./lib/site.mjs";
+
+let relay;
+let kamailio;
+let site;
+let browser;
+let page;
+let phones = [];
+/** Of the phone 101 of pbx.test with the password `secret`, as `hash-password --sip` prints it. */
+const HASH = "md5:43ba4b6a024bbbd4056fd3e58d52ed38";
+
+before(async () => {
+  kamailio = await startKamailio();
+  const settings = ["sip.servers=127.0.0.1", "sip.domain=pbx.test", `sip.phones.101=${HASH}`];
+  relay = await startRelay({ flags: settings.flatMap((setting) => ["--set", setting]) });
+  site = await serve({ "/": await bundlePage("calls") });
+  browser = await launch("chromium", { hz: TONE.a });
+});
+
+afterEach(async (context) => {
+  if (context.passed === false) {
+    await screenshots(context.name, page ? [page.page] : []);
+    context.diagnostic([kamailio, relay, ...phones].flatMap((one) => one.said).join("\n"));
+  }
+  await page?.close();
+  await Promise.all(phones.map((phone) => phone.stop()));
+  [page, phones] = [undefined, []];
+});
+
+after(async () => {
+  await browser?.close();
+  site?.close();
+  await relay?.stop();
+  await kamailio?.stop();
+});
+
+/** The page and the phone at the same server. */
+async function behindKamailio() {
+  const sip = { password: "pw1001", domain: "127.0.0.1", outboundProxy: "127.0.0.1", port: kamailio.port };
+  page = await Phone.register(browser, site, relay, "1001", { sip });
+  phones = [await startBaresip("1002", "pw1002", kamailio.port, TONE.b)];
+  return { phone: phones[0], number: "1002", uri: `sip:1001@127.0.0.1:${kamailio.port}` };
+}
+
+/** The page at the relay, whatever server it names in vain, and the phone there, too. */
+async function atTheRelay() {
+  page = await Phone.register(browser, site, relay, "alice", { sip: { domain: "elsewhere.test" } });
+  assert.match((await page.event("WARN")).info, /elsewhere\.test.*\[sip\] servers/);
+  phones = [await startBaresip("101", "secret", relay.sipPort, TONE.b)];
+  return { phone: phones[0], number: "101", uri: `sip:alice@127.0.0.1:${relay.sipPort}` };
+}
+
+async function talk(phone, when) {
+  await Promise.all([page.hears(TONE.b, when), phone.hears(TONE.a, when)]);
+}
+
+async function rest(phone, when) {
+  await Promise.all([page.hearsNothing(when), phone.hearsNothing(when)]);
+}
+
+const WAYS = [["behind Kamailio", behindKamailio], ["at the relay itself", atTheRelay]];
+
+for (const [where, meet] of WAYS) {
+  test(`a page calls a phone ${where}: tones, hold by either side, tones again, digits; the page hangs up`, async () => {
+    const { phone, number } = await meet();
+    await page.do("dial", "out", number);
+    await phone.event("CALL_INCOMING");
+    await page.event("out:RING");
+    await phone.command("accept");
+    await page.event("out:ESTABLISHED");
+    await talk(phone, "at first");
+
+    await page.do("act", "out", "hold");
+    await page.event("out:HOLD");
+    await rest(phone, "during the page's hold");
+    await page.do("act", "out", "unhold");
+    await page.event("out:ESTABLISHED", 2);
+    await talk(phone, "after the page's hold");
+
+    await phone.command("hold");
+    await page.hearsNothing("during the phone's hold");
+    await phone.command("resume");
+    await talk(phone, "after the phone's hold");
+
+    await phone.command("sndcode", "7");
+    assert.equal((await page.event("out:DTMF")).digit, "7");
+    await page.do("act", "out", "sendDTMF", "5");
+    assert.equal((await phone.event("CALL_DTMF_START")).param, "5");
+    await page.do("act", "out", "hangup");
+    await Promise.all([page.event("out:FINISH"), phone.event("CALL_CLOSED")]);
+    assert.deepEqual(page.page.errors, []);
+  });
+
+  test(`a phone ${where} calls a page: tones, the page's hold, tones again; the phone hangs up`, async () => {
+    const { phone, number, uri } = await meet();
+    await phone.command("dial", uri);
+    assert.equal((await page.event("INCOMING_CALL")).caller, number);
+    await page.do("answer", "in");
+    await page.event("in:ESTABLISHED");
+    await talk(phone, "in a call that came in");
+
+    await page.do("act", "in", "hold");
+    await page.event("in:HOLD");
+    await rest(phone, "during the page's hold");
+    await page.do("act", "in", "unhold");
+    await page.event("in:ESTABLISHED", 2);
+    await talk(phone, "after the page's hold");
+
+    await phone.command("hangup");
+    await page.event("in:FINISH");
+    assert.deepEqual(page.page.errors, []);
+  });
+}
