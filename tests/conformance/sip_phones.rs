@@ -30,7 +30,7 @@ async fn a_page_calls_a_phone_of_the_relay() {
     tokio::join!(alice.established(&call), desk.accept());
     tokio::join!(call.peer.hears(HIGH), desk.hears(LOW));
     alice.hold(&call.id).await;
-    call.peer.hears_nothing().await;
+    tokio::join!(call.peer.hears_nothing(), desk.hears_nothing());
     alice.unhold(&call.id).await;
     tokio::join!(call.peer.hears(HIGH), desk.hears(LOW));
     desk.hang_up().await;

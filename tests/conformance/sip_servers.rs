@@ -186,7 +186,7 @@ async fn page_and_phone_hold_each_other_and_send_digits() {
     tokio::join!(alice.established(&call), bob.accept());
     tokio::join!(call.peer.hears(HIGH), bob.hears(LOW));
     alice.hold(&call.id).await;
-    call.peer.hears_nothing().await;
+    tokio::join!(call.peer.hears_nothing(), bob.hears_nothing());
     alice.unhold(&call.id).await;
     tokio::join!(call.peer.hears(HIGH), bob.hears(LOW));
     bob.hold().await;

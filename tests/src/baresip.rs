@@ -10,8 +10,12 @@ use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::SystemTime;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+
+/// How long a phone records: no test takes that long.
+const LIFETIME: Duration = Duration::from_secs(600);
 
 /// How one phone differs from another.
 #[derive(Clone, Debug)]
@@ -88,12 +92,13 @@ impl Baresip {
         let folder = Folder::new("baresip");
         folder.write("accounts", account(setup));
         folder.write("contacts", "");
+        prevent_records_of_itself(&folder);
         let certificate = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
         let pem = certificate.signing_key.serialize_pem() + &certificate.cert.pem();
         let pem = folder.write("certificate.pem", pem);
         folder.write("config", configuration(setup, port, &pem, &folder));
         let mut command = Command::new("baresip");
-        command.arg("-4").arg("-f").arg(folder.path());
+        command.arg("-4").arg("-f").arg(folder.path()).env("TZ", "UTC");
         let program = Program::start("baresip", command);
         let control = SocketAddr::from((Ipv4Addr::LOCALHOST, port + 2));
         let deadline = tokio::time::Instant::now() + PATIENCE;
@@ -203,29 +208,45 @@ impl Baresip {
         field(&event, "param").to_owned()
     }
 
-    /// Waits until it hears this tone and no other.
+    /// Waits until it hears this tone and no other, from now on.
     ///
     /// # Panics
     /// When it does not.
     pub async fn hears(&self, hz: f32) {
-        let heard = until(|| self.newest().is_some_and(|(samples, rate)| sound::share_at(&samples, hz, rate) > 0.8));
-        assert!(heard.await, "baresip hears {hz} Hz: {:?}\n{}", self.recordings(), self.program.log());
+        let before = self.recording();
+        let is_heard = || {
+            let (samples, rate) = self.recording()?.since(before.as_ref())?;
+            let newest = samples.len().checked_sub(usize::try_from(rate).ok()? / 5)?;
+            Some(sound::share_at(samples.get(newest..)?, hz, rate) > 0.8)
+        };
+        let heard = until(|| is_heard().unwrap_or(false));
+        assert!(heard.await, "baresip hears {hz} Hz: {:?}\n{}", self.recording(), self.program.log());
     }
 
-    /// The last 200 ms of what it heard in its latest call, and their rate.
-    fn newest(&self) -> Option<(Vec<i16>, u32)> {
-        sound::newest_of_wave(&std::fs::read(self.recordings().pop()?).ok()?)
+    /// Waits until half a second has passed in which it heard nothing loud.
+    ///
+    /// # Panics
+    /// When the sound goes on.
+    pub async fn hears_nothing(&self) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let before = self.recording();
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let heard = self.recording().and_then(|recording| recording.since(before.as_ref()));
+            if !heard.is_some_and(|(samples, _)| sound::is_loud(&samples)) {
+                return;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "baresip's sound stops:\n{}", self.program.log());
+        }
     }
 
-    /// What it recorded of incoming sound, oldest first.
-    fn recordings(&self) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(self.folder.path()).into_iter().flatten().flatten();
-        let mut files: Vec<_> = entries
-            .filter(|entry| entry.file_name().to_string_lossy().ends_with("-dec.wav"))
-            .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
-            .collect();
-        files.sort();
-        files.into_iter().map(|(_, path)| path).collect()
+    /// The newest recording of incoming sound.
+    fn recording(&self) -> Option<Recording> {
+        let entries = std::fs::read_dir(self.folder.path()).ok()?.flatten().map(|entry| entry.path());
+        // Their names are the time when they began.
+        let path = entries.filter(|path| path.to_string_lossy().ends_with("-dec.wav")).max()?;
+        let wave = std::fs::read(&path).ok()?;
+        Some(Recording { path, wave })
     }
 
     /// The next message of its control connection: JSON in netstrings.
@@ -243,6 +264,40 @@ impl Baresip {
                 }
             }
         }
+    }
+}
+
+/// What baresip heard, as far as it is written.
+struct Recording {
+    path: PathBuf,
+    wave: Vec<u8>,
+}
+
+impl core::fmt::Debug for Recording {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} octets in {}", self.wave.len(), self.path.display())
+    }
+}
+
+impl Recording {
+    /// What came after `before`, and its rate.
+    fn since(&self, before: Option<&Self>) -> Option<(Vec<i16>, u32)> {
+        // A new recording in the same second takes the place of the one before.
+        let known = before.filter(|before| before.path == self.path && before.wave.len() <= self.wave.len());
+        sound::of_wave(&self.wave, known.map_or(0, |before| before.wave.len()))
+    }
+}
+
+/// baresip 1.0 records both what it sends and what it hears. With the first hold it drops the recorder of what it hears, and
+/// sets another one up only where there is none of what it sends: so a folder stands wherever that recording would begin.
+fn prevent_records_of_itself(folder: &Folder) {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    let moments: String = (now - 1..now + LIFETIME.as_secs()).map(|second| format!("@{second}\n")).collect();
+    let moments = folder.write("moments", moments);
+    let mut date = Command::new("date");
+    let names = date.args(["-u", "-f", &moments, "+dump-%Y-%m-%d-%H-%M-%S-enc.wav"]).output().expect("date runs");
+    for name in String::from_utf8_lossy(&names.stdout).lines() {
+        std::fs::create_dir(folder.path().join(name)).expect("a folder");
     }
 }
 

@@ -97,13 +97,14 @@ pub fn share_at(samples: &[i16], hz: f32, rate: u32) -> f32 {
     2.0 * power / (count * total)
 }
 
-/// The last 200 ms of the left channel of a WAV file of 16 bits that is still being written, and their rate.
+/// The left channel of a WAV file of 16 bits that is still being written, without its first so many octets, and its rate.
 #[must_use]
-pub fn newest_of_wave(wave: &[u8]) -> Option<(Vec<i16>, u32)> {
+pub fn of_wave(wave: &[u8], known: usize) -> Option<(Vec<i16>, u32)> {
+    const HEADER: usize = 44;
     // The lengths in the header are written at the end; format and rate stand there from the beginning.
-    let channels = u16::from_le_bytes(wave.get(22..24)?.try_into().ok()?);
+    let channels = u16::from_le_bytes(wave.get(22..24)?.try_into().ok()?).max(1);
     let rate = u32::from_le_bytes(wave.get(24..28)?.try_into().ok()?);
-    Some((newest(wave.get(44..)?, channels.max(1), rate)?, rate))
+    Some((first_channel(wave.get(known.max(HEADER)..)?, usize::from(channels) * 2), rate))
 }
 
 /// The last 200 ms of the first of so many channels of samples of 16 bits.
@@ -112,8 +113,13 @@ pub fn newest(sound: &[u8], channels: u16, rate: u32) -> Option<Vec<i16>> {
     let frame = usize::from(channels) * 2;
     let wanted = usize::try_from(rate).ok()? / 5 * frame;
     let whole = sound.len() / frame * frame;
-    let newest = sound.get(whole.checked_sub(wanted)?..whole)?.chunks_exact(frame);
-    Some(newest.filter_map(|frame| Some(i16::from_le_bytes([*frame.first()?, *frame.get(1)?]))).collect())
+    Some(first_channel(sound.get(whole.checked_sub(wanted)?..whole)?, frame))
+}
+
+/// The first of the channels whose samples stand in frames of so many octets.
+fn first_channel(sound: &[u8], frame: usize) -> Vec<i16> {
+    let sample = |frame: &[u8]| Some(i16::from_le_bytes([*frame.first()?, *frame.get(1)?]));
+    sound.chunks_exact(frame).filter_map(sample).collect()
 }
 
 /// Whether a packet is more than comfort noise.
