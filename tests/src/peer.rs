@@ -189,18 +189,20 @@ impl Peer {
         assert!(until(|| self.heard().digits == digits).await, "digits {digits}; {}", self.heard().summary());
     }
 
-    /// Waits until a key frame of this encoding and later pictures come in, and says how long the key frame took
-    /// from now.
+    /// Waits until a key frame of this encoding and later pictures have come in, since the beginning or since pictures were
+    /// forgotten.
     ///
     /// # Panics
     /// When they do not.
-    pub async fn sees(&self, encoding: &str) -> Duration {
-        let start = Instant::now();
-        self.heard().seen = Seen::default();
+    pub async fn sees(&self, encoding: &str) {
         let seen = until(|| self.heard().seen.has_moved(encoding));
         assert!(seen.await, "{encoding} with a key frame is seen; {}", self.heard().summary());
-        let at = self.heard().seen.key_frame_at();
-        at.map_or(Duration::ZERO, |at| at.saturating_duration_since(start))
+    }
+
+    /// What it has seen so far does not count any more. To be called before whatever a new key frame is asked for by: it may
+    /// come at once, and only once.
+    pub fn forget_pictures(&self) {
+        self.heard().seen = Seen::default();
     }
 
     /// How often it was asked for a key frame.

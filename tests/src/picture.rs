@@ -172,7 +172,8 @@ impl Camera {
 /// The pictures that came in.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
-    key_frame: Option<(String, Instant)>,
+    /// The encoding of the key frame.
+    key_frame: Option<String>,
     since: u32,
     numbers: BTreeSet<u8>,
 }
@@ -186,7 +187,7 @@ impl Seen {
         };
         self.numbers.insert(number);
         match &self.key_frame {
-            None if is_key => self.key_frame = Some((encoding.to_owned(), Instant::now())),
+            None if is_key => self.key_frame = Some(encoding.to_owned()),
             Some(_) => self.since += 1,
             None => {}
         }
@@ -194,10 +195,6 @@ impl Seen {
 
     /// A key frame of this encoding, and ten pictures more.
     pub(crate) fn has_moved(&self, encoding: &str) -> bool {
-        self.key_frame.as_ref().is_some_and(|(seen, _)| seen == encoding) && self.since >= 10
-    }
-
-    pub(crate) fn key_frame_at(&self) -> Option<Instant> {
-        self.key_frame.as_ref().map(|(_, at)| *at)
+        self.key_frame.as_deref() == Some(encoding) && self.since >= 10
     }
 }
