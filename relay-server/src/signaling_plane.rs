@@ -218,6 +218,10 @@ impl SignalingPlane {
             user_agent::Output::Resolve { query, host, port, transport, secure } => {
                 sip.resolve(query, Question { host, port, transport, secure })
             }
+            user_agent::Output::Close { flow } => {
+                sip.close(flow);
+                None
+            }
             // The machine keeps what is for itself.
             user_agent::Output::Event(_) => None,
         };

@@ -160,6 +160,18 @@ impl SipTransport {
         }
     }
 
+    /// Closes a connection; what is sent from now on to where it led opens another.
+    pub fn close(&mut self, flow: FlowId) {
+        if let Some(target) = self.targets.remove(&flow)
+            && self.open.get(&target) == Some(&flow)
+        {
+            self.open.remove(&target);
+        }
+        if let Some(outlet) = self.outlets.remove(&flow) {
+            outlet.kill();
+        }
+    }
+
     /// Sends a message; never waits. What is returned is for the user agent.
     pub fn send(&mut self, transmission: TransmissionId, hop: &Hop, octets: Vec<u8>) -> Option<Input> {
         let is_on_its_way = match hop {

@@ -57,6 +57,11 @@ impl Outlet {
         self.queue.is_closed()
     }
 
+    /// Closes the connection, whatever is queued.
+    pub(super) fn kill(&self) {
+        self.kill.notify_one();
+    }
+
     /// Queues a message; never waits. A peer so slow that its queue is full loses its connection.
     pub(super) fn send(&self, transmission: TransmissionId, octets: Vec<u8>) -> bool {
         let length = octets.len();
@@ -69,7 +74,7 @@ impl Outlet {
                 self.queued.fetch_sub(length, Ordering::Relaxed);
                 if matches!(error, mpsc::error::TrySendError::Full(_)) {
                     tracing::info!("a SIP peer that does not read is disconnected");
-                    self.kill.notify_one();
+                    self.kill();
                 }
                 false
             }
@@ -135,7 +140,7 @@ pub(super) async fn serve<S>(
         ended = reader.run(read_half, opened_by) => ended,
         ended = write(write_half, &mut inlet, &activity) => ended,
         () = activity.end(limits.idle_timeout) => Ok("it was silent for too long"),
-        () = kill.notified() => Ok("its peer does not read"),
+        () = kill.notified() => Ok("its peer does not read, or does not answer"),
     };
     match ended {
         Ok(reason) => tracing::debug!(flow = source.flow.0, reason, "SIP connection closed"),

@@ -236,6 +236,24 @@ async fn one_connection_to_a_target_carries_everything_and_a_new_one_comes_after
 }
 
 #[tokio::test]
+async fn a_connection_that_was_given_up_is_closed_and_opened_anew() {
+    let mut rig = Rig::plain();
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let hop = Hop::Target(target(Transport::Tcp, server.local_addr().unwrap(), "server.test"));
+    rig.send(1, &hop, "one");
+    let (mut first, _) = server.accept().await.unwrap();
+    assert_eq!(read(&mut first, 3).await, "one");
+    first.write_all(message("").as_bytes()).await.unwrap();
+    let (source, _) = rig.received().await;
+    rig.transport.close(source.flow);
+    rig.send(2, &hop, "two");
+    let (mut second, _) = server.accept().await.unwrap();
+    assert_eq!(read(&mut second, 3).await, "two");
+    assert_eq!(rig.closed().await, source.flow);
+    assert_eq!(tokio::time::timeout(WAIT, first.read(&mut [0; 1])).await.expect("closed").unwrap(), 0);
+}
+
+#[tokio::test]
 async fn what_cannot_connect_has_failed() {
     let mut rig = Rig::plain();
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();

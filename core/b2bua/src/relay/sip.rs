@@ -28,7 +28,7 @@ impl Relay {
             if let Some(output) = agent.poll_output() {
                 match output {
                     sip::Output::Event(event) => self.handle_event(event, now),
-                    output @ (sip::Output::Send { .. } | sip::Output::Resolve { .. }) => {
+                    output @ (sip::Output::Send { .. } | sip::Output::Resolve { .. } | sip::Output::Close { .. }) => {
                         self.outputs.push_back(Output::Sip(output));
                     }
                 }

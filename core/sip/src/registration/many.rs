@@ -27,6 +27,8 @@ pub enum Output {
     },
     /// Send a keep-alive: two line ends (RFC 5626 §4.4.1).
     Ping(FlowId),
+    /// Close a connection whose peer has stopped answering (RFC 5626 §4.4.1): on it, nothing would get through.
+    Close(FlowId),
     /// Tell the user.
     Event {
         /// About whom.
@@ -158,7 +160,10 @@ impl Registrations {
         while let Some(ping) = self.keep_alives.poll_output() {
             match ping {
                 Ping::Send(flow) => self.outputs.push_back(Output::Ping(flow)),
-                Ping::Lost(flow) => self.flow_closed(flow, now),
+                Ping::Lost(flow) => {
+                    self.outputs.push_back(Output::Close(flow));
+                    self.flow_closed(flow, now);
+                }
             }
         }
         while let Some((due, account)) = self.wakes.first().filter(|(due, _)| *due <= now).copied() {

@@ -150,6 +150,7 @@ impl Stage {
                     sent.into_iter().for_each(|sent| self.hear(sent));
                 }
                 Output::Event(event) => self.learn(&event),
+                Output::Close { .. } => {}
                 Output::Resolve { query, .. } => {
                     self.agent.handle_input(Input::Resolved { query, targets: Vec::new() }, self.now);
                 }

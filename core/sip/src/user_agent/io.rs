@@ -277,6 +277,11 @@ pub enum Output {
         /// `sips:`: TLS only.
         secure: bool,
     },
+    /// Close a connection: its peer does not answer. [`Input::FlowClosed`] tells when it is gone.
+    Close {
+        /// Which.
+        flow: FlowId,
+    },
     /// Tell the call model.
     Event(Event),
 }

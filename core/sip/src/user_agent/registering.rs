@@ -3,7 +3,7 @@
 use super::UserAgent;
 use super::accounts::routes;
 use super::identity::address_of;
-use super::io::{Account, AccountId, Event, Failure};
+use super::io::{self, Account, AccountId, Event, Failure};
 use super::outlet::own_contact;
 use crate::message::{HeaderName, Response, Uri};
 use crate::registration::{self, ManyOutput as Output, Settings};
@@ -79,6 +79,7 @@ impl UserAgent {
                     self.registrations.sent(account, key);
                 }
                 Output::Ping(flow) => self.outlet.layer.ping(flow),
+                Output::Close(flow) => self.outlet.outputs.push_back(io::Output::Close { flow }),
                 Output::Event { account, event } => self.outlet.tell(told(account, event)),
             }
         }

@@ -128,6 +128,7 @@ impl Wire {
                 answer(self, sip::Input::Resolved { query, targets });
                 None
             }
+            sip::Output::Close { .. } => None,
             sip::Output::Event(_) => panic!("the relay keeps its events"),
         }
     }

@@ -186,12 +186,15 @@ fn a_stream_whose_peer_stops_answering_is_given_up() {
     }
     bench.next_ping();
     let begin = bench.now;
-    while bench.outputs().is_empty() {
+    let mut done = Vec::new();
+    while done.len() < 2 {
         let due = bench.registrations.poll_timeout().unwrap();
         assert!(due.since(begin) <= Duration::from_secs(13), "10 s for the pong, 2 s to register anew");
         bench.now = due;
         bench.registrations.handle_timeout(due);
+        done.extend(bench.outputs());
     }
+    assert!(matches!(done[..], [Output::Close(FlowId(1)), Output::Request { .. }]), "{done:?}");
     bench.pings(Duration::from_secs(1));
     assert!(bench.registrations.keep_alives.is_empty());
 }

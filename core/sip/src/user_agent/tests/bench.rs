@@ -105,6 +105,7 @@ impl Bench {
                     self.sent.push(Message::parse(&octets).expect("what is sent can be read"));
                 }
                 Output::Event(event) => self.events.push(event),
+                Output::Close { .. } => {}
                 Output::Resolve { query, .. } => {
                     let target = Target { transport: Transport::Udp, address: peer(), host: None };
                     self.agent.handle_input(Input::Resolved { query, targets: vec![target] }, self.now);

@@ -236,6 +236,7 @@ impl World {
             match output {
                 Output::Send { hop, octets, .. } => self.send(node, &hop, &octets),
                 Output::Resolve { host, .. } => panic!("{host} needs no resolver"),
+                Output::Close { flow } => panic!("{flow:?} has no keep-alive"),
                 Output::Event(event) => self.told(node, event),
             }
         }
