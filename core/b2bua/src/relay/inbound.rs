@@ -5,7 +5,7 @@ use super::calls::near;
 use super::headers::{self, custom_of};
 use super::parties::{Alert, CallPlan, PeerMedia, PeerPlan};
 use super::routing::{Source, Target};
-use crate::address::address_of_record;
+use crate::address::{address_of_record, host_of};
 use crate::call::{self, CallKey, Dialog, MAX_SECTIONS, Side, sdp_text};
 use crate::config::LoginName;
 use offhook_clock::Time;
@@ -26,7 +26,10 @@ impl Relay {
             return self.replace(invite, request, replaced, offer, now);
         }
         let (account, callee, targets) = self.called(request);
-        let alert = alert(request, callee);
+        let mut alert = alert(request, callee);
+        if request.origin == Origin::Unknown {
+            self.show_stranger(&mut alert, request);
+        }
         let own = offer.as_ref().and_then(|offer| self.own_call(request, offer));
         if let (Some((call, leg)), Some(offer), Ok(targets)) = (own, &offer, &targets) {
             return self.ring_for_own(&Returned { invite, account, request, offer, call, leg }, targets, &alert, now);
@@ -39,10 +42,26 @@ impl Relay {
             Ok(caller) => caller,
             Err(reason) => return self.reject(invite, reason.sip_status()),
         };
+        if request.origin == Origin::Unknown {
+            self.strangers.insert(invite);
+        }
         let sections = self.weigh(&mut caller, offer);
         let targets = sections.as_ref().map_or_else(|reason| Err(*reason), |_| targets);
         let targets = targets.and_then(|targets| self.ring_targets(targets, call, &alert, now));
         self.begin_call(call, caller, sections, targets, now);
+    }
+
+    /// Whoever calls from elsewhere is not taken for a user of this relay, whatever name it gives.
+    fn show_stranger(&self, alert: &mut Alert, request: &InboundInvite) {
+        if request.anonymous {
+            return;
+        }
+        let Identity { uri, .. } = request.asserted.as_ref().unwrap_or(&request.from);
+        let full = host_of(uri).map_or_else(|| uri.clone(), |host| format!("{}@{host}", alert.caller));
+        if alert.visible_name == alert.caller || self.knows(&LoginName(alert.visible_name.clone())) {
+            alert.visible_name.clone_from(&full);
+        }
+        alert.caller = full;
     }
 
     /// The call of this relay that an INVITE belongs to: by its mark, or by where it wants its media. Of a server that gave
@@ -184,6 +203,9 @@ impl Relay {
             Ok(party) => party,
             Err(reason) => return self.reject(invite, reason.sip_status()),
         };
+        if request.origin == Origin::Unknown {
+            self.strangers.insert(invite);
+        }
         let offer = match (&mut party.side, offer) {
             (Side::Sip(peer), Some(offer)) => Some(Box::new(peer.hear_offer(offer, &mut self.random))),
             _ => None,

@@ -92,6 +92,8 @@ pub struct Relay {
     legs: BTreeMap<LegKey, CallKey>,
     #[serde(with = "crate::pairs")]
     invites: BTreeMap<InviteId, LegKey>,
+    /// Those among them that come from nobody the relay knows.
+    strangers: BTreeSet<InviteId>,
     /// INVITEs that may come back, by the mark they carry.
     marks: BTreeMap<String, LegKey>,
     /// Servers that pages named in vain and the log knows of.
@@ -149,6 +151,7 @@ impl Relay {
             call_ids: BTreeMap::new(),
             legs: BTreeMap::new(),
             invites: BTreeMap::new(),
+            strangers: BTreeSet::new(),
             marks: BTreeMap::new(),
             passed_over: BTreeSet::new(),
             sockets_of: BTreeMap::new(),

@@ -234,8 +234,10 @@ impl Relay {
             }
             (Some(known), None) => known.settings.identity.uri.clone(),
             (None, _) => {
-                let domain = config.map(|config| config.user_agent.domain.as_str()).unwrap_or_default();
-                format!("sip:{}@{domain}", escape_user(&alert.caller))
+                let own = config.map(|config| config.user_agent.domain.as_str()).unwrap_or_default();
+                // A stranger is shown as of elsewhere.
+                let (user, domain) = alert.caller.rsplit_once('@').unwrap_or((&alert.caller, own));
+                format!("sip:{}@{domain}", escape_user(user))
             }
         };
         let name = Some(alert.visible_name.clone()).filter(|name| !name.is_empty() && *name != alert.caller);
@@ -267,6 +269,7 @@ impl Relay {
             }
             Place::Sip { invite, ports, mark } => {
                 self.invites.remove(&invite);
+                self.strangers.remove(&invite);
                 if let Some(mark) = mark {
                     self.marks.remove(&mark);
                 }

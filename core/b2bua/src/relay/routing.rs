@@ -50,7 +50,7 @@ impl Relay {
     }
 
     /// Whether a name is one of this relay's users.
-    fn knows(&self, login: &LoginName) -> bool {
+    pub(super) fn knows(&self, login: &LoginName) -> bool {
         let phone = |config: &crate::config::Sip| config.user_agent.phones.iter().any(|phone| phone.user == login.0);
         self.config.accounts.contains(login)
             || self.registrar.sessions(login).next().is_some()

@@ -87,8 +87,8 @@ impl Relay {
                 self.on_invite(invite, SipEvent::ReferProgress { status, is_final, is_refused }, now);
             }
             Event::Info { invite, body } => self.info(invite, &body, now),
-            // Nobody here has a use for texts, and who left is forgotten.
-            Event::Message { .. } | Event::Unregistered { .. } => {}
+            // Who left is forgotten.
+            Event::Unregistered { .. } => {}
         }
     }
 

@@ -91,6 +91,9 @@ impl Relay {
     fn source_of(&self, at: CallRef) -> Option<Source> {
         let leg = self.calls.get(&at.call)?.leg(at.leg)?;
         let peer = leg.party.peer()?;
+        if self.strangers.contains(&peer.invite) {
+            return Some(Source::Stranger);
+        }
         let name = if leg.party.incoming { &leg.party.callee } else { &leg.party.caller };
         Some(peer.account.map_or_else(|| Source::Phone(address_of_record(name)), Source::Account))
     }

@@ -9,7 +9,7 @@ use crate::auth;
 use crate::dialog::MAX_FORWARDS;
 use crate::message::{CSeq, HeaderName, Host, Method, NameAddr, Replaces, Request, SipUri, Uri};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// The user part of the relay's own contact, for calls that are in no account's name.
@@ -22,6 +22,8 @@ pub(super) struct Accounts {
     by_contact: BTreeMap<String, AccountId>,
     /// Where the server of an account is, as far as that is known.
     homes: BTreeMap<AccountId, IpAddr>,
+    /// The same the other way round: those at a server, by the user in their address of record.
+    guests: BTreeMap<IpAddr, BTreeMap<String, BTreeSet<AccountId>>>,
 }
 
 /// A call that can be placed: its INVITE, and how it gets out.
@@ -47,23 +49,44 @@ impl Accounts {
         self.remove(id);
         self.by_contact.insert(account.contact_user.clone(), id);
         let server = account.route.first().or(account.registrar.as_ref()).and_then(|uri| uri.parse::<Uri>().ok());
-        if let Some(address) = server.as_ref().and_then(|uri| uri.host()?.address()) {
-            self.homes.insert(id, address.to_canonical());
-        }
+        let address = server.as_ref().and_then(|uri| uri.host()?.address());
         self.known.insert(id, account);
+        if let Some(address) = address {
+            self.settle(id, address);
+        }
     }
 
     /// The account is registered at a server of this address.
     pub(super) fn settle(&mut self, id: AccountId, address: IpAddr) {
-        if self.known.contains_key(&id) {
-            self.homes.insert(id, address.to_canonical());
+        let Some(account) = self.known.get(&id) else { return };
+        let (user, address) = (user_of(account), address.to_canonical());
+        if self.homes.get(&id) != Some(&address) {
+            self.leave_home(id, &user);
+            self.homes.insert(id, address);
+            self.guests.entry(address).or_default().entry(user).or_default().insert(id);
+        }
+    }
+
+    fn leave_home(&mut self, id: AccountId, user: &str) {
+        let Some(home) = self.homes.remove(&id) else { return };
+        let Some(users) = self.guests.get_mut(&home) else { return };
+        if let Some(accounts) = users.get_mut(user) {
+            accounts.remove(&id);
+            if accounts.is_empty() {
+                users.remove(user);
+            }
+        }
+        if users.is_empty() {
+            self.guests.remove(&home);
         }
     }
 
     pub(super) fn remove(&mut self, id: AccountId) -> Option<Account> {
         let account = self.known.remove(&id)?;
-        self.by_contact.retain(|_, of| *of != id);
-        self.homes.remove(&id);
+        if self.by_contact.get(&account.contact_user) == Some(&id) {
+            self.by_contact.remove(&account.contact_user);
+        }
+        self.leave_home(id, &user_of(&account));
         Some(account)
     }
 
@@ -86,20 +109,15 @@ impl Accounts {
     /// Whose a request from a server is that does not keep to the contact: that of whom it names. Where calls to others are
     /// not taken anyway, the only one there is meant.
     pub(super) fn of_server(&self, request: &Request, address: IpAddr, takes_others: bool) -> Option<AccountId> {
-        let address = address.to_canonical();
-        let there: Vec<AccountId> =
-            self.homes.iter().filter(|(_, home)| **home == address).map(|(id, _)| *id).collect();
+        let there = self.guests.get(&address.to_canonical())?;
+        let mut accounts = there.values().flatten();
+        if let (Some(only), None, false) = (accounts.next(), accounts.next(), takes_others) {
+            return Some(*only);
+        }
         let to = request.headers.to().ok();
         let named = [Some(&request.uri), to.as_ref().map(|to| &to.uri)];
-        let is_named = |id: &&AccountId| {
-            let uri = self.known.get(id).and_then(|account| account.identity.uri.parse::<Uri>().ok());
-            let user = uri.as_ref().and_then(Uri::user);
-            user.is_some() && named.iter().flatten().any(|named| named.user() == user)
-        };
-        match there.as_slice() {
-            [only] if !takes_others => Some(*only),
-            several => several.iter().find(is_named).copied(),
-        }
+        let users = named.into_iter().flatten().filter_map(Uri::user).filter(|user| !user.is_empty());
+        users.into_iter().find_map(|user| there.get(user.as_ref())?.first().copied())
     }
 
     pub(super) fn ids(&self) -> Vec<AccountId> {
@@ -162,6 +180,12 @@ impl Accounts {
         let origin = order.account.map(Origin::Account).or(user.map(Origin::Phone)).unwrap_or(Origin::Unknown);
         Some(Placement { request, way, auth, contact, origin })
     }
+}
+
+/// The user in an account's address of record; empty where there is none.
+fn user_of(account: &Account) -> String {
+    let uri = account.identity.uri.parse::<Uri>().ok();
+    uri.as_ref().and_then(Uri::user).map(|user| user.into_owned()).unwrap_or_default()
 }
 
 /// A URI that an INVITE can go to: a telephone number is one at the account's server (RFC 3261 §19.1.6).

@@ -4,7 +4,7 @@ use super::io::Body;
 use crate::message::{HeaderName, Headers, MediaType, Method, Request, Response};
 
 /// The methods of `Allow`.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY, MESSAGE";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY";
 
 /// What a body may be.
 const ACCEPT: &str = "application/sdp";

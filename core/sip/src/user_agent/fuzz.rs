@@ -214,8 +214,7 @@ impl Stage {
             | Event::RegistrationFailed { .. }
             | Event::Unregistered { .. }
             | Event::PhoneBound { .. }
-            | Event::PhoneGone { .. }
-            | Event::Message { .. } => return,
+            | Event::PhoneGone { .. } => return,
         };
         assert_eq!(self.calls.get(&invite), Some(&false), "nothing follows the end");
     }

@@ -504,17 +504,6 @@ pub enum Event {
         /// Its body.
         body: Body,
     },
-    /// MESSAGE arrived for an account or phone's user (RFC 3428); it was answered with 200.
-    Message {
-        /// For whom.
-        origin: Origin,
-        /// Request-URI.
-        request_uri: String,
-        /// By `From`.
-        from: Identity,
-        /// The text.
-        body: Body,
-    },
 }
 
 /// A SIP phone's user, who may register at the relay itself.

@@ -3,7 +3,7 @@
 use super::UserAgent;
 use super::accounts::OWN_USER;
 use super::capabilities::{
-    bad_extension, body_of, describe, description_of, method_not_allowed, unknown_extensions, unsupported_media,
+    bad_extension, describe, description_of, method_not_allowed, unknown_extensions, unsupported_media,
 };
 use super::extra;
 use super::identity::{asserted_identity, diverted_by, identity_of, is_anonymous};
@@ -44,7 +44,6 @@ impl UserAgent {
                 let uses_timers = !self.outlet.settings.session_expires.is_zero();
                 self.respond(&incoming, describe(request, uses_timers), now);
             }
-            Method::Message => self.messaged(&incoming, now),
             Method::Bye | Method::Cancel | Method::Info | Method::Prack | Method::Update => {
                 self.answer(&incoming, 481, now);
             }
@@ -52,7 +51,7 @@ impl UserAgent {
             Method::Subscribe | Method::Publish | Method::Notify => self.answer(&incoming, 489, now),
             // A stranger does not move calls.
             Method::Refer => self.answer(&incoming, 403, now),
-            Method::Register | Method::Ack | Method::Other(_) => {
+            Method::Register | Method::Ack | Method::Message | Method::Other(_) => {
                 self.respond(&incoming, method_not_allowed(request), now);
             }
         }
@@ -241,18 +240,6 @@ impl UserAgent {
             Some(false) if !replaced.is_outbound() => Err(481),
             Some(_) => Ok(Some(invite)),
         }
-    }
-
-    /// RFC 3428.
-    fn messaged(&mut self, incoming: &Incoming, now: Time) {
-        let Some(origin) = self.origin(incoming, now) else { return };
-        let request = &incoming.request;
-        let (Ok(from), Some(body)) = (request.headers.from(), body_of(&request.headers, &request.body)) else {
-            return self.answer(incoming, 400, now);
-        };
-        let event = Event::Message { origin, request_uri: request.uri.to_string(), from: identity_of(&from), body };
-        self.answer(incoming, 200, now);
-        self.outlet.tell(event);
     }
 }
 

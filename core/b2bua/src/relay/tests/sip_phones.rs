@@ -272,6 +272,51 @@ fn the_trunk_rings_the_login_behind_a_number() {
 }
 
 #[test]
+fn a_stranger_is_not_taken_for_a_user_of_the_relay() {
+    let mut bench = Bench::new(with_trunk());
+    bench.opened();
+    let alice = bench.login("alice");
+    bench.login("bob");
+    bench.bind("alice", 1);
+    let invite = InviteId::Inbound(7);
+    for (name, shown) in [(None, "bob@evil.test"), (Some("bob"), "bob@evil.test"), (Some("Bob B."), "Bob B.")] {
+        let mut request = call_to(Origin::Unknown, "alice");
+        request.from = Identity { name: name.map(str::to_owned), uri: "sip:bob@evil.test;x=y".into() };
+        bench.sip(Event::Incoming { invite, request: Box::new(request) });
+        let call = bench.last_status(alice);
+        assert_eq!((call.caller.as_str(), call.visible_name.as_str()), ("bob@evil.test", shown));
+        let commands = bench.take_commands();
+        let from = commands.iter().find_map(|command| match command {
+            Command::Invite { request, .. } => request.from.clone(),
+            _ => None,
+        });
+        assert_eq!(from.expect("the phone rings, too").uri, "sip:bob@evil.test");
+        bench.ended(invite, gone());
+        bench.take_commands();
+    }
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn a_stranger_hands_nobody_over_to_the_trunk() {
+    let mut bench = Bench::new(with_trunk());
+    bench.opened();
+    let alice = bench.login("alice");
+    let invite = InviteId::Inbound(7);
+    bench.sip(Event::Incoming { invite, request: Box::new(call_to(Origin::Unknown, "alice")) });
+    let id = bench.incoming(alice);
+    bench.answer(alice, &id);
+    bench.take_commands();
+    let target = "sip:+900123456@relay.test".to_owned();
+    bench.sip(Event::Refer { invite, target, replaces: None, replaced: None, referred_by: None });
+    let commands = bench.take_commands();
+    assert!(!commands.iter().any(|command| matches!(command, Command::Invite { .. })), "{commands:?}");
+    assert!(matches!(commands.last(), Some(Command::NotifyRefer { status: 404, .. })), "{commands:?}");
+    bench.ended(invite, gone());
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
 fn a_stranger_rings_users_and_gets_no_further() {
     let mut bench = Bench::new(with_trunk());
     bench.opened();

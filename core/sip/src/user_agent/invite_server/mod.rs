@@ -99,6 +99,7 @@ impl Server {
             latest: None,
             sign_of_life_at: None,
         };
+        let incoming = Incoming { request: essence(incoming.request), ..incoming };
         Self { incoming, reliability, stage, session, preview: None, next_rseq }
     }
 
@@ -369,4 +370,26 @@ impl Server {
             scope.outlet.dialogs.remove(self.session.dialog.id());
         }
     }
+}
+
+/// What responses are made of: a call that rings need not keep the rest.
+fn essence(invite: Request) -> Request {
+    const KEPT: [HeaderName; 10] = [
+        HeaderName::Via,
+        HeaderName::From,
+        HeaderName::To,
+        HeaderName::CallId,
+        HeaderName::CSeq,
+        HeaderName::RecordRoute,
+        HeaderName::Require,
+        HeaderName::Supported,
+        HeaderName::SessionExpires,
+        HeaderName::MinSe,
+    ];
+    let Request { method, uri, headers, .. } = invite;
+    let mut request = Request::new(method, uri);
+    for name in KEPT {
+        headers.lines(name.clone()).for_each(|line| request.headers.push(name.clone(), line));
+    }
+    request
 }

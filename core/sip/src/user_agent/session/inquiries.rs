@@ -10,7 +10,6 @@ use crate::transport::Source;
 use crate::user_agent::capabilities::{
     announce, bad_extension, describe, description_of, method_not_allowed, unknown_extensions, unsupported_media,
 };
-use crate::user_agent::identity::identity_of;
 use crate::user_agent::io::{Body, Cause, Event};
 use crate::user_agent::outlet::Scope;
 use serde::{Deserialize, Serialize};
@@ -56,23 +55,14 @@ impl Session {
                 self.answer_with(&incoming, 200, scope);
                 scope.tell(Event::Info { invite, body });
             }
-            Method::Message => self.messaged(&incoming, scope),
             Method::Options => {
                 self.respond(&incoming, describe(&incoming.request, self.timer.is_used()), scope);
             }
             Method::Subscribe => self.answer_with(&incoming, 489, scope),
-            Method::Ack | Method::Cancel | Method::Register | Method::Publish | Method::Other(_) => {
+            Method::Ack | Method::Cancel | Method::Register | Method::Publish | Method::Message | Method::Other(_) => {
                 self.respond(&incoming, method_not_allowed(&incoming.request), scope);
             }
         }
-    }
-
-    /// RFC 3428 §7: a dialog may carry messages, too.
-    fn messaged(&self, incoming: &Incoming, scope: &mut Scope<'_>) {
-        self.answer_with(incoming, 200, scope);
-        let (origin, from) = (scope.party.origin.clone(), identity_of(self.dialog.remote()));
-        let (request_uri, body) = (incoming.request.uri.to_string(), body_or_empty(&incoming.request));
-        scope.tell(Event::Message { origin, request_uri, from, body });
     }
 
     /// After our BYE there is nothing to talk about, but two that cross are both answered.

@@ -331,7 +331,7 @@ fn retry_after(response: &Response) -> Option<u32> {
     Some(response.headers.retry_after()?.ok()?.seconds)
 }
 
-/// The body of an INFO or MESSAGE, which has one or is pointless.
+/// The body of an INFO, which has one or is pointless.
 pub(super) fn body_or_empty(request: &Request) -> Body {
     body_of(&request.headers, &request.body)
         .unwrap_or_else(|| Body { content_type: "text/plain".to_owned(), octets: Vec::new() })

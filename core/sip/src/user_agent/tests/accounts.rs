@@ -119,3 +119,37 @@ fn a_server_that_does_not_keep_to_the_contact_is_understood() {
     bench.receive(invite);
     bench.response(403);
 }
+
+#[test]
+fn of_many_accounts_at_a_server_the_one_that_is_named_is_meant() {
+    let mut bench = Bench::new(settings());
+    let account = |number: u64| Account {
+        identity: Identity { name: None, uri: format!("sip:user{number}@example.org") },
+        contact_user: format!("contact{number}"),
+        ..alice()
+    };
+    for number in 1..=100 {
+        bench.command(Command::AddAccount { account: AccountId(number), settings: Box::new(account(number)) });
+    }
+    let meant = |bench: &mut Bench, uri: &str, to: &str, call_id: &str| {
+        let (to, call_id) = (format!("To: <{to}>"), format!("Call-ID: {call_id}"));
+        let lines = ["From: <sip:c@example.net>;tag=c", &to, &call_id, "CSeq: 1 INVITE", "Contact: <sip:c@192.0.2.2>"];
+        let invite = bench.make(&format!("INVITE {uri}"), &lines, None);
+        bench.receive(invite);
+        bench.sent.clear();
+        match bench.take_events().pop() {
+            Some(Event::Incoming { request, .. }) => Some(request.origin),
+            _ => None,
+        }
+    };
+    let of = |number| Some(Origin::Account(AccountId(number)));
+    assert_eq!(meant(&mut bench, "sip:user77@192.0.2.1", "sip:user3@example.org", "1"), of(77), "the URI goes first");
+    assert_eq!(meant(&mut bench, "sip:+49@192.0.2.1", "sip:user3@example.org", "2"), of(3));
+    assert_eq!(meant(&mut bench, "sip:192.0.2.1", "sip:example.org", "3"), None);
+    bench.command(Command::RemoveAccount { account: AccountId(3) });
+    assert_eq!(meant(&mut bench, "sip:+49@192.0.2.1", "sip:user3@example.org", "4"), None);
+    for number in 1..=100 {
+        bench.command(Command::RemoveAccount { account: AccountId(number) });
+    }
+    assert_eq!(bench.agent.accounts, crate::user_agent::accounts::Accounts::default());
+}

@@ -1,6 +1,6 @@
 //! The other requests, in dialogs and outside them, and what applications put into a call.
 
-use super::bench::{ALICE, Bench, CALL, called_out, order, reply, sdp, settings};
+use super::bench::{Bench, CALL, called_out, order, reply, sdp, settings};
 use crate::message::Method;
 use crate::user_agent::extra;
 use crate::user_agent::io::{Body, Cause, Command, Destination, Event, Identity, Origin, Settings};
@@ -80,26 +80,18 @@ fn methods_in_a_dialog_that_are_not_taken_do_not_end_it() {
 }
 
 #[test]
-fn a_message_for_an_account_is_told() {
-    let mut bench = Bench::with_alice(settings());
+fn a_message_that_nobody_would_see_is_not_taken() {
+    let (mut bench, mut bob) = called_out(settings(), &[]);
     let lines = ["From: \"Bob\" <sip:bob@example.org>;tag=b", "To: <sip:a@b>", "Call-ID: m1", "CSeq: 1 MESSAGE"];
     let body = Body { content_type: "text/plain".into(), octets: b"hello".to_vec() };
-    let request = bench.make("MESSAGE sip:alice-1@192.0.2.1", &lines, Some(&body));
-    bench.receive(request);
-    bench.response(200);
-    let from = Identity { name: Some("Bob".into()), uri: "sip:bob@example.org".into() };
-    let request_uri = "sip:alice-1@192.0.2.1".to_owned();
-    assert_eq!(bench.event(), Event::Message { origin: Origin::Account(ALICE), request_uri, from, body });
-}
-
-#[test]
-fn a_message_in_a_call_is_told_as_well() {
-    let (mut bench, mut bob) = called_out(settings(), &[]);
-    let body = Body { content_type: "text/plain".into(), octets: b"hello".to_vec() };
-    let request = bob.request(&mut bench, "MESSAGE", &[], Some(&body));
-    bench.receive(request);
-    bench.response(200);
-    assert!(matches!(bench.event(), Event::Message { origin: Origin::Account(ALICE), .. }));
+    let outside = bench.make("MESSAGE sip:alice-1@192.0.2.1", &lines, Some(&body));
+    let inside = bob.request(&mut bench, "MESSAGE", &[], Some(&body));
+    for request in [outside, inside] {
+        bench.receive(request);
+        let refused = bench.response(405);
+        assert!(!refused.headers.get("Allow").unwrap().contains("MESSAGE"));
+        bench.assert_quiet();
+    }
 }
 
 #[test]
