@@ -62,6 +62,7 @@ fn user_agent(sip: &SipSettings, local: Vec<LocalAddress>) -> UserAgent {
             .map(|(user, verifier)| PhoneUser { user: user.clone(), verifier: verifier.clone() })
             .collect(),
         accept_unknown: sip.accept_unknown,
+        redirects: sip.follow_redirects,
         trusted: sip.trusted.clone(),
         product: PRODUCT.to_owned(),
         t1: sip.t1,

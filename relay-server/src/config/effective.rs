@@ -5,6 +5,7 @@ use core::fmt::Debug;
 use core::time::Duration;
 use offhook_b2bua::config::{BusyStatus, CallWaiting, MediaProfile, Servers, Srtp};
 use offhook_media::transport::latch::Latching;
+use offhook_sip::user_agent::io::Redirects;
 use std::path::PathBuf;
 
 /// One line per option, in the order of `relay.example.toml`, with what it comes to.
@@ -97,6 +98,11 @@ fn sip(s: &SipSettings) -> Vec<(&'static str, String)> {
         Latching::SameAddress => "media follow a peer to another port",
         Latching::Any => "media follow a peer to another address",
     };
+    let redirects = match s.follow_redirects {
+        Redirects::Off => "none",
+        Redirects::Domain => "those within the domain that is called",
+        Redirects::All => "all, at the cost of the account",
+    };
     let yes_or_no = |truth: bool| if truth { "yes" } else { "no" }.to_owned();
     let mut lines = vec![
         ("sip.listen", listen),
@@ -109,6 +115,7 @@ fn sip(s: &SipSettings) -> Vec<(&'static str, String)> {
         ("sip.tls_authorities", path(&s.tls_authorities, "the system's")),
         ("sip.tls_verify", verify.to_owned()),
         ("sip.accept_unknown", yes_or_no(s.accept_unknown)),
+        ("sip.follow_redirects", redirects.to_owned()),
         ("sip.trusted", some(&s.trusted, "nobody")),
         ("sip.expires", seconds(s.expires)),
         (

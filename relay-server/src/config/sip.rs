@@ -10,6 +10,7 @@ use offhook_b2bua::config::{LoginName, MediaProfile, Servers, Srtp};
 use offhook_media::transport::latch::{LatchRules, Latching};
 use offhook_sip::auth::{Hash, Secret, Verifier};
 use offhook_sip::transport::Transport;
+use offhook_sip::user_agent::io::Redirects;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -63,6 +64,8 @@ pub struct SipSettings {
     pub tls_verify: Verify,
     /// Calls of unknown sources are taken.
     pub accept_unknown: bool,
+    /// Which redirections are followed.
+    pub follow_redirects: Redirects,
     /// Sources whose `P-Asserted-Identity` counts.
     pub trusted: Vec<IpAddr>,
     /// How long a registration is asked for.
@@ -126,6 +129,7 @@ impl Default for SipSettings {
             tls_authorities: None,
             tls_verify: Verify::Strict,
             accept_unknown: false,
+            follow_redirects: Redirects::Domain,
             trusted: Vec::new(),
             expires: Duration::from_secs(600),
             session_expires: Duration::from_secs(1_800),
@@ -284,6 +288,10 @@ pub(super) fn dns(given: &Given) -> Result<Vec<SocketAddr>, String> {
 
 pub(super) fn verify(given: &Given) -> Result<Verify, String> {
     given.choice(&[("strict", Verify::Strict), ("wildcards", Verify::Wildcards), ("off", Verify::Off)])
+}
+
+pub(super) fn redirects(given: &Given) -> Result<Redirects, String> {
+    given.choice(&[("domain", Redirects::Domain), ("all", Redirects::All), ("off", Redirects::Off)])
 }
 
 pub(super) fn srtp(given: &Given) -> Result<Srtp, String> {

@@ -36,6 +36,9 @@ impl Call {
         if let Some(peer) = self.peer_mut(leg) {
             peer.dialog = Dialog::Over;
         }
+        if self.redirected(leg, &cause) {
+            return;
+        }
         let end = end_reason_of(cause, self.side(leg).is_some() || self.is_detour(leg));
         match &self.state {
             State::Ringing { .. } => self.drop_out(leg, end),

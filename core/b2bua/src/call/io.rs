@@ -90,6 +90,13 @@ pub enum Input {
         /// Who shall ring for it.
         targets: Vec<Party>,
     },
+    /// Where a phone of this relay sent its caller.
+    Redirect {
+        /// The fork that sent it.
+        leg: LegKey,
+        /// Who shall ring in its place; why nobody does.
+        targets: Result<Vec<Party>, EndReason>,
+    },
     /// A browser needs to hear again how the call stands.
     RepeatStatus {
         /// Its leg.
@@ -222,6 +229,13 @@ pub enum Output {
         leg: LegKey,
         /// What led there.
         place: Place,
+    },
+    /// A phone of this relay sends its caller elsewhere: say with [`Input::Redirect`] who rings there.
+    Redirected {
+        /// The fork that does.
+        leg: LegKey,
+        /// Where to, best first.
+        contacts: Vec<String>,
     },
     /// RTP ports that the call needs no more.
     Free(Vec<PortPair>),

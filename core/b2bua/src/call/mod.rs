@@ -24,6 +24,7 @@ mod io;
 mod negotiation;
 mod party;
 mod peer;
+mod redirect;
 mod refer;
 mod ringing;
 mod transfer;
@@ -56,6 +57,8 @@ struct Ring {
     /// INVITEs of this call that came back to this relay; they ring among the forks.
     hairpins: Vec<Hairpin>,
     give_up_at: Time,
+    /// How often somebody who rang sent the caller elsewhere.
+    redirections: u8,
 }
 
 /// A transfer under way, by the relay itself.
@@ -156,6 +159,7 @@ impl Call {
     fn take(&mut self, input: Input, now: Time) {
         match (&self.state, input) {
             (_, Input::Sip { leg, event }) => self.sip_event(leg, event),
+            (_, Input::Redirect { leg, targets }) => self.redirect(leg, targets, now),
             (_, Input::Return { leg, party, targets }) => self.come_back(leg, *party, targets, now),
             (State::Ringing { .. }, Input::Answer { leg, sdp, lines }) => match self.rings_for_hairpin(leg) {
                 Some(index) => self.take_back(index, leg, &sdp),

@@ -93,6 +93,8 @@ pub struct Party {
     pub visible_name: String,
     /// The caller's page's own value.
     pub custom: Option<JsonText>,
+    /// The caller's name is withheld from SIP endpoints.
+    pub anonymous: bool,
     /// What it speaks.
     pub side: Side,
 }

@@ -70,7 +70,7 @@ impl Call {
                 Err(party) => self.left(&party),
             }
         }
-        Ring { forks, hairpins: Vec::new(), give_up_at: now + self.rings_for }
+        Ring { forks, hairpins: Vec::new(), give_up_at: now + self.rings_for, redirections: 0 }
     }
 
     /// Connects the caller: the text of its answer.

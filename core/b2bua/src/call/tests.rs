@@ -31,6 +31,7 @@ fn party(leg: LegKey) -> Party {
         callee: "bob".into(),
         visible_name: "Alice".into(),
         custom: None,
+        anonymous: false,
         side: Side::Browser(browser),
     }
 }
@@ -156,6 +157,7 @@ fn told(call: &mut Call) -> String {
             Command::RequestKeyFrame { leg } => format!("key frame for {}", leg.0),
         },
         Output::Sip(command) => sip::said(&command),
+        Output::Redirected { leg, contacts } => format!("redirected {} to {}", leg.0, contacts.join(" ")),
         Output::Free(ports) => format!("free {}", ports.len()),
         Output::Unreferred { leg, .. } => format!("do it here {}", leg.0),
         Output::Left { leg, .. } => format!("left {}", leg.0),

@@ -90,6 +90,7 @@ impl Relay {
                 call::Output::Left { leg, place } => self.forget_party(leg, place, worker, now),
                 call::Output::Free(ports) => self.free_ports(&ports, worker, now),
                 call::Output::Unreferred { leg, otherwise } => self.transfer_here(key, leg, otherwise, now),
+                call::Output::Redirected { leg, contacts } => self.redirect(key, leg, &contacts, now),
                 call::Output::Ended(_) => {
                     self.calls.remove(&key);
                 }

@@ -15,7 +15,7 @@ use offhook_signaling::message::{
 use offhook_signaling::version::Extension;
 use offhook_sip::user_agent::io::{
     AccountId, BindingId, Body, Branch, Cause, Command, Event, Failure, Identity, InboundInvite, InviteId, Origin,
-    Settings,
+    Redirects, Settings,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -87,6 +87,7 @@ fn config() -> Config {
             domain: "relay.example".to_owned(),
             phones: Vec::new(),
             accept_unknown: true,
+            redirects: Redirects::All,
             trusted: Vec::new(),
             product: "Offhook".to_owned(),
             t1: Duration::from_millis(500),

@@ -14,6 +14,7 @@ mod fuzz;
 mod headers;
 mod inbound;
 mod parties;
+mod redirect;
 mod registrar;
 mod routing;
 mod sessions;

@@ -37,6 +37,8 @@ pub(super) struct Alert {
     pub(super) anonymous: bool,
     /// Who sent the caller there (RFC 3892).
     pub(super) referred_by: Option<String>,
+    /// Who was called before, and sent the caller there (RFC 5806).
+    pub(super) diverted_by: Option<String>,
     /// Whose place the call takes (RFC 3891).
     pub(super) replaces: Option<String>,
 }
@@ -73,8 +75,8 @@ impl Alert {
     }
 
     fn party(&self, leg: LegKey, incoming: bool, side: Side) -> Party {
-        let Self { caller, callee, visible_name, custom, .. } = self.clone();
-        Party { leg, incoming, caller, callee, visible_name, custom, side }
+        let Self { caller, callee, visible_name, custom, anonymous, .. } = self.clone();
+        Party { leg, incoming, caller, callee, visible_name, custom, anonymous, side }
     }
 }
 
@@ -251,6 +253,7 @@ impl Relay {
             headers,
             anonymous: alert.anonymous,
             referred_by: alert.referred_by.clone(),
+            diverted_by: alert.diverted_by.clone(),
             replaces: alert.replaces.clone(),
         }
     }

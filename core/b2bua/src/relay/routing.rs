@@ -97,7 +97,7 @@ impl Relay {
         if free.is_empty() { Err(EndReason::Busy) } else { Ok(free) }
     }
 
-    fn route_out(&self, account: AccountId, callee: &str) -> Result<Vec<Target>, EndReason> {
+    pub(super) fn route_out(&self, account: AccountId, callee: &str) -> Result<Vec<Target>, EndReason> {
         let uri = self.uri_at(account, callee)?;
         Ok(vec![Target::Uri { account, uri }])
     }

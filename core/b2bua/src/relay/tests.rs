@@ -31,7 +31,7 @@ use offhook_signaling::message::{
     Answer, Call, CallId, CallObject, CallStatus, ClientMessage, Connection, ServerMessage, SipOptions,
 };
 use offhook_signaling::version::Extension;
-use offhook_sip::user_agent::io::{self as sip, Settings};
+use offhook_sip::user_agent::io::{self as sip, Redirects, Settings};
 use std::collections::BTreeMap;
 
 pub(crate) const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
@@ -74,6 +74,7 @@ pub(crate) fn sip_config() -> Sip {
         domain: "relay.test".to_owned(),
         phones: Vec::new(),
         accept_unknown: false,
+        redirects: Redirects::Domain,
         trusted: Vec::new(),
         product: "Offhook".to_owned(),
         t1: Duration::from_millis(500),

@@ -33,6 +33,8 @@ pub(super) struct Placement {
     pub(super) auth: Option<auth::Client>,
     pub(super) contact: NameAddr,
     pub(super) origin: Origin,
+    /// Where the account's server is, if that is known.
+    pub(super) home: Option<IpAddr>,
 }
 
 /// A phone to be called: where it is, and the way there.
@@ -178,7 +180,8 @@ impl Accounts {
         let auth = account.and_then(|account| account.login.clone()).map(auth::Client::new);
         let user = to_user.filter(|_| order.account.is_none());
         let origin = order.account.map(Origin::Account).or(user.map(Origin::Phone)).unwrap_or(Origin::Unknown);
-        Some(Placement { request, way, auth, contact, origin })
+        let home = order.account.and_then(|id| self.homes.get(&id).copied());
+        Some(Placement { request, way, auth, contact, origin, home })
     }
 }
 

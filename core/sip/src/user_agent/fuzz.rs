@@ -2,7 +2,7 @@
 
 use super::io::{
     Account, AccountId, Body, Branch, Command, Destination, Event, Identity, Input, InviteId, LocalAddress,
-    OutboundInvite, Output, Settings,
+    OutboundInvite, Output, Redirects, Settings,
 };
 use super::{Counts, UserAgent};
 use crate::auth::Login;
@@ -85,6 +85,7 @@ impl Stage {
             local: vec![local(Transport::Udp), local(Transport::Tcp)],
             domain: "relay.example".to_owned(),
             phones: Vec::new(),
+            redirects: Redirects::All,
             accept_unknown: true,
             trusted: Vec::new(),
             product: "Offhook".to_owned(),
@@ -231,6 +232,7 @@ impl Stage {
             anonymous: false,
             asserted: None,
             referred_by: None,
+            diverted_by: None,
             replaces: None,
         };
         self.calls.insert(invite, false);

@@ -40,6 +40,9 @@ pub(super) fn assert_identity(headers: &mut Headers, order: &OutboundInvite, own
     if let Some(Ok(by)) = order.referred_by.as_ref().map(|by| by.parse::<Uri>()) {
         headers.push(HeaderName::ReferredBy, format_args!("<{by}>"));
     }
+    if let Some(Ok(by)) = order.diverted_by.as_ref().map(|by| by.parse::<Uri>()) {
+        headers.push(HeaderName::Diversion, format_args!("<{by}>;reason=deflection;counter=1"));
+    }
 }
 
 /// The caller wants to stay unknown, or is it.

@@ -94,8 +94,22 @@ pub struct OutboundInvite {
     pub asserted: Option<Identity>,
     /// Who sent the caller here (RFC 3892).
     pub referred_by: Option<String>,
+    /// Who was called before and sent the call on (RFC 5806).
+    pub diverted_by: Option<String>,
     /// The call whose place this one takes (RFC 3891), as a `Replaces` value.
     pub replaces: Option<String>,
+}
+
+/// Which redirections of a server, or of a callee behind it, are followed (RFC 3261 §8.1.3.4). Whoever is called decides then
+/// where the call goes, and the account pays for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Redirects {
+    /// None: they are told.
+    Off,
+    /// Those to the host that was called, or to the account's server.
+    Domain,
+    /// All.
+    All,
 }
 
 /// What happens to the user agent.
@@ -526,6 +540,8 @@ pub struct Settings {
     pub phones: Vec<PhoneUser>,
     /// Calls of unknown sources are taken (and reported as [`Origin::Unknown`]); else they are refused with 403.
     pub accept_unknown: bool,
+    /// Which redirections are followed.
+    pub redirects: Redirects,
     /// Sources whose `P-Asserted-Identity` counts, by address.
     pub trusted: Vec<std::net::IpAddr>,
     /// `User-Agent` and `Server`.

@@ -366,7 +366,7 @@ impl UserAgent {
             is_over: false,
         };
         let detour = match order.to {
-            Destination::Uri(_) => Detour::from(&placement.request.uri),
+            Destination::Uri(_) => Detour::from(&placement.request.uri, self.outlet.settings.redirects, placement.home),
             Destination::Binding(_) => Detour::of_phone(&placement.request.uri),
         };
         let invite = Invite::place(party, placement.request, (order.offer, detour), &mut self.outlet, now);

@@ -84,6 +84,7 @@ fn outbound(leg: LegKey) -> Party {
         anonymous: false,
         asserted: None,
         referred_by: None,
+        diverted_by: None,
         replaces: None,
     };
     peer(leg, Dialog::Planned(Box::new(request)))

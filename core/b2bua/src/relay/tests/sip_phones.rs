@@ -271,6 +271,68 @@ fn the_trunk_rings_the_login_behind_a_number() {
     bench.assert_no_leak(&[]);
 }
 
+fn moved(contacts: &[&str]) -> Cause {
+    let contacts = contacts.iter().map(|contact| (*contact).to_owned()).collect();
+    Cause::Refused { status: 302, reason: "Moved Temporarily".into(), contacts }
+}
+
+#[test]
+fn a_phone_sends_its_caller_to_another_user() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, carol) = (bench.login("alice"), bench.login("carol"));
+    bench.bind("bob", 1);
+    bench.call(alice, "a1", "bob");
+    let (first, _) = bench.invited();
+    // Not to itself, not to hosts elsewhere, but to the first user of this relay.
+    bench.ended(first, moved(&["sip:bob@relay.test", "sip:carol@evil.test", "sip:carol@relay.test"]));
+    let id = bench.incoming(carol);
+    assert!(bench.commands.is_empty());
+    assert_eq!(bench.names(alice), ["notifyTryingResponse TRYING", "ring RING"]);
+    bench.answer(carol, &id);
+    assert_eq!(bench.last_status(alice).status, CallStatus::Established);
+    bench.hang_up(alice, "a1");
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn a_phone_sends_its_caller_through_the_trunk_where_that_may_call_there() {
+    for (is_stranger, is_followed) in [(false, true), (true, false)] {
+        let mut bench = Bench::new(with_trunk());
+        let (trunk, _) = bench.opened();
+        bench.bind("bob", 1);
+        let origin = if is_stranger { Origin::Unknown } else { Origin::Phone("carol".into()) };
+        let caller = InviteId::Inbound(7);
+        bench.sip(Event::Incoming { invite: caller, request: Box::new(call_to(origin, "bob")) });
+        let (first, _) = bench.invited();
+        bench.ended(first, moved(&["sip:+4930123@relay.test"]));
+        if is_followed {
+            let (second, request) = bench.invited();
+            assert_eq!((request.account, request.diverted_by.as_deref()), (Some(trunk), Some("sip:bob@relay.test")));
+            bench.ended(second, moved(&["sip:+900@relay.test"]));
+        }
+        // What the trunk's server redirects, the user agent follows, or nobody.
+        assert!(matches!(bench.command(), Command::Reject { status: 480, .. }));
+        bench.assert_no_leak(&[]);
+    }
+}
+
+#[test]
+fn phones_that_send_a_caller_in_circles_do_so_for_a_while() {
+    let mut bench = Bench::new(with_sip());
+    bench.bind("bob", 1);
+    bench.bind("carol", 2);
+    let caller = InviteId::Inbound(7);
+    bench.sip(Event::Incoming { invite: caller, request: Box::new(call_to(Origin::Phone("dave".into()), "bob")) });
+    for to in ["carol", "bob", "carol", "bob", "carol"] {
+        let (invite, _) = bench.invited();
+        bench.ended(invite, moved(&[&format!("sip:{to}@relay.test")]));
+    }
+    let (invite, _) = bench.invited();
+    bench.ended(invite, moved(&["sip:bob@relay.test"]));
+    assert!(matches!(bench.command(), Command::Reject { status: 480, .. }));
+    bench.assert_no_leak(&[]);
+}
+
 #[test]
 fn a_stranger_is_not_taken_for_a_user_of_the_relay() {
     let mut bench = Bench::new(with_trunk());

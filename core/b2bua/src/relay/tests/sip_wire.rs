@@ -220,6 +220,7 @@ pub(super) fn invite_to(binding: BindingId, offer: Option<&str>) -> OutboundInvi
         anonymous: false,
         asserted: None,
         referred_by: None,
+        diverted_by: None,
         replaces: None,
     }
 }

@@ -1,9 +1,10 @@
 //! Redirections (RFC 3261 §8.1.3.4): the targets of a call one after another, none twice.
 
-use crate::message::{Contacts, Response, Uri, reason_phrase};
-use crate::user_agent::io::Cause;
+use crate::message::{Contacts, Host, Response, Uri, reason_phrase};
+use crate::user_agent::io::{Cause, Redirects};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
 /// Targets that are followed.
 const MOST_TARGETS: usize = 5;
@@ -19,25 +20,33 @@ pub(in crate::user_agent) struct Detour {
     contacts: Vec<String>,
     /// The best refusal so far.
     best: Option<(u16, String)>,
-    /// Redirections are followed, and not only told.
-    is_open: bool,
+    /// Those that are followed, and not only told.
+    redirects: Redirects,
+    /// Where the account's server is.
+    home: Option<IpAddr>,
 }
 
 impl Detour {
     /// From the URI that was called first.
-    pub(in crate::user_agent) fn from(uri: &Uri) -> Self {
-        Self { seen: vec![uri.clone()], waiting: VecDeque::new(), contacts: Vec::new(), best: None, is_open: true }
+    pub(in crate::user_agent) fn from(uri: &Uri, redirects: Redirects, home: Option<IpAddr>) -> Self {
+        let seen = vec![uri.clone()];
+        Self { seen, waiting: VecDeque::new(), contacts: Vec::new(), best: None, redirects, home }
     }
 
     /// Of a call to a phone that registered here: where its calls go is not for the phone to say, but for this relay, which is
     /// its server.
     pub(in crate::user_agent) fn of_phone(uri: &Uri) -> Self {
-        Self { is_open: false, ..Self::from(uri) }
+        Self::from(uri, Redirects::Off, None)
     }
 
     /// The target is at the host that was called first.
     pub(super) fn is_at_home(&self, target: &Uri) -> bool {
         self.seen.first().is_some_and(|first| first.host() == target.host())
+    }
+
+    fn is_at_server(&self, target: &Uri) -> bool {
+        let address = target.host().and_then(Host::address).map(|address| address.to_canonical());
+        address.is_some() && address == self.home
     }
 
     /// A final response other than a success.
@@ -51,7 +60,7 @@ impl Detour {
             && let Ok(Contacts::List(mut contacts)) = response.headers.contacts()
         {
             contacts.sort_by_key(|contact| core::cmp::Reverse(contact.priority()));
-            let is_followed = self.is_open && response.status != 380;
+            let is_followed = response.status != 380;
             contacts.into_iter().take(MOST_CONTACTS).for_each(|contact| self.add(contact.uri, is_followed));
         }
     }
@@ -63,9 +72,14 @@ impl Detour {
         let Some(sip) = uri.as_sip_mut() else { return };
         sip.make_request_uri();
         let is_new = !self.seen.iter().any(|seen| seen.is_equivalent(&uri));
+        let is_within = match self.redirects {
+            Redirects::Off => false,
+            Redirects::Domain => self.is_at_home(&uri) || self.is_at_server(&uri),
+            Redirects::All => true,
+        };
         // Who calls for safety is not connected with less (RFC 3261 §8.1.3.4).
         let is_safe = uri.scheme() == "sips" || self.seen.first().is_none_or(|first| first.scheme() != "sips");
-        if is_followed && is_safe && is_new && self.seen.len() <= MOST_TARGETS {
+        if is_followed && is_within && is_safe && is_new && self.seen.len() <= MOST_TARGETS {
             self.seen.push(uri.clone());
             self.waiting.push_back(uri);
         }

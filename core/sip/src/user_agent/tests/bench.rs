@@ -4,7 +4,8 @@ use crate::auth::Login;
 use crate::message::{HeaderName, Message, Method, Request, Response};
 use crate::transport::{FlowId, Hop, LocalAddress, Source, Target, Transport};
 use crate::user_agent::io::{
-    Account, AccountId, Body, Command, Destination, Event, Identity, Input, InviteId, OutboundInvite, Output, Settings,
+    Account, AccountId, Body, Command, Destination, Event, Identity, Input, InviteId, OutboundInvite, Output,
+    Redirects, Settings,
 };
 use crate::user_agent::{Counts, UserAgent};
 use core::time::Duration;
@@ -25,6 +26,7 @@ pub(crate) fn settings() -> Settings {
         domain: "relay.example".into(),
         phones: Vec::new(),
         accept_unknown: false,
+        redirects: Redirects::All,
         trusted: Vec::new(),
         product: "Offhook".into(),
         t1: Duration::from_millis(500),
@@ -60,6 +62,7 @@ pub(crate) fn order(offer: Option<&str>) -> OutboundInvite {
         anonymous: false,
         asserted: None,
         referred_by: None,
+        diverted_by: None,
         replaces: None,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::bench::{ALICE, Bench, CALL, Far, calling, order, reply, sdp, settings, with, with_body};
 use crate::message::{Method, Request};
-use crate::user_agent::io::{Branch, Cause, Command, Event, Failure};
+use crate::user_agent::io::{Branch, Cause, Command, Event, Failure, Redirects, Settings};
 use core::time::Duration;
 
 const CHALLENGE: &str = "Digest realm=\"example.org\", nonce=\"n1\", qop=\"auth\", algorithm=SHA-256";
@@ -291,4 +291,30 @@ fn the_network_and_the_callee_are_gone() {
     bench.request(&Method::Bye);
     assert_eq!(bench.event(), Event::Ended { invite: CALL, cause: Cause::Local });
     bench.assert_empty();
+}
+
+#[test]
+fn redirections_are_followed_as_far_as_the_operator_wants() {
+    use Redirects::{All, Domain, Off};
+    let (home, server, elsewhere) = ("sip:carol@example.org", "sip:carol@192.0.2.2:5080", "sip:carol@198.51.100.9");
+    for (redirects, contact, is_followed) in [
+        (Domain, home, true),
+        (Domain, server, true),
+        (Domain, elsewhere, false),
+        (All, elsewhere, true),
+        (Off, home, false),
+    ] {
+        let (mut bench, invite) = calling(Settings { redirects, ..settings() }, Some("offer"));
+        bench.receive(with(reply(&invite, 302, "bob"), "Contact", &format!("<{contact}>")));
+        bench.request(&Method::Ack);
+        if is_followed {
+            assert_eq!(bench.request(&Method::Invite).uri.to_string(), contact, "{redirects:?}");
+            bench.assert_quiet();
+        } else {
+            let Event::Ended { cause: Cause::Refused { status: 302, contacts, .. }, .. } = bench.event() else {
+                panic!()
+            };
+            assert_eq!(contacts, [contact], "told, at least");
+        }
+    }
 }

@@ -278,6 +278,7 @@ impl World {
             anonymous: false,
             asserted: None,
             referred_by: None,
+            diverted_by: None,
             replaces: None,
         };
         self.models[at].placed(invite, format!("{}-{at}", self.marks), offer.is_some());

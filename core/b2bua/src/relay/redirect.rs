@@ -1,0 +1,83 @@
+//! Where calls go that a phone of this relay sends elsewhere.
+
+use super::Relay;
+use super::parties::{Alert, CallPlan};
+use super::routing::{Source, Target};
+use crate::address::{address_of_record, escape_user, host_of};
+use crate::call::{self, CallKey, Party, Side};
+use offhook_clock::Time;
+use offhook_media::command::LegKey;
+use offhook_signaling::reason::EndReason;
+
+/// Contacts that are looked at.
+const MOST_CONTACTS: usize = 5;
+
+impl Relay {
+    /// Rings whom a phone names in its place; nobody, if the caller could not call those.
+    pub(super) fn redirect(&mut self, call: CallKey, leg: LegKey, contacts: &[String], now: Time) {
+        let targets = match self.followed(call, leg, contacts) {
+            Some((targets, plan, alert)) => self.ring_targets(targets, plan, &alert, now),
+            None => Err(EndReason::Redirected),
+        };
+        self.call_input(call, call::Input::Redirect { leg, targets }, now);
+    }
+
+    fn followed(&self, key: CallKey, leg: LegKey, contacts: &[String]) -> Option<(Vec<Target>, CallPlan, Alert)> {
+        let call = self.calls.get(&key)?;
+        let (caller, phone) = call.ringing(leg)?;
+        let source = self.source_of_caller(caller)?;
+        let diverter = address_of_record(&phone.callee);
+        let mut contacts = contacts.iter().take(MOST_CONTACTS);
+        let (contact, targets) = contacts.find_map(|contact| {
+            // Neither to itself, nor twice to one place.
+            let is_new = !call.rings_for(&address_of_record(contact));
+            let targets = self.followed_to(&source, contact).filter(|_| is_new)?;
+            Some((contact, targets))
+        })?;
+        let domain = self.config.sip.as_ref().map(|config| config.user_agent.domain.as_str()).unwrap_or_default();
+        let alert = Alert {
+            caller: phone.caller.clone(),
+            callee: address_of_record(contact).0,
+            visible_name: phone.visible_name.clone(),
+            custom: phone.custom.clone(),
+            anonymous: phone.anonymous,
+            diverted_by: Some(format!("sip:{}@{domain}", escape_user(&diverter.0))),
+            ..Alert::default()
+        };
+        let sections = phone.peer().map_or(1, |peer| peer.ports.len());
+        Some((targets, CallPlan { call: key, worker: call.worker(), sections }, alert))
+    }
+
+    /// On whose behalf a call is sent on; none: at the cost of its own account a caller goes only where it wants.
+    fn source_of_caller(&self, caller: &Party) -> Option<Source> {
+        match &caller.side {
+            Side::Browser(browser) => {
+                let account = self.sessions.get(&browser.session)?.account();
+                account.is_none().then_some(Source::Session(browser.session))
+            }
+            Side::Sip(peer) if self.strangers.contains(&peer.invite) => Some(Source::Stranger),
+            Side::Sip(peer) => match peer.account {
+                Some(account) => (Some(account) == self.trunk).then_some(Source::Account(account)),
+                None => Some(Source::Phone(address_of_record(&caller.caller))),
+            },
+        }
+    }
+
+    /// Who rings at a contact: users of this relay, or somebody at the trunk whom the caller may call.
+    fn followed_to(&self, source: &Source, contact: &str) -> Option<Vec<Target>> {
+        let is_here = host_of(contact).is_none_or(|host| self.is_own_host(&host));
+        if is_here {
+            // Who is no user here is one at the trunk: the host is its.
+            self.route(source, &address_of_record(contact).0).ok()
+        } else {
+            let trunk = self.trunk.filter(|_| *source != Source::Stranger)?;
+            self.route_out(trunk, contact).ok()
+        }
+    }
+
+    fn is_own_host(&self, host: &str) -> bool {
+        let Some(agent) = self.config.sip.as_ref().map(|config| &config.user_agent) else { return false };
+        let is_local = agent.local.iter().any(|local| local.host.eq_ignore_ascii_case(host));
+        is_local || agent.domain.eq_ignore_ascii_case(host)
+    }
+}
