@@ -226,14 +226,25 @@ const guarded = (act) => (event) => {
   }
 };
 
+/** The SDK, once its WASM has come. */
+const ready = init();
+let waits = false;
+/** Who is quicker than that waits for it; what they do meanwhile does not count. */
+const whenReady = (act) => (event) => {
+  event.preventDefault();
+  if (waits) return;
+  waits = true;
+  ready.then(guarded(act), () => {}).finally(() => { waits = false; });
+};
+
 for (const digit of "123456789*0#") {
   const key = Object.assign(document.createElement("button"), { type: "button", textContent: digit, disabled: true });
   key.dataset.digit = digit;
   key.addEventListener("click", guarded(() => call?.sendDTMF(digit)));
   $("dtmf").append(key);
 }
-$("connectForm").addEventListener("submit", guarded(() => (session ? session.disconnect() : connect({ sipOptions: sipOptions() }))));
-$("tokenForm").addEventListener("submit", guarded(() => connect({ authToken: value("authToken") })));
+$("connectForm").addEventListener("submit", whenReady(() => (session ? session.disconnect() : connect({ sipOptions: sipOptions() }))));
+$("tokenForm").addEventListener("submit", whenReady(() => connect({ authToken: value("authToken") })));
 $("callForm").addEventListener("submit", guarded(() => (call ? hangUp() : dial())));
 $("answerBtn").addEventListener("click", guarded(answer));
 $("rejectBtn").addEventListener("click", guarded(hangUp));
@@ -257,7 +268,7 @@ watchLevel($("localDisplay"), $("localLevel"), () => muted);
 watchLevel($("remoteDisplay"), $("remoteLevel"));
 showSession("off", "");
 $("sessionStatus").textContent = "Not connected";
-init().catch((error) => {
+ready.catch((error) => {
   document.body.dataset.session = "failed";
   $("sessionStatus").textContent = `This browser cannot call: ${error.message}`;
   $("connect").disabled = true;

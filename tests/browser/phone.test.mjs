@@ -148,6 +148,20 @@ test("every control has a name, ids are unique, the document has language, title
   });
 });
 
+test("who connects before the page's WASM has come is connected when it has", async () => {
+  const page = await openPage(browsers.chromium, "about:blank");
+  pages.push(page);
+  let deliver;
+  const clicked = new Promise((ok) => { deliver = ok; });
+  await page.route(/\.wasm$/, (route) => clicked.then(() => route.continue()));
+  await page.goto(`${relay.http}?login=alice`, { waitUntil: "load" });
+  await page.click("#connect");
+  await page.click("#connect");
+  assert.equal(await page.getAttribute("#sessionStatus", "data-status"), "");
+  deliver();
+  await status(page, "sessionStatus", "REGISTERED");
+});
+
 test("by keyboard alone: connect, then reach Call with Tab, and call with Enter", async () => {
   const bob = await logIn("chromium", "bob", "alice");
   const alice = await open("chromium", "?callee=bob");
