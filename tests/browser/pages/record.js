@@ -13,7 +13,8 @@
     } catch {
       return;
     }
-    if (skipped.has(frame.message)) return;
+    // Extensions go to our SDK alone, which asks for them. What the page sees of them is recorded with its events.
+    if (skipped.has(frame.message) || frame.message.startsWith("offhook")) return;
     const data = Array.isArray(frame.data) ? frame.data[0] : undefined;
     if (frame.message === "connection") window.isOurs = data?.offhook !== undefined;
     log.push([direction, frame.message, data?.status].filter(Boolean).join(" "));
