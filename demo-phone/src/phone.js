@@ -9,6 +9,7 @@ const value = (id) => $(id).value.trim();
 let session = null;
 let call = null; // the one call on this page, ringing or established
 let muted = false;
+let heldThere = false; // the other side holds
 
 const SESSION_WORDS = {
   [SESSION_STATUS.PENDING]: "Connecting…",
@@ -132,6 +133,7 @@ function ring(inbound) {
 function take(taken) {
   call = taken;
   muted = false;
+  heldThere = false;
   $("endReason").textContent = "";
   $("displays").classList.toggle("sound-only", !$("video").checked);
 }
@@ -142,7 +144,9 @@ function follow(followed) {
     if (followed === call) $("endReason").textContent = `The far end pressed ${digit}`;
   });
   followed.on(CALL_EVENT.REMOTE_HOLD, (_, held) => {
-    if (followed === call) $("endReason").textContent = held ? "On hold by the other side" : "";
+    if (followed !== call) return;
+    heldThere = held;
+    showCallStatus(call.status());
   });
   followed.on(CALL_EVENT.TRANSFER, (_, status) => {
     if (followed === call && status === "RINGING") $("endReason").textContent = "It rings where the call is going";
@@ -176,7 +180,7 @@ function answer() {
 function showCallStatus(status, reason = "") {
   $("callStatus").textContent = CALL_WORDS[status] ?? status;
   $("callStatus").dataset.status = status;
-  $("endReason").textContent = reason;
+  $("endReason").textContent = reason || (call && heldThere ? "On hold by the other side" : "");
 }
 
 /** Which way the media go: worth knowing only while there are any. */
