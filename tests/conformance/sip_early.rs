@@ -44,6 +44,25 @@ async fn a_reliable_response_is_acknowledged() {
     call.hang_up(&told).await;
 }
 
+#[tokio::test]
+async fn a_callee_moves_before_it_answers() {
+    let other = RtpEndpoint::start(ANNOUNCEMENT).await;
+    let mut call = place("uas-early-updates", Run::default().with("other_port", other.port())).await;
+    let told = call.peer.reaches("early").await;
+    call.phone.send_to(told.media());
+    call.alice.media(&call.call).await;
+    call.both_hear().await;
+    call.peer.go(&told).await;
+    let told = call.peer.reaches("changed").await;
+    call.phone.be_silent(true);
+    other.send_to(told.media());
+    tokio::join!(call.call.peer.hears(ANNOUNCEMENT), other.hears(LOW));
+    call.peer.go(&told).await;
+    let told = call.answered_after_early_media().await;
+    tokio::join!(call.call.peer.hears(ANNOUNCEMENT), other.hears(LOW), call.phone.hears_nothing());
+    call.hang_up(&told).await;
+}
+
 /// Alice hears an announcement from elsewhere first.
 async fn announced(scenario: &str, event: &str) -> (Placed, RtpEndpoint) {
     let announcement = RtpEndpoint::start(ANNOUNCEMENT).await;
