@@ -20,6 +20,7 @@ mod sip_phones;
 mod sip_servers;
 mod sip_torture;
 mod sip_transfer;
+mod sip_webrtc;
 mod transfer;
 mod transports;
 

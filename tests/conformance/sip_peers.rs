@@ -7,8 +7,15 @@ use offhook_tests::linphone::Linphone;
 use offhook_tests::rtp_endpoint::RtpEndpoint;
 use offhook_tests::sipp::{Run, Sipp};
 
-const NOTHING: Ways =
-    Ways { records_route: false, is_open: false, hides: false, renames: false, media: None, trunk: None };
+const NOTHING: Ways = Ways {
+    records_route: false,
+    is_open: false,
+    hides: false,
+    renames: false,
+    media: None,
+    webrtc: false,
+    trunk: None,
+};
 const IN_THE_PATH: Ways = Ways { records_route: true, ..NOTHING };
 
 #[tokio::test]

@@ -13,8 +13,15 @@ use offhook_tests::rtpengine::Rtpengine;
 
 /// What a third one sends, in Hz.
 const THIRD: f32 = 700.0;
-const NOTHING: Ways =
-    Ways { records_route: false, is_open: false, hides: false, renames: false, media: None, trunk: None };
+const NOTHING: Ways = Ways {
+    records_route: false,
+    is_open: false,
+    hides: false,
+    renames: false,
+    media: None,
+    webrtc: false,
+    trunk: None,
+};
 const IN_THE_PATH: Ways = Ways { records_route: true, ..NOTHING };
 const OUT_OF_IT: Ways = NOTHING;
 

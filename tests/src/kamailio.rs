@@ -22,6 +22,8 @@ pub struct Ways {
     pub renames: bool,
     /// The control port of the [`crate::rtpengine`] that media pass through.
     pub media: Option<SocketAddr>,
+    /// That one makes WebRTC of the phones' RTP, and RTP of the relay's WebRTC.
+    pub webrtc: bool,
     /// Where calls to numbers that begin with 9 go.
     pub trunk: Option<SocketAddr>,
 }
@@ -130,6 +132,7 @@ fn definitions(ways: Ways, folder: &Folder) -> Vec<String> {
     definitions.extend(ways.hides.then(|| "HIDES".to_owned()));
     definitions.extend(ways.renames.then(|| "OTHER_SESSION".to_owned()));
     definitions.extend(ways.media.map(|control| format!("RTPENGINE=\"udp:{control}\"")));
+    definitions.extend(ways.webrtc.then(|| "WEBRTC".to_owned()));
     definitions.extend(ways.is_open.then(|| "OPEN".to_owned()));
     definitions
 }

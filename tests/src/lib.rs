@@ -23,4 +23,5 @@ pub mod sound;
 pub mod tls;
 pub mod tunnel;
 pub mod wait;
+pub mod webrtc_phone;
 pub mod wire;

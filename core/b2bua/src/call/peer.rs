@@ -284,6 +284,10 @@ impl Peer {
         (self.first_ssrc..).take(sections).collect()
     }
 
+    fn ssrc(&self, index: usize) -> Option<u32> {
+        self.ssrcs().get(index).copied()
+    }
+
     fn said(&self) -> &[SipSection] {
         self.session.last().map_or(&[], |description| &description.sections)
     }
@@ -315,7 +319,7 @@ impl Peer {
         if let Path::WebRtc(path) = &self.path {
             let mid = before.map(|before| &before.section.mid);
             let is_bundled = self.remote.as_ref().zip(mid).is_some_and(|(remote, mid)| remote.bundle.contains(mid));
-            return path.offered(index, section, before, is_bundled);
+            return path.offered((index, self.ssrc(index)), section, before, is_bundled);
         }
         // A profile stays for the session, and so does a key that is in use (RFC 4568 §7.1.4).
         let (profile, crypto) = match (before, self.security.get(index)) {
@@ -329,7 +333,7 @@ impl Peer {
     /// One section of an answer.
     fn answered(&self, index: usize, section: Section, theirs: &SipSection, security: Option<&Security>) -> SipSection {
         if let Path::WebRtc(path) = &self.path {
-            return path.answered(section, theirs);
+            return path.answered(section, self.ssrc(index), theirs);
         }
         SipSection {
             crypto: security.map(Security::crypto).unwrap_or_default(),

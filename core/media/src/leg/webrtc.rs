@@ -1,7 +1,7 @@
 //! A leg's way to a browser, or to a SIP peer that is WebRTC itself: ICE, then DTLS, then SRTP over the nominated pair.
 
 use crate::command::{PeerRtcp, RemoteTransport, Silence, TransportFailure};
-use crate::ice::agent::LiteAgent;
+use crate::ice::agent::{LiteAgent, Pair};
 use crate::io::Io;
 use crate::transport::dtls::{DtlsOutput, DtlsSettings, DtlsTransport};
 use crate::transport::rtp::Way;
@@ -124,9 +124,16 @@ impl WebRtc {
         self.way().filter(|_| is_taken)
     }
 
+    /// The pair that is in use. A SIP peer may never nominate one: rtpengine takes itself for controlled with each offer that
+    /// it sees, whatever `a=ice-lite` says. What it checked is as good, and its certificate proves who is there.
+    fn pair(&self) -> Option<Pair> {
+        let checked = || self.agent.pairs().last().copied().filter(|_| self.peer.is_some());
+        self.agent.nominated().or_else(checked)
+    }
+
     /// The way of all its media, once there are keys and a nominated pair.
     pub(super) fn way(&mut self) -> Option<Way<'_>> {
-        let pair = self.agent.nominated()?;
+        let pair = self.pair()?;
         let Phase::Connected { srtp, .. } = &mut self.phase else { return None };
         Some(Way { pair, srtp: Some(&mut srtp.1) })
     }
@@ -159,8 +166,7 @@ impl WebRtc {
         if let Some(failure) = self.drain_dtls(io) {
             return Some(Turn::Failed(failure));
         }
-        let is_nominated = self.agent.nominated().is_some();
-        if is_nominated && matches!(&self.phase, Phase::Connecting { handshake: Handshake::Done(..), .. }) {
+        if self.pair().is_some() && matches!(&self.phase, Phase::Connecting { handshake: Handshake::Done(..), .. }) {
             let phase = core::mem::replace(&mut self.phase, Phase::Open { early: Vec::new() });
             if let Phase::Connecting { handshake: Handshake::Done(dtls, srtp), .. } = phase {
                 self.phase = Phase::Connected { dtls: Some(dtls), srtp };
@@ -171,7 +177,7 @@ impl WebRtc {
     }
 
     fn begin_handshake(&mut self, settings: &DtlsSettings, now: Time) {
-        let can_send = self.agent.nominated().is_some();
+        let can_send = self.pair().is_some();
         let Phase::Connecting { remote, handshake, .. } = &mut self.phase else { return };
         let Handshake::Waiting { early } = handshake else { return };
         // The browser's role is the other one; who offers `actpass` and is answered `passive` is active.

@@ -74,6 +74,8 @@ pub struct SipSection {
     pub ice: Option<Ice>,
     /// `a=bundle-only`: the section has no address of its own, and is refused by who does not bundle (RFC 8843 §6).
     pub bundle_only: bool,
+    /// The name that goes with the SSRCs (RFC 5576 §6.1); not kept of what is read.
+    pub cname: Option<String>,
     /// Further lines (`b=`, `a=`) as they are to be written; none is kept of what is read.
     pub extra: Vec<ExtraLine>,
 }

@@ -297,6 +297,7 @@ impl Media {
             dtls: fingerprint.map(|fingerprint| Dtls { fingerprint, setup }),
             ice,
             bundle_only,
+            cname: None,
             extra: Vec::new(),
         }
     }

@@ -117,6 +117,7 @@ impl SipSection {
             dtls: None,
             ice: None,
             bundle_only: false,
+            cname: None,
             extra: Vec::new(),
         }
     }

@@ -506,7 +506,7 @@ prop_compose! {
         let direction = if is_held { section.direction.and(Direction::SendOnly) } else { section.direction };
         let (ptime, maxptime) = (times.0.map(|_| 20), times.1.map(|_| 140));
         let section = Section { direction, ..section };
-        SipSection { section, profile, connection, rtcp, rtcp_mux, crypto, ptime, maxptime, dtls, ice, bundle_only: false, extra: Vec::new() }
+        SipSection { section, profile, connection, rtcp, rtcp_mux, crypto, ptime, maxptime, dtls, ice, bundle_only: false, cname: None, extra: Vec::new() }
     }
 }
 

@@ -100,7 +100,7 @@ fn name_line(text: &mut String, name: Option<&str>) {
 }
 
 fn transport_lines(text: &mut String, media: &SipSection, name: Option<&str>) {
-    let SipSection { section, rtcp, rtcp_mux, crypto, ptime, maxptime, dtls, ice, .. } = media;
+    let SipSection { ptime, maxptime, .. } = media;
     if let Some(milliseconds) = ptime {
         line(text, &format!("a=ptime:{milliseconds}"));
     }
@@ -111,8 +111,17 @@ fn transport_lines(text: &mut String, media: &SipSection, name: Option<&str>) {
     if media.bundle_only {
         // The transport is that of the section which has an address (RFC 8843 §7.2).
         line(text, "a=bundle-only");
-        return;
+    } else {
+        address_lines(text, media);
     }
+    for ssrc in &media.section.ssrcs {
+        let name = media.cname.clone().unwrap_or_else(|| ssrc.to_string());
+        line(text, &format!("a=ssrc:{ssrc} cname:{name}"));
+    }
+}
+
+fn address_lines(text: &mut String, media: &SipSection) {
+    let SipSection { rtcp, rtcp_mux, crypto, dtls, ice, .. } = media;
     if let Some(rtcp) = rtcp {
         line(text, &format!("a=rtcp:{} IN {}", rtcp.port(), network_address(rtcp.ip())));
     }
@@ -127,9 +136,6 @@ fn transport_lines(text: &mut String, media: &SipSection, name: Option<&str>) {
     }
     if let Some(dtls) = dtls {
         dtls_lines(text, &dtls.fingerprint, dtls.setup);
-    }
-    for ssrc in &section.ssrcs {
-        line(text, &format!("a=ssrc:{ssrc} cname:{ssrc}"));
     }
 }
 

@@ -15,6 +15,8 @@ pub struct WebRtcPath {
     ice: IceCredentials,
     fingerprint: Fingerprint,
     candidates: Vec<SocketAddr>,
+    /// Of the leg, in RTCP: the worker names it by its first credentials.
+    cname: String,
     agreed: Option<Agreed>,
 }
 
@@ -28,8 +30,9 @@ struct Agreed {
 impl WebRtcPath {
     /// The relay's side, of which nothing was said.
     #[must_use]
-    pub const fn new(ice: IceCredentials, fingerprint: Fingerprint, candidates: Vec<SocketAddr>) -> Self {
-        Self { ice, fingerprint, candidates, agreed: None }
+    pub fn new(ice: IceCredentials, fingerprint: Fingerprint, candidates: Vec<SocketAddr>) -> Self {
+        let cname = ice.ufrag.clone();
+        Self { ice, fingerprint, candidates, cname, agreed: None }
     }
 
     pub(super) fn open(&self, leg: LegKey) -> Command {
@@ -84,17 +87,19 @@ impl WebRtcPath {
         }
     }
 
-    /// One section of the relay's description.
-    fn section(&self, section: Section, profile: Profile, setup: Setup) -> SipSection {
+    /// One section of the relay's description. The SSRC tells a peer whose stream it is: PT alone does not, to all.
+    fn section(&self, mut section: Section, ssrc: Option<u32>, profile: Profile, setup: Setup) -> SipSection {
         let address = self.candidates.first().copied().unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 9));
         let ice = Ice { credentials: self.ice.clone(), lite: true, candidates: self.candidates.clone() };
         let dtls = Dtls { fingerprint: self.fingerprint, setup };
-        SipSection { ice: Some(ice), dtls: Some(dtls), ..SipSection::new(section, profile, address) }
+        section.ssrcs = ssrc.filter(|_| section.direction.sends()).into_iter().collect();
+        let cname = Some(self.cname.clone());
+        SipSection { ice: Some(ice), dtls: Some(dtls), cname, ..SipSection::new(section, profile, address) }
     }
 
     /// One section of an answer to `theirs`.
-    pub(super) fn answered(&self, section: Section, theirs: &SipSection) -> SipSection {
-        let made = self.section(section, theirs.profile.clone(), self.answered_setup());
+    pub(super) fn answered(&self, section: Section, ssrc: Option<u32>, theirs: &SipSection) -> SipSection {
+        let made = self.section(section, ssrc, theirs.profile.clone(), self.answered_setup());
         SipSection { rtcp_mux: theirs.rtcp_mux || theirs.bundle_only, ..made }
     }
 
@@ -102,13 +107,13 @@ impl WebRtcPath {
     /// bundle would look for a second transport there (RFC 8843 §7.2).
     pub(super) fn offered(
         &self,
-        index: usize,
+        (index, ssrc): (usize, Option<u32>),
         section: Section,
         before: Option<&SipSection>,
         is_bundled: bool,
     ) -> SipSection {
         let profile = before.map_or(Profile::UdpTlsSavpf, |before| before.profile.clone());
-        let made = self.section(section, profile, Setup::ActPass);
+        let made = self.section(section, ssrc, profile, Setup::ActPass);
         SipSection { rtcp_mux: true, bundle_only: index > 0 && !is_bundled, ..made }
     }
 

@@ -16,8 +16,8 @@ fn section(direction: Direction) -> Section {
 impl Scene {
     /// Describes Alice, a SIP peer, for the first time or another one.
     fn describe(&mut self, sections: Vec<Section>, rtcp: PeerRtcp, silence: Silence) {
-        let remote =
-            RemoteTransport { ice: credentials("peer"), fingerprint: self.alice.fingerprint(), setup: Setup::Active };
+        let setup = if self.alice.is_active { Setup::Active } else { Setup::Passive };
+        let remote = RemoteTransport { ice: credentials("peer"), fingerprint: self.alice.fingerprint(), setup };
         let streams = sections.into_iter().zip(1000..).map(|(remote, local_ssrc)| {
             let received = remote.payloads.clone();
             PeerStream { stream: Stream { remote, local_ssrc }, received }
@@ -120,6 +120,24 @@ fn another_certificate_is_another_handshake() {
     assert_eq!(scene.worker.counters().legs_connected, 3);
     let (to_peer, to_browser) = scene.both_send(2);
     assert_eq!((to_peer.len(), to_browser.len()), (1, 1));
+}
+
+#[test]
+fn a_pair_that_is_checked_will_do_where_none_is_nominated() {
+    for (is_active, checks_first) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut scene = Scene::new();
+        if !is_active {
+            scene.alice.be_passive(scene.now);
+        }
+        if checks_first {
+            scene.alice.check(false);
+            scene.exchange();
+        }
+        scene.describe(vec![section(Direction::SendRecv)], PeerRtcp::Muxed, Silence::EndsLeg);
+        scene.alice.check(false);
+        scene.run(Duration::from_millis(100));
+        assert!(scene.events.contains(&Event::LegConnected { leg: ALICE }), "{is_active} {checks_first}");
+    }
 }
 
 #[test]

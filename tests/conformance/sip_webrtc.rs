@@ -1,0 +1,103 @@
+//! SIP endpoints that are WebRTC themselves: a browser's engine behind SIP by hand, and rtpengine. (baresip 1.0 and Linphone
+//! show RSA certificates, which the relay's DTLS has not.)
+
+use crate::sip::{account, listen, page};
+use crate::{HIGH, LOW};
+use offhook_signaling::message::{CallStatus, ServerMessage};
+use offhook_tests::baresip::{Baresip, Setup};
+use offhook_tests::browser::Browser;
+use offhook_tests::kamailio::{Kamailio, Ways};
+use offhook_tests::peer::{Habits, Sound};
+use offhook_tests::picture::Picture;
+use offhook_tests::relay::Relay;
+use offhook_tests::rtpengine::Rtpengine;
+use offhook_tests::webrtc_phone::Idle;
+
+/// Whether a page was given a description that it did not take, beside the offer that it answered.
+fn second_description(browser: &mut Browser, answered: &str) -> bool {
+    browser.was_told(|message| matches!(message, ServerMessage::RemoteSdp { sdp, .. } if sdp != answered))
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_webrtc_calls_a_page_and_each_holds_the_other() {
+    let mut here = listen().await;
+    let phone = Idle::start(here.relay.sip("udp").await).await;
+    let mut phone = phone.call(&here.contact, Sound::Tone(HIGH), Habits::default()).await;
+    let incoming = here.alice.incoming().await;
+    let (call, answer) = tokio::join!(here.alice.answer(&incoming, Sound::Tone(LOW)), phone.is_answered());
+    assert!(answer.contains("a=ice-lite") && answer.contains("UDP/TLS/RTP/SAVPF"), "{answer}");
+    tokio::join!(call.peer.hears(HIGH), phone.peer.hears(LOW));
+    let (offer, ()) = tokio::join!(phone.takes_an_offer("recvonly"), here.alice.hold(&call.id));
+    assert!(offer.contains("a=sendonly"), "{offer}");
+    tokio::join!(call.peer.hears_nothing(), phone.peer.hears_nothing());
+    tokio::join!(phone.takes_an_offer("sendrecv"), here.alice.unhold(&call.id));
+    tokio::join!(call.peer.hears(HIGH), phone.peer.hears(LOW));
+    assert!(phone.reoffers("inactive").await.contains("a=inactive"));
+    tokio::join!(call.peer.hears_nothing(), phone.peer.hears_nothing());
+    assert!(phone.reoffers("sendrecv").await.contains("a=sendrecv"));
+    tokio::join!(call.peer.hears(HIGH), phone.peer.hears(LOW));
+    phone.hang_up().await;
+    assert_eq!(here.alice.over(&call.id).await.status, CallStatus::Finish);
+    assert!(!second_description(&mut here.alice, &incoming.offer));
+}
+
+#[tokio::test]
+async fn a_page_calls_an_endpoint_that_is_webrtc_and_both_see() {
+    let relay = Relay::start_with_sip(&["rtp.profile=webrtc"]);
+    let phone = Idle::start(relay.sip("udp").await).await;
+    let camera = Habits { picture: Some(Picture { encoding: "VP8", number: 96 }), ..Habits::default() };
+    let mut alice = Browser::connect(&relay, account("1001", phone.address(), false), camera).await;
+    let call = alice.call("9001", Sound::Tone(LOW)).await;
+    let (mut phone, offer) = phone.takes_a_call(Sound::Tone(HIGH), camera).await;
+    assert!(offer.contains("a=group:BUNDLE ") && offer.contains("a=setup:actpass"), "{offer}");
+    alice.established(&call).await;
+    tokio::join!(call.peer.hears(HIGH), phone.peer.hears(LOW));
+    tokio::join!(call.peer.sees("VP8"), phone.peer.sees("VP8"));
+    assert!(call.peer.key_frames_asked_for() > 0 && phone.peer.key_frames_asked_for() > 0);
+    alice.hang_up(&call.id);
+    phone.over().await;
+    assert_eq!(alice.over(&call.id).await.status, CallStatus::Finish);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_cannot_be_met_is_told_why() {
+    let mut here = listen().await;
+    let offer = offhook_tests::peer::Peer::offer(Sound::Tone(HIGH), Habits::default()).await.description().to_owned();
+    for (offer, reason) in [
+        (offer.replace("a=ice-ufrag", "a=x-ufrag"), "488 DTLS-SRTP Needs ICE Here"),
+        (offer.replace("t=0 0", "t=0 0\r\na=ice-lite"), "488 Two ICE-lite Agents Cannot Meet"),
+    ] {
+        let phone = Idle::start(here.relay.sip("udp").await).await;
+        let refusal = phone.is_refused(&here.contact, &offer).await;
+        assert!(refusal.starts_with(&format!("SIP/2.0 {reason}\r\n")), "{refusal}");
+    }
+    assert!(!here.alice.was_told(|message| matches!(message, ServerMessage::IncomingCall(_))));
+}
+
+/// A server makes WebRTC of a phone's RTP, and RTP of the relay's WebRTC.
+#[tokio::test]
+async fn page_and_phone_talk_by_a_server_that_is_webrtc_to_the_relay() {
+    let (relay, engine) = (Relay::start_with_sip(&["rtp.profile=webrtc"]), Rtpengine::start().await);
+    let ways = Ways { records_route: true, media: Some(engine.control()), webrtc: true, ..Ways::default() };
+    let kamailio = Kamailio::start(ways).await;
+    let mut alice = page(&relay, "1001", kamailio.address()).await;
+    let mut bob = Baresip::start(&Setup::of("1002", kamailio.address(), 1000)).await;
+    let call = alice.call("1002", Sound::Tone(LOW)).await;
+    bob.rings().await;
+    tokio::join!(alice.established(&call), bob.accept());
+    tokio::join!(call.peer.hears(HIGH), bob.hears(LOW));
+    alice.hold(&call.id).await;
+    call.peer.hears_nothing().await;
+    alice.unhold(&call.id).await;
+    tokio::join!(call.peer.hears(HIGH), bob.hears(LOW));
+    alice.hang_up(&call.id);
+    bob.over().await;
+    alice.over(&call.id).await;
+    bob.dial(&format!("sip:1001@{}", kamailio.address())).await;
+    let incoming = alice.incoming().await;
+    let (call, ()) = tokio::join!(alice.answer(&incoming, Sound::Tone(LOW)), bob.established());
+    tokio::join!(call.peer.hears(HIGH), bob.hears(LOW));
+    bob.hang_up().await;
+    assert_eq!(alice.over(&call.id).await.status, CallStatus::Finish);
+    assert!(!second_description(&mut alice, &incoming.offer));
+}
