@@ -87,8 +87,10 @@ for (const [where, meet] of WAYS) {
     await talk(phone, "after the page's hold");
 
     await phone.command("hold");
+    assert.equal((await page.event("out:REMOTE_HOLD")).held, true);
     await page.hearsNothing("during the phone's hold");
     await phone.command("resume");
+    assert.equal((await page.event("out:REMOTE_HOLD", 2)).held, false);
     await talk(phone, "after the phone's hold");
 
     await phone.command("sndcode", "7");

@@ -23,6 +23,7 @@ function follow(name, call) {
   calls.set(name, call);
   for (const status of Object.values(CALL_STATUS)) call.on(status, () => say(`${name}:${status}`));
   call.on("DTMF", (_, digit) => say(`${name}:DTMF`, { digit }));
+  call.on("REMOTE_HOLD", (_, held) => say(`${name}:REMOTE_HOLD`, { held }));
   call.on("MEDIA_PATH", (_, path) => say(`${name}:MEDIA_PATH`, { path }));
   call.on("TRANSFER", (_, status) => say(`${name}:TRANSFER`, { status }));
 }
