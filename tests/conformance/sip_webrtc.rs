@@ -1,5 +1,5 @@
-//! SIP endpoints that are WebRTC themselves: a browser's engine behind SIP by hand, and rtpengine. (baresip 1.0 and Linphone
-//! show RSA certificates, which the relay's DTLS has not.)
+//! SIP endpoints that are WebRTC themselves: a browser's engine behind SIP by hand, and rtpengine. (baresip 1.0
+//! shows an RSA certificate, which the relay's DTLS does not know.)
 
 use crate::sip::{account, listen, page};
 use crate::{HIGH, LOW};
