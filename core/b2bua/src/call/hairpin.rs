@@ -54,6 +54,14 @@ impl Call {
         ring.forks.iter().find(|fork| fork.party.leg == leg)?.party.peer()?.session_id()
     }
 
+    /// The fork whose ICE credentials an offer has: it is the relay's own.
+    #[must_use]
+    pub fn fork_that_offers(&self, offer: &Description) -> Option<LegKey> {
+        let State::Ringing { ring, .. } = &self.state else { return None };
+        let is_own = |party: &Party| party.peer().is_some_and(|peer| peer.has_ice_of(offer));
+        ring.forks.iter().map(|fork| &fork.party).find(|party| is_own(party)).map(|party| party.leg)
+    }
+
     /// The browser that placed the call.
     #[must_use]
     pub fn caller(&self) -> Option<&Party> {

@@ -436,6 +436,11 @@ impl Peer {
         self.session.last().map(|description| description.origin.session_id)
     }
 
+    /// Whether the relay's ICE credentials for this leg stand in a description.
+    pub(super) fn has_ice_of(&self, description: &Description) -> bool {
+        matches!(&self.path, Path::WebRtc(path) if path.is_named_in(description))
+    }
+
     /// Whether a description is what the relay said last, after all that a server may have changed in it: many give it a
     /// session of their own, and leave the addresses.
     pub(super) fn has_said(&self, description: &Description) -> bool {

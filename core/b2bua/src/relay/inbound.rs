@@ -10,7 +10,7 @@ use crate::call::{self, CallKey, Dialog, MAX_SECTIONS, Side, sdp_text};
 use crate::config::LoginName;
 use offhook_clock::Time;
 use offhook_media::command::LegKey;
-use offhook_sdp::sip::Description;
+use offhook_sdp::sip::{Description, Unfit};
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{AccountId, Body, Command, Identity, InboundInvite, InviteId, Origin};
 use std::net::SocketAddr;
@@ -20,9 +20,10 @@ impl Relay {
         let offer = match request.offer.as_ref().map(description) {
             None => None,
             Some(Ok(offer)) => Some(offer),
-            Some(Err((status, reason))) => return self.reject_because(invite, status, reason),
+            Some(Err(status)) => return self.reject(invite, status),
         };
-        if let Some(replaced) = request.replaces {
+        let unfit = offer.as_ref().and_then(|offer| offer.shared_transport().err());
+        if let Some(replaced) = request.replaces.filter(|_| unfit.is_none()) {
             return self.replace(invite, request, replaced, offer, now);
         }
         let (account, callee, targets) = self.called(request);
@@ -33,6 +34,10 @@ impl Relay {
         let own = offer.as_ref().and_then(|offer| self.own_call(request, offer));
         if let (Some((call, leg)), Some(offer), Ok(targets)) = (own, &offer, &targets) {
             return self.ring_for_own(&Returned { invite, account, request, offer, call, leg }, targets, &alert, now);
+        }
+        // The relay's own offers are ICE-lite, too: only those of others cannot be met.
+        if let Some(unfit) = unfit {
+            return self.reject_because(invite, 488, Some(unfit.reason()));
         }
         let sections = offer.as_ref().map_or(1, |offer| offer.sections.len());
         let worker = self.choose_worker(&near(None, &targets));
@@ -64,7 +69,8 @@ impl Relay {
         alert.caller = full;
     }
 
-    /// The call of this relay that an INVITE belongs to: by its mark, or by where it wants its media. Of a server that gave
+    /// The call of this relay that an INVITE belongs to: by its mark, or by where it wants its media, an RTP address or ICE
+    /// credentials. Of a server that gave
     /// it another session and another place for the media, the media are to pass through that server.
     fn own_call(&self, request: &InboundInvite, offer: &Description) -> Option<(CallKey, LegKey)> {
         let mut marks = request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(headers::MARK));
@@ -74,7 +80,10 @@ impl Relay {
             addresses
                 .find_map(|address| self.sockets_of.get(&SocketAddr::new(address.ip().to_canonical(), address.port())))
         };
-        let addressed = addressed();
+        let is_lite = offer.shared_transport() == Err(Unfit::BothLite);
+        let by_ice = || is_lite.then(|| self.calls.values().find_map(|call| call.fork_that_offers(offer)))?;
+        let by_ice = by_ice();
+        let addressed = by_ice.as_ref().or_else(addressed);
         let leg = *marked.or(addressed)?;
         let key = *self.legs.get(&leg)?;
         let call = self.calls.get(&key)?;
@@ -224,17 +233,14 @@ struct Returned<'a> {
     leg: LegKey,
 }
 
-/// The session description in a body; the status that says why there is none, and what is not obvious of it.
-fn description(body: &Body) -> Result<Description, (u16, Option<&'static str>)> {
-    let text = sdp_text(body).ok_or((415_u16, None))?;
-    let description = Description::parse(&text).map_err(|_| (488_u16, None))?;
-    if let Err(unfit) = description.shared_transport() {
-        return Err((488, Some(unfit.reason())));
-    }
+/// The session description in a body; the status that says why there is none.
+fn description(body: &Body) -> Result<Description, u16> {
+    let text = sdp_text(body).ok_or(415_u16)?;
+    let description = Description::parse(&text).map_err(|_| 488_u16)?;
     if description.sections.iter().take(MAX_SECTIONS).any(offhook_sdp::sip::SipSection::is_usable) {
         Ok(description)
     } else {
-        Err((488, None))
+        Err(488)
     }
 }
 

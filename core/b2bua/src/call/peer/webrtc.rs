@@ -35,6 +35,12 @@ impl WebRtcPath {
         Self { ice, fingerprint, candidates, cname, agreed: None }
     }
 
+    /// Whether its credentials are those of a description.
+    pub(super) fn is_named_in(&self, description: &Description) -> bool {
+        let mut named = description.sections.iter().filter_map(|section| section.ice.as_ref());
+        named.any(|ice| ice.credentials == self.ice)
+    }
+
     pub(super) fn open(&self, leg: LegKey) -> Command {
         Command::OpenLeg { leg, ice: self.ice.clone() }
     }

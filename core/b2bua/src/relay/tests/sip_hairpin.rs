@@ -2,6 +2,7 @@
 
 use super::sip_calls::{body, from_phone, gone, phone_sdp, text};
 use super::{Bench, with_sip};
+use crate::config::{Config, MediaProfile, Srtp};
 use crate::io::ConnectionId;
 use core::time::Duration;
 use offhook_media::command::Command as Media;
@@ -23,7 +24,11 @@ struct Hairpin {
 
 /// Alice has called bob, and the server has the INVITE.
 fn called() -> Hairpin {
-    let mut bench = Bench::new(with_sip());
+    called_by(with_sip())
+}
+
+fn called_by(config: Config) -> Hairpin {
+    let mut bench = Bench::new(config);
     let (alice, _) = bench.login_sip("alice");
     let (bob, bobs) = bench.login_sip("bob");
     bench.call(alice, "a1", "bob");
@@ -59,6 +64,33 @@ impl Hairpin {
         assert_eq!(call.bench.names(call.alice), ["setRemoteSDP", "talk ESTABLISHED"]);
         assert_eq!(call.bench.names(call.bob), ["talk ESTABLISHED"]);
         (call, id)
+    }
+}
+
+#[test]
+fn they_meet_here_where_the_server_is_offered_webrtc() {
+    for (by_mark, renames) in [(true, false), (false, false), (true, true), (false, true)] {
+        let mut config = with_sip();
+        let sip = config.sip.as_mut().unwrap();
+        (sip.profile, sip.srtp) = (MediaProfile::WebRtc, Srtp::Accepted);
+        let mut call = called_by(config);
+        if !by_mark {
+            call.request.headers.clear(); // then it is known by its ICE credentials
+        }
+        if renames {
+            let offer = text(call.request.offer.as_ref().unwrap());
+            let (_, rest) = offer.split_once("s=-").unwrap();
+            call.request.offer = Some(body(&format!("v=0\r\no=pbx 4711 1 IN IP4 192.0.2.9\r\ns=-{rest}")));
+        }
+        let (_, answer) = call.taken();
+        let branch = super::sip_calls::BRANCH;
+        call.bench.sip(Event::Answered { invite: call.out, branch, body: Some(answer) });
+        assert_eq!(call.bench.names(call.alice), ["setRemoteSDP", "talk ESTABLISHED"]);
+        assert_eq!(call.bench.names(call.bob), ["talk ESTABLISHED"]);
+        assert!(!call.bench.media.iter().any(|command| matches!(command, Media::ConnectPeerLeg { .. })));
+        assert_eq!(call.bench.bridges().len(), 1);
+        call.bench.hang_up(call.alice, "a1");
+        call.bench.assert_no_leak(&[]);
     }
 }
 
