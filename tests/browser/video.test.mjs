@@ -88,10 +88,10 @@ for (const codec of ["VP8", "H264"]) {
       const late = measured.slice(-3);
       context.diagnostic(measured.map((one) => `${one.kbps} kbit/s ${one.fps} fps`).join(", "));
       assert.ok(measured.every((one) => one.fps > 0), "frames in every second");
-      // By the frame: a busy machine encodes fewer of them, which is not the network's doing.
-      const perFrame = (list) => average(list, "kbps") / average(list, "fps");
-      assert.ok(perFrame(late) > 0.6 * perFrame(early), "the bitrate stays");
-      assert.ok(perFrame(late) > 5, "the bitrate is a video's");
+      // Without the receiver's feedback a sender comes down to 0.3 of it and to 80 kbit/s by then. A busy machine delays
+      // packets, which congestion control cannot tell from a full network: it was seen to go down to half.
+      assert.ok(average(late, "kbps") > 0.4 * average(early, "kbps"), "the bitrate stays");
+      assert.ok(average(late, "kbps") > 100, "the bitrate is a video's");
     }
   });
 }
