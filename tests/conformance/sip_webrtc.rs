@@ -2,7 +2,7 @@
 //! shows an RSA certificate, which the relay's DTLS does not know.)
 
 use crate::sip::{account, listen, page};
-use crate::{HIGH, LOW};
+use crate::{HIGH, LOW, talk};
 use offhook_signaling::message::{CallStatus, ServerMessage};
 use offhook_tests::baresip::{Baresip, Setup};
 use offhook_tests::browser::Browser;
@@ -100,4 +100,17 @@ async fn page_and_phone_talk_by_a_server_that_is_webrtc_to_the_relay() {
     bob.hang_up().await;
     assert_eq!(alice.over(&call.id).await.status, CallStatus::Finish);
     assert!(!second_description(&mut alice, &incoming.offer));
+}
+
+/// The relay's own offer comes back, ICE-lite as it is.
+#[tokio::test]
+async fn two_pages_talk_through_a_server_that_is_offered_webrtc() {
+    let relay = Relay::start_with_sip(&["rtp.profile=webrtc"]);
+    let kamailio = Kamailio::start(Ways { records_route: true, ..Ways::default() }).await;
+    let mut alice = page(&relay, "1001", kamailio.address()).await;
+    let mut bob = page(&relay, "1002", kamailio.address()).await;
+    let (at_alice, at_bob) = talk(&mut alice, &mut bob, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
+    tokio::join!(at_alice.peer.hears(HIGH), at_bob.peer.hears(LOW));
+    bob.hang_up(&at_bob.id);
+    assert_eq!(alice.over(&at_alice.id).await.status, CallStatus::Finish);
 }
