@@ -200,6 +200,10 @@ impl Media {
     fn read(line: &str) -> Option<Self> {
         let mut words = line.split_whitespace();
         let (media, port, protocol) = (words.next()?, words.next()?, words.next()?);
+        // Tokens (RFC 8866 §9): what is answered must name the same.
+        if [media, protocol].iter().any(|word| word.contains(char::is_control)) {
+            return None;
+        }
         // A number of ports (RFC 8866 §5.14) asks for layers on further ones; the first is the stream.
         let port = port.split_once('/').map_or(port, |(port, _)| port).parse().ok()?;
         let is_rtp = protocol.to_ascii_uppercase().contains("RTP/") && protocol.len() <= MAX_TOKEN;

@@ -163,6 +163,8 @@ fn what_is_wrong_is_skipped_or_said() {
     assert_eq!(Description::parse(""), Err(SdpError::NoMedia));
     let error = Description::parse("v=0\r\nm=audio many RTP/AVP 0").unwrap_err();
     assert!(error.to_string().starts_with("line 2: “m=audio many RTP/AVP 0”"), "{error}");
+    let error = Description::parse("v=0\r\nm=au\u{11}dio 4000 RTP/AVP 0").unwrap_err();
+    assert!(matches!(error, SdpError::InvalidLine { line: 2, .. }), "{error}");
     assert!(matches!(Description::parse(&"m=a 0 b\n".repeat(33)), Err(SdpError::TooManySections { line: 33, .. })));
     assert!(matches!(Description::parse(&"v=".repeat(100_000)), Err(SdpError::TooLong { .. })));
 }

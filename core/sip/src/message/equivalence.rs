@@ -81,8 +81,9 @@ impl TelUri {
         self.number().eq_ignore_ascii_case(&other.number())
             && self.params.len() == other.params.len()
             && self.params.iter().all(|(name, value)| {
-                let same = |text: &str| other.params.get(name).is_some_and(|other| text.eq_ignore_ascii_case(other));
-                value.map_or_else(|| other.params.has(name) && other.params.get(name).is_none(), same)
+                let same = |text: Option<&str>| text.map(str::to_ascii_lowercase) == value.map(str::to_ascii_lowercase);
+                // One that is there twice, which it must not be, is the same as itself.
+                other.params.iter().any(|(other, text)| other.eq_ignore_ascii_case(name) && same(text))
             })
     }
 }

@@ -109,6 +109,7 @@ fn uris_are_the_same_where_the_rfc_says_so() {
         ),
         ("sip:a@[2001:db8::1]", "sip:a@[2001:DB8:0::1]"),
         ("tel:+1-201-555-0123", "TEL:+12015550123"),
+        ("tel:1201;isub=1;isub=2", "tel:1201;ISUB=2;isub=1"),
         ("sip:a%3b@h", "sip:a%3B@h"),
     ] {
         assert!(uri(a).is_equivalent(&uri(b)) && uri(b).is_equivalent(&uri(a)), "{a} {b}");
