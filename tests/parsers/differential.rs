@@ -98,7 +98,7 @@ fn normal(seen: &Seen) -> Seen {
     }
 }
 
-/// The corpus of the fuzzers, the torture messages, and what phones and servers send.
+/// The corpus of the fuzzers without what they found themselves, the torture messages, and what phones and servers send.
 fn messages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut messages = Vec::new();
@@ -108,8 +108,9 @@ fn messages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let kind = path.extension().unwrap_or_default().to_string_lossy().into_owned();
             let message = matches!(kind.as_str(), "dat" | "sip") || folder == "fuzz/corpus/message";
+            let is_found = name.len() == 40 && name.chars().all(|digit| digit.is_ascii_hexdigit());
             // The corpus has some of the torture messages a second time.
-            if message && !name.starts_with("rfc4475-") {
+            if message && !is_found && !name.starts_with("rfc4475-") {
                 messages.push((name, std::fs::read(&path)?));
             }
         }

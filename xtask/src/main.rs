@@ -3,6 +3,7 @@
 
 mod check;
 mod demo;
+mod fuzz;
 mod setup;
 mod size;
 mod standards;
@@ -24,7 +25,7 @@ usage: cargo xtask TASK [-- ARGUMENTS]
   check            format, lints, purity of core, documentation, size, file lengths
   test             everything: unit, packaging, WASM, conformance and browser suites
   unit             the Rust suites only
-  sim [-- RUNS]    the simulation of SIP user agents on a bad network, 10,000 runs if not told otherwise
+  sim [-- RUNS]    the simulations of SIP on a bad network, 10,000 runs each if not told otherwise
   wasm             the SDK as a WASM module with its glue, in npm/pkg
   npm              wasm, then the npm package: npm/offhook-VERSION.tgz
   phone            npm, then the phone page: demo-phone/dist
@@ -32,6 +33,7 @@ usage: cargo xtask TASK [-- ARGUMENTS]
   conformance      the suites of tests/ against the real relay
   browser [-- F…]  the browser suites, or the files F of them
   bench [-- ARGS]  the benchmarks
+  fuzz [-- T [S]]  libFuzzer on target T for S seconds; what it finds is added to tests/fuzz/corpus
   size             what a page downloads, and the limit for it
   standards        docs/standards.md from docs/standards.toml
 ";
@@ -69,6 +71,7 @@ fn run(task: &str, arguments: &[String], steps: &mut Steps) -> Result<(), Failur
         "conformance" => suites::conformance(steps),
         "browser" => suites::browser(arguments, steps),
         "bench" => suites::bench(arguments, steps),
+        "fuzz" => fuzz::fuzz(arguments, steps),
         "size" => size::size(steps),
         "standards" => steps.step("docs/standards.md", standards::write),
         "help" | "--help" | "-h" => {

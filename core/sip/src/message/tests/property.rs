@@ -123,27 +123,3 @@ proptest! {
         prop_assert_eq!(again.body, response.body);
     }
 }
-
-/// What once went wrong, and what is good to begin from.
-#[test]
-fn the_corpora_are_read_or_refused() {
-    let corpus = |name: &str, fuzz: fn(&[u8])| {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/corpus").join(name);
-        let files = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-        let mut count = 0;
-        for file in files {
-            let data = read(&file.unwrap().path());
-            fuzz(&data);
-            count += 1;
-        }
-        assert!(count > 0, "an empty corpus: {}", folder.display());
-    };
-    corpus("message", fuzz_message);
-    corpus("uri", fuzz_uri);
-    corpus("digest", crate::auth::fuzz_digest);
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test reads its own corpus")]
-fn read(path: &std::path::Path) -> Vec<u8> {
-    std::fs::read(path).unwrap()
-}

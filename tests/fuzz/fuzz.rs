@@ -1,0 +1,17 @@
+//! libFuzzer on one of the targets, the one that `OFFHOOK_FUZZ` names. See `cargo xtask fuzz`.
+#![no_main]
+
+mod targets;
+
+use libfuzzer_sys::fuzz_target;
+use std::sync::OnceLock;
+
+static TARGET: OnceLock<fn(&[u8])> = OnceLock::new();
+
+fn target() -> fn(&[u8]) {
+    let name = std::env::var("OFFHOOK_FUZZ").unwrap_or_default();
+    let found = targets::TARGETS.iter().find(|(target, _)| *target == name);
+    found.unwrap_or_else(|| panic!("OFFHOOK_FUZZ names no target: {name:?}")).1
+}
+
+fuzz_target!(|data: &[u8]| TARGET.get_or_init(target)(data));

@@ -1,0 +1,27 @@
+//! The corpora of the fuzzers again, without a fuzzer: what once went wrong, and what reaches far into the code.
+
+mod targets;
+
+use std::path::Path;
+
+#[test]
+fn nothing_in_the_corpora_upsets_anything() {
+    let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    for (name, fuzz) in targets::TARGETS {
+        let folder = corpora.join(name);
+        let files = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let mut count = 0;
+        for file in files {
+            let path = file.expect("an entry").path();
+            let data = std::fs::read(&path).expect("a file");
+            if let Err(panic) = std::panic::catch_unwind(|| fuzz(&data)) {
+                println!("{} upsets it", path.display());
+                std::panic::resume_unwind(panic);
+            }
+            count += 1;
+        }
+        assert!(count > 0, "an empty corpus: {}", folder.display());
+    }
+    let folders = std::fs::read_dir(&corpora).expect("corpora").count();
+    assert_eq!(folders, targets::TARGETS.len(), "every corpus has a target");
+}

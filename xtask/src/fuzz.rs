@@ -1,0 +1,62 @@
+//! Fuzzing with libFuzzer, on stable Rust: the corpora grow, and the suites replay them.
+
+use crate::steps::Steps;
+use crate::tool::{Failure, cargo, command, root, run, target_dir};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What makes the compiler tell libFuzzer where the program has been.
+const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares";
+
+/// Octets of the longest input: a SIP message, a description of two media, or a script of some hundred steps.
+const LONGEST: u32 = 600;
+
+/// `cargo xtask fuzz TARGET [SECONDS]`: what reaches new code is kept in `tests/fuzz/corpus/TARGET`, what panics in
+/// `target/fuzz`.
+pub(crate) fn fuzz(arguments: &[String], steps: &mut Steps) -> Result<(), Failure> {
+    let corpora = root().join("tests/fuzz/corpus");
+    let Some(target) = arguments.first().filter(|target| corpora.join(target).is_dir()) else {
+        let names: Vec<_> = names(&corpora)?.iter().map(|path| path.display().to_string()).collect();
+        return Err(Failure(format!("cargo xtask fuzz TARGET [SECONDS]; the targets: {}", names.join(", "))));
+    };
+    let seconds = arguments.get(1).map_or("60", String::as_str);
+    let kept = corpora.join(target);
+    let host = host()?;
+    let built = target_dir().join("fuzz");
+    steps.step("fuzzer: build", || {
+        // A target is named so that build scripts are built without these flags.
+        let mut build = cargo(["build", "--release", "--manifest-path", "tests/fuzz/Cargo.toml", "--target", &host]);
+        run(build.arg("--target-dir").arg(&built).env("RUSTFLAGS", COVERAGE))
+    })?;
+    let program = built.join(&host).join("release/fuzz");
+    let found = built.join("corpus").join(target);
+    fs::create_dir_all(&found)?;
+    steps.step(&format!("fuzzing {target}: {seconds} s"), || {
+        let mut fuzz = command(&program);
+        fuzz.arg(format!("-max_total_time={seconds}")).arg(format!("-max_len={LONGEST}"));
+        fuzz.arg(format!("-artifact_prefix={}/", built.display())).arg("-print_final_stats=1");
+        run(fuzz.arg(&found).arg(&kept).env("OFFHOOK_FUZZ", target))
+    })?;
+    steps.step("fuzzer: the inputs that reach something new", || {
+        let mut merge = command(&program);
+        // As few as reach all of the code: how often they pass somewhere does not count.
+        merge.args(["-set_cover_merge=1", "-use_counters=0"]).arg(format!("-max_len={LONGEST}"));
+        run(merge.arg(&kept).arg(&found).env("OFFHOOK_FUZZ", target))
+    })
+}
+
+fn names(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut names: Vec<_> = fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.file_name().into())).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// The triple of this machine, as rustc calls it.
+fn host() -> Result<String, Failure> {
+    let output = command("rustc").arg("-vV").output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).ok_or_else(|| Failure("rustc -vV names no host".to_owned()))
+}
