@@ -73,8 +73,8 @@ impl Leg {
                         relayed.push(Relayed::SenderReport { id, report });
                     }
                 }
-                // A browser's SSRCs stay announced; a SIP peer's are known by their packets alone.
-                BYE if arrival != Arrival::Bundled => {
+                // A browser's SSRCs stay announced; a SIP peer's come and go.
+                BYE if self.transport.is_of_sip_peer() => {
                     for ssrc in words(chunk.body).take(usize::from(chunk.count)) {
                         self.sources.remove(&source_id(arrival, ssrc));
                     }

@@ -26,7 +26,7 @@ const MAX_ELEMENTS: usize = 16;
 /// How a packet came to a leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
-    /// From a browser, whose streams share one flow.
+    /// From a browser, or a SIP peer that is WebRTC itself: the streams share one flow.
     Bundled,
     /// To a port of a SIP leg's section.
     Section {
@@ -108,7 +108,7 @@ impl Leg {
             return None;
         };
         let codec = &payload.codec;
-        let source = self.sources.entry(id).or_insert_with(|| Source::new(stream));
+        let source = self.sources.entry(id).or_insert_with(|| Source::new(stream, now));
         let is_first = source.reception.is_none();
         let reception = source.reception.get_or_insert_with(|| Reception::new(header.sequence, now));
         reception.count(header.sequence, header.timestamp, codec.clock_rate, now);
@@ -145,18 +145,15 @@ impl Leg {
         if let Some(source) = self.sources.get(&id) {
             return Some((source.stream, id));
         }
-        if let Arrival::Section { index, .. } = arrival {
-            // A SIP peer may take another SSRC as often as its music changes.
-            if self.sources.len() >= MAX_SOURCES {
-                let newest = |source: &Source| source.reception.as_ref().map(Reception::heard_at);
-                let oldest = self.sources.iter().min_by_key(|(_, source)| newest(source)).map(|(id, _)| *id);
-                oldest.and_then(|oldest| self.sources.remove(&oldest));
-            }
-            return Some((index, id));
-        }
-        if self.sources.len() >= MAX_SOURCES {
-            return None;
-        }
+        let stream = match arrival {
+            Arrival::Section { index, .. } => Some(index),
+            Arrival::Bundled => self.bundled_stream(header, packet),
+        };
+        stream.filter(|_| self.make_room()).map(|stream| (stream, id))
+    }
+
+    /// The stream of a packet whose SSRC is not known.
+    fn bundled_stream(&self, header: &Header, packet: &[u8]) -> Option<usize> {
         let named = header.elements(packet).find_map(|(id, mid)| {
             self.streams.iter().position(|stream| {
                 let section = &stream.negotiated.remote;
@@ -167,8 +164,19 @@ impl Leg {
         });
         let takes =
             |stream: &MediaStream| !stream.negotiated.remote.rejected && stream.payload(header.payload_type).is_some();
-        let stream = named.or_else(|| self.streams.iter().position(takes));
-        stream.map(|stream| (stream, id))
+        named.or_else(|| self.streams.iter().position(takes))
+    }
+
+    /// Whether there is room for one more source. A SIP peer's oldest is forgotten for it.
+    pub(super) fn make_room(&mut self) -> bool {
+        if self.sources.len() < MAX_SOURCES {
+            return true;
+        }
+        if !self.transport.is_of_sip_peer() {
+            return false;
+        }
+        let oldest = self.sources.iter().min_by_key(|(_, source)| source.known_at()).map(|(id, _)| *id);
+        oldest.and_then(|oldest| self.sources.remove(&oldest)).is_some()
     }
 
     /// Sends a packet of the bridged leg.

@@ -180,7 +180,7 @@ impl Leg {
         webrtc.connect(remote, now + self.rules.connect);
         for (index, stream) in streams.iter().enumerate() {
             for ssrc in stream.remote.ssrcs.iter().take(media::MAX_SOURCES) {
-                self.sources.insert(SourceId::bundled(*ssrc), Source::new(index));
+                self.sources.insert(SourceId::bundled(*ssrc), Source::new(index, now));
             }
         }
         self.streams = streams.into_iter().map(|stream| MediaStream::begin(stream, rng)).collect();
@@ -204,11 +204,12 @@ impl Leg {
         let terms = PeerTerms { fingerprint: remote.fingerprint, rtcp, silence };
         webrtc.connect_peer(remote, terms, now + self.rules.connect);
         self.has_just_connected = webrtc.is_connected();
-        for (index, PeerStream { stream, .. }) in streams.iter().enumerate() {
-            for ssrc in stream.remote.ssrcs.iter().take(media::MAX_SOURCES) {
-                if self.sources.len() < media::MAX_SOURCES {
-                    self.sources.entry(SourceId::bundled(*ssrc)).or_insert_with(|| Source::new(index));
-                }
+        let announced = streams.iter().enumerate().flat_map(|(index, PeerStream { stream, .. })| {
+            stream.remote.ssrcs.iter().map(move |ssrc| (index, SourceId::bundled(*ssrc)))
+        });
+        for (index, id) in announced.take(media::MAX_SOURCES) {
+            if self.sources.contains_key(&id) || self.make_room() {
+                self.sources.entry(id).or_insert_with(|| Source::new(index, now)).named_at = now;
             }
         }
         self.take_streams(streams.into_iter().map(|PeerStream { stream, received }| (stream, received)), rng);

@@ -1,4 +1,4 @@
-//! One SSRC that a browser sends, and asking it for key frames.
+//! One SSRC that a peer sends, and asking it for key frames.
 
 use crate::rtcp::statistics::Reception;
 use core::time::Duration;
@@ -42,6 +42,8 @@ pub(crate) struct Source {
     pub(crate) stream: usize,
     /// What was received; `None` while it is only announced.
     pub(crate) reception: Option<Reception>,
+    /// When it was first heard of, or announced last.
+    pub(crate) named_at: Time,
     /// Requests for key frames.
     pub(crate) key_frames: KeyFrames,
     /// Timestamp of the telephone-event reported last.
@@ -49,8 +51,13 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    pub(crate) fn new(stream: usize) -> Self {
-        Self { stream, reception: None, key_frames: KeyFrames::default(), last_event: None }
+    pub(crate) fn new(stream: usize, now: Time) -> Self {
+        Self { stream, reception: None, named_at: now, key_frames: KeyFrames::default(), last_event: None }
+    }
+
+    /// When anything was last known of it.
+    pub(crate) fn known_at(&self) -> Time {
+        self.reception.as_ref().map_or(self.named_at, |reception| reception.heard_at().max(self.named_at))
     }
 }
 

@@ -30,6 +30,15 @@ impl Transport {
         }
     }
 
+    /// Whether it is a SIP peer's, who may take another SSRC as often as its music changes; a browser announces what it
+    /// sends.
+    pub(super) const fn is_of_sip_peer(&self) -> bool {
+        match self {
+            Self::WebRtc(webrtc) => webrtc.peer.is_some(),
+            Self::Rtp(_) => true,
+        }
+    }
+
     /// The way of a stream's RTP.
     pub(super) fn rtp_way(&mut self, stream: usize) -> Option<Way<'_>> {
         match self {

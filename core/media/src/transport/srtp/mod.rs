@@ -19,8 +19,9 @@ use crate::rtp::packet::Header;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How many SSRCs one direction keeps apart: more than any browser sends, few enough that nobody can fill memory.
-const MAX_SSRCS: usize = 64;
+/// How many SSRCs one direction keeps apart: few enough that nobody can fill memory, and more than a SIP peer takes in a
+/// call, though each piece of its music may have one. None is forgotten, or its packets could be replayed (RFC 3711 §3.3.2).
+const MAX_SSRCS: usize = 1024;
 
 /// How SRTP is protected: a DTLS-SRTP protection profile (RFC 5764 §4.1.2, RFC 7714 §14.2), a crypto suite of SDES
 /// (RFC 4568 §6.2, RFC 7714 §14.1).

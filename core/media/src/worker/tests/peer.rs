@@ -2,6 +2,7 @@
 
 use super::{ALICE, BOB, Browser, Scene, address, audio, credentials};
 use crate::command::{Command, Event, PeerRtcp, PeerStream, RemoteTransport, Silence, Stream};
+use crate::rtcp::write;
 use crate::seal::SealingKey;
 use crate::transport::dtls::DtlsSettings;
 use crate::worker::{DtlsVersions, SavedWorker, Worker};
@@ -201,4 +202,53 @@ fn a_browser_is_described_once() {
     let before = scene.worker.counters().dropped.bad_command;
     scene.describe(vec![section(Direction::SendRecv)], PeerRtcp::Muxed, Silence::EndsLeg);
     assert_eq!(scene.worker.counters().dropped.bad_command, before + 1);
+}
+
+#[test]
+fn a_peer_takes_as_many_ssrcs_as_it_likes() {
+    let mut scene = Scene::with_peer(PeerRtcp::Muxed);
+    for ssrc in 100..200 {
+        scene.alice.send_rtp((111, 1, 960, ssrc), &[], b"music");
+        scene.run(Duration::from_millis(20));
+        assert_eq!(scene.bob.take_rtp().len(), 1, "{ssrc}");
+    }
+    assert_eq!(scene.worker.legs[&ALICE].source_count(), 32);
+}
+
+#[test]
+fn what_a_peer_announces_has_room() {
+    let mut scene = Scene::with_peer(PeerRtcp::Muxed);
+    for ssrc in 100..140 {
+        scene.alice.send_rtp((111, 1, 960, ssrc), &[], b"music");
+        scene.run(Duration::from_millis(20));
+    }
+    scene.bob.take_rtp();
+    // By their payload type, which both sections have, the packets would be the first one's.
+    let announced = Section { ssrcs: vec![1, 2], ..section(Direction::SendRecv) };
+    scene.describe(vec![section(Direction::SendRecv), announced], PeerRtcp::Muxed, Silence::EndsLeg);
+    assert_eq!(scene.worker.legs[&ALICE].source_count(), 32);
+    for (ssrc, is_heard) in [(1, false), (2, false), (139, true), (50, true)] {
+        scene.run(Duration::from_millis(20));
+        scene.alice.send_rtp((111, 2, 1920, ssrc), &[], b"voice");
+        scene.exchange();
+        assert_eq!(scene.bob.take_rtp().len(), usize::from(is_heard), "{ssrc}: Bob has one section only");
+    }
+}
+
+#[test]
+fn a_peers_goodbye_is_understood_and_a_browsers_ssrcs_stay() {
+    let mut scene = Scene::with_peer(PeerRtcp::Muxed);
+    scene.both_send(1);
+    let count = |scene: &Scene| [ALICE, BOB].map(|leg| scene.worker.legs[&leg].source_count());
+    assert_eq!(count(&scene), [1, 1]);
+    for (browser, ssrc) in [(&mut scene.alice, 77), (&mut scene.bob, 88)] {
+        let mut compound = Vec::new();
+        write::receiver_report(ssrc, &[], &mut compound);
+        write::goodbye(ssrc, &mut compound);
+        browser.send_rtcp(compound);
+    }
+    scene.exchange();
+    assert_eq!(count(&scene), [0, 1]);
+    let (_, to_browser) = scene.both_send(2);
+    assert_eq!(to_browser.len(), 1, "who is back is heard");
 }
