@@ -47,6 +47,10 @@ pub struct LiteAgent {
     local: IceCredentials,
     pairs: Vec<Pair>,
     nominated: Option<Pair>,
+    /// The nomination is of before: a valid check outdoes it.
+    is_doubted: bool,
+    /// The pair of the last valid check; from a restart to the next check, the one that was in use.
+    checked: Option<Pair>,
     last_check: Option<Time>,
 }
 
@@ -54,13 +58,20 @@ impl LiteAgent {
     /// An agent that nobody has checked yet.
     #[must_use]
     pub const fn new(local: IceCredentials) -> Self {
-        Self { local, pairs: Vec::new(), nominated: None, last_check: None }
+        Self { local, pairs: Vec::new(), nominated: None, is_doubted: false, checked: None, last_check: None }
     }
 
     /// From now on checks must be made with `local` (RFC 8445 §9). What was nominated is sent on until the peer nominates
-    /// again.
+    /// again, or checks where that is enough ([`LiteAgent::preferred`]).
     pub fn restart(&mut self, local: IceCredentials) {
         self.local = local;
+        self.checked = self.preferred();
+        self.is_doubted = true;
+    }
+
+    /// Somebody else is there now, to whom the nomination means nothing.
+    pub const fn doubt(&mut self) {
+        self.is_doubted = true;
     }
 
     /// Our user name fragment.
@@ -73,6 +84,13 @@ impl LiteAgent {
     #[must_use]
     pub const fn nominated(&self) -> Option<Pair> {
         self.nominated
+    }
+
+    /// The pair to send on to a peer that may never nominate: what it nominated since the last restart, else what it
+    /// checked last.
+    #[must_use]
+    pub fn preferred(&self) -> Option<Pair> {
+        self.nominated.filter(|_| !self.is_doubted).or(self.checked)
     }
 
     /// All pairs that were validly checked.
@@ -106,6 +124,7 @@ impl LiteAgent {
         }
         request.accept(pair.remote, &self.local.pwd, out);
         self.last_check = Some(now);
+        self.checked = Some(pair);
         let is_new = !self.pairs.contains(&pair);
         let mut evicted = None;
         if is_new {
@@ -116,8 +135,9 @@ impl LiteAgent {
             self.pairs.push(pair);
         }
         let selected = request.use_candidate && self.nominated != Some(pair);
-        if selected {
+        if request.use_candidate {
             self.nominated = Some(pair);
+            self.is_doubted = false;
         }
         Checked::Valid { is_new, selected, evicted }
     }

@@ -33,7 +33,7 @@ enum SavedPhase {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum SavedTransport {
-    WebRtc { agent: LiteAgent, phase: Box<SavedPhase>, peer: Option<PeerTerms> },
+    WebRtc { agent: Box<LiteAgent>, phase: Box<SavedPhase>, peer: Option<PeerTerms> },
     Rtp { sessions: Vec<SavedSession>, is_connected: bool, silence: Silence },
 }
 
@@ -51,7 +51,7 @@ impl SavedTransport {
                         outbound: srtp.1.save(&name, key, rng),
                     },
                 };
-                Self::WebRtc { agent, phase: Box::new(phase), peer }
+                Self::WebRtc { agent: Box::new(agent), phase: Box::new(phase), peer }
             }
             Transport::Rtp(RtpTransport { sessions, is_connected, silence, .. }) => {
                 let sessions = sessions.iter().enumerate();
@@ -77,7 +77,7 @@ impl SavedTransport {
                         Phase::Connected { dtls: None, srtp: Box::new(srtp) }
                     }
                 };
-                Ok(Transport::WebRtc(Box::new(WebRtc { agent, phase, peer })))
+                Ok(Transport::WebRtc(Box::new(WebRtc { agent: *agent, phase, peer })))
             }
             Self::Rtp { sessions, is_connected, silence } => {
                 let sessions = sessions.into_iter().enumerate();

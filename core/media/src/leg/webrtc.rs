@@ -106,6 +106,7 @@ impl WebRtc {
     pub(super) fn connect_peer(&mut self, remote: RemoteTransport, terms: PeerTerms, give_up_at: Time) {
         let is_other = self.peer.replace(terms).is_some_and(|before| before.fingerprint != terms.fingerprint);
         if is_other {
+            self.agent.doubt();
             self.phase = Phase::Open { early: Vec::new() };
         }
         self.connect(remote, give_up_at);
@@ -125,10 +126,10 @@ impl WebRtc {
     }
 
     /// The pair that is in use. A SIP peer may never nominate one: rtpengine takes itself for controlled with each offer that
-    /// it sees, whatever `a=ice-lite` says. What it checked is as good, and its certificate proves who is there.
+    /// it sees, whatever `a=ice-lite` says. What it checked is as good, and its certificate proves who is there. Nor may it
+    /// nominate anew after an ICE restart, or who answers in its place.
     fn pair(&self) -> Option<Pair> {
-        let checked = || self.agent.pairs().last().copied().filter(|_| self.peer.is_some());
-        self.agent.nominated().or_else(checked)
+        if self.peer.is_some() { self.agent.preferred() } else { self.agent.nominated() }
     }
 
     /// The way of all its media, once there are keys and a nominated pair.
@@ -196,7 +197,7 @@ impl WebRtc {
     }
 
     fn drain_dtls(&mut self, io: &mut Io) -> Option<TransportFailure> {
-        let pair = self.agent.nominated().or_else(|| self.agent.pairs().last().copied());
+        let pair = self.pair().or_else(|| self.agent.pairs().last().copied());
         let mut failed = None;
         loop {
             let (Phase::Connecting { handshake: Handshake::Running(dtls) | Handshake::Done(dtls, _), .. }
@@ -246,7 +247,7 @@ impl WebRtc {
     pub(super) fn handle_timeout(&mut self, now: Time) -> Option<TransportFailure> {
         match &mut self.phase {
             Phase::Connecting { give_up_at, .. } if *give_up_at <= now => {
-                let is_checked = self.agent.nominated().is_some();
+                let is_checked = self.pair().is_some();
                 Some(if is_checked { TransportFailure::DtlsTimeout } else { TransportFailure::IceTimeout })
             }
             Phase::Connecting { handshake: Handshake::Running(dtls), .. }

@@ -78,3 +78,42 @@ fn a_controlled_peer_is_told_of_the_conflict() {
     assert_eq!(agent.check(&request, pair(1), Time::EPOCH, &mut response), Checked::Refused);
     assert_eq!(response[24..28], [0, 0, 4, 87]);
 }
+
+#[test]
+fn without_a_nomination_what_was_checked_last_is_preferred() {
+    let mut agent = agent();
+    for port in [1, 2, 1] {
+        check(&mut agent, port, "secret", false);
+        assert_eq!((agent.preferred(), agent.nominated()), (Some(pair(port)), None));
+    }
+    check(&mut agent, 3, "secret", true);
+    check(&mut agent, 1, "secret", false);
+    assert_eq!(agent.preferred(), Some(pair(3)), "a nomination is not outdone");
+}
+
+#[test]
+fn after_a_restart_the_first_valid_check_outdoes_the_nomination() {
+    let mut agent = agent();
+    check(&mut agent, 1, "secret", true);
+    check(&mut agent, 2, "secret", false);
+    for _ in 0..2 {
+        agent.restart(IceCredentials { ufrag: "ours".to_owned(), pwd: "other".to_owned() });
+        assert_eq!(check(&mut agent, 2, "secret", true), Checked::Refused);
+        assert_eq!(agent.preferred(), Some(pair(1)), "what was in use goes on");
+    }
+    check(&mut agent, 2, "other", false);
+    assert_eq!((agent.preferred(), agent.nominated()), (Some(pair(2)), Some(pair(1))));
+    check(&mut agent, 1, "other", true);
+    check(&mut agent, 2, "other", false);
+    assert_eq!(agent.preferred(), Some(pair(1)), "nominated anew");
+}
+
+#[test]
+fn who_comes_in_anothers_place_need_not_nominate() {
+    let mut agent = agent();
+    check(&mut agent, 1, "secret", true);
+    agent.doubt();
+    assert_eq!(agent.preferred(), Some(pair(1)));
+    check(&mut agent, 2, "secret", false);
+    assert_eq!(agent.preferred(), Some(pair(2)));
+}

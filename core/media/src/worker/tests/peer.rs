@@ -41,6 +41,13 @@ impl Scene {
         scene
     }
 
+    /// Somebody else answers in the peer's place.
+    fn replace_peer(&mut self) {
+        let settings = DtlsSettings::new(super::identity(), DtlsVersions::Only12, super::clock_base(), self.now);
+        let (relay, ice) = (self.worker.config().identity.fingerprint(), credentials("ra"));
+        self.alice = Browser::new(address("203.0.113.9:999"), self.alice.relay, ice, relay, settings, self.now);
+    }
+
     fn peer_sends(&mut self, sequence: u16) {
         self.alice.send_rtp((111, sequence, u32::from(sequence) * 960, 77), &[], b"voice");
         self.exchange();
@@ -107,12 +114,7 @@ fn ice_begins_anew_while_the_media_go_on() {
 fn another_certificate_is_another_handshake() {
     let mut scene = Scene::with_peer(PeerRtcp::Muxed);
     scene.both_send(1);
-    let instant = super::clock_base();
-    let settings = DtlsSettings::new(super::identity(), DtlsVersions::Only12, instant, scene.now);
-    let relay = scene.worker.config().identity.fingerprint();
-    let other =
-        Browser::new(address("203.0.113.9:999"), scene.alice.relay, credentials("ra"), relay, settings, scene.now);
-    scene.alice = other;
+    scene.replace_peer();
     scene.alice.check(true);
     scene.exchange();
     scene.describe(vec![section(Direction::SendRecv)], PeerRtcp::Muxed, Silence::EndsLeg);
@@ -251,4 +253,68 @@ fn a_peers_goodbye_is_understood_and_a_browsers_ssrcs_stay() {
     assert_eq!(count(&scene), [0, 1]);
     let (_, to_browser) = scene.both_send(2);
     assert_eq!(to_browser.len(), 1, "who is back is heard");
+}
+
+#[test]
+fn after_a_restart_a_peer_that_never_nominates_again_is_reached_where_it_checks() {
+    for nominates in [true, false] {
+        let mut scene = Scene::new();
+        scene.alice.check(nominates);
+        scene.bob.check(true);
+        scene.exchange();
+        scene.describe(vec![section(Direction::SendRecv)], PeerRtcp::Muxed, Silence::EndsLeg);
+        scene.connect(BOB, Scene::sections().1);
+        scene.run(Duration::from_millis(100));
+        scene.bridge();
+        scene.worker.handle_command(Command::RestartIce { leg: ALICE, ice: credentials("new") }, scene.now);
+        scene.alice.rename(credentials("new"));
+        let (to_peer, _) = scene.both_send(1);
+        assert_eq!(to_peer.len(), 1, "the old way, until there is another");
+        let before = scene.alice.address;
+        // A way and back again, which is where it checked last.
+        for (sequence, address) in [(2, address("203.0.113.9:999")), (3, before)] {
+            scene.alice.address = address;
+            scene.alice.check(false);
+            scene.exchange();
+            let (to_peer, to_browser) = scene.both_send(sequence);
+            assert_eq!((to_peer.len(), to_browser.len()), (1, 1), "{address}");
+        }
+        assert_eq!(scene.worker.counters().legs_connected, 2);
+    }
+}
+
+#[test]
+fn a_browser_is_sent_to_where_it_nominated_whatever_it_checks_after_a_restart() {
+    let mut scene = Scene::talking();
+    scene.worker.handle_command(Command::RestartIce { leg: ALICE, ice: credentials("new") }, scene.now);
+    scene.alice.rename(credentials("new"));
+    let before = core::mem::replace(&mut scene.alice.address, address("203.0.113.9:999"));
+    scene.alice.check(false);
+    scene.exchange();
+    scene.alice.address = before;
+    let (to_alice, _) = scene.both_send(1);
+    assert_eq!(to_alice.len(), 1);
+}
+
+#[test]
+fn who_shows_another_certificate_need_not_nominate() {
+    for checks_first in [true, false] {
+        let mut scene = Scene::with_peer(PeerRtcp::Muxed);
+        scene.both_send(1);
+        scene.replace_peer();
+        // Until then the relay may speak to who was there before.
+        scene.sockets.insert(scene.alice.relay);
+        if checks_first {
+            scene.alice.check(false);
+            scene.exchange();
+        }
+        scene.describe(vec![section(Direction::SendRecv)], PeerRtcp::Muxed, Silence::EndsLeg);
+        if !checks_first {
+            scene.alice.check(false);
+        }
+        scene.run(Duration::from_millis(2000));
+        assert_eq!(scene.worker.counters().legs_connected, 3, "{checks_first}");
+        let (to_peer, to_browser) = scene.both_send(2);
+        assert_eq!((to_peer.len(), to_browser.len()), (1, 1), "{checks_first}");
+    }
 }
