@@ -41,12 +41,12 @@ impl Detour {
 
     /// The target is at the host that was called first.
     pub(super) fn is_at_home(&self, target: &Uri) -> bool {
-        self.seen.first().is_some_and(|first| first.host() == target.host())
+        !is_elsewhere(target) && self.seen.first().is_some_and(|first| first.host() == target.host())
     }
 
     fn is_at_server(&self, target: &Uri) -> bool {
         let address = target.host().and_then(Host::address).map(|address| address.to_canonical());
-        address.is_some() && address == self.home
+        !is_elsewhere(target) && address.is_some() && address == self.home
     }
 
     /// A final response other than a success.
@@ -98,6 +98,11 @@ impl Detour {
         let (status, reason) = self.best.clone().unwrap_or((480, reason_phrase(480).to_owned()));
         Cause::Refused { status, reason, contacts: self.contacts.clone() }
     }
+}
+
+/// `maddr` leads to another place than the host that is named.
+fn is_elsewhere(target: &Uri) -> bool {
+    target.as_sip().is_some_and(|sip| sip.params().has("maddr"))
 }
 
 /// How much a refusal says: 6xx first, redirections last, for those were followed (RFC 3261 §16.7 step 6).

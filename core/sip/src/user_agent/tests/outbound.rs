@@ -301,6 +301,9 @@ fn redirections_are_followed_as_far_as_the_operator_wants() {
         (Domain, home, true),
         (Domain, server, true),
         (Domain, elsewhere, false),
+        // By its host it would be at home: the way leads elsewhere, and the password with it.
+        (Domain, "sip:carol@example.org;maddr=198.51.100.9", false),
+        (Domain, "sip:carol@192.0.2.2:5080;maddr=198.51.100.9", false),
         (All, elsewhere, true),
         (Off, home, false),
     ] {
