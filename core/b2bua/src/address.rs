@@ -38,6 +38,16 @@ pub fn host_of(uri: &str) -> Option<String> {
     Server::parse(place).ok().map(|server| server.host)
 }
 
+/// Whether a SIP URI says where it leads, whatever its host is (RFC 3261 §19.1.1).
+#[must_use]
+pub fn has_maddr(uri: &str) -> bool {
+    let uri = inner(uri);
+    let place = uri.rsplit_once('@').map_or(uri, |(_, place)| place);
+    let name =
+        |parameter: &str| parameter.split('=').next().is_some_and(|name| name.trim().eq_ignore_ascii_case("maddr"));
+    place.split([';', '?']).skip(1).any(name)
+}
+
 /// The user part of a SIP URI for any name: what may not stand there is escaped (RFC 3261 §19.1.2).
 #[must_use]
 pub fn escape_user(name: &str) -> String {

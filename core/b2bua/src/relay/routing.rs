@@ -1,7 +1,7 @@
 //! From a name to those who ring.
 
 use super::Relay;
-use crate::address::{address_of_record, callee_uri, host_of};
+use crate::address::{address_of_record, callee_uri, has_maddr, host_of};
 use crate::call::SessionId;
 use crate::config::{Admission, CallWaiting, LoginName};
 use offhook_signaling::reason::EndReason;
@@ -109,9 +109,9 @@ impl Relay {
         let domain = known.domain().ok_or(EndReason::InternalError)?;
         let uri = callee_uri(callee, &domain).ok_or(EndReason::NotFound)?;
         let host = host_of(&uri).ok_or(EndReason::NotFound)?;
-        let is_allowed = !known.settings.route.is_empty()
-            || host == domain.host
-            || self.config.sip.as_ref().is_some_and(|config| config.servers.allow(&host));
+        let is_listed = || self.config.sip.as_ref().is_some_and(|config| config.servers.allow(&host));
+        // `maddr` leads to another place than the host that is named.
+        let is_allowed = !known.settings.route.is_empty() || !has_maddr(&uri) && (host == domain.host || is_listed());
         if !is_allowed {
             return Err(EndReason::Forbidden);
         }
