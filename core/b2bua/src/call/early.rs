@@ -2,7 +2,7 @@
 
 use super::negotiation::LegMaker;
 use super::party::{Caller, Fork, Party, Side};
-use super::peer::{Dialog, sdp_body};
+use super::peer::{Dialog, Peer, sdp_body};
 use super::{Call, Output, State};
 use offhook_media::command::{Command, LegKey, Silence};
 use offhook_sdp::direction::Direction;
@@ -49,13 +49,16 @@ impl Call {
         let connect = LegMaker::connect(&mut fork, heard, &settled.callee, Silence::Tolerated);
         self.outputs.push_back(Output::Media(connect));
         caller.hears.clone_from(&settled.callee);
+        let bridge = Command::Bridge { a: caller.party.leg, b: leg };
         if caller.early.is_none() {
-            let bridge = Command::Bridge { a: caller.party.leg, b: leg };
             let text = self.answer_caller(&mut caller.party, &settled, Silence::Tolerated);
             self.outputs.push_back(Output::Media(bridge));
             caller.early = Some(settled.caller);
             self.tell_early(&caller.party, status, text);
+        } else if caller.parted {
+            self.outputs.push_back(Output::Media(bridge));
         }
+        caller.parted = false;
         caller.rang = true;
         if let State::Ringing { caller: known, ring } = &mut self.state {
             *known = caller;
@@ -164,6 +167,10 @@ impl Call {
             Some(Caller { early: None, .. }) | None => (None, &mut nobody, false),
         };
         let fork = ring.forks.iter_mut().find(|fork| fork.party.leg == leg).ok_or(NOT_ACCEPTABLE_HERE)?;
+        // What is in force is one for all its branches, whose answers to the INVITE are still to come.
+        if fork.party.peer().is_some_and(Peer::is_forked) {
+            return Err(NOT_ACCEPTABLE_HERE);
+        }
         let other = early.unwrap_or(&fork.offered).clone();
         let before = fork.party.clone();
         let (text, streams, connect) = self.maker.answer_change(&mut fork.party, &other, description)?;

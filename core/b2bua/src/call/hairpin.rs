@@ -11,7 +11,7 @@
 
 use super::negotiation::LegMaker;
 use super::party::{End, Party, PerLeg};
-use super::peer::{Dialog, sdp_body};
+use super::peer::{Dialog, Peer, sdp_body};
 use super::{Call, Output, State};
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey};
@@ -122,11 +122,16 @@ impl Call {
     pub(super) fn closes_hairpin(&mut self, out: LegKey, sdp: Option<&str>) -> bool {
         let State::Ringing { ring, .. } = &mut self.state else { return false };
         let Some(said) = sdp.and_then(|sdp| Description::parse(sdp).ok()) else { return false };
-        let is_it = |hairpin: &Hairpin| {
-            let is_ours = hairpin.back.peer().is_some_and(|peer| peer.has_said(&said));
-            hairpin.out == out && hairpin.taken.is_some() && is_ours
+        let by = |is_it: &dyn Fn(&Peer) -> bool| {
+            let is_taken = |hairpin: &Hairpin| hairpin.out == out && hairpin.taken.is_some();
+            let matches = |hairpin: &Hairpin| is_taken(hairpin) && hairpin.back.peer().is_some_and(is_it);
+            let found = |(index, hairpin)| matches(hairpin).then_some(index);
+            ring.hairpins.iter().enumerate().filter_map(found).collect::<Vec<_>>()
         };
-        let Some(index) = ring.hairpins.iter().position(is_it) else { return false };
+        let by_session = by(&|peer| peer.session_id() == Some(said.origin.session_id));
+        // All answers to a server name the same address: alone, it tells nothing of two.
+        let found = if by_session.is_empty() { by(&|peer| peer.is_at(&said)) } else { by_session };
+        let [index] = found[..] else { return false };
         let Some(position) = ring.forks.iter().position(|fork| fork.party.leg == out) else { return false };
         let hairpin = ring.hairpins.remove(index);
         let mut out = ring.forks.remove(position).party;

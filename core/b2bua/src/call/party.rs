@@ -295,6 +295,8 @@ pub struct Caller {
     pub offer: Option<Vec<Section>>,
     /// Its streams, once it was answered for early media.
     pub early: Option<Vec<Section>>,
+    /// Whom it heard before somebody answered is gone: whoever comes next has to be joined with it.
+    pub parted: bool,
     /// The streams of whom it hears before somebody answers.
     pub hears: Vec<Section>,
     /// It was told that somebody is being alerted.

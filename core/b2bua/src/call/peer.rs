@@ -441,13 +441,12 @@ impl Peer {
         matches!(&self.path, Path::WebRtc(path) if path.is_named_in(description))
     }
 
-    /// Whether a description is what the relay said last, after all that a server may have changed in it: many give it a
-    /// session of their own, and leave the addresses.
-    pub(super) fn has_said(&self, description: &Description) -> bool {
-        let Some(ours) = self.session.last() else { return false };
+    /// Whether a description has the address that the relay said last: many a server gives it a session of its own, and
+    /// leaves the addresses.
+    pub(super) fn is_at(&self, description: &Description) -> bool {
         let address = |description: &Description| description.sections.first()?.connection.address();
-        let is_at_ours = address(ours).is_some() && address(ours) == address(description);
-        ours.origin.session_id == description.origin.session_id || is_at_ours
+        let ours = self.session.last().and_then(address);
+        ours.is_some() && ours == address(description)
     }
 
     /// The order for streams that stay as they are, now that silence ends the leg.
@@ -565,6 +564,11 @@ impl Peer {
     pub(super) fn change_early(&mut self, branch: Branch, text: &str) {
         self.remember(branch, text);
         self.changed = Some(text.to_owned());
+    }
+
+    /// More than one of the early dialogs has said something.
+    pub(super) fn is_forked(&self) -> bool {
+        self.early.len() > 1
     }
 
     /// What the latest of the early dialogs said.

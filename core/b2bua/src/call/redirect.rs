@@ -32,12 +32,14 @@ impl Call {
     /// Asks where a redirection leads. False: it is none that the relay follows.
     pub(super) fn redirected(&mut self, leg: LegKey, cause: &Cause) -> bool {
         let Cause::Refused { status: 300..=302, contacts, .. } = cause else { return false };
+        // Who rings for an INVITE that came back is refused to the server, which may know better.
+        let is_of_server = self.rings_for_hairpin(leg).is_some();
         let State::Ringing { ring, .. } = &mut self.state else { return false };
         let is_here = ring
             .forks
             .iter()
             .any(|fork| fork.party.leg == leg && fork.party.peer().is_some_and(|peer| peer.account.is_none()));
-        if !is_here || contacts.is_empty() || ring.redirections >= MOST {
+        if !is_here || is_of_server || contacts.is_empty() || ring.redirections >= MOST {
             return false;
         }
         ring.redirections += 1;
@@ -64,6 +66,7 @@ impl Call {
         let alerts = !rang && forks.iter().any(|fork| fork.party.browser().is_some());
         let State::Ringing { caller, ring } = &mut self.state else { return };
         caller.rang |= alerts;
+        caller.parted |= caller.early.is_some();
         ring.forks.extend(forks);
         if let Some(position) = ring.forks.iter().position(|fork| fork.party.leg == leg) {
             let gone = ring.forks.remove(position);

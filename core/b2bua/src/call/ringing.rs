@@ -40,7 +40,8 @@ impl Call {
         if alerts_at_once {
             self.tell_status(&caller, CallStatus::Ring);
         }
-        let caller = Caller { party: caller, offer, early: None, hears: Vec::new(), rang: alerts_at_once };
+        let caller =
+            Caller { party: caller, offer, early: None, parted: false, hears: Vec::new(), rang: alerts_at_once };
         self.state = State::Ringing { caller: Box::new(caller), ring };
     }
 
@@ -163,7 +164,7 @@ impl Call {
             Some(self.answer_caller(&mut caller.party, &settled, Silence::EndsLeg))
         };
         let is_late = caller.offer.is_none();
-        if !was_early && !is_late {
+        if (!was_early || caller.parted) && !is_late {
             self.outputs.push_back(Output::Media(Command::Bridge { a: caller.party.leg, b: fork.party.leg }));
         }
         let a = Leg { streams: caller.early.unwrap_or(settled.caller), party: caller.party };

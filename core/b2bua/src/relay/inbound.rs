@@ -50,6 +50,10 @@ impl Relay {
         if request.origin == Origin::Unknown {
             self.strangers.insert(invite);
         }
+        if !request.diverted_by.is_empty() {
+            let users = request.diverted_by.iter().map(|by| address_of_record(&by.uri).0);
+            self.diverted.insert(invite, users.collect());
+        }
         let sections = self.weigh(&mut caller, offer);
         let targets = sections.as_ref().map_or_else(|reason| Err(*reason), |_| targets);
         let targets = targets.and_then(|targets| self.ring_targets(targets, call, &alert, now));

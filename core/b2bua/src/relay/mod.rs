@@ -95,6 +95,9 @@ pub struct Relay {
     invites: BTreeMap<InviteId, LegKey>,
     /// Those among them that come from nobody the relay knows.
     strangers: BTreeSet<InviteId>,
+    /// Who sent them on before they came here, by user name.
+    #[serde(with = "crate::pairs")]
+    diverted: BTreeMap<InviteId, BTreeSet<String>>,
     /// INVITEs that may come back, by the mark they carry.
     marks: BTreeMap<String, LegKey>,
     /// Servers that pages named in vain and the log knows of.
@@ -153,6 +156,7 @@ impl Relay {
             legs: BTreeMap::new(),
             invites: BTreeMap::new(),
             strangers: BTreeSet::new(),
+            diverted: BTreeMap::new(),
             marks: BTreeMap::new(),
             passed_over: BTreeSet::new(),
             sockets_of: BTreeMap::new(),

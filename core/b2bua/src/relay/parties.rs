@@ -273,6 +273,7 @@ impl Relay {
             Place::Sip { invite, ports, mark } => {
                 self.invites.remove(&invite);
                 self.strangers.remove(&invite);
+                self.diverted.remove(&invite);
                 if let Some(mark) = mark {
                     self.marks.remove(&mark);
                 }

@@ -27,6 +27,11 @@ impl Relay {
         let (caller, phone) = call.ringing(leg)?;
         let source = self.source_of_caller(caller)?;
         let diverter = address_of_record(&phone.callee);
+        // A call that this phone has sent on before has come round (RFC 5806 §4.1).
+        let before = caller.peer().and_then(|peer| self.diverted.get(&peer.invite));
+        if before.is_some_and(|before| before.contains(&diverter.0)) {
+            return None;
+        }
         let mut contacts = contacts.iter().take(MOST_CONTACTS);
         let (contact, targets) = contacts.find_map(|contact| {
             // Neither to itself, nor twice to one place.

@@ -4,6 +4,7 @@ use super::sip_calls::{from_phone, gone, phone_sdp, text};
 use super::{Bench, config, sip_config, with_sip};
 use crate::config::{Config, LoginName, Sip, Trunk};
 use core::time::Duration;
+use offhook_media::command::Command as MediaCommand;
 use offhook_signaling::message::{CallStatus, ClientMessage};
 use offhook_sip::auth::Login;
 use offhook_sip::user_agent::io::{
@@ -313,6 +314,43 @@ fn a_phone_sends_its_caller_through_the_trunk_where_that_may_call_there() {
         // What the trunk's server redirects, the user agent follows, or nobody.
         assert!(matches!(bench.command(), Command::Reject { status: 480, .. }));
         bench.assert_no_leak(&[]);
+    }
+}
+
+#[test]
+fn a_phone_that_was_heard_sends_its_caller_to_another_user() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, carol) = (bench.login("alice"), bench.login("carol"));
+    bench.bind("bob", 1);
+    bench.call(alice, "a1", "bob");
+    let (first, _) = bench.invited();
+    bench.progress(first, 183, Some(&phone_sdp(4000, "sendrecv")));
+    let bridges =
+        |bench: &Bench| bench.media.iter().filter(|order| matches!(order, MediaCommand::Bridge { .. })).count();
+    assert_eq!(bridges(&bench), 1, "the announcement is heard");
+    bench.ended(first, moved(&["sip:carol@relay.test"]));
+    let id = bench.incoming(carol);
+    bench.answer(carol, &id);
+    assert_eq!(bench.last_status(alice).status, CallStatus::Established);
+    assert_eq!(bridges(&bench), 2, "and so is the other");
+    bench.hang_up(alice, "a1");
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn a_call_that_comes_round_is_not_sent_on_again() {
+    for by in ["sip:bob@relay.test", "sip:eve@relay.test"] {
+        let mut bench = Bench::new(with_trunk());
+        let (trunk, _) = bench.opened();
+        bench.bind("bob", 1);
+        let mut request = call_to(Origin::Account(trunk), "bob");
+        request.diverted_by = vec![Identity { name: None, uri: by.to_owned() }];
+        bench.sip(Event::Incoming { invite: InviteId::Inbound(7), request: Box::new(request) });
+        let (first, _) = bench.invited();
+        bench.login("carol");
+        bench.ended(first, moved(&["sip:carol@relay.test"]));
+        let is_refused = matches!(bench.commands.first(), Some(Command::Reject { status: 480, .. }));
+        assert_eq!(is_refused, by.contains("bob"), "{by}");
     }
 }
 
