@@ -65,7 +65,7 @@ pub fn explain(settings: &Settings) -> String {
     lines.into_iter().chain(sip(&s.sip)).map(|(name, value)| format!("{name:<30} {value}\n")).collect()
 }
 
-/// The same of `[sip]` and `[rtp]`. No password is ever among it.
+/// The same of `[sip]`, and of `[rtp]` after it. No password is ever among it.
 fn sip(s: &SipSettings) -> Vec<(&'static str, String)> {
     let listen = match &s.listen {
         None if s.is_wanted() => "default addresses".to_owned(),
@@ -82,21 +82,6 @@ fn sip(s: &SipSettings) -> Vec<(&'static str, String)> {
         Verify::Strict => "certificates must prove the domain",
         Verify::Wildcards => "certificates must prove the domain, wildcards may",
         Verify::Off => "OFF: anybody can pose as a server",
-    };
-    let srtp = match s.rtp_srtp {
-        Srtp::Off => "plain RTP only",
-        Srtp::Accepted => "SRTP where the peer offers it",
-        Srtp::Offered => "SRTP is offered, plain RTP is possible",
-        Srtp::Required => "SRTP only",
-    };
-    let profile = match s.rtp_profile {
-        MediaProfile::Rtp => "servers are offered RTP",
-        MediaProfile::WebRtc => "servers are offered WebRTC",
-    };
-    let latching = match s.rtp_latch.latching {
-        Latching::Never => "media go where the peer said",
-        Latching::SameAddress => "media follow a peer to another port",
-        Latching::Any => "media follow a peer to another address",
     };
     let redirects = match s.follow_redirects {
         Redirects::Off => "none",
@@ -134,8 +119,29 @@ fn sip(s: &SipSettings) -> Vec<(&'static str, String)> {
         ("sip.accounts", format!("{} logins", s.accounts.len())),
     ];
     lines.extend(trunk(s));
+    lines.extend(rtp(s));
+    lines
+}
+
+/// That of `[rtp]`.
+fn rtp(s: &SipSettings) -> Vec<(&'static str, String)> {
+    let srtp = match s.rtp_srtp {
+        Srtp::Off => "plain RTP only",
+        Srtp::Accepted => "SRTP where the peer offers it",
+        Srtp::Offered => "SRTP is offered, plain RTP is possible",
+        Srtp::Required => "SRTP only",
+    };
+    let profile = match s.rtp_profile {
+        MediaProfile::Rtp => "servers are offered RTP",
+        MediaProfile::WebRtc => "servers are offered WebRTC",
+    };
+    let latching = match s.rtp_latch.latching {
+        Latching::Never => "media go where the peer said",
+        Latching::SameAddress => "media follow a peer to another port",
+        Latching::Any => "media follow a peer to another address",
+    };
     let port = |port: u16| if s.rtp_first_port == 0 { "any free port".to_owned() } else { port.to_string() };
-    lines.extend([
+    vec![
         ("rtp.address", some(&s.rtp_address, "the address of this machine")),
         ("rtp.public_address", some(&s.rtp_public_address, "that of [sip], or rtp.address")),
         ("rtp.first_port", port(s.rtp_first_port)),
@@ -146,8 +152,7 @@ fn sip(s: &SipSettings) -> Vec<(&'static str, String)> {
         ("rtp.latching", latching.to_owned()),
         ("rtp.latch_packets", format!("{} in a row", s.rtp_latch.packets)),
         ("rtp.latch_quiet", seconds(s.rtp_latch.quiet)),
-    ]);
-    lines
+    ]
 }
 
 fn trunk(s: &SipSettings) -> Vec<(&'static str, String)> {
