@@ -1,7 +1,10 @@
 //! What can be fed arbitrary octets: the parsers, and each machine by way of a script that the octets spell.
 
-/// By the name of its corpus.
-pub const TARGETS: [(&str, fn(&[u8])); 10] = [
+/// The name of a corpus, and what is fed with it.
+type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub(crate) const TARGETS: [Target; 10] = [
     ("message", offhook_sip::message::fuzz_message),
     ("uri", offhook_sip::message::fuzz_uri),
     ("digest", offhook_sip::auth::fuzz_digest),
