@@ -7,7 +7,7 @@
 
 use crate::child::{Folder, Program};
 use crate::ports;
-use crate::wait::PATIENCE;
+use crate::wait::{PATIENCE, until};
 use core::fmt::Display;
 use core::time::Duration;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -177,14 +177,23 @@ impl Sipp {
         }
     }
 
-    /// Lets the call go on that told something.
+    /// Lets the call go on that told something; until it does.
     ///
     /// # Panics
     /// When SIPp is gone.
     pub async fn go(&mut self, told: &Told) {
         let mut message = format!("Call-ID: {}\r\n\r\n", told.call_id).into_bytes();
         message.push(END);
+        let before = self.orders();
         self.twin.write_all(&message).await.expect("SIPp is told to go on");
+        // Not before it has heard of it: what comes over the other socket could overtake.
+        let is_heard = until(|| self.orders() > before).await;
+        assert!(is_heard, "{} does not go on:\n{}", self.scenario, self.trace());
+    }
+
+    /// How many orders to go on it has taken.
+    fn orders(&self) -> usize {
+        self.messages().matches("control message received").count()
     }
 
     /// Both: waits for an event, and lets the scenario go on.
