@@ -67,6 +67,15 @@ async function rest(phone, when) {
   await Promise.all([page.hearsNothing(when), phone.hearsNothing(when)]);
 }
 
+async function pageHolds(phone, call) {
+  await page.do("act", call, "hold");
+  await page.event(`${call}:HOLD`);
+  await rest(phone, "during the page's hold");
+  await page.do("act", call, "unhold");
+  await page.event(`${call}:ESTABLISHED`, 2);
+  await talk(phone, "after the page's hold");
+}
+
 const WAYS = [["behind Kamailio", behindKamailio], ["at the relay itself", atTheRelay]];
 
 for (const [where, meet] of WAYS) {
@@ -79,12 +88,7 @@ for (const [where, meet] of WAYS) {
     await page.event("out:ESTABLISHED");
     await talk(phone, "at first");
 
-    await page.do("act", "out", "hold");
-    await page.event("out:HOLD");
-    await rest(phone, "during the page's hold");
-    await page.do("act", "out", "unhold");
-    await page.event("out:ESTABLISHED", 2);
-    await talk(phone, "after the page's hold");
+    await pageHolds(phone, "out");
 
     await phone.command("hold");
     assert.equal((await page.event("out:REMOTE_HOLD")).held, true);
@@ -110,12 +114,7 @@ for (const [where, meet] of WAYS) {
     await page.event("in:ESTABLISHED");
     await talk(phone, "in a call that came in");
 
-    await page.do("act", "in", "hold");
-    await page.event("in:HOLD");
-    await rest(phone, "during the page's hold");
-    await page.do("act", "in", "unhold");
-    await page.event("in:ESTABLISHED", 2);
-    await talk(phone, "after the page's hold");
+    await pageHolds(phone, "in");
 
     await phone.command("hangup");
     await page.event("in:FINISH");

@@ -7,16 +7,7 @@ use offhook_tests::linphone::Linphone;
 use offhook_tests::rtp_endpoint::RtpEndpoint;
 use offhook_tests::sipp::{Run, Sipp};
 
-const NOTHING: Ways = Ways {
-    records_route: false,
-    is_open: false,
-    hides: false,
-    renames: false,
-    media: None,
-    webrtc: false,
-    trunk: None,
-};
-const IN_THE_PATH: Ways = Ways { records_route: true, ..NOTHING };
+const IN_THE_PATH: Ways = Ways::IN_THE_PATH;
 
 #[tokio::test]
 async fn two_baresips_talk_through_kamailio() {

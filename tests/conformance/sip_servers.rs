@@ -4,7 +4,7 @@ use crate::sip::{account, account_over, page};
 use crate::{HIGH, LOW, ring, talk};
 use offhook_signaling::message::{CallStatus, Connection, SipOptions};
 use offhook_tests::baresip::{Baresip, Setup};
-use offhook_tests::browser::Browser;
+use offhook_tests::browser::{Browser, Ongoing};
 use offhook_tests::kamailio::{Kamailio, Ways};
 use offhook_tests::linphone::Linphone;
 use offhook_tests::peer::{Habits, Sound};
@@ -13,20 +13,20 @@ use offhook_tests::rtpengine::Rtpengine;
 
 /// What a third one sends, in Hz.
 const THIRD: f32 = 700.0;
-const NOTHING: Ways = Ways {
-    records_route: false,
-    is_open: false,
-    hides: false,
-    renames: false,
-    media: None,
-    webrtc: false,
-    trunk: None,
-};
-const IN_THE_PATH: Ways = Ways { records_route: true, ..NOTHING };
-const OUT_OF_IT: Ways = NOTHING;
+const IN_THE_PATH: Ways = Ways::IN_THE_PATH;
+const OUT_OF_IT: Ways = Ways::OUT_OF_THE_PATH;
 
 async fn phone(user: &str, kamailio: &Kamailio, tone: u16) -> Baresip {
     Baresip::start(&Setup::of(user, kamailio.address(), tone)).await
+}
+
+/// Both hear each other, nothing while Alice holds, and each other again.
+async fn talk_and_hold(alice: &mut Browser, at_alice: &Ongoing, at_bob: &Ongoing) {
+    tokio::join!(at_alice.peer.hears(HIGH), at_bob.peer.hears(LOW));
+    alice.hold(&at_alice.id).await;
+    tokio::join!(at_alice.peer.hears_nothing(), at_bob.peer.hears_nothing());
+    alice.unhold(&at_alice.id).await;
+    tokio::join!(at_alice.peer.hears(HIGH), at_bob.peer.hears(LOW));
 }
 
 async fn pages_talk(ways: Ways) {
@@ -34,11 +34,7 @@ async fn pages_talk(ways: Ways) {
     let mut alice = page(&relay, "1001", kamailio.address()).await;
     let mut bob = page(&relay, "1002", kamailio.address()).await;
     let (at_alice, at_bob) = talk(&mut alice, &mut bob, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
-    tokio::join!(at_alice.peer.hears(HIGH), at_bob.peer.hears(LOW));
-    alice.hold(&at_alice.id).await;
-    tokio::join!(at_alice.peer.hears_nothing(), at_bob.peer.hears_nothing());
-    alice.unhold(&at_alice.id).await;
-    tokio::join!(at_alice.peer.hears(HIGH), at_bob.peer.hears(LOW));
+    talk_and_hold(&mut alice, &at_alice, &at_bob).await;
     bob.hang_up(&at_bob.id);
     assert_eq!(alice.over(&at_alice.id).await.status, CallStatus::Finish);
     assert_eq!(bob.over(&at_bob.id).await.status, CallStatus::Finish);
@@ -81,11 +77,7 @@ async fn media_outlive_those_of_the_server(ways: Ways, outlive: bool) {
     let mut alice = page(&relay, "1001", kamailio.address()).await;
     let mut bob = page(&relay, "1002", kamailio.address()).await;
     let (at_alice, at_bob) = talk(&mut alice, &mut bob, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
-    tokio::join!(at_alice.peer.hears(HIGH), at_bob.peer.hears(LOW));
-    alice.hold(&at_alice.id).await;
-    tokio::join!(at_alice.peer.hears_nothing(), at_bob.peer.hears_nothing());
-    alice.unhold(&at_alice.id).await;
-    tokio::join!(at_alice.peer.hears(HIGH), at_bob.peer.hears(LOW));
+    talk_and_hold(&mut alice, &at_alice, &at_bob).await;
     engine.end().await;
     if outlive {
         tokio::join!(at_alice.peer.hears(HIGH), at_bob.peer.hears(LOW));

@@ -42,6 +42,21 @@ pub fn password(user: &str) -> String {
     format!("pw{user}")
 }
 
+impl Ways {
+    /// It does no more than it must, and leaves the path of a call once that is set up.
+    pub const OUT_OF_THE_PATH: Self = Self {
+        records_route: false,
+        is_open: false,
+        hides: false,
+        renames: false,
+        media: None,
+        webrtc: false,
+        trunk: None,
+    };
+    /// The same, but every request of a call goes through it.
+    pub const IN_THE_PATH: Self = Self { records_route: true, ..Self::OUT_OF_THE_PATH };
+}
+
 impl Kamailio {
     /// A server that answers.
     ///

@@ -49,16 +49,15 @@ impl Call {
         let connect = LegMaker::connect(&mut fork, heard, &settled.callee, Silence::Tolerated);
         self.outputs.push_back(Output::Media(connect));
         caller.hears.clone_from(&settled.callee);
-        let bridge = Command::Bridge { a: caller.party.leg, b: leg };
-        if caller.early.is_none() {
-            let text = self.answer_caller(&mut caller.party, &settled, Silence::Tolerated);
-            self.outputs.push_back(Output::Media(bridge));
+        let is_first = caller.early.is_none();
+        let text = is_first.then(|| self.answer_caller(&mut caller.party, &settled, Silence::Tolerated));
+        if is_first || core::mem::take(&mut caller.parted) {
+            self.outputs.push_back(Output::Media(Command::Bridge { a: caller.party.leg, b: leg }));
+        }
+        if let Some(text) = text {
             caller.early = Some(settled.caller);
             self.tell_early(&caller.party, status, text);
-        } else if caller.parted {
-            self.outputs.push_back(Output::Media(bridge));
         }
-        caller.parted = false;
         caller.rang = true;
         if let State::Ringing { caller: known, ring } = &mut self.state {
             *known = caller;

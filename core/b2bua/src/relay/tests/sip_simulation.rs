@@ -331,7 +331,9 @@ fn random_crossings_leave_nothing_behind(first: u64) {
     let count = seeds.clone().fold(0, |count, _| count + 1);
     let (talks, hairpins) = seeds.map(run).fold((0, 0), |sum, run| (sum.0 + run.0, sum.1 + run.1));
     assert!(talks > count * 2, "only {talks} times was anybody put through");
-    assert!(hairpins * 4 > count, "only {hairpins} times did a call come back and was answered");
+    // A few seeds scatter more than thousands.
+    let share = if count < 1_000 { 4 } else { 3 };
+    assert!(hairpins * share > count, "only {hairpins} times did a call come back and was answered");
 }
 
 #[test]
