@@ -180,7 +180,7 @@ function answer() {
 function showCallStatus(status, reason = "") {
   $("callStatus").textContent = CALL_WORDS[status] ?? status;
   $("callStatus").dataset.status = status;
-  $("endReason").textContent = reason || (call && heldThere ? "On hold by the other side" : "");
+  $("endReason").textContent = reason || (call && heldThere ? "– on hold by the other side" : "");
 }
 
 /** Which way the media go: worth knowing only while there are any. */
