@@ -11,14 +11,18 @@ const SHELL_ONLY: [&str; 9] =
     ["tokio", "mio", "socket2", "axum", "hyper", "web-sys", "js-sys", "wasm-bindgen", "rustls"];
 
 /// (package, the packages of this project it may use)
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("offhook-clock", &[]),
-    ("offhook-signaling", &["offhook-clock"]),
+    ("offhook-limits", &["offhook-clock"]),
+    ("offhook-signaling", &["offhook-clock", "offhook-limits"]),
     ("offhook-sdp", &["offhook-clock"]),
-    ("offhook-sip", &["offhook-clock"]),
+    ("offhook-sip", &["offhook-clock", "offhook-limits"]),
     ("offhook-media", &["offhook-sdp", "offhook-clock"]),
-    ("offhook-b2bua", &["offhook-signaling", "offhook-sdp", "offhook-sip", "offhook-media", "offhook-clock"]),
-    ("offhook-sdk-wasm", &["offhook-signaling", "offhook-clock"]),
+    (
+        "offhook-b2bua",
+        &["offhook-signaling", "offhook-sdp", "offhook-sip", "offhook-media", "offhook-limits", "offhook-clock"],
+    ),
+    ("offhook-sdk-wasm", &["offhook-signaling", "offhook-limits", "offhook-clock"]),
 ];
 
 /// Format, lints, rules, documentation, size.

@@ -5,7 +5,6 @@
 #![forbid(unsafe_code)]
 
 pub mod client;
-pub mod limits;
 pub mod message;
 pub mod reason;
 #[cfg(feature = "json")]

@@ -10,7 +10,6 @@
 //! connections are read more slowly.
 
 mod addresses;
-mod bucket;
 mod connection;
 mod icmp;
 mod report;
@@ -24,6 +23,7 @@ pub use addresses::{Listening, Sockets, advertised, listen_addresses, main_addre
 pub use report::{Counters, Report};
 pub use tls::{Shown, TlsSides};
 
+use crate::clock::Clock;
 use crate::config::SipSettings;
 use connection::Connections;
 use offhook_sip::transport::{FlowId, Hop, QueryId, Target, TransmissionId, Transport};
@@ -40,7 +40,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use stream::{Limits, Outlet};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use udp::Udp;
 use udp_flows::UdpFlows;
 
@@ -93,9 +92,10 @@ impl SipTransport {
     ) -> io::Result<(Self, mpsc::Receiver<Report>, TlsReload, Arc<Counters>)> {
         let (reports, queue) = mpsc::channel(QUEUE);
         let (numbers, counters) = (Arc::new(AtomicU64::new(1)), Arc::new(Counters::default()));
-        let flows = UdpFlows::new(Arc::clone(&numbers), settings.message_rate, Instant::now());
+        let clock = Clock::start();
+        let flows = UdpFlows::new(Arc::clone(&numbers), settings.message_rate, clock.now());
         let abilities = sockets.abilities();
-        let udp = Udp::start(sockets.udp, flows, &reports, &counters)?;
+        let udp = Udp::start(sockets.udp, flows, clock, &reports, &counters)?;
         let server = tls.server.map(watch::Sender::new);
         let client = watch::Sender::new(tls.client);
         let connections = Connections {

@@ -1,8 +1,9 @@
 //! One connection over TCP or TLS, whoever opened it.
 
-use super::bucket::Bucket;
 use super::report::Report;
+use crate::clock::Clock;
 use core::time::Duration;
+use offhook_limits::RateLimit;
 use offhook_sip::message::framing::{Frame, Splitter};
 use offhook_sip::transport::{Source, TransmissionId};
 use std::io;
@@ -185,7 +186,8 @@ impl Reader<'_> {
     ) -> io::Result<&'static str> {
         let mut buffer = vec![0; READ_BUFFER];
         let mut splitter = Splitter::new();
-        let mut bucket = Bucket::new(self.limits.message_rate, Instant::now());
+        let clock = Clock::start();
+        let mut messages = RateLimit::new(self.limits.message_rate, self.limits.message_rate, clock.now());
         let soon = || Some(Instant::now() + self.limits.message_timeout);
         // Whoever opens connections and sends nothing whole must not hold them.
         let mut is_awaited = opened_by == OpenedBy::Peer;
@@ -203,7 +205,7 @@ impl Reader<'_> {
             let mut was_message = false;
             while let Some(frame) = splitter.next_frame().map_err(io::Error::other)? {
                 was_message |= matches!(frame, Frame::Message(_));
-                if !self.take(frame, &mut bucket).await {
+                if !self.take(frame, (&clock, &mut messages)).await {
                     return Ok("the relay ends");
                 }
             }
@@ -217,9 +219,9 @@ impl Reader<'_> {
     }
 
     /// False: nobody wants to know any more.
-    async fn take(&self, frame: Frame, bucket: &mut Bucket) -> bool {
-        // Who sends too much is read more slowly.
-        while let Err(wait) = bucket.take(Instant::now()) {
+    async fn take(&self, frame: Frame, (clock, messages): (&Clock, &mut RateLimit)) -> bool {
+        // A peer that sends too much is read more slowly.
+        while let Err(wait) = messages.try_take(clock.now()) {
             tokio::time::sleep(wait).await;
         }
         let octets = match frame {

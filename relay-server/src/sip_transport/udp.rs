@@ -3,6 +3,7 @@
 use super::icmp;
 use super::report::{Counters, Report};
 use super::udp_flows::{SocketIndex, UdpFlows, Verdict};
+use crate::clock::Clock;
 use offhook_sip::transport::{FlowId, Source, Target, TransmissionId, Transport};
 use std::collections::BTreeMap;
 use std::io;
@@ -13,7 +14,6 @@ use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 /// Room in the kernel for what comes while the relay is busy, and for what the network is slow to take.
 const KERNEL_BUFFER: usize = 4_194_304;
@@ -26,6 +26,7 @@ const ROUTES: usize = 4_096;
 pub(super) struct Udp {
     sockets: Vec<(SocketAddr, Arc<UdpSocket>)>,
     flows: Arc<Mutex<UdpFlows>>,
+    clock: Clock,
     /// Which socket reaches which address.
     routes: BTreeMap<IpAddr, SocketIndex>,
     _receivers: JoinSet<()>,
@@ -36,6 +37,7 @@ impl Udp {
     pub(super) fn start(
         bound: Vec<StdSocket>,
         flows: UdpFlows,
+        clock: Clock,
         reports: &mpsc::Sender<Report>,
         counters: &Arc<Counters>,
     ) -> io::Result<Self> {
@@ -51,13 +53,14 @@ impl Udp {
                 local,
                 socket: Arc::clone(&socket),
                 flows: Arc::clone(&flows),
+                clock,
                 reports: reports.clone(),
                 counters: Arc::clone(counters),
             };
             receivers.spawn(receiver.run());
             sockets.push((local, socket));
         }
-        Ok(Self { sockets, flows, routes: BTreeMap::new(), _receivers: receivers })
+        Ok(Self { sockets, flows, clock, routes: BTreeMap::new(), _receivers: receivers })
     }
 
     /// Sends to where a flow leads. `None`: it is no flow of UDP.
@@ -73,7 +76,7 @@ impl Udp {
     pub(super) fn send_to(&mut self, target: &Target, transmission: TransmissionId, octets: &[u8]) -> bool {
         let Some(socket) = self.route(target.address) else { return false };
         let mut flows = lock(&self.flows);
-        let flow = flows.toward(socket, target.address, Instant::now());
+        let flow = flows.toward(socket, target.address, self.clock.now());
         flows.sent(flow, transmission);
         drop(flows);
         self.send(socket, target.address, octets)
@@ -141,6 +144,7 @@ struct Receiver {
     local: SocketAddr,
     socket: Arc<UdpSocket>,
     flows: Arc<Mutex<UdpFlows>>,
+    clock: Clock,
     reports: mpsc::Sender<Report>,
     counters: Arc<Counters>,
 }
@@ -179,7 +183,7 @@ impl Receiver {
     }
 
     fn take(&self, octets: &[u8], remote: SocketAddr) {
-        let flow = match lock(&self.flows).received(self.index, remote, Instant::now()) {
+        let flow = match lock(&self.flows).received(self.index, remote, self.clock.now()) {
             Verdict::Flow(flow) => flow,
             Verdict::TooFast | Verdict::TooMany => return self.counters.drop_one(),
         };

@@ -1,12 +1,12 @@
 //! The flows of UDP: one per socket and peer, as many as memory allows, and not more new ones than a flood would make.
 
-use super::bucket::Bucket;
+use offhook_clock::Time;
+use offhook_limits::RateLimit;
 use offhook_sip::transport::{FlowId, TransmissionId};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::time::Instant;
 
 /// Peers remembered. Whoever is silent longest is forgotten first.
 const MOST: usize = 65_536;
@@ -31,7 +31,7 @@ pub(super) enum Verdict {
 struct Flow {
     socket: SocketIndex,
     remote: SocketAddr,
-    bucket: Bucket,
+    messages: RateLimit,
     /// Its place among the others by the time they were used last.
     used: u64,
     /// What was sent last, for when the network says that nobody is there.
@@ -42,7 +42,7 @@ struct Flow {
 pub(super) struct UdpFlows {
     numbers: Arc<AtomicU64>,
     rate: u32,
-    new: Bucket,
+    new: RateLimit,
     flows: BTreeMap<FlowId, Flow>,
     by_peer: BTreeMap<(SocketIndex, SocketAddr), FlowId>,
     by_use: BTreeMap<u64, FlowId>,
@@ -51,11 +51,11 @@ pub(super) struct UdpFlows {
 
 impl UdpFlows {
     /// None yet. Numbers are drawn from `numbers`; each peer may send `rate` messages a second.
-    pub(super) fn new(numbers: Arc<AtomicU64>, rate: u32, now: Instant) -> Self {
+    pub(super) fn new(numbers: Arc<AtomicU64>, rate: u32, now: Time) -> Self {
         Self {
             numbers,
             rate,
-            new: Bucket::new(NEW_A_SECOND, now),
+            new: RateLimit::new(NEW_A_SECOND, NEW_A_SECOND, now),
             flows: BTreeMap::new(),
             by_peer: BTreeMap::new(),
             by_use: BTreeMap::new(),
@@ -64,21 +64,21 @@ impl UdpFlows {
     }
 
     /// A datagram came.
-    pub(super) fn received(&mut self, socket: SocketIndex, remote: SocketAddr, now: Instant) -> Verdict {
+    pub(super) fn received(&mut self, socket: SocketIndex, remote: SocketAddr, now: Time) -> Verdict {
         let known = self.by_peer.get(&(socket, remote)).copied();
-        if known.is_none() && self.new.take(now).is_err() {
+        if known.is_none() && !self.new.take(now) {
             return Verdict::TooMany;
         }
         let flow = known.unwrap_or_else(|| self.insert(socket, remote, now));
         self.touch(flow);
-        match self.flows.get_mut(&flow).map(|known| known.bucket.take(now)) {
-            Some(Ok(())) => Verdict::Flow(flow),
-            Some(Err(_)) | None => Verdict::TooFast,
+        match self.flows.get_mut(&flow).map(|known| known.messages.take(now)) {
+            Some(true) => Verdict::Flow(flow),
+            Some(false) | None => Verdict::TooFast,
         }
     }
 
     /// Something goes to a peer; its answer will not come from somebody new.
-    pub(super) fn toward(&mut self, socket: SocketIndex, remote: SocketAddr, now: Instant) -> FlowId {
+    pub(super) fn toward(&mut self, socket: SocketIndex, remote: SocketAddr, now: Time) -> FlowId {
         let known = self.by_peer.get(&(socket, remote)).copied();
         let flow = known.unwrap_or_else(|| self.insert(socket, remote, now));
         self.touch(flow);
@@ -103,7 +103,7 @@ impl UdpFlows {
         self.flows.get_mut(flow)?.last.take()
     }
 
-    fn insert(&mut self, socket: SocketIndex, remote: SocketAddr, now: Instant) -> FlowId {
+    fn insert(&mut self, socket: SocketIndex, remote: SocketAddr, now: Time) -> FlowId {
         if self.flows.len() >= MOST
             && let Some((_, oldest)) = self.by_use.pop_first()
             && let Some(gone) = self.flows.remove(&oldest)
@@ -114,7 +114,8 @@ impl UdpFlows {
         let used = self.next_use();
         self.by_use.insert(used, flow);
         self.by_peer.insert((socket, remote), flow);
-        self.flows.insert(flow, Flow { socket, remote, bucket: Bucket::new(self.rate, now), used, last: None });
+        let messages = RateLimit::new(self.rate, self.rate, now);
+        self.flows.insert(flow, Flow { socket, remote, messages, used, last: None });
         flow
     }
 
@@ -137,10 +138,10 @@ impl UdpFlows {
 mod tests {
     use super::{MOST, NEW_A_SECOND, UdpFlows, Verdict};
     use core::time::Duration;
+    use offhook_clock::Time;
     use offhook_sip::transport::{FlowId, TransmissionId};
     use std::net::SocketAddr;
     use std::sync::Arc;
-    use tokio::time::Instant;
 
     fn peer(number: u32) -> SocketAddr {
         SocketAddr::new(core::net::Ipv4Addr::from_bits(number).into(), 5_060)
@@ -153,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_peer_keeps_its_flow_and_has_one_on_each_socket() {
-        let now = Instant::now();
+        let now = Time::EPOCH;
         let mut flows = UdpFlows::new(Arc::default(), 10, now);
         let first = flow(flows.received(0, peer(1), now));
         assert_eq!(flow(flows.received(0, peer(1), now)), first);
@@ -167,7 +168,7 @@ mod tests {
 
     #[test]
     fn who_sends_too_much_is_not_heard_and_others_are() {
-        let now = Instant::now();
+        let now = Time::EPOCH;
         let mut flows = UdpFlows::new(Arc::default(), 10, now);
         let heard = (0..100).filter(|_| flows.received(0, peer(1), now) != Verdict::TooFast).count();
         assert_eq!(heard, 10);
@@ -177,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_flood_from_forged_addresses_pushes_nobody_out_who_speaks_now_and_then() {
-        let mut now = Instant::now();
+        let mut now = Time::EPOCH;
         let mut flows = UdpFlows::new(Arc::default(), 10, now);
         let phone = flow(flows.received(0, peer(0), now));
         let server = flows.toward(0, peer(1), now);
@@ -188,7 +189,7 @@ mod tests {
                 number += 1;
                 taken += u32::from(flows.received(0, peer(number), now) != Verdict::TooMany);
             }
-            now += Duration::from_secs(1);
+            now = now + Duration::from_secs(1);
             if second % 30 == 0 {
                 assert_eq!(flow(flows.received(0, peer(0), now)), phone);
                 assert_eq!(flow(flows.received(0, peer(1), now)), server);
@@ -201,7 +202,7 @@ mod tests {
 
     #[test]
     fn what_was_sent_last_is_what_the_network_refuses() {
-        let now = Instant::now();
+        let now = Time::EPOCH;
         let mut flows = UdpFlows::new(Arc::default(), 10, now);
         let server = flows.toward(0, peer(1), now);
         flows.sent(server, TransmissionId(1));

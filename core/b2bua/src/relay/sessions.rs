@@ -8,7 +8,7 @@ use crate::call::SessionId;
 use crate::config::{Admission, LoginName, Sip};
 use crate::io::{ConnectionId, Output, RequestId};
 use offhook_clock::Time;
-use offhook_signaling::limits::RateLimit;
+use offhook_limits::RateLimit;
 use offhook_signaling::message::{Connection, ServerMessage, UserData};
 use offhook_signaling::server::{self, close_code};
 use offhook_signaling::version::{self, Extension};

@@ -9,10 +9,10 @@
 //!
 //! What gets through to the relay machine is well-formed, in order and within limits; everything else is answered here.
 
-use crate::limits::RateLimit;
 use crate::message::{ClientMessage, ServerMessage};
 use core::time::Duration;
 use offhook_clock::Time;
+use offhook_limits::RateLimit;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 

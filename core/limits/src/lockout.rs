@@ -1,0 +1,204 @@
+//! Throttling of failed logins.
+//!
+//! Failures are counted for each (source, login) and for each source. When a count exceeds its free failures, further
+//! attempts are refused for a time that doubles with each failure; failures are forgotten one by one. Nothing is counted
+//! for a login alone, so that no attacker can lock a user out who comes from another address. A login that has succeeded
+//! from a source before is exempt from that source's lockout, because the attacker may share the user's NAT.
+
+use crate::{Recent, Source};
+use core::time::Duration;
+use offhook_clock::Time;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// When lockouts begin, and how long they last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allowance {
+    /// Failures without a lockout.
+    pub free: u32,
+    /// Lockout after one failure more; it doubles with each further one.
+    pub first: Duration,
+    /// The longest lockout.
+    pub longest: Duration,
+    /// How often one failure is forgotten.
+    pub forget_one: Duration,
+}
+
+/// The allowances of sources and logins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Of one login from one source.
+    pub login: Allowance,
+    /// Of one login from a source that it has succeeded from before.
+    pub known_login: Allowance,
+    /// Of all logins from one source together.
+    pub source: Allowance,
+}
+
+impl Default for Policy {
+    /// A person who mistypes a password is never locked out; a program is down to one attempt in five minutes after a
+    /// quarter of an hour.
+    fn default() -> Self {
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        let first = Duration::from_secs(1);
+        let login = Allowance { free: 10, first, longest: minutes(60), forget_one: minutes(5) };
+        Self {
+            login,
+            known_login: Allowance { longest: Duration::from_secs(2), ..login },
+            source: Allowance { free: 60, first, longest: minutes(15), forget_one: minutes(1) },
+        }
+    }
+}
+
+/// Sources whose failures are counted at a time.
+const MAX_SOURCES: usize = 4_096;
+/// Logins counted for one source at a time.
+const MAX_LOGINS: usize = 32;
+/// (source, login) pairs remembered because they have succeeded.
+const MAX_KNOWN: usize = 16_384;
+/// Wrong answers remembered for one login, so that a repetition counts once.
+const MAX_ANSWERS: usize = 4;
+
+/// Failures that are forgotten one by one, and the lockout they lead to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Failures {
+    count: u32,
+    /// When the oldest of `count` begins to be forgotten.
+    since: Time,
+    locked_until: Time,
+}
+
+impl Failures {
+    const fn new(now: Time) -> Self {
+        Self { count: 0, since: now, locked_until: Time::EPOCH }
+    }
+
+    /// The failures that are not forgotten yet.
+    fn count(&self, allowance: &Allowance, now: Time) -> u32 {
+        self.count.saturating_sub(self.forgotten(allowance, now))
+    }
+
+    fn forgotten(&self, allowance: &Allowance, now: Time) -> u32 {
+        let each = allowance.forget_one.as_micros().max(1);
+        u32::try_from(now.since(self.since).as_micros() / each).unwrap_or(u32::MAX)
+    }
+
+    fn add(&mut self, allowance: &Allowance, now: Time) {
+        let forgotten = self.forgotten(allowance, now);
+        self.since = if forgotten >= self.count { now } else { self.since + allowance.forget_one * forgotten };
+        self.count = self.count.saturating_sub(forgotten).saturating_add(1);
+        if let Some(doublings) = self.count.checked_sub(allowance.free).and_then(|over| over.checked_sub(1)) {
+            let times = 2_u32.checked_pow(doublings).unwrap_or(u32::MAX);
+            self.locked_until = now + allowance.first.saturating_mul(times).min(allowance.longest);
+        }
+    }
+
+    /// How long the lockout lasts from now.
+    fn remaining(&self, now: Time) -> Option<Duration> {
+        Some(self.locked_until.since(now)).filter(|remaining| !remaining.is_zero())
+    }
+}
+
+/// One login from one source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Login {
+    failures: Failures,
+    /// The last wrong answers.
+    answers: Vec<String>,
+}
+
+/// One source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Record {
+    failures: Failures,
+    logins: BTreeMap<String, Login>,
+}
+
+/// Failed logins and the lockouts they lead to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lockouts {
+    policy: Policy,
+    sources: Recent<Source, Record>,
+    known: Recent<(Source, String), ()>,
+}
+
+impl Lockouts {
+    /// No failures yet.
+    #[must_use]
+    pub const fn new(policy: Policy) -> Self {
+        Self { policy, sources: Recent::new(MAX_SOURCES), known: Recent::new(MAX_KNOWN) }
+    }
+
+    /// How long attempts of this login are refused from now on; none: they are not.
+    #[must_use]
+    pub fn remaining(&self, source: Source, login: &str, now: Time) -> Option<Duration> {
+        let record = self.sources.get(&source)?;
+        let of_login = record.logins.get(login).and_then(|login| login.failures.remaining(now));
+        let of_source = record.failures.remaining(now).filter(|_| !self.is_known(source, login));
+        of_login.max(of_source)
+    }
+
+    /// Counts a failed attempt, and returns the failures of its source that are not forgotten.
+    pub fn fail(&mut self, source: Source, login: &str, now: Time) -> u32 {
+        let policy = self.policy;
+        let of_login = if self.is_known(source, login) { policy.known_login } else { policy.login };
+        let new = || Record { failures: Failures::new(now), logins: BTreeMap::new() };
+        let record = self.sources.entry(&source, new);
+        record.failures.add(&policy.source, now);
+        if !record.logins.contains_key(login) && record.logins.len() >= MAX_LOGINS {
+            // A source that tries many names is locked out itself; which of its names is forgotten matters little.
+            let fewest = |(_, login): &(&String, &Login)| login.failures.count(&policy.login, now);
+            let least = record.logins.iter().min_by_key(fewest).map(|(name, _)| name.clone());
+            least.and_then(|least| record.logins.remove(&least));
+        }
+        let new = || Login { failures: Failures::new(now), answers: Vec::new() };
+        record.logins.entry(login.to_owned()).or_insert_with(new).failures.add(&of_login, now);
+        record.failures.count(&policy.source, now)
+    }
+
+    /// Counts a failed attempt unless the same answer to the same challenge failed before. Returns whether it counts.
+    pub fn fail_with(&mut self, source: Source, login: &str, answer: &str, now: Time) -> bool {
+        let of_login = self.sources.get(&source).and_then(|record| record.logins.get(login));
+        if of_login.is_some_and(|login| login.answers.iter().any(|known| known == answer)) {
+            return false;
+        }
+        self.fail(source, login, now);
+        if let Some(login) = self.sources.get_mut(&source).and_then(|record| record.logins.get_mut(login)) {
+            if login.answers.len() >= MAX_ANSWERS {
+                login.answers.remove(0);
+            }
+            login.answers.push(answer.to_owned());
+        }
+        true
+    }
+
+    /// An attempt has succeeded: its login's failures are forgotten, those of the source are not.
+    pub fn succeed(&mut self, source: Source, login: &str) {
+        self.known.entry(&(source, login.to_owned()), || ());
+        if let Some(record) = self.sources.get_mut(&source) {
+            record.logins.remove(login);
+        }
+    }
+
+    /// Whether this login has succeeded from this source before.
+    #[must_use]
+    pub fn is_known(&self, source: Source, login: &str) -> bool {
+        self.known.get(&(source, login.to_owned())).is_some()
+    }
+
+    /// The failures of a source that are not forgotten.
+    #[must_use]
+    pub fn failures(&self, source: Source, now: Time) -> u32 {
+        self.sources.get(&source).map_or(0, |record| record.failures.count(&self.policy.source, now))
+    }
+
+    /// The failures of a login from a source that are not forgotten.
+    #[must_use]
+    pub fn failures_of(&self, source: Source, login: &str, now: Time) -> u32 {
+        let login = self.sources.get(&source).and_then(|record| record.logins.get(login));
+        login.map_or(0, |login| login.failures.count(&self.policy.login, now))
+    }
+}
+
+#[cfg(test)]
+mod tests;

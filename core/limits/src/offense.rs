@@ -1,0 +1,166 @@
+//! Reports of offenses for the security log: at most one a minute for each source and kind.
+//!
+//! A report says how many offenses there were since the last one, so that a flood costs one line a minute and the operator
+//! (or fail2ban) still sees its size. Single offenses, such as a mistyped password, are not reported.
+
+use crate::{Recent, Source};
+use core::fmt;
+use core::time::Duration;
+use offhook_clock::Time;
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// What a remote address did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Kind {
+    /// A WebSocket login with a wrong password or an unknown login.
+    WrongPassword,
+    /// SIP credentials with a wrong digest or an unknown user.
+    WrongDigest,
+    /// SIP requests that only scanners send in such numbers: registrations that ignore the challenge, calls from strangers.
+    SipScan,
+    /// A connection beyond what one source, or all together, may have.
+    TooManyConnections,
+}
+
+impl Kind {
+    /// Its name in the log, which filters depend on.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::WrongPassword => "wrong-password",
+            Self::WrongDigest => "wrong-digest",
+            Self::SipScan => "sip-scan",
+            Self::TooManyConnections => "too-many-connections",
+        }
+    }
+
+    /// Offenses within [`MEMORY`] that are reported; fewer happen by mistake.
+    const fn threshold(self) -> u32 {
+        match self {
+            Self::WrongPassword | Self::WrongDigest => 5,
+            Self::SipScan => 20,
+            Self::TooManyConnections => 1,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One line of the security log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// What was done.
+    pub kind: Kind,
+    /// The address that did it last; other addresses of its source may have, too.
+    pub address: IpAddr,
+    /// Whether the address is proved to be the sender's: by a TCP connection, or by the answer to a challenge. The source
+    /// of a single datagram can be forged.
+    pub is_verified: bool,
+    /// Offenses since the last report.
+    pub count: u32,
+}
+
+/// How often one source is reported for one kind.
+pub const INTERVAL: Duration = Duration::from_secs(60);
+/// How long offenses are counted together.
+pub const MEMORY: Duration = Duration::from_secs(600);
+/// Sources and kinds counted at a time.
+const MAX_COUNTS: usize = 8_192;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Count {
+    unreported: u32,
+    since: Time,
+    reported_at: Option<Time>,
+}
+
+/// Offenses by source and kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offenses {
+    counts: Recent<(Source, Kind), Count>,
+}
+
+impl Default for Offenses {
+    fn default() -> Self {
+        Self { counts: Recent::new(MAX_COUNTS) }
+    }
+}
+
+impl Offenses {
+    /// Counts one offense; returns the report that is due.
+    pub fn note(&mut self, kind: Kind, address: IpAddr, is_verified: bool, now: Time) -> Option<Report> {
+        let new = || Count { unreported: 0, since: now, reported_at: None };
+        let count = self.counts.entry(&(Source::of(address), kind), new);
+        let last = count.reported_at.map_or(count.since, |reported| reported.max(count.since));
+        if now.since(last) >= MEMORY {
+            *count = new();
+        }
+        count.unreported = count.unreported.saturating_add(1);
+        let is_due = match count.reported_at {
+            None => count.unreported >= kind.threshold(),
+            Some(at) => now.since(at) >= INTERVAL,
+        };
+        is_due.then(|| {
+            count.reported_at = Some(now);
+            let reported = core::mem::take(&mut count.unreported);
+            Report { kind, address: address.to_canonical(), is_verified, count: reported }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kind, MAX_COUNTS, Offenses};
+    use core::time::Duration;
+    use offhook_clock::Time;
+    use std::net::{IpAddr, Ipv4Addr};
+
+    const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+
+    fn flood(offenses: &mut Offenses, kind: Kind, seconds: core::ops::Range<u64>) -> Vec<(u64, u32)> {
+        let note = |second: u64| {
+            let now = Time::EPOCH + Duration::from_secs(second);
+            offenses.note(kind, ADDRESS, true, now).map(|report| (second, report.count))
+        };
+        seconds.filter_map(note).collect()
+    }
+
+    #[test]
+    fn flood_is_reported_once_a_minute_with_its_size() {
+        let mut offenses = Offenses::default();
+        let reports = flood(&mut offenses, Kind::WrongPassword, 0..200);
+        assert_eq!(reports, [(4, 5), (64, 60), (124, 60), (184, 60)]);
+    }
+
+    #[test]
+    fn few_offenses_are_not_reported() {
+        let mut offenses = Offenses::default();
+        for hour in 0..100_u64 {
+            assert_eq!(flood(&mut offenses, Kind::WrongDigest, 3_600 * hour..3_600 * hour + 4), []);
+        }
+    }
+
+    #[test]
+    fn kinds_and_sources_are_counted_apart() {
+        let mut offenses = Offenses::default();
+        assert_eq!(flood(&mut offenses, Kind::WrongPassword, 0..5).len(), 1);
+        assert_eq!(flood(&mut offenses, Kind::SipScan, 0..19), []);
+        let mapped = "::ffff:192.0.2.8".parse().unwrap();
+        let report = offenses.note(Kind::TooManyConnections, mapped, true, Time::EPOCH).unwrap();
+        assert_eq!(report.address, IpAddr::from([192, 0, 2, 8]), "as firewalls write it");
+    }
+
+    #[test]
+    fn memory_is_bounded_under_forged_addresses() {
+        let mut offenses = Offenses::default();
+        for number in 0..100_000 {
+            offenses.note(Kind::SipScan, Ipv4Addr::from_bits(number).into(), false, Time::EPOCH);
+        }
+        assert_eq!(offenses.counts.len(), MAX_COUNTS);
+    }
+}
