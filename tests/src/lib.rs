@@ -18,6 +18,7 @@ pub mod ports;
 pub mod relay;
 pub mod rtp_endpoint;
 pub mod rtpengine;
+pub mod sip_phone;
 pub mod sipp;
 pub mod sound;
 pub mod tls;

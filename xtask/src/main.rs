@@ -31,6 +31,7 @@ usage: cargo xtask TASK [-- ARGUMENTS]
   phone            npm, then the phone page: demo-phone/dist
   wasm-test        the suites of sdk-wasm in headless Chromium and Firefox
   conformance      the suites of tests/ against the real relay
+  attack           floods against the real relay, with figures; below three minutes
   browser [-- F…]  the browser suites, or the files F of them
   bench [-- ARGS]  the benchmarks
   fuzz [-- T [S]]  libFuzzer on target T for S seconds; what it finds is added to tests/fuzz/corpus
@@ -69,6 +70,7 @@ fn run(task: &str, arguments: &[String], steps: &mut Steps) -> Result<(), Failur
         "phone" => demo::page(steps),
         "wasm-test" => suites::in_wasm(steps),
         "conformance" => suites::conformance(steps),
+        "attack" => suites::attack(steps),
         "browser" => suites::browser(arguments, steps),
         "bench" => suites::bench(arguments, steps),
         "fuzz" => fuzz::fuzz(arguments, steps),

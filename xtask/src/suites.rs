@@ -16,6 +16,7 @@ pub(crate) fn all(steps: &mut Steps) -> Result<(), Failure> {
     packaging(steps)?;
     wasm_suites(steps)?;
     conformance_suites(steps)?;
+    floods(steps)?;
     browser_suites(&[], steps)
 }
 
@@ -62,6 +63,12 @@ pub(crate) fn conformance(steps: &mut Steps) -> Result<(), Failure> {
     demo::page(steps)?;
     steps.step("relay: build", demo::relay)?;
     conformance_suites(steps)
+}
+
+/// Floods against the real relay, with calls, log-ins and ended calls beside them.
+pub(crate) fn attack(steps: &mut Steps) -> Result<(), Failure> {
+    steps.step("relay: build", demo::relay)?;
+    floods(steps)
 }
 
 /// Real browsers with the packed package; `files` narrows it to some of `tests/browser`.
@@ -128,6 +135,11 @@ fn in_browser(driver: &str, program: &std::ffi::OsStr) -> Result<(), Failure> {
 
 fn conformance_suites(steps: &mut Steps) -> Result<(), Failure> {
     steps.step("conformance suites", || run(&mut cargo(["test", "--package", "offhook-tests", "--no-fail-fast"])))
+}
+
+/// A suite of its own: it loads both cores, and nothing else may run beside it.
+fn floods(steps: &mut Steps) -> Result<(), Failure> {
+    steps.step("floods", || run(&mut cargo(["test", "--quiet", "--package", "offhook-tests", "--test", "attack"])))
 }
 
 fn browser_suites(files: &[String], steps: &mut Steps) -> Result<(), Failure> {
