@@ -116,6 +116,19 @@ fn feedback_for_all_payloads_and_static_payloads_are_understood() {
 }
 
 #[test]
+fn feedback_of_one_payload_is_bounded() {
+    let lines: String = (0..40).map(|index| format!("a=rtcp-fb:* x{index}\na=rtcp-fb:0 y{index}\n")).collect();
+    let text = format!(
+        "{}\n{lines}",
+        CHROMIUM_AUDIO.replace("m=audio 9 UDP/TLS/RTP/SAVPF ", "m=audio 9 UDP/TLS/RTP/SAVPF 0 ")
+    );
+    let description = parsed(&text);
+    let of = |number| description.sections[0].payloads.iter().find(|payload| payload.number == number).unwrap();
+    assert_eq!(of(0).feedback.len(), 32, "16 of its own and 16 of all");
+    assert!(of(111).feedback.contains(&"transport-cc".to_owned()) && of(111).feedback.contains(&"x0".to_owned()));
+}
+
+#[test]
 fn what_is_missing_is_named() {
     let without = |prefix: &str| {
         let kept: Vec<&str> = CHROMIUM_AUDIO.lines().filter(|line| !line.starts_with(prefix)).collect();

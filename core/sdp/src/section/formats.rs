@@ -1,7 +1,11 @@
 //! What an m-line's formats mean: `a=rtpmap`, `a=fmtp` and `a=rtcp-fb` put together.
 
-use crate::attribute::{MAX_FMTP, MAX_ITEMS, MAX_TOKEN, is_token, push_new};
+use crate::attribute::{MAX_FMTP, MAX_TOKEN, is_token, push_new};
 use crate::codec::{Codec, Payload};
+use std::collections::BTreeMap;
+
+/// The most kinds of feedback that are kept of one payload type; browsers offer six.
+const MAX_FEEDBACK: usize = 16;
 
 /// The highest clock rate that is believed: audio seldom has more than 192,000, video has 90,000.
 const MAX_CLOCK_RATE: u32 = 384_000;
@@ -12,8 +16,15 @@ pub(crate) struct Formats {
     numbers: Vec<u8>,
     codecs: Vec<(u8, Codec)>,
     fmtp: Vec<(u8, String)>,
-    feedback: Vec<(Option<u8>, String)>,
+    /// `a=rtcp-fb` of one payload type.
+    feedback: BTreeMap<u8, Feedback>,
+    /// `a=rtcp-fb:*`
+    feedback_of_all: Feedback,
+    feedback_lines: usize,
 }
+
+/// Values of `a=rtcp-fb`, each with the number of its line.
+type Feedback = Vec<(usize, String)>;
 
 /// An `a=rtpmap` that is none.
 pub(crate) struct NotAnRtpmap;
@@ -64,27 +75,30 @@ impl Formats {
         let Some((number, feedback)) = value.split_once(char::is_whitespace) else { return };
         let feedback = feedback.trim();
         let number = if number == "*" { Ok(None) } else { number.parse().map(Some) };
-        if let Ok(number) = number
-            && feedback.len() <= MAX_TOKEN
-            && self.feedback.len() < MAX_ITEMS * 8
-        {
-            self.feedback.push((number, feedback.to_owned()));
+        let values = match number {
+            Ok(None) => &mut self.feedback_of_all,
+            Ok(Some(number)) if self.numbers.contains(&number) => self.feedback.entry(number).or_default(),
+            Ok(Some(_)) | Err(_) => return,
+        };
+        let is_new = !values.iter().any(|(_, known)| known == feedback);
+        if feedback.len() <= MAX_TOKEN && values.len() < MAX_FEEDBACK && is_new {
+            values.push((self.feedback_lines, feedback.to_owned()));
+            self.feedback_lines += 1;
         }
     }
 
     /// The payloads, in the order of the m-line.
-    pub(crate) fn payloads(self) -> Vec<Payload> {
+    pub(crate) fn payloads(mut self) -> Vec<Payload> {
         let mut payloads = Vec::new();
         for number in self.numbers {
             let described = self.codecs.iter().find(|(known, _)| *known == number).map(|(_, codec)| codec.clone());
             let Some(mut codec) = described.or_else(|| Codec::of_static_payload(number)) else { continue };
             codec.fmtp = self.fmtp.iter().find(|(known, _)| *known == number).map(|(_, fmtp)| fmtp.clone());
+            let mut lines = self.feedback.remove(&number).unwrap_or_default();
+            lines.extend(self.feedback_of_all.iter().cloned());
+            lines.sort_unstable();
             let mut feedback = Vec::new();
-            for (for_number, value) in &self.feedback {
-                if for_number.is_none_or(|for_number| for_number == number) {
-                    push_new(&mut feedback, value.clone());
-                }
-            }
+            lines.into_iter().for_each(|(_, value)| push_new(&mut feedback, value));
             payloads.push(Payload { number, codec, feedback });
         }
         payloads

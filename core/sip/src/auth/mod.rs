@@ -20,7 +20,7 @@ pub use client::{Client, Refusal};
 pub use credentials::{Asked, Credentials, Protection};
 pub use parameters::AuthError;
 pub use secret::{Login, Secret, Verifier};
-pub use server::{Rejection, Server, ServerSettings};
+pub use server::{Presented, Rejection, Server, ServerSettings};
 
 /// Feeds arbitrary octets to the parsers of challenges and credentials, and what they accept to everything that works on it.
 pub fn fuzz_digest(data: &[u8]) {

@@ -22,7 +22,10 @@ impl fmt::Display for AuthError {
 
 impl core::error::Error for AuthError {}
 
-/// The parameters of a `Digest` header value.
+/// The most parameters of one challenge or one set of credentials. RFC 7616 defines twelve, and extensions add few.
+const MAX_PARAMETERS: usize = 32;
+
+/// The parameters of a `Digest` header value, at most [`MAX_PARAMETERS`], so that looking for one by name is cheap.
 #[derive(Debug)]
 pub(super) struct Parameters<'a>(Vec<(&'a str, String)>);
 
@@ -39,6 +42,9 @@ impl<'a> Parameters<'a> {
             rest = rest.trim_start_matches(|c: char| c == ',' || c.is_ascii_whitespace());
             if rest.is_empty() {
                 return Ok(found);
+            }
+            if found.0.len() == MAX_PARAMETERS {
+                return Err(AuthError::Malformed("more than 32 parameters"));
             }
             let (name, after) = rest.split_once('=').ok_or(AuthError::Malformed("a parameter without value"))?;
             let name = name.trim_end();

@@ -45,6 +45,24 @@ pub struct Server {
     nonces: Nonces,
 }
 
+/// The most `Authorization` lines of one request: one for each realm on the path.
+const MAX_CREDENTIALS: usize = 16;
+
+/// The credentials of a request for the realm of one server, parsed once.
+#[derive(Clone, Debug)]
+pub struct Presented {
+    ours: Option<Credentials>,
+    malformed: Option<AuthError>,
+}
+
+impl Presented {
+    /// The `uri` parameter of the credentials for the server's realm.
+    #[must_use]
+    pub fn uri(&self) -> Option<&str> {
+        self.ours.as_ref().map(|credentials| credentials.uri.as_str())
+    }
+}
+
 /// Why a request is not served as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rejection {
@@ -101,40 +119,43 @@ impl Server {
         settings.algorithms.iter().map(make).collect()
     }
 
-    /// Where the challenge went that a request answers; none: it answers none of this server's. The source of a datagram can be
-    /// anybody's, but who answers a challenge has seen it.
-    pub fn challenged<'a>(&self, mut values: impl Iterator<Item = &'a str>) -> Option<IpAddr> {
-        values.find_map(|value| {
-            let credentials = value.parse::<Credentials>().ok()?;
-            self.nonces.given_to(&credentials.nonce)
-        })
+    /// Parses the credentials that a request presents, once for everything that is asked about them.
+    pub fn read<'a>(&self, values: impl Iterator<Item = &'a str>) -> Presented {
+        let mut presented = Presented { ours: None, malformed: None };
+        for (index, value) in values.enumerate() {
+            if index == MAX_CREDENTIALS {
+                return Presented { ours: None, malformed: Some(AuthError::Malformed("more than 16 credentials")) };
+            }
+            match value.parse::<Credentials>() {
+                Ok(credentials) if credentials.realm == self.settings.realm => presented.ours = Some(credentials),
+                // For another realm on the path (RFC 3261 §22.3).
+                Ok(_) | Err(AuthError::Unsupported(_)) => {}
+                Err(error) => presented.malformed = Some(error),
+            }
+        }
+        presented
     }
 
-    /// Verifies the credentials of a request and says whose they are.
-    ///
-    /// `values` are the header values, `find` knows the users.
+    /// The address that received the challenge which these credentials answer; `None` if their nonce is not one of this
+    /// server's. The source of a datagram can be forged, but whoever answers a challenge has received it.
+    #[must_use]
+    pub fn challenged(&self, presented: &Presented) -> Option<IpAddr> {
+        self.nonces.given_to(&presented.ours.as_ref()?.nonce)
+    }
+
+    /// Verifies the credentials of a request. `find` returns the verifier of a user name.
     ///
     /// # Errors
-    /// Why they do not do.
-    pub fn verify_values<'a>(
+    /// The reason why the request is not authenticated.
+    pub fn verify(
         &mut self,
-        values: impl Iterator<Item = &'a str>,
+        presented: Presented,
         asked: &Asked<'_>,
         find: impl FnOnce(&str) -> Option<Verifier>,
         now: Time,
     ) -> Result<Credentials, Rejection> {
-        let mut malformed = None;
-        let mut ours = None;
-        for value in values {
-            match value.parse::<Credentials>() {
-                Ok(credentials) if credentials.realm == self.settings.realm => ours = Some(credentials),
-                // Meant for another realm on the way (RFC 3261 §22.3).
-                Ok(_) | Err(AuthError::Unsupported(_)) => {}
-                Err(error) => malformed = Some(error),
-            }
-        }
-        let Some(credentials) = ours else {
-            return Err(malformed.map_or(Rejection::Missing, Rejection::Malformed));
+        let Presented { ours: Some(credentials), .. } = presented else {
+            return Err(presented.malformed.map_or(Rejection::Missing, Rejection::Malformed));
         };
         if credentials.uri != asked.uri {
             return Err(Rejection::Malformed(AuthError::Malformed("credentials for another request")));

@@ -188,7 +188,7 @@ impl Pair {
 
     fn judge(&mut self, values: &[String], asked: &Asked<'_>, now: Time) -> Result<(), Rejection> {
         let find = |name: &str| (name == "bob").then(|| Login::new("bob", "zanzibar").verifier());
-        self.server.verify_values(values.iter().map(String::as_str), asked, find, now).map(|_| ())
+        self.server.verify(self.server.read(values.iter().map(String::as_str)), asked, find, now).map(|_| ())
     }
 
     fn send(&mut self, now: Time) -> Result<(), Rejection> {
@@ -282,15 +282,27 @@ fn nonces_of_others_and_nonces_forgotten_are_stale() {
 }
 
 #[test]
+fn credentials_and_parameters_are_counted() {
+    let whole = "Digest username=\"u\", realm=\"r\", nonce=\"n\", uri=\"sip:x\", response=\"d\"";
+    let with = |count: usize| whole.to_owned() + &(0..count).map(|index| format!(", p{index}=1")).collect::<String>();
+    assert!(with(27).parse::<Credentials>().is_ok());
+    assert_eq!(with(28).parse::<Credentials>(), Err(AuthError::Malformed("more than 32 parameters")));
+    let mut pair = Pair::new(ServerSettings::new("r"));
+    assert_eq!(pair.judge(&vec![whole.replace("\"r\"", "\"s\""); 16], &ASKED, NOW), Err(Rejection::Missing));
+    let refused = pair.judge(&vec![whole.to_owned(); 17], &ASKED, NOW);
+    assert_eq!(refused, Err(Rejection::Malformed(AuthError::Malformed("more than 16 credentials"))));
+}
+
+#[test]
 fn a_nonce_tells_whom_it_was_given_to() {
     let mut server = Server::new(ServerSettings::new("example.org"), &mut rng());
     for address in ["192.0.2.2", "2001:db8::7"] {
         let address: IpAddr = address.parse().unwrap();
         let challenge = server.challenges(&Rejection::Missing, address, NOW).remove(0);
         let made = Credentials::answer(&challenge, &Login::new("bob", "zanzibar"), &ASKED, "c", 1).to_string();
-        assert_eq!(server.challenged([made.as_str()].into_iter()), Some(address));
+        assert_eq!(server.challenged(&server.read([made.as_str()].into_iter())), Some(address));
         let forged = made.replace(&challenge.nonce, &challenge.nonce.replacen('0', "1", 1));
-        assert_eq!(server.challenged([forged.as_str()].into_iter()), None);
+        assert_eq!(server.challenged(&server.read([forged.as_str()].into_iter())), None);
     }
 }
 

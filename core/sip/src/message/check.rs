@@ -9,6 +9,9 @@ use super::scan::{Elements, Malformed};
 use super::values::{CSeq, is_call_id};
 use super::via;
 
+/// The most values of one message, counting every element of headers that hold lists: hops, contacts, option tags, methods.
+pub const MAX_VALUES: usize = 512;
+
 /// What is there of the headers that every message has once.
 #[derive(Default)]
 struct Seen {
@@ -23,7 +26,12 @@ struct Seen {
 /// Everything that transactions and dialogs need is there and can be read; of requests also what they are sent by.
 pub(super) fn check(headers: &Headers, method: Option<&Method>) -> Result<(), Violation> {
     let mut seen = Seen::default();
+    let mut values = 0;
     for (name, value) in headers.iter() {
+        values += if name.is_list() { Elements::new(value, true).take(MAX_VALUES + 1).count() } else { 1 };
+        if values > MAX_VALUES {
+            return Err(Violation::TooManyValues(name.clone()));
+        }
         let once = match name {
             HeaderName::From => Some(&mut seen.from),
             HeaderName::To => Some(&mut seen.to),

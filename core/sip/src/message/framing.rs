@@ -46,6 +46,9 @@ impl core::error::Error for Unframed {}
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Splitter {
     pending: Vec<u8>,
+    /// How many octets of `pending` were taken out already. They are removed when the next ones are put in, so that many
+    /// small frames in one segment do not move the rest of it each time.
+    taken: usize,
     progress: Progress,
 }
 
@@ -75,14 +78,20 @@ impl Splitter {
     /// Puts in what has come.
     pub fn push(&mut self, octets: &[u8]) {
         if !matches!(self.progress, Progress::Lost(_)) {
+            self.pending.drain(..self.taken);
+            self.taken = 0;
             self.pending.extend_from_slice(octets);
         }
+    }
+
+    fn rest(&self) -> &[u8] {
+        self.pending.get(self.taken..).unwrap_or_default()
     }
 
     /// How many octets wait for more.
     #[must_use]
     pub const fn pending(&self) -> usize {
-        self.pending.len()
+        self.pending.len().saturating_sub(self.taken)
     }
 
     /// Takes out what is whole; none until more has come.
@@ -93,33 +102,31 @@ impl Splitter {
         let end = match self.progress {
             Progress::Lost(why) => return Err(why),
             Progress::Body { end } => Some(end),
-            Progress::Head { searched: 0 } if self.pending.starts_with(b"\r") || self.pending.starts_with(b"\n") => {
+            Progress::Head { searched: 0 } if matches!(self.rest(), [b'\r' | b'\n', ..]) => {
                 return Ok(self.line_end());
             }
             Progress::Head { searched } => self.find_end(searched).inspect_err(|why| {
                 self.progress = Progress::Lost(*why);
-                self.pending = Vec::new();
+                (self.pending, self.taken) = (Vec::new(), 0);
             })?,
         };
         let Some(end) = end else { return Ok(None) };
         self.progress = Progress::Body { end };
-        if self.pending.len() < end {
-            return Ok(None);
-        }
+        let Some(message) = self.rest().get(..end).map(<[u8]>::to_vec) else { return Ok(None) };
         self.progress = Progress::default();
-        let rest = self.pending.split_off(end);
-        Ok(Some(Frame::Message(core::mem::replace(&mut self.pending, rest))))
+        self.taken += end;
+        Ok(Some(Frame::Message(message)))
     }
 
     /// Takes out line ends where a message might begin.
     fn line_end(&mut self) -> Option<Frame> {
-        let (frame, length) = match self.pending.as_slice() {
+        let (frame, length) = match self.rest() {
             [b'\r', b'\n', b'\r', b'\n', ..] => (Frame::Ping, 4),
             [b'\r'] | [b'\r', b'\n', b'\r'] => return None,
             [b'\r', b'\n', ..] => (Frame::Pong, 2),
             _ => (Frame::Pong, 1),
         };
-        self.pending.drain(..length);
+        self.taken += length;
         Some(frame)
     }
 
@@ -127,14 +134,16 @@ impl Splitter {
     fn find_end(&mut self, searched: usize) -> Result<Option<usize>, Unframed> {
         // The line end before the empty line may have been looked at already.
         let from = searched.saturating_sub(3);
-        let Some((rest_of_head, body)) = self.pending.get(from..).and_then(split) else {
-            self.progress = Progress::Head { searched: self.pending.len() };
-            return if self.pending.len() > MAX_SIZE { Err(Unframed::TooLarge) } else { Ok(None) };
+        let rest = self.rest();
+        let Some((rest_of_head, body)) = rest.get(from..).and_then(split) else {
+            let searched = rest.len();
+            self.progress = Progress::Head { searched };
+            return if searched > MAX_SIZE { Err(Unframed::TooLarge) } else { Ok(None) };
         };
-        let head = self.pending.get(..from + rest_of_head.len()).unwrap_or_default();
+        let head = rest.get(..from + rest_of_head.len()).unwrap_or_default();
         // The same reading as when the message is parsed: what is framed by one length must not be read by another.
         let length = Head::read(head).length.map_err(|_| Unframed::WrongLength)?.ok_or(Unframed::NoLength)?;
-        let end = (self.pending.len() - body.len()).saturating_add(length);
+        let end = (rest.len() - body.len()).saturating_add(length);
         if end > MAX_SIZE { Err(Unframed::TooLarge) } else { Ok(Some(end)) }
     }
 }

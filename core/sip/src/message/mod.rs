@@ -28,13 +28,14 @@ mod values;
 mod via;
 
 pub use address::{Contacts, NameAddr};
+pub use check::MAX_VALUES;
 pub use fuzz::{fuzz_message, fuzz_uri};
 pub use head::MAX_HEADERS;
 pub use headers::Headers;
 pub use host::Host;
 pub use method::Method;
 pub use name::HeaderName;
-pub use parameters::Parameters;
+pub use parameters::{MAX_PARAMETERS, Parameters};
 pub use parse::MAX_SIZE;
 pub use refused::{Refused, Violation};
 pub use response::reason_phrase;

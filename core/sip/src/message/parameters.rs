@@ -6,6 +6,11 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
+/// The most parameters of one header value or URI, and the most headers of one URI. Looking for one by name is cheap below it.
+pub const MAX_PARAMETERS: usize = 64;
+
+const TOO_MANY: Malformed = Malformed("more than 64 parameters");
+
 /// Parameters in their order. Names are compared without regard to case, values exactly.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -67,6 +72,7 @@ impl Parameters {
     /// Reads `name=value;name=value` as URIs have it: no white space, no quoted strings.
     pub(super) fn parse_uri(text: &str, fits: &Octets) -> Result<Self, Malformed> {
         let mut found = Self::new();
+        check_count(text, ';')?;
         for parameter in text.split(';') {
             let (key, value) = match split_once(parameter, b'=') {
                 Some((key, value)) => (key, Value::Plain(legal(value, fits)?)),
@@ -195,17 +201,27 @@ impl Borrowed<'_> {
     }
 }
 
+/// Refuses more than [`MAX_PARAMETERS`] pieces between separators.
+pub(super) fn check_count(text: &str, separator: char) -> Result<(), Malformed> {
+    if text.split(separator).nth(MAX_PARAMETERS).is_some() { Err(TOO_MANY) } else { Ok(()) }
+}
+
 /// Calls `visit` for each parameter of `text`.
 pub(super) fn each<'a>(
     text: &'a str,
     mut visit: impl FnMut(Borrowed<'a>) -> Result<(), Malformed>,
 ) -> Result<(), Malformed> {
     let mut rest = text.trim_ascii_start();
+    let mut count = 0;
     while let Some(text) = rest.strip_prefix(';') {
         let text = text.trim_ascii_start();
         // One semicolon too many at the very end is what some send; more of them is RFC 4475 §3.1.2.1.
         if text.is_empty() {
             return Ok(());
+        }
+        count += 1;
+        if count > MAX_PARAMETERS {
+            return Err(TOO_MANY);
         }
         let (parameter, after) = one(text)?;
         visit(parameter)?;

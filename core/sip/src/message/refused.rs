@@ -4,7 +4,7 @@ use super::headers::Headers;
 use super::name::HeaderName;
 use super::scan::Malformed;
 use super::via::{Parts, Via};
-use super::{Method, NameAddr, Response, reason_phrase};
+use super::{MAX_VALUES, Method, NameAddr, Response, reason_phrase};
 use core::fmt;
 
 /// What is wrong with a message.
@@ -22,6 +22,8 @@ pub enum Violation {
     Missing(HeaderName),
     /// A header that has one value is there more than once.
     Repeated(HeaderName),
+    /// The message has more than [`super::MAX_VALUES`] header values; the limit was passed in this header.
+    TooManyValues(HeaderName),
     /// A header that is needed is malformed.
     Header(HeaderName, Malformed),
     /// The body is not of the length that is said.
@@ -40,6 +42,7 @@ impl Violation {
             | Self::StartLine(_)
             | Self::Missing(_)
             | Self::Repeated(_)
+            | Self::TooManyValues(_)
             | Self::Header(..)
             | Self::Length
             | Self::MethodMismatch => 400,
@@ -56,6 +59,7 @@ impl fmt::Display for Violation {
             Self::Version => f.write_str("a version of SIP that is not 2.0"),
             Self::Missing(name) => write!(f, "{name} is missing"),
             Self::Repeated(name) => write!(f, "{name} more than once"),
+            Self::TooManyValues(name) => write!(f, "more than {MAX_VALUES} header values, counted up to {name}"),
             Self::Header(name, why) => write!(f, "{name}: {why}"),
             Self::Length => f.write_str("Content-Length is wrong"),
             Self::MethodMismatch => f.write_str("CSeq names another method"),

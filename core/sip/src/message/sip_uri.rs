@@ -2,7 +2,7 @@
 
 use super::escape::{HEADER, PARAM, PASSWORD, UNEXPECTED, UNRESERVED, USER, escaped, legal, unescaped};
 use super::host::{self, Host, host_port};
-use super::parameters::Parameters;
+use super::parameters::{Parameters, check_count};
 use super::scan::{Malformed, Octets, split_once};
 use crate::transport::Transport;
 use core::fmt;
@@ -207,12 +207,14 @@ impl<'a> Parts<'a> {
         if user.is_none() && password.is_some() {
             return Err(Malformed("a password of nobody"));
         }
+        let headers = question.map(|at| part(at + 1, None));
+        headers.map_or(Ok(()), |headers| check_count(headers, '&'))?;
         Ok(Self {
             user,
             password,
             address: part(host.map_or(0, |at| at + 1), semicolon.or(question)),
             params: semicolon.map(|at| part(at + 1, question)),
-            headers: question.map(|at| part(at + 1, None)),
+            headers,
         })
     }
 
@@ -227,6 +229,7 @@ impl<'a> Parts<'a> {
     /// All parts are what they have to be.
     pub(super) fn check(&self) -> Result<(), Malformed> {
         host::check(self.address)?;
+        self.params.map_or(Ok(()), |params| check_count(params, ';'))?;
         let nameless = |param: &str| matches!(param.as_bytes(), [] | [b'=', ..]);
         if self.params.is_some_and(|params| params.split(';').any(nameless)) {
             return Err(Malformed("a URI parameter without name"));

@@ -15,7 +15,7 @@ mod guesses;
 pub use binding::{Binding, Lifetimes};
 pub use guesses::PENANCE;
 
-use crate::auth::{Algorithm, Asked, Credentials, Rejection, Server, ServerSettings, Verifier};
+use crate::auth::{Algorithm, Asked, Presented, Rejection, Server, ServerSettings, Verifier};
 use crate::message::{Contacts, HeaderName, Host, Malformed, Request, Response, Uri};
 use crate::transport::{FlowId, Source};
 use crate::user_agent::io::BindingId;
@@ -183,17 +183,18 @@ impl Registrar {
     }
 
     fn verify(&mut self, request: &Request, source: &Source, now: Time) -> Result<String, Refusal> {
+        let presented = self.auth.read(request.headers.authorization());
         // Counted where the challenge went: with the source of a datagram anybody could have anybody shut out.
-        let challenged = self.auth.challenged(request.headers.authorization());
+        let challenged = self.auth.challenged(&presented);
         let mut concerned = [Some(source.remote.ip()), challenged].into_iter().flatten();
         if concerned.any(|address| self.guesses.count(address, now) >= self.settings.most_guesses) {
             return Err(Refusal::Status(403, "Too Many Wrong Passwords"));
         }
-        let uri = self.asked_uri(request);
+        let uri = asked_uri(&presented, &request.uri);
         let asked = Asked { method: request.method.name(), uri: &uri, body: &request.body };
         let users = &self.settings.users;
         let find = |name: &str| users.get(name).cloned();
-        match self.auth.verify_values(request.headers.authorization(), &asked, find, now) {
+        match self.auth.verify(presented, &asked, find, now) {
             Ok(credentials) => Ok(credentials.username),
             Err(rejection) => {
                 if let (Rejection::Wrong { .. }, Some(challenged)) = (&rejection, challenged) {
@@ -202,15 +203,6 @@ impl Registrar {
                 Err(Refusal::Challenge(rejection))
             }
         }
-    }
-
-    /// The Request-URI as the credentials write it, if they mean the same: phones and proxies print it in many ways.
-    fn asked_uri(&self, request: &Request) -> String {
-        let mut credentials = request.headers.authorization().filter_map(|text| text.parse::<Credentials>().ok());
-        let ours = credentials.find(|credentials| credentials.realm == self.auth.realm());
-        let written = ours.map(|credentials| credentials.uri);
-        let means_the_same = |text: &String| text.parse::<Uri>().is_ok_and(|uri| uri.is_equivalent(&request.uri));
-        written.filter(means_the_same).unwrap_or_else(|| request.uri.to_string())
     }
 
     /// What the contacts of a REGISTER ask for: all of it is possible, or nothing is done (RFC 3261 §10.3).
@@ -417,6 +409,12 @@ impl Registrar {
     pub fn has_user(&self, user: &str) -> bool {
         self.settings.users.contains_key(user)
     }
+}
+
+/// The Request-URI as the credentials write it, if both are equivalent: phones and proxies print it in different ways.
+fn asked_uri(presented: &Presented, request_uri: &Uri) -> String {
+    let is_equivalent = |text: &&str| text.parse::<Uri>().is_ok_and(|uri| uri.is_equivalent(request_uri));
+    presented.uri().filter(is_equivalent).map_or_else(|| request_uri.to_string(), str::to_owned)
 }
 
 #[cfg(test)]

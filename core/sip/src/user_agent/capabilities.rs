@@ -101,11 +101,15 @@ fn is_optional(disposition: &str) -> bool {
     disposition.split(';').any(|part| part.trim().eq_ignore_ascii_case("handling=optional"))
 }
 
+/// The most parts of a body that are looked at: a gateway sends three.
+const MAX_PARTS: usize = 32;
+
 /// The first part that is a session description. Others need not be text: gateways put ISUP beside it (RFC 3204).
 fn part_of(media: &MediaType, octets: &[u8]) -> Option<Body> {
     let delimiter = format!("--{}", media.params.get("boundary")?);
     let mut begin = None;
     let mut at = 0;
+    let mut parts = 0;
     for line in octets.split_inclusive(|octet| *octet == b'\n') {
         let next = at + line.len();
         let after = line.strip_prefix(delimiter.as_bytes()).map(<[u8]>::trim_ascii);
@@ -113,6 +117,10 @@ fn part_of(media: &MediaType, octets: &[u8]) -> Option<Body> {
             let part = begin.and_then(|begin| octets.get(begin..at));
             if let Some(body) = part.and_then(description_in) {
                 return Some(body);
+            }
+            parts += 1;
+            if parts > MAX_PARTS {
+                return None;
             }
             begin = Some(next);
         }

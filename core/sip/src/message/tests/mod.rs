@@ -5,6 +5,7 @@ use super::*;
 mod framing;
 mod headers;
 mod lenient;
+mod limits;
 mod property;
 mod torture;
 mod uri;
