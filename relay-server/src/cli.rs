@@ -78,14 +78,14 @@ enum Action {
 pub fn run(arguments: &Arguments) -> ExitCode {
     let done = match &arguments.command {
         Some(Action::HashPassword { sip: Some(user), domain: Some(domain), algorithm }) => {
-            print_sip_hash(user, domain, algorithm)
+            print_sip_hash(user, domain, algorithm).map(|()| ExitCode::SUCCESS)
         }
-        Some(Action::HashPassword { .. }) => print_hash(),
-        Some(Action::Check) => check(arguments),
+        Some(Action::HashPassword { .. }) => print_hash().map(|()| ExitCode::SUCCESS),
+        Some(Action::Check) => check(arguments).map(|()| ExitCode::SUCCESS),
         None => relay(arguments),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             let _ = writeln!(io::stderr(), "offhook-relay: {error}");
             ExitCode::FAILURE
@@ -217,13 +217,18 @@ fn check(arguments: &Arguments) -> io::Result<()> {
     }
 }
 
-fn relay(arguments: &Arguments) -> io::Result<()> {
+fn relay(arguments: &Arguments) -> io::Result<ExitCode> {
     let settings = arguments.settings()?;
-    telemetry::start();
+    let log = telemetry::start()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(serve(&settings, arguments.demo()));
     runtime.shutdown_timeout(core::time::Duration::from_millis(500));
-    result
+    if let Err(error) = result {
+        // Not to the stream itself, which may block.
+        log.print(&format!("offhook-relay: {error}"));
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn serve(settings: &Settings, demo: Demo) -> io::Result<()> {
@@ -235,14 +240,24 @@ async fn serve(settings: &Settings, demo: Demo) -> io::Result<()> {
         tracing::warn!(?demo, "anybody may log in as anybody");
     }
     let mut server = Server::start(settings, demo).await?;
-    announce(&server)?;
+    // A reader that is gone or does not read is no reason to refuse calls.
+    let lines = announcement(&server);
+    tokio::task::spawn_blocking(move || {
+        let mut out = io::stdout().lock();
+        if let Err(error) = out.write_all(lines.as_bytes()).and_then(|()| out.flush()) {
+            tracing::warn!(%error, "the addresses could not be printed on the standard output");
+        }
+    });
     loop {
         tokio::select! {
             wanted = signals.wait() => match wanted {
                 Wanted::Reload => server.reload_certificate(settings),
                 Wanted::ShutDown => break,
             },
-            () = server.failed() => return Err(io::Error::other("a part of the relay has ended; the log says why")),
+            () = server.failed() => {
+                server.shut_down().await;
+                return Err(io::Error::other("a part of the relay has ended; the log says which"));
+            }
         }
     }
     server.shut_down().await;
@@ -250,22 +265,12 @@ async fn serve(settings: &Settings, demo: Demo) -> io::Result<()> {
 }
 
 /// One line per bound address, for people and for tests; then `ready`.
-fn announce(server: &Server) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    for address in &server.plain {
-        writeln!(out, "listening http://{address}/")?;
-    }
-    for address in &server.tls {
-        writeln!(out, "listening https://{address}/")?;
-    }
-    for address in &server.media {
-        writeln!(out, "media udp {address}")?;
-    }
-    for listening in &server.sip {
-        writeln!(out, "sip {listening}")?;
-    }
-    writeln!(out, "ready")?;
-    out.flush()
+fn announcement(server: &Server) -> String {
+    let plain = server.plain.iter().map(|address| format!("listening http://{address}/\n"));
+    let tls = server.tls.iter().map(|address| format!("listening https://{address}/\n"));
+    let media = server.media.iter().map(|address| format!("media udp {address}\n"));
+    let sip = server.sip.iter().map(|listening| format!("sip {listening}\n"));
+    plain.chain(tls).chain(media).chain(sip).chain(["ready\n".to_owned()]).collect()
 }
 
 #[cfg(test)]

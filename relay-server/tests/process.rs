@@ -1,0 +1,137 @@
+//! The program as a process: its standard streams may be full, closed or blocked.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests may panic")]
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Write, pipe};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A relay with room for two connections; it logs each one that it refuses.
+struct Relay {
+    child: Child,
+    address: SocketAddr,
+    directory: PathBuf,
+}
+
+impl Relay {
+    fn start(name: &str, address: SocketAddr, stdout: impl Into<Stdio>, stderr: impl Into<Stdio>) -> Self {
+        let directory = std::env::temp_dir().join(format!("offhook-process-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_offhook-relay"));
+        command.args([
+            "--demo",
+            "--no-tls",
+            "--media-port=0",
+            "--media-address=127.0.0.1",
+            "--set=limits.connections=2",
+        ]);
+        command.arg(format!("--listen={address}")).env("OFFHOOK_LOG", "info").current_dir(&directory);
+        let child = command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn().unwrap();
+        let relay = Self { child, address, directory };
+        relay.until("it listens", || TcpStream::connect(address).is_ok());
+        relay
+    }
+
+    fn until(&self, what: &str, is_so: impl Fn() -> bool) {
+        let end = Instant::now() + Duration::from_secs(20);
+        while !is_so() {
+            assert!(Instant::now() < end, "not in time: {what}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn healthz(&self) -> Option<String> {
+        let mut stream = TcpStream::connect(self.address).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        answer.starts_with("HTTP/1.1 200").then_some(answer)
+    }
+
+    /// Makes the accept loop write log lines.
+    fn cause_log_lines(&self) {
+        let taken: Vec<_> = (0..2).map(|_| TcpStream::connect(self.address).unwrap()).collect();
+        for _ in 0..50 {
+            let _ = TcpStream::connect(self.address);
+        }
+        drop(taken);
+    }
+
+    /// SIGTERM; the status is 0 if all went well.
+    fn end(mut self) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        let end = Instant::now() + Duration::from_secs(20);
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < end, "it does not end");
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        assert!(status.success(), "{status}");
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+fn works_and_ends(relay: Relay) {
+    relay.cause_log_lines();
+    relay.until("it answers", || relay.healthz().is_some());
+    relay.end();
+}
+
+#[test]
+fn a_log_on_a_full_disk_costs_lines_only() {
+    let full = || OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let relay = Relay::start("full", free_address(), full(), full());
+    relay.cause_log_lines();
+    relay.until("dropped lines are counted", || {
+        relay.healthz().is_some_and(|health| health.contains("\"logDropped\":") && !health.contains("\"logDropped\":0"))
+    });
+    works_and_ends(relay);
+}
+
+#[test]
+fn pipes_whose_readers_are_gone_cost_lines_only() {
+    let ((_, stdout), (_, stderr)) = (pipe().unwrap(), pipe().unwrap());
+    works_and_ends(Relay::start("closed", free_address(), stdout, stderr));
+}
+
+#[test]
+fn a_log_pipe_that_is_not_read_blocks_nothing() {
+    let (unread, mut stderr) = pipe().unwrap();
+    // As much as a pipe holds: every write of the relay blocks.
+    stderr.write_all(&[b'x'; 65_536]).unwrap();
+    works_and_ends(Relay::start("blocked", free_address(), Stdio::null(), stderr));
+    drop(unread);
+}
+
+#[test]
+fn the_log_has_no_colors_in_a_file_and_a_bound_for_repeated_lines() {
+    let path = std::env::temp_dir().join(format!("offhook-log-{}", std::process::id()));
+    let relay = Relay::start("file", free_address(), Stdio::null(), File::create(&path).unwrap());
+    relay.cause_log_lines();
+    relay.until("it answers", || relay.healthz().is_some());
+    relay.end();
+    let log = BufReader::new(File::open(&path).unwrap());
+    let lines: Vec<String> = log.lines().map(Result::unwrap).collect();
+    std::fs::remove_file(path).unwrap();
+    assert!(lines.iter().any(|line| line.contains("SIGTERM")), "{lines:?}");
+    assert!(lines.iter().all(|line| !line.contains('\u{1b}')), "{lines:?}");
+    let refused = lines.iter().filter(|line| line.contains("connection refused")).count();
+    assert!((1..=20).contains(&refused), "{refused} lines");
+}
