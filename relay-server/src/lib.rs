@@ -12,6 +12,7 @@ pub mod shutdown;
 pub mod signaling_plane;
 pub mod sip;
 pub mod sip_transport;
+pub mod supervisor;
 pub mod telemetry;
 pub mod tls;
 mod websocket;

@@ -6,13 +6,13 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::http::{self, App, Serving};
 use crate::media_plane::{self, MediaThread, WorkerSockets};
-use crate::signaling_plane::{self, Gauges, Inbound, SignalingPlane, SipSide};
+use crate::signaling_plane::{self, Gauges, MediaReport, SignalingPlane, SipSide, ToPlane};
 use crate::sip;
 use crate::sip_transport::{self, Counters, Listening, SipTransport, Sockets, TlsReload};
+use crate::supervisor::{self, EndedParts, Supervisor};
 use crate::tls::{self, CertifiedFiles};
 use core::time::Duration;
 use offhook_b2bua::config::{Admission, Config, LoginName, Sip};
-use offhook_b2bua::io::Input;
 use offhook_b2bua::relay::Relay;
 use offhook_media::identity::DtlsIdentity;
 use offhook_media::worker::{Worker, WorkerConfig};
@@ -22,8 +22,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::{Semaphore, oneshot, watch};
 
 /// How long sockets may take to say good-bye; the whole shutdown stays below 5 s.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -44,7 +43,9 @@ pub struct Server {
     sip_tls: Option<TlsReload>,
     stop: watch::Sender<bool>,
     stop_plane: oneshot::Sender<()>,
-    plane: JoinHandle<()>,
+    /// Resolves when the plane's thread ends.
+    plane: oneshot::Receiver<()>,
+    ended_parts: EndedParts,
 }
 
 impl Server {
@@ -64,7 +65,8 @@ impl Server {
         let media = sockets.iter().flat_map(WorkerSockets::addresses).collect();
 
         let own = || certificate.as_ref().map(|_| own_certificate(settings, &discovered)).transpose();
-        let sip = sip_side(settings, demo, &discovered, sockets.len(), own)?;
+        let (supervisor, ended_parts) = supervisor::supervisor();
+        let sip = sip_side(settings, demo, &discovered, sockets.len(), &supervisor, own)?;
 
         let clock = Clock::start();
         let identity = tls::dtls_identity()?;
@@ -76,18 +78,18 @@ impl Server {
             (sip_counters, side) = (Some(started.counters), Some(started.side));
         }
         let relay = Relay::new(config, seed()?, clock.now());
-        let (inbound, queue) = signaling_plane::channel();
-        let threads = media_threads(settings, sockets, &identity, clock, &inbound)?;
+        let (to_plane, channels) = signaling_plane::channels();
+        let threads = media_threads(settings, sockets, &identity, clock, &to_plane)?;
         let accounts = Accounts::new(settings.accounts.clone(), settings.password_checks);
         let gauges = Arc::new(Gauges::default());
-        let channels = (inbound.clone(), queue);
+        let channels = (to_plane.clone(), channels);
         let plane = SignalingPlane::new(relay, clock, accounts, threads, Arc::clone(&gauges), channels);
         let plane = plane.with_sip(side);
         let (stop_plane, stopped) = oneshot::channel();
-        let plane = tokio::spawn(plane.run(stopped));
+        let plane = start_plane(plane, stopped, &supervisor)?;
 
         let app = Arc::new(App {
-            plane: inbound,
+            plane: to_plane.inbound,
             next_connection: AtomicU64::new(1),
             gauges,
             sip: sip_counters,
@@ -107,9 +109,10 @@ impl Server {
             handshake_timeout: settings.tls_handshake_timeout,
             stop: stop_listeners,
         };
-        let (plain, tls) = (open(plain, None, &serving)?, open(tls, certificate.as_ref(), &serving)?);
+        let (plain, tls) =
+            (open(plain, None, &serving, &supervisor)?, open(tls, certificate.as_ref(), &serving, &supervisor)?);
         let sip = sip_listening;
-        Ok(Self { plain, tls, media, sip, app, certificate, sip_tls, stop, stop_plane, plane })
+        Ok(Self { plain, tls, media, sip, app, certificate, sip_tls, stop, stop_plane, plane, ended_parts })
     }
 
     /// Reads certificate and key again: connections from now on get the new one, those there are go on with theirs.
@@ -136,12 +139,11 @@ impl Server {
         }
     }
 
-    /// Waits until the relay cannot go on: half a relay would take calls and lose them, so the process ends and whoever
-    /// supervises it starts a new one.
+    /// Waits until a part of the relay has ended. Half a relay would accept calls and lose them, so the process is to end, and
+    /// its service manager starts a new one.
     pub async fn failed(&mut self) {
-        if (&mut self.plane).await.is_err() {
-            tracing::error!("the signaling plane panicked");
-        }
+        let part = self.ended_parts.next().await;
+        tracing::error!(part, "a part of the relay has ended, so the relay ends");
     }
 
     /// Ends calls and sockets; done within 5 s whatever the peers do.
@@ -149,9 +151,7 @@ impl Server {
         self.app.stopping.store(true, Ordering::Relaxed);
         let _ = self.stop_plane.send(());
         let farewell = async {
-            if self.plane.await.is_err() {
-                tracing::error!("the signaling plane panicked");
-            }
+            let _ = self.plane.await;
             // Each socket's task ends after its close frame; idle HTTP connections are not waited for.
             let _ = self.app.sockets.subscribe().wait_for(|open| *open == 0).await;
         };
@@ -177,6 +177,7 @@ fn sip_side(
     demo: Demo,
     discovered: &[IpAddr],
     workers: usize,
+    supervisor: &Supervisor,
     https: impl FnOnce() -> io::Result<Option<CertifiedFiles>>,
 ) -> io::Result<Option<SipStarted>> {
     let wanted = sip_transport::listen_addresses(&settings.sip, demo, discovered).map_err(io::Error::other)?;
@@ -188,8 +189,25 @@ fn sip_side(
     let workers = u16::try_from(workers).unwrap_or(u16::MAX);
     let machine = sip::machine(settings, demo, &listening, discovered, workers)?;
     let tls = sip::tls_sides(&settings.sip, &listening, https)?;
-    let (transport, reports, reload, counters) = SipTransport::start(&settings.sip, sockets, tls, seed()?)?;
+    let (transport, reports, reload, counters) = SipTransport::start(&settings.sip, sockets, tls, seed()?, supervisor)?;
     Ok(Some(SipStarted { machine, listening, reload, counters, side: (transport, reports) }))
+}
+
+/// Starts the plane's thread, which is its own so that neither can other tasks delay it nor it them. The receiver resolves
+/// when it ends.
+fn start_plane(
+    plane: SignalingPlane,
+    stopped: oneshot::Receiver<()>,
+    supervisor: &Supervisor,
+) -> io::Result<oneshot::Receiver<()>> {
+    let (done, ended) = oneshot::channel();
+    let running = supervisor.running("signaling plane");
+    let runtime = tokio::runtime::Handle::current();
+    std::thread::Builder::new().name("signaling".to_owned()).spawn(move || {
+        let _parts = (running, done);
+        runtime.block_on(plane.run(stopped));
+    })?;
+    Ok(ended)
 }
 
 async fn bind_all(option: &str, wanted: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
@@ -222,11 +240,13 @@ fn open(
     listeners: Vec<TcpListener>,
     tls: Option<&watch::Sender<Arc<rustls::ServerConfig>>>,
     serving: &Serving,
+    supervisor: &Supervisor,
 ) -> io::Result<Vec<SocketAddr>> {
     let mut bound = Vec::with_capacity(listeners.len());
     for listener in listeners {
         bound.push(listener.local_addr()?);
-        tokio::spawn(http::serve(listener, tls.map(watch::Sender::subscribe), serving.clone()));
+        let serve = http::serve(listener, tls.map(watch::Sender::subscribe), serving.clone());
+        tokio::spawn(supervisor.supervise("HTTP listener", serve));
     }
     Ok(bound)
 }
@@ -266,7 +286,7 @@ fn media_threads(
     sockets: Vec<WorkerSockets>,
     identity: &DtlsIdentity,
     clock: Clock,
-    inbound: &mpsc::Sender<Inbound>,
+    to_plane: &ToPlane,
 ) -> io::Result<Vec<MediaThread>> {
     let mut threads = Vec::with_capacity(sockets.len());
     for (number, sockets) in sockets.into_iter().enumerate() {
@@ -275,17 +295,11 @@ fn media_threads(
         config.connect_timeout = settings.media_connect_timeout;
         config.media_timeout = settings.media_timeout;
         config.latch = settings.sip.rtp_latch;
-        let reports = inbound.clone();
-        // The plane never waits for a worker, so a worker may wait for the plane.
-        let report = move |event| {
-            if reports.blocking_send(Inbound::Input(Input::Media(event))).is_err() {
-                tracing::debug!("a media event after the signaling plane ended");
-            }
-        };
+        let report = to_plane.media_events();
         let worker = Worker::new(config, seed()?, now);
-        let plane = inbound.clone();
+        let plane = to_plane.media.clone();
         let ended = move || {
-            let _ = plane.blocking_send(Inbound::WorkerEnded(number));
+            let _ = plane.blocking_send(MediaReport::Ended(number));
         };
         threads.push(media_plane::spawn(format!("media-{number}"), sockets, worker, clock, report, ended)?);
     }

@@ -1,9 +1,9 @@
 //! What answers a request. A WebSocket may come to any path: stock pages use `/`, proxies put their own in front.
 
 use super::Lingering;
-use crate::signaling_plane::{Gauges, Inbound};
+use crate::signaling_plane::{Gauges, Inbound, STUCK_AFTER};
 use crate::sip_transport::Counters;
-use crate::websocket;
+use crate::{telemetry, websocket};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ws::WebSocketUpgrade;
@@ -58,9 +58,12 @@ pub fn router(app: Arc<App>) -> Router {
 }
 
 async fn healthz(State(app): State<Arc<App>>) -> Response {
-    let stopping = app.stopping.load(Ordering::Relaxed);
-    let (code, status) =
-        if stopping { (StatusCode::SERVICE_UNAVAILABLE, "shutting down") } else { (StatusCode::OK, "ok") };
+    let age = app.gauges.age().unwrap_or_default();
+    let (code, status) = match (app.stopping.load(Ordering::Relaxed), age > STUCK_AFTER) {
+        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "shutting down"),
+        (false, true) => (StatusCode::SERVICE_UNAVAILABLE, "signaling is stuck"),
+        (false, false) => (StatusCode::OK, "ok"),
+    };
     let body = serde_json::json!({
         "status": status,
         "version": env!("CARGO_PKG_VERSION"),
@@ -70,6 +73,8 @@ async fn healthz(State(app): State<Arc<App>>) -> Response {
         "workers": app.workers,
         "registrations": app.gauges.registrations.load(Ordering::Relaxed),
         "sipDropped": app.sip.as_ref().map_or(0, |sip| sip.dropped()),
+        "logDropped": telemetry::counters().dropped(),
+        "planeAgeMs": age.as_millis(),
     });
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     (code, headers, body.to_string()).into_response()

@@ -1,5 +1,6 @@
 //! The media plane: plain threads that share nothing. Each owns its sockets, its epoll loop and its legs.
 
+mod backlog;
 mod outlets;
 mod sockets;
 mod sys;

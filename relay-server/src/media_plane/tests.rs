@@ -50,7 +50,7 @@ fn replies_leave_from_the_address_that_was_asked() {
     let sockets = bind(&addresses, 0).unwrap();
     let bound = sockets.addresses();
     assert_eq!(bound[0].port(), bound[1].port());
-    let worker = spawn("echo".to_owned(), sockets, Echo::default(), Clock::start(), |_| {}, || {}).unwrap();
+    let worker = spawn("echo".to_owned(), sockets, Echo::default(), Clock::start(), |_| Ok(()), || {}).unwrap();
     let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
     peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     for address in bound {
@@ -71,7 +71,7 @@ fn orders_go_down_events_and_deadlines_come_up() {
     let sockets = bind(&[IpAddr::V4(Ipv4Addr::LOCALHOST)], 0).unwrap();
     let (report, events) = channel();
     let ended = || panic!("it was told to end");
-    let report = move |event| report.send(event).unwrap();
+    let report = move |event| Ok(report.send(event).unwrap());
     let worker = spawn("echo".to_owned(), sockets, Echo::default(), Clock::start(), report, ended).unwrap();
     assert!(worker.order(Command::CloseLeg { leg: LegKey(7) }));
     let wait = Duration::from_secs(5);
@@ -86,7 +86,7 @@ fn a_thread_that_panics_is_noticed_at_once() {
     let sockets = bind(&[IpAddr::V4(Ipv4Addr::LOCALHOST)], 0).unwrap();
     let (ended, notice) = channel();
     // A report that cannot be made stands for whatever may panic in the thread.
-    let report = |_| panic!("expected in this test");
+    let report = |_| -> Result<(), Event> { panic!("expected in this test") };
     let worker = spawn("doomed".to_owned(), sockets, Echo::default(), Clock::start(), report, move || {
         ended.send(()).unwrap();
     });
@@ -102,7 +102,7 @@ fn worker() -> (MediaThread, Receiver<Event>) {
     let config = WorkerConfig::new(crate::tls::dtls_identity().unwrap(), clock.instant(now));
     let sockets = bind(&[IpAddr::V4(Ipv4Addr::LOCALHOST)], 0).unwrap();
     let (report, events) = channel();
-    let report = move |event| report.send(event).unwrap();
+    let report = move |event| Ok(report.send(event).unwrap());
     let engine = Worker::new(config, [7; 32], now);
     let ended = || panic!("it was told to end");
     (spawn("media".to_owned(), sockets, engine, clock, report, ended).unwrap(), events)

@@ -1,9 +1,11 @@
 //! One media worker's thread: receive a batch, let the machine work, send batches, sleep until the next deadline.
 
+use super::backlog::Backlog;
 use super::outlets::Outlets;
 use super::sockets::WorkerSockets;
 use super::sys::{Bell, Epoll, Inbox};
 use crate::clock::Clock;
+use core::time::Duration;
 use offhook_clock::Time;
 use offhook_media::command::{Command, Event};
 use offhook_media::worker::{Output, Worker};
@@ -99,8 +101,8 @@ impl Drop for MediaThread {
     }
 }
 
-/// Starts a worker's thread. `report` must not wait for whoever orders this worker; `ended` is called when the thread
-/// ends without having been told to, be it by a panic.
+/// Starts a worker's thread. `report` must not block; it returns an event that cannot be accepted now, which is then
+/// reported again later. `ended` is called when the thread ends without having been told to, be it by a panic.
 ///
 /// # Errors
 /// When the system has no descriptor or thread to give.
@@ -109,7 +111,7 @@ pub fn spawn<E: Engine>(
     sockets: WorkerSockets,
     engine: E,
     clock: Clock,
-    report: impl FnMut(Event) + Send + 'static,
+    report: impl FnMut(Event) -> Result<(), Event> + Send + 'static,
     ended: impl FnOnce() + Send + 'static,
 ) -> io::Result<MediaThread> {
     let epoll = Epoll::new()?;
@@ -118,7 +120,8 @@ pub fn spawn<E: Engine>(
     let outlets = Outlets::new(sockets, &epoll)?;
     let (commands, orders) = channel();
     let own_bell = Arc::clone(&bell);
-    let mut worker = Thread { epoll, outlets, engine, clock, orders, report, open: true };
+    let events = Backlog::new(report);
+    let mut worker = Thread { epoll, outlets, engine, clock, orders, events, open: true };
     let thread = std::thread::Builder::new().name(name).spawn(move || {
         let mut watch = Watch(Some(ended));
         match worker.run(&own_bell.0) {
@@ -143,23 +146,25 @@ impl<F: FnOnce()> Drop for Watch<F> {
 /// The bell's key among the sockets' numbers.
 const BELL: u64 = u64::MAX;
 
+/// When events that the signaling plane did not accept are reported again.
+const RETRY: Duration = Duration::from_millis(10);
+
 struct Thread<E, R> {
     epoll: Epoll,
     outlets: Outlets,
     engine: E,
     clock: Clock,
     orders: Receiver<Command>,
-    report: R,
+    events: Backlog<R>,
     open: bool,
 }
 
-impl<E: Engine, R: FnMut(Event)> Thread<E, R> {
+impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
     fn run(&mut self, bell: &Bell) -> io::Result<()> {
         let mut inbox = Inbox::new();
         let mut keys = Vec::with_capacity(16);
         while self.open {
-            let now = self.clock.now();
-            self.epoll.wait(self.engine.poll_timeout().map(|deadline| deadline.since(now)), &mut keys)?;
+            self.epoll.wait(self.patience(), &mut keys)?;
             for key in &keys {
                 if *key == BELL {
                     bell.silence();
@@ -172,9 +177,18 @@ impl<E: Engine, R: FnMut(Event)> Thread<E, R> {
             if self.engine.poll_timeout().is_some_and(|deadline| deadline <= now) {
                 self.engine.handle_timeout(now);
             }
+            self.events.flush();
             self.drain();
         }
         Ok(())
+    }
+
+    /// How long nothing is to be done unless something arrives.
+    fn patience(&self) -> Option<Duration> {
+        let now = self.clock.now();
+        let due = self.engine.poll_timeout().map(|deadline| deadline.since(now));
+        let retry = (!self.events.is_empty()).then_some(RETRY);
+        due.into_iter().chain(retry).min()
     }
 
     fn take_orders(&mut self) {
@@ -211,7 +225,7 @@ impl<E: Engine, R: FnMut(Event)> Thread<E, R> {
     fn drain(&mut self) {
         while let Some(output) = self.engine.poll_output() {
             match output {
-                Output::Event(event) => (self.report)(event),
+                Output::Event(event) => self.events.push(event),
                 Output::Transmit { local, remote, payload } => {
                     self.outlets.send(local, remote, payload, &mut self.engine);
                 }

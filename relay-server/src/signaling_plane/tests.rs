@@ -1,4 +1,4 @@
-use super::{Gauges, Inbound, Outlet, SignalingPlane, channel};
+use super::{Gauges, Inbound, MediaReport, Outlet, SignalingPlane, ToPlane, channels};
 use crate::accounts::{Accounts, hash_password};
 use crate::clock::Clock;
 use core::time::Duration;
@@ -38,20 +38,22 @@ fn config(admission: Admission) -> Config {
 
 struct Rig {
     to_plane: mpsc::Sender<Inbound>,
+    media: mpsc::Sender<MediaReport>,
     gauges: Arc<Gauges>,
     stop: oneshot::Sender<()>,
     plane: tokio::task::JoinHandle<()>,
 }
 
 fn rig(admission: Admission) -> Rig {
-    let (clock, (to_plane, queue)) = (Clock::start(), channel());
+    let (clock, (to_plane, receivers)) = (Clock::start(), channels());
     let relay = Relay::new(config(admission), [7; 32], clock.now());
     let accounts = Accounts::new([("alice".to_owned(), hash_password("tulip").unwrap())].into(), 1);
     let gauges = Arc::new(Gauges::default());
-    let channels = (to_plane.clone(), queue);
+    let ToPlane { inbound, media } = to_plane.clone();
+    let channels = (to_plane, receivers);
     let plane = SignalingPlane::new(relay, clock, accounts, Vec::new(), Arc::clone(&gauges), channels);
     let (stop, stopped) = oneshot::channel();
-    Rig { to_plane, gauges, stop, plane: tokio::spawn(plane.run(stopped)) }
+    Rig { to_plane: inbound, media, gauges, stop, plane: tokio::spawn(plane.run(stopped)) }
 }
 
 impl Rig {
@@ -157,8 +159,72 @@ async fn who_hangs_up_before_the_password_is_checked_leaves_the_queue() {
 async fn a_media_worker_that_ends_takes_the_plane_with_it() {
     let rig = rig(Admission::Anyone);
     let (mut received, _kill) = rig.connect().await;
-    rig.to_plane.send(Inbound::WorkerEnded(0)).await.unwrap();
+    rig.log_in("").await;
+    received.recv().await.expect("an answer");
+    rig.media.send(MediaReport::Ended(0)).await.unwrap();
+    tokio::time::timeout(WAIT, rig.plane).await.expect("it ends").unwrap();
+    let mut last = None;
+    while let Some(frame) = received.recv().await {
+        last = Some(frame);
+    }
+    assert!(matches!(&last, Some(super::Frame::Close(1001, _))), "{last:?}");
+}
+
+#[tokio::test]
+async fn a_panic_of_the_machine_closes_the_sockets_and_ends_the_plane() {
+    let rig = rig(Admission::Anyone);
+    let (mut received, _kill) = rig.connect().await;
+    rig.to_plane.send(Inbound::Panic).await.unwrap();
     tokio::time::timeout(WAIT, rig.plane).await.expect("it ends").unwrap();
     let frame = received.recv().await.expect("a last frame");
     assert!(matches!(&frame, super::Frame::Close(1001, _)), "{frame:?}");
+}
+
+#[tokio::test]
+async fn a_socket_with_many_messages_does_not_delay_another() {
+    let rig = rig(Admission::Anyone);
+    // Both sockets send to one queue, which shows the order of the answers.
+    let (frames, mut received) = mpsc::channel(1_024);
+    let send = |inbound| rig.to_plane.try_send(inbound).expect("room in the queue");
+    let text = |connection, text: String| Inbound::Input(Input::Text { connection, text });
+    for (connection, login) in [(ConnectionId(2), "flood"), (ConnectionId(3), "calm")] {
+        let outlet = Outlet { frames: frames.clone(), queued: Arc::default(), kill: Arc::new(Notify::new()) };
+        send(Inbound::Opened(connection, outlet));
+        if login == "flood" {
+            for _ in 0..500 {
+                send(text(connection, r#"{"message":"ping","data":[null]}"#.to_owned()));
+            }
+        }
+        send(text(connection, format!(r#"{{"message":"connection","data":[{{"sipLogin":"{login}"}}]}}"#)));
+    }
+    // Everything is in the queue before the plane, which runs on this thread, has its first turn.
+    let answered = tokio::time::timeout(WAIT, async {
+        let mut answers = 0;
+        while !matches!(received.recv().await, Some(super::Frame::Text(text)) if text.contains("calm")) {
+            answers += 1;
+        }
+        answers
+    });
+    let before = answered.await.expect("an answer");
+    assert!(before < 5, "{before} answers to the flood came first");
+    drop(rig.stop);
+    rig.plane.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_age_of_the_last_turn_shows_a_plane_that_stands_still() {
+    let rig = rig(Admission::Anyone);
+    rig.to_plane.send(Inbound::Stall(Duration::from_millis(1_500))).await.unwrap();
+    tokio::time::timeout(WAIT, async {
+        while rig.gauges.age().is_none_or(|age| age < Duration::from_secs(1)) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        while rig.gauges.age().is_none_or(|age| age >= Duration::from_secs(1)) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .expect("the age grows, and falls when the plane goes on");
+    drop(rig.stop);
+    rig.plane.await.unwrap();
 }

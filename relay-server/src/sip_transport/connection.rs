@@ -70,7 +70,7 @@ impl Connections {
             // Wrong certificates are for the operator to know of; whose it is stands at debug.
             tracing::warn!("a SIP server does not prove itself over TLS; the log at debug says which and why");
         }
-        let _ = self.reports.send(Report::Closed { flow, unsent: inlet.unsent() }).await;
+        let _ = self.reports.send(Report::Closed { flow, remote: address.ip(), unsent: inlet.unsent() }).await;
     }
 
     /// Accepts connections for as long as it is polled.
@@ -112,7 +112,7 @@ impl Connections {
 
     async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(self, stream: S, source: Source) {
         let (outlet, inlet) = stream::channel(self.limits.send_queue);
-        if self.reports.send(Report::Opened(source.flow, outlet)).await.is_ok() {
+        if self.reports.send(Report::Opened(source.flow, source.remote.ip(), outlet)).await.is_ok() {
             stream::serve(stream, source, OpenedBy::Peer, inlet, self.limits, self.reports).await;
         }
     }

@@ -20,11 +20,12 @@ mod udp;
 mod udp_flows;
 
 pub use addresses::{Listening, Sockets, advertised, listen_addresses, main_address};
-pub use report::{Counters, Report};
+pub use report::{Counters, Report, ReportSource};
 pub use tls::{Shown, TlsSides};
 
 use crate::clock::Clock;
 use crate::config::SipSettings;
+use crate::supervisor::Supervisor;
 use connection::Connections;
 use offhook_sip::transport::{FlowId, Hop, QueryId, Target, TransmissionId, Transport};
 use offhook_sip::user_agent::io::Input;
@@ -59,6 +60,7 @@ pub struct SipTransport {
     resolver: Arc<Resolver>,
     questions: Arc<Semaphore>,
     random: ChaCha20Rng,
+    counters: Arc<Counters>,
     _tasks: JoinSet<()>,
 }
 
@@ -89,13 +91,14 @@ impl SipTransport {
         sockets: Sockets,
         tls: TlsSides,
         seed: [u8; 32],
+        supervisor: &Supervisor,
     ) -> io::Result<(Self, mpsc::Receiver<Report>, TlsReload, Arc<Counters>)> {
         let (reports, queue) = mpsc::channel(QUEUE);
         let (numbers, counters) = (Arc::new(AtomicU64::new(1)), Arc::new(Counters::default()));
         let clock = Clock::start();
         let flows = UdpFlows::new(Arc::clone(&numbers), settings.message_rate, clock.now());
         let abilities = sockets.abilities();
-        let udp = Udp::start(sockets.udp, flows, clock, &reports, &counters)?;
+        let udp = Udp::start(sockets.udp, flows, clock, &reports, &counters, supervisor)?;
         let server = tls.server.map(watch::Sender::new);
         let client = watch::Sender::new(tls.client);
         let connections = Connections {
@@ -115,9 +118,10 @@ impl SipTransport {
         for (transport, listener) in sockets.tcp {
             let listener = tokio::net::TcpListener::from_std(listener)?;
             let tls = if transport == Transport::Tls { server.as_ref().map(watch::Sender::subscribe) } else { None };
-            tasks.spawn(connections.clone().accept(listener, tls));
+            tasks.spawn(supervisor.supervise("SIP listener", connections.clone().accept(listener, tls)));
         }
-        tasks.spawn(addresses::watch_network(connections.reports.clone()));
+        let network = addresses::watch_network(connections.reports.clone());
+        tasks.spawn(supervisor.supervise("watch of the network addresses", network));
         let resolver = Arc::new(Resolver::new(&settings.dns, Path::new(resolver::HOSTS_FILE), abilities)?);
         let this = Self {
             udp,
@@ -128,6 +132,7 @@ impl SipTransport {
             resolver,
             questions: Arc::new(Semaphore::new(QUESTIONS)),
             random: ChaCha20Rng::from_seed(seed),
+            counters: Arc::clone(&counters),
             _tasks: tasks,
         };
         Ok((this, queue, TlsReload { server, client }, counters))
@@ -136,12 +141,12 @@ impl SipTransport {
     /// What a report is for the user agent.
     pub fn take(&mut self, report: Report) -> Vec<Input> {
         match report {
-            Report::Opened(flow, outlet) => {
+            Report::Opened(flow, _, outlet) => {
                 self.outlets.insert(flow, outlet);
                 Vec::new()
             }
-            Report::Received { source, octets } => vec![Input::Received { source, octets }],
-            Report::Closed { flow, unsent } => {
+            Report::Received { source, octets, .. } => vec![Input::Received { source, octets }],
+            Report::Closed { flow, unsent, .. } => {
                 self.outlets.remove(&flow);
                 if let Some(target) = self.targets.remove(&flow)
                     && self.open.get(&target) == Some(&flow)
@@ -158,6 +163,11 @@ impl SipTransport {
                 vec![Input::NetworkChanged]
             }
         }
+    }
+
+    /// Counts datagrams that the plane has dropped.
+    pub fn count_dropped(&self, datagrams: u64) {
+        self.counters.drop_many(datagrams);
     }
 
     /// Closes a connection; what is sent from now on to where it led opens another.

@@ -1,25 +1,32 @@
 //! What sockets and connections say to the signaling plane.
 
 use super::stream::Outlet;
+use offhook_limits::Source as Network;
 use offhook_sip::transport::{FlowId, QueryId, Source, Target, TransmissionId};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// What has happened on the network.
 #[derive(Debug)]
 pub enum Report {
-    /// Somebody connected.
-    Opened(FlowId, Outlet),
+    /// The peer with this address connected.
+    Opened(FlowId, IpAddr, Outlet),
     /// A message came.
     Received {
         /// Whence.
         source: Source,
         /// The message.
         octets: Vec<u8>,
+        /// The place among the messages of its connection that are not handled yet; none for a datagram.
+        place: Option<OwnedSemaphorePermit>,
     },
     /// A connection is gone, or never came about.
     Closed {
         /// Which.
         flow: FlowId,
+        /// The address of its peer.
+        remote: IpAddr,
         /// What it did not carry any more.
         unsent: Vec<TransmissionId>,
     },
@@ -36,6 +43,27 @@ pub enum Report {
     NetworkChanged,
 }
 
+/// The source that a report is accounted to: the network of a peer, or the relay itself.
+pub type ReportSource = Option<Network>;
+
+impl Report {
+    /// The source. The reports of one source stay in order.
+    #[must_use]
+    pub const fn source(&self) -> ReportSource {
+        match self {
+            Self::Opened(_, remote, _) | Self::Closed { remote, .. } => Some(Network::of(*remote)),
+            Self::Received { source, .. } => Some(Network::of(source.remote.ip())),
+            Self::NotSent(_) | Self::Resolved { .. } | Self::NetworkChanged => None,
+        }
+    }
+
+    /// Whether it is a datagram, which may be dropped.
+    #[must_use]
+    pub const fn is_datagram(&self) -> bool {
+        matches!(self, Self::Received { place: None, .. })
+    }
+}
+
 /// Numbers for `/healthz`.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -50,6 +78,10 @@ impl Counters {
     }
 
     pub(super) fn drop_one(&self) {
-        self.dropped.fetch_add(1, Ordering::Relaxed);
+        self.drop_many(1);
+    }
+
+    pub(super) fn drop_many(&self, datagrams: u64) {
+        self.dropped.fetch_add(datagrams, Ordering::Relaxed);
     }
 }

@@ -10,13 +10,16 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::Instant;
 
 /// Octets that may wait for a slow peer.
 const QUEUED_OCTETS: usize = 4_194_304;
 /// Octets read at once.
 const READ_BUFFER: usize = 8_192;
+/// Messages of one connection that wait for the plane. More are left in the socket, so that a peer with much to send does
+/// not fill the queue that all peers share.
+const UNHANDLED: usize = 32;
 /// How long a peer may take to take one message.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the rest of a message may take, and the first one of whoever connects.
@@ -136,7 +139,8 @@ pub(super) async fn serve<S>(
     let activity = Activity::new();
     let (read_half, write_half) = tokio::io::split(stream);
     let kill = Arc::clone(&inlet.kill);
-    let reader = Reader { source, limits, activity: &activity, reports: &reports };
+    let places = Arc::new(Semaphore::new(UNHANDLED));
+    let reader = Reader { source, limits, activity: &activity, reports: &reports, places };
     let ended = tokio::select! {
         ended = reader.run(read_half, opened_by) => ended,
         ended = write(write_half, &mut inlet, &activity) => ended,
@@ -147,7 +151,8 @@ pub(super) async fn serve<S>(
         Ok(reason) => tracing::debug!(flow = source.flow.0, reason, "SIP connection closed"),
         Err(error) => tracing::debug!(flow = source.flow.0, %error, "SIP connection closed"),
     }
-    let _ = reports.send(Report::Closed { flow: source.flow, unsent: inlet.unsent() }).await;
+    let _ =
+        reports.send(Report::Closed { flow: source.flow, remote: source.remote.ip(), unsent: inlet.unsent() }).await;
 }
 
 async fn write<W: AsyncWrite>(
@@ -176,6 +181,8 @@ struct Reader<'a> {
     limits: Limits,
     activity: &'a Activity,
     reports: &'a mpsc::Sender<Report>,
+    /// Places for messages that the plane has not handled yet.
+    places: Arc<Semaphore>,
 }
 
 impl Reader<'_> {
@@ -230,7 +237,8 @@ impl Reader<'_> {
             Frame::Ping => b"\r\n\r\n".to_vec(),
             Frame::Pong => b"\r\n".to_vec(),
         };
-        self.reports.send(Report::Received { source: self.source, octets }).await.is_ok()
+        let place = Arc::clone(&self.places).acquire_owned().await.ok();
+        self.reports.send(Report::Received { source: self.source, octets, place }).await.is_ok()
     }
 }
 

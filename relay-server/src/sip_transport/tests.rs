@@ -47,7 +47,10 @@ impl Rig {
         ];
         let sockets = Sockets::bind(&wanted, &[]).unwrap();
         let bound = sockets.listening.iter().map(|listening| (listening.transport, listening.address)).collect();
-        let (transport, reports, reload, counters) = SipTransport::start(settings, sockets, tls, [7; 32]).unwrap();
+        let (transport, reports, reload, counters) = {
+            let (supervisor, _) = crate::supervisor::supervisor();
+            SipTransport::start(settings, sockets, tls, [7; 32], &supervisor).unwrap()
+        };
         Self { transport, reports, inputs: VecDeque::new(), reload, counters, bound }
     }
 

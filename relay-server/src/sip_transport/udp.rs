@@ -4,6 +4,7 @@ use super::icmp;
 use super::report::{Counters, Report};
 use super::udp_flows::{SocketIndex, UdpFlows, Verdict};
 use crate::clock::Clock;
+use crate::supervisor::Supervisor;
 use offhook_sip::transport::{FlowId, Source, Target, TransmissionId, Transport};
 use std::collections::BTreeMap;
 use std::io;
@@ -40,6 +41,7 @@ impl Udp {
         clock: Clock,
         reports: &mpsc::Sender<Report>,
         counters: &Arc<Counters>,
+        supervisor: &Supervisor,
     ) -> io::Result<Self> {
         let flows = Arc::new(Mutex::new(flows));
         let mut receivers = JoinSet::new();
@@ -57,7 +59,7 @@ impl Udp {
                 reports: reports.clone(),
                 counters: Arc::clone(counters),
             };
-            receivers.spawn(receiver.run());
+            receivers.spawn(supervisor.supervise("SIP socket", receiver.run()));
             sockets.push((local, socket));
         }
         Ok(Self { sockets, flows, clock, routes: BTreeMap::new(), _receivers: receivers })
@@ -193,7 +195,7 @@ impl Receiver {
         }
         let source = Source { flow, transport: Transport::Udp, local: self.local, remote };
         // A full queue loses the datagram: whoever sent it repeats it, and the connections of others wait for none.
-        if self.reports.try_send(Report::Received { source, octets: octets.to_vec() }).is_err() {
+        if self.reports.try_send(Report::Received { source, octets: octets.to_vec(), place: None }).is_err() {
             self.counters.drop_one();
         }
     }

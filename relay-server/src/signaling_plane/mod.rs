@@ -1,5 +1,11 @@
-//! The task that owns the relay machine. Sockets, media workers and password checks reach it through one bounded channel,
-//! SIP through another, so that neither keeps the other from being heard; it never waits for any of them.
+//! The signaling plane: the thread that owns the relay machine. WebSockets, media workers and SIP each reach it through a
+//! bounded channel of their own, and it never waits for any of them.
+//!
+//! It works in turns. In each turn every channel is served for [`SLICE`] at most, and due timers are served in between, so
+//! that no source delays another by more than a turn, whatever it sends.
+
+mod fair_queue;
+mod intake;
 
 use crate::accounts::Accounts;
 use crate::clock::Clock;
@@ -7,21 +13,29 @@ use crate::media_plane::MediaThread;
 use crate::sip_transport::resolver::plan::Question;
 use crate::sip_transport::{Report, SipTransport};
 use core::time::Duration;
+use intake::{Arrived, Intake, Kind};
 use offhook_b2bua::io::{ConnectionId, Input, Output, RequestId};
 use offhook_b2bua::relay::Relay;
+use offhook_clock::Time;
+use offhook_media::command::Event;
 use offhook_sip::user_agent::io as user_agent;
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-/// Inputs waiting for the machine; whoever has more waits.
+/// Inputs that wait in a channel.
 const QUEUE: usize = 1_024;
-/// Inputs taken before outputs are drained and the clock is read again.
-const TURN: usize = 64;
+/// How long one kind of input is served before the next one is.
+const SLICE: Duration = Duration::from_millis(5);
+/// A turn takes place at least this often, so that the age of the last one shows whether the plane works.
+const HEARTBEAT: Duration = Duration::from_millis(500);
+/// A plane whose last turn is older than this is reported as stuck.
+pub const STUCK_AFTER: Duration = Duration::from_secs(5);
 
 /// How long SIP servers and phones may take to say that they have understood the end.
 const SIP_FAREWELL: Duration = Duration::from_secs(2);
@@ -36,8 +50,21 @@ pub enum Inbound {
     Opened(ConnectionId, Outlet),
     /// Anything else.
     Input(Input),
-    /// A media worker has ended, which it does not do by itself.
-    WorkerEnded(usize),
+    /// The plane stands still for so long, as if it were busy.
+    #[cfg(test)]
+    Stall(Duration),
+    /// The plane panics.
+    #[cfg(test)]
+    Panic,
+}
+
+/// What a media worker reports.
+#[derive(Debug)]
+pub enum MediaReport {
+    /// An event of the machine.
+    Event(Event),
+    /// The worker with this number has ended, which it does not do by itself.
+    Ended(usize),
 }
 
 /// What a socket is to do.
@@ -71,6 +98,19 @@ pub struct Gauges {
     pub calls: AtomicUsize,
     /// Accounts that a SIP server has accepted.
     pub registrations: AtomicUsize,
+    /// The end of the plane's last turn, in milliseconds of its clock.
+    last_turn: AtomicU64,
+    /// The plane's clock.
+    clock: OnceLock<Clock>,
+}
+
+impl Gauges {
+    /// The time since the end of the plane's last turn; none before its first one.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        let last = Time::EPOCH + Duration::from_millis(self.last_turn.load(Ordering::Relaxed));
+        self.clock.get().map(|clock| clock.now().since(last))
+    }
 }
 
 /// Everything that carries SIP, and what it reports.
@@ -84,7 +124,7 @@ pub struct SignalingPlane {
     workers: Vec<MediaThread>,
     gauges: Arc<Gauges>,
     outlets: BTreeMap<ConnectionId, Outlet>,
-    inbound: mpsc::Receiver<Inbound>,
+    intake: Intake,
     /// For answers of password checks.
     answers: mpsc::Sender<Inbound>,
     /// Password checks that run or wait.
@@ -92,13 +132,38 @@ pub struct SignalingPlane {
     /// A media worker is gone: the plane ends.
     broken: bool,
     sip: Option<SipTransport>,
-    reports: Option<mpsc::Receiver<Report>>,
 }
 
-/// The channel to a plane, to be made before the media threads that report through it.
+/// The senders of a plane's channels.
+#[derive(Clone, Debug)]
+pub struct ToPlane {
+    /// For WebSockets and password checks.
+    pub inbound: mpsc::Sender<Inbound>,
+    /// For media workers.
+    pub media: mpsc::Sender<MediaReport>,
+}
+
+impl ToPlane {
+    /// Reports a media worker's events to the plane, without waiting for it. An event that it cannot accept now is returned.
+    pub fn media_events(&self) -> impl FnMut(Event) -> Result<(), Event> + Send + use<> {
+        let media = self.media.clone();
+        move |event| match media.try_send(MediaReport::Event(event)) {
+            Err(TrySendError::Full(MediaReport::Event(event))) => Err(event),
+            // Nothing receives the events of a relay that ends.
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+}
+
+/// The receivers of a plane's channels.
+#[derive(Debug)]
+pub struct Channels(mpsc::Receiver<Inbound>, mpsc::Receiver<MediaReport>);
+
+/// The channels to a plane, to be made before the media threads that report through them.
 #[must_use]
-pub fn channel() -> (mpsc::Sender<Inbound>, mpsc::Receiver<Inbound>) {
-    mpsc::channel(QUEUE)
+pub fn channels() -> (ToPlane, Channels) {
+    let ((inbound, web_sockets), (media, events)) = (mpsc::channel(QUEUE), mpsc::channel(QUEUE));
+    (ToPlane { inbound, media }, Channels(web_sockets, events))
 }
 
 impl SignalingPlane {
@@ -110,9 +175,11 @@ impl SignalingPlane {
         accounts: Accounts,
         workers: Vec<MediaThread>,
         gauges: Arc<Gauges>,
-        (answers, inbound): (mpsc::Sender<Inbound>, mpsc::Receiver<Inbound>),
+        (to_plane, channels): (ToPlane, Channels),
     ) -> Self {
         let accounts = Arc::new(accounts);
+        let Channels(inbound, media) = channels;
+        let _ = gauges.clock.set(clock);
         Self {
             relay,
             clock,
@@ -120,45 +187,51 @@ impl SignalingPlane {
             workers,
             gauges,
             outlets: BTreeMap::new(),
-            inbound,
-            answers,
+            intake: Intake::new(inbound, media),
+            answers: to_plane.inbound,
             checks: BTreeMap::new(),
             broken: false,
             sip: None,
-            reports: None,
         }
     }
 
     /// The same with SIP.
     #[must_use]
     pub fn with_sip(mut self, side: Option<SipSide>) -> Self {
-        (self.sip, self.reports) = side.unzip();
+        let (sip, reports) = side.unzip();
+        self.sip = sip;
+        self.intake.set_reports(reports);
         self
     }
 
-    /// Runs until `shutdown` (or until a media worker is found dead), then says good-bye to every socket and ends; the media threads end with it.
+    /// Runs until `shutdown`, or until a part of the relay has failed; then ends all calls, closes every socket and returns
+    /// after the media threads have ended.
     pub async fn run(mut self, mut shutdown: oneshot::Receiver<()>) {
-        let (mut turn, mut sip_turn) = (Vec::with_capacity(TURN), Vec::with_capacity(TURN));
+        self.count();
         while !self.broken {
             let deadline = self.deadline();
             tokio::select! {
-                _ = self.inbound.recv_many(&mut turn, TURN) => {
-                    for inbound in turn.drain(..) {
-                        self.take(inbound);
-                        self.drain();
-                    }
-                }
-                () = receive(&mut self.reports, &mut sip_turn) => self.take_reports(&mut sip_turn),
+                () = self.intake.wait() => {}
                 () = sleep_until(deadline) => {}
+                () = tokio::time::sleep(HEARTBEAT) => {}
                 _ = &mut shutdown => break,
             }
-            self.serve_deadline();
+            self.guarded(Self::turn);
             self.count();
+            // The plane may share its thread with other tasks.
+            tokio::task::yield_now().await;
         }
-        self.input(Input::Shutdown);
-        self.drain();
-        self.finish_sip(&mut sip_turn).await;
-        // Sockets still open have not been told by the machine: 1001 is "going away" (RFC 6455 §7.4.1).
+        self.guarded(|plane| {
+            plane.input(Input::Shutdown);
+            plane.drain();
+        });
+        self.finish_sip().await;
+        while let Some(Arrived::WebSocket(inbound)) = self.intake.next(Kind::WebSocket) {
+            if let Inbound::Opened(connection, outlet) = inbound {
+                self.outlets.insert(connection, outlet);
+            }
+        }
+        // The machine has not closed these: 1001 is "going away" (RFC 6455 §7.4.1).
         for outlet in core::mem::take(&mut self.outlets).into_values() {
             let _ = outlet.frames.try_send(Frame::Close(1001, "the relay is shutting down".to_owned()));
         }
@@ -167,6 +240,33 @@ impl SignalingPlane {
         let workers = core::mem::take(&mut self.workers);
         drop(self);
         let _ = tokio::task::spawn_blocking(move || drop(workers)).await;
+    }
+
+    /// Does `work`. A panic, which is a bug, ends the plane, but not before it has tried to end the calls.
+    fn guarded(&mut self, work: impl FnOnce(&mut Self)) {
+        if catch_unwind(AssertUnwindSafe(|| work(self))).is_err() {
+            self.broken = true;
+        }
+    }
+
+    /// Serves every kind of input for [`SLICE`] at most.
+    fn turn(&mut self) {
+        for kind in Kind::ALL {
+            let end = std::time::Instant::now() + SLICE;
+            while !self.broken
+                && let Some(arrived) = self.intake.next(kind)
+            {
+                self.take(arrived);
+                self.drain();
+                if std::time::Instant::now() >= end {
+                    break;
+                }
+            }
+            self.serve_deadline();
+        }
+        if let Some(sip) = &self.sip {
+            sip.count_dropped(self.intake.take_dropped());
+        }
     }
 
     /// When the machine wants to be woken.
@@ -182,31 +282,31 @@ impl SignalingPlane {
         self.drain();
     }
 
-    /// Waits until SIP servers and phones know of the end, or for as long as that may take: a BYE that is lost, or a
-    /// REGISTER that is challenged, is said again.
-    async fn finish_sip(&mut self, turn: &mut Vec<Report>) {
+    /// Waits until SIP servers and phones have answered the last requests, or for [`SIP_FAREWELL`]: a BYE that is lost is
+    /// retransmitted, and a REGISTER that is challenged is repeated.
+    async fn finish_sip(&mut self) {
         let end = Instant::now() + SIP_FAREWELL;
-        while self.sip.is_some() && !self.relay.is_sip_quiet() {
+        // The failure that ended the turns does not prevent this; another one does.
+        self.broken = false;
+        while self.sip.is_some() && !self.relay.is_sip_quiet() && !self.broken {
             let deadline = self.deadline();
             tokio::select! {
-                () = receive(&mut self.reports, turn) => self.take_reports(turn),
+                () = self.intake.wait() => {}
                 () = sleep_until(deadline) => {}
                 () = tokio::time::sleep_until(end) => {
-                    tracing::warn!("some SIP peers did not take their good-bye in time");
+                    tracing::warn!("some SIP peers did not answer the last requests in time");
                     return;
                 }
             }
-            self.serve_deadline();
+            self.guarded(Self::turn);
         }
     }
 
-    fn take_reports(&mut self, turn: &mut Vec<Report>) {
-        for report in turn.drain(..) {
-            let inputs = self.sip.as_mut().map_or_else(Vec::new, |sip| sip.take(report));
-            for input in inputs {
-                self.input(Input::Sip(input));
-                self.drain();
-            }
+    fn take_report(&mut self, report: Report) {
+        let inputs = self.sip.as_mut().map_or_else(Vec::new, |sip| sip.take(report));
+        for input in inputs {
+            self.input(Input::Sip(input));
+            self.drain();
         }
     }
 
@@ -230,17 +330,28 @@ impl SignalingPlane {
         }
     }
 
-    fn take(&mut self, inbound: Inbound) {
+    fn take(&mut self, arrived: Arrived) {
+        match arrived {
+            Arrived::Media(MediaReport::Event(event)) => self.input(Input::Media(event)),
+            Arrived::Media(MediaReport::Ended(worker)) => {
+                tracing::error!(worker, "a media worker has ended");
+                self.broken = true;
+            }
+            Arrived::WebSocket(inbound) => self.take_inbound(inbound),
+            Arrived::Sip(report) => self.take_report(report),
+        }
+    }
+
+    fn take_inbound(&mut self, inbound: Inbound) {
         let input = match inbound {
             Inbound::Opened(connection, outlet) => {
                 self.outlets.insert(connection, outlet);
                 Input::Connected { connection }
             }
-            Inbound::WorkerEnded(worker) => {
-                tracing::error!(worker, "a media worker has ended");
-                self.broken = true;
-                return;
-            }
+            #[cfg(test)]
+            Inbound::Stall(duration) => return std::thread::sleep(duration),
+            #[cfg(test)]
+            Inbound::Panic => panic!("expected in this test"),
             Inbound::Input(input) => {
                 match &input {
                     // A socket the machine has closed may have said something before it heard of that.
@@ -355,22 +466,13 @@ impl SignalingPlane {
     }
 
     fn count(&self) {
+        let now = self.clock.now().since(Time::EPOCH).as_millis();
+        self.gauges.last_turn.store(u64::try_from(now).unwrap_or(u64::MAX), Ordering::Relaxed);
         let counts = self.relay.counts();
         self.gauges.connections.store(self.outlets.len(), Ordering::Relaxed);
         self.gauges.sessions.store(counts.sessions, Ordering::Relaxed);
         self.gauges.calls.store(counts.calls, Ordering::Relaxed);
         self.gauges.registrations.store(counts.registrations, Ordering::Relaxed);
-    }
-}
-
-/// Waits for reports; for ever where there is no SIP.
-async fn receive(reports: &mut Option<mpsc::Receiver<Report>>, turn: &mut Vec<Report>) {
-    let received = match reports {
-        Some(reports) => reports.recv_many(turn, TURN).await,
-        None => 0,
-    };
-    if received == 0 {
-        core::future::pending::<()>().await;
     }
 }
 

@@ -1,0 +1,110 @@
+//! Events of a media worker that the signaling plane has not accepted yet.
+
+use offhook_media::command::Event;
+use std::collections::VecDeque;
+
+/// Digits are kept up to this number of events, which the signaling plane has to stand still for minutes to cause. The
+/// events of a leg's transport, two for each leg, are always kept.
+const EVENTS: usize = 65_536;
+/// Requests for key frames are kept up to this number of events.
+const KEY_FRAMES: usize = 256;
+
+/// A queue in front of a receiver that may be busy. It keeps the order, and the media thread never waits for it.
+pub(super) struct Backlog<R> {
+    /// Takes an event, or gives it back.
+    report: R,
+    waiting: VecDeque<Event>,
+}
+
+impl<R: FnMut(Event) -> Result<(), Event>> Backlog<R> {
+    pub(super) const fn new(report: R) -> Self {
+        Self { report, waiting: VecDeque::new() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Reports `event`, now or with a later [`flush`](Self::flush).
+    pub(super) fn push(&mut self, event: Event) {
+        if !self.waiting.is_empty() {
+            return self.keep(event);
+        }
+        if let Err(event) = (self.report)(event) {
+            self.keep(event);
+        }
+    }
+
+    fn keep(&mut self, event: Event) {
+        let waiting = self.waiting.len();
+        match event {
+            // The peer that wants a key frame asks again until it has one.
+            Event::KeyFrameWanted { .. } if waiting >= KEY_FRAMES || self.waiting.contains(&event) => {}
+            Event::DtmfReceived { .. } if waiting >= EVENTS => {
+                tracing::error!("a digit is lost: the signaling plane accepts no events");
+            }
+            _ => self.waiting.push_back(event),
+        }
+    }
+
+    /// Reports the events that wait, as far as they are accepted.
+    pub(super) fn flush(&mut self) {
+        while let Some(event) = self.waiting.pop_front() {
+            if let Err(event) = (self.report)(event) {
+                self.waiting.push_front(event);
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Backlog, EVENTS};
+    use core::cell::{Cell, RefCell};
+    use offhook_media::command::{Event, LegKey, TransportFailure};
+
+    const fn digit(digit: char) -> Event {
+        Event::DtmfReceived { leg: LegKey(1), digit }
+    }
+
+    #[test]
+    fn events_wait_in_order_while_none_is_accepted() {
+        let (room, seen) = (Cell::new(0), RefCell::new(Vec::new()));
+        let mut backlog = Backlog::new(|event| {
+            if room.get() == 0 {
+                return Err(event);
+            }
+            room.set(room.get() - 1);
+            seen.borrow_mut().push(event);
+            Ok(())
+        });
+        let key_frame = Event::KeyFrameWanted { leg: LegKey(1) };
+        for event in [digit('1'), key_frame.clone(), digit('2'), key_frame.clone()] {
+            backlog.push(event);
+        }
+        room.set(1);
+        backlog.flush();
+        assert_eq!(*seen.borrow(), [digit('1')]);
+        room.set(9);
+        backlog.push(digit('3'));
+        assert_eq!(seen.borrow().len(), 1, "no event overtakes those that wait");
+        backlog.flush();
+        assert_eq!(*seen.borrow(), [digit('1'), key_frame, digit('2'), digit('3')]);
+        assert!(backlog.is_empty());
+        backlog.push(digit('4'));
+        assert_eq!(seen.borrow().len(), 5, "with nothing waiting, events are reported at once");
+    }
+
+    #[test]
+    fn ends_of_legs_are_kept_beyond_the_bound() {
+        let mut backlog = Backlog::new(Err);
+        for _ in 0..=EVENTS {
+            backlog.push(digit('1'));
+        }
+        assert_eq!(backlog.waiting.len(), EVENTS);
+        let failed = Event::LegFailed { leg: LegKey(1), failure: TransportFailure::NoPort };
+        backlog.push(failed.clone());
+        assert_eq!(backlog.waiting.back(), Some(&failed));
+    }
+}
