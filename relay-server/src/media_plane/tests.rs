@@ -71,7 +71,10 @@ fn orders_go_down_events_and_deadlines_come_up() {
     let sockets = bind(&[IpAddr::V4(Ipv4Addr::LOCALHOST)], 0).unwrap();
     let (report, events) = channel();
     let ended = || panic!("it was told to end");
-    let report = move |event| Ok(report.send(event).unwrap());
+    let report = move |event| {
+        report.send(event).unwrap();
+        Ok(())
+    };
     let worker = spawn("echo".to_owned(), sockets, Echo::default(), Clock::start(), report, ended).unwrap();
     assert!(worker.order(Command::CloseLeg { leg: LegKey(7) }));
     let wait = Duration::from_secs(5);
@@ -102,7 +105,10 @@ fn worker() -> (MediaThread, Receiver<Event>) {
     let config = WorkerConfig::new(crate::tls::dtls_identity().unwrap(), clock.instant(now));
     let sockets = bind(&[IpAddr::V4(Ipv4Addr::LOCALHOST)], 0).unwrap();
     let (report, events) = channel();
-    let report = move |event| Ok(report.send(event).unwrap());
+    let report = move |event| {
+        report.send(event).unwrap();
+        Ok(())
+    };
     let engine = Worker::new(config, [7; 32], now);
     let ended = || panic!("it was told to end");
     (spawn("media".to_owned(), sockets, engine, clock, report, ended).unwrap(), events)
