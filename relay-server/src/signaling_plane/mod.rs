@@ -105,7 +105,12 @@ pub struct Gauges {
 }
 
 impl Gauges {
-    /// The time since the end of the plane's last turn; none before its first one.
+    fn turn_ended(&self, now: Time) {
+        let millis = now.since(Time::EPOCH).as_millis();
+        self.last_turn.store(u64::try_from(millis).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// The time since the end of the plane's last turn, or since its start; none before that.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
         let last = Time::EPOCH + Duration::from_millis(self.last_turn.load(Ordering::Relaxed));
@@ -180,6 +185,7 @@ impl SignalingPlane {
         let accounts = Arc::new(accounts);
         let Channels(inbound, media) = channels;
         let _ = gauges.clock.set(clock);
+        gauges.turn_ended(clock.now());
         Self {
             relay,
             clock,
@@ -466,8 +472,7 @@ impl SignalingPlane {
     }
 
     fn count(&self) {
-        let now = self.clock.now().since(Time::EPOCH).as_millis();
-        self.gauges.last_turn.store(u64::try_from(now).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.gauges.turn_ended(self.clock.now());
         let counts = self.relay.counts();
         self.gauges.connections.store(self.outlets.len(), Ordering::Relaxed);
         self.gauges.sessions.store(counts.sessions, Ordering::Relaxed);
