@@ -183,7 +183,7 @@ fn open_phone(worker: &mut Worker, number: u8, law: Option<u8>, profile: Option<
     let remote = RemoteRtp { rtp: own, rtcp: RtcpPath::Muxed };
     let received = stream.remote.payloads.clone();
     let streams = vec![RtpStream { stream, received, remote: Some(remote), srtp }];
-    worker.handle_command(Command::ConnectRtpLeg { leg, streams, silence: Silence::Tolerated }, now);
+    worker.handle_command(Command::ConnectRtpLeg { leg, streams, signaling: None, silence: Silence::Tolerated }, now);
     let outbound = match profile {
         Some(profile) => {
             let (key, salt) = secret(profile, 2);

@@ -15,6 +15,7 @@ pub use rtp::{LocalRtp, MasterKey, RemoteRtp, RtcpPath, RtpStream, SdesKeys, Sil
 
 use offhook_sdp::webrtc::{Fingerprint, IceCredentials, Section, Setup};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// One leg's media, unique in the relay's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -60,6 +61,8 @@ pub enum Command {
         leg: LegKey,
         /// The sections in the order in which the leg was opened; those that were opened and are not named here rest.
         streams: Vec<RtpStream>,
+        /// The source address of the peer's SIP messages, from which its media may come where it describes another one.
+        signaling: Option<IpAddr>,
         /// Whether the leg may be silent.
         silence: Silence,
     },

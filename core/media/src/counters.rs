@@ -30,8 +30,10 @@ pub struct Dropped {
     pub unknown_protocol: u64,
     /// DTLS or media from an address of no leg.
     pub unknown_address: u64,
-    /// Media for a SIP leg from an address that is not its peer's, or not yet.
+    /// Media for a SIP leg from an address that is not its peer's.
     pub foreign_address: u64,
+    /// Media for a SIP leg from an address that may be its peer's and has not sent enough yet.
+    pub on_probation: u64,
     /// Malformed STUN, or not a Binding request.
     pub bad_stun: u64,
     /// STUN with a user name of no leg, or a wrong password.

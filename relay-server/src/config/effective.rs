@@ -136,9 +136,10 @@ fn rtp(s: &SipSettings) -> Vec<(&'static str, String)> {
         MediaProfile::WebRtc => "servers are offered WebRTC",
     };
     let latching = match s.rtp_latch.latching {
-        Latching::Never => "media go where the peer said",
-        Latching::SameAddress => "media follow a peer to another port",
-        Latching::Any => "media follow a peer to another address",
+        Latching::Never => "media go to the described address only",
+        Latching::SameAddress => "media follow a peer to another port of the described address",
+        Latching::Signaling => "media follow a peer to the address of its SIP messages",
+        Latching::Any => "media follow a peer to any address at the beginning of a call",
     };
     let port = |port: u16| if s.rtp_first_port == 0 { "any free port".to_owned() } else { port.to_string() };
     vec![
@@ -150,7 +151,7 @@ fn rtp(s: &SipSettings) -> Vec<(&'static str, String)> {
         ("rtp.profile", profile.to_owned()),
         ("rtp.srtp", srtp.to_owned()),
         ("rtp.latching", latching.to_owned()),
-        ("rtp.latch_packets", format!("{} in a row", s.rtp_latch.packets)),
+        ("rtp.latch_packets", s.rtp_latch.packets.to_string()),
         ("rtp.latch_quiet", seconds(s.rtp_latch.quiet)),
     ]
 }

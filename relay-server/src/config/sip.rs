@@ -308,7 +308,12 @@ pub(super) fn profile(given: &Given) -> Result<MediaProfile, String> {
 }
 
 pub(super) fn latching(given: &Given) -> Result<Latching, String> {
-    given.choice(&[("never", Latching::Never), ("same-address", Latching::SameAddress), ("any", Latching::Any)])
+    given.choice(&[
+        ("never", Latching::Never),
+        ("same-address", Latching::SameAddress),
+        ("signaling", Latching::Signaling),
+        ("any", Latching::Any),
+    ])
 }
 
 /// At most one address of each family, for that is what a session description has room for.

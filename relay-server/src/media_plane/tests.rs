@@ -170,7 +170,7 @@ fn connect(leg: LegKey, remote: RemoteRtp) -> Command {
     let stream = Stream { remote: section, local_ssrc: 7 };
     let streams =
         vec![RtpStream { received: stream.remote.payloads.clone(), stream, remote: Some(remote), srtp: None }];
-    Command::ConnectRtpLeg { leg, streams, silence: Silence::EndsLeg }
+    Command::ConnectRtpLeg { leg, streams, signaling: None, silence: Silence::EndsLeg }
 }
 
 #[test]

@@ -10,6 +10,7 @@ use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io as sip;
 
 use super::SessionId;
+use std::net::IpAddr;
 
 /// What happens to a call.
 #[derive(Clone, Debug)]
@@ -145,6 +146,8 @@ pub enum Input {
 /// What a SIP endpoint does to its call.
 #[derive(Clone, Debug)]
 pub enum SipEvent {
+    /// Its messages come from this address from now on.
+    SourceChanged(IpAddr),
     /// It rings, or has something to say before it answers.
     Progress {
         /// Which callee.

@@ -235,6 +235,11 @@ impl Call {
             (State::Established(_), SipEvent::OfferAnswered { sdp }) => self.offer_answered(leg, sdp),
             (State::Established(_), SipEvent::OfferRefused) => self.offer_refused(leg),
             (_, SipEvent::Offered { branch, sdp }) => self.offered(leg, branch, sdp),
+            (_, SipEvent::SourceChanged(source)) => {
+                if let Some(peer) = self.peer_mut(leg) {
+                    peer.set_source(source);
+                }
+            }
             (State::Established(_), SipEvent::ReferProgress { status, is_final, is_refused }) => {
                 self.refer_progress(leg, status, is_final, is_refused);
             }

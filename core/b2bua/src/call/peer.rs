@@ -21,7 +21,7 @@ use offhook_sip::user_agent::io::{AccountId, Body, Branch, InviteId, OutboundInv
 use rand_chacha::ChaCha20Rng;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// How far a dialog is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +81,8 @@ pub struct Peer {
     pub mark: Option<String>,
     path: Path,
     address: RtpAddress,
+    /// The address that its SIP messages come from.
+    source: Option<IpAddr>,
     srtp: Srtp,
     cname: String,
     first_ssrc: u32,
@@ -133,6 +135,8 @@ pub struct PeerSetup {
     pub path: Path,
     /// Where the ports are.
     pub address: RtpAddress,
+    /// The address that its SIP messages come from, where one has come.
+    pub source: Option<IpAddr>,
     /// Whether and how media are encrypted.
     pub srtp: Srtp,
     /// The page's lines for the relay's descriptions.
@@ -219,6 +223,7 @@ impl Peer {
             mark,
             path,
             address,
+            source,
             srtp,
             extra,
             session_id,
@@ -234,6 +239,7 @@ impl Peer {
             mark,
             path,
             address,
+            source,
             srtp,
             cname,
             first_ssrc,
@@ -248,6 +254,11 @@ impl Peer {
             is_offer_due: false,
             held: false,
         }
+    }
+
+    /// Takes the address that its SIP messages come from; the next order to the worker names it.
+    pub(super) const fn set_source(&mut self, source: IpAddr) {
+        self.source = Some(source);
     }
 
     const fn policy(&self) -> SrtpPolicy {
@@ -536,7 +547,7 @@ impl Peer {
             let received = ours.map_or_else(|| stream.clone(), |ours| as_sent(&ours.section, stream)).payloads;
             RtpStream { stream: Stream { remote: stream.clone(), local_ssrc }, received, remote, srtp }
         });
-        Command::ConnectRtpLeg { leg, streams: made.collect(), silence }
+        Command::ConnectRtpLeg { leg, streams: made.collect(), signaling: self.source, silence }
     }
 
     /// The same where the media go a browser's way.

@@ -290,6 +290,7 @@ impl Stage {
         let identity = |user: &str| Identity { name: None, uri: format!("sip:{user}@example.org") };
         let request = InboundInvite {
             origin,
+            source: Ipv4Addr::LOCALHOST.into(),
             request_uri: format!("sip:{}@relay.example", script.pick(&NAMES).unwrap_or_default()),
             from: identity("1003"),
             to: identity("alice"),

@@ -144,7 +144,8 @@ impl Relay {
                 PeerMedia::Rtp { is_ipv6: address.map(|address| address.is_ipv6()) }
             }
         };
-        PeerPlan { invite, account, uri: request.from.uri.clone(), dialog: Dialog::Inbound, media }
+        let (uri, source) = (request.from.uri.clone(), Some(request.source));
+        PeerPlan { invite, account, uri, dialog: Dialog::Inbound, source, media }
     }
 
     /// The account that is called, if it is one, the callee's name, and who rings.

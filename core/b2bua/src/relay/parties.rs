@@ -17,7 +17,7 @@ use offhook_signaling::message::CallId;
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{AccountId, Destination, Identity, InviteId, OutboundInvite};
 use rand_core::Rng;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Lines of a page for the session descriptions of a SIP leg.
 const MAX_LINES: usize = 32;
@@ -57,6 +57,8 @@ pub(super) struct PeerPlan {
     pub(super) account: Option<AccountId>,
     pub(super) uri: String,
     pub(super) dialog: Dialog,
+    /// The address that its SIP messages come from, where one has come.
+    pub(super) source: Option<IpAddr>,
     /// How its media travel: by RTP to an address of this family, where it is known, or by WebRTC.
     pub(super) media: PeerMedia,
 }
@@ -143,6 +145,7 @@ impl Relay {
             mark: own_mark,
             path,
             address,
+            source: plan.source,
             srtp,
             extra: alert.lines.clone(),
             // Unguessable, and below 2^62: some parsers read it as a signed number.
@@ -208,6 +211,7 @@ impl Relay {
             account,
             uri,
             dialog: Dialog::Planned(Box::new(request)),
+            source: None,
             media: self.offered_media(account),
         }
     }

@@ -66,6 +66,9 @@ impl Relay {
             Event::PhoneBound { user, binding } => self.registrar.bind(LoginName(user), binding),
             Event::PhoneGone { user, binding } => self.registrar.unbind(&LoginName(user), binding),
             Event::Incoming { invite, request } => self.incoming(invite, &request, now),
+            Event::SourceChanged { invite, source } => {
+                self.on_invite(invite, SipEvent::SourceChanged(source), now);
+            }
             Event::Progress { invite, branch, status, body, .. } => {
                 let sdp = body.as_ref().and_then(sdp_text);
                 self.on_invite(invite, SipEvent::Progress { branch, status, sdp }, now);

@@ -55,31 +55,21 @@ pub(crate) struct Accepted {
 }
 
 impl Leg {
-    /// Opens a packet in place; its length without what protected it. `None` where it was dropped, and counted.
-    fn open_rtp(
-        &mut self,
-        arrival: Arrival,
-        packet: &mut [u8],
-        header: &Header,
-        io: &mut Io,
-        now: Time,
-    ) -> Option<usize> {
-        let opened = match (&mut self.transport, arrival) {
+    /// Opens a packet in place; its length without what protected it.
+    fn open_rtp(&mut self, arrival: Arrival, packet: &mut [u8], header: &Header, now: Time) -> Result<usize, Refused> {
+        match (&mut self.transport, arrival) {
             (Transport::WebRtc(webrtc), Arrival::Bundled) => {
-                let Some(inbound) = webrtc.inbound() else {
-                    io.counters.dropped.no_keys += 1;
-                    return None;
-                };
+                let inbound = webrtc.inbound().ok_or(Refused::NoKeys)?;
                 inbound.unprotect_rtp(packet, header).map_err(Refused::Srtp)
             }
             (Transport::Rtp(rtp), Arrival::Section { index, component: Component::Rtp, from }) => {
                 let stream = self.streams.get(index);
                 let is_negotiated = stream.is_some_and(|stream| stream.payload(header.payload_type).is_some());
-                rtp.session(index)?.open_rtp(from, packet, header, is_negotiated, now)
+                let session = rtp.session(index).ok_or(Refused::ForeignAddress)?;
+                session.open_rtp(from, packet, header, is_negotiated, now)
             }
             (Transport::Rtp(_), _) | (Transport::WebRtc(_), Arrival::Section { .. }) => Err(Refused::ForeignAddress),
-        };
-        opened.map_err(|refused| count_refusal(refused, io)).ok()
+        }
     }
 
     /// Decrypts a packet in place and finds its stream; `None` where it was dropped, and counted.
@@ -94,8 +84,12 @@ impl Leg {
             io.counters.dropped.malformed += 1;
             return None;
         };
-        let length = self.open_rtp(arrival, packet, &header, io, now)?;
-        self.heard_at = now;
+        let opened = self.open_rtp(arrival, packet, &header, now);
+        // A packet on probation is not passed on, but it shows that the peer is there.
+        if matches!(opened, Ok(_) | Err(Refused::OnProbation)) {
+            self.heard_at = now;
+        }
+        let length = opened.map_err(|refused| count_refusal(refused, io)).ok()?;
         io.counters.rx_rtp += 1;
         let packet = packet.get(..length)?;
         let Some((stream, id)) = self.stream_of(arrival, &header, packet) else {
@@ -329,6 +323,8 @@ pub(super) fn count_refusal(refused: Refused, io: &mut Io) {
     let dropped = &mut io.counters.dropped;
     match refused {
         Refused::ForeignAddress => dropped.foreign_address += 1,
+        Refused::OnProbation => dropped.on_probation += 1,
+        Refused::NoKeys => dropped.no_keys += 1,
         Refused::Srtp(SrtpError::Malformed) => dropped.malformed += 1,
         Refused::Srtp(SrtpError::Unauthentic) => dropped.unauthentic += 1,
         Refused::Srtp(SrtpError::Replayed) => dropped.replayed += 1,

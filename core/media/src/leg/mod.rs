@@ -47,6 +47,7 @@ use offhook_sdp::webrtc::{IceCredentials, Section};
 use rand_core::Rng;
 use source::{DigitLimit, Source};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use stream::MediaStream;
 use transport::{RtpTransport, Transport};
 use webrtc::{PeerTerms, Turn, WebRtc};
@@ -243,7 +244,7 @@ impl Leg {
     pub(crate) fn connect_rtp(
         &mut self,
         streams: Vec<RtpStream>,
-        silence: Silence,
+        (signaling, silence): (Option<IpAddr>, Silence),
         rng: &mut impl Rng,
         now: Time,
     ) -> bool {
@@ -251,7 +252,7 @@ impl Leg {
         if streams.is_empty() || streams.len() > rtp.sections() {
             return false;
         }
-        if rtp.connect(&streams, silence, now).is_err() {
+        if rtp.connect(&streams, signaling, silence, now).is_err() {
             self.ended = Some(Ended::Failed(TransportFailure::BadKeys));
             return true;
         }

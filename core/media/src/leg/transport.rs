@@ -9,6 +9,7 @@ use crate::transport::rtp::{RtpSession, Way};
 use crate::transport::srtp::BadKeyLength;
 use core::time::Duration;
 use offhook_clock::Time;
+use std::net::IpAddr;
 
 /// Signaling is not troubled for a key frame more often: INFO is dear, and retransmitted by itself.
 const LEAST_ASKING: Duration = Duration::from_secs(1);
@@ -102,11 +103,17 @@ impl RtpTransport {
     }
 
     /// Takes the peer's addresses and keys; sections without a stream rest.
-    pub(super) fn connect(&mut self, streams: &[RtpStream], silence: Silence, now: Time) -> Result<(), BadKeyLength> {
+    pub(super) fn connect(
+        &mut self,
+        streams: &[RtpStream],
+        signaling: Option<IpAddr>,
+        silence: Silence,
+        now: Time,
+    ) -> Result<(), BadKeyLength> {
         let mut streams = streams.iter();
         for session in &mut self.sessions {
             match streams.next() {
-                Some(stream) => session.connect(stream.remote, stream.srtp.as_ref(), now)?,
+                Some(stream) => session.connect(stream.remote, stream.srtp.as_ref(), signaling, now)?,
                 None => session.rest(),
             }
         }

@@ -1,7 +1,7 @@
 //! RTP to a SIP peer: each media section a session with ports of its own, plain (RTP/AVP) or under keys that the
 //! descriptions carried (RTP/SAVP, RFC 4568).
 
-use super::latch::{Latch, LatchRules};
+use super::latch::{Admission, Latch, LatchRules, Received};
 use super::srtp::{BadKeyLength, Inbound, MasterSecret, Outbound, Profile, SavedInbound, SavedOutbound, SrtpError};
 use crate::command::{LocalRtp, MasterKey, RemoteRtp, RtcpPath, SdesKeys};
 use crate::ice::agent::Pair;
@@ -11,7 +11,7 @@ use core::time::Duration;
 use offhook_clock::Time;
 use rand_core::Rng;
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Which of a session's two ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +27,10 @@ pub enum Component {
 pub enum Refused {
     /// It came from an address that is not the peer's.
     ForeignAddress,
+    /// It came from an address that may be the peer's and has not sent enough yet.
+    OnProbation,
+    /// The keys are not known yet.
+    NoKeys,
     /// It is not what the keys protect.
     Srtp(SrtpError),
 }
@@ -88,8 +92,8 @@ impl RtpSession {
         self.is_reachable
     }
 
-    /// Takes what a description says of the peer. Addresses and keys that stay the same stay in use with all that was
-    /// learned of them.
+    /// Takes the peer's address and keys from its description, and the source address of its SIP messages. Addresses and keys
+    /// that stay the same stay in use with all that was learned of them.
     ///
     /// # Errors
     ///
@@ -98,14 +102,15 @@ impl RtpSession {
         &mut self,
         remote: Option<RemoteRtp>,
         keys: Option<&SdesKeys>,
+        signaling: Option<IpAddr>,
         now: Time,
     ) -> Result<(), BadKeyLength> {
         self.is_reachable = remote.is_some();
         if let Some(remote) = remote {
-            self.rtp.signal(remote.rtp, &self.rules, now);
+            self.rtp.describe(remote.rtp, signaling, &self.rules, now);
             self.is_muxed = remote.rtcp == RtcpPath::Muxed;
             if let RtcpPath::Separate(rtcp) = remote.rtcp {
-                self.rtcp.signal(rtcp, &self.rules, now);
+                self.rtcp.describe(rtcp, signaling, &self.rules, now);
             }
         }
         // A section that rests has no keys to say anything of.
@@ -170,14 +175,19 @@ impl RtpSession {
         if !self.rtp.considers(from, &self.rules) {
             return Err(Refused::ForeignAddress);
         }
+        let received = Received { from, ssrc: header.ssrc, sequence: header.sequence };
         let Some(srtp) = self.protection() else {
-            let is_known = self.rtp.current() == Some(from);
-            let is_admitted =
-                (is_known || is_negotiated) && self.rtp.admit(from, header.ssrc, header.sequence, &self.rules, now);
-            return if is_admitted { Ok(packet.len()) } else { Err(Refused::ForeignAddress) };
+            if self.rtp.current() != Some(from) && !is_negotiated {
+                return Err(Refused::ForeignAddress);
+            }
+            return match self.rtp.admit(received, &self.rules, now) {
+                Admission::Admitted => Ok(packet.len()),
+                Admission::OnProbation => Err(Refused::OnProbation),
+                Admission::Foreign => Err(Refused::ForeignAddress),
+            };
         };
         let length = srtp.0.unprotect_rtp(packet, header).map_err(Refused::Srtp)?;
-        self.rtp.admit_authentic(from, &self.rules, now);
+        self.rtp.admit_authentic(received, &self.rules, now);
         Ok(length)
     }
 
@@ -204,7 +214,7 @@ impl RtpSession {
             }
             let length = srtp.0.unprotect_rtcp(packet).map_err(Refused::Srtp)?;
             if component == Component::Rtcp {
-                self.rtcp.admit_authentic(from, &self.rules, now);
+                self.rtcp.admit_authentic_control(from, &self.rules, now);
             }
             return Ok(length);
         }
@@ -256,7 +266,7 @@ pub(crate) fn fuzz(data: &[u8]) {
     for keys in [None, Some(keys)] {
         let local = LocalRtp { rtp: on(1), rtcp: on(2) };
         let mut session = RtpSession::new(local, LatchRules::default());
-        let _ = session.connect(Some(remote), keys.as_ref(), Time::EPOCH);
+        let _ = session.connect(Some(remote), keys.as_ref(), None, Time::EPOCH);
         let (mut rest, mut now) = (data, Time::EPOCH);
         while let Some((&first, after)) = rest.split_first() {
             let length = usize::from(first >> 2) * 4;

@@ -104,7 +104,9 @@ impl Worker {
                 self.legs.get_mut(&leg).map(|leg| leg.dial(&digits)).is_some() && self.settle(leg, now)
             }
             Command::OpenRtpLeg { leg, sections, cname } => self.open_rtp(leg, &sections, cname, now),
-            Command::ConnectRtpLeg { leg, streams, silence } => self.connect_rtp(leg, streams, silence, now),
+            Command::ConnectRtpLeg { leg, streams, signaling, silence } => {
+                self.connect_rtp(leg, streams, (signaling, silence), now)
+            }
             Command::ConnectPeerLeg { leg, remote, streams, rtcp, silence } => {
                 self.connect_peer(leg, remote, streams, (rtcp, silence), now)
             }

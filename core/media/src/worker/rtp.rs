@@ -7,7 +7,7 @@ use crate::transport::demux::Protocol;
 use crate::transport::rtp::Component;
 use offhook_clock::Time;
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Whose a port of the relay is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,9 +56,15 @@ impl Worker {
         }
     }
 
-    pub(super) fn connect_rtp(&mut self, key: LegKey, streams: Vec<RtpStream>, silence: Silence, now: Time) -> bool {
+    pub(super) fn connect_rtp(
+        &mut self,
+        key: LegKey,
+        streams: Vec<RtpStream>,
+        terms: (Option<IpAddr>, Silence),
+        now: Time,
+    ) -> bool {
         let Some(leg) = self.legs.get_mut(&key) else { return false };
-        if !leg.connect_rtp(streams, silence, &mut self.rng, now) {
+        if !leg.connect_rtp(streams, terms, &mut self.rng, now) {
             return false;
         }
         if let Some(partner) = leg.partner {

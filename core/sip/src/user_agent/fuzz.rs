@@ -203,7 +203,8 @@ impl Stage {
                 assert_eq!(self.calls.insert(*invite, true), Some(false), "every call ends once");
                 return;
             }
-            Event::Progress { invite, .. }
+            Event::SourceChanged { invite, .. }
+            | Event::Progress { invite, .. }
             | Event::Answered { invite, .. }
             | Event::OfferAnswered { invite, .. }
             | Event::OfferRefused { invite, .. }

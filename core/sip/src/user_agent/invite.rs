@@ -10,6 +10,7 @@ use crate::transaction::Failure;
 use crate::transaction::layer::{ClientKey, ServerKey};
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// Which end this is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,8 @@ enum Role {
 pub(super) struct Invite {
     party: Party,
     role: Role,
+    /// The address that the peer's last message came from.
+    source: Option<IpAddr>,
 }
 
 /// What the network has for a call.
@@ -44,12 +47,19 @@ impl Invite {
         now: Time,
     ) -> Self {
         let client = Client::begin(request, offer, detour, &mut Scope { party: &mut party, outlet, now });
-        Self { party, role: Role::Client(Box::new(client)) }
+        Self { party, role: Role::Client(Box::new(client)), source: None }
     }
 
     pub(super) fn take(mut party: Party, incoming: Incoming, session: Session, outlet: &mut Outlet, now: Time) -> Self {
+        let source = Some(incoming.source.remote.ip());
         let server = Server::begin(incoming, session, &mut Scope { party: &mut party, outlet, now });
-        Self { party, role: Role::Server(Box::new(server)) }
+        Self { party, role: Role::Server(Box::new(server)), source }
+    }
+
+    /// Takes the source address of a message of the peer; whether it is another one that the call model does not know.
+    pub(super) fn note_source(&mut self, source: IpAddr) -> bool {
+        let before = self.source.replace(source);
+        before != Some(source) && self.is_live()
     }
 
     /// Nothing is left of it.

@@ -7,6 +7,7 @@ use crate::transport::{FlowId, Source, Target, Transport};
 use core::time::Duration;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// One identity at one SIP server: a browser's SIP account, or a trunk that many share. Numbered by the call model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -365,6 +366,8 @@ pub enum Origin {
 pub struct InboundInvite {
     /// Whose it is.
     pub origin: Origin,
+    /// The source address of the INVITE.
+    pub source: IpAddr,
     /// The Request-URI.
     pub request_uri: String,
     /// Who calls, by `From`.
@@ -429,6 +432,13 @@ pub enum Event {
         invite: InviteId,
         /// The call.
         request: Box<InboundInvite>,
+    },
+    /// The peer's messages come from this address from now on; reported before the event that brought it.
+    SourceChanged {
+        /// The call.
+        invite: InviteId,
+        /// The address.
+        source: IpAddr,
     },
     /// A provisional response other than 100, or one that was repeated with something new.
     Progress {
@@ -543,7 +553,7 @@ pub struct Settings {
     /// Which redirections are followed.
     pub redirects: Redirects,
     /// Sources whose `P-Asserted-Identity` counts, by address.
-    pub trusted: Vec<std::net::IpAddr>,
+    pub trusted: Vec<IpAddr>,
     /// `User-Agent` and `Server`.
     pub product: String,
     /// RFC 3261 §17.1.1.1: estimated round trip, 500 ms.

@@ -25,6 +25,7 @@ use crate::message::{Host, Method, Response, Uri};
 use crate::registrar::{self, Registrar};
 use crate::registration::Registrations;
 use crate::transaction::layer::{self, ClientKey, Layer};
+use crate::transport::Source;
 use accounts::{Accounts, PhoneAddress};
 pub use fuzz::fuzz_calls;
 use invite::{Arrival, CallCommand, Invite, SessionCommand};
@@ -238,9 +239,10 @@ impl UserAgent {
             layer::Event::Request { key, request, source } => {
                 self.receive(Incoming { key, request: *request, source }, now);
             }
-            layer::Event::Ack { request, .. } => {
+            layer::Event::Ack { request, source } => {
                 let found = DialogId::of_request(&request).ok().flatten().and_then(|id| self.outlet.dialogs.get(&id));
                 let Some((invite, branch)) = found.copied() else { return self.ignore() };
+                self.note_source(invite, &source);
                 self.with(invite, |invite, outlet| invite.arrive(Arrival::Ack(branch, &request), outlet, now));
             }
             layer::Event::Cancelled { key, cancel } => {
@@ -250,12 +252,13 @@ impl UserAgent {
             layer::Event::Response { key, response, source }
                 if self.is_of_registration(key, &response, &source, now) => {}
             layer::Event::Failed { key, failure } if self.is_failure_of_registration(key, failure, now) => {}
-            layer::Event::Response { key, response, .. } => {
+            layer::Event::Response { key, response, source } => {
                 let is_last = is_last(&response);
                 let Some(invite) = self.outlet.sent.get(&key).copied() else { return self.ignore() };
                 if is_last {
                     self.outlet.sent.remove(&key);
                 }
+                self.note_source(invite, &source);
                 self.with(invite, |invite, outlet| invite.arrive(Arrival::Response(key, &response), outlet, now));
             }
             layer::Event::Failed { key, failure } => {
@@ -271,6 +274,15 @@ impl UserAgent {
         }
     }
 
+    /// Reports where the peer of a call sends from, when that changes.
+    fn note_source(&mut self, id: InviteId, source: &Source) {
+        if let Some(invite) = self.invites.get_mut(&id)
+            && invite.note_source(source.remote.ip())
+        {
+            self.outlet.tell(Event::SourceChanged { invite: id, source: source.remote.ip() });
+        }
+    }
+
     const fn ignore(&mut self) {
         self.ignored += 1;
     }
@@ -279,6 +291,7 @@ impl UserAgent {
         match DialogId::of_request(&incoming.request) {
             Ok(Some(id)) => match self.outlet.dialogs.get(&id).copied() {
                 Some((invite, branch)) => {
+                    self.note_source(invite, &incoming.source);
                     let arrival = Arrival::Request(branch, Box::new(incoming));
                     self.with(invite, |invite, outlet| invite.arrive(arrival, outlet, now));
                 }

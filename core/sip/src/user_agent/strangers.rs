@@ -204,6 +204,7 @@ impl UserAgent {
         let is_trusted = self.outlet.settings.trusted.contains(&incoming.source.remote.ip().to_canonical());
         Some(InboundInvite {
             origin,
+            source: incoming.source.remote.ip(),
             request_uri: incoming.request.uri.to_string(),
             from: identity_of(&from),
             to: identity_of(&headers.to().ok()?),

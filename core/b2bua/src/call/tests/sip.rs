@@ -65,6 +65,7 @@ fn peer(leg: LegKey, dialog: Dialog) -> Party {
         mark: None,
         path: Path::Rtp,
         address: RtpAddress { advertised: address, local: address },
+        source: None,
         srtp: Srtp::Off,
         extra: Vec::new(),
         session_id: leg.0,

@@ -10,6 +10,7 @@ use offhook_sip::user_agent::io::{
     AccountId, Body, Branch, Cause, Command, Destination, Event, Failure, Identity, InboundInvite, InviteId, Origin,
     OutboundInvite,
 };
+use std::net::IpAddr;
 
 pub(super) const BRANCH: Branch = Branch(0);
 
@@ -43,6 +44,7 @@ pub(super) fn gone() -> Cause {
 pub(super) fn from_phone(origin: Origin, offer: Option<String>) -> InboundInvite {
     InboundInvite {
         origin,
+        source: std::net::Ipv4Addr::LOCALHOST.into(),
         request_uri: "sip:token@192.0.2.1".into(),
         from: Identity { name: Some("Carol C.".into()), uri: "sip:1003@example.org".into() },
         to: Identity { name: None, uri: "sip:alice@example.org".into() },
@@ -117,10 +119,35 @@ impl Bench {
         orders.next().expect("an RTP leg")
     }
 
+    /// The signaling address in that order.
+    fn signaling_address(&self) -> Option<IpAddr> {
+        let orders = self.media.iter().rev();
+        let mut orders = orders.filter_map(|command| match command {
+            Media::ConnectRtpLeg { signaling, .. } => Some(*signaling),
+            _ => None,
+        });
+        orders.next().expect("an RTP leg")
+    }
+
     fn end_reason(&mut self, at: ConnectionId) -> (CallStatus, Option<u16>, Option<String>) {
         let end = self.last_status(at);
         (end.status, end.sip_status, end.info)
     }
+}
+
+#[test]
+fn worker_is_given_the_source_address_of_a_peers_messages() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, _) = bench.login_sip("alice");
+    bench.call(alice, "a1", "1002");
+    let (invite, _) = bench.invited();
+    let (first, moved) = (IpAddr::from([203, 0, 113, 5]), IpAddr::from([203, 0, 113, 6]));
+    bench.sip(Event::SourceChanged { invite, source: first });
+    bench.answered(invite, Some(&phone_sdp(4000, "sendrecv")));
+    assert_eq!(bench.signaling_address(), Some(first));
+    bench.sip(Event::SourceChanged { invite, source: moved });
+    bench.sip(Event::Offer { invite, branch: BRANCH, body: Some(body(&phone_sdp(4002, "sendrecv"))) });
+    assert_eq!(bench.signaling_address(), Some(moved));
 }
 
 #[test]

@@ -84,7 +84,9 @@ impl Wire {
             while let Some(output) = self.server.poll_output() {
                 quiet = false;
                 if let sip::Output::Event(event) = output {
-                    self.events.push_back(event);
+                    if !matches!(event, Event::SourceChanged { .. }) {
+                        self.events.push_back(event);
+                    }
                     continue;
                 }
                 let answer = |wire: &mut Self, input| wire.server.handle_input(input, now);

@@ -33,7 +33,7 @@ fn a_key_and_its_salt_have_the_length_of_their_suite() {
     }
     let secret = |octets| MasterKey(vec![7; octets]);
     let keys = SdesKeys { suite: Profile::AesCm128HmacSha1, local: secret(30), remote: secret(29) };
-    assert_eq!(session().connect(Some(separate()), Some(&keys), Time::EPOCH), Err(BadKeyLength));
+    assert_eq!(session().connect(Some(separate()), Some(&keys), None, Time::EPOCH), Err(BadKeyLength));
     assert_eq!(format!("{:?}", keys.local), "MasterKey(30 octets)", "no log shows a key");
 }
 
@@ -52,7 +52,7 @@ fn ways_are_those_of_the_description() {
         (None, (None, None)),
         (Some(separate()), (Some((1, 10)), Some((2, 20)))),
     ] {
-        session.connect(remote, None, Time::EPOCH).unwrap();
+        session.connect(remote, None, None, Time::EPOCH).unwrap();
         assert_eq!(ways(&mut session), expected, "{remote:?}");
     }
     session.rest();

@@ -103,6 +103,11 @@ pub(super) fn contexts(keys: &SdesKeys) -> (Inbound, Outbound) {
     (inbound, Outbound::new(keys.suite, &remote.0, &remote.1).unwrap())
 }
 
+/// A phone behind a NAT as the relay sees it: its SIP messages come from there.
+pub(super) fn nat() -> SocketAddr {
+    super::address("203.0.113.5:61234")
+}
+
 impl Scene {
     pub(super) fn order(&mut self, command: Command) {
         self.worker.handle_command(command, self.now);
@@ -115,7 +120,7 @@ impl Scene {
     }
 
     pub(super) fn connect_phone(&mut self, leg: LegKey, streams: Vec<RtpStream>) {
-        self.order(Command::ConnectRtpLeg { leg, streams, silence: Silence::EndsLeg });
+        self.order(Command::ConnectRtpLeg { leg, streams, signaling: Some(nat().ip()), silence: Silence::EndsLeg });
     }
 
     /// A phone with these sections, up.

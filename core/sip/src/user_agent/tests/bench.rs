@@ -10,7 +10,7 @@ use crate::user_agent::io::{
 use crate::user_agent::{Counts, UserAgent};
 use core::time::Duration;
 use offhook_clock::Time;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 pub(crate) const ALICE: AccountId = AccountId(1);
 pub(crate) const CALL: InviteId = InviteId::Outbound(1);
@@ -73,6 +73,8 @@ pub(crate) struct Bench {
     pub(crate) now: Time,
     pub(crate) sent: Vec<Message>,
     pub(crate) events: Vec<Event>,
+    /// The source addresses that were reported, apart from the other events.
+    pub(crate) sources: Vec<IpAddr>,
     branches: u32,
     /// Of the reliable response that was sent last.
     pub(crate) last_rseq: Option<String>,
@@ -81,7 +83,15 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn new(settings: Settings) -> Self {
         let agent = UserAgent::new(settings, [7; 32], Time::EPOCH);
-        Self { agent, now: Time::EPOCH, sent: Vec::new(), events: Vec::new(), branches: 0, last_rseq: None }
+        Self {
+            agent,
+            now: Time::EPOCH,
+            sent: Vec::new(),
+            events: Vec::new(),
+            sources: Vec::new(),
+            branches: 0,
+            last_rseq: None,
+        }
     }
 
     /// With Alice's account.
@@ -107,6 +117,7 @@ impl Bench {
                     assert!(matches!(hop, Hop::Flow(_) | Hop::Target(Target { .. })));
                     self.sent.push(Message::parse(&octets).expect("what is sent can be read"));
                 }
+                Output::Event(Event::SourceChanged { source, .. }) => self.sources.push(source),
                 Output::Event(event) => self.events.push(event),
                 Output::Close { .. } => {}
                 Output::Resolve { query, .. } => {
@@ -133,7 +144,11 @@ impl Bench {
     }
 
     pub(crate) fn receive_over(&mut self, transport: Transport, message: impl Into<Message>) {
-        let source = Source { flow: FlowId(1), transport, local: "192.0.2.1:5060".parse().unwrap(), remote: peer() };
+        self.receive_from(peer(), transport, message);
+    }
+
+    pub(crate) fn receive_from(&mut self, remote: SocketAddr, transport: Transport, message: impl Into<Message>) {
+        let source = Source { flow: FlowId(1), transport, local: "192.0.2.1:5060".parse().unwrap(), remote };
         let octets = message.into().to_bytes();
         self.input(Input::Received { source, octets });
     }

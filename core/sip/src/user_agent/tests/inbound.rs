@@ -36,6 +36,7 @@ fn a_call_is_told_with_who_calls_whom() {
     );
     let Event::Incoming { invite: CALL, request } = bench.event() else { panic!() };
     assert_eq!(request.origin, Origin::Account(ALICE));
+    assert_eq!(request.source, super::bench::peer().ip());
     assert_eq!(request.request_uri, "sip:alice-1@192.0.2.1");
     assert_eq!(request.from.name.as_deref(), Some("Bob"));
     assert_eq!(request.from.uri, "sip:bob@example.org");

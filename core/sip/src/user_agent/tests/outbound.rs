@@ -22,6 +22,19 @@ fn answered() -> (Bench, Far) {
 }
 
 #[test]
+fn source_address_of_the_peer_is_reported_when_it_changes() {
+    let (mut bench, mut bob) = answered();
+    let peer = super::bench::peer().ip();
+    assert_eq!(bench.sources, [peer]);
+    let moved: std::net::SocketAddr = "198.51.100.9:40000".parse().unwrap();
+    for _ in 0..2 {
+        let info = bob.request(&mut bench, "INFO", &[], None);
+        bench.receive_from(moved, crate::transport::Transport::Udp, info);
+    }
+    assert_eq!(bench.sources, [peer, moved.ip()]);
+}
+
+#[test]
 fn an_invite_says_who_calls_whom_and_what_is_known() {
     let (_, invite) = invite(Some("offer"));
     let header = |name: &str| invite.headers.get(name).unwrap_or_default().to_owned();

@@ -130,7 +130,8 @@ impl Model {
                     (Duration::from_secs(2) + soon(rng, 2_000), notify(200, "OK")),
                 ]
             }
-            Event::OfferAnswered { invite, .. }
+            Event::SourceChanged { invite, .. }
+            | Event::OfferAnswered { invite, .. }
             | Event::OfferRefused { invite, .. }
             | Event::ReferProgress { invite, .. }
             | Event::Info { invite, .. } => {
