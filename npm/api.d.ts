@@ -21,6 +21,28 @@ export declare const Browser: {
     version: () => string | number;
 };
 
+// dist/types/call-media.d.ts
+import { type Display } from "./media.js";
+/** A medium. */
+export type Kind = "audio" | "video";
+/** Which media the user has muted. It belongs to the call, not to a track: it is there before the first track. */
+export type Muted = Record<Kind, boolean>;
+/** The two elements of a connected call. */
+export declare class CallMedia {
+    #private;
+    local: HTMLVideoElement | undefined;
+    remote: HTMLVideoElement;
+    constructor(id: string, captured: HTMLVideoElement | undefined, remote: Display, controls: boolean, hint: string, muted: Muted, sink?: string);
+    stream(): MediaStream | undefined;
+    /** Applies what was muted or unmuted since the tracks were captured. */
+    applyMute(kind: Kind): void;
+    play(stream: MediaStream): void;
+    close(display: Display, keep: boolean): void;
+    setSink(id: string): Promise<void> | undefined;
+    track(kind: Kind): MediaStreamTrack | undefined;
+    get hasRemoteAudio(): boolean;
+}
+
 // dist/types/call.d.ts
 import { CALL_STATUS } from "./constants.js";
 import type { Logger } from "./logger.js";
@@ -93,9 +115,9 @@ export declare class Call {
     caller(): string | undefined;
     callee(): string | undefined;
     visibleName(): string | undefined;
-    /** `"Local error"` when the browser gave no media. */
+    /** `"Local error"` when the media failed in the browser. */
     getInfo(): string | undefined;
-    /** The browser's exception, when it gave no media. */
+    /** The text of the browser's exception, when the media failed: no microphone, or no peer connection. */
     getErrorInfo(): string | undefined;
     /** Why the call ended: a name of the relay's list of reasons, such as `noAnswer`. */
     getEndReason(): string | undefined;
@@ -105,11 +127,15 @@ export declare class Call {
     get info(): string | undefined;
     getStats(callback: (stats: CallStats) => void, native?: false): void;
     getStats(callback: (stats: Record<string, unknown[]>) => void, native: true): void;
+    /** Mutes the microphone. Before there is one, the call will start muted. */
     muteAudio(): void;
     unmuteAudio(): void;
+    /** Sends black frames in the place of the camera's. Before there is one, the call will start so. */
     muteVideo(): void;
     unmuteVideo(): void;
+    /** Whether no sound is sent, or will be: muted, no microphone in use, or the call is over. */
     isAudioMuted(): boolean;
+    /** The same for video. */
     isVideoMuted(): boolean;
     /** Sets the far end's volume, 0 to 100. */
     setVolume(volume: number): void;
@@ -370,6 +396,10 @@ export declare class Logger {
 export {};
 
 // dist/types/media.d.ts
+/** Ends the id of a local element that no call uses. */
+export declare const LOCAL = "-LOCAL_CACHED_VIDEO";
+/** Ends the id of a remote element that no call uses. */
+export declare const REMOTE = "-REMOTE_CACHED_VIDEO";
 /** Constraints of a capture. */
 export interface Constraints {
     audio?: boolean | (MediaTrackConstraints & {
@@ -406,22 +436,18 @@ export declare function defaultConstraints(): Constraints;
 export declare function builtInConstraints(): Constraints;
 /** The element of `display` that waits to be used again. */
 export declare function cached(display: Display | undefined | null): HTMLVideoElement | undefined;
+/** A muted element, which may play without a user gesture. */
+export declare function createElement(controls?: boolean): HTMLVideoElement;
+/** The stream that an element shows. */
+export declare function streamOf(video: HTMLVideoElement | undefined): MediaStream | undefined;
+/** Stops the capture or playback of an element. */
+export declare function stop(video: HTMLVideoElement): void;
 /** Captures what `given` asks for and shows it in `display`. */
 export declare function getMediaAccess(given: Constraints | undefined | null, display: Display, _provider?: string | null, asTheyAre?: boolean): Promise<HTMLElement>;
+/** The same; gives the element that shows the capture, if anything was asked for. */
+export declare function captureInto(given: Constraints | undefined | null, display: Display, asTheyAre?: boolean): Promise<HTMLVideoElement | undefined>;
 /** Stops the capture shown in `display`. */
 export declare function releaseLocalMedia(display: Display, _provider?: string | null): boolean;
-/** The two elements of a connected call. */
-export declare class CallMedia {
-    local: HTMLVideoElement | undefined;
-    remote: HTMLVideoElement;
-    constructor(id: string, local: Display, remote: Display, controls: boolean, hint: string, sink?: string);
-    stream(): MediaStream | undefined;
-    play(stream: MediaStream): void;
-    close(display: Display, keep: boolean): void;
-    setSink(id: string): Promise<void> | undefined;
-    track(kind: "audio" | "video"): MediaStreamTrack | undefined;
-    get hasRemoteAudio(): boolean;
-}
 /** Lists devices; with `labels` it asks for permission first, for the labels are secret without. */
 export declare function getMediaDevices(_provider?: string | null, labels?: boolean, kind?: "input" | "output" | "all", wanted?: {
     audio?: boolean;
@@ -559,7 +585,7 @@ export declare class Session {
 }
 
 // dist/types/stats.d.ts
-import type { CallMedia } from "./media.js";
+import type { CallMedia } from "./call-media.js";
 /** Statistics of one direction. */
 export type StreamStats = Partial<Record<"audio" | "video", Record<string, unknown>>>;
 /** Statistics of a call. */

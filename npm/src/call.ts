@@ -1,12 +1,12 @@
 // A call, as a page sees it. What happens when is decided by the core; here are handlers, elements and options.
 
+import { CallMedia, type Kind } from "./call-media.js";
 import { CALL_STATUS, ERROR_INFO } from "./constants.js";
 import { core } from "./core.js";
 import { Handlers, missing, report, type Handler } from "./events.js";
 import type { Logger } from "./logger.js";
 import {
-  CallMedia, builtInConstraints, defaultConstraints, getMediaAccess, getMediaDevices, releaseLocalMedia,
-  type Constraints, type Display,
+  builtInConstraints, captureInto, defaultConstraints, getMediaDevices, stop, type Constraints, type Display,
 } from "./media.js";
 import { readStats, type CallStats } from "./stats.js";
 
@@ -58,12 +58,18 @@ export interface CallContext {
 /** A call. */
 export class Call {
   #core: core.Call;
+  #page: object;
   #context: CallContext;
   #options: CallOptions;
   #answer: AnswerOptions | undefined;
   #handlers = new Handlers();
+  /** What was captured for this call, until it is connected. */
+  #captured: HTMLVideoElement | undefined;
   #media: CallMedia | undefined;
+  #muted = { audio: false, video: false };
   #connection: RTCPeerConnection | undefined;
+  /** The media are closed, whatever the status says: the session may be lost. */
+  #over = false;
   #sink: string | undefined;
   #path: MediaPath = "relay";
 
@@ -72,10 +78,10 @@ export class Call {
     this.#core = handle;
     this.#options = options;
     this.#context = context;
-    handle.attach({
+    this.#page = {
       emit: (name: string, data: unknown) => this.#handlers.fire(name, ...(data === undefined ? [this] : [this, data])),
       capture: (possible: boolean) => this.#capture(possible),
-      release: () => void (this.#media || releaseLocalMedia(this.#displays().local)),
+      release: () => this.#release(),
       configuration: () => this.#context.configuration,
       connected: (connection: RTCPeerConnection) => this.#connected(connection),
       play: (stream: MediaStream) => this.#media?.play(stream),
@@ -85,7 +91,8 @@ export class Call {
       remoteSdp: (sdp: string) => this.#hook(sdp),
       details: () => this.#details(),
       fault: (error: unknown) => this.#context.logger.error("call", error),
-    } as never);
+    };
+    this.#attach();
   }
 
   /** Sets the handler of an event; the last one wins. */
@@ -113,6 +120,7 @@ export class Call {
 
   /** Ends, cancels or rejects the call. */
   hangup(): void {
+    this.#attach();
     this.#core.hangUp(Boolean(this.#options.cacheLocalResources));
   }
 
@@ -157,12 +165,12 @@ export class Call {
     return this.#options.visibleName || this.#context.login();
   }
 
-  /** `"Local error"` when the browser gave no media. */
+  /** `"Local error"` when the media failed in the browser. */
   getInfo(): string | undefined {
     return this.#core.info();
   }
 
-  /** The browser's exception, when it gave no media. */
+  /** The text of the browser's exception, when the media failed: no microphone, or no peer connection. */
   getErrorInfo(): string | undefined {
     return this.#core.errorInfo();
   }
@@ -190,28 +198,32 @@ export class Call {
     readStats(this.#connection, this.#media, native).then(callback).catch(report);
   }
 
+  /** Mutes the microphone. Before there is one, the call will start muted. */
   muteAudio(): void {
-    this.#enable("audio", false);
+    this.#mute("audio", true);
   }
 
   unmuteAudio(): void {
-    this.#enable("audio", true);
+    this.#mute("audio", false);
   }
 
+  /** Sends black frames in the place of the camera's. Before there is one, the call will start so. */
   muteVideo(): void {
-    this.#enable("video", false);
+    this.#mute("video", true);
   }
 
   unmuteVideo(): void {
-    this.#enable("video", true);
+    this.#mute("video", false);
   }
 
+  /** Whether no sound is sent, or will be: muted, no microphone in use, or the call is over. */
   isAudioMuted(): boolean {
-    return !this.#media?.track("audio")?.enabled;
+    return this.#isMuted("audio");
   }
 
+  /** The same for video. */
   isVideoMuted(): boolean {
-    return !this.#media?.track("video")?.enabled;
+    return this.#isMuted("video");
   }
 
   /** Sets the far end's volume, 0 to 100. */
@@ -248,6 +260,11 @@ export class Call {
     throw missing("call.switchToCam");
   }
 
+  /** The core lets the page's side go when the call is over. */
+  #attach(): void {
+    this.#core.attach(this.#page as never);
+  }
+
   #displays(): { local: Display; remote: Display } {
     const { localVideoDisplay: local, remoteVideoDisplay: remote } = this.#answer ?? this.#options;
     if (!local || !remote) throw new TypeError("localVideoDisplay and remoteVideoDisplay must be provided");
@@ -259,16 +276,22 @@ export class Call {
     const given = this.#answer ? this.#answer.constraints ?? builtInConstraints() : this.#options.constraints;
     const base = given ?? defaultConstraints();
     const constraints = videoPossible ? base : { ...base, video: false };
-    await getMediaAccess(constraints, local, null, this.#options.disableConstraintsNormalization);
+    this.#captured = await captureInto(constraints, local, this.#options.disableConstraintsNormalization);
+  }
+
+  #release(): void {
+    if (this.#captured) stop(this.#captured);
+    this.#captured = undefined;
   }
 
   #connected(connection: RTCPeerConnection): MediaStream | undefined {
-    const { local, remote } = this.#displays();
+    const { remote } = this.#displays();
     const { constraints } = this.#answer ?? this.#options;
     const sink = this.#sink ?? (typeof constraints?.audio === "object" ? constraints.audio.outputId : undefined);
     const { useControls = false, videoContentHint = "motion" } = this.#options;
     this.#connection = connection;
-    this.#media = new CallMedia(this.id(), local, remote, useControls, videoContentHint, sink);
+    this.#media = new CallMedia(this.id(), this.#captured, remote, useControls, videoContentHint, this.#muted, sink);
+    this.#captured = undefined;
     return this.#media.stream();
   }
 
@@ -280,9 +303,12 @@ export class Call {
   }
 
   #closed(): void {
-    this.#media?.close(this.#displays().local, Boolean(this.#options.cacheLocalResources));
+    const keep = Boolean(this.#options.cacheLocalResources);
+    if (this.#media) this.#media.close(this.#displays().local, keep);
+    else if (!keep) this.#release();
     this.#media = undefined;
     this.#connection = undefined;
+    this.#over = true;
   }
 
   #hook(sdp: string): string {
@@ -321,12 +347,16 @@ export class Call {
     };
   }
 
-  #enable(kind: "audio" | "video", enabled: boolean): void {
-    const track = this.#media?.track(kind);
-    if (track) track.enabled = enabled;
+  #mute(kind: Kind, muted: boolean): void {
+    this.#muted[kind] = muted;
+    this.#media?.applyMute(kind);
+  }
+
+  #isMuted(kind: Kind): boolean {
+    if (this.#media) return !this.#media.track(kind)?.enabled;
+    return this.#over || ["FINISH", "BUSY", "FAILED"].includes(this.status()) || this.#muted[kind];
   }
 }
-
 
 /** The error of a call that nobody described. */
 export const NO_OPTIONS = ERROR_INFO.OPTIONS_MUST_BE_PROVIDED;

@@ -3,8 +3,10 @@
 import { Browser } from "./browser.js";
 import { uuid } from "./events.js";
 
-const LOCAL = "-LOCAL_CACHED_VIDEO";
-const REMOTE = "-REMOTE_CACHED_VIDEO";
+/** Ends the id of a local element that no call uses. */
+export const LOCAL = "-LOCAL_CACHED_VIDEO";
+/** Ends the id of a remote element that no call uses. */
+export const REMOTE = "-REMOTE_CACHED_VIDEO";
 
 /** Constraints of a capture. */
 export interface Constraints {
@@ -84,7 +86,8 @@ export function cached(display: Display | undefined | null): HTMLVideoElement | 
   return found as HTMLVideoElement | undefined;
 }
 
-function createElement(controls = false): HTMLVideoElement {
+/** A muted element, which may play without a user gesture. */
+export function createElement(controls = false): HTMLVideoElement {
   const video = document.createElement("video");
   video.muted = true;
   if (Browser.isSafariWebRTC()) {
@@ -95,11 +98,13 @@ function createElement(controls = false): HTMLVideoElement {
   return video;
 }
 
-function streamOf(video: HTMLVideoElement | undefined): MediaStream | undefined {
+/** The stream that an element shows. */
+export function streamOf(video: HTMLVideoElement | undefined): MediaStream | undefined {
   return video?.srcObject instanceof MediaStream ? video.srcObject : undefined;
 }
 
-function stop(video: HTMLVideoElement): void {
+/** Stops the capture or playback of an element. */
+export function stop(video: HTMLVideoElement): void {
   const stream = streamOf(video);
   if (!stream) return;
   video.pause();
@@ -111,20 +116,38 @@ function stop(video: HTMLVideoElement): void {
 export async function getMediaAccess(
   given: Constraints | undefined | null, display: Display, _provider?: string | null, asTheyAre = false,
 ): Promise<HTMLElement> {
+  await captureInto(given, display, asTheyAre);
+  return display;
+}
+
+/** The same; gives the element that shows the capture, if anything was asked for. */
+export async function captureInto(
+  given: Constraints | undefined | null, display: Display, asTheyAre = false,
+): Promise<HTMLVideoElement | undefined> {
   const base = given ?? defaultConstraints();
   const constraints = asTheyAre ? base : normalize(base);
   const same = JSON.stringify(display.mediaTrackConstraints) === JSON.stringify(constraints);
-  if (same && streamOf(cached(display)) && !constraints.customStream) return display;
+  const before = cached(display);
+  if (same && !constraints.customStream && hasLive(streamOf(before), constraints)) return before;
   display.mediaTrackConstraints = constraints;
   releaseLocalMedia(display);
-  if (!constraints.audio && !constraints.video && !constraints.customStream) return display;
+  if (!constraints.audio && !constraints.video && !constraints.customStream) return undefined;
   const stream = await capture(constraints);
-  const video = cached(display) ?? display.appendChild(createElement());
+  const free = cached(display);
+  // An element that has a stream by now shows the capture of another call.
+  const video = free && !streamOf(free) ? free : display.appendChild(createElement());
   video.id = uuid() + LOCAL;
   video.muted = true;
   video.onloadedmetadata = () => void video.play().catch(() => undefined);
   video.srcObject = stream;
-  return display;
+  return video;
+}
+
+/** Whether every medium asked for still runs: a track that has ended never comes back (Media Capture §4.3). */
+function hasLive(stream: MediaStream | undefined, wanted: Constraints): boolean {
+  const live = (kind: string): boolean | undefined =>
+    stream?.getTracks().some((track) => track.kind === kind && track.readyState === "live");
+  return Boolean(stream) && (!wanted.audio || Boolean(live("audio"))) && (!wanted.video || Boolean(live("video")));
 }
 
 async function capture(constraints: Constraints): Promise<MediaStream> {
@@ -145,69 +168,6 @@ export function releaseLocalMedia(display: Display, _provider?: string | null): 
   const video = cached(display);
   if (video) stop(video);
   return Boolean(video);
-}
-
-/** The two elements of a connected call. */
-export class CallMedia {
-  local: HTMLVideoElement | undefined;
-  remote: HTMLVideoElement;
-
-  constructor(id: string, local: Display, remote: Display, controls: boolean, hint: string, sink?: string) {
-    const captured = cached(local);
-    const stream = streamOf(captured);
-    if (captured && stream) {
-      captured.id = id + "-local";
-      captured.controls ||= controls;
-      stream.getVideoTracks().forEach((track) => (track.contentHint = hint));
-      this.local = captured;
-    }
-    this.remote = cached(remote) ?? remote.appendChild(createElement(controls));
-    this.remote.id = id + "-remote";
-    this.remote.style.cssText = "border-radius: 1px";
-    this.remote.muted = true;
-    if (sink) void this.setSink(sink);
-  }
-
-  stream(): MediaStream | undefined {
-    return streamOf(this.local);
-  }
-
-  play(stream: MediaStream): void {
-    const video = this.remote;
-    if (video.srcObject === stream) return;
-    video.onloadedmetadata = () => {
-      video.play().then(() => (video.muted = false), () => {
-        // Autoplay with sound was refused: without sound it is allowed.
-        video.muted = true;
-        return video.play();
-      }).catch(() => undefined);
-    };
-    video.srcObject = stream;
-  }
-
-  close(display: Display, keep: boolean): void {
-    stop(this.remote);
-    this.remote.id += REMOTE;
-    if (!this.local) return;
-    const kept = keep && !cached(display);
-    this.local.id += LOCAL;
-    if (kept) this.stream()?.getTracks().forEach((track) => (track.enabled = true));
-    else stop(this.local);
-    this.local = undefined;
-  }
-
-  setSink(id: string): Promise<void> | undefined {
-    const video = this.remote as HTMLVideoElement & { setSinkId?: (id: string) => Promise<void> };
-    return video.setSinkId?.(id);
-  }
-
-  track(kind: "audio" | "video"): MediaStreamTrack | undefined {
-    return this.stream()?.getTracks().find((track) => track.kind === kind);
-  }
-
-  get hasRemoteAudio(): boolean {
-    return Boolean(streamOf(this.remote)?.getAudioTracks().length);
-  }
 }
 
 const TYPES = { audioinput: "mic", audiooutput: "speaker", videoinput: "camera" } as const;

@@ -1,6 +1,6 @@
 // Statistics of a call, in the shape pages read (contract section 4.7).
 
-import type { CallMedia } from "./media.js";
+import type { CallMedia } from "./call-media.js";
 
 /** Statistics of one direction. */
 export type StreamStats = Partial<Record<"audio" | "video", Record<string, unknown>>>;

@@ -6,7 +6,7 @@ use crate::browser::types::MediaStream;
 use crate::direct::{Relayed, Way};
 use crate::page::CallPage;
 use crate::{sdp, session, wire};
-use core::cell::{OnceCell, RefCell};
+use core::cell::{Cell, RefCell};
 use js_sys::{Array, RegExp};
 use offhook_signaling::client::call::{Call as Machine, Description, Details, Direction, Input, Output};
 use offhook_signaling::client::session::Input as SessionInput;
@@ -18,7 +18,13 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 pub(crate) struct Driver {
     machine: RefCell<Machine>,
-    page: OnceCell<CallPage>,
+    /// Held only while events or results are due: the page's side refers to the handle, which refers to this driver, and
+    /// no garbage collector sees a cycle that leads through WebAssembly.
+    page: RefCell<Option<Rc<CallPage>>>,
+    /// Whether the session has the call.
+    listed: Cell<bool>,
+    /// How many promises of the browser are awaited.
+    awaited: Cell<u32>,
     session: Option<Rc<session::Driver>>,
     peer: RefCell<Option<Peer>>,
     /// What the page captured, and what arrives from the relay.
@@ -38,7 +44,9 @@ impl Driver {
     pub(crate) fn new(id: CallId, direction: Direction, session: Option<Rc<session::Driver>>) -> Rc<Self> {
         Rc::new_cyclic(|this| Self {
             machine: RefCell::new(Machine::new(id, direction)),
-            page: OnceCell::new(),
+            page: RefCell::default(),
+            listed: Cell::new(true),
+            awaited: Cell::new(0),
             session,
             peer: RefCell::default(),
             local: RefCell::default(),
@@ -58,27 +66,62 @@ impl Driver {
     /// One input of the page, and all that follows from it.
     fn ask(&self, input: Input) -> Result<(), JsValue> {
         self.machine.borrow_mut().handle_input(input, now());
-        loop {
+        let outcome = loop {
             let output = self.machine.borrow_mut().poll_output();
             match output {
-                None => return Ok(()),
-                Some(Output::Refuse(misuse)) => return Err(js_sys::Error::new(misuse.text()).into()),
+                None => break Ok(()),
+                Some(Output::Refuse(misuse)) => break Err(js_sys::Error::new(misuse.text()).into()),
                 Some(output) => self.perform(output),
             }
+        };
+        self.detach_when_over();
+        outcome
+    }
+
+    fn page(&self) -> Option<Rc<CallPage>> {
+        self.page.borrow().clone()
+    }
+
+    fn detach_when_over(&self) {
+        if !self.listed.get() && self.awaited.get() == 0 {
+            let page = self.page.borrow_mut().take();
+            drop(page);
         }
     }
 
     fn fault(&self, error: &JsValue) {
-        if let Some(page) = self.page.get() {
+        if let Some(page) = self.page() {
             page.fault(error);
         }
     }
 
     fn perform(&self, output: Output) {
-        let Some(page) = self.page.get() else { return };
         match output {
             // Taken by `ask`.
             Output::Refuse(_) => {}
+            Output::Send(message) => {
+                if let Some(session) = &self.session {
+                    session.act(SessionInput::Send(message));
+                }
+            }
+            Output::Forget { unanswered } => {
+                self.listed.set(false);
+                let id = self.machine.borrow().id().clone();
+                if let Some(session) = &self.session {
+                    session.forget(id, unanswered);
+                }
+            }
+            output => {
+                if let Some(page) = self.page() {
+                    self.perform_on(&page, output);
+                }
+            }
+        }
+    }
+
+    fn perform_on(&self, page: &CallPage, output: Output) {
+        match output {
+            Output::Refuse(_) | Output::Send(_) | Output::Forget { .. } => {}
             Output::GetUserMedia { video_possible } => self.capture(page, video_possible),
             Output::ReleaseMedia => page.release(),
             Output::CreateOffer => self.connect(Role::Offer),
@@ -90,17 +133,6 @@ impl Driver {
                 self.local.replace(None);
                 self.remote.replace(None);
                 page.closed();
-            }
-            Output::Send(message) => {
-                if let Some(session) = &self.session {
-                    session.act(SessionInput::Send(message));
-                }
-            }
-            Output::Forget { unanswered } => {
-                let id = self.machine.borrow().id().clone();
-                if let Some(session) = &self.session {
-                    session.forget(id, unanswered);
-                }
             }
             Output::Emit(status) => page.emit(status.name(), &JsValue::UNDEFINED),
             Output::Direct(output) => {
@@ -116,48 +148,62 @@ impl Driver {
         }
     }
 
+    /// Awaits `result` and acts on it. The page's side stays attached meanwhile.
+    fn spawn(&self, result: impl Future<Output = Option<Input>> + 'static) {
+        let Some(this) = self.this.upgrade() else { return };
+        self.awaited.set(self.awaited.get() + 1);
+        spawn_local(async move {
+            let input = result.await;
+            this.awaited.set(this.awaited.get() - 1);
+            match input {
+                Some(input) => this.act(input),
+                None => this.detach_when_over(),
+            }
+        });
+    }
+
     fn capture(&self, page: &CallPage, video_possible: bool) {
         let promise = page.capture(video_possible);
-        let Some(this) = self.this.upgrade() else { return };
-        spawn_local(async move {
-            this.act(match JsFuture::from(promise).await {
+        self.spawn(async move {
+            Some(match JsFuture::from(promise).await {
                 Ok(_) => Input::MediaGranted,
-                Err(error) => Input::MediaRefused(wire::text(&error, "message").unwrap_or_default()),
-            });
+                Err(error) => Input::MediaFailed(wire::reason(&error)),
+            })
         });
     }
 
     fn connect(&self, role: Role) {
         let Some(this) = self.this.upgrade() else { return };
-        spawn_local(async move {
-            match this.describe(role).await {
-                Ok(description) => this.act(Input::Described(Box::new(description))),
-                Err(error) => this.fault(&error),
-            }
+        self.spawn(async move {
+            Some(match this.describe(role).await {
+                Ok(description) => Input::Described(Box::new(description)),
+                Err(error) => Input::MediaFailed(wire::reason(&error)),
+            })
         });
     }
 
     async fn describe(&self, role: Role) -> Result<Description, JsValue> {
-        let page = self.page.get().ok_or(JsValue::UNDEFINED)?;
+        // The page may have hung up since the media was granted.
+        let page = self.page().filter(|_| self.machine.borrow().is_negotiating()).ok_or(JsValue::UNDEFINED)?;
         let this = self.this.clone();
         let peer = Peer::new(page.configuration(), move |stream| {
             let Some(this) = this.upgrade() else { return };
             // A stream of the relay's that comes late is not played over the direct one.
-            if let Some(page) = this.page.get().filter(|_| !this.machine.borrow().is_direct()) {
+            if let Some(page) = this.page().filter(|_| !this.machine.borrow().is_direct()) {
                 page.play(&stream);
             }
             this.remote.replace(Some(stream));
         })?;
         let connection = peer.connection().clone();
-        let local = page.connected(&connection);
+        let local = page.connected(peer.native())?;
         let (has_audio, has_video) = local.as_ref().map_or((true, true), |stream| peer.send(stream));
         self.peer.replace(Some(peer));
         self.local.replace(local);
         let options = JsFuture::from(page.details()).await?;
         let wants = |name| wire::field(&options, name) != JsValue::FALSE;
         let made = match role {
-            Role::Offer => Peer::offer(connection, wants("receiveAudio"), wants("receiveVideo") && has_video).await?,
-            Role::Answer(offer) => Peer::answer(connection, page.remote_sdp(&offer)).await?,
+            Role::Offer => connection.offer(wants("receiveAudio"), wants("receiveVideo") && has_video).await?,
+            Role::Answer(offer) => connection.answer(&page.remote_sdp(&offer)).await?,
         };
         Ok(Description {
             sdp: strip(&made, wire::text(&options, "stripCodecs").as_deref()),
@@ -170,12 +216,16 @@ impl Driver {
 
     fn apply_remote(&self, page: &CallPage, sdp: &str) {
         let sdp = page.remote_sdp(sdp);
-        let connection = self.peer.borrow().as_ref().map(|peer| peer.connection().clone());
-        let (Some(connection), Some(this)) = (connection, self.this.upgrade()) else { return };
-        spawn_local(async move {
-            if let Err(error) = Peer::set_remote(connection, sdp).await {
-                this.fault(&error);
+        let Some(connection) = self.peer.borrow().as_ref().map(|peer| peer.connection().clone()) else { return };
+        let this = self.this.clone();
+        self.spawn(async move {
+            let error = connection.set_remote(&sdp).await.err().filter(|_| !connection.is_closed())?;
+            // Without a description of the relay there is no media. A later one that is refused changes nothing (RFC 8829 §4.1.8.2).
+            if !connection.has_remote() {
+                return Some(Input::MediaFailed(wire::reason(&error)));
             }
+            this.upgrade()?.fault(&error);
+            None
         });
     }
 }
@@ -221,9 +271,10 @@ impl Call {
 
 #[wasm_bindgen]
 impl Call {
-    /// Names the page's side; once.
+    /// Names the page's side. It is let go when the call is over; [`Self::hang_up`] after that takes it again.
     pub fn attach(&self, page: CallPage) {
-        let _ = self.driver.page.set(page);
+        let before = self.driver.page.borrow_mut().replace(Rc::new(page));
+        drop(before);
     }
 
     /// The call's id.
@@ -238,13 +289,13 @@ impl Call {
         self.driver.machine.borrow().status().name().to_owned()
     }
 
-    /// `Local error` when the browser gave no media.
+    /// `Local error` when the media failed in the browser.
     #[must_use]
     pub fn info(&self) -> Option<String> {
         self.driver.machine.borrow().info().map(str::to_owned)
     }
 
-    /// The browser's exception, when it gave no media.
+    /// The browser's exception, when the media failed.
     #[wasm_bindgen(js_name = errorInfo)]
     #[must_use]
     pub fn error_info(&self) -> Option<String> {

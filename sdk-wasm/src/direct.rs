@@ -37,7 +37,7 @@ impl Way {
             Output::Apply(answer) => self.apply(answer, driver),
             Output::Add(candidate) => {
                 if let (Some(peer), Ok(candidate)) = (self.peer.borrow().as_ref(), JSON::parse(candidate.as_str())) {
-                    Peer::add_candidate(peer.connection(), candidate);
+                    peer.connection().add_candidate(candidate);
                 }
             }
             Output::Switch { direct } => self.switch(direct, page, relayed),
@@ -75,8 +75,8 @@ impl Way {
         let driver = driver.clone();
         spawn_local(async move {
             let made = match offer {
-                None => Peer::offer(connection, true, has_video).await,
-                Some(offer) => Peer::answer(connection, offer).await,
+                None => connection.offer(true, has_video).await,
+                Some(offer) => connection.answer(&offer).await,
             };
             tell(&driver, made.map_or(Input::Failed, Input::Described));
         });
@@ -86,19 +86,19 @@ impl Way {
         let connection = self.peer.borrow().as_ref().map(|peer| peer.connection().clone());
         let (Some(connection), driver) = (connection, driver.clone()) else { return };
         spawn_local(async move {
-            if Peer::set_remote(connection, answer).await.is_err() {
+            if connection.set_remote(&answer).await.is_err() {
                 tell(&driver, Input::Failed);
             }
         });
     }
 
     fn switch(&self, direct: bool, page: &CallPage, relayed: &Relayed<'_>) {
-        let own = self.peer.borrow().as_ref().map(|peer| peer.connection().clone());
+        let own = self.peer.borrow().as_ref().map(|peer| peer.native().clone());
         let stream = self.stream.borrow().clone();
         let (connection, stream) = if direct {
-            (own.unwrap_or_else(|| relayed.peer.connection().clone()), stream)
+            (own.unwrap_or_else(|| relayed.peer.native().clone()), stream)
         } else {
-            (relayed.peer.connection().clone(), relayed.remote.cloned())
+            (relayed.peer.native().clone(), relayed.remote.cloned())
         };
         relayed.peer.set_sending(!direct);
         page.moved(direct, &connection, &stream.map_or(JsValue::UNDEFINED, Into::into));

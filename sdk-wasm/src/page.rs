@@ -61,8 +61,8 @@ extern "C" {
     pub(crate) fn configuration(this: &CallPage) -> JsValue;
 
     /// The connection exists: names the elements; gives the stream to send, if there is one.
-    #[wasm_bindgen(method)]
-    pub(crate) fn connected(this: &CallPage, connection: &RtcPeerConnection) -> Option<MediaStream>;
+    #[wasm_bindgen(method, catch)]
+    pub(crate) fn connected(this: &CallPage, connection: &RtcPeerConnection) -> Result<Option<MediaStream>, JsValue>;
 
     /// A remote stream is there to be played.
     #[wasm_bindgen(method)]

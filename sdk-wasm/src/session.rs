@@ -13,10 +13,12 @@ use offhook_signaling::message::{CallId, ClientMessage};
 use std::rc::{Rc, Weak};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen_futures::spawn_local;
 
 pub(crate) struct Driver {
     machine: RefCell<Machine>,
-    page: SessionPage,
+    /// Let go when the session is over: see [`call::Driver`].
+    page: RefCell<Option<Rc<SessionPage>>>,
     socket: RefCell<Option<Rc<Socket>>>,
     timer: Timer,
     calls: RefCell<Vec<(CallId, Rc<call::Driver>)>>,
@@ -44,6 +46,11 @@ impl Driver {
             let Some(output) = output else { break };
             self.perform(output);
         }
+        if self.machine.borrow().status().is_over() {
+            let (page, socket) = (self.page.borrow_mut().take(), self.socket.borrow_mut().take());
+            // With the next tick: it may be the socket's own event that is at hand.
+            spawn_local(async move { drop((page, socket)) });
+        }
         let at = self.machine.borrow().poll_timeout();
         let this = self.this.clone();
         self.timer.arm(at, move || {
@@ -54,9 +61,10 @@ impl Driver {
     }
 
     fn perform(&self, output: Output) {
+        let Some(page) = self.page.borrow().clone() else { return };
         let data = self.data.borrow().clone();
         match output {
-            Output::SendConnection => self.transmit(&wire::connection(self.page.connection())),
+            Output::SendConnection => self.transmit(&wire::connection(page.connection())),
             Output::Send(message) => self.transmit(&wire::encode(&message)),
             Output::CloseSocket => {
                 let socket = self.socket.borrow().clone();
@@ -64,20 +72,20 @@ impl Driver {
                     socket.close();
                 }
             }
-            Output::Emit(status) => self.page.status(status.name(), &data),
-            Output::Notify(notice) => self.page.notice(notice.name(), &data),
-            Output::Remove => self.page.remove(),
+            Output::Emit(status) => page.status(status.name(), &data),
+            Output::Notify(notice) => page.notice(notice.name(), &data),
+            Output::Remove => page.remove(),
             Output::IncomingCall { call_id, offer } => {
                 let direction = call_machine::Direction::Incoming { offer };
                 let call = self.insert(call_id, direction);
-                self.page.incoming(call, &data);
+                page.incoming(call, &data);
             }
             Output::ToCall { call_id, input } => {
                 if let Some(call) = self.call(&call_id) {
                     call.act(input);
                 }
             }
-            Output::Settle { operation_id, accepted } => self.page.settle(&operation_id, accepted, &data),
+            Output::Settle { operation_id, accepted } => page.settle(&operation_id, accepted, &data),
         }
     }
 
@@ -124,7 +132,7 @@ impl Driver {
                 // The payload of `registered` is not for the page (contract §3.4).
                 let silent = matches!(message, offhook_signaling::client::Received::Registered);
                 self.data.replace(if silent { JsValue::UNDEFINED } else { data });
-                let listening = self.page.listening();
+                let listening = self.page.borrow().clone().is_some_and(|page| page.listening());
                 self.act(Input::Received { message, listening });
                 self.data.replace(JsValue::UNDEFINED);
             }
@@ -159,7 +167,7 @@ impl Session {
         };
         let driver = Rc::new_cyclic(|this| Driver {
             machine: RefCell::new(Machine::new(timers, now())),
-            page,
+            page: RefCell::new(Some(Rc::new(page))),
             socket: RefCell::default(),
             timer: Timer::default(),
             calls: RefCell::default(),
@@ -174,8 +182,12 @@ impl Session {
     /// # Errors
     /// The browser's, for a URL it does not take.
     pub fn open(&self, url: &str) -> Result<(), JsValue> {
-        let driver = Rc::clone(&self.driver);
-        let socket = Socket::open(url, move |event| driver.tell(event))?;
+        let driver = Rc::downgrade(&self.driver);
+        let socket = Socket::open(url, move |event| {
+            if let Some(driver) = driver.upgrade() {
+                driver.tell(event);
+            }
+        })?;
         self.driver.socket.replace(Some(Rc::new(socket)));
         self.driver.drain();
         Ok(())

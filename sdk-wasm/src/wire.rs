@@ -18,6 +18,13 @@ pub fn text(object: &JsValue, name: &str) -> Option<String> {
     field(object, name).as_string()
 }
 
+/// The text of an exception. The `message` of some is empty (`OverconstrainedError`), and anything can be thrown.
+#[must_use]
+pub fn reason(error: &JsValue) -> String {
+    let texts = [text(error, "message"), text(error, "name"), error.as_string()];
+    texts.into_iter().flatten().find(|text| !text.is_empty()).unwrap_or_else(|| "unknown error".to_owned())
+}
+
 /// A value as JSON; nothing for undefined.
 #[must_use]
 pub fn json(value: &JsValue) -> Option<Json> {

@@ -96,6 +96,45 @@ async fn a_call_without_a_microphone_fails_with_the_browser_s_words() {
 }
 
 #[wasm_bindgen_test]
+async fn refused_connection_fails_the_call_with_the_exception() {
+    let judy = registered("judy").await;
+    let (call, _side, log) = judy.call("no-connection", r#"{"callee": "judy", "turn": true}"#, "");
+    call.dial().unwrap();
+    log.has("FAILED").await;
+    assert_eq!(log.lines(), ["capture video=true", "connection undefined", "FAILED"]);
+    assert_eq!(call.info().as_deref(), Some("Local error"));
+    assert!(call.error_info().is_some_and(|text| !text.is_empty()));
+    assert_eq!(sent("call", "no-connection", "callId"), "", "nothing was offered");
+}
+
+#[wasm_bindgen_test]
+async fn refused_answer_ends_the_call_on_both_sides() {
+    let (kim, leo) = (registered("kim").await, registered("leo").await);
+    let (call, _side, log) = kim.call("garbled", r#"{"callee": "leo", "receiveVideo": false, "garbled": true}"#, "");
+    call.dial().unwrap();
+    leo.log.has("INCOMING_CALL").await;
+    let leo_log = leo.side.call_log();
+    leo_log.has("RING").await;
+    leo.side.answer();
+    log.has("FAILED").await;
+    leo_log.has("FINISH").await;
+    assert_eq!(count(&log.lines(), "connection closed"), 1);
+    assert!(call.error_info().is_some_and(|text| !text.is_empty()));
+}
+
+#[wasm_bindgen_test]
+async fn lost_session_closes_the_connection_of_its_call() {
+    let (mia, _ned) = (registered("mia").await, registered("ned").await);
+    let (call, _side, log) = mia.call("lost", r#"{"callee": "ned", "receiveVideo": false}"#, "");
+    call.dial().unwrap();
+    log.has("RING").await;
+    mia.session.disconnect();
+    mia.log.has("DISCONNECTED").await;
+    assert_eq!(count(&log.lines(), "connection closed"), 1);
+    assert_eq!(call.status(), "RING", "the page gets no event of it");
+}
+
+#[wasm_bindgen_test]
 async fn a_second_dial_is_refused_to_the_page() {
     let dave = registered("dave").await;
     let (call, _side, log) = dave.call("twice", r#"{"callee": "dave"}"#, "");

@@ -260,14 +260,12 @@ fn only_the_first_terminal_status_is_told() {
 }
 
 #[wasm_bindgen_test]
-fn a_call_that_ends_beside_another_keeps_its_connection_until_the_page_hangs_up() {
+fn call_ending_beside_another_releases_its_media() {
     let mut page = ringing();
     page.tell(session::Input::CallCreated(other()));
     page.done();
     page.report(Status::Finish);
-    assert_eq!(page.done(), ["FINISH"]);
-    page.hang_up();
-    assert_eq!(page.done(), ["> hangup", "close media"]);
+    assert_eq!(page.done(), ["close media", "FINISH"]);
 }
 
 #[wasm_bindgen_test]

@@ -40,7 +40,8 @@ export class CallSide {
     this.log.add("release");
   }
   configuration() {
-    return { iceServers: [] };
+    // A TURN server without credentials is what every browser refuses.
+    return { iceServers: this.values.turn ? [{ urls: "turn:turn.example.org" }] : [] };
   }
   connected(connection) {
     this.connection = connection;
@@ -59,10 +60,10 @@ export class CallSide {
     this.log.add(`play ${stream.getTracks().map((track) => track.kind)}`);
   }
   closed() {
-    this.log.add(`connection ${this.connection.signalingState}`);
+    this.log.add(`connection ${this.connection?.signalingState}`);
   }
   remoteSdp(sdp) {
-    return sdp;
+    return this.values.garbled ? "garbled" : sdp;
   }
   details() {
     return Promise.resolve(this.values);

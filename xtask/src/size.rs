@@ -6,7 +6,7 @@ use crate::wasm;
 
 /// The most that glue and module of the ES module may take after brotli, in octets: what they take today and a little
 /// more, so that growth is noticed.
-const LIMIT: u64 = 44_000;
+const LIMIT: u64 = 50_000;
 
 /// Prints one line of `raw gzip brotli` for each file given.
 const MEASURE: &str = "\

@@ -1,6 +1,7 @@
 //! One `RTCPeerConnection`.
 
 use core::cell::RefCell;
+use js_sys::{Array, Function, Promise};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -10,12 +11,21 @@ use web_sys::{
     RtcSignalingState, RtcTrackEvent,
 };
 
-/// A peer connection with its handlers.
+/// A peer connection with its handlers; closed when dropped.
 pub(crate) struct Peer {
-    connection: RtcPeerConnection,
+    connection: Connection,
+    /// Resolves [`Connection::closed`].
+    close: Option<Function>,
     on_track: Closure<dyn FnMut(RtcTrackEvent)>,
     watch: Option<Watch>,
     sent: RefCell<Vec<(RtcRtpSender, MediaStreamTrack)>>,
+}
+
+/// A peer connection as far as it is negotiated.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    native: RtcPeerConnection,
+    closed: Promise,
 }
 
 /// The handlers of a connection that finds its way by trickled candidates.
@@ -38,14 +48,17 @@ impl Peer {
     /// A connection; each remote stream goes to `play`.
     pub(crate) fn new(configuration: JsValue, mut play: impl FnMut(MediaStream) + 'static) -> Result<Self, JsValue> {
         let configuration: RtcConfiguration = configuration.unchecked_into();
-        let connection = RtcPeerConnection::new_with_configuration(&configuration)?;
+        let native = RtcPeerConnection::new_with_configuration(&configuration)?;
         let on_track: Closure<dyn FnMut(RtcTrackEvent)> = Closure::new(move |event: RtcTrackEvent| {
             if let Ok(stream) = event.streams().get(0).dyn_into() {
                 play(stream);
             }
         });
-        connection.set_ontrack(Some(on_track.as_ref().unchecked_ref()));
-        Ok(Self { connection, on_track, watch: None, sent: RefCell::default() })
+        native.set_ontrack(Some(on_track.as_ref().unchecked_ref()));
+        let mut close = None;
+        let closed = Promise::new(&mut |resolve, _| close = Some(resolve));
+        let connection = Connection { native, closed };
+        Ok(Self { connection, close, on_track, watch: None, sent: RefCell::default() })
     }
 
     /// Tells `tell` of candidates, and of the connection's coming and going.
@@ -56,14 +69,14 @@ impl Peer {
                 candidate(PeerEvent::Candidate(found.into()));
             }
         });
-        let connection = self.connection.clone();
+        let connection = self.native().clone();
         let on_state = Closure::new(move |_: JsValue| match connection.connection_state() {
             RtcPeerConnectionState::Connected => tell(PeerEvent::Connected),
             RtcPeerConnectionState::Disconnected | RtcPeerConnectionState::Failed => tell(PeerEvent::Failed),
             _ => {}
         });
-        self.connection.set_onicecandidate(Some(on_candidate.as_ref().unchecked_ref()));
-        self.connection.set_onconnectionstatechange(Some(on_state.as_ref().unchecked_ref()));
+        self.native().set_onicecandidate(Some(on_candidate.as_ref().unchecked_ref()));
+        self.native().set_onconnectionstatechange(Some(on_state.as_ref().unchecked_ref()));
         self.watch = Some(Watch { on_candidate, on_state });
     }
 
@@ -74,17 +87,13 @@ impl Peer {
         }
     }
 
-    /// Adds the far end's candidate, an `RTCIceCandidateInit`. One of no use is no fault (RFC 8838 §11).
-    pub(crate) fn add_candidate(connection: &RtcPeerConnection, candidate: JsValue) {
-        let candidate: RtcIceCandidateInit = candidate.unchecked_into();
-        let added = connection.add_ice_candidate_with_opt_rtc_ice_candidate_init(Some(&candidate));
-        wasm_bindgen_futures::spawn_local(async move {
-            let _ = JsFuture::from(added).await;
-        });
+    /// The browser's object.
+    pub(crate) const fn native(&self) -> &RtcPeerConnection {
+        &self.connection.native
     }
 
-    /// The browser's object.
-    pub(crate) const fn connection(&self) -> &RtcPeerConnection {
+    /// The part of it that is negotiated.
+    pub(crate) const fn connection(&self) -> &Connection {
         &self.connection
     }
 
@@ -92,55 +101,86 @@ impl Peer {
     pub(crate) fn send(&self, stream: &MediaStream) -> (bool, bool) {
         for track in stream.get_tracks().iter() {
             let track: MediaStreamTrack = track.unchecked_into();
-            let sender = self.connection.add_track_0(&track, stream);
+            let sender = self.native().add_track_0(&track, stream);
             self.sent.borrow_mut().push((sender, track));
         }
         (stream.get_audio_tracks().length() > 0, stream.get_video_tracks().length() > 0)
     }
+}
+
+impl Connection {
+    /// Waits for what the connection was asked. One that is closed meanwhile never answers (W3C WebRTC 1.0 §4.4.1.2).
+    async fn settle(&self, asked: Promise) -> Result<JsValue, JsValue> {
+        let first = JsFuture::from(Promise::race(&Array::of2(&asked, &self.closed))).await?;
+        if self.is_closed() { Err(js_sys::Error::new("the peer connection is closed").into()) } else { Ok(first) }
+    }
+
+    /// Whether the call let the connection go.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.native.signaling_state() == RtcSignalingState::Closed
+    }
+
+    /// Adds the far end's candidate, an `RTCIceCandidateInit`. One of no use is no fault (RFC 8838 §11).
+    pub(crate) fn add_candidate(&self, candidate: JsValue) {
+        let candidate: RtcIceCandidateInit = candidate.unchecked_into();
+        let added = self.native.add_ice_candidate_with_opt_rtc_ice_candidate_init(Some(&candidate));
+        let this = self.clone();
+        wasm_bindgen_futures::spawn_local(async move {
+            let _ = this.settle(added).await;
+        });
+    }
 
     /// Makes and sets an offer.
-    pub(crate) async fn offer(connection: RtcPeerConnection, audio: bool, video: bool) -> Result<String, JsValue> {
+    pub(crate) async fn offer(&self, audio: bool, video: bool) -> Result<String, JsValue> {
         let options = RtcOfferOptions::new();
         options.set_offer_to_receive_audio(audio);
         options.set_offer_to_receive_video(video);
-        let offer = JsFuture::from(connection.create_offer_with_rtc_offer_options(&options)).await?;
-        Self::set_local(&connection, offer).await
+        let offer = self.settle(self.native.create_offer_with_rtc_offer_options(&options)).await?;
+        self.set_local(offer).await
     }
 
     /// Sets the far end's offer, makes and sets an answer.
-    pub(crate) async fn answer(connection: RtcPeerConnection, offer: String) -> Result<String, JsValue> {
-        Self::set_remote(connection.clone(), offer).await?;
-        let answer = JsFuture::from(connection.create_answer()).await?;
-        Self::set_local(&connection, answer).await
+    pub(crate) async fn answer(&self, offer: &str) -> Result<String, JsValue> {
+        self.set_remote(offer).await?;
+        let answer = self.settle(self.native.create_answer()).await?;
+        self.set_local(answer).await
     }
 
     /// Sets the far end's description: an answer if there is an offer of ours, else an offer (contract §4).
-    pub(crate) async fn set_remote(connection: RtcPeerConnection, sdp: String) -> Result<(), JsValue> {
-        let kind = match connection.signaling_state() {
+    pub(crate) async fn set_remote(&self, sdp: &str) -> Result<(), JsValue> {
+        let kind = match self.native.signaling_state() {
             RtcSignalingState::HaveLocalOffer => RtcSdpType::Answer,
             _ => RtcSdpType::Offer,
         };
         let description = RtcSessionDescriptionInit::new(kind);
-        description.set_sdp(&sdp);
-        JsFuture::from(connection.set_remote_description(&description)).await.map(drop)
+        description.set_sdp(sdp);
+        self.settle(self.native.set_remote_description(&description)).await.map(drop)
     }
 
-    async fn set_local(connection: &RtcPeerConnection, made: JsValue) -> Result<String, JsValue> {
+    /// Whether the far end's description was set before.
+    pub(crate) fn has_remote(&self) -> bool {
+        self.native.remote_description().is_some()
+    }
+
+    async fn set_local(&self, made: JsValue) -> Result<String, JsValue> {
         let description: RtcSessionDescriptionInit = made.unchecked_into();
-        JsFuture::from(connection.set_local_description(&description)).await?;
+        self.settle(self.native.set_local_description(&description)).await?;
         Ok(description.get_sdp().unwrap_or_default())
     }
 }
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        self.connection.set_ontrack(None);
+        self.native().set_ontrack(None);
         if let Some(Watch { on_candidate, on_state }) = self.watch.take() {
-            self.connection.set_onicecandidate(None);
-            self.connection.set_onconnectionstatechange(None);
+            self.native().set_onicecandidate(None);
+            self.native().set_onconnectionstatechange(None);
             drop((on_candidate, on_state));
         }
-        self.connection.close();
+        self.native().close();
+        if let Some(close) = self.close.take() {
+            let _ = close.call0(&JsValue::UNDEFINED);
+        }
         let _ = &self.on_track;
     }
 }

@@ -59,3 +59,12 @@ impl Socket {
         let _ = self.socket.close();
     }
 }
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.socket.set_onopen(None);
+        self.socket.set_onmessage(None);
+        self.socket.set_onerror(None);
+        self.socket.set_onclose(None);
+    }
+}

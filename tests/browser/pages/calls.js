@@ -1,6 +1,7 @@
 // The suites' page: our SDK driven by the test, everything it says kept in `phone.events`.
 import { constants, createSession, init } from "offhook";
 import { hearNothing, hearTone, useTone } from "./listen.js";
+import { microphone } from "./microphone.js";
 
 const { SESSION_STATUS, CALL_STATUS } = constants;
 const PURE = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
@@ -38,12 +39,12 @@ const remoteStream = () => document.querySelector("#remote video").srcObject;
 
 window.phone = {
   events,
-  async start(url, login, { hz, loudCalls = 0, deaf = false, sip = {} } = {}) {
+  async start(url, login, { hz, loudCalls = 0, deaf = false, sip = {}, mediaOptions } = {}) {
     if (hz) useTone(hz);
     // Candidates that are trickled are what only a direct connection needs.
     if (deaf) Native.prototype.addIceCandidate = () => Promise.resolve();
     await init();
-    session = createSession({ urlServer: url, sipOptions: { login, registerRequired: true, ...sip } });
+    session = createSession({ urlServer: url, mediaOptions, sipOptions: { login, registerRequired: true, ...sip } });
     for (const status of ["ESTABLISHED", "REGISTERED", "DISCONNECTED", "FAILED", "WARN"]) {
       session.on(SESSION_STATUS[status], (first, more) => say(status, { info: (more ?? first)?.info }));
     }
@@ -54,8 +55,9 @@ window.phone = {
       say("INCOMING_CALL", { caller: call.caller(), id: call.id() });
     });
   },
-  dial(name, callee, { video = false, stripCodecs } = {}) {
-    const call = session.createCall({ callee, stripCodecs, receiveVideo: video, ...media(video) });
+  dial(name, callee, { video = false, stripCodecs, garbled = false } = {}) {
+    const sdpHook = garbled ? () => "garbled" : undefined;
+    const call = session.createCall({ callee, stripCodecs, sdpHook, receiveVideo: video, ...media(video) });
     follow(name, call);
     call.call();
   },
@@ -63,6 +65,7 @@ window.phone = {
   act: (name, method, ...given) => void calls.get(name)[method](...given),
   ask: (name, method, ...given) => calls.get(name)[method](...given),
   disconnect: () => session.disconnect(),
+  microphone: (method, ...given) => microphone[method](...given),
   hearTone: (hz, ms) => hearTone(remoteStream(), hz, ms),
   hearNothing: (ms) => hearNothing(remoteStream(), ms),
   /** Of the newest open connection: statistics of one kind, with codec names. */
@@ -81,6 +84,10 @@ window.phone = {
     const pair = all.find((one) => one.type === "candidate-pair" && one.nominated && one.state === "succeeded");
     const { address, port } = all.find((one) => one.id === pair.remoteCandidateId);
     return { address, port };
+  },
+  /** From now on this method of a peer connection rejects. */
+  breakConnections(method) {
+    Native.prototype[method] = () => Promise.reject(new DOMException(`no ${method} in this test`, "OperationError"));
   },
   /** What the page would see when its network no longer reaches the other browser. */
   loseDirect() {

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! outgoing: NEW ─dial─> PENDING ─> TRYING ─> (RING | RING_MEDIA | SESSION_PROGRESS)* ─> ESTABLISHED <─> HOLD ─> FINISH
-//!                          └─ hangup, no media ─> FAILED     any ─> FINISH | BUSY | FAILED, as the relay says
+//!                          └─ hangup, media failed ─> FAILED     any ─> FINISH | BUSY | FAILED, as the relay says
 //! incoming: NEW ─> RING ─answer─> PENDING ─> ESTABLISHED <─> HOLD ─> FINISH
 //!
-//! media:    None ─dial, answer─> Capturing ─granted─> Negotiating ─description made─> Connected ─close─> Closed
-//!                                    └ refused, hung up ─> Closed
+//! media:    None ─dial, answer─> Capturing ─granted─> Negotiating ─description made─> Connected ─> Closed
+//!           Capturing, Negotiating, Connected ─failed, hung up, call or session over─> Closed
 //! ```
 //!
 //! The relay's status *is* the status and the event (contract §4.6): there is no check of transitions here. `hangup` does
@@ -92,8 +92,8 @@ pub enum Input {
     },
     /// The browser gave microphone and camera, as far as they were asked for.
     MediaGranted,
-    /// It did not, with this exception.
-    MediaRefused(String),
+    /// The browser threw this: it gave no media, or the peer connection could not be made or negotiated.
+    MediaFailed(String),
     /// The offer or answer is made and set.
     Described(Box<Description>),
     /// `setRemoteSDP` for this call.
@@ -106,9 +106,9 @@ pub enum Input {
         info: Option<String>,
         /// Why, as a name of the list of reasons.
         end_reason: Option<String>,
-        /// No other call is left in the session.
-        alone: bool,
     },
+    /// The session ended. The relay ends its calls (docs/signaling.md), so the media is of no more use.
+    SessionLost,
     /// The relay tells how the transfer goes.
     Transfer(TransferStatus),
     /// The far end sent a digit.
@@ -211,7 +211,7 @@ pub struct Call {
     outputs: VecDeque<Output>,
 }
 
-/// Text of `getInfo()` when the browser gave no media.
+/// Text of `getInfo()` when the media failed in the browser.
 const LOCAL_ERROR: &str = "Local error";
 
 impl Call {
@@ -246,13 +246,13 @@ impl Call {
         &self.status
     }
 
-    /// `Local error` when the browser gave no media.
+    /// `Local error` when the media failed in the browser.
     #[must_use]
     pub fn info(&self) -> Option<&str> {
         self.info.as_deref()
     }
 
-    /// The browser's exception, when it gave no media.
+    /// The browser's exception, when the media failed.
     #[must_use]
     pub fn error_info(&self) -> Option<&str> {
         self.error_info.as_deref()
@@ -268,6 +268,12 @@ impl Call {
     #[must_use]
     pub fn server_info(&self) -> Option<&str> {
         self.server_info.as_deref()
+    }
+
+    /// Whether a description of the browser is awaited.
+    #[must_use]
+    pub fn is_negotiating(&self) -> bool {
+        self.media == Media::Negotiating
     }
 
     /// Whether the media pass the relay by.
@@ -297,16 +303,17 @@ impl Call {
                 self.send(ClientMessage::SendDtmf { call_id: self.id.clone(), kind, digits });
             }
             Input::MediaGranted => self.media_granted(),
-            Input::MediaRefused(exception) => self.media_refused(exception),
+            Input::MediaFailed(exception) => self.media_failed(exception),
             Input::Described(description) => self.described(*description),
             Input::RemoteSdp(sdp) => self.remote_sdp(sdp),
             // Only the first terminal status counts; the session forgets the call with it.
             Input::Status { .. } if self.status.is_terminal() => self.ignored += 1,
-            Input::Status { status, info, end_reason, alone } => {
+            Input::Status { status, info, end_reason } => {
                 self.server_info = info.or_else(|| self.server_info.take());
                 self.end_reason = end_reason.or_else(|| self.end_reason.take());
-                self.server_status(status, alone);
+                self.server_status(status);
             }
+            Input::SessionLost => self.session_lost(),
             Input::Transfer(status) => self.outputs.push_back(Output::EmitTransfer(status)),
             Input::DtmfReceived(digit) => self.outputs.push_back(Output::EmitDtmf(digit)),
             Input::FarHold(held) => self.outputs.push_back(Output::EmitFarHold(held)),
@@ -381,17 +388,14 @@ impl Call {
         match self.status {
             Status::New => self.fail(false),
             Status::Pending => {
-                let negotiating = matches!(self.media, Media::Negotiating | Media::Connected);
-                if negotiating {
-                    self.close_media();
-                } else if self.media == Media::Capturing {
-                    // The capture is not there yet: it is released when it comes.
-                    self.media = Media::Closed;
-                    if !cache {
-                        self.outputs.push_back(Output::ReleaseMedia);
-                    }
+                // Without a `call` sent there will be no word of the relay about it.
+                let called = self.media == Media::Connected && !self.is_incoming();
+                // The capture is not there yet: it is released when it comes.
+                if self.media == Media::Capturing && !cache {
+                    self.outputs.push_back(Output::ReleaseMedia);
                 }
-                self.fail(negotiating && !self.is_incoming());
+                self.close_media();
+                self.fail(called);
                 if self.is_incoming() {
                     self.send(ClientMessage::Hangup(self.id.clone()));
                 }
@@ -436,18 +440,17 @@ impl Call {
         }
     }
 
-    fn media_refused(&mut self, exception: String) {
-        if self.media != Media::Capturing {
+    /// The call cannot go on without media: it fails at once, and the relay ends it at the other participant, too.
+    fn media_failed(&mut self, exception: String) {
+        if matches!(self.media, Media::None | Media::Closed) {
             self.ignored += 1;
             return;
         }
-        self.media = Media::Closed;
+        self.close_media();
         self.info = Some(LOCAL_ERROR.to_owned());
         self.error_info = Some(exception);
         self.fail(false);
-        if !self.is_incoming() {
-            self.send(ClientMessage::Hangup(self.id.clone()));
-        }
+        self.send(ClientMessage::Hangup(self.id.clone()));
     }
 
     fn described(&mut self, description: Description) {
@@ -491,15 +494,18 @@ impl Call {
         }
     }
 
-    fn server_status(&mut self, status: Status, alone: bool) {
-        let terminal = status.is_terminal();
+    fn server_status(&mut self, status: Status) {
         self.status = status.clone();
-        if terminal {
-            if alone || matches!(self.media, Media::Capturing) {
-                self.close_media();
-            }
+        if status.is_terminal() {
+            self.close_media();
             self.outputs.push_back(Output::Forget { unanswered: false });
         }
         self.outputs.push_back(Output::Emit(status));
+    }
+
+    /// The page gets no event and the status stays (contract §3.4); microphone and camera are released.
+    fn session_lost(&mut self) {
+        self.close_media();
+        self.outputs.push_back(Output::Forget { unanswered: false });
     }
 }

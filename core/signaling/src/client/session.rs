@@ -71,7 +71,9 @@ impl Status {
         matches!(self, Self::Established | Self::Registered)
     }
 
-    const fn is_over(self) -> bool {
+    /// Nothing follows it.
+    #[must_use]
+    pub const fn is_over(self) -> bool {
         matches!(self, Self::Disconnected | Self::Failed)
     }
 
@@ -217,10 +219,6 @@ impl CallIds {
         let at = self.0.iter().position(|known| known == call_id);
         at.map(|at| self.0.remove(at)).is_some()
     }
-
-    const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 fn deadline(interval: Duration, now: Time) -> Option<Time> {
@@ -342,7 +340,7 @@ impl Session {
         self.outputs.push_back(Output::Emit(status));
     }
 
-    /// Calls of the session are told nothing (contract §3.4): their media may outlive the socket.
+    /// The calls release their media; the page gets no event of them (contract §3.4).
     fn end(&mut self, status: Status) {
         if self.status.is_over() {
             return;
@@ -350,6 +348,9 @@ impl Session {
         (self.connect_by, self.ping_at, self.probe_at) = (None, None, None);
         self.early_offers.clear();
         self.outputs.push_back(Output::Remove);
+        for call_id in core::mem::take(&mut self.calls).0 {
+            self.outputs.push_back(Output::ToCall { call_id, input: call::Input::SessionLost });
+        }
         self.enter(status);
     }
 
@@ -414,12 +415,10 @@ impl Session {
             self.outputs.push_back(Output::Send(ClientMessage::Hangup(call_id)));
             return;
         }
-        if status.is_terminal() && self.calls.remove(&call_id) {
-            let alone = self.calls.is_empty();
-            let input = call::Input::Status { status, info, end_reason, alone };
-            self.outputs.push_back(Output::ToCall { call_id, input });
-        } else {
-            self.hand_to(call_id, call::Input::Status { status, info, end_reason, alone: false });
+        let over = status.is_terminal();
+        self.hand_to(call_id.clone(), call::Input::Status { status, info, end_reason });
+        if over {
+            self.calls.remove(&call_id);
         }
     }
 

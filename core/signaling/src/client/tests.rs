@@ -15,7 +15,7 @@ fn id() -> CallId {
 }
 
 fn status(status: Status) -> call::Input {
-    call::Input::Status { status, info: None, end_reason: None, alone: true }
+    call::Input::Status { status, info: None, end_reason: None }
 }
 
 fn described() -> call::Input {
@@ -98,7 +98,7 @@ fn call_inputs() -> Vec<(&'static str, call::Input)> {
         ("transferTo", Input::TransferTo("x".to_owned())),
         ("sendDtmf", Input::SendDtmf { kind: DtmfType::Info, digits: "1".to_owned() }),
         ("granted", Input::MediaGranted),
-        ("refused", Input::MediaRefused("no".to_owned())),
+        ("failed", Input::MediaFailed("no".to_owned())),
         ("described", described()),
         ("remoteSdp", Input::RemoteSdp("answer".to_owned())),
         ("RING", status(Status::Ring)),
@@ -106,6 +106,7 @@ fn call_inputs() -> Vec<(&'static str, call::Input)> {
         ("transfer", Input::Transfer(TransferStatus::Pending)),
         ("dtmf", Input::DtmfReceived('5')),
         ("far hold", Input::FarHold(true)),
+        ("lost", Input::SessionLost),
         ("direct", Input::Direct(direct::Input::Received { attempt: 1, step: DirectStep::Begin })),
     ]
 }
@@ -232,11 +233,47 @@ fn only_the_first_terminal_status_reaches_the_call() {
 }
 
 #[test]
-fn a_call_that_ends_beside_another_keeps_its_connection_until_the_page_hangs_up() {
+fn call_ending_beside_another_releases_its_media() {
+    let mut session = established();
+    tell(&mut session, session::Input::CallCreated(id()));
+    tell(&mut session, session::Input::CallCreated(CallId::from("c2")));
+    let ended = session::Output::ToCall { call_id: id(), input: status(Status::Finish) };
+    session.handle_input(report(Status::Finish), NOW);
+    assert_eq!(session.poll_output(), Some(ended));
     let mut call = outgoing([call::Input::Dial, call::Input::MediaGranted, described()]);
-    let end = call::Input::Status { status: Status::Finish, info: None, end_reason: None, alone: false };
-    assert_eq!(feed(&mut call, end), ["forget", "emit FINISH"]);
-    assert_eq!(feed(&mut call, call::Input::HangUp { cache: false }), ["send hangup", "close"]);
+    assert_eq!(feed(&mut call, status(Status::Finish)), ["close", "forget", "emit FINISH"]);
+}
+
+#[test]
+fn lost_session_releases_the_media_of_every_call() {
+    let mut session = established();
+    tell(&mut session, session::Input::CallCreated(id()));
+    tell(&mut session, session::Input::CallCreated(CallId::from("c2")));
+    let lost = tell(&mut session, session::Input::SocketClosed);
+    assert_eq!(lost, ["remove", "toCall", "toCall", "emit DISCONNECTED"]);
+    let mut call = outgoing([call::Input::Dial, call::Input::MediaGranted, described(), status(Status::Established)]);
+    assert_eq!(feed(&mut call, call::Input::SessionLost), ["close", "forget"]);
+    assert_eq!(call.status(), &Status::Established);
+}
+
+#[test]
+fn failed_connection_ends_the_call_on_both_sides() {
+    use call::Input::{Answer, Dial, MediaFailed, MediaGranted};
+    let negotiating = outgoing([Dial, MediaGranted]);
+    let called = outgoing([Dial, MediaGranted, described(), status(Status::Ring)]);
+    let answering = incoming([status(Status::Ring), Answer, MediaGranted]);
+    for mut call in [negotiating, called, answering] {
+        let did = feed(&mut call, MediaFailed("no connection".to_owned()));
+        assert_eq!(did, ["close", "forget", "emit FAILED", "send hangup"]);
+        assert_eq!((call.info(), call.error_info()), (Some("Local error"), Some("no connection")));
+    }
+}
+
+#[test]
+fn refused_microphone_rejects_an_incoming_call() {
+    let mut call = incoming([status(Status::Ring), call::Input::Answer]);
+    let did = feed(&mut call, call::Input::MediaFailed("no microphone".to_owned()));
+    assert_eq!(did, ["forget", "emit FAILED", "send hangup"]);
 }
 
 #[test]
@@ -317,7 +354,7 @@ fn pings_go_out_at_their_interval() {
 fn the_last_words_of_the_relay_stay_readable() {
     let mut call = outgoing([call::Input::Dial, call::Input::MediaGranted, described()]);
     let (info, end_reason) = (Some("Nobody".to_owned()), Some("noAnswer".to_owned()));
-    feed(&mut call, call::Input::Status { status: Status::Failed, info, end_reason, alone: true });
+    feed(&mut call, call::Input::Status { status: Status::Failed, info, end_reason });
     assert_eq!((call.server_info(), call.end_reason(), call.info()), (Some("Nobody"), Some("noAnswer"), None));
 }
 

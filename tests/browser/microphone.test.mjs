@@ -1,0 +1,219 @@
+// The microphone of a call: what mute withholds, what is said when there is none, when its light goes off.
+import assert from "node:assert/strict";
+import { after, afterEach, before, test } from "node:test";
+import { TONE, launch, screenshots } from "./lib/browsers.mjs";
+import { bundlePage } from "./lib/package.mjs";
+import { Phone } from "./lib/phone.mjs";
+import { startRelay } from "./lib/relay.mjs";
+import { serve } from "./lib/site.mjs";
+import { until } from "./lib/wait.mjs";
+
+let relay;
+let site;
+let browsers;
+let phones = [];
+let logins = 0;
+
+before(async () => {
+  relay = await startRelay();
+  site = await serve({ "/": await bundlePage("calls") });
+  browsers = await Promise.all([launch("chromium", { hz: TONE.a }), launch("chromium", { hz: TONE.b })]);
+});
+
+afterEach(async (context) => {
+  if (context.passed === false) await screenshots(context.name, phones.map((phone) => phone.page));
+  await Promise.all(phones.map((phone) => phone.close()));
+  phones = [];
+});
+
+after(async () => {
+  await Promise.all((browsers ?? []).map((browser) => browser.close()));
+  site?.close();
+  await relay?.stop();
+});
+
+/** Two registered phones; each hears the other's tone. */
+async function pair(options) {
+  const register = (browser, name) => Phone.register(browser, site, relay, `${name}${++logins}`, options);
+  phones = await Promise.all([register(browsers[0], "alice"), register(browsers[1], "bob")]);
+  return phones;
+}
+
+async function answer(alice, bob) {
+  await bob.event("in:RING");
+  await bob.do("answer", "in");
+  await Promise.all([alice.event("out:ESTABLISHED"), bob.event("in:ESTABLISHED")]);
+}
+
+const muted = (phone, call) => phone.do("ask", call, "isAudioMuted");
+
+test("a caller muted before the permission prompt is answered is not heard until unmuted", async () => {
+  const [alice, bob] = await pair();
+  await alice.do("microphone", "prompt");
+  await alice.do("dial", "out", bob.login);
+  assert.equal(await muted(alice, "out"), false);
+  await alice.do("act", "out", "muteAudio");
+  assert.equal(await muted(alice, "out"), true);
+  await alice.do("microphone", "allow");
+  await answer(alice, bob);
+  await alice.hears(TONE.b, "while muted");
+  await bob.hearsNothing("of a muted caller");
+  assert.equal(await muted(alice, "out"), true);
+
+  await alice.do("act", "out", "hold");
+  await alice.event("out:HOLD");
+  await alice.do("act", "out", "unhold");
+  await alice.event("out:ESTABLISHED", 2);
+  await alice.hears(TONE.b, "after hold");
+  await bob.hearsNothing("of a muted caller after hold");
+
+  await alice.do("act", "out", "unmuteAudio");
+  assert.equal(await muted(alice, "out"), false);
+  await bob.hears(TONE.a, "once unmuted");
+});
+
+test("a callee muted before it answers is not heard; unmuting while ringing takes it back", async () => {
+  const [alice, bob] = await pair();
+  await alice.do("dial", "out", bob.login);
+  await alice.event("out:RING");
+  await alice.do("act", "out", "muteAudio");
+  await alice.do("act", "out", "unmuteAudio");
+  await bob.event("in:RING");
+  await bob.do("act", "in", "muteAudio");
+  assert.equal(await muted(bob, "in"), true);
+  await answer(alice, bob);
+  await bob.hears(TONE.a, "from the caller");
+  await alice.hearsNothing("of a muted callee");
+  await bob.do("act", "in", "unmuteAudio");
+  await alice.hears(TONE.b, "once unmuted");
+  await bob.do("act", "in", "hangup");
+  await bob.event("in:FINISH");
+  assert.equal(await muted(bob, "in"), true, "nothing is sent by a call that is over");
+});
+
+/** The microphone's light is off and no connection is left. */
+async function released(phone, call) {
+  await until(`the microphone of ${phone.login} to be off`, async () => (await phone.do("microphone", "live")) === 0);
+  await phone.onlyConnections(0);
+  if (call) assert.equal(await phone.do("ask", call, "getInfo"), "Local error");
+}
+
+const TURN = { iceServers: [{ urls: "turn:turn.example.org" }] };
+/** What breaks, and the text that names it. */
+const BROKEN_OFFERS = [
+  ["a TURN server without credentials", { mediaOptions: TURN }, undefined, /turn|username|credential/i],
+  ["createOffer", {}, "createOffer", /no createOffer/],
+  ["setLocalDescription", {}, "setLocalDescription", /no setLocalDescription/],
+];
+
+for (const [what, options, method, text] of BROKEN_OFFERS) {
+  test(`failing ${what} fails the call at once and calls nobody`, async () => {
+    const [alice, bob] = await pair(options);
+    if (method) await alice.do("breakConnections", method);
+    await alice.do("dial", "out", bob.login);
+    await alice.event("out:FAILED");
+    assert.match(await alice.do("ask", "out", "getErrorInfo"), text);
+    await released(alice, "out");
+    assert.ok(!(await bob.events()).some((one) => one.event === "INCOMING_CALL"));
+  });
+}
+
+for (const [what, method, garbled] of [["setRemoteDescription", "setRemoteDescription"], ["an sdpHook", undefined, true]]) {
+  test(`an answer refused because of ${what} ends the call on both sides`, async () => {
+    const [alice, bob] = await pair();
+    if (method) await alice.do("breakConnections", method);
+    await alice.do("dial", "out", bob.login, { garbled });
+    await bob.event("in:RING");
+    await bob.do("answer", "in");
+    await alice.event("out:FAILED");
+    await bob.event("in:FINISH");
+    assert.notEqual(await alice.do("ask", "out", "getErrorInfo"), "");
+    await Promise.all([released(alice, "out"), released(bob)]);
+  });
+}
+
+for (const method of ["setRemoteDescription", "createAnswer", "setLocalDescription"]) {
+  test(`an incoming call whose ${method} fails is rejected`, async () => {
+    const [alice, bob] = await pair();
+    await bob.do("breakConnections", method);
+    await alice.do("dial", "out", bob.login);
+    await bob.event("in:RING");
+    await bob.do("answer", "in");
+    await bob.event("in:FAILED");
+    assert.match(await bob.do("ask", "in", "getErrorInfo"), new RegExp(`no ${method}`));
+    await alice.event("out:FINISH");
+    await Promise.all([released(alice), released(bob, "in")]);
+  });
+}
+
+for (const name of ["NotAllowedError", "NotReadableError", "AbortError"]) {
+  test(`a microphone refused by ${name} fails a call out and rejects a call in`, async () => {
+    const [alice, bob] = await pair();
+    await bob.do("microphone", "refuse", name);
+    await bob.do("dial", "out", alice.login);
+    await bob.event("out:FAILED");
+    assert.equal(await bob.do("ask", "out", "getErrorInfo"), "refused by the test");
+    await alice.do("dial", "out", bob.login);
+    await bob.event("in:RING");
+    await bob.do("answer", "in");
+    await bob.event("in:FAILED");
+    await alice.event("out:FINISH");
+    await Promise.all([released(alice), released(bob, "in")]);
+  });
+}
+
+test("a page without media devices, as over plain http, fails its calls with the reason", async () => {
+  const [alice, bob] = await pair();
+  await alice.do("microphone", "remove");
+  await alice.do("dial", "out", bob.login);
+  await alice.event("out:FAILED");
+  assert.match(await alice.do("ask", "out", "getErrorInfo"), /https or localhost/);
+});
+
+test("an open permission prompt lets both sides hang up, and what it gives later is stopped", async () => {
+  const [alice, bob] = await pair();
+  await alice.do("microphone", "prompt");
+  await alice.do("dial", "out", bob.login);
+  await alice.do("act", "out", "hangup");
+  await alice.event("out:FAILED");
+  await alice.do("microphone", "allow");
+  await released(alice);
+
+  await bob.do("microphone", "prompt");
+  await alice.do("dial", "again", bob.login);
+  await bob.event("in:RING");
+  await bob.do("answer", "in");
+  await alice.event("again:RING");
+  await alice.do("act", "again", "hangup");
+  await bob.event("in:FINISH");
+  await bob.do("microphone", "allow");
+  await Promise.all([released(alice), released(bob)]);
+});
+
+test("of two calls the one that ends releases its microphone, and a lost session the other's", async () => {
+  const [alice, bob] = await pair();
+  const carol = await Phone.register(browsers[1], site, relay, `carol${++logins}`, { hz: TONE.c });
+  phones.push(carol);
+  await alice.do("dial", "out", bob.login);
+  await answer(alice, bob);
+  await alice.do("act", "out", "hold");
+  await alice.event("out:HOLD");
+  await alice.do("dial", "ask", carol.login);
+  await carol.event("in:RING");
+  await carol.do("answer", "in");
+  await alice.event("ask:ESTABLISHED");
+  assert.equal(await alice.do("microphone", "live"), 2);
+
+  await carol.do("act", "in", "hangup");
+  await alice.event("ask:FINISH");
+  assert.equal(await alice.do("microphone", "live"), 1);
+  await alice.onlyConnections(1);
+  await alice.do("act", "out", "unhold");
+  await alice.event("out:ESTABLISHED", 2);
+  await bob.hears(TONE.a, "when the other call is over");
+
+  await alice.do("disconnect");
+  await alice.event("DISCONNECTED");
+  await released(alice);
+  await bob.event("in:FINISH");
+});

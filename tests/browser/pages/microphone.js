@@ -1,0 +1,39 @@
+// What the page's getUserMedia does, as the test chooses; every track that it gave is remembered.
+
+const tracks = [];
+let answer = (original, constraints) => original(constraints);
+
+const original = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = async (constraints) => {
+  const stream = await answer(original, constraints);
+  tracks.push(...stream.getTracks());
+  return stream;
+};
+
+let open;
+
+export const microphone = {
+  /** The permission prompt stays open until `allow`. */
+  prompt() {
+    const allowed = new Promise((ok) => (open = ok));
+    answer = (capture, constraints) => allowed.then(() => capture(constraints));
+  },
+  allow: () => open(),
+  /** From now on every request is refused with this DOMException. */
+  refuse(name) {
+    answer = () => Promise.reject(new DOMException("refused by the test", name));
+  },
+  permit() {
+    answer = (capture, constraints) => capture(constraints);
+  },
+  /** The permission prompt of a page that the user does not look at. */
+  never() {
+    answer = () => new Promise(() => {});
+  },
+  /** As on a page without TLS. */
+  remove() {
+    Object.defineProperty(navigator, "mediaDevices", { value: undefined });
+  },
+  /** How many captured tracks are running. */
+  live: () => tracks.filter((track) => track.readyState === "live").length,
+};
