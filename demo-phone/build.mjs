@@ -1,13 +1,13 @@
-// Bundles the page into dist/: index.html, style.css, phone.js and the module of the offhook package beside it, where
-// the package's `new URL("….wasm", import.meta.url)` looks for it.
+// Bundles the page into dist/: index.html, style.css, phone.js, and beside it the WebAssembly core, where `offhook/slim` expects
+// it: at `new URL("offhook_bg.wasm", import.meta.url)`.
 import { build } from "esbuild";
-import { copyFile, mkdir, readdir, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { copyFile, mkdir, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const dist = join(here, "dist");
-const library = dirname(fileURLToPath(import.meta.resolve("offhook")));
+const core = fileURLToPath(import.meta.resolve("offhook/offhook_bg.wasm"));
 
 await rm(dist, { recursive: true, force: true });
 await mkdir(dist);
@@ -21,6 +21,4 @@ await build({
   sourcemap: true,
 });
 for (const name of ["index.html", "style.css"]) await copyFile(join(here, "src", name), join(dist, name));
-for (const name of await readdir(library)) {
-  if (name.endsWith(".wasm")) await copyFile(join(library, name), join(dist, name));
-}
+await copyFile(core, join(dist, basename(core)));

@@ -150,6 +150,18 @@ export declare class Call {
 /** The error of a call that nobody described. */
 export declare const NO_OPTIONS: "options must be provided";
 
+// dist/types/classic.d.ts
+import * as sdk from "./sdk.js";
+/**
+ * Makes the API usable before it returns, and loads the WebAssembly core: sessions created meanwhile open as soon as it is loaded.
+ *
+ * @returns a promise that is settled once the core is loaded. It is rejected if the browser has no WebRTC, or if
+ *   a Content Security Policy without `'wasm-unsafe-eval'` forbids WebAssembly (CSP Level 3, section 4.5).
+ */
+export declare function init(options?: sdk.InitOptions): Promise<void>;
+export * from "./sdk.js";
+export * from "./types.js";
+
 // dist/types/constants.d.ts
 /** Statuses and events of a session. */
 export declare const SESSION_STATUS: Readonly<{
@@ -319,14 +331,6 @@ export declare const STREAM_STATUS_INFO: Readonly<{
     readonly NO_AVAILABLE_TRANSCODERS: "No available transcoders";
 }>;
 
-// dist/types/core.d.ts
-import * as core from "../pkg/offhook_sdk_wasm.js";
-/** The core is instantiated. */
-export declare function started(): void;
-/** Calls `next` now, or when the core is there. */
-export declare function whenReady(next: () => void): void;
-export { core };
-
 // dist/types/events.d.ts
 /** Any handler. */
 export type Handler = (...values: any[]) => void;
@@ -344,24 +348,25 @@ export declare function missing(method: string): Error;
 /** A UUID; on plain http there is no `randomUUID`. */
 export declare function uuid(): string;
 
-// dist/types/flashphoner.d.ts
-export {};
+// dist/types/exports.d.ts
+export { Browser, constants, createSession, getLogger, getMediaAccess, getMediaDevices, getMediaProviders, getMobileDevices, getSession, getSessions, playFirstSound, playFirstVideo, releaseLocalMedia, } from "./sdk.js";
+export * from "./types.js";
 
 // dist/types/index.d.ts
 import * as sdk from "./sdk.js";
-/** Options of `init`. */
+/** Options of {@link init}. */
 export interface InitOptions extends sdk.InitOptions {
-    /** Where the core is, or the core: `offhook_bg.wasm` beside this module unless given. */
-    wasm?: string | URL | Request | Response | BufferSource | WebAssembly.Module;
+    /** A WebAssembly core to use in place of the embedded one; must be of the same version of this package. */
+    wasm?: sdk.CoreSource;
 }
-/** Loads the core and makes the API usable. */
+/**
+ * Makes the API usable before it returns, and loads the WebAssembly core: sessions created meanwhile open as soon as it is loaded.
+ *
+ * @returns a promise that is settled once the core is loaded. It is rejected if the browser has no WebRTC, or if
+ *   a Content Security Policy without `'wasm-unsafe-eval'` forbids WebAssembly (CSP Level 3, section 4.5).
+ */
 export declare function init(options?: InitOptions): Promise<void>;
-export { Browser, constants, createSession, getLogger, getMediaAccess, getMediaDevices, getMediaProviders, getMobileDevices, getSession, getSessions, playFirstSound, playFirstVideo, releaseLocalMedia, } from "./sdk.js";
-export type { AnswerOptions, Call, CallOptions, CallStatus, SdpHook } from "./call.js";
-export type { Session, SessionOptions, SessionStatus, SipOptions, UserData } from "./session.js";
-export type { CustomLogger, Logger, LoggerOptions, LogLevel } from "./logger.js";
-export type { Constraints, Device, DeviceList } from "./media.js";
-export type { CallStats, StreamStats } from "./stats.js";
+export * from "./exports.js";
 
 // dist/types/logger.d.ts
 /** How much is logged. */
@@ -462,6 +467,8 @@ import * as constants from "./constants.js";
 import { Logger, type LoggerOptions } from "./logger.js";
 import * as media from "./media.js";
 import { Session, type SessionOptions } from "./session.js";
+/** The WebAssembly core, compiled or not, or where to fetch it. */
+export type CoreSource = string | URL | Request | Response | BufferSource | WebAssembly.Module;
 /** Options of `init`. */
 export interface InitOptions {
     mediaProvidersReadyCallback?: (providers: string[]) => void;
@@ -584,6 +591,22 @@ export declare class Session {
     getStreams(): never;
 }
 
+// dist/types/slim.d.ts
+import * as sdk from "./sdk.js";
+/** Options of {@link init}. */
+export interface InitOptions extends sdk.InitOptions {
+    /** The WebAssembly core, or the URL to fetch it from; `offhook_bg.wasm` beside this module by default. */
+    wasm?: sdk.CoreSource;
+}
+/**
+ * Makes the API usable before it returns, and fetches the WebAssembly core: sessions created meanwhile open as soon as it is loaded.
+ *
+ * @returns a promise that is settled once the core is loaded. It is rejected if the browser has no WebRTC, if the core cannot be
+ *   fetched, or if a Content Security Policy without `'wasm-unsafe-eval'` forbids WebAssembly (CSP Level 3, section 4.5).
+ */
+export declare function init(options?: InitOptions): Promise<void>;
+export * from "./exports.js";
+
 // dist/types/stats.d.ts
 import type { CallMedia } from "./call-media.js";
 /** Statistics of one direction. */
@@ -599,3 +622,11 @@ export interface CallStats {
 }
 /** Asks the connection; `native` gives its reports by type. */
 export declare function readStats(connection: RTCPeerConnection, media: CallMedia | undefined, native: boolean): Promise<CallStats | Record<string, unknown[]>>;
+
+// dist/types/types.d.ts
+export type { AnswerOptions, Call, CallOptions, CallStatus, SdpHook } from "./call.js";
+export type { Session, SessionOptions, SessionStatus, SipOptions, UserData } from "./session.js";
+export type { CustomLogger, Logger, LoggerOptions, LogLevel } from "./logger.js";
+export type { Constraints, Device, DeviceList } from "./media.js";
+export type { CoreSource } from "./sdk.js";
+export type { CallStats, StreamStats } from "./stats.js";

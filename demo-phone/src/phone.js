@@ -1,5 +1,5 @@
 // The phone page: fields in, SDK calls out, events shown. What a call is and does is the SDK's business.
-import { constants, createSession, init } from "offhook";
+import { constants, createSession, init } from "offhook/slim";
 import { watchLevel } from "./meter.js";
 
 const { SESSION_STATUS, CALL_STATUS, CALL_EVENT } = constants;

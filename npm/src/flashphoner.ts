@@ -1,23 +1,12 @@
-// The classic script: global `Flashphoner`, usable on the next line. The core is inside, as base64.
+// The classic script and the CommonJS module: global `Flashphoner`, the value of an AMD module, or what `require` returns.
 
-import wasm from "offhook-core-base64";
-import { core, started } from "./core.js";
-import * as sdk from "./sdk.js";
-
-const bytes = Uint8Array.from(atob(wasm), (char) => char.charCodeAt(0));
-
-try {
-  core.initSync({ module: bytes });
-  started();
-} catch {
-  // A browser that compiles no module of this size synchronously: sessions open as soon as it has done so.
-  core.default({ module_or_path: bytes }).then(started, (error: unknown) => console.error(error));
-}
-
-const Flashphoner = { ...sdk };
+import * as classic from "./classic.js";
 
 declare const module: { exports: unknown } | undefined;
 declare const define: (((factory: () => unknown) => void) & { amd?: unknown }) | undefined;
+
+// A copy, because pages replace members and a module namespace is read-only.
+const Flashphoner = { ...classic };
 
 if (typeof module === "object" && module) module.exports = Flashphoner;
 else if (typeof define === "function" && define.amd) define(() => Flashphoner);

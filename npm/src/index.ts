@@ -1,34 +1,23 @@
-// `import { init, createSession } from "offhook"`: the module that loads its core asynchronously.
+// `import { init, createSession } from "offhook"`: the ES module that contains its WebAssembly core.
 
-import { core, started } from "./core.js";
+import { load } from "./core.js";
+import { embedded } from "./embedded.js";
 import * as sdk from "./sdk.js";
 
-/** Options of `init`. */
+/** Options of {@link init}. */
 export interface InitOptions extends sdk.InitOptions {
-  /** Where the core is, or the core: `offhook_bg.wasm` beside this module unless given. */
-  wasm?: string | URL | Request | Response | BufferSource | WebAssembly.Module;
+  /** A WebAssembly core to use in place of the embedded one; must be of the same version of this package. */
+  wasm?: sdk.CoreSource;
 }
 
-let loading: Promise<unknown> | undefined;
-
-/** Loads the core and makes the API usable. */
+/**
+ * Makes the API usable before it returns, and loads the WebAssembly core: sessions created meanwhile open as soon as it is loaded.
+ *
+ * @returns a promise that is settled once the core is loaded. It is rejected if the browser has no WebRTC, or if
+ *   a Content Security Policy without `'wasm-unsafe-eval'` forbids WebAssembly (CSP Level 3, section 4.5).
+ */
 export async function init(options: InitOptions = {}): Promise<void> {
-  const source = options.wasm ?? new URL("offhook_bg.wasm", import.meta.url);
-  loading ??= core.default({ module_or_path: source as core.InitInput }).catch((error: unknown) => {
-    loading = undefined;
-    throw error;
-  });
-  await loading;
-  started();
-  await sdk.init(options);
+  await Promise.all([sdk.init(options), load(() => options.wasm ?? embedded())]);
 }
 
-export {
-  Browser, constants, createSession, getLogger, getMediaAccess, getMediaDevices, getMediaProviders, getMobileDevices,
-  getSession, getSessions, playFirstSound, playFirstVideo, releaseLocalMedia,
-} from "./sdk.js";
-export type { AnswerOptions, Call, CallOptions, CallStatus, SdpHook } from "./call.js";
-export type { Session, SessionOptions, SessionStatus, SipOptions, UserData } from "./session.js";
-export type { CustomLogger, Logger, LoggerOptions, LogLevel } from "./logger.js";
-export type { Constraints, Device, DeviceList } from "./media.js";
-export type { CallStats, StreamStats } from "./stats.js";
+export * from "./exports.js";

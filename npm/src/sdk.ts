@@ -7,6 +7,9 @@ import { Logger, type LoggerOptions } from "./logger.js";
 import * as media from "./media.js";
 import { Session, type SessionOptions } from "./session.js";
 
+/** The WebAssembly core, compiled or not, or where to fetch it. */
+export type CoreSource = string | URL | Request | Response | BufferSource | WebAssembly.Module;
+
 /** Options of `init`. */
 export interface InitOptions {
   mediaProvidersReadyCallback?: (providers: string[]) => void;

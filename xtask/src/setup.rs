@@ -72,8 +72,9 @@ pub(crate) fn npm_packages(folder: &str) -> Result<(), Failure> {
     }
     let installed = dir.join("node_modules/.installed");
     let lock_file = dir.join("package-lock.json");
-    let mut named = vec![dir.join("package.json"), lock_file.clone()];
-    if folder != "npm" {
+    let package = dir.join("package.json");
+    let mut named = vec![package.clone(), lock_file.clone()];
+    if std::fs::read_to_string(&package)?.contains("file:../npm") {
         named.push(crate::wasm::tarball());
     }
     let now = fingerprint(named.iter().map(PathBuf::as_path));

@@ -1,4 +1,4 @@
-// The packed tarball, as a stranger gets it: files, exports, types.
+// The packed tarball as npm installs it: files, exports, types.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -18,25 +18,42 @@ const names = files.map((file) => file.path);
 const root = join(work, "node_modules/offhook");
 execFileSync("mkdir", ["-p", root]);
 execFileSync("tar", ["xzf", join(work, filename), "-C", root, "--strip-components=1"]);
+writeFileSync(join(work, "package.json"), '{ "type": "module" }');
 const read = (name) => readFileSync(join(root, name), "utf8");
 
 test("the tarball has what the README and package.json promise, and no sources", () => {
-  const promised = ["README.md", "LICENSE-MIT", "LICENSE-APACHE", "package.json", "dist/offhook.js", "dist/offhook.d.ts",
-    "dist/offhook_bg.wasm", "dist/flashphoner.js"];
+  const promised = ["README.md", "LICENSE-MIT", "LICENSE-APACHE", "package.json", "dist/index.js", "dist/index.d.ts",
+    "dist/offhook.js", "dist/offhook.d.ts", "dist/offhook_bg.wasm", "dist/flashphoner.js", "dist/flashphoner.cjs",
+    "dist/flashphoner.d.cts", "global.d.ts"];
   for (const name of promised) assert.ok(names.includes(name), `${name} is missing`);
   assert.deepEqual(names.filter((name) => /^(src|pkg|test|node_modules)\//.test(name)), []);
 });
 
 test("every export leads to a file", () => {
-  const { exports, version } = JSON.parse(read("package.json"));
+  const { exports, main, module, types, version } = JSON.parse(read("package.json"));
   assert.equal(version, "0.1.0");
-  const targets = Object.values(exports).flatMap((target) => (typeof target === "string" ? [target] : Object.values(target)));
-  for (const target of targets) assert.ok(names.includes(target.slice(2)), `${target} is missing`);
+  const files = (target) => (typeof target === "string" ? [target] : Object.values(target).flatMap(files));
+  for (const target of files([exports, main, module, types])) assert.ok(names.includes(target.slice(2)), `${target} is missing`);
 });
 
-test("no eval, in either build", () => {
-  for (const name of ["dist/offhook.js", "dist/flashphoner.js"]) {
+test("no build contains eval", () => {
+  for (const name of ["dist/index.js", "dist/offhook.js", "dist/flashphoner.js"]) {
     assert.doesNotMatch(read(name), /\beval\(|new Function\b/, name);
+  }
+});
+
+test("Node.js imports and requires every entry point, as server-side rendering does", () => {
+  const run = (script, ...flags) => execFileSync(process.execPath, [...flags, "-e", script], { cwd: work, encoding: "utf8" });
+  const api = "typeof api.init + typeof api.createSession + api.constants.CALL_STATUS.RING";
+  for (const name of ["offhook", "offhook/slim", "offhook/flashphoner.js"]) {
+    const imported = run(`import * as api from "${name}"; console.log(${api})`, "--input-type=module");
+    assert.equal(imported, "functionfunctionRING\n", `import * from ${name}`);
+  }
+  const byDefault = run(`import api from "offhook/flashphoner.js"; console.log(${api})`, "--input-type=module");
+  assert.equal(byDefault, "functionfunctionRING\n");
+  for (const name of ["offhook", "offhook/flashphoner.js"]) {
+    const required = run(`const api = require("${name}"); console.log(${api})`, "--input-type=commonjs");
+    assert.equal(required, "functionfunctionRING\n", `require ${name}`);
   }
 });
 
@@ -44,33 +61,57 @@ test("the module is valid WebAssembly", () => {
   assert.ok(WebAssembly.validate(readFileSync(join(root, "dist/offhook_bg.wasm"))));
 });
 
-test("a strict TypeScript consumer compiles, and a wrong one does not", () => {
-  writeFileSync(join(work, "package.json"), '{ "type": "module" }');
-  const good = `import { init, createSession, constants, type Call, type Session } from "offhook";
-    await init({ constraints: { audio: true, video: false } });
-    const session: Session = createSession({ urlServer: "ws://x" });
-    session.on("ESTABLISHED", (_session, data) => { const token: string | undefined = data.authToken; void token; })
-      .on("INCOMING_CALL", (call: Call) => call.hangup());
-    const call = session.createCall({ callee: "bob" });
-    call.on("DTMF", (_call, digit: string) => void digit).on(constants.CALL_STATUS.RING, (same) => void same.id());
-    call.on(constants.CALL_EVENT.REMOTE_HOLD, (_call, held: boolean) => void held);
-    const reason: string | undefined = call.getEndReason(); void reason;`;
-  assert.equal(compile("good.ts", good), "");
-  assert.match(compile("bad.ts", 'import { createSession } from "offhook"; createSession({}); export {};'), /urlServer/);
+const USE = `
+  const session: Session = createSession({ urlServer: "ws://x" });
+  session.on("ESTABLISHED", (_session, data) => { const token: string | undefined = data.authToken; void token; })
+    .on("INCOMING_CALL", (call: Call) => call.hangup());
+  const call = session.createCall({ callee: "bob" });
+  call.on("DTMF", (_call, digit: string) => void digit).on(constants.CALL_STATUS.RING, (same) => void same.id());
+  call.on(constants.CALL_EVENT.REMOTE_HOLD, (_call, held: boolean) => void held);
+  const reason: string | undefined = call.getEndReason(); void reason;`;
+
+const IMPORTED = 'import type { Call, Session } from "offhook";';
+const CONSUMERS = {
+  "module.ts": `import { init, createSession, constants, type Call, type Session } from "offhook";
+    await init({ constraints: { audio: true, video: false } });${USE}`,
+  "slim.ts": `import { init, createSession, constants, type Call, type Session } from "offhook/slim";
+    await init({ wasm: new URL("https://x/core.wasm") });${USE}`,
+  "required.cts": `import Flashphoner = require("offhook");
+    ${IMPORTED}
+    const { createSession, constants } = Flashphoner;${USE}`,
+  "default.ts": `import Flashphoner, { type Call, type Session } from "offhook/flashphoner.js";
+    const { createSession, constants } = Flashphoner;${USE}`,
+  "global.ts": `/// <reference types="offhook/global" />
+    ${IMPORTED}
+    const { createSession, constants } = Flashphoner;${USE}`,
+};
+
+test("strict TypeScript consumers of every entry point compile", () => {
+  assert.equal(compile(CONSUMERS), "");
+});
+
+test("TypeScript consumers that lack an option or the reference to the global do not compile", () => {
+  const errors = compile({
+    "bad.ts": 'import { createSession } from "offhook"; createSession({});',
+    "no-global.ts": "Flashphoner.init(); export {};",
+  });
+  assert.match(errors, /^bad\.ts.*\n.*'urlServer' is missing/m);
+  assert.match(errors, /^no-global\.ts.*Cannot find name 'Flashphoner'/m);
 });
 
 test("the declarations are the reviewed ones", () => {
-  const types = names.filter((name) => name.startsWith("dist/types/")).sort();
+  const types = names.filter((name) => /^dist\/types\/.*\.d\.ts$/.test(name)).sort();
   const found = types.map((name) => `// ${name}\n${read(name)}`).join("\n");
   assert.equal(found, readFileSync(join(here, "api.d.ts"), "utf8"), "review the change, then: node test/packaging/snapshot.mjs");
 });
 
-function compile(name, text) {
-  writeFileSync(join(work, name), text);
+/** Compiles these files as one program, and returns the errors. */
+function compile(files) {
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(work, name), text);
   const tsc = createRequire(import.meta.url).resolve("typescript/bin/tsc");
   const flags = ["--noEmit", "--strict", "--target", "es2022", "--module", "nodenext", "--lib", "es2022,dom"];
   try {
-    return execFileSync(process.execPath, [tsc, ...flags, name], { cwd: work, encoding: "utf8" });
+    return execFileSync(process.execPath, [tsc, ...flags, ...Object.keys(files)], { cwd: work, encoding: "utf8" });
   } catch (error) {
     return error.stdout;
   }

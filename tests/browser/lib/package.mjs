@@ -26,7 +26,7 @@ async function install() {
   return path.join(project, "node_modules/offhook");
 }
 
-/** Bundles `pages/NAME.js` with the package and gives the folder to serve: index.html, page.js and the module. */
+/** Bundles `pages/NAME.js` with the package and returns the folder to serve: index.html and page.js. */
 export async function bundlePage(name) {
   const library = await installPackage();
   const folder = await fs.mkdtemp(path.join(os.tmpdir(), `offhook-${name}-`));
@@ -39,8 +39,6 @@ export async function bundlePage(name) {
     nodePaths: [path.dirname(library)],
     logLevel: "error",
   });
-  const modules = (await fs.readdir(path.join(library, "dist"))).filter((file) => file.endsWith(".wasm"));
-  for (const file of modules) await fs.copyFile(path.join(library, "dist", file), path.join(folder, file));
   await fs.copyFile(path.join(HERE, "pages/page.html"), path.join(folder, "index.html"));
   return folder;
 }

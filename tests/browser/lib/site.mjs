@@ -13,9 +13,9 @@ const TYPES = {
 
 /**
  * Serves folders by path prefix, the longest prefix first: `{ "/": folder, "/sdk/": another }`.
- * `change(path, body)` may give another body; `gate(path)` a promise to wait for before answering.
+ * `change(path, body)` may give another body; `gate(path)` a promise to wait for before answering; `headers(path)` more headers.
  */
-export async function serve(folders, { change = (_, body) => body, gate = () => undefined } = {}) {
+export async function serve(folders, { change = (_, body) => body, gate = () => undefined, headers = () => ({}) } = {}) {
   const prefixes = Object.keys(folders).sort((a, b) => b.length - a.length);
   const read = async (name) => {
     const prefix = prefixes.find((candidate) => name.startsWith(candidate));
@@ -29,7 +29,7 @@ export async function serve(folders, { change = (_, body) => body, gate = () => 
       const body = change(name, await read(name));
       await gate(name);
       const type = TYPES[path.extname(name) || ".html"] ?? "application/octet-stream";
-      response.writeHead(200, { "content-type": type, "cache-control": "no-store" }).end(body);
+      response.writeHead(200, { "content-type": type, "cache-control": "no-store", ...headers(name) }).end(body);
     } catch {
       response.writeHead(404).end();
     }

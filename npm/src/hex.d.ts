@@ -1,0 +1,4 @@
+declare module "offhook-core-hex" {
+  const hex: string;
+  export default hex;
+}

@@ -1,0 +1,8 @@
+// The types that every entry point exports.
+
+export type { AnswerOptions, Call, CallOptions, CallStatus, SdpHook } from "./call.js";
+export type { Session, SessionOptions, SessionStatus, SipOptions, UserData } from "./session.js";
+export type { CustomLogger, Logger, LoggerOptions, LogLevel } from "./logger.js";
+export type { Constraints, Device, DeviceList } from "./media.js";
+export type { CoreSource } from "./sdk.js";
+export type { CallStats, StreamStats } from "./stats.js";

@@ -1,0 +1,8 @@
+import { Phone } from "./phone.jsx";
+
+/** Rendered anew for every request, so that the server imports the package, too. */
+export const dynamic = "force-dynamic";
+
+export default function Page() {
+  return <Phone />;
+}

@@ -1,0 +1,119 @@
+// The packed package in projects of users: every bundler, without configuration, makes a page that calls.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { TONE, launch, openPage, screenshots } from "./lib/browsers.mjs";
+import { bundlePage } from "./lib/package.mjs";
+import { Phone, connectCall } from "./lib/phone.mjs";
+import { esbuildSite, nextSite, plainSite, vite, webpackSite } from "./lib/projects.mjs";
+import { startRelay } from "./lib/relay.mjs";
+import { serve } from "./lib/site.mjs";
+
+/** Everything is forbidden but what the package needs. */
+const STRICT = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src ws://127.0.0.1:*; img-src data:";
+
+/** Calls last some seconds of which little is work, so two of them run at a time. */
+const PAIRS = { concurrency: 2 };
+
+const sites = {};
+const browsers = {};
+let relay;
+let callees;
+let logins = 0;
+
+before(async () => {
+  [relay, browsers.chromium, browsers.firefox, browsers.callee] = await Promise.all([
+    startRelay(),
+    launch("chromium", { hz: TONE.a }),
+    launch("firefox"),
+    launch("chromium", { hz: TONE.b }),
+  ]);
+  callees = await serve({ "/": await bundlePage("calls") });
+});
+
+after(async () => {
+  await Promise.all(Object.values(browsers).map((browser) => browser.close()));
+  await Promise.all(Object.values(sites).map((site) => site.close()));
+  callees?.close();
+  await relay?.stop();
+});
+
+/** A page of `url` calls another page, and each receives the tone that the other sends. */
+async function calls(url, browser = "chromium") {
+  const number = ++logins;
+  const phones = [];
+  const register = async (...given) => phones[phones.push(await Phone.register(...given)) - 1];
+  try {
+    // The fake microphone of Firefox has the frequency of the callee's tone.
+    const tone = browser === "firefox" ? { hz: TONE.a } : {};
+    const alice = await register(browsers[browser], { url }, relay, `alice${number}`, tone);
+    const bob = await register(browsers.callee, callees, relay, `bob${number}`);
+    await connectCall(alice, bob);
+    await Promise.all([alice.hears(TONE.b, "in the call"), bob.hears(TONE.a, "in the call")]);
+    await alice.do("act", "out", "hangup");
+    await Promise.all([alice.event("out:FINISH"), bob.event("in:FINISH")]);
+    assert.deepEqual([alice.page.errors, bob.page.errors], [[], []]);
+  } catch (error) {
+    await screenshots(`bundlers ${number}`, phones.map((phone) => phone.page));
+    throw error;
+  } finally {
+    await Promise.all(phones.map((phone) => phone.close()));
+  }
+}
+
+for (const version of [6, 7, 8]) {
+  describe(`Vite ${version}`, PAIRS, () => {
+    before(async () => {
+      const { built, dev } = await vite(version);
+      Object.assign(sites, { [`built${version}`]: built, [`dev${version}`]: dev });
+    });
+    test(`Vite ${version}: a page of the development server calls`, () => calls(sites[`dev${version}`].url));
+    test(`Vite ${version}: a built page calls`, () => calls(sites[`built${version}`].url));
+    test(`Vite ${version}: a built page with offhook/slim calls`, () => calls(`${sites[`built${version}`].url}slim.html`));
+  });
+}
+
+describe("webpack 5", PAIRS, () => {
+  before(async () => {
+    sites.webpack = await webpackSite();
+  });
+  for (const how of ["module", "slim", "default", "require"]) {
+    test(`webpack 5: a page calls (${how})`, () => calls(`${sites.webpack.url}${how}.html`));
+  }
+});
+
+describe("esbuild under a strict Content Security Policy", PAIRS, () => {
+  before(async () => {
+    sites.esbuild = await esbuildSite(STRICT);
+  });
+  for (const how of ["module", "default", "require"]) {
+    test(`esbuild: a page calls (${how})`, () => calls(`${sites.esbuild.url}${how}.html`));
+  }
+});
+
+describe("no bundler", PAIRS, () => {
+  before(async () => {
+    sites.plain = await plainSite(STRICT);
+  });
+  for (const browser of ["chromium", "firefox"]) {
+    test(`classic script under a strict Content Security Policy in ${browser}: a page calls`, () =>
+      calls(`${sites.plain.url}classic.html`, browser));
+    test(`offhook/slim by an import map in ${browser}: a page calls`, () => calls(`${sites.plain.url}slim.html`, browser));
+  }
+  test("offhook/slim: init rejects with the URL if the core cannot be fetched", async () => {
+    const page = await openPage(browsers.chromium, `${sites.plain.url}missing.html`);
+    const message = await page.evaluate(() => window.outcome);
+    assert.match(message, /cannot be loaded from \/missing\.wasm; set init\({ wasm }\) to its URL: .*404/);
+    await page.context().close();
+  });
+});
+
+describe("Next.js", PAIRS, () => {
+  before(async () => {
+    sites.next = await nextSite();
+  });
+  test("Next.js: the server renders a component that imports the package", async () => {
+    const page = await (await fetch(sites.next.url)).text();
+    assert.match(page, /<main[^>]* data-status="NEW"/);
+  });
+  test("Next.js: a client component calls", () => calls(sites.next.url));
+});

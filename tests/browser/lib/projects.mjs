@@ -1,0 +1,146 @@
+// Projects of users of the package, one for each bundler, and what the bundler makes of them.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import fs from "node:fs/promises";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { build as esbuild } from "esbuild";
+import webpack from "webpack";
+import { installPackage } from "./package.mjs";
+import { serve } from "./site.mjs";
+
+const HERE = fileURLToPath(new URL("../", import.meta.url));
+/** Inside `tests/browser`, so that the projects find the bundlers in its `node_modules`. */
+const BUILD = path.join(HERE, "build");
+const IMPORT = 'import { constants, createSession, init } from "offhook";';
+const START_MS = 60_000;
+
+/** The ways to import the package, as the first line of the suites' page. */
+export const IMPORTS = {
+  module: IMPORT,
+  slim: IMPORT.replace("offhook", "offhook/slim"),
+  default: 'import Flashphoner from "offhook/flashphoner.js"; const { constants, createSession, init } = Flashphoner;',
+  require: 'const { constants, createSession, init } = require("offhook");',
+  global: "const { constants, createSession, init } = Flashphoner;",
+};
+
+/** An HTML page that loads these scripts. */
+export const html = (...scripts) => `<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>Suite page</title><link rel="icon" href="data:,">
+${scripts.map((attributes) => `<script ${attributes}></script>`).join("\n")}
+</head><body><div id="local"></div><div id="remote"></div></body></html>
+`;
+
+/** The suites' page with the package imported in the given way; it is the whole of `phone.js` in a project. */
+async function phonePage(how) {
+  const page = await fs.readFile(path.join(HERE, "pages/calls.js"), "utf8");
+  if (!page.includes(IMPORT)) throw new Error(`pages/calls.js does not contain: ${IMPORT}`);
+  return page.replace(IMPORT, IMPORTS[how]);
+}
+
+/**
+ * Creates an empty project with the installed package, `listen.js`, a file `NAME.js` for each way to import that is named, and
+ * the given files. Returns its folder.
+ */
+export async function createProject(name, ways, files = {}) {
+  const folder = path.join(BUILD, name);
+  await fs.rm(folder, { recursive: true, force: true });
+  await fs.cp(await installPackage(), path.join(folder, "node_modules/offhook"), { recursive: true });
+  await fs.writeFile(path.join(folder, "package.json"), `{ "name": "${name}", "private": true }\n`);
+  await fs.copyFile(path.join(HERE, "pages/listen.js"), path.join(folder, "listen.js"));
+  for (const how of ways) await fs.writeFile(path.join(folder, `${how}.js`), await phonePage(how));
+  for (const [file, text] of Object.entries(files)) {
+    await fs.mkdir(path.dirname(path.join(folder, file)), { recursive: true });
+    await fs.writeFile(path.join(folder, file), text);
+  }
+  return folder;
+}
+
+/** Vite of this major version without any configuration: its development server, and the site that it builds. */
+export async function vite(version) {
+  const { build, createServer } = await import(`vite${version}`);
+  const pages = { "index.html": html('type="module" src="/module.js"'), "slim.html": html('type="module" src="/slim.js"') };
+  const root = await createProject(`vite${version}`, ["module", "slim"], pages);
+  const quiet = { root, configFile: false, logLevel: "error" };
+  const input = Object.keys(pages).map((page) => path.join(root, page));
+  await build({ ...quiet, build: { rollupOptions: { input } } });
+  const built = await serve({ "/": path.join(root, "dist") });
+  const server = await createServer({ ...quiet, server: { host: "127.0.0.1", port: 0 } });
+  await server.listen();
+  const url = `http://localhost:${server.httpServer.address().port}/`;
+  return { built, dev: { url, close: () => server.close() } };
+}
+
+/** webpack 5 without any configuration but the entry points; serves NAME.html for each way to import. */
+export async function webpackSite() {
+  const ways = ["module", "slim", "default", "require"];
+  const pages = Object.fromEntries(ways.map((how) => [`dist/${how}.html`, html(`defer src="${how}.js"`)]));
+  const folder = await createProject("webpack", ways, pages);
+  const entry = Object.fromEntries(ways.map((how) => [how, `./${how}.js`]));
+  // The folders are those of a project in which webpack is started; the limits of `performance` are for the sum of the user's code.
+  const config = { context: folder, output: { path: path.join(folder, "dist") }, mode: "production", entry, performance: false };
+  const stats = await promisify(webpack)(config);
+  if (stats.hasErrors() || stats.hasWarnings()) throw new Error(stats.toString("errors-warnings"));
+  return serve({ "/": path.join(folder, "dist") });
+}
+
+/** esbuild without any configuration but the entry points; the pages' Content Security Policy is `policy`. */
+export async function esbuildSite(policy) {
+  const ways = ["module", "default", "require"];
+  const pages = Object.fromEntries(ways.map((how) => [`dist/${how}.html`, html(`defer src="${how}.js"`)]));
+  const folder = await createProject("esbuild", ways, pages);
+  const entryPoints = ways.map((how) => path.join(folder, `${how}.js`));
+  await esbuild({ entryPoints, outdir: path.join(folder, "dist"), bundle: true, minify: true, format: "iife", logLevel: "warning" });
+  return serve({ "/": path.join(folder, "dist") }, { headers: () => ({ "content-security-policy": policy }) });
+}
+
+/** No bundler: the classic script, and `offhook/slim` by an import map. */
+export async function plainSite(policy) {
+  const map = '<script type="importmap">{ "imports": { "offhook/slim": "/node_modules/offhook/dist/offhook.js" } }</script>';
+  const folder = await createProject("plain", ["global", "slim"], {
+    "classic.html": html('src="/node_modules/offhook/dist/flashphoner.js"', 'type="module" src="/global.js"'),
+    "slim.html": html('type="module" src="/slim.js"').replace("<script", `${map}\n<script`),
+    "missing.html": html('type="module" src="/missing.js"').replace("<script", `${map}\n<script`),
+    "missing.js": `import { init } from "offhook/slim";
+      window.outcome = init({ wasm: "/missing.wasm" }).then(() => "loaded", (error) => error.message);`,
+  });
+  const strict = (name) => (name === "/classic.html" ? { "content-security-policy": policy } : {});
+  return serve({ "/": folder }, { headers: strict });
+}
+
+/** Next.js, built and started: a client component imports the package, also when the server renders it. */
+export async function nextSite() {
+  const app = path.join(HERE, "apps/next");
+  const folder = await createProject("next", ["module"]);
+  await fs.cp(app, folder, { recursive: true });
+  const next = (...words) => {
+    const env = { ...process.env, NEXT_TELEMETRY_DISABLED: "1" };
+    const program = path.join(HERE, "node_modules/next/dist/bin/next");
+    return spawn(process.execPath, [program, ...words], { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
+  };
+  const built = next("build");
+  const output = collect(built);
+  const [code] = await once(built, "exit");
+  if (code !== 0) throw new Error(`next build ended with ${code}:\n${output.join("")}`);
+  const server = next("start", "--hostname", "127.0.0.1", "--port", "0");
+  const said = collect(server);
+  const url = await new Promise((ok, no) => {
+    const timer = setTimeout(() => no(new Error(`next start is not ready:\n${said.join("")}`)), START_MS);
+    server.stdout.on("data", () => {
+      const port = /http:\/\/[\w.]+:(\d+)/.exec(said.join(""))?.[1];
+      if (!port || !/ready/i.test(said.join(""))) return;
+      clearTimeout(timer);
+      ok(`http://localhost:${port}/`);
+    });
+    server.once("exit", (status) => no(new Error(`next start ended with ${status}:\n${said.join("")}`)));
+  });
+  return { url, close: () => server.kill() };
+}
+
+/** Collects what a process prints. */
+function collect(child) {
+  const output = [];
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => output.push(String(chunk)));
+  return output;
+}
