@@ -36,6 +36,12 @@ test("every export leads to a file", () => {
   for (const target of files([exports, main, module, types])) assert.ok(names.includes(target.slice(2)), `${target} is missing`);
 });
 
+test("package.json says where the project is and what the package is for", () => {
+  const { bugs, description, homepage, keywords, repository } = JSON.parse(read("package.json"));
+  for (const address of [homepage, repository.url, bugs]) assert.equal(new URL(address).protocol.replace("git+", ""), "https:");
+  assert.ok(description && keywords.includes("webrtc") && keywords.includes("sip"));
+});
+
 test("no build contains eval", () => {
   for (const name of ["dist/index.js", "dist/offhook.js", "dist/flashphoner.js"]) {
     assert.doesNotMatch(read(name), /\beval\(|new Function\b/, name);
