@@ -4,7 +4,7 @@ use crate::addresses::{Demo, refused};
 use crate::config::{ConfigError, Settings, SipSettings, Verify};
 use crate::sip_transport::{Listening, Shown, TlsSides, advertised, main_address};
 use crate::tls::CertifiedFiles;
-use offhook_b2bua::config::{RtpAddress, RtpWorker, Sip, Trunk};
+use offhook_b2bua::config::{Destinations, RtpAddress, RtpWorker, Sip, Trunk};
 use offhook_sip::transport::{LocalAddress, Transport};
 use offhook_sip::user_agent::io::{PhoneUser, Settings as UserAgent};
 use std::io;
@@ -35,8 +35,7 @@ pub fn machine(
     let sip = &settings.sip;
     let local = advertised(listening, &sip.public_address, discovered);
     Ok(Sip {
-        user_agent: user_agent(sip, local),
-        servers: sip.servers.clone(),
+        user_agent: user_agent(sip, demo, local),
         accounts: sip.accounts.iter().map(|(login, account)| (login.clone(), account.account(sip.expires))).collect(),
         trunk: sip.trunk.is_given().then(|| Trunk {
             account: sip.trunk.account(sip.expires),
@@ -51,7 +50,7 @@ pub fn machine(
     })
 }
 
-fn user_agent(sip: &SipSettings, local: Vec<LocalAddress>) -> UserAgent {
+fn user_agent(sip: &SipSettings, demo: Demo, local: Vec<LocalAddress>) -> UserAgent {
     let address = local.first().map_or_else(|| "localhost".to_owned(), |local| local.host.clone());
     UserAgent {
         domain: if sip.domain.is_empty() { address } else { sip.domain.clone() },
@@ -61,6 +60,7 @@ fn user_agent(sip: &SipSettings, local: Vec<LocalAddress>) -> UserAgent {
             .iter()
             .map(|(user, verifier)| PhoneUser { user: user.clone(), verifier: verifier.clone() })
             .collect(),
+        destinations: Destinations::new(sip.servers.clone(), private_networks(sip, demo)),
         accept_unknown: sip.accept_unknown,
         redirects: sip.follow_redirects,
         trusted: sip.trusted.clone(),
@@ -70,6 +70,11 @@ fn user_agent(sip: &SipSettings, local: Vec<LocalAddress>) -> UserAgent {
         min_session_expires: sip.min_session_expires,
         keep_alive: sip.keep_alive,
     }
+}
+
+/// Whether hosts that are not listed may lead into private networks: where everything is on this machine, they must.
+pub fn private_networks(sip: &SipSettings, demo: Demo) -> bool {
+    sip.private_networks.unwrap_or(demo == Demo::Loopback)
 }
 
 /// The addresses for RTP: those that are named, else the machine's own.

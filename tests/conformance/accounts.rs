@@ -7,6 +7,7 @@ use offhook_signaling::version::{Extension, feature};
 use offhook_tests::browser::{Browser, connection};
 use offhook_tests::peer::{Habits, Sound};
 use offhook_tests::relay::{Relay, hash_password};
+use tokio::net::UdpSocket;
 
 fn with_password(login: &str, password: &str) -> Connection {
     let hello = connection(login);
@@ -89,4 +90,40 @@ async fn features_are_used_only_with_those_who_know_them() {
     assert_eq!(alice.over(&at_alice.id).await.end_reason, Some(EndReason::HungUp));
     assert_eq!(bob.over(&at_bob.id).await.end_reason, None);
     assert!(!bob.was_told(|message| matches!(message, ServerMessage::Dtmf { .. })));
+}
+
+/// A UDP socket that no configuration lists.
+async fn unlisted() -> UdpSocket {
+    UdpSocket::bind("127.0.0.9:0").await.expect("a socket")
+}
+
+#[tokio::test]
+async fn pages_reach_listed_servers_only() {
+    let relay = Relay::start_with_sip(&["sip.private_networks=false"]);
+    let unlisted = unlisted().await;
+    let host = unlisted.local_addr().expect("bound").to_string();
+    let listed = Some("127.0.0.1".to_owned());
+    let options = [
+        SipOptions { domain: listed.clone(), proxy: Some(host.clone()), ..SipOptions::default() },
+        SipOptions {
+            domain: listed.clone(),
+            outbound_proxy: listed,
+            proxy: Some(host.clone()),
+            ..SipOptions::default()
+        },
+        SipOptions { domain: Some(host.clone()), ..SipOptions::default() },
+    ];
+    for (number, options) in options.into_iter().enumerate() {
+        let hello = connection(&format!("mallory{number}"));
+        let sip = SipOptions { login: hello.sip.login.clone(), ..options };
+        let (mut page, _) = Browser::introduce(&relay, Connection { sip, ..hello }).await;
+        let call = page.call(&format!("sip:victim@{host}"), Sound::Tone(LOW)).await;
+        assert_eq!(page.over(&call.id).await.sip_status, Some(404), "{number}");
+    }
+    // What was sent before has arrived: loopback keeps the order.
+    let mark = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+    mark.send_to(b"mark", unlisted.local_addr().expect("bound")).await.expect("sent");
+    let mut first = [0; 4];
+    unlisted.recv_from(&mut first).await.expect("received");
+    assert_eq!(&first, b"mark", "no SIP came before it");
 }

@@ -6,6 +6,7 @@ use offhook_sip::auth::{Secret, Verifier};
 use offhook_sip::message::framing::Splitter;
 use offhook_sip::transport::{FlowId, LocalAddress, Source, Transport};
 use offhook_sip::user_agent::UserAgent;
+use offhook_sip::user_agent::destinations::{Destinations, Servers};
 use offhook_sip::user_agent::io::{Input, PhoneUser, Redirects, Settings};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -48,6 +49,7 @@ fn user_agent() -> UserAgent {
         local: vec![LocalAddress { transport: Transport::Udp, host: "192.0.2.1".into(), port: 5060, is_ipv6: false }],
         domain: "192.0.2.1".into(),
         phones: vec![PhoneUser { user: "101".into(), verifier: Verifier::Password(Secret::new("secret")) }],
+        destinations: Destinations::new(Servers::Any, false),
         accept_unknown: true,
         redirects: Redirects::All,
         trusted: vec![Ipv4Addr::new(192, 0, 2, 9).into()],

@@ -2,7 +2,10 @@
 
 use crate::config::LoginName;
 use core::fmt::{self, Write};
+use offhook_sip::message::{Host, Uri};
+use offhook_sip::transaction::layer::Destination;
 use offhook_sip::transport::Transport;
+use std::net::IpAddr;
 
 /// Longest address taken from a page or a peer, in octets.
 const MAX_ADDRESS: usize = 512;
@@ -38,14 +41,15 @@ pub fn host_of(uri: &str) -> Option<String> {
     Server::parse(place).ok().map(|server| server.host)
 }
 
-/// Whether a SIP URI says where it leads, whatever its host is (RFC 3261 §19.1.1).
+/// Host and port that a request for a URI is sent to (RFC 3263 §4), as the transaction layer reads them; none of what is no
+/// SIP URI.
 #[must_use]
-pub fn has_maddr(uri: &str) -> bool {
-    let uri = inner(uri);
-    let place = uri.rsplit_once('@').map_or(uri, |(_, place)| place);
-    let name =
-        |parameter: &str| parameter.split('=').next().is_some_and(|name| name.trim().eq_ignore_ascii_case("maddr"));
-    place.split([';', '?']).skip(1).any(name)
+pub fn next_hop_of(uri: &str) -> Option<(Host, Option<u16>)> {
+    let uri: Uri = uri.parse().ok()?;
+    match Destination::of_uri(uri.as_sip()?, None) {
+        Destination::Resolve { host, port, .. } => Some((host, port)),
+        Destination::Flow { .. } | Destination::Targets(_) => None,
+    }
 }
 
 /// The user part of a SIP URI for any name: what may not stand there is escaped (RFC 3261 §19.1.2).
@@ -154,6 +158,12 @@ impl Server {
         }
         let default = transport.map_or(if secure { 5061 } else { 5060 }, Transport::default_port);
         Ok(Self { host, port: port.filter(|port| *port != default), transport, secure })
+    }
+
+    /// The host as SIP messages have it.
+    #[must_use]
+    pub fn named_host(&self) -> Host {
+        self.host.parse::<IpAddr>().map_or_else(|_| Host::Name(self.host.clone()), Host::Address)
     }
 
     /// The URI that stands in a `Route` (RFC 3261 §20.34): a loose router.

@@ -2,7 +2,7 @@
 
 mod sip;
 
-pub use sip::{MediaProfile, RtpAddress, RtpWorker, Servers, Sip, Srtp, Trunk};
+pub use sip::{Destinations, ListedServer, MediaProfile, RtpAddress, RtpWorker, Servers, Sip, Srtp, Trunk};
 
 use core::time::Duration;
 use offhook_sdp::webrtc::Fingerprint;

@@ -76,7 +76,12 @@ fn sip(s: &SipSettings) -> Vec<(&'static str, String)> {
     let servers = match &s.servers {
         Servers::Any => "ANY that a page names".to_owned(),
         Servers::Listed(hosts) if hosts.is_empty() => "none".to_owned(),
-        Servers::Listed(hosts) => hosts.iter().cloned().collect::<Vec<_>>().join(", "),
+        Servers::Listed(hosts) => hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    };
+    let private_networks = match s.private_networks {
+        None => "for listed servers (for all with --demo)",
+        Some(false) => "for listed servers",
+        Some(true) => "for ALL servers that a page names",
     };
     let verify = match s.tls_verify {
         Verify::Strict => "certificates must prove the domain",
@@ -94,6 +99,7 @@ fn sip(s: &SipSettings) -> Vec<(&'static str, String)> {
         ("sip.public_address", some(&s.public_address, "same as sip.listen")),
         ("sip.domain", if s.domain.is_empty() { "the relay's SIP address".to_owned() } else { s.domain.clone() }),
         ("sip.servers", servers),
+        ("sip.private_networks", private_networks.to_owned()),
         ("sip.dns", some(&s.dns, "the system's servers")),
         ("sip.tls_certificate", path(&s.tls_certificate, "that of HTTPS")),
         ("sip.tls_key", path(&s.tls_key, "that of HTTPS")),

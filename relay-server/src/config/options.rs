@@ -79,6 +79,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     option("sip", "public_address", set!(sip.public_address = given => sip::one_of_each_family(given)?)),
     option("sip", "domain", set!(sip.domain = given => sip::domain(given)?)),
     option("sip", "servers", set!(sip.servers = given => sip::servers(given)?)),
+    option("sip", "private_networks", set!(sip.private_networks = given => Some(given.truth()?))),
     option("sip", "dns", set!(sip.dns = given => sip::dns(given)?)),
     option("sip", "tls_certificate", set!(sip.tls_certificate = given => given.path()?)),
     option("sip", "tls_key", set!(sip.tls_key = given => given.path()?)),

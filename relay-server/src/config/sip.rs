@@ -6,7 +6,7 @@ use super::value::Given;
 use super::{ConfigError, Settings};
 use core::fmt;
 use core::time::Duration;
-use offhook_b2bua::config::{LoginName, MediaProfile, Servers, Srtp};
+use offhook_b2bua::config::{ListedServer, LoginName, MediaProfile, Servers, Srtp};
 use offhook_media::transport::latch::{LatchRules, Latching};
 use offhook_sip::auth::{Hash, Secret, Verifier};
 use offhook_sip::transport::Transport;
@@ -50,8 +50,10 @@ pub struct SipSettings {
     pub public_address: Vec<IpAddr>,
     /// The relay's own domain; empty: its address.
     pub domain: String,
-    /// Which servers pages may name.
+    /// The servers that pages may name.
     pub servers: Servers,
+    /// Hosts that are not listed may lead into private networks; `None`: with `--demo` only.
+    pub private_networks: Option<bool>,
     /// DNS servers; empty: the system's.
     pub dns: Vec<SocketAddr>,
     /// PEM file with the certificate chain; none: that of `[tls]`.
@@ -123,6 +125,7 @@ impl Default for SipSettings {
             public_address: Vec::new(),
             domain: String::new(),
             servers: Servers::Listed(BTreeSet::new()),
+            private_networks: None,
             dns: Vec::new(),
             tls_certificate: None,
             tls_key: None,
@@ -241,7 +244,7 @@ pub(super) fn listen(given: &Given) -> Result<Vec<SipAddress>, String> {
     given.words().iter().map(parse).collect()
 }
 
-/// Hosts, or an asterisk.
+/// Hosts, each with a port or without, or an asterisk.
 pub(super) fn servers(given: &Given) -> Result<Servers, String> {
     let words = given.words();
     if words.iter().any(|word| word == "*") {
@@ -251,19 +254,34 @@ pub(super) fn servers(given: &Given) -> Result<Servers, String> {
             Err("`*` means all servers: write it alone, or leave it out".to_owned())
         };
     }
-    let host = |word: &String| {
-        let bare = word.trim_start_matches('[').trim_end_matches(']');
-        if bare.parse::<IpAddr>().is_ok() {
-            return Ok(bare.to_ascii_lowercase());
-        }
-        if !is_host_name(word) {
-            return Err(format!(
-                "`{word}` is not a host: write a name or an address, without `sip:` and without a port"
-            ));
-        }
-        Ok(word.to_ascii_lowercase())
+    Ok(Servers::Listed(words.iter().map(|word| listed_server(word)).collect::<Result<_, _>>()?))
+}
+
+/// `example.org`, `example.org:443`, `192.0.2.7`, `2001:db8::7`, `[2001:db8::7]:443`.
+fn listed_server(word: &str) -> Result<ListedServer, String> {
+    let wrong = || {
+        format!(
+            "`{word}` is not a host: write a name or an address, without `sip:`, and a port if only one is to be used"
+        )
     };
-    Ok(Servers::Listed(words.iter().map(host).collect::<Result<_, _>>()?))
+    let bare = word.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(word);
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        return Ok(ListedServer { host: address.to_canonical().to_string(), port: None });
+    }
+    let (host, port) = match word.rsplit_once(':') {
+        Some((host, port)) => (host, Some(port.parse().ok().filter(|port| *port > 0).ok_or_else(wrong)?)),
+        None => (word, None),
+    };
+    let bracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    if let Ok(address) = bracketed.unwrap_or(host).parse::<IpAddr>() {
+        let fits = address.is_ipv4() || bracketed.is_some();
+        return fits.then(|| ListedServer { host: address.to_canonical().to_string(), port }).ok_or_else(wrong);
+    }
+    if !is_host_name(host) {
+        return Err(wrong());
+    }
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    Ok(ListedServer { host, port })
 }
 
 /// A host name, or empty.

@@ -1,40 +1,13 @@
 //! What the operator decides about SIP: servers, accounts, phones, and the media towards them.
 
 use super::LoginName;
+use crate::address::next_hop_of;
 use core::time::Duration;
+pub use offhook_sip::user_agent::destinations::{Destinations, ListedServer, Servers};
 use offhook_sip::user_agent::io::{Account, Settings};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
-
-/// Which SIP servers a page may name in its `sipOptions`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Servers {
-    /// These hosts, by domain or outbound proxy, in lower case and without a port; empty: none, every session is local.
-    Listed(BTreeSet<String>),
-    /// Any: only behind a firewall, for the relay connects where pages tell it to.
-    Any,
-}
-
-impl Servers {
-    /// Whether a page may name this host.
-    #[must_use]
-    pub fn allow(&self, host: &str) -> bool {
-        match self {
-            Self::Any => !host.is_empty(),
-            Self::Listed(hosts) => hosts.contains(&host.to_ascii_lowercase()),
-        }
-    }
-
-    /// Whether there is any that a page may name.
-    #[must_use]
-    pub fn allow_some(&self) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Listed(hosts) => !hosts.is_empty(),
-        }
-    }
-}
 
 /// One account at a SIP server that many logins call through, and are called through.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,8 +67,6 @@ pub struct RtpWorker {
 pub struct Sip {
     /// The relay as a user agent: its addresses, its domain, the phones that may register here.
     pub user_agent: Settings,
-    /// Which servers pages may name.
-    pub servers: Servers,
     /// Local logins with an account at a server: their pages log in here, the relay logs in there. The `contact_user`
     /// of each is drawn by the relay.
     pub accounts: BTreeMap<LoginName, Account>,
@@ -111,4 +82,17 @@ pub struct Sip {
     pub port_rest: Duration,
     /// Worker N's RTP addresses: as many as [`super::Config::workers`].
     pub workers: Vec<RtpWorker>,
+}
+
+impl Sip {
+    /// Lets requests for the operator's accounts and trunk go to the servers that these name.
+    pub fn admit_configured(&mut self) {
+        let accounts = self.accounts.values().chain(self.trunk.as_ref().map(|trunk| &trunk.account));
+        let uris = accounts.flat_map(|account| {
+            account.route.iter().chain(&account.registrar).chain(core::iter::once(&account.identity.uri))
+        });
+        for (host, _) in uris.filter_map(|uri| next_hop_of(uri)) {
+            self.user_agent.destinations.add_configured(&host);
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::Relay;
 use crate::config::{
-    Admission, BusyStatus, CallWaiting, Config, MediaProfile, RtpAddress, RtpWorker, Servers, Sip, Srtp,
+    Admission, BusyStatus, CallWaiting, Config, Destinations, MediaProfile, RtpAddress, RtpWorker, Servers, Sip, Srtp,
 };
 use crate::io::{ConnectionId, Input, Output};
 use core::time::Duration;
@@ -86,6 +86,7 @@ fn config() -> Config {
             local: Vec::new(),
             domain: "relay.example".to_owned(),
             phones: Vec::new(),
+            destinations: Destinations::new(Servers::Any, false),
             accept_unknown: true,
             redirects: Redirects::All,
             trusted: Vec::new(),
@@ -95,7 +96,6 @@ fn config() -> Config {
             min_session_expires: Duration::from_secs(90),
             keep_alive: Duration::ZERO,
         },
-        servers: Servers::Any,
         accounts: BTreeMap::new(),
         trunk: None,
         expires: Duration::from_secs(600),

@@ -131,7 +131,8 @@ impl Relay {
     }
 
     /// A relay whose user agent is whoever takes the commands and tells the events.
-    fn without_agent(config: Config, seed: [u8; 32]) -> Self {
+    fn without_agent(mut config: Config, seed: [u8; 32]) -> Self {
+        config.sip.iter_mut().for_each(|sip| sip.admit_configured());
         let pools = config.sip.iter().flat_map(|sip| {
             let pool =
                 |worker: &crate::config::RtpWorker| PortPool::new(worker.first_port, worker.last_port, sip.port_rest);

@@ -1,10 +1,11 @@
 //! From a name to those who ring.
 
 use super::Relay;
-use crate::address::{address_of_record, callee_uri, has_maddr, host_of};
+use crate::address::{address_of_record, callee_uri, next_hop_of};
 use crate::call::SessionId;
 use crate::config::{Admission, CallWaiting, LoginName};
 use offhook_signaling::reason::EndReason;
+use offhook_sip::user_agent::destinations::NamedBy;
 use offhook_sip::user_agent::io::{AccountId, BindingId};
 
 /// Somebody who can ring.
@@ -102,17 +103,18 @@ impl Relay {
         Ok(vec![Target::Uri { account, uri }])
     }
 
-    /// The URI of a callee for calls through an account. Without a proxy to send it to, the host in it decides where the
-    /// relay connects: a page may not choose that freely.
+    /// The URI of a callee for calls through an account. Without a proxy, the host in it decides where the relay sends the
+    /// INVITE: that is the account's own server, or one that a page may name.
     pub(super) fn uri_at(&self, account: AccountId, callee: &str) -> Result<String, EndReason> {
         let known = self.accounts.get(&account).ok_or(EndReason::Unavailable)?;
+        let config = self.config.sip.as_ref().ok_or(EndReason::InternalError)?;
         let domain = known.domain().ok_or(EndReason::InternalError)?;
         let uri = callee_uri(callee, &domain).ok_or(EndReason::NotFound)?;
-        let host = host_of(&uri).ok_or(EndReason::NotFound)?;
-        let is_listed = || self.config.sip.as_ref().is_some_and(|config| config.servers.allow(&host));
-        // `maddr` leads to another place than the host that is named.
-        let is_allowed = !known.settings.route.is_empty() || !has_maddr(&uri) && (host == domain.host || is_listed());
-        if !is_allowed {
+        let (host, port) = next_hop_of(&uri).ok_or(EndReason::NotFound)?;
+        let is_usual = port.is_none_or(|port| Some(port) == domain.port || matches!(port, 5060 | 5061));
+        let is_own = host == domain.named_host() && is_usual;
+        let is_listed = || config.user_agent.destinations.reach(&host, port, NamedBy::Page).is_some();
+        if known.settings.route.is_empty() && !is_own && !is_listed() {
             return Err(EndReason::Forbidden);
         }
         // The domain's port is the account's, where the page says nothing.

@@ -3,7 +3,7 @@
 use super::Relay;
 use super::accounts::Registration;
 use super::deadlines::Owner;
-use super::sip_options::{PageAccount, page_account, passed_over};
+use super::sip_options::{Asked, PageAccount, page_account, passed_over};
 use crate::call::SessionId;
 use crate::config::{Admission, LoginName, Sip};
 use crate::io::{ConnectionId, Output, RequestId};
@@ -149,15 +149,17 @@ impl Relay {
             let info = format!("sipPassword is longer than {MAX_PASSWORD} octets");
             return self.refuse(connection, &login.0, info, now);
         }
-        let page_account = self.config.sip.as_ref().map_or(Ok(None), |config| {
+        let page_account = self.config.sip.as_ref().map_or(Ok(Asked::None), |config| {
             // The server checks the password.
             page_account(&hello.sip, &login.0, password.clone(), config)
         });
         match page_account {
-            Ok(None) => self.admit_locally(connection, login, password.unwrap_or_default(), hello, now),
-            Ok(Some(account)) => {
+            Ok(Asked::None | Asked::Refused(_)) => {
+                self.admit_locally(connection, login, password.unwrap_or_default(), hello, now);
+            }
+            Ok(Asked::Account(account)) => {
                 let name = LoginName(account.settings.identity.uri.clone());
-                self.accept(connection, Some(name), Some(account), hello, now);
+                self.accept(connection, Some(name), Some(*account), hello, now);
             }
             Err(info) => self.refuse(connection, &login.0, info, now),
         }
@@ -290,7 +292,7 @@ impl Relay {
     /// The page named a SIP server in vain. Where it may name others, it is told that its calls go to users of this relay.
     /// Elsewhere it is not: pages made for a relay with SIP servers name one always.
     fn pass_over(&mut self, connection: ConnectionId, server: String) {
-        let told = self.config.sip.as_ref().is_some_and(|sip| sip.servers.allow_some());
+        let told = self.config.sip.as_ref().is_some_and(|sip| sip.user_agent.destinations.servers.allow_some());
         if told {
             let fail = ServerMessage::Fail {
                 api_method: "RegistrationStatusEvent".to_owned(),

@@ -5,6 +5,7 @@ use crate::config::Sip;
 use offhook_signaling::message::SipOptions;
 use offhook_sip::auth::Login;
 use offhook_sip::transport::Transport;
+use offhook_sip::user_agent::destinations::NamedBy;
 use offhook_sip::user_agent::io::{Account, Identity};
 
 /// A page's account at a SIP server.
@@ -12,12 +13,62 @@ use offhook_sip::user_agent::io::{Account, Identity};
 pub(super) struct PageAccount {
     /// The account; its `contact_user` is yet to be drawn.
     pub(super) settings: Account,
-    /// Where calls go that name no host.
+    /// The server of calls that name no host.
     pub(super) domain: Server,
 }
 
-/// The account that `options` describe; none when they name no server, or none that pages may name: then the relay is the
-/// switch.
+/// The SIP server that a page asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// None: the relay switches its calls.
+    None,
+    /// One that pages may not name, by its host: as if it asked for none.
+    Refused(String),
+    /// This one.
+    Account(Box<PageAccount>),
+}
+
+/// The servers in `sipOptions`.
+struct Named {
+    domain: Option<Server>,
+    outbound: Option<Server>,
+    further: Option<Server>,
+}
+
+impl Named {
+    fn read(options: &SipOptions) -> Result<Self, String> {
+        let server = |field: &str, value: &Option<String>| match value.as_deref().map(str::trim) {
+            None | Some("") => Ok(None),
+            Some(text) => {
+                Server::parse(text).map(Some).map_err(|_| format!("{field} is no host name: `host`, `host:port`"))
+            }
+        };
+        let mut named = Self {
+            domain: server("sipDomain", &options.domain)?,
+            outbound: server("sipOutboundProxy", &options.outbound_proxy)?,
+            further: server("sipProxy", &options.proxy)?,
+        };
+        let port = match options.port.as_deref().map(str::trim) {
+            None | Some("") => None,
+            Some(text) => Some(text.parse().ok().filter(|port| *port > 0).ok_or("sipPort is no port: 1 to 65535")?),
+        };
+        if let Some(next_hop) = named.outbound.as_mut().or(named.domain.as_mut()) {
+            let default = next_hop.transport.unwrap_or(Transport::Udp).default_port();
+            next_hop.port = next_hop.port.or(port).filter(|port| *port != default);
+        }
+        Ok(named)
+    }
+
+    /// The servers that requests may be sent to. A domain behind an outbound proxy is the proxy's to find.
+    fn next_hops(&self) -> impl Iterator<Item = &Server> {
+        let first = self.outbound.as_ref().or(self.domain.as_ref());
+        // An outbound proxy that is the domain's own server adds no route: requests go to the domain's port.
+        let same = self.domain.as_ref().filter(|domain| self.outbound.as_ref().is_some_and(|o| o.host == domain.host));
+        first.into_iter().chain(same).chain(&self.further)
+    }
+}
+
+/// The account that `options` describe.
 ///
 /// # Errors
 /// What is wrong with the options, for the page.
@@ -26,28 +77,17 @@ pub(super) fn page_account(
     login: &str,
     password: Option<String>,
     config: &Sip,
-) -> Result<Option<PageAccount>, String> {
-    let server = |field: &str, value: &Option<String>| match value.as_deref().map(str::trim) {
-        None | Some("") => Ok(None),
-        Some(text) => {
-            Server::parse(text).map(Some).map_err(|_| format!("{field} is no host name: `host`, `host:port`"))
-        }
+) -> Result<Asked, String> {
+    let named = Named::read(options)?;
+    let may_reach = |server: &&Server| {
+        config.user_agent.destinations.reach(&server.named_host(), server.port, NamedBy::Page).is_some()
     };
-    let mut domain = server("sipDomain", &options.domain)?;
-    let mut outbound = server("sipOutboundProxy", &options.outbound_proxy)?;
-    let further = server("sipProxy", &options.proxy)?;
-    let Some(next_hop) = outbound.as_mut().or(domain.as_mut()) else { return Ok(None) };
-    if !config.servers.allow(&next_hop.host) {
-        return Ok(None);
+    if let Some(refused) = named.next_hops().find(|server| !may_reach(server)) {
+        return Ok(Asked::Refused(refused.host.clone()));
     }
-    let port = match options.port.as_deref().map(str::trim) {
-        None | Some("") => None,
-        Some(text) => Some(text.parse::<u16>().ok().filter(|port| *port > 0).ok_or("sipPort is no port: 1 to 65535")?),
-    };
-    let default = next_hop.transport.unwrap_or(Transport::Udp).default_port();
-    next_hop.port = next_hop.port.or(port).filter(|port| *port != default);
+    let Named { domain, mut outbound, further } = named;
+    let Some(next_hop) = outbound.clone().or_else(|| domain.clone()) else { return Ok(Asked::None) };
     let transport = next_hop.transport;
-    let next_hop = next_hop.clone();
     let domain = match domain {
         // The proxy is the domain's own server: its port and transport are said once, a Route to it would say nothing.
         Some(domain) if domain.host == next_hop.host => {
@@ -73,15 +113,20 @@ pub(super) fn page_account(
         expires: config.expires,
         contact_user: String::new(),
     };
-    Ok(Some(PageAccount { settings, domain }))
+    Ok(Asked::Account(Box::new(PageAccount { settings, domain })))
 }
 
-/// The host that `options` name in vain: pages may not use it, and it is not this relay itself.
+/// The host that `options` name and pages may not use, unless it is this relay itself.
 pub(super) fn passed_over(options: &SipOptions, config: Option<&Sip>) -> Option<String> {
-    let mut named = [&options.outbound_proxy, &options.domain].into_iter().flatten().map(|text| text.trim());
-    let host = Server::parse(named.find(|text| !text.is_empty())?).ok()?.host;
-    let is_known = |config: &Sip| config.servers.allow(&host) || config.user_agent.domain.eq_ignore_ascii_case(&host);
-    (!config.is_some_and(is_known)).then_some(host)
+    let named = Named::read(options).ok()?;
+    let is_known = |server: &&Server| {
+        config.is_some_and(|config| {
+            let destinations = &config.user_agent.destinations;
+            destinations.reach(&server.named_host(), server.port, NamedBy::Page).is_some()
+                || config.user_agent.domain.eq_ignore_ascii_case(&server.host)
+        })
+    };
+    named.next_hops().find(|server| !is_known(server)).map(|server| server.host.clone())
 }
 
 /// Where calls go that name no host, of an account that the operator defined.

@@ -19,7 +19,8 @@ mod transfers;
 
 use super::Relay;
 use crate::config::{
-    Admission, BusyStatus, CallWaiting, Config, LoginName, MediaProfile, RtpAddress, RtpWorker, Servers, Sip, Srtp,
+    Admission, BusyStatus, CallWaiting, Config, Destinations, LoginName, MediaProfile, RtpAddress, RtpWorker, Servers,
+    Sip, Srtp,
 };
 use crate::io::{ConnectionId, Input, Output};
 use core::time::Duration;
@@ -73,6 +74,7 @@ pub(crate) fn sip_config() -> Sip {
         local: Vec::new(),
         domain: "relay.test".to_owned(),
         phones: Vec::new(),
+        destinations: Destinations::new(Servers::listed(["example.org"]), false),
         accept_unknown: false,
         redirects: Redirects::Domain,
         trusted: Vec::new(),
@@ -90,7 +92,6 @@ pub(crate) fn sip_config() -> Sip {
     };
     Sip {
         user_agent,
-        servers: Servers::Listed(["example.org".to_owned()].into()),
         accounts: BTreeMap::new(),
         trunk: None,
         expires: Duration::from_secs(600),

@@ -6,7 +6,7 @@ use crate::transport::{Source, Target, Transport};
 use core::time::Duration;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A contact that an address of record leads to (RFC 3261 §10.3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,8 @@ pub struct Binding {
     pub expires_at: Time,
     /// The connection that the REGISTER came on; none if it is gone.
     pub flow: Option<Source>,
+    /// The address that the REGISTER came from.
+    pub registered_from: IpAddr,
     /// Nobody stood between the phone and the relay: responses and calls may go the way the REGISTER came.
     pub is_direct: bool,
     /// Which phone it is, whatever address it has, and by which of its ways it registered (RFC 5626 §4.1, §4.2).

@@ -238,6 +238,7 @@ impl Registrar {
                 path: path.clone(),
                 expires_at: now + lifetime,
                 flow: Some(*source),
+                registered_from: source.remote.ip(),
                 is_direct,
                 instance,
                 call_id: call_id.to_owned(),

@@ -134,6 +134,11 @@ impl Registrations {
         true
     }
 
+    /// Takes the news that a REGISTER leads to a host that the account may not use.
+    pub fn refused(&mut self, account: AccountId, now: Time) {
+        self.drive(account, Input::Failed(Failure::NoSuchHost), now);
+    }
+
     /// A connection is gone: whoever registered on it does so anew.
     pub fn flow_closed(&mut self, flow: FlowId, now: Time) {
         self.keep_alives.forget(flow);

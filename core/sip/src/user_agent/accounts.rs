@@ -1,6 +1,7 @@
 //! Who the relay acts for, and the requests it begins in their name.
 
 use super::capabilities::{ALLOW, supported};
+use super::destinations::NamedBy;
 use super::extra;
 use super::identity::{address_of, assert_identity, nobody};
 use super::io::{Account, AccountId, Destination, Origin, OutboundInvite};
@@ -8,6 +9,7 @@ use super::outlet::{Outlet, Way, own_contact};
 use crate::auth;
 use crate::dialog::MAX_FORWARDS;
 use crate::message::{CSeq, HeaderName, Host, Method, NameAddr, Replaces, Request, SipUri, Uri};
+use crate::transaction::layer;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -24,6 +26,8 @@ pub(super) struct Accounts {
     homes: BTreeMap<AccountId, IpAddr>,
     /// The same the other way round: those at a server, by the user in their address of record.
     guests: BTreeMap<IpAddr, BTreeMap<String, BTreeSet<AccountId>>>,
+    /// The address that the latest response to an account's REGISTER came from.
+    answered_by: BTreeMap<AccountId, IpAddr>,
 }
 
 /// A call that can be placed: its INVITE, and how it gets out.
@@ -33,6 +37,8 @@ pub(super) struct Placement {
     pub(super) auth: Option<auth::Client>,
     pub(super) contact: NameAddr,
     pub(super) origin: Origin,
+    /// The party that named the first hop.
+    pub(super) named_by: NamedBy,
     /// Where the account's server is, if that is known.
     pub(super) home: Option<IpAddr>,
 }
@@ -44,6 +50,7 @@ pub(super) struct PhoneAddress {
     pub(super) contact: Uri,
     pub(super) path: Vec<NameAddr>,
     pub(super) way: Way,
+    pub(super) named_by: NamedBy,
 }
 
 impl Accounts {
@@ -69,6 +76,13 @@ impl Accounts {
         }
     }
 
+    /// A server has answered a REGISTER of the account.
+    pub(super) fn answered(&mut self, id: AccountId, address: IpAddr) {
+        if self.known.contains_key(&id) {
+            self.answered_by.insert(id, address);
+        }
+    }
+
     fn leave_home(&mut self, id: AccountId, user: &str) {
         let Some(home) = self.homes.remove(&id) else { return };
         let Some(users) = self.guests.get_mut(&home) else { return };
@@ -88,6 +102,7 @@ impl Accounts {
         if self.by_contact.get(&account.contact_user) == Some(&id) {
             self.by_contact.remove(&account.contact_user);
         }
+        self.answered_by.remove(&id);
         self.leave_home(id, &user_of(&account));
         Some(account)
     }
@@ -122,6 +137,29 @@ impl Accounts {
         users.into_iter().find_map(|user| there.get(user.as_ref())?.first().copied())
     }
 
+    /// The party that names the first hop of an account's requests: its registrar, where only that has named a proxy
+    /// (RFC 3608).
+    fn named_by(&self, id: Option<AccountId>, service_route: &[NameAddr]) -> NamedBy {
+        let is_served = id.and_then(|id| self.get(id)).is_some_and(|account| account.route.is_empty());
+        match id.and_then(|id| self.homes.get(&id)).filter(|_| is_served && !service_route.is_empty()) {
+            Some(home) => NamedBy::Peer(*home),
+            None => NamedBy::Account,
+        }
+    }
+
+    /// The party that names the first hop of a REGISTER: the registrar, where it has sent the account on to another one.
+    pub(super) fn registrar_named_by(&self, id: AccountId, destination: &layer::Destination) -> NamedBy {
+        let layer::Destination::Resolve { host, .. } = destination else { return NamedBy::Account };
+        let account = self.get(id);
+        let own = account.and_then(|account| account.route.first().or(account.registrar.as_ref()));
+        let own = own.and_then(|uri| uri.parse::<Uri>().ok());
+        let is_own = own.as_ref().and_then(Uri::as_sip).is_some_and(|uri| {
+            matches!(layer::Destination::of_uri(uri, None), layer::Destination::Resolve { host: own, .. } if own == *host)
+        });
+        let redirected_by = self.answered_by.get(&id).filter(|_| !is_own);
+        redirected_by.map_or(NamedBy::Account, |server| NamedBy::Peer(*server))
+    }
+
     pub(super) fn ids(&self) -> Vec<AccountId> {
         self.known.keys().copied().collect()
     }
@@ -145,14 +183,20 @@ impl Accounts {
         let domain = outlet.settings.domain.clone();
         let own = order.from.as_ref().or(account.map(|account| &account.identity)).and_then(address_of);
         let own = own.or_else(|| Some(NameAddr::new(Uri::sip(OWN_USER, domain.parse().ok()?))))?;
-        let (uri, to, way, routes) = match (&order.to, phone) {
+        let (uri, to, way, routes, named_by) = match (&order.to, phone) {
             (Destination::Uri(text), _) => {
                 let uri = callable(text, account)?;
                 let transport = account.and_then(|account| account.transport);
                 let routes = account.map(|account| routes(account, service_route)).unwrap_or_default();
-                (uri.clone(), uri, Way { transport, ..Way::default() }, routes)
+                (
+                    uri.clone(),
+                    uri,
+                    Way { transport, ..Way::default() },
+                    routes,
+                    self.named_by(order.account, service_route),
+                )
             }
-            (Destination::Binding(_), Some(phone)) => (phone.contact, phone.aor, phone.way, phone.path),
+            (Destination::Binding(_), Some(phone)) => (phone.contact, phone.aor, phone.way, phone.path, phone.named_by),
             (Destination::Binding(_), None) => return None,
         };
         let to_user = to.user().map(|user| user.into_owned());
@@ -181,7 +225,7 @@ impl Accounts {
         let user = to_user.filter(|_| order.account.is_none());
         let origin = order.account.map(Origin::Account).or(user.map(Origin::Phone)).unwrap_or(Origin::Unknown);
         let home = order.account.and_then(|id| self.homes.get(&id).copied());
-        Some(Placement { request, way, auth, contact, origin, home })
+        Some(Placement { request, way, auth, contact, origin, named_by, home })
     }
 }
 

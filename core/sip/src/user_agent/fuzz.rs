@@ -1,5 +1,6 @@
 //! Arbitrary scripts for the user agent: a peer that says anything at any time, and a call model that does.
 
+use super::destinations::{Destinations, Servers};
 use super::io::{
     Account, AccountId, Body, Branch, Command, Destination, Event, Identity, Input, InviteId, LocalAddress,
     OutboundInvite, Output, Redirects, Settings,
@@ -85,6 +86,7 @@ impl Stage {
             local: vec![local(Transport::Udp), local(Transport::Tcp)],
             domain: "relay.example".to_owned(),
             phones: Vec::new(),
+            destinations: Destinations::new(Servers::Any, true),
             redirects: Redirects::All,
             accept_unknown: true,
             trusted: Vec::new(),

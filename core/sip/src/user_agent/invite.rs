@@ -30,7 +30,8 @@ pub(super) struct Invite {
 
 /// What the network has for a call.
 pub(super) enum Arrival<'a> {
-    Response(ClientKey, &'a Response),
+    /// With the address that it came from.
+    Response(ClientKey, &'a Response, IpAddr),
     Failed(ClientKey, Failure),
     Ended(ClientKey),
     Request(Branch, Box<Incoming>),
@@ -131,10 +132,13 @@ impl Invite {
 
     /// Takes what the network has for it.
     pub(super) fn arrive(&mut self, arrival: Arrival<'_>, outlet: &mut Outlet, now: Time) {
+        if let Arrival::Response(.., from) = arrival {
+            self.party.peer = Some(from);
+        }
         let scope = &mut Scope { party: &mut self.party, outlet, now };
         match (&mut self.role, arrival) {
-            (Role::Client(client), Arrival::Response(key, response)) => client.responded(key, response, scope),
-            (Role::Server(server), Arrival::Response(key, response)) => server.responded(key, response, scope),
+            (Role::Client(client), Arrival::Response(key, response, _)) => client.responded(key, response, scope),
+            (Role::Server(server), Arrival::Response(key, response, _)) => server.responded(key, response, scope),
             (Role::Client(client), Arrival::Failed(key, failure)) => client.failed(key, failure, scope),
             (Role::Server(server), Arrival::Failed(key, failure)) => server.failed(key, failure, scope),
             (Role::Client(client), Arrival::Ended(key)) => client.ended(key, scope),

@@ -2,12 +2,14 @@
 
 pub use crate::transport::{Hop, LocalAddress, QueryId, TransmissionId};
 
+use super::destinations::{Destinations, NamedBy};
 use crate::auth::{Login, Verifier};
+use crate::transaction::layer;
 use crate::transport::{FlowId, Source, Target, Transport};
 use core::time::Duration;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// One identity at one SIP server: a browser's SIP account, or a trunk that many share. Numbered by the call model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -548,6 +550,8 @@ pub struct Settings {
     pub domain: String,
     /// Phones that may register here.
     pub phones: Vec<PhoneUser>,
+    /// The hosts that requests may go to.
+    pub destinations: Destinations,
     /// Calls of unknown sources are taken (and reported as [`Origin::Unknown`]); else they are refused with 403.
     pub accept_unknown: bool,
     /// Which redirections are followed.
@@ -564,4 +568,30 @@ pub struct Settings {
     pub min_session_expires: Duration,
     /// How long a keep-alive's flow may be silent (RFC 5626 §4.4.1).
     pub keep_alive: Duration,
+}
+
+impl Settings {
+    /// Limits a destination to what the party that named it may reach; none: nothing is sent there.
+    pub(super) fn narrow(&self, destination: layer::Destination, named_by: NamedBy) -> Option<layer::Destination> {
+        match destination {
+            layer::Destination::Resolve { host, port, transport, secure, .. } => {
+                let reach = self.destinations.reach(&host, port, self.near(named_by))?;
+                Some(layer::Destination::Resolve { host, port, transport, secure, reach })
+            }
+            // The peer's own address.
+            layer::Destination::Flow { .. } | layer::Destination::Targets(_) => Some(destination),
+        }
+    }
+
+    /// A peer at one of this machine's own addresses runs on this machine.
+    fn near(&self, named_by: NamedBy) -> NamedBy {
+        let is_own = |address: IpAddr| {
+            let own = |local: &LocalAddress| local.host.parse::<IpAddr>().is_ok_and(|host| host == address);
+            self.local.iter().any(own)
+        };
+        match named_by {
+            NamedBy::Peer(address) if is_own(address.to_canonical()) => NamedBy::Peer(Ipv4Addr::LOCALHOST.into()),
+            NamedBy::Page | NamedBy::Account | NamedBy::Peer(_) => named_by,
+        }
+    }
 }

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod capabilities;
+pub mod destinations;
 pub mod extra;
 mod fuzz;
 mod identity;
@@ -27,6 +28,7 @@ use crate::registration::Registrations;
 use crate::transaction::layer::{self, ClientKey, Layer};
 use crate::transport::Source;
 use accounts::{Accounts, PhoneAddress};
+use destinations::NamedBy;
 pub use fuzz::fuzz_calls;
 use invite::{Arrival, CallCommand, Invite, SessionCommand};
 use invite_client::Detour;
@@ -259,7 +261,9 @@ impl UserAgent {
                     self.outlet.sent.remove(&key);
                 }
                 self.note_source(invite, &source);
-                self.with(invite, |invite, outlet| invite.arrive(Arrival::Response(key, &response), outlet, now));
+                self.with(invite, |invite, outlet| {
+                    invite.arrive(Arrival::Response(key, &response, source.remote.ip()), outlet, now);
+                });
             }
             layer::Event::Failed { key, failure } => {
                 let Some(invite) = self.outlet.sent.remove(&key) else { return self.ignore() };
@@ -374,6 +378,8 @@ impl UserAgent {
             invite: id,
             auth: placement.auth,
             way: placement.way,
+            named_by: placement.named_by,
+            peer: None,
             contact: placement.contact,
             origin: placement.origin,
             is_over: false,
@@ -395,7 +401,8 @@ impl UserAgent {
         };
         let domain = self.outlet.settings.domain.parse().ok()?;
         let aor = Uri::sip(self.registrar.user_of(id)?, domain);
-        Some(PhoneAddress { aor, contact: binding.uri.clone(), path: binding.path.clone(), way })
+        let named_by = NamedBy::Peer(binding.registered_from);
+        Some(PhoneAddress { aor, contact: binding.uri.clone(), path: binding.path.clone(), way, named_by })
     }
 
     fn refer(&mut self, id: InviteId, target: String, other: Option<InviteId>, now: Time) {

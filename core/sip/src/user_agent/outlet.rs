@@ -1,5 +1,6 @@
 //! The way out: what every machine of the user agent sends, tells and draws its numbers by.
 
+use super::destinations::NamedBy;
 use super::io::{Branch, Cause, Event, InviteId, Origin, Output, Settings};
 use crate::auth;
 use crate::dialog::DialogId;
@@ -12,6 +13,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::Rng as _;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 
 /// What all calls of one user agent share.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,6 +116,10 @@ pub(super) struct Party {
     /// The name and password for those that challenge.
     pub(super) auth: Option<auth::Client>,
     pub(super) way: Way,
+    /// The party that named the host which requests outside a dialog go to.
+    pub(super) named_by: NamedBy,
+    /// The address that the peer's latest response, or its INVITE, came from.
+    pub(super) peer: Option<IpAddr>,
     /// This end's `Contact`, but for the address.
     pub(super) contact: NameAddr,
     /// Whose call it is, as far as the relay knows them.
@@ -152,7 +158,7 @@ impl Scope<'_> {
     /// Sends a request with what it needs besides: `User-Agent` and credentials. None: it leads nowhere.
     pub(super) fn send(&mut self, request: &mut Request) -> Option<ClientKey> {
         self.complete(request);
-        let destination = self.party.way.destination(request)?;
+        let destination = self.destination(request)?;
         let key = self.outlet.layer.request(request.clone(), destination, self.now);
         self.outlet.sent.insert(key, self.party.invite);
         Some(key)
@@ -160,9 +166,16 @@ impl Scope<'_> {
 
     /// Sends an ACK for a success.
     pub(super) fn send_ack(&mut self, request: &Request) {
-        if let Some(destination) = self.party.way.destination(request) {
+        if let Some(destination) = self.destination(request) {
             self.outlet.layer.ack(request.clone(), destination, self.now);
         }
+    }
+
+    /// The destination of a request. Inside a dialog it is the peer that has named it (RFC 3261 §12.1).
+    fn destination(&self, request: &Request) -> Option<Destination> {
+        let is_in_dialog = request.headers.to().is_ok_and(|to| to.tag().is_some());
+        let named_by = self.party.peer.filter(|_| is_in_dialog).map_or(self.party.named_by, NamedBy::Peer);
+        self.outlet.settings.narrow(self.party.way.destination(request)?, named_by)
     }
 
     fn complete(&mut self, request: &mut Request) {

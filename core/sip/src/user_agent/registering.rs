@@ -5,10 +5,10 @@ use super::accounts::routes;
 use super::identity::address_of;
 use super::io::{self, Account, AccountId, Event, Failure};
 use super::outlet::own_contact;
-use crate::message::{HeaderName, Response, Uri};
+use crate::message::{HeaderName, Request, Response, Uri};
 use crate::registration::{self, ManyOutput as Output, Settings};
 use crate::transaction;
-use crate::transaction::layer::ClientKey;
+use crate::transaction::layer::{ClientKey, Destination};
 use crate::transport::Source;
 use offhook_clock::Time;
 
@@ -48,6 +48,9 @@ impl UserAgent {
         if !response.is_provisional() {
             self.registering.remove(&key);
         }
+        if let Some(account) = account {
+            self.accounts.answered(account, source.remote.ip());
+        }
         let is_meant = self.registrations.receive(key, response, source, now);
         if let Some(account) = account.filter(|_| is_meant && response.is_success()) {
             self.accounts.settle(account, source.remote.ip());
@@ -72,11 +75,8 @@ impl UserAgent {
         while let Some(output) = self.registrations.poll_output() {
             is_busy = true;
             match output {
-                Output::Request { account, mut request, destination } => {
-                    request.headers.set(HeaderName::UserAgent, &self.outlet.settings.product);
-                    let key = self.outlet.layer.request(*request, destination, now);
-                    self.registering.insert(key, account);
-                    self.registrations.sent(account, key);
+                Output::Request { account, request, destination } => {
+                    self.send_register(account, *request, destination, now);
                 }
                 Output::Ping(flow) => self.outlet.layer.ping(flow),
                 Output::Close(flow) => self.outlet.outputs.push_back(io::Output::Close { flow }),
@@ -84,6 +84,17 @@ impl UserAgent {
             }
         }
         is_busy
+    }
+
+    fn send_register(&mut self, account: AccountId, mut request: Request, destination: Destination, now: Time) {
+        let named_by = self.accounts.registrar_named_by(account, &destination);
+        let Some(destination) = self.outlet.settings.narrow(destination, named_by) else {
+            return self.registrations.refused(account, now);
+        };
+        request.headers.set(HeaderName::UserAgent, &self.outlet.settings.product);
+        let key = self.outlet.layer.request(request, destination, now);
+        self.registering.insert(key, account);
+        self.registrations.sent(account, key);
     }
 }
 

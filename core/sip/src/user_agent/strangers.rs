@@ -5,6 +5,7 @@ use super::accounts::OWN_USER;
 use super::capabilities::{
     bad_extension, describe, description_of, method_not_allowed, unknown_extensions, unsupported_media,
 };
+use super::destinations::NamedBy;
 use super::extra;
 use super::identity::{asserted_identity, diverted_by, identity_of, is_anonymous};
 use super::invite::Invite;
@@ -180,6 +181,8 @@ impl UserAgent {
             invite,
             auth: login.map(crate::auth::Client::new),
             way: way_back(&incoming.request, &incoming.source),
+            named_by: NamedBy::Peer(incoming.source.remote.ip()),
+            peer: Some(incoming.source.remote.ip()),
             contact: own_contact(contact_user, incoming.request.uri.scheme() == "sips"),
             origin,
             is_over: false,

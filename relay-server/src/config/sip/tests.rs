@@ -31,12 +31,15 @@ fn addresses_have_their_transport_in_front() {
 fn servers_are_hosts_or_all() {
     let servers = |text: &str| accepted(&format!("[sip]\nservers = {text}\n")).sip.servers;
     assert_eq!(servers("[\"*\"]"), Servers::Any);
-    let listed = servers("[\"Example.ORG\", \"192.0.2.7\", \"[2001:db8::7]\"]");
-    for host in ["example.org", "192.0.2.7", "2001:db8::7"] {
-        assert!(listed.allow(host), "{host}");
-    }
-    assert!(!listed.allow("example.com"));
-    for wrong in ["sip:example.org", "example.org:5060", "a b", "*.example.org", ""] {
+    let written =
+        ["Example.ORG", "example.net.:443", "192.0.2.7", "192.0.2.8:5070", "2001:db8::7", "[2001:DB8::8]:443"];
+    let Servers::Listed(listed) = servers(&format!("{written:?}")) else { panic!("a list") };
+    let listed: Vec<String> = listed.iter().map(ToString::to_string).collect();
+    let expected =
+        ["192.0.2.7", "192.0.2.8:5070", "2001:db8::7", "[2001:db8::8]:443", "example.net:443", "example.org"];
+    assert_eq!(listed, expected);
+    for wrong in ["sip:example.org", "example.org:0", "example.org:99999", "[example.org]", "a b", "*.example.org", ""]
+    {
         let text = format!("[sip]\nservers = [\"x\", \"{wrong}\"]\n");
         if wrong.is_empty() {
             accepted(&text);

@@ -1,5 +1,5 @@
-use super::page_account;
-use crate::config::{Servers, Sip};
+use super::{Asked, page_account};
+use crate::config::{Destinations, Servers, Sip};
 use crate::relay::tests::sip_config;
 use offhook_signaling::message::SipOptions;
 use offhook_sip::transport::Transport;
@@ -14,10 +14,21 @@ fn options(domain: &str, outbound_proxy: &str, port: &str) -> SipOptions {
     }
 }
 
+fn allowing(servers: Servers) -> Sip {
+    let mut config = sip_config();
+    config.user_agent.destinations = Destinations::new(servers, false);
+    config
+}
+
+fn is_account(asked: &Asked) -> bool {
+    matches!(asked, Asked::Account(_))
+}
+
 /// Address of record, registrar, route and the host of calls, in one line.
 fn account(options: &SipOptions) -> String {
-    let config = Sip { servers: Servers::Any, ..sip_config() };
-    let account = page_account(options, "bob smith", Some("secret".to_owned()), &config).unwrap().unwrap();
+    let config = allowing(Servers::Any);
+    let asked = page_account(options, "bob smith", Some("secret".to_owned()), &config).unwrap();
+    let Asked::Account(account) = asked else { panic!("no account: {asked:?}") };
     let settings = account.settings;
     let registrar = settings.registrar.as_deref().unwrap_or("-");
     format!("{} {registrar} {} {}", settings.identity.uri, settings.route.join(","), account.domain)
@@ -51,16 +62,16 @@ fn where_an_account_registers_and_calls() {
 
 #[test]
 fn the_transport_of_the_proxy_is_the_accounts() {
-    let config = Sip { servers: Servers::Any, ..sip_config() };
+    let config = allowing(Servers::Any);
     let options = options("example.org", "example.org;transport=tcp", "");
-    let account = page_account(&options, "bob", None, &config).unwrap().unwrap();
+    let Ok(Asked::Account(account)) = page_account(&options, "bob", None, &config) else { panic!("no account") };
     assert_eq!((account.settings.transport, account.settings.login), (Some(Transport::Tcp), None));
 }
 
 #[test]
 fn only_servers_that_the_operator_names() {
-    let config = Sip { servers: Servers::Listed(["example.org".to_owned()].into()), ..sip_config() };
-    let named = |domain, proxy| page_account(&options(domain, proxy, ""), "bob", None, &config).unwrap().is_some();
+    let config = allowing(Servers::listed(["example.org"]));
+    let named = |domain, proxy| is_account(&page_account(&options(domain, proxy, ""), "bob", None, &config).unwrap());
     assert!(named("Example.ORG", ""));
     assert!(named("internal.test", "example.org"));
     assert!(!named("example.org", "evil.test"), "the next hop decides");
@@ -70,9 +81,44 @@ fn only_servers_that_the_operator_names() {
 
 #[test]
 fn faults_name_the_field() {
-    let config = Sip { servers: Servers::Any, ..sip_config() };
+    let config = allowing(Servers::Any);
     let fault = |options: SipOptions| page_account(&options, "bob", None, &config).unwrap_err();
     assert!(fault(options("exa mple", "", "")).starts_with("sipDomain"));
     assert!(fault(options("a.test", "b:x", "")).starts_with("sipOutboundProxy"));
     assert!(fault(options("a.test", "", "0")).starts_with("sipPort"));
+}
+
+#[test]
+fn every_next_hop_must_be_allowed() {
+    let config = allowing(Servers::listed(["example.org", "127.0.0.2"]));
+    let asked = |domain: &str, outbound: &str, proxy: &str| {
+        let options = SipOptions { proxy: Some(proxy.to_owned()), ..options(domain, outbound, "") };
+        page_account(&options, "bob", None, &config)
+    };
+    let refused = [
+        ("127.0.0.2", "", "127.0.0.9:5999"),
+        ("127.0.0.2", "127.0.0.2", "127.0.0.9:5999"),
+        ("evil.invalid", "127.0.0.2", "127.0.0.9:5999"),
+        ("", "", "127.0.0.9:5999"),
+        ("127.0.0.2", "", "127.0.0.9:6001;transport=tcp"),
+        ("127.0.0.2", "", "sips:127.0.0.9"),
+        ("127.0.0.2", "", "[::ffff:127.0.0.9]"),
+        ("127.0.0.2:22", "", ""),
+        ("127.0.0.2:22", "127.0.0.2", ""),
+        ("127.0.0.2", "127.0.0.2:22", ""),
+        ("127.0.0.2", "EVIL.test.", ""),
+        ("evil.test", "", "127.0.0.2"),
+    ];
+    for (domain, outbound, proxy) in refused {
+        let asked = asked(domain, outbound, proxy);
+        assert!(matches!(asked, Ok(Asked::Refused(_))), "{domain} {outbound} {proxy}: {asked:?}");
+    }
+    for (domain, outbound, proxy) in [("127.0.0.2@127.0.0.9", "", ""), ("127.0.0.2", "", "x@127.0.0.9")] {
+        assert!(asked(domain, outbound, proxy).is_err(), "{domain} {proxy}");
+    }
+    for (domain, outbound, proxy) in
+        [("127.0.0.2", "", "example.org"), ("Example.org.", "", ""), ("example.org:5099", "", "")]
+    {
+        assert!(is_account(&asked(domain, outbound, proxy).unwrap()), "{domain} {outbound} {proxy}");
+    }
 }

@@ -1,13 +1,12 @@
 //! Sessions with an account at a SIP server.
 
 use super::{Bench, config, hello, sip_config, with_sip};
-use crate::config::{Admission, Config, LoginName, Servers, Sip};
+use crate::config::{Admission, Config, Destinations, LoginName, Servers, Sip};
 use crate::io::{ConnectionId, Input};
 use core::time::Duration;
 use offhook_signaling::message::{Connection, ServerMessage, SipOptions};
 use offhook_sip::auth::Login;
 use offhook_sip::user_agent::io::{Account, AccountId, Command, Event, Failure, Identity};
-use std::collections::BTreeSet;
 
 pub(super) fn hello_sip(login: &str, password: &str) -> Connection {
     let sip = SipOptions {
@@ -206,7 +205,8 @@ fn the_log_tells_once_of_each_server_that_is_passed_over() {
 
 #[test]
 fn where_pages_may_name_no_server_only_the_log_tells_of_it() {
-    let no_servers = Sip { servers: Servers::Listed(BTreeSet::new()), ..sip_config() };
+    let mut no_servers = sip_config();
+    no_servers.user_agent.destinations = Destinations::new(Servers::listed([]), false);
     for config in [config(), Config { sip: Some(Box::new(no_servers)), ..config() }] {
         let mut bench = Bench::new(config);
         let alice = bench.connect(hello_naming("alice", "localhost"));

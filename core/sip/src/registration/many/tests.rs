@@ -7,6 +7,7 @@ use crate::registration::tests::{response, settings};
 use crate::transaction::Failure;
 use crate::transaction::layer::{ClientKey, Destination};
 use crate::transport::{FlowId, Source, Transport};
+use crate::user_agent::destinations::Reach;
 use crate::user_agent::io::AccountId;
 use core::time::Duration;
 use offhook_clock::Time;
@@ -133,7 +134,10 @@ fn a_request_goes_by_its_route_and_the_transport_of_the_account() {
     let [Output::Request { destination, .. }] = &outputs[..] else { panic!("{outputs:?}") };
     let host = "edge.example.org".parse().unwrap();
     let transport = Some(Transport::Tls);
-    assert_eq!(*destination, Destination::Resolve { host, port: None, transport, secure: false });
+    assert_eq!(
+        *destination,
+        Destination::Resolve { host, port: None, transport, secure: false, reach: Reach::ANYWHERE }
+    );
 }
 
 #[test]

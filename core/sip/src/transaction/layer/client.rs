@@ -7,6 +7,7 @@ use super::{Layer, Owner};
 use crate::message::{HeaderName, Host, MAGIC_COOKIE, Method, NameAddr, Request, Response};
 use crate::transaction::Failure;
 use crate::transport::{LocalAddress, QueryId, Source, Target, Transport};
+use crate::user_agent::destinations::Reach;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -28,7 +29,7 @@ pub(super) struct Client {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Phase {
     /// The resolver is asked.
-    Resolving { give_up_at: Time },
+    Resolving { give_up_at: Time, reach: Reach },
     /// A server is.
     Trying { attempt: AttemptId, wish: Wish },
 }
@@ -108,7 +109,11 @@ impl Layer {
 
     fn open_client(&mut self, key: ClientKey, mut request: Request, destination: Destination, now: Time) {
         request.headers.remove(HeaderName::Via);
-        let phase = Phase::Resolving { give_up_at: now + self.settings.timers.patience() };
+        let reach = match &destination {
+            Destination::Resolve { reach, .. } => *reach,
+            Destination::Flow { .. } | Destination::Targets(_) => Reach::ANYWHERE,
+        };
+        let phase = Phase::Resolving { give_up_at: now + self.settings.timers.patience(), reach };
         let contact = own_contact(&request.headers);
         let mut client = Client { request, contact, phase, rest: VecDeque::new(), armed: None };
         let to = |target| Candidate { place: Place::Target(target), after: After::AnyFailure };
@@ -118,10 +123,10 @@ impl Layer {
                 client.rest.extend(fallback.into_iter().map(to));
             }
             Destination::Targets(targets) => client.rest.extend(targets.into_iter().map(to)),
-            Destination::Resolve { host: Host::Address(address), port, transport, secure } => {
+            Destination::Resolve { host: Host::Address(address), port, transport, secure, .. } => {
                 client.rest.push_back(to(target_of_address(address, port, transport, secure)));
             }
-            Destination::Resolve { host: Host::Name(host), port, transport, secure } => {
+            Destination::Resolve { host: Host::Name(host), port, transport, secure, .. } => {
                 self.clients.insert(key, client);
                 let query = QueryId(key.0);
                 self.outputs.push_back(Output::Resolve { query, host, port, transport, secure });
@@ -134,11 +139,15 @@ impl Layer {
 
     pub(super) fn resolved(&mut self, query: QueryId, targets: Vec<Target>, now: Time) {
         let key = ClientKey(query.0);
-        let waiting = self.clients.get_mut(&key).filter(|client| matches!(client.phase, Phase::Resolving { .. }));
-        let Some(client) = waiting else {
+        let Some((client, reach)) = self.clients.get_mut(&key).and_then(|client| match client.phase {
+            Phase::Resolving { reach, .. } => Some((client, reach)),
+            Phase::Trying { .. } => None,
+        }) else {
             self.counters.ignored += 1;
             return;
         };
+        // Whoever owns a zone may write any address into it.
+        let targets: Vec<Target> = targets.into_iter().filter(|target| reach.covers(target.address.ip())).collect();
         let failure = if targets.is_empty() { Failure::NoSuchHost } else { Failure::Unreachable };
         let to = |target| Candidate { place: Place::Target(target), after: After::AnyFailure };
         client.rest.extend(targets.into_iter().map(to));
@@ -213,7 +222,7 @@ impl Layer {
     pub(super) fn settle_client(&mut self, key: ClientKey) {
         let Some(client) = self.clients.get_mut(&key) else { return };
         let due = match client.phase {
-            Phase::Resolving { give_up_at } => Some(give_up_at),
+            Phase::Resolving { give_up_at, .. } => Some(give_up_at),
             Phase::Trying { .. } => None,
         };
         Self::rearm(&mut self.wakes, Owner::Client(key), &mut client.armed, due);

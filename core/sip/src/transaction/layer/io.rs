@@ -3,6 +3,7 @@
 use crate::message::{Host, Request, Response, SipUri, Uri};
 use crate::transaction::{Failure, Timers};
 use crate::transport::{FlowId, Hop, LocalAddress, QueryId, Source, Target, TransmissionId, Transport};
+use crate::user_agent::destinations::Reach;
 use serde::{Deserialize, Serialize};
 
 /// A request that the user sent, over all the servers that are tried; numbered by the layer, never used twice.
@@ -35,11 +36,13 @@ pub enum Destination {
         transport: Option<Transport>,
         /// `sips:`: TLS only.
         secure: bool,
+        /// The networks that the host may lead to.
+        reach: Reach,
     },
 }
 
 impl Destination {
-    /// Where a URI leads. `transport` counts where the URI names none.
+    /// Where a URI leads. `transport` counts where the URI names none. The reach is unlimited: the user agent narrows it.
     #[must_use]
     pub fn of_uri(uri: &SipUri, transport: Option<Transport>) -> Self {
         // RFC 3263 §4: `maddr` is the target where it is given.
@@ -49,6 +52,7 @@ impl Destination {
             port: uri.port(),
             transport: uri.transport().or(transport),
             secure: uri.is_secure(),
+            reach: Reach::ANYWHERE,
         }
     }
 

@@ -18,6 +18,7 @@
 mod answers;
 mod detour;
 
+use super::destinations::NamedBy;
 use super::io::{Body, Branch, Cause, Event, Failure};
 use super::outlet::Scope;
 use super::session::timer::SessionTimer;
@@ -115,6 +116,9 @@ impl Client {
             self.request.headers.remove(HeaderName::ProxyAuthorization);
         }
         self.request.uri = target;
+        if let Some(peer) = scope.party.peer {
+            scope.party.named_by = NamedBy::Peer(peer);
+        }
         self.call_again(scope);
     }
 

@@ -3,6 +3,7 @@
 use crate::auth::Login;
 use crate::message::{HeaderName, Message, Method, Request, Response};
 use crate::transport::{FlowId, Hop, LocalAddress, Source, Target, Transport};
+use crate::user_agent::destinations::{Destinations, Servers};
 use crate::user_agent::io::{
     Account, AccountId, Body, Command, Destination, Event, Identity, Input, InviteId, OutboundInvite, Output,
     Redirects, Settings,
@@ -25,6 +26,7 @@ pub(crate) fn settings() -> Settings {
         local: vec![local(Transport::Udp, 5060), local(Transport::Tcp, 5060), local(Transport::Tls, 5061)],
         domain: "relay.example".into(),
         phones: Vec::new(),
+        destinations: Destinations::new(Servers::Any, true),
         accept_unknown: false,
         redirects: Redirects::All,
         trusted: Vec::new(),

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod bench;
+mod destinations;
 mod early;
 mod exchanges;
 mod hostile;

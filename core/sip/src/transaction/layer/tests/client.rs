@@ -5,6 +5,7 @@ use crate::message::{HeaderName, Method, Request};
 use crate::transaction::Failure;
 use crate::transaction::layer::{ClientKey, Destination, Event, Input, Output};
 use crate::transport::{FlowId, Hop, QueryId, Target, Transport};
+use crate::user_agent::destinations::Reach;
 use core::time::Duration;
 
 const OPTIONS: &str = "OPTIONS sip:bob@example.org SIP/2.0
@@ -324,7 +325,7 @@ fn only_an_invite_can_be_canceled() {
 
 fn named(transport: Option<Transport>) -> Destination {
     let host = "example.org".parse().unwrap();
-    Destination::Resolve { host, port: None, transport, secure: false }
+    Destination::Resolve { host, port: None, transport, secure: false, reach: Reach::ANYWHERE }
 }
 
 #[test]
@@ -374,7 +375,10 @@ fn a_destination_follows_the_first_route_and_an_address_needs_no_resolver() {
     let mut bench = Bench::new();
     let proxy = Destination::of_request(&request(INVITE), None).unwrap();
     let host = "proxy.example.net".parse().unwrap();
-    assert_eq!(proxy, Destination::Resolve { host, port: None, transport: None, secure: false });
+    assert_eq!(
+        proxy,
+        Destination::Resolve { host, port: None, transport: None, secure: false, reach: Reach::ANYWHERE }
+    );
     for (uri, to) in [
         ("sip:bob@203.0.113.9", target(Transport::Udp, "203.0.113.9:5060")),
         ("sip:bob@203.0.113.9:5080;transport=tcp", target(Transport::Tcp, "203.0.113.9:5080")),

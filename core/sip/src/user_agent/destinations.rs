@@ -1,0 +1,225 @@
+//! The hosts that SIP requests are sent to: one decision for every host, whoever named it.
+//!
+//! A host reaches the relay in many ways: a page's `sipOptions`, the number it calls, the `Contact`, `Record-Route` or `Path`
+//! of a peer, a redirect, DNS records. [`Destinations::reach`] decides about each of them before a name is resolved and before a
+//! connection is opened; the [`Reach`] that it returns limits the addresses that the DNS may add.
+
+use crate::message::Host;
+use core::fmt;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The lowest port that a page may name without an entry for it: below are services other than SIP.
+const FIRST_UNPRIVILEGED_PORT: u16 = 1024;
+
+/// The network that an address belongs to, the most distant one first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Network {
+    /// The internet.
+    Public,
+    /// Private use (RFC 1918, RFC 4193), shared address space (RFC 6598), benchmarking (RFC 2544).
+    Private,
+    /// One link (RFC 3927, RFC 4291 §2.5.6), and what is no unicast address.
+    LinkLocal,
+    /// This machine.
+    Loopback,
+}
+
+impl Network {
+    /// The network of an address. An address that carries an IPv4 address inside belongs to the network of that one.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self::of_ipv4(address),
+            IpAddr::V6(address) => Self::of_ipv6(address),
+        }
+    }
+
+    const fn of_ipv4(address: Ipv4Addr) -> Self {
+        let [first, second, third, _] = address.octets();
+        match (first, second, third) {
+            // Systems connect to themselves for 0.0.0.0.
+            (0 | 127, ..) => Self::Loopback,
+            (169, 254, _) | (224..=255, ..) => Self::LinkLocal,
+            (10, ..) | (172, 16..=31, _) | (192, 168, _) | (192, 0, 0) | (100, 64..=127, _) | (198, 18..=19, _) => {
+                Self::Private
+            }
+            _ => Self::Public,
+        }
+    }
+
+    fn of_ipv6(address: Ipv6Addr) -> Self {
+        let [a, b, c, d, e, f, g, h] = address.segments();
+        let ipv4 = |high: u16, low: u16| Self::of_ipv4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
+        match (a, b, c, d, e, f) {
+            // IPv4-compatible (RFC 4291 §2.5.5.1), with `::` and `::1` among them.
+            (0, 0, 0, 0, 0, 0) => ipv4(g, h).max(if g == 0 { Self::Loopback } else { Self::Public }),
+            // NAT64 (RFC 6052, RFC 8215) and 6to4 (RFC 3056).
+            (0x64, 0xff9b, ..) => ipv4(g, h).max(if b == 0xff9b && c == 1 { Self::Private } else { Self::Public }),
+            (0x2002, high, low, ..) => ipv4(high, low),
+            // Link-local and multicast.
+            (0xfe80..=0xfebf | 0xff00..=0xffff, ..) => Self::LinkLocal,
+            // Unique local, and site-local as it was once.
+            (0xfc00..=0xfdff | 0xfec0..=0xfeff, ..) => Self::Private,
+            _ => Self::Public,
+        }
+    }
+}
+
+/// The networks that a host may lead to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reach {
+    nearest: Network,
+}
+
+impl Reach {
+    /// All of them.
+    pub const ANYWHERE: Self = Self { nearest: Network::Loopback };
+    /// The internet only.
+    pub const PUBLIC: Self = Self { nearest: Network::Public };
+
+    /// Whether the host may have this address.
+    #[must_use]
+    pub fn covers(self, address: IpAddr) -> bool {
+        Network::of(address) <= self.nearest
+    }
+}
+
+/// The party that named a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NamedBy {
+    /// A page, in its settings or as a callee.
+    Page,
+    /// The account that a request is sent for: its settings come from a page or from the operator's configuration.
+    Account,
+    /// A SIP message of the peer at this address.
+    Peer(IpAddr),
+}
+
+/// A server that pages may name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ListedServer {
+    /// A name in lower case or an address, without brackets.
+    pub host: String,
+    /// The only port, if the entry has one.
+    pub port: Option<u16>,
+}
+
+/// As the operator writes it.
+impl fmt::Display for ListedServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            Some(port) if self.host.contains(':') => write!(f, "[{}]:{port}", self.host),
+            Some(port) => write!(f, "{}:{port}", self.host),
+            None => f.write_str(&self.host),
+        }
+    }
+}
+
+/// The SIP servers that a page may name in its `sipOptions`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Servers {
+    /// These; empty: none, every session is local.
+    Listed(BTreeSet<ListedServer>),
+    /// Any.
+    Any,
+}
+
+impl Servers {
+    /// Servers by name or address, at any unprivileged port.
+    pub fn listed<'a>(hosts: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::Listed(hosts.into_iter().map(|host| ListedServer { host: host.to_owned(), port: None }).collect())
+    }
+
+    /// Whether there is any that a page may name.
+    #[must_use]
+    pub fn allow_some(&self) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Listed(hosts) => !hosts.is_empty(),
+        }
+    }
+}
+
+/// The operator's decisions about destinations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Destinations {
+    /// The servers that pages may name.
+    pub servers: Servers,
+    /// Hosts that nobody listed may lead into private networks and to this machine.
+    pub private_networks: bool,
+    /// The servers in the operator's own configuration: accounts and trunks.
+    configured: BTreeSet<String>,
+}
+
+impl Destinations {
+    /// Destinations without configured servers.
+    #[must_use]
+    pub const fn new(servers: Servers, private_networks: bool) -> Self {
+        Self { servers, private_networks, configured: BTreeSet::new() }
+    }
+
+    /// Adds a server of the operator's configuration.
+    pub fn add_configured(&mut self, host: &Host) {
+        self.configured.extend(canonical(host).map(|host| plain(&host)));
+    }
+
+    /// How far a host may lead that somebody named; none: nothing is sent to it, and it is not looked up.
+    #[must_use]
+    pub fn reach(&self, host: &Host, port: Option<u16>, named_by: NamedBy) -> Option<Reach> {
+        let host = canonical(host)?;
+        let otherwise = if self.private_networks { Reach::ANYWHERE } else { Reach::PUBLIC };
+        let reach = match named_by {
+            NamedBy::Page | NamedBy::Account if self.is_listed(&host, port) => Reach::ANYWHERE,
+            NamedBy::Account if self.configured.contains(&plain(&host)) => Reach::ANYWHERE,
+            NamedBy::Page | NamedBy::Account => {
+                let is_any = matches!(self.servers, Servers::Any) && is_unprivileged(port);
+                is_any.then_some(otherwise)?
+            }
+            // A peer leads to no network that is nearer to this machine than its own.
+            NamedBy::Peer(_) if self.private_networks => Reach::ANYWHERE,
+            NamedBy::Peer(address) => Reach { nearest: Network::of(address) },
+        };
+        host.address().is_none_or(|address| reach.covers(address)).then_some(reach)
+    }
+
+    fn is_listed(&self, host: &Host, port: Option<u16>) -> bool {
+        let Servers::Listed(servers) = &self.servers else { return false };
+        let host = plain(host);
+        let is = |port| servers.contains(&ListedServer { host: host.clone(), port });
+        (is(None) && is_unprivileged(port)) || (port.is_some() && is(port))
+    }
+}
+
+fn is_unprivileged(port: Option<u16>) -> bool {
+    port.is_none_or(|port| port >= FIRST_UNPRIVILEGED_PORT)
+}
+
+/// The one spelling of a host: names in lower case without the dot of the root, IPv4 addresses as such. None where a name
+/// ends in a number: it is no host name (RFC 1123 §2.1), and some resolvers take it for an address (`127.1`, `0x7f000001`).
+fn canonical(host: &Host) -> Option<Host> {
+    let name = match host {
+        Host::Address(address) => return Some(Host::Address(address.to_canonical())),
+        Host::Name(name) => name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase(),
+    };
+    if let Ok(address) = name.parse::<IpAddr>() {
+        return Some(Host::Address(address.to_canonical()));
+    }
+    let last = name.rsplit('.').next().unwrap_or(&name);
+    let is_hexadecimal =
+        last.strip_prefix("0x").is_some_and(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+    let is_number = last.bytes().all(|digit| digit.is_ascii_digit()) || is_hexadecimal;
+    (!is_number).then_some(Host::Name(name))
+}
+
+/// A canonical host as lists have it: addresses without brackets.
+fn plain(host: &Host) -> String {
+    match host {
+        Host::Name(name) => name.clone(),
+        Host::Address(address) => address.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
