@@ -2,6 +2,7 @@
 
 use super::headers::Headers;
 use super::name::HeaderName;
+use super::response::stateless_tag;
 use super::scan::Malformed;
 use super::via::{Parts, Via};
 use super::{MAX_VALUES, Method, NameAddr, Response, reason_phrase};
@@ -111,7 +112,9 @@ fn answer(violation: &Violation, headers: &Headers) -> Option<Response> {
         let Some(value) = headers.get(name.clone()) else { continue };
         match value.parse::<NameAddr>() {
             // The same tag for the same request, without remembering it (RFC 3261 §8.2.7).
-            Ok(to) if name == HeaderName::To && to.tag().is_none() => answer.push(name, to.with_tag(&tag(headers))),
+            Ok(to) if name == HeaderName::To && to.tag().is_none() => {
+                answer.push(name, to.with_tag(&stateless_tag(headers)));
+            }
             Ok(_) | Err(_) => answer.push(name, value),
         }
     }
@@ -128,15 +131,4 @@ fn readable(text: &str) -> Option<Via> {
     let parts = Parts::of(text).ok()?;
     let (host, port) = parts.sent_by().ok()?;
     Some(Via { transport: parts.transport(), host, port, params: parts.params() })
-}
-
-fn tag(headers: &Headers) -> String {
-    // FNV-1a: nothing depends on its being hard to guess.
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for name in [HeaderName::Via, HeaderName::From, HeaderName::CallId, HeaderName::CSeq] {
-        for byte in headers.get(name).unwrap_or_default().bytes() {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-    format!("{hash:016x}")
 }

@@ -36,6 +36,12 @@ impl Response {
         }
     }
 
+    /// Puts a tag into `To`, unless it has one, that is the same for each retransmission of the request (RFC 3261 §8.2.7).
+    /// It is computed from the headers that the response has in common with the request, so nothing has to be remembered.
+    pub fn set_stateless_tag(&mut self) {
+        self.set_to_tag(&stateless_tag(&self.headers));
+    }
+
     /// 1xx.
     #[must_use]
     pub const fn is_provisional(&self) -> bool {
@@ -47,6 +53,18 @@ impl Response {
     pub const fn is_success(&self) -> bool {
         self.status >= 200 && self.status < 300
     }
+}
+
+/// A tag that is the same for each retransmission of a request.
+pub(super) fn stateless_tag(headers: &Headers) -> String {
+    // FNV-1a: a tag of a response that makes no dialog need not be hard to guess.
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for name in [HeaderName::Via, HeaderName::From, HeaderName::CallId, HeaderName::CSeq] {
+        for byte in headers.get(name).unwrap_or_default().bytes() {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+    format!("{hash:016x}")
 }
 
 /// What a status is usually called (RFC 3261 §21 and the IANA registry).

@@ -59,10 +59,10 @@ impl Outlet {
         self.layer.respond(key, &response, now)
     }
 
-    /// Refuses a request of a stranger, who is not known to be where it came from.
-    pub(super) fn refuse(&mut self, key: ServerKey, mut response: Response, now: Time) {
+    /// Sends the final response to a request whose source is not authenticated, without keeping the transaction.
+    pub(super) fn respond_statelessly(&mut self, key: ServerKey, mut response: Response, now: Time) {
         response.headers.set(HeaderName::Server, &self.settings.product);
-        self.layer.refuse(key, &response, now);
+        self.layer.respond_statelessly(key, &response, now);
     }
 
     /// A `Contact` of this relay for a peer that a message came from.

@@ -62,16 +62,19 @@ impl UserAgent {
         self.respond(incoming, Response::to(&incoming.request, status, ""), now);
     }
 
+    /// Answers an out-of-dialog request. Only the success of a REGISTER is repeated by its transaction: it changed something,
+    /// and was authenticated.
     pub(super) fn respond(&mut self, incoming: &Incoming, mut response: Response, now: Time) {
-        let tag = self.outlet.token();
-        response.set_to_tag(&tag);
         if matches!(response.status, 489) {
             response.headers.set(HeaderName::AllowEvents, "refer");
         }
-        if response.is_success() {
+        if response.is_success() && incoming.request.method == Method::Register {
+            let tag = self.outlet.token();
+            response.set_to_tag(&tag);
             self.outlet.respond(incoming.key, response, now);
         } else {
-            self.outlet.refuse(incoming.key, response, now);
+            response.set_stateless_tag();
+            self.outlet.respond_statelessly(incoming.key, response, now);
         }
     }
 

@@ -188,11 +188,12 @@ pub enum Event {
 /// How much the layer takes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Server transactions at a time; what comes beyond is refused with 503.
+    /// Server transactions at a time. Beyond it, an INVITE outside a dialog is refused with 503, and the final responses to
+    /// other requests are sent once and forgotten. Requests inside a dialog are always served.
     pub servers: usize,
-    /// Server transactions at a time from one address. A proxy brings the calls of many.
+    /// The share of one source (an IPv4 address or IPv6 /64) in [`Self::servers`]. A proxy brings the calls of many users.
     pub servers_per_source: usize,
-    /// What the server transactions may weigh in octets, as far as those who ask decide it.
+    /// The octets that server transactions may occupy, as far as the peers decide it.
     pub server_octets: usize,
     /// Requests of the user's at a time; what comes beyond fails.
     pub clients: usize,
@@ -204,7 +205,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             servers: 100_000,
-            servers_per_source: 50_000,
+            servers_per_source: 12_500,
             server_octets: 256 << 20,
             clients: 100_000,
             retry_after: 10,
@@ -244,7 +245,7 @@ pub struct Counters {
     pub repeated_requests: u64,
     /// Requests that came a second way (RFC 3261 §8.2.2.2).
     pub merged_requests: u64,
-    /// Requests refused because there were too many.
+    /// Requests that came while the table of server transactions, or the share of their source in it, was full.
     pub overloaded: u64,
     /// Messages sent again.
     pub resent: u64,

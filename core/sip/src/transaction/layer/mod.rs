@@ -37,7 +37,6 @@ use rand_core::Rng as _;
 use serde::{Deserialize, Serialize};
 use server::Server;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::IpAddr;
 use via::WayBack;
 
 /// What a deadline or a connection belongs to.
@@ -61,8 +60,8 @@ pub struct Layer {
     names: BTreeMap<Name, ServerKey>,
     /// By what merged requests have in common.
     origins: BTreeMap<Name, ServerKey>,
-    /// How many server transactions each address has.
-    sources: BTreeMap<IpAddr, usize>,
+    /// How many server transactions each source has.
+    sources: BTreeMap<offhook_limits::Source, usize>,
     /// What the server transactions weigh in octets.
     server_octets: usize,
     /// What depends on each stream.

@@ -69,7 +69,9 @@ impl Machine {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Server {
     machine: Machine,
-    address: IpAddr,
+    share_of: offhook_limits::Source,
+    /// It was taken although the table was full: its final response is not remembered.
+    is_beyond_limits: bool,
     way: WayBack,
     /// What was sent last; a 100 of our own until the user says something.
     latest: Vec<u8>,
@@ -92,6 +94,10 @@ struct Arrival {
     source: Source,
 }
 
+fn is_in_dialog(request: &Request) -> bool {
+    request.headers.to().is_ok_and(|to| to.tag().is_some())
+}
+
 impl Layer {
     pub(super) fn receive_request(&mut self, mut request: Request, source: Source, now: Time) {
         let Ok(mut via) = request.headers.top_via() else {
@@ -112,16 +118,21 @@ impl Layer {
         if arrival.request.method == Method::Cancel {
             return self.receive_cancel(&arrival, name, now);
         }
-        if self.is_overloaded(source.remote.ip()) {
+        let is_beyond_limits = self.is_overloaded(source.remote.ip());
+        if is_beyond_limits {
             self.counters.overloaded += 1;
-            let mut response = Response::to(&arrival.request, 503, "");
-            response.headers.push(HeaderName::RetryAfter, self.settings.limits.retry_after);
-            return self.refuse_once(response, &source);
+            // Only an INVITE outside a dialog makes the relay remember more than a response. Everything else is answered, above
+            // all the BYE of a call.
+            if arrival.request.method == Method::Invite && !is_in_dialog(&arrival.request) {
+                let mut response = Response::to(&arrival.request, 503, "");
+                response.headers.push(HeaderName::RetryAfter, self.settings.limits.retry_after);
+                return self.refuse_once(response, &source);
+            }
         }
-        self.receive_new(arrival, name, now);
+        self.receive_new(arrival, name, is_beyond_limits, now);
     }
 
-    fn receive_new(&mut self, arrival: Arrival, name: Name, now: Time) {
+    fn receive_new(&mut self, arrival: Arrival, name: Name, is_beyond_limits: bool, now: Time) {
         let origin = origin_name(&arrival.request);
         let is_merged = origin.as_ref().is_some_and(|origin| self.origins.contains_key(origin));
         // A UAS at the end of the way answers a request however few hops it has left; one that begins a call may go on
@@ -129,11 +140,19 @@ impl Layer {
         let may_go_on = arrival.request.method == Method::Invite && origin.is_some();
         let is_exhausted = may_go_on && matches!(arrival.request.headers.max_forwards(), Some(Ok(0)));
         let key = self.open_server(&arrival, name, origin.filter(|_| !is_merged), now);
+        if let Some(server) = self.servers.get_mut(&key) {
+            server.is_beyond_limits = is_beyond_limits;
+        }
         if is_merged {
             self.counters.merged_requests += 1;
-            self.answer(key, &arrival.request, 482, now);
+            // Remembered: a copy of it that the network delays must not begin another call when the first request is over.
+            let mut response = Response::to(&arrival.request, 482, "");
+            response.set_stateless_tag();
+            self.respond(key, &response, now);
         } else if is_exhausted {
-            self.answer(key, &arrival.request, 483, now);
+            let mut response = Response::to(&arrival.request, 483, "");
+            response.set_stateless_tag();
+            self.respond_statelessly(key, &response, now);
         } else {
             self.event(Event::Request { key, request: Box::new(arrival.request), source: arrival.source });
         }
@@ -166,7 +185,7 @@ impl Layer {
 
     fn is_overloaded(&self, address: IpAddr) -> bool {
         let limits = &self.settings.limits;
-        let of_source = self.sources.get(&address).copied().unwrap_or(0);
+        let of_source = self.sources.get(&address.into()).copied().unwrap_or(0);
         self.servers.len() >= limits.servers
             || self.server_octets >= limits.server_octets
             || of_source >= limits.servers_per_source
@@ -174,7 +193,7 @@ impl Layer {
 
     /// A final response without a transaction: what makes too many is not remembered.
     fn refuse_once(&mut self, mut response: Response, source: &Source) {
-        response.set_to_tag(&self.token());
+        response.set_stateless_tag();
         self.respond_once(&response, source);
     }
 
@@ -188,19 +207,20 @@ impl Layer {
         };
         self.names.insert(name.clone(), key);
         self.origins.extend(origin.clone().map(|origin| (origin, key)));
-        *self.sources.entry(source.remote.ip()).or_insert(0) += 1;
+        let share_of = source.remote.ip().into();
+        *self.sources.entry(share_of).or_insert(0) += 1;
         if source.transport.is_reliable() {
             self.flows.insert((source.flow, Owner::Server(key)));
         }
         let latest = Response::to(request, 100, "").to_bytes();
         let way = WayBack::new(Some(via), source);
-        let address = source.remote.ip();
         // The names are kept twice.
         let weight = latest.len() + 2 * (name.len() + origin.as_ref().map_or(0, String::len));
         self.server_octets += weight;
         let server = Server {
             machine,
-            address,
+            share_of,
+            is_beyond_limits: false,
             way,
             latest,
             is_sent: false,
@@ -216,13 +236,6 @@ impl Layer {
         key
     }
 
-    /// A final response of the layer's own.
-    fn answer(&mut self, key: ServerKey, request: &Request, status: u16, now: Time) {
-        let mut response = Response::to(request, status, "");
-        response.set_to_tag(&self.token());
-        self.respond(key, &response, now);
-    }
-
     /// Answers a request; provisionally, or once and for all. A 2xx to an INVITE may be sent again and again, until its ACK
     /// comes (RFC 3261 §13.3.1.4); the layer repeats all others. False: it is too late for that.
     pub fn respond(&mut self, key: ServerKey, response: &Response, now: Time) -> bool {
@@ -235,18 +248,31 @@ impl Layer {
             self.counters.ignored += 1;
             return false;
         }
+        if server.is_beyond_limits && class != Class::Provisional {
+            self.respond_statelessly(key, response, now);
+            return true;
+        }
         server.latest = response.to_bytes();
         server.to_tag = response.headers.to().ok().and_then(|to| to.tag().map(str::to_owned));
         self.drive_server(key, ServerInput::Respond(class), None, now);
         true
     }
 
-    /// Refuses a request and forgets it: if the response gets lost, the request comes again (RFC 3261 §8.2.7). Over UDP nobody
-    /// knows whether it came from where it says, and a refusal that is repeated until its ACK would come eleven times over
-    /// whoever lives there. No provisional response may have been sent.
-    pub fn refuse(&mut self, key: ServerKey, response: &Response, now: Time) {
-        let is_once = |server: &Server| !server.is_sent && matches!(server.machine, Machine::Invite(_));
+    /// Sends a final response and forgets the request, as a stateless UAS does (RFC 3261 §8.2.7): if the response gets lost,
+    /// the request comes again and is answered again, with the same tag if that is [`Response::set_stateless_tag`]. For
+    /// requests of anybody over UDP, whose source may be forged: they must not occupy the table of transactions, and a
+    /// refused INVITE must not be answered eleven times to an address that never sent it.
+    ///
+    /// Over a stream, after a provisional response and for a 2xx to an INVITE, this is [`Self::respond`].
+    pub fn respond_statelessly(&mut self, key: ServerKey, response: &Response, now: Time) {
+        let is_once = |server: &Server| match &server.machine {
+            Machine::Invite(_) => !server.is_sent && !response.is_success(),
+            Machine::NonInvite(machine) => machine.takes(Class::Failure),
+        };
         let Some(server) = self.servers.get_mut(&key).filter(|server| server.is_datagram && is_once(server)) else {
+            if let Some(server) = self.servers.get_mut(&key) {
+                server.is_beyond_limits = false;
+            }
             self.respond(key, response, now);
             return;
         };
@@ -344,10 +370,10 @@ impl Layer {
         if let Hop::Flow(flow) = server.way.hop {
             self.flows.remove(&(flow, Owner::Server(key)));
         }
-        if let Some(count) = self.sources.get_mut(&server.address) {
+        if let Some(count) = self.sources.get_mut(&server.share_of) {
             *count -= 1;
             if *count == 0 {
-                self.sources.remove(&server.address);
+                self.sources.remove(&server.share_of);
             }
         }
     }

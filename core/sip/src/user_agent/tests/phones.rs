@@ -113,3 +113,19 @@ fn a_phone_does_not_call_in_anothers_name_nor_with_a_wrong_password() {
     bench.sent.clear();
     bench.assert_empty();
 }
+
+#[test]
+fn requests_without_authentication_occupy_no_transaction() {
+    let mut bench = Bench::new(with_phones());
+    register(&mut bench);
+    bench.wait(core::time::Duration::from_secs(40));
+    let before = bench.agent.counts();
+    for (number, method) in ["OPTIONS", "REGISTER", "INVITE", "SUBSCRIBE", "BYE", "MESSAGE"].iter().cycle().take(600).enumerate() {
+        let (call_id, cseq) = (format!("Call-ID: flood{number}"), format!("CSeq: 1 {method}"));
+        let lines = ["From: <sip:desk@relay.example>;tag=f", "To: <sip:x@relay.example>", &call_id, &cseq];
+        let request = bench.make(&format!("{method} sip:x@relay.example"), &lines, None);
+        bench.receive(request);
+    }
+    assert_eq!(bench.sent.len(), 600, "each was answered");
+    assert_eq!(bench.agent.counts(), before);
+}

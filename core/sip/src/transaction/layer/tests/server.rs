@@ -285,22 +285,88 @@ fn requests_of_rfc_2543_have_no_branch_to_go_by() {
     assert_eq!(bench.outputs(), [], "acknowledged");
 }
 
+/// A request outside a dialog with a branch and a Call-ID of its own.
+fn another(text: &str, number: usize) -> String {
+    text.replace("z9hG4bKb", &format!("z9hG4bKb{number}")).replace("Call-ID: call", &format!("Call-ID: call{number}"))
+}
+
 #[test]
-fn what_is_too_much_is_refused_without_being_remembered() {
+fn a_full_table_refuses_only_calls() {
     let mut settings = settings();
     settings.limits.servers_per_source = 1;
     let mut bench = Bench::with(settings);
     let (key, request) = receive(&mut bench, Transport::Udp, INVITE);
-    bench.receive(Transport::Udp, octets(&with_method("OPTIONS")));
+    bench.receive(Transport::Udp, octets(&another(INVITE, 1)));
     let sent = bench.sent_one();
     assert_eq!((sent.status(), sent.response().headers.get(HeaderName::RetryAfter)), (503, Some("10")));
     assert_eq!(bench.layer.counters().overloaded, 1);
     bench.receive(Transport::Udp, octets(&with_method("CANCEL")));
-    assert_eq!(bench.outputs().len(), 2, "that makes less");
+    assert_eq!(bench.outputs().len(), 2, "a CANCEL frees a place");
+
+    // Requests outside a dialog and the BYE of a call are served; what answers them is forgotten at once.
+    let bye = with_method("BYE").replace("sip:alice@example.net>", "sip:alice@example.net>;tag=relay");
+    for (number, text) in [with_method("OPTIONS"), with_method("REGISTER"), bye].iter().enumerate() {
+        let before = bench.layer.transaction_count();
+        let (key, request) = receive(&mut bench, Transport::Udp, &another(text, number));
+        assert!(respond(&mut bench, key, &request, 200));
+        assert_eq!(bench.sent_one().status(), 200, "{text}");
+        assert_eq!(bench.layer.transaction_count(), before, "{text}");
+    }
     respond(&mut bench, key, &request, 487);
     bench.wait(Duration::from_secs(40));
     bench.outputs();
-    receive(&mut bench, Transport::Udp, &with_method("OPTIONS"));
+    let (key, request) = receive(&mut bench, Transport::Udp, INVITE);
+    respond(&mut bench, key, &request, 486);
+    bench.assert_forgets_everything();
+}
+
+#[test]
+fn a_source_is_an_ipv6_network() {
+    let mut settings = settings();
+    settings.limits.servers_per_source = 1;
+    let mut bench = Bench::with(settings);
+    let mut status = |address: &str, number| {
+        let source = crate::transport::Source {
+            remote: address.parse().unwrap(),
+            local: "[2001:db8::1]:5060".parse().unwrap(),
+            ..source(Transport::Udp)
+        };
+        bench.layer.handle_input(Input::Received { source, octets: octets(&another(INVITE, number)) }, bench.now);
+        match &bench.outputs()[..] {
+            [Output::Event(Event::Request { .. })] => None,
+            [Output::Send { octets, .. }] => Some(String::from_utf8_lossy(octets)[8..11].to_owned()),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(status("[2001:db8:1::7]:5060", 1), None);
+    assert_eq!(status("[2001:db8:1::ffff:8]:5060", 2).as_deref(), Some("503"), "the same /64");
+    assert_eq!(status("[2001:db8:1:1::7]:5060", 3), None);
+}
+
+#[test]
+fn stateless_answers_are_the_same_for_each_retransmission() {
+    let mut bench = Bench::new();
+    for (text, status) in [(INVITE.to_owned(), 401), (with_method("OPTIONS"), 200), (with_method("REGISTER"), 401)] {
+        let mut answer = || {
+            let (key, request) = receive(&mut bench, Transport::Udp, &text);
+            let mut response = Response::to(&request, status, "");
+            response.set_stateless_tag();
+            bench.layer.respond_statelessly(key, &response, bench.now);
+            assert_eq!(bench.layer.transaction_count(), (0, 0), "{text}");
+            bench.sent_one()
+        };
+        let (first, again) = (answer(), answer());
+        assert_eq!(first.message, again.message);
+        assert!(first.response().headers.to().unwrap().tag().is_some());
+    }
+    bench.assert_forgets_everything();
+
+    // Over a stream the transaction costs nothing for most requests, and the ACK of an INVITE finds its own.
+    let (key, request) = receive(&mut bench, Transport::Tcp, INVITE);
+    bench.layer.respond_statelessly(key, &Response::to(&request, 401, ""), bench.now);
+    assert_eq!((bench.sent_one().status(), bench.layer.transaction_count()), (401, (0, 1)));
+    bench.receive(Transport::Tcp, over(Transport::Tcp, &with_method("ACK")));
+    assert_eq!(bench.outputs(), []);
     bench.assert_forgets_everything();
 }
 
@@ -309,10 +375,9 @@ fn what_is_remembered_of_requests_is_bounded_however_large_they_are() {
     let mut settings = settings();
     settings.limits.server_octets = 100_000;
     let mut bench = Bench::with(settings);
-    let large =
-        |call: usize| with_method("OPTIONS").replace("branch=", &format!("branch=z9hG4bK{call}{}", "x".repeat(9_000)));
     for call in 0..20 {
-        bench.receive(Transport::Udp, octets(&large(call)));
+        let large = another(INVITE, call).replace("branch=", &format!("branch=z9hG4bK{call}{}", "x".repeat(9_000)));
+        bench.receive(Transport::Udp, octets(&large));
     }
     assert!(bench.layer.server_octets < 160_000, "{}", bench.layer.server_octets);
     assert!(bench.layer.counters().overloaded > 10);
