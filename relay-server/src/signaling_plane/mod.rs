@@ -328,6 +328,14 @@ impl SignalingPlane {
                 sip.close(flow);
                 None
             }
+            user_agent::Output::KeepFlow { flow } => {
+                sip.keep_flow(flow);
+                None
+            }
+            user_agent::Output::ReleaseFlow { flow } => {
+                sip.release_flow(flow);
+                None
+            }
             // The machine keeps what is for itself.
             user_agent::Output::Event(_) => None,
         };

@@ -182,6 +182,16 @@ impl SipTransport {
         }
     }
 
+    /// Protects a UDP flow from being forgotten, until [`Self::release_flow`] is called as often.
+    pub fn keep_flow(&self, flow: FlowId) {
+        self.udp.keep_flow(flow);
+    }
+
+    /// Ends one protection of a UDP flow.
+    pub fn release_flow(&self, flow: FlowId) {
+        self.udp.release_flow(flow);
+    }
+
     /// Sends a message; never waits. What is returned is for the user agent.
     pub fn send(&mut self, transmission: TransmissionId, hop: &Hop, octets: Vec<u8>) -> Option<Input> {
         let is_on_its_way = match hop {

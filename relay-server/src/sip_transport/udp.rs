@@ -84,6 +84,16 @@ impl Udp {
         self.send(socket, target.address, octets)
     }
 
+    /// See [`UdpFlows::keep`].
+    pub(super) fn keep_flow(&self, flow: FlowId) {
+        lock(&self.flows).keep(flow);
+    }
+
+    /// See [`UdpFlows::release`].
+    pub(super) fn release_flow(&self, flow: FlowId) {
+        lock(&self.flows).release(flow);
+    }
+
     /// The machine's addresses have changed.
     pub(super) fn forget_routes(&mut self) {
         self.routes.clear();

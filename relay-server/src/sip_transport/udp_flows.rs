@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Peers remembered. Whoever is silent longest is forgotten first.
+/// Peers remembered besides those of registered phones and calls. The flow that was not used for longest is forgotten first.
 const MOST: usize = 65_536;
 /// Peers not heard of before that are taken, a second: with forged addresses, a flood has as many peers as it likes, and
 /// would push out those who keep their flows alive every half minute.
@@ -45,7 +45,10 @@ pub(super) struct UdpFlows {
     new: RateLimit,
     flows: BTreeMap<FlowId, Flow>,
     by_peer: BTreeMap<(SocketIndex, SocketAddr), FlowId>,
+    /// Flows that may be forgotten, by the time they were used last.
     by_use: BTreeMap<u64, FlowId>,
+    /// How many registered phones and calls depend on a flow.
+    kept: BTreeMap<FlowId, u32>,
     uses: u64,
 }
 
@@ -59,6 +62,7 @@ impl UdpFlows {
             flows: BTreeMap::new(),
             by_peer: BTreeMap::new(),
             by_use: BTreeMap::new(),
+            kept: BTreeMap::new(),
             uses: 0,
         }
     }
@@ -103,8 +107,26 @@ impl UdpFlows {
         self.flows.get_mut(flow)?.last.take()
     }
 
+    /// Protects a flow from being forgotten: a registered phone or a call depends on it.
+    pub(super) fn keep(&mut self, flow: FlowId) {
+        if let Some(known) = self.flows.get(&flow) {
+            self.by_use.remove(&known.used);
+            *self.kept.entry(flow).or_insert(0) += 1;
+        }
+    }
+
+    /// Ends one protection of a flow.
+    pub(super) fn release(&mut self, flow: FlowId) {
+        let Some(count) = self.kept.get_mut(&flow) else { return };
+        *count -= 1;
+        if *count == 0 {
+            self.kept.remove(&flow);
+            self.touch(flow);
+        }
+    }
+
     fn insert(&mut self, socket: SocketIndex, remote: SocketAddr, now: Time) -> FlowId {
-        if self.flows.len() >= MOST
+        if self.by_use.len() >= MOST
             && let Some((_, oldest)) = self.by_use.pop_first()
             && let Some(gone) = self.flows.remove(&oldest)
         {
@@ -120,6 +142,9 @@ impl UdpFlows {
     }
 
     fn touch(&mut self, flow: FlowId) {
+        if self.kept.contains_key(&flow) {
+            return;
+        }
         let used = self.next_use();
         if let Some(known) = self.flows.get_mut(&flow) {
             self.by_use.remove(&known.used);
@@ -198,6 +223,33 @@ mod tests {
         assert!(taken <= 101 * NEW_A_SECOND && taken as usize > MOST, "{taken}");
         assert!(flows.flows.len() <= MOST && flows.by_peer.len() == flows.by_use.len());
         assert_eq!(flow(flows.received(0, peer(0), now)), phone);
+    }
+
+    #[test]
+    fn flows_that_phones_depend_on_survive_a_flood() {
+        let mut now = Time::EPOCH;
+        let mut flows = UdpFlows::new(Arc::default(), 10, now);
+        let phone = flow(flows.received(0, peer(0), now));
+        // Two bindings, or a binding and a call.
+        flows.keep(phone);
+        flows.keep(phone);
+        flows.release(phone);
+        let mut flood = |flows: &mut UdpFlows, first: u32| {
+            for number in first..first + u32::try_from(MOST).unwrap() + 10 {
+                now = now + Duration::from_millis(1);
+                let _ = flows.received(0, peer(number), now);
+            }
+        };
+        flood(&mut flows, 1);
+        assert_eq!(flows.peer(phone), Some((0, peer(0))));
+        assert_eq!((flows.by_use.len(), flows.flows.len()), (MOST, MOST + 1));
+        flows.release(phone);
+        assert_eq!(flows.peer(phone), Some((0, peer(0))), "it was used just now");
+        flood(&mut flows, 100_000);
+        assert_eq!(flows.peer(phone), None);
+        assert_eq!((flows.by_use.len(), flows.flows.len(), flows.by_peer.len()), (MOST, MOST, MOST));
+        flows.keep(phone);
+        flows.release(phone);
     }
 
     #[test]

@@ -28,9 +28,11 @@ impl Relay {
             if let Some(output) = agent.poll_output() {
                 match output {
                     sip::Output::Event(event) => self.handle_event(event, now),
-                    output @ (sip::Output::Send { .. } | sip::Output::Resolve { .. } | sip::Output::Close { .. }) => {
-                        self.outputs.push_back(Output::Sip(output));
-                    }
+                    output @ (sip::Output::Send { .. }
+                    | sip::Output::Resolve { .. }
+                    | sip::Output::Close { .. }
+                    | sip::Output::KeepFlow { .. }
+                    | sip::Output::ReleaseFlow { .. }) => self.outputs.push_back(Output::Sip(output)),
                 }
             } else if let Some(command) = self.commands.pop_front() {
                 agent.handle_input(sip::Input::Command(command), now);

@@ -83,6 +83,10 @@ pub enum Event {
         /// Its number.
         binding: BindingId,
     },
+    /// A binding begins to depend on a flow of datagrams, which must not be forgotten.
+    FlowNeeded(FlowId),
+    /// One binding less depends on it.
+    FlowReleased(FlowId),
 }
 
 /// The machine.
@@ -280,7 +284,13 @@ impl Registrar {
     fn keep(&mut self, id: BindingId, user: &str, binding: Binding) {
         self.users.insert((user.to_owned(), id));
         self.expiries.insert((binding.expires_at, id));
-        self.flows.extend(binding.flow.filter(|flow| flow.transport.is_reliable()).map(|flow| (flow.flow, id)));
+        if let Some(flow) = binding.flow {
+            if flow.transport.is_reliable() {
+                self.flows.insert((flow.flow, id));
+            } else {
+                self.events.push_back(Event::FlowNeeded(flow.flow));
+            }
+        }
         self.bindings.insert(id, (user.to_owned(), binding));
     }
 
@@ -297,6 +307,9 @@ impl Registrar {
         self.expiries.remove(&(binding.expires_at, id));
         if let Some(flow) = binding.flow {
             self.flows.remove(&(flow.flow, id));
+            if !flow.transport.is_reliable() {
+                self.events.push_back(Event::FlowReleased(flow.flow));
+            }
         }
         let key = (user, id);
         self.users.remove(&key);

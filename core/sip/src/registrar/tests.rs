@@ -97,8 +97,14 @@ impl Bench {
         response.headers.all(HeaderName::Contact).map(str::to_owned).collect()
     }
 
-    fn told(&mut self) -> Vec<Event> {
+    fn outputs(&mut self) -> Vec<Event> {
         core::iter::from_fn(|| self.registrar.poll_output()).collect()
+    }
+
+    /// What happened to bindings.
+    fn told(&mut self) -> Vec<Event> {
+        let is_of_binding = |event: &Event| matches!(event, Event::Bound { .. } | Event::Unbound { .. });
+        self.outputs().into_iter().filter(is_of_binding).collect()
     }
 
     fn bound(&self, binding: u64) -> Event {

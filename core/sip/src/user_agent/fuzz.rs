@@ -153,7 +153,7 @@ impl Stage {
                     sent.into_iter().for_each(|sent| self.hear(sent));
                 }
                 Output::Event(event) => self.learn(&event),
-                Output::Close { .. } => {}
+                Output::Close { .. } | Output::KeepFlow { .. } | Output::ReleaseFlow { .. } => {}
                 Output::Resolve { query, .. } => {
                     self.agent.handle_input(Input::Resolved { query, targets: Vec::new() }, self.now);
                 }

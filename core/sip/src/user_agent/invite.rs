@@ -8,6 +8,7 @@ use super::session::{Incoming, Session};
 use crate::message::{Replaces, Request, Response};
 use crate::transaction::Failure;
 use crate::transaction::layer::{ClientKey, ServerKey};
+use crate::transport::FlowId;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -70,6 +71,11 @@ impl Invite {
             Role::Server(server) => server.is_over(),
         };
         self.party.is_over && is_cleared
+    }
+
+    /// The flow of datagrams that its requests depend on: the peer cannot be reached otherwise.
+    pub(super) fn datagram_flow(&self) -> Option<FlowId> {
+        self.party.way.flow.filter(|flow| !flow.transport.is_reliable()).map(|flow| flow.flow)
     }
 
     /// The call model was not told yet that it is over.

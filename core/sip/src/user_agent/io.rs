@@ -299,6 +299,17 @@ pub enum Output {
         /// Which.
         flow: FlowId,
     },
+    /// A registered phone or a call depends on this flow of datagrams: it is not to be forgotten, however many new peers
+    /// send. Each is followed by one [`Self::ReleaseFlow`].
+    KeepFlow {
+        /// Which.
+        flow: FlowId,
+    },
+    /// One registered phone or call less depends on the flow.
+    ReleaseFlow {
+        /// Which.
+        flow: FlowId,
+    },
     /// Tell the call model.
     Event(Event),
 }

@@ -212,9 +212,11 @@ impl UserAgent {
     fn drain(&mut self, now: Time) {
         while self.drain_layer(now) || self.drain_registrations(now) {}
         while let Some(event) = self.registrar.poll_output() {
-            self.outlet.tell(match event {
-                registrar::Event::Bound { user, binding } => Event::PhoneBound { user, binding },
-                registrar::Event::Unbound { user, binding } => Event::PhoneGone { user, binding },
+            self.outlet.outputs.push_back(match event {
+                registrar::Event::Bound { user, binding } => Output::Event(Event::PhoneBound { user, binding }),
+                registrar::Event::Unbound { user, binding } => Output::Event(Event::PhoneGone { user, binding }),
+                registrar::Event::FlowNeeded(flow) => Output::KeepFlow { flow },
+                registrar::Event::FlowReleased(flow) => Output::ReleaseFlow { flow },
             });
         }
     }
@@ -320,8 +322,10 @@ impl UserAgent {
         let invite = self.invites.get(&id).filter(|invite| !invite.is_over());
         let due = invite.and_then(Invite::deadline);
         let rings_here = invite.is_some_and(|invite| invite.is_live() && invite.is_ringing_here());
-        if invite.is_none() {
-            self.invites.remove(&id);
+        if invite.is_none()
+            && let Some(flow) = self.invites.remove(&id).and_then(|invite| invite.datagram_flow())
+        {
+            self.outlet.outputs.push_back(Output::ReleaseFlow { flow });
         }
         let armed = self.armed.get(&id).copied();
         if armed != due {
@@ -389,6 +393,12 @@ impl UserAgent {
             Destination::Binding(_) => Detour::of_phone(&placement.request.uri),
         };
         let invite = Invite::place(party, placement.request, (order.offer, detour), &mut self.outlet, now);
+        self.keep_call(id, invite);
+    }
+
+    /// Takes a new call in, and keeps the flow that its requests depend on.
+    fn keep_call(&mut self, id: InviteId, invite: Invite) {
+        self.outlet.outputs.extend(invite.datagram_flow().map(|flow| Output::KeepFlow { flow }));
         self.invites.insert(id, invite);
         self.settle(id);
     }

@@ -193,9 +193,8 @@ impl UserAgent {
         self.ringing.entry(incoming.source.remote.ip()).or_default().insert(invite);
         self.ringing_from.insert(invite, incoming.source.remote.ip());
         let taken = Invite::take(party, incoming, session, &mut self.outlet, now);
-        self.invites.insert(invite, taken);
         self.outlet.tell(Event::Incoming { invite, request: Box::new(request) });
-        self.settle(invite);
+        self.keep_call(invite, taken);
     }
 
     fn describe_call(

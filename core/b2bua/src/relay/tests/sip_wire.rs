@@ -130,7 +130,7 @@ impl Wire {
                 answer(self, sip::Input::Resolved { query, targets });
                 None
             }
-            sip::Output::Close { .. } => None,
+            sip::Output::Close { .. } | sip::Output::KeepFlow { .. } | sip::Output::ReleaseFlow { .. } => None,
             sip::Output::Event(_) => panic!("the relay keeps its events"),
         }
     }

@@ -11,6 +11,7 @@ use crate::user_agent::io::{
 use crate::user_agent::{Counts, UserAgent};
 use core::time::Duration;
 use offhook_clock::Time;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 pub(crate) const ALICE: AccountId = AccountId(1);
@@ -77,6 +78,8 @@ pub(crate) struct Bench {
     pub(crate) events: Vec<Event>,
     /// The source addresses that were reported, apart from the other events.
     pub(crate) sources: Vec<IpAddr>,
+    /// How often each flow is to be kept.
+    pub(crate) kept_flows: BTreeMap<FlowId, i32>,
     branches: u32,
     /// Of the reliable response that was sent last.
     pub(crate) last_rseq: Option<String>,
@@ -91,6 +94,7 @@ impl Bench {
             sent: Vec::new(),
             events: Vec::new(),
             sources: Vec::new(),
+            kept_flows: BTreeMap::new(),
             branches: 0,
             last_rseq: None,
         }
@@ -122,6 +126,8 @@ impl Bench {
                 Output::Event(Event::SourceChanged { source, .. }) => self.sources.push(source),
                 Output::Event(event) => self.events.push(event),
                 Output::Close { .. } => {}
+                Output::KeepFlow { flow } => *self.kept_flows.entry(flow).or_insert(0) += 1,
+                Output::ReleaseFlow { flow } => *self.kept_flows.entry(flow).or_insert(0) -= 1,
                 Output::Resolve { query, .. } => {
                     let target = Target { transport: Transport::Udp, address: peer(), host: None };
                     self.agent.handle_input(Input::Resolved { query, targets: vec![target] }, self.now);

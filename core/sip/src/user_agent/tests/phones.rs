@@ -120,7 +120,9 @@ fn requests_without_authentication_occupy_no_transaction() {
     register(&mut bench);
     bench.wait(core::time::Duration::from_secs(40));
     let before = bench.agent.counts();
-    for (number, method) in ["OPTIONS", "REGISTER", "INVITE", "SUBSCRIBE", "BYE", "MESSAGE"].iter().cycle().take(600).enumerate() {
+    for (number, method) in
+        ["OPTIONS", "REGISTER", "INVITE", "SUBSCRIBE", "BYE", "MESSAGE"].iter().cycle().take(600).enumerate()
+    {
         let (call_id, cseq) = (format!("Call-ID: flood{number}"), format!("CSeq: 1 {method}"));
         let lines = ["From: <sip:desk@relay.example>;tag=f", "To: <sip:x@relay.example>", &call_id, &cseq];
         let request = bench.make(&format!("{method} sip:x@relay.example"), &lines, None);
@@ -128,4 +130,23 @@ fn requests_without_authentication_occupy_no_transaction() {
     }
     assert_eq!(bench.sent.len(), 600, "each was answered");
     assert_eq!(bench.agent.counts(), before);
+}
+
+#[test]
+fn flows_are_kept_for_phones_and_calls() {
+    let mut bench = Bench::new(with_phones());
+    let kept = |bench: &Bench| bench.kept_flows.values().sum::<i32>();
+    let binding = register(&mut bench);
+    assert_eq!(kept(&bench), 1);
+    let mut request = order(Some("offer"));
+    request.account = None;
+    request.to = Destination::Binding(binding);
+    bench.command(Command::Invite { invite: CALL, request: Box::new(request) });
+    assert_eq!(kept(&bench), 2);
+    let invite = bench.request(&Method::Invite);
+    bench.receive(reply(&invite, 486, "desk"));
+    bench.wait(core::time::Duration::from_secs(40));
+    assert_eq!(kept(&bench), 1, "the call is over");
+    bench.wait(core::time::Duration::from_secs(3_600));
+    assert_eq!(kept(&bench), 0, "the registration has expired");
 }

@@ -237,6 +237,7 @@ impl World {
                 Output::Send { hop, octets, .. } => self.send(node, &hop, &octets),
                 Output::Resolve { host, .. } => panic!("{host} needs no resolver"),
                 Output::Close { flow } => panic!("{flow:?} has no keep-alive"),
+                Output::KeepFlow { .. } | Output::ReleaseFlow { .. } => {}
                 Output::Event(event) => self.told(node, event),
             }
         }
