@@ -14,12 +14,19 @@ const HERE = fileURLToPath(new URL("../", import.meta.url));
 /** Inside `tests/browser`, so that the projects find the bundlers in its `node_modules`. */
 const BUILD = path.join(HERE, "build");
 const IMPORT = 'import { constants, createSession, init } from "offhook";';
+/** What pages/calls.js imports from beside it. */
+const PARTS = ["listen.js", "microphone.js"];
 const START_MS = 60_000;
+
+const withUrl = (wasm) => `import wasm from "${wasm}"; import * as slim from "offhook/slim";
+const { constants, createSession } = slim; const init = () => slim.init({ wasm });`;
 
 /** The ways to import the package, as the first line of the suites' page. */
 export const IMPORTS = {
   module: IMPORT,
   slim: IMPORT.replace("offhook", "offhook/slim"),
+  viteUrl: withUrl("offhook/offhook_bg.wasm?url"),
+  fileUrl: withUrl("offhook/offhook_bg.wasm"),
   default: 'import Flashphoner from "offhook/flashphoner.js"; const { constants, createSession, init } = Flashphoner;',
   require: 'const { constants, createSession, init } = require("offhook");',
   global: "const { constants, createSession, init } = Flashphoner;",
@@ -40,15 +47,15 @@ async function phonePage(how) {
 }
 
 /**
- * Creates an empty project with the installed package, `listen.js`, a file `NAME.js` for each way to import that is named, and
- * the given files. Returns its folder.
+ * Creates a project with the installed package, a file `WAY.js` with the suites' page for each way to import that is named, and the
+ * given files. Returns its folder.
  */
 export async function createProject(name, ways, files = {}) {
   const folder = path.join(BUILD, name);
   await fs.rm(folder, { recursive: true, force: true });
   await fs.cp(await installPackage(), path.join(folder, "node_modules/offhook"), { recursive: true });
   await fs.writeFile(path.join(folder, "package.json"), `{ "name": "${name}", "private": true }\n`);
-  await fs.copyFile(path.join(HERE, "pages/listen.js"), path.join(folder, "listen.js"));
+  for (const file of PARTS) await fs.copyFile(path.join(HERE, "pages", file), path.join(folder, file));
   for (const how of ways) await fs.writeFile(path.join(folder, `${how}.js`), await phonePage(how));
   for (const [file, text] of Object.entries(files)) {
     await fs.mkdir(path.dirname(path.join(folder, file)), { recursive: true });
@@ -57,11 +64,12 @@ export async function createProject(name, ways, files = {}) {
   return folder;
 }
 
-/** Vite of this major version without any configuration: its development server, and the site that it builds. */
+/** Vite of this major version without configuration: its development server, and the site that it builds. */
 export async function vite(version) {
   const { build, createServer } = await import(`vite${version}`);
-  const pages = { "index.html": html('type="module" src="/module.js"'), "slim.html": html('type="module" src="/slim.js"') };
-  const root = await createProject(`vite${version}`, ["module", "slim"], pages);
+  const ways = ["module", "slim", "viteUrl"];
+  const pages = Object.fromEntries(ways.map((how) => [`${how}.html`, html(`type="module" src="/${how}.js"`)]));
+  const root = await createProject(`vite${version}`, ways, pages);
   const quiet = { root, configFile: false, logLevel: "error" };
   const input = Object.keys(pages).map((page) => path.join(root, page));
   await build({ ...quiet, build: { rollupOptions: { input } } });
@@ -72,7 +80,7 @@ export async function vite(version) {
   return { built, dev: { url, close: () => server.close() } };
 }
 
-/** webpack 5 without any configuration but the entry points; serves NAME.html for each way to import. */
+/** webpack 5 without configuration but the entry points; serves NAME.html for each way to import. */
 export async function webpackSite() {
   const ways = ["module", "slim", "default", "require"];
   const pages = Object.fromEntries(ways.map((how) => [`dist/${how}.html`, html(`defer src="${how}.js"`)]));
@@ -85,14 +93,21 @@ export async function webpackSite() {
   return serve({ "/": path.join(folder, "dist") });
 }
 
-/** esbuild without any configuration but the entry points; the pages' Content Security Policy is `policy`. */
+/** esbuild without configuration but the loader that `fileUrl` needs; the pages' Content Security Policy is `policy(path)`. */
 export async function esbuildSite(policy) {
-  const ways = ["module", "default", "require"];
-  const pages = Object.fromEntries(ways.map((how) => [`dist/${how}.html`, html(`defer src="${how}.js"`)]));
+  const ways = ["module", "fileUrl", "default", "require"];
+  const pages = Object.fromEntries(ways.map((how) => [`dist/${how}.html`, html(`type="module" src="${how}.js"`)]));
   const folder = await createProject("esbuild", ways, pages);
-  const entryPoints = ways.map((how) => path.join(folder, `${how}.js`));
-  await esbuild({ entryPoints, outdir: path.join(folder, "dist"), bundle: true, minify: true, format: "iife", logLevel: "warning" });
-  return serve({ "/": path.join(folder, "dist") }, { headers: () => ({ "content-security-policy": policy }) });
+  await esbuild({
+    entryPoints: ways.map((how) => path.join(folder, `${how}.js`)),
+    outdir: path.join(folder, "dist"),
+    bundle: true,
+    minify: true,
+    format: "esm",
+    loader: { ".wasm": "file" },
+    logLevel: "warning",
+  });
+  return serve({ "/": path.join(folder, "dist") }, { headers: (name) => ({ "content-security-policy": policy(name) }) });
 }
 
 /** No bundler: the classic script, and `offhook/slim` by an import map. */
@@ -105,7 +120,7 @@ export async function plainSite(policy) {
     "missing.js": `import { init } from "offhook/slim";
       window.outcome = init({ wasm: "/missing.wasm" }).then(() => "loaded", (error) => error.message);`,
   });
-  const strict = (name) => (name === "/classic.html" ? { "content-security-policy": policy } : {});
+  const strict = (name) => (name === "/classic.html" ? { "content-security-policy": policy(name) } : {});
   return serve({ "/": folder }, { headers: strict });
 }
 

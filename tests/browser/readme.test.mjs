@@ -1,0 +1,92 @@
+// The examples of both READMEs, as they are written there, in Chromium with a relay.
+import assert from "node:assert/strict";
+import path from "node:path";
+import { after, before, test } from "node:test";
+import { build } from "esbuild";
+import { TONE, launch, openPage, screenshots } from "./lib/browsers.mjs";
+import { examples, serveExample } from "./lib/readme.mjs";
+import { startRelay } from "./lib/relay.mjs";
+import { until } from "./lib/wait.mjs";
+
+const READMES = ["README.md", "npm/README.md"];
+const browsers = {};
+let relay;
+let listen;
+
+before(async () => {
+  [relay, browsers.alice, browsers.bob] = await Promise.all([
+    startRelay(),
+    launch("chromium", { hz: TONE.a }),
+    launch("chromium", { hz: TONE.b }),
+  ]);
+  const entry = path.join(import.meta.dirname, "pages/listen.js");
+  const { outputFiles } = await build({ entryPoints: [entry], bundle: true, format: "iife", globalName: "listen", write: false });
+  // The examples do not show that they are registered, so the message is counted.
+  listen = `${outputFiles[0].text}
+    window.listen = listen;
+    window.registered = 0;
+    const NativeSocket = window.WebSocket;
+    window.WebSocket = class extends NativeSocket {
+      constructor(...given) {
+        super(...given);
+        this.addEventListener("message", ({ data }) => (window.registered += /"registered"/.test(data) ? 1 : 0));
+      }
+    };`;
+});
+
+after(async () => {
+  await Promise.all(Object.values(browsers).map((browser) => browser.close()));
+  await relay?.stop();
+});
+
+/** Both users open the page and are registered; Alice presses the button that calls, and each hears the other's tone. */
+async function callByButtons(pages) {
+  const [alice, bob] = pages;
+  for (const page of pages) await until("the registration", () => page.evaluate(() => window.registered > 0));
+  await alice.click("button:text('Call Bob'):enabled");
+  if (await bob.locator("#answer").count()) await bob.click("#answer:enabled");
+  const tones = [TONE.b, TONE.a];
+  const heard = await Promise.all(
+    pages.map(async (page, index) => {
+      const playing = () => page.evaluate(() => Boolean(document.querySelectorAll("video")[1]?.srcObject));
+      await until("the peer's sound", playing);
+      return page.evaluate((hz) => listen.hearTone(document.querySelectorAll("video")[1].srcObject, hz), tones[index]);
+    }),
+  );
+  assert.ok(heard[0].ok && heard[1].ok, `both hear the other's tone: ${JSON.stringify(heard)}`);
+  if (await alice.locator("#hangup").count()) {
+    await alice.click("#hangup:enabled");
+    await Promise.all(pages.map((page) => page.waitForSelector("#hangup:disabled")));
+  }
+}
+
+for (const file of READMES) {
+  test(`${file}: every example runs, and those that call are heard`, async () => {
+    const found = await examples(file, relay);
+    assert.ok(found.length >= 2, `${file} has a module and a classic script`);
+    assert.ok(found.some(({ code }) => code.includes("createCall")), `${file} has an example that calls`);
+    for (const [index, example] of found.entries()) await run(example, `${file.replace(/\W/g, "-")}-${index}`);
+  });
+}
+
+async function run(example, name) {
+  const site = await serveExample(example, name);
+  const pages = [];
+  try {
+    for (const user of ["alice", "bob"]) {
+      pages.push(await openPage(browsers[user], `${site.url}${user}.html`, { scripts: [{ content: listen }] }));
+    }
+    if (example.code.includes("createCall")) await callByButtons(pages);
+    else if (example.code.includes("createSession")) {
+      await until("the registration", () => pages[0].evaluate(() => window.registered > 0));
+    }
+    assert.deepEqual(pages.map((page) => page.errors), [[], []], example.title);
+  } catch (error) {
+    await screenshots(name, pages);
+    const errors = pages.flatMap((page) => page.errors).join("; ");
+    throw new Error(`${example.title}: ${error.message}; page errors: ${errors || "none"}`, { cause: error });
+  } finally {
+    await Promise.all(pages.map((page) => page.context().close()));
+    site.close();
+  }
+}
