@@ -4,20 +4,33 @@ declare global {
         chrome?: unknown;
     }
 }
-/** Answers questions about the browser. */
+/** Detection of the browser. Each member is evaluated anew at every call. */
 export declare const Browser: {
+    /** Internet Explorer. */
     isIE: () => boolean;
+    /** Firefox for desktop, by its global `InstallTrigger`. */
     isFirefox: () => boolean;
+    /** Chrome, and Chromium with the vendor "Google Inc"; not Opera. */
     isChrome: () => boolean;
+    /** Edge before version 79 (EdgeHTML). */
     isEdge: () => boolean;
+    /** Opera, based on Chromium. */
     isOpera: () => boolean;
+    /** iPhone, iPad or iPod, in any browser. */
     isiOS: () => boolean;
+    /** Safari, and other browsers based on WebKit. */
     isSafari: () => boolean;
+    /** Android, in any browser. */
     isAndroid: () => boolean;
+    /** Samsung Internet. */
     isSamsungBrowser: () => boolean;
+    /** Firefox for Android. */
     isAndroidFirefox: () => boolean;
+    /** Edge from version 79 on (Chromium). */
     isChromiumEdge: () => boolean;
+    /** Safari on a page that has media devices: from https or `localhost`. */
     isSafariWebRTC: () => boolean;
+    /** The major version, or 0 if it is unknown. */
     version: () => string | number;
 };
 
@@ -48,40 +61,67 @@ import { CALL_STATUS } from "./constants.js";
 import type { Logger } from "./logger.js";
 import { type Constraints } from "./media.js";
 import { type CallStats } from "./stats.js";
-/** Rewrites the relay's session description; an empty result keeps it. */
+/** Returns the session description (RFC 8866) to use in place of that of the relay, or nothing to keep it. */
 export type SdpHook = (sdp: {
     sdpString: string;
 }) => string | null | undefined;
-/** Options of `answer`. */
+/** Options of {@link Call.answer}. */
 export interface AnswerOptions {
+    /** The element in which the `<video>` element of the capture is created. */
     localVideoDisplay: HTMLElement;
+    /** The element in which the `<video>` element of the peer's media is created. */
     remoteVideoDisplay: HTMLElement;
+    /**
+     * What is captured. By default: for outgoing calls that of `init`, for `answer` microphone and camera. Video is captured only
+     * if the peer's description has video.
+     */
     constraints?: Constraints;
+    /**
+     * Names of codecs that are removed from the description that is sent, separated by commas; each is a regular expression without
+     * regard to case.
+     */
     stripCodecs?: string;
+    /** Rewrites the relay's description before the browser receives it. */
     sdpHook?: SdpHook;
+    /** Lines `a=` and `b=` that the relay adds to the session description for a SIP peer (RFC 8866). */
     sipSDP?: string[];
+    /** Header fields, `Name: value` each, that the relay adds to its INVITE. `Privacy: id` withholds the name (RFC 3325). */
     sipHeaders?: string[];
+    /** Offers to receive sound; `true` by default. Of no effect in `answer`. */
     receiveAudio?: boolean;
+    /** Offers to receive video; `true` by default. Of no effect in `answer`. */
     receiveVideo?: boolean;
 }
-/** Options of `createCall`. */
+/** Options of `createCall`. Both displays are required before `call`. */
 export interface CallOptions extends Partial<AnswerOptions> {
+    /** The callee: a login, a telephone number or a SIP URI. */
     callee?: string;
+    /** The display name that the callee receives; the login by default. */
     visibleName?: string;
+    /** Any JSON value, passed to the callee; through a SIP server in the header field `Offhook-Custom`, up to 1,024 octets. */
     custom?: unknown;
+    /** Of no effect: the media provider is always WebRTC. */
     mediaProvider?: string;
+    /** Keeps the capture after the call, for the next one. */
     cacheLocalResources?: boolean;
+    /** Shows the controls of the `<video>` elements; `false` by default. */
     useControls?: boolean;
+    /** The `contentHint` of the video track: a value of CONTENT_HINT_TYPE; `motion` by default. */
     videoContentHint?: string;
+    /** Passes the constraints to the browser as they are, without default sizes. */
     disableConstraintsNormalization?: boolean;
+    /** Sends the names of the devices in use to the relay; `true` by default. */
     collectDeviceInfo?: boolean;
+    /** The id of the call; a UUID by default. */
     callId?: string;
+    /** Set by the relay for incoming calls: the caller. */
     caller?: string;
+    /** Set by the relay for incoming calls. */
     incoming?: boolean;
 }
 /** A status of a call. */
 export type CallStatus = keyof typeof CALL_STATUS;
-/** Which way the media go: through the relay, or from browser to browser. */
+/** The path of the media: through the relay, or directly between the browsers. */
 export type MediaPath = "relay" | "direct";
 /** What a call needs of its session. */
 export interface CallContext {
@@ -89,62 +129,115 @@ export interface CallContext {
     configuration: RTCConfiguration;
     logger: Logger;
 }
-/** A call. */
+/** A call, outgoing or incoming. */
 export declare class Call {
     #private;
-    /** Sets the handler of an event; the last one wins. */
+    /**
+     * Sets the handler of an event, in place of an earlier one. Exceptions of handlers are reported as uncaught errors.
+     *
+     * @throws TypeError "Event can't be null"; Error "Callback needs to be a valid function".
+     */
     on(event: CallStatus, callback: (call: Call) => void): this;
     on(event: "DTMF", callback: (call: Call, digit: string) => void): this;
     on(event: "REMOTE_HOLD", callback: (call: Call, held: boolean) => void): this;
     on(event: "TRANSFER", callback: (call: Call, status: "PENDING" | "RINGING" | "COMPLETED" | "FAILED") => void): this;
     on(event: "MEDIA_PATH", callback: (call: Call, path: MediaPath) => void): this;
-    /** Places the call. */
+    /**
+     * Captures media and places the call. If that fails, FAILED is fired and `getErrorInfo` has the reason.
+     *
+     * @throws Error "Invalid call state" unless the call is NEW.
+     */
     call(): void;
-    /** Takes the call. */
+    /**
+     * Captures media and answers an incoming call. If that fails, FAILED is fired and `getErrorInfo` has the reason.
+     *
+     * @throws Error "Invalid call state" unless the call is NEW or RING.
+     */
     answer(options: AnswerOptions): void;
-    /** Ends, cancels or rejects the call. */
+    /** Ends an established call, cancels an outgoing one (RFC 3261, section 9) or rejects an incoming one. */
     hangup(): void;
+    /** Puts the call on hold (RFC 3264, section 8.4). HOLD is fired when it is. */
     hold(): void;
+    /** Puts the call on hold in order to consult somebody before `transfer`. */
     holdForTransfer(): void;
+    /** Resumes the call. ESTABLISHED is fired when it is. */
     unhold(): void;
-    /** Hands the far end to `target`: a login, or the far end of another call of this session. */
+    /**
+     * Transfers the peer to `target` (RFC 5589). If that is the peer of another call of this session, the two are connected; otherwise
+     * the target is called. This call then ends.
+     */
     transfer(target: string): void;
+    /**
+     * Sends digits: 0 to 9, `*`, `#`, A to D. `RFC2833` is a telephone-event of RFC 4733, or INFO if the peer negotiated none;
+     * `INFO` and `INFO_RELAY` are SIP INFO requests with the bodies `application/dtmf` and `application/dtmf-relay`. At most 20
+     * digits a second and 64 at once.
+     */
     sendDTMF(digit: string | number, type?: "RFC2833" | "INFO" | "INFO_RELAY"): void;
+    /** The id of the call; the same at the relay. */
     id(): string;
+    /** The current status. */
     status(): CallStatus;
+    /** The caller; for outgoing calls the login of the session. */
     caller(): string | undefined;
+    /** The callee. */
     callee(): string | undefined;
+    /** The display name of the caller, or the login of the session if there is none. */
     visibleName(): string | undefined;
     /** `"Local error"` when the media failed in the browser. */
     getInfo(): string | undefined;
     /** The text of the browser's exception, when the media failed: no microphone, or no peer connection. */
     getErrorInfo(): string | undefined;
-    /** Why the call ended: a name of the relay's list of reasons, such as `noAnswer`. */
+    /** The reason why the call ended, for example `noAnswer`: a name of the list in the documentation of the signaling protocol. */
     getEndReason(): string | undefined;
-    /** Which way the media go now; `MEDIA_PATH` tells when that changes. */
+    /** The current path of the media. MEDIA_PATH is fired when it changes. */
     getMediaPath(): MediaPath;
-    /** The relay's words about the status. */
+    /** The text of the relay about the status, for example the reason phrase of a SIP response. */
     get info(): string | undefined;
+    /**
+     * Passes statistics of the peer connection to `callback`, which is not called before there is one. With `native` they are those
+     * of the browser by type (W3C WebRTC Statistics).
+     */
     getStats(callback: (stats: CallStats) => void, native?: false): void;
     getStats(callback: (stats: Record<string, unknown[]>) => void, native: true): void;
     /** Mutes the microphone. Before there is one, the call will start muted. */
     muteAudio(): void;
+    /** Undoes `muteAudio`. */
     unmuteAudio(): void;
     /** Sends black frames in the place of the camera's. Before there is one, the call will start so. */
     muteVideo(): void;
+    /** Undoes `muteVideo`. */
     unmuteVideo(): void;
     /** Whether no sound is sent, or will be: muted, no microphone in use, or the call is over. */
     isAudioMuted(): boolean;
-    /** The same for video. */
+    /** The same as {@link Call.isAudioMuted} for video. */
     isVideoMuted(): boolean;
-    /** Sets the far end's volume, 0 to 100. */
+    /** Sets the volume of the peer's sound, 0 to 100. */
     setVolume(volume: number): void;
+    /** The volume of the peer's sound, 0 to 100, or -1 without sound from the peer. */
     getVolume(): number;
+    /** Plays the peer on the output device of this id (W3C Audio Output Devices API); before there is media, once there is. */
     setAudioOutputId(id: string): Promise<void> | undefined;
+    /** The logger of the session. */
     getLogger(): Logger;
+    /**
+     * Sends the camera of this id, or the next one.
+     * @throws Error if this version does not support it.
+     */
     switchCam(_id?: string): Promise<string>;
+    /**
+     * Sends the microphone of this id, or the next one.
+     * @throws Error if this version does not support it.
+     */
     switchMic(_id?: string): Promise<string>;
+    /**
+     * Sends the screen in place of the camera.
+     * @throws Error if this version does not support it.
+     */
     switchToScreen(_source?: string, _withoutExtension?: boolean): Promise<void>;
+    /**
+     * Sends the camera again after `switchToScreen`.
+     * @throws Error if this version does not support it.
+     */
     switchToCam(): void;
 }
 /** The error of a call that nobody described. */
@@ -165,41 +258,71 @@ export * from "./types.js";
 // dist/types/constants.d.ts
 /** Statuses and events of a session. */
 export declare const SESSION_STATUS: Readonly<{
+    /** The WebSocket is open; the relay has not accepted the session yet. */
     readonly CONNECTED: "CONNECTED";
+    /** The relay accepted the session: calls can be made. The second argument of the handler is {@link UserData}. */
     readonly ESTABLISHED: "ESTABLISHED";
+    /** The WebSocket was closed. Final. */
     readonly DISCONNECTED: "DISCONNECTED";
+    /**
+     * The relay reports a failure that does not end the session, for example of a later registration. The handler's argument is the
+     * relay's object.
+     */
     readonly WARN: "WARN";
+    /** The WebSocket cannot be opened or failed, `timeout` expired, or pings were missed. Final. */
     readonly FAILED: "FAILED";
+    /** Event: the relay's answer to `startDebug` or `stopDebug`. The handler's argument is the relay's object. */
     readonly DEBUG: "DEBUG";
+    /** Event: data from the application behind the relay. The handler's argument is the relay's object. */
     readonly APP_DATA: "APP_DATA";
+    /** Never fired. See `sendData`. */
     readonly SEND_DATA_STATUS: "SEND_DATA_STATUS";
+    /** The WebSocket is being opened. The first status; never fired. */
     readonly PENDING: "PENDING";
+    /** The login is registered (RFC 3261, section 10): calls can come in. */
     readonly REGISTERED: "REGISTERED";
+    /** Never fired. */
     readonly UNREGISTERED: "UNREGISTERED";
+    /** Event: a call came in. The handler's argument is the {@link Call}, in the status NEW. */
     readonly INCOMING_CALL: "INCOMING_CALL";
 }>;
 /** Statuses and events of a call. */
 export declare const CALL_STATUS: Readonly<{
+    /** Created by `createCall`, or came in. The first status; never fired. */
     readonly NEW: "NEW";
+    /** Outgoing: the callee is alerted (180 Ringing, RFC 3261, section 21.1.2). Incoming: the call can be shown to the user. */
     readonly RING: "RING";
+    /** Outgoing: early media before the answer (RFC 3960). */
     readonly RING_MEDIA: "RING_MEDIA";
+    /** The call is on hold by `hold`. */
     readonly HOLD: "HOLD";
+    /** The call was answered, or resumed after HOLD. */
     readonly ESTABLISHED: "ESTABLISHED";
+    /** The call ended: one side hung up, canceled or rejected. Final; see `getEndReason`. */
     readonly FINISH: "FINISH";
+    /** The callee is busy (486 Busy Here, 600 Busy Everywhere). Final. */
     readonly BUSY: "BUSY";
+    /** Outgoing: progress other than ringing (183 Session Progress). */
     readonly SESSION_PROGRESS: "SESSION_PROGRESS";
+    /** The call could not be set up, or failed. Final; see `getErrorInfo` and `getEndReason`. */
     readonly FAILED: "FAILED";
+    /** `call` or `answer` is capturing media and negotiating. Never fired. */
     readonly PENDING: "PENDING";
+    /** Outgoing: the relay received the call (100 Trying). */
     readonly TRYING: "TRYING";
 }>;
-/** Further events of a call, beyond the stock SDK: a DTMF digit or hold of the far end, progress of a transfer, the media's way. */
+/** Events of a call that Flashphoner's WebSDK does not have. */
 export declare const CALL_EVENT: Readonly<{
+    /** The peer sent a digit. The handler's second argument is the digit: 0 to 9, `*`, `#`, A to D (RFC 4733). */
     readonly DTMF: "DTMF";
+    /** The peer put the call on hold or resumed it. The handler's second argument is `true` while on hold. */
     readonly REMOTE_HOLD: "REMOTE_HOLD";
+    /** Progress of `transfer`. The handler's second argument is PENDING, RINGING, COMPLETED or FAILED. */
     readonly TRANSFER: "TRANSFER";
+    /** The media path changed. The handler's second argument is a {@link MediaPath}. */
     readonly MEDIA_PATH: "MEDIA_PATH";
 }>;
-/** Texts the relay may give as the reason of a status. */
+/** Texts of the relay for the reason of a status. */
 export declare const CALL_STATUS_INFO: Readonly<{
     readonly NORMAL_CALL_CLEARING: "Normal call clearing";
     readonly FAILED_BY_SESSION_CREATION: "Failed by session creation";
@@ -213,7 +336,7 @@ export declare const CALL_STATUS_INFO: Readonly<{
     readonly FAILED_BY_REQUEST_TIMEOUT: "Failed by request timeout";
     readonly TRANSCODING_REQUIRED_BUT_DISABLED: "Transcoding required, but disabled";
 }>;
-/** Texts of errors. */
+/** Messages of errors. */
 export declare const ERROR_INFO: Readonly<{
     readonly NONE_OF_MEDIAPROVIDERS_AVAILABLE: "None of MediaProviders available";
     readonly NONE_OF_PREFERRED_MEDIAPROVIDERS_AVAILABLE: "None of preferred MediaProviders available";
@@ -233,59 +356,93 @@ export declare const ERROR_INFO: Readonly<{
 }>;
 /** Kinds of media devices. */
 export declare const MEDIA_DEVICE_KIND: Readonly<{
+    /** Speakers. */
     readonly OUTPUT: "output";
+    /** Microphones and cameras. */
     readonly INPUT: "input";
+    /** Both. */
     readonly ALL: "all";
 }>;
-/** Of streams; here so that pages load. */
+/** A constant of streams, which are not supported; present because pages read it when they load. */
 export declare const TRANSPORT_TYPE: Readonly<{
+    /** RTP over UDP. */
     readonly UDP: "UDP";
+    /** RTP over TCP. */
     readonly TCP: "TCP";
 }>;
-/** Of streams; here so that pages load. */
+/** A constant of streams, which are not supported; present because pages read it when they load. */
 export declare const CONNECTION_QUALITY: Readonly<{
+    /** No loss worth mentioning. */
     readonly PERFECT: "PERFECT";
+    /** Some loss. */
     readonly GOOD: "GOOD";
+    /** Much loss. */
     readonly BAD: "BAD";
+    /** Not measured yet. */
     readonly UNKNOWN: "UNKNOWN";
+    /** The event of a new measurement. */
     readonly UPDATE: "UPDATE";
 }>;
-/** Of streams; here so that pages load. */
+/** A constant of streams, which are not supported; present because pages read it when they load. */
 export declare const STREAM_EVENT = "STREAM_EVENT";
-/** Of streams; here so that pages load. */
+/** A constant of streams, which are not supported; present because pages read it when they load. */
 export declare const STREAM_EVENT_TYPE: Readonly<{
+    /** The publisher muted its sound. */
     readonly AUDIO_MUTED: "audioMuted";
+    /** The publisher unmuted its sound. */
     readonly AUDIO_UNMUTED: "audioUnmuted";
+    /** The publisher muted its video. */
     readonly VIDEO_MUTED: "videoMuted";
+    /** The publisher unmuted its video. */
     readonly VIDEO_UNMUTED: "videoUnmuted";
+    /** Data from the publisher. */
     readonly DATA: "data";
+    /** A snapshot is ready. */
     readonly SNAPSHOT_COMPLETED: "snapshotCompleted";
+    /** A snapshot failed. */
     readonly SNAPSHOT_FAILED: "snapshotFailed";
+    /** The size of the video changed. */
     readonly RESIZE: "resize";
+    /** The bandwidth is lower than the bitrate. */
     readonly NOT_ENOUGH_BANDWIDTH: "notEnoughBandwidth";
 }>;
-/** What a video track shows. */
+/** What a video track shows (W3C MediaStreamTrack Content Hints). */
 export declare const CONTENT_HINT_TYPE: Readonly<{
+    /** Moving pictures: the frame rate matters more than the sharpness. */
     readonly MOTION: "motion";
+    /** Still pictures: the sharpness matters more than the frame rate. */
     readonly DETAIL: "detail";
+    /** Text: edges have to stay sharp. */
     readonly TEXT: "text";
 }>;
-/** Of streams; here so that pages load. */
+/** A constant of streams, which are not supported; present because pages read it when they load. */
 export declare const STREAM_STATUS: Readonly<{
+    /** Created. */
     readonly NEW: "NEW";
+    /** Being set up. */
     readonly PENDING: "PENDING";
+    /** Sent to the server. */
     readonly PUBLISHING: "PUBLISHING";
+    /** Received from the server. */
     readonly PLAYING: "PLAYING";
+    /** Paused. */
     readonly PAUSED: "PAUSED";
+    /** No longer sent. */
     readonly UNPUBLISHED: "UNPUBLISHED";
+    /** Stopped. */
     readonly STOPPED: "STOPPED";
+    /** Failed. */
     readonly FAILED: "FAILED";
+    /** Received with gaps. */
     readonly PLAYBACK_PROBLEM: "PLAYBACK_PROBLEM";
+    /** The size of the video changed. */
     readonly RESIZE: "RESIZE";
+    /** A snapshot is ready. */
     readonly SNAPSHOT_COMPLETE: "SNAPSHOT_COMPLETE";
+    /** The bandwidth is lower than the bitrate. */
     readonly NOT_ENOUGH_BANDWIDTH: "NOT_ENOUGH_BANDWIDTH";
 }>;
-/** Of streams; here so that pages load. */
+/** A constant of streams, which are not supported; present because pages read it when they load. */
 export declare const STREAM_STATUS_INFO: Readonly<{
     readonly FAILED_BY_ICE_ERROR: "Failed by ICE error";
     readonly FAILED_BY_ICE_TIMEOUT: "Failed by ICE timeout";
@@ -369,33 +526,51 @@ export declare function init(options?: InitOptions): Promise<void>;
 export * from "./exports.js";
 
 // dist/types/logger.d.ts
-/** How much is logged. */
+/** A level of log lines, from the most to the least severe. */
 export type LogLevel = "ERROR" | "WARN" | "INFO" | "DEBUG" | "TRACE";
 type Method = "error" | "warn" | "info" | "debug" | "trace";
-/** The page's own logger. */
+/** An object of the page that receives log lines; levels without a method go to the console. */
 export type CustomLogger = Partial<Record<Method, (text: string) => void>>;
 /** Options of a logger. */
 export interface LoggerOptions {
+    /** The least severe level that is written; INFO by default. */
     severity?: LogLevel;
+    /**
+     * Also sends the lines to the relay, once a session is connected; `false` by default. Up to 1,000 earlier lines are kept for
+     * it. The Offhook relay accepts and drops them.
+     */
     push?: boolean;
+    /** Receives the lines in place of the console. */
     customLogger?: CustomLogger | null;
+    /** Writes lines at all; `true` by default. */
     enableLogs?: boolean;
 }
-/** Writes log lines. */
+/** Writes log lines to the console or a {@link CustomLogger}, and to the relay on request. */
 export declare class Logger {
     #private;
+    /** Creates a logger; `null` creates one that writes nothing. */
     constructor(options?: LoggerOptions | null);
+    /** Sets what is given and keeps the rest. */
     init(level?: LogLevel, push?: boolean, custom?: CustomLogger | null, enabled?: boolean): void;
+    /** Sets the least severe level that is written. */
     setLevel(level: LogLevel): void;
+    /** Sets whether lines are also sent to the relay. */
     setPushLogs(push: boolean): void;
+    /** Sets whether lines are written at all. */
     setEnableLogs(enabled: boolean): void;
+    /** Sets the object that receives the lines in place of the console. */
     setCustomLogger(custom: CustomLogger): void;
-    /** Where pushed lines go; the ones kept so far go first. */
+    /** Sets the function that sends lines to the relay. Lines kept so far are sent first. */
     setConnection(send: ((logs: string) => void) | null): void;
+    /** Writes a line of level ERROR. */
     error(source: string, text: unknown): void;
+    /** Writes a line of level WARN. */
     warn(source: string, text: unknown): void;
+    /** Writes a line of level INFO. */
     info(source: string, text: unknown): void;
+    /** Writes a line of level DEBUG. */
     debug(source: string, text: unknown): void;
+    /** Writes a line of level TRACE. */
     trace(source: string, text: unknown): void;
 }
 export {};
@@ -405,32 +580,46 @@ export {};
 export declare const LOCAL = "-LOCAL_CACHED_VIDEO";
 /** Ends the id of a remote element that no call uses. */
 export declare const REMOTE = "-REMOTE_CACHED_VIDEO";
-/** Constraints of a capture. */
+/** What is captured. */
 export interface Constraints {
+    /**
+     * The microphone: `true`, or constraints (W3C Media Capture and Streams, `MediaTrackConstraints`). `outputId` is the device
+     * that plays the peer; `stereo` turns echo cancellation off.
+     */
     audio?: boolean | (MediaTrackConstraints & {
         outputId?: string;
         stereo?: boolean;
     });
+    /**
+     * The camera in the same way; bitrates are in kilobits per second. Without both sizes, 320x240 pixels are requested. `type:
+     * "screen"` stands for the screen.
+     */
     video?: boolean | (MediaTrackConstraints & {
         minBitrate?: number;
         maxBitrate?: number;
         type?: string;
     });
+    /** A stream to send. What is captured by `audio` and `video` is added to it. */
     customStream?: MediaStream;
 }
 /** An element that shows media. */
 export type Display = HTMLElement & {
     mediaTrackConstraints?: Constraints;
 };
-/** A device. */
+/** A media device. */
 export interface Device {
+    /** The `deviceId` (W3C Media Capture and Streams, `MediaDeviceInfo`). */
     id: string;
+    /** The name, or `microphone1` and so on until the page may use the microphone. */
     label: string;
+    /** What it is. */
     type: "mic" | "speaker" | "camera";
 }
-/** Devices by medium. */
+/** Media devices by medium. */
 export interface DeviceList {
+    /** Microphones and speakers. */
     audio: Device[];
+    /** Cameras. */
     video: Device[];
 }
 /** Sets what is captured when nobody says. */
@@ -471,47 +660,93 @@ import { Session, type SessionOptions } from "./session.js";
 export type CoreSource = string | URL | Request | Response | BufferSource | WebAssembly.Module;
 /** Options of `init`. */
 export interface InitOptions {
+    /** Called by `init` with the names of the media providers, before `init` returns. */
     mediaProvidersReadyCallback?: (providers: string[]) => void;
+    /** Names of media providers; `["WebRTC"]` is the only useful value. */
     preferredMediaProviders?: string[];
+    /** What is captured if `createCall` or `getMediaAccess` has no constraints; microphone and a camera of 320x240 pixels by default. */
     constraints?: media.Constraints;
+    /** Options of the logger of the module; `null` for no log lines. */
     logger?: LoggerOptions | null;
+    /** Collects the user agent client hints for the relay; `true` by default. */
     collectClientInfo?: boolean;
-    /** Accepted; the microphone's track is always sent as it is. */
+    /** Accepted without effect: the track of the microphone is always sent as it is. */
     createMicGainNode?: boolean;
 }
-/** Makes the API usable: at once, before it returns. */
+/**
+ * Makes the API usable before it returns. Further calls have no effect.
+ *
+ * @returns a promise that is rejected with "None of MediaProviders available" if the browser has no WebRTC, and with "None of
+ *   preferred MediaProviders available" if `preferredMediaProviders` names none that it has.
+ */
 export declare function init(options?: InitOptions): Promise<void>;
-/** Opens a session. */
+/**
+ * Opens a session: a WebSocket to the relay. It is not reconnected; create another with `authToken` for that.
+ *
+ * @throws Error "Flashphoner API is not initialized" before `init`.
+ * @throws TypeError "options.urlServer must be provided".
+ */
 export declare function createSession(options: SessionOptions): Session;
-/** The live sessions, oldest first. */
+/** The sessions that are neither DISCONNECTED nor FAILED, oldest first. */
 export declare function getSessions(): Session[];
-/** The live session of that id. */
+/** The session of this id, unless it is DISCONNECTED or FAILED. */
 export declare function getSession(id: string): Session | undefined;
-/** How media can be played here: `["WebRTC"]`, and nothing before `init`. */
+/** The names of the media providers: `["WebRTC"]`, and none before `init`. */
 export declare function getMediaProviders(): string[];
-/** Lists devices. */
+/**
+ * Lists the microphones and cameras; `kind` selects speakers, or all. With `labels` the user is asked for permission first, because
+ * browsers withhold the names without it.
+ *
+ * @returns a promise that is rejected with "input media devices not found" if there are none, or with the error of the browser
+ *   (W3C Media Capture and Streams, `getUserMedia`).
+ * @throws Error "Flashphoner API is not initialized" before `init`.
+ */
 export declare function getMediaDevices(...given: Parameters<typeof media.getMediaDevices>): Promise<media.DeviceList>;
-/** The same; there is no choice between front and back camera. */
+/**
+ * Lists devices like {@link getMediaDevices} with `labels`. Front and back cameras are not distinguished.
+ *
+ * @throws Error "Flashphoner API is not initialized" before `init`.
+ */
 export declare function getMobileDevices(provider?: string | null, kind?: "input" | "output" | "all", wanted?: {
     audio?: boolean;
     video?: boolean;
 }): Promise<media.DeviceList>;
-/** Captures microphone and camera into `display`. */
+/**
+ * Captures microphone and camera and shows them in `display`. A capture with the same constraints that is already there is kept.
+ *
+ * @returns a promise of `display`, rejected with the error of the browser: NotAllowedError, NotFoundError, NotReadableError and others
+ *   (W3C Media Capture and Streams, `getUserMedia`).
+ * @throws Error "Flashphoner API is not initialized" before `init`.
+ */
 export declare function getMediaAccess(...given: Parameters<typeof media.getMediaAccess>): Promise<HTMLElement>;
-/** Stops the capture shown in `display`. */
+/**
+ * Stops the capture that is shown in `display`.
+ *
+ * @returns whether there was one.
+ * @throws Error "Flashphoner API is not initialized" before `init`.
+ */
 export declare function releaseLocalMedia(display: HTMLElement, provider?: string | null): boolean;
-/** Plays a video from a click, so that Safari lets later ones play. */
+/**
+ * Plays the video `src` in `display`; called in a click handler, it makes Safari permit later videos. Without `src` it does nothing.
+ *
+ * @returns a promise that is rejected if the browser refuses to play, and `undefined` before `init`.
+ */
 export declare function playFirstVideo(...given: Parameters<typeof media.playFirstVideo>): Promise<void> | undefined;
-/** Plays silence from a click, so that the browser lets later sounds play. */
+/**
+ * Plays silence; called in a click handler, it makes the browser permit later sounds.
+ *
+ * @throws TypeError "Flashphoner API is not initialized" before `init`.
+ */
 export declare function playFirstSound(_noise?: boolean): void;
-/** The logger of the module. */
+/** The logger of the module; `undefined` before `init`. */
 export declare function getLogger(): Logger | undefined;
-/** Never. */
+/** Always `false`: the Temasys plug-in is not supported. */
 export declare function isUsingTemasys(): boolean;
-/** Not needed any more. */
+/** Always `true`: screen sharing needs no extension any more. */
 export declare const firefoxScreenSharingExtensionInstalled = true;
-/** Rooms: not supported. */
+/** Rooms, which are not supported. */
 export declare const roomApi: {
+    /** Throws an error: rooms are not supported. */
     connect: () => never;
 };
 export { Browser, constants };
@@ -520,40 +755,68 @@ export { Browser, constants };
 import { Call, type CallOptions } from "./call.js";
 import { SESSION_STATUS } from "./constants.js";
 import { Logger, type LoggerOptions } from "./logger.js";
-/** The account; in local mode the login alone. */
+/** The account of a session at a SIP server, or at the relay itself. Servers are `host` or `host:port`. */
 export interface SipOptions {
+    /** The user part of the address of record, and the name under which others call this session. */
     login?: string;
+    /** The user name for authentication (RFC 3261, section 22); the login by default. */
     authenticationName?: string;
+    /** The password of the account. */
     password?: string;
+    /** The domain of the address of record, and the registrar unless there is a proxy. */
     domain?: string;
+    /** The host to which requests are sent in place of the domain. */
     outboundProxy?: string;
+    /** A further proxy that requests are routed through (RFC 3261, section 16.12). */
     proxy?: string;
+    /** The port of the SIP server. Without it, the server is located by DNS (RFC 3263). */
     port?: string | number;
+    /** Registers the login, so that REGISTERED is fired. */
     registerRequired?: boolean;
 }
 /** Options of `createSession`. Times are milliseconds. */
 export interface SessionOptions {
+    /** The URL of the relay: `wss://host:port`, or `ws://host:port` on a page that is not https. */
     urlServer: string;
+    /** The token of an earlier session ({@link UserData}); takes that session over, in place of `sipOptions`. */
     authToken?: string;
+    /** The relay keeps the session and its registration for some time after the WebSocket closed, for `authToken`. */
     keepAlive?: boolean;
+    /** The application at the relay; `defaultApp` by default. With `clickToCallApp` calls are made without a login. */
     appKey?: string;
+    /** Any JSON value, sent to the relay. */
     custom?: unknown;
+    /** The account. Without it and without `authToken`, the session can make calls only where the relay permits it. */
     sipOptions?: SipOptions;
+    /**
+     * Configuration of the peer connections (W3C WebRTC, `RTCConfiguration`), for example `iceServers`. Its `bundlePolicy` is set
+     * to `max-compat`.
+     */
     mediaOptions?: RTCConfiguration;
+    /** Milliseconds after which a WebSocket that is still not open fails the session; 0, the default, for none. */
     timeout?: number;
+    /** Milliseconds between two pings sent to the relay; 0, the default, for none. */
     pingInterval?: number;
+    /** The number of probe intervals without any message of the relay after which the session fails; 0, the default, for none. */
     receiveProbes?: number;
+    /** Milliseconds of a probe interval; 0, the default, for none. */
     probesInterval?: number;
+    /** Sends the user agent client hints to the relay; `true` by default. */
     sendClientInfo?: boolean;
+    /** The URL of a load balancer. Not supported by this version: `createSession` throws an error. */
     lbUrl?: string;
+    /** Options of a logger of its own; that of the module by default. */
     logger?: LoggerOptions | null;
 }
 /** A status of a session. */
 export type SessionStatus = keyof typeof SESSION_STATUS;
-/** What the relay tells of an accepted session. */
+/** Data of an accepted session from the relay. */
 export interface UserData {
+    /** Takes this session over later, as `authToken` of `createSession`. */
     authToken?: string;
+    /** The login of the session. */
     sipLogin?: string;
+    /** The relay runs in demo mode and accepts any login without a password. */
     demo?: boolean;
     [field: string]: unknown;
 }
@@ -565,29 +828,61 @@ export interface SessionContext {
     add(session: Session): void;
     remove(session: Session): void;
 }
-/** A session: one socket to the relay. */
+/** A session: one WebSocket to the relay, and the calls on it. */
 export declare class Session {
     #private;
-    /** Sets the handler of an event; the last one wins. */
+    /**
+     * Sets the handler of an event, in place of an earlier one. Exceptions of handlers are reported as uncaught errors.
+     *
+     * @throws Error "Event can't be null", "Callback needs to be a valid function".
+     */
     on(event: "INCOMING_CALL", callback: (call: Call) => void): this;
     on(event: "ESTABLISHED", callback: (session: Session, data: UserData) => void): this;
     on(event: "WARN" | "APP_DATA" | "DEBUG", callback: (data: Record<string, unknown>) => void): this;
     on(event: SessionStatus, callback: (session: Session, data?: unknown) => void): this;
+    /** The UUID of the session. It is local and never sent. */
     id(): string;
+    /** The current status. */
     status(): SessionStatus;
+    /** The URL of the relay. */
     getServerUrl(): string;
+    /** The logger of the session. */
     getLogger(): Logger;
-    /** A call to be made with `call.call()`. */
+    /**
+     * Creates a call; `call.call()` places it.
+     *
+     * @throws Error "Invalid session state" unless the session is ESTABLISHED or REGISTERED.
+     * @throws TypeError "options must be provided".
+     */
     createCall(options: CallOptions): Call;
-    /** Closes the socket. */
+    /** Closes the WebSocket; DISCONNECTED is fired. The relay ends the calls. */
     disconnect(): void;
-    /** Sends data to the application behind the relay. */
+    /**
+     * Sends data to the application behind the relay.
+     *
+     * @returns a promise of the status object of the relay; rejected with that object if no application accepts the data.
+     */
     sendData(payload: unknown): Promise<unknown>;
+    /** Sends an object to the relay. The Offhook relay accepts and drops it. */
     submitBugReport(report: unknown): void;
+    /** Sets the level DEBUG, sends the log lines to the relay and requests debugging there; DEBUG is fired. */
     startDebug(): void;
+    /** Sets the level INFO and ends debugging at the relay; DEBUG is fired. */
     stopDebug(): void;
+    /**
+     * Not supported.
+     * @throws Error always: streams are not supported.
+     */
     createStream(): never;
+    /**
+     * Not supported.
+     * @throws Error always: streams are not supported.
+     */
     getStream(): never;
+    /**
+     * Not supported.
+     * @throws Error always: streams are not supported.
+     */
     getStreams(): never;
 }
 
@@ -609,14 +904,19 @@ export * from "./exports.js";
 
 // dist/types/stats.d.ts
 import type { CallMedia } from "./call-media.js";
-/** Statistics of one direction. */
+/** Statistics of one direction: codec, packets, octets and more of `RTCRtpStreamStats` (W3C WebRTC Statistics). */
 export type StreamStats = Partial<Record<"audio" | "video", Record<string, unknown>>>;
 /** Statistics of a call. */
 export interface CallStats {
+    /** What is sent. */
     outboundStream: StreamStats;
+    /** What is received. */
     inboundStream: StreamStats;
+    /** Estimates of the bandwidth, in bits per second (W3C WebRTC Statistics, RTCIceCandidatePairStats). */
     otherStats: unknown[] & {
+        /** What can be received, in bits per second. */
         availableIncomingBitrate?: number;
+        /** What can be sent, in bits per second. */
         availableOutgoingBitrate?: number;
     };
 }

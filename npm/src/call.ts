@@ -10,42 +10,69 @@ import {
 } from "./media.js";
 import { readStats, type CallStats } from "./stats.js";
 
-/** Rewrites the relay's session description; an empty result keeps it. */
+/** Returns the session description (RFC 8866) to use in place of that of the relay, or nothing to keep it. */
 export type SdpHook = (sdp: { sdpString: string }) => string | null | undefined;
 
-/** Options of `answer`. */
+/** Options of {@link Call.answer}. */
 export interface AnswerOptions {
+  /** The element in which the `<video>` element of the capture is created. */
   localVideoDisplay: HTMLElement;
+  /** The element in which the `<video>` element of the peer's media is created. */
   remoteVideoDisplay: HTMLElement;
+  /**
+   * What is captured. By default: for outgoing calls that of `init`, for `answer` microphone and camera. Video is captured only
+   * if the peer's description has video.
+   */
   constraints?: Constraints;
+  /**
+   * Names of codecs that are removed from the description that is sent, separated by commas; each is a regular expression without
+   * regard to case.
+   */
   stripCodecs?: string;
+  /** Rewrites the relay's description before the browser receives it. */
   sdpHook?: SdpHook;
+  /** Lines `a=` and `b=` that the relay adds to the session description for a SIP peer (RFC 8866). */
   sipSDP?: string[];
+  /** Header fields, `Name: value` each, that the relay adds to its INVITE. `Privacy: id` withholds the name (RFC 3325). */
   sipHeaders?: string[];
+  /** Offers to receive sound; `true` by default. Of no effect in `answer`. */
   receiveAudio?: boolean;
+  /** Offers to receive video; `true` by default. Of no effect in `answer`. */
   receiveVideo?: boolean;
 }
 
-/** Options of `createCall`. */
+/** Options of `createCall`. Both displays are required before `call`. */
 export interface CallOptions extends Partial<AnswerOptions> {
+  /** The callee: a login, a telephone number or a SIP URI. */
   callee?: string;
+  /** The display name that the callee receives; the login by default. */
   visibleName?: string;
+  /** Any JSON value, passed to the callee; through a SIP server in the header field `Offhook-Custom`, up to 1,024 octets. */
   custom?: unknown;
+  /** Of no effect: the media provider is always WebRTC. */
   mediaProvider?: string;
+  /** Keeps the capture after the call, for the next one. */
   cacheLocalResources?: boolean;
+  /** Shows the controls of the `<video>` elements; `false` by default. */
   useControls?: boolean;
+  /** The `contentHint` of the video track: a value of CONTENT_HINT_TYPE; `motion` by default. */
   videoContentHint?: string;
+  /** Passes the constraints to the browser as they are, without default sizes. */
   disableConstraintsNormalization?: boolean;
+  /** Sends the names of the devices in use to the relay; `true` by default. */
   collectDeviceInfo?: boolean;
+  /** The id of the call; a UUID by default. */
   callId?: string;
+  /** Set by the relay for incoming calls: the caller. */
   caller?: string;
+  /** Set by the relay for incoming calls. */
   incoming?: boolean;
 }
 
 /** A status of a call. */
 export type CallStatus = keyof typeof CALL_STATUS;
 
-/** Which way the media go: through the relay, or from browser to browser. */
+/** The path of the media: through the relay, or directly between the browsers. */
 export type MediaPath = "relay" | "direct";
 
 /** What a call needs of its session. */
@@ -55,7 +82,7 @@ export interface CallContext {
   logger: Logger;
 }
 
-/** A call. */
+/** A call, outgoing or incoming. */
 export class Call {
   #core: core.Call;
   #page: object;
@@ -95,7 +122,11 @@ export class Call {
     this.#attach();
   }
 
-  /** Sets the handler of an event; the last one wins. */
+  /**
+   * Sets the handler of an event, in place of an earlier one. Exceptions of handlers are reported as uncaught errors.
+   *
+   * @throws TypeError "Event can't be null"; Error "Callback needs to be a valid function".
+   */
   on(event: CallStatus, callback: (call: Call) => void): this;
   on(event: "DTMF", callback: (call: Call, digit: string) => void): this;
   on(event: "REMOTE_HOLD", callback: (call: Call, held: boolean) => void): this;
@@ -106,61 +137,85 @@ export class Call {
     return this;
   }
 
-  /** Places the call. */
+  /**
+   * Captures media and places the call. If that fails, FAILED is fired and `getErrorInfo` has the reason.
+   *
+   * @throws Error "Invalid call state" unless the call is NEW.
+   */
   call(): void {
     this.#core.dial();
   }
 
-  /** Takes the call. */
+  /**
+   * Captures media and answers an incoming call. If that fails, FAILED is fired and `getErrorInfo` has the reason.
+   *
+   * @throws Error "Invalid call state" unless the call is NEW or RING.
+   */
   answer(options: AnswerOptions): void {
     const { localVideoDisplay: local, remoteVideoDisplay: remote } = options;
     this.#answer = { ...options, localVideoDisplay: local, remoteVideoDisplay: remote };
     this.#core.answer();
   }
 
-  /** Ends, cancels or rejects the call. */
+  /** Ends an established call, cancels an outgoing one (RFC 3261, section 9) or rejects an incoming one. */
   hangup(): void {
     this.#attach();
     this.#core.hangUp(Boolean(this.#options.cacheLocalResources));
   }
 
+  /** Puts the call on hold (RFC 3264, section 8.4). HOLD is fired when it is. */
   hold(): void {
     this.#core.hold(false);
   }
 
+  /** Puts the call on hold in order to consult somebody before `transfer`. */
   holdForTransfer(): void {
     this.#core.hold(true);
   }
 
+  /** Resumes the call. ESTABLISHED is fired when it is. */
   unhold(): void {
     this.#core.unhold();
   }
 
-  /** Hands the far end to `target`: a login, or the far end of another call of this session. */
+  /**
+   * Transfers the peer to `target` (RFC 5589). If that is the peer of another call of this session, the two are connected; otherwise
+   * the target is called. This call then ends.
+   */
   transfer(target: string): void {
     this.#core.transfer(String(target));
   }
 
+  /**
+   * Sends digits: 0 to 9, `*`, `#`, A to D. `RFC2833` is a telephone-event of RFC 4733, or INFO if the peer negotiated none;
+   * `INFO` and `INFO_RELAY` are SIP INFO requests with the bodies `application/dtmf` and `application/dtmf-relay`. At most 20
+   * digits a second and 64 at once.
+   */
   sendDTMF(digit: string | number, type: "RFC2833" | "INFO" | "INFO_RELAY" = "RFC2833"): void {
     this.#core.sendDtmf(String(digit), type);
   }
 
+  /** The id of the call; the same at the relay. */
   id(): string {
     return this.#core.id();
   }
 
+  /** The current status. */
   status(): CallStatus {
     return this.#core.status() as CallStatus;
   }
 
+  /** The caller; for outgoing calls the login of the session. */
   caller(): string | undefined {
     return this.#options.incoming ? this.#options.caller : this.#context.login();
   }
 
+  /** The callee. */
   callee(): string | undefined {
     return this.#options.callee;
   }
 
+  /** The display name of the caller, or the login of the session if there is none. */
   visibleName(): string | undefined {
     return this.#options.visibleName || this.#context.login();
   }
@@ -175,21 +230,25 @@ export class Call {
     return this.#core.errorInfo();
   }
 
-  /** Why the call ended: a name of the relay's list of reasons, such as `noAnswer`. */
+  /** The reason why the call ended, for example `noAnswer`: a name of the list in the documentation of the signaling protocol. */
   getEndReason(): string | undefined {
     return this.#core.endReason();
   }
 
-  /** Which way the media go now; `MEDIA_PATH` tells when that changes. */
+  /** The current path of the media. MEDIA_PATH is fired when it changes. */
   getMediaPath(): MediaPath {
     return this.#path;
   }
 
-  /** The relay's words about the status. */
+  /** The text of the relay about the status, for example the reason phrase of a SIP response. */
   get info(): string | undefined {
     return this.#core.serverInfo();
   }
 
+  /**
+   * Passes statistics of the peer connection to `callback`, which is not called before there is one. With `native` they are those
+   * of the browser by type (W3C WebRTC Statistics).
+   */
   getStats(callback: (stats: CallStats) => void, native?: false): void;
   getStats(callback: (stats: Record<string, unknown[]>) => void, native: true): void;
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
@@ -203,6 +262,7 @@ export class Call {
     this.#mute("audio", true);
   }
 
+  /** Undoes `muteAudio`. */
   unmuteAudio(): void {
     this.#mute("audio", false);
   }
@@ -212,6 +272,7 @@ export class Call {
     this.#mute("video", true);
   }
 
+  /** Undoes `muteVideo`. */
   unmuteVideo(): void {
     this.#mute("video", false);
   }
@@ -221,41 +282,60 @@ export class Call {
     return this.#isMuted("audio");
   }
 
-  /** The same for video. */
+  /** The same as {@link Call.isAudioMuted} for video. */
   isVideoMuted(): boolean {
     return this.#isMuted("video");
   }
 
-  /** Sets the far end's volume, 0 to 100. */
+  /** Sets the volume of the peer's sound, 0 to 100. */
   setVolume(volume: number): void {
     if (this.#media?.hasRemoteAudio) this.#media.remote.volume = volume / 100;
   }
 
+  /** The volume of the peer's sound, 0 to 100, or -1 without sound from the peer. */
   getVolume(): number {
     return this.#media?.hasRemoteAudio ? this.#media.remote.volume * 100 : -1;
   }
 
+  /** Plays the peer on the output device of this id (W3C Audio Output Devices API); before there is media, once there is. */
   setAudioOutputId(id: string): Promise<void> | undefined {
     this.#sink = id;
     return this.#media?.setSink(id);
   }
 
+  /** The logger of the session. */
   getLogger(): Logger {
     return this.#context.logger;
   }
 
+  /**
+   * Sends the camera of this id, or the next one.
+   * @throws Error if this version does not support it.
+   */
   switchCam(_id?: string): Promise<string> {
     throw missing("call.switchCam");
   }
 
+  /**
+   * Sends the microphone of this id, or the next one.
+   * @throws Error if this version does not support it.
+   */
   switchMic(_id?: string): Promise<string> {
     throw missing("call.switchMic");
   }
 
+  /**
+   * Sends the screen in place of the camera.
+   * @throws Error if this version does not support it.
+   */
   switchToScreen(_source?: string, _withoutExtension?: boolean): Promise<void> {
     throw missing("call.switchToScreen");
   }
 
+  /**
+   * Sends the camera again after `switchToScreen`.
+   * @throws Error if this version does not support it.
+   */
   switchToCam(): void {
     throw missing("call.switchToCam");
   }

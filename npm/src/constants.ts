@@ -1,45 +1,75 @@
-// The constants of the SDK: names a page compares with, texts a page shows.
+// The constants of the SDK: names of statuses and events, and texts.
 
 /** Statuses and events of a session. */
 export const SESSION_STATUS = Object.freeze({
+  /** The WebSocket is open; the relay has not accepted the session yet. */
   CONNECTED: "CONNECTED",
+  /** The relay accepted the session: calls can be made. The second argument of the handler is {@link UserData}. */
   ESTABLISHED: "ESTABLISHED",
+  /** The WebSocket was closed. Final. */
   DISCONNECTED: "DISCONNECTED",
+  /**
+   * The relay reports a failure that does not end the session, for example of a later registration. The handler's argument is the
+   * relay's object.
+   */
   WARN: "WARN",
+  /** The WebSocket cannot be opened or failed, `timeout` expired, or pings were missed. Final. */
   FAILED: "FAILED",
+  /** Event: the relay's answer to `startDebug` or `stopDebug`. The handler's argument is the relay's object. */
   DEBUG: "DEBUG",
+  /** Event: data from the application behind the relay. The handler's argument is the relay's object. */
   APP_DATA: "APP_DATA",
+  /** Never fired. See `sendData`. */
   SEND_DATA_STATUS: "SEND_DATA_STATUS",
+  /** The WebSocket is being opened. The first status; never fired. */
   PENDING: "PENDING",
+  /** The login is registered (RFC 3261, section 10): calls can come in. */
   REGISTERED: "REGISTERED",
+  /** Never fired. */
   UNREGISTERED: "UNREGISTERED",
+  /** Event: a call came in. The handler's argument is the {@link Call}, in the status NEW. */
   INCOMING_CALL: "INCOMING_CALL",
 } as const);
 
 /** Statuses and events of a call. */
 export const CALL_STATUS = Object.freeze({
+  /** Created by `createCall`, or came in. The first status; never fired. */
   NEW: "NEW",
+  /** Outgoing: the callee is alerted (180 Ringing, RFC 3261, section 21.1.2). Incoming: the call can be shown to the user. */
   RING: "RING",
+  /** Outgoing: early media before the answer (RFC 3960). */
   RING_MEDIA: "RING_MEDIA",
+  /** The call is on hold by `hold`. */
   HOLD: "HOLD",
+  /** The call was answered, or resumed after HOLD. */
   ESTABLISHED: "ESTABLISHED",
+  /** The call ended: one side hung up, canceled or rejected. Final; see `getEndReason`. */
   FINISH: "FINISH",
+  /** The callee is busy (486 Busy Here, 600 Busy Everywhere). Final. */
   BUSY: "BUSY",
+  /** Outgoing: progress other than ringing (183 Session Progress). */
   SESSION_PROGRESS: "SESSION_PROGRESS",
+  /** The call could not be set up, or failed. Final; see `getErrorInfo` and `getEndReason`. */
   FAILED: "FAILED",
+  /** `call` or `answer` is capturing media and negotiating. Never fired. */
   PENDING: "PENDING",
+  /** Outgoing: the relay received the call (100 Trying). */
   TRYING: "TRYING",
 } as const);
 
-/** Further events of a call, beyond the stock SDK: a DTMF digit or hold of the far end, progress of a transfer, the media's way. */
+/** Events of a call that Flashphoner's WebSDK does not have. */
 export const CALL_EVENT = Object.freeze({
+  /** The peer sent a digit. The handler's second argument is the digit: 0 to 9, `*`, `#`, A to D (RFC 4733). */
   DTMF: "DTMF",
+  /** The peer put the call on hold or resumed it. The handler's second argument is `true` while on hold. */
   REMOTE_HOLD: "REMOTE_HOLD",
+  /** Progress of `transfer`. The handler's second argument is PENDING, RINGING, COMPLETED or FAILED. */
   TRANSFER: "TRANSFER",
+  /** The media path changed. The handler's second argument is a {@link MediaPath}. */
   MEDIA_PATH: "MEDIA_PATH",
 } as const);
 
-/** Texts the relay may give as the reason of a status. */
+/** Texts of the relay for the reason of a status. */
 export const CALL_STATUS_INFO = Object.freeze({
   NORMAL_CALL_CLEARING: "Normal call clearing",
   FAILED_BY_SESSION_CREATION: "Failed by session creation",
@@ -54,7 +84,7 @@ export const CALL_STATUS_INFO = Object.freeze({
   TRANSCODING_REQUIRED_BUT_DISABLED: "Transcoding required, but disabled",
 } as const);
 
-/** Texts of errors. */
+/** Messages of errors. */
 export const ERROR_INFO = Object.freeze({
   NONE_OF_MEDIAPROVIDERS_AVAILABLE: "None of MediaProviders available",
   NONE_OF_PREFERRED_MEDIAPROVIDERS_AVAILABLE: "None of preferred MediaProviders available",
@@ -75,66 +105,100 @@ export const ERROR_INFO = Object.freeze({
 
 /** Kinds of media devices. */
 export const MEDIA_DEVICE_KIND = Object.freeze({
+  /** Speakers. */
   OUTPUT: "output",
+  /** Microphones and cameras. */
   INPUT: "input",
+  /** Both. */
   ALL: "all",
 } as const);
 
-/** Of streams; here so that pages load. */
+/** A constant of streams, which are not supported; present because pages read it when they load. */
 export const TRANSPORT_TYPE = Object.freeze({
+  /** RTP over UDP. */
   UDP: "UDP",
+  /** RTP over TCP. */
   TCP: "TCP",
 } as const);
 
-/** Of streams; here so that pages load. */
+/** A constant of streams, which are not supported; present because pages read it when they load. */
 export const CONNECTION_QUALITY = Object.freeze({
+  /** No loss worth mentioning. */
   PERFECT: "PERFECT",
+  /** Some loss. */
   GOOD: "GOOD",
+  /** Much loss. */
   BAD: "BAD",
+  /** Not measured yet. */
   UNKNOWN: "UNKNOWN",
+  /** The event of a new measurement. */
   UPDATE: "UPDATE",
 } as const);
 
-/** Of streams; here so that pages load. */
+/** A constant of streams, which are not supported; present because pages read it when they load. */
 export const STREAM_EVENT = "STREAM_EVENT";
 
-/** Of streams; here so that pages load. */
+/** A constant of streams, which are not supported; present because pages read it when they load. */
 export const STREAM_EVENT_TYPE = Object.freeze({
+  /** The publisher muted its sound. */
   AUDIO_MUTED: "audioMuted",
+  /** The publisher unmuted its sound. */
   AUDIO_UNMUTED: "audioUnmuted",
+  /** The publisher muted its video. */
   VIDEO_MUTED: "videoMuted",
+  /** The publisher unmuted its video. */
   VIDEO_UNMUTED: "videoUnmuted",
+  /** Data from the publisher. */
   DATA: "data",
+  /** A snapshot is ready. */
   SNAPSHOT_COMPLETED: "snapshotCompleted",
+  /** A snapshot failed. */
   SNAPSHOT_FAILED: "snapshotFailed",
+  /** The size of the video changed. */
   RESIZE: "resize",
+  /** The bandwidth is lower than the bitrate. */
   NOT_ENOUGH_BANDWIDTH: "notEnoughBandwidth",
 } as const);
 
-/** What a video track shows. */
+/** What a video track shows (W3C MediaStreamTrack Content Hints). */
 export const CONTENT_HINT_TYPE = Object.freeze({
+  /** Moving pictures: the frame rate matters more than the sharpness. */
   MOTION: "motion",
+  /** Still pictures: the sharpness matters more than the frame rate. */
   DETAIL: "detail",
+  /** Text: edges have to stay sharp. */
   TEXT: "text",
 } as const);
 
-/** Of streams; here so that pages load. */
+/** A constant of streams, which are not supported; present because pages read it when they load. */
 export const STREAM_STATUS = Object.freeze({
+  /** Created. */
   NEW: "NEW",
+  /** Being set up. */
   PENDING: "PENDING",
+  /** Sent to the server. */
   PUBLISHING: "PUBLISHING",
+  /** Received from the server. */
   PLAYING: "PLAYING",
+  /** Paused. */
   PAUSED: "PAUSED",
+  /** No longer sent. */
   UNPUBLISHED: "UNPUBLISHED",
+  /** Stopped. */
   STOPPED: "STOPPED",
+  /** Failed. */
   FAILED: "FAILED",
+  /** Received with gaps. */
   PLAYBACK_PROBLEM: "PLAYBACK_PROBLEM",
+  /** The size of the video changed. */
   RESIZE: "RESIZE",
+  /** A snapshot is ready. */
   SNAPSHOT_COMPLETE: "SNAPSHOT_COMPLETE",
+  /** The bandwidth is lower than the bitrate. */
   NOT_ENOUGH_BANDWIDTH: "NOT_ENOUGH_BANDWIDTH",
 } as const);
 
-/** Of streams; here so that pages load. */
+/** A constant of streams, which are not supported; present because pages read it when they load. */
 export const STREAM_STATUS_INFO = Object.freeze({
   FAILED_BY_ICE_ERROR: "Failed by ICE error",
   FAILED_BY_ICE_TIMEOUT: "Failed by ICE timeout",

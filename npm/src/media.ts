@@ -8,26 +8,40 @@ export const LOCAL = "-LOCAL_CACHED_VIDEO";
 /** Ends the id of a remote element that no call uses. */
 export const REMOTE = "-REMOTE_CACHED_VIDEO";
 
-/** Constraints of a capture. */
+/** What is captured. */
 export interface Constraints {
+  /**
+   * The microphone: `true`, or constraints (W3C Media Capture and Streams, `MediaTrackConstraints`). `outputId` is the device
+   * that plays the peer; `stereo` turns echo cancellation off.
+   */
   audio?: boolean | (MediaTrackConstraints & { outputId?: string; stereo?: boolean });
+  /**
+   * The camera in the same way; bitrates are in kilobits per second. Without both sizes, 320x240 pixels are requested. `type:
+   * "screen"` stands for the screen.
+   */
   video?: boolean | (MediaTrackConstraints & { minBitrate?: number; maxBitrate?: number; type?: string });
+  /** A stream to send. What is captured by `audio` and `video` is added to it. */
   customStream?: MediaStream;
 }
 
 /** An element that shows media. */
 export type Display = HTMLElement & { mediaTrackConstraints?: Constraints };
 
-/** A device. */
+/** A media device. */
 export interface Device {
+  /** The `deviceId` (W3C Media Capture and Streams, `MediaDeviceInfo`). */
   id: string;
+  /** The name, or `microphone1` and so on until the page may use the microphone. */
   label: string;
+  /** What it is. */
   type: "mic" | "speaker" | "camera";
 }
 
-/** Devices by medium. */
+/** Media devices by medium. */
 export interface DeviceList {
+  /** Microphones and speakers. */
   audio: Device[];
+  /** Cameras. */
   video: Device[];
 }
 

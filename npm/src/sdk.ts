@@ -1,4 +1,4 @@
-// The functions of the module, one object: what the classic script puts on the page as `Flashphoner`.
+// The functions of the module; the classic script defines them as the members of `Flashphoner`.
 
 import { Browser } from "./browser.js";
 import * as constants from "./constants.js";
@@ -12,12 +12,17 @@ export type CoreSource = string | URL | Request | Response | BufferSource | WebA
 
 /** Options of `init`. */
 export interface InitOptions {
+  /** Called by `init` with the names of the media providers, before `init` returns. */
   mediaProvidersReadyCallback?: (providers: string[]) => void;
+  /** Names of media providers; `["WebRTC"]` is the only useful value. */
   preferredMediaProviders?: string[];
+  /** What is captured if `createCall` or `getMediaAccess` has no constraints; microphone and a camera of 320x240 pixels by default. */
   constraints?: media.Constraints;
+  /** Options of the logger of the module; `null` for no log lines. */
   logger?: LoggerOptions | null;
+  /** Collects the user agent client hints for the relay; `true` by default. */
   collectClientInfo?: boolean;
-  /** Accepted; the microphone's track is always sent as it is. */
+  /** Accepted without effect: the track of the microphone is always sent as it is. */
   createMicGainNode?: boolean;
 }
 
@@ -34,7 +39,12 @@ function demandInit(): void {
   if (!initialized) throw new Error(constants.ERROR_INFO.FLASHPHONER_API_NOT_INITIALIZED);
 }
 
-/** Makes the API usable: at once, before it returns. */
+/**
+ * Makes the API usable before it returns. Further calls have no effect.
+ *
+ * @returns a promise that is rejected with "None of MediaProviders available" if the browser has no WebRTC, and with "None of
+ *   preferred MediaProviders available" if `preferredMediaProviders` names none that it has.
+ */
 export async function init(options: InitOptions = {}): Promise<void> {
   if (initialized) return;
   logger = new Logger(options.logger);
@@ -68,7 +78,12 @@ async function collectClientInfo(): Promise<unknown> {
   return (await data?.getHighEntropyValues(hints).catch(() => ({}))) ?? {};
 }
 
-/** Opens a session. */
+/**
+ * Opens a session: a WebSocket to the relay. It is not reconnected; create another with `authToken` for that.
+ *
+ * @throws Error "Flashphoner API is not initialized" before `init`.
+ * @throws TypeError "options.urlServer must be provided".
+ */
 export function createSession(options: SessionOptions): Session {
   demandInit();
   if (!options?.urlServer) throw new TypeError(constants.ERROR_INFO.OPTIONS_URLSERVER_MUST_BE_PROVIDED);
@@ -81,28 +96,39 @@ export function createSession(options: SessionOptions): Session {
   });
 }
 
-/** The live sessions, oldest first. */
+/** The sessions that are neither DISCONNECTED nor FAILED, oldest first. */
 export function getSessions(): Session[] {
   return [...sessions];
 }
 
-/** The live session of that id. */
+/** The session of this id, unless it is DISCONNECTED or FAILED. */
 export function getSession(id: string): Session | undefined {
   return getSessions().find((session) => session.id() === id);
 }
 
-/** How media can be played here: `["WebRTC"]`, and nothing before `init`. */
+/** The names of the media providers: `["WebRTC"]`, and none before `init`. */
 export function getMediaProviders(): string[] {
   return [...providers];
 }
 
-/** Lists devices. */
+/**
+ * Lists the microphones and cameras; `kind` selects speakers, or all. With `labels` the user is asked for permission first, because
+ * browsers withhold the names without it.
+ *
+ * @returns a promise that is rejected with "input media devices not found" if there are none, or with the error of the browser
+ *   (W3C Media Capture and Streams, `getUserMedia`).
+ * @throws Error "Flashphoner API is not initialized" before `init`.
+ */
 export function getMediaDevices(...given: Parameters<typeof media.getMediaDevices>): Promise<media.DeviceList> {
   demandInit();
   return media.getMediaDevices(...given);
 }
 
-/** The same; there is no choice between front and back camera. */
+/**
+ * Lists devices like {@link getMediaDevices} with `labels`. Front and back cameras are not distinguished.
+ *
+ * @throws Error "Flashphoner API is not initialized" before `init`.
+ */
 export function getMobileDevices(
   provider?: string | null, kind?: "input" | "output" | "all", wanted?: { audio?: boolean; video?: boolean },
 ): Promise<media.DeviceList> {
@@ -110,24 +136,43 @@ export function getMobileDevices(
   return media.getMediaDevices(provider, true, kind, wanted);
 }
 
-/** Captures microphone and camera into `display`. */
+/**
+ * Captures microphone and camera and shows them in `display`. A capture with the same constraints that is already there is kept.
+ *
+ * @returns a promise of `display`, rejected with the error of the browser: NotAllowedError, NotFoundError, NotReadableError and others
+ *   (W3C Media Capture and Streams, `getUserMedia`).
+ * @throws Error "Flashphoner API is not initialized" before `init`.
+ */
 export function getMediaAccess(...given: Parameters<typeof media.getMediaAccess>): Promise<HTMLElement> {
   demandInit();
   return media.getMediaAccess(...given);
 }
 
-/** Stops the capture shown in `display`. */
+/**
+ * Stops the capture that is shown in `display`.
+ *
+ * @returns whether there was one.
+ * @throws Error "Flashphoner API is not initialized" before `init`.
+ */
 export function releaseLocalMedia(display: HTMLElement, provider?: string | null): boolean {
   demandInit();
   return media.releaseLocalMedia(display, provider);
 }
 
-/** Plays a video from a click, so that Safari lets later ones play. */
+/**
+ * Plays the video `src` in `display`; called in a click handler, it makes Safari permit later videos. Without `src` it does nothing.
+ *
+ * @returns a promise that is rejected if the browser refuses to play, and `undefined` before `init`.
+ */
 export function playFirstVideo(...given: Parameters<typeof media.playFirstVideo>): Promise<void> | undefined {
   return initialized ? media.playFirstVideo(...given) : undefined;
 }
 
-/** Plays silence from a click, so that the browser lets later sounds play. */
+/**
+ * Plays silence; called in a click handler, it makes the browser permit later sounds.
+ *
+ * @throws TypeError "Flashphoner API is not initialized" before `init`.
+ */
 export function playFirstSound(_noise?: boolean): void {
   if (!context) throw new TypeError(constants.ERROR_INFO.FLASHPHONER_API_NOT_INITIALIZED);
   void context.resume().catch(() => undefined);
@@ -137,25 +182,28 @@ export function playFirstSound(_noise?: boolean): void {
   source.start(0);
 }
 
-/** The logger of the module. */
+/** The logger of the module; `undefined` before `init`. */
 export function getLogger(): Logger | undefined {
   if (!logger) console.warn("Initialize the API before asking for its logger");
   return logger;
 }
 
-/** Never. */
+/** Always `false`: the Temasys plug-in is not supported. */
 export function isUsingTemasys(): boolean {
   return false;
 }
 
-/** Not needed any more. */
+/** Always `true`: screen sharing needs no extension any more. */
 export const firefoxScreenSharingExtensionInstalled = true;
 
 const absent = (name: string) => (): never => {
   throw missing(`Flashphoner.${name}`);
 };
 
-/** Rooms: not supported. */
-export const roomApi = { connect: absent("roomApi.connect") };
+/** Rooms, which are not supported. */
+export const roomApi = {
+  /** Throws an error: rooms are not supported. */
+  connect: absent("roomApi.connect"),
+};
 
 export { Browser, constants };

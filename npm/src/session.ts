@@ -1,4 +1,4 @@
-// A session, as a page sees it.
+// The session object of the API.
 
 import { Call, NO_OPTIONS, type CallOptions } from "./call.js";
 import { ERROR_INFO, SESSION_STATUS } from "./constants.js";
@@ -6,43 +6,71 @@ import { core, whenReady } from "./core.js";
 import { Handlers, missing, uuid, type Handler } from "./events.js";
 import { Logger, type LoggerOptions } from "./logger.js";
 
-/** The account; in local mode the login alone. */
+/** The account of a session at a SIP server, or at the relay itself. Servers are `host` or `host:port`. */
 export interface SipOptions {
+  /** The user part of the address of record, and the name under which others call this session. */
   login?: string;
+  /** The user name for authentication (RFC 3261, section 22); the login by default. */
   authenticationName?: string;
+  /** The password of the account. */
   password?: string;
+  /** The domain of the address of record, and the registrar unless there is a proxy. */
   domain?: string;
+  /** The host to which requests are sent in place of the domain. */
   outboundProxy?: string;
+  /** A further proxy that requests are routed through (RFC 3261, section 16.12). */
   proxy?: string;
+  /** The port of the SIP server. Without it, the server is located by DNS (RFC 3263). */
   port?: string | number;
+  /** Registers the login, so that REGISTERED is fired. */
   registerRequired?: boolean;
 }
 
 /** Options of `createSession`. Times are milliseconds. */
 export interface SessionOptions {
+  /** The URL of the relay: `wss://host:port`, or `ws://host:port` on a page that is not https. */
   urlServer: string;
+  /** The token of an earlier session ({@link UserData}); takes that session over, in place of `sipOptions`. */
   authToken?: string;
+  /** The relay keeps the session and its registration for some time after the WebSocket closed, for `authToken`. */
   keepAlive?: boolean;
+  /** The application at the relay; `defaultApp` by default. With `clickToCallApp` calls are made without a login. */
   appKey?: string;
+  /** Any JSON value, sent to the relay. */
   custom?: unknown;
+  /** The account. Without it and without `authToken`, the session can make calls only where the relay permits it. */
   sipOptions?: SipOptions;
+  /**
+   * Configuration of the peer connections (W3C WebRTC, `RTCConfiguration`), for example `iceServers`. Its `bundlePolicy` is set
+   * to `max-compat`.
+   */
   mediaOptions?: RTCConfiguration;
+  /** Milliseconds after which a WebSocket that is still not open fails the session; 0, the default, for none. */
   timeout?: number;
+  /** Milliseconds between two pings sent to the relay; 0, the default, for none. */
   pingInterval?: number;
+  /** The number of probe intervals without any message of the relay after which the session fails; 0, the default, for none. */
   receiveProbes?: number;
+  /** Milliseconds of a probe interval; 0, the default, for none. */
   probesInterval?: number;
+  /** Sends the user agent client hints to the relay; `true` by default. */
   sendClientInfo?: boolean;
+  /** The URL of a load balancer. Not supported by this version: `createSession` throws an error. */
   lbUrl?: string;
+  /** Options of a logger of its own; that of the module by default. */
   logger?: LoggerOptions | null;
 }
 
 /** A status of a session. */
 export type SessionStatus = keyof typeof SESSION_STATUS;
 
-/** What the relay tells of an accepted session. */
+/** Data of an accepted session from the relay. */
 export interface UserData {
+  /** Takes this session over later, as `authToken` of `createSession`. */
   authToken?: string;
+  /** The login of the session. */
   sipLogin?: string;
+  /** The relay runs in demo mode and accepts any login without a password. */
   demo?: boolean;
   [field: string]: unknown;
 }
@@ -69,7 +97,7 @@ const SIP_FIELDS = {
   registerRequired: "sipRegisterRequired",
 } as const;
 
-/** A session: one socket to the relay. */
+/** A session: one WebSocket to the relay, and the calls on it. */
 export class Session {
   #id = uuid();
   #core: core.Session | undefined;
@@ -92,7 +120,11 @@ export class Session {
     });
   }
 
-  /** Sets the handler of an event; the last one wins. */
+  /**
+   * Sets the handler of an event, in place of an earlier one. Exceptions of handlers are reported as uncaught errors.
+   *
+   * @throws Error "Event can't be null", "Callback needs to be a valid function".
+   */
   on(event: "INCOMING_CALL", callback: (call: Call) => void): this;
   on(event: "ESTABLISHED", callback: (session: Session, data: UserData) => void): this;
   on(event: "WARN" | "APP_DATA" | "DEBUG", callback: (data: Record<string, unknown>) => void): this;
@@ -102,37 +134,50 @@ export class Session {
     return this;
   }
 
+  /** The UUID of the session. It is local and never sent. */
   id(): string {
     return this.#id;
   }
 
+  /** The current status. */
   status(): SessionStatus {
     return (this.#core?.status() ?? SESSION_STATUS.PENDING) as SessionStatus;
   }
 
+  /** The URL of the relay. */
   getServerUrl(): string {
     return this.#options.urlServer;
   }
 
+  /** The logger of the session. */
   getLogger(): Logger {
     return this.#logger;
   }
 
-  /** A call to be made with `call.call()`. */
+  /**
+   * Creates a call; `call.call()` places it.
+   *
+   * @throws Error "Invalid session state" unless the session is ESTABLISHED or REGISTERED.
+   * @throws TypeError "options must be provided".
+   */
   createCall(options: CallOptions): Call {
     if (!this.#core?.takesCalls()) throw new Error(`${ERROR_INFO.INVALID_SESSION_STATE} ${this.status()}`);
     if (!options) throw new TypeError(NO_OPTIONS);
     return this.#call(this.#core.createCall(options.callId ?? uuid()), options);
   }
 
-  /** Closes the socket. */
+  /** Closes the WebSocket; DISCONNECTED is fired. The relay ends the calls. */
   disconnect(): void {
     this.#closed = true;
     if (this.#core) this.#core.disconnect();
     else this.#context.remove(this);
   }
 
-  /** Sends data to the application behind the relay. */
+  /**
+   * Sends data to the application behind the relay.
+   *
+   * @returns a promise of the status object of the relay; rejected with that object if no application accepts the data.
+   */
   sendData(payload: unknown): Promise<unknown> {
     const id = uuid();
     return new Promise((resolve, reject) => {
@@ -141,29 +186,44 @@ export class Session {
     });
   }
 
+  /** Sends an object to the relay. The Offhook relay accepts and drops it. */
   submitBugReport(report: unknown): void {
     this.#core?.submitBugReport(report);
   }
 
+  /** Sets the level DEBUG, sends the log lines to the relay and requests debugging there; DEBUG is fired. */
   startDebug(): void {
     this.#logger.setPushLogs(true);
     this.#logger.setLevel("DEBUG");
     this.#core?.debug("start");
   }
 
+  /** Sets the level INFO and ends debugging at the relay; DEBUG is fired. */
   stopDebug(): void {
     this.#logger.setLevel("INFO");
     this.#core?.debug("stop");
   }
 
+  /**
+   * Not supported.
+   * @throws Error always: streams are not supported.
+   */
   createStream(): never {
     throw missing("session.createStream");
   }
 
+  /**
+   * Not supported.
+   * @throws Error always: streams are not supported.
+   */
   getStream(): never {
     throw missing("session.getStream");
   }
 
+  /**
+   * Not supported.
+   * @throws Error always: streams are not supported.
+   */
   getStreams(): never {
     throw missing("session.getStreams");
   }

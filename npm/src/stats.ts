@@ -2,14 +2,22 @@
 
 import type { CallMedia } from "./call-media.js";
 
-/** Statistics of one direction. */
+/** Statistics of one direction: codec, packets, octets and more of `RTCRtpStreamStats` (W3C WebRTC Statistics). */
 export type StreamStats = Partial<Record<"audio" | "video", Record<string, unknown>>>;
 
 /** Statistics of a call. */
 export interface CallStats {
+  /** What is sent. */
   outboundStream: StreamStats;
+  /** What is received. */
   inboundStream: StreamStats;
-  otherStats: unknown[] & { availableIncomingBitrate?: number; availableOutgoingBitrate?: number };
+  /** Estimates of the bandwidth, in bits per second (W3C WebRTC Statistics, RTCIceCandidatePairStats). */
+  otherStats: unknown[] & {
+    /** What can be received, in bits per second. */
+    availableIncomingBitrate?: number;
+    /** What can be sent, in bits per second. */
+    availableOutgoingBitrate?: number;
+  };
 }
 
 type Report = Record<string, unknown> & { type: string; kind?: "audio" | "video" };

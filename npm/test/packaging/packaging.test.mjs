@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { documentation } from "./documentation.mjs";
 
 const here = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const work = mkdtempSync(join(tmpdir(), "offhook-pack-"));
@@ -103,6 +104,12 @@ test("TypeScript consumers that lack an option or the reference to the global do
   });
   assert.match(errors, /^bad\.ts.*\n.*'urlServer' is missing/m);
   assert.match(errors, /^no-global\.ts.*Cannot find name 'Flashphoner'/m);
+});
+
+test("every exported member has a doc comment", () => {
+  const { members, undocumented } = documentation(root, ["dist/index.d.ts", "dist/offhook.d.ts", "dist/flashphoner.d.cts"]);
+  assert.ok(members > 250, `only ${members} members were found`);
+  assert.deepEqual(undocumented, []);
 });
 
 test("the declarations are the reviewed ones", () => {
