@@ -1,3 +1,5 @@
+mod stall;
+
 use super::{Engine, MediaThread, bind, spawn};
 use crate::clock::Clock;
 use core::time::Duration;

@@ -162,7 +162,7 @@ impl ToPlane {
 
 /// The receivers of a plane's channels.
 #[derive(Debug)]
-pub struct Channels(mpsc::Receiver<Inbound>, mpsc::Receiver<MediaReport>);
+pub struct Channels(pub mpsc::Receiver<Inbound>, pub mpsc::Receiver<MediaReport>);
 
 /// The channels to a plane, to be made before the media threads that report through them.
 #[must_use]
@@ -213,7 +213,6 @@ impl SignalingPlane {
     /// Runs until `shutdown`, or until a part of the relay has failed; then ends all calls, closes every socket and returns
     /// after the media threads have ended.
     pub async fn run(mut self, mut shutdown: oneshot::Receiver<()>) {
-        self.count();
         while !self.broken {
             let deadline = self.deadline();
             tokio::select! {
@@ -224,6 +223,7 @@ impl SignalingPlane {
             }
             self.guarded(Self::turn);
             self.count();
+            self.gauges.turn_ended(self.clock.now());
             // The plane may share its thread with other tasks.
             tokio::task::yield_now().await;
         }
@@ -397,6 +397,8 @@ impl SignalingPlane {
 
     fn input(&mut self, input: Input) {
         self.relay.handle_input(input, self.clock.now());
+        // Before the outputs: whoever receives one finds it counted.
+        self.count();
     }
 
     fn drain(&mut self) {
@@ -480,7 +482,6 @@ impl SignalingPlane {
     }
 
     fn count(&self) {
-        self.gauges.turn_ended(self.clock.now());
         let counts = self.relay.counts();
         self.gauges.connections.store(self.outlets.len(), Ordering::Relaxed);
         self.gauges.sessions.store(counts.sessions, Ordering::Relaxed);
