@@ -1,8 +1,10 @@
 //! Passwords against argon2 hashes, a few at a time and off the async threads.
 
+mod argon;
+
+use argon::Memory;
 use argon2::Argon2;
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::password_hash::PasswordHasher;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ pub struct Accounts {
     stand_in: Option<String>,
     permits: Arc<Semaphore>,
     places: Arc<Semaphore>,
+    memory: Arc<Memory>,
 }
 
 impl Accounts {
@@ -27,7 +30,7 @@ impl Accounts {
     pub fn new(hashes: BTreeMap<String, String>, at_a_time: usize) -> Self {
         let stand_in = hashes.values().next().cloned();
         let (permits, places) = (Semaphore::new(at_a_time), Semaphore::new(WAITING));
-        Self { hashes, stand_in, permits: Arc::new(permits), places: Arc::new(places) }
+        Self { hashes, stand_in, permits: Arc::new(permits), places: Arc::new(places), memory: Arc::default() }
     }
 
     /// A check whether `login` and `password` belong together, which holds a place until it is done or dropped.
@@ -52,17 +55,14 @@ impl Accounts {
         let Some(hash) = known.or(self.stand_in.as_ref()).cloned() else { return false };
         let known = known.is_some();
         let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return false };
+        let memory = Arc::clone(&self.memory);
         let check = tokio::task::spawn_blocking(move || {
-            let matches = matches(&hash, &password);
+            let matches = memory.verify(&hash, password.as_bytes());
             drop(permit);
             matches
         });
         check.await.unwrap_or(false) && known
     }
-}
-
-fn matches(hash: &str, password: &str) -> bool {
-    PasswordHash::new(hash).is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
 }
 
 /// The argon2id PHC string of a password, with a new salt.
