@@ -14,6 +14,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 /// Softphone relay: signaling, WebRTC media and a local switch in one program.
 ///
@@ -185,8 +186,15 @@ fn check(arguments: &Arguments) -> io::Result<()> {
     let settings = arguments.settings()?;
     let discovered = addresses::discover()?;
     let (plain, tls) = addresses::listen(&settings, arguments.demo(), &discovered).map_err(io::Error::other)?;
+    let mut expiry = Vec::new();
     if let (Some(certificate), Some(key)) = (&settings.tls_certificate, &settings.tls_key) {
-        crate::tls::https(&CertifiedFiles { certificate: certificate.clone(), key: key.clone() })?;
+        let files = CertifiedFiles { certificate: certificate.clone(), key: key.clone() };
+        crate::tls::https(&files)?;
+        expiry.extend(files.expiry(SystemTime::now()));
+    }
+    if let (Some(certificate), Some(key)) = (&settings.sip.tls_certificate, &settings.sip.tls_key) {
+        let files = CertifiedFiles { certificate: certificate.clone(), key: key.clone() };
+        expiry.extend(files.expiry(SystemTime::now()));
     }
     let sip =
         sip_transport::listen_addresses(&settings.sip, arguments.demo(), &discovered).map_err(io::Error::other)?;
@@ -206,6 +214,9 @@ fn check(arguments: &Arguments) -> io::Result<()> {
     }
     for login in settings.sip.accounts.keys().filter(|login| !settings.accounts.contains_key(&login.0)) {
         writeln!(out, "\nNobody can use the SIP account of {:?}: [accounts] has no such login.", login.0)?;
+    }
+    for problem in expiry {
+        writeln!(out, "\nWarning: {problem}.")?;
     }
     match arguments.demo() {
         Demo::Off if settings.accounts.is_empty() => {

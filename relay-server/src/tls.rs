@@ -1,5 +1,6 @@
 //! Certificates: the operator's, the self-signed one for HTTPS, and the one for DTLS.
 
+use core::time::Duration;
 use offhook_media::identity::DtlsIdentity;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::ServerConfig;
@@ -9,6 +10,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A new ECDSA P-256 certificate for DTLS; one is made at every start.
 ///
@@ -31,6 +33,14 @@ pub struct CertifiedFiles {
 }
 
 impl CertifiedFiles {
+    /// A warning if a certificate of the chain has expired, expires soon or is not valid yet.
+    #[must_use]
+    pub fn expiry(&self, now: SystemTime) -> Option<String> {
+        let chain = CertificateDer::pem_file_iter(&self.certificate).ok()?;
+        let problem = chain.filter_map(Result::ok).find_map(|certificate| validity_problem(&certificate, now))?;
+        Some(format!("the certificate in {} {problem}", self.certificate.display()))
+    }
+
     /// An error about them.
     pub(crate) fn wrong(&self, error: &dyn core::fmt::Display) -> io::Error {
         wrong(&self.certificate, error)
@@ -47,7 +57,32 @@ pub(crate) fn read_chain(files: &CertifiedFiles) -> io::Result<(Vec<CertificateD
     let chain = CertificateDer::pem_file_iter(certificate).map_err(|error| wrong(certificate, &error))?;
     let chain = chain.collect::<Result<Vec<_>, _>>().map_err(|error| wrong(certificate, &error))?;
     let private = PrivateKeyDer::from_pem_file(key).map_err(|error| wrong(key, &error))?;
+    if let Some(problem) = files.expiry(SystemTime::now()) {
+        tracing::warn!("{problem}");
+    }
     Ok((chain, private))
+}
+
+/// How long before its end a certificate is warned of.
+const EXPIRES_SOON: Duration = Duration::from_secs(14 * 86_400);
+
+/// What is wrong with the validity of a certificate at `now`, in words that follow its name.
+fn validity_problem(certificate: &CertificateDer<'_>, now: SystemTime) -> Option<String> {
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    let validity = parsed.validity();
+    let at = |time: i64| UNIX_EPOCH + Duration::from_secs(u64::try_from(time).unwrap_or_default());
+    let (begin, end) = (at(validity.not_before.timestamp()), at(validity.not_after.timestamp()));
+    if now < begin {
+        return Some(format!("is not valid before {}: clients refuse it", validity.not_before));
+    }
+    match end.duration_since(now) {
+        Err(_) => Some(format!("expired on {}: clients refuse it; renew it and send SIGHUP", validity.not_after)),
+        Ok(left) if left < EXPIRES_SOON => {
+            let days = left.as_secs() / 86_400;
+            Some(format!("expires in {days} days, on {}: renew it and send SIGHUP", validity.not_after))
+        }
+        Ok(_) => None,
+    }
 }
 
 /// The TLS configuration of HTTPS.
@@ -104,4 +139,27 @@ pub fn default_state_directory(variable: impl Fn(&str) -> Option<String>) -> Pat
         .or_else(|| given("XDG_STATE_HOME").map(|path| path.join("offhook-relay")))
         .or_else(|| given("HOME").map(|path| path.join(".local/state/offhook-relay")))
         .unwrap_or_else(|| PathBuf::from("/var/lib/offhook-relay"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CertificateDer, CertificateParams, Duration, KeyPair, SystemTime, UNIX_EPOCH, validity_problem};
+
+    #[test]
+    fn certificates_that_end_soon_have_ended_or_have_not_begun_are_warned_of() {
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(2030, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2030, 4, 1);
+        let made = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let certificate: &CertificateDer<'_> = made.der();
+        // 2030-01-01.
+        let begin = UNIX_EPOCH + Duration::from_secs(1_893_456_000);
+        let day = Duration::from_secs(86_400);
+        let problem = |now: SystemTime| validity_problem(certificate, now).unwrap_or_default();
+        assert!(problem(begin - day).contains("not valid before"));
+        assert_eq!(problem(begin + day), "");
+        assert_eq!(problem(begin + 75 * day), "");
+        assert!(problem(begin + 80 * day).contains("expires in 10 days"), "{}", problem(begin + 80 * day));
+        assert!(problem(begin + 91 * day).contains("expired on"), "{}", problem(begin + 91 * day));
+    }
 }
