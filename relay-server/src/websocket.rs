@@ -8,7 +8,7 @@ use offhook_b2bua::io::{ConnectionId, Input};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Notify, mpsc};
-use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
 
 /// How long a peer may take to take one frame. Pings find dead peers sooner; this one bounds what pings cannot see.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -77,18 +77,25 @@ async fn read(
         // Pings are answered below, and the answer to a close frame goes out with the next read.
         Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_)) => Some(None),
         Err(error) => {
-            if is_too_long(error) {
-                tracing::debug!(connection = connection.0, "frame too long");
+            if let Some((code, reason)) = violation(error) {
+                tracing::debug!(connection = connection.0, reason, "WebSocket violation");
                 lingering.on();
-                close(socket, 1009, "the frame is too long".to_owned()).await;
+                close(socket, code, reason.to_owned()).await;
             }
             None
         }
     }
 }
 
-fn is_too_long(error: axum::Error) -> bool {
-    matches!(error.into_inner().downcast_ref::<tungstenite::Error>(), Some(tungstenite::Error::Capacity(_)))
+/// The close code (RFC 6455 §7.4.1) and reason for what the peer did wrong; none if the socket is merely gone.
+fn violation(error: axum::Error) -> Option<(u16, &'static str)> {
+    match error.into_inner().downcast_ref::<tungstenite::Error>()? {
+        tungstenite::Error::Capacity(_) => Some((1009, "the frame is too long")),
+        tungstenite::Error::Utf8(_) => Some((1007, "the text is not UTF-8")),
+        tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
+        tungstenite::Error::Protocol(_) => Some((1002, "the frame violates the WebSocket protocol")),
+        _ => None,
+    }
 }
 
 async fn close(socket: &mut WebSocket, code: u16, reason: String) {
