@@ -4,6 +4,7 @@ use crate::accounts::Accounts;
 use crate::addresses::{self, Demo};
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::descriptors;
 use crate::http::{self, App, Serving};
 use crate::media_plane::{self, MediaThread, WorkerSockets};
 use crate::signaling_plane::{self, Gauges, MediaReport, SignalingPlane, SipSide, ToPlane};
@@ -11,6 +12,7 @@ use crate::sip;
 use crate::sip_transport::{self, Counters, Listening, SipTransport, Sockets, TlsReload};
 use crate::supervisor::{self, EndedParts, Supervisor};
 use crate::tls::{self, CertifiedFiles};
+use axum::http::HeaderValue;
 use core::time::Duration;
 use offhook_b2bua::config::{Admission, Config, LoginName, Sip};
 use offhook_b2bua::relay::Relay;
@@ -22,7 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 /// How long sockets may take to say good-bye; the whole shutdown stays below 5 s.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -54,6 +56,7 @@ impl Server {
     /// # Errors
     /// An address in use, an unreadable certificate, a refused `--demo`: with what to change.
     pub async fn start(settings: &Settings, demo: Demo) -> io::Result<Self> {
+        let settings = &descriptors::fitted(settings, descriptors::raise_limit()?);
         let discovered = addresses::discover()?;
         let (plain, tls) = addresses::listen(settings, demo, &discovered).map_err(io::Error::other)?;
         let plain = bind_all("plain", &plain).await?;
@@ -97,18 +100,18 @@ impl Server {
             stopping: AtomicBool::new(false),
             own_pages_only: demo == Demo::Loopback,
             page: page_directory(settings),
+            page_security_policy: Some(settings.page_security_policy.as_str())
+                .filter(|policy| !policy.is_empty())
+                .map(HeaderValue::from_str)
+                .transpose()
+                .map_err(io::Error::other)?,
             workers,
             frame_size: settings.frame_size,
             send_queue: settings.send_queue,
         });
         let (stop, stop_listeners) = watch::channel(false);
-        let serving = Serving {
-            router: http::router(Arc::clone(&app)),
-            places: Arc::new(Semaphore::new(settings.connections)),
-            header_timeout: settings.header_timeout,
-            handshake_timeout: settings.tls_handshake_timeout,
-            stop: stop_listeners,
-        };
+        let (usual, overload) = (http::router(Arc::clone(&app)), http::overload_router(Arc::clone(&app)));
+        let serving = Serving::new(settings, usual, overload, stop_listeners);
         let (plain, tls) =
             (open(plain, None, &serving, &supervisor)?, open(tls, certificate.as_ref(), &serving, &supervisor)?);
         let sip = sip_listening;

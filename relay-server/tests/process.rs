@@ -1,12 +1,14 @@
 //! The program as a process: its standard streams may be full, closed or blocked.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
+use futures_util::{SinkExt as _, StreamExt as _};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write, pipe};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use tokio_tungstenite::tungstenite::Message;
 
 /// A relay with room for two connections; it logs each one that it refuses.
 struct Relay {
@@ -17,16 +19,21 @@ struct Relay {
 
 impl Relay {
     fn start(name: &str, address: SocketAddr, stdout: impl Into<Stdio>, stderr: impl Into<Stdio>) -> Self {
+        let options = ["--demo".to_owned(), "--set=limits.connections=2".to_owned()];
+        Self::start_with(name, address, stdout, stderr, &options)
+    }
+
+    fn start_with(
+        name: &str,
+        address: SocketAddr,
+        stdout: impl Into<Stdio>,
+        stderr: impl Into<Stdio>,
+        options: &[String],
+    ) -> Self {
         let directory = std::env::temp_dir().join(format!("offhook-process-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_offhook-relay"));
-        command.args([
-            "--demo",
-            "--no-tls",
-            "--media-port=0",
-            "--media-address=127.0.0.1",
-            "--set=limits.connections=2",
-        ]);
+        command.args(["--no-tls", "--media-port=0", "--media-address=127.0.0.1"]).args(options);
         command.arg(format!("--listen={address}")).env("OFFHOOK_LOG", "info").current_dir(&directory);
         let child = command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn().unwrap();
         let relay = Self { child, address, directory };
@@ -118,6 +125,45 @@ fn a_log_pipe_that_is_not_read_blocks_nothing() {
     stderr.write_all(&[b'x'; 65_536]).unwrap();
     works_and_ends(Relay::start("blocked", free_address(), Stdio::null(), stderr));
     drop(unread);
+}
+
+/// The resident memory in kB.
+fn resident(relay: &Relay) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", relay.child.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn logins_at_once_take_the_memory_of_two_checks() {
+    let hash = offhook_relay::accounts::hash_password("tulip").unwrap();
+    let configuration = std::env::temp_dir().join(format!("offhook-logins-{}.toml", std::process::id()));
+    std::fs::write(&configuration, format!("[accounts]\nalice = \"{hash}\"\n[sessions]\nmax_per_login = 100\n"))
+        .unwrap();
+    let options = [format!("--config={}", configuration.display()), "--set=limits.connections=100".to_owned()];
+    let relay = Relay::start_with("logins", free_address(), Stdio::null(), Stdio::null(), &options);
+    let before = resident(&relay);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let url = format!("ws://{}/", relay.address);
+    runtime.block_on(async {
+        let hello = r#"{"message":"connection","data":[{"sipLogin":"alice","sipPassword":"tulip"}]}"#;
+        let log_in = async || {
+            let (mut socket, _) = tokio_tungstenite::connect_async(&url).await.unwrap();
+            socket.send(Message::text(hello)).await.unwrap();
+            let answer = socket.next().await.unwrap().unwrap();
+            assert!(answer.to_text().unwrap().contains("getUserData"), "{answer:?}");
+            socket
+        };
+        // Twice, since what a first round leaves behind must serve the second.
+        for _ in 0..2 {
+            futures_util::future::join_all((0..25).map(|_| log_in())).await;
+        }
+    });
+    let growth = resident(&relay) - before;
+    std::fs::remove_file(configuration).unwrap();
+    // Two checks take 2 x 19 MiB; each connection takes some kB.
+    assert!(growth < 60_000, "{growth} kB");
+    relay.end();
 }
 
 #[test]

@@ -84,6 +84,9 @@ async fn healthz_and_page_are_served() {
     assert!(health.contains("\"workers\":2") && health.contains("\"sessions\":0"), "{health}");
     let index = plain(server.plain[0], "/").await;
     assert!(index.contains("content-type: text/html") && index.ends_with("<p>phone"), "{index}");
+    let policy = "content-security-policy: default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ws: wss:;";
+    assert!(index.contains(policy) && index.contains("frame-ancestors 'none'"), "{index}");
+    assert!(index.contains("referrer-policy: no-referrer"), "{index}");
     let wasm = plain(server.plain[0], "/offhook.wasm").await;
     assert!(wasm.contains("content-type: application/wasm") && wasm.contains("cache-control: no-cache"), "{wasm}");
     assert!(plain(server.plain[0], "/nothing").await.starts_with("HTTP/1.1 404"));
@@ -126,6 +129,82 @@ async fn a_frame_that_is_too_long_closes_its_socket_with_1009_even_while_it_is_b
     let Message::Close(Some(frame)) = next(&mut socket).await else { panic!("a close frame") };
     assert_eq!(frame.code, CloseCode::Size);
     assert!(plain(server.plain[0], "/healthz").await.starts_with("HTTP/1.1 200"));
+    server.shut_down().await;
+}
+
+/// A socket that a test writes octets to.
+async fn raw_socket(server: &Server) -> TcpStream {
+    let mut stream = TcpStream::connect(server.plain[0]).await.unwrap();
+    let request = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        answer.push(stream.read_u8().await.unwrap());
+    }
+    stream
+}
+
+#[tokio::test]
+async fn violations_of_the_protocol_are_answered_with_their_close_codes() {
+    let scratch = Scratch::new();
+    let server = start(&scratch, "").await;
+    for (what, frame, code) in [
+        ("a reserved opcode", &[0x83, 0x80, 0, 0, 0, 0][..], 1002_u16),
+        ("a frame without mask", &[0x81, 0x02, b'h', b'i'], 1002),
+        ("a continuation of nothing", &[0x80, 0x80, 0, 0, 0, 0], 1002),
+        ("a text that is not UTF-8", &[0x81, 0x82, 0, 0, 0, 0, 0xc3, 0x28], 1007),
+    ] {
+        let mut stream = raw_socket(&server).await;
+        stream.write_all(frame).await.unwrap();
+        let mut answer = [0; 4];
+        let read = tokio::time::timeout(Duration::from_secs(10), stream.read_exact(&mut answer));
+        read.await.expect("in time").unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert_eq!(answer[0], 0x88, "{what}: a close frame");
+        assert_eq!(u16::from_be_bytes([answer[2], answer[3]]), code, "{what}");
+    }
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn unfinished_headers_are_bounded() {
+    let scratch = Scratch::new();
+    let server = start(&scratch, "").await;
+    let mut stream = TcpStream::connect(server.plain[0]).await.unwrap();
+    let long = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}", "a".repeat(65_536));
+    // The relay stops reading, so not everything may be accepted.
+    let _ = stream.write_all(long.as_bytes()).await;
+    let mut answer = Vec::new();
+    let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await.expect("an answer");
+    assert!(answer.starts_with(b"HTTP/1.1 431"), "{}", String::from_utf8_lossy(&answer));
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn an_address_has_its_share_and_the_health_check_answers_beyond_it() {
+    let scratch = Scratch::new();
+    let server = start(&scratch, "limits = { connections_per_address = 2 }").await;
+    let (one, two) = (socket(&server, "/").await, socket(&server, "/").await);
+    let third = connect_async(format!("ws://{}/", server.plain[0])).await.unwrap_err().to_string();
+    assert!(third.contains("503"), "{third}");
+    assert!(plain(server.plain[0], "/healthz").await.starts_with("HTTP/1.1 200"));
+    assert!(plain(server.plain[0], "/").await.starts_with("HTTP/1.1 503"));
+    // Another address has a share of its own.
+    let other = tokio::net::TcpSocket::new_v4().unwrap();
+    other.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let other = get(other.connect(server.plain[0]).await.unwrap(), "/nothing").await;
+    assert!(other.starts_with("HTTP/1.1 404"), "{other}");
+    drop((one, two));
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_reverse_proxy_is_bounded_by_the_total_only() {
+    let scratch = Scratch::new();
+    let more = "limits = { connections_per_address = 1, proxies = [\"127.0.0.1\"] }";
+    let server = start(&scratch, more).await;
+    let sockets = [socket(&server, "/").await, socket(&server, "/").await, socket(&server, "/").await];
+    drop(sockets);
     server.shut_down().await;
 }
 

@@ -34,6 +34,7 @@ pub fn explain(settings: &Settings) -> String {
         ("tls.names", some(&s.tls_names, "localhost and discovered addresses")),
         ("tls.handshake_timeout", seconds(s.tls_handshake_timeout)),
         ("page.directory", path(&s.page_directory, "next to the program, or demo-phone/dist")),
+        ("page.security_policy", otherwise(&s.page_security_policy, "none")),
         ("media.address", some(&s.media_address, "all discovered addresses")),
         ("media.public_address", some(&s.media_public_address, "same as media.address")),
         ("media.port", port),
@@ -53,6 +54,8 @@ pub fn explain(settings: &Settings) -> String {
         ("limits.message_rate", format!("{} a second", s.message_rate)),
         ("limits.message_burst", s.message_burst.to_string()),
         ("limits.connections", s.connections.to_string()),
+        ("limits.connections_per_address", s.connections_per_address.to_string()),
+        ("limits.proxies", some(&s.proxies, "none")),
         ("limits.send_queue", format!("{} frames", s.send_queue)),
         ("limits.password_checks", format!("{} at a time", s.password_checks)),
         (
@@ -118,9 +121,11 @@ fn sip(s: &SipSettings) -> Vec<(&'static str, String)> {
         ("sip.keep_alive", seconds(s.keep_alive)),
         ("sip.connect_timeout", seconds(s.connect_timeout)),
         ("sip.idle_timeout", seconds(s.idle_timeout)),
+        ("sip.unused_timeout", seconds(s.unused_timeout)),
         ("sip.message_rate", format!("{} a second", s.message_rate)),
         ("sip.send_queue", format!("{} messages", s.send_queue)),
         ("sip.connections", s.connections.to_string()),
+        ("sip.connections_per_address", s.connections_per_address.to_string()),
         ("sip.phones", format!("{} users", s.phones.len())),
         ("sip.accounts", format!("{} logins", s.accounts.len())),
     ];
@@ -164,21 +169,24 @@ fn rtp(s: &SipSettings) -> Vec<(&'static str, String)> {
 
 fn trunk(s: &SipSettings) -> Vec<(&'static str, String)> {
     let t = &s.trunk;
-    let or = |text: &str, otherwise: &str| if text.is_empty() { otherwise.to_owned() } else { text.to_owned() };
     let password = if t.password.is_some() { "given" } else { "none" };
     vec![
-        ("sip.trunk.uri", or(&t.uri, "no trunk")),
-        ("sip.trunk.name", or(&t.name, "none")),
-        ("sip.trunk.username", or(&t.username, "the user of its uri")),
+        ("sip.trunk.uri", otherwise(&t.uri, "no trunk")),
+        ("sip.trunk.name", otherwise(&t.name, "none")),
+        ("sip.trunk.username", otherwise(&t.username, "the user of its uri")),
         ("sip.trunk.password", password.to_owned()),
         ("sip.trunk.password_file", path(&t.password_file, "none")),
-        ("sip.trunk.registrar", or(&t.registrar, "the domain of its uri")),
+        ("sip.trunk.registrar", otherwise(&t.registrar, "the domain of its uri")),
         ("sip.trunk.register", if t.register { "yes" } else { "no" }.to_owned()),
         ("sip.trunk.proxy", some(&t.proxy, "none")),
         ("sip.trunk.transport", t.transport.map_or("as the DNS says".to_owned(), |transport| transport.to_string())),
         ("sip.trunk.numbers", format!("{} logins", s.trunk_numbers.len())),
         ("sip.trunk.asserts_identity", if s.trunk_asserts_identity { "yes" } else { "no" }.to_owned()),
     ]
+}
+
+fn otherwise(text: &str, otherwise: &str) -> String {
+    if text.is_empty() { otherwise.to_owned() } else { text.to_owned() }
 }
 
 fn seconds(duration: Duration) -> String {

@@ -20,6 +20,11 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+/// What the bundled phone page needs and nothing else: its own scripts and styles, WebAssembly, and a WebSocket to any relay.
+/// Other sites may not embed it (`frame-ancestors`), since they could make a user click on its buttons.
+const PAGE_SECURITY_POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ws: wss:; \
+     img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
 /// Every option of the relay, typed. `Settings::default()` is what holds where nobody says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -41,6 +46,8 @@ pub struct Settings {
     pub tls_handshake_timeout: Duration,
     /// The built phone page.
     pub page_directory: Option<PathBuf>,
+    /// `Content-Security-Policy` of the phone page; empty: none.
+    pub page_security_policy: String,
     /// Addresses the media sockets are bound to; empty: all discovered.
     pub media_address: Vec<IpAddr>,
     /// Addresses browsers reach those by, where that differs.
@@ -79,6 +86,10 @@ pub struct Settings {
     pub message_burst: u32,
     /// Open sockets of all addresses together.
     pub connections: usize,
+    /// Open sockets of one remote address.
+    pub connections_per_address: usize,
+    /// Remote addresses that stand for many users, and are not limited by themselves.
+    pub proxies: Vec<IpAddr>,
     /// Frames that may wait for a slow reader.
     pub send_queue: usize,
     /// Passwords checked at the same time.
@@ -105,6 +116,7 @@ impl Default for Settings {
             tls_names: Vec::new(),
             tls_handshake_timeout: Duration::from_secs(10),
             page_directory: None,
+            page_security_policy: PAGE_SECURITY_POLICY.to_owned(),
             media_address: Vec::new(),
             media_public_address: Vec::new(),
             media_direct: false,
@@ -124,6 +136,8 @@ impl Default for Settings {
             message_rate: 50,
             message_burst: 200,
             connections: 10_000,
+            connections_per_address: 500,
+            proxies: Vec::new(),
             send_queue: 256,
             password_checks: 2,
             ping_interval: Duration::from_secs(5),

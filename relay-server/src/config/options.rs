@@ -52,6 +52,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     option("tls", "names", set!(tls_names = given => given.words())),
     option("tls", "handshake_timeout", set!(tls_handshake_timeout = given => given.some_duration()?)),
     option("page", "directory", set!(page_directory = given => given.path()?)),
+    option("page", "security_policy", set!(page_security_policy = given => header_value(given)?)),
     option("media", "address", set!(media_address = given => given.named_ip_addresses()?)),
     option("media", "public_address", set!(media_public_address = given => given.named_ip_addresses()?)),
     option("media", "port", set!(media_port = given => given.number(0, 65_535)?)),
@@ -70,6 +71,8 @@ pub const OPTIONS: &[OptionSpec] = &[
     option("limits", "message_rate", set!(message_rate = given => given.number(1, 1_000_000)?)),
     option("limits", "message_burst", set!(message_burst = given => given.number(1, 1_000_000)?)),
     option("limits", "connections", set!(connections = given => given.number(1, 1_000_000)?)),
+    option("limits", "connections_per_address", set!(connections_per_address = given => given.number(1, 1_000_000)?)),
+    option("limits", "proxies", set!(proxies = given => given.ip_addresses()?)),
     option("limits", "send_queue", set!(send_queue = given => given.number(8, 65_536)?)),
     option("limits", "password_checks", set!(password_checks = given => given.number(1, 256)?)),
     option("signaling", "ping_interval", set!(ping_interval = given => given.duration()?)),
@@ -99,9 +102,11 @@ pub const OPTIONS: &[OptionSpec] = &[
     option("sip", "keep_alive", set!(sip.keep_alive = given => given.at_least(Duration::from_secs(1))?)),
     option("sip", "connect_timeout", set!(sip.connect_timeout = given => given.some_duration()?)),
     option("sip", "idle_timeout", set!(sip.idle_timeout = given => given.some_duration()?)),
+    option("sip", "unused_timeout", set!(sip.unused_timeout = given => given.some_duration()?)),
     option("sip", "message_rate", set!(sip.message_rate = given => given.number(10, 1_000_000)?)),
     option("sip", "send_queue", set!(sip.send_queue = given => given.number(8, 65_536)?)),
     option("sip", "connections", set!(sip.connections = given => given.number(1, 1_000_000)?)),
+    option("sip", "connections_per_address", set!(sip.connections_per_address = given => given.number(1, 1_000_000)?)),
     trunk!("uri"),
     trunk!("name"),
     trunk!("username"),
@@ -167,6 +172,17 @@ fn codecs(given: &Given) -> Result<Vec<String>, String> {
         });
     }
     Ok(names)
+}
+
+/// The value of an HTTP header.
+fn header_value(given: &Given) -> Result<String, String> {
+    let text = given.one()?;
+    match text.bytes().find(|octet| !(b' '..=b'~').contains(octet)) {
+        Some(octet) => {
+            Err(format!("the octet {octet:#04x} is not possible in a header: write it in one line of ASCII"))
+        }
+        None => Ok(text.to_owned()),
+    }
 }
 
 fn call_waiting(given: &Given) -> Result<CallWaiting, String> {

@@ -84,12 +84,16 @@ pub struct SipSettings {
     pub connect_timeout: Duration,
     /// How long a connection may be silent.
     pub idle_timeout: Duration,
+    /// How long a connection that a peer opened may go without a use that the relay accepts.
+    pub unused_timeout: Duration,
     /// Messages a second of one peer, on average.
     pub message_rate: u32,
     /// Messages that may wait for a slow peer.
     pub send_queue: usize,
     /// Connections of all peers together.
     pub connections: usize,
+    /// Connections of one remote address.
+    pub connections_per_address: usize,
     /// Phones that may register here.
     pub phones: BTreeMap<String, Verifier>,
     /// Logins with an account at a server.
@@ -141,9 +145,11 @@ impl Default for SipSettings {
             keep_alive: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(7_200),
+            unused_timeout: Duration::from_secs(60),
             message_rate: 5_000,
             send_queue: 1_024,
             connections: 10_000,
+            connections_per_address: 500,
             phones: BTreeMap::new(),
             accounts: BTreeMap::new(),
             trunk: AccountSettings::default(),
@@ -360,18 +366,32 @@ pub(super) fn phone(settings: &mut Settings, user: &str, given: &Given) -> Resul
     if text.is_empty() {
         return Err(format!("the password of phone `{user}` is empty"));
     }
-    settings.sip.phones.insert(user.to_owned(), verifier(text));
+    let verifier = verifier(text).map_err(|problem| format!("the password of phone `{user}` {problem}"))?;
+    settings.sip.phones.insert(user.to_owned(), verifier);
     Ok(())
 }
 
-/// `md5:…`, `sha-256:…`, `sha-512-256:…` with as many digits as the hash has; anything else is a password.
-fn verifier(text: &str) -> Verifier {
-    let hashed = HASHES.iter().find_map(|(name, hash, length)| {
-        let digits = text.strip_prefix(name)?.strip_prefix(':')?;
-        let is_hash = digits.len() == *length && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-        is_hash.then(|| Verifier::Ha1 { hash: *hash, digits: Secret::new(digits.to_ascii_lowercase()) })
-    });
-    hashed.unwrap_or_else(|| Verifier::Password(secret(text)))
+/// `md5:…`, `sha-256:…`, `sha-512-256:…` with as many digits as the hash has; anything else is a password, unless it looks
+/// like a mistyped hash, which nobody could register with.
+fn verifier(text: &str) -> Result<Verifier, String> {
+    const ADVICE: &str =
+        "make it anew with `offhook-relay hash-password --sip`; a password of this form can be given as a hash too";
+    let Some((name, digits)) = text.split_once(':') else { return Ok(Verifier::Password(secret(text))) };
+    let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let Some((known, hash, length)) = HASHES.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name)) else {
+        if is_hex && HASHES.iter().any(|(.., length)| digits.len() == *length) {
+            let names = HASHES.map(|(name, ..)| name).join(", ");
+            return Err(format!("looks like a hash of an unknown kind (there are: {names}): {ADVICE}"));
+        }
+        return Ok(Verifier::Password(secret(text)));
+    };
+    if !is_hex || digits.len() != *length {
+        let found = digits.chars().count();
+        return Err(format!(
+            "begins with `{name}:`, but {known} has {length} hexadecimal digits and not these {found}: {ADVICE}"
+        ));
+    }
+    Ok(Verifier::Ha1 { hash: *hash, digits: Secret::new(digits.to_ascii_lowercase()) })
 }
 
 /// Hash functions of digest authentication, with the number of their digits.

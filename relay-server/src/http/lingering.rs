@@ -3,6 +3,7 @@
 //! Closing a socket with unread octets makes the kernel send a reset, which destroys what the peer has not read yet, such
 //! as a close frame saying why. So a stream whose peer may still be talking is shut down for writing and read for a while.
 
+use crate::quota::Place;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
@@ -11,7 +12,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 
 /// How long the last words may take, and how many octets are read meanwhile.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -32,11 +32,11 @@ pub(super) struct Stream {
     /// `None` only while dropping.
     tcp: Option<TcpStream>,
     lingering: Lingering,
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
 }
 
 impl Stream {
-    pub(super) fn new(tcp: TcpStream, lingering: Lingering, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(tcp: TcpStream, lingering: Lingering, place: Place) -> Self {
         Self { tcp: Some(tcp), lingering, place: Some(place) }
     }
 

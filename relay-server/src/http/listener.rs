@@ -1,33 +1,95 @@
 //! Accepting connections, plain and TLS, with a limit on their number and on their patience.
 
 use super::lingering::{Lingering, Stream};
+use crate::config::Settings;
+use crate::quota::{Place, Quota, Refusal};
 use axum::Router;
 use core::time::Duration;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
-use tower_service::Service;
+use tower_service::Service as _;
 
 /// After a failed accept (no descriptors left), the next one is not tried at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// The most that is kept of a request before its headers are complete. Browsers with many cookies send 8 kB.
+const HEADERS: usize = 32_768;
+
+/// Connections that are answered although there is no place for them: see [`Serving::overload`].
+const OVERLOAD_PLACES: usize = 64;
+const OVERLOAD_PLACES_PER_NETWORK: usize = 8;
+/// How long such a connection may take for its TLS handshake, and for its request.
+const OVERLOAD_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// What all listeners have in common.
 #[derive(Clone)]
 pub struct Serving {
-    /// What answers.
-    pub router: Router,
-    /// One place per connection, all listeners together.
-    pub places: Arc<Semaphore>,
-    /// How long request headers may take.
-    pub header_timeout: Duration,
-    /// How long a TLS handshake may take.
-    pub handshake_timeout: Duration,
+    /// For connections with a place.
+    usual: Service,
+    /// For connections without one: the health check is answered, so that a relay that is full is not taken for one that is
+    /// dead, and everything else is answered `503`.
+    overload: Service,
+    /// Addresses that stand for many users.
+    proxies: Arc<[IpAddr]>,
     /// Turns true when the relay ends.
-    pub stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
+}
+
+/// How connections are served.
+#[derive(Clone)]
+struct Service {
+    router: Router,
+    places: Arc<Quota>,
+    header_timeout: Duration,
+    handshake_timeout: Duration,
+    keep_alive: bool,
+}
+
+impl Serving {
+    /// `usual` answers the connections that `settings` allow, `overload` those beyond.
+    #[must_use]
+    pub fn new(settings: &Settings, usual: Router, overload: Router, stop: watch::Receiver<bool>) -> Self {
+        Self {
+            usual: Service {
+                router: usual,
+                places: Quota::new(settings.connections, settings.connections_per_address),
+                header_timeout: settings.header_timeout,
+                handshake_timeout: settings.tls_handshake_timeout,
+                keep_alive: true,
+            },
+            overload: Service {
+                router: overload,
+                places: Quota::new(OVERLOAD_PLACES, OVERLOAD_PLACES_PER_NETWORK),
+                header_timeout: settings.header_timeout.min(OVERLOAD_TIMEOUT),
+                handshake_timeout: settings.tls_handshake_timeout.min(OVERLOAD_TIMEOUT),
+                keep_alive: false,
+            },
+            proxies: settings.proxies.iter().map(IpAddr::to_canonical).collect(),
+            stop,
+        }
+    }
+
+    /// How a connection from `remote` is served; `None`: not at all.
+    fn admit(&self, remote: IpAddr) -> Option<(Place, Service)> {
+        let places = &self.usual.places;
+        let is_proxy = self.proxies.contains(&remote.to_canonical());
+        match if is_proxy { places.take_shared() } else { places.take(remote) } {
+            Ok(place) => return Some((place, self.usual.clone())),
+            Err(Refusal::Total) => tracing::warn!("connection refused: there are limits.connections of them"),
+            Err(Refusal::Network) => tracing::warn!(
+                "connection refused: its address has limits.connections_per_address of them; if many users come from \
+                 there, raise that, or name it in limits.proxies if it is a reverse proxy"
+            ),
+        }
+        let place = self.overload.places.take(remote).ok()?;
+        Some((place, self.overload.clone()))
+    }
 }
 
 /// The TLS configuration as it is today; none where connections are plain.
@@ -40,8 +102,8 @@ pub async fn serve(listener: TcpListener, tls: Certificate, mut serving: Serving
             accepted = listener.accept() => accepted,
             _ = serving.stop.wait_for(|stop| *stop) => return,
         };
-        let tcp = match accepted {
-            Ok((tcp, _)) => tcp,
+        let (tcp, remote) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "accepting a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -49,16 +111,13 @@ pub async fn serve(listener: TcpListener, tls: Certificate, mut serving: Serving
             }
         };
         // One too many is dropped at once: left in the kernel's queue it would look like a relay that hangs.
-        let Ok(place) = Arc::clone(&serving.places).try_acquire_owned() else {
-            tracing::warn!("connection refused: limits.connections reached");
-            continue;
-        };
+        let Some((place, service)) = serving.admit(remote.ip()) else { continue };
         let lingering = Lingering::default();
         tokio::spawn(connection(
             Stream::new(prepared(tcp), lingering.clone(), place),
             tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.borrow()))),
             lingering,
-            serving.clone(),
+            service,
         ));
     }
 }
@@ -71,28 +130,30 @@ fn prepared(tcp: TcpStream) -> TcpStream {
     tcp
 }
 
-async fn connection(stream: Stream, tls: Option<TlsAcceptor>, lingering: Lingering, serving: Serving) {
-    let Some(tls) = tls else { return http(stream, lingering, serving).await };
-    match tokio::time::timeout(serving.handshake_timeout, tls.accept(stream)).await {
-        Ok(Ok(stream)) => http(stream, lingering, serving).await,
+async fn connection(stream: Stream, tls: Option<TlsAcceptor>, lingering: Lingering, service: Service) {
+    let Some(tls) = tls else { return http(stream, lingering, service).await };
+    match tokio::time::timeout(service.handshake_timeout, tls.accept(stream)).await {
+        Ok(Ok(stream)) => http(stream, lingering, service).await,
         Ok(Err(error)) => tracing::debug!(%error, "TLS handshake"),
         Err(_) => tracing::debug!("TLS handshake took too long"),
     }
 }
 
-async fn http<S>(stream: S, lingering: Lingering, serving: Serving)
+async fn http<S>(stream: S, lingering: Lingering, service: Service)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let router = serving.router;
-    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+    let router = service.router;
+    let answer = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(lingering.clone());
         router.clone().call(request)
     });
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(serving.header_timeout)
-        .serve_connection(TokioIo::new(stream), service)
+        .header_read_timeout(service.header_timeout)
+        .max_buf_size(HEADERS)
+        .keep_alive(service.keep_alive)
+        .serve_connection(TokioIo::new(stream), answer)
         .with_upgrades();
     if let Err(error) = served.await {
         tracing::debug!(%error, "HTTP connection");

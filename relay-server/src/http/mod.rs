@@ -6,4 +6,4 @@ mod router;
 
 pub(crate) use lingering::Lingering;
 pub use listener::{Serving, serve};
-pub use router::{App, router};
+pub use router::{App, overload_router, router};

@@ -44,6 +44,8 @@ pub struct App {
     pub own_pages_only: bool,
     /// The built phone page, if there is one.
     pub page: Option<PathBuf>,
+    /// `Content-Security-Policy` of the page.
+    pub page_security_policy: Option<HeaderValue>,
     /// Media workers.
     pub workers: usize,
     /// Longest message taken, in octets.
@@ -55,6 +57,12 @@ pub struct App {
 /// The router of every address.
 pub fn router(app: Arc<App>) -> Router {
     Router::new().route("/healthz", get(healthz)).fallback(anything).with_state(app)
+}
+
+/// The router of connections beyond the limits.
+pub fn overload_router(app: Arc<App>) -> Router {
+    let refusal = || async { (StatusCode::SERVICE_UNAVAILABLE, "too many connections\n") };
+    Router::new().route("/healthz", get(healthz)).fallback(refusal).with_state(app)
 }
 
 async fn healthz(State(app): State<Arc<App>>) -> Response {
@@ -167,8 +175,14 @@ async fn page(app: &App, request: Request) -> Response {
         Ok(response) => {
             let mut response = response.map(Body::new);
             // Asked again every time, answered "not modified": a new build of the page is seen at once.
-            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-            response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            let headers = response.headers_mut();
+            let mut insert = |name, value| headers.insert(name, HeaderValue::from_static(value));
+            insert(header::CACHE_CONTROL, "no-cache");
+            insert(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+            insert(header::REFERRER_POLICY, "no-referrer");
+            if let Some(policy) = &app.page_security_policy {
+                headers.insert(header::CONTENT_SECURITY_POLICY, policy.clone());
+            }
             response
         }
         Err(never) => match never {},

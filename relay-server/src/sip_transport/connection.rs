@@ -2,6 +2,7 @@
 
 use super::report::Report;
 use super::stream::{self, Inlet, Limits, OpenedBy};
+use crate::quota::{Quota, Refusal};
 use core::time::Duration;
 use offhook_sip::transport::{FlowId, Source, Target, Transport};
 use rustls::pki_types::ServerName;
@@ -12,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// After a failed accept (no descriptors left), the next one is not tried at once.
@@ -33,7 +34,7 @@ pub(super) struct Connections {
     /// Towards servers, as it is today.
     pub(super) client: watch::Receiver<Arc<ClientConfig>>,
     /// One place per connection that was accepted.
-    pub(super) places: Arc<Semaphore>,
+    pub(super) places: Arc<Quota>,
 }
 
 impl Connections {
@@ -84,9 +85,16 @@ impl Connections {
                     continue;
                 }
             };
-            let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-                tracing::warn!("SIP connection refused: sip.connections reached");
-                continue;
+            let place = match self.places.take(remote.ip()) {
+                Ok(place) => place,
+                Err(Refusal::Total) => {
+                    tracing::warn!("SIP connection refused: there are sip.connections of them");
+                    continue;
+                }
+                Err(Refusal::Network) => {
+                    tracing::warn!("SIP connection refused: its address has sip.connections_per_address of them");
+                    continue;
+                }
             };
             let acceptor = tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.borrow())));
             let this = self.clone();

@@ -25,6 +25,7 @@ pub use tls::{Shown, TlsSides};
 
 use crate::clock::Clock;
 use crate::config::SipSettings;
+use crate::quota::Quota;
 use crate::supervisor::Supervisor;
 use connection::Connections;
 use offhook_sip::transport::{FlowId, Hop, QueryId, Target, TransmissionId, Transport};
@@ -107,12 +108,13 @@ impl SipTransport {
             limits: Limits {
                 idle_timeout: settings.idle_timeout,
                 message_timeout: stream::MESSAGE_TIMEOUT,
+                unused_timeout: settings.unused_timeout,
                 message_rate: settings.message_rate,
                 send_queue: settings.send_queue,
             },
             connect_timeout: settings.connect_timeout,
             client: client.subscribe(),
-            places: Arc::new(Semaphore::new(settings.connections)),
+            places: Quota::new(settings.connections, settings.connections_per_address),
         };
         let mut tasks = JoinSet::new();
         for (transport, listener) in sockets.tcp {

@@ -8,7 +8,7 @@ use offhook_sip::message::framing::{Frame, Splitter};
 use offhook_sip::transport::{Source, TransmissionId};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::Instant;
@@ -34,6 +34,8 @@ pub(super) struct Limits {
     pub(super) idle_timeout: Duration,
     /// See [`MESSAGE_TIMEOUT`].
     pub(super) message_timeout: Duration,
+    /// How long a connection that the peer opened may go without a use that the relay accepts.
+    pub(super) unused_timeout: Duration,
     /// Messages a second that are taken.
     pub(super) message_rate: u32,
     /// Messages that may wait for it.
@@ -53,6 +55,8 @@ pub struct Outlet {
     queue: mpsc::Sender<Outgoing>,
     queued: Arc<AtomicUsize>,
     kill: Arc<Notify>,
+    /// Whether the relay has accepted a use of the connection.
+    is_used: Arc<AtomicBool>,
 }
 
 impl Outlet {
@@ -68,6 +72,9 @@ impl Outlet {
 
     /// Queues a message; never waits. A peer so slow that its queue is full loses its connection.
     pub(super) fn send(&self, transmission: TransmissionId, octets: Vec<u8>) -> bool {
+        if !self.is_used.load(Ordering::Relaxed) && shows_use(&octets) {
+            self.is_used.store(true, Ordering::Relaxed);
+        }
         let length = octets.len();
         let waiting = self.queued.fetch_add(length, Ordering::Relaxed);
         let is_full = waiting > 0 && waiting.saturating_add(length) > QUEUED_OCTETS;
@@ -92,6 +99,7 @@ pub(super) struct Inlet {
     queue: mpsc::Receiver<Outgoing>,
     queued: Arc<AtomicUsize>,
     kill: Arc<Notify>,
+    is_used: Arc<AtomicBool>,
     /// What is being written.
     current: Option<TransmissionId>,
 }
@@ -100,8 +108,10 @@ pub(super) struct Inlet {
 pub(super) fn channel(send_queue: usize) -> (Outlet, Inlet) {
     let (sender, queue) = mpsc::channel(send_queue);
     let (queued, kill) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
-    let outlet = Outlet { queue: sender, queued: Arc::clone(&queued), kill: Arc::clone(&kill) };
-    (outlet, Inlet { queue, queued, kill, current: None })
+    let is_used = Arc::new(AtomicBool::new(false));
+    let outlet =
+        Outlet { queue: sender, queued: Arc::clone(&queued), kill: Arc::clone(&kill), is_used: Arc::clone(&is_used) };
+    (outlet, Inlet { queue, queued, kill, is_used, current: None })
 }
 
 impl Inlet {
@@ -138,13 +148,14 @@ pub(super) async fn serve<S>(
 {
     let activity = Activity::new();
     let (read_half, write_half) = tokio::io::split(stream);
-    let kill = Arc::clone(&inlet.kill);
+    let (kill, is_used) = (Arc::clone(&inlet.kill), Arc::clone(&inlet.is_used));
     let places = Arc::new(Semaphore::new(UNHANDLED));
     let reader = Reader { source, limits, activity: &activity, reports: &reports, places };
     let ended = tokio::select! {
         ended = reader.run(read_half, opened_by) => ended,
         ended = write(write_half, &mut inlet, &activity) => ended,
         () = activity.end(limits.idle_timeout) => Ok("it was silent for too long"),
+        () = unused(opened_by, &is_used, limits.unused_timeout) => Ok("its peer has not registered or called"),
         () = kill.notified() => Ok("its peer does not read, or does not answer"),
     };
     match ended {
@@ -153,6 +164,29 @@ pub(super) async fn serve<S>(
     }
     let _ =
         reports.send(Report::Closed { flow: source.flow, remote: source.remote.ip(), unsent: inlet.unsent() }).await;
+}
+
+/// Whether the relay sends this message only to a peer whose registration or call it accepts: a request, or a response that
+/// accepts a REGISTER or an INVITE. A scanner that connects and sends OPTIONS is answered, but its connection is not kept.
+fn shows_use(message: &[u8]) -> bool {
+    let Some(status) = message.strip_prefix(b"SIP/2.0 ") else { return !message.starts_with(b"\r\n") };
+    if !matches!(status.first(), Some(b'1' | b'2')) || status.starts_with(b"100") {
+        return false;
+    }
+    let mut lines = message.split(|octet| *octet == b'\n');
+    let method = lines.find_map(|line| line.strip_prefix(b"CSeq:")).map(<[u8]>::trim_ascii).unwrap_or_default();
+    method.ends_with(b" REGISTER") || method.ends_with(b" INVITE")
+}
+
+/// Waits until a connection that the peer opened has had its time without a use.
+async fn unused(opened_by: OpenedBy, is_used: &AtomicBool, patience: Duration) {
+    if opened_by == OpenedBy::Peer {
+        tokio::time::sleep(patience).await;
+        if !is_used.load(Ordering::Relaxed) {
+            return;
+        }
+    }
+    core::future::pending::<()>().await;
 }
 
 async fn write<W: AsyncWrite>(

@@ -71,7 +71,7 @@ fn sip_is_off_until_something_needs_it() {
 fn phones_have_a_password_or_a_hash_of_their_domain() {
     let md5 = "0123456789abcdef0123456789ABCDEF";
     let settings = accepted(&format!(
-        "[sip]\ndomain = \"PBX.test\"\n[sip.phones]\n101 = \"md5:{md5}\"\n102 = \"md5:tulip\"\n103 = \"tulip\"\n\
+        "[sip]\ndomain = \"PBX.test\"\n[sip.phones]\n101 = \"md5:{md5}\"\n102 = \"rose:tulip\"\n103 = \"tulip\"\n\
          104 = \"sha-256:{md5}{md5}\"\n"
     ));
     assert_eq!(settings.sip.domain, "pbx.test");
@@ -79,7 +79,7 @@ fn phones_have_a_password_or_a_hash_of_their_domain() {
     let sha = format!("{md5}{md5}");
     let wanted = [
         ("101", Verifier::Ha1 { hash: Hash::Md5, digits: digits(md5) }),
-        ("102", Verifier::Password(Secret::new("md5:tulip"))),
+        ("102", Verifier::Password(Secret::new("rose:tulip"))),
         ("103", Verifier::Password(Secret::new("tulip"))),
         ("104", Verifier::Ha1 { hash: Hash::Sha256, digits: digits(&sha) }),
     ];
@@ -177,4 +177,30 @@ fn what_does_not_go_together_is_refused() {
     assert_eq!(settings.sip.dns, ["192.0.2.53:53".parse().unwrap(), "[::1]:5353".parse().unwrap()]);
     assert_eq!((settings.sip.tls_verify, settings.sip.rtp_srtp), (Verify::Off, Srtp::Required));
     assert_eq!(settings.sip.rtp_profile, MediaProfile::WebRtc);
+}
+
+#[test]
+fn mistyped_hashes_of_phones_are_refused() {
+    let digits = "0123456789abcdef0123456789abcdef";
+    let with = |password: &str| {
+        parse("test.toml", &format!("[sip]\ndomain = \"a.test\"\n[sip.phones]\n101 = \"{password}\"\n"))
+    };
+    for (password, expected) in [
+        (format!("md5:{}", &digits[1..]), "md5 has 32 hexadecimal digits and not these 31"),
+        (format!("md5: {digits}"), "md5 has 32 hexadecimal digits"),
+        (format!("sha-256:{digits}"), "sha-256 has 64 hexadecimal digits"),
+        ("md5:tulip".to_owned(), "md5 has 32 hexadecimal digits"),
+        (format!("mp5:{digits}"), "a hash of an unknown kind (there are: md5, sha-256, sha-512-256)"),
+    ] {
+        let error = with(&password).unwrap_err().to_string();
+        assert!(
+            error.contains("test.toml:4") && error.contains(expected) && error.contains("hash-password"),
+            "{error}"
+        );
+        assert!(!error.contains(digits) && !error.contains("tulip"), "a password is never printed: {error}");
+    }
+    assert!(matches!(with(&format!("MD5:{digits}")).unwrap().sip.phones["101"], Verifier::Ha1 { .. }));
+    for password in ["tulip", "a:b", "rose:12"] {
+        assert!(matches!(with(password).unwrap().sip.phones["101"], Verifier::Password(_)), "{password}");
+    }
 }

@@ -1,7 +1,7 @@
-use super::{Limits, OpenedBy, Outlet, channel, serve};
+use super::{Limits, OpenedBy, Outlet, channel, serve, shows_use};
 use crate::sip_transport::Report;
 use core::time::Duration;
-use offhook_sip::transport::{FlowId, Source, Transport};
+use offhook_sip::transport::{FlowId, Source, TransmissionId, Transport};
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -9,25 +9,31 @@ use tokio::time::Instant;
 const WAIT: Duration = Duration::from_secs(10);
 const SHORT: Duration = Duration::from_millis(100);
 const LONG: Duration = Duration::from_millis(1_500);
+const UNUSED: Duration = Duration::from_secs(600);
 const WHOLE: &[u8] = b"OPTIONS sip:a SIP/2.0\r\nContent-Length: 0\r\n\r\n";
 
 struct Rig {
     peer: DuplexStream,
     reports: mpsc::Receiver<Report>,
-    _outlet: Outlet,
+    outlet: Outlet,
 }
 
 impl Rig {
     /// A connection whose messages must come within a short time, and that may be silent for a long one.
     fn open(opened_by: OpenedBy) -> Self {
-        let limits = Limits { idle_timeout: LONG, message_timeout: SHORT, message_rate: 100, send_queue: 8 };
+        Self::open_with(opened_by, UNUSED)
+    }
+
+    fn open_with(opened_by: OpenedBy, unused_timeout: Duration) -> Self {
+        let limits =
+            Limits { idle_timeout: LONG, message_timeout: SHORT, unused_timeout, message_rate: 100, send_queue: 8 };
         let (peer, own) = duplex(65_536);
         let (report, reports) = mpsc::channel(64);
         let (outlet, inlet) = channel(limits.send_queue);
         let nobody = "192.0.2.1:5060".parse().unwrap();
         let source = Source { flow: FlowId(1), transport: Transport::Tcp, local: nobody, remote: nobody };
         tokio::spawn(serve(own, source, opened_by, inlet, limits, report));
-        Self { peer, reports, _outlet: outlet }
+        Self { peer, reports, outlet }
     }
 
     async fn says(&mut self, octets: &[u8]) {
@@ -89,4 +95,38 @@ async fn who_has_spoken_may_be_silent_for_longer() {
     assert!(start.elapsed() >= LONG, "{:?}", start.elapsed());
     let mut server = Rig::open(OpenedBy::Relay);
     assert!(server.closed_after().await >= LONG);
+}
+
+#[test]
+fn only_accepted_registrations_and_calls_show_use() {
+    for (message, expected) in [
+        ("SIP/2.0 200 OK\r\nVia: x\r\nCSeq: 7 REGISTER\r\n\r\n", true),
+        ("SIP/2.0 180 Ringing\r\nCSeq: 7 INVITE\r\n\r\n", true),
+        ("INVITE sip:101@192.0.2.1 SIP/2.0\r\nCSeq: 7 INVITE\r\n\r\n", true),
+        ("SIP/2.0 200 OK\r\nCSeq: 7 OPTIONS\r\n\r\n", false),
+        ("SIP/2.0 401 Unauthorized\r\nCSeq: 7 REGISTER\r\n\r\n", false),
+        ("SIP/2.0 100 Trying\r\nCSeq: 7 INVITE\r\n\r\n", false),
+        ("\r\n", false),
+    ] {
+        assert_eq!(shows_use(message.as_bytes()), expected, "{message}");
+    }
+}
+
+#[tokio::test]
+async fn connection_without_registration_or_call_is_closed() {
+    let mut scanner = Rig::open_with(OpenedBy::Peer, SHORT * 3);
+    scanner.says(WHOLE).await;
+    scanner.is_received().await;
+    let answer = b"SIP/2.0 200 OK\r\nCSeq: 1 OPTIONS\r\n\r\n".to_vec();
+    assert!(scanner.outlet.send(TransmissionId(1), answer));
+    assert!(scanner.closed_after().await < LONG);
+
+    let mut phone = Rig::open_with(OpenedBy::Peer, SHORT * 3);
+    phone.says(WHOLE).await;
+    phone.is_received().await;
+    assert!(phone.outlet.send(TransmissionId(1), b"SIP/2.0 200 OK\r\nCSeq: 1 REGISTER\r\n\r\n".to_vec()));
+    assert!(phone.closed_after().await >= LONG, "it may be silent for the idle timeout");
+
+    let mut server = Rig::open_with(OpenedBy::Relay, SHORT * 3);
+    assert!(server.closed_after().await >= LONG - SHORT, "the relay has a use for what it opens");
 }

@@ -64,7 +64,8 @@ fn the_octets_that_wait_are_bounded() {
     for _ in 0..100 {
         rig.lines.write_all(&[b'x'; 65_536]).unwrap();
     }
-    assert!((36..=37).contains(&rig.counters.dropped()), "{}", rig.counters.dropped());
+    // 64 lines are in the queue, and one may be in the hands of the thread.
+    assert!((35..=36).contains(&rig.counters.dropped()), "{}", rig.counters.dropped());
     drop(rig.answers);
 }
 

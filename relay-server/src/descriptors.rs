@@ -1,0 +1,105 @@
+//! File descriptors: the limit of the process is raised at start, and connections cannot take those that media need.
+
+#![expect(unsafe_code, reason = "the standard library has no call for resource limits")]
+
+use crate::config::Settings;
+use std::io;
+
+/// Descriptors for files, listeners, name lookups and connections that the relay opens.
+const OWN: u64 = 128;
+
+/// Raises the limit of open descriptors to what the system allows, and returns it.
+///
+/// # Errors
+/// If the system does not report its limit.
+pub fn raise_limit() -> io::Result<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is valid for writes of its type, and lives through the call.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let wanted = libc::rlimit { rlim_cur: limit.rlim_max, rlim_max: limit.rlim_max };
+    // SAFETY: `wanted` is valid for reads of its type, and lives through the call.
+    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const wanted) } != 0 {
+        let error = io::Error::last_os_error();
+        tracing::debug!(%error, "the limit of file descriptors stays as it is");
+        return Ok(limit.rlim_cur);
+    }
+    Ok(wanted.rlim_cur)
+}
+
+/// The settings with as many connections as `limit` descriptors allow, after those for media.
+#[must_use]
+pub fn fitted(settings: &Settings, limit: u64) -> Settings {
+    let mut fitted = settings.clone();
+    let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    let (web, sip) = (number(settings.connections), number(settings.sip.connections));
+    let sip = if settings.sip.is_wanted() { sip } else { 0 };
+    let shared = available(limit, rtp_sockets(settings));
+    if web.saturating_add(sip) <= shared {
+        return fitted;
+    }
+    // Each kind gets the part of its wish that both get of theirs.
+    let part = |wanted: u64| {
+        let share = u128::from(wanted) * u128::from(shared) / u128::from(web.saturating_add(sip)).max(1);
+        usize::try_from(share).unwrap_or(usize::MAX).max(1)
+    };
+    fitted.connections = part(web).min(settings.connections);
+    fitted.sip.connections = part(sip).min(settings.sip.connections);
+    tracing::warn!(
+        limit,
+        connections = fitted.connections,
+        sip_connections = fitted.sip.connections,
+        "fewer connections than configured are accepted: raise the limit of file descriptors (LimitNOFILE=, ulimit -Hn)"
+    );
+    fitted
+}
+
+/// Descriptors that connections may take.
+const fn available(limit: u64, rtp_sockets: u64) -> u64 {
+    let rest = limit.saturating_sub(OWN);
+    // Where there are too few for both, media get half.
+    let media = if rtp_sockets < rest / 2 { rtp_sockets } else { rest / 2 };
+    rest - media
+}
+
+/// Sockets that SIP legs may have at once.
+fn rtp_sockets(settings: &Settings) -> u64 {
+    let sip = &settings.sip;
+    if !sip.is_wanted() {
+        return 0;
+    }
+    u64::from(sip.rtp_last_port.saturating_sub(sip.rtp_first_port)) + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{available, fitted, raise_limit};
+    use crate::config::parse;
+
+    #[test]
+    fn connections_leave_descriptors_for_media() {
+        let text = "[limits]\nconnections = 3000\n[sip]\nservers = [\"*\"]\nconnections = 1000\n\
+                    [rtp]\nfirst_port = 20000\nlast_port = 20999\n";
+        let settings = parse("test.toml", text).unwrap();
+        assert_eq!(fitted(&settings, 10_000), settings, "there are enough for all");
+        let few = fitted(&settings, 2_128);
+        assert_eq!((few.connections, few.sip.connections), (750, 250));
+        let fewer = fitted(&settings, 528);
+        assert_eq!((fewer.connections, fewer.sip.connections), (150, 50));
+        let none = fitted(&settings, 20);
+        assert_eq!((none.connections, none.sip.connections), (1, 1));
+        let web_only = parse("test.toml", "[limits]\nconnections = 3000\n").unwrap();
+        assert_eq!(fitted(&web_only, 2_128).connections, 2_000);
+        assert_eq!(available(1_128, 100), 900);
+    }
+
+    #[test]
+    fn the_limit_is_what_the_system_allows() {
+        let limit = raise_limit().unwrap();
+        let files = std::fs::read_to_string("/proc/self/limits").unwrap();
+        let line = files.lines().find(|line| line.starts_with("Max open files")).unwrap();
+        let numbers: Vec<&str> = line.split_whitespace().skip(3).take(2).collect();
+        assert_eq!(numbers, [limit.to_string(), limit.to_string()]);
+    }
+}

@@ -1,0 +1,130 @@
+//! Places for the connections that remote parties open: a number for all of them, and one for each network.
+
+use offhook_limits::Source;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Counts connections.
+#[derive(Debug)]
+pub struct Quota {
+    total: usize,
+    per_network: usize,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    total: usize,
+    networks: HashMap<Source, usize>,
+}
+
+/// A connection's place, free again when it is dropped.
+#[derive(Debug)]
+pub struct Place {
+    quota: Arc<Quota>,
+    /// The network that the place is accounted to; none if that has no limit.
+    network: Option<Source>,
+}
+
+/// Why there is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// All places are taken.
+    Total,
+    /// All places of the network are taken.
+    Network,
+}
+
+impl Quota {
+    /// `total` places, of which one network (an IPv4 address or an IPv6 /64) has `per_network` at most.
+    #[must_use]
+    pub fn new(total: usize, per_network: usize) -> Arc<Self> {
+        Arc::new(Self { total, per_network, taken: Mutex::default() })
+    }
+
+    /// A place for a connection from `remote`.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn take(self: &Arc<Self>, remote: IpAddr) -> Result<Place, Refusal> {
+        let network = Source::of(remote);
+        let mut taken = self.lock();
+        if taken.total >= self.total {
+            return Err(Refusal::Total);
+        }
+        let of_network = taken.networks.entry(network).or_insert(0);
+        if *of_network >= self.per_network {
+            return Err(Refusal::Network);
+        }
+        *of_network += 1;
+        taken.total += 1;
+        Ok(Place { quota: Arc::clone(self), network: Some(network) })
+    }
+
+    /// A place for a connection from an address that stands for many users, such as a reverse proxy.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn take_shared(self: &Arc<Self>) -> Result<Place, Refusal> {
+        let mut taken = self.lock();
+        if taken.total >= self.total {
+            return Err(Refusal::Total);
+        }
+        taken.total += 1;
+        Ok(Place { quota: Arc::clone(self), network: None })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.quota.lock();
+        taken.total -= 1;
+        if let Some(network) = self.network
+            && let Some(of_network) = taken.networks.get_mut(&network)
+        {
+            *of_network -= 1;
+            if *of_network == 0 {
+                taken.networks.remove(&network);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Quota, Refusal};
+    use std::net::IpAddr;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_network_has_its_share_and_gives_it_back() {
+        let quota = Quota::new(4, 2);
+        let first = quota.take(ip("2001:db8::1")).unwrap();
+        let _second = quota.take(ip("2001:db8::2")).unwrap();
+        assert_eq!(quota.take(ip("2001:db8::3")).unwrap_err(), Refusal::Network);
+        let _other = quota.take(ip("2001:db8:0:1::1")).unwrap();
+        drop(first);
+        let _third = quota.take(ip("2001:db8::3")).unwrap();
+        let _last = quota.take(ip("192.0.2.1")).unwrap();
+        assert_eq!(quota.take(ip("192.0.2.2")).unwrap_err(), Refusal::Total);
+        assert_eq!(quota.take_shared().unwrap_err(), Refusal::Total);
+    }
+
+    #[test]
+    fn a_shared_address_is_bounded_by_the_total_only() {
+        let quota = Quota::new(10, 1);
+        let places: Vec<_> = (0..10).map(|_| quota.take_shared().unwrap()).collect();
+        assert!(quota.take(ip("192.0.2.1")).is_err());
+        drop(places);
+        assert!(quota.take(ip("192.0.2.1")).is_ok());
+        assert!(quota.lock().networks.is_empty(), "networks without connections take no memory");
+    }
+}
