@@ -42,6 +42,7 @@ pub fn machine(
             numbers: sip.trunk_numbers.clone(),
             asserts_identity: sip.trunk_asserts_identity,
         }),
+        forward_to: sip.forward_to.clone(),
         expires: sip.expires,
         srtp: sip.rtp_srtp,
         profile: sip.rtp_profile,

@@ -76,5 +76,5 @@ async fn a_phone_with_the_wrong_password_stays_out() {
     desk.dial(&format!("sip:alice@{server}")).await;
     desk.over().await;
     let call = alice.call("101", Sound::Tone(LOW)).await;
-    assert_eq!(alice.over(&call.id).await.sip_status, Some(404));
+    assert_eq!(alice.over(&call.id).await.sip_status, Some(480));
 }

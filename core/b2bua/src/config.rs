@@ -1,7 +1,9 @@
 //! What the operator decides about calls and sessions.
 
+mod pattern;
 mod sip;
 
+pub use pattern::Pattern;
 pub use sip::{Destinations, ListedServer, MediaProfile, RtpAddress, RtpWorker, Servers, Sip, Srtp, Trunk};
 
 use core::time::Duration;

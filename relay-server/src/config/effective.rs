@@ -110,6 +110,7 @@ fn sip(s: &SipSettings) -> Vec<(&'static str, String)> {
         ("sip.tls_verify", verify.to_owned()),
         ("sip.accept_unknown", yes_or_no(s.accept_unknown)),
         ("sip.follow_redirects", redirects.to_owned()),
+        ("sip.forward_to", some(&s.forward_to, "no number")),
         ("sip.trusted", some(&s.trusted, "nobody")),
         ("sip.expires", seconds(s.expires)),
         (

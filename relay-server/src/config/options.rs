@@ -89,6 +89,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     option("sip", "tls_authorities", set!(sip.tls_authorities = given => given.path()?)),
     option("sip", "tls_verify", set!(sip.tls_verify = given => sip::verify(given)?)),
     option("sip", "accept_unknown", set!(sip.accept_unknown = given => given.truth()?)),
+    option("sip", "forward_to", set!(sip.forward_to = given => sip::patterns(given)?)),
     option("sip", "follow_redirects", set!(sip.follow_redirects = given => sip::redirects(given)?)),
     option("sip", "trusted", set!(sip.trusted = given => given.ip_addresses()?)),
     option("sip", "expires", set!(sip.expires = given => given.at_least(Duration::from_secs(60))?)),

@@ -6,7 +6,7 @@ use super::value::Given;
 use super::{ConfigError, Settings};
 use core::fmt;
 use core::time::Duration;
-use offhook_b2bua::config::{ListedServer, LoginName, MediaProfile, Servers, Srtp};
+use offhook_b2bua::config::{ListedServer, LoginName, MediaProfile, Pattern, Servers, Srtp};
 use offhook_media::transport::latch::{LatchRules, Latching};
 use offhook_sip::auth::{Hash, Secret, Verifier};
 use offhook_sip::transport::Transport;
@@ -68,6 +68,8 @@ pub struct SipSettings {
     pub accept_unknown: bool,
     /// Which redirections are followed.
     pub follow_redirects: Redirects,
+    /// Numbers that calls of operators' accounts may be sent on to.
+    pub forward_to: Vec<Pattern>,
     /// Sources whose `P-Asserted-Identity` counts.
     pub trusted: Vec<IpAddr>,
     /// How long a registration is asked for.
@@ -137,6 +139,7 @@ impl Default for SipSettings {
             tls_verify: Verify::Strict,
             accept_unknown: false,
             follow_redirects: Redirects::Domain,
+            forward_to: Vec::new(),
             trusted: Vec::new(),
             expires: Duration::from_secs(600),
             session_expires: Duration::from_secs(1_800),
@@ -316,6 +319,16 @@ pub(super) fn verify(given: &Given) -> Result<Verify, String> {
 
 pub(super) fn redirects(given: &Given) -> Result<Redirects, String> {
     given.choice(&[("domain", Redirects::Domain), ("all", Redirects::All), ("off", Redirects::Off)])
+}
+
+/// Patterns of numbers, `+4930*`.
+pub(super) fn patterns(given: &Given) -> Result<Vec<Pattern>, String> {
+    let parse = |text: &String| {
+        Pattern::parse(text).ok_or_else(|| {
+            format!("`{text}` is not a number pattern: write digits and letters with `*` and `?`, like `+4930*`")
+        })
+    };
+    given.words().iter().map(parse).collect()
 }
 
 pub(super) fn srtp(given: &Given) -> Result<Srtp, String> {

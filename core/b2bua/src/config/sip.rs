@@ -1,6 +1,6 @@
 //! What the operator decides about SIP: servers, accounts, phones, and the media towards them.
 
-use super::LoginName;
+use super::{LoginName, Pattern};
 use crate::address::next_hop_of;
 use core::time::Duration;
 pub use offhook_sip::user_agent::destinations::{Destinations, ListedServer, Servers};
@@ -72,6 +72,9 @@ pub struct Sip {
     pub accounts: BTreeMap<LoginName, Account>,
     /// Where local logins' calls go that ring nobody here.
     pub trunk: Option<Trunk>,
+    /// The numbers that a call which came in at an operator's account may be sent on to through such an account, by REFER of
+    /// the peer or by redirect of a phone; empty: none.
+    pub forward_to: Vec<Pattern>,
     /// How long a registration on behalf of a page is asked for.
     pub expires: Duration,
     /// Encryption of media.

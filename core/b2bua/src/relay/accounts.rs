@@ -34,6 +34,8 @@ pub(super) struct ServerAccount {
     pub(super) settings: Account,
     /// Host and port of calls that name none, as in a URI.
     domain: String,
+    /// It is in the operator's configuration.
+    pub(super) is_configured: bool,
     pub(super) registration: Registration,
     /// Empty for the trunk.
     pub(super) sessions: BTreeSet<SessionId>,
@@ -50,14 +52,15 @@ impl Relay {
     /// Tells the user agent of the trunk.
     pub(super) fn open_trunk(&mut self) {
         let Some(Trunk { account, .. }) = self.config.sip.as_ref().and_then(|sip| sip.trunk.clone()) else { return };
-        self.trunk = domain_of(&account).map(|domain| self.add_account(PageAccount { settings: account, domain }));
+        self.trunk = domain_of(&account)
+            .map(|domain| self.add_account(PageAccount { settings: account, domain, is_configured: true }));
     }
 
     /// Lets a session use an account; the first one opens it. Only who knows the same password shares it.
     pub(super) fn use_account(&mut self, account: PageAccount, session: SessionId) -> AccountId {
         let same = |known: &ServerAccount| {
             let settings = Account { contact_user: String::new(), ..known.settings.clone() };
-            !known.sessions.is_empty() && settings == account.settings
+            !known.sessions.is_empty() && settings == account.settings && known.is_configured == account.is_configured
         };
         let uri = account.settings.identity.uri.clone();
         let known = self.accounts_of.get(&uri).into_iter().flatten().copied();
@@ -77,7 +80,8 @@ impl Relay {
     pub(super) fn configured_account(&self, login: &LoginName) -> Option<PageAccount> {
         let settings = self.config.sip.as_ref()?.accounts.get(login)?.clone();
         let domain = domain_of(&settings)?;
-        Some(PageAccount { settings: Account { contact_user: String::new(), ..settings }, domain })
+        let settings = Account { contact_user: String::new(), ..settings };
+        Some(PageAccount { settings, domain, is_configured: true })
     }
 
     fn add_account(&mut self, account: PageAccount) -> AccountId {
@@ -87,7 +91,13 @@ impl Relay {
         let settings = Account { contact_user, ..account.settings };
         self.command(Command::AddAccount { account: id, settings: Box::new(settings.clone()) });
         let domain = account.domain.to_string();
-        let account = ServerAccount { settings, domain, registration: Registration::Asked, sessions: BTreeSet::new() };
+        let account = ServerAccount {
+            settings,
+            domain,
+            is_configured: account.is_configured,
+            registration: Registration::Asked,
+            sessions: BTreeSet::new(),
+        };
         self.accounts.insert(id, account);
         id
     }

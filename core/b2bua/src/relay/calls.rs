@@ -142,13 +142,14 @@ impl Relay {
         let targets = sections.as_ref().map_or_else(|reason| Err(*reason), |_| targets);
         let plan = CallPlan {
             call: CallKey(self.fresh_id()),
-            worker: self.choose_worker(&near(Some(session), &targets)),
+            worker: self.choose_worker(&near(Some(session), targets.as_deref().unwrap_or_default())),
             sections: sections.as_ref().map_or(0, Vec::len),
         };
         let mut own = self.browser_party(session, plan.call, call_id, &alert, false);
         if let Side::Browser(browser) = &mut own.side {
             browser.offer = offer.ok();
         }
+        let targets = targets.and_then(|targets| self.admit_ringing(targets, &alert, now));
         let targets = targets.and_then(|targets| self.ring_targets(targets, plan, &alert, now));
         self.begin_call(plan, own, sections.map(Some), targets, now);
     }
@@ -203,8 +204,8 @@ impl Relay {
 }
 
 /// The browsers that a call is between.
-pub(super) fn near(caller: Option<SessionId>, targets: &Result<Vec<Target>, EndReason>) -> Vec<SessionId> {
-    let ringing = targets.iter().flatten().filter_map(|target| match target {
+pub(super) fn near(caller: Option<SessionId>, targets: &[Target]) -> Vec<SessionId> {
+    let ringing = targets.iter().filter_map(|target| match target {
         Target::Session(session) => Some(*session),
         Target::Phone(_) | Target::Uri { .. } => None,
     });

@@ -98,6 +98,7 @@ fn config() -> Config {
         },
         accounts: BTreeMap::new(),
         trunk: None,
+        forward_to: Vec::new(),
         expires: Duration::from_secs(600),
         srtp: Srtp::Accepted,
         profile: MediaProfile::Rtp,

@@ -29,6 +29,7 @@ impl Relay {
         let (account, callee, targets) = self.called(request);
         let mut alert = alert(request, callee);
         if request.origin == Origin::Unknown {
+            alert.is_unknown = true;
             self.show_stranger(&mut alert, request);
         }
         let own = offer.as_ref().and_then(|offer| self.own_call(request, offer));
@@ -39,6 +40,11 @@ impl Relay {
         if let Some(unfit) = unfit {
             return self.reject_because(invite, 488, Some(unfit.reason()));
         }
+        // Before RTP ports are taken: a call that rings nowhere costs none.
+        let targets = match targets.and_then(|targets| self.admit_ringing(targets, &alert, now)) {
+            Ok(targets) => targets,
+            Err(reason) => return self.reject(invite, reason.sip_status()),
+        };
         let sections = offer.as_ref().map_or(1, |offer| offer.sections.len());
         let worker = self.choose_worker(&near(None, &targets));
         let call = CallPlan { call: CallKey(self.fresh_id()), worker, sections };
@@ -55,8 +61,10 @@ impl Relay {
             self.diverted.insert(invite, users.collect());
         }
         let sections = self.weigh(&mut caller, offer);
-        let targets = sections.as_ref().map_or_else(|reason| Err(*reason), |_| targets);
-        let targets = targets.and_then(|targets| self.ring_targets(targets, call, &alert, now));
+        let targets = match &sections {
+            Ok(_) => self.ring_targets(targets, call, &alert, now),
+            Err(reason) => Err(*reason),
+        };
         self.begin_call(call, caller, sections, targets, now);
     }
 
@@ -73,9 +81,9 @@ impl Relay {
         alert.caller = full;
     }
 
-    /// The call of this relay that an INVITE belongs to: by its mark, or by where it wants its media, an RTP address or ICE
-    /// credentials. Of a server that gave
-    /// it another session and another place for the media, the media are to pass through that server.
+    /// The call of this relay that an INVITE from a SIP server belongs to (a looped call). The INVITE proves it by what only
+    /// the recipients of the outgoing INVITE know: the mark, the ICE password, or the session id. An RTP address alone proves
+    /// nothing, since it can be guessed. Where the server changed both session and address, the media pass through it.
     fn own_call(&self, request: &InboundInvite, offer: &Description) -> Option<(CallKey, LegKey)> {
         let mut marks = request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(headers::MARK));
         let marked = marks.find_map(|(_, mark)| self.marks.get(mark.trim()));
@@ -84,15 +92,26 @@ impl Relay {
             addresses
                 .find_map(|address| self.sockets_of.get(&SocketAddr::new(address.ip().to_canonical(), address.port())))
         };
+        if !matches!(request.origin, Origin::Account(_)) {
+            return None;
+        }
         let is_lite = offer.shared_transport() == Err(Unfit::BothLite);
-        let by_ice = || is_lite.then(|| self.calls.values().find_map(|call| call.fork_that_offers(offer)))?;
-        let by_ice = by_ice();
+        let by_ice = if is_lite { self.leg_that_offers(offer) } else { None };
         let addressed = by_ice.as_ref().or_else(addressed);
         let leg = *marked.or(addressed)?;
         let key = *self.legs.get(&leg)?;
         let call = self.calls.get(&key)?;
-        let is_as_sent = addressed == Some(&leg) || call.session_of(leg) == Some(offer.origin.session_id);
-        (is_as_sent && call.expects_back(leg)).then_some((key, leg))
+        let has_session = call.session_of(leg) == Some(offer.origin.session_id);
+        let is_proven = marked.is_some() || by_ice.is_some() || has_session;
+        let is_as_sent = addressed == Some(&leg) || has_session;
+        (is_proven && is_as_sent && call.expects_back(leg)).then_some((key, leg))
+    }
+
+    /// The leg whose ICE credentials an offer has.
+    fn leg_that_offers(&self, offer: &Description) -> Option<LegKey> {
+        let leg =
+            offer.sections.iter().find_map(|section| self.fragments.get(&section.ice.as_ref()?.credentials.ufrag))?;
+        self.calls.get(self.legs.get(leg)?)?.fork_that_offers(offer)
     }
 
     /// A call of one of the relay's browsers to another: those that ring join it.
@@ -103,9 +122,10 @@ impl Relay {
         let caller = known.caller().and_then(|party| party.browser()).map(|browser| browser.session);
         let is_caller = |target: &Target| matches!(target, Target::Session(session) if Some(*session) == caller);
         let targets: Vec<Target> = targets.iter().filter(|target| !is_caller(target)).cloned().collect();
-        if targets.is_empty() {
-            return self.reject(invite, EndReason::Busy.sip_status());
-        }
+        let targets = match self.admit_ringing(targets, alert, now) {
+            Ok(targets) => targets,
+            Err(reason) => return self.reject(invite, reason.sip_status()),
+        };
         let plan = self.plan(invite, account, request, Some(offer));
         let party = self.sip_party(plan, CallPlan { call, worker, sections: 0 }, alert, now);
         let mut party = match party {
@@ -205,7 +225,9 @@ impl Relay {
             Origin::Account(account) => Some(account),
             Origin::Phone(_) | Origin::Unknown => None,
         };
-        let known = self.leg_of(replaced).filter(|(.., owner)| *owner == account);
+        // A source that is not known takes the place of such a source only.
+        let fits = (request.origin == Origin::Unknown) == self.strangers.contains(&replaced);
+        let known = self.leg_of(replaced).filter(|(.., owner)| *owner == account && fits);
         let Some((key, leg, worker)) = known.map(|(key, leg, call, _)| (key, leg, call.worker())) else {
             return self.reject(invite, 481);
         };

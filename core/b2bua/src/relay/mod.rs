@@ -10,12 +10,14 @@
 mod accounts;
 mod calls;
 mod deadlines;
+mod forwarding;
 mod fuzz;
 mod headers;
 mod inbound;
 mod parties;
 mod redirect;
 mod registrar;
+mod ringing;
 mod routing;
 mod sessions;
 mod sip;
@@ -35,10 +37,11 @@ use offhook_media::ports::PortPool;
 use offhook_signaling::message::{CallId, ServerMessage};
 use offhook_signaling::server::{self, close_code};
 use offhook_sip::user_agent::UserAgent;
-use offhook_sip::user_agent::io::{AccountId, Command, InviteId};
+use offhook_sip::user_agent::io::{AccountId, BindingId, Command, InviteId};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use registrar::Registrar;
+use ringing::PhoneCalls;
 use serde::{Deserialize, Serialize};
 use sessions::{Pending, Session};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -102,6 +105,14 @@ pub struct Relay {
     marks: BTreeMap<String, LegKey>,
     /// Servers that pages named in vain and the log knows of.
     passed_over: BTreeSet<String>,
+    /// The legs whose media travel by WebRTC to a SIP peer, by the ICE user name fragment of their first description.
+    fragments: BTreeMap<String, LegKey>,
+    fragment_of: BTreeMap<LegKey, String>,
+    /// The calls of each registered phone.
+    phone_calls: BTreeMap<BindingId, PhoneCalls>,
+    phone_of: BTreeMap<LegKey, BindingId>,
+    /// Users of phones that may register.
+    phone_users: BTreeSet<LoginName>,
     /// Where this relay receives RTP, as its session descriptions say.
     sockets_of: BTreeMap<SocketAddr, LegKey>,
     /// RTP ports of each worker.
@@ -139,6 +150,8 @@ impl Relay {
             sip.workers.iter().map(pool)
         });
         let ports = pools.collect();
+        let phones = config.sip.iter().flat_map(|sip| &sip.user_agent.phones);
+        let phone_users = phones.map(|phone| LoginName(phone.user.clone())).collect();
         let mut relay = Self {
             config,
             random: ChaCha20Rng::from_seed(seed),
@@ -160,6 +173,11 @@ impl Relay {
             diverted: BTreeMap::new(),
             marks: BTreeMap::new(),
             passed_over: BTreeSet::new(),
+            fragments: BTreeMap::new(),
+            fragment_of: BTreeMap::new(),
+            phone_calls: BTreeMap::new(),
+            phone_of: BTreeMap::new(),
+            phone_users,
             sockets_of: BTreeMap::new(),
             ports,
             agent: None,

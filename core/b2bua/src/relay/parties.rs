@@ -33,6 +33,8 @@ pub(super) struct Alert {
     pub(super) headers: Vec<(String, String)>,
     /// Of the caller's page, for the session description.
     pub(super) lines: Vec<ExtraLine>,
+    /// The caller is a source that the relay does not know.
+    pub(super) is_unknown: bool,
     /// The caller's name is withheld.
     pub(super) anonymous: bool,
     /// Who sent the caller there (RFC 3892).
@@ -120,7 +122,7 @@ impl Relay {
         let incoming = matches!(plan.dialog, Dialog::Planned(_));
         let (path, ports) = match plan.media {
             PeerMedia::Rtp { .. } => (Path::Rtp, self.take_ports(call, now)?),
-            PeerMedia::WebRtc => (self.webrtc_path(number), Vec::new()),
+            PeerMedia::WebRtc => (self.webrtc_path(number, leg), Vec::new()),
         };
         self.legs.insert(leg, call.call);
         self.invites.insert(plan.invite, leg);
@@ -156,9 +158,11 @@ impl Relay {
         Ok(alert.party(leg, incoming, Side::Sip(Box::new(Peer::new(setup)))))
     }
 
-    fn webrtc_path(&mut self, worker: usize) -> Path {
+    fn webrtc_path(&mut self, worker: usize, leg: LegKey) -> Path {
         let candidates = self.config.workers.get(worker).cloned().unwrap_or_default();
         let ice = ice_credentials(&mut self.random);
+        self.fragments.insert(ice.ufrag.clone(), leg);
+        self.fragment_of.insert(leg, ice.ufrag.clone());
         Path::WebRtc(Box::new(WebRtcPath::new(ice, self.config.fingerprint, candidates)))
     }
 
@@ -188,7 +192,11 @@ impl Relay {
                 }
                 Target::Phone(binding) => {
                     let plan = self.outbound(None, String::new(), Destination::Binding(binding), alert);
-                    self.sip_party(plan, call, alert, now)
+                    let party = self.sip_party(plan, call, alert, now);
+                    if let Ok(party) = &party {
+                        self.note_phone_call(binding, party.leg, now);
+                    }
+                    party
                 }
                 Target::Uri { account, uri } => {
                     let plan = self.outbound(Some(account), uri.clone(), Destination::Uri(uri), alert);
@@ -265,6 +273,10 @@ impl Relay {
     /// A party is out of its call.
     pub(super) fn forget_party(&mut self, leg: LegKey, place: Place, worker: WorkerId, now: Time) {
         self.legs.remove(&leg);
+        self.forget_phone_call(leg);
+        if let Some(fragment) = self.fragment_of.remove(&leg) {
+            self.fragments.remove(&fragment);
+        }
         match place {
             Place::Browser { session, call_id } => {
                 if let Some(ids) = self.call_ids.get_mut(&session) {

@@ -16,7 +16,10 @@ impl Relay {
     /// Rings whom a phone names in its place; nobody, if the caller could not call those.
     pub(super) fn redirect(&mut self, call: CallKey, leg: LegKey, contacts: &[String], now: Time) {
         let targets = match self.followed(call, leg, contacts) {
-            Some((targets, plan, alert)) => self.ring_targets(targets, plan, &alert, now),
+            Some((targets, plan, alert)) => {
+                let targets = self.admit_ringing(targets, &alert, now);
+                targets.and_then(|targets| self.ring_targets(targets, plan, &alert, now))
+            }
             None => Err(EndReason::Redirected),
         };
         self.call_input(call, call::Input::Redirect { leg, targets }, now);
@@ -37,6 +40,9 @@ impl Relay {
             // Neither to itself, nor twice to one place.
             let is_new = !call.rings_for(&address_of_record(contact));
             let targets = self.followed_to(&source, contact).filter(|_| is_new)?;
+            if !self.may_redirect(&source, contact, &targets) {
+                return None;
+            }
             Some((contact, targets))
         })?;
         let domain = self.config.sip.as_ref().map(|config| config.user_agent.domain.as_str()).unwrap_or_default();
@@ -76,7 +82,7 @@ impl Relay {
             self.route(source, &address_of_record(contact).0).ok()
         } else {
             let trunk = self.trunk.filter(|_| *source != Source::Stranger)?;
-            self.route_out(trunk, contact).ok()
+            self.route_out(trunk, &self.dialed(source, contact)).ok()
         }
     }
 

@@ -3,7 +3,7 @@
 use super::Relay;
 use crate::address::{address_of_record, callee_uri, next_hop_of};
 use crate::call::SessionId;
-use crate::config::{Admission, CallWaiting, LoginName};
+use crate::config::{CallWaiting, LoginName};
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::destinations::NamedBy;
 use offhook_sip::user_agent::io::{AccountId, BindingId};
@@ -52,11 +52,10 @@ impl Relay {
 
     /// Whether a name is one of this relay's users.
     pub(super) fn knows(&self, login: &LoginName) -> bool {
-        let phone = |config: &crate::config::Sip| config.user_agent.phones.iter().any(|phone| phone.user == login.0);
         self.config.accounts.contains(login)
             || self.registrar.sessions(login).next().is_some()
             || self.registrar.phones(login).next().is_some()
-            || self.config.sip.as_deref().is_some_and(phone)
+            || self.phone_users.contains(login)
     }
 
     /// The browsers and phones of a local login, but for those that call.
@@ -67,11 +66,7 @@ impl Relay {
         let is_own = matches!(from, Source::Phone(user) if user == login);
         let phones: Vec<BindingId> = self.registrar.phones(login).filter(|_| !is_own).collect();
         if registered.is_empty() && phones.is_empty() {
-            let known = match self.config.admission {
-                Admission::Accounts => self.knows(login),
-                Admission::Anyone => self.registrar.sessions(login).next().is_some(),
-            };
-            return Err(if known { EndReason::Unavailable } else { EndReason::NotFound });
+            return Err(if self.knows(login) { EndReason::Unavailable } else { EndReason::NotFound });
         }
         let free = |id: &SessionId| match self.config.call_waiting {
             CallWaiting::Rings => true,

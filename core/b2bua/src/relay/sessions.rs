@@ -3,6 +3,7 @@
 use super::Relay;
 use super::accounts::Registration;
 use super::deadlines::Owner;
+use super::ringing::ring_limit;
 use super::sip_options::{Asked, PageAccount, page_account, passed_over};
 use crate::call::SessionId;
 use crate::config::{Admission, LoginName, Sip};
@@ -54,6 +55,8 @@ pub(super) struct Session {
     hello: Connection,
     attachment: Attachment,
     pub(super) digits: RateLimit,
+    /// Calls that begin to ring.
+    pub(super) rings: RateLimit,
 }
 
 /// The longest login, in octets.
@@ -246,7 +249,8 @@ impl Relay {
             (None, None) => Scheme::Local,
         };
         let attachment = Attachment::Online(connection);
-        let session = Session { login, scheme, told: false, hello, attachment, digits };
+        let rings = ring_limit(now);
+        let session = Session { login, scheme, told: false, hello, attachment, digits, rings };
         if session.registers()
             && session.is_local()
             && let Some(login) = &session.login

@@ -66,7 +66,10 @@ impl Relay {
                 self.registration_failed(account, &failure, retry_at, now);
             }
             Event::PhoneBound { user, binding } => self.registrar.bind(LoginName(user), binding),
-            Event::PhoneGone { user, binding } => self.registrar.unbind(&LoginName(user), binding),
+            Event::PhoneGone { user, binding } => {
+                self.registrar.unbind(&LoginName(user), binding);
+                self.phone_calls.remove(&binding);
+            }
             Event::Incoming { invite, request } => self.incoming(invite, &request, now),
             Event::SourceChanged { invite, source } => {
                 self.on_invite(invite, SipEvent::SourceChanged(source), now);

@@ -15,6 +15,8 @@ pub(super) struct PageAccount {
     pub(super) settings: Account,
     /// The server of calls that name no host.
     pub(super) domain: Server,
+    /// The operator's configuration has it.
+    pub(super) is_configured: bool,
 }
 
 /// The SIP server that a page asks for.
@@ -113,7 +115,7 @@ pub(super) fn page_account(
         expires: config.expires,
         contact_user: String::new(),
     };
-    Ok(Asked::Account(Box::new(PageAccount { settings, domain })))
+    Ok(Asked::Account(Box::new(PageAccount { settings, domain, is_configured: false })))
 }
 
 /// The host that `options` name and pages may not use, unless it is this relay itself.

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod flows;
+mod forwarding;
 mod hold;
 mod scripts;
 mod simulation;
@@ -94,6 +95,7 @@ pub(crate) fn sip_config() -> Sip {
         user_agent,
         accounts: BTreeMap::new(),
         trunk: None,
+        forward_to: Vec::new(),
         expires: Duration::from_secs(600),
         srtp: Srtp::Off,
         profile: MediaProfile::Rtp,

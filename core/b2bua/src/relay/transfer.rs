@@ -77,10 +77,17 @@ impl Relay {
             // Not a call that can be handed over.
             return self.command(Command::AnswerRefer { invite, status: 603 });
         };
+        let other = replaced.and_then(|replaced| self.invite_at(replaced)).filter(|other| other.call != at.call);
+        let other =
+            other.filter(|other| self.source_of(*other).is_some_and(|of_other| self.may_join(&source, &of_other)));
+        if other.is_none() && !self.may_refer(&source, &target) {
+            return self.command(Command::AnswerRefer { invite, status: 403 });
+        }
         self.command(Command::AnswerRefer { invite, status: 202 });
-        match replaced.and_then(|replaced| self.invite_at(replaced)).filter(|other| other.call != at.call) {
+        match other {
             Some(other) => self.join(at, other, now),
             None => {
+                let target = self.dialed(&source, &target);
                 let alert = Alert { referred_by, replaces, ..Alert::default() };
                 self.ring_instead(at, &source, &target, alert, now);
             }
@@ -126,6 +133,7 @@ impl Relay {
             if targets.is_empty() { Err(EndReason::Busy) } else { Ok(targets) }
         });
         let plan = CallPlan { call: at.call, worker, sections: stays.streams.len() };
+        let targets = targets.and_then(|targets| self.admit_ringing(targets, &alert, now));
         let targets = targets.and_then(|targets| self.ring_targets(targets, plan, &alert, now));
         self.call_input(at.call, call::Input::Transfer { leg: at.leg, targets }, now);
     }

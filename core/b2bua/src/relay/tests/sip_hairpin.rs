@@ -356,3 +356,25 @@ fn it_can_be_saved_at_every_point() {
     let (call, _) = Hairpin::talking();
     saved(&call.bench);
 }
+
+#[test]
+fn an_address_alone_joins_no_call() {
+    let mut call = called();
+    call.request.headers.clear();
+    call.request.offer = call.request.offer.as_ref().map(renamed);
+    call.bench.sip(Event::Incoming { invite: BACK, request: Box::new(call.request.clone()) });
+    call.bench.incoming(call.bob);
+    assert_eq!(call.bench.relay.counts().calls, 2);
+}
+
+#[test]
+fn only_a_server_brings_a_call_back() {
+    for origin in [Origin::Unknown, Origin::Phone("101".into())] {
+        let mut call = called();
+        call.request = InboundInvite { origin, request_uri: "sip:carol@relay.test".into(), ..call.request.clone() };
+        let carol = call.bench.login("carol");
+        call.bench.sip(Event::Incoming { invite: BACK, request: Box::new(call.request.clone()) });
+        call.bench.incoming(carol);
+        assert_eq!(call.bench.relay.counts().calls, 2);
+    }
+}

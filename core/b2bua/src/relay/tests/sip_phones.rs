@@ -11,7 +11,7 @@ use offhook_sip::user_agent::io::{
     Account, BindingId, Branch, Cause, Command, Destination, Event, Identity, InboundInvite, InviteId, Origin,
 };
 
-fn call_to(origin: Origin, callee: &str) -> InboundInvite {
+pub(super) fn call_to(origin: Origin, callee: &str) -> InboundInvite {
     let uri = format!("sip:{callee}@relay.test");
     InboundInvite {
         request_uri: uri.clone(),
@@ -111,7 +111,7 @@ fn who_is_called_by_phones_and_strangers() {
     for (origin, callee, status) in [
         (Origin::Phone("carol".into()), "nobody", 404),
         // Its own login: nobody else is there.
-        (Origin::Phone("carol".into()), "carol", 404),
+        (Origin::Phone("carol".into()), "carol", 480),
         (Origin::Unknown, "nobody", 404),
     ] {
         let invite = InviteId::Inbound(7);
@@ -214,7 +214,7 @@ impl Bench {
     }
 }
 
-fn with_trunk() -> Config {
+pub(super) fn with_trunk() -> Config {
     let account = Account {
         identity: Identity { name: None, uri: "sip:trunk@pbx.test".into() },
         login: Some(Login::new("trunk", "hidden")),
@@ -243,7 +243,7 @@ fn what_is_not_here_goes_through_the_trunk() {
     bench.names(alice);
     bench.talk(alice, "a2", bob, "bob");
     bench.call(alice, "a3", "carol");
-    assert_eq!(bench.last_status(alice).sip_status, Some(404), "an account here, nobody there");
+    assert_eq!(bench.last_status(alice).sip_status, Some(480), "an account here, nobody there");
     assert!(bench.commands.is_empty());
 }
 
@@ -272,7 +272,7 @@ fn the_trunk_rings_the_login_behind_a_number() {
     bench.assert_no_leak(&[]);
 }
 
-fn moved(contacts: &[&str]) -> Cause {
+pub(super) fn moved(contacts: &[&str]) -> Cause {
     let contacts = contacts.iter().map(|contact| (*contact).to_owned()).collect();
     Cause::Refused { status: 302, reason: "Moved Temporarily".into(), contacts }
 }
@@ -411,7 +411,7 @@ fn a_stranger_hands_nobody_over_to_the_trunk() {
     bench.sip(Event::Refer { invite, target, replaces: None, replaced: None, referred_by: None });
     let commands = bench.take_commands();
     assert!(!commands.iter().any(|command| matches!(command, Command::Invite { .. })), "{commands:?}");
-    assert!(matches!(commands.last(), Some(Command::NotifyRefer { status: 404, .. })), "{commands:?}");
+    assert!(matches!(commands.last(), Some(Command::AnswerRefer { status: 403, .. })), "{commands:?}");
     bench.ended(invite, gone());
     bench.assert_no_leak(&[]);
 }

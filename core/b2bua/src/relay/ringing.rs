@@ -1,0 +1,114 @@
+//! Limits of the calls that ring at one user, so that no caller keeps a user from being called by others or floods a page with
+//! messages.
+
+use super::parties::Alert;
+use super::routing::Target;
+use super::{CallRef, Relay};
+use crate::call::SessionId;
+use offhook_clock::Time;
+use offhook_limits::RateLimit;
+use offhook_media::command::LegKey;
+use offhook_signaling::reason::EndReason;
+use offhook_sip::user_agent::io::BindingId;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Calls of one caller that ring at one page or phone at a time.
+const MOST_OF_ONE_CALLER: usize = 3;
+/// Calls of all unknown sources together that ring at one page or phone at a time.
+const MOST_OF_UNKNOWN: usize = 2;
+/// Calls in a second that may begin to ring at one page or phone, on average.
+const RATE: u32 = 5;
+/// The same at once.
+const BURST: u32 = 20;
+
+/// The calls of one registered phone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct PhoneCalls {
+    legs: BTreeSet<LegKey>,
+    rings: RateLimit,
+}
+
+/// The limit of calls that begin to ring at one page or phone.
+pub(super) const fn ring_limit(now: Time) -> RateLimit {
+    RateLimit::new(RATE, BURST, now)
+}
+
+impl Relay {
+    /// Those of `targets` at which one more call may ring.
+    pub(super) fn admit_ringing(
+        &mut self,
+        targets: Vec<Target>,
+        alert: &Alert,
+        now: Time,
+    ) -> Result<Vec<Target>, EndReason> {
+        let targets: Vec<Target> = targets.into_iter().filter(|target| self.takes_ring(target, alert, now)).collect();
+        if targets.is_empty() { Err(EndReason::Busy) } else { Ok(targets) }
+    }
+
+    fn takes_ring(&mut self, target: &Target, alert: &Alert, now: Time) -> bool {
+        match target {
+            Target::Session(session) => {
+                self.has_room_at(self.calls_of_page(*session), alert) && self.take_ring(*session, now)
+            }
+            Target::Phone(binding) => {
+                let calls = self.calls_of_phone(*binding);
+                self.has_room_at(calls, alert) && self.phone_calls(*binding, now).rings.take(now)
+            }
+            // A SIP server limits the calls of its own users.
+            Target::Uri { .. } => true,
+        }
+    }
+
+    fn calls_of_page(&self, session: SessionId) -> Vec<CallRef> {
+        self.call_ids.get(&session).into_iter().flatten().map(|(_, at)| *at).collect()
+    }
+
+    fn calls_of_phone(&self, binding: BindingId) -> Vec<CallRef> {
+        let legs = self.phone_calls.get(&binding).into_iter().flat_map(|calls| &calls.legs);
+        legs.filter_map(|leg| Some(CallRef { call: *self.legs.get(leg)?, leg: *leg })).collect()
+    }
+
+    fn has_room_at(&self, calls: Vec<CallRef>, alert: &Alert) -> bool {
+        if calls.len() >= self.config.max_calls_per_session {
+            return false;
+        }
+        let ringing: Vec<(bool, bool)> = calls
+            .into_iter()
+            .filter_map(|at| {
+                let (caller, callee) = self.calls.get(&at.call)?.ringing(at.leg)?;
+                let is_unknown = caller.peer().is_some_and(|peer| self.strangers.contains(&peer.invite));
+                Some((callee.caller == alert.caller, is_unknown))
+            })
+            .collect();
+        let of_caller = ringing.iter().filter(|(is_same, _)| *is_same).count();
+        let of_unknown = ringing.iter().filter(|(_, is_unknown)| *is_unknown).count();
+        // Those who withhold their names through a server are many.
+        let is_one = !alert.anonymous || alert.is_unknown;
+        (!is_one || of_caller < MOST_OF_ONE_CALLER) && (!alert.is_unknown || of_unknown < MOST_OF_UNKNOWN)
+    }
+
+    fn take_ring(&mut self, session: SessionId, now: Time) -> bool {
+        self.sessions.get_mut(&session).is_some_and(|session| session.rings.take(now))
+    }
+
+    fn phone_calls(&mut self, binding: BindingId, now: Time) -> &mut PhoneCalls {
+        let new = || PhoneCalls { legs: BTreeSet::new(), rings: ring_limit(now) };
+        self.phone_calls.entry(binding).or_insert_with(new)
+    }
+
+    /// A call rings at a phone.
+    pub(super) fn note_phone_call(&mut self, binding: BindingId, leg: LegKey, now: Time) {
+        self.phone_calls(binding, now).legs.insert(leg);
+        self.phone_of.insert(leg, binding);
+    }
+
+    /// A leg is over.
+    pub(super) fn forget_phone_call(&mut self, leg: LegKey) {
+        if let Some(binding) = self.phone_of.remove(&leg)
+            && let Some(calls) = self.phone_calls.get_mut(&binding)
+        {
+            calls.legs.remove(&leg);
+        }
+    }
+}
