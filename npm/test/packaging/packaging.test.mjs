@@ -31,10 +31,10 @@ test("the tarball has what the README and package.json promise, and no sources",
 });
 
 test("every export leads to a file", () => {
-  const { exports, main, module, types, version } = JSON.parse(read("package.json"));
+  const { exports, jsdelivr, main, module, types, unpkg, version } = JSON.parse(read("package.json"));
   assert.equal(version, "0.1.0");
   const files = (target) => (typeof target === "string" ? [target] : Object.values(target).flatMap(files));
-  for (const target of files([exports, main, module, types])) assert.ok(names.includes(target.slice(2)), `${target} is missing`);
+  for (const target of files([exports, jsdelivr, main, module, types, unpkg])) assert.ok(names.includes(target.slice(2)), `${target} is missing`);
 });
 
 test("package.json says where the project is and what the package is for", () => {
