@@ -96,17 +96,23 @@ impl From<Uri> for NameAddr {
     }
 }
 
+const NEEDS_BRACKETS: Malformed = Malformed("an address that needs angle brackets");
+
 /// The parts of an address in the text they are read from.
 pub(super) struct Parts<'a> {
     display: Display<'a>,
     pub(super) uri: &'a str,
     params: &'a str,
+    /// It has a question mark and no brackets.
+    needs_brackets: bool,
 }
 
 enum Display<'a> {
     None,
     Plain(&'a str),
     Quoted(&'a str),
+    /// With quotation marks that do not follow the grammar.
+    Misquoted(&'a str),
 }
 
 impl<'a> Parts<'a> {
@@ -114,40 +120,57 @@ impl<'a> Parts<'a> {
         let text = trim(text);
         if text.starts_with('"') {
             let (name, after) = quoted(text)?;
-            let rest = trim(after).strip_prefix('<').ok_or(Malformed("a display name without address in brackets"))?;
-            return Self::bracketed(Display::Quoted(name), rest);
+            return match trim(after).strip_prefix('<') {
+                Some(rest) => Self::bracketed(Display::Quoted(name), rest),
+                None => Self::misquoted(text),
+            };
         }
         let Some((name, rest)) = memchr(b'<', text.as_bytes()).map(|at| split_around(text, at)) else {
             return Self::plain(text);
         };
         let name = trim(name);
-        // Other characters that need quotation marks are taken without them; a comma might end a value (RFC 4475 §3.1.2.15).
-        if name.bytes().any(|byte| matches!(byte, b'"' | b'\\' | b'>' | b',')) {
-            return Err(Malformed("a display name that needs quotation marks"));
+        // Characters that need quotation marks are accepted without them, as gateways send them. A comma is no ambiguity here: a
+        // list has been split before (RFC 4475 §3.1.2.15 leaves the choice).
+        if name.bytes().any(|byte| matches!(byte, b'"' | b'\\' | b'>')) {
+            return Self::misquoted(text);
         }
         Self::bracketed(if name.is_empty() { Display::None } else { Display::Plain(name) }, rest)
+    }
+
+    /// `""unknown"" <…>`, `"Smith "Bob" Jones" <…>`: the name steers nothing, and the address is in the last brackets.
+    fn misquoted(text: &'a str) -> Result<Self, Malformed> {
+        let wrong = Malformed("a display name without address in brackets");
+        let (name, rest) = text.rfind('<').map(|at| split_around(text, at)).ok_or(wrong)?;
+        let marks = name.bytes().filter(|byte| *byte == b'"').count();
+        if marks % 2 == 1 || name.contains(['<', '>', '\\']) {
+            return Err(Malformed("a display name that needs quotation marks"));
+        }
+        Self::bracketed(Display::Misquoted(name), rest)
     }
 
     fn bracketed(display: Display<'a>, rest: &'a str) -> Result<Self, Malformed> {
         let (uri, params) = memchr(b'>', rest.as_bytes())
             .map(|at| split_around(rest, at))
             .ok_or(Malformed("an angle bracket is missing"))?;
-        Ok(Self { display, uri: trim(uri), params })
+        Ok(Self { display, uri: trim(uri), params, needs_brackets: false })
     }
 
     /// Without brackets, what follows a semicolon belongs to the header, and commas and question marks are not allowed
-    /// (RFC 3261 §20.10).
+    /// (RFC 3261 §20.10). A question mark is accepted in headers that do not steer the request: some phones write `Refer-To` so.
     fn plain(text: &'a str) -> Result<Self, Malformed> {
         let end = find(text, b';').unwrap_or(text.len());
         let (uri, params) = text.split_at_checked(end).unwrap_or((text, ""));
-        if uri.contains(['?', ',']) {
-            return Err(Malformed("an address that needs angle brackets"));
+        if uri.contains(',') {
+            return Err(NEEDS_BRACKETS);
         }
-        Ok(Self { display: Display::None, uri: trim(uri), params })
+        Ok(Self { display: Display::None, uri: trim(uri), params, needs_brackets: uri.contains('?') })
     }
 
     /// All parts are what they have to be.
     pub(super) fn check(&self) -> Result<(), Malformed> {
+        if self.needs_brackets {
+            return Err(NEEDS_BRACKETS);
+        }
         each(self.params, |_| Ok(()))?;
         Uri::check(self.uri)
     }
@@ -162,6 +185,7 @@ impl FromStr for NameAddr {
             Display::None => None,
             Display::Plain(name) => Some(name.to_owned()),
             Display::Quoted(name) => Some(unescaped(name)).filter(|name| !name.is_empty()),
+            Display::Misquoted(name) => Some(trim(&name.replace('"', "")).to_owned()).filter(|name| !name.is_empty()),
         };
         Ok(Self { display, uri: parts.uri.parse()?, params: Parameters::parse(parts.params)? })
     }

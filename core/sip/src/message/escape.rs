@@ -13,33 +13,25 @@ pub(super) static HEADER: Octets = Octets::alphanumeric_and(b"-_.!~*'()[]/?:+$")
 /// What is wrong with a URI that ends where it should not.
 pub(super) const UNEXPECTED: Malformed = Malformed("white space or brackets in a URI");
 
-/// Every escape in it is one.
-fn check(text: &str) -> Result<(), Malformed> {
-    let octets = text.as_bytes();
-    let hex = |at: usize| octets.get(at).is_some_and(u8::is_ascii_hexdigit);
-    let mut escapes = octets.iter().enumerate().filter(|(_, octet)| **octet == b'%');
-    let good = escapes.all(|(at, _)| hex(at + 1) && hex(at + 2));
-    if good { Ok(()) } else { Err(Malformed("an escape without two digits")) }
-}
-
-/// `text` as it came, with escapes for what should have had them.
-pub(super) fn legal(text: &str, fits: &Octets) -> Result<String, Malformed> {
+/// `text` as it came, with escapes for what should have had them: also for a percent sign that begins no escape.
+pub(super) fn legal(text: &str, fits: &Octets) -> String {
     if fits.has_all(text) {
-        return Ok(text.to_owned());
+        return text.to_owned();
     }
-    check(text)?;
-    Ok(escape(text, |octet| octet == b'%' || fits.has(octet)))
+    let octets = text.as_bytes();
+    let is_hex = |at: usize| octets.get(at).is_some_and(u8::is_ascii_hexdigit);
+    escape(text, |at, octet| fits.has(octet) || (octet == b'%' && is_hex(at + 1) && is_hex(at + 2)))
 }
 
 pub(super) fn escaped(text: &str, fits: &Octets) -> String {
-    escape(text, |octet| fits.has(octet))
+    escape(text, |_, octet| fits.has(octet))
 }
 
-fn escape(text: &str, fits: impl Fn(u8) -> bool) -> String {
+fn escape(text: &str, fits: impl Fn(usize, u8) -> bool) -> String {
     use fmt::Write as _;
     let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if fits(byte) {
+    for (at, byte) in text.bytes().enumerate() {
+        if fits(at, byte) {
             escaped.push(char::from(byte));
         } else {
             let _ = write!(escaped, "%{byte:02X}");

@@ -73,15 +73,16 @@ impl Parameters {
     pub(super) fn parse_uri(text: &str, fits: &Octets) -> Result<Self, Malformed> {
         let mut found = Self::new();
         check_count(text, ';')?;
-        for parameter in text.split(';') {
+        // A semicolon too many is overlooked: `<sip:pbx@192.0.2.1;>`.
+        for parameter in text.split(';').filter(|parameter| !parameter.is_empty()) {
             let (key, value) = match split_once(parameter, b'=') {
-                Some((key, value)) => (key, Value::Plain(legal(value, fits)?)),
+                Some((key, value)) => (key, Value::Plain(legal(value, fits))),
                 None => (parameter, Value::None),
             };
             if key.is_empty() {
                 return Err(Malformed("a URI parameter without name"));
             }
-            found.0.push(Parameter { name: name(&legal(key, fits)?), value });
+            found.0.push(Parameter { name: name(&legal(key, fits)), value });
         }
         Ok(found)
     }

@@ -147,24 +147,24 @@ impl SipUri {
     pub(super) fn parse(secure: bool, text: &str) -> Result<Self, Malformed> {
         let parts = Parts::of(text)?;
         let (host, port) = host_port(parts.address)?;
-        let own = |text: Option<&str>, fits: &Octets| text.map(|text| legal(text, fits)).transpose();
+        let own = |text: Option<&str>, fits: &Octets| text.map(|text| legal(text, fits));
         Ok(Self {
             secure,
-            user: own(parts.user, &USER)?,
-            password: own(parts.password, &PASSWORD)?,
+            user: own(parts.user, &USER),
+            password: own(parts.password, &PASSWORD),
             host,
             port,
             params: match parts.params {
                 Some(params) => Parameters::parse_uri(params, &PARAM)?,
                 None => Parameters::new(),
             },
-            headers: parts.headers().map(|header| own_header(header?)).collect::<Result<_, _>>()?,
+            headers: parts.headers().map(|header| header.map(own_header)).collect::<Result<_, _>>()?,
         })
     }
 }
 
-fn own_header((name, value): (&str, &str)) -> Result<(String, String), Malformed> {
-    Ok((legal(name, &HEADER)?, legal(value, &HEADER)?))
+fn own_header((name, value): (&str, &str)) -> (String, String) {
+    (legal(name, &HEADER), legal(value, &HEADER))
 }
 
 /// The parts of a SIP URI in the text they are read from.
@@ -180,7 +180,6 @@ impl<'a> Parts<'a> {
     /// Looks at each octet once: this is what most of reading a message is.
     pub(super) fn of(text: &'a str) -> Result<Self, Malformed> {
         let octets = text.as_bytes();
-        let hex = |at: usize| octets.get(at).is_some_and(u8::is_ascii_hexdigit);
         let (mut host, mut colon, mut semicolon, mut question) = (None, None, None, None);
         for (at, octet) in octets.iter().enumerate() {
             match octet {
@@ -190,8 +189,6 @@ impl<'a> Parts<'a> {
                 b':' => colon = colon.or(Some(at)),
                 b';' if question.is_none() => semicolon = semicolon.or(Some(at)),
                 b'?' => question = question.or(Some(at)),
-                b'%' if hex(at + 1) && hex(at + 2) => {}
-                b'%' => return Err(Malformed("an escape without two digits")),
                 0..=b' ' | b'<' | b'>' | 0x7f => return Err(UNEXPECTED),
                 _ => {}
             }
@@ -230,7 +227,7 @@ impl<'a> Parts<'a> {
     pub(super) fn check(&self) -> Result<(), Malformed> {
         host::check(self.address)?;
         self.params.map_or(Ok(()), |params| check_count(params, ';'))?;
-        let nameless = |param: &str| matches!(param.as_bytes(), [] | [b'=', ..]);
+        let nameless = |param: &str| param.starts_with('=');
         if self.params.is_some_and(|params| params.split(';').any(nameless)) {
             return Err(Malformed("a URI parameter without name"));
         }

@@ -195,3 +195,39 @@ fn a_refusal_says_why_and_comes_from_the_same_place_twice() {
     assert_eq!(response.reason, "Bad Request (Call-ID is missing)");
     assert_eq!(Message::parse(text.as_bytes()).unwrap_err().response.unwrap(), response, "the same tag");
 }
+
+#[test]
+fn display_names_with_wrong_quotation_marks_are_accepted() {
+    for (text, name, uri) in [
+        ("Bond, James <sip:007@h>;tag=f", Some("Bond, James"), "sip:007@h"),
+        ("\"\"unknown\"\" <sip:a@h>;tag=f", Some("unknown"), "sip:a@h"),
+        ("\"\"\"\" <sip:a@h>;tag=f", None, "sip:a@h"),
+        ("\"Smith \"Bob\" Jones\" <sip:1@h>;tag=f", Some("Smith Bob Jones"), "sip:1@h"),
+        ("Smith \"Bob\" Jones <sip:1@h>;tag=f", Some("Smith Bob Jones"), "sip:1@h"),
+        ("\"\" <sip:1@h>;tag=f", None, "sip:1@h"),
+        ("<sip:1@h;>;tag=f", None, "sip:1@h"),
+        ("<sip:100%off@h>;tag=f", None, "sip:100%25off@h"),
+    ] {
+        let request = read(OPTIONS.replace("<sip:a@h>;tag=1", text));
+        let from = request.headers.from().unwrap();
+        assert_eq!(
+            (from.display.as_deref(), from.uri.to_string().as_str(), from.tag()),
+            (name, uri, Some("f")),
+            "{text}"
+        );
+        assert_eq!(from.to_string().parse(), Ok(from), "what is printed can be read");
+        assert!(Response::to(&request, 200, "").headers.get("From") == Some(text), "a response repeats it as it came");
+    }
+    for text in ["\"Bob <sip:a@h>;tag=1", "\"a\" \"b <sip:a@h>;tag=1", "a > b <sip:a@h>;tag=1", "\"a\" sip:a@h;tag=1"] {
+        let (violation, status) = refused(&OPTIONS.replace("<sip:a@h>;tag=1", text));
+        assert!(matches!(violation, Violation::Header(HeaderName::From, _)) && status == Some(400), "{text}");
+    }
+}
+
+#[test]
+fn refer_to_needs_no_brackets() {
+    let request = read(OPTIONS.replace("X: y", "Refer-To: sip:102@h?Replaces=abc%3Bto-tag%3D1%3Bfrom-tag%3D2"));
+    let target = request.headers.refer_to().unwrap().unwrap();
+    assert_eq!(target.uri.as_sip().unwrap().headers().next().unwrap().0, "Replaces");
+    assert!(matches!(refused(&OPTIONS.replace("X: y", "Contact: sip:102@h?a=b")), (Violation::Header(..), Some(400))));
+}

@@ -54,7 +54,7 @@ messages! {
     baddate "3.1.2.12" Read, "a date that is not in GMT: not to be refused by who does not use it";
     regbadct "3.1.2.13" Answered(400), "a contact that needs brackets; these could be guessed";
     badaspec "3.1.2.14" Read, "white space between brackets and URI, overlooked as is allowed";
-    baddn "3.1.2.15" Answered(400), "a display name that needs quotation marks";
+    baddn "3.1.2.15" Read, "a display name that needs quotation marks: accepted, it steers nothing";
     badvers "3.1.2.16" Answered(505), "an unknown version";
     mismatch01 "3.1.2.17" Answered(400), "another method in CSeq";
     mismatch02 "3.1.2.18" Answered(400), "an unknown method, another in CSeq; 501 would do";

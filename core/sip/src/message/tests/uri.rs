@@ -45,6 +45,10 @@ fn the_parts_of_a_uri_are_there() {
 fn what_should_have_been_escaped_is_escaped_when_it_is_printed() {
     assert_eq!(uri("sip:bob@home@example.org").to_string(), "sip:bob%40home@example.org");
     assert_eq!(uri("sip:a\"b[c]@example.org;p=\"q\"").to_string(), "sip:a%22b%5Bc%5D@example.org;p=%22q%22");
+    assert_eq!(uri("sip:100%off@example.org").to_string(), "sip:100%25off@example.org");
+    assert_eq!(uri("sip:%4@example.org;p=%zz").to_string(), "sip:%254@example.org;p=%25zz");
+    assert_eq!(uri("sip:100%off@example.org").user().as_deref(), Some("100%off"));
+    assert_eq!(uri("sip:a@example.org;;lr;").to_string(), "sip:a@example.org;lr");
     assert_eq!(uri("sip:jörg@example.org").to_string(), "sip:j%C3%B6rg@example.org");
     assert_eq!(uri("sip:jörg@example.org").user().as_deref(), Some("jörg"));
     assert_eq!(uri("sip:#123@example.org").to_string(), "sip:%23123@example.org");
@@ -70,13 +74,9 @@ fn what_is_no_uri_is_refused() {
         "sip:a@[::1",
         "sip:a@::1",
         "sip:a@[example.org]",
-        "sip:a@example.org;",
         "sip:a@example.org;=x",
         "sip:a@example.org?x",
         "sip:a@example.org?=x",
-        "sip:%4@example.org",
-        "sip:%@example.org",
-        "sip:a@example.org;p=%zz",
         "<sip:a@example.org>",
         "sip:a@exam,ple.org",
         "tel:",
