@@ -148,7 +148,7 @@ impl Session {
 
     /// Keeps the session alive and changes nothing (RFC 4028 §7.4).
     pub(super) fn refresh(&mut self, scope: &mut Scope<'_>) {
-        if self.peer.allows_update {
+        if self.peer.allows_update && !self.peer.refuses_update {
             let request = self.target_refresh(Method::Update, scope);
             let _ = self.send(What::Refresh, request, scope);
         } else if self.may_offer()

@@ -31,12 +31,15 @@ impl Incoming {
 impl Session {
     /// Takes a request of the peer's. [`Method::Prack`] has been matched with its response by the caller.
     pub(crate) fn receive(&mut self, incoming: Incoming, scope: &mut Scope<'_>) {
-        // A PRACK that was overtaken is still the only one for its response.
-        if self.dialog.take(incoming.cseq()).is_err() && incoming.request.method != Method::Prack {
+        let method = &incoming.request.method;
+        // A PRACK that was overtaken is still the only one for its response. A BYE names the dialog by both tags and ends it
+        // whatever its number is: proxies that end calls and gateways count from where they like, and a call that the peer has
+        // left must not stay up.
+        if self.dialog.take(incoming.cseq()).is_err() && !matches!(method, Method::Prack | Method::Bye) {
             return self.answer_with(&incoming, 500, scope);
         }
         let unknown = unknown_extensions(&incoming.request);
-        if !unknown.is_empty() {
+        if !unknown.is_empty() && *method != Method::Bye {
             return self.respond(&incoming, bad_extension(&incoming.request, &unknown), scope);
         }
         self.learn(&incoming.request.headers);

@@ -50,6 +50,8 @@ enum Stage {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Peer {
     allows_update: bool,
+    /// It refused to refresh the session by UPDATE, or something on the path did.
+    refuses_update: bool,
 }
 
 /// The machine.

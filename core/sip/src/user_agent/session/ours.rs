@@ -256,7 +256,12 @@ impl Session {
             What::Prack => {}
             What::Offer(_) | What::Refresh | What::Info | What::Refer if is_dead => self.lose(scope),
             What::Offer(purpose) => self.offer_refused(purpose, status, retry_after, scope),
-            What::Refresh => self.timer.refused(scope.now),
+            What::Refresh => {
+                // Whatever was wrong with the UPDATE, a re-INVITE may get through before the session ends (RFC 4028 §10). 491 and a
+                // time to wait ask for the same request again.
+                self.peer.refuses_update = status != 491 && retry_after.is_none();
+                self.timer.refused(scope.now);
+            }
             What::Refer => self.refer_refused(status, scope),
             What::Info => {}
         }

@@ -146,6 +146,24 @@ fn an_overlapping_reinvite_is_asked_to_wait() {
 }
 
 #[test]
+fn a_bye_ends_the_call_whatever_its_number() {
+    for more in ["X: y", "Require: telepathy"] {
+        let (mut bench, mut bob) = called_out(settings(), &[]);
+        let options = bob.request(&mut bench, "OPTIONS", &[], None);
+        let cseq = options.headers.cseq().unwrap().number;
+        bench.receive(options);
+        bench.response(200);
+        let mut bye = bob.request(&mut bench, "BYE", &[more], None);
+        bye.headers.set("CSeq", format!("{} BYE", cseq.saturating_sub(1)));
+        bench.receive(bye);
+        bench.response(200);
+        assert!(matches!(bench.event(), Event::Ended { cause: Cause::Remote { .. }, .. }));
+        bench.wait(Duration::from_secs(40));
+        bench.assert_empty();
+    }
+}
+
+#[test]
 fn a_lower_number_is_out_of_order() {
     let (mut bench, mut bob) = established();
     let late = bob.numbered(&mut bench, "INFO", 50, &[], None);

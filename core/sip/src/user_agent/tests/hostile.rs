@@ -185,12 +185,15 @@ fn a_caller_has_nothing_to_be_acknowledged_by_prack() {
 fn a_session_is_refreshed_by_invite_where_update_is_refused() {
     let settings = Settings { session_expires: Duration::from_secs(1_800), ..settings() };
     let more = [("Session-Expires", "1800;refresher=uac"), ("Allow", "INVITE, ACK, BYE, CANCEL, UPDATE")];
-    let (mut bench, _) = called_out(settings, &more);
-    bench.wait(Duration::from_secs(901));
-    let update = bench.request(&Method::Update);
-    bench.receive(reply(&update, 501, "bob"));
-    bench.sent.clear();
-    bench.wait(Duration::from_secs(15));
-    let is_invite = |sent: &Message| matches!(sent, Message::Request(request) if request.method == Method::Invite);
-    assert!(bench.sent.iter().any(is_invite), "{:#?}", bench.sent);
+    for status in [400, 403, 405, 488, 500, 501, 603] {
+        let (mut bench, _) = called_out(settings.clone(), &more);
+        bench.wait(Duration::from_secs(901));
+        let update = bench.request(&Method::Update);
+        // `Allow` in a later message changes nothing.
+        bench.receive(with(reply(&update, status, "bob"), "Allow", "INVITE, ACK, BYE, CANCEL, UPDATE"));
+        bench.sent.clear();
+        bench.wait(Duration::from_secs(15));
+        let is_invite = |sent: &Message| matches!(sent, Message::Request(request) if request.method == Method::Invite);
+        assert!(bench.sent.iter().any(is_invite), "{status}: {:#?}", bench.sent);
+    }
 }
