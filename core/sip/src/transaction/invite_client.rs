@@ -169,6 +169,12 @@ impl InviteClient {
         }
     }
 
+    /// No response at all has come.
+    #[must_use]
+    pub const fn is_unanswered(&self) -> bool {
+        matches!(self.state, State::Calling { .. })
+    }
+
     /// No final response has come.
     #[must_use]
     pub const fn is_waiting(&self) -> bool {

@@ -104,6 +104,12 @@ impl NonInviteClient {
         }
     }
 
+    /// No response at all has come.
+    #[must_use]
+    pub const fn is_unanswered(&self) -> bool {
+        matches!(self.state, State::Trying { .. })
+    }
+
     /// No final response has come.
     #[must_use]
     pub const fn is_waiting(&self) -> bool {

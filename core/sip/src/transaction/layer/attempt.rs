@@ -1,8 +1,8 @@
 //! The transactions that requests going out are made of.
 
-use super::client::{Client, Miss, Phase, Place, Wish};
+use super::client::{Client, Miss, Phase, Place, TCP_PATIENCE, Wish};
 use super::io::{ClientKey, Event, Output};
-use super::{Layer, Owner, Sender};
+use super::{Layer, Owner, Sender, UNANSWERED};
 use crate::message::{HeaderName, MAGIC_COOKIE, Method, Request, Response};
 use crate::transaction::{Class, ClientInput, ClientOutput, Failure, InviteClient, NonInviteClient};
 use crate::transport::{Hop, Source, Transport};
@@ -81,6 +81,15 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
+    /// Its server has sent no response at all.
+    pub(super) const fn is_unanswered(&self) -> bool {
+        match &self.machine {
+            Machine::Invite(machine) => machine.is_unanswered(),
+            Machine::NonInvite(machine) => machine.is_unanswered(),
+            Machine::Ack { .. } => false,
+        }
+    }
+
     /// Its server has not answered.
     pub(super) const fn is_waiting(&self) -> bool {
         match &self.machine {
@@ -112,6 +121,7 @@ impl Layer {
         let id = AttemptId(self.number());
         let Some(client) = self.clients.get_mut(&key) else { return };
         client.phase = Phase::Trying { attempt: id, wish: Wish::Response };
+        client.give_up_tcp_at = client.is_tcp_for_size().then(|| now + TCP_PATIENCE);
         let (transport, _) = place.peer();
         let hop = match place {
             Place::Flow(source) => Hop::Flow(source.flow),
@@ -149,6 +159,10 @@ impl Layer {
 
     pub(super) fn receive_response(&mut self, response: Response, source: Source, now: Time) {
         let Some((id, is_of_cancel)) = self.find_attempt(&response) else {
+            let branch = response.headers.top_via().ok().and_then(|via| via.branch().map(str::to_owned));
+            if branch.is_some_and(|branch| branch.split('.').next() == Some(UNANSWERED)) {
+                return;
+            }
             self.counters.stray_responses += 1;
             return;
         };

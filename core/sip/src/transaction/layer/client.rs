@@ -1,6 +1,6 @@
 //! Requests that go out.
 
-use super::attempt::AttemptId;
+use super::attempt::{Attempt, AttemptId};
 use super::io::{ClientKey, Destination, Event, Output};
 use super::via::{complete_contact, own_contact, own_via};
 use super::{Layer, Owner};
@@ -8,6 +8,7 @@ use crate::message::{HeaderName, Host, MAGIC_COOKIE, Method, NameAddr, Request, 
 use crate::transaction::Failure;
 use crate::transport::{LocalAddress, QueryId, Source, Target, Transport};
 use crate::user_agent::destinations::Reach;
+use core::time::Duration;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -23,6 +24,10 @@ pub(super) struct Client {
     pub(super) phase: Phase,
     /// Where else it can go.
     rest: VecDeque<Candidate>,
+    /// UDP was asked for by the URI or the configuration: it does not go over TCP for its size.
+    stays_on_udp: bool,
+    /// Over TCP for its size: when UDP is tried instead, if no response has come.
+    pub(super) give_up_tcp_at: Option<Time>,
     armed: Option<Time>,
 }
 
@@ -55,6 +60,16 @@ pub(super) enum Place {
     Flow(Source),
     Target(Target),
 }
+
+/// How long a server that was asked over TCP for the size of the request may take to respond at all. It is as long as a
+/// connection may take to open.
+pub(super) const TCP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long it is remembered that a server does not respond over TCP.
+const WITHOUT_TCP: Duration = Duration::from_secs(600);
+
+/// Servers of which that is remembered.
+const MOST_WITHOUT_TCP: usize = 1_024;
 
 /// What makes a candidate's turn come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,7 +130,9 @@ impl Layer {
         };
         let phase = Phase::Resolving { give_up_at: now + self.settings.timers.patience(), reach };
         let contact = own_contact(&request.headers);
-        let mut client = Client { request, contact, phase, rest: VecDeque::new(), armed: None };
+        let stays_on_udp = matches!(&destination, Destination::Resolve { transport: Some(Transport::Udp), .. });
+        let rest = VecDeque::new();
+        let mut client = Client { request, contact, phase, rest, stays_on_udp, give_up_tcp_at: None, armed: None };
         let to = |target| Candidate { place: Place::Target(target), after: After::AnyFailure };
         match destination {
             Destination::Flow { flow, fallback } => {
@@ -168,7 +185,10 @@ impl Layer {
             let Some(candidate) = self.clients.get_mut(&key).and_then(|client| client.rest.pop_front()) else {
                 return self.give_up(key, miss);
             };
-            if let Some((place, branch, octets)) = self.prepare(key, candidate) {
+            if let (Place::Target(target), After::NoConnection) = (&candidate.place, candidate.after) {
+                self.note_without_tcp(target.address, now);
+            }
+            if let Some((place, branch, octets)) = self.prepare(key, candidate, now) {
                 self.counters.failovers += u64::from(!is_first);
                 return self.launch(key, &place, branch, octets, now);
             }
@@ -187,18 +207,21 @@ impl Layer {
     }
 
     /// Makes the request ready for a place: none, if the relay does not speak its transport.
-    fn prepare(&mut self, key: ClientKey, candidate: Candidate) -> Option<(Place, String, Vec<u8>)> {
+    fn prepare(&mut self, key: ClientKey, candidate: Candidate, now: Time) -> Option<(Place, String, Vec<u8>)> {
         // The first part finds the attempt, the second makes it hard to guess.
         let branch = format!("{MAGIC_COOKIE}{:x}.{}", self.last_number + 1, self.token());
         let Candidate { mut place, after } = candidate;
         let (transport, address) = place.peer();
         let local = self.settings.local(transport, address)?;
+        let is_without_tcp = |target: &Target| self.without_tcp.get(&target.address).is_some_and(|until| *until > now);
         let client = self.clients.get_mut(&key)?;
         client.leave_by(local, &branch);
         let mut octets = client.request.to_bytes();
         if let Place::Target(target) = &mut place
             && transport == Transport::Udp
             && after == After::AnyFailure
+            && !client.stays_on_udp
+            && !is_without_tcp(target)
             && octets.len() > self.settings.largest_datagram
             && let Some(local) = self.settings.local(Transport::Tcp, address)
         {
@@ -212,10 +235,26 @@ impl Layer {
         Some((place, branch, octets))
     }
 
-    pub(super) fn client_timeout(&mut self, key: ClientKey) {
-        if let Some(client) = self.clients.get_mut(&key) {
-            client.armed = None;
-            self.close_client(key, Some(Failure::NoSuchHost));
+    fn note_without_tcp(&mut self, server: SocketAddr, now: Time) {
+        if self.without_tcp.len() >= MOST_WITHOUT_TCP {
+            self.without_tcp.retain(|_, until| *until > now);
+        }
+        if self.without_tcp.len() < MOST_WITHOUT_TCP {
+            self.without_tcp.insert(server, now + WITHOUT_TCP);
+        }
+    }
+
+    pub(super) fn client_timeout(&mut self, key: ClientKey, now: Time) {
+        let Some(client) = self.clients.get_mut(&key) else { return };
+        client.armed = None;
+        match client.phase {
+            Phase::Resolving { .. } => self.close_client(key, Some(Failure::NoSuchHost)),
+            Phase::Trying { attempt, .. } => {
+                client.give_up_tcp_at = None;
+                if client.is_tcp_for_size() && self.attempts.get(&attempt).is_some_and(Attempt::is_unanswered) {
+                    self.attempt_unreachable(attempt, now);
+                }
+            }
         }
     }
 
@@ -223,7 +262,7 @@ impl Layer {
         let Some(client) = self.clients.get_mut(&key) else { return };
         let due = match client.phase {
             Phase::Resolving { give_up_at, .. } => Some(give_up_at),
-            Phase::Trying { .. } => None,
+            Phase::Trying { .. } => client.give_up_tcp_at,
         };
         Self::rearm(&mut self.wakes, Owner::Client(key), &mut client.armed, due);
     }
@@ -253,7 +292,7 @@ impl Client {
 
     /// Who answered over TCP, or let time pass, is not asked again over UDP.
     fn forget_other_transports(&mut self) {
-        while self.rest.front().is_some_and(|next| next.after == After::NoConnection) {
+        while self.is_tcp_for_size() {
             self.rest.pop_front();
         }
     }
@@ -261,6 +300,11 @@ impl Client {
     /// The attempt is the one that counts.
     pub(super) fn is_trying(&self, attempt: AttemptId) -> bool {
         matches!(self.phase, Phase::Trying { attempt: current, .. } if current == attempt)
+    }
+
+    /// It goes over TCP because it is large, and UDP to the same server comes next.
+    pub(super) fn is_tcp_for_size(&self) -> bool {
+        self.rest.front().is_some_and(|next| next.after == After::NoConnection)
     }
 
     /// There is another server, and the user still wants an answer.

@@ -26,7 +26,7 @@ mod via;
 pub use io::{ClientKey, Counters, Destination, Event, Input, Limits, Output, ServerKey, Settings};
 pub use via::{OWN_HOST, complete_contact};
 
-use crate::message::{Message, Refused, Request, Response};
+use crate::message::{HeaderName, Message, Refused, Request, Response};
 use crate::transport::{FlowId, Hop, Source, TransmissionId};
 use attempt::{Attempt, AttemptId};
 use client::Client;
@@ -37,7 +37,11 @@ use rand_core::Rng as _;
 use serde::{Deserialize, Serialize};
 use server::Server;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
 use via::WayBack;
+
+/// The branch of requests without transaction: number 0 is never given to an attempt.
+const UNANSWERED: &str = "z9hG4bK0";
 
 /// What a deadline or a connection belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -64,6 +68,8 @@ pub struct Layer {
     sources: BTreeMap<offhook_limits::Source, usize>,
     /// What the server transactions weigh in octets.
     server_octets: usize,
+    /// Servers that large requests do not reach over TCP, and until when that is remembered.
+    without_tcp: BTreeMap<SocketAddr, Time>,
     /// What depends on each stream.
     flows: BTreeSet<(FlowId, Owner)>,
     /// When what is to be looked after.
@@ -88,6 +94,7 @@ impl Layer {
             origins: BTreeMap::new(),
             sources: BTreeMap::new(),
             server_octets: 0,
+            without_tcp: BTreeMap::new(),
             flows: BTreeSet::new(),
             wakes: BTreeSet::new(),
             counters: Counters::default(),
@@ -144,6 +151,18 @@ impl Layer {
         self.send_line_ends(flow, b"\r\n\r\n");
     }
 
+    /// Sends a request on a flow once, without a transaction: whoever answers, and whether, does not matter.
+    pub fn send_once(&mut self, mut request: Request, flow: &Source) {
+        let Some(local) = self.settings.local(flow.transport, flow.remote.ip()).cloned() else { return };
+        let branch = format!("{UNANSWERED}.{}", self.token());
+        request.headers.push_front(HeaderName::Via, via::own_via(&local, &branch));
+        if let Some(contact) = via::own_contact(&request.headers) {
+            request.headers.set(HeaderName::Contact, complete_contact(&contact, &local));
+        }
+        let (transmission, octets) = (Sender::Nobody.into(), request.to_bytes());
+        self.outputs.push_back(Output::Send { transmission, hop: Hop::Flow(flow.flow), octets });
+    }
+
     fn send_line_ends(&mut self, flow: FlowId, octets: &[u8]) {
         let transmission = Sender::Nobody.into();
         self.outputs.push_back(Output::Send { transmission, hop: Hop::Flow(flow), octets: octets.to_vec() });
@@ -175,7 +194,7 @@ impl Layer {
         while let Some(&(due, owner)) = self.wakes.first().filter(|(due, _)| *due <= now) {
             self.wakes.remove(&(due, owner));
             match owner {
-                Owner::Client(key) => self.client_timeout(key),
+                Owner::Client(key) => self.client_timeout(key, now),
                 Owner::Attempt(attempt) => self.attempt_timeout(attempt, now),
                 Owner::Server(key) => self.server_timeout(key, now),
             }

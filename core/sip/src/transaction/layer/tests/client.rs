@@ -1,7 +1,7 @@
 //! Requests that go out.
 
 use super::{Bench, Shot, request, settings, source, target};
-use crate::message::{HeaderName, Method, Request};
+use crate::message::{HeaderName, Method, Request, Uri};
 use crate::transaction::Failure;
 use crate::transaction::layer::{ClientKey, Destination, Event, Input, Output};
 use crate::transport::{FlowId, Hop, QueryId, Target, Transport};
@@ -418,6 +418,7 @@ fn a_large_request_goes_over_tcp_and_over_udp_if_there_is_no_connection() {
     bench.fail(&datagram);
     assert_eq!(bench.sent_one().hop, Hop::Target(Target { transport: Transport::Tcp, ..second() }));
 
+    let mut bench = Bench::new();
     let (key, shot) = send_request(&mut bench, large(), Destination::Targets(vec![first(), second()]));
     bench.receive(Transport::Tcp, shot.answer(503));
     let next = bench.sent_one();
@@ -425,6 +426,66 @@ fn a_large_request_goes_over_tcp_and_over_udp_if_there_is_no_connection() {
     bench.receive(Transport::Tcp, next.answer(503));
     assert_response(&bench.told_one(), key, 503);
     bench.assert_forgets_everything();
+}
+
+#[test]
+fn a_server_without_tcp_is_remembered() {
+    let mut bench = Bench::new();
+    let over_tcp = Hop::Target(Target { transport: Transport::Tcp, ..first() });
+    let (_, shot) = send_request(&mut bench, large(), Destination::Targets(vec![first()]));
+    bench.fail(&shot);
+    let datagram = bench.sent_one();
+    bench.receive(Transport::Udp, datagram.answer(200));
+    bench.told_one();
+    bench.save_and_load();
+    let (_, shot) = send_request(&mut bench, large(), Destination::Targets(vec![first()]));
+    assert_eq!(shot.hop, Hop::Target(first()), "at once");
+    let (_, shot) = send_request(&mut bench, large(), Destination::Targets(vec![second()]));
+    assert_eq!(shot.hop, Hop::Target(Target { transport: Transport::Tcp, ..second() }), "another server");
+    bench.wait(Duration::from_secs(601));
+    bench.outputs();
+    let (_, shot) = send_request(&mut bench, large(), Destination::Targets(vec![first()]));
+    assert_eq!(shot.hop, over_tcp, "perhaps it has TCP by now");
+}
+
+#[test]
+fn a_server_that_is_silent_over_tcp_is_asked_over_udp() {
+    for text in [INVITE, OPTIONS] {
+        let mut bench = Bench::new();
+        let mut request = request(text);
+        request.set_body("text/plain", vec![b'x'; 1_200]);
+        let (_, shot) = send_request(&mut bench, request.clone(), Destination::Targets(vec![first()]));
+        bench.wait(Duration::from_secs(4));
+        assert_eq!(bench.outputs(), []);
+        bench.wait(Duration::from_secs(1));
+        assert_eq!(bench.sent_one().hop, Hop::Target(first()), "{text}");
+        bench.receive(Transport::Tcp, shot.answer(200));
+        assert_eq!(bench.outputs(), [], "too late");
+        bench.assert_forgets_everything();
+
+        let mut bench = Bench::new();
+        let (_, shot) = send_request(&mut bench, request, Destination::Targets(vec![first()]));
+        bench.receive(Transport::Tcp, shot.answer(100));
+        bench.wait(Duration::from_secs(10));
+        assert!(bench.outputs().iter().all(|output| matches!(output, Output::Event(_))), "it is there: {text}");
+    }
+}
+
+#[test]
+fn a_request_for_udp_stays_on_udp() {
+    let to = |text: &str, transport| {
+        let Uri::Sip(uri) = text.parse().unwrap() else { panic!() };
+        Destination::of_uri(&uri, transport)
+    };
+    for (destination, transport) in [
+        (to("sip:bob@203.0.113.9;transport=udp", None), Transport::Udp),
+        (to("sip:bob@203.0.113.9", Some(Transport::Udp)), Transport::Udp),
+        (to("sip:bob@203.0.113.9", None), Transport::Tcp),
+    ] {
+        let mut bench = Bench::new();
+        let (_, shot) = send_request(&mut bench, large(), destination);
+        assert_eq!(shot.hop, Hop::Target(target(transport, "203.0.113.9:5060")));
+    }
 }
 
 #[test]
