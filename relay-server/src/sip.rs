@@ -70,6 +70,7 @@ fn user_agent(sip: &SipSettings, demo: Demo, local: Vec<LocalAddress>) -> UserAg
         session_expires: sip.session_expires,
         min_session_expires: sip.min_session_expires,
         keep_alive: sip.keep_alive,
+        nat_keep_alive: sip.nat_keep_alive,
     }
 }
 

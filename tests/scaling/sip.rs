@@ -58,6 +58,7 @@ fn user_agent() -> UserAgent {
         session_expires: Duration::ZERO,
         min_session_expires: Duration::from_secs(90),
         keep_alive: Duration::from_secs(120),
+        nat_keep_alive: Duration::ZERO,
     };
     UserAgent::new(settings, [7; 32], Time::EPOCH)
 }

@@ -120,6 +120,7 @@ fn sip(s: &SipSettings) -> Vec<(&'static str, String)> {
         ("sip.min_session_expires", seconds(s.min_session_expires)),
         ("sip.t1", seconds(s.t1)),
         ("sip.keep_alive", seconds(s.keep_alive)),
+        ("sip.nat_keep_alive", if s.nat_keep_alive.is_zero() { "off".to_owned() } else { seconds(s.nat_keep_alive) }),
         ("sip.connect_timeout", seconds(s.connect_timeout)),
         ("sip.idle_timeout", seconds(s.idle_timeout)),
         ("sip.unused_timeout", seconds(s.unused_timeout)),

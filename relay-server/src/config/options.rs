@@ -101,6 +101,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     ),
     option("sip", "t1", set!(sip.t1 = given => given.at_least(Duration::from_millis(10))?)),
     option("sip", "keep_alive", set!(sip.keep_alive = given => given.at_least(Duration::from_secs(1))?)),
+    option("sip", "nat_keep_alive", set!(sip.nat_keep_alive = given => given.duration()?)),
     option("sip", "connect_timeout", set!(sip.connect_timeout = given => given.some_duration()?)),
     option("sip", "idle_timeout", set!(sip.idle_timeout = given => given.some_duration()?)),
     option("sip", "unused_timeout", set!(sip.unused_timeout = given => given.some_duration()?)),

@@ -82,6 +82,8 @@ pub struct SipSettings {
     pub t1: Duration,
     /// How often a connection is kept alive.
     pub keep_alive: Duration,
+    /// How often the flow of a phone behind a NAT is used; zero: never.
+    pub nat_keep_alive: Duration,
     /// How long connecting may take, with the TLS handshake.
     pub connect_timeout: Duration,
     /// How long a connection may be silent.
@@ -146,6 +148,7 @@ impl Default for SipSettings {
             min_session_expires: Duration::from_secs(90),
             t1: Duration::from_millis(500),
             keep_alive: Duration::from_secs(30),
+            nat_keep_alive: Duration::from_secs(25),
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(7_200),
             unused_timeout: Duration::from_secs(60),

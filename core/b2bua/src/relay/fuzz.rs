@@ -95,6 +95,7 @@ fn config() -> Config {
             session_expires: Duration::ZERO,
             min_session_expires: Duration::from_secs(90),
             keep_alive: Duration::ZERO,
+            nat_keep_alive: Duration::ZERO,
         },
         accounts: BTreeMap::new(),
         trunk: None,

@@ -25,6 +25,11 @@ pub struct Binding {
     pub registered_from: IpAddr,
     /// Nobody stood between the phone and the relay: responses and calls may go the way the REGISTER came.
     pub is_direct: bool,
+    /// It sends from one port and receives at the one of its contact, with no NAT between (Cisco 79xx): it asked for its
+    /// responses there.
+    pub(super) receives_at_contact: bool,
+    /// When its flow is used next, so that a NAT does not forget it.
+    pub(super) keep_alive_at: Option<Time>,
     /// Which phone it is, whatever address it has, and by which of its ways it registered (RFC 5626 §4.1, §4.2).
     pub(super) instance: Option<(String, Option<u32>)>,
     pub(super) call_id: String,
@@ -41,7 +46,8 @@ impl Binding {
         if let Some(hop) = self.path.first() {
             return hop.uri.as_sip().map(|uri| Destination::of_uri(uri, None));
         }
-        match self.flow.filter(|_| self.is_direct) {
+        let flow = self.flow.filter(|flow| self.is_direct && !(self.receives_at_contact && self.is_reachable(flow)));
+        match flow {
             Some(flow) => Some(Destination::Flow { flow, fallback: self.address().into_iter().collect() }),
             None => self.uri.as_sip().map(|uri| Destination::of_uri(uri, None)),
         }
@@ -53,6 +59,11 @@ impl Binding {
         let port = self.uri.port().unwrap_or(flow.transport.default_port());
         let host = (flow.transport == Transport::Tls).then(|| flow.remote.ip().to_string());
         Some(Target { transport: flow.transport, address: SocketAddr::new(flow.remote.ip(), port), host })
+    }
+
+    /// It registered over UDP through a NAT: it is reached by its flow only as long as the NAT remembers it.
+    pub(super) fn is_behind_nat(&self) -> bool {
+        self.is_direct && self.flow.is_some_and(|flow| !flow.transport.is_reliable() && !self.is_reachable(&flow))
     }
 
     /// The contact's host is the address that the REGISTER came from: no NAT stands between.

@@ -22,7 +22,7 @@ use crate::user_agent::io::BindingId;
 use binding::instance;
 use core::time::Duration;
 use guesses::Guesses;
-use offhook_clock::Time;
+use offhook_clock::{Time, earliest};
 use rand_chacha::ChaCha20Rng;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -38,6 +38,8 @@ pub struct Settings {
     pub users: BTreeMap<String, Verifier>,
     /// How long bindings live.
     pub lifetimes: Lifetimes,
+    /// How often the flow of a phone behind a NAT is used, where it registered over UDP; zero: never.
+    pub nat_keep_alive: Duration,
     /// How many bindings a user may have; the oldest goes when there is one more.
     pub most_bindings: usize,
     /// How many wrong passwords an address may try within [`PENANCE`] before it is not listened to for the rest of it.
@@ -60,6 +62,7 @@ impl Settings {
             auth,
             users,
             lifetimes: Lifetimes::default(),
+            nat_keep_alive: Duration::ZERO,
             most_bindings: 10,
             most_guesses: 10,
         }
@@ -87,6 +90,8 @@ pub enum Event {
     FlowNeeded(FlowId),
     /// One binding less depends on it.
     FlowReleased(FlowId),
+    /// The NAT in front of a phone would soon forget its flow.
+    KeepAliveDue(BindingId),
 }
 
 /// The machine.
@@ -99,6 +104,7 @@ pub struct Registrar {
     users: BTreeSet<(String, BindingId)>,
     flows: BTreeSet<(FlowId, BindingId)>,
     expiries: BTreeSet<(Time, BindingId)>,
+    keep_alives: BTreeSet<(Time, BindingId)>,
     guesses: Guesses,
     #[serde(skip)]
     events: VecDeque<Event>,
@@ -138,6 +144,7 @@ impl Registrar {
             users: BTreeSet::new(),
             flows: BTreeSet::new(),
             expiries: BTreeSet::new(),
+            keep_alives: BTreeSet::new(),
             guesses: Guesses::default(),
             events: VecDeque::new(),
         }
@@ -182,7 +189,7 @@ impl Registrar {
             return Err(Refusal::Status(403, "Another User's Address"));
         }
         let changes = self.changes(request, &user, source, now)?;
-        self.carry_out(&user, changes);
+        self.carry_out(&user, changes, now);
         Ok(user)
     }
 
@@ -220,6 +227,12 @@ impl Registrar {
         };
         let path = request.headers.path()?;
         let is_direct = request.headers.all(HeaderName::Via).nth(1).is_none();
+        let receives_at_contact = !source.transport.is_reliable()
+            && request.headers.top_via().is_ok_and(|via| {
+                let is_own =
+                    via.host.address().map(|host| host.to_canonical()) == Some(source.remote.ip().to_canonical());
+                is_own && !via.params.has("rport") && via.port_or_default() != source.remote.port()
+            });
         if contacts.iter().any(|contact| contact.uri.as_sip().is_none()) {
             return Err(Refusal::Status(400, "A Contact Without SIP URI"));
         }
@@ -244,6 +257,8 @@ impl Registrar {
                 flow: Some(*source),
                 registered_from: source.remote.ip(),
                 is_direct,
+                receives_at_contact,
+                keep_alive_at: None,
                 instance,
                 call_id: call_id.to_owned(),
                 cseq,
@@ -261,18 +276,18 @@ impl Registrar {
         all.collect()
     }
 
-    fn carry_out(&mut self, user: &str, changes: Vec<Change>) {
+    fn carry_out(&mut self, user: &str, changes: Vec<Change>, now: Time) {
         for change in changes {
             match (change.replaces, change.binding) {
                 (Some(id), None) => self.unbind(id),
                 (Some(id), Some(binding)) => {
                     self.forget(id);
-                    self.keep(id, user, binding);
+                    self.keep(id, user, binding, now);
                 }
                 (None, Some(binding)) => {
                     self.last_number += 1;
                     let id = BindingId(self.last_number);
-                    self.keep(id, user, binding);
+                    self.keep(id, user, binding, now);
                     self.events.push_back(Event::Bound { user: user.to_owned(), binding: id });
                     self.make_room(user);
                 }
@@ -281,7 +296,12 @@ impl Registrar {
         }
     }
 
-    fn keep(&mut self, id: BindingId, user: &str, binding: Binding) {
+    fn keep(&mut self, id: BindingId, user: &str, mut binding: Binding, now: Time) {
+        let interval = self.settings.nat_keep_alive;
+        if binding.is_behind_nat() && !interval.is_zero() {
+            binding.keep_alive_at = Some(now + interval);
+            self.keep_alives.insert((now + interval, id));
+        }
         self.users.insert((user.to_owned(), id));
         self.expiries.insert((binding.expires_at, id));
         if let Some(flow) = binding.flow {
@@ -305,6 +325,9 @@ impl Registrar {
     fn forget(&mut self, id: BindingId) -> Option<String> {
         let (user, binding) = self.bindings.remove(&id)?;
         self.expiries.remove(&(binding.expires_at, id));
+        if let Some(due) = binding.keep_alive_at {
+            self.keep_alives.remove(&(due, id));
+        }
         if let Some(flow) = binding.flow {
             self.flows.remove(&(flow.flow, id));
             if !flow.transport.is_reliable() {
@@ -386,6 +409,15 @@ impl Registrar {
         while let Some((_, id)) = self.expiries.first().filter(|(at, _)| *at <= now).copied() {
             self.unbind(id);
         }
+        while let Some((due, id)) = self.keep_alives.first().filter(|(at, _)| *at <= now).copied() {
+            self.keep_alives.remove(&(due, id));
+            if let Some((_, binding)) = self.bindings.get_mut(&id) {
+                let next = now + self.settings.nat_keep_alive;
+                binding.keep_alive_at = Some(next);
+                self.keep_alives.insert((next, id));
+                self.events.push_back(Event::KeepAliveDue(id));
+            }
+        }
     }
 
     /// The next thing to tell, until there is none.
@@ -396,7 +428,8 @@ impl Registrar {
     /// When [`Self::handle_timeout`] must be called next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.expiries.first().map(|(at, _)| *at)
+        let first = |set: &BTreeSet<(Time, BindingId)>| set.first().map(|(at, _)| *at);
+        earliest(first(&self.expiries), first(&self.keep_alives))
     }
 
     /// A binding.

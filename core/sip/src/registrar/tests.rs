@@ -416,3 +416,33 @@ fn nobody_is_asked_for_a_digest_that_cannot_be_verified() {
     // Somebody is left out whatever is offered.
     assert_eq!(offered(&[hashed(Hash::Md5), hashed(Hash::Sha256)]), [Algorithm::Sha256, Algorithm::Md5]);
 }
+
+#[test]
+fn a_phone_that_receives_elsewhere_is_called_at_its_contact() {
+    let contact: Target =
+        Target { transport: Transport::Udp, address: "198.51.100.7:5060".parse().unwrap(), host: None };
+    for (via, host, expected) in [
+        // The Via of a Cisco 79xx: its own address, the port it receives at, no rport.
+        ("198.51.100.7:5060", "198.51.100.7", Some(contact)),
+        ("198.51.100.7:5060;rport", "198.51.100.7", None),
+        ("198.51.100.7:50933", "198.51.100.7", None),
+        ("10.0.0.7:5060", "198.51.100.7", None),
+        ("198.51.100.7:5060", "10.0.0.7", None),
+    ] {
+        let mut bench = Bench::new();
+        bench.source = source(1, Transport::Udp, "198.51.100.7:50933");
+        bench.register(&format!("Contact: <sip:desk@{host}:5060>"));
+        let mut request = bench.request(&format!("Contact: <sip:desk@{host}:5060>"));
+        request.headers.set("Via", format!("SIP/2.0/UDP {via};branch=z9hG4bKc"));
+        let request = bench.with_credentials(request, "sip:pbx.example");
+        assert_eq!(bench.registrar.register(&request, &bench.source, bench.now).status, 200);
+        let (_, binding) = bench.registrar.bindings_of("desk").next().unwrap();
+        match (binding.destination().unwrap(), &expected) {
+            (Destination::Flow { flow, .. }, None) => assert_eq!(flow.flow, FlowId(1), "{via} {host}"),
+            (Destination::Resolve { host, port, .. }, Some(target)) => {
+                assert_eq!((host.address(), port), (Some(target.address.ip()), Some(5060)));
+            }
+            (other, _) => panic!("{via} {host}: {other:?}"),
+        }
+    }
+}

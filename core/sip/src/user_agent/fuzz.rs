@@ -95,6 +95,7 @@ impl Stage {
             session_expires: Duration::from_secs(90),
             min_session_expires: Duration::from_secs(90),
             keep_alive: Duration::ZERO,
+            nat_keep_alive: Duration::ZERO,
         };
         let agent = UserAgent::new(settings, [1; 32], Time::EPOCH);
         let mut stage = Self {

@@ -2,13 +2,14 @@
 
 use super::invite_client::{Client, Detour};
 use super::invite_server::Server;
-use super::io::{Body, Branch, Command, Event, InviteId};
+use super::io::{Body, Branch, Command, Event, InviteId, Output};
 use super::outlet::{Outlet, Party, Scope};
+use super::path;
 use super::session::{Incoming, Session};
-use crate::message::{Replaces, Request, Response};
+use crate::message::{Method, Replaces, Request, Response};
 use crate::transaction::Failure;
 use crate::transaction::layer::{ClientKey, ServerKey};
-use crate::transport::FlowId;
+use crate::transport::{FlowId, Source};
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -76,6 +77,23 @@ impl Invite {
     /// The flow of datagrams that its requests depend on: the peer cannot be reached otherwise.
     pub(super) fn datagram_flow(&self) -> Option<FlowId> {
         self.party.way.flow.filter(|flow| !flow.transport.is_reliable()).map(|flow| flow.flow)
+    }
+
+    /// Learns from a response to an INVITE how its sender is reached in the dialog.
+    pub(super) fn learn_path(&mut self, response: &Response, source: &Source, outlet: &mut Outlet) {
+        let makes_dialog = (101..300).contains(&response.status)
+            && response.headers.cseq().is_ok_and(|cseq| cseq.method == Method::Invite);
+        if !makes_dialog {
+            return;
+        }
+        let Some((flow, fallback)) = path::to_callee(response, source) else { return };
+        let before = self.datagram_flow();
+        (self.party.way.flow, self.party.way.fallback) = (Some(flow), fallback);
+        let after = self.datagram_flow();
+        if before != after {
+            outlet.outputs.extend(after.map(|flow| Output::KeepFlow { flow }));
+            outlet.outputs.extend(before.map(|flow| Output::ReleaseFlow { flow }));
+        }
     }
 
     /// The call model was not told yet that it is over.

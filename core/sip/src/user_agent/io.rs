@@ -579,6 +579,8 @@ pub struct Settings {
     pub min_session_expires: Duration,
     /// How long a keep-alive's flow may be silent (RFC 5626 §4.4.1).
     pub keep_alive: Duration,
+    /// How often the flow of a phone behind a NAT is used, where it registered over UDP; zero: never.
+    pub nat_keep_alive: Duration,
 }
 
 impl Settings {

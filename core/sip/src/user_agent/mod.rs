@@ -17,12 +17,13 @@ mod invite_server;
 pub mod io;
 mod outlet;
 mod pairs;
+mod path;
 mod registering;
 mod session;
 mod strangers;
 
 use crate::dialog::DialogId;
-use crate::message::{Host, Method, Response, Uri};
+use crate::message::{CSeq, HeaderName, Host, Method, NameAddr, Request, Response, Uri};
 use crate::registrar::{self, Registrar};
 use crate::registration::Registrations;
 use crate::transaction::layer::{self, ClientKey, Layer};
@@ -210,15 +211,42 @@ impl UserAgent {
 
     /// Passes on what the machines inside want done, and takes what they tell.
     fn drain(&mut self, now: Time) {
-        while self.drain_layer(now) || self.drain_registrations(now) {}
+        while self.drain_layer(now) || self.drain_registrations(now) || self.drain_registrar() {}
+    }
+
+    fn drain_registrar(&mut self) -> bool {
+        let mut is_busy = false;
         while let Some(event) = self.registrar.poll_output() {
+            is_busy = true;
             self.outlet.outputs.push_back(match event {
                 registrar::Event::Bound { user, binding } => Output::Event(Event::PhoneBound { user, binding }),
                 registrar::Event::Unbound { user, binding } => Output::Event(Event::PhoneGone { user, binding }),
                 registrar::Event::FlowNeeded(flow) => Output::KeepFlow { flow },
                 registrar::Event::FlowReleased(flow) => Output::ReleaseFlow { flow },
+                registrar::Event::KeepAliveDue(binding) => {
+                    self.keep_alive(binding);
+                    continue;
+                }
             });
         }
+        is_busy
+    }
+
+    /// Asks a phone behind a NAT for a response, so that the mapping of its flow is used in both directions.
+    fn keep_alive(&mut self, id: BindingId) {
+        let (Some(address), Some(binding)) = (self.phone_address(id), self.registrar.binding(id)) else { return };
+        let Some(flow) = binding.flow else { return };
+        let from = NameAddr::new(Uri::sip(accounts::OWN_USER, self.outlet.own_domain()));
+        let mut request = Request::new(Method::Options, binding.uri.clone());
+        let headers = &mut request.headers;
+        headers.push(HeaderName::MaxForwards, 1);
+        headers.push(HeaderName::From, from.with_tag(&self.outlet.token()));
+        headers.push(HeaderName::To, NameAddr::new(address.aor));
+        headers.push(HeaderName::CallId, self.outlet.token());
+        headers.push(HeaderName::CSeq, CSeq { number: 1, method: Method::Options });
+        headers.push(HeaderName::Contact, outlet::own_contact(accounts::OWN_USER, false));
+        headers.push(HeaderName::UserAgent, &self.outlet.settings.product);
+        self.outlet.layer.send_once(request, &flow);
     }
 
     fn drain_layer(&mut self, now: Time) -> bool {
@@ -259,6 +287,9 @@ impl UserAgent {
             layer::Event::Response { key, response, source } => {
                 let is_last = is_last(&response);
                 let Some(invite) = self.outlet.sent.get(&key).copied() else { return self.ignore() };
+                if let Some(invite) = self.invites.get_mut(&invite) {
+                    invite.learn_path(&response, &source, &mut self.outlet);
+                }
                 if is_last {
                     self.outlet.sent.remove(&key);
                 }
@@ -448,6 +479,7 @@ fn registrar_settings(settings: &Settings) -> registrar::Settings {
     let host = |text: &str| text.parse().unwrap_or_else(|_| Host::Name(text.to_owned()));
     let users = settings.phones.iter().map(|phone| (phone.user.clone(), phone.verifier.clone())).collect();
     let mut of_registrar = registrar::Settings::new(host(&settings.domain), users);
+    of_registrar.nat_keep_alive = settings.nat_keep_alive;
     of_registrar.domains.extend(settings.local.iter().map(|local| host(&local.host)));
     of_registrar
 }

@@ -4,7 +4,7 @@ use super::destinations::NamedBy;
 use super::io::{Branch, Cause, Event, InviteId, Origin, Output, Settings};
 use crate::auth;
 use crate::dialog::DialogId;
-use crate::message::{HeaderName, NameAddr, Request, Response, SipUri, Uri};
+use crate::message::{HeaderName, Host, NameAddr, Request, Response, SipUri, Uri};
 use crate::transaction::layer::{self, ClientKey, Destination, Layer, OWN_HOST, ServerKey, complete_contact};
 use crate::transport::{Source, Target, Transport};
 use core::time::Duration;
@@ -36,6 +36,11 @@ impl Outlet {
     /// A token that nobody guesses, for tags and Call-IDs.
     pub(super) fn token(&mut self) -> String {
         format!("{:016x}", self.rng.next_u64())
+    }
+
+    /// The relay's own domain.
+    pub(super) fn own_domain(&self) -> Host {
+        self.settings.domain.parse().unwrap_or_else(|_| Host::Name(self.settings.domain.clone()))
     }
 
     /// A time below `limit`, in steps of 10 ms (RFC 3261 §14.1).
@@ -82,7 +87,7 @@ impl Outlet {
 /// A `Contact` of this relay: the transaction layer knows the rest of it. Whoever is called by `sips:` is called back by it
 /// (RFC 3261 §8.1.1.8, §12.1.1).
 pub(super) fn own_contact(user: &str, is_secure: bool) -> NameAddr {
-    let host = OWN_HOST.parse().unwrap_or_else(|_| crate::message::Host::Name(OWN_HOST.to_owned()));
+    let host = OWN_HOST.parse().unwrap_or_else(|_| Host::Name(OWN_HOST.to_owned()));
     NameAddr::new(Uri::Sip(SipUri::new(host).with_user(user).with_secure(is_secure)))
 }
 

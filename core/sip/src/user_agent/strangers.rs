@@ -10,14 +10,14 @@ use super::extra;
 use super::identity::{asserted_identity, diverted_by, identity_of, is_anonymous};
 use super::invite::Invite;
 use super::io::{Body, Event, InboundInvite, InviteId, Origin};
-use super::outlet::{Party, Way, own_contact};
+use super::outlet::{Party, own_contact};
+use super::path;
 use super::session::timer::{Proposal, SessionTimer};
 use super::session::{Incoming, Session};
 use crate::dialog::{Dialog, DialogId};
 use crate::message::{HeaderName, Method, Request, Response, Uri};
-use crate::transport::{Source, Target, Transport};
+use crate::transport::Transport;
 use offhook_clock::Time;
-use std::net::SocketAddr;
 
 /// Calls that ring here at a time, from one address.
 const MOST_RINGING_PER_SOURCE: usize = 256;
@@ -183,7 +183,7 @@ impl UserAgent {
         let party = Party {
             invite,
             auth: login.map(crate::auth::Client::new),
-            way: way_back(&incoming.request, &incoming.source),
+            way: path::to_caller(&incoming.request, &incoming.source),
             named_by: NamedBy::Peer(incoming.source.remote.ip()),
             peer: Some(incoming.source.remote.ip()),
             contact: own_contact(contact_user, incoming.request.uri.scheme() == "sips"),
@@ -246,31 +246,5 @@ impl UserAgent {
             Some(false) if !replaced.is_outbound() => Err(481),
             Some(_) => Ok(Some(invite)),
         }
-    }
-}
-
-/// How to reach the caller where its `Contact` may not lead to it: behind a NAT, or at the end of a connection that nobody
-/// else can open (RFC 5626 §5.3 for the way).
-fn way_back(request: &Request, source: &Source) -> Way {
-    let headers = &request.headers;
-    let by_contact =
-        Way { transport: Some(source.transport).filter(|transport| *transport == Transport::Tls), ..Way::default() };
-    if headers.has(HeaderName::RecordRoute) || headers.all(HeaderName::Via).count() != 1 {
-        return by_contact;
-    }
-    let contact = headers.contact().and_then(Result::ok).and_then(|contact| contact.uri.as_sip().cloned());
-    let (Some(contact), Ok(via)) = (contact, headers.top_via()) else { return by_contact };
-    let address = source.remote.ip().to_canonical();
-    let is_there = contact.host().address().map(|host| host.to_canonical()) == Some(address);
-    let is_translated = via.host.address().map(|host| host.to_canonical()) != Some(address);
-    if is_there && source.transport.is_reliable() {
-        let port = contact.port().unwrap_or(source.transport.default_port());
-        let host = (source.transport == Transport::Tls).then(|| address.to_string());
-        let target = Target { transport: source.transport, address: SocketAddr::new(address, port), host };
-        Way { flow: Some(*source), fallback: vec![target], ..by_contact }
-    } else if !is_there && (is_translated || source.transport.is_reliable()) {
-        Way { flow: Some(*source), ..by_contact }
-    } else {
-        by_contact
     }
 }

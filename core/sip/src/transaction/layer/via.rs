@@ -84,7 +84,9 @@ pub(super) struct WayBack {
 }
 
 impl WayBack {
-    /// By RFC 3261 §18.2.2 and RFC 3581 §4. `maddr` is not obeyed: it would let anybody aim our responses at anybody.
+    /// By RFC 3261 §18.2.2 and RFC 3581 §4, and to the source port also where `Via` has another address than the source: a NAT
+    /// stands between, and the port in `Via` is not open there. A peer that sends from one port and receives at another has
+    /// its own address in `Via`. `maddr` is not obeyed: it would let anybody aim our responses at anybody.
     pub(super) fn new(via: Option<&Via>, source: &Source) -> Self {
         let flow = Hop::Flow(source.flow);
         let Some(via) = via else { return Self { hop: flow, fallback: None } };
@@ -95,8 +97,9 @@ impl WayBack {
         if source.transport.is_reliable() {
             return Self { hop: flow, fallback: Some(target) };
         }
-        // Who does not ask for `rport` listens where its `Via` says.
-        let is_symmetric = via.params.has("rport") || address.port() == source.remote.port();
+        let is_translated =
+            via.host.address().is_some_and(|host| host.to_canonical() != source.remote.ip().to_canonical());
+        let is_symmetric = via.params.has("rport") || is_translated || address.port() == source.remote.port();
         Self { hop: if is_symmetric { flow } else { Hop::Target(target) }, fallback: None }
     }
 

@@ -36,6 +36,7 @@ pub(crate) fn settings() -> Settings {
         session_expires: Duration::ZERO,
         min_session_expires: Duration::from_secs(90),
         keep_alive: Duration::from_secs(120),
+        nat_keep_alive: Duration::ZERO,
     }
 }
 

@@ -150,3 +150,23 @@ fn flows_are_kept_for_phones_and_calls() {
     bench.wait(core::time::Duration::from_secs(3_600));
     assert_eq!(kept(&bench), 0, "the registration has expired");
 }
+
+#[test]
+fn phones_behind_a_nat_are_kept_reachable() {
+    let interval = core::time::Duration::from_secs(25);
+    let mut bench = Bench::new(Settings { nat_keep_alive: interval, ..with_phones() });
+    register(&mut bench);
+    for _ in 0..4 {
+        bench.wait(interval);
+        let options = bench.request(&Method::Options);
+        assert_eq!(options.uri.to_string(), "sip:desk@10.0.0.9:5070");
+        bench.receive(reply(&options, 200, "desk"));
+        bench.assert_quiet();
+    }
+    assert_eq!(bench.agent.counters().stray_responses, 0);
+    bench.wait(core::time::Duration::from_secs(3_600));
+    bench.sent.clear();
+    bench.take_events();
+    bench.wait(interval * 2);
+    bench.assert_quiet();
+}

@@ -85,7 +85,7 @@ fn where_a_request_came_from_is_noted_in_its_via() {
 #[test]
 fn a_response_goes_where_the_via_says_unless_it_asks_for_rport() {
     let mut bench = Bench::new();
-    let plain = with_method("OPTIONS").replace(";rport", "");
+    let plain = with_method("OPTIONS").replace(";rport", "").replace("10.0.0.7", "198.51.100.7");
     for (text, hop) in [
         (with_method("OPTIONS"), Hop::Flow(FlowId(7))),
         (plain.clone(), Hop::Target(super::target(Transport::Udp, "198.51.100.7:5062"))),
@@ -94,6 +94,12 @@ fn a_response_goes_where_the_via_says_unless_it_asks_for_rport() {
         (plain.replace(";branch", ";maddr=203.0.113.66;branch"), {
             Hop::Target(super::target(Transport::Udp, "198.51.100.7:5062"))
         }),
+        // A NAT stands between: the port of the `Via` is not open there.
+        (plain.replace("198.51.100.7", "10.0.0.7"), Hop::Flow(FlowId(7))),
+        (
+            plain.replace("198.51.100.7", "phone.example"),
+            Hop::Target(super::target(Transport::Udp, "198.51.100.7:5062")),
+        ),
     ] {
         let (key, request) = receive(&mut bench, Transport::Udp, &text);
         respond(&mut bench, key, &request, 200);
