@@ -126,11 +126,13 @@ impl UdpFlows {
     }
 
     fn insert(&mut self, socket: SocketIndex, remote: SocketAddr, now: Time) -> FlowId {
-        if self.by_use.len() >= MOST
+        // A flow that was released may have made one too many.
+        while self.by_use.len() >= MOST
             && let Some((_, oldest)) = self.by_use.pop_first()
-            && let Some(gone) = self.flows.remove(&oldest)
         {
-            self.by_peer.remove(&(gone.socket, gone.remote));
+            if let Some(gone) = self.flows.remove(&oldest) {
+                self.by_peer.remove(&(gone.socket, gone.remote));
+            }
         }
         let flow = FlowId(self.numbers.fetch_add(1, Ordering::Relaxed));
         let used = self.next_use();
