@@ -8,6 +8,9 @@ use std::io;
 /// Descriptors for files, listeners, name lookups and connections that the relay opens.
 const OWN: u64 = 128;
 
+/// With fewer the relay could not take a single call.
+const MINIMUM: u64 = 64;
+
 /// Raises the limit of open descriptors to what the system allows, and returns it.
 ///
 /// # Errors
@@ -26,6 +29,20 @@ pub fn raise_limit() -> io::Result<u64> {
         return Ok(limit.rlim_cur);
     }
     Ok(wanted.rlim_cur)
+}
+
+/// Whether `limit` descriptors are enough to start at all.
+///
+/// # Errors
+/// If they are not, with what to do.
+pub fn check(limit: u64) -> io::Result<()> {
+    if limit < MINIMUM {
+        return Err(io::Error::other(format!(
+            "the system allows {limit} file descriptors and the relay needs {MINIMUM} at least, some thousands in service: \
+             raise the hard limit (LimitNOFILE=, ulimit -Hn)"
+        )));
+    }
+    Ok(())
 }
 
 /// The settings with as many connections as `limit` descriptors allow, after those for media.
@@ -74,7 +91,7 @@ fn rtp_sockets(settings: &Settings) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{available, fitted, raise_limit};
+    use super::{available, check, fitted, raise_limit};
     use crate::config::parse;
 
     #[test]
@@ -92,6 +109,12 @@ mod tests {
         let web_only = parse("test.toml", "[limits]\nconnections = 3000\n").unwrap();
         assert_eq!(fitted(&web_only, 2_128).connections, 2_000);
         assert_eq!(available(1_128, 100), 900);
+    }
+
+    #[test]
+    fn too_few_descriptors_are_an_error() {
+        assert!(check(63).unwrap_err().to_string().contains("LimitNOFILE"));
+        assert!(check(64).is_ok());
     }
 
     #[test]

@@ -56,7 +56,9 @@ impl Server {
     /// # Errors
     /// An address in use, an unreadable certificate, a refused `--demo`: with what to change.
     pub async fn start(settings: &Settings, demo: Demo) -> io::Result<Self> {
-        let settings = &descriptors::fitted(settings, descriptors::raise_limit()?);
+        let descriptors = descriptors::raise_limit()?;
+        descriptors::check(descriptors)?;
+        let settings = &descriptors::fitted(settings, descriptors);
         let discovered = addresses::discover()?;
         let (plain, tls) = addresses::listen(settings, demo, &discovered).map_err(io::Error::other)?;
         let plain = bind_all("plain", &plain).await?;

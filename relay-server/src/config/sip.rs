@@ -151,7 +151,7 @@ impl Default for SipSettings {
             nat_keep_alive: Duration::from_secs(25),
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(7_200),
-            unused_timeout: Duration::from_secs(60),
+            unused_timeout: Duration::from_secs(30),
             message_rate: 5_000,
             send_queue: 1_024,
             connections: 10_000,

@@ -13,6 +13,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use core::time::Duration;
 use offhook_b2bua::io::ConnectionId;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -67,11 +68,7 @@ pub fn overload_router(app: Arc<App>) -> Router {
 
 async fn healthz(State(app): State<Arc<App>>) -> Response {
     let age = app.gauges.age().unwrap_or_default();
-    let (code, status) = match (app.stopping.load(Ordering::Relaxed), age > STUCK_AFTER) {
-        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "shutting down"),
-        (false, true) => (StatusCode::SERVICE_UNAVAILABLE, "signaling is stuck"),
-        (false, false) => (StatusCode::OK, "ok"),
-    };
+    let (code, status) = health(app.stopping.load(Ordering::Relaxed), age);
     let body = serde_json::json!({
         "status": status,
         "version": env!("CARGO_PKG_VERSION"),
@@ -86,6 +83,15 @@ async fn healthz(State(app): State<Arc<App>>) -> Response {
     });
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     (code, headers, body.to_string()).into_response()
+}
+
+/// The status of the health check, from the age of the signaling plane's last turn.
+fn health(is_stopping: bool, age: Duration) -> (StatusCode, &'static str) {
+    match (is_stopping, age > STUCK_AFTER) {
+        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "shutting down"),
+        (false, true) => (StatusCode::SERVICE_UNAVAILABLE, "signaling is stuck"),
+        (false, false) => (StatusCode::OK, "ok"),
+    }
 }
 
 async fn anything(
@@ -197,7 +203,15 @@ in <code>demo-phone/dist</code> of the working directory and in <code>page</code
 
 #[cfg(test)]
 mod tests {
-    use super::{HeaderMap, HeaderValue, header, is_own_host, is_own_page};
+    use super::{Duration, HeaderMap, HeaderValue, STUCK_AFTER, StatusCode, header, health, is_own_host, is_own_page};
+
+    #[test]
+    fn a_plane_that_stands_still_fails_the_health_check() {
+        assert_eq!(health(false, Duration::from_millis(500)), (StatusCode::OK, "ok"));
+        let stuck = STUCK_AFTER + Duration::from_millis(1);
+        assert_eq!(health(false, stuck), (StatusCode::SERVICE_UNAVAILABLE, "signaling is stuck"));
+        assert_eq!(health(true, Duration::ZERO), (StatusCode::SERVICE_UNAVAILABLE, "shutting down"));
+    }
 
     #[test]
     fn only_pages_of_this_machine_are_own() {
