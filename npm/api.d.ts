@@ -246,7 +246,7 @@ export declare const NO_OPTIONS: "options must be provided";
 // dist/types/classic.d.ts
 import * as sdk from "./sdk.js";
 /**
- * Makes the API usable before it returns, and loads the WebAssembly core: sessions created meanwhile open as soon as it is loaded.
+ * Makes the API usable and loads the WebAssembly core before it returns.
  *
  * @returns a promise that is settled once the core is loaded. It is rejected if the browser has no WebRTC, or if
  *   a Content Security Policy without `'wasm-unsafe-eval'` forbids WebAssembly (CSP Level 3, section 4.5).

@@ -3,40 +3,70 @@
 import * as core from "../pkg/offhook_sdk_wasm.js";
 import type { CoreSource } from "./sdk.js";
 
-let ready = false;
+interface Waiting {
+  ready: () => void;
+  failed: (error: Error) => void;
+}
+
+let state: "waiting" | "ready" | Error = "waiting";
 let loading: Promise<void> | undefined;
-const waiting: (() => void)[] = [];
+const waiting: Waiting[] = [];
 
 /** Instantiates the core from `source`, once. A failed attempt rejects, and the next call tries again. */
 export function load(source: () => CoreSource): Promise<void> {
-  loading ??= instantiate(source).catch((error: unknown) => {
-    loading = undefined;
-    throw error;
-  });
+  loading ??= instantiate(source());
   return loading;
 }
 
-async function instantiate(source: () => CoreSource): Promise<void> {
-  const given = source();
+/** The same, but before it returns, unless the browser compiles a module of this size only asynchronously. */
+export function loadNow(bytes: () => BufferSource): Promise<void> {
+  if (state === "ready" || loading) return load(bytes);
+  const module = bytes();
   try {
-    await core.default({ module_or_path: given as core.InitInput });
-  } catch (error) {
-    throw new Error(`The WebAssembly core of Offhook cannot be loaded${origin(given)}: ${String(error)}`, { cause: error });
+    core.initSync({ module });
+  } catch {
+    return load(() => module);
   }
-  ready = true;
-  waiting.splice(0).forEach((next) => next());
+  started();
+  return (loading = Promise.resolve());
+}
+
+async function instantiate(source: CoreSource): Promise<void> {
+  try {
+    await core.default({ module_or_path: source as core.InitInput });
+  } catch (cause) {
+    state = explained(cause, source);
+    loading = undefined;
+    for (const { failed } of waiting.splice(0)) failed(state);
+    throw state;
+  }
+  started();
+}
+
+function started(): void {
+  state = "ready";
+  for (const { ready } of waiting.splice(0)) ready();
+}
+
+/** Calls `ready` now, or when the core is instantiated; calls `failed`, never at once, if it cannot be. */
+export function whenReady(ready: () => void, failed: (error: Error) => void): void {
+  if (state === "ready") ready();
+  else if (state === "waiting" || loading) waiting.push({ ready, failed });
+  else setTimeout(failed, 0, state);
+}
+
+/** Each browser has its own text for a policy that forbids WebAssembly (CSP Level 3, section 4.5). */
+function explained(cause: unknown, source: CoreSource): Error {
+  const text = cause instanceof Error ? cause.message : String(cause);
+  const policy = /content security policy|\bcsp\b|unsafe-eval/i.test(text);
+  const advice = policy ? ": the page's Content-Security-Policy must allow 'wasm-unsafe-eval' in script-src" : origin(source);
+  return new Error(`The WebAssembly core of Offhook cannot be loaded${advice}: ${text}`, { cause });
 }
 
 function origin(source: CoreSource): string {
   if (typeof source === "string" || source instanceof URL) return ` from ${String(source)}; set init({ wasm }) to its URL`;
   if (source instanceof Request || source instanceof Response) return ` from ${source.url}`;
   return "";
-}
-
-/** Calls `next` now if the core is instantiated, otherwise when it is. */
-export function whenReady(next: () => void): void {
-  if (ready) next();
-  else waiting.push(next);
 }
 
 export { core };

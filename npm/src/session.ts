@@ -115,9 +115,10 @@ export class Session {
     this.#context = context;
     this.#logger = options.logger === undefined ? context.logger : new Logger(options.logger);
     context.add(this);
-    whenReady(() => {
+    const ready = (): void => {
       if (!this.#closed) this.#open();
-    });
+    };
+    whenReady(ready, (error) => this.#logger.error("session", error.message));
   }
 
   /**

@@ -110,18 +110,22 @@ export async function esbuildSite(policy) {
   return serve({ "/": path.join(folder, "dist") }, { headers: (name) => ({ "content-security-policy": policy(name) }) });
 }
 
-/** No bundler: the classic script, and `offhook/slim` by an import map. */
+/** No bundler: the classic script, and ES modules by an import map. `policy(path)` is the Content Security Policy, if any. */
 export async function plainSite(policy) {
   const map = '<script type="importmap">{ "imports": { "offhook/slim": "/node_modules/offhook/dist/offhook.js" } }</script>';
+  const outcome = '.then(() => "loaded", (error) => error.message);';
   const folder = await createProject("plain", ["global", "slim"], {
     "classic.html": html('src="/node_modules/offhook/dist/flashphoner.js"', 'type="module" src="/global.js"'),
     "slim.html": html('type="module" src="/slim.js"').replace("<script", `${map}\n<script`),
     "missing.html": html('type="module" src="/missing.js"').replace("<script", `${map}\n<script`),
-    "missing.js": `import { init } from "offhook/slim";
-      window.outcome = init({ wasm: "/missing.wasm" }).then(() => "loaded", (error) => error.message);`,
+    "missing.js": `import { init } from "offhook/slim"; window.outcome = init({ wasm: "/missing.wasm" })${outcome}`,
+    "forbidden-classic.html": html('src="/node_modules/offhook/dist/flashphoner.js"', 'src="/forbidden-classic.js"'),
+    "forbidden-classic.js": `window.outcome = Flashphoner.init()${outcome}`,
+    "forbidden-module.html": html('type="module" src="/forbidden-module.js"'),
+    "forbidden-module.js": `import { init } from "/node_modules/offhook/dist/index.js"; window.outcome = init()${outcome}`,
   });
-  const strict = (name) => (name === "/classic.html" ? { "content-security-policy": policy(name) } : {});
-  return serve({ "/": folder }, { headers: strict });
+  const headers = (name) => (policy(name) ? { "content-security-policy": policy(name) } : {});
+  return serve({ "/": folder }, { headers });
 }
 
 /** Next.js, built and started: a client component imports the package, also when the server renders it. */
