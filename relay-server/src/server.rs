@@ -14,7 +14,7 @@ use crate::supervisor::{self, EndedParts, Supervisor};
 use crate::tls::{self, CertifiedFiles};
 use axum::http::HeaderValue;
 use core::time::Duration;
-use offhook_b2bua::config::{Admission, Config, LoginName, Sip};
+use offhook_b2bua::config::{Admission, Config, LoginName, OwnNames, Sip};
 use offhook_b2bua::relay::Relay;
 use offhook_media::identity::DtlsIdentity;
 use offhook_media::worker::{Worker, WorkerConfig};
@@ -82,6 +82,7 @@ impl Server {
             (sip_listening, sip_tls) = (started.listening, Some(started.reload));
             (sip_counters, side) = (Some(started.counters), Some(started.side));
         }
+        config.own = own_names(settings, &discovered, &[&plain, &tls], &sip_listening);
         let relay = Relay::new(config, seed()?, clock.now());
         let (to_plane, channels) = signaling_plane::channels();
         let threads = media_threads(settings, sockets, &identity, clock, &to_plane)?;
@@ -311,6 +312,16 @@ fn media_threads(
     Ok(threads)
 }
 
+/// The names and addresses that lead to this relay, as far as it can know them.
+fn own_names(settings: &Settings, discovered: &[IpAddr], http: &[&[TcpListener]], sip: &[Listening]) -> OwnNames {
+    let addresses = discovered.iter().chain(&settings.media_public_address).chain(&settings.sip.public_address);
+    let names = ["localhost".to_owned()].into_iter().chain(settings.tls_names.iter().cloned());
+    let hosts = addresses.map(IpAddr::to_string).chain(names.map(|name| name.to_ascii_lowercase())).collect();
+    let http = http.iter().flat_map(|listeners| listeners.iter()).filter_map(|listener| listener.local_addr().ok());
+    let ports = http.map(|address| address.port()).chain(sip.iter().map(|listening| listening.address.port()));
+    OwnNames { hosts, ports: ports.collect() }
+}
+
 /// What the relay machine is told of the settings.
 fn relay_config(settings: &Settings, demo: Demo, identity: &DtlsIdentity, sockets: &[WorkerSockets]) -> Config {
     let workers =
@@ -331,6 +342,7 @@ fn relay_config(settings: &Settings, demo: Demo, identity: &DtlsIdentity, socket
         message_burst: settings.message_burst,
         max_calls_per_session: settings.max_calls_per_session,
         max_sessions_per_login: settings.max_sessions_per_login,
+        own: OwnNames::default(),
         codecs: settings.codecs.clone(),
         fingerprint: identity.fingerprint(),
         workers: workers.collect(),

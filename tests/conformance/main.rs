@@ -23,6 +23,7 @@ mod sip_transfer;
 mod sip_webrtc;
 mod transfer;
 mod transports;
+mod trunks;
 
 use offhook_tests::browser::{Browser, Incoming, Ongoing};
 use offhook_tests::peer::Sound;

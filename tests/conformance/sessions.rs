@@ -1,9 +1,9 @@
 //! Sessions: several of one login, and the way back after a lost socket.
 
 use crate::{HIGH, LOW, Talk, talk};
-use offhook_signaling::message::CallStatus;
-use offhook_tests::browser::Browser;
-use offhook_tests::peer::Sound;
+use offhook_signaling::message::{CallStatus, Connection, ServerMessage, SipOptions};
+use offhook_tests::browser::{Browser, connection};
+use offhook_tests::peer::{Habits, Sound};
 use offhook_tests::relay::Relay;
 
 #[tokio::test]
@@ -58,4 +58,33 @@ async fn calls_end_with_their_socket_and_the_token_starts_afresh() {
     let mut bob = Browser::sign_in_with_token(&relay, &token).await;
     let (at_alice, _at_bob) = talk(&mut alice, &mut bob, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
     at_alice.peer.hears(HIGH).await;
+}
+
+/// `sipOptions` as users of the original fill them in where the relay is the switch.
+fn without_server(login: &str, relay: &Relay) -> Connection {
+    let hello = connection(login);
+    let host = Some(relay.url().trim_start_matches("ws://").split(':').next().expect("a host").to_owned());
+    let sip = SipOptions {
+        password: Some("secret".to_owned()),
+        domain: host.clone(),
+        outbound_proxy: host,
+        port: Some("0".to_owned()),
+        register_required: Some(false),
+        ..hello.sip.clone()
+    };
+    Connection { sip, ..hello }
+}
+
+#[tokio::test]
+async fn sessions_without_registration_call_each_other() {
+    for options in [&[][..], &["sip.listen=udp:127.0.0.1:0", "sip.servers=pbx.example.org", "rtp.first_port=0"][..]] {
+        let relay = Relay::start_with(options);
+        let mut one = Browser::connect(&relay, without_server("test1", &relay), Habits::default()).await;
+        let mut two = Browser::connect(&relay, without_server("test2", &relay), Habits::default()).await;
+        let (at_one, at_two) = talk(&mut one, &mut two, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
+        at_one.peer.hears(HIGH).await;
+        at_two.peer.hears(LOW).await;
+        assert!(!one.was_told(|message| matches!(message, ServerMessage::Registered | ServerMessage::Fail { .. })));
+        assert!(!relay.log().contains("servers"), "{}", relay.log());
+    }
 }

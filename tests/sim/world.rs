@@ -2,7 +2,7 @@
 
 use crate::browser::Browser;
 use core::time::Duration;
-use offhook_b2bua::config::{Admission, BusyStatus, CallWaiting, Config};
+use offhook_b2bua::config::{Admission, BusyStatus, CallWaiting, Config, OwnNames};
 use offhook_b2bua::io::{ConnectionId, Input, Output};
 use offhook_b2bua::relay::Relay;
 use offhook_clock::{Time, earliest};
@@ -65,6 +65,7 @@ impl World {
             message_burst: 200,
             max_calls_per_session: 3,
             max_sessions_per_login: 8,
+            own: OwnNames::default(),
             codecs: Vec::new(),
             fingerprint: Fingerprint([9; 32]),
             workers: vec![vec!["192.0.2.1:4000".parse().expect("an address")]],
@@ -116,7 +117,7 @@ impl World {
         let connection = ConnectionId(self.next);
         self.browsers.insert(connection, Browser::new(login, token, self.now));
         self.up.insert(connection);
-        self.relay.handle_input(Input::Connected { connection }, self.now);
+        self.relay.handle_input(Input::Connected { connection, host: None }, self.now);
         self.on_the_wire(connection, false, Arrival::OpenedAtBrowser(connection));
         self.later(Duration::from_secs(3), Arrival::Button(connection));
     }

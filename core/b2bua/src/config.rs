@@ -44,6 +44,15 @@ pub enum BusyStatus {
     Busy,
 }
 
+/// The names and addresses that lead to this relay.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnNames {
+    /// Host names in lower case and addresses, without brackets.
+    pub hosts: BTreeSet<String>,
+    /// The ports of HTTP, WebSocket and SIP.
+    pub ports: BTreeSet<u16>,
+}
+
 /// The relay machine's configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config {
@@ -83,6 +92,8 @@ pub struct Config {
     pub fingerprint: Fingerprint,
     /// The media workers: worker N's addresses, as browsers reach them, best first. At least one worker.
     pub workers: Vec<Vec<SocketAddr>>,
+    /// The relay's own names, addresses and ports: a page that names one of them as its SIP server asks for the relay itself.
+    pub own: OwnNames,
     /// SIP servers and phones; none: browsers only.
     pub sip: Option<Box<Sip>>,
 }

@@ -20,6 +20,8 @@ pub enum Input {
     Connected {
         /// The socket.
         connection: ConnectionId,
+        /// The host of the URL that it was opened by, with a port or without.
+        host: Option<String>,
     },
     /// A text frame arrived.
     Text {

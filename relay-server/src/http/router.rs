@@ -121,6 +121,7 @@ fn websocket(app: Arc<App>, upgrade: WebSocketUpgrade, request: &Request) -> Res
         return (StatusCode::FORBIDDEN, why).into_response();
     }
     let connection = ConnectionId(app.next_connection.fetch_add(1, Ordering::Relaxed));
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
     let lingering = request.extensions().get::<Lingering>().cloned().unwrap_or_default();
     // The library's 128 kB of read buffer would be most of what an idle session takes.
     let upgrade = upgrade
@@ -131,7 +132,7 @@ fn websocket(app: Arc<App>, upgrade: WebSocketUpgrade, request: &Request) -> Res
     let counted = Counted::new(app);
     upgrade.on_upgrade(async move |socket| {
         let app = &counted.0;
-        websocket::serve(socket, connection, app.plane.clone(), app.send_queue, lingering).await;
+        websocket::serve(socket, (connection, host), app.plane.clone(), app.send_queue, lingering).await;
     })
 }
 

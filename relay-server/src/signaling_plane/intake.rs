@@ -126,9 +126,9 @@ impl Intake {
 /// The socket that an input comes from. What a socket sends stays in order only within one source.
 const fn source(inbound: &Inbound) -> Option<ConnectionId> {
     match inbound {
-        Inbound::Opened(connection, _)
+        Inbound::Opened(connection, ..)
         | Inbound::Input(
-            Input::Connected { connection }
+            Input::Connected { connection, .. }
             | Input::Text { connection, .. }
             | Input::Binary { connection, .. }
             | Input::Disconnected { connection },

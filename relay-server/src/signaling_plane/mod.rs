@@ -47,7 +47,7 @@ const QUEUED_OCTETS: usize = 1_048_576;
 #[derive(Debug)]
 pub enum Inbound {
     /// A WebSocket was opened.
-    Opened(ConnectionId, Outlet),
+    Opened(ConnectionId, Outlet, Option<String>),
     /// Anything else.
     Input(Input),
     /// The plane stands still for so long, as if it were busy.
@@ -213,6 +213,8 @@ impl SignalingPlane {
     /// Runs until `shutdown`, or until a part of the relay has failed; then ends all calls, closes every socket and returns
     /// after the media threads have ended.
     pub async fn run(mut self, mut shutdown: oneshot::Receiver<()>) {
+        // The machine has outputs from its start, like the REGISTER of a trunk.
+        self.guarded(Self::drain);
         while !self.broken {
             let deadline = self.deadline();
             tokio::select! {
@@ -233,7 +235,7 @@ impl SignalingPlane {
         });
         self.finish_sip().await;
         while let Some(Arrived::WebSocket(inbound)) = self.intake.next(Kind::WebSocket) {
-            if let Inbound::Opened(connection, outlet) = inbound {
+            if let Inbound::Opened(connection, outlet, _) = inbound {
                 self.outlets.insert(connection, outlet);
             }
         }
@@ -358,9 +360,9 @@ impl SignalingPlane {
 
     fn take_inbound(&mut self, inbound: Inbound) {
         let input = match inbound {
-            Inbound::Opened(connection, outlet) => {
+            Inbound::Opened(connection, outlet, host) => {
                 self.outlets.insert(connection, outlet);
-                Input::Connected { connection }
+                Input::Connected { connection, host }
             }
             #[cfg(test)]
             Inbound::Stall(duration) => return std::thread::sleep(duration),

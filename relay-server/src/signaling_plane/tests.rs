@@ -2,7 +2,7 @@ use super::{Gauges, Inbound, MediaReport, Outlet, SignalingPlane, ToPlane, chann
 use crate::accounts::{Accounts, hash_password};
 use crate::clock::Clock;
 use core::time::Duration;
-use offhook_b2bua::config::{Admission, BusyStatus, CallWaiting, Config, LoginName};
+use offhook_b2bua::config::{Admission, BusyStatus, CallWaiting, Config, LoginName, OwnNames};
 use offhook_b2bua::io::{ConnectionId, Input};
 use offhook_b2bua::relay::Relay;
 use std::sync::Arc;
@@ -29,6 +29,7 @@ fn config(admission: Admission) -> Config {
         message_burst: 1_000,
         max_calls_per_session: 8,
         max_sessions_per_login: 8,
+        own: OwnNames::default(),
         codecs: Vec::new(),
         fingerprint: crate::tls::dtls_identity().unwrap().fingerprint(),
         workers: vec![vec!["127.0.0.1:1".parse().unwrap()]],
@@ -67,7 +68,7 @@ impl Rig {
         let (frames, received) = mpsc::channel(8);
         let kill = Arc::new(Notify::new());
         let outlet = Outlet { frames, queued: Arc::new(AtomicUsize::new(octets)), kill: Arc::clone(&kill) };
-        self.to_plane.send(Inbound::Opened(ALICE, outlet)).await.unwrap();
+        self.to_plane.send(Inbound::Opened(ALICE, outlet, None)).await.unwrap();
         (received, kill)
     }
 
@@ -135,7 +136,7 @@ async fn who_hangs_up_before_the_password_is_checked_leaves_the_queue() {
         let connection = ConnectionId(number);
         let (frames, _received) = mpsc::channel(8);
         let outlet = Outlet { frames, queued: Arc::default(), kill: Arc::new(Notify::new()) };
-        rig.to_plane.send(Inbound::Opened(connection, outlet)).await.unwrap();
+        rig.to_plane.send(Inbound::Opened(connection, outlet, None)).await.unwrap();
         let text = r#"{"message":"connection","data":[{"sipLogin":"alice","sipPassword":"guess"}]}"#.to_owned();
         rig.to_plane.send(Inbound::Input(Input::Text { connection, text })).await.unwrap();
         rig.to_plane.send(Inbound::Input(Input::Disconnected { connection })).await.unwrap();
@@ -189,7 +190,7 @@ async fn a_socket_with_many_messages_does_not_delay_another() {
     let text = |connection, text: String| Inbound::Input(Input::Text { connection, text });
     for (connection, login) in [(ConnectionId(2), "flood"), (ConnectionId(3), "calm")] {
         let outlet = Outlet { frames: frames.clone(), queued: Arc::default(), kill: Arc::new(Notify::new()) };
-        send(Inbound::Opened(connection, outlet));
+        send(Inbound::Opened(connection, outlet, None));
         if login == "flood" {
             for _ in 0..500 {
                 send(text(connection, r#"{"message":"ping","data":[null]}"#.to_owned()));

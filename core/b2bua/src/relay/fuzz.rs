@@ -2,7 +2,8 @@
 
 use super::Relay;
 use crate::config::{
-    Admission, BusyStatus, CallWaiting, Config, Destinations, MediaProfile, RtpAddress, RtpWorker, Servers, Sip, Srtp,
+    Admission, BusyStatus, CallWaiting, Config, Destinations, MediaProfile, OwnNames, RtpAddress, RtpWorker, Servers,
+    Sip, Srtp,
 };
 use crate::io::{ConnectionId, Input, Output};
 use core::time::Duration;
@@ -122,6 +123,7 @@ fn config() -> Config {
         message_burst: 10_000,
         max_calls_per_session: 3,
         max_sessions_per_login: 3,
+        own: OwnNames::default(),
         codecs: Vec::new(),
         fingerprint: Fingerprint([7; 32]),
         workers: vec![vec![SocketAddr::new(address, 4000)]],
@@ -223,7 +225,7 @@ impl Stage {
         let keep_alive = script.pick(&[Some(true), None]).flatten();
         let hello = Connection { sip, keep_alive, offhook: Some(Extension::ours()), ..Connection::default() };
         self.pages.insert(connection, BTreeSet::new());
-        self.input(Input::Connected { connection });
+        self.input(Input::Connected { connection, host: None });
         self.say(connection, &ClientMessage::Connection(Box::new(hello)));
     }
 

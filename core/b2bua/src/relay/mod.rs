@@ -70,6 +70,8 @@ struct CallRef {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Socket {
     protocol: server::Connection,
+    /// The host of the URL that it was opened by.
+    host: Option<String>,
     session: Option<SessionId>,
 }
 
@@ -204,9 +206,9 @@ impl Relay {
     /// Takes one input.
     pub fn handle_input(&mut self, input: Input, now: Time) {
         match input {
-            Input::Connected { connection } => {
+            Input::Connected { connection, host } => {
                 let protocol = server::Connection::new(self.limits(), now);
-                self.sockets.insert(connection, Socket { protocol, session: None });
+                self.sockets.insert(connection, Socket { protocol, host, session: None });
                 self.arm_socket(connection);
             }
             Input::Text { connection, text } => self.receive(connection, &server::Input::Text(&text), now),

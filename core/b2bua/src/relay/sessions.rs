@@ -4,13 +4,13 @@ use super::Relay;
 use super::accounts::Registration;
 use super::deadlines::Owner;
 use super::ringing::ring_limit;
-use super::sip_options::{Asked, PageAccount, page_account, passed_over};
+use super::sip_options::{Asked, PageAccount, asks_for_relay, page_account, refused_server};
 use crate::call::SessionId;
-use crate::config::{Admission, LoginName, Sip};
+use crate::config::{Admission, LoginName};
 use crate::io::{ConnectionId, Output, RequestId};
 use offhook_clock::Time;
 use offhook_limits::RateLimit;
-use offhook_signaling::message::{Connection, ServerMessage, UserData};
+use offhook_signaling::message::{Connection, ServerMessage, SipOptions, UserData};
 use offhook_signaling::server::{self, close_code};
 use offhook_signaling::version::{self, Extension};
 use offhook_sip::user_agent::io::AccountId;
@@ -49,7 +49,9 @@ pub(super) struct Session {
     /// What it counts under: a local login, or the address of record at the server that the page named.
     pub(super) login: Option<LoginName>,
     scheme: Scheme,
-    /// Its browser was told that it is registered.
+    /// The SIP server that its page named and may not use, so that the relay switches its calls.
+    refused_server: Option<String>,
+    /// Its browser was told that it is registered, or asked not to be.
     pub(super) told: bool,
     /// What it said of itself, without the password; its `auth_token` is the session's, its `offhook` is what was agreed.
     hello: Connection,
@@ -99,7 +101,7 @@ impl Session {
         self.hello.offhook.clone().unwrap_or_default()
     }
 
-    /// Calls come in unless the page asked for none; without a login there is nothing to call.
+    /// Its page waits for `registered`. Where the relay switches the calls, it can be called either way.
     fn registers(&self) -> bool {
         self.login.is_some() && self.hello.sip.register_required != Some(false)
     }
@@ -109,14 +111,6 @@ impl Session {
         match self.scheme {
             Scheme::Local => None,
             Scheme::Configured(account) | Scheme::Page(account) => Some(account),
-        }
-    }
-
-    /// The SIP server that its page named in vain; none where the operator gave its login another one.
-    fn passed_over(&self, config: Option<&Sip>) -> Option<String> {
-        match self.scheme {
-            Scheme::Local => passed_over(&self.hello.sip, config).filter(|_| self.login.is_some()),
-            Scheme::Configured(_) | Scheme::Page(_) => None,
         }
     }
 
@@ -152,7 +146,8 @@ impl Relay {
             let info = format!("sipPassword is longer than {MAX_PASSWORD} octets");
             return self.refuse(connection, &login.0, info, now);
         }
-        let page_account = self.config.sip.as_ref().map_or(Ok(Asked::None), |config| {
+        let config = self.config.sip.as_ref().filter(|_| !self.asks_for_relay(connection, &hello.sip));
+        let page_account = config.map_or(Ok(Asked::None), |config| {
             // The server checks the password.
             page_account(&hello.sip, &login.0, password.clone(), config)
         });
@@ -166,6 +161,11 @@ impl Relay {
             }
             Err(info) => self.refuse(connection, &login.0, info, now),
         }
+    }
+
+    fn asks_for_relay(&self, connection: ConnectionId, options: &SipOptions) -> bool {
+        let host = self.sockets.get(&connection).and_then(|socket| socket.host.as_deref());
+        asks_for_relay(options, host, &self.config)
     }
 
     fn admit_locally(
@@ -248,11 +248,16 @@ impl Relay {
             (None, Some(account)) => Scheme::Configured(self.use_account(account, id)),
             (None, None) => Scheme::Local,
         };
+        let refused_server = match scheme {
+            Scheme::Local if login.is_some() && !self.asks_for_relay(connection, &hello.sip) => {
+                refused_server(&hello.sip, self.config.sip.as_deref())
+            }
+            Scheme::Local | Scheme::Configured(_) | Scheme::Page(_) => None,
+        };
         let attachment = Attachment::Online(connection);
         let rings = ring_limit(now);
-        let session = Session { login, scheme, told: false, hello, attachment, digits, rings };
-        if session.registers()
-            && session.is_local()
+        let session = Session { login, scheme, refused_server, told: false, hello, attachment, digits, rings };
+        if session.is_local()
             && let Some(login) = &session.login
         {
             self.registrar.register(login, id);
@@ -276,8 +281,8 @@ impl Relay {
         let waits = account
             .is_some_and(|account| account.settings.registrar.is_some() && account.registration == Registration::Asked);
         let registered = session.registers() && !waits;
-        session.told = registered;
-        let passed_over = session.passed_over(self.config.sip.as_deref());
+        session.told = registered || !session.registers();
+        let refused_server = session.refused_server.clone();
         let data = UserData {
             connection: session.hello.clone(),
             status: "ESTABLISHED".to_owned(),
@@ -288,7 +293,7 @@ impl Relay {
         if registered {
             self.send(connection, &ServerMessage::Registered);
         }
-        if let Some(server) = passed_over {
+        if let Some(server) = refused_server {
             self.pass_over(connection, server);
         }
     }

@@ -1,7 +1,7 @@
 //! `sipOptions`: from what a page says of its SIP account to what the user agent must know.
 
 use crate::address::{Server, escape_user};
-use crate::config::Sip;
+use crate::config::{Config, Destinations, Servers, Sip};
 use offhook_signaling::message::SipOptions;
 use offhook_sip::auth::Login;
 use offhook_sip::transport::Transport;
@@ -118,17 +118,47 @@ pub(super) fn page_account(
     Ok(Asked::Account(Box::new(PageAccount { settings, domain, is_configured: false })))
 }
 
-/// The host that `options` name and pages may not use, unless it is this relay itself.
-pub(super) fn passed_over(options: &SipOptions, config: Option<&Sip>) -> Option<String> {
+/// The host that `options` name and pages may not use.
+pub(super) fn refused_server(options: &SipOptions, config: Option<&Sip>) -> Option<String> {
     let named = Named::read(options).ok()?;
-    let is_known = |server: &&Server| {
-        config.is_some_and(|config| {
-            let destinations = &config.user_agent.destinations;
-            destinations.reach(&server.named_host(), server.port, NamedBy::Page).is_some()
-                || config.user_agent.domain.eq_ignore_ascii_case(&server.host)
-        })
+    let may_reach = |server: &&Server| {
+        let reach =
+            |config: &Sip| config.user_agent.destinations.reach(&server.named_host(), server.port, NamedBy::Page);
+        config.and_then(reach).is_some()
     };
-    named.next_hops().find(|server| !is_known(server)).map(|server| server.host.clone())
+    named.next_hops().find(|server| !may_reach(server)).map(|server| server.host.clone())
+}
+
+/// Whether `options` ask for the relay itself: by port 0, or by a domain or outbound proxy that is one of its own names.
+/// `host` is that of the URL by which the page reached the relay. A SIP server beside the relay, on the same machine, is meant
+/// where the operator lists it, or where a page may name any server and gives a port that is not the relay's.
+pub(super) fn asks_for_relay(options: &SipOptions, host: Option<&str>, config: &Config) -> bool {
+    if options.port.as_deref().is_some_and(|port| port.trim().parse() == Ok(0_u16)) {
+        return true;
+    }
+    let Ok(named) = Named::read(options) else { return false };
+    let url = host.and_then(|host| Server::parse(host).ok());
+    let sip = config.sip.as_deref();
+    let is_own = |server: &Server| {
+        let name = server.host.strip_suffix('.').unwrap_or(&server.host);
+        config.own.hosts.contains(name)
+            || url.as_ref().is_some_and(|url| url.host == name)
+            || sip.is_some_and(|sip| sip.user_agent.domain.eq_ignore_ascii_case(name))
+    };
+    let is_meant = |server: &Server| {
+        let destinations = sip.map(|sip| &sip.user_agent.destinations);
+        let may_reach = |to: &Destinations| to.reach(&server.named_host(), server.port, NamedBy::Page).is_some();
+        let is_allowed = destinations.is_some_and(may_reach);
+        let is_listed = is_allowed && destinations.is_some_and(|to| matches!(to.servers, Servers::Listed(_)));
+        match server.port {
+            Some(port) => !is_allowed || config.own.ports.contains(&port),
+            None => !is_listed,
+        }
+    };
+    // A domain behind a proxy at the same host is at the proxy's port.
+    let port = |domain: &Server| named.outbound.as_ref().filter(|proxy| proxy.host == domain.host)?.port;
+    let domain = named.domain.clone().map(|domain| Server { port: domain.port.or_else(|| port(&domain)), ..domain });
+    [domain.as_ref(), named.outbound.as_ref()].into_iter().flatten().any(|server| is_own(server) && is_meant(server))
 }
 
 /// Where calls go that name no host, of an account that the operator defined.

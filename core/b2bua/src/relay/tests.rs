@@ -20,8 +20,8 @@ mod transfers;
 
 use super::Relay;
 use crate::config::{
-    Admission, BusyStatus, CallWaiting, Config, Destinations, LoginName, MediaProfile, RtpAddress, RtpWorker, Servers,
-    Sip, Srtp,
+    Admission, BusyStatus, CallWaiting, Config, Destinations, LoginName, MediaProfile, OwnNames, RtpAddress, RtpWorker,
+    Servers, Sip, Srtp,
 };
 use crate::io::{ConnectionId, Input, Output};
 use core::time::Duration;
@@ -66,6 +66,7 @@ pub(super) fn config() -> Config {
         codecs: Vec::new(),
         fingerprint: Fingerprint([7; 32]),
         workers: vec![vec!["192.0.2.1:4000".parse().unwrap()], vec!["192.0.2.1:4001".parse().unwrap()]],
+        own: OwnNames { hosts: ["192.0.2.1".to_owned()].into(), ports: [5060, 8443].into() },
         sip: None,
     }
 }
@@ -205,7 +206,7 @@ impl Bench {
     pub(super) fn connect(&mut self, hello: Connection) -> ConnectionId {
         self.next += 1;
         let connection = ConnectionId(self.next);
-        self.input(Input::Connected { connection });
+        self.input(Input::Connected { connection, host: Some("relay.page.test:8443".to_owned()) });
         self.say(connection, &ClientMessage::Connection(Box::new(hello)));
         connection
     }

@@ -279,3 +279,55 @@ fn shutting_down_forgets_the_accounts() {
     assert_eq!(bench.closed[&alice].0, 1001);
     assert_eq!(bench.commands.first(), Some(&Command::RemoveAccount { account }));
 }
+
+#[test]
+fn page_that_names_the_relay_itself_is_local() {
+    let options = |domain: &str, outbound: &str, port: &str| {
+        let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        (given(domain), given(outbound), given(port))
+    };
+    let local = [
+        options("192.0.2.1", "192.0.2.1", "0"),
+        options("example.org", "example.org", "0"),
+        options("192.0.2.1", "192.0.2.1", "5060"),
+        options("192.0.2.1:8443", "", ""),
+        options("192.0.2.1:9999", "", ""),
+        options("Relay.test", "", "5060"),
+        options("relay.test.", "", ""),
+        options("relay.page.test", "relay.page.test", ""),
+        options("example.org", "192.0.2.1", ""),
+        options("192.0.2.1", "example.org", ""),
+    ];
+    for (domain, outbound_proxy, port) in local {
+        let mut bench = Bench::new(with_sip());
+        let sip = SipOptions {
+            domain: domain.clone(),
+            outbound_proxy: outbound_proxy.clone(),
+            port: port.clone(),
+            register_required: Some(false),
+            ..hello("alice").sip
+        };
+        let alice = bench.connect(Connection { sip, ..hello("alice") });
+        assert_eq!(bench.names(alice), ["getUserData"], "{domain:?} {outbound_proxy:?} {port:?}");
+        assert!(bench.commands.is_empty() && bench.passed_over.is_empty(), "{domain:?} {outbound_proxy:?} {port:?}");
+        let bob = bench.login("bob");
+        bench.talk(bob, "b1", alice, "alice");
+    }
+}
+
+#[test]
+fn server_beside_the_relay_is_another_one() {
+    let asked = |servers: Servers, domain: &str| {
+        let mut sip = sip_config();
+        sip.user_agent.destinations = Destinations::new(servers, false);
+        let mut bench = Bench::new(Config { sip: Some(Box::new(sip)), ..config() });
+        let sip = SipOptions { domain: Some(domain.to_owned()), ..hello("alice").sip };
+        bench.connect(Connection { sip, ..hello("alice") });
+        matches!(bench.commands.first(), Some(Command::AddAccount { .. }))
+    };
+    assert!(asked(Servers::listed(["192.0.2.1"]), "192.0.2.1"), "listed");
+    assert!(asked(Servers::listed(["192.0.2.1"]), "192.0.2.1:5070"));
+    assert!(!asked(Servers::listed(["192.0.2.1"]), "192.0.2.1:8443"), "the relay's own port");
+    assert!(asked(Servers::Any, "192.0.2.1:5070"));
+    assert!(!asked(Servers::Any, "192.0.2.1"));
+}

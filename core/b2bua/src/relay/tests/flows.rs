@@ -265,15 +265,17 @@ fn the_token_works_while_the_relay_still_believes_in_the_old_socket() {
 }
 
 #[test]
-fn without_registration_nothing_comes_in_and_calls_go_out() {
+fn session_without_registration_calls_and_is_called() {
     let mut bench = Bench::new(config());
     let bob = bench.login("bob");
     let sip = SipOptions { register_required: Some(false), ..hello("alice").sip };
     let alice = bench.connect(Connection { sip, ..hello("alice") });
     assert_eq!(bench.names(alice), ["getUserData"]);
-    bench.call(bob, "b1", "alice");
-    assert_eq!(bench.last_status(bob).status, CallStatus::Failed);
     bench.talk(alice, "a1", bob, "bob");
+    bench.hang_up(alice, "a1");
+    assert_eq!(bench.names(alice), ["finish FINISH"], "nothing says that it is registered");
+    bench.names(bob);
+    bench.talk(bob, "b1", alice, "alice");
 }
 
 #[test]
