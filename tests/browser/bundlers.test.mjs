@@ -14,7 +14,7 @@ const strict = (name) =>
   `connect-src ws://127.0.0.1:*${name === "/fileUrl.html" ? " 'self'" : ""}`;
 
 /** Calls last some seconds of which little is work, so two of them run at a time. */
-const PAIRS = { concurrency: 2 };
+const TOGETHER = { concurrency: 2 };
 
 const sites = {};
 const browsers = {};
@@ -63,7 +63,7 @@ async function calls(url, browser = "chromium") {
 }
 
 for (const version of [6, 7, 8]) {
-  describe(`Vite ${version}`, PAIRS, () => {
+  describe(`Vite ${version}`, TOGETHER, () => {
     before(async () => {
       const { built, dev } = await vite(version);
       Object.assign(sites, { [`built${version}`]: built, [`dev${version}`]: dev });
@@ -77,7 +77,7 @@ for (const version of [6, 7, 8]) {
   });
 }
 
-describe("webpack 5", PAIRS, () => {
+describe("webpack 5", TOGETHER, () => {
   before(async () => {
     sites.webpack = await webpackSite();
   });
@@ -86,7 +86,7 @@ describe("webpack 5", PAIRS, () => {
   }
 });
 
-describe("esbuild under a strict Content Security Policy", PAIRS, () => {
+describe("esbuild under a strict Content Security Policy", TOGETHER, () => {
   before(async () => {
     sites.esbuild = await esbuildSite(strict);
   });
@@ -95,7 +95,7 @@ describe("esbuild under a strict Content Security Policy", PAIRS, () => {
   }
 });
 
-describe("no bundler", PAIRS, () => {
+describe("no bundler", TOGETHER, () => {
   before(async () => {
     const policies = { "/classic.html": strict() };
     for (const how of ["classic", "module"]) policies[`/forbidden-${how}.html`] = "script-src 'self'";
@@ -123,7 +123,7 @@ describe("no bundler", PAIRS, () => {
   }
 });
 
-describe("Next.js", PAIRS, () => {
+describe("Next.js", TOGETHER, () => {
   before(async () => {
     sites.next = await nextSite();
   });
