@@ -67,9 +67,11 @@ impl Connections {
         };
         let Target { transport, address, .. } = target;
         tracing::debug!(error = %failed, %transport, %address, "connecting to a SIP server");
-        if transport == Transport::Tls && failed.kind() == io::ErrorKind::InvalidData {
-            // Wrong certificates are for the operator to know of; whose it is stands at debug.
-            tracing::warn!("a SIP server does not prove itself over TLS; the log at debug says which and why");
+        // A certificate that is refused was logged where it was verified.
+        let is_of_certificate = failed.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+        let is_of_certificate = matches!(is_of_certificate, Some(rustls::Error::InvalidCertificate(_)));
+        if transport == Transport::Tls && failed.kind() == io::ErrorKind::InvalidData && !is_of_certificate {
+            tracing::warn!(error = %failed, "TLS handshake with a SIP server failed");
         }
         let _ = self.reports.send(Report::Closed { flow, remote: address.ip(), unsent: inlet.unsent() }).await;
     }

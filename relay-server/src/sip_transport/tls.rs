@@ -54,6 +54,9 @@ impl TlsSides {
     }
 }
 
+/// Names of a certificate that the log gives.
+const MOST_NAMES: usize = 16;
+
 type Chain = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 fn made_now() -> io::Result<Chain> {
@@ -143,8 +146,9 @@ impl ServerCertVerifier for Verifier {
         if let Rules::Domain { roots, wildcards } = &self.rules {
             let algorithms = self.provider.signature_verification_algorithms.all;
             let parsed = ParsedCertificate::try_from(end_entity)?;
-            verify_server_cert_signed_by_trust_anchor(&parsed, roots, intermediates, now, algorithms)?;
-            verify_domain(end_entity, &parsed, server_name, *wildcards)?;
+            verify_server_cert_signed_by_trust_anchor(&parsed, roots, intermediates, now, algorithms)
+                .and_then(|()| verify_domain(end_entity, &parsed, server_name, *wildcards))
+                .inspect_err(|error| warn_of(error, end_entity, &parsed, server_name))?;
         }
         Ok(ServerCertVerified::assertion())
     }
@@ -170,6 +174,35 @@ impl ServerCertVerifier for Verifier {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
+}
+
+/// Logs what a certificate proves, and the option that would accept it.
+fn warn_of(
+    error: &rustls::Error,
+    certificate: &CertificateDer<'_>,
+    parsed: &ParsedCertificate<'_>,
+    wanted: &ServerName<'_>,
+) {
+    let server = wanted.to_str();
+    let names = webpki::EndEntityCert::try_from(certificate).map(|certificate| {
+        let names = certificate.valid_uri_names().chain(certificate.valid_dns_names());
+        names.take(MOST_NAMES).collect::<Vec<_>>().join(", ")
+    });
+    let names = names.ok().filter(|names| !names.is_empty()).unwrap_or_else(|| "none".to_owned());
+    let is_of_name = matches!(
+        error,
+        rustls::Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
+        )
+    );
+    let what_to_do = if is_of_name && verify_server_name(parsed, wanted).is_ok() {
+        "set [sip] tls_verify = \"wildcards\""
+    } else if is_of_name {
+        "name the server by one of these names, or set [sip] tls_verify = \"off\""
+    } else {
+        "name the authority that signed it in [sip] tls_authorities, or have it renewed if it has expired"
+    };
+    tracing::warn!(%server, certificate_names = %names, %error, "certificate of a SIP server refused: {what_to_do}");
 }
 
 /// RFC 5922 §7.1, §7.2: a `sip:` URI without user is what identifies a domain; a DNS name does where there is none. Names are
