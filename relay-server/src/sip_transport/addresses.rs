@@ -201,8 +201,9 @@ pub(super) async fn watch_network(reports: mpsc::Sender<Report>) {
         let Ok(now) = discover() else { continue };
         if now != before {
             tracing::info!("the addresses of this machine have changed");
+            let addresses = now.iter().map(IpAddr::to_canonical).collect();
             before = now;
-            if reports.send(Report::NetworkChanged).await.is_err() {
+            if reports.send(Report::NetworkChanged(addresses)).await.is_err() {
                 return;
             }
         }

@@ -160,9 +160,9 @@ impl SipTransport {
             }
             Report::NotSent(transmission) => vec![Input::SendFailed { transmission }],
             Report::Resolved { query, targets } => vec![Input::Resolved { query, targets }],
-            Report::NetworkChanged => {
+            Report::NetworkChanged(addresses) => {
                 self.udp.forget_routes();
-                vec![Input::NetworkChanged]
+                vec![Input::NetworkChanged { addresses }]
             }
         }
     }

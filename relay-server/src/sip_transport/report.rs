@@ -3,6 +3,7 @@
 use super::stream::Outlet;
 use offhook_limits::Source as Network;
 use offhook_sip::transport::{FlowId, QueryId, Source, Target, TransmissionId};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::OwnedSemaphorePermit;
@@ -40,7 +41,7 @@ pub enum Report {
         targets: Vec<Target>,
     },
     /// The machine's addresses are others than before.
-    NetworkChanged,
+    NetworkChanged(BTreeSet<IpAddr>),
 }
 
 /// The source that a report is accounted to: the network of a peer, or the relay itself.
@@ -53,7 +54,7 @@ impl Report {
         match self {
             Self::Opened(_, remote, _) | Self::Closed { remote, .. } => Some(Network::of(*remote)),
             Self::Received { source, .. } => Some(Network::of(source.remote.ip())),
-            Self::NotSent(_) | Self::Resolved { .. } | Self::NetworkChanged => None,
+            Self::NotSent(_) | Self::Resolved { .. } | Self::NetworkChanged(_) => None,
         }
     }
 

@@ -12,6 +12,7 @@ use offhook_clock::{Time, earliest};
 use rand_chacha::ChaCha20Rng;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 
 /// What the registrations want done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +47,8 @@ struct Entry {
     asked: Option<ClientKey>,
     /// The connection that the latest success came on.
     flow: Option<FlowId>,
+    /// The relay's own address that it came to.
+    local: Option<IpAddr>,
     armed: Option<Time>,
 }
 
@@ -85,7 +88,7 @@ impl Registrations {
     pub fn add(&mut self, account: AccountId, settings: Settings, transport: Option<Transport>, now: Time) {
         self.forget(account);
         let registration = Registration::new(settings, &mut self.rng);
-        self.entries.insert(account, Entry { registration, transport, asked: None, flow: None, armed: None });
+        self.entries.insert(account, Entry { registration, transport, asked: None, flow: None, local: None, armed: None });
         self.settle(account, now);
     }
 
@@ -96,9 +99,14 @@ impl Registrations {
         is_known
     }
 
-    /// The network is another one.
-    pub fn network_changed(&mut self, now: Time) {
-        for account in self.entries.keys().copied().collect::<Vec<_>>() {
+    /// The machine has other addresses than before. Registrations from an address that it still has are left alone.
+    pub fn network_changed(&mut self, addresses: &BTreeSet<IpAddr>, now: Time) {
+        let is_concerned = |entry: &Entry| {
+            let is_lost = entry.local.is_none_or(|local| !addresses.contains(&local));
+            is_lost || !entry.registration.is_registered()
+        };
+        let concerned = self.entries.iter().filter(|(_, entry)| is_concerned(entry)).map(|(account, _)| *account);
+        for account in concerned.collect::<Vec<_>>() {
             self.drive(account, Input::NetworkChanged, now);
         }
     }
@@ -268,6 +276,7 @@ impl Registrations {
     /// Notes the connection that a registration rests on from now on.
     fn rest_on(&mut self, account: AccountId, source: &Source, response: &Response, now: Time) {
         let Some(entry) = self.entries.get_mut(&account) else { return };
+        entry.local = Some(source.local.ip().to_canonical());
         let earlier = entry.flow.replace(source.flow);
         if earlier == Some(source.flow) {
             return;

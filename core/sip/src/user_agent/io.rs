@@ -9,6 +9,7 @@ use crate::transport::{FlowId, Source, Target, Transport};
 use core::time::Duration;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// One identity at one SIP server: a browser's SIP account, or a trunk that many share. Numbered by the call model.
@@ -142,8 +143,12 @@ pub enum Input {
         /// Which.
         flow: FlowId,
     },
-    /// The network was away and is back, or the relay's address changed: register anew.
-    NetworkChanged,
+    /// The addresses of this machine have changed: what was registered from an address that is gone registers anew, and what
+    /// is not registered tries again.
+    NetworkChanged {
+        /// The addresses there are now.
+        addresses: BTreeSet<IpAddr>,
+    },
     /// The call model wants something.
     Command(Command),
 }

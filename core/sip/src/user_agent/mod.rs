@@ -146,7 +146,7 @@ impl UserAgent {
                 self.registrations.flow_closed(flow, now);
                 self.feed(layer::Input::FlowClosed { flow }, now);
             }
-            Input::NetworkChanged => self.registrations.network_changed(now),
+            Input::NetworkChanged { addresses } => self.registrations.network_changed(&addresses, now),
             Input::Command(command) => self.command(command, now),
         }
         self.drain(now);

@@ -84,7 +84,9 @@ fn a_changed_network_registers_anew_and_a_senseless_account_is_told() {
     let (mut bench, register) = registering();
     accept(&mut bench, &register);
     bench.take_events();
-    bench.input(Input::NetworkChanged);
+    bench.input(Input::NetworkChanged { addresses: std::collections::BTreeSet::from(["192.0.2.1".parse().unwrap()]) });
+    bench.assert_quiet();
+    bench.input(Input::NetworkChanged { addresses: std::collections::BTreeSet::new() });
     bench.wait(Duration::from_secs(3));
     bench.request(&Method::Register);
     let account = Account { registrar: Some("nonsense".into()), ..alice() };
