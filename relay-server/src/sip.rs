@@ -2,13 +2,13 @@
 
 use crate::addresses::{Demo, refused};
 use crate::config::{ConfigError, Settings, SipSettings, Verify};
-use crate::sip_transport::{Listening, Shown, TlsSides, advertised, main_address};
+use crate::sip_transport::{Listening, Public, Shown, TlsSides, advertised, main_address};
 use crate::tls::CertifiedFiles;
 use offhook_b2bua::config::{Destinations, RtpAddress, RtpWorker, Sip, Trunk};
-use offhook_sip::transport::{LocalAddress, Transport};
+use offhook_sip::transport::{Inside, LocalAddress, Transport};
 use offhook_sip::user_agent::io::{PhoneUser, Settings as UserAgent};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
 
 /// `User-Agent` and `Server`.
 const PRODUCT: &str = concat!("Offhook/", env!("CARGO_PKG_VERSION"));
@@ -33,9 +33,12 @@ pub fn machine(
     workers: u16,
 ) -> io::Result<Sip> {
     let sip = &settings.sip;
-    let local = advertised(listening, &sip.public_address, discovered);
+    let public = Public { addresses: &sip.public_address, name: sip.public_name.as_deref() };
+    let local = advertised(listening, public, discovered);
+    let inside =
+        Inside { networks: sip.local_networks.clone(), local: advertised(listening, Public::default(), discovered) };
     Ok(Sip {
-        user_agent: user_agent(sip, demo, local),
+        user_agent: user_agent(sip, demo, local, inside),
         accounts: sip.accounts.iter().map(|(login, account)| (login.clone(), account.account(sip.expires))).collect(),
         trunk: sip.trunk.is_given().then(|| Trunk {
             account: sip.trunk.account(sip.expires),
@@ -51,7 +54,7 @@ pub fn machine(
     })
 }
 
-fn user_agent(sip: &SipSettings, demo: Demo, local: Vec<LocalAddress>) -> UserAgent {
+fn user_agent(sip: &SipSettings, demo: Demo, local: Vec<LocalAddress>, inside: Inside) -> UserAgent {
     let address = local.first().map_or_else(|| "localhost".to_owned(), |local| local.host.clone());
     UserAgent {
         domain: if sip.domain.is_empty() { address } else { sip.domain.clone() },
@@ -71,6 +74,7 @@ fn user_agent(sip: &SipSettings, demo: Demo, local: Vec<LocalAddress>) -> UserAg
         min_session_expires: sip.min_session_expires,
         keep_alive: sip.keep_alive,
         nat_keep_alive: sip.nat_keep_alive,
+        inside,
     }
 }
 
@@ -95,9 +99,29 @@ pub fn rtp_addresses(sip: &SipSettings, demo: Demo, discovered: &[IpAddr]) -> Re
     if let Some(open) = local.iter().find(|ip| demo == Demo::Loopback && !ip.is_loopback()) {
         return Err(refused("rtp", &open.to_string()));
     }
-    let public = if sip.rtp_public_address.is_empty() { &sip.public_address } else { &sip.rtp_public_address };
+    let named = match &sip.public_name {
+        Some(name) if sip.rtp_public_address.is_empty() && sip.public_address.is_empty() => resolved(name),
+        Some(_) | None => Vec::new(),
+    };
+    let public = [&sip.rtp_public_address, &sip.public_address, &named].into_iter().find(|list| !list.is_empty());
+    let public = public.map_or(&[][..], Vec::as_slice);
     let told = |local: IpAddr| public.iter().copied().find(|ip| ip.is_ipv6() == local.is_ipv6()).unwrap_or(local);
     Ok(local.into_iter().map(|local| RtpAddress { advertised: told(local), local }).collect())
+}
+
+/// The addresses of the host name that peers reach the relay by: media need addresses.
+fn resolved(name: &str) -> Vec<IpAddr> {
+    match (name, 0).to_socket_addrs() {
+        Ok(found) => found.map(|address| address.ip()).collect(),
+        Err(error) => {
+            tracing::warn!(
+                %name, %error,
+                "the name in [sip] public_address does not resolve: peers are told the RTP address of this machine; give the \
+                 public one in [rtp] public_address"
+            );
+            Vec::new()
+        }
+    }
 }
 
 /// The addresses and ports of each worker.

@@ -59,6 +59,7 @@ fn user_agent() -> UserAgent {
         min_session_expires: Duration::from_secs(90),
         keep_alive: Duration::from_secs(120),
         nat_keep_alive: Duration::ZERO,
+        inside: offhook_sip::transport::Inside::default(),
     };
     UserAgent::new(settings, [7; 32], Time::EPOCH)
 }

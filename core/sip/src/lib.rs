@@ -8,6 +8,7 @@ pub mod dialog;
 pub mod message;
 pub mod registrar;
 pub mod registration;
+pub mod subnet;
 pub mod transaction;
 pub mod transport;
 pub mod user_agent;

@@ -1,9 +1,10 @@
 //! What SIP travels on: the words that the machines and the shell share (RFC 3261 §18).
 
+use crate::subnet::Subnet;
 use core::fmt;
 use core::str::FromStr;
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A transport protocol as `Via` and the `transport` parameter name it (RFC 3261 §20.42, §26.2.2; RFC 7118 §5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -115,6 +116,23 @@ pub struct TransmissionId(pub u64);
 /// One question to the resolver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct QueryId(pub u64);
+
+/// What peers in the relay's own networks are told, where others are told a public address.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inside {
+    /// Those networks.
+    pub networks: Vec<Subnet>,
+    /// Where the relay listens, as these peers reach it.
+    pub local: Vec<LocalAddress>,
+}
+
+impl Inside {
+    /// The peer is in one of the networks.
+    #[must_use]
+    pub fn has(&self, peer: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(peer))
+    }
+}
 
 /// Where the relay listens, as peers reach it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

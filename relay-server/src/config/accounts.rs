@@ -30,6 +30,8 @@ pub struct AccountSettings {
     pub proxy: Vec<String>,
     /// The transport where URI and DNS leave the choice.
     pub transport: Option<Transport>,
+    /// How often its server is sent OPTIONS where it does not register; zero: never.
+    pub options_interval: Duration,
 }
 
 impl Default for AccountSettings {
@@ -44,6 +46,7 @@ impl Default for AccountSettings {
             register: true,
             proxy: Vec::new(),
             transport: None,
+            options_interval: Duration::from_secs(60),
         }
     }
 }
@@ -69,6 +72,7 @@ impl AccountSettings {
             route: self.proxy.clone(),
             transport: self.transport,
             expires,
+            options_interval: self.options_interval,
             contact_user: String::new(),
         }
     }
@@ -84,6 +88,7 @@ impl AccountSettings {
             "registrar" => registrar(given).map(|registrar| self.registrar = registrar),
             "register" => given.truth().map(|register| self.register = register),
             "proxy" => proxies(given).map(|proxy| self.proxy = proxy),
+            "options_interval" => given.duration().map(|interval| self.options_interval = interval),
             "transport" => transport(given).map(|transport| self.transport = transport),
             _ => return None,
         })
@@ -99,8 +104,18 @@ impl AccountSettings {
 }
 
 /// Their names.
-pub(super) const OPTIONS: [&str; 9] =
-    ["uri", "name", "username", "password", "password_file", "registrar", "register", "proxy", "transport"];
+pub(super) const OPTIONS: [&str; 10] = [
+    "uri",
+    "name",
+    "username",
+    "password",
+    "password_file",
+    "registrar",
+    "register",
+    "proxy",
+    "transport",
+    "options_interval",
+];
 
 /// Hides a password from everything that prints.
 pub(super) fn secret(text: &str) -> Secret {

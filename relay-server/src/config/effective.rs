@@ -99,7 +99,8 @@ fn sip(s: &SipSettings) -> Vec<(&'static str, String)> {
     let yes_or_no = |truth: bool| if truth { "yes" } else { "no" }.to_owned();
     let mut lines = vec![
         ("sip.listen", listen),
-        ("sip.public_address", some(&s.public_address, "same as sip.listen")),
+        ("sip.public_address", public_address(s, &some(&s.public_address, "same as sip.listen"))),
+        ("sip.local_networks", some(&s.local_networks, "none")),
         ("sip.domain", if s.domain.is_empty() { "the relay's SIP address".to_owned() } else { s.domain.clone() }),
         ("sip.servers", servers),
         ("sip.private_networks", private_networks.to_owned()),
@@ -134,6 +135,14 @@ fn sip(s: &SipSettings) -> Vec<(&'static str, String)> {
     lines.extend(trunk(s));
     lines.extend(rtp(s));
     lines
+}
+
+fn public_address(s: &SipSettings, addresses: &str) -> String {
+    match &s.public_name {
+        Some(name) if s.public_address.is_empty() => name.clone(),
+        Some(name) => format!("{name}, {addresses}"),
+        None => addresses.to_owned(),
+    }
 }
 
 /// That of `[rtp]`.
@@ -182,6 +191,10 @@ fn trunk(s: &SipSettings) -> Vec<(&'static str, String)> {
         ("sip.trunk.register", if t.register { "yes" } else { "no" }.to_owned()),
         ("sip.trunk.proxy", some(&t.proxy, "none")),
         ("sip.trunk.transport", t.transport.map_or("as the DNS says".to_owned(), |transport| transport.to_string())),
+        (
+            "sip.trunk.options_interval",
+            if t.options_interval.is_zero() { "off".to_owned() } else { seconds(t.options_interval) },
+        ),
         ("sip.trunk.numbers", format!("{} logins", s.trunk_numbers.len())),
         ("sip.trunk.asserts_identity", if s.trunk_asserts_identity { "yes" } else { "no" }.to_owned()),
     ]

@@ -9,6 +9,7 @@ use core::time::Duration;
 use offhook_b2bua::config::{ListedServer, LoginName, MediaProfile, Pattern, Servers, Srtp};
 use offhook_media::transport::latch::{LatchRules, Latching};
 use offhook_sip::auth::{Hash, Secret, Verifier};
+use offhook_sip::subnet::Subnet;
 use offhook_sip::transport::Transport;
 use offhook_sip::user_agent::io::Redirects;
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +49,10 @@ pub struct SipSettings {
     pub listen: Option<Vec<SipAddress>>,
     /// Addresses peers reach those by, where that differs.
     pub public_address: Vec<IpAddr>,
+    /// A host name peers reach those by, from the same option.
+    pub public_name: Option<String>,
+    /// Networks whose peers are told the sockets' own addresses.
+    pub local_networks: Vec<Subnet>,
     /// The relay's own domain; empty: its address.
     pub domain: String,
     /// The servers that pages may name.
@@ -131,6 +136,8 @@ impl Default for SipSettings {
         Self {
             listen: None,
             public_address: Vec::new(),
+            public_name: None,
+            local_networks: Vec::new(),
             domain: String::new(),
             servers: Servers::Listed(BTreeSet::new()),
             private_networks: None,
@@ -364,6 +371,30 @@ pub(super) fn one_of_each_family(given: &Given) -> Result<Vec<IpAddr>, String> {
         return Err("one IPv4 and one IPv6 address are possible, not more".to_owned());
     }
     Ok(addresses)
+}
+
+/// Addresses, at most one of each family, or a host name, or both.
+pub(super) fn public_address(settings: &mut Settings, given: &Given) -> Result<(), String> {
+    let (addresses, names): (Vec<String>, Vec<String>) =
+        given.words().into_iter().partition(|word| word.trim_matches(['[', ']']).parse::<IpAddr>().is_ok());
+    let name = match names.as_slice() {
+        [] => None,
+        [name] if is_host_name(name) => Some(name.clone()),
+        [name] => {
+            return Err(format!(
+                "`{name}` is neither an IP address nor a host name: write it like `192.0.2.7` or `sip.example.org`"
+            ));
+        }
+        _ => return Err("one host name is possible, not more".to_owned()),
+    };
+    settings.sip.public_address = one_of_each_family(&Given::List(addresses))?;
+    settings.sip.public_name = name;
+    Ok(())
+}
+
+/// Networks like `10.0.0.0/8`.
+pub(super) fn networks(given: &Given) -> Result<Vec<Subnet>, String> {
+    given.words().iter().map(|word| word.parse().map_err(|error| format!("`{word}` is {error}"))).collect()
 }
 
 /// 0 or at least 90 s (RFC 4028 §4).

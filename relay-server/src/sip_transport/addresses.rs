@@ -175,17 +175,27 @@ pub fn main_address(is_ipv6: bool, discovered: &[IpAddr]) -> Option<IpAddr> {
     routed.or_else(|| discovered.iter().copied().find(|ip| ip.is_ipv6() == is_ipv6))
 }
 
-/// What peers are told: public addresses where there are any, else those that are bound, the main one of each transport and
+/// By what peers reach the relay, where that is not the address of a socket.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Public<'a> {
+    /// Addresses, at most one of each family.
+    pub addresses: &'a [IpAddr],
+    /// A host name; it comes first.
+    pub name: Option<&'a str>,
+}
+
+/// What peers are told: a public name or public addresses where there are any, else those that are bound, the main one of each transport and
 /// family first.
 #[must_use]
-pub fn advertised(listening: &[Listening], public: &[IpAddr], discovered: &[IpAddr]) -> Vec<LocalAddress> {
+pub fn advertised(listening: &[Listening], public: Public<'_>, discovered: &[IpAddr]) -> Vec<LocalAddress> {
     let mut all = Vec::new();
     for Listening { transport, address } in listening {
         let is_ipv6 = address.is_ipv6();
-        let public = public.iter().copied().find(|ip| ip.is_ipv6() == is_ipv6);
+        let of_family = public.addresses.iter().copied().find(|ip| ip.is_ipv6() == is_ipv6);
         let bound = if address.ip().is_unspecified() { main_address(is_ipv6, discovered) } else { Some(address.ip()) };
-        let Some(host) = public.or(bound) else { continue };
-        let told = LocalAddress { transport: *transport, host: host.to_string(), port: address.port(), is_ipv6 };
+        let shown = of_family.or(bound).map(|shown| shown.to_string());
+        let Some(host) = public.name.map(str::to_owned).or(shown) else { continue };
+        let told = LocalAddress { transport: *transport, host, port: address.port(), is_ipv6 };
         if !all.contains(&told) {
             all.push(told);
         }

@@ -19,7 +19,7 @@ mod tls;
 mod udp;
 mod udp_flows;
 
-pub use addresses::{Listening, Sockets, advertised, listen_addresses, main_address};
+pub use addresses::{Listening, Public, Sockets, advertised, listen_addresses, main_address};
 pub use report::{Counters, Report, ReportSource};
 pub use tls::{Shown, TlsSides};
 

@@ -97,6 +97,7 @@ fn config() -> Config {
             min_session_expires: Duration::from_secs(90),
             keep_alive: Duration::ZERO,
             nat_keep_alive: Duration::ZERO,
+            inside: offhook_sip::transport::Inside::default(),
         },
         accounts: BTreeMap::new(),
         trunk: None,

@@ -116,7 +116,14 @@ impl Relay {
             PeerMedia::Rtp { is_ipv6 } => is_ipv6,
             PeerMedia::WebRtc => None,
         };
-        let address = rtp_address(config, number, is_ipv6).ok_or(EndReason::NoCommonCodecs)?;
+        let mut address = rtp_address(config, number, is_ipv6).ok_or(EndReason::NoCommonCodecs)?;
+        let peer = plan.source.or_else(|| match &plan.dialog {
+            Dialog::Planned(request) => self.agent.as_ref()?.peer_address(request.account, &request.to),
+            _ => None,
+        });
+        if peer.is_some_and(|peer| config.user_agent.inside.has(peer)) {
+            address.advertised = address.local;
+        }
         let srtp = config.srtp;
         let leg = LegKey(self.fresh_id());
         let incoming = matches!(plan.dialog, Dialog::Planned(_));
@@ -305,6 +312,7 @@ impl Relay {
         for address in addresses {
             for pair in ports {
                 self.sockets_of.remove(&SocketAddr::new(address.advertised, pair.rtp()));
+                self.sockets_of.remove(&SocketAddr::new(address.local, pair.rtp()));
             }
         }
         if let Some(pool) = self.ports.get_mut(usize::from(worker.0)) {

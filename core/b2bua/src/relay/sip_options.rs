@@ -113,6 +113,7 @@ pub(super) fn page_account(
         route: [outbound, further].into_iter().flatten().map(|proxy| proxy.route()).collect(),
         transport,
         expires: config.expires,
+        options_interval: core::time::Duration::ZERO,
         contact_user: String::new(),
     };
     Ok(Asked::Account(Box::new(PageAccount { settings, domain, is_configured: false })))

@@ -86,6 +86,7 @@ pub(crate) fn sip_config() -> Sip {
         min_session_expires: Duration::from_secs(90),
         keep_alive: Duration::from_secs(30),
         nat_keep_alive: Duration::ZERO,
+        inside: offhook_sip::transport::Inside::default(),
     };
     let address: std::net::IpAddr = "192.0.2.1".parse().unwrap();
     let worker = |first_port| RtpWorker {

@@ -88,7 +88,8 @@ impl Registrations {
     pub fn add(&mut self, account: AccountId, settings: Settings, transport: Option<Transport>, now: Time) {
         self.forget(account);
         let registration = Registration::new(settings, &mut self.rng);
-        self.entries.insert(account, Entry { registration, transport, asked: None, flow: None, local: None, armed: None });
+        self.entries
+            .insert(account, Entry { registration, transport, asked: None, flow: None, local: None, armed: None });
         self.settle(account, now);
     }
 

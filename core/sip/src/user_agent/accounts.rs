@@ -111,6 +111,11 @@ impl Accounts {
         self.known.get(&id)
     }
 
+    /// The address of an account's server, as far as it is known.
+    pub(super) fn home(&self, id: AccountId) -> Option<IpAddr> {
+        self.homes.get(&id).copied()
+    }
+
     /// Whose contact a Request-URI is.
     pub(super) fn of_contact(&self, uri: &Uri) -> Option<AccountId> {
         self.by_contact.get(uri.user()?.as_ref()).copied()

@@ -96,6 +96,7 @@ impl Stage {
             min_session_expires: Duration::from_secs(90),
             keep_alive: Duration::ZERO,
             nat_keep_alive: Duration::ZERO,
+            inside: crate::transport::Inside::default(),
         };
         let agent = UserAgent::new(settings, [1; 32], Time::EPOCH);
         let mut stage = Self {
@@ -114,6 +115,7 @@ impl Stage {
             route: Vec::new(),
             transport: None,
             expires: Duration::from_secs(600),
+            options_interval: Duration::ZERO,
             contact_user: "alice".to_owned(),
         };
         stage.command(Command::AddAccount { account: AccountId(1), settings: Box::new(account) });

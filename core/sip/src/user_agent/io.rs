@@ -5,7 +5,7 @@ pub use crate::transport::{Hop, LocalAddress, QueryId, TransmissionId};
 use super::destinations::{Destinations, NamedBy};
 use crate::auth::{Login, Verifier};
 use crate::transaction::layer;
-use crate::transport::{FlowId, Source, Target, Transport};
+use crate::transport::{FlowId, Inside, Source, Target, Transport};
 use core::time::Duration;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
@@ -66,6 +66,8 @@ pub struct Account {
     pub transport: Option<Transport>,
     /// How long a registration is asked for.
     pub expires: Duration,
+    /// How often its server is sent OPTIONS where it does not register; zero: never.
+    pub options_interval: Duration,
     /// The user part of the `Contact`, unique among accounts: requests to it are for this account.
     pub contact_user: String,
 }
@@ -584,6 +586,8 @@ pub struct Settings {
     pub min_session_expires: Duration,
     /// How long a keep-alive's flow may be silent (RFC 5626 §4.4.1).
     pub keep_alive: Duration,
+    /// What `Via` and `Contact` say to peers in the relay's own networks.
+    pub inside: Inside,
     /// How often the flow of a phone behind a NAT is used, where it registered over UDP; zero: never.
     pub nat_keep_alive: Duration,
 }

@@ -18,6 +18,7 @@ pub mod io;
 mod outlet;
 mod pairs;
 mod path;
+mod probes;
 mod registering;
 mod session;
 mod strangers;
@@ -39,6 +40,7 @@ use io::{
 };
 use offhook_clock::{Time, earliest};
 use outlet::{Outlet, Party, Way, layer_settings};
+use probes::Probes;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use serde::{Deserialize, Serialize};
@@ -80,6 +82,7 @@ pub struct UserAgent {
     registrations: Registrations,
     /// Whose REGISTER is under way.
     registering: BTreeMap<ClientKey, AccountId>,
+    probes: Probes,
     /// Where phones register.
     registrar: Registrar,
     #[serde(with = "pairs")]
@@ -123,6 +126,7 @@ impl UserAgent {
             accounts: Accounts::default(),
             registrations,
             registering: BTreeMap::new(),
+            probes: Probes::default(),
             registrar,
             invites: BTreeMap::new(),
             last_inbound: 0,
@@ -161,6 +165,7 @@ impl UserAgent {
         self.outlet.layer.handle_timeout(now);
         self.registrar.handle_timeout(now);
         self.registrations.handle_timeout(now);
+        self.send_probes(now);
         self.drain(now);
         while let Some(&(due, invite)) = self.schedule.first().filter(|(due, _)| *due <= now) {
             self.with(invite, |invite, outlet| invite.handle_timeout(outlet, now));
@@ -181,7 +186,8 @@ impl UserAgent {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         let of_calls = self.schedule.first().map(|(due, _)| *due);
-        let of_phones = earliest(self.registrar.poll_timeout(), self.registrations.poll_timeout());
+        let of_servers = earliest(self.registrations.poll_timeout(), self.probes.deadline());
+        let of_phones = earliest(self.registrar.poll_timeout(), of_servers);
         earliest(earliest(self.outlet.layer.poll_timeout(), of_calls), of_phones)
     }
 
@@ -200,6 +206,16 @@ impl UserAgent {
             accounts: self.accounts.len(),
             registrations: self.registrations.len(),
             ignored: self.ignored,
+        }
+    }
+
+    /// The address of the peer that a call goes to, as far as it is known before the call is placed.
+    #[must_use]
+    pub fn peer_address(&self, account: Option<AccountId>, to: &Destination) -> Option<IpAddr> {
+        match (account, to) {
+            (Some(account), _) => self.accounts.home(account),
+            (None, Destination::Binding(binding)) => Some(self.registrar.binding(*binding)?.flow?.remote.ip()),
+            (None, Destination::Uri(uri)) => uri.parse::<Uri>().ok()?.host()?.address(),
         }
     }
 
@@ -284,6 +300,8 @@ impl UserAgent {
             layer::Event::Response { key, response, source }
                 if self.is_of_registration(key, &response, &source, now) => {}
             layer::Event::Failed { key, failure } if self.is_failure_of_registration(key, failure, now) => {}
+            layer::Event::Response { key, response, source } if self.is_of_probe(key, &response, &source) => {}
+            layer::Event::Failed { key, .. } if self.is_failure_of_probe(key) => {}
             layer::Event::Response { key, response, source } => {
                 let is_last = is_last(&response);
                 let Some(invite) = self.outlet.sent.get(&key).copied() else { return self.ignore() };
@@ -480,7 +498,7 @@ fn registrar_settings(settings: &Settings) -> registrar::Settings {
     let users = settings.phones.iter().map(|phone| (phone.user.clone(), phone.verifier.clone())).collect();
     let mut of_registrar = registrar::Settings::new(host(&settings.domain), users);
     of_registrar.nat_keep_alive = settings.nat_keep_alive;
-    of_registrar.domains.extend(settings.local.iter().map(|local| host(&local.host)));
+    of_registrar.domains.extend(settings.local.iter().chain(&settings.inside.local).map(|local| host(&local.host)));
     of_registrar
 }
 

@@ -221,6 +221,7 @@ pub(super) fn copy_credentials(from: &Request, to: &mut Request) {
 /// The layer's settings that follow from the user agent's.
 pub(super) fn layer_settings(settings: &Settings) -> layer::Settings {
     let mut of_layer = layer::Settings::new(settings.local.clone());
+    of_layer.inside = settings.inside.clone();
     of_layer.timers.t1 = settings.t1;
     of_layer
 }

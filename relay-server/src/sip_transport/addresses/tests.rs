@@ -1,4 +1,4 @@
-use super::{Listening, Sockets, advertised, listen_addresses};
+use super::{Listening, Public, Sockets, advertised, listen_addresses};
 use crate::addresses::Demo;
 use crate::config::{SipAddress, parse};
 use offhook_sip::transport::Transport;
@@ -65,9 +65,12 @@ fn peers_are_told_the_public_address_of_the_family() {
     ];
     let discovered = ips(&["192.0.2.7", "127.0.0.1", "2001:db8::7"]);
     let told = |public: &[&str]| {
-        let told = advertised(&bound, &ips(public), &discovered);
+        let told = advertised(&bound, Public { addresses: &ips(public), name: None }, &discovered);
         told.iter().map(|local| format!("{} {} {}", local.transport, local.host, local.port)).collect::<Vec<_>>()
     };
     assert_eq!(told(&[]), ["UDP 192.0.2.7 5060", "UDP 127.0.0.1 5060", "TCP 192.0.2.7 5070", "UDP 2001:db8::7 5060"]);
+    let name = Public { addresses: &ips(&["198.51.100.1"]), name: Some("sip.example.org") };
+    let named = advertised(&bound, name, &discovered);
+    assert!(named.iter().all(|local| local.host == "sip.example.org") && named.len() == 3, "{named:?}");
     assert_eq!(told(&["198.51.100.1"]), ["UDP 198.51.100.1 5060", "TCP 198.51.100.1 5070", "UDP 2001:db8::7 5060"]);
 }

@@ -224,6 +224,7 @@ fn who_names_the_relay_itself_or_has_an_account_of_the_operators_names_nothing_i
         route: Vec::new(),
         transport: None,
         expires: Duration::from_secs(600),
+        options_interval: Duration::ZERO,
         contact_user: String::new(),
     };
     let sip = Sip { accounts: [(LoginName("bob".into()), settings)].into(), ..sip_config() };
@@ -254,6 +255,7 @@ fn an_account_of_the_operator_needs_no_password_of_the_page() {
         route: Vec::new(),
         transport: None,
         expires: Duration::from_secs(600),
+        options_interval: Duration::ZERO,
         contact_user: String::new(),
     };
     let sip = Sip { accounts: [(LoginName("alice".into()), settings)].into(), ..sip_config() };

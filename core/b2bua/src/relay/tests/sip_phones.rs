@@ -222,6 +222,7 @@ pub(super) fn with_trunk() -> Config {
         route: Vec::new(),
         transport: None,
         expires: Duration::from_secs(600),
+        options_interval: Duration::ZERO,
         contact_user: String::new(),
     };
     let numbers = [(LoginName("alice".into()), "+4930100".to_owned())].into();

@@ -225,7 +225,7 @@ fn after_a_change_of_the_network_all_register_anew_but_not_at_once() {
     for number in 1..=20 {
         bench.register(AccountId(number), source(1, Transport::Udp), &[]);
     }
-    bench.registrations.network_changed(bench.now);
+    bench.registrations.network_changed(&std::collections::BTreeSet::new(), bench.now);
     assert_eq!(bench.outputs(), []);
     let mut times = Vec::new();
     while let Some(due) =

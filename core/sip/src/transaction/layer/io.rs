@@ -2,7 +2,7 @@
 
 use crate::message::{Host, Request, Response, SipUri, Uri};
 use crate::transaction::{Failure, Timers};
-use crate::transport::{FlowId, Hop, LocalAddress, QueryId, Source, Target, TransmissionId, Transport};
+use crate::transport::{FlowId, Hop, Inside, LocalAddress, QueryId, Source, Target, TransmissionId, Transport};
 use crate::user_agent::destinations::Reach;
 use serde::{Deserialize, Serialize};
 
@@ -218,6 +218,8 @@ impl Default for Limits {
 pub struct Settings {
     /// Where the relay listens; the first of a transport and family is what stands in `Via`.
     pub local: Vec<LocalAddress>,
+    /// What stands there towards peers in the relay's own networks.
+    pub inside: Inside,
     /// The timers.
     pub timers: Timers,
     /// How much it takes on.
@@ -230,7 +232,8 @@ impl Settings {
     /// The usual timers and limits.
     #[must_use]
     pub fn new(local: Vec<LocalAddress>) -> Self {
-        Self { local, timers: Timers::default(), limits: Limits::default(), largest_datagram: 1_300 }
+        let inside = Inside::default();
+        Self { local, inside, timers: Timers::default(), limits: Limits::default(), largest_datagram: 1_300 }
     }
 }
 

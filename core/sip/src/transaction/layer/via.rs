@@ -10,12 +10,14 @@ impl Settings {
     /// How the relay calls itself towards this peer; none where it does not listen so.
     #[must_use]
     pub fn local(&self, transport: Transport, peer: IpAddr) -> Option<&LocalAddress> {
-        self.local.iter().find(|local| local.transport == transport && local.is_ipv6 == peer.is_ipv6())
+        let fits = |local: &&LocalAddress| local.transport == transport && local.is_ipv6 == peer.is_ipv6();
+        let inside = if self.inside.has(peer) { self.inside.local.iter().find(fits) } else { None };
+        inside.or_else(|| self.local.iter().find(fits))
     }
 
     /// The hop is one of this relay's own.
     pub(super) fn is_own(&self, via: &Via) -> bool {
-        self.local.iter().any(|local| {
+        self.local.iter().chain(&self.inside.local).any(|local| {
             host(&local.host) == via.host
                 && local.port == via.port_or_default()
                 && via.known_transport() == Some(local.transport)

@@ -2,7 +2,8 @@
 
 use super::bench::{ALICE, Bench, CALL, alice, order, reply, settings, with};
 use crate::message::{Method, Request};
-use crate::user_agent::io::{Account, AccountId, Command, Event, Failure, Identity, Input, Origin};
+use crate::transport::{Inside, LocalAddress, Transport};
+use crate::user_agent::io::{Account, AccountId, Command, Event, Failure, Identity, Input, Origin, Settings};
 use core::time::Duration;
 
 fn registering() -> (Bench, Request) {
@@ -101,6 +102,7 @@ fn a_server_that_does_not_keep_to_the_contact_is_understood() {
     let mut bench = Bench::with_alice(settings());
     let bob = Account {
         identity: Identity { name: None, uri: "sip:bob@example.org".into() },
+        options_interval: Duration::ZERO,
         contact_user: "bob-2".into(),
         ..alice()
     };
@@ -127,6 +129,7 @@ fn of_many_accounts_at_a_server_the_one_that_is_named_is_meant() {
     let mut bench = Bench::new(settings());
     let account = |number: u64| Account {
         identity: Identity { name: None, uri: format!("sip:user{number}@example.org") },
+        options_interval: Duration::ZERO,
         contact_user: format!("contact{number}"),
         ..alice()
     };
@@ -154,4 +157,40 @@ fn of_many_accounts_at_a_server_the_one_that_is_named_is_meant() {
         bench.command(Command::RemoveAccount { account: AccountId(number) });
     }
     assert_eq!(bench.agent.accounts, crate::user_agent::accounts::Accounts::default());
+}
+
+#[test]
+fn an_account_that_does_not_register_sends_options() {
+    let mut bench = Bench::new(settings());
+    let account = Account { options_interval: Duration::from_secs(60), ..alice() };
+    bench.command(Command::AddAccount { account: ALICE, settings: Box::new(account) });
+    bench.wait(Duration::ZERO);
+    for _ in 0..3 {
+        let options = bench.request(&Method::Options);
+        assert_eq!(options.uri.to_string(), "sip:example.org");
+        assert_eq!(options.headers.get("Contact"), Some("<sip:alice-1@192.0.2.1>"));
+        bench.receive(reply(&options, 403, "server"));
+        bench.assert_quiet();
+        bench.wait(Duration::from_secs(60));
+    }
+    bench.request(&Method::Options);
+    bench.command(Command::RemoveAccount { account: ALICE });
+    bench.take_events();
+    bench.sent.clear();
+    bench.wait(Duration::from_secs(200));
+    bench.sent.retain(|sent| !matches!(sent, crate::message::Message::Request(r) if r.method == Method::Options));
+    bench.assert_empty();
+}
+
+#[test]
+fn peers_in_local_networks_are_told_the_local_address() {
+    let inside = Inside {
+        networks: vec!["192.0.2.0/24".parse().unwrap()],
+        local: vec![LocalAddress { transport: Transport::Udp, host: "10.0.0.1".into(), port: 5060, is_ipv6: false }],
+    };
+    let mut bench = Bench::with_alice(Settings { inside, ..settings() });
+    bench.command(Command::Invite { invite: CALL, request: Box::new(order(Some("offer"))) });
+    let invite = bench.request(&Method::Invite);
+    assert!(invite.headers.get("Via").unwrap().starts_with("SIP/2.0/UDP 10.0.0.1:5060"), "{invite:?}");
+    assert_eq!(invite.headers.get("Contact"), Some("<sip:alice-1@10.0.0.1>"));
 }

@@ -37,6 +37,7 @@ pub(crate) fn settings() -> Settings {
         min_session_expires: Duration::from_secs(90),
         keep_alive: Duration::from_secs(120),
         nat_keep_alive: Duration::ZERO,
+        inside: crate::transport::Inside::default(),
     }
 }
 
@@ -48,6 +49,7 @@ pub(crate) fn alice() -> Account {
         route: vec!["sip:192.0.2.2".into()],
         transport: None,
         expires: Duration::from_secs(600),
+        options_interval: Duration::ZERO,
         contact_user: "alice-1".into(),
     }
 }

@@ -17,6 +17,7 @@ pub(super) fn account(node: usize) -> Account {
         route: Vec::new(),
         transport: None,
         expires: Duration::from_secs(600),
+        options_interval: Duration::ZERO,
         contact_user: CONTACT.into(),
     }
 }

@@ -1,0 +1,94 @@
+//! OPTIONS to the servers of accounts that do not register (RFC 3261 §11): some servers send calls only to peers that do so,
+//! and the response shows where the server is.
+
+use super::UserAgent;
+use super::accounts::routes;
+use super::identity::address_of;
+use super::io::{Account, AccountId};
+use super::outlet::own_contact;
+use crate::message::{CSeq, HeaderName, Method, NameAddr, Request, Response, SipUri, Uri};
+use crate::transaction::layer::{ClientKey, Destination};
+use crate::transport::Source;
+use offhook_clock::Time;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// When which account is next, and the requests that have no response yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Probes {
+    due: BTreeSet<(Time, AccountId)>,
+    asked: BTreeMap<ClientKey, AccountId>,
+}
+
+impl Probes {
+    pub(super) fn deadline(&self) -> Option<Time> {
+        self.due.first().map(|(due, _)| *due)
+    }
+
+    fn forget(&mut self, account: AccountId) {
+        self.due.retain(|(_, of)| *of != account);
+        self.asked.retain(|_, of| *of != account);
+    }
+}
+
+impl UserAgent {
+    /// Begins, or ends, to send OPTIONS for an account.
+    pub(super) fn schedule_probe(&mut self, id: AccountId, now: Time) {
+        self.probes.forget(id);
+        if self.accounts.get(id).is_some_and(|account| interval(account).is_some()) {
+            self.probes.due.insert((now, id));
+        }
+    }
+
+    pub(super) fn send_probes(&mut self, now: Time) {
+        while let Some(&(due, id)) = self.probes.due.first().filter(|(due, _)| *due <= now) {
+            self.probes.due.remove(&(due, id));
+            let Some(account) = self.accounts.get(id) else { continue };
+            let (Some(interval), Some(mut request)) = (interval(account), options(account)) else { continue };
+            self.probes.due.insert((now + interval, id));
+            let Some(destination) = Destination::of_request(&request, account.transport) else { continue };
+            let from = request.headers.from().map(|from| from.with_tag(&self.outlet.token()));
+            let (Ok(from), call_id) = (from, self.outlet.token()) else { continue };
+            request.headers.set(HeaderName::From, from);
+            request.headers.push(HeaderName::CallId, call_id);
+            request.headers.push(HeaderName::UserAgent, &self.outlet.settings.product);
+            let key = self.outlet.layer.request(request, destination, now);
+            self.probes.asked.insert(key, id);
+        }
+    }
+
+    /// A response to OPTIONS; false: it is to something else.
+    pub(super) fn is_of_probe(&mut self, key: ClientKey, response: &Response, source: &Source) -> bool {
+        let Some(account) = self.probes.asked.get(&key).copied() else { return false };
+        if !response.is_provisional() {
+            self.probes.asked.remove(&key);
+            // Its server is there, whatever it thinks of OPTIONS.
+            self.accounts.settle(account, source.remote.ip());
+        }
+        true
+    }
+
+    /// No response came to OPTIONS; false: it is about something else.
+    pub(super) fn is_failure_of_probe(&mut self, key: ClientKey) -> bool {
+        self.probes.asked.remove(&key).is_some()
+    }
+}
+
+fn interval(account: &Account) -> Option<core::time::Duration> {
+    Some(account.options_interval).filter(|interval| account.registrar.is_none() && !interval.is_zero())
+}
+
+/// The request without what differs each time.
+fn options(account: &Account) -> Option<Request> {
+    let identity = address_of(&account.identity)?;
+    let domain = Uri::Sip(SipUri::new(identity.uri.host()?.clone()).with_secure(identity.uri.scheme() == "sips"));
+    let contact = own_contact(&account.contact_user, domain.scheme() == "sips");
+    let mut request = Request::new(Method::Options, domain.clone());
+    request.headers.set_routes(&routes(account, &[]));
+    request.headers.push(HeaderName::MaxForwards, crate::dialog::MAX_FORWARDS);
+    request.headers.push(HeaderName::From, identity);
+    request.headers.push(HeaderName::To, NameAddr::new(domain));
+    request.headers.push(HeaderName::CSeq, CSeq { number: 1, method: Method::Options });
+    request.headers.push(HeaderName::Contact, contact);
+    Some(request)
+}
