@@ -1,67 +1,40 @@
-//! Passwords against argon2 hashes, a few at a time and off the async threads.
+//! Passwords against argon2 hashes, off the async threads. The relay machine decides how many are checked at a time.
 
 mod argon;
 
 use argon::Memory;
 use argon2::Argon2;
 use argon2::password_hash::PasswordHasher;
+use offhook_sip::auth::Secret;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
 
-/// Checks that run or wait at most: each holds a password, and one that waits long is not waited for any more.
-const WAITING: usize = 64;
-
-/// Who may log in with which password.
+/// The logins and their passwords.
 #[derive(Debug)]
 pub struct Accounts {
     hashes: BTreeMap<String, String>,
-    /// Checked for logins without account, so that the time an answer takes does not tell who has one.
+    /// Checked for logins without an account, so that the time of an answer does not show which logins exist.
     stand_in: Option<String>,
-    permits: Arc<Semaphore>,
-    places: Arc<Semaphore>,
     memory: Arc<Memory>,
 }
 
 impl Accounts {
-    /// Accounts of which `at_a_time` are checked at the same time.
+    /// Logins with the PHC strings of their passwords.
     #[must_use]
-    pub fn new(hashes: BTreeMap<String, String>, at_a_time: usize) -> Self {
+    pub fn new(hashes: BTreeMap<String, String>) -> Self {
         let stand_in = hashes.values().next().cloned();
-        let (permits, places) = (Semaphore::new(at_a_time), Semaphore::new(WAITING));
-        Self { hashes, stand_in, permits: Arc::new(permits), places: Arc::new(places), memory: Arc::default() }
+        Self { hashes, stand_in, memory: Arc::default() }
     }
 
-    /// A check whether `login` and `password` belong together, which holds a place until it is done or dropped.
-    /// `None`: too many are waiting already.
-    #[must_use]
-    pub fn check(
-        self: &Arc<Self>,
-        login: String,
-        password: String,
-    ) -> Option<impl Future<Output = bool> + Send + use<>> {
-        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
-        let accounts = Arc::clone(self);
-        Some(async move {
-            let matches = accounts.verify(&login, password).await;
-            drop(place);
-            matches
-        })
-    }
-
-    async fn verify(&self, login: &str, password: String) -> bool {
+    /// Whether `login` and `password` belong together.
+    pub async fn verify(&self, login: &str, password: Secret) -> bool {
         let known = self.hashes.get(login);
         let Some(hash) = known.or(self.stand_in.as_ref()).cloned() else { return false };
-        let known = known.is_some();
-        let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return false };
+        let is_known = known.is_some();
         let memory = Arc::clone(&self.memory);
-        let check = tokio::task::spawn_blocking(move || {
-            let matches = memory.verify(&hash, password.as_bytes());
-            drop(permit);
-            matches
-        });
-        check.await.unwrap_or(false) && known
+        let check = tokio::task::spawn_blocking(move || memory.verify(&hash, password.reveal().as_bytes()));
+        check.await.unwrap_or(false) && is_known
     }
 }
 
@@ -78,30 +51,15 @@ pub fn hash_password(password: &str) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Accounts, WAITING, hash_password};
-    use std::sync::Arc;
+    use super::{Accounts, Secret, hash_password};
 
     #[tokio::test]
     async fn only_the_right_password_of_a_known_login_matches() {
         let hash = hash_password("tulip").unwrap();
         assert!(hash.starts_with("$argon2id$"));
-        let accounts = Accounts::new([("alice".to_owned(), hash)].into(), 1);
-        assert!(accounts.verify("alice", "tulip".to_owned()).await);
-        assert!(!accounts.verify("alice", "rose".to_owned()).await);
-        assert!(!accounts.verify("bob", "tulip".to_owned()).await);
-    }
-
-    #[tokio::test]
-    async fn one_check_too_many_is_refused_at_once() {
-        let hash = hash_password("tulip").unwrap();
-        let accounts = Arc::new(Accounts::new([("alice".to_owned(), hash)].into(), 1));
-        let check = || accounts.check("alice".to_owned(), "tulip".to_owned());
-        let mut waiting: Vec<_> = (0..WAITING).map(|_| check().expect("a place")).collect();
-        assert!(check().is_none());
-        drop(waiting.pop());
-        let last = check().expect("the place of the one that was dropped");
-        assert!(check().is_none());
-        assert!(last.await);
-        assert!(check().is_some(), "a check that is done has left its place");
+        let accounts = Accounts::new([("alice".to_owned(), hash)].into());
+        assert!(accounts.verify("alice", Secret::new("tulip")).await);
+        assert!(!accounts.verify("alice", Secret::new("rose")).await);
+        assert!(!accounts.verify("bob", Secret::new("tulip")).await);
     }
 }

@@ -9,6 +9,7 @@ pub mod descriptors;
 pub mod http;
 pub mod media_plane;
 pub mod quota;
+pub mod security_log;
 pub mod server;
 pub mod shutdown;
 pub mod signaling_plane;

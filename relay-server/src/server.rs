@@ -7,6 +7,7 @@ use crate::config::Settings;
 use crate::descriptors;
 use crate::http::{self, App, Serving};
 use crate::media_plane::{self, MediaThread, WorkerSockets};
+use crate::security_log::SecurityLog;
 use crate::signaling_plane::{self, Gauges, MediaReport, SignalingPlane, SipSide, ToPlane};
 use crate::sip;
 use crate::sip_transport::{self, Counters, Listening, SipTransport, Sockets, TlsReload};
@@ -86,7 +87,7 @@ impl Server {
         let relay = Relay::new(config, seed()?, clock.now());
         let (to_plane, channels) = signaling_plane::channels();
         let threads = media_threads(settings, sockets, &identity, clock, &to_plane)?;
-        let accounts = Accounts::new(settings.accounts.clone(), settings.password_checks);
+        let accounts = Accounts::new(settings.accounts.clone());
         let gauges = Arc::new(Gauges::default());
         let channels = (to_plane.clone(), channels);
         let plane = SignalingPlane::new(relay, clock, accounts, threads, Arc::clone(&gauges), channels);
@@ -108,13 +109,14 @@ impl Server {
                 .map(HeaderValue::from_str)
                 .transpose()
                 .map_err(io::Error::other)?,
+            trusted_proxies: settings.trusted_proxies.clone(),
             workers,
             frame_size: settings.frame_size,
             send_queue: settings.send_queue,
         });
         let (stop, stop_listeners) = watch::channel(false);
-        let (usual, overload) = (http::router(Arc::clone(&app)), http::overload_router(Arc::clone(&app)));
-        let serving = Serving::new(settings, usual, overload, stop_listeners);
+        let routers = (http::router(Arc::clone(&app)), http::overload_router(Arc::clone(&app)));
+        let serving = Serving::new(settings, routers, Arc::new(SecurityLog::new(clock)), stop_listeners);
         let (plain, tls) =
             (open(plain, None, &serving, &supervisor)?, open(tls, certificate.as_ref(), &serving, &supervisor)?);
         let sip = sip_listening;
@@ -328,6 +330,8 @@ fn relay_config(settings: &Settings, demo: Demo, identity: &DtlsIdentity, socket
         sockets.iter().map(|worker| addresses::advertised(&settings.media_public_address, &worker.addresses()));
     Config {
         admission: if demo == Demo::Off { Admission::Accounts } else { Admission::Anyone },
+        anonymous: settings.anonymous,
+        password_checks: settings.password_checks,
         accounts: settings.accounts.keys().cloned().map(LoginName).collect(),
         call_waiting: settings.call_waiting,
         busy_status: settings.busy_status,

@@ -1,7 +1,7 @@
 //! One WebSocket: carries frames between the browser and the signaling plane, and decides nothing.
 
 use crate::http::Lingering;
-use crate::signaling_plane::{Frame, Inbound, Outlet};
+use crate::signaling_plane::{Client, Frame, Inbound, Outlet};
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use core::time::Duration;
 use offhook_b2bua::io::{ConnectionId, Input};
@@ -18,7 +18,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Serves one socket until either side ends it.
 pub(crate) async fn serve(
     mut socket: WebSocket,
-    (connection, host): (ConnectionId, Option<String>),
+    (connection, client): (ConnectionId, Client),
     plane: mpsc::Sender<Inbound>,
     queue: usize,
     lingering: Lingering,
@@ -27,7 +27,7 @@ pub(crate) async fn serve(
     let kill = Arc::new(Notify::new());
     let queued = Arc::new(AtomicUsize::new(0));
     let outlet = Outlet { frames, queued: Arc::clone(&queued), kill: Arc::clone(&kill) };
-    if plane.send(Inbound::Opened(connection, outlet, host)).await.is_err() {
+    if plane.send(Inbound::Opened(connection, client, outlet)).await.is_err() {
         return close(&mut socket, 1001, "the relay is shutting down".to_owned()).await;
     }
     loop {

@@ -201,8 +201,9 @@ async fn an_address_has_its_share_and_the_health_check_answers_beyond_it() {
 #[tokio::test]
 async fn a_reverse_proxy_is_bounded_by_the_total_only() {
     let scratch = Scratch::new();
-    let more = "limits = { connections_per_address = 1, proxies = [\"127.0.0.1\"] }";
-    let server = start(&scratch, more).await;
+    let mut settings = settings(&scratch, "limits.connections_per_address = 1");
+    settings.trusted_proxies.networks = vec!["127.0.0.1/32".parse().unwrap()];
+    let server = Server::start(&settings, Demo::Loopback).await.unwrap();
     let sockets = [socket(&server, "/").await, socket(&server, "/").await, socket(&server, "/").await];
     drop(sockets);
     server.shut_down().await;

@@ -9,7 +9,7 @@ use offhook_tests::peer::{Habits, Sound};
 use offhook_tests::relay::{Relay, hash_password};
 use tokio::net::UdpSocket;
 
-fn with_password(login: &str, password: &str) -> Connection {
+pub(crate) fn with_password(login: &str, password: &str) -> Connection {
     let hello = connection(login);
     Connection { sip: SipOptions { password: Some(password.to_owned()), ..hello.sip.clone() }, ..hello }
 }

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod calls;
+mod logins;
 mod media;
 mod robustness;
 mod sessions;

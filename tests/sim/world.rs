@@ -51,6 +51,8 @@ impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let config = Config {
             admission: Admission::Anyone,
+            anonymous: false,
+            password_checks: 2,
             accounts: BTreeSet::new(),
             call_waiting: if seed.is_multiple_of(2) { CallWaiting::Rings } else { CallWaiting::Busy },
             busy_status: BusyStatus::Failed,
@@ -117,7 +119,8 @@ impl World {
         let connection = ConnectionId(self.next);
         self.browsers.insert(connection, Browser::new(login, token, self.now));
         self.up.insert(connection);
-        self.relay.handle_input(Input::Connected { connection, host: None }, self.now);
+        self.relay
+            .handle_input(Input::Connected { connection, address: [192, 0, 2, 100].into(), host: None }, self.now);
         self.on_the_wire(connection, false, Arrival::OpenedAtBrowser(connection));
         self.later(Duration::from_secs(3), Arrival::Button(connection));
     }
@@ -255,7 +258,7 @@ impl World {
                 Output::Media { .. }
                 | Output::Sip(_)
                 | Output::VerifyPassword { .. }
-                | Output::ForgetPassword { .. }
+                | Output::Offense(_)
                 | Output::PassedOver { .. } => {}
             }
         }

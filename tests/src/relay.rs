@@ -6,13 +6,13 @@
 use crate::tls;
 use crate::wait::{PATIENCE, until};
 use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 
 /// A connection to it, encrypted or not.
@@ -104,6 +104,14 @@ impl Relay {
     /// When there is none to be had.
     pub async fn web_socket(&self) -> WebSocketStream<Box<dyn Stream>> {
         self.web_socket_via(self.address).await
+    }
+
+    /// A WebSocket from another address of this machine. None: the relay does not accept it.
+    pub async fn web_socket_from(&self, source: IpAddr) -> Option<WebSocketStream<Box<dyn Stream>>> {
+        let socket = TcpSocket::new_v4().ok()?;
+        socket.bind(SocketAddr::new(source, 0)).ok()?;
+        let stream: Box<dyn Stream> = Box::new(socket.connect(self.address).await.ok()?);
+        Some(tokio_tungstenite::client_async(self.url(), stream).await.ok()?.0)
     }
 
     /// The same by way of somebody who passes it on.

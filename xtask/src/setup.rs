@@ -8,8 +8,9 @@ const WASM_TARGET: &str = "wasm32-unknown-unknown";
 const GECKODRIVER: &str = "0.37.1";
 const OLDEST_NODE: u32 = 20;
 
-/// (program looked for, Debian packages that have it): browsers with what they need, then SIP servers and phones.
-const DEBIAN: [(&str, &str); 10] = [
+/// (program looked for, Debian packages that have it): browsers with what they need, SIP servers and phones, and the reader
+/// of the security log.
+const DEBIAN: [(&str, &str); 11] = [
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
     ("firefox-esr", "firefox-esr"),
@@ -20,6 +21,7 @@ const DEBIAN: [(&str, &str); 10] = [
     ("sipp", "sip-tester"),
     ("baresip", "baresip-core"),
     ("linphonec", "linphone-cli"),
+    ("fail2ban-regex", "fail2ban"),
 ];
 
 /// What building the SDK, the package, the page and the relay takes.

@@ -58,6 +58,10 @@ pub struct OwnNames {
 pub struct Config {
     /// Who may log in.
     pub admission: Admission,
+    /// Sessions without a login are accepted where logins need a password: they can call and cannot be called.
+    pub anonymous: bool,
+    /// Passwords checked at a time.
+    pub password_checks: usize,
     /// The logins that have an account: to tell a user who is away from one who does not exist.
     pub accounts: BTreeSet<LoginName>,
     /// What a second call finds.

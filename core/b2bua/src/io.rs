@@ -1,9 +1,12 @@
 //! The vocabulary of the relay machine: what goes in, what comes out.
 
 use crate::config::LoginName;
+use offhook_limits::offense::Report;
 use offhook_media::command::{Command, Event, WorkerId};
+use offhook_sip::auth::Secret;
 use offhook_sip::user_agent::io as user_agent;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// One WebSocket, numbered by the shell; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -22,6 +25,8 @@ pub enum Input {
         connection: ConnectionId,
         /// The host of the URL that it was opened by, with a port or without.
         host: Option<String>,
+        /// The remote address, or the client's behind a trusted proxy. Logins are limited by it.
+        address: IpAddr,
     },
     /// A text frame arrived.
     Text {
@@ -76,20 +81,18 @@ pub enum Output {
         /// What was wrong and what to do, at most 123 octets.
         reason: String,
     },
-    /// Check a password against the configured accounts, off the signaling thread: it takes tens of milliseconds.
+    /// Check a password against the configured accounts, off the signaling thread: it takes tens of milliseconds. Every
+    /// check is answered. No more than [`Config::password_checks`](crate::config::Config) are asked for at a time.
     VerifyPassword {
         /// To be named in the answer.
         request: RequestId,
         /// The login.
         login: LoginName,
         /// The password as it came.
-        password: String,
+        password: Secret,
     },
-    /// Nobody waits for this check any more.
-    ForgetPassword {
-        /// The question.
-        request: RequestId,
-    },
+    /// For the security log.
+    Offense(Report),
     /// An order for a media worker.
     Media {
         /// Which one.

@@ -3,7 +3,7 @@
 //! A report says how many offenses there were since the last one, so that a flood costs one line a minute and the operator
 //! (or fail2ban) still sees its size. Single offenses, such as a mistyped password, are not reported.
 
-use crate::{Recent, Source};
+use crate::{RateLimit, Recent, Source};
 use core::fmt;
 use core::time::Duration;
 use offhook_clock::Time;
@@ -69,6 +69,9 @@ pub struct Report {
 pub const INTERVAL: Duration = Duration::from_secs(60);
 /// How long offenses are counted together.
 pub const MEMORY: Duration = Duration::from_secs(600);
+/// Reports a second of all sources together, and at once: an attacker may have any number of addresses.
+const REPORT_RATE: u32 = 10;
+const REPORT_BURST: u32 = 100;
 /// Sources and kinds counted at a time.
 const MAX_COUNTS: usize = 8_192;
 
@@ -83,11 +86,12 @@ struct Count {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offenses {
     counts: Recent<(Source, Kind), Count>,
+    reports: RateLimit,
 }
 
 impl Default for Offenses {
     fn default() -> Self {
-        Self { counts: Recent::new(MAX_COUNTS) }
+        Self { counts: Recent::new(MAX_COUNTS), reports: RateLimit::new(REPORT_RATE, REPORT_BURST, Time::EPOCH) }
     }
 }
 
@@ -105,7 +109,7 @@ impl Offenses {
             None => count.unreported >= kind.threshold(),
             Some(at) => now.since(at) >= INTERVAL,
         };
-        is_due.then(|| {
+        (is_due && self.reports.take(now)).then(|| {
             count.reported_at = Some(now);
             let reported = core::mem::take(&mut count.unreported);
             Report { kind, address: address.to_canonical(), is_verified, count: reported }
@@ -156,11 +160,13 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_under_forged_addresses() {
+    fn memory_and_lines_are_bounded_under_many_addresses() {
         let mut offenses = Offenses::default();
+        let mut lines = 0;
         for number in 0..100_000 {
-            offenses.note(Kind::SipScan, Ipv4Addr::from_bits(number).into(), false, Time::EPOCH);
+            let address = Ipv4Addr::from_bits(number).into();
+            lines += usize::from(offenses.note(Kind::TooManyConnections, address, false, Time::EPOCH).is_some());
         }
-        assert_eq!(offenses.counts.len(), MAX_COUNTS);
+        assert_eq!((offenses.counts.len(), lines), (MAX_COUNTS, 100), "neither memory nor the log fills");
     }
 }

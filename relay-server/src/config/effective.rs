@@ -1,6 +1,7 @@
 //! The effective configuration in words, for `offhook-relay check`.
 
 use super::{Settings, SipSettings, Verify};
+use crate::http::ProxyHeader;
 use core::fmt::Debug;
 use core::time::Duration;
 use offhook_b2bua::config::{BusyStatus, CallWaiting, MediaProfile, Servers, Srtp};
@@ -22,11 +23,18 @@ pub fn explain(settings: &Settings) -> String {
         BusyStatus::Failed => "callers of a busy user see FAILED",
         BusyStatus::Busy => "callers of a busy user see BUSY",
     };
+    let networks: Vec<String> = s.trusted_proxies.networks.iter().map(ToString::to_string).collect();
+    let proxy_header = match s.trusted_proxies.header {
+        ProxyHeader::XForwardedFor => "X-Forwarded-For",
+        ProxyHeader::Forwarded => "Forwarded",
+    };
     let workers = if s.media_workers == 0 { "one per core".to_owned() } else { s.media_workers.to_string() };
     let port = if s.media_port == 0 { "any free port".to_owned() } else { format!("{} and up", s.media_port) };
     let lines = [
         ("listen.plain", default_or(&s.listen_plain)),
         ("listen.tls", default_or(&s.listen_tls)),
+        ("listen.trusted_proxies", some(&networks, "none: clients are known by the address of their connection")),
+        ("listen.proxy_header", proxy_header.to_owned()),
         ("listen.header_timeout", seconds(s.header_timeout)),
         ("tls.certificate", path(&s.tls_certificate, "self-signed, made at first start")),
         ("tls.key", path(&s.tls_key, "self-signed, made at first start")),
@@ -49,13 +57,13 @@ pub fn explain(settings: &Settings) -> String {
         ("calls.codecs", some(&s.codecs, "the caller's choice")),
         ("calls.max_per_session", s.max_calls_per_session.to_string()),
         ("sessions.keep_alive_for", seconds(s.keep_alive_for)),
+        ("sessions.anonymous", s.anonymous.to_string()),
         ("sessions.max_per_login", s.max_sessions_per_login.to_string()),
         ("limits.frame_size", format!("{} octets", s.frame_size)),
         ("limits.message_rate", format!("{} a second", s.message_rate)),
         ("limits.message_burst", s.message_burst.to_string()),
         ("limits.connections", s.connections.to_string()),
         ("limits.connections_per_address", s.connections_per_address.to_string()),
-        ("limits.proxies", some(&s.proxies, "none")),
         ("limits.send_queue", format!("{} frames", s.send_queue)),
         ("limits.password_checks", format!("{} at a time", s.password_checks)),
         (

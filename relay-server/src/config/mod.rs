@@ -13,6 +13,7 @@ pub use options::{OPTIONS, OptionSpec};
 pub use sip::{HASHES, SipAddress, SipSettings, Verify};
 pub use value::Given;
 
+use crate::http::TrustedProxies;
 use core::fmt;
 use core::time::Duration;
 use offhook_b2bua::config::{BusyStatus, CallWaiting};
@@ -34,6 +35,8 @@ pub struct Settings {
     pub listen_tls: Option<Vec<SocketAddr>>,
     /// How long a client may take for a request's headers.
     pub header_timeout: Duration,
+    /// Proxies in front of the relay that name their clients.
+    pub trusted_proxies: TrustedProxies,
     /// PEM file with the certificate chain.
     pub tls_certificate: Option<PathBuf>,
     /// PEM file with the private key.
@@ -76,6 +79,8 @@ pub struct Settings {
     pub max_calls_per_session: usize,
     /// How long a session outlives its socket.
     pub keep_alive_for: Duration,
+    /// Sessions without a login are accepted.
+    pub anonymous: bool,
     /// Sessions one login may have at once.
     pub max_sessions_per_login: usize,
     /// Longest text frame, in octets.
@@ -88,8 +93,6 @@ pub struct Settings {
     pub connections: usize,
     /// Open sockets of one remote address.
     pub connections_per_address: usize,
-    /// Remote addresses that stand for many users, and are not limited by themselves.
-    pub proxies: Vec<IpAddr>,
     /// Frames that may wait for a slow reader.
     pub send_queue: usize,
     /// Passwords checked at the same time.
@@ -110,6 +113,7 @@ impl Default for Settings {
             listen_plain: None,
             listen_tls: None,
             header_timeout: Duration::from_secs(10),
+            trusted_proxies: TrustedProxies::default(),
             tls_certificate: None,
             tls_key: None,
             tls_state_directory: None,
@@ -131,13 +135,13 @@ impl Default for Settings {
             codecs: Vec::new(),
             max_calls_per_session: 8,
             keep_alive_for: Duration::from_secs(60),
+            anonymous: false,
             max_sessions_per_login: 16,
             frame_size: 65_536,
             message_rate: 50,
             message_burst: 200,
             connections: 10_000,
             connections_per_address: 500,
-            proxies: Vec::new(),
             send_queue: 256,
             password_checks: 2,
             ping_interval: Duration::from_secs(5),

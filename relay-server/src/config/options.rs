@@ -2,6 +2,7 @@
 
 use super::value::{Given, closest};
 use super::{Settings, sip};
+use crate::http::ProxyHeader;
 use argon2::password_hash::phc::PasswordHash;
 use core::time::Duration;
 use offhook_b2bua::config::{BusyStatus, CallWaiting, LoginName};
@@ -46,6 +47,8 @@ pub const OPTIONS: &[OptionSpec] = &[
     option("listen", "plain", set!(listen_plain = given => Some(given.socket_addresses()?))),
     option("listen", "tls", set!(listen_tls = given => Some(given.socket_addresses()?))),
     option("listen", "header_timeout", set!(header_timeout = given => given.some_duration()?)),
+    option("listen", "trusted_proxies", set!(trusted_proxies.networks = given => given.networks()?)),
+    option("listen", "proxy_header", set!(trusted_proxies.header = given => proxy_header(given)?)),
     option("tls", "certificate", set!(tls_certificate = given => given.path()?)),
     option("tls", "key", set!(tls_key = given => given.path()?)),
     option("tls", "state_directory", set!(tls_state_directory = given => given.path()?)),
@@ -66,13 +69,13 @@ pub const OPTIONS: &[OptionSpec] = &[
     option("calls", "codecs", set!(codecs = given => codecs(given)?)),
     option("calls", "max_per_session", set!(max_calls_per_session = given => given.number(1, 1_000)?)),
     option("sessions", "keep_alive_for", set!(keep_alive_for = given => given.duration()?)),
+    option("sessions", "anonymous", set!(anonymous = given => given.truth()?)),
     option("sessions", "max_per_login", set!(max_sessions_per_login = given => given.number(1, 100_000)?)),
     option("limits", "frame_size", set!(frame_size = given => given.number(4_096, 16_777_216)?)),
     option("limits", "message_rate", set!(message_rate = given => given.number(1, 1_000_000)?)),
     option("limits", "message_burst", set!(message_burst = given => given.number(1, 1_000_000)?)),
     option("limits", "connections", set!(connections = given => given.number(1, 1_000_000)?)),
     option("limits", "connections_per_address", set!(connections_per_address = given => given.number(1, 1_000_000)?)),
-    option("limits", "proxies", set!(proxies = given => given.ip_addresses()?)),
     option("limits", "send_queue", set!(send_queue = given => given.number(8, 65_536)?)),
     option("limits", "password_checks", set!(password_checks = given => given.number(1, 256)?)),
     option("signaling", "ping_interval", set!(ping_interval = given => given.duration()?)),
@@ -187,6 +190,10 @@ fn header_value(given: &Given) -> Result<String, String> {
         }
         None => Ok(text.to_owned()),
     }
+}
+
+fn proxy_header(given: &Given) -> Result<ProxyHeader, String> {
+    given.choice(&[("x-forwarded-for", ProxyHeader::XForwardedFor), ("forwarded", ProxyHeader::Forwarded)])
 }
 
 fn call_waiting(given: &Given) -> Result<CallWaiting, String> {

@@ -1,6 +1,7 @@
 //! Values as they are written, and what they may mean.
 
 use core::time::Duration;
+use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -90,6 +91,17 @@ impl Given {
         let parse = |text: &str| {
             text.parse()
                 .map_err(|_| format!("`{text}` is not an IP address: write it like `192.0.2.7` or `2001:db8::7`"))
+        };
+        self.many().into_iter().map(parse).collect()
+    }
+
+    /// Networks, like `10.0.0.0/8`, or single IP addresses.
+    pub(super) fn networks(&self) -> Result<Vec<IpNet>, String> {
+        let parse = |text: &str| {
+            let address = text.parse::<IpAddr>().ok().map(IpNet::from);
+            address.or_else(|| text.parse().ok()).ok_or_else(|| {
+                format!("`{text}` is no IP address or network: write it like `192.0.2.7` or `10.0.0.0/8`")
+            })
         };
         self.many().into_iter().map(parse).collect()
     }

@@ -1,12 +1,16 @@
 //! Accepting connections, plain and TLS, with a limit on their number and on their patience.
 
+use super::TrustedProxies;
+use super::client_address::Peer;
 use super::lingering::{Lingering, Stream};
 use crate::config::Settings;
 use crate::quota::{Place, Quota, Refusal};
+use crate::security_log::SecurityLog;
 use axum::Router;
 use core::time::Duration;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use offhook_limits::offense::Kind;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -36,7 +40,9 @@ pub struct Serving {
     /// dead, and everything else is answered `503`.
     overload: Service,
     /// Addresses that stand for many users.
-    proxies: Arc<[IpAddr]>,
+    proxies: TrustedProxies,
+    /// For refused connections.
+    security_log: Arc<SecurityLog>,
     /// Turns true when the relay ends.
     stop: watch::Receiver<bool>,
 }
@@ -54,7 +60,12 @@ struct Service {
 impl Serving {
     /// `usual` answers the connections that `settings` allow, `overload` those beyond.
     #[must_use]
-    pub fn new(settings: &Settings, usual: Router, overload: Router, stop: watch::Receiver<bool>) -> Self {
+    pub fn new(
+        settings: &Settings,
+        (usual, overload): (Router, Router),
+        security_log: Arc<SecurityLog>,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
         Self {
             usual: Service {
                 router: usual,
@@ -70,7 +81,8 @@ impl Serving {
                 handshake_timeout: settings.tls_handshake_timeout.min(OVERLOAD_TIMEOUT),
                 keep_alive: false,
             },
-            proxies: settings.proxies.iter().map(IpAddr::to_canonical).collect(),
+            proxies: settings.trusted_proxies.clone(),
+            security_log,
             stop,
         }
     }
@@ -78,15 +90,16 @@ impl Serving {
     /// How a connection from `remote` is served; `None`: not at all.
     fn admit(&self, remote: IpAddr) -> Option<(Place, Service)> {
         let places = &self.usual.places;
-        let is_proxy = self.proxies.contains(&remote.to_canonical());
+        let is_proxy = self.proxies.trusts(remote);
         match if is_proxy { places.take_shared() } else { places.take(remote) } {
             Ok(place) => return Some((place, self.usual.clone())),
             Err(Refusal::Total) => tracing::warn!("connection refused: there are limits.connections of them"),
             Err(Refusal::Network) => tracing::warn!(
                 "connection refused: its address has limits.connections_per_address of them; if many users come from \
-                 there, raise that, or name it in limits.proxies if it is a reverse proxy"
+                 there, raise that, or name it in listen.trusted_proxies if it is a reverse proxy"
             ),
         }
+        self.security_log.note(Kind::TooManyConnections, remote);
         let place = self.overload.places.take(remote).ok()?;
         Some((place, self.overload.clone()))
     }
@@ -116,7 +129,7 @@ pub async fn serve(listener: TcpListener, tls: Certificate, mut serving: Serving
         tokio::spawn(connection(
             Stream::new(prepared(tcp), lingering.clone(), place),
             tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.borrow()))),
-            lingering,
+            (lingering, Peer(remote.ip())),
             service,
         ));
     }
@@ -130,22 +143,23 @@ fn prepared(tcp: TcpStream) -> TcpStream {
     tcp
 }
 
-async fn connection(stream: Stream, tls: Option<TlsAcceptor>, lingering: Lingering, service: Service) {
-    let Some(tls) = tls else { return http(stream, lingering, service).await };
+async fn connection(stream: Stream, tls: Option<TlsAcceptor>, of: (Lingering, Peer), service: Service) {
+    let Some(tls) = tls else { return http(stream, of, service).await };
     match tokio::time::timeout(service.handshake_timeout, tls.accept(stream)).await {
-        Ok(Ok(stream)) => http(stream, lingering, service).await,
+        Ok(Ok(stream)) => http(stream, of, service).await,
         Ok(Err(error)) => tracing::debug!(%error, "TLS handshake"),
         Err(_) => tracing::debug!("TLS handshake took too long"),
     }
 }
 
-async fn http<S>(stream: S, lingering: Lingering, service: Service)
+async fn http<S>(stream: S, (lingering, peer): (Lingering, Peer), service: Service)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let router = service.router;
     let answer = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(lingering.clone());
+        request.extensions_mut().insert(peer);
         router.clone().call(request)
     });
     let served = hyper::server::conn::http1::Builder::new()

@@ -1,9 +1,11 @@
 //! HTTP on every address: the page, `/healthz`, and WebSockets by upgrade.
 
+mod client_address;
 mod lingering;
 mod listener;
 mod router;
 
+pub use client_address::{ProxyHeader, TrustedProxies};
 pub(crate) use lingering::Lingering;
 pub use listener::{Serving, serve};
 pub use router::{App, overload_router, router};

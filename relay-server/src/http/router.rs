@@ -1,7 +1,8 @@
 //! What answers a request. A WebSocket may come to any path: stock pages use `/`, proxies put their own in front.
 
 use super::Lingering;
-use crate::signaling_plane::{Gauges, Inbound, STUCK_AFTER};
+use super::client_address::{Peer, TrustedProxies};
+use crate::signaling_plane::{Client, Gauges, Inbound, STUCK_AFTER};
 use crate::sip_transport::Counters;
 use crate::{telemetry, websocket};
 use axum::Router;
@@ -47,6 +48,8 @@ pub struct App {
     pub page: Option<PathBuf>,
     /// `Content-Security-Policy` of the page.
     pub page_security_policy: Option<HeaderValue>,
+    /// Proxies that name their clients.
+    pub trusted_proxies: TrustedProxies,
     /// Media workers.
     pub workers: usize,
     /// Longest message taken, in octets.
@@ -122,6 +125,11 @@ fn websocket(app: Arc<App>, upgrade: WebSocketUpgrade, request: &Request) -> Res
     }
     let connection = ConnectionId(app.next_connection.fetch_add(1, Ordering::Relaxed));
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
+    let Some(Peer(peer)) = request.extensions().get::<Peer>().copied() else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let address = app.trusted_proxies.client(peer, request.headers());
+    let client = Client { address, host };
     let lingering = request.extensions().get::<Lingering>().cloned().unwrap_or_default();
     // The library's 128 kB of read buffer would be most of what an idle session takes.
     let upgrade = upgrade
@@ -132,7 +140,7 @@ fn websocket(app: Arc<App>, upgrade: WebSocketUpgrade, request: &Request) -> Res
     let counted = Counted::new(app);
     upgrade.on_upgrade(async move |socket| {
         let app = &counted.0;
-        websocket::serve(socket, (connection, host), app.plane.clone(), app.send_queue, lingering).await;
+        websocket::serve(socket, (connection, client), app.plane.clone(), app.send_queue, lingering).await;
     })
 }
 

@@ -10,22 +10,23 @@ mod intake;
 use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::media_plane::MediaThread;
+use crate::security_log;
 use crate::sip_transport::resolver::plan::Question;
 use crate::sip_transport::{Report, SipTransport};
 use core::time::Duration;
 use intake::{Arrived, Intake, Kind};
-use offhook_b2bua::io::{ConnectionId, Input, Output, RequestId};
+use offhook_b2bua::io::{ConnectionId, Input, Output};
 use offhook_b2bua::relay::Relay;
 use offhook_clock::Time;
 use offhook_media::command::Event;
 use offhook_sip::user_agent::io as user_agent;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::{Notify, oneshot};
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 /// Inputs that wait in a channel.
@@ -43,11 +44,20 @@ const SIP_FAREWELL: Duration = Duration::from_secs(2);
 /// Octets of text that may wait for one reader, unless it is a single message.
 const QUEUED_OCTETS: usize = 1_048_576;
 
+/// What is known of the client of a WebSocket.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Its address.
+    pub address: IpAddr,
+    /// The host of the URL that it opened, with a port or without.
+    pub host: Option<String>,
+}
+
 /// What comes to the plane.
 #[derive(Debug)]
 pub enum Inbound {
     /// A WebSocket was opened.
-    Opened(ConnectionId, Outlet, Option<String>),
+    Opened(ConnectionId, Client, Outlet),
     /// Anything else.
     Input(Input),
     /// The plane stands still for so long, as if it were busy.
@@ -132,8 +142,6 @@ pub struct SignalingPlane {
     intake: Intake,
     /// For answers of password checks.
     answers: mpsc::Sender<Inbound>,
-    /// Password checks that run or wait.
-    checks: BTreeMap<RequestId, AbortHandle>,
     /// A media worker is gone: the plane ends.
     broken: bool,
     sip: Option<SipTransport>,
@@ -195,7 +203,6 @@ impl SignalingPlane {
             outlets: BTreeMap::new(),
             intake: Intake::new(inbound, media),
             answers: to_plane.inbound,
-            checks: BTreeMap::new(),
             broken: false,
             sip: None,
         }
@@ -235,7 +242,7 @@ impl SignalingPlane {
         });
         self.finish_sip().await;
         while let Some(Arrived::WebSocket(inbound)) = self.intake.next(Kind::WebSocket) {
-            if let Inbound::Opened(connection, outlet, _) = inbound {
+            if let Inbound::Opened(connection, _, outlet) = inbound {
                 self.outlets.insert(connection, outlet);
             }
         }
@@ -360,9 +367,9 @@ impl SignalingPlane {
 
     fn take_inbound(&mut self, inbound: Inbound) {
         let input = match inbound {
-            Inbound::Opened(connection, outlet, host) => {
+            Inbound::Opened(connection, Client { address, host }, outlet) => {
                 self.outlets.insert(connection, outlet);
-                Input::Connected { connection, host }
+                Input::Connected { connection, address, host }
             }
             #[cfg(test)]
             Inbound::Stall(duration) => return std::thread::sleep(duration),
@@ -381,12 +388,10 @@ impl SignalingPlane {
                             return;
                         }
                     }
-                    Input::PasswordVerified { request, .. } => {
-                        self.checks.remove(request);
-                    }
                     Input::Connected { .. }
                     | Input::Text { .. }
                     | Input::Binary { .. }
+                    | Input::PasswordVerified { .. }
                     | Input::Media(_)
                     | Input::Sip(_)
                     | Input::Shutdown => {}
@@ -412,26 +417,14 @@ impl SignalingPlane {
                     self.outlets.remove(&connection);
                 }
                 Output::VerifyPassword { request, login, password } => {
-                    let Some(check) = self.accounts.check(login.0, password) else {
-                        tracing::warn!("login refused: too many passwords are being checked");
-                        let refusal = Input::PasswordVerified { request, matches: false };
-                        self.input(refusal);
-                        continue;
-                    };
-                    let answers = self.answers.clone();
-                    let check = tokio::spawn(async move {
-                        let matches = check.await;
+                    let (accounts, answers) = (Arc::clone(&self.accounts), self.answers.clone());
+                    tokio::spawn(async move {
+                        let matches = accounts.verify(&login.0, password).await;
                         let answer = Inbound::Input(Input::PasswordVerified { request, matches });
                         let _ = answers.send(answer).await;
                     });
-                    self.checks.insert(request, check.abort_handle());
                 }
-                // One that runs already runs to its end, off this thread; those that wait give their places back.
-                Output::ForgetPassword { request } => {
-                    if let Some(check) = self.checks.remove(&request) {
-                        check.abort();
-                    }
-                }
+                Output::Offense(report) => security_log::write(&report),
                 Output::Sip(output) => self.perform(output),
                 Output::PassedOver { server, told } => {
                     tracing::debug!(%server, "pages name a SIP server that [sip] servers does not allow");

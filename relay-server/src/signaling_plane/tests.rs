@@ -1,4 +1,4 @@
-use super::{Gauges, Inbound, MediaReport, Outlet, SignalingPlane, ToPlane, channels};
+use super::{Client, Gauges, Inbound, MediaReport, Outlet, SignalingPlane, ToPlane, channels};
 use crate::accounts::{Accounts, hash_password};
 use crate::clock::Clock;
 use core::time::Duration;
@@ -15,6 +15,8 @@ const ALICE: ConnectionId = ConnectionId(1);
 fn config(admission: Admission) -> Config {
     Config {
         admission,
+        anonymous: false,
+        password_checks: 1,
         accounts: [LoginName("alice".to_owned())].into(),
         call_waiting: CallWaiting::Rings,
         busy_status: BusyStatus::Failed,
@@ -37,6 +39,10 @@ fn config(admission: Admission) -> Config {
     }
 }
 
+fn client() -> Client {
+    Client { address: [192, 0, 2, 1].into(), host: None }
+}
+
 struct Rig {
     to_plane: mpsc::Sender<Inbound>,
     media: mpsc::Sender<MediaReport>,
@@ -48,7 +54,7 @@ struct Rig {
 fn rig(admission: Admission) -> Rig {
     let (clock, (to_plane, receivers)) = (Clock::start(), channels());
     let relay = Relay::new(config(admission), [7; 32], clock.now());
-    let accounts = Accounts::new([("alice".to_owned(), hash_password("tulip").unwrap())].into(), 1);
+    let accounts = Accounts::new([("alice".to_owned(), hash_password("tulip").unwrap())].into());
     let gauges = Arc::new(Gauges::default());
     let ToPlane { inbound, media } = to_plane.clone();
     let channels = (to_plane, receivers);
@@ -68,7 +74,7 @@ impl Rig {
         let (frames, received) = mpsc::channel(8);
         let kill = Arc::new(Notify::new());
         let outlet = Outlet { frames, queued: Arc::new(AtomicUsize::new(octets)), kill: Arc::clone(&kill) };
-        self.to_plane.send(Inbound::Opened(ALICE, outlet, None)).await.unwrap();
+        self.to_plane.send(Inbound::Opened(ALICE, client(), outlet)).await.unwrap();
         (received, kill)
     }
 
@@ -136,7 +142,7 @@ async fn who_hangs_up_before_the_password_is_checked_leaves_the_queue() {
         let connection = ConnectionId(number);
         let (frames, _received) = mpsc::channel(8);
         let outlet = Outlet { frames, queued: Arc::default(), kill: Arc::new(Notify::new()) };
-        rig.to_plane.send(Inbound::Opened(connection, outlet, None)).await.unwrap();
+        rig.to_plane.send(Inbound::Opened(connection, client(), outlet)).await.unwrap();
         let text = r#"{"message":"connection","data":[{"sipLogin":"alice","sipPassword":"guess"}]}"#.to_owned();
         rig.to_plane.send(Inbound::Input(Input::Text { connection, text })).await.unwrap();
         rig.to_plane.send(Inbound::Input(Input::Disconnected { connection })).await.unwrap();
@@ -190,7 +196,7 @@ async fn a_socket_with_many_messages_does_not_delay_another() {
     let text = |connection, text: String| Inbound::Input(Input::Text { connection, text });
     for (connection, login) in [(ConnectionId(2), "flood"), (ConnectionId(3), "calm")] {
         let outlet = Outlet { frames: frames.clone(), queued: Arc::default(), kill: Arc::new(Notify::new()) };
-        send(Inbound::Opened(connection, outlet, None));
+        send(Inbound::Opened(connection, client(), outlet));
         if login == "flood" {
             for _ in 0..500 {
                 send(text(connection, r#"{"message":"ping","data":[null]}"#.to_owned()));

@@ -2,11 +2,10 @@
 
 use super::deadlines::Owner;
 use super::parties::{Alert, CallPlan};
-use super::routing::{Source, Target};
+use super::routing::Target;
 use super::sessions::DIGIT_BURST;
 use super::{CallRef, Relay, headers};
 use crate::call::{self, Call, CallKey, JsonText, LegMaker, Party, RelaySide, SessionId, Setup, Side};
-use crate::config::Admission;
 use crate::io::{ConnectionId, Output};
 use offhook_clock::Time;
 use offhook_media::command::LegKey;
@@ -113,11 +112,7 @@ impl Relay {
             let info = "this session has a call with this callId already: make a new one".to_owned();
             return self.tell(session, &fail("call", Some(&call_id), info));
         }
-        let Some((login, caller)) =
-            self.sessions.get(&session).map(|session| (session.login.clone(), session.caller().to_owned()))
-        else {
-            return;
-        };
+        let Some(caller) = self.sessions.get(&session).map(|session| session.caller().to_owned()) else { return };
         let (headers, anonymous) = headers::of_page(&sip_headers);
         let alert = Alert {
             visible_name: visible_name.filter(|name| !name.is_empty()).unwrap_or_else(|| caller.clone()),
@@ -129,12 +124,10 @@ impl Relay {
             lines: Alert::lines_of_page(&sip_sdp),
             ..Alert::default()
         };
-        let targets = if login.is_none() && self.config.admission == Admission::Accounts {
-            Err(EndReason::Rejected)
-        } else if self.call_ids.get(&session).is_some_and(|ids| ids.len() >= self.config.max_calls_per_session) {
+        let targets = if self.call_ids.get(&session).is_some_and(|ids| ids.len() >= self.config.max_calls_per_session) {
             Err(EndReason::Overloaded)
         } else {
-            self.route(&Source::Session(session), &alert.callee)
+            self.route(&self.source_of_session(session), &alert.callee)
         };
         let offer = Description::parse(&sdp).map(Box::new).map_err(|_| EndReason::BadSessionDescription);
         let sections = offer.as_ref().map(|offer| offer.sections.clone()).map_err(|reason| *reason);

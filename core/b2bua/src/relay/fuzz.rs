@@ -110,6 +110,8 @@ fn config() -> Config {
     };
     Config {
         admission: Admission::Anyone,
+        anonymous: false,
+        password_checks: 2,
         accounts: BTreeSet::new(),
         call_waiting: CallWaiting::Rings,
         busy_status: BusyStatus::Failed,
@@ -190,7 +192,7 @@ impl Stage {
                     self.pages.remove(&connection);
                 }
                 Output::VerifyPassword { .. }
-                | Output::ForgetPassword { .. }
+                | Output::Offense(_)
                 | Output::Media { .. }
                 | Output::PassedOver { .. }
                 | Output::Sip(_) => {}
@@ -226,7 +228,7 @@ impl Stage {
         let keep_alive = script.pick(&[Some(true), None]).flatten();
         let hello = Connection { sip, keep_alive, offhook: Some(Extension::ours()), ..Connection::default() };
         self.pages.insert(connection, BTreeSet::new());
-        self.input(Input::Connected { connection, host: None });
+        self.input(Input::Connected { connection, address: [192, 0, 2, 100].into(), host: None });
         self.say(connection, &ClientMessage::Connection(Box::new(hello)));
     }
 

@@ -15,6 +15,7 @@ mod fuzz;
 mod headers;
 mod inbound;
 mod parties;
+mod password_checks;
 mod redirect;
 mod registrar;
 mod ringing;
@@ -26,26 +27,28 @@ mod transfer;
 
 use crate::call::{Call, CallKey, SessionId};
 use crate::config::{Config, LoginName};
-use crate::io::{ConnectionId, Input, Output, RequestId};
+use crate::io::{ConnectionId, Input, Output};
 use accounts::ServerAccount;
 pub use fuzz::fuzz_relay;
 
 use deadlines::{Deadlines, Owner};
 use offhook_clock::{Time, earliest};
+use offhook_limits::Offenses;
 use offhook_media::command::{Event, LegKey, WorkerId};
 use offhook_media::ports::PortPool;
 use offhook_signaling::message::{CallId, ServerMessage};
 use offhook_signaling::server::{self, close_code};
 use offhook_sip::user_agent::UserAgent;
 use offhook_sip::user_agent::io::{AccountId, BindingId, Command, InviteId};
+use password_checks::PasswordChecks;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use registrar::Registrar;
 use ringing::PhoneCalls;
 use serde::{Deserialize, Serialize};
-use sessions::{Pending, Session};
+use sessions::Session;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// How many things there are, for health checks and metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,6 +76,8 @@ struct Socket {
     /// The host of the URL that it was opened by.
     host: Option<String>,
     session: Option<SessionId>,
+    /// The remote address.
+    address: IpAddr,
 }
 
 /// The relay machine.
@@ -81,7 +86,8 @@ pub struct Relay {
     config: Config,
     random: ChaCha20Rng,
     sockets: BTreeMap<ConnectionId, Socket>,
-    pending: BTreeMap<RequestId, Pending>,
+    checks: PasswordChecks,
+    offenses: Offenses,
     sessions: BTreeMap<SessionId, Session>,
     registrar: Registrar,
     accounts: BTreeMap<AccountId, ServerAccount>,
@@ -154,11 +160,13 @@ impl Relay {
         let ports = pools.collect();
         let phones = config.sip.iter().flat_map(|sip| &sip.user_agent.phones);
         let phone_users = phones.map(|phone| LoginName(phone.user.clone())).collect();
+        let checks = PasswordChecks::new(config.password_checks);
         let mut relay = Self {
             config,
             random: ChaCha20Rng::from_seed(seed),
             sockets: BTreeMap::new(),
-            pending: BTreeMap::new(),
+            checks,
+            offenses: Offenses::default(),
             sessions: BTreeMap::new(),
             registrar: Registrar::default(),
             accounts: BTreeMap::new(),
@@ -206,9 +214,9 @@ impl Relay {
     /// Takes one input.
     pub fn handle_input(&mut self, input: Input, now: Time) {
         match input {
-            Input::Connected { connection, host } => {
+            Input::Connected { connection, address, host } => {
                 let protocol = server::Connection::new(self.limits(), now);
-                self.sockets.insert(connection, Socket { protocol, host, session: None });
+                self.sockets.insert(connection, Socket { protocol, host, session: None, address });
                 self.arm_socket(connection);
             }
             Input::Text { connection, text } => self.receive(connection, &server::Input::Text(&text), now),
@@ -318,11 +326,7 @@ impl Relay {
     }
 
     fn forget_socket(&mut self, connection: ConnectionId, now: Time) {
-        let asked = self.pending.iter().find(|(_, pending)| pending.connection == connection);
-        if let Some(request) = asked.map(|(request, _)| *request) {
-            self.pending.remove(&request);
-            self.outputs.push_back(Output::ForgetPassword { request });
-        }
+        self.checks.forget(connection);
         let socket = self.sockets.remove(&connection);
         self.arm_socket(connection);
         if let Some(session) = socket.and_then(|socket| socket.session) {

@@ -64,7 +64,7 @@ impl Relay {
         match &caller.side {
             Side::Browser(browser) => {
                 let account = self.sessions.get(&browser.session)?.account();
-                account.is_none().then_some(Source::Session(browser.session))
+                account.is_none().then(|| self.source_of_session(browser.session))
             }
             Side::Sip(peer) if self.strangers.contains(&peer.invite) => Some(Source::Stranger),
             Side::Sip(peer) => match peer.account {

@@ -3,7 +3,7 @@
 use super::Relay;
 use crate::address::{address_of_record, callee_uri, next_hop_of};
 use crate::call::SessionId;
-use crate::config::{CallWaiting, LoginName};
+use crate::config::{Admission, CallWaiting, LoginName};
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::destinations::NamedBy;
 use offhook_sip::user_agent::io::{AccountId, BindingId};
@@ -47,6 +47,17 @@ impl Relay {
         match self.trunk.filter(|_| *from != Source::Stranger && !self.knows(&login)) {
             Some(trunk) => self.route_out(trunk, callee),
             None => self.route_here(from, &login),
+        }
+    }
+
+    /// On whose behalf a session calls. A page without a login, where others need a password, reaches the relay's own users
+    /// and costs the operator nothing.
+    pub(super) fn source_of_session(&self, session: SessionId) -> Source {
+        let has_login = self.sessions.get(&session).is_some_and(|session| session.login.is_some());
+        if has_login || self.config.admission == Admission::Anyone {
+            Source::Session(session)
+        } else {
+            Source::Stranger
         }
     }
 

@@ -3,6 +3,7 @@
 use super::Relay;
 use super::accounts::Registration;
 use super::deadlines::Owner;
+use super::password_checks::{Attempt, Finished, Step};
 use super::ringing::ring_limit;
 use super::sip_options::{Asked, PageAccount, asks_for_relay, page_account, refused_server};
 use crate::call::SessionId;
@@ -10,19 +11,15 @@ use crate::config::{Admission, LoginName};
 use crate::io::{ConnectionId, Output, RequestId};
 use offhook_clock::Time;
 use offhook_limits::RateLimit;
-use offhook_signaling::message::{Connection, ServerMessage, SipOptions, UserData};
+use offhook_limits::offense::Kind;
+use offhook_signaling::message::{ClientMessage, Connection, ServerMessage, SipOptions, UserData};
 use offhook_signaling::server::{self, close_code};
 use offhook_signaling::version::{self, Extension};
+use offhook_sip::auth::Secret;
 use offhook_sip::user_agent::io::AccountId;
 use rand_core::Rng;
 use serde::{Deserialize, Serialize};
-
-/// A `connection` whose password is being checked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Pending {
-    pub(super) connection: ConnectionId,
-    hello: Connection,
-}
+use std::net::IpAddr;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Attachment {
@@ -65,8 +62,8 @@ pub(super) struct Session {
 const MAX_LOGIN: usize = 128;
 /// The longest password, in octets.
 const MAX_PASSWORD: usize = 1024;
-/// Passwords being checked at once; each check takes tens of milliseconds.
-const MAX_PENDING: usize = 64;
+/// Octets of the `connection` message of a session without a login, which is kept for as long as the session.
+const MAX_ANONYMOUS_HELLO: usize = 8_192;
 /// Servers named in vain that the log tells of; pages can think of any number.
 const MAX_PASSED_OVER: usize = 64;
 /// Digits a session may send on average in a second, and at once.
@@ -133,7 +130,7 @@ impl Relay {
         }
         let password = hello.sip.password.take();
         let login = match hello.sip.login.clone().filter(|login| !login.is_empty()) {
-            None => return self.accept(connection, None, None, hello, now),
+            None => return self.admit_anonymous(connection, hello, now),
             Some(login) if !is_reachable(&login) => {
                 let info =
                     format!("sipLogin must be 1 to {MAX_LOGIN} octets of a plain name, without `@`, `;` and the like");
@@ -178,25 +175,70 @@ impl Relay {
     ) {
         match self.config.admission {
             Admission::Anyone => self.accept(connection, Some(login), None, hello, now),
-            Admission::Accounts if self.pending.len() >= MAX_PENDING => {
-                self.refuse(connection, &login.0, "too many log-ins at once: try again".to_owned(), now);
-            }
             Admission::Accounts => {
+                let Some(address) = self.sockets.get(&connection).map(|socket| socket.address) else { return };
+                let attempt = Attempt { connection, address, login, password: Secret::new(password), hello };
                 let request = RequestId(self.fresh_id());
-                self.pending.insert(request, Pending { connection, hello });
-                self.outputs.push_back(Output::VerifyPassword { request, login, password });
+                if let Some(attempt) = self.checks.submit(request, attempt, now) {
+                    let info = "too many logins at once: try again in some seconds".to_owned();
+                    self.refuse(attempt.connection, &attempt.login.0, info, now);
+                }
+                self.check_passwords(now);
+            }
+        }
+    }
+
+    /// Starts the checks that may run, and refuses those whose source or login is locked out.
+    fn check_passwords(&mut self, now: Time) {
+        while let Some(step) = self.checks.next(now) {
+            match step {
+                Step::Verify { request, login, password } => {
+                    self.outputs.push_back(Output::VerifyPassword { request, login, password });
+                }
+                Step::Refuse { attempt, remaining } => {
+                    let seconds = remaining.as_secs().saturating_add(1);
+                    let info = format!("too many wrong passwords from your address: try again in {seconds} s");
+                    self.note_offense(Kind::WrongPassword, attempt.address, now);
+                    self.refuse(attempt.connection, &attempt.login.0, info, now);
+                }
             }
         }
     }
 
     pub(super) fn password_verified(&mut self, request: RequestId, matches: bool, now: Time) {
-        let Some(Pending { connection, hello }) = self.pending.remove(&request) else { return };
-        let login = hello.sip.login.clone().unwrap_or_default();
-        if matches {
-            self.accept(connection, Some(LoginName(login)), None, hello, now);
-        } else {
-            self.refuse(connection, &login, "wrong login or password".to_owned(), now);
+        let Some(Finished { address, login, waiter }) = self.checks.finish(request, matches, now) else { return };
+        if !matches {
+            self.note_offense(Kind::WrongPassword, address, now);
         }
+        match waiter {
+            Some((connection, hello)) if matches => self.accept(connection, Some(login), None, hello, now),
+            Some((connection, _)) => self.refuse(connection, &login.0, "wrong login or password".to_owned(), now),
+            None => {}
+        }
+        self.check_passwords(now);
+    }
+
+    /// The address of a WebSocket is verified by its TCP connection, or by a proxy that the operator trusts.
+    fn note_offense(&mut self, kind: Kind, address: IpAddr, now: Time) {
+        let report = self.offenses.note(kind, address, true, now);
+        self.outputs.extend(report.map(Output::Offense));
+    }
+
+    /// A `connection` without a login: its page can call and cannot be called.
+    fn admit_anonymous(&mut self, connection: ConnectionId, hello: Connection, now: Time) {
+        let is_allowed = self.config.admission == Admission::Anyone || self.config.anonymous;
+        if !is_allowed {
+            let info = "this relay requires a login: connect with sipLogin and sipPassword".to_owned();
+            return self.refuse(connection, "", info, now);
+        }
+        let message = ClientMessage::Connection(Box::new(hello));
+        let octets = message.to_json().len();
+        let ClientMessage::Connection(hello) = message else { return };
+        if octets > MAX_ANONYMOUS_HELLO {
+            let info = format!("`connection` has {octets} octets; {MAX_ANONYMOUS_HELLO} are possible without a login");
+            return self.refuse(connection, "", info, now);
+        }
+        self.accept(connection, None, None, *hello, now);
     }
 
     fn come_back(&mut self, connection: ConnectionId, token: &str, hello: Connection, now: Time) {

@@ -1,6 +1,7 @@
 //! Call flows without a socket, in virtual time: browsers are message queues here, the media worker a list of orders.
 
 mod accounts;
+mod admission;
 mod flows;
 mod forwarding;
 mod hold;
@@ -26,6 +27,7 @@ use crate::config::{
 use crate::io::{ConnectionId, Input, Output};
 use core::time::Duration;
 use offhook_clock::Time;
+use offhook_limits::offense::Report;
 use offhook_media::command::{Command, Event, LegKey};
 use offhook_media::ports::PortPool;
 use offhook_sdp::webrtc::Fingerprint;
@@ -35,6 +37,7 @@ use offhook_signaling::message::{
 use offhook_signaling::version::Extension;
 use offhook_sip::user_agent::io::{self as sip, Redirects, Settings};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 pub(crate) const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
 a=fingerprint:sha-256 11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00\r\n\
@@ -49,6 +52,8 @@ pub(crate) fn answer_sdp() -> String {
 pub(super) fn config() -> Config {
     Config {
         admission: Admission::Anyone,
+        anonymous: false,
+        password_checks: 2,
         accounts: ["carol"].map(|login| LoginName(login.to_owned())).into(),
         call_waiting: CallWaiting::Rings,
         busy_status: BusyStatus::Failed,
@@ -88,7 +93,7 @@ pub(crate) fn sip_config() -> Sip {
         nat_keep_alive: Duration::ZERO,
         inside: offhook_sip::transport::Inside::default(),
     };
-    let address: std::net::IpAddr = "192.0.2.1".parse().unwrap();
+    let address: IpAddr = "192.0.2.1".parse().unwrap();
     let worker = |first_port| RtpWorker {
         addresses: vec![RtpAddress { advertised: address, local: address }],
         first_port,
@@ -126,6 +131,8 @@ pub(super) struct Bench {
     pub(super) sip: Vec<sip::Output>,
     /// Servers that pages named in vain, and whether these were told.
     pub(super) passed_over: Vec<(String, bool)>,
+    /// Lines of the security log.
+    pub(super) offenses: Vec<Report>,
     next: u64,
 }
 
@@ -146,6 +153,7 @@ impl Bench {
             commands: Vec::new(),
             sip: Vec::new(),
             passed_over: Vec::new(),
+            offenses: Vec::new(),
             next: 0,
         };
         bench.drain();
@@ -187,8 +195,10 @@ impl Bench {
                 }
                 Output::Media { command, .. } => self.media.push(command),
                 Output::Sip(output) => self.sip.push(output),
-                Output::VerifyPassword { request, login, password } => self.checks.push((request, login, password)),
-                Output::ForgetPassword { request } => self.checks.retain(|(asked, ..)| *asked != request),
+                Output::VerifyPassword { request, login, password } => {
+                    self.checks.push((request, login, password.reveal().to_owned()));
+                }
+                Output::Offense(report) => self.offenses.push(report),
                 Output::PassedOver { server, told } => self.passed_over.push((server, told)),
             }
         }
@@ -205,9 +215,13 @@ impl Bench {
     }
 
     pub(super) fn connect(&mut self, hello: Connection) -> ConnectionId {
+        self.connect_from(IpAddr::from([192, 0, 2, 100]), hello)
+    }
+
+    pub(super) fn connect_from(&mut self, address: IpAddr, hello: Connection) -> ConnectionId {
         self.next += 1;
         let connection = ConnectionId(self.next);
-        self.input(Input::Connected { connection, host: Some("relay.page.test:8443".to_owned()) });
+        self.input(Input::Connected { connection, address, host: Some("relay.page.test:8443".to_owned()) });
         self.say(connection, &ClientMessage::Connection(Box::new(hello)));
         connection
     }

@@ -49,7 +49,7 @@ impl Relay {
                 let otherwise = Fallback::Ring { target: target.to_owned() };
                 self.call_input(at.call, call::Input::Refer { leg: at.leg, target: uri, otherwise }, now);
             }
-            _ => self.ring_instead(at, &Source::Session(session), target, Alert::default(), now),
+            _ => self.ring_instead(at, &self.source_of_session(session), target, Alert::default(), now),
         }
     }
 
@@ -59,7 +59,7 @@ impl Relay {
         let session = self.calls.get(&call).and_then(|call| call.leg(leg)?.party.browser()).map(|near| near.session);
         match otherwise {
             Fallback::Ring { target } => {
-                let source = session.map_or(Source::Stranger, Source::Session);
+                let source = session.map_or(Source::Stranger, |session| self.source_of_session(session));
                 self.ring_instead(at, &source, &target, Alert::default(), now);
             }
             Fallback::Join { other, .. } => match self.legs.get(&other) {

@@ -1,0 +1,151 @@
+//! Password checks: a few run at a time, the others wait in an order that an attacker cannot dominate.
+//!
+//! ```text
+//!  submit ──> waiting ──> running ──> finished
+//!     │          │ locked out meanwhile, displaced
+//!     └──────────┴──> refused
+//! ```
+//!
+//! A check costs tens of milliseconds of a core, so the number of waiting checks is bounded. The next one to run is that of
+//! the source with the fewest failures and running checks; logins that have succeeded from their source before come first.
+//! When the queue is full, the source with the most waiting checks loses one.
+
+use crate::config::LoginName;
+use crate::io::{ConnectionId, RequestId};
+use core::time::Duration;
+use offhook_clock::Time;
+use offhook_limits::Source;
+use offhook_limits::lockout::{Lockouts, Policy};
+use offhook_signaling::message::Connection;
+use offhook_sip::auth::Secret;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// Checks that may wait; each holds a `connection` message.
+const MAX_WAITING: usize = 256;
+
+/// A `connection` whose password is to be checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Attempt {
+    pub(super) connection: ConnectionId,
+    pub(super) address: IpAddr,
+    pub(super) login: LoginName,
+    pub(super) password: Secret,
+    pub(super) hello: Connection,
+}
+
+impl Attempt {
+    const fn source(&self) -> Source {
+        Source::of(self.address)
+    }
+}
+
+/// A check that runs. It runs to its end when the connection is closed, and its result counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Running {
+    address: IpAddr,
+    login: LoginName,
+    /// None: the connection is closed.
+    waiter: Option<(ConnectionId, Connection)>,
+}
+
+/// What is to be done next.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Check this.
+    Verify { request: RequestId, login: LoginName, password: Secret },
+    /// The attempt's login or source is locked out.
+    Refuse { attempt: Box<Attempt>, remaining: Duration },
+}
+
+/// The result of a check.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) address: IpAddr,
+    pub(super) login: LoginName,
+    /// Who waits for it; none: the connection is closed.
+    pub(super) waiter: Option<(ConnectionId, Connection)>,
+}
+
+/// All checks of a relay, and the lockouts that their failures lead to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct PasswordChecks {
+    at_a_time: usize,
+    waiting: BTreeMap<RequestId, Attempt>,
+    running: BTreeMap<RequestId, Running>,
+    lockouts: Lockouts,
+}
+
+impl PasswordChecks {
+    /// No checks; `at_a_time` of them may run.
+    pub(super) fn new(at_a_time: usize) -> Self {
+        let lockouts = Lockouts::new(Policy::default());
+        Self { at_a_time, waiting: BTreeMap::new(), running: BTreeMap::new(), lockouts }
+    }
+
+    /// Adds an attempt; returns the one that has no room.
+    pub(super) fn submit(&mut self, request: RequestId, attempt: Attempt, now: Time) -> Option<Attempt> {
+        self.waiting.insert(request, attempt);
+        if self.waiting.len() <= MAX_WAITING {
+            return None;
+        }
+        let mut sizes: BTreeMap<Source, usize> = BTreeMap::new();
+        for attempt in self.waiting.values() {
+            *sizes.entry(attempt.source()).or_default() += 1;
+        }
+        let size = |attempt: &Attempt| sizes.get(&attempt.source()).copied();
+        let last = self.waiting.iter().max_by_key(|(id, attempt)| (size(attempt), self.rank(**id, attempt, now)));
+        let last = last.map(|(id, _)| *id)?;
+        self.waiting.remove(&last)
+    }
+
+    /// The next check to run or to refuse; none: all places are taken, or nothing waits.
+    pub(super) fn next(&mut self, now: Time) -> Option<Step> {
+        let is_locked = |attempt: &Attempt| self.lockouts.remaining(attempt.source(), &attempt.login.0, now);
+        if let Some((id, remaining)) = self.waiting.iter().find_map(|(id, attempt)| Some((*id, is_locked(attempt)?))) {
+            let attempt = Box::new(self.waiting.remove(&id)?);
+            return Some(Step::Refuse { attempt, remaining });
+        }
+        if self.running.len() >= self.at_a_time {
+            return None;
+        }
+        let first = self.waiting.iter().min_by_key(|(id, attempt)| self.rank(**id, attempt, now));
+        let request = first.map(|(id, _)| *id)?;
+        let Attempt { connection, address, login, password, hello } = self.waiting.remove(&request)?;
+        let running = Running { address, login: login.clone(), waiter: Some((connection, hello)) };
+        self.running.insert(request, running);
+        Some(Step::Verify { request, login, password })
+    }
+
+    /// Lower runs earlier.
+    fn rank(&self, id: RequestId, attempt: &Attempt, now: Time) -> (bool, usize, u32, RequestId) {
+        let (source, login) = (attempt.source(), attempt.login.0.as_str());
+        let running = self.running.values().filter(|running| Source::of(running.address) == source).count();
+        let failures = usize::try_from(self.lockouts.failures(source, now)).unwrap_or(usize::MAX);
+        let is_new = !self.lockouts.is_known(source, login);
+        (is_new, failures.saturating_add(running), self.lockouts.failures_of(source, login, now), id)
+    }
+
+    /// A check has ended. None: it is unknown.
+    pub(super) fn finish(&mut self, request: RequestId, matches: bool, now: Time) -> Option<Finished> {
+        let Running { address, login, waiter } = self.running.remove(&request)?;
+        if matches {
+            self.lockouts.succeed(Source::of(address), &login.0);
+        } else {
+            self.lockouts.fail(Source::of(address), &login.0, now);
+        }
+        Some(Finished { address, login, waiter })
+    }
+
+    /// A connection is closed: its check does not wait any more.
+    pub(super) fn forget(&mut self, connection: ConnectionId) {
+        self.waiting.retain(|_, attempt| attempt.connection != connection);
+        for running in self.running.values_mut() {
+            running.waiter.take_if(|(waiter, _)| *waiter == connection);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
