@@ -4,7 +4,7 @@ use super::destinations::NamedBy;
 use super::io::{Branch, Cause, Event, InviteId, Origin, Output, Settings};
 use crate::auth;
 use crate::dialog::DialogId;
-use crate::message::{HeaderName, Host, NameAddr, Request, Response, SipUri, Uri};
+use crate::message::{HeaderName, Host, NameAddr, Request, Response, SipUri, Uri, reason_phrase};
 use crate::transaction::layer::{self, ClientKey, Destination, Layer, OWN_HOST, ServerKey, complete_contact};
 use crate::transport::{Source, Target, Transport};
 use core::time::Duration;
@@ -61,13 +61,31 @@ impl Outlet {
         if response.status >= 200 {
             self.asked.remove(&key);
         }
+        self.explain(&mut response);
         self.layer.respond(key, &response, now)
     }
 
     /// Sends the final response to a request whose source is not authenticated, without keeping the transaction.
     pub(super) fn respond_statelessly(&mut self, key: ServerKey, mut response: Response, now: Time) {
         response.headers.set(HeaderName::Server, &self.settings.product);
+        self.explain(&mut response);
         self.layer.respond_statelessly(key, &response, now);
+    }
+
+    /// A 488 says by `Warning` what it is about: 305 for codecs, 399 where its reason phrase says more (RFC 3261 §20.43,
+    /// §21.4.26).
+    fn explain(&self, response: &mut Response) {
+        if response.status != 488 || response.headers.has(HeaderName::Warning) {
+            return;
+        }
+        let (code, text) = if response.reason == reason_phrase(488) {
+            (305, "Incompatible media format")
+        } else {
+            (399, response.reason.as_str())
+        };
+        let text = text.replace(['"', '\\'], "'");
+        let warning = format!("{code} {} \"{text}\"", self.own_domain());
+        response.headers.push(HeaderName::Warning, warning);
     }
 
     /// A `Contact` of this relay for a peer that a message came from.

@@ -232,3 +232,20 @@ fn a_request_in_no_known_dialog_gets_481_and_an_ack_nothing() {
     }
     bench.assert_empty();
 }
+
+#[test]
+fn a_488_says_what_it_is_about() {
+    for (reason, warning) in [
+        (None, "305 relay.example \"Incompatible media format\""),
+        (Some("No \"SHA-256\" Fingerprint"), "399 relay.example \"No 'SHA-256' Fingerprint\""),
+    ] {
+        let (mut bench, _) = called();
+        bench.command(Command::Reject {
+            invite: CALL,
+            status: 488,
+            reason: reason.map(str::to_owned),
+            contacts: Vec::new(),
+        });
+        assert_eq!(bench.response(488).headers.get("Warning"), Some(warning));
+    }
+}
