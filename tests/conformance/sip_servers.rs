@@ -200,6 +200,25 @@ async fn page_and_phone_hold_each_other_and_send_digits() {
 }
 
 #[tokio::test]
+async fn a_server_with_a_private_contact_is_reached_inside_the_call() {
+    let kamailio = Kamailio::start(Ways { has_private_contact: true, ..OUT_OF_IT }).await;
+    let relay = Relay::start_with_sip(&[]);
+    let mut alice = page(&relay, "1001", kamailio.address()).await;
+    let mut bob = phone("1002", &kamailio, 1000).await;
+    let call = alice.call("1002", Sound::Tone(LOW)).await;
+    bob.rings().await;
+    tokio::join!(alice.established(&call), bob.accept());
+    tokio::join!(call.peer.hears(HIGH), bob.hears(LOW));
+    alice.hold(&call.id).await;
+    tokio::join!(call.peer.hears_nothing(), bob.hears_nothing());
+    alice.unhold(&call.id).await;
+    tokio::join!(call.peer.hears(HIGH), bob.hears(LOW));
+    alice.hang_up(&call.id);
+    bob.over().await;
+    alice.over(&call.id).await;
+}
+
+#[tokio::test]
 async fn a_page_transfers_a_phone_to_another() {
     let (relay, kamailio) = (Relay::start_with_sip(&[]), Kamailio::start(IN_THE_PATH).await);
     let mut alice = page(&relay, "1001", kamailio.address()).await;

@@ -16,6 +16,8 @@ pub struct Ways {
     pub records_route: bool,
     /// It asks nobody for a password, except at REGISTER.
     pub is_open: bool,
+    /// It shows callers a `Contact` with a private address, as a server behind a NAT does.
+    pub has_private_contact: bool,
     /// It takes off the header by which a relay knows its own calls.
     pub hides: bool,
     /// It gives every session description another session.
@@ -47,6 +49,7 @@ impl Ways {
     pub const OUT_OF_THE_PATH: Self = Self {
         records_route: false,
         is_open: false,
+        has_private_contact: false,
         hides: false,
         renames: false,
         media: None,
@@ -144,6 +147,7 @@ fn definitions(ways: Ways, folder: &Folder) -> Vec<String> {
         format!("TRUNK=\"sip:{trunk}\""),
     ];
     definitions.extend(ways.records_route.then(|| "RECORD_ROUTE".to_owned()));
+    definitions.extend(ways.has_private_contact.then(|| "PRIVATE_CONTACT".to_owned()));
     definitions.extend(ways.hides.then(|| "HIDES".to_owned()));
     definitions.extend(ways.renames.then(|| "OTHER_SESSION".to_owned()));
     definitions.extend(ways.media.map(|control| format!("RTPENGINE=\"udp:{control}\"")));
