@@ -5,7 +5,7 @@
 //! for a login alone, so that no attacker can lock a user out who comes from another address. A login that has succeeded
 //! from a source before is exempt from that source's lockout, because the attacker may share the user's NAT.
 
-use crate::{Recent, Source};
+use crate::{RateLimit, Recent, Source};
 use core::time::Duration;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,10 @@ const MAX_SOURCES: usize = 4_096;
 const MAX_LOGINS: usize = 32;
 /// (source, login) pairs remembered because they have succeeded.
 const MAX_KNOWN: usize = 16_384;
+/// Attempts a second that [`Lockouts::admits`] during a lockout.
+const LOCKED_RATE: u32 = 10;
+/// Octets of a login, or of an answer, that are remembered.
+const MAX_TEXT: usize = 128;
 /// Wrong answers remembered for one login, so that a repetition counts once.
 const MAX_ANSWERS: usize = 4;
 
@@ -66,11 +70,14 @@ struct Failures {
     /// When the oldest of `count` begins to be forgotten.
     since: Time,
     locked_until: Time,
+    /// Attempts that [`Lockouts::admits`] during a lockout.
+    admitted: RateLimit,
 }
 
 impl Failures {
     const fn new(now: Time) -> Self {
-        Self { count: 0, since: now, locked_until: Time::EPOCH }
+        let admitted = RateLimit::new(LOCKED_RATE, LOCKED_RATE, now);
+        Self { count: 0, since: now, locked_until: Time::EPOCH, admitted }
     }
 
     /// The failures that are not forgotten yet.
@@ -133,14 +140,27 @@ impl Lockouts {
     #[must_use]
     pub fn remaining(&self, source: Source, login: &str, now: Time) -> Option<Duration> {
         let record = self.sources.get(&source)?;
-        let of_login = record.logins.get(login).and_then(|login| login.failures.remaining(now));
+        let of_login = record.logins.get(short(login)).and_then(|login| login.failures.remaining(now));
         let of_source = record.failures.remaining(now).filter(|_| !self.is_known(source, login));
         of_login.max(of_source)
     }
 
+    /// Whether an attempt is looked at although its login or source may be locked out. For credentials that cost little to
+    /// verify: a user behind the NAT of an attacker is served, and the attacker's guesses are few.
+    pub fn admits(&mut self, source: Source, login: &str, now: Time) -> bool {
+        let login = short(login);
+        let is_known = self.is_known(source, login);
+        let Some(record) = self.sources.get_mut(&source) else { return true };
+        let of_login = record.logins.get_mut(login).map(|login| &mut login.failures);
+        match of_login.filter(|failures| failures.remaining(now).is_some()) {
+            Some(failures) => failures.admitted.take(now),
+            None => is_known || record.failures.remaining(now).is_none() || record.failures.admitted.take(now),
+        }
+    }
+
     /// Counts a failed attempt, and returns the failures of its source that are not forgotten.
     pub fn fail(&mut self, source: Source, login: &str, now: Time) -> u32 {
-        let policy = self.policy;
+        let (policy, login) = (self.policy, short(login));
         let of_login = if self.is_known(source, login) { policy.known_login } else { policy.login };
         let new = || Record { failures: Failures::new(now), logins: BTreeMap::new() };
         let record = self.sources.entry(&source, new);
@@ -158,6 +178,7 @@ impl Lockouts {
 
     /// Counts a failed attempt unless the same answer to the same challenge failed before. Returns whether it counts.
     pub fn fail_with(&mut self, source: Source, login: &str, answer: &str, now: Time) -> bool {
+        let (login, answer) = (short(login), short(answer));
         let of_login = self.sources.get(&source).and_then(|record| record.logins.get(login));
         if of_login.is_some_and(|login| login.answers.iter().any(|known| known == answer)) {
             return false;
@@ -174,6 +195,7 @@ impl Lockouts {
 
     /// An attempt has succeeded: its login's failures are forgotten, those of the source are not.
     pub fn succeed(&mut self, source: Source, login: &str) {
+        let login = short(login);
         self.known.entry(&(source, login.to_owned()), || ());
         if let Some(record) = self.sources.get_mut(&source) {
             record.logins.remove(login);
@@ -183,7 +205,14 @@ impl Lockouts {
     /// Whether this login has succeeded from this source before.
     #[must_use]
     pub fn is_known(&self, source: Source, login: &str) -> bool {
-        self.known.get(&(source, login.to_owned())).is_some()
+        self.known.get(&(source, short(login).to_owned())).is_some()
+    }
+
+    /// Whether any login has succeeded from this source before.
+    #[must_use]
+    pub fn is_known_source(&self, source: Source) -> bool {
+        let next = self.known.first_from(&(source, String::new()));
+        next.is_some_and(|(of, _)| *of == source)
     }
 
     /// The failures of a source that are not forgotten.
@@ -195,9 +224,14 @@ impl Lockouts {
     /// The failures of a login from a source that are not forgotten.
     #[must_use]
     pub fn failures_of(&self, source: Source, login: &str, now: Time) -> u32 {
-        let login = self.sources.get(&source).and_then(|record| record.logins.get(login));
+        let login = self.sources.get(&source).and_then(|record| record.logins.get(short(login)));
         login.map_or(0, |login| login.failures.count(&self.policy.login, now))
     }
+}
+
+/// The beginning of a text of any length, so that what peers send does not fill the memory.
+fn short(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or(text)
 }
 
 #[cfg(test)]

@@ -60,6 +60,12 @@ impl<K: Ord + Clone, V> Recent<K, V> {
         Some(value)
     }
 
+    /// The first key that is not less than `key`.
+    #[must_use]
+    pub fn first_from(&self, key: &K) -> Option<&K> {
+        self.entries.range(key..).next().map(|(key, _)| key)
+    }
+
     /// How many entries there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -198,7 +198,7 @@ impl Relay {
                 Step::Refuse { attempt, remaining } => {
                     let seconds = remaining.as_secs().saturating_add(1);
                     let info = format!("too many wrong passwords from your address: try again in {seconds} s");
-                    self.note_offense(Kind::WrongPassword, attempt.address, now);
+                    self.note_offense(Kind::WrongPassword, attempt.address, true, now);
                     self.refuse(attempt.connection, &attempt.login.0, info, now);
                 }
             }
@@ -208,7 +208,7 @@ impl Relay {
     pub(super) fn password_verified(&mut self, request: RequestId, matches: bool, now: Time) {
         let Some(Finished { address, login, waiter }) = self.checks.finish(request, matches, now) else { return };
         if !matches {
-            self.note_offense(Kind::WrongPassword, address, now);
+            self.note_offense(Kind::WrongPassword, address, true, now);
         }
         match waiter {
             Some((connection, hello)) if matches => self.accept(connection, Some(login), None, hello, now),
@@ -218,9 +218,8 @@ impl Relay {
         self.check_passwords(now);
     }
 
-    /// The address of a WebSocket is verified by its TCP connection, or by a proxy that the operator trusts.
-    fn note_offense(&mut self, kind: Kind, address: IpAddr, now: Time) {
-        let report = self.offenses.note(kind, address, true, now);
+    pub(super) fn note_offense(&mut self, kind: Kind, address: IpAddr, is_verified: bool, now: Time) {
+        let report = self.offenses.note(kind, address, is_verified, now);
         self.outputs.extend(report.map(Output::Offense));
     }
 

@@ -70,6 +70,7 @@ impl Relay {
                 self.registrar.unbind(&LoginName(user), binding);
                 self.phone_calls.remove(&binding);
             }
+            Event::Offense { kind, address, is_verified } => self.note_offense(kind, address, is_verified, now),
             Event::Incoming { invite, request } => self.incoming(invite, &request, now),
             Event::SourceChanged { invite, source } => {
                 self.on_invite(invite, SipEvent::SourceChanged(source), now);

@@ -56,6 +56,12 @@ pub struct Presented {
 }
 
 impl Presented {
+    /// The user name and the digest of the credentials for the server's realm.
+    #[must_use]
+    pub fn answer(&self) -> Option<(&str, &str)> {
+        self.ours.as_ref().map(|credentials| (credentials.username.as_str(), credentials.response.as_str()))
+    }
+
     /// The `uri` parameter of the credentials for the server's realm.
     #[must_use]
     pub fn uri(&self) -> Option<&str> {

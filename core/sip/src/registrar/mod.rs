@@ -9,11 +9,10 @@
 //!
 //! A request is answered at once; nothing is waited for but the expiry of bindings.
 
+mod authentication;
 mod binding;
-mod guesses;
 
 pub use binding::{Binding, Lifetimes};
-pub use guesses::PENANCE;
 
 use crate::auth::{Algorithm, Asked, Presented, Rejection, Server, ServerSettings, Verifier};
 use crate::message::{Contacts, HeaderName, Host, Malformed, Request, Response, Uri};
@@ -21,8 +20,10 @@ use crate::transport::{FlowId, Source};
 use crate::user_agent::io::BindingId;
 use binding::instance;
 use core::time::Duration;
-use guesses::Guesses;
 use offhook_clock::{Time, earliest};
+use offhook_limits::Lockouts;
+use offhook_limits::lockout::Policy;
+use offhook_limits::offense::Kind;
 use rand_chacha::ChaCha20Rng;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -42,8 +43,8 @@ pub struct Settings {
     pub nat_keep_alive: Duration,
     /// How many bindings a user may have; the oldest goes when there is one more.
     pub most_bindings: usize,
-    /// How many wrong passwords an address may try within [`PENANCE`] before it is not listened to for the rest of it.
-    pub most_guesses: u32,
+    /// When wrong passwords lead to lockouts.
+    pub lockouts: Policy,
 }
 
 impl Settings {
@@ -64,7 +65,7 @@ impl Settings {
             lifetimes: Lifetimes::default(),
             nat_keep_alive: Duration::ZERO,
             most_bindings: 10,
-            most_guesses: 10,
+            lockouts: Policy::default(),
         }
     }
 }
@@ -92,6 +93,15 @@ pub enum Event {
     FlowReleased(FlowId),
     /// The NAT in front of a phone would soon forget its flow.
     KeepAliveDue(BindingId),
+    /// A remote address did what an attacker does; see [`offhook_limits::offense`].
+    Offense {
+        /// What.
+        kind: Kind,
+        /// The address.
+        address: IpAddr,
+        /// The address is proved to be the sender's.
+        is_verified: bool,
+    },
 }
 
 /// The machine.
@@ -105,7 +115,7 @@ pub struct Registrar {
     flows: BTreeSet<(FlowId, BindingId)>,
     expiries: BTreeSet<(Time, BindingId)>,
     keep_alives: BTreeSet<(Time, BindingId)>,
-    guesses: Guesses,
+    lockouts: Lockouts,
     #[serde(skip)]
     events: VecDeque<Event>,
 }
@@ -124,6 +134,7 @@ enum Refusal {
     Brief(Duration),
     Unsupported(Vec<String>),
     Challenge(Rejection),
+    Lockout(Duration),
 }
 
 impl From<Malformed> for Refusal {
@@ -138,6 +149,7 @@ impl Registrar {
     pub fn new(settings: Settings, rng: &mut ChaCha20Rng) -> Self {
         Self {
             auth: Server::new(settings.auth.clone(), rng),
+            lockouts: Lockouts::new(settings.lockouts),
             settings,
             last_number: 0,
             bindings: BTreeMap::new(),
@@ -145,7 +157,6 @@ impl Registrar {
             flows: BTreeSet::new(),
             expiries: BTreeSet::new(),
             keep_alives: BTreeSet::new(),
-            guesses: Guesses::default(),
             events: VecDeque::new(),
         }
     }
@@ -191,29 +202,6 @@ impl Registrar {
         let changes = self.changes(request, &user, source, now)?;
         self.carry_out(&user, changes, now);
         Ok(user)
-    }
-
-    fn verify(&mut self, request: &Request, source: &Source, now: Time) -> Result<String, Refusal> {
-        let presented = self.auth.read(request.headers.authorization());
-        // Counted where the challenge went: with the source of a datagram anybody could have anybody shut out.
-        let challenged = self.auth.challenged(&presented);
-        let mut concerned = [Some(source.remote.ip()), challenged].into_iter().flatten();
-        if concerned.any(|address| self.guesses.count(address, now) >= self.settings.most_guesses) {
-            return Err(Refusal::Status(403, "Too Many Wrong Passwords"));
-        }
-        let uri = asked_uri(&presented, &request.uri);
-        let asked = Asked { method: request.method.name(), uri: &uri, body: &request.body };
-        let users = &self.settings.users;
-        let find = |name: &str| users.get(name).cloned();
-        match self.auth.verify(presented, &asked, find, now) {
-            Ok(credentials) => Ok(credentials.username),
-            Err(rejection) => {
-                if let (Rejection::Wrong { .. }, Some(challenged)) = (&rejection, challenged) {
-                    self.guesses.note(challenged, now);
-                }
-                Err(Refusal::Challenge(rejection))
-            }
-        }
     }
 
     /// What the contacts of a REGISTER ask for: all of it is possible, or nothing is done (RFC 3261 §10.3).
@@ -370,6 +358,11 @@ impl Registrar {
                 tags.iter().for_each(|tag| response.headers.push(HeaderName::Unsupported, tag));
                 response
             }
+            Refusal::Lockout(remaining) => {
+                let mut response = Response::to(request, 403, "Too Many Wrong Passwords");
+                response.headers.push(HeaderName::RetryAfter, remaining.as_secs().saturating_add(1));
+                response
+            }
             Refusal::Challenge(Rejection::Malformed(_)) => Response::to(request, 400, "Bad Credentials"),
             Refusal::Challenge(rejection) => {
                 let mut response = Response::to(request, 401, "");
@@ -456,12 +449,6 @@ impl Registrar {
     pub fn has_user(&self, user: &str) -> bool {
         self.settings.users.contains_key(user)
     }
-}
-
-/// The Request-URI as the credentials write it, if both are equivalent: phones and proxies print it in different ways.
-fn asked_uri(presented: &Presented, request_uri: &Uri) -> String {
-    let is_equivalent = |text: &&str| text.parse::<Uri>().is_ok_and(|uri| uri.is_equivalent(request_uri));
-    presented.uri().filter(is_equivalent).map_or_else(|| request_uri.to_string(), str::to_owned)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Phones that register at the relay itself.
 
-use super::{Event, Lifetimes, PENANCE, Registrar, Settings};
+use super::{Event, Kind, Lifetimes, Registrar, Settings};
 use crate::auth::{Algorithm, Asked, Challenge, Credentials, Hash, Login, Secret, Verifier};
 use crate::message::{HeaderName, Message, Request, Response};
 use crate::transaction::layer::Destination;
@@ -105,6 +105,10 @@ impl Bench {
     fn told(&mut self) -> Vec<Event> {
         let is_of_binding = |event: &Event| matches!(event, Event::Bound { .. } | Event::Unbound { .. });
         self.outputs().into_iter().filter(is_of_binding).collect()
+    }
+
+    fn offenses(&mut self) -> Vec<Event> {
+        self.outputs().into_iter().filter(|event| matches!(event, Event::Offense { .. })).collect()
     }
 
     fn bound(&self, binding: u64) -> Event {
@@ -283,37 +287,86 @@ fn credentials_count_however_they_write_the_same_uri() {
 }
 
 #[test]
-fn who_guesses_passwords_is_not_listened_to_for_a_while() {
+fn guesses_are_refused_with_the_time_to_wait() {
     let mut bench = Bench::new();
     bench.challenge();
     bench.login = Login::new("desk", "guess");
     for _ in 0..10 {
         assert_eq!(bench.send(HERE).status, 401);
     }
+    for wait in [2, 3, 5, 9] {
+        let response = bench.send(HERE);
+        let seconds = format!("{wait}");
+        assert_eq!((response.status, response.headers.get(HeaderName::RetryAfter)), (403, Some(seconds.as_str())));
+    }
+    bench.login = Login::new("nobody", "guess");
+    let answers: Vec<u16> = (0..12).map(|_| bench.send(HERE).status).collect();
+    assert_eq!(answers, [vec![401; 10], vec![403; 2]].concat(), "unknown users look the same");
+}
+
+#[test]
+fn right_password_is_served_during_a_lockout() {
+    let mut bench = Bench::new();
+    bench.challenge();
+    bench.login = Login::new("desk", "guess");
+    while bench.send(HERE).status == 401 {}
+    bench.login = Login::new("hall", "secret");
+    let mut request = bench.request("Contact: <sip:hall@198.51.100.7:5062>");
+    request.headers.set(HeaderName::To, "<sip:hall@pbx.example>");
+    let request = bench.with_credentials(request, "sip:pbx.example");
+    let response = bench.registrar.register(&request, &bench.source, bench.now);
+    assert_eq!(response.status, 200, "another user behind the NAT");
+    bench.login = Login::new("desk", "secret");
+    bench.register(HERE);
+    assert_eq!(bench.send(HERE).status, 200, "another phone of the user");
+}
+
+#[test]
+fn guesses_that_are_looked_at_are_few_during_a_lockout() {
+    let mut bench = Bench::new();
+    bench.challenge();
+    bench.login = Login::new("desk", "guess");
+    while bench.send(HERE).status == 401 {}
+    // A flood of guesses uses up what is looked at; the right password among them is not found out.
+    for _ in 0..10 {
+        assert_eq!(bench.send(HERE).status, 403);
+    }
     bench.login = Login::new("desk", "secret");
     assert_eq!(bench.send(HERE).status, 403);
-    let elsewhere = source(2, Transport::Udp, "198.51.100.8:5060");
-    let here = core::mem::replace(&mut bench.source, elsewhere);
-    bench.answer = None;
-    bench.challenge();
-    assert_eq!(bench.send(HERE).status, 200, "others are");
-    bench.source = here;
-    bench.now = bench.now + PENANCE;
+    bench.now = bench.now + Duration::from_millis(100);
     assert_eq!(bench.send(HERE).status, 200);
 }
 
 #[test]
-fn nobody_is_shut_out_by_guesses_that_only_seem_to_be_theirs() {
+fn repeated_wrong_answer_counts_once() {
+    let mut bench = Bench::new();
+    bench.challenge();
+    bench.login = Login::new("desk", "old");
+    let request = bench.request(HERE);
+    let request = bench.with_credentials(request, "sip:pbx.example");
+    for _ in 0..50 {
+        assert_eq!(bench.registrar.register(&request, &bench.source, bench.now).status, 401);
+    }
+    let is_wrong = |event: &Event| matches!(event, Event::Offense { kind: Kind::WrongDigest, .. });
+    assert_eq!(bench.offenses().into_iter().filter(is_wrong).count(), 1);
+}
+
+#[test]
+fn guesses_with_a_forged_source_lock_out_the_challenged_address() {
     let mut bench = Bench::new();
     let here = bench.source;
     bench.source = source(2, Transport::Udp, "203.0.113.66:5060");
     bench.challenge();
     bench.login = Login::new("desk", "guess");
-    let attacker = core::mem::replace(&mut bench.source, here);
+    bench.source = here;
     for _ in 0..10 {
         assert_eq!(bench.send(HERE).status, 401);
     }
     assert_eq!(bench.send(HERE).status, 403, "the challenge was the attacker's");
+    let offenses: Vec<_> = bench.offenses();
+    let attacker: std::net::IpAddr = [203, 0, 113, 66].into();
+    let is_attackers = |event: &Event| matches!(event, Event::Offense { address, .. } if *address == attacker);
+    assert!(offenses.len() >= 11 && offenses.iter().all(is_attackers), "{offenses:?}");
     bench.answer = Some("Digest realm=\"pbx.example\", nonce=\"made up\", qop=\"auth\"".parse().unwrap());
     for _ in 0..20 {
         assert_eq!(bench.send(HERE).status, 401);
@@ -321,12 +374,10 @@ fn nobody_is_shut_out_by_guesses_that_only_seem_to_be_theirs() {
     bench.login = Login::new("desk", "secret");
     bench.answer = None;
     bench.register(HERE);
-    bench.source = attacker;
-    assert_eq!(bench.send(HERE).status, 403);
 }
 
 #[test]
-fn a_guesser_is_known_by_the_network_of_its_ipv6_addresses() {
+fn ipv6_addresses_of_one_network_share_a_lockout() {
     let mut bench = Bench::new();
     bench.login = Login::new("desk", "guess");
     for host in 0..10 {
@@ -337,6 +388,22 @@ fn a_guesser_is_known_by_the_network_of_its_ipv6_addresses() {
     }
     bench.source = source(99, Transport::Udp, "[2001:db8::99]:5060");
     assert_eq!(bench.send(HERE).status, 403);
+}
+
+#[test]
+fn registrations_that_ignore_the_challenge_are_reported() {
+    let mut bench = Bench::new();
+    for _ in 0..3 {
+        bench.send(HERE);
+    }
+    let event = Event::Offense { kind: Kind::SipScan, address: bench.source.remote.ip(), is_verified: false };
+    assert_eq!(bench.offenses(), [event.clone(), event.clone(), event]);
+    bench.challenge();
+    bench.register(HERE);
+    bench.offenses();
+    bench.answer = None;
+    bench.send(HERE);
+    assert_eq!(bench.offenses(), [], "a source where a phone has authenticated");
 }
 
 #[test]

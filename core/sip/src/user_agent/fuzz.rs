@@ -221,7 +221,8 @@ impl Stage {
             | Event::RegistrationFailed { .. }
             | Event::Unregistered { .. }
             | Event::PhoneBound { .. }
-            | Event::PhoneGone { .. } => return,
+            | Event::PhoneGone { .. }
+            | Event::Offense { .. } => return,
         };
         assert_eq!(self.calls.get(&invite), Some(&false), "nothing follows the end");
     }

@@ -8,6 +8,7 @@ use crate::transaction::layer;
 use crate::transport::{FlowId, Inside, Source, Target, Transport};
 use core::time::Duration;
 use offhook_clock::Time;
+use offhook_limits::offense::Kind;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -445,6 +446,15 @@ pub enum Event {
         user: String,
         /// Not to be called any more.
         binding: BindingId,
+    },
+    /// A remote address did what an attacker does; see [`offhook_limits::offense`].
+    Offense {
+        /// What.
+        kind: Kind,
+        /// The address.
+        address: IpAddr,
+        /// The address is proved to be the sender's.
+        is_verified: bool,
     },
     /// A call came in; 100 was sent.
     Incoming {

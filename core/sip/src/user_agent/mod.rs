@@ -237,6 +237,9 @@ impl UserAgent {
             self.outlet.outputs.push_back(match event {
                 registrar::Event::Bound { user, binding } => Output::Event(Event::PhoneBound { user, binding }),
                 registrar::Event::Unbound { user, binding } => Output::Event(Event::PhoneGone { user, binding }),
+                registrar::Event::Offense { kind, address, is_verified } => {
+                    Output::Event(Event::Offense { kind, address, is_verified })
+                }
                 registrar::Event::FlowNeeded(flow) => Output::KeepFlow { flow },
                 registrar::Event::FlowReleased(flow) => Output::ReleaseFlow { flow },
                 registrar::Event::KeepAliveDue(binding) => {

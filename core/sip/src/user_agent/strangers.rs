@@ -18,6 +18,7 @@ use crate::dialog::{Dialog, DialogId};
 use crate::message::{HeaderName, Method, Request, Response, Uri};
 use crate::transport::Transport;
 use offhook_clock::Time;
+use offhook_limits::offense::Kind;
 
 /// Calls that ring here at a time, from one address.
 const MOST_RINGING_PER_SOURCE: usize = 256;
@@ -102,6 +103,8 @@ impl UserAgent {
         if accept_unknown {
             return Some(Origin::Unknown);
         }
+        let (address, is_verified) = (incoming.source.remote.ip(), incoming.source.transport.is_reliable());
+        self.outlet.tell(Event::Offense { kind: Kind::SipScan, address, is_verified });
         self.answer(incoming, 403, now);
         None
     }

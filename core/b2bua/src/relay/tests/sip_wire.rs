@@ -84,7 +84,7 @@ impl Wire {
             while let Some(output) = self.server.poll_output() {
                 quiet = false;
                 if let sip::Output::Event(event) = output {
-                    if !matches!(event, Event::SourceChanged { .. }) {
+                    if !matches!(event, Event::SourceChanged { .. } | Event::Offense { .. }) {
                         self.events.push_back(event);
                     }
                     continue;

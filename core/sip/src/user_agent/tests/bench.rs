@@ -11,6 +11,7 @@ use crate::user_agent::io::{
 use crate::user_agent::{Counts, UserAgent};
 use core::time::Duration;
 use offhook_clock::Time;
+use offhook_limits::offense::Kind;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
@@ -81,6 +82,8 @@ pub(crate) struct Bench {
     pub(crate) events: Vec<Event>,
     /// The source addresses that were reported, apart from the other events.
     pub(crate) sources: Vec<IpAddr>,
+    /// The offenses that were reported.
+    pub(crate) offenses: Vec<Kind>,
     /// How often each flow is to be kept.
     pub(crate) kept_flows: BTreeMap<FlowId, i32>,
     branches: u32,
@@ -97,6 +100,7 @@ impl Bench {
             sent: Vec::new(),
             events: Vec::new(),
             sources: Vec::new(),
+            offenses: Vec::new(),
             kept_flows: BTreeMap::new(),
             branches: 0,
             last_rseq: None,
@@ -127,6 +131,7 @@ impl Bench {
                     self.sent.push(Message::parse(&octets).expect("what is sent can be read"));
                 }
                 Output::Event(Event::SourceChanged { source, .. }) => self.sources.push(source),
+                Output::Event(Event::Offense { kind, .. }) => self.offenses.push(kind),
                 Output::Event(event) => self.events.push(event),
                 Output::Close { .. } => {}
                 Output::KeepFlow { flow } => *self.kept_flows.entry(flow).or_insert(0) += 1,

@@ -4,6 +4,7 @@ use super::bench::{ALICE, Bench, FROM_BOB, Far, INBOUND as CALL, answered_in, sd
 use crate::message::{Message, Method, Request};
 use crate::user_agent::io::{Cause, Command, Event, Origin};
 use core::time::Duration;
+use offhook_limits::offense::Kind;
 
 fn invite_with(bench: &mut Bench, more: &[&str], offer: Option<&str>) -> Request {
     let lines: Vec<&str> = FROM_BOB.iter().copied().chain(more.iter().copied()).collect();
@@ -215,6 +216,7 @@ fn strangers_are_refused() {
     bench.receive(invite);
     bench.response(403);
     assert!(bench.events.is_empty());
+    assert_eq!(bench.offenses, [Kind::SipScan]);
     bench.assert_empty();
 }
 
