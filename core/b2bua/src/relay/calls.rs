@@ -21,6 +21,10 @@ impl Relay {
             return self.admit(connection, *hello, now);
         }
         let Some(session) = self.sockets.get(&connection).and_then(|socket| socket.session) else { return };
+        // Log lines may leave the page before it has received anything.
+        if !matches!(message, ClientMessage::PushLogs { .. }) {
+            self.confirm_token(connection);
+        }
         match message {
             ClientMessage::Call(request) => self.place(session, *request, now),
             ClientMessage::Answer(answer) => {

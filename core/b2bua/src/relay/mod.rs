@@ -292,6 +292,7 @@ impl Relay {
         while let Some(output) = self.sockets.get_mut(&connection).and_then(|socket| socket.protocol.poll_output()) {
             match output {
                 server::Output::Deliver(message) => self.deliver(connection, message, now),
+                server::Output::Pong => self.confirm_token(connection),
                 server::Output::Send(message) => self.send(connection, &message),
                 server::Output::Close { code, reason } => self.close(connection, code, reason, now),
             }

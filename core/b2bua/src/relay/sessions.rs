@@ -52,6 +52,8 @@ pub(super) struct Session {
     pub(super) told: bool,
     /// What it said of itself, without the password; its `auth_token` is the session's, its `offhook` is what was agreed.
     hello: Connection,
+    /// The token that its page used last: valid until the page shows that it has received the next one.
+    used_token: Option<String>,
     attachment: Attachment,
     pub(super) digits: RateLimit,
     /// Calls that begin to ring.
@@ -259,7 +261,27 @@ impl Relay {
         session.hello.keep_alive = hello.keep_alive.or(session.hello.keep_alive);
         session.hello.offhook = agree(hello.offhook);
         session.hello.client_browser_version = hello.client_browser_version;
+        self.renew_token(id, token);
         self.greet(connection, id, now);
+    }
+
+    /// Gives a session another token, so that one that leaks is of use once at most. The page may lose its socket before it
+    /// receives the new one, so the one that it used stays valid for now.
+    fn renew_token(&mut self, id: SessionId, used: &str) {
+        let token = self.token();
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let known = [session.hello.auth_token.replace(token.clone()), session.used_token.replace(used.to_owned())];
+        known.into_iter().flatten().filter(|known| known != used).for_each(|known| self.registrar.revoke(&known));
+        self.registrar.issue(token, id);
+    }
+
+    /// The page of this socket has received its token.
+    pub(super) fn confirm_token(&mut self, connection: ConnectionId) {
+        let session = self.sockets.get(&connection).and_then(|socket| socket.session);
+        let session = session.and_then(|session| self.sessions.get_mut(&session));
+        if let Some(used) = session.and_then(|session| session.used_token.take()) {
+            self.registrar.revoke(&used);
+        }
     }
 
     /// `account`: the page's own, at the server that it named.
@@ -297,7 +319,8 @@ impl Relay {
         };
         let attachment = Attachment::Online(connection);
         let rings = ring_limit(now);
-        let session = Session { login, scheme, refused_server, told: false, hello, attachment, digits, rings };
+        let session =
+            Session { login, scheme, refused_server, told: false, hello, used_token: None, attachment, digits, rings };
         if session.is_local()
             && let Some(login) = &session.login
         {
@@ -440,7 +463,7 @@ impl Relay {
                 }
             }
         }
-        if let Some(token) = &session.hello.auth_token {
+        for token in [&session.hello.auth_token, &session.used_token].into_iter().flatten() {
             self.registrar.revoke(token);
         }
     }

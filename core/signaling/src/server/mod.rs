@@ -68,6 +68,8 @@ pub enum Input<'a> {
 pub enum Output {
     /// A message for the relay machine.
     Deliver(ClientMessage),
+    /// The browser has answered a ping, so it has received everything that was sent before.
+    Pong,
     /// A message for the browser.
     Send(ServerMessage),
     /// Close the socket; nothing follows.
@@ -195,6 +197,7 @@ impl Connection {
 
     fn route(&mut self, message: ClientMessage) {
         match (&self.state, message) {
+            (State::Open { .. }, ClientMessage::Pong) => self.outputs.push_back(Output::Pong),
             (State::Closed, _) | (_, ClientMessage::Pong) => {}
             (_, ClientMessage::Ping) => self.outputs.push_back(Output::Send(ServerMessage::Pong)),
             (State::Greeting { .. }, message @ ClientMessage::Connection(_)) => {

@@ -67,6 +67,7 @@ fn pings_without_an_answer_close_the_socket_and_any_message_counts_as_one() {
         connection.handle_timeout(at);
         assert_eq!(outputs(&mut connection), [Output::Send(ServerMessage::Ping)], "round {round}");
         connection.handle_input(&Input::Text(r#"{"message":"pong","data":[null]}"#), at);
+        assert_eq!(outputs(&mut connection), [Output::Pong]);
     }
     for _ in 0..LIMITS.ping_probes {
         connection.handle_timeout(connection.poll_timeout().unwrap());

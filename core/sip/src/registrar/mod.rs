@@ -14,7 +14,7 @@ mod binding;
 
 pub use binding::{Binding, Lifetimes};
 
-use crate::auth::{Algorithm, Asked, Presented, Rejection, Server, ServerSettings, Verifier};
+use crate::auth::{Algorithm, Rejection, Server, ServerSettings, Verifier};
 use crate::message::{Contacts, HeaderName, Host, Malformed, Request, Response, Uri};
 use crate::transport::{FlowId, Source};
 use crate::user_agent::io::BindingId;
@@ -27,6 +27,7 @@ use offhook_limits::offense::Kind;
 use rand_chacha::ChaCha20Rng;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 
 /// The registrar's configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

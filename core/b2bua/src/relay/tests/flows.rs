@@ -244,13 +244,46 @@ fn a_lost_socket_ends_the_calls_and_a_token_brings_the_session_back() {
     let messages = bench.take(alice);
     let [ServerMessage::UserData(data), ServerMessage::Registered] = &messages[..] else { panic!("{messages:?}") };
     assert_eq!(data.connection.sip.login.as_deref(), Some("alice"));
+    let next = data.connection.auth_token.clone();
     bench.talk(bob, "b1", alice, "alice");
 
     bench.input(Input::Disconnected { connection: alice });
     bench.wait(Duration::from_secs(60));
-    let late = bench.connect(back);
+    let late = bench.connect(Connection { auth_token: next, ..back });
     assert_eq!(bench.closed[&late].0, 1008);
     assert_eq!(bench.relay.counts().sessions, 1);
+}
+
+#[test]
+fn token_is_void_once_its_successor_has_arrived() {
+    let mut bench = Bench::new(config());
+    let token = |bench: &mut Bench, page| match bench.take(page).into_iter().next() {
+        Some(ServerMessage::UserData(data)) => data.connection.auth_token,
+        other => panic!("not signed in: {other:?}"),
+    };
+    let back = |token: &Option<String>| Connection {
+        auth_token: token.clone(),
+        keep_alive: Some(true),
+        ..Connection::default()
+    };
+    let first = bench.connect(Connection { keep_alive: Some(true), ..hello("alice") });
+    let one = token(&mut bench, first);
+
+    // The socket is lost before `getUserData` arrives: the page knows the first token only.
+    let lost = bench.connect(back(&one));
+    let two = token(&mut bench, lost);
+    let second = bench.connect(back(&one));
+    let three = token(&mut bench, second);
+    assert!(one != two && two != three && one != three);
+    let stale = bench.connect(back(&two));
+    assert_eq!(bench.closed[&stale].0, 1008, "a token that nobody received is void");
+
+    bench.say(second, &ClientMessage::Pong);
+    let thief = bench.connect(back(&one));
+    assert_eq!(bench.closed[&thief].0, 1008);
+    assert!(!bench.closed.contains_key(&second), "its page goes on");
+    let third = bench.connect(back(&three));
+    assert_eq!(bench.names(third), ["getUserData", "registered"]);
 }
 
 #[test]
