@@ -1,3 +1,14 @@
+// dist/types/bitrate.d.ts
+/** Limits of the video bitrate; zero or nothing is no limit. */
+export interface Bitrates {
+    minBitrate?: number;
+    maxBitrate?: number;
+}
+/** Writes the limits into the relay's description, where Chromium and Safari read them for H264 and VP8. */
+export declare function limitInSdp(sdp: string, { minBitrate, maxBitrate }: Bitrates): string;
+/** Limits what the connection sends; for browsers that read nothing in the description. */
+export declare function limitSenders(connection: RTCPeerConnection, { maxBitrate }: Bitrates): Promise<void>;
+
 // dist/types/browser.d.ts
 declare global {
     interface Window {
@@ -35,21 +46,26 @@ export declare const Browser: {
 };
 
 // dist/types/call-media.d.ts
+import { LocalMedia, type Kind, type LocalContext } from "./local-media.js";
 import { type Display } from "./media.js";
-/** A medium. */
-export type Kind = "audio" | "video";
-/** Which media the user has muted. It belongs to the call, not to a track: it is there before the first track. */
-export type Muted = Record<Kind, boolean>;
+/** Options of the two elements. */
+export interface ElementOptions {
+    controls: boolean;
+    sink: string | undefined;
+    /** Reports that the browser refuses sound, or plays it again. */
+    soundBlocked(blocked: boolean): void;
+}
 /** The two elements of a connected call. */
 export declare class CallMedia {
     #private;
     local: HTMLVideoElement | undefined;
     remote: HTMLVideoElement;
-    constructor(id: string, captured: HTMLVideoElement | undefined, remote: Display, controls: boolean, hint: string, muted: Muted, sink?: string);
-    stream(): MediaStream | undefined;
-    /** Applies what was muted or unmuted since the tracks were captured. */
-    applyMute(kind: Kind): void;
+    constructor(id: string, captured: HTMLVideoElement | undefined, remote: Display, context: LocalContext, options: ElementOptions);
+    /** The captured tracks; undefined for a call that only receives. */
+    get tracks(): LocalMedia | undefined;
     play(stream: MediaStream): void;
+    /** Plays with sound, which the browser allows from a user gesture. */
+    resumeSound(): Promise<boolean>;
     close(display: Display, keep: boolean): void;
     setSink(id: string): Promise<void> | undefined;
     track(kind: Kind): MediaStreamTrack | undefined;
@@ -58,7 +74,8 @@ export declare class CallMedia {
 
 // dist/types/call.d.ts
 import { CALL_STATUS } from "./constants.js";
-import type { Logger } from "./logger.js";
+import type { DeviceChange } from "./local-media.js";
+import { Logger, type LoggerOptions } from "./logger.js";
 import { type Constraints } from "./media.js";
 import { type CallStats } from "./stats.js";
 /** Returns the session description (RFC 8866) to use in place of that of the relay, or nothing to keep it. */
@@ -112,6 +129,8 @@ export interface CallOptions extends Partial<AnswerOptions> {
     disableConstraintsNormalization?: boolean;
     /** Sends the names of the devices in use to the relay; `true` by default. */
     collectDeviceInfo?: boolean;
+    /** The logger of the call; `null` writes nothing. The logger of the session by default. */
+    logger?: LoggerOptions | null;
     /** The id of the call; a UUID by default. */
     callId?: string;
     /** Set by the relay for incoming calls: the caller. */
@@ -142,6 +161,8 @@ export declare class Call {
     on(event: "REMOTE_HOLD", callback: (call: Call, held: boolean) => void): this;
     on(event: "TRANSFER", callback: (call: Call, status: "PENDING" | "RINGING" | "COMPLETED" | "FAILED") => void): this;
     on(event: "MEDIA_PATH", callback: (call: Call, path: MediaPath) => void): this;
+    on(event: "LOCAL_DEVICE", callback: (call: Call, change: DeviceChange) => void): this;
+    on(event: "SOUND_BLOCKED", callback: (call: Call, blocked: boolean) => void): this;
     /**
      * Captures media and places the call. If that fails, FAILED is fired and `getErrorInfo` has the reason.
      *
@@ -154,6 +175,8 @@ export declare class Call {
      * @throws Error "Invalid call state" unless the call is NEW or RING.
      */
     answer(options: AnswerOptions): void;
+    /** The same, as earlier versions of the API have it. */
+    answer(localVideoDisplay: HTMLElement, remoteVideoDisplay: HTMLElement): void;
     /** Ends an established call, cancels an outgoing one (RFC 3261, section 9) or rejects an incoming one. */
     hangup(): void;
     /** Puts the call on hold (RFC 3264, section 8.4). HOLD is fired when it is. */
@@ -221,24 +244,36 @@ export declare class Call {
     getLogger(): Logger;
     /**
      * Sends the camera of this id, or the next one.
-     * @throws Error if this version does not support it.
+     *
+     * @returns a promise of its id; rejected with a text of ERROR_INFO if there is no other camera, and with the exception of the
+     *   browser if it cannot be used.
+     * @throws Error "Invalid call state" before the call has media.
      */
-    switchCam(_id?: string): Promise<string>;
+    switchCam(id?: string): Promise<string>;
     /**
      * Sends the microphone of this id, or the next one.
-     * @throws Error if this version does not support it.
+     *
+     * @returns a promise as that of {@link switchCam}.
+     * @throws Error "Invalid call state" unless the call is ESTABLISHED or on HOLD.
      */
-    switchMic(_id?: string): Promise<string>;
+    switchMic(id?: string): Promise<string>;
     /**
-     * Sends the screen in place of the camera.
-     * @throws Error if this version does not support it.
+     * Sends the screen in place of the camera. The user chooses what is shown; the arguments are those of earlier browsers.
+     *
+     * @throws Error "Invalid call state" unless the call is ESTABLISHED or on HOLD.
      */
     switchToScreen(_source?: string, _withoutExtension?: boolean): Promise<void>;
     /**
-     * Sends the camera again after `switchToScreen`.
-     * @throws Error if this version does not support it.
+     * Sends the camera again after `switchToScreen`; of no effect otherwise.
+     *
+     * @throws Error "Invalid call state" unless the call is ESTABLISHED or on HOLD.
      */
     switchToCam(): void;
+    /**
+     * Plays the far end's sound after `SOUND_BLOCKED`: to be called from a user gesture, such as a click. Resolves with
+     * whether the browser plays it. The first click or key on the page does the same.
+     */
+    resumeSound(): Promise<boolean>;
 }
 /** The error of a call that nobody described. */
 export declare const NO_OPTIONS: "options must be provided";
@@ -321,6 +356,13 @@ export declare const CALL_EVENT: Readonly<{
     readonly TRANSFER: "TRANSFER";
     /** The media path changed. The handler's second argument is a {@link MediaPath}. */
     readonly MEDIA_PATH: "MEDIA_PATH";
+    /** The microphone or camera was lost, or another one took its place. The handler's second argument is a {@link DeviceChange}. */
+    readonly LOCAL_DEVICE: "LOCAL_DEVICE";
+    /**
+     * The browser plays the peer without sound until there is a user gesture (HTML, "allowed to play"). The handler's second argument
+     * is `true`, and `false` once there is sound: after the first click or key, or `resumeSound`.
+     */
+    readonly SOUND_BLOCKED: "SOUND_BLOCKED";
 }>;
 /** Texts of the relay for the reason of a status. */
 export declare const CALL_STATUS_INFO: Readonly<{
@@ -525,6 +567,48 @@ export interface InitOptions extends sdk.InitOptions {
 export declare function init(options?: InitOptions): Promise<void>;
 export * from "./exports.js";
 
+// dist/types/local-media.d.ts
+import { type Constraints } from "./media.js";
+/** A medium. */
+export type Kind = "audio" | "video";
+/** Which media are muted. This is state of the call, not of a track: it exists before the first track. */
+export type Muted = Record<Kind, boolean>;
+/** What happened to the microphone or camera of a call. */
+export interface DeviceChange {
+    /** Which of the two. */
+    kind: Kind;
+    /** `lost`: unplugged, switched off or revoked. `replaced`: the call sends the device of this label. */
+    state: "lost" | "replaced";
+    /** The name of the device that was lost, or of the one that took its place. */
+    label: string;
+}
+/** What the tracks need of their call. */
+export interface LocalContext {
+    muted: Muted;
+    constraints: Constraints;
+    contentHint: string;
+    /** Sends a track in the place of the one of its kind. */
+    replace(track: MediaStreamTrack): Promise<unknown>;
+    changed(change: DeviceChange): void;
+}
+/** The captured tracks of a connected call. */
+export declare class LocalMedia {
+    #private;
+    readonly stream: MediaStream;
+    constructor(stream: MediaStream, context: LocalContext);
+    track(kind: Kind): MediaStreamTrack | undefined;
+    /** Applies what was muted or unmuted. */
+    applyMute(kind: Kind): void;
+    /** Sends the device of this id, or the next one; returns its id. */
+    switchDevice(kind: Kind, wanted?: string): Promise<string>;
+    /** Sends the screen in the place of the camera. */
+    switchToScreen(): Promise<void>;
+    /** Sends the camera again. */
+    switchToCam(): Promise<void>;
+    /** Releases the tracks, or with `keep` only unmutes them. */
+    close(keep: boolean): void;
+}
+
 // dist/types/logger.d.ts
 /** A level of log lines, from the most to the least severe. */
 export type LogLevel = "ERROR" | "WARN" | "INFO" | "DEBUG" | "TRACE";
@@ -580,6 +664,17 @@ export {};
 export declare const LOCAL = "-LOCAL_CACHED_VIDEO";
 /** Ends the id of a remote element that no call uses. */
 export declare const REMOTE = "-REMOTE_CACHED_VIDEO";
+/** Options of the video beside the constraints of the browser. */
+export interface VideoOptions {
+    /** The least bitrate sent, in kilobits per second; Chromium and Safari alone. */
+    minBitrate?: number;
+    /** The greatest bitrate sent, in kilobits per second. */
+    maxBitrate?: number;
+    /** `"screen"` stands for the screen. */
+    type?: string;
+    /** Of no effect: no browser needs an extension to capture the screen. */
+    withoutExtension?: boolean;
+}
 /** What is captured. */
 export interface Constraints {
     /**
@@ -592,13 +687,9 @@ export interface Constraints {
     });
     /**
      * The camera in the same way; bitrates are in kilobits per second. Without both sizes, 320x240 pixels are requested. `type:
-     * "screen"` stands for the screen.
+     * "screen"` stands for the screen, which the user chooses.
      */
-    video?: boolean | (MediaTrackConstraints & {
-        minBitrate?: number;
-        maxBitrate?: number;
-        type?: string;
-    });
+    video?: boolean | (MediaTrackConstraints & VideoOptions);
     /** A stream to send. What is captured by `audio` and `video` is added to it. */
     customStream?: MediaStream;
 }
@@ -844,7 +935,7 @@ export declare class Session {
     id(): string;
     /** The current status. */
     status(): SessionStatus;
-    /** The URL of the relay. */
+    /** The URL of the relay; with `lbUrl` the one that the load balancer named, once it has answered. */
     getServerUrl(): string;
     /** The logger of the session. */
     getLogger(): Logger;
@@ -860,7 +951,8 @@ export declare class Session {
     /**
      * Sends data to the application behind the relay.
      *
-     * @returns a promise of the status object of the relay; rejected with that object if no application accepts the data.
+     * @returns a promise of the status object of the relay; rejected with that object if no application accepts the data, and
+     *   with an Error if there is no connection or the payload is not a JSON value.
      */
     sendData(payload: unknown): Promise<unknown>;
     /** Sends an object to the relay. The Offhook relay accepts and drops it. */
@@ -926,7 +1018,8 @@ export declare function readStats(connection: RTCPeerConnection, media: CallMedi
 // dist/types/types.d.ts
 export type { AnswerOptions, Call, CallOptions, CallStatus, SdpHook } from "./call.js";
 export type { Session, SessionOptions, SessionStatus, SipOptions, UserData } from "./session.js";
+export type { DeviceChange } from "./local-media.js";
 export type { CustomLogger, Logger, LoggerOptions, LogLevel } from "./logger.js";
-export type { Constraints, Device, DeviceList } from "./media.js";
+export type { Constraints, Device, DeviceList, VideoOptions } from "./media.js";
 export type { CoreSource } from "./sdk.js";
 export type { CallStats, StreamStats } from "./stats.js";

@@ -151,6 +151,14 @@ function follow(followed) {
   followed.on(CALL_EVENT.TRANSFER, (_, status) => {
     if (followed === call && status === "RINGING") $("endReason").textContent = "It rings where the call is going";
   });
+  followed.on(CALL_EVENT.LOCAL_DEVICE, (_, { kind, state, label }) => {
+    if (followed !== call) return;
+    const device = kind === "audio" ? "microphone" : "camera";
+    $("endReason").textContent = state === "lost" ? `The ${device} is gone: ${label}` : `The ${device} in use is now ${label}`;
+  });
+  followed.on(CALL_EVENT.SOUND_BLOCKED, (_, blocked) => {
+    if (followed === call) $("endReason").textContent = blocked ? "Click anywhere to hear the other side" : "";
+  });
   followed.on(CALL_EVENT.MEDIA_PATH, () => {
     if (followed === call) showPath();
   });

@@ -1,73 +1,110 @@
-// The local and the remote element of a connected call (contract section 4.8), and what is muted.
+// The local and the remote element of a connected call (contract section 4.8).
 
+import { LocalMedia, type Kind, type LocalContext } from "./local-media.js";
 import { LOCAL, REMOTE, cached, createElement, stop, streamOf, type Display } from "./media.js";
 
-/** A medium. */
-export type Kind = "audio" | "video";
+/** Options of the two elements. */
+export interface ElementOptions {
+  controls: boolean;
+  sink: string | undefined;
+  /** Reports that the browser refuses sound, or plays it again. */
+  soundBlocked(blocked: boolean): void;
+}
 
-/** Which media the user has muted. It belongs to the call, not to a track: it is there before the first track. */
-export type Muted = Record<Kind, boolean>;
+/** Events that are user gestures (HTML, "user activation"). */
+const GESTURES = ["click", "keydown"] as const;
 
 /** The two elements of a connected call. */
 export class CallMedia {
   local: HTMLVideoElement | undefined;
   remote: HTMLVideoElement;
-  #muted: Muted;
+  #tracks: LocalMedia | undefined;
+  #options: ElementOptions;
+  #blocked = false;
+  #closed = false;
+  #resume = (): void => void this.resumeSound();
 
   constructor(
-    id: string, captured: HTMLVideoElement | undefined, remote: Display, controls: boolean, hint: string, muted: Muted,
-    sink?: string,
+    id: string, captured: HTMLVideoElement | undefined, remote: Display, context: LocalContext, options: ElementOptions,
   ) {
-    this.#muted = muted;
+    this.#options = options;
     const stream = streamOf(captured);
     if (captured && stream) {
       captured.id = id + "-local";
-      captured.controls ||= controls;
-      stream.getVideoTracks().forEach((track) => (track.contentHint = hint));
-      // Before the tracks are added to the connection: nothing is sent of a muted one.
-      stream.getTracks().forEach((track) => (track.enabled &&= !muted[track.kind as Kind]));
+      captured.controls ||= options.controls;
       this.local = captured;
+      this.#tracks = new LocalMedia(stream, context);
     }
     this.remote = cached(remote) ?? remote.appendChild(createElement());
-    this.remote.controls ||= controls;
+    this.remote.controls ||= options.controls;
     this.remote.id = id + "-remote";
     this.remote.style.cssText = "border-radius: 1px";
     this.remote.muted = true;
-    if (sink) void this.setSink(sink);
+    if (options.sink) void this.setSink(options.sink);
   }
 
-  stream(): MediaStream | undefined {
-    return streamOf(this.local);
-  }
-
-  /** Applies what was muted or unmuted since the tracks were captured. */
-  applyMute(kind: Kind): void {
-    const track = this.track(kind);
-    if (track) track.enabled = !this.#muted[kind];
+  /** The captured tracks; undefined for a call that only receives. */
+  get tracks(): LocalMedia | undefined {
+    return this.#tracks;
   }
 
   play(stream: MediaStream): void {
     const video = this.remote;
     if (video.srcObject === stream) return;
     video.onloadedmetadata = () => {
-      video.play().then(() => (video.muted = false), () => {
-        // Autoplay with sound was refused: without sound it is allowed.
-        video.muted = true;
-        return video.play();
-      }).catch(() => undefined);
+      video.play().then(() => (video.muted = false), () => undefined).then(() => video.paused && this.#playSilently());
+    };
+    // Safari pauses an element some time after it is unmuted.
+    video.onpause = () => {
+      const allowed = navigator.userActivation?.hasBeenActive;
+      if (video.srcObject && !video.muted && !video.controls && !allowed) this.#playSilently();
     };
     video.srcObject = stream;
   }
 
+  /** Without a user gesture sound is refused and the element paused (HTML, "allowed to play"); muted it may play. */
+  #playSilently(): void {
+    if (this.#closed) return;
+    this.remote.muted = true;
+    void this.remote.play().catch(() => undefined);
+    if (this.#blocked) return;
+    this.#block(true);
+  }
+
+  #block(blocked: boolean): void {
+    this.#blocked = blocked;
+    for (const gesture of GESTURES) {
+      if (blocked) document.addEventListener(gesture, this.#resume, true);
+      else document.removeEventListener(gesture, this.#resume, true);
+    }
+    this.#options.soundBlocked(blocked);
+  }
+
+  /** Plays with sound, which the browser allows from a user gesture. */
+  async resumeSound(): Promise<boolean> {
+    const video = this.remote;
+    if (this.#closed) return false;
+    video.muted = false;
+    await video.play().catch(() => undefined);
+    if (video.paused || this.#closed) this.#playSilently();
+    else if (this.#blocked) this.#block(false);
+    return !video.paused && !video.muted;
+  }
+
   close(display: Display, keep: boolean): void {
+    this.#closed = true;
+    if (this.#blocked) this.#block(false);
     stop(this.remote);
+    // The element stays in the page, and its handlers would keep the call alive.
+    [this.remote.onloadedmetadata, this.remote.onpause] = [null, null];
     this.remote.id += REMOTE;
     if (!this.local) return;
     const kept = keep && !cached(display);
     this.local.id += LOCAL;
-    if (kept) this.stream()?.getTracks().forEach((track) => (track.enabled = true));
-    else stop(this.local);
+    this.#tracks?.close(kept);
+    if (!kept) stop(this.local);
     this.local = undefined;
+    this.#tracks = undefined;
   }
 
   setSink(id: string): Promise<void> | undefined {
@@ -76,7 +113,7 @@ export class CallMedia {
   }
 
   track(kind: Kind): MediaStreamTrack | undefined {
-    return this.stream()?.getTracks().find((track) => track.kind === kind);
+    return this.#tracks?.track(kind);
   }
 
   get hasRemoteAudio(): boolean {

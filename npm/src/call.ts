@@ -1,10 +1,13 @@
 // A call, as a page sees it. What happens when is decided by the core; here are handlers, elements and options.
 
-import { CallMedia, type Kind } from "./call-media.js";
+import { limitInSdp, limitSenders, type Bitrates } from "./bitrate.js";
+import { Browser } from "./browser.js";
+import { CallMedia } from "./call-media.js";
 import { CALL_STATUS, ERROR_INFO } from "./constants.js";
 import { core } from "./core.js";
-import { Handlers, missing, report, type Handler } from "./events.js";
-import type { Logger } from "./logger.js";
+import { Handlers, report, type Handler } from "./events.js";
+import type { DeviceChange, Kind, LocalMedia } from "./local-media.js";
+import { Logger, type LoggerOptions } from "./logger.js";
 import {
   builtInConstraints, captureInto, defaultConstraints, getMediaDevices, stop, type Constraints, type Display,
 } from "./media.js";
@@ -61,6 +64,8 @@ export interface CallOptions extends Partial<AnswerOptions> {
   disableConstraintsNormalization?: boolean;
   /** Sends the names of the devices in use to the relay; `true` by default. */
   collectDeviceInfo?: boolean;
+  /** The logger of the call; `null` writes nothing. The logger of the session by default. */
+  logger?: LoggerOptions | null;
   /** The id of the call; a UUID by default. */
   callId?: string;
   /** Set by the relay for incoming calls: the caller. */
@@ -87,11 +92,13 @@ export class Call {
   #core: core.Call;
   #page: object;
   #context: CallContext;
+  #logger: Logger;
   #options: CallOptions;
   #answer: AnswerOptions | undefined;
   #handlers = new Handlers();
   /** What was captured for this call, until it is connected. */
   #captured: HTMLVideoElement | undefined;
+  #normalized: Constraints = {};
   #media: CallMedia | undefined;
   #muted = { audio: false, video: false };
   #connection: RTCPeerConnection | undefined;
@@ -105,8 +112,9 @@ export class Call {
     this.#core = handle;
     this.#options = options;
     this.#context = context;
+    this.#logger = options.logger === undefined || options.incoming ? context.logger : new Logger(options.logger);
     this.#page = {
-      emit: (name: string, data: unknown) => this.#handlers.fire(name, ...(data === undefined ? [this] : [this, data])),
+      emit: (name: string, data: unknown) => this.#emit(name, data),
       capture: (possible: boolean) => this.#capture(possible),
       release: () => this.#release(),
       configuration: () => this.#context.configuration,
@@ -117,7 +125,7 @@ export class Call {
       closed: () => this.#closed(),
       remoteSdp: (sdp: string) => this.#hook(sdp),
       details: () => this.#details(),
-      fault: (error: unknown) => this.#context.logger.error("call", error),
+      fault: (error: unknown) => this.#logger.error("call", error),
     };
     this.#attach();
   }
@@ -132,6 +140,8 @@ export class Call {
   on(event: "REMOTE_HOLD", callback: (call: Call, held: boolean) => void): this;
   on(event: "TRANSFER", callback: (call: Call, status: "PENDING" | "RINGING" | "COMPLETED" | "FAILED") => void): this;
   on(event: "MEDIA_PATH", callback: (call: Call, path: MediaPath) => void): this;
+  on(event: "LOCAL_DEVICE", callback: (call: Call, change: DeviceChange) => void): this;
+  on(event: "SOUND_BLOCKED", callback: (call: Call, blocked: boolean) => void): this;
   on(event: string, callback: Handler): this {
     this.#handlers.set(event, callback, TypeError as unknown as typeof Error);
     return this;
@@ -151,7 +161,11 @@ export class Call {
    *
    * @throws Error "Invalid call state" unless the call is NEW or RING.
    */
-  answer(options: AnswerOptions): void {
+  answer(options: AnswerOptions): void;
+  /** The same, as earlier versions of the API have it. */
+  answer(localVideoDisplay: HTMLElement, remoteVideoDisplay: HTMLElement): void;
+  answer(given: AnswerOptions | HTMLElement, remoteVideoDisplay?: HTMLElement): void {
+    const options = given instanceof Element ? ({ localVideoDisplay: given, remoteVideoDisplay } as AnswerOptions) : given;
     const { localVideoDisplay: local, remoteVideoDisplay: remote } = options;
     this.#answer = { ...options, localVideoDisplay: local, remoteVideoDisplay: remote };
     this.#core.answer();
@@ -305,39 +319,78 @@ export class Call {
 
   /** The logger of the session. */
   getLogger(): Logger {
-    return this.#context.logger;
+    return this.#logger;
   }
 
   /**
    * Sends the camera of this id, or the next one.
-   * @throws Error if this version does not support it.
+   *
+   * @returns a promise of its id; rejected with a text of ERROR_INFO if there is no other camera, and with the exception of the
+   *   browser if it cannot be used.
+   * @throws Error "Invalid call state" before the call has media.
    */
-  switchCam(_id?: string): Promise<string> {
-    throw missing("call.switchCam");
+  switchCam(id?: string): Promise<string> {
+    const { constraints } = this.#answer ?? this.#options;
+    this.#demandMedia((constraints ?? defaultConstraints()).video !== false);
+    return this.#switch("video", ERROR_INFO.CAN_NOT_SWITCH_CAM, id);
   }
 
   /**
    * Sends the microphone of this id, or the next one.
-   * @throws Error if this version does not support it.
+   *
+   * @returns a promise as that of {@link switchCam}.
+   * @throws Error "Invalid call state" unless the call is ESTABLISHED or on HOLD.
    */
-  switchMic(_id?: string): Promise<string> {
-    throw missing("call.switchMic");
+  switchMic(id?: string): Promise<string> {
+    this.#demandMedia();
+    return this.#switch("audio", ERROR_INFO.CAN_NOT_SWITCH_MIC, id);
   }
 
   /**
-   * Sends the screen in place of the camera.
-   * @throws Error if this version does not support it.
+   * Sends the screen in place of the camera. The user chooses what is shown; the arguments are those of earlier browsers.
+   *
+   * @throws Error "Invalid call state" unless the call is ESTABLISHED or on HOLD.
    */
   switchToScreen(_source?: string, _withoutExtension?: boolean): Promise<void> {
-    throw missing("call.switchToScreen");
+    this.#demandMedia();
+    const none = new Error("The call sends no video, so the screen cannot take its place");
+    return this.#tracks?.switchToScreen() ?? Promise.reject(none);
   }
 
   /**
-   * Sends the camera again after `switchToScreen`.
-   * @throws Error if this version does not support it.
+   * Sends the camera again after `switchToScreen`; of no effect otherwise.
+   *
+   * @throws Error "Invalid call state" unless the call is ESTABLISHED or on HOLD.
    */
   switchToCam(): void {
-    throw missing("call.switchToCam");
+    this.#demandMedia();
+    this.#tracks?.switchToCam().catch((error: unknown) => this.#logger.error("call", error));
+  }
+
+  /**
+   * Plays the far end's sound after `SOUND_BLOCKED`: to be called from a user gesture, such as a click. Resolves with
+   * whether the browser plays it. The first click or key on the page does the same.
+   */
+  resumeSound(): Promise<boolean> {
+    return this.#media?.resumeSound() ?? Promise.resolve(false);
+  }
+
+  get #tracks(): LocalMedia | undefined {
+    return this.#media?.tracks;
+  }
+
+  #demandMedia(also = false): void {
+    const status = this.status();
+    if (status !== "ESTABLISHED" && status !== "HOLD" && !also) throw new Error(ERROR_INFO.INVALID_CALL_STATE);
+  }
+
+  #switch(kind: Kind, refusal: string, id?: string): Promise<string> {
+    return this.#tracks?.switchDevice(kind, id) ?? Promise.reject(refusal);
+  }
+
+  #emit(name: string, data?: unknown): void {
+    if (name === "ESTABLISHED") this.#limitSenders();
+    this.#handlers.fire(name, ...(data === undefined ? [this] : [this, data]));
   }
 
   /** The core lets the page's side go when the call is over. */
@@ -357,6 +410,7 @@ export class Call {
     const base = given ?? defaultConstraints();
     const constraints = videoPossible ? base : { ...base, video: false };
     this.#captured = await captureInto(constraints, local, this.#options.disableConstraintsNormalization);
+    this.#normalized = local.mediaTrackConstraints ?? {};
   }
 
   #release(): void {
@@ -367,19 +421,29 @@ export class Call {
   #connected(connection: RTCPeerConnection): MediaStream | undefined {
     const { remote } = this.#displays();
     const { constraints } = this.#answer ?? this.#options;
-    const sink = this.#sink ?? (typeof constraints?.audio === "object" ? constraints.audio.outputId : undefined);
     const { useControls = false, videoContentHint = "motion" } = this.#options;
     this.#connection = connection;
-    this.#media = new CallMedia(this.id(), this.#captured, remote, useControls, videoContentHint, this.#muted, sink);
+    const local = {
+      muted: this.#muted,
+      constraints: this.#normalized,
+      contentHint: videoContentHint,
+      replace: (track: MediaStreamTrack) => this.#core.replaceTrack(track),
+      changed: (change: DeviceChange) => this.#emit("LOCAL_DEVICE", change),
+    };
+    this.#media = new CallMedia(this.id(), this.#captured, remote, local, {
+      controls: useControls,
+      sink: this.#sink ?? (typeof constraints?.audio === "object" ? constraints.audio.outputId : undefined),
+      soundBlocked: (blocked) => this.#emit("SOUND_BLOCKED", blocked),
+    });
     this.#captured = undefined;
-    return this.#media.stream();
+    return this.#media.tracks?.stream;
   }
 
   #moved(path: MediaPath, connection: RTCPeerConnection, stream: MediaStream | undefined): void {
     this.#path = path;
     this.#connection = connection;
     if (stream) this.#media?.play(stream);
-    this.#handlers.fire("MEDIA_PATH", this, path);
+    this.#emit("MEDIA_PATH", path);
   }
 
   #closed(): void {
@@ -393,12 +457,23 @@ export class Call {
 
   #hook(sdp: string): string {
     const { sdpHook } = this.#answer ?? this.#options;
+    let hooked = sdp;
     try {
-      return sdpHook?.({ sdpString: sdp }) || sdp;
+      hooked = sdpHook?.({ sdpString: sdp }) || sdp;
     } catch (error) {
       report(error);
-      return sdp;
     }
+    return readsLimitsInSdp() ? limitInSdp(hooked, this.#bitrates) : hooked;
+  }
+
+  get #bitrates(): Bitrates {
+    const { constraints } = this.#answer ?? this.#options;
+    return typeof constraints?.video === "object" ? constraints.video : {};
+  }
+
+  #limitSenders(): void {
+    if (!this.#connection || readsLimitsInSdp()) return;
+    limitSenders(this.#connection, this.#bitrates).catch((error: unknown) => this.#logger.warn("call", error));
   }
 
   async #details(): Promise<Record<string, unknown>> {
@@ -429,7 +504,7 @@ export class Call {
 
   #mute(kind: Kind, muted: boolean): void {
     this.#muted[kind] = muted;
-    this.#media?.applyMute(kind);
+    this.#tracks?.applyMute(kind);
   }
 
   #isMuted(kind: Kind): boolean {
@@ -437,6 +512,7 @@ export class Call {
     return this.#over || ["FINISH", "BUSY", "FAILED"].includes(this.status()) || this.#muted[kind];
   }
 }
+const readsLimitsInSdp = (): boolean => Browser.isChrome() || Browser.isSafariWebRTC();
 
 /** The error of a call that nobody described. */
 export const NO_OPTIONS = ERROR_INFO.OPTIONS_MUST_BE_PROVIDED;

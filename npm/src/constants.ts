@@ -67,6 +67,13 @@ export const CALL_EVENT = Object.freeze({
   TRANSFER: "TRANSFER",
   /** The media path changed. The handler's second argument is a {@link MediaPath}. */
   MEDIA_PATH: "MEDIA_PATH",
+  /** The microphone or camera was lost, or another one took its place. The handler's second argument is a {@link DeviceChange}. */
+  LOCAL_DEVICE: "LOCAL_DEVICE",
+  /**
+   * The browser plays the peer without sound until there is a user gesture (HTML, "allowed to play"). The handler's second argument
+   * is `true`, and `false` once there is sound: after the first click or key, or `resumeSound`.
+   */
+  SOUND_BLOCKED: "SOUND_BLOCKED",
 } as const);
 
 /** Texts of the relay for the reason of a status. */

@@ -8,6 +8,18 @@ export const LOCAL = "-LOCAL_CACHED_VIDEO";
 /** Ends the id of a remote element that no call uses. */
 export const REMOTE = "-REMOTE_CACHED_VIDEO";
 
+/** Options of the video beside the constraints of the browser. */
+export interface VideoOptions {
+  /** The least bitrate sent, in kilobits per second; Chromium and Safari alone. */
+  minBitrate?: number;
+  /** The greatest bitrate sent, in kilobits per second. */
+  maxBitrate?: number;
+  /** `"screen"` stands for the screen. */
+  type?: string;
+  /** Of no effect: no browser needs an extension to capture the screen. */
+  withoutExtension?: boolean;
+}
+
 /** What is captured. */
 export interface Constraints {
   /**
@@ -17,9 +29,9 @@ export interface Constraints {
   audio?: boolean | (MediaTrackConstraints & { outputId?: string; stereo?: boolean });
   /**
    * The camera in the same way; bitrates are in kilobits per second. Without both sizes, 320x240 pixels are requested. `type:
-   * "screen"` stands for the screen.
+   * "screen"` stands for the screen, which the user chooses.
    */
-  video?: boolean | (MediaTrackConstraints & { minBitrate?: number; maxBitrate?: number; type?: string });
+  video?: boolean | (MediaTrackConstraints & VideoOptions);
   /** A stream to send. What is captured by `audio` and `video` is added to it. */
   customStream?: MediaStream;
 }
@@ -68,6 +80,15 @@ function defaultSize(): MediaTrackConstraints {
     : { width: 320, height: 240 };
 }
 
+/** Safari takes a size only as bounds. */
+function bounds(size: ConstrainULong | undefined): ConstrainULong | undefined {
+  return typeof size === "object" ? size : { min: Number(size), max: Number(size) };
+}
+
+function isScreen(video: Constraints["video"]): boolean {
+  return typeof video === "object" && video.type === "screen";
+}
+
 function chromiumVersion(): number {
   return Number(/Chrome\/(\d+)/.exec(navigator.userAgent)?.[1] ?? 0);
 }
@@ -75,12 +96,15 @@ function chromiumVersion(): number {
 function normalize(given: Constraints): Constraints {
   const constraints = JSON.parse(JSON.stringify(given)) as Constraints;
   if (given.customStream) constraints.customStream = given.customStream;
-  if (constraints.video) {
+  if (constraints.video && !isScreen(constraints.video)) {
     const video: MediaTrackConstraints = constraints.video === true ? {} : constraints.video;
     const sized = (size: unknown): boolean => Boolean(size) && !Number.isNaN(Number(size));
     const ranged = (size: unknown): boolean => typeof size === "object" && size !== null;
     if (!(sized(video.width) || ranged(video.width)) || !(sized(video.height) || ranged(video.height))) {
       Object.assign(video, defaultSize());
+    } else if (Browser.isSafariWebRTC()) {
+      video.width = bounds(video.width);
+      video.height = bounds(video.height);
     }
     if (chromiumVersion() < 134) {
       const rate = video.frameRate;
@@ -167,14 +191,26 @@ function hasLive(stream: MediaStream | undefined, wanted: Constraints): boolean 
 async function capture(constraints: Constraints): Promise<MediaStream> {
   const { audio = false, video = false, customStream } = constraints;
   if (customStream && !audio && !video) return customStream;
-  if (typeof video === "object" && video.type === "screen") {
-    throw new Error("Offhook does not capture the screen yet: getMediaAccess with video.type \"screen\" is not supported");
-  }
   if (!navigator.mediaDevices) throw new Error("The page has no media devices: it must come from https or localhost");
-  const stream = await navigator.mediaDevices.getUserMedia({ audio, video });
+  const stream = isScreen(video) ? await captureScreen(video, audio) : await navigator.mediaDevices.getUserMedia({ audio, video });
   if (!customStream) return stream;
   stream.getTracks().forEach((track) => customStream.addTrack(track));
   return customStream;
+}
+
+/** The screen, with the microphone if that is asked for, too. */
+async function captureScreen(video: Constraints["video"], audio: Constraints["audio"]): Promise<MediaStream> {
+  const { type: _, withoutExtension: __, ...size } = video as MediaTrackConstraints & Record<string, unknown>;
+  const stream = await navigator.mediaDevices.getDisplayMedia({ video: Object.keys(size).length ? size : true });
+  if (!audio) return stream;
+  try {
+    const microphone = await navigator.mediaDevices.getUserMedia({ audio });
+    microphone.getTracks().forEach((track) => stream.addTrack(track));
+  } catch (error) {
+    stream.getTracks().forEach((track) => track.stop());
+    throw error;
+  }
+  return stream;
 }
 
 /** Stops the capture shown in `display`. */
@@ -222,15 +258,22 @@ export async function playFirstVideo(display: Display, isLocal: boolean, src?: s
   const video = createElement(useControls);
   video.id = uuid() + (isLocal ? LOCAL : REMOTE);
   if (!src) return;
-  const suspended = new Promise<never>((_, reject) => {
-    video.onsuspend = () => reject(new Error("The browser suspended the video"));
-  });
   video.src = src;
-  const played = video.play().catch(() => {
+  await video.play().catch(() => {
     video.muted = true;
-    return video.play();
+    return Promise.race([video.play(), refusedByPowerSaving(video)]);
   });
-  await Promise.race([played, suspended]);
   display.appendChild(video);
   video.removeAttribute("src");
+}
+
+/** Rejects when a video that was refused once is suspended, too. A `suspend` alone says only that enough is loaded. */
+function refusedByPowerSaving(video: HTMLVideoElement): Promise<never> {
+  return new Promise((_, reject) => {
+    video.onsuspend = () => {
+      if (video.paused || video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) {
+        reject(new Error("The browser suspended the video: it saves power"));
+      }
+    };
+  });
 }

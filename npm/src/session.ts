@@ -86,6 +86,9 @@ export interface SessionContext {
 
 type Settle = { resolve: (status: unknown) => void; reject: (status: unknown) => void };
 
+/** How long a load balancer may take. */
+const BALANCER_MS = 5000;
+
 const SIP_FIELDS = {
   login: "sipLogin",
   authenticationName: "sipAuthenticationName",
@@ -102,6 +105,17 @@ export class Session {
   #id = uuid();
   #core: core.Session | undefined;
   #closed = false;
+  /** The session failed before a socket was opened. */
+  #failed = false;
+  #url: string;
+  /** Ends the wait for the core and the load balancer; the socket has a limit of its own. */
+  #deadline: ReturnType<typeof setTimeout> | undefined;
+  #began = performance.now();
+  /** A Content Security Policy forbids the socket; the socket's own event does not say so (CSP Level 3 §6.1.2). */
+  #forbidden = false;
+  #violation = ({ effectiveDirective, blockedURI }: SecurityPolicyViolationEvent): void => {
+    if (effectiveDirective === "connect-src" && this.#url.startsWith(blockedURI)) this.#forbidden = true;
+  };
   #options: SessionOptions;
   #context: SessionContext;
   #handlers = new Handlers();
@@ -110,15 +124,24 @@ export class Session {
 
   /** @internal */
   constructor(options: SessionOptions, context: SessionContext) {
-    if (options.lbUrl) throw missing("createSession with lbUrl");
     this.#options = options;
     this.#context = context;
+    this.#url = options.urlServer;
     this.#logger = options.logger === undefined ? context.logger : new Logger(options.logger);
     context.add(this);
-    const ready = (): void => {
-      if (!this.#closed) this.#open();
+    if (options.timeout) this.#deadline = setTimeout(() => this.#fail("the WebAssembly core was not loaded in time"), options.timeout);
+    let constructing = true;
+    const start = (): void => {
+      try {
+        this.#start();
+      } catch (error) {
+        // An invalid URL is an exception of createSession, and an event if the core was not loaded by then.
+        if (constructing) throw error;
+        this.#fail((error as Error).message);
+      }
     };
-    whenReady(ready, (error) => this.#logger.error("session", error.message));
+    whenReady(start, (error) => this.#fail(error.message));
+    constructing = false;
   }
 
   /**
@@ -142,12 +165,13 @@ export class Session {
 
   /** The current status. */
   status(): SessionStatus {
-    return (this.#core?.status() ?? SESSION_STATUS.PENDING) as SessionStatus;
+    const early = this.#failed ? SESSION_STATUS.FAILED : SESSION_STATUS.PENDING;
+    return (this.#core?.status() ?? early) as SessionStatus;
   }
 
-  /** The URL of the relay. */
+  /** The URL of the relay; with `lbUrl` the one that the load balancer named, once it has answered. */
   getServerUrl(): string {
-    return this.#options.urlServer;
+    return this.#url;
   }
 
   /** The logger of the session. */
@@ -170,6 +194,7 @@ export class Session {
   /** Closes the WebSocket; DISCONNECTED is fired. The relay ends the calls. */
   disconnect(): void {
     this.#closed = true;
+    clearTimeout(this.#deadline);
     if (this.#core) this.#core.disconnect();
     else this.#context.remove(this);
   }
@@ -177,11 +202,14 @@ export class Session {
   /**
    * Sends data to the application behind the relay.
    *
-   * @returns a promise of the status object of the relay; rejected with that object if no application accepts the data.
+   * @returns a promise of the status object of the relay; rejected with that object if no application accepts the data, and
+   *   with an Error if there is no connection or the payload is not a JSON value.
    */
   sendData(payload: unknown): Promise<unknown> {
     const id = uuid();
     return new Promise((resolve, reject) => {
+      if (!["CONNECTED", "ESTABLISHED", "REGISTERED"].includes(this.status())) throw this.#notConnected();
+      if (JSON.stringify(payload) === undefined) throw new TypeError("The payload must be a value that JSON has");
       this.#data.set(id, { resolve, reject });
       this.#core?.sendData(id, payload);
     });
@@ -229,8 +257,51 @@ export class Session {
     throw missing("session.getStreams");
   }
 
+  #notConnected(): Error {
+    return new Error(`${ERROR_INFO.INVALID_SESSION_STATE} ${this.status()}`);
+  }
+
+  /** Opens the socket: at once, unless a load balancer is to be asked first. */
+  #start(): void {
+    const { lbUrl } = this.#options;
+    if (!lbUrl) return this.#open();
+    this.#balance(lbUrl).then(() => this.#open()).catch((error: unknown) => this.#fail((error as Error).message));
+  }
+
+  /** Requests the URL of the relay from the load balancer; `urlServer` is used if that fails. */
+  async #balance(lbUrl: string): Promise<void> {
+    const limit = new AbortController();
+    const timer = setTimeout(() => limit.abort(), BALANCER_MS);
+    try {
+      const response = await fetch(lbUrl, { signal: limit.signal });
+      const { server, ws, wss } = (await response.json()) as Record<string, unknown>;
+      if (!server) throw new Error(`HTTP status ${response.status}, and no server named`);
+      this.#url = this.#url.startsWith("wss:") ? `wss://${server}:${wss}` : `ws://${server}:${ws}`;
+    } catch (error) {
+      this.#logger.warn("session", `the load balancer gave no server, ${this.#url} is used: ${String(error)}`);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #policy(): string {
+    return `the page's Content-Security-Policy must allow ${this.#url} in connect-src`;
+  }
+
+  /** Fails a session that has no socket. */
+  #fail(info: string): void {
+    if (this.#core || this.#closed) return;
+    clearTimeout(this.#deadline);
+    [this.#closed, this.#failed] = [true, true];
+    this.#context.remove(this);
+    this.#logger.error("session", info);
+    this.#status(SESSION_STATUS.FAILED, { info });
+  }
+
   #open(): void {
-    const { urlServer, timeout = 0, pingInterval = 0, probesInterval = 0, receiveProbes = 0 } = this.#options;
+    if (this.#closed) return;
+    clearTimeout(this.#deadline);
+    const { timeout = 0, pingInterval = 0, probesInterval = 0, receiveProbes = 0 } = this.#options;
     const page = {
       connection: () => this.#connection(),
       status: (name: string, data: unknown) => this.#status(name, data),
@@ -242,14 +313,35 @@ export class Session {
       settle: (id: string, accepted: boolean, data: object) => this.#settle(id, accepted, data),
       remove: () => this.#context.remove(this),
     } as never;
-    this.#core = new core.Session(page, timeout, pingInterval, probesInterval, receiveProbes);
-    this.#core.open(urlServer);
+    const left = timeout && Math.max(1, timeout - (performance.now() - this.#began));
+    const opened = new core.Session(page, left, pingInterval, probesInterval, receiveProbes);
+    this.#core = opened;
+    addEventListener("securitypolicyviolation", this.#violation);
+    try {
+      opened.open(this.#url);
+    } catch (error) {
+      this.#core = undefined;
+      if ((error as Error).name === "SyntaxError") {
+        removeEventListener("securitypolicyviolation", this.#violation);
+        this.#context.remove(this);
+        throw error;
+      }
+      // Firefox throws where other browsers report a failed socket.
+      const info = `The browser refused ${this.#url} (${String(error)}): ${this.#policy()}, and a page from https needs wss:`;
+      setTimeout(() => this.#fail(info));
+    }
   }
 
-  #status(name: string, data: unknown): void {
+  #status(name: string, given: unknown): void {
+    removeEventListener("securitypolicyviolation", this.#violation);
+    const data = given ?? (name === SESSION_STATUS.FAILED && this.#forbidden ? { info: this.#policy() } : undefined);
     this.#logger.info("session", `${this.#id} ${name}`);
     if (name === SESSION_STATUS.CONNECTED) this.#logger.setConnection((logs) => this.#core?.pushLogs(logs));
-    if (name === SESSION_STATUS.DISCONNECTED || name === SESSION_STATUS.FAILED) this.#logger.setConnection(null);
+    if (name === SESSION_STATUS.DISCONNECTED || name === SESSION_STATUS.FAILED) {
+      this.#logger.setConnection(null);
+      this.#data.forEach(({ reject }) => reject(this.#notConnected()));
+      this.#data.clear();
+    }
     this.#handlers.fire(name, this, data);
   }
 

@@ -2,12 +2,12 @@
 
 use crate::browser::peer::Peer;
 use crate::browser::timer::now;
-use crate::browser::types::MediaStream;
+use crate::browser::types::{MediaStream, MediaStreamTrack};
 use crate::direct::{Relayed, Way};
 use crate::page::CallPage;
 use crate::{sdp, session, wire};
 use core::cell::{Cell, RefCell};
-use js_sys::{Array, RegExp};
+use js_sys::{Array, Promise, RegExp};
 use offhook_signaling::client::call::{Call as Machine, Description, Details, Direction, Input, Output};
 use offhook_signaling::client::session::Input as SessionInput;
 use offhook_signaling::message::{CallId, DtmfType};
@@ -351,6 +351,14 @@ impl Call {
     /// Hands the call over.
     pub fn transfer(&self, target: String) {
         self.driver.act(Input::TransferTo(target));
+    }
+
+    /// Sends `track` in the place of the one of its kind, through the relay or past it.
+    #[wasm_bindgen(js_name = replaceTrack)]
+    pub fn replace_track(&self, track: &MediaStreamTrack) -> Promise {
+        let relayed = self.driver.peer.borrow().as_ref().and_then(|peer| peer.replace(track));
+        let direct = self.driver.direct.replace(track);
+        Promise::all(&relayed.into_iter().chain(direct).collect::<Array>())
     }
 
     /// Sends digits.

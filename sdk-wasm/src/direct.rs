@@ -1,11 +1,11 @@
 //! The driver of a call's way past the relay: a second peer connection that sends the tracks of the first.
 
 use crate::browser::peer::{Peer, PeerEvent};
-use crate::browser::types::MediaStream;
+use crate::browser::types::{MediaStream, MediaStreamTrack};
 use crate::page::CallPage;
 use crate::{call, wire};
 use core::cell::RefCell;
-use js_sys::JSON;
+use js_sys::{JSON, Promise};
 use offhook_signaling::client::direct::{Input, Output};
 use std::rc::{Rc, Weak};
 use wasm_bindgen::JsValue;
@@ -49,6 +49,11 @@ impl Way {
             // Taken by the call's machine.
             Output::Send(_) => {}
         }
+    }
+
+    /// See [`Peer::replace`].
+    pub(crate) fn replace(&self, track: &MediaStreamTrack) -> Option<Promise> {
+        self.peer.borrow().as_ref()?.replace(track)
     }
 
     fn connect(&self, offer: Option<String>, page: &CallPage, relayed: &Relayed<'_>, driver: &Weak<call::Driver>) {

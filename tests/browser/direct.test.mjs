@@ -57,6 +57,10 @@ for (const callee of ["chromiumB", "firefoxB"]) {
       assert.notEqual(remote.port, relay.mediaPort, "the packets come from the other browser");
     }
 
+    await alice.do("microphone", "tones", TONE.a, TONE.c);
+    await alice.do("ask", "out", "switchMic");
+    await bob.hears(TONE.c, "directly from another microphone");
+
     await alice.do("act", "out", "hold");
     await alice.event("out:HOLD");
     await Promise.all([alice.hearsNothing("during hold"), bob.hearsNothing("during hold")]);
@@ -64,7 +68,7 @@ for (const callee of ["chromiumB", "firefoxB"]) {
     await alice.event("out:ESTABLISHED", 2);
     const again = await both(alice, bob, "MEDIA_PATH", 3);
     assert.deepEqual(again.map((one) => one.path), ["direct", "direct"]);
-    await bothHear(alice, bob, "after hold");
+    await Promise.all([alice.hears(TONE.b, "after hold"), bob.hears(TONE.c, "after hold")]);
 
     await bob.do("act", "in", "muteAudio");
     await alice.hearsNothing("while the callee is muted");

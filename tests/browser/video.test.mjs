@@ -95,3 +95,16 @@ for (const codec of ["VP8", "H264"]) {
     }
   });
 }
+
+test("maxBitrate of the constraints bounds what is sent", async (context) => {
+  phones = await Promise.all([
+    Phone.register(browsers[0], site, relay, "alice-bounded"),
+    Phone.register(browsers[1], site, relay, "bob-bounded"),
+  ]);
+  const [alice, bob] = phones;
+  await connectCall(alice, bob, { video: true, stripCodecs: OTHERS.VP8, maxBitrate: 120 });
+  await keyFrameAfter(bob, "in:ESTABLISHED");
+  const measured = await measure(bob, 8);
+  context.diagnostic(measured.map((one) => `${one.kbps} kbit/s`).join(", "));
+  assert.ok(average(measured.slice(-4), "kbps") < 180, "the sender keeps to 120 kbit/s and the packets' headers");
+});

@@ -6,5 +6,5 @@ pub(crate) mod timer;
 
 /// Browser objects others pass on.
 pub(crate) mod types {
-    pub(crate) use web_sys::{MediaStream, RtcPeerConnection};
+    pub(crate) use web_sys::{MediaStream, MediaStreamTrack, RtcPeerConnection};
 }

@@ -97,6 +97,15 @@ impl Peer {
         &self.connection
     }
 
+    /// Sends `track` in the place of the one of its kind, or will when it sends again; nothing if there is none.
+    pub(crate) fn replace(&self, track: &MediaStreamTrack) -> Option<Promise> {
+        let mut sent = self.sent.borrow_mut();
+        let (sender, current) = sent.iter_mut().find(|(_, current)| current.kind() == track.kind())?;
+        *current = track.clone();
+        sender.track()?;
+        Some(sender.replace_track(Some(track)))
+    }
+
     /// Sends the tracks of `stream`; tells whether it has audio and video.
     pub(crate) fn send(&self, stream: &MediaStream) -> (bool, bool) {
         for track in stream.get_tracks().iter() {

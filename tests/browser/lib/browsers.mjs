@@ -52,9 +52,9 @@ export const isFirefox = (browser) => browser.browserType().name() === "firefox"
  * A page in a context of its own. `scripts` run before the page's own; errors of the page are kept in `page.errors`.
  * Firefox over BiDi refuses the media features a context emulates unless they are null.
  */
-export async function openPage(browser, url, { scripts = [] } = {}) {
+export async function openPage(browser, url, { scripts = [], userAgent } = {}) {
   const plain = { colorScheme: null, reducedMotion: null, forcedColors: null, contrast: null };
-  const context = await browser.newContext(isFirefox(browser) ? plain : {});
+  const context = await browser.newContext(isFirefox(browser) ? plain : { userAgent });
   for (const script of scripts) await context.addInitScript(script);
   const page = await context.newPage();
   page.errors = [];

@@ -10,6 +10,8 @@ import { until } from "./wait.mjs";
 const PACKAGE = fileURLToPath(new URL("../node_modules/@flashphoner/websdk/", import.meta.url));
 const RECORDER = fileURLToPath(new URL("../pages/record.js", import.meta.url));
 const PAGE = "examples/demo/sip/phone/phone.html";
+/** The page with video, devices and screen sharing. */
+export const VIDEO_PAGE = "examples/demo/sip/phone-video/phone-video.html";
 const STOCK_TAG = 'src="../../../../flashphoner.js"';
 const OUR_TAG = 'src="/offhook/flashphoner.js"';
 
@@ -18,18 +20,18 @@ const OUR_TAG = 'src="/offhook/flashphoner.js"';
  * The page starts itself twice, from `onload` and from its last fragment; when the fragment comes first, its hold
  * button gets two listeners that undo each other. `loaded` keeps the fragments back until `onload` is over.
  */
-export async function serveStock(sdk) {
-  const page = await fs.readFile(path.join(PACKAGE, PAGE), "utf8");
+export async function serveStock(sdk, name = PAGE) {
+  const page = await fs.readFile(path.join(PACKAGE, name), "utf8");
   if (!page.includes(STOCK_TAG)) throw new Error(`the stock page has no ${STOCK_TAG}`);
   const loaded = [];
   const site = await serve(
     { "/": PACKAGE, "/offhook/": path.join(await installPackage(), "dist") },
     {
-      change: (name, body) => (name === `/${PAGE}` && sdk === "ours" ? page.replace(STOCK_TAG, OUR_TAG) : body),
-      gate: (name) => (name.endsWith("call-fieldset.html") ? new Promise((ok) => loaded.push(ok)) : undefined),
+      change: (path, body) => (path === `/${name}` && sdk === "ours" ? page.replace(STOCK_TAG, OUR_TAG) : body),
+      gate: (path) => (path.endsWith("call-fieldset.html") ? new Promise((ok) => loaded.push(ok)) : undefined),
     },
   );
-  return { ...site, page: site.url + PAGE, loaded: () => loaded.splice(0).forEach((ok) => ok()) };
+  return { ...site, page: site.url + name, loaded: () => loaded.splice(0).forEach((ok) => ok()) };
 }
 
 /** One window with the stock page. */
@@ -40,8 +42,8 @@ export class StockPhone {
     this.relay = relay;
   }
 
-  static async open(browser, site, relay, login) {
-    const page = await openPage(browser, site.page, { scripts: [{ path: RECORDER }] });
+  static async open(browser, site, relay, login, options = {}) {
+    const page = await openPage(browser, site.page, { scripts: [{ path: RECORDER }], ...options });
     const there = () => page.evaluate(() => document.getElementById("callStatus") !== null);
     await until("the page's fragments", async () => {
       site.loaded();

@@ -1,5 +1,5 @@
 // The suites' page: our SDK driven by the test, everything it says kept in `phone.events`.
-import { constants, createSession, init } from "offhook";
+import { constants, createSession, getMediaAccess, init } from "offhook";
 import { hearNothing, hearTone, useTone } from "./listen.js";
 import { microphone } from "./microphone.js";
 
@@ -26,16 +26,19 @@ function follow(name, call) {
   call.on("DTMF", (_, digit) => say(`${name}:DTMF`, { digit }));
   call.on("REMOTE_HOLD", (_, held) => say(`${name}:REMOTE_HOLD`, { held }));
   call.on("MEDIA_PATH", (_, path) => say(`${name}:MEDIA_PATH`, { path }));
+  call.on("LOCAL_DEVICE", (_, change) => say(`${name}:LOCAL_DEVICE`, change));
+  call.on("SOUND_BLOCKED", (_, blocked) => say(`${name}:SOUND_BLOCKED`, { blocked }));
   call.on("TRANSFER", (_, status) => say(`${name}:TRANSFER`, { status }));
 }
 
-const media = (video) => ({
+const media = ({ video = false, listens = false, maxBitrate }) => ({
   localVideoDisplay: document.getElementById("local"),
   remoteVideoDisplay: document.getElementById("remote"),
-  constraints: { audio: PURE, video: video ? { width: 640, height: 480 } : false },
+  constraints: { audio: listens ? false : PURE, video: video ? { width: 640, height: 480, maxBitrate } : false },
 });
 
 const remoteStream = () => document.querySelector("#remote video").srcObject;
+const text = (error) => (error instanceof Error ? error.message : String(error));
 
 window.phone = {
   events,
@@ -55,16 +58,30 @@ window.phone = {
       say("INCOMING_CALL", { caller: call.caller(), id: call.id() });
     });
   },
-  dial(name, callee, { video = false, stripCodecs, garbled = false } = {}) {
+  dial(name, callee, { stripCodecs, garbled = false, ...options } = {}) {
+    const { video: receiveVideo = false, cacheLocalResources } = options;
     const sdpHook = garbled ? () => "garbled" : undefined;
-    const call = session.createCall({ callee, stripCodecs, sdpHook, receiveVideo: video, ...media(video) });
+    const call = session.createCall({ callee, stripCodecs, sdpHook, receiveVideo, cacheLocalResources, ...media(options) });
     follow(name, call);
     call.call();
   },
-  answer: (name, { video = false } = {}) => calls.get(name).answer(media(video)),
+  answer: (name, options = {}) => calls.get(name).answer(media(options)),
+  capture: () => getMediaAccess({ audio: PURE, video: false }, document.getElementById("local")).then(() => {}),
   act: (name, method, ...given) => void calls.get(name)[method](...given),
   ask: (name, method, ...given) => calls.get(name)[method](...given),
+  /** What a method throws or rejects with. */
+  refusal: async (name, method, ...given) => {
+    try {
+      await calls.get(name)[method](...given);
+    } catch (error) {
+      return text(error);
+    }
+  },
   disconnect: () => session.disconnect(),
+  remoteElement() {
+    const { paused, muted, controls } = document.querySelector("#remote video");
+    return { paused, muted, controls };
+  },
   microphone: (method, ...given) => microphone[method](...given),
   hearTone: (hz, ms) => hearTone(remoteStream(), hz, ms),
   hearNothing: (ms) => hearNothing(remoteStream(), ms),

@@ -9,19 +9,25 @@ async function audio() {
 
 const pause = (ms) => new Promise((ok) => setTimeout(ok, ms));
 
+/** A stream with a sine of `hz`. */
+export async function toneStream(hz) {
+  const c = await audio();
+  const oscillator = new OscillatorNode(c, { frequency: hz });
+  const out = new MediaStreamAudioDestinationNode(c);
+  oscillator.connect(new GainNode(c, { gain: 0.3 })).connect(out);
+  oscillator.start();
+  return out.stream;
+}
+
 /** From now on getUserMedia gives a sine of `hz` in the place of the microphone. */
 export function useTone(hz) {
   const original = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
   navigator.mediaDevices.getUserMedia = async (constraints) => {
-    const c = await audio();
-    const oscillator = new OscillatorNode(c, { frequency: hz });
-    const out = new MediaStreamAudioDestinationNode(c);
-    oscillator.connect(new GainNode(c, { gain: 0.3 })).connect(out);
-    oscillator.start();
+    const stream = await toneStream(hz);
     if (constraints.video) {
-      for (const track of (await original({ video: constraints.video })).getVideoTracks()) out.stream.addTrack(track);
+      for (const track of (await original({ video: constraints.video })).getVideoTracks()) stream.addTrack(track);
     }
-    return out.stream;
+    return stream;
   };
 }
 

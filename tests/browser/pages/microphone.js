@@ -1,4 +1,5 @@
 // What the page's getUserMedia does, as the test chooses; every track that it gave is remembered.
+import { toneStream } from "./listen.js";
 
 const tracks = [];
 let answer = (original, constraints) => original(constraints);
@@ -34,6 +35,21 @@ export const microphone = {
   remove() {
     Object.defineProperty(navigator, "mediaDevices", { value: undefined });
   },
+  /** From now on a microphone that is asked for by its id sounds like `chosen`, the default one like `standard`. */
+  tones(standard, chosen) {
+    answer = (_, { audio }) => toneStream(audio.deviceId?.exact ? chosen : standard);
+  },
+  /** As if the microphones in use were unplugged. */
+  unplug() {
+    for (const track of tracks.filter((one) => one.readyState === "live")) {
+      track.stop();
+      track.dispatchEvent(new Event("ended"));
+    }
+  },
+  /** As if one was plugged in. */
+  plugIn: () => navigator.mediaDevices.dispatchEvent(new Event("devicechange")),
+  /** The page stops the tracks itself; there is no event of it. */
+  stop: () => tracks.forEach((track) => track.stop()),
   /** How many captured tracks are running. */
   live: () => tracks.filter((track) => track.readyState === "live").length,
 };

@@ -1,0 +1,157 @@
+// Devices that change in a call: switched by the user, unplugged, captured before; and speakers that a browser withholds.
+import assert from "node:assert/strict";
+import { after, afterEach, before, test } from "node:test";
+import { TONE, launch, openPage, screenshots } from "./lib/browsers.mjs";
+import { bundlePage } from "./lib/package.mjs";
+import { Phone, connectCall } from "./lib/phone.mjs";
+import { startRelay } from "./lib/relay.mjs";
+import { serve } from "./lib/site.mjs";
+import { until } from "./lib/wait.mjs";
+
+let relay;
+let site;
+let listeners;
+let browsers;
+let phones = [];
+let logins = 0;
+
+before(async () => {
+  relay = await startRelay();
+  site = await serve({ "/": await bundlePage("calls") });
+  listeners = await serve({ "/": await bundlePage("listener") });
+  browsers = await Promise.all([
+    launch("chromium", { hz: TONE.a }),
+    launch("chromium", { hz: TONE.b, args: ["--autoplay-policy=document-user-activation-required"] }),
+  ]);
+});
+
+afterEach(async (context) => {
+  if (context.passed === false) await screenshots(context.name, phones.map((phone) => phone.page));
+  await Promise.all(phones.map((phone) => phone.close()));
+  phones = [];
+});
+
+after(async () => {
+  await Promise.all((browsers ?? []).map((browser) => browser.close()));
+  site?.close();
+  listeners?.close();
+  await relay?.stop();
+});
+
+/** Two registered phones. */
+async function pair() {
+  const register = (browser, name) => Phone.register(browser, site, relay, `${name}${++logins}`);
+  phones = await Promise.all([register(browsers[0], "alice"), register(browsers[1], "bob")]);
+  return phones;
+}
+
+test("switchMic sends the other microphone, muted as the call is, and releases the first", async () => {
+  const [alice, bob] = await pair();
+  await alice.do("microphone", "tones", TONE.a, TONE.c);
+  await connectCall(alice, bob);
+  await bob.hears(TONE.a, "from the default microphone");
+  const id = await alice.do("ask", "out", "switchMic");
+  assert.match(id, /\S/);
+  await bob.hears(TONE.c, "from the other microphone");
+  assert.equal(await alice.do("microphone", "live"), 1);
+
+  await alice.do("act", "out", "muteAudio");
+  assert.equal(await alice.do("ask", "out", "switchMic", id), id);
+  await bob.hearsNothing("from a microphone switched while muted");
+  await alice.do("act", "out", "unmuteAudio");
+  await bob.hears(TONE.c, "after mute");
+});
+
+test("switching is refused before the call is established, and where there is nothing to switch", async () => {
+  const [alice, bob] = await pair();
+  await alice.do("dial", "out", bob.login);
+  await alice.event("out:RING");
+  for (const method of ["switchMic", "switchCam", "switchToScreen", "switchToCam"]) {
+    assert.equal(await alice.do("refusal", "out", method), "Invalid call state", method);
+  }
+  await bob.event("in:RING");
+  await bob.do("answer", "in");
+  await alice.event("out:ESTABLISHED");
+  assert.match(await alice.do("refusal", "out", "switchCam"), /Number of cams is less than 2/);
+  assert.match(await alice.do("refusal", "out", "switchToScreen"), /sends no video/);
+  assert.equal(await alice.do("refusal", "out", "switchToCam"), undefined);
+  await bob.hears(TONE.a, "after all that");
+});
+
+test("a microphone that disappears is replaced by the default one, and the page is told", async () => {
+  const [alice, bob] = await pair();
+  await connectCall(alice, bob);
+  await bob.hears(TONE.a, "at first");
+  await alice.do("microphone", "tones", TONE.c);
+  await alice.do("microphone", "unplug");
+  const [lost, replaced] = [await alice.event("out:LOCAL_DEVICE"), await alice.event("out:LOCAL_DEVICE", 2)];
+  assert.deepEqual([lost.kind, lost.state, replaced.kind, replaced.state], ["audio", "lost", "audio", "replaced"]);
+  await bob.hears(TONE.c, "from the microphone that took its place");
+  assert.equal(await alice.do("microphone", "live"), 1);
+});
+
+test("without another microphone the call waits for one to be plugged in", async () => {
+  const [alice, bob] = await pair();
+  await connectCall(alice, bob);
+  await alice.do("microphone", "refuse", "NotFoundError");
+  await alice.do("act", "out", "muteAudio");
+  await alice.do("microphone", "unplug");
+  assert.equal((await alice.event("out:LOCAL_DEVICE")).state, "lost");
+  await alice.do("microphone", "tones", TONE.c);
+  await alice.do("microphone", "plugIn");
+  assert.equal((await alice.event("out:LOCAL_DEVICE", 2)).state, "replaced");
+  await bob.hearsNothing("as the call is muted");
+  await alice.do("act", "out", "unmuteAudio");
+  await bob.hears(TONE.c, "from the microphone that was plugged in");
+});
+
+test("a capture that has ended is not used by the next call", async () => {
+  const [alice, bob] = await pair();
+  await alice.do("capture");
+  await alice.do("microphone", "stop");
+  await connectCall(alice, bob, { cacheLocalResources: true });
+  await bob.hears(TONE.a, "though the first capture has ended");
+  await alice.do("act", "out", "hangup");
+  await bob.event("in:FINISH");
+  assert.equal(await alice.do("microphone", "live"), 1, "the capture is kept");
+
+  await alice.do("microphone", "stop");
+  await alice.do("dial", "again", bob.login, { cacheLocalResources: true });
+  await bob.event("in1:RING");
+  await bob.do("answer", "in1");
+  await alice.event("again:ESTABLISHED");
+  await bob.hears(TONE.a, "though the kept capture has ended");
+});
+
+/** The page that only listens, and what it wrote to the console. */
+async function untouched() {
+  const login = `bob${++logins}`;
+  const page = await openPage(browsers[1], `${listeners.url}?login=${login}&relay=${encodeURIComponent(relay.ws)}`);
+  const written = [];
+  page.on("console", (message) => written.push(message.text()));
+  const wrote = (text) => until(`${login} to write ${text}`, () => written.includes(text));
+  await page.reload();
+  await wrote("registered");
+  phones.push({ page, close: () => page.context().close() });
+  return { login, page, wrote };
+}
+
+const WAYS = [
+  ["a click", (page) => page.mouse.click(5, 5)],
+  ["resumeSound", async (page) => assert.equal(await page.evaluate(() => window.listener.resume()), true)],
+];
+for (const [way, resume] of WAYS) {
+  test(`sound without a user gesture is reported, plays silently, and is heard after ${way}`, async () => {
+    const alice = await Phone.register(browsers[0], site, relay, `alice${++logins}`);
+    phones = [alice];
+    const { login, page, wrote } = await untouched();
+    await alice.do("dial", "out", login);
+    await wrote("blocked true");
+    assert.deepEqual(await page.evaluate(() => window.listener.element()), { paused: false, muted: true });
+    await resume(page);
+    await wrote("blocked false");
+    assert.deepEqual(await page.evaluate(() => window.listener.element()), { paused: false, muted: false });
+    const heard = await page.evaluate((hz) => window.listener.hears(hz), TONE.a);
+    assert.ok(heard.ok, JSON.stringify(heard));
+  });
+}
