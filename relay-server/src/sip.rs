@@ -43,6 +43,7 @@ pub fn machine(
         trunk: sip.trunk.is_given().then(|| Trunk {
             account: sip.trunk.account(sip.expires),
             numbers: sip.trunk_numbers.clone(),
+            numbering: sip.trunk_numbering.clone(),
             asserts_identity: sip.trunk_asserts_identity,
         }),
         forward_to: sip.forward_to.clone(),

@@ -259,6 +259,7 @@ impl World {
                 | Output::Sip(_)
                 | Output::VerifyPassword { .. }
                 | Output::Offense(_)
+                | Output::RegistrationFailed { .. }
                 | Output::PassedOver { .. } => {}
             }
         }

@@ -1,8 +1,10 @@
 //! What the operator decides about calls and sessions.
 
+mod numbering;
 mod pattern;
 mod sip;
 
+pub use numbering::Numbering;
 pub use pattern::Pattern;
 pub use sip::{Destinations, ListedServer, MediaProfile, RtpAddress, RtpWorker, Servers, Sip, Srtp, Trunk};
 

@@ -1,6 +1,7 @@
 //! The vocabulary of the relay machine: what goes in, what comes out.
 
 use crate::config::LoginName;
+use core::time::Duration;
 use offhook_limits::offense::Report;
 use offhook_media::command::{Command, Event, WorkerId};
 use offhook_sip::auth::Secret;
@@ -102,6 +103,15 @@ pub enum Output {
     },
     /// Something for the SIP transports or the resolver; never an event.
     Sip(user_agent::Output),
+    /// For the log: a server does not take the registration of an account in the operator's configuration.
+    RegistrationFailed {
+        /// It is the trunk.
+        is_trunk: bool,
+        /// Why.
+        failure: user_agent::Failure,
+        /// When it is tried again; none: never.
+        retry_in: Option<Duration>,
+    },
     /// For the log: pages name a SIP server that they may not use, so their calls go to users of this relay. Once for each
     /// server.
     PassedOver {

@@ -73,6 +73,7 @@ impl AccountSettings {
             transport: self.transport,
             expires,
             options_interval: self.options_interval,
+            persists: true,
             contact_user: String::new(),
         }
     }

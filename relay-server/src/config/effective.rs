@@ -204,6 +204,9 @@ fn trunk(s: &SipSettings) -> Vec<(&'static str, String)> {
             if t.options_interval.is_zero() { "off".to_owned() } else { seconds(t.options_interval) },
         ),
         ("sip.trunk.numbers", format!("{} logins", s.trunk_numbers.len())),
+        ("sip.trunk.country_code", otherwise(&s.trunk_numbering.country_code, "none")),
+        ("sip.trunk.international_prefix", otherwise(&s.trunk_numbering.international_prefix, "none")),
+        ("sip.trunk.national_prefix", otherwise(&s.trunk_numbering.national_prefix, "none")),
         ("sip.trunk.asserts_identity", if s.trunk_asserts_identity { "yes" } else { "no" }.to_owned()),
     ]
 }

@@ -123,6 +123,13 @@ pub const OPTIONS: &[OptionSpec] = &[
     trunk!("proxy"),
     trunk!("transport"),
     trunk!("options_interval"),
+    option("sip", "trunk.country_code", set!(sip.trunk_numbering.country_code = given => sip::digits(given)?)),
+    option(
+        "sip",
+        "trunk.international_prefix",
+        set!(sip.trunk_numbering.international_prefix = given => sip::digits(given)?),
+    ),
+    option("sip", "trunk.national_prefix", set!(sip.trunk_numbering.national_prefix = given => sip::digits(given)?)),
     option("sip", "trunk.asserts_identity", set!(sip.trunk_asserts_identity = given => given.truth()?)),
     option("rtp", "address", set!(sip.rtp_address = given => sip::one_of_each_family(given)?)),
     option("rtp", "public_address", set!(sip.rtp_public_address = given => sip::one_of_each_family(given)?)),

@@ -6,7 +6,7 @@ use super::value::Given;
 use super::{ConfigError, Settings};
 use core::fmt;
 use core::time::Duration;
-use offhook_b2bua::config::{ListedServer, LoginName, MediaProfile, Pattern, Servers, Srtp};
+use offhook_b2bua::config::{ListedServer, LoginName, MediaProfile, Numbering, Pattern, Servers, Srtp};
 use offhook_media::transport::latch::{LatchRules, Latching};
 use offhook_sip::auth::{Hash, Secret, Verifier};
 use offhook_sip::subnet::Subnet;
@@ -111,6 +111,8 @@ pub struct SipSettings {
     pub trunk: AccountSettings,
     /// The number or name by which the trunk's server knows a login.
     pub trunk_numbers: BTreeMap<LoginName, String>,
+    /// How the trunk's server writes numbers.
+    pub trunk_numbering: Numbering,
     /// Who calls is told to the trunk's server by `P-Asserted-Identity` too.
     pub trunk_asserts_identity: bool,
     /// Addresses RTP is taken on; empty: the address of this machine.
@@ -167,6 +169,7 @@ impl Default for SipSettings {
             accounts: BTreeMap::new(),
             trunk: AccountSettings::default(),
             trunk_numbers: BTreeMap::new(),
+            trunk_numbering: Numbering::default(),
             trunk_asserts_identity: false,
             rtp_address: Vec::new(),
             rtp_public_address: Vec::new(),
@@ -329,6 +332,15 @@ pub(super) fn verify(given: &Given) -> Result<Verify, String> {
 
 pub(super) fn redirects(given: &Given) -> Result<Redirects, String> {
     given.choice(&[("domain", Redirects::Domain), ("all", Redirects::All), ("off", Redirects::Off)])
+}
+
+/// Digits before a number, or none.
+pub(super) fn digits(given: &Given) -> Result<String, String> {
+    let text = given.one()?;
+    if text.bytes().all(|octet| octet.is_ascii_digit()) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("`{text}` is not made of digits: write it like `49`, without `+`"))
 }
 
 /// Patterns of numbers, `+4930*`.

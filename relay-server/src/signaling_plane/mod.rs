@@ -19,7 +19,7 @@ use offhook_b2bua::io::{ConnectionId, Input, Output};
 use offhook_b2bua::relay::Relay;
 use offhook_clock::Time;
 use offhook_media::command::Event;
-use offhook_sip::user_agent::io as user_agent;
+use offhook_sip::user_agent::io::{self as user_agent, Failure};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -426,6 +426,30 @@ impl SignalingPlane {
                 }
                 Output::Offense(report) => security_log::write(&report),
                 Output::Sip(output) => self.perform(output),
+                Output::RegistrationFailed { is_trunk, failure, retry_in } => {
+                    let section = if is_trunk { "[sip.trunk]" } else { "[[sip.accounts]]" };
+                    let retry_s = retry_in.map(|wait| wait.as_secs());
+                    match failure {
+                        Failure::Refused { status, .. } => {
+                            tracing::warn!(
+                                section,
+                                status,
+                                retry_s,
+                                "the registrar refused the registration of an account"
+                            );
+                        }
+                        Failure::WrongPassword { .. } => {
+                            tracing::warn!(
+                                section,
+                                retry_s,
+                                "the registrar refused the password of an account: check it"
+                            );
+                        }
+                        Failure::Timeout | Failure::Unreachable | Failure::NoSuchHost => {
+                            tracing::warn!(section, ?failure, retry_s, "an account is not registered");
+                        }
+                    }
+                }
                 Output::PassedOver { server, told } => {
                     tracing::debug!(%server, "pages name a SIP server that [sip] servers does not allow");
                     if told {

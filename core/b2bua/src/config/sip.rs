@@ -1,6 +1,6 @@
 //! What the operator decides about SIP: servers, accounts, phones, and the media towards them.
 
-use super::{LoginName, Pattern};
+use super::{LoginName, Numbering, Pattern};
 use crate::address::next_hop_of;
 use core::time::Duration;
 pub use offhook_sip::user_agent::destinations::{Destinations, ListedServer, Servers};
@@ -16,6 +16,8 @@ pub struct Trunk {
     pub account: Account,
     /// The number or name by which the server knows a login; by the login itself where none is given.
     pub numbers: BTreeMap<LoginName, String>,
+    /// How the server writes numbers.
+    pub numbering: Numbering,
     /// Who calls is told by `P-Asserted-Identity` too (RFC 3325): the server must trust this relay.
     pub asserts_identity: bool,
 }

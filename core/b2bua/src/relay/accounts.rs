@@ -12,6 +12,7 @@ use super::sip_options::{PageAccount, domain_of};
 use crate::address::Server;
 use crate::call::SessionId;
 use crate::config::{LoginName, Trunk};
+use crate::io::Output;
 use offhook_clock::Time;
 use offhook_signaling::message::ServerMessage;
 use offhook_signaling::server::close_code;
@@ -24,8 +25,10 @@ use std::collections::BTreeSet;
 pub(super) enum Registration {
     /// The server has not answered, or the account does not register.
     Asked,
-    /// The server has accepted it once.
+    /// The server has accepted it.
     Accepted,
+    /// The server had accepted it, and does not know it any more; it is tried again.
+    Lost,
 }
 
 /// One account, and who uses it.
@@ -122,7 +125,7 @@ impl Relay {
 
     pub(super) fn registered(&mut self, id: AccountId) {
         let Some(account) = self.accounts.get_mut(&id) else { return };
-        if account.registration == Registration::Asked {
+        if account.registration != Registration::Accepted {
             account.registration = Registration::Accepted;
             self.registrations += 1;
         }
@@ -136,8 +139,17 @@ impl Relay {
     /// Before the first success, and when nothing is tried any more, the page is told and its socket closed: a stock page
     /// would wait for ever (contract §6.2). Later on the page is told, and the registration tried again.
     pub(super) fn registration_failed(&mut self, id: AccountId, failure: &Failure, retry_at: Option<Time>, now: Time) {
-        let Some(account) = self.accounts.get(&id) else { return };
-        let goes_on = account.registration == Registration::Accepted && retry_at.is_some();
+        let Some(account) = self.accounts.get_mut(&id) else { return };
+        let goes_on = account.registration != Registration::Asked && retry_at.is_some();
+        if account.registration == Registration::Accepted {
+            account.registration = Registration::Lost;
+            self.registrations -= 1;
+        }
+        if account.is_configured {
+            let retry_in = retry_at.map(|at| at.since(now));
+            let failure = failure.clone();
+            self.outputs.push_back(Output::RegistrationFailed { is_trunk: Some(id) == self.trunk, failure, retry_in });
+        }
         let info = failure_text(failure);
         for session in account.sessions.clone() {
             let Some(login) = self.sessions.get(&session).map(|session| session.caller().to_owned()) else { continue };

@@ -194,6 +194,7 @@ impl Stage {
                 Output::VerifyPassword { .. }
                 | Output::Offense(_)
                 | Output::Media { .. }
+                | Output::RegistrationFailed { .. }
                 | Output::PassedOver { .. }
                 | Output::Sip(_) => {}
             }
@@ -301,6 +302,7 @@ impl Stage {
             request_uri: format!("sip:{}@relay.example", script.pick(&NAMES).unwrap_or_default()),
             from: identity("1003"),
             to: identity("alice"),
+            called_party: None,
             asserted: None,
             anonymous: false,
             diverted_by: Vec::new(),

@@ -172,8 +172,7 @@ impl Relay {
     fn called(&self, request: &InboundInvite) -> (Option<AccountId>, String, Result<Vec<Target>, EndReason>) {
         match &request.origin {
             Origin::Account(account) if Some(*account) == self.trunk => {
-                let number = address_of_record(&request.to.uri);
-                let login = self.login_of(&number);
+                let login = self.called_login(request);
                 let targets = self.route_here(&Source::Account(*account), &login);
                 (Some(*account), login.0, targets)
             }
@@ -191,11 +190,22 @@ impl Relay {
         }
     }
 
+    /// The login that a call of the trunk is for, by the first of Request-URI (RFC 3261 §8.2.2.1), `P-Called-Party-ID` (RFC 7315
+    /// §4.2) and `To` that names a user.
+    fn called_login(&self, request: &InboundInvite) -> LoginName {
+        let named = [Some(&request.request_uri), request.called_party.as_ref(), Some(&request.to.uri)];
+        let users = named.into_iter().flatten().map(|uri| address_of_record(uri));
+        let mut logins = users.filter_map(|user| match self.login_of(&user) {
+            Some(login) => Some(login),
+            None => self.knows(&user).then_some(user),
+        });
+        logins.next().unwrap_or_else(|| address_of_record(&request.to.uri))
+    }
+
     /// The login that the trunk's server knows by a number.
-    fn login_of(&self, number: &LoginName) -> LoginName {
-        let trunk = self.config.sip.as_ref().and_then(|config| config.trunk.as_ref());
-        let mut numbers = trunk.into_iter().flat_map(|trunk| &trunk.numbers);
-        numbers.find(|(_, known)| **known == number.0).map_or_else(|| number.clone(), |(login, _)| login.clone())
+    fn login_of(&self, number: &LoginName) -> Option<LoginName> {
+        let trunk = self.config.sip.as_ref().and_then(|config| config.trunk.as_ref())?;
+        self.logins_by_number.get(&trunk.numbering.canonical(&number.0)).cloned()
     }
 
     /// Gives the party its offer; the media in it.

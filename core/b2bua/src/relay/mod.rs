@@ -119,6 +119,8 @@ pub struct Relay {
     /// The calls of each registered phone.
     phone_calls: BTreeMap<BindingId, PhoneCalls>,
     phone_of: BTreeMap<LegKey, BindingId>,
+    /// The logins that the trunk has numbers for, by number in the form that is compared.
+    logins_by_number: BTreeMap<String, LoginName>,
     /// Users of phones that may register.
     phone_users: BTreeSet<LoginName>,
     /// Where this relay receives RTP, as its session descriptions say.
@@ -158,6 +160,12 @@ impl Relay {
             sip.workers.iter().map(pool)
         });
         let ports = pools.collect();
+        let trunk = config.sip.as_ref().and_then(|sip| sip.trunk.as_ref());
+        let numbers = trunk
+            .into_iter()
+            .flat_map(|trunk| trunk.numbers.iter().map(|(login, number)| (&trunk.numbering, login, number)));
+        let logins_by_number =
+            numbers.map(|(numbering, login, number)| (numbering.canonical(number), login.clone())).collect();
         let phones = config.sip.iter().flat_map(|sip| &sip.user_agent.phones);
         let phone_users = phones.map(|phone| LoginName(phone.user.clone())).collect();
         let checks = PasswordChecks::new(config.password_checks);
@@ -187,6 +195,7 @@ impl Relay {
             fragment_of: BTreeMap::new(),
             phone_calls: BTreeMap::new(),
             phone_of: BTreeMap::new(),
+            logins_by_number,
             phone_users,
             sockets_of: BTreeMap::new(),
             ports,

@@ -342,8 +342,9 @@ impl Relay {
         socket.protocol.handle_input(&server::Input::Accepted, now);
         // Of an account that registers, its server says when.
         let account = session.account().and_then(|account| self.accounts.get(&account));
-        let waits = account
-            .is_some_and(|account| account.settings.registrar.is_some() && account.registration == Registration::Asked);
+        let waits = account.is_some_and(|account| {
+            account.settings.registrar.is_some() && account.registration != Registration::Accepted
+        });
         let registered = session.registers() && !waits;
         session.told = registered || !session.registers();
         let refused_server = session.refused_server.clone();

@@ -114,6 +114,7 @@ pub(super) fn page_account(
         transport,
         expires: config.expires,
         options_interval: core::time::Duration::ZERO,
+        persists: false,
         contact_user: String::new(),
     };
     Ok(Asked::Account(Box::new(PageAccount { settings, domain, is_configured: false })))

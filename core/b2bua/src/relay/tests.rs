@@ -133,6 +133,8 @@ pub(super) struct Bench {
     pub(super) passed_over: Vec<(String, bool)>,
     /// Lines of the security log.
     pub(super) offenses: Vec<Report>,
+    /// Failures of the operator's accounts that the log tells.
+    pub(super) registration_failures: usize,
     next: u64,
 }
 
@@ -154,6 +156,7 @@ impl Bench {
             sip: Vec::new(),
             passed_over: Vec::new(),
             offenses: Vec::new(),
+            registration_failures: 0,
             next: 0,
         };
         bench.drain();
@@ -199,6 +202,7 @@ impl Bench {
                     self.checks.push((request, login, password.reveal().to_owned()));
                 }
                 Output::Offense(report) => self.offenses.push(report),
+                Output::RegistrationFailed { .. } => self.registration_failures += 1,
                 Output::PassedOver { server, told } => self.passed_over.push((server, told)),
             }
         }

@@ -40,6 +40,12 @@ const BASE_WAIT: Duration = Duration::from_secs(30);
 /// The longest wait after failures (RFC 5626 §4.5).
 const LONGEST_WAIT: Duration = Duration::from_secs(1_800);
 
+/// The wait after the first refusal of an account that persists; it doubles with each.
+const REFUSED_WAIT: Duration = Duration::from_secs(60);
+
+/// The longest wait after such refusals.
+const LONGEST_REFUSED_WAIT: Duration = Duration::from_secs(600);
+
 /// The longest wait that a server is obeyed in.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(86_400);
 
@@ -68,6 +74,8 @@ pub struct Settings {
     pub expires: Duration,
     /// The name and password for those that challenge.
     pub login: Option<Login>,
+    /// A refusal is tried again after minutes: the registrar may know the account later.
+    pub persists: bool,
 }
 
 /// What happens to a registration.
@@ -335,13 +343,17 @@ impl Registration {
         if then == Then::Leave {
             return self.leave();
         }
+        let mut is_refused = false;
         let wait = match response {
             None => Some(self.back_off(binding, rng, now)),
             Some(response) => match response.headers.retry_after() {
                 Some(Ok(after)) => {
                     Some(Duration::from_secs(after.seconds.into()).clamp(SHORTEST_RETRY_AFTER, LONGEST_RETRY_AFTER))
                 }
-                Some(Err(_)) | None if is_final(response.status) => None,
+                Some(Err(_)) | None if is_final(response.status) => {
+                    is_refused = true;
+                    self.settings.persists.then(|| self.refused_wait(rng))
+                }
                 Some(Err(_)) | None => Some(self.back_off(binding, rng, now)),
             },
         };
@@ -352,7 +364,7 @@ impl Registration {
         };
         let retry_at = now + wait;
         // As long as the server knows the account from before, there is nothing to tell.
-        let binding = binding.filter(|expires_at| retry_at < *expires_at);
+        let binding = binding.filter(|expires_at| !is_refused && retry_at < *expires_at);
         if binding.is_none() {
             self.tell(Event::Failed { failure, retry_at: Some(retry_at) });
         }
@@ -361,6 +373,13 @@ impl Registration {
 
     /// How long to wait after a failure (RFC 5626 §4.5). While a binding lives, half of what is left of it at most: it may be
     /// saved yet.
+    /// With its credentials unused, as the refusal may have been about those.
+    fn refused_wait(&mut self, rng: &mut ChaCha20Rng) -> Duration {
+        self.auth = self.settings.login.clone().map(Client::new);
+        let wait = REFUSED_WAIT.saturating_mul(2_u32.saturating_pow(self.failures)).min(LONGEST_REFUSED_WAIT);
+        part_of(wait, 50, rng)
+    }
+
     fn back_off(&self, binding: Option<Time>, rng: &mut ChaCha20Rng, now: Time) -> Duration {
         let wait = BASE_WAIT.saturating_mul(2_u32.saturating_pow(self.failures)).min(LONGEST_WAIT);
         let wait = part_of(wait, 50, rng);

@@ -18,6 +18,7 @@ pub(super) fn settings() -> Settings {
         contact: "<sip:a1b2@relay.invalid>".parse().unwrap(),
         expires: Duration::from_secs(600),
         login: Some(Login::new("alice", "secret")),
+        persists: false,
     }
 }
 
@@ -429,4 +430,17 @@ fn a_saved_registration_goes_on() {
     bench.registration = serde_json::from_str(&saved).unwrap();
     assert_eq!(bench.answer(200, &[]), [""; 0]);
     assert!(bench.registration.is_registered());
+}
+
+#[test]
+fn refused_account_that_persists_is_tried_again_after_minutes() {
+    for status in [403, 404] {
+        let mut bench = Bench::with(Settings { persists: true, ..settings() });
+        for longest in [60, 120, 240, 480, 600, 600] {
+            bench.answer(status, &[]);
+            let wait = bench.wait().as_secs();
+            bench.told();
+            assert!((longest / 2..=longest).contains(&wait), "{status}: {wait} s of {longest}");
+        }
+    }
 }

@@ -116,6 +116,7 @@ impl Stage {
             transport: None,
             expires: Duration::from_secs(600),
             options_interval: Duration::ZERO,
+            persists: false,
             contact_user: "alice".to_owned(),
         };
         stage.command(Command::AddAccount { account: AccountId(1), settings: Box::new(account) });

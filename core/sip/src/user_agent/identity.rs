@@ -60,6 +60,12 @@ pub(super) fn asserted_identity(headers: &Headers) -> Option<Identity> {
     asserted.or_else(older).map(|address| identity_of(&address))
 }
 
+/// The number that was called, by `P-Called-Party-ID` (RFC 7315 §4.2).
+pub(super) fn called_party(headers: &Headers) -> Option<String> {
+    let address: NameAddr = headers.get("P-Called-Party-ID")?.parse().ok()?;
+    Some(address.uri.to_string())
+}
+
 /// Who was called before, the latest first.
 pub(super) fn diverted_by(headers: &Headers) -> Vec<Identity> {
     let diversions = headers.diversion().unwrap_or_default();

@@ -69,6 +69,8 @@ pub struct Account {
     pub expires: Duration,
     /// How often its server is sent OPTIONS where it does not register; zero: never.
     pub options_interval: Duration,
+    /// A registration that its server refuses is tried again after minutes: the operator's accounts, whose passwords are right.
+    pub persists: bool,
     /// The user part of the `Contact`, unique among accounts: requests to it are for this account.
     pub contact_user: String,
 }
@@ -395,6 +397,8 @@ pub struct InboundInvite {
     pub from: Identity,
     /// Who was called at first, by `To`.
     pub to: Identity,
+    /// The number that was called, by `P-Called-Party-ID` (RFC 7315 §4.2): a URI.
+    pub called_party: Option<String>,
     /// Who calls, by `P-Asserted-Identity` (RFC 3325), if the source is trusted.
     pub asserted: Option<Identity>,
     /// The caller wants to stay unknown (RFC 3323).

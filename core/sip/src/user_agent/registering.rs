@@ -119,5 +119,6 @@ fn settings(account: &Account) -> Option<Settings> {
         contact: own_contact(&account.contact_user, is_secure),
         expires: account.expires,
         login: account.login.clone(),
+        persists: account.persists,
     })
 }

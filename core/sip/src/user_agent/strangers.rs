@@ -7,7 +7,7 @@ use super::capabilities::{
 };
 use super::destinations::NamedBy;
 use super::extra;
-use super::identity::{asserted_identity, diverted_by, identity_of, is_anonymous};
+use super::identity::{asserted_identity, called_party, diverted_by, identity_of, is_anonymous};
 use super::invite::Invite;
 use super::io::{Body, Event, InboundInvite, InviteId, Origin};
 use super::outlet::{Party, own_contact};
@@ -216,6 +216,7 @@ impl UserAgent {
             request_uri: incoming.request.uri.to_string(),
             from: identity_of(&from),
             to: identity_of(&headers.to().ok()?),
+            called_party: called_party(headers),
             asserted: is_trusted.then(|| asserted_identity(headers)).flatten(),
             anonymous: is_anonymous(headers, &from),
             diverted_by: diverted_by(headers),

@@ -225,6 +225,7 @@ fn who_names_the_relay_itself_or_has_an_account_of_the_operators_names_nothing_i
         transport: None,
         expires: Duration::from_secs(600),
         options_interval: Duration::ZERO,
+        persists: false,
         contact_user: String::new(),
     };
     let sip = Sip { accounts: [(LoginName("bob".into()), settings)].into(), ..sip_config() };
@@ -256,6 +257,7 @@ fn an_account_of_the_operator_needs_no_password_of_the_page() {
         transport: None,
         expires: Duration::from_secs(600),
         options_interval: Duration::ZERO,
+        persists: false,
         contact_user: String::new(),
     };
     let sip = Sip { accounts: [(LoginName("alice".into()), settings)].into(), ..sip_config() };

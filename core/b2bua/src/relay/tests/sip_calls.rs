@@ -48,6 +48,7 @@ pub(super) fn from_phone(origin: Origin, offer: Option<String>) -> InboundInvite
         request_uri: "sip:token@192.0.2.1".into(),
         from: Identity { name: Some("Carol C.".into()), uri: "sip:1003@example.org".into() },
         to: Identity { name: None, uri: "sip:alice@example.org".into() },
+        called_party: None,
         asserted: None,
         anonymous: false,
         diverted_by: Vec::new(),

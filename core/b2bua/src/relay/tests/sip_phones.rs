@@ -2,13 +2,13 @@
 
 use super::sip_calls::{from_phone, gone, phone_sdp, text};
 use super::{Bench, config, sip_config, with_sip};
-use crate::config::{Config, LoginName, Sip, Trunk};
+use crate::config::{Config, LoginName, Numbering, Sip, Trunk};
 use core::time::Duration;
 use offhook_media::command::Command as MediaCommand;
 use offhook_signaling::message::{CallStatus, ClientMessage};
 use offhook_sip::auth::Login;
 use offhook_sip::user_agent::io::{
-    Account, BindingId, Branch, Cause, Command, Destination, Event, Identity, InboundInvite, InviteId, Origin,
+    Account, BindingId, Branch, Cause, Command, Destination, Event, Failure, Identity, InboundInvite, InviteId, Origin,
 };
 
 pub(super) fn call_to(origin: Origin, callee: &str) -> InboundInvite {
@@ -177,7 +177,7 @@ fn what_the_callee_says_reaches_the_calling_phone() {
     for (cause, status) in [
         (Cause::Refused { status: 486, reason: "Busy Here".into(), contacts: vec![] }, 486),
         (Cause::Refused { status: 302, reason: "Moved".into(), contacts: vec!["sip:x@y".into()] }, 480),
-        (Cause::Failed(offhook_sip::user_agent::io::Failure::Timeout), 408),
+        (Cause::Failed(Failure::Timeout), 408),
     ] {
         let caller = InviteId::Inbound(7);
         let request = call_to(Origin::Phone("carol".into()), "bob");
@@ -223,10 +223,11 @@ pub(super) fn with_trunk() -> Config {
         transport: None,
         expires: Duration::from_secs(600),
         options_interval: Duration::ZERO,
+        persists: false,
         contact_user: String::new(),
     };
     let numbers = [(LoginName("alice".into()), "+4930100".to_owned())].into();
-    let trunk = Trunk { account, numbers, asserts_identity: true };
+    let trunk = Trunk { account, numbers, numbering: Numbering::default(), asserts_identity: true };
     Config { sip: Some(Box::new(Sip { trunk: Some(trunk), ..sip_config() })), ..config() }
 }
 
@@ -240,7 +241,7 @@ fn what_is_not_here_goes_through_the_trunk() {
     assert_eq!((request.account, request.to), (Some(trunk), Destination::Uri("sip:+49895@pbx.test".into())));
     assert_eq!(request.from.as_ref().unwrap().uri, "sip:%2B4930100@pbx.test".replace("%2B", "+"));
     assert_eq!(request.asserted, request.from);
-    bench.ended(invite, Cause::Failed(offhook_sip::user_agent::io::Failure::Timeout));
+    bench.ended(invite, Cause::Failed(Failure::Timeout));
     bench.names(alice);
     bench.talk(alice, "a2", bob, "bob");
     bench.call(alice, "a3", "carol");
@@ -437,4 +438,52 @@ fn a_stranger_rings_users_and_gets_no_further() {
     let messages = bench.take(alice);
     let text = format!("{messages:?}");
     assert!(text.contains("anonymous") && !text.contains("1003") && !text.contains("Carol"), "{text}");
+}
+
+#[test]
+fn refused_trunk_is_not_counted_until_it_is_registered_again() {
+    let mut bench = Bench::new(with_trunk());
+    let (trunk, _) = bench.opened();
+    let registered = Event::Registered { account: trunk, expires: Duration::from_secs(60) };
+    bench.sip(registered.clone());
+    assert_eq!(bench.relay.counts().registrations, 1);
+    let failure = Failure::Refused { status: 403, reason: "Forbidden".into() };
+    for _ in 0..2 {
+        let retry_at = Some(bench.now + Duration::from_secs(60));
+        bench.sip(Event::RegistrationFailed { account: trunk, failure: failure.clone(), retry_at });
+        assert_eq!(bench.relay.counts().registrations, 0);
+    }
+    assert_eq!(bench.registration_failures, 2, "the log has each");
+    bench.sip(registered);
+    assert_eq!(bench.relay.counts().registrations, 1);
+}
+
+#[test]
+fn trunk_call_is_for_the_number_in_any_of_three_places() {
+    let mut config = with_trunk();
+    let trunk = config.sip.as_mut().unwrap().trunk.as_mut().unwrap();
+    trunk.numbering =
+        Numbering { country_code: "49".into(), international_prefix: "00".into(), national_prefix: "0".into() };
+    let other = "sip:+4930999999@pbx.test";
+    let calls = [
+        ("sip:+4930100@192.0.2.1:5060", None, other),
+        ("sip:token@192.0.2.1", Some("sip:+4930100@pbx.test"), other),
+        ("sip:token@192.0.2.1", None, "tel:+49-30-100"),
+        ("sip:token@192.0.2.1", None, "sip:+4930100;npdi@pbx.test;user=phone"),
+        ("sip:token@192.0.2.1", None, "sip:004930100@pbx.test"),
+        ("sip:token@192.0.2.1", None, "sip:030100@pbx.test"),
+    ];
+    for (request_uri, called_party, to) in calls {
+        let mut bench = Bench::new(config.clone());
+        let (trunk, _) = bench.opened();
+        let alice = bench.login("alice");
+        let request = InboundInvite {
+            request_uri: request_uri.into(),
+            called_party: called_party.map(str::to_owned),
+            to: Identity { name: None, uri: to.into() },
+            ..call_to(Origin::Account(trunk), "x")
+        };
+        bench.sip(Event::Incoming { invite: InviteId::Inbound(7), request: Box::new(request) });
+        bench.incoming(alice);
+    }
 }

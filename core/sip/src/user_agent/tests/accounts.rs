@@ -103,6 +103,7 @@ fn a_server_that_does_not_keep_to_the_contact_is_understood() {
     let bob = Account {
         identity: Identity { name: None, uri: "sip:bob@example.org".into() },
         options_interval: Duration::ZERO,
+        persists: false,
         contact_user: "bob-2".into(),
         ..alice()
     };
@@ -130,6 +131,7 @@ fn of_many_accounts_at_a_server_the_one_that_is_named_is_meant() {
     let account = |number: u64| Account {
         identity: Identity { name: None, uri: format!("sip:user{number}@example.org") },
         options_interval: Duration::ZERO,
+        persists: false,
         contact_user: format!("contact{number}"),
         ..alice()
     };

@@ -51,6 +51,7 @@ pub(crate) fn alice() -> Account {
         transport: None,
         expires: Duration::from_secs(600),
         options_interval: Duration::ZERO,
+        persists: false,
         contact_user: "alice-1".into(),
     }
 }

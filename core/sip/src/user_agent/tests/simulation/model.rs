@@ -18,6 +18,7 @@ pub(super) fn account(node: usize) -> Account {
         transport: None,
         expires: Duration::from_secs(600),
         options_interval: Duration::ZERO,
+        persists: false,
         contact_user: CONTACT.into(),
     }
 }
