@@ -4,7 +4,7 @@ use crate::addresses::{Demo, refused};
 use crate::config::{ConfigError, Settings, SipSettings, Verify};
 use crate::sip_transport::{Listening, Public, Shown, TlsSides, advertised, main_address};
 use crate::tls::CertifiedFiles;
-use offhook_b2bua::config::{Destinations, RtpAddress, RtpWorker, Sip, Trunk};
+use offhook_b2bua::config::{Destinations, PortRules, RtpAddress, RtpWorker, Sip, Trunk};
 use offhook_sip::transport::{Inside, LocalAddress, Transport};
 use offhook_sip::user_agent::io::{PhoneUser, Settings as UserAgent};
 use std::io;
@@ -12,6 +12,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSo
 
 /// `User-Agent` and `Server`.
 const PRODUCT: &str = concat!("Offhook/", env!("CARGO_PKG_VERSION"));
+/// Pairs of RTP ports that each worker keeps bound for calls to come: a burst of calls between two turns of the signaling plane.
+const RESERVED_PAIRS: usize = 16;
 /// Ports of one worker where the configuration leaves them open.
 const FREE_PORTS: u16 = 128;
 /// How often another range of free ports is looked for.
@@ -50,7 +52,7 @@ pub fn machine(
         expires: sip.expires,
         srtp: sip.rtp_srtp,
         profile: sip.rtp_profile,
-        port_rest: sip.rtp_port_rest,
+        ports: PortRules { rest: sip.rtp_port_rest, reserved: RESERVED_PAIRS, per_user: sip.rtp_ports_per_user },
         workers: rtp_workers(sip, demo, discovered, workers)?,
     })
 }

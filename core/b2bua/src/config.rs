@@ -6,7 +6,7 @@ mod sip;
 
 pub use numbering::Numbering;
 pub use pattern::Pattern;
-pub use sip::{Destinations, ListedServer, MediaProfile, RtpAddress, RtpWorker, Servers, Sip, Srtp, Trunk};
+pub use sip::{Destinations, ListedServer, MediaProfile, PortRules, RtpAddress, RtpWorker, Servers, Sip, Srtp, Trunk};
 
 use core::time::Duration;
 use offhook_sdp::webrtc::Fingerprint;

@@ -13,6 +13,7 @@ mod rtp;
 pub use peer::{PeerRtcp, PeerStream};
 pub use rtp::{LocalRtp, MasterKey, RemoteRtp, RtcpPath, RtpStream, SdesKeys, Silence};
 
+use crate::ports::PortPair;
 use offhook_sdp::webrtc::{Fingerprint, IceCredentials, Section, Setup};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -53,6 +54,13 @@ pub enum Command {
         sections: Vec<LocalRtp>,
         /// Its name in RTCP (RFC 3550 §6.5.1).
         cname: String,
+    },
+    /// Binds pairs of ports for SIP legs to come, on each of these addresses; [`Event::PortsReserved`] answers.
+    ReservePorts {
+        /// The pairs.
+        pairs: Vec<PortPair>,
+        /// The relay's own addresses.
+        addresses: Vec<IpAddr>,
     },
     /// The peer's description is known, or another one took its place: with another address, port, codec, direction or
     /// key. What stays the same goes on undisturbed, and so does what the bridged leg hears.
@@ -160,6 +168,13 @@ pub enum Event {
     LegDead {
         /// The leg from which nothing arrives.
         leg: LegKey,
+    },
+    /// What became of [`Command::ReservePorts`].
+    PortsReserved {
+        /// The pairs that are bound: [`Command::OpenRtpLeg`] finds them open.
+        ready: Vec<PortPair>,
+        /// Those of which another program has a port.
+        in_use: Vec<PortPair>,
     },
     /// The peer sent a DTMF digit as telephone-event.
     DtmfReceived {

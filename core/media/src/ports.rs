@@ -1,20 +1,26 @@
-//! The ports of SIP-side media: pairs that are taken, rest after their call, and are taken again.
+//! The ports of SIP-side media: pairs that are reserved at the worker, taken by a call, and rest after it.
 //!
 //! ```text
-//!          take                give_back                 rest is over
-//! free ───────────▶ taken ─────────────────▶ resting ─────────────────▶ free
+//!        to_reserve             reserved                take               give_back              rest is over
+//! free ─────────────▶ reserving ────────▶ reserved ──────────────▶ taken ────────────▶ resting ──────────────▶ free
+//!   │                     └── in use by another program ────────────────────────────────▶ ▲          ▲
+//!   └──────────── take, when no pair is reserved ──────────────────▶ taken               └──────────┘
 //! ```
 //!
-//! Pairs are taken round robin, so that a port is used again as late as possible: who still sends to a call that ended
-//! must not be heard in another one.
+//! A reserved pair is bound already, so that no description names a port that another program has. Pairs are taken in the
+//! order in which they became free, so that a port is used again as late as possible: a peer that still sends to a call that
+//! has ended must not be received in another one.
 
 use core::time::Duration;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::command::LocalRtp;
+
+/// How long a pair rests that another program has.
+const IN_USE_REST: Duration = Duration::from_secs(60);
 
 /// Two neighbouring ports: RTP on the even one, RTCP on the odd one after it (RFC 3550 §11).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -44,23 +50,40 @@ impl PortPair {
 /// The pairs that one media worker may use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortPool {
-    /// Even port of the first pair.
-    first: u16,
-    /// How many pairs there are.
-    pairs: u16,
-    /// Place of the pair to be tried next.
-    next: u16,
+    pairs: Pairs,
     rest: Duration,
-    /// By its even port, what is not free: taken, or resting until then.
-    busy: BTreeMap<u16, Option<Time>>,
+    /// The longest free one first.
+    free: VecDeque<PortPair>,
+    /// Being bound by the worker.
+    reserving: BTreeSet<PortPair>,
+    /// Bound by the worker.
+    reserved: VecDeque<PortPair>,
+    /// With a call.
+    taken: BTreeSet<PortPair>,
+    /// In the order in which they become free.
+    resting: VecDeque<(Time, PortPair)>,
+    /// The same for those that another program has.
+    in_use: VecDeque<(Time, PortPair)>,
 }
 
 impl PortPool {
     /// The pairs whose both ports lie within `first..=last`; each rests for `rest` after use.
     #[must_use]
     pub fn new(first: u16, last: u16, rest: Duration) -> Self {
-        let pairs = Pairs::within(first, last);
-        Self { first: pairs.first, pairs: pairs.count, next: 0, rest, busy: BTreeMap::new() }
+        Self::of(Pairs::within(first, last), rest)
+    }
+
+    fn of(pairs: Pairs, rest: Duration) -> Self {
+        Self {
+            pairs,
+            rest,
+            free: pairs.iter().collect(),
+            reserving: BTreeSet::new(),
+            reserved: VecDeque::new(),
+            taken: BTreeSet::new(),
+            resting: VecDeque::new(),
+            in_use: VecDeque::new(),
+        }
     }
 
     /// A range divided among workers, each getting neighbouring pairs; those that do not divide go to the first ones.
@@ -70,7 +93,7 @@ impl PortPool {
         let mut pools = Vec::with_capacity(usize::from(workers));
         for left in (1..=workers).rev() {
             let count = pairs.count.div_ceil(left);
-            pools.push(Self { first: pairs.first, pairs: count, next: 0, rest, busy: BTreeMap::new() });
+            pools.push(Self::of(Pairs { first: pairs.first, count }, rest));
             pairs = Pairs { first: pairs.first.wrapping_add(count.wrapping_mul(2)), count: pairs.count - count };
         }
         pools
@@ -79,46 +102,72 @@ impl PortPool {
     /// How many pairs there are, free or not.
     #[must_use]
     pub const fn size(&self) -> usize {
-        self.pairs as usize
+        self.pairs.count as usize
     }
 
     /// How many pairs calls have.
     #[must_use]
     pub fn taken(&self) -> usize {
-        self.busy.values().filter(|until| until.is_none()).count()
+        self.taken.len()
+    }
+
+    /// Whether a pair is one of this pool's.
+    #[must_use]
+    pub fn contains(&self, pair: PortPair) -> bool {
+        pair.0 >= self.pairs.first && usize::from((pair.0 - self.pairs.first) / 2) < self.size()
+    }
+
+    /// Pairs for the worker to bind, so that `count` are reserved; none while more than half of these are. The worker answers
+    /// with [`PortPool::reserved`].
+    pub fn to_reserve(&mut self, count: usize, now: Time) -> Vec<PortPair> {
+        let there = self.reserved.len() + self.reserving.len();
+        if there > count / 2 {
+            return Vec::new();
+        }
+        self.wake(now);
+        let pairs: Vec<PortPair> = self.free.drain(..self.free.len().min(count - there)).collect();
+        self.reserving.extend(&pairs);
+        pairs
+    }
+
+    /// The worker has bound the pairs in `ready`; those in `in_use` it could not.
+    pub fn reserved(&mut self, ready: &[PortPair], in_use: &[PortPair], now: Time) {
+        self.reserved.extend(ready.iter().filter(|pair| self.reserving.remove(pair)));
+        let refused = in_use.iter().filter(|pair| self.reserving.remove(pair));
+        self.in_use.extend(refused.map(|pair| (now + IN_USE_REST, *pair)));
     }
 
     /// Takes `count` pairs; `None`, and none is taken, when there are not so many.
     pub fn take(&mut self, count: usize, now: Time) -> Option<Vec<PortPair>> {
-        self.busy.retain(|_, until| until.is_none_or(|until| until > now));
-        if self.size() - self.busy.len() < count {
+        self.wake(now);
+        if self.reserved.len() + self.free.len() < count {
             return None;
         }
-        let mut found = Vec::with_capacity(count);
-        while found.len() < count {
-            let port = self.first + self.next * 2;
-            self.next = (self.next + 1) % self.pairs;
-            if let std::collections::btree_map::Entry::Vacant(place) = self.busy.entry(port) {
-                place.insert(None);
-                found.push(PortPair(port));
-            }
-        }
+        let reserved = self.reserved.len().min(count);
+        let bound = self.reserved.drain(..reserved);
+        let found: Vec<PortPair> = bound.chain(self.free.drain(..count - reserved)).collect();
+        self.taken.extend(&found);
         Some(found)
     }
 
-    /// The pairs begin to rest. What was not taken stays as it is. A pair that could not be bound comes back the same way:
-    /// when its turn comes again, whoever had it may be gone.
+    /// The pairs begin to rest. What was not taken stays as it is.
     pub fn give_back(&mut self, pairs: &[PortPair], now: Time) {
-        for PortPair(port) in pairs {
-            if let Some(until @ None) = self.busy.get_mut(port) {
-                *until = Some(now + self.rest);
+        let given = pairs.iter().filter(|pair| self.taken.remove(pair));
+        self.resting.extend(given.map(|pair| (now + self.rest, *pair)));
+    }
+
+    /// Frees what has rested.
+    fn wake(&mut self, now: Time) {
+        for resting in [&mut self.resting, &mut self.in_use] {
+            while let Some((_, pair)) = resting.pop_front_if(|(until, _)| *until <= now) {
+                self.free.push_back(pair);
             }
         }
     }
 }
 
 /// Neighbouring pairs.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Pairs {
     first: u16,
     count: u16,
@@ -131,6 +180,10 @@ impl Pairs {
         let ports = (u32::from(last) + 1).saturating_sub(even);
         let first = u16::try_from(even).unwrap_or(u16::MAX);
         Self { first, count: u16::try_from(ports / 2).unwrap_or(0) }
+    }
+
+    fn iter(self) -> impl Iterator<Item = PortPair> {
+        (self.first..).step_by(2).take(usize::from(self.count)).map(PortPair)
     }
 }
 

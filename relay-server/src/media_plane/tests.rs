@@ -7,6 +7,7 @@ use offhook_clock::Time;
 use offhook_media::command::{
     Command, Event, LegKey, LocalRtp, RemoteRtp, RtcpPath, RtpStream, Silence, Stream, TransportFailure,
 };
+use offhook_media::ports::PortPool;
 use offhook_media::worker::{Output, Worker, WorkerConfig};
 use offhook_sdp::codec::{Codec, MediaKind, Payload};
 use offhook_sdp::direction::Direction;
@@ -173,6 +174,24 @@ fn connect(leg: LegKey, remote: RemoteRtp) -> Command {
     let streams =
         vec![RtpStream { received: stream.remote.payloads.clone(), stream, remote: Some(remote), srtp: None }];
     Command::ConnectRtpLeg { leg, streams, signaling: None, silence: Silence::EndsLeg }
+}
+
+#[test]
+fn reserved_ports_are_bound_unless_another_program_has_one() {
+    let (worker, events) = worker();
+    let mut pool = PortPool::new(32_100, 32_107, Duration::ZERO);
+    let pairs = pool.to_reserve(4, Time::EPOCH);
+    let addresses = [IpAddr::V4(Ipv4Addr::LOCALHOST)];
+    let taken = UdpSocket::bind(pairs[2].on(addresses[0]).rtcp).unwrap();
+    assert!(worker.order(Command::ReservePorts { pairs: pairs.clone(), addresses: addresses.to_vec() }));
+    let report = events.recv_timeout(Duration::from_secs(5)).unwrap();
+    let ready = vec![pairs[0], pairs[1], pairs[3]];
+    assert_eq!(report, Event::PortsReserved { ready, in_use: vec![pairs[2]] });
+    UdpSocket::bind(pairs[0].on(addresses[0]).rtp).expect_err("it is bound");
+    drop(UdpSocket::bind(pairs[2].on(addresses[0]).rtp).expect("half a pair is of no use"));
+    drop(taken);
+    drop(worker);
+    drop(UdpSocket::bind(pairs[0].on(addresses[0]).rtp).expect("free again"));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use offhook_media::worker::{Output, Worker};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 
@@ -67,6 +68,8 @@ impl Engine for Worker {
 #[derive(Debug)]
 pub struct MediaThread {
     commands: Option<Sender<Command>>,
+    /// How many orders the thread has not taken yet.
+    waiting: Arc<AtomicUsize>,
     bell: Arc<BellBox>,
     thread: Option<JoinHandle<()>>,
 }
@@ -80,9 +83,12 @@ impl core::fmt::Debug for BellBox {
 }
 
 impl MediaThread {
-    /// Passes an order; never waits. False when the thread has ended.
+    /// Passes an order; never waits. False when the thread has ended, or has not taken [`MAX_ORDERS`] orders.
     #[must_use]
     pub fn order(&self, command: Command) -> bool {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= MAX_ORDERS {
+            return false;
+        }
         let passed = self.commands.as_ref().is_some_and(|commands| commands.send(command).is_ok());
         self.bell.0.ring();
         passed
@@ -120,8 +126,9 @@ pub fn spawn<E: Engine>(
     let outlets = Outlets::new(sockets, &epoll)?;
     let (commands, orders) = channel();
     let own_bell = Arc::clone(&bell);
-    let events = Backlog::new(report);
-    let mut worker = Thread { epoll, outlets, engine, clock, orders, events, open: true };
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let (events, taken) = (Backlog::new(report), Arc::clone(&waiting));
+    let mut worker = Thread { epoll, outlets, engine, clock, orders, waiting: taken, events, open: true };
     let thread = std::thread::Builder::new().name(name).spawn(move || {
         let mut watch = Watch(Some(ended));
         match worker.run(&own_bell.0) {
@@ -129,7 +136,7 @@ pub fn spawn<E: Engine>(
             Err(error) => tracing::error!(%error, "media worker ends"),
         }
     })?;
-    Ok(MediaThread { commands: Some(commands), bell, thread: Some(thread) })
+    Ok(MediaThread { commands: Some(commands), waiting, bell, thread: Some(thread) })
 }
 
 /// Calls its function when it is dropped, unless that was taken away.
@@ -143,6 +150,10 @@ impl<F: FnOnce()> Drop for Watch<F> {
     }
 }
 
+/// Orders that may wait for a worker. It takes all of them each time it wakes, after one batch of each socket at most, so that
+/// many wait only for a worker that does not run any more. The end of 5,000 calls at once is 20,000 orders.
+const MAX_ORDERS: usize = 65_536;
+
 /// The bell's key among the sockets' numbers.
 const BELL: u64 = u64::MAX;
 
@@ -155,6 +166,7 @@ struct Thread<E, R> {
     engine: E,
     clock: Clock,
     orders: Receiver<Command>,
+    waiting: Arc<AtomicUsize>,
     events: Backlog<R>,
     open: bool,
 }
@@ -195,6 +207,7 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
         loop {
             match self.orders.try_recv() {
                 Ok(command) => {
+                    self.waiting.fetch_sub(1, Ordering::Relaxed);
                     tracing::trace!(?command, "media order");
                     self.engine.handle_command(command, self.clock.now());
                 }

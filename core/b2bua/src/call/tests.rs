@@ -144,6 +144,7 @@ fn told(call: &mut Call) -> String {
         }
         Output::Tell { session, message } => format!(">{} {}", session.0, message.name()),
         Output::Media(command) => match command {
+            Command::ReservePorts { .. } => "reserve ports".to_owned(),
             Command::OpenLeg { leg, .. } => format!("open {}", leg.0),
             Command::ConnectLeg { leg, .. } => format!("connect {}", leg.0),
             Command::Bridge { a, b } => format!("bridge {}-{}", a.0, b.0),

@@ -53,6 +53,17 @@ pub struct RtpAddress {
     pub local: IpAddr,
 }
 
+/// How RTP ports are given out to calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortRules {
+    /// How long a port rests after a call, so that late packets meet nobody.
+    pub rest: Duration,
+    /// How many pairs each worker keeps bound for calls to come; 0: none, and a call whose port is in use fails.
+    pub reserved: usize,
+    /// How many ports the calls of one user have at most: of a login, a phone, or an unknown address.
+    pub per_user: usize,
+}
+
 /// Where one media worker takes RTP of SIP peers. No two workers share a port of an address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RtpWorker {
@@ -83,8 +94,8 @@ pub struct Sip {
     pub srtp: Srtp,
     /// What servers are offered.
     pub profile: MediaProfile,
-    /// How long an RTP port rests after a call, so that late packets meet nobody.
-    pub port_rest: Duration,
+    /// How RTP ports are given out.
+    pub ports: PortRules,
     /// Worker N's RTP addresses: as many as [`super::Config::workers`].
     pub workers: Vec<RtpWorker>,
 }

@@ -2,6 +2,7 @@
 
 use super::deadlines::Owner;
 use super::parties::{Alert, CallPlan};
+use super::port_shares::Payer;
 use super::routing::Target;
 use super::sessions::DIGIT_BURST;
 use super::{CallRef, Relay, headers};
@@ -96,6 +97,7 @@ impl Relay {
                 call::Output::Redirected { leg, contacts } => self.redirect(key, leg, &contacts, now),
                 call::Output::Ended(_) => {
                     self.calls.remove(&key);
+                    self.port_shares.end(key);
                 }
             }
         }
@@ -142,6 +144,7 @@ impl Relay {
             worker: self.choose_worker(&near(Some(session), targets.as_deref().unwrap_or_default())),
             sections: sections.as_ref().map_or(0, Vec::len),
         };
+        self.port_shares.begin(plan.call, Payer::of_session(session, self.sessions.get(&session)));
         let mut own = self.browser_party(session, plan.call, call_id, &alert, false);
         if let Side::Browser(browser) = &mut own.side {
             browser.offer = offer.ok();

@@ -2,13 +2,13 @@
 
 use super::Relay;
 use crate::config::{
-    Admission, BusyStatus, CallWaiting, Config, Destinations, MediaProfile, OwnNames, RtpAddress, RtpWorker, Servers,
-    Sip, Srtp,
+    Admission, BusyStatus, CallWaiting, Config, Destinations, MediaProfile, OwnNames, PortRules, RtpAddress, RtpWorker,
+    Servers, Sip, Srtp,
 };
 use crate::io::{ConnectionId, Input, Output};
 use core::time::Duration;
 use offhook_clock::Time;
-use offhook_media::command::{Event as MediaEvent, LegKey, TransportFailure};
+use offhook_media::command::{Command as MediaCommand, Event as MediaEvent, LegKey, TransportFailure};
 use offhook_sdp::webrtc::Fingerprint;
 use offhook_signaling::message::{
     Answer, Call, CallId, ClientMessage, Connection, DtmfType, ServerMessage, SipOptions,
@@ -105,7 +105,7 @@ fn config() -> Config {
         expires: Duration::from_secs(600),
         srtp: Srtp::Accepted,
         profile: MediaProfile::Rtp,
-        port_rest: Duration::from_secs(1),
+        ports: PortRules { rest: Duration::from_secs(1), reserved: 2, per_user: 16 },
         workers: vec![RtpWorker { addresses: vec![rtp], first_port: 20_000, last_port: 20_015 }],
     };
     Config {
@@ -190,6 +190,10 @@ impl Stage {
                 Output::Send { connection, text } => self.hear(connection, &text),
                 Output::Close { connection, .. } => {
                     self.pages.remove(&connection);
+                }
+                Output::Media { command: MediaCommand::ReservePorts { pairs, .. }, .. } => {
+                    let (in_use, ready) = pairs.into_iter().partition(|pair| pair.rtp().is_multiple_of(3));
+                    self.relay.handle_input(Input::Media(MediaEvent::PortsReserved { ready, in_use }), self.now);
                 }
                 Output::VerifyPassword { .. }
                 | Output::Offense(_)
@@ -398,6 +402,7 @@ impl Stage {
         assert!(relay.legs.is_empty() && relay.invites.is_empty() && relay.call_ids.is_empty());
         assert!(relay.accounts.is_empty() && relay.marks.is_empty() && relay.sockets_of.is_empty());
         assert!(relay.ports.iter().all(|pool| pool.taken() == 0), "every port is given back");
+        assert!(relay.port_shares.is_empty(), "nobody pays for ports");
         assert_eq!(relay.poll_timeout(), None);
     }
 }

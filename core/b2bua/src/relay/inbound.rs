@@ -4,6 +4,7 @@ use super::Relay;
 use super::calls::near;
 use super::headers::{self, custom_of};
 use super::parties::{Alert, CallPlan, PeerMedia, PeerPlan};
+use super::port_shares::Payer;
 use super::routing::{Source, Target};
 use crate::address::{address_of_record, host_of};
 use crate::call::{self, CallKey, Dialog, MAX_SECTIONS, Side, sdp_text};
@@ -49,9 +50,13 @@ impl Relay {
         let worker = self.choose_worker(&near(None, &targets));
         let call = CallPlan { call: CallKey(self.fresh_id()), worker, sections };
         let plan = self.plan(invite, account, request, offer.as_ref());
+        self.port_shares.begin(call.call, Payer::of_invite(request));
         let mut caller = match self.sip_party(plan, call, &alert, now) {
             Ok(caller) => caller,
-            Err(reason) => return self.reject(invite, reason.sip_status()),
+            Err(reason) => {
+                self.port_shares.end(call.call);
+                return self.reject(invite, reason.sip_status());
+            }
         };
         if request.origin == Origin::Unknown {
             self.strangers.insert(invite);

@@ -16,6 +16,7 @@ mod headers;
 mod inbound;
 mod parties;
 mod password_checks;
+mod port_shares;
 mod redirect;
 mod registrar;
 mod ringing;
@@ -41,6 +42,7 @@ use offhook_signaling::server::{self, close_code};
 use offhook_sip::user_agent::UserAgent;
 use offhook_sip::user_agent::io::{AccountId, BindingId, Command, InviteId};
 use password_checks::PasswordChecks;
+use port_shares::PortShares;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use registrar::Registrar;
@@ -127,6 +129,7 @@ pub struct Relay {
     sockets_of: BTreeMap<SocketAddr, LegKey>,
     /// RTP ports of each worker.
     ports: Vec<PortPool>,
+    port_shares: PortShares,
     agent: Option<Box<UserAgent>>,
     next_id: u64,
     next_worker: u16,
@@ -148,6 +151,7 @@ impl Relay {
             relay.agent = Some(Box::new(UserAgent::new(config.user_agent.clone(), seed, now)));
         }
         relay.drain_agent(now);
+        relay.reserve_ports(now);
         relay
     }
 
@@ -156,7 +160,7 @@ impl Relay {
         config.sip.iter_mut().for_each(|sip| sip.admit_configured());
         let pools = config.sip.iter().flat_map(|sip| {
             let pool =
-                |worker: &crate::config::RtpWorker| PortPool::new(worker.first_port, worker.last_port, sip.port_rest);
+                |worker: &crate::config::RtpWorker| PortPool::new(worker.first_port, worker.last_port, sip.ports.rest);
             sip.workers.iter().map(pool)
         });
         let ports = pools.collect();
@@ -199,6 +203,7 @@ impl Relay {
             phone_users,
             sockets_of: BTreeMap::new(),
             ports,
+            port_shares: PortShares::default(),
             agent: None,
             next_id: 1,
             next_worker: 0,
@@ -237,6 +242,7 @@ impl Relay {
             Input::Shutdown => self.shut_down(now),
         }
         self.drain_agent(now);
+        self.reserve_ports(now);
     }
 
     /// Does what is due.
@@ -260,6 +266,7 @@ impl Relay {
         }
         self.agent_timeout(now);
         self.drain_agent(now);
+        self.reserve_ports(now);
     }
 
     /// The next thing to do for the shell.
@@ -348,6 +355,7 @@ impl Relay {
         use crate::call::Input;
         let (leg, input) = match *event {
             Event::LegConnected { .. } => return,
+            Event::PortsReserved { ref ready, ref in_use } => return self.ports_reserved(ready, in_use, now),
             Event::KeyFrameWanted { leg } => (leg, Input::KeyFrameWanted { leg }),
             Event::LegFailed { leg, failure } => (leg, Input::LegFailed { leg, failure }),
             Event::LegDead { leg } => (leg, Input::LegDead { leg }),

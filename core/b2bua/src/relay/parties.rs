@@ -128,7 +128,9 @@ impl Relay {
         let leg = LegKey(self.fresh_id());
         let incoming = matches!(plan.dialog, Dialog::Planned(_));
         let (path, ports) = match plan.media {
-            PeerMedia::Rtp { .. } => (Path::Rtp, self.take_ports(call, now)?),
+            PeerMedia::Rtp { .. } => {
+                (Path::Rtp, self.take_ports(call.call, call.worker, call.sections.min(MAX_SECTIONS), now)?)
+            }
             PeerMedia::WebRtc => (self.webrtc_path(number, leg), Vec::new()),
         };
         self.legs.insert(leg, call.call);
@@ -171,14 +173,6 @@ impl Relay {
         self.fragments.insert(ice.ufrag.clone(), leg);
         self.fragment_of.insert(leg, ice.ufrag.clone());
         Path::WebRtc(Box::new(WebRtcPath::new(ice, self.config.fingerprint, candidates)))
-    }
-
-    fn take_ports(&mut self, call: CallPlan, now: Time) -> Result<Vec<PortPair>, EndReason> {
-        if call.sections == 0 {
-            return Ok(Vec::new());
-        }
-        let pool = self.ports.get_mut(usize::from(call.worker.0)).ok_or(EndReason::Overloaded)?;
-        pool.take(call.sections.min(MAX_SECTIONS), now).ok_or(EndReason::Overloaded)
     }
 
     /// Those who shall ring; the reason when none of them can.
@@ -315,9 +309,7 @@ impl Relay {
                 self.sockets_of.remove(&SocketAddr::new(address.local, pair.rtp()));
             }
         }
-        if let Some(pool) = self.ports.get_mut(usize::from(worker.0)) {
-            pool.give_back(ports, now);
-        }
+        self.give_back_ports(ports, worker, now);
     }
 }
 

@@ -5,6 +5,7 @@ mod admission;
 mod flows;
 mod forwarding;
 mod hold;
+mod ports;
 mod scripts;
 mod simulation;
 pub(crate) mod sip_calls;
@@ -21,8 +22,8 @@ mod transfers;
 
 use super::Relay;
 use crate::config::{
-    Admission, BusyStatus, CallWaiting, Config, Destinations, LoginName, MediaProfile, OwnNames, RtpAddress, RtpWorker,
-    Servers, Sip, Srtp,
+    Admission, BusyStatus, CallWaiting, Config, Destinations, LoginName, MediaProfile, OwnNames, PortRules, RtpAddress,
+    RtpWorker, Servers, Sip, Srtp,
 };
 use crate::io::{ConnectionId, Input, Output};
 use core::time::Duration;
@@ -107,7 +108,7 @@ pub(crate) fn sip_config() -> Sip {
         expires: Duration::from_secs(600),
         srtp: Srtp::Off,
         profile: MediaProfile::Rtp,
-        port_rest: Duration::from_secs(10),
+        ports: PortRules { rest: Duration::from_secs(10), reserved: 0, per_user: 128 },
         workers: vec![worker(20_000), worker(21_000)],
     }
 }
@@ -328,6 +329,7 @@ impl Bench {
         assert!(self.relay.call_ids.is_empty() && self.relay.legs.is_empty(), "the books are not empty");
         assert!(self.relay.invites.is_empty(), "SIP legs are left: {:?}", self.relay.invites);
         assert_eq!(self.relay.ports.iter().map(PortPool::taken).sum::<usize>(), 0, "ports are left");
+        assert!(self.relay.port_shares.is_empty(), "shares in the ports are left");
         let opened = self.media.iter().filter_map(|c| match c {
             Command::OpenLeg { leg, .. } | Command::OpenRtpLeg { leg, .. } => Some(*leg),
             _ => None,

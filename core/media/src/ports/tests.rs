@@ -55,6 +55,39 @@ fn used_pairs_rest_and_come_last() {
 }
 
 #[test]
+fn reserved_pairs_are_taken_first_and_those_in_use_rest() {
+    let mut pool = PortPool::new(20_000, 20_011, REST);
+    let asked = pool.to_reserve(4, at(0));
+    assert_eq!(numbers(&asked), [20_000, 20_002, 20_004, 20_006]);
+    assert_eq!(pool.to_reserve(4, at(0)), [], "they are being bound");
+    pool.reserved(&asked[1..], &asked[..1], at(0));
+    assert_eq!(numbers(&pool.take(2, at(0)).unwrap()), [20_002, 20_004]);
+    assert_eq!(numbers(&pool.to_reserve(4, at(0))), [20_008, 20_010]);
+    assert_eq!(numbers(&pool.take(1, at(0)).unwrap()), [20_006]);
+    assert_eq!(pool.take(1, at(59)), None, "the rest is being bound or in use");
+    assert_eq!(numbers(&pool.take(1, at(60)).unwrap()), [20_000]);
+}
+
+#[test]
+fn reports_of_pairs_that_were_not_asked_for_change_nothing() {
+    let mut pool = PortPool::new(20_000, 20_003, REST);
+    let before = pool.clone();
+    pool.reserved(&[PortPair(20_000)], &[PortPair(20_002), PortPair(7)], at(0));
+    assert_eq!(pool, before);
+    assert!(pool.contains(PortPair(20_002)) && !pool.contains(PortPair(20_004)) && !pool.contains(PortPair(19_998)));
+}
+
+#[test]
+fn pairs_are_taken_when_none_is_reserved() {
+    let mut pool = PortPool::new(20_000, 20_003, REST);
+    let asked = pool.to_reserve(1, at(0));
+    assert_eq!(numbers(&pool.take(1, at(0)).unwrap()), [20_002]);
+    assert_eq!(pool.take(1, at(0)), None);
+    pool.reserved(&asked, &[], at(0));
+    assert_eq!(numbers(&pool.take(1, at(0)).unwrap()), [20_000]);
+}
+
+#[test]
 fn giving_back_twice_does_not_prolong_the_rest_nor_free_what_is_another_calls() {
     let mut pool = PortPool::new(20_000, 20_001, REST);
     let used = pool.take(1, at(0)).unwrap();
@@ -80,11 +113,15 @@ proptest! {
     #[test]
     fn no_pair_is_ever_with_two_calls_or_taken_while_it_rests(
         steps in prop::collection::vec((any::<bool>(), 1_usize..3, 0_u64..4), 1..200),
+        reserve in 0_usize..4,
     ) {
         let mut pool = PortPool::new(1000, 1019, REST);
         let (mut calls, mut freed, mut now) = (Vec::<Vec<PortPair>>::new(), std::collections::BTreeMap::new(), 0);
         for (takes, count, passes) in steps {
             now += passes;
+            let (ready, in_use): (Vec<_>, Vec<_>) =
+                pool.to_reserve(reserve, at(now)).into_iter().partition(|pair| !pair.rtp().is_multiple_of(5));
+            pool.reserved(&ready, &in_use, at(now));
             if takes {
                 let Some(pairs) = pool.take(count, at(now)) else { continue };
                 for pair in &pairs {

@@ -22,6 +22,7 @@ use crate::ice::agent::{Checked, Pair};
 use crate::ice::stun::Request;
 use crate::io::Io;
 use crate::leg::{Arrival, Ended, Leg, Rules};
+use crate::ports::PortPair;
 use crate::transport::demux::{Protocol, classify};
 use crate::transport::dtls::DtlsSettings;
 use offhook_clock::Time;
@@ -71,6 +72,8 @@ pub struct Worker {
     pairs: BTreeMap<Pair, LegKey>,
     /// By the relay's own address: what belongs to SIP legs.
     ports: BTreeMap<SocketAddr, rtp::Port>,
+    /// The same for what is reserved for SIP legs to come.
+    reserved: BTreeMap<SocketAddr, PortPair>,
     /// When legs are to be looked after; a leg whose deadline moved is looked after once too often.
     wakes: BTreeSet<(Time, LegKey)>,
 }
@@ -89,6 +92,7 @@ impl Worker {
             fragments: BTreeMap::new(),
             pairs: BTreeMap::new(),
             ports: BTreeMap::new(),
+            reserved: BTreeMap::new(),
             wakes: BTreeSet::new(),
         }
     }
@@ -104,6 +108,7 @@ impl Worker {
                 self.legs.get_mut(&leg).map(|leg| leg.dial(&digits)).is_some() && self.settle(leg, now)
             }
             Command::OpenRtpLeg { leg, sections, cname } => self.open_rtp(leg, &sections, cname, now),
+            Command::ReservePorts { pairs, addresses } => self.reserve(pairs, &addresses),
             Command::ConnectRtpLeg { leg, streams, signaling, silence } => {
                 self.connect_rtp(leg, streams, (signaling, silence), now)
             }
@@ -218,6 +223,10 @@ impl Worker {
         };
         if let Some(port) = self.ports.get(&local).copied() {
             self.receive_at(port, remote, protocol, packet, now);
+            return;
+        }
+        if self.reserved.contains_key(&local) {
+            self.io.counters.dropped.unknown_address += 1;
             return;
         }
         if protocol == Protocol::Stun {

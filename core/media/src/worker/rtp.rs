@@ -1,8 +1,9 @@
 //! SIP legs: found by the port that a datagram came to.
 
 use super::{Output, Worker};
-use crate::command::{LegKey, LocalRtp, RtpStream, Silence};
+use crate::command::{Event, LegKey, LocalRtp, RtpStream, Silence};
 use crate::leg::{Arrival, Leg};
+use crate::ports::PortPair;
 use crate::transport::demux::Protocol;
 use crate::transport::rtp::Component;
 use offhook_clock::Time;
@@ -35,7 +36,44 @@ impl Worker {
         for (section, local) in sections.iter().enumerate() {
             for (local, component) in [(local.rtp, Component::Rtp), (local.rtcp, Component::Rtcp)] {
                 self.ports.insert(local, Port { leg, section, component });
-                self.io.outputs.push_back(Output::Bind { local });
+                match self.reserved.remove(&local) {
+                    Some(pair) => self.release(pair, sections),
+                    None => self.io.outputs.push_back(Output::Bind { local }),
+                }
+            }
+        }
+    }
+
+    /// Binds pairs for legs to come.
+    pub(super) fn reserve(&mut self, pairs: Vec<PortPair>, addresses: &[IpAddr]) -> bool {
+        for pair in &pairs {
+            let sections = addresses.iter().map(|address| pair.on(*address));
+            for local in sections.flat_map(|local| [local.rtp, local.rtcp]) {
+                if !self.ports.contains_key(&local) && self.reserved.insert(local, *pair).is_none() {
+                    self.io.outputs.push_back(Output::Bind { local });
+                }
+            }
+        }
+        self.io.event(Event::PortsReserved { ready: pairs, in_use: Vec::new() });
+        true
+    }
+
+    /// Closes what is reserved of a pair and not needed: the ports of the other address family.
+    fn release(&mut self, pair: PortPair, sections: &[LocalRtp]) {
+        let is_needed = |address: &SocketAddr| sections.iter().any(|local| [local.rtp, local.rtcp].contains(address));
+        let released = self.reserved.extract_if(.., |address, of| *of == pair && !is_needed(address));
+        self.io.outputs.extend(released.map(|(local, _)| Output::Unbind { local }));
+    }
+
+    /// A port of a reserved pair is in use. The report is not polled yet, since sockets are bound in order.
+    fn refuse(&mut self, pair: PortPair) {
+        self.release(pair, &[]);
+        for output in &mut self.io.outputs {
+            if let Output::Event(Event::PortsReserved { ready, in_use }) = output
+                && let Some(place) = ready.iter().position(|reserved| *reserved == pair)
+            {
+                ready.remove(place);
+                in_use.push(pair);
             }
         }
     }
@@ -47,8 +85,11 @@ impl Worker {
         }
     }
 
-    /// A socket that was asked for ([`Output::Bind`]) cannot be opened: its leg fails.
+    /// A socket that was asked for ([`Output::Bind`]) cannot be opened: its leg fails, or the pair is not reserved.
     pub fn handle_bind_failure(&mut self, local: SocketAddr, now: Time) {
+        if let Some(pair) = self.reserved.get(&local).copied() {
+            return self.refuse(pair);
+        }
         let Some(key) = self.ports.get(&local).map(|port| port.leg) else { return };
         if let Some(leg) = self.legs.get_mut(&key) {
             leg.fail_to_bind();

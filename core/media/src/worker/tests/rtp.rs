@@ -1,17 +1,22 @@
 //! SIP legs: RTP in and out, addresses, keys, holds and silence.
 
+use super::super::Output;
 use super::phone::{
     OTHER, PHONE, camera, contexts, keys, local, nat, remote, rtp_packet, section, ssrc, stream, telephone,
 };
 use super::{ALICE, Scene, address, audio, payload, video};
 use crate::command::{Command, Event, RemoteRtp, RtcpPath, Silence, TransportFailure};
+use crate::ports::PortPool;
 use crate::rtp::packet::{Header, payload as payload_of};
 use crate::transport::latch::Latching;
 use crate::transport::srtp::Profile;
 use core::time::Duration;
+use offhook_clock::Time;
 use offhook_sdp::codec::MediaKind;
 use offhook_sdp::direction::Direction;
 use offhook_sdp::webrtc::Section;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 const STEP: Duration = Duration::from_millis(20);
 
@@ -372,6 +377,42 @@ fn a_port_that_cannot_be_had_ends_the_leg_and_frees_the_others() {
     assert_eq!(scene.events, [Event::LegFailed { leg: PHONE, failure: TransportFailure::NoPort }]);
     assert!(scene.sockets.is_empty());
     assert!(!scene.worker.legs.contains_key(&PHONE));
+}
+
+#[test]
+fn reserved_ports_are_open_before_their_leg() {
+    let mut worker = Scene::new().worker;
+    let pool = &mut PortPool::new(30_300, 30_305, Duration::ZERO);
+    let pairs = pool.to_reserve(3, Time::EPOCH);
+    let addresses: [IpAddr; 2] = [local(PHONE, 0).rtp.ip(), "2001:db8::1".parse().unwrap()];
+    let reserve = Command::ReservePorts { pairs: pairs.clone(), addresses: addresses.to_vec() };
+    worker.handle_command(reserve, Time::EPOCH);
+    let (mut bound, mut report) = (BTreeSet::new(), None);
+    while let Some(output) = worker.poll_output() {
+        match output {
+            // Another program has one of the ports of the second pair.
+            Output::Bind { local } if local == pairs[1].on(addresses[1]).rtcp => {
+                worker.handle_bind_failure(local, Time::EPOCH);
+            }
+            Output::Bind { local } => assert!(bound.insert(local)),
+            Output::Unbind { local } => drop(bound.remove(&local)),
+            Output::Event(event) => report = Some(event),
+            Output::Transmit { .. } => panic!("nothing is to be sent"),
+        }
+    }
+    let expected = Event::PortsReserved { ready: vec![pairs[0], pairs[2]], in_use: vec![pairs[1]] };
+    assert_eq!(report, Some(expected));
+    assert_eq!(bound.len(), 8);
+
+    let section = pairs[0].on(addresses[0]);
+    let open = Command::OpenRtpLeg { leg: PHONE, sections: vec![section], cname: String::new() };
+    worker.handle_command(open, Time::EPOCH);
+    let outputs: Vec<Output> = core::iter::from_fn(|| worker.poll_output()).collect();
+    let other = pairs[0].on(addresses[1]);
+    assert_eq!(outputs, [Output::Unbind { local: other.rtp }, Output::Unbind { local: other.rtcp }]);
+    worker.handle_command(Command::CloseLeg { leg: PHONE }, Time::EPOCH);
+    let outputs: Vec<Output> = core::iter::from_fn(|| worker.poll_output()).collect();
+    assert_eq!(outputs, [Output::Unbind { local: section.rtp }, Output::Unbind { local: section.rtcp }]);
 }
 
 #[test]

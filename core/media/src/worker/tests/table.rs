@@ -182,6 +182,7 @@ pub(super) fn done(scene: &mut Scene, before: Dropped, leg: LegKey) -> String {
             Output::Event(Event::LegConnected { leg }) => format!("leg {} connected", leg.0),
             Output::Event(Event::KeyFrameWanted { leg }) => format!("leg {} shall send a key frame", leg.0),
             Output::Event(Event::DtmfReceived { leg, digit }) => format!("leg {} dialled {digit}", leg.0),
+            Output::Event(event @ Event::PortsReserved { .. }) => format!("{event:?}"),
             Output::Bind { local } => format!("bind {}", local.port()),
             Output::Unbind { local } => format!("unbind {}", local.port()),
             Output::Transmit { local, remote, payload } => {

@@ -1,0 +1,162 @@
+//! Shares in the RTP ports: no caller can take so many that there are none for others.
+
+use super::Relay;
+use super::sessions::Session;
+use crate::call::{CallKey, SessionId};
+use crate::config::LoginName;
+use crate::io::Output;
+use offhook_clock::Time;
+use offhook_media::command::{Command, WorkerId};
+use offhook_media::ports::{PortPair, PortPool};
+use offhook_signaling::reason::EndReason;
+use offhook_sip::user_agent::io::{AccountId, InboundInvite, Origin};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
+
+/// The user whose share the ports of a call are taken from: its caller.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) enum Payer {
+    /// All sessions of a login.
+    Login(LoginName),
+    /// A session without a login.
+    Session(SessionId),
+    /// A phone that registered here.
+    Phone(String),
+    /// A host that the relay does not know, IPv6 by its network of 64 bits.
+    Host(IpAddr),
+    /// A SIP server, whose calls are of many users.
+    Server(AccountId),
+}
+
+impl Payer {
+    pub(super) fn of_session(id: SessionId, session: Option<&Session>) -> Self {
+        session.and_then(|session| session.login.clone()).map_or(Self::Session(id), Self::Login)
+    }
+
+    pub(super) fn of_invite(request: &InboundInvite) -> Self {
+        match &request.origin {
+            Origin::Account(account) => Self::Server(*account),
+            Origin::Phone(user) => Self::Phone(user.clone()),
+            Origin::Unknown => Self::Host(network(request.source)),
+        }
+    }
+}
+
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+/// The ports that calls have, by who pays for them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct PortShares {
+    /// The payers of calls.
+    payers: BTreeMap<CallKey, Payer>,
+    /// How many pairs each has, none left out.
+    #[serde(with = "crate::pairs")]
+    pairs: BTreeMap<Payer, usize>,
+    #[serde(with = "crate::pairs")]
+    paid_by: BTreeMap<(WorkerId, PortPair), Payer>,
+}
+
+impl PortShares {
+    /// The caller of a call to be.
+    pub(super) fn begin(&mut self, call: CallKey, payer: Payer) {
+        self.payers.insert(call, payer);
+    }
+
+    /// The call is over, or never was. What its legs have is given back by itself.
+    pub(super) fn end(&mut self, call: CallKey) {
+        self.payers.remove(&call);
+    }
+
+    /// Whether a call may have `count` more pairs of a pool.
+    fn allow(&self, call: CallKey, count: usize, pool: &PortPool, per_user: usize) -> bool {
+        let Some(payer) = self.payers.get(&call) else { return true };
+        let most = match payer {
+            Payer::Server(_) => pool.size() * 3 / 4,
+            Payer::Login(_) | Payer::Session(_) | Payer::Phone(_) | Payer::Host(_) => {
+                (per_user / 2).min(pool.size() / 2)
+            }
+        };
+        // The first call of a user is always possible.
+        let has = self.pairs.get(payer).copied().unwrap_or(0);
+        has == 0 || has + count <= most.max(2)
+    }
+
+    fn take(&mut self, call: CallKey, worker: WorkerId, pairs: &[PortPair]) {
+        let Some(payer) = self.payers.get(&call).filter(|_| !pairs.is_empty()) else { return };
+        *self.pairs.entry(payer.clone()).or_default() += pairs.len();
+        self.paid_by.extend(pairs.iter().map(|pair| ((worker, *pair), payer.clone())));
+    }
+
+    fn give_back(&mut self, worker: WorkerId, pairs: &[PortPair]) {
+        for pair in pairs {
+            let Some(payer) = self.paid_by.remove(&(worker, *pair)) else { continue };
+            if let Some(count) = self.pairs.get_mut(&payer) {
+                *count -= 1;
+                if *count == 0 {
+                    self.pairs.remove(&payer);
+                }
+            }
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.payers.is_empty() && self.pairs.is_empty() && self.paid_by.is_empty()
+    }
+}
+
+impl Relay {
+    /// Ports for a SIP leg of a call.
+    pub(super) fn take_ports(
+        &mut self,
+        call: CallKey,
+        worker: WorkerId,
+        count: usize,
+        now: Time,
+    ) -> Result<Vec<PortPair>, EndReason> {
+        let rules = self.config.sip.as_ref().map(|config| config.ports).ok_or(EndReason::InternalError)?;
+        let pool = self.ports.get_mut(usize::from(worker.0)).ok_or(EndReason::Overloaded)?;
+        if !self.port_shares.allow(call, count, pool, rules.per_user) {
+            return Err(EndReason::Overloaded);
+        }
+        let pairs = pool.take(count, now).ok_or(EndReason::Overloaded)?;
+        self.port_shares.take(call, worker, &pairs);
+        Ok(pairs)
+    }
+
+    /// RTP ports of a call begin to rest.
+    pub(super) fn give_back_ports(&mut self, pairs: &[PortPair], worker: WorkerId, now: Time) {
+        self.port_shares.give_back(worker, pairs);
+        if let Some(pool) = self.ports.get_mut(usize::from(worker.0)) {
+            pool.give_back(pairs, now);
+        }
+    }
+
+    /// Has the workers bind ports for calls to come.
+    pub(super) fn reserve_ports(&mut self, now: Time) {
+        let Some(config) = self.config.sip.as_deref() else { return };
+        let pools = self.ports.iter_mut().zip(&config.workers).zip(0..);
+        for ((pool, worker), number) in pools {
+            let pairs = pool.to_reserve(config.ports.reserved, now);
+            if !pairs.is_empty() {
+                let addresses = worker.addresses.iter().map(|address| address.local).collect();
+                let command = Command::ReservePorts { pairs, addresses };
+                self.outputs.push_back(Output::Media { worker: WorkerId(number), command });
+            }
+        }
+    }
+
+    /// What a worker reserved; the pairs say which one it is.
+    pub(super) fn ports_reserved(&mut self, ready: &[PortPair], in_use: &[PortPair], now: Time) {
+        let any = ready.first().or_else(|| in_use.first());
+        let pool = any.and_then(|pair| self.ports.iter_mut().find(|pool| pool.contains(*pair)));
+        if let Some(pool) = pool {
+            pool.reserved(ready, in_use, now);
+        }
+    }
+}
