@@ -188,6 +188,9 @@ fn reserved_ports_are_bound_unless_another_program_has_one() {
     let ready = vec![pairs[0], pairs[1], pairs[3]];
     assert_eq!(report, Event::PortsReserved { ready, in_use: vec![pairs[2]] });
     UdpSocket::bind(pairs[0].on(addresses[0]).rtp).expect_err("it is bound");
+    // The next report comes after what the first one left to be done.
+    assert!(worker.order(Command::ReservePorts { pairs: Vec::new(), addresses: Vec::new() }));
+    events.recv_timeout(Duration::from_secs(5)).unwrap();
     drop(UdpSocket::bind(pairs[2].on(addresses[0]).rtp).expect("half a pair is of no use"));
     drop(taken);
     drop(worker);
