@@ -302,6 +302,7 @@ fn media_threads(
         let mut config = WorkerConfig::new(identity.clone(), clock.instant(now));
         config.connect_timeout = settings.media_connect_timeout;
         config.media_timeout = settings.media_timeout;
+        config.rtp_timeout = Some(settings.sip.rtp_timeout).filter(|timeout| !timeout.is_zero());
         config.latch = settings.sip.rtp_latch;
         let report = to_plane.media_events();
         let worker = Worker::new(config, seed()?, now);

@@ -69,7 +69,7 @@ impl World {
             max_sessions_per_login: 8,
             own: OwnNames::default(),
             codecs: Vec::new(),
-            fingerprint: Fingerprint([9; 32]),
+            fingerprint: Fingerprint::sha256([9; 32]),
             workers: vec![vec!["192.0.2.1:4000".parse().expect("an address")]],
             sip: None,
         };

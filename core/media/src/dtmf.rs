@@ -5,6 +5,10 @@
 //! Idle ──────────▶ Event(digit) ──────────────────────▶ Ending ─────────────────▶ Gap 50 ms ──▶ Idle or next Event
 //! ```
 
+mod received;
+
+pub use received::{Events, Received};
+
 use core::time::Duration;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};

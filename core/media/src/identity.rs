@@ -3,7 +3,7 @@
 use crate::seal::{Sealed, SealingKey, Unsealable};
 use aws_lc_rs::{digest, signature};
 use core::fmt;
-use offhook_sdp::webrtc::Fingerprint;
+use offhook_sdp::webrtc::{Fingerprint, FingerprintHash};
 use rand_core::Rng;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -94,10 +94,23 @@ impl fmt::Debug for DtlsIdentity {
 }
 
 /// SHA-256 over a DER certificate.
-pub(crate) fn fingerprint_of(certificate: &[u8]) -> Fingerprint {
+fn fingerprint_of(certificate: &[u8]) -> Fingerprint {
     let mut hash = [0; 32];
     for (to, from) in hash.iter_mut().zip(digest::digest(&digest::SHA256, certificate).as_ref()) {
         *to = *from;
     }
-    Fingerprint(hash)
+    Fingerprint::sha256(hash)
 }
+
+/// Whether a DER certificate has this fingerprint.
+pub(crate) fn has_fingerprint(certificate: &[u8], fingerprint: &Fingerprint) -> bool {
+    let algorithm = match fingerprint.hash() {
+        FingerprintHash::Sha256 => &digest::SHA256,
+        FingerprintHash::Sha384 => &digest::SHA384,
+        FingerprintHash::Sha512 => &digest::SHA512,
+    };
+    digest::digest(algorithm, certificate).as_ref() == fingerprint.octets()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Values of attributes that WebRTC and SIP descriptions share.
 
 use crate::section::HeaderExtension;
-use crate::webrtc::{Fingerprint, Setup};
+use crate::webrtc::{Fingerprint, FingerprintHash, Setup};
 use std::net::{IpAddr, SocketAddr};
 
 /// The most items of one kind (candidates, SSRCs, extensions, feedback) that are kept of one section.
@@ -22,14 +22,22 @@ pub(crate) fn is_token(value: &str) -> bool {
     (1..=MAX_TOKEN).contains(&value.len()) && value.bytes().all(|octet| octet.is_ascii_graphic())
 }
 
-/// The octets of `a=fingerprint:sha-256` (RFC 8122 §5).
-pub(crate) fn sha256_fingerprint(octets: &str) -> Option<Fingerprint> {
-    let mut digest = [0; 32];
-    let mut parts = octets.trim().split(':');
-    for octet in &mut digest {
-        *octet = parts.next().and_then(hex_octet)?;
-    }
-    parts.next().is_none().then_some(Fingerprint(digest))
+/// The hash that a name in `a=fingerprint` means, if it is a known one.
+pub(crate) fn fingerprint_hash(name: &str) -> Option<FingerprintHash> {
+    FingerprintHash::ALL.into_iter().find(|hash| hash.name().eq_ignore_ascii_case(name))
+}
+
+/// The octets of `a=fingerprint` (RFC 8122 §5).
+pub(crate) fn fingerprint(hash: FingerprintHash, octets: &str) -> Option<Fingerprint> {
+    let digest: Option<Vec<u8>> = octets.trim().split(':').take(hash.length() + 1).map(hex_octet).collect();
+    Fingerprint::new(hash, &digest?)
+}
+
+/// Of several fingerprints of a certificate, the one whose hash everybody knows.
+pub(crate) fn preferred_fingerprint(before: Option<Fingerprint>, next: Fingerprint) -> Fingerprint {
+    before
+        .filter(|before| before.hash() == FingerprintHash::Sha256 || next.hash() != FingerprintHash::Sha256)
+        .unwrap_or(next)
 }
 
 fn hex_octet(text: &str) -> Option<u8> {

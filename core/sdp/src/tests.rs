@@ -31,7 +31,7 @@ fn transport() -> Transport {
     Transport {
         ice: IceCredentials { ufrag: "relayUfrag".to_owned(), pwd: "relayPasswordOf24Letters".to_owned() },
         ice_lite: true,
-        fingerprint: Fingerprint([0xAB; 32]),
+        fingerprint: Fingerprint::sha256([0xAB; 32]),
         setup: Setup::Passive,
         candidates: vec!["192.0.2.1:40000".parse().unwrap(), "[2001:db8::1]:40000".parse().unwrap()],
     }
@@ -330,7 +330,7 @@ prop_compose! {
         candidates in proptest::collection::btree_set(any::<std::net::SocketAddrV4>(), 0..4),
     ) -> Transport {
         let candidates = candidates.into_iter().map(Into::into).collect();
-        Transport { ice: IceCredentials { ufrag, pwd }, ice_lite, fingerprint: Fingerprint(digest), setup, candidates }
+        Transport { ice: IceCredentials { ufrag, pwd }, ice_lite, fingerprint: Fingerprint::sha256(digest), setup, candidates }
     }
 }
 

@@ -178,6 +178,7 @@ fn rtp(s: &SipSettings) -> Vec<(&'static str, String)> {
         ("rtp.first_port", port(s.rtp_first_port)),
         ("rtp.last_port", port(s.rtp_last_port)),
         ("rtp.port_rest", seconds(s.rtp_port_rest)),
+        ("rtp.timeout", if s.rtp_timeout.is_zero() { "never".to_owned() } else { seconds(s.rtp_timeout) }),
         ("rtp.ports_per_user", s.rtp_ports_per_user.to_string()),
         ("rtp.profile", profile.to_owned()),
         ("rtp.srtp", srtp.to_owned()),

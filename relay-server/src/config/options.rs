@@ -136,6 +136,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     option("rtp", "first_port", set!(sip.rtp_first_port = given => given.number(0, 65_535)?)),
     option("rtp", "last_port", set!(sip.rtp_last_port = given => given.number(1, 65_535)?)),
     option("rtp", "port_rest", set!(sip.rtp_port_rest = given => given.duration()?)),
+    option("rtp", "timeout", set!(sip.rtp_timeout = given => given.duration()?)),
     option("rtp", "ports_per_user", set!(sip.rtp_ports_per_user = given => given.number(16, 65_535)?)),
     option("rtp", "profile", set!(sip.rtp_profile = given => sip::profile(given)?)),
     option("rtp", "srtp", set!(sip.rtp_srtp = given => sip::srtp(given)?)),

@@ -125,6 +125,8 @@ pub struct SipSettings {
     pub rtp_last_port: u16,
     /// How long a port rests after a call.
     pub rtp_port_rest: Duration,
+    /// After how long without a packet a SIP peer counts as gone; zero: never.
+    pub rtp_timeout: Duration,
     /// RTP ports that the calls of one user may have.
     pub rtp_ports_per_user: usize,
     /// Encryption of media.
@@ -178,6 +180,7 @@ impl Default for SipSettings {
             rtp_first_port: 20_000,
             rtp_last_port: 29_999,
             rtp_port_rest: Duration::from_secs(5),
+            rtp_timeout: Duration::from_secs(600),
             rtp_ports_per_user: 128,
             rtp_srtp: Srtp::Accepted,
             rtp_profile: MediaProfile::Rtp,

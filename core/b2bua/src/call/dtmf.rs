@@ -24,7 +24,11 @@ pub fn digits_of(body: &Body) -> Option<String> {
             let (name, value) = line.split_once('=')?;
             name.trim().eq_ignore_ascii_case("signal").then(|| value.trim().to_owned())
         })?,
-        "application/dtmf" => text.trim().to_owned(),
+        // The latter is what some write with the value of `a=fmtp` or `d=` before the event.
+        "application/dtmf" | "audio/telephone-event" => {
+            let text = text.trim();
+            text.strip_prefix("d=").unwrap_or(text).to_owned()
+        }
         _ => return None,
     };
     // Some count on: 10 and 11 are the star and the hash (RFC 4733 §3.2).
@@ -123,3 +127,6 @@ impl Call {
 fn digit_relay(invite: InviteId, digit: char) -> Output {
     info(invite, "application/dtmf-relay", format!("Signal={digit}\r\nDuration={DURATION}\r\n"))
 }
+
+#[cfg(test)]
+mod tests;

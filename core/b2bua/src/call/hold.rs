@@ -249,6 +249,9 @@ impl Call {
             return Err(NOT_ACCEPTABLE_HERE);
         }
         let agreed = renegotiate(&other, &offer.media(), wanted).map_err(|_| NOT_ACCEPTABLE_HERE)?;
+        if agreed.answer.iter().all(|section| section.rejected) {
+            return Err(NOT_ACCEPTABLE_HERE);
+        }
         // A browser stays with its codec. A peer that would not hear it stays with what was agreed (RFC 3261 §14.2).
         if is_browser && !LegMaker::passes_where_wanted(&other, &agreed.peer) {
             return Err(NOT_ACCEPTABLE_HERE);

@@ -14,7 +14,9 @@ use offhook_media::transport::srtp::Profile as SrtpProfile;
 use offhook_sdp::direction::Direction;
 use offhook_sdp::offer_answer::sip::{accepted, as_sent};
 use offhook_sdp::section::Section;
-use offhook_sdp::sip::{Description, ExtraLine, Profile, Security, Session, SipSection, SrtpPolicy, Suite};
+use offhook_sdp::sip::{
+    Description, ExtraLine, Profile, Security, Session, SipSection, SrtpPolicy, Suite, refuse_plain_alternatives,
+};
 use offhook_sdp::webrtc::IceCredentials;
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{AccountId, Body, Branch, InviteId, OutboundInvite};
@@ -168,11 +170,10 @@ impl TheirOffer {
             .collect()
     }
 
-    /// Whether it wants media, all of them carried or protected as they cannot be here: not to be taken for an offer of
-    /// none, which can be met.
+    /// Whether no media of it can be used: only a fax, a host name for an address, all ports 0, keys that are not to be had.
+    /// An answer without media would leave a call that is up and silent.
     pub(super) fn is_hopeless(&self) -> bool {
-        let has_media = |sections: &[Section]| sections.iter().any(|section| !section.rejected);
-        has_media(&self.description.media()) && !has_media(&self.media())
+        self.media().iter().all(|section| section.rejected)
     }
 }
 
@@ -489,7 +490,8 @@ impl Peer {
             let security = self.ports.get(index).and_then(|_| self.policy().answer(section, known, random));
             security.filter(|security| !matches!(security, Security::Dtls(_)))
         });
-        let security = security.collect();
+        let mut security: Vec<Option<Security>> = security.collect();
+        refuse_plain_alternatives(&description.sections, &mut security);
         TheirOffer { description, security, restart: None }
     }
 

@@ -42,7 +42,7 @@ fn ringing() -> Call {
 
 fn place(direct: bool) -> Call {
     let side = RelaySide {
-        fingerprint: Fingerprint([7; 32]),
+        fingerprint: Fingerprint::sha256([7; 32]),
         candidates: vec!["192.0.2.1:4000".parse().unwrap()],
         codecs: vec![],
     };

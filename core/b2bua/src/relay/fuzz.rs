@@ -128,7 +128,7 @@ fn config() -> Config {
         max_sessions_per_login: 3,
         own: OwnNames::default(),
         codecs: Vec::new(),
-        fingerprint: Fingerprint([7; 32]),
+        fingerprint: Fingerprint::sha256([7; 32]),
         workers: vec![vec![SocketAddr::new(address, 4000)]],
         sip: Some(Box::new(sip)),
     }

@@ -70,7 +70,7 @@ pub(super) fn config() -> Config {
         max_calls_per_session: 4,
         max_sessions_per_login: 4,
         codecs: Vec::new(),
-        fingerprint: Fingerprint([7; 32]),
+        fingerprint: Fingerprint::sha256([7; 32]),
         workers: vec![vec!["192.0.2.1:4000".parse().unwrap()], vec!["192.0.2.1:4001".parse().unwrap()]],
         own: OwnNames { hosts: ["192.0.2.1".to_owned()].into(), ports: [5060, 8443].into() },
         sip: None,

@@ -5,7 +5,7 @@ use super::source::Source;
 use super::stream::MediaStream;
 use super::transport::{Transport, send_rtp};
 use crate::command::{Event, LegKey};
-use crate::dtmf::digit_of;
+use crate::dtmf::{Received, digit_of};
 use crate::io::Io;
 use crate::rtcp::statistics::Reception;
 use crate::rtp::extension::MID;
@@ -108,8 +108,10 @@ impl Leg {
         reception.count(header.sequence, header.timestamp, codec.clock_rate, now);
         let mut begun = None;
         if codec.is_telephone_event() {
-            if let Some(digit) = packet::payload(packet, &header).and_then(digit_of)
-                && source.last_event.replace(header.timestamp) != Some(header.timestamp)
+            if let Some(payload) = packet::payload(packet, &header)
+                && let Some(digit) = digit_of(payload)
+                && let Some(event) = Received::parse(header.sequence, header.timestamp, header.marker, payload)
+                && source.events.begins(event, now)
             {
                 if self.digit_limit.admits(now) {
                     io.event(Event::DtmfReceived { leg: self.key, digit });

@@ -5,7 +5,7 @@
 //! Open ───────────▶ Connecting ────────────────────────────▶ Connected ── media_timeout ──▶ LegDead
 //!                       └── connect_timeout, refusal ──▶ LegFailed
 //!
-//!           ConnectRtpLeg                                media_timeout, if it should be heard
+//!           ConnectRtpLeg                                rtp_timeout, if it says that it sends and receives
 //! RTP open ───────────────▶ RTP connected ◀─┐ ConnectRtpLeg ──────────────────────────────▶ LegDead
 //!     └── no port ──▶ LegFailed      └──────┘
 //! ```
@@ -57,6 +57,7 @@ use webrtc::{PeerTerms, Turn, WebRtc};
 pub(crate) struct Rules {
     pub(crate) connect: Duration,
     pub(crate) media: Duration,
+    pub(crate) rtp: Option<Duration>,
     pub(crate) latch: LatchRules,
 }
 
@@ -342,13 +343,16 @@ impl Leg {
         }
     }
 
-    /// Since when it should have been heard; `None` while it may be silent.
-    fn silent_since(&self) -> Option<Time> {
-        let is_expected = match &self.transport {
-            Transport::WebRtc(webrtc) => webrtc.ends_by_silence(self.streams.iter().any(MediaStream::is_expected)),
-            Transport::Rtp(rtp) => rtp.ends_by_silence() && self.streams.iter().any(MediaStream::is_expected),
+    /// When it is dead if nothing arrives until then; `None` while it may be silent.
+    fn dead_at(&self) -> Option<Time> {
+        let mut streams = self.streams.iter();
+        let (is_expected, patience) = match &self.transport {
+            Transport::WebRtc(webrtc) => {
+                (webrtc.ends_by_silence(streams.any(MediaStream::is_announced)), self.rules.media)
+            }
+            Transport::Rtp(rtp) => (rtp.ends_by_silence() && streams.any(MediaStream::is_expected), self.rules.rtp?),
         };
-        is_expected.then_some(self.heard_at)
+        is_expected.then_some(self.heard_at + patience)
     }
 
     /// Does what is due.
@@ -359,7 +363,7 @@ impl Leg {
             self.ended = Some(Ended::Failed(failure));
             return;
         }
-        if self.silent_since().is_some_and(|since| since + self.rules.media <= now) {
+        if self.dead_at().is_some_and(|at| at <= now) {
             self.ended = Some(Ended::Dead);
             return;
         }
@@ -378,9 +382,8 @@ impl Leg {
         if !self.transport.is_connected() {
             return of_transport;
         }
-        let dead_at = self.silent_since().map(|since| since + self.rules.media);
         let sources = self.sources.values().filter_map(|source| source.key_frames.poll_timeout()).min();
         let digits = self.streams.iter().filter_map(|stream| stream.player.poll_timeout()).min();
-        earliest(earliest(of_transport, dead_at), earliest(self.report_at, earliest(sources, digits)))
+        earliest(earliest(of_transport, self.dead_at()), earliest(self.report_at, earliest(sources, digits)))
     }
 }

@@ -1,5 +1,6 @@
 //! One SSRC that a peer sends, and asking it for key frames.
 
+use crate::dtmf::Events;
 use crate::rtcp::statistics::Reception;
 use core::time::Duration;
 use offhook_clock::Time;
@@ -46,13 +47,13 @@ pub(crate) struct Source {
     pub(crate) named_at: Time,
     /// Requests for key frames.
     pub(crate) key_frames: KeyFrames,
-    /// Timestamp of the telephone-event reported last.
-    pub(crate) last_event: Option<u32>,
+    /// Its telephone-events.
+    pub(crate) events: Events,
 }
 
 impl Source {
     pub(crate) fn new(stream: usize, now: Time) -> Self {
-        Self { stream, reception: None, named_at: now, key_frames: KeyFrames::default(), last_event: None }
+        Self { stream, reception: None, named_at: now, key_frames: KeyFrames::default(), events: Events::default() }
     }
 
     /// When anything was last known of it.

@@ -8,7 +8,7 @@ use crate::rtcp::write::SenderFigures;
 use crate::rtp::rewrite::{Rewriter, Source, ticks};
 use core::time::Duration;
 use offhook_clock::Time;
-use offhook_sdp::codec::{MediaKind, Payload};
+use offhook_sdp::codec::{Codec, MediaKind, Payload};
 use offhook_sdp::webrtc::Section;
 use rand_core::Rng;
 use serde::{Deserialize, Serialize};
@@ -90,9 +90,14 @@ impl MediaStream {
     }
 
     /// Whether the peer says that it sends.
-    pub(crate) fn is_expected(&self) -> bool {
+    pub(crate) fn is_announced(&self) -> bool {
         let section = &self.negotiated.remote;
         section.direction.sends() && !section.rejected
+    }
+
+    /// Whether it is in a conversation: one that sends only may hold the call, and have no music.
+    pub(crate) fn is_expected(&self) -> bool {
+        self.is_announced() && self.negotiated.remote.direction.receives()
     }
 
     /// As it was saved, to go on.
@@ -171,7 +176,21 @@ fn arriving(mut received: Vec<Payload>, section: &Section) -> Vec<Payload> {
             received.push(own.clone());
         }
     }
+    with_other_law(&mut received);
     received
+}
+
+/// The other law of G.711 under its static number. Gateways exist that agree on one law and send the other, for announcements
+/// mostly; it costs nothing to convert.
+fn with_other_law(received: &mut Vec<Payload>) {
+    for number in [0, 8] {
+        let Some(codec) = Codec::of_static_payload(number) else { continue };
+        let is_other_law = |payload: &Payload| payload.codec.converts(&codec) && !payload.codec.matches(&codec);
+        let is_free = received.iter().all(|payload| payload.number != number && !payload.codec.matches(&codec));
+        if is_free && received.iter().any(is_other_law) {
+            received.push(Payload { number, codec, feedback: Vec::new() });
+        }
+    }
 }
 
 fn fresh_cache(section: &Section) -> Option<Cache> {

@@ -9,7 +9,7 @@
 //! `core` where same inputs do not give the same octets. What they decide does not depend on it.
 
 use crate::command::TransportFailure;
-use crate::identity::{DtlsIdentity, fingerprint_of};
+use crate::identity::{DtlsIdentity, has_fingerprint};
 use crate::transport::srtp::{DtlsRole, Inbound, Outbound, Profile, contexts};
 use crate::worker::DtlsVersions;
 use core::time::Duration;
@@ -180,7 +180,7 @@ impl DtlsTransport {
                     return None;
                 }
                 Output::PeerCert(certificate) => {
-                    if fingerprint_of(certificate) != self.expected {
+                    if !has_fingerprint(certificate, &self.expected) {
                         return Some(self.fail(TransportFailure::FingerprintMismatch));
                     }
                     self.is_peer_verified = true;

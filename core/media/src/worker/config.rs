@@ -24,8 +24,11 @@ pub struct WorkerConfig {
     pub instant: Instant,
     /// How long a leg may take from `ConnectLeg` until ICE and DTLS are up.
     pub connect_timeout: Duration,
-    /// How long nothing may arrive on a connected leg that should be heard.
+    /// How long nothing may arrive from a browser, or a SIP peer that is WebRTC itself: they consent all the time.
     pub media_timeout: Duration,
+    /// The same for a SIP peer that speaks RTP and says that it sends; `None`: for ever. Such a peer may stop sending in
+    /// silence (RFC 3551 §4.1), and whether the call lives is for session timers to find out (RFC 4028).
+    pub rtp_timeout: Option<Duration>,
     /// Versions of DTLS.
     pub dtls_versions: DtlsVersions,
     /// When media of SIP legs follow a peer to an address that it did not signal.
@@ -33,7 +36,7 @@ pub struct WorkerConfig {
 }
 
 impl WorkerConfig {
-    /// The defaults: 15 s to connect, 30 s of silence, DTLS 1.2, SIP peers followed after probation.
+    /// The defaults: 15 s to connect, 30 s of silence, 10 min of a SIP peer, DTLS 1.2, SIP peers followed after probation.
     #[must_use]
     pub fn new(identity: DtlsIdentity, instant: Instant) -> Self {
         Self {
@@ -41,6 +44,7 @@ impl WorkerConfig {
             instant,
             connect_timeout: Duration::from_secs(15),
             media_timeout: Duration::from_secs(30),
+            rtp_timeout: Some(Duration::from_secs(600)),
             dtls_versions: DtlsVersions::default(),
             latch: LatchRules::default(),
         }

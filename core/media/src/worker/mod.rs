@@ -134,7 +134,12 @@ impl Worker {
     }
 
     const fn rules(&self) -> Rules {
-        Rules { connect: self.config.connect_timeout, media: self.config.media_timeout, latch: self.config.latch }
+        Rules {
+            connect: self.config.connect_timeout,
+            media: self.config.media_timeout,
+            rtp: self.config.rtp_timeout,
+            latch: self.config.latch,
+        }
     }
 
     fn connect(&mut self, key: LegKey, remote: RemoteTransport, streams: Vec<Stream>, now: Time) -> bool {

@@ -111,7 +111,8 @@ impl Scene {
         let now = Time::from_micros(1_700_000_000_000_000);
         let identity = identity();
         let relay = identity.fingerprint();
-        let config = WorkerConfig { dtls_versions, ..WorkerConfig::new(identity, instant) };
+        let rtp_timeout = Some(Duration::from_secs(30));
+        let config = WorkerConfig { dtls_versions, rtp_timeout, ..WorkerConfig::new(identity, instant) };
         let worker = Worker::new(config, [7; 32], now);
         let server = address("192.0.2.1:5000");
         let browser = |address, name| {
@@ -325,7 +326,7 @@ fn a_foreign_certificate_is_refused() {
     let mut scene = Scene::new();
     scene.alice.check(true);
     scene.exchange();
-    scene.alice.claimed = Some(Fingerprint([9; 32]));
+    scene.alice.claimed = Some(Fingerprint::sha256([9; 32]));
     let (of_alice, _) = Scene::sections();
     scene.connect(ALICE, of_alice);
     scene.run(Duration::from_secs(1));

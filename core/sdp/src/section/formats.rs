@@ -125,5 +125,18 @@ fn rtpmap(value: &str) -> Option<(u8, Option<Codec>)> {
     };
     let clock_rate = clock_rate.parse().ok().filter(|rate| (1..=MAX_CLOCK_RATE).contains(rate));
     let codec = clock_rate.map(|clock_rate| Codec { name: name.to_owned(), clock_rate, channels, fmtp: None });
-    Some((number, codec))
+    Some((number, codec.map(corrected)))
+}
+
+/// The codec that a line means which is nearly right.
+fn corrected(codec: Codec) -> Codec {
+    match (codec.name.to_ascii_uppercase().as_str(), codec.clock_rate, codec.channels) {
+        // Opus has two channels in every description (RFC 7587 §7).
+        ("OPUS", 48_000, 1) => Codec { channels: 2, ..codec },
+        // G.722 has half its sampling rate in every description (RFC 3551 §4.5.2).
+        ("G722", 16_000, 1) => Codec { clock_rate: 8000, ..codec },
+        // The annexes differ in parameters only (RFC 4856 §2.1.9).
+        ("G729A" | "G729B" | "G729AB", 8000, 1) => Codec { name: "G729".to_owned(), ..codec },
+        _ => codec,
+    }
 }

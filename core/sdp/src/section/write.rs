@@ -56,6 +56,6 @@ pub(crate) fn ice_lines(text: &mut String, credentials: &IceCredentials, candida
 
 /// What DTLS needs to know of the writer (RFC 8842 §5).
 pub(crate) fn dtls_lines(text: &mut String, fingerprint: &Fingerprint, setup: Setup) {
-    line(text, &format!("a=fingerprint:sha-256 {fingerprint}"));
+    line(text, &format!("a=fingerprint:{} {fingerprint}", fingerprint.hash().name()));
     line(text, &format!("a=setup:{}", setup.name()));
 }

@@ -8,7 +8,7 @@ mod shared;
 mod write;
 
 pub use crypto::{CryptoAttribute, MasterKey, Mki, Suite};
-pub use policy::{Security, SrtpPolicy, choose};
+pub use policy::{Security, SrtpPolicy, choose, refuse_plain_alternatives};
 pub use session::Session;
 pub use shared::{SharedTransport, Unfit};
 

@@ -1,7 +1,9 @@
 //! Reading what SIP endpoints write: lenient, since a line that is not understood seldom matters to a call.
 
 use super::{Connection, CryptoAttribute, Description, Dtls, Ice, Origin, Profile, SipSection};
-use crate::attribute::{MAX_FMTP, MAX_ITEMS, MAX_TOKEN, candidate, is_token, push_new, sha256_fingerprint};
+use crate::attribute::{
+    MAX_FMTP, MAX_ITEMS, MAX_TOKEN, candidate, fingerprint, fingerprint_hash, is_token, preferred_fingerprint, push_new,
+};
 use crate::codec::MediaKind;
 use crate::direction::Direction;
 use crate::error::SdpError;
@@ -187,9 +189,10 @@ impl Attributes {
             "ice-pwd" => self.pwd = credential(),
             "setup" => self.setup = Setup::parse(value),
             "fingerprint" => {
-                let sha256 = value.split_once(char::is_whitespace).filter(|(h, _)| h.eq_ignore_ascii_case("sha-256"));
-                let fingerprint = sha256.and_then(|(_, octets)| sha256_fingerprint(octets));
-                self.fingerprint = self.fingerprint.or(fingerprint);
+                let named = value.split_once(char::is_whitespace);
+                let known = named.and_then(|(name, octets)| fingerprint(fingerprint_hash(name)?, octets));
+                self.fingerprint =
+                    known.map(|known| preferred_fingerprint(self.fingerprint, known)).or(self.fingerprint);
             }
             _ => self.direction = Direction::parse(name).or(self.direction),
         }

@@ -10,6 +10,7 @@
 //! m-lines for one stream, or capability negotiation (RFC 5939), are read as two streams or not at all.
 
 use super::{CryptoAttribute, Dtls, Profile, SipSection, Suite};
+use crate::codec::MediaKind;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
@@ -109,13 +110,43 @@ impl SrtpPolicy {
         if answer.profile.is_dtls() {
             return answer.dtls.filter(|_| offered.dtls.is_some()).map(Security::Dtls);
         }
-        if let [remote, ..] = answer.crypto.as_slice() {
-            let same = |ours: &&CryptoAttribute| ours.tag == remote.tag && ours.suite == remote.suite;
-            let local = offered.crypto.iter().find(same).filter(|_| remote.is_acceptable())?.clone();
-            return Some(Security::Sdes { local, remote: remote.clone() });
+        if !answer.crypto.is_empty() {
+            let (local, remote) = agreed_keys(&offered.crypto, &answer.crypto)?;
+            return Some(Security::Sdes { local: local.clone(), remote: remote.clone() });
         }
         let may_be_plain = self != Self::Require && !offered.profile.is_secure() && !answer.profile.is_secure();
         may_be_plain.then_some(Security::Plain)
+    }
+}
+
+/// The offered key and the answered one that go together. The tag says which (RFC 4568 §5.1.3); answerers exist that number
+/// their keys anew, and then the suite does, where one key of that suite was offered.
+fn agreed_keys<'a>(
+    offered: &'a [CryptoAttribute],
+    answered: &'a [CryptoAttribute],
+) -> Option<(&'a CryptoAttribute, &'a CryptoAttribute)> {
+    let of_suite = |suite: Suite| offered.iter().filter(move |ours| ours.suite == suite);
+    let by_tag = |remote: &CryptoAttribute| of_suite(remote.suite).find(|ours| ours.tag == remote.tag);
+    let by_suite =
+        |remote: &CryptoAttribute| of_suite(remote.suite).next().filter(|_| of_suite(remote.suite).count() == 1);
+    let usable = || answered.iter().filter(|remote| remote.is_acceptable());
+    let tagged = usable().find_map(|remote| Some((by_tag(remote)?, remote)));
+    tagged.or_else(|| usable().find_map(|remote| Some((by_suite(remote)?, remote))))
+}
+
+/// Takes one of alternative sections: phones with optional encryption offer the same microphone once under RTP/SAVP and once
+/// under RTP/AVP, and do not mean two streams. Where a secure section of a kind is taken, plain ones of that kind are not.
+pub fn refuse_plain_alternatives(offered: &[SipSection], security: &mut [Option<Security>]) {
+    let is_secure = |section: &SipSection| section.profile.is_secure();
+    let taken = offered
+        .iter()
+        .zip(security.iter())
+        .filter(|(section, security)| is_secure(section) && !section.section.rejected && security.is_some());
+    let secured: Vec<MediaKind> = taken.map(|(section, _)| section.section.kind).collect();
+    for (section, security) in offered.iter().zip(security) {
+        if !is_secure(section) && secured.contains(&section.section.kind) {
+            *security = None;
+        }
     }
 }
 

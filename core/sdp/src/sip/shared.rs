@@ -36,7 +36,7 @@ impl Unfit {
         match self {
             Self::NoIce => "DTLS-SRTP Needs ICE Here",
             Self::BothLite => "Two ICE-lite Agents Cannot Meet",
-            Self::NoFingerprint => "No SHA-256 Fingerprint",
+            Self::NoFingerprint => "No SHA-256, SHA-384 or SHA-512 Fingerprint",
         }
     }
 }

@@ -25,9 +25,77 @@ impl core::fmt::Debug for IceCredentials {
     }
 }
 
-/// A certificate's SHA-256 fingerprint (RFC 8122 §5).
+/// A hash function of certificates' fingerprints: SHA-256, which everybody must know, and the stronger ones (RFC 8122 §5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fingerprint(pub [u8; 32]);
+pub enum FingerprintHash {
+    /// `sha-256`
+    Sha256,
+    /// `sha-384`
+    Sha384,
+    /// `sha-512`
+    Sha512,
+}
+
+impl FingerprintHash {
+    /// All that are known, the first one preferred.
+    pub const ALL: [Self; 3] = [Self::Sha256, Self::Sha384, Self::Sha512];
+
+    /// Its name in `a=fingerprint`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sha256 => "sha-256",
+            Self::Sha384 => "sha-384",
+            Self::Sha512 => "sha-512",
+        }
+    }
+
+    /// Octets of a digest.
+    #[must_use]
+    pub const fn length(self) -> usize {
+        match self {
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 => 64,
+        }
+    }
+}
+
+/// A certificate's fingerprint (RFC 8122 §5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    hash: FingerprintHash,
+    /// The digest, filled up with zeros.
+    digest: [[u8; 32]; 2],
+}
+
+impl Fingerprint {
+    /// A SHA-256 fingerprint.
+    #[must_use]
+    pub const fn sha256(digest: [u8; 32]) -> Self {
+        Self { hash: FingerprintHash::Sha256, digest: [digest, [0; 32]] }
+    }
+
+    /// A fingerprint of any hash; `None` if the digest is not of its length.
+    #[must_use]
+    pub fn new(hash: FingerprintHash, octets: &[u8]) -> Option<Self> {
+        let mut digest = [[0; 32]; 2];
+        digest.as_flattened_mut().get_mut(..octets.len())?.copy_from_slice(octets);
+        (octets.len() == hash.length()).then_some(Self { hash, digest })
+    }
+
+    /// Which hash function it is of.
+    #[must_use]
+    pub const fn hash(&self) -> FingerprintHash {
+        self.hash
+    }
+
+    /// The digest.
+    #[must_use]
+    pub fn octets(&self) -> &[u8] {
+        self.digest.as_flattened().get(..self.hash.length()).unwrap_or_default()
+    }
+}
 
 /// `a=setup` (RFC 8842 §5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

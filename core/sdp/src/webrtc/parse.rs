@@ -3,7 +3,9 @@
 use super::{
     Description, Fingerprint, HeaderExtension, IceCredentials, OtherSection, SdpError, Section, Setup, Transport,
 };
-use crate::attribute::{MAX_FMTP, MAX_ITEMS, candidate, extension, is_token, push_new, sha256_fingerprint};
+use crate::attribute::{
+    MAX_FMTP, MAX_ITEMS, candidate, extension, fingerprint, fingerprint_hash, is_token, preferred_fingerprint, push_new,
+};
 use crate::codec::MediaKind;
 use crate::direction::Direction;
 use crate::section::formats::{Formats, NotAnRtpmap};
@@ -205,14 +207,14 @@ impl Attributes {
     }
 
     fn read_fingerprint(&mut self, line: Line<'_>, value: &str) -> Result<(), SdpError> {
-        const EXPECTED: &str = "a=fingerprint:sha-256 and 32 octets in hexadecimal, separated by colons";
+        const EXPECTED: &str = "a=fingerprint, a hash like sha-256 and its octets in hexadecimal, separated by colons";
         let (hash, octets) = value.split_once(char::is_whitespace).ok_or_else(|| line.invalid(EXPECTED))?;
-        if !hash.eq_ignore_ascii_case("sha-256") {
+        let Some(known) = fingerprint_hash(hash) else {
             self.other_fingerprint = Some((line.number, hash.chars().take(32).collect()));
             return Ok(());
-        }
-        let fingerprint = sha256_fingerprint(octets).ok_or_else(|| line.invalid(EXPECTED))?;
-        self.fingerprint = self.fingerprint.or(Some(fingerprint));
+        };
+        let known = fingerprint(known, octets).ok_or_else(|| line.invalid(EXPECTED))?;
+        self.fingerprint = Some(preferred_fingerprint(self.fingerprint, known));
         Ok(())
     }
 }

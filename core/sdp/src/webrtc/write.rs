@@ -126,7 +126,7 @@ fn media_lines(text: &mut String, section: &Section, address: SocketAddr) {
 
 impl core::fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        for (index, octet) in self.0.iter().enumerate() {
+        for (index, octet) in self.octets().iter().enumerate() {
             let colon = if index == 0 { "" } else { ":" };
             write!(f, "{colon}{octet:02X}")?;
         }

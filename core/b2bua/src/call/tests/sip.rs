@@ -101,7 +101,7 @@ fn offer_of(party: &mut Party) -> (TheirOffer, Vec<Section>) {
 
 fn place(caller: Party, offer: Option<Vec<Section>>, callee: Party) -> Call {
     let side = RelaySide {
-        fingerprint: Fingerprint([7; 32]),
+        fingerprint: Fingerprint::sha256([7; 32]),
         candidates: vec!["192.0.2.1:4000".parse().unwrap()],
         codecs: vec![],
     };

@@ -1,7 +1,8 @@
 //! What SIP endpoints answer and offer in codecs and payload types, and what becomes of it.
 
-use super::sip_calls::{body, from_phone, text};
+use super::sip_calls::{body, from_phone, phone_sdp, text};
 use super::{Bench, OFFER, call_message, with_sip};
+use crate::config::{Config, Srtp};
 use crate::io::ConnectionId;
 use offhook_media::command::{Command as Media, RtpStream};
 use offhook_sdp::codec::Payload;
@@ -29,7 +30,8 @@ fn of_phone(bench: &Bench) -> (Vec<u8>, Vec<u8>) {
 /// The relay's answer to an offer of the phone.
 fn reinvite(bench: &mut Bench, invite: InviteId, offer: &str) -> String {
     bench.sip(Event::Offer { invite, branch: Branch(0), body: Some(body(offer)) });
-    let Command::AnswerOffer { body: answer, .. } = bench.command() else { panic!("the offer was refused") };
+    let command = bench.command();
+    let Command::AnswerOffer { body: answer, .. } = command else { panic!("{command:?} to {offer}") };
     text(&answer)
 }
 
@@ -198,4 +200,61 @@ fn of_two_phones_one_follows_the_other() {
     assert!(text(offer).contains("RTP/AVP 96 101"), "{}", text(offer));
     bench.sip(Event::OfferAnswered { invite: callee, body: body(&laws_sdp("96", "sendrecv")) });
     assert!(bench.take_commands().is_empty());
+}
+
+#[test]
+fn reinvite_without_usable_media_is_refused() {
+    let fax = "m=image 41500 udptl t38\r\na=T38FaxVersion:0\r\n";
+    let session = "v=0\r\no=- 1 2 IN IP4 198.51.100.7\r\ns=-\r\nt=0 0\r\n";
+    let there = "c=IN IP4 198.51.100.7\r\n";
+    let unusable = [
+        format!("{session}{there}{fax}"),
+        format!("{session}{there}m=audio 0 RTP/AVP 0\r\n{fax}"),
+        format!("{session}{there}m=audio 0 RTP/AVP 0\r\n"),
+        format!("{session}{there}m=audio 4000 RTP/AVP 18\r\n"),
+        format!("{session}{there}"),
+        format!("{session}c=IN IP4 media.example.org\r\nm=audio 4000 RTP/AVP 0\r\n"),
+    ];
+    for offer in unusable {
+        let mut bench = Bench::new(with_sip());
+        let (alice, _) = bench.login_sip("alice");
+        bench.call(alice, "a1", "1002");
+        let (invite, _) = bench.invited();
+        bench.answered(invite, Some(&phone_sdp(4000, "sendrecv")));
+        bench.take_commands();
+        bench.media.clear();
+        bench.sip(Event::Offer { invite, branch: Branch(0), body: Some(body(&offer)) });
+        assert_eq!(bench.command(), Command::RefuseOffer { invite, branch: Branch(0), status: 488 }, "{offer}");
+        assert_eq!(bench.media, [], "the media go on: {offer}");
+        // Audio with a fax beside it, and audio alone, are answered.
+        for more in [fax, ""] {
+            let answer = reinvite(&mut bench, invite, &(phone_sdp(4000, "sendrecv") + more));
+            assert!(answer.contains("m=audio 2"), "{answer}");
+            assert_eq!(answer.contains("m=image 0"), !more.is_empty(), "{answer}");
+        }
+    }
+}
+
+#[test]
+fn alternative_sections_of_a_phone_ring_a_page_with_one() {
+    let mut bench = Bench::new(with_sip_keys());
+    let (alice, account) = bench.login_sip("alice");
+    let key = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:MDEyMzQ1Njc4OUFCQ0RFRjAxMjM0NTY3ODlBQkNE\r\n";
+    let session = "v=0\r\no=- 1 2 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\n";
+    let offer = format!("{session}m=audio 4000 RTP/SAVP 0\r\n{key}m=audio 4000 RTP/AVP 0\r\n");
+    let invite = InviteId::Inbound(7);
+    let request = from_phone(Origin::Account(account), Some(offer));
+    bench.sip(Event::Incoming { invite, request: Box::new(request) });
+    let id = bench.incoming(alice);
+    bench.take_commands();
+    bench.answer(alice, &id);
+    let Command::Accept { body: Some(answer), .. } = bench.command() else { panic!() };
+    let answer = text(&answer);
+    assert!(answer.contains("RTP/SAVP 0\r\n") && answer.contains("m=audio 0 RTP/AVP"), "{answer}");
+}
+
+fn with_sip_keys() -> Config {
+    let mut config = with_sip();
+    config.sip.as_mut().unwrap().srtp = Srtp::Accepted;
+    config
 }

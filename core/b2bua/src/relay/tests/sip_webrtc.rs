@@ -211,7 +211,7 @@ fn whom_the_relay_cannot_meet_is_told_why() {
     for (srtp, offer, reason) in [
         (Srtp::Accepted, &without_ice, Some("DTLS-SRTP Needs ICE Here")),
         (Srtp::Accepted, &lite, Some("Two ICE-lite Agents Cannot Meet")),
-        (Srtp::Accepted, &unknown_hash, Some("No SHA-256 Fingerprint")),
+        (Srtp::Accepted, &unknown_hash, Some("No SHA-256, SHA-384 or SHA-512 Fingerprint")),
         (Srtp::Off, &dtls, None),
     ] {
         let mut bench = Bench::new(with_srtp(srtp));
@@ -301,7 +301,7 @@ fn servers_that_are_webrtc_are_offered_it() {
     bench.sip(Event::Answered { invite, branch, body: Some(body(&other)) });
     let Connected { leg, remote, streams, silence, .. } = bench.connected_peer();
     assert_eq!((leg, remote.ice.ufrag.as_str(), silence), (early.leg, "other", Silence::EndsLeg));
-    assert_eq!((remote.fingerprint.0[0], remote.setup), (0x99, Setup::Active));
+    assert_eq!((remote.fingerprint.octets()[0], remote.setup), (0x99, Setup::Active));
     // It answered with the numbers that it wants, and sends with the relay's.
     assert_eq!(streams[0].received.iter().map(|payload| payload.number).collect::<Vec<_>>(), [0, 101]);
     assert!(bench.names(alice).ends_with(&["talk ESTABLISHED".to_owned()]));

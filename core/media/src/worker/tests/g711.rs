@@ -56,3 +56,21 @@ fn a_phone_that_changes_its_law_is_understood_at_once() {
         assert_eq!(*after, (number, before.1.wrapping_add(1), expected));
     }
 }
+
+#[test]
+fn law_that_was_not_agreed_on_is_converted() {
+    let mut of_alice = Scene::sections().0;
+    of_alice[0].payloads = vec![payload(8, "PCMA", 8_000, 1, &[])];
+    let mut scene = Scene::calling(of_alice, vec![section(MediaKind::Audio, vec![payload(8, "PCMA", 8_000, 1, &[])])]);
+    let sound: Vec<u8> = (0..160).collect();
+    let mut converted = Vec::new();
+    Law::MuToA.convert(&sound, false, &mut converted);
+    for (sequence, number, expected) in [(1, 8, Some(&sound)), (2, 0, Some(&converted)), (3, 9, None)] {
+        scene.phone_sends(PHONE, 0, (number, sequence, 160 * u32::from(sequence), 5), &sound);
+        scene.run(Duration::from_millis(20));
+        let heard = scene.alice.take_rtp();
+        let heard =
+            heard.first().map(|(header, packet)| (header.payload_type, packet::payload(packet, header).unwrap()));
+        assert_eq!(heard, expected.map(|sound| (8, sound.as_slice())), "payload type {number}");
+    }
+}

@@ -10,6 +10,7 @@ use crate::ports::PortPool;
 use crate::rtp::packet::{Header, payload as payload_of};
 use crate::transport::latch::Latching;
 use crate::transport::srtp::Profile;
+use crate::worker::WorkerConfig;
 use core::time::Duration;
 use offhook_clock::Time;
 use offhook_sdp::codec::MediaKind;
@@ -270,6 +271,26 @@ fn on_hold_nothing_is_sent_and_silence_is_no_death() {
     scene.alice.check(false);
     scene.run(Duration::from_secs(2));
     assert_eq!(scene.events, [Event::LegDead { leg: PHONE }]);
+}
+
+#[test]
+fn silent_sip_peer_lives_for_ten_minutes_by_default() {
+    let defaults = WorkerConfig::new(super::identity(), super::clock_base());
+    for (timeout, direction, is_dead) in [
+        (defaults.rtp_timeout, Direction::SendRecv, true),
+        (defaults.rtp_timeout, Direction::SendOnly, false),
+        (None, Direction::SendRecv, false),
+    ] {
+        let mut scene = Scene::new();
+        scene.worker.config.rtp_timeout = timeout;
+        let mut section = telephone();
+        section.direction = direction;
+        scene.phone(PHONE, vec![section]);
+        scene.run(Duration::from_secs(599));
+        assert_eq!(scene.events, []);
+        scene.run(Duration::from_secs(2));
+        assert_eq!(!scene.events.is_empty(), is_dead, "{timeout:?} {direction:?}");
+    }
 }
 
 #[test]

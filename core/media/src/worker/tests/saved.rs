@@ -18,13 +18,14 @@ impl Scene {
     pub(super) fn move_on(&mut self, away: Duration) {
         self.exchange();
         // Somebody else's certificate: the saved one must take its place.
-        let spare = Worker::new(WorkerConfig::new(identity(), clock_base()), [1; 32], self.now);
+        let rtp_timeout = self.worker.config.rtp_timeout;
+        let own = |identity| WorkerConfig { rtp_timeout, ..WorkerConfig::new(identity, clock_base()) };
+        let spare = Worker::new(own(identity()), [1; 32], self.now);
         let saved = core::mem::replace(&mut self.worker, spare).save(&key());
         let text = serde_json::to_string(&saved).unwrap();
         self.now = self.now + away;
         let saved: SavedWorker = serde_json::from_str(&text).unwrap();
-        let config = WorkerConfig::new(identity(), clock_base());
-        self.worker = Worker::restore(saved, &config, &key(), [8; 32], self.now).unwrap();
+        self.worker = Worker::restore(saved, &own(identity()), &key(), [8; 32], self.now).unwrap();
         // The process took its sockets with it.
         self.sockets.clear();
         self.exchange();

@@ -53,6 +53,8 @@ impl Session {
             Method::Prack => self.pracked(incoming, scope),
             Method::Refer => self.refer_asked(incoming, scope),
             Method::Notify => self.notified(&incoming, scope),
+            // No package is announced, so that none may be used (RFC 6086 §4.2.2).
+            Method::Info if incoming.request.headers.has("Info-Package") => self.answer_with(&incoming, 469, scope),
             Method::Info => {
                 let (invite, body) = (scope.invite(), body_or_empty(&incoming.request));
                 self.answer_with(&incoming, 200, scope);

@@ -1,0 +1,131 @@
+use super::{Events, Received};
+use core::time::Duration;
+use offhook_clock::Time;
+use proptest::prelude::*;
+
+/// How a sender writes its events.
+#[derive(Clone, Copy, Debug)]
+struct Style {
+    /// What the timestamp grows by from packet to packet of an event.
+    step: u32,
+    /// The same between the three packets of the end.
+    end_step: u32,
+    /// What it grows by from the beginning of an event to that of the next.
+    advance: u32,
+    /// Whether the first packet has the marker.
+    has_marker: bool,
+}
+
+const REGULAR: Style = Style { step: 0, end_step: 0, advance: 2400, has_marker: true };
+
+/// The packets of some digits, 20 ms apart, with 60 ms between digits: whether each begins one.
+fn events(style: Style, digits: &[u8]) -> Vec<Received> {
+    let (mut packets, mut sequence, mut timestamp) = (Vec::new(), 65_530_u16, 1000_u32);
+    for event in digits {
+        let mut at = timestamp;
+        for number in 0..9_u16 {
+            let marker = style.has_marker && number == 0;
+            let duration = 160 * (number.min(6) + 1);
+            packets.push(Received { sequence, timestamp: at, marker, event: *event, ends: number >= 6, duration });
+            sequence = sequence.wrapping_add(1);
+            at = at.wrapping_add(if number >= 6 { style.end_step } else { style.step });
+        }
+        timestamp = timestamp.wrapping_add(style.advance);
+        if style.step > 0 {
+            timestamp = at.wrapping_add(480);
+        }
+    }
+    packets
+}
+
+fn heard(packets: impl IntoIterator<Item = Received>) -> Vec<u8> {
+    let mut events = Events::default();
+    let mut now = Time::from_micros(1_000_000);
+    let begun = packets.into_iter().filter(|packet| {
+        now = now + Duration::from_millis(20);
+        events.begins(*packet, now)
+    });
+    begun.map(|packet| packet.event).collect()
+}
+
+#[test]
+fn each_event_is_one_digit_whatever_the_timestamps_do() {
+    let styles = [
+        REGULAR,
+        Style { has_marker: false, ..REGULAR },
+        Style { step: 160, end_step: 160, ..REGULAR },
+        Style { step: 160, end_step: 0, ..REGULAR },
+        Style { step: 160, end_step: 160, has_marker: false, ..REGULAR },
+        Style { advance: 0, ..REGULAR },
+        Style { advance: 0, has_marker: false, ..REGULAR },
+    ];
+    for style in styles {
+        for digits in [&[5][..], &[1, 2], &[1, 1], &[5, 5, 5, 7, 5], &[11, 10, 0]] {
+            assert_eq!(heard(events(style, digits)), digits, "{style:?}");
+        }
+    }
+}
+
+#[test]
+fn overtaken_and_repeated_packets_begin_nothing() {
+    let mut packets = events(REGULAR, &[1, 2]);
+    packets.swap(8, 9);
+    packets.insert(12, packets[3]);
+    packets.insert(15, packets[15]);
+    assert_eq!(heard(packets), [1, 2]);
+}
+
+#[test]
+fn digit_whose_end_is_lost_does_not_swallow_the_next() {
+    for style in [REGULAR, Style { advance: 0, ..REGULAR }] {
+        let packets: Vec<Received> = events(style, &[3, 3]).into_iter().filter(|packet| !packet.ends).collect();
+        assert_eq!(heard(packets), [3, 3], "{style:?}");
+    }
+}
+
+#[test]
+fn long_event_in_segments_is_one_digit() {
+    let mut packets = Vec::new();
+    for number in 0..500_u16 {
+        let passed = u32::from(number) * 160;
+        let segment = passed / 65_535;
+        let duration = u16::try_from(passed - segment * 65_535).unwrap();
+        let timestamp = 1000 + segment * 65_535;
+        packets.push(Received { sequence: number, timestamp, marker: number == 0, event: 4, ends: false, duration });
+    }
+    assert_eq!(heard(packets), [4]);
+}
+
+#[test]
+fn same_digit_after_a_pause_is_another_one() {
+    let mut events = Events::default();
+    let packet = Received { sequence: 1, timestamp: 7, marker: false, event: 1, ends: false, duration: 160 };
+    let at = |seconds: u64| Time::from_micros(seconds * 1_000_000);
+    assert!(events.begins(packet, at(1)));
+    assert!(events.begins(Received { sequence: 2, duration: 320, ..packet }, at(3)));
+    assert!(!events.begins(Received { sequence: 3, duration: 480, ..packet }, at(4)));
+}
+
+#[test]
+fn payload_is_read_by_its_fields() {
+    let expected = Received { sequence: 1, timestamp: 2, marker: true, event: 5, ends: true, duration: 800 };
+    assert_eq!(Received::parse(1, 2, true, &[5, 0x8a, 3, 32, 9]), Some(expected));
+    assert_eq!(Received::parse(1, 2, true, &[5, 0x8a, 3]), None);
+}
+
+proptest! {
+    /// Loss of single packets neither swallows nor doubles a digit of a regular sender.
+    #[test]
+    fn loss_changes_no_digit(
+        digits in prop::collection::vec(0_u8..16, 1..8),
+        lost in prop::collection::vec(prop::bool::weighted(0.2), 72),
+    ) {
+        let mut kept = Vec::new();
+        for (event, lost) in events(REGULAR, &digits).chunks(9).zip(lost.chunks(9)) {
+            // Of each event two packets arrive at least.
+            let arrived = event.iter().zip(lost).enumerate().filter(|(place, (_, lost))| [2, 8].contains(place) || !**lost);
+            kept.extend(arrived.map(|(_, (packet, _))| *packet));
+        }
+        prop_assert_eq!(heard(kept), digits);
+    }
+}
