@@ -5,7 +5,8 @@
 use core::time::Duration;
 use offhook_clock::Time;
 use offhook_media::command::{
-    Command, LegKey, LocalRtp, MasterKey, RemoteRtp, RemoteTransport, RtcpPath, RtpStream, SdesKeys, Silence, Stream,
+    Command, LegKey, LocalRtp, MasterKey, MkiPair, RemoteRtp, RemoteTransport, RtcpPath, RtpStream, SdesKeys, Silence,
+    Stream,
 };
 use offhook_media::ice::stun;
 use offhook_media::identity::DtlsIdentity;
@@ -177,7 +178,7 @@ fn open_phone(worker: &mut Worker, number: u8, law: Option<u8>, profile: Option<
     };
     let srtp = profile.map(|suite| {
         let master = |octet| MasterKey(<[Vec<u8>; 2]>::from(secret(suite, octet)).concat());
-        SdesKeys { suite, local: master(1), remote: master(2) }
+        SdesKeys { suite, local: master(1), remote: master(2), mki: MkiPair::default() }
     });
     let stream = Stream { remote: section(law), local_ssrc: u32::from(number) };
     let remote = RemoteRtp { rtp: own, rtcp: RtcpPath::Muxed };

@@ -11,7 +11,7 @@ mod peer;
 mod rtp;
 
 pub use peer::{PeerRtcp, PeerStream};
-pub use rtp::{LocalRtp, MasterKey, RemoteRtp, RtcpPath, RtpStream, SdesKeys, Silence};
+pub use rtp::{LocalRtp, MasterKey, MkiPair, RemoteRtp, RtcpPath, RtpStream, SdesKeys, Silence};
 
 use crate::ports::PortPair;
 use offhook_sdp::webrtc::{Fingerprint, IceCredentials, Section, Setup};
@@ -189,6 +189,25 @@ pub enum Event {
         /// The leg.
         leg: LegKey,
     },
+}
+
+impl TransportFailure {
+    /// The failure, and what to do about it.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::IceTimeout => "no ICE check came in time; the peer must reach the relay's media ports",
+            Self::DtlsTimeout => "the DTLS handshake did not end in time",
+            Self::DtlsError => {
+                "the DTLS handshake failed; a peer with an RSA certificate must be given an ECDSA P-256 one, or use SDES"
+            }
+            Self::FingerprintMismatch => "the peer's certificate is not the one that its description names",
+            Self::NoPort => {
+                "an RTP port is in use by another program; free it or change first_port and last_port of [rtp]"
+            }
+            Self::BadKeys => "the SRTP keys of the peer's description are not of the length that their suite asks for",
+        }
+    }
 }
 
 /// Why a leg's transport did not come up.

@@ -355,7 +355,12 @@ impl SignalingPlane {
 
     fn take(&mut self, arrived: Arrived) {
         match arrived {
-            Arrived::Media(MediaReport::Event(event)) => self.input(Input::Media(event)),
+            Arrived::Media(MediaReport::Event(event)) => {
+                if let Event::LegFailed { leg, failure } = &event {
+                    tracing::warn!(leg = leg.0, reason = failure.reason(), "the media of a call did not come up");
+                }
+                self.input(Input::Media(event));
+            }
             Arrived::Media(MediaReport::Ended(worker)) => {
                 tracing::error!(worker, "a media worker has ended");
                 self.broken = true;

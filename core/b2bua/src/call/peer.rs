@@ -7,7 +7,8 @@ pub use webrtc::WebRtcPath;
 use super::negotiation::ice_credentials;
 use crate::config::{RtpAddress, Srtp};
 use offhook_media::command::{
-    Command, LegKey, LocalRtp, MasterKey, PeerStream, RemoteRtp, RtcpPath, RtpStream, SdesKeys, Silence, Stream,
+    Command, LegKey, LocalRtp, MasterKey, MkiPair, PeerStream, RemoteRtp, RtcpPath, RtpStream, SdesKeys, Silence,
+    Stream,
 };
 use offhook_media::ports::PortPair;
 use offhook_media::transport::srtp::Profile as SrtpProfile;
@@ -15,7 +16,7 @@ use offhook_sdp::direction::Direction;
 use offhook_sdp::offer_answer::sip::{accepted, as_sent};
 use offhook_sdp::section::Section;
 use offhook_sdp::sip::{
-    Description, ExtraLine, Profile, Security, Session, SipSection, SrtpPolicy, Suite, refuse_plain_alternatives,
+    Description, ExtraLine, Mki, Profile, Security, Session, SipSection, SrtpPolicy, Suite, refuse_plain_alternatives,
 };
 use offhook_sdp::webrtc::IceCredentials;
 use offhook_signaling::reason::EndReason;
@@ -604,5 +605,7 @@ fn sdes_keys(security: &Security) -> Option<SdesKeys> {
         Suite::AesCm128HmacSha1Tag80 => SrtpProfile::AesCm128HmacSha1,
         Suite::AesCm128HmacSha1Tag32 => SrtpProfile::AesCm128HmacSha1Short,
     };
-    Some(SdesKeys { suite, local: MasterKey(local.key.0.clone()), remote: MasterKey(remote.key.0.clone()) })
+    let octets = |mki: Option<Mki>| mki.map(Mki::octets).unwrap_or_default();
+    let mki = MkiPair { local: octets(local.mki), remote: octets(remote.mki) };
+    Some(SdesKeys { suite, local: MasterKey(local.key.0.clone()), remote: MasterKey(remote.key.0.clone()), mki })
 }

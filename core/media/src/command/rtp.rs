@@ -49,7 +49,7 @@ pub enum RtcpPath {
     Separate(SocketAddr),
 }
 
-/// What `a=crypto` agreed on for one section (RFC 4568), without MKI and session parameters. A key that was given up for
+/// What `a=crypto` agreed on for one section (RFC 4568), without session parameters. A key that was given up for
 /// another one must not come back: its numbers would begin anew, and SRTP allows no number twice (RFC 3711 §9.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SdesKeys {
@@ -59,6 +59,17 @@ pub struct SdesKeys {
     pub local: MasterKey,
     /// What the peer's offers: for what it sends.
     pub remote: MasterKey,
+    /// The master key identifiers.
+    pub mki: MkiPair,
+}
+
+/// The master key identifiers that packets carry behind the payload (RFC 3711 §3.1); empty where the description names none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MkiPair {
+    /// In what the relay sends.
+    pub local: Vec<u8>,
+    /// In what the peer sends.
+    pub remote: Vec<u8>,
 }
 
 /// A master key followed by its master salt, as the base64 text after `inline:` holds them (RFC 4568 §6.1). Not to be

@@ -131,7 +131,8 @@ impl DtlsTransport {
     /// Takes a datagram.
     pub fn handle_packet(&mut self, packet: &[u8], now: Time) {
         self.handle_timeout(now);
-        if !self.is_failed && self.dtls.handle_packet(packet).is_err() {
+        let is_refused = !self.is_connected && is_fatal_alert(packet);
+        if !self.is_failed && (is_refused || self.dtls.handle_packet(packet).is_err()) {
             self.is_failed = true;
         }
     }
@@ -212,6 +213,15 @@ impl DtlsTransport {
         self.is_connected = true;
         DtlsOutput::Failed(failure)
     }
+}
+
+/// Whether a datagram is an unencrypted fatal alert (RFC 5246 §7.2): the peer gives the handshake up, say because it has an RSA
+/// certificate only. It came by a path that ICE has checked, so that waiting for the time-out would gain nothing.
+fn is_fatal_alert(packet: &[u8]) -> bool {
+    const ALERT: u8 = 21;
+    const FATAL: u8 = 2;
+    let epoch = packet.get(3..5);
+    packet.first() == Some(&ALERT) && epoch == Some(&[0, 0]) && packet.get(13) == Some(&FATAL)
 }
 
 fn profile_of(profile: SrtpProfile) -> Option<Profile> {

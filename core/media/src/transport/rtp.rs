@@ -3,7 +3,7 @@
 
 use super::latch::{Admission, Latch, LatchRules, Received};
 use super::srtp::{BadKeyLength, Inbound, MasterSecret, Outbound, Profile, SavedInbound, SavedOutbound, SrtpError};
-use crate::command::{LocalRtp, MasterKey, RemoteRtp, RtcpPath, SdesKeys};
+use crate::command::{LocalRtp, MasterKey, MkiPair, RemoteRtp, RtcpPath, SdesKeys};
 use crate::ice::agent::Pair;
 use crate::rtp::packet::Header;
 use crate::seal::{SealingKey, Unsealable};
@@ -116,8 +116,8 @@ impl RtpSession {
         // A section that rests has no keys to say anything of.
         self.is_protected = keys.is_some() || (remote.is_none() && self.is_protected);
         let Some(keys) = keys else { return Ok(()) };
-        let remote = MasterSecret::split(keys.suite, &keys.remote.0)?;
-        let local = MasterSecret::split(keys.suite, &keys.local.0)?;
+        let remote = MasterSecret::split(keys.suite, &keys.remote.0)?.with_mki(&keys.mki.remote);
+        let local = MasterSecret::split(keys.suite, &keys.local.0)?.with_mki(&keys.mki.local);
         match &mut self.srtp {
             Some(srtp) => {
                 if !srtp.0.is_made_with(&remote) {
@@ -261,7 +261,7 @@ impl RtpSession {
 pub(crate) fn fuzz(data: &[u8]) {
     let on = |port| SocketAddr::from(([127, 0, 0, 1], port));
     let secret = |octet| MasterKey(vec![octet; 28]);
-    let keys = SdesKeys { suite: Profile::AeadAes128Gcm, local: secret(1), remote: secret(2) };
+    let keys = SdesKeys { suite: Profile::AeadAes128Gcm, local: secret(1), remote: secret(2), mki: MkiPair::default() };
     let remote = RemoteRtp { rtp: on(10), rtcp: RtcpPath::Separate(on(11)) };
     for keys in [None, Some(keys)] {
         let local = LocalRtp { rtp: on(1), rtcp: on(2) };

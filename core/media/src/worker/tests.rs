@@ -336,6 +336,21 @@ fn a_foreign_certificate_is_refused() {
 }
 
 #[test]
+fn fatal_alert_ends_a_handshake_at_once() {
+    const HANDSHAKE_FAILURE: u8 = 40;
+    let mut scene = Scene::new();
+    scene.alice.check(true);
+    scene.exchange();
+    let mut alert = vec![21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, HANDSHAKE_FAILURE];
+    scene.worker.handle_datagram(address("192.0.2.1:5000"), scene.alice.address, &mut alert, scene.now);
+    let (of_alice, _) = Scene::sections();
+    scene.connect(ALICE, of_alice);
+    scene.run(Duration::from_secs(1));
+    let failure = TransportFailure::DtlsError;
+    assert_eq!(scene.events, [Event::LegFailed { leg: ALICE, failure }]);
+}
+
+#[test]
 fn silence_before_and_after_the_connection_ends_a_leg() {
     let mut scene = Scene::new();
     let (of_alice, of_bob) = Scene::sections();

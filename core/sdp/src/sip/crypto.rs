@@ -96,6 +96,18 @@ pub struct Mki {
     pub length: u8,
 }
 
+impl Mki {
+    /// The octets as packets carry them: the value, right-aligned.
+    #[must_use]
+    pub fn octets(self) -> Vec<u8> {
+        let value = self.value.to_be_bytes();
+        let length = usize::from(self.length);
+        let mut octets = vec![0; length.saturating_sub(value.len())];
+        octets.extend(value.iter().skip(value.len().saturating_sub(length)));
+        octets
+    }
+}
+
 /// `a=crypto` (RFC 4568 §4): what its writer sends with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CryptoAttribute {
@@ -153,15 +165,14 @@ impl CryptoAttribute {
         Some(Self { tag, suite, key, lifetime, mki, parameters })
     }
 
-    /// Whether the relay can do what it asks for: no MKI, and no session parameter that would change the packets. A
-    /// parameter that is not understood refuses the attribute unless it begins with `-` (RFC 4568 §6.3.7).
+    /// Whether the relay can do what it asks for: no session parameter that would change the packets. A parameter that is not understood refuses the attribute unless it begins with `-` (RFC 4568 §6.3.7).
     #[must_use]
     pub fn is_acceptable(&self) -> bool {
         let is_harmless = |parameter: &String| {
             let name = parameter.split('=').next().unwrap_or_default().to_ascii_uppercase();
             parameter.starts_with('-') || name == "WSH" || parameter.eq_ignore_ascii_case("KDR=0")
         };
-        self.mki.is_none() && self.parameters.iter().all(is_harmless)
+        self.parameters.iter().all(is_harmless)
     }
 }
 

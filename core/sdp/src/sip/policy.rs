@@ -85,9 +85,11 @@ impl SrtpPolicy {
         let sdes = |random| {
             let remote = choose(&offered.crypto)?.clone();
             let local = match known.filter(|known| known.suite == remote.suite) {
-                Some(known) => CryptoAttribute { tag: remote.tag, ..known.clone() },
+                Some(known) => known.clone(),
                 None => CryptoAttribute::generate(remote.tag, remote.suite, random),
             };
+            // A peer whose packets carry an MKI expects one in those that it receives.
+            let local = CryptoAttribute { tag: remote.tag, mki: remote.mki, ..local };
             Some(Security::Sdes { local, remote })
         };
         match (&offered.profile, self) {
@@ -150,8 +152,9 @@ pub fn refuse_plain_alternatives(offered: &[SipSection], security: &mut [Option<
     }
 }
 
-/// Of the keys that a peer offers, the one whose suite the relay prefers.
+/// Of the keys that a peer offers, the one whose suite the relay prefers, without an MKI if there is one.
 #[must_use]
 pub fn choose(offered: &[CryptoAttribute]) -> Option<&CryptoAttribute> {
-    offered.iter().filter(|attribute| attribute.is_acceptable()).min_by_key(|attribute| attribute.suite)
+    let usable = offered.iter().filter(|attribute| attribute.is_acceptable());
+    usable.min_by_key(|attribute| (attribute.suite, attribute.mki.is_some()))
 }

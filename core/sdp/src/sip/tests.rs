@@ -187,7 +187,10 @@ fn crypto_attributes_are_read_to_the_letter() {
     let read = |text: &str| CryptoAttribute::parse(&text.replace("KEY", key));
     let full = read("7 AES_CM_128_HMAC_SHA1_80 inline:KEY|2^20|1:4 KDR=0 WSH=64").expect("an attribute");
     assert_eq!((full.tag, full.lifetime, full.mki), (7, Some(1 << 20), Some(Mki { value: 1, length: 4 })));
-    assert!(!full.is_acceptable(), "no MKI here");
+    assert!(full.is_acceptable());
+    assert_eq!(full.mki.map(Mki::octets), Some(vec![0, 0, 0, 1]));
+    assert_eq!(Mki { value: 0x01_02_03, length: 2 }.octets(), [2, 3]);
+    assert_eq!(Mki { value: 7, length: 10 }.octets(), [0, 0, 0, 0, 0, 0, 0, 0, 0, 7]);
     assert_eq!(full.to_string(), format!("7 AES_CM_128_HMAC_SHA1_80 inline:{key}|2^20|1:4 KDR=0 WSH=64"));
     assert!(!format!("{full:?}").contains(key));
     let plain = |parameters: &str| read(&format!("1 AES_CM_128_HMAC_SHA1_32 inline:KEY|1000 {parameters}"));
@@ -260,7 +263,7 @@ fn each_policy_answers_what_it_says() {
     ) {
         Some(Security::Plain) => "plain",
         Some(Security::Sdes { local, remote }) => {
-            assert_eq!((local.tag, local.suite), (remote.tag, remote.suite));
+            assert_eq!((local.tag, local.suite, local.mki), (remote.tag, remote.suite, remote.mki));
             assert_ne!(local.key, remote.key);
             "sdes"
         }

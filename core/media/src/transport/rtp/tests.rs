@@ -1,5 +1,5 @@
 use super::{BadKeyLength, RtpSession};
-use crate::command::{LocalRtp, MasterKey, RemoteRtp, RtcpPath, SdesKeys};
+use crate::command::{LocalRtp, MasterKey, MkiPair, RemoteRtp, RtcpPath, SdesKeys};
 use crate::transport::latch::LatchRules;
 use crate::transport::srtp::{MasterSecret, Profile};
 use offhook_clock::Time;
@@ -32,7 +32,8 @@ fn a_key_and_its_salt_have_the_length_of_their_suite() {
         }
     }
     let secret = |octets| MasterKey(vec![7; octets]);
-    let keys = SdesKeys { suite: Profile::AesCm128HmacSha1, local: secret(30), remote: secret(29) };
+    let keys =
+        SdesKeys { suite: Profile::AesCm128HmacSha1, local: secret(30), remote: secret(29), mki: MkiPair::default() };
     assert_eq!(session().connect(Some(separate()), Some(&keys), None, Time::EPOCH), Err(BadKeyLength));
     assert_eq!(format!("{:?}", keys.local), "MasterKey(30 octets)", "no log shows a key");
 }

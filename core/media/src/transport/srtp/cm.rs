@@ -70,6 +70,14 @@ impl Cm {
         Ok(())
     }
 
+    /// Octets of an RTP packet's tag.
+    pub(super) const fn rtp_tag(&self) -> usize {
+        match self.rtp_tag {
+            RtpTag::Long => TAG,
+            RtpTag::Short => SHORT_TAG,
+        }
+    }
+
     pub(super) fn unprotect_rtp(
         &self,
         packet: &mut [u8],
@@ -77,11 +85,7 @@ impl Cm {
         ssrc: u32,
         index: u64,
     ) -> Result<usize, SrtpError> {
-        let tag = match self.rtp_tag {
-            RtpTag::Long => TAG,
-            RtpTag::Short => SHORT_TAG,
-        };
-        let length = packet.len().checked_sub(tag).ok_or(SrtpError::Malformed)?;
+        let length = packet.len().checked_sub(self.rtp_tag()).ok_or(SrtpError::Malformed)?;
         let (body, tag) = packet.split_at_mut_checked(length).ok_or(SrtpError::Malformed)?;
         self.rtp.verify(body, &rollover(index), tag)?;
         self.rtp.apply(body.get_mut(header_len..).ok_or(SrtpError::Malformed)?, ssrc, index);

@@ -90,6 +90,7 @@ pub struct MasterSecret<'a> {
     profile: Profile,
     key: &'a [u8],
     salt: &'a [u8],
+    mki: &'a [u8],
 }
 
 impl<'a> MasterSecret<'a> {
@@ -101,20 +102,28 @@ impl<'a> MasterSecret<'a> {
     pub fn split(profile: Profile, key_and_salt: &'a [u8]) -> Result<Self, BadKeyLength> {
         let (length, salt_length) = profile.lengths();
         let (key, salt) = key_and_salt.split_at_checked(length).ok_or(BadKeyLength)?;
-        if salt.len() == salt_length { Ok(Self { profile, key, salt }) } else { Err(BadKeyLength) }
+        if salt.len() == salt_length { Ok(Self { profile, key, salt, mki: &[] }) } else { Err(BadKeyLength) }
+    }
+
+    /// The same, for packets that carry this identifier.
+    #[must_use]
+    pub const fn with_mki(self, mki: &'a [u8]) -> Self {
+        Self { mki, ..self }
     }
 
     fn is_that_of(&self, cipher: &Cipher) -> bool {
-        let Master { profile, key, salt } = &cipher.master;
-        (*profile, key.as_slice(), salt.as_slice()) == (self.profile, self.key, self.salt)
+        let Master { profile, key, salt, mki } = &cipher.master;
+        (*profile, key.as_slice(), salt.as_slice(), mki.as_slice()) == (self.profile, self.key, self.salt, self.mki)
     }
 }
 
-/// Profile, master key and master salt of one direction.
+/// Profile, master key, master salt and master key identifier of one direction.
 struct Master {
     profile: Profile,
     key: Vec<u8>,
     salt: Vec<u8>,
+    /// Empty where packets carry none.
+    mki: Vec<u8>,
 }
 
 impl core::fmt::Debug for Master {
@@ -130,7 +139,42 @@ impl Cipher {
             Profile::AesCm128HmacSha1Short => Keys::Cm(Box::new(cm::Cm::new(key, salt, cm::RtpTag::Short)?)),
             Profile::AeadAes128Gcm | Profile::AeadAes256Gcm => Keys::Gcm(Box::new(gcm::Gcm::new(key, salt)?)),
         };
-        Ok(Self { master: Master { profile, key: key.to_vec(), salt: salt.to_vec() }, keys })
+        Ok(Self { master: Master { profile, key: key.to_vec(), salt: salt.to_vec(), mki: Vec::new() }, keys })
+    }
+
+    fn from_secret(secret: &MasterSecret<'_>) -> Result<Self, BadKeyLength> {
+        let mut cipher = Self::new(secret.profile, secret.key, secret.salt)?;
+        cipher.master.mki = secret.mki.to_vec();
+        Ok(cipher)
+    }
+
+    /// Octets of a packet after the MKI: of RTP, and of RTCP. With AEAD the tag belongs to what is encrypted (RFC 7714 §7).
+    const fn tags(&self) -> (usize, usize) {
+        match &self.keys {
+            Keys::Gcm(_) => (0, 0),
+            Keys::Cm(cm) => (cm.rtp_tag(), cm::TAG),
+        }
+    }
+
+    /// Takes the MKI out of a packet that ends in a tag of this length.
+    fn strip_mki<'a>(&self, packet: &'a mut [u8], tag: usize) -> Result<&'a mut [u8], SrtpError> {
+        let mki = self.master.mki.as_slice();
+        if mki.is_empty() {
+            return Ok(packet);
+        }
+        let tag_at = packet.len().checked_sub(tag).ok_or(SrtpError::Malformed)?;
+        let at = tag_at.checked_sub(mki.len()).ok_or(SrtpError::Malformed)?;
+        if packet.get(at..tag_at) != Some(mki) {
+            return Err(SrtpError::Unauthentic);
+        }
+        packet.copy_within(tag_at.., at);
+        packet.get_mut(..at + tag).ok_or(SrtpError::Malformed)
+    }
+
+    /// Puts the MKI before a tag of this length.
+    fn insert_mki(&self, packet: &mut Vec<u8>, tag: usize) {
+        let at = packet.len().saturating_sub(tag);
+        drop(packet.splice(at..at, self.master.mki.iter().copied()));
     }
 }
 
@@ -181,7 +225,7 @@ impl Inbound {
     ///
     /// Never, the secret being of its profile's length.
     pub fn from_secret(secret: &MasterSecret<'_>) -> Result<Self, BadKeyLength> {
-        Self::new(secret.profile, secret.key, secret.salt)
+        Ok(Self::with(Cipher::from_secret(secret)?))
     }
 
     /// Whether it is the context of this secret.
@@ -201,6 +245,7 @@ impl Inbound {
         if !window.is_new(index) {
             return Err(SrtpError::Replayed);
         }
+        let packet = self.cipher.strip_mki(packet, self.cipher.tags().0)?;
         let length = match &self.cipher.keys {
             Keys::Gcm(gcm) => gcm.unprotect_rtp(packet, header.length, header.ssrc, index)?,
             Keys::Cm(cm) => cm.unprotect_rtp(packet, header.length, header.ssrc, index)?,
@@ -216,10 +261,8 @@ impl Inbound {
     /// When it is not authentic or not new.
     pub fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, SrtpError> {
         let ssrc = rtcp_ssrc(packet)?;
-        let tag_after_index = match self.cipher.keys {
-            Keys::Gcm(_) => 0,
-            Keys::Cm(_) => cm::TAG,
-        };
+        let tag_after_index = self.cipher.tags().1;
+        let packet = self.cipher.strip_mki(packet, tag_after_index)?;
         let index_at = packet.len().checked_sub(tag_after_index + 4).ok_or(SrtpError::Malformed)?;
         let trailer = packet.get(index_at..).and_then(|rest| rest.first_chunk::<4>()).ok_or(SrtpError::Malformed)?;
         let index = u64::from(u32::from_be_bytes(*trailer) & 0x7fff_ffff);
@@ -276,7 +319,7 @@ impl Outbound {
     ///
     /// Never, the secret being of its profile's length.
     pub fn from_secret(secret: &MasterSecret<'_>) -> Result<Self, BadKeyLength> {
-        Self::new(secret.profile, secret.key, secret.salt)
+        Ok(Self::with(Cipher::from_secret(secret)?))
     }
 
     /// Whether it is the context of this secret.
@@ -298,7 +341,9 @@ impl Outbound {
         match &self.cipher.keys {
             Keys::Gcm(gcm) => gcm.protect_rtp(packet, header.length, header.ssrc, index),
             Keys::Cm(cm) => cm.protect_rtp(packet, header.length, header.ssrc, index),
-        }
+        }?;
+        self.cipher.insert_mki(packet, self.cipher.tags().0);
+        Ok(())
     }
 
     /// Encrypts a compound RTCP packet in place and appends index and tag.
@@ -312,11 +357,13 @@ impl Outbound {
         match &self.cipher.keys {
             Keys::Gcm(gcm) => gcm.protect_rtcp(packet, ssrc, self.rtcp_index),
             Keys::Cm(cm) => cm.protect_rtcp(packet, ssrc, self.rtcp_index),
-        }
+        }?;
+        self.cipher.insert_mki(packet, self.cipher.tags().1);
+        Ok(())
     }
 }
 
-/// Octets SRTP appends at most, so that buffers can be made large enough at once.
+/// Octets SRTP appends at most where packets carry no MKI, so that buffers can be made large enough at once.
 pub const MAX_OVERHEAD: usize = gcm::TAG + 4;
 
 #[cfg(test)]

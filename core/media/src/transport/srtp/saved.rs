@@ -11,19 +11,23 @@ use std::collections::BTreeMap;
 struct SavedCipher {
     profile: Profile,
     master: Sealed,
+    mki: Vec<u8>,
 }
 
 impl SavedCipher {
     fn new(cipher: &Cipher, name: &str, key: &SealingKey, rng: &mut impl Rng) -> Self {
         let master = [cipher.master.key.as_slice(), &cipher.master.salt].concat();
-        Self { profile: cipher.master.profile, master: key.seal(&master, name, rng) }
+        let mki = cipher.master.mki.clone();
+        Self { profile: cipher.master.profile, master: key.seal(&master, name, rng), mki }
     }
 
     fn restore(&self, name: &str, key: &SealingKey) -> Result<Cipher, Unsealable> {
         let master = key.open(&self.master, name)?;
         let (length, _) = self.profile.lengths();
         let (key, salt) = master.split_at_checked(length).ok_or(Unsealable)?;
-        Cipher::new(self.profile, key, salt).map_err(|BadKeyLength| Unsealable)
+        let mut cipher = Cipher::new(self.profile, key, salt).map_err(|BadKeyLength| Unsealable)?;
+        cipher.master.mki.clone_from(&self.mki);
+        Ok(cipher)
     }
 }
 

@@ -1,5 +1,5 @@
 use super::kdf::{Label, derive};
-use super::{DtlsRole, Inbound, Outbound, Profile, SrtpError, Window, contexts};
+use super::{DtlsRole, Inbound, MasterSecret, Outbound, Profile, SrtpError, Window, contexts};
 use crate::rtp::packet::Header;
 use proptest::prelude::*;
 
@@ -156,5 +156,49 @@ proptest! {
             prop_assert_eq!(window.estimate(((index - 50) & 0xffff) as u16), index - 50);
             prop_assert!(!window.is_new(index.saturating_sub(128)));
         }
+    }
+}
+
+#[test]
+fn packets_carry_the_master_key_identifier_where_rfc_3711_has_it() {
+    let mki = [0, 0, 7];
+    for profile in PROFILES {
+        let (key, salt) = profile.lengths();
+        let master = vec![5; key + salt];
+        let plain = MasterSecret::split(profile, &master).unwrap();
+        let secret = plain.with_mki(&mki);
+        let (mut bare, mut outbound) =
+            (Outbound::from_secret(&plain).unwrap(), Outbound::from_secret(&secret).unwrap());
+        let mut inbound = Inbound::from_secret(&secret).unwrap();
+        assert!(inbound.is_made_with(&secret) && !inbound.is_made_with(&plain));
+        // What follows the identifier: of RTP, and of RTCP.
+        let tags = match profile {
+            Profile::AesCm128HmacSha1 => (10, 10),
+            Profile::AesCm128HmacSha1Short => (4, 10),
+            Profile::AeadAes128Gcm | Profile::AeadAes256Gcm => (0, 0),
+        };
+        let with_mki = |mut packet: Vec<u8>, tag: usize| {
+            let at = packet.len() - tag;
+            packet.splice(at..at, mki);
+            packet
+        };
+        let rtp = hex("800f1234decafbadcafebabeabababababababababababababababab");
+        let header = Header::parse(&rtp).unwrap();
+        let (mut expected, mut packet) = (rtp.clone(), rtp.clone());
+        bare.protect_rtp(&mut expected, &header).unwrap();
+        outbound.protect_rtp(&mut packet, &header).unwrap();
+        assert_eq!(packet, with_mki(expected.clone(), tags.0), "{profile:?}");
+        assert_eq!(inbound.unprotect_rtp(&mut expected, &header), Err(SrtpError::Unauthentic), "{profile:?}");
+        assert_eq!(inbound.unprotect_rtp(&mut packet.clone()[..14], &header), Err(SrtpError::Unauthentic));
+        let length = inbound.unprotect_rtp(&mut packet, &header).unwrap();
+        assert_eq!(packet[..length], rtp, "{profile:?}");
+
+        let rtcp = hex("81c8000bcafebabeabababababababababababababababab");
+        let (mut expected, mut packet) = (rtcp.clone(), rtcp.clone());
+        bare.protect_rtcp(&mut expected).unwrap();
+        outbound.protect_rtcp(&mut packet).unwrap();
+        assert_eq!(packet, with_mki(expected, tags.1), "{profile:?}");
+        let length = inbound.unprotect_rtcp(&mut packet).unwrap();
+        assert_eq!(packet[..length], rtcp, "{profile:?}");
     }
 }

@@ -1,7 +1,9 @@
 //! SIP phones as far as the worker can tell: addresses, ports and perhaps keys.
 
 use super::{Scene, payload};
-use crate::command::{Command, LegKey, LocalRtp, MasterKey, RemoteRtp, RtcpPath, RtpStream, SdesKeys, Silence, Stream};
+use crate::command::{
+    Command, LegKey, LocalRtp, MasterKey, MkiPair, RemoteRtp, RtcpPath, RtpStream, SdesKeys, Silence, Stream,
+};
 use crate::rtcp::packet::Compound;
 use crate::rtp::packet::Header;
 use crate::transport::srtp::{Inbound, Outbound, Profile};
@@ -89,7 +91,7 @@ pub(super) fn rtp_packet((payload_type, sequence, timestamp, ssrc): Numbers, pay
 pub(super) fn keys(suite: Profile, seed: u8) -> SdesKeys {
     let (key, salt) = suite.lengths();
     let secret = |first: u8| MasterKey((0..key + salt).map(|n| first.wrapping_add(u8::try_from(n).unwrap())).collect());
-    SdesKeys { suite, local: secret(seed), remote: secret(seed.wrapping_add(100)) }
+    SdesKeys { suite, local: secret(seed), remote: secret(seed.wrapping_add(100)), mki: MkiPair::default() }
 }
 
 /// The peer's contexts for those keys.

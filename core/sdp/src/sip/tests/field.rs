@@ -126,3 +126,17 @@ fn fingerprints_of_the_stronger_hashes_are_read() {
         assert_eq!(of(&order).unwrap().hash(), FingerprintHash::Sha256, "everybody knows it");
     }
 }
+
+#[test]
+fn key_with_an_identifier_is_answered_with_the_same() {
+    let offer = |key: &str| {
+        let line = format!("m=audio 4000 RTP/SAVP 8\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}{key}\r\n");
+        SrtpPolicy::Offer.answer(&described(&line).sections[0], None, &mut random())
+    };
+    for (written, answered) in [("|2^31|1:1", Some("|1:1")), ("|1:4", Some("|1:4")), ("|2^31", None)] {
+        let crypto = offer(written).expect("the key is taken").crypto().remove(0).to_string();
+        assert!(answered.map_or(!crypto.contains('|'), |mki| crypto.ends_with(mki)), "{written}: {crypto}");
+    }
+    let without = format!("|1:1\r\na=crypto:2 AES_CM_128_HMAC_SHA1_80 inline:{KEY}");
+    assert_eq!(offer(&without).unwrap().crypto()[0].tag, 2);
+}
