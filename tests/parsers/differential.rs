@@ -30,7 +30,7 @@ const DIFFERENCES: &[(&str, &str, Kind, &str)] = &[
         TheyRefuse,
         "white space between bracket and URI, which may be overlooked (RFC 4475 §3.1.2.14)",
     ),
-    ("baddn", "rsip", WeRefuse, "a comma in a display name without quotation marks"),
+    ("baddn", "sipx", TheyRefuse, "a comma in a display name without quotation marks"),
     ("badinv01", "rsip", WeRefuse, "parameters without names"),
     ("clerr", "rsip", WeRefuse, "it does not compare Content-Length with the body"),
     ("dblreq", "rsip", TheyRefuse, "a compact name in upper case"),
