@@ -121,6 +121,7 @@ impl Relay {
         let Some(caller) = self.sessions.get(&session).map(|session| session.caller().to_owned()) else { return };
         let (headers, anonymous) = headers::of_page(&sip_headers);
         let alert = Alert {
+            is_named: visible_name.as_ref().is_some_and(|name| !name.is_empty()),
             visible_name: visible_name.filter(|name| !name.is_empty()).unwrap_or_else(|| caller.clone()),
             caller,
             callee,

@@ -28,6 +28,8 @@ pub(super) struct Alert {
     pub(super) caller: String,
     pub(super) callee: String,
     pub(super) visible_name: String,
+    /// The page of the caller gave the name.
+    pub(super) is_named: bool,
     pub(super) custom: Option<JsonText>,
     /// Of the caller's page, for the INVITE.
     pub(super) headers: Vec<(String, String)>,
@@ -255,7 +257,10 @@ impl Relay {
                 format!("sip:{}@{domain}", escape_user(user))
             }
         };
-        let name = Some(alert.visible_name.clone()).filter(|name| !name.is_empty() && *name != alert.caller);
+        // A trunk may show a number in the place of the login, which the name would reveal.
+        let is_given = alert.is_named && trunk.is_none();
+        let name = Some(alert.visible_name.clone());
+        let name = name.filter(|name| !name.is_empty() && (is_given || *name != alert.caller));
         let from = Identity { name, uri };
         OutboundInvite {
             account,

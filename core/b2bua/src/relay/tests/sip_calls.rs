@@ -242,6 +242,19 @@ fn what_a_page_gives_for_the_invite_is_in_it() {
 }
 
 #[test]
+fn display_name_equal_to_the_login_is_in_from() {
+    for (given, sent) in [(Some("alice"), Some("alice")), (Some(""), None), (None, None)] {
+        let mut bench = Bench::new(with_sip());
+        let (alice, _) = bench.login_sip("alice");
+        let ClientMessage::Call(mut call) = call_message("a1", "sip:bob@example.org") else { panic!() };
+        call.visible_name = given.map(str::to_owned);
+        bench.say(alice, &ClientMessage::Call(call));
+        let (_, request) = bench.invited();
+        assert_eq!(request.from.unwrap().name.as_deref(), sent);
+    }
+}
+
+#[test]
 fn what_a_page_gives_for_the_answer_is_in_it() {
     let mut bench = Bench::new(with_sip());
     let (alice, account) = bench.login_sip("alice");
