@@ -66,7 +66,7 @@ export declare class CallMedia {
     play(stream: MediaStream): void;
     /** Plays with sound, which the browser allows from a user gesture. */
     resumeSound(): Promise<boolean>;
-    close(display: Display, keep: boolean): void;
+    close(keep: boolean): void;
     setSink(id: string): Promise<void> | undefined;
     track(kind: Kind): MediaStreamTrack | undefined;
     get hasRemoteAudio(): boolean;

@@ -91,7 +91,7 @@ export class CallMedia {
     return !video.paused && !video.muted;
   }
 
-  close(display: Display, keep: boolean): void {
+  close(keep: boolean): void {
     this.#closed = true;
     if (this.#blocked) this.#block(false);
     stop(this.remote);
@@ -99,7 +99,7 @@ export class CallMedia {
     [this.remote.onloadedmetadata, this.remote.onpause] = [null, null];
     this.remote.id += REMOTE;
     if (!this.local) return;
-    const kept = keep && !cached(display);
+    const kept = keep && !cached(this.local.parentElement);
     this.local.id += LOCAL;
     this.#tracks?.close(kept);
     if (!kept) stop(this.local);

@@ -167,8 +167,15 @@ export class Call {
   answer(given: AnswerOptions | HTMLElement, remoteVideoDisplay?: HTMLElement): void {
     const options = given instanceof Element ? ({ localVideoDisplay: given, remoteVideoDisplay } as AnswerOptions) : given;
     const { localVideoDisplay: local, remoteVideoDisplay: remote } = options;
+    const before = this.#answer;
     this.#answer = { ...options, localVideoDisplay: local, remoteVideoDisplay: remote };
-    this.#core.answer();
+    try {
+      this.#core.answer();
+    } catch (error) {
+      // The options of a refused answer are not those of the call.
+      this.#answer = before;
+      throw error;
+    }
   }
 
   /** Ends an established call, cancels an outgoing one (RFC 3261, section 9) or rejects an incoming one. */
@@ -448,8 +455,8 @@ export class Call {
 
   #closed(): void {
     const keep = Boolean(this.#options.cacheLocalResources);
-    if (this.#media) this.#media.close(this.#displays().local, keep);
-    else if (!keep) this.#release();
+    this.#media?.close(keep);
+    if (!keep) this.#release();
     this.#media = undefined;
     this.#connection = undefined;
     this.#over = true;

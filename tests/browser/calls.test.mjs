@@ -152,3 +152,25 @@ test("attended transfer: the callee asks a third page first, then joins the two"
   await alice.do("act", "out", "hangup");
   await Promise.all([alice.event("out:FINISH"), carol.event("in:FINISH")]);
 });
+
+test("a call hung up in the handler of RING ends on both sides, and hanging up again does nothing", async () => {
+  const [alice, bob] = await Promise.all([register("chromiumA", "alice"), register("chromiumB", "bob")]);
+  await alice.do("dial", "out", bob.login, { hangUpOn: "RING" });
+  await Promise.all([alice.event("out:FINISH"), bob.event("in:FINISH")]);
+  await alice.do("act", "out", "hangup");
+  assert.equal(await alice.do("ask", "out", "status"), "FINISH");
+  assert.equal(await alice.do("microphone", "live"), 0);
+  assert.deepEqual([alice.page.errors, bob.page.errors], [[], []]);
+});
+
+test("a second answer is refused, and a page that removes its elements still ends its call", async () => {
+  const [alice, bob] = await Promise.all([register("chromiumA", "alice"), register("chromiumB", "bob")]);
+  await connectCall(alice, bob);
+  assert.equal(await bob.do("refusal", "in", "answer", {}), "Invalid call state");
+  await alice.page.evaluate(() => document.querySelectorAll("#local, #remote").forEach((display) => display.remove()));
+  await bob.hears(TONE.a, "from a page without elements");
+  await alice.do("act", "out", "hangup");
+  await Promise.all([alice.event("out:FINISH"), bob.event("in:FINISH")]);
+  assert.equal(await alice.do("microphone", "live"), 0);
+  assert.deepEqual([alice.page.errors, bob.page.errors], [[], []]);
+});

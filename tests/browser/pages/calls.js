@@ -20,9 +20,14 @@ let session;
 const now = () => performance.timeOrigin + performance.now();
 const say = (event, more = {}) => events.push({ event, at: now(), ...more });
 
-function follow(name, call) {
+function follow(name, call, hangUpOn) {
   calls.set(name, call);
-  for (const status of Object.values(CALL_STATUS)) call.on(status, () => say(`${name}:${status}`));
+  for (const status of Object.values(CALL_STATUS)) {
+    call.on(status, () => {
+      say(`${name}:${status}`);
+      if (status === hangUpOn) call.hangup();
+    });
+  }
   call.on("DTMF", (_, digit) => say(`${name}:DTMF`, { digit }));
   call.on("REMOTE_HOLD", (_, held) => say(`${name}:REMOTE_HOLD`, { held }));
   call.on("MEDIA_PATH", (_, path) => say(`${name}:MEDIA_PATH`, { path }));
@@ -58,11 +63,11 @@ window.phone = {
       say("INCOMING_CALL", { caller: call.caller(), id: call.id() });
     });
   },
-  dial(name, callee, { stripCodecs, garbled = false, ...options } = {}) {
+  dial(name, callee, { stripCodecs, garbled = false, hangUpOn, ...options } = {}) {
     const { video: receiveVideo = false, cacheLocalResources } = options;
     const sdpHook = garbled ? () => "garbled" : undefined;
     const call = session.createCall({ callee, stripCodecs, sdpHook, receiveVideo, cacheLocalResources, ...media(options) });
-    follow(name, call);
+    follow(name, call, hangUpOn);
     call.call();
   },
   answer: (name, options = {}) => calls.get(name).answer(media(options)),
