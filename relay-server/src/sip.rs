@@ -68,6 +68,7 @@ fn user_agent(sip: &SipSettings, demo: Demo, local: Vec<LocalAddress>, inside: I
             .map(|(user, verifier)| PhoneUser { user: user.clone(), verifier: verifier.clone() })
             .collect(),
         destinations: Destinations::new(sip.servers.clone(), private_networks(sip, demo)),
+        any_domain: sip.domain.is_empty(),
         accept_unknown: sip.accept_unknown,
         redirects: sip.follow_redirects,
         trusted: sip.trusted.clone(),

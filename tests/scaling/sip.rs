@@ -50,6 +50,7 @@ fn user_agent() -> UserAgent {
         domain: "192.0.2.1".into(),
         phones: vec![PhoneUser { user: "101".into(), verifier: Verifier::Password(Secret::new("secret")) }],
         destinations: Destinations::new(Servers::Any, false),
+        any_domain: false,
         accept_unknown: true,
         redirects: Redirects::All,
         trusted: vec![Ipv4Addr::new(192, 0, 2, 9).into()],

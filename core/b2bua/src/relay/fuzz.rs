@@ -88,6 +88,7 @@ fn config() -> Config {
             domain: "relay.example".to_owned(),
             phones: Vec::new(),
             destinations: Destinations::new(Servers::Any, false),
+            any_domain: false,
             accept_unknown: true,
             redirects: Redirects::All,
             trusted: Vec::new(),

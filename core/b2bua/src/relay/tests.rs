@@ -83,6 +83,7 @@ pub(crate) fn sip_config() -> Sip {
         domain: "relay.test".to_owned(),
         phones: Vec::new(),
         destinations: Destinations::new(Servers::listed(["example.org"]), false),
+        any_domain: false,
         accept_unknown: false,
         redirects: Redirects::Domain,
         trusted: Vec::new(),

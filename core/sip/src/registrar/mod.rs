@@ -34,6 +34,8 @@ use std::net::IpAddr;
 pub struct Settings {
     /// The hosts of addresses of record: the relay's domain, and what else phones call it.
     pub domains: Vec<Host>,
+    /// Phones may register for any domain: the operator named none, and any name that leads here will do.
+    pub any_domain: bool,
     /// How phones are challenged.
     pub auth: ServerSettings,
     /// Who may register, by user name.
@@ -61,6 +63,7 @@ impl Settings {
         }
         Self {
             domains: vec![domain],
+            any_domain: false,
             auth,
             users,
             lifetimes: Lifetimes::default(),
@@ -109,6 +112,8 @@ pub enum Event {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registrar {
     settings: Settings,
+    /// Domains that phones registered for, where any will do.
+    learned: BTreeSet<String>,
     auth: Server,
     last_number: u64,
     bindings: BTreeMap<BindingId, (String, Binding)>,
@@ -128,6 +133,9 @@ struct Change {
     /// None: removed.
     binding: Option<Binding>,
 }
+
+/// Domains that are learned from phones.
+const MOST_LEARNED: usize = 16;
 
 /// Why a REGISTER, or another request that needs credentials, is refused.
 enum Refusal {
@@ -152,6 +160,7 @@ impl Registrar {
             auth: Server::new(settings.auth.clone(), rng),
             lockouts: Lockouts::new(settings.lockouts),
             settings,
+            learned: BTreeSet::new(),
             last_number: 0,
             bindings: BTreeMap::new(),
             users: BTreeSet::new(),
@@ -165,7 +174,7 @@ impl Registrar {
     /// The host is one of this registrar's domains.
     #[must_use]
     pub fn serves(&self, host: &Host) -> bool {
-        self.settings.domains.contains(host)
+        self.settings.domains.contains(host) || self.learned.contains(&host.to_string().to_ascii_lowercase())
     }
 
     /// Answers a REGISTER. The response needs a tag yet.
@@ -185,6 +194,15 @@ impl Registrar {
         self.verify(request, source, now).map_err(|refusal| Box::new(self.refused(request, &refusal, source, now)))
     }
 
+    /// A phone with good credentials registered for this domain: requests with it in `From` are of phones, too.
+    fn learn(&mut self, domain: Option<&Host>) {
+        if let Some(domain) = domain.filter(|domain| !self.serves(domain))
+            && self.learned.len() < MOST_LEARNED
+        {
+            self.learned.insert(domain.to_string().to_ascii_lowercase());
+        }
+    }
+
     /// RFC 3261 §10.3, step by step.
     fn judge(&mut self, request: &Request, source: &Source, now: Time) -> Result<String, Refusal> {
         let strange: Vec<String> =
@@ -194,7 +212,7 @@ impl Registrar {
         }
         let to = request.headers.to()?.uri;
         let user = to.as_sip().and_then(|uri| uri.user()).map(|user| user.into_owned());
-        let user = user.filter(|_| to.host().is_some_and(|host| self.serves(host)));
+        let user = user.filter(|_| to.host().is_some_and(|host| self.settings.any_domain || self.serves(host)));
         let name = self.verify(request, source, now)?;
         let user = user.ok_or(Refusal::Status(404, ""))?;
         if user != name {
@@ -202,6 +220,7 @@ impl Registrar {
         }
         let changes = self.changes(request, &user, source, now)?;
         self.carry_out(&user, changes, now);
+        self.learn(to.host());
         Ok(user)
     }
 

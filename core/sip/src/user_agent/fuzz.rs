@@ -88,6 +88,7 @@ impl Stage {
             phones: Vec::new(),
             destinations: Destinations::new(Servers::Any, true),
             redirects: Redirects::All,
+            any_domain: false,
             accept_unknown: true,
             trusted: Vec::new(),
             product: "Offhook".to_owned(),

@@ -580,6 +580,8 @@ pub struct Settings {
     pub local: Vec<LocalAddress>,
     /// The relay's own SIP domain: phones' addresses of record, digest realm.
     pub domain: String,
+    /// Phones may register for any domain, as the operator named none.
+    pub any_domain: bool,
     /// Phones that may register here.
     pub phones: Vec<PhoneUser>,
     /// The hosts that requests may go to.

@@ -29,6 +29,7 @@ pub(crate) fn settings() -> Settings {
         domain: "relay.example".into(),
         phones: Vec::new(),
         destinations: Destinations::new(Servers::Any, true),
+        any_domain: false,
         accept_unknown: false,
         redirects: Redirects::All,
         trusted: Vec::new(),

@@ -2,7 +2,7 @@
 
 use super::bench::{Bench, CALL, order, reply, sdp, settings, with_body};
 use crate::auth::{Asked, Client, Login, Secret, Verifier};
-use crate::message::{Method, Request};
+use crate::message::{Message, Method, Request};
 use crate::user_agent::io::{BindingId, Command, Destination, Event, Identity, Origin, PhoneUser, Settings};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
@@ -107,7 +107,7 @@ fn a_phone_does_not_call_in_anothers_name_nor_with_a_wrong_password() {
     bench.response(403);
     let second = invite(&mut bench, "w2");
     authenticated(&mut bench, second, "desk", "guess");
-    bench.sent.retain(|sent| matches!(sent, crate::message::Message::Response(r) if r.status >= 400));
+    bench.sent.retain(|sent| matches!(sent, Message::Response(r) if r.status >= 400));
     assert_eq!(bench.sent.len(), 1);
     assert!(bench.events.is_empty());
     bench.sent.clear();
@@ -169,4 +169,45 @@ fn phones_behind_a_nat_are_kept_reachable() {
     bench.take_events();
     bench.wait(interval * 2);
     bench.assert_quiet();
+}
+
+fn register_for(bench: &mut Bench, domain: &str) -> Vec<u16> {
+    let lines = [
+        format!("From: <sip:desk@{domain}>;tag=d"),
+        format!("To: <sip:desk@{domain}>"),
+        "Call-ID: r2".to_owned(),
+        "CSeq: 1 REGISTER".to_owned(),
+        "Contact: <sip:desk@10.0.0.9:5070>".to_owned(),
+    ];
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let request = bench.make(&format!("REGISTER sip:{domain}"), &lines, None);
+    authenticated(bench, request, "desk", "secret");
+    bench
+        .sent
+        .drain(..)
+        .filter_map(|sent| match sent {
+            Message::Response(response) => Some(response.status),
+            Message::Request(_) => None,
+        })
+        .collect()
+}
+
+#[test]
+fn phone_registers_for_any_name_where_no_domain_is_configured() {
+    let mut bench = Bench::new(with_phones());
+    assert_eq!(register_for(&mut bench, "name.test"), [404]);
+    let mut bench = Bench::new(Settings { any_domain: true, ..with_phones() });
+    let call = |bench: &mut Bench| {
+        let lines = ["From: <sip:desk@Name.test>;tag=x", "To: <sip:other@name.test>", "Call-ID: c9", "CSeq: 1 INVITE"];
+        let lines: Vec<&str> = lines.into_iter().chain(["Contact: <sip:desk@192.0.2.2>"]).collect();
+        let request = bench.make("INVITE sip:other@name.test", &lines, None);
+        bench.receive(request);
+        bench.sent.drain(..).find_map(|sent| match sent {
+            Message::Response(response) if response.status > 100 => Some(response.status),
+            _ => None,
+        })
+    };
+    assert_eq!(call(&mut bench), Some(403), "anybody may write that name");
+    assert_eq!(register_for(&mut bench, "name.test"), [200]);
+    assert_eq!(call(&mut bench), Some(401), "a phone of here is challenged");
 }
