@@ -37,6 +37,10 @@ use std::collections::VecDeque;
 /// The wait after the first failure (RFC 5626 §4.5); it doubles with each.
 const BASE_WAIT: Duration = Duration::from_secs(30);
 
+/// The wait after the first failure to reach a server, which costs the server nothing: it may
+/// be starting together with the relay. It doubles up to [`BASE_WAIT`] and beyond.
+const UNREACHABLE_WAIT: Duration = Duration::from_secs(1);
+
 /// The longest wait after failures (RFC 5626 §4.5).
 const LONGEST_WAIT: Duration = Duration::from_secs(1_800);
 
@@ -345,7 +349,8 @@ impl Registration {
         }
         let mut is_refused = false;
         let wait = match response {
-            None => Some(self.back_off(binding, rng, now)),
+            None if failure == Failure::Unreachable => Some(self.back_off(UNREACHABLE_WAIT, binding, rng, now)),
+            None => Some(self.back_off(BASE_WAIT, binding, rng, now)),
             Some(response) => match response.headers.retry_after() {
                 Some(Ok(after)) => {
                     Some(Duration::from_secs(after.seconds.into()).clamp(SHORTEST_RETRY_AFTER, LONGEST_RETRY_AFTER))
@@ -354,7 +359,7 @@ impl Registration {
                     is_refused = true;
                     self.settings.persists.then(|| self.refused_wait(rng))
                 }
-                Some(Err(_)) | None => Some(self.back_off(binding, rng, now)),
+                Some(Err(_)) | None => Some(self.back_off(BASE_WAIT, binding, rng, now)),
             },
         };
         self.failures += 1;
@@ -371,17 +376,17 @@ impl Registration {
         State::Waiting { retry_at, binding }
     }
 
-    /// How long to wait after a failure (RFC 5626 §4.5). While a binding lives, half of what is left of it at most: it may be
-    /// saved yet.
-    /// With its credentials unused, as the refusal may have been about those.
+    /// How long to wait after a refusal. The credentials start anew, because the refusal may have been about their nonce.
     fn refused_wait(&mut self, rng: &mut ChaCha20Rng) -> Duration {
         self.auth = self.settings.login.clone().map(Client::new);
         let wait = REFUSED_WAIT.saturating_mul(2_u32.saturating_pow(self.failures)).min(LONGEST_REFUSED_WAIT);
         part_of(wait, 50, rng)
     }
 
-    fn back_off(&self, binding: Option<Time>, rng: &mut ChaCha20Rng, now: Time) -> Duration {
-        let wait = BASE_WAIT.saturating_mul(2_u32.saturating_pow(self.failures)).min(LONGEST_WAIT);
+    /// How long to wait after a failure (RFC 5626 §4.5). While a binding lives, at most half of what is left of it, so that it
+    /// may still be refreshed.
+    fn back_off(&self, first: Duration, binding: Option<Time>, rng: &mut ChaCha20Rng, now: Time) -> Duration {
+        let wait = first.saturating_mul(2_u32.saturating_pow(self.failures)).min(LONGEST_WAIT);
         let wait = part_of(wait, 50, rng);
         let left = binding.map(|expires_at| expires_at.since(now) / 2).filter(|left| *left > Duration::from_secs(1));
         left.map_or(wait, |left| wait.min(left))
