@@ -4,6 +4,7 @@ use crate::accounts::with_password;
 use futures_util::{SinkExt as _, StreamExt as _};
 use offhook_signaling::message::{ClientMessage, ServerMessage};
 use offhook_tests::browser::Browser;
+use offhook_tests::child::Folder;
 use offhook_tests::peer::Habits;
 use offhook_tests::relay::{Relay, hash_password};
 use offhook_tests::wait::{PATIENCE, until};
@@ -39,11 +40,10 @@ async fn guess(relay: Arc<Relay>, guesses: Arc<AtomicUsize>) {
 /// The addresses that the shipped filter finds in a log.
 fn banned(log: &str) -> Vec<String> {
     let filter = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/fail2ban/offhook.conf");
-    let file = std::env::temp_dir().join(format!("offhook-security-{}.log", std::process::id()));
-    std::fs::write(&file, log).expect("a temporary file");
+    let folder = Folder::new("security-log");
+    let file = folder.write("relay.log", log);
     let output = Command::new("fail2ban-regex").args(["-o", "<ip>"]).arg(&file).arg(filter).output();
     let output = output.expect("fail2ban-regex runs: cargo xtask setup installs it");
-    let _ = std::fs::remove_file(&file);
     assert!(output.status.success() || output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
 }
