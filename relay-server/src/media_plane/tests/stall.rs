@@ -19,6 +19,11 @@ const TICK: Duration = Duration::from_millis(20);
 const TICKS: u16 = 100;
 /// Digits of each call during the stall: more than the plane's queue holds.
 const DIGITS: u16 = 20;
+/// The most that the stall may add to the 99th percentile of the delay.
+const ADDED: Duration = Duration::from_millis(20);
+/// Attempts to measure that. Other tests that run at the same time add delays of their own, but not to every attempt; a stall
+/// that blocks the worker adds 2 s to each.
+const ROUNDS: u16 = 5;
 /// Payload numbers.
 const PCMU: u8 = 0;
 const EVENT: u8 = 101;
@@ -121,6 +126,27 @@ fn connect_with_events(leg: LegKey, remote: SocketAddr) -> Command {
     command
 }
 
+/// Measures the delay without and with a plane that does not read its events, up to [`ROUNDS`] times. Returns how many rounds it
+/// took.
+fn measure(peers: &Peers) -> u16 {
+    let all = usize::from(CALLS) * usize::from(TICKS);
+    let mut found = Vec::new();
+    for round in 0..ROUNDS {
+        let (received, usual, usual_99) = peers.talk(2 * round * TICKS, 0);
+        assert_eq!(received, all, "no packet is lost");
+        let (received, stalled, stalled_99) = peers.talk((2 * round + 1) * TICKS, DIGITS);
+        assert_eq!(received, all, "no packet is lost during the stall");
+        found.push(format!(
+            "median {usual:?}, p99 {usual_99:?}; during the stall median {stalled:?}, p99 {stalled_99:?}"
+        ));
+        if stalled < usual + ADDED && stalled_99 < usual_99 + ADDED {
+            println!("delay: {found:#?}");
+            return round + 1;
+        }
+    }
+    panic!("the stall delays media: {found:#?}");
+}
+
 #[test]
 fn media_and_digits_survive_a_plane_that_stands_still() {
     let clock = Clock::start();
@@ -158,25 +184,17 @@ fn media_and_digits_survive_a_plane_that_stands_still() {
     };
     assert_eq!(found, failure);
 
-    let all = usize::from(CALLS) * usize::from(TICKS);
-    let (received, usual, usual_99) = peers.talk(0, 0);
-    assert_eq!(received, all, "no packet is lost");
-    // Nobody takes the events now.
-    let (received, stalled, stalled_99) = peers.talk(TICKS, DIGITS);
-    assert_eq!(received, all, "no packet is lost during the stall");
-    println!("delay: median {usual:?}, p99 {usual_99:?}; during the stall: median {stalled:?}, p99 {stalled_99:?}");
-    assert!(stalled < usual + Duration::from_millis(20), "median {usual:?}, during the stall {stalled:?}");
-    // Other tests that run at the same time delay some packets, though not by the length of the stall.
-    assert!(stalled_99 < usual_99 + Duration::from_millis(500), "p99 {usual_99:?}, during the stall {stalled_99:?}");
+    let rounds = measure(&peers);
 
     let mut digits: BTreeMap<LegKey, String> = BTreeMap::new();
-    for _ in 0..CALLS * DIGITS {
+    for _ in 0..rounds * CALLS * DIGITS {
         match channels.1.blocking_recv() {
             Some(MediaReport::Event(Event::DtmfReceived { leg, digit })) => digits.entry(leg).or_default().push(digit),
             other => panic!("{other:?}"),
         }
     }
     assert_eq!(digits.len(), usize::from(CALLS));
-    assert!(digits.values().all(|digits| digits == "01234567890123456789"), "{digits:?}");
+    let sent = "01234567890123456789".repeat(usize::from(rounds));
+    assert!(digits.values().all(|digits| *digits == sent), "{digits:?}");
     drop(worker);
 }
