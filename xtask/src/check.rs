@@ -92,7 +92,9 @@ fn uses(package: &str) -> Result<Vec<String>, Failure> {
 fn lengths() -> Result<(), Failure> {
     let listed = output(command("git").args(["ls-files", "*.rs", "*.ts", "*.js", "*.mjs", "*.css", "*.html"]))?;
     let mut long = Vec::new();
-    for name in listed.lines().filter(|name| !name.starts_with("tests/fixtures/")) {
+    // npm/api.d.ts is a snapshot of the built declarations.
+    let written = |name: &&str| !name.starts_with("tests/fixtures/") && *name != "npm/api.d.ts";
+    for name in listed.lines().filter(written) {
         // A file that is deleted but not yet committed is listed all the same.
         let Ok(text) = std::fs::read_to_string(root().join(name)) else { continue };
         let lines = text.lines().count();

@@ -1,7 +1,10 @@
 //! The SIP endpoint's side of a call: its dialog, and what the two session descriptions say.
 
+mod descriptions;
 mod webrtc;
 
+pub(in crate::call) use descriptions::TheirAnswer;
+pub use descriptions::{TheirOffer, sdp_body, sdp_text};
 pub use webrtc::WebRtcPath;
 
 use super::negotiation::ice_credentials;
@@ -13,14 +16,13 @@ use offhook_media::command::{
 use offhook_media::ports::PortPair;
 use offhook_media::transport::srtp::Profile as SrtpProfile;
 use offhook_sdp::direction::Direction;
-use offhook_sdp::offer_answer::sip::{accepted, as_sent};
+use offhook_sdp::offer_answer::sip::as_sent;
 use offhook_sdp::section::Section;
 use offhook_sdp::sip::{
     Description, ExtraLine, Mki, Profile, Security, Session, SipSection, SrtpPolicy, Suite, refuse_plain_alternatives,
 };
-use offhook_sdp::webrtc::IceCredentials;
 use offhook_signaling::reason::EndReason;
-use offhook_sip::user_agent::io::{AccountId, Body, Branch, InviteId, OutboundInvite};
+use offhook_sip::user_agent::io::{AccountId, Branch, InviteId, OutboundInvite};
 use rand_chacha::ChaCha20Rng;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -150,66 +152,6 @@ pub struct PeerSetup {
     pub cname: String,
     /// See `cname`.
     pub first_ssrc: u32,
-}
-
-/// An offer of the peer, weighed and not yet answered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TheirOffer {
-    description: Description,
-    security: Vec<Option<Security>>,
-    /// It begins ICE anew: the relay's next credentials.
-    restart: Option<IceCredentials>,
-}
-
-impl TheirOffer {
-    /// Its media; what the relay cannot take is marked as rejected.
-    #[must_use]
-    pub fn media(&self) -> Vec<Section> {
-        let sections = self.description.media().into_iter().zip(&self.security);
-        sections
-            .map(|(section, security)| Section { rejected: section.rejected || security.is_none(), ..section })
-            .collect()
-    }
-
-    /// Whether no media of it can be used: only a fax, a host name for an address, all ports 0, keys that are not to be had.
-    /// An answer without media would leave a call that is up and silent.
-    pub(super) fn is_hopeless(&self) -> bool {
-        self.media().iter().all(|section| section.rejected)
-    }
-}
-
-/// An answer of the peer.
-#[derive(Clone, Debug)]
-pub(super) struct TheirAnswer {
-    description: Description,
-    security: Vec<Security>,
-    offered: Vec<Section>,
-    media: Vec<Section>,
-}
-
-impl TheirAnswer {
-    /// Its media; what breaks the rules of encryption is marked as rejected.
-    pub(super) fn media(&self) -> &[Section] {
-        &self.media
-    }
-
-    /// What it leaves of the offer: the streams in use.
-    pub(super) fn streams(&self) -> Result<Vec<Section>, EndReason> {
-        accepted(&self.offered, &self.media).map_err(super::negotiation::end_reason)
-    }
-}
-
-/// A session description as the body of a SIP message.
-#[must_use]
-pub fn sdp_body(text: &str) -> Body {
-    Body { content_type: "application/sdp".to_owned(), octets: text.as_bytes().to_vec() }
-}
-
-/// The session description in a body, if it is one.
-#[must_use]
-pub fn sdp_text(body: &Body) -> Option<String> {
-    let kind = body.content_type.split(';').next().unwrap_or_default().trim();
-    kind.eq_ignore_ascii_case("application/sdp").then(|| String::from_utf8_lossy(&body.octets).into_owned())
 }
 
 impl Peer {

@@ -21,6 +21,7 @@ mod path;
 mod probes;
 mod registering;
 mod session;
+mod settings;
 mod strangers;
 
 use crate::dialog::DialogId;

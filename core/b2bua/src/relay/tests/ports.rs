@@ -1,6 +1,6 @@
 //! RTP ports: each user's share, and ports that other programs have.
 
-use super::sip_calls::{from_phone, phone_sdp};
+use super::sip_calls::{from_phone, gone, phone_sdp};
 use super::{Bench, config, sip_config, with_sip};
 use crate::config::{Config, PortRules};
 use crate::io::Input;
@@ -93,4 +93,30 @@ fn relay_without_reserve_orders_nothing_in_advance() {
     let mut bench = Bench::new(with_sip());
     bench.login("bob");
     assert_eq!(bench.media, []);
+}
+
+#[test]
+fn ports_are_shared_out_and_none_is_left_out() {
+    let mut config = with_sip();
+    for worker in &mut config.sip.as_mut().unwrap().workers {
+        worker.last_port = worker.first_port + 1;
+    }
+    let mut bench = Bench::new(config);
+    let (alice, _) = bench.login_sip("alice");
+    bench.call(alice, "a1", "1002");
+    let (first, _) = bench.invited();
+    // A session in a call keeps its worker.
+    bench.call(alice, "a2", "1002");
+    assert_eq!(bench.last_status(alice).sip_status, Some(503));
+    assert!(bench.commands.is_empty());
+    bench.call(alice, "a3", "1002");
+    assert_eq!(bench.last_status(alice).sip_status, Some(503));
+    bench.ended(first, gone());
+    bench.relay.next_worker = 0;
+    bench.call(alice, "a4", "1002");
+    assert_eq!(bench.last_status(alice).sip_status, Some(503), "the port rests");
+    bench.wait(Duration::from_secs(10));
+    bench.relay.next_worker = 0;
+    bench.call(alice, "a5", "1002");
+    bench.invited();
 }

@@ -571,32 +571,6 @@ fn a_relay_saved_in_a_call_with_a_phone_goes_on_with_it() {
 }
 
 #[test]
-fn ports_are_shared_out_and_none_is_left_out() {
-    let mut config = with_sip();
-    for worker in &mut config.sip.as_mut().unwrap().workers {
-        worker.last_port = worker.first_port + 1;
-    }
-    let mut bench = Bench::new(config);
-    let (alice, _) = bench.login_sip("alice");
-    bench.call(alice, "a1", "1002");
-    let (first, _) = bench.invited();
-    // A session in a call keeps its worker.
-    bench.call(alice, "a2", "1002");
-    assert_eq!(bench.last_status(alice).sip_status, Some(503));
-    assert!(bench.commands.is_empty());
-    bench.call(alice, "a3", "1002");
-    assert_eq!(bench.last_status(alice).sip_status, Some(503));
-    bench.ended(first, gone());
-    bench.relay.next_worker = 0;
-    bench.call(alice, "a4", "1002");
-    assert_eq!(bench.last_status(alice).sip_status, Some(503), "the port rests");
-    bench.wait(Duration::from_secs(10));
-    bench.relay.next_worker = 0;
-    bench.call(alice, "a5", "1002");
-    bench.invited();
-}
-
-#[test]
 fn a_lost_socket_ends_the_calls_with_phones() {
     let mut bench = Bench::new(with_sip());
     let (alice, account) = bench.login_sip("alice");

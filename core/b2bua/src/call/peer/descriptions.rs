@@ -1,0 +1,69 @@
+//! Session descriptions of a SIP peer: its offer and its answer, and how they are carried in SIP messages.
+
+use offhook_sdp::offer_answer::sip::accepted;
+use offhook_sdp::section::Section;
+use offhook_sdp::sip::{Description, Security};
+use offhook_sdp::webrtc::IceCredentials;
+use offhook_signaling::reason::EndReason;
+use offhook_sip::user_agent::io::Body;
+use serde::{Deserialize, Serialize};
+
+/// An offer of the peer, weighed and not yet answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TheirOffer {
+    pub(super) description: Description,
+    pub(super) security: Vec<Option<Security>>,
+    /// It begins ICE anew: the relay's next credentials.
+    pub(super) restart: Option<IceCredentials>,
+}
+
+impl TheirOffer {
+    /// Its media; what the relay cannot take is marked as rejected.
+    #[must_use]
+    pub fn media(&self) -> Vec<Section> {
+        let sections = self.description.media().into_iter().zip(&self.security);
+        sections
+            .map(|(section, security)| Section { rejected: section.rejected || security.is_none(), ..section })
+            .collect()
+    }
+
+    /// Whether no media of it can be used: only a fax, a host name for an address, all ports 0, keys that are not to be had.
+    /// An answer without media would leave a call that is up and silent.
+    pub(in crate::call) fn is_hopeless(&self) -> bool {
+        self.media().iter().all(|section| section.rejected)
+    }
+}
+
+/// An answer of the peer.
+#[derive(Clone, Debug)]
+pub(in crate::call) struct TheirAnswer {
+    pub(super) description: Description,
+    pub(super) security: Vec<Security>,
+    pub(super) offered: Vec<Section>,
+    pub(super) media: Vec<Section>,
+}
+
+impl TheirAnswer {
+    /// Its media; what breaks the rules of encryption is marked as rejected.
+    pub(in crate::call) fn media(&self) -> &[Section] {
+        &self.media
+    }
+
+    /// What it leaves of the offer: the streams in use.
+    pub(in crate::call) fn streams(&self) -> Result<Vec<Section>, EndReason> {
+        accepted(&self.offered, &self.media).map_err(super::super::negotiation::end_reason)
+    }
+}
+
+/// A session description as the body of a SIP message.
+#[must_use]
+pub fn sdp_body(text: &str) -> Body {
+    Body { content_type: "application/sdp".to_owned(), octets: text.as_bytes().to_vec() }
+}
+
+/// The session description in a body, if it is one.
+#[must_use]
+pub fn sdp_text(body: &Body) -> Option<String> {
+    let kind = body.content_type.split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("application/sdp").then(|| String::from_utf8_lossy(&body.octets).into_owned())
+}
