@@ -128,6 +128,8 @@ function ring(inbound) {
   $("incomingText").textContent = `You have a new call from ${inbound.caller()}`;
   $("incoming").hidden = false;
   showCall();
+  // Connect is far below with the SIP fields open, and the page still scrolled to it.
+  $("incoming").scrollIntoView({ block: "center" });
 }
 
 function take(taken) {
