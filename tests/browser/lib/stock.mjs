@@ -8,7 +8,8 @@ import { serve } from "./site.mjs";
 import { until } from "./wait.mjs";
 
 const PACKAGE = fileURLToPath(new URL("../node_modules/@flashphoner/websdk/", import.meta.url));
-const RECORDER = fileURLToPath(new URL("../pages/record.js", import.meta.url));
+/** A script that records a page's messages to and from the relay in `window.recorded`. */
+export const RECORDER = fileURLToPath(new URL("../pages/record.js", import.meta.url));
 const PAGE = "examples/demo/sip/phone/phone.html";
 /** The page with video, devices and screen sharing. */
 export const VIDEO_PAGE = "examples/demo/sip/phone-video/phone-video.html";
@@ -42,8 +43,8 @@ export class StockPhone {
     this.relay = relay;
   }
 
-  static async open(browser, site, relay, login, options = {}) {
-    const page = await openPage(browser, site.page, { scripts: [{ path: RECORDER }], ...options });
+  static async open(browser, site, relay, login, { scripts = [], ...options } = {}) {
+    const page = await openPage(browser, site.page, { scripts: [{ path: RECORDER }, ...scripts], ...options });
     const there = () => page.evaluate(() => document.getElementById("callStatus") !== null);
     await until("the page's fragments", async () => {
       site.loaded();
@@ -53,7 +54,8 @@ export class StockPhone {
     return new StockPhone(page, login, relay);
   }
 
-  async connect() {
+  /** Fills in the form and connects. `registerRequired` is the check box; `sip` replaces fields of the form by their ids. */
+  async connect({ registerRequired = true, ...sip } = {}) {
     const fields = {
       urlServer: this.relay.ws,
       sipLogin: this.login,
@@ -62,10 +64,12 @@ export class StockPhone {
       sipDomain: "localhost",
       sipOutboundProxy: "localhost",
       sipPort: "5060",
+      ...sip,
     };
     for (const [id, value] of Object.entries(fields)) await this.page.fill(`#${id}`, value);
+    await this.page.setChecked("#sipRegisterRequired", registerRequired);
     await this.page.click("#connectBtn");
-    await this.shows("regStatus", "REGISTERED");
+    await this.shows("regStatus", registerRequired ? "REGISTERED" : "ESTABLISHED");
   }
 
   click(id) {

@@ -22,13 +22,18 @@ export async function toneStream(hz) {
 /** From now on getUserMedia gives a sine of `hz` in the place of the microphone. */
 export function useTone(hz) {
   const original = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
-  navigator.mediaDevices.getUserMedia = async (constraints) => {
+  const capture = async (constraints) => {
     const stream = await toneStream(hz);
     if (constraints.video) {
       for (const track of (await original({ video: constraints.video })).getVideoTracks()) stream.addTrack(track);
     }
     return stream;
   };
+  navigator.mediaDevices.getUserMedia = capture;
+  // The stock script captures by the deprecated form with callbacks.
+  for (const name of ["getUserMedia", "webkitGetUserMedia"].filter((name) => name in navigator)) {
+    navigator[name] = (constraints, onSuccess, onError) => capture(constraints).then(onSuccess, onError);
+  }
 }
 
 /** The strongest frequency of `stream` over `ms`, its level, and the share of all power near it (a tone: above 0.9). */
