@@ -22,8 +22,7 @@ use std::net::{IpAddr, SocketAddr};
 /// How long RTCP must be silent before it may come from another port: three intervals.
 const CONTROL_QUIET: Duration = Duration::from_secs(15);
 
-/// How long after its description a peer may begin to send from an address that nothing but the port, or nothing at all,
-/// speaks for.
+/// How long after its description a peer may begin to send from an address that nothing speaks for, with [`Latching::Any`].
 const EARLY: Duration = Duration::from_secs(10);
 
 /// How long the present address must be silent before the same stream is followed to another one: a few packets, so that a
@@ -92,8 +91,6 @@ pub enum Admission {
 enum Trust {
     /// Nothing. Counts with [`Latching::Any`] only.
     None,
-    /// It has the port of the described address, which is a private one: many a NAT keeps the port.
-    Port,
     /// It is the described IP address, or the one that the peer's SIP messages come from.
     Host,
     /// The packets go on with the SSRC and the sequence numbers of the peer's stream, which strangers cannot know.
@@ -230,8 +227,6 @@ impl Latch {
             Some(Trust::Stream)
         } else if is_described_host || self.signaling == Some(from.ip().to_canonical()) {
             Some(Trust::Host)
-        } else if from.port() == described.port() && is_private(described.ip()) {
-            Some(Trust::Port)
         } else {
             (rules.latching == Latching::Any).then_some(Trust::None)
         }
@@ -259,9 +254,9 @@ impl Latch {
         }
         let is_early = self.described_at.is_some_and(|at| now.since(at) < EARLY);
         match (trust, self.proof) {
-            (Trust::None | Trust::Port, None) => is_early,
-            // An address that has sent media is never left for one that little or nothing speaks for.
-            (Trust::None | Trust::Port, Some(_)) => false,
+            (Trust::None, None) => is_early,
+            // An address that has sent media is never left for one that nothing speaks for.
+            (Trust::None, Some(_)) => false,
             (_, None) => true,
             (Trust::Stream, Some(proof)) => now.since(proof.heard_at) >= STREAM_QUIET,
             (_, Some(proof)) => proof.trust < Trust::Host || now.since(proof.heard_at) >= rules.quiet,
@@ -312,18 +307,6 @@ impl Latch {
 
 fn is_same_host(a: SocketAddr, b: SocketAddr) -> bool {
     a.ip().to_canonical() == b.ip().to_canonical()
-}
-
-/// Whether an address is one that NATs translate: private (RFC 1918, RFC 6598, RFC 4193), link-local or loopback.
-fn is_private(ip: IpAddr) -> bool {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => {
-            let [first, second, ..] = ip.octets();
-            let is_shared = first == 100 && (64..128).contains(&second);
-            ip.is_private() || ip.is_loopback() || ip.is_link_local() || is_shared
-        }
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
-    }
 }
 
 #[cfg(test)]

@@ -189,27 +189,24 @@ fn stream_on_two_paths_stays_on_the_first() {
     assert_eq!(latch.current(), Some(address(OUTSIDE)));
 }
 
+/// Phones of one make use the same RTP port, so that a port proves nothing.
 #[test]
-fn port_kept_by_a_nat_is_followed_early_and_once() {
+fn described_port_of_another_host_is_not_followed() {
     let kept = "203.0.113.5:4000";
-    let through_a_proxy = || described(INSIDE, "198.51.100.1:5060");
-    assert!(send(&mut through_a_proxy(), kept, Latching::Signaling, &[1, 2], 5000)[1]);
-    assert_eq!(send(&mut through_a_proxy(), kept, Latching::Signaling, &[1, 2, 3], 10_000), [false; 3], "too late");
-    assert_eq!(send(&mut reachable(), kept, Latching::Signaling, &[1, 2, 3], 0), [false; 3], "no private address");
-    let mut latch = through_a_proxy();
-    send(&mut latch, kept, Latching::Signaling, &[1, 2], 0);
-    assert_eq!(send_as(&mut latch, "192.0.2.66:4000", Latching::Signaling, 2, &[1, 2, 3], 5000), [false; 3], "twice");
-    // A host that is trusted needs not wait for it to be silent.
-    send(&mut latch, kept, Latching::Signaling, &[3], 6000);
-    assert!(send_as(&mut latch, "198.51.100.1:7000", Latching::Signaling, 2, &[1, 2], 6001)[1]);
+    let numbers: Vec<u16> = (1..40).collect();
+    let mut latch = described(INSIDE, "198.51.100.1:5060");
+    assert!(send(&mut latch, kept, Latching::Signaling, &numbers, 0).iter().all(|admitted| !admitted));
+    // A host that is trusted takes the media at once from one that "any" has let in.
+    assert!(send(&mut latch, kept, Latching::Any, &numbers, 0).iter().any(|admitted| *admitted));
+    assert!(send_as(&mut latch, "198.51.100.1:7000", Latching::Any, 2, &[1, 2], 6001)[1]);
 }
 
 #[test]
 fn window_for_early_senders_opens_again_with_the_answer() {
-    let kept = "203.0.113.5:4000";
+    let numbers: Vec<u16> = (1..40).collect();
     let mut latch = described(INSIDE, "198.51.100.1:5060");
     latch.describe(address(INSIDE), None, &LatchRules::default(), at(30_000));
-    assert!(send(&mut latch, kept, Latching::Signaling, &[1, 2], 30_500)[1]);
+    assert!(send(&mut latch, OUTSIDE, Latching::Any, &numbers, 30_500).iter().any(|admitted| *admitted));
 }
 
 #[test]
