@@ -202,7 +202,27 @@ fn warn_of(
     } else {
         "name the authority that signed it in [sip] tls_authorities, or have it renewed if it has expired"
     };
-    tracing::warn!(%server, certificate_names = %names, %error, "certificate of a SIP server refused: {what_to_do}");
+    // Names are text of the peer, so they are quoted. The error repeats them, so only its kind is logged.
+    let error = kind_of(error);
+    tracing::warn!(%server, certificate_names = ?names, error, "certificate of a SIP server refused: {what_to_do}");
+}
+
+/// Why a certificate is refused, without any text of the certificate.
+const fn kind_of(error: &rustls::Error) -> &'static str {
+    let rustls::Error::InvalidCertificate(error) = error else { return "the handshake failed" };
+    match error {
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "not valid for this name"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "not valid yet",
+        CertificateError::UnknownIssuer => "signed by an unknown authority",
+        CertificateError::Revoked => "revoked",
+        CertificateError::BadSignature => "its signature is wrong",
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => "not meant for servers",
+        CertificateError::BadEncoding => "malformed",
+        _ => "not usable",
+    }
 }
 
 /// RFC 5922 §7.1, §7.2: a `sip:` URI without user is what identifies a domain; a DNS name does where there is none. Names are

@@ -1,4 +1,5 @@
-//! A bound on how often each log statement writes, so that remote parties cannot fill the log.
+//! A bound on how often each log statement writes, so that remote parties cannot fill the log, and one line for each event, so
+//! that they cannot forge lines.
 
 use core::fmt;
 use core::time::Duration;
@@ -19,7 +20,8 @@ const PERIOD: Duration = Duration::from_secs(10);
 const SECURITY: &str = "offhook::security";
 
 /// Formats events with `format`. Of a statement at level info or above, [`LINES`] are written in [`PERIOD`]; the first line
-/// after that carries the number of those that were left out, as the field `suppressed`.
+/// after that carries the number of those that were left out, as the field `suppressed`. Control characters within a line are
+/// escaped.
 pub(super) struct Limited<F> {
     format: F,
     statements: Mutex<HashMap<Identifier, Statement>>,
@@ -72,32 +74,49 @@ where
     F: FormatEvent<S, N>,
 {
     fn format_event(&self, ctx: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        match self.permit(event.metadata(), Instant::now()) {
-            // An empty line is not queued.
-            None => Ok(()),
-            Some(0) => self.format.format_event(ctx, writer, event),
-            Some(suppressed) => {
-                let mut line = String::new();
-                let inner = Writer::new(&mut line);
-                self.format.format_event(ctx, inner, event)?;
-                writeln!(writer, "{} suppressed={suppressed}", line.trim_end())
-            }
+        // An empty line is not queued.
+        let Some(suppressed) = self.permit(event.metadata(), Instant::now()) else { return Ok(()) };
+        let mut line = String::new();
+        self.format.format_event(ctx, Writer::new(&mut line), event)?;
+        write_escaped(&mut writer, line.trim_end())?;
+        if suppressed > 0 {
+            write!(writer, " suppressed={suppressed}")?;
         }
+        writer.write_char('\n')
     }
+}
+
+/// Writes `line` with every character that ends a line or controls a terminal escaped, as in `\n` and `\u{85}`. Sequences that
+/// select a color are kept, but only where `out` has colors.
+fn write_escaped(out: &mut Writer<'_>, line: &str) -> fmt::Result {
+    let mut rest = line;
+    while let Some((start, control)) = rest.char_indices().find(|(_, character)| is_control(*character)) {
+        let (text, from_control) = rest.split_at(start);
+        out.write_str(text)?;
+        let color = if out.has_ansi_escapes() { color_length(from_control) } else { None };
+        let length = color.unwrap_or(control.len_utf8());
+        let (sequence, after) = from_control.split_at(length);
+        if color.is_some() {
+            out.write_str(sequence)?;
+        } else {
+            write!(out, "{}", control.escape_default())?;
+        }
+        rest = after;
+    }
+    out.write_str(rest)
+}
+
+/// Besides control characters, Unicode has two separators that some programs end a line at.
+fn is_control(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
+}
+
+/// The length of the sequence (`ESC [ digits m`) that selects a color at the start of `text`.
+fn color_length(text: &str) -> Option<usize> {
+    let parameters = text.strip_prefix("\x1b[")?;
+    let end = parameters.find(|character: char| !character.is_ascii_digit() && character != ';')?;
+    parameters.get(end..)?.starts_with('m').then_some("\x1b[".len() + end + "m".len())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{LINES, PERIOD, Statement};
-    use std::time::Instant;
-
-    #[test]
-    fn a_flood_is_written_in_part_and_counted() {
-        let start = Instant::now();
-        let mut statement = Statement::new(start);
-        let written = (0..1_000).filter(|_| statement.permit(start) == Some(0)).count();
-        assert_eq!(written, LINES as usize);
-        assert_eq!(statement.permit(start + PERIOD), Some(980));
-        assert_eq!(statement.permit(start + PERIOD), Some(0));
-    }
-}
+mod tests;

@@ -1,8 +1,8 @@
 //! Logging to the standard error stream. A log statement neither blocks nor panics, whatever happens to that stream.
 //!
-//! Lines pass a [`limit::Limited`] formatter, which bounds the rate of each log statement, and a bounded queue
-//! ([`writer`]), which a thread of its own empties. A line that finds the queue full, or that the stream does not accept, is
-//! dropped and counted.
+//! Lines pass a [`limit::Limited`] formatter, which bounds the rate of each log statement and escapes control characters, and a
+//! bounded queue ([`writer`]), which a thread of its own empties. A line that finds the queue full, or that the stream does not
+//! accept, is dropped and counted.
 
 mod limit;
 mod writer;
@@ -36,7 +36,7 @@ pub fn start() -> io::Result<LogThread> {
         .with_env_filter(filter)
         .with_ansi(ansi)
         .log_internal_errors(false)
-        .event_format(Limited::new(Format::default()))
+        .event_format(Limited::new(Format::default().with_ansi(ansi)))
         .with_writer(lines);
     if subscriber.try_init().is_err() {
         tracing::debug!("logging is already started");

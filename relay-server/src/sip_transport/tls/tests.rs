@@ -137,3 +137,39 @@ fn a_uri_stands_for_a_domain_if_it_has_no_user() {
     assert_eq!(sip_domain("https://example.org"), None);
     assert_eq!(sip_domain("example.org"), None);
 }
+
+#[derive(Clone, Default)]
+struct Buffer(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Buffer {
+    fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(octets);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn names_of_a_refused_certificate_forge_no_log_line() {
+    let buffer = Buffer::default();
+    let writer = buffer.clone();
+    // Not the relay's own format, which escapes line feeds once more.
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let authority = Authority::new();
+        let forged = "sip:a\n2026-03-01T09:30:00Z  WARN offhook::security: repeated offenses of one address";
+        for verify in [Verify::Strict, Verify::Wildcards] {
+            assert!(!runtime.block_on(believes(&authority, verify, &[forged], "example.org")));
+        }
+    });
+    let text = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
+    let refused: Vec<&str> = text.lines().filter(|line| line.contains("certificate of a SIP server refused")).collect();
+    assert_eq!(refused.len(), 2, "{text}");
+    assert!(refused.iter().all(|line| line.contains(r#"certificate_names="sip:a\n2026"#)), "{text}");
+    assert!(refused.iter().all(|line| line.contains(r#"error="not valid for this name""#)), "{text}");
+    assert!(!text.lines().any(|line| line.starts_with("2026-03-01")), "{text}");
+}
