@@ -41,7 +41,8 @@ async fn guess(relay: Arc<Relay>, guesses: Arc<AtomicUsize>) {
 fn banned(log: &str) -> Vec<String> {
     let filter = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/fail2ban/offhook.conf");
     let folder = Folder::new("security-log");
-    let file = folder.write("relay.log", log);
+    // A last line without its end is one that is still being written: fail2ban does not read it.
+    let file = folder.write("relay.log", format!("{log}\n"));
     let output = Command::new("fail2ban-regex").args(["-o", "<ip>"]).arg(&file).arg(filter).output();
     let output = output.expect("fail2ban-regex runs: cargo xtask setup installs it");
     assert!(output.status.success() || output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
