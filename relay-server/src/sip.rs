@@ -6,7 +6,7 @@ use crate::sip_transport::{Listening, Public, Shown, TlsSides, advertised, main_
 use crate::tls::CertifiedFiles;
 use offhook_b2bua::config::{Destinations, PortRules, RtpAddress, RtpWorker, Sip, Trunk};
 use offhook_sip::transport::{Inside, LocalAddress, Transport};
-use offhook_sip::user_agent::io::{PhoneUser, Settings as UserAgent};
+use offhook_sip::user_agent::io::{Account, PhoneUser, Settings as UserAgent};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
 
@@ -43,7 +43,7 @@ pub fn machine(
         user_agent: user_agent(sip, demo, local, inside),
         accounts: sip.accounts.iter().map(|(login, account)| (login.clone(), account.account(sip.expires))).collect(),
         trunk: sip.trunk.is_given().then(|| Trunk {
-            account: sip.trunk.account(sip.expires),
+            account: Account { is_trunk: true, ..sip.trunk.account(sip.expires) },
             numbers: sip.trunk_numbers.clone(),
             numbering: sip.trunk_numbering.clone(),
             asserts_identity: sip.trunk_asserts_identity,

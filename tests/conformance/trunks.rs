@@ -1,8 +1,12 @@
 //! The account that all logins share at a SIP server.
 
+use offhook_tests::browser::Browser;
 use offhook_tests::relay::Relay;
 use offhook_tests::wait::PATIENCE;
+use offhook_tests::wire::{Wire, status};
 use tokio::net::UdpSocket;
+
+const HOPS: &str = "Max-Forwards: 70\r\n";
 
 #[tokio::test]
 async fn trunk_registers_at_start_without_other_events() {
@@ -16,5 +20,40 @@ async fn trunk_registers_at_start_without_other_events() {
         let received = tokio::time::timeout(PATIENCE, registrar.recv(&mut octets)).await.expect("in time");
         let length = received.expect("received");
         assert!(octets[..length].starts_with(b"REGISTER "), "{host}");
+    }
+}
+
+#[tokio::test]
+async fn calls_from_the_trunks_sources_ring_without_registration() {
+    // A lookup finds 127.0.0.1; the option lists other addresses.
+    for (sources, from, other) in [("", "127.0.0.1", "127.0.0.4"), ("127.0.0.3,127.0.1.0/24", "127.0.1.7", "127.0.0.4")]
+    {
+        let relay = Relay::start_with_sip(&[
+            "sip.trunk.uri=sip:4711@localhost",
+            "sip.trunk.register=false",
+            "sip.trunk.options_interval=0s",
+            "sip.trunk.numbers.alice=+4930100001",
+            &format!("sip.trunk.sources={sources}"),
+        ]);
+        let mut alice = Browser::sign_in(&relay, "alice").await;
+        let target = relay.sip("udp").await;
+        let number = format!("sip:+4930100001@{target}");
+        let other = Wire::between(format!("{other}:0").parse().expect("an address"), target).await;
+        other.send(other.request("INVITE", &number, HOPS)).await;
+        assert_eq!(status(&other.final_response().await), Some(403));
+        let server = Wire::between(format!("{from}:0").parse().expect("an address"), target).await;
+        // The lookup may take longer than the sign-in.
+        let rings = async {
+            loop {
+                server.send(server.request("INVITE", &number, HOPS)).await;
+                if status(&server.receive().await) != Some(403) {
+                    break;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, rings).await.expect("the call is accepted");
+        let call = alice.incoming().await.call;
+        alice.hang_up(&call.call_id);
+        assert_eq!(status(&server.final_response().await), Some(603));
     }
 }

@@ -29,6 +29,14 @@ impl Subnet {
     }
 }
 
+impl Subnet {
+    /// The number of leading bits that all addresses of the network share.
+    #[must_use]
+    pub const fn prefix(self) -> u32 {
+        self.prefix
+    }
+}
+
 /// The text is neither an address nor an address with the length of a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoSubnet;

@@ -1,9 +1,10 @@
 //! Accounts at SIP servers: `[[sip.accounts]]` and `[sip.trunk]` have the same options.
 
-use super::sip::is_host_name;
+use super::sip::{is_host_name, networks};
 use super::value::Given;
 use core::time::Duration;
 use offhook_sip::auth::{Login, Secret};
+use offhook_sip::subnet::Subnet;
 use offhook_sip::transport::Transport;
 use offhook_sip::user_agent::io::{Account, Identity};
 use std::net::IpAddr;
@@ -32,6 +33,8 @@ pub struct AccountSettings {
     pub transport: Option<Transport>,
     /// How often its server is sent OPTIONS where it does not register; zero: never.
     pub options_interval: Duration,
+    /// Where its calls come from; empty: its proxies, registrar and domain.
+    pub sources: Vec<Subnet>,
 }
 
 impl Default for AccountSettings {
@@ -47,6 +50,7 @@ impl Default for AccountSettings {
             proxy: Vec::new(),
             transport: None,
             options_interval: Duration::from_secs(60),
+            sources: Vec::new(),
         }
     }
 }
@@ -73,6 +77,8 @@ impl AccountSettings {
             transport: self.transport,
             expires,
             options_interval: self.options_interval,
+            sources: self.sources.clone(),
+            is_trunk: false,
             persists: true,
             contact_user: String::new(),
         }
@@ -90,6 +96,7 @@ impl AccountSettings {
             "register" => given.truth().map(|register| self.register = register),
             "proxy" => proxies(given).map(|proxy| self.proxy = proxy),
             "options_interval" => given.duration().map(|interval| self.options_interval = interval),
+            "sources" => sources(given).map(|sources| self.sources = sources),
             "transport" => transport(given).map(|transport| self.transport = transport),
             _ => return None,
         })
@@ -105,7 +112,7 @@ impl AccountSettings {
 }
 
 /// Their names.
-pub(super) const OPTIONS: [&str; 10] = [
+pub(super) const OPTIONS: [&str; 11] = [
     "uri",
     "name",
     "username",
@@ -116,6 +123,7 @@ pub(super) const OPTIONS: [&str; 10] = [
     "proxy",
     "transport",
     "options_interval",
+    "sources",
 ];
 
 /// Hides a password from everything that prints.
@@ -166,6 +174,15 @@ fn transport(given: &Given) -> Result<Option<Transport>, String> {
         ("tcp", Some(Transport::Tcp)),
         ("tls", Some(Transport::Tls)),
     ])
+}
+
+/// Addresses and networks; a network of all addresses would make every caller one of the account's server.
+fn sources(given: &Given) -> Result<Vec<Subnet>, String> {
+    let sources = networks(given)?;
+    match sources.iter().find(|network| network.prefix() == 0) {
+        Some(all) => Err(format!("`{all}` has every address in it: list the addresses that the server calls from")),
+        None => Ok(sources),
+    }
 }
 
 /// Scheme, user and host (with port) of a SIP URI, if it looks like one.

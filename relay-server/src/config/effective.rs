@@ -205,6 +205,7 @@ fn trunk(s: &SipSettings) -> Vec<(&'static str, String)> {
             "sip.trunk.options_interval",
             if t.options_interval.is_zero() { "off".to_owned() } else { seconds(t.options_interval) },
         ),
+        ("sip.trunk.sources", some(&t.sources, "its proxies, registrar and domain")),
         ("sip.trunk.numbers", format!("{} logins", s.trunk_numbers.len())),
         ("sip.trunk.country_code", otherwise(&s.trunk_numbering.country_code, "none")),
         ("sip.trunk.international_prefix", otherwise(&s.trunk_numbering.international_prefix, "none")),

@@ -123,6 +123,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     trunk!("proxy"),
     trunk!("transport"),
     trunk!("options_interval"),
+    trunk!("sources"),
     option("sip", "trunk.country_code", set!(sip.trunk_numbering.country_code = given => sip::digits(given)?)),
     option(
         "sip",

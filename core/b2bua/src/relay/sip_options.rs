@@ -114,6 +114,8 @@ pub(super) fn page_account(
         transport,
         expires: config.expires,
         options_interval: core::time::Duration::ZERO,
+        sources: Vec::new(),
+        is_trunk: false,
         persists: false,
         contact_user: String::new(),
     };

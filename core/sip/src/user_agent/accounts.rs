@@ -9,6 +9,7 @@ use super::outlet::{Outlet, Way, own_contact};
 use crate::auth;
 use crate::dialog::MAX_FORWARDS;
 use crate::message::{CSeq, HeaderName, Host, Method, NameAddr, Replaces, Request, SipUri, Uri};
+use crate::subnet::Subnet;
 use crate::transaction::layer;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,15 +18,24 @@ use std::net::IpAddr;
 /// The user part of the relay's own contact, for calls that are in no account's name.
 pub(super) const OWN_USER: &str = "relay";
 
+/// Accounts by the user in their address of record.
+type Users = BTreeMap<String, BTreeSet<AccountId>>;
+
 /// The accounts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Accounts {
     known: BTreeMap<AccountId, Account>,
     by_contact: BTreeMap<String, AccountId>,
-    /// Where the server of an account is, as far as that is known.
+    /// The address of an account's server, as far as it is known.
     homes: BTreeMap<AccountId, IpAddr>,
-    /// The same the other way round: those at a server, by the user in their address of record.
-    guests: BTreeMap<IpAddr, BTreeMap<String, BTreeSet<AccountId>>>,
+    /// The addresses that the servers in an account's settings have.
+    located: BTreeMap<AccountId, BTreeSet<IpAddr>>,
+    /// The accounts by the addresses above.
+    by_address: BTreeMap<IpAddr, Users>,
+    /// The accounts by their `sources`.
+    by_network: BTreeMap<Subnet, Users>,
+    /// The accounts that stand for many called numbers.
+    trunks: BTreeSet<AccountId>,
     /// The address that the latest response to an account's REGISTER came from.
     answered_by: BTreeMap<AccountId, IpAddr>,
 }
@@ -59,20 +69,30 @@ impl Accounts {
         self.by_contact.insert(account.contact_user.clone(), id);
         let server = account.route.first().or(account.registrar.as_ref()).and_then(|uri| uri.parse::<Uri>().ok());
         let address = server.as_ref().and_then(|uri| uri.host()?.address());
-        self.known.insert(id, account);
-        if let Some(address) = address {
-            self.settle(id, address);
+        if account.is_trunk {
+            self.trunks.insert(id);
         }
+        self.known.insert(id, account);
+        self.homes.extend(address.map(|address| (id, address.to_canonical())));
+        self.index(id);
     }
 
     /// The account is registered at a server of this address.
     pub(super) fn settle(&mut self, id: AccountId, address: IpAddr) {
-        let Some(account) = self.known.get(&id) else { return };
-        let (user, address) = (user_of(account), address.to_canonical());
-        if self.homes.get(&id) != Some(&address) {
-            self.leave_home(id, &user);
+        let address = address.to_canonical();
+        if self.known.contains_key(&id) && self.homes.get(&id) != Some(&address) {
+            self.unindex(id);
             self.homes.insert(id, address);
-            self.guests.entry(address).or_default().entry(user).or_default().insert(id);
+            self.index(id);
+        }
+    }
+
+    /// The servers in the account's settings have these addresses.
+    pub(super) fn locate(&mut self, id: AccountId, addresses: &BTreeSet<IpAddr>) {
+        if self.known.contains_key(&id) {
+            self.unindex(id);
+            self.located.insert(id, addresses.iter().map(IpAddr::to_canonical).collect());
+            self.index(id);
         }
     }
 
@@ -83,27 +103,39 @@ impl Accounts {
         }
     }
 
-    fn leave_home(&mut self, id: AccountId, user: &str) {
-        let Some(home) = self.homes.remove(&id) else { return };
-        let Some(users) = self.guests.get_mut(&home) else { return };
-        if let Some(accounts) = users.get_mut(user) {
-            accounts.remove(&id);
-            if accounts.is_empty() {
-                users.remove(user);
-            }
+    /// Enters an account under the addresses of its servers.
+    fn index(&mut self, id: AccountId) {
+        let Some(account) = self.known.get(&id) else { return };
+        let user = user_of(account);
+        for address in self.homes.get(&id).into_iter().chain(self.located.get(&id).into_iter().flatten()) {
+            self.by_address.entry(*address).or_default().entry(user.clone()).or_default().insert(id);
         }
-        if users.is_empty() {
-            self.guests.remove(&home);
+        for network in &account.sources {
+            self.by_network.entry(*network).or_default().entry(user.clone()).or_default().insert(id);
+        }
+    }
+
+    fn unindex(&mut self, id: AccountId) {
+        let Some(account) = self.known.get(&id) else { return };
+        let user = user_of(account);
+        for address in self.homes.get(&id).into_iter().chain(self.located.get(&id).into_iter().flatten()) {
+            remove_user(&mut self.by_address, address, &user, id);
+        }
+        for network in &account.sources {
+            remove_user(&mut self.by_network, network, &user, id);
         }
     }
 
     pub(super) fn remove(&mut self, id: AccountId) -> Option<Account> {
+        self.unindex(id);
         let account = self.known.remove(&id)?;
         if self.by_contact.get(&account.contact_user) == Some(&id) {
             self.by_contact.remove(&account.contact_user);
         }
         self.answered_by.remove(&id);
-        self.leave_home(id, &user_of(&account));
+        self.homes.remove(&id);
+        self.located.remove(&id);
+        self.trunks.remove(&id);
         Some(account)
     }
 
@@ -128,18 +160,29 @@ impl Accounts {
         self.known.get(&id)?.login.clone().filter(|_| is_home)
     }
 
-    /// Whose a request from a server is that does not keep to the contact: that of whom it names. Where calls to others are
-    /// not taken anyway, the only one there is meant.
-    pub(super) fn of_server(&self, request: &Request, address: IpAddr, takes_others: bool) -> Option<AccountId> {
-        let there = self.guests.get(&address.to_canonical())?;
-        let mut accounts = there.values().flatten();
-        if let (Some(only), None, false) = (accounts.next(), accounts.next(), takes_others) {
-            return Some(*only);
-        }
+    /// Finds the account for a request of a server whose Request-URI is not one of the contacts: the account that
+    /// Request-URI or `To` names. A request that names no account is for the only account that lists the source. If
+    /// requests of unknown sources are refused, it is for the trunk there, or for the only account there.
+    pub(super) fn of_server(&self, request: &Request, address: IpAddr, accept_unknown: bool) -> Option<AccountId> {
+        let address = address.to_canonical();
+        let listed: Vec<&Users> =
+            self.by_network.iter().filter(|(network, _)| network.contains(address)).map(|(_, users)| users).collect();
+        let there: Vec<&Users> = listed.iter().copied().chain(self.by_address.get(&address)).collect();
         let to = request.headers.to().ok();
         let named = [Some(&request.uri), to.as_ref().map(|to| &to.uri)];
-        let users = named.into_iter().flatten().filter_map(Uri::user).filter(|user| !user.is_empty());
-        users.into_iter().find_map(|user| there.get(user.as_ref())?.first().copied())
+        let mut named = named.into_iter().flatten().filter_map(Uri::user).filter(|user| !user.is_empty());
+        let named = named.find_map(|user| there.iter().find_map(|users| users.get(user.as_ref())?.first().copied()));
+        let unnamed = || {
+            let trunk = |among: &[&Users]| self.trunks.iter().copied().find(|trunk| self.is_among(*trunk, among));
+            let of = |among: &[&Users]| trunk(among).or_else(|| only(among));
+            of(&listed).or_else(|| of(&there).filter(|_| !accept_unknown))
+        };
+        named.or_else(unnamed)
+    }
+
+    fn is_among(&self, id: AccountId, among: &[&Users]) -> bool {
+        let user = self.known.get(&id).map(user_of).unwrap_or_default();
+        among.iter().filter_map(|users| users.get(&user)).any(|accounts| accounts.contains(&id))
     }
 
     /// The party that names the first hop of an account's requests: its registrar, where only that has named a proxy
@@ -232,6 +275,26 @@ impl Accounts {
         let home = order.account.and_then(|id| self.homes.get(&id).copied());
         Some(Placement { request, way, auth, contact, origin, named_by, home })
     }
+}
+
+fn remove_user<K: Ord>(index: &mut BTreeMap<K, Users>, key: &K, user: &str, id: AccountId) {
+    let Some(users) = index.get_mut(key) else { return };
+    if let Some(accounts) = users.get_mut(user) {
+        accounts.remove(&id);
+        if accounts.is_empty() {
+            users.remove(user);
+        }
+    }
+    if users.is_empty() {
+        index.remove(key);
+    }
+}
+
+/// The only account among these.
+fn only(among: &[&Users]) -> Option<AccountId> {
+    let mut accounts = among.iter().flat_map(|users| users.values().flatten());
+    let first = *accounts.next()?;
+    accounts.all(|other| *other == first).then_some(first)
 }
 
 /// The user in an account's address of record; empty where there is none.

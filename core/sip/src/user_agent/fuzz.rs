@@ -117,6 +117,8 @@ impl Stage {
             transport: None,
             expires: Duration::from_secs(600),
             options_interval: Duration::ZERO,
+            sources: Vec::new(),
+            is_trunk: false,
             persists: false,
             contact_user: "alice".to_owned(),
         };

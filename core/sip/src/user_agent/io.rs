@@ -4,6 +4,7 @@ pub use super::settings::{PhoneUser, Settings};
 pub use crate::transport::{Hop, LocalAddress, QueryId, TransmissionId};
 
 use crate::auth::Login;
+use crate::subnet::Subnet;
 use crate::transport::{FlowId, Source, Target, Transport};
 use core::time::Duration;
 use offhook_clock::Time;
@@ -68,7 +69,12 @@ pub struct Account {
     pub expires: Duration,
     /// How often its server is sent OPTIONS where it does not register; zero: never.
     pub options_interval: Duration,
-    /// A registration that its server refuses is tried again after minutes: the operator's accounts, whose passwords are right.
+    /// Addresses of the account's servers, beside the one that is registered at: an INVITE from them is a call at this account.
+    pub sources: Vec<Subnet>,
+    /// Calls from its servers are for this account too where they name no account: it stands for many called numbers.
+    pub is_trunk: bool,
+    /// The operator's account. Where it has no `sources`, the addresses of its proxies, registrar and domain are these. A
+    /// registration that its server refuses is tried again after minutes: the operator's accounts, whose passwords are right.
     pub persists: bool,
     /// The user part of the `Contact`, unique among accounts: requests to it are for this account.
     pub contact_user: String,

@@ -20,6 +20,7 @@ mod pairs;
 mod path;
 mod probes;
 mod registering;
+mod server_addresses;
 mod session;
 mod settings;
 mod strangers;
@@ -45,6 +46,7 @@ use probes::Probes;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use serde::{Deserialize, Serialize};
+use server_addresses::ServerAddresses;
 use session::Incoming;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -84,6 +86,7 @@ pub struct UserAgent {
     /// Whose REGISTER is under way.
     registering: BTreeMap<ClientKey, AccountId>,
     probes: Probes,
+    server_addresses: ServerAddresses,
     /// Where phones register.
     registrar: Registrar,
     #[serde(with = "pairs")]
@@ -128,6 +131,7 @@ impl UserAgent {
             registrations,
             registering: BTreeMap::new(),
             probes: Probes::default(),
+            server_addresses: ServerAddresses::default(),
             registrar,
             invites: BTreeMap::new(),
             last_inbound: 0,
@@ -144,6 +148,9 @@ impl UserAgent {
     pub fn handle_input(&mut self, input: Input, now: Time) {
         match input {
             Input::Received { source, octets } => self.feed(layer::Input::Received { source, octets }, now),
+            Input::Resolved { query, targets } if server_addresses::is_own(query) => {
+                self.located(query, &targets, now);
+            }
             Input::Resolved { query, targets } => self.feed(layer::Input::Resolved { query, targets }, now),
             Input::SendFailed { transmission } => self.feed(layer::Input::SendFailed { transmission }, now),
             Input::FlowClosed { flow } => {
@@ -167,6 +174,7 @@ impl UserAgent {
         self.registrar.handle_timeout(now);
         self.registrations.handle_timeout(now);
         self.send_probes(now);
+        self.look_up_servers(now);
         self.drain(now);
         while let Some(&(due, invite)) = self.schedule.first().filter(|(due, _)| *due <= now) {
             self.with(invite, |invite, outlet| invite.handle_timeout(outlet, now));
@@ -188,6 +196,7 @@ impl UserAgent {
     pub fn poll_timeout(&self) -> Option<Time> {
         let of_calls = self.schedule.first().map(|(due, _)| *due);
         let of_servers = earliest(self.registrations.poll_timeout(), self.probes.deadline());
+        let of_servers = earliest(of_servers, self.server_addresses.deadline());
         let of_phones = earliest(self.registrar.poll_timeout(), of_servers);
         earliest(earliest(self.outlet.layer.poll_timeout(), of_calls), of_phones)
     }

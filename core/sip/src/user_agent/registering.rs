@@ -27,11 +27,13 @@ impl UserAgent {
         }
         self.accounts.add(id, account);
         self.schedule_probe(id, now);
+        self.track_servers(id, now);
     }
 
     pub(super) fn remove_account(&mut self, account: AccountId, now: Time) {
         let is_known = self.accounts.remove(account).is_some();
         self.schedule_probe(account, now);
+        self.track_servers(account, now);
         if !self.registrations.remove(account, now) && is_known {
             self.outlet.tell(Event::Unregistered { account });
         }

@@ -127,6 +127,11 @@ fn accounts_that_could_not_work_are_refused_with_their_line() {
     assert!(account("proxy = [\"b\"]").starts_with("relay.toml:3: `proxy`: "));
     assert!(account("transport = \"ws\"").starts_with("relay.toml:3: `transport`: "));
     assert!(account("password_file = \"/nonexistent/password\"").starts_with("relay.toml:3: `password_file`: "));
+    let uri = "uri = \"sip:a@b\"\nsources = ";
+    for (sources, problem) in [("\"sbc.b\"", "`sbc.b` is not a network"), ("\"0.0.0.0/0\"", "`0.0.0.0/0` has every")] {
+        let complaint = account(&format!("{uri}[{sources}]"));
+        assert!(complaint.starts_with(&format!("relay.toml:4: `sources`: {problem}")), "{complaint}");
+    }
     assert!(account("name = \"A\"").starts_with("[[sip.accounts]]: the account of `alice` has no `uri`"));
     assert!(complaint("[[sip.accounts]]\nuri = \"sip:a@b\"\n").starts_with("relay.toml:1: `login` is missing"));
     assert!(complaint("[sip.accounts]\nalice = 1\n").contains("write `[[sip.accounts]]`"));
@@ -134,6 +139,19 @@ fn accounts_that_could_not_work_are_refused_with_their_line() {
     assert!(complaint(&double).starts_with("relay.toml:4: `a` has an account already"));
     assert!(complaint("[sip.trunk]\npassword = \"x\"\n").starts_with("[sip.trunk]: `uri` is missing"));
     assert!(complaint("[sip.trunk]\nurl = \"x\"\n").contains("`trunk.url` is not an option"));
+}
+
+#[test]
+fn accounts_and_the_trunk_list_the_sources_of_their_calls() {
+    let text = "[sip.trunk]\nuri = \"sip:a@b\"\nsources = [\"192.0.2.7\", \"2001:db8::/32\"]\n\
+                [[sip.accounts]]\nlogin = \"alice\"\nuri = \"sip:c@b\"\nsources = [\"198.51.100.0/24\"]\n";
+    let sip = accepted(text).sip;
+    assert_eq!(
+        sip.trunk.account(sip.expires).sources,
+        ["192.0.2.7", "2001:db8::/32"].map(|text| text.parse().unwrap())
+    );
+    let alice = sip.accounts[&LoginName("alice".to_owned())].account(sip.expires);
+    assert_eq!(alice.sources, ["198.51.100.0/24"].map(|text| text.parse().unwrap()));
 }
 
 #[test]

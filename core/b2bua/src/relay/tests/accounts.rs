@@ -225,6 +225,8 @@ fn who_names_the_relay_itself_or_has_an_account_of_the_operators_names_nothing_i
         transport: None,
         expires: Duration::from_secs(600),
         options_interval: Duration::ZERO,
+        sources: Vec::new(),
+        is_trunk: false,
         persists: false,
         contact_user: String::new(),
     };
@@ -257,6 +259,8 @@ fn an_account_of_the_operator_needs_no_password_of_the_page() {
         transport: None,
         expires: Duration::from_secs(600),
         options_interval: Duration::ZERO,
+        sources: Vec::new(),
+        is_trunk: false,
         persists: false,
         contact_user: String::new(),
     };

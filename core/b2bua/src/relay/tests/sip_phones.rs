@@ -223,6 +223,8 @@ pub(super) fn with_trunk() -> Config {
         transport: None,
         expires: Duration::from_secs(600),
         options_interval: Duration::ZERO,
+        sources: Vec::new(),
+        is_trunk: true,
         persists: false,
         contact_user: String::new(),
     };

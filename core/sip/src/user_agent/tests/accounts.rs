@@ -2,8 +2,8 @@
 
 use super::bench::{ALICE, Bench, CALL, alice, order, reply, settings, with};
 use crate::message::{Method, Request};
-use crate::transport::{Inside, LocalAddress, Transport};
-use crate::user_agent::io::{Account, AccountId, Command, Event, Failure, Identity, Input, Origin, Settings};
+use crate::transport::{Inside, LocalAddress, Target, Transport};
+use crate::user_agent::io::{Account, AccountId, Command, Event, Failure, Identity, Input, Origin, Output, Settings};
 use core::time::Duration;
 
 fn registering() -> (Bench, Request) {
@@ -195,4 +195,122 @@ fn peers_in_local_networks_are_told_the_local_address() {
     let invite = bench.request(&Method::Invite);
     assert!(invite.headers.get("Via").unwrap().starts_with("SIP/2.0/UDP 10.0.0.1:5060"), "{invite:?}");
     assert_eq!(invite.headers.get("Contact"), Some("<sip:alice-1@10.0.0.1>"));
+}
+
+/// Sends an INVITE from an address, and returns the account that it is for; none: it was refused.
+fn account_of(bench: &mut Bench, from: &str, uri: &str, to: &str) -> Option<Origin> {
+    static CALLS: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(0);
+    let call_id = format!("Call-ID: source-{}", CALLS.fetch_add(1, core::sync::atomic::Ordering::Relaxed));
+    let (to, cseq) = (format!("To: <{to}>"), "CSeq: 1 INVITE");
+    let lines = ["From: <sip:c@example.net>;tag=c", &to, &call_id, cseq, "Contact: <sip:c@192.0.2.2>"];
+    let invite = bench.make(&format!("INVITE {uri}"), &lines, None);
+    bench.sent.clear();
+    bench.receive_from(format!("{from}:5060").parse().unwrap(), Transport::Udp, invite);
+    match bench.take_events().pop() {
+        Some(Event::Incoming { request, .. }) => Some(request.origin),
+        Some(other) => panic!("{other:?}"),
+        None => {
+            bench.response(403);
+            None
+        }
+    }
+}
+
+const NUMBER: &str = "sip:+4930100001@192.0.2.1";
+
+fn trunk() -> Account {
+    Account {
+        identity: Identity { name: None, uri: "sip:4711@pbx.example.org".into() },
+        route: vec!["sip:192.0.2.77".into()],
+        persists: true,
+        is_trunk: true,
+        contact_user: "trunk-1".into(),
+        ..alice()
+    }
+}
+
+fn bench_with(accept_unknown: bool, account: Account) -> Bench {
+    let mut bench = Bench::new(Settings { accept_unknown, ..settings() });
+    bench
+        .agent
+        .handle_input(Input::Command(Command::AddAccount { account: ALICE, settings: Box::new(account) }), bench.now);
+    bench
+}
+
+/// Answers the lookups since the last time, and returns the names that were looked up.
+fn resolve(bench: &mut Bench, addresses: &[&str]) -> Vec<String> {
+    let outputs: Vec<Output> = core::iter::from_fn(|| bench.agent.poll_output()).collect();
+    let mut hosts = Vec::new();
+    for output in outputs {
+        let Output::Resolve { query, host, .. } = output else { panic!("{output:?}") };
+        let target = |address: &&str| Target {
+            transport: Transport::Udp,
+            address: format!("{address}:5060").parse().unwrap(),
+            host: None,
+        };
+        bench.agent.handle_input(Input::Resolved { query, targets: addresses.iter().map(target).collect() }, bench.now);
+        hosts.push(host);
+    }
+    hosts
+}
+
+#[test]
+fn calls_from_listed_sources_belong_to_the_account() {
+    for accept_unknown in [false, true] {
+        let sources = vec!["198.51.100.0/24".parse().unwrap(), "203.0.113.7".parse().unwrap()];
+        let mut bench = bench_with(accept_unknown, Account { sources, ..trunk() });
+        assert!(resolve(&mut bench, &[]).is_empty(), "listed sources need no lookup");
+        for from in ["198.51.100.1", "198.51.100.250", "203.0.113.7"] {
+            let account = account_of(&mut bench, from, NUMBER, NUMBER);
+            assert_eq!(account, Some(Origin::Account(ALICE)), "{from}, {accept_unknown}");
+        }
+        let other = account_of(&mut bench, "203.0.113.8", NUMBER, NUMBER);
+        assert_eq!(other, accept_unknown.then_some(Origin::Unknown));
+        bench.command(Command::RemoveAccount { account: ALICE });
+        bench.take_events();
+        let removed = account_of(&mut bench, "198.51.100.1", NUMBER, NUMBER);
+        assert_eq!(removed, accept_unknown.then_some(Origin::Unknown));
+    }
+}
+
+#[test]
+fn trunk_gets_calls_that_name_no_account_at_its_address() {
+    let sources = vec!["198.51.100.0/24".parse().unwrap()];
+    let mut bench = bench_with(false, Account { sources: sources.clone(), ..trunk() });
+    let bob = Account { sources, persists: true, contact_user: "bob-2".into(), ..alice() };
+    bench.command(Command::AddAccount { account: AccountId(2), settings: Box::new(bob) });
+    let mut account = |uri, to| account_of(&mut bench, "198.51.100.1", uri, to);
+    assert_eq!(account(NUMBER, NUMBER), Some(Origin::Account(ALICE)));
+    assert_eq!(account("sip:alice@192.0.2.1", NUMBER), Some(Origin::Account(AccountId(2))));
+    assert_eq!(account(NUMBER, "sip:alice@example.org"), Some(Origin::Account(AccountId(2))));
+}
+
+#[test]
+fn calls_from_every_address_of_the_servers_belong_to_the_account() {
+    let mut bench = bench_with(false, trunk());
+    assert_eq!(resolve(&mut bench, &["198.51.100.1", "198.51.100.2"]), ["pbx.example.org"]);
+    for from in ["192.0.2.77", "198.51.100.1", "198.51.100.2"] {
+        assert_eq!(account_of(&mut bench, from, NUMBER, NUMBER), Some(Origin::Account(ALICE)), "{from}");
+    }
+    assert_eq!(account_of(&mut bench, "198.51.100.3", NUMBER, NUMBER), None);
+    let refresh = |bench: &mut Bench, addresses: &[&str]| {
+        bench.now = bench.now + Duration::from_secs(300);
+        bench.agent.handle_timeout(bench.now);
+        resolve(bench, addresses)
+    };
+    assert_eq!(refresh(&mut bench, &["198.51.100.3"]), ["pbx.example.org"]);
+    assert_eq!(account_of(&mut bench, "198.51.100.3", NUMBER, NUMBER), Some(Origin::Account(ALICE)));
+    assert_eq!(account_of(&mut bench, "198.51.100.1", NUMBER, NUMBER), None, "an address that is no longer listed");
+    assert_eq!(refresh(&mut bench, &[]), ["pbx.example.org"]);
+    assert_eq!(account_of(&mut bench, "198.51.100.3", NUMBER, NUMBER), Some(Origin::Account(ALICE)), "no result");
+    bench.command(Command::RemoveAccount { account: ALICE });
+    bench.take_events();
+    assert_eq!(account_of(&mut bench, "198.51.100.3", NUMBER, NUMBER), None);
+    assert!(refresh(&mut bench, &[]).is_empty());
+}
+
+#[test]
+fn servers_that_a_page_names_are_not_looked_up() {
+    let mut bench = bench_with(false, Account { persists: false, is_trunk: false, ..trunk() });
+    assert!(resolve(&mut bench, &[]).is_empty());
 }

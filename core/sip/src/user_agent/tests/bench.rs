@@ -52,6 +52,8 @@ pub(crate) fn alice() -> Account {
         transport: None,
         expires: Duration::from_secs(600),
         options_interval: Duration::ZERO,
+        sources: Vec::new(),
+        is_trunk: false,
         persists: false,
         contact_user: "alice-1".into(),
     }

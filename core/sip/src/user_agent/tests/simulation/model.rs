@@ -18,6 +18,8 @@ pub(super) fn account(node: usize) -> Account {
         transport: None,
         expires: Duration::from_secs(600),
         options_interval: Duration::ZERO,
+        sources: Vec::new(),
+        is_trunk: false,
         persists: false,
         contact_user: CONTACT.into(),
     }

@@ -1,0 +1,163 @@
+//! The addresses of the servers in the operator's accounts, all that RFC 3263 finds: calls may come from each of them.
+//!
+//! Accounts that list their `sources` need no lookup, and those of pages get none: a page could name a host that has the
+//! address of somebody else's server.
+
+use super::UserAgent;
+use super::destinations::NamedBy;
+use super::io::{Account, AccountId, Output};
+use super::pairs;
+use crate::message::{Host, Uri};
+use crate::transaction::layer::Destination;
+use crate::transport::{QueryId, Target, Transport};
+use core::time::Duration;
+use offhook_clock::Time;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// How long addresses are used before the next lookup.
+const REFRESH: Duration = Duration::from_secs(300);
+
+/// When a lookup without a result is repeated.
+const RETRY: Duration = Duration::from_secs(30);
+
+/// Set in the queries of this module; those of the transaction layer count up from zero.
+const OWN_QUERY: u64 = 1 << 63;
+
+/// Whether the result of a query is for [`ServerAddresses`].
+pub(super) const fn is_own(query: QueryId) -> bool {
+    query.0 & OWN_QUERY != 0
+}
+
+/// One server, as settings name it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Server {
+    host: String,
+    port: Option<u16>,
+    transport: Option<Transport>,
+    secure: bool,
+}
+
+/// The accounts that name a server, and its addresses.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Lookup {
+    accounts: BTreeSet<AccountId>,
+    addresses: BTreeSet<IpAddr>,
+}
+
+/// The addresses of the servers that accounts name, kept current.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ServerAddresses {
+    /// Servers that are given by an address.
+    fixed: BTreeMap<AccountId, BTreeSet<IpAddr>>,
+    #[serde(with = "pairs")]
+    lookups: BTreeMap<Server, Lookup>,
+    due: BTreeSet<(Time, Server)>,
+    asked: BTreeMap<QueryId, Server>,
+    queries: u64,
+}
+
+impl ServerAddresses {
+    pub(super) fn deadline(&self) -> Option<Time> {
+        self.due.first().map(|(due, _)| *due)
+    }
+
+    fn add(&mut self, account: AccountId, destination: Destination, now: Time) {
+        match destination {
+            Destination::Resolve { host: Host::Address(address), .. } => {
+                self.fixed.entry(account).or_default().insert(address);
+            }
+            Destination::Resolve { host: Host::Name(host), port, transport, secure, .. } => {
+                let server = Server { host, port, transport, secure };
+                if !self.lookups.contains_key(&server) {
+                    self.due.insert((now, server.clone()));
+                }
+                self.lookups.entry(server).or_default().accounts.insert(account);
+            }
+            Destination::Flow { .. } | Destination::Targets(_) => {}
+        }
+    }
+
+    fn remove(&mut self, account: AccountId) {
+        self.fixed.remove(&account);
+        self.lookups.retain(|_, lookup| {
+            lookup.accounts.remove(&account);
+            !lookup.accounts.is_empty()
+        });
+        self.due.retain(|(_, server)| self.lookups.contains_key(server));
+        self.asked.retain(|_, server| self.lookups.contains_key(server));
+    }
+
+    /// The next query that is due.
+    fn next_query(&mut self, now: Time) -> Option<(QueryId, Server)> {
+        let (_, server) = self.due.first().filter(|(due, _)| *due <= now).cloned()?;
+        self.schedule(&server, now + RETRY);
+        self.asked.retain(|_, of| *of != server);
+        let query = QueryId(OWN_QUERY | self.queries);
+        self.queries += 1;
+        self.asked.insert(query, server.clone());
+        Some((query, server))
+    }
+
+    fn schedule(&mut self, server: &Server, at: Time) {
+        self.due.retain(|(_, of)| of != server);
+        self.due.insert((at, server.clone()));
+    }
+
+    /// Takes the result of a query and returns the accounts it is for. After a lookup without a result the addresses found
+    /// before remain.
+    fn resolved(&mut self, query: QueryId, targets: &[Target], now: Time) -> Option<BTreeSet<AccountId>> {
+        let server = self.asked.remove(&query)?;
+        if targets.is_empty() {
+            return None;
+        }
+        self.schedule(&server, now + REFRESH);
+        let lookup = self.lookups.get_mut(&server)?;
+        lookup.addresses = targets.iter().map(|target| target.address.ip()).collect();
+        Some(lookup.accounts.clone())
+    }
+
+    fn of(&self, account: AccountId) -> BTreeSet<IpAddr> {
+        let named = self.lookups.values().filter(|lookup| lookup.accounts.contains(&account));
+        let named = named.flat_map(|lookup| &lookup.addresses);
+        named.chain(self.fixed.get(&account).into_iter().flatten()).copied().collect()
+    }
+}
+
+impl UserAgent {
+    /// Begins, or ends, to look up the servers of an account.
+    pub(super) fn track_servers(&mut self, id: AccountId, now: Time) {
+        self.server_addresses.remove(id);
+        let Some(account) = self.accounts.get(id) else { return };
+        if account.persists && account.sources.is_empty() {
+            for destination in servers(account) {
+                if let Some(destination) = self.outlet.settings.narrow(destination, NamedBy::Account) {
+                    self.server_addresses.add(id, destination, now);
+                }
+            }
+            self.accounts.locate(id, &self.server_addresses.of(id));
+            self.look_up_servers(now);
+        }
+    }
+
+    pub(super) fn look_up_servers(&mut self, now: Time) {
+        while let Some((query, server)) = self.server_addresses.next_query(now) {
+            let Server { host, port, transport, secure } = server;
+            self.outlet.outputs.push_back(Output::Resolve { query, host, port, transport, secure });
+        }
+    }
+
+    /// Takes the result of a lookup.
+    pub(super) fn located(&mut self, query: QueryId, targets: &[Target], now: Time) {
+        for account in self.server_addresses.resolved(query, targets, now).unwrap_or_default() {
+            self.accounts.locate(account, &self.server_addresses.of(account));
+        }
+    }
+}
+
+/// The destinations of an account's proxies, registrar and domain.
+fn servers(account: &Account) -> impl Iterator<Item = Destination> {
+    let uris = account.route.iter().chain(&account.registrar).chain(core::iter::once(&account.identity.uri));
+    uris.filter_map(|uri| Some(Destination::of_uri(uri.parse::<Uri>().ok()?.as_sip()?, account.transport)))
+}
