@@ -1,6 +1,8 @@
 //! The account that all logins share at a SIP server.
 
+use crate::LOW;
 use offhook_tests::browser::Browser;
+use offhook_tests::peer::Sound;
 use offhook_tests::relay::Relay;
 use offhook_tests::wait::PATIENCE;
 use offhook_tests::wire::{Wire, status};
@@ -55,5 +57,31 @@ async fn calls_from_the_trunks_sources_ring_without_registration() {
         let call = alice.incoming().await.call;
         alice.hang_up(&call.call_id);
         assert_eq!(status(&server.final_response().await), Some(603));
+    }
+}
+
+#[tokio::test]
+async fn offer_has_the_address_family_of_the_server() {
+    for (host, connection) in [("127.0.0.1", "c=IN IP4 127.0.0.1"), ("[::1]", "c=IN IP6 ::1")] {
+        let server = UdpSocket::bind(format!("{host}:0")).await.expect("a socket");
+        let port = server.local_addr().expect("bound").port();
+        let relay = Relay::start_with_sip(&[
+            "sip.listen=udp:127.0.0.1:0,udp:[::1]:0",
+            "rtp.address=127.0.0.1,::1",
+            &format!("sip.trunk.uri=sip:4711@{host}:{port}"),
+            "sip.trunk.register=false",
+            "sip.trunk.options_interval=0s",
+            &format!("sip.trunk.proxy=sip:{host}:{port}"),
+        ]);
+        let mut alice = Browser::sign_in(&relay, "alice").await;
+        alice.call("+4930777", Sound::Tone(LOW)).await;
+        let mut octets = vec![0; 65_536];
+        let received = tokio::time::timeout(PATIENCE, server.recv(&mut octets)).await.expect("in time");
+        let invite = String::from_utf8_lossy(&octets[..received.expect("received")]).into_owned();
+        assert!(invite.starts_with("INVITE "), "{invite}");
+        let lines: Vec<&str> = invite.lines().filter(|line| line.starts_with("c=")).collect();
+        assert!(!lines.is_empty() && lines.iter().all(|line| *line == connection), "{invite}");
+        let origin = connection.replace("c=", " ");
+        assert!(invite.lines().any(|line| line.starts_with("o=") && line.ends_with(&origin)), "{invite}");
     }
 }

@@ -118,11 +118,15 @@ impl Relay {
             PeerMedia::Rtp { is_ipv6 } => is_ipv6,
             PeerMedia::WebRtc => None,
         };
-        let mut address = rtp_address(config, number, is_ipv6).ok_or(EndReason::NoCommonCodecs)?;
         let peer = plan.source.or_else(|| match &plan.dialog {
             Dialog::Planned(request) => self.agent.as_ref()?.peer_address(request.account, &request.to),
             _ => None,
         });
+        let mut address = match is_ipv6 {
+            Some(_) => rtp_address(config, number, is_ipv6),
+            None => rtp_address_toward(config, number, peer),
+        }
+        .ok_or(EndReason::NoCommonCodecs)?;
         if peer.is_some_and(|peer| config.user_agent.inside.has(peer)) {
             address.advertised = address.local;
         }
@@ -323,4 +327,10 @@ fn rtp_address(config: &Sip, worker: usize, is_ipv6: Option<bool>) -> Option<Rtp
     let addresses = &config.workers.get(worker)?.addresses;
     let fits = |address: &&RtpAddress| is_ipv6.is_none_or(|ipv6| address.advertised.is_ipv6() == ipv6);
     addresses.iter().find(fits).copied()
+}
+
+/// A worker's address for an offer: of the family of the address that the peer's SIP messages have, if there is one.
+fn rtp_address_toward(config: &Sip, worker: usize, peer: Option<IpAddr>) -> Option<RtpAddress> {
+    let family = peer.map(|peer| peer.to_canonical().is_ipv6());
+    rtp_address(config, worker, family).or_else(|| rtp_address(config, worker, None))
 }

@@ -148,6 +148,16 @@ impl Accounts {
         self.homes.get(&id).copied()
     }
 
+    /// An address of the family that all known servers of an account have. None before any is known, or where they have both.
+    pub(super) fn server_address(&self, id: AccountId) -> Option<IpAddr> {
+        let located = || {
+            let addresses = self.located.get(&id)?;
+            let first = *addresses.first()?;
+            addresses.iter().all(|address| address.is_ipv6() == first.is_ipv6()).then_some(first)
+        };
+        self.home(id).or_else(located)
+    }
+
     /// Whose contact a Request-URI is.
     pub(super) fn of_contact(&self, uri: &Uri) -> Option<AccountId> {
         self.by_contact.get(uri.user()?.as_ref()).copied()

@@ -223,7 +223,7 @@ impl UserAgent {
     #[must_use]
     pub fn peer_address(&self, account: Option<AccountId>, to: &Destination) -> Option<IpAddr> {
         match (account, to) {
-            (Some(account), _) => self.accounts.home(account),
+            (Some(account), _) => self.accounts.server_address(account),
             (None, Destination::Binding(binding)) => Some(self.registrar.binding(*binding)?.flow?.remote.ip()),
             (None, Destination::Uri(uri)) => uri.parse::<Uri>().ok()?.host()?.address(),
         }

@@ -3,7 +3,9 @@
 use super::bench::{ALICE, Bench, CALL, alice, order, reply, settings, with};
 use crate::message::{Method, Request};
 use crate::transport::{Inside, LocalAddress, Target, Transport};
-use crate::user_agent::io::{Account, AccountId, Command, Event, Failure, Identity, Input, Origin, Output, Settings};
+use crate::user_agent::io::{
+    Account, AccountId, Command, Destination, Event, Failure, Identity, Input, Origin, Output, Settings,
+};
 use core::time::Duration;
 
 fn registering() -> (Bench, Request) {
@@ -307,6 +309,19 @@ fn calls_from_every_address_of_the_servers_belong_to_the_account() {
     bench.take_events();
     assert_eq!(account_of(&mut bench, "198.51.100.3", NUMBER, NUMBER), None);
     assert!(refresh(&mut bench, &[]).is_empty());
+}
+
+#[test]
+fn server_address_is_known_where_all_have_one_family() {
+    for (addresses, family) in
+        [(&[][..], None), (&["[2001:db8::2]", "[2001:db8::1]"], Some(true)), (&["[2001:db8::1]", "192.0.2.1"], None)]
+    {
+        let mut bench = bench_with(false, Account { route: Vec::new(), ..trunk() });
+        resolve(&mut bench, addresses);
+        let to = Destination::Uri("sip:+4930@pbx.example.org".into());
+        let address = bench.agent.peer_address(Some(ALICE), &to);
+        assert_eq!(address.map(|address| address.is_ipv6()), family, "{addresses:?}");
+    }
 }
 
 #[test]
