@@ -8,9 +8,9 @@ use crate::message::Host;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// The lowest port that a page may name without an entry for it: below are services other than SIP.
+/// The lowest port that a host named by a page may lead to without an entry for it: below are services other than SIP.
 const FIRST_UNPRIVILEGED_PORT: u16 = 1024;
 
 /// The network that an address belongs to, the most distant one first.
@@ -58,6 +58,10 @@ impl Network {
             // NAT64 (RFC 6052, RFC 8215) and 6to4 (RFC 3056).
             (0x64, 0xff9b, ..) => ipv4(g, h).max(if b == 0xff9b && c == 1 { Self::Private } else { Self::Public }),
             (0x2002, high, low, ..) => ipv4(high, low),
+            // IPv4-translated (RFC 2765 §2.1) and ISATAP (RFC 5214 §6.1).
+            (0, 0, 0, 0, 0xffff, 0) | (_, _, _, _, 0 | 0x200, 0x5efe) => ipv4(g, h),
+            // Teredo (RFC 4380): the address of a machine behind a NAT.
+            (0x2001, 0, ..) => Self::Private,
             // Link-local and multicast.
             (0xfe80..=0xfebf | 0xff00..=0xffff, ..) => Self::LinkLocal,
             // Unique local, and site-local as it was once.
@@ -67,22 +71,39 @@ impl Network {
     }
 }
 
-/// The networks that a host may lead to.
+/// The networks and ports that a host may lead to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reach {
     nearest: Network,
+    lowest_port: u16,
 }
 
 impl Reach {
     /// All of them.
-    pub const ANYWHERE: Self = Self { nearest: Network::Loopback };
+    pub const ANYWHERE: Self = Self::to(Network::Loopback);
     /// The internet only.
-    pub const PUBLIC: Self = Self { nearest: Network::Public };
+    pub const PUBLIC: Self = Self::to(Network::Public);
+
+    /// A network and those farther away.
+    const fn to(nearest: Network) -> Self {
+        Self { nearest, lowest_port: 0 }
+    }
+
+    /// The same networks without the ports of other services, which SRV records may name.
+    const fn unprivileged(self) -> Self {
+        Self { lowest_port: FIRST_UNPRIVILEGED_PORT, ..self }
+    }
 
     /// Whether the host may have this address.
     #[must_use]
     pub fn covers(self, address: IpAddr) -> bool {
         Network::of(address) <= self.nearest
+    }
+
+    /// Whether a name may resolve to this address and port.
+    #[must_use]
+    pub fn admits(self, target: SocketAddr) -> bool {
+        self.covers(target.ip()) && target.port() >= self.lowest_port
     }
 }
 
@@ -175,11 +196,11 @@ impl Destinations {
             NamedBy::Account if self.configured.contains(&plain(&host)) => Reach::ANYWHERE,
             NamedBy::Page | NamedBy::Account => {
                 let is_any = matches!(self.servers, Servers::Any) && is_unprivileged(port);
-                is_any.then_some(otherwise)?
+                is_any.then_some(otherwise.unprivileged())?
             }
             // A peer leads to no network that is nearer to this machine than its own.
             NamedBy::Peer(_) if self.private_networks => Reach::ANYWHERE,
-            NamedBy::Peer(address) => Reach { nearest: Network::of(address) },
+            NamedBy::Peer(address) => Reach::to(Network::of(address)),
         };
         host.address().is_none_or(|address| reach.covers(address)).then_some(reach)
     }

@@ -163,8 +163,8 @@ impl Layer {
             self.counters.ignored += 1;
             return;
         };
-        // Whoever owns a zone may write any address into it.
-        let targets: Vec<Target> = targets.into_iter().filter(|target| reach.covers(target.address.ip())).collect();
+        // The owner of a zone may write any address into it, and any port into an SRV record.
+        let targets: Vec<Target> = targets.into_iter().filter(|target| reach.admits(target.address)).collect();
         let failure = if targets.is_empty() { Failure::NoSuchHost } else { Failure::Unreachable };
         let to = |target| Candidate { place: Place::Target(target), after: After::AnyFailure };
         client.rest.extend(targets.into_iter().map(to));

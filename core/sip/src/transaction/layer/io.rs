@@ -36,7 +36,7 @@ pub enum Destination {
         transport: Option<Transport>,
         /// `sips:`: TLS only.
         secure: bool,
-        /// The networks that the host may lead to.
+        /// The networks and ports that the host may lead to.
         reach: Reach,
     },
 }

@@ -45,6 +45,13 @@ fn addresses_belong_to_their_networks() {
         ("::1", Network::Loopback),
         ("::7f00:1", Network::Loopback),
         ("::ffff:127.0.0.1", Network::Loopback),
+        ("::ffff:0:127.0.0.1", Network::Loopback),
+        ("::ffff:0:10.0.0.1", Network::Private),
+        ("::ffff:0:192.0.2.1", Network::Public),
+        ("2001:db8::5efe:10.0.0.1", Network::Private),
+        ("2001:db8::200:5efe:127.0.0.1", Network::Loopback),
+        ("2001:0:c000:201::1", Network::Private),
+        ("2001:1::1", Network::Public),
         ("64:ff9b::7f00:1", Network::Loopback),
     ];
     for (text, network) in cases {
@@ -92,8 +99,24 @@ fn any_server_excludes_private_networks() {
         assert_eq!(destinations.reach(&host(spelling), None, NamedBy::Page), None, "{spelling}");
     }
     let open = Destinations::new(Servers::Any, true);
-    assert_eq!(open.reach(&host("127.0.0.1"), None, NamedBy::Page), Some(Reach::ANYWHERE));
+    assert_eq!(open.reach(&host("127.0.0.1"), None, NamedBy::Page), Some(Reach::ANYWHERE.unprivileged()));
     assert_eq!(open.reach(&host("127.0.0.1"), Some(22), NamedBy::Page), None);
+}
+
+#[test]
+fn srv_records_lead_to_no_privileged_port_for_hosts_that_are_not_listed() {
+    let admits = |destinations: &Destinations, name: &str, named_by: NamedBy, target: &str| {
+        destinations.reach(&host(name), None, named_by).unwrap().admits(target.parse().unwrap())
+    };
+    for destinations in [any(), Destinations::new(Servers::Any, true)] {
+        for named_by in [NamedBy::Page, NamedBy::Account] {
+            assert!(admits(&destinations, "evil.test", named_by, "192.0.2.1:1024"));
+            assert!(!admits(&destinations, "evil.test", named_by, "192.0.2.1:1023"));
+            assert!(!admits(&destinations, "evil.test", named_by, "[2001:db8::1]:25"));
+        }
+    }
+    assert!(!admits(&any(), "evil.test", NamedBy::Page, "10.0.0.1:5060"));
+    assert!(admits(&listed(), "pbx.example.org", NamedBy::Page, "192.0.2.1:443"), "the operator listed the zone");
 }
 
 #[test]

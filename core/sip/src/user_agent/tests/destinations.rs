@@ -71,6 +71,13 @@ fn private_addresses_of_a_name_are_not_used() {
 }
 
 #[test]
+fn privileged_ports_of_a_name_are_not_used() {
+    assert!(hops(&["192.0.2.2:25", "192.0.2.2:1023"]).is_empty());
+    let tried = hops(&["192.0.2.2:443", "192.0.2.2:5060"]);
+    assert_eq!(tried.iter().map(|target| target.address).collect::<Vec<_>>(), [peer()]);
+}
+
+#[test]
 fn contact_of_a_public_callee_leads_to_no_private_network() {
     for contact in ["<sip:bob@127.0.0.1:22;transport=tcp>", "<sip:bob@192.0.2.2;maddr=10.0.0.1>"] {
         let (mut bench, invite) = calling(public_only(), Some("offer"));
