@@ -54,6 +54,12 @@ impl Registrar {
         }
     }
 
+    /// A request has the answer to a challenge of this registrar, right or wrong.
+    pub(crate) fn is_answered_by(&self, request: &Request) -> bool {
+        let presented = self.auth.read(request.headers.authorization());
+        self.auth.challenged(&presented).is_some()
+    }
+
     fn attempt(&self, presented: &Presented) -> Option<Attempt> {
         let address = self.auth.challenged(presented)?;
         let (user, response) = presented.answer()?;

@@ -21,6 +21,8 @@ pub struct Binding {
     pub expires_at: Time,
     /// The connection that the REGISTER came on; none if it is gone.
     pub flow: Option<Source>,
+    /// The name for the relay that the phone registered for, where it is one that was not configured.
+    pub(super) domain: Option<String>,
     /// The address that the REGISTER came from.
     pub registered_from: IpAddr,
     /// Nobody stood between the phone and the relay: responses and calls may go the way the REGISTER came.

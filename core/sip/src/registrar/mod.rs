@@ -11,6 +11,7 @@
 
 mod authentication;
 mod binding;
+mod domains;
 
 pub use binding::{Binding, Lifetimes};
 
@@ -36,6 +37,9 @@ pub struct Settings {
     pub domains: Vec<Host>,
     /// Phones may register for any domain: the operator named none, and any name that leads here will do.
     pub any_domain: bool,
+    /// Hosts that are other SIP servers, in lower case: requests with one of them in `From` are not of phones, although a
+    /// phone may have registered for it.
+    pub other_servers: BTreeSet<String>,
     /// How phones are challenged.
     pub auth: ServerSettings,
     /// Who may register, by user name.
@@ -64,6 +68,7 @@ impl Settings {
         Self {
             domains: vec![domain],
             any_domain: false,
+            other_servers: BTreeSet::new(),
             auth,
             users,
             lifetimes: Lifetimes::default(),
@@ -112,8 +117,10 @@ pub enum Event {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registrar {
     settings: Settings,
-    /// Domains that phones registered for, where any will do.
-    learned: BTreeSet<String>,
+    /// Domains that bindings were made for, where any will do.
+    learned: BTreeSet<(String, BindingId)>,
+    /// The addresses that bindings were made from.
+    sources: BTreeSet<(IpAddr, BindingId)>,
     auth: Server,
     last_number: u64,
     bindings: BTreeMap<BindingId, (String, Binding)>,
@@ -133,9 +140,6 @@ struct Change {
     /// None: removed.
     binding: Option<Binding>,
 }
-
-/// Domains that are learned from phones.
-const MOST_LEARNED: usize = 16;
 
 /// Why a REGISTER, or another request that needs credentials, is refused.
 enum Refusal {
@@ -161,6 +165,7 @@ impl Registrar {
             lockouts: Lockouts::new(settings.lockouts),
             settings,
             learned: BTreeSet::new(),
+            sources: BTreeSet::new(),
             last_number: 0,
             bindings: BTreeMap::new(),
             users: BTreeSet::new(),
@@ -169,12 +174,6 @@ impl Registrar {
             keep_alives: BTreeSet::new(),
             events: VecDeque::new(),
         }
-    }
-
-    /// The host is one of this registrar's domains.
-    #[must_use]
-    pub fn serves(&self, host: &Host) -> bool {
-        self.settings.domains.contains(host) || self.learned.contains(&host.to_string().to_ascii_lowercase())
     }
 
     /// Answers a REGISTER. The response needs a tag yet.
@@ -194,15 +193,6 @@ impl Registrar {
         self.verify(request, source, now).map_err(|refusal| Box::new(self.refused(request, &refusal, source, now)))
     }
 
-    /// A phone with good credentials registered for this domain: requests with it in `From` are of phones, too.
-    fn learn(&mut self, domain: Option<&Host>) {
-        if let Some(domain) = domain.filter(|domain| !self.serves(domain))
-            && self.learned.len() < MOST_LEARNED
-        {
-            self.learned.insert(domain.to_string().to_ascii_lowercase());
-        }
-    }
-
     /// RFC 3261 §10.3, step by step.
     fn judge(&mut self, request: &Request, source: &Source, now: Time) -> Result<String, Refusal> {
         let strange: Vec<String> =
@@ -212,7 +202,7 @@ impl Registrar {
         }
         let to = request.headers.to()?.uri;
         let user = to.as_sip().and_then(|uri| uri.user()).map(|user| user.into_owned());
-        let user = user.filter(|_| to.host().is_some_and(|host| self.settings.any_domain || self.serves(host)));
+        let user = user.filter(|_| to.host().is_some_and(|host| self.settings.any_domain || self.is_configured(host)));
         let name = self.verify(request, source, now)?;
         let user = user.ok_or(Refusal::Status(404, ""))?;
         if user != name {
@@ -220,7 +210,6 @@ impl Registrar {
         }
         let changes = self.changes(request, &user, source, now)?;
         self.carry_out(&user, changes, now);
-        self.learn(to.host());
         Ok(user)
     }
 
@@ -234,6 +223,7 @@ impl Registrar {
             Contacts::All => return Err(Refusal::Status(400, "An Asterisk Needs Expires: 0")),
         };
         let path = request.headers.path()?;
+        let domain = request.headers.to()?.uri.host().and_then(|host| self.learnable(host));
         let is_direct = request.headers.all(HeaderName::Via).nth(1).is_none();
         let receives_at_contact = !source.transport.is_reliable()
             && request.headers.top_via().is_ok_and(|via| {
@@ -264,6 +254,7 @@ impl Registrar {
                 expires_at: now + lifetime,
                 flow: Some(*source),
                 registered_from: source.remote.ip(),
+                domain: domain.clone(),
                 is_direct,
                 receives_at_contact,
                 keep_alive_at: None,
@@ -310,6 +301,7 @@ impl Registrar {
             binding.keep_alive_at = Some(now + interval);
             self.keep_alives.insert((now + interval, id));
         }
+        self.learn(id, user, &mut binding);
         self.users.insert((user.to_owned(), id));
         self.expiries.insert((binding.expires_at, id));
         if let Some(flow) = binding.flow {
@@ -332,6 +324,7 @@ impl Registrar {
 
     fn forget(&mut self, id: BindingId) -> Option<String> {
         let (user, binding) = self.bindings.remove(&id)?;
+        self.unlearn(id, &binding);
         self.expiries.remove(&(binding.expires_at, id));
         if let Some(due) = binding.keep_alive_at {
             self.keep_alives.remove(&(due, id));

@@ -1,5 +1,7 @@
 //! Phones that register at the relay itself.
 
+mod domains;
+
 use super::{Event, Kind, Lifetimes, Registrar, Settings};
 use crate::auth::{Algorithm, Asked, Challenge, Credentials, Hash, Login, Secret, Verifier};
 use crate::message::{HeaderName, Message, Request, Response};
@@ -122,7 +124,10 @@ impl Bench {
     fn assert_consistent(&self) {
         let registrar = &self.registrar;
         let count = registrar.bindings.len();
-        assert_eq!((registrar.users.len(), registrar.expiries.len()), (count, count));
+        assert_eq!((registrar.users.len(), registrar.expiries.len(), registrar.sources.len()), (count, count, count));
+        for (domain, id) in &registrar.learned {
+            assert_eq!(registrar.binding(*id).and_then(|binding| binding.domain.as_ref()), Some(domain));
+        }
         for (flow, id) in &registrar.flows {
             assert_eq!(registrar.binding(*id).and_then(|binding| binding.flow).map(|source| source.flow), Some(*flow));
         }

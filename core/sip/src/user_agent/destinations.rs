@@ -183,7 +183,17 @@ impl Destinations {
 
     /// Adds a server of the operator's configuration.
     pub fn add_configured(&mut self, host: &Host) {
-        self.configured.extend(canonical(host).map(|host| plain(&host)));
+        self.configured.extend(spelling(host));
+    }
+
+    /// The hosts that are SIP servers by the operator's word, in the spelling of [`spelling`].
+    pub(super) fn named_servers(&self) -> BTreeSet<String> {
+        let listed = match &self.servers {
+            Servers::Listed(servers) => Some(servers),
+            Servers::Any => None,
+        };
+        let listed = listed.into_iter().flatten().map(|server| server.host.clone());
+        listed.chain(self.configured.iter().cloned()).collect()
     }
 
     /// How far a host may lead that somebody named; none: nothing is sent to it, and it is not looked up.
@@ -232,6 +242,11 @@ fn canonical(host: &Host) -> Option<Host> {
         last.strip_prefix("0x").is_some_and(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
     let is_number = last.bytes().all(|digit| digit.is_ascii_digit()) || is_hexadecimal;
     (!is_number).then_some(Host::Name(name))
+}
+
+/// The one spelling of a host in lists; none where it is no host name.
+pub(crate) fn spelling(host: &Host) -> Option<String> {
+    canonical(host).map(|host| plain(&host))
 }
 
 /// A canonical host as lists have it: addresses without brackets.

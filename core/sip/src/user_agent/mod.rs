@@ -512,6 +512,7 @@ fn registrar_settings(settings: &Settings) -> registrar::Settings {
     let mut of_registrar = registrar::Settings::new(host(&settings.domain), users);
     of_registrar.nat_keep_alive = settings.nat_keep_alive;
     of_registrar.any_domain = settings.any_domain;
+    of_registrar.other_servers = settings.destinations.named_servers();
     of_registrar.domains.extend(settings.local.iter().chain(&settings.inside.local).map(|local| host(&local.host)));
     of_registrar
 }

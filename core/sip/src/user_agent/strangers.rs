@@ -85,39 +85,61 @@ impl UserAgent {
         if let Some(account) = self.accounts.of_contact(&request.uri) {
             return Some(Origin::Account(account));
         }
-        let from = request.headers.from().ok()?;
-        let is_of_here = from.uri.host().is_some_and(|host| self.registrar.serves(host));
-        let has_phones = !self.outlet.settings.phones.is_empty();
-        if has_phones && (is_of_here || request.headers.has(HeaderName::Authorization)) {
-            let user = self.authenticate(incoming, now)?;
-            if is_of_here && from.uri.user().as_deref() != Some(user.as_str()) {
-                self.answer(incoming, 403, now);
-                return None;
-            }
-            return Some(Origin::Phone(user));
-        }
+        let from = request.headers.from().ok()?.uri;
+        let address = incoming.source.remote.ip();
         let accept_unknown = self.outlet.settings.accept_unknown;
-        if let Some(account) = self.accounts.of_server(request, incoming.source.remote.ip(), accept_unknown) {
+        if self.is_surely_of_phone(request, &from) {
+            return self.phone(incoming, &from, now);
+        }
+        // Before anything that phones decide: none of them may have the calls of a server challenged.
+        if let Some(account) = self.accounts.of_server(request, address, accept_unknown) {
             return Some(Origin::Account(account));
+        }
+        if self.is_perhaps_of_phone(incoming, &from) {
+            return self.phone(incoming, &from, now);
         }
         if accept_unknown {
             return Some(Origin::Unknown);
         }
-        let (address, is_verified) = (incoming.source.remote.ip(), incoming.source.transport.is_reliable());
+        let is_verified = incoming.source.transport.is_reliable();
         self.outlet.tell(Event::Offense { kind: Kind::SipScan, address, is_verified });
         self.answer(incoming, 403, now);
         None
     }
 
-    /// The user of a phone by its credentials; none: it is challenged, or refused.
-    fn authenticate(&mut self, incoming: &Incoming, now: Time) -> Option<String> {
-        match self.registrar.authenticate(&incoming.request, &incoming.source, now) {
-            Ok(user) => Some(user),
+    /// Whether a request is of a phone by the operator's word, or by a challenge that it answers. A phone and a server may
+    /// have one address.
+    fn is_surely_of_phone(&self, request: &Request, from: &Uri) -> bool {
+        let is_of_here = from.host().is_some_and(|host| self.registrar.is_configured(host));
+        !self.outlet.settings.phones.is_empty() && (is_of_here || self.registrar.is_answered_by(request))
+    }
+
+    /// Whether a request that is of no server may be of a phone. Where calls of unknown sources are taken, a domain that some
+    /// phone registered for does not make phones of all callers from there.
+    fn is_perhaps_of_phone(&self, incoming: &Incoming, from: &Uri) -> bool {
+        let settings = &self.outlet.settings;
+        let is_learned = from.host().is_some_and(|host| self.registrar.has_learned(host));
+        let has_phone = self.registrar.has_phone_at(incoming.source.remote.ip());
+        let is_phone = if settings.accept_unknown { is_learned && has_phone } else { is_learned || has_phone };
+        !settings.phones.is_empty() && (is_phone || incoming.request.headers.has(HeaderName::Authorization))
+    }
+
+    /// The phone that a request is of, by its credentials; none: it is challenged, or refused.
+    fn phone(&mut self, incoming: &Incoming, from: &Uri, now: Time) -> Option<Origin> {
+        let user = match self.registrar.authenticate(&incoming.request, &incoming.source, now) {
+            Ok(user) => user,
             Err(response) => {
                 self.respond(incoming, *response, now);
-                None
+                return None;
             }
+        };
+        let is_of_here =
+            from.host().is_some_and(|host| self.registrar.is_configured(host) || self.registrar.has_learned(host));
+        if is_of_here && from.user().as_deref() != Some(user.as_str()) {
+            self.answer(incoming, 403, now);
+            return None;
         }
+        Some(Origin::Phone(user))
     }
 
     /// RFC 3261 §10.3.

@@ -8,6 +8,7 @@ mod exchanges;
 mod hostile;
 mod inbound;
 mod outbound;
+mod phone_domains;
 mod phones;
 mod referrals;
 mod replacing;

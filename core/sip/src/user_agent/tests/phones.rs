@@ -13,7 +13,7 @@ pub(super) fn with_phones() -> Settings {
 }
 
 /// Sends a request without and then with credentials.
-fn authenticated(bench: &mut Bench, mut request: Request, user: &str, password: &str) {
+pub(super) fn authenticated(bench: &mut Bench, mut request: Request, user: &str, password: &str) {
     bench.receive(request.clone());
     bench.sent.retain(|sent| sent.headers().has("WWW-Authenticate"));
     let challenged = bench.response(401);
@@ -169,45 +169,4 @@ fn phones_behind_a_nat_are_kept_reachable() {
     bench.take_events();
     bench.wait(interval * 2);
     bench.assert_quiet();
-}
-
-fn register_for(bench: &mut Bench, domain: &str) -> Vec<u16> {
-    let lines = [
-        format!("From: <sip:desk@{domain}>;tag=d"),
-        format!("To: <sip:desk@{domain}>"),
-        "Call-ID: r2".to_owned(),
-        "CSeq: 1 REGISTER".to_owned(),
-        "Contact: <sip:desk@10.0.0.9:5070>".to_owned(),
-    ];
-    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-    let request = bench.make(&format!("REGISTER sip:{domain}"), &lines, None);
-    authenticated(bench, request, "desk", "secret");
-    bench
-        .sent
-        .drain(..)
-        .filter_map(|sent| match sent {
-            Message::Response(response) => Some(response.status),
-            Message::Request(_) => None,
-        })
-        .collect()
-}
-
-#[test]
-fn phone_registers_for_any_name_where_no_domain_is_configured() {
-    let mut bench = Bench::new(with_phones());
-    assert_eq!(register_for(&mut bench, "name.test"), [404]);
-    let mut bench = Bench::new(Settings { any_domain: true, ..with_phones() });
-    let call = |bench: &mut Bench| {
-        let lines = ["From: <sip:desk@Name.test>;tag=x", "To: <sip:other@name.test>", "Call-ID: c9", "CSeq: 1 INVITE"];
-        let lines: Vec<&str> = lines.into_iter().chain(["Contact: <sip:desk@192.0.2.2>"]).collect();
-        let request = bench.make("INVITE sip:other@name.test", &lines, None);
-        bench.receive(request);
-        bench.sent.drain(..).find_map(|sent| match sent {
-            Message::Response(response) if response.status > 100 => Some(response.status),
-            _ => None,
-        })
-    };
-    assert_eq!(call(&mut bench), Some(403), "anybody may write that name");
-    assert_eq!(register_for(&mut bench, "name.test"), [200]);
-    assert_eq!(call(&mut bench), Some(401), "a phone of here is challenged");
 }
