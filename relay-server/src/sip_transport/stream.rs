@@ -24,6 +24,9 @@ const UNHANDLED: usize = 32;
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the rest of a message may take, and the first one of whoever connects.
 pub(super) const MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a call may ring on a connection without another use, and without ringing anew: as long as a proxy waits (timer C of RFC
+/// 3261 §16.6).
+const RINGING: Duration = Duration::from_secs(181);
 /// How long saying good-bye may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -34,7 +37,7 @@ pub(super) struct Limits {
     pub(super) idle_timeout: Duration,
     /// See [`MESSAGE_TIMEOUT`].
     pub(super) message_timeout: Duration,
-    /// How long a connection that the peer opened may go without a use that the relay accepts.
+    /// How long a connection that the peer opened may go without a use that the relay accepts, a ringing call aside.
     pub(super) unused_timeout: Duration,
     /// Messages a second that are taken.
     pub(super) message_rate: u32,
@@ -55,8 +58,29 @@ pub struct Outlet {
     queue: mpsc::Sender<Outgoing>,
     queued: Arc<AtomicUsize>,
     kill: Arc<Notify>,
-    /// Whether the relay has accepted a use of the connection.
-    is_used: Arc<AtomicBool>,
+    usage: Arc<Usage>,
+}
+
+/// What the relay has accepted from the peer of a connection.
+#[derive(Debug, Default)]
+struct Usage {
+    /// A registration or a call.
+    is_used: AtomicBool,
+    /// A call has rung since this was last looked at.
+    has_rung: AtomicBool,
+}
+
+impl Usage {
+    fn note(&self, message: &[u8]) {
+        if self.is_used.load(Ordering::Relaxed) {
+            return;
+        }
+        match use_of(message) {
+            Some(Use::Accepted) => self.is_used.store(true, Ordering::Relaxed),
+            Some(Use::Ringing) => self.has_rung.store(true, Ordering::Relaxed),
+            None => {}
+        }
+    }
 }
 
 impl Outlet {
@@ -72,9 +96,7 @@ impl Outlet {
 
     /// Queues a message; never waits. A peer so slow that its queue is full loses its connection.
     pub(super) fn send(&self, transmission: TransmissionId, octets: Vec<u8>) -> bool {
-        if !self.is_used.load(Ordering::Relaxed) && shows_use(&octets) {
-            self.is_used.store(true, Ordering::Relaxed);
-        }
+        self.usage.note(&octets);
         let length = octets.len();
         let waiting = self.queued.fetch_add(length, Ordering::Relaxed);
         let is_full = waiting > 0 && waiting.saturating_add(length) > QUEUED_OCTETS;
@@ -99,7 +121,7 @@ pub(super) struct Inlet {
     queue: mpsc::Receiver<Outgoing>,
     queued: Arc<AtomicUsize>,
     kill: Arc<Notify>,
-    is_used: Arc<AtomicBool>,
+    usage: Arc<Usage>,
     /// What is being written.
     current: Option<TransmissionId>,
 }
@@ -108,10 +130,10 @@ pub(super) struct Inlet {
 pub(super) fn channel(send_queue: usize) -> (Outlet, Inlet) {
     let (sender, queue) = mpsc::channel(send_queue);
     let (queued, kill) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
-    let is_used = Arc::new(AtomicBool::new(false));
+    let usage = Arc::new(Usage::default());
     let outlet =
-        Outlet { queue: sender, queued: Arc::clone(&queued), kill: Arc::clone(&kill), is_used: Arc::clone(&is_used) };
-    (outlet, Inlet { queue, queued, kill, is_used, current: None })
+        Outlet { queue: sender, queued: Arc::clone(&queued), kill: Arc::clone(&kill), usage: Arc::clone(&usage) };
+    (outlet, Inlet { queue, queued, kill, usage, current: None })
 }
 
 impl Inlet {
@@ -148,14 +170,14 @@ pub(super) async fn serve<S>(
 {
     let activity = Activity::new();
     let (read_half, write_half) = tokio::io::split(stream);
-    let (kill, is_used) = (Arc::clone(&inlet.kill), Arc::clone(&inlet.is_used));
+    let (kill, usage) = (Arc::clone(&inlet.kill), Arc::clone(&inlet.usage));
     let places = Arc::new(Semaphore::new(UNHANDLED));
     let reader = Reader { source, limits, activity: &activity, reports: &reports, places };
     let ended = tokio::select! {
         ended = reader.run(read_half, opened_by) => ended,
         ended = write(write_half, &mut inlet, &activity) => ended,
         () = activity.end(limits.idle_timeout) => Ok("it was silent for too long"),
-        () = unused(opened_by, &is_used, limits.unused_timeout) => Ok("its peer has not registered or called"),
+        () = unused(opened_by, &usage, limits.unused_timeout, RINGING) => Ok("its peer has not registered or called"),
         () = kill.notified() => Ok("its peer does not read, or does not answer"),
     };
     match ended {
@@ -166,24 +188,43 @@ pub(super) async fn serve<S>(
         reports.send(Report::Closed { flow: source.flow, remote: source.remote.ip(), unsent: inlet.unsent() }).await;
 }
 
-/// Whether the relay sends this message only to a peer whose registration or call it accepts: a request, or a response that
-/// accepts a REGISTER or an INVITE. A scanner that connects and sends OPTIONS is answered, but its connection is not kept.
-fn shows_use(message: &[u8]) -> bool {
-    let Some(status) = message.strip_prefix(b"SIP/2.0 ") else { return !message.starts_with(b"\r\n") };
-    if !matches!(status.first(), Some(b'1' | b'2')) || status.starts_with(b"100") {
-        return false;
-    }
-    let mut lines = message.split(|octet| *octet == b'\n');
-    let method = lines.find_map(|line| line.strip_prefix(b"CSeq:")).map(<[u8]>::trim_ascii).unwrap_or_default();
-    method.ends_with(b" REGISTER") || method.ends_with(b" INVITE")
+/// A message that the relay sends only to a peer that it deals with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use {
+    /// A request, or a response that accepts a registration or a call.
+    Accepted,
+    /// A call rings. That keeps the connection for a while only, because a scanner can have any number of calls ring.
+    Ringing,
 }
 
-/// Waits until a connection that the peer opened has had its time without a use.
-async fn unused(opened_by: OpenedBy, is_used: &AtomicBool, patience: Duration) {
+/// The use that a message shows, if it shows any. A scanner that connects and sends OPTIONS is answered, but its connection is
+/// not kept.
+fn use_of(message: &[u8]) -> Option<Use> {
+    let Some(status) = message.strip_prefix(b"SIP/2.0 ") else {
+        return (!message.starts_with(b"\r\n")).then_some(Use::Accepted);
+    };
+    let shown = match status.first() {
+        Some(b'2') => Use::Accepted,
+        Some(b'1') if !status.starts_with(b"100") => Use::Ringing,
+        _ => return None,
+    };
+    let mut lines = message.split(|octet| *octet == b'\n');
+    let method = lines.find_map(|line| line.strip_prefix(b"CSeq:")).map(<[u8]>::trim_ascii).unwrap_or_default();
+    (method.ends_with(b" REGISTER") || method.ends_with(b" INVITE")).then_some(shown)
+}
+
+/// Waits until a connection that the peer opened has had its time without a use; that is `ringing` longer after a call rang.
+async fn unused(opened_by: OpenedBy, usage: &Usage, mut patience: Duration, ringing: Duration) {
     if opened_by == OpenedBy::Peer {
-        tokio::time::sleep(patience).await;
-        if !is_used.load(Ordering::Relaxed) {
-            return;
+        loop {
+            tokio::time::sleep(patience).await;
+            if usage.is_used.load(Ordering::Relaxed) {
+                break;
+            }
+            if !usage.has_rung.swap(false, Ordering::Relaxed) {
+                return;
+            }
+            patience = patience.max(ringing);
         }
     }
     core::future::pending::<()>().await;

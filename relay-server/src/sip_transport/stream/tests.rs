@@ -1,4 +1,4 @@
-use super::{Limits, OpenedBy, Outlet, channel, serve, shows_use};
+use super::{Limits, OpenedBy, Outlet, Usage, Use, channel, serve, unused, use_of};
 use crate::sip_transport::Report;
 use core::time::Duration;
 use offhook_sip::transport::{FlowId, Source, TransmissionId, Transport};
@@ -100,16 +100,36 @@ async fn who_has_spoken_may_be_silent_for_longer() {
 #[test]
 fn only_accepted_registrations_and_calls_show_use() {
     for (message, expected) in [
-        ("SIP/2.0 200 OK\r\nVia: x\r\nCSeq: 7 REGISTER\r\n\r\n", true),
-        ("SIP/2.0 180 Ringing\r\nCSeq: 7 INVITE\r\n\r\n", true),
-        ("INVITE sip:101@192.0.2.1 SIP/2.0\r\nCSeq: 7 INVITE\r\n\r\n", true),
-        ("SIP/2.0 200 OK\r\nCSeq: 7 OPTIONS\r\n\r\n", false),
-        ("SIP/2.0 401 Unauthorized\r\nCSeq: 7 REGISTER\r\n\r\n", false),
-        ("SIP/2.0 100 Trying\r\nCSeq: 7 INVITE\r\n\r\n", false),
-        ("\r\n", false),
+        ("SIP/2.0 200 OK\r\nVia: x\r\nCSeq: 7 REGISTER\r\n\r\n", Some(Use::Accepted)),
+        ("SIP/2.0 200 OK\r\nVia: x\r\nCSeq: 7 INVITE\r\n\r\n", Some(Use::Accepted)),
+        ("SIP/2.0 180 Ringing\r\nCSeq: 7 INVITE\r\n\r\n", Some(Use::Ringing)),
+        ("SIP/2.0 183 Session Progress\r\nCSeq: 7 INVITE\r\n\r\n", Some(Use::Ringing)),
+        ("INVITE sip:101@192.0.2.1 SIP/2.0\r\nCSeq: 7 INVITE\r\n\r\n", Some(Use::Accepted)),
+        ("SIP/2.0 200 OK\r\nCSeq: 7 OPTIONS\r\n\r\n", None),
+        ("SIP/2.0 401 Unauthorized\r\nCSeq: 7 REGISTER\r\n\r\n", None),
+        ("SIP/2.0 487 Request Terminated\r\nCSeq: 7 INVITE\r\n\r\n", None),
+        ("SIP/2.0 100 Trying\r\nCSeq: 7 INVITE\r\n\r\n", None),
+        ("\r\n", None),
     ] {
-        assert_eq!(shows_use(message.as_bytes()), expected, "{message}");
+        assert_eq!(use_of(message.as_bytes()), expected, "{message}");
     }
+}
+
+#[tokio::test]
+async fn a_call_that_only_rang_keeps_its_connection_for_a_while() {
+    let (patience, ringing) = (SHORT, SHORT * 3);
+    let start = Instant::now();
+    let ended = async |usage: &Usage, within| {
+        tokio::time::timeout(within, unused(OpenedBy::Peer, usage, patience, ringing)).await.is_ok()
+    };
+    let usage = Usage::default();
+    usage.note(b"SIP/2.0 180 Ringing\r\nCSeq: 7 INVITE\r\n\r\n");
+    usage.note(b"SIP/2.0 487 Request Terminated\r\nCSeq: 7 INVITE\r\n\r\n");
+    assert!(ended(&usage, WAIT).await, "the call was canceled");
+    assert!(start.elapsed() >= patience + ringing, "it could have been answered: {:?}", start.elapsed());
+    usage.note(b"SIP/2.0 180 Ringing\r\nCSeq: 8 INVITE\r\n\r\n");
+    usage.note(b"SIP/2.0 200 OK\r\nCSeq: 8 INVITE\r\n\r\n");
+    assert!(!ended(&usage, LONG).await, "the call was answered");
 }
 
 #[tokio::test]
