@@ -3,12 +3,13 @@
 #![expect(unsafe_code, reason = "the standard library has no call for resource limits")]
 
 use crate::config::Settings;
+use offhook_b2bua::config::RtpWorker;
 use std::io;
 
 /// Descriptors for files, listeners, name lookups and connections that the relay opens.
 const OWN: u64 = 128;
 
-/// With fewer the relay could not take a single call.
+/// With fewer, besides the sockets of the media workers, the relay could not take a single call.
 const MINIMUM: u64 = 64;
 
 /// Raises the limit of open descriptors to what the system allows, and returns it.
@@ -31,14 +32,15 @@ pub fn raise_limit() -> io::Result<u64> {
     Ok(wanted.rlim_cur)
 }
 
-/// Whether `limit` descriptors are enough to start at all.
+/// Whether `limit` descriptors are enough to start at all with so many media sockets.
 ///
 /// # Errors
 /// If they are not, with what to do.
-pub fn check(limit: u64) -> io::Result<()> {
-    if limit < MINIMUM {
+pub fn check(limit: u64, media_sockets: usize) -> io::Result<()> {
+    let minimum = MINIMUM.saturating_add(u64::try_from(media_sockets).unwrap_or(u64::MAX));
+    if limit < minimum {
         return Err(io::Error::other(format!(
-            "the system allows {limit} file descriptors and the relay needs {MINIMUM} at least, some thousands in service: \
+            "the system allows {limit} file descriptors and the relay needs {minimum} at least, some thousands in service: \
              raise the hard limit (LimitNOFILE=, ulimit -Hn)"
         )));
     }
@@ -72,6 +74,24 @@ pub fn fitted(settings: &Settings, limit: u64) -> Settings {
     fitted
 }
 
+/// Of the RTP pairs that each of `workers` would keep bound for calls to come, as many as `limit` descriptors allow: they take a
+/// half of what media have for certain. A call beyond binds its ports when it begins.
+#[must_use]
+pub fn reserved_pairs(limit: u64, wanted: usize, workers: &[RtpWorker]) -> usize {
+    let sockets: usize = workers.iter().map(|worker| 2 * worker.addresses.len()).sum();
+    let room = limit.saturating_sub(OWN) / 4;
+    let pairs = usize::try_from(room).unwrap_or(usize::MAX) / sockets.max(1);
+    if pairs < wanted {
+        tracing::warn!(
+            limit,
+            pairs,
+            "fewer RTP ports than usual are kept bound for calls to come: raise the limit of file descriptors \
+             (LimitNOFILE=, ulimit -Hn)"
+        );
+    }
+    pairs.min(wanted)
+}
+
 /// Descriptors that connections may take.
 const fn available(limit: u64, rtp_sockets: u64) -> u64 {
     let rest = limit.saturating_sub(OWN);
@@ -91,8 +111,10 @@ fn rtp_sockets(settings: &Settings) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{available, check, fitted, raise_limit};
+    use super::{available, check, fitted, raise_limit, reserved_pairs};
     use crate::config::parse;
+    use offhook_b2bua::config::{RtpAddress, RtpWorker};
+    use std::net::{IpAddr, Ipv4Addr};
 
     #[test]
     fn connections_leave_descriptors_for_media() {
@@ -113,8 +135,22 @@ mod tests {
 
     #[test]
     fn too_few_descriptors_are_an_error() {
-        assert!(check(63).unwrap_err().to_string().contains("LimitNOFILE"));
-        assert!(check(64).is_ok());
+        assert!(check(63, 0).unwrap_err().to_string().contains("LimitNOFILE"));
+        assert!(check(64, 0).is_ok());
+        assert!(check(64, 4).unwrap_err().to_string().contains("needs 68"));
+        assert!(check(68, 4).is_ok());
+    }
+
+    #[test]
+    fn reserved_rtp_ports_leave_descriptors_for_calls() {
+        let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let addresses = vec![RtpAddress { local, advertised: local }; 2];
+        let worker = |first_port| RtpWorker { addresses: addresses.clone(), first_port, last_port: first_port + 99 };
+        let workers = [worker(20_000), worker(20_100)];
+        for (limit, pairs) in [(64, 0), (128, 0), (192, 2), (256, 4), (639, 15), (640, 16), (1_000_000, 16)] {
+            assert_eq!(reserved_pairs(limit, 16, &workers), pairs, "{limit}");
+        }
+        assert_eq!(reserved_pairs(64, 16, &[]), 0);
     }
 
     #[test]

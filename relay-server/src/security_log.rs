@@ -47,4 +47,4 @@ impl SecurityLog {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -7,6 +7,7 @@ use crate::config::Settings;
 use crate::descriptors;
 use crate::http::{self, App, Serving};
 use crate::media_plane::{self, MediaThread, WorkerSockets};
+use crate::quota::Quota;
 use crate::security_log::SecurityLog;
 use crate::signaling_plane::{self, Gauges, MediaReport, SignalingPlane, SipSide, ToPlane};
 use crate::sip;
@@ -58,9 +59,9 @@ impl Server {
     /// An address in use, an unreadable certificate, a refused `--demo`: with what to change.
     pub async fn start(settings: &Settings, demo: Demo) -> io::Result<Self> {
         let descriptors = descriptors::raise_limit()?;
-        descriptors::check(descriptors)?;
-        let settings = &descriptors::fitted(settings, descriptors);
         let discovered = addresses::discover()?;
+        descriptors::check(descriptors, media_workers(settings) * addresses::media(settings, &discovered).len())?;
+        let settings = &descriptors::fitted(settings, descriptors);
         let (plain, tls) = addresses::listen(settings, demo, &discovered).map_err(io::Error::other)?;
         let plain = bind_all("plain", &plain).await?;
         let tls = bind_all("tls", &tls).await?;
@@ -72,14 +73,17 @@ impl Server {
 
         let own = || certificate.as_ref().map(|_| own_certificate(settings, &discovered)).transpose();
         let (supervisor, ended_parts) = supervisor::supervisor();
-        let sip = sip_side(settings, demo, &discovered, sockets.len(), &supervisor, own)?;
-
         let clock = Clock::start();
+        let security_log = Arc::new(SecurityLog::new(clock));
+        let sip = sip_side(settings, demo, &discovered, sockets.len(), (&supervisor, &security_log), own)?;
+
         let identity = tls::dtls_identity()?;
         let mut config = relay_config(settings, demo, &identity, &sockets);
         let (mut sip_listening, mut sip_tls, mut sip_counters, mut side) = (Vec::new(), None, None, None);
         if let Some(started) = sip {
-            config.sip = Some(Box::new(started.machine));
+            let mut machine = started.machine;
+            machine.ports.reserved = descriptors::reserved_pairs(descriptors, machine.ports.reserved, &machine.workers);
+            config.sip = Some(Box::new(machine));
             (sip_listening, sip_tls) = (started.listening, Some(started.reload));
             (sip_counters, side) = (Some(started.counters), Some(started.side));
         }
@@ -110,13 +114,15 @@ impl Server {
                 .transpose()
                 .map_err(io::Error::other)?,
             trusted_proxies: settings.trusted_proxies.clone(),
+            proxied: Quota::new(usize::MAX, settings.connections_per_address),
+            security_log: Arc::clone(&security_log),
             workers,
             frame_size: settings.frame_size,
             send_queue: settings.send_queue,
         });
         let (stop, stop_listeners) = watch::channel(false);
         let routers = (http::router(Arc::clone(&app)), http::overload_router(Arc::clone(&app)));
-        let serving = Serving::new(settings, routers, Arc::new(SecurityLog::new(clock)), stop_listeners);
+        let serving = Serving::new(settings, routers, security_log, stop_listeners);
         let (plain, tls) =
             (open(plain, None, &serving, &supervisor)?, open(tls, certificate.as_ref(), &serving, &supervisor)?);
         let sip = sip_listening;
@@ -185,7 +191,7 @@ fn sip_side(
     demo: Demo,
     discovered: &[IpAddr],
     workers: usize,
-    supervisor: &Supervisor,
+    (supervisor, security_log): (&Supervisor, &Arc<SecurityLog>),
     https: impl FnOnce() -> io::Result<Option<CertifiedFiles>>,
 ) -> io::Result<Option<SipStarted>> {
     let wanted = sip_transport::listen_addresses(&settings.sip, demo, discovered).map_err(io::Error::other)?;
@@ -197,7 +203,9 @@ fn sip_side(
     let workers = u16::try_from(workers).unwrap_or(u16::MAX);
     let machine = sip::machine(settings, demo, &listening, discovered, workers)?;
     let tls = sip::tls_sides(&settings.sip, &listening, https)?;
-    let (transport, reports, reload, counters) = SipTransport::start(&settings.sip, sockets, tls, seed()?, supervisor)?;
+    let security_log = Arc::clone(security_log);
+    let (transport, reports, reload, counters) =
+        SipTransport::start(&settings.sip, sockets, tls, seed()?, security_log, supervisor)?;
     Ok(Some(SipStarted { machine, listening, reload, counters, side: (transport, reports) }))
 }
 
@@ -277,14 +285,18 @@ fn own_certificate(settings: &Settings, discovered: &[IpAddr]) -> io::Result<Cer
     tls::self_signed(&directory, names)
 }
 
+/// One for each core, unless their number is configured.
+fn media_workers(settings: &Settings) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, core::num::NonZero::get);
+    if settings.media_workers == 0 { cores() } else { settings.media_workers.into() }
+}
+
 fn media_sockets(settings: &Settings, discovered: &[IpAddr]) -> io::Result<Vec<WorkerSockets>> {
     let ips = addresses::media(settings, discovered);
     if ips.is_empty() {
         return Err(io::Error::other("this machine has no address for media: name one in [media] address"));
     }
-    let cores =
-        || std::thread::available_parallelism().map_or(1, |cores| u16::try_from(cores.get()).unwrap_or(u16::MAX));
-    let workers = if settings.media_workers == 0 { cores() } else { settings.media_workers };
+    let workers = u16::try_from(media_workers(settings)).unwrap_or(u16::MAX);
     let port = |worker: u16| if settings.media_port == 0 { 0 } else { settings.media_port.saturating_add(worker) };
     (0..workers).map(|worker| media_plane::bind(&ips, port(worker))).collect()
 }

@@ -210,6 +210,35 @@ async fn a_reverse_proxy_is_bounded_by_the_total_only() {
 }
 
 #[tokio::test]
+async fn clients_of_a_reverse_proxy_have_shares_of_their_own() {
+    use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+    let scratch = Scratch::new();
+    let mut settings = settings(&scratch, "limits.connections_per_address = 1");
+    settings.trusted_proxies.networks = vec!["127.0.0.1/32".parse().unwrap()];
+    let server = Server::start(&settings, Demo::Loopback).await.unwrap();
+    let connect = async |client: &str| {
+        let mut request = format!("ws://{}/", server.plain[0]).into_client_request().unwrap();
+        request.headers_mut().insert("x-forwarded-for", client.parse().unwrap());
+        connect_async(request).await
+    };
+    let (mut first, _) = connect("192.0.2.1").await.unwrap();
+    let (other, _) = connect("192.0.2.2").await.unwrap();
+    let refused = connect("192.0.2.1").await.unwrap_err().to_string();
+    assert!(refused.contains("503"), "{refused}");
+    // The place is free again when the WebSocket has ended.
+    first.close(None).await.unwrap();
+    while first.next().await.is_some() {}
+    let again = async {
+        while connect("192.0.2.1").await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), again).await.expect("a place");
+    drop(other);
+    server.shut_down().await;
+}
+
+#[tokio::test]
 async fn tls_carries_the_same_with_a_certificate_that_is_kept() {
     let scratch = Scratch::new();
     let server = start(&scratch, "").await;

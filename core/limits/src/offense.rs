@@ -19,7 +19,7 @@ pub enum Kind {
     WrongDigest,
     /// SIP requests that only scanners send in such numbers: registrations that ignore the challenge, calls from strangers.
     SipScan,
-    /// A connection beyond what one source, or all together, may have.
+    /// A connection beyond what one source may have.
     TooManyConnections,
 }
 
@@ -39,8 +39,7 @@ impl Kind {
     const fn threshold(self) -> u32 {
         match self {
             Self::WrongPassword | Self::WrongDigest => 5,
-            Self::SipScan => 20,
-            Self::TooManyConnections => 1,
+            Self::SipScan | Self::TooManyConnections => 20,
         }
     }
 }
@@ -142,6 +141,12 @@ mod tests {
     }
 
     #[test]
+    fn refused_connections_are_reported_from_the_twentieth_on() {
+        let reports = flood(&mut Offenses::default(), Kind::TooManyConnections, 0..60);
+        assert_eq!(reports, [(19, 20)], "a browser with many tabs opens some at once");
+    }
+
+    #[test]
     fn few_offenses_are_not_reported() {
         let mut offenses = Offenses::default();
         for hour in 0..100_u64 {
@@ -155,7 +160,8 @@ mod tests {
         assert_eq!(flood(&mut offenses, Kind::WrongPassword, 0..5).len(), 1);
         assert_eq!(flood(&mut offenses, Kind::SipScan, 0..19), []);
         let mapped = "::ffff:192.0.2.8".parse().unwrap();
-        let report = offenses.note(Kind::TooManyConnections, mapped, true, Time::EPOCH).unwrap();
+        let mut note = || offenses.note(Kind::WrongDigest, mapped, true, Time::EPOCH);
+        let report = (0..5).find_map(|_| note()).unwrap();
         assert_eq!(report.address, IpAddr::from([192, 0, 2, 8]), "as firewalls write it");
     }
 
@@ -165,7 +171,9 @@ mod tests {
         let mut lines = 0;
         for number in 0..100_000 {
             let address = Ipv4Addr::from_bits(number).into();
-            lines += usize::from(offenses.note(Kind::TooManyConnections, address, false, Time::EPOCH).is_some());
+            for _ in 0..5 {
+                lines += usize::from(offenses.note(Kind::WrongDigest, address, false, Time::EPOCH).is_some());
+            }
         }
         assert_eq!((offenses.counts.len(), lines), (MAX_COUNTS, 100), "neither memory nor the log fills");
     }

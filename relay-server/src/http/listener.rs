@@ -93,13 +93,16 @@ impl Serving {
         let is_proxy = self.proxies.trusts(remote);
         match if is_proxy { places.take_shared() } else { places.take(remote) } {
             Ok(place) => return Some((place, self.usual.clone())),
+            // No offense: others may have taken the places.
             Err(Refusal::Total) => tracing::warn!("connection refused: there are limits.connections of them"),
-            Err(Refusal::Network) => tracing::warn!(
-                "connection refused: its address has limits.connections_per_address of them; if many users come from \
-                 there, raise that, or name it in listen.trusted_proxies if it is a reverse proxy"
-            ),
+            Err(Refusal::Network) => {
+                tracing::warn!(
+                    "connection refused: its address has limits.connections_per_address of them; if many users come from \
+                     there, raise that, or name it in listen.trusted_proxies if it is a reverse proxy"
+                );
+                self.security_log.note(Kind::TooManyConnections, remote);
+            }
         }
-        self.security_log.note(Kind::TooManyConnections, remote);
         let place = self.overload.places.take(remote).ok()?;
         Some((place, self.overload.clone()))
     }
@@ -173,3 +176,6 @@ where
         tracing::debug!(%error, "HTTP connection");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 
 use super::Lingering;
 use super::client_address::{Peer, TrustedProxies};
+use crate::quota::{Place, Quota, Refusal};
+use crate::security_log::SecurityLog;
 use crate::signaling_plane::{Client, Gauges, Inbound, STUCK_AFTER};
 use crate::sip_transport::Counters;
 use crate::{telemetry, websocket};
@@ -16,6 +18,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use core::time::Duration;
 use offhook_b2bua::io::ConnectionId;
+use offhook_limits::offense::Kind;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,6 +53,10 @@ pub struct App {
     pub page_security_policy: Option<HeaderValue>,
     /// Proxies that name their clients.
     pub trusted_proxies: TrustedProxies,
+    /// Places for the WebSockets of their clients: no proxy has a limit of its own, so each client has.
+    pub proxied: Arc<Quota>,
+    /// For refused WebSockets.
+    pub security_log: Arc<SecurityLog>,
     /// Media workers.
     pub workers: usize,
     /// Longest message taken, in octets.
@@ -129,6 +136,9 @@ fn websocket(app: Arc<App>, upgrade: WebSocketUpgrade, request: &Request) -> Res
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     let address = app.trusted_proxies.client(peer, request.headers());
+    let Ok(place) = place_of_client(&app, peer, address) else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "too many connections from your address\n").into_response();
+    };
     let client = Client { address, host };
     let lingering = request.extensions().get::<Lingering>().cloned().unwrap_or_default();
     // The library's 128 kB of read buffer would be most of what an idle session takes.
@@ -139,8 +149,24 @@ fn websocket(app: Arc<App>, upgrade: WebSocketUpgrade, request: &Request) -> Res
         .write_buffer_size(0);
     let counted = Counted::new(app);
     upgrade.on_upgrade(async move |socket| {
+        let _place = place;
         let app = &counted.0;
         websocket::serve(socket, (connection, client), app.plane.clone(), app.send_queue, lingering).await;
+    })
+}
+
+/// A place for a WebSocket of `client` that comes through a trusted proxy; none is needed where the listener has counted the
+/// client, and a proxy that does not name its client is not limited.
+fn place_of_client(app: &App, peer: IpAddr, client: IpAddr) -> Result<Option<Place>, Refusal> {
+    if !app.trusted_proxies.trusts(peer) || app.trusted_proxies.trusts(client) {
+        return Ok(None);
+    }
+    app.proxied.take(client).map(Some).inspect_err(|_| {
+        tracing::warn!(
+            "WebSocket refused: its client behind a trusted proxy has limits.connections_per_address of them; if many users \
+             share that address, raise the limit"
+        );
+        app.security_log.note(Kind::TooManyConnections, client);
     })
 }
 

@@ -3,7 +3,9 @@
 use super::report::Report;
 use super::stream::{self, Inlet, Limits, OpenedBy};
 use crate::quota::{Quota, Refusal};
+use crate::security_log::SecurityLog;
 use core::time::Duration;
+use offhook_limits::offense::Kind;
 use offhook_sip::transport::{FlowId, Source, Target, Transport};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ServerConfig};
@@ -35,6 +37,8 @@ pub(super) struct Connections {
     pub(super) client: watch::Receiver<Arc<ClientConfig>>,
     /// One place per connection that was accepted.
     pub(super) places: Arc<Quota>,
+    /// For refused connections.
+    pub(super) security_log: Arc<SecurityLog>,
 }
 
 impl Connections {
@@ -89,12 +93,14 @@ impl Connections {
             };
             let place = match self.places.take(remote.ip()) {
                 Ok(place) => place,
+                // No offense: others may have taken the places.
                 Err(Refusal::Total) => {
                     tracing::warn!("SIP connection refused: there are sip.connections of them");
                     continue;
                 }
                 Err(Refusal::Network) => {
                     tracing::warn!("SIP connection refused: its address has sip.connections_per_address of them");
+                    self.security_log.note(Kind::TooManyConnections, remote.ip());
                     continue;
                 }
             };

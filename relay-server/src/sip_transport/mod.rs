@@ -26,6 +26,7 @@ pub use tls::{Shown, TlsSides};
 use crate::clock::Clock;
 use crate::config::SipSettings;
 use crate::quota::Quota;
+use crate::security_log::SecurityLog;
 use crate::supervisor::Supervisor;
 use connection::Connections;
 use offhook_sip::transport::{FlowId, Hop, QueryId, Target, TransmissionId, Transport};
@@ -92,6 +93,7 @@ impl SipTransport {
         sockets: Sockets,
         tls: TlsSides,
         seed: [u8; 32],
+        security_log: Arc<SecurityLog>,
         supervisor: &Supervisor,
     ) -> io::Result<(Self, mpsc::Receiver<Report>, TlsReload, Arc<Counters>)> {
         let (reports, queue) = mpsc::channel(QUEUE);
@@ -115,6 +117,7 @@ impl SipTransport {
             connect_timeout: settings.connect_timeout,
             client: client.subscribe(),
             places: Quota::new(settings.connections, settings.connections_per_address),
+            security_log,
         };
         let mut tasks = JoinSet::new();
         for (transport, listener) in sockets.tcp {

@@ -1,6 +1,9 @@
 use super::tls::tests::Authority;
 use super::{Counters, Report, Shown, SipTransport, Sockets, TlsReload, TlsSides};
+use crate::clock::Clock;
 use crate::config::{SipAddress, SipSettings, Verify};
+use crate::security_log::SecurityLog;
+use crate::security_log::tests::logged;
 use crate::tls::CertifiedFiles;
 use core::time::Duration;
 use offhook_sip::transport::{FlowId, Hop, QueryId, Source, Target, TransmissionId, Transport};
@@ -49,7 +52,8 @@ impl Rig {
         let bound = sockets.listening.iter().map(|listening| (listening.transport, listening.address)).collect();
         let (transport, reports, reload, counters) = {
             let (supervisor, _) = crate::supervisor::supervisor();
-            SipTransport::start(settings, sockets, tls, [7; 32], &supervisor).unwrap()
+            let security_log = Arc::new(SecurityLog::new(Clock::start()));
+            SipTransport::start(settings, sockets, tls, [7; 32], security_log, &supervisor).unwrap()
         };
         Self { transport, reports, inputs: VecDeque::new(), reload, counters, bound }
     }
@@ -444,4 +448,29 @@ async fn the_resolver_answers_through_the_same_channel() {
         (query, targets),
         (QueryId(3), vec![target(Transport::Tcp, "127.0.0.9:5080".parse().unwrap(), "127.0.0.9")])
     );
+}
+
+#[test]
+fn connections_beyond_the_share_of_an_address_are_reported() {
+    let offenses = |settings: SipSettings| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let lines = logged(|| {
+            runtime.block_on(async {
+                let rig = Rig::start(&settings, sides(None, None, None, Verify::Off));
+                let address = rig.address(Transport::Tcp, false);
+                let _served = TcpStream::connect(address).await.unwrap();
+                for _ in 0..20 {
+                    let mut refused = TcpStream::connect(address).await.unwrap();
+                    let closed = tokio::time::timeout(WAIT, refused.read(&mut [0; 1])).await.expect("in time");
+                    assert_eq!(closed.unwrap(), 0, "refused");
+                }
+            });
+        });
+        lines.into_iter().filter(|line| line.contains("offhook::security")).collect::<Vec<_>>()
+    };
+    let lines = offenses(SipSettings { connections: 8, connections_per_address: 1, ..settings() });
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("kind=too-many-connections address=127.0.0.1 verified=true count=20"), "{lines:?}");
+    let lines = offenses(SipSettings { connections: 1, connections_per_address: 8, ..settings() });
+    assert!(lines.is_empty(), "a relay that is full accuses nobody: {lines:?}");
 }
