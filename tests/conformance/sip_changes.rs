@@ -61,10 +61,9 @@ async fn the_peer_holds_with_the_null_address() {
     .await;
 }
 
-#[tokio::test]
-async fn the_peer_moves_to_another_port() {
+async fn the_peer_moves_to_another_port_of(host: &str) {
     let other = RtpEndpoint::start(1700.0).await;
-    let run = Run::default().with("direction", "sendrecv").with("address", "127.0.0.1").with("codec", 0);
+    let run = Run::default().with("direction", "sendrecv").with("address", host).with("codec", 0);
     peer_offers(run.with("port", other.port()), &["sendrecv"], async |call| {
         call.phone.be_silent(true);
         other.send_to(call.phone.target());
@@ -73,6 +72,17 @@ async fn the_peer_moves_to_another_port() {
         call.phone.be_silent(false);
     })
     .await;
+}
+
+#[tokio::test]
+async fn the_peer_moves_to_another_port() {
+    the_peer_moves_to_another_port_of("127.0.0.1").await;
+}
+
+/// RFC 8866 §5.7: the connection address may be a host name.
+#[tokio::test]
+async fn the_peer_moves_to_a_host_by_name() {
+    the_peer_moves_to_another_port_of("localhost").await;
 }
 
 #[tokio::test]

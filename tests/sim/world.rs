@@ -258,6 +258,7 @@ impl World {
                 Output::Media { .. }
                 | Output::Sip(_)
                 | Output::VerifyPassword { .. }
+                | Output::ResolveHost { .. }
                 | Output::Offense(_)
                 | Output::RegistrationFailed { .. }
                 | Output::PassedOver { .. } => {}

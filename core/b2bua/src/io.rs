@@ -55,6 +55,13 @@ pub enum Input {
         /// Whether login and password belong together.
         matches: bool,
     },
+    /// The answer to [`Output::ResolveHost`].
+    HostResolved {
+        /// The question.
+        request: RequestId,
+        /// The addresses of the host, IPv4 and IPv6; empty: there are none.
+        addresses: Vec<IpAddr>,
+    },
     /// A media worker reports.
     Media(Event),
     /// The SIP transports or the resolver report.
@@ -91,6 +98,13 @@ pub enum Output {
         login: LoginName,
         /// The password as it came.
         password: Secret,
+    },
+    /// Find the addresses of a host that a SIP peer receives media at. Addresses that come late are ignored.
+    ResolveHost {
+        /// To be named in the answer.
+        request: RequestId,
+        /// The host name.
+        host: String,
     },
     /// For the security log.
     Offense(Report),

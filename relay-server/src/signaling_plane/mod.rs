@@ -15,7 +15,7 @@ use crate::sip_transport::resolver::plan::Question;
 use crate::sip_transport::{Report, SipTransport};
 use core::time::Duration;
 use intake::{Arrived, Intake, Kind};
-use offhook_b2bua::io::{ConnectionId, Input, Output};
+use offhook_b2bua::io::{ConnectionId, Input, Output, RequestId};
 use offhook_b2bua::relay::Relay;
 use offhook_clock::Time;
 use offhook_media::command::Event;
@@ -397,6 +397,7 @@ impl SignalingPlane {
                     | Input::Text { .. }
                     | Input::Binary { .. }
                     | Input::PasswordVerified { .. }
+                    | Input::HostResolved { .. }
                     | Input::Media(_)
                     | Input::Sip(_)
                     | Input::Shutdown => {}
@@ -429,6 +430,7 @@ impl SignalingPlane {
                         let _ = answers.send(answer).await;
                     });
                 }
+                Output::ResolveHost { request, host } => self.resolve_host(request, host),
                 Output::Offense(report) => security_log::write(&report),
                 Output::Sip(output) => self.perform(output),
                 Output::RegistrationFailed { is_trunk, failure, retry_in } => {
@@ -478,6 +480,18 @@ impl SignalingPlane {
                 }
             }
         }
+    }
+
+    /// Asks the resolver for the addresses of a host; never waits.
+    fn resolve_host(&mut self, request: RequestId, host: String) {
+        let Some(lookup) = self.sip.as_ref().and_then(|sip| sip.addresses_of(host)) else {
+            return self.input(Input::HostResolved { request, addresses: Vec::new() });
+        };
+        let answers = self.answers.clone();
+        tokio::spawn(async move {
+            let addresses = lookup.await;
+            let _ = answers.send(Inbound::Input(Input::HostResolved { request, addresses })).await;
+        });
     }
 
     /// Queues a frame. A reader so slow that its queue is full is disconnected: memory is for those who listen.

@@ -37,6 +37,7 @@ use resolver::Resolver;
 use resolver::plan::Question;
 use std::collections::BTreeMap;
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,6 +51,9 @@ use udp_flows::UdpFlows;
 const QUEUE: usize = 1_024;
 /// Questions to the resolver at once; one more has no answer.
 const QUESTIONS: usize = 256;
+/// Host names of session descriptions that are looked up at once; one more has no address. They are counted apart, so that callers
+/// cannot prevent that SIP servers are found.
+const MEDIA_QUESTIONS: usize = 64;
 
 /// The plane's end of everything that carries SIP.
 pub struct SipTransport {
@@ -61,6 +65,7 @@ pub struct SipTransport {
     targets: BTreeMap<FlowId, Target>,
     resolver: Arc<Resolver>,
     questions: Arc<Semaphore>,
+    media_questions: Arc<Semaphore>,
     random: ChaCha20Rng,
     counters: Arc<Counters>,
     _tasks: JoinSet<()>,
@@ -136,6 +141,7 @@ impl SipTransport {
             targets: BTreeMap::new(),
             resolver,
             questions: Arc::new(Semaphore::new(QUESTIONS)),
+            media_questions: Arc::new(Semaphore::new(MEDIA_QUESTIONS)),
             random: ChaCha20Rng::from_seed(seed),
             counters: Arc::clone(&counters),
             _tasks: tasks,
@@ -211,6 +217,19 @@ impl SipTransport {
             },
         };
         (!is_on_its_way).then_some(Input::SendFailed { transmission })
+    }
+
+    /// The question for the addresses of a host in a session description; none where too many of them wait.
+    pub fn addresses_of(&self, host: String) -> Option<impl Future<Output = Vec<IpAddr>> + Send + use<>> {
+        let place = Arc::clone(&self.media_questions).try_acquire_owned();
+        let refused = |_: &_| tracing::warn!("too many host names of session descriptions are being looked up");
+        let place = place.inspect_err(refused).ok()?;
+        let resolver = Arc::clone(&self.resolver);
+        Some(async move {
+            let addresses = resolver.addresses_of(&host).await;
+            drop(place);
+            addresses
+        })
     }
 
     /// Asks the resolver; never waits.

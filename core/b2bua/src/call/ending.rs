@@ -10,6 +10,7 @@ use offhook_sdp::codec::MediaKind;
 use offhook_signaling::message::{CallStatus, ServerMessage};
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{Cause, Command as SipCommand};
+use std::net::IpAddr;
 
 impl Call {
     /// One side of an established call, or somebody who rings beside it, hangs up.
@@ -61,6 +62,11 @@ impl Call {
     /// The SIP endpoint of a leg, wherever it is in the call.
     pub(super) fn peer_mut(&mut self, leg: LegKey) -> Option<&mut Peer> {
         self.parties_mut().find(|party| party.leg == leg)?.peer_mut()
+    }
+
+    /// The source address of the SIP messages of a leg's peer, where it is known.
+    pub fn source_of(&mut self, leg: LegKey) -> Option<IpAddr> {
+        self.peer_mut(leg)?.source
     }
 
     /// Everybody in the call.

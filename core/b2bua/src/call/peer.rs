@@ -87,7 +87,7 @@ pub struct Peer {
     path: Path,
     address: RtpAddress,
     /// The address that its SIP messages come from.
-    source: Option<IpAddr>,
+    pub(super) source: Option<IpAddr>,
     srtp: Srtp,
     cname: String,
     first_ssrc: u32,

@@ -3,6 +3,7 @@
 use crate::call::{CallKey, SessionId};
 use crate::io::ConnectionId;
 use offhook_clock::Time;
+use offhook_sip::user_agent::io::InviteId;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +13,7 @@ pub(super) enum Owner {
     Socket(ConnectionId),
     Call(CallKey),
     Session(SessionId),
+    MediaNames(InviteId),
 }
 
 /// The deadlines of all, one each.

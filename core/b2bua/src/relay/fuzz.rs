@@ -30,12 +30,13 @@ a=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuvwx\r\na=setup:actpass\r\n\
 m=audio 9 UDP/TLS/RTP/SAVPF 111 0\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\na=sendrecv\r\na=rtcp-mux\r\n\
 a=rtpmap:111 opus/48000/2\r\na=rtpmap:0 PCMU/8000\r\n";
 
-const PHONES: [&str; 5] = [
+const PHONES: [&str; 6] = [
     "v=0\r\no=- 1 1 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 101\r\n\
 a=rtpmap:101 telephone-event/8000\r\n",
     "v=0\r\no=- 1 2 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8 0\r\na=sendonly\r\n",
     "v=0\r\no=- 2 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 20000 RTP/AVP 0\r\n",
     "v=0\r\no=- 3 1 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\nm=audio 4000 RTP/AVP 18\r\n",
+    "v=0\r\no=- 3 1 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 media.example.org\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n",
     "nonsense",
 ];
 
@@ -196,7 +197,13 @@ impl Stage {
                     let (in_use, ready) = pairs.into_iter().partition(|pair| pair.rtp().is_multiple_of(3));
                     self.relay.handle_input(Input::Media(MediaEvent::PortsReserved { ready, in_use }), self.now);
                 }
-                Output::VerifyPassword { .. }
+                // Every third question gets no answer.
+                Output::ResolveHost { request, .. } if !request.0.is_multiple_of(3) => {
+                    let addresses = vec![IpAddr::from([198, 51, 100, 7])];
+                    self.relay.handle_input(Input::HostResolved { request, addresses }, self.now);
+                }
+                Output::ResolveHost { .. }
+                | Output::VerifyPassword { .. }
                 | Output::Offense(_)
                 | Output::Media { .. }
                 | Output::RegistrationFailed { .. }
@@ -404,6 +411,7 @@ impl Stage {
         assert!(relay.accounts.is_empty() && relay.marks.is_empty() && relay.sockets_of.is_empty());
         assert!(relay.ports.iter().all(|pool| pool.taken() == 0), "every port is given back");
         assert!(relay.port_shares.is_empty(), "nobody pays for ports");
+        assert!(relay.media_names.is_empty(), "no event waits for an address");
         assert_eq!(relay.poll_timeout(), None);
     }
 }

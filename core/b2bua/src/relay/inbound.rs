@@ -11,7 +11,7 @@ use crate::call::{self, CallKey, Dialog, MAX_SECTIONS, Side, sdp_text};
 use crate::config::LoginName;
 use offhook_clock::Time;
 use offhook_media::command::LegKey;
-use offhook_sdp::sip::{Description, Unfit};
+use offhook_sdp::sip::{Connection, Description, SipSection, Unfit};
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{AccountId, Body, Command, Identity, InboundInvite, InviteId, Origin};
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ impl Relay {
         let offer = match request.offer.as_ref().map(description) {
             None => None,
             Some(Ok(offer)) => Some(offer),
-            Some(Err(status)) => return self.reject(invite, status),
+            Some(Err((status, reason))) => return self.reject_because(invite, status, reason),
         };
         let unfit = offer.as_ref().and_then(|offer| offer.shared_transport().err());
         if let Some(replaced) = request.replaces.filter(|_| unfit.is_none()) {
@@ -275,15 +275,16 @@ struct Returned<'a> {
     leg: LegKey,
 }
 
-/// The session description in a body; the status that says why there is none.
-fn description(body: &Body) -> Result<Description, u16> {
-    let text = sdp_text(body).ok_or(415_u16)?;
-    let description = Description::parse(&text).map_err(|_| 488_u16)?;
-    if description.sections.iter().take(MAX_SECTIONS).any(offhook_sdp::sip::SipSection::is_usable) {
-        Ok(description)
-    } else {
-        Err(488)
+/// The session description in a body; the status, with its reason phrase, that says why there is none.
+fn description(body: &Body) -> Result<Description, (u16, Option<&'static str>)> {
+    let text = sdp_text(body).ok_or((415, None))?;
+    let description = Description::parse(&text).map_err(|_| (488, None))?;
+    let sections = || description.sections.iter().take(MAX_SECTIONS);
+    if sections().any(SipSection::is_usable) {
+        return Ok(description);
     }
+    let is_named = sections().any(|section| matches!(section.connection, Connection::Named { .. }));
+    Err((488, is_named.then_some("Host Name in SDP Has No Usable Address")))
 }
 
 fn alert(request: &InboundInvite, callee: String) -> Alert {

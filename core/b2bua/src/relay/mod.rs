@@ -14,6 +14,7 @@ mod forwarding;
 mod fuzz;
 mod headers;
 mod inbound;
+mod media_names;
 mod parties;
 mod password_checks;
 mod port_shares;
@@ -33,6 +34,7 @@ use accounts::ServerAccount;
 pub use fuzz::fuzz_relay;
 
 use deadlines::{Deadlines, Owner};
+use media_names::MediaNames;
 use offhook_clock::{Time, earliest};
 use offhook_limits::Offenses;
 use offhook_media::command::{Event, LegKey, WorkerId};
@@ -130,6 +132,7 @@ pub struct Relay {
     /// RTP ports of each worker.
     ports: Vec<PortPool>,
     port_shares: PortShares,
+    media_names: MediaNames,
     agent: Option<Box<UserAgent>>,
     next_id: u64,
     next_worker: u16,
@@ -204,6 +207,7 @@ impl Relay {
             sockets_of: BTreeMap::new(),
             ports,
             port_shares: PortShares::default(),
+            media_names: MediaNames::default(),
             agent: None,
             next_id: 1,
             next_worker: 0,
@@ -237,6 +241,7 @@ impl Relay {
             Input::Binary { connection, length } => self.receive(connection, &server::Input::Binary(length), now),
             Input::Disconnected { connection } => self.forget_socket(connection, now),
             Input::PasswordVerified { request, matches } => self.password_verified(request, matches, now),
+            Input::HostResolved { request, addresses } => self.host_resolved(request, &addresses, now),
             Input::Media(event) => self.media_event(&event, now),
             Input::Sip(input) => self.agent_input(input, now),
             Input::Shutdown => self.shut_down(now),
@@ -262,6 +267,7 @@ impl Relay {
                     self.drain_call(key, now);
                 }
                 Owner::Session(id) => self.expire_session(id, now),
+                Owner::MediaNames(invite) => self.release(invite, now),
             }
         }
         self.agent_timeout(now);

@@ -58,8 +58,8 @@ impl Relay {
         self.agent.as_ref().is_none_or(|agent| agent.counts().waiting == 0)
     }
 
-    /// The user agent tells something.
-    pub(super) fn handle_event(&mut self, event: Event, now: Time) {
+    /// Handles an event of the user agent.
+    pub(super) fn perform_event(&mut self, event: Event, now: Time) {
         match event {
             Event::Registered { account, .. } => self.registered(account),
             Event::RegistrationFailed { account, failure, retry_at } => {

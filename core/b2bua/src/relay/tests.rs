@@ -5,6 +5,7 @@ mod admission;
 mod flows;
 mod forwarding;
 mod hold;
+mod media_names;
 mod ports;
 mod scripts;
 mod simulation;
@@ -133,6 +134,8 @@ pub(super) struct Bench {
     pub(super) sip: Vec<sip::Output>,
     /// Servers that pages named in vain, and whether these were told.
     pub(super) passed_over: Vec<(String, bool)>,
+    /// Hosts that the resolver is asked about.
+    pub(super) questions: Vec<(crate::io::RequestId, String)>,
     /// Lines of the security log.
     pub(super) offenses: Vec<Report>,
     /// Failures of the operator's accounts that the log tells.
@@ -157,6 +160,7 @@ impl Bench {
             commands: Vec::new(),
             sip: Vec::new(),
             passed_over: Vec::new(),
+            questions: Vec::new(),
             offenses: Vec::new(),
             registration_failures: 0,
             next: 0,
@@ -182,7 +186,8 @@ impl Bench {
         let sockets = relay.sockets.values().filter_map(|socket| socket.protocol.poll_timeout());
         let calls = relay.calls.values().filter_map(crate::call::Call::poll_timeout);
         let sessions = relay.sessions.values().filter_map(super::Session::expires_at);
-        let all = sockets.chain(calls).chain(sessions).chain(relay.agent_deadline());
+        let all =
+            sockets.chain(calls).chain(sessions).chain(relay.agent_deadline()).chain(relay.media_names.deadlines());
         assert_eq!(relay.poll_timeout(), all.min());
     }
 
@@ -203,6 +208,7 @@ impl Bench {
                 Output::VerifyPassword { request, login, password } => {
                     self.checks.push((request, login, password.reveal().to_owned()));
                 }
+                Output::ResolveHost { request, host } => self.questions.push((request, host)),
                 Output::Offense(report) => self.offenses.push(report),
                 Output::RegistrationFailed { .. } => self.registration_failures += 1,
                 Output::PassedOver { server, told } => self.passed_over.push((server, told)),
@@ -331,6 +337,7 @@ impl Bench {
         assert!(self.relay.invites.is_empty(), "SIP legs are left: {:?}", self.relay.invites);
         assert_eq!(self.relay.ports.iter().map(PortPool::taken).sum::<usize>(), 0, "ports are left");
         assert!(self.relay.port_shares.is_empty(), "shares in the ports are left");
+        assert!(self.relay.media_names.is_empty(), "events wait for addresses");
         let opened = self.media.iter().filter_map(|c| match c {
             Command::OpenLeg { leg, .. } | Command::OpenRtpLeg { leg, .. } => Some(*leg),
             _ => None,

@@ -1,6 +1,7 @@
 //! What a SIP endpoint's description says, typed (RFC 8866, RFC 3264, RFC 4568).
 
 mod crypto;
+mod names;
 mod parse;
 mod policy;
 mod session;
@@ -8,6 +9,7 @@ mod shared;
 mod write;
 
 pub use crypto::{CryptoAttribute, MasterKey, Mki, Suite};
+pub use names::HostName;
 pub use policy::{Security, SrtpPolicy, choose, refuse_plain_alternatives};
 pub use session::Session;
 pub use shared::{SharedTransport, Unfit};
@@ -109,7 +111,7 @@ pub enum Connection {
         /// The port that it was said with.
         port: u16,
     },
-    /// At a host by name, which nobody here resolves.
+    /// At a host by name, which was not resolved; see [`HostName`].
     Named {
         /// The name.
         host: String,

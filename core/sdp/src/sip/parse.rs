@@ -53,7 +53,7 @@ struct Attributes {
 
 /// What `c=` or `o=` names.
 #[derive(Clone)]
-enum Host {
+pub(super) enum Host {
     Address(IpAddr),
     Name(String),
 }
@@ -323,7 +323,7 @@ fn connection(host: Option<Host>, port: u16) -> Connection {
 }
 
 /// `IN IP4 192.0.2.1`, perhaps with a time to live behind (RFC 8866 §5.7).
-fn host(value: &str) -> Option<Host> {
+pub(super) fn host(value: &str) -> Option<Host> {
     let address = value.split_whitespace().nth(2)?;
     let address = address.split_once('/').map_or(address, |(address, _)| address);
     match address.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {

@@ -419,7 +419,7 @@ pub struct InboundInvite {
 }
 
 /// What the call model is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// The registrar has accepted an account, for this long; told once, and again after a failure.
     Registered {

@@ -8,6 +8,7 @@
 mod accounts;
 mod capabilities;
 pub mod destinations;
+mod event;
 pub mod extra;
 mod fuzz;
 mod identity;

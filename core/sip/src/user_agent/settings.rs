@@ -1,8 +1,9 @@
 //! The configuration of the user agent.
 
-use super::destinations::{Destinations, NamedBy};
+use super::destinations::{Destinations, NamedBy, Reach};
 use super::io::Redirects;
 use crate::auth::Verifier;
+use crate::message::Host;
 use crate::transaction::layer;
 use crate::transport::{Inside, LocalAddress};
 use core::time::Duration;
@@ -64,6 +65,12 @@ impl Settings {
             // The peer's own address.
             layer::Destination::Flow { .. } | layer::Destination::Targets(_) => Some(destination),
         }
+    }
+
+    /// How far a host may lead that the session description of the peer at `peer` names; none: it is not looked up.
+    #[must_use]
+    pub fn media_reach(&self, host: &Host, peer: IpAddr) -> Option<Reach> {
+        self.destinations.reach(host, None, self.near(NamedBy::Peer(peer)))
     }
 
     /// A peer at one of this machine's own addresses runs on this machine.

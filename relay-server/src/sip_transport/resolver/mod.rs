@@ -11,7 +11,7 @@ use hickory_resolver::proto::op::Query;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::{Hosts, TokioResolver};
 use offhook_sip::transport::Target;
-use plan::{Abilities, Host, Naptr, Question, Srv, Step};
+use plan::{Abilities, Naptr, Question, Srv, Step};
 use rand_core::Rng;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -75,6 +75,14 @@ impl Resolver {
         })
     }
 
+    /// The addresses of a host; empty: there are none, or nobody who knows them.
+    pub async fn addresses_of(&self, name: &str) -> Vec<IpAddr> {
+        tokio::time::timeout(self.timeout, self.addresses(name)).await.unwrap_or_else(|_| {
+            tracing::debug!(host = name, "the DNS took too long");
+            Vec::new()
+        })
+    }
+
     async fn follow(&self, question: &Question, mut random: impl Rng) -> Vec<Target> {
         let known = self.known(&question.host);
         let mut step = plan::first(question, known.is_some());
@@ -86,7 +94,7 @@ impl Resolver {
                     plan::after_srv(question, services.into_iter().zip(answers).collect(), &mut random)
                 }
                 Step::Addresses(hosts) => {
-                    let answers = join_all(hosts.iter().map(|host| self.addresses(host))).await;
+                    let answers = join_all(hosts.iter().map(|host| self.addresses(&host.name))).await;
                     let found = hosts.into_iter().zip(answers).collect();
                     Step::Done(plan::after_addresses(question, found, self.abilities))
                 }
@@ -105,14 +113,14 @@ impl Resolver {
         found.map_or_else(Vec::new, |lookup| lookup.answers().iter().filter_map(|r| srv(&r.data)).collect())
     }
 
-    async fn addresses(&self, host: &Host) -> Vec<IpAddr> {
-        if let Ok(address) = host.name.parse() {
+    async fn addresses(&self, name: &str) -> Vec<IpAddr> {
+        if let Ok(address) = name.parse() {
             return vec![address];
         }
-        if let Some(known) = self.known(&host.name) {
+        if let Some(known) = self.known(name) {
             return known;
         }
-        let found = answered(&host.name, self.dns.lookup_ip(absolute(&host.name)).await);
+        let found = answered(name, self.dns.lookup_ip(absolute(name)).await);
         found.map_or_else(Vec::new, |found| found.iter().collect())
     }
 

@@ -7,7 +7,7 @@ use hickory_resolver::proto::rr::{Name, RData, Record};
 use offhook_sip::transport::Transport;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use tokio::net::UdpSocket;
@@ -157,6 +157,8 @@ async fn local_names_and_the_hosts_file_need_no_server() {
     assert_eq!(targets(&resolver, &question("localhost")).await, ["UDP 127.0.0.1:5060", "UDP [::1]:5060"]);
     assert_eq!(targets(&resolver, &question("127.0.0.9")).await, ["UDP 127.0.0.9:5060"]);
     assert_eq!(targets(&resolver, &question("pbx.test")).await, ["UDP 127.0.0.5:5060", "UDP [::5]:5060"]);
+    let addresses = resolver.addresses_of("pbx.test").await;
+    assert_eq!(addresses, ["127.0.0.5".parse::<IpAddr>().unwrap(), "::5".parse().unwrap()]);
     assert_eq!(targets(&resolver, &question("pbx")).await, ["UDP 127.0.0.5:5060"]);
     std::fs::write(&hosts, "127.0.0.6 pbx\n").unwrap();
     assert_eq!(targets(&resolver, &question("pbx")).await, ["UDP 127.0.0.6:5060"], "a change counts at once");
@@ -172,6 +174,7 @@ async fn a_server_that_does_not_answer_is_not_waited_for_forever() {
     let mut resolver = Resolver::new(&servers, Path::new("/nonexistent/hosts"), ALL).unwrap();
     resolver.timeout = Duration::from_millis(50);
     assert!(targets(&resolver, &question("example.org")).await.is_empty());
+    assert!(resolver.addresses_of("example.org").await.is_empty());
 }
 
 #[tokio::test]

@@ -1,0 +1,50 @@
+//! What the events of the user agent have in common.
+
+use super::io::{Body, Event, InviteId};
+
+impl Event {
+    /// The call that the event is about, if it is about one.
+    #[must_use]
+    pub const fn invite(&self) -> Option<InviteId> {
+        match self {
+            Self::Registered { .. }
+            | Self::RegistrationFailed { .. }
+            | Self::Unregistered { .. }
+            | Self::PhoneBound { .. }
+            | Self::PhoneGone { .. }
+            | Self::Offense { .. } => None,
+            Self::Incoming { invite, .. }
+            | Self::SourceChanged { invite, .. }
+            | Self::Progress { invite, .. }
+            | Self::Answered { invite, .. }
+            | Self::OfferAnswered { invite, .. }
+            | Self::OfferRefused { invite, .. }
+            | Self::Offer { invite, .. }
+            | Self::Ended { invite, .. }
+            | Self::Refer { invite, .. }
+            | Self::ReferProgress { invite, .. }
+            | Self::Info { invite, .. } => Some(*invite),
+        }
+    }
+
+    /// The session description that it has, if it may have one.
+    #[must_use]
+    pub fn description(&self) -> Option<&Body> {
+        match self {
+            Self::Incoming { request, .. } => request.offer.as_ref(),
+            Self::Progress { body, .. } | Self::Answered { body, .. } | Self::Offer { body, .. } => body.as_ref(),
+            Self::OfferAnswered { body, .. } => Some(body),
+            _ => None,
+        }
+    }
+
+    /// See [`Self::description`].
+    pub fn description_mut(&mut self) -> Option<&mut Body> {
+        match self {
+            Self::Incoming { request, .. } => request.offer.as_mut(),
+            Self::Progress { body, .. } | Self::Answered { body, .. } | Self::Offer { body, .. } => body.as_mut(),
+            Self::OfferAnswered { body, .. } => Some(body),
+            _ => None,
+        }
+    }
+}
