@@ -13,13 +13,13 @@ import { serve } from "./site.mjs";
 const HERE = fileURLToPath(new URL("../", import.meta.url));
 /** Inside `tests/browser`, so that the projects find the bundlers in its `node_modules`. */
 const BUILD = path.join(HERE, "build");
-const IMPORT = 'import { constants, createSession, init } from "offhook";';
+const IMPORT = 'import { constants, createSession, getMediaAccess, init } from "offhook";';
 /** What pages/calls.js imports from beside it. */
 const PARTS = ["listen.js", "microphone.js"];
 const START_MS = 60_000;
 
 const withUrl = (wasm) => `import wasm from "${wasm}"; import * as slim from "offhook/slim";
-const { constants, createSession } = slim; const init = () => slim.init({ wasm });`;
+const { constants, createSession, getMediaAccess } = slim; const init = () => slim.init({ wasm });`;
 
 /** The ways to import the package, as the first line of the suites' page. */
 export const IMPORTS = {
@@ -27,9 +27,9 @@ export const IMPORTS = {
   slim: IMPORT.replace("offhook", "offhook/slim"),
   viteUrl: withUrl("offhook/offhook_bg.wasm?url"),
   fileUrl: withUrl("offhook/offhook_bg.wasm"),
-  default: 'import Flashphoner from "offhook/flashphoner.js"; const { constants, createSession, init } = Flashphoner;',
-  require: 'const { constants, createSession, init } = require("offhook");',
-  global: "const { constants, createSession, init } = Flashphoner;",
+  default: 'import Flashphoner from "offhook/flashphoner.js"; const { constants, createSession, getMediaAccess, init } = Flashphoner;',
+  require: 'const { constants, createSession, getMediaAccess, init } = require("offhook");',
+  global: "const { constants, createSession, getMediaAccess, init } = Flashphoner;",
 };
 
 /** An HTML page that loads these scripts. */
