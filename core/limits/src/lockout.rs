@@ -22,6 +22,8 @@ pub struct Allowance {
     pub longest: Duration,
     /// How often one failure is forgotten.
     pub forget_one: Duration,
+    /// Attempts that [`Lockouts::admits`] during one lockout, evenly spaced and at most one a second.
+    pub admitted: u32,
 }
 
 /// The allowances of sources and logins.
@@ -36,16 +38,16 @@ pub struct Policy {
 }
 
 impl Default for Policy {
-    /// A person who mistypes a password is never locked out; a program is down to one attempt in five minutes after a
-    /// quarter of an hour.
+    /// A person who mistypes a password is never locked out; a program is down to one attempt at a login in five minutes
+    /// after a quarter of an hour.
     fn default() -> Self {
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
         let first = Duration::from_secs(1);
-        let login = Allowance { free: 10, first, longest: minutes(60), forget_one: minutes(5) };
+        let login = Allowance { free: 10, first, longest: minutes(60), forget_one: minutes(5), admitted: 12 };
         Self {
             login,
             known_login: Allowance { longest: Duration::from_secs(2), ..login },
-            source: Allowance { free: 60, first, longest: minutes(15), forget_one: minutes(1) },
+            source: Allowance { free: 60, first, longest: minutes(15), forget_one: minutes(1), admitted: 30 },
         }
     }
 }
@@ -56,8 +58,14 @@ const MAX_SOURCES: usize = 4_096;
 const MAX_LOGINS: usize = 32;
 /// (source, login) pairs remembered because they have succeeded.
 const MAX_KNOWN: usize = 16_384;
-/// Attempts a second that [`Lockouts::admits`] during a lockout.
-const LOCKED_RATE: u32 = 10;
+/// Attempts a second of a known login that [`Lockouts::admits`] during a lockout.
+const KNOWN_RATE: u32 = 10;
+/// The shortest time between two attempts of logins that are not known and that [`Lockouts::admits`] during a lockout.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+/// Logins of one known (source, login) pair that take precedence at once; see [`Lockouts::has_precedence`].
+const PRECEDENCE_BURST: u32 = 5;
+/// The time, in seconds, in which a pair may take precedence once more.
+const PRECEDENCE_PERIOD: u32 = 2;
 /// Octets of a login, or of an answer, that are remembered.
 const MAX_TEXT: usize = 128;
 /// Wrong answers remembered for one login, so that a repetition counts once.
@@ -70,14 +78,19 @@ struct Failures {
     /// When the oldest of `count` begins to be forgotten.
     since: Time,
     locked_until: Time,
-    /// Attempts that [`Lockouts::admits`] during a lockout.
-    admitted: RateLimit,
+    /// From when on [`Lockouts::admits`] an attempt during a lockout, if its login is not known.
+    admitted_from: Time,
+    /// The time between two of them.
+    pause: Duration,
+    /// Attempts of a known login that [`Lockouts::admits`] during a lockout.
+    of_known: RateLimit,
 }
 
 impl Failures {
     const fn new(now: Time) -> Self {
-        let admitted = RateLimit::new(LOCKED_RATE, LOCKED_RATE, now);
-        Self { count: 0, since: now, locked_until: Time::EPOCH, admitted }
+        let of_known = RateLimit::new(KNOWN_RATE, KNOWN_RATE, now);
+        let pause = SHORTEST_PAUSE;
+        Self { count: 0, since: now, locked_until: Time::EPOCH, admitted_from: Time::EPOCH, pause, of_known }
     }
 
     /// The failures that are not forgotten yet.
@@ -94,9 +107,13 @@ impl Failures {
         let forgotten = self.forgotten(allowance, now);
         self.since = if forgotten >= self.count { now } else { self.since + allowance.forget_one * forgotten };
         self.count = self.count.saturating_sub(forgotten).saturating_add(1);
+        self.pause = SHORTEST_PAUSE;
         if let Some(doublings) = self.count.checked_sub(allowance.free).and_then(|over| over.checked_sub(1)) {
             let times = 2_u32.checked_pow(doublings).unwrap_or(u32::MAX);
-            self.locked_until = now + allowance.first.saturating_mul(times).min(allowance.longest);
+            let lockout = allowance.first.saturating_mul(times).min(allowance.longest);
+            self.locked_until = now + lockout;
+            self.pause = (lockout / allowance.admitted.max(1)).max(SHORTEST_PAUSE);
+            self.admitted_from = now + self.pause;
         }
     }
 
@@ -126,7 +143,8 @@ struct Record {
 pub struct Lockouts {
     policy: Policy,
     sources: Recent<Source, Record>,
-    known: Recent<(Source, String), ()>,
+    /// Pairs that have succeeded, and how often they may still take precedence.
+    known: Recent<(Source, String), RateLimit>,
 }
 
 impl Lockouts {
@@ -146,15 +164,39 @@ impl Lockouts {
     }
 
     /// Whether an attempt is looked at although its login or source may be locked out. For credentials that cost little to
-    /// verify: a user behind the NAT of an attacker is served, and the attacker's guesses are few.
+    /// verify. A known login is always served, unless its own wrong answers are many; the attempts at all other logins from
+    /// one source share what the source is granted, so that their number does not grow with the number of logins.
     pub fn admits(&mut self, source: Source, login: &str, now: Time) -> bool {
         let login = short(login);
         let is_known = self.is_known(source, login);
         let Some(record) = self.sources.get_mut(&source) else { return true };
-        let of_login = record.logins.get_mut(login).map(|login| &mut login.failures);
-        match of_login.filter(|failures| failures.remaining(now).is_some()) {
-            Some(failures) => failures.admitted.take(now),
-            None => is_known || record.failures.remaining(now).is_none() || record.failures.admitted.take(now),
+        let mut of_login = record.logins.get_mut(login).map(|login| &mut login.failures);
+        if is_known {
+            let locked = of_login.filter(|failures| failures.remaining(now).is_some());
+            return locked.is_none_or(|failures| failures.of_known.take(now));
+        }
+        let counted = [Some(&mut record.failures), of_login.take()];
+        if counted.iter().flatten().all(|failures| failures.remaining(now).is_none()) {
+            return true;
+        }
+        let is_admitted = counted.iter().flatten().all(|failures| failures.admitted_from <= now);
+        if is_admitted {
+            counted.into_iter().flatten().for_each(|failures| failures.admitted_from = now + failures.pause);
+        }
+        is_admitted
+    }
+
+    /// Whether a login that has succeeded from this source before goes ahead of others. A user who logs in again is not
+    /// kept waiting by strangers; a program that logs in in a loop soon waits like everyone else.
+    #[must_use]
+    pub fn has_precedence(&self, source: Source, login: &str, now: Time) -> bool {
+        self.known.get(&(source, short(login).to_owned())).is_some_and(|limit| limit.has_token(now))
+    }
+
+    /// A login has gone ahead of others.
+    pub fn take_precedence(&mut self, source: Source, login: &str, now: Time) {
+        if let Some(limit) = self.known.get_mut(&(source, short(login).to_owned())) {
+            limit.take(now);
         }
     }
 
@@ -196,7 +238,8 @@ impl Lockouts {
     /// An attempt has succeeded: its login's failures are forgotten, those of the source are not.
     pub fn succeed(&mut self, source: Source, login: &str) {
         let login = short(login);
-        self.known.entry(&(source, login.to_owned()), || ());
+        let new = || RateLimit::one_in(PRECEDENCE_PERIOD, PRECEDENCE_BURST, Time::EPOCH);
+        self.known.entry(&(source, login.to_owned()), new);
         if let Some(record) = self.sources.get_mut(&source) {
             record.logins.remove(login);
         }

@@ -4,24 +4,50 @@ use core::time::Duration;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 
-/// Allows `rate` events a second on average and `burst` at once.
+/// Allows `rate` events in each `period` on average and `burst` at once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RateLimit {
     rate: u32,
+    /// In seconds.
+    period: u32,
     burst: u32,
-    /// Millionths of a token.
+    /// In parts of a token: a microsecond adds `rate` parts.
     level: u64,
     refilled_at: Time,
 }
 
-const TOKEN: u64 = 1_000_000;
+/// Parts of a token for each second of the period.
+const PARTS: u64 = 1_000_000;
 
 impl RateLimit {
     /// A full bucket: `burst` tokens, refilled by `rate` a second (at least one).
     #[must_use]
     pub const fn new(rate: u32, burst: u32, now: Time) -> Self {
         let rate = if rate == 0 { 1 } else { rate };
-        Self { rate, burst, level: burst as u64 * TOKEN, refilled_at: now }
+        Self { rate, period: 1, burst, level: burst as u64 * PARTS, refilled_at: now }
+    }
+
+    /// A full bucket: `burst` tokens, refilled by one in every `seconds` (at least one).
+    #[must_use]
+    pub const fn one_in(seconds: u32, burst: u32, now: Time) -> Self {
+        let period = if seconds == 0 { 1 } else { seconds };
+        Self { rate: 1, period, burst, level: burst as u64 * period as u64 * PARTS, refilled_at: now }
+    }
+
+    /// Whether there is a token to take.
+    #[must_use]
+    pub fn has_token(&self, now: Time) -> bool {
+        self.level_at(now) >= self.token()
+    }
+
+    const fn token(&self) -> u64 {
+        self.period as u64 * PARTS
+    }
+
+    fn level_at(&self, now: Time) -> u64 {
+        let elapsed = u64::try_from(now.since(self.refilled_at).as_micros()).unwrap_or(u64::MAX);
+        let refill = elapsed.saturating_mul(u64::from(self.rate));
+        self.level.saturating_add(refill).min(u64::from(self.burst) * self.token())
     }
 
     /// Takes one token; returns false when there is none.
@@ -34,17 +60,14 @@ impl RateLimit {
     /// # Errors
     /// How long it takes until there is one.
     pub fn try_take(&mut self, now: Time) -> Result<(), Duration> {
-        let elapsed = u64::try_from(now.since(self.refilled_at).as_micros()).unwrap_or(u64::MAX);
-        let refill = elapsed.saturating_mul(u64::from(self.rate));
-        self.level = self.level.saturating_add(refill).min(u64::from(self.burst) * TOKEN);
+        self.level = self.level_at(now);
         self.refilled_at = now.max(self.refilled_at);
-        match self.level.checked_sub(TOKEN) {
+        match self.level.checked_sub(self.token()) {
             Some(level) => {
                 self.level = level;
                 Ok(())
             }
-            // Tokens a second are millionths of a token a microsecond.
-            None => Err(Duration::from_micros((TOKEN - self.level).div_ceil(u64::from(self.rate)))),
+            None => Err(Duration::from_micros((self.token() - self.level).div_ceil(u64::from(self.rate)))),
         }
     }
 }
@@ -66,6 +89,17 @@ mod tests {
         assert!(limit.take(start + wait) && !limit.take(start + wait));
         let later = start + Duration::from_secs(3_600);
         assert_eq!((0..20).filter(|_| limit.take(later)).count(), 10, "an idle hour fills the bucket once");
+    }
+
+    #[test]
+    fn slow_bucket_gets_one_token_in_a_period() {
+        let start = Time::EPOCH;
+        let mut limit = RateLimit::one_in(2, 5, start);
+        assert_eq!((0..20).filter(|_| limit.take(start)).count(), 5);
+        assert_eq!(limit.try_take(start), Err(Duration::from_secs(2)));
+        assert!(!limit.has_token(start + Duration::from_millis(1_999)));
+        let later = start + Duration::from_secs(2);
+        assert!(limit.has_token(later) && limit.take(later) && !limit.has_token(later));
     }
 
     #[test]

@@ -135,3 +135,72 @@ proptest! {
         }
     }
 }
+
+/// Tries each login ten times a second, all of them wrong; returns how many attempts were looked at.
+fn guess(lockouts: &mut Lockouts, from: Source, logins: &[&str], period: core::ops::Range<u64>) -> usize {
+    let mut admitted = 0;
+    for tenth in 10 * period.start..10 * period.end {
+        let now = Time::EPOCH + Duration::from_millis(100 * tenth);
+        for login in logins {
+            if lockouts.admits(from, login, now) {
+                lockouts.fail(from, login, now);
+                admitted += 1;
+            }
+        }
+    }
+    admitted
+}
+
+#[test]
+fn guesses_during_a_lockout_do_not_grow_with_the_number_of_logins() {
+    let mut lockouts = Lockouts::new(Policy::default());
+    let names: Vec<String> = (0..32).map(|number| format!("user{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let minute = guess(&mut lockouts, source(1), &names, 0..60);
+    assert!((60..=120).contains(&minute), "{minute} guesses in the first minute");
+    let hour = guess(&mut lockouts, source(1), &names, 60..3_660);
+    assert!((100..=200).contains(&hour), "{hour} guesses in the next hour");
+    assert!(lockouts.admits(source(2), "user0", seconds(3_660)), "the user elsewhere");
+}
+
+#[test]
+fn guesses_at_one_login_become_as_few_as_for_other_passwords() {
+    let mut lockouts = Lockouts::new(Policy::default());
+    guess(&mut lockouts, source(1), &["alice"], 0..3_600);
+    let day = guess(&mut lockouts, source(1), &["alice"], 3_600..90_000);
+    assert!((250..=300).contains(&day), "{day} guesses in a day");
+}
+
+#[test]
+fn known_login_is_served_while_its_source_guesses() {
+    let mut lockouts = Lockouts::new(Policy::default());
+    lockouts.succeed(source(1), "alice");
+    let names: Vec<String> = (0..32).map(|number| format!("user{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for minute in 0..10 {
+        guess(&mut lockouts, source(1), &names, 60 * minute..60 * (minute + 1));
+        assert!((0..100).all(|_| lockouts.admits(source(1), "alice", seconds(60 * (minute + 1)))));
+    }
+}
+
+#[test]
+fn new_login_behind_the_attackers_nat_is_looked_at_in_its_turn() {
+    let mut lockouts = Lockouts::new(Policy::default());
+    guess(&mut lockouts, source(1), &["u1", "u2", "u3", "u4", "u5", "u6", "u7", "u8"], 0..60);
+    let wait = (60..).find(|second| lockouts.admits(source(1), "bob", seconds(*second))).unwrap();
+    assert!(wait <= 60 + 30, "after {wait} s");
+}
+
+#[test]
+fn precedence_of_a_known_login_is_used_up_and_comes_back() {
+    let mut lockouts = Lockouts::new(Policy::default());
+    assert!(!lockouts.has_precedence(source(1), "alice", seconds(0)), "a login that never succeeded");
+    lockouts.succeed(source(1), "alice");
+    for _ in 0..5 {
+        assert!(lockouts.has_precedence(source(1), "alice", seconds(0)));
+        lockouts.take_precedence(source(1), "alice", seconds(0));
+        lockouts.succeed(source(1), "alice");
+    }
+    assert!(!lockouts.has_precedence(source(1), "alice", seconds(1)));
+    assert!(lockouts.has_precedence(source(1), "alice", seconds(2)));
+}
