@@ -7,8 +7,9 @@
 //! ```
 //!
 //! A check costs tens of milliseconds of a core, so the number of waiting checks is bounded. The next one to run is that of
-//! the source with the fewest failures and running checks; logins that have succeeded from their source before come first.
-//! When the queue is full, the source with the most waiting checks loses one.
+//! the source with the fewest failures and running checks. Logins that have succeeded from their source before go ahead, a
+//! few at once; every second check is that of another login, so that one valid login does not keep the others out. When
+//! the queue is full, the source with the most waiting checks loses one.
 
 use crate::config::LoginName;
 use crate::io::{ConnectionId, RequestId};
@@ -74,14 +75,20 @@ pub(super) struct PasswordChecks {
     at_a_time: usize,
     waiting: BTreeMap<RequestId, Attempt>,
     running: BTreeMap<RequestId, Running>,
+    /// The last check that began went ahead of others, so that the next one is that of a login that is not known.
+    is_turn_of_new: bool,
     lockouts: Lockouts,
 }
+
+/// The order of waiting checks: whether it is not its turn, failures and running checks of the source, failures of the
+/// login, age. Lower runs earlier.
+type Rank = (bool, usize, u32, RequestId);
 
 impl PasswordChecks {
     /// No checks; `at_a_time` of them may run.
     pub(super) fn new(at_a_time: usize) -> Self {
         let lockouts = Lockouts::new(Policy::default());
-        Self { at_a_time, waiting: BTreeMap::new(), running: BTreeMap::new(), lockouts }
+        Self { at_a_time, waiting: BTreeMap::new(), running: BTreeMap::new(), is_turn_of_new: false, lockouts }
     }
 
     /// Adds an attempt; returns the one that has no room.
@@ -112,19 +119,30 @@ impl PasswordChecks {
         }
         let first = self.waiting.iter().min_by_key(|(id, attempt)| self.rank(**id, attempt, now));
         let request = first.map(|(id, _)| *id)?;
-        let Attempt { connection, address, login, password, hello } = self.waiting.remove(&request)?;
+        let attempt = self.waiting.remove(&request)?;
+        self.is_turn_of_new = !self.is_turn_of_new && self.goes_ahead(&attempt, now);
+        self.lockouts.take_precedence(attempt.source(), &attempt.login.0, now);
+        let Attempt { connection, address, login, password, hello } = attempt;
         let running = Running { address, login: login.clone(), waiter: Some((connection, hello)) };
         self.running.insert(request, running);
         Some(Step::Verify { request, login, password })
     }
 
-    /// Lower runs earlier.
-    fn rank(&self, id: RequestId, attempt: &Attempt, now: Time) -> (bool, usize, u32, RequestId) {
+    fn rank(&self, id: RequestId, attempt: &Attempt, now: Time) -> Rank {
         let (source, login) = (attempt.source(), attempt.login.0.as_str());
         let running = self.running.values().filter(|running| Source::of(running.address) == source).count();
         let failures = usize::try_from(self.lockouts.failures(source, now)).unwrap_or(usize::MAX);
-        let is_new = !self.lockouts.is_known(source, login);
-        (is_new, failures.saturating_add(running), self.lockouts.failures_of(source, login, now), id)
+        let is_its_turn = if self.is_turn_of_new { !self.is_known(attempt) } else { self.goes_ahead(attempt, now) };
+        (!is_its_turn, failures.saturating_add(running), self.lockouts.failures_of(source, login, now), id)
+    }
+
+    fn goes_ahead(&self, attempt: &Attempt, now: Time) -> bool {
+        self.lockouts.has_precedence(attempt.source(), &attempt.login.0, now)
+    }
+
+    /// Whether its login has succeeded from its source before.
+    pub(super) fn is_known(&self, attempt: &Attempt) -> bool {
+        self.lockouts.is_known(attempt.source(), &attempt.login.0)
     }
 
     /// A check has ended. None: it is unknown.

@@ -180,6 +180,10 @@ impl Relay {
             Admission::Accounts => {
                 let Some(address) = self.sockets.get(&connection).map(|socket| socket.address) else { return };
                 let attempt = Attempt { connection, address, login, password: Secret::new(password), hello };
+                // Without a check, but only for those who have logged in before: it says that there are such sessions.
+                if self.checks.is_known(&attempt) && self.is_full(&attempt.login) {
+                    return self.refuse_session(connection, &attempt.login, now);
+                }
                 let request = RequestId(self.fresh_id());
                 if let Some(attempt) = self.checks.submit(request, attempt, now) {
                     let info = "too many logins at once: try again in some seconds".to_owned();
@@ -296,9 +300,7 @@ impl Relay {
         if let Some(login) = &login
             && !self.has_room_for(login)
         {
-            let most = self.config.max_sessions_per_login;
-            let info = format!("{most} sessions of this login are the most: close one of them");
-            return self.refuse(connection, &login.0.clone(), info, now);
+            return self.refuse_session(connection, login, now);
         }
         let id = SessionId(self.fresh_id());
         let token = self.token();
@@ -420,6 +422,19 @@ impl Relay {
         } else {
             self.forget_session(id);
         }
+    }
+
+    /// Whether all sessions that a login may have are in use by browsers.
+    fn is_full(&self, login: &LoginName) -> bool {
+        let is_online = |id: &&SessionId| self.sessions.get(id).is_some_and(|known| known.connection().is_some());
+        let online = self.sessions_of.get(login).map_or(0, |of_login| of_login.iter().filter(is_online).count());
+        online >= self.config.max_sessions_per_login
+    }
+
+    fn refuse_session(&mut self, connection: ConnectionId, login: &LoginName, now: Time) {
+        let most = self.config.max_sessions_per_login;
+        let info = format!("{most} sessions of this login are the most: close one of them");
+        self.refuse(connection, &login.0, info, now);
     }
 
     /// Whether one more session of this login may be; those that are away make room, the oldest first.

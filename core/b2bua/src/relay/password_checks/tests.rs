@@ -166,3 +166,39 @@ fn whole_office_behind_one_address_logs_in_at_once() {
     bench.run(200 * COST);
     assert!(users.iter().all(|connection| bench.admitted.contains_key(connection)));
 }
+
+#[test]
+fn valid_login_in_a_loop_does_not_keep_first_logins_out() {
+    let mut bench = Bench::new();
+    let mut users = Vec::new();
+    // 20 sockets log in with a valid password again and again; each is admitted and replaced by the next one.
+    for round in 0..200 {
+        while bench.connections.len() < 20 {
+            bench.submit(1, "mallory", "right");
+        }
+        if round % 10 == 0 {
+            users.push(bench.submit(1_000 + round, &format!("user{round}"), "right"));
+        }
+        bench.run(COST);
+    }
+    for user in users {
+        let took = bench.admitted.get(&user).expect("a first login is served");
+        assert!(*took <= 4 * COST, "{took:?}");
+    }
+}
+
+#[test]
+fn many_known_logins_in_a_loop_leave_every_second_check_to_others() {
+    let mut bench = Bench::new();
+    for number in 0..1_000 {
+        let source = super::Source::of(Ipv4Addr::from_bits(number).into());
+        bench.checks.lockouts.succeed(source, "mallory");
+    }
+    for number in 0..100 {
+        bench.submit(number, "mallory", "right");
+    }
+    let users: Vec<ConnectionId> = (0..10).map(|n| bench.submit(5_000 + n, "alice", "right")).collect();
+    bench.run(12 * COST);
+    assert!(users.iter().all(|user| bench.admitted.contains_key(user)), "{} served", bench.admitted.len());
+    assert_eq!(bench.admitted.len(), 24, "the others are served meanwhile");
+}

@@ -142,3 +142,18 @@ fn session_without_login_never_reaches_the_trunk() {
     bench.call(carol, "c1", "+900123456");
     assert!(bench.commands.iter().any(|command| matches!(command, Command::Invite { .. })), "a user may");
 }
+
+#[test]
+fn known_login_whose_sessions_are_in_use_costs_no_check() {
+    let mut bench = Bench::new(Config { admission: Admission::Accounts, max_sessions_per_login: 1, ..config() });
+    let first = bench.connect_from(USER, hello("carol"));
+    bench.verify(true);
+    assert!(bench.is_signed_in(first));
+    let second = bench.connect_from(USER, hello("carol"));
+    assert!(bench.checks.is_empty());
+    assert!(bench.closed[&second].1.contains("1 sessions of this login"));
+    // Elsewhere, that there is such a session is for the right password only.
+    let stranger = bench.connect_from(ATTACKER, hello("carol"));
+    bench.verify(false);
+    assert_eq!(bench.closed[&stranger].1, "wrong login or password");
+}
