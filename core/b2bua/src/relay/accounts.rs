@@ -7,18 +7,21 @@
 //!                   └──────────────────┴─ RegistrationFailed: its sessions are closed
 //! ```
 
-use super::Relay;
+use super::sessions::Session;
 use super::sip_options::{PageAccount, domain_of};
+use super::{CallRef, Relay};
 use crate::address::Server;
-use crate::call::SessionId;
+use crate::call::{CallKey, SessionId};
 use crate::config::{LoginName, Trunk};
 use crate::io::Output;
 use offhook_clock::Time;
+use offhook_limits::offense::Kind;
 use offhook_signaling::message::ServerMessage;
 use offhook_signaling::server::close_code;
 use offhook_sip::user_agent::io::{Account, AccountId, Command, Failure};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// How far the registration of an account is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,7 +126,11 @@ impl Relay {
         }
     }
 
-    pub(super) fn registered(&mut self, id: AccountId) {
+    pub(super) fn registered(&mut self, id: AccountId, now: Time) {
+        let Some(account) = self.accounts.get(&id) else { return };
+        if account.registration == Registration::Asked {
+            self.count_login(id, true, now);
+        }
         let Some(account) = self.accounts.get_mut(&id) else { return };
         if account.registration != Registration::Accepted {
             account.registration = Registration::Accepted;
@@ -136,9 +143,39 @@ impl Relay {
         }
     }
 
+    /// The server has accepted or refused the login of a page: this counts for the addresses that use it.
+    fn count_login(&mut self, id: AccountId, matches: bool, now: Time) {
+        let Some(account) = self.accounts.get(&id).filter(|account| !account.is_configured) else { return };
+        let uri = account.settings.identity.uri.clone();
+        let address = |session| self.sessions.get(session).map(|session: &Session| session.address);
+        let addresses: BTreeSet<IpAddr> = account.sessions.iter().filter_map(address).collect();
+        for address in addresses {
+            self.checks.count(address, &uri, matches, now);
+            if !matches {
+                self.note_offense(Kind::WrongPassword, address, true, now);
+            }
+        }
+    }
+
+    /// A server has refused the login of a page that places a call; without a registration, calls are where it is checked.
+    pub(super) fn call_login_refused(&mut self, call: CallKey, now: Time) {
+        let is_party = |calls: &BTreeMap<_, CallRef>| calls.values().any(|reference| reference.call == call);
+        let sessions = self.call_ids.iter().filter(|(_, calls)| is_party(calls)).map(|(session, _)| session);
+        let accounts = sessions.filter_map(|session| self.sessions.get(session)?.account());
+        let is_unproved =
+            |id: &AccountId| self.accounts.get(id).is_some_and(|account| account.registration == Registration::Asked);
+        let accounts: BTreeSet<AccountId> = accounts.filter(is_unproved).collect();
+        accounts.into_iter().for_each(|account| self.count_login(account, false, now));
+    }
+
     /// Before the first success, and when nothing is tried any more, the page is told and its socket closed: a stock page
     /// would wait for ever (contract §6.2). Later on the page is told, and the registration tried again.
     pub(super) fn registration_failed(&mut self, id: AccountId, failure: &Failure, retry_at: Option<Time>, now: Time) {
+        if self.accounts.get(&id).is_some_and(|account| account.registration == Registration::Asked)
+            && is_wrong_login(failure)
+        {
+            self.count_login(id, false, now);
+        }
         let Some(account) = self.accounts.get_mut(&id) else { return };
         let goes_on = account.registration != Registration::Asked && retry_at.is_some();
         if account.registration == Registration::Accepted {
@@ -164,6 +201,15 @@ impl Relay {
                 self.dismiss(session, close_code::POLICY, info.clone(), now);
             }
         }
+    }
+}
+
+/// Whether a server's answer says that login or password are wrong.
+const fn is_wrong_login(failure: &Failure) -> bool {
+    match failure {
+        Failure::WrongPassword { .. } => true,
+        Failure::Refused { status, .. } => matches!(status, 401 | 403 | 404 | 407),
+        Failure::Timeout | Failure::Unreachable | Failure::NoSuchHost => false,
     }
 }
 

@@ -148,12 +148,22 @@ impl PasswordChecks {
     /// A check has ended. None: it is unknown.
     pub(super) fn finish(&mut self, request: RequestId, matches: bool, now: Time) -> Option<Finished> {
         let Running { address, login, waiter } = self.running.remove(&request)?;
-        if matches {
-            self.lockouts.succeed(Source::of(address), &login.0);
-        } else {
-            self.lockouts.fail(Source::of(address), &login.0, now);
-        }
+        self.count(address, &login.0, matches, now);
         Some(Finished { address, login, waiter })
+    }
+
+    /// How long logins that a SIP server checks are refused from now on; none: they are not.
+    pub(super) fn lockout(&self, address: IpAddr, login: &LoginName, now: Time) -> Option<Duration> {
+        self.lockouts.remaining(Source::of(address), &login.0, now)
+    }
+
+    /// A SIP server has accepted or refused a login.
+    pub(super) fn count(&mut self, address: IpAddr, login: &str, matches: bool, now: Time) {
+        if matches {
+            self.lockouts.succeed(Source::of(address), login);
+        } else {
+            self.lockouts.fail(Source::of(address), login, now);
+        }
     }
 
     /// A connection is closed: its check does not wait any more.

@@ -9,6 +9,7 @@ use super::sip_options::{Asked, PageAccount, asks_for_relay, page_account, refus
 use crate::call::SessionId;
 use crate::config::{Admission, LoginName};
 use crate::io::{ConnectionId, Output, RequestId};
+use core::time::Duration;
 use offhook_clock::Time;
 use offhook_limits::RateLimit;
 use offhook_limits::offense::Kind;
@@ -55,6 +56,8 @@ pub(super) struct Session {
     /// The token that its page used last: valid until the page shows that it has received the next one.
     used_token: Option<String>,
     attachment: Attachment,
+    /// Where its login came from.
+    pub(super) address: IpAddr,
     pub(super) digits: RateLimit,
     /// Calls that begin to ring.
     pub(super) rings: RateLimit,
@@ -64,7 +67,7 @@ pub(super) struct Session {
 const MAX_LOGIN: usize = 128;
 /// The longest password, in octets.
 const MAX_PASSWORD: usize = 1024;
-/// Octets of the `connection` message of a session without a login, which is kept for as long as the session.
+/// Octets of the `connection` message of a session whose login nobody has checked, which is kept for as long as the session.
 const MAX_ANONYMOUS_HELLO: usize = 8_192;
 /// Servers named in vain that the log tells of; pages can think of any number.
 const MAX_PASSED_OVER: usize = 64;
@@ -72,6 +75,16 @@ const MAX_PASSED_OVER: usize = 64;
 const DIGIT_RATE: u32 = 20;
 /// See [`DIGIT_RATE`].
 pub(super) const DIGIT_BURST: u32 = 64;
+
+/// A `connection` that is not too long for a session whose login nobody has checked; or its length in octets.
+fn bounded(hello: Connection) -> Result<Connection, usize> {
+    let message = ClientMessage::Connection(Box::new(hello));
+    let octets = message.to_json().len();
+    match message {
+        ClientMessage::Connection(hello) if octets <= MAX_ANONYMOUS_HELLO => Ok(*hello),
+        _ => Err(octets),
+    }
+}
 
 /// Whether a call to this very text would find this login.
 fn is_reachable(login: &str) -> bool {
@@ -155,8 +168,7 @@ impl Relay {
                 self.admit_locally(connection, login, password.unwrap_or_default(), hello, now);
             }
             Ok(Asked::Account(account)) => {
-                let name = LoginName(account.settings.identity.uri.clone());
-                self.accept(connection, Some(name), Some(*account), hello, now);
+                self.admit_to_server(connection, *account, &login.0, hello, now);
             }
             Err(info) => self.refuse(connection, &login.0, info, now),
         }
@@ -202,11 +214,48 @@ impl Relay {
                     self.outputs.push_back(Output::VerifyPassword { request, login, password });
                 }
                 Step::Refuse { attempt, remaining } => {
-                    let seconds = remaining.as_secs().saturating_add(1);
-                    let info = format!("too many wrong passwords from your address: try again in {seconds} s");
-                    self.note_offense(Kind::WrongPassword, attempt.address, true, now);
-                    self.refuse(attempt.connection, &attempt.login.0, info, now);
+                    self.refuse_locked(attempt.connection, attempt.address, &attempt.login.0, remaining, now);
                 }
+            }
+        }
+    }
+
+    fn refuse_locked(
+        &mut self,
+        connection: ConnectionId,
+        address: IpAddr,
+        login: &str,
+        remaining: Duration,
+        now: Time,
+    ) {
+        let seconds = remaining.as_secs().saturating_add(1);
+        let info = format!("too many wrong passwords from your address: try again in {seconds} s");
+        self.note_offense(Kind::WrongPassword, address, true, now);
+        self.refuse(connection, login, info, now);
+    }
+
+    /// A `connection` whose password the SIP server checks that the page named. The relay keeps the session before the
+    /// server has answered, and bounds what it costs until then.
+    fn admit_to_server(
+        &mut self,
+        connection: ConnectionId,
+        account: PageAccount,
+        login: &str,
+        hello: Connection,
+        now: Time,
+    ) {
+        let Some(address) = self.sockets.get(&connection).map(|socket| socket.address) else { return };
+        let name = LoginName(account.settings.identity.uri.clone());
+        if let Some(remaining) = self.checks.lockout(address, &name, now) {
+            return self.refuse_locked(connection, address, login, remaining, now);
+        }
+        match bounded(hello) {
+            Ok(hello) => self.accept(connection, Some(name), Some(account), hello, now),
+            Err(octets) => {
+                let info = format!(
+                    "`connection` has {octets} octets; {MAX_ANONYMOUS_HELLO} are possible with an account at a SIP server"
+                );
+                self.refuse(connection, login, info, now);
             }
         }
     }
@@ -236,14 +285,14 @@ impl Relay {
             let info = "this relay requires a login: connect with sipLogin and sipPassword".to_owned();
             return self.refuse(connection, "", info, now);
         }
-        let message = ClientMessage::Connection(Box::new(hello));
-        let octets = message.to_json().len();
-        let ClientMessage::Connection(hello) = message else { return };
-        if octets > MAX_ANONYMOUS_HELLO {
-            let info = format!("`connection` has {octets} octets; {MAX_ANONYMOUS_HELLO} are possible without a login");
-            return self.refuse(connection, "", info, now);
+        match bounded(hello) {
+            Ok(hello) => self.accept(connection, None, None, hello, now),
+            Err(octets) => {
+                let info =
+                    format!("`connection` has {octets} octets; {MAX_ANONYMOUS_HELLO} are possible without a login");
+                self.refuse(connection, "", info, now);
+            }
         }
-        self.accept(connection, None, None, *hello, now);
     }
 
     fn come_back(&mut self, connection: ConnectionId, token: &str, hello: Connection, now: Time) {
@@ -297,6 +346,7 @@ impl Relay {
         hello: Connection,
         now: Time,
     ) {
+        let Some(address) = self.sockets.get(&connection).map(|socket| socket.address) else { return };
         if let Some(login) = &login
             && !self.has_room_for(login)
         {
@@ -321,8 +371,18 @@ impl Relay {
         };
         let attachment = Attachment::Online(connection);
         let rings = ring_limit(now);
-        let session =
-            Session { login, scheme, refused_server, told: false, hello, used_token: None, attachment, digits, rings };
+        let session = Session {
+            login,
+            scheme,
+            refused_server,
+            told: false,
+            hello,
+            used_token: None,
+            attachment,
+            address,
+            digits,
+            rings,
+        };
         if session.is_local()
             && let Some(login) = &session.login
         {
@@ -413,14 +473,26 @@ impl Relay {
     pub(super) fn detach(&mut self, id: SessionId, now: Time) {
         self.end_calls_of(id, now);
         let keep_for = self.config.keep_alive_for;
+        let is_proved = self.is_proved(id);
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        // Who never logged in has nothing to come back to.
-        let is_kept = session.login.is_some() && session.hello.keep_alive == Some(true) && !keep_for.is_zero();
+        // Without a login there is nothing to come back to, and sessions whose login nobody has checked must not pile up.
+        let is_kept = is_proved && session.hello.keep_alive == Some(true) && !keep_for.is_zero();
         if is_kept {
             session.attachment = Attachment::Away { until: now + keep_for };
             self.arm_session(id);
         } else {
             self.forget_session(id);
+        }
+    }
+
+    /// Whether the relay or the SIP server has accepted the session's login.
+    fn is_proved(&self, id: SessionId) -> bool {
+        let Some(session) = self.sessions.get(&id).filter(|session| session.login.is_some()) else { return false };
+        match session.scheme {
+            Scheme::Local | Scheme::Configured(_) => true,
+            Scheme::Page(account) => {
+                self.accounts.get(&account).is_some_and(|account| account.registration != Registration::Asked)
+            }
         }
     }
 

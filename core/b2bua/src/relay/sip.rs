@@ -7,7 +7,7 @@ use crate::config::LoginName;
 use crate::io::Output;
 use offhook_clock::Time;
 use offhook_sip::user_agent::UserAgent;
-use offhook_sip::user_agent::io::{self as sip, Body, Branch, Command, Event, InviteId};
+use offhook_sip::user_agent::io::{self as sip, Body, Branch, Cause, Command, Event, Failure, InviteId};
 
 impl Relay {
     /// Orders something of the user agent, after what was ordered before.
@@ -61,7 +61,7 @@ impl Relay {
     /// Handles an event of the user agent.
     pub(super) fn perform_event(&mut self, event: Event, now: Time) {
         match event {
-            Event::Registered { account, .. } => self.registered(account),
+            Event::Registered { account, .. } => self.registered(account, now),
             Event::RegistrationFailed { account, failure, retry_at } => {
                 self.registration_failed(account, &failure, retry_at, now);
             }
@@ -88,7 +88,14 @@ impl Relay {
             }
             Event::OfferRefused { invite, .. } => self.on_invite(invite, SipEvent::OfferRefused, now),
             Event::Offer { invite, branch, body } => self.offer(invite, branch, body.as_ref(), now),
-            Event::Ended { invite, cause } => self.on_invite(invite, SipEvent::Ended(cause), now),
+            Event::Ended { invite, cause } => {
+                if matches!(cause, Cause::Failed(Failure::WrongPassword { .. }))
+                    && let Some(call) = self.invites.get(&invite).and_then(|leg| self.legs.get(leg)).copied()
+                {
+                    self.call_login_refused(call, now);
+                }
+                self.on_invite(invite, SipEvent::Ended(cause), now);
+            }
             Event::Refer { invite, target, replaces, replaced, referred_by } => {
                 self.referred(Referred { invite, target, replaces, replaced, referred_by }, now);
             }

@@ -4,9 +4,11 @@ use super::{Bench, config, hello, sip_config, with_sip};
 use crate::config::{Admission, Config, Destinations, LoginName, Servers, Sip};
 use crate::io::{ConnectionId, Input};
 use core::time::Duration;
+use offhook_limits::offense::Kind;
 use offhook_signaling::message::{Connection, ServerMessage, SipOptions};
 use offhook_sip::auth::Login;
-use offhook_sip::user_agent::io::{Account, AccountId, Command, Event, Failure, Identity};
+use offhook_sip::user_agent::io::{Account, AccountId, Cause, Command, Event, Failure, Identity};
+use std::net::{IpAddr, Ipv4Addr};
 
 pub(super) fn hello_sip(login: &str, password: &str) -> Connection {
     let sip = SipOptions {
@@ -338,4 +340,103 @@ fn server_beside_the_relay_is_another_one() {
     assert!(!asked(Servers::listed(["192.0.2.1"]), "192.0.2.1:8443"), "the relay's own port");
     assert!(asked(Servers::Any, "192.0.2.1:5070"));
     assert!(!asked(Servers::Any, "192.0.2.1"));
+}
+
+/// Where [`Bench::connect`] comes from.
+const USER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 100));
+const ATTACKER: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 66));
+
+/// Guesses a password at the server; returns whether the server was asked.
+fn guess(bench: &mut Bench, number: usize, failure: &Failure, keep_alive: bool) -> bool {
+    let hello = Connection { keep_alive: Some(keep_alive), ..hello_sip("alice", &format!("guess {number}")) };
+    let mallory = bench.connect_from(ATTACKER, hello);
+    let commands = core::mem::take(&mut bench.commands);
+    let Some(Command::AddAccount { account, .. }) = commands.first() else {
+        assert!(bench.closed[&mallory].1.contains("too many wrong passwords from your address"));
+        return false;
+    };
+    let event = failed(*account, failure.clone(), bench, false);
+    bench.sip(event);
+    bench.commands.clear();
+    true
+}
+
+#[test]
+fn guesses_at_the_server_lock_out_their_source_and_are_reported() {
+    let wrong = Failure::WrongPassword { realm: "example.org".into() };
+    let refused = |status| Failure::Refused { status, reason: "No".into() };
+    for failure in [wrong, refused(403), refused(404)] {
+        let mut bench = Bench::new(with_sip());
+        let asked = (0..100).filter(|number| guess(&mut bench, *number, &failure, number % 2 == 0)).count();
+        assert_eq!(asked, 11, "{failure:?}");
+        assert!(bench.offenses.iter().any(|report| report.kind == Kind::WrongPassword && report.address == ATTACKER));
+        bench.login_sip("alice");
+        bench.wait(Duration::from_secs(2));
+        assert!(guess(&mut bench, 100, &failure, false), "the lockout has ended");
+    }
+}
+
+#[test]
+fn a_server_that_fails_locks_nobody_out_and_a_success_is_remembered() {
+    let mut bench = Bench::new(with_sip());
+    for failure in [Failure::Timeout, Failure::Unreachable, Failure::Refused { status: 503, reason: "Busy".into() }] {
+        assert!((0..20).all(|number| guess(&mut bench, number, &failure, false)), "{failure:?}");
+    }
+    assert!(bench.offenses.is_empty());
+    let (alice, account) = bench.login_sip("alice");
+    let wrong = Failure::WrongPassword { realm: "r".into() };
+    let event = failed(account, wrong.clone(), &bench, false);
+    bench.sip(event);
+    assert!(bench.closed.contains_key(&alice));
+    bench.commands.clear();
+    // Those who guess at other logins from there do not lock the user out.
+    for number in 0..200 {
+        bench.relay.checks.count(USER, &format!("sip:user{number}@example.org"), false, bench.now);
+    }
+    bench.login_sip("alice");
+}
+
+#[test]
+fn wrong_password_of_calls_counts_where_nothing_is_registered() {
+    let mut bench = Bench::new(with_sip());
+    let mut calls = 0;
+    for number in 0..30 {
+        let mut hello = hello_sip("alice", &format!("guess {number}"));
+        hello.sip.register_required = Some(false);
+        let mallory = bench.connect_from(ATTACKER, hello);
+        if bench.closed.contains_key(&mallory) {
+            continue;
+        }
+        calls += 1;
+        bench.call(mallory, "1", "bob");
+        let invite = bench.commands.iter().find_map(|command| match command {
+            Command::Invite { invite, .. } => Some(*invite),
+            _ => None,
+        });
+        let cause = Cause::Failed(Failure::WrongPassword { realm: "example.org".into() });
+        bench.sip(Event::Ended { invite: invite.expect("a call to the server"), cause });
+        bench.input(Input::Disconnected { connection: mallory });
+        bench.commands.clear();
+    }
+    assert_eq!(calls, 11);
+}
+
+#[test]
+fn sessions_that_no_server_has_accepted_are_small_and_not_kept() {
+    let mut bench = Bench::new(with_sip());
+    let mut hello = hello_sip("alice", "secret");
+    hello.client_browser_version = "x".repeat(8_192);
+    let long = bench.connect(hello);
+    assert_eq!(bench.closed[&long].0, 1008);
+    assert!(bench.closed[&long].1.contains("8192 are possible"), "{}", bench.closed[&long].1);
+    for (number, register_required) in [Some(true), Some(false)].into_iter().enumerate() {
+        let mut hello = hello_sip(&format!("user{number}"), "secret");
+        hello.keep_alive = Some(true);
+        hello.sip.register_required = register_required;
+        let page = bench.connect(hello);
+        assert_eq!(bench.names(page), ["getUserData"]);
+        assert_eq!(bench.relay.counts().sessions, 1);
+        bench.input(Input::Disconnected { connection: page });
+        assert_eq!(bench.relay.counts().sessions, 0);
+    }
 }

@@ -476,6 +476,7 @@ fn a_phone_that_finds_nobody_online_hears_480() {
     hello.keep_alive = Some(true);
     let alice = bench.connect(hello);
     let (account, _) = bench.opened();
+    bench.sip(Event::Registered { account, expires: Duration::from_secs(600) });
     bench.input(crate::io::Input::Disconnected { connection: alice });
     let invite = InviteId::Inbound(7);
     let request = from_phone(Origin::Account(account), Some(phone_sdp(4000, "sendrecv")));
