@@ -83,7 +83,7 @@ impl core::fmt::Debug for BellBox {
 }
 
 impl MediaThread {
-    /// Passes an order; never waits. False when the thread has ended, or has not taken [`MAX_ORDERS`] orders.
+    /// Passes an order; never waits. False when the thread has ended, or has not taken `MAX_ORDERS` orders.
     #[must_use]
     pub fn order(&self, command: Command) -> bool {
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= MAX_ORDERS {

@@ -1,7 +1,7 @@
 //! The signaling plane: the thread that owns the relay machine. WebSockets, media workers and SIP each reach it through a
 //! bounded channel of their own, and it never waits for any of them.
 //!
-//! It works in turns. In each turn every channel is served for [`SLICE`] at most, and due timers are served in between, so
+//! It works in turns. In each turn every channel is served for `SLICE` at most, and due timers are served in between, so
 //! that no source delays another by more than a turn, whatever it sends.
 
 mod fair_queue;

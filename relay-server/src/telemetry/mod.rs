@@ -1,7 +1,7 @@
 //! Logging to the standard error stream. A log statement neither blocks nor panics, whatever happens to that stream.
 //!
-//! Lines pass a [`limit::Limited`] formatter, which bounds the rate of each log statement and escapes control characters, and a
-//! bounded queue ([`writer`]), which a thread of its own empties. A line that finds the queue full, or that the stream does not
+//! Lines pass a `limit::Limited` formatter, which bounds the rate of each log statement and escapes control characters, and a
+//! bounded queue (`writer`), which a thread of its own empties. A line that finds the queue full, or that the stream does not
 //! accept, is dropped and counted.
 
 mod limit;

@@ -8,7 +8,7 @@
 //!                                            (another address)                 └─────┘ trusted address
 //! ```
 //!
-//! What a source address can do depends on what speaks for it ([`Trust`]). A stranger has nothing that speaks for him under
+//! What a source address can do depends on what speaks for it (`Trust`). A stranger has nothing that speaks for him under
 //! the default rules, whether the peer sends or is silent. See `docs/decisions/0008-latching.md`.
 
 mod probation;

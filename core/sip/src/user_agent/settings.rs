@@ -32,7 +32,7 @@ pub struct Settings {
     pub phones: Vec<PhoneUser>,
     /// The hosts that requests may go to.
     pub destinations: Destinations,
-    /// Calls of unknown sources are taken (and reported as [`Origin::Unknown`]); else they are refused with 403.
+    /// Calls of unknown sources are taken (and reported as [`Origin::Unknown`](super::io::Origin::Unknown)); else they are refused with 403.
     pub accept_unknown: bool,
     /// Which redirections are followed.
     pub redirects: Redirects,
