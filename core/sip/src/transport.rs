@@ -117,7 +117,7 @@ pub struct TransmissionId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct QueryId(pub u64);
 
-/// What peers in the relay's own networks are told, where others are told a public address.
+/// The addresses that peers in the relay's own networks see, where others see a public address.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inside {
     /// Those networks.

@@ -56,7 +56,7 @@ pub struct RtpAddress {
 /// How RTP ports are given out to calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortRules {
-    /// How long a port rests after a call, so that late packets meet nobody.
+    /// How long a port stays unused after a call, so that late packets reach no other call.
     pub rest: Duration,
     /// How many pairs each worker keeps bound for calls to come; 0: none, and a call whose port is in use fails.
     pub reserved: usize,

@@ -50,7 +50,7 @@ impl Relay {
         }
     }
 
-    /// On whose behalf a session calls. A page without a login, where others need a password, reaches the relay's own users
+    /// The source of the calls of a session. A page without a login, where others need a password, reaches the relay's own users
     /// and costs the operator nothing.
     pub(super) fn source_of_session(&self, session: SessionId) -> Source {
         let has_login = self.sessions.get(&session).is_some_and(|session| session.login.is_some());

@@ -67,7 +67,7 @@ pub(super) struct Session {
 const MAX_LOGIN: usize = 128;
 /// The longest password, in octets.
 const MAX_PASSWORD: usize = 1024;
-/// Octets of the `connection` message of a session whose login nobody has checked, which is kept for as long as the session.
+/// Octets of the `connection` message of a session whose login is not verified, which is kept for as long as the session.
 const MAX_ANONYMOUS_HELLO: usize = 8_192;
 /// Servers named in vain that the log tells of; pages can think of any number.
 const MAX_PASSED_OVER: usize = 64;
@@ -76,7 +76,7 @@ const DIGIT_RATE: u32 = 20;
 /// See [`DIGIT_RATE`].
 pub(super) const DIGIT_BURST: u32 = 64;
 
-/// A `connection` that is not too long for a session whose login nobody has checked; or its length in octets.
+/// A `connection` that is not too long for a session whose login is not verified; or its length in octets.
 fn bounded(hello: Connection) -> Result<Connection, usize> {
     let message = ClientMessage::Connection(Box::new(hello));
     let octets = message.to_json().len();
@@ -475,7 +475,7 @@ impl Relay {
         let keep_for = self.config.keep_alive_for;
         let is_proved = self.is_proved(id);
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        // Without a login there is nothing to come back to, and sessions whose login nobody has checked must not pile up.
+        // Without a login there is nothing to come back to, and sessions whose login is not verified must not accumulate.
         let is_kept = is_proved && session.hello.keep_alive == Some(true) && !keep_for.is_zero();
         if is_kept {
             session.attachment = Attachment::Away { until: now + keep_for };

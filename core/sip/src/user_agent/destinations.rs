@@ -168,7 +168,7 @@ impl Servers {
 pub struct Destinations {
     /// The servers that pages may name.
     pub servers: Servers,
-    /// Hosts that nobody listed may lead into private networks and to this machine.
+    /// Hosts that are not listed may lead into private networks and to this machine.
     pub private_networks: bool,
     /// The servers in the operator's own configuration: accounts and trunks.
     configured: BTreeSet<String>,
@@ -196,7 +196,7 @@ impl Destinations {
         listed.chain(self.configured.iter().cloned()).collect()
     }
 
-    /// How far a host may lead that somebody named; none: nothing is sent to it, and it is not looked up.
+    /// How far a host that a page or a peer names may lead; none: nothing is sent to it, and it is not looked up.
     #[must_use]
     pub fn reach(&self, host: &Host, port: Option<u16>, named_by: NamedBy) -> Option<Reach> {
         let host = canonical(host)?;

@@ -153,7 +153,7 @@ pub enum Input {
         /// Which.
         flow: FlowId,
     },
-    /// The addresses of this machine have changed: what was registered from an address that is gone registers anew, and what
+    /// The addresses of this machine have changed: what was registered from an address that is gone registers again, and what
     /// is not registered tries again.
     NetworkChanged {
         /// The addresses there are now.

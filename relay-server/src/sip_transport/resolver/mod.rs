@@ -75,7 +75,7 @@ impl Resolver {
         })
     }
 
-    /// The addresses of a host; empty: there are none, or nobody who knows them.
+    /// The addresses of a host; empty if there are none or the look-up failed.
     pub async fn addresses_of(&self, name: &str) -> Vec<IpAddr> {
         tokio::time::timeout(self.timeout, self.addresses(name)).await.unwrap_or_else(|_| {
             tracing::debug!(host = name, "the DNS took too long");

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub struct TheirOffer {
     pub(super) description: Description,
     pub(super) security: Vec<Option<Security>>,
-    /// It begins ICE anew: the relay's next credentials.
+    /// The relay's next ICE credentials, if the offer restarts ICE.
     pub(super) restart: Option<IceCredentials>,
 }
 

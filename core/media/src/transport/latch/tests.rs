@@ -215,7 +215,7 @@ fn any_address_is_followed_early_once_and_in_real_time() {
     let mut latch = described(INSIDE, "198.51.100.1:5060");
     let admitted = send(&mut latch, OUTSIDE, Latching::Any, &numbers, 0);
     assert_eq!(admitted.iter().position(|admitted| *admitted), Some(25), "after 500 ms");
-    // From then on a stranger waits in vain, whether the peer sends or not.
+    // From then on no stranger is followed, whether the peer sends or not.
     for begin in [2000, 60_000] {
         assert!(send_as(&mut latch, STRANGER, Latching::Any, 2, &numbers, begin).iter().all(|admitted| !admitted));
     }
