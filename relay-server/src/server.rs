@@ -333,8 +333,8 @@ fn own_names(settings: &Settings, discovered: &[IpAddr], http: &[&[TcpListener]]
     let names = ["localhost".to_owned()].into_iter().chain(settings.tls_names.iter().cloned());
     let hosts = addresses.map(IpAddr::to_string).chain(names.map(|name| name.to_ascii_lowercase())).collect();
     let http = http.iter().flat_map(|listeners| listeners.iter()).filter_map(|listener| listener.local_addr().ok());
-    let ports = http.map(|address| address.port()).chain(sip.iter().map(|listening| listening.address.port()));
-    OwnNames { hosts, ports: ports.collect() }
+    let sip = sip.iter().map(|listening| (listening.transport, listening.address));
+    OwnNames { hosts, sip: sip.collect(), http: http.collect() }
 }
 
 /// What the relay machine is told of the settings.

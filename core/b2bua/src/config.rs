@@ -10,9 +10,10 @@ pub use sip::{Destinations, ListedServer, MediaProfile, PortRules, RtpAddress, R
 
 use core::time::Duration;
 use offhook_sdp::webrtc::Fingerprint;
+use offhook_sip::transport::Transport;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A login: the address of record of a local user, compared as written.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -51,8 +52,26 @@ pub enum BusyStatus {
 pub struct OwnNames {
     /// Host names in lower case and addresses, without brackets.
     pub hosts: BTreeSet<String>,
-    /// The ports of HTTP, WebSocket and SIP.
-    pub ports: BTreeSet<u16>,
+    /// Where SIP is received.
+    pub sip: Vec<(Transport, SocketAddr)>,
+    /// Where HTTP and WebSocket connections are accepted.
+    pub http: Vec<SocketAddr>,
+}
+
+impl OwnNames {
+    /// Whether a SIP server that is named by `host`, `port` and `transport` is the relay, if `host` is one of its own hosts.
+    ///
+    /// A listening address of the other address family than a numeric `host` does not count, and neither does one of another
+    /// transport than a named one: another server can have the same port there.
+    #[must_use]
+    pub fn listens(&self, host: &str, port: u16, transport: Option<Transport>) -> bool {
+        let numeric: Option<IpAddr> = host.parse().ok();
+        let leads_to = |local: &SocketAddr| {
+            local.port() == port && numeric.is_none_or(|address| address.is_ipv6() == local.is_ipv6())
+        };
+        let sip = self.sip.iter().any(|(over, local)| *over == transport.unwrap_or(Transport::Udp) && leads_to(local));
+        sip || transport.is_none() && self.http.iter().any(leads_to)
+    }
 }
 
 /// The relay machine's configuration.

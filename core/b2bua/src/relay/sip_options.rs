@@ -155,7 +155,7 @@ pub(super) fn asks_for_relay(options: &SipOptions, host: Option<&str>, config: &
         let is_allowed = destinations.is_some_and(may_reach);
         let is_listed = is_allowed && destinations.is_some_and(|to| matches!(to.servers, Servers::Listed(_)));
         match server.port {
-            Some(port) => !is_allowed || config.own.ports.contains(&port),
+            Some(port) => !is_allowed || config.own.listens(&server.host, port, server.transport),
             None => !is_listed,
         }
     };

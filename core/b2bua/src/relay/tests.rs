@@ -37,6 +37,7 @@ use offhook_signaling::message::{
     Answer, Call, CallId, CallObject, CallStatus, ClientMessage, Connection, ServerMessage, SipOptions,
 };
 use offhook_signaling::version::Extension;
+use offhook_sip::transport::Transport;
 use offhook_sip::user_agent::io::{self as sip, Redirects, Settings};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -73,7 +74,15 @@ pub(super) fn config() -> Config {
         codecs: Vec::new(),
         fingerprint: Fingerprint::sha256([7; 32]),
         workers: vec![vec!["192.0.2.1:4000".parse().unwrap()], vec!["192.0.2.1:4001".parse().unwrap()]],
-        own: OwnNames { hosts: ["192.0.2.1".to_owned()].into(), ports: [5060, 8443].into() },
+        own: OwnNames {
+            hosts: ["192.0.2.1".to_owned(), "2001:db8::1".to_owned()].into(),
+            sip: vec![
+                (Transport::Udp, "0.0.0.0:5060".parse().unwrap()),
+                (Transport::Udp, "0.0.0.0:5062".parse().unwrap()),
+                (Transport::Tls, "0.0.0.0:5063".parse().unwrap()),
+            ],
+            http: vec!["0.0.0.0:8443".parse().unwrap()],
+        },
         sip: None,
     }
 }

@@ -338,6 +338,12 @@ fn server_beside_the_relay_is_another_one() {
     assert!(asked(Servers::listed(["192.0.2.1"]), "192.0.2.1"), "listed");
     assert!(asked(Servers::listed(["192.0.2.1"]), "192.0.2.1:5070"));
     assert!(!asked(Servers::listed(["192.0.2.1"]), "192.0.2.1:8443"), "the relay's own port");
+    assert!(asked(Servers::listed(["192.0.2.1"]), "192.0.2.1:8443;transport=tcp"), "the relay has no SIP there");
+    assert!(!asked(Servers::listed(["192.0.2.1"]), "192.0.2.1:5062"));
+    assert!(asked(Servers::listed(["192.0.2.1"]), "192.0.2.1:5062;transport=tcp"), "the relay's port of UDP");
+    assert!(!asked(Servers::listed(["192.0.2.1"]), "192.0.2.1:5063;transport=tls"));
+    assert!(asked(Servers::listed(["192.0.2.1"]), "192.0.2.1:5063"), "UDP, which the relay has not there");
+    assert!(asked(Servers::listed(["2001:db8::1"]), "[2001:db8::1]:5062"), "the relay's port of IPv4");
     assert!(asked(Servers::Any, "192.0.2.1:5070"));
     assert!(!asked(Servers::Any, "192.0.2.1"));
 }
