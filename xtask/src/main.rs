@@ -4,6 +4,7 @@
 mod check;
 mod demo;
 mod fuzz;
+mod language;
 mod setup;
 mod size;
 mod standards;
