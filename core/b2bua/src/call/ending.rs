@@ -5,7 +5,7 @@ use super::party::{End, Leg, LegId, Party, Side};
 use super::peer::{Dialog, Peer};
 use super::{Call, Output, State};
 use crate::config::BusyStatus;
-use offhook_media::command::{Command, LegKey};
+use offhook_media::command::{Command, LegKey, TransportFailure};
 use offhook_sdp::codec::MediaKind;
 use offhook_signaling::message::{CallStatus, ServerMessage};
 use offhook_signaling::reason::EndReason;
@@ -91,15 +91,33 @@ impl Call {
         }
     }
 
+    /// Ends the call, or the branch, of a leg from which nothing arrives any more.
     pub(super) fn media_lost(&mut self, leg: LegKey) {
-        let lost = match &self.state {
-            State::HandedOver { stays, stays_as, .. } if stays.party.leg == leg => Some(*stays_as),
-            _ => self.side(leg),
-        };
-        match lost {
+        match self.side_of_media(leg) {
             Some(LegId::A) => self.end(EndReason::CallerMediaLost),
             Some(LegId::B) => self.end(EndReason::CalleeMediaLost),
             None => self.target_refuses(leg, EndReason::Unavailable),
+        }
+    }
+
+    /// Ends the call, or the branch, of a leg whose transport did not come up. The status messages name the failure.
+    pub(super) fn media_failed(&mut self, leg: LegKey, failure: TransportFailure) {
+        match (&self.state, self.side_of_media(leg)) {
+            (State::Ringing { caller, .. }, _) => {
+                let of = if caller.party.leg == leg { "caller" } else { "callee" };
+                self.drop_out(leg, setup_failed(failure, of));
+            }
+            (_, Some(LegId::A)) => self.end(setup_failed(failure, "caller")),
+            (_, Some(LegId::B)) => self.end(setup_failed(failure, "callee")),
+            (_, None) => self.target_refuses(leg, setup_failed(failure, "transfer target")),
+        }
+    }
+
+    /// The side of the call that a leg is, or was when its transferor left.
+    fn side_of_media(&self, leg: LegKey) -> Option<LegId> {
+        match &self.state {
+            State::HandedOver { stays, stays_as, .. } if stays.party.leg == leg => Some(*stays_as),
+            _ => self.side(leg),
         }
     }
 
@@ -222,6 +240,24 @@ impl Call {
 
 pub(super) fn has_video(sections: &[offhook_sdp::section::Section]) -> bool {
     sections.iter().any(|section| section.kind == MediaKind::Video && !section.rejected)
+}
+
+/// The end of a call because of a transport failure. The text starts with one of the stock SDK's `CALL_STATUS_INFO`.
+fn setup_failed(failure: TransportFailure, of: &str) -> End {
+    let text = match failure {
+        TransportFailure::IceTimeout => format!("Failed by ICE error: no ICE check of the {of} arrives at the relay"),
+        TransportFailure::DtlsTimeout => format!("Failed by DTLS error: the handshake with the {of} timed out"),
+        TransportFailure::DtlsError => format!(
+            "Failed by DTLS error: the handshake with the {of} failed; certificates must be ECDSA P-256, RSA is not supported"
+        ),
+        TransportFailure::FingerprintMismatch => format!(
+            "Failed by DTLS fingerprint error: the {of}'s certificate does not match the fingerprint in its session description"
+        ),
+        TransportFailure::NoPort => format!("Failed by error: the relay has no free RTP port for the {of}"),
+        TransportFailure::BadKeys => format!("Failed by error: the SRTP keys of the {of} have the wrong length"),
+    };
+    let reason = EndReason::MediaSetupFailed;
+    End { reason, said: Some((reason.sip_status(), text)) }
 }
 
 /// What ends a SIP leg, if anything must.

@@ -195,13 +195,11 @@ impl Call {
             (State::Ringing { .. } | State::HandedOver { .. } | State::Ended(_), Input::Replace { party, .. }) => {
                 self.leave(&party, &EndReason::Unavailable.into());
             }
+            (State::Established(_) | State::HandedOver { .. }, Input::LegDead { leg }) => self.media_lost(leg),
             (
-                State::Established(_) | State::HandedOver { .. },
-                Input::LegFailed { leg, .. } | Input::LegDead { leg },
-            ) => {
-                self.media_lost(leg);
-            }
-            (State::Ringing { .. }, Input::LegFailed { leg, .. }) => self.drop_out(leg, EndReason::MediaSetupFailed),
+                State::Ringing { .. } | State::Established(_) | State::HandedOver { .. },
+                Input::LegFailed { leg, failure },
+            ) => self.media_failed(leg, failure),
             (State::Ringing { .. } | State::Established(_) | State::HandedOver { .. }, Input::Shutdown) => {
                 self.end(EndReason::ShuttingDown);
             }

@@ -128,12 +128,12 @@ pub struct Browser {
 #[serde(transparent)]
 pub struct JsonText(pub Json);
 
-/// How a call ended: the reason, and what a SIP peer said of it.
+/// How a call ended: the reason and, where there is a more specific one, a SIP status with a text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
     /// Why.
     pub reason: EndReason,
-    /// SIP status and reason phrase, where they came from a peer.
+    /// SIP status and reason phrase of a SIP peer, or of a transport failure.
     pub said: Option<(u16, String)>,
 }
 

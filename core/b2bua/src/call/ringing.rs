@@ -204,8 +204,8 @@ impl Call {
         let end = end.into();
         let State::Ringing { caller, .. } = &self.state else { return };
         if caller.party.leg == leg {
-            let elsewhere = end.reason == EndReason::AnsweredElsewhere;
-            return self.end(if elsewhere { end } else { EndReason::Canceled.into() });
+            let is_kept = matches!(end.reason, EndReason::AnsweredElsewhere | EndReason::MediaSetupFailed);
+            return self.end(if is_kept { end } else { EndReason::Canceled.into() });
         }
         if self.hairpin_ended(leg, &end) {
             return;

@@ -210,8 +210,36 @@ fn lost_media_ends_the_call_and_says_whose() {
     bench.assert_no_leak(&[a]);
     bench.talk(alice, "a2", bob, "bob");
     let (_, b) = bench.bridges()[1];
-    bench.media_event(Event::LegFailed { leg: b, failure: TransportFailure::IceTimeout });
+    bench.media_event(Event::LegDead { leg: b });
     assert_eq!(bench.last_status(alice).end_reason, Some(EndReason::CalleeMediaLost));
+}
+
+#[test]
+fn failed_transport_ends_the_call_and_names_the_failure() {
+    let texts = [
+        (TransportFailure::IceTimeout, "Failed by ICE error: "),
+        (TransportFailure::DtlsTimeout, "Failed by DTLS error: "),
+        (TransportFailure::DtlsError, "Failed by DTLS error: "),
+        (TransportFailure::FingerprintMismatch, "Failed by DTLS fingerprint error: "),
+        (TransportFailure::NoPort, "Failed by error: "),
+        (TransportFailure::BadKeys, "Failed by error: "),
+    ];
+    for (failure, prefix) in texts {
+        let mut bench = Bench::new(config());
+        let (alice, bob) = (bench.login_ours("alice"), bench.login_ours("bob"));
+        bench.talk(alice, "a1", bob, "bob");
+        let (_, b) = bench.bridges()[0];
+        bench.media_event(Event::LegFailed { leg: b, failure });
+        for side in [alice, bob] {
+            let end = bench.last_status(side);
+            assert_eq!((end.status, end.end_reason), (CallStatus::Failed, Some(EndReason::MediaSetupFailed)));
+            assert_eq!(end.sip_status, Some(488));
+            let info = end.info.unwrap();
+            assert!(info.starts_with(prefix) && info.contains("callee"), "{info}");
+            assert_eq!(info.contains("RSA"), failure == TransportFailure::DtlsError, "{info}");
+        }
+        bench.assert_no_leak(&[b]);
+    }
 }
 
 #[test]
