@@ -1,17 +1,17 @@
-//! Values of attributes that WebRTC and SIP descriptions share.
+//! Parsers for attribute values that occur in both WebRTC and SIP descriptions.
 
 use crate::section::HeaderExtension;
 use crate::webrtc::{Fingerprint, FingerprintHash, Setup};
 use std::net::{IpAddr, SocketAddr};
 
-/// The most items of one kind (candidates, SSRCs, extensions, feedback) that are kept of one section.
+/// The maximum number of items of one kind (candidates, SSRCs, extensions, feedback) kept per section.
 pub(crate) const MAX_ITEMS: usize = 64;
-/// The longest name, identifier or credential (RFC 8839 §5.4).
+/// The maximum length of a name, identifier or credential in octets (RFC 8839 §5.4).
 pub(crate) const MAX_TOKEN: usize = 256;
-/// The longest `a=fmtp` that is kept: H.264 parameter sets are the largest.
+/// The maximum length of an `a=fmtp` value that is kept; H.264 parameter sets are the longest ones in use.
 pub(crate) const MAX_FMTP: usize = 1024;
 
-/// Appends what is not there yet, up to the limit.
+/// Appends `item` unless it is already present or [`MAX_ITEMS`] is reached.
 pub(crate) fn push_new<T: PartialEq>(items: &mut Vec<T>, item: T) {
     if items.len() < MAX_ITEMS && !items.contains(&item) {
         items.push(item);
@@ -22,18 +22,19 @@ pub(crate) fn is_token(value: &str) -> bool {
     (1..=MAX_TOKEN).contains(&value.len()) && value.bytes().all(|octet| octet.is_ascii_graphic())
 }
 
-/// The hash that a name in `a=fingerprint` means, if it is a known one.
+/// Returns the hash function with this name in `a=fingerprint`, if it is supported.
 pub(crate) fn fingerprint_hash(name: &str) -> Option<FingerprintHash> {
     FingerprintHash::ALL.into_iter().find(|hash| hash.name().eq_ignore_ascii_case(name))
 }
 
-/// The octets of `a=fingerprint` (RFC 8122 §5).
+/// Parses the hexadecimal octets of `a=fingerprint` (RFC 8122 §5).
 pub(crate) fn fingerprint(hash: FingerprintHash, octets: &str) -> Option<Fingerprint> {
     let digest: Option<Vec<u8>> = octets.trim().split(':').take(hash.length() + 1).map(hex_octet).collect();
     Fingerprint::new(hash, &digest?)
 }
 
-/// Of several fingerprints of a certificate, the one whose hash everybody knows.
+/// Selects between two fingerprints of one certificate: SHA-256 is preferred, because every implementation supports it;
+/// otherwise the earlier one is kept.
 pub(crate) fn preferred_fingerprint(before: Option<Fingerprint>, next: Fingerprint) -> Fingerprint {
     before
         .filter(|before| before.hash() == FingerprintHash::Sha256 || next.hash() != FingerprintHash::Sha256)
@@ -60,7 +61,8 @@ impl Setup {
     }
 }
 
-/// `a=candidate` of component 1 over UDP with an IP address; mDNS names are left out (RFC 8839 §5.1).
+/// Parses `a=candidate` into priority and address (RFC 8839 §5.1). Only component 1 over UDP with an IP address is
+/// accepted; mDNS names are ignored.
 pub(crate) fn candidate(value: &str) -> Option<(u32, SocketAddr)> {
     let mut words = value.split_whitespace();
     words.next()?;
@@ -72,7 +74,7 @@ pub(crate) fn candidate(value: &str) -> Option<(u32, SocketAddr)> {
     Some((priority, SocketAddr::new(address, port)))
 }
 
-/// `a=extmap:1/recvonly uri`: the direction of use is the far end's affair, only `inactive` takes it out.
+/// Parses `a=extmap:1/recvonly uri` (RFC 8285 §5). The direction is ignored, except that `inactive` removes the extension.
 pub(crate) fn extension(value: &str) -> Option<HeaderExtension> {
     let mut words = value.split_whitespace();
     let id = words.next()?;

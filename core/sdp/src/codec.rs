@@ -1,8 +1,8 @@
-//! Codecs as session descriptions name them (RFC 8866 §6.6, RFC 3551).
+//! Codecs and payload types in session descriptions (RFC 8866 §6.6, RFC 3551).
 
 use serde::{Deserialize, Serialize};
 
-/// Audio or video: the media types a call carries (RFC 8866 §5.14).
+/// The media type of a section, audio or video (RFC 8866 §5.14).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum MediaKind {
     /// `m=audio`
@@ -11,21 +11,21 @@ pub enum MediaKind {
     Video,
 }
 
-/// An encoding name with its clock: `a=rtpmap` and `a=fmtp` of one payload type.
+/// The encoding described by `a=rtpmap` and `a=fmtp` of one payload type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Codec {
-    /// Encoding name as written, e.g. `opus`, `PCMU`, `VP8`, `telephone-event`; compared without case.
+    /// Encoding name as written, e.g. `opus`, `PCMU`, `VP8`, `telephone-event`; compared case-insensitively.
     pub name: String,
     /// RTP clock rate in Hz.
     pub clock_rate: u32,
-    /// Audio channels; 1 where the description says nothing.
+    /// Number of audio channels; 1 if the description does not specify it.
     pub channels: u8,
     /// The `a=fmtp` parameters as written, without the payload number.
     pub fmtp: Option<String>,
 }
 
 impl Codec {
-    /// The RTP payload type that always means this codec, if there is one (RFC 3551 §6).
+    /// Returns the static RTP payload type of this codec, if it has one (RFC 3551 §6).
     #[must_use]
     pub fn static_payload(&self) -> Option<u8> {
         [0, 3, 4, 8, 9, 13, 15, 18]
@@ -33,7 +33,7 @@ impl Codec {
             .find(|number| Self::of_static_payload(*number).is_some_and(|known| known.matches(self)))
     }
 
-    /// What an RTP payload type means without `a=rtpmap` (RFC 3551 §6), for the audio types still in use.
+    /// Returns the codec of a static RTP payload type (RFC 3551 §6), for the audio types still in use.
     #[must_use]
     pub fn of_static_payload(number: u8) -> Option<Self> {
         let (name, clock_rate) = match number {
@@ -41,7 +41,7 @@ impl Codec {
             3 => ("GSM", 8000),
             4 => ("G723", 8000),
             8 => ("PCMA", 8000),
-            // 8000 by an old mistake that must be kept (RFC 3551 §4.5.2).
+            // The clock rate is 8000 for historical reasons, although G.722 samples at 16 kHz (RFC 3551 §4.5.2).
             9 => ("G722", 8000),
             13 => ("CN", 8000),
             15 => ("G728", 8000),
@@ -51,37 +51,38 @@ impl Codec {
         Some(Self { name: name.to_owned(), clock_rate, channels: 1, fmtp: None })
     }
 
-    /// Whether this is the encoding of that name.
+    /// Returns whether the encoding has this name.
     #[must_use]
     pub fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name)
     }
 
-    /// DTMF digits (RFC 4733).
+    /// Returns whether this is DTMF (RFC 4733).
     #[must_use]
     pub fn is_telephone_event(&self) -> bool {
         self.is("telephone-event")
     }
 
-    /// Comfort noise (RFC 3389).
+    /// Returns whether this is comfort noise (RFC 3389).
     #[must_use]
     pub fn is_comfort_noise(&self) -> bool {
         self.is("CN")
     }
 
-    /// Retransmission, redundancy and error correction: they repair another payload type and mean nothing alone.
+    /// Returns whether this is a retransmission, redundancy or forward error correction format, which is only useful
+    /// together with another payload type.
     #[must_use]
     pub fn is_repair(&self) -> bool {
         ["rtx", "red", "ulpfec", "flexfec-03", "flexfec"].iter().any(|name| self.is(name))
     }
 
-    /// Speech, music or pictures: what a call needs at least one of.
+    /// Returns whether this codec carries audio or video itself. A usable section has at least one such codec.
     #[must_use]
     pub fn is_primary(&self) -> bool {
         !self.is_repair() && !self.is_telephone_event() && !self.is_comfort_noise()
     }
 
-    /// One `a=fmtp` parameter, compared without case, of the form `name=value`.
+    /// Returns the value of an `a=fmtp` parameter of the form `name=value`; names are compared case-insensitively.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.fmtp.as_deref()?.split(';').find_map(|pair| {
@@ -90,7 +91,7 @@ impl Codec {
         })
     }
 
-    /// Whether packets of one can be passed to a receiver of the other as they are.
+    /// Returns whether packets of one codec can be forwarded unchanged to a receiver of the other.
     #[must_use]
     pub fn matches(&self, other: &Self) -> bool {
         self.is(&other.name)
@@ -99,7 +100,7 @@ impl Codec {
             && self.same_variant(other)
     }
 
-    /// Whether packets of one become packets of the other octet by octet: the two laws of G.711.
+    /// Returns whether both are G.711 (PCMU or PCMA), so that payloads can be converted octet by octet.
     #[must_use]
     pub fn converts(&self, other: &Self) -> bool {
         let is_g711 =
@@ -107,10 +108,10 @@ impl Codec {
         is_g711(self) && is_g711(other)
     }
 
-    /// The parameters that make two formats of one name foreign to each other.
+    /// Compares the parameters that make two formats with the same encoding name incompatible.
     fn same_variant(&self, other: &Self) -> bool {
         if self.is("H264") {
-            // RFC 6184 §8.1: both default; the level may differ, the profile may not.
+            // The level may differ, the profile may not; both parameters have defaults (RFC 6184 §8.1).
             self.h264_profile() == other.h264_profile()
                 && self.parameter("packetization-mode").unwrap_or("0")
                     == other.parameter("packetization-mode").unwrap_or("0")
@@ -121,7 +122,7 @@ impl Codec {
         }
     }
 
-    /// profile_idc, the first octet of profile-level-id; Baseline where nothing is said (RFC 6184 §8.1).
+    /// Returns profile_idc, the first octet of profile-level-id; the default is Baseline (RFC 6184 §8.1).
     fn h264_profile(&self) -> u8 {
         self.parameter("profile-level-id")
             .and_then(|id| id.get(..2))
@@ -135,7 +136,7 @@ impl Codec {
 pub struct Payload {
     /// RTP payload type, 0 to 127 (RFC 3550 §5.1).
     pub number: u8,
-    /// What it carries.
+    /// The codec of this payload type.
     pub codec: Codec,
     /// `a=rtcp-fb` values as written, e.g. `nack`, `nack pli`, `ccm fir`, `goog-remb`, `transport-cc` (RFC 4585 §4.2).
     pub feedback: Vec<String>,

@@ -1,8 +1,8 @@
-//! Directions of a media stream (RFC 8866 §6.7).
+//! Media direction attributes (RFC 8866 §6.7).
 
 use serde::{Deserialize, Serialize};
 
-/// `a=sendrecv` and its kin, seen from whoever wrote the description.
+/// The direction of a media stream, from the point of view of the description's author.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Direction {
     /// Sends and receives.
@@ -17,7 +17,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// From the two halves.
+    /// Combines the two directions of flow.
     #[must_use]
     pub const fn new(sends: bool, receives: bool) -> Self {
         match (sends, receives) {
@@ -28,13 +28,13 @@ impl Direction {
         }
     }
 
-    /// From the attribute's name.
+    /// Parses an attribute name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         [Self::SendRecv, Self::SendOnly, Self::RecvOnly, Self::Inactive].into_iter().find(|known| known.name() == name)
     }
 
-    /// The attribute's name.
+    /// Returns the attribute name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -45,25 +45,25 @@ impl Direction {
         }
     }
 
-    /// Whether the writer sends.
+    /// Returns whether the description's author sends.
     #[must_use]
     pub const fn sends(self) -> bool {
         matches!(self, Self::SendRecv | Self::SendOnly)
     }
 
-    /// Whether the writer receives.
+    /// Returns whether the description's author receives.
     #[must_use]
     pub const fn receives(self) -> bool {
         matches!(self, Self::SendRecv | Self::RecvOnly)
     }
 
-    /// The same stream seen from the other end.
+    /// Returns the direction of the same stream from the point of view of the peer.
     #[must_use]
     pub const fn reversed(self) -> Self {
         Self::new(self.receives(), self.sends())
     }
 
-    /// What is left when `other`, seen from the same end, limits it too.
+    /// Returns the flows that are present in both `self` and `other`, seen from the same end.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self::new(self.sends() && other.sends(), self.receives() && other.receives())

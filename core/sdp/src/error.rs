@@ -1,54 +1,54 @@
-//! What is wrong with a description.
+//! Errors in parsing session descriptions.
 
 use core::fmt;
 
-/// Why a description was not understood. Line numbers count from 1.
+/// The reason why a description was rejected. Line numbers count from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SdpError {
-    /// The description is longer than any endpoint writes.
+    /// The description exceeds the maximum length.
     TooLong {
         /// Its length in octets.
         octets: usize,
-        /// The most that is read.
+        /// The maximum in octets.
         limit: usize,
     },
-    /// More media sections than the relay reads.
+    /// The description has more media sections than allowed.
     TooManySections {
-        /// The line of the first one too many.
+        /// The line of the first excess section.
         line: usize,
-        /// The most that is read.
+        /// The maximum number of sections.
         limit: usize,
     },
-    /// A line that should have been otherwise.
+    /// A line has invalid syntax.
     InvalidLine {
-        /// Its number.
+        /// The line number.
         line: usize,
-        /// Its beginning.
+        /// The beginning of the line.
         text: String,
-        /// What would be right.
+        /// The syntax that was expected.
         expected: &'static str,
     },
-    /// Two sections of the same name (RFC 5888 §4): what is said of one would be said of both.
+    /// Two sections have the same identification tag, which must be unique (RFC 5888 §4).
     DuplicateMid {
-        /// The line of the second.
+        /// The line of the second one.
         line: usize,
-        /// The name, or its beginning.
+        /// The tag, or its beginning.
         mid: String,
     },
-    /// No audio or video section that is in use; of a SIP endpoint, nothing that looks like a description.
+    /// There is no audio or video section in use; for a SIP endpoint, the text is not a session description.
     NoMedia,
-    /// No `a=fingerprint`: without it DTLS cannot be trusted (RFC 8827 §5.6.5).
+    /// There is no `a=fingerprint`, so that the DTLS peer cannot be authenticated (RFC 8827 §5.6.5).
     NoFingerprint,
-    /// There are fingerprints, but none by SHA-256.
+    /// There are fingerprints, but none with a supported hash.
     UnsupportedFingerprint {
-        /// The line.
+        /// The line of the fingerprint.
         line: usize,
-        /// The hash it names.
+        /// The name of its hash function.
         hash: String,
     },
-    /// No `a=ice-ufrag`.
+    /// There is no `a=ice-ufrag`.
     NoIceUfrag,
-    /// No `a=ice-pwd`.
+    /// There is no `a=ice-pwd`.
     NoIcePwd,
 }
 
@@ -56,17 +56,17 @@ impl fmt::Display for SdpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong { octets, limit } => {
-                write!(f, "the session description has {octets} octets, at most {limit} are read")
+                write!(f, "session description of {octets} octets exceeds the maximum of {limit}")
             }
             Self::TooManySections { line, limit } => {
                 write!(f, "line {line}: more than {limit} media sections")
             }
             Self::InvalidLine { line, text, expected } => write!(f, "line {line}: “{text}” should be {expected}"),
-            Self::DuplicateMid { line, mid } => write!(f, "line {line}: a=mid:{mid} is there twice"),
+            Self::DuplicateMid { line, mid } => write!(f, "line {line}: duplicate a=mid:{mid}"),
             Self::NoMedia => f.write_str("no audio or video section in use (m=audio or m=video with a port)"),
             Self::NoFingerprint => f.write_str("no a=fingerprint line: WebRTC media is always encrypted with DTLS"),
             Self::UnsupportedFingerprint { line, hash } => {
-                write!(f, "line {line}: a fingerprint by {hash}; one by sha-256 is needed")
+                write!(f, "line {line}: unsupported fingerprint hash {hash}; sha-256 is required")
             }
             Self::NoIceUfrag => f.write_str("no a=ice-ufrag line in the section that carries the transport"),
             Self::NoIcePwd => f.write_str("no a=ice-pwd line in the section that carries the transport"),

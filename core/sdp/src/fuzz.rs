@@ -1,4 +1,4 @@
-//! Arbitrary input for everything that reads, negotiates and writes.
+//! Fuzz entry point for the parsers, offer/answer and serializers of session descriptions.
 
 use crate::direction::Direction;
 use crate::offer_answer::sip::{
@@ -9,7 +9,7 @@ use crate::section::Section;
 use crate::{sip, webrtc};
 use std::net::{IpAddr, Ipv4Addr};
 
-/// Feeds arbitrary octets to both parsers and what they accept to everything that works on descriptions.
+/// Parses arbitrary octets as a WebRTC and as a SIP description, and runs offer/answer and serialization on the results.
 pub fn fuzz_sdp(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let browser = webrtc::Description::parse(&text).ok();
@@ -45,7 +45,10 @@ fn fuzz_webrtc(description: &webrtc::Description) {
 fn fuzz_sip(description: &sip::Description, browser: &[Section]) {
     let offer = description.media();
     let written = sip::Description::parse(&description.to_string());
-    assert!(written.is_ok_and(|read| read.sections.len() == description.sections.len()), "what is written can be read");
+    assert!(
+        written.is_ok_and(|read| read.sections.len() == description.sections.len()),
+        "serialized text parses again"
+    );
     let relayed = browser_offer(&offer, &[]);
     let _ = answer_sip(&offer, &relayed, browser);
     let _ = answer_sip(&offer, &sip_offer(&offer, &[]), &offer);
@@ -62,7 +65,7 @@ fn fuzz_sip(description: &sip::Description, browser: &[Section]) {
         let answer = session.answer(description, local(done.answer));
         let again = session.offer(local(next));
         let count = |text: &sip::Description| text.to_string().lines().filter(|line| line.starts_with("m=")).count();
-        assert_eq!(count(&answer), description.sections.len() + description.others.len(), "an answer has each m-line");
-        assert_eq!(count(&again), count(&answer), "no m-line goes away");
+        assert_eq!(count(&answer), description.sections.len() + description.others.len(), "one m-line per offered one");
+        assert_eq!(count(&again), count(&answer), "m-lines are never removed");
     }
 }

@@ -1,4 +1,4 @@
-//! What real browsers wrote, what the relay makes of it, and arbitrary input.
+//! Tests with descriptions recorded from browsers, and with arbitrary input.
 
 use crate::codec::{Codec, MediaKind, Payload};
 use crate::direction::Direction;
@@ -51,7 +51,7 @@ fn local(sections: Vec<Section>) -> Vec<LocalSection> {
 }
 
 #[test]
-fn chromium_offers_are_read() {
+fn chromium_offers_are_parsed() {
     let audio = parsed(CHROMIUM_AUDIO);
     assert_eq!(audio.sections.len(), 1);
     assert_eq!(audio.transport.setup, Setup::ActPass);
@@ -69,28 +69,28 @@ fn chromium_offers_are_read() {
     let video = parsed(CHROMIUM_VIDEO);
     assert_eq!(video.sections.len(), 2);
     assert!(!video.sections[1].rejected);
-    assert_eq!(video.sections[1].ssrcs.len(), 1, "without that of retransmission");
+    assert_eq!(video.sections[1].ssrcs.len(), 1, "without the SSRC of retransmission");
 }
 
 #[test]
-fn firefox_offers_are_read() {
+fn firefox_offers_are_parsed() {
     let audio = parsed(FIREFOX_AUDIO);
     assert!(names(&audio.sections[0]).starts_with(&[(109, "opus")]));
     assert!(names(&audio.sections[0]).contains(&(101, "telephone-event")));
     let video = parsed(FIREFOX_VIDEO);
     assert_eq!(names(&video.sections[1])[0], (120, "VP8"));
-    assert_eq!(video.sections[1].ssrcs.len(), 1, "without that of retransmission");
+    assert_eq!(video.sections[1].ssrcs.len(), 1, "without the SSRC of retransmission");
     assert!(video.sections[1].payloads[0].feedback.contains(&"nack pli".to_owned()));
 }
 
 #[test]
-fn lines_may_end_anyhow() {
+fn line_endings_and_white_space_are_ignored() {
     let lenient = CHROMIUM_AUDIO.replace("\r\n", " \n");
     assert_eq!(parsed(lenient.trim_end()), parsed(CHROMIUM_AUDIO));
 }
 
 #[test]
-fn fingerprint_and_credentials_may_stand_at_session_level() {
+fn session_level_fingerprint_and_credentials_are_used() {
     let expected = parsed(CHROMIUM_AUDIO).transport;
     let is_transport = |line: &&str| ["a=fingerprint", "a=ice-", "a=setup"].iter().any(|name| line.starts_with(name));
     let (moved, rest): (Vec<&str>, Vec<&str>) = CHROMIUM_AUDIO.lines().partition(is_transport);
@@ -100,7 +100,7 @@ fn fingerprint_and_credentials_may_stand_at_session_level() {
 }
 
 #[test]
-fn feedback_for_all_payloads_and_static_payloads_are_understood() {
+fn wildcard_feedback_and_static_payloads_are_parsed() {
     let text = "v=0\na=ice-ufrag:abcd\na=ice-pwd:0123456789012345678901\n\
         a=fingerprint:sha-256 00:01:02:03:04:05:06:07:08:09:0A:0B:0C:0D:0E:0F:00:01:02:03:04:05:06:07:08:09:0a:0b:0c:0d:0e:0f\n\
         m=audio 9 UDP/TLS/RTP/SAVPF 0 8 13 77\na=rtcp-fb:* nack\na=extmap:3/recvonly urn:x\na=extmap:4/inactive urn:y\n\
@@ -116,7 +116,7 @@ fn feedback_for_all_payloads_and_static_payloads_are_understood() {
 }
 
 #[test]
-fn feedback_of_one_payload_is_bounded() {
+fn feedback_per_payload_is_limited() {
     let lines: String = (0..40).map(|index| format!("a=rtcp-fb:* x{index}\na=rtcp-fb:0 y{index}\n")).collect();
     let text = format!(
         "{}\n{lines}",
@@ -124,12 +124,12 @@ fn feedback_of_one_payload_is_bounded() {
     );
     let description = parsed(&text);
     let of = |number| description.sections[0].payloads.iter().find(|payload| payload.number == number).unwrap();
-    assert_eq!(of(0).feedback.len(), 32, "16 of its own and 16 of all");
+    assert_eq!(of(0).feedback.len(), 32, "16 of its own and 16 wildcard values");
     assert!(of(111).feedback.contains(&"transport-cc".to_owned()) && of(111).feedback.contains(&"x0".to_owned()));
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn missing_attribute_is_reported() {
     let without = |prefix: &str| {
         let kept: Vec<&str> = CHROMIUM_AUDIO.lines().filter(|line| !line.starts_with(prefix)).collect();
         Description::parse(&kept.join("\r\n")).unwrap_err()
@@ -140,7 +140,7 @@ fn what_is_missing_is_named() {
     assert_eq!(without("m="), SdpError::NoMedia);
     let sha1 = Description::parse(&CHROMIUM_AUDIO.replace("sha-256", "sha-1")).unwrap_err();
     assert!(matches!(&sha1, SdpError::UnsupportedFingerprint { hash, .. } if hash == "sha-1"));
-    assert!(sha1.to_string().contains("sha-256 is needed"));
+    assert!(sha1.to_string().contains("sha-256 is required"));
     let broken = Description::parse("v=0\r\nm=audio nine").unwrap_err();
     assert!(broken.to_string().starts_with("line 2: “m=audio nine”"));
     assert!(matches!(Description::parse(&"a".repeat(200_000)), Err(SdpError::TooLong { .. })));
@@ -148,7 +148,7 @@ fn what_is_missing_is_named() {
 }
 
 #[test]
-fn a_payload_with_an_impossible_clock_rate_is_left_out() {
+fn payload_with_invalid_clock_rate_is_ignored() {
     for rate in ["0", "384001", "4000000000", "99999999999"] {
         let text =
             CHROMIUM_AUDIO.replace("opus/48000", &format!("opus/{rate}")).replace("PCMU/8000", &format!("PCMU/{rate}"));
@@ -164,23 +164,23 @@ fn a_payload_with_an_impossible_clock_rate_is_left_out() {
 }
 
 #[test]
-fn two_sections_may_not_have_the_same_name() {
+fn duplicate_mid_is_rejected() {
     let twice = CHROMIUM_VIDEO.replace("a=mid:1", "a=mid:0");
     let error = Description::parse(&twice).unwrap_err();
-    assert!(error.to_string().ends_with("a=mid:0 is there twice"), "{error}");
+    assert!(error.to_string().ends_with("duplicate a=mid:0"), "{error}");
     let renamed = CHROMIUM_VIDEO.replace("a=mid:1", "a=mid:1\r\na=mid:2");
-    assert!(Description::parse(&renamed).is_err(), "nor one section two names");
+    assert!(Description::parse(&renamed).is_err(), "a second a=mid in one section is invalid");
 }
 
 #[test]
-fn a_section_outside_the_bundle_is_refused() {
+fn section_outside_bundle_is_refused() {
     let unbundled = CHROMIUM_VIDEO.replace("a=group:BUNDLE 0 1", "a=group:BUNDLE 0");
     let sections = parsed(&unbundled).sections;
     assert_eq!((sections[0].rejected, sections[1].rejected), (false, true));
 }
 
 #[test]
-fn h264_of_another_packetization_or_profile_is_another_codec() {
+fn h264_with_other_packetization_or_profile_does_not_match() {
     let h264 =
         |fmtp: &str| Codec { name: "H264".to_owned(), clock_rate: 90_000, channels: 1, fmtp: Some(fmtp.to_owned()) };
     let one = h264("level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f");
@@ -190,7 +190,7 @@ fn h264_of_another_packetization_or_profile_is_another_codec() {
 }
 
 #[test]
-fn the_relay_offers_what_it_can_pass_in_the_configured_order() {
+fn relay_offer_follows_configured_codec_order() {
     let caller = parsed(CHROMIUM_VIDEO);
     let offered = relay_offer(&caller.sections, &[]);
     assert_eq!(offered.len(), 2);
@@ -201,11 +201,11 @@ fn the_relay_offers_what_it_can_pass_in_the_configured_order() {
     let limited = relay_offer(&caller.sections, &["pcmu".to_owned(), "OPUS".to_owned()]);
     let audio: Vec<&str> = names(&limited[0]).into_iter().map(|(_, name)| name).collect();
     assert_eq!(audio, ["PCMU", "opus", "CN", "telephone-event", "telephone-event"]);
-    assert_eq!(names(&limited[1]), names(&offered[1]), "no video codec is named, so video stays as it was");
+    assert_eq!(names(&limited[1]), names(&offered[1]), "video is unchanged if the order lists no video codec");
 }
 
 #[test]
-fn browsers_settle_on_common_codecs() {
+fn browser_negotiation_selects_common_codecs() {
     for (offer, answer) in [
         (CHROMIUM_VIDEO, CHROMIUM_TO_FIREFOX),
         (FIREFOX_VIDEO, FIREFOX_TO_CHROMIUM),
@@ -216,9 +216,9 @@ fn browsers_settle_on_common_codecs() {
         assert_eq!((settled.answer.len(), settled.caller.len(), settled.callee.len()), (2, 2, 2));
         for (caller, callee) in settled.caller.iter().zip(&settled.callee) {
             assert_eq!(names(caller).len(), names(callee).len());
-            for (here, there) in caller.payloads.iter().zip(&callee.payloads) {
-                assert!(here.codec.matches(&there.codec));
-                assert_eq!(here.feedback, there.feedback);
+            for (caller, callee) in caller.payloads.iter().zip(&callee.payloads) {
+                assert!(caller.codec.matches(&callee.codec));
+                assert_eq!(caller.feedback, callee.feedback);
             }
         }
         assert_eq!(settled.caller[1].ssrcs, offer.sections[1].ssrcs);
@@ -228,11 +228,11 @@ fn browsers_settle_on_common_codecs() {
 }
 
 #[test]
-fn directions_are_right_for_both() {
+fn excessive_answer_direction_is_limited() {
     let caller = parsed(&CHROMIUM_AUDIO.replace("a=sendrecv", "a=sendonly"));
     let offered = relay_offer(&caller.sections, &[]);
     assert_eq!(offered[0].direction, Direction::SendOnly);
-    // The callee answers more than it may: only receiving is left of it.
+    // The callee's answer exceeds the offered direction and is limited to recvonly.
     let settled = settle(&caller.sections, &parsed(ANSWER_TO_AUDIO).sections, &offered).unwrap();
     assert_eq!(settled.answer[0].direction, Direction::RecvOnly);
     assert_eq!(settled.caller[0].direction, Direction::SendOnly);
@@ -240,7 +240,7 @@ fn directions_are_right_for_both() {
 }
 
 #[test]
-fn refused_video_gets_port_zero_and_audio_goes_on() {
+fn refused_video_gets_port_zero() {
     let caller = parsed(CHROMIUM_VIDEO);
     let callee = parsed(&WITHOUT_CAMERA.replace("m=video 9", "m=video 0"));
     assert!(callee.sections[1].rejected);
@@ -253,7 +253,7 @@ fn refused_video_gets_port_zero_and_audio_goes_on() {
 }
 
 #[test]
-fn nothing_in_common_is_said() {
+fn failed_negotiation_returns_reason() {
     let caller = parsed(CHROMIUM_AUDIO);
     let only_pcmu = relay_offer(&caller.sections, &["PCMU".to_owned()]);
     let mut callee = parsed(ANSWER_TO_AUDIO);
@@ -266,7 +266,7 @@ fn nothing_in_common_is_said() {
 }
 
 #[test]
-fn other_sections_keep_their_place_and_are_refused() {
+fn other_sections_are_refused_in_position() {
     let data = "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:d\r\n";
     let (head, media) = CHROMIUM_AUDIO.split_at(CHROMIUM_AUDIO.find("m=audio").unwrap());
     let caller = parsed(&format!("{head}{data}{media}"));
@@ -278,7 +278,7 @@ fn other_sections_keep_their_place_and_are_refused() {
 }
 
 #[test]
-fn legs_with_payload_numbers_of_their_own_share_codecs() {
+fn legs_with_different_payload_types_share_codecs() {
     let (a, b) = (parsed(CHROMIUM_AUDIO), parsed(FIREFOX_AUDIO));
     let shared = shared_codecs(&a.sections, &b.sections, MediaKind::Audio);
     assert_eq!((shared[0].0.number, shared[0].1.number), (111, 109));
@@ -336,11 +336,11 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read_back(
+    fn descriptions_round_trip(
         transport in any_transport(),
         mut sections in (1_usize..5).prop_flat_map(|count| (0..count).map(section).collect::<Vec<_>>()),
     ) {
-        // A section whose address is port 0 would be a refused one.
+        // A section with port 0 would be a refused one.
         prop_assume!(transport.candidates.first().is_none_or(|address| address.port() != 0));
         let text = offer(&transport, &local(sections.clone()));
         for (ssrc, section) in (1000..).zip(&mut sections) {
@@ -353,12 +353,12 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_octets_do_no_harm(data in proptest::collection::vec(any::<u8>(), 0..2000)) {
+    fn arbitrary_octets_do_not_panic(data in proptest::collection::vec(any::<u8>(), 0..2000)) {
         crate::fuzz_sdp(&data);
     }
 
     #[test]
-    fn damaged_descriptions_do_no_harm(
+    fn damaged_descriptions_do_not_panic(
         which in 0_usize..4 + crate::sip::samples::ALL.len(),
         damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20),
         cut in any::<prop::sample::Index>(),

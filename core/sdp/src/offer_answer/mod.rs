@@ -1,8 +1,8 @@
-//! Offer and answer across the relay (RFC 3264): one negotiation between two ends that never see each other's
+//! Offer/answer across the relay (RFC 3264): one negotiation between two endpoints that do not receive each other's
 //! descriptions.
 //!
-//! This file has two browsers: the relay passes media on as it is, so both legs end with the same codecs. Where a SIP
-//! endpoint is at one end or at both, see [`sip`].
+//! This module handles two browsers. The relay forwards media unchanged, so both legs use the same codecs. Negotiation
+//! with a SIP endpoint on one or both legs is in [`sip`].
 
 pub mod sip;
 
@@ -11,11 +11,11 @@ use crate::direction::Direction;
 use crate::section::{HeaderExtension, Section};
 use core::fmt;
 
-/// RTCP feedback the relay answers itself or passes on.
+/// RTCP feedback that the relay handles itself or forwards.
 const FEEDBACK: [&str; 5] = ["nack", "nack pli", "ccm fir", "goog-remb", "transport-cc"];
 
-/// Header extensions that mean the same on both legs. Those of simulcast and retransmission name streams that the
-/// relay does not pass, so they are not among them.
+/// Header extensions that are valid on both legs. Those of simulcast and retransmission are excluded, because they identify
+/// streams that the relay does not forward.
 const EXTENSIONS: [&str; 11] = [
     "urn:ietf:params:rtp-hdrext:sdes:mid",
     "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
@@ -30,26 +30,26 @@ const EXTENSIONS: [&str; 11] = [
     "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension",
 ];
 
-/// A negotiation that came to an end.
+/// The result of a successful negotiation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settled {
-    /// The relay's answer to the caller: a section for each of the caller's, in the caller's order, refused ones too.
+    /// The relay's answer to the caller: one section per offered section, in the offer's order, including refused ones.
     pub answer: Vec<Section>,
-    /// The streams of the caller's leg as the caller's browser sees them: payloads of its offer in the order of the
-    /// answer. Only sections in use.
+    /// The streams of the caller's leg in use, from the point of view of the caller's browser: payloads of its offer in
+    /// the order of the answer.
     pub caller: Vec<Section>,
-    /// The same streams on the callee's leg, in the same order, as the callee's browser sees them.
+    /// The same streams on the callee's leg, in the same order, from the point of view of the callee's browser.
     pub callee: Vec<Section>,
 }
 
-/// Why a negotiation came to nothing.
+/// The reason why a negotiation failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NegotiationError {
     /// The answerer refused every section.
     Refused,
-    /// Sections were accepted, but none with a codec that was offered.
+    /// Sections were accepted, but none has a codec that was offered.
     NoCommonCodecs,
-    /// The answer has not the sections of the offer (RFC 3264 §6).
+    /// The sections of the answer do not correspond to those of the offer (RFC 3264 §6).
     NotAnAnswer,
 }
 
@@ -57,19 +57,19 @@ impl fmt::Display for NegotiationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Refused => "every media section is refused",
-            Self::NoCommonCodecs => "the two ends have no codec in common",
-            Self::NotAnAnswer => "the answer's media sections are not those of the offer",
+            Self::NoCommonCodecs => "the two endpoints have no codec in common",
+            Self::NotAnAnswer => "the answer's media sections do not match the offer",
         })
     }
 }
 
 impl core::error::Error for NegotiationError {}
 
-/// What the relay offers the callee on the caller's behalf: the caller's sections in use, with its payload numbers,
-/// extension identifiers and directions. (What the caller sends is what the relay will send.)
+/// Builds the relay's offer to the callee on the caller's behalf: the caller's sections in use, with its payload types,
+/// extension identifiers and directions (the relay will send what the caller sends).
 ///
-/// `order` names encodings, the preferred first, and leaves out what it does not name; a kind of which it names
-/// nothing stays as it is, and telephone-event is never left out. Empty, it changes nothing.
+/// `order` lists encoding names by preference and removes all others. A media kind of which it lists no encoding is left
+/// unchanged, as is everything if `order` is empty. telephone-event is never removed.
 #[must_use]
 pub fn relay_offer(caller_offer: &[Section], order: &[String]) -> Vec<Section> {
     let in_use = caller_offer.iter().filter(|section| !section.rejected);
@@ -99,12 +99,12 @@ pub(crate) fn offered_payloads(section: &Section, order: &[String]) -> Vec<Paylo
     let comfort_noise = |codec: &Codec| {
         codec.is_comfort_noise() && primary.iter().any(|speech| speech.codec.clock_rate == codec.clock_rate)
     };
-    let beside = all().filter(|payload| payload.codec.is_telephone_event() || comfort_noise(&payload.codec));
-    let kept = primary.iter().copied().chain(beside);
+    let auxiliary = all().filter(|payload| payload.codec.is_telephone_event() || comfort_noise(&payload.codec));
+    let kept = primary.iter().copied().chain(auxiliary);
     kept.map(|payload| Payload { feedback: passed_feedback(&payload.feedback), ..payload.clone() }).collect()
 }
 
-/// Whether an encoding name is one of audio or of video; what is not known as video counts as audio.
+/// Returns whether an encoding name is of this media kind. A name that is not a known video codec counts as audio.
 fn names_kind(name: &str, kind: MediaKind) -> bool {
     const VIDEO: [&str; 7] = ["VP8", "VP9", "H264", "H265", "AV1", "AV1X", "H263-1998"];
     let is_video = VIDEO.iter().any(|video| video.eq_ignore_ascii_case(name));
@@ -115,11 +115,11 @@ fn passed_feedback(feedback: &[String]) -> Vec<String> {
     feedback.iter().filter(|value| FEEDBACK.contains(&value.as_str())).cloned().collect()
 }
 
-/// Joins the caller's offer and the callee's answer to what the relay offered ([`relay_offer`]).
+/// Combines the caller's offer with the callee's answer to the relay's offer ([`relay_offer`]).
 ///
 /// # Errors
 ///
-/// When no section is left with a codec that both ends have.
+/// Returns an error if no section is left with a codec that both endpoints support.
 pub fn settle(
     caller_offer: &[Section],
     answered: &[Section],
@@ -156,7 +156,7 @@ pub(crate) fn refused(offered: &Section) -> Section {
     Section { rejected: true, direction: Direction::Inactive, ssrcs: Vec::new(), ..offered.clone() }
 }
 
-/// The relay's answer, the caller's stream and the callee's stream of one section.
+/// Negotiates one section. Returns the relay's answer, the caller's stream and the callee's stream.
 fn settle_section(offered: &Section, relayed: &Section, answered: &Section) -> Option<(Section, Section, Section)> {
     if answered.rejected {
         return None;
@@ -168,7 +168,7 @@ fn settle_section(offered: &Section, relayed: &Section, answered: &Section) -> O
         let Some(caller) = offered.payloads.iter().find(|payload| payload.number == relayed.number) else { continue };
         let feedback: Vec<String> =
             relayed.feedback.iter().filter(|value| callee.feedback.contains(value)).cloned().collect();
-        // The parameters say what their writer can receive: the caller is told the callee's.
+        // Format parameters describe what their author can receive, so the caller gets those of the callee.
         let codec = Codec { fmtp: callee.codec.fmtp.clone(), ..caller.codec.clone() };
         payloads.push((
             Payload { number: caller.number, codec, feedback: feedback.clone() },
@@ -181,7 +181,7 @@ fn settle_section(offered: &Section, relayed: &Section, answered: &Section) -> O
     }
     let extensions: Vec<HeaderExtension> =
         relayed.extensions.iter().filter(|extension| answered.extensions.contains(extension)).cloned().collect();
-    // The relay sends the caller what the callee sends, and the callee cannot do more than it was offered.
+    // The relay forwards to the caller what the callee sends. The callee's direction is limited by the offer.
     let direction = answered.direction.and(offered.direction.reversed());
     let section = |from: &Section, direction, payloads, ssrcs| Section {
         direction,
@@ -202,8 +202,8 @@ fn settle_section(offered: &Section, relayed: &Section, answered: &Section) -> O
     ))
 }
 
-/// Codecs of one kind that two legs share, though each negotiated its own payload numbers: `a`'s payload and `b`'s,
-/// in `a`'s order of preference.
+/// Returns the codecs of one media kind that two legs have in common, as pairs of `a`'s and `b`'s payload, in `a`'s order of
+/// preference. The legs may use different payload types for the same codec.
 #[must_use]
 pub fn shared_codecs<'a>(a: &'a [Section], b: &'a [Section], kind: MediaKind) -> Vec<(&'a Payload, &'a Payload)> {
     let payloads = |sections: &'a [Section]| {
@@ -215,8 +215,8 @@ pub fn shared_codecs<'a>(a: &'a [Section], b: &'a [Section], kind: MediaKind) ->
         .collect()
 }
 
-/// Whether two established legs can be bridged without transcoding: they share a speech codec. (Video that they do
-/// not share is left out.)
+/// Returns whether two established legs can be bridged without transcoding: they have an audio codec in common. Video
+/// without a common codec is not forwarded.
 #[must_use]
 pub fn can_bridge(a: &[Section], b: &[Section]) -> bool {
     shared_codecs(a, b, MediaKind::Audio).iter().any(|(payload, _)| payload.codec.is_primary())

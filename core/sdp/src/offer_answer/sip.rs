@@ -1,16 +1,17 @@
-//! Negotiations with a SIP endpoint at one end or at both.
+//! Offer/answer with a SIP endpoint on one or both legs.
 //!
-//! A browser gets **one** offer or answer for the whole call, while a SIP endpoint may say something new at any time: in
-//! another early dialog, in the 200 after a 183, in a re-INVITE (RFC 3264 §8). So what a browser is told does not depend
-//! on what the SIP endpoint says first, as far as that can be avoided:
+//! A browser gets **one** offer or answer for the whole call, while a SIP endpoint may send a new description at any time:
+//! in another early dialog, in the 200 after a 183, in a re-INVITE (RFC 3264 §8). The description for the browser therefore
+//! depends as little as possible on the first description of the SIP endpoint:
 //!
-//! - *Codecs*: those that the SIP endpoint takes stand first, because a browser sends the first one; behind them stand
-//!   all others that the endpoint was, or can be, offered, so that the browser understands what comes later. What it
-//!   sends stays the first: [`sending`] tells what that means for the SIP endpoint.
-//! - *Direction*: the browser's own. Hold on the SIP leg is the SIP leg's affair, and the bridge keeps to it.
-//! - *DTMF*: the relay takes and makes telephone-events itself, so each leg has its own.
-//! - *Feedback and header extensions*: only what the relay answers without the far end. Video orientation is not among
-//!   them: a SIP endpoint would see the picture lying on its side, without it the browser turns the picture.
+//! - *Codecs*: those that the SIP endpoint accepts come first, because a browser sends the first one. All others that the
+//!   endpoint was or can be offered follow, so that the browser can receive them later. The codec that the browser sends
+//!   does not change; [`sending`] determines whether the SIP endpoint can receive it.
+//! - *Direction*: that of the browser. Hold on the SIP leg does not change the browser's description; the bridge applies it.
+//! - *DTMF*: the relay terminates and generates telephone-events, so each leg negotiates its own.
+//! - *Feedback and header extensions*: only those that the relay handles without the peer. Video orientation is excluded:
+//!   a SIP endpoint would ignore it and show a rotated picture; without the extension the browser rotates the picture
+//!   itself.
 //!
 //! ```text
 //! browser calls    sip_offer ──▶ INVITE … answer ──▶ answer_browser ──▶ (another answer) accepted
@@ -29,28 +30,28 @@ use crate::codec::{Codec, MediaKind, Payload};
 use crate::direction::Direction;
 use crate::section::Section;
 
-/// RTCP feedback that the relay answers or makes itself toward a browser.
+/// RTCP feedback that the relay handles or generates itself toward a browser.
 const BROWSER_FEEDBACK: [&str; 3] = ["nack", "nack pli", "ccm fir"];
 
-/// Identifies the section in a bundle; no other extension means anything to a SIP endpoint.
+/// The header extension that identifies the section in a bundle. No other extension is of use with a SIP endpoint.
 const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 
-/// What an answer leaves of the sections that the relay offered: the streams in use as the answerer sees them, with the
-/// `mid` of the offered section.
+/// Applies an answer to the sections that the relay offered. Returns the streams in use from the point of view of the
+/// answerer, with the `mid` of the offered section.
 ///
-/// Codecs are compared, not numbers: an answerer may want to receive under other numbers than it sends with (RFC 3264
-/// §6.1); [`as_sent`] has the latter.
+/// Payloads are matched by codec, not by number: an answerer may receive with other payload types than it sends with
+/// (RFC 3264 §6.1); [`as_sent`] returns the latter.
 ///
 /// # Errors
 ///
-/// When nothing is left, or the answer's sections are not those of the offer.
+/// Returns an error if no stream is left or the answer's sections do not match the offer.
 pub fn accepted(offered: &[Section], answered: &[Section]) -> Result<Vec<Section>, NegotiationError> {
     let fits = answered.len() <= offered.len()
         && answered.iter().zip(offered).all(|(answered, offered)| answered.kind == offered.kind);
     if !fits {
         return Err(NegotiationError::NotAnAnswer);
     }
-    // Sections that are missing at the end count as refused: some phones leave them out (against RFC 3264 §6).
+    // Missing trailing sections count as refused: some phones omit them, contrary to RFC 3264 §6.
     let pairs = offered.iter().zip(answered);
     let streams: Vec<Section> = pairs.filter_map(|(offered, answered)| accepted_section(offered, answered)).collect();
     if !streams.is_empty() {
@@ -75,20 +76,20 @@ fn accepted_section(offered: &Section, answered: &Section) -> Option<Section> {
     })
 }
 
-/// The streams of `remote` under the numbers with which their writer sends: those of the relay's own description.
+/// Returns the streams of `remote` with the payload types that the peer sends with: those of the relay's own description.
 #[must_use]
 pub fn as_sent(local: &Section, remote: &Section) -> Section {
-    let number = |payload: &Payload| find(&local.payloads, payload).map_or(payload.number, |ours| ours.number);
+    let number = |payload: &Payload| find(&local.payloads, payload).map_or(payload.number, |local| local.number);
     let payloads = remote.payloads.iter().map(|payload| Payload { number: number(payload), ..payload.clone() });
     Section { payloads: payloads.collect(), ..remote.clone() }
 }
 
-/// Joins a browser's offer, what the relay made of it ([`sip_offer`]) and the SIP endpoint's first answer. `answer` is
-/// for the browser; further answers to the same offer are only looked at with [`accepted`].
+/// Combines a browser's offer, the relay's offer derived from it ([`sip_offer`]) and the SIP endpoint's first answer.
+/// [`Settled::answer`] is for the browser. Further answers to the same offer are evaluated with [`accepted`] only.
 ///
 /// # Errors
 ///
-/// As in [`accepted`].
+/// As for [`accepted`].
 pub fn answer_browser(
     offer: &[Section],
     relayed: &[Section],
@@ -104,16 +105,16 @@ pub fn answer_browser(
             continue;
         };
         let payloads = browser_payloads(offered, relayed, stream);
-        let told = payloads.iter().map(|payload| {
-            // The parameters say what their writer can receive: the browser is told the SIP endpoint's.
+        let answered = payloads.iter().map(|payload| {
+            // Format parameters describe what their author can receive, so the browser gets those of the SIP endpoint.
             let fmtp = match find(&stream.payloads, payload) {
-                Some(theirs) => theirs.codec.fmtp.clone(),
+                Some(remote) => remote.codec.fmtp.clone(),
                 None => payload.codec.fmtp.clone(),
             };
             Payload { codec: Codec { fmtp, ..payload.codec.clone() }, ..payload.clone() }
         });
         let extensions = offered.extensions.iter().filter(|extension| extension.uri == MID).cloned().collect();
-        let used = Section { payloads: told.collect(), extensions, rejected: false, ..offered.clone() };
+        let used = Section { payloads: answered.collect(), extensions, rejected: false, ..offered.clone() };
         settled.caller.push(Section { payloads, ..used.clone() });
         settled.answer.push(Section { direction: offered.direction.reversed(), ssrcs: Vec::new(), ..used });
         settled.callee.push(stream.clone());
@@ -121,14 +122,15 @@ pub fn answer_browser(
     if settled.caller.is_empty() { Err(NegotiationError::NoCommonCodecs) } else { Ok(settled) }
 }
 
-/// The browser's payloads for its one answer: what the SIP endpoint took, in its order; what it did not take; DTMF.
+/// Returns the payloads of the browser's answer: those that the SIP endpoint accepted, in its order, then the other offered
+/// ones, comfort noise and DTMF.
 fn browser_payloads(offered: &Section, relayed: &Section, stream: &Section) -> Vec<Payload> {
     let mut payloads: Vec<Payload> = Vec::new();
     let primary = stream.payloads.iter().chain(&relayed.payloads).filter(|payload| payload.codec.is_primary());
-    let beside = offered.payloads.iter().filter(|payload| payload.codec.is_telephone_event());
-    let silence = stream.payloads.iter().filter(|payload| payload.codec.is_comfort_noise());
-    for wanted in primary.chain(silence).chain(beside) {
-        // Of several formats that match (levels of H.264), the one that was relayed.
+    let dtmf = offered.payloads.iter().filter(|payload| payload.codec.is_telephone_event());
+    let comfort_noise = stream.payloads.iter().filter(|payload| payload.codec.is_comfort_noise());
+    for wanted in primary.chain(comfort_noise).chain(dtmf) {
+        // If several formats match (levels of H.264), the one that was relayed is used.
         let Some(own) = find(&offered.payloads, wanted) else { continue };
         if !payloads.iter().any(|known| known.number == own.number) {
             let feedback = own.feedback.iter().filter(|value| BROWSER_FEEDBACK.contains(&value.as_str()));
@@ -138,12 +140,12 @@ fn browser_payloads(offered: &Section, relayed: &Section, stream: &Section) -> V
     payloads
 }
 
-/// Joins a SIP endpoint's offer, what the relay made of it for the other end ([`browser_offer`] or [`sip_offer`]) and the
-/// other end's answer. `answer` is for the SIP endpoint.
+/// Combines a SIP endpoint's offer, the relay's offer to the other leg derived from it ([`browser_offer`] or
+/// [`sip_offer`]) and the answer of the other leg. [`Settled::answer`] is for the SIP endpoint.
 ///
 /// # Errors
 ///
-/// When nothing is left that both ends have, or the answer's sections are not those of the offer.
+/// Returns an error if the two endpoints have no codec in common or the answer's sections do not match the offer.
 pub fn answer_sip(offer: &[Section], relayed: &[Section], answered: &[Section]) -> Result<Settled, NegotiationError> {
     let callee = accepted(relayed, answered)?;
     let mut settled = Settled { answer: Vec::new(), caller: Vec::new(), callee: Vec::new() };
@@ -164,21 +166,22 @@ pub fn answer_sip(offer: &[Section], relayed: &[Section], answered: &[Section]) 
 /// The relay's answer to an offer that a SIP peer made in an established call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Renegotiated {
-    /// A section for each that was offered, in order, refused ones too.
+    /// One section per offered section, in order, including refused ones.
     pub answer: Vec<Section>,
-    /// The peer's streams from now on, in use, as the peer sees them.
+    /// The peer's streams in use after the renegotiation, from the point of view of the peer.
     pub peer: Vec<Section>,
 }
 
-/// Answers an offer of a SIP peer (re-INVITE, UPDATE) within what the other leg has negotiated, `other`, which hears
-/// nothing of it. `wanted` is what this side of the call wants, as the relay sees it: less than
-/// [`Direction::SendRecv`] while the other end holds.
+/// Answers an offer of a SIP peer (re-INVITE, UPDATE) within the negotiated streams of the other leg, `other`, which is not
+/// renegotiated. `wanted` is the direction requested by the call, from the point of view of the relay: it is less than
+/// [`Direction::SendRecv`] while the other leg is on hold.
 ///
-/// The codec that the other end sends stands first in the answer if the peer has it, or has what it converts to.
+/// The codec that the other leg sends comes first in the answer if the peer supports it or one that it converts to.
 ///
 /// # Errors
 ///
-/// When the peer wants media and nothing of them can be (488). No media at all is an offer that can be met (RFC 3264 §8.2).
+/// Returns an error (488) if the peer offers media in use and none of it is acceptable. An offer without media in use is
+/// acceptable (RFC 3264 §8.2).
 pub fn renegotiate(other: &[Section], offer: &[Section], wanted: Direction) -> Result<Renegotiated, NegotiationError> {
     let mut renegotiated = Renegotiated { answer: Vec::new(), peer: Vec::new() };
     let mut streams = Streams::of(other);
@@ -197,7 +200,8 @@ pub fn renegotiate(other: &[Section], offer: &[Section], wanted: Direction) -> R
     if renegotiated.peer.is_empty() && wants_media { Err(NegotiationError::NoCommonCodecs) } else { Ok(renegotiated) }
 }
 
-/// The streams of a leg, given away one by one to those of the same kind on another, as the bridge does it.
+/// The streams of a leg, assigned one by one to the streams of the same kind on another leg, in the same order as the
+/// bridge does it.
 struct Streams<'a> {
     sections: &'a [Section],
     taken: [usize; 2],
@@ -208,14 +212,14 @@ impl<'a> Streams<'a> {
         Self { sections, taken: [0; 2] }
     }
 
-    /// The next one of that kind in use.
+    /// Returns the next unassigned stream of this kind.
     fn next(&self, kind: MediaKind) -> Option<&'a Section> {
         let [audio, video] = self.taken;
         let taken = if kind == MediaKind::Audio { audio } else { video };
         self.sections.iter().filter(|section| section.kind == kind && !section.rejected).nth(taken)
     }
 
-    /// Gives it away.
+    /// Marks the next stream of this kind as assigned.
     const fn take(&mut self, kind: MediaKind) {
         let [audio, video] = &mut self.taken;
         match kind {
@@ -225,7 +229,7 @@ impl<'a> Streams<'a> {
     }
 }
 
-/// The answer to one section of a SIP endpoint whose media go to and come from `other`.
+/// Answers one section of a SIP endpoint that exchanges media with the stream `other`.
 fn answer_section(offered: &Section, other: &Section, wanted: Direction) -> Option<Section> {
     let sent = other.payloads.iter().find(|payload| payload.codec.is_primary())?;
     let is_sent = |payload: &Payload| sent.codec.matches(&payload.codec);
@@ -237,15 +241,15 @@ fn answer_section(offered: &Section, other: &Section, wanted: Direction) -> Opti
     let mut payloads: Vec<&Payload> = offered.payloads.iter().filter(passes).collect();
     payloads.sort_by_key(|payload| !(is_sent(payload) || must_convert && sent.codec.converts(&payload.codec)));
     let rates: Vec<u32> = payloads.iter().map(|payload| payload.codec.clock_rate).collect();
-    let beside = |payload: &&Payload| {
+    let is_auxiliary = |payload: &&Payload| {
         let codec = &payload.codec;
-        // The relay makes and takes telephone-events itself; 8000 is what everybody has.
+        // The relay terminates telephone-events; every endpoint supports them at 8000 Hz.
         codec.is_telephone_event() && (codec.clock_rate == 8000 || rates.contains(&codec.clock_rate))
             || codec.is_comfort_noise() && find(&other.payloads, payload).is_some()
     };
-    payloads.extend(offered.payloads.iter().filter(beside));
-    let told = |payload: &Payload| {
-        // The parameters say what their writer can receive: each end is told the other's.
+    payloads.extend(offered.payloads.iter().filter(is_auxiliary));
+    let answered = |payload: &Payload| {
+        // Format parameters describe what their author can receive, so each endpoint gets those of the other.
         let same = find(&other.payloads, payload).filter(|same| same.codec.is_primary());
         let fmtp = same.map_or_else(|| payload.codec.fmtp.clone(), |same| same.codec.fmtp.clone());
         let feedback = payload.feedback.iter().filter(|value| offer::SIP_FEEDBACK.contains(&value.as_str()));
@@ -255,7 +259,7 @@ fn answer_section(offered: &Section, other: &Section, wanted: Direction) -> Opti
             number: payload.number,
         }
     };
-    let payloads: Vec<Payload> = payloads.into_iter().map(told).collect();
+    let payloads: Vec<Payload> = payloads.into_iter().map(answered).collect();
     let direction = offered.direction.reversed().and(other.direction).and(wanted);
     has_primary(&payloads).then(|| Section {
         payloads,
@@ -266,7 +270,7 @@ fn answer_section(offered: &Section, other: &Section, wanted: Direction) -> Opti
     })
 }
 
-/// The offerer's stream once it is answered: its own payloads in the order of the answer.
+/// Returns the offerer's stream after the answer: its own payloads in the order of the answer.
 fn stream_of_offer(offered: &Section, answer: &Section) -> Section {
     let own = |answered: &Payload| offered.payloads.iter().find(|payload| payload.number == answered.number);
     let payloads = answer
@@ -281,41 +285,41 @@ fn stream_of_offer(offered: &Section, answer: &Section) -> Section {
     }
 }
 
-/// How what one end sends reaches another.
+/// How the media sent by one endpoint are delivered to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sending {
-    /// The receiver takes what the sender sends first.
+    /// The receiver accepts the sender's first codec.
     AsItIs,
-    /// It takes it in the other law of G.711.
+    /// The sender's first codec must be converted between PCMU and PCMA.
     Converted,
-    /// It does not, but it takes this payload of the sender's, to which the sender would have to change.
+    /// The receiver does not accept the sender's first codec, but this one, to which the sender would have to change.
     Changed(Payload),
-    /// Not at all.
+    /// There is no common codec.
     Never,
 }
 
-/// How audio or video that `from` sends reaches `to`, both as their ends see them.
+/// Determines how a stream sent by `from` is delivered to `to`, each from the point of view of its own endpoint.
 #[must_use]
 pub fn sending(from: &Section, to: &Section) -> Sending {
-    let takes = |payload: &Payload, same: fn(&Codec, &Codec) -> bool| {
-        let theirs = to.payloads.iter().filter(|theirs| theirs.codec.is_primary());
-        theirs.map(|theirs| &theirs.codec).any(|codec| same(&payload.codec, codec))
+    let accepts = |payload: &Payload, same: fn(&Codec, &Codec) -> bool| {
+        let received = to.payloads.iter().filter(|received| received.codec.is_primary());
+        received.map(|received| &received.codec).any(|codec| same(&payload.codec, codec))
     };
     let mut primary = from.payloads.iter().filter(|payload| payload.codec.is_primary());
     match primary.next() {
-        Some(first) if takes(first, Codec::matches) => Sending::AsItIs,
-        Some(first) if takes(first, Codec::converts) => Sending::Converted,
-        Some(_) => primary.find(|payload| takes(payload, flows)).cloned().map_or(Sending::Never, Sending::Changed),
+        Some(first) if accepts(first, Codec::matches) => Sending::AsItIs,
+        Some(first) if accepts(first, Codec::converts) => Sending::Converted,
+        Some(_) => primary.find(|payload| accepts(payload, flows)).cloned().map_or(Sending::Never, Sending::Changed),
         None => Sending::Never,
     }
 }
 
-/// Whether the relay can make one of the other without a codec.
+/// Returns whether the relay can forward `a` as `b` without transcoding.
 fn flows(a: &Codec, b: &Codec) -> bool {
     a.matches(b) || a.converts(b)
 }
 
-/// The payload of the same codec, under the same number if there is such a one.
+/// Finds a payload of the same codec, preferably with the same number.
 fn find<'a>(payloads: &'a [Payload], wanted: &Payload) -> Option<&'a Payload> {
     let mut same = payloads.iter().filter(|payload| payload.codec.matches(&wanted.codec));
     same.clone().find(|payload| payload.number == wanted.number).or_else(|| same.next())

@@ -1,16 +1,16 @@
-//! What an m-line's formats mean: `a=rtpmap`, `a=fmtp` and `a=rtcp-fb` put together.
+//! Payload formats of an m-line, assembled from `a=rtpmap`, `a=fmtp` and `a=rtcp-fb`.
 
 use crate::attribute::{MAX_FMTP, MAX_TOKEN, is_token, push_new};
 use crate::codec::{Codec, Payload};
 use std::collections::BTreeMap;
 
-/// The most kinds of feedback that are kept of one payload type; browsers offer six.
+/// The maximum number of feedback types kept per payload type; browsers offer six.
 const MAX_FEEDBACK: usize = 16;
 
-/// The highest clock rate that is believed: audio seldom has more than 192,000, video has 90,000.
+/// The maximum accepted clock rate in Hz: audio rarely exceeds 192,000, video has 90,000.
 const MAX_CLOCK_RATE: u32 = 384_000;
 
-/// The formats of one m-line as they are read.
+/// Collects the formats of one m-line during parsing.
 #[derive(Default)]
 pub(crate) struct Formats {
     numbers: Vec<u8>,
@@ -23,19 +23,19 @@ pub(crate) struct Formats {
     feedback_lines: usize,
 }
 
-/// Values of `a=rtcp-fb`, each with the number of its line.
+/// Values of `a=rtcp-fb`, each with its position among all feedback lines of the section.
 type Feedback = Vec<(usize, String)>;
 
-/// An `a=rtpmap` that is none.
+/// An `a=rtpmap` line has invalid syntax.
 pub(crate) struct NotAnRtpmap;
 
 impl Formats {
-    /// From the payload types of the m-line; `None` if one is no number below 128.
+    /// Parses the payload types of the m-line; returns `None` if one is not a number below 128.
     pub(crate) fn new<'a>(words: impl Iterator<Item = &'a str>) -> Option<Self> {
         let mut numbers = Vec::new();
         for word in words {
             let number = word.parse().ok().filter(|number| *number < 128)?;
-            // 128 different ones at most, so the search stays cheap.
+            // At most 128 entries, so a linear search is cheap.
             if !numbers.contains(&number) {
                 numbers.push(number);
             }
@@ -43,7 +43,7 @@ impl Formats {
         Some(Self { numbers, ..Self::default() })
     }
 
-    /// Reads one attribute of the section; those of other names are skipped.
+    /// Reads one attribute of the section; attributes with other names are ignored.
     pub(crate) fn read(&mut self, name: &str, value: &str) -> Result<(), NotAnRtpmap> {
         match name {
             "rtpmap" => {
@@ -51,7 +51,7 @@ impl Formats {
                 if self.numbers.contains(&number) && !self.codecs.iter().any(|(known, _)| *known == number) {
                     match codec {
                         Some(codec) => self.codecs.push((number, codec)),
-                        // Not even what a static payload type means without a description.
+                        // The payload type is unusable, even if it has a static meaning.
                         None => self.numbers.retain(|known| *known != number),
                     }
                 }
@@ -87,7 +87,7 @@ impl Formats {
         }
     }
 
-    /// The payloads, in the order of the m-line.
+    /// Returns the payloads in the order of the m-line.
     pub(crate) fn payloads(mut self) -> Vec<Payload> {
         let mut payloads = Vec::new();
         for number in self.numbers {
@@ -105,14 +105,14 @@ impl Formats {
     }
 }
 
-/// A payload type and what follows it.
+/// Splits an attribute value into payload type and remainder.
 fn numbered(value: &str) -> Option<(u8, &str)> {
     let (number, rest) = value.split_once(char::is_whitespace)?;
     let rest = rest.trim();
     Some((number.parse().ok()?, rest)).filter(|_| !rest.is_empty())
 }
 
-/// A payload type and its codec, which is `None` where no codec has such a clock rate.
+/// Parses `a=rtpmap` into payload type and codec. The codec is `None` if the clock rate is out of range.
 fn rtpmap(value: &str) -> Option<(u8, Option<Codec>)> {
     let (number, encoding) = numbered(value)?;
     let mut parts = encoding.split('/');
@@ -128,12 +128,12 @@ fn rtpmap(value: &str) -> Option<(u8, Option<Codec>)> {
     Some((number, codec.map(corrected)))
 }
 
-/// The codec that a line means which is nearly right.
+/// Corrects common mistakes in `a=rtpmap`.
 fn corrected(codec: Codec) -> Codec {
     match (codec.name.to_ascii_uppercase().as_str(), codec.clock_rate, codec.channels) {
-        // Opus has two channels in every description (RFC 7587 §7).
+        // Opus is always described with two channels (RFC 7587 §7).
         ("OPUS", 48_000, 1) => Codec { channels: 2, ..codec },
-        // G.722 has half its sampling rate in every description (RFC 3551 §4.5.2).
+        // G.722 is always described with half its sampling rate (RFC 3551 §4.5.2).
         ("G722", 16_000, 1) => Codec { clock_rate: 8000, ..codec },
         // The annexes differ in parameters only (RFC 4856 §2.1.9).
         ("G729A" | "G729B" | "G729AB", 8000, 1) => Codec { name: "G729".to_owned(), ..codec },

@@ -1,4 +1,4 @@
-//! Media sections: what an `m=` line and its attributes say of the media, whatever carries them (RFC 8866 §5.14).
+//! Media sections: an `m=` line and its media attributes, independent of the transport (RFC 8866 §5.14).
 
 pub(crate) mod formats;
 pub(crate) mod write;
@@ -12,30 +12,30 @@ use serde::{Deserialize, Serialize};
 pub struct HeaderExtension {
     /// Local identifier, 1 to 14 for one-byte headers.
     pub id: u8,
-    /// What it carries.
+    /// The URI that identifies the extension.
     pub uri: String,
 }
 
 /// One `m=audio` or `m=video` section.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Section {
-    /// Audio or video.
+    /// Media type.
     pub kind: MediaKind,
     /// `a=mid` (RFC 5888)
     pub mid: String,
-    /// Seen from the writer.
+    /// Direction from the point of view of the description's author.
     pub direction: Direction,
-    /// Port 0: the section is refused (RFC 3264 §6).
+    /// The section is refused: its port is 0 (RFC 3264 §6).
     pub rejected: bool,
-    /// Payload types, in the writer's order of preference.
+    /// Payload types, in the author's order of preference.
     pub payloads: Vec<Payload>,
     /// Header extensions.
     pub extensions: Vec<HeaderExtension>,
-    /// SSRCs the writer announces for this section (RFC 5576 §4.1), without those of retransmission; often none.
+    /// SSRCs that the author announces for this section (RFC 5576 §4.1), without those of retransmission; often none.
     pub ssrcs: Vec<u32>,
 }
 
-/// A section that this relay refuses: `m=application` or `m=image`, say.
+/// A section that the relay always refuses, e.g. `m=application` or `m=image`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OtherSection {
     /// Index among all m-lines of the description.

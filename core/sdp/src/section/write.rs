@@ -1,11 +1,11 @@
-//! Lines that WebRTC and SIP descriptions share.
+//! Serialization of lines that occur in both WebRTC and SIP descriptions.
 
 use crate::codec::{MediaKind, Payload};
 use crate::webrtc::{Fingerprint, IceCredentials, Setup};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
-/// Appends one line. Nothing that comes from elsewhere can begin another line.
+/// Appends one line. Control characters are removed, so that a value from the network cannot inject another line.
 pub(crate) fn line(text: &mut String, line: &str) {
     text.extend(line.chars().filter(|character| !character.is_control()));
     text.push_str("\r\n");
@@ -18,7 +18,7 @@ pub(crate) const fn media_type(kind: MediaKind) -> &'static str {
     }
 }
 
-/// An address with its family in front, as `c=` and `o=` have it.
+/// Formats an address with its address type, as in `c=` and `o=`.
 pub(crate) fn network_address(address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => format!("IP4 {address}"),
@@ -40,7 +40,8 @@ pub(crate) fn payload_lines(text: &mut String, payloads: &[Payload]) {
     }
 }
 
-/// Host candidates, the first preferred (RFC 8445 §5.1.2.1), and that there are no more.
+/// Appends the ICE credentials, the host candidates with descending priority (RFC 8445 §5.1.2.1), and
+/// `a=end-of-candidates`.
 pub(crate) fn ice_lines(text: &mut String, credentials: &IceCredentials, candidates: &[SocketAddr]) {
     line(text, &format!("a=ice-ufrag:{}", credentials.ufrag));
     line(text, &format!("a=ice-pwd:{}", credentials.pwd));
@@ -54,7 +55,7 @@ pub(crate) fn ice_lines(text: &mut String, credentials: &IceCredentials, candida
     }
 }
 
-/// What DTLS needs to know of the writer (RFC 8842 §5).
+/// Appends the DTLS fingerprint and role (RFC 8842 §5).
 pub(crate) fn dtls_lines(text: &mut String, fingerprint: &Fingerprint, setup: Setup) {
     line(text, &format!("a=fingerprint:{} {fingerprint}", fingerprint.hash().name()));
     line(text, &format!("a=setup:{}", setup.name()));

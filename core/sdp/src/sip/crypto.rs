@@ -1,4 +1,4 @@
-//! SRTP keys in the description (RFC 4568; RFC 7714 §14.1 for AEAD).
+//! SDP Security Descriptions (SDES): SRTP keys in `a=crypto` (RFC 4568; RFC 7714 §14.1 for AEAD).
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -7,12 +7,12 @@ use core::fmt;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
-/// The most session parameters of one attribute.
+/// The maximum number of session parameters of one attribute.
 const MAX_PARAMETERS: usize = 16;
-/// The longest session parameter.
+/// The maximum length of a session parameter in octets.
 const MAX_PARAMETER: usize = 128;
 
-/// Some peers leave the padding out.
+/// Padding is optional in received keys, because some peers omit it.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new()
@@ -20,7 +20,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// A crypto suite. The order is the relay's preference.
+/// An SRTP crypto suite, ordered by the relay's preference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Suite {
     /// `AEAD_AES_128_GCM`
@@ -34,11 +34,11 @@ pub enum Suite {
 }
 
 impl Suite {
-    /// All that are known, the preferred first.
+    /// All supported suites, most preferred first.
     pub const ALL: [Self; 4] =
         [Self::AeadAes128Gcm, Self::AeadAes256Gcm, Self::AesCm128HmacSha1Tag80, Self::AesCm128HmacSha1Tag32];
 
-    /// Its registered name.
+    /// Returns the registered name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -49,7 +49,7 @@ impl Suite {
         }
     }
 
-    /// Octets of master key and master salt together.
+    /// Returns the length of master key and master salt together in octets.
     const fn length(self) -> usize {
         match self {
             Self::AeadAes128Gcm => 16 + 12,
@@ -63,7 +63,7 @@ impl Suite {
     }
 }
 
-/// SRTP master key of one direction with its master salt behind it, as they stand after `inline:` (§6.1).
+/// The SRTP master key of one direction followed by its master salt, as in `inline:` (RFC 4568 §6.1).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MasterKey(pub Vec<u8>);
 
@@ -74,7 +74,7 @@ impl fmt::Debug for MasterKey {
 }
 
 impl MasterKey {
-    /// A fresh one.
+    /// Generates a random key for `suite`.
     #[must_use]
     pub fn generate(suite: Suite, random: &mut impl CryptoRng) -> Self {
         let mut octets = vec![0; suite.length()];
@@ -87,17 +87,17 @@ impl MasterKey {
     }
 }
 
-/// Master key identifier that every packet carries (RFC 3711 §3.1).
+/// Master key identifier (MKI), carried in every packet (RFC 3711 §3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mki {
-    /// Its value.
+    /// The value.
     pub value: u64,
-    /// Octets of it in a packet, 1 to 128.
+    /// Length in a packet in octets, 1 to 128.
     pub length: u8,
 }
 
 impl Mki {
-    /// The octets as packets carry them: the value, right-aligned.
+    /// Returns the identifier as carried in packets: the value, big-endian and right-aligned.
     #[must_use]
     pub fn octets(self) -> Vec<u8> {
         let value = self.value.to_be_bytes();
@@ -108,16 +108,16 @@ impl Mki {
     }
 }
 
-/// `a=crypto` (RFC 4568 §4): what its writer sends with.
+/// An `a=crypto` attribute (RFC 4568 §4): the parameters of the SRTP that its author sends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CryptoAttribute {
-    /// Names the attribute in offer and answer.
+    /// Identifies the attribute in offer and answer.
     pub tag: u32,
     /// The suite.
     pub suite: Suite,
-    /// The first key; further ones would need an MKI to be told apart.
+    /// The first key. Further keys are ignored.
     pub key: MasterKey,
-    /// Packets that may be sent with the key.
+    /// Maximum number of packets sent with the key.
     pub lifetime: Option<u64>,
     /// The key's identifier in packets.
     pub mki: Option<Mki>,
@@ -126,15 +126,15 @@ pub struct CryptoAttribute {
 }
 
 impl CryptoAttribute {
-    /// One with a fresh key and nothing special.
+    /// Creates an attribute with a random key and without optional parameters.
     #[must_use]
     pub fn generate(tag: u32, suite: Suite, random: &mut impl CryptoRng) -> Self {
         let key = MasterKey::generate(suite, random);
         Self { tag, suite, key, lifetime: None, mki: None, parameters: Vec::new() }
     }
 
-    /// Reads the attribute's value; `None` where the suite is unknown or the key is not of its length: such a line is
-    /// as good as absent (RFC 4568 §5.1.2).
+    /// Parses the attribute's value. Returns `None` if the suite is unknown or the key has the wrong length; such a line is
+    /// ignored (RFC 4568 §5.1.2).
     #[must_use]
     pub fn parse(value: &str) -> Option<Self> {
         let mut words = value.split_whitespace();
@@ -165,7 +165,8 @@ impl CryptoAttribute {
         Some(Self { tag, suite, key, lifetime, mki, parameters })
     }
 
-    /// Whether the relay can do what it asks for: no session parameter that would change the packets. A parameter that is not understood refuses the attribute unless it begins with `-` (RFC 4568 §6.3.7).
+    /// Returns whether the relay supports all session parameters: none may change the packets, and an unknown parameter is
+    /// only acceptable if it begins with `-` (RFC 4568 §6.3.7).
     #[must_use]
     pub fn is_acceptable(&self) -> bool {
         let is_harmless = |parameter: &String| {
@@ -195,7 +196,7 @@ impl fmt::Display for CryptoAttribute {
     }
 }
 
-/// A lifetime: a number or a power of two, at most the 2^48 packets of a key (RFC 3711 §9.2).
+/// Parses a lifetime: a number or a power of two, at most the 2^48 packets of a key (RFC 3711 §9.2).
 fn packets(text: &str) -> Option<u64> {
     const MOST: u64 = 1 << 48;
     let packets = match text.strip_prefix("2^") {

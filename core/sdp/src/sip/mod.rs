@@ -1,4 +1,4 @@
-//! What a SIP endpoint's description says, typed (RFC 8866, RFC 3264, RFC 4568).
+//! Session descriptions of SIP endpoints (RFC 8866, RFC 3264, RFC 4568).
 
 mod crypto;
 mod names;
@@ -20,65 +20,66 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-/// A SIP session description, offer or answer, the peer's or the relay's own.
+/// A SIP session description: offer or answer, of the peer or of the relay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
-    /// Whose session it is, and which version of it.
+    /// The session's identifier and version.
     pub origin: Origin,
     /// `s=`
     pub session_name: String,
-    /// Audio and video sections in order. Sections of other kinds stand in [`Description::others`].
+    /// Audio and video sections in order. Sections of other kinds are in [`Description::others`].
     pub sections: Vec<SipSection>,
-    /// Sections that are neither audio nor video (`m=image`, `m=application`); answered with port 0, in their place.
+    /// Sections that are neither audio nor video (`m=image`, `m=application`); answered with port 0, in the same position.
     pub others: Vec<OtherSection>,
-    /// `a=group:BUNDLE`: the names of sections that share one transport (RFC 8843); none where the writer does not bundle.
+    /// `a=group:BUNDLE`: the `mid`s of the sections that share one transport (RFC 8843); empty if the author does not bundle.
     pub bundle: Vec<String>,
 }
 
 /// `o=` (RFC 8866 §5.2)
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
-    /// The writer's user name, `-` for none.
+    /// The author's user name, `-` for none.
     pub username: String,
-    /// The session's number.
+    /// The session identifier.
     pub session_id: u64,
-    /// Raised by one with each change of the description (RFC 3264 §8).
+    /// Incremented by one with each change of the description (RFC 3264 §8).
     pub version: u64,
-    /// The writer's address or host name.
+    /// The author's address or host name.
     pub address: String,
 }
 
-/// One `m=audio` or `m=video` of a SIP description.
+/// One `m=audio` or `m=video` section of a SIP description.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SipSection {
-    /// The media: kind, direction, payloads. Its `mid` is the index of the m-line where the description gives no name.
+    /// The media: kind, direction, payloads. Its `mid` is the index of the m-line if the description has none.
     ///
-    /// A connection address of 0.0.0.0 (hold before RFC 3264, §8.4) is in its direction already: the writer does not
-    /// receive.
+    /// A connection address of 0.0.0.0 (hold as in RFC 2543, RFC 3264 §8.4) is already applied to the direction: the author
+    /// does not receive.
     pub section: Section,
-    /// What follows the port in the m-line.
+    /// The transport protocol in the m-line.
     pub profile: Profile,
-    /// Where the writer receives RTP.
+    /// The address at which the author receives RTP.
     pub connection: Connection,
-    /// Where it receives RTCP, if said by `a=rtcp` (RFC 3605) and not beside the RTP port.
+    /// The address at which the author receives RTCP, if given by `a=rtcp` (RFC 3605).
     pub rtcp: Option<SocketAddr>,
     /// `a=rtcp-mux` (RFC 5761 §5.1.1)
     pub rtcp_mux: bool,
-    /// `a=crypto`: SRTP keys, the writer's own, in its order of preference. Those of unknown suites are left out.
+    /// `a=crypto`: the author's SRTP keys in its order of preference. Keys of unknown suites are omitted.
     pub crypto: Vec<CryptoAttribute>,
-    /// `a=ptime`: milliseconds of sound that the writer likes to have in a packet.
+    /// `a=ptime`: packet duration in milliseconds that the author prefers to receive.
     pub ptime: Option<u16>,
-    /// `a=maxptime`: milliseconds of sound that a packet to the writer may have.
+    /// `a=maxptime`: maximum packet duration in milliseconds that the author accepts.
     pub maxptime: Option<u16>,
-    /// Of a writer that does DTLS-SRTP.
+    /// DTLS parameters, if the author supports DTLS-SRTP.
     pub dtls: Option<Dtls>,
-    /// Of a writer that does ICE.
+    /// ICE parameters, if the author supports ICE.
     pub ice: Option<Ice>,
-    /// `a=bundle-only`: the section has no address of its own, and is refused by who does not bundle (RFC 8843 §6).
+    /// `a=bundle-only`: the section has no address of its own and is refused by an answerer that does not bundle
+    /// (RFC 8843 §6).
     pub bundle_only: bool,
-    /// The name that goes with the SSRCs (RFC 5576 §6.1); not kept of what is read.
+    /// The canonical name of the SSRCs (RFC 5576 §6.1). Only written; the parser ignores it.
     pub cname: Option<String>,
-    /// Further lines (`b=`, `a=`) as they are to be written; none is kept of what is read.
+    /// Additional `b=` and `a=` lines. Only written; the parser does not keep unknown lines.
     pub extra: Vec<ExtraLine>,
 }
 
@@ -97,23 +98,23 @@ pub enum Profile {
     UdpTlsSavp,
     /// `UDP/TLS/RTP/SAVPF` (RFC 5764)
     UdpTlsSavpf,
-    /// Another one; the section is of no use to the relay.
+    /// Another protocol; the relay cannot use the section.
     Other(String),
 }
 
-/// Where a section's writer wants to receive (`c=` and the port).
+/// The address at which a section's author receives RTP (`c=` and the port).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Connection {
-    /// At this address.
+    /// An IP address and a port.
     At(SocketAddr),
-    /// Nowhere for now: 0.0.0.0 or `::`, or port 0.
+    /// No address: 0.0.0.0, `::`, a multicast address or port 0.
     Nowhere {
-        /// The port that it was said with.
+        /// The port in the m-line.
         port: u16,
     },
-    /// At a host by name, which was not resolved; see [`HostName`].
+    /// A host name that is not resolved; see [`HostName`].
     Named {
-        /// The name.
+        /// The host name.
         host: String,
         /// The port.
         port: u16,
@@ -123,29 +124,29 @@ pub enum Connection {
 /// `a=fingerprint` and `a=setup` (RFC 8122, RFC 8842).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dtls {
-    /// SHA-256 of the writer's certificate.
+    /// Fingerprint of the author's certificate.
     pub fingerprint: Fingerprint,
-    /// Its DTLS role.
+    /// The author's DTLS role.
     pub setup: Setup,
 }
 
 /// `a=ice-ufrag`, `a=ice-pwd` and `a=candidate` (RFC 8839).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ice {
-    /// Credentials of the writer.
+    /// Credentials of the author.
     pub credentials: IceCredentials,
-    /// The writer is ICE-lite.
+    /// The author is ICE-lite.
     pub lite: bool,
-    /// Its host candidates (UDP, component 1), best first.
+    /// The author's candidates (UDP, component 1), highest priority first.
     pub candidates: Vec<SocketAddr>,
 }
 
-/// One `b=` or `a=` line, without its end; made by [`ExtraLine::parse`].
+/// One `b=` or `a=` line without its line ending, validated by [`ExtraLine::parse`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExtraLine(String);
 
 impl Connection {
-    /// Where to send RTP, if anywhere.
+    /// Returns the address to send RTP to, if there is one.
     #[must_use]
     pub const fn address(&self) -> Option<SocketAddr> {
         match self {
@@ -156,8 +157,8 @@ impl Connection {
 }
 
 impl SipSection {
-    /// Where to send RTCP, if anywhere: the RTP address under `a=rtcp-mux`, what `a=rtcp` says, or the next port
-    /// (RFC 3550 §11). What the writer offers is not agreed: `mux` says whether the answer has it too.
+    /// Returns the address to send RTCP to, if there is one: the RTP address if RTP and RTCP are multiplexed, otherwise that
+    /// of `a=rtcp` or the next port (RFC 3550 §11). `mux` is whether both offer and answer have `a=rtcp-mux`.
     #[must_use]
     pub fn rtcp_address(&self, mux: bool) -> Option<SocketAddr> {
         let rtp = self.connection.address()?;
@@ -167,8 +168,8 @@ impl SipSection {
         self.rtcp.or_else(|| Some(SocketAddr::new(rtp.ip(), rtp.port().checked_add(1)?)))
     }
 
-    /// Whether the section is of any use: neither refused nor of a protocol, or at an address, that the relay cannot
-    /// use. (Nowhere is a place that becomes another one later.)
+    /// Returns whether the relay can use the section: it is not refused, and its protocol and address are supported. A
+    /// section without an address is usable, because it may get one later.
     #[must_use]
     pub fn is_usable(&self) -> bool {
         !self.section.rejected
@@ -178,14 +179,14 @@ impl SipSection {
 }
 
 impl Description {
-    /// The media of all sections, in order. Those that the relay cannot use are marked as rejected.
+    /// Returns the media of all sections in order. Sections that the relay cannot use are marked as rejected.
     #[must_use]
     pub fn media(&self) -> Vec<Section> {
         let media = self.sections.iter();
         media.map(|section| Section { rejected: !section.is_usable(), ..section.section.clone() }).collect()
     }
 
-    /// Whether it sends media to one of these sockets: then the other end of the call is the relay itself.
+    /// Returns whether the description has the address of one of the relay's own `sockets`: then the call is looped.
     #[must_use]
     pub fn is_own(&self, sockets: &BTreeSet<SocketAddr>) -> bool {
         let mut addresses = self.sections.iter().filter_map(|section| section.connection.address());
@@ -194,7 +195,7 @@ impl Description {
 }
 
 impl Profile {
-    /// As an m-line names it.
+    /// Returns the protocol as written in an m-line.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
@@ -208,7 +209,7 @@ impl Profile {
         }
     }
 
-    /// Read from an m-line.
+    /// Parses the protocol of an m-line.
     #[must_use]
     pub fn parse(name: &str) -> Self {
         let known = [Self::Avp, Self::Avpf, Self::Savp, Self::Savpf, Self::UdpTlsSavp, Self::UdpTlsSavpf].into_iter();
@@ -218,19 +219,19 @@ impl Profile {
             .unwrap_or_else(|| Self::Other(name.to_owned()))
     }
 
-    /// Whether its packets are SRTP.
+    /// Returns whether the media are SRTP.
     #[must_use]
     pub const fn is_secure(&self) -> bool {
         matches!(self, Self::Savp | Self::Savpf | Self::UdpTlsSavp | Self::UdpTlsSavpf)
     }
 
-    /// Whether its keys come from DTLS.
+    /// Returns whether the SRTP keys are negotiated by DTLS.
     #[must_use]
     pub const fn is_dtls(&self) -> bool {
         matches!(self, Self::UdpTlsSavp | Self::UdpTlsSavpf)
     }
 
-    /// Whether it has RTCP feedback (RFC 4585).
+    /// Returns whether the profile has RTCP feedback (RFC 4585).
     #[must_use]
     pub const fn has_feedback(&self) -> bool {
         matches!(self, Self::Avpf | Self::Savpf | Self::UdpTlsSavpf)
@@ -238,8 +239,8 @@ impl Profile {
 }
 
 impl ExtraLine {
-    /// One line of a page: `a=name`, `a=name:value` or `b=type:value`. No other line may be added, none that says
-    /// what the relay says itself, and nothing that would begin another line.
+    /// Validates a line supplied by a client: `a=name`, `a=name:value` or `b=type:value`. Other lines, attributes that the
+    /// relay writes itself and control characters are rejected.
     #[must_use]
     pub fn parse(line: &str) -> Option<Self> {
         const RESERVED: [&str; 27] = [
@@ -285,7 +286,7 @@ impl ExtraLine {
         (is_token && is_clean && is_known).then(|| Self(line.to_owned()))
     }
 
-    /// The line.
+    /// Returns the line.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,4 +1,4 @@
-//! Host names in `c=` lines (RFC 8866 §5.7), which are to be resolved before a description is read.
+//! Host names in `c=` lines (RFC 8866 §5.7), which are resolved before a description is parsed.
 
 use super::parse::{Host, host};
 use serde::{Deserialize, Serialize};
@@ -10,12 +10,12 @@ use std::net::IpAddr;
 pub struct HostName {
     /// The name, in lower case.
     pub name: String,
-    /// Its line names the address type `IP6`: IPv6 addresses of the host are meant, else IPv4 addresses.
+    /// The address type of the line is `IP6`: the name is resolved to an IPv6 address, otherwise to an IPv4 address.
     pub is_ipv6: bool,
 }
 
 impl HostName {
-    /// The name that a line of a description has as its connection address, if it has one.
+    /// Returns the host name of a line if it is a `c=` line with one.
     fn of_line(line: &str) -> Option<Self> {
         let value = line.trim().strip_prefix("c=")?;
         let Some(Host::Name(name)) = host(value) else { return None };
@@ -23,13 +23,13 @@ impl HostName {
         Some(Self { name: name.to_ascii_lowercase(), is_ipv6: family.eq_ignore_ascii_case("IP6") })
     }
 
-    /// The names in the `c=` lines of a description.
+    /// Returns the host names in the `c=` lines of a description.
     #[must_use]
     pub fn all_in(text: &str) -> BTreeSet<Self> {
         text.split('\n').filter_map(Self::of_line).collect()
     }
 
-    /// A description with addresses in the place of these names. Other lines stay as they are.
+    /// Replaces these names in a description by their addresses. Other lines are unchanged.
     #[must_use]
     pub fn replace_in(text: &str, addresses: &BTreeMap<Self, IpAddr>) -> String {
         let lines = text.split('\n').map(|line| {
@@ -59,14 +59,14 @@ m=audio 4000 RTP/AVP 0\r\na=label:c=IN IP4 other.example.org\r\nm=video 4002 RTP
 m=video 4004 RTP/AVP 96\nc=IN IP4 192.0.2.1\nm=video 4006 RTP/AVP 96\nc=IN IP4\n";
 
     #[test]
-    fn names_are_found_in_connection_lines_only() {
+    fn host_names_are_found_in_connection_lines_only() {
         let names = BTreeSet::from([name("media.example.org", false), name("six.example.org", true)]);
         assert_eq!(HostName::all_in(TEXT), names);
         assert!(HostName::all_in("c=IN IP4 192.0.2.1\r\nc=IN IP6 2001:db8::1\r\nc=IN IP4 0.0.0.0\r\nc=").is_empty());
     }
 
     #[test]
-    fn names_are_replaced_and_nothing_else() {
+    fn host_names_are_replaced_by_addresses() {
         let addresses = BTreeMap::from([
             (name("media.example.org", false), "192.0.2.7".parse().unwrap()),
             (name("six.example.org", true), "2001:db8::7".parse().unwrap()),

@@ -1,4 +1,4 @@
-//! Reading what SIP endpoints write: lenient, since a line that is not understood seldom matters to a call.
+//! Parser for descriptions of SIP endpoints. It is lenient, because most lines are not essential to a call.
 
 use super::{Connection, CryptoAttribute, Description, Dtls, Ice, Origin, Profile, SipSection};
 use crate::attribute::{
@@ -12,20 +12,20 @@ use crate::section::{OtherSection, Section};
 use crate::webrtc::{Fingerprint, IceCredentials, Setup};
 use std::net::{IpAddr, SocketAddr};
 
-/// The longest description that is read.
+/// The maximum length of a description in octets.
 const MAX_OCTETS: usize = 128 * 1024;
-/// The most media sections.
+/// The maximum number of media sections.
 const MAX_SECTIONS: usize = 32;
-/// The most `a=crypto` lines of a section.
+/// The maximum number of `a=crypto` lines kept per section.
 const MAX_CRYPTO: usize = 16;
 
 impl Description {
-    /// Reads an offer or answer. Lines end in CRLF or bare LF; lines that are unknown, or wrong in a way that a call
-    /// survives, are skipped, and what every description should have (`s=`, `t=`) may be missing.
+    /// Parses an offer or answer. Lines end in CRLF or bare LF. Unknown lines and invalid lines that are not essential are
+    /// skipped, and mandatory lines (`s=`, `t=`) may be missing.
     ///
     /// # Errors
     ///
-    /// When the text is no description at all, an m-line cannot be understood, or there is too much of it.
+    /// Returns an error if the text is not a session description, an m-line is invalid, or a size limit is exceeded.
     pub fn parse(text: &str) -> Result<Self, SdpError> {
         if text.len() > MAX_OCTETS {
             return Err(SdpError::TooLong { octets: text.len(), limit: MAX_OCTETS });
@@ -40,7 +40,7 @@ impl Description {
     }
 }
 
-/// What may stand at session level or at media level (the media level wins).
+/// Attributes that are allowed at session level and at media level. The media level takes precedence.
 #[derive(Default)]
 struct Attributes {
     host: Option<Host>,
@@ -51,7 +51,7 @@ struct Attributes {
     setup: Option<Setup>,
 }
 
-/// What `c=` or `o=` names.
+/// The host in a `c=` or `o=` line.
 #[derive(Clone)]
 pub(super) enum Host {
     Address(IpAddr),
@@ -59,7 +59,7 @@ pub(super) enum Host {
 }
 
 struct Media {
-    /// `None` for what is neither audio nor video over RTP.
+    /// `None` if the section is neither audio nor video over RTP.
     kind: Option<MediaKind>,
     line: String,
     port: u16,
@@ -112,7 +112,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Where attributes go now.
+    /// Returns the level that the current line belongs to.
     fn level(&mut self) -> &mut Attributes {
         match self.media.last_mut() {
             Some(media) => &mut media.attributes,
@@ -146,7 +146,7 @@ impl Reader {
             version: 0,
             address: "0.0.0.0".to_owned(),
         });
-        // A c= must be somewhere (RFC 8866 §5.7); where it is not, who wrote the description is at o=.
+        // Without the mandatory c= (RFC 8866 §5.7), the address in o= is used.
         session.host = session.host.or_else(|| origin.address.parse().ok().map(Host::Address));
         name_sections(&mut media);
         bundle.retain(|name| media.iter().any(|media| media.mid.as_ref() == Some(name)));
@@ -164,14 +164,14 @@ impl Reader {
     }
 }
 
-/// What the sections have in common.
+/// Session-level values that apply to all sections.
 struct Shared {
     session: Attributes,
     ice_lite: bool,
     bundle: Vec<String>,
 }
 
-/// Takes away the names of sections unless every one has its own: the index does as well then.
+/// Removes the `mid`s unless every section has a unique one; the index of the m-line is used instead.
 fn name_sections(media: &mut [Media]) {
     let mut names: Vec<&str> = media.iter().filter_map(|media| media.mid.as_deref()).collect();
     names.sort_unstable();
@@ -203,11 +203,11 @@ impl Media {
     fn read(line: &str) -> Option<Self> {
         let mut words = line.split_whitespace();
         let (media, port, protocol) = (words.next()?, words.next()?, words.next()?);
-        // Tokens (RFC 8866 §9): what is answered must name the same.
+        // Both are tokens (RFC 8866 §9), and the answer repeats them.
         if [media, protocol].iter().any(|word| word.contains(char::is_control)) {
             return None;
         }
-        // A number of ports (RFC 8866 §5.14) asks for layers on further ones; the first is the stream.
+        // A number of ports (RFC 8866 §5.14) is for layered encodings; only the first port is used.
         let port = port.split_once('/').map_or(port, |(port, _)| port).parse().ok()?;
         let is_rtp = protocol.to_ascii_uppercase().contains("RTP/") && protocol.len() <= MAX_TOKEN;
         let kind = match media.to_ascii_lowercase().as_str() {
@@ -250,14 +250,14 @@ impl Media {
                     push_new(&mut self.ssrcs, ssrc);
                 }
             }
-            // An a=rtpmap that is none leaves its payload type what it is without one.
+            // An invalid a=rtpmap is ignored.
             _ => drop(self.formats.read(name, value)),
         }
     }
 
     fn section(self, kind: MediaKind, index: usize, shared: &Shared) -> SipSection {
         let Shared { session, ice_lite, bundle } = shared;
-        // Port 0 is no refusal here (RFC 8843 §6).
+        // Port 0 does not mean refusal in a bundle-only section (RFC 8843 §6).
         let bundle_only = self.bundle_only && self.mid.as_ref().is_some_and(|mid| bundle.contains(mid));
         let own = self.attributes;
         let direction = own.direction.or(session.direction).unwrap_or_default();
@@ -267,7 +267,7 @@ impl Media {
             Some(SocketAddr::new(address, port))
         });
         let fingerprint = own.fingerprint.or(session.fingerprint);
-        // Active where nothing is said (RFC 4145 §4).
+        // The default is active (RFC 4145 §4).
         let setup = own.setup.or(session.setup).unwrap_or(Setup::Active);
         let ufrag = own.ufrag.or_else(|| session.ufrag.clone());
         let pwd = own.pwd.or_else(|| session.pwd.clone());
@@ -282,7 +282,7 @@ impl Media {
             lite: *ice_lite,
             candidates,
         });
-        // With ICE the address comes later; without, this is hold as it was before RFC 3264 (§8.4).
+        // With ICE, the address is in the candidates. Otherwise 0.0.0.0 is hold as in RFC 2543 (RFC 3264 §8.4).
         let is_held = ice.is_none() && matches!(connection, Connection::Nowhere { port: 1.. });
         SipSection {
             section: Section {
@@ -314,7 +314,7 @@ fn connection(host: Option<Host>, port: u16) -> Connection {
     match host {
         _ if port == 0 => Connection::Nowhere { port },
         Some(Host::Name(host)) => Connection::Named { host, port },
-        // Nothing is sent to a group of hosts either.
+        // Media are not sent to multicast addresses.
         Some(Host::Address(address)) if !address.is_unspecified() && !address.is_multicast() => {
             Connection::At(SocketAddr::new(address, port))
         }
@@ -322,7 +322,7 @@ fn connection(host: Option<Host>, port: u16) -> Connection {
     }
 }
 
-/// `IN IP4 192.0.2.1`, perhaps with a time to live behind (RFC 8866 §5.7).
+/// Parses `IN IP4 192.0.2.1`, optionally with a TTL (RFC 8866 §5.7).
 pub(super) fn host(value: &str) -> Option<Host> {
     let address = value.split_whitespace().nth(2)?;
     let address = address.split_once('/').map_or(address, |(address, _)| address);
@@ -344,13 +344,13 @@ fn origin(value: &str) -> Option<Origin> {
     })
 }
 
-/// A session's number or version; one that is too large, or none, still differs from the next one.
+/// Parses a session identifier or version. A value that is too large or not a number is hashed, so that a change is detected.
 fn number(text: &str) -> u64 {
     let fold = |sum: u64, octet: u8| sum.wrapping_mul(31).wrapping_add(u64::from(octet));
     text.parse().unwrap_or_else(|_| text.bytes().fold(0, fold))
 }
 
-/// `BUNDLE 0 1` (RFC 8843 §5)
+/// Parses `BUNDLE 0 1` (RFC 8843 §5).
 fn bundle(value: &str) -> Vec<String> {
     let mut words = value.split_whitespace();
     match words.next() {
@@ -361,7 +361,7 @@ fn bundle(value: &str) -> Vec<String> {
     }
 }
 
-/// `53020` or `53020 IN IP4 192.0.2.1` (RFC 3605 §2.1)
+/// Parses `53020` or `53020 IN IP4 192.0.2.1` (RFC 3605 §2.1).
 fn rtcp(value: &str) -> Option<(u16, Option<IpAddr>)> {
     let mut words = value.split_whitespace();
     let port = words.next()?.parse().ok().filter(|port| *port > 0)?;
@@ -370,7 +370,8 @@ fn rtcp(value: &str) -> Option<(u16, Option<IpAddr>)> {
     Some((port, address.map(|address| address.to_canonical())))
 }
 
-/// Some write fractions (RFC 4566 allowed none, G.723 phones do).
+/// Parses a duration in milliseconds. Fractions are truncated: some G.723 phones write them, although RFC 4566 did not allow
+/// them.
 fn milliseconds(value: &str) -> Option<u16> {
     let whole = value.split('.').next()?;
     whole.trim().parse().ok().filter(|milliseconds| (1..=1000).contains(milliseconds))

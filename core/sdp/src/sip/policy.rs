@@ -1,49 +1,49 @@
-//! Which way a SIP leg's media are protected: what the relay offers, and what it makes of offers and answers.
+//! SRTP policy of SIP legs: the profile and keys that the relay offers, and its response to offers and answers.
 //!
-//! | policy | offers | takes RTP/AVP | takes RTP/AVP with keys | takes RTP/SAVP | takes UDP/TLS/RTP/SAVPF |
+//! | policy | offers | accepts RTP/AVP | accepts RTP/AVP with keys | accepts RTP/SAVP | accepts UDP/TLS/RTP/SAVPF |
 //! |---|---|---|---|---|---|
 //! | `Off` | RTP/AVP | yes | in the clear | no | no |
 //! | `Offer` | RTP/AVP with keys (RFC 8643) | yes | encrypted | yes | yes |
 //! | `Require` | RTP/SAVP | no | encrypted | yes | yes |
 //!
-//! One m-line with keys under RTP/AVP is what reaches every phone: those that know no SRTP skip `a=crypto`, while two
-//! m-lines for one stream, or capability negotiation (RFC 5939), are read as two streams or not at all.
+//! One m-line with keys under RTP/AVP is compatible with every phone: phones without SRTP ignore `a=crypto`, while many
+//! phones take two m-lines for two streams and do not support capability negotiation (RFC 5939).
 
 use super::{CryptoAttribute, Dtls, Profile, SipSection, Suite};
 use crate::codec::MediaKind;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
-/// What an operator wants of SRTP toward SIP peers.
+/// The operator's SRTP policy for SIP peers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SrtpPolicy {
-    /// None, ever.
+    /// SRTP is never used.
     #[default]
     Off,
-    /// Where the peer can.
+    /// SRTP is used if the peer supports it.
     Offer,
-    /// Always, or there is no call.
+    /// SRTP is mandatory; calls without it are refused.
     Require,
 }
 
-/// How one section's media are protected, once that is settled.
+/// The negotiated protection of one section's media.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Security {
-    /// Not at all.
+    /// RTP without encryption.
     Plain,
-    /// By keys in the descriptions (RFC 4568).
+    /// SRTP with keys in the descriptions (RFC 4568).
     Sdes {
-        /// What the relay sends with.
+        /// Parameters of the SRTP that the relay sends.
         local: CryptoAttribute,
-        /// What the peer sends with.
+        /// Parameters of the SRTP that the peer sends.
         remote: CryptoAttribute,
     },
-    /// By DTLS (RFC 5763).
+    /// DTLS-SRTP (RFC 5763).
     Dtls(Dtls),
 }
 
 impl Security {
-    /// The `a=crypto` lines of an answer.
+    /// Returns the `a=crypto` lines of an answer.
     #[must_use]
     pub fn crypto(&self) -> Vec<CryptoAttribute> {
         match self {
@@ -54,8 +54,8 @@ impl Security {
 }
 
 impl SrtpPolicy {
-    /// The profile and the keys of a section that the relay offers. With `known`, keys of this session so far, they
-    /// stay: a new key would make the peer begin anew (RFC 4568 §7.1.4).
+    /// Returns the profile and the keys of a section that the relay offers. The session's existing keys, `known`, are reused,
+    /// because a new key would make the peer restart SRTP (RFC 4568 §7.1.4).
     #[must_use]
     pub fn offer(self, known: &[CryptoAttribute], random: &mut impl CryptoRng) -> (Profile, Vec<CryptoAttribute>) {
         const OFFERED: [Suite; 3] = [Suite::AeadAes128Gcm, Suite::AesCm128HmacSha1Tag80, Suite::AesCm128HmacSha1Tag32];
@@ -73,8 +73,8 @@ impl SrtpPolicy {
         }
     }
 
-    /// What to answer to an offered section; `None` is port 0. The answer's profile is that of the offer (RFC 3264 §6).
-    /// The key in `known` goes on if the suite stays.
+    /// Selects the protection for an offered section; `None` means that the section is refused. The answer's profile is that
+    /// of the offer (RFC 3264 §6). The session's existing key, `known`, is reused if the suite is the same.
     #[must_use]
     pub fn answer(
         self,
@@ -88,7 +88,7 @@ impl SrtpPolicy {
                 Some(known) => known.clone(),
                 None => CryptoAttribute::generate(remote.tag, remote.suite, random),
             };
-            // A peer whose packets carry an MKI expects one in those that it receives.
+            // A peer that sends an MKI expects one in the packets that it receives.
             let local = CryptoAttribute { tag: remote.tag, mki: remote.mki, ..local };
             Some(Security::Sdes { local, remote })
         };
@@ -105,8 +105,8 @@ impl SrtpPolicy {
         }
     }
 
-    /// What a section of the peer's answer means for what the relay offered there; `None` when it cannot be: in the clear
-    /// where that is forbidden, or with a key for no offered suite (RFC 4568 §5.1.3).
+    /// Evaluates a section of the peer's answer to the relay's offer. Returns `None` if it is not acceptable: unencrypted
+    /// although SRTP is mandatory, or with a key for a suite that was not offered (RFC 4568 §5.1.3).
     #[must_use]
     pub fn answered(self, offered: &SipSection, answer: &SipSection) -> Option<Security> {
         if answer.profile.is_dtls() {
@@ -121,14 +121,14 @@ impl SrtpPolicy {
     }
 }
 
-/// The offered key and the answered one that go together. The tag says which (RFC 4568 §5.1.3); answerers exist that number
-/// their keys anew, and then the suite does, where one key of that suite was offered.
+/// Matches an answered key to an offered one by its tag (RFC 4568 §5.1.3). Some answerers renumber their keys; they are
+/// matched by suite, if exactly one key of that suite was offered.
 fn agreed_keys<'a>(
     offered: &'a [CryptoAttribute],
     answered: &'a [CryptoAttribute],
 ) -> Option<(&'a CryptoAttribute, &'a CryptoAttribute)> {
-    let of_suite = |suite: Suite| offered.iter().filter(move |ours| ours.suite == suite);
-    let by_tag = |remote: &CryptoAttribute| of_suite(remote.suite).find(|ours| ours.tag == remote.tag);
+    let of_suite = |suite: Suite| offered.iter().filter(move |local| local.suite == suite);
+    let by_tag = |remote: &CryptoAttribute| of_suite(remote.suite).find(|local| local.tag == remote.tag);
     let by_suite =
         |remote: &CryptoAttribute| of_suite(remote.suite).next().filter(|_| of_suite(remote.suite).count() == 1);
     let usable = || answered.iter().filter(|remote| remote.is_acceptable());
@@ -136,15 +136,15 @@ fn agreed_keys<'a>(
     tagged.or_else(|| usable().find_map(|remote| Some((by_suite(remote)?, remote))))
 }
 
-/// Takes one of alternative sections: phones with optional encryption offer the same microphone once under RTP/SAVP and once
-/// under RTP/AVP, and do not mean two streams. Where a secure section of a kind is taken, plain ones of that kind are not.
+/// Refuses RTP sections if an SRTP section of the same media kind is accepted: phones with optional encryption offer one
+/// stream as two alternative sections, RTP/SAVP and RTP/AVP.
 pub fn refuse_plain_alternatives(offered: &[SipSection], security: &mut [Option<Security>]) {
     let is_secure = |section: &SipSection| section.profile.is_secure();
-    let taken = offered
+    let accepted = offered
         .iter()
         .zip(security.iter())
         .filter(|(section, security)| is_secure(section) && !section.section.rejected && security.is_some());
-    let secured: Vec<MediaKind> = taken.map(|(section, _)| section.section.kind).collect();
+    let secured: Vec<MediaKind> = accepted.map(|(section, _)| section.section.kind).collect();
     for (section, security) in offered.iter().zip(security) {
         if !is_secure(section) && secured.contains(&section.section.kind) {
             *security = None;
@@ -152,7 +152,7 @@ pub fn refuse_plain_alternatives(offered: &[SipSection], security: &mut [Option<
     }
 }
 
-/// Of the keys that a peer offers, the one whose suite the relay prefers, without an MKI if there is one.
+/// Selects the key with the most preferred suite among those offered by a peer, preferably one without an MKI.
 #[must_use]
 pub fn choose(offered: &[CryptoAttribute]) -> Option<&CryptoAttribute> {
     let usable = offered.iter().filter(|attribute| attribute.is_acceptable());

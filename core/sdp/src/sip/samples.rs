@@ -1,6 +1,6 @@
-//! Descriptions written by hand after the habits of real SIP endpoints.
+//! Sample descriptions, written by hand in the style of real SIP endpoints.
 
-/// Asterisk's PJSIP channel: everything at media level but `c=`, a `ptime` and a `maxptime`.
+/// Asterisk's PJSIP channel: all attributes but `c=` at media level, `ptime` and `maxptime`.
 pub(crate) const ASTERISK: &str = "v=0\r\n\
     o=- 1714550400 1714550400 IN IP4 198.51.100.10\r\n\
     s=Asterisk\r\n\
@@ -61,7 +61,7 @@ pub(crate) const LINPHONE: &str = "v=0\r\n\
     a=rtcp-fb:* ccm fir\r\n\
     a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:MDEyMzQ1Njc4OUFCQ0RFRjAxMjM0NTY3ODlBQkNE\r\n";
 
-/// baresip: names, labels and SSRCs, Opus under 96 in an answer, DTMF last.
+/// baresip: labels and SSRCs, payload type 96 for Opus in an answer, DTMF last.
 pub(crate) const BARESIP: &str = "v=0\r\n\
     o=- 3922 1802 IN IP4 127.0.0.1\r\n\
     s=-\r\n\
@@ -83,13 +83,13 @@ pub(crate) const BARESIP: &str = "v=0\r\n\
     a=ssrc:2818316853 cname:sip:1001@127.0.0.1\r\n\
     a=ptime:20\r\n";
 
-/// An older desk phone that holds: no codecs by name, lines that end in LF, no `t=`.
+/// An older desk phone that puts the call on hold: no `a=rtpmap`, line endings LF, no `t=`.
 pub(crate) const OLD_HOLD: &str = "v=0\n\
     o=CiscoSystemsSIP-GW-UserAgent 7901 1811 IN IP4 192.0.2.200\n\
     c=IN IP4 0.0.0.0\n\
     m=audio 18190 RTP/AVP 18 0 8\n";
 
-/// A fax machine that moves from speech to T.38.
+/// A fax machine that switches from audio to T.38.
 pub(crate) const FAX: &str = "v=0\r\n\
     o=- 77 78 IN IP4 198.51.100.4\r\n\
     s=-\r\n\
@@ -122,5 +122,5 @@ pub(crate) const CHROMIUM: &str = "v=0\r\n\
     a=rtpmap:0 PCMU/8000\r\n\
     a=rtpmap:126 telephone-event/8000\r\n";
 
-/// All of them.
+/// All sample descriptions.
 pub(crate) const ALL: [&str; 7] = [ASTERISK, RTPENGINE, LINPHONE, BARESIP, OLD_HOLD, FAX, CHROMIUM];

@@ -1,36 +1,36 @@
-//! The one transport of a SIP endpoint that is WebRTC itself: ICE and DTLS, with its sections bundled on it.
+//! The transport of a SIP endpoint that uses WebRTC: ICE and DTLS, shared by the bundled sections.
 
 use super::{Description, Dtls, SipSection, choose};
 use crate::webrtc::IceCredentials;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// What the section says that has the transport (RFC 8843 §2: the tagged one).
+/// Transport attributes of the section that defines the transport of the bundle (the tagged section, RFC 8843 §2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SharedTransport {
-    /// The writer's credentials.
+    /// The author's ICE credentials.
     pub ice: IceCredentials,
-    /// Its certificate, and its DTLS role.
+    /// The author's certificate fingerprint and DTLS role.
     pub dtls: Dtls,
-    /// RTCP shares RTP's port; without, there is no place for it here.
+    /// RTP and RTCP are multiplexed. Otherwise RTCP cannot be exchanged on this transport.
     pub rtcp_mux: bool,
-    /// Which section it is.
+    /// Index of the tagged section.
     index: usize,
 }
 
-/// Why the relay cannot speak WebRTC with who wrote a description.
+/// The reason why the relay cannot establish a WebRTC transport with the author of a description.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unfit {
-    /// DTLS at a plain address: the relay has one port for all, and finds the leg by its ICE credentials.
+    /// DTLS without ICE. The relay uses one port for all legs and identifies the leg by its ICE credentials.
     NoIce,
-    /// The writer is ICE-lite as the relay is: neither would check.
+    /// The author is ICE-lite like the relay, so neither would send connectivity checks.
     BothLite,
-    /// No fingerprint by a hash that is known.
+    /// There is no fingerprint with a supported hash.
     NoFingerprint,
 }
 
 impl Unfit {
-    /// As a reason phrase.
+    /// Returns a SIP reason phrase.
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
@@ -50,9 +50,9 @@ impl fmt::Display for Unfit {
 impl core::error::Error for Unfit {}
 
 impl SipSection {
-    /// Whether its keys are to come from DTLS: by its profile, or, where that says no more than SRTP as WebRTC's did at
-    /// first, by what stands below.
-    fn asks_for_dtls(&self) -> bool {
+    /// Returns whether the SRTP keys are negotiated by DTLS. The profile normally specifies it; for RTP/SAVP and RTP/SAVPF,
+    /// as in early WebRTC, it is derived from the attributes.
+    fn uses_dtls(&self) -> bool {
         let has_no_keys = choose(&self.crypto).is_none();
         let is_implied = self.profile.is_secure() && self.dtls.is_some() && (self.ice.is_some() || has_no_keys);
         self.profile.is_dtls() || is_implied
@@ -60,15 +60,15 @@ impl SipSection {
 }
 
 impl Description {
-    /// The transport of its first section in use, if DTLS keys that one; `None` for RTP and SDES-SRTP.
+    /// Returns the transport of the first section in use if it is DTLS-SRTP; `None` for RTP and SDES-SRTP.
     ///
     /// # Errors
     ///
-    /// When the relay cannot be at the other end of it.
+    /// Returns an error if the relay cannot be the peer of this transport.
     pub fn shared_transport(&self) -> Result<Option<SharedTransport>, Unfit> {
         let mut used = self.sections.iter().enumerate().filter(|(_, section)| section.is_usable());
         let Some((index, section)) = used.find(|(_, section)| !section.bundle_only) else { return Ok(None) };
-        if !section.asks_for_dtls() {
+        if !section.uses_dtls() {
             return Ok(None);
         }
         let dtls = section.dtls.ok_or(Unfit::NoFingerprint)?;
@@ -80,7 +80,7 @@ impl Description {
         Ok(Some(SharedTransport { ice, dtls, rtcp_mux, index }))
     }
 
-    /// Whether the section at `index` goes by `transport`: it is the one that has it, or is bundled with that one.
+    /// Returns whether the section at `index` uses `transport`: it is the tagged section or bundled with it.
     #[must_use]
     pub fn shares(&self, transport: &SharedTransport, index: usize) -> bool {
         let is_bundled = |index: usize| {

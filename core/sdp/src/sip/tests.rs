@@ -1,4 +1,4 @@
-//! What SIP endpoints write, what the relay writes, and arbitrary input.
+//! Tests of parsing and serializing SIP descriptions, with samples and arbitrary input.
 
 mod field;
 mod shared;
@@ -34,13 +34,13 @@ fn random() -> ChaCha20Rng {
     ChaCha20Rng::from_seed([7; 32])
 }
 
-/// With `line` as the last one of the description.
+/// Returns the last section of a description with `line` appended.
 fn with(text: &str, line: &str) -> SipSection {
     parsed(&format!("{text}{line}\r\n")).sections.pop().expect("a section")
 }
 
 #[test]
-fn asterisk_is_read() {
+fn asterisk_description_is_parsed() {
     let description = parsed(ASTERISK);
     assert_eq!(
         description.origin,
@@ -62,7 +62,7 @@ fn asterisk_is_read() {
 }
 
 #[test]
-fn addresses_and_rtcp_ports_stand_in_many_places() {
+fn addresses_and_rtcp_ports_are_parsed_at_all_levels() {
     let audio = &parsed(RTPENGINE).sections[0];
     assert_eq!(audio.connection, address("203.0.113.77:30012"));
     assert_eq!(audio.rtcp, Some("203.0.113.77:30013".parse().unwrap()));
@@ -72,24 +72,24 @@ fn addresses_and_rtcp_ports_stand_in_many_places() {
     assert_eq!(six.connection, address("[2001:db8::7]:4000"));
     let ports = with("v=0\r\nc=IN IP4 192.0.2.1/127\r\n", "m=audio 49170/2 RTP/AVP 0");
     assert_eq!(ports.connection, address("192.0.2.1:49170"));
-    // Where nobody says where, the writer's own address is meant.
+    // Without c=, the address in o= is used.
     let nowhere = with("v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\n", "m=audio 4000 RTP/AVP 0");
     assert_eq!(nowhere.connection, address("192.0.2.9:4000"));
-    // The last port has none behind it.
+    // There is no port after 65535.
     assert_eq!(with("c=IN IP4 192.0.2.1\r\n", "m=audio 65535 RTP/AVP 0").rtcp_address(false), None);
 }
 
 #[test]
-fn a_host_by_name_is_kept_and_of_no_use() {
+fn unresolved_or_multicast_host_has_no_address() {
     let named = with("v=0\r\nc=IN IP4 media.example.test\r\n", "m=audio 4000 RTP/AVP 0");
     assert_eq!(named.connection, Connection::Named { host: "media.example.test".to_owned(), port: 4000 });
     assert!(!named.is_usable());
     let group = with("v=0\r\nc=IN IP4 224.2.17.12/127\r\n", "m=audio 4000 RTP/AVP 0");
-    assert_eq!(group.connection, Connection::Nowhere { port: 4000 }, "nothing is sent to a group");
+    assert_eq!(group.connection, Connection::Nowhere { port: 4000 }, "media are not sent to multicast addresses");
 }
 
 #[test]
-fn linphone_offers_keys_and_video() {
+fn linphone_offer_has_keys_and_video() {
     let description = parsed(LINPHONE);
     let [audio, video] = &description.sections[..] else { panic!("two sections") };
     assert_eq!(audio.profile, Profile::Savp);
@@ -102,7 +102,7 @@ fn linphone_offers_keys_and_video() {
 }
 
 #[test]
-fn baresip_names_its_sources() {
+fn baresip_description_has_ssrcs() {
     let audio = &parsed(BARESIP).sections[0];
     assert_eq!(audio.section.ssrcs, [2_818_316_853]);
     assert_eq!(audio.rtcp, Some("127.0.0.1:14325".parse().unwrap()));
@@ -110,18 +110,18 @@ fn baresip_names_its_sources() {
 }
 
 #[test]
-fn the_old_hold_means_that_the_peer_does_not_receive() {
+fn null_address_means_hold() {
     let audio = &parsed(OLD_HOLD).sections[0];
     assert_eq!(audio.connection, Connection::Nowhere { port: 18190 });
     assert_eq!(audio.section.direction, Direction::SendOnly);
     assert!(!audio.section.rejected && audio.is_usable(), "held, not refused");
-    assert_eq!(names(audio), [(18, "G729"), (0, "PCMU"), (8, "PCMA")], "static payload types need no names");
+    assert_eq!(names(audio), [(18, "G729"), (0, "PCMU"), (8, "PCMA")], "static payload types need no a=rtpmap");
     assert_eq!(with(OLD_HOLD, "a=recvonly").section.direction, Direction::Inactive);
     assert_eq!(with(OLD_HOLD, "a=inactive").section.direction, Direction::Inactive);
 }
 
 #[test]
-fn directions_may_stand_for_all_sections() {
+fn session_level_direction_applies_to_sections() {
     let session = ASTERISK.replace("t=0 0", "t=0 0\r\na=inactive");
     assert_eq!(parsed(&session).sections[0].section.direction, Direction::SendRecv, "the media level wins");
     let session = session.replace("a=sendrecv\r\n", "");
@@ -129,7 +129,7 @@ fn directions_may_stand_for_all_sections() {
 }
 
 #[test]
-fn a_fax_keeps_its_place() {
+fn fax_section_is_refused_in_position() {
     let description = parsed(FAX);
     let image = OtherSection { index: 0, line: "image 5006 udptl t38".to_owned(), mid: None };
     assert_eq!(description.others, [image]);
@@ -140,10 +140,10 @@ fn a_fax_keeps_its_place() {
 }
 
 #[test]
-fn a_browser_behind_sip_has_ice_and_dtls() {
+fn webrtc_description_has_ice_and_dtls() {
     let audio = &parsed(CHROMIUM).sections[0];
     assert_eq!(audio.profile, Profile::UdpTlsSavpf);
-    assert_eq!(audio.section.direction, Direction::SendRecv, "0.0.0.0 is no hold where ICE names addresses");
+    assert_eq!(audio.section.direction, Direction::SendRecv, "0.0.0.0 does not mean hold with ICE");
     assert_eq!(audio.dtls.map(|dtls| dtls.setup), Some(Setup::ActPass));
     let ice = audio.ice.as_ref().expect("ICE");
     assert_eq!(ice.candidates, ["192.0.2.55:51472".parse().unwrap()]);
@@ -152,14 +152,14 @@ fn a_browser_behind_sip_has_ice_and_dtls() {
 }
 
 #[test]
-fn what_is_wrong_is_skipped_or_said() {
+fn invalid_lines_are_skipped_or_reported() {
     let odd = "\u{feff}garbage\r\nv=0\r\nnothing at all\r\no=x\r\nc=IN\r\nm=audio 4000 RTP/AVP 0 300 x 8\r\n\
         a=rtpmap:0\r\na=fmtp\r\na=ptime:twenty\r\na=ptime:0\r\na=crypto:1 X\r\na=rtcp:0\r\na\r\n=\r\n";
     let audio = &parsed(odd).sections[0];
     assert_eq!(names(audio), [(0, "PCMU"), (8, "PCMA")]);
     assert_eq!((audio.ptime, audio.rtcp, audio.crypto.len()), (None, None, 0));
     assert_eq!(with(ASTERISK, "a=ptime:30.0").ptime, Some(30));
-    assert_eq!(parsed("v=0\r\n").sections, [], "a description without media is one");
+    assert_eq!(parsed("v=0\r\n").sections, [], "a description may have no media");
     assert_eq!(Description::parse("hello"), Err(SdpError::NoMedia));
     assert_eq!(Description::parse(""), Err(SdpError::NoMedia));
     let error = Description::parse("v=0\r\nm=audio many RTP/AVP 0").unwrap_err();
@@ -171,7 +171,7 @@ fn what_is_wrong_is_skipped_or_said() {
 }
 
 #[test]
-fn names_of_sections_are_kept_only_if_they_tell_them_apart() {
+fn mids_are_kept_only_if_unique() {
     let two = |first: &str, second: &str| {
         let text = format!("v=0\nm=audio 4000 RTP/AVP 0\n{first}\nm=video 5000 RTP/AVP 31\n{second}\n");
         parsed(&text).sections.into_iter().map(|section| section.section.mid).collect::<Vec<_>>()
@@ -182,7 +182,7 @@ fn names_of_sections_are_kept_only_if_they_tell_them_apart() {
 }
 
 #[test]
-fn crypto_attributes_are_read_to_the_letter() {
+fn crypto_attribute_is_parsed_strictly() {
     let key = "MDEyMzQ1Njc4OUFCQ0RFRjAxMjM0NTY3ODlBQkNE";
     let read = |text: &str| CryptoAttribute::parse(&text.replace("KEY", key));
     let full = read("7 AES_CM_128_HMAC_SHA1_80 inline:KEY|2^20|1:4 KDR=0 WSH=64").expect("an attribute");
@@ -198,7 +198,7 @@ fn crypto_attributes_are_read_to_the_letter() {
     for fatal in ["UNENCRYPTED_SRTP", "UNENCRYPTED_SRTCP", "UNAUTHENTICATED_SRTP", "FEC_ORDER=FEC_SRTP", "x-new=1"] {
         assert!(plain(fatal).is_some_and(|crypto| !crypto.is_acceptable()), "{fatal}");
     }
-    // 28 octets with padding, and as some write them, without.
+    // 28 octets with padding, and without, as some peers send them.
     for key in ["MDEyMzQ1Njc4OUFCQ0RFRjAxMjM0NTY3ODlBQg==", "MDEyMzQ1Njc4OUFCQ0RFRjAxMjM0NTY3ODlBQg"] {
         let gcm = CryptoAttribute::parse(&format!("1 AEAD_AES_128_GCM inline:{key}")).expect("an attribute");
         assert_eq!(gcm.key.0, b"0123456789ABCDEF0123456789AB");
@@ -223,7 +223,7 @@ fn crypto_attributes_are_read_to_the_letter() {
 }
 
 #[test]
-fn the_best_suite_is_chosen_wherever_it_stands() {
+fn preferred_suite_is_chosen_in_any_order() {
     let mut random = random();
     let mut offered: Vec<CryptoAttribute> =
         Suite::ALL.into_iter().rev().map(|suite| CryptoAttribute::generate(9, suite, &mut random)).collect();
@@ -236,26 +236,26 @@ fn the_best_suite_is_chosen_wherever_it_stands() {
 }
 
 #[test]
-fn each_policy_offers_what_it_says() {
+fn srtp_policy_determines_offered_profile_and_keys() {
     let (profile, crypto) = SrtpPolicy::Off.offer(&[], &mut random());
     assert_eq!((profile, crypto.len()), (Profile::Avp, 0));
     let (profile, crypto) = SrtpPolicy::Offer.offer(&[], &mut random());
     let tags: Vec<(u32, &str)> = crypto.iter().map(|crypto| (crypto.tag, crypto.suite.name())).collect();
     assert_eq!(profile, Profile::Avp);
     assert_eq!(tags, [(1, "AEAD_AES_128_GCM"), (2, "AES_CM_128_HMAC_SHA1_80"), (3, "AES_CM_128_HMAC_SHA1_32")]);
-    assert!(crypto[1].key != crypto[2].key, "each has a key of its own");
+    assert!(crypto[1].key != crypto[2].key, "each suite has its own key");
     let (profile, again) = SrtpPolicy::Require.offer(&crypto[1..2], &mut random());
     assert_eq!((profile, again), (Profile::Savp, crypto[1..2].to_vec()), "a key stays while the session lasts");
 }
 
-/// `ASTERISK` under another profile, with or without a key.
+/// Returns the section of `ASTERISK` with another profile, with or without a key.
 fn offered(profile: &str, has_key: bool) -> SipSection {
     let line = "a=crypto:4 AES_CM_128_HMAC_SHA1_80 inline:MDEyMzQ1Njc4OUFCQ0RFRjAxMjM0NTY3ODlBQkNE";
     with(&ASTERISK.replace("RTP/AVP", profile), if has_key { line } else { "a=x" })
 }
 
 #[test]
-fn each_policy_answers_what_it_says() {
+fn srtp_policy_determines_answer() {
     let answer = |policy: SrtpPolicy, profile: &str, has_key: bool| match policy.answer(
         &offered(profile, has_key),
         None,
@@ -284,7 +284,7 @@ fn each_policy_answers_what_it_says() {
 }
 
 #[test]
-fn the_relays_key_goes_on_in_a_later_answer() {
+fn later_answer_reuses_relay_key() {
     let offer = offered("RTP/SAVP", true);
     let first = SrtpPolicy::Offer.answer(&offer, None, &mut random()).expect("keys").crypto();
     let mut other = ChaCha20Rng::from_seed([8; 32]);
@@ -293,34 +293,32 @@ fn the_relays_key_goes_on_in_a_later_answer() {
 }
 
 #[test]
-fn answers_to_the_relays_keys_are_checked() {
+fn answered_key_must_match_offer() {
     let section = parsed(ASTERISK).sections.remove(0);
-    let ours = |policy: SrtpPolicy| {
+    let offer_of = |policy: SrtpPolicy| {
         let (profile, crypto) = policy.offer(&[], &mut random());
         SipSection { profile, crypto, ..section.clone() }
     };
-    let theirs = |profile: Profile, tag: u32| {
+    let answer_with_key = |profile: Profile, tag: u32| {
         let key = CryptoAttribute::generate(tag, Suite::AesCm128HmacSha1Tag80, &mut random());
         SipSection { profile, crypto: vec![key], ..section.clone() }
     };
-    let offer = ours(SrtpPolicy::Offer);
-    let settled = SrtpPolicy::Offer.answered(&offer, &theirs(Profile::Avp, 2));
+    let offer = offer_of(SrtpPolicy::Offer);
+    let settled = SrtpPolicy::Offer.answered(&offer, &answer_with_key(Profile::Avp, 2));
     assert!(matches!(settled, Some(Security::Sdes { local, .. }) if local == offer.crypto[1]));
-    assert!(SrtpPolicy::Offer.answered(&offer, &theirs(Profile::Savp, 2)).is_some(), "as some phones answer");
-    let renumbered = SrtpPolicy::Offer.answered(&offer, &theirs(Profile::Avp, 1));
-    assert!(
-        matches!(renumbered, Some(Security::Sdes { local, .. }) if local == offer.crypto[1]),
-        "its suite says which"
-    );
+    assert!(SrtpPolicy::Offer.answered(&offer, &answer_with_key(Profile::Savp, 2)).is_some(), "as some phones answer");
+    let renumbered = SrtpPolicy::Offer.answered(&offer, &answer_with_key(Profile::Avp, 1));
+    assert!(matches!(renumbered, Some(Security::Sdes { local, .. }) if local == offer.crypto[1]), "matched by suite");
     assert_eq!(SrtpPolicy::Offer.answered(&offer, &section), Some(Security::Plain));
-    assert_eq!(SrtpPolicy::Require.answered(&ours(SrtpPolicy::Require), &section), None, "in the clear");
-    assert_eq!(SrtpPolicy::Off.answered(&ours(SrtpPolicy::Off), &theirs(Profile::Avp, 2)), None, "never offered");
+    assert_eq!(SrtpPolicy::Require.answered(&offer_of(SrtpPolicy::Require), &section), None, "not encrypted");
+    let unsolicited = SrtpPolicy::Off.answered(&offer_of(SrtpPolicy::Off), &answer_with_key(Profile::Avp, 2));
+    assert_eq!(unsolicited, None, "no key was offered");
     let dtls = &parsed(CHROMIUM).sections[0];
     assert_eq!(SrtpPolicy::Offer.answered(&offer, dtls), None);
 }
 
 #[test]
-fn a_session_counts_its_changes() {
+fn changed_description_increments_version() {
     let mut session = Session::new(42, IpAddr::from([192, 0, 2, 1]));
     let section = |direction| {
         let section = Section { direction, ..parsed(ASTERISK).sections.remove(0).section };
@@ -340,33 +338,33 @@ fn a_session_counts_its_changes() {
 }
 
 #[test]
-fn no_m_line_ever_goes_away() {
+fn m_lines_keep_their_positions() {
     let mut session = Session::new(1, IpAddr::from([192, 0, 2, 1]));
     let peer = parsed(&format!("{FAX}m=audio 6000 RTP/AVP 8\r\nm=video 6002 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n"));
-    let ours = |index: usize| {
+    let local = |index: usize| {
         let section = peer.sections[index].section.clone();
         SipSection::new(section, Profile::Avp, "192.0.2.1:4000".parse().unwrap())
     };
     let refused = |index: usize| {
-        let ours = ours(index);
-        SipSection { section: Section { rejected: true, ..ours.section }, ..ours }
+        let local = local(index);
+        SipSection { section: Section { rejected: true, ..local.section }, ..local }
     };
     let media = |text: &Description| {
         let text = text.to_string();
         text.lines().filter(|line| line.starts_with("m=")).map(str::to_owned).collect::<Vec<_>>()
     };
-    let answer = session.answer(&peer, vec![ours(0), ours(1), refused(2)]);
+    let answer = session.answer(&peer, vec![local(0), local(1), refused(2)]);
     let all = ["m=image 0 udptl t38", "m=audio 0 RTP/AVP 0", "m=audio 4000 RTP/AVP 8", "m=video 0 RTP/AVP 96"];
     assert_eq!(media(&answer), all);
-    // The relay's own offer goes to the same places, whatever it wants fewer of.
-    assert_eq!(media(&session.offer(vec![refused(0), ours(1)])), all);
+    // The relay's own offer keeps the positions, even with fewer sections.
+    assert_eq!(media(&session.offer(vec![refused(0), local(1)])), all);
     assert_eq!(session.last().map(|last| last.sections[1].section.mid.clone()), Some("2".to_owned()));
-    // A kind that does not fit its place is refused.
-    assert_eq!(media(&session.answer(&peer, vec![ours(0), ours(2)]))[2], "m=audio 0 RTP/AVP 8");
+    // A section of another media kind than the offered one is refused.
+    assert_eq!(media(&session.answer(&peer, vec![local(0), local(2)]))[2], "m=audio 0 RTP/AVP 8");
 }
 
 #[test]
-fn lines_of_a_page_are_let_in_one_by_one() {
+fn extra_lines_of_client_are_validated() {
     let kept = |line: &str| ExtraLine::parse(line).map(|line| line.as_str().to_owned());
     assert_eq!(kept("a=x-room:12 floor 3\r\n").as_deref(), Some("a=x-room:12 floor 3"));
     assert_eq!(kept("b=AS:64").as_deref(), Some("b=AS:64"));
@@ -398,7 +396,7 @@ fn lines_of_a_page_are_let_in_one_by_one() {
 }
 
 #[test]
-fn the_relay_knows_its_own_addresses() {
+fn description_with_relay_address_is_own() {
     let own = |addresses: &[&str]| {
         let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
         parsed(ASTERISK).is_own(&addresses)
@@ -409,12 +407,16 @@ fn the_relay_knows_its_own_addresses() {
 }
 
 #[test]
-fn what_real_endpoints_write_is_written_again() {
+fn sample_descriptions_round_trip() {
     for text in ALL {
         let read = parsed(text);
         let again = parsed(&read.to_string());
         assert_eq!((&again.origin, &again.sections), (&read.origin, &read.sections));
-        assert_eq!(parsed(&again.to_string()), again, "other sections lose their port, once");
+        assert_eq!(
+            parsed(&again.to_string()),
+            again,
+            "serialization is stable after the ports of other sections are set to 0"
+        );
     }
 }
 
@@ -548,12 +550,12 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read_back(description in any_description()) {
+    fn description_round_trips(description in any_description()) {
         prop_assert_eq!(Description::parse(&description.to_string()), Ok(description));
     }
 
     #[test]
-    fn no_line_of_a_page_begins_another(line in "(a|b)=.*", more in any::<String>()) {
+    fn extra_line_adds_exactly_one_line(line in "(a|b)=.*", more in any::<String>()) {
         for line in [line.clone(), format!("{line}{more}")] {
             if let Some(extra) = ExtraLine::parse(&line) {
                 let mut section = parsed(ASTERISK).sections.remove(0);

@@ -1,4 +1,4 @@
-//! Writing the relay's offers and answers in the form that SIP endpoints read, old ones included.
+//! Serializer for the relay's offers and answers to SIP endpoints, in a form that is compatible with old ones.
 
 use super::{Connection, Description, ExtraLine, Origin, SipSection};
 use crate::section::OtherSection;
@@ -7,7 +7,7 @@ use core::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 impl fmt::Display for Description {
-    /// The whole text. Sections that are neither audio nor video are written as refused: the relay has none.
+    /// Writes the whole description. Sections that are neither audio nor video are written as refused.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = String::with_capacity(1024);
         let address = self.session_address();
@@ -30,13 +30,13 @@ impl fmt::Display for Description {
 }
 
 impl Description {
-    /// What a section has to say of its name: nothing where it is the place that the section has anyway.
+    /// Returns the `a=mid` value of a section. It is omitted if it equals the index of the m-line and nothing is bundled.
     fn name_of<'a>(&self, media: &'a SipSection, index: usize) -> Option<&'a str> {
         let mid = media.section.mid.as_str();
         (!self.bundle.is_empty() || mid != index.to_string()).then_some(mid)
     }
 
-    /// Where most of the media are, so that most sections need no `c=` of their own.
+    /// Returns the address for the session-level `c=`: that of the first section, so that most sections need no `c=`.
     fn session_address(&self) -> IpAddr {
         let used = self.sections.iter().find_map(|section| section.connection.address());
         let origin = || self.origin.address.parse().ok();
@@ -69,7 +69,7 @@ fn section(text: &mut String, media: &SipSection, name: Option<&str>, session_ad
     };
     let mut numbers: Vec<String> = section.payloads.iter().map(|payload| payload.number.to_string()).collect();
     if numbers.is_empty() {
-        // An m-line names at least one format, in a refused section too (RFC 3264 §6).
+        // An m-line has at least one format, even in a refused section (RFC 3264 §6).
         numbers.push("0".to_owned());
     }
     line(text, &format!("m={} {port} {} {}", media_type(section.kind), media.profile.name(), numbers.join(" ")));
@@ -85,7 +85,7 @@ fn section(text: &mut String, media: &SipSection, name: Option<&str>, session_ad
     }
     let (bandwidth, attributes): (Vec<_>, Vec<_>) =
         media.extra.iter().map(ExtraLine::as_str).partition(|extra| extra.starts_with("b="));
-    // In this order (RFC 8866 §9).
+    // RFC 8866 §9 requires b= before a=.
     bandwidth.into_iter().for_each(|extra| line(text, extra));
     payload_lines(text, &section.payloads);
     transport_lines(text, media, name);
@@ -109,7 +109,7 @@ fn transport_lines(text: &mut String, media: &SipSection, name: Option<&str>) {
     }
     name_line(text, name);
     if media.bundle_only {
-        // The transport is that of the section which has an address (RFC 8843 §7.2).
+        // Transport attributes are in the tagged section (RFC 8843 §7.2).
         line(text, "a=bundle-only");
     } else {
         address_lines(text, media);

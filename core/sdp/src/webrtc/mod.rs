@@ -1,4 +1,4 @@
-//! What a WebRTC endpoint's description says, typed (RFC 8829, RFC 8839, RFC 8842, RFC 8843).
+//! Session descriptions of WebRTC endpoints (RFC 8829, RFC 8839, RFC 8842, RFC 8843).
 
 mod parse;
 mod write;
@@ -25,7 +25,7 @@ impl core::fmt::Debug for IceCredentials {
     }
 }
 
-/// A hash function of certificates' fingerprints: SHA-256, which everybody must know, and the stronger ones (RFC 8122 §5).
+/// The hash function of a certificate fingerprint: SHA-256, which is mandatory to support, and stronger ones (RFC 8122 §5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FingerprintHash {
     /// `sha-256`
@@ -37,10 +37,10 @@ pub enum FingerprintHash {
 }
 
 impl FingerprintHash {
-    /// All that are known, the first one preferred.
+    /// All supported hash functions.
     pub const ALL: [Self; 3] = [Self::Sha256, Self::Sha384, Self::Sha512];
 
-    /// Its name in `a=fingerprint`.
+    /// Returns the name in `a=fingerprint`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -50,7 +50,7 @@ impl FingerprintHash {
         }
     }
 
-    /// Octets of a digest.
+    /// Returns the length of a digest in octets.
     #[must_use]
     pub const fn length(self) -> usize {
         match self {
@@ -65,18 +65,18 @@ impl FingerprintHash {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     hash: FingerprintHash,
-    /// The digest, filled up with zeros.
+    /// The digest, padded with zeros.
     digest: [[u8; 32]; 2],
 }
 
 impl Fingerprint {
-    /// A SHA-256 fingerprint.
+    /// Creates a SHA-256 fingerprint.
     #[must_use]
     pub const fn sha256(digest: [u8; 32]) -> Self {
         Self { hash: FingerprintHash::Sha256, digest: [digest, [0; 32]] }
     }
 
-    /// A fingerprint of any hash; `None` if the digest is not of its length.
+    /// Creates a fingerprint of any hash; `None` if the digest has the wrong length.
     #[must_use]
     pub fn new(hash: FingerprintHash, octets: &[u8]) -> Option<Self> {
         let mut digest = [[0; 32]; 2];
@@ -84,13 +84,13 @@ impl Fingerprint {
         (octets.len() == hash.length()).then_some(Self { hash, digest })
     }
 
-    /// Which hash function it is of.
+    /// Returns the hash function.
     #[must_use]
     pub const fn hash(&self) -> FingerprintHash {
         self.hash
     }
 
-    /// The digest.
+    /// Returns the digest.
     #[must_use]
     pub fn octets(&self) -> &[u8] {
         self.digest.as_flattened().get(..self.hash.length()).unwrap_or_default()
@@ -104,22 +104,22 @@ pub enum Setup {
     Active,
     /// DTLS server.
     Passive,
-    /// Either: the answerer chooses.
+    /// Either role; the answerer chooses.
     ActPass,
 }
 
-/// Everything about the one transport that the bundled media share.
+/// The transport shared by the bundled sections.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transport {
-    /// ICE credentials of the writer.
+    /// ICE credentials of the author.
     pub ice: IceCredentials,
-    /// The writer is ICE-lite (RFC 8445 §2.5).
+    /// The author is ICE-lite (RFC 8445 §2.5).
     pub ice_lite: bool,
-    /// Fingerprint of the writer's certificate.
+    /// Fingerprint of the author's certificate.
     pub fingerprint: Fingerprint,
-    /// DTLS role.
+    /// DTLS role of the author.
     pub setup: Setup,
-    /// Host candidates of the writer (UDP, component 1), best first.
+    /// Candidates of the author (UDP, component 1), highest priority first.
     pub candidates: Vec<SocketAddr>,
 }
 
@@ -128,8 +128,8 @@ pub struct Transport {
 pub struct Description {
     /// The bundled transport.
     pub transport: Transport,
-    /// Audio and video sections in order. Sections of other kinds stand in [`Description::others`].
+    /// Audio and video sections in order. Sections of other kinds are in [`Description::others`].
     pub sections: Vec<Section>,
-    /// Position and media type text of sections that are neither audio nor video; answered with port 0.
+    /// Sections that are neither audio nor video; answered with port 0.
     pub others: Vec<OtherSection>,
 }

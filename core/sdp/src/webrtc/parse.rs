@@ -1,4 +1,4 @@
-//! Reading what browsers write: lenient about form, strict about what the transport needs.
+//! Parser for descriptions of browsers: lenient in syntax, strict in the attributes that the transport requires.
 
 use super::{
     Description, Fingerprint, HeaderExtension, IceCredentials, OtherSection, SdpError, Section, Setup, Transport,
@@ -11,18 +11,19 @@ use crate::direction::Direction;
 use crate::section::formats::{Formats, NotAnRtpmap};
 use std::net::SocketAddr;
 
-/// The longest description that is read. Chromium's with every codec has about 10,000 octets.
+/// The maximum length of a description in octets. A description of Chromium with all codecs has about 10,000.
 const MAX_OCTETS: usize = 128 * 1024;
-/// The most media sections.
+/// The maximum number of media sections.
 const MAX_SECTIONS: usize = 32;
+
 impl Description {
-    /// Reads an offer or answer. Lines end in CRLF or bare LF, blanks at their ends and unknown lines are skipped.
+    /// Parses an offer or answer. Lines end in CRLF or bare LF; surrounding white space and unknown lines are ignored.
     ///
     /// A section that does not share the transport of the first one in use (RFC 8843) is marked as rejected.
     ///
     /// # Errors
     ///
-    /// Says which line is wrong or what is missing.
+    /// Returns the line that is invalid or the attribute that is missing.
     pub fn parse(text: &str) -> Result<Self, SdpError> {
         if text.len() > MAX_OCTETS {
             return Err(SdpError::TooLong { octets: text.len(), limit: MAX_OCTETS });
@@ -38,7 +39,7 @@ impl Description {
     }
 }
 
-/// A line and where it stands.
+/// A line and its number.
 #[derive(Clone, Copy)]
 struct Line<'a> {
     number: usize,
@@ -51,7 +52,7 @@ impl Line<'_> {
     }
 }
 
-/// Attributes that stand at session level, at media level, or at both (the media level wins).
+/// Attributes that are allowed at session level and at media level. The media level takes precedence.
 #[derive(Default)]
 struct Attributes {
     ufrag: Option<String>,
@@ -64,7 +65,7 @@ struct Attributes {
     extensions: Vec<HeaderExtension>,
 }
 
-/// What stands between one m-line and the next.
+/// An m-line and the lines that follow it up to the next m-line.
 struct Media {
     kind: Option<MediaKind>,
     line: String,
@@ -148,9 +149,10 @@ impl Reader {
     }
 }
 
-/// The transport of the section at `first`. With `a=bundle-only` its attributes stand in the tagged section (RFC 8843 §7.2).
+/// Returns the transport of the section at `first`. If that section is bundle-only, its transport attributes are in the
+/// tagged section (RFC 8843 §7.2).
 fn transport(media: &[Media], first: usize, session: &Attributes, ice_lite: bool) -> Result<Transport, SdpError> {
-    let bearer = media
+    let tagged = media
         .get(first)
         .into_iter()
         .chain(media.iter().filter(|media| media.in_use()))
@@ -158,11 +160,11 @@ fn transport(media: &[Media], first: usize, session: &Attributes, ice_lite: bool
         .map(|media| &media.attributes)
         .find(|attributes| attributes.ufrag.is_some())
         .unwrap_or(session);
-    let ufrag = bearer.ufrag.clone().ok_or(SdpError::NoIceUfrag)?;
-    let pwd = bearer.pwd.as_ref().or(session.pwd.as_ref()).cloned().ok_or(SdpError::NoIcePwd)?;
+    let ufrag = tagged.ufrag.clone().ok_or(SdpError::NoIceUfrag)?;
+    let pwd = tagged.pwd.as_ref().or(session.pwd.as_ref()).cloned().ok_or(SdpError::NoIcePwd)?;
     let levels = || {
         let all = media.iter().filter(|media| media.in_use()).map(|media| &media.attributes);
-        core::iter::once(bearer).chain(core::iter::once(session)).chain(all)
+        core::iter::once(tagged).chain(core::iter::once(session)).chain(all)
     };
     let fingerprint = levels().find_map(|level| level.fingerprint).ok_or_else(|| {
         match levels().find_map(|level| level.other_fingerprint.clone()) {
@@ -170,7 +172,7 @@ fn transport(media: &[Media], first: usize, session: &Attributes, ice_lite: bool
             None => SdpError::NoFingerprint,
         }
     })?;
-    // Active where nothing is said (RFC 4145 §4).
+    // The default is active (RFC 4145 §4).
     let setup = levels().find_map(|level| level.setup).unwrap_or(Setup::Active);
     let mut ranked: Vec<_> = levels().flat_map(|level| level.candidates.iter().copied()).collect();
     ranked.sort_by_key(|(priority, _)| core::cmp::Reverse(*priority));
@@ -228,7 +230,7 @@ impl Media {
         };
         let port = port.split_once('/').map_or(port, |(port, _)| port).parse().map_err(|_| expected())?;
         let kind = match media {
-            // SAVP and SAVPF, with or without the transport in front: what runs over DTLS (RFC 5764 §8).
+            // SAVP and SAVPF, with or without the `UDP/TLS/` prefix: the profiles used with DTLS (RFC 5764 §8).
             "audio" if protocol.contains("RTP/SAVP") => Some(MediaKind::Audio),
             "video" if protocol.contains("RTP/SAVP") => Some(MediaKind::Video),
             _ => None,
@@ -250,7 +252,7 @@ impl Media {
         })
     }
 
-    /// Port 0 means refused, except for a section that waits to be bundled (RFC 8843 §6).
+    /// Returns whether the section is in use. Port 0 means that it is refused, unless it is bundle-only (RFC 8843 §6).
     fn in_use(&self) -> bool {
         self.kind.is_some() && (self.port != 0 || self.bundle_only)
     }
@@ -259,7 +261,7 @@ impl Media {
         match name {
             "mid" => {
                 if !is_token(value) || self.mid.is_some() {
-                    return Err(line.invalid("the only a=mid of its section, and a token"));
+                    return Err(line.invalid("a=mid with a token, once per section"));
                 }
                 self.mid = Some(value.to_owned());
             }
@@ -276,7 +278,7 @@ impl Media {
             }
             "ssrc-group" => {
                 let mut words = value.split_whitespace();
-                // The first is the stream, the others repair it (RFC 4588 §8.8, RFC 8872).
+                // The first SSRC is the stream, the others are its repair streams (RFC 4588 §8.8, RFC 8872).
                 if words.next().is_some_and(|semantics| semantics == "FID" || semantics.starts_with("FEC")) {
                     for ssrc in words.skip(1).filter_map(|ssrc| ssrc.parse().ok()) {
                         push_new(&mut self.repairing, ssrc);

@@ -1,26 +1,26 @@
-//! Writing the relay's offers and answers in the form that browsers read (RFC 8829 §5).
+//! Serializer for the relay's offers and answers to browsers (RFC 8829 §5).
 
 use super::{Description, Fingerprint, HeaderExtension, OtherSection, Section, Transport};
 use crate::section::write::{dtls_lines, ice_lines, line, media_type, network_address, payload_lines};
 use core::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// A section of the relay's own description and the stream it announces there.
+/// A section of the relay's own description and the stream that it announces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalSection {
-    /// What is offered or answered. Its `ssrcs` are not written: [`LocalSection::ssrc`] is.
+    /// The offered or answered section. Its `ssrcs` are ignored; [`LocalSection::ssrc`] is written.
     pub section: Section,
-    /// SSRC of everything sent in this section.
+    /// SSRC of the packets sent in this section.
     pub ssrc: u32,
     /// Canonical name of the sender, one per leg (RFC 3550 §6.5.1).
     pub cname: String,
-    /// Identifier of the MediaStream that the browser makes (RFC 8830).
+    /// Identifier of the browser's MediaStream (RFC 8830).
     pub stream_id: String,
-    /// Identifier of the track.
+    /// Identifier of the MediaStreamTrack.
     pub track_id: String,
 }
 
-/// An offer with these sections, all bundled on one transport.
+/// Returns an offer with these sections, all bundled on one transport.
 #[must_use]
 pub fn offer(transport: &Transport, sections: &[LocalSection]) -> String {
     let mut text = session(transport, sections.iter().filter(|local| !local.section.rejected));
@@ -34,8 +34,8 @@ pub fn offer(transport: &Transport, sections: &[LocalSection]) -> String {
     text
 }
 
-/// The answer to `offer`: one m-line for each of its m-lines, in its order. What `sections` does not name (by `mid`)
-/// or marks as rejected is refused with port 0, as is every section that is neither audio nor video.
+/// Returns the answer to `offer`, with one m-line per offered m-line, in the same order. Sections that are missing from
+/// `sections` (matched by `mid`) or marked as rejected, and those that are neither audio nor video, are refused with port 0.
 #[must_use]
 pub fn answer(offer: &Description, transport: &Transport, sections: &[LocalSection]) -> String {
     let accepted = |offered: &Section| {
@@ -69,7 +69,7 @@ pub fn answer(offer: &Description, transport: &Transport, sections: &[LocalSecti
 fn session<'a>(transport: &Transport, accepted: impl Iterator<Item = &'a LocalSection>) -> String {
     let mut text = String::with_capacity(4096);
     line(&mut text, "v=0");
-    // The session identifier only has to differ from call to call, as the user name fragment does (RFC 8829 §5.2.1).
+    // The session identifier must differ between calls (RFC 8829 §5.2.1), so it is derived from the ICE user name fragment.
     let id = transport.ice.ufrag.bytes().fold(1_u64, |id, octet| id.wrapping_mul(257).wrapping_add(u64::from(octet)));
     line(&mut text, &format!("o=- {} 1 IN IP4 127.0.0.1", id & 0x3fff_ffff_ffff_ffff));
     line(&mut text, "s=-");
@@ -103,12 +103,12 @@ fn section(text: &mut String, transport: &Transport, local: &LocalSection) {
         let LocalSection { ssrc, cname, stream_id, track_id, .. } = local;
         line(text, &format!("a=msid:{stream_id} {track_id}"));
         line(text, &format!("a=ssrc:{ssrc} cname:{cname}"));
-        // Browsers before unified plan look for the stream here.
+        // For browsers without unified plan.
         line(text, &format!("a=ssrc:{ssrc} msid:{stream_id} {track_id}"));
     }
 }
 
-/// Address of a section without one (RFC 8829 §4.1.8): the discard port.
+/// The address of a section without one: the discard port (RFC 8829 §4.1.8).
 const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 9);
 
 fn media_lines(text: &mut String, section: &Section, address: SocketAddr) {
@@ -117,7 +117,7 @@ fn media_lines(text: &mut String, section: &Section, address: SocketAddr) {
         let _ = write!(media, " {}", payload.number);
     }
     if section.payloads.is_empty() {
-        // An m-line names at least one format, in a refused section too (RFC 3264 §6).
+        // An m-line has at least one format, even in a refused section (RFC 3264 §6).
         media.push_str(" 0");
     }
     line(text, &media);

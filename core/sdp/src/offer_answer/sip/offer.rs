@@ -1,4 +1,4 @@
-//! What the relay offers to a SIP endpoint, or to a browser on a SIP endpoint's behalf.
+//! Offers of the relay to a SIP endpoint, or to a browser on behalf of a SIP endpoint.
 
 use super::{BROWSER_FEEDBACK, MID, Streams, find, has_primary};
 use crate::codec::{Codec, MediaKind, Payload};
@@ -6,29 +6,29 @@ use crate::direction::Direction;
 use crate::offer_answer::offered_payloads;
 use crate::section::{HeaderExtension, Section};
 
-/// RTCP feedback toward a SIP endpoint: requests for a key frame. Phones of RTP/AVP ignore the lines, or obey them.
+/// RTCP feedback offered to a SIP endpoint: key frame requests. Endpoints that use RTP/AVP may ignore these lines.
 pub(super) const SIP_FEEDBACK: [&str; 2] = ["nack pli", "ccm fir"];
 
-/// Video codecs that SIP endpoints have. The others only make the INVITE too large for a datagram.
+/// Video codecs supported by SIP endpoints. Others are not offered, because they make the INVITE too large for a datagram.
 const SIP_VIDEO: [&str; 2] = ["H264", "VP8"];
 
-/// What any browser can decode.
+/// Codecs that are offered to browsers.
 const BROWSER_CODECS: [&str; 10] =
     ["opus", "PCMU", "PCMA", "G722", "CN", "telephone-event", "H264", "VP8", "VP9", "AV1"];
 
-/// Dynamic payload types (RFC 3551 §6) that no RTCP packet is mistaken for (RFC 5761 §4).
+/// Dynamic payload types (RFC 3551 §6) that do not conflict with RTCP packet types (RFC 5761 §4).
 const DYNAMIC: core::ops::RangeInclusive<u8> = 96..=127;
 
-/// The number most phones have for telephone-event.
+/// The payload type that most phones use for telephone-event.
 const TELEPHONE_EVENT: u8 = 101;
 
-/// What the relay offers a SIP endpoint on behalf of a browser, or of another SIP endpoint, that offered (or, after an
+/// Builds the relay's offer to a SIP endpoint on behalf of a browser or another SIP endpoint that offered (or, after an
 /// INVITE without offer, answered) `offered`: its sections in use, with its `mid`s and directions. `order` is the
-/// operator's, as in [`relay_offer`](crate::offer_answer::relay_offer); without a word on video only codecs that SIP
-/// endpoints have are left, if there are any.
+/// configured codec order as in [`relay_offer`](crate::offer_answer::relay_offer). If it lists no video codec, video
+/// sections keep only the codecs that SIP endpoints usually support, provided that there are any.
 ///
-/// Static codecs get their static numbers, others keep theirs if they may; telephone-event at 8000 is there for all
-/// audio, because the relay makes it, and under the number that phones expect.
+/// Codecs with a static payload type use it, others keep their number if it is valid. telephone-event at 8000 Hz is always
+/// offered for audio, because the relay generates it, with the payload type that phones expect.
 #[must_use]
 pub fn sip_offer(offered: &[Section], order: &[String]) -> Vec<Section> {
     let in_use = offered.iter().filter(|section| !section.rejected);
@@ -44,7 +44,7 @@ pub fn sip_offer(offered: &[Section], order: &[String]) -> Vec<Section> {
     sections.filter(|section| has_primary(&section.payloads)).collect()
 }
 
-/// The section without what belongs to one leg alone.
+/// Returns the section without payloads, extensions and SSRCs, which belong to one leg.
 fn bare(section: &Section) -> Section {
     Section { extensions: Vec::new(), ssrcs: Vec::new(), payloads: Vec::new(), ..section.clone() }
 }
@@ -52,9 +52,9 @@ fn bare(section: &Section) -> Section {
 fn sip_payloads(kind: MediaKind, payloads: Vec<Payload>) -> Vec<Payload> {
     let mut kept: Vec<Payload> = Vec::new();
     for payload in payloads {
-        let is_foreign_noise = payload.codec.is_comfort_noise() && payload.codec.clock_rate != 8000;
-        // Levels of one profile of H.264 are one format (RFC 6184 §8.2.2).
-        if !is_foreign_noise && find(&kept, &payload).is_none() {
+        let is_wideband_noise = payload.codec.is_comfort_noise() && payload.codec.clock_rate != 8000;
+        // H.264 formats that differ only in the level are one format (RFC 6184 §8.2.2).
+        if !is_wideband_noise && find(&kept, &payload).is_none() {
             kept.push(payload);
         }
     }
@@ -65,13 +65,13 @@ fn sip_payloads(kind: MediaKind, payloads: Vec<Payload>) -> Vec<Payload> {
         if kept.iter().all(|payload| payload.number != common.number) {
             event.number = common.number;
         }
-        // Phones that know no other rate, or number, take the first one.
+        // Phones that support no other clock rate use the first telephone-event.
         let others = kept.iter().position(|payload| payload.codec.is_telephone_event());
         kept.insert(others.unwrap_or(kept.len()), event);
     }
     for payload in &mut kept {
         if payload.codec.is_telephone_event() && payload.codec.fmtp.is_none() {
-            // The default (RFC 4733 §2.4.1), which not every phone knows.
+            // The default (RFC 4733 §2.4.1), which not every phone implements.
             payload.codec.fmtp = Some("0-15".to_owned());
         }
         let feedback: &[&str] = if kind == MediaKind::Video { &SIP_FEEDBACK } else { &[] };
@@ -85,12 +85,12 @@ fn telephone_event(clock_rate: u32) -> Payload {
     Payload { number: TELEPHONE_EVENT, codec, feedback: Vec::new() }
 }
 
-/// Gives each payload a number that it may have: the static one of its codec, its own, or the first free one. The numbers
-/// of `known` mean what they mean there for the whole session (RFC 3264 §8.3.2). What finds no number is left out.
+/// Assigns a valid number to each payload: the static one of its codec, its own, or the first free one. The numbers of
+/// `known` keep their mapping for the whole session (RFC 3264 §8.3.2). Payloads without a free number are removed.
 fn numbered(payloads: Vec<Payload>, known: &[Payload]) -> Vec<Payload> {
     let mut used: Vec<u8> = known.iter().map(|payload| payload.number).collect();
     let mut kept = Vec::new();
-    let mut homeless = Vec::new();
+    let mut unnumbered = Vec::new();
     for (index, payload) in payloads.into_iter().enumerate() {
         let own = Some(payload.number).filter(|number| DYNAMIC.contains(number));
         let number = payload.codec.static_payload().or(own).filter(|number| !used.contains(number));
@@ -99,10 +99,10 @@ fn numbered(payloads: Vec<Payload>, known: &[Payload]) -> Vec<Payload> {
                 used.push(number);
                 kept.push((index, Payload { number, ..payload }));
             }
-            None => homeless.push((index, payload)),
+            None => unnumbered.push((index, payload)),
         }
     }
-    for (index, payload) in homeless {
+    for (index, payload) in unnumbered {
         if let Some(number) = DYNAMIC.into_iter().find(|number| !used.contains(number)) {
             used.push(number);
             kept.push((index, Payload { number, ..payload }));
@@ -112,9 +112,9 @@ fn numbered(payloads: Vec<Payload>, known: &[Payload]) -> Vec<Payload> {
     kept.into_iter().map(|(_, payload)| payload).collect()
 }
 
-/// What the relay offers a browser on behalf of a SIP endpoint that offered `offered`: what a browser can know of it, and
-/// behind it G.711 and Opus, for later. All sections are `sendrecv`: the browser is asked once, and a SIP endpoint that
-/// begins on hold does not stay there.
+/// Builds the relay's offer to a browser on behalf of a SIP endpoint that offered `offered`: the codecs that browsers
+/// support, followed by G.711 and Opus for later renegotiations. All sections are `sendrecv`, because the browser gets only
+/// one offer and a SIP endpoint that starts on hold resumes later.
 #[must_use]
 pub fn browser_offer(offered: &[Section], order: &[String]) -> Vec<Section> {
     let in_use = offered.iter().filter(|section| !section.rejected);
@@ -146,13 +146,13 @@ fn browser_payloads(kind: MediaKind, payloads: Vec<Payload>) -> Vec<Payload> {
         let feedback: &[&str] = if kind == MediaKind::Video { &BROWSER_FEEDBACK } else { &[] };
         payload.feedback = feedback.iter().map(|value| (*value).to_owned()).collect();
     }
-    // DTMF and noise behind what a browser could send.
+    // DTMF and comfort noise follow the codecs that a browser may choose for sending.
     payloads.sort_by_key(|payload| !payload.codec.is_primary());
     payloads
 }
 
-/// What the relay offers a browser when the SIP endpoint offered nothing yet (an INVITE without description, RFC 3261
-/// §13.2.1): audio and, if asked for, video.
+/// Builds the relay's offer to a browser for an INVITE without a description (RFC 3261 §13.2.1): audio and, if requested,
+/// video.
 #[must_use]
 pub fn default_offer(video: bool, order: &[String]) -> Vec<Section> {
     let section = |kind, mid: &str, payloads| Section {
@@ -164,8 +164,8 @@ pub fn default_offer(video: bool, order: &[String]) -> Vec<Section> {
         extensions: Vec::new(),
         ssrcs: Vec::new(),
     };
-    // G.711 before Opus: the browser sends what stands first in its one answer, and a caller without an offer may have
-    // nothing else.
+    // G.711 precedes Opus: the browser sends the first codec of its only answer, and the caller, whose codecs are not known
+    // yet, may support nothing else.
     let mut audio = default_audio();
     audio.rotate_left(1);
     let audio = section(MediaKind::Audio, "0", audio);
@@ -194,7 +194,7 @@ fn default_video() -> Vec<Payload> {
     vec![payload(97, "H264", 90_000, 1, Some(h264)), payload(96, "VP8", 90_000, 1, None)]
 }
 
-/// A section of nothing but that payload.
+/// Returns an audio section with only this payload.
 fn only(payload: &Payload) -> Section {
     let kind = MediaKind::Audio;
     let (payloads, direction) = (vec![payload.clone()], Direction::SendRecv);
@@ -209,11 +209,12 @@ fn only(payload: &Payload) -> Section {
     }
 }
 
-/// The relay's next offer in an established session (hold and back, refresh, a re-INVITE without offer): the sections of
-/// its last description, `current`, in their places, refused ones too (RFC 3264 §8), with a new direction.
+/// Builds a new offer of the relay in an established session (hold, resume, session refresh, response to a re-INVITE
+/// without offer): the sections of its last description, `current`, in the same order and including refused ones
+/// (RFC 3264 §8), with a new direction.
 ///
-/// What was agreed stands first; behind it stands everything else that the other leg, `other`, has negotiated, since the
-/// peer may want it now (RFC 3261 §14.2).
+/// The negotiated codecs come first. All other codecs of the other leg, `other`, follow, since the peer may accept them now
+/// (RFC 3261 §14.2).
 #[must_use]
 pub fn reoffer(current: &[Section], other: &[Section], direction: Direction) -> Vec<Section> {
     let mut streams = Streams::of(other);
@@ -224,10 +225,10 @@ pub fn reoffer(current: &[Section], other: &[Section], direction: Direction) -> 
         let mut payloads = section.payloads.clone();
         let stream = streams.next(section.kind);
         streams.take(section.kind);
-        let able = stream.into_iter().flat_map(|stream| sip_payloads(stream.kind, stream.payloads.clone()));
-        let new: Vec<Payload> = able.filter(|payload| find(&section.payloads, payload).is_none()).collect();
+        let available = stream.into_iter().flat_map(|stream| sip_payloads(stream.kind, stream.payloads.clone()));
+        let new: Vec<Payload> = available.filter(|payload| find(&section.payloads, payload).is_none()).collect();
         payloads.extend(numbered(new, &section.payloads));
-        // DTMF stays behind what it goes with.
+        // DTMF stays last.
         payloads.sort_by_key(|payload| !payload.codec.is_primary());
         let limit = stream.map_or(Direction::SendRecv, |stream| stream.direction);
         Section { payloads, direction: direction.and(limit), ..section.clone() }

@@ -1,4 +1,4 @@
-//! Whole negotiations between browsers and SIP endpoints.
+//! Tests of complete negotiations between browsers and SIP endpoints.
 
 mod rfc;
 
@@ -35,7 +35,7 @@ fn order(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-/// `sections` with only the payloads of these names.
+/// Returns `sections` with only the payloads of these names.
 fn only(sections: &[Section], names: &[&str]) -> Vec<Section> {
     let mut sections = sections.to_vec();
     for section in &mut sections {
@@ -49,7 +49,7 @@ fn with_direction(sections: &[Section], direction: Direction) -> Vec<Section> {
 }
 
 #[test]
-fn a_sip_endpoint_is_offered_what_sip_endpoints_know() {
+fn sip_offer_has_only_codecs_of_sip_endpoints() {
     let offered = sip_offer(&browser(VIDEO), &[]);
     let audio = [
         (111, "opus"),
@@ -80,7 +80,7 @@ fn a_sip_endpoint_is_offered_what_sip_endpoints_know() {
 }
 
 #[test]
-fn telephone_events_are_offered_even_if_the_browser_has_none() {
+fn sip_offer_without_browser_dtmf_has_telephone_event() {
     let without = only(&browser(AUDIO), &["opus", "PCMU"]);
     assert_eq!(names(&sip_offer(&without, &[])[0]), [(111, "opus"), (0, "PCMU"), (101, "telephone-event")]);
     let mut taken = without.clone();
@@ -89,7 +89,7 @@ fn telephone_events_are_offered_even_if_the_browser_has_none() {
 }
 
 #[test]
-fn numbers_that_a_sip_endpoint_may_misread_are_changed() {
+fn sip_offer_replaces_invalid_payload_types() {
     let mut odd = only(&browser(AUDIO), &["opus", "PCMU", "G722"]);
     for (payload, number) in odd[0].payloads.iter_mut().zip([0, 72, 96]) {
         payload.number = number;
@@ -100,7 +100,7 @@ fn numbers_that_a_sip_endpoint_may_misread_are_changed() {
 }
 
 #[test]
-fn the_browsers_one_answer_begins_with_what_the_sip_endpoint_took() {
+fn browser_answer_starts_with_codecs_accepted_by_peer() {
     let offer = browser(AUDIO);
     let relayed = sip_offer(&offer, &[]);
     let settled = answer_browser(&offer, &relayed, &peer(RTPENGINE)).expect("settled");
@@ -117,7 +117,7 @@ fn the_browsers_one_answer_begins_with_what_the_sip_endpoint_took() {
 }
 
 #[test]
-fn a_sip_endpoint_that_answers_on_hold_does_not_silence_the_browser_for_good() {
+fn answer_on_hold_keeps_browser_direction() {
     let offer = browser(AUDIO);
     let held = peer(&ASTERISK.replace("a=sendrecv", "a=inactive"));
     let settled = answer_browser(&offer, &sip_offer(&offer, &[]), &held).expect("settled");
@@ -127,11 +127,11 @@ fn a_sip_endpoint_that_answers_on_hold_does_not_silence_the_browser_for_good() {
     let listens = with_direction(&offer, Direction::RecvOnly);
     let settled = answer_browser(&listens, &sip_offer(&listens, &[]), &peer(ASTERISK)).expect("settled");
     assert_eq!(settled.answer[0].direction, Direction::SendOnly);
-    assert_eq!(settled.callee[0].direction, Direction::SendOnly, "more than it was offered it cannot take");
+    assert_eq!(settled.callee[0].direction, Direction::SendOnly, "the direction is limited by the offer");
 }
 
 #[test]
-fn video_with_a_sip_endpoint() {
+fn video_with_sip_endpoint_is_negotiated() {
     let offer = browser(VIDEO);
     let relayed = sip_offer(&offer, &[]);
     let answer = only(&peer(LINPHONE), &["opus", "telephone-event", "VP8"]);
@@ -141,7 +141,7 @@ fn video_with_a_sip_endpoint() {
     assert_eq!(video.payloads[0].feedback, ["ccm fir", "nack", "nack pli"]);
     assert!(settled.answer.iter().flat_map(|section| &section.extensions).all(|ext| !ext.uri.contains("orientation")));
     assert_eq!(settled.callee[1].payloads[0].feedback, ["trr-int 1000", "nack pli", "ccm fir"]);
-    // A phone without a camera, and one that leaves the section out.
+    // A phone without a camera, and one that omits the section.
     for answer in [vec![answer[0].clone(), Section { rejected: true, ..answer[1].clone() }], answer[..1].to_vec()] {
         let settled = answer_browser(&offer, &relayed, &answer).expect("settled");
         assert_eq!(settled.answer.iter().map(|section| section.rejected).collect::<Vec<_>>(), [false, true]);
@@ -150,7 +150,7 @@ fn video_with_a_sip_endpoint() {
 }
 
 #[test]
-fn another_early_dialog_is_heard_within_the_same_answer() {
+fn second_early_dialog_fits_first_browser_answer() {
     let offer = browser(AUDIO);
     let relayed = sip_offer(&offer, &[]);
     let first = answer_browser(&offer, &relayed, &peer(ASTERISK)).expect("settled");
@@ -169,12 +169,12 @@ fn another_early_dialog_is_heard_within_the_same_answer() {
 }
 
 #[test]
-fn an_answer_may_have_numbers_of_its_own() {
+fn answer_with_other_payload_types_is_accepted() {
     let offer = browser(AUDIO);
     let relayed = sip_offer(&offer, &[]);
     let settled = answer_browser(&offer, &relayed, &peer(BARESIP)).expect("settled");
     let receives = [(96, "opus"), (0, "PCMU"), (8, "PCMA"), (101, "telephone-event")];
-    assert_eq!(names(&settled.callee[0]), receives, "what the relay sends with");
+    assert_eq!(names(&settled.callee[0]), receives, "the payload types that the relay sends with");
     let sends = as_sent(&relayed[0], &settled.callee[0]);
     assert_eq!(names(&sends), [(111, "opus"), (0, "PCMU"), (8, "PCMA"), (101, "telephone-event")]);
     let opus = &settled.answer[0].payloads[0];
@@ -182,7 +182,7 @@ fn an_answer_may_have_numbers_of_its_own() {
 }
 
 #[test]
-fn a_refusal_is_told_from_a_misunderstanding() {
+fn refused_and_mismatched_answers_return_different_errors() {
     let offer = browser(VIDEO);
     let relayed = sip_offer(&offer, &[]);
     let settle = |answer: &[Section]| answer_browser(&offer, &relayed, answer);
@@ -194,29 +194,29 @@ fn a_refusal_is_told_from_a_misunderstanding() {
     assert_eq!(settle(&crossed), Err(NegotiationError::NotAnAnswer));
     assert_eq!(settle(&[peer(LINPHONE), peer(ASTERISK)].concat()), Err(NegotiationError::NotAnAnswer));
     let named = ASTERISK.replace("IN IP4 198.51.100.10", "IN IP4 pbx.example.test");
-    assert_eq!(settle(&peer(&named)), Err(NegotiationError::Refused), "of no use is as good as refused");
+    assert_eq!(settle(&peer(&named)), Err(NegotiationError::Refused), "an unusable section counts as refused");
 }
 
 #[test]
-fn a_browser_is_offered_what_the_sip_endpoint_has_and_what_may_come() {
+fn browser_offer_adds_default_codecs_to_peer_codecs() {
     let offered = browser_offer(&peer(RTPENGINE), &[]);
     let audio = [(8, "PCMA"), (0, "PCMU"), (111, "opus"), (101, "telephone-event"), (110, "telephone-event")];
     assert_eq!(names(&offered[0]), audio);
     let held = browser_offer(&peer(OLD_HOLD), &[]);
-    assert_eq!(held[0].direction, Direction::SendRecv, "the browser is asked once");
+    assert_eq!(held[0].direction, Direction::SendRecv, "the browser gets one offer only");
     let video = browser_offer(&peer(LINPHONE), &order(&["opus", "H264"]));
     let first = [(96, "opus"), (101, "telephone-event"), (99, "telephone-event")];
-    assert_eq!(names(&video[0]), first, "the operator wants no G.711");
+    assert_eq!(names(&video[0]), first, "G.711 is not in the configured order");
     assert_eq!(names(&video[1]), [(97, "H264")]);
     assert_eq!(video[1].payloads[0].feedback, ["nack", "nack pli", "ccm fir"]);
     assert_eq!(browser_offer(&only(&peer(RTPENGINE), &["G729", "telephone-event"]), &[]), []);
 }
 
 #[test]
-fn a_sip_endpoint_is_answered_with_what_the_browser_took() {
+fn sip_answer_has_codecs_accepted_by_browser() {
     let offer = peer(RTPENGINE);
     let relayed = browser_offer(&offer, &[]);
-    // The browser takes what it is offered, under those numbers, without telephone-events.
+    // The browser accepts all offered codecs with their payload types, except telephone-events.
     let answer = only(&relayed, &["PCMA", "PCMU", "opus"]);
     let settled = answer_sip(&offer, &relayed, &answer).expect("settled");
     assert_eq!(names(&settled.answer[0]), [(8, "PCMA"), (0, "PCMU"), (101, "telephone-event")]);
@@ -231,7 +231,7 @@ fn a_sip_endpoint_is_answered_with_what_the_browser_took() {
 }
 
 #[test]
-fn extra_sections_of_a_sip_offer_are_refused_in_their_place() {
+fn unsupported_section_of_sip_offer_is_refused_in_position() {
     let offer = peer(&LINPHONE.replace("m=video", "m=audio 7500 RTP/AVP 18\r\nm=video"));
     let relayed = browser_offer(&offer, &[]);
     assert_eq!(relayed.len(), 2, "a browser has no G.729");
@@ -243,37 +243,37 @@ fn extra_sections_of_a_sip_offer_are_refused_in_their_place() {
 }
 
 #[test]
-fn an_invite_without_offer_is_given_one_that_everybody_can_take() {
+fn invite_without_offer_gets_default_offer() {
     let offered = default_offer(true, &[]);
     let audio = [(0, "PCMU"), (8, "PCMA"), (111, "opus"), (110, "telephone-event"), (101, "telephone-event")];
     assert_eq!(names(&offered[0]), audio);
     assert_eq!(names(&offered[1]), [(97, "H264"), (96, "VP8")]);
-    // The browser has no H.264; then the 200 has an offer and the ACK an answer.
+    // The browser does not support H.264. The 200 carries the offer and the ACK the answer.
     let browser = only(&offered, &["opus", "PCMU", "PCMA", "telephone-event", "VP8"]);
     let browser = accepted(&offered, &browser).expect("the browser's streams");
     let to_sip = sip_offer(&browser, &[]);
     assert_eq!(names(&to_sip[1]), [(96, "VP8")]);
     let sip = accepted(&to_sip, &peer(ASTERISK)).expect("the SIP endpoint's streams");
     assert_eq!(names(&sip[0]), [(0, "PCMU"), (8, "PCMA"), (101, "telephone-event")]);
-    assert_eq!(sending(&browser[0], &sip[0]), Sending::AsItIs, "the browser sends what every phone has");
+    assert_eq!(sending(&browser[0], &sip[0]), Sending::AsItIs, "the browser sends a codec that every phone supports");
     let g711 = default_offer(false, &order(&["PCMA", "PCMU"]));
     assert_eq!(names(&g711[0])[..2], [(8, "PCMA"), (0, "PCMU")]);
     assert_eq!(g711.len(), 1);
 }
 
 #[test]
-fn two_sip_endpoints_keep_what_they_share() {
+fn two_sip_endpoints_negotiate_common_codecs() {
     let offer = peer(RTPENGINE);
     let relayed = sip_offer(&offer, &[]);
-    assert_eq!(names(&relayed[0]), names(&offer[0]), "G.729 passes too");
+    assert_eq!(names(&relayed[0]), names(&offer[0]), "G.729 is forwarded");
     let settled = answer_sip(&offer, &relayed, &only(&peer(OLD_HOLD), &["G729", "PCMU"])).expect("settled");
     assert_eq!(names(&settled.answer[0]), [(18, "G729"), (0, "PCMU"), (101, "telephone-event")]);
-    assert_eq!(settled.answer[0].direction, Direction::SendOnly, "the callee holds");
+    assert_eq!(settled.answer[0].direction, Direction::SendOnly, "the callee has the call on hold");
     assert_eq!(settled.caller[0].direction, Direction::RecvOnly);
     assert_eq!(settled.callee[0].direction, Direction::SendOnly);
 }
 
-/// What a browser has negotiated that called Asterisk.
+/// Returns the negotiated streams of a browser that called Asterisk.
 fn established() -> Vec<Section> {
     let offer = browser(VIDEO);
     let answer = [peer(ASTERISK), only(&peer(LINPHONE)[1..], &["VP8"])].concat();
@@ -281,11 +281,15 @@ fn established() -> Vec<Section> {
 }
 
 #[test]
-fn a_new_offer_of_the_peer_is_answered_within_what_the_browser_has() {
+fn peer_reoffer_is_answered_with_browser_codecs() {
     let both = Direction::SendRecv;
     let answered = |offer: &str| renegotiate(&established(), &peer(offer), both).expect("an answer");
     let laws = answered(RTPENGINE);
-    assert_eq!(names(&laws.answer[0]), [(0, "PCMU"), (8, "PCMA"), (101, "telephone-event")], "what the browser sends");
+    assert_eq!(
+        names(&laws.answer[0]),
+        [(0, "PCMU"), (8, "PCMA"), (101, "telephone-event")],
+        "the codec that the browser sends is first"
+    );
     assert_eq!(names(&laws.peer[0]), names(&laws.answer[0]));
     let alaw = renegotiate(&established(), &only(&peer(RTPENGINE), &["PCMA"]), both).expect("an answer");
     assert_eq!(names(&alaw.answer[0]), [(8, "PCMA")]);
@@ -298,7 +302,7 @@ fn a_new_offer_of_the_peer_is_answered_within_what_the_browser_has() {
 }
 
 #[test]
-fn hold_is_answered_from_both_sides() {
+fn hold_from_either_side_sets_answer_direction() {
     use Direction::{Inactive, RecvOnly, SendOnly, SendRecv};
     let answer = |offered: Direction, wanted: Direction| {
         let offer = with_direction(&peer(ASTERISK), offered);
@@ -310,15 +314,15 @@ fn hold_is_answered_from_both_sides() {
     assert_eq!(answer(RecvOnly, SendRecv), SendOnly);
     assert_eq!(answer(Inactive, SendRecv), Inactive);
     assert_eq!(answer(SendRecv, SendRecv), SendRecv);
-    // This side holds already.
+    // This side has the call on hold already.
     assert_eq!(answer(SendRecv, SendOnly), SendOnly);
     assert_eq!(answer(SendOnly, SendOnly), Inactive);
     let old = renegotiate(&established(), &peer(OLD_HOLD), SendRecv).expect("an answer");
-    assert_eq!(old.answer[0].direction, RecvOnly, "0.0.0.0 is answered as sendonly is");
+    assert_eq!(old.answer[0].direction, RecvOnly, "0.0.0.0 is answered like sendonly");
 }
 
 #[test]
-fn sections_that_come_and_go_in_an_established_call() {
+fn reoffer_with_added_or_removed_sections_is_answered() {
     let both = Direction::SendRecv;
     let answer = |text: &str| renegotiate(&established(), &peer(text), both).map(|done| (done.answer, done.peer));
     let (answer_all, streams) = answer(LINPHONE).expect("an answer");
@@ -329,14 +333,14 @@ fn sections_that_come_and_go_in_an_established_call() {
     let (added, streams) = answer(&more).expect("an answer");
     assert_eq!(added.iter().map(|section| section.rejected).collect::<Vec<_>>(), [false, true, false]);
     assert_eq!(streams.iter().map(|section| section.kind).collect::<Vec<_>>(), [MediaKind::Audio, MediaKind::Video]);
-    // Nothing but a fax is nothing that can be; no media at all is.
-    let (nothing, streams) = answer(FAX).expect("all that is offered is refused by the offerer");
+    // An offer without media in use is acceptable.
+    let (nothing, streams) = answer(FAX).expect("the offerer itself rejects its only audio section");
     assert!(nothing[0].rejected && streams.is_empty());
     assert_eq!(answer(&RTPENGINE.replace("RTP/AVP", "DCCP/RTP/AVP")).expect("refused").1, []);
 }
 
 #[test]
-fn the_relays_own_offer_in_a_call_keeps_numbers_and_places() {
+fn relay_reoffer_keeps_payload_types_and_positions() {
     let other = established();
     let offer = peer(&format!("{BARESIP}m=video 0 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n"));
     let current = renegotiate(&other, &offer, Direction::SendRecv).expect("an answer").answer;
@@ -348,9 +352,9 @@ fn the_relays_own_offer_in_a_call_keeps_numbers_and_places() {
     assert!(hold[1].rejected);
     let audio =
         [(0, "PCMU"), (96, "opus"), (8, "PCMA"), (9, "G722"), (101, "telephone-event"), (110, "telephone-event")];
-    assert_eq!(names(&hold[0]), audio, "G.722 and DTMF for Opus are news; Opus is 96 for the whole session");
+    assert_eq!(names(&hold[0]), audio, "G.722 and DTMF for Opus are added; Opus keeps payload type 96");
     let back = reoffer(&hold, &other, Direction::SendRecv);
-    assert_eq!(back[0].payloads, hold[0].payloads, "a second time there is no news");
+    assert_eq!(back[0].payloads, hold[0].payloads, "a second offer adds no payloads");
     let streams = accepted(&back, &peer(BARESIP)).expect("streams");
     assert_eq!(names(&streams[0]), [(96, "opus"), (0, "PCMU"), (8, "PCMA"), (101, "telephone-event")]);
     let silent = with_direction(&other, Direction::RecvOnly);
@@ -358,21 +362,21 @@ fn the_relays_own_offer_in_a_call_keeps_numbers_and_places() {
 }
 
 #[test]
-fn a_browser_behind_sip_is_a_sip_endpoint_too() {
+fn webrtc_offer_over_sip_is_answered() {
     let offer = peer(CHROMIUM);
     let relayed = browser_offer(&offer, &[]);
     let settled = answer_sip(&offer, &relayed, &relayed).expect("settled");
     assert_eq!(names(&settled.answer[0]), [(111, "opus"), (0, "PCMU"), (126, "telephone-event")]);
 }
 
-/// What must hold of everything that the relay would write.
+/// Asserts the invariants of every description that the relay writes.
 fn assert_sound(sections: &[Section]) {
     for section in sections.iter().filter(|section| !section.rejected) {
         assert!(section.payloads.iter().any(|payload| payload.codec.is_primary()), "{section:?}");
         let mut numbers: Vec<u8> = section.payloads.iter().map(|payload: &Payload| payload.number).collect();
         numbers.sort_unstable();
         numbers.dedup();
-        assert_eq!(numbers.len(), section.payloads.len(), "a number means one thing: {section:?}");
+        assert_eq!(numbers.len(), section.payloads.len(), "a payload type is used once: {section:?}");
     }
 }
 
@@ -407,7 +411,7 @@ fn any_sections() -> impl Strategy<Value = Vec<Section>> {
 
 proptest! {
     #[test]
-    fn answers_have_the_sections_of_their_offers(
+    fn answer_has_sections_of_offer(
         offer in any_sections(),
         answer in any_sections(),
         wanted in any::<(bool, bool)>(),
@@ -415,7 +419,7 @@ proptest! {
         let wanted = Direction::new(wanted.0, wanted.1);
         for relayed in [sip_offer(&offer, &[]), browser_offer(&offer, &[])] {
             assert_sound(&relayed);
-            // An answer of the right kinds, whatever else is in it.
+            // An answer with matching media kinds and otherwise arbitrary content.
             let answer: Vec<Section> = relayed
                 .iter()
                 .map(|offered| answer.iter().find(|section| section.kind == offered.kind).unwrap_or(offered).clone())
@@ -430,7 +434,7 @@ proptest! {
                     prop_assert!(!answer.direction.sends() || offered.direction.receives());
                     prop_assert!(!answer.direction.receives() || offered.direction.sends());
                     let known = |payload: &Payload| offered.payloads.iter().any(|own| own.number == payload.number);
-                    prop_assert!(answer.payloads.iter().all(known), "nothing but what was offered");
+                    prop_assert!(answer.payloads.iter().all(known), "only offered payloads are answered");
                 }
             }
         }
@@ -445,7 +449,7 @@ proptest! {
             assert_sound(&next);
             for (next, before) in next.iter().zip(&renegotiated.answer) {
                 for payload in &before.payloads {
-                    prop_assert!(next.payloads.contains(payload), "numbers stay");
+                    prop_assert!(next.payloads.contains(payload), "payload types are kept");
                 }
             }
         }

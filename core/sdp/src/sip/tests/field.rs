@@ -1,4 +1,4 @@
-//! What endpoints write that is not by the letter, and what the letter makes possible and few expect.
+//! Tests with descriptions that violate the RFCs but occur in practice, and with rare but valid ones.
 
 use super::{parsed, random};
 use crate::codec::Codec;
@@ -12,7 +12,7 @@ fn described(media: &str) -> Description {
 }
 
 #[test]
-fn rtpmaps_that_are_nearly_right_mean_what_they_must() {
+fn inexact_rtpmap_is_corrected() {
     let codec = |map: &str, number: u8| -> Option<Codec> {
         let description = described(&format!("m=audio 4000 RTP/AVP {number}\r\na=rtpmap:{number} {map}\r\n"));
         description.sections[0].section.payloads.first().map(|payload| payload.codec.clone())
@@ -40,7 +40,7 @@ fn audio(port: u16, profile: &str, has_key: bool) -> String {
 }
 
 #[test]
-fn one_of_alternative_sections_is_taken() {
+fn one_of_alternative_sections_is_accepted() {
     let (secure, plain) = (audio(4000, "RTP/SAVP", true), audio(4002, "RTP/AVP", false));
     let same_port = audio(4000, "RTP/AVP", false);
     let without_key = audio(4000, "RTP/SAVP", false);
@@ -56,15 +56,15 @@ fn one_of_alternative_sections_is_taken() {
     ];
     for (policy, media, expected) in table {
         let offer = described(&media.into_iter().map(String::as_str).collect::<String>());
-        let weigh = |section: &SipSection| policy.answer(section, None, &mut random());
-        let mut security: Vec<Option<Security>> = offer.sections.iter().map(weigh).collect();
+        let secure = |section: &SipSection| policy.answer(section, None, &mut random());
+        let mut security: Vec<Option<Security>> = offer.sections.iter().map(secure).collect();
         refuse_plain_alternatives(&offer.sections, &mut security);
         assert_eq!(security.iter().map(Option::is_some).collect::<Vec<_>>(), expected, "{policy:?} {offer}");
     }
 }
 
 #[test]
-fn answered_key_is_matched_by_suite_where_its_tag_is_another() {
+fn answered_key_with_other_tag_matches_by_suite() {
     let (profile, crypto) = SrtpPolicy::Offer.offer(&[], &mut random());
     let section = described("m=audio 4000 RTP/AVP 8\r\n").sections.remove(0);
     let offer = SipSection { profile, crypto, ..section };
@@ -83,13 +83,13 @@ fn answered_key_is_matched_by_suite_where_its_tag_is_another() {
     assert_eq!(settled(&[&sha1_80(1)]), Some((2, 1)));
     assert_eq!(settled(&[&sha1_80(0)]), Some((2, 0)));
     assert_eq!(settled(&[&gcm(7)]), Some((1, 7)));
-    assert_eq!(settled(&[&gcm(7), &sha1_80(2)]), Some((2, 2)), "a tag says more than a suite");
+    assert_eq!(settled(&[&gcm(7), &sha1_80(2)]), Some((2, 2)), "a match by tag takes precedence");
     let unknown = format!("1 AEAD_AES_256_GCM inline:{}", "QUFB".repeat(14) + "QUE=");
     assert_eq!(settled(&[&unknown]), None, "that suite was not offered");
 }
 
 #[test]
-fn renumbered_key_of_a_suite_that_was_offered_twice_is_refused() {
+fn renumbered_key_of_duplicate_suite_is_refused() {
     let (profile, mut crypto) = SrtpPolicy::Offer.offer(&[], &mut random());
     crypto[2].suite = crypto[1].suite;
     let section = described("m=audio 4000 RTP/AVP 8\r\n").sections.remove(0);
@@ -101,7 +101,7 @@ fn renumbered_key_of_a_suite_that_was_offered_twice_is_refused() {
 }
 
 #[test]
-fn fingerprints_of_the_stronger_hashes_are_read() {
+fn stronger_fingerprint_hashes_are_parsed() {
     let octets = |count: usize| vec!["aB"; count].join(":");
     let of = |lines: &[(&str, usize)]| {
         let lines: String =
@@ -120,21 +120,21 @@ fn fingerprints_of_the_stronger_hashes_are_read() {
         assert_eq!(of(&[(name, length + 1)]), None, "{name}");
         assert_eq!(expected.unwrap().to_string(), vec!["AB"; length].join(":"));
     }
-    assert_eq!(of(&[("sha-1", 20)]), None, "SHA-1 can be forged");
+    assert_eq!(of(&[("sha-1", 20)]), None, "SHA-1 is not secure");
     for order in [[("sha-1", 20), ("sha-512", 64), ("sha-256", 32)], [("sha-256", 32), ("sha-512", 64), ("sha-1", 20)]]
     {
-        assert_eq!(of(&order).unwrap().hash(), FingerprintHash::Sha256, "everybody knows it");
+        assert_eq!(of(&order).unwrap().hash(), FingerprintHash::Sha256, "SHA-256 is preferred");
     }
 }
 
 #[test]
-fn key_with_an_identifier_is_answered_with_the_same() {
+fn key_with_mki_is_answered_with_same_mki() {
     let offer = |key: &str| {
         let line = format!("m=audio 4000 RTP/SAVP 8\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}{key}\r\n");
         SrtpPolicy::Offer.answer(&described(&line).sections[0], None, &mut random())
     };
     for (written, answered) in [("|2^31|1:1", Some("|1:1")), ("|1:4", Some("|1:4")), ("|2^31", None)] {
-        let crypto = offer(written).expect("the key is taken").crypto().remove(0).to_string();
+        let crypto = offer(written).expect("the key is accepted").crypto().remove(0).to_string();
         assert!(answered.map_or(!crypto.contains('|'), |mki| crypto.ends_with(mki)), "{written}: {crypto}");
     }
     let without = format!("|1:1\r\na=crypto:2 AES_CM_128_HMAC_SHA1_80 inline:{KEY}");
