@@ -1,7 +1,7 @@
-//! Signaling between browser and relay: JSON over WebSocket, both halves of it.
+//! Signaling between browser and relay: JSON over WebSocket, client half and server half (docs/signaling.md).
 //!
-//! [`message`] has the messages themselves, [`client`] the half that runs in the page, [`server`] the half that runs in
-//! the relay. A session description is an opaque string here.
+//! [`message`] contains the messages, [`client`] the state machines of the web page, [`server`] the state machine of the
+//! relay. Session descriptions are opaque strings in this crate.
 #![forbid(unsafe_code)]
 
 pub mod client;

@@ -1,59 +1,59 @@
-//! Why a call ended: one list for SDK, relay, REST and records.
+//! Reasons for the end of a call, common to the SDK, the relay and its interfaces.
 
-/// Why a call ended.
+/// The reason why a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "camelCase"))]
 pub enum EndReason {
-    /// One side hung up an established call.
+    /// One participant hung up an established call.
     HungUp,
-    /// The caller hung up before anyone answered.
+    /// The caller hung up before the call was answered.
     Canceled,
     /// The callee hung up instead of answering.
     Rejected,
     /// The callee is in another call.
     Busy,
-    /// Nobody answered in time.
+    /// The call was not answered in time.
     NoAnswer,
-    /// Another session of the same login took the call.
+    /// Another session of the same login answered the call.
     AnsweredElsewhere,
-    /// The callee is not known here.
+    /// The relay has no user with the callee's name.
     NotFound,
     /// The callee is known but has no session.
     Unavailable,
-    /// The call was handed to somebody else.
+    /// The call was transferred to another participant.
     Transferred,
-    /// The session of one side is gone.
+    /// The client session of one participant was lost.
     SessionLost,
-    /// No media and no consent from the caller.
+    /// The relay received neither media nor ICE consent checks from the caller.
     CallerMediaLost,
-    /// No media and no consent from the callee.
+    /// The relay received neither media nor ICE consent checks from the callee.
     CalleeMediaLost,
-    /// ICE or DTLS did not come up.
+    /// ICE or DTLS was not established.
     MediaSetupFailed,
-    /// The session description could not be understood.
+    /// The session description is invalid.
     BadSessionDescription,
-    /// No codec that both sides know.
+    /// The participants have no codec in common.
     NoCommonCodecs,
-    /// The callee is somewhere else: the SIP server named another address (3xx).
+    /// The SIP server redirected the call to another address (3xx).
     Redirected,
-    /// The SIP server does not let this caller call, or does not accept the account's password.
+    /// The SIP server does not authorize the call or rejects the account's credentials.
     Forbidden,
-    /// The SIP server does not answer.
+    /// The SIP server does not respond.
     ServerTimeout,
-    /// There is no way to the SIP server.
+    /// The SIP server is unreachable.
     ServerUnreachable,
-    /// The SIP server or the far end failed the call; `sipStatus` and `info` say how.
+    /// The SIP server or the SIP peer refused the call; `sipStatus` and `info` have the details.
     SipFailure,
-    /// The relay has no room for another call.
+    /// The relay has reached its maximum number of calls.
     Overloaded,
     /// The relay is shutting down.
     ShuttingDown,
-    /// The relay is at fault.
+    /// An internal error occurred in the relay.
     InternalError,
 }
 
 impl EndReason {
-    /// Every reason, in the order of the list.
+    /// All reasons, in the order of declaration.
     pub const ALL: [Self; 23] = [
         Self::HungUp,
         Self::Canceled,
@@ -80,7 +80,7 @@ impl EndReason {
         Self::InternalError,
     ];
 
-    /// The name on the wire, in `endReason`.
+    /// Returns the value of `endReason` on the wire.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -110,7 +110,8 @@ impl EndReason {
         }
     }
 
-    /// The text for people, in `info`; where the stock SDK has a text for it (`CALL_STATUS_INFO`), that one leads.
+    /// Returns the human-readable text for `info`. It begins with the text of the stock SDK (`CALL_STATUS_INFO`), if there is
+    /// one.
     #[must_use]
     pub const fn info(self) -> &'static str {
         match self {
@@ -140,7 +141,7 @@ impl EndReason {
         }
     }
 
-    /// The SIP status that says the same (RFC 3261 §21), where one does; 200 stands for a normal end.
+    /// Returns the corresponding SIP status code (RFC 3261 §21); 200 represents a normal end.
     #[must_use]
     pub const fn sip_status(self) -> u16 {
         match self {

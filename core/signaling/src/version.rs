@@ -1,30 +1,30 @@
-//! The Offhook extension of the protocol: what our SDK and our relay say to each other beyond the stock messages.
+//! Version and feature negotiation of the Offhook protocol extension (docs/signaling.md).
 
-/// The protocol version this build speaks.
+/// The current protocol version.
 pub const CURRENT: u32 = 1;
 
-/// The oldest protocol version this build still understands.
+/// The oldest protocol version that is supported.
 pub const OLDEST: u32 = 1;
 
-/// What one side announces in the extra field `offhook` of `connection` and `getUserData`.
+/// The announcement in the field `offhook` of `connection` and `getUserData`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Extension {
-    /// The protocol version the sender wants to speak; the relay answers with the one that will be spoken.
+    /// The protocol version requested by the client, or selected by the relay.
     pub version: u32,
-    /// What the sender can do: see [`feature`].
+    /// The features that the sender supports, see [`feature`].
     #[cfg_attr(feature = "json", serde(default))]
     pub features: Vec<String>,
 }
 
 impl Extension {
-    /// Whether `name` (see [`feature`]) was announced.
+    /// Returns whether the feature `name` (see [`feature`]) was announced.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.features.iter().any(|feature| feature == name)
     }
 
-    /// Everything this build can do.
+    /// Returns the announcement with all supported features.
     #[must_use]
     pub fn ours() -> Self {
         let features = [
@@ -40,14 +40,14 @@ impl Extension {
 
 /// Names of features, as announced in [`Extension::features`].
 pub mod feature {
-    /// `offhookDirect` messages: the two browsers of a call may exchange their media without the relay.
+    /// `offhookDirect` messages: the two browsers of a call may exchange media without the relay.
     pub const DIRECT_MEDIA: &str = "directMedia";
-    /// `offhookDtmf` messages tell of DTMF digits that the far end sent.
+    /// `offhookDtmf` messages report DTMF digits sent by the peer.
     pub const DTMF_EVENTS: &str = "dtmfEvents";
-    /// Status messages of ended calls carry `endReason`.
+    /// Status messages of ended calls have `endReason`.
     pub const END_REASONS: &str = "endReasons";
-    /// `offhookHold` messages tell that the far end holds the call, or has taken it back.
+    /// `offhookHold` messages report that the peer has put the call on hold or resumed it.
     pub const HOLD_EVENTS: &str = "holdEvents";
-    /// `notifyTransferEvent` has the status `RINGING`, too.
+    /// `notifyTransferEvent` also reports the status `RINGING`.
     pub const TRANSFER_PROGRESS: &str = "transferProgress";
 }

@@ -1,135 +1,135 @@
-//! A call, as the page sees it.
+//! State machine of one call in the client.
 //!
 //! ```text
 //! outgoing: NEW ─dial─> PENDING ─> TRYING ─> (RING | RING_MEDIA | SESSION_PROGRESS)* ─> ESTABLISHED <─> HOLD ─> FINISH
-//!                          └─ hangup, media failed ─> FAILED     any ─> FINISH | BUSY | FAILED, as the relay says
+//!                          └─ hangup, media failed ─> FAILED     any ─> FINISH | BUSY | FAILED, reported by the relay
 //! incoming: NEW ─> RING ─answer─> PENDING ─> ESTABLISHED <─> HOLD ─> FINISH
 //!
-//! media:    None ─dial, answer─> Capturing ─granted─> Negotiating ─description made─> Connected ─> Closed
-//!           Capturing, Negotiating, Connected ─failed, hung up, call or session over─> Closed
+//! media:    None ─dial, answer─> Capturing ─granted─> Negotiating ─description created─> Connected ─> Closed
+//!           Capturing, Negotiating, Connected ─failed, hung up, call or session ended─> Closed
 //! ```
 //!
-//! The relay's status *is* the status and the event (contract §4.6): there is no check of transitions here. `hangup` does
-//! what the table of contract §4.5 says.
+//! As in the stock SDK, the status reported by the relay becomes the status of the call and the name of the event without
+//! a check of the transition. The effect of a hangup depends on the status.
 
 use super::{Status, direct};
 use crate::message::{Answer, Call as CallMessage, CallId, ClientMessage, DtmfType, Json, TransferStatus};
 use offhook_clock::Time;
 use std::collections::VecDeque;
 
-/// Which way a call goes, with what is known when it is created.
+/// The direction of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub enum Direction {
-    /// The page calls.
+    /// The client is the caller.
     Outgoing,
-    /// The page is called.
+    /// The client is the callee.
     Incoming {
-        /// The relay's offer, if it came before the call.
+        /// The relay's offer, if it was received before `notifyIncomingCall`.
         offer: Option<String>,
     },
 }
 
-/// What the page gave for the messages of a call.
+/// Values set by the application for the messages of a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Details {
-    /// Whom to call.
+    /// The callee.
     pub callee: Option<String>,
     /// The caller's login.
     pub caller: Option<String>,
-    /// The name shown to the callee.
+    /// The display name shown to the callee.
     pub visible_name: Option<String>,
     /// Lines for the session description of a SIP leg.
     pub sip_sdp: Vec<String>,
-    /// Headers for the INVITE of a SIP leg.
+    /// Header fields for the INVITE of a SIP leg.
     pub sip_headers: Vec<String>,
-    /// The page's own value.
+    /// A value of the application.
     pub custom: Option<Json>,
 }
 
-/// A session description of the browser, ready to be sent.
+/// A local session description, ready to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
     /// The session description.
     pub sdp: String,
-    /// The browser sends or wants audio.
+    /// The browser sends or receives audio.
     pub has_audio: bool,
-    /// The browser sends or wants video.
+    /// The browser sends or receives video.
     pub has_video: bool,
     /// Devices and tracks.
     pub local_media_info: Option<Json>,
-    /// The page's values.
+    /// Values set by the application.
     pub details: Details,
 }
 
-/// What happens to a call.
+/// An input of the state machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// The page calls.
+    /// The application places the call.
     Dial,
-    /// The page answers.
+    /// The application answers the call.
     Answer,
-    /// The page hangs up. `cache`: keep the capture for the next call.
+    /// The application hangs up.
     HangUp {
-        /// See above.
+        /// Keep the captured media for the next call.
         cache: bool,
     },
-    /// The page holds.
+    /// The application puts the call on hold.
     Hold {
-        /// It means to transfer the call to another one.
+        /// The hold precedes an attended transfer to another call.
         for_transfer: bool,
     },
-    /// The page takes the call back.
+    /// The application resumes the call.
     Unhold,
-    /// The page hands the call over.
+    /// The application transfers the call to this target.
     TransferTo(String),
-    /// The page sends digits.
+    /// The application sends DTMF digits.
     SendDtmf {
-        /// How they travel on a SIP leg.
+        /// The transport of the digits on a SIP leg.
         kind: DtmfType,
         /// The digits.
         digits: String,
     },
-    /// The browser gave microphone and camera, as far as they were asked for.
+    /// The browser granted access to the requested microphone and camera.
     MediaGranted,
-    /// The browser threw this: it gave no media, or the peer connection could not be made or negotiated.
+    /// Capturing media, or creating or negotiating the peer connection, failed with this exception.
     MediaFailed(String),
-    /// The offer or answer is made and set.
+    /// The local description is created and set.
     Described(Box<Description>),
     /// `setRemoteSDP` for this call.
     RemoteSdp(String),
-    /// The relay's status.
+    /// The relay reported a status.
     Status {
         /// The status.
         status: Status,
-        /// Why, in words.
+        /// The reason as text.
         info: Option<String>,
-        /// Why, as a name of the list of reasons.
+        /// The name of the [`EndReason`](crate::reason::EndReason).
         end_reason: Option<String>,
     },
-    /// The session ended. The relay ends its calls (docs/signaling.md), so the media is of no more use.
+    /// The session ended. The relay ends its calls (docs/signaling.md), so the media are no longer needed.
     SessionLost,
-    /// The relay tells how the transfer goes.
+    /// The relay reported the status of a transfer.
     Transfer(TransferStatus),
-    /// The far end sent a digit.
+    /// The peer sent a DTMF digit.
     DtmfReceived(char),
-    /// The far end holds, or does not any more.
+    /// The peer has put the call on hold (`true`) or resumed it.
     FarHold(bool),
-    /// Something happens to the way past the relay.
+    /// An input for the direct media connection.
     Direct(direct::Input),
 }
 
-/// The page asked for what cannot be done now.
+/// A request of the application that is not allowed in the current state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Misuse {
-    /// The call is not in a state for it.
+    /// The request is not allowed in the call's state.
     InvalidCallState,
     /// The relay's offer is missing.
     NoRemoteSdp,
 }
 
 impl Misuse {
-    /// The text of the exception.
+    /// Returns the text of the exception.
     #[must_use]
     pub const fn text(self) -> &'static str {
         match self {
@@ -139,45 +139,45 @@ impl Misuse {
     }
 }
 
-/// What is to be done about it.
+/// An action for the shell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// Throw at the page.
+    /// Throw an exception to the application.
     Refuse(Misuse),
-    /// Ask for microphone and camera. `video_possible`: the far end's offer has video, or there is none yet.
+    /// Request access to microphone and camera.
     GetUserMedia {
-        /// See above.
+        /// The relay's offer has video, or there is no offer yet.
         video_possible: bool,
     },
-    /// Stop the capture that no connection uses.
+    /// Stop captured tracks that no peer connection uses.
     ReleaseMedia,
-    /// Make a connection and an offer.
+    /// Create a peer connection and an offer.
     CreateOffer,
-    /// Make a connection, set the offer, make an answer.
+    /// Create a peer connection, set the offer and create an answer.
     CreateAnswer {
         /// The relay's offer.
         offer: String,
     },
-    /// Set the relay's answer.
+    /// Set the relay's answer as the remote description.
     ApplyRemote(String),
-    /// Close the connection.
+    /// Close the peer connection.
     CloseMedia,
     /// Send a message.
     Send(ClientMessage),
-    /// The session shall forget the call.
+    /// Remove the call from the session.
     Forget {
-        /// The relay may hold a `call` that nobody wants any more.
+        /// The `call` message was sent, but the relay has not responded yet, so the session must hang up when it does.
         unanswered: bool,
     },
-    /// Fire the event of that name.
+    /// Emit the event with the name of this status.
     Emit(Status),
-    /// Fire the event of a received digit.
+    /// Emit the event for a received DTMF digit.
     EmitDtmf(char),
-    /// Fire the event of a transfer's progress.
+    /// Emit the event for the progress of a transfer.
     EmitTransfer(TransferStatus),
-    /// Fire the event of the far end's hold.
+    /// Emit the event for hold or resume by the peer.
     EmitFarHold(bool),
-    /// Something to be done for the way past the relay.
+    /// An action for the direct media connection.
     Direct(direct::Output),
 }
 
@@ -191,7 +191,7 @@ enum Media {
     Closed,
 }
 
-/// The machine of one call.
+/// The state machine of one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Call {
@@ -199,7 +199,7 @@ pub struct Call {
     direction: Direction,
     status: Status,
     media: Media,
-    /// The relay's answer, when it came while the offer was still being set.
+    /// The relay's answer, if it was received before the local offer was set.
     early_answer: Option<String>,
     info: Option<String>,
     error_info: Option<String>,
@@ -211,11 +211,11 @@ pub struct Call {
     outputs: VecDeque<Output>,
 }
 
-/// Text of `getInfo()` when the media failed in the browser.
+/// The result of `getInfo()` if media failed in the browser.
 const LOCAL_ERROR: &str = "Local error";
 
 impl Call {
-    /// A call nothing has happened to.
+    /// Creates a call with the status [`Status::New`].
     #[must_use]
     pub fn new(id: CallId, direction: Direction) -> Self {
         Self {
@@ -234,61 +234,61 @@ impl Call {
         }
     }
 
-    /// The call's id.
+    /// Returns the call's identifier.
     #[must_use]
     pub const fn id(&self) -> &CallId {
         &self.id
     }
 
-    /// Where the call stands.
+    /// Returns the status of the call.
     #[must_use]
     pub const fn status(&self) -> &Status {
         &self.status
     }
 
-    /// `Local error` when the media failed in the browser.
+    /// Returns `Local error` if media failed in the browser.
     #[must_use]
     pub fn info(&self) -> Option<&str> {
         self.info.as_deref()
     }
 
-    /// The browser's exception, when the media failed.
+    /// Returns the browser's exception if media failed.
     #[must_use]
     pub fn error_info(&self) -> Option<&str> {
         self.error_info.as_deref()
     }
 
-    /// Why the call ended, as a name of the list of reasons.
+    /// Returns the name of the [`EndReason`](crate::reason::EndReason).
     #[must_use]
     pub fn end_reason(&self) -> Option<&str> {
         self.end_reason.as_deref()
     }
 
-    /// The relay's words about the status.
+    /// Returns the relay's `info` text for the status.
     #[must_use]
     pub fn server_info(&self) -> Option<&str> {
         self.server_info.as_deref()
     }
 
-    /// Whether a description of the browser is awaited.
+    /// Returns whether the local description is still being created.
     #[must_use]
     pub fn is_negotiating(&self) -> bool {
         self.media == Media::Negotiating
     }
 
-    /// Whether the media pass the relay by.
+    /// Returns whether media are exchanged directly with the peer.
     #[must_use]
     pub const fn is_direct(&self) -> bool {
         self.direct.is_switched()
     }
 
-    /// Inputs that had no meaning in the state they came in.
+    /// Returns the number of inputs that were ignored because of the state.
     #[must_use]
     pub const fn ignored(&self) -> u64 {
         self.ignored
     }
 
-    /// Takes one input. Nothing here depends on the time; the verb has it as every machine's has.
+    /// Handles one input. The time is not used.
     pub fn handle_input(&mut self, input: Input, _now: Time) {
         match input {
             Input::Dial => self.dial(),
@@ -306,7 +306,7 @@ impl Call {
             Input::MediaFailed(exception) => self.media_failed(exception),
             Input::Described(description) => self.described(*description),
             Input::RemoteSdp(sdp) => self.remote_sdp(sdp),
-            // Only the first terminal status counts; the session forgets the call with it.
+            // Only the first terminal status counts; the session removes the call with it.
             Input::Status { .. } if self.status.is_terminal() => self.ignored += 1,
             Input::Status { status, info, end_reason } => {
                 self.server_info = info.or_else(|| self.server_info.take());
@@ -317,21 +317,21 @@ impl Call {
             Input::Transfer(status) => self.outputs.push_back(Output::EmitTransfer(status)),
             Input::DtmfReceived(digit) => self.outputs.push_back(Output::EmitDtmf(digit)),
             Input::FarHold(held) => self.outputs.push_back(Output::EmitFarHold(held)),
-            // Without a first connection there are no tracks to send; what belongs to an attempt that is over is its to ignore.
+            // Without the connection to the relay there are no tracks to send.
             Input::Direct(_) if self.media != Media::Connected => self.ignored += 1,
             Input::Direct(input) => self.direct(input),
         }
     }
 
-    /// A call has no timer of its own: every wait is the relay's.
+    /// Does nothing: a call has no timers, the relay supervises all waits.
     pub const fn handle_timeout(&mut self, _now: Time) {}
 
-    /// The next thing to do.
+    /// Returns the next action.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// Never: see [`Self::handle_timeout`].
+    /// Returns `None`, see [`Self::handle_timeout`].
     #[must_use]
     pub const fn poll_timeout(&self) -> Option<Time> {
         None
@@ -383,14 +383,14 @@ impl Call {
         }
     }
 
-    /// Contract §4.5.
+    /// Before `call` was sent, the call fails locally; afterwards, the relay ends it.
     fn hang_up(&mut self, cache: bool) {
         match self.status {
             Status::New => self.fail(false),
             Status::Pending => {
-                // Without a `call` sent there will be no word of the relay about it.
+                // The relay only responds if `call` was sent.
                 let called = self.media == Media::Connected && !self.is_incoming();
-                // The capture is not there yet: it is released when it comes.
+                // The tracks are not captured yet: they are released when they are.
                 if self.media == Media::Capturing && !cache {
                     self.outputs.push_back(Output::ReleaseMedia);
                 }
@@ -440,7 +440,7 @@ impl Call {
         }
     }
 
-    /// The call cannot go on without media: it fails at once, and the relay ends it at the other participant, too.
+    /// A call without media fails at once, and the relay ends it for the other participant, too.
     fn media_failed(&mut self, exception: String) {
         if matches!(self.media, Media::None | Media::Closed) {
             self.ignored += 1;
@@ -503,7 +503,7 @@ impl Call {
         self.outputs.push_back(Output::Emit(status));
     }
 
-    /// The page gets no event and the status stays (contract §3.4); microphone and camera are released.
+    /// Releases microphone and camera. As in the stock SDK, the application gets no event and the status is unchanged.
     fn session_lost(&mut self) {
         self.close_media();
         self.outputs.push_back(Output::Forget { unanswered: false });

@@ -1,57 +1,57 @@
-//! The way past the relay: a second peer connection between the two browsers of a call.
+//! State machine of direct media: a second peer connection between the two browsers of a call, bypassing the relay.
 //!
 //! ```text
 //!        begin, offer             connected             switch
 //!  Off ───────────────> Connecting ─────────> Connected ───────> Switched
 //!   ^                       │                     │                  │
-//!   └──── end, failed, call over ─────────────────┴──────────────────┘
+//!   └──── end, failed, call ended ────────────────┴──────────────────┘
 //! ```
 //!
-//! The call goes on through the relay until both ends are connected, and goes back there when the way is lost: nobody
-//! ever waits for this machine. The relay numbers the attempts.
+//! Media are exchanged through the relay until both browsers are connected, and again if the direct connection is lost, so
+//! the call never waits for this machine. The relay numbers the attempts.
 
 use crate::message::{CallId, ClientMessage, Direct as Message, DirectStep, Json};
 use std::collections::VecDeque;
 
-/// What happens to the second connection.
+/// An input of the state machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// A step of the relay's, or of the other browser's.
+    /// A step of the relay or of the other browser.
     Received {
-        /// Which attempt.
+        /// The number of the attempt.
         attempt: u32,
         /// The step.
         step: DirectStep,
     },
-    /// The offer or answer is made and set.
+    /// The local description is created and set.
     Described(String),
-    /// The browser found a candidate of its own.
+    /// The browser gathered a local candidate.
     Candidate(Json),
-    /// ICE and DTLS are up.
+    /// ICE and DTLS are established.
     Connected,
-    /// They did not come up, or are lost.
+    /// ICE or DTLS failed or was lost.
     Failed,
-    /// The call's media end.
+    /// The media of the call are closed.
     Closed,
 }
 
-/// What is to be done about it.
+/// An action for the shell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// Make a second connection with the tracks of the first, and an offer.
+    /// Create a second peer connection with the tracks of the first, and an offer.
     CreateOffer,
-    /// Make a second connection with the tracks of the first, set the offer, make an answer.
+    /// Create a second peer connection with the tracks of the first, set the offer and create an answer.
     CreateAnswer {
         /// The other browser's offer.
         offer: String,
     },
-    /// Set the other browser's answer.
+    /// Set the other browser's answer as the remote description.
     Apply(String),
     /// Add the other browser's candidate.
     Add(Json),
-    /// Play what arrives directly and send nothing to the relay; or, if not `direct`, the other way round.
+    /// Select the connection for media.
     Switch {
-        /// See above.
+        /// Play media of the direct connection and send nothing to the relay; if `false`, vice versa.
         direct: bool,
     },
     /// Close the second connection.
@@ -69,7 +69,7 @@ enum State {
     Switched { attempt: u32 },
 }
 
-/// The machine of one call's direct way.
+/// The state machine of one call's direct media.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Direct {
@@ -81,25 +81,25 @@ pub struct Direct {
 }
 
 impl Direct {
-    /// The machine of a call that goes through the relay.
+    /// Creates the machine in the state in which media are exchanged through the relay.
     #[must_use]
     pub const fn new(call_id: CallId) -> Self {
         Self { call_id, state: State::Off, ignored: 0, outputs: VecDeque::new() }
     }
 
-    /// Whether the media pass the relay by.
+    /// Returns whether media are exchanged directly with the peer.
     #[must_use]
     pub const fn is_switched(&self) -> bool {
         matches!(self.state, State::Switched { .. })
     }
 
-    /// Inputs that had no meaning in the state they came in.
+    /// Returns the number of inputs that were ignored because of the state.
     #[must_use]
     pub const fn ignored(&self) -> u64 {
         self.ignored
     }
 
-    /// Takes one input; every wait is the relay's, so that there is no time in it.
+    /// Handles one input. There is no time argument, because the relay supervises all timeouts.
     pub fn handle_input(&mut self, input: Input) {
         match (self.state, input) {
             (State::Off, Input::Received { attempt, step: DirectStep::Begin }) => {
@@ -136,7 +136,7 @@ impl Direct {
         }
     }
 
-    /// The next thing to do.
+    /// Returns the next action.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }

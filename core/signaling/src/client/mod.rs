@@ -1,7 +1,7 @@
-//! The half of the protocol that runs in the page: [`session`] and [`call`], pure machines.
+//! Client half of the protocol: the state machines [`session`] and [`call`] of the web page.
 //!
-//! The shell reads frames into [`Received`], feeds the session, and carries [`session::Output::ToCall`] to the call it
-//! names. What a call wants to send goes back through the session, which knows whether the socket still stands.
+//! The shell parses frames into [`Received`], passes them to the session, and passes [`session::Output::ToCall`] to the
+//! call. Messages of a call are sent through the session, which drops them if the socket is closed.
 
 pub mod call;
 pub mod direct;
@@ -12,38 +12,38 @@ use crate::message::ServerMessage;
 use crate::message::{CallId, Direct, TransferStatus};
 use core::fmt;
 
-/// A status of a call: the server's text, the SDK's event name and what `status()` returns.
+/// The status of a call. It is the text on the wire, the SDK's event name and the result of `status()`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub enum Status {
-    /// Created; nothing has happened.
+    /// Created, but neither placed nor answered.
     New,
-    /// The page has called or answered; the relay has not said anything about it.
+    /// The application has placed or answered the call; the relay has not reported a status yet.
     Pending,
-    /// The relay has the call.
+    /// The relay has received the call.
     Trying,
     /// The callee is being alerted.
     Ring,
-    /// The same with early media.
+    /// The callee is being alerted, with early media.
     RingMedia,
     /// Progress without alerting.
     SessionProgress,
-    /// Answered, or taken back from hold.
+    /// Answered or resumed.
     Established,
-    /// On hold by this page.
+    /// Put on hold by this client.
     Hold,
-    /// Over, normally.
+    /// Ended normally.
     Finish,
     /// The callee is busy.
     Busy,
-    /// Over by an error.
+    /// Ended by an error.
     Failed,
-    /// A status this build has no name for: passed on as it is (contract §4.6).
+    /// An unknown status, passed to the application unchanged.
     Other(String),
 }
 
 impl Status {
-    /// Reads the server's text.
+    /// Parses the text on the wire.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         match text {
@@ -62,7 +62,7 @@ impl Status {
         }
     }
 
-    /// The text on the wire and in the page.
+    /// Returns the text on the wire, which is also the SDK's event name.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
@@ -81,7 +81,7 @@ impl Status {
         }
     }
 
-    /// Nothing follows it.
+    /// Returns whether the call has ended with this status.
     #[must_use]
     pub const fn is_terminal(&self) -> bool {
         matches!(self, Self::Finish | Self::Busy | Self::Failed)
@@ -94,28 +94,28 @@ impl fmt::Display for Status {
     }
 }
 
-/// What the server said about one call.
+/// A status of a call reported by the relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusReport {
     /// The call.
     pub call_id: CallId,
-    /// Where it stands.
+    /// The status.
     pub status: Status,
-    /// Why, in words.
+    /// The reason as text.
     pub info: Option<String>,
-    /// Why, as a name of the one list of reasons (extension, feature `endReasons`).
+    /// The name of the [`EndReason`](crate::reason::EndReason) (extension, feature `endReasons`).
     pub end_reason: Option<String>,
 }
 
-/// A message from the relay, as far as the machines look into it. Values that are only handed to the page stay with the
-/// shell, which has the whole message at hand while it drains the outputs.
+/// A message from the relay, reduced to the fields that the state machines use. Fields that are only passed to the
+/// application stay in the shell, which keeps the whole message while it drains the outputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Received {
-    /// Asks for a pong.
+    /// Requests a pong as keep-alive.
     Ping,
     /// `getUserData`: the session is accepted.
     UserData {
-        /// The login the relay knows the session by.
+        /// The login of the session according to the relay.
         login: Option<String>,
     },
     /// The login is registered.
@@ -136,41 +136,41 @@ pub enum Received {
     CallStatus(StatusReport),
     /// `notifyTransferEvent`.
     Transfer {
-        /// The call that is handed over.
+        /// The call that is transferred.
         call_id: CallId,
-        /// How far it got.
+        /// The status of the transfer.
         status: TransferStatus,
     },
-    /// `fail`: for the page.
+    /// `fail`: passed to the application.
     Fail,
-    /// `OnDataEvent`: for the page.
+    /// `OnDataEvent`: passed to the application.
     Data,
-    /// `notifySessionDebugEvent`: for the page.
+    /// `notifySessionDebugEvent`: passed to the application.
     SessionDebug,
-    /// `DataStatusEvent`: settles `sendData`.
+    /// `DataStatusEvent`: the result of `sendData`.
     DataStatus {
         /// Echoed from the request.
         operation_id: String,
-        /// Whether the data was taken.
+        /// Whether the data was accepted.
         accepted: bool,
     },
-    /// `offhookDtmf`: the far end sent a digit.
+    /// `offhookDtmf`: the peer sent a DTMF digit.
     Dtmf {
         /// The call.
         call_id: CallId,
         /// `0`–`9`, `A`–`D`, `*` or `#`.
         digit: char,
     },
-    /// `offhookHold`: the far end holds the call, or has taken it back.
+    /// `offhookHold`: the peer has put the call on hold or resumed it.
     Hold {
         /// The call.
         call_id: CallId,
-        /// It holds.
+        /// The call is on hold.
         held: bool,
     },
-    /// `offhookDirect`: a step on the way past the relay.
+    /// `offhookDirect`: a step of the direct media negotiation.
     Direct(Box<Direct>),
-    /// A sign of life, and nothing else: `pong`, `busy`, unknown names.
+    /// A message without effect, except that it shows that the relay is alive: `pong`, `busy`, unknown names.
     Ignored,
 }
 

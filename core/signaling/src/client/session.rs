@@ -1,16 +1,15 @@
-//! A session: one socket to the relay.
+//! State machine of a client session: one socket to the relay.
 //!
 //! ```text
 //!            opened              getUserData             registered
 //!  PENDING ─────────> CONNECTED ────────────> ESTABLISHED ─────────> REGISTERED
-//!     │ timeout: socket closed    (each repeats: the event fires again and the status is set again)
+//!     │ timeout: socket closed    (a repeated message sets the status and emits the event again)
 //!     │
-//!  any ── socket error, missed pings ──> FAILED         the close that follows is swallowed
+//!  any ── socket error, missed pings ──> FAILED         the subsequent close is ignored
 //!  any ── socket closed ───────────────> DISCONNECTED
 //! ```
 //!
-//! The session routes messages to calls. A call that got a terminal status is forgotten before its event fires, so only
-//! the first one is ever delivered.
+//! The session routes messages to calls. A call is removed with its first terminal status, so later ones are not delivered.
 
 use super::{Received, StatusReport};
 use super::{call, direct};
@@ -19,21 +18,21 @@ use core::time::Duration;
 use offhook_clock::{Time, earliest};
 use std::collections::VecDeque;
 
-/// Timers of a session; zero turns each off.
+/// Timers of a session; zero disables a timer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Timers {
-    /// How long the socket may take to open.
+    /// Maximum time for opening the socket.
     pub connect_timeout: Duration,
-    /// How often to send `ping`.
+    /// Interval of `ping` messages.
     pub ping_interval: Duration,
-    /// How often to look for a sign of life of the relay.
+    /// Interval at which the session checks whether a message was received.
     pub probes_interval: Duration,
-    /// How many looks may find none.
+    /// Number of consecutive intervals without a message after which the session fails.
     pub receive_probes: u32,
 }
 
-/// Where a session stands.
+/// The status of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub enum Status {
@@ -43,16 +42,16 @@ pub enum Status {
     Connected,
     /// The relay has accepted the session.
     Established,
-    /// The login is registered: calls can come in.
+    /// The login is registered and can be called.
     Registered,
     /// The socket was closed.
     Disconnected,
-    /// The socket failed, or the relay fell silent.
+    /// The socket failed, or no message was received for too long.
     Failed,
 }
 
 impl Status {
-    /// The SDK's name for it.
+    /// Returns the name of the status in the SDK.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -65,13 +64,13 @@ impl Status {
         }
     }
 
-    /// Whether calls can be made.
+    /// Returns whether calls can be placed and received.
     #[must_use]
     pub const fn takes_calls(self) -> bool {
         matches!(self, Self::Established | Self::Registered)
     }
 
-    /// Nothing follows it.
+    /// Returns whether the session has ended.
     #[must_use]
     pub const fn is_over(self) -> bool {
         matches!(self, Self::Disconnected | Self::Failed)
@@ -82,76 +81,76 @@ impl Status {
     }
 }
 
-/// What happens to a session.
+/// An input of the state machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// The socket opened.
     SocketOpened,
     /// The socket closed.
     SocketClosed,
-    /// The socket could not be opened or broke.
+    /// The socket could not be opened or failed.
     SocketFailed,
-    /// A message of the relay. `listening`: the page has a handler for incoming calls.
+    /// A message of the relay.
     Received {
         /// The message.
         message: Received,
-        /// An incoming call without a handler is dropped.
+        /// The application has a handler for incoming calls. Without one, incoming calls are dropped.
         listening: bool,
     },
-    /// The page wants to send; without a socket it is dropped.
+    /// A message to send. It is dropped if the socket is not open.
     Send(ClientMessage),
-    /// The page made a call.
+    /// The application created a call.
     CallCreated(CallId),
-    /// A call ended on the page's side. `unanswered`: the relay may still get, or have got, a `call` that nobody wants.
+    /// A call was ended by the client.
     CallForgotten {
         /// The call.
         call_id: CallId,
-        /// See above.
+        /// The `call` message was sent, but the relay has not responded yet.
         unanswered: bool,
     },
-    /// The page closes the session.
+    /// The application closes the session.
     Disconnect,
 }
 
-/// What is to be done about it.
+/// An action for the shell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// Send `connection`: the shell has the page's options.
+    /// Send `connection`, which the shell builds from the application's options.
     SendConnection,
     /// Send a message.
     Send(ClientMessage),
     /// Close the socket.
     CloseSocket,
-    /// The status changed: fire the event of that name.
+    /// Emit the event with the name of this status.
     Emit(Status),
-    /// Fire an event that is no status.
+    /// Emit an event that is not a status.
     Notify(Notice),
-    /// The session is over: take it off the list of sessions.
+    /// Remove the ended session from the list of sessions.
     Remove,
-    /// Make a call object of the message at hand and fire `INCOMING_CALL`.
+    /// Create a call object from the current message and emit `INCOMING_CALL`.
     IncomingCall {
         /// The call.
         call_id: CallId,
-        /// The relay's offer, if it came before.
+        /// The relay's offer, if it was received before.
         offer: Option<String>,
     },
-    /// Hand this to the call.
+    /// Pass this input to the call.
     ToCall {
         /// The call.
         call_id: CallId,
-        /// What happens to it.
+        /// The input.
         input: call::Input,
     },
-    /// Settle a `sendData`.
+    /// Settle the promise of a `sendData`.
     Settle {
-        /// Which.
+        /// The operation.
         operation_id: String,
-        /// Resolve or reject.
+        /// Resolve (`true`) or reject.
         accepted: bool,
     },
 }
 
-/// Events of a session that are no status; the page gets the message's object.
+/// Events of a session that are not a status. The application gets the object of the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// `fail`.
@@ -163,7 +162,7 @@ pub enum Notice {
 }
 
 impl Notice {
-    /// The event's name.
+    /// Returns the event's name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -174,7 +173,7 @@ impl Notice {
     }
 }
 
-/// The machine of one session.
+/// The state machine of one session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Session {
@@ -186,19 +185,19 @@ pub struct Session {
     silent_probes: u32,
     login: Option<String>,
     calls: CallIds,
-    /// Given up by the page before the relay said a word: the first word gets a `hangup`.
+    /// Calls hung up before the relay responded. The relay's first message about such a call is answered with `hangup`.
     given_up: CallIds,
-    /// Offers that came ahead of their call, in the order they came.
+    /// Offers received before their `notifyIncomingCall`, in order of arrival.
     early_offers: Vec<(CallId, String)>,
     ignored: u64,
     #[cfg_attr(feature = "json", serde(skip))]
     outputs: VecDeque<Output>,
 }
 
-/// Offers kept for calls not yet announced; the oldest goes first beyond that.
+/// Maximum number of early offers; the oldest is removed first.
 const MAX_EARLY_OFFERS: usize = 64;
 
-/// The few calls of a page. A list, for the code of an ordered tree is a fifth of what a page downloads.
+/// A set of call identifiers. It is a list, because an ordered tree would make the WASM module about a fifth larger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 struct CallIds(Vec<CallId>);
@@ -214,7 +213,7 @@ impl CallIds {
         }
     }
 
-    /// Whether it was there.
+    /// Removes the identifier and returns whether it was present.
     fn remove(&mut self, call_id: &CallId) -> bool {
         let at = self.0.iter().position(|known| known == call_id);
         at.map(|at| self.0.remove(at)).is_some()
@@ -226,7 +225,7 @@ fn deadline(interval: Duration, now: Time) -> Option<Time> {
 }
 
 impl Session {
-    /// A session whose socket is being opened.
+    /// Creates a session whose socket is connecting.
     #[must_use]
     pub fn new(timers: Timers, now: Time) -> Self {
         let connect_by = deadline(timers.connect_timeout, now);
@@ -246,25 +245,25 @@ impl Session {
         }
     }
 
-    /// Where the session stands.
+    /// Returns the status of the session.
     #[must_use]
     pub const fn status(&self) -> Status {
         self.status
     }
 
-    /// The login the relay knows the session by.
+    /// Returns the login of the session according to the relay.
     #[must_use]
     pub fn login(&self) -> Option<&str> {
         self.login.as_deref()
     }
 
-    /// Inputs that had no meaning in the state they came in.
+    /// Returns the number of inputs that were ignored because of the state.
     #[must_use]
     pub const fn ignored(&self) -> u64 {
         self.ignored
     }
 
-    /// Takes one input.
+    /// Handles one input.
     pub fn handle_input(&mut self, input: Input, now: Time) {
         use Status::{Connected, Disconnected, Established, Failed, Pending, Registered};
         match (self.status, input) {
@@ -293,7 +292,7 @@ impl Session {
         }
     }
 
-    /// Pings, probes, gives up.
+    /// Sends pings, and fails the session on timeout.
     pub fn handle_timeout(&mut self, now: Time) {
         if self.connect_by.is_some_and(|at| at <= now) {
             self.connect_by = None;
@@ -314,12 +313,12 @@ impl Session {
         }
     }
 
-    /// The next thing to do.
+    /// Returns the next action.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// When to call [`Self::handle_timeout`].
+    /// Returns the time at which to call [`Self::handle_timeout`].
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         earliest(self.connect_by, earliest(self.ping_at, self.probe_at))
@@ -340,7 +339,7 @@ impl Session {
         self.outputs.push_back(Output::Emit(status));
     }
 
-    /// The calls release their media; the page gets no event of them (contract §3.4).
+    /// Ends the session. Its calls release their media, without an event for the application.
     fn end(&mut self, status: Status) {
         if self.status.is_over() {
             return;
@@ -365,12 +364,12 @@ impl Session {
             Received::RemoteSdp { call_id, sdp } => self.remote_sdp(call_id, sdp),
             Received::IncomingCall { call_id } => self.incoming_call(call_id, listening),
             Received::CallStatus(report) => self.call_status(report),
-            Received::Transfer { call_id, status } => self.hand_to(call_id, call::Input::Transfer(status)),
-            Received::Hold { call_id, held } => self.hand_to(call_id, call::Input::FarHold(held)),
-            Received::Dtmf { call_id, digit } => self.hand_to(call_id, call::Input::DtmfReceived(digit)),
+            Received::Transfer { call_id, status } => self.pass_to_call(call_id, call::Input::Transfer(status)),
+            Received::Hold { call_id, held } => self.pass_to_call(call_id, call::Input::FarHold(held)),
+            Received::Dtmf { call_id, digit } => self.pass_to_call(call_id, call::Input::DtmfReceived(digit)),
             Received::Direct(direct) => {
                 let crate::message::Direct { call_id, attempt, step } = *direct;
-                self.hand_to(call_id, call::Input::Direct(direct::Input::Received { attempt, step }));
+                self.pass_to_call(call_id, call::Input::Direct(direct::Input::Received { attempt, step }));
             }
             Received::Fail => self.outputs.push_back(Output::Notify(Notice::Warn)),
             Received::Data => self.outputs.push_back(Output::Notify(Notice::AppData)),
@@ -384,7 +383,7 @@ impl Session {
 
     fn remote_sdp(&mut self, call_id: CallId, sdp: String) {
         if self.calls.contains(&call_id) {
-            self.hand_to(call_id, call::Input::RemoteSdp(sdp));
+            self.pass_to_call(call_id, call::Input::RemoteSdp(sdp));
             return;
         }
         self.take_early_offer(&call_id);
@@ -416,13 +415,13 @@ impl Session {
             return;
         }
         let over = status.is_terminal();
-        self.hand_to(call_id.clone(), call::Input::Status { status, info, end_reason });
+        self.pass_to_call(call_id.clone(), call::Input::Status { status, info, end_reason });
         if over {
             self.calls.remove(&call_id);
         }
     }
 
-    fn hand_to(&mut self, call_id: CallId, input: call::Input) {
+    fn pass_to_call(&mut self, call_id: CallId, input: call::Input) {
         if self.calls.contains(&call_id) {
             self.outputs.push_back(Output::ToCall { call_id, input });
         } else {

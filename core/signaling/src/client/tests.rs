@@ -1,4 +1,4 @@
-//! The two machines in virtual time: the table of every (state, input), and the contract's sentences.
+//! Tests of the session and call machines in virtual time: transition tables and individual behaviors.
 
 use super::call::{self, Call, Description, Details, Direction};
 use super::direct;
@@ -28,8 +28,8 @@ fn described() -> call::Input {
     }))
 }
 
-/// One word per output.
-fn word(output: &call::Output) -> String {
+/// Returns a short name of an output.
+fn name(output: &call::Output) -> String {
     match output {
         call::Output::Refuse(misuse) => format!("refuse {misuse:?}"),
         call::Output::GetUserMedia { video_possible } => format!("capture video={video_possible}"),
@@ -50,7 +50,7 @@ fn word(output: &call::Output) -> String {
 
 fn feed(call: &mut Call, input: call::Input) -> Vec<String> {
     call.handle_input(input, NOW);
-    core::iter::from_fn(|| call.poll_output()).map(|output| word(&output)).collect()
+    core::iter::from_fn(|| call.poll_output()).map(|output| name(&output)).collect()
 }
 
 fn outgoing(inputs: impl IntoIterator<Item = call::Input>) -> Call {
@@ -111,7 +111,7 @@ fn call_inputs() -> Vec<(&'static str, call::Input)> {
     ]
 }
 
-fn session_word(output: &session::Output) -> String {
+fn session_output_name(output: &session::Output) -> String {
     match output {
         session::Output::SendConnection => "send connection".to_owned(),
         session::Output::Send(message) => format!("send {}", message.name()),
@@ -125,13 +125,13 @@ fn session_word(output: &session::Output) -> String {
     }
 }
 
-fn tell(session: &mut Session, input: session::Input) -> Vec<String> {
+fn feed_session(session: &mut Session, input: session::Input) -> Vec<String> {
     session.handle_input(input, NOW);
     drain(session)
 }
 
 fn drain(session: &mut Session) -> Vec<String> {
-    core::iter::from_fn(|| session.poll_output()).map(|output| session_word(&output)).collect()
+    core::iter::from_fn(|| session.poll_output()).map(|output| session_output_name(&output)).collect()
 }
 
 fn receive(message: Received) -> session::Input {
@@ -152,7 +152,7 @@ fn session_states() -> Vec<(&'static str, Session)> {
     let path = |inputs: Vec<session::Input>| {
         let mut session = Session::new(Timers::default(), NOW);
         for input in inputs {
-            tell(&mut session, input);
+            feed_session(&mut session, input);
         }
         session
     };
@@ -199,7 +199,7 @@ fn line(state: &str, input: &str, after: &str, did: &[String]) -> String {
 }
 
 #[test]
-fn every_call_state_with_every_input_does_what_the_table_says() {
+fn call_transitions_match_table() {
     let mut table = String::new();
     for (state, call) in call_states() {
         for (input, value) in call_inputs() {
@@ -212,12 +212,12 @@ fn every_call_state_with_every_input_does_what_the_table_says() {
 }
 
 #[test]
-fn every_session_state_with_every_input_does_what_the_table_says() {
+fn session_transitions_match_table() {
     let mut table = String::new();
     for (state, session) in session_states() {
         for (input, value) in session_inputs() {
             let mut session = session.clone();
-            let did = tell(&mut session, value);
+            let did = feed_session(&mut session, value);
             table += &line(state, input, session.status().name(), &did);
         }
     }
@@ -225,18 +225,18 @@ fn every_session_state_with_every_input_does_what_the_table_says() {
 }
 
 #[test]
-fn only_the_first_terminal_status_reaches_the_call() {
+fn second_terminal_status_is_not_delivered() {
     let mut session = established();
-    tell(&mut session, session::Input::CallCreated(id()));
-    assert_eq!(tell(&mut session, report(Status::Busy)), ["toCall"]);
-    assert_eq!(tell(&mut session, report(Status::Finish)), Vec::<String>::new());
+    feed_session(&mut session, session::Input::CallCreated(id()));
+    assert_eq!(feed_session(&mut session, report(Status::Busy)), ["toCall"]);
+    assert_eq!(feed_session(&mut session, report(Status::Finish)), Vec::<String>::new());
 }
 
 #[test]
-fn call_ending_beside_another_releases_its_media() {
+fn ended_call_beside_another_releases_media() {
     let mut session = established();
-    tell(&mut session, session::Input::CallCreated(id()));
-    tell(&mut session, session::Input::CallCreated(CallId::from("c2")));
+    feed_session(&mut session, session::Input::CallCreated(id()));
+    feed_session(&mut session, session::Input::CallCreated(CallId::from("c2")));
     let ended = session::Output::ToCall { call_id: id(), input: status(Status::Finish) };
     session.handle_input(report(Status::Finish), NOW);
     assert_eq!(session.poll_output(), Some(ended));
@@ -245,11 +245,11 @@ fn call_ending_beside_another_releases_its_media() {
 }
 
 #[test]
-fn lost_session_releases_the_media_of_every_call() {
+fn lost_session_releases_media_of_calls() {
     let mut session = established();
-    tell(&mut session, session::Input::CallCreated(id()));
-    tell(&mut session, session::Input::CallCreated(CallId::from("c2")));
-    let lost = tell(&mut session, session::Input::SocketClosed);
+    feed_session(&mut session, session::Input::CallCreated(id()));
+    feed_session(&mut session, session::Input::CallCreated(CallId::from("c2")));
+    let lost = feed_session(&mut session, session::Input::SocketClosed);
     assert_eq!(lost, ["remove", "toCall", "toCall", "emit DISCONNECTED"]);
     let mut call = outgoing([call::Input::Dial, call::Input::MediaGranted, described(), status(Status::Established)]);
     assert_eq!(feed(&mut call, call::Input::SessionLost), ["close", "forget"]);
@@ -257,7 +257,7 @@ fn lost_session_releases_the_media_of_every_call() {
 }
 
 #[test]
-fn failed_connection_ends_the_call_on_both_sides() {
+fn failed_peer_connection_fails_call_and_hangs_up() {
     use call::Input::{Answer, Dial, MediaFailed, MediaGranted};
     let negotiating = outgoing([Dial, MediaGranted]);
     let called = outgoing([Dial, MediaGranted, described(), status(Status::Ring)]);
@@ -270,52 +270,52 @@ fn failed_connection_ends_the_call_on_both_sides() {
 }
 
 #[test]
-fn refused_microphone_rejects_an_incoming_call() {
+fn refused_microphone_rejects_incoming_call() {
     let mut call = incoming([status(Status::Ring), call::Input::Answer]);
     let did = feed(&mut call, call::Input::MediaFailed("no microphone".to_owned()));
     assert_eq!(did, ["forget", "emit FAILED", "send hangup"]);
 }
 
 #[test]
-fn a_call_given_up_before_the_relay_spoke_is_hung_up_at_its_first_word() {
+fn call_hung_up_before_trying_sends_hangup_later() {
     let mut session = established();
-    tell(&mut session, session::Input::CallCreated(id()));
-    tell(&mut session, session::Input::CallForgotten { call_id: id(), unanswered: true });
-    assert_eq!(tell(&mut session, report(Status::Trying)), ["send hangup"]);
-    assert_eq!(tell(&mut session, report(Status::Ring)), Vec::<String>::new());
+    feed_session(&mut session, session::Input::CallCreated(id()));
+    feed_session(&mut session, session::Input::CallForgotten { call_id: id(), unanswered: true });
+    assert_eq!(feed_session(&mut session, report(Status::Trying)), ["send hangup"]);
+    assert_eq!(feed_session(&mut session, report(Status::Ring)), Vec::<String>::new());
 }
 
 #[test]
-fn an_answer_without_an_offer_is_refused_and_leaves_the_call_pending() {
+fn answer_without_offer_is_refused() {
     let mut call = reach(Direction::Incoming { offer: None }, []);
     assert_eq!(feed(&mut call, call::Input::Answer), ["refuse NoRemoteSdp"]);
     assert_eq!(call.status(), &Status::Pending);
 }
 
 #[test]
-fn an_answer_that_overtakes_the_offer_is_applied_after_it() {
+fn early_remote_answer_is_applied_after_offer() {
     let mut call = outgoing([call::Input::Dial, call::Input::MediaGranted]);
     assert!(feed(&mut call, call::Input::RemoteSdp("early".to_owned())).is_empty());
     assert_eq!(feed(&mut call, described()), ["send call", "apply"]);
 }
 
 #[test]
-fn an_offer_ahead_of_its_call_comes_with_it() {
+fn early_offer_is_delivered_with_incoming_call() {
     let mut session = established();
-    tell(&mut session, receive(Received::RemoteSdp { call_id: id(), sdp: "o".to_owned() }));
-    assert_eq!(tell(&mut session, receive(Received::IncomingCall { call_id: id() })), ["incoming offer=true"]);
+    feed_session(&mut session, receive(Received::RemoteSdp { call_id: id(), sdp: "o".to_owned() }));
+    assert_eq!(feed_session(&mut session, receive(Received::IncomingCall { call_id: id() })), ["incoming offer=true"]);
 }
 
 #[test]
-fn an_incoming_call_nobody_listens_for_is_dropped() {
+fn incoming_call_without_handler_is_dropped() {
     let mut session = established();
     let message = Received::IncomingCall { call_id: id() };
-    assert!(tell(&mut session, session::Input::Received { message, listening: false }).is_empty());
+    assert!(feed_session(&mut session, session::Input::Received { message, listening: false }).is_empty());
     assert_eq!(session.ignored(), 1);
 }
 
 #[test]
-fn a_socket_that_never_opens_fails_the_session_at_its_deadline() {
+fn connect_timeout_fails_session() {
     let timers = Timers { connect_timeout: Duration::from_secs(3), ..Timers::default() };
     let mut session = Session::new(timers, NOW);
     assert_eq!(session.poll_timeout(), Some(NOW + Duration::from_secs(3)));
@@ -323,16 +323,16 @@ fn a_socket_that_never_opens_fails_the_session_at_its_deadline() {
     assert!(drain(&mut session).is_empty());
     session.handle_timeout(NOW + Duration::from_secs(3));
     assert_eq!(drain(&mut session), ["close", "remove", "emit FAILED"]);
-    assert!(tell(&mut session, session::Input::SocketClosed).is_empty());
+    assert!(feed_session(&mut session, session::Input::SocketClosed).is_empty());
 }
 
 #[test]
-fn a_silent_relay_fails_the_session_and_any_message_resets_the_count() {
+fn missing_messages_fail_session() {
     let probes_interval = Duration::from_secs(1);
     let mut session = Session::new(Timers { probes_interval, receive_probes: 2, ..Timers::default() }, NOW);
-    tell(&mut session, session::Input::SocketOpened);
+    feed_session(&mut session, session::Input::SocketOpened);
     session.handle_timeout(NOW + probes_interval);
-    tell(&mut session, receive(Received::Ignored));
+    feed_session(&mut session, receive(Received::Ignored));
     session.handle_timeout(NOW + probes_interval * 2);
     assert!(drain(&mut session).is_empty());
     session.handle_timeout(NOW + probes_interval * 3);
@@ -341,17 +341,17 @@ fn a_silent_relay_fails_the_session_and_any_message_resets_the_count() {
 }
 
 #[test]
-fn pings_go_out_at_their_interval() {
+fn ping_is_sent_at_interval() {
     let ping_interval = Duration::from_secs(5);
     let mut session = Session::new(Timers { ping_interval, ..Timers::default() }, NOW);
-    tell(&mut session, session::Input::SocketOpened);
+    feed_session(&mut session, session::Input::SocketOpened);
     session.handle_timeout(NOW + ping_interval);
     assert_eq!(drain(&mut session), ["send ping"]);
     assert_eq!(session.poll_timeout(), Some(NOW + ping_interval * 2));
 }
 
 #[test]
-fn the_last_words_of_the_relay_stay_readable() {
+fn info_of_terminal_status_is_kept() {
     let mut call = outgoing([call::Input::Dial, call::Input::MediaGranted, described()]);
     let (info, end_reason) = (Some("Nobody".to_owned()), Some("noAnswer".to_owned()));
     feed(&mut call, call::Input::Status { status: Status::Failed, info, end_reason });
@@ -360,7 +360,7 @@ fn the_last_words_of_the_relay_stay_readable() {
 
 #[cfg(feature = "json")]
 #[test]
-fn both_machines_survive_being_saved() {
+fn serialized_machines_round_trip() {
     for (state, call) in call_states() {
         let text = serde_json::to_string(&call).unwrap();
         assert_eq!(serde_json::from_str::<Call>(&text).unwrap(), call, "{state}");
@@ -373,7 +373,7 @@ fn both_machines_survive_being_saved() {
 
 fn established() -> Session {
     let mut session = Session::new(Timers::default(), NOW);
-    tell(&mut session, session::Input::SocketOpened);
-    tell(&mut session, user_data());
+    feed_session(&mut session, session::Input::SocketOpened);
+    feed_session(&mut session, user_data());
     session
 }

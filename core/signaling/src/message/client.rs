@@ -1,4 +1,4 @@
-//! What the browser sends.
+//! Messages from browser to relay.
 
 use super::{CallId, Direct, Json};
 use crate::version::Extension;
@@ -8,78 +8,78 @@ use crate::version::Extension;
 pub enum ClientMessage {
     /// The first message on a socket.
     Connection(Box<Connection>),
-    /// Asks for the pong of an idle check.
+    /// Requests a pong as keep-alive.
     Ping,
     /// Answers the relay's ping.
     Pong,
     /// Places a call.
     Call(Box<Call>),
-    /// Takes an incoming call.
+    /// Answers an incoming call.
     Answer(Box<Answer>),
-    /// Ends, cancels or rejects a call; may name one that is unknown or over.
+    /// Ends, cancels or rejects a call. The call may be unknown or ended already.
     Hangup(CallId),
-    /// Puts the far end on hold.
+    /// Puts the call on hold.
     Hold {
         /// The call.
         call_id: CallId,
-        /// The page means to transfer this call to another one of its calls.
+        /// The hold precedes an attended transfer to another call of the client.
         for_transfer: bool,
     },
-    /// Takes the far end back from hold.
+    /// Resumes a call on hold.
     Unhold(CallId),
     /// Sends DTMF digits.
     SendDtmf {
         /// The call.
         call_id: CallId,
-        /// How the digits travel on a SIP leg.
+        /// The transport of the digits on a SIP leg.
         kind: DtmfType,
         /// The digits: `0`–`9`, `A`–`D`, `*`, `#`.
         digits: String,
     },
-    /// Hands the far end to somebody else.
+    /// Transfers the peer of the call to another participant.
     Transfer {
         /// The call.
         call_id: CallId,
-        /// Who shall take it: a login, or the callee or caller of another call of this session.
+        /// The transfer target: a login or address, or the peer of another call of this session (attended transfer).
         target: String,
     },
-    /// A step on the way past the relay (extension, feature `directMedia`).
+    /// A step of the direct media negotiation (extension, feature `directMedia`).
     Direct(Box<Direct>),
     /// Data for the application.
     SendData {
-        /// Echoed in the answer.
+        /// Echoed in the response.
         operation_id: String,
-        /// The page's value.
+        /// The value set by the web page.
         payload: Json,
     },
-    /// A bug report of the page.
+    /// A bug report of the web page.
     SubmitBugReport(Json),
     /// Starts or stops a debug session.
     SessionDebug {
         /// `start` or `stop`.
         command: String,
     },
-    /// Log lines of the page.
+    /// Log lines of the web page.
     PushLogs {
         /// The lines.
         logs: String,
     },
-    /// A message this relay knows of and has no use for, such as the streaming ones.
+    /// A message that the relay does not support, such as those for streaming.
     Unsupported {
-        /// Its name.
+        /// The message name.
         name: String,
     },
 }
 
-/// `connection`: who the browser is.
+/// `connection`: credentials, capabilities and SIP account of the browser.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "camelCase", default))]
 pub struct Connection {
-    /// Selects the application; `defaultApp` unless the page says otherwise.
+    /// Selects the application; `defaultApp` by default.
     pub app_key: String,
-    /// What the browser can play media with; `["WebRTC", …]`.
+    /// Media providers of the browser; `["WebRTC", …]`.
     pub media_providers: Vec<String>,
-    /// Keep the login when the socket drops.
+    /// Requests that the session survives the loss of the socket.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub keep_alive: Option<bool>,
     /// The token of an earlier `getUserData`, in place of credentials.
@@ -92,16 +92,16 @@ pub struct Connection {
     pub client_os_version: String,
     /// `navigator.userAgent`.
     pub client_browser_version: String,
-    /// The page's own value.
+    /// A value set by the web page.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub custom: Option<Json>,
     /// User-agent client hints.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub client_info: Option<Json>,
-    /// The SIP account, or in local mode the login alone.
+    /// The SIP account, or the login only if the relay switches the calls.
     #[cfg_attr(feature = "json", serde(flatten))]
     pub sip: SipOptions,
-    /// What our own SDK adds; the stock one does not.
+    /// The extension announcement; absent from the stock SDK.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub offhook: Option<Extension>,
 }
@@ -116,19 +116,19 @@ pub struct SipOptions {
     /// The digest user name.
     #[cfg_attr(feature = "json", serde(rename = "sipAuthenticationName", skip_serializing_if = "Option::is_none"))]
     pub authentication_name: Option<String>,
-    /// The password. Never sent back.
+    /// The password. It is never serialized.
     #[cfg_attr(feature = "json", serde(rename = "sipPassword", skip_serializing))]
     pub password: Option<String>,
     /// The SIP domain.
     #[cfg_attr(feature = "json", serde(rename = "sipDomain", skip_serializing_if = "Option::is_none"))]
     pub domain: Option<String>,
-    /// The host to send SIP to.
+    /// The host that SIP requests are sent to.
     #[cfg_attr(feature = "json", serde(rename = "sipOutboundProxy", skip_serializing_if = "Option::is_none"))]
     pub outbound_proxy: Option<String>,
-    /// A further proxy.
+    /// An additional proxy.
     #[cfg_attr(feature = "json", serde(rename = "sipProxy", skip_serializing_if = "Option::is_none"))]
     pub proxy: Option<String>,
-    /// The SIP port; pages send it as text or as a number.
+    /// The SIP port; sent as text or as a number.
     #[cfg_attr(
         feature = "json",
         serde(
@@ -138,7 +138,7 @@ pub struct SipOptions {
         )
     )]
     pub port: Option<String>,
-    /// Whether to REGISTER.
+    /// Whether the relay registers the account at the SIP server.
     #[cfg_attr(feature = "json", serde(rename = "sipRegisterRequired", skip_serializing_if = "Option::is_none"))]
     pub register_required: Option<bool>,
 }
@@ -147,24 +147,24 @@ pub struct SipOptions {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "camelCase"))]
 pub struct Call {
-    /// The call's id, made by the page.
+    /// The call's identifier, generated by the client.
     pub call_id: CallId,
-    /// Whom to call; pages send it as text or as a number.
+    /// The callee; sent as text or as a number.
     #[cfg_attr(feature = "json", serde(deserialize_with = "super::wire::required_text_or_number"))]
     pub callee: String,
-    /// The caller's login, as the page believes it to be; the relay uses the session's own.
+    /// The caller's login according to the client; the relay uses that of the session instead.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub caller: Option<String>,
-    /// The name shown to the callee.
+    /// The display name shown to the callee.
     #[cfg_attr(
         feature = "json",
         serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::wire::text_or_number")
     )]
     pub visible_name: Option<String>,
-    /// The browser sends or wants audio.
+    /// The browser sends or receives audio.
     #[cfg_attr(feature = "json", serde(default))]
     pub has_audio: bool,
-    /// The browser sends or wants video.
+    /// The browser sends or receives video.
     #[cfg_attr(feature = "json", serde(default))]
     pub has_video: bool,
     /// The offer (RFC 8829), without candidates.
@@ -172,10 +172,10 @@ pub struct Call {
     /// Lines for the session description of a SIP leg.
     #[cfg_attr(feature = "json", serde(rename = "sipSDP", default, skip_serializing_if = "Vec::is_empty"))]
     pub sip_sdp: Vec<String>,
-    /// Headers for the INVITE of a SIP leg, each `Name: value`. The stock SDK takes them and does not send them.
+    /// Header fields for the INVITE of a SIP leg, each `Name: value`. The stock SDK accepts them but does not send them.
     #[cfg_attr(feature = "json", serde(rename = "sipHeaders", default, skip_serializing_if = "Vec::is_empty"))]
     pub sip_headers: Vec<String>,
-    /// The page's own value.
+    /// A value set by the web page.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub custom: Option<Json>,
     /// Devices and tracks of the browser; informative.
@@ -187,7 +187,7 @@ pub struct Call {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "camelCase"))]
 pub struct Answer {
-    /// The call's id, made by the relay.
+    /// The call's identifier, generated by the relay.
     pub call_id: CallId,
     /// The answer (RFC 8829), without candidates.
     pub sdp: String,
@@ -197,7 +197,7 @@ pub struct Answer {
     /// Lines for the session description of a SIP leg.
     #[cfg_attr(feature = "json", serde(rename = "sipSDP", default, skip_serializing_if = "Vec::is_empty"))]
     pub sip_sdp: Vec<String>,
-    /// The value of the incoming call, echoed.
+    /// The `custom` value of the incoming call, echoed.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub custom: Option<Json>,
     /// Devices and tracks of the browser; informative.
@@ -205,7 +205,7 @@ pub struct Answer {
     pub local_media_info: Option<Json>,
 }
 
-/// How DTMF digits travel on a SIP leg.
+/// The transport of DTMF digits on a SIP leg.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub enum DtmfType {
@@ -222,7 +222,7 @@ pub enum DtmfType {
 }
 
 impl DtmfType {
-    /// The name on the wire.
+    /// Returns the name on the wire.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -234,7 +234,7 @@ impl DtmfType {
 }
 
 impl ClientMessage {
-    /// The message's name on the wire.
+    /// Returns the message's name on the wire.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {

@@ -1,40 +1,40 @@
-//! `offhookDirect`: two browsers of one call look for a way to each other, past the relay.
+//! `offhookDirect`: negotiation of a direct media connection between the two browsers of a call.
 
 use super::{CallId, Json};
 
-/// One step, in either direction (extension, feature `directMedia`). The relay passes `Offer`, `Answer` and `Candidate`
-/// on to the other browser of the call as they are.
+/// One step of the negotiation, in either direction (extension, feature `directMedia`). The relay forwards `Offer`, `Answer`
+/// and `Candidate` unchanged to the other browser of the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Direct {
-    /// The call, by the id of whoever sends or gets the message.
+    /// The call, with the identifier that the browser of this message uses.
     pub call_id: CallId,
-    /// Which attempt it belongs to: the relay numbers them, steps of another attempt mean nothing.
+    /// The number of the attempt, assigned by the relay. Steps of other attempts are ignored.
     pub attempt: u32,
-    /// What happens.
+    /// The step.
     pub step: DirectStep,
 }
 
-/// What happens in an attempt.
+/// A step of an attempt to establish direct media.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DirectStep {
-    /// From the relay: make an offer.
+    /// From the relay: requests an offer.
     Begin,
-    /// An offer (RFC 8829) for a second peer connection, candidates follow.
+    /// An offer (RFC 8829) for a second peer connection; candidates are trickled.
     Offer(String),
-    /// Its answer.
+    /// The answer to the offer.
     Answer(String),
-    /// An `RTCIceCandidateInit` of the W3C's WebRTC, §4.8.1.1 (trickle, RFC 8838).
+    /// An `RTCIceCandidateInit` (W3C WebRTC §4.8.1.1; trickle ICE, RFC 8838).
     Candidate(Json),
-    /// From a browser: its connection is up.
+    /// From a browser: its direct connection is established.
     Up,
-    /// From the relay: both are up. Play what arrives there, stop sending to the relay.
+    /// From the relay: both connections are established. The browser plays the direct media and stops sending to the relay.
     Switch,
-    /// Over, or failed: back to the relay, close the second connection.
+    /// The attempt failed or ended: the browser returns to the relay and closes the second connection.
     End,
 }
 
 impl DirectStep {
-    /// The name on the wire.
+    /// Returns the name on the wire.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -48,7 +48,7 @@ impl DirectStep {
         }
     }
 
-    /// From its name and what belongs to it; `None` for an unknown name, or when what belongs to it is missing.
+    /// Creates a step from its name and content; `None` if the name is unknown or the content is missing.
     #[must_use]
     pub fn from_parts(name: &str, sdp: Option<String>, candidate: Option<Json>) -> Option<Self> {
         Some(match name {
@@ -63,7 +63,7 @@ impl DirectStep {
         })
     }
 
-    /// Its description, if it has one.
+    /// Returns the session description, if the step has one.
     #[must_use]
     pub fn sdp(&self) -> Option<&str> {
         match self {
@@ -72,7 +72,7 @@ impl DirectStep {
         }
     }
 
-    /// Its candidate, if it has one.
+    /// Returns the candidate, if the step has one.
     #[must_use]
     pub const fn candidate(&self) -> Option<&Json> {
         match self {

@@ -1,6 +1,6 @@
-//! The messages, both ways, as types. `{"message": name, "data": [ … ]}` on the wire.
+//! Message types in both directions. The wire format is `{"message": name, "data": [ … ]}`.
 //!
-//! Values that only pass through (what the page calls `custom`, say) are [`Json`]: text that nobody here looks into.
+//! Values that are forwarded unchanged, such as `custom`, are [`Json`]: unparsed text.
 
 mod client;
 mod direct;
@@ -16,13 +16,13 @@ pub use wire::ParseError;
 
 use core::fmt;
 
-/// The id of a call, as the side that created it chose it (a UUID in practice; any text is accepted).
+/// The identifier of a call, chosen by the side that created it. It is a UUID in practice; any text is accepted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct CallId(pub String);
 
 impl CallId {
-    /// The id as text.
+    /// Returns the identifier as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -41,18 +41,18 @@ impl fmt::Display for CallId {
     }
 }
 
-/// A JSON value as text, passed on without a look inside.
+/// A JSON value as unparsed text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Json(String);
 
 impl Json {
-    /// Takes `text`, which must be one valid JSON value: the browser made it with `JSON.stringify`, or serde did.
+    /// Wraps `text`, which must be one valid JSON value, produced by `JSON.stringify` or serde.
     #[must_use]
     pub const fn from_valid(text: String) -> Self {
         Self(text)
     }
 
-    /// The JSON text.
+    /// Returns the JSON text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,4 +1,4 @@
-//! What the relay sends.
+//! Messages from relay to browser.
 
 use super::{CallId, Connection, Direct, Json};
 use crate::reason::EndReason;
@@ -6,52 +6,52 @@ use crate::reason::EndReason;
 /// A message from relay to browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerMessage {
-    /// Asks for a pong.
+    /// Requests a pong as keep-alive.
     Ping,
     /// Answers the browser's ping.
     Pong,
     /// `getUserData`: the session is accepted.
     UserData(Box<UserData>),
-    /// The login is registered: calls can come in.
+    /// The login is registered and can be called.
     Registered,
-    /// `setRemoteSDP`: the one session description the browser gets for a call.
+    /// `setRemoteSDP`: the only session description that the browser gets for a call.
     RemoteSdp {
         /// The call.
         call_id: CallId,
         /// An answer to the browser's offer, or the offer of an incoming call.
         sdp: String,
     },
-    /// `notifyIncomingCall`: somebody calls.
+    /// `notifyIncomingCall`: an incoming call.
     IncomingCall(Box<CallObject>),
-    /// `notifyTryingResponse`, `ring`, `hold`, `talk` or `finish`, as the status in it says.
+    /// `notifyTryingResponse`, `ring`, `hold`, `talk` or `finish`, depending on the status.
     CallStatus(Box<CallObject>),
-    /// `busy`: goes before the `finish` of a busy callee; the stock SDK passes over it.
+    /// `busy`: precedes the `finish` of a busy callee; the stock SDK ignores it.
     Busy(Box<CallObject>),
-    /// `notifyTransferEvent`: how a transfer goes on.
+    /// `notifyTransferEvent`: progress of a transfer.
     Transfer {
-        /// The call that is handed over.
+        /// The call that is transferred.
         call_id: CallId,
-        /// How far it got.
+        /// The status of the transfer.
         status: TransferStatus,
     },
-    /// `fail`: an error for the session's WARN event; changes no call.
+    /// `fail`: an error for the session's WARN event; no call changes its status.
     Fail {
-        /// What failed, e.g. `CallStatusEvent`.
+        /// The API method that failed, e.g. `CallStatusEvent`.
         api_method: String,
-        /// The call or operation it is about.
+        /// The call or operation concerned.
         id: Option<String>,
-        /// `FAILED` in practice.
+        /// `FAILED` or `WARN`.
         status: String,
-        /// What was wrong and what to do.
+        /// The error and its remedy.
         info: String,
     },
-    /// `DataStatusEvent`: settles `sendData`.
+    /// `DataStatusEvent`: the result of `sendData`.
     DataStatus {
         /// Echoed from the request.
         operation_id: String,
-        /// Whether the data was taken.
+        /// Whether the data was accepted.
         status: DataStatus,
-        /// Why not.
+        /// The reason for a failure.
         info: Option<String>,
     },
     /// `OnDataEvent`: data from the application.
@@ -61,52 +61,52 @@ pub enum ServerMessage {
         /// `STARTED` or `STOPPED`.
         status: String,
     },
-    /// `offhookDtmf` (extension, feature `dtmfEvents`): the far end sent a DTMF digit.
+    /// `offhookDtmf` (extension, feature `dtmfEvents`): the peer sent a DTMF digit.
     Dtmf {
         /// The call.
         call_id: CallId,
         /// `0`–`9`, `A`–`D`, `*` or `#`.
         digit: char,
     },
-    /// `offhookHold` (extension, feature `holdEvents`): the far end holds the call, or has taken it back.
+    /// `offhookHold` (extension, feature `holdEvents`): the peer has put the call on hold or resumed it.
     Hold {
         /// The call.
         call_id: CallId,
-        /// It holds.
+        /// The call is on hold.
         held: bool,
     },
-    /// `offhookDirect` (extension, feature `directMedia`): a step on the way past the relay.
+    /// `offhookDirect` (extension, feature `directMedia`): a step of the direct media negotiation.
     Direct(Box<Direct>),
 }
 
-/// `getUserData`: what the relay made of `connection`, and the token to come back with.
+/// `getUserData`: the relay's response to `connection`, with the token for reconnecting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "camelCase"))]
 pub struct UserData {
-    /// The connection's fields, echoed without the password. Its `auth_token` is the session's token, its `offhook`
-    /// the relay's answer to the announcement.
+    /// The fields of `connection`, echoed without the password. `auth_token` is the session's token, `offhook` the relay's
+    /// response to the announcement.
     #[cfg_attr(feature = "json", serde(flatten))]
     pub connection: Connection,
     /// `ESTABLISHED`.
     pub status: String,
-    /// The relay takes any login (`--demo`); the page says so to its user.
+    /// The relay accepts any login (`--demo`); the phone page shows a notice.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "core::ops::Not::not"))]
     pub demo: bool,
 }
 
-/// The call object of status messages (contract §3.1).
+/// The call object of status messages (docs/signaling.md).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "camelCase"))]
 pub struct CallObject {
-    /// The call's id.
+    /// The call's identifier.
     pub call_id: CallId,
-    /// Where the call stands.
+    /// The status of the call.
     pub status: CallStatus,
-    /// Seen from the browser that gets the message.
+    /// The call is incoming, from the point of view of the browser that receives the message.
     pub incoming: bool,
-    /// Who calls.
+    /// The caller.
     pub caller: String,
-    /// Who is called.
+    /// The callee.
     pub callee: String,
     /// The caller's display name; never empty.
     pub visible_name: String,
@@ -116,46 +116,46 @@ pub struct CallObject {
     pub has_audio: bool,
     /// The call has a video stream.
     pub has_video: bool,
-    /// The page's own value, from the caller's `call`.
+    /// The `custom` value of the caller's `call`.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub custom: Option<Json>,
-    /// The SIP status behind a terminal status (RFC 3261 §21).
+    /// The SIP status code of a terminal status (RFC 3261 §21).
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub sip_status: Option<u16>,
-    /// Why, in words.
+    /// The reason of a terminal status as text.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub info: Option<String>,
-    /// Why, as a value of the one list (extension, feature `endReasons`).
+    /// The reason of a terminal status (extension, feature `endReasons`).
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub end_reason: Option<EndReason>,
 }
 
-/// Where a call stands (contract §3.2).
+/// The status of a call (docs/signaling.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "SCREAMING_SNAKE_CASE"))]
 pub enum CallStatus {
-    /// The relay has the call.
+    /// The relay has received the call.
     Trying,
     /// The callee is being alerted.
     Ring,
-    /// The same with early media.
+    /// The callee is being alerted, with early media.
     RingMedia,
     /// Progress without alerting.
     SessionProgress,
-    /// Answered, or taken back from hold.
+    /// Answered or resumed.
     Established,
-    /// On hold by this browser.
+    /// Put on hold by this browser.
     Hold,
-    /// Over, normally.
+    /// Ended normally.
     Finish,
     /// The callee is busy.
     Busy,
-    /// Over by an error.
+    /// Ended by an error.
     Failed,
 }
 
 impl CallStatus {
-    /// The status on the wire: the name of the SDK's event.
+    /// Returns the status on the wire, which is the name of the SDK's event.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -171,7 +171,7 @@ impl CallStatus {
         }
     }
 
-    /// The message that carries it.
+    /// Returns the name of the message with this status.
     #[must_use]
     pub const fn message_name(self) -> &'static str {
         match self {
@@ -183,29 +183,29 @@ impl CallStatus {
         }
     }
 
-    /// Nothing follows it.
+    /// Returns whether the call has ended with this status.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
         matches!(self, Self::Finish | Self::Busy | Self::Failed)
     }
 }
 
-/// How far a transfer got.
+/// The status of a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "SCREAMING_SNAKE_CASE"))]
 pub enum TransferStatus {
-    /// Under way.
+    /// In progress.
     Pending,
     /// The target is being alerted (extension, feature `transferProgress`).
     Ringing,
-    /// Done.
+    /// Completed.
     Completed,
-    /// Refused; the call goes on as it was.
+    /// Refused; the call is unchanged.
     Failed,
 }
 
 impl TransferStatus {
-    /// The status on the wire.
+    /// Returns the status on the wire.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -217,18 +217,18 @@ impl TransferStatus {
     }
 }
 
-/// Whether `sendData` was taken.
+/// The result of `sendData`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "SCREAMING_SNAKE_CASE"))]
 pub enum DataStatus {
-    /// Taken.
+    /// Accepted.
     Accepted,
-    /// Not taken.
+    /// Refused.
     Failed,
 }
 
 impl ServerMessage {
-    /// The message's name on the wire.
+    /// Returns the message's name on the wire.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! Round trips of both directions, and what real clients send.
+//! Round-trip tests in both directions, and tests with frames as real clients send them.
 
 use super::{
     Answer, Call, CallId, CallObject, CallStatus, ClientMessage, Connection, DtmfType, Json, ServerMessage, SipOptions,
@@ -107,24 +107,24 @@ fn server_message() -> impl Strategy<Value = ServerMessage> {
 
 proptest! {
     #[test]
-    fn what_the_browser_prints_the_relay_reads(message in client_message()) {
+    fn client_messages_round_trip(message in client_message()) {
         prop_assert_eq!(ClientMessage::parse(&message.to_json()).unwrap(), message);
     }
 
     #[test]
-    fn what_the_relay_prints_the_browser_reads(message in server_message()) {
+    fn server_messages_round_trip(message in server_message()) {
         prop_assert_eq!(ServerMessage::parse(&message.to_json()).unwrap(), Some(message));
     }
 
     #[test]
-    fn no_text_panics_either_parser(text in "\\PC{0,200}") {
+    fn arbitrary_text_does_not_panic(text in "\\PC{0,200}") {
         let _ = ClientMessage::parse(&text);
         let _ = ServerMessage::parse(&text);
     }
 }
 
 #[test]
-fn data_is_always_an_array() {
+fn message_without_content_has_data_array() {
     for message in [ServerMessage::Ping, ServerMessage::Pong, ServerMessage::Registered] {
         let value: serde_json::Value = serde_json::from_str(&message.to_json()).unwrap();
         assert_eq!(value["data"], serde_json::json!([null]));
@@ -132,7 +132,7 @@ fn data_is_always_an_array() {
 }
 
 #[test]
-fn port_and_digit_may_be_text_or_number() {
+fn port_callee_and_digit_accept_text_or_number() {
     for port in ["5060", "\"5060\""] {
         let frame = format!(r#"{{"message":"connection","data":[{{"sipLogin":"a","sipPort":{port}}}]}}"#);
         let ClientMessage::Connection(connection) = ClientMessage::parse(&frame).unwrap() else { panic!() };
@@ -151,7 +151,7 @@ fn port_and_digit_may_be_text_or_number() {
 }
 
 #[test]
-fn the_password_is_never_echoed() {
+fn password_is_not_echoed() {
     let frame = r#"{"message":"connection","data":[{"sipLogin":"a","sipPassword":"secret"}]}"#;
     let ClientMessage::Connection(connection) = ClientMessage::parse(frame).unwrap() else { panic!() };
     assert_eq!(connection.sip.password.as_deref(), Some("secret"));
@@ -160,7 +160,7 @@ fn the_password_is_never_echoed() {
 }
 
 #[test]
-fn faults_say_what_was_wrong() {
+fn parse_error_describes_fault() {
     let error = |frame: &str| ClientMessage::parse(frame).unwrap_err().to_string();
     assert!(error("hello").starts_with("not a message: "));
     assert!(error(r#"{"message":"call","data":[{"callId":"x"}]}"#).contains("bad `call` message: missing field"));

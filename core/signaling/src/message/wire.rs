@@ -1,4 +1,4 @@
-//! Messages as JSON text: strict in what is printed, lenient in what is read.
+//! JSON serialization and parsing of messages. The parser is lenient.
 
 use super::{
     Answer, Call, CallId, CallObject, CallStatus, ClientMessage, Connection, DataStatus, Direct, DirectStep, DtmfType,
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 impl Serialize for Json {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // `from_valid` is only ever given text that a JSON printer made; null if somebody broke that promise.
+        // `from_valid` requires valid JSON; anything else is serialized as null.
         let raw: &RawValue = serde_json::from_str(&self.0).unwrap_or(RawValue::NULL);
         raw.serialize(serializer)
     }
@@ -19,32 +19,33 @@ impl Serialize for Json {
 
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Through `Value`: a flattened struct around this one hands over buffered content, where RawValue cannot look.
+        // `Value` instead of `RawValue`, because a flattened outer struct provides buffered content, which `RawValue` does
+        // not support.
         let value = serde_json::Value::deserialize(deserializer)?;
         serde_json::to_string(&value).map(Self).map_err(D::Error::custom)
     }
 }
 
 impl Json {
-    /// Reads `text`, refusing what is not exactly one JSON value.
+    /// Parses `text` as exactly one JSON value.
     ///
     /// # Errors
-    /// What the JSON parser found wrong.
+    /// The error of the JSON parser.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         serde_json::from_str::<&RawValue>(text).map(|raw| Self(raw.get().to_owned())).map_err(ParseError::Json)
     }
 }
 
-/// A message that cannot be understood.
+/// The reason why a frame is not a valid message.
 #[derive(Debug)]
 pub enum ParseError {
-    /// The frame is not JSON, or not the envelope.
+    /// The frame is not JSON, or not a message envelope.
     Json(serde_json::Error),
-    /// The message is known, its content is not what it must be.
+    /// The content of a known message is invalid.
     Content {
         /// The message's name.
         name: String,
-        /// What is wrong with it.
+        /// The error of the JSON parser.
         error: serde_json::Error,
     },
 }
@@ -79,7 +80,7 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// Reads a number or a text as text; null as nothing.
+/// Deserializes text or a number as text, and null as `None`.
 pub(super) fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     match serde_json::Value::deserialize(deserializer)? {
         serde_json::Value::Null => Ok(None),
@@ -180,11 +181,10 @@ struct PushLogsBody {
 }
 
 impl ClientMessage {
-    /// Reads one text frame from a browser.
+    /// Parses one text frame from a browser. A message with an unknown name is returned as [`ClientMessage::Unsupported`].
     ///
     /// # Errors
-    /// [`ParseError`], with what was wrong. A well-formed message of an unknown name is no error but
-    /// [`ClientMessage::Unsupported`].
+    /// [`ParseError`] if the frame or its content is invalid.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let envelope: Envelope<'_> = serde_json::from_str(text).map_err(ParseError::Json)?;
         Ok(match &*envelope.message {
@@ -222,7 +222,7 @@ impl ClientMessage {
         })
     }
 
-    /// The text frame, as our SDK sends it.
+    /// Serializes the message as a text frame.
     #[must_use]
     pub fn to_json(&self) -> String {
         let name = self.name();
@@ -316,7 +316,7 @@ struct HoldEventBody {
 }
 
 impl ServerMessage {
-    /// The text frame. `data` is always an array: without it the stock SDK's handler throws.
+    /// Serializes the message as a text frame. `data` is always an array, because the stock SDK requires it.
     #[must_use]
     pub fn to_json(&self) -> String {
         let name = self.name();
@@ -349,10 +349,10 @@ impl ServerMessage {
         }
     }
 
-    /// Reads one text frame from a relay; `None` for a message of an unknown name.
+    /// Parses one text frame from a relay; returns `None` for a message with an unknown name.
     ///
     /// # Errors
-    /// [`ParseError`], with what was wrong.
+    /// [`ParseError`] if the frame or its content is invalid.
     pub fn parse(text: &str) -> Result<Option<Self>, ParseError> {
         let envelope: Envelope<'_> = serde_json::from_str(text).map_err(ParseError::Json)?;
         Ok(Some(match &*envelope.message {
@@ -403,6 +403,6 @@ fn print<T: Serialize + ?Sized>(name: &str, data: &T) -> String {
         message: &'a str,
         data: &'a T,
     }
-    // Our own types always print: no maps with keys that are not text, no failing Serialize.
+    // Serialization cannot fail: the message types have only text keys and infallible `Serialize` implementations.
     serde_json::to_string(&Frame { message: name, data }).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! The half of the protocol that runs in the relay: one [`Connection`] per WebSocket.
+//! Server half of the protocol: one [`Connection`] state machine per WebSocket.
 //!
 //! ```text
 //!             connection            accepted
@@ -7,7 +7,7 @@
 //!     └────────────────────────┴─────────────────┴──────> Closed
 //! ```
 //!
-//! What gets through to the relay machine is well-formed, in order and within limits; everything else is answered here.
+//! The call model only receives messages that are well-formed, in order and within limits. All others are answered here.
 
 use crate::message::{ClientMessage, ServerMessage};
 use core::time::Duration;
@@ -16,67 +16,67 @@ use offhook_limits::RateLimit;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// What one socket may do.
+/// Limits of one socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// How long to wait for the `connection` message.
+    /// Maximum time until the `connection` message.
     pub connection_timeout: Duration,
-    /// How often to ping; zero turns pings off.
+    /// Interval of pings; zero disables them.
     pub ping_interval: Duration,
-    /// How many pings may stay unanswered.
+    /// Maximum number of unanswered pings.
     pub ping_probes: u32,
-    /// Longest text frame, in octets.
+    /// Maximum length of a text frame in octets.
     pub max_frame: usize,
-    /// Messages a second, on average.
+    /// Maximum average rate of messages per second.
     pub message_rate: u32,
-    /// Messages at once.
+    /// Maximum number of messages in a burst.
     pub message_burst: u32,
 }
 
-/// Malformed or misplaced messages a socket may send before it is closed.
+/// Malformed or unexpected messages after which a socket is closed.
 const MAX_FAULTS: u32 = 20;
-/// Log lines come in bursts and cost little: this many for one message of another kind.
+/// Rate limit of log messages as a multiple of that of other messages. They come in bursts and cost little.
 const LOG_LINES_PER_MESSAGE: u32 = 10;
 
 /// WebSocket close codes (RFC 6455 §7.4.1).
 pub mod close_code {
-    /// Nothing wrong.
+    /// Normal closure.
     pub const NORMAL: u16 = 1000;
-    /// The relay ends.
+    /// The relay is shutting down.
     pub const GOING_AWAY: u16 = 1001;
-    /// Not a text frame.
+    /// A frame is not a text frame.
     pub const UNSUPPORTED_DATA: u16 = 1003;
-    /// Refused: limits, order, credentials.
+    /// A limit was exceeded, or messages or credentials were invalid.
     pub const POLICY: u16 = 1008;
-    /// The frame is too long.
+    /// A frame is too long.
     pub const TOO_BIG: u16 = 1009;
 }
 
-/// What happens to a socket.
+/// An input of the state machine.
 #[derive(Clone, Debug)]
 pub enum Input<'a> {
     /// A text frame.
     Text(&'a str),
-    /// A binary frame of so many octets.
+    /// A binary frame with its length in octets.
     Binary(usize),
-    /// The relay took the session: `getUserData` is on its way.
+    /// The relay accepted the session: `getUserData` is being sent.
     Accepted,
 }
 
-/// What is to be done about it.
+/// An action for the shell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// A message for the relay machine.
+    /// Deliver a message to the call model.
     Deliver(ClientMessage),
-    /// The browser has answered a ping, so it has received everything that was sent before.
+    /// The browser has answered a ping, so it has received all messages sent before.
     Pong,
-    /// A message for the browser.
+    /// Send a message to the browser.
     Send(ServerMessage),
-    /// Close the socket; nothing follows.
+    /// Close the socket. This is the last output.
     Close {
         /// See [`close_code`].
         code: u16,
-        /// What was wrong and what to do.
+        /// The error and its remedy.
         reason: String,
     },
 }
@@ -89,7 +89,7 @@ enum State {
     Closed,
 }
 
-/// The protocol machine of one socket.
+/// The protocol state machine of one socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connection {
     limits: Limits,
@@ -102,7 +102,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A socket that was just opened.
+    /// Creates the state machine of a socket that was just opened.
     #[must_use]
     pub fn new(limits: Limits, now: Time) -> Self {
         let messages = RateLimit::new(limits.message_rate, limits.message_burst, now);
@@ -115,7 +115,7 @@ impl Connection {
         Self { limits, state, messages, log_lines, faults: 0, outputs: VecDeque::new() }
     }
 
-    /// Takes one input.
+    /// Handles one input.
     pub fn handle_input(&mut self, input: &Input<'_>, now: Time) {
         match (&self.state, input) {
             (State::Closed, _) | (State::Greeting { .. } | State::Open { .. }, Input::Accepted) => {}
@@ -135,7 +135,7 @@ impl Connection {
         }
     }
 
-    /// Pings, or gives up on a silent browser.
+    /// Sends a ping, or closes the socket of an unresponsive browser.
     pub fn handle_timeout(&mut self, now: Time) {
         match &mut self.state {
             State::Greeting { give_up_at } if *give_up_at <= now => {
@@ -155,12 +155,12 @@ impl Connection {
         }
     }
 
-    /// What is to be done next.
+    /// Returns the next action.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// When to call [`Connection::handle_timeout`].
+    /// Returns the time at which to call [`Connection::handle_timeout`].
     #[must_use]
     pub const fn poll_timeout(&self) -> Option<Time> {
         match &self.state {
@@ -207,7 +207,7 @@ impl Connection {
             (State::Open { .. } | State::Admitting, ClientMessage::Connection(_)) => {
                 self.fault("a second `connection` message: one socket is one session");
             }
-            // The page's logger may run ahead of the session.
+            // Log messages before the session is accepted are dropped without an error.
             (State::Greeting { .. } | State::Admitting, ClientMessage::PushLogs { .. }) => {}
             (State::Greeting { .. } | State::Admitting, message) => {
                 self.fault(&format!("`{}` before the session is accepted: wait for `getUserData`", message.name()));
@@ -217,7 +217,7 @@ impl Connection {
     }
 
     fn fault(&mut self, info: &str) {
-        // What is echoed is short: a browser that does not read must not cost memory.
+        // The echoed text is limited, so that a browser that does not read its socket does not use up memory.
         let info = info.chars().take(200).collect();
         self.faults += 1;
         if self.faults > MAX_FAULTS {

@@ -1,4 +1,4 @@
-//! Order, limits and keep-alive of one socket, in virtual time.
+//! Tests of message order, limits and keep-alive of one socket, in virtual time.
 
 use super::{Connection, Input, Limits, Output, close_code};
 use crate::message::{ClientMessage, ServerMessage};
@@ -36,7 +36,7 @@ fn close_code_of(connection: &mut Connection) -> Option<u16> {
 }
 
 #[test]
-fn calls_wait_for_the_session() {
+fn message_before_session_is_refused() {
     let mut connection = Connection::new(LIMITS, Time::EPOCH);
     connection.handle_input(&Input::Text(HANGUP), Time::EPOCH);
     let [Output::Send(ServerMessage::Fail { info, .. })] = &outputs(&mut connection)[..] else { panic!() };
@@ -44,14 +44,14 @@ fn calls_wait_for_the_session() {
 }
 
 #[test]
-fn a_second_connection_message_is_refused() {
+fn second_connection_message_is_refused() {
     let mut connection = open();
     connection.handle_input(&Input::Text(HELLO), Time::EPOCH);
     assert!(matches!(outputs(&mut connection)[..], [Output::Send(ServerMessage::Fail { .. })]));
 }
 
 #[test]
-fn a_mute_socket_is_closed() {
+fn socket_without_connection_message_is_closed() {
     let mut connection = Connection::new(LIMITS, Time::EPOCH);
     let deadline = connection.poll_timeout().unwrap();
     connection.handle_timeout(deadline);
@@ -60,7 +60,7 @@ fn a_mute_socket_is_closed() {
 }
 
 #[test]
-fn pings_without_an_answer_close_the_socket_and_any_message_counts_as_one() {
+fn unanswered_pings_close_socket() {
     let mut connection = open();
     for round in 0..10 {
         let at = connection.poll_timeout().unwrap();
@@ -78,7 +78,7 @@ fn pings_without_an_answer_close_the_socket_and_any_message_counts_as_one() {
 }
 
 #[test]
-fn a_flood_closes_the_socket_and_a_steady_stream_does_not() {
+fn message_flood_closes_socket() {
     let mut connection = open();
     for step in 0..200 {
         connection.handle_input(&Input::Text(HANGUP), Time::EPOCH + Duration::from_millis(100) * step);
@@ -92,7 +92,7 @@ fn a_flood_closes_the_socket_and_a_steady_stream_does_not() {
 }
 
 #[test]
-fn binary_and_oversized_frames_close_the_socket() {
+fn binary_or_oversized_frame_closes_socket() {
     let mut connection = open();
     connection.handle_input(&Input::Binary(4), Time::EPOCH);
     assert_eq!(close_code_of(&mut connection), Some(close_code::UNSUPPORTED_DATA));
@@ -102,7 +102,7 @@ fn binary_and_oversized_frames_close_the_socket() {
 }
 
 #[test]
-fn malformed_frames_are_answered_and_then_end_it() {
+fn repeated_malformed_frames_close_socket() {
     let mut connection = open();
     for step in 0..20 {
         connection.handle_input(&Input::Text("{"), Time::EPOCH + Duration::from_secs(step));
@@ -113,7 +113,7 @@ fn malformed_frames_are_answered_and_then_end_it() {
 }
 
 #[test]
-fn the_page_may_ping_at_any_time() {
+fn ping_before_connection_is_answered() {
     let mut connection = Connection::new(LIMITS, Time::EPOCH);
     connection.handle_input(&Input::Text(r#"{"message":"ping","data":[null]}"#), Time::EPOCH);
     assert_eq!(outputs(&mut connection), [Output::Send(ServerMessage::Pong)]);

@@ -1,4 +1,4 @@
-//! Every state with every input, against the committed table.
+//! Transition table test: every state with every input.
 
 use super::{Direct, Input, Output};
 use crate::message::{CallId, ClientMessage, DirectStep, Json};
@@ -11,7 +11,7 @@ fn candidate() -> Json {
     Json::from_valid("{}".to_owned())
 }
 
-fn word(output: &Output) -> String {
+fn name(output: &Output) -> String {
     match output {
         Output::CreateOffer => "create offer".to_owned(),
         Output::CreateAnswer { .. } => "create answer".to_owned(),
@@ -26,7 +26,7 @@ fn word(output: &Output) -> String {
 
 fn feed(direct: &mut Direct, input: Input) -> Vec<String> {
     direct.handle_input(input);
-    core::iter::from_fn(|| direct.poll_output()).map(|output| word(&output)).collect()
+    core::iter::from_fn(|| direct.poll_output()).map(|output| name(&output)).collect()
 }
 
 fn reach(inputs: impl IntoIterator<Item = Input>) -> Direct {
@@ -70,7 +70,7 @@ fn inputs() -> Vec<(&'static str, Input)> {
 }
 
 #[test]
-fn every_state_with_every_input_does_what_the_table_says() {
+fn transitions_match_table() {
     let mut table = String::new();
     for (name, state) in states() {
         for (input, value) in inputs() {
@@ -84,7 +84,7 @@ fn every_state_with_every_input_does_what_the_table_says() {
 }
 
 #[test]
-fn a_call_that_ends_closes_the_way_without_going_back() {
+fn call_end_closes_direct_media_without_switching_back() {
     let mut direct = reach([received(1, DirectStep::Begin), Input::Connected, received(1, DirectStep::Switch)]);
     assert!(direct.is_switched());
     assert_eq!(feed(&mut direct, Input::Closed), ["close"]);
