@@ -7,5 +7,4 @@ pub mod address;
 pub mod call;
 pub mod config;
 pub mod io;
-mod pairs;
 pub mod relay;

@@ -5,12 +5,14 @@
 //! - [`Lockouts`]: throttling of failed logins, by source and by source and login.
 //! - [`Offenses`]: the rate-limited reports that the security log is made of.
 //!
+//! [`pairs`] is how maps with such keys are saved.
+//!
 //! All tables are bounded: an attacker with many addresses or many names replaces older entries and never adds memory.
 #![forbid(unsafe_code)]
 
 pub mod lockout;
 pub mod offense;
-mod pairs;
+pub mod pairs;
 mod rate;
 mod recent;
 mod source;

@@ -1,9 +1,13 @@
-//! Maps saved as lists of pairs, because JSON allows only strings as keys.
+//! Serialization of maps as lists of pairs, because JSON allows only strings as keys: `#[serde(with = "offhook_limits::pairs")]`.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 
-pub(super) fn serialize<K, V, S>(map: &BTreeMap<K, V>, serializer: S) -> Result<S::Ok, S::Error>
+/// Serializes the entries of a map, in order.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn serialize<K, V, S>(map: &BTreeMap<K, V>, serializer: S) -> Result<S::Ok, S::Error>
 where
     K: Serialize,
     V: Serialize,
@@ -12,7 +16,11 @@ where
     serializer.collect_seq(map)
 }
 
-pub(super) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+/// Reads a map from its entries.
+///
+/// # Errors
+/// Those of the deserializer.
+pub fn deserialize<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
 where
     K: Deserialize<'de> + Ord,
     V: Deserialize<'de>,

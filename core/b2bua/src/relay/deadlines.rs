@@ -20,7 +20,7 @@ pub(super) enum Owner {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Deadlines {
     in_order: BTreeSet<(Time, Owner)>,
-    #[serde(with = "crate::pairs")]
+    #[serde(with = "offhook_limits::pairs")]
     of: BTreeMap<Owner, Time>,
 }
 

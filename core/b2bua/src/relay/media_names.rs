@@ -26,9 +26,9 @@ pub(super) const MOST_EVENTS: usize = 32;
 /// The events that wait for addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct MediaNames {
-    #[serde(with = "crate::pairs")]
+    #[serde(with = "offhook_limits::pairs")]
     held: BTreeMap<InviteId, Held>,
-    #[serde(with = "crate::pairs")]
+    #[serde(with = "offhook_limits::pairs")]
     questions: BTreeMap<RequestId, Question>,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct MediaNames {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Held {
     events: VecDeque<Event>,
-    #[serde(with = "crate::pairs")]
+    #[serde(with = "offhook_limits::pairs")]
     found: BTreeMap<HostName, IpAddr>,
     /// The source address of the peer, which limits the addresses that its names may have.
     source: IpAddr,

@@ -106,12 +106,12 @@ pub struct Relay {
     calls: BTreeMap<CallKey, Call>,
     call_ids: BTreeMap<SessionId, BTreeMap<CallId, CallRef>>,
     legs: BTreeMap<LegKey, CallKey>,
-    #[serde(with = "crate::pairs")]
+    #[serde(with = "offhook_limits::pairs")]
     invites: BTreeMap<InviteId, LegKey>,
     /// Those among them that come from nobody the relay knows.
     strangers: BTreeSet<InviteId>,
     /// Who sent them on before they came here, by user name.
-    #[serde(with = "crate::pairs")]
+    #[serde(with = "offhook_limits::pairs")]
     diverted: BTreeMap<InviteId, BTreeSet<String>>,
     /// INVITEs that may come back, by the mark they carry.
     marks: BTreeMap<String, LegKey>,

@@ -56,9 +56,9 @@ pub(super) struct PortShares {
     /// The payers of calls.
     payers: BTreeMap<CallKey, Payer>,
     /// How many pairs each has, none left out.
-    #[serde(with = "crate::pairs")]
+    #[serde(with = "offhook_limits::pairs")]
     pairs: BTreeMap<Payer, usize>,
-    #[serde(with = "crate::pairs")]
+    #[serde(with = "offhook_limits::pairs")]
     paid_by: BTreeMap<(WorkerId, PortPair), Payer>,
 }
 

@@ -17,7 +17,6 @@ mod invite_client;
 mod invite_server;
 pub mod io;
 mod outlet;
-mod pairs;
 mod path;
 mod probes;
 mod registering;
@@ -90,16 +89,16 @@ pub struct UserAgent {
     server_addresses: ServerAddresses,
     /// Where phones register.
     registrar: Registrar,
-    #[serde(with = "pairs")]
+    #[serde(with = "offhook_limits::pairs")]
     invites: BTreeMap<InviteId, Invite>,
     last_inbound: u64,
     /// When which call is to be looked after.
     schedule: BTreeSet<(Time, InviteId)>,
-    #[serde(with = "pairs")]
+    #[serde(with = "offhook_limits::pairs")]
     armed: BTreeMap<InviteId, Time>,
     /// Calls that ring here, by where they come from.
     ringing: BTreeMap<IpAddr, BTreeSet<InviteId>>,
-    #[serde(with = "pairs")]
+    #[serde(with = "offhook_limits::pairs")]
     ringing_from: BTreeMap<InviteId, IpAddr>,
     is_shutting_down: bool,
     ignored: u64,

@@ -22,7 +22,7 @@ pub(super) struct Outlet {
     pub(super) layer: Layer,
     pub(super) rng: ChaCha20Rng,
     /// Which call a dialog belongs to.
-    #[serde(with = "super::pairs")]
+    #[serde(with = "offhook_limits::pairs")]
     pub(super) dialogs: BTreeMap<DialogId, (InviteId, Branch)>,
     /// Which call a request was sent for.
     pub(super) sent: BTreeMap<ClientKey, InviteId>,

@@ -6,7 +6,6 @@
 use super::UserAgent;
 use super::destinations::NamedBy;
 use super::io::{Account, AccountId, Output};
-use super::pairs;
 use crate::message::{Host, Uri};
 use crate::transaction::layer::Destination;
 use crate::transport::{QueryId, Target, Transport};
@@ -51,7 +50,7 @@ struct Lookup {
 pub(super) struct ServerAddresses {
     /// Servers that are given by an address.
     fixed: BTreeMap<AccountId, BTreeSet<IpAddr>>,
-    #[serde(with = "pairs")]
+    #[serde(with = "offhook_limits::pairs")]
     lookups: BTreeMap<Server, Lookup>,
     due: BTreeSet<(Time, Server)>,
     asked: BTreeMap<QueryId, Server>,
