@@ -2,13 +2,13 @@
 
 use super::negotiation::LegMaker;
 use super::party::{Leg, LegId, PerLeg, Side};
-use super::peer::{Purpose, sdp_body};
+use super::peer::{NAME_WITHOUT_ADDRESS, Purpose, sdp_body};
 use super::{Call, Output, State, Talk};
 use offhook_media::command::{Command, LegKey, Silence};
 use offhook_sdp::codec::MediaKind;
 use offhook_sdp::direction::Direction;
 use offhook_sdp::offer_answer::sip::renegotiate;
-use offhook_sdp::sip::Description;
+use offhook_sdp::sip::{Description, HostName};
 use offhook_signaling::message::{CallStatus, ServerMessage};
 use offhook_signaling::reason::EndReason;
 use offhook_signaling::version::feature;
@@ -202,8 +202,12 @@ impl Call {
     pub(super) fn offered(&mut self, leg: LegKey, branch: Branch, sdp: Option<String>) {
         let Some(invite) = self.peer_mut(leg).map(|peer| peer.invite) else { return };
         let has_changed = sdp.is_some();
+        let has_name = sdp.as_deref().is_some_and(|sdp| !HostName::all_in(sdp).is_empty());
         let command = match self.answer_offer(leg, branch, sdp) {
-            Err(status) => SipCommand::RefuseOffer { invite, branch, status },
+            Err(status) => {
+                let reason = (status == 488 && has_name).then(|| NAME_WITHOUT_ADDRESS.to_owned());
+                SipCommand::RefuseOffer { invite, branch, status, reason }
+            }
             Ok(text) => SipCommand::AnswerOffer { invite, branch, body: sdp_body(&text) },
         };
         let is_answered = matches!(command, SipCommand::AnswerOffer { .. });

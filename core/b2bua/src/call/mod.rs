@@ -33,7 +33,9 @@ pub use dtmf::{asks_for_key_frame, digits_of};
 pub use io::{Fallback, Input, Output, Released, SipEvent};
 pub use negotiation::{LegMaker, RelaySide, ice_credentials};
 pub use party::{Browser, Caller, End, Fork, JsonText, Leg, LegId, LegSecrets, Party, PerLeg, Place, SessionId, Side};
-pub use peer::{Dialog, MAX_SECTIONS, Path, Peer, PeerSetup, TheirOffer, WebRtcPath, sdp_body, sdp_text};
+pub use peer::{
+    Dialog, MAX_SECTIONS, NAME_WITHOUT_ADDRESS, Path, Peer, PeerSetup, TheirOffer, WebRtcPath, sdp_body, sdp_text,
+};
 
 use crate::config::BusyStatus;
 use core::time::Duration;

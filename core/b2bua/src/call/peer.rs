@@ -4,7 +4,7 @@ mod descriptions;
 mod webrtc;
 
 pub(in crate::call) use descriptions::TheirAnswer;
-pub use descriptions::{TheirOffer, sdp_body, sdp_text};
+pub use descriptions::{NAME_WITHOUT_ADDRESS, TheirOffer, sdp_body, sdp_text};
 pub use webrtc::WebRtcPath;
 
 use super::negotiation::ice_credentials;

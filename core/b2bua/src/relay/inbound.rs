@@ -7,7 +7,7 @@ use super::parties::{Alert, CallPlan, PeerMedia, PeerPlan};
 use super::port_shares::Payer;
 use super::routing::{Source, Target};
 use crate::address::{address_of_record, host_of};
-use crate::call::{self, CallKey, Dialog, MAX_SECTIONS, Side, sdp_text};
+use crate::call::{self, CallKey, Dialog, MAX_SECTIONS, NAME_WITHOUT_ADDRESS, Side, sdp_text};
 use crate::config::LoginName;
 use offhook_clock::Time;
 use offhook_media::command::LegKey;
@@ -284,7 +284,7 @@ fn description(body: &Body) -> Result<Description, (u16, Option<&'static str>)> 
         return Ok(description);
     }
     let is_named = sections().any(|section| matches!(section.connection, Connection::Named { .. }));
-    Err((488, is_named.then_some("Host Name in SDP Has No Usable Address")))
+    Err((488, is_named.then_some(NAME_WITHOUT_ADDRESS)))
 }
 
 fn alert(request: &InboundInvite, callee: String) -> Alert {

@@ -124,7 +124,7 @@ impl Relay {
         } else {
             return self.on_invite(invite, SipEvent::Offered { branch, sdp }, now);
         };
-        self.command(Command::RefuseOffer { invite, branch, status });
+        self.command(Command::RefuseOffer { invite, branch, status, reason: None });
     }
 
     fn info(&mut self, invite: InviteId, body: &Body, now: Time) {

@@ -39,6 +39,14 @@ pub(super) fn unsupported_media(request: &Request) -> Response {
     response
 }
 
+/// 469 to an INFO request with an Info Package. The response lists the packages that the relay receives, which are none
+/// (RFC 6086 §4.2.2).
+pub(super) fn bad_info_package(request: &Request) -> Response {
+    let mut response = Response::to(request, 469, "");
+    response.headers.push("Recv-Info", "");
+    response
+}
+
 /// 405, and 501 for what nobody knows (RFC 3261 §8.2.1).
 pub(super) fn method_not_allowed(request: &Request) -> Response {
     let status = if matches!(request.method, Method::Other(_)) { 501 } else { 405 };

@@ -354,7 +354,7 @@ impl Stage {
             5 => Command::HangUp { invite, reason: Some((status, "why".to_owned())) },
             6 => Command::Offer { invite, body: some },
             7 => Command::AnswerOffer { invite, branch, body: some },
-            8 => Command::RefuseOffer { invite, branch, status },
+            8 => Command::RefuseOffer { invite, branch, status, reason: None },
             9 => Command::Refer { invite, target: "sip:carol@192.0.2.2".to_owned(), replaces: None },
             10 => Command::AnswerRefer { invite, status },
             _ => Command::NotifyRefer { invite, status, reason: "so".to_owned() },

@@ -195,8 +195,12 @@ impl Invite {
             (Role::Server(server), CallCommand::Offer { body }) => server.offer(body, scope),
             (Role::Client(client), CallCommand::Answer { branch, body }) => client.answer(branch, &body, scope),
             (Role::Server(server), CallCommand::Answer { body, .. }) => server.answer(&body, scope),
-            (Role::Client(client), CallCommand::Refuse { branch, status }) => client.refuse(branch, status, scope),
-            (Role::Server(server), CallCommand::Refuse { status, .. }) => server.refuse(status, scope),
+            (Role::Client(client), CallCommand::Refuse { branch, status, reason }) => {
+                client.refuse(branch, status, reason.as_deref(), scope);
+            }
+            (Role::Server(server), CallCommand::Refuse { status, reason, .. }) => {
+                server.refuse(status, reason.as_deref(), scope);
+            }
             (Role::Client(client), CallCommand::InSession(wish)) => {
                 client.in_session(scope, |session, scope| match session {
                     Some(session) => wish.carry_out(session, scope),
@@ -218,7 +222,7 @@ pub(super) enum CallCommand {
     HangUp { reason: Option<(u16, String)> },
     Offer { body: Body },
     Answer { branch: Branch, body: Body },
-    Refuse { branch: Branch, status: u16 },
+    Refuse { branch: Branch, status: u16, reason: Option<String> },
     InSession(SessionCommand),
 }
 
@@ -259,7 +263,9 @@ impl CallCommand {
             Command::HangUp { invite, reason } => (invite, Self::HangUp { reason }),
             Command::Offer { invite, body } => (invite, Self::Offer { body }),
             Command::AnswerOffer { invite, branch, body } => (invite, Self::Answer { branch, body }),
-            Command::RefuseOffer { invite, branch, status } => (invite, Self::Refuse { branch, status }),
+            Command::RefuseOffer { invite, branch, status, reason } => {
+                (invite, Self::Refuse { branch, status, reason })
+            }
             Command::AnswerRefer { invite, status } => {
                 (invite, Self::InSession(SessionCommand::AnswerRefer { status }))
             }

@@ -242,10 +242,12 @@ pub enum Command {
     RefuseOffer {
         /// The call.
         invite: InviteId,
-        /// Whose offer it is.
+        /// The dialog of the offer.
         branch: Branch,
-        /// 488 mostly.
+        /// 488 in most cases.
         status: u16,
+        /// The reason phrase, which a 488 repeats as the text of `Warning`. None: the standard's.
+        reason: Option<String>,
     },
     /// REFER: the peer shall call somebody else (RFC 3515). One at a time; another is told as refused with 491, as it is
     /// in a call that is not established.

@@ -8,6 +8,9 @@ use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::Body;
 use serde::{Deserialize, Serialize};
 
+/// The reason phrase of a 488 to an offer with a host name that the resolver found no usable address for.
+pub const NAME_WITHOUT_ADDRESS: &str = "Host Name in SDP Has No Usable Address";
+
 /// An offer of the peer, weighed and not yet answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TheirOffer {

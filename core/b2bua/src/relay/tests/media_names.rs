@@ -26,6 +26,12 @@ fn offered(invite: InviteId, offer: &str) -> Event {
     Event::Offer { invite, branch: BRANCH, body: Some(body(offer)) }
 }
 
+/// The refusal of an offer with the reason, which the user agent repeats in `Warning`.
+fn refused(invite: InviteId) -> Command {
+    let reason = Some("Host Name in SDP Has No Usable Address".to_owned());
+    Command::RefuseOffer { invite, branch: BRANCH, status: 488, reason }
+}
+
 impl Bench {
     /// The hosts that the resolver was asked about since the last look.
     fn asked(&self) -> Vec<&str> {
@@ -139,7 +145,7 @@ fn a_new_offer_moves_the_media_or_is_refused_and_changes_nothing() {
     let media = bench.media.len();
     bench.sip(offered(invite, &named(6000)));
     bench.resolve(&[]);
-    assert_eq!(bench.command(), Command::RefuseOffer { invite, branch: BRANCH, status: 488 });
+    assert_eq!(bench.command(), refused(invite));
     assert_eq!((bench.media.len(), bench.names(alice).len()), (media, 0));
 }
 
@@ -213,7 +219,7 @@ fn a_peer_that_sends_on_waits_no_longer() {
     for _ in 0..MOST_EVENTS {
         bench.sip(Event::Info { invite, body: digit.clone() });
     }
-    assert_eq!(bench.command(), Command::RefuseOffer { invite, branch: BRANCH, status: 488 });
+    assert_eq!(bench.command(), refused(invite));
     bench.resolve(&[FOUND]);
     // Nothing waits any more, and the next offer is served.
     bench.sip(offered(invite, &phone_sdp(6000, "sendrecv")));

@@ -97,7 +97,7 @@ fn a_change_without_a_codec_in_common_is_refused_and_changes_nothing() {
     let orders = bench.media.len();
     let g729 = phone_sdp(6000, "sendrecv").replace("RTP/AVP 0 8 101", "RTP/AVP 18");
     offer(&mut bench, invite, BRANCH, &g729);
-    assert_eq!(bench.command(), Command::RefuseOffer { invite, branch: BRANCH, status: 488 });
+    assert_eq!(bench.command(), Command::RefuseOffer { invite, branch: BRANCH, status: 488, reason: None });
     assert_eq!(bench.media.len(), orders);
     bench.answered(invite, None);
     assert_eq!(port(&bench), 4000);

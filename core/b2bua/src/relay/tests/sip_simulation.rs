@@ -132,7 +132,7 @@ impl World {
                 Command::Accept { invite: self.forwards[&invite], body: body.clone() }
             }
             Event::Offer { invite, branch, .. } if self.pick(4) == 0 => {
-                Command::RefuseOffer { invite, branch, status: 488 }
+                Command::RefuseOffer { invite, branch, status: 488, reason: None }
             }
             Event::Offer { invite, branch, .. } => Command::AnswerOffer { invite, branch, body: self.sdp() },
             Event::Refer { invite, .. } => Command::AnswerRefer { invite, status: [202, 603][self.pick(2)] },

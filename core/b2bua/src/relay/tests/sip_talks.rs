@@ -75,13 +75,13 @@ fn a_phone_holds_moves_and_asks_and_the_page_hears_nothing() {
     assert_eq!(bench.connected().0[0].remote, None);
     let g729 = phone_sdp(4000, "sendrecv").replace("RTP/AVP 0 8 101", "RTP/AVP 18");
     bench.sip(Event::Offer { invite, branch: Branch(0), body: Some(body(&g729)) });
-    assert_eq!(bench.command(), Command::RefuseOffer { invite, branch: Branch(0), status: 488 });
+    assert_eq!(bench.command(), Command::RefuseOffer { invite, branch: Branch(0), status: 488, reason: None });
     bench.sip(Event::Offer {
         invite,
         branch: Branch(0),
         body: Some(Body { content_type: "text/plain".into(), octets: vec![] }),
     });
-    assert_eq!(bench.command(), Command::RefuseOffer { invite, branch: Branch(0), status: 415 });
+    assert_eq!(bench.command(), Command::RefuseOffer { invite, branch: Branch(0), status: 415, reason: None });
     assert!(bench.names(alice).is_empty());
     assert_eq!(bench.bridges().len(), 1);
 }

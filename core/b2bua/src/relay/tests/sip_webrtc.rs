@@ -246,7 +246,10 @@ fn a_peer_holds_restarts_ice_and_moves_and_the_page_hears_nothing() {
     assert_eq!(bench.connected_peer().remote.ice.ufrag, "moved");
     // Neither without ICE nor without DTLS can the leg go on.
     for refused in [phone_sdp(4000, "sendrecv"), offer.replace("a=ice-ufrag:peer\r\n", "")] {
-        assert_eq!(bench.reoffered(invite, &refused), Command::RefuseOffer { invite, branch: BRANCH, status: 488 });
+        assert_eq!(
+            bench.reoffered(invite, &refused),
+            Command::RefuseOffer { invite, branch: BRANCH, status: 488, reason: None }
+        );
     }
     assert!(bench.names(alice).is_empty());
     // And a phone's call does not become one of WebRTC.

@@ -399,7 +399,7 @@ fn hold_and_back_over_the_wire_from_both_ends() {
     assert_eq!(wire.bench.names(alice), ["hold HOLD"]);
     wire.say(alice, &ClientMessage::Unhold("a1".into()));
     assert!(matches!(wire.event(), Event::Offer { .. }));
-    wire.command(Command::RefuseOffer { invite, branch: Branch(0), status: 488 });
+    wire.command(Command::RefuseOffer { invite, branch: Branch(0), status: 488, reason: None });
     assert_eq!(wire.bench.names(alice), ["hold HOLD"], "refused: it stays on hold");
     wire.say(alice, &ClientMessage::Unhold("a1".into()));
     assert!(matches!(wire.event(), Event::Offer { .. }));

@@ -217,11 +217,11 @@ impl Client {
         }
     }
 
-    pub(super) fn refuse(&mut self, branch: Branch, status: u16, scope: &mut Scope<'_>) {
+    pub(super) fn refuse(&mut self, branch: Branch, status: u16, reason: Option<&str>, scope: &mut Scope<'_>) {
         let Some(fork) = self.forks.get_mut(&branch) else { return };
-        fork.session.refuse(status, scope);
+        fork.session.refuse(status, reason, scope);
         if scope.party.is_over {
-            self.withdraw(Some((status, String::new())), scope);
+            self.withdraw(Some((status, reason.unwrap_or_default().to_owned())), scope);
         }
         self.tidy(scope);
     }

@@ -314,8 +314,8 @@ impl Server {
         self.proceed(scope);
     }
 
-    pub(super) fn refuse(&mut self, status: u16, scope: &mut Scope<'_>) {
-        self.session.refuse(status, scope);
+    pub(super) fn refuse(&mut self, status: u16, reason: Option<&str>, scope: &mut Scope<'_>) {
+        self.session.refuse(status, reason, scope);
         self.proceed(scope);
         self.tidy(scope);
     }

@@ -10,7 +10,7 @@
 
 use super::ours::{Purpose, What};
 use super::{Incoming, Session, Stage};
-use crate::message::{HeaderName, Method, RAck, Request};
+use crate::message::{HeaderName, Method, RAck, Request, Response};
 use crate::transaction::layer::{ClientKey, ServerKey};
 use crate::user_agent::capabilities::announce;
 use crate::user_agent::io::{Body, Cause, Event};
@@ -290,7 +290,7 @@ impl Session {
     }
 
     /// The call model refuses: the session stays as it was (RFC 3261 §14.2), and there is none where this is the first.
-    pub(crate) fn refuse(&mut self, status: u16, scope: &mut Scope<'_>) {
+    pub(crate) fn refuse(&mut self, status: u16, reason: Option<&str>, scope: &mut Scope<'_>) {
         if !self.owes_answer() {
             return;
         }
@@ -298,22 +298,24 @@ impl Session {
         let is_first = matches!(&self.exchange, Exchange::Remote { reply: Reply::Prack(_) | Reply::Ack(_), .. });
         if is_first {
             scope.end(Cause::Local);
-            self.hang_up(Some((status, String::new())), scope);
+            self.hang_up(Some((status, reason.unwrap_or_default().to_owned())), scope);
         } else {
-            self.abandon_with(status, scope);
+            self.abandon_with(status, reason, scope);
             self.pursue(scope);
         }
     }
 
     /// Ends the exchange as the end of the dialog demands it.
     pub(super) fn abandon(&mut self, scope: &mut Scope<'_>) {
-        self.abandon_with(487, scope);
+        self.abandon_with(487, None, scope);
     }
 
-    fn abandon_with(&mut self, status: u16, scope: &mut Scope<'_>) {
+    fn abandon_with(&mut self, status: u16, reason: Option<&str>, scope: &mut Scope<'_>) {
         let Exchange::Remote { reply, .. } = core::mem::replace(&mut self.exchange, Exchange::Settled) else { return };
         match reply {
-            Reply::Success(incoming) => self.answer_with(&incoming, status, scope),
+            Reply::Success(incoming) => {
+                self.respond(&incoming, Response::to(&incoming.request, status, reason.unwrap_or_default()), scope);
+            }
             // Without it the peer would repeat its success until it gives up.
             Reply::Ack(key) => self.say_owed_ack(key, None, scope),
             Reply::Prack(_) | Reply::Invite => {}

@@ -8,7 +8,8 @@ use crate::message::{HeaderName, Method, Request, Response};
 use crate::transaction::layer::ServerKey;
 use crate::transport::Source;
 use crate::user_agent::capabilities::{
-    announce, bad_extension, describe, description_of, method_not_allowed, unknown_extensions, unsupported_media,
+    announce, bad_extension, bad_info_package, describe, description_of, method_not_allowed, unknown_extensions,
+    unsupported_media,
 };
 use crate::user_agent::io::{Body, Cause, Event};
 use crate::user_agent::outlet::Scope;
@@ -53,8 +54,9 @@ impl Session {
             Method::Prack => self.pracked(incoming, scope),
             Method::Refer => self.refer_asked(incoming, scope),
             Method::Notify => self.notified(&incoming, scope),
-            // No package is announced, so that none may be used (RFC 6086 §4.2.2).
-            Method::Info if incoming.request.headers.has("Info-Package") => self.answer_with(&incoming, 469, scope),
+            Method::Info if incoming.request.headers.has("Info-Package") => {
+                self.respond(&incoming, bad_info_package(&incoming.request), scope);
+            }
             Method::Info => {
                 let (invite, body) = (scope.invite(), body_or_empty(&incoming.request));
                 self.answer_with(&incoming, 200, scope);
@@ -80,7 +82,7 @@ impl Session {
         }
     }
 
-    fn respond(&self, incoming: &Incoming, mut response: Response, scope: &mut Scope<'_>) {
+    pub(super) fn respond(&self, incoming: &Incoming, mut response: Response, scope: &mut Scope<'_>) {
         response.set_to_tag(&self.dialog.id().local_tag);
         scope.respond(incoming.key, response);
     }

@@ -89,7 +89,7 @@ fn each_callee_that_makes_an_offer_gets_its_own_answer() {
     }
     bench.command(Command::AnswerOffer { invite: CALL, branch: Branch(1), body: sdp("to carol") });
     assert_eq!(bench.response(200).headers.to().unwrap().tag(), invite.headers.from().unwrap().tag());
-    bench.command(Command::RefuseOffer { invite: CALL, branch: Branch(0), status: 488 });
+    bench.command(Command::RefuseOffer { invite: CALL, branch: Branch(0), status: 488, reason: None });
     assert_eq!(bench.response(488).headers.from().unwrap().tag(), Some("bob"));
     bench.assert_quiet();
 }

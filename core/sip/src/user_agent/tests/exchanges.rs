@@ -140,9 +140,26 @@ fn an_overlapping_reinvite_is_asked_to_wait() {
     bench.receive(second);
     let refused = bench.response(500);
     assert!(refused.headers.get("Retry-After").unwrap().parse::<u32>().unwrap() <= 10);
-    bench.command(Command::RefuseOffer { invite: CALL, branch: Branch(0), status: 488 });
+    bench.command(Command::RefuseOffer { invite: CALL, branch: Branch(0), status: 488, reason: None });
     bench.response(488);
     bench.assert_quiet();
+}
+
+#[test]
+fn refused_reinvite_has_the_reason_in_warning() {
+    for (reason, warning) in [
+        (None, "305 relay.example \"Incompatible media format\""),
+        (Some("No Usable Address"), "399 relay.example \"No Usable Address\""),
+    ] {
+        let (mut bench, mut bob) = established();
+        let offer = bob.request(&mut bench, "INVITE", &[], Some(&sdp("offer 2")));
+        bench.receive(offer);
+        bench.response(100);
+        bench.take_events();
+        let reason = reason.map(str::to_owned);
+        bench.command(Command::RefuseOffer { invite: CALL, branch: Branch(0), status: 488, reason });
+        assert_eq!(bench.response(488).headers.get("Warning"), Some(warning));
+    }
 }
 
 #[test]

@@ -289,7 +289,7 @@ fn a_delayed_offer_that_is_refused_ends_the_call() {
     let (mut bench, invite) = invite(None);
     bench.receive(with_body(reply(&invite, 200, "bob"), "offer"));
     bench.take_events();
-    bench.command(Command::RefuseOffer { invite: CALL, branch: Branch(0), status: 488 });
+    bench.command(Command::RefuseOffer { invite: CALL, branch: Branch(0), status: 488, reason: None });
     assert!(bench.request(&Method::Ack).body.is_empty());
     let bye = bench.request(&Method::Bye);
     assert_eq!(bench.event(), Event::Ended { invite: CALL, cause: Cause::Local });

@@ -124,6 +124,18 @@ fn info_goes_both_ways() {
 }
 
 #[test]
+fn info_package_is_refused_with_an_empty_recv_info() {
+    let (mut bench, mut bob) = called_out(settings(), &[]);
+    let info = bob.request(&mut bench, "INFO", &["Info-Package: infoDtmf"], None);
+    bench.receive(info);
+    let response = bench.response(469);
+    assert_eq!(response.headers.get("Recv-Info"), Some(""));
+    let octets = response.to_bytes();
+    assert!(String::from_utf8(octets).unwrap().contains("\r\nRecv-Info: \r\n"));
+    assert!(bench.events.is_empty(), "the call goes on without the content of the package");
+}
+
+#[test]
 fn an_application_sets_no_header_that_the_user_agent_answers_for() {
     for (name, value) in [
         ("Via", "x"),

@@ -101,7 +101,7 @@ const COMMANDS: [(&str, Step); 8] = [
         case.bench.command(Command::AnswerOffer { invite: case.id, branch: Branch(0), body: sdp("reply") });
     }),
     ("refuse offer", |case| {
-        case.bench.command(Command::RefuseOffer { invite: case.id, branch: Branch(0), status: 488 });
+        case.bench.command(Command::RefuseOffer { invite: case.id, branch: Branch(0), status: 488, reason: None });
     }),
     ("refer", |case| {
         case.bench.command(Command::Refer { invite: case.id, target: "sip:c@example.org".into(), replaces: None });

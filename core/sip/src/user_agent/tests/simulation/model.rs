@@ -115,7 +115,7 @@ impl Model {
             Event::Offer { invite, branch, .. } => {
                 self.call(invite);
                 let wish = match rng.next_u32() % 4 {
-                    0 => Wish(Command::RefuseOffer { invite, branch, status: 488 }),
+                    0 => Wish(Command::RefuseOffer { invite, branch, status: 488, reason: None }),
                     _ => answer(invite, branch, bodies),
                 };
                 vec![(soon(rng, 900), wish)]
