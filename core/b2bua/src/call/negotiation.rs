@@ -12,7 +12,8 @@ use offhook_media::command::{Command, Silence};
 use offhook_sdp::codec::{Codec, MediaKind, Payload};
 use offhook_sdp::direction::Direction;
 use offhook_sdp::offer_answer::sip::{
-    Sending, accepted, answer_browser, answer_sip, browser_offer, default_offer, reoffer, sending, sip_offer,
+    Sending, accepted, answer_browser, answer_sip, browser_offer, default_offer, in_offered_order, reoffer, sending,
+    sip_offer,
 };
 use offhook_sdp::offer_answer::{NegotiationError, Settled, relay_offer, settle};
 use offhook_sdp::section::Section;
@@ -22,6 +23,7 @@ use offhook_sip::user_agent::io::{Cause, Command as SipCommand, Failure};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// Makes the relay's side of legs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,13 +181,13 @@ impl LegMaker {
             (Some(offer), None, Side::Browser(_), Heard::Sip(heard)) => {
                 answer_browser(offer, &fork.offered, heard.media())
             }
-            (Some(offer), None, Side::Sip(_), heard) => answer_sip(offer, &fork.offered, heard.media()),
+            (Some(offer), None, Side::Sip(_), heard) => answer_sip(offer, &fork.offered, &heard.sent(&fork.offered)),
         };
         settled.map_err(end_reason)
     }
 
     fn settle_alone(fork: &Fork, heard: &Heard) -> Result<Settled, NegotiationError> {
-        let callee = accepted(&fork.offered, heard.media())?;
+        let callee = accepted(&fork.offered, &heard.sent(&fork.offered))?;
         Ok(Settled { answer: Vec::new(), caller: Vec::new(), callee })
     }
 
@@ -211,10 +213,11 @@ impl LegMaker {
 }
 
 impl Heard {
-    fn media(&self) -> &[Section] {
+    /// Its media, with the format that it sends first.
+    fn sent(&self, offered: &[Section]) -> Cow<'_, [Section]> {
         match self {
-            Self::Browser(heard) => heard.sections(),
-            Self::Sip(answer) => answer.media(),
+            Self::Browser(heard) => in_offered_order(offered, heard.sections()).into(),
+            Self::Sip(answer) => answer.media().into(),
         }
     }
 }

@@ -76,6 +76,21 @@ fn accepted_section(offered: &Section, answered: &Section) -> Option<Section> {
     })
 }
 
+/// Returns the sections of an answer with their formats in the order of the offer. An answerer sends the first format of the offer that
+/// it accepts, whatever the order of its answer (RFC 3264 §6.1), and browsers keep to that.
+#[must_use]
+pub fn in_offered_order(offered: &[Section], answered: &[Section]) -> Vec<Section> {
+    let pairs = answered.iter().enumerate().map(|(index, answered)| (answered, offered.get(index)));
+    let sections = pairs.map(|(answered, offered)| {
+        let mut section = answered.clone();
+        let offered = offered.map_or(&[][..], |offered| &offered.payloads);
+        let place = |payload: &Payload| offered.iter().position(|known| known.number == payload.number);
+        section.payloads.sort_by_key(|payload| place(payload).unwrap_or(usize::MAX));
+        section
+    });
+    sections.collect()
+}
+
 /// Returns the streams of `remote` with the payload types that the peer sends with: those of the relay's own description.
 #[must_use]
 pub fn as_sent(local: &Section, remote: &Section) -> Section {

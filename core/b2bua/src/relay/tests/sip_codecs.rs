@@ -1,12 +1,12 @@
 //! What SIP endpoints answer and offer in codecs and payload types, and what becomes of it.
 
 use super::sip_calls::{body, from_phone, phone_sdp, text};
-use super::{Bench, OFFER, call_message, with_sip};
+use super::{Bench, OFFER, answer_sdp, call_message, with_sip};
 use crate::config::{Config, Srtp};
 use crate::io::ConnectionId;
 use offhook_media::command::{Command as Media, RtpStream};
 use offhook_sdp::codec::Payload;
-use offhook_signaling::message::{ClientMessage, ServerMessage};
+use offhook_signaling::message::{Answer, ClientMessage, ServerMessage};
 use offhook_sip::user_agent::io::{Branch, Command, Event, InviteId, Origin};
 
 /// A phone with Opus and telephone-events under these numbers, and nothing else.
@@ -170,7 +170,7 @@ fn a_phone_may_change_to_what_the_page_sends_and_to_nothing_else() {
     bench.answered(invite, Some(&laws_sdp("8", "sendrecv")));
     // Opus is known to the page, which goes on sending PCMA: the phone would hear nothing.
     bench.sip(Event::Offer { invite, branch: Branch(0), body: Some(body(&laws_sdp("96", "sendrecv"))) });
-    assert_eq!(bench.command(), Command::RefuseOffer { invite, branch: Branch(0), status: 488 });
+    assert_eq!(bench.command(), Command::RefuseOffer { invite, branch: Branch(0), status: 488, reason: None });
     assert_eq!(of_phone(&bench).0, [8, 101], "all stays as it was");
     assert!(reinvite(&mut bench, invite, &laws_sdp("96 8", "sendrecv")).contains("RTP/AVP 8 96 101"));
     assert_eq!(of_phone(&bench).0, [8, 96, 101]);
@@ -224,7 +224,9 @@ fn reinvite_without_usable_media_is_refused() {
         bench.take_commands();
         bench.media.clear();
         bench.sip(Event::Offer { invite, branch: Branch(0), body: Some(body(&offer)) });
-        assert_eq!(bench.command(), Command::RefuseOffer { invite, branch: Branch(0), status: 488 }, "{offer}");
+        let has_name = offer.contains("example.org");
+        let reason = has_name.then(|| "Host Name in SDP Has No Usable Address".to_owned());
+        assert_eq!(bench.command(), Command::RefuseOffer { invite, branch: Branch(0), status: 488, reason }, "{offer}");
         assert_eq!(bench.media, [], "the media go on: {offer}");
         // Audio with a fax beside it, and audio alone, are answered.
         for more in [fax, ""] {
@@ -235,22 +237,35 @@ fn reinvite_without_usable_media_is_refused() {
     }
 }
 
-#[test]
-fn alternative_sections_of_a_phone_ring_a_page_with_one() {
-    let mut bench = Bench::new(with_sip_keys());
-    let (alice, account) = bench.login_sip("alice");
+/// Media lines of one microphone, once with SRTP and once without, as phones with optional encryption offer it.
+fn alternatives(direction: &str) -> String {
     let key = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:MDEyMzQ1Njc4OUFCQ0RFRjAxMjM0NTY3ODlBQkNE\r\n";
     let session = "v=0\r\no=- 1 2 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\n";
-    let offer = format!("{session}m=audio 4000 RTP/SAVP 0\r\n{key}m=audio 4000 RTP/AVP 0\r\n");
-    let invite = InviteId::Inbound(7);
-    let request = from_phone(Origin::Account(account), Some(offer));
-    bench.sip(Event::Incoming { invite, request: Box::new(request) });
-    let id = bench.incoming(alice);
-    bench.take_commands();
-    bench.answer(alice, &id);
-    let Command::Accept { body: Some(answer), .. } = bench.command() else { panic!() };
-    let answer = text(&answer);
-    assert!(answer.contains("RTP/SAVP 0\r\n") && answer.contains("m=audio 0 RTP/AVP"), "{answer}");
+    format!("{session}a={direction}\r\nm=audio 4000 RTP/SAVP 0\r\n{key}m=audio 4000 RTP/AVP 0\r\n")
+}
+
+#[test]
+fn alternative_sections_are_one_stream_in_every_offer() {
+    // A browser answers in the order of the offer, PCMU first, unless its page prefers another codec.
+    for order in ["0 111 126", "111 0 126"] {
+        let mut bench = Bench::new(with_sip_keys());
+        let (alice, account) = bench.login_sip("alice");
+        let invite = InviteId::Inbound(7);
+        let request = from_phone(Origin::Account(account), Some(alternatives("sendrecv")));
+        bench.sip(Event::Incoming { invite, request: Box::new(request) });
+        let call_id = bench.incoming(alice);
+        bench.take_commands();
+        let sdp = answer_sdp().replace("111 0 126", order);
+        let answer = Answer { call_id, sdp, callee: None, sip_sdp: Vec::new(), custom: None, local_media_info: None };
+        bench.say(alice, &ClientMessage::Answer(Box::new(answer)));
+        let Command::Accept { body: Some(answer), .. } = bench.command() else { panic!("not accepted") };
+        let is_one = |answer: &str| answer.contains("RTP/SAVP 0\r\n") && answer.contains("m=audio 0 RTP/AVP");
+        assert!(is_one(&text(&answer)), "{}", text(&answer));
+        for direction in ["sendonly", "sendrecv", "sendrecv"] {
+            let answer = reinvite(&mut bench, invite, &alternatives(direction));
+            assert!(is_one(&answer), "{answer}");
+        }
+    }
 }
 
 fn with_sip_keys() -> Config {

@@ -3,8 +3,8 @@
 mod rfc;
 
 use super::{
-    Sending, accepted, answer_browser, answer_sip, as_sent, browser_offer, default_offer, renegotiate, reoffer,
-    sending, sip_offer,
+    Sending, accepted, answer_browser, answer_sip, as_sent, browser_offer, default_offer, in_offered_order,
+    renegotiate, reoffer, sending, sip_offer,
 };
 use crate::codec::{MediaKind, Payload};
 use crate::direction::Direction;
@@ -454,4 +454,20 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn answer_in_another_order_has_what_is_sent_first() {
+    let offered = browser_offer(&peer(LINPHONE), &[]);
+    let mut answered = offered.clone();
+    answered.iter_mut().for_each(|section| section.payloads.reverse());
+    answered.truncate(1);
+    assert_ne!(names(&answered[0]), names(&offered[0]));
+    assert_eq!(names(&in_offered_order(&offered, &answered)[0]), names(&offered[0]));
+    // Formats that were not offered are never sent, and stand last.
+    let first = answered[0].payloads[0].number;
+    answered[0].payloads[0].number = 127;
+    let sent = in_offered_order(&offered, &answered);
+    assert_eq!(sent[0].payloads.last().map(|payload| payload.number), Some(127));
+    assert!(sent[0].payloads.iter().all(|payload| payload.number != first));
 }
