@@ -1,5 +1,7 @@
 //! Certificates: the operator's, the self-signed one for HTTPS, and the one for DTLS.
 
+pub(crate) mod handshake;
+
 use core::time::Duration;
 use offhook_media::identity::DtlsIdentity;
 use rcgen::{CertificateParams, KeyPair};

@@ -6,6 +6,7 @@ use super::lingering::{Lingering, Stream};
 use crate::config::Settings;
 use crate::quota::{Place, Quota, Refusal};
 use crate::security_log::SecurityLog;
+use crate::tls::handshake::Handshakes;
 use axum::Router;
 use core::time::Duration;
 use hyper::body::Incoming;
@@ -41,6 +42,8 @@ pub struct Serving {
     overload: Service,
     /// Addresses that stand for many users.
     proxies: TrustedProxies,
+    /// For connections over TLS.
+    handshakes: Arc<Handshakes>,
     /// For refused connections.
     security_log: Arc<SecurityLog>,
     /// Turns true when the relay ends.
@@ -82,6 +85,7 @@ impl Serving {
                 keep_alive: false,
             },
             proxies: settings.trusted_proxies.clone(),
+            handshakes: Arc::new(Handshakes::new("https")),
             security_log,
             stop,
         }
@@ -129,9 +133,10 @@ pub async fn serve(listener: TcpListener, tls: Certificate, mut serving: Serving
         // One too many is dropped at once: left in the kernel's queue it would look like a relay that hangs.
         let Some((place, service)) = serving.admit(remote.ip()) else { continue };
         let lingering = Lingering::default();
+        let acceptor = tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.borrow())));
         tokio::spawn(connection(
             Stream::new(prepared(tcp), lingering.clone(), place),
-            tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.borrow()))),
+            acceptor.map(|acceptor| (acceptor, Arc::clone(&serving.handshakes))),
             (lingering, Peer(remote.ip())),
             service,
         ));
@@ -146,11 +151,17 @@ fn prepared(tcp: TcpStream) -> TcpStream {
     tcp
 }
 
-async fn connection(stream: Stream, tls: Option<TlsAcceptor>, of: (Lingering, Peer), service: Service) {
-    let Some(tls) = tls else { return http(stream, of, service).await };
-    match tokio::time::timeout(service.handshake_timeout, tls.accept(stream)).await {
+async fn connection(
+    stream: Stream,
+    tls: Option<(TlsAcceptor, Arc<Handshakes>)>,
+    of: (Lingering, Peer),
+    service: Service,
+) {
+    let Some((acceptor, handshakes)) = tls else { return http(stream, of, service).await };
+    match tokio::time::timeout(service.handshake_timeout, handshakes.accept(acceptor, stream)).await {
         Ok(Ok(stream)) => http(stream, of, service).await,
-        Ok(Err(error)) => tracing::debug!(%error, "TLS handshake"),
+        // The handshake has logged the error.
+        Ok(Err(_)) => {}
         Err(_) => tracing::debug!("TLS handshake took too long"),
     }
 }

@@ -4,6 +4,7 @@ use super::report::Report;
 use super::stream::{self, Inlet, Limits, OpenedBy};
 use crate::quota::{Quota, Refusal};
 use crate::security_log::SecurityLog;
+use crate::tls::handshake::Handshakes;
 use core::time::Duration;
 use offhook_limits::offense::Kind;
 use offhook_sip::transport::{FlowId, Source, Target, Transport};
@@ -37,6 +38,8 @@ pub(super) struct Connections {
     pub(super) client: watch::Receiver<Arc<ClientConfig>>,
     /// One place per connection that was accepted.
     pub(super) places: Arc<Quota>,
+    /// Of accepted connections over TLS.
+    pub(super) handshakes: Arc<Handshakes>,
     /// For refused connections.
     pub(super) security_log: Arc<SecurityLog>,
 }
@@ -119,9 +122,10 @@ impl Connections {
         let Some(tls) = tls else {
             return self.serve(tcp, Source { flow, transport: Transport::Tcp, local, remote }).await;
         };
-        match tokio::time::timeout(self.connect_timeout, tls.accept(tcp)).await {
+        match tokio::time::timeout(self.connect_timeout, self.handshakes.accept(tls, tcp)).await {
             Ok(Ok(stream)) => self.serve(stream, Source { flow, transport: Transport::Tls, local, remote }).await,
-            Ok(Err(error)) => tracing::debug!(%error, "TLS handshake of a SIP connection"),
+            // The handshake has logged the error.
+            Ok(Err(_)) => {}
             Err(_) => tracing::debug!("TLS handshake of a SIP connection took too long"),
         }
     }

@@ -28,6 +28,7 @@ use crate::config::SipSettings;
 use crate::quota::Quota;
 use crate::security_log::SecurityLog;
 use crate::supervisor::Supervisor;
+use crate::tls::handshake::Handshakes;
 use connection::Connections;
 use offhook_sip::transport::{FlowId, Hop, QueryId, Target, TransmissionId, Transport};
 use offhook_sip::user_agent::io::Input;
@@ -122,6 +123,7 @@ impl SipTransport {
             connect_timeout: settings.connect_timeout,
             client: client.subscribe(),
             places: Quota::new(settings.connections, settings.connections_per_address),
+            handshakes: Arc::new(Handshakes::new("sip tls")),
             security_log,
         };
         let mut tasks = JoinSet::new();
