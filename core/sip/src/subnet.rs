@@ -37,29 +37,58 @@ impl Subnet {
     }
 }
 
-/// The text is neither an address nor an address with the length of a prefix.
+/// The reason that a text is not a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoSubnet;
+pub enum NoSubnet {
+    /// It is neither an address nor an address with the length of a prefix.
+    Malformed,
+    /// It is an IPv4-mapped IPv6 address whose prefix is shorter than that of all such addresses.
+    MappedPrefix,
+}
 
 impl fmt::Display for NoSubnet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a network like `192.0.2.0/24` or `2001:db8::/32`")
+        f.write_str(match self {
+            Self::Malformed => "not a network like `192.0.2.0/24` or `2001:db8::/32`",
+            Self::MappedPrefix => {
+                "an IPv4-mapped network with a prefix below 96: write the IPv4 network, like `192.0.2.0/24`"
+            }
+        })
     }
 }
 
 impl core::error::Error for NoSubnet {}
 
+/// The length of the prefix `::ffff:0:0/96` of IPv4-mapped IPv6 addresses (RFC 4291 §2.5.5.2).
+const MAPPED_PREFIX: u32 = 96;
+
+impl From<IpAddr> for Subnet {
+    fn from(address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        Self { address, prefix: if address.is_ipv6() { 128 } else { 32 } }
+    }
+}
+
 impl FromStr for Subnet {
     type Err = NoSubnet;
 
+    /// Reads an address, or an address with the length of a prefix. A network of IPv4-mapped IPv6 addresses is the IPv4
+    /// network.
     fn from_str(text: &str) -> Result<Self, NoSubnet> {
         let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
-        let address: IpAddr = address.trim().parse().map_err(|_| NoSubnet)?;
+        let address: IpAddr = address.trim().parse().map_err(|_| NoSubnet::Malformed)?;
         let longest = if address.is_ipv6() { 128 } else { 32 };
         let prefix = match prefix {
             None => longest,
-            Some(prefix) => prefix.trim().parse().ok().filter(|prefix| *prefix <= longest).ok_or(NoSubnet)?,
+            Some(prefix) => {
+                prefix.trim().parse().ok().filter(|prefix| *prefix <= longest).ok_or(NoSubnet::Malformed)?
+            }
         };
+        let canonical = address.to_canonical();
+        if canonical.is_ipv4() && address.is_ipv6() {
+            let prefix = u32::checked_sub(prefix, MAPPED_PREFIX).ok_or(NoSubnet::MappedPrefix)?;
+            return Ok(Self { address: canonical, prefix });
+        }
         Ok(Self { address, prefix })
     }
 }
@@ -86,7 +115,8 @@ impl TryFrom<String> for Subnet {
 
 #[cfg(test)]
 mod tests {
-    use super::Subnet;
+    use super::{NoSubnet, Subnet};
+    use std::net::IpAddr;
 
     #[test]
     fn a_network_contains_the_addresses_of_its_prefix() {
@@ -106,8 +136,28 @@ mod tests {
         }
         let mapped: Subnet = "10.0.0.0/8".parse().unwrap();
         assert!(mapped.contains("::ffff:10.0.0.1".parse().unwrap()));
+        assert_eq!(Subnet::from("::ffff:192.0.2.7".parse::<IpAddr>().unwrap()).to_string(), "192.0.2.7/32");
         for text in ["", "10.0.0.0/33", "::/129", "10.0.0/8", "10.0.0.0/", "10.0.0.0/-1", "lan"] {
-            assert!(text.parse::<Subnet>().is_err(), "{text}");
+            assert_eq!(text.parse::<Subnet>(), Err(NoSubnet::Malformed), "{text}");
+        }
+    }
+
+    #[test]
+    fn ipv4_mapped_network_is_the_ipv4_network() {
+        for (mapped, canonical) in [
+            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+            ("::ffff:a00:0/104", "10.0.0.0/8"),
+            ("::ffff:192.0.2.7", "192.0.2.7/32"),
+            ("::ffff:192.0.2.7/128", "192.0.2.7/32"),
+            ("::ffff:0:0/96", "0.0.0.0/0"),
+        ] {
+            let network: Subnet = mapped.parse().unwrap();
+            assert_eq!(network.to_string(), canonical);
+            assert_eq!(network, canonical.parse().unwrap());
+        }
+        // Both IPv4 and IPv6 addresses are in it.
+        for text in ["::ffff:10.0.0.0/95", "::ffff:10.0.0.0/8", "::ffff:0:0/0"] {
+            assert_eq!(text.parse::<Subnet>(), Err(NoSubnet::MappedPrefix), "{text}");
         }
     }
 }

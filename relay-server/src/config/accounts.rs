@@ -1,6 +1,6 @@
 //! Accounts at SIP servers: `[[sip.accounts]]` and `[sip.trunk]` have the same options.
 
-use super::sip::{is_host_name, networks};
+use super::sip::is_host_name;
 use super::value::Given;
 use core::time::Duration;
 use offhook_sip::auth::{Login, Secret};
@@ -178,7 +178,7 @@ fn transport(given: &Given) -> Result<Option<Transport>, String> {
 
 /// Addresses and networks; a network of all addresses would make every caller one of the account's server.
 fn sources(given: &Given) -> Result<Vec<Subnet>, String> {
-    let sources = networks(given)?;
+    let sources = given.networks()?;
     match sources.iter().find(|network| network.prefix() == 0) {
         Some(all) => Err(format!("`{all}` has every address in it: list the addresses that the server calls from")),
         None => Ok(sources),

@@ -83,7 +83,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     option("signaling", "connection_timeout", set!(connection_timeout = given => given.some_duration()?)),
     option("sip", "listen", set!(sip.listen = given => Some(sip::listen(given)?))),
     option("sip", "public_address", sip::public_address),
-    option("sip", "local_networks", set!(sip.local_networks = given => sip::networks(given)?)),
+    option("sip", "local_networks", set!(sip.local_networks = given => given.networks()?)),
     option("sip", "domain", set!(sip.domain = given => sip::domain(given)?)),
     option("sip", "servers", set!(sip.servers = given => sip::servers(given)?)),
     option("sip", "private_networks", set!(sip.private_networks = given => Some(given.truth()?))),

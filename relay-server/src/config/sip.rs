@@ -410,11 +410,6 @@ pub(super) fn public_address(settings: &mut Settings, given: &Given) -> Result<(
     Ok(())
 }
 
-/// Networks like `10.0.0.0/8`.
-pub(super) fn networks(given: &Given) -> Result<Vec<Subnet>, String> {
-    given.words().iter().map(|word| word.parse().map_err(|error| format!("`{word}` is {error}"))).collect()
-}
-
 /// 0 or at least 90 s (RFC 4028 §4).
 pub(super) fn session_interval(given: &Given) -> Result<Duration, String> {
     let interval = given.duration()?;

@@ -1,7 +1,7 @@
 //! Values as they are written, and what they may mean.
 
 use core::time::Duration;
-use ipnet::IpNet;
+use offhook_sip::subnet::Subnet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -96,13 +96,8 @@ impl Given {
     }
 
     /// Networks, like `10.0.0.0/8`, or single IP addresses.
-    pub(super) fn networks(&self) -> Result<Vec<IpNet>, String> {
-        let parse = |text: &str| {
-            let address = text.parse::<IpAddr>().ok().map(IpNet::from);
-            address.or_else(|| text.parse().ok()).ok_or_else(|| {
-                format!("`{text}` is no IP address or network: write it like `192.0.2.7` or `10.0.0.0/8`")
-            })
-        };
+    pub(super) fn networks(&self) -> Result<Vec<Subnet>, String> {
+        let parse = |text: &str| text.parse().map_err(|error| format!("`{text}` is {error}"));
         self.many().into_iter().map(parse).collect()
     }
 

@@ -1,7 +1,7 @@
 //! The address of a client: that of the TCP connection, or what a trusted proxy says (`X-Forwarded-For`, or RFC 7239).
 
 use axum::http::{HeaderMap, header};
-use ipnet::IpNet;
+use offhook_sip::subnet::Subnet;
 use std::net::{IpAddr, SocketAddr};
 
 /// The remote address of a TCP connection; an extension of its requests.
@@ -23,7 +23,7 @@ pub enum ProxyHeader {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
     /// Their addresses or networks.
-    pub networks: Vec<IpNet>,
+    pub networks: Vec<Subnet>,
     /// What they write.
     pub header: ProxyHeader,
 }
@@ -48,7 +48,7 @@ impl TrustedProxies {
     /// Whether an address is that of a trusted proxy.
     #[must_use]
     pub fn trusts(&self, address: IpAddr) -> bool {
-        self.networks.iter().any(|network| network.contains(&address.to_canonical()))
+        self.networks.iter().any(|network| network.contains(address))
     }
 
     /// The chain as the header writes it, the client first. None: not an address.

@@ -128,7 +128,12 @@ fn accounts_that_could_not_work_are_refused_with_their_line() {
     assert!(account("transport = \"ws\"").starts_with("relay.toml:3: `transport`: "));
     assert!(account("password_file = \"/nonexistent/password\"").starts_with("relay.toml:3: `password_file`: "));
     let uri = "uri = \"sip:a@b\"\nsources = ";
-    for (sources, problem) in [("\"sbc.b\"", "`sbc.b` is not a network"), ("\"0.0.0.0/0\"", "`0.0.0.0/0` has every")] {
+    for (sources, problem) in [
+        ("\"sbc.b\"", "`sbc.b` is not a network"),
+        ("\"0.0.0.0/0\"", "`0.0.0.0/0` has every"),
+        ("\"::ffff:0:0/96\"", "`0.0.0.0/0` has every"),
+        ("\"::ffff:10.0.0.0/8\"", "`::ffff:10.0.0.0/8` is an IPv4-mapped network with a prefix below 96"),
+    ] {
         let complaint = account(&format!("{uri}[{sources}]"));
         assert!(complaint.starts_with(&format!("relay.toml:4: `sources`: {problem}")), "{complaint}");
     }
