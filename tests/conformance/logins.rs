@@ -9,6 +9,7 @@ use offhook_tests::peer::Habits;
 use offhook_tests::relay::{Relay, hash_password};
 use offhook_tests::wait::{PATIENCE, until};
 use std::net::IpAddr;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,14 +38,27 @@ async fn guess(relay: Arc<Relay>, guesses: Arc<AtomicUsize>) {
     }
 }
 
+/// `fail2ban-regex` of the package that `cargo xtask setup` has unpacked, or else the installed one.
+fn fail2ban_regex() -> Command {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("a folder of the target folder");
+    let unpacked = target.join("tools/fail2ban");
+    if !unpacked.is_dir() {
+        return Command::new("fail2ban-regex");
+    }
+    let mut command = Command::new(unpacked.join("usr/bin/fail2ban-regex"));
+    command.env("PYTHONPATH", unpacked.join("usr/lib/python3/dist-packages"));
+    command.arg("--config").arg(unpacked.join("etc/fail2ban"));
+    command
+}
+
 /// The addresses that the shipped filter finds in a log.
 fn banned(log: &str) -> Vec<String> {
     let filter = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/fail2ban/offhook.conf");
     let folder = Folder::new("security-log");
     // A last line without its end is one that is still being written: fail2ban does not read it.
     let file = folder.write("relay.log", format!("{log}\n"));
-    let output = Command::new("fail2ban-regex").args(["-o", "<ip>"]).arg(&file).arg(filter).output();
-    let output = output.expect("fail2ban-regex runs: cargo xtask setup installs it");
+    let output = fail2ban_regex().args(["-o", "<ip>"]).arg(&file).arg(filter).output();
+    let output = output.expect("fail2ban-regex runs: cargo xtask setup unpacks it");
     assert!(output.status.success() || output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
 }

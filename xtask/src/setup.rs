@@ -8,9 +8,8 @@ const WASM_TARGET: &str = "wasm32-unknown-unknown";
 const GECKODRIVER: &str = "0.37.1";
 const OLDEST_NODE: u32 = 20;
 
-/// (program looked for, Debian packages that have it): browsers with what they need, SIP servers and phones, and the reader
-/// of the security log.
-const DEBIAN: [(&str, &str); 11] = [
+/// (program looked for, Debian packages that have it): browsers with what they need, SIP servers and phones.
+const DEBIAN: [(&str, &str); 10] = [
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
     ("firefox-esr", "firefox-esr"),
@@ -21,7 +20,6 @@ const DEBIAN: [(&str, &str); 11] = [
     ("sipp", "sip-tester"),
     ("baresip", "baresip-core"),
     ("linphonec", "linphone-cli"),
-    ("fail2ban-regex", "fail2ban"),
 ];
 
 /// What building the SDK, the package, the page and the relay takes.
@@ -35,7 +33,8 @@ pub(crate) fn for_building(steps: &mut Steps) -> Result<(), Failure> {
 pub(crate) fn for_testing(steps: &mut Steps) -> Result<(), Failure> {
     for_building(steps)?;
     steps.step("set-up: browsers and SIP peers", debian_packages)?;
-    steps.step("set-up: Firefox driver", || geckodriver().map(drop))
+    steps.step("set-up: Firefox driver", || geckodriver().map(drop))?;
+    steps.step("set-up: fail2ban-regex", fail2ban_regex)
 }
 
 fn node() -> Result<(), Failure> {
@@ -130,4 +129,34 @@ pub(crate) fn geckodriver() -> Result<PathBuf, Failure> {
         run(install.arg("--root").arg(&tools).arg("--target-dir").arg(tools.join("build")))?;
     }
     Ok(program)
+}
+
+/// Unpacks fail2ban into the target folder, for `fail2ban-regex`. The package is not installed, because it enables a service
+/// that reads the machine's logs and changes its firewall.
+fn fail2ban_regex() -> Result<(), Failure> {
+    let tools = target_dir().join("tools");
+    let unpacked = tools.join("fail2ban");
+    if is_installed("fail2ban-regex") || unpacked.is_dir() {
+        return Ok(());
+    }
+    if !is_installed("apt-get") || !is_installed("dpkg-deb") {
+        return Err(Failure("install fail2ban first (no apt-get and dpkg-deb here to unpack it)".to_owned()));
+    }
+    let partial = tools.join("fail2ban.partial");
+    if partial.is_dir() {
+        std::fs::remove_dir_all(&partial)?;
+    }
+    std::fs::create_dir_all(&partial)?;
+    let download = || run(command("apt-get").args(["download", "--quiet", "fail2ban"]).current_dir(&partial));
+    if download().is_err() {
+        run(as_root("apt-get").args(["update"]))?;
+        download()?;
+    }
+    let files: Vec<PathBuf> =
+        std::fs::read_dir(&partial)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+    for file in files {
+        run(command("dpkg-deb").arg("--extract").arg(&file).arg(&partial))?;
+        std::fs::remove_file(&file)?;
+    }
+    Ok(std::fs::rename(partial, unpacked)?)
 }
