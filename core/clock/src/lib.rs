@@ -1,9 +1,13 @@
-//! The one time type of every machine.
+//! The one time type of every machine, and deadlines of many owners ([`Deadlines`]).
 //!
 //! A [`Time`] is a point on the relay's own monotonic clock, written as microseconds since the Unix epoch: the shell reads
 //! the wall clock once, at start, and adds what its monotonic clock says has passed since. So it never runs backwards
 //! inside one process, and a machine saved by one process can be loaded by the next.
 #![forbid(unsafe_code)]
+
+mod deadlines;
+
+pub use deadlines::Deadlines;
 
 use core::fmt;
 use core::ops::{Add, Sub};

@@ -33,9 +33,9 @@ use crate::io::{ConnectionId, Input, Output};
 use accounts::ServerAccount;
 pub use fuzz::fuzz_relay;
 
-use deadlines::{Deadlines, Owner};
+use deadlines::Owner;
 use media_names::MediaNames;
-use offhook_clock::{Time, earliest};
+use offhook_clock::{Deadlines, Time, earliest};
 use offhook_limits::Offenses;
 use offhook_media::command::{Event, LegKey, WorkerId};
 use offhook_media::ports::PortPool;
@@ -102,7 +102,7 @@ pub struct Relay {
     registrations: usize,
     /// How many, and which, sessions there are of a login.
     sessions_of: BTreeMap<LoginName, BTreeSet<SessionId>>,
-    deadlines: Deadlines,
+    deadlines: Deadlines<Owner>,
     calls: BTreeMap<CallKey, Call>,
     call_ids: BTreeMap<SessionId, BTreeMap<CallId, CallRef>>,
     legs: BTreeMap<LegKey, CallKey>,

@@ -30,8 +30,6 @@ pub struct Binding {
     /// It sends from one port and receives at the one of its contact, with no NAT between (Cisco 79xx): it asked for its
     /// responses there.
     pub(super) receives_at_contact: bool,
-    /// When its flow is used next, so that a NAT does not forget it.
-    pub(super) keep_alive_at: Option<Time>,
     /// Which phone it is, whatever address it has, and by which of its ways it registered (RFC 5626 §4.1, §4.2).
     pub(super) instance: Option<(String, Option<u32>)>,
     pub(super) call_id: String,

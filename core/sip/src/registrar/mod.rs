@@ -21,7 +21,7 @@ use crate::transport::{FlowId, Source};
 use crate::user_agent::io::BindingId;
 use binding::instance;
 use core::time::Duration;
-use offhook_clock::{Time, earliest};
+use offhook_clock::{Deadlines, Time, earliest};
 use offhook_limits::Lockouts;
 use offhook_limits::lockout::Policy;
 use offhook_limits::offense::Kind;
@@ -126,8 +126,8 @@ pub struct Registrar {
     bindings: BTreeMap<BindingId, (String, Binding)>,
     users: BTreeSet<(String, BindingId)>,
     flows: BTreeSet<(FlowId, BindingId)>,
-    expiries: BTreeSet<(Time, BindingId)>,
-    keep_alives: BTreeSet<(Time, BindingId)>,
+    expiries: Deadlines<BindingId>,
+    keep_alives: Deadlines<BindingId>,
     lockouts: Lockouts,
     #[serde(skip)]
     events: VecDeque<Event>,
@@ -170,8 +170,8 @@ impl Registrar {
             bindings: BTreeMap::new(),
             users: BTreeSet::new(),
             flows: BTreeSet::new(),
-            expiries: BTreeSet::new(),
-            keep_alives: BTreeSet::new(),
+            expiries: Deadlines::new(),
+            keep_alives: Deadlines::new(),
             events: VecDeque::new(),
         }
     }
@@ -257,7 +257,6 @@ impl Registrar {
                 domain: domain.clone(),
                 is_direct,
                 receives_at_contact,
-                keep_alive_at: None,
                 instance,
                 call_id: call_id.to_owned(),
                 cseq,
@@ -298,12 +297,11 @@ impl Registrar {
     fn keep(&mut self, id: BindingId, user: &str, mut binding: Binding, now: Time) {
         let interval = self.settings.nat_keep_alive;
         if binding.is_behind_nat() && !interval.is_zero() {
-            binding.keep_alive_at = Some(now + interval);
-            self.keep_alives.insert((now + interval, id));
+            self.keep_alives.set(id, Some(now + interval));
         }
         self.learn(id, user, &mut binding);
         self.users.insert((user.to_owned(), id));
-        self.expiries.insert((binding.expires_at, id));
+        self.expiries.set(id, Some(binding.expires_at));
         if let Some(flow) = binding.flow {
             if flow.transport.is_reliable() {
                 self.flows.insert((flow.flow, id));
@@ -325,10 +323,8 @@ impl Registrar {
     fn forget(&mut self, id: BindingId) -> Option<String> {
         let (user, binding) = self.bindings.remove(&id)?;
         self.unlearn(id, &binding);
-        self.expiries.remove(&(binding.expires_at, id));
-        if let Some(due) = binding.keep_alive_at {
-            self.keep_alives.remove(&(due, id));
-        }
+        self.expiries.set(id, None);
+        self.keep_alives.set(id, None);
         if let Some(flow) = binding.flow {
             self.flows.remove(&(flow.flow, id));
             if !flow.transport.is_reliable() {
@@ -412,17 +408,12 @@ impl Registrar {
 
     /// Does what is due: bindings expire.
     pub fn handle_timeout(&mut self, now: Time) {
-        while let Some((_, id)) = self.expiries.first().filter(|(at, _)| *at <= now).copied() {
+        while let Some((_, id)) = self.expiries.pop_due(now) {
             self.unbind(id);
         }
-        while let Some((due, id)) = self.keep_alives.first().filter(|(at, _)| *at <= now).copied() {
-            self.keep_alives.remove(&(due, id));
-            if let Some((_, binding)) = self.bindings.get_mut(&id) {
-                let next = now + self.settings.nat_keep_alive;
-                binding.keep_alive_at = Some(next);
-                self.keep_alives.insert((next, id));
-                self.events.push_back(Event::KeepAliveDue(id));
-            }
+        while let Some((_, id)) = self.keep_alives.pop_due(now) {
+            self.keep_alives.set(id, Some(now + self.settings.nat_keep_alive));
+            self.events.push_back(Event::KeepAliveDue(id));
         }
     }
 
@@ -434,8 +425,7 @@ impl Registrar {
     /// When [`Self::handle_timeout`] must be called next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        let first = |set: &BTreeSet<(Time, BindingId)>| set.first().map(|(at, _)| *at);
-        earliest(first(&self.expiries), first(&self.keep_alives))
+        earliest(self.expiries.next(), self.keep_alives.next())
     }
 
     /// A binding.

@@ -11,10 +11,10 @@
 
 use crate::transport::{FlowId, Source};
 use core::time::Duration;
-use offhook_clock::Time;
+use offhook_clock::{Deadlines, Time};
 use rand_chacha::ChaCha20Rng;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 /// How long a pong may take.
 const PONG_WAIT: Duration = Duration::from_secs(10);
@@ -57,7 +57,7 @@ struct Flow {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeepAlives {
     flows: BTreeMap<FlowId, Flow>,
-    wakes: BTreeSet<(Time, FlowId)>,
+    deadlines: Deadlines<FlowId>,
     #[serde(skip)]
     outputs: VecDeque<Ping>,
 }
@@ -75,7 +75,7 @@ impl KeepAlives {
                 let state = State::Idle { ping_at: now + super::part_of(most, 80, rng) };
                 let flow = Flow { users: 1, interval: most, has_answered: false, state };
                 self.flows.insert(source.flow, flow);
-                self.wakes.insert((state.due(), source.flow));
+                self.deadlines.set(source.flow, Some(state.due()));
             }
         }
     }
@@ -91,9 +91,8 @@ impl KeepAlives {
 
     /// A connection is gone.
     pub fn forget(&mut self, id: FlowId) {
-        if let Some(flow) = self.flows.remove(&id) {
-            self.wakes.remove(&(flow.state.due(), id));
-        }
+        self.flows.remove(&id);
+        self.deadlines.set(id, None);
     }
 
     /// A pong came.
@@ -108,8 +107,8 @@ impl KeepAlives {
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, rng: &mut ChaCha20Rng, now: Time) {
-        while let Some((_, id)) = self.wakes.first().filter(|(due, _)| *due <= now).copied() {
-            let Some(flow) = self.flows.get(&id) else { return };
+        while let Some((_, id)) = self.deadlines.pop_due(now) {
+            let Some(flow) = self.flows.get(&id) else { continue };
             match flow.state {
                 State::Idle { .. } => {
                     self.outputs.push_back(Ping::Send(id));
@@ -129,8 +128,7 @@ impl KeepAlives {
 
     fn change(&mut self, id: FlowId, next: State) {
         if let Some(flow) = self.flows.get_mut(&id) {
-            self.wakes.remove(&(flow.state.due(), id));
-            self.wakes.insert((next.due(), id));
+            self.deadlines.set(id, Some(next.due()));
             flow.state = next;
         }
     }
@@ -143,7 +141,7 @@ impl KeepAlives {
     /// When [`Self::handle_timeout`] must be called next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.wakes.first().map(|(due, _)| *due)
+        self.deadlines.next()
     }
 
     /// There is none.

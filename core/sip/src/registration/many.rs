@@ -8,7 +8,7 @@ use crate::transaction::layer::{ClientKey, Destination};
 use crate::transport::{FlowId, Source, Transport};
 use crate::user_agent::io::AccountId;
 use core::time::Duration;
-use offhook_clock::{Time, earliest};
+use offhook_clock::{Deadlines, Time, earliest};
 use rand_chacha::ChaCha20Rng;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -49,7 +49,6 @@ struct Entry {
     flow: Option<FlowId>,
     /// The relay's own address that it came to.
     local: Option<IpAddr>,
-    armed: Option<Time>,
 }
 
 /// The machine.
@@ -62,7 +61,7 @@ pub struct Registrations {
     asked: BTreeMap<ClientKey, AccountId>,
     flows: BTreeSet<(FlowId, AccountId)>,
     keep_alives: KeepAlives,
-    wakes: BTreeSet<(Time, AccountId)>,
+    deadlines: Deadlines<AccountId>,
     #[serde(skip)]
     outputs: VecDeque<Output>,
 }
@@ -78,7 +77,7 @@ impl Registrations {
             asked: BTreeMap::new(),
             flows: BTreeSet::new(),
             keep_alives: KeepAlives::default(),
-            wakes: BTreeSet::new(),
+            deadlines: Deadlines::new(),
             outputs: VecDeque::new(),
         }
     }
@@ -88,8 +87,7 @@ impl Registrations {
     pub fn add(&mut self, account: AccountId, settings: Settings, transport: Option<Transport>, now: Time) {
         self.forget(account);
         let registration = Registration::new(settings, &mut self.rng);
-        self.entries
-            .insert(account, Entry { registration, transport, asked: None, flow: None, local: None, armed: None });
+        self.entries.insert(account, Entry { registration, transport, asked: None, flow: None, local: None });
         self.settle(account, now);
     }
 
@@ -180,15 +178,13 @@ impl Registrations {
                 }
             }
         }
-        while let Some((due, account)) = self.wakes.first().filter(|(due, _)| *due <= now).copied() {
-            self.wakes.remove(&(due, account));
+        while let Some((due, account)) = self.deadlines.pop_due(now) {
             if let Some(entry) = self.entries.get_mut(&account) {
-                entry.armed = None;
                 entry.registration.handle_timeout(&mut self.rng, now);
             }
             self.settle(account, now);
             // A deadline that does not move when it is served must not hold the relay up.
-            if self.wakes.contains(&(due, account)) {
+            if self.deadlines.get(&account) == Some(due) {
                 break;
             }
         }
@@ -202,7 +198,7 @@ impl Registrations {
     /// When [`Self::handle_timeout`] must be called next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        earliest(self.wakes.first().map(|(due, _)| *due), self.keep_alives.poll_timeout())
+        earliest(self.deadlines.next(), self.keep_alives.poll_timeout())
     }
 
     /// The proxies that other requests of an account go through (RFC 3608 §6.1).
@@ -252,14 +248,7 @@ impl Registrations {
                 },
             });
         }
-        let due = entry.registration.poll_timeout();
-        if entry.armed != due {
-            if let Some(armed) = entry.armed.take() {
-                self.wakes.remove(&(armed, account));
-            }
-            self.wakes.extend(due.map(|due| (due, account)));
-            entry.armed = due;
-        }
+        self.deadlines.set(account, entry.registration.poll_timeout());
         if entry.registration.is_unregistered() {
             self.forget(account);
         } else if lost {
@@ -304,9 +293,7 @@ impl Registrations {
             self.flows.remove(&(flow, account));
             self.keep_alives.release(flow);
         }
-        if let Some(armed) = entry.armed {
-            self.wakes.remove(&(armed, account));
-        }
+        self.deadlines.set(account, None);
     }
 }
 

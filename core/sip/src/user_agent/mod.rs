@@ -40,7 +40,7 @@ use io::{
     AccountId, BindingId, Cause, Command, Destination, Event, Failure, Input, InviteId, OutboundInvite, Output,
     Settings,
 };
-use offhook_clock::{Time, earliest};
+use offhook_clock::{Deadlines, Time, earliest};
 use outlet::{Outlet, Party, Way, layer_settings};
 use probes::Probes;
 use rand_chacha::ChaCha20Rng;
@@ -92,10 +92,7 @@ pub struct UserAgent {
     #[serde(with = "offhook_limits::pairs")]
     invites: BTreeMap<InviteId, Invite>,
     last_inbound: u64,
-    /// When which call is to be looked after.
-    schedule: BTreeSet<(Time, InviteId)>,
-    #[serde(with = "offhook_limits::pairs")]
-    armed: BTreeMap<InviteId, Time>,
+    deadlines: Deadlines<InviteId>,
     /// Calls that ring here, by where they come from.
     ringing: BTreeMap<IpAddr, BTreeSet<InviteId>>,
     #[serde(with = "offhook_limits::pairs")]
@@ -135,8 +132,7 @@ impl UserAgent {
             registrar,
             invites: BTreeMap::new(),
             last_inbound: 0,
-            schedule: BTreeSet::new(),
-            armed: BTreeMap::new(),
+            deadlines: Deadlines::new(),
             ringing: BTreeMap::new(),
             ringing_from: BTreeMap::new(),
             is_shutting_down: false,
@@ -176,10 +172,10 @@ impl UserAgent {
         self.send_probes(now);
         self.look_up_servers(now);
         self.drain(now);
-        while let Some(&(due, invite)) = self.schedule.first().filter(|(due, _)| *due <= now) {
+        while let Some((due, invite)) = self.deadlines.pop_due(now) {
             self.with(invite, |invite, outlet| invite.handle_timeout(outlet, now));
             // A deadline that does not move when it is served must not hold the relay up.
-            if self.schedule.contains(&(due, invite)) {
+            if self.deadlines.get(&invite) == Some(due) {
                 break;
             }
         }
@@ -194,7 +190,7 @@ impl UserAgent {
     /// When [`Self::handle_timeout`] must be called next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        let of_calls = self.schedule.first().map(|(due, _)| *due);
+        let of_calls = self.deadlines.next();
         let of_servers = earliest(self.registrations.poll_timeout(), self.probes.deadline());
         let of_servers = earliest(of_servers, self.server_addresses.deadline());
         let of_phones = earliest(self.registrar.poll_timeout(), of_servers);
@@ -209,7 +205,7 @@ impl UserAgent {
             invites: self.invites.len(),
             dialogs: self.outlet.dialogs.len(),
             requests: self.outlet.sent.len() + self.registering.len(),
-            pending: self.outlet.asked.len() + self.ringing_from.len() + self.armed.len(),
+            pending: self.outlet.asked.len() + self.ringing_from.len() + self.deadlines.len(),
             waiting: self.outlet.layer.waiting_count(),
             client_transactions,
             server_transactions,
@@ -389,17 +385,7 @@ impl UserAgent {
         {
             self.outlet.outputs.push_back(Output::ReleaseFlow { flow });
         }
-        let armed = self.armed.get(&id).copied();
-        if armed != due {
-            if let Some(armed) = armed {
-                self.schedule.remove(&(armed, id));
-                self.armed.remove(&id);
-            }
-            if let Some(due) = due {
-                self.schedule.insert((due, id));
-                self.armed.insert(id, due);
-            }
-        }
+        self.deadlines.set(id, due);
         if !rings_here
             && let Some(address) = self.ringing_from.remove(&id)
             && let Some(ringing) = self.ringing.get_mut(&address)

@@ -9,24 +9,24 @@ use super::outlet::own_contact;
 use crate::message::{CSeq, HeaderName, Method, NameAddr, Request, Response, SipUri, Uri};
 use crate::transaction::layer::{ClientKey, Destination};
 use crate::transport::Source;
-use offhook_clock::Time;
+use offhook_clock::{Deadlines, Time};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// When which account is next, and the requests that have no response yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Probes {
-    due: BTreeSet<(Time, AccountId)>,
+    due: Deadlines<AccountId>,
     asked: BTreeMap<ClientKey, AccountId>,
 }
 
 impl Probes {
     pub(super) fn deadline(&self) -> Option<Time> {
-        self.due.first().map(|(due, _)| *due)
+        self.due.next()
     }
 
     fn forget(&mut self, account: AccountId) {
-        self.due.retain(|(_, of)| *of != account);
+        self.due.set(account, None);
         self.asked.retain(|_, of| *of != account);
     }
 }
@@ -36,16 +36,15 @@ impl UserAgent {
     pub(super) fn schedule_probe(&mut self, id: AccountId, now: Time) {
         self.probes.forget(id);
         if self.accounts.get(id).is_some_and(|account| interval(account).is_some()) {
-            self.probes.due.insert((now, id));
+            self.probes.due.set(id, Some(now));
         }
     }
 
     pub(super) fn send_probes(&mut self, now: Time) {
-        while let Some(&(due, id)) = self.probes.due.first().filter(|(due, _)| *due <= now) {
-            self.probes.due.remove(&(due, id));
+        while let Some((_, id)) = self.probes.due.pop_due(now) {
             let Some(account) = self.accounts.get(id) else { continue };
             let (Some(interval), Some(mut request)) = (interval(account), options(account)) else { continue };
-            self.probes.due.insert((now + interval, id));
+            self.probes.due.set(id, Some(now + interval));
             let Some(destination) = Destination::of_request(&request, account.transport) else { continue };
             let from = request.headers.from().map(|from| from.with_tag(&self.outlet.token()));
             let (Ok(from), call_id) = (from, self.outlet.token()) else { continue };

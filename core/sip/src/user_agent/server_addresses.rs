@@ -10,7 +10,7 @@ use crate::message::{Host, Uri};
 use crate::transaction::layer::Destination;
 use crate::transport::{QueryId, Target, Transport};
 use core::time::Duration;
-use offhook_clock::Time;
+use offhook_clock::{Deadlines, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -52,14 +52,14 @@ pub(super) struct ServerAddresses {
     fixed: BTreeMap<AccountId, BTreeSet<IpAddr>>,
     #[serde(with = "offhook_limits::pairs")]
     lookups: BTreeMap<Server, Lookup>,
-    due: BTreeSet<(Time, Server)>,
+    due: Deadlines<Server>,
     asked: BTreeMap<QueryId, Server>,
     queries: u64,
 }
 
 impl ServerAddresses {
     pub(super) fn deadline(&self) -> Option<Time> {
-        self.due.first().map(|(due, _)| *due)
+        self.due.next()
     }
 
     fn add(&mut self, account: AccountId, destination: Destination, now: Time) {
@@ -70,7 +70,7 @@ impl ServerAddresses {
             Destination::Resolve { host: Host::Name(host), port, transport, secure, .. } => {
                 let server = Server { host, port, transport, secure };
                 if !self.lookups.contains_key(&server) {
-                    self.due.insert((now, server.clone()));
+                    self.due.set(server.clone(), Some(now));
                 }
                 self.lookups.entry(server).or_default().accounts.insert(account);
             }
@@ -84,24 +84,19 @@ impl ServerAddresses {
             lookup.accounts.remove(&account);
             !lookup.accounts.is_empty()
         });
-        self.due.retain(|(_, server)| self.lookups.contains_key(server));
+        self.due.retain(|server| self.lookups.contains_key(server));
         self.asked.retain(|_, server| self.lookups.contains_key(server));
     }
 
     /// The next query that is due.
     fn next_query(&mut self, now: Time) -> Option<(QueryId, Server)> {
-        let (_, server) = self.due.first().filter(|(due, _)| *due <= now).cloned()?;
-        self.schedule(&server, now + RETRY);
+        let (_, server) = self.due.pop_due(now)?;
+        self.due.set(server.clone(), Some(now + RETRY));
         self.asked.retain(|_, of| *of != server);
         let query = QueryId(OWN_QUERY | self.queries);
         self.queries += 1;
         self.asked.insert(query, server.clone());
         Some((query, server))
-    }
-
-    fn schedule(&mut self, server: &Server, at: Time) {
-        self.due.retain(|(_, of)| of != server);
-        self.due.insert((at, server.clone()));
     }
 
     /// Takes the result of a query and returns the accounts it is for. After a lookup without a result the addresses found
@@ -111,7 +106,7 @@ impl ServerAddresses {
         if targets.is_empty() {
             return None;
         }
-        self.schedule(&server, now + REFRESH);
+        self.due.set(server.clone(), Some(now + REFRESH));
         let lookup = self.lookups.get_mut(&server)?;
         lookup.addresses = targets.iter().map(|target| target.address.ip()).collect();
         Some(lookup.accounts.clone())

@@ -92,7 +92,7 @@ impl Bench {
 
     fn assert_nothing_left(&self) {
         let all = &self.registrations;
-        assert!(all.entries.is_empty() && all.asked.is_empty() && all.flows.is_empty() && all.wakes.is_empty());
+        assert!(all.entries.is_empty() && all.asked.is_empty() && all.flows.is_empty() && all.deadlines.is_empty());
         assert!(all.keep_alives.is_empty() && all.poll_timeout().is_none(), "{all:?}");
     }
 }

@@ -77,7 +77,6 @@ pub(super) struct Attempt {
     /// The answer to a failure response.
     ack: Option<Vec<u8>>,
     cancel: Option<Cancel>,
-    armed: Option<Time>,
 }
 
 impl Attempt {
@@ -151,8 +150,7 @@ impl Layer {
         {
             self.flows.insert((source.flow, Owner::Attempt(id)));
         }
-        let attempt =
-            Attempt { client: key, method, machine, branch, hop, transport, ack: None, cancel: None, armed: None };
+        let attempt = Attempt { client: key, method, machine, branch, hop, transport, ack: None, cancel: None };
         self.attempts.insert(id, attempt);
         self.drain_attempt(id, Cause::Begin(octets), now);
     }
@@ -203,7 +201,6 @@ impl Layer {
 
     pub(super) fn attempt_timeout(&mut self, id: AttemptId, now: Time) {
         let Some(attempt) = self.attempts.get_mut(&id) else { return };
-        attempt.armed = None;
         if let Machine::Ack { .. } = attempt.machine {
             let key = attempt.client;
             self.close_attempt(id);
@@ -344,12 +341,12 @@ impl Layer {
         }
         let of_cancel = attempt.cancel.as_ref().and_then(|cancel| cancel.machine.poll_timeout());
         let due = earliest(attempt.machine.poll_timeout(), of_cancel);
-        Self::rearm(&mut self.wakes, Owner::Attempt(id), &mut attempt.armed, due);
+        self.deadlines.set(Owner::Attempt(id), due);
     }
 
     fn close_attempt(&mut self, id: AttemptId) {
-        let Some(mut attempt) = self.attempts.remove(&id) else { return };
-        Self::rearm(&mut self.wakes, Owner::Attempt(id), &mut attempt.armed, None);
+        let Some(attempt) = self.attempts.remove(&id) else { return };
+        self.deadlines.set(Owner::Attempt(id), None);
         if let Hop::Flow(flow) = attempt.hop {
             self.flows.remove(&(flow, Owner::Attempt(id)));
         }

@@ -28,7 +28,6 @@ pub(super) struct Client {
     stays_on_udp: bool,
     /// Over TCP for its size: when UDP is tried instead, if no response has come.
     pub(super) give_up_tcp_at: Option<Time>,
-    armed: Option<Time>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,7 +131,7 @@ impl Layer {
         let contact = own_contact(&request.headers);
         let stays_on_udp = matches!(&destination, Destination::Resolve { transport: Some(Transport::Udp), .. });
         let rest = VecDeque::new();
-        let mut client = Client { request, contact, phase, rest, stays_on_udp, give_up_tcp_at: None, armed: None };
+        let mut client = Client { request, contact, phase, rest, stays_on_udp, give_up_tcp_at: None };
         let to = |target| Candidate { place: Place::Target(target), after: After::AnyFailure };
         match destination {
             Destination::Flow { flow, fallback } => {
@@ -246,7 +245,6 @@ impl Layer {
 
     pub(super) fn client_timeout(&mut self, key: ClientKey, now: Time) {
         let Some(client) = self.clients.get_mut(&key) else { return };
-        client.armed = None;
         match client.phase {
             Phase::Resolving { .. } => self.close_client(key, Some(Failure::NoSuchHost)),
             Phase::Trying { attempt, .. } => {
@@ -264,13 +262,13 @@ impl Layer {
             Phase::Resolving { give_up_at, .. } => Some(give_up_at),
             Phase::Trying { .. } => client.give_up_tcp_at,
         };
-        Self::rearm(&mut self.wakes, Owner::Client(key), &mut client.armed, due);
+        self.deadlines.set(Owner::Client(key), due);
     }
 
     /// Forgets a request of the user's, and tells the failure there is.
     pub(super) fn close_client(&mut self, key: ClientKey, failure: Option<Failure>) {
-        let Some(mut client) = self.clients.remove(&key) else { return };
-        Self::rearm(&mut self.wakes, Owner::Client(key), &mut client.armed, None);
+        let Some(client) = self.clients.remove(&key) else { return };
+        self.deadlines.set(Owner::Client(key), None);
         if let Some(failure) = failure
             && client.request.method != Method::Ack
         {

@@ -31,7 +31,7 @@ use crate::transport::{FlowId, Hop, Source, TransmissionId};
 use attempt::{Attempt, AttemptId};
 use client::Client;
 use matching::Name;
-use offhook_clock::Time;
+use offhook_clock::{Deadlines, Time};
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng as _;
 use serde::{Deserialize, Serialize};
@@ -72,8 +72,7 @@ pub struct Layer {
     without_tcp: BTreeMap<SocketAddr, Time>,
     /// What depends on each stream.
     flows: BTreeSet<(FlowId, Owner)>,
-    /// When what is to be looked after.
-    wakes: BTreeSet<(Time, Owner)>,
+    deadlines: Deadlines<Owner>,
     counters: Counters,
     #[serde(skip)]
     outputs: VecDeque<Output>,
@@ -96,7 +95,7 @@ impl Layer {
             server_octets: 0,
             without_tcp: BTreeMap::new(),
             flows: BTreeSet::new(),
-            wakes: BTreeSet::new(),
+            deadlines: Deadlines::new(),
             counters: Counters::default(),
             outputs: VecDeque::new(),
         }
@@ -191,28 +190,16 @@ impl Layer {
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Time) {
-        while let Some(&(due, owner)) = self.wakes.first().filter(|(due, _)| *due <= now) {
-            self.wakes.remove(&(due, owner));
+        while let Some((due, owner)) = self.deadlines.pop_due(now) {
             match owner {
                 Owner::Client(key) => self.client_timeout(key, now),
                 Owner::Attempt(attempt) => self.attempt_timeout(attempt, now),
                 Owner::Server(key) => self.server_timeout(key, now),
             }
             // A deadline that does not move when it is served must not hold the relay up.
-            if self.wakes.contains(&(due, owner)) {
+            if self.deadlines.get(&owner) == Some(due) {
                 break;
             }
-        }
-    }
-
-    /// Moves the alarm of `owner` from `armed` to `due`.
-    fn rearm(wakes: &mut BTreeSet<(Time, Owner)>, owner: Owner, armed: &mut Option<Time>, due: Option<Time>) {
-        if *armed != due {
-            if let Some(armed) = armed.take() {
-                wakes.remove(&(armed, owner));
-            }
-            wakes.extend(due.map(|due| (due, owner)));
-            *armed = due;
         }
     }
 
@@ -224,7 +211,7 @@ impl Layer {
     /// When [`Self::handle_timeout`] must be called next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.wakes.first().map(|(due, _)| *due)
+        self.deadlines.next()
     }
 
     /// What was counted.

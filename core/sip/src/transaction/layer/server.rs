@@ -84,7 +84,6 @@ pub(super) struct Server {
     to_tag: Option<String>,
     name: Name,
     origin: Option<Name>,
-    armed: Option<Time>,
 }
 
 /// A request on its way through the checks.
@@ -229,7 +228,6 @@ impl Layer {
             to_tag: None,
             name,
             origin,
-            armed: None,
         };
         self.servers.insert(key, server);
         self.settle_server(key);
@@ -277,7 +275,7 @@ impl Layer {
             return;
         };
         server.latest = response.to_bytes();
-        Self::rearm(&mut self.wakes, Owner::Server(key), &mut server.armed, None);
+        self.deadlines.set(Owner::Server(key), None);
         self.send_latest(key);
         self.close_server(key);
     }
@@ -300,7 +298,6 @@ impl Layer {
 
     pub(super) fn server_timeout(&mut self, key: ServerKey, now: Time) {
         let Some(server) = self.servers.get_mut(&key) else { return };
-        server.armed = None;
         server.machine.handle_timeout(now);
         self.drain_server(key, None);
     }
@@ -354,7 +351,7 @@ impl Layer {
         let Some(server) = self.servers.get_mut(&key) else { return };
         let is_over = server.machine.is_terminated();
         let due = if is_over { None } else { server.machine.poll_timeout() };
-        Self::rearm(&mut self.wakes, Owner::Server(key), &mut server.armed, due);
+        self.deadlines.set(Owner::Server(key), due);
         if is_over {
             self.close_server(key);
         }

@@ -178,7 +178,7 @@ impl Bench {
         let layer = &self.layer;
         assert_eq!(layer.transaction_count(), (0, 0));
         assert!(layer.names.is_empty() && layer.origins.is_empty() && layer.sources.is_empty(), "{layer:?}");
-        assert!(layer.flows.is_empty() && layer.wakes.is_empty(), "{layer:?}");
+        assert!(layer.flows.is_empty() && layer.deadlines.is_empty(), "{layer:?}");
     }
 
     /// Saves the layer and goes on with what was saved.

@@ -261,7 +261,7 @@ impl World {
         for end in &self.ends {
             assert_eq!(end.transaction_count(), (0, 0));
             assert!(end.names.is_empty() && end.origins.is_empty() && end.sources.is_empty());
-            assert!(end.flows.is_empty() && end.wakes.is_empty());
+            assert!(end.flows.is_empty() && end.deadlines.is_empty());
             assert_eq!(end.counters().malformed, 0);
         }
     }
