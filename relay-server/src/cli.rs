@@ -33,22 +33,22 @@ pub struct Arguments {
     /// Like --demo, on every address: everybody who can reach this machine may use it
     #[arg(long, global = true)]
     demo_anywhere: bool,
-    /// Address for HTTP and ws:, like 127.0.0.1:8080; port 0 takes a free one ([listen] plain)
+    /// Address for HTTP and ws:, like 127.0.0.1:8080; port 0 takes a free one (`[listen] plain`)
     #[arg(long, global = true, value_name = "ADDR")]
     listen: Vec<SocketAddr>,
-    /// Address for HTTPS and wss: ([listen] tls)
+    /// Address for HTTPS and wss: (`[listen] tls`)
     #[arg(long, global = true, value_name = "ADDR")]
     listen_tls: Vec<SocketAddr>,
     /// No HTTPS at all
     #[arg(long, global = true, conflicts_with = "listen_tls")]
     no_tls: bool,
-    /// Address of the media sockets, without port ([media] address)
+    /// Address of the media sockets, without port (`[media] address`)
     #[arg(long, global = true, value_name = "IP")]
     media_address: Vec<IpAddr>,
-    /// UDP port of the first media worker; 0 takes free ones ([media] port)
+    /// UDP port of the first media worker; 0 takes free ones (`[media] port`)
     #[arg(long, global = true, value_name = "PORT")]
     media_port: Option<u16>,
-    /// The built phone page ([page] directory)
+    /// The built phone page (`[page] directory`)
     #[arg(long, global = true, value_name = "DIR")]
     page: Option<PathBuf>,
     /// Any option, like calls.ring_timeout=30s; lists are separated by commas
@@ -60,12 +60,12 @@ pub struct Arguments {
 enum Action {
     /// Validate the configuration and say what it comes to
     Check,
-    /// Read a password and print its hash for [accounts], or with --sip for [sip.phones]
+    /// Read a password and print its hash for `[accounts]`, or with --sip for `[sip.phones]`
     HashPassword {
         /// The user name of a SIP phone
         #[arg(long, value_name = "USER", requires = "domain")]
         sip: Option<String>,
-        /// The relay's SIP domain, as [sip] domain has it
+        /// The relay's SIP domain, as `[sip] domain` has it
         #[arg(long, requires = "sip")]
         domain: Option<String>,
         /// md5, sha-256 or sha-512-256; most phones know md5 only
