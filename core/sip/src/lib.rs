@@ -1,6 +1,7 @@
-//! SIP (RFC 3261 and its extensions) without sockets and clocks.
+//! SIP (RFC 3261 and its extensions) as state machines without sockets and clocks.
 //!
-//! Bytes come in, bytes go out; what a call needs to know comes out as events. Session descriptions are opaque bodies here.
+//! Input is received messages and commands; output is messages to send and call events. Session descriptions are opaque
+//! bodies in this crate.
 #![forbid(unsafe_code)]
 
 pub mod auth;

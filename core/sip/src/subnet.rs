@@ -5,7 +5,7 @@ use core::str::FromStr;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-/// A network, `192.0.2.0/24`, or a single address.
+/// An IP network such as `192.0.2.0/24`, or a single address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Subnet {
@@ -14,7 +14,7 @@ pub struct Subnet {
 }
 
 impl Subnet {
-    /// The address is in the network. IPv4-mapped IPv6 addresses count as IPv4.
+    /// Returns whether the network contains the address. An IPv4-mapped IPv6 address is treated as IPv4.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
@@ -30,7 +30,7 @@ impl Subnet {
 }
 
 impl Subnet {
-    /// The number of leading bits that all addresses of the network share.
+    /// The prefix length in bits.
     #[must_use]
     pub const fn prefix(self) -> u32 {
         self.prefix
@@ -40,9 +40,9 @@ impl Subnet {
 /// The reason that a text is not a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoSubnet {
-    /// It is neither an address nor an address with the length of a prefix.
+    /// It is neither an address nor an address with a prefix length.
     Malformed,
-    /// It is an IPv4-mapped IPv6 address whose prefix is shorter than that of all such addresses.
+    /// It is an IPv4-mapped IPv6 address with a prefix shorter than 96 bits.
     MappedPrefix,
 }
 
@@ -119,7 +119,7 @@ mod tests {
     use std::net::IpAddr;
 
     #[test]
-    fn a_network_contains_the_addresses_of_its_prefix() {
+    fn subnet_contains_addresses_of_its_prefix() {
         for (network, inside, outside) in [
             ("10.0.0.0/8", "10.255.0.1", "11.0.0.1"),
             ("192.0.2.128/25", "192.0.2.129", "192.0.2.1"),

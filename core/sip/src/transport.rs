@@ -1,4 +1,4 @@
-//! What SIP travels on: the words that the machines and the shell share (RFC 3261 §18).
+//! Transport-level types that the SIP machines share with the shell (RFC 3261 §18).
 
 use crate::subnet::Subnet;
 use core::fmt;
@@ -9,15 +9,15 @@ use std::net::{IpAddr, SocketAddr};
 /// A transport protocol as `Via` and the `transport` parameter name it (RFC 3261 §20.42, §26.2.2; RFC 7118 §5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Transport {
-    /// Datagrams.
+    /// UDP.
     Udp,
-    /// A stream.
+    /// TCP.
     Tcp,
     /// TLS over TCP.
     Tls,
-    /// WebSocket: read in foreign messages, never used by this relay.
+    /// WebSocket. Parsed in messages of other endpoints, never used by the relay itself.
     Ws,
-    /// WebSocket over TLS: as `Ws`.
+    /// WebSocket over TLS. Parsed only, like `Ws`.
     Wss,
 }
 
@@ -34,13 +34,14 @@ impl Transport {
         }
     }
 
-    /// Messages neither get lost nor need repeating on this hop (RFC 3261 §17).
+    /// Whether the transport delivers messages without loss, so that they are not retransmitted on this hop (RFC 3261
+    /// §17).
     #[must_use]
     pub const fn is_reliable(self) -> bool {
         !matches!(self, Self::Udp)
     }
 
-    /// The port where a host name or address gives none (RFC 3261 §19.1.2).
+    /// The port that applies when a host name or address has none (RFC 3261 §19.1.2).
     #[must_use]
     pub const fn default_port(self) -> u16 {
         match self {
@@ -58,7 +59,7 @@ impl fmt::Display for Transport {
     }
 }
 
-/// Not one of the transports of [`Transport`].
+/// The error for a name that is not one of the transports in [`Transport`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownTransport(pub String);
 
@@ -72,29 +73,29 @@ impl FromStr for Transport {
     }
 }
 
-/// One connection, or one UDP socket with one peer's address, numbered by the shell; never used twice.
+/// One connection, or one UDP socket with one peer address. The shell assigns the number and never reuses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FlowId(pub u64);
 
-/// One place a message can be sent to: what RFC 3263 makes of a URI.
+/// One address and transport that a message can be sent to: a result of RFC 3263 for a URI.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Target {
-    /// How.
+    /// The transport.
     pub transport: Transport,
-    /// Where.
+    /// The address.
     pub address: SocketAddr,
-    /// The name that the peer's certificate must prove (RFC 5922 §4), where there is one.
+    /// The name that the peer's TLS certificate must match (RFC 5922 §4), if one applies.
     pub host: Option<String>,
 }
 
-/// Where a message came from.
+/// The flow and the addresses that a message was received on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Source {
-    /// The connection it arrived on; answers go back on it.
+    /// The flow that the message arrived on. Responses are sent on the same flow.
     pub flow: FlowId,
     /// Its transport.
     pub transport: Transport,
-    /// The relay's own address.
+    /// The relay's address.
     pub local: SocketAddr,
     /// The peer's address.
     pub remote: SocketAddr,
@@ -103,46 +104,46 @@ pub struct Source {
 /// The next hop of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Hop {
-    /// A connection that exists.
+    /// An existing connection.
     Flow(FlowId),
-    /// An address; the shell opens a connection, or takes one that it has.
+    /// An address. The shell opens a connection or reuses an existing one.
     Target(Target),
 }
 
-/// One message handed to the shell, named when it could not be sent.
+/// A message handed to the shell for sending. The shell reports a failure with this identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TransmissionId(pub u64);
 
-/// One question to the resolver.
+/// A query to the DNS resolver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct QueryId(pub u64);
 
-/// The addresses that peers in the relay's own networks see, where others see a public address.
+/// The relay's addresses as peers in its own networks reach them. Other peers reach it at the public addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inside {
-    /// Those networks.
+    /// The networks.
     pub networks: Vec<Subnet>,
-    /// Where the relay listens, as these peers reach it.
+    /// The addresses that the relay listens on, as peers in these networks reach them.
     pub local: Vec<LocalAddress>,
 }
 
 impl Inside {
-    /// The peer is in one of the networks.
+    /// Returns whether the peer is in one of the networks.
     #[must_use]
     pub fn has(&self, peer: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(peer))
     }
 }
 
-/// Where the relay listens, as peers reach it.
+/// An address that the relay listens on, as peers reach it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LocalAddress {
     /// The transport.
     pub transport: Transport,
-    /// What `Via` and `Contact` say: a public address where there is one, else the socket's own.
+    /// The host in `Via` and `Contact`: the public address if one is configured, else the socket's own.
     pub host: String,
-    /// The port that goes with it.
+    /// The port.
     pub port: u16,
-    /// IPv6.
+    /// Whether the address is IPv6.
     pub is_ipv6: bool,
 }

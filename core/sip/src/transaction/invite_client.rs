@@ -1,4 +1,4 @@
-//! The client transaction of an INVITE (RFC 3261 §17.1.1, RFC 6026 §8.4), and its CANCEL (RFC 3261 §9.1).
+//! INVITE client transaction (RFC 3261 §17.1.1, RFC 6026 §8.4), including its CANCEL (RFC 3261 §9.1).
 //!
 //! ```text
 //!            A: send again
@@ -31,7 +31,7 @@ enum State {
     Terminated,
 }
 
-/// The machine.
+/// The INVITE client transaction state machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InviteClient {
     timers: Timers,
@@ -42,7 +42,7 @@ pub struct InviteClient {
 }
 
 impl InviteClient {
-    /// Begins with sending the INVITE.
+    /// Creates the transaction. Its first output sends the INVITE.
     #[must_use]
     pub fn new(timers: Timers, transport: Transport, now: Time) -> Self {
         let resend = Resend::first(&timers, transport, now);
@@ -50,7 +50,7 @@ impl InviteClient {
         Self { timers, transport, state, outputs: VecDeque::from([ClientOutput::Send]) }
     }
 
-    /// Takes one input.
+    /// Processes one input.
     pub fn handle_input(&mut self, input: ClientInput, now: Time) {
         use Class::{Failure as Failed, Provisional, Success};
         use ClientInput::{Cancel, Response, Unreachable};
@@ -75,11 +75,11 @@ impl InviteClient {
             (State::Proceeding { .. }, Cancel) => self.cancel(now),
             (State::Calling { .. } | State::Withdrawing { .. }, Unreachable) => self.fail(Failure::Unreachable),
             (State::Completed { .. }, Response(Failed)) => self.outputs.push_back(ClientOutput::Acknowledge),
-            // The user has its final response and need not hear of this.
+            // The transaction user already has its final response.
             (State::Completed { .. }, Unreachable) => self.state = State::Terminated,
-            // Those of other forks, and those whose ACK got lost (RFC 6026 §7.2).
+            // 2xx responses of other forks, and retransmissions of a 2xx whose ACK was lost (RFC 6026 §7.2).
             (State::Accepted { .. }, Response(Success)) => self.outputs.push_back(ClientOutput::Deliver),
-            // It did get out once, and its answer may come another way (RFC 3261 §18.2.2).
+            // The request was sent before, and its response may arrive on another connection (RFC 3261 §18.2.2).
             (State::Proceeding { .. } | State::Cancelled { .. } | State::Accepted { .. }, Unreachable)
             | (State::Completed { .. }, Response(Provisional | Success))
             | (State::Accepted { .. }, Response(Provisional | Failed))
@@ -97,7 +97,7 @@ impl InviteClient {
     }
 
     fn cancel(&mut self, now: Time) {
-        // Whoever does not answer an INVITE that was canceled is not waited for longer than for a CANCEL (§9.1).
+        // After a CANCEL the INVITE is given up after 64·T1 without a final response (§9.1).
         self.state = State::Cancelled { give_up_at: now + self.timers.patience() };
         self.outputs.push_back(ClientOutput::Cancel);
     }
@@ -109,7 +109,7 @@ impl InviteClient {
     }
 
     fn accept(&mut self, now: Time) {
-        // Over every transport: a fork's 200 is not repeated by ours alone (RFC 6026 §8.4).
+        // Over reliable transports too: a 2xx can be retransmitted end to end after a hop over UDP (RFC 6026 §8.4).
         self.state = State::Accepted { end_at: now + self.timers.patience() };
         self.outputs.push_back(ClientOutput::Deliver);
     }
@@ -119,7 +119,7 @@ impl InviteClient {
         self.outputs.push_back(ClientOutput::Fail(failure));
     }
 
-    /// Does what is due.
+    /// Processes the timers that have expired.
     pub fn handle_timeout(&mut self, now: Time) {
         match &mut self.state {
             State::Calling { give_up_at, .. }
@@ -130,7 +130,7 @@ impl InviteClient {
                 self.fail(Failure::Timeout);
             }
             State::Calling { resend, .. } | State::Withdrawing { resend, .. } => {
-                // A doubles without an end; B comes before it matters (§17.1.1.2).
+                // Timer A doubles without an upper limit; timer B expires first (§17.1.1.2).
                 let patience = self.timers.patience();
                 if let Some(later) = resend.and_then(|resend| resend.due(patience, now)) {
                     *resend = Some(later);
@@ -149,12 +149,12 @@ impl InviteClient {
         }
     }
 
-    /// The next thing to do, until there is none.
+    /// Returns the next output.
     pub fn poll_output(&mut self) -> Option<ClientOutput> {
         self.outputs.pop_front()
     }
 
-    /// When [`Self::handle_timeout`] must be called next.
+    /// Returns the time at which [`Self::handle_timeout`] must be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         match self.state {
@@ -169,13 +169,13 @@ impl InviteClient {
         }
     }
 
-    /// No response at all has come.
+    /// Returns whether no response has been received.
     #[must_use]
     pub const fn is_unanswered(&self) -> bool {
         matches!(self.state, State::Calling { .. })
     }
 
-    /// No final response has come.
+    /// Returns whether no final response has been received.
     #[must_use]
     pub const fn is_waiting(&self) -> bool {
         match self.state {
@@ -186,7 +186,7 @@ impl InviteClient {
         }
     }
 
-    /// Nothing more will happen.
+    /// Returns whether the transaction has ended.
     #[must_use]
     pub const fn is_terminated(&self) -> bool {
         matches!(self.state, State::Terminated)

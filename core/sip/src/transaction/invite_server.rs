@@ -1,4 +1,4 @@
-//! The server transaction of an INVITE (RFC 3261 §17.2.1, RFC 6026 §8.7).
+//! INVITE server transaction (RFC 3261 §17.2.1, RFC 6026 §8.7).
 //!
 //! ```text
 //!          200 ms: 100
@@ -11,7 +11,8 @@
 //!          └── 2xx: send ──> Accepted (2xx: send; ACK: deliver) ── L ─────────────────────────────┘
 //! ```
 //!
-//! In Accepted the user repeats its 2xx until the ACK comes (RFC 3261 §13.3.1.4); each is passed through.
+//! In Accepted, the transaction user retransmits its 2xx until the ACK arrives (RFC 3261 §13.3.1.4); the transaction
+//! passes each 2xx to the transport.
 
 use super::timers::{Resend, next};
 use super::{Class, ServerInput, ServerOutput, Timers};
@@ -22,7 +23,7 @@ use std::collections::VecDeque;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum State {
-    /// `trying_at`: none once something was sent.
+    /// `trying_at` is `None` after a response was sent.
     Proceeding {
         trying_at: Option<Time>,
     },
@@ -39,7 +40,7 @@ enum State {
     Terminated,
 }
 
-/// The machine.
+/// The INVITE server transaction state machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InviteServer {
     timers: Timers,
@@ -50,20 +51,20 @@ pub struct InviteServer {
 }
 
 impl InviteServer {
-    /// For an INVITE that just came.
+    /// Creates the transaction for an INVITE that was just received.
     #[must_use]
     pub fn new(timers: Timers, transport: Transport, now: Time) -> Self {
         let state = State::Proceeding { trying_at: Some(now + timers.trying) };
         Self { timers, transport, state, outputs: VecDeque::new() }
     }
 
-    /// Takes one input.
+    /// Processes one input.
     pub fn handle_input(&mut self, input: ServerInput, now: Time) {
         use Class::{Failure, Provisional, Success};
         use ServerInput::{Ack, Request, Respond, Unreachable};
         match (self.state, input) {
             (State::Proceeding { trying_at: Some(_) }, Request) => {
-                // It would not come again if the client knew that it arrived.
+                // A retransmission shows that the client has received no response yet.
                 self.state = State::Proceeding { trying_at: None };
                 self.outputs.push_back(ServerOutput::Trying);
             }
@@ -82,7 +83,7 @@ impl InviteServer {
             (State::Accepted { .. }, Respond(Success)) => self.outputs.push_back(ServerOutput::Send),
             (State::Accepted { .. }, Ack) => self.outputs.push_back(ServerOutput::DeliverAck),
             (State::Proceeding { .. } | State::Completed { .. } | State::Accepted { .. }, Unreachable) => {
-                // The response may reach the client another way, so the transaction goes on (RFC 6026 §8.8).
+                // The response may reach the client by another route, so the transaction continues (RFC 6026 §8.8).
                 self.outputs.push_back(ServerOutput::Reroute);
             }
             (State::Accepted { .. }, Request | Respond(Provisional | Failure))
@@ -103,7 +104,7 @@ impl InviteServer {
         self.state = if wait.is_zero() { State::Terminated } else { State::Confirmed { end_at: now + wait } };
     }
 
-    /// Does what is due.
+    /// Processes the timers that have expired.
     pub fn handle_timeout(&mut self, now: Time) {
         match &mut self.state {
             State::Proceeding { trying_at } if trying_at.is_some_and(|at| at <= now) => {
@@ -127,12 +128,12 @@ impl InviteServer {
         }
     }
 
-    /// The next thing to do, until there is none.
+    /// Returns the next output.
     pub fn poll_output(&mut self) -> Option<ServerOutput> {
         self.outputs.pop_front()
     }
 
-    /// When [`Self::handle_timeout`] must be called next.
+    /// Returns the time at which [`Self::handle_timeout`] must be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         match self.state {
@@ -143,7 +144,8 @@ impl InviteServer {
         }
     }
 
-    /// A response of this class still makes a difference. As long as a failure does, a CANCEL does (RFC 3261 §9.2).
+    /// Returns whether a response of this class can still be sent. While a 300–699 response can, a CANCEL is effective
+    /// (RFC 3261 §9.2).
     #[must_use]
     pub const fn takes(&self, class: Class) -> bool {
         match self.state {
@@ -153,7 +155,7 @@ impl InviteServer {
         }
     }
 
-    /// Nothing more will happen.
+    /// Returns whether the transaction has ended.
     #[must_use]
     pub const fn is_terminated(&self) -> bool {
         matches!(self.state, State::Terminated)

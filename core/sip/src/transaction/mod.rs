@@ -1,6 +1,7 @@
-//! Transactions: a request and its responses, on a network that loses and repeats (RFC 3261 §17 and RFC 6026).
+//! SIP transactions: retransmission, matching and timeouts of requests and responses (RFC 3261 §17, RFC 6026).
 //!
-//! Four small machines say *when* something is sent, passed on or given up; the [`layer`] says *what* and *where to*.
+//! Four state machines decide when a message is sent, delivered or given up. The [`layer`] matches messages to them,
+//! holds the message contents and selects the destinations.
 
 mod invite_client;
 mod invite_server;
@@ -17,19 +18,19 @@ pub use timers::Timers;
 
 use serde::{Deserialize, Serialize};
 
-/// What a response means to a transaction.
+/// The class of a response, as far as transactions distinguish it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Class {
-    /// 100 to 199: there is more to come.
+    /// 100 to 199.
     Provisional,
     /// 200 to 299.
     Success,
-    /// 300 to 699: final, and not what was asked for.
+    /// 300 to 699.
     Failure,
 }
 
 impl Class {
-    /// The class of a status code.
+    /// Returns the class of a status code.
     #[must_use]
     pub const fn of(status: u16) -> Self {
         match status {
@@ -40,70 +41,70 @@ impl Class {
     }
 }
 
-/// Why a request got no final response.
+/// The reason that a request received no final response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Failure {
-    /// Nobody answered in time: as good as a 408 (RFC 3261 §8.1.3.1).
+    /// No response arrived in time. Equivalent to 408 (RFC 3261 §8.1.3.1).
     Timeout,
-    /// It could not be sent: as good as a 503 (RFC 3261 §8.1.3.1).
+    /// The request could not be sent. Equivalent to 503 (RFC 3261 §8.1.3.1).
     Unreachable,
-    /// The name of the server leads nowhere.
+    /// The server's name did not resolve to any usable address.
     NoSuchHost,
-    /// It was canceled before it was sent at all.
+    /// The request was canceled before it was sent.
     Withdrawn,
 }
 
-/// What happens to a client transaction.
+/// An input of a client transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ClientInput {
-    /// A response came.
+    /// A response was received.
     Response(Class),
-    /// Its user does not want it any more.
+    /// The transaction user cancels the request.
     Cancel,
-    /// What was sent did not get out.
+    /// The transport could not send a message of this transaction.
     Unreachable,
 }
 
-/// What a client transaction wants done.
+/// An output of a client transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ClientOutput {
-    /// Send the request, again perhaps.
+    /// Send or retransmit the request.
     Send,
-    /// Send an ACK for the failure that just came, again perhaps.
+    /// Send or retransmit the ACK for the 300–699 response.
     Acknowledge,
     /// Send a CANCEL.
     Cancel,
-    /// Give the response that just came to the user.
+    /// Pass the response that was just received to the transaction user.
     Deliver,
-    /// Tell the user that no final response will come.
+    /// Report to the transaction user that no final response will arrive.
     Fail(Failure),
 }
 
-/// What happens to a server transaction.
+/// An input of a server transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ServerInput {
-    /// The request came again.
+    /// The request was received again.
     Request,
-    /// An ACK came, for a failure or for a success.
+    /// An ACK was received, for a 2xx or for a 300–699 response.
     Ack,
-    /// The user answers.
+    /// The transaction user sends a response.
     Respond(Class),
-    /// What was sent did not get out.
+    /// The transport could not send a message of this transaction.
     Unreachable,
 }
 
-/// What a server transaction wants done.
+/// An output of a server transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ServerOutput {
-    /// Send the user's latest response, again perhaps.
+    /// Send or retransmit the latest response.
     Send,
-    /// Send a 100 of the layer's own: the user takes its time.
+    /// Send a 100 because the transaction user has not responded yet.
     Trying,
-    /// Give the ACK that just came to the user.
+    /// Pass the ACK that was just received to the transaction user.
     DeliverAck,
-    /// Tell the user that nobody acknowledged its failure response.
+    /// Report to the transaction user that no ACK arrived for its 300–699 response.
     Unacknowledged,
-    /// Find another way to the client (RFC 3261 §18.2.2), and repeat the response on it.
+    /// Select the next destination for responses (RFC 3261 §18.2.2) and send the latest response to it.
     Reroute,
 }
 

@@ -1,4 +1,4 @@
-//! The client transaction of every request but INVITE and ACK (RFC 3261 §17.1.2).
+//! Client transaction of all methods except INVITE and ACK (RFC 3261 §17.1.2).
 //!
 //! ```text
 //!            E: send again          E: send again, every T2
@@ -24,7 +24,7 @@ enum State {
     Terminated,
 }
 
-/// The machine.
+/// The non-INVITE client transaction state machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NonInviteClient {
     timers: Timers,
@@ -35,7 +35,7 @@ pub struct NonInviteClient {
 }
 
 impl NonInviteClient {
-    /// Begins with sending the request.
+    /// Creates the transaction. Its first output sends the request.
     #[must_use]
     pub fn new(timers: Timers, transport: Transport, now: Time) -> Self {
         let resend = Resend::first(&timers, transport, now);
@@ -43,7 +43,7 @@ impl NonInviteClient {
         Self { timers, transport, state, outputs: VecDeque::from([ClientOutput::Send]) }
     }
 
-    /// Takes one input.
+    /// Processes one input.
     pub fn handle_input(&mut self, input: ClientInput, now: Time) {
         use Class::{Failure as Failed, Provisional, Success};
         use ClientInput::{Cancel, Response, Unreachable};
@@ -71,7 +71,7 @@ impl NonInviteClient {
         self.state = if wait.is_zero() { State::Terminated } else { State::Completed { end_at: now + wait } };
     }
 
-    /// Does what is due.
+    /// Processes the timers that have expired.
     pub fn handle_timeout(&mut self, now: Time) {
         match &mut self.state {
             State::Trying { give_up_at, .. } | State::Proceeding { give_up_at, .. } if *give_up_at <= now => {
@@ -89,12 +89,12 @@ impl NonInviteClient {
         }
     }
 
-    /// The next thing to do, until there is none.
+    /// Returns the next output.
     pub fn poll_output(&mut self) -> Option<ClientOutput> {
         self.outputs.pop_front()
     }
 
-    /// When [`Self::handle_timeout`] must be called next.
+    /// Returns the time at which [`Self::handle_timeout`] must be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         match self.state {
@@ -104,13 +104,13 @@ impl NonInviteClient {
         }
     }
 
-    /// No response at all has come.
+    /// Returns whether no response has been received.
     #[must_use]
     pub const fn is_unanswered(&self) -> bool {
         matches!(self.state, State::Trying { .. })
     }
 
-    /// No final response has come.
+    /// Returns whether no final response has been received.
     #[must_use]
     pub const fn is_waiting(&self) -> bool {
         match self.state {
@@ -119,7 +119,7 @@ impl NonInviteClient {
         }
     }
 
-    /// Nothing more will happen.
+    /// Returns whether the transaction has ended.
     #[must_use]
     pub const fn is_terminated(&self) -> bool {
         matches!(self.state, State::Terminated)

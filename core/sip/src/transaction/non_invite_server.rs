@@ -1,4 +1,4 @@
-//! The server transaction of every request but INVITE and ACK (RFC 3261 §17.2.2, RFC 4320).
+//! Server transaction of all methods except INVITE and ACK (RFC 3261 §17.2.2, RFC 4320).
 //!
 //! ```text
 //!  ──> Trying ── 1xx: send; when the client waits T2: 100 ──> Proceeding (1xx, request again: send)
@@ -21,7 +21,7 @@ enum State {
     Terminated,
 }
 
-/// The machine.
+/// The non-INVITE server transaction state machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NonInviteServer {
     timers: Timers,
@@ -32,7 +32,7 @@ pub struct NonInviteServer {
 }
 
 impl NonInviteServer {
-    /// For a request that just came.
+    /// Creates the transaction for a request that was just received.
     #[must_use]
     pub fn new(timers: Timers, transport: Transport, now: Time) -> Self {
         let give_up_at = now + timers.patience();
@@ -40,7 +40,7 @@ impl NonInviteServer {
         Self { timers, transport, state, outputs: VecDeque::new() }
     }
 
-    /// Takes one input.
+    /// Processes one input.
     pub fn handle_input(&mut self, input: ServerInput, now: Time) {
         use Class::{Failure, Provisional, Success};
         use ServerInput::{Ack, Request, Respond, Unreachable};
@@ -69,10 +69,10 @@ impl NonInviteServer {
         self.outputs.push_back(ServerOutput::Send);
     }
 
-    /// Does what is due.
+    /// Processes the timers that have expired.
     pub fn handle_timeout(&mut self, now: Time) {
         match self.state {
-            // A response would come too late and be taken for a stray one (RFC 4320 §4.2).
+            // The client has timed out by now; a response would match none of its transactions (RFC 4320 §4.2).
             State::Trying { give_up_at: end_at, .. }
             | State::Proceeding { give_up_at: end_at }
             | State::Completed { end_at }
@@ -88,12 +88,12 @@ impl NonInviteServer {
         }
     }
 
-    /// The next thing to do, until there is none.
+    /// Returns the next output.
     pub fn poll_output(&mut self) -> Option<ServerOutput> {
         self.outputs.pop_front()
     }
 
-    /// When [`Self::handle_timeout`] must be called next.
+    /// Returns the time at which [`Self::handle_timeout`] must be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         match self.state {
@@ -103,13 +103,13 @@ impl NonInviteServer {
         }
     }
 
-    /// A response of this class still makes a difference: any, until there was a final one.
+    /// Returns whether a response of this class can still be sent: any response until the final one.
     #[must_use]
     pub const fn takes(&self, _: Class) -> bool {
         matches!(self.state, State::Trying { .. } | State::Proceeding { .. })
     }
 
-    /// Nothing more will happen.
+    /// Returns whether the transaction has ended.
     #[must_use]
     pub const fn is_terminated(&self) -> bool {
         matches!(self.state, State::Terminated)

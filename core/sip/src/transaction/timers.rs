@@ -1,24 +1,24 @@
-//! The timers of RFC 3261 (table 4) and RFC 6026, by their letters.
+//! The transaction timers of RFC 3261 (table 4) and RFC 6026.
 
 use crate::transport::Transport;
 use core::time::Duration;
 use offhook_clock::{Time, earliest};
 use serde::{Deserialize, Serialize};
 
-/// What the timers are made of.
+/// The values that the timers are derived from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timers {
-    /// An estimate of the round trip.
+    /// T1: an estimate of the round-trip time.
     pub t1: Duration,
-    /// The longest wait before a request other than INVITE, or a response to INVITE, is sent again.
+    /// T2: the maximum retransmission interval of non-INVITE requests and of responses to INVITE.
     pub t2: Duration,
-    /// The longest that a message stays in the network.
+    /// T4: the maximum time that a message remains in the network.
     pub t4: Duration,
-    /// How long a phone may ring without a sign of life before the INVITE is canceled: more than 3 minutes (§16.6).
+    /// Timer C: an INVITE without any new provisional response for this long is canceled. More than 3 minutes (§16.6).
     pub c: Duration,
-    /// How long failure responses to an INVITE may come again: at least 32 s (§17.1.1.2).
+    /// Timer D: the time that retransmitted 300–699 responses to an INVITE are absorbed. At least 32 s (§17.1.1.2).
     pub d: Duration,
-    /// How long the user may think about an INVITE before a 100 is sent for it (§17.2.1).
+    /// The time after which a 100 is sent if the transaction user has not responded to an INVITE (§17.2.1).
     pub trying: Duration,
 }
 
@@ -36,28 +36,29 @@ impl Default for Timers {
 }
 
 impl Timers {
-    /// B, F, H, L and M: when hope is lost. J too, over datagrams.
+    /// Timers B, F, H, L and M, and over UDP also J: 64·T1, after which a transaction is given up.
     #[must_use]
     pub const fn patience(&self) -> Duration {
         self.t1.saturating_mul(64)
     }
 
-    /// D: how long an ACK is kept.
+    /// Timer D: the time that the ACK is kept for retransmission.
     pub(super) const fn d(&self, transport: Transport) -> Duration {
         if transport.is_reliable() { Duration::ZERO } else { self.d }
     }
 
-    /// I and K: how long repeated messages are absorbed.
+    /// Timers I and K: the time that retransmissions are absorbed.
     pub(super) const fn absorb(&self, transport: Transport) -> Duration {
         if transport.is_reliable() { Duration::ZERO } else { self.t4 }
     }
 
-    /// J: how long a final response is kept for repeated requests.
+    /// Timer J: the time that a final response is kept for retransmitted requests.
     pub(super) const fn j(&self, transport: Transport) -> Duration {
         if transport.is_reliable() { Duration::ZERO } else { self.patience() }
     }
 
-    /// When a client has come to wait T2 between its requests: not before then may there be a 100 (RFC 4320 §4.1).
+    /// The time until a client's retransmission interval has reached T2. A 100 must not be sent earlier (RFC 4320
+    /// §4.1).
     pub(super) fn non_invite_trying(&self) -> Duration {
         let mut interval = self.t1;
         let mut total = Duration::ZERO;
@@ -69,7 +70,7 @@ impl Timers {
     }
 }
 
-/// A, E and G: when a message is sent again.
+/// Timers A, E and G: the schedule of retransmissions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Resend {
     at: Time,
@@ -77,24 +78,24 @@ pub(super) struct Resend {
 }
 
 impl Resend {
-    /// For a message that was just sent; none over a transport that does not lose it.
+    /// Starts the schedule for a message that was just sent. Returns `None` over a reliable transport.
     pub(super) fn first(timers: &Timers, transport: Transport, now: Time) -> Option<Self> {
         (!transport.is_reliable()).then(|| Self { at: now + timers.t1, interval: timers.t1 })
     }
 
-    /// If it is time to send again: when to do so next. `most` is the longest wait.
+    /// Returns the next schedule if a retransmission is due. `most` is the maximum interval.
     pub(super) fn due(self, most: Duration, now: Time) -> Option<Self> {
         let interval = self.interval.saturating_mul(2).min(most);
         (self.at <= now).then(|| Self { at: now + interval, interval })
     }
 
-    /// The same message, but the wait is `interval` from now on: E once a provisional response came.
+    /// Keeps the next time and sets the interval that follows it: for timer E after a provisional response.
     pub(super) fn slowed(self, interval: Duration) -> Self {
         Self { at: self.at, interval }
     }
 }
 
-/// The earlier of a deadline and the next repetition.
+/// Returns the earlier of the deadline and the next retransmission.
 pub(super) fn next(resend: Option<Resend>, deadline: Time) -> Option<Time> {
     earliest(resend.map(|resend| resend.at), Some(deadline))
 }

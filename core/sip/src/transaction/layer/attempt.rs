@@ -1,4 +1,4 @@
-//! The transactions that requests going out are made of.
+//! Client transactions: one attempt of a request at one server.
 
 use super::client::{Client, Miss, Phase, Place, TCP_PATIENCE, Wish};
 use super::io::{ClientKey, Event, Output};
@@ -9,7 +9,7 @@ use crate::transport::{Hop, Source, Transport};
 use offhook_clock::{Time, earliest};
 use serde::{Deserialize, Serialize};
 
-/// One transaction of our own.
+/// The number of a client transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct AttemptId(pub(super) u64);
 
@@ -17,7 +17,7 @@ pub(super) struct AttemptId(pub(super) u64);
 enum Machine {
     Invite(InviteClient),
     NonInvite(NonInviteClient),
-    /// The ACK of a 2xx, which is sent once and answered by nobody; remembered in case it does not get out.
+    /// The ACK of a 2xx, which is sent once and has no response. It is kept in case the transport reports a failure.
     Ack {
         forget_at: Time,
     },
@@ -65,7 +65,7 @@ impl Machine {
     }
 }
 
-/// One transaction of our own, with one server.
+/// A client transaction with one server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Attempt {
     client: ClientKey,
@@ -74,13 +74,13 @@ pub(super) struct Attempt {
     branch: String,
     hop: Hop,
     transport: Transport,
-    /// The answer to a failure response.
+    /// The ACK of a 300–699 response.
     ack: Option<Vec<u8>>,
     cancel: Option<Cancel>,
 }
 
 impl Attempt {
-    /// Its server has sent no response at all.
+    /// Returns whether no response has been received.
     pub(super) const fn is_unanswered(&self) -> bool {
         match &self.machine {
             Machine::Invite(machine) => machine.is_unanswered(),
@@ -89,7 +89,7 @@ impl Attempt {
         }
     }
 
-    /// Its server has not answered.
+    /// Returns whether no final response has been received.
     pub(super) const fn is_waiting(&self) -> bool {
         match &self.machine {
             Machine::Invite(machine) => machine.is_waiting(),
@@ -99,23 +99,23 @@ impl Attempt {
     }
 }
 
-/// The CANCEL of an INVITE: another transaction, with the branch of the first (RFC 3261 §9.1).
+/// The CANCEL of an INVITE: a separate transaction with the branch of the INVITE (RFC 3261 §9.1).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Cancel {
     machine: NonInviteClient,
     octets: Vec<u8>,
 }
 
-/// What made a machine move.
+/// The input that a machine is processing.
 enum Cause {
-    /// The request was just printed.
+    /// The start of the transaction, with the serialized request.
     Begin(Vec<u8>),
     Response(Box<Response>, Source),
     Other,
 }
 
 impl Layer {
-    /// Begins a transaction. `branch` was made for the next number.
+    /// Starts a client transaction. `branch` was generated for the next number.
     pub(super) fn launch(&mut self, key: ClientKey, place: &Place, branch: String, octets: Vec<u8>, now: Time) {
         let id = AttemptId(self.number());
         let Some(client) = self.clients.get_mut(&key) else { return };
@@ -173,9 +173,10 @@ impl Layer {
         }
     }
 
-    /// The transaction that a response belongs to (RFC 3261 §17.1.3), and whether it is the CANCEL's.
+    /// Returns the transaction of a response (RFC 3261 §17.1.3), and whether the response is to its CANCEL.
     fn find_attempt(&self, response: &Response) -> Option<(AttemptId, bool)> {
-        // More than one `Via`: meant for somebody behind us, and we are no proxy (RFC 3261 §8.1.3.3).
+        // More than one `Via`: the response was routed here in error, because the relay is not a proxy (RFC 3261
+        // §8.1.3.3).
         if response.headers.all(HeaderName::Via).nth(1).is_some() {
             return None;
         }
@@ -248,7 +249,7 @@ impl Layer {
         self.settle_attempt(id);
     }
 
-    /// The user's request, as long as this attempt is the one that counts.
+    /// Returns the client of an attempt if this is its current attempt.
     fn client_of(&self, id: AttemptId) -> Option<(ClientKey, &Client)> {
         let key = self.attempts.get(&id)?.client;
         let client = self.clients.get(&key).filter(|client| client.is_trying(id))?;
@@ -276,7 +277,7 @@ impl Layer {
         let octets = known.or_else(|| {
             let (_, client) = self.client_of(id)?;
             let mut ack = companion(&client.request, &Method::Ack);
-            // With the tag of whoever refused (RFC 3261 §17.1.1.3).
+            // The ACK carries the `To` tag of the response (RFC 3261 §17.1.1.3).
             ack.headers.set(HeaderName::To, response.headers.get(HeaderName::To)?);
             Some(ack.to_bytes())
         });
@@ -300,7 +301,7 @@ impl Layer {
         }
     }
 
-    /// Moves the CANCEL. Whether it succeeded says nothing: the INVITE's own response does (RFC 3261 §9.1).
+    /// Drives the CANCEL transaction. Its response is ignored: the response to the INVITE decides (RFC 3261 §9.1).
     fn drive_cancel(&mut self, id: AttemptId, act: impl FnOnce(&mut NonInviteClient)) {
         let Some(cancel) = self.attempts.get_mut(&id).and_then(|attempt| attempt.cancel.as_mut()) else { return };
         act(&mut cancel.machine);
@@ -311,7 +312,7 @@ impl Layer {
         }
     }
 
-    /// Gives a response to the user, or back if another server is to be tried.
+    /// Delivers a response to the transaction user, or returns a 503 if another server is to be tried.
     fn deliver(&mut self, id: AttemptId, response: Box<Response>, source: Source) -> Option<Miss> {
         let (key, client) = self.client_of(id)?;
         if response.status == 503 && client.may_try_another() {
@@ -329,7 +330,7 @@ impl Layer {
         None
     }
 
-    /// Sets the alarm, or forgets a transaction that is over.
+    /// Updates the deadline, or removes a transaction that has ended.
     fn settle_attempt(&mut self, id: AttemptId) {
         let Some(attempt) = self.attempts.get_mut(&id) else { return };
         if attempt.machine.is_terminated() {
@@ -353,8 +354,8 @@ impl Layer {
     }
 }
 
-/// The ACK or CANCEL of a request: the same but for the method and what only the request itself is about
-/// (RFC 3261 §9.1, §17.1.1.3).
+/// Creates the ACK or CANCEL of a request. It has the same routing headers and dialog identifiers but no body (RFC 3261
+/// §9.1, §17.1.1.3).
 fn companion(request: &Request, method: &Method) -> Request {
     let mut companion = Request::new(method.clone(), request.uri.clone());
     let names = [HeaderName::Via, HeaderName::Route, HeaderName::From, HeaderName::To, HeaderName::CallId];

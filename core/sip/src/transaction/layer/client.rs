@@ -1,4 +1,4 @@
-//! Requests that go out.
+//! Sending of requests: selection of the server and the transport, and failover (RFC 3263, RFC 3261 §18.1.1).
 
 use super::attempt::{Attempt, AttemptId};
 use super::io::{ClientKey, Destination, Event, Output};
@@ -14,35 +14,35 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
-/// A request of the user's.
+/// A request that the transaction user sends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Client {
-    /// With the `Via` of the current attempt.
+    /// The request, with the `Via` of the current attempt.
     pub(super) request: Request,
-    /// A `Contact` at [`super::OWN_HOST`], as the user made it.
+    /// The `Contact` as the transaction user wrote it, with the host [`super::OWN_HOST`].
     contact: Option<NameAddr>,
     pub(super) phase: Phase,
-    /// Where else it can go.
+    /// The remaining candidates.
     rest: VecDeque<Candidate>,
-    /// UDP was asked for by the URI or the configuration: it does not go over TCP for its size.
+    /// Whether the URI or the configuration demands UDP, so that the request's size does not select TCP.
     stays_on_udp: bool,
-    /// Over TCP for its size: when UDP is tried instead, if no response has come.
+    /// If TCP was selected for the size of the request: the time at which UDP is tried if no response has arrived.
     pub(super) give_up_tcp_at: Option<Time>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Phase {
-    /// The resolver is asked.
+    /// A resolver query is pending.
     Resolving { give_up_at: Time, reach: Reach },
-    /// A server is.
+    /// An attempt at a server is in progress.
     Trying { attempt: AttemptId, wish: Wish },
 }
 
-/// What the user wants of a request that was sent.
+/// The response that the transaction user expects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Wish {
     Response,
-    /// No response but the one to a CANCEL, which gives this `Reason` (RFC 3326).
+    /// Only the response that follows a CANCEL, which is sent with this `Reason` (RFC 3326).
     Cancel {
         reason: Option<String>,
     },
@@ -60,34 +60,34 @@ pub(super) enum Place {
     Target(Target),
 }
 
-/// How long a server that was asked over TCP for the size of the request may take to respond at all. It is as long as a
-/// connection may take to open.
+/// The time that a server may take to respond if TCP was selected for the size of the request. It equals the time that
+/// a connection may take to open.
 pub(super) const TCP_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long it is remembered that a server does not respond over TCP.
+/// The time that a server is remembered as not responding over TCP.
 const WITHOUT_TCP: Duration = Duration::from_secs(600);
 
-/// Servers of which that is remembered.
+/// The maximum number of servers remembered as not responding over TCP.
 const MOST_WITHOUT_TCP: usize = 1_024;
 
-/// What makes a candidate's turn come.
+/// The kind of failure after which a candidate is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum After {
     AnyFailure,
-    /// There is no connection to the same server over the transport before it (RFC 3261 §18.1.1).
+    /// The same server could not be reached over the preferred transport (RFC 3261 §18.1.1).
     NoConnection,
 }
 
-/// Why an attempt came to nothing.
+/// The reason that an attempt failed.
 #[derive(Clone, Debug)]
 pub(super) enum Miss {
     Failed(Failure),
-    /// 503: the server has too much to do (RFC 3263 §4.3).
+    /// A 503: the server is overloaded (RFC 3263 §4.3).
     Refused(Box<(Response, Source)>),
 }
 
 impl Layer {
-    /// Sends a request in a transaction of its own. The user makes all of it but the `Via`.
+    /// Sends a request in a transaction. The transaction user provides all of it except the `Via`.
     pub fn request(&mut self, request: Request, destination: Destination, now: Time) -> ClientKey {
         let key = ClientKey(self.number());
         if self.clients.len() >= self.settings.limits.clients {
@@ -99,13 +99,14 @@ impl Layer {
         key
     }
 
-    /// Sends the ACK of a 2xx: a transaction of its own, without responses (RFC 3261 §13.2.2.4).
+    /// Sends the ACK of a 2xx, which has its own branch and no response (RFC 3261 §13.2.2.4).
     pub fn ack(&mut self, request: Request, destination: Destination, now: Time) {
         self.request(request, destination, now);
     }
 
-    /// Cancels an INVITE; `reason` is what the CANCEL gives (RFC 3326). The CANCEL waits for a provisional response, if there
-    /// was none yet (RFC 3261 §9.1). The INVITE is answered all the same, with 487 mostly.
+    /// Cancels an INVITE. `reason` is the `Reason` header of the CANCEL (RFC 3326). If no provisional response has
+    /// arrived, the CANCEL is deferred until one does (RFC 3261 §9.1). The INVITE still receives a final response,
+    /// usually 487.
     pub fn cancel(&mut self, key: ClientKey, reason: Option<String>, now: Time) {
         let Some(client) = self.clients.get_mut(&key).filter(|client| client.request.method == Method::Invite) else {
             self.counters.ignored += 1;
@@ -162,7 +163,7 @@ impl Layer {
             self.counters.ignored += 1;
             return;
         };
-        // The owner of a zone may write any address into it, and any port into an SRV record.
+        // The owner of a DNS zone can publish any address, and any port in an SRV record.
         let targets: Vec<Target> = targets.into_iter().filter(|target| reach.admits(target.address)).collect();
         let failure = if targets.is_empty() { Failure::NoSuchHost } else { Failure::Unreachable };
         let to = |target| Candidate { place: Place::Target(target), after: After::AnyFailure };
@@ -170,7 +171,7 @@ impl Layer {
         self.try_next(key, Miss::Failed(failure), now);
     }
 
-    /// Goes on to the next server; after the last, tells the user how the one before it failed.
+    /// Tries the next server. After the last one, reports the latest failure to the transaction user.
     pub(super) fn try_next(&mut self, key: ClientKey, miss: Miss, now: Time) {
         let Some(client) = self.clients.get_mut(&key) else { return };
         if matches!(client.phase, Phase::Trying { wish: Wish::Cancel { .. }, .. }) {
@@ -205,9 +206,9 @@ impl Layer {
         }
     }
 
-    /// Makes the request ready for a place: none, if the relay does not speak its transport.
+    /// Prepares the request for a candidate. Returns `None` if the relay does not support its transport.
     fn prepare(&mut self, key: ClientKey, candidate: Candidate, now: Time) -> Option<(Place, String, Vec<u8>)> {
-        // The first part finds the attempt, the second makes it hard to guess.
+        // The number before the dot finds the attempt; the token after it makes the branch hard to guess.
         let branch = format!("{MAGIC_COOKIE}{:x}.{}", self.last_number + 1, self.token());
         let Candidate { mut place, after } = candidate;
         let (transport, address) = place.peer();
@@ -224,7 +225,7 @@ impl Layer {
             && octets.len() > self.settings.largest_datagram
             && let Some(local) = self.settings.local(Transport::Tcp, address)
         {
-            // UDP would fragment it, and gives no sign of congestion (RFC 3261 §18.1.1).
+            // UDP would fragment the request and has no congestion control (RFC 3261 §18.1.1).
             let datagram = Candidate { place: Place::Target(target.clone()), after: After::NoConnection };
             client.rest.push_front(datagram);
             target.transport = Transport::Tcp;
@@ -265,7 +266,7 @@ impl Layer {
         self.deadlines.set(Owner::Client(key), due);
     }
 
-    /// Forgets a request of the user's, and tells the failure there is.
+    /// Removes a request and reports the failure, if any.
     pub(super) fn close_client(&mut self, key: ClientKey, failure: Option<Failure>) {
         let Some(client) = self.clients.remove(&key) else { return };
         self.deadlines.set(Owner::Client(key), None);
@@ -278,7 +279,7 @@ impl Layer {
 }
 
 impl Client {
-    /// `Via` and `Contact` name the socket that the request leaves by.
+    /// Sets `Via` and `Contact` to the socket that the request is sent from.
     fn leave_by(&mut self, local: &LocalAddress, branch: &str) {
         let headers = &mut self.request.headers;
         headers.remove(HeaderName::Via);
@@ -288,37 +289,37 @@ impl Client {
         }
     }
 
-    /// Who answered over TCP, or let time pass, is not asked again over UDP.
+    /// Removes the UDP candidate of a server that responded over TCP or timed out.
     fn forget_other_transports(&mut self) {
         while self.is_tcp_for_size() {
             self.rest.pop_front();
         }
     }
 
-    /// The attempt is the one that counts.
+    /// Returns whether the attempt is the current one.
     pub(super) fn is_trying(&self, attempt: AttemptId) -> bool {
         matches!(self.phase, Phase::Trying { attempt: current, .. } if current == attempt)
     }
 
-    /// It goes over TCP because it is large, and UDP to the same server comes next.
+    /// Returns whether TCP was selected for the size of the request, with UDP to the same server as the next candidate.
     pub(super) fn is_tcp_for_size(&self) -> bool {
         self.rest.front().is_some_and(|next| next.after == After::NoConnection)
     }
 
-    /// There is another server, and the user still wants an answer.
+    /// Returns whether another server can be tried: there is one, and the request is not canceled.
     pub(super) fn may_try_another(&self) -> bool {
         matches!(self.phase, Phase::Trying { wish: Wish::Response, .. })
             && self.rest.iter().any(|candidate| candidate.after == After::AnyFailure)
     }
 
-    /// There is another way, if only over another transport.
+    /// Returns whether there is another candidate, including one that differs only in transport.
     pub(super) fn has_another_way(&self) -> bool {
         !self.rest.is_empty()
     }
 }
 
 impl Place {
-    /// Transport and address of the peer.
+    /// Returns the transport and address of the peer.
     pub(super) const fn peer(&self) -> (Transport, IpAddr) {
         match self {
             Self::Flow(source) => (source.transport, source.remote.ip()),
@@ -327,7 +328,7 @@ impl Place {
     }
 }
 
-/// An address needs no resolver (RFC 3263 §4.1, §4.2).
+/// Returns the target for an IP address, which is not resolved (RFC 3263 §4.1, §4.2).
 fn target_of_address(address: IpAddr, port: Option<u16>, transport: Option<Transport>, secure: bool) -> Target {
     let transport = if secure { Transport::Tls } else { transport.unwrap_or(Transport::Udp) };
     let host = (transport == Transport::Tls).then(|| address.to_string());

@@ -1,4 +1,4 @@
-//! The vocabulary of the layer: what goes in, what comes out.
+//! Inputs, outputs, events, settings and limits of the transaction layer.
 
 use crate::message::{Host, Request, Response, SipUri, Uri};
 use crate::transaction::{Failure, Timers};
@@ -6,27 +6,28 @@ use crate::transport::{FlowId, Hop, Inside, LocalAddress, QueryId, Source, Targe
 use crate::user_agent::destinations::Reach;
 use serde::{Deserialize, Serialize};
 
-/// A request that the user sent, over all the servers that are tried; numbered by the layer, never used twice.
+/// A request that the transaction user sends, over all servers that are tried. The layer assigns the number and never
+/// reuses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ClientKey(pub u64);
 
-/// A request that the user is to answer; numbered by the layer, never used twice.
+/// A request that the transaction user has to answer. The layer assigns the number and never reuses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ServerKey(pub u64);
 
-/// Where a request is sent.
+/// The destination of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Destination {
-    /// On a connection that exists: that of a registration, or the one the peer's last request came on.
+    /// An existing connection: that of a registration, or the one that the peer's last request arrived on.
     Flow {
-        /// The connection, as it was told with a message that came on it.
+        /// The connection, as reported with a message that arrived on it.
         flow: Source,
-        /// Where to, in this order, when it is gone.
+        /// The targets to try, in this order, when the connection is gone.
         fallback: Vec<Target>,
     },
-    /// To the first of these that does not fail (RFC 3263 §4.3).
+    /// The first of these targets that does not fail (RFC 3263 §4.3).
     Targets(Vec<Target>),
-    /// To what the resolver finds (RFC 3263 §4); an address needs no resolver.
+    /// The targets that the resolver finds (RFC 3263 §4). An IP address is not resolved.
     Resolve {
         /// The host.
         host: Host,
@@ -34,18 +35,19 @@ pub enum Destination {
         port: Option<u16>,
         /// The transport, if given.
         transport: Option<Transport>,
-        /// `sips:`: TLS only.
+        /// Whether the URI is `sips:`, which requires TLS.
         secure: bool,
-        /// The networks and ports that the host may lead to.
+        /// The networks and ports that the host may resolve to.
         reach: Reach,
     },
 }
 
 impl Destination {
-    /// Where a URI leads. `transport` counts where the URI names none. The reach is unlimited: the user agent narrows it.
+    /// Returns the destination of a URI. `transport` applies if the URI names none. The reach is unlimited; the user
+    /// agent narrows it.
     #[must_use]
     pub fn of_uri(uri: &SipUri, transport: Option<Transport>) -> Self {
-        // RFC 3263 §4: `maddr` is the target where it is given.
+        // `maddr` is the target if it is present (RFC 3263 §4).
         let maddr = uri.params().get("maddr").and_then(|maddr| maddr.parse().ok());
         Self::Resolve {
             host: maddr.unwrap_or_else(|| uri.host().clone()),
@@ -56,7 +58,8 @@ impl Destination {
         }
     }
 
-    /// Where a request leads: to its first route, else to its Request-URI (RFC 3261 §8.1.2). None: to no SIP URI.
+    /// Returns the destination of a request: its first route, else its Request-URI (RFC 3261 §8.1.2). `None` if that is
+    /// not a SIP URI.
     #[must_use]
     pub fn of_request(request: &Request, transport: Option<Transport>) -> Option<Self> {
         let route = request.headers.routes().ok()?.into_iter().next().map(|route| route.uri);
@@ -65,139 +68,142 @@ impl Destination {
     }
 }
 
-/// What happens to the layer.
+/// An input of the layer.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// A datagram, or one message of a stream.
+    /// A datagram or one message of a stream was received.
     Received {
-        /// Where it came from.
+        /// The flow and addresses it was received on.
         source: Source,
         /// The message.
         octets: Vec<u8>,
     },
-    /// The resolver's answer, best first; empty: there is no such host.
+    /// The resolver's result, in order of preference. Empty if the host does not exist.
     Resolved {
-        /// The question.
+        /// The query that was answered.
         query: QueryId,
-        /// Where to send.
+        /// The targets.
         targets: Vec<Target>,
     },
-    /// A message could not be handed to the network, or no connection could be made for it.
+    /// A message could not be passed to the network, or no connection could be opened for it.
     SendFailed {
-        /// Which.
+        /// The transmission that failed.
         transmission: TransmissionId,
     },
-    /// A connection is gone.
+    /// A connection was closed.
     FlowClosed {
-        /// Which.
+        /// The connection.
         flow: FlowId,
     },
 }
 
-/// What the layer wants done.
+/// An output of the layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// Send a message.
     Send {
-        /// To be named if it fails.
+        /// The identifier to report a failure with.
         transmission: TransmissionId,
-        /// How and where to.
+        /// The next hop.
         hop: Hop,
         /// The message.
         octets: Vec<u8>,
     },
-    /// Find out where a host name leads (RFC 3263).
+    /// Resolve a host name (RFC 3263).
     Resolve {
-        /// To be named in the answer.
+        /// The identifier to return with the result.
         query: QueryId,
-        /// The name.
+        /// The host name.
         host: String,
         /// The port, if given.
         port: Option<u16>,
         /// The transport, if given.
         transport: Option<Transport>,
-        /// `sips:`: TLS only.
+        /// Whether the URI is `sips:`, which requires TLS.
         secure: bool,
     },
-    /// Tell the user.
+    /// Report an event to the transaction user.
     Event(Event),
 }
 
-/// What the user is told.
+/// An event for the transaction user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A request to be answered with [`super::Layer::respond`]; told once, however often it comes. Its top `Via` has
-    /// `received` and `rport`.
+    /// A request to be answered with [`super::Layer::respond`]. It is reported once, whatever the number of
+    /// retransmissions. Its top `Via` has `received` and `rport`.
     Request {
-        /// To answer by.
+        /// The key to answer it with.
         key: ServerKey,
-        /// The request; neither ACK nor CANCEL.
+        /// The request: neither ACK nor CANCEL.
         request: Box<Request>,
-        /// Where it came from.
+        /// The flow and addresses it was received on.
         source: Source,
     },
-    /// An ACK that acknowledges a 2xx, or nothing that is known.
+    /// An ACK for a 2xx, or an ACK that matches no transaction.
     Ack {
         /// The ACK.
         request: Box<Request>,
-        /// Where it came from.
+        /// The flow and addresses it was received on.
         source: Source,
     },
-    /// The client canceled an INVITE that has no final response yet; the CANCEL was answered. The user answers the INVITE
-    /// with 487.
+    /// The client canceled an INVITE that has no final response yet. The layer has answered the CANCEL; the transaction
+    /// user answers the INVITE with 487.
     Cancelled {
-        /// Which.
+        /// The INVITE.
         key: ServerKey,
         /// The CANCEL, for its `Reason` header (RFC 3326).
         cancel: Box<Request>,
     },
-    /// Nobody acknowledged the failure that the user answered an INVITE with.
+    /// No ACK arrived for the 300–699 response to an INVITE.
     Unacknowledged {
-        /// Which.
+        /// The INVITE.
         key: ServerKey,
     },
-    /// A response. After a final one nothing more follows, but for an INVITE: every 2xx is told, of all forks and each
-    /// time it comes, for the user to (re)send the ACK (RFC 3261 §13.2.2.4), until [`Event::Ended`].
+    /// A response. Nothing follows a final response, except for an INVITE: each 2xx of every fork, and each
+    /// retransmission of it, is reported until [`Event::Ended`], so that the transaction user sends the ACK (RFC 3261
+    /// §13.2.2.4).
     Response {
-        /// To which request.
+        /// The request.
         key: ClientKey,
         /// The response.
         response: Box<Response>,
-        /// Where it came from.
+        /// The flow and addresses it was received on.
         source: Source,
     },
-    /// No final response will come: nothing more follows.
+    /// No final response will arrive. Nothing follows.
     Failed {
-        /// To which request.
+        /// The request.
         key: ClientKey,
-        /// Why.
+        /// The reason.
         failure: Failure,
     },
-    /// No more 2xx will come for an INVITE that had one: other early dialogs are over (RFC 3261 §13.2.2.4).
+    /// No further 2xx will arrive for an INVITE that had one. Its remaining early dialogs are terminated (RFC 3261
+    /// §13.2.2.4).
     Ended {
-        /// Which.
+        /// The INVITE.
         key: ClientKey,
     },
-    /// The peer of a stream answered a keep-alive (RFC 5626 §3.5.1).
+    /// The peer of a stream answered a keep-alive ping (RFC 5626 §3.5.1).
     Pong {
-        /// Where it came from.
+        /// The flow and addresses it was received on.
         source: Source,
     },
 }
 
-/// How much the layer takes on.
+/// The limits on the layer's load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Server transactions at a time. Beyond it, an INVITE outside a dialog is refused with 503, and the final responses to
-    /// other requests are sent once and forgotten. Requests inside a dialog are always served.
+    /// Concurrent server transactions. Beyond this number, an INVITE outside a dialog is rejected with 503, and final
+    /// responses to other requests are sent without keeping state. Requests inside a dialog are always served.
     pub servers: usize,
-    /// The share of one source (an IPv4 address or IPv6 /64) in [`Self::servers`]. A proxy brings the calls of many users.
+    /// The maximum number of [`Self::servers`] for one source (an IPv4 address or IPv6 /64). A proxy is one source for
+    /// the calls of many users.
     pub servers_per_source: usize,
-    /// The octets that server transactions may occupy, as far as the peers decide it.
+    /// The memory in octets that server transactions may occupy, as far as peers determine it.
     pub server_octets: usize,
-    /// Requests of the user's at a time; what comes beyond fails.
+    /// Concurrent client requests. Further requests fail.
     pub clients: usize,
-    /// What 503 says in `Retry-After`, in seconds.
+    /// The value of `Retry-After` in a 503, in seconds.
     pub retry_after: u32,
 }
 
@@ -216,20 +222,20 @@ impl Default for Limits {
 /// The layer's configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
-    /// Where the relay listens; the first of a transport and family is what stands in `Via`.
+    /// The addresses that the relay listens on. The first one of a transport and address family is used in `Via`.
     pub local: Vec<LocalAddress>,
-    /// What stands there towards peers in the relay's own networks.
+    /// The addresses that are used instead for peers in the relay's own networks.
     pub inside: Inside,
     /// The timers.
     pub timers: Timers,
-    /// How much it takes on.
+    /// The limits.
     pub limits: Limits,
-    /// Larger requests go over TCP rather than UDP: 1300 octets where the path is not known (RFC 3261 §18.1.1).
+    /// Larger requests are sent over TCP instead of UDP. 1300 octets if the path MTU is not known (RFC 3261 §18.1.1).
     pub largest_datagram: usize,
 }
 
 impl Settings {
-    /// The usual timers and limits.
+    /// Creates settings with the default timers and limits.
     #[must_use]
     pub fn new(local: Vec<LocalAddress>) -> Self {
         let inside = Inside::default();
@@ -237,23 +243,23 @@ impl Settings {
     }
 }
 
-/// What was counted.
+/// Counters of the layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
-    /// Messages that could not be read.
+    /// Messages that could not be parsed.
     pub malformed: u64,
-    /// Responses that belong to no transaction.
+    /// Responses that match no transaction.
     pub stray_responses: u64,
-    /// Requests that came again and were absorbed.
+    /// Retransmitted requests that were absorbed.
     pub repeated_requests: u64,
-    /// Requests that came a second way (RFC 3261 §8.2.2.2).
+    /// Requests that arrived by more than one path (RFC 3261 §8.2.2.2).
     pub merged_requests: u64,
-    /// Requests that came while the table of server transactions, or the share of their source in it, was full.
+    /// Requests that arrived while the table of server transactions, or the share of their source, was full.
     pub overloaded: u64,
-    /// Messages sent again.
+    /// Retransmitted messages.
     pub resent: u64,
-    /// Requests that went to another server after one failed.
+    /// Requests that were sent to another server after a failure.
     pub failovers: u64,
-    /// What the user or the shell said about something that is no more.
+    /// Inputs for a request, query or transaction that no longer exists.
     pub ignored: u64,
 }

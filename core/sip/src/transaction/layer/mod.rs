@@ -1,4 +1,4 @@
-//! The transaction layer: every request the relay sends or answers, on all its sockets (RFC 3261 §8.1.2, §8.2, §17, §18).
+//! SIP transaction layer: sends and receives all requests and responses of the relay (RFC 3261 §8.1.2, §8.2, §17, §18).
 //!
 //! ```text
 //!               request, ack, cancel                    respond
@@ -12,9 +12,9 @@
 //!                     Send                               Send Received
 //! ```
 //!
-//! A client is a request of the user's; it makes one attempt after another, each a transaction with a branch of its own,
-//! until a server answers (RFC 3263 §4.3). A server is a request of somebody else's. Deadlines are in one ordered set, so
-//! that neither a message nor a timer costs more where there are many transactions.
+//! A client is a request that the transaction user sends. It makes one attempt per server, each a transaction with its
+//! own branch, until a server responds (RFC 3263 §4.3). A server is a request that was received. All deadlines are in
+//! one ordered set, so that the cost per message or timer does not grow with the number of transactions.
 
 mod attempt;
 mod client;
@@ -40,10 +40,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use via::WayBack;
 
-/// The branch of requests without transaction: number 0 is never given to an attempt.
+/// The branch of requests that are sent without a transaction. No attempt has the number 0.
 const UNANSWERED: &str = "z9hG4bK0";
 
-/// What a deadline or a connection belongs to.
+/// The object that a deadline or a flow belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Owner {
     Client(ClientKey),
@@ -51,7 +51,7 @@ enum Owner {
     Server(ServerKey),
 }
 
-/// The machine.
+/// The transaction layer state machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layer {
     settings: Settings,
@@ -60,17 +60,17 @@ pub struct Layer {
     clients: BTreeMap<ClientKey, Client>,
     attempts: BTreeMap<AttemptId, Attempt>,
     servers: BTreeMap<ServerKey, Server>,
-    /// By the names that requests give them.
+    /// Server transactions by transaction name, to match requests (RFC 3261 §17.2.3).
     names: BTreeMap<Name, ServerKey>,
-    /// By what merged requests have in common.
+    /// Server transactions by origin name, to detect merged requests (RFC 3261 §8.2.2.2).
     origins: BTreeMap<Name, ServerKey>,
-    /// How many server transactions each source has.
+    /// The number of server transactions per source.
     sources: BTreeMap<offhook_limits::Source, usize>,
-    /// What the server transactions weigh in octets.
+    /// The memory that server transactions occupy, in octets.
     server_octets: usize,
-    /// Servers that large requests do not reach over TCP, and until when that is remembered.
+    /// Servers that do not respond over TCP, and the time until which TCP is not tried for a large request.
     without_tcp: BTreeMap<SocketAddr, Time>,
-    /// What depends on each stream.
+    /// The attempts and server transactions that depend on each stream connection.
     flows: BTreeSet<(FlowId, Owner)>,
     deadlines: Deadlines<Owner>,
     counters: Counters,
@@ -79,7 +79,7 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// A layer without transactions. `rng` makes branches and tags: they must be hard to guess.
+    /// Creates a layer without transactions. `rng` generates branches and tags, which must not be guessable.
     #[must_use]
     pub fn new(settings: Settings, rng: ChaCha20Rng) -> Self {
         Self {
@@ -101,7 +101,7 @@ impl Layer {
         }
     }
 
-    /// Takes one input.
+    /// Processes one input.
     pub fn handle_input(&mut self, input: Input, now: Time) {
         match input {
             Input::Received { source, octets } => self.receive(source, &octets, now),
@@ -110,7 +110,7 @@ impl Layer {
                 Sender::Attempt(attempt) => self.attempt_unreachable(attempt, now),
                 Sender::Server(key) => self.server_unreachable(key, false, now),
                 Sender::ServerAnotherWay(key) => self.server_unreachable(key, true, now),
-                // What was said once without remembering it is said again when it is asked for again.
+                // A message without a transaction is not sent again unless the peer retransmits its request.
                 Sender::Nobody => {}
             },
             Input::FlowClosed { flow } => self.flow_closed(flow, now),
@@ -133,7 +133,8 @@ impl Layer {
         }
     }
 
-    /// A ping is answered with a pong, over streams (RFC 5626 §4.4.1); datagrams of that kind only keep a NAT open.
+    /// Answers a ping on a stream with a pong (RFC 5626 §4.4.1). Over UDP, such a datagram only keeps a NAT binding
+    /// open.
     fn receive_keep_alive(&mut self, source: Source, octets: &[u8]) {
         if !source.transport.is_reliable() {
             return;
@@ -145,12 +146,12 @@ impl Layer {
         }
     }
 
-    /// Sends a keep-alive, which a stream's peer may answer: [`Event::Pong`] (RFC 5626 §4.4.1).
+    /// Sends a keep-alive ping on a stream. The peer may answer it: [`Event::Pong`] (RFC 5626 §4.4.1).
     pub fn ping(&mut self, flow: FlowId) {
         self.send_line_ends(flow, b"\r\n\r\n");
     }
 
-    /// Sends a request on a flow once, without a transaction: whoever answers, and whether, does not matter.
+    /// Sends a request on a flow once, without a transaction and without interest in its response.
     pub fn send_once(&mut self, mut request: Request, flow: &Source) {
         let Some(local) = self.settings.local(flow.transport, flow.remote.ip()).cloned() else { return };
         let branch = format!("{UNANSWERED}.{}", self.token());
@@ -167,7 +168,7 @@ impl Layer {
         self.outputs.push_back(Output::Send { transmission, hop: Hop::Flow(flow), octets: octets.to_vec() });
     }
 
-    /// Sends a response that is not remembered (RFC 3261 §8.2.7).
+    /// Sends a response without keeping state (RFC 3261 §8.2.7).
     fn respond_once(&mut self, response: &Response, source: &Source) {
         let way = WayBack::new(response.headers.top_via().ok().as_ref(), source);
         let octets = response.to_bytes();
@@ -188,7 +189,7 @@ impl Layer {
         }
     }
 
-    /// Does what is due.
+    /// Processes the timers that have expired.
     pub fn handle_timeout(&mut self, now: Time) {
         while let Some((due, owner)) = self.deadlines.pop_due(now) {
             match owner {
@@ -196,51 +197,52 @@ impl Layer {
                 Owner::Attempt(attempt) => self.attempt_timeout(attempt, now),
                 Owner::Server(key) => self.server_timeout(key, now),
             }
-            // A deadline that does not move when it is served must not hold the relay up.
+            // A deadline that its handler did not move must not cause an endless loop.
             if self.deadlines.get(&owner) == Some(due) {
                 break;
             }
         }
     }
 
-    /// The next thing to do, until there is none.
+    /// Returns the next output.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// When [`Self::handle_timeout`] must be called next.
+    /// Returns the time at which [`Self::handle_timeout`] must be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         self.deadlines.next()
     }
 
-    /// What was counted.
+    /// Returns the counters.
     #[must_use]
     pub const fn counters(&self) -> Counters {
         self.counters
     }
 
-    /// How many transactions there are: of the user's requests, and of those it answers.
+    /// Returns the number of client and of server transactions.
     #[must_use]
     pub fn transaction_count(&self) -> (usize, usize) {
         (self.clients.len().max(self.attempts.len()), self.servers.len())
     }
 
-    /// How many of the user's requests have no final response yet.
+    /// Returns the number of sent requests that have no final response yet.
     #[must_use]
     pub fn waiting_count(&self) -> usize {
         let resolving = self.clients.values().filter(|client| matches!(client.phase, client::Phase::Resolving { .. }));
         resolving.count() + self.attempts.values().filter(|attempt| attempt.is_waiting()).count()
     }
 
-    /// The configuration.
+    /// Returns the configuration.
     #[must_use]
     pub const fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// A request that passed through this relay before it came, by the `Via`s below the top one. That is a loop where the
-    /// relay would send it the same way again (RFC 3261 §16.3), and a call between two of its own users where not.
+    /// Returns whether a request has passed through this relay before, according to the `Via` values below the top one.
+    /// If the relay would route it as before, that is a loop (RFC 3261 §16.3); otherwise it is a call between two users
+    /// of the relay.
     #[must_use]
     pub fn has_been_here(&self, request: &Request) -> bool {
         request.headers.vias().is_ok_and(|vias| vias.iter().skip(1).any(|via| self.settings.is_own(via)))
@@ -255,18 +257,18 @@ impl Layer {
         self.last_number
     }
 
-    /// A token that nobody guesses.
+    /// Returns a token that cannot be guessed.
     fn token(&mut self) -> String {
         format!("{:016x}", self.rng.next_u64())
     }
 }
 
-/// What a transmission tells about itself: who sent it.
+/// The sender of a transmission, encoded in its identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sender {
     Attempt(AttemptId),
     Server(ServerKey),
-    /// After the connection it came on was lost.
+    /// A server transaction that sends to the fallback destination because the connection of the request was lost.
     ServerAnotherWay(ServerKey),
     Nobody,
 }

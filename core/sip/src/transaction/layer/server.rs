@@ -1,4 +1,4 @@
-//! Requests that come in.
+//! Received requests: matching, overload protection, responses and CANCEL (RFC 3261 §8.2, §9.2).
 
 use super::io::{Event, Output, ServerKey};
 use super::matching::{Name, origin_name, transaction_name};
@@ -70,23 +70,23 @@ impl Machine {
 pub(super) struct Server {
     machine: Machine,
     share_of: offhook_limits::Source,
-    /// It was taken although the table was full: its final response is not remembered.
+    /// Whether the request was accepted although the table was full. Its final response is not kept.
     is_beyond_limits: bool,
     way: WayBack,
-    /// What was sent last; a 100 of our own until the user says something.
+    /// The latest response. Until the transaction user responds, a 100 of the layer.
     latest: Vec<u8>,
     is_sent: bool,
-    /// In octets.
+    /// The memory it occupies, in octets.
     weight: usize,
-    /// It came in one, whose source may be forged.
+    /// Whether the request arrived in a datagram, whose source address may be forged.
     is_datagram: bool,
-    /// Of the latest response.
+    /// The `To` tag of the latest response.
     to_tag: Option<String>,
     name: Name,
     origin: Option<Name>,
 }
 
-/// A request on its way through the checks.
+/// A received request that is being checked.
 struct Arrival {
     request: Request,
     via: Via,
@@ -113,15 +113,15 @@ impl Layer {
             self.counters.repeated_requests += 1;
             return self.drive_server(key, ServerInput::Request, None, now);
         }
-        // A CANCEL makes less to do, not more.
+        // A CANCEL is accepted despite overload because it reduces the load.
         if arrival.request.method == Method::Cancel {
             return self.receive_cancel(&arrival, name, now);
         }
         let is_beyond_limits = self.is_overloaded(source.remote.ip());
         if is_beyond_limits {
             self.counters.overloaded += 1;
-            // Only an INVITE outside a dialog makes the relay remember more than a response. Everything else is answered, above
-            // all the BYE of a call.
+            // Only an INVITE outside a dialog creates more state than a response. All other requests are answered, in
+            // particular the BYE of a call.
             if arrival.request.method == Method::Invite && !is_in_dialog(&arrival.request) {
                 let mut response = Response::to(&arrival.request, 503, "");
                 response.headers.push(HeaderName::RetryAfter, self.settings.limits.retry_after);
@@ -134,8 +134,9 @@ impl Layer {
     fn receive_new(&mut self, arrival: Arrival, name: Name, is_beyond_limits: bool, now: Time) {
         let origin = origin_name(&arrival.request);
         let is_merged = origin.as_ref().is_some_and(|origin| self.origins.contains_key(origin));
-        // A UAS at the end of the way answers a request however few hops it has left; one that begins a call may go on
-        // from here (RFC 7332). OPTIONS asks just who is there (RFC 3261 §11.2).
+        // A UAS answers a request that has reached its destination even if Max-Forwards is 0; only an INVITE that
+        // begins a call may be forwarded to another leg (RFC 7332). OPTIONS with Max-Forwards 0 addresses this element
+        // itself (RFC 3261 §11.2).
         let may_go_on = arrival.request.method == Method::Invite && origin.is_some();
         let is_exhausted = may_go_on && matches!(arrival.request.headers.max_forwards(), Some(Ok(0)));
         let key = self.open_server(&arrival, name, origin.filter(|_| !is_merged), now);
@@ -144,7 +145,7 @@ impl Layer {
         }
         if is_merged {
             self.counters.merged_requests += 1;
-            // Remembered: a copy of it that the network delays must not begin another call when the first request is over.
+            // The transaction is kept: a delayed copy must not begin another call after the first request has ended.
             let mut response = Response::to(&arrival.request, 482, "");
             response.set_stateless_tag();
             self.respond(key, &response, now);
@@ -157,7 +158,7 @@ impl Layer {
         }
     }
 
-    /// RFC 3261 §9.2.
+    /// Processes a CANCEL (RFC 3261 §9.2).
     fn receive_cancel(&mut self, arrival: &Arrival, name: Name, now: Time) {
         let invite = transaction_name(&arrival.request, &arrival.via, &Method::Invite);
         let Some(invite) = self.names.get(&invite).copied() else {
@@ -190,7 +191,7 @@ impl Layer {
             || of_source >= limits.servers_per_source
     }
 
-    /// A final response without a transaction: what makes too many is not remembered.
+    /// Sends a final response without creating a transaction, so that a request beyond the limits occupies no memory.
     fn refuse_once(&mut self, mut response: Response, source: &Source) {
         response.set_stateless_tag();
         self.respond_once(&response, source);
@@ -213,7 +214,7 @@ impl Layer {
         }
         let latest = Response::to(request, 100, "").to_bytes();
         let way = WayBack::new(Some(via), source);
-        // The names are kept twice.
+        // The names are stored twice: here and as keys.
         let weight = latest.len() + 2 * (name.len() + origin.as_ref().map_or(0, String::len));
         self.server_octets += weight;
         let server = Server {
@@ -234,8 +235,9 @@ impl Layer {
         key
     }
 
-    /// Answers a request; provisionally, or once and for all. A 2xx to an INVITE may be sent again and again, until its ACK
-    /// comes (RFC 3261 §13.3.1.4); the layer repeats all others. False: it is too late for that.
+    /// Sends a response to a request. A 2xx to an INVITE may be sent repeatedly until its ACK arrives (RFC 3261
+    /// §13.3.1.4); the layer retransmits all other responses. Returns false if the transaction accepts no such response
+    /// any more.
     pub fn respond(&mut self, key: ServerKey, response: &Response, now: Time) -> bool {
         let Some(server) = self.servers.get_mut(&key) else {
             self.counters.ignored += 1;
@@ -256,12 +258,13 @@ impl Layer {
         true
     }
 
-    /// Sends a final response and forgets the request, as a stateless UAS does (RFC 3261 §8.2.7): if the response gets lost,
-    /// the request comes again and is answered again, with the same tag if that is [`Response::set_stateless_tag`]. For
-    /// requests of anybody over UDP, whose source may be forged: they must not occupy the table of transactions, and a
-    /// refused INVITE must not be answered eleven times to an address that never sent it.
+    /// Sends a final response and removes the transaction, like a stateless UAS (RFC 3261 §8.2.7). If the response is
+    /// lost, the retransmitted request is answered again, with the same tag if the response has
+    /// [`Response::set_stateless_tag`]. This is for unauthenticated requests over UDP, whose source may be forged: they
+    /// must not occupy the table of transactions, and the rejection of an INVITE must not be retransmitted up to eleven
+    /// times to an address that never sent it.
     ///
-    /// Over a stream, after a provisional response and for a 2xx to an INVITE, this is [`Self::respond`].
+    /// Over a stream, after a provisional response and for a 2xx to an INVITE, this is the same as [`Self::respond`].
     pub fn respond_statelessly(&mut self, key: ServerKey, response: &Response, now: Time) {
         let is_once = |server: &Server| match &server.machine {
             Machine::Invite(_) => !server.is_sent && !response.is_success(),
@@ -280,7 +283,7 @@ impl Layer {
         self.close_server(key);
     }
 
-    /// Whether the user's answer to a request is still waited for.
+    /// Returns whether a request has no final response yet.
     #[must_use]
     pub fn is_waiting(&self, key: ServerKey) -> bool {
         self.servers.get(&key).is_some_and(|server| server.machine.takes(Class::Failure))
@@ -346,7 +349,7 @@ impl Layer {
         }
     }
 
-    /// Sets the alarm, or forgets a transaction that is over.
+    /// Updates the deadline, or removes a transaction that has ended.
     fn settle_server(&mut self, key: ServerKey) {
         let Some(server) = self.servers.get_mut(&key) else { return };
         let is_over = server.machine.is_terminated();

@@ -1,4 +1,4 @@
-//! What `Via` says of the way: sent-by of our requests, the way back of our responses (RFC 3261 §18).
+//! `Via` processing: sent-by of outgoing requests and routing of responses (RFC 3261 §18, RFC 3581).
 
 use super::io::Settings;
 use crate::message::{Headers, Host, NameAddr, Via};
@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
 impl Settings {
-    /// How the relay calls itself towards this peer; none where it does not listen so.
+    /// Returns the relay's address towards this peer, or `None` if it does not listen on that transport and address
+    /// family.
     #[must_use]
     pub fn local(&self, transport: Transport, peer: IpAddr) -> Option<&LocalAddress> {
         let fits = |local: &&LocalAddress| local.transport == transport && local.is_ipv6 == peer.is_ipv6();
@@ -15,7 +16,7 @@ impl Settings {
         inside.or_else(|| self.local.iter().find(fits))
     }
 
-    /// The hop is one of this relay's own.
+    /// Returns whether the hop is one of this relay.
     pub(super) fn is_own(&self, via: &Via) -> bool {
         self.local.iter().chain(&self.inside.local).any(|local| {
             host(&local.host) == via.host
@@ -25,28 +26,29 @@ impl Settings {
     }
 }
 
-/// The host part of a local address.
+/// Returns the host of a local address.
 fn host(text: &str) -> Host {
     let address = text.trim_matches(['[', ']']).parse::<IpAddr>();
     address.map_or_else(|_| Host::Name(text.to_owned()), Host::Address)
 }
 
-/// A hop for a request of our own. `rport` is asked for over every transport (RFC 3581 §3): its answer tells nothing that
-/// is needed, but makes some peers answer to where the request came from.
+/// Returns the `Via` of a request that the relay sends. It requests `rport` over every transport (RFC 3581 §3): the
+/// value is not used, but some peers then respond to the address that the request came from.
 pub(super) fn own_via(local: &LocalAddress, branch: &str) -> Via {
     Via::new(local.transport, host(&local.host), Some(local.port), branch).with_rport()
 }
 
-/// The host of a `Contact` that stands for the socket the message leaves by, which the user of the layer does not know.
+/// The host of a `Contact` that the layer replaces with the address of the sending socket. The transaction user does
+/// not have this address.
 pub const OWN_HOST: &str = "relay.invalid";
 
-/// The `Contact` that is to be completed, if there is one.
+/// Returns the `Contact` with the host [`OWN_HOST`], if there is one.
 pub(super) fn own_contact(headers: &Headers) -> Option<NameAddr> {
     let contact = headers.contact()?.ok()?;
     (contact.uri.host() == Some(&host(OWN_HOST))).then_some(contact)
 }
 
-/// A `Contact` at [`OWN_HOST`] with the address of a socket in its place.
+/// Returns a `Contact` at [`OWN_HOST`] with the host replaced by a local address.
 #[must_use]
 pub fn complete_contact(contact: &NameAddr, local: &LocalAddress) -> NameAddr {
     let mut contact = contact.clone();
@@ -54,7 +56,7 @@ pub fn complete_contact(contact: &NameAddr, local: &LocalAddress) -> NameAddr {
         let default = local.transport.default_port();
         uri.set_host(host(&local.host), Some(local.port).filter(|port| *port != default));
         match local.transport {
-            // What a URI is reached by without it.
+            // Without the parameter, the URI selects these transports.
             Transport::Udp => uri.remove_param("transport"),
             Transport::Tls if uri.is_secure() => uri.remove_param("transport"),
             other => uri.set_param("transport", &other.name().to_ascii_lowercase()),
@@ -63,7 +65,7 @@ pub fn complete_contact(contact: &NameAddr, local: &LocalAddress) -> NameAddr {
     contact
 }
 
-/// Notes in the top `Via` where the request came from (RFC 3261 §18.2.1, RFC 3581 §4).
+/// Adds `received` and `rport` to the top `Via` (RFC 3261 §18.2.1, RFC 3581 §4).
 pub(super) fn note_source(headers: &mut Headers, via: &mut Via, source: &Source) {
     let address = source.remote.ip().to_canonical();
     let wants_rport = via.wants_rport();
@@ -76,19 +78,20 @@ pub(super) fn note_source(headers: &mut Headers, via: &mut Via, source: &Source)
     }
 }
 
-/// Where responses go.
+/// The route of the responses to a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct WayBack {
-    /// Where they go now.
+    /// The current destination.
     pub(super) hop: Hop,
-    /// Where they go when that fails.
+    /// The destination after that fails.
     pub(super) fallback: Option<Target>,
 }
 
 impl WayBack {
-    /// By RFC 3261 §18.2.2 and RFC 3581 §4, and to the source port also where `Via` has another address than the source: a NAT
-    /// stands between, and the port in `Via` is not open there. A peer that sends from one port and receives at another has
-    /// its own address in `Via`. `maddr` is not obeyed: it would let anybody aim our responses at anybody.
+    /// Determines the route by RFC 3261 §18.2.2 and RFC 3581 §4. If the address in `Via` differs from the source,
+    /// responses also go to the source port: the peer is behind a NAT, where the port in `Via` is not open. A peer that
+    /// sends and receives on different ports has its own address in `Via`. `maddr` is ignored, because it would let
+    /// anyone direct responses to any address.
     pub(super) fn new(via: Option<&Via>, source: &Source) -> Self {
         let flow = Hop::Flow(source.flow);
         let Some(via) = via else { return Self { hop: flow, fallback: None } };
@@ -105,7 +108,7 @@ impl WayBack {
         Self { hop: if is_symmetric { flow } else { Hop::Target(target) }, fallback: None }
     }
 
-    /// Goes on to the next way; false: there is none.
+    /// Selects the fallback destination. Returns false if there is none.
     pub(super) fn reroute(&mut self) -> bool {
         match self.fallback.take() {
             Some(target) => {
