@@ -1,4 +1,4 @@
-//! Hash algorithms and qualities of protection.
+//! Hash algorithms and quality-of-protection values of digest authentication (RFC 7616, RFC 8760).
 
 use core::fmt;
 use core::str::FromStr;
@@ -7,19 +7,19 @@ use md5::Md5;
 use serde::{Deserialize, Serialize};
 use sha2::{Sha256, Sha512_256};
 
-/// A hash function; later ones are stronger.
+/// A hash function. Variants are ordered by strength.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Hash {
     /// MD5.
     Md5,
     /// SHA-256.
     Sha256,
-    /// SHA-512/256 of FIPS 180-4, which is not a shortened SHA-512.
+    /// SHA-512/256 (FIPS 180-4), which is not a truncated SHA-512.
     Sha512_256,
 }
 
 impl Hash {
-    /// The hash of `text` in lower-case hexadecimal digits.
+    /// Returns the hash of `text` in lower-case hexadecimal digits.
     #[must_use]
     pub fn of(self, text: &[u8]) -> String {
         match self {
@@ -29,14 +29,15 @@ impl Hash {
         }
     }
 
-    /// The hash of `parts` with colons between them: `KD` and `H` of RFC 7616 §3.3 are always used so.
+    /// Returns the hash of `parts` joined by colons: the `KD` and `H` functions of RFC 7616 §3.3 are used only in this
+    /// form.
     #[must_use]
     pub fn of_parts(self, parts: &[&str]) -> String {
         self.of(parts.join(":").as_bytes())
     }
 }
 
-/// The digits of `octets`.
+/// Returns `octets` in lower-case hexadecimal digits.
 pub(super) fn hex(octets: &[u8]) -> String {
     use fmt::Write as _;
     octets.iter().fold(String::with_capacity(octets.len() * 2), |mut digits, octet| {
@@ -48,7 +49,7 @@ pub(super) fn hex(octets: &[u8]) -> String {
 /// The `algorithm` parameter (RFC 7616 §3.3, RFC 8760 §2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Algorithm {
-    /// `MD5`, what a challenge without the parameter means.
+    /// `MD5`, the default of a challenge without the parameter.
     Md5,
     /// `MD5-sess`.
     Md5Sess,
@@ -66,7 +67,7 @@ impl Algorithm {
     const ALL: [Self; 6] =
         [Self::Md5, Self::Md5Sess, Self::Sha256, Self::Sha256Sess, Self::Sha512_256, Self::Sha512_256Sess];
 
-    /// The parameter's value.
+    /// Returns the value of the parameter.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -79,7 +80,7 @@ impl Algorithm {
         }
     }
 
-    /// The hash function.
+    /// Returns the hash function.
     #[must_use]
     pub const fn hash(self) -> Hash {
         match self {
@@ -89,7 +90,7 @@ impl Algorithm {
         }
     }
 
-    /// The key is bound to both nonces (RFC 7616 §3.4.2).
+    /// Returns whether the key is bound to both nonces (RFC 7616 §3.4.2).
     #[must_use]
     pub const fn is_session(self) -> bool {
         matches!(self, Self::Md5Sess | Self::Sha256Sess | Self::Sha512_256Sess)
@@ -114,14 +115,14 @@ impl FromStr for Algorithm {
 /// Quality of protection (RFC 7616 §3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Qop {
-    /// The request line is protected.
+    /// Protects the method and the URI.
     Auth,
-    /// The request line and the body are.
+    /// Protects the method, the URI and the body.
     AuthInt,
 }
 
 impl Qop {
-    /// The parameter's value.
+    /// Returns the value of the parameter.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

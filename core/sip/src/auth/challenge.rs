@@ -1,4 +1,4 @@
-//! `WWW-Authenticate` and `Proxy-Authenticate` (RFC 3261 §20.27, §20.44).
+//! Digest challenges: `WWW-Authenticate` and `Proxy-Authenticate` (RFC 3261 §20.27, §20.44).
 
 use super::parameters::{Parameters, Quoted};
 use super::{Algorithm, AuthError, Qop};
@@ -6,29 +6,29 @@ use core::fmt;
 use core::str::FromStr;
 use serde::{Deserialize, Serialize};
 
-/// Who challenges, which decides the status and the headers (RFC 3261 §22.2, §22.3).
+/// The role of the challenging server, which determines the status code and the headers (RFC 3261 §22.2, §22.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Challenger {
-    /// A user agent server or registrar: 401.
+    /// A UAS or registrar: 401.
     UserAgent,
-    /// A proxy on the way: 407.
+    /// A proxy: 407.
     Proxy,
 }
 
-/// What a server asks for before it serves a request.
+/// A digest challenge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Challenge {
-    /// Which user and password are meant.
+    /// The protection space: the users and passwords that it applies to.
     pub realm: String,
-    /// Never used for other challenges.
+    /// The server's nonce.
     pub nonce: String,
-    /// Returned as it is.
+    /// A value that the client returns unchanged.
     pub opaque: Option<String>,
-    /// How to hash.
+    /// The hash algorithm.
     pub algorithm: Algorithm,
-    /// What may be protected; none: RFC 2069, without a nonce count.
+    /// The offered qualities of protection. Empty for RFC 2069, which has no nonce count.
     pub qop: Vec<Qop>,
-    /// The last credentials were good, but their nonce was too old.
+    /// Whether the previous credentials were rejected only because their nonce had expired.
     pub stale: bool,
 }
 
@@ -43,7 +43,7 @@ impl FromStr for Challenge {
         };
         let algorithm = parameters.get("algorithm").map_or(Ok(Algorithm::Md5), str::parse)?;
         if algorithm.is_session() && qop.is_empty() {
-            // The key needs a cnonce, and without qop there is none to send (RFC 7616 §3.4.2).
+            // The key needs a cnonce, which is not sent without qop (RFC 7616 §3.4.2).
             return Err(AuthError::Unsupported(format!("algorithm {algorithm} without qop")));
         }
         Ok(Self {
@@ -57,7 +57,7 @@ impl FromStr for Challenge {
     }
 }
 
-/// What is known of the list; a list without anything known cannot be answered.
+/// Returns the supported values of the list. Fails if the list has no supported value.
 fn offered(list: &str) -> Result<Vec<Qop>, AuthError> {
     let words = list.split(',').map(str::trim).filter(|word| !word.is_empty());
     let mut known: Vec<Qop> = words.clone().filter_map(|word| word.parse().ok()).collect();
@@ -70,7 +70,7 @@ fn offered(list: &str) -> Result<Vec<Qop>, AuthError> {
 }
 
 impl fmt::Display for Challenge {
-    /// `qop` is quoted here and nowhere else, `algorithm` and `stale` never are (RFC 7616 §3.3).
+    /// `qop` is quoted only in challenges; `algorithm` and `stale` are never quoted (RFC 7616 §3.3).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Digest realm={}, nonce={}", Quoted(&self.realm), Quoted(&self.nonce))?;
         if let Some(opaque) = &self.opaque {

@@ -1,4 +1,4 @@
-//! The half that is challenged: a UAC (RFC 3261 §22.1 to §22.3).
+//! Digest authentication, client side: a UAC that answers challenges (RFC 3261 §22.1 to §22.3).
 
 use super::algorithm::hex;
 use super::parameters::Parameters;
@@ -8,13 +8,13 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::Rng as _;
 use serde::{Deserialize, Serialize};
 
-/// Realms remembered: a request crosses few proxies that ask, and who asks is not always a friend.
+/// The maximum number of stored realms. A request passes few proxies that challenge, and a challenger may be hostile.
 const MOST_REALMS: usize = 8;
 
-/// How often a realm may call a nonce stale that was used for the first time.
+/// The maximum number of consecutive `stale` challenges to a nonce that was used for the first time.
 const MOST_STALE_AT_ONCE: u8 = 3;
 
-/// What one user answers to those that challenge: realm by realm, with the nonce to use next.
+/// The login of one user and the latest challenge of each realm, with the nonce to use next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Client {
     login: Login,
@@ -26,21 +26,22 @@ pub struct Client {
 struct Realm {
     challenger: Challenger,
     challenge: Challenge,
-    /// One for all requests with a nonce, so that the key of a session algorithm is the same by every reading of RFC 7616.
+    /// The same for all requests with a nonce, so that the key of a `-sess` algorithm is the same by every
+    /// interpretation of RFC 7616.
     cnonce: String,
     count: u32,
     stale_at_once: u8,
 }
 
-/// Why a challenge is not answered.
+/// The reason that a challenge is not answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The server does not take this user's name and password; the same are not tried again (RFC 3261 §22.2).
+    /// The server rejected the user name and password. The same credentials are not sent again (RFC 3261 §22.2).
     Rejected {
-        /// Where.
+        /// The realm that rejected them.
         realm: String,
     },
-    /// Nothing in the response can be answered.
+    /// The response has no challenge that can be answered.
     Unanswerable(AuthError),
 }
 
@@ -54,27 +55,27 @@ impl fmt::Display for Refusal {
 }
 
 impl Client {
-    /// A user whom nobody has challenged yet.
+    /// Creates a client without challenges.
     #[must_use]
     pub const fn new(login: Login) -> Self {
         Self { login, realms: Vec::new() }
     }
 
-    /// Learns the challenges of one response; `sent` are the credentials that the request had.
+    /// Stores the challenges of a response. `sent` are the credentials that the request had.
     ///
     /// # Errors
-    /// Why the request is not to be sent again.
+    /// Returns the reason that the request must not be sent again.
     pub fn learn<'a>(
         &mut self,
         challenges: impl Iterator<Item = (Challenger, &'a str)>,
         sent: &[(Challenger, Credentials)],
     ) -> Result<(), Refusal> {
         let mut chosen: Vec<(Challenger, Challenge)> = Vec::new();
-        let mut error = AuthError::Malformed("there is none");
+        let mut error = AuthError::Malformed("no challenge");
         for (challenger, text) in challenges {
             match text.parse() {
                 Ok(challenge) => choose(&mut chosen, challenger, challenge),
-                // One that is not understood is passed over: others may be (RFC 8760 §2.4).
+                // An unsupported challenge is skipped: another one may be supported (RFC 8760 §2.4).
                 Err(problem) => error = problem,
             }
         }
@@ -88,7 +89,7 @@ impl Client {
         Ok(())
     }
 
-    /// Puts a challenge in the place of the one its realm made before, unless that means to try what was rejected.
+    /// Replaces the challenge of a realm. Fails if the new challenge rejects the login.
     fn replace(
         &mut self,
         challenger: Challenger,
@@ -99,8 +100,8 @@ impl Client {
         let known = known.map(|at| self.realms.remove(at));
         let mut stale_at_once = known.as_ref().map_or(0, |known| known.stale_at_once);
         if let Some(sent) = sent {
-            // Credentials with a nonce that served before may have been rejected for its age alone: many servers do not
-            // say `stale` then. Those with a new nonce were rejected for what is in them.
+            // A nonce that was used before may have been rejected only because of its age: many servers then omit
+            // `stale`. A nonce that was used for the first time was rejected because of the user name or password.
             let served_before = sent.count() > 1 && sent.nonce != challenge.nonce;
             if !served_before {
                 stale_at_once += 1;
@@ -118,15 +119,15 @@ impl Client {
         Ok(())
     }
 
-    /// Credentials for a request: one for each realm that ever asked and whose nonce can still be used.
+    /// Returns credentials for a request: one for each realm that has challenged and whose nonce can still be used.
     pub fn credentials(&mut self, asked: &Asked<'_>, rng: &mut ChaCha20Rng) -> Vec<(Challenger, Credentials)> {
         let login = &self.login;
         self.realms.iter_mut().filter_map(|realm| realm.answer(login, asked, rng)).collect()
     }
 
-    /// Takes the nonce that a server wants to see next (RFC 3261 §20.6). `text` is the value of `Authentication-Info`.
+    /// Stores the nonce for the next request (RFC 3261 §20.6). `text` is the value of `Authentication-Info`.
     pub fn next_nonce(&mut self, text: &str) {
-        // The header has parameters only; whose they are is not said, so they count where one server alone challenges.
+        // The header has parameters only and names no realm, so it applies only if exactly one server challenges.
         let text = format!("Digest {text}");
         let next = Parameters::parse(&text).ok().and_then(|mut parameters| parameters.take("nextnonce"));
         let mut servers = self.realms.iter_mut().filter(|realm| realm.challenger == Challenger::UserAgent);
@@ -139,7 +140,8 @@ impl Client {
     }
 }
 
-/// One challenge per realm is answered: the strongest, the first of equals (RFC 8760 §2.4 leaves that to local policy).
+/// Selects one challenge per realm: the strongest, and the first among equals (RFC 8760 §2.4 leaves this to local
+/// policy).
 fn choose(chosen: &mut Vec<(Challenger, Challenge)>, challenger: Challenger, challenge: Challenge) {
     let rival = chosen.iter_mut().find(|(of, other)| *of == challenger && other.realm == challenge.realm);
     match rival {
@@ -155,7 +157,7 @@ impl Realm {
     }
 
     fn answer(&mut self, login: &Login, asked: &Asked<'_>, rng: &mut ChaCha20Rng) -> Option<(Challenger, Credentials)> {
-        // Without qop nothing tells a second request from a replay, so a nonce serves once.
+        // Without qop, a second request cannot be distinguished from a replay, so a nonce is used once.
         if self.count > 0 && self.challenge.qop.is_empty() {
             return None;
         }

@@ -1,4 +1,4 @@
-//! `Authorization` and `Proxy-Authorization` (RFC 3261 §20.7, §20.28; RFC 7616 §3.4).
+//! Digest credentials: `Authorization` and `Proxy-Authorization` (RFC 3261 §20.7, §20.28; RFC 7616 §3.4).
 
 use super::parameters::{Parameters, Quoted};
 use super::secret::same;
@@ -6,53 +6,53 @@ use super::{Algorithm, AuthError, Challenge, Login, Qop, Verifier};
 use core::fmt;
 use core::str::FromStr;
 
-/// What is asked for in the request that credentials are made for.
+/// The parts of a request that credentials cover.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
     /// The method.
     pub method: &'a str,
-    /// The Request-URI as it is printed.
+    /// The Request-URI in its serialized form.
     pub uri: &'a str,
-    /// The body, which `auth-int` protects too.
+    /// The body, which `auth-int` covers.
     pub body: &'a [u8],
 }
 
-/// The proof that a user knows a password.
+/// Digest credentials of a user.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
-    /// Who.
+    /// The user name.
     pub username: String,
-    /// Of the challenge.
+    /// The realm of the challenge.
     pub realm: String,
-    /// Of the challenge.
+    /// The nonce of the challenge.
     pub nonce: String,
-    /// The Request-URI they were made for.
+    /// The Request-URI that they were computed for.
     pub uri: String,
     /// The digest in hexadecimal digits.
     pub response: String,
-    /// Of the challenge.
+    /// The algorithm of the challenge.
     pub algorithm: Algorithm,
-    /// Of the challenge.
+    /// The opaque value of the challenge.
     pub opaque: Option<String>,
-    /// How they protect; none: RFC 2069.
+    /// The quality of protection and its parameters. `None` for RFC 2069.
     pub protection: Option<Protection>,
 }
 
-/// What goes into the digest besides, where the challenge offered a quality of protection.
+/// The additional digest inputs if the challenge offered a quality of protection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Protection {
-    /// What is protected.
+    /// The quality of protection.
     pub qop: Qop,
-    /// The client's own nonce.
+    /// The client nonce.
     pub cnonce: String,
-    /// How many requests were made with the server's nonce, this one included.
+    /// The number of requests with the server's nonce, including this one.
     pub count: u32,
 }
 
 impl Credentials {
-    /// Answers `challenge` for one request, the `count`th with its nonce.
+    /// Computes the credentials for one request, the `count`th with the nonce of `challenge`.
     ///
-    /// `auth` is taken where there is a choice: SIP bodies are changed on the way by too many.
+    /// `auth` is preferred to `auth-int`, because many intermediaries modify SIP bodies.
     #[must_use]
     pub fn answer(challenge: &Challenge, login: &Login, asked: &Asked<'_>, cnonce: &str, count: u32) -> Self {
         let qop = challenge.qop.iter().min().copied();
@@ -71,20 +71,20 @@ impl Credentials {
         credentials
     }
 
-    /// Whether the digest is the one that `verifier` gives for this request. Takes as long for good as for bad ones.
+    /// Returns whether the digest matches `verifier` and this request. The comparison takes constant time.
     #[must_use]
     pub fn is_made_with(&self, verifier: &Verifier, asked: &Asked<'_>) -> bool {
         let right = self.digest(verifier, asked);
         right.is_some_and(|right| same(right.as_bytes(), self.response.to_ascii_lowercase().as_bytes()))
     }
 
-    /// How many requests were made with the nonce, this one included; without a count it is the only one.
+    /// Returns the number of requests with the nonce, including this one. Without a count, the nonce is used once.
     #[must_use]
     pub fn count(&self) -> u32 {
         self.protection.as_ref().map_or(1, |protection| protection.count)
     }
 
-    /// RFC 7616 §3.4.1 to §3.4.3.
+    /// Computes the digest (RFC 7616 §3.4.1 to §3.4.3).
     fn digest(&self, verifier: &Verifier, asked: &Asked<'_>) -> Option<String> {
         let hash = self.algorithm.hash();
         let mut a1 = verifier.ha1(hash, &self.username, &self.realm)?;
@@ -131,7 +131,7 @@ impl FromStr for Credentials {
     }
 }
 
-/// Eight hexadecimal digits.
+/// Parses eight hexadecimal digits.
 fn count(digits: &str) -> Option<u32> {
     let plain = digits.len() == 8 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
     plain.then(|| u32::from_str_radix(digits, 16).ok()).flatten()
@@ -153,7 +153,7 @@ impl fmt::Display for Credentials {
 }
 
 impl fmt::Debug for Credentials {
-    /// Not the nonces nor the digest: passwords can be guessed against them.
+    /// Omits the nonces and the digest, which would allow guessing the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials")
             .field("username", &self.username)

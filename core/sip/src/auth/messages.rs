@@ -1,4 +1,4 @@
-//! Challenges and credentials in the headers of messages (RFC 3261 §22.2, §22.3).
+//! Challenges and credentials in SIP messages (RFC 3261 §22.2, §22.3).
 
 use super::{Asked, Challenger, Client, Credentials, Refusal};
 use crate::message::{HeaderName, Request, Response};
@@ -14,7 +14,7 @@ impl Challenger {
 }
 
 impl Client {
-    /// Puts credentials for all that ever challenged into a request, in place of those it has.
+    /// Replaces the credentials in a request with credentials for all realms that have challenged.
     pub fn sign(&mut self, request: &mut Request, rng: &mut ChaCha20Rng) {
         request.headers.remove(HeaderName::Authorization);
         request.headers.remove(HeaderName::ProxyAuthorization);
@@ -25,10 +25,10 @@ impl Client {
         }
     }
 
-    /// Learns the challenges of a 401 or 407 to `request`, which may be signed and sent again then.
+    /// Stores the challenges of a 401 or 407 to `request`. The request can then be signed and sent again.
     ///
     /// # Errors
-    /// Why the request is not to be sent again.
+    /// Returns the reason that the request must not be sent again.
     pub fn learn_from(&mut self, request: &Request, response: &Response) -> Result<(), Refusal> {
         let of_servers = response.headers.www_authenticate().map(|text| (Challenger::UserAgent, text));
         let of_proxies = response.headers.proxy_authenticate().map(|text| (Challenger::Proxy, text));
@@ -36,7 +36,7 @@ impl Client {
     }
 }
 
-/// The credentials that a request of ours had.
+/// Returns the credentials of a sent request.
 fn sent(request: &Request) -> Vec<(Challenger, Credentials)> {
     let of_servers = request.headers.authorization().map(|text| (Challenger::UserAgent, text));
     let of_proxies = request.headers.proxy_authorization().map(|text| (Challenger::Proxy, text));

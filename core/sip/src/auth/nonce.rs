@@ -1,8 +1,8 @@
-//! Nonces that need no memory until they are used well: a time, whom they were given to, and a seal over both
-//! (RFC 7616 §5.4).
+//! Server nonces that need no state until they are used: a timestamp, the client's address, and a MAC over both (RFC
+//! 7616 §5.4).
 //!
-//! A challenge costs nothing to keep, so a flood of requests without credentials fills no table. Once credentials are
-//! found good, the counts used with their nonce are remembered, so that no request can be replayed.
+//! A challenge creates no state, so a flood of requests without credentials fills no table. After the first valid
+//! credentials, the counts used with a nonce are stored, so that no request can be replayed.
 
 use super::algorithm::hex;
 use super::secret::same;
@@ -24,20 +24,21 @@ pub(super) struct Nonces {
     lifetime: Duration,
     most: usize,
     last: Time,
-    /// Nonces up to this one were forgotten: which counts they were used with is not known any more.
+    /// Nonces up to this time were removed from `used`, so that replay can no longer be detected for them.
     forgotten: Option<Time>,
-    /// By when they were made; no two are made at the same time.
+    /// The counts used with each nonce, by its time. No two nonces have the same time.
     used: BTreeMap<Time, Counts>,
 }
 
-/// Which counts were used with a nonce: the highest, and which of the 64 up to it. UDP may change the order of requests.
+/// The counts used with a nonce: the highest, and a bit set of the 64 counts up to it, because UDP may reorder
+/// requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Counts {
     highest: u32,
     seen: u64,
 }
 
-/// When a nonce was made, which is its name.
+/// The time at which a nonce was created, which identifies it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp(Time);
 
@@ -48,7 +49,7 @@ impl Nonces {
         Self { key, lifetime, most, last: Time::EPOCH, forgotten: None, used: BTreeMap::new() }
     }
 
-    /// A nonce that was never made before, for whoever asks from `address`.
+    /// Returns a new nonce for the client at `address`.
     pub(super) fn make(&mut self, address: IpAddr, now: Time) -> String {
         self.last = now.max(self.last + Duration::from_micros(1));
         let address = match address {
@@ -60,26 +61,27 @@ impl Nonces {
         stamp + &seal
     }
 
-    /// Tells whether this is one of ours and young enough to be used.
+    /// Returns the identity of a nonce if it was created here, is not expired and has its counts stored.
     pub(super) fn check(&self, nonce: &str, now: Time) -> Option<Stamp> {
         let at = Time::from_micros(u64::from_str_radix(self.open(nonce)?.get(..16)?, 16).ok()?);
         let known = self.forgotten.is_none_or(|forgotten| at > forgotten);
         (known && now.since(at) <= self.lifetime).then_some(Stamp(at))
     }
 
-    /// Where the nonce went when it was made; none: it is not one of ours.
+    /// Returns the address that the nonce was created for. `None` if it was not created here.
     pub(super) fn given_to(&self, nonce: &str) -> Option<IpAddr> {
         let bits = u128::from_str_radix(self.open(nonce)?.get(16..)?, 16).ok()?;
         Some(IpAddr::V6(Ipv6Addr::from_bits(bits)).to_canonical())
     }
 
-    /// What is under the seal, if that is ours.
+    /// Returns the part under the MAC if the MAC is valid.
     fn open<'a>(&self, nonce: &'a str) -> Option<&'a str> {
         let (stamp, seal) = nonce.split_at_checked(48)?;
         same(self.seal(stamp).as_bytes(), seal.as_bytes()).then_some(stamp)
     }
 
-    /// Notes that a nonce was used well with `count`; false if it was used so before, or too long before to be sure.
+    /// Records that a nonce was used with `count`. Returns false if the count was used before or is too old to be
+    /// checked.
     pub(super) fn spend(&mut self, stamp: Stamp, count: u32, now: Time) -> bool {
         while let Some(oldest) = self.used.first_entry().filter(|oldest| now.since(*oldest.key()) > self.lifetime) {
             oldest.remove();
@@ -92,7 +94,7 @@ impl Nonces {
     }
 
     fn seal(&self, stamp: &str) -> String {
-        // A key of 32 octets is never refused: HMAC takes any length.
+        // HMAC accepts keys of any length, so a key of 32 octets cannot fail.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key.0) else { return String::new() };
         mac.update(stamp.as_bytes());
         let tag = mac.finalize().into_bytes();
@@ -117,7 +119,7 @@ impl Counts {
     }
 }
 
-/// The key of the seals.
+/// The key of the MAC.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 struct Key([u8; 32]);

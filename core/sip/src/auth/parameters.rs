@@ -1,13 +1,14 @@
-//! `scheme name=value, name="value"`: the grammar that challenges and credentials share (RFC 3261 §25.1, RFC 7235 §2.1).
+//! Parser of `scheme name=value, name="value"`, the syntax of challenges and credentials (RFC 3261 §25.1, RFC 7235
+//! §2.1).
 
 use core::fmt;
 
-/// Why a challenge or credentials cannot be used.
+/// The reason that a challenge or credentials cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuthError {
-    /// Not the grammar of RFC 7235, or a parameter is missing, doubled or no number.
+    /// The syntax does not follow RFC 7235, or a parameter is missing, repeated or not a number.
     Malformed(&'static str),
-    /// A scheme, algorithm or quality of protection that is not known here (RFC 8760 §2.4 has such challenges ignored).
+    /// An unsupported scheme, algorithm or quality of protection. Such challenges are ignored (RFC 8760 §2.4).
     Unsupported(String),
 }
 
@@ -22,10 +23,11 @@ impl fmt::Display for AuthError {
 
 impl core::error::Error for AuthError {}
 
-/// The most parameters of one challenge or one set of credentials. RFC 7616 defines twelve, and extensions add few.
+/// The maximum number of parameters in one challenge or one set of credentials. RFC 7616 defines twelve, and extensions
+/// add few.
 const MAX_PARAMETERS: usize = 32;
 
-/// The parameters of a `Digest` header value, at most [`MAX_PARAMETERS`], so that looking for one by name is cheap.
+/// The parameters of a `Digest` header value, at most [`MAX_PARAMETERS`], so that a linear search by name is cheap.
 #[derive(Debug)]
 pub(super) struct Parameters<'a>(Vec<(&'a str, String)>);
 
@@ -38,7 +40,7 @@ impl<'a> Parameters<'a> {
         }
         let mut found = Self(Vec::new());
         loop {
-            // Empty elements of a list are to be overlooked (RFC 7230 §7).
+            // Empty list elements are ignored (RFC 7230 §7).
             rest = rest.trim_start_matches(|c: char| c == ',' || c.is_ascii_whitespace());
             if rest.is_empty() {
                 return Ok(found);
@@ -46,16 +48,16 @@ impl<'a> Parameters<'a> {
             if found.0.len() == MAX_PARAMETERS {
                 return Err(AuthError::Malformed("more than 32 parameters"));
             }
-            let (name, after) = rest.split_once('=').ok_or(AuthError::Malformed("a parameter without value"))?;
+            let (name, after) = rest.split_once('=').ok_or(AuthError::Malformed("parameter without value"))?;
             let name = name.trim_end();
             let (value, after) = value(after.trim_start())?;
             if found.get(name).is_some() {
-                return Err(AuthError::Malformed("a parameter twice"));
+                return Err(AuthError::Malformed("repeated parameter"));
             }
             found.0.push((name, value));
             rest = after.trim_start();
             if !rest.is_empty() && !rest.starts_with(',') {
-                return Err(AuthError::Malformed("a comma is missing"));
+                return Err(AuthError::Malformed("missing comma between parameters"));
             }
         }
     }
@@ -70,13 +72,13 @@ impl<'a> Parameters<'a> {
     }
 }
 
-/// A token or quoted string at the start of `text`, and what follows it.
+/// Parses the token or quoted string at the start of `text`. Returns its value and the rest.
 fn value(text: &str) -> Result<(String, &str), AuthError> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find(|c: char| c == ',' || c.is_ascii_whitespace()).unwrap_or(text.len());
         let (value, rest) = text.split_at(end);
         if value.chars().any(|letter| letter == '"' || letter.is_control()) {
-            return Err(AuthError::Malformed("a quotation mark or control character in a token"));
+            return Err(AuthError::Malformed("quotation mark or control character in a token"));
         }
         return Ok((value.to_owned(), rest));
     };
@@ -84,8 +86,8 @@ fn value(text: &str) -> Result<(String, &str), AuthError> {
     let mut escaped = false;
     for (at, letter) in quoted.char_indices() {
         match letter {
-            // A line break inside would let a value end the header it is printed into.
-            letter if letter.is_control() => return Err(AuthError::Malformed("a control character in a string")),
+            // A line break would end the header that the value is later written to.
+            letter if letter.is_control() => return Err(AuthError::Malformed("control character in a quoted string")),
             '"' if !escaped => return Ok((value, quoted.get(at + 1..).unwrap_or_default())),
             '\\' if !escaped => escaped = true,
             letter => {
@@ -94,10 +96,10 @@ fn value(text: &str) -> Result<(String, &str), AuthError> {
             }
         }
     }
-    Err(AuthError::Malformed("a quoted string without end"))
+    Err(AuthError::Malformed("unterminated quoted string"))
 }
 
-/// Prints `value` as a quoted string.
+/// Displays a value as a quoted string.
 pub(super) struct Quoted<'a>(pub(super) &'a str);
 
 impl fmt::Display for Quoted<'_> {
@@ -108,7 +110,7 @@ impl fmt::Display for Quoted<'_> {
             if matches!(letter, '"' | '\\') {
                 f.write_char('\\')?;
             }
-            // Never from the network, but a user name or password may come from anywhere.
+            // Parsed values have no control characters, but a configured user name may.
             f.write_char(if letter.is_control() { ' ' } else { letter })?;
         }
         f.write_char('"')

@@ -1,23 +1,23 @@
-//! What must not be seen.
+//! Passwords and verifiers: strings that are redacted in `Debug` output.
 
 use super::{Algorithm, Hash};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// A password, or what is as good as one. It is not printed. It is saved as it is: a saved machine that holds one is to be
-/// encrypted as a whole.
+/// A password or an equivalent secret. `Debug` does not print it. It is serialized in clear text: the saved state of a
+/// machine that holds one must be encrypted as a whole.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Hides `text`.
+    /// Wraps `text`.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text itself.
+    /// Returns the text.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -30,37 +30,38 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The name and password of a user. The realm is said by whoever challenges.
+/// The user name and password of a user. The realm comes from the challenge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Login {
-    /// The name, which need not be the user part of the address of record.
+    /// The user name, which may differ from the user part of the address of record.
     pub username: String,
     /// The password.
     pub password: Secret,
 }
 
 impl Login {
-    /// A login.
+    /// Creates a login.
     #[must_use]
     pub fn new(username: impl Into<String>, password: impl Into<String>) -> Self {
         Self { username: username.into(), password: Secret::new(password) }
     }
 
-    /// What verifies it.
+    /// Returns a verifier for it.
     #[must_use]
     pub fn verifier(&self) -> Verifier {
         Verifier::Password(self.password.clone())
     }
 }
 
-/// What a server keeps to verify a user by.
+/// The data that a server verifies a user's credentials with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verifier {
-    /// The password: good for every algorithm.
+    /// The password, which works with every algorithm.
     Password(Secret),
-    /// `H(username:realm:password)` in hexadecimal digits (RFC 7616 §3.4.2): good for one hash function and one realm.
+    /// `H(username:realm:password)` in hexadecimal digits (RFC 7616 §3.4.2), which works with one hash function and one
+    /// realm.
     Ha1 {
-        /// The hash function it was made with.
+        /// The hash function that it was computed with.
         hash: Hash,
         /// The digits.
         digits: Secret,
@@ -68,7 +69,7 @@ pub enum Verifier {
 }
 
 impl Verifier {
-    /// Whether digests of this algorithm can be verified by it.
+    /// Returns whether credentials with this algorithm can be verified.
     #[must_use]
     pub fn is_good_for(&self, algorithm: Algorithm) -> bool {
         match self {
@@ -77,7 +78,7 @@ impl Verifier {
         }
     }
 
-    /// `H(username:realm:password)`; none where this verifier is of another hash function.
+    /// Returns `H(username:realm:password)`, or `None` if this verifier uses another hash function.
     pub(super) fn ha1(&self, hash: Hash, username: &str, realm: &str) -> Option<String> {
         match self {
             Self::Password(password) => Some(hash.of_parts(&[username, realm, password.reveal()])),
@@ -87,7 +88,7 @@ impl Verifier {
     }
 }
 
-/// Equality in a time that tells nothing about where two texts of the same length differ.
+/// Compares two texts in constant time for equal lengths.
 pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
     let differences = a.iter().zip(b).fold(0_u8, |all, (a, b)| core::hint::black_box(all | (a ^ b)));
     a.len() == b.len() && differences == 0

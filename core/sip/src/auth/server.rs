@@ -1,4 +1,5 @@
-//! The half that challenges: a UAS, a registrar or a proxy (RFC 3261 §22.1 to §22.3, RFC 8760 §2.3).
+//! Digest authentication, server side: a UAS, registrar or proxy that challenges (RFC 3261 §22.1 to §22.3, RFC 8760
+//! §2.3).
 
 use super::nonce::Nonces;
 use super::{Algorithm, Asked, AuthError, Challenge, Credentials, Qop, Secret, Verifier};
@@ -9,23 +10,23 @@ use rand_chacha::ChaCha20Rng;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-/// How a server challenges.
+/// The configuration of a [`Server`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerSettings {
-    /// Which users and passwords are meant; shown to the user of a phone.
+    /// The realm, which phones show to their users.
     pub realm: String,
-    /// One challenge is made for each, in this order: the most preferred first (RFC 8760 §2.3).
+    /// The algorithms to challenge with, most preferred first; each has its own challenge (RFC 8760 §2.3).
     pub algorithms: Vec<Algorithm>,
-    /// What clients may choose from.
+    /// The qualities of protection to offer.
     pub qop: Vec<Qop>,
-    /// How long a nonce is good.
+    /// The lifetime of a nonce.
     pub nonce_lifetime: Duration,
-    /// How many nonces in use are remembered; the oldest become stale beyond that.
+    /// The maximum number of used nonces that are stored. Beyond it, the oldest become stale.
     pub most_nonces: usize,
 }
 
 impl ServerSettings {
-    /// SHA-256 before MD5, `auth`, five minutes.
+    /// Creates settings with SHA-256 and MD5 in this order, `auth`, and a nonce lifetime of five minutes.
     #[must_use]
     pub fn new(realm: impl Into<String>) -> Self {
         Self {
@@ -38,14 +39,14 @@ impl ServerSettings {
     }
 }
 
-/// Makes challenges and verifies what answers them.
+/// Creates challenges and verifies credentials.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Server {
     settings: ServerSettings,
     nonces: Nonces,
 }
 
-/// The most `Authorization` lines of one request: one for each realm on the path.
+/// The maximum number of `Authorization` lines of one request: one for each realm on its path.
 const MAX_CREDENTIALS: usize = 16;
 
 /// The credentials of a request for the realm of one server, parsed once.
@@ -69,19 +70,20 @@ impl Presented {
     }
 }
 
-/// Why a request is not served as it is.
+/// The reason that a request is not authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rejection {
-    /// No credentials for this realm: challenge.
+    /// It has no credentials for this realm: send a challenge.
     Missing,
-    /// The nonce is old, not one of ours or was used so before: challenge with `stale`.
+    /// The nonce has expired, was not created by this server or was used with the same count: send a challenge with
+    /// `stale`.
     Stale,
-    /// The name or the password is wrong: challenge again, or refuse after some of these.
+    /// The user name or the password is wrong: send a challenge again, or reject the request after several attempts.
     Wrong {
-        /// The name that was given.
+        /// The user name in the credentials.
         username: String,
     },
-    /// Credentials that cannot be read, or made for another request: 400 (RFC 7616 §3.4.6).
+    /// The credentials cannot be parsed or are for another request: 400 (RFC 7616 §3.4.6).
     Malformed(AuthError),
 }
 
@@ -97,20 +99,20 @@ impl fmt::Display for Rejection {
 }
 
 impl Server {
-    /// A server that has challenged nobody yet.
+    /// Creates a server with a random key for its nonces.
     #[must_use]
     pub fn new(settings: ServerSettings, rng: &mut ChaCha20Rng) -> Self {
         let nonces = Nonces::new(settings.nonce_lifetime, settings.most_nonces, rng);
         Self { settings, nonces }
     }
 
-    /// The realm.
+    /// Returns the realm.
     #[must_use]
     pub fn realm(&self) -> &str {
         &self.settings.realm
     }
 
-    /// Makes the challenges that answer `rejection` of a request from `address`, in order of preference.
+    /// Creates the challenges after `rejection` of a request from `address`, in order of preference.
     pub fn challenges(&mut self, rejection: &Rejection, address: IpAddr, now: Time) -> Vec<Challenge> {
         let nonce = self.nonces.make(address, now);
         let settings = &self.settings;
@@ -125,7 +127,7 @@ impl Server {
         settings.algorithms.iter().map(make).collect()
     }
 
-    /// Parses the credentials that a request presents, once for everything that is asked about them.
+    /// Parses the credentials of a request, once for all later queries.
     pub fn read<'a>(&self, values: impl Iterator<Item = &'a str>) -> Presented {
         let mut presented = Presented { ours: None, malformed: None };
         for (index, value) in values.enumerate() {
@@ -134,7 +136,7 @@ impl Server {
             }
             match value.parse::<Credentials>() {
                 Ok(credentials) if credentials.realm == self.settings.realm => presented.ours = Some(credentials),
-                // For another realm on the path (RFC 3261 §22.3).
+                // Credentials for another realm on the path (RFC 3261 §22.3).
                 Ok(_) | Err(AuthError::Unsupported(_)) => {}
                 Err(error) => presented.malformed = Some(error),
             }
@@ -142,8 +144,8 @@ impl Server {
         presented
     }
 
-    /// The address that received the challenge which these credentials answer; `None` if their nonce is not one of this
-    /// server's. The source of a datagram can be forged, but whoever answers a challenge has received it.
+    /// Returns the address that received the challenge of these credentials, or `None` if their nonce was not created
+    /// here. The source of a datagram can be forged, but a client that answers a challenge has received it.
     #[must_use]
     pub fn challenged(&self, presented: &Presented) -> Option<IpAddr> {
         self.nonces.given_to(&presented.ours.as_ref()?.nonce)
@@ -151,7 +153,7 @@ impl Server {
 
     /// Verifies the credentials of a request. `find` returns the verifier of a user name.
     ///
-    /// # Errors
+    /// Returns the reason that the request is not authenticated.
     /// The reason why the request is not authenticated.
     pub fn verify(
         &mut self,
@@ -182,13 +184,13 @@ impl Server {
         let offered = self.settings.algorithms.contains(&credentials.algorithm)
             && (self.settings.qop.is_empty() || self.settings.qop.contains(&qop));
         if !offered {
-            // Weaker than what was offered is what an attacker in the middle would like. No qop at all counts as `auth`:
-            // clients of RFC 2069 are to be served (RFC 3261 §22.4), each nonce once.
+            // A man in the middle would prefer weaker credentials than those offered. Missing qop counts as `auth`,
+            // because RFC 2069 clients must be supported (RFC 3261 §22.4); each of their nonces is used once.
             return Err(Rejection::Missing);
         }
-        // Said before the digest is looked at: a nonce that costs nothing to make up must not tell good guesses from bad ones.
+        // Checked before the digest: a forged nonce must not allow testing guessed passwords.
         let stamp = self.nonces.check(&credentials.nonce, now).ok_or(Rejection::Stale)?;
-        // Who has no account takes as long as who has one: names cannot be told by the clock.
+        // An unknown user is processed in the same time as a known one, so that timing does not reveal user names.
         let known = verifier.is_some();
         let verifier = verifier.unwrap_or_else(|| Verifier::Password(Secret::new("")));
         let good = credentials.is_made_with(&verifier, asked);

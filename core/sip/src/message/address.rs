@@ -1,4 +1,4 @@
-//! `"Name" <uri>;parameters`: the value of `From`, `To`, `Contact`, `Route` and many others (RFC 3261 §20.10).
+//! Name addresses: `"Name" <uri>;parameters` in `From`, `To`, `Contact`, `Route` and other headers (RFC 3261 §20.10).
 
 use super::parameters::{Parameters, each};
 use super::scan::{Malformed, Quoted, find, quoted, saturating, split_around, trim, unescaped};
@@ -8,46 +8,46 @@ use core::str::FromStr;
 use memchr::memchr;
 use serde::{Deserialize, Serialize};
 
-/// A URI with a name for people and with parameters.
+/// A URI with an optional display name and header parameters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NameAddr {
     /// The display name, without quotation marks.
     pub display: Option<String>,
-    /// The address.
+    /// The URI.
     pub uri: Uri,
-    /// The parameters of the header, not of the URI.
+    /// The header parameters, as opposed to the URI parameters.
     pub params: Parameters,
 }
 
 impl NameAddr {
-    /// An address alone.
+    /// Creates an address without display name and parameters.
     #[must_use]
     pub const fn new(uri: Uri) -> Self {
         Self { display: None, uri, params: Parameters::new() }
     }
 
-    /// With a display name.
+    /// Sets the display name.
     #[must_use]
     pub fn with_display(mut self, name: impl Into<String>) -> Self {
         self.display = Some(name.into()).filter(|name: &String| !name.is_empty());
         self
     }
 
-    /// With a tag.
+    /// Sets the tag.
     #[must_use]
     pub fn with_tag(mut self, tag: &str) -> Self {
         self.set_tag(tag);
         self
     }
 
-    /// With a parameter.
+    /// Sets a parameter.
     #[must_use]
     pub fn with_param(mut self, name: &str, value: &str) -> Self {
         self.params.set(name, value);
         self
     }
 
-    /// The `tag` of `From` and `To`.
+    /// Returns the `tag` of `From` or `To`.
     #[must_use]
     pub fn tag(&self) -> Option<&str> {
         self.params.get("tag")
@@ -58,13 +58,14 @@ impl NameAddr {
         self.params.set("tag", tag);
     }
 
-    /// The `expires` of a contact in seconds. What is no number counts as an hour (RFC 3261 §10.3 step 7 leaves the choice).
+    /// Returns the `expires` of a contact in seconds. An invalid value counts as an hour (RFC 3261 §10.3 step 7 leaves
+    /// the choice).
     #[must_use]
     pub fn expires(&self) -> Option<u32> {
         self.params.get("expires").map(|text| saturating(text).unwrap_or(3600))
     }
 
-    /// The `q` of a contact in thousandths (RFC 3261 §20.10); 1000 where there is none.
+    /// Returns the `q` of a contact in thousandths (RFC 3261 §20.10), by default 1000.
     #[must_use]
     pub fn priority(&self) -> u16 {
         let Some(text) = self.params.get("q") else { return 1000 };
@@ -77,13 +78,13 @@ impl NameAddr {
         }
     }
 
-    /// The `+sip.instance` of a contact (RFC 5626 §4.1), without quotation marks.
+    /// Returns the `+sip.instance` of a contact (RFC 5626 §4.1), without quotation marks.
     #[must_use]
     pub fn instance(&self) -> Option<&str> {
         self.params.get("+sip.instance")
     }
 
-    /// The `reg-id` of a contact (RFC 5626 §4.2).
+    /// Returns the `reg-id` of a contact (RFC 5626 §4.2).
     #[must_use]
     pub fn reg_id(&self) -> Option<u32> {
         self.params.get("reg-id").and_then(|text| text.parse().ok())
@@ -96,14 +97,14 @@ impl From<Uri> for NameAddr {
     }
 }
 
-const NEEDS_BRACKETS: Malformed = Malformed("an address that needs angle brackets");
+const NEEDS_BRACKETS: Malformed = Malformed("address requires angle brackets");
 
-/// The parts of an address in the text they are read from.
+/// The parts of an address, borrowed from its text.
 pub(super) struct Parts<'a> {
     display: Display<'a>,
     pub(super) uri: &'a str,
     params: &'a str,
-    /// It has a question mark and no brackets.
+    /// Whether it has a question mark but no angle brackets.
     needs_brackets: bool,
 }
 
@@ -111,7 +112,7 @@ enum Display<'a> {
     None,
     Plain(&'a str),
     Quoted(&'a str),
-    /// With quotation marks that do not follow the grammar.
+    /// A display name with quotation marks that do not follow the grammar.
     Misquoted(&'a str),
 }
 
@@ -129,34 +130,35 @@ impl<'a> Parts<'a> {
             return Self::plain(text);
         };
         let name = trim(name);
-        // Characters that need quotation marks are accepted without them, as gateways send them. A comma is no ambiguity here: a
-        // list has been split before (RFC 4475 §3.1.2.15 leaves the choice).
+        // Characters that require quotation marks are accepted without them, because gateways send them. A comma is
+        // unambiguous here: the list has already been split (RFC 4475 §3.1.2.15 leaves the choice).
         if name.bytes().any(|byte| matches!(byte, b'"' | b'\\' | b'>')) {
             return Self::misquoted(text);
         }
         Self::bracketed(if name.is_empty() { Display::None } else { Display::Plain(name) }, rest)
     }
 
-    /// `""unknown"" <…>`, `"Smith "Bob" Jones" <…>`: the name steers nothing, and the address is in the last brackets.
+    /// Parses `""unknown"" <…>` and `"Smith "Bob" Jones" <…>`: the name does not affect routing, and the address is in
+    /// the last angle brackets.
     fn misquoted(text: &'a str) -> Result<Self, Malformed> {
-        let wrong = Malformed("a display name without address in brackets");
+        let wrong = Malformed("display name without address in angle brackets");
         let (name, rest) = text.rfind('<').map(|at| split_around(text, at)).ok_or(wrong)?;
         let marks = name.bytes().filter(|byte| *byte == b'"').count();
         if marks % 2 == 1 || name.contains(['<', '>', '\\']) {
-            return Err(Malformed("a display name that needs quotation marks"));
+            return Err(Malformed("display name requires quotation marks"));
         }
         Self::bracketed(Display::Misquoted(name), rest)
     }
 
     fn bracketed(display: Display<'a>, rest: &'a str) -> Result<Self, Malformed> {
-        let (uri, params) = memchr(b'>', rest.as_bytes())
-            .map(|at| split_around(rest, at))
-            .ok_or(Malformed("an angle bracket is missing"))?;
+        let (uri, params) =
+            memchr(b'>', rest.as_bytes()).map(|at| split_around(rest, at)).ok_or(Malformed("missing angle bracket"))?;
         Ok(Self { display, uri: trim(uri), params, needs_brackets: false })
     }
 
-    /// Without brackets, what follows a semicolon belongs to the header, and commas and question marks are not allowed
-    /// (RFC 3261 §20.10). A question mark is accepted in headers that do not steer the request: some phones write `Refer-To` so.
+    /// Without angle brackets, parameters after a semicolon belong to the header, and commas and question marks are not
+    /// allowed (RFC 3261 §20.10). A question mark is accepted in headers that do not affect routing: some phones write
+    /// `Refer-To` this way.
     fn plain(text: &'a str) -> Result<Self, Malformed> {
         let end = find(text, b';').unwrap_or(text.len());
         let (uri, params) = text.split_at_checked(end).unwrap_or((text, ""));
@@ -166,7 +168,7 @@ impl<'a> Parts<'a> {
         Ok(Self { display: Display::None, uri: trim(uri), params, needs_brackets: uri.contains('?') })
     }
 
-    /// All parts are what they have to be.
+    /// Checks the syntax of all parts.
     pub(super) fn check(&self) -> Result<(), Malformed> {
         if self.needs_brackets {
             return Err(NEEDS_BRACKETS);
@@ -192,7 +194,7 @@ impl FromStr for NameAddr {
 }
 
 impl fmt::Display for NameAddr {
-    /// Always with brackets, and quotation marks about a name: these are understood by everybody.
+    /// Always writes angle brackets, and quotation marks around a name, which every peer accepts.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(name) = &self.display {
             write!(f, "{} ", Quoted(name))?;
@@ -201,11 +203,11 @@ impl fmt::Display for NameAddr {
     }
 }
 
-/// What a `Contact` header says.
+/// The value of the `Contact` headers of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Contacts {
-    /// `*`: all that are registered (RFC 3261 §10.2.2).
+    /// `*`: all bindings (RFC 3261 §10.2.2).
     All,
-    /// These, perhaps none.
+    /// A list of contacts, possibly empty.
     List(Vec<NameAddr>),
 }

@@ -1,4 +1,4 @@
-//! What every message has to have, and what of it has to be readable.
+//! Validation of the mandatory headers of a message and of the number of values.
 
 use super::address;
 use super::headers::Headers;
@@ -9,10 +9,11 @@ use super::scan::{Elements, Malformed};
 use super::values::{CSeq, is_call_id};
 use super::via;
 
-/// The most values of one message, counting every element of headers that hold lists: hops, contacts, option tags, methods.
+/// The maximum number of header values of one message, counting each element of list headers: hops, contacts, option
+/// tags, methods.
 pub const MAX_VALUES: usize = 512;
 
-/// What is there of the headers that every message has once.
+/// The headers that have been seen, of those that a message has once.
 #[derive(Default)]
 struct Seen {
     via: bool,
@@ -23,7 +24,8 @@ struct Seen {
     max_forwards: bool,
 }
 
-/// Everything that transactions and dialogs need is there and can be read; of requests also what they are sent by.
+/// Checks that the headers that transactions and dialogs need are present and valid, and in requests also those that
+/// route them.
 pub(super) fn check(headers: &Headers, method: Option<&Method>) -> Result<(), Violation> {
     let mut seen = Seen::default();
     let mut values = 0;
@@ -67,14 +69,14 @@ fn check_value(name: &HeaderName, value: &str, method: Option<&Method>) -> Resul
             .try_for_each(|element| via::Parts::of(element).and_then(|parts| parts.check()))
             .map_err(wrong),
         HeaderName::CallId if is_call_id(value) => Ok(()),
-        HeaderName::CallId => Err(wrong(Malformed("no word"))),
+        HeaderName::CallId => Err(wrong(Malformed("contains white space"))),
         HeaderName::CSeq => {
             let cseq: CSeq = value.parse().map_err(wrong)?;
             let same = method.is_none_or(|method| *method == cseq.method);
             if same { Ok(()) } else { Err(Violation::MethodMismatch) }
         }
         HeaderName::MaxForwards if method.is_some() && value.parse::<u8>().is_err() => {
-            Err(wrong(Malformed("no number of hops")))
+            Err(wrong(Malformed("invalid number of hops")))
         }
         HeaderName::Contact | HeaderName::Route | HeaderName::RecordRoute if method.is_some() => {
             Elements::new(value, true)

@@ -1,4 +1,4 @@
-//! When two URIs mean the same (RFC 3261 §19.1.4, RFC 3966 §4).
+//! URI equivalence (RFC 3261 §19.1.4, RFC 3966 §4).
 
 use super::escape::{UNRESERVED, unescaped};
 use super::parameters::Parameters;
@@ -7,7 +7,7 @@ use super::tel_uri::TelUri;
 use super::uri::Uri;
 
 impl Uri {
-    /// Both name the same resource in the same way.
+    /// Returns whether the URIs are equivalent.
     #[must_use]
     pub fn is_equivalent(&self, other: &Self) -> bool {
         match (self, other) {
@@ -33,13 +33,13 @@ impl SipUri {
     }
 }
 
-/// Case counts. An escape stands for its octet, but not where the octet itself is reserved.
+/// User parts are case-sensitive. An escape is equal to its octet unless the octet is reserved.
 fn same_user(a: &SipUri, b: &SipUri) -> bool {
     let plain = |uri: &SipUri| uri.user.as_deref().map(normalised);
     a.user == b.user || plain(a) == plain(b)
 }
 
-/// Escapes only where they are needed, with digits in upper case.
+/// Removes unnecessary escapes and writes the others in upper case.
 fn normalised(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
@@ -57,7 +57,7 @@ fn normalised(text: &str) -> String {
     plain + rest
 }
 
-/// These make a difference even where only one side has them.
+/// Parameters that must be equal even if only one URI has them.
 const MANDATORY: [&str; 5] = ["user", "ttl", "method", "maddr", "transport"];
 
 fn same_params(a: &Parameters, b: &Parameters) -> bool {
@@ -82,7 +82,7 @@ impl TelUri {
             && self.params.len() == other.params.len()
             && self.params.iter().all(|(name, value)| {
                 let same = |text: Option<&str>| text.map(str::to_ascii_lowercase) == value.map(str::to_ascii_lowercase);
-                // One that is there twice, which it must not be, is the same as itself.
+                // An invalid URI with a repeated parameter is still equivalent to itself.
                 other.params.iter().any(|(other, text)| other.eq_ignore_ascii_case(name) && same(text))
             })
     }

@@ -1,4 +1,4 @@
-//! `%41` for `A`: what the parts of URIs may hold without it (RFC 3261 §19.1.2, §25.1).
+//! Percent-encoding in URIs, and the octets that each URI part may contain unescaped (RFC 3261 §19.1.2, §25.1).
 
 use super::scan::{Malformed, Octets};
 use core::fmt;
@@ -10,10 +10,10 @@ pub(super) static PASSWORD: Octets = Octets::alphanumeric_and(b"-_.!~*'()&=+$,")
 pub(super) static PARAM: Octets = Octets::alphanumeric_and(b"-_.!~*'()[]/:&+$");
 pub(super) static HEADER: Octets = Octets::alphanumeric_and(b"-_.!~*'()[]/?:+$");
 
-/// What is wrong with a URI that ends where it should not.
-pub(super) const UNEXPECTED: Malformed = Malformed("white space or brackets in a URI");
+/// The error for a URI with an octet that cannot be part of it.
+pub(super) const UNEXPECTED: Malformed = Malformed("white space or angle brackets in a URI");
 
-/// `text` as it came, with escapes for what should have had them: also for a percent sign that begins no escape.
+/// Returns `text` with escapes for octets that need them, including a percent sign that begins no escape.
 pub(super) fn legal(text: &str, fits: &Octets) -> String {
     if fits.has_all(text) {
         return text.to_owned();

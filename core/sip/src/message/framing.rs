@@ -1,27 +1,27 @@
-//! Where messages begin and end in a stream (RFC 3261 §18.3), and what is between them (RFC 5626 §3.5.1).
+//! Framing of SIP messages in a stream (RFC 3261 §18.3), and keep-alives between them (RFC 5626 §3.5.1).
 
 use super::head::{Head, split};
 use super::parse::MAX_SIZE;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// What a stream holds.
+/// An element of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
-    /// A whole message, for [`super::Message::parse`].
+    /// A complete message, for [`super::Message::parse`].
     Message(Vec<u8>),
-    /// Two line ends: the peer waits for one.
+    /// A double CRLF: a keep-alive to be answered with [`Self::Pong`].
     Ping,
-    /// One line end: the answer to a ping, or what some put before a message.
+    /// A single CRLF: the response to a ping, or an empty line before a message.
     Pong,
 }
 
-/// Why a stream cannot be followed: where the next message begins is not known. The connection is to be closed.
+/// The reason that the boundary of the next message is unknown. The connection must be closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Unframed {
     /// A message has no `Content-Length` (RFC 3261 §20.14).
     NoLength,
-    /// It is no number, or there are several that differ.
+    /// `Content-Length` is not a number, or has several different values.
     WrongLength,
     /// A message is larger than [`MAX_SIZE`].
     TooLarge,
@@ -30,35 +30,35 @@ pub enum Unframed {
 impl fmt::Display for Unframed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoLength => "a message in a stream without Content-Length",
-            Self::WrongLength => "a message in a stream with a wrong Content-Length",
-            Self::TooLarge => "a message in a stream that is too large",
+            Self::NoLength => "message in a stream without Content-Length",
+            Self::WrongLength => "message in a stream with an invalid Content-Length",
+            Self::TooLarge => "message in a stream is too large",
         })
     }
 }
 
 impl core::error::Error for Unframed {}
 
-/// Cuts a stream into messages.
+/// Splits a stream into messages.
 ///
-/// Octets are put in as they come; after each time, frames are taken out until there is none. So it never holds more than
-/// one message and what was put in last.
+/// The caller pushes received octets and then takes all complete frames, so that the buffer never holds more than one
+/// message and the latest segment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Splitter {
     pending: Vec<u8>,
-    /// How many octets of `pending` were taken out already. They are removed when the next ones are put in, so that many
-    /// small frames in one segment do not move the rest of it each time.
+    /// The number of octets at the start of `pending` that were already consumed. They are removed on the next push, so
+    /// that many small frames in one segment do not move the rest each time.
     taken: usize,
     progress: Progress,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Progress {
-    /// So many octets were looked at, and hold no empty line.
+    /// The first `searched` octets hold no empty line.
     Head { searched: usize },
-    /// The message is so long.
+    /// The length of the message is known.
     Body { end: usize },
-    /// It cannot be followed any further.
+    /// The message boundary is unknown.
     Lost(Unframed),
 }
 
@@ -69,13 +69,13 @@ impl Default for Progress {
 }
 
 impl Splitter {
-    /// Nothing has come.
+    /// Creates an empty splitter.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Puts in what has come.
+    /// Appends received octets.
     pub fn push(&mut self, octets: &[u8]) {
         if !matches!(self.progress, Progress::Lost(_)) {
             self.pending.drain(..self.taken);
@@ -88,16 +88,16 @@ impl Splitter {
         self.pending.get(self.taken..).unwrap_or_default()
     }
 
-    /// How many octets wait for more.
+    /// Returns the number of octets of an incomplete frame.
     #[must_use]
     pub const fn pending(&self) -> usize {
         self.pending.len().saturating_sub(self.taken)
     }
 
-    /// Takes out what is whole; none until more has come.
+    /// Returns the next complete frame, or `None` until more octets arrive.
     ///
     /// # Errors
-    /// When the stream cannot be followed any further, from then on always.
+    /// When a message boundary cannot be determined; every later call then fails too.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, Unframed> {
         let end = match self.progress {
             Progress::Lost(why) => return Err(why),
@@ -118,7 +118,7 @@ impl Splitter {
         Ok(Some(Frame::Message(message)))
     }
 
-    /// Takes out line ends where a message might begin.
+    /// Consumes line ends between messages.
     fn line_end(&mut self) -> Option<Frame> {
         let (frame, length) = match self.rest() {
             [b'\r', b'\n', b'\r', b'\n', ..] => (Frame::Ping, 4),
@@ -130,9 +130,9 @@ impl Splitter {
         Some(frame)
     }
 
-    /// How long the message is; none while its head is not whole.
+    /// Returns the length of the message, or `None` while its head is incomplete.
     fn find_end(&mut self, searched: usize) -> Result<Option<usize>, Unframed> {
-        // The line end before the empty line may have been looked at already.
+        // The search may have stopped inside the empty line.
         let from = searched.saturating_sub(3);
         let rest = self.rest();
         let Some((rest_of_head, body)) = rest.get(from..).and_then(split) else {
@@ -141,7 +141,7 @@ impl Splitter {
             return if searched > MAX_SIZE { Err(Unframed::TooLarge) } else { Ok(None) };
         };
         let head = rest.get(..from + rest_of_head.len()).unwrap_or_default();
-        // The same reading as when the message is parsed: what is framed by one length must not be read by another.
+        // The same parser as for the message itself: framing and parsing must agree on the length.
         let length = Head::read(head).length.map_err(|_| Unframed::WrongLength)?.ok_or(Unframed::NoLength)?;
         let end = (rest.len() - body.len()).saturating_add(length);
         if end > MAX_SIZE { Err(Unframed::TooLarge) } else { Ok(Some(end)) }

@@ -1,26 +1,26 @@
-//! Arbitrary octets for the parsers, and what they accept for everything that works on it.
+//! Fuzz targets of the message and URI parsers. Parsed values are also serialized and read.
 
 use super::framing::{Frame, Splitter};
 use super::{Contacts, HeaderName, Headers, Message, NameAddr, Parameters, Refused, Response, SipUri, Uri, Via};
 use core::fmt::{Debug, Display};
 use core::str::FromStr;
 
-/// Feeds arbitrary octets to the parser of messages, as a datagram and as a stream.
+/// Passes arbitrary octets to the message parser, as a datagram and as a stream.
 pub fn fuzz_message(data: &[u8]) {
     match Message::parse(data) {
         Ok(message) => {
             let printed = message.to_bytes();
-            assert_eq!(Message::parse(&printed).as_ref(), Ok(&message), "what is printed can be read");
-            assert_eq!(frames(&[&printed]), [Frame::Message(printed.clone())], "and is framed");
+            assert_eq!(Message::parse(&printed).as_ref(), Ok(&message), "serialized message must parse");
+            assert_eq!(frames(&[&printed]), [Frame::Message(printed.clone())], "serialized message must be one frame");
             visit(message.headers());
             if let Message::Request(request) = &message {
                 let mut response = Response::to(request, 200, "");
                 response.set_to_tag("tag");
-                assert!(Message::parse(&response.to_bytes()).is_ok(), "every request can be answered");
+                assert!(Message::parse(&response.to_bytes()).is_ok(), "response to a parsed request must parse");
             }
         }
         Err(Refused { response: Some(response), .. }) => {
-            assert!(response.headers.top_via().is_ok(), "it is known where the refusal goes");
+            assert!(response.headers.top_via().is_ok(), "error response must have a Via");
             let _ = Message::parse(&response.to_bytes());
         }
         Err(Refused { response: None, .. }) => {}
@@ -29,11 +29,11 @@ pub fn fuzz_message(data: &[u8]) {
     let (first, second) = data.split_at_checked(middle).unwrap_or((data, &[]));
     let messages = |pieces: &[&[u8]]| {
         let mut frames = frames(pieces);
-        // Line ends between messages mean something else where a read ends between them.
+        // Line ends between messages form other frames if they arrive in two pieces.
         frames.retain(|frame| matches!(frame, Frame::Message(_)));
         frames
     };
-    assert_eq!(messages(&[data]), messages(&[first, second]), "it does not matter where a stream is cut");
+    assert_eq!(messages(&[data]), messages(&[first, second]), "frames must not depend on segment boundaries");
 }
 
 fn frames(pieces: &[&[u8]]) -> Vec<Frame> {
@@ -48,7 +48,7 @@ fn frames(pieces: &[&[u8]]) -> Vec<Frame> {
     frames
 }
 
-/// Asks for every type, and reads what is printed of it.
+/// Parses every typed header and checks its serialized form.
 fn visit(headers: &Headers) {
     again_each(headers.vias());
     for addresses in [
@@ -84,12 +84,12 @@ fn visit(headers: &Headers) {
     let _ = (headers.allow().count(), headers.supports("100rel"), headers.www_authenticate().count());
     let mut changed = headers.clone();
     while changed.pop_front(HeaderName::Via).is_some() {}
-    assert!(!changed.has(HeaderName::Via), "each value can be taken");
+    assert!(!changed.has(HeaderName::Via), "every Via must be removable");
 }
 
 fn again<T: FromStr<Err: Debug + PartialEq> + Display + Debug + PartialEq, E>(value: Option<Result<T, E>>) {
     if let Some(Ok(value)) = value {
-        assert_eq!(value.to_string().parse().as_ref(), Ok(&value), "what is printed can be read");
+        assert_eq!(value.to_string().parse().as_ref(), Ok(&value), "serialized value must parse");
     }
 }
 
@@ -97,29 +97,29 @@ fn again_each<T: FromStr<Err: Debug + PartialEq> + Display + Debug + PartialEq, 
     values.into_iter().flatten().for_each(|value| again(Some(Ok::<_, E>(value))));
 }
 
-/// Feeds arbitrary octets to the parsers of URIs, addresses, `Via` values and parameters.
+/// Passes arbitrary octets to the parsers of URIs, addresses, `Via` values and parameters.
 pub fn fuzz_uri(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let read = text.parse::<Uri>();
-    assert_eq!(Uri::check(&text), read.as_ref().map(|_| ()).map_err(|error| *error), "checked as it is read");
+    assert_eq!(Uri::check(&text), read.as_ref().map(|_| ()).map_err(|error| *error), "check and parse must agree");
     if let Ok(uri) = read {
-        assert_eq!(uri.to_string().parse().as_ref(), Ok(&uri), "what is printed can be read");
+        assert_eq!(uri.to_string().parse().as_ref(), Ok(&uri), "serialized URI must parse");
         assert!(uri.is_equivalent(&uri), "a URI is equivalent to itself");
         if let (Some(user), Some(host)) = (uri.user(), uri.host()) {
             let made = Uri::sip(&user, host.clone());
-            assert_eq!(made.to_string().parse().as_ref(), Ok(&made), "what is made can be read");
-            assert!(user.is_empty() || made.user() == Some(user), "a user part survives its escapes");
+            assert_eq!(made.to_string().parse().as_ref(), Ok(&made), "constructed URI must parse");
+            assert!(user.is_empty() || made.user() == Some(user), "user part must survive escaping");
         }
     }
     if let Ok(host) = text.parse() {
         let made = Uri::from(SipUri::new(host).with_user(&text).with_param("p", &text).with_header("h", &text));
-        assert_eq!(made.to_string().parse(), Ok(made), "what is made can be read");
+        assert_eq!(made.to_string().parse(), Ok(made), "constructed URI must parse");
     }
-    // In a message, a value is one line.
+    // A header value in a message has no line breaks.
     let text = text.replace(['\r', '\n'], " ");
     again(Some(text.parse::<NameAddr>()));
     again(Some(text.parse::<Via>()));
     if let Ok(parameters) = Parameters::parse(&text) {
-        assert_eq!(Parameters::parse(&parameters.to_string()), Ok(parameters), "what is printed can be read");
+        assert_eq!(Parameters::parse(&parameters.to_string()), Ok(parameters), "serialized parameters must parse");
     }
 }

@@ -1,4 +1,4 @@
-//! The head of a message: its lines, and where in them the headers are.
+//! Parser of the message head: the start line and the positions of the headers.
 
 use super::headers::Headers;
 use super::name::HeaderName;
@@ -6,16 +6,17 @@ use super::refused::Violation;
 use super::scan::{is_token, split_once, trim};
 use memchr::{memchr, memchr_iter, memmem};
 
-/// How many header lines a message may have.
+/// The maximum number of header lines of a message.
 pub const MAX_HEADERS: usize = 256;
 
-/// Empty lines before a message are to be overlooked (RFC 3261 §7.5).
+/// Skips empty lines before a message (RFC 3261 §7.5).
 pub(super) fn without_leading_lines(octets: &[u8]) -> &[u8] {
     let lines = octets.iter().take_while(|octet| matches!(octet, b'\r' | b'\n')).count();
     octets.get(lines..).unwrap_or_default()
 }
 
-/// The head with the end of its last line, and what follows the empty line. Lines may end without carriage return.
+/// Splits a message at its empty line into the head, including its last line end, and the rest. Lines may end without
+/// carriage return.
 pub(super) fn split(octets: &[u8]) -> Option<(&[u8], &[u8])> {
     let usual = memmem::find(octets, b"\n\r\n");
     let bare = memmem::find(octets.get(..usual.unwrap_or(octets.len()))?, b"\n\n");
@@ -27,13 +28,13 @@ pub(super) fn split(octets: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((octets.get(..head)?, octets.get(head + empty..)?))
 }
 
-/// A head that has been read.
+/// A parsed head.
 pub(super) struct Head {
-    /// All headers but `Content-Length`.
+    /// All headers except `Content-Length`.
     pub(super) headers: Headers,
-    /// How long the first line is.
+    /// The length of the start line.
     pub(super) first: usize,
-    /// `Content-Length`.
+    /// The value of `Content-Length`.
     pub(super) length: Result<Option<usize>, Violation>,
 }
 
@@ -44,7 +45,7 @@ impl Head {
             Err(error) => latin(error.as_bytes()),
         };
         Self::index(text).unwrap_or_else(|text| {
-            // All that hinders has been removed.
+            // `unfolded` has removed everything that makes `index` fail.
             Self::index(unfolded(&text)).unwrap_or_else(|text| Self {
                 headers: Headers::over(text),
                 first: 0,
@@ -53,10 +54,10 @@ impl Head {
         })
     }
 
-    /// Finds the headers in their text; gives the text back where they first have to be unfolded.
+    /// Indexes the headers of a text. Returns the text as an error if it must be unfolded first.
     ///
-    /// What is no header is overlooked, so that a response can be made of the others; if it was a needed one, that is
-    /// missing.
+    /// Lines that are not headers are skipped, so that a response can be built from the others. A mandatory header
+    /// among them is then reported as missing.
     fn index(text: String) -> Result<Self, String> {
         let mut returns = memchr_iter(b'\r', text.as_bytes()).count();
         let (first, mut at) = line_at(&text, 0).map_or((0, 0), |(line, next)| (line.len(), next));
@@ -79,12 +80,12 @@ impl Head {
             }
             at = next;
         }
-        // One that ends no line might end one where the value is printed again.
+        // A carriage return inside a line could end the line when the value is serialized.
         if returns == 0 { Ok(Self { headers, first, length }) } else { Err(headers.into_text()) }
     }
 }
 
-/// The name of a header, and its value with what white space follows it.
+/// Returns the header name of a line, and its value including trailing white space.
 fn split_line(line: &str) -> Option<(HeaderName, &str)> {
     let (name, value) = split_once(line, b':')?;
     let (name, value) = (name.trim_ascii_end(), value.trim_ascii_start());
@@ -95,7 +96,7 @@ fn split_line(line: &str) -> Option<(HeaderName, &str)> {
     Some((known.unwrap_or_else(|| HeaderName::Other(name.into())), value))
 }
 
-/// The line of `text` that begins at `at`, without its end, and where the next one begins.
+/// Returns the line of `text` that begins at `at`, without its line end, and the start of the next line.
 fn line_at(text: &str, at: usize) -> Option<(&str, usize)> {
     let rest = text.get(at..).filter(|rest| !rest.is_empty())?;
     let end = memchr(b'\n', rest.as_bytes()).unwrap_or(rest.len());
@@ -103,12 +104,12 @@ fn line_at(text: &str, at: usize) -> Option<(&str, usize)> {
     Some((line.strip_suffix('\r').unwrap_or(line), at + end + 1))
 }
 
-/// The head with each header on one line, and carriage returns nowhere.
+/// Returns the head with each header on one line and without carriage returns.
 fn unfolded(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\r', " ").replace("\n ", "  ").replace("\n\t", "  ")
 }
 
-/// Octets that are no UTF-8 are taken for Latin-1, which old gateways send; the rest of the message may be UTF-8.
+/// Decodes octets that are not valid UTF-8 as Latin-1, which old gateways send. The rest of the message may be UTF-8.
 fn latin(octets: &[u8]) -> String {
     let mut text = String::with_capacity(octets.len() + 16);
     for chunk in octets.utf8_chunks() {
@@ -118,7 +119,7 @@ fn latin(octets: &[u8]) -> String {
     text
 }
 
-/// Reads `Content-Length`; one that repeats itself is harmless, one that contradicts itself is not (RFC 4475 §3.3.9).
+/// Parses `Content-Length`. Repeated equal values are accepted, different values are an error (RFC 4475 §3.3.9).
 fn content_length(known: Option<usize>, value: &str) -> Result<Option<usize>, Violation> {
     let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
     let length: usize = if digits { value.parse().ok() } else { None }.ok_or(Violation::Length)?;

@@ -1,4 +1,4 @@
-//! The headers of a message: one text, and where in it each value is.
+//! The headers of a message: one text and the position of each value in it.
 
 use super::name::HeaderName;
 use super::scan::{Elements, trim};
@@ -6,12 +6,12 @@ use core::fmt::{self, Display, Write as _};
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
-/// Headers in their order. A value is text until its type is asked for.
+/// The header lines of a message, in order. A value stays text until a typed accessor parses it.
 ///
-/// `Content-Length` is not one of them: the body says how long it is.
+/// `Content-Length` is not stored: the length of the body determines it.
 #[derive(Clone, Default)]
 pub struct Headers {
-    /// Every value that was received or put here. What has been replaced remains until the headers are saved.
+    /// All values that were received or written. Replaced values remain in it until the headers are serialized.
     text: String,
     fields: Vec<Field>,
 }
@@ -24,13 +24,13 @@ struct Field {
 }
 
 impl Headers {
-    /// None.
+    /// Creates an empty list.
     #[must_use]
     pub const fn new() -> Self {
         Self { text: String::new(), fields: Vec::new() }
     }
 
-    /// Headers that stand in `text`; they are added by [`Self::index`].
+    /// Creates headers whose values are in `text`. [`Self::index`] adds them.
     pub(super) fn over(text: String) -> Self {
         Self { text, fields: Vec::with_capacity(24) }
     }
@@ -43,7 +43,7 @@ impl Headers {
         self.text
     }
 
-    /// Adds a header whose value stands in the text already.
+    /// Adds a header whose value is already in the text.
     pub(super) fn index(&mut self, name: HeaderName, start: usize, end: usize) {
         self.fields.push(Field { name, start, end });
     }
@@ -52,63 +52,63 @@ impl Headers {
         self.text.get(field.start..field.end).unwrap_or_default()
     }
 
-    /// How many lines there are.
+    /// Returns the number of header lines.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.fields.len()
     }
 
-    /// There are none.
+    /// Returns whether there are no headers.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.fields.is_empty()
     }
 
-    /// Names and values of all lines.
+    /// Returns the names and values of all lines.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&HeaderName, &str)> + Clone {
         self.fields.iter().map(|field| (&field.name, self.value(field)))
     }
 
-    /// The value of the first line of this name.
+    /// Returns the value of the first line with this name.
     #[must_use]
     pub fn get(&self, name: impl Into<HeaderName>) -> Option<&str> {
         let name = name.into();
         self.fields.iter().find(|field| field.name == name).map(|field| self.value(field))
     }
 
-    /// There is a line of this name.
+    /// Returns whether there is a line with this name.
     #[must_use]
     pub fn has(&self, name: impl Into<HeaderName>) -> bool {
         self.get(name).is_some()
     }
 
-    /// The values of the lines of this name, whole.
+    /// Returns the values of the lines with this name, without splitting lists.
     pub fn lines(&self, name: impl Into<HeaderName>) -> impl Iterator<Item = &str> + Clone {
         let name = name.into();
         self.fields.iter().filter(move |field| field.name == name).map(|field| self.value(field))
     }
 
-    /// The values of this name: those that share a line one by one, where the header is one that may.
+    /// Returns the values with this name. If the header is a list, each element separately.
     pub fn all(&self, name: impl Into<HeaderName>) -> impl Iterator<Item = &str> + Clone {
         let name = name.into();
         let list = name.is_list();
         self.lines(name).flat_map(move |line| Elements::new(line, list))
     }
 
-    /// Adds a line at the end.
+    /// Appends a line.
     pub fn push(&mut self, name: impl Into<HeaderName>, value: impl Display) {
         let field = self.write(name.into(), &value);
         self.fields.push(field);
     }
 
-    /// Adds a line before the first of this name, or before all lines where there is none.
+    /// Inserts a line before the first one with this name, or before all lines if there is none.
     pub fn push_front(&mut self, name: impl Into<HeaderName>, value: impl Display) {
         let field = self.write(name.into(), &value);
         let at = self.fields.iter().position(|other| other.name == field.name).unwrap_or(0);
         self.fields.insert(at, field);
     }
 
-    /// Has one line of this name, in the place of the first.
+    /// Replaces all lines with this name with one line at the position of the first.
     pub fn set(&mut self, name: impl Into<HeaderName>, value: impl Display) {
         let field = self.write(name.into(), &value);
         let Some(at) = self.fields.iter().position(|other| other.name == field.name) else {
@@ -125,7 +125,7 @@ impl Headers {
         }
     }
 
-    /// Replaces the first value of this name and leaves those that follow it, on its line or the next.
+    /// Replaces the first value with this name. Further values, on the same line or on others, remain.
     pub fn set_first(&mut self, name: impl Into<HeaderName>, value: impl Display) {
         let name = name.into();
         match self.pop_front(name.clone()) {
@@ -134,7 +134,7 @@ impl Headers {
         }
     }
 
-    /// Takes the first value of this name and leaves those that follow it.
+    /// Removes and returns the first value with this name. Further values remain.
     pub fn pop_front(&mut self, name: impl Into<HeaderName>) -> Option<String> {
         let name = name.into();
         let at = self.fields.iter().position(|field| field.name == name)?;
@@ -152,7 +152,7 @@ impl Headers {
         Some(first)
     }
 
-    /// Removes all lines of this name.
+    /// Removes all lines with this name.
     pub fn remove(&mut self, name: impl Into<HeaderName>) {
         let name = name.into();
         self.fields.retain(|field| field.name != name);
@@ -160,7 +160,7 @@ impl Headers {
 
     fn write(&mut self, name: HeaderName, value: &dyn Display) -> Field {
         let start = self.text.len();
-        // Strings do not fail; a value that cannot print itself is cut short.
+        // Writing to a string cannot fail. A value whose `Display` fails is truncated.
         let _ = write!(OneLine(&mut self.text), "{value}");
         let written = self.text.get(start..).unwrap_or_default();
         let start = start + (written.len() - written.trim_ascii_start().len());
@@ -168,7 +168,7 @@ impl Headers {
     }
 }
 
-/// Keeps what is written on one line, so that no value can end its header and begin another.
+/// Replaces line breaks with spaces, so that no value can end its header and begin another.
 struct OneLine<'a>(&'a mut String);
 
 impl fmt::Write for OneLine<'_> {

@@ -1,4 +1,4 @@
-//! Where something is: a name or an address (RFC 3261 §25.1 `host`).
+//! Hosts in URIs and `Via`: a name or an IP address (RFC 3261 §25.1 `host`).
 
 use super::scan::{Malformed, Octets, find, trim};
 use core::fmt;
@@ -6,18 +6,18 @@ use core::str::FromStr;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// A host name or address. Names are compared without regard to case.
+/// A host name or IP address. Names are compared without regard to case.
 #[derive(Clone, Debug, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Host {
-    /// A name to be resolved.
+    /// A host name.
     Name(String),
-    /// An address; version 6 is written in brackets.
+    /// An IP address. IPv6 addresses are written in brackets.
     Address(IpAddr),
 }
 
 impl Host {
-    /// The address, where it is one.
+    /// Returns the IP address, if it is one.
     #[must_use]
     pub const fn address(&self) -> Option<IpAddr> {
         match self {
@@ -78,19 +78,19 @@ impl FromStr for Host {
     }
 }
 
-const NO_HOST: Malformed = Malformed("no host name");
+const NO_HOST: Malformed = Malformed("invalid host");
 
-/// Underscores are not allowed in host names, but in use.
+/// Underscores are not allowed in host names but are in use.
 static NAME: Octets = Octets::alphanumeric_and(b"-._");
 
-/// `text` is `host` or `host:port`.
+/// Checks that `text` is `host` or `host:port`.
 pub(super) fn check(text: &str) -> Result<(), Malformed> {
     let (host, _) = split(text)?;
-    // What is made of digits is a name too.
+    // A host that consists of digits is a name.
     if host.starts_with('[') { bracketed(host).map(|_| ()) } else { Ok(()) }
 }
 
-/// `host` or `host:port`, with white space around the colon as `Via` allows it.
+/// Parses `host` or `host:port`, with optional white space around the colon as in `Via`.
 pub(super) fn host_port(text: &str) -> Result<(Host, Option<u16>), Malformed> {
     let (host, port) = split(text)?;
     if host.starts_with('[') {
@@ -103,10 +103,10 @@ pub(super) fn host_port(text: &str) -> Result<(Host, Option<u16>), Malformed> {
 
 fn bracketed(host: &str) -> Result<Ipv6Addr, Malformed> {
     let inner = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    inner.and_then(|inner| inner.parse().ok()).ok_or(Malformed("no IPv6 address in brackets"))
+    inner.and_then(|inner| inner.parse().ok()).ok_or(Malformed("invalid IPv6 address in brackets"))
 }
 
-/// As [`host_port`], the host still text: made of what names are made of, or in brackets.
+/// Splits like [`host_port`], with the host still as text: octets of a name, or a text in brackets.
 fn split(text: &str) -> Result<(&str, Option<u16>), Malformed> {
     let end = match text.as_bytes() {
         [b'[', ..] => find(text, b']').map(|at| at + 1),
@@ -123,5 +123,5 @@ fn split(text: &str) -> Result<(&str, Option<u16>), Malformed> {
     let port = trim(rest.strip_prefix(':').ok_or(NO_HOST)?);
     let digits = !port.is_empty() && port.bytes().all(|octet| octet.is_ascii_digit());
     let port = if digits { port.parse().ok() } else { None };
-    Ok((host, Some(port.ok_or(Malformed("no port number"))?)))
+    Ok((host, Some(port.ok_or(Malformed("invalid port number"))?)))
 }

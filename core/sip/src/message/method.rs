@@ -1,4 +1,4 @@
-//! What a request asks for.
+//! Request methods.
 
 use super::scan::{Malformed, token};
 use core::fmt;
@@ -42,7 +42,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// Its name as it stands in a request line.
+    /// Returns the name as written in a request line.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
@@ -90,7 +90,7 @@ impl FromStr for Method {
             "SUBSCRIBE" => Self::Subscribe,
             "MESSAGE" => Self::Message,
             "PUBLISH" => Self::Publish,
-            _ => Self::Other(token(name, "the method is no token")?),
+            _ => Self::Other(token(name, "method is not a token")?),
         })
     }
 }

@@ -1,8 +1,8 @@
-//! SIP messages (RFC 3261 §7, §20): read what the world sends, write what the strictest peer accepts.
+//! SIP message parser and serializer (RFC 3261 §7, §20), lenient in parsing and strict in serialization.
 //!
-//! A message that was received is indexed once: [`Headers`] keeps its text and where each value is in it, and reads a value
-//! into its type when that is asked for. What no element can work with is refused at once ([`Refused`]), with the response
-//! to send where there is one.
+//! Parsing a message indexes it once: [`Headers`] stores the text and the position of each value, and parses a value
+//! into its type on access. A message that no element can process is rejected with [`Refused`], which contains the
+//! response to send, if any.
 
 mod address;
 mod check;
@@ -55,20 +55,20 @@ use std::io::Write as _;
 /// A request or response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Message {
-    /// Asks.
+    /// A request.
     Request(Request),
-    /// Answers.
+    /// A response.
     Response(Response),
 }
 
 /// A request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// What is asked for.
+    /// The method.
     pub method: Method,
-    /// Of whom: the Request-URI.
+    /// The Request-URI.
     pub uri: Uri,
-    /// All headers but `Content-Length`.
+    /// All headers except `Content-Length`.
     pub headers: Headers,
     /// The body.
     pub body: Vec<u8>,
@@ -79,31 +79,31 @@ pub struct Request {
 pub struct Response {
     /// The status code.
     pub status: u16,
-    /// The status for people.
+    /// The reason phrase.
     pub reason: String,
-    /// All headers but `Content-Length`.
+    /// All headers except `Content-Length`.
     pub headers: Headers,
     /// The body.
     pub body: Vec<u8>,
 }
 
 impl Request {
-    /// A request without headers.
+    /// Creates a request without headers.
     #[must_use]
     pub const fn new(method: Method, uri: Uri) -> Self {
         Self { method, uri, headers: Headers::new(), body: Vec::new() }
     }
 
-    /// The octets to send.
+    /// Returns the serialized message.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(1024 + self.body.len());
-        // Writing to a vector does not fail.
+        // Writing to a vector cannot fail.
         let _ = write!(bytes, "{} {} SIP/2.0\r\n", self.method, self.uri);
         finish(bytes, &self.headers, &self.body)
     }
 
-    /// Gives it a body of this type.
+    /// Sets the body and its `Content-Type`.
     pub fn set_body(&mut self, content_type: &str, body: Vec<u8>) {
         self.headers.set(HeaderName::ContentType, content_type);
         self.body = body;
@@ -111,7 +111,7 @@ impl Request {
 }
 
 impl Response {
-    /// The octets to send.
+    /// Returns the serialized message.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(1024 + self.body.len());
@@ -120,14 +120,14 @@ impl Response {
         finish(bytes, &self.headers, &self.body)
     }
 
-    /// Gives it a body of this type.
+    /// Sets the body and its `Content-Type`.
     pub fn set_body(&mut self, content_type: &str, body: Vec<u8>) {
         self.headers.set(HeaderName::ContentType, content_type);
         self.body = body;
     }
 }
 
-/// Always with `Content-Length`: streams need it, and some want it in datagrams.
+/// Writes headers and body, always with `Content-Length`: streams require it, and some peers require it over UDP.
 fn finish(mut bytes: Vec<u8>, headers: &Headers, body: &[u8]) -> Vec<u8> {
     for (name, value) in headers.iter().filter(|(name, _)| **name != HeaderName::ContentLength) {
         bytes.extend_from_slice(name.name().as_bytes());
@@ -141,7 +141,7 @@ fn finish(mut bytes: Vec<u8>, headers: &Headers, body: &[u8]) -> Vec<u8> {
 }
 
 impl Message {
-    /// Its headers.
+    /// Returns the headers.
     #[must_use]
     pub const fn headers(&self) -> &Headers {
         match self {
@@ -150,7 +150,7 @@ impl Message {
         }
     }
 
-    /// Its headers, to be changed.
+    /// Returns the headers for modification.
     #[must_use]
     pub const fn headers_mut(&mut self) -> &mut Headers {
         match self {
@@ -159,7 +159,7 @@ impl Message {
         }
     }
 
-    /// Its body.
+    /// Returns the body.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         match self {
@@ -168,7 +168,7 @@ impl Message {
         }
     }
 
-    /// The octets to send.
+    /// Returns the serialized message.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {

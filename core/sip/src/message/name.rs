@@ -1,10 +1,10 @@
-//! Names of headers (RFC 3261 §7.3, §20 and the IANA registry).
+//! Header names (RFC 3261 §7.3, §20 and the IANA registry).
 
 use super::scan::{is_token, is_token_byte};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// How many comma-separated values one line may hold.
+/// Whether a header line may contain a comma-separated list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Holds {
     One,
@@ -13,7 +13,7 @@ enum Holds {
 
 macro_rules! names {
     ($($variant:ident $name:literal $compact:literal $holds:ident $source:literal;)*) => {
-        /// The name of a header. Names are compared without regard to case, compact forms are the same as long ones.
+        /// The name of a header. Names are compared without regard to case, and compact forms equal long ones.
         #[derive(Clone, Debug, Eq, Serialize, Deserialize)]
         #[serde(into = "String", from = "String")]
         pub enum HeaderName {
@@ -21,12 +21,12 @@ macro_rules! names {
                 #[doc = concat!("`", $name, "` (", $source, ").")]
                 $variant,
             )*
-            /// Any other, as written.
+            /// Any other name, as written.
             Other(Box<str>),
         }
 
         impl HeaderName {
-            /// The long form in its canonical spelling.
+            /// Returns the long form in its canonical spelling.
             #[must_use]
             pub fn name(&self) -> &str {
                 match self {
@@ -35,7 +35,7 @@ macro_rules! names {
                 }
             }
 
-            /// The compact form, where there is one (RFC 3261 §7.3.3).
+            /// Returns the compact form, if there is one (RFC 3261 §7.3.3).
             #[must_use]
             pub fn compact(&self) -> Option<char> {
                 match self {
@@ -44,7 +44,7 @@ macro_rules! names {
                 }
             }
 
-            /// One line may hold several values, separated by commas.
+            /// Returns whether one line may contain several values, separated by commas.
             #[must_use]
             pub const fn is_list(&self) -> bool {
                 match self {
@@ -64,7 +64,7 @@ struct Known {
     header: HeaderName,
 }
 
-// In the order of their lengths: `find` looks only at those as long as what it seeks.
+// Ordered by length: `find` compares only names of the same length.
 names! {
     To "To" "t" One "RFC 3261 §20.39";
     Via "Via" "v" Many "RFC 3261 §20.42";
@@ -143,13 +143,13 @@ names! {
     PPreferredIdentity "P-Preferred-Identity" "" Many "RFC 3325 §9.2";
 }
 
-/// The names of each length: where in `KNOWN` they begin. Longer ones than the longest begin at the end.
+/// For each length, the index in `KNOWN` at which names of that length begin.
 const BEGIN: [usize; LONGEST + 2] = {
     let mut begin = [KNOWN.len(); LONGEST + 2];
     let mut at = KNOWN.len();
     while at > 0 {
         at -= 1;
-        #[expect(clippy::indexing_slicing, reason = "evaluated when it is compiled")]
+        #[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
         {
             begin[KNOWN[at].name.len()] = at;
         }
@@ -157,7 +157,7 @@ const BEGIN: [usize; LONGEST + 2] = {
     let mut length = LONGEST + 1;
     while length > 0 {
         length -= 1;
-        #[expect(clippy::indexing_slicing, reason = "evaluated when it is compiled")]
+        #[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
         if begin[length] > begin[length + 1] {
             begin[length] = begin[length + 1];
         }
@@ -168,14 +168,14 @@ const BEGIN: [usize; LONGEST + 2] = {
 const LONGEST: usize = "P-Preferred-Identity".len();
 
 impl HeaderName {
-    /// The name of a header, long or compact, in any spelling.
+    /// Returns the known header with this long or compact name, in any spelling.
     pub(super) fn find(text: &str) -> Option<Self> {
         let length = text.len();
         let found = if length == 1 {
             KNOWN.iter().find(|known| known.compact.eq_ignore_ascii_case(text))
         } else {
             let as_long = KNOWN.get(*BEGIN.get(length)?..*BEGIN.get(length + 1)?)?;
-            // Nearly always as it should be spelt, and that is compared faster.
+            // The canonical spelling is the most frequent and the fastest to compare.
             let begins = |known: &&Known| known.name.as_bytes().first() == text.as_bytes().first();
             let exact = as_long.iter().filter(begins).find(|known| known.name == text);
             exact.or_else(|| as_long.iter().find(|known| known.name.eq_ignore_ascii_case(text)))
@@ -183,7 +183,8 @@ impl HeaderName {
         found.map(|known| known.header.clone())
     }
 
-    /// What no token may hold would end the name, or the line: it becomes a hyphen.
+    /// Creates a name that is not known. Characters that a token cannot contain become hyphens, so that they cannot end
+    /// the name or the line.
     fn other(text: &str) -> Self {
         if is_token(text) {
             return Self::Other(text.into());

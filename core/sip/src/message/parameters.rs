@@ -1,4 +1,4 @@
-//! `;name=value` behind addresses, `Via` values and many others (RFC 3261 §7.3.1).
+//! Header and URI parameters: `;name=value` (RFC 3261 §7.3.1).
 
 use super::escape::legal;
 use super::scan::{Malformed, Octets, Quoted, find, is_token_byte, quoted, split_once, unescaped};
@@ -6,12 +6,13 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-/// The most parameters of one header value or URI, and the most headers of one URI. Looking for one by name is cheap below it.
+/// The maximum number of parameters of one header value or URI, and of headers of one URI. It keeps a linear search by
+/// name cheap.
 pub const MAX_PARAMETERS: usize = 64;
 
 const TOO_MANY: Malformed = Malformed("more than 64 parameters");
 
-/// Parameters in their order. Names are compared without regard to case, values exactly.
+/// Parameters in order. Names are compared without regard to case, values exactly.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Parameters(Vec<Parameter>);
@@ -24,11 +25,11 @@ struct Parameter {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Value {
-    /// A name alone.
+    /// No value.
     None,
-    /// As it is written.
+    /// A value as written.
     Plain(String),
-    /// Without its quotation marks and escapes.
+    /// A quoted string without its quotation marks and escapes.
     Quoted(String),
 }
 
@@ -38,7 +39,7 @@ impl PartialEq for Parameter {
     }
 }
 
-/// Names that nearly every message has; these are not copied.
+/// Frequent names, which are not allocated.
 const FREQUENT: [&str; 10] =
     ["tag", "branch", "rport", "received", "lr", "transport", "expires", "user", "ob", "+sip.instance"];
 
@@ -50,16 +51,16 @@ fn name(text: &str) -> Cow<'static, str> {
 }
 
 impl Parameters {
-    /// None.
+    /// Creates an empty list.
     #[must_use]
     pub const fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// Reads what follows a header's value: nothing, or `;name=value` any number of times with white space anywhere.
+    /// Parses the text after a header value: any number of `;name=value` with optional white space.
     ///
     /// # Errors
-    /// When a name is missing or no token, or a value is neither one word nor a quoted string.
+    /// When a name is missing or not a token, or a value is neither a token nor a quoted string.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         let mut found = Self(Vec::with_capacity(if text.is_empty() { 0 } else { 4 }));
         each(text, |parameter| {
@@ -69,18 +70,18 @@ impl Parameters {
         Ok(found)
     }
 
-    /// Reads `name=value;name=value` as URIs have it: no white space, no quoted strings.
+    /// Parses `name=value;name=value` as in URIs: without white space and quoted strings.
     pub(super) fn parse_uri(text: &str, fits: &Octets) -> Result<Self, Malformed> {
         let mut found = Self::new();
         check_count(text, ';')?;
-        // A semicolon too many is overlooked: `<sip:pbx@192.0.2.1;>`.
+        // A superfluous semicolon is skipped: `<sip:pbx@192.0.2.1;>`.
         for parameter in text.split(';').filter(|parameter| !parameter.is_empty()) {
             let (key, value) = match split_once(parameter, b'=') {
                 Some((key, value)) => (key, Value::Plain(legal(value, fits))),
                 None => (parameter, Value::None),
             };
             if key.is_empty() {
-                return Err(Malformed("a URI parameter without name"));
+                return Err(Malformed("URI parameter without name"));
             }
             found.0.push(Parameter { name: name(&legal(key, fits)), value });
         }
@@ -91,65 +92,66 @@ impl Parameters {
         self.0.iter().find(|parameter| parameter.name.eq_ignore_ascii_case(name))
     }
 
-    /// There is a parameter of this name, with or without value.
+    /// Returns whether there is a parameter with this name, with or without value.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.find(name).is_some()
     }
 
-    /// The value of the first parameter of this name, without quotation marks; none also where it has a name only.
+    /// Returns the value of the first parameter with this name, without quotation marks. `None` also if it has no
+    /// value.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.find(name)?.value()
     }
 
-    /// Names and values, in order.
+    /// Returns names and values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         self.0.iter().map(|parameter| (&*parameter.name, parameter.value()))
     }
 
-    /// How many there are.
+    /// Returns the number of parameters.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// There are none.
+    /// Returns whether there are no parameters.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Sets a value, in place of what the name had. It is quoted where it is no token, as in `text="Call completed"`.
+    /// Sets a value, replacing the previous one. It is quoted if it is not a token, as in `text="Call completed"`.
     pub fn set(&mut self, name: &str, value: impl Into<String>) {
         let value = value.into();
         let plain = !value.is_empty() && UNQUOTED.has_all(&value);
         self.put(name, if plain { Value::Plain(value) } else { Value::Quoted(value) });
     }
 
-    /// Sets a value that the grammar wants quoted even where it is one word.
+    /// Sets a value that the grammar requires to be quoted even if it is a token.
     pub fn set_quoted(&mut self, name: &str, value: impl Into<String>) {
         self.put(name, Value::Quoted(value.into()));
     }
 
-    /// Sets a name without value, in place of what the name had.
+    /// Sets a name without value, replacing the previous value.
     pub fn set_flag(&mut self, name: &str) {
         self.put(name, Value::None);
     }
 
-    /// Removes every parameter of this name.
+    /// Removes every parameter with this name.
     pub fn remove(&mut self, name: &str) {
         self.0.retain(|parameter| !parameter.name.eq_ignore_ascii_case(name));
     }
 
-    /// As [`Self::set`], and hands on.
+    /// Like [`Self::set`], by value.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.set(name, value);
         self
     }
 
-    /// As [`Self::set_flag`], and hands on.
+    /// Like [`Self::set_flag`], by value.
     #[must_use]
     pub fn with_flag(mut self, name: &str) -> Self {
         self.set_flag(name);
@@ -177,17 +179,17 @@ impl Parameter {
     }
 }
 
-/// Anything that does not end a value: wider than the grammar, because a tag has to be repeated as it came.
+/// The octets that do not end a value. This is wider than the grammar, because a tag must be repeated unchanged.
 static UNQUOTED: Octets = Octets::alphanumeric_and(b"!#$%&'()*+-./:=?@[]^_`{|}~");
 
-/// One parameter in the text it was read from.
+/// A parameter, borrowed from its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Borrowed<'a> {
     Flag(&'a str),
     Plain(&'a str, &'a str),
-    /// Without quotation marks, with escapes.
+    /// A quoted string without quotation marks, with escapes.
     Quoted(&'a str, &'a str),
-    /// Words without the quotation marks that they need.
+    /// Several words without the quotation marks that the grammar requires.
     Words(&'a str, &'a str),
 }
 
@@ -202,7 +204,7 @@ impl Borrowed<'_> {
     }
 }
 
-/// Refuses more than [`MAX_PARAMETERS`] pieces between separators.
+/// Fails if there are more than [`MAX_PARAMETERS`] pieces between separators.
 pub(super) fn check_count(text: &str, separator: char) -> Result<(), Malformed> {
     if text.split(separator).nth(MAX_PARAMETERS).is_some() { Err(TOO_MANY) } else { Ok(()) }
 }
@@ -216,7 +218,7 @@ pub(super) fn each<'a>(
     let mut count = 0;
     while let Some(text) = rest.strip_prefix(';') {
         let text = text.trim_ascii_start();
-        // One semicolon too many at the very end is what some send; more of them is RFC 4475 §3.1.2.1.
+        // Some peers send one semicolon at the very end. More than one is an error (RFC 4475 §3.1.2.1).
         if text.is_empty() {
             return Ok(());
         }
@@ -228,38 +230,38 @@ pub(super) fn each<'a>(
         visit(parameter)?;
         rest = after;
     }
-    if rest.is_empty() { Ok(()) } else { Err(Malformed("something other than parameters behind a value")) }
+    if rest.is_empty() { Ok(()) } else { Err(Malformed("text other than parameters after a value")) }
 }
 
-/// The parameter that `text` begins with, and what follows it: nothing, or a semicolon.
+/// Parses the parameter at the start of `text`. The rest is empty or begins with a semicolon.
 fn one(text: &str) -> Result<(Borrowed<'_>, &str), Malformed> {
     let (key, rest) = span(text, is_token_byte);
     let ended = |text: &str| matches!(text.as_bytes(), [] | [b';', ..]);
     let Some(value) = rest.strip_prefix('=').filter(|_| !key.is_empty()) else {
         let flag = ended(rest) && !key.is_empty();
-        return if flag { Ok((Borrowed::Flag(key), rest)) } else { Err(Malformed("a parameter's name is no token")) };
+        return if flag { Ok((Borrowed::Flag(key), rest)) } else { Err(Malformed("parameter name is not a token")) };
     };
     let value = value.trim_ascii_start();
     if value.starts_with('"') {
         let (value, after) = quoted(value)?;
         let after = after.trim_ascii_start();
         let whole = Borrowed::Quoted(key, value);
-        return if ended(after) { Ok((whole, after)) } else { Err(Malformed("words behind a quoted string")) };
+        return if ended(after) { Ok((whole, after)) } else { Err(Malformed("text after a quoted string")) };
     }
     let (word, after) = span(value, |octet| UNQUOTED.has(octet));
     if ended(after) {
-        // `name=` has no value: it is printed as a name alone, which everybody can read.
+        // `name=` has no value. It is written as a name only, which every peer can parse.
         return Ok((if word.is_empty() { Borrowed::Flag(key) } else { Borrowed::Plain(key, word) }, after));
     }
-    // Gateways forget the quotation marks of `text=Normal call clearing`.
+    // Gateways omit the quotation marks of `text=Normal call clearing`.
     let (words, after) = value.split_at_checked(find(value, b';').unwrap_or(value.len())).unwrap_or((value, ""));
     if words.bytes().any(|byte| matches!(byte, b'"' | b',' | b'<' | b'>' | b'\\')) {
-        return Err(Malformed("a parameter's value is neither word nor string"));
+        return Err(Malformed("parameter value is neither a token nor a quoted string"));
     }
     Ok((Borrowed::Words(key, words.trim_ascii_end()), after))
 }
 
-/// As much of `text` as is made of such octets, and what follows it without white space.
+/// Returns the longest prefix of `text` that consists of such octets, and the rest without leading white space.
 fn span(text: &str, of: impl Fn(u8) -> bool) -> (&str, &str) {
     let end = text.bytes().position(|octet| !of(octet)).unwrap_or(text.len());
     let (span, rest) = text.split_at_checked(end).unwrap_or((text, ""));

@@ -1,4 +1,4 @@
-//! Octets to messages.
+//! Parser of complete messages.
 
 use super::check::check;
 use super::head::{Head, split, without_leading_lines};
@@ -8,14 +8,14 @@ use super::scan::{Malformed, trim};
 use super::uri::Uri;
 use super::{Message, Request, Response};
 
-/// How large a message may be: no larger than a datagram.
+/// The maximum size of a message: that of a UDP datagram.
 pub const MAX_SIZE: usize = 65_535;
 
 impl Message {
-    /// Reads a message that is whole: a datagram, or what was cut out of a stream.
+    /// Parses a complete message: a datagram or a frame of a stream.
     ///
     /// # Errors
-    /// When it is none, lacks what every element needs of it, or says of itself what is not so.
+    /// When it is not a SIP message, lacks mandatory headers or contradicts itself.
     pub fn parse(octets: &[u8]) -> Result<Self, Refused> {
         let octets = without_leading_lines(octets);
         if octets.len() > MAX_SIZE {
@@ -27,7 +27,7 @@ impl Message {
         let line = line.map_err(|wrong| Refused::answering(wrong.violation, wrong.method.as_ref(), &headers))?;
         let body = length.and_then(|length| {
             check(&headers, line.method())?;
-            // What is behind the body of a datagram is overlooked (RFC 3261 §18.3).
+            // Octets after the body of a datagram are ignored (RFC 3261 §18.3).
             body.get(..length.unwrap_or(body.len())).ok_or(Violation::Length)
         });
         let body = body.map_err(|violation| Refused::answering(violation, line.method(), &headers))?.to_vec();
@@ -38,13 +38,13 @@ impl Message {
     }
 }
 
-/// The first line.
+/// The start line.
 enum StartLine {
     Request(Method, Uri),
     Response(u16, String),
 }
 
-/// Why the first line cannot be read, and the method, if that much is known.
+/// The reason that the start line is invalid, and the method, if it was parsed.
 struct WrongLine {
     violation: Violation,
     method: Option<Method>,
@@ -65,7 +65,7 @@ impl StartLine {
         }
         let (method, rest) = line.split_once(' ').unwrap_or((line, ""));
         let Ok(method) = method.parse::<Method>() else {
-            return Err(WrongLine { violation: Violation::StartLine(Malformed("no method")), method: None });
+            return Err(WrongLine { violation: Violation::StartLine(Malformed("invalid method")), method: None });
         };
         match request_uri(rest) {
             Ok(uri) => Ok(Self::Request(method, uri)),
@@ -82,21 +82,21 @@ impl StartLine {
         let status = if code.len() == 3 { code.parse().ok() } else { None };
         match status {
             Some(status @ 100..700) => Ok(Self::Response(status, trim(reason).to_owned())),
-            _ => Err(Violation::StartLine(Malformed("no status code"))),
+            _ => Err(Violation::StartLine(Malformed("invalid status code"))),
         }
     }
 }
 
-/// The Request-URI and the version, each after exactly one space (RFC 3261 §7.1).
+/// Parses the Request-URI and the version, each after exactly one space (RFC 3261 §7.1).
 fn request_uri(text: &str) -> Result<Uri, Violation> {
     let wrong = |why| Violation::StartLine(Malformed(why));
-    let (uri, version) = text.split_once(' ').ok_or(wrong("a part is missing"))?;
+    let (uri, version) = text.split_once(' ').ok_or(wrong("incomplete request line"))?;
     if !version.eq_ignore_ascii_case("SIP/2.0") {
         let other = version.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("SIP/")) && !version.contains(' ');
-        return Err(if other { Violation::Version } else { wrong("no version behind the Request-URI") });
+        return Err(if other { Violation::Version } else { wrong("no version after the Request-URI") });
     }
     let uri: Uri = uri.parse().map_err(Violation::StartLine)?;
-    // RFC 3261 §19.1.1, table 1; RFC 4475 §3.1.2.11.
+    // A Request-URI must not contain headers (RFC 3261 §19.1.1, table 1; RFC 4475 §3.1.2.11).
     if uri.as_sip().is_some_and(|uri| uri.headers().next().is_some()) {
         return Err(wrong("headers in the Request-URI"));
     }

@@ -1,4 +1,4 @@
-//! Messages that nothing can be done with, and what to say about them.
+//! Invalid messages and the error responses to them.
 
 use super::headers::Headers;
 use super::name::HeaderName;
@@ -8,33 +8,33 @@ use super::via::{Parts, Via};
 use super::{MAX_VALUES, Method, NameAddr, Response, reason_phrase};
 use core::fmt;
 
-/// What is wrong with a message.
+/// The error in an invalid message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Violation {
-    /// Larger than [`super::MAX_SIZE`], or with more than [`super::MAX_HEADERS`] headers.
+    /// The message is larger than [`super::MAX_SIZE`] or has more than [`super::MAX_HEADERS`] headers.
     TooLarge,
     /// No empty line ends the headers.
     Unfinished,
-    /// The first line is neither that of a request nor that of a response.
+    /// The start line is neither that of a request nor that of a response.
     StartLine(Malformed),
-    /// A version of SIP that is not 2.0.
+    /// The SIP version is not 2.0.
     Version,
-    /// A header that is needed is not there.
+    /// A mandatory header is missing.
     Missing(HeaderName),
-    /// A header that has one value is there more than once.
+    /// A header that must occur once is repeated.
     Repeated(HeaderName),
     /// The message has more than [`super::MAX_VALUES`] header values; the limit was passed in this header.
     TooManyValues(HeaderName),
-    /// A header that is needed is malformed.
+    /// A mandatory header is malformed.
     Header(HeaderName, Malformed),
-    /// The body is not of the length that is said.
+    /// The body is shorter than `Content-Length`, or `Content-Length` is invalid.
     Length,
-    /// `CSeq` names another method than the request line.
+    /// The method of `CSeq` differs from that of the request line.
     MethodMismatch,
 }
 
 impl Violation {
-    /// The status of the response to a request that has it.
+    /// Returns the status code of the response.
     const fn status(&self) -> u16 {
         match self {
             Self::Version => 505,
@@ -55,35 +55,35 @@ impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLarge => f.write_str("too large"),
-            Self::Unfinished => f.write_str("no end of the headers"),
-            Self::StartLine(why) => write!(f, "first line: {why}"),
-            Self::Version => f.write_str("a version of SIP that is not 2.0"),
+            Self::Unfinished => f.write_str("no empty line after the headers"),
+            Self::StartLine(why) => write!(f, "start line: {why}"),
+            Self::Version => f.write_str("SIP version is not 2.0"),
             Self::Missing(name) => write!(f, "{name} is missing"),
-            Self::Repeated(name) => write!(f, "{name} more than once"),
+            Self::Repeated(name) => write!(f, "{name} is repeated"),
             Self::TooManyValues(name) => write!(f, "more than {MAX_VALUES} header values, counted up to {name}"),
             Self::Header(name, why) => write!(f, "{name}: {why}"),
             Self::Length => f.write_str("Content-Length is wrong"),
-            Self::MethodMismatch => f.write_str("CSeq names another method"),
+            Self::MethodMismatch => f.write_str("CSeq method differs from the request line"),
         }
     }
 }
 
-/// A message that is refused.
+/// A rejected message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// Why.
+    /// The error.
     pub violation: Violation,
-    /// What to send back: where the message is a request other than ACK, and its top `Via` says where to.
+    /// The response to send, if the message is a request other than ACK with a usable top `Via`.
     pub response: Option<Box<Response>>,
 }
 
 impl Refused {
-    /// Refuses without a word.
+    /// Rejects a message without a response.
     pub(super) const fn silently(violation: Violation) -> Self {
         Self { violation, response: None }
     }
 
-    /// Refuses a request with these headers.
+    /// Rejects a request with these headers.
     pub(super) fn answering(violation: Violation, method: Option<&Method>, headers: &Headers) -> Self {
         let response = match method {
             None | Some(Method::Ack) => None,
@@ -101,7 +101,7 @@ impl fmt::Display for Refused {
 
 impl core::error::Error for Refused {}
 
-/// As [`Response::to`], of headers that may be missing or malformed: these are repeated as they came, so that the sender
+/// Like [`Response::to`], for headers that may be missing or malformed. These are copied unchanged, so that the sender
 /// can match the response.
 fn answer(violation: &Violation, headers: &Headers) -> Option<Response> {
     let mut answer = Headers::new();
@@ -111,7 +111,7 @@ fn answer(violation: &Violation, headers: &Headers) -> Option<Response> {
     for name in [HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq] {
         let Some(value) = headers.get(name.clone()) else { continue };
         match value.parse::<NameAddr>() {
-            // The same tag for the same request, without remembering it (RFC 3261 §8.2.7).
+            // Retransmissions get the same tag without any stored state (RFC 3261 §8.2.7).
             Ok(to) if name == HeaderName::To && to.tag().is_none() => {
                 answer.push(name, to.with_tag(&stateless_tag(headers)));
             }
@@ -123,7 +123,7 @@ fn answer(violation: &Violation, headers: &Headers) -> Option<Response> {
     Some(Response { status, reason, headers: answer, body: Vec::new() })
 }
 
-/// The top `Via`, reduced to what can be read of it: of another version, or without parameters.
+/// Returns the top `Via` with the parts that can be parsed: the version may differ and the parameters may be invalid.
 fn readable(text: &str) -> Option<Via> {
     if let Ok(via) = text.parse() {
         return Some(via);

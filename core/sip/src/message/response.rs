@@ -1,11 +1,12 @@
-//! Responses to requests (RFC 3261 §8.2.6).
+//! Construction of responses to requests (RFC 3261 §8.2.6).
 
 use super::{HeaderName, Headers, Method, Request, Response};
 
 impl Response {
-    /// A response to `request` with the headers that bind it to it. An empty `reason` stands for the usual one.
+    /// Creates a response with the headers that are copied from `request`. An empty `reason` selects the default reason
+    /// phrase.
     ///
-    /// It has no tag of its own yet: [`Self::set_to_tag`].
+    /// The `To` tag is not set; see [`Self::set_to_tag`].
     #[must_use]
     pub fn to(request: &Request, status: u16, reason: &str) -> Self {
         let mut headers = Headers::new();
@@ -13,7 +14,7 @@ impl Response {
             request.headers.lines(name.clone()).for_each(|value| headers.push(name.clone(), value));
         };
         copy(HeaderName::Via);
-        // Of requests that make dialogs, in responses that make them (RFC 3261 §12.1.1, RFC 6665 §4.2.1).
+        // In dialog-creating responses to dialog-creating requests (RFC 3261 §12.1.1, RFC 6665 §4.2.1).
         let makes_dialog =
             matches!(request.method, Method::Invite | Method::Subscribe | Method::Refer | Method::Notify);
         if makes_dialog && (101..300).contains(&status) {
@@ -27,7 +28,7 @@ impl Response {
         Self { status, reason: reason.to_owned(), headers, body: Vec::new() }
     }
 
-    /// Puts the tag into `To`, unless the request had one there already.
+    /// Sets the `To` tag, unless the request had one.
     pub fn set_to_tag(&mut self, tag: &str) {
         if let Ok(to) = self.headers.to()
             && to.tag().is_none()
@@ -36,28 +37,28 @@ impl Response {
         }
     }
 
-    /// Puts a tag into `To`, unless it has one, that is the same for each retransmission of the request (RFC 3261 §8.2.7).
-    /// It is computed from the headers that the response has in common with the request, so nothing has to be remembered.
+    /// Sets a `To` tag that is the same for each retransmission of the request, unless there is a tag (RFC 3261
+    /// §8.2.7). It is computed from the copied headers, so no state is needed.
     pub fn set_stateless_tag(&mut self) {
         self.set_to_tag(&stateless_tag(&self.headers));
     }
 
-    /// 1xx.
+    /// Returns whether the status is 1xx.
     #[must_use]
     pub const fn is_provisional(&self) -> bool {
         self.status < 200
     }
 
-    /// 2xx.
+    /// Returns whether the status is 2xx.
     #[must_use]
     pub const fn is_success(&self) -> bool {
         self.status >= 200 && self.status < 300
     }
 }
 
-/// A tag that is the same for each retransmission of a request.
+/// Returns a tag that is the same for each retransmission of a request.
 pub(super) fn stateless_tag(headers: &Headers) -> String {
-    // FNV-1a: a tag of a response that makes no dialog need not be hard to guess.
+    // FNV-1a: the tag of a response that creates no dialog may be guessable.
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for name in [HeaderName::Via, HeaderName::From, HeaderName::CallId, HeaderName::CSeq] {
         for byte in headers.get(name).unwrap_or_default().bytes() {
@@ -67,7 +68,7 @@ pub(super) fn stateless_tag(headers: &Headers) -> String {
     format!("{hash:016x}")
 }
 
-/// What a status is usually called (RFC 3261 §21 and the IANA registry).
+/// Returns the default reason phrase of a status code (RFC 3261 §21 and the IANA registry).
 #[must_use]
 pub const fn reason_phrase(status: u16) -> &'static str {
     match status {

@@ -1,9 +1,9 @@
-//! The smallest pieces of the grammar (RFC 3261 §25.1), read from text that is no longer folded.
+//! Lexical elements of the grammar (RFC 3261 §25.1), parsed from unfolded text.
 
 use core::fmt;
 use memchr::{memchr, memchr2};
 
-/// A value that is not what its grammar says, and what is wrong with it.
+/// A value that does not follow its grammar, with the error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed(pub &'static str);
 
@@ -15,16 +15,16 @@ impl fmt::Display for Malformed {
 
 impl core::error::Error for Malformed {}
 
-/// Without the white space around it.
+/// Removes surrounding white space.
 pub(crate) fn trim(text: &str) -> &str {
     text.trim_ascii()
 }
 
-/// Which octets a part may hold: looked up, because every octet of a message is asked about more than once.
+/// A set of octets, as a table, because every octet of a message is tested more than once.
 pub(crate) struct Octets([bool; 256]);
 
 impl Octets {
-    /// Letters, digits and these.
+    /// Creates the set of letters, digits and `others`.
     pub(crate) const fn alphanumeric_and(others: &[u8]) -> Self {
         let mut table = [false; 256];
         let mut octet = 0_u8;
@@ -37,7 +37,7 @@ impl Octets {
         }
         let mut at = 0;
         while at < others.len() {
-            #[expect(clippy::indexing_slicing, reason = "evaluated when it is compiled")]
+            #[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
             {
                 table[others[at] as usize] = true;
             }
@@ -65,18 +65,19 @@ pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && TOKEN.has_all(text)
 }
 
-/// What the caller wants of a token, owned.
+/// Returns `text` as an owned token, or fails with `what`.
 pub(crate) fn token(text: &str, what: &'static str) -> Result<String, Malformed> {
     if is_token(text) { Ok(text.to_owned()) } else { Err(Malformed(what)) }
 }
 
-/// Digits only; what does not fit is as large as can be (RFC 3261 §20 has no limit for times; RFC 4475 §3.1.2.4).
+/// Parses decimal digits. A number that is too large becomes the maximum (RFC 3261 §20 has no limit for times; RFC 4475
+/// §3.1.2.4).
 pub(crate) fn saturating(text: &str) -> Option<u32> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().unwrap_or(u32::MAX))
 }
 
-/// Where the first `wanted` is outside quoted strings and angle brackets.
+/// Returns the position of the first `wanted` outside quoted strings and angle brackets.
 pub(crate) fn find_outside(text: &str, wanted: u8) -> Option<usize> {
     let first = memchr(wanted, text.as_bytes())?;
     let Some(special) = memchr2(b'"', b'<', text.as_bytes().get(..first)?) else { return Some(first) };
@@ -99,28 +100,29 @@ pub(crate) fn find_outside(text: &str, wanted: u8) -> Option<usize> {
     None
 }
 
-/// Where `octet` is first. Values are short: a search that prepares itself takes longer than one that just looks.
+/// Returns the position of the first `octet`. Values are short: a plain loop is faster than a search with set-up cost.
 #[inline]
 pub(crate) fn find(text: &str, octet: u8) -> Option<usize> {
     text.bytes().position(|found| found == octet)
 }
 
-/// `text` before and after the first `octet`, which is ASCII.
+/// Splits `text` around the first `octet`, which must be ASCII.
 #[inline]
 pub(crate) fn split_once(text: &str, octet: u8) -> Option<(&str, &str)> {
     find(text, octet).map(|at| split_around(text, at))
 }
 
-/// `text` before and after the octet at `at`, which is ASCII.
+/// Splits `text` around the octet at `at`, which must be ASCII.
 pub(crate) fn split_around(text: &str, at: usize) -> (&str, &str) {
     (text.get(..at).unwrap_or_default(), text.get(at + 1..).unwrap_or_default())
 }
 
-/// The elements of a comma-separated list. Empty ones are skipped: RFC 3261 does not have them, proxies make them.
+/// Iterates over the elements of a comma-separated list. Empty elements are skipped: RFC 3261 does not allow them, but
+/// proxies produce them.
 #[derive(Clone, Debug)]
 pub(crate) struct Elements<'a> {
     rest: Option<&'a str>,
-    /// False for a header that is one value whatever commas it holds.
+    /// False for a header with a single value that may contain commas.
     list: bool,
 }
 
@@ -129,7 +131,7 @@ impl<'a> Elements<'a> {
         Self { rest: Some(text), list }
     }
 
-    /// What has not been read yet.
+    /// Returns the text that has not been consumed.
     pub(crate) const fn rest(&self) -> Option<&'a str> {
         self.rest
     }
@@ -157,9 +159,9 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
-/// The quoted string that `text` starts with, without quotation marks but still escaped, and what follows it.
+/// Parses the quoted string at the start of `text`. Returns its content, still escaped, and the rest.
 pub(crate) fn quoted(text: &str) -> Result<(&str, &str), Malformed> {
-    let inner = text.strip_prefix('"').ok_or(Malformed("a quotation mark is missing"))?;
+    let inner = text.strip_prefix('"').ok_or(Malformed("missing quotation mark"))?;
     let mut escaped = false;
     for (at, byte) in inner.bytes().enumerate() {
         match byte {
@@ -172,7 +174,7 @@ pub(crate) fn quoted(text: &str) -> Result<(&str, &str), Malformed> {
     Err(Malformed("a quoted string without end"))
 }
 
-/// A quoted string's text without its escapes.
+/// Removes the escapes of a quoted string.
 pub(crate) fn unescaped(text: &str) -> String {
     if !text.contains('\\') {
         return text.to_owned();
@@ -185,7 +187,7 @@ pub(crate) fn unescaped(text: &str) -> String {
     plain
 }
 
-/// Prints `value` as a quoted string.
+/// Displays a value as a quoted string.
 pub(crate) struct Quoted<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Quoted<'_> {

@@ -1,4 +1,4 @@
-//! `sip:` and `sips:` (RFC 3261 §19.1).
+//! `sip:` and `sips:` URIs (RFC 3261 §19.1).
 
 use super::escape::{HEADER, PARAM, PASSWORD, UNEXPECTED, UNRESERVED, USER, escaped, legal, unescaped};
 use super::host::{self, Host, host_port};
@@ -8,7 +8,7 @@ use crate::transport::Transport;
 use core::fmt;
 use std::borrow::Cow;
 
-/// A `sip:` or `sips:` URI. Texts are kept with their escapes, so that it is printed as it came.
+/// A `sip:` or `sips:` URI. Parts are stored with their escapes, so that it is serialized unchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SipUri {
     secure: bool,
@@ -21,103 +21,103 @@ pub struct SipUri {
 }
 
 impl SipUri {
-    /// `sip:host`.
+    /// Creates `sip:host`.
     #[must_use]
     pub const fn new(host: Host) -> Self {
         let params = Parameters::new();
         Self { secure: false, user: None, password: None, host, port: None, params, headers: Vec::new() }
     }
 
-    /// With a user part; what it may not hold is escaped.
+    /// Sets the user part, with escapes where needed.
     #[must_use]
     pub fn with_user(mut self, user: &str) -> Self {
         self.set_user(Some(user));
         self
     }
 
-    /// With a port.
+    /// Sets the port.
     #[must_use]
     pub const fn with_port(mut self, port: Option<u16>) -> Self {
         self.port = port;
         self
     }
 
-    /// As `sips:`.
+    /// Selects `sips:`.
     #[must_use]
     pub const fn with_secure(mut self, secure: bool) -> Self {
         self.secure = secure;
         self
     }
 
-    /// With a parameter; what its value may not hold is escaped.
+    /// Sets a parameter, with escapes where needed.
     #[must_use]
     pub fn with_param(mut self, name: &str, value: &str) -> Self {
         self.set_param(name, value);
         self
     }
 
-    /// With a parameter that has no value.
+    /// Sets a parameter without value.
     #[must_use]
     pub fn with_flag(mut self, name: &str) -> Self {
         self.params.set_flag(name);
         self
     }
 
-    /// With a header; what its value may not hold is escaped.
+    /// Adds a header, with escapes where needed.
     #[must_use]
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((escaped(name, &HEADER), escaped(value, &HEADER)));
         self
     }
 
-    /// `sips:`.
+    /// Returns whether the scheme is `sips:`.
     #[must_use]
     pub const fn is_secure(&self) -> bool {
         self.secure
     }
 
-    /// The user part without escapes.
+    /// Returns the user part without escapes.
     #[must_use]
     pub fn user(&self) -> Option<Cow<'_, str>> {
         self.user.as_deref().map(unescaped)
     }
 
-    /// The password without escapes. Nobody should put one there (RFC 3261 §19.1.1).
+    /// Returns the password without escapes. Its use is discouraged (RFC 3261 §19.1.1).
     #[must_use]
     pub fn password(&self) -> Option<Cow<'_, str>> {
         self.password.as_deref().map(unescaped)
     }
 
-    /// The host.
+    /// Returns the host.
     #[must_use]
     pub const fn host(&self) -> &Host {
         &self.host
     }
 
-    /// The port, if given.
+    /// Returns the port, if present.
     #[must_use]
     pub const fn port(&self) -> Option<u16> {
         self.port
     }
 
-    /// The parameters.
+    /// Returns the parameters.
     #[must_use]
     pub const fn params(&self) -> &Parameters {
         &self.params
     }
 
-    /// The `transport` parameter, where it names a transport known here.
+    /// Returns the `transport` parameter, if it is a known transport.
     #[must_use]
     pub fn transport(&self) -> Option<Transport> {
         self.params.get("transport").and_then(|name| name.parse().ok())
     }
 
-    /// Headers for a request to be made from this URI: names and values without escapes.
+    /// Returns the headers for a request created from this URI: names and values without escapes.
     pub fn headers(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
         self.headers.iter().map(|(name, value)| (unescaped(name), unescaped(value)))
     }
 
-    /// Sets or removes the user part and with it the password.
+    /// Sets or removes the user part and removes the password.
     pub fn set_user(&mut self, user: Option<&str>) {
         self.user = user.filter(|user| !user.is_empty()).map(|user| escaped(user, &USER));
         self.password = None;
@@ -128,7 +128,7 @@ impl SipUri {
         (self.host, self.port) = (host, port);
     }
 
-    /// Sets a parameter; what its value may not hold is escaped.
+    /// Sets a parameter, with escapes where needed.
     pub fn set_param(&mut self, name: &str, value: &str) {
         self.params.set_plain(name, escaped(value, &PARAM));
     }
@@ -138,7 +138,7 @@ impl SipUri {
         self.params.remove(name);
     }
 
-    /// Removes the headers, and `method`: what a Request-URI must not have (RFC 3261 §19.1.1, table 1).
+    /// Removes the headers and `method`, which a Request-URI must not have (RFC 3261 §19.1.1, table 1).
     pub fn make_request_uri(&mut self) {
         self.headers.clear();
         self.params.remove("method");
@@ -167,7 +167,7 @@ fn own_header((name, value): (&str, &str)) -> (String, String) {
     (legal(name, &HEADER), legal(value, &HEADER))
 }
 
-/// The parts of a SIP URI in the text they are read from.
+/// The parts of a SIP URI, borrowed from its text.
 pub(super) struct Parts<'a> {
     user: Option<&'a str>,
     password: Option<&'a str>,
@@ -177,14 +177,15 @@ pub(super) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// Looks at each octet once: this is what most of reading a message is.
+    /// Splits the text in one pass: URIs are the largest part of the cost of parsing a message.
     pub(super) fn of(text: &'a str) -> Result<Self, Malformed> {
         let octets = text.as_bytes();
         let (mut host, mut colon, mut semicolon, mut question) = (None, None, None, None);
         for (at, octet) in octets.iter().enumerate() {
             match octet {
                 octet if UNRESERVED.has(*octet) => {}
-                // The last one: an address as user part should have its own escaped, but often has not.
+                // The last `@` separates the host: an address used as user part should have its own escaped, but often
+                // does not.
                 b'@' => (host, semicolon, question) = (Some(at), None, None),
                 b':' => colon = colon.or(Some(at)),
                 b';' if question.is_none() => semicolon = semicolon.or(Some(at)),
@@ -199,10 +200,10 @@ impl<'a> Parts<'a> {
             (Some(end), Some(colon)) if colon < end => (Some(part(0, Some(colon))), Some(part(colon + 1, Some(end)))),
             (Some(end), _) => (Some(part(0, Some(end))), None),
         };
-        // Gateways write `sip:@host` of callers whose number they do not know.
+        // Gateways send `sip:@host` for callers with an unknown number.
         let user = user.filter(|user| !user.is_empty());
         if user.is_none() && password.is_some() {
-            return Err(Malformed("a password of nobody"));
+            return Err(Malformed("password without user"));
         }
         let headers = question.map(|at| part(at + 1, None));
         headers.map_or(Ok(()), |headers| check_count(headers, '&'))?;
@@ -219,17 +220,17 @@ impl<'a> Parts<'a> {
         let headers = self.headers.into_iter().flat_map(|headers| headers.split('&'));
         headers.map(|header| match split_once(header, b'=') {
             Some((name, value)) if !name.is_empty() => Ok((name, value)),
-            Some(_) | None => Err(Malformed("a URI header without name or value")),
+            Some(_) | None => Err(Malformed("URI header without name or value")),
         })
     }
 
-    /// All parts are what they have to be.
+    /// Checks the syntax of all parts.
     pub(super) fn check(&self) -> Result<(), Malformed> {
         host::check(self.address)?;
         self.params.map_or(Ok(()), |params| check_count(params, ';'))?;
         let nameless = |param: &str| param.starts_with('=');
         if self.params.is_some_and(|params| params.split(';').any(nameless)) {
-            return Err(Malformed("a URI parameter without name"));
+            return Err(Malformed("URI parameter without name"));
         }
         self.headers().try_for_each(|header| header.map(|_| ()))
     }

@@ -1,4 +1,4 @@
-//! `tel:` (RFC 3966).
+//! `tel:` URIs (RFC 3966).
 
 use super::escape::{PARAM, UNEXPECTED};
 use super::parameters::Parameters;
@@ -8,25 +8,25 @@ use core::fmt;
 /// A `tel:` URI.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TelUri {
-    /// The number with its visual separators.
+    /// The number with visual separators.
     number: String,
     pub(super) params: Parameters,
 }
 
 impl TelUri {
-    /// The number without visual separators (RFC 3966 §5.1.1).
+    /// Returns the number without visual separators (RFC 3966 §5.1.1).
     #[must_use]
     pub fn number(&self) -> String {
         self.number.chars().filter(|letter| !matches!(letter, '-' | '.' | '(' | ')')).collect()
     }
 
-    /// The number as written.
+    /// Returns the number as written.
     #[must_use]
     pub fn written(&self) -> &str {
         &self.number
     }
 
-    /// The parameters.
+    /// Returns the parameters.
     #[must_use]
     pub const fn params(&self) -> &Parameters {
         &self.params
@@ -43,7 +43,7 @@ impl TelUri {
         let phone = |byte: u8| byte.is_ascii_hexdigit() || b"*#-.()".contains(&byte);
         let digits = number.strip_prefix('+').unwrap_or(number);
         if digits.is_empty() || !digits.bytes().all(phone) {
-            return Err(Malformed("no telephone number"));
+            return Err(Malformed("invalid telephone number"));
         }
         Ok(Self { number: number.to_owned(), params })
     }

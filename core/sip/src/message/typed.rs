@@ -1,4 +1,4 @@
-//! Headers by their types.
+//! Typed accessors of headers.
 
 use super::address::{Contacts, NameAddr};
 use super::headers::Headers;
@@ -14,7 +14,8 @@ use core::str::FromStr;
 
 type Parsed<T> = Result<T, Malformed>;
 
-/// A header that the message needs. `None` cannot be in a message that was parsed, but in one that is being made.
+/// The error for a mandatory header that is missing. This cannot occur in a parsed message, only in one under
+/// construction.
 const MISSING: Malformed = Malformed("the header is missing");
 
 impl Headers {
@@ -29,10 +30,10 @@ impl Headers {
     fn seconds(&self, name: HeaderName) -> Option<Parsed<u32>> {
         let text = self.get(name)?;
         let number = text.split(';').next().unwrap_or_default();
-        Some(saturating(number.trim()).ok_or(Malformed("no number of seconds")))
+        Some(saturating(number.trim()).ok_or(Malformed("invalid number of seconds")))
     }
 
-    /// All hops, the last sender's first.
+    /// Returns all hops, most recent first.
     ///
     /// # Errors
     /// When one of them is malformed.
@@ -40,7 +41,7 @@ impl Headers {
         self.each(HeaderName::Via)
     }
 
-    /// The last sender's hop.
+    /// Returns the most recent hop.
     ///
     /// # Errors
     /// When it is missing or malformed.
@@ -48,7 +49,7 @@ impl Headers {
         self.first(HeaderName::Via).ok_or(MISSING)?
     }
 
-    /// `From`.
+    /// Returns `From`.
     ///
     /// # Errors
     /// When it is missing or malformed.
@@ -56,7 +57,7 @@ impl Headers {
         self.first(HeaderName::From).ok_or(MISSING)?
     }
 
-    /// `To`.
+    /// Returns `To`.
     ///
     /// # Errors
     /// When it is missing or malformed.
@@ -64,16 +65,16 @@ impl Headers {
         self.first(HeaderName::To).ok_or(MISSING)?
     }
 
-    /// `Call-ID`.
+    /// Returns `Call-ID`.
     ///
     /// # Errors
-    /// When it is missing or no word.
+    /// When it is missing or contains white space.
     pub fn call_id(&self) -> Parsed<&str> {
         let text = self.get(HeaderName::CallId).ok_or(MISSING)?;
-        if is_call_id(text) { Ok(text) } else { Err(Malformed("no Call-ID")) }
+        if is_call_id(text) { Ok(text) } else { Err(Malformed("invalid Call-ID")) }
     }
 
-    /// `CSeq`.
+    /// Returns `CSeq`.
     ///
     /// # Errors
     /// When it is missing or malformed.
@@ -81,10 +82,10 @@ impl Headers {
         self.first(HeaderName::CSeq).ok_or(MISSING)?
     }
 
-    /// Everything in `Contact`.
+    /// Returns all values of `Contact`.
     ///
     /// # Errors
-    /// When one of them is malformed, or an asterisk is not alone.
+    /// When one of them is malformed, or an asterisk is combined with other values.
     pub fn contacts(&self) -> Parsed<Contacts> {
         let mut values = self.all(HeaderName::Contact);
         if values.clone().any(|value| value == "*") {
@@ -92,19 +93,19 @@ impl Headers {
             return if values.next().is_none() {
                 Ok(Contacts::All)
             } else {
-                Err(Malformed("an asterisk among contacts"))
+                Err(Malformed("asterisk combined with contacts"))
             };
         }
         self.each(HeaderName::Contact).map(Contacts::List)
     }
 
-    /// The first `Contact`: of a request or response that makes a dialog there is one.
+    /// Returns the first `Contact`. A request or response that creates a dialog has exactly one.
     #[must_use]
     pub fn contact(&self) -> Option<Parsed<NameAddr>> {
         self.first(HeaderName::Contact)
     }
 
-    /// `Route`.
+    /// Returns `Route`.
     ///
     /// # Errors
     /// When one of them is malformed.
@@ -112,7 +113,7 @@ impl Headers {
         self.each(HeaderName::Route)
     }
 
-    /// `Record-Route`.
+    /// Returns `Record-Route`.
     ///
     /// # Errors
     /// When one of them is malformed.
@@ -120,7 +121,7 @@ impl Headers {
         self.each(HeaderName::RecordRoute)
     }
 
-    /// `Path` (RFC 3327).
+    /// Returns `Path` (RFC 3327).
     ///
     /// # Errors
     /// When one of them is malformed.
@@ -128,7 +129,7 @@ impl Headers {
         self.each(HeaderName::Path)
     }
 
-    /// `Service-Route` (RFC 3608).
+    /// Returns `Service-Route` (RFC 3608).
     ///
     /// # Errors
     /// When one of them is malformed.
@@ -136,120 +137,120 @@ impl Headers {
         self.each(HeaderName::ServiceRoute)
     }
 
-    /// `Max-Forwards`.
+    /// Returns `Max-Forwards`.
     #[must_use]
     pub fn max_forwards(&self) -> Option<Parsed<u8>> {
         let text = self.get(HeaderName::MaxForwards)?;
         let hops = saturating(text).and_then(|hops| u8::try_from(hops).ok());
-        Some(hops.ok_or(Malformed("no number of hops below 256")))
+        Some(hops.ok_or(Malformed("invalid number of hops")))
     }
 
-    /// `Expires` in seconds; what is too large for a number counts as the largest.
+    /// Returns `Expires` in seconds. A number that is too large becomes the maximum.
     #[must_use]
     pub fn expires(&self) -> Option<Parsed<u32>> {
         self.seconds(HeaderName::Expires)
     }
 
-    /// `Min-Expires` in seconds.
+    /// Returns `Min-Expires` in seconds.
     #[must_use]
     pub fn min_expires(&self) -> Option<Parsed<u32>> {
         self.seconds(HeaderName::MinExpires)
     }
 
-    /// `Min-SE` in seconds (RFC 4028 §5).
+    /// Returns `Min-SE` in seconds (RFC 4028 §5).
     #[must_use]
     pub fn min_se(&self) -> Option<Parsed<u32>> {
         self.seconds(HeaderName::MinSe)
     }
 
-    /// `Session-Expires` (RFC 4028 §4).
+    /// Returns `Session-Expires` (RFC 4028 §4).
     #[must_use]
     pub fn session_expires(&self) -> Option<Parsed<SessionExpires>> {
         self.first(HeaderName::SessionExpires)
     }
 
-    /// The option tags of `Supported`.
+    /// Returns the option tags of `Supported`.
     pub fn supported(&self) -> impl Iterator<Item = &str> + Clone {
         self.all(HeaderName::Supported)
     }
 
-    /// The option tags of `Require`.
+    /// Returns the option tags of `Require`.
     pub fn require(&self) -> impl Iterator<Item = &str> + Clone {
         self.all(HeaderName::Require)
     }
 
-    /// The option tags of `Unsupported`.
+    /// Returns the option tags of `Unsupported`.
     pub fn unsupported(&self) -> impl Iterator<Item = &str> + Clone {
         self.all(HeaderName::Unsupported)
     }
 
-    /// The methods of `Allow`; what is no method is left out.
+    /// Returns the methods of `Allow`. Invalid methods are skipped.
     pub fn allow(&self) -> impl Iterator<Item = Method> {
         self.all(HeaderName::Allow).filter_map(|name| name.parse().ok())
     }
 
-    /// The option tag is in `Supported` or `Require`: either says that the sender knows the extension.
+    /// Returns whether the option tag is in `Supported` or `Require`, both of which indicate support.
     #[must_use]
     pub fn supports(&self, option: &str) -> bool {
         self.supported().chain(self.require()).any(|tag| tag.eq_ignore_ascii_case(option))
     }
 
-    /// The option tag is in `Require`.
+    /// Returns whether the option tag is in `Require`.
     #[must_use]
     pub fn requires(&self, option: &str) -> bool {
         self.require().any(|tag| tag.eq_ignore_ascii_case(option))
     }
 
-    /// The method is in `Allow`. Without that header nothing is known (RFC 3261 §20.5).
+    /// Returns whether the method is in `Allow`. `None` if the header is absent (RFC 3261 §20.5).
     #[must_use]
     pub fn allows(&self, method: &Method) -> Option<bool> {
         self.has(HeaderName::Allow).then(|| self.allow().any(|allowed| allowed == *method))
     }
 
-    /// `RAck` (RFC 3262 §7.2).
+    /// Returns `RAck` (RFC 3262 §7.2).
     #[must_use]
     pub fn rack(&self) -> Option<Parsed<RAck>> {
         self.first(HeaderName::RAck)
     }
 
-    /// `RSeq` (RFC 3262 §7.1).
+    /// Returns `RSeq` (RFC 3262 §7.1).
     #[must_use]
     pub fn rseq(&self) -> Option<Parsed<u32>> {
         let text = self.get(HeaderName::RSeq)?;
-        Some(text.parse().map_err(|_| Malformed("no response number")))
+        Some(text.parse().map_err(|_| Malformed("invalid response number")))
     }
 
-    /// `Refer-To` (RFC 3515 §2.1).
+    /// Returns `Refer-To` (RFC 3515 §2.1).
     #[must_use]
     pub fn refer_to(&self) -> Option<Parsed<NameAddr>> {
         self.first(HeaderName::ReferTo)
     }
 
-    /// `Referred-By` (RFC 3892).
+    /// Returns `Referred-By` (RFC 3892).
     #[must_use]
     pub fn referred_by(&self) -> Option<Parsed<NameAddr>> {
         self.first(HeaderName::ReferredBy)
     }
 
-    /// `Replaces` (RFC 3891).
+    /// Returns `Replaces` (RFC 3891).
     #[must_use]
     pub fn replaces(&self) -> Option<Parsed<Replaces>> {
         self.first(HeaderName::Replaces)
     }
 
-    /// `Event` (RFC 6665 §8.2.1).
+    /// Returns `Event` (RFC 6665 §8.2.1).
     #[must_use]
     pub fn event(&self) -> Option<Parsed<Event>> {
         self.first(HeaderName::Event)
     }
 
-    /// `Subscription-State` (RFC 6665 §8.2.3).
+    /// Returns `Subscription-State` (RFC 6665 §8.2.3).
     #[must_use]
     pub fn subscription_state(&self) -> Option<Parsed<SubscriptionState>> {
         self.first(HeaderName::SubscriptionState)
     }
 
-    /// `P-Asserted-Identity` (RFC 3325 §9.1).
+    /// Returns `P-Asserted-Identity` (RFC 3325 §9.1).
     ///
     /// # Errors
     /// When one of them is malformed.
@@ -257,13 +258,13 @@ impl Headers {
         self.each(HeaderName::PAssertedIdentity)
     }
 
-    /// `Privacy` (RFC 3323 §4.2).
+    /// Returns `Privacy` (RFC 3323 §4.2).
     #[must_use]
     pub fn privacy(&self) -> Option<Parsed<Privacy>> {
         self.first(HeaderName::Privacy)
     }
 
-    /// `Reason` (RFC 3326), one for each protocol.
+    /// Returns `Reason` (RFC 3326), one value per protocol.
     ///
     /// # Errors
     /// When one of them is malformed.
@@ -271,7 +272,7 @@ impl Headers {
         self.each(HeaderName::Reason)
     }
 
-    /// `History-Info` (RFC 7044): addresses with `index`, the cause of each in the headers of its URI.
+    /// Returns `History-Info` (RFC 7044): addresses with `index`. The cause of each is in the headers of its URI.
     ///
     /// # Errors
     /// When one of them is malformed.
@@ -279,7 +280,7 @@ impl Headers {
         self.each(HeaderName::HistoryInfo)
     }
 
-    /// `Diversion` (RFC 5806): addresses with `reason` and `counter`, the last diverter's first.
+    /// Returns `Diversion` (RFC 5806): addresses with `reason` and `counter`, most recent diversion first.
     ///
     /// # Errors
     /// When one of them is malformed.
@@ -287,45 +288,45 @@ impl Headers {
         self.each(HeaderName::Diversion)
     }
 
-    /// `Content-Type`.
+    /// Returns `Content-Type`.
     #[must_use]
     pub fn content_type(&self) -> Option<Parsed<MediaType>> {
         self.first(HeaderName::ContentType)
     }
 
-    /// The challenges of `WWW-Authenticate`, for [`crate::auth::Challenge`].
+    /// Returns the challenges of `WWW-Authenticate`, for [`crate::auth::Challenge`].
     pub fn www_authenticate(&self) -> impl Iterator<Item = &str> + Clone {
         self.lines(HeaderName::WwwAuthenticate)
     }
 
-    /// The challenges of `Proxy-Authenticate`.
+    /// Returns the challenges of `Proxy-Authenticate`.
     pub fn proxy_authenticate(&self) -> impl Iterator<Item = &str> + Clone {
         self.lines(HeaderName::ProxyAuthenticate)
     }
 
-    /// The credentials of `Authorization`, for [`crate::auth::Credentials`].
+    /// Returns the credentials of `Authorization`, for [`crate::auth::Credentials`].
     pub fn authorization(&self) -> impl Iterator<Item = &str> + Clone {
         self.lines(HeaderName::Authorization)
     }
 
-    /// The credentials of `Proxy-Authorization`.
+    /// Returns the credentials of `Proxy-Authorization`.
     pub fn proxy_authorization(&self) -> impl Iterator<Item = &str> + Clone {
         self.lines(HeaderName::ProxyAuthorization)
     }
 
-    /// `Retry-After`.
+    /// Returns `Retry-After`.
     #[must_use]
     pub fn retry_after(&self) -> Option<Parsed<RetryAfter>> {
         self.first(HeaderName::RetryAfter)
     }
 
-    /// Writes one line for each route, in their order, in place of those there are.
+    /// Replaces the `Route` headers with one line for each route.
     pub fn set_routes<'a>(&mut self, routes: impl IntoIterator<Item = &'a NameAddr>) {
         self.remove(HeaderName::Route);
         routes.into_iter().for_each(|route| self.push(HeaderName::Route, route));
     }
 
-    /// Writes `Contact: <uri>` in place of the contacts there are.
+    /// Replaces the contacts with `Contact: <uri>`.
     pub fn set_contact(&mut self, uri: &Uri) {
         self.set(HeaderName::Contact, format_args!("<{uri}>"));
     }

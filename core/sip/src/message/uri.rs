@@ -1,4 +1,4 @@
-//! Addresses that SIP messages name (RFC 3261 §19.1, RFC 3966).
+//! URIs in SIP messages (RFC 3261 §19.1, RFC 3966).
 
 use super::host::Host;
 use super::scan::{Malformed, split_once};
@@ -9,7 +9,7 @@ use core::str::FromStr;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-/// A URI. Equality is of the text's parts; [`Uri::is_equivalent`] compares as RFC 3261 §19.1.4 does.
+/// A URI. `==` compares the parts as text; [`Uri::is_equivalent`] compares by RFC 3261 §19.1.4.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Uri {
@@ -21,19 +21,19 @@ pub enum Uri {
     Other {
         /// The scheme as written.
         scheme: String,
-        /// What follows the colon.
+        /// The text after the colon.
         rest: String,
     },
 }
 
 impl Uri {
-    /// `sip:user@host`; what `user` may not hold is escaped.
+    /// Creates `sip:user@host`, with escapes in the user part where needed.
     #[must_use]
     pub fn sip(user: &str, host: Host) -> Self {
         Self::Sip(SipUri::new(host).with_user(user))
     }
 
-    /// The scheme in lower case, where it is one of those known here, else as written.
+    /// Returns the scheme: in lower case if it is a known one, else as written.
     #[must_use]
     pub fn scheme(&self) -> &str {
         match self {
@@ -44,7 +44,7 @@ impl Uri {
         }
     }
 
-    /// The `sip:` or `sips:` URI, if it is one.
+    /// Returns the `sip:` or `sips:` URI, if it is one.
     #[must_use]
     pub const fn as_sip(&self) -> Option<&SipUri> {
         match self {
@@ -53,7 +53,7 @@ impl Uri {
         }
     }
 
-    /// As [`Self::as_sip`], to be changed.
+    /// Like [`Self::as_sip`], for modification.
     #[must_use]
     pub const fn as_sip_mut(&mut self) -> Option<&mut SipUri> {
         match self {
@@ -62,7 +62,7 @@ impl Uri {
         }
     }
 
-    /// The user part without escapes; of a `tel:` URI the number without visual separators.
+    /// Returns the user part without escapes, or the number of a `tel:` URI without visual separators.
     #[must_use]
     pub fn user(&self) -> Option<Cow<'_, str>> {
         match self {
@@ -72,19 +72,19 @@ impl Uri {
         }
     }
 
-    /// The host, where there is one.
+    /// Returns the host, if there is one.
     #[must_use]
     pub fn host(&self) -> Option<&Host> {
         self.as_sip().map(SipUri::host)
     }
 
-    /// The port, where there is one.
+    /// Returns the port, if there is one.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
         self.as_sip().and_then(SipUri::port)
     }
 
-    /// The value of a URI parameter.
+    /// Returns the value of a URI parameter.
     #[must_use]
     pub fn param(&self, name: &str) -> Option<&str> {
         match self {
@@ -94,7 +94,7 @@ impl Uri {
         }
     }
 
-    /// A URI parameter of this name is there.
+    /// Returns whether there is a URI parameter with this name.
     #[must_use]
     pub fn has_param(&self, name: &str) -> bool {
         match self {
@@ -104,14 +104,14 @@ impl Uri {
         }
     }
 
-    /// The route is a loose one (RFC 3261 §19.1.1).
+    /// Returns whether the URI is that of a loose router (RFC 3261 §19.1.1).
     #[must_use]
     pub fn is_loose_router(&self) -> bool {
         self.has_param("lr")
     }
 }
 
-/// The schemes that are more than text here.
+/// The schemes with a type of their own.
 enum Scheme {
     Sip,
     Sips,
@@ -119,7 +119,7 @@ enum Scheme {
     Other,
 }
 
-/// The scheme as written and as known here, and what follows the colon.
+/// Returns the scheme as written, its type, and the text after the colon.
 fn scheme(text: &str) -> Result<(&str, Scheme, &str), Malformed> {
     let known = |name: &str| text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
     for (name, scheme) in [("sip:", Scheme::Sip), ("sips:", Scheme::Sips), ("tel:", Scheme::Tel)] {
@@ -127,19 +127,19 @@ fn scheme(text: &str) -> Result<(&str, Scheme, &str), Malformed> {
             return Ok((name, scheme, text.get(name.len()..).unwrap_or_default()));
         }
     }
-    let (name, rest) = split_once(text, b':').ok_or(Malformed("a URI without scheme"))?;
+    let (name, rest) = split_once(text, b':').ok_or(Malformed("URI without scheme"))?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
     if !name.starts_with(|first: char| first.is_ascii_alphabetic()) || !name.bytes().all(plain) {
-        return Err(Malformed("no URI scheme"));
+        return Err(Malformed("invalid URI scheme"));
     }
     if rest.is_empty() || !rest.bytes().all(is_opaque) {
-        return Err(Malformed("no URI"));
+        return Err(Malformed("invalid URI"));
     }
     Ok((name, Scheme::Other, rest))
 }
 
 impl Uri {
-    /// `text` can be read as one.
+    /// Checks that `text` can be parsed as a URI.
     pub(super) fn check(text: &str) -> Result<(), Malformed> {
         match scheme(text)? {
             (_, Scheme::Sip | Scheme::Sips, rest) => sip_uri::Parts::of(rest)?.check(),
@@ -192,7 +192,7 @@ impl From<SipUri> for Uri {
     }
 }
 
-/// Nothing that ends a URI where it stands in a header or a request line.
+/// Returns whether the octet does not end a URI in a header or a request line.
 fn is_opaque(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b'<' | b'>')
 }

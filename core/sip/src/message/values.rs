@@ -1,4 +1,4 @@
-//! Values of headers that are neither addresses nor `Via`.
+//! Structured header values other than addresses and `Via`.
 
 use super::method::Method;
 use super::parameters::Parameters;
@@ -7,14 +7,14 @@ use core::fmt;
 use core::str::FromStr;
 use serde::{Deserialize, Serialize};
 
-/// The value before its parameters, and these as text.
+/// Splits a value from its parameters.
 fn head(text: &str) -> (&str, &str) {
     let end = find_outside(text, b';').unwrap_or(text.len());
     let (head, params) = text.split_at_checked(end).unwrap_or((text, ""));
     (trim(head), params)
 }
 
-/// A number of at most 32 bits.
+/// Parses a number of at most 32 bits.
 fn number(text: &str, what: &'static str) -> Result<u32, Malformed> {
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(Malformed(what));
@@ -25,7 +25,7 @@ fn number(text: &str, what: &'static str) -> Result<u32, Malformed> {
 /// `CSeq` (RFC 3261 §20.16).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CSeq {
-    /// The number of the request in its dialog and direction.
+    /// The sequence number of the request in its dialog and direction.
     pub number: u32,
     /// The method of the request.
     pub method: Method,
@@ -35,7 +35,7 @@ impl FromStr for CSeq {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let (digits, method) = text.split_once([' ', '\t']).ok_or(Malformed("a sequence number without method"))?;
+        let (digits, method) = text.split_once([' ', '\t']).ok_or(Malformed("sequence number without method"))?;
         Ok(Self { number: number(digits, "no sequence number")?, method: trim(method).parse()? })
     }
 }
@@ -46,7 +46,7 @@ impl fmt::Display for CSeq {
     }
 }
 
-/// `RAck` (RFC 3262 §7.2): which provisional response is acknowledged.
+/// `RAck` (RFC 3262 §7.2): identifies the provisional response that a PRACK acknowledges.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RAck {
     /// The `RSeq` of the response.
@@ -59,7 +59,7 @@ impl FromStr for RAck {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let (response, cseq) = text.split_once([' ', '\t']).ok_or(Malformed("no response number"))?;
+        let (response, cseq) = text.split_once([' ', '\t']).ok_or(Malformed("invalid response number"))?;
         Ok(Self { response: number(response, "no response number")?, cseq: trim(cseq).parse()? })
     }
 }
@@ -70,21 +70,21 @@ impl fmt::Display for RAck {
     }
 }
 
-/// Who refreshes a session (RFC 4028 §4), as seen from the transaction.
+/// The side that refreshes a session (RFC 4028 §4), relative to the transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Refresher {
-    /// Who sent the request.
+    /// The sender of the request.
     Uac,
-    /// Who answers it.
+    /// The sender of the response.
     Uas,
 }
 
 /// `Session-Expires` (RFC 4028 §4).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionExpires {
-    /// How long the session lives without refresh.
+    /// The session interval in seconds.
     pub seconds: u32,
-    /// Who refreshes it, where that is said.
+    /// The side that refreshes the session, if specified.
     pub refresher: Option<Refresher>,
 }
 
@@ -93,11 +93,11 @@ impl FromStr for SessionExpires {
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let (seconds, params) = head(text);
-        let seconds = saturating(seconds).ok_or(Malformed("no session interval"))?;
+        let seconds = saturating(seconds).ok_or(Malformed("invalid session interval"))?;
         let refresher = match Parameters::parse(params)?.get("refresher") {
             Some(role) if role.eq_ignore_ascii_case("uac") => Some(Refresher::Uac),
             Some(role) if role.eq_ignore_ascii_case("uas") => Some(Refresher::Uas),
-            Some(_) => return Err(Malformed("a refresher that is no role")),
+            Some(_) => return Err(Malformed("invalid refresher")),
             None => None,
         };
         Ok(Self { seconds, refresher })
@@ -115,16 +115,16 @@ impl fmt::Display for SessionExpires {
     }
 }
 
-/// `Replaces` (RFC 3891 §6.1) and `Join` (RFC 3911 §7.1): a dialog as the receiver of the header sees it.
+/// `Replaces` (RFC 3891 §6.1) or `Join` (RFC 3911 §7.1): a dialog from the point of view of the receiver of the header.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replaces {
     /// The Call-ID.
     pub call_id: String,
-    /// The receiver's tag.
+    /// The tag of the receiver.
     pub to_tag: String,
-    /// The other's tag.
+    /// The tag of the peer.
     pub from_tag: String,
-    /// Only while the dialog is early.
+    /// Whether the header applies only while the dialog is early.
     pub early_only: bool,
 }
 
@@ -134,9 +134,9 @@ impl FromStr for Replaces {
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let (call_id, params) = head(text);
         let params = Parameters::parse(params)?;
-        let tag = |name| params.get(name).map(str::to_owned).ok_or(Malformed("a dialog without tag"));
+        let tag = |name| params.get(name).map(str::to_owned).ok_or(Malformed("dialog identifier without tag"));
         if !is_call_id(call_id) {
-            return Err(Malformed("no Call-ID"));
+            return Err(Malformed("invalid Call-ID"));
         }
         Ok(Self {
             call_id: call_id.to_owned(),
@@ -154,19 +154,19 @@ impl fmt::Display for Replaces {
     }
 }
 
-/// One word, whatever it is made of: wider than the grammar, because it is only ever compared.
+/// Returns whether the text has no white space. This is wider than the grammar, because a Call-ID is only compared.
 pub(super) fn is_call_id(text: &str) -> bool {
     !text.is_empty() && !text.bytes().any(|byte| byte <= b' ' || byte == 0x7f)
 }
 
-/// `Reason` (RFC 3326): why a dialog or branch ended.
+/// `Reason` (RFC 3326): the reason that a dialog or branch ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
-    /// Whose causes they are: `SIP`, `Q.850` or another.
+    /// The protocol that defines the cause: `SIP`, `Q.850` or another.
     pub protocol: String,
-    /// The cause.
+    /// The cause code.
     pub cause: Option<u32>,
-    /// The cause for people.
+    /// The human-readable text.
     pub text: Option<String>,
 }
 
@@ -177,7 +177,7 @@ impl FromStr for Reason {
         let (protocol, params) = head(text);
         let params = Parameters::parse(params)?;
         Ok(Self {
-            protocol: token(protocol, "a reason without protocol")?,
+            protocol: token(protocol, "reason without protocol")?,
             cause: params.get("cause").and_then(|cause| cause.parse().ok()),
             text: params.get("text").map(str::to_owned),
         })
@@ -200,29 +200,29 @@ impl fmt::Display for Reason {
 /// A token with parameters: `Event` (RFC 6665 §8.2.1), `Content-Disposition` (RFC 3261 §20.11) and others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenParams {
-    /// The token: an event package, a disposition.
+    /// The token, such as an event package or a disposition.
     pub token: String,
-    /// Its parameters.
+    /// The parameters.
     pub params: Parameters,
 }
 
-/// `Event`: the package and its parameters.
+/// `Event`: the event package and its parameters.
 pub type Event = TokenParams;
 
 impl TokenParams {
-    /// A token without parameters.
+    /// Creates a token without parameters.
     #[must_use]
     pub fn new(token: &str) -> Self {
         Self { token: token.to_owned(), params: Parameters::new() }
     }
 
-    /// The token, without regard to case.
+    /// Compares the token without regard to case.
     #[must_use]
     pub fn is(&self, token: &str) -> bool {
         self.token.eq_ignore_ascii_case(token)
     }
 
-    /// The `id` of an event.
+    /// Returns the `id` of an event.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         self.params.get("id")
@@ -234,7 +234,7 @@ impl FromStr for TokenParams {
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let (word, params) = head(text);
-        Ok(Self { token: token(word, "no token")?, params: Parameters::parse(params)? })
+        Ok(Self { token: token(word, "invalid token")?, params: Parameters::parse(params)? })
     }
 }
 
@@ -247,13 +247,13 @@ impl fmt::Display for TokenParams {
 /// The state of a subscription (RFC 6665 §4.1.3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Subscription {
-    /// Accepted.
+    /// The subscription is accepted.
     Active,
-    /// Neither accepted nor refused yet.
+    /// The subscription is neither accepted nor rejected yet.
     Pending,
-    /// Over.
+    /// The subscription has ended.
     Terminated,
-    /// Another state: to be taken as pending or active.
+    /// Another state, to be treated as pending or active.
     Other(String),
 }
 
@@ -262,30 +262,30 @@ pub enum Subscription {
 pub struct SubscriptionState {
     /// The state.
     pub state: Subscription,
-    /// `expires`, `reason`, `retry-after`.
+    /// The parameters `expires`, `reason` and `retry-after`.
     pub params: Parameters,
 }
 
 impl SubscriptionState {
-    /// Accepted, for so many seconds.
+    /// Creates the active state with its remaining time in seconds.
     #[must_use]
     pub fn active(seconds: u32) -> Self {
         Self { state: Subscription::Active, params: Parameters::new().with("expires", seconds.to_string()) }
     }
 
-    /// Over, for this reason.
+    /// Creates the terminated state with its reason.
     #[must_use]
     pub fn terminated(reason: &str) -> Self {
         Self { state: Subscription::Terminated, params: Parameters::new().with("reason", reason) }
     }
 
-    /// How long it lives, in seconds.
+    /// Returns the remaining time in seconds.
     #[must_use]
     pub fn expires(&self) -> Option<u32> {
         self.params.get("expires").and_then(saturating)
     }
 
-    /// Why it ended.
+    /// Returns the reason of the termination.
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         self.params.get("reason")
@@ -322,16 +322,16 @@ impl fmt::Display for SubscriptionState {
 /// `Content-Type` (RFC 3261 §20.15).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MediaType {
-    /// `application`.
+    /// The type, such as `application`.
     pub kind: String,
-    /// `sdp`.
+    /// The subtype, such as `sdp`.
     pub subtype: String,
-    /// `charset`, `boundary` and others.
+    /// The parameters, such as `charset` and `boundary`.
     pub params: Parameters,
 }
 
 impl MediaType {
-    /// It is `kind/subtype`, without regard to case and parameters.
+    /// Returns whether the type is `kind/subtype`, without regard to case and parameters.
     #[must_use]
     pub fn is(&self, kind: &str, subtype: &str) -> bool {
         self.kind.eq_ignore_ascii_case(kind) && self.subtype.eq_ignore_ascii_case(subtype)
@@ -343,10 +343,10 @@ impl FromStr for MediaType {
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let (media, params) = head(text);
-        let (kind, subtype) = media.split_once('/').ok_or(Malformed("no media type"))?;
+        let (kind, subtype) = media.split_once('/').ok_or(Malformed("invalid media type"))?;
         Ok(Self {
-            kind: token(trim(kind), "no media type")?,
-            subtype: token(trim(subtype), "no media type")?,
+            kind: token(trim(kind), "invalid media type")?,
+            subtype: token(trim(subtype), "invalid media type")?,
             params: Parameters::parse(params)?,
         })
     }
@@ -361,9 +361,9 @@ impl fmt::Display for MediaType {
 /// `Retry-After` (RFC 3261 §20.33) without its comment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetryAfter {
-    /// When to try again.
+    /// The time in seconds after which to retry.
     pub seconds: u32,
-    /// For how long the callee will be there then.
+    /// The time in seconds for which the callee is then available.
     pub duration: Option<u32>,
 }
 
@@ -373,8 +373,8 @@ impl FromStr for RetryAfter {
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let end = text.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
         let (seconds, rest) = text.split_at_checked(end).unwrap_or((text, ""));
-        let seconds = saturating(seconds).ok_or(Malformed("no delay"))?;
-        // A comment may hold anything: the parameters follow its last bracket.
+        let seconds = saturating(seconds).ok_or(Malformed("invalid delay"))?;
+        // A comment may contain any text: the parameters follow its last parenthesis.
         let rest = rest.rsplit_once(')').map_or(rest, |(_, params)| params);
         let duration = Parameters::parse(rest)?.get("duration").and_then(saturating);
         Ok(Self { seconds, duration })
@@ -388,13 +388,13 @@ impl fmt::Display for RetryAfter {
     }
 }
 
-/// The `Privacy` that a request asks for (RFC 3323 §4.2, RFC 3325 §9.3).
+/// The value of `Privacy` (RFC 3323 §4.2, RFC 3325 §9.3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Privacy(pub Vec<String>);
 
 impl Privacy {
-    /// This is asked for, without regard to case.
+    /// Returns whether the value is present, without regard to case.
     #[must_use]
     pub fn has(&self, value: &str) -> bool {
         self.0.iter().any(|found| found.eq_ignore_ascii_case(value))
@@ -405,9 +405,10 @@ impl FromStr for Privacy {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        // Semicolons by the RFC; commas in use.
+        // RFC 3323 separates by semicolons, some peers by commas.
         let values = text.split([';', ',']).map(trim).filter(|value| !value.is_empty());
-        let values: Vec<String> = values.map(|value| token(value, "no privacy value")).collect::<Result<_, _>>()?;
+        let values: Vec<String> =
+            values.map(|value| token(value, "invalid privacy value")).collect::<Result<_, _>>()?;
         if values.is_empty() { Err(Malformed("no privacy value")) } else { Ok(Self(values)) }
     }
 }

@@ -1,4 +1,4 @@
-//! The way a request has come, which the response goes back (RFC 3261 §20.42).
+//! `Via` header values: the hops of a request and the return path of its response (RFC 3261 §20.42).
 
 use super::host::{self, Host, host_port};
 use super::parameters::{Parameters, each};
@@ -9,53 +9,54 @@ use core::str::FromStr;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-/// What distinguishes a branch made by RFC 3261 (§8.1.1.7).
+/// The start of a branch that is unique by the rules of RFC 3261 (§8.1.1.7).
 pub const MAGIC_COOKIE: &str = "z9hG4bK";
 
-/// A transport as a `Via` names it.
+/// A transport in a `Via`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ViaTransport {
-    /// One that is known here.
+    /// A known transport.
     Known(Transport),
-    /// Another, as SCTP.
+    /// Another transport, such as SCTP.
     Other(String),
 }
 
 /// One hop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Via {
-    /// What the sender used.
+    /// The transport that the sender used.
     pub transport: ViaTransport,
-    /// Where it wants the response, by its own account.
+    /// The host of sent-by: the sender's own address for responses.
     pub host: Host,
-    /// The port there.
+    /// The port of sent-by.
     pub port: Option<u16>,
-    /// `branch`, `received`, `rport` and others.
+    /// The parameters, such as `branch`, `received` and `rport`.
     pub params: Parameters,
 }
 
 impl Via {
-    /// A hop of this transport, host and port, with this branch.
+    /// Creates a hop.
     #[must_use]
     pub fn new(transport: Transport, host: Host, port: Option<u16>, branch: &str) -> Self {
         let params = Parameters::new().with("branch", branch);
         Self { transport: ViaTransport::Known(transport), host, port, params }
     }
 
-    /// Asks for the response to come back to the port it was sent from (RFC 3581 §3).
+    /// Requests that the response is sent to the source port of the request (RFC 3581 §3).
     #[must_use]
     pub fn with_rport(mut self) -> Self {
         self.params.set_flag("rport");
         self
     }
 
-    /// The `branch`.
+    /// Returns the `branch`.
     #[must_use]
     pub fn branch(&self) -> Option<&str> {
         self.params.get("branch")
     }
 
-    /// The branch where it alone identifies the transaction (RFC 3261 §17.2.3): with the magic cookie, and more than that.
+    /// Returns the branch if it alone identifies the transaction (RFC 3261 §17.2.3): the magic cookie and further
+    /// octets.
     #[must_use]
     pub fn unique_branch(&self) -> Option<&str> {
         let branch = self.branch()?;
@@ -63,7 +64,7 @@ impl Via {
         (cookie.eq_ignore_ascii_case(MAGIC_COOKIE) && !rest.is_empty()).then_some(branch)
     }
 
-    /// The transport, where it is known here.
+    /// Returns the transport, if it is a known one.
     #[must_use]
     pub const fn known_transport(&self) -> Option<Transport> {
         match &self.transport {
@@ -72,58 +73,58 @@ impl Via {
         }
     }
 
-    /// The address the request came from, as the next hop saw it.
+    /// Returns the source address of the request, as added by the next hop.
     #[must_use]
     pub fn received(&self) -> Option<IpAddr> {
         let text = self.params.get("received")?;
-        // Written with and without brackets.
+        // Peers write it with and without brackets.
         text.trim_matches(['[', ']']).parse().ok()
     }
 
-    /// Notes the address the request came from.
+    /// Sets the source address of the request.
     pub fn set_received(&mut self, address: IpAddr) {
         self.params.set_plain("received", address.to_string());
     }
 
-    /// The sender asks for [`Self::rport`] to be filled in.
+    /// Returns whether the sender requests that [`Self::rport`] is filled in.
     #[must_use]
     pub fn wants_rport(&self) -> bool {
         self.params.has("rport") && self.rport().is_none()
     }
 
-    /// The port the request came from, as the next hop saw it (RFC 3581).
+    /// Returns the source port of the request, as added by the next hop (RFC 3581).
     #[must_use]
     pub fn rport(&self) -> Option<u16> {
         self.params.get("rport").and_then(|text| text.parse().ok())
     }
 
-    /// Notes the port the request came from.
+    /// Sets the source port of the request.
     pub fn set_rport(&mut self, port: u16) {
         self.params.set_plain("rport", port.to_string());
     }
 
-    /// Where the response is to go instead of the sender's address.
+    /// Returns the address for responses that replaces the sender's address.
     #[must_use]
     pub fn maddr(&self) -> Option<Host> {
         self.params.get("maddr").and_then(|text| text.parse().ok())
     }
 
-    /// The time to live of a multicast datagram.
+    /// Returns the time to live of a multicast datagram.
     #[must_use]
     pub fn ttl(&self) -> Option<u8> {
         self.params.get("ttl").and_then(|text| text.parse().ok())
     }
 
-    /// The port to send to where none is given.
+    /// Returns the port, or the default port of the transport.
     #[must_use]
     pub fn port_or_default(&self) -> u16 {
         self.port.unwrap_or_else(|| self.known_transport().unwrap_or(Transport::Udp).default_port())
     }
 }
 
-const OTHER_VERSION: Malformed = Malformed("a version of SIP that is not 2.0");
+const OTHER_VERSION: Malformed = Malformed("SIP version is not 2.0");
 
-/// The parts of a `Via` in the text they are read from.
+/// The parts of a `Via`, borrowed from its text.
 pub(super) struct Parts<'a> {
     version: &'a str,
     transport: &'a str,
@@ -135,7 +136,7 @@ impl<'a> Parts<'a> {
     pub(super) fn of(text: &'a str) -> Result<Self, Malformed> {
         let end = find(text, b';').unwrap_or(text.len());
         let (hop, params) = text.split_at_checked(end).unwrap_or((text, ""));
-        let wrong = Malformed("no sent-protocol");
+        let wrong = Malformed("invalid sent-protocol");
         let (name, rest) = split_once(hop, b'/').ok_or(wrong)?;
         let (version, rest) = split_once(rest, b'/').ok_or(wrong)?;
         if !trim(name).eq_ignore_ascii_case("SIP") {
@@ -150,12 +151,12 @@ impl<'a> Parts<'a> {
         Ok(Self { version: trim(version), transport, sent_by: trim(sent_by), params })
     }
 
-    /// The host and port.
+    /// Parses the host and port.
     pub(super) fn sent_by(&self) -> Result<(Host, Option<u16>), Malformed> {
         host_port(self.sent_by)
     }
 
-    /// The transport.
+    /// Returns the transport.
     pub(super) fn transport(&self) -> ViaTransport {
         match self.transport.parse() {
             Ok(transport) => ViaTransport::Known(transport),
@@ -163,12 +164,12 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// The parameters, none where they cannot be read.
+    /// Returns the parameters, or none if they cannot be parsed.
     pub(super) fn params(&self) -> Parameters {
         Parameters::parse(self.params).unwrap_or_default()
     }
 
-    /// All parts are what they have to be.
+    /// Checks the syntax of all parts.
     pub(super) fn check(&self) -> Result<(), Malformed> {
         if self.version != "2.0" {
             return Err(OTHER_VERSION);
