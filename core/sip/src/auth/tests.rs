@@ -1,4 +1,4 @@
-//! Published examples, and the two halves against each other.
+//! Tests of digest authentication: published examples, and client against server.
 
 use super::*;
 use offhook_clock::Time;
@@ -18,7 +18,7 @@ fn later(seconds: u64) -> Time {
     NOW + Duration::from_secs(seconds)
 }
 
-/// The digest for a challenge, made with a known cnonce.
+/// Returns the digest for a challenge with a given cnonce.
 fn response(challenge: &str, login: &Login, asked: &Asked<'_>, cnonce: &str) -> String {
     let challenge: Challenge = challenge.parse().unwrap();
     Credentials::answer(&challenge, login, asked, cnonce, 1).response
@@ -29,7 +29,7 @@ const BODY: &str = "v=0\r\no=bob 2890844526 2890844526 IN IP4 media.biloxi.com\r
     m=video 53000 RTP/AVP 32\r\na=rtpmap:32 MPV/90000\r\n";
 
 #[test]
-fn the_example_of_rfc_2617_gives_its_digest() {
+fn rfc_2617_example_yields_its_digest() {
     let challenge = "Digest realm=\"testrealm@host.com\", qop=\"auth,auth-int\", \
         nonce=\"dcd98b7102dd2f0e8b11d0f600bfb0c093\", opaque=\"5ccc069c403ebaf9f0171e9517f40e41\"";
     let asked = Asked { method: "GET", uri: "/dir/index.html", body: b"" };
@@ -38,7 +38,7 @@ fn the_example_of_rfc_2617_gives_its_digest() {
 }
 
 #[test]
-fn the_examples_of_rfc_7616_give_their_digests() {
+fn rfc_7616_examples_yield_their_digests() {
     let asked = Asked { method: "GET", uri: "/dir/index.html", body: b"" };
     let login = Login::new("Mufasa", "Circle of Life");
     let cnonce = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ";
@@ -53,7 +53,7 @@ fn the_examples_of_rfc_7616_give_their_digests() {
         response(&challenge("SHA-256"), &login, &asked, cnonce),
         "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"
     );
-    // As corrected by erratum 4897.
+    // As corrected by RFC erratum 4897.
     let challenge = "Digest realm=\"api@example.org\", qop=\"auth\", algorithm=SHA-512-256, \
         nonce=\"5TsQWLVdgBdmrQ0XsxbDODV+57QdFR34I9HAbC/RVvkK\", opaque=\"HRPCssKJSGjCrkzDg8OhwpzCiGPChXYjwrI2QmXDnsOS\", \
         charset=UTF-8, userhash=true";
@@ -70,7 +70,7 @@ fn the_examples_of_rfc_7616_give_their_digests() {
 }
 
 #[test]
-fn the_examples_of_draft_smith_sipping_auth_examples_give_their_digests() {
+fn draft_smith_sipping_auth_examples_yield_their_digests() {
     let login = Login::new("bob", "zanzibar");
     let asked = Asked { method: "INVITE", uri: "sip:bob@biloxi.com", body: BODY.as_bytes() };
     assert_eq!(Hash::Md5.of(BODY.as_bytes()), "c1ed018b8ec4a3b170c0921f5b564e48");
@@ -92,18 +92,18 @@ fn the_examples_of_draft_smith_sipping_auth_examples_give_their_digests() {
 }
 
 #[test]
-fn a_stored_digest_verifies_what_the_password_made() {
+fn stored_ha1_verifies_credentials_of_the_password() {
     let challenge: Challenge = "Digest realm=\"atlanta.example.com\", nonce=\"n\", qop=\"auth\"".parse().unwrap();
     let asked = Asked { method: "REGISTER", uri: "sip:atlanta.example.com", body: b"" };
     let made = Credentials::answer(&challenge, &Login::new("bob", "zanzibar"), &asked, "c", 1);
     let digits = Hash::Md5.of(b"bob:atlanta.example.com:zanzibar").to_ascii_uppercase();
     let stored = |hash| Verifier::Ha1 { hash, digits: Secret::new(digits.clone()) };
     assert!(made.is_made_with(&stored(Hash::Md5), &asked));
-    assert!(!made.is_made_with(&stored(Hash::Sha256), &asked), "a digest of another function proves nothing");
+    assert!(!made.is_made_with(&stored(Hash::Sha256), &asked), "an HA1 of another hash function does not verify");
 }
 
 #[test]
-fn challenges_are_read_as_the_world_writes_them() {
+fn challenge_with_common_deviations_is_parsed() {
     let challenge: Challenge =
         " digest REALM = \"a \\\"b\\\" c\" ,nonce=abc, stale=TRUE,algorithm=\"md5\",, qop=auth , domain=\"sip:x\",opaque=\"\""
             .parse()
@@ -116,7 +116,7 @@ fn challenges_are_read_as_the_world_writes_them() {
 }
 
 #[test]
-fn challenges_that_cannot_be_answered_are_told_from_broken_ones() {
+fn unsupported_challenge_is_distinguished_from_malformed() {
     for text in [
         "Basic realm=\"r\"",
         "Digest realm=\"r\", nonce=\"n\", algorithm=SHA-3",
@@ -141,7 +141,7 @@ fn challenges_that_cannot_be_answered_are_told_from_broken_ones() {
 }
 
 #[test]
-fn credentials_that_lack_something_are_refused() {
+fn incomplete_credentials_are_rejected() {
     let whole = "Digest username=\"u\", realm=\"r\", nonce=\"n\", uri=\"sip:x\", response=\"d\", cnonce=\"c\", qop=auth, nc=00000001";
     assert!(whole.parse::<Credentials>().is_ok());
     for parameter in
@@ -155,7 +155,7 @@ fn credentials_that_lack_something_are_refused() {
 }
 
 #[test]
-fn nothing_secret_is_printed_for_the_log() {
+fn debug_output_contains_no_secret() {
     let login = Login::new("bob", "zanzibar");
     let mut client = Client::new(login.clone());
     client.learn([(Challenger::Proxy, "Digest realm=\"r\", nonce=\"n\", qop=\"auth\"")].into_iter(), &[]).unwrap();
@@ -167,7 +167,7 @@ fn nothing_secret_is_printed_for_the_log() {
     assert!(printed.contains("Key") && printed.contains("Secret"), "{printed}");
 }
 
-/// A server and a client, and what passes between them.
+/// A server, a client and the credentials they exchange.
 struct Pair {
     client: Client,
     server: Server,
@@ -203,7 +203,7 @@ impl Pair {
         self.client.learn(challenges, &self.sent.clone())
     }
 
-    /// Sends until accepted or refused; how many requests that took.
+    /// Sends requests until one is accepted or rejected. Returns the number of requests.
     fn exchange(&mut self, now: Time) -> Result<usize, Refusal> {
         for requests in 1..10 {
             match self.send(now) {
@@ -211,23 +211,23 @@ impl Pair {
                 Err(rejection) => self.challenge(&rejection, now)?,
             }
         }
-        panic!("the exchange has no end")
+        panic!("the exchange does not end")
     }
 }
 
 #[test]
-fn a_request_is_challenged_once_and_those_after_it_carry_credentials() {
+fn first_request_is_challenged_later_requests_are_not() {
     let mut pair = Pair::new(ServerSettings::new("example.org"));
     assert_eq!(pair.exchange(NOW), Ok(2));
     for seconds in 1..20 {
         assert_eq!(pair.exchange(later(seconds)), Ok(1));
     }
     assert_eq!(pair.sent[0].1.count(), 20);
-    assert_eq!(pair.sent[0].1.algorithm, Algorithm::Sha256, "the strongest of those offered");
+    assert_eq!(pair.sent[0].1.algorithm, Algorithm::Sha256, "the strongest offered algorithm");
 }
 
 #[test]
-fn an_old_nonce_is_stale_and_renewed_without_asking_the_user() {
+fn expired_nonce_is_stale_and_replaced() {
     let mut pair = Pair::new(ServerSettings::new("example.org"));
     assert_eq!(pair.exchange(NOW), Ok(2));
     assert_eq!(pair.send(later(301)), Err(Rejection::Stale));
@@ -235,19 +235,19 @@ fn an_old_nonce_is_stale_and_renewed_without_asking_the_user() {
 }
 
 #[test]
-fn a_request_cannot_be_replayed() {
+fn replayed_request_is_rejected() {
     let mut pair = Pair::new(ServerSettings::new("example.org"));
     assert_eq!(pair.exchange(NOW), Ok(2));
     let values = [pair.sent[0].1.to_string()];
     assert_eq!(pair.judge(&values, &ASKED, NOW), Err(Rejection::Stale));
     let other = Asked { uri: "sip:carol@example.org", ..ASKED };
-    assert!(matches!(pair.judge(&values, &other, NOW), Err(Rejection::Malformed(_))), "nor for another target");
+    assert!(matches!(pair.judge(&values, &other, NOW), Err(Rejection::Malformed(_))), "credentials for another target");
     let other = Asked { method: "BYE", ..ASKED };
-    assert!(matches!(pair.judge(&values, &other, NOW), Err(Rejection::Wrong { .. })), "nor for another method");
+    assert!(matches!(pair.judge(&values, &other, NOW), Err(Rejection::Wrong { .. })), "credentials for another method");
 }
 
 #[test]
-fn counts_may_arrive_in_another_order_but_each_once() {
+fn reordered_nonce_counts_are_accepted_once() {
     let mut pair = Pair::new(ServerSettings::new("example.org"));
     assert_eq!(pair.exchange(NOW), Ok(2));
     let mut made: Vec<String> = Vec::new();
@@ -258,11 +258,15 @@ fn counts_may_arrive_in_another_order_but_each_once() {
         assert_eq!(pair.judge(&made[at..=at], &ASKED, NOW), Ok(()), "{at}");
         assert_eq!(pair.judge(&made[at..=at], &ASKED, NOW), Err(Rejection::Stale), "{at}");
     }
-    assert_eq!(pair.judge(&made[5..=5], &ASKED, NOW), Err(Rejection::Stale), "64 counts later nobody remembers");
+    assert_eq!(
+        pair.judge(&made[5..=5], &ASKED, NOW),
+        Err(Rejection::Stale),
+        "counts more than 63 below the highest are stale"
+    );
 }
 
 #[test]
-fn nonces_of_others_and_nonces_forgotten_are_stale() {
+fn foreign_and_evicted_nonces_are_stale() {
     let mut pair = Pair::new(ServerSettings { most_nonces: 2, ..ServerSettings::new("example.org") });
     let mut first = Vec::new();
     for at in 0..4 {
@@ -278,11 +282,11 @@ fn nonces_of_others_and_nonces_forgotten_are_stale() {
     let made = Credentials::answer(&foreign, &Login::new("bob", "zanzibar"), &ASKED, "c", 1).to_string();
     assert_eq!(pair.judge(&[made], &ASKED, NOW), Err(Rejection::Stale));
     let guess = Credentials::answer(&foreign, &Login::new("bob", "guess"), &ASKED, "c", 1).to_string();
-    assert_eq!(pair.judge(&[guess], &ASKED, NOW), Err(Rejection::Stale), "good or bad");
+    assert_eq!(pair.judge(&[guess], &ASKED, NOW), Err(Rejection::Stale), "stale for wrong passwords too");
 }
 
 #[test]
-fn credentials_and_parameters_are_counted() {
+fn too_many_credentials_or_parameters_are_rejected() {
     let whole = "Digest username=\"u\", realm=\"r\", nonce=\"n\", uri=\"sip:x\", response=\"d\"";
     let with = |count: usize| whole.to_owned() + &(0..count).map(|index| format!(", p{index}=1")).collect::<String>();
     assert!(with(27).parse::<Credentials>().is_ok());
@@ -294,7 +298,7 @@ fn credentials_and_parameters_are_counted() {
 }
 
 #[test]
-fn a_nonce_tells_whom_it_was_given_to() {
+fn nonce_identifies_the_challenged_address() {
     let mut server = Server::new(ServerSettings::new("example.org"), &mut rng());
     for address in ["192.0.2.2", "2001:db8::7"] {
         let address: IpAddr = address.parse().unwrap();
@@ -307,31 +311,31 @@ fn a_nonce_tells_whom_it_was_given_to() {
 }
 
 #[test]
-fn a_wrong_password_is_tried_once() {
+fn wrong_password_is_sent_once() {
     let mut pair = Pair::new(ServerSettings::new("example.org"));
     pair.client = Client::new(Login::new("bob", "wrong"));
     assert_eq!(pair.exchange(NOW), Err(Refusal::Rejected { realm: "example.org".to_owned() }));
-    assert!(pair.client.credentials(&ASKED, &mut pair.rng).is_empty(), "and not sent again");
+    assert!(pair.client.credentials(&ASKED, &mut pair.rng).is_empty(), "rejected credentials are not sent again");
     pair.client = Client::new(Login::new("nobody", "zanzibar"));
     pair.sent.clear();
     assert_eq!(pair.exchange(NOW), Err(Refusal::Rejected { realm: "example.org".to_owned() }));
 }
 
 #[test]
-fn a_password_that_was_changed_is_noticed_although_its_nonce_had_served() {
+fn changed_password_with_used_nonce_is_detected() {
     let mut pair = Pair::new(ServerSettings::new("example.org"));
     assert_eq!(pair.exchange(NOW), Ok(2));
     pair.client.credentials(&ASKED, &mut pair.rng);
     let used = pair.client.credentials(&ASKED, &mut pair.rng);
     pair.sent = used;
     let rejection = Rejection::Wrong { username: "bob".to_owned() };
-    assert_eq!(pair.challenge(&rejection, NOW), Ok(()), "it may have been too old");
+    assert_eq!(pair.challenge(&rejection, NOW), Ok(()), "the nonce may have expired");
     pair.sent = pair.client.credentials(&ASKED, &mut pair.rng);
-    assert!(pair.challenge(&rejection, NOW).is_err(), "a new one was not");
+    assert!(pair.challenge(&rejection, NOW).is_err(), "a new nonce cannot have expired");
 }
 
 #[test]
-fn a_server_that_calls_every_nonce_stale_is_given_up() {
+fn endless_stale_challenges_are_given_up() {
     let mut client = Client::new(Login::new("bob", "zanzibar"));
     let mut sent = Vec::new();
     let mut rng = rng();
@@ -345,7 +349,7 @@ fn a_server_that_calls_every_nonce_stale_is_given_up() {
 }
 
 #[test]
-fn without_qop_a_nonce_serves_once() {
+fn nonce_without_qop_is_used_once() {
     let mut pair = Pair::new(ServerSettings { qop: Vec::new(), ..ServerSettings::new("example.org") });
     assert_eq!(pair.exchange(NOW), Ok(2));
     assert_eq!(pair.sent[0].1.protection, None);
@@ -353,7 +357,7 @@ fn without_qop_a_nonce_serves_once() {
 }
 
 #[test]
-fn server_and_proxies_may_ask_at_once() {
+fn server_and_proxy_challenges_are_answered_together() {
     let mut client = Client::new(Login::new("bob", "zanzibar"));
     let challenges = [
         (Challenger::Proxy, "Digest realm=\"one\", nonce=\"a\", algorithm=MD5, qop=\"auth\""),
@@ -375,7 +379,7 @@ fn server_and_proxies_may_ask_at_once() {
 }
 
 #[test]
-fn what_is_weaker_than_offered_is_challenged_again() {
+fn credentials_weaker_than_offered_are_challenged_again() {
     let settings = ServerSettings { algorithms: vec![Algorithm::Sha256], ..ServerSettings::new("example.org") };
     let mut pair = Pair::new(settings);
     let challenges = pair.server.challenges(&Rejection::Missing, HERE, NOW);
@@ -385,7 +389,7 @@ fn what_is_weaker_than_offered_is_challenged_again() {
 }
 
 #[test]
-fn the_nonce_of_authentication_info_is_used_next() {
+fn nextnonce_of_authentication_info_is_used() {
     let mut client = Client::new(Login::new("bob", "zanzibar"));
     client.learn([(Challenger::UserAgent, "Digest realm=\"r\", nonce=\"n\", qop=\"auth\"")].into_iter(), &[]).unwrap();
     let mut rng = rng();
@@ -396,7 +400,7 @@ fn the_nonce_of_authentication_info_is_used_next() {
 }
 
 #[test]
-fn both_halves_can_be_saved_between_two_requests() {
+fn client_and_server_continue_after_serialization() {
     let mut pair = Pair::new(ServerSettings::new("example.org"));
     assert_eq!(pair.exchange(NOW), Ok(2));
     let (client, server) = (serde_json::to_string(&pair.client).unwrap(), serde_json::to_string(&pair.server).unwrap());
@@ -409,7 +413,7 @@ fn both_halves_can_be_saved_between_two_requests() {
 
 proptest! {
     #[test]
-    fn whatever_a_server_offers_is_answered_well(
+    fn every_offered_challenge_is_answered_correctly(
         algorithm in prop::sample::select(vec!["MD5", "MD5-sess", "SHA-256", "SHA-256-sess", "SHA-512-256", "SHA-512-256-sess"]),
         qop in prop::sample::select(vec![vec![Qop::Auth], vec![Qop::AuthInt], vec![Qop::Auth, Qop::AuthInt]]),
         realm in "\\PC{0,20}",
@@ -421,12 +425,12 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_octets_do_no_harm(data in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn arbitrary_octets_do_not_panic(data in proptest::collection::vec(any::<u8>(), 0..300)) {
         fuzz_digest(&data);
     }
 
     #[test]
-    fn damaged_headers_do_no_harm(
+    fn damaged_headers_do_not_panic(
         which in 0_usize..2,
         damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
     ) {

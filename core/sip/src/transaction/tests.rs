@@ -1,4 +1,5 @@
-//! Every state of the four machines with every input, against the tables that are committed here.
+//! Transition tables of the four transaction state machines: every state with every input, compared with committed
+//! tables.
 
 use super::{
     Class, ClientInput, ClientOutput, InviteClient, InviteServer, NonInviteClient, NonInviteServer, ServerInput,
@@ -10,7 +11,7 @@ use core::time::Duration;
 use offhook_clock::Time;
 use serde::Serialize;
 
-/// What the four have in common.
+/// The interface that the four machines share.
 trait Machine: Clone + Serialize {
     type Input: Copy + Debug + 'static;
     type Output: Copy + Debug;
@@ -71,13 +72,13 @@ machine!(NonInviteClient, ClientInput, ClientOutput, CLIENT);
 machine!(InviteServer, ServerInput, ServerOutput, SERVER);
 machine!(NonInviteServer, ServerInput, ServerOutput, SERVER);
 
-/// Takes what the machine wants done; nothing is in one line.
-fn told<M: Machine>(machine: &mut M) -> String {
+/// Returns the machine's outputs on one line, or `-`.
+fn outputs_of<M: Machine>(machine: &mut M) -> String {
     let words: Vec<String> = core::iter::from_fn(|| machine.output()).map(|output| format!("{output:?}")).collect();
     if words.is_empty() { "-".to_owned() } else { words.join(", ") }
 }
 
-/// The name of the state, which serde knows.
+/// Returns the name of the state, from its serialized form.
 fn state<M: Machine>(machine: &M) -> String {
     let saved = serde_json::to_value(machine).unwrap();
     let state = &saved["state"];
@@ -87,24 +88,24 @@ fn state<M: Machine>(machine: &M) -> String {
 fn row<M: Machine>(from: &M, what: &str, act: impl FnOnce(&mut M)) -> String {
     let mut machine = from.clone();
     act(&mut machine);
-    let told = told(&mut machine);
+    let outputs = outputs_of(&mut machine);
     let due = machine.deadline().map_or_else(|| "never".to_owned(), |at| format!("{:?}", at.since(Time::EPOCH)));
-    format!("{} | {what} | {told} | {} until {due}\n", state(from), state(&machine))
+    format!("{} | {what} | {outputs} | {} until {due}\n", state(from), state(&machine))
 }
 
-/// Walks the machine through each of `ways`, the inputs that lead to its states, 1 s apart.
-fn walk<M: Machine>(ways: &[&[M::Input]], committed: &str) {
+/// Drives the machine along each of `paths`, inputs 1 s apart that lead to its states, and applies every input there.
+fn walk<M: Machine>(paths: &[&[M::Input]], committed: &str) {
     let mut table = String::new();
     for transport in [Transport::Udp, Transport::Tcp] {
         table.push_str(&format!("{transport}\n"));
-        for way in ways {
+        for path in paths {
             let mut machine = M::begin(transport);
             let mut now = Time::EPOCH;
-            for input in *way {
+            for input in *path {
                 now = now + Duration::from_secs(1);
                 machine.input(*input, now);
             }
-            told(&mut machine);
+            outputs_of(&mut machine);
             let now = now + Duration::from_secs(1);
             for input in M::INPUTS {
                 table.push_str(&row(&machine, &format!("{input:?}"), |machine| machine.input(*input, now)));
@@ -121,13 +122,16 @@ fn walk<M: Machine>(ways: &[&[M::Input]], committed: &str) {
     if table != committed {
         println!("{table}");
     }
-    assert!(table == committed, "the machine does not do what its table says; see the output for what it does");
+    assert!(
+        table == committed,
+        "the transition table differs from the committed one; the actual table is printed above"
+    );
 }
 
 #[test]
-fn invite_client_in_every_state_with_every_input() {
+fn invite_client_state_table_matches_committed() {
     use ClientInput::{Cancel, Response};
-    let ways: &[&[ClientInput]] = &[
+    let paths: &[&[ClientInput]] = &[
         &[],
         &[Cancel],
         &[Response(Class::Provisional)],
@@ -136,37 +140,37 @@ fn invite_client_in_every_state_with_every_input() {
         &[Response(Class::Success)],
         &[ClientInput::Unreachable],
     ];
-    walk::<InviteClient>(ways, include_str!("tables/invite_client.txt"));
+    walk::<InviteClient>(paths, include_str!("tables/invite_client.txt"));
 }
 
 #[test]
-fn non_invite_client_in_every_state_with_every_input() {
+fn non_invite_client_state_table_matches_committed() {
     use ClientInput::{Response, Unreachable};
-    let ways: &[&[ClientInput]] = &[&[], &[Response(Class::Provisional)], &[Response(Class::Success)], &[Unreachable]];
-    walk::<NonInviteClient>(ways, include_str!("tables/non_invite_client.txt"));
+    let paths: &[&[ClientInput]] = &[&[], &[Response(Class::Provisional)], &[Response(Class::Success)], &[Unreachable]];
+    walk::<NonInviteClient>(paths, include_str!("tables/non_invite_client.txt"));
 }
 
 #[test]
-fn invite_server_in_every_state_with_every_input() {
+fn invite_server_state_table_matches_committed() {
     use ServerInput::{Ack, Respond};
-    let ways: &[&[ServerInput]] = &[
+    let paths: &[&[ServerInput]] = &[
         &[],
         &[Respond(Class::Provisional)],
         &[Respond(Class::Failure)],
         &[Respond(Class::Failure), Ack],
         &[Respond(Class::Success)],
     ];
-    walk::<InviteServer>(ways, include_str!("tables/invite_server.txt"));
+    walk::<InviteServer>(paths, include_str!("tables/invite_server.txt"));
 }
 
 #[test]
-fn non_invite_server_in_every_state_with_every_input() {
+fn non_invite_server_state_table_matches_committed() {
     use ServerInput::Respond;
-    let ways: &[&[ServerInput]] = &[&[], &[Respond(Class::Provisional)], &[Respond(Class::Success)]];
-    walk::<NonInviteServer>(ways, include_str!("tables/non_invite_server.txt"));
+    let paths: &[&[ServerInput]] = &[&[], &[Respond(Class::Provisional)], &[Respond(Class::Success)]];
+    walk::<NonInviteServer>(paths, include_str!("tables/non_invite_server.txt"));
 }
 
-/// When something is sent, in milliseconds after the beginning, until the end.
+/// Returns the outputs and their times in milliseconds after the start, until the transaction ends.
 fn times<M: Machine>(machine: &mut M) -> Vec<(u64, String)> {
     let mut sent = Vec::new();
     let mut now = Time::EPOCH;
@@ -185,7 +189,7 @@ fn sends(at: &[u64], then: &[(u64, &str)]) -> Vec<(u64, String)> {
 }
 
 #[test]
-fn an_invite_that_nobody_answers_is_sent_seven_times_in_32_seconds() {
+fn unanswered_invite_is_sent_seven_times_then_fails() {
     let mut client = InviteClient::begin(Transport::Udp);
     let failed = (32_000, "Fail(Timeout)");
     assert_eq!(times(&mut client), sends(&[0, 500, 1_500, 3_500, 7_500, 15_500, 31_500], &[failed]));
@@ -194,14 +198,14 @@ fn an_invite_that_nobody_answers_is_sent_seven_times_in_32_seconds() {
 }
 
 #[test]
-fn another_request_that_nobody_answers_is_sent_eleven_times_in_32_seconds() {
+fn unanswered_non_invite_is_sent_eleven_times_then_fails() {
     let mut client = NonInviteClient::begin(Transport::Udp);
     let at = [0, 500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500];
     assert_eq!(times(&mut client), sends(&at, &[(32_000, "Fail(Timeout)")]));
 }
 
 #[test]
-fn a_refusal_that_nobody_acknowledges_is_sent_eleven_times_in_32_seconds() {
+fn unacknowledged_failure_response_is_sent_eleven_times() {
     for transport in [Transport::Udp, Transport::Tcp] {
         let mut server = InviteServer::begin(transport);
         server.handle_input(ServerInput::Respond(Class::Failure), Time::EPOCH);
@@ -214,21 +218,21 @@ fn a_refusal_that_nobody_acknowledges_is_sent_eleven_times_in_32_seconds() {
 }
 
 #[test]
-fn a_phone_that_rings_without_a_sign_of_life_is_canceled() {
+fn ringing_invite_is_canceled_by_timer_c() {
     let mut client = InviteClient::begin(Transport::Udp);
     client.handle_input(ClientInput::Response(Class::Provisional), Time::EPOCH);
-    let told = [(0, "Deliver"), (200_000, "Cancel"), (232_000, "Fail(Timeout)")];
-    assert_eq!(times(&mut client), sends(&[0], &told));
+    let expected = [(0, "Deliver"), (200_000, "Cancel"), (232_000, "Fail(Timeout)")];
+    assert_eq!(times(&mut client), sends(&[0], &expected));
 }
 
 #[test]
-fn a_slow_user_of_another_request_is_excused_once_the_client_waits_t2() {
+fn unanswered_non_invite_sends_100_after_t2_backoff() {
     let mut server = NonInviteServer::begin(Transport::Udp);
     assert_eq!(times(&mut server), sends(&[], &[(3_500, "Trying")]));
 }
 
 #[test]
-fn classes_follow_the_first_digit() {
+fn response_class_follows_first_digit() {
     let classes: Vec<Class> = [100, 199, 200, 299, 300, 699].into_iter().map(Class::of).collect();
     use Class::{Failure, Provisional, Success};
     assert_eq!(classes, [Provisional, Provisional, Success, Success, Failure, Failure]);

@@ -1,4 +1,4 @@
-//! Streams, cut anywhere.
+//! Tests of message framing in streams, split at every position.
 
 use crate::message::MAX_SIZE;
 use crate::message::framing::{Frame, Splitter, Unframed};
@@ -16,12 +16,12 @@ fn split_all(pieces: &[&[u8]]) -> Vec<Frame> {
         splitter.push(piece);
         found.extend(frames(&mut splitter));
     }
-    assert_eq!(splitter.pending(), 0, "everything was taken out");
+    assert_eq!(splitter.pending(), 0, "no octets remain");
     found
 }
 
 #[test]
-fn a_message_is_whole_wherever_the_stream_was_cut() {
+fn message_is_complete_for_every_segmentation() {
     let message = Frame::Message(MESSAGE.into());
     for at in 0..MESSAGE.len() {
         let (a, b) = MESSAGE.as_bytes().split_at(at);
@@ -32,7 +32,7 @@ fn a_message_is_whole_wherever_the_stream_was_cut() {
 }
 
 #[test]
-fn messages_and_pings_come_out_in_their_order() {
+fn frames_are_returned_in_order() {
     let stream = format!("\r\n\r\n{MESSAGE}{MESSAGE}\r\n{MESSAGE}\r\n\r\n");
     let message = || Frame::Message(MESSAGE.into());
     assert_eq!(
@@ -44,7 +44,7 @@ fn messages_and_pings_come_out_in_their_order() {
 }
 
 #[test]
-fn a_stream_is_lost_with_the_length_of_a_message() {
+fn invalid_length_makes_the_stream_unusable() {
     let cases = [
         (MESSAGE.replace("l: 5\r\n", ""), Unframed::NoLength),
         (MESSAGE.replace("l: 5", "l: -5"), Unframed::WrongLength),
@@ -58,18 +58,22 @@ fn a_stream_is_lost_with_the_length_of_a_message() {
         splitter.push(stream.as_bytes());
         assert_eq!(splitter.next_frame(), Err(why));
         splitter.push(MESSAGE.as_bytes());
-        assert_eq!((splitter.next_frame(), splitter.pending()), (Err(why), 0), "nothing is kept of a lost stream");
+        assert_eq!(
+            (splitter.next_frame(), splitter.pending()),
+            (Err(why), 0),
+            "a stream without known boundaries is not buffered"
+        );
     }
 }
 
 #[test]
-fn a_folded_length_is_read_as_the_parser_reads_it() {
+fn folded_content_length_is_framed_as_parsed() {
     let stream = MESSAGE.replace("l: 5", "Content-Length :\r\n 5").replace('\r', "");
     assert_eq!(split_all(&[stream.as_bytes()]), [Frame::Message(stream.clone().into())]);
 }
 
 #[test]
-fn a_splitter_can_be_saved_in_the_middle_of_a_message() {
+fn splitter_continues_after_serialization() {
     let (a, b) = MESSAGE.as_bytes().split_at(57);
     let mut splitter = Splitter::new();
     splitter.push(a);

@@ -1,4 +1,4 @@
-//! Headers as a list, and by their types.
+//! Tests of header lists and typed accessors.
 
 use super::super::*;
 
@@ -7,7 +7,7 @@ fn headers(lines: &[(&str, &str)]) -> Headers {
 }
 
 #[test]
-fn values_that_share_a_line_are_told_apart() {
+fn list_values_on_one_line_are_separated() {
     let mut list = headers(&[
         ("Route", "\"a, \\\"b\" <sip:a@h;x=\"1,2\">;p=\"q,r\" , <sip:b@h?c=d,e>,,"),
         ("route", "sip:c@h"),
@@ -30,7 +30,7 @@ fn values_that_share_a_line_are_told_apart() {
 }
 
 #[test]
-fn a_value_stays_on_its_line() {
+fn value_with_line_break_stays_on_one_line() {
     let mut list = Headers::new();
     list.push("Subject", " a\r\nVia: b\nc ");
     assert_eq!(list.get("Subject"), Some("a  Via: b c"));
@@ -39,7 +39,7 @@ fn a_value_stays_on_its_line() {
 }
 
 #[test]
-fn only_the_first_via_is_changed_on_the_way() {
+fn set_first_changes_only_the_top_via() {
     let mut list = headers(&[("Via", "SIP/2.0/UDP a;rport;branch=1, SIP/2.0/UDP b"), ("Via", "SIP/2.0/TCP c")]);
     let mut top = list.top_via().unwrap();
     top.set_received("2001:db8::1".parse().unwrap());
@@ -56,10 +56,10 @@ fn only_the_first_via_is_changed_on_the_way() {
 }
 
 #[test]
-fn addresses_are_read_with_and_without_brackets() {
+fn address_is_parsed_with_and_without_brackets() {
     let read = |text: &str| text.parse::<NameAddr>().unwrap_or_else(|error| panic!("{text}: {error}"));
     let plain = read("sip:a@h;x=y;tag=1");
-    assert_eq!((plain.tag(), plain.uri.has_param("x")), (Some("1"), false), "parameters are the header's");
+    assert_eq!((plain.tag(), plain.uri.has_param("x")), (Some("1"), false), "parameters belong to the header");
     let bracketed = read("<sip:a@h;x=y>;tag=1");
     assert!(bracketed.uri.has_param("x") && !bracketed.params.has("x"));
     assert_eq!(read("Mr. Jörg (at work) <sip:a@h>").to_string(), "\"Mr. Jörg (at work)\" <sip:a@h>");
@@ -100,7 +100,7 @@ fn addresses_are_read_with_and_without_brackets() {
 }
 
 #[test]
-fn contacts_are_a_list_or_an_asterisk() {
+fn contact_is_list_or_asterisk() {
     assert_eq!(headers(&[("Contact", "*")]).contacts(), Ok(Contacts::All));
     assert_eq!(headers(&[]).contacts(), Ok(Contacts::List(Vec::new())));
     assert!(headers(&[("Contact", "*, <sip:a@h>")]).contacts().is_err());
@@ -109,7 +109,7 @@ fn contacts_are_a_list_or_an_asterisk() {
 }
 
 #[test]
-fn each_header_has_its_type() {
+fn typed_accessors_parse_each_header() {
     let all = headers(&[
         ("Session-Expires", "1800 ;Refresher=UAS"),
         ("Min-SE", "90;x"),
@@ -168,7 +168,7 @@ fn each_header_has_its_type() {
 }
 
 #[test]
-fn values_that_are_wrong_are_said_to_be() {
+fn malformed_values_are_errors() {
     let wrong = headers(&[
         ("Session-Expires", "soon"),
         ("Replaces", "1@h;to-tag=2"),
@@ -192,7 +192,7 @@ fn values_that_are_wrong_are_said_to_be() {
 }
 
 #[test]
-fn a_response_has_what_its_kind_has() {
+fn response_headers_depend_on_status_and_method() {
     let mut invite = Request::new(Method::Invite, "sip:b@h".parse().unwrap());
     invite.headers = headers(&[
         ("Record-Route", "<sip:p;lr>"),

@@ -1,4 +1,4 @@
-//! What the world really sends.
+//! Tests of invalid but common input that the parser accepts, and of input that it rejects.
 
 use super::super::*;
 
@@ -18,7 +18,7 @@ fn refused(text: &str) -> (Violation, Option<u16>) {
 }
 
 #[test]
-fn lines_may_end_in_any_way_and_be_folded_anywhere() {
+fn mixed_line_ends_and_folding_are_accepted() {
     let plain = read(OPTIONS);
     assert_eq!(read(OPTIONS.replace("\r\n", "\n")), plain);
     assert_eq!(read(format!("\r\n\n\r\n{OPTIONS}")), plain);
@@ -26,11 +26,15 @@ fn lines_may_end_in_any_way_and_be_folded_anywhere() {
     assert_eq!(read(&folded), plain);
     assert_eq!(read(folded.replace("\r\n", "\n")), plain);
     assert_eq!(read(OPTIONS.replace("X: y", "X: y\r\n z")).headers.get("X"), Some("y  z"));
-    assert_eq!(read(OPTIONS.replace("X: y", "X: y\rVia: z")).headers.get("X"), Some("y Via: z"), "no line ends there");
+    assert_eq!(
+        read(OPTIONS.replace("X: y", "X: y\rVia: z")).headers.get("X"),
+        Some("y Via: z"),
+        "a bare carriage return does not end a line"
+    );
 }
 
 #[test]
-fn compact_names_are_the_long_ones() {
+fn compact_header_names_equal_long_names() {
     let compact = "MESSAGE sip:b@h SIP/2.0\r\nv: SIP/2.0/UDP h;branch=z9hG4bK1\r\nf: <sip:a@h>;tag=1\r\nT: <sip:b@h>\r\ni: 1\r\n\
         CSeq: 1 MESSAGE\r\nm: <sip:a@h>\r\nc: text/plain\r\ne: gzip\r\nk: a, b\r\ns: hi\r\nr: <sip:c@h>\r\nb: <sip:a@h>\r\no: refer\r\n\
         u: refer\r\nx: 90\r\nl: 2\r\n\r\nhi";
@@ -64,7 +68,7 @@ fn compact_names_are_the_long_ones() {
 }
 
 #[test]
-fn every_name_is_found_in_any_spelling() {
+fn header_name_is_found_in_any_case() {
     for name in ["Via", "CALL-ID", "call-id", "p-preferred-identity", "WWW-authenticate", "cseq", "X-Mine"] {
         assert!(HeaderName::from(name).name().eq_ignore_ascii_case(name), "{name}");
     }
@@ -75,14 +79,14 @@ fn every_name_is_found_in_any_spelling() {
 }
 
 #[test]
-fn texts_that_are_no_utf_8_are_taken_for_latin_1() {
+fn invalid_utf_8_is_decoded_as_latin_1() {
     let mut octets = OPTIONS.replace("From: ", "From: \"M?ller \u{20ac}\" ").into_bytes();
     *octets.iter_mut().find(|octet| **octet == b'?').unwrap() = 0xfc;
     assert_eq!(read(&octets).headers.from().unwrap().display.as_deref(), Some("Müller €"));
 }
 
 #[test]
-fn lines_that_are_no_headers_are_overlooked() {
+fn invalid_header_lines_are_ignored() {
     let plain = read(OPTIONS);
     for line in ["nonsense", ": x", "two words: x", "\"quoted\": x", "ümlaut: x"] {
         assert_eq!(read(OPTIONS.replace("X: y", &format!("X: y\r\n{line}"))), plain, "{line}");
@@ -90,9 +94,9 @@ fn lines_that_are_no_headers_are_overlooked() {
 }
 
 #[test]
-fn a_body_is_as_long_as_it_says() {
+fn body_length_follows_content_length() {
     let with = |length: &str, body: &str| OPTIONS.replace("X: y\r\n\r\n", &format!("{length}\r\n{body}"));
-    assert_eq!(read(with("", "abc")).body, b"abc", "all of a datagram");
+    assert_eq!(read(with("", "abc")).body, b"abc", "the rest of the datagram");
     assert_eq!(read(with("Content-Length: 2\r\n", "abc")).body, b"ab");
     assert_eq!(read(with("Content-Length: 0\r\n", "abc")).body, b"");
     assert_eq!(read(with("l:03\r\nContent-Length : 3\r\n", "abc")).body, b"abc");
@@ -102,7 +106,7 @@ fn a_body_is_as_long_as_it_says() {
 }
 
 #[test]
-fn what_is_needed_once_is_there_once() {
+fn missing_or_repeated_mandatory_header_is_rejected() {
     for name in [HeaderName::Via, HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq] {
         let line = OPTIONS.lines().find(|line| line.starts_with(name.name())).unwrap();
         let missing = OPTIONS.replace(&format!("{line}\r\n"), "");
@@ -117,7 +121,7 @@ fn what_is_needed_once_is_there_once() {
 }
 
 #[test]
-fn what_is_needed_can_be_read() {
+fn malformed_mandatory_header_is_rejected() {
     let cases = [
         (HeaderName::From, "<sip:a@h>;tag=1", "sip:a b@h"),
         (HeaderName::From, "<sip:a@h>;tag=1", "<sip:a@h>;tag=1, <sip:c@h>;tag=2"),
@@ -138,19 +142,19 @@ fn what_is_needed_can_be_read() {
             other => panic!("{bad}: {other:?}"),
         }
     }
-    assert_eq!(refused(&OPTIONS.replace("SIP/2.0/UDP h", "udp h")).1, None, "nobody knows where to");
+    assert_eq!(refused(&OPTIONS.replace("SIP/2.0/UDP h", "udp h")).1, None, "no destination for a response");
     assert_eq!(refused(&OPTIONS.replace("1 OPTIONS", "1 INFO")), (Violation::MethodMismatch, Some(400)));
 }
 
 #[test]
-fn an_ack_and_a_response_are_refused_without_answer() {
+fn malformed_ack_or_response_gets_no_response() {
     assert_eq!(refused(&OPTIONS.replace("OPTIONS", "ACK").replace("Call-ID: 1\r\n", "")).1, None);
     let response = OPTIONS.replace("OPTIONS sip:b@h SIP/2.0", "SIP/2.0 200 OK").replace("Call-ID: 1\r\n", "");
     assert_eq!(refused(&response), (Violation::Missing(HeaderName::CallId), None));
 }
 
 #[test]
-fn first_lines_that_are_none_are_refused() {
+fn invalid_start_line_is_rejected() {
     let with = |line: &str| OPTIONS.replace("OPTIONS sip:b@h SIP/2.0", line);
     for (line, answer) in [
         ("OPTIONS sip:b@h", Some(400)),
@@ -170,11 +174,11 @@ fn first_lines_that_are_none_are_refused() {
         assert_eq!(refused(&with(line)).1, answer, "{line}");
     }
     let response = Message::parse(with("sip/2.0 200").as_bytes()).unwrap();
-    assert!(matches!(response, Message::Response(Response { status: 200, .. })), "a reason is not needed");
+    assert!(matches!(response, Message::Response(Response { status: 200, .. })), "the reason phrase is optional");
 }
 
 #[test]
-fn what_is_too_large_is_refused() {
+fn oversized_message_is_rejected() {
     let many = "X: y\r\n".repeat(MAX_HEADERS - 6);
     assert_eq!(read(OPTIONS.replace("X: y\r\n", &format!("X: y\r\n{many}"))).headers.len(), MAX_HEADERS);
     assert_eq!(
@@ -189,15 +193,15 @@ fn what_is_too_large_is_refused() {
 }
 
 #[test]
-fn a_refusal_says_why_and_comes_from_the_same_place_twice() {
+fn error_response_has_reason_and_stable_tag() {
     let text = OPTIONS.replace("Call-ID: 1\r\n", "Timestamp: 5\r\n");
     let response = Message::parse(text.as_bytes()).unwrap_err().response.unwrap();
     assert_eq!(response.reason, "Bad Request (Call-ID is missing)");
-    assert_eq!(Message::parse(text.as_bytes()).unwrap_err().response.unwrap(), response, "the same tag");
+    assert_eq!(Message::parse(text.as_bytes()).unwrap_err().response.unwrap(), response, "same tag");
 }
 
 #[test]
-fn display_names_with_wrong_quotation_marks_are_accepted() {
+fn display_name_with_wrong_quotation_marks_is_accepted() {
     for (text, name, uri) in [
         ("Bond, James <sip:007@h>;tag=f", Some("Bond, James"), "sip:007@h"),
         ("\"\"unknown\"\" <sip:a@h>;tag=f", Some("unknown"), "sip:a@h"),
@@ -215,8 +219,11 @@ fn display_names_with_wrong_quotation_marks_are_accepted() {
             (name, uri, Some("f")),
             "{text}"
         );
-        assert_eq!(from.to_string().parse(), Ok(from), "what is printed can be read");
-        assert!(Response::to(&request, 200, "").headers.get("From") == Some(text), "a response repeats it as it came");
+        assert_eq!(from.to_string().parse(), Ok(from), "serialized value must parse");
+        assert!(
+            Response::to(&request, 200, "").headers.get("From") == Some(text),
+            "a response copies the value unchanged"
+        );
     }
     for text in ["\"Bob <sip:a@h>;tag=1", "\"a\" \"b <sip:a@h>;tag=1", "a > b <sip:a@h>;tag=1", "\"a\" sip:a@h;tag=1"] {
         let (violation, status) = refused(&OPTIONS.replace("<sip:a@h>;tag=1", text));
@@ -225,7 +232,7 @@ fn display_names_with_wrong_quotation_marks_are_accepted() {
 }
 
 #[test]
-fn refer_to_needs_no_brackets() {
+fn refer_to_without_brackets_is_accepted() {
     let request = read(OPTIONS.replace("X: y", "Refer-To: sip:102@h?Replaces=abc%3Bto-tag%3D1%3Bfrom-tag%3D2"));
     let target = request.headers.refer_to().unwrap().unwrap();
     assert_eq!(target.uri.as_sip().unwrap().headers().next().unwrap().0, "Replaces");

@@ -1,4 +1,4 @@
-//! The most of everything that one message may have.
+//! Tests of the limits on parameters, headers and values.
 
 use super::super::*;
 use super::request;
@@ -17,7 +17,7 @@ fn violation(header: &str) -> Violation {
 }
 
 #[test]
-fn values_with_too_many_parameters_are_refused() {
+fn value_with_too_many_parameters_is_rejected() {
     let many = |item: &str, count: usize| item.repeat(count);
     let wrong = Malformed("more than 64 parameters");
     for header in ["Via: SIP/2.0/UDP h", "Contact: <sip:a@h>", "Route: <sip:h;lr>"] {
@@ -38,8 +38,8 @@ fn values_with_too_many_parameters_are_refused() {
 }
 
 #[test]
-fn messages_with_too_many_values_are_refused() {
-    // Via, From, To, Call-ID and CSeq count too.
+fn message_with_too_many_values_is_rejected() {
+    // Via, From, To, Call-ID and CSeq are included in the count.
     let tags = |count: usize| vec!["x"; count].join(",");
     assert_eq!(
         request(&with(&format!("Supported: {}", tags(MAX_VALUES - 5)))).headers.supported().count(),

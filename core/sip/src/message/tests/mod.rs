@@ -1,4 +1,4 @@
-//! Reading and printing.
+//! Tests of parsing and serialization.
 
 use super::*;
 
@@ -25,12 +25,12 @@ const INVITE: &str = "INVITE sip:bob@biloxi.example SIP/2.0\r\n\
 fn request(text: &str) -> Request {
     match Message::parse(text.as_bytes()) {
         Ok(Message::Request(request)) => request,
-        other => panic!("no request: {other:?}"),
+        other => panic!("not a request: {other:?}"),
     }
 }
 
 #[test]
-fn a_request_is_read_into_its_types() {
+fn request_is_parsed_into_types() {
     let invite = request(INVITE);
     assert_eq!((&invite.method, invite.uri.to_string().as_str()), (&Method::Invite, "sip:bob@biloxi.example"));
     let vias = invite.headers.vias().unwrap();
@@ -49,7 +49,7 @@ fn a_request_is_read_into_its_types() {
 }
 
 #[test]
-fn what_is_printed_can_be_read() {
+fn serialized_request_parses_to_equal_request() {
     let invite = request(INVITE);
     let printed = String::from_utf8(invite.to_bytes()).unwrap();
     assert!(printed.contains("\r\nCall-ID: a84b") && printed.ends_with("Content-Length: 4\r\n\r\nv=0\r"), "{printed}");
@@ -59,7 +59,7 @@ fn what_is_printed_can_be_read() {
 }
 
 #[test]
-fn a_response_repeats_what_binds_it_to_its_request() {
+fn response_copies_headers_of_its_request() {
     let invite = request(INVITE);
     let mut ringing = Response::to(&invite, 180, "");
     ringing.set_to_tag("314");

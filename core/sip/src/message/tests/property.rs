@@ -1,9 +1,9 @@
-//! Whatever comes, nothing panics; whatever is understood means the same when it is printed.
+//! Property tests: no input panics, and every parsed value is equal after serialization and parsing.
 
 use super::super::*;
 use proptest::prelude::*;
 
-/// Pieces that messages are made of, valid and not.
+/// Generates fragments of messages, valid and invalid.
 fn piece() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => prop::sample::select(vec![
@@ -20,7 +20,7 @@ fn value() -> impl Strategy<Value = String> {
     prop::collection::vec(piece(), 0..8).prop_map(|pieces| pieces.concat())
 }
 
-/// A request with headers whose values are made of such pieces.
+/// Generates requests with headers whose values consist of such fragments.
 fn message() -> impl Strategy<Value = Vec<u8>> {
     let name = prop::sample::select(vec![
         "Via",
@@ -68,30 +68,30 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn any_octets_are_read_or_refused(data in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn arbitrary_octets_are_parsed_or_rejected(data in prop::collection::vec(any::<u8>(), 0..300)) {
         fuzz_message(&data);
         fuzz_uri(&data);
     }
 
     #[test]
-    fn any_message_is_read_or_refused(data in message()) {
+    fn arbitrary_message_is_parsed_or_rejected(data in message()) {
         fuzz_message(&data);
     }
 
     #[test]
-    fn any_value_is_read_or_refused(text in value()) {
+    fn arbitrary_value_is_parsed_or_rejected(text in value()) {
         fuzz_uri(text.as_bytes());
     }
 
     #[test]
-    fn any_scheme_is_read_or_refused(text in value()) {
+    fn arbitrary_scheme_is_parsed_or_rejected(text in value()) {
         fuzz_uri(format!("sip:{text}").as_bytes());
         fuzz_uri(format!("<sip:a@h>{text}").as_bytes());
         fuzz_uri(format!("SIP/2.0/UDP h{text}").as_bytes());
     }
 
     #[test]
-    fn one_octet_changed_harms_nobody(at in any::<prop::sample::Index>(), octet in any::<u8>()) {
+    fn changed_octet_does_not_panic(at in any::<prop::sample::Index>(), octet in any::<u8>()) {
         let mut data = super::INVITE.as_bytes().to_vec();
         let at = at.index(data.len());
         data[at] = octet;
@@ -101,7 +101,7 @@ proptest! {
     }
 
     #[test]
-    fn texts_that_are_given_come_out_as_they_were(text in "[^\r\n\0]{1,20}", tag in "[!-~]{1,20}") {
+    fn user_display_and_tag_survive_serialization(text in "[^\r\n\0]{1,20}", tag in "[!-~]{1,20}") {
         let host: Host = "example.org".parse().unwrap();
         let address = NameAddr::new(Uri::sip(&text, host)).with_display(text.clone()).with_tag(&tag);
         let again: NameAddr = address.to_string().parse().unwrap();
@@ -111,7 +111,7 @@ proptest! {
     }
 
     #[test]
-    fn no_value_reaches_another_line(name in any::<String>(), text in any::<String>(), reason in any::<String>()) {
+    fn arbitrary_values_stay_on_their_lines(name in any::<String>(), text in any::<String>(), reason in any::<String>()) {
         let mut headers = Headers::new();
         for (name, value) in [("Via", "SIP/2.0/UDP h"), ("From", "sip:a@h"), ("To", "sip:b@h"), ("Call-ID", "1"), ("CSeq", "1 INFO")] {
             headers.push(name, value);

@@ -1,27 +1,27 @@
-//! RFC 4475: what it asks of a user agent for each message, as far as reading goes.
+//! Tests with the messages of RFC 4475, as far as the parser decides the result.
 
 use super::super::*;
 
-/// What becomes of a message.
+/// The result of parsing a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
-    /// It is understood; what is said of it then is for others to decide.
+enum Outcome {
+    /// The message is accepted by the parser; later stages may still reject it.
     Read,
-    /// It is refused with this status.
+    /// The message is rejected with this status code.
     Answered(u16),
-    /// It is thrown away.
+    /// The message is discarded without a response.
     Dropped,
 }
-use Fate::{Answered, Dropped, Read};
+use Outcome::{Answered, Dropped, Read};
 
 macro_rules! messages {
-    ($($name:ident $section:literal $fate:expr, $remark:literal;)*) => {
-        /// Name, section, octets, fate.
-        const MESSAGES: &[(&str, &str, &[u8], Fate)] = &[$((
+    ($($name:ident $section:literal $outcome:expr, $remark:literal;)*) => {
+        /// Name, section, octets, outcome.
+        const MESSAGES: &[(&str, &str, &[u8], Outcome)] = &[$((
             stringify!($name),
             $section,
             include_bytes!(concat!("../../../../../tests/fixtures/rfc4475/", stringify!($name), ".dat")),
-            $fate,
+            $outcome,
         ),)*];
     };
 }
@@ -87,21 +87,21 @@ fn read(name: &str) -> Message {
 fn request(name: &str) -> Request {
     match read(name) {
         Message::Request(request) => request,
-        Message::Response(response) => panic!("{name} is no request: {response:?}"),
+        Message::Response(response) => panic!("{name} is not a request: {response:?}"),
     }
 }
 
 #[test]
-fn every_message_has_the_fate_that_the_rfc_asks_for() {
+fn rfc_4475_messages_have_their_required_outcome() {
     let mut wrong = Vec::new();
-    for (name, section, octets, fate) in MESSAGES {
+    for (name, section, octets, outcome) in MESSAGES {
         let found = match Message::parse(octets) {
             Ok(_) => Read,
             Err(Refused { response: Some(response), .. }) => Answered(response.status),
             Err(Refused { response: None, .. }) => Dropped,
         };
-        if found != *fate {
-            wrong.push(format!("{name} ({section}): {found:?}, not {fate:?}; {:?}", Message::parse(octets).err()));
+        if found != *outcome {
+            wrong.push(format!("{name} ({section}): {found:?}, not {outcome:?}; {:?}", Message::parse(octets).err()));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -109,9 +109,9 @@ fn every_message_has_the_fate_that_the_rfc_asks_for() {
 }
 
 #[test]
-fn what_was_understood_is_printed_as_something_that_means_the_same() {
-    for (name, .., fate) in MESSAGES {
-        if *fate == Read {
+fn parsed_rfc_4475_messages_serialize_to_equal_messages() {
+    for (name, .., outcome) in MESSAGES {
+        if *outcome == Read {
             let message = read(name);
             assert_eq!(Message::parse(&message.to_bytes()).as_ref(), Ok(&message), "{name}");
         }
@@ -119,7 +119,7 @@ fn what_was_understood_is_printed_as_something_that_means_the_same() {
 }
 
 #[test]
-fn a_refusal_can_be_matched_by_who_gets_it() {
+fn error_response_matches_the_rejected_request() {
     for (name, _, octets, _) in MESSAGES {
         let Err(Refused { response: Some(response), violation }) = Message::parse(octets) else { continue };
         let text = String::from_utf8_lossy(octets);
@@ -134,15 +134,15 @@ fn a_refusal_can_be_matched_by_who_gets_it() {
         }
         let again = Message::parse(&response.to_bytes());
         let whole = !matches!(*name, "insuf" | "quotbal" | "baddn" | "scalar02");
-        assert_eq!(again.is_ok(), whole, "{name}, refused for {violation}: {again:?}");
+        assert_eq!(again.is_ok(), whole, "{name}, rejected for {violation}: {again:?}");
         if whole {
-            assert!(response.headers.to().unwrap().tag().is_some(), "{name}: who refuses puts its tag");
+            assert!(response.headers.to().unwrap().tag().is_some(), "{name}: response without To tag");
         }
     }
 }
 
 #[test]
-fn white_space_may_be_nearly_anywhere() {
+fn white_space_between_tokens_is_accepted() {
     let headers = request("wsinv").headers;
     assert_eq!(headers.to().unwrap().tag(), Some("1918181833n"));
     let from = headers.from().unwrap();
@@ -162,7 +162,7 @@ fn white_space_may_be_nearly_anywhere() {
 }
 
 #[test]
-fn every_valid_character_is_taken() {
+fn every_valid_character_is_accepted() {
     let message = request("intmeth");
     assert_eq!(message.method, Method::Other("!interesting-Method0123456789_*+`.%indeed'~".to_owned()));
     assert_eq!(message.headers.cseq().unwrap().method, message.method);
@@ -175,7 +175,7 @@ fn every_valid_character_is_taken() {
 }
 
 #[test]
-fn escapes_are_undone_where_they_are_escapes() {
+fn escapes_are_decoded_only_in_uris() {
     let message = request("esc01");
     assert_eq!(message.uri.user().as_deref(), Some("sips:user@example.com"));
     assert!(message.headers.to().unwrap().uri.is_equivalent(&"sip:user@example.com".parse().unwrap()));
@@ -186,13 +186,13 @@ fn escapes_are_undone_where_they_are_escapes() {
     assert_eq!(nulls.iter().map(|contact| contact.uri.user().unwrap().len()).collect::<Vec<_>>(), [1, 2]);
     assert!(!nulls[0].uri.is_equivalent(&nulls[1].uri));
     let message = request("esc02");
-    assert_eq!(message.method, Method::Other("RE%47IST%45R".to_owned()), "it is not REGISTER");
+    assert_eq!(message.method, Method::Other("RE%47IST%45R".to_owned()), "not REGISTER");
     assert_eq!(message.headers.to().unwrap().display.as_deref(), Some("%Z%45"));
-    assert_eq!(message.headers.lines(HeaderName::Contact).count(), 2, "C%6Fntact is another header");
+    assert_eq!(message.headers.lines(HeaderName::Contact).count(), 2, "C%6Fntact is a different header");
 }
 
 #[test]
-fn the_other_valid_messages_say_what_they_say() {
+fn remaining_valid_rfc_4475_messages_have_expected_values() {
     assert_eq!(request("lwsdisp").headers.from().unwrap().display.as_deref(), Some("caller"));
     assert_eq!(request("longreq").headers.vias().unwrap().len(), 34);
     let first = request("dblreq");
@@ -210,7 +210,7 @@ fn the_other_valid_messages_say_what_they_say() {
 }
 
 #[test]
-fn what_is_for_others_to_decide_is_there_for_them() {
+fn values_for_later_stages_are_accessible() {
     assert_eq!(request("badbranch").headers.top_via().unwrap().unique_branch(), None);
     assert_eq!(request("unkscm").uri.scheme(), "nobodyKnowsThisScheme");
     assert_eq!(request("novelsc").uri.scheme(), "soap.beep");
@@ -235,7 +235,7 @@ fn what_is_for_others_to_decide_is_there_for_them() {
 }
 
 #[test]
-fn a_stream_holds_two_messages_where_a_datagram_holds_one() {
+fn stream_splits_two_messages_datagram_holds_one() {
     let (.., octets, _) = MESSAGES.iter().find(|(name, ..)| *name == "dblreq").unwrap();
     let mut splitter = framing::Splitter::new();
     splitter.push(octets);

@@ -1,4 +1,4 @@
-//! URIs: what is one, what it says, and when two are the same.
+//! Tests of URIs: syntax, parts and equivalence.
 
 use super::super::*;
 
@@ -7,7 +7,7 @@ fn uri(text: &str) -> Uri {
 }
 
 #[test]
-fn uris_are_printed_as_they_came() {
+fn uri_is_serialized_unchanged() {
     for text in [
         "sip:alice@atlanta.example",
         "sips:alice:secretword@atlanta.example;transport=tcp",
@@ -27,7 +27,7 @@ fn uris_are_printed_as_they_came() {
 }
 
 #[test]
-fn the_parts_of_a_uri_are_there() {
+fn uri_accessors_return_its_parts() {
     let full = uri("SIP:al%69ce:se%63ret@Atlanta.Example:5062;Transport=TLS;lr;x=%41?Subject=a%20b&X=");
     let sip = full.as_sip().unwrap();
     assert_eq!((full.scheme(), sip.is_secure()), ("sip", false));
@@ -42,7 +42,7 @@ fn the_parts_of_a_uri_are_there() {
 }
 
 #[test]
-fn what_should_have_been_escaped_is_escaped_when_it_is_printed() {
+fn missing_uri_escapes_are_added() {
     assert_eq!(uri("sip:bob@home@example.org").to_string(), "sip:bob%40home@example.org");
     assert_eq!(uri("sip:a\"b[c]@example.org;p=\"q\"").to_string(), "sip:a%22b%5Bc%5D@example.org;p=%22q%22");
     assert_eq!(uri("sip:100%off@example.org").to_string(), "sip:100%25off@example.org");
@@ -56,7 +56,7 @@ fn what_should_have_been_escaped_is_escaped_when_it_is_printed() {
 }
 
 #[test]
-fn what_is_no_uri_is_refused() {
+fn invalid_uri_is_rejected() {
     for text in [
         "",
         "sip",
@@ -92,9 +92,9 @@ fn what_is_no_uri_is_refused() {
     }
 }
 
-/// RFC 3261 §19.1.4.
+/// Examples of RFC 3261 §19.1.4.
 #[test]
-fn uris_are_the_same_where_the_rfc_says_so() {
+fn rfc_3261_equivalent_uris_are_equivalent() {
     for (a, b) in [
         ("sip:%61lice@atlanta.com;transport=TCP", "sip:alice@AtLanTa.CoM;Transport=tcp"),
         ("sip:carol@chicago.com", "sip:carol@chicago.com;newparam=5"),
@@ -116,9 +116,9 @@ fn uris_are_the_same_where_the_rfc_says_so() {
     }
 }
 
-/// RFC 3261 §19.1.4.
+/// Examples of RFC 3261 §19.1.4.
 #[test]
-fn uris_differ_where_the_rfc_says_so() {
+fn rfc_3261_different_uris_are_not_equivalent() {
     for (a, b) in [
         ("SIP:ALICE@AtLanTa.CoM;Transport=udp", "sip:alice@AtLanTa.CoM;Transport=UDP"),
         ("sip:bob@biloxi.com", "sip:bob@biloxi.com:5060"),
@@ -141,7 +141,7 @@ fn uris_differ_where_the_rfc_says_so() {
 }
 
 #[test]
-fn a_uri_is_built_of_its_parts() {
+fn uri_is_built_from_its_parts() {
     let host: Host = "relay.example".parse().unwrap();
     let made = SipUri::new(host.clone())
         .with_secure(true)

@@ -1,4 +1,4 @@
-//! The layer, one end at a time: what it sends and tells, in virtual time.
+//! Tests of a single transaction layer in virtual time: the messages and events that it emits.
 
 mod client;
 mod server;
@@ -25,7 +25,7 @@ pub(super) fn settings() -> Settings {
     ])
 }
 
-/// A message as it is written, with lines that end as they must.
+/// Returns a message with CRLF line ends from an indented literal.
 fn octets(text: &str) -> Vec<u8> {
     let head: String = text.trim().lines().map(|line| format!("{}\r\n", line.trim())).collect();
     format!("{head}\r\n").into_bytes()
@@ -40,7 +40,7 @@ fn target(transport: Transport, address: &str) -> Target {
     Target { transport, address: address.parse().unwrap(), host: None }
 }
 
-/// A connection from a peer behind a NAT.
+/// The source of a message from a peer behind a NAT.
 fn source(transport: Transport) -> Source {
     Source {
         flow: FlowId(7),
@@ -50,13 +50,13 @@ fn source(transport: Transport) -> Source {
     }
 }
 
-/// One layer with a clock.
+/// A layer and its clock.
 struct Bench {
     layer: Layer,
     now: Time,
 }
 
-/// A message that was sent.
+/// A message that the layer sent.
 #[derive(Debug)]
 struct Shot {
     transmission: TransmissionId,
@@ -87,7 +87,7 @@ impl Shot {
         self.request().method.clone()
     }
 
-    /// What a peer answers to this request.
+    /// Returns the peer's response to this request.
     fn answer(&self, status: u16) -> Vec<u8> {
         self.answer_by("peer", status)
     }
@@ -118,11 +118,11 @@ impl Bench {
         self.layer.handle_input(Input::SendFailed { transmission: shot.transmission }, self.now);
     }
 
-    /// Lets time pass; every deadline is served when it is due.
+    /// Advances the clock and handles every deadline at its time.
     fn wait(&mut self, duration: Duration) {
         let until = self.now + duration;
         while let Some(due) = self.layer.poll_timeout().filter(|due| *due <= until) {
-            assert!(due >= self.now, "a deadline in the past");
+            assert!(due >= self.now, "deadline in the past");
             self.now = due;
             self.layer.handle_timeout(due);
         }
@@ -133,7 +133,7 @@ impl Bench {
         core::iter::from_fn(|| self.layer.poll_output()).collect()
     }
 
-    /// What was sent; nothing else may have happened.
+    /// Returns the messages that were sent. Fails if there is any other output.
     fn sent(&mut self) -> Vec<Shot> {
         let outputs = self.outputs();
         outputs
@@ -142,7 +142,7 @@ impl Bench {
                 Output::Send { transmission, hop, octets } => {
                     Shot { transmission, hop, message: Message::parse(&octets).unwrap() }
                 }
-                Output::Resolve { .. } | Output::Event(_) => panic!("not sent: {output:?}"),
+                Output::Resolve { .. } | Output::Event(_) => panic!("expected Send: {output:?}"),
             })
             .collect()
     }
@@ -153,25 +153,25 @@ impl Bench {
         sent.remove(0)
     }
 
-    /// What the user was told; nothing else may have happened.
-    fn told(&mut self) -> Vec<Event> {
+    /// Returns the events. Fails if there is any other output.
+    fn events(&mut self) -> Vec<Event> {
         let outputs = self.outputs();
         outputs
             .into_iter()
             .map(|output| match output {
                 Output::Event(event) => event,
-                Output::Resolve { .. } | Output::Send { .. } => panic!("not told: {output:?}"),
+                Output::Resolve { .. } | Output::Send { .. } => panic!("expected Event: {output:?}"),
             })
             .collect()
     }
 
-    fn told_one(&mut self) -> Event {
-        let mut told = self.told();
-        assert_eq!(told.len(), 1, "told: {told:?}");
-        told.remove(0)
+    fn event(&mut self) -> Event {
+        let mut events = self.events();
+        assert_eq!(events.len(), 1, "events: {events:?}");
+        events.remove(0)
     }
 
-    /// After all that can happen, nothing is left.
+    /// Asserts that no state remains after all timers have expired.
     fn assert_forgets_everything(&mut self) {
         self.wait(Duration::from_secs(600));
         self.outputs();
@@ -181,7 +181,7 @@ impl Bench {
         assert!(layer.flows.is_empty() && layer.deadlines.is_empty(), "{layer:?}");
     }
 
-    /// Saves the layer and goes on with what was saved.
+    /// Serializes the layer and continues with the deserialized copy.
     fn save_and_load(&mut self) {
         let saved = serde_json::to_string(&self.layer).unwrap();
         let loaded: Layer = serde_json::from_str(&saved).unwrap();

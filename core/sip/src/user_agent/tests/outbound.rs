@@ -225,7 +225,7 @@ fn a_refusal_is_told_with_status_and_reason() {
 }
 
 #[test]
-fn nobody_answers() {
+fn unanswered_request_is_retransmitted_then_times_out() {
     let (mut bench, _) = invite(Some("offer"));
     bench.wait(Duration::from_secs(33));
     assert_eq!(bench.event(), Event::Ended { invite: CALL, cause: Cause::Failed(Failure::Timeout) });

@@ -1,4 +1,4 @@
-//! Requests that go out.
+//! Tests of outgoing requests.
 
 use super::{Bench, Shot, request, settings, source, target};
 use crate::message::{HeaderName, Method, Request, Uri};
@@ -58,7 +58,7 @@ fn assert_response(event: &Event, of: ClientKey, with: u16) {
 }
 
 #[test]
-fn a_request_gets_a_via_of_the_transport_it_goes_by() {
+fn request_via_names_its_transport() {
     let mut bench = Bench::new();
     for (to, sent_by) in [
         (first(), "SIP/2.0/UDP 192.0.2.1:5060"),
@@ -70,32 +70,32 @@ fn a_request_gets_a_via_of_the_transport_it_goes_by() {
         assert_eq!(shot.hop, Hop::Target(to));
         let via = shot.request().headers.get(HeaderName::Via).unwrap();
         assert!(via.starts_with(sent_by) && via.contains(";rport"), "{via}");
-        assert_eq!(shot.request().headers.vias().unwrap().len(), 1, "the user's own is replaced");
+        assert_eq!(shot.request().headers.vias().unwrap().len(), 1, "the Via of the transaction user is replaced");
         assert!(shot.branch().starts_with("z9hG4bK"));
     }
     bench.assert_forgets_everything();
 }
 
 #[test]
-fn a_transport_that_the_relay_does_not_have_is_unreachable() {
+fn unsupported_transport_is_unreachable() {
     let mut bench = Bench::new();
     let to = Destination::Targets(vec![target(Transport::Tcp, "[2001:db8::9]:5060")]);
     let key = bench.layer.request(request(OPTIONS), to, bench.now);
-    assert_eq!(bench.told(), [Event::Failed { key, failure: Failure::Unreachable }]);
+    assert_eq!(bench.events(), [Event::Failed { key, failure: Failure::Unreachable }]);
     let to = Destination::Targets(vec![target(Transport::Ws, "203.0.113.1:80"), first()]);
     let (_, shot) = send_request(&mut bench, request(OPTIONS), to);
-    assert_eq!(shot.hop, Hop::Target(first()), "the next is tried at once");
+    assert_eq!(shot.hop, Hop::Target(first()), "the next target is tried immediately");
 }
 
 #[test]
-fn a_final_response_is_told_once() {
+fn final_response_is_reported_once() {
     let mut bench = Bench::new();
     let (key, shot) = send(&mut bench, OPTIONS, vec![first()]);
     bench.save_and_load();
     bench.receive(Transport::Udp, shot.answer(100));
-    assert_response(&bench.told_one(), key, 100);
+    assert_response(&bench.event(), key, 100);
     bench.receive(Transport::Udp, shot.answer(200));
-    assert_response(&bench.told_one(), key, 200);
+    assert_response(&bench.event(), key, 200);
     bench.receive(Transport::Udp, shot.answer(200));
     bench.receive(Transport::Udp, shot.answer(404));
     assert_eq!(bench.outputs(), []);
@@ -106,7 +106,7 @@ fn a_final_response_is_told_once() {
 }
 
 #[test]
-fn a_response_that_matches_nothing_is_stray() {
+fn unmatched_response_is_counted_as_stray() {
     let mut bench = Bench::new();
     let (_, shot) = send(&mut bench, OPTIONS, vec![first()]);
     let good = String::from_utf8(shot.answer(200)).unwrap();
@@ -129,7 +129,7 @@ fn a_response_that_matches_nothing_is_stray() {
 }
 
 #[test]
-fn nobody_answers() {
+fn unanswered_request_is_retransmitted_then_times_out() {
     let mut bench = Bench::new();
     let (key, shot) = send(&mut bench, OPTIONS, vec![first()]);
     bench.wait(Duration::from_millis(31_999));
@@ -138,14 +138,14 @@ fn nobody_answers() {
     assert!(again.iter().all(|again| again.message == shot.message && again.hop == shot.hop));
     assert_eq!(bench.layer.counters().resent, 10);
     bench.wait(Duration::from_millis(1));
-    assert_eq!(bench.told(), [Event::Failed { key, failure: Failure::Timeout }]);
+    assert_eq!(bench.events(), [Event::Failed { key, failure: Failure::Timeout }]);
     bench.assert_forgets_everything();
 }
 
 #[test]
-fn the_next_server_is_tried_with_a_new_branch() {
+fn failed_server_is_replaced_with_new_branch() {
     type Failing = fn(&mut Bench, &Shot);
-    let ways: [(Failing, Failure); 2] = [
+    let failures: [(Failing, Failure); 2] = [
         (
             |bench, _| {
                 bench.wait(Duration::from_millis(31_999));
@@ -157,7 +157,7 @@ fn the_next_server_is_tried_with_a_new_branch() {
         (|bench, shot| bench.fail(shot), Failure::Unreachable),
     ];
     for text in [OPTIONS, INVITE] {
-        for (fail, failure) in ways {
+        for (fail, failure) in failures {
             let mut bench = Bench::new();
             let (key, shot) = send(&mut bench, text, vec![first(), second()]);
             fail(&mut bench, &shot);
@@ -166,7 +166,7 @@ fn the_next_server_is_tried_with_a_new_branch() {
             assert_ne!(next.branch(), shot.branch());
             assert_eq!(next.request().headers.vias().unwrap().len(), 1);
             fail(&mut bench, &next);
-            assert_eq!(bench.told(), [Event::Failed { key, failure }]);
+            assert_eq!(bench.events(), [Event::Failed { key, failure }]);
             assert_eq!(bench.layer.counters().failovers, 1);
             bench.assert_forgets_everything();
         }
@@ -174,7 +174,7 @@ fn the_next_server_is_tried_with_a_new_branch() {
 }
 
 #[test]
-fn a_server_with_too_much_to_do_is_passed_over() {
+fn response_503_selects_the_next_server() {
     let mut bench = Bench::new();
     let (key, shot) = send(&mut bench, INVITE, vec![first(), second()]);
     bench.receive(Transport::Udp, shot.answer(503));
@@ -182,7 +182,7 @@ fn a_server_with_too_much_to_do_is_passed_over() {
     assert_eq!((ack.method(), ack.branch()), (Method::Ack, shot.branch()));
     assert_eq!((next.method(), &next.hop), (Method::Invite, &Hop::Target(second())));
     bench.receive(Transport::Udp, shot.answer(503));
-    assert_eq!(bench.sent_one().method(), Method::Ack, "its 503 is acknowledged as often as it comes");
+    assert_eq!(bench.sent_one().method(), Method::Ack, "a retransmitted 503 is acknowledged again");
     bench.receive(Transport::Udp, next.answer(503));
     let mut outputs = bench.outputs();
     assert!(matches!(&outputs.remove(0), Output::Send { .. }));
@@ -192,7 +192,7 @@ fn a_server_with_too_much_to_do_is_passed_over() {
 }
 
 #[test]
-fn a_refusal_is_acknowledged_as_often_as_it_comes() {
+fn every_retransmitted_failure_response_is_acknowledged() {
     let mut bench = Bench::new();
     let (key, shot) = send(&mut bench, INVITE, vec![first()]);
     bench.receive(Transport::Udp, shot.answer(486));
@@ -221,7 +221,7 @@ fn a_refusal_is_acknowledged_as_often_as_it_comes() {
 }
 
 #[test]
-fn every_success_of_every_fork_is_told_until_the_invite_ends() {
+fn forked_2xx_responses_are_reported_until_ended() {
     let mut bench = Bench::new();
     let (key, shot) = send(&mut bench, INVITE, vec![first(), second()]);
     bench.receive(Transport::Udp, shot.answer_by("one", 180));
@@ -229,8 +229,8 @@ fn every_success_of_every_fork_is_told_until_the_invite_ends() {
     bench.receive(Transport::Udp, shot.answer_by("one", 200));
     bench.receive(Transport::Udp, shot.answer_by("one", 200));
     bench.receive(Transport::Udp, shot.answer_by("two", 200));
-    let told = bench.told();
-    let statuses: Vec<u16> = told
+    let events = bench.events();
+    let statuses: Vec<u16> = events
         .iter()
         .map(|event| match event {
             Event::Response { response, .. } => response.status,
@@ -240,16 +240,16 @@ fn every_success_of_every_fork_is_told_until_the_invite_ends() {
     assert_eq!(statuses, [180, 183, 200, 200, 200]);
     bench.save_and_load();
     bench.wait(Duration::from_secs(32));
-    assert_eq!(bench.told(), [Event::Ended { key }]);
+    assert_eq!(bench.events(), [Event::Ended { key }]);
     bench.assert_forgets_everything();
 }
 
 #[test]
-fn a_cancel_waits_for_a_provisional_response() {
+fn cancel_is_deferred_until_provisional_response() {
     let mut bench = Bench::new();
     let (key, shot) = send(&mut bench, INVITE, vec![first(), second()]);
     bench.layer.cancel(key, Some("SIP;cause=200;text=\"Call completed elsewhere\"".to_owned()), bench.now);
-    assert_eq!(bench.outputs(), [], "nothing is known to be there that could be canceled");
+    assert_eq!(bench.outputs(), [], "no CANCEL before a provisional response");
     bench.receive(Transport::Udp, shot.answer(180));
     let mut outputs = bench.outputs();
     let Output::Event(event) = outputs.remove(0) else { panic!() };
@@ -271,7 +271,7 @@ fn a_cancel_waits_for_a_provisional_response() {
     let again = bench.sent_one();
     assert_eq!(again.method(), Method::Cancel);
     bench.receive(Transport::Udp, again.answer(200));
-    assert_eq!(bench.outputs(), [], "the response to a CANCEL says nothing");
+    assert_eq!(bench.outputs(), [], "the response to a CANCEL is not reported");
     bench.receive(Transport::Udp, shot.answer(487));
     let outputs = bench.outputs();
     let [Output::Send { .. }, Output::Event(event)] = &outputs[..] else { panic!("{outputs:?}") };
@@ -280,41 +280,41 @@ fn a_cancel_waits_for_a_provisional_response() {
 }
 
 #[test]
-fn an_invite_that_was_canceled_goes_to_no_other_server() {
+fn canceled_invite_tries_no_other_server() {
     let mut bench = Bench::new();
     let (key, shot) = send(&mut bench, INVITE, vec![first(), second()]);
     bench.layer.cancel(key, None, bench.now);
     bench.fail(&shot);
-    assert_eq!(bench.told(), [Event::Failed { key, failure: Failure::Unreachable }]);
+    assert_eq!(bench.events(), [Event::Failed { key, failure: Failure::Unreachable }]);
 
     let (key, shot) = send(&mut bench, INVITE, vec![first(), second()]);
     bench.receive(Transport::Udp, shot.answer(100));
-    bench.told_one();
+    bench.event();
     bench.layer.cancel(key, None, bench.now);
     assert_eq!(bench.sent_one().method(), Method::Cancel);
     bench.layer.cancel(key, None, bench.now);
-    assert_eq!(bench.outputs(), [], "once is enough");
+    assert_eq!(bench.outputs(), [], "a second cancel has no effect");
     bench.receive(Transport::Udp, shot.answer(503));
     assert_eq!(bench.outputs().len(), 2, "ACK and response");
     bench.assert_forgets_everything();
 }
 
 #[test]
-fn who_answers_neither_invite_nor_cancel_is_given_up() {
+fn canceled_invite_without_response_times_out() {
     let mut bench = Bench::new();
     let (key, shot) = send(&mut bench, INVITE, vec![first()]);
     bench.receive(Transport::Udp, shot.answer(180));
-    bench.told_one();
+    bench.event();
     bench.layer.cancel(key, None, bench.now);
     bench.wait(Duration::from_millis(31_999));
     assert!(bench.sent().iter().all(|shot| shot.method() == Method::Cancel));
     bench.wait(Duration::from_millis(1));
-    assert_eq!(bench.told(), [Event::Failed { key, failure: Failure::Timeout }]);
+    assert_eq!(bench.events(), [Event::Failed { key, failure: Failure::Timeout }]);
     bench.assert_forgets_everything();
 }
 
 #[test]
-fn only_an_invite_can_be_canceled() {
+fn cancel_of_non_invite_is_ignored() {
     let mut bench = Bench::new();
     let (key, _) = send(&mut bench, OPTIONS, vec![first()]);
     bench.layer.cancel(key, None, bench.now);
@@ -329,7 +329,7 @@ fn named(transport: Option<Transport>) -> Destination {
 }
 
 #[test]
-fn a_name_is_resolved_first() {
+fn host_name_is_resolved_before_sending() {
     let mut bench = Bench::new();
     let key = bench.layer.request(request(OPTIONS), named(Some(Transport::Udp)), bench.now);
     let outputs = bench.outputs();
@@ -341,37 +341,37 @@ fn a_name_is_resolved_first() {
     bench.layer.handle_input(Input::Resolved { query: *query, targets: vec![first()] }, bench.now);
     assert_eq!(bench.sent_one().hop, Hop::Target(first()));
     bench.layer.handle_input(Input::Resolved { query: *query, targets: vec![second()] }, bench.now);
-    assert_eq!(bench.outputs(), [], "asked and answered");
+    assert_eq!(bench.outputs(), [], "the query is no longer pending");
     let failure = Failure::NoSuchHost;
 
     let lost = bench.layer.request(request(OPTIONS), named(None), bench.now);
     bench.outputs();
     bench.layer.handle_input(Input::Resolved { query: QueryId(lost.0), targets: vec![] }, bench.now);
-    assert_eq!(bench.told(), [Event::Failed { key: lost, failure }]);
+    assert_eq!(bench.events(), [Event::Failed { key: lost, failure }]);
 
     let waiting = bench.layer.request(request(OPTIONS), named(None), bench.now);
     bench.outputs();
     bench.wait(Duration::from_secs(32));
-    let told = bench.outputs();
-    assert!(told.contains(&Output::Event(Event::Failed { key: waiting, failure })), "{told:?}");
-    assert!(told.contains(&Output::Event(Event::Failed { key, failure: Failure::Timeout })), "{told:?}");
+    let events = bench.outputs();
+    assert!(events.contains(&Output::Event(Event::Failed { key: waiting, failure })), "{events:?}");
+    assert!(events.contains(&Output::Event(Event::Failed { key, failure: Failure::Timeout })), "{events:?}");
     bench.assert_forgets_everything();
 }
 
 #[test]
-fn an_invite_canceled_while_its_name_is_resolved_is_never_sent() {
+fn invite_canceled_while_resolving_is_not_sent() {
     let mut bench = Bench::new();
     let key = bench.layer.request(request(INVITE), named(None), bench.now);
     bench.outputs();
     bench.layer.cancel(key, None, bench.now);
-    assert_eq!(bench.told(), [Event::Failed { key, failure: Failure::Withdrawn }]);
+    assert_eq!(bench.events(), [Event::Failed { key, failure: Failure::Withdrawn }]);
     bench.layer.handle_input(Input::Resolved { query: QueryId(key.0), targets: vec![first()] }, bench.now);
     assert_eq!(bench.outputs(), []);
     bench.assert_forgets_everything();
 }
 
 #[test]
-fn a_destination_follows_the_first_route_and_an_address_needs_no_resolver() {
+fn destination_is_first_route_or_request_uri() {
     let mut bench = Bench::new();
     let proxy = Destination::of_request(&request(INVITE), None).unwrap();
     let host = "proxy.example.net".parse().unwrap();
@@ -405,7 +405,7 @@ fn large() -> Request {
 }
 
 #[test]
-fn a_large_request_goes_over_tcp_and_over_udp_if_there_is_no_connection() {
+fn large_request_falls_back_from_tcp_to_udp() {
     let mut bench = Bench::new();
     let over_tcp = Target { transport: Transport::Tcp, ..first() };
     let (_, shot) = send_request(&mut bench, large(), Destination::Targets(vec![first(), second()]));
@@ -422,34 +422,42 @@ fn a_large_request_goes_over_tcp_and_over_udp_if_there_is_no_connection() {
     let (key, shot) = send_request(&mut bench, large(), Destination::Targets(vec![first(), second()]));
     bench.receive(Transport::Tcp, shot.answer(503));
     let next = bench.sent_one();
-    assert_eq!(next.hop, Hop::Target(Target { transport: Transport::Tcp, ..second() }), "no UDP: somebody answered");
+    assert_eq!(
+        next.hop,
+        Hop::Target(Target { transport: Transport::Tcp, ..second() }),
+        "no UDP after a response over TCP"
+    );
     bench.receive(Transport::Tcp, next.answer(503));
-    assert_response(&bench.told_one(), key, 503);
+    assert_response(&bench.event(), key, 503);
     bench.assert_forgets_everything();
 }
 
 #[test]
-fn a_server_without_tcp_is_remembered() {
+fn server_without_tcp_is_remembered() {
     let mut bench = Bench::new();
     let over_tcp = Hop::Target(Target { transport: Transport::Tcp, ..first() });
     let (_, shot) = send_request(&mut bench, large(), Destination::Targets(vec![first()]));
     bench.fail(&shot);
     let datagram = bench.sent_one();
     bench.receive(Transport::Udp, datagram.answer(200));
-    bench.told_one();
+    bench.event();
     bench.save_and_load();
     let (_, shot) = send_request(&mut bench, large(), Destination::Targets(vec![first()]));
-    assert_eq!(shot.hop, Hop::Target(first()), "at once");
+    assert_eq!(shot.hop, Hop::Target(first()), "UDP is used immediately");
     let (_, shot) = send_request(&mut bench, large(), Destination::Targets(vec![second()]));
-    assert_eq!(shot.hop, Hop::Target(Target { transport: Transport::Tcp, ..second() }), "another server");
+    assert_eq!(
+        shot.hop,
+        Hop::Target(Target { transport: Transport::Tcp, ..second() }),
+        "another server is tried over TCP"
+    );
     bench.wait(Duration::from_secs(601));
     bench.outputs();
     let (_, shot) = send_request(&mut bench, large(), Destination::Targets(vec![first()]));
-    assert_eq!(shot.hop, over_tcp, "perhaps it has TCP by now");
+    assert_eq!(shot.hop, over_tcp, "TCP is tried again after the entry has expired");
 }
 
 #[test]
-fn a_server_that_is_silent_over_tcp_is_asked_over_udp() {
+fn silent_tcp_server_is_tried_over_udp() {
     for text in [INVITE, OPTIONS] {
         let mut bench = Bench::new();
         let mut request = request(text);
@@ -460,19 +468,22 @@ fn a_server_that_is_silent_over_tcp_is_asked_over_udp() {
         bench.wait(Duration::from_secs(1));
         assert_eq!(bench.sent_one().hop, Hop::Target(first()), "{text}");
         bench.receive(Transport::Tcp, shot.answer(200));
-        assert_eq!(bench.outputs(), [], "too late");
+        assert_eq!(bench.outputs(), [], "the response over TCP is too late");
         bench.assert_forgets_everything();
 
         let mut bench = Bench::new();
         let (_, shot) = send_request(&mut bench, request, Destination::Targets(vec![first()]));
         bench.receive(Transport::Tcp, shot.answer(100));
         bench.wait(Duration::from_secs(10));
-        assert!(bench.outputs().iter().all(|output| matches!(output, Output::Event(_))), "it is there: {text}");
+        assert!(
+            bench.outputs().iter().all(|output| matches!(output, Output::Event(_))),
+            "no fallback to UDP after a provisional response: {text}"
+        );
     }
 }
 
 #[test]
-fn a_request_for_udp_stays_on_udp() {
+fn request_with_explicit_udp_stays_on_udp() {
     let to = |text: &str, transport| {
         let Uri::Sip(uri) = text.parse().unwrap() else { panic!() };
         Destination::of_uri(&uri, transport)
@@ -489,7 +500,7 @@ fn a_request_for_udp_stays_on_udp() {
 }
 
 #[test]
-fn a_large_request_goes_over_udp_where_the_relay_has_no_tcp() {
+fn large_request_uses_udp_without_local_tcp() {
     let mut settings = settings();
     settings.local.retain(|local| local.transport != Transport::Tcp);
     let mut bench = Bench::with(settings);
@@ -498,7 +509,7 @@ fn a_large_request_goes_over_udp_where_the_relay_has_no_tcp() {
 }
 
 #[test]
-fn a_connection_that_is_gone_is_replaced() {
+fn closed_flow_is_replaced_by_fallback_target() {
     let mut bench = Bench::new();
     let flow = source(Transport::Tcp);
     let fallback = vec![target(Transport::Tcp, "198.51.100.7:5060")];
@@ -506,22 +517,22 @@ fn a_connection_that_is_gone_is_replaced() {
     let (_, shot) = send_request(&mut bench, request(INVITE), to.clone());
     assert_eq!(shot.hop, Hop::Flow(flow.flow));
     bench.layer.handle_input(Input::FlowClosed { flow: FlowId(8) }, bench.now);
-    assert_eq!(bench.outputs(), [], "another one");
+    assert_eq!(bench.outputs(), [], "an unrelated flow");
     bench.layer.handle_input(Input::FlowClosed { flow: flow.flow }, bench.now);
     assert_eq!(bench.sent_one().hop, Hop::Target(fallback[0].clone()));
 
     let (key, shot) = send_request(&mut bench, request(INVITE), to);
     bench.receive(Transport::Tcp, shot.answer(180));
-    bench.told_one();
+    bench.event();
     bench.layer.handle_input(Input::FlowClosed { flow: flow.flow }, bench.now);
-    assert_eq!(bench.outputs(), [], "it rings; the answer may come over a new connection");
+    assert_eq!(bench.outputs(), [], "the INVITE is ringing and waits for a response on a new connection");
     bench.receive(Transport::Tcp, shot.answer(200));
-    assert_response(&bench.told_one(), key, 200);
+    assert_response(&bench.event(), key, 200);
     bench.assert_forgets_everything();
 }
 
 #[test]
-fn an_ack_goes_to_the_next_place_if_it_cannot_be_sent() {
+fn failed_ack_is_sent_to_next_target() {
     let mut bench = Bench::new();
     bench.layer.ack(request(ACK), Destination::Targets(vec![first(), second()]), bench.now);
     let ack = bench.sent_one();
@@ -530,7 +541,7 @@ fn an_ack_goes_to_the_next_place_if_it_cannot_be_sent() {
     let again = bench.sent_one();
     assert_eq!(again.hop, Hop::Target(second()));
     bench.fail(&again);
-    assert_eq!(bench.outputs(), [], "nobody is told: the 2xx comes again");
+    assert_eq!(bench.outputs(), [], "no failure event for an ACK");
     assert_eq!(bench.layer.transaction_count(), (0, 0));
 
     bench.layer.ack(request(ACK), named(None), bench.now);
@@ -539,17 +550,17 @@ fn an_ack_goes_to_the_next_place_if_it_cannot_be_sent() {
     bench.layer.handle_input(Input::Resolved { query: *query, targets: vec![first(), second()] }, bench.now);
     assert_eq!(bench.sent_one().method(), Method::Ack);
     bench.wait(Duration::from_secs(40));
-    assert_eq!(bench.outputs(), [], "sent once");
+    assert_eq!(bench.outputs(), [], "an ACK is not retransmitted");
     bench.assert_forgets_everything();
 }
 
 #[test]
-fn more_requests_than_the_relay_takes_on_fail_at_once() {
+fn requests_beyond_client_limit_fail_immediately() {
     let mut settings = settings();
     settings.limits.clients = 1;
     let mut bench = Bench::with(settings);
     send(&mut bench, OPTIONS, vec![first()]);
     let key = bench.layer.request(request(OPTIONS), Destination::Targets(vec![first()]), bench.now);
-    assert_eq!(bench.told(), [Event::Failed { key, failure: Failure::Unreachable }]);
+    assert_eq!(bench.events(), [Event::Failed { key, failure: Failure::Unreachable }]);
     bench.assert_forgets_everything();
 }

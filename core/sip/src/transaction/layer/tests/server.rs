@@ -1,4 +1,4 @@
-//! Requests that come in.
+//! Tests of received requests.
 
 use super::{Bench, octets, settings, source};
 use crate::message::{HeaderName, Method, Request, Response};
@@ -15,7 +15,7 @@ const INVITE: &str = "INVITE sip:alice@192.0.2.1 SIP/2.0
     Max-Forwards: 70
     Content-Length: 0";
 
-/// The same with another method.
+/// Returns the INVITE with another method.
 fn with_method(method: &str) -> String {
     INVITE.replace("INVITE", method)
 }
@@ -24,10 +24,10 @@ fn over(transport: Transport, text: &str) -> Vec<u8> {
     octets(&text.replace("SIP/2.0/UDP", &format!("SIP/2.0/{transport}")))
 }
 
-/// Receives a request that the user is told of.
+/// Receives a request that is reported as an event.
 fn receive(bench: &mut Bench, transport: Transport, text: &str) -> (ServerKey, Request) {
     bench.receive(transport, over(transport, text));
-    let event = bench.told_one();
+    let event = bench.event();
     let Event::Request { key, request, .. } = event else { panic!("no request: {event:?}") };
     (key, *request)
 }
@@ -41,20 +41,20 @@ fn respond(bench: &mut Bench, key: ServerKey, request: &Request, status: u16) ->
 }
 
 #[test]
-fn a_request_is_told_once_and_its_response_repeated() {
+fn request_is_reported_once_and_response_retransmitted() {
     let mut bench = Bench::new();
     for transport in [Transport::Udp, Transport::Tcp] {
         let (key, request) = receive(&mut bench, transport, &with_method("OPTIONS"));
         let octets = over(transport, &with_method("OPTIONS"));
         bench.receive(transport, octets.clone());
-        assert_eq!(bench.outputs(), [], "the user thinks");
+        assert_eq!(bench.outputs(), [], "no response before the transaction user responds");
         bench.save_and_load();
         assert!(bench.layer.is_waiting(key));
         assert!(respond(&mut bench, key, &request, 200));
         let sent = bench.sent_one();
         assert_eq!((sent.status(), &sent.hop), (200, &Hop::Flow(FlowId(7))));
         assert!(!bench.layer.is_waiting(key));
-        assert!(!respond(&mut bench, key, &request, 404), "it has its final response");
+        assert!(!respond(&mut bench, key, &request, 404), "no second final response");
         if transport == Transport::Udp {
             bench.receive(transport, octets);
             let again = bench.sent_one();
@@ -65,7 +65,7 @@ fn a_request_is_told_once_and_its_response_repeated() {
 }
 
 #[test]
-fn where_a_request_came_from_is_noted_in_its_via() {
+fn request_source_is_noted_in_top_via() {
     let mut bench = Bench::new();
     let (_, request) = receive(&mut bench, Transport::Udp, INVITE);
     let via = request.headers.top_via().unwrap();
@@ -83,7 +83,7 @@ fn where_a_request_came_from_is_noted_in_its_via() {
 }
 
 #[test]
-fn a_response_goes_where_the_via_says_unless_it_asks_for_rport() {
+fn response_destination_follows_via_and_rport() {
     let mut bench = Bench::new();
     let plain = with_method("OPTIONS").replace(";rport", "").replace("10.0.0.7", "198.51.100.7");
     for (text, hop) in [
@@ -94,7 +94,7 @@ fn a_response_goes_where_the_via_says_unless_it_asks_for_rport() {
         (plain.replace(";branch", ";maddr=203.0.113.66;branch"), {
             Hop::Target(super::target(Transport::Udp, "198.51.100.7:5062"))
         }),
-        // A NAT stands between: the port of the `Via` is not open there.
+        // The peer is behind a NAT, where the port in `Via` is not open.
         (plain.replace("198.51.100.7", "10.0.0.7"), Hop::Flow(FlowId(7))),
         (
             plain.replace("198.51.100.7", "phone.example"),
@@ -109,17 +109,17 @@ fn a_response_goes_where_the_via_says_unless_it_asks_for_rport() {
 }
 
 #[test]
-fn a_response_finds_another_way_when_the_connection_is_gone() {
+fn response_uses_fallback_after_connection_loss() {
     let mut bench = Bench::new();
     let (key, request) = receive(&mut bench, Transport::Tcp, INVITE);
     bench.layer.handle_input(Input::FlowClosed { flow: FlowId(7) }, bench.now);
-    assert_eq!(bench.outputs(), [], "nothing was said yet");
+    assert_eq!(bench.outputs(), [], "no response to reroute yet");
     respond(&mut bench, key, &request, 486);
     let target = super::target(Transport::Tcp, "198.51.100.7:5062");
     let sent = bench.sent_one();
     assert_eq!(sent.hop, Hop::Target(target.clone()));
     bench.fail(&sent);
-    assert_eq!(bench.outputs(), [], "no third way");
+    assert_eq!(bench.outputs(), [], "no third destination");
     bench.assert_forgets_everything();
 
     let (key, request) = receive(&mut bench, Transport::Tls, &INVITE.replace("10.0.0.7:5062", "phone.example.org"));
@@ -132,13 +132,13 @@ fn a_response_finds_another_way_when_the_connection_is_gone() {
     assert_eq!((again.hop, again.message), (Hop::Target(target), sent.message));
     bench.layer.handle_input(Input::FlowClosed { flow: FlowId(7) }, bench.now);
     bench.layer.handle_input(Input::SendFailed { transmission: sent.transmission }, bench.now);
-    assert_eq!(bench.outputs(), [], "that is known");
+    assert_eq!(bench.outputs(), [], "a repeated failure report has no effect");
     respond(&mut bench, key, &request, 486);
     bench.assert_forgets_everything();
 }
 
 #[test]
-fn a_user_who_thinks_about_an_invite_is_excused_after_200_ms() {
+fn invite_without_response_sends_100_after_200_ms() {
     let mut bench = Bench::new();
     let (key, request) = receive(&mut bench, Transport::Udp, INVITE);
     bench.wait(Duration::from_millis(199));
@@ -156,7 +156,7 @@ fn a_user_who_thinks_about_an_invite_is_excused_after_200_ms() {
 }
 
 #[test]
-fn a_refusal_is_repeated_until_it_is_acknowledged() {
+fn failure_response_is_retransmitted_until_ack() {
     let mut bench = Bench::new();
     let (key, request) = receive(&mut bench, Transport::Udp, INVITE);
     respond(&mut bench, key, &request, 486);
@@ -165,7 +165,7 @@ fn a_refusal_is_repeated_until_it_is_acknowledged() {
     bench.receive(Transport::Udp, octets(&with_method("ACK")));
     bench.receive(Transport::Udp, octets(&with_method("ACK")));
     bench.wait(Duration::from_secs(4));
-    assert_eq!(bench.outputs(), [], "neither repeated nor told");
+    assert_eq!(bench.outputs(), [], "neither retransmitted nor reported");
     bench.assert_forgets_everything();
 
     let (key, request) = receive(&mut bench, Transport::Udp, INVITE);
@@ -178,42 +178,43 @@ fn a_refusal_is_repeated_until_it_is_acknowledged() {
 }
 
 #[test]
-fn the_user_repeats_its_success_and_is_told_of_the_ack() {
+fn response_2xx_is_left_to_transaction_user() {
     let mut bench = Bench::new();
     let (key, request) = receive(&mut bench, Transport::Udp, INVITE);
     respond(&mut bench, key, &request, 200);
     bench.wait(Duration::from_secs(5));
-    assert_eq!(bench.sent().len(), 1, "that is the user's business");
+    assert_eq!(bench.sent().len(), 1, "the layer does not retransmit a 2xx");
     bench.receive(Transport::Udp, octets(INVITE));
     assert_eq!(bench.outputs(), []);
     assert!(respond(&mut bench, key, &request, 200));
     assert_eq!(bench.sent_one().status(), 200);
     assert!(!respond(&mut bench, key, &request, 486));
-    // Some send the ACK with the branch of the INVITE.
+    // Some clients send the ACK with the branch of the INVITE.
     for branch in ["z9hG4bKb", "z9hG4bKc"] {
         bench.receive(Transport::Udp, octets(&with_method("ACK").replace("z9hG4bKb", branch)));
-        assert!(matches!(bench.told_one(), Event::Ack { request, .. } if request.method == Method::Ack));
+        assert!(matches!(bench.event(), Event::Ack { request, .. } if request.method == Method::Ack));
     }
     bench.assert_forgets_everything();
 }
 
 #[test]
-fn a_cancel_is_answered_and_told() {
+fn cancel_is_answered_and_reported() {
     let mut bench = Bench::new();
     let (key, request) = receive(&mut bench, Transport::Udp, INVITE);
     respond(&mut bench, key, &request, 180);
     bench.outputs();
     bench.receive(Transport::Udp, octets(&with_method("CANCEL")));
     let outputs = bench.outputs();
-    let [Output::Send { octets: answer, .. }, Output::Event(Event::Cancelled { key: told, .. })] = &outputs[..] else {
+    let [Output::Send { octets: answer, .. }, Output::Event(Event::Cancelled { key: events, .. })] = &outputs[..]
+    else {
         panic!("{outputs:?}")
     };
-    assert_eq!(*told, key);
+    assert_eq!(*events, key);
     let answer = String::from_utf8(answer.clone()).unwrap();
     assert!(answer.starts_with("SIP/2.0 200 ") && answer.contains("CSeq: 1 CANCEL"), "{answer}");
     assert!(answer.contains(";tag=relay"), "the tag of the INVITE's responses");
     bench.receive(Transport::Udp, octets(&with_method("CANCEL")));
-    assert_eq!(bench.sent_one().status(), 200, "told once");
+    assert_eq!(bench.sent_one().status(), 200, "the CANCEL is reported once");
     respond(&mut bench, key, &request, 487);
     assert_eq!(bench.sent_one().status(), 487);
     bench.receive(Transport::Udp, octets(&with_method("ACK")));
@@ -221,7 +222,7 @@ fn a_cancel_is_answered_and_told() {
 }
 
 #[test]
-fn a_cancel_too_late_changes_nothing() {
+fn cancel_after_2xx_has_no_effect() {
     let mut bench = Bench::new();
     let (key, request) = receive(&mut bench, Transport::Udp, INVITE);
     respond(&mut bench, key, &request, 200);
@@ -232,7 +233,7 @@ fn a_cancel_too_late_changes_nothing() {
 }
 
 #[test]
-fn a_cancel_of_nothing_is_refused() {
+fn cancel_without_invite_is_rejected_with_481() {
     let mut bench = Bench::new();
     bench.receive(Transport::Udp, octets(&with_method("CANCEL")));
     let sent = bench.sent_one();
@@ -242,7 +243,7 @@ fn a_cancel_of_nothing_is_refused() {
 }
 
 #[test]
-fn a_request_that_comes_a_second_way_is_refused() {
+fn merged_request_is_rejected_with_482() {
     let mut bench = Bench::new();
     let (_, first) = receive(&mut bench, Transport::Udp, INVITE);
     bench.receive(Transport::Udp, octets(&INVITE.replace("z9hG4bKb", "z9hG4bKc")));
@@ -259,7 +260,7 @@ fn a_request_that_comes_a_second_way_is_refused() {
 }
 
 #[test]
-fn a_call_that_may_go_nowhere_is_refused() {
+fn invite_with_zero_max_forwards_is_rejected() {
     let mut bench = Bench::new();
     let exhausted = |text: &str| text.replace("Max-Forwards: 70", "Max-Forwards: 0");
     bench.receive(Transport::Udp, octets(&exhausted(INVITE)));
@@ -270,34 +271,34 @@ fn a_call_that_may_go_nowhere_is_refused() {
 }
 
 #[test]
-fn requests_of_rfc_2543_have_no_branch_to_go_by() {
+fn rfc_2543_request_matches_without_branch() {
     let mut bench = Bench::new();
     let old = |text: &str| text.replace(";branch=z9hG4bKb", "");
     let (key, request) = receive(&mut bench, Transport::Udp, &old(INVITE));
     bench.receive(Transport::Udp, octets(&old(INVITE)));
-    assert_eq!(bench.sent_one().status(), 100, "the same");
+    assert_eq!(bench.sent_one().status(), 100, "a retransmission without a branch matches");
     let (_, other) = receive(&mut bench, Transport::Udp, &old(INVITE).replace("CSeq: 1", "CSeq: 2"));
     assert_eq!(other.headers.cseq().unwrap().number, 2);
     bench.receive(Transport::Udp, octets(&old(&with_method("CANCEL"))));
     let outputs = bench.outputs();
-    let [Output::Send { .. }, Output::Event(Event::Cancelled { key: told, .. })] = &outputs[..] else {
+    let [Output::Send { .. }, Output::Event(Event::Cancelled { key: events, .. })] = &outputs[..] else {
         panic!("{outputs:?}")
     };
-    assert_eq!(*told, key);
+    assert_eq!(*events, key);
     respond(&mut bench, key, &request, 487);
     assert_eq!(bench.sent_one().status(), 487);
     bench.receive(Transport::Udp, octets(&old(&with_method("ACK"))));
     bench.wait(Duration::from_millis(100));
-    assert_eq!(bench.outputs(), [], "acknowledged");
+    assert_eq!(bench.outputs(), [], "no retransmission after the ACK");
 }
 
-/// A request outside a dialog with a branch and a Call-ID of its own.
+/// Returns an out-of-dialog request with a different branch and Call-ID.
 fn another(text: &str, number: usize) -> String {
     text.replace("z9hG4bKb", &format!("z9hG4bKb{number}")).replace("Call-ID: call", &format!("Call-ID: call{number}"))
 }
 
 #[test]
-fn a_full_table_refuses_only_calls() {
+fn full_table_rejects_only_new_invites() {
     let mut settings = settings();
     settings.limits.servers_per_source = 1;
     let mut bench = Bench::with(settings);
@@ -307,9 +308,9 @@ fn a_full_table_refuses_only_calls() {
     assert_eq!((sent.status(), sent.response().headers.get(HeaderName::RetryAfter)), (503, Some("10")));
     assert_eq!(bench.layer.counters().overloaded, 1);
     bench.receive(Transport::Udp, octets(&with_method("CANCEL")));
-    assert_eq!(bench.outputs().len(), 2, "a CANCEL frees a place");
+    assert_eq!(bench.outputs().len(), 2, "CANCEL is served despite overload");
 
-    // Requests outside a dialog and the BYE of a call are served; what answers them is forgotten at once.
+    // Out-of-dialog requests and the BYE of a call are served; their transactions end with the final response.
     let bye = with_method("BYE").replace("sip:alice@example.net>", "sip:alice@example.net>;tag=relay");
     for (number, text) in [with_method("OPTIONS"), with_method("REGISTER"), bye].iter().enumerate() {
         let before = bench.layer.transaction_count();
@@ -327,7 +328,7 @@ fn a_full_table_refuses_only_calls() {
 }
 
 #[test]
-fn a_source_is_an_ipv6_network() {
+fn ipv6_source_limit_applies_per_64() {
     let mut settings = settings();
     settings.limits.servers_per_source = 1;
     let mut bench = Bench::with(settings);
@@ -345,12 +346,12 @@ fn a_source_is_an_ipv6_network() {
         }
     };
     assert_eq!(status("[2001:db8:1::7]:5060", 1), None);
-    assert_eq!(status("[2001:db8:1::ffff:8]:5060", 2).as_deref(), Some("503"), "the same /64");
+    assert_eq!(status("[2001:db8:1::ffff:8]:5060", 2).as_deref(), Some("503"), "same /64");
     assert_eq!(status("[2001:db8:1:1::7]:5060", 3), None);
 }
 
 #[test]
-fn stateless_answers_are_the_same_for_each_retransmission() {
+fn stateless_responses_are_identical_for_retransmissions() {
     let mut bench = Bench::new();
     for (text, status) in [(INVITE.to_owned(), 401), (with_method("OPTIONS"), 200), (with_method("REGISTER"), 401)] {
         let mut answer = || {
@@ -367,7 +368,8 @@ fn stateless_answers_are_the_same_for_each_retransmission() {
     }
     bench.assert_forgets_everything();
 
-    // Over a stream the transaction costs nothing for most requests, and the ACK of an INVITE finds its own.
+    // Over a stream a transaction is kept: it ends immediately for most requests, and the ACK of an INVITE must match
+    // it.
     let (key, request) = receive(&mut bench, Transport::Tcp, INVITE);
     bench.layer.respond_statelessly(key, &Response::to(&request, 401, ""), bench.now);
     assert_eq!((bench.sent_one().status(), bench.layer.transaction_count()), (401, (0, 1)));
@@ -377,7 +379,7 @@ fn stateless_answers_are_the_same_for_each_retransmission() {
 }
 
 #[test]
-fn what_is_remembered_of_requests_is_bounded_however_large_they_are() {
+fn server_transaction_memory_is_bounded() {
     let mut settings = settings();
     settings.limits.server_octets = 100_000;
     let mut bench = Bench::with(settings);
@@ -392,7 +394,7 @@ fn what_is_remembered_of_requests_is_bounded_however_large_they_are() {
 }
 
 #[test]
-fn what_cannot_be_read_is_refused_if_it_is_a_request() {
+fn malformed_request_is_rejected_with_400() {
     let mut bench = Bench::new();
     bench.receive(Transport::Udp, octets(&INVITE.replace("CSeq: 1 INVITE", "CSeq: 1 BYE")));
     assert_eq!(bench.sent_one().status(), 400);
@@ -403,7 +405,7 @@ fn what_cannot_be_read_is_refused_if_it_is_a_request() {
 }
 
 #[test]
-fn a_request_that_was_here_before_is_known_by_its_vias() {
+fn looped_request_is_recognized_by_its_vias() {
     let bench = Bench::new();
     let request = |below: &str| {
         let via = "Max-Forwards: 70".to_owned() + "\n" + below;
@@ -423,7 +425,7 @@ fn a_request_that_was_here_before_is_known_by_its_vias() {
 }
 
 #[test]
-fn keep_alives_are_answered_over_streams() {
+fn keep_alive_is_answered_over_streams_only() {
     let mut bench = Bench::new();
     bench.receive(Transport::Udp, b"\r\n\r\n".to_vec());
     assert_eq!(bench.outputs(), []);
@@ -435,7 +437,7 @@ fn keep_alives_are_answered_over_streams() {
     assert_eq!(octets, b"\r\n");
     bench.layer.handle_input(Input::SendFailed { transmission: *transmission }, bench.now);
     bench.receive(Transport::Tcp, b"\r\n".to_vec());
-    assert_eq!(bench.told(), [Event::Pong { source: source(Transport::Tcp) }]);
+    assert_eq!(bench.events(), [Event::Pong { source: source(Transport::Tcp) }]);
     bench.layer.ping(FlowId(7));
     let outputs = bench.outputs();
     assert!(matches!(&outputs[..], [Output::Send { octets, .. }] if octets == b"\r\n\r\n"), "{outputs:?}");

@@ -1,4 +1,5 @@
-//! Two layers and a network that loses, repeats, delays and overtakes, in virtual time. A failure names its seed.
+//! Simulation of two transaction layers over a network that loses, duplicates, delays and reorders messages, in virtual
+//! time. A failure prints its seed.
 
 use super::local;
 use crate::message::{HeaderName, Message, Method, Request, Response};
@@ -14,22 +15,22 @@ const RUNS: u64 = 60;
 const REQUESTS: u64 = 25;
 const HOSTS: [&str; 2] = ["192.0.2.1", "192.0.2.2"];
 
-/// What will happen.
+/// A scheduled action.
 #[derive(Clone, Debug)]
 enum Plan {
-    /// Octets reach an end.
+    /// A message arrives at an endpoint.
     Arrive { at: usize, transport: Transport, octets: Vec<u8> },
-    /// The network gives a message back.
+    /// The network reports that a message could not be sent.
     SendFailed { at: usize, transmission: TransmissionId },
-    /// The user of the first end sends its next request.
+    /// The first endpoint sends its next request.
     Ask,
-    /// It loses interest.
+    /// The first endpoint cancels a request.
     Cancel(ClientKey),
-    /// The user of the second end answers, once more if it succeeded.
+    /// The second endpoint responds; a 2xx to an INVITE is scheduled again until the ACK.
     Respond(ServerKey, u16),
 }
 
-/// What became of a request at its sender.
+/// The outcome of a request at its sender.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Fate {
     is_invite: bool,
@@ -46,7 +47,7 @@ struct World {
     planned: u64,
     asked: u64,
     fates: BTreeMap<ClientKey, Fate>,
-    /// Requests that the second user has seen, by Call-ID.
+    /// Requests that the second endpoint has received, by Call-ID and branch.
     seen: BTreeSet<String>,
     open: BTreeMap<ServerKey, Request>,
     acknowledged: BTreeSet<String>,
@@ -88,7 +89,7 @@ impl World {
             let planned = self.plans.first_key_value().map(|((at, _), _)| *at);
             let due = self.ends.iter().filter_map(Layer::poll_timeout).min();
             let Some(next) = planned.into_iter().chain(due).min() else { return };
-            assert!(next >= self.now, "a deadline in the past");
+            assert!(next >= self.now, "deadline in the past");
             self.now = next;
             if planned == Some(next) {
                 if let Some((_, plan)) = self.plans.pop_first() {
@@ -168,9 +169,9 @@ impl World {
                         let transport = transport_of(&octets);
                         self.transmit(at, transmission, transport, octets);
                     }
-                    Output::Resolve { .. } => panic!("nothing is to be resolved"),
-                    Output::Event(event) if at == 0 => self.tell_first(event),
-                    Output::Event(event) => self.tell_second(event),
+                    Output::Resolve { .. } => panic!("unexpected query"),
+                    Output::Event(event) if at == 0 => self.handle_first(event),
+                    Output::Event(event) => self.handle_second(event),
                 }
             }
         }
@@ -192,7 +193,7 @@ impl World {
         }
     }
 
-    fn tell_first(&mut self, event: Event) {
+    fn handle_first(&mut self, event: Event) {
         match event {
             Event::Response { key, response, .. } => {
                 let fate = self.fates.get_mut(&key).unwrap();
@@ -223,13 +224,14 @@ impl World {
         self.ends[0].ack(ack, Destination::Targets(vec![target]), self.now);
     }
 
-    fn tell_second(&mut self, event: Event) {
+    fn handle_second(&mut self, event: Event) {
         match event {
             Event::Request { key, request, .. } => {
                 let call_id = request.headers.call_id().unwrap().to_owned();
-                // A request that went to a second target is another one, refused as merged while the first is known.
+                // A request sent to a second target has another branch; it is rejected as merged while the first one
+                // exists.
                 let branch = request.headers.top_via().unwrap().branch().unwrap().to_owned();
-                assert!(self.seen.insert(format!("{call_id} {branch}")), "told twice");
+                assert!(self.seen.insert(format!("{call_id} {branch}")), "request reported twice");
                 if request.method == Method::Invite && self.below(2) == 0 {
                     let after = self.below(500);
                     self.plan(after, Plan::Respond(key, 180));
@@ -273,7 +275,7 @@ fn transport_of(octets: &[u8]) -> Transport {
 }
 
 #[test]
-fn every_request_has_one_fate_whatever_the_network_does() {
+fn every_request_has_one_outcome_on_lossy_network() {
     let mut fates = Vec::new();
     for seed in 0..RUNS {
         println!("seed {seed}");
@@ -283,13 +285,13 @@ fn every_request_has_one_fate_whatever_the_network_does() {
         assert_eq!(world.fates.len() as u64, REQUESTS);
         fates.extend(world.fates.into_values());
     }
-    // The network is bad, but not so bad that the rules were never needed.
+    // Neither the network nor the scenario is trivial: some requests succeed and some do not.
     let succeeded = fates.iter().filter(|fate| fate.successes > 0).count();
     assert!(succeeded > fates.len() / 4 && succeeded < fates.len(), "{succeeded} of {}", fates.len());
 }
 
 #[test]
-fn the_same_seed_makes_the_same_world() {
+fn simulation_with_same_seed_is_deterministic() {
     let [mut one, mut other] = [World::new(42), World::new(42)];
     one.run();
     other.run();
