@@ -72,7 +72,7 @@ impl From<IpAddr> for Subnet {
 impl FromStr for Subnet {
     type Err = NoSubnet;
 
-    /// Reads an address, or an address with the length of a prefix. A network of IPv4-mapped IPv6 addresses is the IPv4
+    /// Parses an address, or an address with a prefix length. A network of IPv4-mapped IPv6 addresses is the IPv4
     /// network.
     fn from_str(text: &str) -> Result<Self, NoSubnet> {
         let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));

@@ -1,4 +1,4 @@
-//! Dialogs (RFC 3261 §12): what two user agents remember of each other between requests.
+//! SIP dialogs (RFC 3261 §12).
 //!
 //! ```text
 //!            101–199 with tag        2xx
@@ -6,7 +6,7 @@
 //!      └─────────────── 2xx ─────────────────^
 //! ```
 //!
-//! A dialog is data: its owner decides what is sent in it and when it ends.
+//! A dialog is data: its owner decides which requests are sent in it and when it ends.
 
 mod reference;
 
@@ -15,28 +15,28 @@ pub use reference::{Referral, refer_to};
 use crate::message::{CSeq, HeaderName, Malformed, Method, NameAddr, Replaces, Request, Response, Uri};
 use serde::{Deserialize, Serialize};
 
-/// Requests go through no more hops than these (RFC 3261 §8.1.1.6).
+/// The initial `Max-Forwards` (RFC 3261 §8.1.1.6).
 pub const MAX_FORWARDS: u8 = 70;
 
-/// Hops that a route set may have.
+/// The maximum number of hops in a route set.
 const MOST_ROUTES: usize = 32;
 
-/// What identifies a dialog, as this end sees it (RFC 3261 §12).
+/// The identifier of a dialog from the local point of view (RFC 3261 §12).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DialogId {
-    /// `Call-ID`.
+    /// The Call-ID.
     pub call_id: String,
-    /// This end's tag.
+    /// The local tag.
     pub local_tag: String,
-    /// The peer's tag; empty where it has none (RFC 3261 §12.1.1).
+    /// The remote tag. Empty if the peer has none (RFC 3261 §12.1.1).
     pub remote_tag: String,
 }
 
 impl DialogId {
-    /// The dialog that a request inside it names; none where its `To` has no tag.
+    /// Returns the dialog identifier of a request inside a dialog, or `None` if its `To` has no tag.
     ///
     /// # Errors
-    /// When a header that is needed is malformed.
+    /// When a required header is malformed.
     pub fn of_request(request: &Request) -> Result<Option<Self>, Malformed> {
         let headers = &request.headers;
         let to = headers.to()?;
@@ -46,10 +46,10 @@ impl DialogId {
         Ok(Some(Self { call_id: headers.call_id()?.to_owned(), local_tag: local_tag.to_owned(), remote_tag }))
     }
 
-    /// The dialog that a response makes or belongs to.
+    /// Returns the identifier of the dialog that a response creates or belongs to.
     ///
     /// # Errors
-    /// When a header that is needed is malformed.
+    /// When a required header is malformed.
     pub fn of_response(response: &Response) -> Result<Self, Malformed> {
         let headers = &response.headers;
         let (from, to) = (headers.from()?, headers.to()?);
@@ -57,7 +57,7 @@ impl DialogId {
         Ok(Self { call_id: headers.call_id()?.to_owned(), local_tag: tag(&from), remote_tag: tag(&to) })
     }
 
-    /// The dialog that `Replaces` names to this end (RFC 3891 §3).
+    /// Returns the dialog identifier that a received `Replaces` refers to (RFC 3891 §3).
     #[must_use]
     pub fn of_replaces(replaces: &Replaces) -> Self {
         Self {
@@ -67,7 +67,7 @@ impl DialogId {
         }
     }
 
-    /// Names this dialog to its peer.
+    /// Returns the `Replaces` value that identifies this dialog to the peer.
     #[must_use]
     pub fn replaces(&self) -> Replaces {
         Replaces {
@@ -79,20 +79,20 @@ impl DialogId {
     }
 }
 
-/// How far a dialog is.
+/// The state of a dialog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stage {
-    /// Made by a provisional response.
+    /// Created by a provisional response.
     Early,
-    /// Made, or confirmed, by a success.
+    /// Created or confirmed by a 2xx.
     Confirmed,
 }
 
-/// A request came out of order (RFC 3261 §12.2.2): 500.
+/// The error for a request with a CSeq lower than that of an earlier request (RFC 3261 §12.2.2): 500.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfOrder;
 
-/// One dialog.
+/// The state of a dialog.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dialog {
     id: DialogId,
@@ -107,10 +107,10 @@ pub struct Dialog {
 }
 
 impl Dialog {
-    /// The dialog that `response` makes for whom sent `request` (RFC 3261 §12.1.2).
+    /// Creates the dialog of the UAC that sent `request` and received `response` (RFC 3261 §12.1.2).
     ///
     /// # Errors
-    /// When a header that is needed is missing or malformed.
+    /// When a required header is missing or malformed.
     pub fn of_client(request: &Request, response: &Response) -> Result<Self, Malformed> {
         let mut dialog = Self {
             id: DialogId::of_response(response)?,
@@ -123,19 +123,19 @@ impl Dialog {
             remote_cseq: None,
             is_secure: request.uri.scheme() == "sips",
         };
-        dialog.learn(response)?;
+        dialog.update_from(response)?;
         Ok(dialog)
     }
 
-    /// The dialog that a success, or provisional response, to `request` with the tag `tag` makes for whom sends it
-    /// (RFC 3261 §12.1.1).
+    /// Creates the dialog of the UAS that sends a 2xx or provisional response with the tag `tag` to `request` (RFC 3261
+    /// §12.1.1).
     ///
     /// # Errors
-    /// When a header that is needed is missing or malformed.
+    /// When a required header is missing or malformed.
     pub fn of_server(request: &Request, tag: &str, is_secure: bool) -> Result<Self, Malformed> {
         let headers = &request.headers;
         let remote = headers.from()?;
-        let contact = headers.contact().ok_or(Malformed("the Contact is missing"))??;
+        let contact = headers.contact().ok_or(Malformed("missing Contact"))??;
         let routes = headers.record_routes()?;
         if routes.len() > MOST_ROUTES {
             return Err(Malformed("too many routes"));
@@ -158,75 +158,75 @@ impl Dialog {
         })
     }
 
-    /// What identifies it.
+    /// Returns the dialog identifier.
     #[must_use]
     pub const fn id(&self) -> &DialogId {
         &self.id
     }
 
-    /// How far it is.
+    /// Returns whether the dialog is early or confirmed.
     #[must_use]
     pub const fn stage(&self) -> Stage {
         self.stage
     }
 
-    /// This end's address, with its tag.
+    /// Returns the local address with its tag.
     #[must_use]
     pub const fn local(&self) -> &NameAddr {
         &self.local
     }
 
-    /// The peer's address, with its tag.
+    /// Returns the remote address with its tag.
     #[must_use]
     pub const fn remote(&self) -> &NameAddr {
         &self.remote
     }
 
-    /// Where the peer wants to be reached.
+    /// Returns the remote target.
     #[must_use]
     pub const fn target(&self) -> &Uri {
         &self.target
     }
 
-    /// No proxy wants to see the requests of this dialog.
+    /// Returns whether the route set is empty.
     #[must_use]
     pub const fn is_direct(&self) -> bool {
         self.routes.is_empty()
     }
 
-    /// Everything has to be sent by TLS (RFC 3261 §12.1.1).
+    /// Returns whether all requests must be sent over TLS (RFC 3261 §12.1.1).
     #[must_use]
     pub const fn is_secure(&self) -> bool {
         self.is_secure
     }
 
-    /// This end has sent or received its success. The one from the peer brings the route set that counts (RFC 3261 §13.2.2.4).
+    /// Confirms the dialog. A received 2xx replaces the route set (RFC 3261 §13.2.2.4).
     ///
     /// # Errors
-    /// When its routes or contact are malformed; the dialog stands as it was.
+    /// When its routes or contact are malformed. Route set and target are then unchanged.
     pub fn confirm(&mut self, success: Option<&Response>) -> Result<(), Malformed> {
         self.stage = Stage::Confirmed;
-        success.map_or(Ok(()), |success| self.learn(success))
+        success.map_or(Ok(()), |success| self.update_from(success))
     }
 
-    /// Route set and remote target of a response to the INVITE that makes the dialog.
-    fn learn(&mut self, response: &Response) -> Result<(), Malformed> {
+    /// Updates the route set and the remote target from a response to the INVITE that creates the dialog.
+    fn update_from(&mut self, response: &Response) -> Result<(), Malformed> {
         let mut routes = response.headers.record_routes()?;
         if routes.len() > MOST_ROUTES {
             return Err(Malformed("too many routes"));
         }
         routes.reverse();
-        // Some forget the Contact in provisional responses; what was called is the best guess then.
+        // Some peers omit the Contact in provisional responses; the target then stays unchanged.
         let contact = response.headers.contact().transpose()?;
         self.routes = routes;
         self.target = contact.map_or_else(|| self.target.clone(), |contact| contact.uri);
         Ok(())
     }
 
-    /// Takes the sequence number of a request from the peer (RFC 3261 §12.2.2); not of ACK and CANCEL.
+    /// Checks and stores the CSeq of a request from the peer (RFC 3261 §12.2.2), except ACK and CANCEL.
     ///
     /// # Errors
-    /// When a later request was here before.
+    /// When a request with an equal or higher number was received before.
     pub fn take(&mut self, cseq: u32) -> Result<(), OutOfOrder> {
         if self.remote_cseq.is_some_and(|last| cseq <= last) {
             return Err(OutOfOrder);
@@ -235,33 +235,33 @@ impl Dialog {
         Ok(())
     }
 
-    /// The contact of a target refresh request, or of the success that answers one (RFC 3261 §12.2).
+    /// Updates the remote target from a target refresh request or its 2xx (RFC 3261 §12.2).
     pub fn refresh_target(&mut self, contact: Option<Result<NameAddr, Malformed>>) {
         if let Some(Ok(contact)) = contact {
             self.target = contact.uri;
         }
     }
 
-    /// The next request to the peer, without `Via`, `Contact` and body (RFC 3261 §12.2.1.1).
+    /// Creates the next request to the peer, without `Via`, `Contact` and body (RFC 3261 §12.2.1.1).
     pub fn request(&mut self, method: Method) -> Request {
         self.local_cseq = self.local_cseq.saturating_add(1);
         self.make(method, self.local_cseq)
     }
 
-    /// The next number for a request that is sent again with something changed (RFC 3261 §8.1.3.5).
+    /// Assigns the next CSeq to a modified request that is sent again (RFC 3261 §8.1.3.5).
     pub fn renumber(&mut self, request: &mut Request) {
         self.local_cseq = self.local_cseq.saturating_add(1);
         request.headers.set(HeaderName::CSeq, CSeq { number: self.local_cseq, method: request.method.clone() });
     }
 
-    /// The ACK for the success of the INVITE with this number (RFC 3261 §13.2.2.4).
+    /// Creates the ACK for the 2xx to the INVITE with this CSeq (RFC 3261 §13.2.2.4).
     #[must_use]
     pub fn ack(&self, cseq: u32) -> Request {
         self.make(Method::Ack, cseq)
     }
 
     fn make(&self, method: Method, cseq: u32) -> Request {
-        let (uri, routes) = self.way();
+        let (uri, routes) = self.request_route();
         let mut request = Request::new(method, uri);
         let headers = &mut request.headers;
         headers.set_routes(&routes);
@@ -273,9 +273,9 @@ impl Dialog {
         request
     }
 
-    /// Request-URI and `Route`: the target through loose routers; a strict one wants to be asked itself, with the target
-    /// as the last stop (RFC 3261 §12.2.1.1).
-    fn way(&self) -> (Uri, Vec<NameAddr>) {
+    /// Returns the Request-URI and `Route`. With a loose router first, the Request-URI is the remote target; with a
+    /// strict router, it is that router and the target is the last route (RFC 3261 §12.2.1.1).
+    fn request_route(&self) -> (Uri, Vec<NameAddr>) {
         let mut target = self.target.clone();
         if let Some(sip) = target.as_sip_mut() {
             sip.make_request_uri();

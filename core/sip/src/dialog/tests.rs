@@ -53,7 +53,7 @@ fn text(request: &Request) -> String {
 }
 
 #[test]
-fn a_request_goes_through_loose_routers_to_the_target() {
+fn in_dialog_request_has_loose_routes_and_target() {
     let mut dialog =
         Dialog::of_client(&invite(), &success("<sip:p1.example.org;lr>, <sip:p2.example.org;lr>")).unwrap();
     let bye = text(&dialog.request(Method::Bye));
@@ -74,7 +74,7 @@ fn a_request_goes_through_loose_routers_to_the_target() {
 }
 
 #[test]
-fn a_strict_router_is_asked_itself_and_the_target_is_the_last_stop() {
+fn strict_router_becomes_request_uri_target_last_route() {
     let mut dialog =
         Dialog::of_client(&invite(), &success("<sip:p1.example.org;lr>, <sip:p2.example.org;method=X>")).unwrap();
     let info = dialog.request(Method::Info);
@@ -84,7 +84,7 @@ fn a_strict_router_is_asked_itself_and_the_target_is_the_last_stop() {
 }
 
 #[test]
-fn the_server_takes_routes_in_their_order_and_counts_for_itself() {
+fn uas_dialog_keeps_route_order_and_own_cseq() {
     let mut dialog = Dialog::of_server(&invite(), "b1", false).unwrap();
     let id = DialogId { call_id: "c1".into(), local_tag: "b1".into(), remote_tag: "a1".into() };
     assert_eq!((dialog.id(), dialog.stage()), (&id, Stage::Early));
@@ -97,7 +97,7 @@ fn the_server_takes_routes_in_their_order_and_counts_for_itself() {
 }
 
 #[test]
-fn a_success_brings_the_route_set_that_counts() {
+fn response_2xx_replaces_early_route_set() {
     let mut dialog = Dialog::of_client(&invite(), &success("<sip:p1.example.org;lr>")).unwrap();
     dialog.confirm(Some(&success("<sip:p9.example.org;lr>"))).unwrap();
     assert_eq!(dialog.stage(), Stage::Confirmed);
@@ -106,7 +106,7 @@ fn a_success_brings_the_route_set_that_counts() {
 }
 
 #[test]
-fn numbers_from_the_peer_only_grow() {
+fn request_with_lower_cseq_is_out_of_order() {
     let mut dialog = Dialog::of_server(&invite(), "b1", false).unwrap();
     assert_eq!(dialog.take(7), Err(OutOfOrder));
     assert_eq!(dialog.take(6), Err(OutOfOrder));
@@ -115,7 +115,7 @@ fn numbers_from_the_peer_only_grow() {
 }
 
 #[test]
-fn a_contact_moves_the_target_and_a_bad_one_does_not() {
+fn target_refresh_ignores_malformed_contact() {
     let mut dialog = Dialog::of_server(&invite(), "b1", false).unwrap();
     dialog.refresh_target(Some("<sip:alice@192.0.2.9>".parse()));
     dialog.refresh_target(Some("<sip:alice".parse()));
@@ -124,14 +124,14 @@ fn a_contact_moves_the_target_and_a_bad_one_does_not() {
 }
 
 #[test]
-fn a_request_without_contact_makes_no_dialog() {
+fn invite_without_contact_creates_no_dialog() {
     let mut request = invite();
     request.headers.remove("Contact");
     Dialog::of_server(&request, "b1", false).unwrap_err();
 }
 
 #[test]
-fn a_dialog_is_named_to_its_peer_and_found_by_that_name() {
+fn replaces_of_peer_identifies_the_dialog() {
     let ours = DialogId { call_id: "c1".into(), local_tag: "a1".into(), remote_tag: "b1".into() };
     let named: Replaces = ours.replaces().to_string().parse().unwrap();
     let theirs = DialogId::of_replaces(&named);
@@ -139,7 +139,7 @@ fn a_dialog_is_named_to_its_peer_and_found_by_that_name() {
 }
 
 #[test]
-fn a_referral_carries_what_is_replaced() {
+fn refer_to_carries_replaces() {
     let replaces = Replaces { call_id: "c1@x".into(), to_tag: "t".into(), from_tag: "f".into(), early_only: false };
     let refer_to = refer_to("sip:carol@example.org;user=phone", Some(&replaces)).unwrap();
     assert_eq!(refer_to.to_string(), "<sip:carol@example.org;user=phone?Replaces=c1%40x%3Bto-tag%3Dt%3Bfrom-tag%3Df>");
@@ -149,7 +149,7 @@ fn a_referral_carries_what_is_replaced() {
 }
 
 #[test]
-fn a_referral_to_another_method_is_refused() {
+fn refer_to_with_other_method_is_rejected() {
     Referral::of(&"<sip:carol@example.org;method=BYE>".parse().unwrap()).unwrap_err();
     Referral::of(&"<sip:carol@example.org?Replaces=nonsense>".parse().unwrap()).unwrap_err();
     let plain = Referral::of(&"tel:+4930123".parse().unwrap()).unwrap();
@@ -157,7 +157,7 @@ fn a_referral_to_another_method_is_refused() {
 }
 
 #[test]
-fn a_dialog_can_be_saved() {
+fn dialog_survives_serialization() {
     let dialog = Dialog::of_server(&invite(), "b1", false).unwrap();
     let saved = serde_json::to_string(&dialog).unwrap();
     assert_eq!(serde_json::from_str::<Dialog>(&saved).unwrap(), dialog);

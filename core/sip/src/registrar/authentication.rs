@@ -1,8 +1,8 @@
-//! Authentication of requests, and what happens to sources that guess passwords.
+//! Authentication of phones, and lockout after wrong passwords.
 //!
-//! Digests are verified before a lockout refuses anything, so that a phone with the right password is served although
-//! another one behind the same NAT has an old password. A lockout replaces the challenge by a refusal with `Retry-After`,
-//! and bounds the guesses that are looked at.
+//! Credentials are verified before a lockout applies, so that a phone with the right password is served even if another
+//! phone behind the same NAT uses an outdated password. A lockout replaces the challenge with a rejection that has
+//! `Retry-After`, and limits the number of passwords that are verified.
 
 use super::{Event, Refusal, Registrar};
 use crate::auth::{Asked, Presented, Rejection};
@@ -14,7 +14,7 @@ use std::net::IpAddr;
 
 /// The credentials of a request that answers a challenge of this registrar.
 struct Attempt {
-    /// The address that received the challenge. The source of a datagram can be forged; the answer proves this one.
+    /// The address that received the challenge. Unlike the source of a datagram, it cannot be forged.
     address: IpAddr,
     user: String,
     response: String,
@@ -54,7 +54,7 @@ impl Registrar {
         }
     }
 
-    /// A request has the answer to a challenge of this registrar, right or wrong.
+    /// Returns whether a request answers a challenge of this registrar, with valid or invalid credentials.
     pub(crate) fn is_answered_by(&self, request: &Request) -> bool {
         let presented = self.auth.read(request.headers.authorization());
         self.auth.challenged(&presented).is_some()
@@ -66,7 +66,7 @@ impl Registrar {
         Some(Attempt { address, user: user.to_owned(), response: response.to_owned() })
     }
 
-    /// A wrong digest. A phone may repeat it any number of times; that is one failure.
+    /// Records a wrong digest. Repeated identical responses count as one failure.
     fn wrong(&mut self, username: String, attempt: &Attempt, now: Time) -> Refusal {
         if self.lockouts.fail_with(attempt.source(), &attempt.user, &attempt.response, now) {
             self.note(Kind::WrongDigest, attempt.address, true);
@@ -84,8 +84,8 @@ impl Registrar {
         Refusal::Lockout(remaining)
     }
 
-    /// A request without an answer to a challenge. Phones send such ones too; from a source where no phone has ever
-    /// authenticated, many of them are a scan.
+    /// Records a request without an answer to a challenge. Phones send such requests too; many of them from a source
+    /// where no phone has ever authenticated indicate a scan.
     fn note_unproved(&mut self, rejection: &Rejection, source: &Source) {
         let address = source.remote.ip();
         let is_unproved = matches!(rejection, Rejection::Missing | Rejection::Stale | Rejection::Malformed(_));
@@ -99,7 +99,8 @@ impl Registrar {
     }
 }
 
-/// The Request-URI as the credentials write it, if both are equivalent: phones and proxies print it in different ways.
+/// Returns the Request-URI in the form used by the credentials if both are equivalent: phones and proxies write it in
+/// different forms.
 fn asked_uri(presented: &Presented, request_uri: &Uri) -> String {
     let is_equivalent = |text: &&str| text.parse::<Uri>().is_ok_and(|uri| uri.is_equivalent(request_uri));
     presented.uri().filter(is_equivalent).map_or_else(|| request_uri.to_string(), str::to_owned)

@@ -1,4 +1,4 @@
-//! One phone of one user, as it registered.
+//! One binding: a contact of a user's address of record.
 
 use crate::message::{Host, NameAddr, Uri};
 use crate::transaction::layer::Destination;
@@ -8,39 +8,39 @@ use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
-/// A contact that an address of record leads to (RFC 3261 §10.3).
+/// A contact that is bound to an address of record (RFC 3261 §10.3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Binding {
-    /// What the phone calls itself: the Request-URI of a call to it.
+    /// The contact URI, which is the Request-URI of a call to the phone.
     pub uri: Uri,
-    /// Its preference in thousandths, the highest first.
+    /// The preference in thousandths, highest first.
     pub priority: u16,
-    /// Proxies that a call goes through, the nearest first (RFC 3327).
+    /// The proxies that requests to the phone pass, nearest first (RFC 3327).
     pub path: Vec<NameAddr>,
-    /// Until when it is registered.
+    /// The expiry time.
     pub expires_at: Time,
-    /// The connection that the REGISTER came on; none if it is gone.
+    /// The flow that the REGISTER arrived on. `None` if it was closed.
     pub flow: Option<Source>,
-    /// The name for the relay that the phone registered for, where it is one that was not configured.
+    /// The domain that the phone registered for, if it is not a configured one.
     pub(super) domain: Option<String>,
-    /// The address that the REGISTER came from.
+    /// The source address of the REGISTER.
     pub registered_from: IpAddr,
-    /// Nobody stood between the phone and the relay: responses and calls may go the way the REGISTER came.
+    /// Whether no proxy is between the phone and the relay, so that requests can be sent on the flow of the REGISTER.
     pub is_direct: bool,
-    /// It sends from one port and receives at the one of its contact, with no NAT between (Cisco 79xx): it asked for its
-    /// responses there.
+    /// Whether the phone sends from another port than it receives at, without a NAT, and its `Via` requests responses
+    /// there (Cisco 79xx).
     pub(super) receives_at_contact: bool,
-    /// Which phone it is, whatever address it has, and by which of its ways it registered (RFC 5626 §4.1, §4.2).
+    /// The instance ID and reg-id of the phone, which identify it independent of its address (RFC 5626 §4.1, §4.2).
     pub(super) instance: Option<(String, Option<u32>)>,
     pub(super) call_id: String,
     pub(super) cseq: u32,
 }
 
 impl Binding {
-    /// Where a call to this phone is sent; none if there is no way to it any more.
+    /// Returns the destination of a request to this phone, or `None` if it is unreachable.
     ///
-    /// A phone is called on the connection that it registered on, which is the only way through a NAT (RFC 5626 §5.3), and
-    /// without one at the address it gave. Through proxies it is called by the path they left.
+    /// The request is sent on the flow of the registration, which is the only path through a NAT (RFC 5626 §5.3), or
+    /// else to the contact. If the phone registered through proxies, the request follows their `Path`.
     #[must_use]
     pub fn destination(&self) -> Option<Destination> {
         if let Some(hop) = self.path.first() {
@@ -53,7 +53,7 @@ impl Binding {
         }
     }
 
-    /// The address that the contact gives, if it is one that the phone seems to have.
+    /// Returns the address of the contact if it equals the source address of the phone.
     fn address(&self) -> Option<Target> {
         let flow = self.flow.filter(|flow| self.is_reachable(flow))?;
         let port = self.uri.port().unwrap_or(flow.transport.default_port());
@@ -61,18 +61,19 @@ impl Binding {
         Some(Target { transport: flow.transport, address: SocketAddr::new(flow.remote.ip(), port), host })
     }
 
-    /// It registered over UDP through a NAT: it is reached by its flow only as long as the NAT remembers it.
+    /// Returns whether the phone registered over UDP through a NAT, so that it is reachable only while the NAT binding
+    /// exists.
     pub(super) fn is_behind_nat(&self) -> bool {
         self.is_direct && self.flow.is_some_and(|flow| !flow.transport.is_reliable() && !self.is_reachable(&flow))
     }
 
-    /// The contact's host is the address that the REGISTER came from: no NAT stands between.
+    /// Returns whether the host of the contact is the source address of the REGISTER, which means that there is no NAT.
     pub(super) fn is_reachable(&self, flow: &Source) -> bool {
         let host = self.uri.host().and_then(Host::address);
         host.map(|host| host.to_canonical()) == Some(flow.remote.ip().to_canonical())
     }
 
-    /// The value of `Contact` in a response.
+    /// Returns the value of `Contact` for a response.
     pub(super) fn contact(&self, now: Time) -> NameAddr {
         let left = self.expires_at.since(now).as_micros().div_ceil(1_000_000);
         let mut contact = NameAddr::new(self.uri.clone());
@@ -82,30 +83,31 @@ impl Binding {
         contact.with_param("expires", &left.to_string())
     }
 
-    /// A contact is this one, or the one that the same phone has now.
+    /// Returns whether a contact is equivalent to this one or belongs to the same phone instance.
     pub(super) fn is_of(&self, contact: &NameAddr) -> bool {
         self.uri.is_equivalent(&contact.uri) || (self.instance.is_some() && self.instance == instance(contact))
     }
 
-    /// A REGISTER with this Call-ID and number is newer than the one that made the binding (RFC 3261 §10.3 step 7).
+    /// Returns whether a REGISTER with this Call-ID and CSeq is newer than the one that created the binding (RFC 3261
+    /// §10.3 step 7).
     pub(super) fn is_older_than(&self, call_id: &str, cseq: u32) -> bool {
         self.call_id != call_id || self.cseq < cseq
     }
 }
 
-/// The phone behind a contact, if it says so.
+/// Returns the instance ID and reg-id of a contact, if present.
 pub(super) fn instance(contact: &NameAddr) -> Option<(String, Option<u32>)> {
     contact.instance().map(|instance| (instance.to_owned(), contact.reg_id()))
 }
 
-/// How long bindings live.
+/// The limits on the lifetime of bindings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lifetimes {
-    /// Shorter ones are refused with 423.
+    /// The minimum. Shorter ones are rejected with 423.
     pub shortest: Duration,
-    /// Where the phone names none.
+    /// The default if the phone requests none.
     pub usual: Duration,
-    /// Longer ones are shortened.
+    /// The maximum. Longer ones are reduced to it.
     pub longest: Duration,
 }
 
@@ -120,7 +122,8 @@ impl Default for Lifetimes {
 }
 
 impl Lifetimes {
-    /// How long a binding lives for which so many seconds, or none, are asked; an error if that is too short.
+    /// Returns the lifetime granted for a requested number of seconds, or the minimum as an error if the requested one
+    /// is too short.
     pub(super) fn grant(&self, seconds: Option<u32>) -> Result<Duration, Duration> {
         let asked = seconds.map_or(self.usual, |seconds| Duration::from_secs(seconds.into()));
         if asked < self.shortest && !asked.is_zero() { Err(self.shortest) } else { Ok(asked.min(self.longest)) }

@@ -1,8 +1,8 @@
-//! The parties that are phones of this registrar, by the domain and by the address that a request comes from.
+//! Recognition of phones by the domain in a request and by its source address.
 //!
-//! Where the operator named no domain, phones may register for any name that leads to the relay. Such a name is kept with the
-//! binding and ends with it, and a user has few of them, so that no phone decides for long, or for many names, how requests
-//! of others are judged.
+//! If the operator configured no domain, phones may register for any name that resolves to the relay. Such a name is
+//! stored with the binding and removed with it, and a user can add only a few of them, which limits the influence of a
+//! phone on the classification of other requests.
 
 use super::{Binding, Registrar};
 use crate::message::Host;
@@ -11,17 +11,18 @@ use crate::user_agent::io::BindingId;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-/// The domains that one user's bindings may add: a name for phones inside a network, and one for phones outside.
+/// The maximum number of domains that the bindings of one user may add: one name for phones inside a network, and one
+/// for phones outside.
 const MOST_DOMAINS_PER_USER: usize = 2;
 
 impl Registrar {
-    /// The host is one of the domains in the configuration.
+    /// Returns whether the host is one of the configured domains.
     #[must_use]
     pub fn is_configured(&self, host: &Host) -> bool {
         self.settings.domains.contains(host)
     }
 
-    /// A phone is registered for a domain of this name, which is not in the configuration.
+    /// Returns whether a phone is registered for this domain, which is not a configured one.
     #[must_use]
     pub fn has_learned(&self, host: &Host) -> bool {
         let Some(name) = spelling(host) else { return false };
@@ -29,21 +30,21 @@ impl Registrar {
         self.learned.range(&first..).next().is_some_and(|(domain, _)| *domain == first.0)
     }
 
-    /// A phone is registered from this address.
+    /// Returns whether a phone is registered from this address.
     #[must_use]
     pub fn has_phone_at(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.sources.range((address, BindingId(0))..).next().is_some_and(|(source, _)| *source == address)
     }
 
-    /// The name by which a domain that a phone registers for can be learned, if it can.
+    /// Returns the name to store for the domain that a phone registers for, if the domain can be learned.
     pub(super) fn learnable(&self, host: &Host) -> Option<String> {
         let name = spelling(host).filter(|name| !self.settings.other_servers.contains(name))?;
         (self.settings.any_domain && !self.is_configured(host)).then_some(name)
     }
 
-    /// Notes domain and address of a binding that is made. Its domain is dropped where the user's other bindings have as many
-    /// as they may.
+    /// Stores the domain and address of a new binding. The domain is dropped if the user's other bindings have already
+    /// added the maximum number.
     pub(super) fn learn(&mut self, id: BindingId, user: &str, binding: &mut Binding) {
         let others: BTreeSet<String> =
             self.bindings_of(user).filter_map(|(_, binding)| binding.domain.clone()).collect();
@@ -53,7 +54,7 @@ impl Registrar {
         self.sources.insert((binding.registered_from.to_canonical(), id));
     }
 
-    /// Forgets domain and address of a binding that is gone.
+    /// Removes the domain and address of a binding that has ended.
     pub(super) fn unlearn(&mut self, id: BindingId, binding: &Binding) {
         if let Some(name) = &binding.domain {
             self.learned.remove(&(name.clone(), id));

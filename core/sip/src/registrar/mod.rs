@@ -1,4 +1,4 @@
-//! The registrar of the relay's own domain: phones that need no other server (RFC 3261 §10.3, §22).
+//! SIP registrar of the relay's own domain, for phones that use no other server (RFC 3261 §10.3, §22).
 //!
 //! ```text
 //!              REGISTER, good credentials
@@ -7,7 +7,7 @@
 //!       └── expired, expires=0, `*`, user gone, connection through a NAT gone ──┘
 //! ```
 //!
-//! A request is answered at once; nothing is waited for but the expiry of bindings.
+//! A REGISTER is answered immediately. The only timers are the expiry of bindings and their keep-alives.
 
 mod authentication;
 mod binding;
@@ -30,37 +30,37 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
-/// The registrar's configuration.
+/// The configuration of the registrar.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
-    /// The hosts of addresses of record: the relay's domain, and what else phones call it.
+    /// The hosts of addresses of record: the relay's domain and the other names by which phones address it.
     pub domains: Vec<Host>,
-    /// Phones may register for any domain: the operator named none, and any name that leads here will do.
+    /// Whether phones may register for any domain. This is the case if the operator configured no domain.
     pub any_domain: bool,
-    /// Hosts that are other SIP servers, in lower case: requests with one of them in `From` are not of phones, although a
-    /// phone may have registered for it.
+    /// The hosts of other SIP servers, in lower case. A request with one of them in `From` is not treated as a phone's,
+    /// even if a phone has registered for that domain.
     pub other_servers: BTreeSet<String>,
-    /// How phones are challenged.
+    /// The digest settings.
     pub auth: ServerSettings,
-    /// Who may register, by user name.
+    /// The verifiers of the users that may register, by user name.
     pub users: BTreeMap<String, Verifier>,
-    /// How long bindings live.
+    /// The limits on the lifetime of bindings.
     pub lifetimes: Lifetimes,
-    /// How often the flow of a phone behind a NAT is used, where it registered over UDP; zero: never.
+    /// The interval of OPTIONS to phones behind a NAT that registered over UDP. Zero disables them.
     pub nat_keep_alive: Duration,
-    /// How many bindings a user may have; the oldest goes when there is one more.
+    /// The maximum number of bindings of a user. A further one removes the oldest.
     pub most_bindings: usize,
-    /// When wrong passwords lead to lockouts.
+    /// The policy for lockouts after wrong passwords.
     pub lockouts: Policy,
 }
 
 impl Settings {
-    /// For users of one domain.
+    /// Creates settings for the users of one domain.
     #[must_use]
     pub fn new(domain: Host, users: BTreeMap<String, Verifier>) -> Self {
         let mut auth = ServerSettings::new(domain.to_string());
-        // A phone answers the first challenge that it knows: none may be offered by which somebody cannot be verified. An
-        // operator whose phones stumble over SHA-256 stores hashes of MD5.
+        // A phone answers the first challenge that it supports, so only algorithms that every verifier supports are
+        // offered. An operator whose phones cannot ignore SHA-256 stores MD5 hashes.
         let verifiable = |algorithm: &Algorithm| users.values().all(|user| user.is_good_for(*algorithm));
         if auth.algorithms.iter().any(verifiable) {
             auth.algorithms.retain(verifiable);
@@ -79,47 +79,47 @@ impl Settings {
     }
 }
 
-/// What happened to bindings.
+/// An event of the registrar.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A phone is there.
+    /// A phone has registered.
     Bound {
-        /// Whose.
+        /// The user.
         user: String,
-        /// Its number.
+        /// The binding.
         binding: BindingId,
     },
-    /// A phone is gone.
+    /// A binding has ended.
     Unbound {
-        /// Whose.
+        /// The user.
         user: String,
-        /// Its number.
+        /// The binding.
         binding: BindingId,
     },
-    /// A binding begins to depend on a flow of datagrams, which must not be forgotten.
+    /// A binding depends on this UDP flow, which must be kept.
     FlowNeeded(FlowId),
-    /// One binding less depends on it.
+    /// A binding no longer depends on this UDP flow.
     FlowReleased(FlowId),
-    /// The NAT in front of a phone would soon forget its flow.
+    /// A keep-alive to a phone behind a NAT is due.
     KeepAliveDue(BindingId),
-    /// A remote address did what an attacker does; see [`offhook_limits::offense`].
+    /// A remote address shows the behavior of an attacker; see [`offhook_limits::offense`].
     Offense {
-        /// What.
+        /// The kind of offense.
         kind: Kind,
-        /// The address.
+        /// The remote address.
         address: IpAddr,
-        /// The address is proved to be the sender's.
+        /// Whether the address is verified, as opposed to possibly forged.
         is_verified: bool,
     },
 }
 
-/// The machine.
+/// The registrar state machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registrar {
     settings: Settings,
-    /// Domains that bindings were made for, where any will do.
+    /// The domains of bindings, by name, while any domain is accepted.
     learned: BTreeSet<(String, BindingId)>,
-    /// The addresses that bindings were made from.
+    /// The addresses that phones registered from.
     sources: BTreeSet<(IpAddr, BindingId)>,
     auth: Server,
     last_number: u64,
@@ -133,15 +133,15 @@ pub struct Registrar {
     events: VecDeque<Event>,
 }
 
-/// A change that a REGISTER asks for.
+/// A change requested by one contact of a REGISTER.
 struct Change {
     uri: Uri,
     replaces: Option<BindingId>,
-    /// None: removed.
+    /// The new binding. `None` removes the replaced one.
     binding: Option<Binding>,
 }
 
-/// Why a REGISTER, or another request that needs credentials, is refused.
+/// The reason that a request is rejected.
 enum Refusal {
     Status(u16, &'static str),
     Brief(Duration),
@@ -157,7 +157,7 @@ impl From<Malformed> for Refusal {
 }
 
 impl Registrar {
-    /// A registrar that nobody registered at yet.
+    /// Creates a registrar without bindings.
     #[must_use]
     pub fn new(settings: Settings, rng: &mut ChaCha20Rng) -> Self {
         Self {
@@ -176,29 +176,29 @@ impl Registrar {
         }
     }
 
-    /// Answers a REGISTER. The response needs a tag yet.
+    /// Processes a REGISTER. The caller adds the tag to the response.
     pub fn register(&mut self, request: &Request, source: &Source, now: Time) -> Response {
-        match self.judge(request, source, now) {
+        match self.process_register(request, source, now) {
             Ok(user) => self.accepted(request, &user, now),
             Err(refusal) => self.refused(request, &refusal, source, now),
         }
     }
 
-    /// Tells whose good credentials a request has, or what to answer: 401 mostly (RFC 3261 §22.2). For requests of phones
-    /// that are no REGISTER; neither ACK nor CANCEL can be challenged (§22.1).
+    /// Returns the user whose valid credentials a request has, or the response to send, usually 401 (RFC 3261 §22.2).
+    /// For requests of phones other than REGISTER; ACK and CANCEL cannot be challenged (§22.1).
     ///
     /// # Errors
-    /// The response to send; it needs a tag yet.
+    /// Returns the response to send. The caller adds the tag.
     pub fn authenticate(&mut self, request: &Request, source: &Source, now: Time) -> Result<String, Box<Response>> {
         self.verify(request, source, now).map_err(|refusal| Box::new(self.refused(request, &refusal, source, now)))
     }
 
-    /// RFC 3261 §10.3, step by step.
-    fn judge(&mut self, request: &Request, source: &Source, now: Time) -> Result<String, Refusal> {
-        let strange: Vec<String> =
+    /// Processes a REGISTER in the steps of RFC 3261 §10.3.
+    fn process_register(&mut self, request: &Request, source: &Source, now: Time) -> Result<String, Refusal> {
+        let unsupported: Vec<String> =
             request.headers.require().filter(|tag| !tag.eq_ignore_ascii_case("path")).map(str::to_owned).collect();
-        if !strange.is_empty() {
-            return Err(Refusal::Unsupported(strange));
+        if !unsupported.is_empty() {
+            return Err(Refusal::Unsupported(unsupported));
         }
         let to = request.headers.to()?.uri;
         let user = to.as_sip().and_then(|uri| uri.user()).map(|user| user.into_owned());
@@ -209,11 +209,12 @@ impl Registrar {
             return Err(Refusal::Status(403, "Another User's Address"));
         }
         let changes = self.changes(request, &user, source, now)?;
-        self.carry_out(&user, changes, now);
+        self.apply(&user, changes, now);
         Ok(user)
     }
 
-    /// What the contacts of a REGISTER ask for: all of it is possible, or nothing is done (RFC 3261 §10.3).
+    /// Returns the changes that the contacts of a REGISTER request. If one is impossible, none is made (RFC 3261
+    /// §10.3).
     fn changes(&self, request: &Request, user: &str, source: &Source, now: Time) -> Result<Vec<Change>, Refusal> {
         let header = request.headers.expires().transpose()?;
         let (call_id, cseq) = (request.headers.call_id()?, request.headers.cseq()?.number);
@@ -244,7 +245,7 @@ impl Registrar {
                 return Err(Refusal::Status(500, "Out of Order"));
             }
             let lifetime = self.settings.lifetimes.grant(contact.expires().or(header)).map_err(Refusal::Brief)?;
-            // Of two that mean the same, the last one counts.
+            // Of two equivalent contacts, the last one applies.
             changes.retain(|change| !change.uri.is_equivalent(&contact.uri));
             let (uri, instance) = (contact.uri.clone(), instance(&contact));
             let binding = (!lifetime.is_zero()).then(|| Binding {
@@ -274,7 +275,7 @@ impl Registrar {
         all.collect()
     }
 
-    fn carry_out(&mut self, user: &str, changes: Vec<Change>, now: Time) {
+    fn apply(&mut self, user: &str, changes: Vec<Change>, now: Time) {
         for change in changes {
             match (change.replaces, change.binding) {
                 (Some(id), None) => self.unbind(id),
@@ -312,7 +313,7 @@ impl Registrar {
         self.bindings.insert(id, (user.to_owned(), binding));
     }
 
-    /// A phone that is restarted may register at a new address each time, and the old ones live on until they expire.
+    /// Removes the oldest binding if there are too many: a restarted phone may register at a new address each time.
     fn make_room(&mut self, user: &str) {
         if self.bindings_of(user).count() > self.settings.most_bindings {
             let oldest = self.bindings_of(user).map(|(id, _)| id).next();
@@ -347,7 +348,7 @@ impl Registrar {
         for (_, binding) in self.bindings_of(user) {
             response.headers.push(HeaderName::Contact, binding.contact(now));
         }
-        // What the proxies on the way asked for is confirmed (RFC 3327 §5.3).
+        // `Path` is returned to the phone (RFC 3327 §5.3).
         for hop in request.headers.lines(HeaderName::Path) {
             response.headers.push(HeaderName::Path, hop);
         }
@@ -383,12 +384,13 @@ impl Registrar {
         }
     }
 
-    /// A connection is gone. Whoever registered on it from behind a NAT cannot be called any more until it registers again.
+    /// Processes the closing of a flow. A phone behind a NAT that registered on it is unreachable until it registers
+    /// again.
     pub fn flow_closed(&mut self, flow: FlowId) {
         let first = (flow, BindingId(0));
-        let concerned: Vec<BindingId> =
+        let affected: Vec<BindingId> =
             self.flows.range(first..).take_while(|(of, _)| *of == flow).map(|(_, id)| *id).collect();
-        for id in concerned {
+        for id in affected {
             self.flows.remove(&(flow, id));
             let Some((_, binding)) = self.bindings.get_mut(&id) else { continue };
             let is_reachable = binding.flow.take().is_some_and(|flow| binding.is_reachable(&flow));
@@ -398,7 +400,7 @@ impl Registrar {
         }
     }
 
-    /// Takes other users in the place of those there are; phones of users that are no more are unbound.
+    /// Replaces the users. Bindings of removed users end.
     pub fn set_users(&mut self, users: BTreeMap<String, Verifier>) {
         let gone = |(user, _): &&(String, BindingId)| !users.contains_key(user);
         let gone: Vec<BindingId> = self.users.iter().filter(gone).map(|(_, id)| *id).collect();
@@ -406,7 +408,7 @@ impl Registrar {
         self.settings.users = users;
     }
 
-    /// Does what is due: bindings expire.
+    /// Processes the timers that have expired.
     pub fn handle_timeout(&mut self, now: Time) {
         while let Some((_, id)) = self.expiries.pop_due(now) {
             self.unbind(id);
@@ -417,37 +419,37 @@ impl Registrar {
         }
     }
 
-    /// The next thing to tell, until there is none.
+    /// Returns the next event.
     pub fn poll_output(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    /// When [`Self::handle_timeout`] must be called next.
+    /// Returns the time at which [`Self::handle_timeout`] must be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         earliest(self.expiries.next(), self.keep_alives.next())
     }
 
-    /// A binding.
+    /// Returns a binding.
     #[must_use]
     pub fn binding(&self, id: BindingId) -> Option<&Binding> {
         self.bindings.get(&id).map(|(_, binding)| binding)
     }
 
-    /// Whose a binding is.
+    /// Returns the user of a binding.
     #[must_use]
     pub fn user_of(&self, id: BindingId) -> Option<&str> {
         self.bindings.get(&id).map(|(user, _)| user.as_str())
     }
 
-    /// A user's bindings, the oldest first.
+    /// Returns the bindings of a user, oldest first.
     pub fn bindings_of(&self, user: &str) -> impl Iterator<Item = (BindingId, &Binding)> {
         let first = (user.to_owned(), BindingId(0));
         let ids = self.users.range(first.clone()..).take_while(move |(of, _)| *of == first.0);
         ids.filter_map(|(_, id)| Some((*id, self.binding(*id)?)))
     }
 
-    /// The name is that of somebody who may register.
+    /// Returns whether the user may register.
     #[must_use]
     pub fn has_user(&self, user: &str) -> bool {
         self.settings.users.contains_key(user)

@@ -1,4 +1,4 @@
-//! Phones that register at the relay itself.
+//! Tests of the registrar with phones.
 
 mod domains;
 
@@ -14,7 +14,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use std::collections::BTreeMap;
 
-/// A registrar, and a phone in front of it.
+/// A registrar and a phone.
 struct Bench {
     registrar: Registrar,
     now: Time,
@@ -73,14 +73,14 @@ impl Bench {
         request
     }
 
-    /// Sends a REGISTER as a phone does: with credentials if it was ever challenged.
+    /// Sends a REGISTER, with credentials after the first challenge.
     fn send(&mut self, lines: &str) -> Response {
         let request = self.request(lines);
         let request = self.with_credentials(request, "sip:pbx.example");
         self.registrar.register(&request, &self.source, self.now)
     }
 
-    /// Has the phone challenged.
+    /// Lets the phone receive a challenge.
     fn challenge(&mut self) {
         let response = self.send("");
         assert_eq!(response.status, 401);
@@ -89,7 +89,7 @@ impl Bench {
         self.used = 0;
     }
 
-    /// Sends a REGISTER that is accepted; says what its response lists.
+    /// Sends a REGISTER that is accepted. Returns the contacts of the response.
     fn register(&mut self, lines: &str) -> Vec<String> {
         if self.answer.is_none() {
             self.challenge();
@@ -103,8 +103,8 @@ impl Bench {
         core::iter::from_fn(|| self.registrar.poll_output()).collect()
     }
 
-    /// What happened to bindings.
-    fn told(&mut self) -> Vec<Event> {
+    /// Returns the events about bindings.
+    fn binding_events(&mut self) -> Vec<Event> {
         let is_of_binding = |event: &Event| matches!(event, Event::Bound { .. } | Event::Unbound { .. });
         self.outputs().into_iter().filter(is_of_binding).collect()
     }
@@ -137,46 +137,46 @@ impl Bench {
 const HERE: &str = "Contact: <sip:desk@198.51.100.7:5060>";
 
 #[test]
-fn a_phone_registers_refreshes_and_goes() {
+fn phone_registers_refreshes_and_unregisters() {
     let mut bench = Bench::new();
     assert_eq!(
         bench.register(&format!("{HERE};q=0.5\nExpires: 120")),
         ["<sip:desk@198.51.100.7:5060>;q=0.500;expires=120"]
     );
-    assert_eq!(bench.told(), [bench.bound(1)]);
+    assert_eq!(bench.binding_events(), [bench.bound(1)]);
     bench.now = bench.now + Duration::from_secs(100);
-    assert_eq!(bench.register(""), ["<sip:desk@198.51.100.7:5060>;q=0.500;expires=20"], "a question changes nothing");
+    assert_eq!(bench.register(""), ["<sip:desk@198.51.100.7:5060>;q=0.500;expires=20"], "a query changes nothing");
     assert_eq!(bench.register(&format!("{HERE};expires=300")), ["<sip:desk@198.51.100.7:5060>;expires=300"]);
-    assert_eq!(bench.told(), [], "it is there as before");
+    assert_eq!(bench.binding_events(), [], "no event for a refresh");
     assert_eq!(bench.registrar.poll_timeout(), Some(Time::EPOCH + Duration::from_secs(400)));
     assert_eq!(bench.registrar.user_of(BindingId(1)), Some("desk"));
     assert!(bench.register(&format!("{HERE};expires=0")).is_empty());
-    assert_eq!(bench.told(), [bench.unbound(1)]);
+    assert_eq!(bench.binding_events(), [bench.unbound(1)]);
     assert_eq!(bench.registrar.poll_timeout(), None);
     bench.assert_consistent();
 }
 
 #[test]
-fn a_phone_that_does_not_come_back_expires() {
+fn binding_without_refresh_expires() {
     let mut bench = Bench::new();
     bench.register(&format!("{HERE};expires=60"));
-    bench.told();
+    bench.binding_events();
     let saved = serde_json::to_string(&bench.registrar).unwrap();
     bench.registrar = serde_json::from_str(&saved).unwrap();
     bench.registrar.handle_timeout(Time::from_micros(59_999_999));
-    assert_eq!(bench.told(), []);
+    assert_eq!(bench.binding_events(), []);
     bench.registrar.handle_timeout(Time::from_micros(60_000_000));
-    assert_eq!(bench.told(), [bench.unbound(1)]);
+    assert_eq!(bench.binding_events(), [bench.unbound(1)]);
     bench.assert_consistent();
 }
 
 #[test]
-fn lifetimes_are_granted_within_limits() {
+fn granted_lifetime_is_within_limits() {
     let mut bench = Bench::new();
     bench.challenge();
     let response = bench.send(&format!("{HERE}\nExpires: 59"));
     assert_eq!((response.status, response.headers.get(HeaderName::MinExpires)), (423, Some("60")));
-    assert_eq!(bench.told(), []);
+    assert_eq!(bench.binding_events(), []);
     for (asked, granted) in [("", 600), (";expires=60", 60), (";expires=9999", 600), (";expires=99999999999", 600)] {
         assert_eq!(
             bench.register(&format!("{HERE}{asked}")),
@@ -186,42 +186,42 @@ fn lifetimes_are_granted_within_limits() {
 }
 
 #[test]
-fn several_contacts_stand_side_by_side() {
+fn several_contacts_are_bound_up_to_the_limit() {
     let mut bench = Bench::new();
     bench.register("Contact: <sip:desk@198.51.100.7:5060>, <sip:desk@198.51.100.7:5070>\nExpires: 60");
-    assert_eq!(bench.told(), [bench.bound(1), bench.bound(2)]);
+    assert_eq!(bench.binding_events(), [bench.bound(1), bench.bound(2)]);
     bench.register("Contact: <sip:desk@198.51.100.7:5070>;expires=0, <sip:desk@198.51.100.7:5080>");
-    assert_eq!(bench.told(), [bench.unbound(2), bench.bound(3)]);
+    assert_eq!(bench.binding_events(), [bench.unbound(2), bench.bound(3)]);
     bench.register("Contact: <sip:desk@198.51.100.7:5090>;q=0.1, <sip:desk@198.51.100.7:5090>;q=0.2");
-    assert_eq!(bench.told(), [bench.bound(4)], "the same twice");
+    assert_eq!(bench.binding_events(), [bench.bound(4)], "two equivalent contacts create one binding");
     let ids: Vec<u64> = bench.registrar.bindings_of("desk").map(|(id, _)| id.0).collect();
     assert_eq!(ids, [1, 3, 4]);
     bench.register("Contact: <sip:desk@198.51.100.7:5100>");
-    assert_eq!(bench.told(), [bench.bound(5), bench.unbound(1)], "the oldest makes room");
+    assert_eq!(bench.binding_events(), [bench.bound(5), bench.unbound(1)], "the oldest binding is removed");
     bench.register("Contact: *\nExpires: 0");
-    assert_eq!(bench.told(), [bench.unbound(3), bench.unbound(4), bench.unbound(5)]);
+    assert_eq!(bench.binding_events(), [bench.unbound(3), bench.unbound(4), bench.unbound(5)]);
     bench.assert_consistent();
 }
 
 #[test]
-fn a_restarted_phone_takes_its_own_place() {
+fn restarted_phone_replaces_its_binding() {
     let mut bench = Bench::new();
     let contact =
         |port: u16| format!("Contact: <sip:desk@198.51.100.7:{port}>;+sip.instance=\"<urn:uuid:1>\";reg-id=1");
     bench.register(&contact(5060));
     bench.register(&contact(5070));
-    assert_eq!(bench.told(), [bench.bound(1)]);
+    assert_eq!(bench.binding_events(), [bench.bound(1)]);
     let (_, binding) = bench.registrar.bindings_of("desk").next().unwrap();
     assert_eq!(binding.uri.port(), Some(5070));
     bench.register(&contact(5080).replace("reg-id=1", "reg-id=2"));
-    assert_eq!(bench.told(), [bench.bound(2)]);
+    assert_eq!(bench.binding_events(), [bench.bound(2)]);
 }
 
 #[test]
-fn what_cannot_be_done_as_a_whole_is_not_done_at_all() {
+fn rejected_register_changes_no_binding() {
     let mut bench = Bench::new();
     bench.register(HERE);
-    bench.told();
+    bench.binding_events();
     let other = "Contact: <sip:desk@198.51.100.7:5070>";
     for (lines, status) in [
         (format!("{other}, <sip:desk@198.51.100.7:5060>;expires=5"), 423),
@@ -238,12 +238,12 @@ fn what_cannot_be_done_as_a_whole_is_not_done_at_all() {
             assert_eq!(response.headers.unsupported().collect::<Vec<_>>(), ["gruu"]);
         }
     }
-    assert_eq!(bench.told(), []);
+    assert_eq!(bench.binding_events(), []);
     assert_eq!(bench.registrar.bindings_of("desk").count(), 1);
 }
 
 #[test]
-fn a_request_overtaken_by_a_newer_one_fails() {
+fn reordered_register_is_rejected() {
     let mut bench = Bench::new();
     bench.register(HERE);
     bench.cseq = 0;
@@ -253,11 +253,11 @@ fn a_request_overtaken_by_a_newer_one_fails() {
     bench.cseq = 0;
     bench.call_id = "boot-2";
     bench.register(HERE);
-    assert_eq!(bench.told(), [bench.bound(1)], "a phone that was restarted counts anew");
+    assert_eq!(bench.binding_events(), [bench.bound(1)], "a new Call-ID has its own CSeq");
 }
 
 #[test]
-fn only_a_good_password_registers_and_only_its_own_user() {
+fn register_needs_password_and_own_address_of_record() {
     let mut bench = Bench::new();
     assert_eq!(bench.send(HERE).status, 401);
     bench.challenge();
@@ -269,7 +269,7 @@ fn only_a_good_password_registers_and_only_its_own_user() {
     assert_eq!(bench.send(HERE).status, 401);
     bench.login = Login::new("hall", "secret");
     assert_eq!(bench.send(HERE).status, 403);
-    assert_eq!(bench.told(), []);
+    assert_eq!(bench.binding_events(), []);
     bench.login = Login::new("desk", "secret");
     for to in ["<sip:desk@elsewhere.example>", "<tel:+15551234>", "<sip:pbx.example>"] {
         let mut request = bench.request(HERE);
@@ -281,7 +281,7 @@ fn only_a_good_password_registers_and_only_its_own_user() {
 }
 
 #[test]
-fn credentials_count_however_they_write_the_same_uri() {
+fn equivalent_uri_in_credentials_is_accepted() {
     let mut bench = Bench::new();
     bench.challenge();
     for (written, status) in [("sip:PBX.example", 200), ("sip:pbx.example:5060", 400), ("sip:other.example", 400)] {
@@ -292,7 +292,7 @@ fn credentials_count_however_they_write_the_same_uri() {
 }
 
 #[test]
-fn guesses_are_refused_with_the_time_to_wait() {
+fn guessed_passwords_are_rejected_with_retry_after() {
     let mut bench = Bench::new();
     bench.challenge();
     bench.login = Login::new("desk", "guess");
@@ -303,16 +303,16 @@ fn guesses_are_refused_with_the_time_to_wait() {
         let response = bench.send(HERE);
         let seconds = format!("{wait}");
         assert_eq!((response.status, response.headers.get(HeaderName::RetryAfter)), (403, Some(seconds.as_str())));
-        assert_eq!(bench.send(HERE).status, 403, "an answer more in the same second is not looked at");
+        assert_eq!(bench.send(HERE).status, 403, "a further attempt in the same second is not verified");
         bench.now = bench.now + Duration::from_secs(1);
     }
     bench.login = Login::new("nobody", "guess");
     let answers: Vec<u16> = (0..12).map(|_| bench.send(HERE).status).collect();
-    assert_eq!(answers, [vec![401; 10], vec![403; 2]].concat(), "unknown users look the same");
+    assert_eq!(answers, [vec![401; 10], vec![403; 2]].concat(), "unknown users get the same responses");
 }
 
 #[test]
-fn right_password_is_served_during_a_lockout() {
+fn right_password_is_accepted_during_lockout() {
     let mut bench = Bench::new();
     bench.challenge();
     bench.login = Login::new("desk", "guess");
@@ -335,19 +335,19 @@ fn right_password_is_served_during_a_lockout() {
 }
 
 #[test]
-fn guesses_that_are_looked_at_are_few_during_a_lockout() {
+fn lockout_limits_verified_passwords() {
     let mut bench = Bench::new();
     bench.challenge();
     bench.login = Login::new("desk", "guess");
     while bench.send(HERE).status == 401 {}
     bench.now = bench.now + Duration::from_secs(1);
     assert_eq!(bench.send(HERE).status, 403, "two seconds of lockout");
-    // The right password among the guesses is not found out.
+    // The right password among the guesses is not revealed.
     bench.login = Login::new("desk", "secret");
     assert_eq!(bench.send(HERE).status, 403);
     bench.now = bench.now + Duration::from_secs(1);
     assert_eq!(bench.send(HERE).status, 200);
-    // Neither wrong answers of others nor its own have it refused from now on.
+    // Wrong answers, by others or by the phone itself, do not cause its rejection from now on.
     for second in 0..30 {
         for user in ["desk", "nobody", "anybody", "somebody"] {
             bench.login = Login::new(user, format!("guess {second}"));
@@ -360,7 +360,7 @@ fn guesses_that_are_looked_at_are_few_during_a_lockout() {
 }
 
 #[test]
-fn repeated_wrong_answer_counts_once() {
+fn repeated_wrong_response_counts_once() {
     let mut bench = Bench::new();
     bench.challenge();
     bench.login = Login::new("desk", "old");
@@ -374,7 +374,7 @@ fn repeated_wrong_answer_counts_once() {
 }
 
 #[test]
-fn guesses_with_a_forged_source_lock_out_the_challenged_address() {
+fn forged_source_locks_out_the_challenged_address() {
     let mut bench = Bench::new();
     let here = bench.source;
     bench.source = source(2, Transport::Udp, "203.0.113.66:5060");
@@ -384,7 +384,7 @@ fn guesses_with_a_forged_source_lock_out_the_challenged_address() {
     for _ in 0..10 {
         assert_eq!(bench.send(HERE).status, 401);
     }
-    assert_eq!(bench.send(HERE).status, 403, "the challenge was the attacker's");
+    assert_eq!(bench.send(HERE).status, 403, "the attacker's address received the challenge");
     let offenses: Vec<_> = bench.offenses();
     let attacker: std::net::IpAddr = [203, 0, 113, 66].into();
     let is_attackers = |event: &Event| matches!(event, Event::Offense { address, .. } if *address == attacker);
@@ -399,7 +399,7 @@ fn guesses_with_a_forged_source_lock_out_the_challenged_address() {
 }
 
 #[test]
-fn ipv6_addresses_of_one_network_share_a_lockout() {
+fn ipv6_network_shares_a_lockout() {
     let mut bench = Bench::new();
     bench.login = Login::new("desk", "guess");
     for host in 0..10 {
@@ -413,7 +413,7 @@ fn ipv6_addresses_of_one_network_share_a_lockout() {
 }
 
 #[test]
-fn registrations_that_ignore_the_challenge_are_reported() {
+fn register_ignoring_the_challenge_is_reported() {
     let mut bench = Bench::new();
     for _ in 0..3 {
         bench.send(HERE);
@@ -429,7 +429,7 @@ fn registrations_that_ignore_the_challenge_are_reported() {
 }
 
 #[test]
-fn a_call_goes_where_the_registration_came_from() {
+fn call_uses_the_flow_of_the_registration() {
     let mut bench = Bench::new();
     bench.source = source(4, Transport::Tcp, "198.51.100.7:41000");
     bench.register("Contact: <sip:desk@198.51.100.7:5062;transport=tcp>, <sip:desk@10.0.0.7;transport=tcp>");
@@ -441,16 +441,16 @@ fn a_call_goes_where_the_registration_came_from() {
     let flow = bench.source;
     assert_eq!(destination(&bench, 1), Some(Destination::Flow { flow, fallback: fallback(5062) }));
     assert_eq!(destination(&bench, 2), Some(Destination::Flow { flow, fallback: vec![] }), "behind a NAT");
-    bench.told();
+    bench.binding_events();
     bench.registrar.flow_closed(FlowId(4));
-    assert_eq!(bench.told(), [bench.unbound(2)]);
+    assert_eq!(bench.binding_events(), [bench.unbound(2)]);
     let uri = "sip:desk@198.51.100.7:5062;transport=tcp".parse::<crate::message::Uri>().unwrap();
     assert_eq!(destination(&bench, 1), uri.as_sip().map(|uri| Destination::of_uri(uri, None)));
     bench.assert_consistent();
 }
 
 #[test]
-fn a_phone_behind_proxies_is_called_by_their_path() {
+fn call_to_phone_behind_proxies_follows_path() {
     let mut bench = Bench::new();
     bench.challenge();
     let path = "<sip:edge.example;lr>";
@@ -467,18 +467,18 @@ fn a_phone_behind_proxies_is_called_by_their_path() {
 }
 
 #[test]
-fn phones_of_users_that_are_no_more_are_unbound() {
+fn removed_user_loses_its_bindings() {
     let mut bench = Bench::new();
     bench.register(HERE);
-    bench.told();
+    bench.binding_events();
     bench.registrar.set_users(BTreeMap::from([("hall".to_owned(), Login::new("hall", "secret").verifier())]));
-    assert_eq!(bench.told(), [bench.unbound(1)]);
+    assert_eq!(bench.binding_events(), [bench.unbound(1)]);
     assert!(bench.registrar.has_user("hall") && !bench.registrar.has_user("desk"));
     assert_eq!(bench.send(HERE).status, 401);
 }
 
 #[test]
-fn other_requests_of_phones_are_verified_too() {
+fn authenticate_verifies_other_methods() {
     let mut bench = Bench::new();
     bench.challenge();
     let request = bench.request("");
@@ -491,7 +491,7 @@ fn other_requests_of_phones_are_verified_too() {
 }
 
 #[test]
-fn nobody_is_asked_for_a_digest_that_cannot_be_verified() {
+fn unverifiable_algorithms_are_not_offered() {
     let password = ("desk".to_owned(), Login::new("desk", "secret").verifier());
     let hashed = |hash| Verifier::Ha1 { hash, digits: Secret::new("00") };
     let offered = |others: &[Verifier]| {
@@ -502,16 +502,16 @@ fn nobody_is_asked_for_a_digest_that_cannot_be_verified() {
     assert_eq!(offered(&[]), [Algorithm::Sha256, Algorithm::Md5]);
     assert_eq!(offered(&[hashed(Hash::Md5)]), [Algorithm::Md5]);
     assert_eq!(offered(&[hashed(Hash::Sha256)]), [Algorithm::Sha256]);
-    // Somebody is left out whatever is offered.
+    // No algorithm works for every user.
     assert_eq!(offered(&[hashed(Hash::Md5), hashed(Hash::Sha256)]), [Algorithm::Sha256, Algorithm::Md5]);
 }
 
 #[test]
-fn a_phone_that_receives_elsewhere_is_called_at_its_contact() {
+fn phone_with_other_receiving_port_is_called_at_contact() {
     let contact: Target =
         Target { transport: Transport::Udp, address: "198.51.100.7:5060".parse().unwrap(), host: None };
     for (via, host, expected) in [
-        // The Via of a Cisco 79xx: its own address, the port it receives at, no rport.
+        // The `Via` of a Cisco 79xx: its own address, the port it receives at, no `rport`.
         ("198.51.100.7:5060", "198.51.100.7", Some(contact)),
         ("198.51.100.7:5060;rport", "198.51.100.7", None),
         ("198.51.100.7:50933", "198.51.100.7", None),

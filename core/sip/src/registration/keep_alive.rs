@@ -1,13 +1,14 @@
-//! Connections that registrations rest on, kept open (RFC 5626 §4.4.1).
+//! Keep-alive of the flows that registrations use (RFC 5626 §4.4.1).
 //!
 //! ```text
-//!          interval: ping                     ping, and the peer is known to answer
+//!          interval: ping                     ping, and the peer has answered before
 //!  Idle ───────────────────> Idle        Idle ──────────────────────────────────────> Pinged ── 10 s ──> lost
 //!                                          ^──────────────── pong ─────────────────────┘
 //! ```
 //!
-//! Many accounts at one server share one connection, and its pings. Over UDP a ping keeps NATs open and is not answered. Over
-//! streams it is, by servers that know RFC 5626; others show by never having answered that silence means nothing.
+//! Many accounts at one server share one flow and its pings. Over UDP a ping keeps NAT bindings open and is not
+//! answered. Over a stream, servers that support RFC 5626 answer it; a missing pong counts as a failure only if the
+//! peer has answered before.
 
 use crate::transport::{FlowId, Source};
 use core::time::Duration;
@@ -16,18 +17,18 @@ use rand_chacha::ChaCha20Rng;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
-/// How long a pong may take.
+/// The time that a pong may take.
 const PONG_WAIT: Duration = Duration::from_secs(10);
 
-/// The longest interval over UDP: NATs forget soon.
+/// The longest interval over UDP, because NAT bindings expire quickly.
 const LONGEST_OVER_UDP: Duration = Duration::from_secs(29);
 
-/// What is to be done about a connection.
+/// An action on a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ping {
-    /// Send a ping: two line ends.
+    /// Send a ping: a double CRLF.
     Send(FlowId),
-    /// The peer has stopped answering.
+    /// The peer has stopped answering pings.
     Lost(FlowId),
 }
 
@@ -53,7 +54,7 @@ struct Flow {
     state: State,
 }
 
-/// All of them.
+/// The keep-alive state of all flows with registrations.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeepAlives {
     flows: BTreeMap<FlowId, Flow>,
@@ -63,7 +64,7 @@ pub struct KeepAlives {
 }
 
 impl KeepAlives {
-    /// One more registration rests on a connection; it is pinged at least so often.
+    /// Adds a registration to a flow, which is pinged at least once per `interval`.
     pub fn hold(&mut self, source: &Source, interval: Duration, rng: &mut ChaCha20Rng, now: Time) {
         let most = if source.transport.is_reliable() { interval } else { interval.min(LONGEST_OVER_UDP) };
         match self.flows.get_mut(&source.flow) {
@@ -80,7 +81,7 @@ impl KeepAlives {
         }
     }
 
-    /// One registration less rests on a connection; after the last it is left alone.
+    /// Removes a registration from a flow. A flow without registrations is not pinged.
     pub fn release(&mut self, id: FlowId) {
         let Some(flow) = self.flows.get_mut(&id) else { return };
         flow.users = flow.users.saturating_sub(1);
@@ -89,13 +90,13 @@ impl KeepAlives {
         }
     }
 
-    /// A connection is gone.
+    /// Removes a closed flow.
     pub fn forget(&mut self, id: FlowId) {
         self.flows.remove(&id);
         self.deadlines.set(id, None);
     }
 
-    /// A pong came.
+    /// Processes a received pong.
     pub fn pong(&mut self, id: FlowId, rng: &mut ChaCha20Rng, now: Time) {
         let Some(flow) = self.flows.get_mut(&id) else { return };
         flow.has_answered = true;
@@ -105,7 +106,7 @@ impl KeepAlives {
         }
     }
 
-    /// Does what is due.
+    /// Processes the timers that have expired.
     pub fn handle_timeout(&mut self, rng: &mut ChaCha20Rng, now: Time) {
         while let Some((_, id)) = self.deadlines.pop_due(now) {
             let Some(flow) = self.flows.get(&id) else { continue };
@@ -133,18 +134,18 @@ impl KeepAlives {
         }
     }
 
-    /// The next thing to do, until there is none.
+    /// Returns the next output.
     pub fn poll_output(&mut self) -> Option<Ping> {
         self.outputs.pop_front()
     }
 
-    /// When [`Self::handle_timeout`] must be called next.
+    /// Returns the time at which [`Self::handle_timeout`] must be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         self.deadlines.next()
     }
 
-    /// There is none.
+    /// Returns whether there are no flows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.flows.is_empty()

@@ -1,4 +1,4 @@
-//! The registrations of all accounts, with one deadline and one index of what was asked for whom.
+//! Registrations of all accounts: routes responses to accounts and shares keep-alives.
 
 use super::keep_alive::{KeepAlives, Ping};
 use super::{Event, Input, Registration, Settings};
@@ -14,27 +14,27 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
-/// What the registrations want done.
+/// An output of the registrations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// Send a REGISTER, and say by which key with [`Registrations::sent`].
+    /// Send a REGISTER and report its key with [`Registrations::sent`].
     Request {
-        /// For whom.
+        /// The account.
         account: AccountId,
         /// The request.
         request: Box<Request>,
-        /// Where to.
+        /// The destination.
         destination: Destination,
     },
-    /// Send a keep-alive: two line ends (RFC 5626 §4.4.1).
+    /// Send a keep-alive: a double CRLF (RFC 5626 §4.4.1).
     Ping(FlowId),
-    /// Close a connection whose peer has stopped answering (RFC 5626 §4.4.1): on it, nothing would get through.
+    /// Close a connection whose peer has stopped answering keep-alives (RFC 5626 §4.4.1).
     Close(FlowId),
-    /// Tell the user.
+    /// Report an event.
     Event {
-        /// About whom.
+        /// The account.
         account: AccountId,
-        /// What happened.
+        /// The event.
         event: Event,
     },
 }
@@ -43,22 +43,22 @@ pub enum Output {
 struct Entry {
     registration: Registration,
     transport: Option<Transport>,
-    /// The request that is out.
-    asked: Option<ClientKey>,
-    /// The connection that the latest success came on.
+    /// The pending request.
+    pending: Option<ClientKey>,
+    /// The flow that the latest 2xx arrived on.
     flow: Option<FlowId>,
-    /// The relay's own address that it came to.
+    /// The local address that it arrived on.
     local: Option<IpAddr>,
 }
 
-/// The machine.
+/// The state machine of all registrations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registrations {
     rng: ChaCha20Rng,
-    /// How long a connection may be silent; zero: for ever.
+    /// The interval of keep-alives. Zero disables them.
     keep_alive: Duration,
     entries: BTreeMap<AccountId, Entry>,
-    asked: BTreeMap<ClientKey, AccountId>,
+    pending: BTreeMap<ClientKey, AccountId>,
     flows: BTreeSet<(FlowId, AccountId)>,
     keep_alives: KeepAlives,
     deadlines: Deadlines<AccountId>,
@@ -67,14 +67,14 @@ pub struct Registrations {
 }
 
 impl Registrations {
-    /// None yet.
+    /// Creates a machine without registrations.
     #[must_use]
     pub fn new(keep_alive: Duration, rng: ChaCha20Rng) -> Self {
         Self {
             rng,
             keep_alive,
             entries: BTreeMap::new(),
-            asked: BTreeMap::new(),
+            pending: BTreeMap::new(),
             flows: BTreeSet::new(),
             keep_alives: KeepAlives::default(),
             deadlines: Deadlines::new(),
@@ -82,77 +82,77 @@ impl Registrations {
         }
     }
 
-    /// Registers an account; one of that number is replaced without a word to its server, which keeps it until it expires.
-    /// `transport` counts where the URIs name none.
+    /// Registers an account. An account with the same number is replaced without being unregistered, so its binding
+    /// remains until it expires. `transport` applies if the URIs name none.
     pub fn add(&mut self, account: AccountId, settings: Settings, transport: Option<Transport>, now: Time) {
         self.forget(account);
         let registration = Registration::new(settings, &mut self.rng);
-        self.entries.insert(account, Entry { registration, transport, asked: None, flow: None, local: None });
+        self.entries.insert(account, Entry { registration, transport, pending: None, flow: None, local: None });
         self.settle(account, now);
     }
 
-    /// Unregisters an account, and forgets it when that is done; false: it is not known.
+    /// Unregisters an account and removes it when that is complete. Returns false if the account is unknown.
     pub fn remove(&mut self, account: AccountId, now: Time) -> bool {
         let is_known = self.entries.contains_key(&account);
         self.drive(account, Input::Unregister, now);
         is_known
     }
 
-    /// The machine has other addresses than before. Registrations from an address that it still has are left alone.
+    /// Processes a change of the machine's addresses. Registrations from an address that remains are unchanged.
     pub fn network_changed(&mut self, addresses: &BTreeSet<IpAddr>, now: Time) {
-        let is_concerned = |entry: &Entry| {
+        let is_affected = |entry: &Entry| {
             let is_lost = entry.local.is_none_or(|local| !addresses.contains(&local));
             is_lost || !entry.registration.is_registered()
         };
-        let concerned = self.entries.iter().filter(|(_, entry)| is_concerned(entry)).map(|(account, _)| *account);
-        for account in concerned.collect::<Vec<_>>() {
+        let affected = self.entries.iter().filter(|(_, entry)| is_affected(entry)).map(|(account, _)| *account);
+        for account in affected.collect::<Vec<_>>() {
             self.drive(account, Input::NetworkChanged, now);
         }
     }
 
-    /// Notes by which key a request was sent.
+    /// Stores the key of a request that was sent.
     pub fn sent(&mut self, account: AccountId, key: ClientKey) {
         if let Some(entry) = self.entries.get_mut(&account) {
-            if let Some(earlier) = entry.asked.replace(key) {
-                self.asked.remove(&earlier);
+            if let Some(earlier) = entry.pending.replace(key) {
+                self.pending.remove(&earlier);
             }
-            self.asked.insert(key, account);
+            self.pending.insert(key, account);
         }
     }
 
-    /// Takes a response; false: it is not to a request of these.
+    /// Processes a response. Returns false if it does not belong to a request of this machine.
     pub fn receive(&mut self, key: ClientKey, response: &Response, source: &Source, now: Time) -> bool {
-        let Some(account) = self.asked.get(&key).copied() else { return false };
+        let Some(account) = self.pending.get(&key).copied() else { return false };
         if !response.is_provisional() {
             self.answered(account, key);
         }
         if response.is_success() {
-            self.rest_on(account, source, response, now);
+            self.use_flow(account, source, response, now);
         }
         self.drive(account, Input::Response(response), now);
         true
     }
 
-    /// Takes the news that no response will come; false: not to a request of these.
+    /// Processes the failure of a request. Returns false if it does not belong to a request of this machine.
     pub fn failed(&mut self, key: ClientKey, failure: Failure, now: Time) -> bool {
-        let Some(account) = self.asked.get(&key).copied() else { return false };
+        let Some(account) = self.pending.get(&key).copied() else { return false };
         self.answered(account, key);
         self.drive(account, Input::Failed(failure), now);
         true
     }
 
-    /// Takes the news that a REGISTER leads to a host that the account may not use.
+    /// Processes the rejection of a destination that the account may not use.
     pub fn refused(&mut self, account: AccountId, now: Time) {
         self.drive(account, Input::Failed(Failure::NoSuchHost), now);
     }
 
-    /// A connection is gone: whoever registered on it does so anew.
+    /// Processes the closing of a flow: accounts that registered on it register again.
     pub fn flow_closed(&mut self, flow: FlowId, now: Time) {
         self.keep_alives.forget(flow);
         let first = (flow, AccountId(0));
-        let concerned: Vec<AccountId> =
+        let affected: Vec<AccountId> =
             self.flows.range(first..).take_while(|(of, _)| *of == flow).map(|(_, account)| *account).collect();
-        for account in concerned {
+        for account in affected {
             self.flows.remove(&(flow, account));
             if let Some(entry) = self.entries.get_mut(&account) {
                 entry.flow = None;
@@ -161,12 +161,12 @@ impl Registrations {
         }
     }
 
-    /// A peer answered a ping.
+    /// Processes a received pong.
     pub fn pong(&mut self, flow: FlowId, now: Time) {
         self.keep_alives.pong(flow, &mut self.rng, now);
     }
 
-    /// Does what is due.
+    /// Processes the timers that have expired.
     pub fn handle_timeout(&mut self, now: Time) {
         self.keep_alives.handle_timeout(&mut self.rng, now);
         while let Some(ping) = self.keep_alives.poll_output() {
@@ -183,43 +183,43 @@ impl Registrations {
                 entry.registration.handle_timeout(&mut self.rng, now);
             }
             self.settle(account, now);
-            // A deadline that does not move when it is served must not hold the relay up.
+            // A deadline that its handler did not move must not cause an endless loop.
             if self.deadlines.get(&account) == Some(due) {
                 break;
             }
         }
     }
 
-    /// The next thing to do, until there is none.
+    /// Returns the next output.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// When [`Self::handle_timeout`] must be called next.
+    /// Returns the time at which [`Self::handle_timeout`] must be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         earliest(self.deadlines.next(), self.keep_alives.poll_timeout())
     }
 
-    /// The proxies that other requests of an account go through (RFC 3608 §6.1).
+    /// Returns the service route for other requests of an account (RFC 3608 §6.1).
     #[must_use]
     pub fn service_route(&self, account: AccountId) -> &[NameAddr] {
         self.entries.get(&account).map_or(&[], |entry| entry.registration.service_route())
     }
 
-    /// The server knows the account, as far as can be said.
+    /// Returns whether a binding of the account is believed to be valid.
     #[must_use]
     pub fn is_registered(&self, account: AccountId) -> bool {
         self.entries.get(&account).is_some_and(|entry| entry.registration.is_registered())
     }
 
-    /// How many accounts there are, those included that are being unregistered.
+    /// Returns the number of accounts, including those that are being unregistered.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// There is none.
+    /// Returns whether there are no accounts.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -232,7 +232,7 @@ impl Registrations {
         }
     }
 
-    /// Passes on what one registration wants, and sets its alarm.
+    /// Forwards the outputs of one registration and updates its deadline.
     fn settle(&mut self, account: AccountId, now: Time) {
         let mut lost = false;
         let Some(entry) = self.entries.get_mut(&account) else { return };
@@ -257,14 +257,14 @@ impl Registrations {
     }
 
     fn answered(&mut self, account: AccountId, key: ClientKey) {
-        self.asked.remove(&key);
+        self.pending.remove(&key);
         if let Some(entry) = self.entries.get_mut(&account) {
-            entry.asked = entry.asked.filter(|asked| *asked != key);
+            entry.pending = entry.pending.filter(|pending| *pending != key);
         }
     }
 
-    /// Notes the connection that a registration rests on from now on.
-    fn rest_on(&mut self, account: AccountId, source: &Source, response: &Response, now: Time) {
+    /// Stores the flow that a registration uses.
+    fn use_flow(&mut self, account: AccountId, source: &Source, response: &Response, now: Time) {
         let Some(entry) = self.entries.get_mut(&account) else { return };
         entry.local = Some(source.local.ip().to_canonical());
         let earlier = entry.flow.replace(source.flow);
@@ -276,7 +276,7 @@ impl Registrations {
             self.keep_alives.release(earlier);
         }
         self.flows.insert((source.flow, account));
-        // The server may know better when it would close the connection (RFC 5626 §4.4).
+        // `Flow-Timer` is the server's time-out for idle flows (RFC 5626 §4.4).
         let named = response.headers.get("Flow-Timer").and_then(|text| text.parse().ok()).map(Duration::from_secs);
         let interval = named.filter(|named| !named.is_zero()).unwrap_or(self.keep_alive);
         if !self.keep_alive.is_zero() {
@@ -286,8 +286,8 @@ impl Registrations {
 
     fn forget(&mut self, account: AccountId) {
         let Some(entry) = self.entries.remove(&account) else { return };
-        if let Some(key) = entry.asked {
-            self.asked.remove(&key);
+        if let Some(key) = entry.pending {
+            self.pending.remove(&key);
         }
         if let Some(flow) = entry.flow {
             self.flows.remove(&(flow, account));

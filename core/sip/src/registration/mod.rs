@@ -1,4 +1,5 @@
-//! One account's registration at a SIP server (RFC 3261 §10.2, RFC 3608), kept up until it is not wished any more.
+//! SIP registration client: registers one account and refreshes the binding until it is removed (RFC 3261 §10.2, RFC
+//! 3608).
 //!
 //! ```text
 //!                  401, 407, 423, 3xx: again
@@ -13,7 +14,7 @@
 //!  4xx, 6xx ──> Failed ── unregister ───────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! A request is never sent while another is out (RFC 3261 §10.2), unless the network is another one by then.
+//! A request is not sent while another one is pending (RFC 3261 §10.2), unless the network has changed since.
 
 mod keep_alive;
 mod many;
@@ -34,103 +35,103 @@ use round::{Round, is_final, own_contact};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// The wait after the first failure (RFC 5626 §4.5); it doubles with each.
+/// The wait after the first failure (RFC 5626 §4.5). It doubles with each failure.
 const BASE_WAIT: Duration = Duration::from_secs(30);
 
-/// The wait after the first failure to reach a server, which costs the server nothing: it may
-/// be starting together with the relay. It doubles up to [`BASE_WAIT`] and beyond.
+/// The wait after the first failure to reach a server. Such attempts cost the server nothing, and it may be starting
+/// together with the relay. It doubles up to [`LONGEST_WAIT`].
 const UNREACHABLE_WAIT: Duration = Duration::from_secs(1);
 
 /// The longest wait after failures (RFC 5626 §4.5).
 const LONGEST_WAIT: Duration = Duration::from_secs(1_800);
 
-/// The wait after the first refusal of an account that persists; it doubles with each.
+/// The wait after the first rejection of an account with [`Settings::persists`]. It doubles with each rejection.
 const REFUSED_WAIT: Duration = Duration::from_secs(60);
 
-/// The longest wait after such refusals.
+/// The longest wait after such rejections.
 const LONGEST_REFUSED_WAIT: Duration = Duration::from_secs(600);
 
-/// The longest wait that a server is obeyed in.
+/// The longest `Retry-After` that is observed.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(86_400);
 
-/// The shortest one: a server that says 0 would be asked as fast as it refuses.
+/// The shortest `Retry-After` that is observed: a value of 0 would cause a request loop.
 const SHORTEST_RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// Shorter bindings are refreshed as if they were this long: nobody is to be flooded.
+/// Shorter bindings are refreshed as if they had this lifetime, to limit the request rate.
 const SHORTEST_BINDING: Duration = Duration::from_secs(10);
 
-/// After a change of the network, all accounts register anew, but not all at once.
+/// After a network change, the accounts register again at random times within this period.
 const RUSH: Duration = Duration::from_secs(2);
 
-/// What is registered, and where.
+/// The account to register and its registrar.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
-    /// The address of record: `To` and `From`.
+    /// The address of record, in `To` and `From`.
     pub identity: NameAddr,
-    /// The registrar's domain: a SIP URI without user.
+    /// The registrar's domain: a SIP URI without user part.
     pub registrar: Uri,
-    /// Proxies on the way, the nearest first.
+    /// Outbound proxies, nearest first.
     pub route: Vec<NameAddr>,
-    /// Where the address of record is to lead. Its user part is unique: by that it is found in responses, whatever the server
-    /// makes of the rest.
+    /// The contact to bind to the address of record. Its user part is unique, so that it is found in responses even if
+    /// the server has changed the other parts.
     pub contact: NameAddr,
-    /// How long a registration is asked for.
+    /// The requested lifetime of the binding.
     pub expires: Duration,
-    /// The name and password for those that challenge.
+    /// The login for challenges.
     pub login: Option<Login>,
-    /// A refusal is tried again after minutes: the registrar may know the account later.
+    /// Whether a rejected registration is repeated after minutes, because the account may be created later.
     pub persists: bool,
 }
 
-/// What happens to a registration.
+/// An input of a registration.
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
-    /// The response to the latest request.
+    /// A response to the latest request.
     Response(&'a Response),
-    /// No response to the latest request.
+    /// The latest request received no response.
     Failed(transaction::Failure),
-    /// The user does not want it any more.
+    /// Remove the registration.
     Unregister,
-    /// The network is another one, or the connection of the registration is gone.
+    /// The network has changed, or the flow of the registration was closed.
     NetworkChanged,
 }
 
-/// What a registration wants done.
+/// An output of a registration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// Send this REGISTER; an earlier one does not count any more.
+    /// Send this REGISTER. It replaces an earlier one that is pending.
     Send(Box<Request>),
-    /// Tell the user.
+    /// Report an event.
     Event(Event),
 }
 
-/// What the user is told.
+/// An event of a registration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The server knows the account now, for this long; refreshes that go well are not told.
+    /// The account is registered. Successful refreshes are not reported.
     Registered {
-        /// Until the server would forget it.
+        /// The lifetime that the registrar granted.
         expires: Duration,
     },
-    /// The server does not know the account, or soon will not.
+    /// The account is not registered, or its binding is about to expire.
     Failed {
-        /// Why.
+        /// The reason.
         failure: Failure,
-        /// When it is tried again; none: never.
+        /// The time of the next attempt. `None` if there is none.
         retry_at: Option<Time>,
     },
-    /// The account is not registered, as it was wished; nothing more will happen.
+    /// The account was unregistered on request. Nothing follows.
     Unregistered,
 }
 
-/// What follows a request that is out.
+/// The action after the pending request is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Then {
     Stay,
     Leave,
 }
 
-/// `binding`: until when the server still knows the account from before.
+/// `binding` is the time until which an earlier binding is valid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum State {
     Registering { round: Round, binding: Option<Time>, then: Then },
@@ -141,7 +142,7 @@ enum State {
     Failed,
 }
 
-/// The machine.
+/// The registration state machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registration {
     settings: Settings,
@@ -149,9 +150,9 @@ pub struct Registration {
     call_id: String,
     tag: String,
     cseq: u32,
-    /// What is asked for: more than the user wished, if the server said so (423).
+    /// The requested lifetime: longer than the configured one if the registrar demanded that (423).
     lifetime: Duration,
-    /// In a row.
+    /// The number of consecutive failures.
     failures: u32,
     service_route: Vec<NameAddr>,
     state: State,
@@ -160,7 +161,7 @@ pub struct Registration {
 }
 
 impl Registration {
-    /// Begins with sending a REGISTER. `rng` is lent: it makes Call-ID, tag and waits.
+    /// Creates a registration and sends a REGISTER. `rng` generates the Call-ID, the tag and random waits.
     #[must_use]
     pub fn new(settings: Settings, rng: &mut ChaCha20Rng) -> Self {
         let mut registration = Self {
@@ -179,18 +180,17 @@ impl Registration {
         registration
     }
 
-    /// Takes one input.
+    /// Processes one input.
     pub fn handle_input(&mut self, input: Input<'_>, rng: &mut ChaCha20Rng, now: Time) {
         let state = core::mem::replace(&mut self.state, State::Failed);
         self.state = match (state, input) {
             (state, Input::Response(response)) if !self.is_awaited(response) => state,
             (State::Registering { round, binding, then }, Input::Response(response)) if !response.is_success() => {
                 match (self.try_again(round, response), then, binding) {
-                    (Ok(round), Then::Stay, _) => {
-                        self.ask(round, self.lifetime, rng, |round| State::Registering { round, binding, then })
-                    }
+                    (Ok(round), Then::Stay, _) => self
+                        .send_register(round, self.lifetime, rng, |round| State::Registering { round, binding, then }),
                     (Ok(round), Then::Leave, Some(_)) => {
-                        self.ask(round, Duration::ZERO, rng, |round| State::Unregistering { round })
+                        self.send_register(round, Duration::ZERO, rng, |round| State::Unregistering { round })
                     }
                     (Ok(_), Then::Leave, None) => self.leave(),
                     (Err(failure), _, _) => self.fail(failure, Some(response), (binding, then), rng, now),
@@ -205,7 +205,7 @@ impl Registration {
             (State::Registering { round, binding, .. }, Input::Unregister) => {
                 State::Registering { round, binding, then: Then::Leave }
             }
-            // The request that is out may never be answered where the relay is now.
+            // The pending request may not be answered on the new network.
             (State::Registering { binding, then: Then::Stay, .. }, Input::NetworkChanged) => {
                 self.register(binding, rng)
             }
@@ -221,7 +221,7 @@ impl Registration {
             }
             (State::Unregistering { round }, Input::Response(response)) if !response.is_success() => {
                 match self.try_again(round, response) {
-                    Ok(round) => self.ask(round, Duration::ZERO, rng, |round| State::Unregistering { round }),
+                    Ok(round) => self.send_register(round, Duration::ZERO, rng, |round| State::Unregistering { round }),
                     Err(_) => self.leave(),
                 }
             }
@@ -235,28 +235,28 @@ impl Registration {
         };
     }
 
-    /// Final, and to the latest request.
+    /// Returns whether the response is final and belongs to the latest request.
     fn is_awaited(&self, response: &Response) -> bool {
         !response.is_provisional() && response.headers.cseq().is_ok_and(|cseq| cseq.number == self.cseq)
     }
 
     fn register(&mut self, binding: Option<Time>, rng: &mut ChaCha20Rng) -> State {
         let round = Round::new(&self.settings);
-        self.ask(round, self.lifetime, rng, |round| State::Registering { round, binding, then: Then::Stay })
+        self.send_register(round, self.lifetime, rng, |round| State::Registering { round, binding, then: Then::Stay })
     }
 
     fn unregister(&mut self, rng: &mut ChaCha20Rng) -> State {
         let round = Round::new(&self.settings);
-        self.ask(round, Duration::ZERO, rng, |round| State::Unregistering { round })
+        self.send_register(round, Duration::ZERO, rng, |round| State::Unregistering { round })
     }
 
     fn leave(&mut self) -> State {
-        self.tell(Event::Unregistered);
+        self.report(Event::Unregistered);
         State::Unregistered
     }
 
-    /// Sends the next request of a round.
-    fn ask(
+    /// Sends the next request of an exchange.
+    fn send_register(
         &mut self,
         mut round: Round,
         lifetime: Duration,
@@ -274,7 +274,7 @@ impl Registration {
         headers.push(HeaderName::CSeq, format_args!("{} REGISTER", self.cseq));
         headers.push(HeaderName::Contact, &self.settings.contact);
         headers.push(HeaderName::Expires, lifetime.as_secs());
-        // Proxies may leave their path, for calls to take (RFC 3327 §5.1).
+        // Proxies may add `Path`, which calls then follow (RFC 3327 §5.1).
         headers.push(HeaderName::Supported, "path");
         if let Some(auth) = &mut self.auth {
             auth.sign(&mut request, rng);
@@ -284,7 +284,7 @@ impl Registration {
         state(round)
     }
 
-    /// What can be done about a response that is no success: another request of the same round.
+    /// Returns the exchange if the response is to be followed by another request, else the failure.
     fn try_again(&mut self, mut round: Round, response: &Response) -> Result<Round, Failure> {
         let refused = || Failure::Refused { status: response.status, reason: response.reason.clone() };
         let is_answered = match response.status {
@@ -331,7 +331,7 @@ impl Registration {
         let expires =
             granted.map_or(self.lifetime, |seconds| Duration::from_secs(seconds.into())).max(SHORTEST_BINDING);
         if binding.is_none() {
-            self.tell(Event::Registered { expires });
+            self.report(Event::Registered { expires });
         }
         State::Registered { expires_at: now + expires, refresh_at: now + refresh_after(expires, rng) }
     }
@@ -364,27 +364,28 @@ impl Registration {
         };
         self.failures += 1;
         let Some(wait) = wait else {
-            self.tell(Event::Failed { failure, retry_at: None });
+            self.report(Event::Failed { failure, retry_at: None });
             return State::Failed;
         };
         let retry_at = now + wait;
-        // As long as the server knows the account from before, there is nothing to tell.
+        // While an earlier binding is valid, the failure is not reported.
         let binding = binding.filter(|expires_at| !is_refused && retry_at < *expires_at);
         if binding.is_none() {
-            self.tell(Event::Failed { failure, retry_at: Some(retry_at) });
+            self.report(Event::Failed { failure, retry_at: Some(retry_at) });
         }
         State::Waiting { retry_at, binding }
     }
 
-    /// How long to wait after a refusal. The credentials start anew, because the refusal may have been about their nonce.
+    /// Returns the wait after a rejection. The credentials are reset, because the rejection may have been caused by
+    /// their nonce.
     fn refused_wait(&mut self, rng: &mut ChaCha20Rng) -> Duration {
         self.auth = self.settings.login.clone().map(Client::new);
         let wait = REFUSED_WAIT.saturating_mul(2_u32.saturating_pow(self.failures)).min(LONGEST_REFUSED_WAIT);
         part_of(wait, 50, rng)
     }
 
-    /// How long to wait after a failure (RFC 5626 §4.5). While a binding lives, at most half of what is left of it, so that it
-    /// may still be refreshed.
+    /// Returns the wait after a failure (RFC 5626 §4.5). While a binding is valid, it is at most half of the remaining
+    /// lifetime, so that the binding can still be refreshed.
     fn back_off(&self, first: Duration, binding: Option<Time>, rng: &mut ChaCha20Rng, now: Time) -> Duration {
         let wait = first.saturating_mul(2_u32.saturating_pow(self.failures)).min(LONGEST_WAIT);
         let wait = part_of(wait, 50, rng);
@@ -392,18 +393,18 @@ impl Registration {
         left.map_or(wait, |left| wait.min(left))
     }
 
-    fn tell(&mut self, event: Event) {
+    fn report(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
     }
 
-    /// Does what is due.
+    /// Processes the timers that have expired.
     pub fn handle_timeout(&mut self, rng: &mut ChaCha20Rng, now: Time) {
         match self.state {
             State::Registered { refresh_at, expires_at } if refresh_at <= now => {
                 self.state = self.register(Some(expires_at), rng);
             }
             State::Waiting { retry_at, binding } if retry_at <= now => self.state = self.register(binding, rng),
-            // A request that is out ends by itself: the transaction layer sees to that.
+            // The transaction layer ends a pending request.
             State::Registering { .. }
             | State::Registered { .. }
             | State::Waiting { .. }
@@ -413,12 +414,12 @@ impl Registration {
         }
     }
 
-    /// The next thing to do, until there is none.
+    /// Returns the next output.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// When [`Self::handle_timeout`] must be called next.
+    /// Returns the time at which [`Self::handle_timeout`] must be called.
     #[must_use]
     pub const fn poll_timeout(&self) -> Option<Time> {
         match self.state {
@@ -427,13 +428,13 @@ impl Registration {
         }
     }
 
-    /// The proxies that other requests of this account go through (RFC 3608 §6.1).
+    /// Returns the service route for other requests of this account (RFC 3608 §6.1).
     #[must_use]
     pub fn service_route(&self) -> &[NameAddr] {
         &self.service_route
     }
 
-    /// The server knows the account, as far as can be said.
+    /// Returns whether a binding is believed to be valid.
     #[must_use]
     pub const fn is_registered(&self) -> bool {
         match self.state {
@@ -443,20 +444,21 @@ impl Registration {
         }
     }
 
-    /// It ended as it was wished.
+    /// Returns whether the account was unregistered on request.
     #[must_use]
     pub const fn is_unregistered(&self) -> bool {
         matches!(self.state, State::Unregistered)
     }
 }
 
-/// When a binding is refreshed: with a tenth of it left, and enough for two requests that get lost; not all accounts at once.
+/// Returns the time until the refresh: a tenth of the lifetime before it expires, but at least the time for two lost
+/// requests, randomized to spread the accounts.
 fn refresh_after(expires: Duration, rng: &mut ChaCha20Rng) -> Duration {
     let margin = (expires / 10).max((expires / 2).min(Duration::from_secs(64)));
     part_of(expires.saturating_sub(margin), 95, rng)
 }
 
-/// A part of `whole` by chance, at least so many percent of it.
+/// Returns a random part of `whole`, at least `least` percent of it.
 fn part_of(whole: Duration, least: u32, rng: &mut ChaCha20Rng) -> Duration {
     let permille = least * 10 + rng.next_u32() % (1_001 - least * 10);
     whole / 1_000 * permille

@@ -1,21 +1,22 @@
-//! One wish at a registrar, over all the requests that it takes.
+//! One REGISTER exchange, including authentication, Min-Expires retries and redirects.
 
 use super::Settings;
 use crate::message::{Contacts, NameAddr, Request, Response, Uri};
 use serde::{Deserialize, Serialize};
 
-/// How many requests a round may take: challenges of several proxies, a stale nonce, a longer interval, a redirection.
+/// The maximum number of requests of an exchange: challenges of several proxies, a stale nonce, a longer interval, a
+/// redirect.
 const MOST_REQUESTS: u8 = 8;
 
-/// How often a registrar may name another one.
+/// The maximum number of redirects.
 const MOST_REDIRECTIONS: u8 = 3;
 
-/// What is known of the round.
+/// The state of a REGISTER exchange.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Round {
     /// The Request-URI.
     pub(super) target: Uri,
-    /// The latest request, for its credentials.
+    /// The latest request, whose credentials are compared with a new challenge.
     pub(super) request: Option<Request>,
     requests: u8,
     redirections: u8,
@@ -26,17 +27,18 @@ impl Round {
         Self { target: settings.registrar.clone(), request: None, requests: 1, redirections: 0 }
     }
 
-    /// Counts one more request; false: there were too many.
+    /// Counts a further request. Returns false if the maximum is exceeded.
     pub(super) const fn count(&mut self) -> bool {
         self.requests += 1;
         self.requests <= MOST_REQUESTS
     }
 
-    /// Goes on at the registrar that a 3xx names, for this round (RFC 3261 §8.1.3.4); false: it names none.
+    /// Selects the registrar that a 3xx names, for this exchange only (RFC 3261 §8.1.3.4). Returns false if it names
+    /// none that can be used.
     pub(super) fn redirect(&mut self, response: &Response) -> bool {
         let Ok(Contacts::List(mut contacts)) = response.headers.contacts() else { return false };
         contacts.sort_by_key(|contact| core::cmp::Reverse(contact.priority()));
-        // Who was asked for safety is not answered with less (RFC 3261 §26.4.4 warns of downgrades).
+        // A redirect must not lead from `sips:` to `sip:` (RFC 3261 §26.4.4 warns of downgrades).
         let is_secure = |uri: &Uri| uri.as_sip().is_some_and(crate::message::SipUri::is_secure);
         let must_be_secure = is_secure(&self.target);
         let fits = |uri: &Uri| uri.as_sip().is_some() && (is_secure(uri) || !must_be_secure);
@@ -52,13 +54,13 @@ impl Round {
     }
 }
 
-/// The contact of ours among those that a registrar lists: it may have changed its address, but not its user.
+/// Returns our contact among those in a response. A registrar may have changed its host, but not its user part.
 pub(super) fn own_contact(response: &Response, own: &NameAddr) -> Option<NameAddr> {
     let Ok(Contacts::List(contacts)) = response.headers.contacts() else { return None };
     contacts.into_iter().find(|contact| contact.uri.user() == own.uri.user())
 }
 
-/// Nothing would be another time what it is now (RFC 3261 §21.4 to §21.6).
+/// Returns whether a later attempt would fail in the same way (RFC 3261 §21.4 to §21.6).
 pub(super) const fn is_final(status: u16) -> bool {
     match status {
         408 | 413 | 429 | 430 | 480 | 486 | 491 => false,

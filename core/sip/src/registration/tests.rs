@@ -1,4 +1,4 @@
-//! One registration, in virtual time: every state with every input against a table, and what it is all for.
+//! Tests of one registration in virtual time: the transition table and typical exchanges.
 
 use super::{Event, Input, Output, Registration, Settings};
 use crate::auth::{Asked, Credentials, Login};
@@ -22,7 +22,7 @@ pub(super) fn settings() -> Settings {
     }
 }
 
-/// What a registrar answers.
+/// Returns the registrar's response.
 pub(super) fn response(request: &Request, status: u16, lines: &[(&str, &str)]) -> Response {
     let mut response = Response::to(request, status, "");
     lines.iter().for_each(|(name, value)| response.headers.push(*name, value));
@@ -48,8 +48,8 @@ impl Bench {
         let mut rng = ChaCha20Rng::from_seed([4; 32]);
         let registration = Registration::new(settings, &mut rng);
         let mut bench = Self { registration, rng, now: Time::EPOCH, latest: None };
-        let told = bench.told();
-        assert!(told.len() == 1 && told[0].starts_with("REGISTER for 600 s"), "{told:?}");
+        let outputs = bench.outputs();
+        assert!(outputs.len() == 1 && outputs[0].starts_with("REGISTER for 600 s"), "{outputs:?}");
         bench
     }
 
@@ -60,11 +60,11 @@ impl Bench {
     fn answer(&mut self, status: u16, lines: &[(&str, &str)]) -> Vec<String> {
         let response = response(self.latest.as_ref().unwrap(), status, lines);
         self.input(Input::Response(&response));
-        self.told()
+        self.outputs()
     }
 
-    /// Takes what it wants done, in words.
-    fn told(&mut self) -> Vec<String> {
+    /// Returns the outputs as text.
+    fn outputs(&mut self) -> Vec<String> {
         let mut words = Vec::new();
         while let Some(output) = self.registration.poll_output() {
             words.push(match output {
@@ -91,7 +91,7 @@ impl Bench {
         words
     }
 
-    /// Goes to the deadline there is, and says how far that was.
+    /// Advances the clock to the next deadline and handles it. Returns the time that passed.
     fn wait(&mut self) -> Duration {
         let due = self.registration.poll_timeout().unwrap();
         let wait = due.since(self.now);
@@ -120,7 +120,7 @@ fn registered() -> Bench {
 fn refreshing() -> Bench {
     let mut bench = registered();
     bench.wait();
-    bench.told();
+    bench.outputs();
     bench
 }
 
@@ -139,21 +139,21 @@ fn leaving_with_binding() -> Bench {
 fn waiting() -> Bench {
     let mut bench = Bench::new();
     bench.input(Input::Failed(Failure::Timeout));
-    bench.told();
+    bench.outputs();
     bench
 }
 
 fn waiting_with_binding() -> Bench {
     let mut bench = refreshing();
     bench.input(Input::Failed(Failure::Timeout));
-    assert_eq!(bench.told(), [""; 0], "the server knows the account yet");
+    assert_eq!(bench.outputs(), [""; 0], "the binding is still valid");
     bench
 }
 
 fn unregistering() -> Bench {
     let mut bench = registered();
     bench.input(Input::Unregister);
-    bench.told();
+    bench.outputs();
     bench
 }
 
@@ -202,15 +202,15 @@ fn every_state_with_every_input() {
             let mut bench = reach();
             let from = bench.state();
             act(&mut bench);
-            let mut told = bench.told().join(", ");
-            if told.is_empty() {
-                told = "-".to_owned();
+            let mut outputs = bench.outputs().join(", ");
+            if outputs.is_empty() {
+                outputs = "-".to_owned();
             }
             let due = bench
                 .registration
                 .poll_timeout()
                 .map_or("never".to_owned(), |at| format!("{} s", at.since(bench.now).as_secs()));
-            table.push_str(&format!("{from} | {what} | {told} | {}, due in {due}\n", bench.state()));
+            table.push_str(&format!("{from} | {what} | {outputs} | {}, due in {due}\n", bench.state()));
         };
         for (status, lines) in answers {
             let what = lines.first().map_or(status.to_string(), |(name, _)| format!("{status} with {name}"));
@@ -231,11 +231,11 @@ fn every_state_with_every_input() {
     if table != committed {
         println!("{table}");
     }
-    assert!(table == committed, "the machine does not do what table.txt says; see the output for what it does");
+    assert!(table == committed, "the transition table differs from table.txt; the actual table is printed above");
 }
 
 #[test]
-fn a_register_has_what_a_registrar_needs() {
+fn register_has_required_headers() {
     let bench = Bench::new();
     let text = String::from_utf8(bench.latest.unwrap().to_bytes()).unwrap();
     for line in [
@@ -254,7 +254,7 @@ fn a_register_has_what_a_registrar_needs() {
 }
 
 #[test]
-fn a_challenge_is_answered_once_and_credentials_go_on() {
+fn challenge_is_answered_and_later_requests_are_signed() {
     let mut bench = Bench::new();
     let first = bench.latest.clone().unwrap();
     assert_eq!(bench.answer(401, &[("WWW-Authenticate", CHALLENGE)]), ["REGISTER signed for 600 s"]);
@@ -266,19 +266,19 @@ fn a_challenge_is_answered_once_and_credentials_go_on() {
     assert!(credentials.is_made_with(&Login::new("alice", "secret").verifier(), &asked));
     assert_eq!(bench.answer(200, &[]), ["registered for 600 s"]);
     bench.wait();
-    assert_eq!(bench.told(), ["REGISTER signed for 600 s"], "the nonce is good yet");
+    assert_eq!(bench.outputs(), ["REGISTER signed for 600 s"], "the nonce is still valid");
     let stale = format!("{}, stale=true", CHALLENGE.replace("n1", "n2"));
     assert_eq!(bench.answer(401, &[("WWW-Authenticate", &stale)]), ["REGISTER signed for 600 s"]);
     assert_eq!(bench.answer(200, &[]), [""; 0]);
 }
 
 #[test]
-fn a_wrong_password_is_not_tried_again() {
+fn rejected_password_is_not_sent_again() {
     let mut bench = Bench::new();
     bench.answer(401, &[("WWW-Authenticate", CHALLENGE)]);
     let again = CHALLENGE.replace("n1", "n2");
-    let told = bench.answer(401, &[("WWW-Authenticate", &again)]);
-    assert_eq!(told, ["failed for good: WrongPassword { realm: \"example.org\" }"]);
+    let outputs = bench.answer(401, &[("WWW-Authenticate", &again)]);
+    assert_eq!(outputs, ["failed for good: WrongPassword { realm: \"example.org\" }"]);
     assert!(!bench.registration.is_registered());
 
     let mut bench = Bench::with(Settings { login: None, ..settings() });
@@ -286,7 +286,7 @@ fn a_wrong_password_is_not_tried_again() {
 }
 
 #[test]
-fn proxy_and_registrar_may_challenge_both() {
+fn proxy_and_registrar_challenges_are_both_answered() {
     let mut bench = Bench::new();
     let of_proxy = CHALLENGE.replace("example.org", "proxy");
     bench.answer(407, &[("Proxy-Authenticate", &of_proxy)]);
@@ -297,37 +297,41 @@ fn proxy_and_registrar_may_challenge_both() {
 }
 
 #[test]
-fn only_the_own_contact_counts_among_several() {
+fn granted_lifetime_is_that_of_own_contact() {
     let mut bench = Bench::new();
     let contacts = "<sip:other@192.0.2.9>;expires=30, <sip:a1b2@203.0.113.5:1024>;expires=120";
-    let told = bench.answer(200, &[("Contact", contacts), ("Expires", "3600")]);
-    assert_eq!(told, ["registered for 120 s"]);
+    let outputs = bench.answer(200, &[("Contact", contacts), ("Expires", "3600")]);
+    assert_eq!(outputs, ["registered for 120 s"]);
     let wait = bench.wait();
     assert!((Duration::from_secs(57)..=Duration::from_secs(60)).contains(&wait), "{wait:?}");
-    bench.told();
-    assert_eq!(bench.answer(200, &[("Expires", "90")]), [""; 0], "that it is still registered is no news");
+    bench.outputs();
+    assert_eq!(bench.answer(200, &[("Expires", "90")]), [""; 0], "a refresh is not reported");
     assert!(bench.wait() <= Duration::from_secs(45));
 }
 
 #[test]
-fn a_binding_of_no_time_does_not_flood_the_registrar() {
+fn binding_with_zero_lifetime_is_refreshed_after_minimum() {
     let mut bench = Bench::new();
     bench.answer(200, &[("Expires", "0")]);
     assert!(bench.wait() >= Duration::from_secs(4));
 }
 
 #[test]
-fn a_longer_interval_that_the_registrar_wants_is_kept() {
+fn min_expires_of_423_is_used_later() {
     let mut bench = Bench::new();
     assert_eq!(bench.answer(423, &[("Min-Expires", "1800")]), ["REGISTER for 1800 s"]);
     bench.answer(200, &[]);
     bench.wait();
-    assert_eq!(bench.told(), ["REGISTER for 1800 s"]);
-    assert_eq!(bench.answer(423, &[("Min-Expires", "1800")]), ["failed for good: 423"], "that it had");
+    assert_eq!(bench.outputs(), ["REGISTER for 1800 s"]);
+    assert_eq!(
+        bench.answer(423, &[("Min-Expires", "1800")]),
+        ["failed for good: 423"],
+        "the requested interval was already that long"
+    );
 }
 
 #[test]
-fn redirections_end() {
+fn number_of_redirects_is_limited() {
     let mut bench = Bench::new();
     let contact = [("Contact", "<sip:x@one.example.org>;q=0.1, <sip:y@two.example.org;method=INVITE>")];
     for _ in 0..3 {
@@ -336,25 +340,25 @@ fn redirections_end() {
     assert_eq!(bench.answer(302, &contact), ["failed for good: 302"]);
 
     let mut bench = Bench::with(Settings { registrar: "sips:example.org".parse().unwrap(), ..settings() });
-    assert_eq!(bench.answer(302, &contact), ["failed for good: 302"], "not to where it is less safe");
+    assert_eq!(bench.answer(302, &contact), ["failed for good: 302"], "no redirect from sips to sip");
 }
 
 #[test]
-fn challenges_end_too() {
+fn number_of_challenges_is_limited() {
     let mut bench = Bench::new();
-    let mut told = Vec::new();
+    let mut outputs = Vec::new();
     for count in 0..20 {
         let challenge = CHALLENGE.replace("example.org", &format!("realm-{count}"));
-        told = bench.answer(407, &[("Proxy-Authenticate", &challenge)]);
-        if !told.iter().any(|word| word.starts_with("REGISTER")) {
+        outputs = bench.answer(407, &[("Proxy-Authenticate", &challenge)]);
+        if !outputs.iter().any(|word| word.starts_with("REGISTER")) {
             break;
         }
     }
-    assert_eq!(told, ["failed for good: 407"]);
+    assert_eq!(outputs, ["failed for good: 407"]);
 }
 
 #[test]
-fn waits_grow_with_failures_and_begin_anew_after_a_success() {
+fn retry_wait_doubles_until_success() {
     for (failure, longest) in [
         (Failure::Timeout, [30, 60, 120, 240, 480, 960, 1_800, 1_800, 1_800]),
         (Failure::Unreachable, [1, 2, 4, 8, 16, 32, 64, 128, 256]),
@@ -364,69 +368,69 @@ fn waits_grow_with_failures_and_begin_anew_after_a_success() {
             bench.input(Input::Failed(failure));
             let wait = bench.wait();
             assert!((longest / 2..=longest).contains(&wait), "{failure:?}: {wait:?} of {longest:?}");
-            bench.told();
+            bench.outputs();
         }
         bench.answer(200, &[]);
         bench.wait();
-        bench.told();
+        bench.outputs();
         bench.input(Input::Failed(Failure::Timeout));
         assert!(bench.wait() <= Duration::from_secs(30));
     }
 }
 
 #[test]
-fn a_registrar_that_has_no_time_is_not_asked_at_once_again_whatever_it_says() {
+fn retry_after_zero_is_raised_to_minimum() {
     let mut bench = Bench::new();
     for _ in 0..3 {
         assert_eq!(bench.answer(503, &[("Retry-After", "0")]), ["failed for 5 s: 503"]);
         bench.wait();
-        assert_eq!(bench.told().len(), 1);
+        assert_eq!(bench.outputs().len(), 1);
     }
     assert_eq!(bench.now, Time::EPOCH + Duration::from_secs(15));
 }
 
 #[test]
-fn an_expired_registration_is_told() {
+fn expired_binding_is_reported() {
     let mut bench = Bench::new();
     bench.answer(200, &[("Expires", "60")]);
     bench.wait();
-    bench.told();
+    bench.outputs();
     bench.now = bench.now + Duration::from_secs(32);
     bench.input(Input::Failed(Failure::Timeout));
     assert!(!bench.registration.is_registered());
-    let told = bench.told();
-    assert!(told[0].ends_with("Timeout"), "{told:?}");
+    let outputs = bench.outputs();
+    assert!(outputs[0].ends_with("Timeout"), "{outputs:?}");
     bench.wait();
-    bench.told();
+    bench.outputs();
     assert_eq!(bench.answer(200, &[]), ["registered for 600 s"]);
 }
 
 #[test]
-fn the_route_that_the_registrar_names_is_taken() {
+fn latest_service_route_is_used() {
     let mut bench = Bench::new();
     bench.answer(200, &[("Service-Route", "<sip:one.example.org;lr>, <sip:two.example.org;lr>")]);
     let route: Vec<String> = bench.registration.service_route().iter().map(ToString::to_string).collect();
     assert_eq!(route, ["<sip:one.example.org;lr>", "<sip:two.example.org;lr>"]);
     bench.wait();
-    bench.told();
+    bench.outputs();
     bench.answer(200, &[]);
-    assert!(bench.registration.service_route().is_empty(), "the latest counts");
+    assert!(bench.registration.service_route().is_empty(), "the latest service route applies");
 }
 
 #[test]
-fn a_late_answer_to_an_earlier_request_says_nothing() {
+fn response_to_earlier_request_is_ignored() {
     let mut bench = Bench::new();
     let first = bench.latest.clone().unwrap();
     bench.input(Input::NetworkChanged);
-    assert_eq!(bench.told(), ["REGISTER for 600 s"]);
+    assert_eq!(bench.outputs(), ["REGISTER for 600 s"]);
     let late = response(&first, 403, &[]);
     bench.input(Input::Response(&late));
-    assert_eq!(bench.told(), [""; 0]);
+    assert_eq!(bench.outputs(), [""; 0]);
     assert_eq!(bench.answer(200, &[]), ["registered for 600 s"]);
 }
 
 #[test]
-fn a_saved_registration_goes_on() {
+fn registration_continues_after_serialization() {
     let mut bench = refreshing();
     let saved = serde_json::to_string(&bench.registration).unwrap();
     bench.registration = serde_json::from_str(&saved).unwrap();
@@ -435,13 +439,13 @@ fn a_saved_registration_goes_on() {
 }
 
 #[test]
-fn refused_account_that_persists_is_tried_again_after_minutes() {
+fn rejected_persistent_account_retries_after_minutes() {
     for status in [403, 404] {
         let mut bench = Bench::with(Settings { persists: true, ..settings() });
         for longest in [60, 120, 240, 480, 600, 600] {
             bench.answer(status, &[]);
             let wait = bench.wait().as_secs();
-            bench.told();
+            bench.outputs();
             assert!((longest / 2..=longest).contains(&wait), "{status}: {wait} s of {longest}");
         }
     }

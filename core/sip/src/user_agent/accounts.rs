@@ -1,9 +1,9 @@
-//! Who the relay acts for, and the requests it begins in their name.
+//! Accounts: the identities that the relay uses at SIP servers, and the INVITEs sent in their name.
 
 use super::capabilities::{ALLOW, supported};
 use super::destinations::NamedBy;
 use super::extra;
-use super::identity::{address_of, assert_identity, nobody};
+use super::identity::{address_of, anonymous, assert_identity};
 use super::io::{Account, AccountId, Destination, Origin, OutboundInvite};
 use super::outlet::{Outlet, Way, own_contact};
 use crate::auth;
@@ -15,45 +15,45 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-/// The user part of the relay's own contact, for calls that are in no account's name.
+/// The user part of the relay's own contact, for calls without account.
 pub(super) const OWN_USER: &str = "relay";
 
-/// Accounts by the user in their address of record.
+/// Accounts by the user part of their address of record.
 type Users = BTreeMap<String, BTreeSet<AccountId>>;
 
-/// The accounts.
+/// The accounts, with indexes to find the account of a received request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Accounts {
     known: BTreeMap<AccountId, Account>,
     by_contact: BTreeMap<String, AccountId>,
     /// The address of an account's server, as far as it is known.
     homes: BTreeMap<AccountId, IpAddr>,
-    /// The addresses that the servers in an account's settings have.
+    /// The resolved addresses of the servers in an account's settings.
     located: BTreeMap<AccountId, BTreeSet<IpAddr>>,
-    /// The accounts by the addresses above.
+    /// The accounts by the addresses in `homes` and `located`.
     by_address: BTreeMap<IpAddr, Users>,
     /// The accounts by their `sources`.
     by_network: BTreeMap<Subnet, Users>,
-    /// The accounts that stand for many called numbers.
+    /// The accounts that are trunks.
     trunks: BTreeSet<AccountId>,
-    /// The address that the latest response to an account's REGISTER came from.
+    /// The source address of the latest response to an account's REGISTER.
     answered_by: BTreeMap<AccountId, IpAddr>,
 }
 
-/// A call that can be placed: its INVITE, and how it gets out.
+/// The INVITE of a call and the parameters for sending it.
 pub(super) struct Placement {
     pub(super) request: Request,
     pub(super) way: Way,
     pub(super) auth: Option<auth::Client>,
     pub(super) contact: NameAddr,
     pub(super) origin: Origin,
-    /// The party that named the first hop.
+    /// The source of the host of the first hop.
     pub(super) named_by: NamedBy,
-    /// Where the account's server is, if that is known.
+    /// The address of the account's server, if known.
     pub(super) home: Option<IpAddr>,
 }
 
-/// A phone to be called: where it is, and the way there.
+/// The address of record and contact of a registered phone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PhoneAddress {
     pub(super) aor: Uri,
@@ -77,7 +77,7 @@ impl Accounts {
         self.index(id);
     }
 
-    /// The account is registered at a server of this address.
+    /// Stores the address of the server that the account is registered at.
     pub(super) fn settle(&mut self, id: AccountId, address: IpAddr) {
         let address = address.to_canonical();
         if self.known.contains_key(&id) && self.homes.get(&id) != Some(&address) {
@@ -87,7 +87,7 @@ impl Accounts {
         }
     }
 
-    /// The servers in the account's settings have these addresses.
+    /// Stores the resolved addresses of the servers in the account's settings.
     pub(super) fn locate(&mut self, id: AccountId, addresses: &BTreeSet<IpAddr>) {
         if self.known.contains_key(&id) {
             self.unindex(id);
@@ -96,14 +96,14 @@ impl Accounts {
         }
     }
 
-    /// A server has answered a REGISTER of the account.
+    /// Stores the source address of a response to the account's REGISTER.
     pub(super) fn answered(&mut self, id: AccountId, address: IpAddr) {
         if self.known.contains_key(&id) {
             self.answered_by.insert(id, address);
         }
     }
 
-    /// Enters an account under the addresses of its servers.
+    /// Adds an account to the address indexes.
     fn index(&mut self, id: AccountId) {
         let Some(account) = self.known.get(&id) else { return };
         let user = user_of(account);
@@ -143,12 +143,13 @@ impl Accounts {
         self.known.get(&id)
     }
 
-    /// The address of an account's server, as far as it is known.
+    /// Returns the address of an account's server, as far as it is known.
     pub(super) fn home(&self, id: AccountId) -> Option<IpAddr> {
         self.homes.get(&id).copied()
     }
 
-    /// An address of the family that all known servers of an account have. None before any is known, or where they have both.
+    /// Returns an address of the family that all known servers of an account have. `None` if no address is known or
+    /// there are both families.
     pub(super) fn server_address(&self, id: AccountId) -> Option<IpAddr> {
         let located = || {
             let addresses = self.located.get(&id)?;
@@ -158,13 +159,13 @@ impl Accounts {
         self.home(id).or_else(located)
     }
 
-    /// Whose contact a Request-URI is.
+    /// Returns the account whose contact a Request-URI is.
     pub(super) fn of_contact(&self, uri: &Uri) -> Option<AccountId> {
         self.by_contact.get(uri.user()?.as_ref()).copied()
     }
 
-    /// The password of an account, for challenges in a call that came from `address`: nobody but the account's own server is
-    /// ever answered (whoever calls may challenge the BYE that ends it).
+    /// Returns the login of an account for challenges in a call from `address`. Only challenges from the account's own
+    /// server are answered, because any caller may challenge the BYE.
     pub(super) fn login_at(&self, id: AccountId, address: IpAddr) -> Option<auth::Login> {
         let is_home = self.homes.get(&id) == Some(&address.to_canonical());
         self.known.get(&id)?.login.clone().filter(|_| is_home)
@@ -195,8 +196,8 @@ impl Accounts {
         among.iter().filter_map(|users| users.get(&user)).any(|accounts| accounts.contains(&id))
     }
 
-    /// The party that names the first hop of an account's requests: its registrar, where only that has named a proxy
-    /// (RFC 3608).
+    /// Returns the source of the host of the first hop of an account's requests: the registrar if the route consists
+    /// only of its `Service-Route` (RFC 3608).
     fn named_by(&self, id: Option<AccountId>, service_route: &[NameAddr]) -> NamedBy {
         let is_served = id.and_then(|id| self.get(id)).is_some_and(|account| account.route.is_empty());
         match id.and_then(|id| self.homes.get(&id)).filter(|_| is_served && !service_route.is_empty()) {
@@ -205,7 +206,7 @@ impl Accounts {
         }
     }
 
-    /// The party that names the first hop of a REGISTER: the registrar, where it has sent the account on to another one.
+    /// Returns the source of the host of the first hop of a REGISTER: the registrar if it has redirected the account.
     pub(super) fn registrar_named_by(&self, id: AccountId, destination: &layer::Destination) -> NamedBy {
         let layer::Destination::Resolve { host, .. } = destination else { return NamedBy::Account };
         let account = self.get(id);
@@ -226,7 +227,7 @@ impl Accounts {
         self.known.len()
     }
 
-    /// Makes the INVITE of a call. None: it names no place, or an account that is not known.
+    /// Creates the INVITE of a call. Returns `None` if the destination is invalid or the account is unknown.
     pub(super) fn place(
         &self,
         order: &OutboundInvite,
@@ -262,7 +263,7 @@ impl Accounts {
         let is_secure = uri.scheme() == "sips" || routes.first().is_some_and(|route| route.uri.scheme() == "sips");
         let contact = own_contact(contact_user, is_secure);
         let mut request = Request::new(Method::Invite, uri);
-        let from = if order.anonymous { nobody() } else { own.clone() };
+        let from = if order.anonymous { anonymous() } else { own.clone() };
         let headers = &mut request.headers;
         headers.set_routes(&routes);
         headers.push(HeaderName::MaxForwards, MAX_FORWARDS);
@@ -300,20 +301,20 @@ fn remove_user<K: Ord>(index: &mut BTreeMap<K, Users>, key: &K, user: &str, id: 
     }
 }
 
-/// The only account among these.
+/// Returns the account if there is exactly one.
 fn only(among: &[&Users]) -> Option<AccountId> {
     let mut accounts = among.iter().flat_map(|users| users.values().flatten());
     let first = *accounts.next()?;
     accounts.all(|other| *other == first).then_some(first)
 }
 
-/// The user in an account's address of record; empty where there is none.
+/// Returns the user part of an account's address of record, or an empty text.
 fn user_of(account: &Account) -> String {
     let uri = account.identity.uri.parse::<Uri>().ok();
     uri.as_ref().and_then(Uri::user).map(|user| user.into_owned()).unwrap_or_default()
 }
 
-/// A URI that an INVITE can go to: a telephone number is one at the account's server (RFC 3261 §19.1.6).
+/// Returns the URI as a Request-URI. A telephone number becomes a SIP URI at the account's domain (RFC 3261 §19.1.6).
 fn callable(text: &str, account: Option<&Account>) -> Option<Uri> {
     let mut uri: Uri = text.parse().ok()?;
     match &mut uri {
@@ -330,8 +331,8 @@ fn callable(text: &str, account: Option<&Account>) -> Option<Uri> {
     }
 }
 
-/// The proxies of an account: those it names, then those its registrar named (RFC 3608 §6.1). They are loose routers, said
-/// or not.
+/// Returns the proxies of an account: those in its settings, then those of its registrar (RFC 3608 §6.1). All are
+/// treated as loose routers.
 pub(super) fn routes(account: &Account, service_route: &[NameAddr]) -> Vec<NameAddr> {
     let own = account.route.iter().filter_map(|route| route.parse::<Uri>().ok()).map(|mut uri| {
         if !uri.is_loose_router()

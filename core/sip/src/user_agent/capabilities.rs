@@ -1,37 +1,39 @@
-//! What this user agent can do, and what it is asked for that it cannot (RFC 3261 §8.2.2.3, §8.2.3, §13.2.1).
+//! Supported methods, extensions and body types of the user agent, and the responses to unsupported ones (RFC 3261
+//! §8.2.2.3, §8.2.3, §13.2.1).
 
 use super::io::Body;
 use crate::message::{HeaderName, Headers, MediaType, Method, Request, Response};
 
-/// The methods of `Allow`.
+/// The supported methods, as the value of `Allow`.
 pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY";
 
-/// What a body may be.
+/// The supported body type.
 const ACCEPT: &str = "application/sdp";
 
-/// The extensions of `Supported`, in the order of the RFCs.
+/// The supported extensions, in the order of their RFCs.
 const SUPPORTED: [&str; 4] = ["100rel", "replaces", "timer", "norefersub"];
 
-/// `Supported` of a request or success; `100rel` only where provisional responses are to come, `timer` only where it is used.
+/// Returns `Supported` for a request or 2xx: `100rel` only if provisional responses can follow, `timer` only if session
+/// timers are used.
 pub(super) fn supported(reliable: bool, timer: bool) -> String {
-    let is_meant = |tag: &&str| (reliable || *tag != "100rel") && (timer || *tag != "timer");
-    SUPPORTED.into_iter().filter(is_meant).collect::<Vec<_>>().join(", ")
+    let applies = |tag: &&str| (reliable || *tag != "100rel") && (timer || *tag != "timer");
+    SUPPORTED.into_iter().filter(applies).collect::<Vec<_>>().join(", ")
 }
 
-/// The option tags that a request requires and that are not known here: 420.
+/// Returns the required option tags that are not supported.
 pub(super) fn unknown_extensions(request: &Request) -> Vec<String> {
     let is_known = |tag: &&str| SUPPORTED.iter().any(|known| known.eq_ignore_ascii_case(tag));
     request.headers.require().filter(|tag| !is_known(tag)).map(str::to_owned).collect()
 }
 
-/// 420 (RFC 3261 §8.2.2.3).
+/// Returns the 420 for unsupported extensions (RFC 3261 §8.2.2.3).
 pub(super) fn bad_extension(request: &Request, unknown: &[String]) -> Response {
     let mut response = Response::to(request, 420, "");
     response.headers.push(HeaderName::Unsupported, unknown.join(", "));
     response
 }
 
-/// 415 (RFC 3261 §8.2.3).
+/// Returns the 415 for an unsupported body (RFC 3261 §8.2.3).
 pub(super) fn unsupported_media(request: &Request) -> Response {
     let mut response = Response::to(request, 415, "");
     response.headers.push(HeaderName::Accept, ACCEPT);
@@ -39,15 +41,15 @@ pub(super) fn unsupported_media(request: &Request) -> Response {
     response
 }
 
-/// 469 to an INFO request with an Info Package. The response lists the packages that the relay receives, which are none
-/// (RFC 6086 §4.2.2).
+/// Returns the 469 to an INFO with an Info Package. `Recv-Info` is empty because the relay receives no package (RFC 6086
+/// §4.2.2).
 pub(super) fn bad_info_package(request: &Request) -> Response {
     let mut response = Response::to(request, 469, "");
     response.headers.push("Recv-Info", "");
     response
 }
 
-/// 405, and 501 for what nobody knows (RFC 3261 §8.2.1).
+/// Returns the 405 for a known method, or the 501 for an unknown one (RFC 3261 §8.2.1).
 pub(super) fn method_not_allowed(request: &Request) -> Response {
     let status = if matches!(request.method, Method::Other(_)) { 501 } else { 405 };
     let mut response = Response::to(request, status, "");
@@ -55,7 +57,7 @@ pub(super) fn method_not_allowed(request: &Request) -> Response {
     response
 }
 
-/// 200 to OPTIONS (RFC 3261 §11.2).
+/// Returns the 200 to OPTIONS (RFC 3261 §11.2).
 pub(super) fn describe(request: &Request, timer: bool) -> Response {
     let mut response = Response::to(request, 200, "");
     announce(&mut response.headers, true, timer);
@@ -64,13 +66,13 @@ pub(super) fn describe(request: &Request, timer: bool) -> Response {
     response
 }
 
-/// `Allow` and `Supported`.
+/// Sets `Allow` and `Supported`.
 pub(super) fn announce(headers: &mut Headers, reliable: bool, timer: bool) {
     headers.set(HeaderName::Allow, ALLOW);
     headers.set(HeaderName::Supported, supported(reliable, timer));
 }
 
-/// The body of a message, where there is one.
+/// Returns the body of a message, if there is one.
 pub(super) fn body_of(headers: &Headers, octets: &[u8]) -> Option<Body> {
     if octets.is_empty() {
         return None;
@@ -79,11 +81,11 @@ pub(super) fn body_of(headers: &Headers, octets: &[u8]) -> Option<Body> {
     Some(Body { content_type, octets: octets.to_vec() })
 }
 
-/// A body that cannot be understood: 415 (RFC 3261 §8.2.3).
+/// The error for an unsupported body: 415 (RFC 3261 §8.2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unreadable;
 
-/// The session description in a message: its body, or one part of it (RFC 5621 §3).
+/// Returns the session description of a message: its body, or one part of it (RFC 5621 §3).
 pub(super) fn description_of(headers: &Headers, octets: &[u8]) -> Result<Option<Body>, Unreadable> {
     if octets.is_empty() {
         return Ok(None);
@@ -104,15 +106,15 @@ pub(super) fn description_of(headers: &Headers, octets: &[u8]) -> Result<Option<
     if is_optional { Ok(None) } else { Err(Unreadable) }
 }
 
-/// `Content-Disposition` says that the body need not be understood (RFC 3261 §20.11).
+/// Returns whether `Content-Disposition` makes the body optional (RFC 3261 §20.11).
 fn is_optional(disposition: &str) -> bool {
     disposition.split(';').any(|part| part.trim().eq_ignore_ascii_case("handling=optional"))
 }
 
-/// The most parts of a body that are looked at: a gateway sends three.
+/// The maximum number of parts of a body that are examined. A gateway sends three.
 const MAX_PARTS: usize = 32;
 
-/// The first part that is a session description. Others need not be text: gateways put ISUP beside it (RFC 3204).
+/// Returns the first part that is a session description. Other parts may be binary: gateways add ISUP (RFC 3204).
 fn part_of(media: &MediaType, octets: &[u8]) -> Option<Body> {
     let delimiter = format!("--{}", media.params.get("boundary")?);
     let mut begin = None;
@@ -137,7 +139,7 @@ fn part_of(media: &MediaType, octets: &[u8]) -> Option<Body> {
     begin.and_then(|begin| octets.get(begin..)).and_then(description_in)
 }
 
-/// The body of a part, if that is a session description.
+/// Returns the body of a part if it is a session description.
 fn description_in(part: &[u8]) -> Option<Body> {
     let mut is_description = false;
     let mut at = 0;

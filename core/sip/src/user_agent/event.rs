@@ -1,9 +1,9 @@
-//! What the events of the user agent have in common.
+//! Accessors common to all events of the user agent.
 
 use super::io::{Body, Event, InviteId};
 
 impl Event {
-    /// The call that the event is about, if it is about one.
+    /// Returns the call of the event, if it has one.
     #[must_use]
     pub const fn invite(&self) -> Option<InviteId> {
         match self {
@@ -27,7 +27,7 @@ impl Event {
         }
     }
 
-    /// The session description that it has, if it may have one.
+    /// Returns the session description of the event, if it has one.
     #[must_use]
     pub fn description(&self) -> Option<&Body> {
         match self {
@@ -38,7 +38,7 @@ impl Event {
         }
     }
 
-    /// See [`Self::description`].
+    /// Returns the session description for modification; see [`Self::description`].
     pub fn description_mut(&mut self) -> Option<&mut Body> {
         match self {
             Self::Incoming { request, .. } => request.offer.as_mut(),

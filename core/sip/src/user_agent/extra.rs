@@ -1,17 +1,18 @@
-//! Headers that applications set and read, apart from those that the user agent answers for.
+//! Application headers: SIP headers that applications set and read, other than those of the user agent.
 
 use crate::message::{HeaderName, Headers};
 
-/// Headers of an application in one message.
+/// The maximum number of application headers in one message.
 const MOST_HEADERS: usize = 64;
 
-/// How long a value may be.
+/// The maximum length of a value.
 const LONGEST_VALUE: usize = 4_096;
 
-/// How long a name may be.
+/// The maximum length of a name.
 const LONGEST_NAME: usize = 64;
 
-/// Whether an application may set this header: the user agent does not answer for it, and its value stays on its line.
+/// Returns whether an application may set this header: the user agent does not use it, and its value has no control
+/// characters.
 #[must_use]
 pub fn is_allowed(name: &str, value: &str) -> bool {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte);
@@ -21,8 +22,8 @@ pub fn is_allowed(name: &str, value: &str) -> bool {
     is_name && is_value && !is_owned(&header) && !vouches(&header)
 }
 
-/// Servers vouch by these to one another for who calls and who pays. One that trusts the relay would believe whatever a page
-/// writes there.
+/// Returns whether the header asserts an identity or charging data between trusted servers. A server that trusts the
+/// relay would accept any value from a page.
 fn vouches(name: &HeaderName) -> bool {
     use HeaderName as N;
     let is_known = matches!(
@@ -33,7 +34,7 @@ fn vouches(name: &HeaderName) -> bool {
     is_known || others.iter().any(|other| name.name().eq_ignore_ascii_case(other))
 }
 
-/// The user agent answers for these.
+/// Returns whether the user agent itself generates or processes the header.
 const fn is_owned(name: &HeaderName) -> bool {
     use HeaderName as N;
     matches!(
@@ -95,14 +96,14 @@ const fn is_owned(name: &HeaderName) -> bool {
     )
 }
 
-/// Puts an application's headers into a message; those that may not be set are left out.
+/// Adds application headers to a message. Headers that may not be set are skipped.
 pub(super) fn put(headers: &mut Headers, extra: &[(String, String)]) {
     for (name, value) in extra.iter().filter(|(name, value)| is_allowed(name, value)).take(MOST_HEADERS) {
         headers.push(name.as_str(), value);
     }
 }
 
-/// What is in a message for an application.
+/// Returns the headers of a message that an application may read.
 pub(super) fn read(headers: &Headers) -> Vec<(String, String)> {
     let of_application = headers.iter().filter(|(name, value)| !is_owned(name) && value.len() <= LONGEST_VALUE);
     of_application.take(MOST_HEADERS).map(|(name, value)| (name.name().to_owned(), value.to_owned())).collect()

@@ -1,4 +1,4 @@
-//! Arbitrary scripts for the user agent: a peer that says anything at any time, and a call model that does.
+//! Fuzz target of the user agent: arbitrary actions of a peer and of the call model.
 
 use super::destinations::{Destinations, Servers};
 use super::io::{
@@ -14,10 +14,10 @@ use offhook_clock::Time;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// Steps of one script.
+/// The maximum number of steps of a script.
 const MOST_STEPS: usize = 200;
 
-/// Requests of the user agent's that the peer can still answer.
+/// The maximum number of unanswered requests of the user agent.
 const MOST_OPEN: usize = 8;
 
 const RELAY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 5060);
@@ -27,8 +27,8 @@ const METHODS: [&str; 12] =
     ["ACK", "BYE", "INVITE", "UPDATE", "PRACK", "INFO", "REFER", "NOTIFY", "OPTIONS", "MESSAGE", "CANCEL", "SUBSCRIBE"];
 const WAITS: [u64; 4] = [10, 600, 5_000, 70_000];
 
-/// Runs a script: each octet says what happens next, those behind it how. Whatever happens, every call ends once and leaves
-/// nothing.
+/// Runs a script. Each octet selects an action and the following ones its parameters. Asserts that every call ends
+/// exactly once and that no state remains.
 pub fn fuzz_calls(data: &[u8]) {
     let mut stage = Stage::new();
     let mut script = Script(data);
@@ -58,12 +58,12 @@ impl Script<'_> {
     }
 }
 
-/// A dialog as the peer knows it.
+/// A dialog from the peer's point of view.
 #[derive(Clone, Default)]
 struct Dialog {
     call_id: String,
-    own: String,
-    theirs: String,
+    local_tag: String,
+    peer_tag: String,
     cseq: u32,
     rseq: u32,
 }
@@ -73,7 +73,7 @@ struct Stage {
     now: Time,
     open: VecDeque<Request>,
     dialogs: Vec<Dialog>,
-    /// By call: whether it has ended.
+    /// Calls, and whether each has ended.
     calls: BTreeMap<InviteId, bool>,
     placed: u64,
     branches: u64,
@@ -156,10 +156,10 @@ impl Stage {
             match output {
                 Output::Send { octets, .. } => {
                     let sent = Message::parse(&octets);
-                    assert!(sent.is_ok(), "what is sent can be read");
-                    sent.into_iter().for_each(|sent| self.hear(sent));
+                    assert!(sent.is_ok(), "sent messages must parse");
+                    sent.into_iter().for_each(|sent| self.receive(sent));
                 }
-                Output::Event(event) => self.learn(&event),
+                Output::Event(event) => self.observe(&event),
                 Output::Close { .. } | Output::KeepFlow { .. } | Output::ReleaseFlow { .. } => {}
                 Output::Resolve { query, .. } => {
                     self.agent.handle_input(Input::Resolved { query, targets: Vec::new() }, self.now);
@@ -168,7 +168,7 @@ impl Stage {
         }
     }
 
-    fn hear(&mut self, sent: Message) {
+    fn receive(&mut self, sent: Message) {
         match sent {
             Message::Request(request) if request.method != Method::Ack => {
                 self.open.push_back(request);
@@ -180,32 +180,34 @@ impl Stage {
             Message::Response(response) => {
                 let headers = &response.headers;
                 let (Ok(from), Ok(to), Ok(call_id)) = (headers.from(), headers.to(), headers.call_id()) else { return };
-                let (Some(own), Some(theirs)) = (from.tag(), to.tag()) else { return };
+                let (Some(local_tag), Some(peer_tag)) = (from.tag(), to.tag()) else { return };
                 let rseq = headers.rseq().and_then(Result::ok);
-                self.know(call_id, own, theirs, rseq);
+                self.add_dialog(call_id, local_tag, peer_tag, rseq);
             }
         }
     }
 
-    fn know(&mut self, call_id: &str, own: &str, theirs: &str, rseq: Option<u32>) {
-        let same = |dialog: &&mut Dialog| dialog.call_id == call_id && dialog.own == own && dialog.theirs == theirs;
+    fn add_dialog(&mut self, call_id: &str, local_tag: &str, peer_tag: &str, rseq: Option<u32>) {
+        let same = |dialog: &&mut Dialog| {
+            dialog.call_id == call_id && dialog.local_tag == local_tag && dialog.peer_tag == peer_tag
+        };
         match (self.dialogs.iter_mut().find(same), rseq) {
             (Some(dialog), Some(rseq)) => dialog.rseq = rseq,
             (Some(_), None) => {}
             (None, rseq) => self.dialogs.push(Dialog {
                 call_id: call_id.to_owned(),
-                own: own.to_owned(),
-                theirs: theirs.to_owned(),
+                local_tag: local_tag.to_owned(),
+                peer_tag: peer_tag.to_owned(),
                 cseq: 1,
                 rseq: rseq.unwrap_or(0),
             }),
         }
     }
 
-    fn learn(&mut self, event: &Event) {
+    fn observe(&mut self, event: &Event) {
         let invite = match event {
             Event::Incoming { invite, .. } => {
-                assert!(self.calls.insert(*invite, false).is_none(), "a call comes once");
+                assert!(self.calls.insert(*invite, false).is_none(), "a call is reported once");
                 return;
             }
             Event::Ended { invite, .. } => {
@@ -255,15 +257,15 @@ impl Stage {
         Body { content_type: "application/sdp".to_owned(), octets: format!("body {}", self.branches).into_bytes() }
     }
 
-    /// The peer's request, whole but for what makes it special.
+    /// Creates a request of the peer with additional headers.
     fn make(&mut self, method: &str, dialog: &Dialog, more: &str, has_body: bool) -> Vec<u8> {
         self.branches += 1;
-        let (branch, Dialog { call_id, own, theirs, cseq, .. }) = (self.branches, dialog);
-        let to = if theirs.is_empty() { String::new() } else { format!(";tag={theirs}") };
+        let (branch, Dialog { call_id, local_tag, peer_tag, cseq, .. }) = (self.branches, dialog);
+        let to = if peer_tag.is_empty() { String::new() } else { format!(";tag={peer_tag}") };
         let body = if has_body { format!("offer {branch}") } else { String::new() };
         format!(
             "{method} sip:alice@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.2;branch=z9hG4bK{branch};rport\r\n\
-             Max-Forwards: 70\r\nFrom: <sip:bob@192.0.2.2>;tag={own}\r\nTo: <sip:alice@192.0.2.1>{to}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:bob@192.0.2.2>;tag={local_tag}\r\nTo: <sip:alice@192.0.2.1>{to}\r\n\
              Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nContact: <sip:bob@192.0.2.2>\r\n\
              Content-Type: application/sdp\r\n{more}Content-Length: {}\r\n\r\n{body}",
             body.len()
@@ -277,12 +279,12 @@ impl Stage {
             "",
         );
         let dialog =
-            Dialog { call_id: format!("in{}", self.branches), own: "p".to_owned(), cseq: 1, ..Dialog::default() };
+            Dialog { call_id: format!("in{}", self.branches), local_tag: "p".to_owned(), cseq: 1, ..Dialog::default() };
         let octets = self.make("INVITE", &dialog, more, script.below(2) == 0);
         self.deliver(octets);
     }
 
-    /// To one of the user agent's requests.
+    /// Responds to one of the user agent's requests.
     fn respond(&mut self, script: &mut Script<'_>) {
         let at = script.below(self.open.len());
         let Some(request) = self.open.get(at).cloned() else { return };
@@ -312,13 +314,13 @@ impl Stage {
             response.set_body("application/sdp", format!("answer {flags}").into_bytes());
         }
         if let (Ok(id), Ok(from)) = (request.headers.call_id(), request.headers.from()) {
-            let own = if flags & 1 == 0 { "a" } else { "b" };
-            self.know(id, own, from.tag().unwrap_or_default(), None);
+            let local_tag = if flags & 1 == 0 { "a" } else { "b" };
+            self.add_dialog(id, local_tag, from.tag().unwrap_or_default(), None);
         }
         self.deliver(response.to_bytes());
     }
 
-    /// In one of the dialogs.
+    /// Sends a request in one of the dialogs.
     fn request(&mut self, script: &mut Script<'_>) {
         let at = script.below(self.dialogs.len());
         let method = script.pick(&METHODS, "BYE");
@@ -339,7 +341,7 @@ impl Stage {
         self.deliver(octets);
     }
 
-    /// The call model, with one of its calls.
+    /// Executes a command of the call model for one of its calls.
     fn act(&mut self, script: &mut Script<'_>) {
         let at = script.below(self.calls.len());
         let Some(invite) = self.calls.keys().nth(at).copied() else { return };
@@ -380,6 +382,6 @@ impl Stage {
         assert!(self.calls.values().all(|ended| *ended), "every call ends");
         self.wait(Duration::from_secs(600));
         let counts = Counts { accounts: 0, ignored: 0, ..self.agent.counts() };
-        assert_eq!(counts, Counts::default(), "nothing is left");
+        assert_eq!(counts, Counts::default(), "no state remains");
     }
 }

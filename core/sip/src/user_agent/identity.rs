@@ -1,37 +1,38 @@
-//! Who calls, who is called, who was called before (RFC 3261 §20.20, RFC 3323, RFC 3325, RFC 5806, RFC 7044).
+//! Identities in requests: caller, callee and diverting parties (RFC 3261 §20.20, RFC 3323, RFC 3325, RFC 5806, RFC
+//! 7044).
 
 use super::io::{Identity, OutboundInvite};
 use crate::message::{HeaderName, Headers, NameAddr, Uri};
 
-/// Diversions that are told.
+/// The maximum number of diversions that are reported.
 const MOST_DIVERSIONS: usize = 16;
 
-/// An address as the call model sees it.
+/// Converts an address for the call model.
 pub(super) fn identity_of(address: &NameAddr) -> Identity {
     Identity { name: address.display.clone(), uri: address.uri.to_string() }
 }
 
-/// An address of the call model's; none where its URI is none.
+/// Converts an address from the call model. Returns `None` if its URI is invalid.
 pub(super) fn address_of(identity: &Identity) -> Option<NameAddr> {
     let uri: Uri = identity.uri.parse().ok()?;
     let name = identity.name.as_deref().unwrap_or_default();
     Some(NameAddr::new(uri).with_display(name.replace(['\r', '\n', '\0'], " ")))
 }
 
-/// `From` of somebody who wants to stay unknown (RFC 3323 §4.1).
-pub(super) fn nobody() -> NameAddr {
+/// Returns the `From` of an anonymous caller (RFC 3323 §4.1).
+pub(super) fn anonymous() -> NameAddr {
     let host = crate::message::Host::Name("anonymous.invalid".to_owned());
     NameAddr::new(Uri::sip("anonymous", host)).with_display("Anonymous")
 }
 
-/// What a request says about who makes it, besides `From`.
+/// Adds the headers that identify the caller, other than `From`.
 pub(super) fn assert_identity(headers: &mut Headers, order: &OutboundInvite, own: Option<&NameAddr>) {
     if let Some(asserted) = order.asserted.as_ref().and_then(address_of) {
         headers.push(HeaderName::PAssertedIdentity, asserted);
     } else if order.anonymous
         && let Some(own) = own
     {
-        // The server must know in spite of `From` (RFC 3325 §9.2).
+        // The server needs the identity although `From` is anonymous (RFC 3325 §9.2).
         headers.push(HeaderName::PPreferredIdentity, own);
     }
     if order.anonymous {
@@ -45,7 +46,7 @@ pub(super) fn assert_identity(headers: &mut Headers, order: &OutboundInvite, own
     }
 }
 
-/// The caller wants to stay unknown, or is it.
+/// Returns whether the caller requests anonymity or has an anonymous `From`.
 pub(super) fn is_anonymous(headers: &Headers, from: &NameAddr) -> bool {
     let asked = headers.privacy().and_then(Result::ok);
     let is_private = asked.is_some_and(|privacy| ["id", "user", "header"].iter().any(|value| privacy.has(value)));
@@ -53,26 +54,28 @@ pub(super) fn is_anonymous(headers: &Headers, from: &NameAddr) -> bool {
     is_private || host.is_some_and(|host| host.eq_ignore_ascii_case("anonymous.invalid"))
 }
 
-/// Who calls by the word of a trusted server; by `Remote-Party-ID` where it is one that knows nothing newer.
+/// Returns the caller's identity as asserted by a trusted server, from the older `Remote-Party-ID` if there is no
+/// `P-Asserted-Identity`.
 pub(super) fn asserted_identity(headers: &Headers) -> Option<Identity> {
     let asserted = headers.p_asserted_identity().ok().and_then(|all| all.into_iter().next());
     let older = || headers.all(HeaderName::RemotePartyId).next().and_then(|text| text.parse().ok());
     asserted.or_else(older).map(|address| identity_of(&address))
 }
 
-/// The number that was called, by `P-Called-Party-ID` (RFC 7315 §4.2).
+/// Returns the URI of the called number from `P-Called-Party-ID` (RFC 7315 §4.2).
 pub(super) fn called_party(headers: &Headers) -> Option<String> {
     let address: NameAddr = headers.get("P-Called-Party-ID")?.parse().ok()?;
     Some(address.uri.to_string())
 }
 
-/// Who was called before, the latest first.
+/// Returns the parties that diverted the call, most recent first.
 pub(super) fn diverted_by(headers: &Headers) -> Vec<Identity> {
     let diversions = headers.diversion().unwrap_or_default();
     if !diversions.is_empty() {
         return diversions.iter().take(MOST_DIVERSIONS).map(identity_of).collect();
     }
-    // The oldest first; an entry with a cause in its URI says why it left the one before it (RFC 7044 §5).
+    // History-Info lists the oldest entry first. A cause in an entry's URI is the reason that the call left the entry
+    // before it (RFC 7044 §5).
     let history = headers.history_info().unwrap_or_default();
     let was_left = |entry: &NameAddr| {
         let of_uri =

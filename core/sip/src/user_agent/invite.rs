@@ -1,4 +1,4 @@
-//! One call, whichever way it goes.
+//! One call, outbound or inbound: dispatches inputs to its client or server side.
 
 use super::invite_client::{Client, Detour};
 use super::invite_server::Server;
@@ -14,25 +14,25 @@ use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-/// Which end this is.
+/// The role of the relay in the INVITE transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Role {
     Client(Box<Client>),
     Server(Box<Server>),
 }
 
-/// The machine.
+/// The call state machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Invite {
     party: Party,
     role: Role,
-    /// The address that the peer's last message came from.
+    /// The source address of the peer's last message.
     source: Option<IpAddr>,
 }
 
-/// What the network has for a call.
+/// An input from the network.
 pub(super) enum Arrival<'a> {
-    /// With the address that it came from.
+    /// A response, with its source address.
     Response(ClientKey, &'a Response, IpAddr),
     Failed(ClientKey, Failure),
     Ended(ClientKey),
@@ -59,13 +59,13 @@ impl Invite {
         Self { party, role: Role::Server(Box::new(server)), source }
     }
 
-    /// Takes the source address of a message of the peer; whether it is another one that the call model does not know.
+    /// Stores the source address of a message from the peer. Returns whether it has changed and must be reported.
     pub(super) fn note_source(&mut self, source: IpAddr) -> bool {
         let before = self.source.replace(source);
         before != Some(source) && self.is_live()
     }
 
-    /// Nothing is left of it.
+    /// Returns whether the call has ended and all its signaling is complete.
     pub(super) fn is_over(&self) -> bool {
         let is_cleared = match &self.role {
             Role::Client(client) => client.is_over(),
@@ -74,12 +74,12 @@ impl Invite {
         self.party.is_over && is_cleared
     }
 
-    /// The flow of datagrams that its requests depend on: the peer cannot be reached otherwise.
+    /// Returns the UDP flow that the call's requests depend on because the peer is unreachable otherwise.
     pub(super) fn datagram_flow(&self) -> Option<FlowId> {
         self.party.way.flow.filter(|flow| !flow.transport.is_reliable()).map(|flow| flow.flow)
     }
 
-    /// Learns from a response to an INVITE how its sender is reached in the dialog.
+    /// Selects the next hop of in-dialog requests from a response to an INVITE.
     pub(super) fn learn_path(&mut self, response: &Response, source: &Source, outlet: &mut Outlet) {
         let makes_dialog = (101..300).contains(&response.status)
             && response.headers.cseq().is_ok_and(|cseq| cseq.method == Method::Invite);
@@ -96,17 +96,17 @@ impl Invite {
         }
     }
 
-    /// The call model was not told yet that it is over.
+    /// Returns whether the end of the call has not been reported yet.
     pub(super) const fn is_live(&self) -> bool {
         !self.party.is_over
     }
 
-    /// It was not answered yet, and waits for the call model.
+    /// Returns whether the call is inbound and has no final response yet.
     pub(super) fn is_ringing_here(&self) -> bool {
         matches!(&self.role, Role::Server(server) if server.is_ringing())
     }
 
-    /// Whether a dialog of it is established, for a `Replaces` that names it; none: it has ended.
+    /// Returns whether a dialog is established, for a `Replaces` that refers to it. `None` if it has ended.
     pub(super) fn is_established(&self, branch: Branch) -> Option<bool> {
         if self.party.is_over {
             return None;
@@ -117,12 +117,12 @@ impl Invite {
         }
     }
 
-    /// This end placed it.
+    /// Returns whether the relay placed the call.
     pub(super) const fn is_outbound(&self) -> bool {
         matches!(self.party.invite, InviteId::Outbound(_))
     }
 
-    /// What names its established dialog to the peer.
+    /// Returns the `Replaces` value of its established dialog.
     pub(super) fn replaces(&self) -> Option<Replaces> {
         match &self.role {
             Role::Client(client) => client.replaces(),
@@ -130,7 +130,7 @@ impl Invite {
         }
     }
 
-    /// The descriptions in force in its established session.
+    /// Returns the current descriptions of its established session.
     #[cfg(test)]
     pub(super) fn agreed(&self) -> Option<&super::session::Agreed> {
         match &self.role {
@@ -154,7 +154,7 @@ impl Invite {
         }
     }
 
-    /// Takes what the network has for it.
+    /// Processes an input from the network.
     pub(super) fn arrive(&mut self, arrival: Arrival<'_>, outlet: &mut Outlet, now: Time) {
         if let Arrival::Response(.., from) = arrival {
             self.party.peer = Some(from);
@@ -176,7 +176,7 @@ impl Invite {
         }
     }
 
-    /// Does what the call model wants; what the state does not allow is ignored.
+    /// Executes a command of the call model. A command that the state does not allow is ignored.
     pub(super) fn command(&mut self, command: CallCommand, outlet: &mut Outlet, now: Time) {
         let scope = &mut Scope { party: &mut self.party, outlet, now };
         if scope.party.is_over {
@@ -201,14 +201,14 @@ impl Invite {
             (Role::Server(server), CallCommand::Refuse { status, reason, .. }) => {
                 server.refuse(status, reason.as_deref(), scope);
             }
-            (Role::Client(client), CallCommand::InSession(wish)) => {
+            (Role::Client(client), CallCommand::InSession(command)) => {
                 client.in_session(scope, |session, scope| match session {
-                    Some(session) => wish.carry_out(session, scope),
-                    None => wish.refuse(scope),
+                    Some(session) => command.execute(session, scope),
+                    None => command.refuse(scope),
                 });
             }
-            (Role::Server(server), CallCommand::InSession(wish)) => {
-                server.in_session(scope, |session, scope| wish.carry_out(session, scope));
+            (Role::Server(server), CallCommand::InSession(command)) => {
+                server.in_session(scope, |session, scope| command.execute(session, scope));
             }
         }
     }
@@ -235,7 +235,7 @@ pub(super) enum SessionCommand {
 }
 
 impl SessionCommand {
-    /// There is no session yet.
+    /// Reports the failure of a command because there is no session yet.
     fn refuse(&self, scope: &mut Scope<'_>) {
         if matches!(self, Self::Refer { .. }) {
             let invite = scope.invite();
@@ -243,7 +243,7 @@ impl SessionCommand {
         }
     }
 
-    fn carry_out(self, session: &mut Session, scope: &mut Scope<'_>) {
+    fn execute(self, session: &mut Session, scope: &mut Scope<'_>) {
         match self {
             Self::Refer { target, replaces } => session.refer(&target, replaces.as_ref(), scope),
             Self::AnswerRefer { status } => session.answer_refer(status, scope),
@@ -254,7 +254,7 @@ impl SessionCommand {
 }
 
 impl CallCommand {
-    /// The command for one call in a command; the others are handed back.
+    /// Returns the command for one call. Other commands are returned as the error.
     pub(super) fn of(command: Command) -> Result<(InviteId, Self), Command> {
         let found = match command {
             Command::Ring { invite, status, body } => (invite, Self::Ring { status, body }),

@@ -1,4 +1,4 @@
-//! The vocabulary of the user agent: what goes in, what comes out.
+//! Commands, inputs, outputs and events of the user agent.
 
 pub use super::settings::{PhoneUser, Settings};
 pub use crate::transport::{Hop, LocalAddress, QueryId, TransmissionId};
@@ -13,31 +13,32 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-/// One identity at one SIP server: a browser's SIP account, or a trunk that many share. Numbered by the call model.
+/// An identity at a SIP server: the SIP account of a browser, or a trunk that many users share. The call model assigns
+/// the number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AccountId(pub u64);
 
-/// The SIP side of one call leg: an INVITE with all the dialogs it makes, numbered by whoever begins it.
+/// The SIP side of one call leg: an INVITE with all its dialogs. The side that creates it assigns the number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum InviteId {
-    /// The relay calls; numbered by the call model.
+    /// A call from the relay; numbered by the call model.
     Outbound(u64),
-    /// The relay is called; numbered by the user agent.
+    /// A call to the relay; numbered by the user agent.
     Inbound(u64),
 }
 
-/// One phone that registered at the relay itself: a binding (RFC 3261 §10).
+/// A binding of a phone at the relay's registrar (RFC 3261 §10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BindingId(pub u64);
 
-/// One dialog among those that a forked INVITE makes (RFC 3261 §13.2.2.4), in the order of their first response.
+/// One dialog of a forked INVITE (RFC 3261 §13.2.2.4), numbered in the order of the first responses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Branch(pub u32);
 
-/// A message body; the user agent does not look inside.
+/// A message body, which is opaque to the user agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Body {
-    /// The `Content-Type`, `application/sdp` say.
+    /// The `Content-Type`, such as `application/sdp`.
     pub content_type: String,
     /// The octets.
     pub octets: Vec<u8>,
@@ -46,182 +47,187 @@ pub struct Body {
 /// A name and an address, as in `From` (RFC 3261 §20.10).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// The display name, unquoted.
+    /// The display name, without quotation marks.
     pub name: Option<String>,
-    /// The URI, `sip:bob@example.org` say.
+    /// The URI, such as `sip:bob@example.org`.
     pub uri: String,
 }
 
-/// What the relay needs to act for somebody at a SIP server.
+/// The configuration of an identity at a SIP server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
-    /// The address of record: what stands in `From` and, for REGISTER, in `To`.
+    /// The address of record, in `From` and, for REGISTER, in `To`.
     pub identity: Identity,
-    /// User name and password for digest.
+    /// The login for digest authentication.
     pub login: Option<Login>,
-    /// The registrar's domain, `sip:example.org` say; none: this account does not register.
+    /// The registrar's domain, such as `sip:example.org`. `None` if the account does not register.
     pub registrar: Option<String>,
-    /// URIs of proxies that every request outside a dialog goes through, the nearest first (RFC 3261 §8.1.2); often empty.
+    /// URIs of outbound proxies for out-of-dialog requests, nearest first (RFC 3261 §8.1.2). Often empty.
     pub route: Vec<String>,
-    /// The transport where URI and DNS leave the choice.
+    /// The transport if neither URI nor DNS determines it.
     pub transport: Option<Transport>,
-    /// How long a registration is asked for.
+    /// The requested lifetime of the registration.
     pub expires: Duration,
-    /// How often its server is sent OPTIONS where it does not register; zero: never.
+    /// The interval of OPTIONS to the account's server if the account does not register. Zero disables them.
     pub options_interval: Duration,
-    /// Addresses of the account's servers, beside the one that is registered at: an INVITE from them is a call at this account.
+    /// Addresses of the account's servers, in addition to the registrar's: an INVITE from one of them is a call to this
+    /// account.
     pub sources: Vec<Subnet>,
-    /// Calls from its servers are for this account too where they name no account: it stands for many called numbers.
+    /// Whether the account is a trunk: a call from its servers that names no account is for it.
     pub is_trunk: bool,
-    /// The operator's account. Where it has no `sources`, the addresses of its proxies, registrar and domain are these. A
-    /// registration that its server refuses is tried again after minutes: the operator's accounts, whose passwords are right.
+    /// Whether the operator configured the account. Without `sources`, the addresses of its proxies, registrar and
+    /// domain are used as sources. A rejected registration is repeated after minutes, because the operator's password
+    /// is assumed to be right.
     pub persists: bool,
-    /// The user part of the `Contact`, unique among accounts: requests to it are for this account.
+    /// The user part of the `Contact`, unique among accounts. Requests to it are for this account.
     pub contact_user: String,
 }
 
-/// What a call goes to.
+/// The destination of an outbound call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Destination {
-    /// A URI, through the account's proxies.
+    /// A URI, through the proxies of the account.
     Uri(String),
-    /// A phone that registered here.
+    /// A phone that is registered at the relay.
     Binding(BindingId),
 }
 
-/// A call to be placed.
+/// An outbound call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutboundInvite {
-    /// Who calls; none for a call to a phone that registered here, which needs no server.
+    /// The account of the caller. `None` for a call to a registered phone, which needs no server.
     pub account: Option<AccountId>,
-    /// What stands in `From` in the place of the account's identity: the caller's display name, a user of a trunk.
+    /// The identity in `From` that replaces that of the account: the caller's display name, or a user of a trunk.
     pub from: Option<Identity>,
-    /// Whom.
+    /// The callee.
     pub to: Destination,
-    /// The offer; none asks the callee for one (RFC 3261 §13.2.1).
+    /// The offer. `None` requests an offer from the callee (RFC 3261 §13.2.1).
     pub offer: Option<Body>,
-    /// More headers, checked: the page's `sipHeaders`, the mark by which the relay knows its own calls.
+    /// Further headers, already validated: the `sipHeaders` of the page, and the mark by which the relay recognizes
+    /// looped calls.
     pub headers: Vec<(String, String)>,
-    /// Withhold the caller's identity (RFC 3323, 3325).
+    /// Whether the caller's identity is withheld (RFC 3323, RFC 3325).
     pub anonymous: bool,
-    /// `P-Asserted-Identity` (RFC 3325), towards a trusted server.
+    /// The `P-Asserted-Identity` for a trusted server (RFC 3325).
     pub asserted: Option<Identity>,
-    /// Who sent the caller here (RFC 3892).
+    /// The `Referred-By` URI of a transfer (RFC 3892).
     pub referred_by: Option<String>,
-    /// Who was called before and sent the call on (RFC 5806).
+    /// The URI of the party that diverted the call (RFC 5806).
     pub diverted_by: Option<String>,
-    /// The call whose place this one takes (RFC 3891), as a `Replaces` value.
+    /// The `Replaces` value of the dialog that this call replaces (RFC 3891).
     pub replaces: Option<String>,
 }
 
-/// Which redirections of a server, or of a callee behind it, are followed (RFC 3261 §8.1.3.4). Whoever is called decides then
-/// where the call goes, and the account pays for it.
+/// The redirects that are followed, from a server or from a callee behind it (RFC 3261 §8.1.3.4). A redirect lets the
+/// callee select the destination, at the expense of the account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Redirects {
-    /// None: they are told.
+    /// None. Redirects are reported.
     Off,
-    /// Those to the host that was called, or to the account's server.
+    /// Redirects to the host of the original URI or to the server of the account.
     Domain,
-    /// All.
+    /// All redirects.
     All,
 }
 
-/// What happens to the user agent.
+/// An input of the user agent.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// A datagram, or one message of a stream, framed by [`crate::message`].
+    /// A datagram or one message of a stream, framed by [`crate::message`], was received.
     Received {
-        /// Where it came from.
+        /// The flow and addresses it was received on.
         source: Source,
         /// The message.
         octets: Vec<u8>,
     },
-    /// The resolver's answer, best first; empty: there is no such host.
+    /// The resolver's result, in order of preference. Empty if the host does not exist.
     Resolved {
-        /// The question.
+        /// The query that was answered.
         query: QueryId,
-        /// Where to send.
+        /// The targets.
         targets: Vec<Target>,
     },
-    /// A message could not be handed to the network, or its connection broke before it was written.
+    /// A message could not be passed to the network, or its connection failed before it was written.
     SendFailed {
-        /// Which.
+        /// The transmission that failed.
         transmission: TransmissionId,
     },
-    /// A connection is gone.
+    /// A connection was closed.
     FlowClosed {
-        /// Which.
+        /// The connection.
         flow: FlowId,
     },
-    /// The addresses of this machine have changed: what was registered from an address that is gone registers again, and what
-    /// is not registered tries again.
+    /// The addresses of this machine have changed. Registrations from an address that no longer exists are repeated, as
+    /// are those that have failed.
     NetworkChanged {
-        /// The addresses there are now.
+        /// The current addresses.
         addresses: BTreeSet<IpAddr>,
     },
-    /// The call model wants something.
+    /// A command of the call model.
     Command(Command),
 }
 
-/// What the call model wants.
+/// A command of the call model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Acts for this account from now on; registers it if it names a registrar. An account of that number is replaced.
+    /// Adds an account, and registers it if it has a registrar. An account with the same number is replaced.
     AddAccount {
-        /// Its number.
+        /// The number of the account.
         account: AccountId,
-        /// What is known of it.
+        /// The configuration.
         settings: Box<Account>,
     },
-    /// Unregisters, forgets. Calls go on.
+    /// Unregisters and removes an account. Its calls continue.
     RemoveAccount {
-        /// Which.
+        /// The account.
         account: AccountId,
     },
     /// Places a call.
     Invite {
-        /// Its number, [`InviteId::Outbound`].
+        /// The number of the call, an [`InviteId::Outbound`].
         invite: InviteId,
         /// The call.
         request: Box<OutboundInvite>,
     },
-    /// 180 or 183 to a caller, with an answer for early media or without; reliably if the caller asks for it (RFC 3262).
+    /// Sends 180 or 183 to the caller, with or without an answer for early media; reliably if the caller requires it
+    /// (RFC 3262).
     Ring {
-        /// The call, inbound, unanswered.
+        /// The inbound call, which has no final response yet.
         invite: InviteId,
-        /// 180, 181, 182 or 183.
+        /// The status code: 180, 181, 182 or 183.
         status: u16,
-        /// The answer (or the offer, to an INVITE without one).
+        /// The answer, or the offer if the INVITE had none.
         body: Option<Body>,
     },
-    /// 200 to a caller.
+    /// Sends 200 to the caller.
     Accept {
-        /// The call, inbound, unanswered.
+        /// The inbound call, which has no final response yet.
         invite: InviteId,
-        /// The answer; the offer, if the INVITE had none; none if it went out with [`Command::Ring`] reliably.
+        /// The answer, or the offer if the INVITE had none. `None` if it was sent reliably with [`Command::Ring`].
         body: Option<Body>,
     },
-    /// A final refusal.
+    /// Rejects a call.
     Reject {
-        /// The call, inbound, unanswered.
+        /// The inbound call, which has no final response yet.
         invite: InviteId,
-        /// 300 to 699.
+        /// The status code, 300 to 699.
         status: u16,
-        /// The reason phrase; none: the standard's.
+        /// The reason phrase. `None` for the default.
         reason: Option<String>,
-        /// `Contact` of a redirection.
+        /// The `Contact` URIs of a redirect.
         contacts: Vec<String>,
     },
-    /// CANCEL, BYE or 480, as the call's state demands; all its dialogs end.
+    /// Ends a call with CANCEL, BYE or 480, depending on its state. All its dialogs end.
     HangUp {
         /// The call.
         invite: InviteId,
-        /// What the `Reason` header says (RFC 3326): a SIP status and its text.
+        /// The `Reason` header (RFC 3326): a SIP status code and its text.
         reason: Option<(u16, String)>,
     },
-    /// A new offer in the call: re-INVITE, or UPDATE before it is answered (RFC 3311). One at a time; glare is
-    /// handled here (RFC 3261 §14.1). One that cannot be made yet waits, and gives way to the next with
-    /// [`Event::OfferRefused`] (491). The answer comes with [`Event::OfferAnswered`].
+    /// Sends a new offer in the call with re-INVITE, or with UPDATE before the call is answered (RFC 3311). Only one
+    /// offer can be pending; glare is handled by the user agent (RFC 3261 §14.1). An offer that cannot be sent yet is
+    /// deferred, and is replaced by the next one with [`Event::OfferRefused`] (491). The answer is reported with
+    /// [`Event::OfferAnswered`].
     Offer {
         /// The call.
         invite: InviteId,
@@ -229,315 +235,317 @@ pub enum Command {
         body: Body,
     },
     /// Answers [`Event::Offer`], or the offer in [`Event::Progress`] or [`Event::Answered`] of a call that was placed
-    /// without one: the answer, or the offer that was asked for.
+    /// without offer.
     AnswerOffer {
         /// The call.
         invite: InviteId,
-        /// Whose offer it is.
+        /// The dialog of the offer.
         branch: Branch,
-        /// The description.
+        /// The answer, or the offer if the peer requested one.
         body: Body,
     },
-    /// Refuses [`Event::Offer`]; the session stays as it was (RFC 3261 §14.2).
+    /// Rejects [`Event::Offer`]. The session is unchanged (RFC 3261 §14.2).
     RefuseOffer {
         /// The call.
         invite: InviteId,
         /// The dialog of the offer.
         branch: Branch,
-        /// 488 in most cases.
+        /// The status code, usually 488.
         status: u16,
-        /// The reason phrase, which a 488 repeats as the text of `Warning`. None: the standard's.
+        /// The reason phrase, which is also the text of `Warning` in a 488. `None` for the default.
         reason: Option<String>,
     },
-    /// REFER: the peer shall call somebody else (RFC 3515). One at a time; another is told as refused with 491, as it is
-    /// in a call that is not established.
+    /// Sends REFER, which requests the peer to call `target` (RFC 3515). Only one can be pending; another one, or one
+    /// in a call that is not established, is reported as rejected with 491.
     Refer {
-        /// The call, established.
+        /// The established call.
         invite: InviteId,
         /// The URI to call.
         target: String,
-        /// Another established call with that target, which the new one shall replace (RFC 3891).
+        /// Another established call with that target, which the new call is to replace (RFC 3891).
         replaces: Option<InviteId>,
     },
     /// Answers [`Event::Refer`].
     AnswerRefer {
         /// The call.
         invite: InviteId,
-        /// 202, or why not.
+        /// 202, or the status code of a rejection.
         status: u16,
     },
-    /// Progress of a REFER that was accepted: a `message/sipfrag` NOTIFY. A final status ends the subscription.
+    /// Reports the progress of an accepted REFER in a `message/sipfrag` NOTIFY. A final status ends the subscription.
     NotifyRefer {
         /// The call.
         invite: InviteId,
-        /// The status of the new call.
+        /// The status code of the new call.
         status: u16,
-        /// Its reason phrase.
+        /// The reason phrase of the new call.
         reason: String,
     },
-    /// INFO (RFC 6086).
+    /// Sends INFO (RFC 6086).
     Info {
-        /// The call, established.
+        /// The established call.
         invite: InviteId,
-        /// `application/dtmf-relay`, say.
+        /// The body, such as `application/dtmf-relay`.
         body: Body,
     },
-    /// Ends everything: BYE, CANCEL, unregister.
+    /// Ends all calls and registrations.
     Shutdown,
 }
 
-/// What the user agent wants done.
+/// An output of the user agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// Send a message.
     Send {
-        /// To be named if it fails.
+        /// The identifier to report a failure with.
         transmission: TransmissionId,
-        /// How and where to.
+        /// The next hop.
         hop: Hop,
-        /// The message (or a keep-alive, RFC 5626 §3.5.1).
+        /// The message, or a keep-alive (RFC 5626 §3.5.1).
         octets: Vec<u8>,
     },
-    /// Find out where a URI leads (RFC 3263). The transport is given when the URI, or the account, names it.
+    /// Resolve a host (RFC 3263). The transport is set if the URI or the account names it.
     Resolve {
-        /// To be named in the answer.
+        /// The identifier to return with the result.
         query: QueryId,
-        /// The host: a name or an address, IPv6 without brackets.
+        /// The host: a name or an IP address, IPv6 without brackets.
         host: String,
         /// The port, if given.
         port: Option<u16>,
         /// The transport, if given.
         transport: Option<Transport>,
-        /// `sips:`: TLS only.
+        /// Whether the URI is `sips:`, which requires TLS.
         secure: bool,
     },
-    /// Close a connection: its peer does not answer. [`Input::FlowClosed`] tells when it is gone.
+    /// Close a connection whose peer does not answer. [`Input::FlowClosed`] reports the completion.
     Close {
-        /// Which.
+        /// The connection.
         flow: FlowId,
     },
-    /// A registered phone or a call depends on this flow of datagrams: it is not to be forgotten, however many new peers
-    /// send. Each is followed by one [`Self::ReleaseFlow`].
+    /// A registered phone or a call depends on this UDP flow, which must not be evicted. Each is followed by one
+    /// [`Self::ReleaseFlow`].
     KeepFlow {
-        /// Which.
+        /// The flow.
         flow: FlowId,
     },
-    /// One registered phone or call less depends on the flow.
+    /// A registered phone or call no longer depends on this UDP flow.
     ReleaseFlow {
-        /// Which.
+        /// The flow.
         flow: FlowId,
     },
-    /// Tell the call model.
+    /// Report an event to the call model.
     Event(Event),
 }
 
-/// Why a request to a server failed.
+/// The reason that a request to a server failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Failure {
-    /// It was answered with a final status of 300 or more.
+    /// The final response has a status code of 300 or more.
     Refused {
-        /// The status.
+        /// The status code.
         status: u16,
-        /// Its reason phrase.
+        /// The reason phrase.
         reason: String,
     },
-    /// The credentials are not accepted.
+    /// The credentials were rejected.
     WrongPassword {
-        /// By which realm.
+        /// The realm.
         realm: String,
     },
-    /// Nothing answers.
+    /// No response arrived.
     Timeout,
-    /// No connection.
+    /// No connection could be opened, or the message could not be sent.
     Unreachable,
     /// The name does not resolve.
     NoSuchHost,
 }
 
-/// Who ended a call.
+/// The cause of the end of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cause {
-    /// The peer said BYE, or CANCEL before it was answered; with the status of its `Reason` header, if it had one.
+    /// The peer sent BYE, or CANCEL before the call was answered.
     Remote {
-        /// RFC 3326: a SIP status, with its text.
+        /// The SIP status code and text of its `Reason` header (RFC 3326).
         reason: Option<(u16, String)>,
     },
-    /// The callee refused: the best of the final responses (RFC 3261 §16.7).
+    /// The callee rejected the call. The values are those of the best final response (RFC 3261 §16.7).
     Refused {
-        /// 300 to 699.
+        /// The status code, 300 to 699.
         status: u16,
-        /// Its reason phrase.
+        /// The reason phrase.
         reason: String,
-        /// `Contact` of a redirection, best first.
+        /// The `Contact` URIs of a redirect, in order of preference.
         contacts: Vec<String>,
     },
-    /// The request could not be delivered, or the password was wrong.
+    /// The request could not be delivered, or the credentials were rejected.
     Failed(Failure),
-    /// The call model hung up or refused.
+    /// The call model ended or rejected the call.
     Local,
-    /// The other end is gone: no ACK, no PRACK, no refresh (RFC 4028 §10), 408 or 481 in the dialog (RFC 3261 §12.2.1.2).
+    /// The peer is unreachable: no ACK, PRACK or session refresh (RFC 4028 §10) arrived, or an in-dialog request
+    /// received 408 or 481 (RFC 3261 §12.2.1.2).
     Lost,
 }
 
-/// Where a call came from.
+/// The origin of an inbound call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Origin {
-    /// For this account: the request went to its contact, or came from its server and names it.
-    /// Without `accept_unknown`, whatever comes from the server of a single account is for that.
+    /// A call to this account: the Request-URI is the account's contact, or the request came from the account's server
+    /// and names the account. Without `accept_unknown`, every call from a server with a single account is for that
+    /// account.
     Account(AccountId),
-    /// From a phone that registered here, whose password was checked: its user name.
+    /// A call from an authenticated phone that is registered here, with its user name.
     Phone(String),
-    /// From somewhere else, to this user of the relay's domain; the configuration decides whether that may be.
+    /// A call from an unknown source to a user of the relay's domain. The configuration decides whether it is accepted.
     Unknown,
 }
 
-/// A call that came in.
+/// An inbound call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InboundInvite {
-    /// Whose it is.
+    /// The origin.
     pub origin: Origin,
     /// The source address of the INVITE.
     pub source: IpAddr,
     /// The Request-URI.
     pub request_uri: String,
-    /// Who calls, by `From`.
+    /// The caller, from `From`.
     pub from: Identity,
-    /// Who was called at first, by `To`.
+    /// The original callee, from `To`.
     pub to: Identity,
-    /// The number that was called, by `P-Called-Party-ID` (RFC 7315 §4.2): a URI.
+    /// The URI of the called number, from `P-Called-Party-ID` (RFC 7315 §4.2).
     pub called_party: Option<String>,
-    /// Who calls, by `P-Asserted-Identity` (RFC 3325), if the source is trusted.
+    /// The caller, from `P-Asserted-Identity` (RFC 3325), if the source is trusted.
     pub asserted: Option<Identity>,
-    /// The caller wants to stay unknown (RFC 3323).
+    /// Whether the caller requests anonymity (RFC 3323).
     pub anonymous: bool,
-    /// Who was called before, the latest first: `History-Info` (RFC 7044), `Diversion` (RFC 5806).
+    /// The parties that diverted the call, most recent first, from `History-Info` (RFC 7044) or `Diversion` (RFC 5806).
     pub diverted_by: Vec<Identity>,
-    /// The offer; none: the callee makes one.
+    /// The offer. `None` if the callee has to make one.
     pub offer: Option<Body>,
-    /// Headers the user agent has no use for: what the application may read.
+    /// The headers that an application may read.
     pub headers: Vec<(String, String)>,
-    /// The call it takes the place of (RFC 3891), found among this relay's.
+    /// The call of this relay that it replaces (RFC 3891).
     pub replaces: Option<InviteId>,
 }
 
-/// What the call model is told.
+/// An event for the call model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
-    /// The registrar has accepted an account, for this long; told once, and again after a failure.
+    /// An account was registered. Reported once, and again after a failure.
     Registered {
-        /// Which.
+        /// The account.
         account: AccountId,
-        /// Until the registrar would forget it.
+        /// The lifetime of the registration.
         expires: Duration,
     },
-    /// A registration failed. Without `retry_at` it is not tried again.
+    /// A registration failed. Without `retry_at` it is not repeated.
     RegistrationFailed {
-        /// Which.
+        /// The account.
         account: AccountId,
-        /// Why.
+        /// The reason.
         failure: Failure,
-        /// When it is tried again.
+        /// The time of the next attempt.
         retry_at: Option<Time>,
     },
-    /// The account is unregistered, as it was wished.
+    /// The account was unregistered on request.
     Unregistered {
-        /// Which.
+        /// The account.
         account: AccountId,
     },
-    /// A phone registered here, or its registration ended.
+    /// A phone registered.
     PhoneBound {
-        /// Its user name.
+        /// The user name.
         user: String,
-        /// To be called by.
+        /// The binding, which can be called.
         binding: BindingId,
     },
-    /// See `PhoneBound`.
+    /// The registration of a phone ended.
     PhoneGone {
-        /// Its user name.
+        /// The user name.
         user: String,
-        /// Not to be called any more.
+        /// The binding, which can no longer be called.
         binding: BindingId,
     },
-    /// A remote address did what an attacker does; see [`offhook_limits::offense`].
+    /// A remote address shows the behavior of an attacker; see [`offhook_limits::offense`].
     Offense {
-        /// What.
+        /// The kind of offense.
         kind: Kind,
-        /// The address.
+        /// The remote address.
         address: IpAddr,
-        /// The address is proved to be the sender's.
+        /// Whether the address is verified, as opposed to possibly forged.
         is_verified: bool,
     },
-    /// A call came in; 100 was sent.
+    /// An INVITE was received and answered with 100.
     Incoming {
-        /// Its number, [`InviteId::Inbound`].
+        /// The number of the call, an [`InviteId::Inbound`].
         invite: InviteId,
         /// The call.
         request: Box<InboundInvite>,
     },
-    /// The peer's messages come from this address from now on; reported before the event that brought it.
+    /// The source address of the peer's messages has changed. Reported before the event of the message that shows it.
     SourceChanged {
         /// The call.
         invite: InviteId,
         /// The address.
         source: IpAddr,
     },
-    /// A provisional response other than 100, or one that was repeated with something new.
+    /// A provisional response other than 100, or a retransmission of one with new content.
     Progress {
         /// The call.
         invite: InviteId,
-        /// Which callee.
+        /// The dialog.
         branch: Branch,
-        /// 101 to 199.
+        /// The status code, 101 to 199.
         status: u16,
-        /// Its reason phrase.
+        /// The reason phrase.
         reason: String,
-        /// The answer, or early description; to an INVITE without offer the offer, which [`Command::AnswerOffer`] is to answer.
+        /// The answer or early description. For an INVITE without offer, the offer, to be answered with
+        /// [`Command::AnswerOffer`].
         body: Option<Body>,
     },
-    /// The callee answered; the ACK is sent, but after an INVITE without offer it waits for [`Command::AnswerOffer`].
-    /// Other dialogs of the call are ended here.
+    /// The callee answered. The ACK was sent, except after an INVITE without offer, where it is deferred until
+    /// [`Command::AnswerOffer`]. The user agent ends the other dialogs of the call.
     Answered {
         /// The call.
         invite: InviteId,
-        /// Which callee.
+        /// The dialog.
         branch: Branch,
-        /// The answer (or offer); none if it came with a provisional response already.
+        /// The answer, or the offer if the INVITE had none. `None` if it arrived in a provisional response.
         body: Option<Body>,
     },
-    /// The answer to an offer of this end's is there: to that of [`Command::Offer`], or to the one that went out with
-    /// [`Command::Accept`] or [`Command::Ring`], by ACK or PRACK. Unasked for where a refresh of the session brought a
-    /// description that is not the one in force.
+    /// An answer arrived: to the offer of [`Command::Offer`], or in an ACK or PRACK to the offer of [`Command::Accept`]
+    /// or [`Command::Ring`]. Also reported if a session refresh brings a description that differs from the current one.
     OfferAnswered {
         /// The call.
         invite: InviteId,
         /// The answer.
         body: Body,
     },
-    /// The offer of [`Command::Offer`] was refused, or could not be made.
+    /// The offer of [`Command::Offer`] was rejected or could not be sent.
     OfferRefused {
         /// The call.
         invite: InviteId,
-        /// The status; 408 when nothing answered.
+        /// The status code. 408 if no response arrived.
         status: u16,
     },
-    /// The peer makes a new offer, or, without a body, asks for one (RFC 3261 §14.2): [`Command::AnswerOffer`] or
-    /// [`Command::RefuseOffer`] is due. Mere refreshes (RFC 4028) never come here.
+    /// The peer sent a new offer or, without a body, requests one (RFC 3261 §14.2). [`Command::AnswerOffer`] or
+    /// [`Command::RefuseOffer`] must follow. Session refreshes without a new description (RFC 4028) are not reported.
     Offer {
         /// The call.
         invite: InviteId,
-        /// Which callee; of a call that came in there is but one dialog, the first.
+        /// The dialog. An inbound call has only one, the first.
         branch: Branch,
         /// The offer.
         body: Option<Body>,
     },
-    /// The call is over: told exactly once for each call, whoever ended it. Nothing follows.
+    /// The call has ended. Reported exactly once for each call; nothing follows.
     Ended {
         /// The call.
         invite: InviteId,
-        /// How.
+        /// The cause.
         cause: Cause,
     },
-    /// The peer wants the relay to call somebody else: [`Command::AnswerRefer`] is due.
+    /// The peer requests a transfer with REFER. [`Command::AnswerRefer`] must follow.
     Refer {
         /// The call.
         invite: InviteId,
@@ -545,28 +553,29 @@ pub enum Event {
         target: String,
         /// A `Replaces` value for the new call (RFC 3891).
         replaces: Option<String>,
-        /// The call of this relay that it names, if it is one of its own.
+        /// The call of this relay that `replaces` identifies, if there is one.
         replaced: Option<InviteId>,
-        /// Who says so (RFC 3892).
+        /// The `Referred-By` URI (RFC 3892).
         referred_by: Option<String>,
     },
-    /// Progress of [`Command::Refer`]: the status of the peer's new call; 100 for a plain 202. A final status ends it,
-    /// as does a refusal of the REFER itself.
+    /// Progress of [`Command::Refer`]: the status of the peer's new call, or 100 after a 202. A final status or the
+    /// rejection of the REFER ends it.
     ReferProgress {
         /// The call.
         invite: InviteId,
-        /// The status.
+        /// The status code.
         status: u16,
-        /// No more will come.
+        /// Whether no further report follows.
         is_final: bool,
-        /// The peer refused the REFER itself (it may not know the method): the relay may do the transfer on its own.
+        /// Whether the peer rejected the REFER itself, possibly because it does not support the method. The relay may
+        /// then perform the transfer itself.
         is_refused: bool,
     },
-    /// INFO arrived; it was answered with 200.
+    /// An INFO was received and answered with 200.
     Info {
         /// The call.
         invite: InviteId,
-        /// Its body.
+        /// The body.
         body: Body,
     },
 }

@@ -1,4 +1,4 @@
-//! The relay as a SIP user agent: registrations, dialogs and calls of all its users on one set of sockets.
+//! SIP user agent of the relay: registrations, dialogs and calls of all users on one set of sockets.
 //!
 //! ```text
 //!  datagram, frame ──> transaction layer ──> dialogs ──> Event ──> the call model
@@ -51,49 +51,49 @@ use session::Incoming;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
-/// What there is of everything: all zero where nothing is left.
+/// Sizes of the user agent's tables. All are zero when it is idle, except `ignored`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Calls, those included that are only being cleared away.
+    /// Calls, including those that are being terminated.
     pub invites: usize,
-    /// Dialogs that requests can find.
+    /// Dialogs.
     pub dialogs: usize,
-    /// Requests of ours that are remembered.
+    /// Outgoing requests that can still receive a response.
     pub requests: usize,
-    /// INVITEs that can be canceled.
+    /// Received INVITEs without a final response, and armed timers of calls.
     pub pending: usize,
-    /// Requests of ours without a final response.
+    /// Outgoing requests without a final response.
     pub waiting: usize,
-    /// Transactions of ours.
+    /// Client transactions.
     pub client_transactions: usize,
-    /// Transactions of others.
+    /// Server transactions.
     pub server_transactions: usize,
     /// Accounts.
     pub accounts: usize,
-    /// Registrations at servers, those included that are being ended.
+    /// Registrations, including those that are being removed.
     pub registrations: usize,
-    /// Inputs that made no sense when they came.
+    /// Inputs that did not apply in the current state.
     pub ignored: u64,
 }
 
-/// The machine.
+/// The user agent state machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserAgent {
     outlet: Outlet,
     accounts: Accounts,
-    /// Where accounts are registered.
+    /// Registrations of accounts at SIP servers.
     registrations: Registrations,
-    /// Whose REGISTER is under way.
+    /// The account of each pending REGISTER.
     registering: BTreeMap<ClientKey, AccountId>,
     probes: Probes,
     server_addresses: ServerAddresses,
-    /// Where phones register.
+    /// The registrar for phones.
     registrar: Registrar,
     #[serde(with = "offhook_limits::pairs")]
     invites: BTreeMap<InviteId, Invite>,
     last_inbound: u64,
     deadlines: Deadlines<InviteId>,
-    /// Calls that ring here, by where they come from.
+    /// Inbound calls that are ringing, by source address.
     ringing: BTreeMap<IpAddr, BTreeSet<InviteId>>,
     #[serde(with = "offhook_limits::pairs")]
     ringing_from: BTreeMap<InviteId, IpAddr>,
@@ -102,7 +102,7 @@ pub struct UserAgent {
 }
 
 impl UserAgent {
-    /// A user agent that knows nobody yet.
+    /// Creates a user agent without accounts and calls.
     #[must_use]
     pub fn new(settings: Settings, seed: [u8; 32], _now: Time) -> Self {
         let mut rng = ChaCha20Rng::from_seed(seed);
@@ -140,7 +140,7 @@ impl UserAgent {
         }
     }
 
-    /// Takes one input.
+    /// Processes one input.
     pub fn handle_input(&mut self, input: Input, now: Time) {
         match input {
             Input::Received { source, octets } => self.feed(layer::Input::Received { source, octets }, now),
@@ -164,7 +164,7 @@ impl UserAgent {
         self.outlet.layer.handle_input(input, now);
     }
 
-    /// Does what is due.
+    /// Processes the timers that have expired.
     pub fn handle_timeout(&mut self, now: Time) {
         self.outlet.layer.handle_timeout(now);
         self.registrar.handle_timeout(now);
@@ -174,7 +174,7 @@ impl UserAgent {
         self.drain(now);
         while let Some((due, invite)) = self.deadlines.pop_due(now) {
             self.with(invite, |invite, outlet| invite.handle_timeout(outlet, now));
-            // A deadline that does not move when it is served must not hold the relay up.
+            // A deadline that its handler did not move must not cause an endless loop.
             if self.deadlines.get(&invite) == Some(due) {
                 break;
             }
@@ -182,12 +182,12 @@ impl UserAgent {
         self.drain(now);
     }
 
-    /// The next thing to do, until there is none.
+    /// Returns the next output.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outlet.outputs.pop_front()
     }
 
-    /// When [`Self::handle_timeout`] must be called next.
+    /// Returns the time at which [`Self::handle_timeout`] must be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         let of_calls = self.deadlines.next();
@@ -197,7 +197,7 @@ impl UserAgent {
         earliest(earliest(self.outlet.layer.poll_timeout(), of_calls), of_phones)
     }
 
-    /// What there is of everything.
+    /// Returns the sizes of the tables.
     #[must_use]
     pub fn counts(&self) -> Counts {
         let (client_transactions, server_transactions) = self.outlet.layer.transaction_count();
@@ -215,7 +215,7 @@ impl UserAgent {
         }
     }
 
-    /// The address of the peer that a call goes to, as far as it is known before the call is placed.
+    /// Returns the address of the peer of an outbound call, as far as it is known before the call is placed.
     #[must_use]
     pub fn peer_address(&self, account: Option<AccountId>, to: &Destination) -> Option<IpAddr> {
         match (account, to) {
@@ -225,13 +225,13 @@ impl UserAgent {
         }
     }
 
-    /// What the transaction layer counted.
+    /// Returns the counters of the transaction layer.
     #[must_use]
     pub const fn counters(&self) -> layer::Counters {
         self.outlet.layer.counters()
     }
 
-    /// Passes on what the machines inside want done, and takes what they tell.
+    /// Forwards the outputs of the inner machines until there are none.
     fn drain(&mut self, now: Time) {
         while self.drain_layer(now) || self.drain_registrations(now) || self.drain_registrar() {}
     }
@@ -257,7 +257,7 @@ impl UserAgent {
         is_busy
     }
 
-    /// Asks a phone behind a NAT for a response, so that the mapping of its flow is used in both directions.
+    /// Sends OPTIONS to a phone behind a NAT. The response keeps the NAT binding open in both directions.
     fn keep_alive(&mut self, id: BindingId) {
         let (Some(address), Some(binding)) = (self.phone_address(id), self.registrar.binding(id)) else { return };
         let Some(flow) = binding.flow else { return };
@@ -338,7 +338,7 @@ impl UserAgent {
         }
     }
 
-    /// Reports where the peer of a call sends from, when that changes.
+    /// Reports the source address of a call's peer if it has changed.
     fn note_source(&mut self, id: InviteId, source: &Source) {
         if let Some(invite) = self.invites.get_mut(&id)
             && invite.note_source(source.remote.ip())
@@ -366,7 +366,7 @@ impl UserAgent {
         }
     }
 
-    /// Lets one call act, and looks after it.
+    /// Runs `act` on a call, then updates the call's deadline.
     fn with(&mut self, id: InviteId, act: impl FnOnce(&mut Invite, &mut Outlet)) {
         match self.invites.get_mut(&id) {
             Some(invite) => act(invite, &mut self.outlet),
@@ -375,7 +375,7 @@ impl UserAgent {
         self.settle(id);
     }
 
-    /// Sets a call's alarm, or forgets it when nothing is left of it.
+    /// Updates the deadline of a call, or removes a call that has ended.
     fn settle(&mut self, id: InviteId) {
         let invite = self.invites.get(&id).filter(|invite| !invite.is_over());
         let due = invite.and_then(Invite::deadline);
@@ -405,7 +405,7 @@ impl UserAgent {
             Err(Command::AddAccount { account, settings }) => self.add_account(account, *settings, now),
             Err(Command::RemoveAccount { account }) => self.remove_account(account, now),
             Err(Command::Shutdown) => self.shut_down(now),
-            // Those of one call are above.
+            // `CallCommand::of` returns all other commands.
             Err(_) => self.ignore(),
         }
     }
@@ -444,7 +444,7 @@ impl UserAgent {
         self.keep_call(id, invite);
     }
 
-    /// Takes a new call in, and keeps the flow that its requests depend on.
+    /// Stores a new call, and keeps the UDP flow that its requests depend on.
     fn keep_call(&mut self, id: InviteId, invite: Invite) {
         self.outlet.outputs.extend(invite.datagram_flow().map(|flow| Output::KeepFlow { flow }));
         self.invites.insert(id, invite);
@@ -469,7 +469,7 @@ impl UserAgent {
             Some(other) => match self.invites.get(&other).and_then(Invite::replaces) {
                 Some(replaces) => Some(replaces),
                 None => {
-                    // What it shall replace is no more.
+                    // The call to be replaced has ended.
                     let event = Event::ReferProgress { invite: id, status: 481, is_final: true, is_refused: true };
                     return self.outlet.tell(event);
                 }
@@ -491,7 +491,7 @@ impl UserAgent {
     }
 }
 
-/// The registrar's settings that follow from the user agent's.
+/// Derives the registrar's settings from those of the user agent.
 fn registrar_settings(settings: &Settings) -> registrar::Settings {
     let host = |text: &str| text.parse().unwrap_or_else(|_| Host::Name(text.to_owned()));
     let users = settings.phones.iter().map(|phone| (phone.user.clone(), phone.verifier.clone())).collect();
@@ -503,7 +503,7 @@ fn registrar_settings(settings: &Settings) -> registrar::Settings {
     of_registrar
 }
 
-/// Nothing more is told of the request after it.
+/// Returns whether no further event follows this response.
 fn is_last(response: &Response) -> bool {
     let is_invite = response.headers.cseq().is_ok_and(|cseq| cseq.method == Method::Invite);
     response.status >= 300 || (response.is_success() && !is_invite)

@@ -1,4 +1,4 @@
-//! The way out: what every machine of the user agent sends, tells and draws its numbers by.
+//! State and output queue shared by all calls of the user agent.
 
 use super::destinations::NamedBy;
 use super::io::{Branch, Cause, Event, InviteId, Origin, Output, Settings};
@@ -15,35 +15,35 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
-/// What all calls of one user agent share.
+/// The state that all calls of one user agent share.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Outlet {
     pub(super) settings: Settings,
     pub(super) layer: Layer,
     pub(super) rng: ChaCha20Rng,
-    /// Which call a dialog belongs to.
+    /// The call and branch of each dialog.
     #[serde(with = "offhook_limits::pairs")]
     pub(super) dialogs: BTreeMap<DialogId, (InviteId, Branch)>,
-    /// Which call a request was sent for.
+    /// The call of each outgoing request.
     pub(super) sent: BTreeMap<ClientKey, InviteId>,
-    /// Which call an INVITE without final response belongs to: it can be canceled.
+    /// The call of each received INVITE without final response, which can be canceled.
     pub(super) asked: BTreeMap<ServerKey, InviteId>,
     #[serde(skip)]
     pub(super) outputs: VecDeque<Output>,
 }
 
 impl Outlet {
-    /// A token that nobody guesses, for tags and Call-IDs.
+    /// Returns a token for tags and Call-IDs that cannot be guessed.
     pub(super) fn token(&mut self) -> String {
         format!("{:016x}", self.rng.next_u64())
     }
 
-    /// The relay's own domain.
+    /// Returns the relay's own domain.
     pub(super) fn own_domain(&self) -> Host {
         self.settings.domain.parse().unwrap_or_else(|_| Host::Name(self.settings.domain.clone()))
     }
 
-    /// A time below `limit`, in steps of 10 ms (RFC 3261 §14.1).
+    /// Returns a random time below `limit`, in steps of 10 ms (RFC 3261 §14.1).
     pub(super) fn up_to(&mut self, limit: Duration) -> Duration {
         let steps = u32::try_from(limit.as_millis() / 10).unwrap_or(u32::MAX).max(1);
         Duration::from_millis(10) * (self.rng.next_u32() % steps)
@@ -53,7 +53,7 @@ impl Outlet {
         self.outputs.push_back(Output::Event(event));
     }
 
-    /// Answers a request.
+    /// Sends a response.
     pub(super) fn respond(&mut self, key: ServerKey, mut response: Response, now: Time) -> bool {
         if response.status != 100 {
             response.headers.set(HeaderName::Server, &self.settings.product);
@@ -72,8 +72,8 @@ impl Outlet {
         self.layer.respond_statelessly(key, &response, now);
     }
 
-    /// A 488 says by `Warning` what it is about: 305 for codecs, 399 where its reason phrase says more (RFC 3261 §20.43,
-    /// §21.4.26).
+    /// Adds a `Warning` to a 488: 305 for incompatible codecs, 399 with the reason phrase if it is not the default (RFC
+    /// 3261 §20.43, §21.4.26).
     fn explain(&self, response: &mut Response) {
         if response.status != 488 || response.headers.has(HeaderName::Warning) {
             return;
@@ -88,7 +88,7 @@ impl Outlet {
         response.headers.push(HeaderName::Warning, warning);
     }
 
-    /// A `Contact` of this relay for a peer that a message came from.
+    /// Completes a `Contact` of this relay with the address that the source of a message can reach.
     pub(super) fn contact_towards(&self, contact: &NameAddr, source: &Source) -> NameAddr {
         match self.layer.settings().local(source.transport, source.remote.ip()) {
             Some(local) => complete_contact(contact, local),
@@ -96,27 +96,27 @@ impl Outlet {
         }
     }
 
-    /// How long until hope is lost: 64 times T1.
+    /// Returns 64·T1, after which a transaction is given up.
     pub(super) const fn patience(&self) -> Duration {
         self.settings.t1.saturating_mul(64)
     }
 }
 
-/// A `Contact` of this relay: the transaction layer knows the rest of it. Whoever is called by `sips:` is called back by it
-/// (RFC 3261 §8.1.1.8, §12.1.1).
+/// Returns a `Contact` of this relay, whose host the transaction layer sets. A request to a `sips:` URI has a `sips:`
+/// contact (RFC 3261 §8.1.1.8, §12.1.1).
 pub(super) fn own_contact(user: &str, is_secure: bool) -> NameAddr {
     let host = OWN_HOST.parse().unwrap_or_else(|_| Host::Name(OWN_HOST.to_owned()));
     NameAddr::new(Uri::Sip(SipUri::new(host).with_user(user).with_secure(is_secure)))
 }
 
-/// How requests of one call get out.
+/// The next hop of the requests of one call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Way {
-    /// On this connection where no proxy stands between: the peer cannot be reached by its address.
+    /// The flow to use if there is no proxy on the path, because the address of the peer is unreachable.
     pub(super) flow: Option<Source>,
-    /// Where to when that connection is gone.
+    /// The targets to try after that flow is closed.
     pub(super) fallback: Vec<Target>,
-    /// The transport where the URI leaves the choice.
+    /// The transport if the URI names none.
     pub(super) transport: Option<Transport>,
 }
 
@@ -132,26 +132,26 @@ impl Way {
     }
 }
 
-/// What belongs to one call whatever its dialogs.
+/// The data of one call that is independent of its dialogs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Party {
     pub(super) invite: InviteId,
-    /// The name and password for those that challenge.
+    /// The login for challenges.
     pub(super) auth: Option<auth::Client>,
     pub(super) way: Way,
-    /// The party that named the host which requests outside a dialog go to.
+    /// The source of the host that out-of-dialog requests are sent to.
     pub(super) named_by: NamedBy,
-    /// The address that the peer's latest response, or its INVITE, came from.
+    /// The source address of the peer's latest response or of its INVITE.
     pub(super) peer: Option<IpAddr>,
-    /// This end's `Contact`, but for the address.
+    /// The local `Contact`, without the address.
     pub(super) contact: NameAddr,
-    /// Whose call it is, as far as the relay knows them.
+    /// The account or phone of the call.
     pub(super) origin: Origin,
-    /// [`Event::Ended`] is told: what is left is only to be cleared away.
+    /// Whether [`Event::Ended`] was reported. The remaining state only completes the signaling.
     pub(super) is_over: bool,
 }
 
-/// One step of one call: who it is for, the way out, and the time.
+/// The context for processing one input of one call.
 pub(super) struct Scope<'a> {
     pub(super) party: &'a mut Party,
     pub(super) outlet: &'a mut Outlet,
@@ -159,26 +159,26 @@ pub(super) struct Scope<'a> {
 }
 
 impl Scope<'_> {
-    /// Which call this is.
+    /// Returns the identifier of the call.
     pub(super) const fn invite(&self) -> InviteId {
         self.party.invite
     }
 
-    /// Tells the call model, unless the call is over for it.
+    /// Reports an event to the call model, unless the end of the call was reported.
     pub(super) fn tell(&mut self, event: Event) {
         if !self.party.is_over {
             self.outlet.tell(event);
         }
     }
 
-    /// Tells that the call is over, once.
+    /// Reports the end of the call, once.
     pub(super) fn end(&mut self, cause: Cause) {
         let invite = self.invite();
         self.tell(Event::Ended { invite, cause });
         self.party.is_over = true;
     }
 
-    /// Sends a request with what it needs besides: `User-Agent` and credentials. None: it leads nowhere.
+    /// Sends a request after adding `User-Agent` and credentials. Returns `None` if it has no valid destination.
     pub(super) fn send(&mut self, request: &mut Request) -> Option<ClientKey> {
         self.complete(request);
         let destination = self.destination(request)?;
@@ -187,14 +187,14 @@ impl Scope<'_> {
         Some(key)
     }
 
-    /// Sends an ACK for a success.
+    /// Sends the ACK for a 2xx.
     pub(super) fn send_ack(&mut self, request: &Request) {
         if let Some(destination) = self.destination(request) {
             self.outlet.layer.ack(request.clone(), destination, self.now);
         }
     }
 
-    /// The destination of a request. Inside a dialog it is the peer that has named it (RFC 3261 §12.1).
+    /// Returns the destination of a request. In a dialog, the peer has determined it (RFC 3261 §12.1).
     fn destination(&self, request: &Request) -> Option<Destination> {
         let is_in_dialog = request.headers.to().is_ok_and(|to| to.tag().is_some());
         let named_by = self.party.peer.filter(|_| is_in_dialog).map_or(self.party.named_by, NamedBy::Peer);
@@ -208,10 +208,10 @@ impl Scope<'_> {
         }
     }
 
-    /// Learns what a response asks for; the request may be sent again then.
+    /// Stores the challenge of a response. The request can then be sent again.
     pub(super) fn learn(&mut self, request: &Request, response: &Response) -> Result<(), auth::Refusal> {
         let Some(auth) = &mut self.party.auth else {
-            return Err(auth::Refusal::Unanswerable(auth::AuthError::Malformed("there is no password")));
+            return Err(auth::Refusal::Unanswerable(auth::AuthError::Malformed("no password configured")));
         };
         auth.learn_from(request, response)
     }
@@ -220,7 +220,7 @@ impl Scope<'_> {
         self.outlet.respond(key, response, self.now)
     }
 
-    /// The `Contact` of a response to what came from `source`, or else of a request.
+    /// Returns the `Contact` for a response to a message from `source`, or for a request if there is no source.
     pub(super) fn contact(&self, source: Option<&Source>) -> NameAddr {
         match source {
             Some(source) => self.outlet.contact_towards(&self.party.contact, source),
@@ -229,14 +229,14 @@ impl Scope<'_> {
     }
 }
 
-/// The ACK of a success carries the credentials of its INVITE (RFC 3261 §22.1).
+/// Copies the credentials of an INVITE into the ACK for its 2xx (RFC 3261 §22.1).
 pub(super) fn copy_credentials(from: &Request, to: &mut Request) {
     for name in [HeaderName::Authorization, HeaderName::ProxyAuthorization] {
         from.headers.lines(name.clone()).for_each(|line| to.headers.push(name.clone(), line));
     }
 }
 
-/// The layer's settings that follow from the user agent's.
+/// Derives the settings of the transaction layer from those of the user agent.
 pub(super) fn layer_settings(settings: &Settings) -> layer::Settings {
     let mut of_layer = layer::Settings::new(settings.local.clone());
     of_layer.inside = settings.inside.clone();

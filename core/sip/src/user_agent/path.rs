@@ -1,19 +1,21 @@
-//! The path of requests to a peer whose `Contact` may not lead to it: behind a NAT, in a container, or at the end of a
-//! connection that only the peer can open.
+//! Selection of the flow or address for in-dialog requests if the `Contact` of the peer may be unreachable: behind a
+//! NAT, in a container, or on a connection that only the peer can open.
 //!
-//! RFC 3261 §12.1 sends requests inside a dialog to the contact. Where that cannot work, they go where the peer's message came
-//! from (RFC 5626 §5.3, and RFC 5923 in spirit):
+//! By RFC 3261 §12.1, in-dialog requests are sent to the contact. In these cases they are sent to the source of the
+//! peer's message instead (in accordance with RFC 5626 §5.3 and RFC 5923):
 //!
-//! - the contact's host is the source, and the transport is a stream: the connection that exists, then the contact;
-//! - the contact's host is a private address, and the source is not in the same private network;
-//! - the request passed a NAT (the address in `Via` is not the source), or came over a stream, and its contact is elsewhere.
+//! - The host of the contact is the source address and the transport is a stream: the existing connection, then the
+//!   contact.
+//! - The host of the contact is a private address, and the source is not in the same private network.
+//! - The contact differs from the source, and the request passed a NAT (the address in `Via` is not the source) or
+//!   arrived on a stream.
 
 use super::outlet::Way;
 use crate::message::{HeaderName, Headers, Request, Response, SipUri};
 use crate::transport::{Source, Target, Transport};
 use std::net::{IpAddr, SocketAddr};
 
-/// The path to the sender of a request that begins a dialog.
+/// Returns the path to the sender of a dialog-creating request.
 pub(super) fn to_caller(request: &Request, source: &Source) -> Way {
     let headers = &request.headers;
     let by_contact =
@@ -36,7 +38,7 @@ pub(super) fn to_caller(request: &Request, source: &Source) -> Way {
     }
 }
 
-/// The path to the sender of a response that makes a dialog; `None` where the contact does.
+/// Returns the path to the sender of a dialog-creating response, or `None` if requests are sent to the contact.
 pub(super) fn to_callee(response: &Response, source: &Source) -> Option<(Source, Vec<Target>)> {
     if response.headers.has(HeaderName::RecordRoute) {
         return None;
@@ -54,7 +56,7 @@ fn host_of(contact: &SipUri) -> Option<IpAddr> {
     contact.host().address().map(|host| host.to_canonical())
 }
 
-/// The stream that leads to the host of the contact, and the contact for when it is gone.
+/// Returns the stream to the host of the contact, with the contact as fallback.
 fn connection(contact: &SipUri, source: &Source) -> Option<(Source, Vec<Target>)> {
     let address = source.remote.ip().to_canonical();
     if !source.transport.is_reliable() || host_of(contact) != Some(address) {
@@ -66,13 +68,13 @@ fn connection(contact: &SipUri, source: &Source) -> Option<(Source, Vec<Target>)
     Some((*source, vec![target]))
 }
 
-/// The contact is in a private network, and the source is not in that one.
+/// Returns whether the contact is in a private network that does not contain the source.
 fn is_unreachable(contact: &SipUri, source: IpAddr) -> bool {
     let network = host_of(contact).and_then(private_network);
     network.is_some() && network != private_network(source)
 }
 
-/// One of the networks that are not routed in the internet (RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291 §2.5.6).
+/// A private network (RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291 §2.5.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PrivateNetwork {
     Ten,

@@ -1,5 +1,5 @@
-//! OPTIONS to the servers of accounts that do not register (RFC 3261 §11): some servers send calls only to peers that do so,
-//! and the response shows where the server is.
+//! Periodic OPTIONS to the servers of accounts that do not register (RFC 3261 §11). Some servers send calls only to
+//! peers that send OPTIONS, and the response shows the address of the server.
 
 use super::UserAgent;
 use super::accounts::routes;
@@ -13,11 +13,11 @@ use offhook_clock::{Deadlines, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// When which account is next, and the requests that have no response yet.
+/// The next OPTIONS of each account, and the pending requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Probes {
     due: Deadlines<AccountId>,
-    asked: BTreeMap<ClientKey, AccountId>,
+    pending: BTreeMap<ClientKey, AccountId>,
 }
 
 impl Probes {
@@ -27,12 +27,12 @@ impl Probes {
 
     fn forget(&mut self, account: AccountId) {
         self.due.set(account, None);
-        self.asked.retain(|_, of| *of != account);
+        self.pending.retain(|_, of| *of != account);
     }
 }
 
 impl UserAgent {
-    /// Begins, or ends, to send OPTIONS for an account.
+    /// Starts or stops the OPTIONS of an account.
     pub(super) fn schedule_probe(&mut self, id: AccountId, now: Time) {
         self.probes.forget(id);
         if self.accounts.get(id).is_some_and(|account| interval(account).is_some()) {
@@ -52,24 +52,24 @@ impl UserAgent {
             request.headers.push(HeaderName::CallId, call_id);
             request.headers.push(HeaderName::UserAgent, &self.outlet.settings.product);
             let key = self.outlet.layer.request(request, destination, now);
-            self.probes.asked.insert(key, id);
+            self.probes.pending.insert(key, id);
         }
     }
 
-    /// A response to OPTIONS; false: it is to something else.
+    /// Processes a response to OPTIONS. Returns false if it belongs to another request.
     pub(super) fn is_of_probe(&mut self, key: ClientKey, response: &Response, source: &Source) -> bool {
-        let Some(account) = self.probes.asked.get(&key).copied() else { return false };
+        let Some(account) = self.probes.pending.get(&key).copied() else { return false };
         if !response.is_provisional() {
-            self.probes.asked.remove(&key);
-            // Its server is there, whatever it thinks of OPTIONS.
+            self.probes.pending.remove(&key);
+            // Any final response shows that the server is reachable at this address.
             self.accounts.settle(account, source.remote.ip());
         }
         true
     }
 
-    /// No response came to OPTIONS; false: it is about something else.
+    /// Processes the failure of OPTIONS. Returns false if it belongs to another request.
     pub(super) fn is_failure_of_probe(&mut self, key: ClientKey) -> bool {
-        self.probes.asked.remove(&key).is_some()
+        self.probes.pending.remove(&key).is_some()
     }
 }
 
@@ -77,7 +77,7 @@ fn interval(account: &Account) -> Option<core::time::Duration> {
     Some(account.options_interval).filter(|interval| account.registrar.is_none() && !interval.is_zero())
 }
 
-/// The request without what differs each time.
+/// Creates the OPTIONS without the headers that differ each time.
 fn options(account: &Account) -> Option<Request> {
     let identity = address_of(&account.identity)?;
     let domain = Uri::Sip(SipUri::new(identity.uri.host()?.clone()).with_secure(identity.uri.scheme() == "sips"));

@@ -1,4 +1,4 @@
-//! Accounts come and go, here and at their servers.
+//! Addition and removal of accounts, and their registration at SIP servers.
 
 use super::UserAgent;
 use super::accounts::routes;
@@ -20,7 +20,7 @@ impl UserAgent {
                 let failure = Failure::NoSuchHost;
                 self.outlet.tell(Event::RegistrationFailed { account: id, failure, retry_at: None });
             }
-            // The one before it may be registered.
+            // The replaced account may be registered.
             (None, _) => {
                 self.registrations.remove(id, now);
             }
@@ -39,7 +39,7 @@ impl UserAgent {
         }
     }
 
-    /// A response to a REGISTER of an account's; false: it is to something else.
+    /// Processes a response to a REGISTER. Returns false if it belongs to another request.
     pub(super) fn is_of_registration(
         &mut self,
         key: ClientKey,
@@ -47,7 +47,7 @@ impl UserAgent {
         source: &Source,
         now: Time,
     ) -> bool {
-        // A request that was replaced by another has an answer, too.
+        // A request that was replaced by a newer one is also answered.
         let account = self.registering.get(&key).copied();
         if !response.is_provisional() {
             self.registering.remove(&key);
@@ -55,14 +55,14 @@ impl UserAgent {
         if let Some(account) = account {
             self.accounts.answered(account, source.remote.ip());
         }
-        let is_meant = self.registrations.receive(key, response, source, now);
-        if let Some(account) = account.filter(|_| is_meant && response.is_success()) {
+        let is_registration = self.registrations.receive(key, response, source, now);
+        if let Some(account) = account.filter(|_| is_registration && response.is_success()) {
             self.accounts.settle(account, source.remote.ip());
         }
-        is_meant
+        is_registration
     }
 
-    /// As [`Self::is_of_registration`], where no response came.
+    /// Processes the failure of a REGISTER. Returns false if it belongs to another request.
     pub(super) fn is_failure_of_registration(
         &mut self,
         key: ClientKey,
@@ -73,7 +73,7 @@ impl UserAgent {
         self.registrations.failed(key, failure, now)
     }
 
-    /// Passes on what the registrations want done; false: nothing.
+    /// Forwards the outputs of the registrations. Returns false if there were none.
     pub(super) fn drain_registrations(&mut self, now: Time) -> bool {
         let mut is_busy = false;
         while let Some(output) = self.registrations.poll_output() {
@@ -84,7 +84,7 @@ impl UserAgent {
                 }
                 Output::Ping(flow) => self.outlet.layer.ping(flow),
                 Output::Close(flow) => self.outlet.outputs.push_back(io::Output::Close { flow }),
-                Output::Event { account, event } => self.outlet.tell(told(account, event)),
+                Output::Event { account, event } => self.outlet.tell(account_event(account, event)),
             }
         }
         is_busy
@@ -102,7 +102,7 @@ impl UserAgent {
     }
 }
 
-fn told(account: AccountId, event: registration::Event) -> Event {
+fn account_event(account: AccountId, event: registration::Event) -> Event {
     match event {
         registration::Event::Registered { expires } => Event::Registered { account, expires },
         registration::Event::Failed { failure, retry_at } => Event::RegistrationFailed { account, failure, retry_at },
@@ -110,7 +110,7 @@ fn told(account: AccountId, event: registration::Event) -> Event {
     }
 }
 
-/// What the registration of an account needs; none: its URIs are none.
+/// Derives the registration settings of an account. Returns `None` if its URIs are invalid.
 fn settings(account: &Account) -> Option<Settings> {
     let registrar: Uri = account.registrar.as_ref()?.parse().ok()?;
     let is_secure = registrar.scheme() == "sips";

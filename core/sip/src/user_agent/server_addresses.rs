@@ -1,7 +1,8 @@
-//! The addresses of the servers in the operator's accounts, all that RFC 3263 finds: calls may come from each of them.
+//! Resolution of the servers in the operator's accounts to all addresses that RFC 3263 yields, because calls may come
+//! from each of them.
 //!
-//! Accounts that list their `sources` need no lookup, and those of pages get none: a page could name a host that has the
-//! address of somebody else's server.
+//! Accounts that list their `sources` need no resolution. Accounts of pages are not resolved: a page could name a host
+//! that resolves to the address of another server.
 
 use super::UserAgent;
 use super::destinations::NamedBy;
@@ -15,21 +16,21 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-/// How long addresses are used before the next lookup.
+/// The time after which addresses are resolved again.
 const REFRESH: Duration = Duration::from_secs(300);
 
-/// When a lookup without a result is repeated.
+/// The time after which a query without result is repeated.
 const RETRY: Duration = Duration::from_secs(30);
 
-/// Set in the queries of this module; those of the transaction layer count up from zero.
+/// A bit that is set in the query identifiers of this module. Those of the transaction layer count up from zero.
 const OWN_QUERY: u64 = 1 << 63;
 
-/// Whether the result of a query is for [`ServerAddresses`].
+/// Returns whether a query belongs to [`ServerAddresses`].
 pub(super) const fn is_own(query: QueryId) -> bool {
     query.0 & OWN_QUERY != 0
 }
 
-/// One server, as settings name it.
+/// A server in the settings of an account.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Server {
     host: String,
@@ -38,22 +39,22 @@ struct Server {
     secure: bool,
 }
 
-/// The accounts that name a server, and its addresses.
+/// The accounts that use a server, and its addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Lookup {
     accounts: BTreeSet<AccountId>,
     addresses: BTreeSet<IpAddr>,
 }
 
-/// The addresses of the servers that accounts name, kept current.
+/// The resolved addresses of the servers that accounts use.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ServerAddresses {
-    /// Servers that are given by an address.
+    /// Servers given by IP address.
     fixed: BTreeMap<AccountId, BTreeSet<IpAddr>>,
     #[serde(with = "offhook_limits::pairs")]
     lookups: BTreeMap<Server, Lookup>,
     due: Deadlines<Server>,
-    asked: BTreeMap<QueryId, Server>,
+    pending: BTreeMap<QueryId, Server>,
     queries: u64,
 }
 
@@ -85,24 +86,24 @@ impl ServerAddresses {
             !lookup.accounts.is_empty()
         });
         self.due.retain(|server| self.lookups.contains_key(server));
-        self.asked.retain(|_, server| self.lookups.contains_key(server));
+        self.pending.retain(|_, server| self.lookups.contains_key(server));
     }
 
-    /// The next query that is due.
+    /// Returns the next query that is due.
     fn next_query(&mut self, now: Time) -> Option<(QueryId, Server)> {
         let (_, server) = self.due.pop_due(now)?;
         self.due.set(server.clone(), Some(now + RETRY));
-        self.asked.retain(|_, of| *of != server);
+        self.pending.retain(|_, of| *of != server);
         let query = QueryId(OWN_QUERY | self.queries);
         self.queries += 1;
-        self.asked.insert(query, server.clone());
+        self.pending.insert(query, server.clone());
         Some((query, server))
     }
 
-    /// Takes the result of a query and returns the accounts it is for. After a lookup without a result the addresses found
-    /// before remain.
+    /// Stores the result of a query and returns the affected accounts. A query without result keeps the previous
+    /// addresses.
     fn resolved(&mut self, query: QueryId, targets: &[Target], now: Time) -> Option<BTreeSet<AccountId>> {
-        let server = self.asked.remove(&query)?;
+        let server = self.pending.remove(&query)?;
         if targets.is_empty() {
             return None;
         }
@@ -120,7 +121,7 @@ impl ServerAddresses {
 }
 
 impl UserAgent {
-    /// Begins, or ends, to look up the servers of an account.
+    /// Starts or stops resolving the servers of an account.
     pub(super) fn track_servers(&mut self, id: AccountId, now: Time) {
         self.server_addresses.remove(id);
         let Some(account) = self.accounts.get(id) else { return };
@@ -142,7 +143,7 @@ impl UserAgent {
         }
     }
 
-    /// Takes the result of a lookup.
+    /// Processes the result of a query.
     pub(super) fn located(&mut self, query: QueryId, targets: &[Target], now: Time) {
         for account in self.server_addresses.resolved(query, targets, now).unwrap_or_default() {
             self.accounts.locate(account, &self.server_addresses.of(account));
@@ -150,7 +151,7 @@ impl UserAgent {
     }
 }
 
-/// The destinations of an account's proxies, registrar and domain.
+/// Returns the destinations of an account's proxies, registrar and domain.
 fn servers(account: &Account) -> impl Iterator<Item = Destination> {
     let uris = account.route.iter().chain(&account.registrar).chain(core::iter::once(&account.identity.uri));
     uris.filter_map(|uri| Some(Destination::of_uri(uri.parse::<Uri>().ok()?.as_sip()?, account.transport)))

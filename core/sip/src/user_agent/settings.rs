@@ -10,70 +10,73 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
 
-/// A SIP phone's user, who may register at the relay itself.
+/// A user that may register phones at the relay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PhoneUser {
-    /// The user name, for digest and address of record.
+    /// The user name, for digest and for the address of record.
     pub user: String,
-    /// Password or digest.
+    /// The password or its hash.
     pub verifier: Verifier,
 }
 
-/// The user agent's configuration.
+/// The configuration of the user agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
-    /// Where the relay listens; the first of a transport and family is what it calls itself.
+    /// The addresses that the relay listens on. The first one of a transport and address family is used in `Via` and
+    /// `Contact`.
     pub local: Vec<LocalAddress>,
-    /// The relay's own SIP domain: phones' addresses of record, digest realm.
+    /// The relay's own SIP domain, for addresses of record of phones and as digest realm.
     pub domain: String,
-    /// Phones may register for any domain, as the operator named none.
+    /// Whether phones may register for any domain. This is the case if the operator configured no domain.
     pub any_domain: bool,
-    /// Phones that may register here.
+    /// The users that may register phones.
     pub phones: Vec<PhoneUser>,
-    /// The hosts that requests may go to.
+    /// The hosts that requests may be sent to.
     pub destinations: Destinations,
-    /// Calls of unknown sources are taken (and reported as [`Origin::Unknown`](super::io::Origin::Unknown)); else they are refused with 403.
+    /// Whether calls from unknown sources are accepted (and reported as
+    /// [`Origin::Unknown`](super::io::Origin::Unknown)) or rejected with 403.
     pub accept_unknown: bool,
-    /// Which redirections are followed.
+    /// The redirects that are followed.
     pub redirects: Redirects,
-    /// Sources whose `P-Asserted-Identity` counts, by address.
+    /// The source addresses whose `P-Asserted-Identity` is trusted.
     pub trusted: Vec<IpAddr>,
-    /// `User-Agent` and `Server`.
+    /// The value of `User-Agent` and `Server`.
     pub product: String,
-    /// RFC 3261 §17.1.1.1: estimated round trip, 500 ms.
+    /// T1, the estimated round-trip time (RFC 3261 §17.1.1.1), usually 500 ms.
     pub t1: Duration,
-    /// The session interval that is asked for and the shortest one taken (RFC 4028); zero: no session timers.
+    /// The requested session interval (RFC 4028). Zero disables session timers.
     pub session_expires: Duration,
-    /// See `session_expires`; never below 90 s.
+    /// The minimum session interval that is accepted, at least 90 s.
     pub min_session_expires: Duration,
-    /// How long a keep-alive's flow may be silent (RFC 5626 §4.4.1).
+    /// The interval of keep-alives on flows (RFC 5626 §4.4.1).
     pub keep_alive: Duration,
-    /// What `Via` and `Contact` say to peers in the relay's own networks.
+    /// The addresses in `Via` and `Contact` for peers in the relay's own networks.
     pub inside: Inside,
-    /// How often the flow of a phone behind a NAT is used, where it registered over UDP; zero: never.
+    /// The interval of OPTIONS to phones behind a NAT that registered over UDP. Zero disables them.
     pub nat_keep_alive: Duration,
 }
 
 impl Settings {
-    /// Limits a destination to what the party that named it may reach; none: nothing is sent there.
+    /// Limits a destination to the hosts that `named_by` may reach. Returns `None` if nothing may be sent there.
     pub(super) fn narrow(&self, destination: layer::Destination, named_by: NamedBy) -> Option<layer::Destination> {
         match destination {
             layer::Destination::Resolve { host, port, transport, secure, .. } => {
                 let reach = self.destinations.reach(&host, port, self.near(named_by))?;
                 Some(layer::Destination::Resolve { host, port, transport, secure, reach })
             }
-            // The peer's own address.
+            // These are addresses of the peer itself.
             layer::Destination::Flow { .. } | layer::Destination::Targets(_) => Some(destination),
         }
     }
 
-    /// How far a host may lead that the session description of the peer at `peer` names; none: it is not looked up.
+    /// Returns the addresses that a host in a session description from `peer` may resolve to. `None` if it must not be
+    /// resolved.
     #[must_use]
     pub fn media_reach(&self, host: &Host, peer: IpAddr) -> Option<Reach> {
         self.destinations.reach(host, None, self.near(NamedBy::Peer(peer)))
     }
 
-    /// A peer at one of this machine's own addresses runs on this machine.
+    /// Treats a peer at one of this machine's addresses as loopback.
     fn near(&self, named_by: NamedBy) -> NamedBy {
         let is_own = |address: IpAddr| {
             let own = |local: &LocalAddress| local.host.parse::<IpAddr>().is_ok_and(|host| host == address);

@@ -1,4 +1,4 @@
-//! Requests outside dialogs: who may call, and who is told what (RFC 3261 §8.2, §13.3.1).
+//! Out-of-dialog requests: classification of the source, and responses (RFC 3261 §8.2, §13.3.1).
 
 use super::UserAgent;
 use super::accounts::OWN_USER;
@@ -20,14 +20,14 @@ use crate::transport::Transport;
 use offhook_clock::Time;
 use offhook_limits::offense::Kind;
 
-/// Calls that ring here at a time, from one address.
+/// The maximum number of concurrent ringing inbound calls from one address.
 const MOST_RINGING_PER_SOURCE: usize = 256;
 
-/// Calls at a time.
+/// The maximum number of concurrent calls.
 const MOST_CALLS: usize = 50_000;
 
 impl UserAgent {
-    /// A request without a tag in `To`.
+    /// Processes a request without a tag in `To`.
     pub(super) fn ask_of_stranger(&mut self, incoming: Incoming, now: Time) {
         let request = &incoming.request;
         if matches!(request.uri, Uri::Other { .. }) {
@@ -49,9 +49,9 @@ impl UserAgent {
             Method::Bye | Method::Cancel | Method::Info | Method::Prack | Method::Update => {
                 self.answer(&incoming, 481, now);
             }
-            // Nothing here is subscribed to, and nobody here has subscribed.
+            // No subscriptions exist outside dialogs.
             Method::Subscribe | Method::Publish | Method::Notify => self.answer(&incoming, 489, now),
-            // A stranger does not move calls.
+            // REFER is accepted only in a dialog.
             Method::Refer => self.answer(&incoming, 403, now),
             Method::Register | Method::Ack | Method::Message | Method::Other(_) => {
                 self.respond(&incoming, method_not_allowed(request), now);
@@ -63,8 +63,8 @@ impl UserAgent {
         self.respond(incoming, Response::to(&incoming.request, status, ""), now);
     }
 
-    /// Answers an out-of-dialog request. Only the success of a REGISTER is repeated by its transaction: it changed something,
-    /// and was authenticated.
+    /// Responds to an out-of-dialog request. Only the 2xx to a REGISTER keeps its transaction: that request changed
+    /// state and was authenticated.
     pub(super) fn respond(&mut self, incoming: &Incoming, mut response: Response, now: Time) {
         if matches!(response.status, 489) {
             response.headers.set(HeaderName::AllowEvents, "refer");
@@ -79,7 +79,7 @@ impl UserAgent {
         }
     }
 
-    /// Whose request this is; none: it was refused, or challenged.
+    /// Returns the origin of a request, or `None` if it was rejected or challenged.
     fn origin(&mut self, incoming: &Incoming, now: Time) -> Option<Origin> {
         let request = &incoming.request;
         if let Some(account) = self.accounts.of_contact(&request.uri) {
@@ -91,7 +91,7 @@ impl UserAgent {
         if self.is_surely_of_phone(request, &from) {
             return self.phone(incoming, &from, now);
         }
-        // Before anything that phones decide: none of them may have the calls of a server challenged.
+        // Before all criteria that phones influence: no phone may cause a server's calls to be challenged.
         if let Some(account) = self.accounts.of_server(request, address, accept_unknown) {
             return Some(Origin::Account(account));
         }
@@ -107,15 +107,15 @@ impl UserAgent {
         None
     }
 
-    /// Whether a request is of a phone by the operator's word, or by a challenge that it answers. A phone and a server may
-    /// have one address.
+    /// Returns whether a request is certainly from a phone: by a configured domain, or because it answers a challenge.
+    /// A phone and a server may have the same address.
     fn is_surely_of_phone(&self, request: &Request, from: &Uri) -> bool {
         let is_of_here = from.host().is_some_and(|host| self.registrar.is_configured(host));
         !self.outlet.settings.phones.is_empty() && (is_of_here || self.registrar.is_answered_by(request))
     }
 
-    /// Whether a request that is of no server may be of a phone. Where calls of unknown sources are taken, a domain that some
-    /// phone registered for does not make phones of all callers from there.
+    /// Returns whether a request that is not from a known server may be from a phone. If calls from unknown sources are
+    /// accepted, a domain that some phone registered for is not sufficient.
     fn is_perhaps_of_phone(&self, incoming: &Incoming, from: &Uri) -> bool {
         let settings = &self.outlet.settings;
         let is_learned = from.host().is_some_and(|host| self.registrar.has_learned(host));
@@ -124,7 +124,7 @@ impl UserAgent {
         !settings.phones.is_empty() && (is_phone || incoming.request.headers.has(HeaderName::Authorization))
     }
 
-    /// The phone that a request is of, by its credentials; none: it is challenged, or refused.
+    /// Authenticates the phone that sent a request. Returns `None` if it was challenged or rejected.
     fn phone(&mut self, incoming: &Incoming, from: &Uri, now: Time) -> Option<Origin> {
         let user = match self.registrar.authenticate(&incoming.request, &incoming.source, now) {
             Ok(user) => user,
@@ -142,7 +142,7 @@ impl UserAgent {
         Some(Origin::Phone(user))
     }
 
-    /// RFC 3261 §10.3.
+    /// Processes a REGISTER (RFC 3261 §10.3).
     fn registered(&mut self, incoming: &Incoming, now: Time) {
         if self.outlet.settings.phones.is_empty() {
             return self.respond(incoming, method_not_allowed(&incoming.request), now);
@@ -248,7 +248,7 @@ impl UserAgent {
         })
     }
 
-    /// The call that an INVITE takes the place of (RFC 3891 §3); the status that refuses it.
+    /// Returns the call that an INVITE replaces (RFC 3891 §3), or the status code that rejects it.
     fn replaced_by(&self, request: &Request) -> Result<Option<InviteId>, u16> {
         if request.headers.lines(HeaderName::Replaces).count() > 1 {
             return Err(400);
@@ -265,10 +265,10 @@ impl UserAgent {
         let (invite, branch) = self.outlet.dialogs.get(&id).copied().ok_or(481_u16)?;
         let replaced = self.invites.get(&invite).ok_or(481_u16)?;
         match replaced.is_established(branch) {
-            // It has ended.
+            // The call has ended.
             None => Err(603),
             Some(true) if replaces.early_only => Err(486),
-            // A call that rings here is not somebody else's to take.
+            // A call that is still ringing here must not be replaced.
             Some(false) if !replaced.is_outbound() => Err(481),
             Some(_) => Ok(Some(invite)),
         }

@@ -1,4 +1,4 @@
-//! Domains that phones register for where the operator named none.
+//! Tests of domains that phones register for when no domain is configured.
 
 use super::{Bench, source};
 use crate::message::{HeaderName, Host};
@@ -9,7 +9,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
 impl Bench {
-    /// Phones may register for any domain.
+    /// Creates a registrar that accepts any domain.
     fn without_domain() -> Self {
         let mut bench = Self::new();
         let mut settings = bench.registrar.settings.clone();
@@ -20,7 +20,7 @@ impl Bench {
         bench
     }
 
-    /// The phone with this contact registers for a domain.
+    /// Registers the phone with this contact for a domain.
     fn register_for(&mut self, domain: &str, contact: &str, expires: u32) {
         let mut request = self.request(&format!("Contact: <sip:{contact}@198.51.100.7>\nExpires: {expires}"));
         request.headers.set(HeaderName::To, format_args!("<sip:desk@{domain}>"));
@@ -45,7 +45,7 @@ fn learned_domain_ends_with_its_last_binding() {
     );
     bench.now = bench.now + Duration::from_secs(120);
     bench.registrar.handle_timeout(bench.now);
-    assert!(bench.has_learned("inside.test"), "the other phone is still there");
+    assert!(bench.has_learned("inside.test"), "the other phone is still registered");
     bench.register_for("inside.test", "b", 0);
     assert!(!bench.has_learned("inside.test"));
     bench.assert_consistent();
@@ -60,7 +60,7 @@ fn refreshed_binding_has_the_domain_of_its_latest_register() {
 }
 
 #[test]
-fn user_adds_two_domains_and_takes_none_from_others() {
+fn user_adds_at_most_two_domains() {
     let mut bench = Bench::without_domain();
     for (domain, contact) in [("one.test", "a"), ("two.test", "b"), ("three.test", "c")] {
         bench.register_for(domain, contact, 120);
@@ -68,7 +68,7 @@ fn user_adds_two_domains_and_takes_none_from_others() {
     assert!(bench.has_learned("one.test") && bench.has_learned("two.test") && !bench.has_learned("three.test"));
     bench.register_for("one.test", "a", 0);
     bench.register_for("three.test", "c", 120);
-    assert!(!bench.has_learned("one.test") && bench.has_learned("three.test"), "there is room again");
+    assert!(!bench.has_learned("one.test") && bench.has_learned("three.test"), "a further domain can be added");
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn hosts_of_other_servers_and_configured_domains_are_not_learned() {
 }
 
 #[test]
-fn address_of_a_phone_is_known_while_its_binding_lives() {
+fn phone_address_is_known_while_bound() {
     let mut bench = Bench::without_domain();
     bench.source = source(1, Transport::Udp, "[::ffff:198.51.100.7]:5060");
     bench.register_for("one.test", "a", 120);

@@ -1,4 +1,4 @@
-//! Many registrations: what was asked for whom, what they share, and that nothing is left.
+//! Tests of several registrations: routing of responses, shared keep-alives and removal.
 
 use super::{Event, Output, Registrations};
 use crate::message::Request;
@@ -42,7 +42,7 @@ impl Bench {
         core::iter::from_fn(|| self.registrations.poll_output()).collect()
     }
 
-    /// Takes the one request that is to be sent.
+    /// Returns the request, which must be the only output.
     fn request(&mut self) -> (ClientKey, Request) {
         let mut outputs = self.outputs();
         assert_eq!(outputs.len(), 1, "{outputs:?}");
@@ -65,7 +65,7 @@ impl Bench {
         self.outputs();
     }
 
-    /// Lets time pass, and says which connections were pinged and when, in seconds.
+    /// Advances the clock. Returns the times in seconds and the flows of the pings.
     fn pings(&mut self, duration: Duration) -> Vec<(u64, u64)> {
         let (begin, until) = (self.now, self.now + duration);
         let mut pings = Vec::new();
@@ -82,7 +82,7 @@ impl Bench {
         pings
     }
 
-    /// Lets time pass until a connection is pinged.
+    /// Advances the clock until a flow is pinged.
     fn next_ping(&mut self) {
         let begin = self.now;
         while self.pings(Duration::from_millis(100)).is_empty() {
@@ -92,13 +92,13 @@ impl Bench {
 
     fn assert_nothing_left(&self) {
         let all = &self.registrations;
-        assert!(all.entries.is_empty() && all.asked.is_empty() && all.flows.is_empty() && all.deadlines.is_empty());
+        assert!(all.entries.is_empty() && all.pending.is_empty() && all.flows.is_empty() && all.deadlines.is_empty());
         assert!(all.keep_alives.is_empty() && all.poll_timeout().is_none(), "{all:?}");
     }
 }
 
 #[test]
-fn responses_find_their_account_and_removed_accounts_leave_nothing() {
+fn responses_reach_their_account_removal_leaves_no_state() {
     let mut bench = Bench::new();
     let on = source(1, Transport::Udp);
     bench.registrations.add(A, settings(), Some(Transport::Tcp), bench.now);
@@ -107,7 +107,7 @@ fn responses_find_their_account_and_removed_accounts_leave_nothing() {
     let (of_b, _) = bench.request();
     assert!(!bench.registrations.receive(ClientKey(99), &response(&request_a, 200, &[]), &on, bench.now));
     assert!(bench.registrations.failed(of_b, Failure::Timeout, bench.now));
-    assert!(!bench.registrations.failed(of_b, Failure::Timeout, bench.now), "that is known");
+    assert!(!bench.registrations.failed(of_b, Failure::Timeout, bench.now), "the failure was already reported");
     assert!(matches!(bench.outputs()[..], [Output::Event { account: B, event: Event::Failed { .. } }]));
     assert!(bench.registrations.receive(of_a, &response(&request_a, 200, &[]), &on, bench.now));
     assert!(matches!(bench.outputs()[..], [Output::Event { account: A, event: Event::Registered { .. } }]));
@@ -127,7 +127,7 @@ fn responses_find_their_account_and_removed_accounts_leave_nothing() {
 }
 
 #[test]
-fn a_request_goes_by_its_route_and_the_transport_of_the_account() {
+fn register_uses_route_and_account_transport() {
     let mut bench = Bench::new();
     bench.registrations.add(A, settings(), Some(Transport::Tls), bench.now);
     let outputs = bench.outputs();
@@ -141,7 +141,7 @@ fn a_request_goes_by_its_route_and_the_transport_of_the_account() {
 }
 
 #[test]
-fn a_registrar_that_is_no_sip_uri_is_no_host() {
+fn registrar_without_sip_uri_fails() {
     let mut bench = Bench::new();
     let nowhere = Settings { registrar: "tel:+15551234".parse().unwrap(), route: vec![], ..settings() };
     bench.registrations.add(A, nowhere, None, bench.now);
@@ -151,7 +151,7 @@ fn a_registrar_that_is_no_sip_uri_is_no_host() {
 }
 
 #[test]
-fn an_account_that_is_replaced_forgets_what_was_asked() {
+fn replaced_account_drops_pending_request() {
     let mut bench = Bench::new();
     bench.register(A, source(1, Transport::Tcp), &[]);
     bench.registrations.add(A, settings(), None, bench.now);
@@ -159,11 +159,11 @@ fn an_account_that_is_replaced_forgets_what_was_asked() {
     bench.registrations.add(A, settings(), None, bench.now);
     assert!(!bench.registrations.receive(early, &response(&request, 200, &[]), &source(1, Transport::Tcp), bench.now));
     bench.accept(source(1, Transport::Tcp), &[]);
-    assert_eq!((bench.registrations.asked.len(), bench.registrations.flows.len()), (0, 1));
+    assert_eq!((bench.registrations.pending.len(), bench.registrations.flows.len()), (0, 1));
 }
 
 #[test]
-fn accounts_on_one_connection_share_its_keep_alives() {
+fn accounts_on_one_flow_share_keep_alives() {
     let mut bench = Bench::new();
     bench.register(A, source(1, Transport::Udp), &[]);
     bench.register(B, source(1, Transport::Udp), &[]);
@@ -171,18 +171,18 @@ fn accounts_on_one_connection_share_its_keep_alives() {
     assert!((10..=12).contains(&pings.len()), "every 24 to 29 seconds: {pings:?}");
     bench.registrations.remove(A, bench.now);
     bench.accept(source(1, Transport::Udp), &[]);
-    assert!(!bench.pings(Duration::from_secs(30)).is_empty(), "B is there yet");
+    assert!(!bench.pings(Duration::from_secs(30)).is_empty(), "B still uses the flow");
     bench.registrations.remove(B, bench.now);
     bench.accept(source(1, Transport::Udp), &[]);
     bench.assert_nothing_left();
 }
 
 #[test]
-fn a_stream_whose_peer_stops_answering_is_given_up() {
+fn stream_without_pong_is_closed() {
     let mut bench = Bench::new();
     bench.register(A, source(1, Transport::Tcp), &[]);
     let silent = bench.pings(Duration::from_secs(240));
-    assert!((2..=3).contains(&silent.len()), "who never answered is pinged all the same: {silent:?}");
+    assert!((2..=3).contains(&silent.len()), "a peer that never answered is still pinged: {silent:?}");
     bench.registrations.pong(FlowId(1), bench.now);
     for _ in 0..3 {
         bench.next_ping();
@@ -204,7 +204,7 @@ fn a_stream_whose_peer_stops_answering_is_given_up() {
 }
 
 #[test]
-fn a_connection_that_is_gone_is_registered_on_anew() {
+fn closed_flow_causes_new_registration() {
     let mut bench = Bench::new();
     bench.register(A, source(1, Transport::Tcp), &[("Flow-Timer", "30")]);
     bench.register(B, source(2, Transport::Tcp), &[]);
@@ -220,7 +220,7 @@ fn a_connection_that_is_gone_is_registered_on_anew() {
 }
 
 #[test]
-fn after_a_change_of_the_network_all_register_anew_but_not_at_once() {
+fn network_change_spreads_new_registrations() {
     let mut bench = Bench::new();
     for number in 1..=20 {
         bench.register(AccountId(number), source(1, Transport::Udp), &[]);

@@ -1,4 +1,4 @@
-//! Responses to the INVITE.
+//! Responses to the INVITE of an outbound call.
 
 use super::{Attempt, Client, Fork, failure_of};
 use crate::auth::Refusal;
@@ -11,14 +11,14 @@ use crate::user_agent::outlet::Scope;
 use crate::user_agent::session::{Exchange, Reply, Session};
 use core::time::Duration;
 
-/// Callees at a time whose dialogs are kept; those beyond that succeed are still let down as they should be.
+/// The maximum number of concurrent early dialogs. Further dialogs with a 2xx are still terminated with ACK and BYE.
 const MOST_FORKS: usize = 16;
 
-/// How often the INVITE is sent again because of challenges, intervals and redirections.
+/// The maximum number of repeated INVITEs after challenges, session intervals and redirects.
 const MOST_TRIES: u8 = 12;
 
 impl Client {
-    /// A response to one of the requests of this call.
+    /// Processes a response to one of the requests of this call.
     pub(crate) fn responded(&mut self, key: ClientKey, response: &Response, scope: &mut Scope<'_>) {
         if self.invite_key() == Some(key) {
             match response.status {
@@ -42,13 +42,13 @@ impl Client {
         }
         let Ok(id) = DialogId::of_response(response) else { return };
         if response.status == 199 {
-            // This callee is out of it (RFC 6228).
+            // 199: the early dialog is terminated (RFC 6228).
             if let Some((branch, _)) = self.find(&id) {
                 self.drop_fork(branch, scope);
             }
             return;
         }
-        let Some(branch) = self.find_or_make(&id, response, scope) else { return };
+        let Some(branch) = self.find_or_create(&id, response, scope) else { return };
         let Some(fork) = self.forks.get_mut(&branch) else { return };
         fork.progress(response, scope);
     }
@@ -58,7 +58,7 @@ impl Client {
         found.map(|(branch, fork)| (*branch, fork))
     }
 
-    fn find_or_make(&mut self, id: &DialogId, response: &Response, scope: &mut Scope<'_>) -> Option<Branch> {
+    fn find_or_create(&mut self, id: &DialogId, response: &Response, scope: &mut Scope<'_>) -> Option<Branch> {
         if let Some((branch, _)) = self.find(id) {
             return Some(branch);
         }
@@ -71,7 +71,7 @@ impl Client {
         self.next_branch += 1;
         scope.outlet.dialogs.insert(dialog.id().clone(), (scope.party.invite, branch));
         let session = Session::of_caller(branch, dialog, self.offer.clone(), self.timer.clone());
-        self.forks.insert(branch, Fork { session, told: None });
+        self.forks.insert(branch, Fork { session, reported: None });
         Some(branch)
     }
 
@@ -81,7 +81,7 @@ impl Client {
         }
     }
 
-    /// The first to succeed is chosen; the others are let down at once (RFC 3261 §13.2.2.4).
+    /// Processes a 2xx. The first dialog with a 2xx is selected; the others are terminated (RFC 3261 §13.2.2.4).
     fn success(&mut self, key: ClientKey, response: &Response, scope: &mut Scope<'_>) {
         let Ok(id) = DialogId::of_response(response) else { return };
         if let Some((_, fork)) = self.find(&id)
@@ -89,12 +89,12 @@ impl Client {
         {
             return;
         }
-        let is_wanted = matches!(self.attempt, Attempt::Calling(_) | Attempt::Proceeding(_));
-        let branch = self.find_or_make(&id, response, scope);
+        let is_first = matches!(self.attempt, Attempt::Calling(_) | Attempt::Proceeding(_));
+        let branch = self.find_or_create(&id, response, scope);
         self.attempt = Attempt::Answered(key);
         let Some(branch) = branch else {
-            if is_wanted {
-                // Nobody can talk in a dialog like that.
+            if is_first {
+                // The response creates no usable dialog.
                 self.drop_forks(None, scope);
                 scope.end(Cause::Lost);
             }
@@ -103,7 +103,7 @@ impl Client {
         let Some(fork) = self.forks.get_mut(&branch) else { return };
         fork.session.learn(&response.headers);
         let _ = fork.session.dialog.confirm(Some(response));
-        if !is_wanted {
+        if !is_first {
             return fork.session.decline(key, &self.request, scope);
         }
         fork.session.timer.accepted(response.headers.session_expires().and_then(Result::ok), scope.now);
@@ -149,7 +149,7 @@ impl Client {
         self.timer.raise(least.map(|seconds| Duration::from_secs(seconds.into()))).is_some()
     }
 
-    /// Goes on to the next target of a redirection, if there is one.
+    /// Tries the next target of a redirect, or ends the call.
     fn refused(&mut self, response: &Response, scope: &mut Scope<'_>) {
         self.detour.refused(response);
         match self.detour.next(response.status) {
@@ -173,7 +173,7 @@ impl Fork {
     fn progress(&mut self, response: &Response, scope: &mut Scope<'_>) {
         let rack = if response.headers.requires("100rel") {
             let (Some(Ok(number)), Ok(cseq)) = (response.headers.rseq(), response.headers.cseq()) else { return };
-            // One that came before, or whose predecessor is missing (RFC 3262 §4).
+            // A retransmission, or a response whose predecessor is missing (RFC 3262 §4).
             if !self.session.is_next(number) {
                 return;
             }
@@ -185,9 +185,9 @@ impl Fork {
         let body = self.session.described_early(response, rack.as_ref());
         let (status, reason) = (response.status, response.reason.clone());
         let (invite, branch) = (scope.invite(), self.session.branch);
-        let told = Some((status, body.clone()));
-        if self.told != told {
-            self.told = told;
+        let reported = Some((status, body.clone()));
+        if self.reported != reported {
+            self.reported = reported;
             scope.tell(Event::Progress { invite, branch, status, reason, body });
         }
         if let Some(rack) = rack

@@ -1,4 +1,4 @@
-//! Redirections (RFC 3261 §8.1.3.4): the targets of a call one after another, none twice.
+//! Redirects (RFC 3261 §8.1.3.4): tries the targets of a call in order, each at most once.
 
 use crate::message::{Contacts, Host, Response, Uri, reason_phrase};
 use crate::user_agent::io::{Cause, Redirects};
@@ -6,40 +6,40 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-/// Targets that are followed.
+/// The maximum number of targets that are tried.
 const MOST_TARGETS: usize = 5;
 
-/// Contacts that are told.
+/// The maximum number of contacts that are reported.
 const MOST_CONTACTS: usize = 16;
 
-/// The way that redirections lead.
+/// The targets and failure responses of a redirected call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::user_agent) struct Detour {
     seen: Vec<Uri>,
     waiting: VecDeque<Uri>,
     contacts: Vec<String>,
-    /// The best refusal so far.
+    /// The best failure response so far.
     best: Option<(u16, String)>,
-    /// Those that are followed, and not only told.
+    /// The redirects that are followed; others are only reported.
     redirects: Redirects,
-    /// Where the account's server is.
+    /// The address of the account's server.
     home: Option<IpAddr>,
 }
 
 impl Detour {
-    /// From the URI that was called first.
+    /// Starts with the URI that was called first.
     pub(in crate::user_agent) fn from(uri: &Uri, redirects: Redirects, home: Option<IpAddr>) -> Self {
         let seen = vec![uri.clone()];
         Self { seen, waiting: VecDeque::new(), contacts: Vec::new(), best: None, redirects, home }
     }
 
-    /// Of a call to a phone that registered here: where its calls go is not for the phone to say, but for this relay, which is
-    /// its server.
+    /// Starts with a phone that is registered here. Its redirects are not followed: this relay is its server and
+    /// decides on the routing of its calls.
     pub(in crate::user_agent) fn of_phone(uri: &Uri) -> Self {
         Self::from(uri, Redirects::Off, None)
     }
 
-    /// The target is at the host that was called first.
+    /// Returns whether the target is at the host that was called first.
     pub(super) fn is_at_home(&self, target: &Uri) -> bool {
         !is_elsewhere(target) && self.seen.first().is_some_and(|first| first.host() == target.host())
     }
@@ -49,7 +49,7 @@ impl Detour {
         !is_elsewhere(target) && address.is_some() && address == self.home
     }
 
-    /// A final response other than a success.
+    /// Processes a 300–699 response.
     pub(super) fn refused(&mut self, response: &Response) {
         let reason = if response.reason.is_empty() { reason_phrase(response.status) } else { &response.reason };
         let is_better = self.best.as_ref().is_none_or(|(best, _)| rank(response.status) < rank(*best));
@@ -77,7 +77,7 @@ impl Detour {
             Redirects::Domain => self.is_at_home(&uri) || self.is_at_server(&uri),
             Redirects::All => true,
         };
-        // Who calls for safety is not connected with less (RFC 3261 §8.1.3.4).
+        // A call to a `sips:` URI must not be redirected to another scheme (RFC 3261 §8.1.3.4).
         let is_safe = uri.scheme() == "sips" || self.seen.first().is_none_or(|first| first.scheme() != "sips");
         if is_followed && is_within && is_safe && is_new && self.seen.len() <= MOST_TARGETS {
             self.seen.push(uri.clone());
@@ -85,7 +85,7 @@ impl Detour {
         }
     }
 
-    /// The next target after a refusal with `status`; a global one is final (RFC 3261 §21.6).
+    /// Returns the next target after a response with `status`. A 6xx is final (RFC 3261 §21.6).
     pub(super) fn next(&mut self, status: u16) -> Option<Uri> {
         if status >= 600 {
             self.waiting.clear();
@@ -93,19 +93,20 @@ impl Detour {
         self.waiting.pop_front()
     }
 
-    /// Why the call came to nothing.
+    /// Returns the cause of the end of the call.
     pub(super) fn cause(&self) -> Cause {
         let (status, reason) = self.best.clone().unwrap_or((480, reason_phrase(480).to_owned()));
         Cause::Refused { status, reason, contacts: self.contacts.clone() }
     }
 }
 
-/// `maddr` leads to another place than the host that is named.
+/// Returns whether `maddr` selects another address than the host.
 fn is_elsewhere(target: &Uri) -> bool {
     target.as_sip().is_some_and(|sip| sip.params().has("maddr"))
 }
 
-/// How much a refusal says: 6xx first, redirections last, for those were followed (RFC 3261 §16.7 step 6).
+/// Returns the rank of a failure response: 6xx first, redirects last because they were followed (RFC 3261 §16.7 step
+/// 6).
 const fn rank(status: u16) -> u16 {
     match status {
         600.. => 0,

@@ -1,4 +1,4 @@
-//! A call that this end places: one INVITE after another until somebody answers, and the dialogs they make.
+//! Outbound call: sends INVITEs until one is answered, and owns the dialogs of all forks.
 //!
 //! ```text
 //!        401, 407, 422, 3xx: another INVITE
@@ -13,7 +13,7 @@
 //!           └── 487, any refusal, nothing ────────────────────────────────────────────────┘
 //! ```
 //!
-//! Each callee that shows itself is a fork with a session of its own; the first to succeed is chosen.
+//! Each early dialog is a fork with its own session. The first one with a 2xx is selected.
 
 mod answers;
 mod detour;
@@ -36,43 +36,43 @@ use std::collections::BTreeMap;
 enum Attempt {
     Calling(ClientKey),
     Proceeding(ClientKey),
-    /// CANCEL is sent, or will be with the first sign of life.
+    /// CANCEL was sent, or is deferred until a provisional response.
     Withdrawn(ClientKey),
-    /// Late successes may come.
+    /// Further 2xx responses may arrive.
     Answered(ClientKey),
     Over,
 }
 
-/// A callee.
+/// A dialog of the forked INVITE.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Fork {
     session: Session,
-    /// What was told of it last.
-    told: Option<(u16, Option<Body>)>,
+    /// The status code and body that were reported last.
+    reported: Option<(u16, Option<Body>)>,
 }
 
-/// The machine.
+/// The state machine of an outbound call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Client {
-    /// The INVITE as it was sent last.
+    /// The INVITE as sent last.
     request: Request,
     offer: Option<Body>,
     attempt: Attempt,
     tries: u8,
     detour: Detour,
-    /// For the sessions to come.
+    /// The session timer for new dialogs.
     timer: SessionTimer,
     forks: BTreeMap<Branch, Fork>,
     next_branch: u32,
     chosen: Option<Branch>,
-    /// An offer that waits until it is clear who it is for.
+    /// An offer that is deferred until the dialog is selected.
     wish: Option<Body>,
-    /// What is not shown to hosts that a redirection names.
+    /// The credentials that are not sent to hosts named by a redirect.
     withheld: Option<auth::Client>,
 }
 
 impl Client {
-    /// Sends the INVITE, which is whole but for what changes from try to try.
+    /// Sends the INVITE, which is complete except for the headers that differ per attempt.
     pub(super) fn begin(mut request: Request, offer: Option<Body>, detour: Detour, scope: &mut Scope<'_>) -> Self {
         let settings = &scope.outlet.settings;
         let timer = SessionTimer::new(settings.session_expires, settings.min_session_expires);
@@ -104,8 +104,8 @@ impl Client {
         }
     }
 
-    /// Once more, to the next target of a redirection. Without a proxy on the way it decides who sees the credentials, and
-    /// whoever is called could name a host that collects them.
+    /// Sends the INVITE to the next target of a redirect. Without a proxy, credentials are sent only to the original
+    /// host, because the callee could name a host that collects them.
     fn call_elsewhere(&mut self, target: Uri, scope: &mut Scope<'_>) {
         let auth = scope.party.auth.take().or_else(|| self.withheld.take());
         if self.request.headers.has(HeaderName::Route) || self.detour.is_at_home(&target) {
@@ -122,7 +122,7 @@ impl Client {
         self.call_again(scope);
     }
 
-    /// Once more, as a request of its own (RFC 3261 §8.1.3.5).
+    /// Sends the INVITE again as a new request (RFC 3261 §8.1.3.5).
     fn call_again(&mut self, scope: &mut Scope<'_>) {
         self.drop_forks(None, scope);
         self.tries += 1;
@@ -137,18 +137,18 @@ impl Client {
         scope.end(cause);
     }
 
-    /// Nothing is left of it.
+    /// Returns whether no INVITE is pending and no dialog is left.
     pub(super) fn is_over(&self) -> bool {
         self.attempt == Attempt::Over && self.forks.is_empty()
     }
 
-    /// The session that the call model means.
+    /// Returns the session of the selected dialog.
     fn current(&mut self) -> Option<&mut Session> {
         let chosen = self.chosen?;
         self.forks.get_mut(&chosen).map(|fork| &mut fork.session)
     }
 
-    /// `Replaces` for the established dialog.
+    /// Returns the `Replaces` value of the established dialog.
     pub(super) fn replaces(&self) -> Option<Replaces> {
         let fork = self.forks.get(&self.chosen?)?;
         fork.session.is_established().then(|| fork.session.dialog.id().replaces())
@@ -160,7 +160,8 @@ impl Client {
         session.is_established().then_some(&session.agreed)
     }
 
-    /// How the dialog of a fork stands, for a `Replaces` that names it: established, or early.
+    /// Returns whether the dialog of a fork is established, as opposed to early, for a `Replaces` that refers to it.
+    /// `None` if it has ended.
     pub(super) fn is_established(&self, branch: Branch) -> Option<bool> {
         let session = &self.forks.get(&branch)?.session;
         session.is_alive().then(|| session.is_established())
@@ -175,7 +176,7 @@ impl Client {
         self.tidy(scope);
     }
 
-    /// CANCEL, or BYE.
+    /// Ends the call with CANCEL or BYE.
     pub(super) fn hang_up(&mut self, reason: Option<(u16, String)>, scope: &mut Scope<'_>) {
         scope.end(Cause::Local);
         if let Some(session) = self.current() {
@@ -185,7 +186,7 @@ impl Client {
         self.tidy(scope);
     }
 
-    /// CANCEL, where that is still possible.
+    /// Sends CANCEL if the INVITE has no final response.
     fn withdraw(&mut self, reason: Option<(u16, String)>, scope: &mut Scope<'_>) {
         if let Attempt::Calling(key) | Attempt::Proceeding(key) = self.attempt {
             self.attempt = Attempt::Withdrawn(key);
@@ -195,7 +196,7 @@ impl Client {
         }
     }
 
-    /// A new offer; before the call is answered only where there is one callee.
+    /// Sends a new offer. Before the call is answered, this is possible only with exactly one dialog.
     pub(super) fn offer(&mut self, body: Body, scope: &mut Scope<'_>) {
         if self.chosen.is_none() && self.forks.len() != 1 {
             if self.wish.replace(body).is_some() {
@@ -210,7 +211,7 @@ impl Client {
         }
     }
 
-    /// The answer for one of the callees: each has its own exchange (RFC 6337 §4.1).
+    /// Answers the offer of one dialog: each has its own exchange (RFC 6337 §4.1).
     pub(super) fn answer(&mut self, branch: Branch, body: &Body, scope: &mut Scope<'_>) {
         if let Some(fork) = self.forks.get_mut(&branch) {
             fork.session.answer(body, scope);
@@ -226,16 +227,16 @@ impl Client {
         self.tidy(scope);
     }
 
-    /// Something for the established session, if there is one.
+    /// Calls `act` with the established session, if there is one.
     pub(super) fn in_session(&mut self, scope: &mut Scope<'_>, act: impl FnOnce(Option<&mut Session>, &mut Scope<'_>)) {
         act(self.current(), scope);
         self.tidy(scope);
     }
 
-    /// A request of a callee.
+    /// Processes an in-dialog request of the callee.
     pub(super) fn receive(&mut self, branch: Branch, incoming: Incoming, scope: &mut Scope<'_>) {
         if incoming.request.method == Method::Prack {
-            // This end sent no provisional response (RFC 3262 §3).
+            // The relay sent no provisional response (RFC 3262 §3).
             scope.respond(incoming.key, Response::to(&incoming.request, 481, ""));
             return;
         }
@@ -252,12 +253,12 @@ impl Client {
         self.tidy(scope);
     }
 
-    /// A re-INVITE of a callee was canceled.
+    /// Processes the CANCEL of a re-INVITE from the callee.
     pub(super) fn canceled(&mut self, key: ServerKey, scope: &mut Scope<'_>) {
         self.forks.values_mut().for_each(|fork| fork.session.canceled(key, scope));
     }
 
-    /// A request got no final response.
+    /// Processes the failure of a request.
     pub(super) fn failed(&mut self, key: ClientKey, failure: transaction::Failure, scope: &mut Scope<'_>) {
         match self.attempt {
             Attempt::Calling(of) | Attempt::Proceeding(of) if of == key => self.unanswered(failure, scope),
@@ -279,7 +280,7 @@ impl Client {
         self.forks.values_mut().find(|fork| fork.session.is_ours(key))
     }
 
-    /// No more successes come for an INVITE.
+    /// Processes the end of an INVITE transaction: no further 2xx will arrive.
     pub(super) fn ended(&mut self, key: ClientKey, scope: &mut Scope<'_>) {
         if self.attempt == Attempt::Answered(key) {
             self.attempt = Attempt::Over;
@@ -288,8 +289,8 @@ impl Client {
         self.tidy(scope);
     }
 
-    /// Forgets sessions that are gone. A callee whose success may still come is remembered until it cannot any more: the
-    /// BYE must go on where its dialog's numbers ended.
+    /// Removes sessions that have ended. While a 2xx may still arrive, an ended session is kept, because its BYE must
+    /// continue the CSeq of the dialog.
     fn tidy(&mut self, scope: &mut Scope<'_>) {
         if matches!(self.attempt, Attempt::Withdrawn(_) | Attempt::Answered(_)) {
             return;
@@ -302,7 +303,7 @@ impl Client {
         });
     }
 
-    /// The dialogs of all callees but one are over.
+    /// Ends all dialogs except `but`.
     fn drop_forks(&mut self, but: Option<Branch>, scope: &mut Scope<'_>) {
         for (branch, fork) in &mut self.forks {
             if Some(*branch) != but {
@@ -312,7 +313,7 @@ impl Client {
         self.tidy(scope);
     }
 
-    /// The INVITE whose responses are waited for.
+    /// Returns the key of the INVITE that can still receive responses.
     const fn invite_key(&self) -> Option<ClientKey> {
         match self.attempt {
             Attempt::Calling(key) | Attempt::Proceeding(key) | Attempt::Withdrawn(key) | Attempt::Answered(key) => {
@@ -323,7 +324,7 @@ impl Client {
     }
 }
 
-/// The failure of a transaction in the call model's words.
+/// Converts the failure of a transaction for the call model.
 pub(super) const fn failure_of(failure: transaction::Failure) -> Failure {
     match failure {
         transaction::Failure::Timeout => Failure::Timeout,

@@ -1,4 +1,4 @@
-//! A call that comes in, until it is answered.
+//! Inbound call: provisional responses, acceptance and rejection of an INVITE.
 //!
 //! ```text
 //!            1xx, reliably or not: repeated until PRACK, every minute
@@ -26,22 +26,23 @@ use reliable::Reliable;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// A proxy gives up on a callee that is silent for three minutes (RFC 3261 §13.3.1.1).
+/// The interval of repeated provisional responses. A proxy gives up after three minutes without one (RFC 3261
+/// §13.3.1.1).
 const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
 
-/// Provisional responses that wait for the PRACK of the one before them.
+/// The maximum number of provisional responses that wait for the PRACK of the previous one.
 const MOST_WAITING: usize = 8;
 
-/// Whether the caller knows reliable provisional responses (RFC 3262 §3).
+/// The caller's support of reliable provisional responses (RFC 3262 §3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Reliability {
     Unknown,
-    /// Used for what must not get lost: descriptions.
+    /// Used for responses with a description.
     Supported,
     Required,
 }
 
-/// What is said about the call while it rings.
+/// A provisional response to be sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Ringing {
     status: u16,
@@ -51,35 +52,35 @@ struct Ringing {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Stage {
     Ringing {
-        /// The reliable response whose PRACK is not here yet.
+        /// The reliable response that has not been acknowledged with PRACK.
         unacknowledged: Option<Box<Reliable>>,
         waiting: VecDeque<Ringing>,
-        /// Accepted with this body, once the descriptions before it have arrived.
+        /// The body of the 200, which is sent after the pending descriptions are acknowledged.
         accepted: Option<Option<Body>>,
         latest: Option<u16>,
         sign_of_life_at: Option<Time>,
     },
-    /// `late`: the provisional response that was not acknowledged before.
+    /// `late` is the number of a provisional response without PRACK.
     Answered {
         late: Option<u32>,
     },
     Over,
 }
 
-/// The machine.
+/// The state machine of an inbound call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Server {
     incoming: Incoming,
     reliability: Reliability,
     stage: Stage,
     session: Session,
-    /// The description of a provisional response that may have got lost.
+    /// The description of an unreliable provisional response, which may have been lost.
     preview: Option<Body>,
     next_rseq: u32,
 }
 
 impl Server {
-    /// An INVITE that was checked.
+    /// Processes an INVITE that was already validated.
     pub(super) fn begin(incoming: Incoming, session: Session, scope: &mut Scope<'_>) -> Self {
         let headers = &incoming.request.headers;
         let reliability = match (headers.requires("100rel"), headers.supports("100rel")) {
@@ -90,7 +91,7 @@ impl Server {
         let invite = scope.invite();
         scope.outlet.dialogs.insert(session.dialog.id().clone(), (invite, session.branch));
         scope.outlet.asked.insert(incoming.key, invite);
-        // Below 2^31, and with room to grow (RFC 3262 §3).
+        // Below 2^31, with room for increments (RFC 3262 §3).
         let next_rseq = 1 + u32::try_from(scope.outlet.up_to(Duration::from_secs(100_000)).as_millis()).unwrap_or(0);
         let stage = Stage::Ringing {
             unacknowledged: None,
@@ -99,7 +100,7 @@ impl Server {
             latest: None,
             sign_of_life_at: None,
         };
-        let incoming = Incoming { request: essence(incoming.request), ..incoming };
+        let incoming = Incoming { request: reduced(incoming.request), ..incoming };
         Self { incoming, reliability, stage, session, preview: None, next_rseq }
     }
 
@@ -107,7 +108,7 @@ impl Server {
         matches!(self.stage, Stage::Ringing { .. })
     }
 
-    /// Nothing is left of it.
+    /// Returns whether the call has ended and its signaling is complete.
     pub(super) fn is_over(&self) -> bool {
         !self.is_ringing() && self.session.is_gone()
     }
@@ -137,12 +138,12 @@ impl Server {
 
     pub(super) fn handle_timeout(&mut self, scope: &mut Scope<'_>) {
         self.repeat_reliable(scope);
-        self.show_life(scope);
+        self.refresh_provisional(scope);
         self.session.handle_timeout(scope);
         self.tidy(scope);
     }
 
-    /// 180 and its like.
+    /// Sends a provisional response.
     pub(super) fn ring(&mut self, status: u16, body: Option<Body>, scope: &mut Scope<'_>) {
         if !(101..200).contains(&status) {
             return;
@@ -161,7 +162,7 @@ impl Server {
         if !is_reliable {
             self.ring_once(status, body, scope);
         } else if unacknowledged.is_some() {
-            // One at a time (RFC 3262 §3).
+            // Only one reliable response may be pending (RFC 3262 §3).
             if waiting.len() < MOST_WAITING {
                 waiting.push_back(Ringing { status, body });
             }
@@ -176,14 +177,14 @@ impl Server {
         if body.is_some() {
             self.preview = body;
         }
-        // An offer that may get lost is none (RFC 3261 §13.2.1).
+        // An unreliable response must not carry an offer (RFC 3261 §13.2.1).
         if may_answer && let Some(body) = &self.preview {
             response.set_body(&body.content_type, body.octets.clone());
         }
         scope.respond(self.incoming.key, response);
     }
 
-    /// A response that makes, or keeps, the dialog.
+    /// Creates a response that creates or refreshes the dialog.
     fn response(&self, status: u16, scope: &Scope<'_>) -> Response {
         let mut response = Response::to(&self.incoming.request, status, "");
         response.set_to_tag(&self.session.dialog.id().local_tag);
@@ -192,7 +193,7 @@ impl Server {
         response
     }
 
-    fn show_life(&mut self, scope: &mut Scope<'_>) {
+    fn refresh_provisional(&mut self, scope: &mut Scope<'_>) {
         let Stage::Ringing { latest: Some(status), sign_of_life_at, .. } = &mut self.stage else { return };
         if sign_of_life_at.take_if(|at| *at <= scope.now).is_some() {
             let status = *status;
@@ -200,7 +201,7 @@ impl Server {
         }
     }
 
-    /// 200, at once or when it may be.
+    /// Sends 200, immediately or when pending exchanges are complete.
     pub(super) fn accept(&mut self, body: Option<Body>, scope: &mut Scope<'_>) {
         if let Stage::Ringing { waiting, accepted: accepted @ None, .. } = &mut self.stage {
             waiting.clear();
@@ -209,7 +210,7 @@ impl Server {
         }
     }
 
-    /// Does what had to wait for PRACK or for an answer.
+    /// Performs actions that were deferred until a PRACK or an answer.
     fn proceed(&mut self, scope: &mut Scope<'_>) {
         let Stage::Ringing { unacknowledged, waiting, accepted, .. } = &mut self.stage else { return };
         if accepted.is_some() {
@@ -242,7 +243,7 @@ impl Server {
                 self.session.exchange = Exchange::Settled;
                 None
             }
-            // It went out reliably before.
+            // The description was already sent reliably.
             (Exchange::Settled | Exchange::Local { .. } | Exchange::Remote { .. }, _) => None,
         };
         if let Some(body) = carried {
@@ -260,7 +261,7 @@ impl Server {
         self.session.establish(scope);
     }
 
-    /// A final refusal of the call model's.
+    /// Rejects the call.
     pub(super) fn reject(&mut self, status: u16, reason: Option<&str>, contacts: &[String], scope: &mut Scope<'_>) {
         if self.is_ringing() {
             let mut response = Response::to(&self.incoming.request, status.clamp(300, 699), reason.unwrap_or_default());
@@ -280,7 +281,7 @@ impl Server {
         self.tidy(scope);
     }
 
-    /// 480, or BYE.
+    /// Ends the call with 480 or BYE.
     pub(super) fn hang_up(&mut self, reason: Option<(u16, String)>, scope: &mut Scope<'_>) {
         scope.end(Cause::Local);
         if self.is_ringing() {
@@ -295,7 +296,7 @@ impl Server {
         }
     }
 
-    /// CANCEL, of the call or of a re-INVITE.
+    /// Processes CANCEL, of the call or of a re-INVITE.
     pub(super) fn canceled(&mut self, key: ServerKey, cancel: &Request, scope: &mut Scope<'_>) {
         if self.is_ringing() && key == self.incoming.key {
             scope.end(Cause::Remote { reason: reason_of(&cancel.headers) });
@@ -320,15 +321,15 @@ impl Server {
         self.tidy(scope);
     }
 
-    /// Something for the established session.
+    /// Calls `act` with the established session.
     pub(super) fn in_session(&mut self, scope: &mut Scope<'_>, act: impl FnOnce(&mut Session, &mut Scope<'_>)) {
         act(&mut self.session, scope);
         self.tidy(scope);
     }
 
-    /// A request of the caller's.
+    /// Processes an in-dialog request of the caller.
     pub(super) fn receive(&mut self, incoming: Incoming, scope: &mut Scope<'_>) {
-        if incoming.request.method == Method::Prack && !self.take_prack(&incoming.request) {
+        if incoming.request.method == Method::Prack && !self.accept_prack(&incoming.request) {
             let mut response = Response::to(&incoming.request, 481, "");
             response.set_to_tag(&self.session.dialog.id().local_tag);
             scope.respond(incoming.key, response);
@@ -372,8 +373,8 @@ impl Server {
     }
 }
 
-/// What responses are made of: a call that rings need not keep the rest.
-fn essence(invite: Request) -> Request {
+/// Returns the INVITE reduced to the headers that responses are built from, to save memory while ringing.
+fn reduced(invite: Request) -> Request {
     const KEPT: [HeaderName; 10] = [
         HeaderName::Via,
         HeaderName::From,

@@ -1,4 +1,4 @@
-//! Provisional responses that arrive (RFC 3262 §3).
+//! Reliable provisional responses (RFC 3262 §3).
 
 use super::{Ringing, Server, Stage};
 use crate::message::{HeaderName, Method, Request, Response};
@@ -9,7 +9,7 @@ use core::time::Duration;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 
-/// One that is repeated until its PRACK comes.
+/// A response that is retransmitted until its PRACK arrives.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Reliable {
     number: u32,
@@ -28,7 +28,7 @@ impl Reliable {
         self.number
     }
 
-    /// A success must not overtake it (RFC 3262 §3).
+    /// Returns whether it carries a description. A 2xx must not be sent before its PRACK (RFC 3262 §3).
     pub(super) fn has_description(&self) -> bool {
         !self.response.body.is_empty()
     }
@@ -77,8 +77,8 @@ impl Server {
         }
     }
 
-    /// Whether a PRACK acknowledges the response that waits for one.
-    pub(super) fn take_prack(&mut self, prack: &Request) -> bool {
+    /// Returns whether a PRACK acknowledges the pending response.
+    pub(super) fn accept_prack(&mut self, prack: &Request) -> bool {
         let Some(Ok(rack)) = prack.headers.rack() else { return false };
         if rack.cseq.number != self.incoming.cseq() || rack.cseq.method != Method::Invite {
             return false;

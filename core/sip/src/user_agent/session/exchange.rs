@@ -1,11 +1,11 @@
-//! Offers and answers, one exchange at a time (RFC 3261 §13.2.1, §14; RFC 3262 §5; RFC 3311 §5; RFC 6337).
+//! Offer/answer exchanges of a session, one at a time (RFC 3261 §13.2.1, §14; RFC 3262 §5; RFC 3311 §5; RFC 6337).
 //!
 //! ```text
-//!              our offer goes out                 answer, refusal
+//!              local offer sent                   answered, rejected
 //!  Settled ──────────────────────────> Local ─────────────────────> Settled
-//!     │         peer's offer, or wish for one       answered, refused  ^
+//!     │    remote offer, or request for one   answered, rejected       ^
 //!     └──────────────────────────────> Remote ─────────────────────────┘
-//!  Unmade: the first message of the callee that is sure to arrive is to bring the offer
+//!  Unmade: the callee has to make the offer in its first reliable message
 //! ```
 
 use super::ours::{Purpose, What};
@@ -19,59 +19,59 @@ use core::time::Duration;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 
-/// How often an offer is made anew that crossed one of the peer's.
+/// The maximum number of repetitions of an offer after glare.
 const MOST_TRIES: u8 = 8;
 
-/// What an offer of ours went out in, and where its answer is to be found.
+/// The message that carried a local offer, which determines the message that carries its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Carrier {
-    /// The INVITE that makes the dialog: a reliable provisional response or the success.
+    /// The INVITE that creates the dialog. Answered in a reliable provisional response or the 2xx.
     Invite,
-    /// A re-INVITE or UPDATE: its success.
+    /// A re-INVITE or UPDATE. Answered in its 2xx.
     Request,
-    /// A reliable provisional response: the PRACK.
+    /// A reliable provisional response. Answered in the PRACK.
     Provisional,
-    /// A success: the ACK.
+    /// A 2xx. Answered in the ACK.
     Success {
-        /// Of the INVITE.
+        /// The CSeq of the INVITE.
         cseq: u32,
     },
 }
 
-/// Where the call model's answer goes.
+/// The message that will carry the answer of the call model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Reply {
-    /// Into a response to the INVITE that makes the dialog.
+    /// A response to the INVITE that creates the dialog.
     Invite,
-    /// Into the success of a re-INVITE, UPDATE or PRACK.
+    /// The 2xx to a re-INVITE, UPDATE or PRACK.
     Success(Box<Incoming>),
-    /// Into the PRACK for a provisional response.
+    /// The PRACK for a provisional response.
     Prack(RAck),
-    /// Into the ACK for the success of our INVITE.
+    /// The ACK for the 2xx to the relay's INVITE.
     Ack(ClientKey),
 }
 
-/// How far the exchange is.
+/// The state of the exchange.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Exchange {
-    /// The peer owes the first offer, or, as callee, this end does.
+    /// There was no offer yet. The callee has to make one.
     Unmade,
-    /// Nothing is open.
+    /// No offer is pending.
     Settled,
-    /// Our offer is with the peer. `preview`: the answer that came in a message that may get lost.
+    /// A local offer is pending. `preview` is the answer from an unreliable message.
     Local { offer: Body, by: Carrier, preview: Option<Body> },
-    /// The peer's offer, or its wish for one, is with the call model.
+    /// A remote offer, or a request for an offer, is pending at the call model.
     Remote { offer: Option<Body>, reply: Reply },
 }
 
 impl Exchange {
-    /// As an INVITE of ours begins it.
-    pub(super) fn begun_by_us(offer: Option<Body>) -> Self {
+    /// Returns the state after a sent INVITE.
+    pub(super) fn of_sent_invite(offer: Option<Body>) -> Self {
         offer.map_or(Self::Unmade, |offer| Self::Local { offer, by: Carrier::Invite, preview: None })
     }
 
-    /// As an INVITE of the peer's begins it.
-    pub(super) fn begun_by_peer(offer: Option<Body>) -> Self {
+    /// Returns the state after a received INVITE.
+    pub(super) fn of_received_invite(offer: Option<Body>) -> Self {
         offer.map_or(Self::Unmade, |offer| Self::Remote { offer: Some(offer), reply: Reply::Invite })
     }
 
@@ -80,24 +80,24 @@ impl Exchange {
     }
 }
 
-/// The descriptions in force.
+/// The current local and remote descriptions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Agreed {
     pub(crate) local: Option<Body>,
     pub(crate) remote: Option<Body>,
 }
 
-/// An offer that the call model wants made.
+/// An offer of the call model that has not been sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Wish {
     pub(super) body: Body,
-    /// Not before then; none: as soon as it can be.
+    /// The earliest time to send it. `None` if it can be sent immediately.
     pub(super) at: Option<Time>,
     pub(super) tries: u8,
 }
 
 impl Session {
-    /// Makes an offer, now or as soon as that can be.
+    /// Sends an offer, or defers it until it can be sent.
     pub(crate) fn offer(&mut self, body: Body, scope: &mut Scope<'_>) {
         if self.wish.is_some() {
             let invite = scope.invite();
@@ -107,7 +107,7 @@ impl Session {
         self.pursue(scope);
     }
 
-    /// Makes the offer that waits, if its time has come.
+    /// Sends the pending offer if it can be sent now.
     pub(crate) fn pursue(&mut self, scope: &mut Scope<'_>) {
         let now = scope.now;
         if self.may_offer()
@@ -115,7 +115,7 @@ impl Session {
         {
             self.make_offer(&wish.body, Purpose::Offer { tries: wish.tries }, scope);
         } else if let Some(wish) = self.wish.as_mut().filter(|wish| wish.at.is_some_and(|at| at <= now)) {
-            // Whatever is in the way ends with an event of its own.
+            // The pending exchange causes another attempt when it ends.
             wish.at = None;
         }
     }
@@ -125,17 +125,17 @@ impl Session {
             return false;
         }
         match self.stage {
-            // An UPDATE must not overtake the PRACK that settles the exchange before it.
+            // An UPDATE must not overtake the PRACK that completes the previous exchange.
             Stage::Early => {
                 self.peer.allows_update && !self.has_ours(&Method::Update) && !self.has_ours(&Method::Prack)
             }
-            // One INVITE at a time, in whichever direction (RFC 3261 §14.1).
+            // Only one INVITE can be pending in either direction (RFC 3261 §14.1).
             Stage::Established => self.successes.is_empty() && !self.has_ours(&Method::Invite),
             Stage::Leaving { .. } | Stage::Gone => false,
         }
     }
 
-    /// By re-INVITE, before the call is answered by UPDATE (RFC 3311 §5.1).
+    /// Sends an offer in a re-INVITE, or in an UPDATE before the call is answered (RFC 3311 §5.1).
     fn make_offer(&mut self, body: &Body, purpose: Purpose, scope: &mut Scope<'_>) {
         let method = if self.is_established() { Method::Invite } else { Method::Update };
         let mut request = self.target_refresh(method, scope);
@@ -146,7 +146,7 @@ impl Session {
         }
     }
 
-    /// Keeps the session alive and changes nothing (RFC 4028 §7.4).
+    /// Refreshes the session without changing it (RFC 4028 §7.4).
     pub(super) fn refresh(&mut self, scope: &mut Scope<'_>) {
         if self.peer.allows_update && !self.peer.refuses_update {
             let request = self.target_refresh(Method::Update, scope);
@@ -160,7 +160,7 @@ impl Session {
         }
     }
 
-    /// A request that may change where this end is reached (RFC 3261 §12.2.1.1).
+    /// Creates a request that may change the remote target (RFC 3261 §12.2.1.1).
     fn target_refresh(&mut self, method: Method, scope: &Scope<'_>) -> Request {
         let mut request = self.dialog.request(method);
         request.headers.push(HeaderName::Contact, scope.contact(None));
@@ -169,7 +169,7 @@ impl Session {
         request
     }
 
-    /// Our offer is answered.
+    /// Completes the exchange of a local offer.
     pub(super) fn settle_ours(&mut self, answer: Option<Body>) {
         if let Exchange::Local { offer, preview, .. } = core::mem::replace(&mut self.exchange, Exchange::Settled) {
             self.agreed.local = Some(offer);
@@ -177,16 +177,16 @@ impl Session {
         }
     }
 
-    /// The peer's offer is answered, or what it asked for is on its way.
+    /// Completes the exchange of a remote offer, or sends the requested offer.
     fn settle_theirs(&mut self, answer: Body, offer: Option<Body>) {
         self.exchange = Exchange::Settled;
         self.agreed = Agreed { local: Some(answer), remote: offer };
     }
 
-    /// Our offer in a re-INVITE or UPDATE is answered.
+    /// Processes the 2xx to a local offer in a re-INVITE or UPDATE.
     pub(super) fn offer_accepted(&mut self, purpose: Purpose, answer: Option<Body>, scope: &mut Scope<'_>) {
         let invite = scope.invite();
-        let is_news = answer != self.agreed.remote;
+        let has_changed = answer != self.agreed.remote;
         match (purpose, answer) {
             (Purpose::Offer { .. }, Some(body)) => {
                 self.settle_ours(Some(body.clone()));
@@ -194,7 +194,7 @@ impl Session {
             }
             (Purpose::Refresh, Some(body)) => {
                 self.settle_ours(Some(body.clone()));
-                if is_news {
+                if has_changed {
                     scope.tell(Event::OfferAnswered { invite, body });
                 }
             }
@@ -206,7 +206,7 @@ impl Session {
         }
     }
 
-    /// Our offer is refused: the session stays as it was (RFC 3261 §14.1).
+    /// Processes the rejection of a local offer. The session is unchanged (RFC 3261 §14.1).
     pub(super) fn offer_refused(
         &mut self,
         purpose: Purpose,
@@ -222,7 +222,7 @@ impl Session {
             _ => None,
         };
         match (refused, delay) {
-            // A newer wish takes its place.
+            // A newer pending offer replaces it.
             (Exchange::Local { .. }, Some(_)) if self.wish.is_some() => {}
             (Exchange::Local { offer: body, .. }, Some(delay)) if tries < MOST_TRIES => {
                 self.wish = Some(Wish { body, at: Some(scope.now + delay), tries: tries + 1 });
@@ -234,7 +234,7 @@ impl Session {
         }
     }
 
-    /// How long to wait after 491: the ranges of the two ends do not overlap (RFC 3261 §14.1).
+    /// Returns the wait after 491. The ranges of caller and callee do not overlap (RFC 3261 §14.1).
     fn back_off(&self, scope: &mut Scope<'_>) -> Duration {
         if self.is_caller {
             Duration::from_millis(2_100) + scope.outlet.up_to(Duration::from_millis(1_900))
@@ -243,19 +243,19 @@ impl Session {
         }
     }
 
-    /// The peer's offer, or wish for one, for the call model.
+    /// Reports a remote offer, or the request for an offer, to the call model.
     pub(super) fn pass_offer(&mut self, offer: Option<Body>, reply: Reply, scope: &mut Scope<'_>) {
         let (invite, branch) = (scope.invite(), self.branch);
         scope.tell(Event::Offer { invite, branch, body: offer.clone() });
         self.exchange = Exchange::Remote { offer, reply };
     }
 
-    /// An answer for the call model is due in this dialog.
+    /// Returns whether the call model has to answer an offer in this dialog.
     pub(crate) const fn owes_answer(&self) -> bool {
         matches!(&self.exchange, Exchange::Remote { reply: Reply::Success(_) | Reply::Prack(_) | Reply::Ack(_), .. })
     }
 
-    /// The call model answers, or makes the offer that the peer asked for.
+    /// Sends the answer of the call model, or the offer that the peer requested.
     pub(crate) fn answer(&mut self, body: &Body, scope: &mut Scope<'_>) {
         if !self.owes_answer() {
             return;
@@ -289,7 +289,8 @@ impl Session {
         self.pursue(scope);
     }
 
-    /// The call model refuses: the session stays as it was (RFC 3261 §14.2), and there is none where this is the first.
+    /// Rejects the remote offer. The session is unchanged (RFC 3261 §14.2). If it was the first offer, the session
+    /// ends.
     pub(crate) fn refuse(&mut self, status: u16, reason: Option<&str>, scope: &mut Scope<'_>) {
         if !self.owes_answer() {
             return;
@@ -305,7 +306,7 @@ impl Session {
         }
     }
 
-    /// Ends the exchange as the end of the dialog demands it.
+    /// Ends the exchange because the dialog ends.
     pub(super) fn abandon(&mut self, scope: &mut Scope<'_>) {
         self.abandon_with(487, None, scope);
     }
@@ -316,19 +317,19 @@ impl Session {
             Reply::Success(incoming) => {
                 self.respond(&incoming, Response::to(&incoming.request, status, reason.unwrap_or_default()), scope);
             }
-            // Without it the peer would repeat its success until it gives up.
+            // Without the ACK the peer would retransmit its 2xx until it times out.
             Reply::Ack(key) => self.say_owed_ack(key, None, scope),
             Reply::Prack(_) | Reply::Invite => {}
         }
     }
 
-    /// The peer canceled its re-INVITE.
+    /// Processes the CANCEL of a re-INVITE.
     pub(crate) fn canceled(&mut self, key: ServerKey, scope: &mut Scope<'_>) {
-        let is_meant = matches!(
+        let is_pending = matches!(
             &self.exchange,
             Exchange::Remote { reply: Reply::Success(incoming), .. } if incoming.key == key
         );
-        if is_meant {
+        if is_pending {
             self.abandon(scope);
             self.pursue(scope);
         }

@@ -1,4 +1,4 @@
-//! Requests of the peer inside a dialog (RFC 3261 §12.2.2).
+//! Incoming in-dialog requests (RFC 3261 §12.2.2).
 
 use super::exchange::{Carrier, Exchange, Reply};
 use super::ours::body_or_empty;
@@ -15,7 +15,7 @@ use crate::user_agent::io::{Body, Cause, Event};
 use crate::user_agent::outlet::Scope;
 use serde::{Deserialize, Serialize};
 
-/// A request that is to be answered.
+/// A received request to be answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Incoming {
     pub(crate) key: ServerKey,
@@ -30,12 +30,11 @@ impl Incoming {
 }
 
 impl Session {
-    /// Takes a request of the peer's. [`Method::Prack`] has been matched with its response by the caller.
+    /// Processes an in-dialog request. The caller has already matched a [`Method::Prack`] with its response.
     pub(crate) fn receive(&mut self, incoming: Incoming, scope: &mut Scope<'_>) {
         let method = &incoming.request.method;
-        // A PRACK that was overtaken is still the only one for its response. A BYE names the dialog by both tags and ends it
-        // whatever its number is: proxies that end calls and gateways count from where they like, and a call that the peer has
-        // left must not stay up.
+        // An out-of-order PRACK is still the only one for its response. A BYE is accepted with any CSeq: both tags
+        // identify the dialog, some proxies and gateways use inconsistent numbers, and the peer has left the call.
         if self.dialog.take(incoming.cseq()).is_err() && !matches!(method, Method::Prack | Method::Bye) {
             return self.answer_with(&incoming, 500, scope);
         }
@@ -52,8 +51,9 @@ impl Session {
             Method::Invite => self.reinvited(incoming, scope),
             Method::Update => self.updated(incoming, scope),
             Method::Prack => self.pracked(incoming, scope),
-            Method::Refer => self.refer_asked(incoming, scope),
+            Method::Refer => self.refer_received(incoming, scope),
             Method::Notify => self.notified(&incoming, scope),
+            // No Info-Package is announced, so none may be used (RFC 6086 §4.2.2).
             Method::Info if incoming.request.headers.has("Info-Package") => {
                 self.respond(&incoming, bad_info_package(&incoming.request), scope);
             }
@@ -72,7 +72,7 @@ impl Session {
         }
     }
 
-    /// After our BYE there is nothing to talk about, but two that cross are both answered.
+    /// Responds to a request after the local BYE. Two crossing BYEs are both answered with 200.
     fn receive_late(&mut self, incoming: &Incoming, scope: &mut Scope<'_>) {
         if incoming.request.method == Method::Bye {
             self.answer_with(incoming, 200, scope);
@@ -89,7 +89,7 @@ impl Session {
 
     fn bye(&mut self, incoming: &Incoming, scope: &mut Scope<'_>) {
         if self.is_caller && self.stage == Stage::Early {
-            // A callee refuses instead (RFC 3261 §15).
+            // Before the call is answered, the callee must use a failure response instead (RFC 3261 §15).
             return self.answer_with(incoming, 481, scope);
         }
         self.answer_with(incoming, 200, scope);
@@ -97,26 +97,26 @@ impl Session {
         self.vanish(scope);
     }
 
-    /// 500: come again when what is under way is done (RFC 3261 §14.2, RFC 3311 §5.2).
-    fn ask_to_wait(&self, incoming: &Incoming, scope: &mut Scope<'_>) {
+    /// Sends a 500 with `Retry-After`, because another exchange is pending (RFC 3261 §14.2, RFC 3311 §5.2).
+    fn defer(&self, incoming: &Incoming, scope: &mut Scope<'_>) {
         let seconds = scope.outlet.up_to(core::time::Duration::from_secs(10)).as_secs();
         let mut response = self.reply(incoming, 500);
         response.headers.push(HeaderName::RetryAfter, seconds);
         scope.respond(incoming.key, response);
     }
 
-    /// An offer must wait, or has come too early or too late. False: it may be taken.
-    fn is_in_the_way(&self, incoming: &Incoming, scope: &mut Scope<'_>) -> bool {
+    /// Rejects an offer that cannot be accepted now. Returns false if it can be accepted.
+    fn reject_conflicting_offer(&self, incoming: &Incoming, scope: &mut Scope<'_>) -> bool {
         match &self.exchange {
             Exchange::Local { .. } => self.answer_with(incoming, 491, scope),
-            Exchange::Remote { .. } | Exchange::Unmade => self.ask_to_wait(incoming, scope),
+            Exchange::Remote { .. } | Exchange::Unmade => self.defer(incoming, scope),
             Exchange::Settled => return false,
         }
         true
     }
 
-    /// A session interval that is too short. False: it is long enough.
-    fn is_too_brief(&self, incoming: &Incoming, scope: &mut Scope<'_>) -> bool {
+    /// Rejects a session interval that is too short. Returns false if it is long enough.
+    fn reject_brief_interval(&self, incoming: &Incoming, scope: &mut Scope<'_>) -> bool {
         let Err(brief) = self.timer.check(&Proposal::of(&incoming.request.headers)) else { return false };
         let mut response = self.reply(incoming, 422);
         response.headers.push(HeaderName::MinSe, brief.0.as_secs());
@@ -126,12 +126,12 @@ impl Session {
 
     fn reinvited(&mut self, incoming: Incoming, scope: &mut Scope<'_>) {
         if self.stage == Stage::Early {
-            return self.ask_to_wait(&incoming, scope);
+            return self.defer(&incoming, scope);
         }
         if self.has_ours(&Method::Invite) {
             return self.answer_with(&incoming, 491, scope);
         }
-        if self.is_in_the_way(&incoming, scope) || self.is_too_brief(&incoming, scope) {
+        if self.reject_conflicting_offer(&incoming, scope) || self.reject_brief_interval(&incoming, scope) {
             return;
         }
         let Ok(offer) = description_of(&incoming.request.headers, &incoming.request.body) else {
@@ -140,7 +140,7 @@ impl Session {
         scope.respond(incoming.key, Response::to(&incoming.request, 100, ""));
         scope.outlet.asked.insert(incoming.key, scope.party.invite);
         match (offer, self.agreed.local.clone()) {
-            // A mere refresh changes nothing (RFC 4028 §7.4).
+            // A session refresh with an unchanged description (RFC 4028 §7.4).
             (Some(offer), Some(local)) if self.agreed.remote.as_ref() == Some(&offer) => {
                 self.grant(&incoming, Some(&local), scope);
             }
@@ -149,14 +149,14 @@ impl Session {
     }
 
     fn updated(&mut self, incoming: Incoming, scope: &mut Scope<'_>) {
-        if self.is_too_brief(&incoming, scope) {
+        if self.reject_brief_interval(&incoming, scope) {
             return;
         }
         let Ok(offer) = description_of(&incoming.request.headers, &incoming.request.body) else {
             return self.respond(&incoming, unsupported_media(&incoming.request), scope);
         };
         let Some(offer) = offer else { return self.grant(&incoming, None, scope) };
-        if self.is_in_the_way(&incoming, scope) {
+        if self.reject_conflicting_offer(&incoming, scope) {
             return;
         }
         match self.agreed.local.clone() {
@@ -165,7 +165,7 @@ impl Session {
         }
     }
 
-    /// The success of a re-INVITE, UPDATE or PRACK.
+    /// Sends the 2xx to a re-INVITE, UPDATE or PRACK.
     pub(super) fn grant(&mut self, incoming: &Incoming, body: Option<&Body>, scope: &mut Scope<'_>) {
         let request = &incoming.request;
         let mut response = self.reply(incoming, 200);
@@ -173,7 +173,7 @@ impl Session {
             self.dialog.refresh_target(request.headers.contact());
             response.headers.push(HeaderName::Contact, scope.contact(Some(&incoming.source)));
             announce(&mut response.headers, false, self.timer.is_used());
-            // Before the call is answered the INVITE decides.
+            // Before the call is answered, the INVITE negotiates the session timer.
             if self.is_established() {
                 self.timer.grant_in(&mut response.headers, &Proposal::of(&request.headers), scope.now);
             }
@@ -188,7 +188,7 @@ impl Session {
         }
     }
 
-    /// A PRACK whose response was found (RFC 3262 §3, §5).
+    /// Processes a PRACK that matches a response (RFC 3262 §3, §5).
     fn pracked(&mut self, incoming: Incoming, scope: &mut Scope<'_>) {
         let invite = scope.invite();
         let body = description_of(&incoming.request.headers, &incoming.request.body).unwrap_or_default();
@@ -201,13 +201,13 @@ impl Session {
                 self.pursue(scope);
             }
             Some(offer) => {
-                if !self.is_in_the_way(&incoming, scope) {
+                if !self.reject_conflicting_offer(&incoming, scope) {
                     self.pass_offer(Some(offer), Reply::Success(Box::new(incoming)), scope);
                 }
             }
             None => {
                 if answers {
-                    // As if it had not been offered yet: the success will do it again.
+                    // The offer is treated as not made; the 2xx will carry it again.
                     self.exchange = Exchange::Unmade;
                 }
                 self.grant(&incoming, None, scope);
@@ -215,17 +215,17 @@ impl Session {
         }
     }
 
-    /// The offer of a reliable provisional response that is sent now.
+    /// Starts the exchange of an offer in a reliable provisional response.
     pub(crate) fn offer_early(&mut self, offer: Body) {
         self.exchange = Exchange::Local { offer, by: Carrier::Provisional, preview: None };
     }
 
-    /// The offer of the success that is sent now.
+    /// Starts the exchange of an offer in a 2xx.
     pub(crate) fn offer_in_success(&mut self, offer: Body, cseq: u32) {
         self.exchange = Exchange::Local { offer, by: Carrier::Success { cseq }, preview: None };
     }
 
-    /// The answer to the INVITE's offer is sent now, in a message that arrives.
+    /// Completes the exchange of the INVITE's offer, whose answer is sent in a reliable message.
     pub(crate) fn answered(&mut self, answer: Body) {
         if let Exchange::Remote { offer, reply: Reply::Invite } =
             core::mem::replace(&mut self.exchange, Exchange::Settled)

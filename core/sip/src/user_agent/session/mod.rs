@@ -1,4 +1,4 @@
-//! One dialog of a call with all that goes on in it, the same for caller and callee.
+//! One dialog of a call with its exchanges, timers and requests, for both caller and callee.
 //!
 //! ```text
 //!           success                hang-up
@@ -8,7 +8,7 @@
 //!    └── CANCEL, refusal; BYE from the peer at any time ───────────────────┘
 //! ```
 //!
-//! Leaving as callee begins with waiting for the ACK: before it, a BYE may overtake the success (RFC 3261 §15).
+//! A callee in state Leaving first waits for the ACK, because a BYE may overtake the 2xx (RFC 3261 §15).
 
 mod exchange;
 mod inquiries;
@@ -38,7 +38,7 @@ use timer::{Due, SessionTimer};
 enum Stage {
     Early,
     Established,
-    /// `bye`: none while the ACK is waited for.
+    /// `bye` is `None` while the ACK is pending.
     Leaving {
         reason: Option<(u16, String)>,
         bye: Option<ClientKey>,
@@ -46,20 +46,20 @@ enum Stage {
     Gone,
 }
 
-/// What is known of the peer.
+/// Capabilities of the peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Peer {
     allows_update: bool,
-    /// It refused to refresh the session by UPDATE, or something on the path did.
+    /// Whether the peer, or a proxy, rejected an UPDATE as session refresh.
     refuses_update: bool,
 }
 
-/// The machine.
+/// The session state machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Session {
     pub(super) branch: Branch,
     pub(super) dialog: Dialog,
-    /// This end sent the INVITE that made the dialog: it owns the Call-ID (RFC 3261 §14.1).
+    /// Whether the relay sent the INVITE that created the dialog and owns the Call-ID (RFC 3261 §14.1).
     is_caller: bool,
     stage: Stage,
     pub(super) exchange: Exchange,
@@ -67,11 +67,11 @@ pub(super) struct Session {
     wish: Option<Wish>,
     pub(super) timer: SessionTimer,
     peer: Peer,
-    /// Requests under way.
+    /// Pending outgoing requests.
     ours: BTreeMap<ClientKey, Ours>,
-    /// ACKs, to be repeated when a success is.
+    /// The ACKs, which are retransmitted with each retransmitted 2xx.
     acks: BTreeMap<ClientKey, Ack>,
-    /// Successes of this end that wait for their ACK.
+    /// Sent 2xx responses without ACK.
     successes: Vec<Success>,
     /// The number of the latest reliable provisional response (RFC 3262 §4).
     provisional: Option<u32>,
@@ -80,14 +80,14 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// The dialog that a response to our INVITE made.
+    /// Creates the session of a dialog that a response to a sent INVITE created.
     pub(super) fn of_caller(branch: Branch, dialog: Dialog, offer: Option<Body>, timer: SessionTimer) -> Self {
-        Self::new(branch, dialog, Exchange::begun_by_us(offer), timer, true)
+        Self::new(branch, dialog, Exchange::of_sent_invite(offer), timer, true)
     }
 
-    /// The dialog that an INVITE made.
+    /// Creates the session of a dialog that a received INVITE created.
     pub(super) fn of_callee(dialog: Dialog, offer: Option<Body>, timer: SessionTimer, invite: &Headers) -> Self {
-        let mut session = Self::new(Branch(0), dialog, Exchange::begun_by_peer(offer), timer, false);
+        let mut session = Self::new(Branch(0), dialog, Exchange::of_received_invite(offer), timer, false);
         session.learn(invite);
         session
     }
@@ -112,7 +112,7 @@ impl Session {
         }
     }
 
-    /// What any message of the peer tells of it.
+    /// Stores the capabilities in a message of the peer.
     pub(super) fn learn(&mut self, headers: &Headers) {
         if let Some(allows) = headers.allows(&Method::Update) {
             self.peer.allows_update = allows;
@@ -123,12 +123,12 @@ impl Session {
         matches!(self.stage, Stage::Established)
     }
 
-    /// Requests may be made in it.
+    /// Returns whether requests can be sent in the dialog.
     pub(super) const fn is_alive(&self) -> bool {
         matches!(self.stage, Stage::Early | Stage::Established)
     }
 
-    /// A success that is not wanted: ACK and BYE (RFC 3261 §13.2.2.4).
+    /// Ends a dialog with an unwanted 2xx by ACK and BYE (RFC 3261 §13.2.2.4).
     pub(super) fn decline(&mut self, key: ClientKey, invite: &Request, scope: &mut Scope<'_>) {
         self.say_ack(key, invite, None, scope);
         self.exchange = Exchange::Settled;
@@ -136,18 +136,18 @@ impl Session {
         self.hang_up(None, scope);
     }
 
-    /// Nothing more happens in it: no success of an INVITE can come that would have to be acknowledged.
+    /// Returns whether the dialog has ended and no 2xx that needs an ACK can arrive.
     pub(super) fn is_gone(&self) -> bool {
         self.stage == Stage::Gone && self.acks.is_empty() && !self.has_ours(&Method::Invite)
     }
 
-    /// Our success, or the peer's, is there.
+    /// Processes the 2xx of the local or remote side.
     pub(super) fn establish(&mut self, scope: &mut Scope<'_>) {
         self.stage = Stage::Established;
         self.pursue(scope);
     }
 
-    /// Ends the dialog: BYE, as soon as that may be.
+    /// Ends the dialog with BYE, as soon as that is allowed.
     pub(super) fn hang_up(&mut self, reason: Option<(u16, String)>, scope: &mut Scope<'_>) {
         match self.stage {
             Stage::Early => self.vanish(scope),
@@ -157,7 +157,7 @@ impl Session {
     }
 
     fn leave(&mut self, reason: Option<(u16, String)>, scope: &mut Scope<'_>) {
-        self.tell_result(scope);
+        self.notify_result(scope);
         self.close(scope);
         self.successes.retain(Success::is_first);
         self.stage = Stage::Leaving { reason, bye: None };
@@ -179,7 +179,7 @@ impl Session {
         }
     }
 
-    /// Refuses what the peer still waits for, forgets what this end wanted.
+    /// Rejects pending requests of the peer and drops pending local ones.
     fn close(&mut self, scope: &mut Scope<'_>) {
         self.abandon(scope);
         self.close_referrals(scope);
@@ -187,7 +187,8 @@ impl Session {
         self.timer.stop();
     }
 
-    /// The dialog is no more. A re-INVITE that is out may succeed all the same, and then wants its ACK (RFC 3261 §13.2.2.4).
+    /// Ends the dialog without BYE. A pending re-INVITE may still receive a 2xx, which needs an ACK (RFC 3261
+    /// §13.2.2.4).
     pub(super) fn vanish(&mut self, scope: &mut Scope<'_>) {
         self.close(scope);
         self.successes.clear();
@@ -195,13 +196,13 @@ impl Session {
         self.stage = Stage::Gone;
     }
 
-    /// The other end is gone (RFC 3261 §12.2.1.2).
+    /// Ends the call because the peer is unreachable (RFC 3261 §12.2.1.2).
     fn lose(&mut self, scope: &mut Scope<'_>) {
         scope.end(Cause::Lost);
         self.hang_up(Some((408, "Request Timeout".to_owned())), scope);
     }
 
-    /// When [`Self::handle_timeout`] is due.
+    /// Returns the time at which [`Self::handle_timeout`] must be called.
     pub(super) fn deadline(&self) -> Option<Time> {
         let successes = self.successes.iter().map(Success::deadline).min();
         let wish = self.wish.as_ref().and_then(|wish| wish.at);
@@ -209,7 +210,7 @@ impl Session {
         earliest(earliest(successes, wish), earliest(referring, self.timer.deadline()))
     }
 
-    /// Does what is due.
+    /// Processes the timers that have expired.
     pub(super) fn handle_timeout(&mut self, scope: &mut Scope<'_>) {
         self.repeat_successes(scope);
         if self.is_established() {
@@ -223,7 +224,7 @@ impl Session {
         self.pursue(scope);
     }
 
-    /// A response to an incoming request, with this dialog's tag.
+    /// Returns a response to an incoming request, with this dialog's tag.
     fn reply(&self, incoming: &Incoming, status: u16) -> Response {
         let mut response = Response::to(&incoming.request, status, "");
         response.set_to_tag(&self.dialog.id().local_tag);
@@ -236,13 +237,13 @@ impl Session {
     }
 }
 
-/// `Reason` with a SIP status (RFC 3326).
+/// Returns a `Reason` with a SIP status code (RFC 3326).
 pub(super) fn reason_header(status: u16, text: &str) -> Reason {
     let text = (!text.is_empty()).then(|| text.to_owned());
     Reason { protocol: "SIP".to_owned(), cause: Some(status.into()), text }
 }
 
-/// The SIP status that a `Reason` names.
+/// Returns the SIP status code and text of a `Reason`.
 pub(super) fn reason_of(headers: &Headers) -> Option<(u16, String)> {
     let reasons = headers.reason().ok()?;
     let reason = reasons.into_iter().find(|reason| reason.protocol.eq_ignore_ascii_case("SIP"))?;

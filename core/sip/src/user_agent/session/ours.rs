@@ -1,4 +1,4 @@
-//! Requests of this end inside a dialog, and what comes of them.
+//! Outgoing in-dialog requests and their responses.
 
 use super::exchange::{Carrier, Exchange, Reply};
 use super::{Session, Stage};
@@ -11,19 +11,19 @@ use crate::user_agent::outlet::{Scope, copy_credentials};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
-/// How often a request is sent again because of challenges and intervals.
+/// The maximum number of repetitions of a request after challenges and session intervals.
 const MOST_TRIES: u8 = 5;
 
-/// Why an offer is made.
+/// The purpose of an offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Purpose {
-    /// The call model wants it.
+    /// An offer of the call model.
     Offer { tries: u8 },
-    /// The description in force, to keep the session alive.
+    /// The current description, to refresh the session.
     Refresh,
 }
 
-/// What a request is for.
+/// The kind of an outgoing request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum What {
     Prack,
@@ -37,7 +37,7 @@ pub(crate) enum What {
     Notify,
 }
 
-/// A request under way.
+/// A pending outgoing request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Ours {
     what: What,
@@ -45,10 +45,10 @@ pub(crate) struct Ours {
     tries: u8,
 }
 
-/// The ACK of a success of the peer's.
+/// The ACK for a received 2xx.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Ack {
-    /// Waits for the answer that it is to carry. `is_last`: the success does not come again.
+    /// Deferred until the answer that it carries is available. `is_last`: the 2xx will not be retransmitted.
     Owed {
         invite: Box<Request>,
         is_last: bool,
@@ -63,7 +63,7 @@ impl Ours {
 }
 
 impl Session {
-    /// Sends a request; none: it leads nowhere.
+    /// Sends a request. Returns `None` if it has no valid destination.
     pub(super) fn send(&mut self, what: What, request: Request, scope: &mut Scope<'_>) -> Option<ClientKey> {
         self.send_ours(Ours { what, request, tries: 0 }, scope)
     }
@@ -78,12 +78,12 @@ impl Session {
         self.ours.values().any(|ours| ours.request.method == *method)
     }
 
-    /// This request is one of this dialog's.
+    /// Returns whether the request belongs to this dialog.
     pub(crate) fn is_ours(&self, key: ClientKey) -> bool {
         self.ours.contains_key(&key) || self.acks.contains_key(&key)
     }
 
-    /// `message/sipfrag`, `application/dtmf` and what else INFO carries.
+    /// Sends INFO with a body such as `application/dtmf-relay`.
     pub(crate) fn say_info(&mut self, body: &Body, scope: &mut Scope<'_>) {
         if self.is_established() {
             let mut request = self.dialog.request(Method::Info);
@@ -102,7 +102,7 @@ impl Session {
         let _ = self.send(What::Prack, request, scope);
     }
 
-    /// Acknowledges a success of `invite`, now and each time it comes again.
+    /// Sends the ACK for a 2xx to `invite`, and stores it for retransmissions.
     pub(crate) fn say_ack(&mut self, key: ClientKey, invite: &Request, answer: Option<&Body>, scope: &mut Scope<'_>) {
         let mut ack = self.dialog.ack(invite.headers.cseq().map_or(0, |cseq| cseq.number));
         ack.headers.push(HeaderName::UserAgent, &scope.outlet.settings.product);
@@ -114,7 +114,7 @@ impl Session {
         self.acks.insert(key, Ack::Sent(Box::new(ack)));
     }
 
-    /// As [`Self::say_ack`], where that waited for the answer.
+    /// Sends an ACK that was deferred until the answer was available.
     pub(super) fn say_owed_ack(&mut self, key: ClientKey, answer: Option<&Body>, scope: &mut Scope<'_>) {
         if let Some(Ack::Owed { invite, is_last }) = self.acks.remove(&key) {
             self.say_ack(key, &invite, answer, scope);
@@ -124,7 +124,7 @@ impl Session {
         }
     }
 
-    /// A success came again: its ACK got lost. False: it is news.
+    /// Sends the ACK again for a retransmitted 2xx. Returns false if the 2xx is not a retransmission.
     pub(crate) fn repeat_ack(&self, key: ClientKey, scope: &mut Scope<'_>) -> bool {
         match self.acks.get(&key) {
             Some(Ack::Sent(ack)) => scope.send_ack(ack),
@@ -134,7 +134,7 @@ impl Session {
         true
     }
 
-    /// No success of this INVITE comes any more.
+    /// Removes the ACK of an INVITE for which no further 2xx can arrive.
     pub(crate) fn forget_ack(&mut self, key: ClientKey) {
         match self.acks.get_mut(&key) {
             Some(Ack::Sent(_)) => {
@@ -145,7 +145,7 @@ impl Session {
         }
     }
 
-    /// A response to one of our requests came.
+    /// Processes a response to an outgoing request.
     pub(crate) fn responded(&mut self, key: ClientKey, response: &Response, scope: &mut Scope<'_>) {
         if response.is_provisional() || self.repeat_ack(key, scope) {
             return;
@@ -163,7 +163,7 @@ impl Session {
                     self.try_again(ours, scope);
                 }
                 422 if ours.tries < MOST_TRIES && self.raise(response) => self.try_again(ours, scope),
-                // Out of order: without it the call would come to nothing.
+                // The CSeq was out of order. Without the PRACK the call could not be established.
                 500 if ours.tries < MOST_TRIES && ours.what == What::Prack => self.try_again(ours, scope),
                 status => self.refused(&ours, status, retry_after(response), scope),
             }
@@ -171,7 +171,7 @@ impl Session {
         self.pursue(scope);
     }
 
-    /// Nothing came.
+    /// Processes the failure of an outgoing request.
     pub(crate) fn failed(&mut self, key: ClientKey, failure: Failure, scope: &mut Scope<'_>) {
         let Some(ours) = self.ours.remove(&key) else { return };
         let status = match failure {
@@ -188,7 +188,7 @@ impl Session {
         self.timer.raise(least.map(|seconds| Duration::from_secs(seconds.into()))).is_some()
     }
 
-    /// With the next number, and what has been learned (RFC 3261 §8.1.3.5).
+    /// Sends the request again with the next CSeq and updated headers (RFC 3261 §8.1.3.5).
     fn try_again(&mut self, mut ours: Ours, scope: &mut Scope<'_>) {
         self.dialog.renumber(&mut ours.request);
         if matches!(ours.what, What::Offer(_) | What::Refresh) {
@@ -236,7 +236,7 @@ impl Session {
 
     fn refreshed(&mut self, response: &Response, scope: &Scope<'_>) {
         self.dialog.refresh_target(response.headers.contact());
-        // Before the call is answered the INVITE decides.
+        // Before the call is answered, the INVITE negotiates the session timer.
         if self.is_established() {
             self.timer.accepted(response.headers.session_expires().and_then(Result::ok), scope.now);
         }
@@ -245,20 +245,20 @@ impl Session {
     fn refused(&mut self, ours: &Ours, status: u16, retry_after: Option<u32>, scope: &mut Scope<'_>) {
         let is_dead = matches!(status, 408 | 481) && self.is_established();
         if matches!(status, 405 | 501) && ours.request.method == Method::Update {
-            // Whatever its Allow says, if it has one.
+            // The peer does not support UPDATE, whatever its `Allow`.
             self.peer.allows_update = false;
         }
         match ours.what {
             What::Bye => self.vanish(scope),
             _ if !self.is_alive() => {}
-            // Who was not interested any more ends the subscription only (RFC 5057 §5.1).
+            // The failure of a NOTIFY ends only the subscription (RFC 5057 §5.1).
             What::Notify => self.unsubscribed(),
             What::Prack => {}
             What::Offer(_) | What::Refresh | What::Info | What::Refer if is_dead => self.lose(scope),
             What::Offer(purpose) => self.offer_refused(purpose, status, retry_after, scope),
             What::Refresh => {
-                // Whatever was wrong with the UPDATE, a re-INVITE may get through before the session ends (RFC 4028 §10). 491 and a
-                // time to wait ask for the same request again.
+                // If an UPDATE fails, a re-INVITE may still refresh the session before it expires (RFC 4028 §10). After
+                // 491 or with `Retry-After`, the UPDATE itself is repeated.
                 self.peer.refuses_update = status != 491 && retry_after.is_none();
                 self.timer.refused(scope.now);
             }
@@ -267,8 +267,8 @@ impl Session {
         }
     }
 
-    /// The description in a provisional response to the INVITE of this dialog; `is_reliable`: it is a part of the exchange.
-    /// What is told of it.
+    /// Processes the description in a provisional response to the INVITE of this dialog. `reliable` is set if it is
+    /// part of the offer/answer exchange. Returns the description to report.
     pub(crate) fn described_early(&mut self, response: &Response, reliable: Option<&RAck>) -> Option<Body> {
         let body = description_of(&response.headers, &response.body).ok().flatten()?;
         match (&mut self.exchange, reliable) {
@@ -284,14 +284,14 @@ impl Session {
                 self.exchange = Exchange::Remote { offer: Some(body.clone()), reply: Reply::Prack(rack.clone()) };
                 Some(body)
             }
-            // An offer that may get lost is none; after the answer there is no other (RFC 3261 §13.2.1).
+            // An unreliable response must not carry an offer, and the exchange has only one answer (RFC 3261 §13.2.1).
             (Exchange::Unmade, None) | (Exchange::Settled | Exchange::Remote { .. } | Exchange::Local { .. }, _) => {
                 None
             }
         }
     }
 
-    /// The number of a reliable provisional response: whether it is the next one (RFC 3262 §4).
+    /// Returns whether the number of a reliable provisional response is the next one (RFC 3262 §4).
     pub(crate) fn is_next(&mut self, number: u32) -> bool {
         let is_next = self.provisional.is_none_or(|last| last.checked_add(1) == Some(number));
         if is_next {
@@ -300,8 +300,8 @@ impl Session {
         is_next
     }
 
-    /// The success of the INVITE of this dialog: acknowledges it, unless the call model is to answer the offer in it first.
-    /// What is told of it.
+    /// Processes the 2xx to the INVITE of this dialog. Sends the ACK unless the call model has to answer its offer
+    /// first. Returns the description to report.
     pub(crate) fn succeeded(
         &mut self,
         key: ClientKey,
@@ -310,7 +310,7 @@ impl Session {
         scope: &mut Scope<'_>,
     ) -> Option<Body> {
         let body = description_of(&response.headers, &response.body).unwrap_or_default();
-        let told = match (&self.exchange, body) {
+        let reported = match (&self.exchange, body) {
             (Exchange::Local { by: Carrier::Invite, .. }, body) => {
                 self.settle_ours(body.clone());
                 body
@@ -324,11 +324,11 @@ impl Session {
                 self.exchange = Exchange::Settled;
                 None
             }
-            // The first exchange is over. An UPDATE that the success has overtaken has an answer of its own.
+            // The first exchange is complete. An UPDATE that the 2xx has overtaken has its own answer.
             (Exchange::Settled | Exchange::Remote { .. } | Exchange::Local { .. }, _) => None,
         };
         self.say_ack(key, invite, None, scope);
-        told
+        reported
     }
 }
 
@@ -336,7 +336,7 @@ fn retry_after(response: &Response) -> Option<u32> {
     Some(response.headers.retry_after()?.ok()?.seconds)
 }
 
-/// The body of an INFO, which has one or is pointless.
+/// Returns the body of an INFO, or an empty one.
 pub(super) fn body_or_empty(request: &Request) -> Body {
     body_of(&request.headers, &request.body)
         .unwrap_or_else(|| Body { content_type: "text/plain".to_owned(), octets: Vec::new() })

@@ -1,4 +1,4 @@
-//! REFER both ways, with the subscription that each makes (RFC 3515, RFC 4488, RFC 6665).
+//! REFER, sent and received, with its implicit subscription (RFC 3515, RFC 4488, RFC 6665).
 
 use super::ours::What;
 use super::{Incoming, Session};
@@ -13,16 +13,16 @@ use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// How long a subscription lives without a word.
+/// The lifetime of a subscription without NOTIFY.
 const LIFETIME: Duration = Duration::from_secs(180);
 
-/// Progress that waits for the NOTIFY before it to be answered.
+/// The maximum number of progress reports that wait for the response to the previous NOTIFY.
 const MOST_WAITING: usize = 8;
 
-/// Our REFER, and what the peer tells of it.
+/// A sent REFER and its subscription.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Referring {
-    /// The number of the REFER, which names the subscription (RFC 3515 §2.4.6).
+    /// The CSeq of the REFER, which identifies the subscription (RFC 3515 §2.4.6).
     cseq: u32,
     expires_at: Time,
 }
@@ -32,23 +32,23 @@ impl Referring {
         self.expires_at
     }
 
-    /// The REFER was sent again.
+    /// Stores the CSeq of a repeated REFER.
     pub(super) const fn renumber(&mut self, cseq: u32) {
         self.cseq = cseq;
     }
 }
 
-/// The peer's REFER, and what it is told.
+/// A received REFER and its subscription.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Referred {
-    /// The call model is asked.
+    /// The call model has not answered yet.
     Asked(Box<Incoming>),
-    /// Accepted. `waiting`: what is to be told after the NOTIFY that is under way.
+    /// Accepted. `waiting` holds the reports to send after the pending NOTIFY.
     Subscribed { package: Package, is_busy: bool, waiting: VecDeque<(u16, String)> },
 }
 
 impl Session {
-    /// Asks the peer to call somebody else.
+    /// Sends a REFER for `target`.
     pub(crate) fn refer(&mut self, target: &str, replaces: Option<&Replaces>, scope: &mut Scope<'_>) {
         let invite = scope.invite();
         let refused = |status| Event::ReferProgress { invite, status, is_final: true, is_refused: true };
@@ -71,15 +71,15 @@ impl Session {
 
     pub(super) fn refer_accepted(&mut self, response: &Response, scope: &mut Scope<'_>) {
         if self.referring.is_none() {
-            // The NOTIFY that ended it was faster.
+            // The final NOTIFY arrived before this response.
             return;
         }
         let is_silent = response.headers.get("Refer-Sub").is_some_and(|value| value.trim().starts_with("false"));
         if is_silent {
-            // Nothing more will be heard of it (RFC 4488 §4).
-            self.tell_referring(202, true, scope);
+            // There is no subscription (RFC 4488 §4).
+            self.report_referral(202, true, scope);
         } else {
-            self.tell_referring(100, false, scope);
+            self.report_referral(100, false, scope);
         }
     }
 
@@ -90,7 +90,7 @@ impl Session {
         }
     }
 
-    fn tell_referring(&mut self, status: u16, is_final: bool, scope: &mut Scope<'_>) {
+    fn report_referral(&mut self, status: u16, is_final: bool, scope: &mut Scope<'_>) {
         let invite = scope.invite();
         if is_final {
             self.referring = None;
@@ -100,11 +100,11 @@ impl Session {
 
     pub(super) fn expire_referral(&mut self, scope: &mut Scope<'_>) {
         if self.referring.take_if(|referring| referring.expires_at <= scope.now).is_some() {
-            self.tell_referring(408, true, scope);
+            self.report_referral(408, true, scope);
         }
     }
 
-    /// NOTIFY: how the peer's new call is getting on.
+    /// Processes a NOTIFY with the progress of the peer's new call.
     pub(super) fn notified(&mut self, incoming: &Incoming, scope: &mut Scope<'_>) {
         let headers = &incoming.request.headers;
         let package = headers.event().and_then(Result::ok);
@@ -124,16 +124,16 @@ impl Session {
         let is_terminated = state.is_some_and(|state| state.state == Subscription::Terminated);
         self.answer_with(incoming, 200, scope);
         match (status, is_terminated) {
-            (Some(status), _) if status >= 200 => self.tell_referring(status, true, scope),
-            // Gone without a result: nobody knows.
-            (Some(_) | None, true) => self.tell_referring(487, true, scope),
-            (Some(status), false) => self.tell_referring(status, false, scope),
+            (Some(status), _) if status >= 200 => self.report_referral(status, true, scope),
+            // The subscription ended without a result.
+            (Some(_) | None, true) => self.report_referral(487, true, scope),
+            (Some(status), false) => self.report_referral(status, false, scope),
             (None, false) => {}
         }
     }
 
-    /// The peer wants this end to call somebody else.
-    pub(super) fn refer_asked(&mut self, incoming: Incoming, scope: &mut Scope<'_>) {
+    /// Processes a REFER of the peer.
+    pub(super) fn refer_received(&mut self, incoming: Incoming, scope: &mut Scope<'_>) {
         let headers = &incoming.request.headers;
         if headers.lines(HeaderName::ReferTo).count() != 1 {
             return self.answer_with(&incoming, 400, scope);
@@ -148,7 +148,7 @@ impl Session {
             invite: scope.invite(),
             target: referral.target.to_string(),
             replaces: referral.replaces.as_ref().map(ToString::to_string),
-            // Named to whom the new call goes to: it is one of this relay's where both ends are its own.
+            // Resolves the dialog if the new call goes to this relay.
             replaced: replaced.and_then(|id| scope.outlet.dialogs.get(&id)).map(|(invite, _)| *invite),
             referred_by: headers.referred_by().and_then(Result::ok).map(|by| by.uri.to_string()),
         };
@@ -156,7 +156,7 @@ impl Session {
         scope.tell(event);
     }
 
-    /// The call model says whether it does.
+    /// Answers the REFER as decided by the call model.
     pub(crate) fn answer_refer(&mut self, status: u16, scope: &mut Scope<'_>) {
         let Some(Referred::Asked(incoming)) = self.referred.take_if(|referred| matches!(referred, Referred::Asked(_)))
         else {
@@ -181,12 +181,12 @@ impl Session {
         self.notify(100, reason_phrase(100), scope);
     }
 
-    /// Tells the peer how the new call is getting on.
+    /// Reports the progress of the new call to the peer.
     pub(crate) fn notify(&mut self, status: u16, reason: &str, scope: &mut Scope<'_>) {
         if let Some(Referred::Subscribed { waiting, .. }) = &mut self.referred
             && waiting.back().is_none_or(|(status, _)| *status < 200)
         {
-            // What is newest counts: without the result the subscription would not end.
+            // The newest report is kept: without the final status the subscription would not end.
             waiting.truncate(MOST_WAITING - 1);
             waiting.push_back((status, reason.to_owned()));
             self.notify_waiting(scope);
@@ -220,7 +220,7 @@ impl Session {
         }
     }
 
-    /// A NOTIFY is answered: the next.
+    /// Sends the next report after the response to a NOTIFY.
     pub(super) fn notify_next(&mut self, scope: &mut Scope<'_>) {
         if let Some(Referred::Subscribed { is_busy, .. }) = &mut self.referred {
             *is_busy = false;
@@ -228,15 +228,15 @@ impl Session {
         }
     }
 
-    /// The peer does not want to hear of it any more.
+    /// Ends the subscription because the peer rejected a NOTIFY.
     pub(super) fn unsubscribed(&mut self) {
         if matches!(self.referred, Some(Referred::Subscribed { .. })) {
             self.referred = None;
         }
     }
 
-    /// The result that waits behind another NOTIFY goes out before the BYE: afterwards nobody could be told.
-    pub(super) fn tell_result(&mut self, scope: &mut Scope<'_>) {
+    /// Sends a waiting final report before the BYE, because a NOTIFY is not possible afterwards.
+    pub(super) fn notify_result(&mut self, scope: &mut Scope<'_>) {
         if let Some(Referred::Subscribed { is_busy, waiting, .. }) = &mut self.referred {
             waiting.retain(|(status, _)| *status >= 200);
             *is_busy = false;
@@ -244,7 +244,7 @@ impl Session {
         }
     }
 
-    /// The dialog ends, and its subscriptions with it.
+    /// Ends the subscriptions with the dialog.
     pub(super) fn close_referrals(&mut self, scope: &mut Scope<'_>) {
         self.referring = None;
         if let Some(Referred::Asked(incoming)) = self.referred.take() {
@@ -253,7 +253,7 @@ impl Session {
     }
 }
 
-/// The status in a `message/sipfrag` (RFC 3420).
+/// Returns the status code of a `message/sipfrag` (RFC 3420).
 fn sipfrag_status(body: &[u8]) -> Option<u16> {
     let text = core::str::from_utf8(body).ok()?;
     let line = text.lines().next()?;

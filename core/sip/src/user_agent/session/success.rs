@@ -1,4 +1,4 @@
-//! Successes repeated until their ACK comes, even over TCP: a later hop may be UDP (RFC 3261 §13.3.1.4).
+//! Retransmission of 2xx responses until the ACK, over TCP too because a later hop may use UDP (RFC 3261 §13.3.1.4).
 
 use super::Session;
 use super::exchange::{Carrier, Exchange};
@@ -11,10 +11,10 @@ use core::time::Duration;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 
-/// RFC 3261 §13.3.1.4: the interval does not grow beyond T2.
+/// The maximum interval, T2 (RFC 3261 §13.3.1.4).
 const LONGEST_INTERVAL: Duration = Duration::from_secs(4);
 
-/// A 2xx to an INVITE without its ACK.
+/// A 2xx to an INVITE without ACK.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Success {
     key: ServerKey,
@@ -23,7 +23,7 @@ pub(super) struct Success {
     interval: Duration,
     again_at: Time,
     give_up_at: Time,
-    /// It made the dialog.
+    /// Whether it created the dialog.
     is_first: bool,
 }
 
@@ -38,7 +38,7 @@ impl Success {
 }
 
 impl Session {
-    /// Answers an INVITE with a success.
+    /// Sends a 2xx to an INVITE.
     pub(crate) fn succeed(&mut self, key: ServerKey, response: Response, is_first: bool, scope: &mut Scope<'_>) {
         let cseq = response.headers.cseq().map_or(0, |cseq| cseq.number);
         let interval = scope.outlet.settings.t1;
@@ -67,7 +67,7 @@ impl Session {
         }
     }
 
-    /// Nobody acknowledges: the session is to be ended (RFC 3261 §13.3.1.4).
+    /// Ends the session because no ACK arrived (RFC 3261 §13.3.1.4).
     fn miss_ack(&mut self, scope: &mut Scope<'_>) {
         self.successes.clear();
         scope.end(Cause::Lost);
@@ -75,7 +75,7 @@ impl Session {
         self.say_bye(scope);
     }
 
-    /// An ACK came.
+    /// Processes an ACK.
     pub(crate) fn acknowledged(&mut self, ack: &Request, scope: &mut Scope<'_>) {
         let cseq = ack.headers.cseq().map_or(0, |cseq| cseq.number);
         let Some(at) = self.successes.iter().position(|success| success.cseq == cseq) else { return };
@@ -94,7 +94,7 @@ impl Session {
                 self.settle_ours(Some(body.clone()));
                 scope.tell(Event::OfferAnswered { invite, body });
             }
-            // Without an answer there is no session, or the one that was before.
+            // Without an answer there is no session, or the previous one continues.
             Ok(None) | Err(_) if is_first => {
                 self.exchange = Exchange::Settled;
                 self.lose(scope);

@@ -1,4 +1,4 @@
-//! Session timers (RFC 4028): how two user agents find out that the other is gone.
+//! Session timers: detection of a peer that has become unreachable (RFC 4028).
 //!
 //! ```text
 //!             2xx with Session-Expires          half the interval: refresh is due
@@ -13,41 +13,41 @@ use core::time::Duration;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 
-/// No interval is shorter (RFC 4028 §4).
+/// The minimum session interval (RFC 4028 §4).
 pub(crate) const LEAST: Duration = Duration::from_secs(90);
 
-/// How long a refresh that was refused for the moment waits until it is tried again.
+/// The wait before a temporarily rejected refresh is repeated.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// What a request says about session timers.
+/// The session timer headers of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Proposal {
     /// `Session-Expires`.
     pub(crate) expires: Option<SessionExpires>,
     /// `Min-SE`.
     pub(crate) least: Option<Duration>,
-    /// `Supported` has `timer`.
+    /// Whether `Supported` contains `timer`.
     pub(crate) is_supported: bool,
 }
 
 impl Proposal {
-    /// What the headers of a request say; what cannot be read is not said.
+    /// Parses the headers of a request. Malformed values are ignored.
     pub(crate) fn of(headers: &Headers) -> Self {
         let least = headers.min_se().and_then(Result::ok).map(|seconds| Duration::from_secs(seconds.into()));
         Self { expires: headers.session_expires().and_then(Result::ok), least, is_supported: headers.supports("timer") }
     }
 }
 
-/// The interval is too short: 422 with this `Min-SE` (RFC 4028 §9).
+/// The error for an interval that is too short: 422 with this `Min-SE` (RFC 4028 §9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooBrief(pub(in crate::user_agent) Duration);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Running {
     interval: Duration,
-    /// This side refreshes.
-    is_ours: bool,
-    /// None: a refresh is under way.
+    /// Whether this side refreshes.
+    is_refresher: bool,
+    /// `None` while a refresh is pending.
     refresh_at: Option<Time>,
     ends_at: Time,
 }
@@ -60,49 +60,49 @@ fn seconds(interval: Duration) -> u32 {
     u32::try_from(interval.as_secs()).unwrap_or(u32::MAX)
 }
 
-/// What is due.
+/// An action that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
-    /// UPDATE or re-INVITE.
+    /// Send an UPDATE or re-INVITE.
     Refresh,
-    /// BYE (RFC 4028 §10).
+    /// Send BYE (RFC 4028 §10).
     Bye,
 }
 
 /// The timer of one session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SessionTimer {
-    /// What is asked for; zero: session timers are not used.
-    wanted: Duration,
-    /// What is taken at least; grows with what peers and proxies demand.
+    /// The interval to request. Zero disables session timers.
+    requested: Duration,
+    /// The minimum interval to accept. It is raised to what peers and proxies demand.
     least: Duration,
     running: Option<Running>,
 }
 
 impl SessionTimer {
-    pub(crate) fn new(wanted: Duration, least: Duration) -> Self {
+    pub(crate) fn new(requested: Duration, least: Duration) -> Self {
         let least = least.max(LEAST);
-        let wanted = if wanted.is_zero() { wanted } else { wanted.max(least) };
-        Self { wanted, least, running: None }
+        let requested = if requested.is_zero() { requested } else { requested.max(least) };
+        Self { requested, least, running: None }
     }
 
-    /// Session timers are used at all.
+    /// Returns whether session timers are used.
     pub(crate) const fn is_used(&self) -> bool {
-        !self.wanted.is_zero()
+        !self.requested.is_zero()
     }
 
-    /// `Session-Expires` and `Min-SE` of a request (RFC 4028 §7.1, §7.4): who refreshes does not change.
+    /// Returns `Session-Expires` and `Min-SE` for a request (RFC 4028 §7.1, §7.4). The refresher stays the same.
     pub(crate) fn ask(&self) -> (Option<SessionExpires>, Option<Duration>) {
         if !self.is_used() {
             return (None, None);
         }
-        let keep = |running: &Running| if running.is_ours { Refresher::Uac } else { Refresher::Uas };
+        let keep = |running: &Running| if running.is_refresher { Refresher::Uac } else { Refresher::Uas };
         let refresher = self.running.as_ref().map(keep);
-        let expires = SessionExpires { seconds: seconds(self.wanted.max(self.least)), refresher };
+        let expires = SessionExpires { seconds: seconds(self.requested.max(self.least)), refresher };
         (Some(expires), (self.least > LEAST).then_some(self.least))
     }
 
-    /// Puts that into the headers of a request.
+    /// Sets these headers in a request.
     pub(crate) fn ask_in(&self, headers: &mut Headers) {
         let (expires, least) = self.ask();
         headers.remove(HeaderName::SessionExpires);
@@ -115,7 +115,7 @@ impl SessionTimer {
         }
     }
 
-    /// Puts into a success what a request is granted; whose interval is too short has been refused before.
+    /// Sets the negotiated interval in a 2xx. An interval that is too short was rejected before.
     pub(crate) fn grant_in(&mut self, headers: &mut Headers, proposal: &Proposal, now: Time) {
         if let Ok(Some(expires)) = self.answer(proposal, now) {
             if expires.refresher == Some(Refresher::Uac) {
@@ -125,17 +125,18 @@ impl SessionTimer {
         }
     }
 
-    /// A 422 came: asks for more; none when it was asked for already (RFC 4028 §7.3).
+    /// Processes a 422: raises the interval to request. Returns `None` if that much was already requested (RFC 4028
+    /// §7.3).
     pub(crate) fn raise(&mut self, least: Option<Duration>) -> Option<()> {
         let least = least?;
-        if !self.is_used() || least <= self.wanted.max(self.least) || least > Duration::from_secs(86_400) {
+        if !self.is_used() || least <= self.requested.max(self.least) || least > Duration::from_secs(86_400) {
             return None;
         }
         self.least = least;
         Some(())
     }
 
-    /// A success for our request (RFC 4028 §7.2).
+    /// Processes the 2xx to an outgoing request (RFC 4028 §7.2).
     pub(crate) fn accepted(&mut self, answer: Option<SessionExpires>, now: Time) {
         if !self.is_used() {
             return;
@@ -146,16 +147,17 @@ impl SessionTimer {
         }
     }
 
-    /// A request came: what its success says (RFC 4028 §9).
+    /// Processes a request and returns the `Session-Expires` for its 2xx (RFC 4028 §9).
     pub(crate) fn answer(&mut self, proposal: &Proposal, now: Time) -> Result<Option<SessionExpires>, TooBrief> {
         if !self.is_used() {
             return Ok(None);
         }
         self.check(proposal)?;
-        let wanted = proposal.expires.as_ref().map_or(self.wanted, |expires| interval(expires).min(self.wanted));
-        let interval = wanted.max(proposal.least.unwrap_or(LEAST)).max(LEAST);
+        let requested =
+            proposal.expires.as_ref().map_or(self.requested, |expires| interval(expires).min(self.requested));
+        let interval = requested.max(proposal.least.unwrap_or(LEAST)).max(LEAST);
         let refresher = match proposal.expires.as_ref().and_then(|expires| expires.refresher) {
-            // Who does not know of timers cannot refresh.
+            // A peer that does not support timers cannot refresh.
             _ if !proposal.is_supported => Refresher::Uas,
             Some(refresher) => refresher,
             None => Refresher::Uac,
@@ -164,29 +166,29 @@ impl SessionTimer {
         Ok(Some(SessionExpires { seconds: seconds(interval), refresher: Some(refresher) }))
     }
 
-    /// Whether the interval of a request does.
+    /// Checks the interval of a request.
     pub(crate) fn check(&self, proposal: &Proposal) -> Result<(), TooBrief> {
         let too_brief = proposal.expires.as_ref().is_some_and(|expires| interval(expires) < self.least);
-        // A caller without timers would not know what a 422 means; a proxy asked in its place.
+        // A caller without timer support would not understand a 422; a proxy added the interval.
         if self.is_used() && proposal.is_supported && too_brief { Err(TooBrief(self.least)) } else { Ok(()) }
     }
 
-    fn run(&mut self, interval: Duration, is_ours: bool, now: Time) {
+    fn run(&mut self, interval: Duration, is_refresher: bool, now: Time) {
         let interval = interval.max(LEAST);
-        // Who waits for the other's refresh says BYE a little before the end (RFC 4028 §10).
-        let early = if is_ours { Duration::ZERO } else { Duration::from_secs(32).min(interval / 3) };
-        let refresh_at = is_ours.then(|| now + interval / 2);
-        self.running = Some(Running { interval, is_ours, refresh_at, ends_at: now + (interval - early) });
+        // The side that does not refresh sends BYE shortly before the session expires (RFC 4028 §10).
+        let early = if is_refresher { Duration::ZERO } else { Duration::from_secs(32).min(interval / 3) };
+        let refresh_at = is_refresher.then(|| now + interval / 2);
+        self.running = Some(Running { interval, is_refresher, refresh_at, ends_at: now + (interval - early) });
     }
 
-    /// A refresh was refused, and not for good.
+    /// Processes a temporary rejection of a refresh.
     pub(crate) fn refused(&mut self, now: Time) {
-        if let Some(running) = self.running.as_mut().filter(|running| running.is_ours) {
+        if let Some(running) = self.running.as_mut().filter(|running| running.is_refresher) {
             running.refresh_at = Some(now + RETRY);
         }
     }
 
-    /// What is due now; a refresh is told once.
+    /// Returns the action that is due. A refresh is returned once.
     pub(crate) fn due(&mut self, now: Time) -> Option<Due> {
         let running = self.running.as_mut()?;
         if running.ends_at <= now {
@@ -201,7 +203,7 @@ impl SessionTimer {
         Some(running.refresh_at.map_or(running.ends_at, |at| at.min(running.ends_at)))
     }
 
-    /// Nothing is due any more.
+    /// Stops the timer.
     pub(crate) const fn stop(&mut self) {
         self.running = None;
     }

@@ -146,7 +146,7 @@ fn an_overlapping_reinvite_is_asked_to_wait() {
 }
 
 #[test]
-fn refused_reinvite_has_the_reason_in_warning() {
+fn rejected_reinvite_has_reason_in_warning() {
     for (reason, warning) in [
         (None, "305 relay.example \"Incompatible media format\""),
         (Some("No Usable Address"), "399 relay.example \"No Usable Address\""),

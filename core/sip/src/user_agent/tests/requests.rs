@@ -124,7 +124,7 @@ fn info_goes_both_ways() {
 }
 
 #[test]
-fn info_package_is_refused_with_an_empty_recv_info() {
+fn info_package_is_rejected_with_empty_recv_info() {
     let (mut bench, mut bob) = called_out(settings(), &[]);
     let info = bob.request(&mut bench, "INFO", &["Info-Package: infoDtmf"], None);
     bench.receive(info);
