@@ -46,7 +46,7 @@ impl InviteClient {
     #[must_use]
     pub fn new(timers: Timers, transport: Transport, now: Time) -> Self {
         let resend = Resend::first(&timers, transport, now);
-        let state = State::Calling { resend, give_up_at: now + timers.patience() };
+        let state = State::Calling { resend, give_up_at: now + timers.transaction_timeout() };
         Self { timers, transport, state, outputs: VecDeque::from([ClientOutput::Send]) }
     }
 
@@ -98,7 +98,7 @@ impl InviteClient {
 
     fn cancel(&mut self, now: Time) {
         // After a CANCEL the INVITE is given up after 64·T1 without a final response (§9.1).
-        self.state = State::Cancelled { give_up_at: now + self.timers.patience() };
+        self.state = State::Cancelled { give_up_at: now + self.timers.transaction_timeout() };
         self.outputs.push_back(ClientOutput::Cancel);
     }
 
@@ -110,7 +110,7 @@ impl InviteClient {
 
     fn accept(&mut self, now: Time) {
         // Over reliable transports too: a 2xx can be retransmitted end to end after a hop over UDP (RFC 6026 §8.4).
-        self.state = State::Accepted { end_at: now + self.timers.patience() };
+        self.state = State::Accepted { end_at: now + self.timers.transaction_timeout() };
         self.outputs.push_back(ClientOutput::Deliver);
     }
 
@@ -131,8 +131,8 @@ impl InviteClient {
             }
             State::Calling { resend, .. } | State::Withdrawing { resend, .. } => {
                 // Timer A doubles without an upper limit; timer B expires first (§17.1.1.2).
-                let patience = self.timers.patience();
-                if let Some(later) = resend.and_then(|resend| resend.due(patience, now)) {
+                let transaction_timeout = self.timers.transaction_timeout();
+                if let Some(later) = resend.and_then(|resend| resend.due(transaction_timeout, now)) {
                     *resend = Some(later);
                     self.outputs.push_back(ClientOutput::Send);
                 }

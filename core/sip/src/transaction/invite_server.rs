@@ -74,7 +74,7 @@ impl InviteServer {
                 self.outputs.push_back(ServerOutput::Send);
             }
             (State::Proceeding { .. }, Respond(Success)) => {
-                self.state = State::Accepted { end_at: now + self.timers.patience() };
+                self.state = State::Accepted { end_at: now + self.timers.transaction_timeout() };
                 self.outputs.push_back(ServerOutput::Send);
             }
             (State::Proceeding { .. }, Respond(Failure)) => self.complete(now),
@@ -95,7 +95,7 @@ impl InviteServer {
 
     fn complete(&mut self, now: Time) {
         let resend = Resend::first(&self.timers, self.transport, now);
-        self.state = State::Completed { resend, give_up_at: now + self.timers.patience() };
+        self.state = State::Completed { resend, give_up_at: now + self.timers.transaction_timeout() };
         self.outputs.push_back(ServerOutput::Send);
     }
 

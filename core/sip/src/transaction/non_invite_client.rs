@@ -39,7 +39,7 @@ impl NonInviteClient {
     #[must_use]
     pub fn new(timers: Timers, transport: Transport, now: Time) -> Self {
         let resend = Resend::first(&timers, transport, now);
-        let state = State::Trying { resend, give_up_at: now + timers.patience() };
+        let state = State::Trying { resend, give_up_at: now + timers.transaction_timeout() };
         Self { timers, transport, state, outputs: VecDeque::from([ClientOutput::Send]) }
     }
 

@@ -35,7 +35,7 @@ impl NonInviteServer {
     /// Creates the transaction for a request that was just received.
     #[must_use]
     pub fn new(timers: Timers, transport: Transport, now: Time) -> Self {
-        let give_up_at = now + timers.patience();
+        let give_up_at = now + timers.transaction_timeout();
         let state = State::Trying { trying_at: now + timers.non_invite_trying(), give_up_at };
         Self { timers, transport, state, outputs: VecDeque::new() }
     }

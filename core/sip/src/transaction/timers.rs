@@ -38,7 +38,7 @@ impl Default for Timers {
 impl Timers {
     /// Timers B, F, H, L and M, and over UDP also J: 64·T1, after which a transaction is given up.
     #[must_use]
-    pub const fn patience(&self) -> Duration {
+    pub const fn transaction_timeout(&self) -> Duration {
         self.t1.saturating_mul(64)
     }
 
@@ -54,7 +54,7 @@ impl Timers {
 
     /// Timer J: the time that a final response is kept for retransmitted requests.
     pub(super) const fn j(&self, transport: Transport) -> Duration {
-        if transport.is_reliable() { Duration::ZERO } else { self.patience() }
+        if transport.is_reliable() { Duration::ZERO } else { self.transaction_timeout() }
     }
 
     /// The time until a client's retransmission interval has reached T2. A 100 must not be sent earlier (RFC 4320

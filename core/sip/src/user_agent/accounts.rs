@@ -1,11 +1,11 @@
 //! Accounts: the identities that the relay uses at SIP servers, and the INVITEs sent in their name.
 
 use super::capabilities::{ALLOW, supported};
+use super::context::{Context, NextHop, own_contact};
 use super::destinations::NamedBy;
 use super::extra;
 use super::identity::{address_of, anonymous, assert_identity};
 use super::io::{Account, AccountId, Destination, Origin, OutboundInvite};
-use super::outlet::{Outlet, Way, own_contact};
 use crate::auth;
 use crate::dialog::MAX_FORWARDS;
 use crate::message::{CSeq, HeaderName, Host, Method, NameAddr, Replaces, Request, SipUri, Uri};
@@ -43,7 +43,7 @@ pub(super) struct Accounts {
 /// The INVITE of a call and the parameters for sending it.
 pub(super) struct Placement {
     pub(super) request: Request,
-    pub(super) way: Way,
+    pub(super) next_hop: NextHop,
     pub(super) auth: Option<auth::Client>,
     pub(super) contact: NameAddr,
     pub(super) origin: Origin,
@@ -59,7 +59,7 @@ pub(super) struct PhoneAddress {
     pub(super) aor: Uri,
     pub(super) contact: Uri,
     pub(super) path: Vec<NameAddr>,
-    pub(super) way: Way,
+    pub(super) next_hop: NextHop,
     pub(super) named_by: NamedBy,
 }
 
@@ -233,16 +233,16 @@ impl Accounts {
         order: &OutboundInvite,
         phone: Option<PhoneAddress>,
         service_route: &[NameAddr],
-        outlet: &mut Outlet,
+        context: &mut Context,
     ) -> Option<Placement> {
         let account = match order.account {
             Some(id) => Some(self.get(id)?),
             None => None,
         };
-        let domain = outlet.settings.domain.clone();
+        let domain = context.settings.domain.clone();
         let own = order.from.as_ref().or(account.map(|account| &account.identity)).and_then(address_of);
         let own = own.or_else(|| Some(NameAddr::new(Uri::sip(OWN_USER, domain.parse().ok()?))))?;
-        let (uri, to, way, routes, named_by) = match (&order.to, phone) {
+        let (uri, to, next_hop, routes, named_by) = match (&order.to, phone) {
             (Destination::Uri(text), _) => {
                 let uri = callable(text, account)?;
                 let transport = account.and_then(|account| account.transport);
@@ -250,12 +250,14 @@ impl Accounts {
                 (
                     uri.clone(),
                     uri,
-                    Way { transport, ..Way::default() },
+                    NextHop { transport, ..NextHop::default() },
                     routes,
                     self.named_by(order.account, service_route),
                 )
             }
-            (Destination::Binding(_), Some(phone)) => (phone.contact, phone.aor, phone.way, phone.path, phone.named_by),
+            (Destination::Binding(_), Some(phone)) => {
+                (phone.contact, phone.aor, phone.next_hop, phone.path, phone.named_by)
+            }
             (Destination::Binding(_), None) => return None,
         };
         let to_user = to.user().map(|user| user.into_owned());
@@ -267,13 +269,13 @@ impl Accounts {
         let headers = &mut request.headers;
         headers.set_routes(&routes);
         headers.push(HeaderName::MaxForwards, MAX_FORWARDS);
-        headers.push(HeaderName::From, from.with_tag(&outlet.token()));
+        headers.push(HeaderName::From, from.with_tag(&context.token()));
         headers.push(HeaderName::To, NameAddr::new(to));
-        headers.push(HeaderName::CallId, format_args!("{}{}", outlet.token(), outlet.token()));
+        headers.push(HeaderName::CallId, format_args!("{}{}", context.token(), context.token()));
         headers.push(HeaderName::CSeq, CSeq { number: 1, method: Method::Invite });
         headers.push(HeaderName::Contact, &contact);
         headers.push(HeaderName::Allow, ALLOW);
-        headers.push(HeaderName::Supported, supported(true, !outlet.settings.session_expires.is_zero()));
+        headers.push(HeaderName::Supported, supported(true, !context.settings.session_expires.is_zero()));
         assert_identity(headers, order, Some(&own));
         if let Some(Ok(replaces)) = order.replaces.as_ref().map(|replaces| replaces.parse::<Replaces>()) {
             headers.push(HeaderName::Require, "replaces");
@@ -284,7 +286,7 @@ impl Accounts {
         let user = to_user.filter(|_| order.account.is_none());
         let origin = order.account.map(Origin::Account).or(user.map(Origin::Phone)).unwrap_or(Origin::Unknown);
         let home = order.account.and_then(|id| self.homes.get(&id).copied());
-        Some(Placement { request, way, auth, contact, origin, named_by, home })
+        Some(Placement { request, next_hop, auth, contact, origin, named_by, home })
     }
 }
 

@@ -1,9 +1,9 @@
 //! One call, outbound or inbound: dispatches inputs to its client or server side.
 
-use super::invite_client::{Client, Detour};
+use super::context::{CallContext, Context, Scope};
+use super::invite_client::{Client, Redirection};
 use super::invite_server::Server;
 use super::io::{Body, Branch, Command, Event, InviteId, Output};
-use super::outlet::{Outlet, Party, Scope};
 use super::path;
 use super::session::{Incoming, Session};
 use crate::message::{Method, Replaces, Request, Response};
@@ -24,7 +24,7 @@ enum Role {
 /// The call state machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Invite {
-    party: Party,
+    call: CallContext,
     role: Role,
     /// The source address of the peer's last message.
     source: Option<IpAddr>,
@@ -43,20 +43,26 @@ pub(super) enum Arrival<'a> {
 
 impl Invite {
     pub(super) fn place(
-        mut party: Party,
+        mut call: CallContext,
         request: Request,
-        (offer, detour): (Option<Body>, Detour),
-        outlet: &mut Outlet,
+        (offer, redirection): (Option<Body>, Redirection),
+        context: &mut Context,
         now: Time,
     ) -> Self {
-        let client = Client::begin(request, offer, detour, &mut Scope { party: &mut party, outlet, now });
-        Self { party, role: Role::Client(Box::new(client)), source: None }
+        let client = Client::begin(request, offer, redirection, &mut Scope { call: &mut call, context, now });
+        Self { call, role: Role::Client(Box::new(client)), source: None }
     }
 
-    pub(super) fn take(mut party: Party, incoming: Incoming, session: Session, outlet: &mut Outlet, now: Time) -> Self {
+    pub(super) fn take(
+        mut call: CallContext,
+        incoming: Incoming,
+        session: Session,
+        context: &mut Context,
+        now: Time,
+    ) -> Self {
         let source = Some(incoming.source.remote.ip());
-        let server = Server::begin(incoming, session, &mut Scope { party: &mut party, outlet, now });
-        Self { party, role: Role::Server(Box::new(server)), source }
+        let server = Server::begin(incoming, session, &mut Scope { call: &mut call, context, now });
+        Self { call, role: Role::Server(Box::new(server)), source }
     }
 
     /// Stores the source address of a message from the peer. Returns whether it has changed and must be reported.
@@ -71,16 +77,16 @@ impl Invite {
             Role::Client(client) => client.is_over(),
             Role::Server(server) => server.is_over(),
         };
-        self.party.is_over && is_cleared
+        self.call.is_over && is_cleared
     }
 
     /// Returns the UDP flow that the call's requests depend on because the peer is unreachable otherwise.
     pub(super) fn datagram_flow(&self) -> Option<FlowId> {
-        self.party.way.flow.filter(|flow| !flow.transport.is_reliable()).map(|flow| flow.flow)
+        self.call.next_hop.flow.filter(|flow| !flow.transport.is_reliable()).map(|flow| flow.flow)
     }
 
     /// Selects the next hop of in-dialog requests from a response to an INVITE.
-    pub(super) fn learn_path(&mut self, response: &Response, source: &Source, outlet: &mut Outlet) {
+    pub(super) fn learn_path(&mut self, response: &Response, source: &Source, context: &mut Context) {
         let makes_dialog = (101..300).contains(&response.status)
             && response.headers.cseq().is_ok_and(|cseq| cseq.method == Method::Invite);
         if !makes_dialog {
@@ -88,17 +94,17 @@ impl Invite {
         }
         let Some((flow, fallback)) = path::to_callee(response, source) else { return };
         let before = self.datagram_flow();
-        (self.party.way.flow, self.party.way.fallback) = (Some(flow), fallback);
+        (self.call.next_hop.flow, self.call.next_hop.fallback) = (Some(flow), fallback);
         let after = self.datagram_flow();
         if before != after {
-            outlet.outputs.extend(after.map(|flow| Output::KeepFlow { flow }));
-            outlet.outputs.extend(before.map(|flow| Output::ReleaseFlow { flow }));
+            context.outputs.extend(after.map(|flow| Output::KeepFlow { flow }));
+            context.outputs.extend(before.map(|flow| Output::ReleaseFlow { flow }));
         }
     }
 
     /// Returns whether the end of the call has not been reported yet.
     pub(super) const fn is_live(&self) -> bool {
-        !self.party.is_over
+        !self.call.is_over
     }
 
     /// Returns whether the call is inbound and has no final response yet.
@@ -108,7 +114,7 @@ impl Invite {
 
     /// Returns whether a dialog is established, for a `Replaces` that refers to it. `None` if it has ended.
     pub(super) fn is_established(&self, branch: Branch) -> Option<bool> {
-        if self.party.is_over {
+        if self.call.is_over {
             return None;
         }
         match &self.role {
@@ -119,7 +125,7 @@ impl Invite {
 
     /// Returns whether the relay placed the call.
     pub(super) const fn is_outbound(&self) -> bool {
-        matches!(self.party.invite, InviteId::Outbound(_))
+        matches!(self.call.invite, InviteId::Outbound(_))
     }
 
     /// Returns the `Replaces` value of its established dialog.
@@ -146,8 +152,8 @@ impl Invite {
         }
     }
 
-    pub(super) fn handle_timeout(&mut self, outlet: &mut Outlet, now: Time) {
-        let scope = &mut Scope { party: &mut self.party, outlet, now };
+    pub(super) fn handle_timeout(&mut self, context: &mut Context, now: Time) {
+        let scope = &mut Scope { call: &mut self.call, context, now };
         match &mut self.role {
             Role::Client(client) => client.handle_timeout(scope),
             Role::Server(server) => server.handle_timeout(scope),
@@ -155,11 +161,11 @@ impl Invite {
     }
 
     /// Processes an input from the network.
-    pub(super) fn arrive(&mut self, arrival: Arrival<'_>, outlet: &mut Outlet, now: Time) {
+    pub(super) fn arrive(&mut self, arrival: Arrival<'_>, context: &mut Context, now: Time) {
         if let Arrival::Response(.., from) = arrival {
-            self.party.peer = Some(from);
+            self.call.peer = Some(from);
         }
-        let scope = &mut Scope { party: &mut self.party, outlet, now };
+        let scope = &mut Scope { call: &mut self.call, context, now };
         match (&mut self.role, arrival) {
             (Role::Client(client), Arrival::Response(key, response, _)) => client.responded(key, response, scope),
             (Role::Server(server), Arrival::Response(key, response, _)) => server.responded(key, response, scope),
@@ -177,9 +183,9 @@ impl Invite {
     }
 
     /// Executes a command of the call model. A command that the state does not allow is ignored.
-    pub(super) fn command(&mut self, command: CallCommand, outlet: &mut Outlet, now: Time) {
-        let scope = &mut Scope { party: &mut self.party, outlet, now };
-        if scope.party.is_over {
+    pub(super) fn command(&mut self, command: CallCommand, context: &mut Context, now: Time) {
+        let scope = &mut Scope { call: &mut self.call, context, now };
+        if scope.call.is_over {
             return;
         }
         match (&mut self.role, command) {
@@ -239,7 +245,7 @@ impl SessionCommand {
     fn refuse(&self, scope: &mut Scope<'_>) {
         if matches!(self, Self::Refer { .. }) {
             let invite = scope.invite();
-            scope.tell(Event::ReferProgress { invite, status: 491, is_final: true, is_refused: true });
+            scope.report(Event::ReferProgress { invite, status: 491, is_final: true, is_refused: true });
         }
     }
 
@@ -248,7 +254,7 @@ impl SessionCommand {
             Self::Refer { target, replaces } => session.refer(&target, replaces.as_ref(), scope),
             Self::AnswerRefer { status } => session.answer_refer(status, scope),
             Self::NotifyRefer { status, reason } => session.notify(status, &reason, scope),
-            Self::Info { body } => session.say_info(&body, scope),
+            Self::Info { body } => session.send_info(&body, scope),
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod capabilities;
+mod context;
 pub mod destinations;
 mod event;
 pub mod extra;
@@ -16,14 +17,13 @@ mod invite;
 mod invite_client;
 mod invite_server;
 pub mod io;
-mod outlet;
+mod out_of_dialog;
 mod path;
 mod probes;
 mod registering;
 mod server_addresses;
 mod session;
 mod settings;
-mod strangers;
 
 use crate::dialog::DialogId;
 use crate::message::{CSeq, HeaderName, Host, Method, NameAddr, Request, Response, Uri};
@@ -32,16 +32,16 @@ use crate::registration::Registrations;
 use crate::transaction::layer::{self, ClientKey, Layer};
 use crate::transport::Source;
 use accounts::{Accounts, PhoneAddress};
+use context::{CallContext, Context, NextHop, layer_settings};
 use destinations::NamedBy;
 pub use fuzz::fuzz_calls;
 use invite::{Arrival, CallCommand, Invite, SessionCommand};
-use invite_client::Detour;
+use invite_client::Redirection;
 use io::{
     AccountId, BindingId, Cause, Command, Destination, Event, Failure, Input, InviteId, OutboundInvite, Output,
     Settings,
 };
 use offhook_clock::{Deadlines, Time, earliest};
-use outlet::{Outlet, Party, Way, layer_settings};
 use probes::Probes;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
@@ -79,7 +79,7 @@ pub struct Counts {
 /// The user agent state machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserAgent {
-    outlet: Outlet,
+    context: Context,
     accounts: Accounts,
     /// Registrations of accounts at SIP servers.
     registrations: Registrations,
@@ -113,7 +113,7 @@ impl UserAgent {
         rng.fill_bytes(&mut of_registrations);
         let registrations = Registrations::new(settings.keep_alive, ChaCha20Rng::from_seed(of_registrations));
         let registrar = Registrar::new(registrar_settings(&settings), &mut rng);
-        let outlet = Outlet {
+        let context = Context {
             settings,
             layer,
             rng,
@@ -123,7 +123,7 @@ impl UserAgent {
             outputs: VecDeque::new(),
         };
         Self {
-            outlet,
+            context,
             accounts: Accounts::default(),
             registrations,
             registering: BTreeMap::new(),
@@ -161,19 +161,19 @@ impl UserAgent {
     }
 
     fn feed(&mut self, input: layer::Input, now: Time) {
-        self.outlet.layer.handle_input(input, now);
+        self.context.layer.handle_input(input, now);
     }
 
     /// Processes the timers that have expired.
     pub fn handle_timeout(&mut self, now: Time) {
-        self.outlet.layer.handle_timeout(now);
+        self.context.layer.handle_timeout(now);
         self.registrar.handle_timeout(now);
         self.registrations.handle_timeout(now);
         self.send_probes(now);
         self.look_up_servers(now);
         self.drain(now);
         while let Some((due, invite)) = self.deadlines.pop_due(now) {
-            self.with(invite, |invite, outlet| invite.handle_timeout(outlet, now));
+            self.with(invite, |invite, context| invite.handle_timeout(context, now));
             // A deadline that its handler did not move must not cause an endless loop.
             if self.deadlines.get(&invite) == Some(due) {
                 break;
@@ -184,7 +184,7 @@ impl UserAgent {
 
     /// Returns the next output.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outlet.outputs.pop_front()
+        self.context.outputs.pop_front()
     }
 
     /// Returns the time at which [`Self::handle_timeout`] must be called.
@@ -194,19 +194,19 @@ impl UserAgent {
         let of_servers = earliest(self.registrations.poll_timeout(), self.probes.deadline());
         let of_servers = earliest(of_servers, self.server_addresses.deadline());
         let of_phones = earliest(self.registrar.poll_timeout(), of_servers);
-        earliest(earliest(self.outlet.layer.poll_timeout(), of_calls), of_phones)
+        earliest(earliest(self.context.layer.poll_timeout(), of_calls), of_phones)
     }
 
     /// Returns the sizes of the tables.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        let (client_transactions, server_transactions) = self.outlet.layer.transaction_count();
+        let (client_transactions, server_transactions) = self.context.layer.transaction_count();
         Counts {
             invites: self.invites.len(),
-            dialogs: self.outlet.dialogs.len(),
-            requests: self.outlet.sent.len() + self.registering.len(),
-            pending: self.outlet.asked.len() + self.ringing_from.len() + self.deadlines.len(),
-            waiting: self.outlet.layer.waiting_count(),
+            dialogs: self.context.dialogs.len(),
+            requests: self.context.sent.len() + self.registering.len(),
+            pending: self.context.asked.len() + self.ringing_from.len() + self.deadlines.len(),
+            waiting: self.context.layer.waiting_count(),
             client_transactions,
             server_transactions,
             accounts: self.accounts.len(),
@@ -228,7 +228,7 @@ impl UserAgent {
     /// Returns the counters of the transaction layer.
     #[must_use]
     pub const fn counters(&self) -> layer::Counters {
-        self.outlet.layer.counters()
+        self.context.layer.counters()
     }
 
     /// Forwards the outputs of the inner machines until there are none.
@@ -240,7 +240,7 @@ impl UserAgent {
         let mut is_busy = false;
         while let Some(event) = self.registrar.poll_output() {
             is_busy = true;
-            self.outlet.outputs.push_back(match event {
+            self.context.outputs.push_back(match event {
                 registrar::Event::Bound { user, binding } => Output::Event(Event::PhoneBound { user, binding }),
                 registrar::Event::Unbound { user, binding } => Output::Event(Event::PhoneGone { user, binding }),
                 registrar::Event::Offense { kind, address, is_verified } => {
@@ -261,29 +261,29 @@ impl UserAgent {
     fn keep_alive(&mut self, id: BindingId) {
         let (Some(address), Some(binding)) = (self.phone_address(id), self.registrar.binding(id)) else { return };
         let Some(flow) = binding.flow else { return };
-        let from = NameAddr::new(Uri::sip(accounts::OWN_USER, self.outlet.own_domain()));
+        let from = NameAddr::new(Uri::sip(accounts::OWN_USER, self.context.own_domain()));
         let mut request = Request::new(Method::Options, binding.uri.clone());
         let headers = &mut request.headers;
         headers.push(HeaderName::MaxForwards, 1);
-        headers.push(HeaderName::From, from.with_tag(&self.outlet.token()));
+        headers.push(HeaderName::From, from.with_tag(&self.context.token()));
         headers.push(HeaderName::To, NameAddr::new(address.aor));
-        headers.push(HeaderName::CallId, self.outlet.token());
+        headers.push(HeaderName::CallId, self.context.token());
         headers.push(HeaderName::CSeq, CSeq { number: 1, method: Method::Options });
-        headers.push(HeaderName::Contact, outlet::own_contact(accounts::OWN_USER, false));
-        headers.push(HeaderName::UserAgent, &self.outlet.settings.product);
-        self.outlet.layer.send_once(request, &flow);
+        headers.push(HeaderName::Contact, context::own_contact(accounts::OWN_USER, false));
+        headers.push(HeaderName::UserAgent, &self.context.settings.product);
+        self.context.layer.send_once(request, &flow);
     }
 
     fn drain_layer(&mut self, now: Time) -> bool {
         let mut is_busy = false;
-        while let Some(output) = self.outlet.layer.poll_output() {
+        while let Some(output) = self.context.layer.poll_output() {
             is_busy = true;
             match output {
                 layer::Output::Send { transmission, hop, octets } => {
-                    self.outlet.outputs.push_back(Output::Send { transmission, hop, octets });
+                    self.context.outputs.push_back(Output::Send { transmission, hop, octets });
                 }
                 layer::Output::Resolve { query, host, port, transport, secure } => {
-                    self.outlet.outputs.push_back(Output::Resolve { query, host, port, transport, secure });
+                    self.context.outputs.push_back(Output::Resolve { query, host, port, transport, secure });
                 }
                 layer::Output::Event(event) => self.arrive(event, now),
             }
@@ -297,14 +297,14 @@ impl UserAgent {
                 self.receive(Incoming { key, request: *request, source }, now);
             }
             layer::Event::Ack { request, source } => {
-                let found = DialogId::of_request(&request).ok().flatten().and_then(|id| self.outlet.dialogs.get(&id));
+                let found = DialogId::of_request(&request).ok().flatten().and_then(|id| self.context.dialogs.get(&id));
                 let Some((invite, branch)) = found.copied() else { return self.ignore() };
                 self.note_source(invite, &source);
-                self.with(invite, |invite, outlet| invite.arrive(Arrival::Ack(branch, &request), outlet, now));
+                self.with(invite, |invite, context| invite.arrive(Arrival::Ack(branch, &request), context, now));
             }
             layer::Event::Cancelled { key, cancel } => {
-                let Some(invite) = self.outlet.asked.get(&key).copied() else { return self.ignore() };
-                self.with(invite, |invite, outlet| invite.arrive(Arrival::Cancelled(key, &cancel), outlet, now));
+                let Some(invite) = self.context.asked.get(&key).copied() else { return self.ignore() };
+                self.with(invite, |invite, context| invite.arrive(Arrival::Cancelled(key, &cancel), context, now));
             }
             layer::Event::Response { key, response, source }
                 if self.is_of_registration(key, &response, &source, now) => {}
@@ -313,25 +313,25 @@ impl UserAgent {
             layer::Event::Failed { key, .. } if self.is_failure_of_probe(key) => {}
             layer::Event::Response { key, response, source } => {
                 let is_last = is_last(&response);
-                let Some(invite) = self.outlet.sent.get(&key).copied() else { return self.ignore() };
+                let Some(invite) = self.context.sent.get(&key).copied() else { return self.ignore() };
                 if let Some(invite) = self.invites.get_mut(&invite) {
-                    invite.learn_path(&response, &source, &mut self.outlet);
+                    invite.learn_path(&response, &source, &mut self.context);
                 }
                 if is_last {
-                    self.outlet.sent.remove(&key);
+                    self.context.sent.remove(&key);
                 }
                 self.note_source(invite, &source);
-                self.with(invite, |invite, outlet| {
-                    invite.arrive(Arrival::Response(key, &response, source.remote.ip()), outlet, now);
+                self.with(invite, |invite, context| {
+                    invite.arrive(Arrival::Response(key, &response, source.remote.ip()), context, now);
                 });
             }
             layer::Event::Failed { key, failure } => {
-                let Some(invite) = self.outlet.sent.remove(&key) else { return self.ignore() };
-                self.with(invite, |invite, outlet| invite.arrive(Arrival::Failed(key, failure), outlet, now));
+                let Some(invite) = self.context.sent.remove(&key) else { return self.ignore() };
+                self.with(invite, |invite, context| invite.arrive(Arrival::Failed(key, failure), context, now));
             }
             layer::Event::Ended { key } => {
-                let Some(invite) = self.outlet.sent.remove(&key) else { return self.ignore() };
-                self.with(invite, |invite, outlet| invite.arrive(Arrival::Ended(key), outlet, now));
+                let Some(invite) = self.context.sent.remove(&key) else { return self.ignore() };
+                self.with(invite, |invite, context| invite.arrive(Arrival::Ended(key), context, now));
             }
             layer::Event::Pong { source } => self.registrations.pong(source.flow, now),
             layer::Event::Unacknowledged { .. } => {}
@@ -343,7 +343,7 @@ impl UserAgent {
         if let Some(invite) = self.invites.get_mut(&id)
             && invite.note_source(source.remote.ip())
         {
-            self.outlet.tell(Event::SourceChanged { invite: id, source: source.remote.ip() });
+            self.context.report(Event::SourceChanged { invite: id, source: source.remote.ip() });
         }
     }
 
@@ -353,23 +353,23 @@ impl UserAgent {
 
     fn receive(&mut self, incoming: Incoming, now: Time) {
         match DialogId::of_request(&incoming.request) {
-            Ok(Some(id)) => match self.outlet.dialogs.get(&id).copied() {
+            Ok(Some(id)) => match self.context.dialogs.get(&id).copied() {
                 Some((invite, branch)) => {
                     self.note_source(invite, &incoming.source);
                     let arrival = Arrival::Request(branch, Box::new(incoming));
-                    self.with(invite, |invite, outlet| invite.arrive(arrival, outlet, now));
+                    self.with(invite, |invite, context| invite.arrive(arrival, context, now));
                 }
                 None => self.answer(&incoming, 481, now),
             },
-            Ok(None) => self.ask_of_stranger(incoming, now),
+            Ok(None) => self.receive_out_of_dialog(incoming, now),
             Err(_) => self.answer(&incoming, 400, now),
         }
     }
 
     /// Runs `act` on a call, then updates the call's deadline.
-    fn with(&mut self, id: InviteId, act: impl FnOnce(&mut Invite, &mut Outlet)) {
+    fn with(&mut self, id: InviteId, act: impl FnOnce(&mut Invite, &mut Context)) {
         match self.invites.get_mut(&id) {
-            Some(invite) => act(invite, &mut self.outlet),
+            Some(invite) => act(invite, &mut self.context),
             None => self.ignored += 1,
         }
         self.settle(id);
@@ -383,7 +383,7 @@ impl UserAgent {
         if invite.is_none()
             && let Some(flow) = self.invites.remove(&id).and_then(|invite| invite.datagram_flow())
         {
-            self.outlet.outputs.push_back(Output::ReleaseFlow { flow });
+            self.context.outputs.push_back(Output::ReleaseFlow { flow });
         }
         self.deadlines.set(id, due);
         if !rings_here
@@ -399,7 +399,7 @@ impl UserAgent {
 
     fn command(&mut self, command: Command, now: Time) {
         match CallCommand::of(command) {
-            Ok((id, command)) => self.with(id, |invite, outlet| invite.command(command, outlet, now)),
+            Ok((id, command)) => self.with(id, |invite, context| invite.command(command, context, now)),
             Err(Command::Invite { invite, request }) => self.place(invite, *request, now),
             Err(Command::Refer { invite, target, replaces }) => self.refer(invite, target, replaces, now),
             Err(Command::AddAccount { account, settings }) => self.add_account(account, *settings, now),
@@ -419,48 +419,50 @@ impl UserAgent {
             Destination::Uri(_) => None,
         };
         let service_route = order.account.map_or(&[][..], |account| self.registrations.service_route(account));
-        let placement = self.accounts.place(&order, phone, service_route, &mut self.outlet);
+        let placement = self.accounts.place(&order, phone, service_route, &mut self.context);
         let placement = placement.filter(|_| !self.is_shutting_down);
         let Some(placement) = placement else {
             let is_phone = matches!(order.to, Destination::Binding(_));
             let cause = Cause::Failed(if is_phone { Failure::Unreachable } else { Failure::NoSuchHost });
-            return self.outlet.tell(Event::Ended { invite: id, cause });
+            return self.context.report(Event::Ended { invite: id, cause });
         };
-        let party = Party {
+        let call = CallContext {
             invite: id,
             auth: placement.auth,
-            way: placement.way,
+            next_hop: placement.next_hop,
             named_by: placement.named_by,
             peer: None,
             contact: placement.contact,
             origin: placement.origin,
             is_over: false,
         };
-        let detour = match order.to {
-            Destination::Uri(_) => Detour::from(&placement.request.uri, self.outlet.settings.redirects, placement.home),
-            Destination::Binding(_) => Detour::of_phone(&placement.request.uri),
+        let redirection = match order.to {
+            Destination::Uri(_) => {
+                Redirection::from(&placement.request.uri, self.context.settings.redirects, placement.home)
+            }
+            Destination::Binding(_) => Redirection::of_phone(&placement.request.uri),
         };
-        let invite = Invite::place(party, placement.request, (order.offer, detour), &mut self.outlet, now);
+        let invite = Invite::place(call, placement.request, (order.offer, redirection), &mut self.context, now);
         self.keep_call(id, invite);
     }
 
     /// Stores a new call, and keeps the UDP flow that its requests depend on.
     fn keep_call(&mut self, id: InviteId, invite: Invite) {
-        self.outlet.outputs.extend(invite.datagram_flow().map(|flow| Output::KeepFlow { flow }));
+        self.context.outputs.extend(invite.datagram_flow().map(|flow| Output::KeepFlow { flow }));
         self.invites.insert(id, invite);
         self.settle(id);
     }
 
     fn phone_address(&self, id: BindingId) -> Option<PhoneAddress> {
         let binding = self.registrar.binding(id)?;
-        let way = match binding.destination()? {
-            layer::Destination::Flow { flow, fallback } => Way { flow: Some(flow), fallback, transport: None },
-            layer::Destination::Targets(_) | layer::Destination::Resolve { .. } => Way::default(),
+        let next_hop = match binding.destination()? {
+            layer::Destination::Flow { flow, fallback } => NextHop { flow: Some(flow), fallback, transport: None },
+            layer::Destination::Targets(_) | layer::Destination::Resolve { .. } => NextHop::default(),
         };
-        let domain = self.outlet.settings.domain.parse().ok()?;
+        let domain = self.context.settings.domain.parse().ok()?;
         let aor = Uri::sip(self.registrar.user_of(id)?, domain);
         let named_by = NamedBy::Peer(binding.registered_from);
-        Some(PhoneAddress { aor, contact: binding.uri.clone(), path: binding.path.clone(), way, named_by })
+        Some(PhoneAddress { aor, contact: binding.uri.clone(), path: binding.path.clone(), next_hop, named_by })
     }
 
     fn refer(&mut self, id: InviteId, target: String, other: Option<InviteId>, now: Time) {
@@ -471,19 +473,19 @@ impl UserAgent {
                 None => {
                     // The call to be replaced has ended.
                     let event = Event::ReferProgress { invite: id, status: 481, is_final: true, is_refused: true };
-                    return self.outlet.tell(event);
+                    return self.context.report(event);
                 }
             },
         };
         let command = CallCommand::InSession(SessionCommand::Refer { target, replaces });
-        self.with(id, |invite, outlet| invite.command(command, outlet, now));
+        self.with(id, |invite, context| invite.command(command, context, now));
     }
 
     fn shut_down(&mut self, now: Time) {
         self.is_shutting_down = true;
         for id in self.invites.keys().copied().collect::<Vec<_>>() {
             let command = CallCommand::HangUp { reason: None };
-            self.with(id, |invite, outlet| invite.command(command, outlet, now));
+            self.with(id, |invite, context| invite.command(command, context, now));
         }
         for account in self.accounts.ids() {
             self.remove_account(account, now);

@@ -10,29 +10,31 @@
 //! - The contact differs from the source, and the request passed a NAT (the address in `Via` is not the source) or
 //!   arrived on a stream.
 
-use super::outlet::Way;
+use super::context::NextHop;
 use crate::message::{HeaderName, Headers, Request, Response, SipUri};
 use crate::transport::{Source, Target, Transport};
 use std::net::{IpAddr, SocketAddr};
 
 /// Returns the path to the sender of a dialog-creating request.
-pub(super) fn to_caller(request: &Request, source: &Source) -> Way {
+pub(super) fn to_caller(request: &Request, source: &Source) -> NextHop {
     let headers = &request.headers;
-    let by_contact =
-        Way { transport: Some(source.transport).filter(|transport| *transport == Transport::Tls), ..Way::default() };
+    let by_contact = NextHop {
+        transport: Some(source.transport).filter(|transport| *transport == Transport::Tls),
+        ..NextHop::default()
+    };
     if headers.has(HeaderName::RecordRoute) || headers.all(HeaderName::Via).count() != 1 {
         return by_contact;
     }
     let (Some(contact), Ok(via)) = (contact_of(headers), headers.top_via()) else { return by_contact };
     if let Some((flow, fallback)) = connection(&contact, source) {
-        return Way { flow: Some(flow), fallback, ..by_contact };
+        return NextHop { flow: Some(flow), fallback, ..by_contact };
     }
     let address = source.remote.ip().to_canonical();
     let is_there = host_of(&contact) == Some(address);
     let is_translated = via.host.address().map(|host| host.to_canonical()) != Some(address);
     let is_elsewhere = !is_there && (is_translated || source.transport.is_reliable());
     if is_elsewhere || is_unreachable(&contact, address) {
-        Way { flow: Some(*source), ..by_contact }
+        NextHop { flow: Some(*source), ..by_contact }
     } else {
         by_contact
     }

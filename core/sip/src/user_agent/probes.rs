@@ -3,9 +3,9 @@
 
 use super::UserAgent;
 use super::accounts::routes;
+use super::context::own_contact;
 use super::identity::address_of;
 use super::io::{Account, AccountId};
-use super::outlet::own_contact;
 use crate::message::{CSeq, HeaderName, Method, NameAddr, Request, Response, SipUri, Uri};
 use crate::transaction::layer::{ClientKey, Destination};
 use crate::transport::Source;
@@ -46,12 +46,12 @@ impl UserAgent {
             let (Some(interval), Some(mut request)) = (interval(account), options(account)) else { continue };
             self.probes.due.set(id, Some(now + interval));
             let Some(destination) = Destination::of_request(&request, account.transport) else { continue };
-            let from = request.headers.from().map(|from| from.with_tag(&self.outlet.token()));
-            let (Ok(from), call_id) = (from, self.outlet.token()) else { continue };
+            let from = request.headers.from().map(|from| from.with_tag(&self.context.token()));
+            let (Ok(from), call_id) = (from, self.context.token()) else { continue };
             request.headers.set(HeaderName::From, from);
             request.headers.push(HeaderName::CallId, call_id);
-            request.headers.push(HeaderName::UserAgent, &self.outlet.settings.product);
-            let key = self.outlet.layer.request(request, destination, now);
+            request.headers.push(HeaderName::UserAgent, &self.context.settings.product);
+            let key = self.context.layer.request(request, destination, now);
             self.probes.pending.insert(key, id);
         }
     }

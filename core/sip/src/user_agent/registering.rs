@@ -2,9 +2,9 @@
 
 use super::UserAgent;
 use super::accounts::routes;
+use super::context::own_contact;
 use super::identity::address_of;
 use super::io::{self, Account, AccountId, Event, Failure};
-use super::outlet::own_contact;
 use crate::message::{HeaderName, Request, Response, Uri};
 use crate::registration::{self, ManyOutput as Output, Settings};
 use crate::transaction;
@@ -18,7 +18,7 @@ impl UserAgent {
             (Some(_), Some(settings)) => self.registrations.add(id, settings, account.transport, now),
             (Some(_), None) => {
                 let failure = Failure::NoSuchHost;
-                self.outlet.tell(Event::RegistrationFailed { account: id, failure, retry_at: None });
+                self.context.report(Event::RegistrationFailed { account: id, failure, retry_at: None });
             }
             // The replaced account may be registered.
             (None, _) => {
@@ -35,7 +35,7 @@ impl UserAgent {
         self.schedule_probe(account, now);
         self.track_servers(account, now);
         if !self.registrations.remove(account, now) && is_known {
-            self.outlet.tell(Event::Unregistered { account });
+            self.context.report(Event::Unregistered { account });
         }
     }
 
@@ -82,9 +82,9 @@ impl UserAgent {
                 Output::Request { account, request, destination } => {
                     self.send_register(account, *request, destination, now);
                 }
-                Output::Ping(flow) => self.outlet.layer.ping(flow),
-                Output::Close(flow) => self.outlet.outputs.push_back(io::Output::Close { flow }),
-                Output::Event { account, event } => self.outlet.tell(account_event(account, event)),
+                Output::Ping(flow) => self.context.layer.ping(flow),
+                Output::Close(flow) => self.context.outputs.push_back(io::Output::Close { flow }),
+                Output::Event { account, event } => self.context.report(account_event(account, event)),
             }
         }
         is_busy
@@ -92,11 +92,11 @@ impl UserAgent {
 
     fn send_register(&mut self, account: AccountId, mut request: Request, destination: Destination, now: Time) {
         let named_by = self.accounts.registrar_named_by(account, &destination);
-        let Some(destination) = self.outlet.settings.narrow(destination, named_by) else {
+        let Some(destination) = self.context.settings.narrow(destination, named_by) else {
             return self.registrations.refused(account, now);
         };
-        request.headers.set(HeaderName::UserAgent, &self.outlet.settings.product);
-        let key = self.outlet.layer.request(request, destination, now);
+        request.headers.set(HeaderName::UserAgent, &self.context.settings.product);
+        let key = self.context.layer.request(request, destination, now);
         self.registering.insert(key, account);
         self.registrations.sent(account, key);
     }

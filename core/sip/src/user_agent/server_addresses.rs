@@ -127,7 +127,7 @@ impl UserAgent {
         let Some(account) = self.accounts.get(id) else { return };
         if account.persists && account.sources.is_empty() {
             for destination in servers(account) {
-                if let Some(destination) = self.outlet.settings.narrow(destination, NamedBy::Account) {
+                if let Some(destination) = self.context.settings.narrow(destination, NamedBy::Account) {
                     self.server_addresses.add(id, destination, now);
                 }
             }
@@ -139,7 +139,7 @@ impl UserAgent {
     pub(super) fn look_up_servers(&mut self, now: Time) {
         while let Some((query, server)) = self.server_addresses.next_query(now) {
             let Server { host, port, transport, secure } = server;
-            self.outlet.outputs.push_back(Output::Resolve { query, host, port, transport, secure });
+            self.context.outputs.push_back(Output::Resolve { query, host, port, transport, secure });
         }
     }
 

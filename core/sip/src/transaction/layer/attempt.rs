@@ -1,6 +1,6 @@
 //! Client transactions: one attempt of a request at one server.
 
-use super::client::{Client, Miss, Phase, Place, TCP_PATIENCE, Wish};
+use super::client::{Awaited, Client, Endpoint, Miss, Phase, TCP_PATIENCE};
 use super::io::{ClientKey, Event, Output};
 use super::{Layer, Owner, Sender, UNANSWERED};
 use crate::message::{HeaderName, MAGIC_COOKIE, Method, Request, Response};
@@ -116,24 +116,24 @@ enum Cause {
 
 impl Layer {
     /// Starts a client transaction. `branch` was generated for the next number.
-    pub(super) fn launch(&mut self, key: ClientKey, place: &Place, branch: String, octets: Vec<u8>, now: Time) {
+    pub(super) fn launch(&mut self, key: ClientKey, endpoint: &Endpoint, branch: String, octets: Vec<u8>, now: Time) {
         let id = AttemptId(self.number());
         let Some(client) = self.clients.get_mut(&key) else { return };
-        client.phase = Phase::Trying { attempt: id, wish: Wish::Response };
+        client.phase = Phase::Trying { attempt: id, awaited: Awaited::Response };
         client.give_up_tcp_at = client.is_tcp_for_size().then(|| now + TCP_PATIENCE);
-        let (transport, _) = place.peer();
-        let hop = match place {
-            Place::Flow(source) => Hop::Flow(source.flow),
-            Place::Target(target) => Hop::Target(target.clone()),
+        let (transport, _) = endpoint.peer();
+        let hop = match endpoint {
+            Endpoint::Flow(source) => Hop::Flow(source.flow),
+            Endpoint::Target(target) => Hop::Target(target.clone()),
         };
         let timers = self.settings.timers;
         let method = client.request.method.clone();
         let machine = match method {
             Method::Invite => Machine::Invite(InviteClient::new(timers, transport, now)),
-            Method::Ack => Machine::Ack { forget_at: now + timers.patience() },
+            Method::Ack => Machine::Ack { forget_at: now + timers.transaction_timeout() },
             _ => Machine::NonInvite(NonInviteClient::new(timers, transport, now)),
         };
-        let is_sent_once = method == Method::Ack && !client.has_another_way();
+        let is_sent_once = method == Method::Ack && !client.has_candidates();
         self.settle_client(key);
         if method == Method::Ack {
             self.outputs.push_back(Output::Send {
@@ -145,7 +145,7 @@ impl Layer {
         if is_sent_once {
             return self.close_client(key, None);
         }
-        if let Place::Flow(source) = place
+        if let Endpoint::Flow(source) = endpoint
             && transport.is_reliable()
         {
             self.flows.insert((source.flow, Owner::Attempt(id)));
@@ -290,7 +290,7 @@ impl Layer {
     fn send_cancel(&mut self, id: AttemptId, now: Time) {
         let Some((_, client)) = self.client_of(id) else { return };
         let mut cancel = companion(&client.request, &Method::Cancel);
-        if let Phase::Trying { wish: Wish::Cancel { reason: Some(reason) }, .. } = &client.phase {
+        if let Phase::Trying { awaited: Awaited::Cancel { reason: Some(reason) }, .. } = &client.phase {
             cancel.headers.push(HeaderName::Reason, reason);
         }
         let timers = self.settings.timers;

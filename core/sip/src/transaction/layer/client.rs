@@ -35,12 +35,12 @@ pub(super) enum Phase {
     /// A resolver query is pending.
     Resolving { give_up_at: Time, reach: Reach },
     /// An attempt at a server is in progress.
-    Trying { attempt: AttemptId, wish: Wish },
+    Trying { attempt: AttemptId, awaited: Awaited },
 }
 
 /// The response that the transaction user expects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Wish {
+pub(super) enum Awaited {
     Response,
     /// Only the response that follows a CANCEL, which is sent with this `Reason` (RFC 3326).
     Cancel {
@@ -50,12 +50,12 @@ pub(super) enum Wish {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Candidate {
-    place: Place,
+    endpoint: Endpoint,
     after: After,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Place {
+pub(super) enum Endpoint {
     Flow(Source),
     Target(Target),
 }
@@ -114,9 +114,9 @@ impl Layer {
         };
         match &mut client.phase {
             Phase::Resolving { .. } => self.close_client(key, Some(Failure::Withdrawn)),
-            Phase::Trying { attempt, wish } => {
+            Phase::Trying { attempt, awaited } => {
                 let attempt = *attempt;
-                *wish = Wish::Cancel { reason };
+                *awaited = Awaited::Cancel { reason };
                 self.cancel_attempt(attempt, now);
             }
         }
@@ -128,15 +128,15 @@ impl Layer {
             Destination::Resolve { reach, .. } => *reach,
             Destination::Flow { .. } | Destination::Targets(_) => Reach::ANYWHERE,
         };
-        let phase = Phase::Resolving { give_up_at: now + self.settings.timers.patience(), reach };
+        let phase = Phase::Resolving { give_up_at: now + self.settings.timers.transaction_timeout(), reach };
         let contact = own_contact(&request.headers);
         let stays_on_udp = matches!(&destination, Destination::Resolve { transport: Some(Transport::Udp), .. });
         let rest = VecDeque::new();
         let mut client = Client { request, contact, phase, rest, stays_on_udp, give_up_tcp_at: None };
-        let to = |target| Candidate { place: Place::Target(target), after: After::AnyFailure };
+        let to = |target| Candidate { endpoint: Endpoint::Target(target), after: After::AnyFailure };
         match destination {
             Destination::Flow { flow, fallback } => {
-                client.rest.push_back(Candidate { place: Place::Flow(flow), after: After::AnyFailure });
+                client.rest.push_back(Candidate { endpoint: Endpoint::Flow(flow), after: After::AnyFailure });
                 client.rest.extend(fallback.into_iter().map(to));
             }
             Destination::Targets(targets) => client.rest.extend(targets.into_iter().map(to)),
@@ -166,7 +166,7 @@ impl Layer {
         // The owner of a DNS zone can publish any address, and any port in an SRV record.
         let targets: Vec<Target> = targets.into_iter().filter(|target| reach.admits(target.address)).collect();
         let failure = if targets.is_empty() { Failure::NoSuchHost } else { Failure::Unreachable };
-        let to = |target| Candidate { place: Place::Target(target), after: After::AnyFailure };
+        let to = |target| Candidate { endpoint: Endpoint::Target(target), after: After::AnyFailure };
         client.rest.extend(targets.into_iter().map(to));
         self.try_next(key, Miss::Failed(failure), now);
     }
@@ -174,7 +174,7 @@ impl Layer {
     /// Tries the next server. After the last one, reports the latest failure to the transaction user.
     pub(super) fn try_next(&mut self, key: ClientKey, miss: Miss, now: Time) {
         let Some(client) = self.clients.get_mut(&key) else { return };
-        if matches!(client.phase, Phase::Trying { wish: Wish::Cancel { .. }, .. }) {
+        if matches!(client.phase, Phase::Trying { awaited: Awaited::Cancel { .. }, .. }) {
             client.rest.clear();
         }
         if !matches!(miss, Miss::Failed(Failure::Unreachable)) {
@@ -185,12 +185,12 @@ impl Layer {
             let Some(candidate) = self.clients.get_mut(&key).and_then(|client| client.rest.pop_front()) else {
                 return self.give_up(key, miss);
             };
-            if let (Place::Target(target), After::NoConnection) = (&candidate.place, candidate.after) {
+            if let (Endpoint::Target(target), After::NoConnection) = (&candidate.endpoint, candidate.after) {
                 self.note_without_tcp(target.address, now);
             }
-            if let Some((place, branch, octets)) = self.prepare(key, candidate, now) {
+            if let Some((endpoint, branch, octets)) = self.prepare(key, candidate, now) {
                 self.counters.failovers += u64::from(!is_first);
-                return self.launch(key, &place, branch, octets, now);
+                return self.launch(key, &endpoint, branch, octets, now);
             }
         }
     }
@@ -207,17 +207,17 @@ impl Layer {
     }
 
     /// Prepares the request for a candidate. Returns `None` if the relay does not support its transport.
-    fn prepare(&mut self, key: ClientKey, candidate: Candidate, now: Time) -> Option<(Place, String, Vec<u8>)> {
+    fn prepare(&mut self, key: ClientKey, candidate: Candidate, now: Time) -> Option<(Endpoint, String, Vec<u8>)> {
         // The number before the dot finds the attempt; the token after it makes the branch hard to guess.
         let branch = format!("{MAGIC_COOKIE}{:x}.{}", self.last_number + 1, self.token());
-        let Candidate { mut place, after } = candidate;
-        let (transport, address) = place.peer();
+        let Candidate { mut endpoint, after } = candidate;
+        let (transport, address) = endpoint.peer();
         let local = self.settings.local(transport, address)?;
         let is_without_tcp = |target: &Target| self.without_tcp.get(&target.address).is_some_and(|until| *until > now);
         let client = self.clients.get_mut(&key)?;
         client.leave_by(local, &branch);
         let mut octets = client.request.to_bytes();
-        if let Place::Target(target) = &mut place
+        if let Endpoint::Target(target) = &mut endpoint
             && transport == Transport::Udp
             && after == After::AnyFailure
             && !client.stays_on_udp
@@ -226,13 +226,13 @@ impl Layer {
             && let Some(local) = self.settings.local(Transport::Tcp, address)
         {
             // UDP would fragment the request and has no congestion control (RFC 3261 §18.1.1).
-            let datagram = Candidate { place: Place::Target(target.clone()), after: After::NoConnection };
+            let datagram = Candidate { endpoint: Endpoint::Target(target.clone()), after: After::NoConnection };
             client.rest.push_front(datagram);
             target.transport = Transport::Tcp;
             client.leave_by(local, &branch);
             octets = client.request.to_bytes();
         }
-        Some((place, branch, octets))
+        Some((endpoint, branch, octets))
     }
 
     fn note_without_tcp(&mut self, server: SocketAddr, now: Time) {
@@ -308,17 +308,17 @@ impl Client {
 
     /// Returns whether another server can be tried: there is one, and the request is not canceled.
     pub(super) fn may_try_another(&self) -> bool {
-        matches!(self.phase, Phase::Trying { wish: Wish::Response, .. })
+        matches!(self.phase, Phase::Trying { awaited: Awaited::Response, .. })
             && self.rest.iter().any(|candidate| candidate.after == After::AnyFailure)
     }
 
     /// Returns whether there is another candidate, including one that differs only in transport.
-    pub(super) fn has_another_way(&self) -> bool {
+    pub(super) fn has_candidates(&self) -> bool {
         !self.rest.is_empty()
     }
 }
 
-impl Place {
+impl Endpoint {
     /// Returns the transport and address of the peer.
     pub(super) const fn peer(&self) -> (Transport, IpAddr) {
         match self {

@@ -38,7 +38,7 @@ use serde::{Deserialize, Serialize};
 use server::Server;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
-use via::WayBack;
+use via::ResponseRoute;
 
 /// The branch of requests that are sent without a transaction. No attempt has the number 0.
 const UNANSWERED: &str = "z9hG4bK0";
@@ -109,9 +109,9 @@ impl Layer {
             Input::SendFailed { transmission } => match Sender::from(transmission) {
                 Sender::Attempt(attempt) => self.attempt_unreachable(attempt, now),
                 Sender::Server(key) => self.server_unreachable(key, false, now),
-                Sender::ServerAnotherWay(key) => self.server_unreachable(key, true, now),
+                Sender::ServerFallback(key) => self.server_unreachable(key, true, now),
                 // A message without a transaction is not sent again unless the peer retransmits its request.
-                Sender::Nobody => {}
+                Sender::Stateless => {}
             },
             Input::FlowClosed { flow } => self.flow_closed(flow, now),
         }
@@ -159,27 +159,31 @@ impl Layer {
         if let Some(contact) = via::own_contact(&request.headers) {
             request.headers.set(HeaderName::Contact, complete_contact(&contact, &local));
         }
-        let (transmission, octets) = (Sender::Nobody.into(), request.to_bytes());
+        let (transmission, octets) = (Sender::Stateless.into(), request.to_bytes());
         self.outputs.push_back(Output::Send { transmission, hop: Hop::Flow(flow.flow), octets });
     }
 
     fn send_line_ends(&mut self, flow: FlowId, octets: &[u8]) {
-        let transmission = Sender::Nobody.into();
+        let transmission = Sender::Stateless.into();
         self.outputs.push_back(Output::Send { transmission, hop: Hop::Flow(flow), octets: octets.to_vec() });
     }
 
     /// Sends a response without keeping state (RFC 3261 §8.2.7).
     fn respond_once(&mut self, response: &Response, source: &Source) {
-        let way = WayBack::new(response.headers.top_via().ok().as_ref(), source);
+        let response_route = ResponseRoute::new(response.headers.top_via().ok().as_ref(), source);
         let octets = response.to_bytes();
-        self.outputs.push_back(Output::Send { transmission: Sender::Nobody.into(), hop: way.hop, octets });
+        self.outputs.push_back(Output::Send {
+            transmission: Sender::Stateless.into(),
+            hop: response_route.hop,
+            octets,
+        });
     }
 
     fn flow_closed(&mut self, flow: FlowId, now: Time) {
         let first = (flow, Owner::Client(ClientKey(0)));
-        let concerned: Vec<Owner> =
+        let affected: Vec<Owner> =
             self.flows.range(first..).take_while(|(of, _)| *of == flow).map(|(_, owner)| *owner).collect();
-        for owner in concerned {
+        for owner in affected {
             self.flows.remove(&(flow, owner));
             match owner {
                 Owner::Attempt(attempt) => self.attempt_unreachable(attempt, now),
@@ -269,8 +273,8 @@ enum Sender {
     Attempt(AttemptId),
     Server(ServerKey),
     /// A server transaction that sends to the fallback destination because the connection of the request was lost.
-    ServerAnotherWay(ServerKey),
-    Nobody,
+    ServerFallback(ServerKey),
+    Stateless,
 }
 
 impl From<Sender> for TransmissionId {
@@ -278,8 +282,8 @@ impl From<Sender> for TransmissionId {
         match sender {
             Sender::Attempt(AttemptId(number)) => Self(number << 2),
             Sender::Server(ServerKey(number)) => Self((number << 2) | 1),
-            Sender::ServerAnotherWay(ServerKey(number)) => Self((number << 2) | 2),
-            Sender::Nobody => Self(3),
+            Sender::ServerFallback(ServerKey(number)) => Self((number << 2) | 2),
+            Sender::Stateless => Self(3),
         }
     }
 }
@@ -290,8 +294,8 @@ impl From<TransmissionId> for Sender {
         match id & 3 {
             0 => Self::Attempt(AttemptId(number)),
             1 => Self::Server(ServerKey(number)),
-            2 => Self::ServerAnotherWay(ServerKey(number)),
-            _ => Self::Nobody,
+            2 => Self::ServerFallback(ServerKey(number)),
+            _ => Self::Stateless,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::io::{Event, Output, ServerKey};
 use super::matching::{Name, origin_name, transaction_name};
-use super::via::{WayBack, note_source};
+use super::via::{ResponseRoute, note_source};
 use super::{Layer, Owner, Sender};
 use crate::message::{HeaderName, Method, Request, Response, Via};
 use crate::transaction::{Class, InviteServer, NonInviteServer, ServerInput, ServerOutput};
@@ -72,7 +72,7 @@ pub(super) struct Server {
     share_of: offhook_limits::Source,
     /// Whether the request was accepted although the table was full. Its final response is not kept.
     is_beyond_limits: bool,
-    way: WayBack,
+    response_route: ResponseRoute,
     /// The latest response. Until the transaction user responds, a 100 of the layer.
     latest: Vec<u8>,
     is_sent: bool,
@@ -213,7 +213,7 @@ impl Layer {
             self.flows.insert((source.flow, Owner::Server(key)));
         }
         let latest = Response::to(request, 100, "").to_bytes();
-        let way = WayBack::new(Some(via), source);
+        let response_route = ResponseRoute::new(Some(via), source);
         // The names are stored twice: here and as keys.
         let weight = latest.len() + 2 * (name.len() + origin.as_ref().map_or(0, String::len));
         self.server_octets += weight;
@@ -221,7 +221,7 @@ impl Layer {
             machine,
             share_of,
             is_beyond_limits: false,
-            way,
+            response_route,
             latest,
             is_sent: false,
             weight,
@@ -289,10 +289,10 @@ impl Layer {
         self.servers.get(&key).is_some_and(|server| server.machine.takes(Class::Failure))
     }
 
-    pub(super) fn server_unreachable(&mut self, key: ServerKey, is_last_way: bool, now: Time) {
-        let is_on = self.servers.get(&key).is_some_and(|server| match server.way.hop {
-            Hop::Flow(_) => !is_last_way,
-            Hop::Target(_) => is_last_way,
+    pub(super) fn server_unreachable(&mut self, key: ServerKey, is_fallback: bool, now: Time) {
+        let is_on = self.servers.get(&key).is_some_and(|server| match server.response_route.hop {
+            Hop::Flow(_) => !is_fallback,
+            Hop::Target(_) => is_fallback,
         });
         if is_on {
             self.drive_server(key, ServerInput::Unreachable, None, now);
@@ -330,21 +330,21 @@ impl Layer {
 
     fn send_latest(&mut self, key: ServerKey) {
         let Some(server) = self.servers.get_mut(&key) else { return };
-        let sender = match (&server.way.hop, &server.way.fallback) {
+        let sender = match (&server.response_route.hop, &server.response_route.fallback) {
             (Hop::Flow(_), _) => Sender::Server(key),
-            (Hop::Target(_), _) => Sender::ServerAnotherWay(key),
+            (Hop::Target(_), _) => Sender::ServerFallback(key),
         };
         server.is_sent = true;
-        let (hop, octets) = (server.way.hop.clone(), server.latest.clone());
+        let (hop, octets) = (server.response_route.hop.clone(), server.latest.clone());
         self.outputs.push_back(Output::Send { transmission: sender.into(), hop, octets });
     }
 
     fn reroute(&mut self, key: ServerKey) {
         let Some(server) = self.servers.get_mut(&key) else { return };
-        if let Hop::Flow(flow) = server.way.hop {
+        if let Hop::Flow(flow) = server.response_route.hop {
             self.flows.remove(&(flow, Owner::Server(key)));
         }
-        if server.way.reroute() && server.is_sent {
+        if server.response_route.reroute() && server.is_sent {
             self.send_latest(key);
         }
     }
@@ -367,7 +367,7 @@ impl Layer {
         if let Some(origin) = server.origin {
             self.origins.remove(&origin);
         }
-        if let Hop::Flow(flow) = server.way.hop {
+        if let Hop::Flow(flow) = server.response_route.hop {
             self.flows.remove(&(flow, Owner::Server(key)));
         }
         if let Some(count) = self.sources.get_mut(&server.share_of) {

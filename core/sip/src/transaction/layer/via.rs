@@ -80,14 +80,14 @@ pub(super) fn note_source(headers: &mut Headers, via: &mut Via, source: &Source)
 
 /// The route of the responses to a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct WayBack {
+pub(super) struct ResponseRoute {
     /// The current destination.
     pub(super) hop: Hop,
     /// The destination after that fails.
     pub(super) fallback: Option<Target>,
 }
 
-impl WayBack {
+impl ResponseRoute {
     /// Determines the route by RFC 3261 §18.2.2 and RFC 3581 §4. If the address in `Via` differs from the source,
     /// responses also go to the source port: the peer is behind a NAT, where the port in `Via` is not open. A peer that
     /// sends and receives on different ports has its own address in `Via`. `maddr` is ignored, because it would let

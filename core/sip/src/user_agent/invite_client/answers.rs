@@ -6,8 +6,8 @@ use crate::dialog::{Dialog, DialogId};
 use crate::message::{CSeq, Method, RAck, Response};
 use crate::transaction;
 use crate::transaction::layer::ClientKey;
+use crate::user_agent::context::Scope;
 use crate::user_agent::io::{Branch, Cause, Event, Failure};
-use crate::user_agent::outlet::Scope;
 use crate::user_agent::session::{Exchange, Reply, Session};
 use core::time::Duration;
 
@@ -69,7 +69,7 @@ impl Client {
         let dialog = Dialog::of_client(&self.request, response).ok()?;
         let branch = Branch(self.next_branch);
         self.next_branch += 1;
-        scope.outlet.dialogs.insert(dialog.id().clone(), (scope.party.invite, branch));
+        scope.context.dialogs.insert(dialog.id().clone(), (scope.call.invite, branch));
         let session = Session::of_caller(branch, dialog, self.offer.clone(), self.timer.clone());
         self.forks.insert(branch, Fork { session, reported: None });
         Some(branch)
@@ -77,7 +77,7 @@ impl Client {
 
     fn drop_fork(&mut self, branch: Branch, scope: &mut Scope<'_>) {
         if let Some(fork) = self.forks.get_mut(&branch) {
-            fork.session.vanish(scope);
+            fork.session.end_silently(scope);
         }
     }
 
@@ -101,7 +101,7 @@ impl Client {
             return;
         };
         let Some(fork) = self.forks.get_mut(&branch) else { return };
-        fork.session.learn(&response.headers);
+        fork.session.note_capabilities(&response.headers);
         let _ = fork.session.dialog.confirm(Some(response));
         if !is_first {
             return fork.session.decline(key, &self.request, scope);
@@ -110,12 +110,12 @@ impl Client {
         let body = fork.session.succeeded(key, &self.request, response, scope);
         self.chosen = Some(branch);
         let invite = scope.invite();
-        scope.tell(Event::Answered { invite, branch, body });
+        scope.report(Event::Answered { invite, branch, body });
         self.drop_forks(Some(branch), scope);
-        let wish = self.wish.take();
+        let pending_offer = self.pending_offer.take();
         if let Some(session) = self.current() {
             session.establish(scope);
-            if let Some(body) = wish {
+            if let Some(body) = pending_offer {
                 session.offer(body, scope);
             }
         }
@@ -132,7 +132,7 @@ impl Client {
         }
         let may_try = self.tries < MOST_TRIES;
         match response.status {
-            401 | 407 if may_try => match scope.learn(&self.request, response) {
+            401 | 407 if may_try => match scope.store_challenge(&self.request, response) {
                 Ok(()) => self.call_again(scope),
                 Err(Refusal::Rejected { realm }) => {
                     self.conclude(Cause::Failed(Failure::WrongPassword { realm }), scope);
@@ -151,18 +151,18 @@ impl Client {
 
     /// Tries the next target of a redirect, or ends the call.
     fn refused(&mut self, response: &Response, scope: &mut Scope<'_>) {
-        self.detour.refused(response);
-        match self.detour.next(response.status) {
+        self.redirection.refused(response);
+        match self.redirection.next(response.status) {
             Some(target) if self.tries < MOST_TRIES => self.call_elsewhere(target, scope),
             Some(_) | None => {
-                let cause = self.detour.cause();
+                let cause = self.redirection.cause();
                 self.conclude(cause, scope);
             }
         }
     }
 
     pub(super) fn unanswered(&mut self, failure: transaction::Failure, scope: &mut Scope<'_>) {
-        match self.detour.next(408) {
+        match self.redirection.next(408) {
             Some(target) if self.tries < MOST_TRIES => self.call_elsewhere(target, scope),
             Some(_) | None => self.conclude(Cause::Failed(failure_of(failure)), scope),
         }
@@ -181,20 +181,20 @@ impl Fork {
         } else {
             None
         };
-        self.session.learn(&response.headers);
+        self.session.note_capabilities(&response.headers);
         let body = self.session.described_early(response, rack.as_ref());
         let (status, reason) = (response.status, response.reason.clone());
         let (invite, branch) = (scope.invite(), self.session.branch);
         let reported = Some((status, body.clone()));
         if self.reported != reported {
             self.reported = reported;
-            scope.tell(Event::Progress { invite, branch, status, reason, body });
+            scope.report(Event::Progress { invite, branch, status, reason, body });
         }
         if let Some(rack) = rack
             && !matches!(self.session.exchange, Exchange::Remote { reply: Reply::Prack(_), .. })
         {
-            self.session.say_prack(&rack, None, scope);
+            self.session.send_prack(&rack, None, scope);
         }
-        self.session.pursue(scope);
+        self.session.send_pending_offer(scope);
     }
 }

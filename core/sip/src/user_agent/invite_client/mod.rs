@@ -16,19 +16,19 @@
 //! Each early dialog is a fork with its own session. The first one with a 2xx is selected.
 
 mod answers;
-mod detour;
+mod redirection;
 
+use super::context::Scope;
 use super::destinations::NamedBy;
 use super::io::{Body, Branch, Cause, Event, Failure};
-use super::outlet::Scope;
 use super::session::timer::SessionTimer;
 use super::session::{Incoming, Session, reason_header};
 use crate::auth;
 use crate::message::{CSeq, HeaderName, Method, Replaces, Request, Response, Uri};
 use crate::transaction;
 use crate::transaction::layer::{ClientKey, ServerKey};
-pub(super) use detour::Detour;
 use offhook_clock::Time;
+pub(super) use redirection::Redirection;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -59,22 +59,27 @@ pub(super) struct Client {
     offer: Option<Body>,
     attempt: Attempt,
     tries: u8,
-    detour: Detour,
+    redirection: Redirection,
     /// The session timer for new dialogs.
     timer: SessionTimer,
     forks: BTreeMap<Branch, Fork>,
     next_branch: u32,
     chosen: Option<Branch>,
     /// An offer that is deferred until the dialog is selected.
-    wish: Option<Body>,
+    pending_offer: Option<Body>,
     /// The credentials that are not sent to hosts named by a redirect.
     withheld: Option<auth::Client>,
 }
 
 impl Client {
     /// Sends the INVITE, which is complete except for the headers that differ per attempt.
-    pub(super) fn begin(mut request: Request, offer: Option<Body>, detour: Detour, scope: &mut Scope<'_>) -> Self {
-        let settings = &scope.outlet.settings;
+    pub(super) fn begin(
+        mut request: Request,
+        offer: Option<Body>,
+        redirection: Redirection,
+        scope: &mut Scope<'_>,
+    ) -> Self {
+        let settings = &scope.context.settings;
         let timer = SessionTimer::new(settings.session_expires, settings.min_session_expires);
         if let Some(body) = &offer {
             request.set_body(&body.content_type, body.octets.clone());
@@ -84,12 +89,12 @@ impl Client {
             offer,
             attempt: Attempt::Over,
             tries: 0,
-            detour,
+            redirection,
             timer,
             forks: BTreeMap::new(),
             next_branch: 0,
             chosen: None,
-            wish: None,
+            pending_offer: None,
             withheld: None,
         };
         client.call(scope);
@@ -97,7 +102,7 @@ impl Client {
     }
 
     fn call(&mut self, scope: &mut Scope<'_>) {
-        self.timer.ask_in(&mut self.request.headers);
+        self.timer.set_request_headers(&mut self.request.headers);
         match scope.send(&mut self.request) {
             Some(key) => self.attempt = Attempt::Calling(key),
             None => self.conclude(Cause::Failed(Failure::NoSuchHost), scope),
@@ -107,17 +112,17 @@ impl Client {
     /// Sends the INVITE to the next target of a redirect. Without a proxy, credentials are sent only to the original
     /// host, because the callee could name a host that collects them.
     fn call_elsewhere(&mut self, target: Uri, scope: &mut Scope<'_>) {
-        let auth = scope.party.auth.take().or_else(|| self.withheld.take());
-        if self.request.headers.has(HeaderName::Route) || self.detour.is_at_home(&target) {
-            scope.party.auth = auth;
+        let auth = scope.call.auth.take().or_else(|| self.withheld.take());
+        if self.request.headers.has(HeaderName::Route) || self.redirection.is_at_home(&target) {
+            scope.call.auth = auth;
         } else {
             self.withheld = auth;
             self.request.headers.remove(HeaderName::Authorization);
             self.request.headers.remove(HeaderName::ProxyAuthorization);
         }
         self.request.uri = target;
-        if let Some(peer) = scope.party.peer {
-            scope.party.named_by = NamedBy::Peer(peer);
+        if let Some(peer) = scope.call.peer {
+            scope.call.named_by = NamedBy::Peer(peer);
         }
         self.call_again(scope);
     }
@@ -192,16 +197,16 @@ impl Client {
             self.attempt = Attempt::Withdrawn(key);
             self.drop_forks(None, scope);
             let reason = reason.map(|(status, text)| reason_header(status, &text).to_string());
-            scope.outlet.layer.cancel(key, reason, scope.now);
+            scope.context.layer.cancel(key, reason, scope.now);
         }
     }
 
     /// Sends a new offer. Before the call is answered, this is possible only with exactly one dialog.
     pub(super) fn offer(&mut self, body: Body, scope: &mut Scope<'_>) {
         if self.chosen.is_none() && self.forks.len() != 1 {
-            if self.wish.replace(body).is_some() {
+            if self.pending_offer.replace(body).is_some() {
                 let invite = scope.invite();
-                scope.tell(Event::OfferRefused { invite, status: 491 });
+                scope.report(Event::OfferRefused { invite, status: 491 });
             }
             return;
         }
@@ -221,7 +226,7 @@ impl Client {
     pub(super) fn refuse(&mut self, branch: Branch, status: u16, reason: Option<&str>, scope: &mut Scope<'_>) {
         let Some(fork) = self.forks.get_mut(&branch) else { return };
         fork.session.refuse(status, reason, scope);
-        if scope.party.is_over {
+        if scope.call.is_over {
             self.withdraw(Some((status, reason.unwrap_or_default().to_owned())), scope);
         }
         self.tidy(scope);
@@ -277,7 +282,7 @@ impl Client {
     }
 
     fn fork_of_request(&mut self, key: ClientKey) -> Option<&mut Fork> {
-        self.forks.values_mut().find(|fork| fork.session.is_ours(key))
+        self.forks.values_mut().find(|fork| fork.session.is_outgoing(key))
     }
 
     /// Processes the end of an INVITE transaction: no further 2xx will arrive.
@@ -297,7 +302,7 @@ impl Client {
         }
         self.forks.retain(|_, fork| {
             if fork.session.is_gone() {
-                scope.outlet.dialogs.remove(fork.session.dialog.id());
+                scope.context.dialogs.remove(fork.session.dialog.id());
             }
             !fork.session.is_gone()
         });
@@ -307,7 +312,7 @@ impl Client {
     fn drop_forks(&mut self, but: Option<Branch>, scope: &mut Scope<'_>) {
         for (branch, fork) in &mut self.forks {
             if Some(*branch) != but {
-                fork.session.vanish(scope);
+                fork.session.end_silently(scope);
             }
         }
         self.tidy(scope);

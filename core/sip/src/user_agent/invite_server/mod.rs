@@ -13,8 +13,8 @@
 mod reliable;
 
 use super::capabilities::announce;
+use super::context::Scope;
 use super::io::{Body, Cause};
-use super::outlet::Scope;
 use super::session::timer::Proposal;
 use super::session::{Exchange, Incoming, Reply, Session, reason_header, reason_of};
 use crate::message::{HeaderName, Method, Replaces, Request, Response};
@@ -28,7 +28,7 @@ use std::collections::VecDeque;
 
 /// The interval of repeated provisional responses. A proxy gives up after three minutes without one (RFC 3261
 /// §13.3.1.1).
-const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
+const REPEAT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The maximum number of provisional responses that wait for the PRACK of the previous one.
 const MOST_WAITING: usize = 8;
@@ -58,7 +58,7 @@ enum Stage {
         /// The body of the 200, which is sent after the pending descriptions are acknowledged.
         accepted: Option<Option<Body>>,
         latest: Option<u16>,
-        sign_of_life_at: Option<Time>,
+        repeat_at: Option<Time>,
     },
     /// `late` is the number of a provisional response without PRACK.
     Answered {
@@ -89,16 +89,16 @@ impl Server {
             (false, false) => Reliability::Unknown,
         };
         let invite = scope.invite();
-        scope.outlet.dialogs.insert(session.dialog.id().clone(), (invite, session.branch));
-        scope.outlet.asked.insert(incoming.key, invite);
+        scope.context.dialogs.insert(session.dialog.id().clone(), (invite, session.branch));
+        scope.context.asked.insert(incoming.key, invite);
         // Below 2^31, with room for increments (RFC 3262 §3).
-        let next_rseq = 1 + u32::try_from(scope.outlet.up_to(Duration::from_secs(100_000)).as_millis()).unwrap_or(0);
+        let next_rseq = 1 + u32::try_from(scope.context.up_to(Duration::from_secs(100_000)).as_millis()).unwrap_or(0);
         let stage = Stage::Ringing {
             unacknowledged: None,
             waiting: VecDeque::new(),
             accepted: None,
             latest: None,
-            sign_of_life_at: None,
+            repeat_at: None,
         };
         let incoming = Incoming { request: reduced(incoming.request), ..incoming };
         Self { incoming, reliability, stage, session, preview: None, next_rseq }
@@ -128,8 +128,8 @@ impl Server {
 
     pub(super) fn deadline(&self) -> Option<Time> {
         let own = match &self.stage {
-            Stage::Ringing { unacknowledged, sign_of_life_at, .. } => {
-                earliest(unacknowledged.as_deref().map(Reliable::deadline), *sign_of_life_at)
+            Stage::Ringing { unacknowledged, repeat_at, .. } => {
+                earliest(unacknowledged.as_deref().map(Reliable::deadline), *repeat_at)
             }
             Stage::Answered { .. } | Stage::Over => None,
         };
@@ -153,12 +153,11 @@ impl Server {
             Reliability::Supported => body.is_some(),
             Reliability::Required => true,
         };
-        let Stage::Ringing { unacknowledged, waiting, accepted: None, latest, sign_of_life_at } = &mut self.stage
-        else {
+        let Stage::Ringing { unacknowledged, waiting, accepted: None, latest, repeat_at } = &mut self.stage else {
             return;
         };
         *latest = Some(status);
-        *sign_of_life_at = Some(scope.now + SIGN_OF_LIFE);
+        *repeat_at = Some(scope.now + REPEAT_INTERVAL);
         if !is_reliable {
             self.ring_once(status, body, scope);
         } else if unacknowledged.is_some() {
@@ -194,8 +193,8 @@ impl Server {
     }
 
     fn refresh_provisional(&mut self, scope: &mut Scope<'_>) {
-        let Stage::Ringing { latest: Some(status), sign_of_life_at, .. } = &mut self.stage else { return };
-        if sign_of_life_at.take_if(|at| *at <= scope.now).is_some() {
+        let Stage::Ringing { latest: Some(status), repeat_at, .. } = &mut self.stage else { return };
+        if repeat_at.take_if(|at| *at <= scope.now).is_some() {
             let status = *status;
             self.ring(status, None, scope);
         }
@@ -250,7 +249,7 @@ impl Server {
             response.set_body(&body.content_type, body.octets);
         }
         let proposal = Proposal::of(&self.incoming.request.headers);
-        self.session.timer.grant_in(&mut response.headers, &proposal, scope.now);
+        self.session.timer.set_response_headers(&mut response.headers, &proposal, scope.now);
         let _ = self.session.dialog.confirm(None);
         let late = match &self.stage {
             Stage::Ringing { unacknowledged, .. } => unacknowledged.as_deref().map(Reliable::number),
@@ -277,7 +276,7 @@ impl Server {
         response.set_to_tag(&self.session.dialog.id().local_tag);
         self.stage = Stage::Over;
         scope.respond(self.incoming.key, response);
-        self.session.vanish(scope);
+        self.session.end_silently(scope);
         self.tidy(scope);
     }
 
@@ -368,7 +367,7 @@ impl Server {
 
     fn tidy(&self, scope: &mut Scope<'_>) {
         if self.session.is_gone() {
-            scope.outlet.dialogs.remove(self.session.dialog.id());
+            scope.context.dialogs.remove(self.session.dialog.id());
         }
     }
 }

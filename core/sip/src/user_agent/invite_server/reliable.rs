@@ -2,8 +2,8 @@
 
 use super::{Ringing, Server, Stage};
 use crate::message::{HeaderName, Method, Request, Response};
+use crate::user_agent::context::Scope;
 use crate::user_agent::io::Cause;
-use crate::user_agent::outlet::Scope;
 use crate::user_agent::session::{Exchange, Reply};
 use core::time::Duration;
 use offhook_clock::Time;
@@ -56,8 +56,8 @@ impl Server {
         if let Some(body) = carried {
             response.set_body(&body.content_type, body.octets);
         }
-        let interval = scope.outlet.settings.t1;
-        let (again_at, give_up_at) = (scope.now + interval, scope.now + scope.outlet.patience());
+        let interval = scope.context.settings.t1;
+        let (again_at, give_up_at) = (scope.now + interval, scope.now + scope.context.transaction_timeout());
         scope.respond(self.incoming.key, response.clone());
         if let Stage::Ringing { unacknowledged, .. } = &mut self.stage {
             *unacknowledged = Some(Box::new(Reliable { number, response, interval, again_at, give_up_at }));

@@ -56,7 +56,7 @@ fn requests_reach_callers_with_private_contacts() {
         ("198.51.100.7:5070", "<sip:a@198.51.100.7:5060>", false),
         ("198.51.100.7:5070", "<sip:a@203.0.113.9>", false),
     ] {
-        let way = to_caller(&invite(via, &format!("Contact: {contact}")), &udp);
-        assert_eq!(way.flow.is_some(), by_flow, "{via} {contact}");
+        let next_hop = to_caller(&invite(via, &format!("Contact: {contact}")), &udp);
+        assert_eq!(next_hop.flow.is_some(), by_flow, "{via} {contact}");
     }
 }

@@ -8,13 +8,13 @@
 //!  Unmade: the callee has to make the offer in its first reliable message
 //! ```
 
-use super::ours::{Purpose, What};
+use super::outgoing::{Purpose, RequestKind};
 use super::{Incoming, Session, Stage};
 use crate::message::{HeaderName, Method, RAck, Request, Response};
 use crate::transaction::layer::{ClientKey, ServerKey};
 use crate::user_agent::capabilities::announce;
+use crate::user_agent::context::Scope;
 use crate::user_agent::io::{Body, Cause, Event};
-use crate::user_agent::outlet::Scope;
 use core::time::Duration;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
@@ -89,7 +89,7 @@ pub(crate) struct Agreed {
 
 /// An offer of the call model that has not been sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Wish {
+pub(crate) struct PendingOffer {
     pub(super) body: Body,
     /// The earliest time to send it. `None` if it can be sent immediately.
     pub(super) at: Option<Time>,
@@ -99,24 +99,27 @@ pub(crate) struct Wish {
 impl Session {
     /// Sends an offer, or defers it until it can be sent.
     pub(crate) fn offer(&mut self, body: Body, scope: &mut Scope<'_>) {
-        if self.wish.is_some() {
+        if self.pending_offer.is_some() {
             let invite = scope.invite();
-            scope.tell(Event::OfferRefused { invite, status: 491 });
+            scope.report(Event::OfferRefused { invite, status: 491 });
         }
-        self.wish = Some(Wish { body, at: None, tries: 0 });
-        self.pursue(scope);
+        self.pending_offer = Some(PendingOffer { body, at: None, tries: 0 });
+        self.send_pending_offer(scope);
     }
 
     /// Sends the pending offer if it can be sent now.
-    pub(crate) fn pursue(&mut self, scope: &mut Scope<'_>) {
+    pub(crate) fn send_pending_offer(&mut self, scope: &mut Scope<'_>) {
         let now = scope.now;
         if self.may_offer()
-            && let Some(wish) = self.wish.take_if(|wish| wish.at.is_none_or(|at| at <= now))
+            && let Some(pending_offer) =
+                self.pending_offer.take_if(|pending_offer| pending_offer.at.is_none_or(|at| at <= now))
         {
-            self.make_offer(&wish.body, Purpose::Offer { tries: wish.tries }, scope);
-        } else if let Some(wish) = self.wish.as_mut().filter(|wish| wish.at.is_some_and(|at| at <= now)) {
+            self.make_offer(&pending_offer.body, Purpose::Offer { tries: pending_offer.tries }, scope);
+        } else if let Some(pending_offer) =
+            self.pending_offer.as_mut().filter(|pending_offer| pending_offer.at.is_some_and(|at| at <= now))
+        {
             // The pending exchange causes another attempt when it ends.
-            wish.at = None;
+            pending_offer.at = None;
         }
     }
 
@@ -127,10 +130,10 @@ impl Session {
         match self.stage {
             // An UPDATE must not overtake the PRACK that completes the previous exchange.
             Stage::Early => {
-                self.peer.allows_update && !self.has_ours(&Method::Update) && !self.has_ours(&Method::Prack)
+                self.peer.allows_update && !self.has_outgoing(&Method::Update) && !self.has_outgoing(&Method::Prack)
             }
             // Only one INVITE can be pending in either direction (RFC 3261 §14.1).
-            Stage::Established => self.successes.is_empty() && !self.has_ours(&Method::Invite),
+            Stage::Established => self.successes.is_empty() && !self.has_outgoing(&Method::Invite),
             Stage::Leaving { .. } | Stage::Gone => false,
         }
     }
@@ -141,7 +144,7 @@ impl Session {
         let mut request = self.target_refresh(method, scope);
         request.set_body(&body.content_type, body.octets.clone());
         self.exchange = Exchange::Local { offer: body.clone(), by: Carrier::Request, preview: None };
-        if self.send(What::Offer(purpose), request, scope).is_none() {
+        if self.send(RequestKind::Offer(purpose), request, scope).is_none() {
             self.offer_refused(purpose, 503, None, scope);
         }
     }
@@ -150,7 +153,7 @@ impl Session {
     pub(super) fn refresh(&mut self, scope: &mut Scope<'_>) {
         if self.peer.allows_update && !self.peer.refuses_update {
             let request = self.target_refresh(Method::Update, scope);
-            let _ = self.send(What::Refresh, request, scope);
+            let _ = self.send(RequestKind::Refresh, request, scope);
         } else if self.may_offer()
             && let Some(body) = self.agreed.local.clone()
         {
@@ -165,12 +168,12 @@ impl Session {
         let mut request = self.dialog.request(method);
         request.headers.push(HeaderName::Contact, scope.contact(None));
         announce(&mut request.headers, false, self.timer.is_used());
-        self.timer.ask_in(&mut request.headers);
+        self.timer.set_request_headers(&mut request.headers);
         request
     }
 
     /// Completes the exchange of a local offer.
-    pub(super) fn settle_ours(&mut self, answer: Option<Body>) {
+    pub(super) fn settle_local_offer(&mut self, answer: Option<Body>) {
         if let Exchange::Local { offer, preview, .. } = core::mem::replace(&mut self.exchange, Exchange::Settled) {
             self.agreed.local = Some(offer);
             self.agreed.remote = answer.or(preview);
@@ -178,7 +181,7 @@ impl Session {
     }
 
     /// Completes the exchange of a remote offer, or sends the requested offer.
-    fn settle_theirs(&mut self, answer: Body, offer: Option<Body>) {
+    fn settle_remote_offer(&mut self, answer: Body, offer: Option<Body>) {
         self.exchange = Exchange::Settled;
         self.agreed = Agreed { local: Some(answer), remote: offer };
     }
@@ -189,18 +192,18 @@ impl Session {
         let has_changed = answer != self.agreed.remote;
         match (purpose, answer) {
             (Purpose::Offer { .. }, Some(body)) => {
-                self.settle_ours(Some(body.clone()));
-                scope.tell(Event::OfferAnswered { invite, body });
+                self.settle_local_offer(Some(body.clone()));
+                scope.report(Event::OfferAnswered { invite, body });
             }
             (Purpose::Refresh, Some(body)) => {
-                self.settle_ours(Some(body.clone()));
+                self.settle_local_offer(Some(body.clone()));
                 if has_changed {
-                    scope.tell(Event::OfferAnswered { invite, body });
+                    scope.report(Event::OfferAnswered { invite, body });
                 }
             }
             (Purpose::Offer { .. }, None) => {
                 self.exchange = Exchange::Settled;
-                scope.tell(Event::OfferRefused { invite, status: 488 });
+                scope.report(Event::OfferRefused { invite, status: 488 });
             }
             (Purpose::Refresh, None) => self.exchange = Exchange::Settled,
         }
@@ -223,13 +226,13 @@ impl Session {
         };
         match (refused, delay) {
             // A newer pending offer replaces it.
-            (Exchange::Local { .. }, Some(_)) if self.wish.is_some() => {}
+            (Exchange::Local { .. }, Some(_)) if self.pending_offer.is_some() => {}
             (Exchange::Local { offer: body, .. }, Some(delay)) if tries < MOST_TRIES => {
-                self.wish = Some(Wish { body, at: Some(scope.now + delay), tries: tries + 1 });
+                self.pending_offer = Some(PendingOffer { body, at: Some(scope.now + delay), tries: tries + 1 });
             }
             (_, _) => {
                 let invite = scope.invite();
-                scope.tell(Event::OfferRefused { invite, status });
+                scope.report(Event::OfferRefused { invite, status });
             }
         }
     }
@@ -237,16 +240,16 @@ impl Session {
     /// Returns the wait after 491. The ranges of caller and callee do not overlap (RFC 3261 §14.1).
     fn back_off(&self, scope: &mut Scope<'_>) -> Duration {
         if self.is_caller {
-            Duration::from_millis(2_100) + scope.outlet.up_to(Duration::from_millis(1_900))
+            Duration::from_millis(2_100) + scope.context.up_to(Duration::from_millis(1_900))
         } else {
-            scope.outlet.up_to(Duration::from_secs(2))
+            scope.context.up_to(Duration::from_secs(2))
         }
     }
 
     /// Reports a remote offer, or the request for an offer, to the call model.
     pub(super) fn pass_offer(&mut self, offer: Option<Body>, reply: Reply, scope: &mut Scope<'_>) {
         let (invite, branch) = (scope.invite(), self.branch);
-        scope.tell(Event::Offer { invite, branch, body: offer.clone() });
+        scope.report(Event::Offer { invite, branch, body: offer.clone() });
         self.exchange = Exchange::Remote { offer, reply };
     }
 
@@ -266,7 +269,7 @@ impl Session {
         match reply {
             Reply::Success(incoming) => match offer {
                 Some(_) => {
-                    self.settle_theirs(body.clone(), offer);
+                    self.settle_remote_offer(body.clone(), offer);
                     self.grant(&incoming, Some(body), scope);
                 }
                 None => {
@@ -277,16 +280,16 @@ impl Session {
                 }
             },
             Reply::Prack(rack) => {
-                self.settle_theirs(body.clone(), offer);
-                self.say_prack(&rack, Some(body), scope);
+                self.settle_remote_offer(body.clone(), offer);
+                self.send_prack(&rack, Some(body), scope);
             }
             Reply::Ack(key) => {
-                self.settle_theirs(body.clone(), offer);
-                self.say_owed_ack(key, Some(body), scope);
+                self.settle_remote_offer(body.clone(), offer);
+                self.send_deferred_ack(key, Some(body), scope);
             }
             Reply::Invite => {}
         }
-        self.pursue(scope);
+        self.send_pending_offer(scope);
     }
 
     /// Rejects the remote offer. The session is unchanged (RFC 3261 §14.2). If it was the first offer, the session
@@ -302,7 +305,7 @@ impl Session {
             self.hang_up(Some((status, reason.unwrap_or_default().to_owned())), scope);
         } else {
             self.abandon_with(status, reason, scope);
-            self.pursue(scope);
+            self.send_pending_offer(scope);
         }
     }
 
@@ -318,7 +321,7 @@ impl Session {
                 self.respond(&incoming, Response::to(&incoming.request, status, reason.unwrap_or_default()), scope);
             }
             // Without the ACK the peer would retransmit its 2xx until it times out.
-            Reply::Ack(key) => self.say_owed_ack(key, None, scope),
+            Reply::Ack(key) => self.send_deferred_ack(key, None, scope),
             Reply::Prack(_) | Reply::Invite => {}
         }
     }
@@ -331,7 +334,7 @@ impl Session {
         );
         if is_pending {
             self.abandon(scope);
-            self.pursue(scope);
+            self.send_pending_offer(scope);
         }
     }
 }

@@ -11,23 +11,23 @@
 //! A callee in state Leaving first waits for the ACK, because a BYE may overtake the 2xx (RFC 3261 §15).
 
 mod exchange;
-mod inquiries;
-mod ours;
+mod incoming;
+mod outgoing;
 mod referral;
 mod success;
 pub(super) mod timer;
 
 pub(super) use exchange::{Agreed, Exchange, Reply};
-pub(super) use inquiries::Incoming;
+pub(super) use incoming::Incoming;
 
+use super::context::Scope;
 use super::io::{Body, Branch, Cause};
-use super::outlet::Scope;
 use crate::dialog::Dialog;
 use crate::message::{HeaderName, Headers, Method, Reason, Request, Response};
 use crate::transaction::layer::ClientKey;
-use exchange::Wish;
+use exchange::PendingOffer;
 use offhook_clock::{Time, earliest};
-use ours::{Ack, Ours, What};
+use outgoing::{Ack, OutgoingRequest, RequestKind};
 use referral::{Referred, Referring};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -64,11 +64,11 @@ pub(super) struct Session {
     stage: Stage,
     pub(super) exchange: Exchange,
     pub(super) agreed: Agreed,
-    wish: Option<Wish>,
+    pending_offer: Option<PendingOffer>,
     pub(super) timer: SessionTimer,
     peer: Peer,
     /// Pending outgoing requests.
-    ours: BTreeMap<ClientKey, Ours>,
+    outgoing: BTreeMap<ClientKey, OutgoingRequest>,
     /// The ACKs, which are retransmitted with each retransmitted 2xx.
     acks: BTreeMap<ClientKey, Ack>,
     /// Sent 2xx responses without ACK.
@@ -88,7 +88,7 @@ impl Session {
     /// Creates the session of a dialog that a received INVITE created.
     pub(super) fn of_callee(dialog: Dialog, offer: Option<Body>, timer: SessionTimer, invite: &Headers) -> Self {
         let mut session = Self::new(Branch(0), dialog, Exchange::of_received_invite(offer), timer, false);
-        session.learn(invite);
+        session.note_capabilities(invite);
         session
     }
 
@@ -100,10 +100,10 @@ impl Session {
             stage: Stage::Early,
             exchange,
             agreed: Agreed::default(),
-            wish: None,
+            pending_offer: None,
             timer,
             peer: Peer::default(),
-            ours: BTreeMap::new(),
+            outgoing: BTreeMap::new(),
             acks: BTreeMap::new(),
             successes: Vec::new(),
             provisional: None,
@@ -113,7 +113,7 @@ impl Session {
     }
 
     /// Stores the capabilities in a message of the peer.
-    pub(super) fn learn(&mut self, headers: &Headers) {
+    pub(super) fn note_capabilities(&mut self, headers: &Headers) {
         if let Some(allows) = headers.allows(&Method::Update) {
             self.peer.allows_update = allows;
         }
@@ -130,7 +130,7 @@ impl Session {
 
     /// Ends a dialog with an unwanted 2xx by ACK and BYE (RFC 3261 §13.2.2.4).
     pub(super) fn decline(&mut self, key: ClientKey, invite: &Request, scope: &mut Scope<'_>) {
-        self.say_ack(key, invite, None, scope);
+        self.send_ack(key, invite, None, scope);
         self.exchange = Exchange::Settled;
         self.stage = Stage::Established;
         self.hang_up(None, scope);
@@ -138,19 +138,19 @@ impl Session {
 
     /// Returns whether the dialog has ended and no 2xx that needs an ACK can arrive.
     pub(super) fn is_gone(&self) -> bool {
-        self.stage == Stage::Gone && self.acks.is_empty() && !self.has_ours(&Method::Invite)
+        self.stage == Stage::Gone && self.acks.is_empty() && !self.has_outgoing(&Method::Invite)
     }
 
     /// Processes the 2xx of the local or remote side.
     pub(super) fn establish(&mut self, scope: &mut Scope<'_>) {
         self.stage = Stage::Established;
-        self.pursue(scope);
+        self.send_pending_offer(scope);
     }
 
     /// Ends the dialog with BYE, as soon as that is allowed.
     pub(super) fn hang_up(&mut self, reason: Option<(u16, String)>, scope: &mut Scope<'_>) {
         match self.stage {
-            Stage::Early => self.vanish(scope),
+            Stage::Early => self.end_silently(scope),
             Stage::Established => self.leave(reason, scope),
             Stage::Leaving { .. } | Stage::Gone => {}
         }
@@ -162,20 +162,20 @@ impl Session {
         self.successes.retain(Success::is_first);
         self.stage = Stage::Leaving { reason, bye: None };
         if self.successes.is_empty() {
-            self.say_bye(scope);
+            self.send_bye(scope);
         }
     }
 
-    fn say_bye(&mut self, scope: &mut Scope<'_>) {
+    fn send_bye(&mut self, scope: &mut Scope<'_>) {
         let Stage::Leaving { reason, bye: None } = &self.stage else { return };
         let reason = reason.clone();
         let mut request = self.dialog.request(Method::Bye);
         if let Some((status, text)) = &reason {
             request.headers.push(HeaderName::Reason, reason_header(*status, text));
         }
-        match self.send(What::Bye, request, scope) {
+        match self.send(RequestKind::Bye, request, scope) {
             Some(bye) => self.stage = Stage::Leaving { reason, bye: Some(bye) },
-            None => self.vanish(scope),
+            None => self.end_silently(scope),
         }
     }
 
@@ -183,16 +183,16 @@ impl Session {
     fn close(&mut self, scope: &mut Scope<'_>) {
         self.abandon(scope);
         self.close_referrals(scope);
-        self.wish = None;
+        self.pending_offer = None;
         self.timer.stop();
     }
 
     /// Ends the dialog without BYE. A pending re-INVITE may still receive a 2xx, which needs an ACK (RFC 3261
     /// §13.2.2.4).
-    pub(super) fn vanish(&mut self, scope: &mut Scope<'_>) {
+    pub(super) fn end_silently(&mut self, scope: &mut Scope<'_>) {
         self.close(scope);
         self.successes.clear();
-        self.ours.retain(|_, ours| ours.is_invite());
+        self.outgoing.retain(|_, outgoing| outgoing.is_invite());
         self.stage = Stage::Gone;
     }
 
@@ -205,9 +205,9 @@ impl Session {
     /// Returns the time at which [`Self::handle_timeout`] must be called.
     pub(super) fn deadline(&self) -> Option<Time> {
         let successes = self.successes.iter().map(Success::deadline).min();
-        let wish = self.wish.as_ref().and_then(|wish| wish.at);
+        let pending_offer = self.pending_offer.as_ref().and_then(|pending_offer| pending_offer.at);
         let referring = self.referring.as_ref().map(Referring::deadline);
-        earliest(earliest(successes, wish), earliest(referring, self.timer.deadline()))
+        earliest(earliest(successes, pending_offer), earliest(referring, self.timer.deadline()))
     }
 
     /// Processes the timers that have expired.
@@ -221,7 +221,7 @@ impl Session {
             }
         }
         self.expire_referral(scope);
-        self.pursue(scope);
+        self.send_pending_offer(scope);
     }
 
     /// Returns a response to an incoming request, with this dialog's tag.

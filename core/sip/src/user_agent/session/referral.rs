@@ -1,13 +1,13 @@
 //! REFER, sent and received, with its implicit subscription (RFC 3515, RFC 4488, RFC 6665).
 
-use super::ours::What;
+use super::outgoing::RequestKind;
 use super::{Incoming, Session};
 use crate::dialog::{DialogId, Referral, refer_to};
 use crate::message::{
     Event as Package, HeaderName, Method, Replaces, Response, Subscription, SubscriptionState, reason_phrase,
 };
+use crate::user_agent::context::Scope;
 use crate::user_agent::io::Event;
-use crate::user_agent::outlet::Scope;
 use core::time::Duration;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
@@ -53,9 +53,9 @@ impl Session {
         let invite = scope.invite();
         let refused = |status| Event::ReferProgress { invite, status, is_final: true, is_refused: true };
         if !self.is_established() || self.referring.is_some() {
-            return scope.tell(refused(491));
+            return scope.report(refused(491));
         }
-        let Ok(refer_to) = refer_to(target, replaces) else { return scope.tell(refused(400)) };
+        let Ok(refer_to) = refer_to(target, replaces) else { return scope.report(refused(400)) };
         let mut request = self.dialog.request(Method::Refer);
         let cseq = request.headers.cseq().map_or(0, |cseq| cseq.number);
         let by = self.dialog.local().uri.clone();
@@ -64,7 +64,7 @@ impl Session {
         request.headers.push(HeaderName::Contact, scope.contact(None));
         request.headers.push(HeaderName::Supported, "norefersub");
         self.referring = Some(Referring { cseq, expires_at: scope.now + LIFETIME });
-        if self.send(What::Refer, request, scope).is_none() {
+        if self.send(RequestKind::Refer, request, scope).is_none() {
             self.refer_refused(503, scope);
         }
     }
@@ -86,7 +86,7 @@ impl Session {
     pub(super) fn refer_refused(&mut self, status: u16, scope: &mut Scope<'_>) {
         if self.referring.take().is_some() {
             let invite = scope.invite();
-            scope.tell(Event::ReferProgress { invite, status, is_final: true, is_refused: true });
+            scope.report(Event::ReferProgress { invite, status, is_final: true, is_refused: true });
         }
     }
 
@@ -95,7 +95,7 @@ impl Session {
         if is_final {
             self.referring = None;
         }
-        scope.tell(Event::ReferProgress { invite, status, is_final, is_refused: false });
+        scope.report(Event::ReferProgress { invite, status, is_final, is_refused: false });
     }
 
     pub(super) fn expire_referral(&mut self, scope: &mut Scope<'_>) {
@@ -149,11 +149,11 @@ impl Session {
             target: referral.target.to_string(),
             replaces: referral.replaces.as_ref().map(ToString::to_string),
             // Resolves the dialog if the new call goes to this relay.
-            replaced: replaced.and_then(|id| scope.outlet.dialogs.get(&id)).map(|(invite, _)| *invite),
+            replaced: replaced.and_then(|id| scope.context.dialogs.get(&id)).map(|(invite, _)| *invite),
             referred_by: headers.referred_by().and_then(Result::ok).map(|by| by.uri.to_string()),
         };
         self.referred = Some(Referred::Asked(Box::new(incoming)));
-        scope.tell(event);
+        scope.report(event);
     }
 
     /// Answers the REFER as decided by the call model.
@@ -215,7 +215,7 @@ impl Session {
         if is_final {
             self.referred = None;
         }
-        if self.send(What::Notify, request, scope).is_none() {
+        if self.send(RequestKind::Notify, request, scope).is_none() {
             self.referred = None;
         }
     }

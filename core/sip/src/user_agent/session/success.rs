@@ -5,8 +5,8 @@ use super::exchange::{Carrier, Exchange};
 use crate::message::{Request, Response};
 use crate::transaction::layer::ServerKey;
 use crate::user_agent::capabilities::description_of;
+use crate::user_agent::context::Scope;
 use crate::user_agent::io::{Cause, Event};
-use crate::user_agent::outlet::Scope;
 use core::time::Duration;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
@@ -41,8 +41,8 @@ impl Session {
     /// Sends a 2xx to an INVITE.
     pub(crate) fn succeed(&mut self, key: ServerKey, response: Response, is_first: bool, scope: &mut Scope<'_>) {
         let cseq = response.headers.cseq().map_or(0, |cseq| cseq.number);
-        let interval = scope.outlet.settings.t1;
-        let (again_at, give_up_at) = (scope.now + interval, scope.now + scope.outlet.patience());
+        let interval = scope.context.settings.t1;
+        let (again_at, give_up_at) = (scope.now + interval, scope.now + scope.context.transaction_timeout());
         self.successes.push(Success {
             key,
             cseq,
@@ -72,7 +72,7 @@ impl Session {
         self.successes.clear();
         scope.end(Cause::Lost);
         self.hang_up(Some((408, "No ACK".to_owned())), scope);
-        self.say_bye(scope);
+        self.send_bye(scope);
     }
 
     /// Processes an ACK.
@@ -83,16 +83,16 @@ impl Session {
         if self.exchange.is_carried_by(&Carrier::Success { cseq }) {
             self.take_answer_of_ack(ack, success.is_first, scope);
         }
-        self.say_bye(scope);
-        self.pursue(scope);
+        self.send_bye(scope);
+        self.send_pending_offer(scope);
     }
 
     fn take_answer_of_ack(&mut self, ack: &Request, is_first: bool, scope: &mut Scope<'_>) {
         let invite = scope.invite();
         match description_of(&ack.headers, &ack.body) {
             Ok(Some(body)) => {
-                self.settle_ours(Some(body.clone()));
-                scope.tell(Event::OfferAnswered { invite, body });
+                self.settle_local_offer(Some(body.clone()));
+                scope.report(Event::OfferAnswered { invite, body });
             }
             // Without an answer there is no session, or the previous one continues.
             Ok(None) | Err(_) if is_first => {
@@ -101,7 +101,7 @@ impl Session {
             }
             Ok(None) | Err(_) => {
                 self.exchange = Exchange::Settled;
-                scope.tell(Event::OfferRefused { invite, status: 488 });
+                scope.report(Event::OfferRefused { invite, status: 488 });
             }
         }
     }

@@ -103,7 +103,7 @@ impl SessionTimer {
     }
 
     /// Sets these headers in a request.
-    pub(crate) fn ask_in(&self, headers: &mut Headers) {
+    pub(crate) fn set_request_headers(&self, headers: &mut Headers) {
         let (expires, least) = self.ask();
         headers.remove(HeaderName::SessionExpires);
         headers.remove(HeaderName::MinSe);
@@ -116,7 +116,7 @@ impl SessionTimer {
     }
 
     /// Sets the negotiated interval in a 2xx. An interval that is too short was rejected before.
-    pub(crate) fn grant_in(&mut self, headers: &mut Headers, proposal: &Proposal, now: Time) {
+    pub(crate) fn set_response_headers(&mut self, headers: &mut Headers, proposal: &Proposal, now: Time) {
         if let Ok(Some(expires)) = self.answer(proposal, now) {
             if expires.refresher == Some(Refresher::Uac) {
                 headers.push(HeaderName::Require, "timer");

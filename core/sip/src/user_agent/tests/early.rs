@@ -146,11 +146,11 @@ fn the_callee_changes_its_description_before_it_answers() {
 fn an_update_that_meets_an_offer_of_ours_gets_491() {
     let (mut bench, _, mut bob) = early_dialog();
     bench.command(Command::Offer { invite: CALL, body: sdp("offer 2") });
-    let ours = bench.request(&Method::Update);
+    let outgoing = bench.request(&Method::Update);
     let theirs = bob.request(&mut bench, "UPDATE", &[], Some(&sdp("offer 3")));
     bench.receive(theirs);
     bench.response(491);
-    bench.receive(reply(&ours, 491, "bob"));
+    bench.receive(reply(&outgoing, 491, "bob"));
     bench.assert_quiet();
     bench.wait(Duration::from_secs(4));
     assert_eq!(bench.request(&Method::Update).body, b"offer 2");

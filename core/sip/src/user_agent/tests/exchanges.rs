@@ -110,11 +110,11 @@ fn the_other_waits_less_after_491() {
 #[test]
 fn offers_that_cross_are_both_refused_and_ours_is_made_again() {
     let (mut bench, mut bob) = established();
-    let ours = offered(&mut bench);
+    let outgoing = offered(&mut bench);
     let theirs = bob.request(&mut bench, "INVITE", &[], Some(&sdp("theirs")));
     bench.receive(theirs);
     bench.response(491);
-    bench.receive(reply(&ours, 491, "bob"));
+    bench.receive(reply(&outgoing, 491, "bob"));
     bench.request(&Method::Ack);
     let theirs = bob.request(&mut bench, "INVITE", &[], Some(&sdp("theirs")));
     bench.receive(theirs);
@@ -275,22 +275,22 @@ fn only_one_offer_waits() {
 fn byes_that_cross_are_both_answered() {
     let (mut bench, mut bob) = established();
     bench.command(Command::HangUp { invite: CALL, reason: None });
-    let ours = bench.request(&Method::Bye);
+    let outgoing = bench.request(&Method::Bye);
     bench.take_events();
     let theirs = bob.request(&mut bench, "BYE", &[], None);
     bench.receive(theirs);
     bench.response(200);
-    bench.receive(reply(&ours, 481, "bob"));
+    bench.receive(reply(&outgoing, 481, "bob"));
     bench.assert_quiet();
     bench.assert_empty();
 }
 
 #[test]
 fn a_reinvite_that_succeeds_after_the_call_is_acknowledged() {
-    for is_ours in [true, false] {
+    for is_outgoing in [true, false] {
         let (mut bench, mut bob) = established();
         let invite = offered(&mut bench);
-        if is_ours {
+        if is_outgoing {
             bench.command(Command::HangUp { invite: CALL, reason: None });
             let bye = bench.request(&Method::Bye);
             bench.receive(reply(&bye, 200, "bob"));

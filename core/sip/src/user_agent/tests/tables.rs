@@ -135,7 +135,7 @@ fn client(offer: Option<&str>, steps: &[Step]) -> Case {
 
 fn server(more: &[&str], offer: Option<&str>, steps: &[Step]) -> Case {
     let (mut bench, invite) = called_in(settings(), more, offer);
-    let own_tag = bench.agent.outlet.dialogs.keys().next().unwrap().local_tag.clone();
+    let own_tag = bench.agent.context.dialogs.keys().next().unwrap().local_tag.clone();
     let far = Far { call_id: "c1".into(), own_tag: "b1".into(), their_tag: own_tag, cseq: 1 };
     bench.events.clear();
     let mut case = Case { bench, invite, far, id: INBOUND };

@@ -41,7 +41,7 @@ enum Plan {
     /// The model of an agent does what it planned.
     Do {
         at: usize,
-        wish: Wish,
+        pending_offer: Wish,
     },
     /// Somebody does something.
     Stir,
@@ -186,8 +186,8 @@ impl World {
     fn carry_out(&mut self, plan: Plan) {
         match plan {
             Plan::Arrive { at, from, octets } => self.arrive(at, from, octets),
-            Plan::Do { at, wish } => {
-                if let Some(command) = self.models[at].command(wish) {
+            Plan::Do { at, pending_offer } => {
+                if let Some(command) = self.models[at].command(pending_offer) {
                     self.command(at, command);
                 }
             }
@@ -258,8 +258,8 @@ impl World {
     fn told(&mut self, node: usize, event: Event) {
         self.note(|| format!("{node} {event:?}"));
         let wishes = self.models[node].learn(event, &mut self.rng, &mut self.bodies);
-        for (after, wish) in wishes {
-            self.plan(after, Plan::Do { at: node, wish });
+        for (after, pending_offer) in wishes {
+            self.plan(after, Plan::Do { at: node, pending_offer });
         }
     }
 
@@ -317,9 +317,9 @@ impl World {
                 let others: Vec<(usize, InviteId)> = others.collect();
                 assert_eq!(others.len(), usize::from(!call.is_ended), "{invite:?} of {caller}: {others:?}");
                 if let [(callee, other)] = others.as_slice() {
-                    let ours = self.agents[caller].invites[invite].agreed().expect("an established session");
-                    let theirs = self.agents[*callee].invites[other].agreed().expect("an established session");
-                    assert_eq!((&ours.local, &ours.remote), (&theirs.remote, &theirs.local), "{invite:?} of {caller}");
+                    let one = self.agents[caller].invites[invite].agreed().expect("an established session");
+                    let far = self.agents[*callee].invites[other].agreed().expect("an established session");
+                    assert_eq!((&one.local, &one.remote), (&far.remote, &far.local), "{invite:?} of {caller}");
                 }
             }
         }

@@ -114,11 +114,11 @@ impl Model {
             }
             Event::Offer { invite, branch, .. } => {
                 self.call(invite);
-                let wish = match rng.next_u32() % 4 {
+                let pending_offer = match rng.next_u32() % 4 {
                     0 => Wish(Command::RefuseOffer { invite, branch, status: 488, reason: None }),
                     _ => answer(invite, branch, bodies),
                 };
-                vec![(soon(rng, 900), wish)]
+                vec![(soon(rng, 900), pending_offer)]
             }
             Event::Ended { invite, .. } => {
                 self.call(invite).is_ended = true;

@@ -5,12 +5,12 @@ use super::accounts::OWN_USER;
 use super::capabilities::{
     bad_extension, describe, description_of, method_not_allowed, unknown_extensions, unsupported_media,
 };
+use super::context::{CallContext, own_contact};
 use super::destinations::NamedBy;
 use super::extra;
 use super::identity::{asserted_identity, called_party, diverted_by, identity_of, is_anonymous};
 use super::invite::Invite;
 use super::io::{Body, Event, InboundInvite, InviteId, Origin};
-use super::outlet::{Party, own_contact};
 use super::path;
 use super::session::timer::{Proposal, SessionTimer};
 use super::session::{Incoming, Session};
@@ -28,7 +28,7 @@ const MOST_CALLS: usize = 50_000;
 
 impl UserAgent {
     /// Processes a request without a tag in `To`.
-    pub(super) fn ask_of_stranger(&mut self, incoming: Incoming, now: Time) {
+    pub(super) fn receive_out_of_dialog(&mut self, incoming: Incoming, now: Time) {
         let request = &incoming.request;
         if matches!(request.uri, Uri::Other { .. }) {
             return self.answer(&incoming, 416, now);
@@ -43,7 +43,7 @@ impl UserAgent {
         match request.method {
             Method::Invite => self.invited(incoming, now),
             Method::Options => {
-                let uses_timers = !self.outlet.settings.session_expires.is_zero();
+                let uses_timers = !self.context.settings.session_expires.is_zero();
                 self.respond(&incoming, describe(request, uses_timers), now);
             }
             Method::Bye | Method::Cancel | Method::Info | Method::Prack | Method::Update => {
@@ -70,12 +70,12 @@ impl UserAgent {
             response.headers.set(HeaderName::AllowEvents, "refer");
         }
         if response.is_success() && incoming.request.method == Method::Register {
-            let tag = self.outlet.token();
+            let tag = self.context.token();
             response.set_to_tag(&tag);
-            self.outlet.respond(incoming.key, response, now);
+            self.context.respond(incoming.key, response, now);
         } else {
             response.set_stateless_tag();
-            self.outlet.respond_statelessly(incoming.key, response, now);
+            self.context.respond_statelessly(incoming.key, response, now);
         }
     }
 
@@ -87,7 +87,7 @@ impl UserAgent {
         }
         let from = request.headers.from().ok()?.uri;
         let address = incoming.source.remote.ip();
-        let accept_unknown = self.outlet.settings.accept_unknown;
+        let accept_unknown = self.context.settings.accept_unknown;
         if self.is_surely_of_phone(request, &from) {
             return self.phone(incoming, &from, now);
         }
@@ -102,7 +102,7 @@ impl UserAgent {
             return Some(Origin::Unknown);
         }
         let is_verified = incoming.source.transport.is_reliable();
-        self.outlet.tell(Event::Offense { kind: Kind::SipScan, address, is_verified });
+        self.context.report(Event::Offense { kind: Kind::SipScan, address, is_verified });
         self.answer(incoming, 403, now);
         None
     }
@@ -111,13 +111,13 @@ impl UserAgent {
     /// A phone and a server may have the same address.
     fn is_surely_of_phone(&self, request: &Request, from: &Uri) -> bool {
         let is_of_here = from.host().is_some_and(|host| self.registrar.is_configured(host));
-        !self.outlet.settings.phones.is_empty() && (is_of_here || self.registrar.is_answered_by(request))
+        !self.context.settings.phones.is_empty() && (is_of_here || self.registrar.is_answered_by(request))
     }
 
     /// Returns whether a request that is not from a known server may be from a phone. If calls from unknown sources are
     /// accepted, a domain that some phone registered for is not sufficient.
     fn is_perhaps_of_phone(&self, incoming: &Incoming, from: &Uri) -> bool {
-        let settings = &self.outlet.settings;
+        let settings = &self.context.settings;
         let is_learned = from.host().is_some_and(|host| self.registrar.has_learned(host));
         let has_phone = self.registrar.has_phone_at(incoming.source.remote.ip());
         let is_phone = if settings.accept_unknown { is_learned && has_phone } else { is_learned || has_phone };
@@ -144,7 +144,7 @@ impl UserAgent {
 
     /// Processes a REGISTER (RFC 3261 §10.3).
     fn registered(&mut self, incoming: &Incoming, now: Time) {
-        if self.outlet.settings.phones.is_empty() {
+        if self.context.settings.phones.is_empty() {
             return self.respond(incoming, method_not_allowed(&incoming.request), now);
         }
         let response = self.registrar.register(&incoming.request, &incoming.source, now);
@@ -161,7 +161,7 @@ impl UserAgent {
         let Ok(offer) = description_of(&incoming.request.headers, &incoming.request.body) else {
             return self.respond(&incoming, unsupported_media(&incoming.request), now);
         };
-        let settings = &self.outlet.settings;
+        let settings = &self.context.settings;
         let timer = SessionTimer::new(settings.session_expires, settings.min_session_expires);
         if let Err(brief) = timer.check(&Proposal::of(&incoming.request.headers)) {
             let mut response = Response::to(&incoming.request, 422, "");
@@ -173,7 +173,7 @@ impl UserAgent {
             Ok(replaces) => replaces,
             Err(status) => return self.answer(&incoming, status, now),
         };
-        let tag = self.outlet.token();
+        let tag = self.context.token();
         let is_secure = incoming.source.transport == Transport::Tls;
         let Ok(dialog) = Dialog::of_server(&incoming.request, &tag, is_secure) else {
             return self.answer(&incoming, 400, now);
@@ -195,7 +195,7 @@ impl UserAgent {
             return self.answer(&incoming, 400, now);
         };
         let trying = Response::to(&incoming.request, 100, "");
-        self.outlet.respond(incoming.key, trying, now);
+        self.context.respond(incoming.key, trying, now);
         let account = match &origin {
             Origin::Account(id) => self.accounts.get(*id),
             Origin::Phone(_) | Origin::Unknown => None,
@@ -205,10 +205,10 @@ impl UserAgent {
             Origin::Phone(_) | Origin::Unknown => None,
         };
         let contact_user = account.map_or(OWN_USER, |account| &account.contact_user);
-        let party = Party {
+        let call = CallContext {
             invite,
             auth: login.map(crate::auth::Client::new),
-            way: path::to_caller(&incoming.request, &incoming.source),
+            next_hop: path::to_caller(&incoming.request, &incoming.source),
             named_by: NamedBy::Peer(incoming.source.remote.ip()),
             peer: Some(incoming.source.remote.ip()),
             contact: own_contact(contact_user, incoming.request.uri.scheme() == "sips"),
@@ -217,8 +217,8 @@ impl UserAgent {
         };
         self.ringing.entry(incoming.source.remote.ip()).or_default().insert(invite);
         self.ringing_from.insert(invite, incoming.source.remote.ip());
-        let taken = Invite::take(party, incoming, session, &mut self.outlet, now);
-        self.outlet.tell(Event::Incoming { invite, request: Box::new(request) });
+        let taken = Invite::take(call, incoming, session, &mut self.context, now);
+        self.context.report(Event::Incoming { invite, request: Box::new(request) });
         self.keep_call(invite, taken);
     }
 
@@ -231,7 +231,7 @@ impl UserAgent {
     ) -> Option<InboundInvite> {
         let headers = &incoming.request.headers;
         let from = headers.from().ok()?;
-        let is_trusted = self.outlet.settings.trusted.contains(&incoming.source.remote.ip().to_canonical());
+        let is_trusted = self.context.settings.trusted.contains(&incoming.source.remote.ip().to_canonical());
         Some(InboundInvite {
             origin,
             source: incoming.source.remote.ip(),
@@ -262,7 +262,7 @@ impl UserAgent {
             return Err(400);
         }
         let id = DialogId::of_replaces(&replaces);
-        let (invite, branch) = self.outlet.dialogs.get(&id).copied().ok_or(481_u16)?;
+        let (invite, branch) = self.context.dialogs.get(&id).copied().ok_or(481_u16)?;
         let replaced = self.invites.get(&invite).ok_or(481_u16)?;
         match replaced.is_established(branch) {
             // The call has ended.

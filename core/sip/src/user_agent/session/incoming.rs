@@ -1,7 +1,7 @@
 //! Incoming in-dialog requests (RFC 3261 §12.2.2).
 
 use super::exchange::{Carrier, Exchange, Reply};
-use super::ours::body_or_empty;
+use super::outgoing::body_or_empty;
 use super::timer::Proposal;
 use super::{Session, Stage, reason_of};
 use crate::message::{HeaderName, Method, Request, Response};
@@ -11,8 +11,8 @@ use crate::user_agent::capabilities::{
     announce, bad_extension, bad_info_package, describe, description_of, method_not_allowed, unknown_extensions,
     unsupported_media,
 };
+use crate::user_agent::context::Scope;
 use crate::user_agent::io::{Body, Cause, Event};
-use crate::user_agent::outlet::Scope;
 use serde::{Deserialize, Serialize};
 
 /// A received request to be answered.
@@ -42,7 +42,7 @@ impl Session {
         if !unknown.is_empty() && *method != Method::Bye {
             return self.respond(&incoming, bad_extension(&incoming.request, &unknown), scope);
         }
-        self.learn(&incoming.request.headers);
+        self.note_capabilities(&incoming.request.headers);
         if matches!(self.stage, Stage::Leaving { .. } | Stage::Gone) {
             return self.receive_late(&incoming, scope);
         }
@@ -60,7 +60,7 @@ impl Session {
             Method::Info => {
                 let (invite, body) = (scope.invite(), body_or_empty(&incoming.request));
                 self.answer_with(&incoming, 200, scope);
-                scope.tell(Event::Info { invite, body });
+                scope.report(Event::Info { invite, body });
             }
             Method::Options => {
                 self.respond(&incoming, describe(&incoming.request, self.timer.is_used()), scope);
@@ -76,7 +76,7 @@ impl Session {
     fn receive_late(&mut self, incoming: &Incoming, scope: &mut Scope<'_>) {
         if incoming.request.method == Method::Bye {
             self.answer_with(incoming, 200, scope);
-            self.vanish(scope);
+            self.end_silently(scope);
         } else {
             self.answer_with(incoming, 481, scope);
         }
@@ -94,12 +94,12 @@ impl Session {
         }
         self.answer_with(incoming, 200, scope);
         scope.end(Cause::Remote { reason: reason_of(&incoming.request.headers) });
-        self.vanish(scope);
+        self.end_silently(scope);
     }
 
     /// Sends a 500 with `Retry-After`, because another exchange is pending (RFC 3261 §14.2, RFC 3311 §5.2).
     fn defer(&self, incoming: &Incoming, scope: &mut Scope<'_>) {
-        let seconds = scope.outlet.up_to(core::time::Duration::from_secs(10)).as_secs();
+        let seconds = scope.context.up_to(core::time::Duration::from_secs(10)).as_secs();
         let mut response = self.reply(incoming, 500);
         response.headers.push(HeaderName::RetryAfter, seconds);
         scope.respond(incoming.key, response);
@@ -128,7 +128,7 @@ impl Session {
         if self.stage == Stage::Early {
             return self.defer(&incoming, scope);
         }
-        if self.has_ours(&Method::Invite) {
+        if self.has_outgoing(&Method::Invite) {
             return self.answer_with(&incoming, 491, scope);
         }
         if self.reject_conflicting_offer(&incoming, scope) || self.reject_brief_interval(&incoming, scope) {
@@ -138,7 +138,7 @@ impl Session {
             return self.respond(&incoming, unsupported_media(&incoming.request), scope);
         };
         scope.respond(incoming.key, Response::to(&incoming.request, 100, ""));
-        scope.outlet.asked.insert(incoming.key, scope.party.invite);
+        scope.context.asked.insert(incoming.key, scope.call.invite);
         match (offer, self.agreed.local.clone()) {
             // A session refresh with an unchanged description (RFC 4028 §7.4).
             (Some(offer), Some(local)) if self.agreed.remote.as_ref() == Some(&offer) => {
@@ -175,7 +175,7 @@ impl Session {
             announce(&mut response.headers, false, self.timer.is_used());
             // Before the call is answered, the INVITE negotiates the session timer.
             if self.is_established() {
-                self.timer.grant_in(&mut response.headers, &Proposal::of(&request.headers), scope.now);
+                self.timer.set_response_headers(&mut response.headers, &Proposal::of(&request.headers), scope.now);
             }
         }
         if let Some(body) = body {
@@ -195,10 +195,10 @@ impl Session {
         let answers = self.exchange.is_carried_by(&Carrier::Provisional);
         match body {
             Some(body) if answers => {
-                self.settle_ours(Some(body.clone()));
+                self.settle_local_offer(Some(body.clone()));
                 self.grant(&incoming, None, scope);
-                scope.tell(Event::OfferAnswered { invite, body });
-                self.pursue(scope);
+                scope.report(Event::OfferAnswered { invite, body });
+                self.send_pending_offer(scope);
             }
             Some(offer) => {
                 if !self.reject_conflicting_offer(&incoming, scope) {

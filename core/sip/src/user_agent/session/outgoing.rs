@@ -6,8 +6,8 @@ use crate::message::{HeaderName, Method, RAck, Request, Response};
 use crate::transaction::Failure;
 use crate::transaction::layer::ClientKey;
 use crate::user_agent::capabilities::{body_of, description_of};
+use crate::user_agent::context::{Scope, copy_credentials};
 use crate::user_agent::io::Body;
-use crate::user_agent::outlet::{Scope, copy_credentials};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ pub(crate) enum Purpose {
 
 /// The kind of an outgoing request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum What {
+pub(crate) enum RequestKind {
     Prack,
     /// A re-INVITE or UPDATE.
     Offer(Purpose),
@@ -39,8 +39,8 @@ pub(crate) enum What {
 
 /// A pending outgoing request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Ours {
-    what: What,
+pub(crate) struct OutgoingRequest {
+    kind: RequestKind,
     request: Request,
     tries: u8,
 }
@@ -56,7 +56,7 @@ pub(crate) enum Ack {
     Sent(Box<Request>),
 }
 
-impl Ours {
+impl OutgoingRequest {
     pub(super) fn is_invite(&self) -> bool {
         self.request.method == Method::Invite
     }
@@ -64,48 +64,48 @@ impl Ours {
 
 impl Session {
     /// Sends a request. Returns `None` if it has no valid destination.
-    pub(super) fn send(&mut self, what: What, request: Request, scope: &mut Scope<'_>) -> Option<ClientKey> {
-        self.send_ours(Ours { what, request, tries: 0 }, scope)
+    pub(super) fn send(&mut self, kind: RequestKind, request: Request, scope: &mut Scope<'_>) -> Option<ClientKey> {
+        self.send_outgoing(OutgoingRequest { kind, request, tries: 0 }, scope)
     }
 
-    fn send_ours(&mut self, mut ours: Ours, scope: &mut Scope<'_>) -> Option<ClientKey> {
-        let key = scope.send(&mut ours.request)?;
-        self.ours.insert(key, ours);
+    fn send_outgoing(&mut self, mut outgoing: OutgoingRequest, scope: &mut Scope<'_>) -> Option<ClientKey> {
+        let key = scope.send(&mut outgoing.request)?;
+        self.outgoing.insert(key, outgoing);
         Some(key)
     }
 
-    pub(super) fn has_ours(&self, method: &Method) -> bool {
-        self.ours.values().any(|ours| ours.request.method == *method)
+    pub(super) fn has_outgoing(&self, method: &Method) -> bool {
+        self.outgoing.values().any(|outgoing| outgoing.request.method == *method)
     }
 
     /// Returns whether the request belongs to this dialog.
-    pub(crate) fn is_ours(&self, key: ClientKey) -> bool {
-        self.ours.contains_key(&key) || self.acks.contains_key(&key)
+    pub(crate) fn is_outgoing(&self, key: ClientKey) -> bool {
+        self.outgoing.contains_key(&key) || self.acks.contains_key(&key)
     }
 
     /// Sends INFO with a body such as `application/dtmf-relay`.
-    pub(crate) fn say_info(&mut self, body: &Body, scope: &mut Scope<'_>) {
+    pub(crate) fn send_info(&mut self, body: &Body, scope: &mut Scope<'_>) {
         if self.is_established() {
             let mut request = self.dialog.request(Method::Info);
             request.set_body(&body.content_type, body.octets.clone());
-            let _ = self.send(What::Info, request, scope);
+            let _ = self.send(RequestKind::Info, request, scope);
         }
     }
 
     /// Acknowledges a reliable provisional response (RFC 3262 §4).
-    pub(crate) fn say_prack(&mut self, rack: &RAck, answer: Option<&Body>, scope: &mut Scope<'_>) {
+    pub(crate) fn send_prack(&mut self, rack: &RAck, answer: Option<&Body>, scope: &mut Scope<'_>) {
         let mut request = self.dialog.request(Method::Prack);
         request.headers.push(HeaderName::RAck, rack);
         if let Some(body) = answer {
             request.set_body(&body.content_type, body.octets.clone());
         }
-        let _ = self.send(What::Prack, request, scope);
+        let _ = self.send(RequestKind::Prack, request, scope);
     }
 
     /// Sends the ACK for a 2xx to `invite`, and stores it for retransmissions.
-    pub(crate) fn say_ack(&mut self, key: ClientKey, invite: &Request, answer: Option<&Body>, scope: &mut Scope<'_>) {
+    pub(crate) fn send_ack(&mut self, key: ClientKey, invite: &Request, answer: Option<&Body>, scope: &mut Scope<'_>) {
         let mut ack = self.dialog.ack(invite.headers.cseq().map_or(0, |cseq| cseq.number));
-        ack.headers.push(HeaderName::UserAgent, &scope.outlet.settings.product);
+        ack.headers.push(HeaderName::UserAgent, &scope.context.settings.product);
         copy_credentials(invite, &mut ack);
         if let Some(body) = answer {
             ack.set_body(&body.content_type, body.octets.clone());
@@ -115,9 +115,9 @@ impl Session {
     }
 
     /// Sends an ACK that was deferred until the answer was available.
-    pub(super) fn say_owed_ack(&mut self, key: ClientKey, answer: Option<&Body>, scope: &mut Scope<'_>) {
+    pub(super) fn send_deferred_ack(&mut self, key: ClientKey, answer: Option<&Body>, scope: &mut Scope<'_>) {
         if let Some(Ack::Owed { invite, is_last }) = self.acks.remove(&key) {
-            self.say_ack(key, &invite, answer, scope);
+            self.send_ack(key, &invite, answer, scope);
             if is_last {
                 self.acks.remove(&key);
             }
@@ -150,37 +150,41 @@ impl Session {
         if response.is_provisional() || self.repeat_ack(key, scope) {
             return;
         }
-        self.learn(&response.headers);
-        let Some(ours) = self.ours.get(&key).cloned() else { return };
-        if response.is_success() && ours.request.method == Method::Invite {
-            self.reinvite_accepted(key, &ours, response, scope);
+        self.note_capabilities(&response.headers);
+        let Some(outgoing) = self.outgoing.get(&key).cloned() else { return };
+        if response.is_success() && outgoing.request.method == Method::Invite {
+            self.reinvite_accepted(key, &outgoing, response, scope);
         } else {
-            self.ours.remove(&key);
+            self.outgoing.remove(&key);
             match response.status {
-                200..300 => self.accepted(&ours, response, scope),
-                401 | 407 | 422 if !self.is_alive() && ours.what != What::Bye => {}
-                401 | 407 if ours.tries < MOST_TRIES && scope.learn(&ours.request, response).is_ok() => {
-                    self.try_again(ours, scope);
+                200..300 => self.accepted(&outgoing, response, scope),
+                401 | 407 | 422 if !self.is_alive() && outgoing.kind != RequestKind::Bye => {}
+                401 | 407
+                    if outgoing.tries < MOST_TRIES && scope.store_challenge(&outgoing.request, response).is_ok() =>
+                {
+                    self.try_again(outgoing, scope);
                 }
-                422 if ours.tries < MOST_TRIES && self.raise(response) => self.try_again(ours, scope),
+                422 if outgoing.tries < MOST_TRIES && self.raise(response) => self.try_again(outgoing, scope),
                 // The CSeq was out of order. Without the PRACK the call could not be established.
-                500 if ours.tries < MOST_TRIES && ours.what == What::Prack => self.try_again(ours, scope),
-                status => self.refused(&ours, status, retry_after(response), scope),
+                500 if outgoing.tries < MOST_TRIES && outgoing.kind == RequestKind::Prack => {
+                    self.try_again(outgoing, scope);
+                }
+                status => self.refused(&outgoing, status, retry_after(response), scope),
             }
         }
-        self.pursue(scope);
+        self.send_pending_offer(scope);
     }
 
     /// Processes the failure of an outgoing request.
     pub(crate) fn failed(&mut self, key: ClientKey, failure: Failure, scope: &mut Scope<'_>) {
-        let Some(ours) = self.ours.remove(&key) else { return };
+        let Some(outgoing) = self.outgoing.remove(&key) else { return };
         let status = match failure {
             Failure::Timeout => 408,
             Failure::Unreachable | Failure::NoSuchHost => 503,
             Failure::Withdrawn => 487,
         };
-        self.refused(&ours, status, None, scope);
-        self.pursue(scope);
+        self.refused(&outgoing, status, None, scope);
+        self.send_pending_offer(scope);
     }
 
     fn raise(&mut self, response: &Response) -> bool {
@@ -189,48 +193,55 @@ impl Session {
     }
 
     /// Sends the request again with the next CSeq and updated headers (RFC 3261 §8.1.3.5).
-    fn try_again(&mut self, mut ours: Ours, scope: &mut Scope<'_>) {
-        self.dialog.renumber(&mut ours.request);
-        if matches!(ours.what, What::Offer(_) | What::Refresh) {
-            self.timer.ask_in(&mut ours.request.headers);
+    fn try_again(&mut self, mut outgoing: OutgoingRequest, scope: &mut Scope<'_>) {
+        self.dialog.renumber(&mut outgoing.request);
+        if matches!(outgoing.kind, RequestKind::Offer(_) | RequestKind::Refresh) {
+            self.timer.set_request_headers(&mut outgoing.request.headers);
         }
-        if let (What::Refer, Some(referring), Ok(cseq)) = (&ours.what, &mut self.referring, ours.request.headers.cseq())
+        if let (RequestKind::Refer, Some(referring), Ok(cseq)) =
+            (&outgoing.kind, &mut self.referring, outgoing.request.headers.cseq())
         {
             referring.renumber(cseq.number);
         }
-        ours.tries += 1;
-        let what = ours.what.clone();
-        match self.send_ours(ours, scope) {
-            Some(key) if what == What::Bye => {
+        outgoing.tries += 1;
+        let kind = outgoing.kind.clone();
+        match self.send_outgoing(outgoing, scope) {
+            Some(key) if kind == RequestKind::Bye => {
                 if let Stage::Leaving { bye, .. } = &mut self.stage {
                     *bye = Some(key);
                 }
             }
             Some(_) => {}
-            None if what == What::Bye => self.vanish(scope),
+            None if kind == RequestKind::Bye => self.end_silently(scope),
             None => {}
         }
     }
 
-    fn reinvite_accepted(&mut self, key: ClientKey, ours: &Ours, response: &Response, scope: &mut Scope<'_>) {
+    fn reinvite_accepted(
+        &mut self,
+        key: ClientKey,
+        outgoing: &OutgoingRequest,
+        response: &Response,
+        scope: &mut Scope<'_>,
+    ) {
         self.dialog.refresh_target(response.headers.contact());
-        self.say_ack(key, &ours.request, None, scope);
-        self.ours.remove(&key);
-        self.accepted(ours, response, scope);
+        self.send_ack(key, &outgoing.request, None, scope);
+        self.outgoing.remove(&key);
+        self.accepted(outgoing, response, scope);
     }
 
-    fn accepted(&mut self, ours: &Ours, response: &Response, scope: &mut Scope<'_>) {
-        match ours.what {
-            What::Offer(purpose) if self.is_alive() => {
+    fn accepted(&mut self, outgoing: &OutgoingRequest, response: &Response, scope: &mut Scope<'_>) {
+        match outgoing.kind {
+            RequestKind::Offer(purpose) if self.is_alive() => {
                 self.refreshed(response, scope);
                 let answer = description_of(&response.headers, &response.body).unwrap_or_default();
                 self.offer_accepted(purpose, answer, scope);
             }
-            What::Refresh if self.is_alive() => self.refreshed(response, scope),
-            What::Refer => self.refer_accepted(response, scope),
-            What::Notify => self.notify_next(scope),
-            What::Bye => self.vanish(scope),
-            What::Prack | What::Info | What::Offer(_) | What::Refresh => {}
+            RequestKind::Refresh if self.is_alive() => self.refreshed(response, scope),
+            RequestKind::Refer => self.refer_accepted(response, scope),
+            RequestKind::Notify => self.notify_next(scope),
+            RequestKind::Bye => self.end_silently(scope),
+            RequestKind::Prack | RequestKind::Info | RequestKind::Offer(_) | RequestKind::Refresh => {}
         }
     }
 
@@ -242,28 +253,30 @@ impl Session {
         }
     }
 
-    fn refused(&mut self, ours: &Ours, status: u16, retry_after: Option<u32>, scope: &mut Scope<'_>) {
+    fn refused(&mut self, outgoing: &OutgoingRequest, status: u16, retry_after: Option<u32>, scope: &mut Scope<'_>) {
         let is_dead = matches!(status, 408 | 481) && self.is_established();
-        if matches!(status, 405 | 501) && ours.request.method == Method::Update {
+        if matches!(status, 405 | 501) && outgoing.request.method == Method::Update {
             // The peer does not support UPDATE, whatever its `Allow`.
             self.peer.allows_update = false;
         }
-        match ours.what {
-            What::Bye => self.vanish(scope),
+        match outgoing.kind {
+            RequestKind::Bye => self.end_silently(scope),
             _ if !self.is_alive() => {}
             // The failure of a NOTIFY ends only the subscription (RFC 5057 §5.1).
-            What::Notify => self.unsubscribed(),
-            What::Prack => {}
-            What::Offer(_) | What::Refresh | What::Info | What::Refer if is_dead => self.lose(scope),
-            What::Offer(purpose) => self.offer_refused(purpose, status, retry_after, scope),
-            What::Refresh => {
+            RequestKind::Notify => self.unsubscribed(),
+            RequestKind::Prack => {}
+            RequestKind::Offer(_) | RequestKind::Refresh | RequestKind::Info | RequestKind::Refer if is_dead => {
+                self.lose(scope);
+            }
+            RequestKind::Offer(purpose) => self.offer_refused(purpose, status, retry_after, scope),
+            RequestKind::Refresh => {
                 // If an UPDATE fails, a re-INVITE may still refresh the session before it expires (RFC 4028 §10). After
                 // 491 or with `Retry-After`, the UPDATE itself is repeated.
                 self.peer.refuses_update = status != 491 && retry_after.is_none();
                 self.timer.refused(scope.now);
             }
-            What::Refer => self.refer_refused(status, scope),
-            What::Info => {}
+            RequestKind::Refer => self.refer_refused(status, scope),
+            RequestKind::Info => {}
         }
     }
 
@@ -273,7 +286,7 @@ impl Session {
         let body = description_of(&response.headers, &response.body).ok().flatten()?;
         match (&mut self.exchange, reliable) {
             (Exchange::Local { by: Carrier::Invite, .. }, Some(_)) => {
-                self.settle_ours(Some(body.clone()));
+                self.settle_local_offer(Some(body.clone()));
                 Some(body)
             }
             (Exchange::Local { by: Carrier::Invite, preview, .. }, None) => {
@@ -312,10 +325,10 @@ impl Session {
         let body = description_of(&response.headers, &response.body).unwrap_or_default();
         let reported = match (&self.exchange, body) {
             (Exchange::Local { by: Carrier::Invite, .. }, body) => {
-                self.settle_ours(body.clone());
+                self.settle_local_offer(body.clone());
                 body
             }
-            (Exchange::Unmade, Some(offer)) if !scope.party.is_over => {
+            (Exchange::Unmade, Some(offer)) if !scope.call.is_over => {
                 self.acks.insert(key, Ack::Owed { invite: Box::new(invite.clone()), is_last: false });
                 self.exchange = Exchange::Remote { offer: Some(offer.clone()), reply: Reply::Ack(key) };
                 return Some(offer);
@@ -327,7 +340,7 @@ impl Session {
             // The first exchange is complete. An UPDATE that the 2xx has overtaken has its own answer.
             (Exchange::Settled | Exchange::Remote { .. } | Exchange::Local { .. }, _) => None,
         };
-        self.say_ack(key, invite, None, scope);
+        self.send_ack(key, invite, None, scope);
         reported
     }
 }

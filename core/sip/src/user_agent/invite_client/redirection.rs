@@ -14,7 +14,7 @@ const MOST_CONTACTS: usize = 16;
 
 /// The targets and failure responses of a redirected call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::user_agent) struct Detour {
+pub(in crate::user_agent) struct Redirection {
     seen: Vec<Uri>,
     waiting: VecDeque<Uri>,
     contacts: Vec<String>,
@@ -26,7 +26,7 @@ pub(in crate::user_agent) struct Detour {
     home: Option<IpAddr>,
 }
 
-impl Detour {
+impl Redirection {
     /// Starts with the URI that was called first.
     pub(in crate::user_agent) fn from(uri: &Uri, redirects: Redirects, home: Option<IpAddr>) -> Self {
         let seen = vec![uri.clone()];

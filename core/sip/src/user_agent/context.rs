@@ -17,7 +17,7 @@ use std::net::IpAddr;
 
 /// The state that all calls of one user agent share.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Outlet {
+pub(super) struct Context {
     pub(super) settings: Settings,
     pub(super) layer: Layer,
     pub(super) rng: ChaCha20Rng,
@@ -32,7 +32,7 @@ pub(super) struct Outlet {
     pub(super) outputs: VecDeque<Output>,
 }
 
-impl Outlet {
+impl Context {
     /// Returns a token for tags and Call-IDs that cannot be guessed.
     pub(super) fn token(&mut self) -> String {
         format!("{:016x}", self.rng.next_u64())
@@ -49,7 +49,7 @@ impl Outlet {
         Duration::from_millis(10) * (self.rng.next_u32() % steps)
     }
 
-    pub(super) fn tell(&mut self, event: Event) {
+    pub(super) fn report(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
     }
 
@@ -97,7 +97,7 @@ impl Outlet {
     }
 
     /// Returns 64·T1, after which a transaction is given up.
-    pub(super) const fn patience(&self) -> Duration {
+    pub(super) const fn transaction_timeout(&self) -> Duration {
         self.settings.t1.saturating_mul(64)
     }
 }
@@ -111,7 +111,7 @@ pub(super) fn own_contact(user: &str, is_secure: bool) -> NameAddr {
 
 /// The next hop of the requests of one call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Way {
+pub(super) struct NextHop {
     /// The flow to use if there is no proxy on the path, because the address of the peer is unreachable.
     pub(super) flow: Option<Source>,
     /// The targets to try after that flow is closed.
@@ -120,7 +120,7 @@ pub(super) struct Way {
     pub(super) transport: Option<Transport>,
 }
 
-impl Way {
+impl NextHop {
     fn destination(&self, request: &Request) -> Option<Destination> {
         let by_name = Destination::of_request(request, self.transport);
         match &self.flow {
@@ -134,11 +134,11 @@ impl Way {
 
 /// The data of one call that is independent of its dialogs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Party {
+pub(super) struct CallContext {
     pub(super) invite: InviteId,
     /// The login for challenges.
     pub(super) auth: Option<auth::Client>,
-    pub(super) way: Way,
+    pub(super) next_hop: NextHop,
     /// The source of the host that out-of-dialog requests are sent to.
     pub(super) named_by: NamedBy,
     /// The source address of the peer's latest response or of its INVITE.
@@ -153,78 +153,78 @@ pub(super) struct Party {
 
 /// The context for processing one input of one call.
 pub(super) struct Scope<'a> {
-    pub(super) party: &'a mut Party,
-    pub(super) outlet: &'a mut Outlet,
+    pub(super) call: &'a mut CallContext,
+    pub(super) context: &'a mut Context,
     pub(super) now: Time,
 }
 
 impl Scope<'_> {
     /// Returns the identifier of the call.
     pub(super) const fn invite(&self) -> InviteId {
-        self.party.invite
+        self.call.invite
     }
 
     /// Reports an event to the call model, unless the end of the call was reported.
-    pub(super) fn tell(&mut self, event: Event) {
-        if !self.party.is_over {
-            self.outlet.tell(event);
+    pub(super) fn report(&mut self, event: Event) {
+        if !self.call.is_over {
+            self.context.report(event);
         }
     }
 
     /// Reports the end of the call, once.
     pub(super) fn end(&mut self, cause: Cause) {
         let invite = self.invite();
-        self.tell(Event::Ended { invite, cause });
-        self.party.is_over = true;
+        self.report(Event::Ended { invite, cause });
+        self.call.is_over = true;
     }
 
     /// Sends a request after adding `User-Agent` and credentials. Returns `None` if it has no valid destination.
     pub(super) fn send(&mut self, request: &mut Request) -> Option<ClientKey> {
         self.complete(request);
         let destination = self.destination(request)?;
-        let key = self.outlet.layer.request(request.clone(), destination, self.now);
-        self.outlet.sent.insert(key, self.party.invite);
+        let key = self.context.layer.request(request.clone(), destination, self.now);
+        self.context.sent.insert(key, self.call.invite);
         Some(key)
     }
 
     /// Sends the ACK for a 2xx.
     pub(super) fn send_ack(&mut self, request: &Request) {
         if let Some(destination) = self.destination(request) {
-            self.outlet.layer.ack(request.clone(), destination, self.now);
+            self.context.layer.ack(request.clone(), destination, self.now);
         }
     }
 
     /// Returns the destination of a request. In a dialog, the peer has determined it (RFC 3261 §12.1).
     fn destination(&self, request: &Request) -> Option<Destination> {
         let is_in_dialog = request.headers.to().is_ok_and(|to| to.tag().is_some());
-        let named_by = self.party.peer.filter(|_| is_in_dialog).map_or(self.party.named_by, NamedBy::Peer);
-        self.outlet.settings.narrow(self.party.way.destination(request)?, named_by)
+        let named_by = self.call.peer.filter(|_| is_in_dialog).map_or(self.call.named_by, NamedBy::Peer);
+        self.context.settings.narrow(self.call.next_hop.destination(request)?, named_by)
     }
 
     fn complete(&mut self, request: &mut Request) {
-        request.headers.set(HeaderName::UserAgent, &self.outlet.settings.product);
-        if let Some(auth) = &mut self.party.auth {
-            auth.sign(request, &mut self.outlet.rng);
+        request.headers.set(HeaderName::UserAgent, &self.context.settings.product);
+        if let Some(auth) = &mut self.call.auth {
+            auth.sign(request, &mut self.context.rng);
         }
     }
 
     /// Stores the challenge of a response. The request can then be sent again.
-    pub(super) fn learn(&mut self, request: &Request, response: &Response) -> Result<(), auth::Refusal> {
-        let Some(auth) = &mut self.party.auth else {
+    pub(super) fn store_challenge(&mut self, request: &Request, response: &Response) -> Result<(), auth::Refusal> {
+        let Some(auth) = &mut self.call.auth else {
             return Err(auth::Refusal::Unanswerable(auth::AuthError::Malformed("no password configured")));
         };
         auth.learn_from(request, response)
     }
 
     pub(super) fn respond(&mut self, key: ServerKey, response: Response) -> bool {
-        self.outlet.respond(key, response, self.now)
+        self.context.respond(key, response, self.now)
     }
 
     /// Returns the `Contact` for a response to a message from `source`, or for a request if there is no source.
     pub(super) fn contact(&self, source: Option<&Source>) -> NameAddr {
         match source {
-            Some(source) => self.outlet.contact_towards(&self.party.contact, source),
-            None => self.party.contact.clone(),
+            Some(source) => self.context.contact_towards(&self.call.contact, source),
+            None => self.call.contact.clone(),
         }
     }
 }
