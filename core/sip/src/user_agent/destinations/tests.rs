@@ -19,7 +19,7 @@ fn any() -> Destinations {
 }
 
 #[test]
-fn addresses_belong_to_their_networks() {
+fn address_belongs_to_its_network() {
     let cases = [
         ("192.0.2.1", Network::Public),
         ("2001:db8::1", Network::Public),
@@ -104,7 +104,7 @@ fn any_server_excludes_private_networks() {
 }
 
 #[test]
-fn srv_records_lead_to_no_privileged_port_for_hosts_that_are_not_listed() {
+fn srv_record_of_unlisted_host_excludes_privileged_ports() {
     let admits = |destinations: &Destinations, name: &str, named_by: NamedBy, target: &str| {
         destinations.reach(&host(name), None, named_by).unwrap().admits(target.parse().unwrap())
     };
@@ -116,11 +116,11 @@ fn srv_records_lead_to_no_privileged_port_for_hosts_that_are_not_listed() {
         }
     }
     assert!(!admits(&any(), "evil.test", NamedBy::Page, "10.0.0.1:5060"));
-    assert!(admits(&listed(), "pbx.example.org", NamedBy::Page, "192.0.2.1:443"), "the operator listed the zone");
+    assert!(admits(&listed(), "pbx.example.org", NamedBy::Page, "192.0.2.1:443"), "the operator listed the host");
 }
 
 #[test]
-fn configured_servers_serve_accounts_and_not_pages() {
+fn configured_server_is_for_accounts_only() {
     let mut destinations = listed();
     destinations.add_configured(&host("Trunk.Example.net"));
     assert_eq!(destinations.reach(&host("trunk.example.net"), Some(443), NamedBy::Account), Some(Reach::ANYWHERE));
@@ -128,12 +128,12 @@ fn configured_servers_serve_accounts_and_not_pages() {
 }
 
 #[test]
-fn peer_leads_to_no_nearer_network_than_its_own() {
+fn peer_cannot_name_a_nearer_network() {
     let destinations = listed();
     let reach = |from: &str, to: &str| destinations.reach(&host(to), None, NamedBy::Peer(address(from))).is_some();
     assert!(reach("192.0.2.1", "198.51.100.1"));
     assert!(!reach("192.0.2.1", "10.0.0.1"));
-    assert!(!reach("192.0.2.1", "127.0.0.2"), "the list is for pages");
+    assert!(!reach("192.0.2.1", "127.0.0.2"), "the list does not apply to peers");
     assert!(reach("10.0.0.5", "192.168.1.1"));
     assert!(!reach("10.0.0.5", "127.0.0.1"));
     assert!(!reach("10.0.0.5", "169.254.169.254"));

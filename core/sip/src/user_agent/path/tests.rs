@@ -22,7 +22,7 @@ fn success(contact: &str, more: &str) -> Response {
 }
 
 #[test]
-fn requests_reach_callees_with_private_contacts() {
+fn callee_with_private_contact_is_reached_at_source() {
     use Transport::{Tcp, Udp};
     for (transport, remote, contact, by_flow, fallbacks) in [
         (Udp, "198.51.100.7:5070", "<sip:pbx@10.99.99.9:5060>", true, 0),
@@ -48,7 +48,7 @@ fn requests_reach_callees_with_private_contacts() {
 }
 
 #[test]
-fn requests_reach_callers_with_private_contacts() {
+fn caller_with_private_contact_is_reached_at_source() {
     let udp = source(Transport::Udp, "198.51.100.7:5070");
     for (via, contact, by_flow) in [
         ("10.0.0.9", "<sip:a@10.0.0.9>", true),

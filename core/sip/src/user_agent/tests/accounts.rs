@@ -1,4 +1,4 @@
-//! Accounts that register at a SIP server.
+//! Tests of accounts: registration, OPTIONS and assignment of inbound calls.
 
 use super::bench::{ALICE, Bench, CALL, alice, order, reply, settings, with};
 use crate::message::{Method, Request};
@@ -25,7 +25,7 @@ fn accept(bench: &mut Bench, register: &Request) {
 }
 
 #[test]
-fn an_account_registers_after_a_challenge_calls_by_its_service_route_and_unregisters() {
+fn account_registers_calls_by_service_route_and_unregisters() {
     let (mut bench, register) = registering();
     assert_eq!(register.uri.to_string(), "sip:example.org");
     assert_eq!(register.headers.get("To"), Some("\"Alice\" <sip:alice@example.org>"));
@@ -57,7 +57,7 @@ fn an_account_registers_after_a_challenge_calls_by_its_service_route_and_unregis
 }
 
 #[test]
-fn a_wrong_password_is_told_and_not_tried_again() {
+fn rejected_account_password_is_reported_and_not_repeated() {
     let (mut bench, register) = registering();
     let challenge = "Digest realm=\"example.org\", nonce=\"n1\", algorithm=MD5";
     bench.receive(with(reply(&register, 401, "r"), "WWW-Authenticate", challenge));
@@ -70,7 +70,7 @@ fn a_wrong_password_is_told_and_not_tried_again() {
 }
 
 #[test]
-fn a_server_that_does_not_answer_is_tried_again() {
+fn unanswered_register_is_retried() {
     let (mut bench, _) = registering();
     bench.wait(Duration::from_secs(33));
     assert!(matches!(
@@ -83,7 +83,7 @@ fn a_server_that_does_not_answer_is_tried_again() {
 }
 
 #[test]
-fn a_changed_network_registers_anew_and_a_senseless_account_is_told() {
+fn network_change_repeats_register_invalid_account_is_reported() {
     let (mut bench, register) = registering();
     accept(&mut bench, &register);
     bench.take_events();
@@ -100,7 +100,7 @@ fn a_changed_network_registers_anew_and_a_senseless_account_is_told() {
 }
 
 #[test]
-fn a_server_that_does_not_keep_to_the_contact_is_understood() {
+fn invite_to_other_request_uri_finds_its_account() {
     let mut bench = Bench::with_alice(settings());
     let bob = Account {
         identity: Identity { name: None, uri: "sip:bob@example.org".into() },
@@ -115,7 +115,7 @@ fn a_server_that_does_not_keep_to_the_contact_is_understood() {
     let invite = bench.make("INVITE sip:+49301@192.0.2.1", &lines("To: <sip:+49301@192.0.2.1>", "Call-ID: 1"), None);
     bench.receive(invite);
     let Event::Incoming { request, .. } = bench.event() else { panic!() };
-    assert_eq!(request.origin, Origin::Account(ALICE), "nobody else is there");
+    assert_eq!(request.origin, Origin::Account(ALICE), "the only account of the server");
     bench.command(Command::AddAccount { account: AccountId(2), settings: Box::new(bob) });
     let invite = bench.make("INVITE sip:+49301@192.0.2.1", &lines("To: <sip:bob@example.org>", "Call-ID: 2"), None);
     bench.receive(invite);
@@ -128,7 +128,7 @@ fn a_server_that_does_not_keep_to_the_contact_is_understood() {
 }
 
 #[test]
-fn of_many_accounts_at_a_server_the_one_that_is_named_is_meant() {
+fn invite_from_shared_server_reaches_the_named_account() {
     let mut bench = Bench::new(settings());
     let account = |number: u64| Account {
         identity: Identity { name: None, uri: format!("sip:user{number}@example.org") },
@@ -152,7 +152,11 @@ fn of_many_accounts_at_a_server_the_one_that_is_named_is_meant() {
         }
     };
     let of = |number| Some(Origin::Account(AccountId(number)));
-    assert_eq!(meant(&mut bench, "sip:user77@192.0.2.1", "sip:user3@example.org", "1"), of(77), "the URI goes first");
+    assert_eq!(
+        meant(&mut bench, "sip:user77@192.0.2.1", "sip:user3@example.org", "1"),
+        of(77),
+        "the Request-URI takes precedence over To"
+    );
     assert_eq!(meant(&mut bench, "sip:+49@192.0.2.1", "sip:user3@example.org", "2"), of(3));
     assert_eq!(meant(&mut bench, "sip:192.0.2.1", "sip:example.org", "3"), None);
     bench.command(Command::RemoveAccount { account: AccountId(3) });
@@ -164,7 +168,7 @@ fn of_many_accounts_at_a_server_the_one_that_is_named_is_meant() {
 }
 
 #[test]
-fn an_account_that_does_not_register_sends_options() {
+fn account_without_registration_sends_options() {
     let mut bench = Bench::new(settings());
     let account = Account { options_interval: Duration::from_secs(60), ..alice() };
     bench.command(Command::AddAccount { account: ALICE, settings: Box::new(account) });
@@ -187,7 +191,7 @@ fn an_account_that_does_not_register_sends_options() {
 }
 
 #[test]
-fn peers_in_local_networks_are_told_the_local_address() {
+fn peer_in_local_network_receives_local_address() {
     let inside = Inside {
         networks: vec!["192.0.2.0/24".parse().unwrap()],
         local: vec![LocalAddress { transport: Transport::Udp, host: "10.0.0.1".into(), port: 5060, is_ipv6: false }],
@@ -199,7 +203,7 @@ fn peers_in_local_networks_are_told_the_local_address() {
     assert_eq!(invite.headers.get("Contact"), Some("<sip:alice-1@10.0.0.1>"));
 }
 
-/// Sends an INVITE from an address, and returns the account that it is for; none: it was refused.
+/// Sends an INVITE from an address. Returns the account that it is assigned to, or `None` if it was rejected.
 fn account_of(bench: &mut Bench, from: &str, uri: &str, to: &str) -> Option<Origin> {
     static CALLS: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(0);
     let call_id = format!("Call-ID: source-{}", CALLS.fetch_add(1, core::sync::atomic::Ordering::Relaxed));
@@ -239,7 +243,7 @@ fn bench_with(accept_unknown: bool, account: Account) -> Bench {
     bench
 }
 
-/// Answers the lookups since the last time, and returns the names that were looked up.
+/// Answers the pending queries. Returns the names that were queried.
 fn resolve(bench: &mut Bench, addresses: &[&str]) -> Vec<String> {
     let outputs: Vec<Output> = core::iter::from_fn(|| bench.agent.poll_output()).collect();
     let mut hosts = Vec::new();
@@ -257,11 +261,11 @@ fn resolve(bench: &mut Bench, addresses: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn calls_from_listed_sources_belong_to_the_account() {
+fn call_from_listed_source_reaches_the_account() {
     for accept_unknown in [false, true] {
         let sources = vec!["198.51.100.0/24".parse().unwrap(), "203.0.113.7".parse().unwrap()];
         let mut bench = bench_with(accept_unknown, Account { sources, ..trunk() });
-        assert!(resolve(&mut bench, &[]).is_empty(), "listed sources need no lookup");
+        assert!(resolve(&mut bench, &[]).is_empty(), "listed sources are not resolved");
         for from in ["198.51.100.1", "198.51.100.250", "203.0.113.7"] {
             let account = account_of(&mut bench, from, NUMBER, NUMBER);
             assert_eq!(account, Some(Origin::Account(ALICE)), "{from}, {accept_unknown}");
@@ -276,7 +280,7 @@ fn calls_from_listed_sources_belong_to_the_account() {
 }
 
 #[test]
-fn trunk_gets_calls_that_name_no_account_at_its_address() {
+fn trunk_receives_calls_that_name_no_account() {
     let sources = vec!["198.51.100.0/24".parse().unwrap()];
     let mut bench = bench_with(false, Account { sources: sources.clone(), ..trunk() });
     let bob = Account { sources, persists: true, contact_user: "bob-2".into(), ..alice() };
@@ -288,7 +292,7 @@ fn trunk_gets_calls_that_name_no_account_at_its_address() {
 }
 
 #[test]
-fn calls_from_every_address_of_the_servers_belong_to_the_account() {
+fn call_from_any_resolved_address_reaches_the_account() {
     let mut bench = bench_with(false, trunk());
     assert_eq!(resolve(&mut bench, &["198.51.100.1", "198.51.100.2"]), ["pbx.example.org"]);
     for from in ["192.0.2.77", "198.51.100.1", "198.51.100.2"] {
@@ -302,9 +306,13 @@ fn calls_from_every_address_of_the_servers_belong_to_the_account() {
     };
     assert_eq!(refresh(&mut bench, &["198.51.100.3"]), ["pbx.example.org"]);
     assert_eq!(account_of(&mut bench, "198.51.100.3", NUMBER, NUMBER), Some(Origin::Account(ALICE)));
-    assert_eq!(account_of(&mut bench, "198.51.100.1", NUMBER, NUMBER), None, "an address that is no longer listed");
+    assert_eq!(account_of(&mut bench, "198.51.100.1", NUMBER, NUMBER), None, "an address that DNS no longer lists");
     assert_eq!(refresh(&mut bench, &[]), ["pbx.example.org"]);
-    assert_eq!(account_of(&mut bench, "198.51.100.3", NUMBER, NUMBER), Some(Origin::Account(ALICE)), "no result");
+    assert_eq!(
+        account_of(&mut bench, "198.51.100.3", NUMBER, NUMBER),
+        Some(Origin::Account(ALICE)),
+        "a query without result keeps the addresses"
+    );
     bench.command(Command::RemoveAccount { account: ALICE });
     bench.take_events();
     assert_eq!(account_of(&mut bench, "198.51.100.3", NUMBER, NUMBER), None);
@@ -312,7 +320,7 @@ fn calls_from_every_address_of_the_servers_belong_to_the_account() {
 }
 
 #[test]
-fn server_address_is_known_where_all_have_one_family() {
+fn server_address_needs_a_single_address_family() {
     for (addresses, family) in
         [(&[][..], None), (&["[2001:db8::2]", "[2001:db8::1]"], Some(true)), (&["[2001:db8::1]", "192.0.2.1"], None)]
     {
@@ -325,7 +333,7 @@ fn server_address_is_known_where_all_have_one_family() {
 }
 
 #[test]
-fn servers_that_a_page_names_are_not_looked_up() {
+fn servers_of_page_accounts_are_not_resolved() {
     let mut bench = bench_with(false, Account { persists: false, is_trunk: false, ..trunk() });
     assert!(resolve(&mut bench, &[]).is_empty());
 }

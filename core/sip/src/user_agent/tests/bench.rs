@@ -1,4 +1,4 @@
-//! A user agent on a bench: virtual time, SIP text in, SIP text out.
+//! A user agent in virtual time, with parsed SIP messages as input and output.
 
 use crate::auth::Login;
 use crate::message::{HeaderName, Message, Method, Request, Response};
@@ -78,20 +78,20 @@ pub(crate) fn order(offer: Option<&str>) -> OutboundInvite {
     }
 }
 
-/// The user agent, the time, and what came out and was not looked at yet.
+/// The user agent, its clock, and the outputs that no test has consumed yet.
 pub(crate) struct Bench {
     pub(crate) agent: UserAgent,
     pub(crate) now: Time,
     pub(crate) sent: Vec<Message>,
     pub(crate) events: Vec<Event>,
-    /// The source addresses that were reported, apart from the other events.
+    /// The reported source addresses, separate from the other events.
     pub(crate) sources: Vec<IpAddr>,
     /// The offenses that were reported.
     pub(crate) offenses: Vec<Kind>,
-    /// How often each flow is to be kept.
+    /// The number of [`Output::KeepFlow`] minus [`Output::ReleaseFlow`] per flow.
     pub(crate) kept_flows: BTreeMap<FlowId, i32>,
     branches: u32,
-    /// Of the reliable response that was sent last.
+    /// The `RSeq` of the latest reliable response.
     pub(crate) last_rseq: Option<String>,
 }
 
@@ -111,7 +111,7 @@ impl Bench {
         }
     }
 
-    /// With Alice's account.
+    /// Creates a user agent with Alice's account.
     pub(crate) fn with_alice(settings: Settings) -> Self {
         let mut bench = Self::new(settings);
         bench.command(Command::AddAccount { account: ALICE, settings: Box::new(alice()) });
@@ -132,7 +132,7 @@ impl Bench {
             match output {
                 Output::Send { octets, hop, .. } => {
                     assert!(matches!(hop, Hop::Flow(_) | Hop::Target(Target { .. })));
-                    self.sent.push(Message::parse(&octets).expect("what is sent can be read"));
+                    self.sent.push(Message::parse(&octets).expect("sent messages must parse"));
                 }
                 Output::Event(Event::SourceChanged { source, .. }) => self.sources.push(source),
                 Output::Event(Event::Offense { kind, .. }) => self.offenses.push(kind),
@@ -148,7 +148,7 @@ impl Bench {
         }
     }
 
-    /// Lets time pass, deadline by deadline.
+    /// Advances the clock and handles every deadline at its time.
     pub(crate) fn wait(&mut self, duration: Duration) {
         let until = self.now + duration;
         while let Some(at) = self.agent.poll_timeout().filter(|at| *at <= until) {
@@ -177,7 +177,7 @@ impl Bench {
         self.last_rseq = self.sent.iter().rev().find_map(|sent| sent.headers().get("RSeq").map(str::to_owned));
     }
 
-    /// The only message that was sent since it was last looked.
+    /// Returns the message that was sent, which must be the only one.
     #[track_caller]
     pub(crate) fn only(&mut self) -> Message {
         assert_eq!(self.sent.len(), 1, "{:#?}", self.sent);
@@ -212,13 +212,13 @@ impl Bench {
         core::mem::take(&mut self.events)
     }
 
-    /// Nothing was sent and nothing told.
+    /// Asserts that there are no messages and events.
     #[track_caller]
     pub(crate) fn assert_quiet(&self) {
         assert!(self.sent.is_empty() && self.events.is_empty(), "{:#?} {:#?}", self.sent, self.events);
     }
 
-    /// After all timers nothing is left.
+    /// Asserts that no state remains after all timers have expired.
     #[track_caller]
     pub(crate) fn assert_empty(&mut self) {
         self.wait(Duration::from_secs(200));
@@ -229,13 +229,13 @@ impl Bench {
         assert_eq!(loaded, self.agent);
     }
 
-    /// A new branch for a request of the peer's.
+    /// Returns a new branch for a request of the peer.
     pub(crate) fn branch(&mut self) -> String {
         self.branches += 1;
         format!("z9hG4bKpeer{}", self.branches)
     }
 
-    /// A request of the peer's from its lines, with `Via`, `Max-Forwards` and body.
+    /// Creates a request of the peer from its lines, with `Via`, `Max-Forwards` and body.
     pub(crate) fn make(&mut self, start: &str, lines: &[&str], body: Option<&Body>) -> Request {
         let mut text = format!("{start} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.2;branch={};rport\r\n", self.branch());
         text.push_str("Max-Forwards: 70\r\n");
@@ -244,7 +244,7 @@ impl Bench {
             text.push_str("\r\n");
         }
         text.push_str("\r\n");
-        match Message::parse(text.as_bytes()).expect("the peer's request can be read") {
+        match Message::parse(text.as_bytes()).expect("the peer's request must parse") {
             Message::Request(mut request) => {
                 if let Some(body) = body {
                     request.set_body(&body.content_type, body.octets.clone());
@@ -256,7 +256,7 @@ impl Bench {
     }
 }
 
-/// A response of the callee `tag` to a request of the user agent's.
+/// Creates a response of the callee with the tag `tag`.
 pub(crate) fn reply(request: &Request, status: u16, tag: &str) -> Response {
     let mut response = Response::to(request, status, "");
     response.set_to_tag(tag);
@@ -287,7 +287,7 @@ pub(crate) const FROM_BOB: [&str; 5] = [
     "Contact: <sip:bob@192.0.2.2>",
 ];
 
-/// Alice calls Bob: the INVITE.
+/// Lets Alice call Bob. Returns the INVITE.
 pub(crate) fn calling(settings: Settings, offer: Option<&str>) -> (Bench, Request) {
     let mut bench = Bench::with_alice(settings);
     bench.command(Command::Invite { invite: CALL, request: Box::new(order(offer)) });
@@ -296,7 +296,7 @@ pub(crate) fn calling(settings: Settings, offer: Option<&str>) -> (Bench, Reques
     (bench, invite)
 }
 
-/// Alice called Bob, and he answered with these headers more.
+/// Lets Alice call Bob, who answers with further headers.
 pub(crate) fn called_out(settings: Settings, more: &[(&str, &str)]) -> (Bench, Far) {
     let (mut bench, invite) = calling(settings, Some("offer"));
     let success = with_body(reply(&invite, 200, "bob"), "answer");
@@ -306,7 +306,7 @@ pub(crate) fn called_out(settings: Settings, more: &[(&str, &str)]) -> (Bench, F
     (bench, Far::callee(&invite, "bob"))
 }
 
-/// Bob calls Alice with these headers more: his INVITE, and nothing but 100 was sent.
+/// Lets Bob call Alice with further headers. Returns his INVITE, to which only 100 was sent.
 pub(crate) fn called_in(settings: Settings, more: &[&str], offer: Option<&str>) -> (Bench, Request) {
     let mut bench = Bench::with_alice(settings);
     let lines: Vec<&str> = FROM_BOB.iter().copied().chain(more.iter().copied()).collect();
@@ -317,7 +317,7 @@ pub(crate) fn called_in(settings: Settings, more: &[&str], offer: Option<&str>) 
     (bench, invite)
 }
 
-/// Bob called Alice with these headers more, and she answered.
+/// Lets Bob call Alice with further headers; she answers.
 pub(crate) fn answered_in(settings: Settings, more: &[&str]) -> (Bench, Far, Response) {
     let (mut bench, _) = called_in(settings, more, Some("offer"));
     bench.command(Command::Accept { invite: INBOUND, body: Some(sdp("answer")) });
@@ -329,7 +329,7 @@ pub(crate) fn answered_in(settings: Settings, more: &[&str]) -> (Bench, Far, Res
     (bench, bob, success)
 }
 
-/// The other end of a dialog with the user agent: makes the requests and ACKs of a peer.
+/// The peer of a dialog with the user agent: creates its requests and ACKs.
 #[derive(Clone, Debug)]
 pub(crate) struct Far {
     pub(crate) call_id: String,
@@ -339,7 +339,7 @@ pub(crate) struct Far {
 }
 
 impl Far {
-    /// As the callee of a call of the user agent's.
+    /// Creates the callee of a call from the user agent.
     pub(crate) fn callee(invite: &Request, tag: &str) -> Self {
         Self {
             call_id: invite.headers.call_id().unwrap().to_owned(),
@@ -349,7 +349,7 @@ impl Far {
         }
     }
 
-    /// As the caller, by a response of the user agent's.
+    /// Creates the caller, from a response of the user agent.
     pub(crate) fn caller(response: &Response) -> Self {
         Self {
             call_id: response.headers.call_id().unwrap().to_owned(),

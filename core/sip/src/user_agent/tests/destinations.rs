@@ -1,4 +1,4 @@
-//! Requests go to no host that the party which named it may not reach.
+//! Tests of the authorization of destinations by the source of the host name.
 
 use super::bench::{ALICE, Bench, CALL, Far, alice, calling, order, peer, reply, sdp, settings, with_body};
 use crate::message::{HeaderName, Message, Method};
@@ -21,7 +21,7 @@ fn calling_through(route: &str) -> Bench {
 }
 
 #[test]
-fn private_proxy_is_refused_at_once() {
+fn private_proxy_fails_immediately() {
     for route in ["sip:127.0.0.1;lr", "sip:[::ffff:10.0.0.1];lr", "sip:x.test;maddr=10.0.0.1;lr", "sips:127.0.0.1.;lr"]
     {
         let mut bench = calling_through(route);
@@ -31,7 +31,7 @@ fn private_proxy_is_refused_at_once() {
 }
 
 #[test]
-fn private_registrar_is_refused_at_once() {
+fn private_registrar_fails_immediately() {
     let mut bench = Bench::new(public_only());
     let account = Account { registrar: Some("sip:10.0.0.1".into()), route: Vec::new(), ..alice() };
     bench.command(Command::AddAccount { account: ALICE, settings: Box::new(account) });
@@ -39,7 +39,7 @@ fn private_registrar_is_refused_at_once() {
     bench.assert_quiet();
 }
 
-/// Whether the INVITE through a proxy by name goes out, when the name has these addresses.
+/// Returns the targets of an INVITE through a proxy whose name resolves to these addresses.
 fn hops(addresses: &[&str]) -> Vec<Target> {
     let mut agent = UserAgent::new(public_only(), [7; 32], Time::EPOCH);
     let account = Account { route: vec!["sip:proxy.test;lr".into()], ..alice() };
@@ -78,7 +78,7 @@ fn privileged_ports_of_a_name_are_not_used() {
 }
 
 #[test]
-fn contact_of_a_public_callee_leads_to_no_private_network() {
+fn private_contact_of_public_callee_is_not_used() {
     for contact in ["<sip:bob@127.0.0.1:22;transport=tcp>", "<sip:bob@192.0.2.2;maddr=10.0.0.1>"] {
         let (mut bench, invite) = calling(public_only(), Some("offer"));
         let mut success = with_body(reply(&invite, 200, "bob"), "answer");
@@ -89,7 +89,7 @@ fn contact_of_a_public_callee_leads_to_no_private_network() {
 }
 
 #[test]
-fn contact_of_a_public_caller_leads_to_no_private_network() {
+fn private_route_of_public_caller_is_not_used() {
     let mut bench = Bench::with_alice(public_only());
     let lines = [
         "From: <sip:bob@example.org>;tag=b1",

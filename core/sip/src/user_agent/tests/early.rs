@@ -1,4 +1,4 @@
-//! Before a call is answered: provisional responses that arrive, early media, offers in early dialogs.
+//! Tests of early dialogs: reliable provisional responses, early media and offers before the call is answered.
 
 use super::bench::{Bench, CALL, Far, INBOUND, called_in, calling, reply, sdp, settings, with, with_body};
 use crate::message::{Message, Method, Request, Response};
@@ -10,7 +10,7 @@ fn reliable(invite: &Request, status: u16, tag: &str, number: &str) -> Response 
 }
 
 #[test]
-fn a_reliable_response_is_acknowledged_once_and_in_order() {
+fn reliable_response_is_acknowledged_once_in_order() {
     let (mut bench, invite) = calling(settings(), Some("offer"));
     let first = with_body(reliable(&invite, 183, "bob", "1000"), "answer");
     bench.receive(first.clone());
@@ -24,13 +24,13 @@ fn a_reliable_response_is_acknowledged_once_and_in_order() {
     bench.receive(reliable(&invite, 180, "bob", "1001"));
     assert_eq!(bench.request(&Method::Prack).headers.get("RAck"), Some("1001 1 INVITE"));
     assert!(matches!(bench.event(), Event::Progress { status: 180, .. }));
-    // The answer was there; what the success says of it is not news.
+    // The answer was reported before; the description in the 2xx is not reported.
     bench.receive(with_body(reply(&invite, 200, "bob"), "answer"));
     assert_eq!(bench.event(), Event::Answered { invite: CALL, branch: Branch(0), body: None });
 }
 
 #[test]
-fn each_fork_has_its_own_order_of_reliable_responses() {
+fn each_fork_has_its_own_rseq_order() {
     let (mut bench, invite) = calling(settings(), Some("offer"));
     bench.receive(reliable(&invite, 180, "bob", "7"));
     bench.receive(reliable(&invite, 180, "carol", "1"));
@@ -39,7 +39,7 @@ fn each_fork_has_its_own_order_of_reliable_responses() {
 }
 
 #[test]
-fn a_description_in_an_unreliable_response_is_only_a_preview() {
+fn description_in_unreliable_response_is_only_a_preview() {
     let (mut bench, invite) = calling(settings(), Some("offer"));
     bench.receive(with_body(reply(&invite, 183, "bob"), "early"));
     assert!(matches!(bench.event(), Event::Progress { status: 183, body: Some(_), .. }));
@@ -51,7 +51,7 @@ fn a_description_in_an_unreliable_response_is_only_a_preview() {
 }
 
 #[test]
-fn the_answer_to_an_offer_in_a_reliable_response_goes_into_its_prack() {
+fn offer_in_reliable_response_is_answered_in_prack() {
     let (mut bench, invite) = calling(settings(), None);
     bench.receive(with_body(reliable(&invite, 183, "bob", "1"), "offer"));
     assert!(matches!(bench.event(), Event::Progress { status: 183, body: Some(_), .. }));
@@ -66,7 +66,7 @@ fn the_answer_to_an_offer_in_a_reliable_response_goes_into_its_prack() {
 }
 
 #[test]
-fn each_callee_that_makes_an_offer_gets_its_own_answer() {
+fn each_fork_offer_gets_its_own_answer() {
     let (mut bench, invite) = calling(settings(), None);
     bench.receive(with_body(reliable(&invite, 183, "bob", "1"), "bob's offer"));
     bench.receive(with_body(reliable(&invite, 183, "carol", "1"), "carol's offer"));
@@ -81,7 +81,7 @@ fn each_callee_that_makes_an_offer_gets_its_own_answer() {
         assert_eq!((prack.headers.to().unwrap().tag(), prack.body.as_slice()), (Some(tag), answer.as_bytes()));
         bench.receive(reply(&prack, 200, tag));
     }
-    // And so does each that changes it.
+    // Each later change is reported as well.
     for (branch, tag) in [(Branch(0), "bob"), (Branch(1), "carol")] {
         let update = Far::callee(&invite, tag).request(&mut bench, "UPDATE", &[], Some(&sdp("offer 2")));
         bench.receive(update);
@@ -105,7 +105,7 @@ fn early_dialog() -> (Bench, Request, Far) {
 }
 
 #[test]
-fn an_offer_before_the_call_is_answered_goes_by_update() {
+fn offer_in_early_dialog_is_sent_by_update() {
     let (mut bench, _, _) = early_dialog();
     bench.command(Command::Offer { invite: CALL, body: sdp("offer 2") });
     let update = bench.request(&Method::Update);
@@ -115,7 +115,7 @@ fn an_offer_before_the_call_is_answered_goes_by_update() {
 }
 
 #[test]
-fn an_offer_that_cannot_be_made_yet_waits_for_the_answer() {
+fn offer_without_early_dialog_is_deferred_until_answer() {
     let (mut bench, invite) = calling(settings(), Some("offer"));
     bench.receive(reply(&invite, 180, "bob"));
     bench.take_events();
@@ -127,14 +127,14 @@ fn an_offer_that_cannot_be_made_yet_waits_for_the_answer() {
 }
 
 #[test]
-fn the_callee_changes_its_description_before_it_answers() {
+fn callee_update_in_early_dialog_is_reported() {
     let (mut bench, invite, mut bob) = early_dialog();
     let update = bob.request(&mut bench, "UPDATE", &[], Some(&sdp("offer 2")));
     bench.receive(update);
     assert_eq!(bench.event(), Event::Offer { invite: CALL, branch: Branch(0), body: Some(sdp("offer 2")) });
     let another = bob.request(&mut bench, "UPDATE", &[], Some(&sdp("offer 3")));
     bench.receive(another);
-    assert!(bench.response(500).headers.has("Retry-After"), "one at a time (RFC 3311 §5.2)");
+    assert!(bench.response(500).headers.has("Retry-After"), "only one UPDATE can be pending (RFC 3311 §5.2)");
     bench.command(Command::AnswerOffer { invite: CALL, branch: Branch(0), body: sdp("answer 2") });
     assert_eq!(bench.response(200).body, b"answer 2");
     bench.receive(reply(&invite, 200, "bob"));
@@ -143,7 +143,7 @@ fn the_callee_changes_its_description_before_it_answers() {
 }
 
 #[test]
-fn an_update_that_meets_an_offer_of_ours_gets_491() {
+fn update_during_local_offer_is_rejected_with_491() {
     let (mut bench, _, mut bob) = early_dialog();
     bench.command(Command::Offer { invite: CALL, body: sdp("offer 2") });
     let outgoing = bench.request(&Method::Update);
@@ -157,7 +157,7 @@ fn an_update_that_meets_an_offer_of_ours_gets_491() {
 }
 
 #[test]
-fn a_ring_is_reliable_where_the_caller_demands_it() {
+fn required_100rel_makes_180_reliable() {
     let (mut bench, _) = called_in(settings(), &["Require: 100rel"], Some("offer"));
     bench.command(Command::Ring { invite: INBOUND, status: 180, body: None });
     let ringing = bench.response(180);
@@ -179,27 +179,27 @@ fn a_ring_is_reliable_where_the_caller_demands_it() {
     assert_eq!(early.body, b"answer");
     let next: u32 = early.headers.get("RSeq").unwrap().parse().unwrap();
     assert_eq!(next, number.parse::<u32>().unwrap() + 1);
-    // A success must not overtake the description (RFC 3262 §3).
+    // The 2xx is sent only after the PRACK of the description (RFC 3262 §3).
     bench.command(Command::Accept { invite: INBOUND, body: None });
     bench.assert_quiet();
     let prack = bob.request(&mut bench, "PRACK", &[&format!("RAck: {next} 1 INVITE")], None);
     bench.receive(prack);
     let success =
         [bench.response(200), bench.response(200)].into_iter().find(|r| r.headers.get("CSeq") == Some("1 INVITE"));
-    assert!(success.unwrap().body.is_empty(), "the answer went out before");
+    assert!(success.unwrap().body.is_empty(), "the answer was sent before");
 }
 
 #[test]
-fn a_plain_ring_is_not_made_reliable_for_a_caller_that_could() {
+fn supported_100rel_keeps_plain_180_unreliable() {
     let (mut bench, _) = called_in(settings(), &["Supported: 100rel"], Some("offer"));
     bench.command(Command::Ring { invite: INBOUND, status: 180, body: None });
     assert!(!bench.response(180).headers.has("RSeq"));
     bench.command(Command::Ring { invite: INBOUND, status: 183, body: Some(sdp("answer")) });
-    assert!(bench.response(183).headers.has("RSeq"), "a description must arrive");
+    assert!(bench.response(183).headers.has("RSeq"), "a description is sent reliably");
 }
 
 #[test]
-fn an_answer_that_may_have_got_lost_comes_again_with_the_success() {
+fn answer_in_unreliable_response_is_repeated_in_2xx() {
     let (mut bench, _) = called_in(settings(), &[], Some("offer"));
     bench.command(Command::Ring { invite: INBOUND, status: 183, body: Some(sdp("answer")) });
     assert_eq!(bench.response(183).body, b"answer");
@@ -208,7 +208,7 @@ fn an_answer_that_may_have_got_lost_comes_again_with_the_success() {
 }
 
 #[test]
-fn an_offer_waits_for_a_message_that_arrives() {
+fn offer_is_not_sent_in_unreliable_response() {
     let (mut bench, _) = called_in(settings(), &[], None);
     bench.command(Command::Ring { invite: INBOUND, status: 183, body: Some(sdp("offer")) });
     assert!(bench.response(183).body.is_empty());
@@ -217,7 +217,7 @@ fn an_offer_waits_for_a_message_that_arrives() {
 }
 
 #[test]
-fn the_offer_in_a_reliable_response_is_answered_by_prack() {
+fn offer_sent_reliably_is_answered_by_prack() {
     let (mut bench, _) = called_in(settings(), &["Supported: 100rel"], None);
     bench.command(Command::Ring { invite: INBOUND, status: 183, body: Some(sdp("offer")) });
     let early = bench.response(183);
@@ -239,7 +239,7 @@ fn the_offer_in_a_reliable_response_is_answered_by_prack() {
 }
 
 #[test]
-fn an_offer_that_the_prack_does_not_answer_is_made_again() {
+fn offer_without_answer_in_prack_is_repeated() {
     let (mut bench, _) = called_in(settings(), &["Supported: 100rel"], None);
     bench.command(Command::Ring { invite: INBOUND, status: 183, body: Some(sdp("offer")) });
     let early = bench.response(183);
@@ -256,7 +256,7 @@ fn an_offer_that_the_prack_does_not_answer_is_made_again() {
 }
 
 #[test]
-fn a_ring_that_nobody_acknowledges_ends_with_504() {
+fn reliable_response_without_prack_ends_with_504() {
     let (mut bench, _) = called_in(settings(), &["Require: 100rel"], Some("offer"));
     bench.command(Command::Ring { invite: INBOUND, status: 180, body: None });
     bench.wait(Duration::from_secs(32));
@@ -266,7 +266,7 @@ fn a_ring_that_nobody_acknowledges_ends_with_504() {
 }
 
 #[test]
-fn a_phone_that_rings_long_shows_that_it_is_alive() {
+fn long_ringing_repeats_provisional_responses() {
     let (mut bench, _) = called_in(settings(), &[], Some("offer"));
     bench.command(Command::Ring { invite: INBOUND, status: 180, body: None });
     bench.response(180);
@@ -279,7 +279,7 @@ fn a_phone_that_rings_long_shows_that_it_is_alive() {
 }
 
 #[test]
-fn a_bye_in_an_early_dialog_ends_the_call() {
+fn bye_in_early_dialog_ends_the_call() {
     let (mut bench, _) = called_in(settings(), &[], Some("offer"));
     bench.command(Command::Ring { invite: INBOUND, status: 180, body: None });
     let mut bob = Far::caller(&bench.response(180));
@@ -292,7 +292,7 @@ fn a_bye_in_an_early_dialog_ends_the_call() {
 }
 
 #[test]
-fn a_prack_that_was_overtaken_still_counts() {
+fn late_prack_is_accepted() {
     let (mut bench, _) = called_in(settings(), &["Require: 100rel"], Some("offer"));
     bench.command(Command::Ring { invite: INBOUND, status: 183, body: Some(sdp("answer")) });
     let early = bench.response(183);
@@ -309,7 +309,7 @@ fn a_prack_that_was_overtaken_still_counts() {
 }
 
 #[test]
-fn a_prack_that_came_out_of_order_is_sent_again_and_offers_wait_for_it() {
+fn rejected_prack_is_repeated_and_defers_offers() {
     let (mut bench, invite) = calling(settings(), Some("offer"));
     bench.receive(with(with_body(reliable(&invite, 183, "bob", "1"), "answer"), "Allow", "UPDATE"));
     let prack = bench.request(&Method::Prack);

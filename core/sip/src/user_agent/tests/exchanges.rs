@@ -1,4 +1,4 @@
-//! New offers in a call that is established, from both sides.
+//! Tests of offers in an established call, in both directions.
 
 use super::bench::{Bench, CALL, Far, INBOUND, answered_in, called_out, reply, sdp, settings, with, with_body};
 use crate::message::{Method, Request};
@@ -18,7 +18,7 @@ fn offered(bench: &mut Bench) -> Request {
 }
 
 #[test]
-fn an_offer_is_answered() {
+fn reinvite_offer_is_answered() {
     let (mut bench, _) = established();
     let invite = offered(&mut bench);
     assert_eq!(invite.headers.get("CSeq"), Some("2 INVITE"));
@@ -28,7 +28,7 @@ fn an_offer_is_answered() {
     bench.receive(success.clone());
     let ack = bench.request(&Method::Ack);
     assert_eq!(ack.headers.get("CSeq"), Some("2 ACK"));
-    assert_eq!(ack.uri.to_string(), "sip:bob@192.0.2.9", "the target moved");
+    assert_eq!(ack.uri.to_string(), "sip:bob@192.0.2.9", "the remote target has changed");
     assert_eq!(bench.event(), Event::OfferAnswered { invite: CALL, body: sdp("answer 2") });
     bench.receive(success);
     assert_eq!(bench.request(&Method::Ack).headers.get("CSeq"), Some("2 ACK"));
@@ -36,7 +36,7 @@ fn an_offer_is_answered() {
 }
 
 #[test]
-fn a_refused_offer_changes_nothing() {
+fn rejected_offer_leaves_session_unchanged() {
     let (mut bench, mut bob) = established();
     let invite = offered(&mut bench);
     bench.receive(reply(&invite, 488, "bob"));
@@ -48,7 +48,7 @@ fn a_refused_offer_changes_nothing() {
 }
 
 #[test]
-fn an_offer_in_a_dead_dialog_ends_the_call() {
+fn offer_rejected_with_481_ends_the_call() {
     for status in [408, 481] {
         let (mut bench, _) = established();
         let invite = offered(&mut bench);
@@ -61,7 +61,7 @@ fn an_offer_in_a_dead_dialog_ends_the_call() {
 }
 
 #[test]
-fn an_offer_that_nobody_answers_ends_the_call() {
+fn offer_without_response_ends_the_call() {
     let (mut bench, _) = established();
     offered(&mut bench);
     bench.wait(Duration::from_secs(33));
@@ -70,7 +70,7 @@ fn an_offer_that_nobody_answers_ends_the_call() {
 }
 
 #[test]
-fn an_offer_is_challenged_and_made_again() {
+fn challenged_offer_is_repeated() {
     let (mut bench, _) = established();
     let invite = offered(&mut bench);
     let challenge = "Digest realm=\"x\", nonce=\"n\", algorithm=MD5";
@@ -85,7 +85,7 @@ fn an_offer_is_challenged_and_made_again() {
 }
 
 #[test]
-fn the_owner_of_the_call_id_waits_longer_after_491() {
+fn call_id_owner_waits_longer_after_491() {
     let (mut bench, _) = established();
     let invite = offered(&mut bench);
     bench.receive(reply(&invite, 491, "bob"));
@@ -97,7 +97,7 @@ fn the_owner_of_the_call_id_waits_longer_after_491() {
 }
 
 #[test]
-fn the_other_waits_less_after_491() {
+fn other_side_waits_less_after_491() {
     let (mut bench, bob, _) = answered_in(settings(), &[]);
     bench.command(Command::Offer { invite: INBOUND, body: sdp("offer 2") });
     let invite = bench.request(&Method::Invite);
@@ -108,7 +108,7 @@ fn the_other_waits_less_after_491() {
 }
 
 #[test]
-fn offers_that_cross_are_both_refused_and_ours_is_made_again() {
+fn crossing_offers_are_rejected_and_local_one_repeated() {
     let (mut bench, mut bob) = established();
     let outgoing = offered(&mut bench);
     let theirs = bob.request(&mut bench, "INVITE", &[], Some(&sdp("theirs")));
@@ -130,7 +130,7 @@ fn offers_that_cross_are_both_refused_and_ours_is_made_again() {
 }
 
 #[test]
-fn an_overlapping_reinvite_is_asked_to_wait() {
+fn overlapping_reinvite_gets_500_with_retry_after() {
     let (mut bench, mut bob) = established();
     let first = bob.request(&mut bench, "INVITE", &[], Some(&sdp("offer 2")));
     bench.receive(first);
@@ -163,7 +163,7 @@ fn rejected_reinvite_has_reason_in_warning() {
 }
 
 #[test]
-fn a_bye_ends_the_call_whatever_its_number() {
+fn bye_with_any_cseq_ends_the_call() {
     for more in ["X: y", "Require: telepathy"] {
         let (mut bench, mut bob) = called_out(settings(), &[]);
         let options = bob.request(&mut bench, "OPTIONS", &[], None);
@@ -181,7 +181,7 @@ fn a_bye_ends_the_call_whatever_its_number() {
 }
 
 #[test]
-fn a_lower_number_is_out_of_order() {
+fn request_with_lower_cseq_is_rejected() {
     let (mut bench, mut bob) = established();
     let late = bob.numbered(&mut bench, "INFO", 50, &[], None);
     let info = bob.request(&mut bench, "INFO", &[], None);
@@ -194,7 +194,7 @@ fn a_lower_number_is_out_of_order() {
 }
 
 #[test]
-fn a_reinvite_without_offer_is_answered_with_one() {
+fn reinvite_without_offer_is_answered_with_offer() {
     let (mut bench, mut bob) = established();
     let invite = bob.request(&mut bench, "INVITE", &[], None);
     bench.receive(invite);
@@ -209,7 +209,7 @@ fn a_reinvite_without_offer_is_answered_with_one() {
 }
 
 #[test]
-fn a_reinvite_that_changes_nothing_is_not_told() {
+fn unchanged_reinvite_is_not_reported() {
     let (mut bench, mut bob) = established();
     for method in ["INVITE", "UPDATE"] {
         let refresh = bob.request(&mut bench, method, &[], Some(&sdp("answer")));
@@ -229,7 +229,7 @@ fn a_reinvite_that_changes_nothing_is_not_told() {
 }
 
 #[test]
-fn a_canceled_reinvite_is_forgotten() {
+fn canceled_reinvite_leaves_session_unchanged() {
     let (mut bench, mut bob) = established();
     let invite = bob.request(&mut bench, "INVITE", &[], Some(&sdp("offer 2")));
     bench.receive(invite.clone());
@@ -247,7 +247,7 @@ fn a_canceled_reinvite_is_forgotten() {
 }
 
 #[test]
-fn a_bye_answers_the_offer_that_is_open() {
+fn bye_ends_the_pending_offer() {
     let (mut bench, mut bob) = established();
     let invite = bob.request(&mut bench, "INVITE", &[], Some(&sdp("offer 2")));
     bench.receive(invite);
@@ -262,7 +262,7 @@ fn a_bye_answers_the_offer_that_is_open() {
 }
 
 #[test]
-fn only_one_offer_waits() {
+fn newer_pending_offer_replaces_older_one() {
     let (mut bench, _) = established();
     offered(&mut bench);
     bench.command(Command::Offer { invite: CALL, body: sdp("offer 3") });
@@ -272,7 +272,7 @@ fn only_one_offer_waits() {
 }
 
 #[test]
-fn byes_that_cross_are_both_answered() {
+fn crossing_byes_are_both_answered() {
     let (mut bench, mut bob) = established();
     bench.command(Command::HangUp { invite: CALL, reason: None });
     let outgoing = bench.request(&Method::Bye);
@@ -286,7 +286,7 @@ fn byes_that_cross_are_both_answered() {
 }
 
 #[test]
-fn a_reinvite_that_succeeds_after_the_call_is_acknowledged() {
+fn reinvite_2xx_after_call_end_is_acknowledged() {
     for is_outgoing in [true, false] {
         let (mut bench, mut bob) = established();
         let invite = offered(&mut bench);
@@ -311,7 +311,7 @@ fn a_reinvite_that_succeeds_after_the_call_is_acknowledged() {
 }
 
 #[test]
-fn a_reinvite_that_the_end_of_the_call_answers_leaves_nothing() {
+fn reinvite_pending_at_call_end_leaves_no_state() {
     for status in [Some(487), Some(491), Some(401), None] {
         let (mut bench, mut bob) = established();
         let invite = offered(&mut bench);

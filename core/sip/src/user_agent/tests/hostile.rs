@@ -1,4 +1,4 @@
-//! Peers that mean harm, or follow no rule.
+//! Tests of hostile peers and of peers that violate the protocol.
 
 use super::bench::{ALICE, Bench, CALL, FROM_BOB, Far, INBOUND, alice, called_out, order, reply, sdp, settings, with};
 use super::phones::{register, with_phones};
@@ -6,7 +6,7 @@ use crate::message::{Message, Method};
 use crate::user_agent::io::{Account, Cause, Command, Destination, Event, Settings};
 use core::time::Duration;
 
-/// Alice, whose calls go straight to the host they name.
+/// Creates a user agent whose account has no proxy.
 fn without_proxy() -> Bench {
     let mut bench = Bench::new(settings());
     let settings = Box::new(Account { route: Vec::new(), ..alice() });
@@ -17,7 +17,7 @@ fn without_proxy() -> Bench {
 const CHALLENGE: &str = "Digest realm=\"example.org\", nonce=\"n\", qop=\"auth\"";
 
 #[test]
-fn a_stranger_cannot_have_refusals_repeated_to_an_address_that_it_gives() {
+fn rejection_to_unauthenticated_source_is_not_retransmitted() {
     let mut bench = Bench::new(with_phones());
     let lines = |from: &'static str| [from, "To: <sip:x@relay.example>", "Call-ID: c", "CSeq: 1 INVITE"];
     for (from, status) in [("From: <sip:x@192.0.2.9>;tag=a", 403), ("From: <sip:desk@relay.example>;tag=b", 401)] {
@@ -34,7 +34,7 @@ fn a_stranger_cannot_have_refusals_repeated_to_an_address_that_it_gives() {
 }
 
 #[test]
-fn a_redirection_does_not_carry_the_password_to_another_host() {
+fn redirect_to_other_host_carries_no_credentials() {
     let mut bench = without_proxy();
     bench.command(Command::Invite { invite: CALL, request: Box::new(order(Some("offer"))) });
     let first = bench.request(&Method::Invite);
@@ -54,7 +54,7 @@ fn a_redirection_does_not_carry_the_password_to_another_host() {
 }
 
 #[test]
-fn a_redirection_within_the_host_keeps_the_password() {
+fn redirect_within_the_host_keeps_credentials() {
     let mut bench = without_proxy();
     bench.command(Command::Invite { invite: CALL, request: Box::new(order(Some("offer"))) });
     let first = bench.request(&Method::Invite);
@@ -67,7 +67,7 @@ fn a_redirection_within_the_host_keeps_the_password() {
 }
 
 #[test]
-fn a_caller_from_elsewhere_learns_nothing_of_the_password_by_challenging_the_bye() {
+fn bye_challenge_of_foreign_caller_is_not_answered() {
     let mut bench = without_proxy();
     let invite = bench.make("INVITE sip:alice-1@192.0.2.1", &FROM_BOB, Some(&sdp("offer")));
     bench.receive(invite);
@@ -86,7 +86,7 @@ fn a_caller_from_elsewhere_learns_nothing_of_the_password_by_challenging_the_bye
 }
 
 #[test]
-fn a_secure_call_is_not_redirected_to_an_insecure_one() {
+fn sips_call_is_not_redirected_to_sip() {
     let mut bench = Bench::with_alice(settings());
     let mut request = order(Some("offer"));
     request.to = Destination::Uri("sips:bob@example.org".into());
@@ -99,7 +99,7 @@ fn a_secure_call_is_not_redirected_to_an_insecure_one() {
 }
 
 #[test]
-fn a_phone_of_the_relay_does_not_send_calls_elsewhere_by_itself() {
+fn redirect_of_registered_phone_is_not_followed() {
     let mut bench = Bench::new(with_phones());
     let binding = register(&mut bench);
     let mut request = order(Some("offer"));
@@ -116,7 +116,7 @@ fn a_phone_of_the_relay_does_not_send_calls_elsewhere_by_itself() {
 }
 
 #[test]
-fn a_referral_that_is_challenged_is_named_by_the_number_it_had_last() {
+fn challenged_refer_subscription_has_the_last_cseq() {
     let (mut bench, mut bob) = called_out(settings(), &[]);
     bench.command(Command::Refer { invite: CALL, target: "sip:carol@example.org".into(), replaces: None });
     let first = bench.request(&Method::Refer);
@@ -134,7 +134,7 @@ fn a_referral_that_is_challenged_is_named_by_the_number_it_had_last() {
 }
 
 #[test]
-fn the_result_of_a_referral_is_told_however_much_was_to_be_told_before() {
+fn refer_result_is_reported_despite_full_queue() {
     let (mut bench, mut bob) = called_out(settings(), &[]);
     let refer = bob.request(&mut bench, "REFER", &["Refer-To: <sip:carol@example.org>"], None);
     bench.receive(refer);
@@ -157,7 +157,7 @@ fn the_result_of_a_referral_is_told_however_much_was_to_be_told_before() {
 }
 
 #[test]
-fn the_result_of_a_referral_goes_out_before_the_bye() {
+fn refer_result_is_sent_before_bye() {
     let (mut bench, mut bob) = called_out(settings(), &[]);
     let refer = bob.request(&mut bench, "REFER", &["Refer-To: <sip:carol@example.org>"], None);
     bench.receive(refer);
@@ -166,14 +166,14 @@ fn the_result_of_a_referral_goes_out_before_the_bye() {
     bench.command(Command::NotifyRefer { invite: CALL, status: 180, reason: "Ringing".into() });
     bench.command(Command::NotifyRefer { invite: CALL, status: 200, reason: "OK".into() });
     assert_eq!(bench.request(&Method::Notify).body, b"SIP/2.0 100 Trying\r\n");
-    assert!(bench.sent.is_empty(), "one NOTIFY at a time");
+    assert!(bench.sent.is_empty(), "only one NOTIFY can be pending");
     bench.command(Command::HangUp { invite: CALL, reason: None });
     assert_eq!(bench.request(&Method::Notify).body, b"SIP/2.0 200 OK\r\n");
     bench.request(&Method::Bye);
 }
 
 #[test]
-fn a_caller_has_nothing_to_be_acknowledged_by_prack() {
+fn prack_to_caller_is_rejected_with_481() {
     let (mut bench, mut bob) = called_out(settings(), &[]);
     let prack = bob.request(&mut bench, "PRACK", &["RAck: 1 1 INVITE"], Some(&sdp("offer")));
     bench.receive(prack);
@@ -182,14 +182,14 @@ fn a_caller_has_nothing_to_be_acknowledged_by_prack() {
 }
 
 #[test]
-fn a_session_is_refreshed_by_invite_where_update_is_refused() {
+fn session_refresh_uses_invite_after_rejected_update() {
     let settings = Settings { session_expires: Duration::from_secs(1_800), ..settings() };
     let more = [("Session-Expires", "1800;refresher=uac"), ("Allow", "INVITE, ACK, BYE, CANCEL, UPDATE")];
     for status in [400, 403, 405, 488, 500, 501, 603] {
         let (mut bench, _) = called_out(settings.clone(), &more);
         bench.wait(Duration::from_secs(901));
         let update = bench.request(&Method::Update);
-        // `Allow` in a later message changes nothing.
+        // `Allow` in a later message does not enable UPDATE again.
         bench.receive(with(reply(&update, status, "bob"), "Allow", "INVITE, ACK, BYE, CANCEL, UPDATE"));
         bench.sent.clear();
         bench.wait(Duration::from_secs(15));

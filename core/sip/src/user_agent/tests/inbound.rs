@@ -1,4 +1,4 @@
-//! Calls that come in.
+//! Tests of inbound calls.
 
 use super::bench::{ALICE, Bench, FROM_BOB, Far, INBOUND as CALL, answered_in, sdp, settings};
 use crate::message::{Message, Method, Request};
@@ -26,7 +26,7 @@ fn called() -> (Bench, Request) {
 }
 
 #[test]
-fn a_call_is_told_with_who_calls_whom() {
+fn incoming_call_is_reported_with_its_identities() {
     let (mut bench, _) = called_with(
         &[
             "P-Asserted-Identity: <sip:liar@example.org>",
@@ -42,7 +42,7 @@ fn a_call_is_told_with_who_calls_whom() {
     assert_eq!(request.from.name.as_deref(), Some("Bob"));
     assert_eq!(request.from.uri, "sip:bob@example.org");
     assert_eq!(request.to.uri, "sip:alice@example.org");
-    assert_eq!(request.asserted, None, "nobody vouches for the source");
+    assert_eq!(request.asserted, None, "the source is not trusted");
     assert!(!request.anonymous);
     assert_eq!(request.diverted_by.first().map(|who| who.uri.as_str()), Some("sip:d@example.org"));
     assert!(request.headers.contains(&("X-Note".into(), "yes".into())));
@@ -51,7 +51,7 @@ fn a_call_is_told_with_who_calls_whom() {
 }
 
 #[test]
-fn a_call_rings_is_answered_and_hung_up_by_the_caller() {
+fn inbound_call_is_answered_and_ended_by_caller() {
     let (mut bench, _) = called();
     bench.command(Command::Ring { invite: CALL, status: 180, body: None });
     let ringing = bench.response(180);
@@ -74,7 +74,7 @@ fn a_call_rings_is_answered_and_hung_up_by_the_caller() {
 }
 
 #[test]
-fn the_relay_hangs_up() {
+fn relay_ends_inbound_call_with_bye() {
     let (mut bench, bob, _) = answered_in(settings(), &[]);
     bench.command(Command::HangUp { invite: CALL, reason: None });
     let bye = bench.request(&Method::Bye);
@@ -86,7 +86,7 @@ fn the_relay_hangs_up() {
 }
 
 #[test]
-fn a_call_is_rejected_with_status_and_contacts() {
+fn inbound_call_is_rejected_with_status_and_contacts() {
     let (mut bench, _) = called();
     bench.command(Command::Reject {
         invite: CALL,
@@ -102,7 +102,7 @@ fn a_call_is_rejected_with_status_and_contacts() {
 }
 
 #[test]
-fn a_canceled_call_ends_with_487_and_the_callers_reason() {
+fn canceled_call_ends_with_487_and_reason() {
     let (mut bench, invite) = called();
     let mut cancel = invite.clone();
     cancel.method = Method::Cancel;
@@ -120,7 +120,7 @@ fn a_canceled_call_ends_with_487_and_the_callers_reason() {
 }
 
 #[test]
-fn a_call_that_is_hung_up_before_it_is_answered_gets_480() {
+fn hangup_before_answer_sends_480() {
     let (mut bench, _) = called();
     bench.command(Command::HangUp { invite: CALL, reason: None });
     bench.response(480);
@@ -129,7 +129,7 @@ fn a_call_that_is_hung_up_before_it_is_answered_gets_480() {
 }
 
 #[test]
-fn a_success_is_repeated_until_the_ack_and_then_given_up_with_bye() {
+fn response_2xx_without_ack_is_retransmitted_then_bye() {
     let (mut bench, _) = called();
     bench.command(Command::Accept { invite: CALL, body: Some(sdp("answer")) });
     bench.wait(Duration::from_millis(31_900));
@@ -143,7 +143,7 @@ fn a_success_is_repeated_until_the_ack_and_then_given_up_with_bye() {
 }
 
 #[test]
-fn the_callee_does_not_say_bye_before_the_ack() {
+fn callee_defers_bye_until_ack() {
     let (mut bench, _) = called();
     bench.command(Command::Accept { invite: CALL, body: Some(sdp("answer")) });
     let mut bob = Far::caller(&bench.response(200));
@@ -158,7 +158,7 @@ fn the_callee_does_not_say_bye_before_the_ack() {
 }
 
 #[test]
-fn the_answer_to_a_delayed_offer_comes_with_the_ack() {
+fn delayed_offer_is_answered_in_ack() {
     let (mut bench, _) = called_with(&[], None);
     let Event::Incoming { request, .. } = bench.event() else { panic!() };
     assert_eq!(request.offer, None);
@@ -170,7 +170,7 @@ fn the_answer_to_a_delayed_offer_comes_with_the_ack() {
 }
 
 #[test]
-fn an_unknown_extension_is_named() {
+fn unsupported_extension_is_named_in_420() {
     let (mut bench, _) = called_with_refusal(&["Require: 100rel, telepathy"]);
     let refused = bench.response(420);
     assert_eq!(refused.headers.get("Unsupported"), Some("telepathy"));
@@ -186,7 +186,7 @@ fn called_with_refusal(more: &[&str]) -> (Bench, Request) {
 }
 
 #[test]
-fn a_body_that_is_no_description_is_refused() {
+fn unsupported_body_type_is_rejected() {
     let mut bench = Bench::with_alice(settings());
     let mut invite = invite_with(&mut bench, &[], Some("offer"));
     invite.set_body("application/isup", b"?".to_vec());
@@ -197,7 +197,7 @@ fn a_body_that_is_no_description_is_refused() {
 }
 
 #[test]
-fn the_description_is_found_beside_a_part_that_is_no_text() {
+fn description_is_found_beside_binary_part() {
     let mut bench = Bench::with_alice(settings());
     let mut invite = invite_with(&mut bench, &[], Some("offer"));
     let isup = b"--x\r\nContent-Type: application/ISUP;version=itu-t92+\r\n\r\n\x01\x00\xff\xfe\r\n".to_vec();
@@ -210,7 +210,7 @@ fn the_description_is_found_beside_a_part_that_is_no_text() {
 }
 
 #[test]
-fn strangers_are_refused() {
+fn invite_from_unknown_source_is_rejected() {
     let mut bench = Bench::new(settings());
     let invite = bench.make("INVITE sip:nobody@192.0.2.1", &FROM_BOB, None);
     bench.receive(invite);
@@ -221,7 +221,7 @@ fn strangers_are_refused() {
 }
 
 #[test]
-fn a_request_in_no_known_dialog_gets_481_and_an_ack_nothing() {
+fn request_in_unknown_dialog_is_rejected_with_481() {
     let mut bench = Bench::with_alice(settings());
     let mut far = Far { call_id: "x".into(), own_tag: "a".into(), their_tag: "b".into(), cseq: 1 };
     let ack = far.request(&mut bench, "ACK", &[], None);
@@ -236,7 +236,7 @@ fn a_request_in_no_known_dialog_gets_481_and_an_ack_nothing() {
 }
 
 #[test]
-fn a_488_says_what_it_is_about() {
+fn response_488_has_a_warning() {
     for (reason, warning) in [
         (None, "305 relay.example \"Incompatible media format\""),
         (Some("No \"SHA-256\" Fingerprint"), "399 relay.example \"No 'SHA-256' Fingerprint\""),

@@ -1,4 +1,4 @@
-//! The user agent from outside: what goes in, what comes out, when.
+//! Tests of the user agent through its inputs and outputs.
 
 mod accounts;
 mod bench;

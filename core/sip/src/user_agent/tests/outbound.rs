@@ -1,4 +1,4 @@
-//! Calls that the relay places.
+//! Tests of outbound calls.
 
 use super::bench::{ALICE, Bench, CALL, Far, calling, order, reply, sdp, settings, with, with_body};
 use crate::message::{Method, Request};
@@ -35,7 +35,7 @@ fn source_address_of_the_peer_is_reported_when_it_changes() {
 }
 
 #[test]
-fn an_invite_says_who_calls_whom_and_what_is_known() {
+fn outgoing_invite_has_identities_and_extensions() {
     let (_, invite) = invite(Some("offer"));
     let header = |name: &str| invite.headers.get(name).unwrap_or_default().to_owned();
     assert_eq!(invite.uri.to_string(), "sip:bob@example.org");
@@ -53,7 +53,7 @@ fn an_invite_says_who_calls_whom_and_what_is_known() {
 }
 
 #[test]
-fn a_challenged_call_is_answered_and_hung_up_here() {
+fn challenged_call_is_answered_and_ended_by_relay() {
     let (mut bench, first) = invite(Some("offer"));
     bench.receive(reply(&first, 100, ""));
     bench.receive(with(reply(&first, 407, "proxy"), "Proxy-Authenticate", CHALLENGE));
@@ -82,7 +82,7 @@ fn a_challenged_call_is_answered_and_hung_up_here() {
 }
 
 #[test]
-fn a_success_that_comes_again_is_acknowledged_again() {
+fn retransmitted_2xx_is_acknowledged_again() {
     let (mut bench, invite) = invite(Some("offer"));
     for _ in 0..3 {
         bench.receive(with_body(reply(&invite, 200, "bob"), "answer"));
@@ -92,7 +92,7 @@ fn a_success_that_comes_again_is_acknowledged_again() {
 }
 
 #[test]
-fn the_callee_hangs_up_with_a_reason() {
+fn callee_bye_reports_its_reason() {
     let (mut bench, mut bob) = answered();
     let bye = bob.request(&mut bench, "BYE", &["Reason: Q.850;cause=16, SIP;cause=480;text=\"Gone\""], None);
     bench.receive(bye);
@@ -103,7 +103,7 @@ fn the_callee_hangs_up_with_a_reason() {
 }
 
 #[test]
-fn a_wrong_password_is_told_as_such() {
+fn rejected_call_password_is_reported() {
     let (mut bench, first) = invite(Some("offer"));
     bench.receive(with(reply(&first, 401, "x"), "WWW-Authenticate", CHALLENGE));
     let second = bench.request(&Method::Invite);
@@ -114,7 +114,7 @@ fn a_wrong_password_is_told_as_such() {
 }
 
 #[test]
-fn a_stale_nonce_is_not_a_wrong_password() {
+fn stale_nonce_is_answered_again() {
     let (mut bench, first) = invite(Some("offer"));
     bench.receive(with(reply(&first, 401, "x"), "WWW-Authenticate", CHALLENGE));
     let second = bench.request(&Method::Invite);
@@ -125,7 +125,7 @@ fn a_stale_nonce_is_not_a_wrong_password() {
 }
 
 #[test]
-fn a_proxy_and_a_server_may_both_challenge() {
+fn proxy_and_server_may_both_challenge() {
     let (mut bench, first) = invite(Some("offer"));
     bench.receive(with(reply(&first, 407, "x"), "Proxy-Authenticate", CHALLENGE));
     let second = bench.request(&Method::Invite);
@@ -137,7 +137,7 @@ fn a_proxy_and_a_server_may_both_challenge() {
 }
 
 #[test]
-fn a_call_that_is_canceled_while_it_rings_ends_with_487() {
+fn call_canceled_while_ringing_ends_with_487() {
     let (mut bench, invite) = invite(Some("offer"));
     bench.receive(reply(&invite, 180, "bob"));
     bench.take_events();
@@ -152,7 +152,7 @@ fn a_call_that_is_canceled_while_it_rings_ends_with_487() {
 }
 
 #[test]
-fn a_cancel_waits_for_the_first_sign_of_life() {
+fn cancel_waits_for_first_provisional_response() {
     let (mut bench, invite) = invite(Some("offer"));
     bench.command(Command::HangUp { invite: CALL, reason: None });
     assert_eq!(bench.event(), Event::Ended { invite: CALL, cause: Cause::Local });
@@ -164,7 +164,7 @@ fn a_cancel_waits_for_the_first_sign_of_life() {
 }
 
 #[test]
-fn a_success_that_crosses_the_cancel_is_acknowledged_and_ended() {
+fn response_2xx_crossing_cancel_gets_ack_and_bye() {
     let (mut bench, invite) = invite(Some("offer"));
     bench.receive(reply(&invite, 180, "bob"));
     bench.take_events();
@@ -180,7 +180,7 @@ fn a_success_that_crosses_the_cancel_is_acknowledged_and_ended() {
 }
 
 #[test]
-fn only_the_first_of_several_callees_is_kept() {
+fn only_first_answering_fork_is_kept() {
     let (mut bench, invite) = invite(Some("offer"));
     bench.receive(reply(&invite, 180, "bob"));
     bench.receive(reply(&invite, 180, "carol"));
@@ -202,7 +202,7 @@ fn only_the_first_of_several_callees_is_kept() {
     let bye = bench.request(&Method::Bye);
     assert_eq!(bye.headers.to().unwrap().tag(), Some("bob"));
     bench.receive(reply(&bye, 200, "bob"));
-    // The BYE was answered, but its ACK got lost.
+    // The BYE was answered, but the ACK was lost.
     bench.receive(with_body(reply(&invite, 200, "bob"), "bob's"));
     assert_eq!(bench.only().headers().to().unwrap().tag(), Some("bob"));
     bench.assert_quiet();
@@ -213,7 +213,7 @@ fn only_the_first_of_several_callees_is_kept() {
 }
 
 #[test]
-fn a_refusal_is_told_with_status_and_reason() {
+fn call_rejection_is_reported_with_status_and_reason() {
     let (mut bench, invite) = invite(Some("offer"));
     let mut busy = reply(&invite, 486, "bob");
     busy.reason = "On the other line".into();
@@ -225,7 +225,7 @@ fn a_refusal_is_told_with_status_and_reason() {
 }
 
 #[test]
-fn unanswered_request_is_retransmitted_then_times_out() {
+fn unanswered_call_ends_with_timeout() {
     let (mut bench, _) = invite(Some("offer"));
     bench.wait(Duration::from_secs(33));
     assert_eq!(bench.event(), Event::Ended { invite: CALL, cause: Cause::Failed(Failure::Timeout) });
@@ -233,7 +233,7 @@ fn unanswered_request_is_retransmitted_then_times_out() {
 }
 
 #[test]
-fn redirections_are_followed_best_first_and_none_twice() {
+fn redirects_are_followed_by_priority_each_once() {
     let (mut bench, first) = invite(Some("offer"));
     let moved = "<sip:c@example.org>;q=0.2, <sip:b@example.org>;q=0.9, <sip:bob@example.org>, <mailto:b@example.org>";
     bench.receive(with(reply(&first, 302, "x"), "Contact", moved));
@@ -258,7 +258,7 @@ fn redirections_are_followed_best_first_and_none_twice() {
 }
 
 #[test]
-fn a_call_in_an_unknown_accounts_name_fails_at_once() {
+fn call_with_unknown_account_fails_immediately() {
     let mut bench = Bench::new(settings());
     bench.command(Command::Invite { invite: CALL, request: Box::new(order(None)) });
     assert_eq!(bench.event(), Event::Ended { invite: CALL, cause: Cause::Failed(Failure::NoSuchHost) });
@@ -268,7 +268,7 @@ fn a_call_in_an_unknown_accounts_name_fails_at_once() {
 }
 
 #[test]
-fn the_answer_to_a_delayed_offer_goes_into_the_ack() {
+fn callee_offer_in_2xx_is_answered_in_ack() {
     let (mut bench, invite) = invite(None);
     assert!(invite.body.is_empty());
     bench.receive(with_body(reply(&invite, 200, "bob"), "offer"));
@@ -285,7 +285,7 @@ fn the_answer_to_a_delayed_offer_goes_into_the_ack() {
 }
 
 #[test]
-fn a_delayed_offer_that_is_refused_ends_the_call() {
+fn rejected_delayed_offer_ends_the_call() {
     let (mut bench, invite) = invite(None);
     bench.receive(with_body(reply(&invite, 200, "bob"), "offer"));
     bench.take_events();
@@ -298,7 +298,7 @@ fn a_delayed_offer_that_is_refused_ends_the_call() {
 }
 
 #[test]
-fn the_network_and_the_callee_are_gone() {
+fn unreachable_network_or_silent_callee_fails_the_call() {
     let (mut bench, _) = answered();
     bench.command(Command::HangUp { invite: CALL, reason: None });
     bench.request(&Method::Bye);
@@ -307,14 +307,14 @@ fn the_network_and_the_callee_are_gone() {
 }
 
 #[test]
-fn redirections_are_followed_as_far_as_the_operator_wants() {
+fn redirects_are_limited_by_configuration() {
     use Redirects::{All, Domain, Off};
     let (home, server, elsewhere) = ("sip:carol@example.org", "sip:carol@192.0.2.2:5080", "sip:carol@198.51.100.9");
     for (redirects, contact, is_followed) in [
         (Domain, home, true),
         (Domain, server, true),
         (Domain, elsewhere, false),
-        // By its host it would be at home: the way leads elsewhere, and the password with it.
+        // The host is the original one, but `maddr` selects another address, which would receive the credentials.
         (Domain, "sip:carol@example.org;maddr=198.51.100.9", false),
         (Domain, "sip:carol@192.0.2.2:5080;maddr=198.51.100.9", false),
         (All, elsewhere, true),
@@ -330,7 +330,7 @@ fn redirections_are_followed_as_far_as_the_operator_wants() {
             let Event::Ended { cause: Cause::Refused { status: 302, contacts, .. }, .. } = bench.event() else {
                 panic!()
             };
-            assert_eq!(contacts, [contact], "told, at least");
+            assert_eq!(contacts, [contact], "the contact is reported");
         }
     }
 }

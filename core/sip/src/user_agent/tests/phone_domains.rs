@@ -1,4 +1,4 @@
-//! Phones that register for names which the operator did not configure, and requests of others that have such a name.
+//! Tests of phones that register for domains that are not configured, and of other requests with such a domain.
 
 use super::bench::{ALICE, Bench, alice, settings};
 use super::phones::{authenticated, with_phones};
@@ -32,7 +32,7 @@ fn register_for(bench: &mut Bench, domain: &str) -> Vec<u16> {
         .collect()
 }
 
-/// The status of the final answer to a call; none: it rings.
+/// Returns the final status of a call, or `None` if it is ringing.
 fn call_from(bench: &mut Bench, source: &str, from: &str) -> Option<u16> {
     let from = format!("From: <{from}>;tag=x");
     let lines =
@@ -46,18 +46,18 @@ fn call_from(bench: &mut Bench, source: &str, from: &str) -> Option<u16> {
 }
 
 #[test]
-fn phone_registers_for_any_name_where_no_domain_is_configured() {
+fn phone_registers_for_any_domain_without_configured_domain() {
     let mut bench = Bench::new(with_phones());
     assert_eq!(register_for(&mut bench, "name.test"), [404]);
     let mut bench = Bench::new(any_domain());
     let call = |bench: &mut Bench| call_from(bench, "198.51.100.9:5060", "sip:desk@Name.test");
-    assert_eq!(call(&mut bench), Some(403), "anybody may write that name");
+    assert_eq!(call(&mut bench), Some(403), "the name alone is not sufficient");
     assert_eq!(register_for(&mut bench, "name.test"), [200]);
-    assert_eq!(call(&mut bench), Some(401), "a phone of here is challenged");
+    assert_eq!(call(&mut bench), Some(401), "a registered phone is challenged");
 }
 
 #[test]
-fn phone_that_registers_for_the_host_of_a_provider_does_not_stop_its_calls() {
+fn phone_with_provider_domain_does_not_block_provider_calls() {
     let mut bench = Bench::new(any_domain());
     bench.command(Command::AddAccount { account: ALICE, settings: Box::new(alice()) });
     assert_eq!(register_for(&mut bench, "example.org"), [200]);
@@ -68,14 +68,14 @@ fn phone_that_registers_for_the_host_of_a_provider_does_not_stop_its_calls() {
 }
 
 #[test]
-fn phone_at_the_address_of_a_server_calls_with_the_domain_of_the_relay() {
+fn phone_at_server_address_calls_with_relay_domain() {
     let mut bench = Bench::new(any_domain());
     bench.command(Command::AddAccount { account: ALICE, settings: Box::new(alice()) });
     assert_eq!(call_from(&mut bench, "192.0.2.2:5060", "sip:desk@relay.example"), Some(401));
 }
 
 #[test]
-fn phone_is_challenged_by_its_address_although_its_domain_is_not_learned() {
+fn phone_without_learned_domain_is_challenged_by_address() {
     let servers = || Destinations::new(Servers::listed(["pbx.example.org"]), true);
     let mut bench = Bench::new(Settings { destinations: servers(), ..any_domain() });
     assert_eq!(register_for(&mut bench, "pbx.example.org"), [200]);
@@ -91,11 +91,15 @@ fn phone_is_challenged_by_its_address_although_its_domain_is_not_learned() {
 }
 
 #[test]
-fn unknown_callers_are_taken_although_a_phone_registered_for_their_domain() {
+fn unknown_callers_are_accepted_despite_phone_with_their_domain() {
     let mut bench = Bench::new(Settings { accept_unknown: true, ..any_domain() });
     assert_eq!(register_for(&mut bench, "callers.test"), [200]);
     bench.take_events();
-    assert_eq!(call_from(&mut bench, "192.0.2.2:5060", "sip:desk@callers.test"), Some(401), "a phone is there");
+    assert_eq!(
+        call_from(&mut bench, "192.0.2.2:5060", "sip:desk@callers.test"),
+        Some(401),
+        "a phone is registered from this address"
+    );
     assert_eq!(call_from(&mut bench, "198.51.100.9:5060", "sip:desk@callers.test"), None);
     let Event::Incoming { request, .. } = bench.event() else { panic!("a call") };
     assert_eq!(request.origin, Origin::Unknown);

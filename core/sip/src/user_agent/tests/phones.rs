@@ -1,4 +1,4 @@
-//! Phones that register at the relay itself, call and are called.
+//! Tests of phones that register at the relay.
 
 use super::bench::{Bench, CALL, order, reply, sdp, settings, with_body};
 use crate::auth::{Asked, Client, Login, Secret, Verifier};
@@ -50,7 +50,7 @@ pub(super) fn register(bench: &mut Bench) -> BindingId {
 }
 
 #[test]
-fn a_phone_registers_and_is_called_the_way_it_came() {
+fn registered_phone_is_called_on_its_flow() {
     let mut bench = Bench::new(with_phones());
     let binding = register(&mut bench);
     let mut request = order(Some("offer"));
@@ -72,7 +72,7 @@ fn a_phone_registers_and_is_called_the_way_it_came() {
 }
 
 #[test]
-fn a_phone_calls_with_its_password() {
+fn phone_call_is_authenticated() {
     let mut bench = Bench::new(with_phones());
     let lines = [
         "From: <sip:desk@relay.example>;tag=d",
@@ -89,7 +89,7 @@ fn a_phone_calls_with_its_password() {
 }
 
 #[test]
-fn a_phone_does_not_call_in_anothers_name_nor_with_a_wrong_password() {
+fn phone_call_with_wrong_identity_or_password_is_rejected() {
     let mut bench = Bench::new(with_phones());
     let invite = |bench: &mut Bench, call: &str| {
         let call_id = format!("Call-ID: {call}");
@@ -128,7 +128,7 @@ fn requests_without_authentication_occupy_no_transaction() {
         let request = bench.make(&format!("{method} sip:x@relay.example"), &lines, None);
         bench.receive(request);
     }
-    assert_eq!(bench.sent.len(), 600, "each was answered");
+    assert_eq!(bench.sent.len(), 600, "each request was answered");
     assert_eq!(bench.agent.counts(), before);
 }
 
@@ -146,13 +146,13 @@ fn flows_are_kept_for_phones_and_calls() {
     let invite = bench.request(&Method::Invite);
     bench.receive(reply(&invite, 486, "desk"));
     bench.wait(core::time::Duration::from_secs(40));
-    assert_eq!(kept(&bench), 1, "the call is over");
+    assert_eq!(kept(&bench), 1, "the call has ended");
     bench.wait(core::time::Duration::from_secs(3_600));
     assert_eq!(kept(&bench), 0, "the registration has expired");
 }
 
 #[test]
-fn phones_behind_a_nat_are_kept_reachable() {
+fn phone_behind_nat_receives_keep_alives() {
     let interval = core::time::Duration::from_secs(25);
     let mut bench = Bench::new(Settings { nat_keep_alive: interval, ..with_phones() });
     register(&mut bench);

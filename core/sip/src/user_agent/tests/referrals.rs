@@ -1,4 +1,4 @@
-//! REFER both ways.
+//! Tests of sent and received REFER requests.
 
 use super::bench::{Bench, CALL, Far, called_out, order, reply, settings, with, with_body};
 use crate::message::{Method, Request};
@@ -25,7 +25,7 @@ fn progress(status: u16, is_final: bool) -> Event {
 }
 
 #[test]
-fn a_referral_is_accepted_and_its_progress_told() {
+fn sent_refer_progress_is_reported() {
     let (mut bench, mut bob) = called_out(settings(), &[]);
     let request = refer(&mut bench, None);
     assert_eq!(request.headers.get("Refer-To"), Some("<sip:carol@example.org>"));
@@ -42,7 +42,7 @@ fn a_referral_is_accepted_and_its_progress_told() {
 }
 
 #[test]
-fn a_refused_referral_is_told_as_refused() {
+fn rejected_refer_is_reported() {
     for status in [405, 501, 603] {
         let (mut bench, _) = called_out(settings(), &[]);
         let request = refer(&mut bench, None);
@@ -52,7 +52,7 @@ fn a_refused_referral_is_told_as_refused() {
 }
 
 #[test]
-fn a_referral_without_subscription_is_told_once() {
+fn refer_without_subscription_is_reported_once() {
     let (mut bench, _) = called_out(settings(), &[]);
     let request = refer(&mut bench, None);
     bench.receive(with(reply(&request, 202, "bob"), "Refer-Sub", "false"));
@@ -60,7 +60,7 @@ fn a_referral_without_subscription_is_told_once() {
 }
 
 #[test]
-fn a_referral_of_which_nothing_is_heard_ends() {
+fn refer_subscription_without_notify_expires() {
     let (mut bench, _) = called_out(settings(), &[]);
     let request = refer(&mut bench, None);
     bench.receive(reply(&request, 202, "bob"));
@@ -69,7 +69,7 @@ fn a_referral_of_which_nothing_is_heard_ends() {
 }
 
 #[test]
-fn a_subscription_that_ends_without_result_is_no_success() {
+fn refer_subscription_without_result_fails() {
     let (mut bench, mut bob) = called_out(settings(), &[]);
     let request = refer(&mut bench, None);
     bench.receive(reply(&request, 202, "bob"));
@@ -79,7 +79,7 @@ fn a_subscription_that_ends_without_result_is_no_success() {
 }
 
 #[test]
-fn an_attended_transfer_names_the_call_to_be_replaced() {
+fn attended_transfer_refer_to_carries_replaces() {
     let (mut bench, _) = called_out(settings(), &[]);
     bench.command(Command::Invite { invite: SECOND, request: Box::new(order(Some("offer"))) });
     let invite = bench.request(&Method::Invite);
@@ -102,7 +102,7 @@ fn asked(bench: &mut Bench, bob: &mut Far, refer_to: &str, more: &[&str]) {
 }
 
 #[test]
-fn the_peer_refers_and_is_told_how_it_goes() {
+fn received_refer_is_answered_with_notify() {
     let (mut bench, mut bob) = called_out(settings(), &[]);
     asked(&mut bench, &mut bob, "<sip:carol@example.org>", &["Referred-By: <sip:bob@example.org>"]);
     assert_eq!(
@@ -136,7 +136,7 @@ fn the_peer_refers_and_is_told_how_it_goes() {
 }
 
 #[test]
-fn a_peer_that_has_forgotten_the_subscription_does_not_end_the_call() {
+fn rejected_notify_ends_only_the_subscription() {
     let (mut bench, mut bob) = called_out(settings(), &[]);
     asked(&mut bench, &mut bob, "<sip:carol@example.org>", &[]);
     bench.command(Command::AnswerRefer { invite: CALL, status: 202 });
@@ -148,7 +148,7 @@ fn a_peer_that_has_forgotten_the_subscription_does_not_end_the_call() {
 }
 
 #[test]
-fn a_referral_to_a_call_of_this_relay_is_recognised() {
+fn refer_to_own_call_is_recognized() {
     let (mut bench, mut bob) = called_out(settings(), &[]);
     bench.command(Command::Invite { invite: SECOND, request: Box::new(order(Some("offer"))) });
     let invite = bench.request(&Method::Invite);
@@ -167,7 +167,7 @@ fn a_referral_to_a_call_of_this_relay_is_recognised() {
 }
 
 #[test]
-fn a_refused_or_senseless_referral_is_answered() {
+fn rejected_or_invalid_refer_is_answered() {
     let (mut bench, mut bob) = called_out(settings(), &[]);
     asked(&mut bench, &mut bob, "<sip:carol@example.org>", &["Refer-To: <sip:dave@example.org>"]);
     bench.response(400);
@@ -184,7 +184,7 @@ fn a_refused_or_senseless_referral_is_answered() {
 }
 
 #[test]
-fn a_silent_referral_makes_no_subscription() {
+fn refer_sub_false_creates_no_subscription() {
     let (mut bench, mut bob) = called_out(settings(), &[]);
     asked(&mut bench, &mut bob, "<sip:carol@example.org>", &["Refer-Sub: false"]);
     bench.take_events();
@@ -196,7 +196,7 @@ fn a_silent_referral_makes_no_subscription() {
 }
 
 #[test]
-fn a_referral_that_is_open_when_the_call_ends_is_answered() {
+fn pending_refer_at_call_end_is_answered() {
     let (mut bench, mut bob) = called_out(settings(), &[]);
     asked(&mut bench, &mut bob, "<sip:carol@example.org>", &[]);
     bench.take_events();

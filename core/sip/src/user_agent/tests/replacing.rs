@@ -1,4 +1,4 @@
-//! `Replaces` in calls that come in (RFC 3891), and in calls that go out.
+//! Tests of `Replaces` in inbound and outbound calls (RFC 3891).
 
 use super::bench::{Bench, CALL, Far, called_out, calling, order, reply, sdp, settings};
 use crate::message::Method;
@@ -19,7 +19,7 @@ fn named(far: &Far) -> String {
 }
 
 #[test]
-fn a_call_takes_the_place_of_another() {
+fn invite_with_replaces_is_reported() {
     let (mut bench, bob) = called_out(settings(), &[]);
     replacing(&mut bench, &named(&bob), &["Require: replaces"]);
     match bench.event() {
@@ -29,7 +29,7 @@ fn a_call_takes_the_place_of_another() {
 }
 
 #[test]
-fn a_call_that_is_no_more_or_never_was_is_not_replaced() {
+fn replaces_of_ended_or_unknown_call_is_rejected() {
     let (mut bench, bob) = called_out(settings(), &[]);
     replacing(&mut bench, &format!("{};early-only", named(&bob)), &[]);
     bench.response(486);
@@ -45,7 +45,7 @@ fn a_call_that_is_no_more_or_never_was_is_not_replaced() {
 }
 
 #[test]
-fn a_call_that_this_end_places_may_be_taken_over_before_it_is_answered() {
+fn outbound_early_dialog_can_be_replaced() {
     let (mut bench, invite) = calling(settings(), Some("offer"));
     bench.receive(reply(&invite, 180, "bob"));
     bench.take_events();
@@ -55,7 +55,7 @@ fn a_call_that_this_end_places_may_be_taken_over_before_it_is_answered() {
 }
 
 #[test]
-fn a_join_is_an_extension_that_is_not_known() {
+fn join_is_rejected_as_unsupported_extension() {
     let mut bench = Bench::with_alice(settings());
     let lines = ["From: <sip:c@example.org>;tag=c", "To: <sip:alice@example.org>", "Call-ID: c9", "CSeq: 1 INVITE"];
     let more = ["Contact: <sip:c@192.0.2.2>", "Join: x;to-tag=a;from-tag=b", "Require: join"];
@@ -66,7 +66,7 @@ fn a_join_is_an_extension_that_is_not_known() {
 }
 
 #[test]
-fn a_call_out_says_what_it_replaces_and_who_sent_it() {
+fn outbound_invite_has_replaces_and_referred_by() {
     let mut bench = Bench::with_alice(settings());
     let mut request = order(Some("offer"));
     request.replaces = Some("c1;to-tag=t;from-tag=f".into());

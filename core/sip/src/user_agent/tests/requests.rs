@@ -1,4 +1,4 @@
-//! The other requests, in dialogs and outside them, and what applications put into a call.
+//! Tests of other methods, in dialogs and outside, and of application headers.
 
 use super::bench::{Bench, CALL, called_out, order, reply, sdp, settings};
 use crate::message::Method;
@@ -24,7 +24,7 @@ fn ask(bench: &mut Bench, method: &str, uri: &str, more: &[&str]) {
 }
 
 #[test]
-fn options_tells_what_can_be_done() {
+fn options_response_lists_capabilities() {
     let (mut bench, mut bob) = called_out(settings(), &[]);
     ask(&mut bench, "OPTIONS", "sip:192.0.2.1", &[]);
     let outside = bench.response(200);
@@ -39,7 +39,7 @@ fn options_tells_what_can_be_done() {
 }
 
 #[test]
-fn methods_that_are_not_taken_get_the_status_that_says_why() {
+fn unsupported_methods_get_their_status() {
     let mut bench = Bench::with_alice(settings());
     let cases = [
         ("SUBSCRIBE", 489),
@@ -66,7 +66,7 @@ fn methods_that_are_not_taken_get_the_status_that_says_why() {
 }
 
 #[test]
-fn methods_in_a_dialog_that_are_not_taken_do_not_end_it() {
+fn unsupported_in_dialog_method_keeps_the_dialog() {
     let (mut bench, mut bob) = called_out(settings(), &[]);
     for (method, status) in [("SUBSCRIBE", 489), ("PUBLISH", 405), ("REGISTER", 405), ("DANCE", 501), ("NOTIFY", 489)] {
         let request = bob.request(&mut bench, method, &[], None);
@@ -80,7 +80,7 @@ fn methods_in_a_dialog_that_are_not_taken_do_not_end_it() {
 }
 
 #[test]
-fn a_message_that_nobody_would_see_is_not_taken() {
+fn message_method_is_rejected() {
     let (mut bench, mut bob) = called_out(settings(), &[]);
     let lines = ["From: \"Bob\" <sip:bob@example.org>;tag=b", "To: <sip:a@b>", "Call-ID: m1", "CSeq: 1 MESSAGE"];
     let body = Body { content_type: "text/plain".into(), octets: b"hello".to_vec() };
@@ -95,7 +95,7 @@ fn a_message_that_nobody_would_see_is_not_taken() {
 }
 
 #[test]
-fn whoever_is_called_by_sips_is_called_back_by_it() {
+fn sips_request_has_sips_contact() {
     let mut bench = Bench::with_alice(settings());
     let mut request = order(Some("offer"));
     request.to = Destination::Uri("sips:bob@example.org".into());
@@ -105,7 +105,7 @@ fn whoever_is_called_by_sips_is_called_back_by_it() {
 }
 
 #[test]
-fn info_goes_both_ways() {
+fn info_is_sent_and_received() {
     let (mut bench, mut bob) = called_out(settings(), &[]);
     let digit = Body { content_type: "application/dtmf-relay".into(), octets: b"Signal=5\r\n".to_vec() };
     bench.command(Command::Info { invite: CALL, body: digit.clone() });
@@ -136,7 +136,7 @@ fn info_package_is_rejected_with_empty_recv_info() {
 }
 
 #[test]
-fn an_application_sets_no_header_that_the_user_agent_answers_for() {
+fn application_cannot_set_user_agent_headers() {
     for (name, value) in [
         ("Via", "x"),
         ("v", "x"),
@@ -171,7 +171,7 @@ fn an_application_sets_no_header_that_the_user_agent_answers_for() {
 }
 
 #[test]
-fn a_display_name_ends_no_header() {
+fn display_name_with_line_break_stays_in_header() {
     let mut bench = Bench::with_alice(settings());
     let mut request = order(Some("offer"));
     let name = Some("Eve\"\r\nX-Worse: 2".to_owned());
@@ -183,7 +183,7 @@ fn a_display_name_ends_no_header() {
 }
 
 #[test]
-fn an_anonymous_caller_is_known_to_the_server_only() {
+fn anonymous_caller_is_identified_to_server_only() {
     let mut bench = Bench::with_alice(settings());
     let mut request = order(Some("offer"));
     request.anonymous = true;
@@ -195,7 +195,7 @@ fn an_anonymous_caller_is_known_to_the_server_only() {
 }
 
 #[test]
-fn a_trunk_asserts_who_calls() {
+fn trunk_asserts_the_caller_identity() {
     let mut bench = Bench::with_alice(settings());
     let mut request = order(Some("offer"));
     request.asserted = Some(Identity { name: None, uri: "tel:+4930123".into() });
@@ -204,7 +204,7 @@ fn a_trunk_asserts_who_calls() {
 }
 
 #[test]
-fn a_telephone_number_is_called_at_the_accounts_server() {
+fn tel_uri_is_called_at_account_server() {
     let mut bench = Bench::with_alice(settings());
     let mut request = order(Some("offer"));
     request.to = Destination::Uri("tel:+49-30-123".into());
@@ -213,7 +213,7 @@ fn a_telephone_number_is_called_at_the_accounts_server() {
 }
 
 #[test]
-fn a_trusted_server_says_who_calls() {
+fn trusted_server_asserts_the_caller() {
     let trusted = vec!["192.0.2.2".parse().unwrap()];
     let mut bench = Bench::with_alice(Settings { trusted, accept_unknown: true, ..settings() });
     let more = ["P-Asserted-Identity: \"Bob\" <sip:+49301@example.org>", "Privacy: id"];
@@ -229,7 +229,7 @@ fn a_trusted_server_says_who_calls() {
 }
 
 #[test]
-fn a_flood_of_calls_from_one_address_is_stopped() {
+fn calls_from_one_address_are_limited() {
     let mut bench = Bench::with_alice(Settings { accept_unknown: true, ..settings() });
     for _ in 0..256 {
         ask(&mut bench, "INVITE", "sip:reception@relay.example", &[]);
@@ -242,7 +242,7 @@ fn a_flood_of_calls_from_one_address_is_stopped() {
 }
 
 #[test]
-fn shutdown_ends_everything() {
+fn shutdown_ends_calls_and_registrations() {
     let (mut bench, _) = called_out(settings(), &[]);
     ask(&mut bench, "INVITE", "sip:alice-1@192.0.2.1", &[]);
     bench.take_events();

@@ -1,4 +1,4 @@
-//! Arbitrary scripts.
+//! Tests of the fuzz target with random scripts.
 
 use crate::user_agent::fuzz_calls;
 use proptest::collection::vec;
@@ -6,7 +6,7 @@ use proptest::prelude::any;
 use proptest::test_runner::{Config, TestRunner};
 
 #[test]
-fn whatever_peer_and_call_model_do_every_call_ends_once_and_leaves_nothing() {
+fn random_script_ends_every_call_once() {
     let config = Config { cases: 100, failure_persistence: None, ..Config::default() };
     TestRunner::new(config)
         .run(&vec(any::<u8>(), 0..400), |script| {

@@ -1,11 +1,11 @@
-//! Every state of a call with every kind of input, against the tables that are committed here.
+//! Transition tables of calls: every state with every kind of input, compared with committed tables.
 
 use super::bench::{Bench, CALL, Far, INBOUND, called_in, calling, reply, sdp, settings, with, with_body};
 use crate::message::{Message, Method, Request};
 use crate::user_agent::io::{Branch, Command, Event, InviteId};
 use core::time::Duration;
 
-/// A call in some state, and what its other end needs to go on.
+/// A call in some state, with its peer.
 struct Case {
     bench: Bench,
     invite: Request,
@@ -16,7 +16,7 @@ struct Case {
 type Step = fn(&mut Case);
 
 impl Case {
-    fn say(&mut self, method: &str, more: &[&str], body: Option<&str>) {
+    fn send(&mut self, method: &str, more: &[&str], body: Option<&str>) {
         let request = self.far.request(&mut self.bench, method, more, body.map(sdp).as_ref());
         self.bench.receive(request);
     }
@@ -44,7 +44,7 @@ impl Case {
 
     fn prack(&mut self, body: Option<&str>) {
         let rseq = self.bench.last_rseq.clone().unwrap_or_else(|| "1".into());
-        self.say("PRACK", &[&format!("RAck: {rseq} 1 INVITE")], body);
+        self.send("PRACK", &[&format!("RAck: {rseq} 1 INVITE")], body);
     }
 
     fn forget(&mut self) {
@@ -52,8 +52,8 @@ impl Case {
         self.bench.events.clear();
     }
 
-    /// What was sent and told since.
-    fn told(&mut self) -> String {
+    /// Returns the messages and events since the last call.
+    fn outputs(&mut self) -> String {
         let sent = self.bench.sent.drain(..).map(|message| match message {
             Message::Request(request) => format!(">{}{}", request.method, described(&request.body)),
             Message::Response(response) => {
@@ -61,9 +61,9 @@ impl Case {
                 format!(">{} {method}{}", response.status, described(&response.body))
             }
         });
-        let told: Vec<String> =
+        let outputs: Vec<String> =
             sent.collect::<Vec<_>>().into_iter().chain(self.bench.events.drain(..).map(name)).collect();
-        if told.is_empty() { "-".into() } else { told.join(", ") }
+        if outputs.is_empty() { "-".into() } else { outputs.join(", ") }
     }
 }
 
@@ -112,14 +112,14 @@ const COMMANDS: [(&str, Step); 8] = [
 ];
 
 const PEER: [(&str, Step); 8] = [
-    ("peer's BYE", |case| case.say("BYE", &[], None)),
-    ("peer's re-INVITE", |case| case.say("INVITE", &[], Some("theirs"))),
-    ("peer's UPDATE", |case| case.say("UPDATE", &[], Some("theirs"))),
-    ("peer's empty UPDATE", |case| case.say("UPDATE", &[], None)),
-    ("peer's INFO", |case| case.say("INFO", &[], Some("digit"))),
-    ("peer's REFER", |case| case.say("REFER", &["Refer-To: <sip:c@example.org>"], None)),
-    ("peer's NOTIFY", |case| case.say("NOTIFY", &["Event: refer", "Subscription-State: active"], None)),
-    ("peer's OPTIONS", |case| case.say("OPTIONS", &[], None)),
+    ("peer's BYE", |case| case.send("BYE", &[], None)),
+    ("peer's re-INVITE", |case| case.send("INVITE", &[], Some("theirs"))),
+    ("peer's UPDATE", |case| case.send("UPDATE", &[], Some("theirs"))),
+    ("peer's empty UPDATE", |case| case.send("UPDATE", &[], None)),
+    ("peer's INFO", |case| case.send("INFO", &[], Some("digit"))),
+    ("peer's REFER", |case| case.send("REFER", &["Refer-To: <sip:c@example.org>"], None)),
+    ("peer's NOTIFY", |case| case.send("NOTIFY", &["Event: refer", "Subscription-State: active"], None)),
+    ("peer's OPTIONS", |case| case.send("OPTIONS", &[], None)),
 ];
 
 fn client(offer: Option<&str>, steps: &[Step]) -> Case {
@@ -152,8 +152,8 @@ fn check(make: impl Fn(&str) -> Case, states: &[&str], inputs: &[(&str, Step)], 
         for (input, step) in inputs {
             let mut case = make(state);
             step(&mut case);
-            table.push_str(&format!("{state} | {input} | {}\n", case.told()));
-            // Whatever it was, the call can be ended and leaves nothing.
+            table.push_str(&format!("{state} | {input} | {}\n", case.outputs()));
+            // After any input the call can be ended and leaves no state.
             let id = case.id;
             case.bench.command(Command::HangUp { invite: id, reason: None });
             case.bench.assert_empty();
@@ -162,11 +162,11 @@ fn check(make: impl Fn(&str) -> Case, states: &[&str], inputs: &[(&str, Step)], 
     if table != committed {
         println!("{table}");
     }
-    assert!(table == committed, "the user agent does not do what {file} says; see the output for what it does");
+    assert!(table == committed, "the transition table differs from {file}; the actual table is printed above");
 }
 
 #[test]
-fn a_call_out_in_every_state_with_every_input() {
+fn outbound_call_state_table_matches_committed() {
     let responses: [(&str, Step); 10] = [
         ("100", |case| case.reply(100, "", None)),
         ("180", |case| case.reply(180, "bob", None)),
@@ -203,7 +203,7 @@ fn a_call_out_in_every_state_with_every_input() {
                 case.bench.command(Command::Offer { invite: CALL, body: sdp("ours") });
             }],
         ),
-        "offered" => client(Some("offer"), &[answer, |case| case.say("INVITE", &[], Some("offer 2"))]),
+        "offered" => client(Some("offer"), &[answer, |case| case.send("INVITE", &[], Some("offer 2"))]),
         "leaving" => client(Some("offer"), &[answer, hang_up]),
         "over" => client(Some("offer"), &[|case| case.reply(486, "bob", None)]),
         other => panic!("{other}"),
@@ -226,7 +226,7 @@ fn a_call_out_in_every_state_with_every_input() {
 }
 
 #[test]
-fn a_call_in_in_every_state_with_every_input() {
+fn inbound_call_state_table_matches_committed() {
     let inputs: [(&str, Step); 10] = [
         ("ring", |case| case.bench.command(Command::Ring { invite: INBOUND, status: 180, body: None })),
         ("ring with description", |case| {

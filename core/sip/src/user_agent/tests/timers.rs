@@ -1,4 +1,4 @@
-//! Session timers (RFC 4028).
+//! Tests of session timers (RFC 4028).
 
 use super::bench::{
     Bench, CALL, FROM_BOB, INBOUND, answered_in, called_out, calling, reply, sdp, settings, with, with_body,
@@ -12,7 +12,7 @@ fn timed() -> Settings {
 }
 
 #[test]
-fn a_call_asks_for_a_session_interval_and_for_more_where_that_is_too_short() {
+fn session_interval_is_requested_and_raised_after_422() {
     let (mut bench, invite) = calling(timed(), Some("offer"));
     assert_eq!(invite.headers.get("Session-Expires"), Some("1800"));
     assert!(invite.headers.supports("timer"));
@@ -21,13 +21,13 @@ fn a_call_asks_for_a_session_interval_and_for_more_where_that_is_too_short() {
     let again = bench.request(&Method::Invite);
     assert_eq!(again.headers.get("Session-Expires"), Some("3600"));
     assert_eq!(again.headers.get("Min-SE"), Some("3600"));
-    // A server that is never content is not asked for ever.
+    // The number of 422 responses that are followed is limited.
     bench.receive(with(reply(&again, 422, "x"), "Min-SE", "3600"));
     assert!(matches!(bench.event(), Event::Ended { cause: Cause::Refused { status: 422, .. }, .. }));
 }
 
 #[test]
-fn the_refresher_refreshes_at_half_the_interval_by_update() {
+fn refresher_sends_update_at_half_the_interval() {
     let more = [("Session-Expires", "600;refresher=uac"), ("Allow", "INVITE, ACK, BYE, UPDATE")];
     let (mut bench, _) = called_out(timed(), &more);
     bench.wait(Duration::from_secs(299));
@@ -44,7 +44,7 @@ fn the_refresher_refreshes_at_half_the_interval_by_update() {
 }
 
 #[test]
-fn a_peer_without_update_gets_the_description_in_force_again() {
+fn refresh_without_update_resends_current_description() {
     let (mut bench, _) =
         called_out(timed(), &[("Session-Expires", "600;refresher=uac"), ("Allow", "INVITE, ACK, BYE")]);
     bench.wait(Duration::from_secs(300));
@@ -56,7 +56,7 @@ fn a_peer_without_update_gets_the_description_in_force_again() {
 }
 
 #[test]
-fn a_refresh_that_brings_a_new_description_is_told() {
+fn refresh_with_new_description_is_reported() {
     let (mut bench, _) =
         called_out(timed(), &[("Session-Expires", "600;refresher=uac"), ("Allow", "INVITE, ACK, BYE")]);
     bench.wait(Duration::from_secs(300));
@@ -67,7 +67,7 @@ fn a_refresh_that_brings_a_new_description_is_told() {
 }
 
 #[test]
-fn a_session_that_is_not_refreshed_ends() {
+fn session_without_refresh_ends() {
     let (mut bench, _) = called_out(timed(), &[("Session-Expires", "600;refresher=uas")]);
     bench.wait(Duration::from_secs(567));
     bench.assert_quiet();
@@ -78,7 +78,7 @@ fn a_session_that_is_not_refreshed_ends() {
 }
 
 #[test]
-fn a_refresh_of_the_peers_keeps_the_session() {
+fn peer_refresh_extends_the_session() {
     let (mut bench, mut bob) = called_out(timed(), &[("Session-Expires", "600;refresher=uas")]);
     bench.wait(Duration::from_secs(400));
     let update = bob.request(&mut bench, "UPDATE", &["Supported: timer", "Session-Expires: 600;refresher=uac"], None);
@@ -91,7 +91,7 @@ fn a_refresh_of_the_peers_keeps_the_session() {
 }
 
 #[test]
-fn a_refresh_that_is_refused_is_tried_until_the_interval_ends() {
+fn rejected_refresh_is_repeated_until_expiry() {
     let more = [("Session-Expires", "600;refresher=uac"), ("Allow", "UPDATE")];
     let (mut bench, _) = called_out(timed(), &more);
     let mut tries = Vec::new();
@@ -110,14 +110,14 @@ fn a_refresh_that_is_refused_is_tried_until_the_interval_ends() {
             }
         }
     }
-    assert_eq!(tries.len(), 30, "every ten seconds");
+    assert_eq!(tries.len(), 30, "one attempt every ten seconds");
     assert!(tries[0] == Method::Update && tries[1..].iter().all(|method| *method == Method::Invite), "{tries:?}");
     assert_eq!(bench.event(), Event::Ended { invite: CALL, cause: Cause::Lost });
     bench.request(&Method::Bye);
 }
 
 #[test]
-fn a_caller_with_timers_refreshes_and_one_without_is_refreshed() {
+fn caller_with_timer_support_is_refresher() {
     let (_, _, with_timers) = answered_in(timed(), &["Supported: timer", "Session-Expires: 1200"]);
     assert_eq!(with_timers.headers.get("Session-Expires"), Some("1200;refresher=uac"));
     assert_eq!(with_timers.headers.get("Require"), Some("timer"));
@@ -129,7 +129,7 @@ fn a_caller_with_timers_refreshes_and_one_without_is_refreshed() {
 }
 
 #[test]
-fn an_interval_that_is_too_short_is_refused() {
+fn brief_session_interval_is_rejected_with_422() {
     let mut bench = Bench::with_alice(timed());
     let lines: Vec<&str> = FROM_BOB.iter().copied().chain(["Supported: timer", "Session-Expires: 60"]).collect();
     let invite = bench.make("INVITE sip:alice-1@192.0.2.1", &lines, None);
@@ -139,7 +139,7 @@ fn an_interval_that_is_too_short_is_refused() {
 }
 
 #[test]
-fn without_session_timers_nothing_is_said_of_them() {
+fn disabled_session_timer_sends_no_headers() {
     let (mut bench, _, success) = answered_in(settings(), &["Supported: timer", "Session-Expires: 1200"]);
     assert!(!success.headers.has("Session-Expires") && !success.headers.supports("timer"));
     bench.wait(Duration::from_secs(2_000));

@@ -1,7 +1,9 @@
-//! User agents that call one another through a network that loses, repeats, delays and overtakes, directly and through a
-//! proxy that forks: whatever crosses whatever, both ends of a call come to the same end, and nothing is left.
+//! Simulation of user agents that call one another, directly and through a forking proxy, over a network that loses,
+//! duplicates, delays and reorders messages. Both sides of each call must reach the same state, and no state may
+//! remain.
 //!
-//! A failure names its seed; with that in `OFFHOOK_SIM_SEED`, `replay` runs it alone and says what happened.
+//! A failure prints its seed. With that value in `OFFHOOK_SIM_SEED`, the test `replay` runs it alone and prints a
+//! trace.
 
 mod model;
 mod proxy;
@@ -11,7 +13,7 @@ use crate::transport::{FlowId, Hop, Source, Target, Transport};
 use crate::user_agent::io::{Command, Destination, Event, Input, InviteId, OutboundInvite, Output, Settings};
 use crate::user_agent::{Counts, UserAgent};
 use core::time::Duration;
-use model::{Model, Wish};
+use model::{Model, PlannedCommand};
 use offhook_clock::{Time, earliest};
 use proxy::Proxy;
 use rand_chacha::ChaCha20Rng;
@@ -19,12 +21,12 @@ use rand_core::{Rng as _, SeedableRng as _};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-/// Three user agents; behind them, the proxy.
+/// Three user agents. The node after them is the proxy.
 const AGENTS: usize = 3;
 const PROXY: usize = AGENTS;
 
-/// How long things happen at random, and how long they may take to settle then.
-const UNREST: Duration = Duration::from_secs(12);
+/// The time of random actions, and the time after which all calls must be settled.
+const ACTIVE_TIME: Duration = Duration::from_secs(12);
 const SETTLED_AFTER: Duration = Duration::from_secs(150);
 
 fn address(node: usize) -> SocketAddr {
@@ -38,13 +40,13 @@ enum Plan {
         from: usize,
         octets: Vec<u8>,
     },
-    /// The model of an agent does what it planned.
+    /// The model of an agent issues a planned command.
     Do {
         at: usize,
-        pending_offer: Wish,
+        planned: PlannedCommand,
     },
-    /// Somebody does something.
-    Stir,
+    /// An agent performs a random action.
+    Act,
     Call {
         at: usize,
     },
@@ -58,12 +60,12 @@ struct World {
     agents: Vec<UserAgent>,
     models: Vec<Model>,
     proxy: Proxy,
-    /// Of a thousand messages.
+    /// In thousandths of the messages.
     lost: u32,
     repeated: u32,
     marks: u64,
     bodies: u64,
-    /// What was sent: methods, and statuses with methods.
+    /// The kinds of sent messages: methods, and status codes with methods.
     seen: BTreeSet<String>,
     trace: Option<Vec<String>>,
 }
@@ -113,7 +115,7 @@ impl World {
         }
         for _ in 0..world.below(16) {
             let after = world.up_to(12_000);
-            world.plan(after, Plan::Stir);
+            world.plan(after, Plan::Act);
         }
         world
     }
@@ -142,10 +144,10 @@ impl World {
     }
 
     fn is_calm(&self) -> bool {
-        self.now >= Time::EPOCH + UNREST
+        self.now >= Time::EPOCH + ACTIVE_TIME
     }
 
-    /// Does what is next; false: nothing will ever happen again, or not before `until`.
+    /// Performs the next action or timer. Returns false if there is none before `until`.
     fn step(&mut self, until: Time) -> bool {
         let plan = self.plans.first_key_value().map(|((at, _), _)| *at);
         let of_agents = self.agents.iter().filter_map(UserAgent::poll_timeout).min();
@@ -180,18 +182,18 @@ impl World {
                 return;
             }
         }
-        panic!("it never ends");
+        panic!("the simulation does not end");
     }
 
     fn carry_out(&mut self, plan: Plan) {
         match plan {
             Plan::Arrive { at, from, octets } => self.arrive(at, from, octets),
-            Plan::Do { at, pending_offer } => {
-                if let Some(command) = self.models[at].command(pending_offer) {
+            Plan::Do { at, planned } => {
+                if let Some(command) = self.models[at].command(planned) {
                     self.command(at, command);
                 }
             }
-            Plan::Stir => self.stir(),
+            Plan::Act => self.act(),
             Plan::Call { at } => self.call(at),
         }
     }
@@ -213,7 +215,7 @@ impl World {
         let to = match hop {
             Hop::Flow(FlowId(node)) => usize::try_from(*node).unwrap(),
             Hop::Target(Target { address: to, .. }) => {
-                (0..=PROXY).find(|node| address(*node) == *to).unwrap_or_else(|| panic!("{to} is nobody"))
+                (0..=PROXY).find(|node| address(*node) == *to).unwrap_or_else(|| panic!("{to} is not a node"))
             }
         };
         self.seen.insert(kind(octets));
@@ -238,7 +240,7 @@ impl World {
                 Output::Resolve { host, .. } => panic!("{host} needs no resolver"),
                 Output::Close { flow } => panic!("{flow:?} has no keep-alive"),
                 Output::KeepFlow { .. } | Output::ReleaseFlow { .. } => {}
-                Output::Event(event) => self.told(node, event),
+                Output::Event(event) => self.handle_event(node, event),
             }
         }
     }
@@ -255,15 +257,15 @@ impl World {
         self.collect(node);
     }
 
-    fn told(&mut self, node: usize, event: Event) {
+    fn handle_event(&mut self, node: usize, event: Event) {
         self.note(|| format!("{node} {event:?}"));
-        let wishes = self.models[node].learn(event, &mut self.rng, &mut self.bodies);
-        for (after, pending_offer) in wishes {
-            self.plan(after, Plan::Do { at: node, pending_offer });
+        let commands = self.models[node].handle_event(event, &mut self.rng, &mut self.bodies);
+        for (after, planned) in commands {
+            self.plan(after, Plan::Do { at: node, planned });
         }
     }
 
-    /// A call to another agent, or through the proxy to both others.
+    /// Places a call to another agent, or through the proxy to both others.
     fn call(&mut self, at: usize) {
         self.marks += 1;
         let other = (at + 1 + self.below(AGENTS - 1)) % AGENTS;
@@ -286,8 +288,8 @@ impl World {
         self.command(at, Command::Invite { invite, request: Box::new(request) });
     }
 
-    /// Somebody does something with one of its calls.
-    fn stir(&mut self) {
+    /// Performs a random action on one of the agent's calls.
+    fn act(&mut self) {
         let at = self.below(AGENTS);
         let live = self.models[at].live();
         if live.is_empty() {
@@ -303,7 +305,7 @@ impl World {
         self.command(at, command);
     }
 
-    /// Both ends of each call are in the same state: none of them there, or both, with the same descriptions.
+    /// Asserts that both sides of each call are in the same state: ended, or established with the same descriptions.
     fn assert_agreement(&self) {
         for (caller, model) in self.models.iter().enumerate() {
             for (invite, call) in model.calls.iter().filter(|(invite, _)| matches!(invite, InviteId::Outbound(_))) {
@@ -325,7 +327,7 @@ impl World {
         }
     }
 
-    /// The calls outlive the process.
+    /// Serializes the agents and continues with the deserialized copies.
     fn save_and_load(&mut self) {
         for agent in &mut self.agents {
             let saved = serde_json::to_string(agent).unwrap();
@@ -354,9 +356,10 @@ impl World {
         assert_eq!(self.proxy.layer.transaction_count(), (0, 0));
     }
 
-    /// Unrest, calm, end. How many calls were answered, and what was sent.
+    /// Runs the active and the settling period, then ends all calls. Returns the number of answered calls and the kinds
+    /// of sent messages.
     fn live(&mut self) -> (usize, BTreeSet<String>) {
-        self.run_until(Time::EPOCH + UNREST);
+        self.run_until(Time::EPOCH + ACTIVE_TIME);
         self.save_and_load();
         for node in 0..AGENTS {
             for command in self.models[node].decide(&mut self.bodies) {
@@ -380,7 +383,7 @@ fn settings(node: usize, session_expires: Duration) -> Settings {
     Settings { session_expires, ..settings }
 }
 
-/// The method of a request, the status and method of a response.
+/// Returns the method of a request, or the status code and method of a response.
 fn kind(octets: &[u8]) -> String {
     let text = String::from_utf8_lossy(octets);
     let (first, rest) = text.split_once("\r\n").unwrap_or_default();
@@ -398,7 +401,7 @@ fn summary(octets: &[u8]) -> String {
     format!("{first} [{cseq}] {}", String::from_utf8_lossy(message.body()).trim())
 }
 
-/// Runs one seed; what happened is printed where something is wrong.
+/// Runs one seed and prints it if the run fails.
 fn run(seed: u64) -> (usize, BTreeSet<String>) {
     let result = std::panic::catch_unwind(|| World::new(seed, false).live());
     result.unwrap_or_else(|panic| {
@@ -411,8 +414,8 @@ fn number(text: Option<&str>) -> Option<u64> {
     text.and_then(|text| text.parse().ok())
 }
 
-/// Every second seed, so that two threads share the work.
-fn whatever_crosses_whatever(first: u64) {
+/// Runs every second seed, so that two test threads share the work.
+fn run_simulations(first: u64) {
     let seeds = (first..number(option_env!("OFFHOOK_SIM_RUNS")).unwrap_or(300)).step_by(2);
     let runs = seeds.clone().fold(0, |count, _| count + 1);
     let mut seen = BTreeSet::new();
@@ -423,7 +426,7 @@ fn whatever_crosses_whatever(first: u64) {
     }
     let expected = usize::try_from(runs / 2).unwrap();
     assert!(answered > expected, "only {answered} calls in {runs} runs were answered");
-    // What never happens is not tested. Some of it is rare.
+    // Asserts coverage: each of these kinds must occur. Some of them are rare.
     let often =
         ["CANCEL", "PRACK", "UPDATE", "REFER", "NOTIFY", "487 INVITE", "486 INVITE", "488 INVITE", "491 INVITE"];
     let seldom = ["500 INVITE", "481 INVITE", "481 BYE", "481 PRACK", "481 INFO", "491 UPDATE"];
@@ -435,16 +438,16 @@ fn whatever_crosses_whatever(first: u64) {
 }
 
 #[test]
-fn whatever_crosses_whatever_both_ends_agree_and_nothing_is_left_even_seeds() {
-    whatever_crosses_whatever(0);
+fn both_sides_agree_on_lossy_network_even_seeds() {
+    run_simulations(0);
 }
 
 #[test]
-fn whatever_crosses_whatever_both_ends_agree_and_nothing_is_left_odd_seeds() {
-    whatever_crosses_whatever(1);
+fn both_sides_agree_on_lossy_network_odd_seeds() {
+    run_simulations(1);
 }
 
-/// For a seed that failed: all that happened, in order.
+/// Runs the seed of a failure again and prints a trace.
 #[test]
 fn replay() {
     let seed = number(option_env!("OFFHOOK_SIM_SEED")).unwrap_or(0);

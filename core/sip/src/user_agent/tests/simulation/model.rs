@@ -1,4 +1,4 @@
-//! The call model of a simulated agent: it answers what it must, and checks what it is told.
+//! The call model of a simulated agent: it answers calls and offers, and checks the events.
 
 use crate::user_agent::io::{Account, AccountId, Body, Branch, Command, Event, Identity, InviteId};
 use core::time::Duration;
@@ -25,7 +25,7 @@ pub(super) fn account(node: usize) -> Account {
     }
 }
 
-/// A description that nobody made before.
+/// Returns a description with unique content.
 pub(super) fn body(bodies: &mut u64) -> Body {
     *bodies += 1;
     Body { content_type: "application/sdp".into(), octets: format!("description {bodies}").into_bytes() }
@@ -36,22 +36,22 @@ pub(super) struct Call {
     pub(super) mark: String,
     pub(super) is_ended: bool,
     is_answered: bool,
-    /// The first offer came with the INVITE.
+    /// Whether the INVITE carried the first offer.
     has_offer: bool,
 }
 
-/// What an agent is going to say.
+/// A command that an agent will issue.
 #[derive(Clone, Debug)]
-pub(super) struct Wish(Command);
+pub(super) struct PlannedCommand(Command);
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Model {
     pub(super) calls: BTreeMap<InviteId, Call>,
 }
 
-type Wishes = Vec<(Duration, Wish)>;
+type PlannedCommands = Vec<(Duration, PlannedCommand)>;
 
-fn soon(rng: &mut ChaCha20Rng, millis: u64) -> Duration {
+fn random_delay(rng: &mut ChaCha20Rng, millis: u64) -> Duration {
     Duration::from_millis(rng.next_u64() % millis)
 }
 
@@ -74,8 +74,8 @@ impl Model {
         call
     }
 
-    /// The command, unless its call is over.
-    pub(super) fn command(&mut self, Wish(command): Wish) -> Option<Command> {
+    /// Returns the command, unless its call has ended.
+    pub(super) fn command(&mut self, PlannedCommand(command): PlannedCommand) -> Option<Command> {
         let invite = match &command {
             Command::Ring { invite, .. }
             | Command::Accept { invite, .. }
@@ -93,8 +93,8 @@ impl Model {
         (!call.is_ended).then_some(command)
     }
 
-    /// Takes an event; what the agent is going to do about it.
-    pub(super) fn learn(&mut self, event: Event, rng: &mut ChaCha20Rng, bodies: &mut u64) -> Wishes {
+    /// Processes an event. Returns the commands to issue, with their delays.
+    pub(super) fn handle_event(&mut self, event: Event, rng: &mut ChaCha20Rng, bodies: &mut u64) -> PlannedCommands {
         match event {
             Event::Incoming { invite, request } => {
                 let mark = request.headers.iter().find(|(name, _)| name == "X-Mark").expect("a mark").1.clone();
@@ -103,22 +103,22 @@ impl Model {
             }
             Event::Progress { invite, branch, body: offer, .. } => {
                 let is_offer = !self.call(invite).has_offer && offer.is_some();
-                if is_offer { vec![(soon(rng, 500), answer(invite, branch, bodies))] } else { Vec::new() }
+                if is_offer { vec![(random_delay(rng, 500), answer(invite, branch, bodies))] } else { Vec::new() }
             }
             Event::Answered { invite, branch, body: offer, .. } => {
                 let call = self.call(invite);
                 assert!(!call.is_answered, "{invite:?} is answered twice");
                 call.is_answered = true;
                 let is_offer = !call.has_offer && offer.is_some();
-                if is_offer { vec![(soon(rng, 500), answer(invite, branch, bodies))] } else { Vec::new() }
+                if is_offer { vec![(random_delay(rng, 500), answer(invite, branch, bodies))] } else { Vec::new() }
             }
             Event::Offer { invite, branch, .. } => {
                 self.call(invite);
-                let pending_offer = match rng.next_u32() % 4 {
-                    0 => Wish(Command::RefuseOffer { invite, branch, status: 488, reason: None }),
+                let planned = match rng.next_u32() % 4 {
+                    0 => PlannedCommand(Command::RefuseOffer { invite, branch, status: 488, reason: None }),
                     _ => answer(invite, branch, bodies),
                 };
-                vec![(soon(rng, 900), pending_offer)]
+                vec![(random_delay(rng, 900), planned)]
             }
             Event::Ended { invite, .. } => {
                 self.call(invite).is_ended = true;
@@ -126,12 +126,13 @@ impl Model {
             }
             Event::Refer { invite, .. } => {
                 self.call(invite);
-                let notify =
-                    |status, reason: &str| Wish(Command::NotifyRefer { invite, status, reason: reason.into() });
+                let notify = |status, reason: &str| {
+                    PlannedCommand(Command::NotifyRefer { invite, status, reason: reason.into() })
+                };
                 vec![
-                    (soon(rng, 500), Wish(Command::AnswerRefer { invite, status: 202 })),
-                    (soon(rng, 2_000), notify(180, "Ringing")),
-                    (Duration::from_secs(2) + soon(rng, 2_000), notify(200, "OK")),
+                    (random_delay(rng, 500), PlannedCommand(Command::AnswerRefer { invite, status: 202 })),
+                    (random_delay(rng, 2_000), notify(180, "Ringing")),
+                    (Duration::from_secs(2) + random_delay(rng, 2_000), notify(200, "OK")),
                 ]
             }
             Event::SourceChanged { invite, .. }
@@ -146,7 +147,7 @@ impl Model {
         }
     }
 
-    /// Calls that still ring here are answered.
+    /// Answers all calls that are still ringing.
     pub(super) fn decide(&mut self, bodies: &mut u64) -> Vec<Command> {
         let mut commands = Vec::new();
         for (invite, call) in self.calls.iter_mut().filter(|(_, call)| !call.is_ended && !call.is_answered) {
@@ -159,22 +160,23 @@ impl Model {
     }
 }
 
-fn answer(invite: InviteId, branch: Branch, bodies: &mut u64) -> Wish {
-    Wish(Command::AnswerOffer { invite, branch, body: body(bodies) })
+fn answer(invite: InviteId, branch: Branch, bodies: &mut u64) -> PlannedCommand {
+    PlannedCommand(Command::AnswerOffer { invite, branch, body: body(bodies) })
 }
 
-/// Rings, with a description or without, and then answers or not.
-fn incoming(invite: InviteId, rng: &mut ChaCha20Rng, bodies: &mut u64) -> Wishes {
-    let mut wishes = Vec::new();
+/// Plans a provisional response, with or without a description, and then possibly an answer.
+fn incoming(invite: InviteId, rng: &mut ChaCha20Rng, bodies: &mut u64) -> PlannedCommands {
+    let mut commands = Vec::new();
     if !rng.next_u32().is_multiple_of(3) {
         let early = rng.next_u32().is_multiple_of(2).then(|| body(bodies));
-        wishes.push((soon(rng, 800), Wish(Command::Ring { invite, status: 180, body: early })));
+        commands.push((random_delay(rng, 800), PlannedCommand(Command::Ring { invite, status: 180, body: early })));
     }
-    let after = soon(rng, 4_000);
+    let after = random_delay(rng, 4_000);
     match rng.next_u32() % 5 {
-        0 => wishes.push((after, Wish(Command::Reject { invite, status: 486, reason: None, contacts: Vec::new() }))),
+        0 => commands
+            .push((after, PlannedCommand(Command::Reject { invite, status: 486, reason: None, contacts: Vec::new() }))),
         1 => {}
-        _ => wishes.push((after, Wish(Command::Accept { invite, body: Some(body(bodies)) }))),
+        _ => commands.push((after, PlannedCommand(Command::Accept { invite, body: Some(body(bodies)) }))),
     }
-    wishes
+    commands
 }

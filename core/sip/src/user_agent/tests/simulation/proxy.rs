@@ -1,4 +1,4 @@
-//! A proxy that sends each call to several callees at once (RFC 3261 §16) and stays out of their dialogs.
+//! A proxy that forks each call to several callees (RFC 3261 §16) and does not record-route.
 
 use super::{AGENTS, PROXY, address, model};
 use crate::message::{HeaderName, Host, Method, Request, Response, SipUri, Uri};
@@ -9,7 +9,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use std::collections::BTreeMap;
 
-/// A call on its way.
+/// A forked call.
 struct Forking {
     request: Request,
     open: Vec<ClientKey>,
@@ -35,7 +35,7 @@ impl Proxy {
         self.layer.handle_input(Input::Received { source, octets }, now);
     }
 
-    /// Does what is to be done; what is to be sent.
+    /// Processes the events of the layer. Returns the messages to send.
     pub(super) fn drain(&mut self, now: Time) -> Vec<(Hop, Vec<u8>)> {
         let mut sent = Vec::new();
         while let Some(output) = self.layer.poll_output() {
