@@ -36,7 +36,7 @@ impl DialogId {
     /// Returns the dialog identifier of a request inside a dialog, or `None` if its `To` has no tag.
     ///
     /// # Errors
-    /// When a required header is malformed.
+    /// Returns an error if a required header is malformed.
     pub fn of_request(request: &Request) -> Result<Option<Self>, Malformed> {
         let headers = &request.headers;
         let to = headers.to()?;
@@ -49,7 +49,7 @@ impl DialogId {
     /// Returns the identifier of the dialog that a response creates or belongs to.
     ///
     /// # Errors
-    /// When a required header is malformed.
+    /// Returns an error if a required header is malformed.
     pub fn of_response(response: &Response) -> Result<Self, Malformed> {
         let headers = &response.headers;
         let (from, to) = (headers.from()?, headers.to()?);
@@ -110,7 +110,7 @@ impl Dialog {
     /// Creates the dialog of the UAC that sent `request` and received `response` (RFC 3261 §12.1.2).
     ///
     /// # Errors
-    /// When a required header is missing or malformed.
+    /// Returns an error if a required header is missing or malformed.
     pub fn of_client(request: &Request, response: &Response) -> Result<Self, Malformed> {
         let mut dialog = Self {
             id: DialogId::of_response(response)?,
@@ -131,7 +131,7 @@ impl Dialog {
     /// §12.1.1).
     ///
     /// # Errors
-    /// When a required header is missing or malformed.
+    /// Returns an error if a required header is missing or malformed.
     pub fn of_server(request: &Request, tag: &str, is_secure: bool) -> Result<Self, Malformed> {
         let headers = &request.headers;
         let remote = headers.from()?;
@@ -203,7 +203,7 @@ impl Dialog {
     /// Confirms the dialog. A received 2xx replaces the route set (RFC 3261 §13.2.2.4).
     ///
     /// # Errors
-    /// When its routes or contact are malformed. Route set and target are then unchanged.
+    /// Returns an error if its routes or contact are malformed. Route set and target are then unchanged.
     pub fn confirm(&mut self, success: Option<&Response>) -> Result<(), Malformed> {
         self.stage = Stage::Confirmed;
         success.map_or(Ok(()), |success| self.update_from(success))
@@ -226,7 +226,7 @@ impl Dialog {
     /// Checks and stores the CSeq of a request from the peer (RFC 3261 §12.2.2), except ACK and CANCEL.
     ///
     /// # Errors
-    /// When a request with an equal or higher number was received before.
+    /// Returns an error if a request with an equal or higher number was received before.
     pub fn take(&mut self, cseq: u32) -> Result<(), OutOfOrder> {
         if self.remote_cseq.is_some_and(|last| cseq <= last) {
             return Err(OutOfOrder);

@@ -15,7 +15,7 @@ impl Referral {
     /// Parses a `Refer-To`.
     ///
     /// # Errors
-    /// When the method is not INVITE, or the `Replaces` header is malformed.
+    /// Returns an error if the method is not INVITE, or the `Replaces` header is malformed.
     pub fn of(refer_to: &NameAddr) -> Result<Self, Malformed> {
         let mut target = refer_to.uri.clone();
         let Some(sip) = target.as_sip_mut() else { return Ok(Self { target, replaces: None }) };
@@ -33,7 +33,7 @@ impl Referral {
 /// Returns the `Refer-To` for a call to `target` that replaces the dialog `replaces`.
 ///
 /// # Errors
-/// When `target` is not a valid URI, or `replaces` is given and it is not a SIP URI.
+/// Returns an error if `target` is not a valid URI, or `replaces` is given and it is not a SIP URI.
 pub fn refer_to(target: &str, replaces: Option<&Replaces>) -> Result<NameAddr, Malformed> {
     let mut target: Uri = target.parse()?;
     if let Some(replaces) = replaces {

@@ -97,7 +97,7 @@ impl Splitter {
     /// Returns the next complete frame, or `None` until more octets arrive.
     ///
     /// # Errors
-    /// When a message boundary cannot be determined; every later call then fails too.
+    /// Returns an error if a message boundary cannot be determined; every later call then fails too.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, Unframed> {
         let end = match self.progress {
             Progress::Lost(why) => return Err(why),

@@ -9,35 +9,35 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Method {
-    /// RFC 3261 §13.
+    /// `INVITE` (RFC 3261 §13).
     Invite,
-    /// RFC 3261 §17.1.1.3 and §13.2.2.4.
+    /// `ACK` (RFC 3261 §17.1.1.3 and §13.2.2.4).
     Ack,
-    /// RFC 3261 §15.
+    /// `BYE` (RFC 3261 §15).
     Bye,
-    /// RFC 3261 §9.
+    /// `CANCEL` (RFC 3261 §9).
     Cancel,
-    /// RFC 3261 §10.
+    /// `REGISTER` (RFC 3261 §10).
     Register,
-    /// RFC 3261 §11.
+    /// `OPTIONS` (RFC 3261 §11).
     Options,
-    /// RFC 6086.
+    /// `INFO` (RFC 6086).
     Info,
-    /// RFC 3311.
+    /// `UPDATE` (RFC 3311).
     Update,
-    /// RFC 3262.
+    /// `PRACK` (RFC 3262).
     Prack,
-    /// RFC 3515.
+    /// `REFER` (RFC 3515).
     Refer,
-    /// RFC 6665.
+    /// `NOTIFY` (RFC 6665).
     Notify,
-    /// RFC 6665.
+    /// `SUBSCRIBE` (RFC 6665).
     Subscribe,
-    /// RFC 3428.
+    /// `MESSAGE` (RFC 3428).
     Message,
-    /// RFC 3903.
+    /// `PUBLISH` (RFC 3903).
     Publish,
-    /// Any other: a token.
+    /// Any other method, which is a token.
     Other(String),
 }
 

@@ -60,7 +60,7 @@ impl Parameters {
     /// Parses the text after a header value: any number of `;name=value` with optional white space.
     ///
     /// # Errors
-    /// When a name is missing or not a token, or a value is neither a token nor a quoted string.
+    /// Returns an error if a name is missing or not a token, or a value is neither a token nor a quoted string.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         let mut found = Self(Vec::with_capacity(if text.is_empty() { 0 } else { 4 }));
         each(text, |parameter| {

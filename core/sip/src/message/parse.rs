@@ -15,7 +15,7 @@ impl Message {
     /// Parses a complete message: a datagram or a frame of a stream.
     ///
     /// # Errors
-    /// When it is not a SIP message, lacks mandatory headers or contradicts itself.
+    /// Returns an error if it is not a SIP message, lacks mandatory headers or contradicts itself.
     pub fn parse(octets: &[u8]) -> Result<Self, Refused> {
         let octets = without_leading_lines(octets);
         if octets.len() > MAX_SIZE {

@@ -36,7 +36,7 @@ impl Headers {
     /// Returns all hops, most recent first.
     ///
     /// # Errors
-    /// When one of them is malformed.
+    /// Returns an error if one of them is malformed.
     pub fn vias(&self) -> Parsed<Vec<Via>> {
         self.each(HeaderName::Via)
     }
@@ -44,7 +44,7 @@ impl Headers {
     /// Returns the most recent hop.
     ///
     /// # Errors
-    /// When it is missing or malformed.
+    /// Returns an error if it is missing or malformed.
     pub fn top_via(&self) -> Parsed<Via> {
         self.first(HeaderName::Via).ok_or(MISSING)?
     }
@@ -52,7 +52,7 @@ impl Headers {
     /// Returns `From`.
     ///
     /// # Errors
-    /// When it is missing or malformed.
+    /// Returns an error if it is missing or malformed.
     pub fn from(&self) -> Parsed<NameAddr> {
         self.first(HeaderName::From).ok_or(MISSING)?
     }
@@ -60,7 +60,7 @@ impl Headers {
     /// Returns `To`.
     ///
     /// # Errors
-    /// When it is missing or malformed.
+    /// Returns an error if it is missing or malformed.
     pub fn to(&self) -> Parsed<NameAddr> {
         self.first(HeaderName::To).ok_or(MISSING)?
     }
@@ -68,7 +68,7 @@ impl Headers {
     /// Returns `Call-ID`.
     ///
     /// # Errors
-    /// When it is missing or contains white space.
+    /// Returns an error if it is missing or contains white space.
     pub fn call_id(&self) -> Parsed<&str> {
         let text = self.get(HeaderName::CallId).ok_or(MISSING)?;
         if is_call_id(text) { Ok(text) } else { Err(Malformed("invalid Call-ID")) }
@@ -77,7 +77,7 @@ impl Headers {
     /// Returns `CSeq`.
     ///
     /// # Errors
-    /// When it is missing or malformed.
+    /// Returns an error if it is missing or malformed.
     pub fn cseq(&self) -> Parsed<CSeq> {
         self.first(HeaderName::CSeq).ok_or(MISSING)?
     }
@@ -85,7 +85,7 @@ impl Headers {
     /// Returns all values of `Contact`.
     ///
     /// # Errors
-    /// When one of them is malformed, or an asterisk is combined with other values.
+    /// Returns an error if one of them is malformed, or an asterisk is combined with other values.
     pub fn contacts(&self) -> Parsed<Contacts> {
         let mut values = self.all(HeaderName::Contact);
         if values.clone().any(|value| value == "*") {
@@ -108,7 +108,7 @@ impl Headers {
     /// Returns `Route`.
     ///
     /// # Errors
-    /// When one of them is malformed.
+    /// Returns an error if one of them is malformed.
     pub fn routes(&self) -> Parsed<Vec<NameAddr>> {
         self.each(HeaderName::Route)
     }
@@ -116,7 +116,7 @@ impl Headers {
     /// Returns `Record-Route`.
     ///
     /// # Errors
-    /// When one of them is malformed.
+    /// Returns an error if one of them is malformed.
     pub fn record_routes(&self) -> Parsed<Vec<NameAddr>> {
         self.each(HeaderName::RecordRoute)
     }
@@ -124,7 +124,7 @@ impl Headers {
     /// Returns `Path` (RFC 3327).
     ///
     /// # Errors
-    /// When one of them is malformed.
+    /// Returns an error if one of them is malformed.
     pub fn path(&self) -> Parsed<Vec<NameAddr>> {
         self.each(HeaderName::Path)
     }
@@ -132,7 +132,7 @@ impl Headers {
     /// Returns `Service-Route` (RFC 3608).
     ///
     /// # Errors
-    /// When one of them is malformed.
+    /// Returns an error if one of them is malformed.
     pub fn service_route(&self) -> Parsed<Vec<NameAddr>> {
         self.each(HeaderName::ServiceRoute)
     }
@@ -253,7 +253,7 @@ impl Headers {
     /// Returns `P-Asserted-Identity` (RFC 3325 §9.1).
     ///
     /// # Errors
-    /// When one of them is malformed.
+    /// Returns an error if one of them is malformed.
     pub fn p_asserted_identity(&self) -> Parsed<Vec<NameAddr>> {
         self.each(HeaderName::PAssertedIdentity)
     }
@@ -267,7 +267,7 @@ impl Headers {
     /// Returns `Reason` (RFC 3326), one value per protocol.
     ///
     /// # Errors
-    /// When one of them is malformed.
+    /// Returns an error if one of them is malformed.
     pub fn reason(&self) -> Parsed<Vec<Reason>> {
         self.each(HeaderName::Reason)
     }
@@ -275,7 +275,7 @@ impl Headers {
     /// Returns `History-Info` (RFC 7044): addresses with `index`. The cause of each is in the headers of its URI.
     ///
     /// # Errors
-    /// When one of them is malformed.
+    /// Returns an error if one of them is malformed.
     pub fn history_info(&self) -> Parsed<Vec<NameAddr>> {
         self.each(HeaderName::HistoryInfo)
     }
@@ -283,7 +283,7 @@ impl Headers {
     /// Returns `Diversion` (RFC 5806): addresses with `reason` and `counter`, most recent diversion first.
     ///
     /// # Errors
-    /// When one of them is malformed.
+    /// Returns an error if one of them is malformed.
     pub fn diversion(&self) -> Parsed<Vec<NameAddr>> {
         self.each(HeaderName::Diversion)
     }
