@@ -1,49 +1,21 @@
 // Calls with the packed SDK between real browsers: what each side sends is heard at the other.
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, test } from "node:test";
-import { TONE, launch, screenshots } from "./lib/browsers.mjs";
-import { bundlePage } from "./lib/package.mjs";
-import { Phone, connectCall } from "./lib/phone.mjs";
-import { startRelay } from "./lib/relay.mjs";
-import { serve } from "./lib/site.mjs";
+import { describe, test } from "node:test";
+import { TONE } from "./lib/browsers.mjs";
+import { connectCall } from "./lib/phone.mjs";
+import { suite } from "./lib/suite.mjs";
 
-let relay;
-let site;
-const browsers = {};
-let phones = [];
-let logins = 0;
-
-before(async () => {
-  relay = await startRelay();
-  site = await serve({ "/": await bundlePage("calls") });
-  // Two processes of each: the pages of one Chromium share one fake microphone, and Firefox gives the microphone only
-  // to the page in front.
-  [browsers.chromiumA, browsers.chromiumB, browsers.firefoxA, browsers.firefoxB] = await Promise.all([
-    launch("chromium", { hz: TONE.a }),
-    launch("chromium", { hz: TONE.b }),
-    launch("firefox"),
-    launch("firefox"),
-  ]);
+// Two processes of each: the pages of one Chromium share one fake microphone, and Firefox gives the microphone only
+// to the page in front.
+const here = suite({
+  chromiumA: { hz: TONE.a },
+  chromiumB: { hz: TONE.b },
+  firefoxA: { engine: "firefox" },
+  firefoxB: { engine: "firefox" },
 });
 
-afterEach(async (context) => {
-  if (context.passed === false) await screenshots(context.name, phones.map((phone) => phone.page));
-  await Promise.all(phones.map((phone) => phone.close()));
-  phones = [];
-});
-
-after(async () => {
-  await Promise.all(Object.values(browsers).map((browser) => browser.close()));
-  site?.close();
-  await relay?.stop();
-});
-
-/** A registered phone of a login nobody else has; with `hz` it sends that tone instead of the fake microphone's. */
-async function register(browser, name, hz) {
-  const phone = await Phone.register(browsers[browser], site, relay, `${name}${++logins}`, { hz });
-  phones.push(phone);
-  return phone;
-}
+/** A registered phone; with `hz` it sends that tone instead of the fake microphone's. */
+const register = (browser, name, hz) => here.register(browser, name, { hz });
 
 async function bothHear(alice, bob, when) {
   const [atAlice, atBob] = await Promise.all([alice.hears(TONE.b, when), bob.hears(TONE.a, when)]);

@@ -1,52 +1,27 @@
 // Devices that change in a call: switched by the user, unplugged, captured before; and speakers that a browser withholds.
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
-import { TONE, launch, openPage, screenshots } from "./lib/browsers.mjs";
+import { after, before, test } from "node:test";
+import { TONE, openPage } from "./lib/browsers.mjs";
 import { bundlePage } from "./lib/package.mjs";
-import { Phone, connectCall } from "./lib/phone.mjs";
-import { startRelay } from "./lib/relay.mjs";
+import { connectCall } from "./lib/phone.mjs";
 import { serve } from "./lib/site.mjs";
+import { suite } from "./lib/suite.mjs";
 import { until } from "./lib/wait.mjs";
 
-let relay;
-let site;
+const here = suite({
+  a: { hz: TONE.a },
+  b: { hz: TONE.b, args: ["--autoplay-policy=document-user-activation-required"] },
+});
 let listeners;
-let browsers;
-let phones = [];
-let logins = 0;
 
 before(async () => {
-  relay = await startRelay();
-  site = await serve({ "/": await bundlePage("calls") });
   listeners = await serve({ "/": await bundlePage("listener") });
-  browsers = await Promise.all([
-    launch("chromium", { hz: TONE.a }),
-    launch("chromium", { hz: TONE.b, args: ["--autoplay-policy=document-user-activation-required"] }),
-  ]);
 });
 
-afterEach(async (context) => {
-  if (context.passed === false) await screenshots(context.name, phones.map((phone) => phone.page));
-  await Promise.all(phones.map((phone) => phone.close()));
-  phones = [];
-});
-
-after(async () => {
-  await Promise.all((browsers ?? []).map((browser) => browser.close()));
-  site?.close();
-  listeners?.close();
-  await relay?.stop();
-});
-
-/** Two registered phones. */
-async function pair() {
-  const register = (browser, name) => Phone.register(browser, site, relay, `${name}${++logins}`);
-  phones = await Promise.all([register(browsers[0], "alice"), register(browsers[1], "bob")]);
-  return phones;
-}
+after(() => listeners?.close());
 
 test("switchMic sends the other microphone, muted as the call is, and releases the first", async () => {
-  const [alice, bob] = await pair();
+  const [alice, bob] = await here.pair();
   await alice.do("microphone", "tones", TONE.a, TONE.c);
   await connectCall(alice, bob);
   await bob.hears(TONE.a, "from the default microphone");
@@ -63,7 +38,7 @@ test("switchMic sends the other microphone, muted as the call is, and releases t
 });
 
 test("switching is refused before the call is established, and where there is nothing to switch", async () => {
-  const [alice, bob] = await pair();
+  const [alice, bob] = await here.pair();
   await alice.do("dial", "out", bob.login);
   await alice.event("out:RING");
   for (const method of ["switchMic", "switchCam", "switchToScreen", "switchToCam"]) {
@@ -79,7 +54,7 @@ test("switching is refused before the call is established, and where there is no
 });
 
 test("a microphone that disappears is replaced by the default one, and the page is told", async () => {
-  const [alice, bob] = await pair();
+  const [alice, bob] = await here.pair();
   await connectCall(alice, bob);
   await bob.hears(TONE.a, "at first");
   await alice.do("microphone", "tones", TONE.c);
@@ -91,7 +66,7 @@ test("a microphone that disappears is replaced by the default one, and the page 
 });
 
 test("without another microphone the call waits for one to be plugged in", async () => {
-  const [alice, bob] = await pair();
+  const [alice, bob] = await here.pair();
   await connectCall(alice, bob);
   await alice.do("microphone", "refuse", "NotFoundError");
   await alice.do("act", "out", "muteAudio");
@@ -106,7 +81,7 @@ test("without another microphone the call waits for one to be plugged in", async
 });
 
 test("a capture that has ended is not used by the next call", async () => {
-  const [alice, bob] = await pair();
+  const [alice, bob] = await here.pair();
   await alice.do("capture");
   await alice.do("microphone", "stop");
   await connectCall(alice, bob, { cacheLocalResources: true });
@@ -125,14 +100,14 @@ test("a capture that has ended is not used by the next call", async () => {
 
 /** The page that only listens, and what it wrote to the console. */
 async function untouched() {
-  const login = `bob${++logins}`;
-  const page = await openPage(browsers[1], `${listeners.url}?login=${login}&relay=${encodeURIComponent(relay.ws)}`);
+  const login = here.login("bob");
+  const page = await openPage(here.browsers.b, `${listeners.url}?login=${login}&relay=${encodeURIComponent(here.relay.ws)}`);
   const written = [];
   page.on("console", (message) => written.push(message.text()));
   const wrote = (text) => until(`${login} to write ${text}`, () => written.includes(text));
   await page.reload();
   await wrote("registered");
-  phones.push({ page, close: () => page.context().close() });
+  here.phones.push({ page, close: () => page.context().close() });
   return { login, page, wrote };
 }
 
@@ -142,8 +117,7 @@ const WAYS = [
 ];
 for (const [way, resume] of WAYS) {
   test(`sound without a user gesture is reported, plays silently, and is heard after ${way}`, async () => {
-    const alice = await Phone.register(browsers[0], site, relay, `alice${++logins}`);
-    phones = [alice];
+    const alice = await here.register("a", "alice");
     const { login, page, wrote } = await untouched();
     await alice.do("dial", "out", login);
     await wrote("blocked true");

@@ -1,52 +1,19 @@
 // Past the relay: two browsers of one call exchange their media themselves, and come back when they cannot.
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
-import { TONE, launch, screenshots } from "./lib/browsers.mjs";
-import { bundlePage } from "./lib/package.mjs";
-import { Phone, connectCall } from "./lib/phone.mjs";
-import { startRelay } from "./lib/relay.mjs";
-import { serve } from "./lib/site.mjs";
+import { test } from "node:test";
+import { TONE } from "./lib/browsers.mjs";
+import { connectCall } from "./lib/phone.mjs";
+import { suite } from "./lib/suite.mjs";
 
-let relay;
-let site;
-const browsers = {};
-let phones = [];
-let logins = 0;
-
-before(async () => {
-  relay = await startRelay({ flags: ["--set", "media.direct=true"] });
-  site = await serve({ "/": await bundlePage("calls") });
-  [browsers.chromiumA, browsers.chromiumB, browsers.firefoxB] = await Promise.all([
-    launch("chromium", { hz: TONE.a }),
-    launch("chromium", { hz: TONE.b }),
-    launch("firefox"),
-  ]);
-});
-
-afterEach(async (context) => {
-  if (context.passed === false) await screenshots(context.name, phones.map((phone) => phone.page));
-  await Promise.all(phones.map((phone) => phone.close()));
-  phones = [];
-});
-
-after(async () => {
-  await Promise.all(Object.values(browsers).map((browser) => browser.close()));
-  site?.close();
-  await relay?.stop();
-});
-
-async function register(browser, name, options) {
-  const phone = await Phone.register(browsers[browser], site, relay, `${name}${++logins}`, options);
-  phones.push(phone);
-  return phone;
-}
+const BROWSERS = { chromiumA: { hz: TONE.a }, chromiumB: { hz: TONE.b }, firefoxB: { engine: "firefox" } };
+const here = suite(BROWSERS, { flags: ["--set", "media.direct=true"] });
 
 const bothHear = (alice, bob, when) => Promise.all([alice.hears(TONE.b, when), bob.hears(TONE.a, when)]);
 const both = (alice, bob, event, count) => Promise.all([alice.event(`out:${event}`, count), bob.event(`in:${event}`, count)]);
 
 for (const callee of ["chromiumB", "firefoxB"]) {
   test(`Chromium and ${callee}: direct, through the relay while held and silent, direct again`, async () => {
-    const [alice, bob] = await Promise.all([register("chromiumA", "alice"), register(callee, "bob")]);
+    const [alice, bob] = await Promise.all([here.register("chromiumA", "alice"), here.register(callee, "bob")]);
     await connectCall(alice, bob);
     const paths = await both(alice, bob, "MEDIA_PATH", 1);
     assert.deepEqual(paths.map((one) => one.path), ["direct", "direct"]);
@@ -54,7 +21,7 @@ for (const callee of ["chromiumB", "firefoxB"]) {
     for (const [phone, name] of [[alice, "out"], [bob, "in"]]) {
       assert.equal(await phone.do("ask", name, "getMediaPath"), "direct");
       const remote = await phone.do("remoteAddress");
-      assert.notEqual(remote.port, relay.mediaPort, "the packets come from the other browser");
+      assert.notEqual(remote.port, here.relay.mediaPort, "the packets come from the other browser");
     }
 
     await alice.do("microphone", "tones", TONE.a, TONE.c);
@@ -81,7 +48,7 @@ for (const callee of ["chromiumB", "firefoxB"]) {
 }
 
 test("a way that is lost in mid-call: the relay takes the media back", async () => {
-  const [alice, bob] = await Promise.all([register("chromiumA", "alice"), register("chromiumB", "bob")]);
+  const [alice, bob] = await Promise.all([here.register("chromiumA", "alice"), here.register("chromiumB", "bob")]);
   await connectCall(alice, bob);
   await both(alice, bob, "MEDIA_PATH", 1);
   await bothHear(alice, bob, "directly");
@@ -93,8 +60,8 @@ test("a way that is lost in mid-call: the relay takes the media back", async () 
 
 test("browsers that cannot reach each other stay with the relay, and nobody waits for them", async () => {
   const [alice, bob] = await Promise.all([
-    register("chromiumA", "alice", { deaf: true }),
-    register("chromiumB", "bob", { deaf: true }),
+    here.register("chromiumA", "alice", { deaf: true }),
+    here.register("chromiumB", "bob", { deaf: true }),
   ]);
   await connectCall(alice, bob);
   await bothHear(alice, bob, "while they try");

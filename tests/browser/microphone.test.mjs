@@ -1,43 +1,11 @@
 // The microphone of a call: what mute withholds, what is said when there is none, when its light goes off.
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
-import { TONE, launch, screenshots } from "./lib/browsers.mjs";
-import { bundlePage } from "./lib/package.mjs";
-import { Phone } from "./lib/phone.mjs";
-import { startRelay } from "./lib/relay.mjs";
-import { serve } from "./lib/site.mjs";
+import { test } from "node:test";
+import { TONE } from "./lib/browsers.mjs";
+import { suite } from "./lib/suite.mjs";
 import { until } from "./lib/wait.mjs";
 
-let relay;
-let site;
-let browsers;
-let phones = [];
-let logins = 0;
-
-before(async () => {
-  relay = await startRelay();
-  site = await serve({ "/": await bundlePage("calls") });
-  browsers = await Promise.all([launch("chromium", { hz: TONE.a }), launch("chromium", { hz: TONE.b })]);
-});
-
-afterEach(async (context) => {
-  if (context.passed === false) await screenshots(context.name, phones.map((phone) => phone.page));
-  await Promise.all(phones.map((phone) => phone.close()));
-  phones = [];
-});
-
-after(async () => {
-  await Promise.all((browsers ?? []).map((browser) => browser.close()));
-  site?.close();
-  await relay?.stop();
-});
-
-/** Two registered phones; each hears the other's tone. */
-async function pair(options) {
-  const register = (browser, name) => Phone.register(browser, site, relay, `${name}${++logins}`, options);
-  phones = await Promise.all([register(browsers[0], "alice"), register(browsers[1], "bob")]);
-  return phones;
-}
+const here = suite({ a: { hz: TONE.a }, b: { hz: TONE.b } });
 
 async function answer(alice, bob) {
   await bob.event("in:RING");
@@ -48,7 +16,7 @@ async function answer(alice, bob) {
 const muted = (phone, call) => phone.do("ask", call, "isAudioMuted");
 
 test("a caller muted before the permission prompt is answered is not heard until unmuted", async () => {
-  const [alice, bob] = await pair();
+  const [alice, bob] = await here.pair();
   await alice.do("microphone", "prompt");
   await alice.do("dial", "out", bob.login);
   assert.equal(await muted(alice, "out"), false);
@@ -73,7 +41,7 @@ test("a caller muted before the permission prompt is answered is not heard until
 });
 
 test("a callee muted before it answers is not heard; unmuting while ringing takes it back", async () => {
-  const [alice, bob] = await pair();
+  const [alice, bob] = await here.pair();
   await alice.do("dial", "out", bob.login);
   await alice.event("out:RING");
   await alice.do("act", "out", "muteAudio");
@@ -108,7 +76,7 @@ const BROKEN_OFFERS = [
 
 for (const [what, options, method, text] of BROKEN_OFFERS) {
   test(`failing ${what} fails the call at once and calls nobody`, async () => {
-    const [alice, bob] = await pair(options);
+    const [alice, bob] = await here.pair(options);
     if (method) await alice.do("breakConnections", method);
     await alice.do("dial", "out", bob.login);
     await alice.event("out:FAILED");
@@ -120,7 +88,7 @@ for (const [what, options, method, text] of BROKEN_OFFERS) {
 
 for (const [what, method, garbled] of [["setRemoteDescription", "setRemoteDescription"], ["an sdpHook", undefined, true]]) {
   test(`an answer refused because of ${what} ends the call on both sides`, async () => {
-    const [alice, bob] = await pair();
+    const [alice, bob] = await here.pair();
     if (method) await alice.do("breakConnections", method);
     await alice.do("dial", "out", bob.login, { garbled });
     await bob.event("in:RING");
@@ -134,7 +102,7 @@ for (const [what, method, garbled] of [["setRemoteDescription", "setRemoteDescri
 
 for (const method of ["setRemoteDescription", "createAnswer", "setLocalDescription"]) {
   test(`an incoming call whose ${method} fails is rejected`, async () => {
-    const [alice, bob] = await pair();
+    const [alice, bob] = await here.pair();
     await bob.do("breakConnections", method);
     await alice.do("dial", "out", bob.login);
     await bob.event("in:RING");
@@ -148,7 +116,7 @@ for (const method of ["setRemoteDescription", "createAnswer", "setLocalDescripti
 
 for (const name of ["NotAllowedError", "NotReadableError", "AbortError"]) {
   test(`a microphone refused by ${name} fails a call out and rejects a call in`, async () => {
-    const [alice, bob] = await pair();
+    const [alice, bob] = await here.pair();
     await bob.do("microphone", "refuse", name);
     await bob.do("dial", "out", alice.login);
     await bob.event("out:FAILED");
@@ -163,7 +131,7 @@ for (const name of ["NotAllowedError", "NotReadableError", "AbortError"]) {
 }
 
 test("a page without media devices, as over plain http, fails its calls with the reason", async () => {
-  const [alice, bob] = await pair();
+  const [alice, bob] = await here.pair();
   await alice.do("microphone", "remove");
   await alice.do("dial", "out", bob.login);
   await alice.event("out:FAILED");
@@ -171,7 +139,7 @@ test("a page without media devices, as over plain http, fails its calls with the
 });
 
 test("an open permission prompt lets both sides hang up, and what it gives later is stopped", async () => {
-  const [alice, bob] = await pair();
+  const [alice, bob] = await here.pair();
   await alice.do("microphone", "prompt");
   await alice.do("dial", "out", bob.login);
   await alice.do("act", "out", "hangup");
@@ -191,9 +159,8 @@ test("an open permission prompt lets both sides hang up, and what it gives later
 });
 
 test("of two calls the one that ends releases its microphone, and a lost session the other's", async () => {
-  const [alice, bob] = await pair();
-  const carol = await Phone.register(browsers[1], site, relay, `carol${++logins}`, { hz: TONE.c });
-  phones.push(carol);
+  const [alice, bob] = await here.pair();
+  const carol = await here.register("b", "carol", { hz: TONE.c });
   await alice.do("dial", "out", bob.login);
   await answer(alice, bob);
   await alice.do("act", "out", "hold");

@@ -1,35 +1,12 @@
 // Video between two Chromium processes: frames on both sides, a key frame soon, a bitrate that stays.
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
-import { launch, screenshots } from "./lib/browsers.mjs";
-import { bundlePage } from "./lib/package.mjs";
-import { Phone, connectCall } from "./lib/phone.mjs";
-import { startRelay } from "./lib/relay.mjs";
-import { serve } from "./lib/site.mjs";
+import { test } from "node:test";
+import { TONE } from "./lib/browsers.mjs";
+import { connectCall } from "./lib/phone.mjs";
+import { suite } from "./lib/suite.mjs";
 import { until } from "./lib/wait.mjs";
 
-let relay;
-let site;
-let browsers;
-let phones = [];
-
-before(async () => {
-  relay = await startRelay();
-  site = await serve({ "/": await bundlePage("calls") });
-  browsers = await Promise.all([launch("chromium", { hz: 440 }), launch("chromium", { hz: 1000 })]);
-});
-
-afterEach(async (context) => {
-  if (context.passed === false) await screenshots(context.name, phones.map((phone) => phone.page));
-  await Promise.all(phones.map((phone) => phone.close()));
-  phones = [];
-});
-
-after(async () => {
-  await Promise.all((browsers ?? []).map((browser) => browser.close()));
-  site?.close();
-  await relay?.stop();
-});
+const here = suite({ a: { hz: TONE.a }, b: { hz: TONE.b } });
 
 /** The codecs to take away so that only `codec` is left. */
 const OTHERS = { VP8: "H264,VP9,AV1,H265", H264: "VP8,VP9,AV1,H265" };
@@ -69,11 +46,7 @@ const average = (list, of) => list.reduce((sum, one) => sum + one[of], 0) / list
 
 for (const codec of ["VP8", "H264"]) {
   test(`${codec}: key frame within a second, frames on both sides, steady for ten seconds`, async (context) => {
-    phones = await Promise.all([
-      Phone.register(browsers[0], site, relay, `alice-${codec}`),
-      Phone.register(browsers[1], site, relay, `bob-${codec}`),
-    ]);
-    const [alice, bob] = phones;
+    const [alice, bob] = await here.pair();
     const capabilities = () => RTCRtpSender.getCapabilities("video").codecs.map((one) => one.mimeType);
     const offered = await alice.page.evaluate(capabilities);
     if (!offered.includes(`video/${codec}`)) return context.skip(`this Chromium does not send ${codec}`);
@@ -97,11 +70,7 @@ for (const codec of ["VP8", "H264"]) {
 }
 
 test("maxBitrate of the constraints bounds what is sent", async (context) => {
-  phones = await Promise.all([
-    Phone.register(browsers[0], site, relay, "alice-bounded"),
-    Phone.register(browsers[1], site, relay, "bob-bounded"),
-  ]);
-  const [alice, bob] = phones;
+  const [alice, bob] = await here.pair();
   await connectCall(alice, bob, { video: true, stripCodecs: OTHERS.VP8, maxBitrate: 120 });
   await keyFrameAfter(bob, "in:ESTABLISHED");
   const measured = await measure(bob, 8);
