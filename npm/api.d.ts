@@ -729,8 +729,8 @@ export declare function streamOf(video: HTMLVideoElement | undefined): MediaStre
 export declare function stop(video: HTMLVideoElement): void;
 /** Captures what `given` asks for and shows it in `display`. */
 export declare function getMediaAccess(given: Constraints | undefined | null, display: Display, _provider?: string | null, asTheyAre?: boolean): Promise<HTMLElement>;
-/** The same; gives the element that shows the capture, if anything was asked for. */
-export declare function captureInto(given: Constraints | undefined | null, display: Display, asTheyAre?: boolean): Promise<HTMLVideoElement | undefined>;
+/** The same; gives the element that shows the capture, if anything was asked for. `signal` abandons it. */
+export declare function captureInto(given: Constraints | undefined | null, display: Display, asTheyAre?: boolean, signal?: AbortSignal): Promise<HTMLVideoElement | undefined>;
 /** Stops the capture shown in `display`. */
 export declare function releaseLocalMedia(display: Display, _provider?: string | null): boolean;
 /** Lists devices; with `labels` it asks for permission first, for the labels are secret without. */
@@ -894,7 +894,7 @@ export interface SessionOptions {
     probesInterval?: number;
     /** Sends the user agent client hints to the relay; `true` by default. */
     sendClientInfo?: boolean;
-    /** The URL of a load balancer. Not supported by this version: `createSession` throws an error. */
+    /** The URL of a load balancer, which names the relay to use in place of `urlServer`; `urlServer` is used if it does not answer. */
     lbUrl?: string;
     /** Options of a logger of its own; that of the module by default. */
     logger?: LoggerOptions | null;

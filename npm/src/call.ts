@@ -96,6 +96,8 @@ export class Call {
   #options: CallOptions;
   #answer: AnswerOptions | undefined;
   #handlers = new Handlers();
+  /** Abandons the pending capture. */
+  #request = new AbortController();
   /** What was captured for this call, until it is connected. */
   #captured: HTMLVideoElement | undefined;
   #normalized: Constraints = {};
@@ -181,7 +183,7 @@ export class Call {
   /** Ends an established call, cancels an outgoing one (RFC 3261, section 9) or rejects an incoming one. */
   hangup(): void {
     this.#attach();
-    this.#core.hangUp(Boolean(this.#options.cacheLocalResources));
+    this.#core.hangUp();
   }
 
   /** Puts the call on hold (RFC 3264, section 8.4). HOLD is fired when it is. */
@@ -416,11 +418,13 @@ export class Call {
     const given = this.#answer ? this.#answer.constraints ?? builtInConstraints() : this.#options.constraints;
     const base = given ?? defaultConstraints();
     const constraints = videoPossible ? base : { ...base, video: false };
-    this.#captured = await captureInto(constraints, local, this.#options.disableConstraintsNormalization);
+    const { disableConstraintsNormalization: asTheyAre } = this.#options;
+    this.#captured = await captureInto(constraints, local, asTheyAre, this.#request.signal);
     this.#normalized = local.mediaTrackConstraints ?? {};
   }
 
   #release(): void {
+    this.#request.abort();
     if (this.#captured) stop(this.#captured);
     this.#captured = undefined;
   }

@@ -146,7 +146,7 @@ export function stop(video: HTMLVideoElement): void {
   const stream = streamOf(video);
   if (!stream) return;
   video.pause();
-  stream.getTracks().forEach((track) => track.stop());
+  stopTracks(stream);
   video.srcObject = null;
 }
 
@@ -158,9 +158,9 @@ export async function getMediaAccess(
   return display;
 }
 
-/** The same; gives the element that shows the capture, if anything was asked for. */
+/** The same; gives the element that shows the capture, if anything was asked for. `signal` abandons it. */
 export async function captureInto(
-  given: Constraints | undefined | null, display: Display, asTheyAre = false,
+  given: Constraints | undefined | null, display: Display, asTheyAre = false, signal?: AbortSignal,
 ): Promise<HTMLVideoElement | undefined> {
   const base = given ?? defaultConstraints();
   const constraints = asTheyAre ? base : normalize(base);
@@ -170,7 +170,7 @@ export async function captureInto(
   display.mediaTrackConstraints = constraints;
   releaseLocalMedia(display);
   if (!constraints.audio && !constraints.video && !constraints.customStream) return undefined;
-  const stream = await capture(constraints);
+  const stream = await capture(constraints, signal);
   const free = cached(display);
   // An element that has a stream by now shows the capture of another call.
   const video = free && !streamOf(free) ? free : display.appendChild(createElement());
@@ -188,26 +188,49 @@ function hasLive(stream: MediaStream | undefined, wanted: Constraints): boolean 
   return Boolean(stream) && (!wanted.audio || Boolean(live("audio"))) && (!wanted.video || Boolean(live("video")));
 }
 
-async function capture(constraints: Constraints): Promise<MediaStream> {
+/**
+ * Waits for a capture without a time limit, since a permission prompt may stay open for minutes. When `signal` aborts, the
+ * promise is rejected at once, and a stream that arrives later is stopped.
+ */
+function pending(capture: Promise<MediaStream>, signal?: AbortSignal): Promise<MediaStream> {
+  if (!signal) return capture;
+  return new Promise((resolve, reject) => {
+    const abandon = (): void => reject(new DOMException("The call ended before its media were captured", "AbortError"));
+    signal.addEventListener("abort", abandon);
+    capture.then((stream) => (signal.aborted ? stopTracks(stream) : resolve(stream)), reject)
+      .finally(() => signal.removeEventListener("abort", abandon));
+  });
+}
+
+function stopTracks(stream: MediaStream): void {
+  stream.getTracks().forEach((track) => track.stop());
+}
+
+async function capture(constraints: Constraints, signal?: AbortSignal): Promise<MediaStream> {
   const { audio = false, video = false, customStream } = constraints;
   if (customStream && !audio && !video) return customStream;
   if (!navigator.mediaDevices) throw new Error("The page has no media devices: it must come from https or localhost");
-  const stream = isScreen(video) ? await captureScreen(video, audio) : await navigator.mediaDevices.getUserMedia({ audio, video });
+  const stream = isScreen(video)
+    ? await captureScreen(video, audio, signal)
+    : await pending(navigator.mediaDevices.getUserMedia({ audio, video }), signal);
   if (!customStream) return stream;
   stream.getTracks().forEach((track) => customStream.addTrack(track));
   return customStream;
 }
 
 /** The screen, with the microphone if that is asked for, too. */
-async function captureScreen(video: Constraints["video"], audio: Constraints["audio"]): Promise<MediaStream> {
+async function captureScreen(
+  video: Constraints["video"], audio: Constraints["audio"], signal?: AbortSignal,
+): Promise<MediaStream> {
   const { type: _, withoutExtension: __, ...size } = video as MediaTrackConstraints & Record<string, unknown>;
-  const stream = await navigator.mediaDevices.getDisplayMedia({ video: Object.keys(size).length ? size : true });
+  const request = navigator.mediaDevices.getDisplayMedia({ video: Object.keys(size).length ? size : true });
+  const stream = await pending(request, signal);
   if (!audio) return stream;
   try {
-    const microphone = await navigator.mediaDevices.getUserMedia({ audio });
+    const microphone = await pending(navigator.mediaDevices.getUserMedia({ audio }), signal);
     microphone.getTracks().forEach((track) => stream.addTrack(track));
   } catch (error) {
-    stream.getTracks().forEach((track) => track.stop());
+    stopTracks(stream);
     throw error;
   }
   return stream;
@@ -248,7 +271,7 @@ export async function getMediaDevices(
   if (!audio && !video) throw new Error(kind + " media devices not found");
   const stream = await navigator.mediaDevices.getUserMedia({ audio, video });
   const devices = await list(kind);
-  stream.getTracks().forEach((track) => track.stop());
+  stopTracks(stream);
   return devices;
 }
 

@@ -55,7 +55,7 @@ export interface SessionOptions {
   probesInterval?: number;
   /** Sends the user agent client hints to the relay; `true` by default. */
   sendClientInfo?: boolean;
-  /** The URL of a load balancer. Not supported by this version: `createSession` throws an error. */
+  /** The URL of a load balancer, which names the relay to use in place of `urlServer`; `urlServer` is used if it does not answer. */
   lbUrl?: string;
   /** Options of a logger of its own; that of the module by default. */
   logger?: LoggerOptions | null;

@@ -334,8 +334,8 @@ impl Call {
 
     /// Ends, cancels or rejects the call.
     #[wasm_bindgen(js_name = hangUp)]
-    pub fn hang_up(&self, cache: bool) {
-        self.driver.act(Input::HangUp { cache });
+    pub fn hang_up(&self) {
+        self.driver.act(Input::HangUp);
     }
 
     /// Holds.

@@ -75,7 +75,7 @@ async fn two_peers_negotiate_get_each_other_s_stream_and_close() {
     call.send_dtmf("5".to_owned(), "RFC2833").unwrap();
     bob_log.has("DTMF 5").await;
 
-    call.hang_up(false);
+    call.hang_up();
     alice.log.has("WARN").await;
     bob.log.has("WARN").await;
     check_end(&log);
@@ -141,7 +141,7 @@ async fn a_second_dial_is_refused_to_the_page() {
     call.dial().unwrap();
     let error: js_sys::Error = call.dial().unwrap_err().unchecked_into();
     assert_eq!(String::from(error.message()), "Invalid call state");
-    call.hang_up(false);
+    call.hang_up();
     log.has("FAILED").await;
     assert_eq!(log.lines(), ["capture video=true", "release", "FAILED"]);
 }

@@ -124,7 +124,7 @@ impl Page {
 
     fn hang_up(&mut self) {
         self.done();
-        self.act(call::Input::HangUp { cache: false });
+        self.act(call::Input::HangUp);
     }
 
     fn note(&mut self, what: &str) {

@@ -177,7 +177,7 @@ export class SessionSide {
     this.call.answer();
   }
   reject() {
-    this.call.hangUp(false);
+    this.call.hangUp();
   }
 }
 

@@ -94,7 +94,7 @@ async fn a_call_is_rejected_canceled_or_finds_nobody() {
     assert_eq!(call.end_reason().as_deref(), Some("rejected"));
 
     let (call, _side, log) = ring(&carol, &dave, "canceled", "wasm-dave").await;
-    call.hang_up(false);
+    call.hang_up();
     log.has("FINISH").await;
     dave.side.call_log().has("FINISH").await;
 
@@ -118,6 +118,6 @@ async fn a_session_comes_back_with_its_token() {
     // And it is called by that name.
     let frank = sign_in("wasm-frank").await;
     let (call, _side, log) = ring(&frank, &again, "back", "wasm-erin").await;
-    call.hang_up(false);
+    call.hang_up();
     log.has("FINISH").await;
 }

@@ -66,6 +66,12 @@ async function released(phone, call) {
   if (call) assert.equal(await phone.do("ask", call, "getInfo"), "Local error");
 }
 
+/** The page has got so many tracks since the prompt was answered, and none is live. */
+async function stopped(phone, count = 1) {
+  await until(`${count} tracks at ${phone.login}`, async () => (await phone.do("microphone", "captured")) === count);
+  await released(phone);
+}
+
 const TURN = { iceServers: [{ urls: "turn:turn.example.org" }] };
 /** What breaks, and the text that names it. */
 const BROKEN_OFFERS = [
@@ -156,6 +162,57 @@ test("an open permission prompt lets both sides hang up, and what it gives later
   await bob.event("in:FINISH");
   await bob.do("microphone", "allow");
   await Promise.all([released(alice), released(bob)]);
+});
+
+test("a session that ends while the permission prompt is open stops what the prompt gives later", async () => {
+  const [alice, bob] = await here.pair();
+  await alice.do("microphone", "prompt");
+  await alice.do("dial", "out", bob.login);
+  await alice.do("disconnect");
+  await alice.event("DISCONNECTED");
+  await alice.do("microphone", "allow");
+  await stopped(alice);
+});
+
+test("a callee that hangs up while its permission prompt is open rejects the call, and nothing is captured later", async () => {
+  const [alice, bob] = await here.pair();
+  await bob.do("microphone", "prompt");
+  await alice.do("dial", "out", bob.login);
+  await bob.event("in:RING");
+  await bob.do("answer", "in");
+  await bob.do("act", "in", "hangup");
+  await Promise.all([bob.event("in:FAILED"), alice.event("out:FINISH")]);
+  await bob.do("microphone", "allow");
+  await stopped(bob);
+  await alice.do("dial", "again", bob.login);
+  await bob.event("in1:RING");
+  await bob.do("answer", "in1");
+  await Promise.all([alice.event("again:ESTABLISHED"), bob.event("in1:ESTABLISHED")]);
+  await alice.hears(TONE.b, "in the call after that");
+});
+
+test("a screen captured for a call is released when the call ends before the microphone is permitted", async () => {
+  const [alice, bob] = await here.pair();
+  await alice.do("microphone", "prompt");
+  await alice.do("microphone", "screen");
+  await alice.do("dial", "out", bob.login, { screen: true });
+  await until("the screen to be captured", async () => (await alice.do("microphone", "live")) === 1);
+  await alice.do("act", "out", "hangup");
+  await released(alice);
+  await alice.do("microphone", "allow");
+  await stopped(alice, 2);
+});
+
+test("a microphone that is switched to is stopped if it is permitted after the end of the call", async () => {
+  const [alice, bob] = await here.pair();
+  await alice.do("dial", "out", bob.login);
+  await answer(alice, bob);
+  await alice.do("microphone", "prompt");
+  await alice.do("act", "out", "switchMic");
+  await alice.do("act", "out", "hangup");
+  await Promise.all([alice.event("out:FINISH"), bob.event("in:FINISH")]);
+  await alice.do("microphone", "allow");
+  await stopped(alice, 2);
 });
 
 test("of two calls the one that ends releases its microphone, and a lost session the other's", async () => {

@@ -209,7 +209,7 @@ impl World {
         let now = self.now;
         if now >= self.buttons_until {
             for id in ids {
-                self.browser(connection, |b| b.press(&id, call::Input::HangUp { cache: false }, now));
+                self.browser(connection, |b| b.press(&id, call::Input::HangUp, now));
             }
             return;
         }
@@ -224,7 +224,7 @@ impl World {
             }
             (5..=10, Some(id)) => self.browser(connection, |b| b.press(id, call::Input::Answer, now)),
             (11..=13, Some(id)) => {
-                self.browser(connection, |b| b.press(id, call::Input::HangUp { cache: false }, now));
+                self.browser(connection, |b| b.press(id, call::Input::HangUp, now));
             }
             (14 | 15, Some(id)) => {
                 self.browser(connection, |b| b.press(id, call::Input::Hold { for_transfer: false }, now));

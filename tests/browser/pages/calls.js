@@ -5,6 +5,7 @@ import { microphone } from "./microphone.js";
 
 const { SESSION_STATUS, CALL_STATUS } = constants;
 const PURE = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+const RSA = { name: "RSASSA-PKCS1-v1_5", modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]), hash: "SHA-256" };
 const connections = [];
 const Native = window.RTCPeerConnection;
 window.RTCPeerConnection = class extends Native {
@@ -36,10 +37,15 @@ function follow(name, call, hangUpOn) {
   call.on("TRANSFER", (_, status) => say(`${name}:TRANSFER`, { status }));
 }
 
-const media = ({ video = false, listens = false, maxBitrate }) => ({
+function camera({ video = false, screen = false, maxBitrate }) {
+  if (screen) return { type: "screen" };
+  return video ? { width: 640, height: 480, maxBitrate } : false;
+}
+
+const media = ({ listens = false, ...options }) => ({
   localVideoDisplay: document.getElementById("local"),
   remoteVideoDisplay: document.getElementById("remote"),
-  constraints: { audio: listens ? false : PURE, video: video ? { width: 640, height: 480, maxBitrate } : false },
+  constraints: { audio: listens ? false : PURE, video: camera(options) },
 });
 
 const remoteStream = () => document.querySelector("#remote video").srcObject;
@@ -47,16 +53,17 @@ const text = (error) => (error instanceof Error ? error.message : String(error))
 
 window.phone = {
   events,
-  async start(url, login, { hz, loudCalls = 0, deaf = false, sip = {}, mediaOptions } = {}) {
+  async start(url, login, { hz, firstIncoming = 0, deaf = false, rsa = false, sip = {}, timers, ...given } = {}) {
+    const { mediaOptions = rsa ? { certificates: [await RTCPeerConnection.generateCertificate(RSA)] } : undefined } = given;
     if (hz) useTone(hz);
     // Candidates that are trickled are what only a direct connection needs.
     if (deaf) Native.prototype.addIceCandidate = () => Promise.resolve();
     await init();
-    session = createSession({ urlServer: url, mediaOptions, sipOptions: { login, registerRequired: true, ...sip } });
+    session = createSession({ urlServer: url, mediaOptions, sipOptions: { login, registerRequired: true, ...sip }, ...timers });
     for (const status of ["ESTABLISHED", "REGISTERED", "DISCONNECTED", "FAILED", "WARN"]) {
       session.on(SESSION_STATUS[status], (first, more) => say(status, { info: (more ?? first)?.info }));
     }
-    let count = loudCalls;
+    let count = firstIncoming;
     session.on(SESSION_STATUS.INCOMING_CALL, (call) => {
       const name = `in${count++ || ""}`;
       follow(name, call);
@@ -74,6 +81,8 @@ window.phone = {
   capture: () => getMediaAccess({ audio: PURE, video: false }, document.getElementById("local")).then(() => {}),
   act: (name, method, ...given) => void calls.get(name)[method](...given),
   ask: (name, method, ...given) => calls.get(name)[method](...given),
+  /** The text of the relay about the status. */
+  text: (name) => calls.get(name).info,
   /** What a method throws or rejects with. */
   refusal: async (name, method, ...given) => {
     try {
@@ -83,6 +92,16 @@ window.phone = {
     }
   },
   disconnect: () => session.disconnect(),
+  /** How many milliseconds so many ticks of a timer take that should come every 100 ms. */
+  ticks: (count) =>
+    new Promise((ok) => {
+      const began = performance.now();
+      const timer = setInterval(() => {
+        if (--count > 0) return;
+        clearInterval(timer);
+        ok(performance.now() - began);
+      }, 100);
+    }),
   remoteElement() {
     const { paused, muted, controls } = document.querySelector("#remote video");
     return { paused, muted, controls };

@@ -50,6 +50,16 @@ export const microphone = {
   plugIn: () => navigator.mediaDevices.dispatchEvent(new Event("devicechange")),
   /** The page stops the tracks itself; there is no event of it. */
   stop: () => tracks.forEach((track) => track.stop()),
+  /** From now on the user shares a canvas in place of the screen, without being asked. */
+  screen() {
+    navigator.mediaDevices.getDisplayMedia = async () => {
+      const stream = document.createElement("canvas").captureStream();
+      tracks.push(...stream.getTracks());
+      return stream;
+    };
+  },
+  /** How many tracks were captured so far. */
+  captured: () => tracks.length,
   /** How many captured tracks are running. */
   live: () => tracks.filter((track) => track.readyState === "live").length,
 };

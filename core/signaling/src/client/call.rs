@@ -70,10 +70,7 @@ pub enum Input {
     /// The application answers the call.
     Answer,
     /// The application hangs up.
-    HangUp {
-        /// Keep the captured media for the next call.
-        cache: bool,
-    },
+    HangUp,
     /// The application puts the call on hold.
     Hold {
         /// The hold precedes an attended transfer to another call.
@@ -149,7 +146,7 @@ pub enum Output {
         /// The relay's offer has video, or there is no offer yet.
         video_possible: bool,
     },
-    /// Stop captured tracks that no peer connection uses.
+    /// Stop captured tracks that no peer connection uses, and abandon a pending request for them.
     ReleaseMedia,
     /// Create a peer connection and an offer.
     CreateOffer,
@@ -293,7 +290,7 @@ impl Call {
         match input {
             Input::Dial => self.dial(),
             Input::Answer => self.answer(),
-            Input::HangUp { cache } => self.hang_up(cache),
+            Input::HangUp => self.hang_up(),
             Input::Hold { for_transfer } => {
                 self.send(ClientMessage::Hold { call_id: self.id.clone(), for_transfer });
             }
@@ -384,16 +381,12 @@ impl Call {
     }
 
     /// Before `call` was sent, the call fails locally; afterwards, the relay ends it.
-    fn hang_up(&mut self, cache: bool) {
+    fn hang_up(&mut self) {
         match self.status {
             Status::New => self.fail(false),
             Status::Pending => {
                 // The relay only responds if `call` was sent.
                 let called = self.media == Media::Connected && !self.is_incoming();
-                // The tracks are not captured yet: they are released when they are.
-                if self.media == Media::Capturing && !cache {
-                    self.outputs.push_back(Output::ReleaseMedia);
-                }
                 self.close_media();
                 self.fail(called);
                 if self.is_incoming() {
@@ -417,7 +410,9 @@ impl Call {
         self.direct(direct::Input::Closed);
         match self.media {
             Media::Negotiating | Media::Connected => self.outputs.push_back(Output::CloseMedia),
-            Media::Capturing | Media::None | Media::Closed => {}
+            // The pending request is abandoned; it may stay pending for as long as a permission prompt is open.
+            Media::Capturing => self.outputs.push_back(Output::ReleaseMedia),
+            Media::None | Media::Closed => {}
         }
         if self.media != Media::None {
             self.media = Media::Closed;
@@ -445,6 +440,10 @@ impl Call {
         if matches!(self.media, Media::None | Media::Closed) {
             self.ignored += 1;
             return;
+        }
+        // A request that failed captured nothing.
+        if self.media == Media::Capturing {
+            self.media = Media::Closed;
         }
         self.close_media();
         self.info = Some(LOCAL_ERROR.to_owned());

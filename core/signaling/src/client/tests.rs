@@ -83,7 +83,7 @@ fn call_states() -> Vec<(&'static str, Call)> {
         ("in ring", incoming([status(Status::Ring)])),
         ("in capturing", incoming([status(Status::Ring), Answer])),
         ("in answered", incoming([status(Status::Ring), Answer, MediaGranted, described()])),
-        ("in failed", incoming([call::Input::HangUp { cache: false }])),
+        ("in failed", incoming([call::Input::HangUp])),
     ]
 }
 
@@ -92,7 +92,7 @@ fn call_inputs() -> Vec<(&'static str, call::Input)> {
     vec![
         ("dial", Input::Dial),
         ("answer", Input::Answer),
-        ("hangUp", Input::HangUp { cache: false }),
+        ("hangUp", Input::HangUp),
         ("hold", Input::Hold { for_transfer: false }),
         ("unhold", Input::Unhold),
         ("transferTo", Input::TransferTo("x".to_owned())),
