@@ -741,6 +741,15 @@ export declare function getMediaDevices(_provider?: string | null, labels?: bool
 /** Plays a video from a click, so that Safari lets later ones play. */
 export declare function playFirstVideo(display: Display, isLocal: boolean, src?: string, useControls?: boolean): Promise<void>;
 
+// dist/types/policy.d.ts
+/** The features that a policy names. */
+export type Feature = "microphone" | "camera" | "display-capture";
+/**
+ * Returns the exception of a refused capture with a text that names the missing permissions policy, if there is one. The browser's
+ * own text does not distinguish it from a refusal by the user.
+ */
+export declare function explained(error: unknown, features: Feature[]): unknown;
+
 // dist/types/sdk.d.ts
 import { Browser } from "./browser.js";
 import * as constants from "./constants.js";

@@ -2,6 +2,7 @@
 
 import { Browser } from "./browser.js";
 import { uuid } from "./events.js";
+import { explained, type Feature } from "./policy.js";
 
 /** Ends the id of a local element that no call uses. */
 export const LOCAL = "-LOCAL_CACHED_VIDEO";
@@ -210,12 +211,21 @@ async function capture(constraints: Constraints, signal?: AbortSignal): Promise<
   const { audio = false, video = false, customStream } = constraints;
   if (customStream && !audio && !video) return customStream;
   if (!navigator.mediaDevices) throw new Error("The page has no media devices: it must come from https or localhost");
-  const stream = isScreen(video)
-    ? await captureScreen(video, audio, signal)
-    : await pending(navigator.mediaDevices.getUserMedia({ audio, video }), signal);
+  const request = isScreen(video)
+    ? captureScreen(video, audio, signal)
+    : pending(navigator.mediaDevices.getUserMedia({ audio, video }), signal);
+  const stream = await request.catch((error: unknown) => {
+    throw explained(error, featuresOf(constraints));
+  });
   if (!customStream) return stream;
   stream.getTracks().forEach((track) => customStream.addTrack(track));
   return customStream;
+}
+
+function featuresOf({ audio, video }: Constraints): Feature[] {
+  const features: Feature[] = audio ? ["microphone"] : [];
+  if (video) features.push(isScreen(video) ? "display-capture" : "camera");
+  return features;
 }
 
 /** The screen, with the microphone if that is asked for, too. */

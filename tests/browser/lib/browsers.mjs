@@ -9,26 +9,27 @@ export const TONE = { a: 440, b: 1000, c: 1500 };
 
 /** Starts a browser; Chromium's fake microphone plays a sine of `hz`. */
 export async function launch(name, { hz = TONE.b, args = [] } = {}) {
-  return name === "firefox" ? launchFirefox() : launchChromium(await writeSine(hz), args);
+  return name === "firefox" ? launchFirefox() : launchChromium(hz, args);
 }
 
-function launchChromium(wav, args) {
-  return chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    headless: true,
-    args: [
-      "--no-sandbox", // the suites may run as root
-      "--disable-gpu",
-      "--disable-dev-shm-usage",
-      "--autoplay-policy=no-user-gesture-required",
-      "--use-fake-device-for-media-stream",
-      "--use-fake-ui-for-media-stream",
-      `--use-file-for-fake-audio-capture=${wav}`,
-      "--disable-background-timer-throttling",
-      "--disable-renderer-backgrounding",
-      ...args,
-    ],
-  });
+export const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+
+/** Chromium's arguments for the suites. In a `background` tab timers are throttled, as they are for users. */
+export async function chromiumArguments(hz, { background = false } = {}) {
+  return [
+    "--no-sandbox", // the suites may run as root
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--autoplay-policy=no-user-gesture-required",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    `--use-file-for-fake-audio-capture=${await writeSine(hz)}`,
+    ...(background ? [] : ["--disable-background-timer-throttling", "--disable-renderer-backgrounding"]),
+  ];
+}
+
+async function launchChromium(hz, args) {
+  return chromium.launch({ executablePath: CHROMIUM, headless: true, args: [...(await chromiumArguments(hz)), ...args] });
 }
 
 function launchFirefox() {

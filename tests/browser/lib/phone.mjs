@@ -11,12 +11,22 @@ export class Phone {
 
   /** Opens the page and registers `login`. */
   static async register(browser, site, relay, login, options = {}) {
-    const page = await openPage(browser, site.url);
+    return Phone.start(await openPage(browser, site.url), relay, login, options);
+  }
+
+  /** Registers `login` in a page or frame that is open. */
+  static async start(page, relay, login, options = {}) {
     const phone = new Phone(page, login);
     await until("the page's script", () => page.evaluate(() => Boolean(window.phone)));
-    await page.evaluate(([url, name, more]) => window.phone.start(url, name, more), [relay.ws, login, options]);
-    await phone.event("REGISTERED");
+    await phone.signIn(relay, options);
     return phone;
+  }
+
+  /** Opens a session, the first or another one, and waits until it is registered. */
+  async signIn(relay, options = {}) {
+    const before = (await this.events()).filter((one) => one.event === "REGISTERED").length;
+    await this.page.evaluate(([url, name, more]) => window.phone.start(url, name, more), [relay.ws, this.login, options]);
+    await this.event("REGISTERED", before + 1);
   }
 
   /** Calls a function of the page's `phone`. */
