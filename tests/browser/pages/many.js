@@ -1,26 +1,80 @@
-// Many calls in one page, of which nothing may stay: calls and connections are known by weak references alone.
+// Many calls in one page, of which nothing may remain. Calls and connections are known by weak references alone.
 import { constants, createSession, init } from "offhook";
 
 const { CALL_STATUS, SESSION_STATUS } = constants;
-const made = { calls: [], connections: [] };
-let current;
-let connected = () => {};
+
+/** Weak references to what the garbage collector has not removed yet, and the number of all that were added. */
+class Watched {
+  #made = 0;
+  #references = [];
+
+  add(one) {
+    this.#made += 1;
+    this.#references.push(new WeakRef(one));
+  }
+
+  get made() {
+    return this.#made;
+  }
+
+  alive() {
+    // References to what is gone would themselves be counted as growth of the heap.
+    this.#references = this.#references.filter((reference) => reference.deref());
+    return this.#references.length;
+  }
+}
+
+/** One call at a time, in displays of its own. */
+class Lane {
+  constructor() {
+    [this.local, this.remote] = [0, 1].map(() => document.body.appendChild(document.createElement("div")));
+    this.call = undefined;
+    this.connected = () => {};
+  }
+
+  get options() {
+    const [localVideoDisplay, remoteVideoDisplay] = [this.local, this.remote];
+    return { localVideoDisplay, remoteVideoDisplay, constraints: { audio: true, video: false } };
+  }
+
+  /** One call; nothing outside refers to it when it is over. */
+  async run(callee) {
+    const call = session.createCall({ callee, ...this.options });
+    calls.add(call);
+    this.call = call;
+    const ended = over(call);
+    call.call();
+    await ended;
+    this.call = undefined;
+  }
+}
+
+const calls = new Watched();
+const connections = new Watched();
+const lanes = [];
 let session;
+let core;
+
+const instantiate = WebAssembly.instantiate;
+WebAssembly.instantiate = async (...given) => {
+  const made = await instantiate(...given);
+  core = (made.instance ?? made).exports;
+  return made;
+};
 
 const Native = window.RTCPeerConnection;
 window.RTCPeerConnection = class extends Native {
   constructor(...given) {
     super(...given);
-    made.connections.push(new WeakRef(this));
-    this.addEventListener("connectionstatechange", () => this.connectionState === "connected" && connected());
+    connections.add(this);
+  }
+
+  addTrack(track, stream) {
+    const lane = lanes.find(({ local }) => local.firstChild?.srcObject === stream);
+    this.addEventListener("connectionstatechange", () => this.connectionState === "connected" && lane?.connected());
+    return super.addTrack(track, stream);
   }
 };
-
-const media = () => ({
-  localVideoDisplay: document.getElementById("local"),
-  remoteVideoDisplay: document.getElementById("remote"),
-  constraints: { audio: true, video: false },
-});
 
 /** The last status of a call. */
 const over = (call) =>
@@ -28,15 +82,10 @@ const over = (call) =>
     for (const status of ["FINISH", "FAILED", "BUSY"]) call.on(CALL_STATUS[status], () => ok());
   });
 
-/** One call; nothing outside refers to it when it is over. */
-async function one(callee) {
-  const call = session.createCall({ callee, ...media() });
-  made.calls.push(new WeakRef(call));
-  current = call;
-  const ended = over(call);
-  call.call();
-  await ended;
-  current = undefined;
+/** The first `count` lanes. */
+function take(count) {
+  while (lanes.length < count) lanes.push(new Lane());
+  return lanes.slice(0, count);
 }
 
 window.many = {
@@ -46,25 +95,48 @@ window.many = {
       session.on(SESSION_STATUS.REGISTERED, () => ok());
     })),
   answerAll() {
-    session.on(SESSION_STATUS.INCOMING_CALL, (call) => call.on(CALL_STATUS.RING, () => call.answer(media())));
+    const [lane] = take(1);
+    session.on(SESSION_STATUS.INCOMING_CALL, (call) => call.on(CALL_STATUS.RING, () => call.answer(lane.options)));
   },
-  async calls(callee, count) {
-    connected = () => setTimeout(() => current?.hangup());
-    for (let done = 0; done < count; done++) await one(callee);
-    connected = () => {};
+  /** So many calls in all, so many at a time; each is hung up once its connection is up. */
+  async calls(callee, count, atOnce) {
+    let left = count;
+    await Promise.all(take(atOnce).map(async (lane) => {
+      lane.connected = () => setTimeout(() => lane.call?.hangup());
+      while (left-- > 0) await lane.run(callee);
+      lane.connected = () => {};
+    }));
   },
   /** Calls hung up while this method of their connection is pending. */
   async abandoned(callee, method, count) {
+    const [lane] = take(1);
     const original = Native.prototype[method];
     Native.prototype[method] = function (...given) {
       const pending = original.apply(this, given);
-      const call = current;
+      const { call } = lane;
       queueMicrotask(() => call?.hangup());
       return pending;
     };
-    for (let done = 0; done < count; done++) await one(callee);
+    for (let done = 0; done < count; done++) await lane.run(callee);
     Native.prototype[method] = original;
   },
-  made: () => made.calls.length,
-  alive: () => Object.values(made).map((all) => all.filter((one) => one.deref()).length),
+  /** Calls hung up while the permission prompt is open, which stays open. */
+  async unanswered(callee, count) {
+    const [lane] = take(1);
+    const { mediaDevices } = navigator;
+    mediaDevices.getUserMedia = () => {
+      setTimeout(() => lane.call.hangup());
+      return new Promise(() => {});
+    };
+    for (let done = 0; done < count; done++) await lane.run(callee);
+    delete mediaDevices.getUserMedia;
+  },
+  /** Makes V8's cache of the decimal strings of numbers as large as it gets. */
+  fillCache() {
+    for (let number = 0; number < 300_000; number++) String(number * 7919);
+  },
+  made: () => calls.made,
+  alive: () => [calls.alive(), connections.alive()],
+  /** The octets of the WebAssembly core's memory, and the browser's objects that it refers to. */
+  core: () => [core.memory.buffer.byteLength, core.__wbindgen_externrefs?.length],
 };
