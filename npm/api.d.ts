@@ -612,6 +612,7 @@ export declare class LocalMedia {
 // dist/types/logger.d.ts
 /** A level of log lines, from the most to the least severe. */
 export type LogLevel = "ERROR" | "WARN" | "INFO" | "DEBUG" | "TRACE";
+/** A level in lower case: the name of the method that writes a line of it. */
 type Method = "error" | "warn" | "info" | "debug" | "trace";
 /** An object of the page that receives log lines; levels without a method go to the console. */
 export type CustomLogger = Partial<Record<Method, (text: string) => void>>;

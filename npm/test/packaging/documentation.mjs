@@ -6,8 +6,9 @@ import { join } from "node:path";
 const ts = createRequire(import.meta.url)("typescript");
 
 /**
- * Returns the number of members that the entry points `files` of the package in `root` export, with the members of their types,
- * and the names of those without a doc comment. Constants whose value is a text in words need none: the text says what they mean.
+ * Returns the names of the members that the entry points `files` of the package in `root` export, with the members of their types
+ * and of the types that their signatures name, and the names of those without a doc comment. Constants whose value is a text in
+ * words need none: the text says what they mean.
  */
 export function documentation(root, files) {
   const paths = files.map((file) => join(root, file));
@@ -22,6 +23,14 @@ export function documentation(root, files) {
     const isModule = Boolean(target.flags & ts.SymbolFlags.ValueModule);
     seen.set(target, { name, documented: isModule || isText(target) || declarations.some(isDocumented) });
     for (const member of membersOf(target, isModule)) visit(member, `${name}.${member.name}`);
+    for (const declaration of isModule ? [] : declarations) visitNamed(declaration);
+  };
+  /** The types that a declaration names. */
+  const visitNamed = (node) => {
+    const named = ts.isTypeReferenceNode(node) ? node.typeName : ts.isExpressionWithTypeArguments(node) ? node.expression : undefined;
+    const symbol = named && checker.getSymbolAtLocation(named);
+    if (symbol) visit(symbol, symbol.name);
+    ts.forEachChild(node, visitNamed);
   };
   const isText = (symbol) => {
     const type = checker.getTypeOfSymbol(symbol);
@@ -37,7 +46,7 @@ export function documentation(root, files) {
     for (const symbol of checker.getExportsOfModule(module)) visit(symbol, symbol.name);
   }
   const members = [...seen.values()];
-  return { members: members.length, undocumented: members.filter(({ documented }) => !documented).map(({ name }) => name) };
+  return { members: members.map(({ name }) => name), undocumented: members.filter(({ documented }) => !documented).map(({ name }) => name) };
 }
 
 /** Whether a doc comment belongs to the declaration, or to the statement that contains it. */
