@@ -146,3 +146,19 @@ test("a second answer is refused, and a page that removes its elements still end
   assert.equal(await alice.do("microphone", "live"), 0);
   assert.deepEqual([alice.page.errors, bob.page.errors], [[], []]);
 });
+
+for (const browser of ["chromiumB", "firefoxB"]) {
+  test(`${browser}: an RSA certificate ends the call at once, and both pages get the cause`, async () => {
+    const [alice, bob] = await Promise.all([register("chromiumA", "alice"), here.register(browser, "bob", { rsa: true })]);
+    await alice.do("dial", "out", bob.login);
+    await bob.event("in:RING");
+    await bob.do("answer", "in");
+    const established = await alice.event("out:ESTABLISHED");
+    const [failed] = await Promise.all([alice.event("out:FAILED"), bob.event("in:FAILED")]);
+    assert.ok(failed.at - established.at < 5000, `${failed.at - established.at} ms after the answer`);
+    for (const [phone, call] of [[alice, "out"], [bob, "in"]]) {
+      assert.equal(await phone.do("ask", call, "getEndReason"), "mediaSetupFailed");
+      assert.match(await phone.do("text", call), /^Failed by DTLS error: .*callee.*RSA/);
+    }
+  });
+}
