@@ -1,7 +1,7 @@
 //! Digest credentials: `Authorization` and `Proxy-Authorization` (RFC 3261 §20.7, §20.28; RFC 7616 §3.4).
 
 use super::parameters::{Parameters, Quoted};
-use super::secret::same;
+use super::secret::constant_time_eq;
 use super::{Algorithm, AuthError, Challenge, Login, Qop, Verifier};
 use core::fmt;
 use core::str::FromStr;
@@ -75,7 +75,7 @@ impl Credentials {
     #[must_use]
     pub fn is_made_with(&self, verifier: &Verifier, asked: &Asked<'_>) -> bool {
         let right = self.digest(verifier, asked);
-        right.is_some_and(|right| same(right.as_bytes(), self.response.to_ascii_lowercase().as_bytes()))
+        right.is_some_and(|right| constant_time_eq(right.as_bytes(), self.response.to_ascii_lowercase().as_bytes()))
     }
 
     /// Returns the number of requests with the nonce, including this one. Without a count, the nonce is used once.

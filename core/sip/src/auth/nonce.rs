@@ -5,7 +5,7 @@
 //! credentials, the counts used with a nonce are stored, so that no request can be replayed.
 
 use super::algorithm::hex;
-use super::secret::same;
+use super::secret::constant_time_eq;
 use core::fmt;
 use core::time::Duration;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -57,32 +57,32 @@ impl Nonces {
             IpAddr::V6(address) => address,
         };
         let stamp = format!("{:016x}{:032x}", self.last.as_micros(), address.to_bits());
-        let seal = self.seal(&stamp);
-        stamp + &seal
+        let mac = self.mac(&stamp);
+        stamp + &mac
     }
 
     /// Returns the identity of a nonce if it was created here, is not expired and has its counts stored.
     pub(super) fn check(&self, nonce: &str, now: Time) -> Option<Stamp> {
-        let at = Time::from_micros(u64::from_str_radix(self.open(nonce)?.get(..16)?, 16).ok()?);
+        let at = Time::from_micros(u64::from_str_radix(self.verify_mac(nonce)?.get(..16)?, 16).ok()?);
         let known = self.forgotten.is_none_or(|forgotten| at > forgotten);
         (known && now.since(at) <= self.lifetime).then_some(Stamp(at))
     }
 
     /// Returns the address that the nonce was created for. `None` if it was not created here.
-    pub(super) fn given_to(&self, nonce: &str) -> Option<IpAddr> {
-        let bits = u128::from_str_radix(self.open(nonce)?.get(16..)?, 16).ok()?;
+    pub(super) fn challenged_address(&self, nonce: &str) -> Option<IpAddr> {
+        let bits = u128::from_str_radix(self.verify_mac(nonce)?.get(16..)?, 16).ok()?;
         Some(IpAddr::V6(Ipv6Addr::from_bits(bits)).to_canonical())
     }
 
     /// Returns the part under the MAC if the MAC is valid.
-    fn open<'a>(&self, nonce: &'a str) -> Option<&'a str> {
-        let (stamp, seal) = nonce.split_at_checked(48)?;
-        same(self.seal(stamp).as_bytes(), seal.as_bytes()).then_some(stamp)
+    fn verify_mac<'a>(&self, nonce: &'a str) -> Option<&'a str> {
+        let (stamp, mac) = nonce.split_at_checked(48)?;
+        constant_time_eq(self.mac(stamp).as_bytes(), mac.as_bytes()).then_some(stamp)
     }
 
     /// Records that a nonce was used with `count`. Returns false if the count was used before or is too old to be
     /// checked.
-    pub(super) fn spend(&mut self, stamp: Stamp, count: u32, now: Time) -> bool {
+    pub(super) fn record_use(&mut self, stamp: Stamp, count: u32, now: Time) -> bool {
         while let Some(oldest) = self.used.first_entry().filter(|oldest| now.since(*oldest.key()) > self.lifetime) {
             oldest.remove();
         }
@@ -93,7 +93,7 @@ impl Nonces {
         fresh
     }
 
-    fn seal(&self, stamp: &str) -> String {
+    fn mac(&self, stamp: &str) -> String {
         // HMAC accepts keys of any length, so a key of 32 octets cannot fail.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key.0) else { return String::new() };
         mac.update(stamp.as_bytes());

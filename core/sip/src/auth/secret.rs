@@ -89,7 +89,7 @@ impl Verifier {
 }
 
 /// Compares two texts in constant time for equal lengths.
-pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
+pub(super) fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
     let differences = a.iter().zip(b).fold(0_u8, |all, (a, b)| core::hint::black_box(all | (a ^ b)));
     a.len() == b.len() && differences == 0
 }

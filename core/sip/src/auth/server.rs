@@ -148,7 +148,7 @@ impl Server {
     /// here. The source of a datagram can be forged, but a client that answers a challenge has received it.
     #[must_use]
     pub fn challenged(&self, presented: &Presented) -> Option<IpAddr> {
-        self.nonces.given_to(&presented.ours.as_ref()?.nonce)
+        self.nonces.challenged_address(&presented.ours.as_ref()?.nonce)
     }
 
     /// Verifies the credentials of a request. `find` returns the verifier of a user name.
@@ -168,11 +168,11 @@ impl Server {
         if credentials.uri != asked.uri {
             return Err(Rejection::Malformed(AuthError::Malformed("credentials for another request")));
         }
-        self.judge(&credentials, asked, find(&credentials.username), now)?;
+        self.check(&credentials, asked, find(&credentials.username), now)?;
         Ok(credentials)
     }
 
-    fn judge(
+    fn check(
         &mut self,
         credentials: &Credentials,
         asked: &Asked<'_>,
@@ -197,7 +197,7 @@ impl Server {
         if !(known && good) {
             return Err(wrong());
         }
-        if !self.nonces.spend(stamp, credentials.count(), now) {
+        if !self.nonces.record_use(stamp, credentials.count(), now) {
             return Err(Rejection::Stale);
         }
         Ok(())

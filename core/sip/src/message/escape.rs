@@ -14,7 +14,7 @@ pub(super) static HEADER: Octets = Octets::alphanumeric_and(b"-_.!~*'()[]/?:+$")
 pub(super) const UNEXPECTED: Malformed = Malformed("white space or angle brackets in a URI");
 
 /// Returns `text` with escapes for octets that need them, including a percent sign that begins no escape.
-pub(super) fn legal(text: &str, fits: &Octets) -> String {
+pub(super) fn escape_illegal(text: &str, fits: &Octets) -> String {
     if fits.has_all(text) {
         return text.to_owned();
     }

@@ -42,7 +42,7 @@ impl Head {
     pub(super) fn read(octets: &[u8]) -> Self {
         let text = match String::from_utf8(octets.to_vec()) {
             Ok(text) => text,
-            Err(error) => latin(error.as_bytes()),
+            Err(error) => decode_latin_1(error.as_bytes()),
         };
         Self::index(text).unwrap_or_else(|text| {
             // `unfolded` has removed everything that makes `index` fail.
@@ -110,7 +110,7 @@ fn unfolded(text: &str) -> String {
 }
 
 /// Decodes octets that are not valid UTF-8 as Latin-1, which old gateways send. The rest of the message may be UTF-8.
-fn latin(octets: &[u8]) -> String {
+fn decode_latin_1(octets: &[u8]) -> String {
     let mut text = String::with_capacity(octets.len() + 16);
     for chunk in octets.utf8_chunks() {
         text.push_str(chunk.valid());

@@ -1,6 +1,6 @@
 //! Header and URI parameters: `;name=value` (RFC 3261 §7.3.1).
 
-use super::escape::legal;
+use super::escape::escape_illegal;
 use super::scan::{Malformed, Octets, Quoted, find, is_token_byte, quoted, split_once, unescaped};
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -77,13 +77,13 @@ impl Parameters {
         // A superfluous semicolon is skipped: `<sip:pbx@192.0.2.1;>`.
         for parameter in text.split(';').filter(|parameter| !parameter.is_empty()) {
             let (key, value) = match split_once(parameter, b'=') {
-                Some((key, value)) => (key, Value::Plain(legal(value, fits))),
+                Some((key, value)) => (key, Value::Plain(escape_illegal(value, fits))),
                 None => (parameter, Value::None),
             };
             if key.is_empty() {
                 return Err(Malformed("URI parameter without name"));
             }
-            found.0.push(Parameter { name: name(&legal(key, fits)), value });
+            found.0.push(Parameter { name: name(&escape_illegal(key, fits)), value });
         }
         Ok(found)
     }

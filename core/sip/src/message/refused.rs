@@ -87,7 +87,7 @@ impl Refused {
     pub(super) fn answering(violation: Violation, method: Option<&Method>, headers: &Headers) -> Self {
         let response = match method {
             None | Some(Method::Ack) => None,
-            Some(_) => answer(&violation, headers).map(Box::new),
+            Some(_) => error_response(&violation, headers).map(Box::new),
         };
         Self { violation, response }
     }
@@ -103,10 +103,10 @@ impl core::error::Error for Refused {}
 
 /// Like [`Response::to`], for headers that may be missing or malformed. These are copied unchanged, so that the sender
 /// can match the response.
-fn answer(violation: &Violation, headers: &Headers) -> Option<Response> {
+fn error_response(violation: &Violation, headers: &Headers) -> Option<Response> {
     let mut answer = Headers::new();
     let mut vias = headers.all(HeaderName::Via);
-    answer.push(HeaderName::Via, readable(vias.next()?)?);
+    answer.push(HeaderName::Via, lenient_via(vias.next()?)?);
     vias.filter(|via| via.parse::<Via>().is_ok()).for_each(|via| answer.push(HeaderName::Via, via));
     for name in [HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq] {
         let Some(value) = headers.get(name.clone()) else { continue };
@@ -124,7 +124,7 @@ fn answer(violation: &Violation, headers: &Headers) -> Option<Response> {
 }
 
 /// Returns the top `Via` with the parts that can be parsed: the version may differ and the parameters may be invalid.
-fn readable(text: &str) -> Option<Via> {
+fn lenient_via(text: &str) -> Option<Via> {
     if let Ok(via) = text.parse() {
         return Some(via);
     }

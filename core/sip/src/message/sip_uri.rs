@@ -1,6 +1,6 @@
 //! `sip:` and `sips:` URIs (RFC 3261 §19.1).
 
-use super::escape::{HEADER, PARAM, PASSWORD, UNEXPECTED, UNRESERVED, USER, escaped, legal, unescaped};
+use super::escape::{HEADER, PARAM, PASSWORD, UNEXPECTED, UNRESERVED, USER, escape_illegal, escaped, unescaped};
 use super::host::{self, Host, host_port};
 use super::parameters::{Parameters, check_count};
 use super::scan::{Malformed, Octets, split_once};
@@ -147,7 +147,7 @@ impl SipUri {
     pub(super) fn parse(secure: bool, text: &str) -> Result<Self, Malformed> {
         let parts = Parts::of(text)?;
         let (host, port) = host_port(parts.address)?;
-        let own = |text: Option<&str>, fits: &Octets| text.map(|text| legal(text, fits));
+        let own = |text: Option<&str>, fits: &Octets| text.map(|text| escape_illegal(text, fits));
         Ok(Self {
             secure,
             user: own(parts.user, &USER),
@@ -164,7 +164,7 @@ impl SipUri {
 }
 
 fn own_header((name, value): (&str, &str)) -> (String, String) {
-    (legal(name, &HEADER), legal(value, &HEADER))
+    (escape_illegal(name, &HEADER), escape_illegal(value, &HEADER))
 }
 
 /// The parts of a SIP URI, borrowed from its text.

@@ -46,9 +46,11 @@ impl Registrar {
                 self.lockouts.succeed(address.into(), &credentials.username);
                 Ok(credentials.username)
             }
-            (Err(Rejection::Wrong { username }), Some(attempt)) => Err(self.wrong(username, &attempt, now)),
+            (Err(Rejection::Wrong { username }), Some(attempt)) => {
+                Err(self.record_wrong_digest(username, &attempt, now))
+            }
             (Err(rejection), _) => {
-                self.note_unproved(&rejection, source);
+                self.record_unauthenticated(&rejection, source);
                 Err(Refusal::Challenge(rejection))
             }
         }
@@ -67,9 +69,9 @@ impl Registrar {
     }
 
     /// Records a wrong digest. Repeated identical responses count as one failure.
-    fn wrong(&mut self, username: String, attempt: &Attempt, now: Time) -> Refusal {
+    fn record_wrong_digest(&mut self, username: String, attempt: &Attempt, now: Time) -> Refusal {
         if self.lockouts.fail_with(attempt.source(), &attempt.user, &attempt.response, now) {
-            self.note(Kind::WrongDigest, attempt.address, true);
+            self.report_offense(Kind::WrongDigest, attempt.address, true);
         }
         if self.lockouts.remaining(attempt.source(), &attempt.user, now).is_some() {
             self.lockout(attempt, now)
@@ -80,21 +82,21 @@ impl Registrar {
 
     fn lockout(&mut self, attempt: &Attempt, now: Time) -> Refusal {
         let remaining = self.lockouts.remaining(attempt.source(), &attempt.user, now).unwrap_or_default();
-        self.note(Kind::WrongDigest, attempt.address, true);
+        self.report_offense(Kind::WrongDigest, attempt.address, true);
         Refusal::Lockout(remaining)
     }
 
     /// Records a request without an answer to a challenge. Phones send such requests too; many of them from a source
     /// where no phone has ever authenticated indicate a scan.
-    fn note_unproved(&mut self, rejection: &Rejection, source: &Source) {
+    fn record_unauthenticated(&mut self, rejection: &Rejection, source: &Source) {
         let address = source.remote.ip();
         let is_unproved = matches!(rejection, Rejection::Missing | Rejection::Stale | Rejection::Malformed(_));
         if is_unproved && !self.lockouts.is_known_source(address.into()) {
-            self.note(Kind::SipScan, address, source.transport.is_reliable());
+            self.report_offense(Kind::SipScan, address, source.transport.is_reliable());
         }
     }
 
-    fn note(&mut self, kind: Kind, address: IpAddr, is_verified: bool) {
+    fn report_offense(&mut self, kind: Kind, address: IpAddr, is_verified: bool) {
         self.events.push_back(Event::Offense { kind, address, is_verified });
     }
 }

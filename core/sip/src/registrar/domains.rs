@@ -45,7 +45,7 @@ impl Registrar {
 
     /// Stores the domain and address of a new binding. The domain is dropped if the user's other bindings have already
     /// added the maximum number.
-    pub(super) fn learn(&mut self, id: BindingId, user: &str, binding: &mut Binding) {
+    pub(super) fn store_domain(&mut self, id: BindingId, user: &str, binding: &mut Binding) {
         let others: BTreeSet<String> =
             self.bindings_of(user).filter_map(|(_, binding)| binding.domain.clone()).collect();
         binding.domain =
@@ -55,7 +55,7 @@ impl Registrar {
     }
 
     /// Removes the domain and address of a binding that has ended.
-    pub(super) fn unlearn(&mut self, id: BindingId, binding: &Binding) {
+    pub(super) fn remove_domain(&mut self, id: BindingId, binding: &Binding) {
         if let Some(name) = &binding.domain {
             self.learned.remove(&(name.clone(), id));
         }

@@ -300,7 +300,7 @@ impl Registrar {
         if binding.is_behind_nat() && !interval.is_zero() {
             self.keep_alives.set(id, Some(now + interval));
         }
-        self.learn(id, user, &mut binding);
+        self.store_domain(id, user, &mut binding);
         self.users.insert((user.to_owned(), id));
         self.expiries.set(id, Some(binding.expires_at));
         if let Some(flow) = binding.flow {
@@ -323,7 +323,7 @@ impl Registrar {
 
     fn forget(&mut self, id: BindingId) -> Option<String> {
         let (user, binding) = self.bindings.remove(&id)?;
-        self.unlearn(id, &binding);
+        self.remove_domain(id, &binding);
         self.expiries.set(id, None);
         self.keep_alives.set(id, None);
         if let Some(flow) = binding.flow {

@@ -147,7 +147,7 @@ impl InviteServer {
     /// Returns whether a response of this class can still be sent. While a 300–699 response can, a CANCEL is effective
     /// (RFC 3261 §9.2).
     #[must_use]
-    pub const fn takes(&self, class: Class) -> bool {
+    pub const fn accepts(&self, class: Class) -> bool {
         match self.state {
             State::Proceeding { .. } => true,
             State::Accepted { .. } => matches!(class, Class::Success),

@@ -49,7 +49,7 @@ impl NonInviteClient {
         use ClientInput::{Cancel, Response, Unreachable};
         match (self.state, input) {
             (State::Trying { resend, give_up_at }, Response(Provisional)) => {
-                let resend = resend.map(|resend| resend.slowed(self.timers.t2));
+                let resend = resend.map(|resend| resend.with_interval(self.timers.t2));
                 self.state = State::Proceeding { resend, give_up_at };
                 self.outputs.push_back(ClientOutput::Deliver);
             }

@@ -105,7 +105,7 @@ impl NonInviteServer {
 
     /// Returns whether a response of this class can still be sent: any response until the final one.
     #[must_use]
-    pub const fn takes(&self, _: Class) -> bool {
+    pub const fn accepts(&self, _: Class) -> bool {
         matches!(self.state, State::Trying { .. } | State::Proceeding { .. })
     }
 

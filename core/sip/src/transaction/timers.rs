@@ -90,7 +90,7 @@ impl Resend {
     }
 
     /// Keeps the next time and sets the interval that follows it: for timer E after a provisional response.
-    pub(super) fn slowed(self, interval: Duration) -> Self {
+    pub(super) fn with_interval(self, interval: Duration) -> Self {
         Self { at: self.at, interval }
     }
 }

@@ -78,7 +78,7 @@ impl Accounts {
     }
 
     /// Stores the address of the server that the account is registered at.
-    pub(super) fn settle(&mut self, id: AccountId, address: IpAddr) {
+    pub(super) fn set_home(&mut self, id: AccountId, address: IpAddr) {
         let address = address.to_canonical();
         if self.known.contains_key(&id) && self.homes.get(&id) != Some(&address) {
             self.unindex(id);
@@ -88,7 +88,7 @@ impl Accounts {
     }
 
     /// Stores the resolved addresses of the servers in the account's settings.
-    pub(super) fn locate(&mut self, id: AccountId, addresses: &BTreeSet<IpAddr>) {
+    pub(super) fn set_resolved(&mut self, id: AccountId, addresses: &BTreeSet<IpAddr>) {
         if self.known.contains_key(&id) {
             self.unindex(id);
             self.located.insert(id, addresses.iter().map(IpAddr::to_canonical).collect());
@@ -97,7 +97,7 @@ impl Accounts {
     }
 
     /// Stores the source address of a response to the account's REGISTER.
-    pub(super) fn answered(&mut self, id: AccountId, address: IpAddr) {
+    pub(super) fn note_response(&mut self, id: AccountId, address: IpAddr) {
         if self.known.contains_key(&id) {
             self.answered_by.insert(id, address);
         }
@@ -244,7 +244,7 @@ impl Accounts {
         let own = own.or_else(|| Some(NameAddr::new(Uri::sip(OWN_USER, domain.parse().ok()?))))?;
         let (uri, to, next_hop, routes, named_by) = match (&order.to, phone) {
             (Destination::Uri(text), _) => {
-                let uri = callable(text, account)?;
+                let uri = request_uri_of(text, account)?;
                 let transport = account.and_then(|account| account.transport);
                 let routes = account.map(|account| routes(account, service_route)).unwrap_or_default();
                 (
@@ -317,7 +317,7 @@ fn user_of(account: &Account) -> String {
 }
 
 /// Returns the URI as a Request-URI. A telephone number becomes a SIP URI at the account's domain (RFC 3261 §19.1.6).
-fn callable(text: &str, account: Option<&Account>) -> Option<Uri> {
+fn request_uri_of(text: &str, account: Option<&Account>) -> Option<Uri> {
     let mut uri: Uri = text.parse().ok()?;
     match &mut uri {
         Uri::Sip(sip) => {

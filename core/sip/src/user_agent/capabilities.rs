@@ -58,7 +58,7 @@ pub(super) fn method_not_allowed(request: &Request) -> Response {
 }
 
 /// Returns the 200 to OPTIONS (RFC 3261 §11.2).
-pub(super) fn describe(request: &Request, timer: bool) -> Response {
+pub(super) fn options_response(request: &Request, timer: bool) -> Response {
     let mut response = Response::to(request, 200, "");
     announce(&mut response.headers, true, timer);
     response.headers.push(HeaderName::Accept, ACCEPT);

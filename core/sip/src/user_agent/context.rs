@@ -61,20 +61,20 @@ impl Context {
         if response.status >= 200 {
             self.asked.remove(&key);
         }
-        self.explain(&mut response);
+        self.add_warning(&mut response);
         self.layer.respond(key, &response, now)
     }
 
     /// Sends the final response to a request whose source is not authenticated, without keeping the transaction.
     pub(super) fn respond_statelessly(&mut self, key: ServerKey, mut response: Response, now: Time) {
         response.headers.set(HeaderName::Server, &self.settings.product);
-        self.explain(&mut response);
+        self.add_warning(&mut response);
         self.layer.respond_statelessly(key, &response, now);
     }
 
     /// Adds a `Warning` to a 488: 305 for incompatible codecs, 399 with the reason phrase if it is not the default (RFC
     /// 3261 §20.43, §21.4.26).
-    fn explain(&self, response: &mut Response) {
+    fn add_warning(&self, response: &mut Response) {
         if response.status != 488 || response.headers.has(HeaderName::Warning) {
             return;
         }

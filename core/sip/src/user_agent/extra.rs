@@ -19,12 +19,12 @@ pub fn is_allowed(name: &str, value: &str) -> bool {
     let is_name = !name.is_empty() && name.len() <= LONGEST_NAME && name.bytes().all(is_token);
     let is_value = value.len() <= LONGEST_VALUE && !value.chars().any(|letter| letter.is_control() && letter != '\t');
     let header = HeaderName::from(name);
-    is_name && is_value && !is_owned(&header) && !vouches(&header)
+    is_name && is_value && !is_owned(&header) && !asserts_identity(&header)
 }
 
 /// Returns whether the header asserts an identity or charging data between trusted servers. A server that trusts the
 /// relay would accept any value from a page.
-fn vouches(name: &HeaderName) -> bool {
+fn asserts_identity(name: &HeaderName) -> bool {
     use HeaderName as N;
     let is_known = matches!(
         name,

@@ -82,13 +82,13 @@ pub(super) fn diverted_by(headers: &Headers) -> Vec<Identity> {
             entry.uri.as_sip().is_some_and(|uri| uri.headers().any(|(name, _)| name.eq_ignore_ascii_case("Reason")));
         of_uri || entry.uri.has_param("cause")
     };
-    let mut left: Vec<Identity> = history.iter().filter(|entry| was_left(entry)).map(bare).collect();
+    let mut left: Vec<Identity> = history.iter().filter(|entry| was_left(entry)).map(without_uri_headers).collect();
     left.reverse();
     left.truncate(MOST_DIVERSIONS);
     left
 }
 
-fn bare(entry: &NameAddr) -> Identity {
+fn without_uri_headers(entry: &NameAddr) -> Identity {
     let mut entry = entry.clone();
     if let Some(uri) = entry.uri.as_sip_mut() {
         uri.make_request_uri();

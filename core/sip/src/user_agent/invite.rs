@@ -167,18 +167,22 @@ impl Invite {
         }
         let scope = &mut Scope { call: &mut self.call, context, now };
         match (&mut self.role, arrival) {
-            (Role::Client(client), Arrival::Response(key, response, _)) => client.responded(key, response, scope),
-            (Role::Server(server), Arrival::Response(key, response, _)) => server.responded(key, response, scope),
+            (Role::Client(client), Arrival::Response(key, response, _)) => {
+                client.receive_response(key, response, scope);
+            }
+            (Role::Server(server), Arrival::Response(key, response, _)) => {
+                server.receive_response(key, response, scope);
+            }
             (Role::Client(client), Arrival::Failed(key, failure)) => client.failed(key, failure, scope),
             (Role::Server(server), Arrival::Failed(key, failure)) => server.failed(key, failure, scope),
             (Role::Client(client), Arrival::Ended(key)) => client.ended(key, scope),
             (Role::Server(server), Arrival::Ended(key)) => server.ended(key, scope),
             (Role::Client(client), Arrival::Request(branch, incoming)) => client.receive(branch, *incoming, scope),
             (Role::Server(server), Arrival::Request(_, incoming)) => server.receive(*incoming, scope),
-            (Role::Client(client), Arrival::Ack(branch, ack)) => client.acknowledged(branch, ack, scope),
-            (Role::Server(server), Arrival::Ack(_, ack)) => server.acknowledged(ack, scope),
-            (Role::Client(client), Arrival::Cancelled(key, _)) => client.canceled(key, scope),
-            (Role::Server(server), Arrival::Cancelled(key, cancel)) => server.canceled(key, cancel, scope),
+            (Role::Client(client), Arrival::Ack(branch, ack)) => client.receive_ack(branch, ack, scope),
+            (Role::Server(server), Arrival::Ack(_, ack)) => server.receive_ack(ack, scope),
+            (Role::Client(client), Arrival::Cancelled(key, _)) => client.receive_cancel(key, scope),
+            (Role::Server(server), Arrival::Cancelled(key, cancel)) => server.receive_cancel(key, cancel, scope),
         }
     }
 

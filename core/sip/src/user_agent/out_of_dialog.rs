@@ -3,7 +3,7 @@
 use super::UserAgent;
 use super::accounts::OWN_USER;
 use super::capabilities::{
-    bad_extension, describe, description_of, method_not_allowed, unknown_extensions, unsupported_media,
+    bad_extension, description_of, method_not_allowed, options_response, unknown_extensions, unsupported_media,
 };
 use super::context::{CallContext, own_contact};
 use super::destinations::NamedBy;
@@ -34,17 +34,17 @@ impl UserAgent {
             return self.answer(&incoming, 416, now);
         }
         if request.method == Method::Register {
-            return self.registered(&incoming, now);
+            return self.receive_register(&incoming, now);
         }
         let unknown = unknown_extensions(request);
         if !unknown.is_empty() {
             return self.respond(&incoming, bad_extension(request, &unknown), now);
         }
         match request.method {
-            Method::Invite => self.invited(incoming, now),
+            Method::Invite => self.receive_invite(incoming, now),
             Method::Options => {
                 let uses_timers = !self.context.settings.session_expires.is_zero();
-                self.respond(&incoming, describe(request, uses_timers), now);
+                self.respond(&incoming, options_response(request, uses_timers), now);
             }
             Method::Bye | Method::Cancel | Method::Info | Method::Prack | Method::Update => {
                 self.answer(&incoming, 481, now);
@@ -88,14 +88,14 @@ impl UserAgent {
         let from = request.headers.from().ok()?.uri;
         let address = incoming.source.remote.ip();
         let accept_unknown = self.context.settings.accept_unknown;
-        if self.is_surely_of_phone(request, &from) {
+        if self.is_certainly_from_phone(request, &from) {
             return self.phone(incoming, &from, now);
         }
         // Before all criteria that phones influence: no phone may cause a server's calls to be challenged.
         if let Some(account) = self.accounts.of_server(request, address, accept_unknown) {
             return Some(Origin::Account(account));
         }
-        if self.is_perhaps_of_phone(incoming, &from) {
+        if self.may_be_from_phone(incoming, &from) {
             return self.phone(incoming, &from, now);
         }
         if accept_unknown {
@@ -109,14 +109,14 @@ impl UserAgent {
 
     /// Returns whether a request is certainly from a phone: by a configured domain, or because it answers a challenge.
     /// A phone and a server may have the same address.
-    fn is_surely_of_phone(&self, request: &Request, from: &Uri) -> bool {
-        let is_of_here = from.host().is_some_and(|host| self.registrar.is_configured(host));
-        !self.context.settings.phones.is_empty() && (is_of_here || self.registrar.is_answered_by(request))
+    fn is_certainly_from_phone(&self, request: &Request, from: &Uri) -> bool {
+        let is_own_domain = from.host().is_some_and(|host| self.registrar.is_configured(host));
+        !self.context.settings.phones.is_empty() && (is_own_domain || self.registrar.is_answered_by(request))
     }
 
     /// Returns whether a request that is not from a known server may be from a phone. If calls from unknown sources are
     /// accepted, a domain that some phone registered for is not sufficient.
-    fn is_perhaps_of_phone(&self, incoming: &Incoming, from: &Uri) -> bool {
+    fn may_be_from_phone(&self, incoming: &Incoming, from: &Uri) -> bool {
         let settings = &self.context.settings;
         let is_learned = from.host().is_some_and(|host| self.registrar.has_learned(host));
         let has_phone = self.registrar.has_phone_at(incoming.source.remote.ip());
@@ -133,9 +133,9 @@ impl UserAgent {
                 return None;
             }
         };
-        let is_of_here =
+        let is_own_domain =
             from.host().is_some_and(|host| self.registrar.is_configured(host) || self.registrar.has_learned(host));
-        if is_of_here && from.user().as_deref() != Some(user.as_str()) {
+        if is_own_domain && from.user().as_deref() != Some(user.as_str()) {
             self.answer(incoming, 403, now);
             return None;
         }
@@ -143,7 +143,7 @@ impl UserAgent {
     }
 
     /// Processes a REGISTER (RFC 3261 §10.3).
-    fn registered(&mut self, incoming: &Incoming, now: Time) {
+    fn receive_register(&mut self, incoming: &Incoming, now: Time) {
         if self.context.settings.phones.is_empty() {
             return self.respond(incoming, method_not_allowed(&incoming.request), now);
         }
@@ -151,7 +151,7 @@ impl UserAgent {
         self.respond(incoming, response, now);
     }
 
-    fn invited(&mut self, incoming: Incoming, now: Time) {
+    fn receive_invite(&mut self, incoming: Incoming, now: Time) {
         let ringing = self.ringing.get(&incoming.source.remote.ip()).map_or(0, std::collections::BTreeSet::len);
         if self.is_shutting_down || ringing >= MOST_RINGING_PER_SOURCE || self.invites.len() >= MOST_CALLS {
             let mut response = Response::to(&incoming.request, 503, "");

@@ -62,7 +62,7 @@ impl UserAgent {
         if !response.is_provisional() {
             self.probes.pending.remove(&key);
             // Any final response shows that the server is reachable at this address.
-            self.accounts.settle(account, source.remote.ip());
+            self.accounts.set_home(account, source.remote.ip());
         }
         true
     }

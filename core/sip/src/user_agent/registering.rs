@@ -53,11 +53,11 @@ impl UserAgent {
             self.registering.remove(&key);
         }
         if let Some(account) = account {
-            self.accounts.answered(account, source.remote.ip());
+            self.accounts.note_response(account, source.remote.ip());
         }
         let is_registration = self.registrations.receive(key, response, source, now);
         if let Some(account) = account.filter(|_| is_registration && response.is_success()) {
-            self.accounts.settle(account, source.remote.ip());
+            self.accounts.set_home(account, source.remote.ip());
         }
         is_registration
     }

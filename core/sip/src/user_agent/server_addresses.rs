@@ -131,7 +131,7 @@ impl UserAgent {
                     self.server_addresses.add(id, destination, now);
                 }
             }
-            self.accounts.locate(id, &self.server_addresses.of(id));
+            self.accounts.set_resolved(id, &self.server_addresses.of(id));
             self.look_up_servers(now);
         }
     }
@@ -146,7 +146,7 @@ impl UserAgent {
     /// Processes the result of a query.
     pub(super) fn located(&mut self, query: QueryId, targets: &[Target], now: Time) {
         for account in self.server_addresses.resolved(query, targets, now).unwrap_or_default() {
-            self.accounts.locate(account, &self.server_addresses.of(account));
+            self.accounts.set_resolved(account, &self.server_addresses.of(account));
         }
     }
 }

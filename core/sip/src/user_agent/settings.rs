@@ -61,7 +61,7 @@ impl Settings {
     pub(super) fn narrow(&self, destination: layer::Destination, named_by: NamedBy) -> Option<layer::Destination> {
         match destination {
             layer::Destination::Resolve { host, port, transport, secure, .. } => {
-                let reach = self.destinations.reach(&host, port, self.near(named_by))?;
+                let reach = self.destinations.reach(&host, port, self.loopback_if_own(named_by))?;
                 Some(layer::Destination::Resolve { host, port, transport, secure, reach })
             }
             // These are addresses of the peer itself.
@@ -73,11 +73,11 @@ impl Settings {
     /// resolved.
     #[must_use]
     pub fn media_reach(&self, host: &Host, peer: IpAddr) -> Option<Reach> {
-        self.destinations.reach(host, None, self.near(NamedBy::Peer(peer)))
+        self.destinations.reach(host, None, self.loopback_if_own(NamedBy::Peer(peer)))
     }
 
     /// Treats a peer at one of this machine's addresses as loopback.
-    fn near(&self, named_by: NamedBy) -> NamedBy {
+    fn loopback_if_own(&self, named_by: NamedBy) -> NamedBy {
         let is_own = |address: IpAddr| {
             let own = |local: &LocalAddress| local.host.parse::<IpAddr>().is_ok_and(|host| host == address);
             self.local.iter().any(own)

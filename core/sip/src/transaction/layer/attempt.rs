@@ -116,7 +116,14 @@ enum Cause {
 
 impl Layer {
     /// Starts a client transaction. `branch` was generated for the next number.
-    pub(super) fn launch(&mut self, key: ClientKey, endpoint: &Endpoint, branch: String, octets: Vec<u8>, now: Time) {
+    pub(super) fn start_attempt(
+        &mut self,
+        key: ClientKey,
+        endpoint: &Endpoint,
+        branch: String,
+        octets: Vec<u8>,
+        now: Time,
+    ) {
         let id = AttemptId(self.number());
         let Some(client) = self.clients.get_mut(&key) else { return };
         client.phase = Phase::Trying { attempt: id, awaited: Awaited::Response };
@@ -276,7 +283,7 @@ impl Layer {
         let known = self.attempts.get(&id).and_then(|attempt| attempt.ack.clone());
         let octets = known.or_else(|| {
             let (_, client) = self.client_of(id)?;
-            let mut ack = companion(&client.request, &Method::Ack);
+            let mut ack = derive_request(&client.request, &Method::Ack);
             // The ACK carries the `To` tag of the response (RFC 3261 §17.1.1.3).
             ack.headers.set(HeaderName::To, response.headers.get(HeaderName::To)?);
             Some(ack.to_bytes())
@@ -289,7 +296,7 @@ impl Layer {
 
     fn send_cancel(&mut self, id: AttemptId, now: Time) {
         let Some((_, client)) = self.client_of(id) else { return };
-        let mut cancel = companion(&client.request, &Method::Cancel);
+        let mut cancel = derive_request(&client.request, &Method::Cancel);
         if let Phase::Trying { awaited: Awaited::Cancel { reason: Some(reason) }, .. } = &client.phase {
             cancel.headers.push(HeaderName::Reason, reason);
         }
@@ -356,7 +363,7 @@ impl Layer {
 
 /// Creates the ACK or CANCEL of a request. It has the same routing headers and dialog identifiers but no body (RFC 3261
 /// §9.1, §17.1.1.3).
-fn companion(request: &Request, method: &Method) -> Request {
+fn derive_request(request: &Request, method: &Method) -> Request {
     let mut companion = Request::new(method.clone(), request.uri.clone());
     let names = [HeaderName::Via, HeaderName::Route, HeaderName::From, HeaderName::To, HeaderName::CallId];
     for name in names {

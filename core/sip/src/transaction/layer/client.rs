@@ -178,7 +178,7 @@ impl Layer {
             client.rest.clear();
         }
         if !matches!(miss, Miss::Failed(Failure::Unreachable)) {
-            client.forget_other_transports();
+            client.drop_udp_fallback();
         }
         let is_first = matches!(client.phase, Phase::Resolving { .. });
         loop {
@@ -190,7 +190,7 @@ impl Layer {
             }
             if let Some((endpoint, branch, octets)) = self.prepare(key, candidate, now) {
                 self.counters.failovers += u64::from(!is_first);
-                return self.launch(key, &endpoint, branch, octets, now);
+                return self.start_attempt(key, &endpoint, branch, octets, now);
             }
         }
     }
@@ -215,7 +215,7 @@ impl Layer {
         let local = self.settings.local(transport, address)?;
         let is_without_tcp = |target: &Target| self.without_tcp.get(&target.address).is_some_and(|until| *until > now);
         let client = self.clients.get_mut(&key)?;
-        client.leave_by(local, &branch);
+        client.set_local_address(local, &branch);
         let mut octets = client.request.to_bytes();
         if let Endpoint::Target(target) = &mut endpoint
             && transport == Transport::Udp
@@ -229,7 +229,7 @@ impl Layer {
             let datagram = Candidate { endpoint: Endpoint::Target(target.clone()), after: After::NoConnection };
             client.rest.push_front(datagram);
             target.transport = Transport::Tcp;
-            client.leave_by(local, &branch);
+            client.set_local_address(local, &branch);
             octets = client.request.to_bytes();
         }
         Some((endpoint, branch, octets))
@@ -280,7 +280,7 @@ impl Layer {
 
 impl Client {
     /// Sets `Via` and `Contact` to the socket that the request is sent from.
-    fn leave_by(&mut self, local: &LocalAddress, branch: &str) {
+    fn set_local_address(&mut self, local: &LocalAddress, branch: &str) {
         let headers = &mut self.request.headers;
         headers.remove(HeaderName::Via);
         headers.push_front(HeaderName::Via, own_via(local, branch));
@@ -290,7 +290,7 @@ impl Client {
     }
 
     /// Removes the UDP candidate of a server that responded over TCP or timed out.
-    fn forget_other_transports(&mut self) {
+    fn drop_udp_fallback(&mut self) {
         while self.is_tcp_for_size() {
             self.rest.pop_front();
         }

@@ -54,13 +54,13 @@ impl Machine {
     }
 
     const fn is_cancellable(&self) -> bool {
-        matches!(self, Self::Invite(machine) if machine.takes(Class::Failure))
+        matches!(self, Self::Invite(machine) if machine.accepts(Class::Failure))
     }
 
-    const fn takes(&self, class: Class) -> bool {
+    const fn accepts(&self, class: Class) -> bool {
         match self {
-            Self::Invite(machine) => machine.takes(class),
-            Self::NonInvite(machine) => machine.takes(class),
+            Self::Invite(machine) => machine.accepts(class),
+            Self::NonInvite(machine) => machine.accepts(class),
         }
     }
 }
@@ -244,7 +244,7 @@ impl Layer {
             return false;
         };
         let class = Class::of(response.status);
-        if !server.machine.takes(class) {
+        if !server.machine.accepts(class) {
             self.counters.ignored += 1;
             return false;
         }
@@ -268,7 +268,7 @@ impl Layer {
     pub fn respond_statelessly(&mut self, key: ServerKey, response: &Response, now: Time) {
         let is_once = |server: &Server| match &server.machine {
             Machine::Invite(_) => !server.is_sent && !response.is_success(),
-            Machine::NonInvite(machine) => machine.takes(Class::Failure),
+            Machine::NonInvite(machine) => machine.accepts(Class::Failure),
         };
         let Some(server) = self.servers.get_mut(&key).filter(|server| server.is_datagram && is_once(server)) else {
             if let Some(server) = self.servers.get_mut(&key) {
@@ -286,7 +286,7 @@ impl Layer {
     /// Returns whether a request has no final response yet.
     #[must_use]
     pub fn is_waiting(&self, key: ServerKey) -> bool {
-        self.servers.get(&key).is_some_and(|server| server.machine.takes(Class::Failure))
+        self.servers.get(&key).is_some_and(|server| server.machine.accepts(Class::Failure))
     }
 
     pub(super) fn server_unreachable(&mut self, key: ServerKey, is_fallback: bool, now: Time) {

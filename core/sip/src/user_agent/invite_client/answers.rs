@@ -19,7 +19,7 @@ const MOST_TRIES: u8 = 12;
 
 impl Client {
     /// Processes a response to one of the requests of this call.
-    pub(crate) fn responded(&mut self, key: ClientKey, response: &Response, scope: &mut Scope<'_>) {
+    pub(crate) fn receive_response(&mut self, key: ClientKey, response: &Response, scope: &mut Scope<'_>) {
         if self.invite_key() == Some(key) {
             match response.status {
                 ..200 => self.provisional(key, response, scope),
@@ -27,9 +27,9 @@ impl Client {
                 300.. => self.failure(response, scope),
             }
         } else if let Some(fork) = self.fork_of_request(key) {
-            fork.session.responded(key, response, scope);
+            fork.session.receive_response(key, response, scope);
         }
-        self.tidy(scope);
+        self.remove_ended(scope);
     }
 
     fn provisional(&mut self, key: ClientKey, response: &Response, scope: &mut Scope<'_>) {
@@ -85,7 +85,7 @@ impl Client {
     fn success(&mut self, key: ClientKey, response: &Response, scope: &mut Scope<'_>) {
         let Ok(id) = DialogId::of_response(response) else { return };
         if let Some((_, fork)) = self.find(&id)
-            && fork.session.repeat_ack(key, scope)
+            && fork.session.retransmit_ack(key, scope)
         {
             return;
         }
@@ -107,7 +107,7 @@ impl Client {
             return fork.session.decline(key, &self.request, scope);
         }
         fork.session.timer.accepted(response.headers.session_expires().and_then(Result::ok), scope.now);
-        let body = fork.session.succeeded(key, &self.request, response, scope);
+        let body = fork.session.apply_2xx(key, &self.request, response, scope);
         self.chosen = Some(branch);
         let invite = scope.invite();
         scope.report(Event::Answered { invite, branch, body });
@@ -133,13 +133,13 @@ impl Client {
         let may_try = self.tries < MOST_TRIES;
         match response.status {
             401 | 407 if may_try => match scope.store_challenge(&self.request, response) {
-                Ok(()) => self.call_again(scope),
+                Ok(()) => self.repeat_invite(scope),
                 Err(Refusal::Rejected { realm }) => {
-                    self.conclude(Cause::Failed(Failure::WrongPassword { realm }), scope);
+                    self.end_call(Cause::Failed(Failure::WrongPassword { realm }), scope);
                 }
                 Err(Refusal::Unanswerable(_)) => self.refused(response, scope),
             },
-            422 if may_try && self.raise(response) => self.call_again(scope),
+            422 if may_try && self.raise(response) => self.repeat_invite(scope),
             _ => self.refused(response, scope),
         }
     }
@@ -153,18 +153,18 @@ impl Client {
     fn refused(&mut self, response: &Response, scope: &mut Scope<'_>) {
         self.redirection.refused(response);
         match self.redirection.next(response.status) {
-            Some(target) if self.tries < MOST_TRIES => self.call_elsewhere(target, scope),
+            Some(target) if self.tries < MOST_TRIES => self.follow_redirect(target, scope),
             Some(_) | None => {
                 let cause = self.redirection.cause();
-                self.conclude(cause, scope);
+                self.end_call(cause, scope);
             }
         }
     }
 
-    pub(super) fn unanswered(&mut self, failure: transaction::Failure, scope: &mut Scope<'_>) {
+    pub(super) fn invite_failed(&mut self, failure: transaction::Failure, scope: &mut Scope<'_>) {
         match self.redirection.next(408) {
-            Some(target) if self.tries < MOST_TRIES => self.call_elsewhere(target, scope),
-            Some(_) | None => self.conclude(Cause::Failed(failure_of(failure)), scope),
+            Some(target) if self.tries < MOST_TRIES => self.follow_redirect(target, scope),
+            Some(_) | None => self.end_call(Cause::Failed(failure_of(failure)), scope),
         }
     }
 }
@@ -182,7 +182,7 @@ impl Fork {
             None
         };
         self.session.note_capabilities(&response.headers);
-        let body = self.session.described_early(response, rack.as_ref());
+        let body = self.session.apply_early_description(response, rack.as_ref());
         let (status, reason) = (response.status, response.reason.clone());
         let (invite, branch) = (scope.invite(), self.session.branch);
         let reported = Some((status, body.clone()));

@@ -97,21 +97,21 @@ impl Client {
             pending_offer: None,
             withheld: None,
         };
-        client.call(scope);
+        client.send_invite(scope);
         client
     }
 
-    fn call(&mut self, scope: &mut Scope<'_>) {
+    fn send_invite(&mut self, scope: &mut Scope<'_>) {
         self.timer.set_request_headers(&mut self.request.headers);
         match scope.send(&mut self.request) {
             Some(key) => self.attempt = Attempt::Calling(key),
-            None => self.conclude(Cause::Failed(Failure::NoSuchHost), scope),
+            None => self.end_call(Cause::Failed(Failure::NoSuchHost), scope),
         }
     }
 
     /// Sends the INVITE to the next target of a redirect. Without a proxy, credentials are sent only to the original
     /// host, because the callee could name a host that collects them.
-    fn call_elsewhere(&mut self, target: Uri, scope: &mut Scope<'_>) {
+    fn follow_redirect(&mut self, target: Uri, scope: &mut Scope<'_>) {
         let auth = scope.call.auth.take().or_else(|| self.withheld.take());
         if self.request.headers.has(HeaderName::Route) || self.redirection.is_at_home(&target) {
             scope.call.auth = auth;
@@ -124,19 +124,19 @@ impl Client {
         if let Some(peer) = scope.call.peer {
             scope.call.named_by = NamedBy::Peer(peer);
         }
-        self.call_again(scope);
+        self.repeat_invite(scope);
     }
 
     /// Sends the INVITE again as a new request (RFC 3261 §8.1.3.5).
-    fn call_again(&mut self, scope: &mut Scope<'_>) {
+    fn repeat_invite(&mut self, scope: &mut Scope<'_>) {
         self.drop_forks(None, scope);
         self.tries += 1;
         let number = self.request.headers.cseq().map_or(1, |cseq| cseq.number).saturating_add(1);
         self.request.headers.set(HeaderName::CSeq, CSeq { number, method: Method::Invite });
-        self.call(scope);
+        self.send_invite(scope);
     }
 
-    fn conclude(&mut self, cause: Cause, scope: &mut Scope<'_>) {
+    fn end_call(&mut self, cause: Cause, scope: &mut Scope<'_>) {
         self.attempt = Attempt::Over;
         self.drop_forks(None, scope);
         scope.end(cause);
@@ -178,7 +178,7 @@ impl Client {
 
     pub(super) fn handle_timeout(&mut self, scope: &mut Scope<'_>) {
         self.forks.values_mut().for_each(|fork| fork.session.handle_timeout(scope));
-        self.tidy(scope);
+        self.remove_ended(scope);
     }
 
     /// Ends the call with CANCEL or BYE.
@@ -188,7 +188,7 @@ impl Client {
             session.hang_up(reason.clone(), scope);
         }
         self.withdraw(reason, scope);
-        self.tidy(scope);
+        self.remove_ended(scope);
     }
 
     /// Sends CANCEL if the INVITE has no final response.
@@ -229,13 +229,13 @@ impl Client {
         if scope.call.is_over {
             self.withdraw(Some((status, reason.unwrap_or_default().to_owned())), scope);
         }
-        self.tidy(scope);
+        self.remove_ended(scope);
     }
 
     /// Calls `act` with the established session, if there is one.
     pub(super) fn in_session(&mut self, scope: &mut Scope<'_>, act: impl FnOnce(Option<&mut Session>, &mut Scope<'_>)) {
         act(self.current(), scope);
-        self.tidy(scope);
+        self.remove_ended(scope);
     }
 
     /// Processes an in-dialog request of the callee.
@@ -248,25 +248,25 @@ impl Client {
         if let Some(fork) = self.forks.get_mut(&branch) {
             fork.session.receive(incoming, scope);
         }
-        self.tidy(scope);
+        self.remove_ended(scope);
     }
 
-    pub(super) fn acknowledged(&mut self, branch: Branch, ack: &Request, scope: &mut Scope<'_>) {
+    pub(super) fn receive_ack(&mut self, branch: Branch, ack: &Request, scope: &mut Scope<'_>) {
         if let Some(fork) = self.forks.get_mut(&branch) {
-            fork.session.acknowledged(ack, scope);
+            fork.session.receive_ack(ack, scope);
         }
-        self.tidy(scope);
+        self.remove_ended(scope);
     }
 
     /// Processes the CANCEL of a re-INVITE from the callee.
-    pub(super) fn canceled(&mut self, key: ServerKey, scope: &mut Scope<'_>) {
-        self.forks.values_mut().for_each(|fork| fork.session.canceled(key, scope));
+    pub(super) fn receive_cancel(&mut self, key: ServerKey, scope: &mut Scope<'_>) {
+        self.forks.values_mut().for_each(|fork| fork.session.receive_cancel(key, scope));
     }
 
     /// Processes the failure of a request.
     pub(super) fn failed(&mut self, key: ClientKey, failure: transaction::Failure, scope: &mut Scope<'_>) {
         match self.attempt {
-            Attempt::Calling(of) | Attempt::Proceeding(of) if of == key => self.unanswered(failure, scope),
+            Attempt::Calling(of) | Attempt::Proceeding(of) if of == key => self.invite_failed(failure, scope),
             Attempt::Withdrawn(of) | Attempt::Answered(of) if of == key => self.attempt = Attempt::Over,
             Attempt::Calling(_)
             | Attempt::Proceeding(_)
@@ -278,7 +278,7 @@ impl Client {
                 }
             }
         }
-        self.tidy(scope);
+        self.remove_ended(scope);
     }
 
     fn fork_of_request(&mut self, key: ClientKey) -> Option<&mut Fork> {
@@ -291,12 +291,12 @@ impl Client {
             self.attempt = Attempt::Over;
         }
         self.forks.values_mut().for_each(|fork| fork.session.forget_ack(key));
-        self.tidy(scope);
+        self.remove_ended(scope);
     }
 
     /// Removes sessions that have ended. While a 2xx may still arrive, an ended session is kept, because its BYE must
     /// continue the CSeq of the dialog.
-    fn tidy(&mut self, scope: &mut Scope<'_>) {
+    fn remove_ended(&mut self, scope: &mut Scope<'_>) {
         if matches!(self.attempt, Attempt::Withdrawn(_) | Attempt::Answered(_)) {
             return;
         }
@@ -315,7 +315,7 @@ impl Client {
                 fork.session.end_silently(scope);
             }
         }
-        self.tidy(scope);
+        self.remove_ended(scope);
     }
 
     /// Returns the key of the INVITE that can still receive responses.

@@ -137,10 +137,10 @@ impl Server {
     }
 
     pub(super) fn handle_timeout(&mut self, scope: &mut Scope<'_>) {
-        self.repeat_reliable(scope);
+        self.retransmit_reliable(scope);
         self.refresh_provisional(scope);
         self.session.handle_timeout(scope);
-        self.tidy(scope);
+        self.remove_ended(scope);
     }
 
     /// Sends a provisional response.
@@ -217,7 +217,7 @@ impl Server {
                 || matches!(&self.session.exchange, Exchange::Local { .. })
                 || self.session.owes_answer();
             if !is_held_up && let Some(body) = accepted.take() {
-                self.succeed(body, scope);
+                self.send_2xx(body, scope);
             }
         } else if unacknowledged.is_none()
             && let Some(next) = waiting.pop_front()
@@ -226,7 +226,7 @@ impl Server {
         }
     }
 
-    fn succeed(&mut self, body: Option<Body>, scope: &mut Scope<'_>) {
+    fn send_2xx(&mut self, body: Option<Body>, scope: &mut Scope<'_>) {
         let mut response = self.response(200, scope);
         let body = body.or_else(|| self.preview.take());
         let carried = match (&self.session.exchange, body) {
@@ -256,7 +256,7 @@ impl Server {
             Stage::Answered { .. } | Stage::Over => None,
         };
         self.stage = Stage::Answered { late };
-        self.session.succeed(self.incoming.key, response, true, scope);
+        self.session.send_2xx(self.incoming.key, response, true, scope);
         self.session.establish(scope);
     }
 
@@ -277,7 +277,7 @@ impl Server {
         self.stage = Stage::Over;
         scope.respond(self.incoming.key, response);
         self.session.end_silently(scope);
-        self.tidy(scope);
+        self.remove_ended(scope);
     }
 
     /// Ends the call with 480 or BYE.
@@ -291,17 +291,17 @@ impl Server {
             self.finish(response, scope);
         } else {
             self.session.hang_up(reason, scope);
-            self.tidy(scope);
+            self.remove_ended(scope);
         }
     }
 
     /// Processes CANCEL, of the call or of a re-INVITE.
-    pub(super) fn canceled(&mut self, key: ServerKey, cancel: &Request, scope: &mut Scope<'_>) {
+    pub(super) fn receive_cancel(&mut self, key: ServerKey, cancel: &Request, scope: &mut Scope<'_>) {
         if self.is_ringing() && key == self.incoming.key {
             scope.end(Cause::Remote { reason: reason_of(&cancel.headers) });
             self.finish(Response::to(&self.incoming.request, 487, ""), scope);
         } else {
-            self.session.canceled(key, scope);
+            self.session.receive_cancel(key, scope);
         }
     }
 
@@ -317,13 +317,13 @@ impl Server {
     pub(super) fn refuse(&mut self, status: u16, reason: Option<&str>, scope: &mut Scope<'_>) {
         self.session.refuse(status, reason, scope);
         self.proceed(scope);
-        self.tidy(scope);
+        self.remove_ended(scope);
     }
 
     /// Calls `act` with the established session.
     pub(super) fn in_session(&mut self, scope: &mut Scope<'_>, act: impl FnOnce(&mut Session, &mut Scope<'_>)) {
         act(&mut self.session, scope);
-        self.tidy(scope);
+        self.remove_ended(scope);
     }
 
     /// Processes an in-dialog request of the caller.
@@ -340,32 +340,32 @@ impl Server {
             return self.finish(Response::to(&self.incoming.request, 487, ""), scope);
         }
         self.proceed(scope);
-        self.tidy(scope);
+        self.remove_ended(scope);
     }
 
-    pub(super) fn acknowledged(&mut self, ack: &Request, scope: &mut Scope<'_>) {
-        self.session.acknowledged(ack, scope);
-        self.tidy(scope);
+    pub(super) fn receive_ack(&mut self, ack: &Request, scope: &mut Scope<'_>) {
+        self.session.receive_ack(ack, scope);
+        self.remove_ended(scope);
     }
 
-    pub(super) fn responded(&mut self, key: ClientKey, response: &Response, scope: &mut Scope<'_>) {
-        self.session.responded(key, response, scope);
+    pub(super) fn receive_response(&mut self, key: ClientKey, response: &Response, scope: &mut Scope<'_>) {
+        self.session.receive_response(key, response, scope);
         self.proceed(scope);
-        self.tidy(scope);
+        self.remove_ended(scope);
     }
 
     pub(super) fn failed(&mut self, key: ClientKey, failure: Failure, scope: &mut Scope<'_>) {
         self.session.failed(key, failure, scope);
         self.proceed(scope);
-        self.tidy(scope);
+        self.remove_ended(scope);
     }
 
     pub(super) fn ended(&mut self, key: ClientKey, scope: &mut Scope<'_>) {
         self.session.forget_ack(key);
-        self.tidy(scope);
+        self.remove_ended(scope);
     }
 
-    fn tidy(&self, scope: &mut Scope<'_>) {
+    fn remove_ended(&self, scope: &mut Scope<'_>) {
         if self.session.is_gone() {
             scope.context.dialogs.remove(self.session.dialog.id());
         }

@@ -64,7 +64,7 @@ impl Server {
         }
     }
 
-    pub(super) fn repeat_reliable(&mut self, scope: &mut Scope<'_>) {
+    pub(super) fn retransmit_reliable(&mut self, scope: &mut Scope<'_>) {
         let Stage::Ringing { unacknowledged: Some(reliable), .. } = &mut self.stage else { return };
         if reliable.give_up_at <= scope.now {
             scope.end(Cause::Lost);

@@ -270,13 +270,13 @@ impl Session {
             Reply::Success(incoming) => match offer {
                 Some(_) => {
                     self.settle_remote_offer(body.clone(), offer);
-                    self.grant(&incoming, Some(body), scope);
+                    self.send_2xx_to(&incoming, Some(body), scope);
                 }
                 None => {
                     let cseq = incoming.cseq();
                     self.exchange =
                         Exchange::Local { offer: body.clone(), by: Carrier::Success { cseq }, preview: None };
-                    self.grant(&incoming, Some(body), scope);
+                    self.send_2xx_to(&incoming, Some(body), scope);
                 }
             },
             Reply::Prack(rack) => {
@@ -327,7 +327,7 @@ impl Session {
     }
 
     /// Processes the CANCEL of a re-INVITE.
-    pub(crate) fn canceled(&mut self, key: ServerKey, scope: &mut Scope<'_>) {
+    pub(crate) fn receive_cancel(&mut self, key: ServerKey, scope: &mut Scope<'_>) {
         let is_pending = matches!(
             &self.exchange,
             Exchange::Remote { reply: Reply::Success(incoming), .. } if incoming.key == key

@@ -8,8 +8,8 @@ use crate::message::{HeaderName, Method, Request, Response};
 use crate::transaction::layer::ServerKey;
 use crate::transport::Source;
 use crate::user_agent::capabilities::{
-    announce, bad_extension, bad_info_package, describe, description_of, method_not_allowed, unknown_extensions,
-    unsupported_media,
+    announce, bad_extension, bad_info_package, description_of, method_not_allowed, options_response,
+    unknown_extensions, unsupported_media,
 };
 use crate::user_agent::context::Scope;
 use crate::user_agent::io::{Body, Cause, Event};
@@ -47,12 +47,12 @@ impl Session {
             return self.receive_late(&incoming, scope);
         }
         match incoming.request.method {
-            Method::Bye => self.bye(&incoming, scope),
-            Method::Invite => self.reinvited(incoming, scope),
-            Method::Update => self.updated(incoming, scope),
-            Method::Prack => self.pracked(incoming, scope),
-            Method::Refer => self.refer_received(incoming, scope),
-            Method::Notify => self.notified(&incoming, scope),
+            Method::Bye => self.receive_bye(&incoming, scope),
+            Method::Invite => self.receive_reinvite(incoming, scope),
+            Method::Update => self.receive_update(incoming, scope),
+            Method::Prack => self.receive_prack(incoming, scope),
+            Method::Refer => self.receive_refer(incoming, scope),
+            Method::Notify => self.receive_notify(&incoming, scope),
             // No Info-Package is announced, so none may be used (RFC 6086 §4.2.2).
             Method::Info if incoming.request.headers.has("Info-Package") => {
                 self.respond(&incoming, bad_info_package(&incoming.request), scope);
@@ -63,7 +63,7 @@ impl Session {
                 scope.report(Event::Info { invite, body });
             }
             Method::Options => {
-                self.respond(&incoming, describe(&incoming.request, self.timer.is_used()), scope);
+                self.respond(&incoming, options_response(&incoming.request, self.timer.is_used()), scope);
             }
             Method::Subscribe => self.answer_with(&incoming, 489, scope),
             Method::Ack | Method::Cancel | Method::Register | Method::Publish | Method::Message | Method::Other(_) => {
@@ -87,7 +87,7 @@ impl Session {
         scope.respond(incoming.key, response);
     }
 
-    fn bye(&mut self, incoming: &Incoming, scope: &mut Scope<'_>) {
+    fn receive_bye(&mut self, incoming: &Incoming, scope: &mut Scope<'_>) {
         if self.is_caller && self.stage == Stage::Early {
             // Before the call is answered, the callee must use a failure response instead (RFC 3261 §15).
             return self.answer_with(incoming, 481, scope);
@@ -124,7 +124,7 @@ impl Session {
         true
     }
 
-    fn reinvited(&mut self, incoming: Incoming, scope: &mut Scope<'_>) {
+    fn receive_reinvite(&mut self, incoming: Incoming, scope: &mut Scope<'_>) {
         if self.stage == Stage::Early {
             return self.defer(&incoming, scope);
         }
@@ -142,31 +142,33 @@ impl Session {
         match (offer, self.agreed.local.clone()) {
             // A session refresh with an unchanged description (RFC 4028 §7.4).
             (Some(offer), Some(local)) if self.agreed.remote.as_ref() == Some(&offer) => {
-                self.grant(&incoming, Some(&local), scope);
+                self.send_2xx_to(&incoming, Some(&local), scope);
             }
             (offer, _) => self.pass_offer(offer, Reply::Success(Box::new(incoming)), scope),
         }
     }
 
-    fn updated(&mut self, incoming: Incoming, scope: &mut Scope<'_>) {
+    fn receive_update(&mut self, incoming: Incoming, scope: &mut Scope<'_>) {
         if self.reject_brief_interval(&incoming, scope) {
             return;
         }
         let Ok(offer) = description_of(&incoming.request.headers, &incoming.request.body) else {
             return self.respond(&incoming, unsupported_media(&incoming.request), scope);
         };
-        let Some(offer) = offer else { return self.grant(&incoming, None, scope) };
+        let Some(offer) = offer else { return self.send_2xx_to(&incoming, None, scope) };
         if self.reject_conflicting_offer(&incoming, scope) {
             return;
         }
         match self.agreed.local.clone() {
-            Some(local) if self.agreed.remote.as_ref() == Some(&offer) => self.grant(&incoming, Some(&local), scope),
+            Some(local) if self.agreed.remote.as_ref() == Some(&offer) => {
+                self.send_2xx_to(&incoming, Some(&local), scope);
+            }
             Some(_) | None => self.pass_offer(Some(offer), Reply::Success(Box::new(incoming)), scope),
         }
     }
 
     /// Sends the 2xx to a re-INVITE, UPDATE or PRACK.
-    pub(super) fn grant(&mut self, incoming: &Incoming, body: Option<&Body>, scope: &mut Scope<'_>) {
+    pub(super) fn send_2xx_to(&mut self, incoming: &Incoming, body: Option<&Body>, scope: &mut Scope<'_>) {
         let request = &incoming.request;
         let mut response = self.reply(incoming, 200);
         if request.method != Method::Prack {
@@ -182,21 +184,21 @@ impl Session {
             response.set_body(&body.content_type, body.octets.clone());
         }
         if request.method == Method::Invite {
-            self.succeed(incoming.key, response, false, scope);
+            self.send_2xx(incoming.key, response, false, scope);
         } else {
             scope.respond(incoming.key, response);
         }
     }
 
     /// Processes a PRACK that matches a response (RFC 3262 §3, §5).
-    fn pracked(&mut self, incoming: Incoming, scope: &mut Scope<'_>) {
+    fn receive_prack(&mut self, incoming: Incoming, scope: &mut Scope<'_>) {
         let invite = scope.invite();
         let body = description_of(&incoming.request.headers, &incoming.request.body).unwrap_or_default();
         let answers = self.exchange.is_carried_by(&Carrier::Provisional);
         match body {
             Some(body) if answers => {
                 self.settle_local_offer(Some(body.clone()));
-                self.grant(&incoming, None, scope);
+                self.send_2xx_to(&incoming, None, scope);
                 scope.report(Event::OfferAnswered { invite, body });
                 self.send_pending_offer(scope);
             }
@@ -210,7 +212,7 @@ impl Session {
                     // The offer is treated as not made; the 2xx will carry it again.
                     self.exchange = Exchange::Unmade;
                 }
-                self.grant(&incoming, None, scope);
+                self.send_2xx_to(&incoming, None, scope);
             }
         }
     }

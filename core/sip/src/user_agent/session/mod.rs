@@ -197,7 +197,7 @@ impl Session {
     }
 
     /// Ends the call because the peer is unreachable (RFC 3261 §12.2.1.2).
-    fn lose(&mut self, scope: &mut Scope<'_>) {
+    fn end_as_lost(&mut self, scope: &mut Scope<'_>) {
         scope.end(Cause::Lost);
         self.hang_up(Some((408, "Request Timeout".to_owned())), scope);
     }
@@ -212,11 +212,11 @@ impl Session {
 
     /// Processes the timers that have expired.
     pub(super) fn handle_timeout(&mut self, scope: &mut Scope<'_>) {
-        self.repeat_successes(scope);
+        self.retransmit_2xx(scope);
         if self.is_established() {
             match self.timer.due(scope.now) {
                 Some(Due::Refresh) => self.refresh(scope),
-                Some(Due::Bye) => self.lose(scope),
+                Some(Due::Bye) => self.end_as_lost(scope),
                 None => {}
             }
         }

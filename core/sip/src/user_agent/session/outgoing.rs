@@ -125,7 +125,7 @@ impl Session {
     }
 
     /// Sends the ACK again for a retransmitted 2xx. Returns false if the 2xx is not a retransmission.
-    pub(crate) fn repeat_ack(&self, key: ClientKey, scope: &mut Scope<'_>) -> bool {
+    pub(crate) fn retransmit_ack(&self, key: ClientKey, scope: &mut Scope<'_>) -> bool {
         match self.acks.get(&key) {
             Some(Ack::Sent(ack)) => scope.send_ack(ack),
             Some(Ack::Owed { .. }) => {}
@@ -146,8 +146,8 @@ impl Session {
     }
 
     /// Processes a response to an outgoing request.
-    pub(crate) fn responded(&mut self, key: ClientKey, response: &Response, scope: &mut Scope<'_>) {
-        if response.is_provisional() || self.repeat_ack(key, scope) {
+    pub(crate) fn receive_response(&mut self, key: ClientKey, response: &Response, scope: &mut Scope<'_>) {
+        if response.is_provisional() || self.retransmit_ack(key, scope) {
             return;
         }
         self.note_capabilities(&response.headers);
@@ -266,7 +266,7 @@ impl Session {
             RequestKind::Notify => self.unsubscribed(),
             RequestKind::Prack => {}
             RequestKind::Offer(_) | RequestKind::Refresh | RequestKind::Info | RequestKind::Refer if is_dead => {
-                self.lose(scope);
+                self.end_as_lost(scope);
             }
             RequestKind::Offer(purpose) => self.offer_refused(purpose, status, retry_after, scope),
             RequestKind::Refresh => {
@@ -282,7 +282,7 @@ impl Session {
 
     /// Processes the description in a provisional response to the INVITE of this dialog. `reliable` is set if it is
     /// part of the offer/answer exchange. Returns the description to report.
-    pub(crate) fn described_early(&mut self, response: &Response, reliable: Option<&RAck>) -> Option<Body> {
+    pub(crate) fn apply_early_description(&mut self, response: &Response, reliable: Option<&RAck>) -> Option<Body> {
         let body = description_of(&response.headers, &response.body).ok().flatten()?;
         match (&mut self.exchange, reliable) {
             (Exchange::Local { by: Carrier::Invite, .. }, Some(_)) => {
@@ -315,7 +315,7 @@ impl Session {
 
     /// Processes the 2xx to the INVITE of this dialog. Sends the ACK unless the call model has to answer its offer
     /// first. Returns the description to report.
-    pub(crate) fn succeeded(
+    pub(crate) fn apply_2xx(
         &mut self,
         key: ClientKey,
         invite: &Request,

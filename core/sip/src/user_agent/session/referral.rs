@@ -105,7 +105,7 @@ impl Session {
     }
 
     /// Processes a NOTIFY with the progress of the peer's new call.
-    pub(super) fn notified(&mut self, incoming: &Incoming, scope: &mut Scope<'_>) {
+    pub(super) fn receive_notify(&mut self, incoming: &Incoming, scope: &mut Scope<'_>) {
         let headers = &incoming.request.headers;
         let package = headers.event().and_then(Result::ok);
         if !package.as_ref().is_some_and(|package| package.is("refer")) {
@@ -133,7 +133,7 @@ impl Session {
     }
 
     /// Processes a REFER of the peer.
-    pub(super) fn refer_received(&mut self, incoming: Incoming, scope: &mut Scope<'_>) {
+    pub(super) fn receive_refer(&mut self, incoming: Incoming, scope: &mut Scope<'_>) {
         let headers = &incoming.request.headers;
         if headers.lines(HeaderName::ReferTo).count() != 1 {
             return self.answer_with(&incoming, 400, scope);

@@ -39,7 +39,7 @@ impl Success {
 
 impl Session {
     /// Sends a 2xx to an INVITE.
-    pub(crate) fn succeed(&mut self, key: ServerKey, response: Response, is_first: bool, scope: &mut Scope<'_>) {
+    pub(crate) fn send_2xx(&mut self, key: ServerKey, response: Response, is_first: bool, scope: &mut Scope<'_>) {
         let cseq = response.headers.cseq().map_or(0, |cseq| cseq.number);
         let interval = scope.context.settings.t1;
         let (again_at, give_up_at) = (scope.now + interval, scope.now + scope.context.transaction_timeout());
@@ -55,10 +55,10 @@ impl Session {
         scope.respond(key, response);
     }
 
-    pub(super) fn repeat_successes(&mut self, scope: &mut Scope<'_>) {
+    pub(super) fn retransmit_2xx(&mut self, scope: &mut Scope<'_>) {
         let now = scope.now;
         if self.successes.iter().any(|success| success.give_up_at <= now) {
-            return self.miss_ack(scope);
+            return self.end_without_ack(scope);
         }
         for success in self.successes.iter_mut().filter(|success| success.again_at <= now) {
             success.interval = (success.interval * 2).min(LONGEST_INTERVAL);
@@ -68,7 +68,7 @@ impl Session {
     }
 
     /// Ends the session because no ACK arrived (RFC 3261 §13.3.1.4).
-    fn miss_ack(&mut self, scope: &mut Scope<'_>) {
+    fn end_without_ack(&mut self, scope: &mut Scope<'_>) {
         self.successes.clear();
         scope.end(Cause::Lost);
         self.hang_up(Some((408, "No ACK".to_owned())), scope);
@@ -76,7 +76,7 @@ impl Session {
     }
 
     /// Processes an ACK.
-    pub(crate) fn acknowledged(&mut self, ack: &Request, scope: &mut Scope<'_>) {
+    pub(crate) fn receive_ack(&mut self, ack: &Request, scope: &mut Scope<'_>) {
         let cseq = ack.headers.cseq().map_or(0, |cseq| cseq.number);
         let Some(at) = self.successes.iter().position(|success| success.cseq == cseq) else { return };
         let success = self.successes.remove(at);
@@ -97,7 +97,7 @@ impl Session {
             // Without an answer there is no session, or the previous one continues.
             Ok(None) | Err(_) if is_first => {
                 self.exchange = Exchange::Settled;
-                self.lose(scope);
+                self.end_as_lost(scope);
             }
             Ok(None) | Err(_) => {
                 self.exchange = Exchange::Settled;
