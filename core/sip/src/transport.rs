@@ -22,7 +22,7 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// The name in a `Via` header.
+    /// Returns the name in a `Via` header.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

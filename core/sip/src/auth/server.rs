@@ -57,13 +57,13 @@ pub struct Presented {
 }
 
 impl Presented {
-    /// The user name and the digest of the credentials for the server's realm.
+    /// Returns the user name and the digest of the credentials for the server's realm.
     #[must_use]
     pub fn answer(&self) -> Option<(&str, &str)> {
         self.ours.as_ref().map(|credentials| (credentials.username.as_str(), credentials.response.as_str()))
     }
 
-    /// The `uri` parameter of the credentials for the server's realm.
+    /// Returns the `uri` parameter of the credentials for the server's realm.
     #[must_use]
     pub fn uri(&self) -> Option<&str> {
         self.ours.as_ref().map(|credentials| credentials.uri.as_str())
@@ -154,7 +154,7 @@ impl Server {
     /// Verifies the credentials of a request. `find` returns the verifier of a user name.
     ///
     /// Returns the reason that the request is not authenticated.
-    /// The reason why the request is not authenticated.
+    /// Returns the reason that the request is not authenticated.
     pub fn verify(
         &mut self,
         presented: Presented,

@@ -27,7 +27,7 @@ impl Attempt {
 }
 
 impl Registrar {
-    /// The user whose valid credentials a request has.
+    /// Returns the user whose valid credentials a request has.
     pub(super) fn verify(&mut self, request: &Request, source: &Source, now: Time) -> Result<String, Refusal> {
         let presented = self.auth.read(request.headers.authorization());
         let attempt = self.attempt(&presented);

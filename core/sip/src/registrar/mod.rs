@@ -1,10 +1,10 @@
 //! SIP registrar of the relay's own domain, for phones that use no other server (RFC 3261 §10.3, §22).
 //!
 //! ```text
-//!              REGISTER, good credentials
-//!   (nothing) ───────────────────────────> Bound ──┐ REGISTER again: refreshed
+//!              REGISTER, authenticated
+//!   (none)    ───────────────────────────> Bound ──┐ REGISTER again: refreshed
 //!       ^                                   │  ^───┘
-//!       └── expired, expires=0, `*`, user gone, connection through a NAT gone ──┘
+//!       └── expired, expires=0, `*`, user removed, flow through a NAT closed ───┘
 //! ```
 //!
 //! A REGISTER is answered immediately. The only timers are the expiry of bindings and their keep-alives.

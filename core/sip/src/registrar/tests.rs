@@ -507,7 +507,7 @@ fn unverifiable_algorithms_are_not_offered() {
 }
 
 #[test]
-fn phone_with_other_receiving_port_is_called_at_contact() {
+fn phone_receiving_elsewhere_is_called_at_contact() {
     let contact: Target =
         Target { transport: Transport::Udp, address: "198.51.100.7:5060".parse().unwrap(), host: None };
     for (via, host, expected) in [

@@ -4,12 +4,12 @@
 //! ```text
 //!                  401, 407, 423, 3xx: again
 //!                  ┌───┐
-//!  ──────────> Registering ── 2xx ─────────────────> Registered ── unregister ──> Unregistering ── any answer ──┐
+//!  ──────────> Registering ── 2xx ─────────────────> Registered ── unregister ──> Unregistering ── any final ───┐
 //!               │  ^   ^  └────── network changed ─────┘ (soon)                        ^   │ 401, 423: again     │
-//!               │  │   └── refresh is due, binding lives on ── (from Registered)       │   └───┘                v
+//!               │  │   └── refresh is due, binding valid ───── (from Registered)       │   └───┘                v
 //!   5xx, timeout│  │ retry is due                                                      │              Unregistered
 //!               v  │                                                                   │                        ^
-//!              Waiting ── unregister: binding may live ────────────────────────────────┘                        │
+//!              Waiting ── unregister: binding valid ───────────────────────────────────┘                        │
 //!               │ └────── unregister: no binding ───────────────────────────────────────────────────────────────┤
 //!  4xx, 6xx ──> Failed ── unregister ───────────────────────────────────────────────────────────────────────────┘
 //! ```

@@ -170,7 +170,7 @@ fn failed() -> Bench {
 }
 
 #[test]
-fn every_state_with_every_input() {
+fn registration_state_table_matches_committed() {
     type Reach = fn() -> Bench;
     let states: [Reach; 10] = [
         Bench::new,

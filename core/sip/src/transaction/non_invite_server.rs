@@ -1,10 +1,10 @@
 //! Server transaction of all methods except INVITE and ACK (RFC 3261 §17.2.2, RFC 4320).
 //!
 //! ```text
-//!  ──> Trying ── 1xx: send; when the client waits T2: 100 ──> Proceeding (1xx, request again: send)
+//!  ──> Trying ── 1xx: send; when the client's interval is T2: 100 ──> Proceeding (1xx, request again: send)
 //!        │ │                                                     │  │
 //!        │ └─────────────────── 200–699: send ───────────────────┴──┼──> Completed ── J ──> Terminated
-//!        └───────── 64·T1: the client has given up ─────────────────┴── (request again: send) ──^
+//!        └───────── 64·T1: the client has timed out ────────────────┴── (request again: send) ──^
 //! ```
 
 use super::{Class, ServerInput, ServerOutput, Timers};

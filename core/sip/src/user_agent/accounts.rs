@@ -171,9 +171,10 @@ impl Accounts {
         self.known.get(&id)?.login.clone().filter(|_| is_home)
     }
 
-    /// Finds the account for a request of a server whose Request-URI is not one of the contacts: the account that
-    /// Request-URI or `To` names. A request that names no account is for the only account that lists the source. If
-    /// requests of unknown sources are refused, it is for the trunk there, or for the only account there.
+    /// Finds the account for a request from a server if the Request-URI is not one of the contacts: the account that the
+    /// Request-URI or `To` names. A request that names no account is for the trunk, or else the only account, that lists
+    /// the source in its `sources`. If requests from unknown sources are rejected, it can also be for the trunk, or else
+    /// the only account, with a server at that address.
     pub(super) fn of_server(&self, request: &Request, address: IpAddr, accept_unknown: bool) -> Option<AccountId> {
         let address = address.to_canonical();
         let listed: Vec<&Users> =

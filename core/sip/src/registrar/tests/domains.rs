@@ -52,7 +52,7 @@ fn learned_domain_ends_with_its_last_binding() {
 }
 
 #[test]
-fn refreshed_binding_has_the_domain_of_its_latest_register() {
+fn refreshed_binding_has_its_latest_domain() {
     let mut bench = Bench::without_domain();
     bench.register_for("old.test", "a", 120);
     bench.register_for("new.test", "a", 120);
@@ -72,7 +72,7 @@ fn user_adds_at_most_two_domains() {
 }
 
 #[test]
-fn hosts_of_other_servers_and_configured_domains_are_not_learned() {
+fn server_hosts_and_configured_domains_are_not_learned() {
     let mut bench = Bench::without_domain();
     for (index, domain) in ["provider.example", "PROVIDER.example.", "pbx.example"].into_iter().enumerate() {
         bench.register_for(domain, &format!("c{index}"), 120);

@@ -3,7 +3,7 @@
 //! ```text
 //!               request, ack, cancel                    respond
 //!                       │                                  │
-//!   Resolve <── client: where to ── next server <┐         v
+//!   Resolve <── client: resolve ─── next server <┐         v
 //!  Resolved ──>         │                        │      server: one transaction ── Request, Ack, Cancelled ──> user
 //!                       v                        │         │  ^
 //!            attempt: one transaction ── fails ──┘         │  │

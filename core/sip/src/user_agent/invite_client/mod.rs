@@ -5,12 +5,12 @@
 //!           ┌───────────────┐
 //!           v               │   2xx: ACK
 //!  ───> Calling ── 1xx ──> Proceeding ─────────────────> Answered ── no more 2xx ──> Over
-//!           │  │            │   │                          ^    2xx of others: ACK, BYE   ^
-//!  hang-up: │  │     CANCEL │   └── refused, failed ───────│──────────────────────────────┤
+//!           │  │            │   │                          ^    further 2xx: ACK, BYE     ^
+//!  hang-up: │  │     CANCEL │   └── 300–699, failed ───────│──────────────────────────────┤
 //!           v  └────────────│──────────────────────────────│──────────────────────────────┤
 //!       Withdrawn <─────────┘                              │                              │
 //!           ├── 2xx: ACK, BYE ─────────────────────────────┘                              │
-//!           └── 487, any refusal, nothing ────────────────────────────────────────────────┘
+//!           └── 300–699, timeout ─────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! Each early dialog is a fork with its own session. The first one with a 2xx is selected.

@@ -1,9 +1,9 @@
 //! Inbound call: provisional responses, acceptance and rejection of an INVITE.
 //!
 //! ```text
-//!            1xx, reliably or not: repeated until PRACK, every minute
+//!            1xx: retransmitted until PRACK if reliable, else repeated every minute
 //!           ┌──┐
-//!  ──────> Ringing ── accepted ──> Answered: the session goes on alone, its success repeated until ACK
+//!  ──────> Ringing ── accepted ──> Answered: session only, 2xx retransmitted until ACK
 //!              │
 //!              ├── rejected: 300–699 ────────────────> Over
 //!              ├── CANCEL, BYE: 487 ─────────────────> Over

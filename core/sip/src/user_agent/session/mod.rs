@@ -1,11 +1,11 @@
 //! One dialog of a call with its exchanges, timers and requests, for both caller and callee.
 //!
 //! ```text
-//!           success                hang-up
-//!  Early ─────────────> Established ──────> Leaving ── answer to BYE ──> Gone
+//!             2xx                  hang-up
+//!  Early ─────────────> Established ──────> Leaving ── BYE answered ───> Gone
 //!    │                      │                  ^                           ^
-//!    │                      └── dead: 408, 481, no ACK, no refresh         │
-//!    └── CANCEL, refusal; BYE from the peer at any time ───────────────────┘
+//!    │                      └── lost: 408, 481, no ACK, no refresh         │
+//!    └── CANCEL, 300–699; BYE from the peer at any time ───────────────────┘
 //! ```
 //!
 //! A callee in state Leaving first waits for the ACK, because a BYE may overtake the 2xx (RFC 3261 §15).

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //!             2xx with Session-Expires          half the interval: refresh is due
-//!   Off ────────────────────────────────> Running ─────────────────────────────> Running (refresh under way)
+//!   Off ────────────────────────────────> Running ─────────────────────────────> Running (refresh pending)
 //!    ^                                      │  ^                                      │
 //!    └── 2xx without ───────────────────────┤  └──────────── 2xx ─────────────────────┘
-//!                                           └── the interval ends: the session is over
+//!                                           └── the interval ends: the session has expired
 //! ```
 
 use crate::message::{HeaderName, Headers, Refresher, SessionExpires};

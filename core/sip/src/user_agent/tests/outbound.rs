@@ -22,7 +22,7 @@ fn answered() -> (Bench, Far) {
 }
 
 #[test]
-fn source_address_of_the_peer_is_reported_when_it_changes() {
+fn changed_source_address_of_peer_is_reported() {
     let (mut bench, mut bob) = answered();
     let peer = super::bench::peer().ip();
     assert_eq!(bench.sources, [peer]);

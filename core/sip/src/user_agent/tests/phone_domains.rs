@@ -57,7 +57,7 @@ fn phone_registers_for_any_domain_without_configured_domain() {
 }
 
 #[test]
-fn phone_with_provider_domain_does_not_block_provider_calls() {
+fn phone_with_provider_domain_keeps_provider_calls() {
     let mut bench = Bench::new(any_domain());
     bench.command(Command::AddAccount { account: ALICE, settings: Box::new(alice()) });
     assert_eq!(register_for(&mut bench, "example.org"), [200]);
@@ -91,7 +91,7 @@ fn phone_without_learned_domain_is_challenged_by_address() {
 }
 
 #[test]
-fn unknown_callers_are_accepted_despite_phone_with_their_domain() {
+fn unknown_callers_sharing_a_phone_domain_are_accepted() {
     let mut bench = Bench::new(Settings { accept_unknown: true, ..any_domain() });
     assert_eq!(register_for(&mut bench, "callers.test"), [200]);
     bench.take_events();

@@ -89,7 +89,7 @@ fn phone_call_is_authenticated() {
 }
 
 #[test]
-fn phone_call_with_wrong_identity_or_password_is_rejected() {
+fn phone_call_with_wrong_credentials_is_rejected() {
     let mut bench = Bench::new(with_phones());
     let invite = |bench: &mut Bench, call: &str| {
         let call_id = format!("Call-ID: {call}");
