@@ -7,4 +7,5 @@ pub mod address;
 pub mod call;
 pub mod config;
 pub mod io;
+pub mod presenter;
 pub mod relay;

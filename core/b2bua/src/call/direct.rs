@@ -10,16 +10,34 @@
 //!
 //! While they try, and after they gave up, the relay carries the media: nobody waits.
 
-use super::{Call, LegId, Output, Party, PerLeg};
+use super::party::JsonText;
+use super::{Call, CallEvent, LegId, MediaPath, Output, Party, PerLeg};
 use core::time::Duration;
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey};
-use offhook_signaling::message::{Direct as Message, DirectStep, ServerMessage};
-use offhook_signaling::version::feature;
 use serde::{Deserialize, Serialize};
 
 /// How long two browsers may look for a way to each other.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(3);
+
+/// A step in setting up direct media between two browsers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DirectMediaStep {
+    /// To the browser that shall make an offer.
+    Begin,
+    /// An offer.
+    Offer(String),
+    /// Its answer.
+    Answer(String),
+    /// An ICE candidate, passed on as it is.
+    Candidate(JsonText),
+    /// From a browser whose direct connection is up.
+    Connected,
+    /// To both browsers: send on the direct connection.
+    Switch,
+    /// The attempt is over, or the direct connection is lost.
+    End,
+}
 
 /// Where an attempt stands; `legs` are those it was made for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,48 +88,58 @@ impl Call {
         if let Some(legs) = wanted {
             self.direct.attempt = self.direct.attempt.wrapping_add(1);
             self.direct.way = Way::Trying { legs, up: PerLeg { a: false, b: false }, give_up_at: now + GIVE_UP_AFTER };
-            self.tell_direct(LegId::A, DirectStep::Begin);
+            self.send_direct(LegId::A, DirectMediaStep::Begin);
         }
     }
 
     /// The two legs, when both browsers can and both hear each other.
     fn direct_legs(&self) -> Option<PerLeg<LegKey>> {
         let super::Talk { legs, held_by, .. } = self.talk()?;
-        let is_able =
-            |party: &Party| party.browser().is_some_and(|browser| browser.features.has(feature::DIRECT_MEDIA));
+        let is_able = |party: &Party| party.browser().is_some_and(|browser| browser.has_direct_media);
         let can = self.direct.is_allowed && is_able(&legs.a.party) && is_able(&legs.b.party);
         let hear = !held_by.a && !held_by.b;
         (can && hear).then_some(PerLeg { a: legs.a.party.leg, b: legs.b.party.leg })
     }
 
     /// A step of one browser.
-    pub(super) fn direct_step(&mut self, leg: LegKey, attempt: u32, step: DirectStep) {
+    pub(super) fn direct_step(&mut self, leg: LegKey, attempt: u32, step: DirectMediaStep) {
         let Some(side) = self.side(leg).filter(|_| attempt == self.direct.attempt) else {
             self.ignored += 1;
             return;
         };
         match (&mut self.direct.way, step) {
             // The caller offers, the callee answers.
-            (Way::Trying { .. }, step @ DirectStep::Offer(_)) if side == LegId::A => self.tell_direct(LegId::B, step),
-            (Way::Trying { .. }, step @ DirectStep::Answer(_)) if side == LegId::B => self.tell_direct(LegId::A, step),
-            (Way::Trying { .. } | Way::Switched { .. }, step @ DirectStep::Candidate(_)) => {
-                self.tell_direct(side.other(), step);
+            (Way::Trying { .. }, step @ DirectMediaStep::Offer(_)) if side == LegId::A => {
+                self.send_direct(LegId::B, step);
             }
-            (Way::Trying { up, .. }, DirectStep::Up) => {
+            (Way::Trying { .. }, step @ DirectMediaStep::Answer(_)) if side == LegId::B => {
+                self.send_direct(LegId::A, step);
+            }
+            (Way::Trying { .. } | Way::Switched { .. }, step @ DirectMediaStep::Candidate(_)) => {
+                self.send_direct(side.other(), step);
+            }
+            (Way::Trying { up, .. }, DirectMediaStep::Connected) => {
                 *up.get_mut(side) = true;
                 if up.a && up.b {
                     self.switch_direct();
                 }
             }
-            (Way::Trying { .. } | Way::Switched { .. }, DirectStep::End) => self.give_up_direct(),
+            (Way::Trying { .. } | Way::Switched { .. }, DirectMediaStep::End) => self.give_up_direct(),
             (Way::Off | Way::GaveUp { .. }, _)
             | (
                 Way::Trying { .. },
-                DirectStep::Begin | DirectStep::Offer(_) | DirectStep::Answer(_) | DirectStep::Switch,
+                DirectMediaStep::Begin
+                | DirectMediaStep::Offer(_)
+                | DirectMediaStep::Answer(_)
+                | DirectMediaStep::Switch,
             )
             | (
                 Way::Switched { .. },
-                DirectStep::Begin | DirectStep::Offer(_) | DirectStep::Answer(_) | DirectStep::Up | DirectStep::Switch,
+                DirectMediaStep::Begin
+                | DirectMediaStep::Offer(_)
+                | DirectMediaStep::Answer(_)
+                | DirectMediaStep::Connected
+                | DirectMediaStep::Switch,
             ) => self.ignored += 1,
         }
     }
@@ -120,8 +148,9 @@ impl Call {
         let Some(legs) = self.direct.legs().cloned() else { return };
         self.outputs.push_back(Output::Media(Command::Unbridge { leg: legs.a }));
         self.direct.way = Way::Switched { legs };
+        self.report(CallEvent::MediaPathChanged { path: MediaPath::Direct });
         for side in [LegId::A, LegId::B] {
-            self.tell_direct(side, DirectStep::Switch);
+            self.send_direct(side, DirectMediaStep::Switch);
         }
     }
 
@@ -137,6 +166,7 @@ impl Call {
         let Some(legs) = self.direct.legs().cloned() else { return };
         if matches!(self.direct.way, Way::Switched { .. }) {
             self.outputs.push_back(Output::Media(Command::Bridge { a: legs.a, b: legs.b }));
+            self.report(CallEvent::MediaPathChanged { path: MediaPath::Relayed });
         }
         self.end_direct();
         self.direct.way = Way::GaveUp { legs };
@@ -148,15 +178,13 @@ impl Call {
         let legs = legs.clone();
         for leg in [legs.a, legs.b] {
             if let Some(side) = self.side(leg) {
-                self.tell_direct(side, DirectStep::End);
+                self.send_direct(side, DirectMediaStep::End);
             }
         }
     }
 
-    fn tell_direct(&mut self, side: LegId, step: DirectStep) {
-        let Some(party) = self.talk().map(|talk| talk.legs.get(side).party.clone()) else { return };
-        let Some(browser) = party.browser() else { return };
-        let message = Message { call_id: browser.call_id.clone(), attempt: self.direct.attempt, step };
-        self.tell(&party, ServerMessage::Direct(Box::new(message)));
+    fn send_direct(&mut self, side: LegId, step: DirectMediaStep) {
+        let Some(to) = self.talk().map(|talk| talk.legs.get(side).party.leg) else { return };
+        self.report(CallEvent::DirectMedia { to, attempt: self.direct.attempt, step });
     }
 }

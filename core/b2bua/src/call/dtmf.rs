@@ -1,11 +1,20 @@
 //! Digits and key frames: in the media where both ends can, in signaling where one cannot.
 
 use super::party::{Leg, Side};
-use super::{Call, Output};
+use super::{Call, CallEvent, Output};
 use offhook_media::command::{Command, LegKey};
-use offhook_signaling::message::{DtmfType, ServerMessage};
-use offhook_signaling::version::feature;
 use offhook_sip::user_agent::io::{Body, Command as SipCommand, InviteId};
+
+/// How DTMF digits are sent to a SIP endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DtmfMethod {
+    /// As telephone-event in the media (RFC 4733).
+    TelephoneEvent,
+    /// By INFO with a body of `application/dtmf`.
+    Info,
+    /// By INFO with a body of `application/dtmf-relay`.
+    InfoRelay,
+}
 
 /// How long a digit of `application/dtmf-relay` lasts, in milliseconds: what phones send.
 const DURATION: u16 = 160;
@@ -59,17 +68,17 @@ fn has_telephone_event(leg: &Leg) -> bool {
 
 impl Call {
     /// A browser sends digits.
-    pub(super) fn send_dtmf(&mut self, leg: LegKey, kind: DtmfType, digits: &str) {
+    pub(super) fn send_dtmf(&mut self, leg: LegKey, method: DtmfMethod, digits: &str) {
         let Some(other) = self.other_leg(leg) else { return };
         let (party, in_media) = (other.party.clone(), has_telephone_event(other));
         match &party.side {
             Side::Browser(_) => {
                 self.digits_to_media(party.leg, digits);
-                digits.chars().for_each(|digit| self.tell_digit(leg, digit));
+                digits.chars().for_each(|digit| self.report_digit(leg, digit));
             }
-            Side::Sip(_) if kind == DtmfType::Rfc2833 && in_media => self.digits_to_media(party.leg, digits),
+            Side::Sip(_) if method == DtmfMethod::TelephoneEvent && in_media => self.digits_to_media(party.leg, digits),
             Side::Sip(peer) => {
-                let is_plain = kind == DtmfType::Info;
+                let is_plain = method == DtmfMethod::Info;
                 self.outputs.extend(digits.chars().map(|digit| {
                     if is_plain {
                         info(peer.invite, "application/dtmf", digit.to_string())
@@ -85,12 +94,9 @@ impl Call {
         self.outputs.push_back(Output::Media(Command::SendDtmf { leg, digits: digits.to_owned() }));
     }
 
-    /// The page at the other end shows the digit, if it can.
-    fn tell_digit(&mut self, leg: LegKey, digit: char) {
-        let Some(other) = self.other_leg(leg).map(|other| other.party.clone()) else { return };
-        if let Some(browser) = other.browser().filter(|browser| browser.features.has(feature::DTMF_EVENTS)) {
-            self.tell(&other, ServerMessage::Dtmf { call_id: browser.call_id.clone(), digit });
-        }
+    fn report_digit(&mut self, from: LegKey, digit: char) {
+        let Some(to) = self.other_leg(from).map(|other| other.party.leg) else { return };
+        self.report(CallEvent::DtmfReceived { from, to, digit });
     }
 
     /// A digit came in the media, where the bridge passes it on to who takes such.
@@ -98,14 +104,14 @@ impl Call {
         let Some(other) = self.other_leg(leg) else { return };
         match other.party.peer().filter(|_| !has_telephone_event(other)) {
             Some(peer) => self.outputs.push_back(digit_relay(peer.invite, digit)),
-            None => self.tell_digit(leg, digit),
+            None => self.report_digit(leg, digit),
         }
     }
 
     /// Digits came in signaling.
     pub(super) fn digits_signaled(&mut self, leg: LegKey, digits: &str) {
         if self.side(leg).is_some() {
-            self.send_dtmf(leg, DtmfType::Rfc2833, digits);
+            self.send_dtmf(leg, DtmfMethod::TelephoneEvent, digits);
         }
     }
 

@@ -1,18 +1,20 @@
 //! Media before the call is answered: what those who ring send, and how they, or the caller, change it.
 
 use super::negotiation::LegMaker;
-use super::party::{Caller, Fork, Party, Side};
+use super::party::{Caller, Fork, Party};
 use super::peer::{Dialog, Peer, sdp_body};
-use super::{Call, Output, State};
+use super::{Call, CallEvent, Output, State};
 use offhook_media::command::{Command, LegKey, Silence};
 use offhook_sdp::direction::Direction;
 use offhook_sdp::offer_answer::sip::renegotiate;
 use offhook_sdp::section::Section;
 use offhook_sdp::sip::Description;
-use offhook_signaling::message::{CallStatus, ServerMessage};
 use offhook_sip::user_agent::io::{Branch, Command as SipCommand};
 
 const NOT_ACCEPTABLE_HERE: u16 = 488;
+/// The status of a callee that is being alerted (RFC 3261 §21.1.2).
+pub(super) const RINGING: u16 = 180;
+const SESSION_PROGRESS: u16 = 183;
 
 impl Call {
     /// A SIP endpoint rings, or says something before it answers.
@@ -30,11 +32,29 @@ impl Call {
             return;
         }
         let State::Ringing { caller, .. } = &mut self.state else { return };
-        let told = if status == 180 { CallStatus::Ring } else { CallStatus::SessionProgress };
-        if !caller.rang {
-            caller.rang = status == 180;
-            let party = caller.party.clone();
-            self.tell_status(&party, told);
+        if caller.rang {
+            return;
+        }
+        caller.rang = status == RINGING;
+        let party = caller.party.clone();
+        if status == RINGING {
+            self.ring_caller(&party);
+        } else {
+            self.report(CallEvent::Progressing { caller: party.leg });
+            self.send_provisional(&party, SESSION_PROGRESS);
+        }
+    }
+
+    /// Informs the caller that a callee is being alerted.
+    pub(super) fn ring_caller(&mut self, caller: &Party) {
+        self.report(CallEvent::Ringing { caller: caller.leg });
+        self.send_provisional(caller, RINGING);
+    }
+
+    /// Sends a provisional response without a description to a SIP caller.
+    pub(super) fn send_provisional(&mut self, caller: &Party, status: u16) {
+        if let Some(peer) = caller.peer() {
+            self.outputs.push_back(Output::Sip(SipCommand::Ring { invite: peer.invite, status, body: None }));
         }
     }
 
@@ -56,7 +76,7 @@ impl Call {
         }
         if let Some(text) = text {
             caller.early = Some(settled.caller);
-            self.tell_early(&caller.party, status, text);
+            self.report_early_media(&caller.party, status, text);
         }
         caller.rang = true;
         if let State::Ringing { caller: known, ring } = &mut self.state {
@@ -66,18 +86,13 @@ impl Call {
         true
     }
 
-    fn tell_early(&mut self, caller: &Party, status: u16, text: String) {
-        match &caller.side {
-            Side::Browser(browser) => {
-                self.tell(caller, ServerMessage::RemoteSdp { call_id: browser.call_id.clone(), sdp: text });
-                self.tell_status(caller, CallStatus::RingMedia);
-            }
-            Side::Sip(peer) => {
-                let status = if status == 180 { 180 } else { 183 };
-                let ring = SipCommand::Ring { invite: peer.invite, status, body: Some(sdp_body(&text)) };
-                self.outputs.push_back(Output::Sip(ring));
-            }
+    fn report_early_media(&mut self, caller: &Party, status: u16, text: String) {
+        if let Some(peer) = caller.peer() {
+            let status = if status == RINGING { RINGING } else { SESSION_PROGRESS };
+            let ring = SipCommand::Ring { invite: peer.invite, status, body: Some(sdp_body(&text)) };
+            self.outputs.push_back(Output::Sip(ring));
         }
+        self.report(CallEvent::EarlyMedia { caller: caller.leg, answer: text });
     }
 
     /// One that is to take the call rings, or says something before it answers.
@@ -92,7 +107,7 @@ impl Call {
         let by = self.talk().and_then(|talk| Some(talk.legs.get(talk.transfer.as_ref()?.by).party.clone()));
         if let Some(by) = by {
             self.notify(&by, status, "");
-            self.tell_progress(&by, status);
+            self.report_transfer_progress(by.leg, status);
         }
         if has_said {
             self.hear_target();

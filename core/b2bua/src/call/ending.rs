@@ -1,13 +1,11 @@
 //! How parties leave, and how calls end.
 
 use super::negotiation::end_reason_of;
-use super::party::{End, Leg, LegId, Party, Side};
+use super::party::{End, Leg, LegId, Party};
 use super::peer::{Dialog, Peer};
-use super::{Call, Output, State};
-use crate::config::BusyStatus;
+use super::{Call, CallEvent, Output, State};
 use offhook_media::command::{Command, LegKey, TransportFailure};
 use offhook_sdp::codec::MediaKind;
-use offhook_signaling::message::{CallStatus, ServerMessage};
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{Cause, Command as SipCommand};
 use std::net::IpAddr;
@@ -158,7 +156,13 @@ impl Call {
             }
             State::Ended(_) => return,
         }
-        self.outputs.push_back(Output::Ended(end.reason));
+        self.finish(end.reason);
+    }
+
+    /// Reports the end of the call, which is its last output.
+    pub(super) fn finish(&mut self, reason: EndReason) {
+        self.report(CallEvent::Ended { reason });
+        self.outputs.push_back(Output::Ended(reason));
     }
 
     pub(super) fn leave_with_media(&mut self, leg: &Leg, end: &End) {
@@ -166,65 +170,33 @@ impl Call {
         self.outputs.push_back(Output::Media(Command::CloseLeg { leg: leg.party.leg }));
     }
 
-    /// The last that a party hears of the call.
-    pub(super) fn leave(&mut self, party: &Party, end: &End) {
-        self.leave_as(party, terminal_status(end.reason), end);
+    /// Removes a participant from the call.
+    pub(super) fn leave(&mut self, participant: &Party, end: &End) {
+        self.end_dialog(participant, end);
+        self.report(CallEvent::Left { leg: participant.leg, end: end.clone() });
+        self.release_leg(participant);
     }
 
-    fn leave_as(&mut self, party: &Party, status: CallStatus, end: &End) {
-        match &party.side {
-            Side::Browser(browser) => {
-                let object = party.ended(browser, status, end, self.has_video());
-                self.tell(party, ServerMessage::CallStatus(Box::new(object)));
-            }
-            Side::Sip(peer) => self.outputs.extend(good_bye(peer, end).map(Output::Sip)),
-        }
-        self.left(party);
+    /// Removes the caller of a call that nobody answered.
+    pub(super) fn leave_caller(&mut self, caller: &Party, end: &End) {
+        self.end_dialog(caller, end);
+        self.report(CallEvent::Unanswered { caller: caller.leg, end: end.clone() });
+        self.release_leg(caller);
     }
 
-    pub(super) fn left(&mut self, party: &Party) {
-        self.outputs.push_back(Output::Left { leg: party.leg, place: party.place() });
+    fn end_dialog(&mut self, participant: &Party, end: &End) {
+        let command = participant.peer().and_then(|peer| good_bye(peer, end));
+        self.outputs.extend(command.map(Output::Sip));
     }
 
-    /// The caller's last message, which for a busy callee is two.
-    pub(super) fn leave_caller(&mut self, party: &Party, end: &End) {
-        let mut status = terminal_status(end.reason);
-        if end.reason == EndReason::Busy {
-            match (self.busy_status, &party.side) {
-                (BusyStatus::Busy, _) => status = CallStatus::Busy,
-                (BusyStatus::Failed, Side::Browser(browser)) => {
-                    let object = party.ended(browser, CallStatus::Busy, end, self.has_video());
-                    self.tell(party, ServerMessage::Busy(Box::new(object)));
-                }
-                (BusyStatus::Failed, Side::Sip(_)) => {}
-            }
-        }
-        self.leave_as(party, status, end);
+    pub(super) fn release_leg(&mut self, participant: &Party) {
+        self.outputs.push_back(Output::Release { leg: participant.leg, sip: participant.sip_resources() });
     }
 
-    /// How the call stands; a SIP endpoint hears only of ringing this way.
-    pub(super) fn tell_status(&mut self, party: &Party, status: CallStatus) {
-        match &party.side {
-            Side::Browser(browser) => {
-                let object = party.object(browser.call_id.clone(), status, self.has_video());
-                self.tell(party, ServerMessage::CallStatus(Box::new(object)));
-            }
-            Side::Sip(peer) => {
-                let code = match status {
-                    CallStatus::Ring => 180,
-                    CallStatus::SessionProgress => 183,
-                    _ => return,
-                };
-                let ring = SipCommand::Ring { invite: peer.invite, status: code, body: None };
-                self.outputs.push_back(Output::Sip(ring));
-            }
-        }
-    }
-
-    pub(super) fn tell(&mut self, party: &Party, message: ServerMessage) {
-        if let Some(browser) = party.browser() {
-            self.outputs.push_back(Output::Tell { session: browser.session, message });
-        }
+    /// Reports an event to the participants and observers.
+    pub(super) fn report(&mut self, event: CallEvent) {
+        let has_video = self.has_video();
+        self.outputs.push_back(Output::Event { event, has_video });
     }
 
     pub(super) fn has_video(&self) -> bool {
@@ -289,34 +261,5 @@ const fn rejection(reason: EndReason) -> u16 {
             status @ 400..=699 => status,
             _ => 480,
         },
-    }
-}
-
-/// FINISH for a normal end, FAILED for the rest (contract §3.2).
-const fn terminal_status(reason: EndReason) -> CallStatus {
-    match reason {
-        EndReason::HungUp
-        | EndReason::Canceled
-        | EndReason::Rejected
-        | EndReason::AnsweredElsewhere
-        | EndReason::Transferred
-        | EndReason::SessionLost
-        | EndReason::ShuttingDown => CallStatus::Finish,
-        EndReason::Busy
-        | EndReason::NoAnswer
-        | EndReason::NotFound
-        | EndReason::Unavailable
-        | EndReason::CallerMediaLost
-        | EndReason::CalleeMediaLost
-        | EndReason::MediaSetupFailed
-        | EndReason::BadSessionDescription
-        | EndReason::NoCommonCodecs
-        | EndReason::Redirected
-        | EndReason::Forbidden
-        | EndReason::ServerTimeout
-        | EndReason::ServerUnreachable
-        | EndReason::SipFailure
-        | EndReason::Overloaded
-        | EndReason::InternalError => CallStatus::Failed,
     }
 }

@@ -9,6 +9,7 @@
 //!                      or somebody else's   ──> those who rang here have lost
 //! ```
 
+use super::early::RINGING;
 use super::negotiation::LegMaker;
 use super::party::{End, Party, PerLeg};
 use super::peer::{Dialog, Peer, sdp_body};
@@ -16,7 +17,6 @@ use super::{Call, Output, State};
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey};
 use offhook_sdp::sip::Description;
-use offhook_signaling::message::CallStatus;
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::Command as SipCommand;
 use serde::{Deserialize, Serialize};
@@ -81,7 +81,7 @@ impl Call {
         if forks.is_empty() {
             return self.leave(&back, &EndReason::NoCommonCodecs.into());
         }
-        self.tell_status(&back, CallStatus::Ring);
+        self.send_provisional(&back, RINGING);
         if let State::Ringing { ring, .. } = &mut self.state {
             let rings = forks.iter().map(|fork| fork.party.leg).collect();
             ring.forks.extend(forks);

@@ -3,15 +3,13 @@
 use super::negotiation::LegMaker;
 use super::party::{Leg, LegId, PerLeg, Side};
 use super::peer::{NAME_WITHOUT_ADDRESS, Purpose, sdp_body};
-use super::{Call, Output, State, Talk};
+use super::{Call, CallEvent, Output, State, Talk};
 use offhook_media::command::{Command, LegKey, Silence};
 use offhook_sdp::codec::MediaKind;
 use offhook_sdp::direction::Direction;
 use offhook_sdp::offer_answer::sip::renegotiate;
 use offhook_sdp::sip::{Description, HostName};
-use offhook_signaling::message::{CallStatus, ServerMessage};
 use offhook_signaling::reason::EndReason;
-use offhook_signaling::version::feature;
 use offhook_sip::user_agent::io::{Branch, Command as SipCommand, InviteId};
 
 impl Talk {
@@ -31,6 +29,10 @@ impl Talk {
     }
 }
 
+const fn hold_event(by: LegKey, is_holding: bool) -> CallEvent {
+    if is_holding { CallEvent::Held { by } } else { CallEvent::Resumed { by } }
+}
+
 impl Call {
     /// A browser puts the other side on hold, or takes it back.
     pub(super) fn hold(&mut self, leg: LegKey, hold: bool) {
@@ -40,25 +42,26 @@ impl Call {
         let other = talk.legs.get(side.other()).party.leg;
         self.bridge_again();
         if self.peer_mut(other).is_some() {
-            // Told when the peer agrees.
+            // Reported when the peer agrees.
             self.offer_to(side.other(), Purpose::Hold);
         } else {
-            self.repeat_status(leg);
+            self.report_hold(side);
         }
     }
 
-    /// Tells each page whether the other side holds it, when that has changed.
-    pub(super) fn tell_holds(&mut self) {
+    /// Reports remote holds that began or ended.
+    pub(super) fn notify_hold(&mut self) {
         let State::Established(talk) = &mut self.state else { return };
+        let mut changes = Vec::new();
         for side in [LegId::A, LegId::B] {
             let held = talk.holds(side.other());
             let party = &mut talk.legs.get_mut(side).party;
             let Side::Browser(browser) = &mut party.side else { continue };
-            if core::mem::replace(&mut browser.held, held) != held && browser.features.has(feature::HOLD_EVENTS) {
-                let (session, call_id) = (browser.session, browser.call_id.clone());
-                self.outputs.push_back(Output::Tell { session, message: ServerMessage::Hold { call_id, held } });
+            if core::mem::replace(&mut browser.is_hold_reported, held) != held {
+                changes.push(CallEvent::RemoteHoldChanged { leg: party.leg, is_held: held });
             }
         }
+        changes.into_iter().for_each(|event| self.report(event));
     }
 
     /// The bridge, as the holds of both sides want it.
@@ -78,22 +81,27 @@ impl Call {
         let State::HandedOver { stays, holds, .. } = &mut self.state else { return };
         if stays.party.leg == leg {
             *holds = hold;
-            let party = stays.party.clone();
             if hold {
                 self.miss_target();
             } else {
                 self.hear_target();
             }
-            self.tell_status(&party, if hold { CallStatus::Hold } else { CallStatus::Established });
+            self.report(hold_event(leg, hold));
         }
     }
 
     pub(super) fn repeat_status(&mut self, leg: LegKey) {
         let Some(side) = self.side(leg) else { return };
         let Some(talk) = self.talk() else { return };
-        let status = if *talk.held_by.get(side) { CallStatus::Hold } else { CallStatus::Established };
-        let party = talk.legs.get(side).party.clone();
-        self.tell_status(&party, status);
+        let is_holding = *talk.held_by.get(side);
+        self.report(CallEvent::StateRepeated { leg, is_holding });
+    }
+
+    /// Reports that a participant has begun or ended its hold.
+    fn report_hold(&mut self, side: LegId) {
+        let Some(talk) = self.talk() else { return };
+        let event = hold_event(talk.legs.get(side).party.leg, *talk.held_by.get(side));
+        self.report(event);
     }
 
     /// Offers the SIP endpoint of a side what the other side has and wants now.
@@ -161,7 +169,7 @@ impl Call {
         if is_offer_due {
             self.offer_to(side, Purpose::Hold);
         } else if purpose == Purpose::Hold {
-            self.repeat_status_of(side.other());
+            self.report_hold(side.other());
         }
     }
 

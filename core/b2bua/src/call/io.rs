@@ -1,15 +1,16 @@
 //! The vocabulary of the call machine.
 
-use super::party::{Leg, Party, Place};
+use super::direct::DirectMediaStep;
+use super::dtmf::DtmfMethod;
+use super::event::CallEvent;
+use super::party::{Leg, Party, SipResources};
 use super::peer::TheirOffer;
 use offhook_media::command::{Command, LegKey, TransportFailure};
 use offhook_media::ports::PortPair;
 use offhook_sdp::sip::ExtraLine;
-use offhook_signaling::message::{DirectStep, DtmfType, ServerMessage};
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io as sip;
 
-use super::SessionId;
 use std::net::IpAddr;
 
 /// What happens to a call.
@@ -43,8 +44,8 @@ pub enum Input {
     SendDtmf {
         /// Its leg.
         leg: LegKey,
-        /// How they travel on a SIP leg.
-        kind: DtmfType,
+        /// How they are sent on a SIP leg.
+        method: DtmfMethod,
         /// `0`–`9`, `A`–`D`, `*`, `#`.
         digits: String,
     },
@@ -73,14 +74,14 @@ pub enum Input {
         /// Its offer.
         offer: Option<Box<TheirOffer>>,
     },
-    /// A browser's step on the way past the relay.
+    /// A browser's step in setting up direct media.
     Direct {
         /// Its leg.
         leg: LegKey,
         /// The attempt it belongs to.
         attempt: u32,
         /// The step.
-        step: DirectStep,
+        step: DirectMediaStep,
     },
     /// The INVITE of a fork came back from the server.
     Return {
@@ -215,23 +216,23 @@ pub enum Fallback {
 /// What a call wants done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// Tell a browser.
-    Tell {
-        /// Its session.
-        session: SessionId,
-        /// The message.
-        message: ServerMessage,
+    /// Report an event to the participants and observers.
+    Event {
+        /// The event.
+        event: CallEvent,
+        /// The call has video, as far as it is negotiated.
+        has_video: bool,
     },
     /// Tell the call's media worker.
     Media(Command),
     /// Tell the user agent.
     Sip(sip::Command),
-    /// This party is out of the call; what leads to it means nothing any more.
-    Left {
-        /// The leg it had.
+    /// A participant is out of the call: release its leg.
+    Release {
+        /// The leg.
         leg: LegKey,
-        /// What led there.
-        place: Place,
+        /// What a SIP endpoint's leg occupied.
+        sip: Option<SipResources>,
     },
     /// A phone of this relay sends its caller elsewhere: say with [`Input::Redirect`] who rings there.
     Redirected {

@@ -18,6 +18,7 @@ mod direct;
 mod dtmf;
 mod early;
 mod ending;
+mod event;
 mod hairpin;
 mod hold;
 mod io;
@@ -29,15 +30,18 @@ mod refer;
 mod ringing;
 mod transfer;
 
-pub use dtmf::{asks_for_key_frame, digits_of};
+pub use direct::DirectMediaStep;
+pub use dtmf::{DtmfMethod, asks_for_key_frame, digits_of};
+pub use event::{CallEvent, MediaPath, TransferProgress};
 pub use io::{Fallback, Input, Output, Released, SipEvent};
 pub use negotiation::{LegMaker, RelaySide, ice_credentials};
-pub use party::{Browser, Caller, End, Fork, JsonText, Leg, LegId, LegSecrets, Party, PerLeg, Place, SessionId, Side};
+pub use party::{
+    Browser, Caller, End, Fork, JsonText, Leg, LegId, LegSecrets, Party, PerLeg, SessionId, Side, SipResources,
+};
 pub use peer::{
     Dialog, MAX_SECTIONS, NAME_WITHOUT_ADDRESS, Path, Peer, PeerSetup, TheirOffer, WebRtcPath, sdp_body, sdp_text,
 };
 
-use crate::config::BusyStatus;
 use core::time::Duration;
 use hairpin::{Detour, Hairpin};
 use offhook_clock::{Time, earliest};
@@ -94,7 +98,6 @@ enum State {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
     worker: WorkerId,
-    busy_status: BusyStatus,
     rings_for: Duration,
     maker: LegMaker,
     direct: direct::Direct,
@@ -109,8 +112,6 @@ pub struct Call {
 pub struct Setup {
     /// The worker that carries all its legs.
     pub worker: WorkerId,
-    /// What the caller of a busy user is told.
-    pub busy_status: BusyStatus,
     /// How long it may ring.
     pub ring_timeout: Duration,
     /// Makes the relay's side of each leg.
@@ -130,11 +131,11 @@ impl Call {
         targets: Result<Vec<Party>, EndReason>,
         now: Time,
     ) -> Self {
-        let Setup { worker, busy_status, ring_timeout: rings_for, maker, direct_media } = setup;
+        let Setup { worker, ring_timeout: rings_for, maker, direct_media } = setup;
         let direct = direct::Direct::new(direct_media);
         let state = State::Ended(EndReason::InternalError);
         let outputs = VecDeque::new();
-        let mut call = Self { worker, busy_status, rings_for, maker, direct, state, ignored: 0, outputs };
+        let mut call = Self { worker, rings_for, maker, direct, state, ignored: 0, outputs };
         call.begin(caller, offer, targets, now);
         call
     }
@@ -154,7 +155,7 @@ impl Call {
     /// Takes one input.
     pub fn handle_input(&mut self, input: Input, now: Time) {
         self.take(input, now);
-        self.tell_holds();
+        self.notify_hold();
         self.settle_direct(now);
     }
 
@@ -183,7 +184,7 @@ impl Call {
             (State::Established(_), Input::RepeatStatus { leg }) => self.repeat_status(leg),
             (State::Established(_), Input::Hold { leg }) => self.hold(leg, true),
             (State::Established(_), Input::Unhold { leg }) => self.hold(leg, false),
-            (State::Established(_), Input::SendDtmf { leg, kind, digits }) => self.send_dtmf(leg, kind, &digits),
+            (State::Established(_), Input::SendDtmf { leg, method, digits }) => self.send_dtmf(leg, method, &digits),
             (State::Established(_), Input::DtmfReceived { leg, digit }) => self.heard_digit(leg, digit),
             (State::Established(_), Input::KeyFrameWanted { leg }) => self.ask_for_key_frame(leg),
             (State::Established(_), Input::Direct { leg, attempt, step }) => self.direct_step(leg, attempt, step),

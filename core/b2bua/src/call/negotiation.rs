@@ -5,9 +5,9 @@ mod browser;
 pub(super) use browser::HeardBrowser;
 pub use browser::RelaySide;
 
-use super::Output;
 use super::party::{Caller, End, Fork, LegSecrets, Party, Side};
 use super::peer::{Dialog, Peer, Purpose, TheirAnswer, sdp_body};
+use super::{CallEvent, Output};
 use offhook_media::command::{Command, Silence};
 use offhook_sdp::codec::{Codec, MediaKind, Payload};
 use offhook_sdp::direction::Direction;
@@ -89,13 +89,14 @@ impl LegMaker {
         }
         let leg = party.leg;
         let (ssrcs, outputs) = match &mut party.side {
-            Side::Browser(_) => self.ring_browser(&party, &offered, has_video),
+            Side::Browser(_) => self.ring_browser(leg, &offered, has_video),
             Side::Sip(peer) => {
                 let text = peer.make_offer(offered.clone(), Purpose::First, false, &mut self.random);
                 let mut outputs = vec![Output::Media(peer.open(leg))];
                 if let Dialog::Planned(mut request) = core::mem::replace(&mut peer.dialog, Dialog::Outbound) {
                     request.offer = Some(sdp_body(&text));
                     outputs.push(Output::Sip(SipCommand::Invite { invite: peer.invite, request }));
+                    outputs.push(Output::Event { event: CallEvent::Routed { callee: leg, offer: None }, has_video });
                 }
                 (peer.ssrcs(), outputs)
             }

@@ -5,9 +5,8 @@ use offhook_media::command::{Command, LegKey};
 use offhook_media::ports::PortPair;
 use offhook_sdp::section::Section;
 use offhook_sdp::webrtc::{Description, IceCredentials};
-use offhook_signaling::message::{CallId, CallObject, CallStatus, Json};
+use offhook_signaling::message::Json;
 use offhook_signaling::reason::EndReason;
-use offhook_signaling::version::{Extension, feature};
 use offhook_sip::user_agent::io::InviteId;
 use serde::{Deserialize, Serialize};
 
@@ -113,12 +112,10 @@ pub enum Side {
 pub struct Browser {
     /// The browser's session.
     pub session: SessionId,
-    /// The call's id in that session.
-    pub call_id: CallId,
-    /// What the page can do beyond the stock protocol.
-    pub features: Extension,
-    /// The page was told that the other side holds it.
-    pub held: bool,
+    /// It can exchange media with another browser directly.
+    pub has_direct_media: bool,
+    /// Its remote hold was reported.
+    pub is_hold_reported: bool,
     /// Its offer, until that is answered.
     pub offer: Option<Box<Description>>,
 }
@@ -164,25 +161,15 @@ impl End {
     }
 }
 
-/// What leads from the outside to a party; given back when it leaves.
+/// What the leg of a SIP endpoint occupies; released when it leaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// A call id of a session.
-    Browser {
-        /// The session.
-        session: SessionId,
-        /// The id there.
-        call_id: CallId,
-    },
-    /// A call of the user agent, and ports.
-    Sip {
-        /// The call.
-        invite: InviteId,
-        /// Its RTP ports.
-        ports: Vec<PortPair>,
-        /// The mark of the INVITE.
-        mark: Option<String>,
-    },
+pub struct SipResources {
+    /// The INVITE session of the user agent.
+    pub invite: InviteId,
+    /// Its RTP ports.
+    pub ports: Vec<PortPair>,
+    /// The mark of the INVITE.
+    pub mark: Option<String>,
 }
 
 impl Party {
@@ -223,46 +210,11 @@ impl Party {
         self.browser().is_some_and(|browser| browser.session == session)
     }
 
-    /// What leads here.
+    /// What the leg of a SIP endpoint occupies.
     #[must_use]
-    pub fn place(&self) -> Place {
-        match &self.side {
-            Side::Browser(Browser { session, call_id, .. }) => {
-                Place::Browser { session: *session, call_id: call_id.clone() }
-            }
-            Side::Sip(peer) => Place::Sip { invite: peer.invite, ports: peer.ports.clone(), mark: peer.mark.clone() },
-        }
-    }
-
-    /// The call object of a status message to this browser.
-    #[must_use]
-    pub fn object(&self, call_id: CallId, status: CallStatus, has_video: bool) -> CallObject {
-        CallObject {
-            call_id,
-            status,
-            incoming: self.incoming,
-            caller: self.caller.clone(),
-            callee: self.callee.clone(),
-            visible_name: self.visible_name.clone(),
-            media_provider: "WebRTC".to_owned(),
-            has_audio: true,
-            has_video,
-            custom: self.custom.as_ref().map(|custom| custom.0.clone()),
-            sip_status: None,
-            info: None,
-            end_reason: None,
-        }
-    }
-
-    /// The call object of the last status message to this browser.
-    #[must_use]
-    pub fn ended(&self, browser: &Browser, status: CallStatus, end: &End, has_video: bool) -> CallObject {
-        CallObject {
-            sip_status: Some(end.status()),
-            info: Some(end.info()),
-            end_reason: browser.features.has(feature::END_REASONS).then_some(end.reason),
-            ..self.object(browser.call_id.clone(), status, has_video)
-        }
+    pub fn sip_resources(&self) -> Option<SipResources> {
+        let peer = self.peer()?;
+        Some(SipResources { invite: peer.invite, ports: peer.ports.clone(), mark: peer.mark.clone() })
     }
 }
 

@@ -6,7 +6,6 @@ use crate::address::address_of_record;
 use crate::config::LoginName;
 use offhook_clock::Time;
 use offhook_media::command::LegKey;
-use offhook_signaling::message::CallStatus;
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::Cause;
 
@@ -73,7 +72,7 @@ impl Call {
             self.stop_ringing(vec![gone], &End::from(EndReason::Redirected), None);
         }
         if alerts {
-            self.tell_status(&party, CallStatus::Ring);
+            self.ring_caller(&party);
         }
     }
 }

@@ -3,11 +3,10 @@
 use super::io::Fallback;
 use super::party::{LegId, Party};
 use super::peer::{Dialog, TheirOffer, sdp_body};
-use super::{Call, Leg, Output};
+use super::{Call, CallEvent, Leg, Output};
 use offhook_media::command::{Command, LegKey, Silence};
 use offhook_sdp::direction::Direction;
 use offhook_sdp::offer_answer::sip::renegotiate;
-use offhook_signaling::message::{CallStatus, TransferStatus};
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::Command as SipCommand;
 use serde::{Deserialize, Serialize};
@@ -37,6 +36,7 @@ impl Call {
         let order = SipCommand::Refer { invite: peer.invite, target, replaces };
         talk.referral = Some(Referral { by, otherwise });
         self.outputs.push_back(Output::Sip(order));
+        self.report(CallEvent::TransferStarted { by: leg });
     }
 
     /// How the call goes that the peer was asked to make.
@@ -49,7 +49,7 @@ impl Call {
             self.outputs.push_back(Output::Unreferred { leg: by.leg, otherwise: referral.otherwise });
         } else if !is_final {
             talk.referral = Some(referral);
-            self.tell_progress(&by, status);
+            self.report_transfer_progress(by.leg, status);
         } else if (200..300).contains(&status) {
             talk.referral = Some(referral);
             self.referred();
@@ -62,8 +62,8 @@ impl Call {
     pub(super) fn referred(&mut self) {
         let Some(talk) = self.talk_mut() else { return };
         let Some(Referral { by, .. }) = talk.referral.take() else { return };
-        let by = talk.legs.get(by).party.clone();
-        self.tell_transfer(&by, TransferStatus::Completed);
+        let by = talk.legs.get(by).party.leg;
+        self.report(CallEvent::TransferCompleted { by: Some(by), target: None });
         self.end(EndReason::Transferred);
     }
 
@@ -110,9 +110,9 @@ impl Call {
         self.answer_hold_of(&gone, side.other());
         if referral.is_some_and(|referral| referral.by == side.other()) {
             // The page that asked for a transfer has its call back, with somebody else.
-            let by = self.talk().map(|talk| talk.legs.get(side.other()).party.clone());
-            if let Some(by) = by {
-                self.tell_status(&by, CallStatus::Established);
+            let by = self.talk().map(|talk| talk.legs.get(side.other()).party.leg);
+            if let Some(leg) = by {
+                self.report(CallEvent::StateRepeated { leg, is_holding: false });
             }
         }
         self.adapt(side.other());

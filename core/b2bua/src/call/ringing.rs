@@ -4,13 +4,12 @@ use super::ending::has_video;
 use super::negotiation::{Heard, LegMaker};
 use super::party::{Caller, End, Fork, Leg, LegId, Party, PerLeg, Side};
 use super::peer::{Dialog, Purpose, sdp_body};
-use super::{Call, Output, Ring, State, Talk};
+use super::{Call, CallEvent, Output, Ring, State, Talk};
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey, Silence};
 use offhook_sdp::offer_answer::Settled;
 use offhook_sdp::section::Section;
 use offhook_sdp::sip::ExtraLine;
-use offhook_signaling::message::{CallStatus, ServerMessage};
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{Branch, Command as SipCommand};
 
@@ -22,8 +21,8 @@ impl Call {
         targets: Result<Vec<Party>, EndReason>,
         now: Time,
     ) {
-        // At once: until its first status a page that hangs up sends nothing (contract §5).
-        self.tell_status(&caller, CallStatus::Trying);
+        // At once: until its first status a stock client that hangs up sends nothing.
+        self.report(CallEvent::Placed { caller: caller.leg });
         let (offer, targets) = match (offer, targets) {
             (Ok(offer), Ok(targets)) => (offer, targets),
             (_, Err(reason)) => return self.refuse(&caller, reason),
@@ -38,7 +37,7 @@ impl Call {
         }
         let alerts_at_once = ring.forks.iter().any(|fork| fork.party.browser().is_some());
         if alerts_at_once {
-            self.tell_status(&caller, CallStatus::Ring);
+            self.ring_caller(&caller);
         }
         let caller =
             Caller { party: caller, offer, early: None, parted: false, hears: Vec::new(), rang: alerts_at_once };
@@ -48,13 +47,13 @@ impl Call {
     fn refuse(&mut self, caller: &Party, reason: EndReason) {
         self.state = State::Ended(reason);
         self.leave_caller(caller, &reason.into());
-        self.outputs.push_back(Output::Ended(reason));
+        self.finish(reason);
     }
 
     /// Takes those who were to ring, and never will, out of the books.
     pub(super) fn discard(&mut self, targets: &[Party]) {
         for party in targets {
-            self.left(party);
+            self.release_leg(party);
         }
     }
 
@@ -68,7 +67,7 @@ impl Call {
                     self.outputs.extend(outputs);
                     forks.push(fork);
                 }
-                Err(party) => self.left(&party),
+                Err(party) => self.release_leg(&party),
             }
         }
         Ring { forks, hairpins: Vec::new(), give_up_at: now + self.rings_for, redirections: 0 }
@@ -170,32 +169,24 @@ impl Call {
         let a = Leg { streams: caller.early.unwrap_or(settled.caller), party: caller.party };
         let b = Leg { party: fork.party, streams: settled.callee };
         let mut legs = PerLeg { a, b };
-        self.confirm_caller(&mut legs.a.party, text);
-        let (caller, callee) = (legs.a.party.clone(), legs.b.party.clone());
+        self.accept_caller(&mut legs.a.party, text.as_deref());
+        let (caller, callee) = (legs.a.party.leg, legs.b.party.leg);
         let is_deaf = was_early && !LegMaker::passes_where_wanted(&legs.a.streams, &legs.b.streams);
         let held_by = PerLeg { a: false, b: false };
         self.state = State::Established(Box::new(Talk { legs, held_by, transfer: None, referral: None, detour: None }));
-        self.tell_status(&caller, CallStatus::Established);
-        self.tell_status(&callee, CallStatus::Established);
+        self.report(CallEvent::Answered { caller, callee, answer: text });
         if is_deaf {
             // The caller was answered with what the callee said first, which is not what it says last.
             self.offer_to(LegId::B, Purpose::Change);
         }
     }
 
-    /// Hands the caller its answer; `text` is missing where it has it already.
-    fn confirm_caller(&mut self, caller: &mut Party, text: Option<String>) {
-        match &mut caller.side {
-            Side::Browser(browser) => {
-                let message = text.map(|sdp| ServerMessage::RemoteSdp { call_id: browser.call_id.clone(), sdp });
-                let session = browser.session;
-                self.outputs.extend(message.map(|message| Output::Tell { session, message }));
-            }
-            Side::Sip(peer) => {
-                peer.dialog = Dialog::Confirmed;
-                let body = text.or_else(|| peer.last()).map(|text| sdp_body(&text));
-                self.outputs.push_back(Output::Sip(SipCommand::Accept { invite: peer.invite, body }));
-            }
+    /// Accepts the INVITE of a SIP caller, with the answer of the early media unless there is another.
+    fn accept_caller(&mut self, caller: &mut Party, text: Option<&str>) {
+        if let Some(peer) = caller.peer_mut() {
+            peer.dialog = Dialog::Confirmed;
+            let body = text.map(str::to_owned).or_else(|| peer.last()).map(|text| sdp_body(&text));
+            self.outputs.push_back(Output::Sip(SipCommand::Accept { invite: peer.invite, body }));
         }
     }
 

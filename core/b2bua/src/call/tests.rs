@@ -2,28 +2,24 @@
 
 mod sip;
 
-use super::{Browser, Call, Input, LegMaker, Output, Party, RelaySide, SessionId, Setup, Side};
-use crate::config::BusyStatus;
+use super::{
+    Browser, Call, DirectMediaStep, DtmfMethod, Input, JsonText, LegMaker, Output, Party, RelaySide, SessionId, Setup,
+    Side,
+};
+use crate::presenter::tests::PresentedCall;
 use crate::relay::tests::{OFFER, answer_sdp};
 use core::time::Duration;
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey, TransportFailure, WorkerId};
 use offhook_sdp::webrtc::{Description, Fingerprint};
-use offhook_signaling::message::{DirectStep, DtmfType, Json, ServerMessage};
-use offhook_signaling::version::Extension;
+use offhook_signaling::message::Json;
 
 const CALLER: LegKey = LegKey(1);
 const CALLEE: LegKey = LegKey(2);
 const TARGET: LegKey = LegKey(3);
 
 fn party(leg: LegKey) -> Party {
-    let browser = Browser {
-        session: SessionId(leg.0),
-        call_id: format!("call-{}", leg.0).as_str().into(),
-        features: Extension::ours(),
-        held: false,
-        offer: None,
-    };
+    let browser = Browser { session: SessionId(leg.0), has_direct_media: true, is_hold_reported: false, offer: None };
     Party {
         leg,
         incoming: leg != CALLER,
@@ -36,11 +32,11 @@ fn party(leg: LegKey) -> Party {
     }
 }
 
-fn ringing() -> Call {
+fn ringing() -> PresentedCall {
     place(false)
 }
 
-fn place(direct: bool) -> Call {
+fn place(direct: bool) -> PresentedCall {
     let side = RelaySide {
         fingerprint: Fingerprint::sha256([7; 32]),
         candidates: vec!["192.0.2.1:4000".parse().unwrap()],
@@ -48,7 +44,6 @@ fn place(direct: bool) -> Call {
     };
     let setup = Setup {
         worker: WorkerId(0),
-        busy_status: BusyStatus::Failed,
         ring_timeout: Duration::from_secs(60),
         maker: LegMaker::new(side, [3; 32]),
         direct_media: direct,
@@ -57,42 +52,44 @@ fn place(direct: bool) -> Call {
     let mut caller = party(CALLER);
     let Side::Browser(browser) = &mut caller.side else { unreachable!() };
     browser.offer = Some(Box::new(offer.clone()));
-    Call::place(setup, caller, Ok(Some(offer.sections)), Ok(vec![party(CALLEE)]), Time::EPOCH)
+    let participants = [caller.clone(), party(CALLEE)];
+    let call = Call::place(setup, caller, Ok(Some(offer.sections)), Ok(vec![party(CALLEE)]), Time::EPOCH);
+    PresentedCall::new(call, &participants)
 }
 
-fn established() -> Call {
+fn established() -> PresentedCall {
     let mut call = ringing();
     call.handle_input(Input::Answer { leg: CALLEE, sdp: answer_sdp(), lines: vec![] }, Time::EPOCH);
     call
 }
 
-fn transferring() -> Call {
+fn transferring() -> PresentedCall {
     let mut call = established();
     call.handle_input(Input::Transfer { leg: CALLER, targets: Ok(vec![party(TARGET)]) }, Time::EPOCH);
     call
 }
 
-fn handed_over() -> Call {
+fn handed_over() -> PresentedCall {
     let mut call = transferring();
     call.handle_input(Input::HangUp { leg: CALLER }, Time::EPOCH);
     call
 }
 
-fn trying_direct() -> Call {
+fn trying_direct() -> PresentedCall {
     let mut call = place(true);
     call.handle_input(Input::Answer { leg: CALLEE, sdp: answer_sdp(), lines: vec![] }, Time::EPOCH);
     call
 }
 
-fn switched() -> Call {
+fn switched() -> PresentedCall {
     let mut call = trying_direct();
     for leg in [CALLER, CALLEE] {
-        call.handle_input(Input::Direct { leg, attempt: 1, step: DirectStep::Up }, Time::EPOCH);
+        call.handle_input(Input::Direct { leg, attempt: 1, step: DirectMediaStep::Connected }, Time::EPOCH);
     }
     call
 }
 
-fn ended() -> Call {
+fn ended() -> PresentedCall {
     let mut call = established();
     call.handle_input(Input::HangUp { leg: CALLER }, Time::EPOCH);
     call
@@ -111,38 +108,47 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("unhold by caller", Input::Unhold { leg: CALLER }),
         ("hold by callee", Input::Hold { leg: CALLEE }),
         ("status wanted by caller", Input::RepeatStatus { leg: CALLER }),
-        ("digits by caller", Input::SendDtmf { leg: CALLER, kind: DtmfType::Rfc2833, digits: "1".into() }),
+        ("digits by caller", Input::SendDtmf { leg: CALLER, method: DtmfMethod::TelephoneEvent, digits: "1".into() }),
         ("digit heard from callee", Input::DtmfReceived { leg: CALLEE, digit: '1' }),
         ("transfer by callee", Input::Transfer { leg: CALLEE, targets: Ok(vec![party(TARGET)]) }),
         ("session of callee lost", Input::SessionLost { leg: CALLEE }),
         ("transport of target failed", Input::LegFailed { leg: TARGET, failure: TransportFailure::DtlsError }),
         ("media of callee dead", Input::LegDead { leg: CALLEE }),
-        ("direct offer of caller", direct(CALLER, 1, DirectStep::Offer("o".into()))),
-        ("direct offer of callee", direct(CALLEE, 1, DirectStep::Offer("o".into()))),
-        ("direct answer of callee", direct(CALLEE, 1, DirectStep::Answer("a".into()))),
-        ("direct candidate of callee", direct(CALLEE, 1, DirectStep::Candidate(Json::from_valid("{}".into())))),
-        ("old candidate of callee", direct(CALLEE, 0, DirectStep::Candidate(Json::from_valid("{}".into())))),
-        ("caller is up", direct(CALLER, 1, DirectStep::Up)),
-        ("callee gives up", direct(CALLEE, 1, DirectStep::End)),
+        ("direct offer of caller", direct(CALLER, 1, DirectMediaStep::Offer("o".into()))),
+        ("direct offer of callee", direct(CALLEE, 1, DirectMediaStep::Offer("o".into()))),
+        ("direct answer of callee", direct(CALLEE, 1, DirectMediaStep::Answer("a".into()))),
+        (
+            "direct candidate of callee",
+            direct(CALLEE, 1, DirectMediaStep::Candidate(JsonText(Json::from_valid("{}".into())))),
+        ),
+        (
+            "old candidate of callee",
+            direct(CALLEE, 0, DirectMediaStep::Candidate(JsonText(Json::from_valid("{}".into())))),
+        ),
+        ("caller is up", direct(CALLER, 1, DirectMediaStep::Connected)),
+        ("callee gives up", direct(CALLEE, 1, DirectMediaStep::End)),
         ("shutdown", Input::Shutdown),
     ]
 }
 
-fn direct(leg: LegKey, attempt: u32, step: DirectStep) -> Input {
+fn direct(leg: LegKey, attempt: u32, step: DirectMediaStep) -> Input {
     Input::Direct { leg, attempt, step }
 }
 
 /// What a call does, in one line: `>N` a status or message to the browser of leg N, and the worker's orders.
-fn told(call: &mut Call) -> String {
-    let words = core::iter::from_fn(|| call.poll_output()).map(|output| match output {
-        Output::Tell { session, message: ServerMessage::CallStatus(object) } => {
-            let reason = object.end_reason.map(|reason| format!("({})", reason.name())).unwrap_or_default();
-            format!(">{} {}{reason}", session.0, object.status.name())
-        }
-        Output::Tell { session, message: ServerMessage::Direct(direct) } => {
-            format!(">{} direct {} {}", session.0, direct.attempt, direct.step.name())
-        }
-        Output::Tell { session, message } => format!(">{} {}", session.0, message.name()),
+fn told(presented: &mut PresentedCall) -> String {
+    let outputs: Vec<Output> = core::iter::from_fn(|| presented.call.poll_output()).collect();
+    let words = outputs.into_iter().flat_map(|output| match output {
+        Output::Event { event, has_video } => presented.messages(&event, has_video),
+        output => vec![order(output)],
+    });
+    let line = words.collect::<Vec<_>>().join(", ");
+    if line.is_empty() { "-".to_owned() } else { line }
+}
+
+fn order(output: Output) -> String {
+    match output {
+        Output::Event { event, .. } => format!("{event:?}"),
         Output::Media(command) => match command {
             Command::ReservePorts { .. } => "reserve ports".to_owned(),
             Command::OpenLeg { leg, .. } => format!("open {}", leg.0),
@@ -161,15 +167,13 @@ fn told(call: &mut Call) -> String {
         Output::Redirected { leg, contacts } => format!("redirected {} to {}", leg.0, contacts.join(" ")),
         Output::Free(ports) => format!("free {}", ports.len()),
         Output::Unreferred { leg, .. } => format!("do it here {}", leg.0),
-        Output::Left { leg, .. } => format!("left {}", leg.0),
+        Output::Release { leg, .. } => format!("left {}", leg.0),
         Output::Ended(reason) => format!("ended {}", reason.name()),
-    });
-    let line = words.collect::<Vec<_>>().join(", ");
-    if line.is_empty() { "-".to_owned() } else { line }
+    }
 }
 
 /// A call in some state.
-type Reach = fn() -> Call;
+type Reach = fn() -> PresentedCall;
 
 /// Every state with every input, a line each.
 fn table(states: &[(&str, Reach)], inputs: fn() -> Vec<(&'static str, Input)>) -> String {
@@ -183,8 +187,8 @@ fn table(states: &[(&str, Reach)], inputs: fn() -> Vec<(&'static str, Input)>) -
         }
         let mut call = state();
         told(&mut call);
-        if let Some(at) = call.poll_timeout() {
-            call.handle_timeout(at);
+        if let Some(at) = call.call.poll_timeout() {
+            call.call.handle_timeout(at);
         }
         table.push_str(&format!("{name} | timeout | {}\n", told(&mut call)));
     }

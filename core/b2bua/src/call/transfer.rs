@@ -1,15 +1,14 @@
 //! Transfers that the relay does itself: the side that stays keeps its media while somebody new rings, or gets the far
 //! end of another call.
 
+use super::early::RINGING;
 use super::negotiation::LegMaker;
-use super::party::{End, Leg, Party, PerLeg, Side};
-use super::{Call, Output, Released, Ring, State, Talk, Transfer};
+use super::party::{End, Leg, Party, PerLeg};
+use super::{Call, CallEvent, Output, Released, Ring, State, Talk, Transfer, TransferProgress};
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey, Silence};
 use offhook_sdp::section::Section;
-use offhook_signaling::message::{CallStatus, ServerMessage, TransferStatus};
 use offhook_signaling::reason::EndReason;
-use offhook_signaling::version::feature;
 use offhook_sip::user_agent::io::Command as SipCommand;
 
 impl Call {
@@ -34,9 +33,9 @@ impl Call {
         let alerts_at_once = ring.forks.iter().any(|fork| fork.party.browser().is_some());
         if let Some(talk) = self.talk_mut() {
             talk.transfer = Some(Transfer { by, ring });
-            let by = talk.legs.get(by).party.clone();
+            self.report(CallEvent::TransferStarted { by: leg });
             if alerts_at_once {
-                self.tell_progress(&by, 180);
+                self.report_transfer_progress(leg, RINGING);
             }
         }
     }
@@ -117,9 +116,10 @@ impl Call {
         commands.retain(|command| !(holds && matches!(command, Command::Bridge { .. })));
         self.state = State::Established(Box::new(Talk { legs, held_by, transfer: None, referral: None, detour: None }));
         self.outputs.extend(commands.into_iter().map(Output::Media));
-        self.tell_status(&party, CallStatus::Established);
+        let by = leaves.as_ref().map(|leaves| leaves.party.leg);
+        self.report(CallEvent::TransferCompleted { by, target: Some(party.leg) });
         if let Some(leaves) = leaves {
-            self.tell_transfer(&leaves.party, TransferStatus::Completed);
+            self.notify(&leaves.party, 200, "OK");
             self.leave_with_media(&leaves, &EndReason::Transferred.into());
             self.answer_hold_of(&leaves, joined_as.other());
         }
@@ -162,25 +162,14 @@ impl Call {
         self.report_failed_transfer(by, end);
     }
 
-    /// Says why, and repeats the call's status so that the page releases its buttons.
-    pub(super) fn report_failed_transfer(&mut self, leg: LegKey, end: &End) {
-        let Some(party) = self.leg(leg).map(|leg| leg.party.clone()) else { return };
-        match &party.side {
-            Side::Browser(browser) => {
-                let fail = ServerMessage::Fail {
-                    api_method: "TransferStatusEvent".to_owned(),
-                    id: Some(browser.call_id.as_str().to_owned()),
-                    status: TransferStatus::Failed.name().to_owned(),
-                    info: end.info(),
-                };
-                self.tell(&party, fail);
-                self.repeat_status(leg);
-            }
-            Side::Sip(_) => {
-                let status = end.status();
-                self.notify(&party, if status < 300 { 603 } else { status }, &end.info());
-            }
-        }
+    /// Reports to the transferor that the transfer failed.
+    pub(super) fn report_failed_transfer(&mut self, by: LegKey, end: &End) {
+        let Some(side) = self.side(by) else { return };
+        let Some(talk) = self.talk() else { return };
+        let (transferor, is_holding) = (talk.legs.get(side).party.clone(), *talk.held_by.get(side));
+        self.report(CallEvent::TransferFailed { by, end: end.clone(), is_holding });
+        let status = end.status();
+        self.notify(&transferor, if status < 300 { 603 } else { status }, &end.info());
     }
 
     /// The relay cannot do it.
@@ -189,28 +178,13 @@ impl Call {
         self.report_failed_transfer(leg, &End { reason: EndReason::NoCommonCodecs, said });
     }
 
-    pub(super) fn tell_transfer(&mut self, party: &Party, status: TransferStatus) {
-        match &party.side {
-            Side::Browser(browser) => {
-                self.tell(party, ServerMessage::Transfer { call_id: browser.call_id.clone(), status });
-            }
-            Side::Sip(_) if status == TransferStatus::Completed => self.notify(party, 200, "OK"),
-            Side::Sip(_) => {}
+    pub(super) fn report_transfer_progress(&mut self, by: LegKey, status: u16) {
+        if let Some(progress) = TransferProgress::of_status(status) {
+            self.report(CallEvent::TransferProgressed { by, progress });
         }
     }
 
-    /// A page that asked for a transfer hears how it goes.
-    pub(super) fn tell_progress(&mut self, by: &Party, status: u16) {
-        let can = |name| by.browser().is_some_and(|browser| browser.features.has(name));
-        match status {
-            // A stock page would give the media of this call to the next one that comes in (contract §6.10).
-            100 if can(feature::END_REASONS) => self.tell_transfer(by, TransferStatus::Pending),
-            180..=199 if can(feature::TRANSFER_PROGRESS) => self.tell_transfer(by, TransferStatus::Ringing),
-            _ => {}
-        }
-    }
-
-    /// A SIP endpoint that asked for a transfer hears how it goes.
+    /// Notifies a SIP endpoint of the progress of the transfer that it requested (RFC 3515 §2.4.4).
     pub(super) fn notify(&mut self, party: &Party, status: u16, reason: &str) {
         if let Some(peer) = party.peer() {
             let (invite, reason) = (peer.invite, reason.to_owned());
@@ -232,7 +206,7 @@ impl Call {
             self.stop_ringing(transfer.ring.forks, &EndReason::Canceled.into(), None);
         }
         self.leave_with_media(&leaves, &EndReason::Transferred.into());
-        self.outputs.push_back(Output::Ended(EndReason::Transferred));
+        self.finish(EndReason::Transferred);
         Some(Released { leg, holds })
     }
 
@@ -248,7 +222,8 @@ impl Call {
         let leaves = core::mem::replace(talk.legs.get_mut(side), released.leg);
         *talk.held_by.get_mut(side) = released.holds;
         let heard = !talk.held_by.a && !talk.held_by.b;
-        self.tell_transfer(&leaves.party, TransferStatus::Completed);
+        self.report(CallEvent::TransferCompleted { by: Some(leaves.party.leg), target: None });
+        self.notify(&leaves.party, 200, "OK");
         self.leave_with_media(&leaves, &EndReason::Transferred.into());
         self.answer_hold_of(&leaves, side.other());
         if heard {

@@ -6,7 +6,7 @@ use super::port_shares::Payer;
 use super::routing::Target;
 use super::sessions::DIGIT_BURST;
 use super::{CallRef, Relay, headers};
-use crate::call::{self, Call, CallKey, JsonText, LegMaker, Party, RelaySide, SessionId, Setup, Side};
+use crate::call::{self, Call, CallEvent, CallKey, JsonText, LegMaker, Party, RelaySide, SessionId, Setup, Side};
 use crate::io::{ConnectionId, Output};
 use offhook_clock::Time;
 use offhook_media::command::LegKey;
@@ -41,7 +41,7 @@ impl Relay {
             ClientMessage::Transfer { call_id, target } => self.transfer(session, &call_id, &target, now),
             ClientMessage::Direct(direct) => {
                 let message::Direct { call_id, attempt, step } = *direct;
-                self.on_call(session, &call_id, now, |leg| call::Input::Direct { leg, attempt, step });
+                self.on_call(session, &call_id, now, |leg| call::Input::Direct { leg, attempt, step: step.into() });
             }
             ClientMessage::SendData { operation_id, .. } if operation_id.len() <= 128 => {
                 let info = Some("no application takes data on this relay".to_owned());
@@ -88,10 +88,10 @@ impl Relay {
         let Some(worker) = self.calls.get(&key).map(Call::worker) else { return };
         while let Some(output) = self.calls.get_mut(&key).and_then(Call::poll_output) {
             match output {
-                call::Output::Tell { session, message } => self.tell(session, &message),
+                call::Output::Event { event, has_video } => self.present(&event, has_video),
                 call::Output::Media(command) => self.outputs.push_back(Output::Media { worker, command }),
                 call::Output::Sip(command) => self.command(command),
-                call::Output::Left { leg, place } => self.forget_party(leg, place, worker, now),
+                call::Output::Release { leg, sip } => self.release_leg(leg, sip, worker, now),
                 call::Output::Free(ports) => self.free_ports(&ports, worker, now),
                 call::Output::Unreferred { leg, otherwise } => self.transfer_here(key, leg, otherwise, now),
                 call::Output::Redirected { leg, contacts } => self.redirect(key, leg, &contacts, now),
@@ -103,6 +103,13 @@ impl Relay {
         }
         let at = self.calls.get(&key).and_then(Call::poll_timeout);
         self.deadlines.set(Owner::Call(key), at);
+    }
+
+    /// Sends the messages that report an event to the browsers that it concerns.
+    fn present(&mut self, event: &CallEvent, has_video: bool) {
+        for (session, message) in self.presenter.present(event, has_video, self.config.busy_status) {
+            self.tell(session, &message);
+        }
     }
 
     pub(super) fn end_calls_of(&mut self, session: SessionId, now: Time) {
@@ -167,7 +174,6 @@ impl Relay {
         let CallPlan { call, worker, .. } = plan;
         let setup = Setup {
             worker,
-            busy_status: self.config.busy_status,
             ring_timeout: self.config.ring_timeout,
             maker: self.leg_maker(worker.0),
             direct_media: self.config.direct_media,
@@ -194,7 +200,7 @@ impl Relay {
             let info = format!("too many digits: {DIGIT_BURST} at once are the most");
             return self.tell(session, &fail("sendDtmf", Some(id), info));
         }
-        self.on_call(session, id, now, |leg| call::Input::SendDtmf { leg, kind, digits });
+        self.on_call(session, id, now, |leg| call::Input::SendDtmf { leg, method: kind.into(), digits });
     }
 
     /// Each digit is a message to the other side: nobody may be flooded with them.

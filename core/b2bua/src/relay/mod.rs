@@ -30,6 +30,7 @@ mod transfer;
 use crate::call::{Call, CallKey, SessionId};
 use crate::config::{Config, LoginName};
 use crate::io::{ConnectionId, Input, Output};
+use crate::presenter::Presenter;
 use accounts::ServerAccount;
 pub use fuzz::fuzz_relay;
 
@@ -104,6 +105,7 @@ pub struct Relay {
     sessions_of: BTreeMap<LoginName, BTreeSet<SessionId>>,
     deadlines: Deadlines<Owner>,
     calls: BTreeMap<CallKey, Call>,
+    presenter: Presenter,
     call_ids: BTreeMap<SessionId, BTreeMap<CallId, CallRef>>,
     legs: BTreeMap<LegKey, CallKey>,
     #[serde(with = "offhook_limits::pairs")]
@@ -191,6 +193,7 @@ impl Relay {
             sessions_of: BTreeMap::new(),
             deadlines: Deadlines::default(),
             calls: BTreeMap::new(),
+            presenter: Presenter::default(),
             call_ids: BTreeMap::new(),
             legs: BTreeMap::new(),
             invites: BTreeMap::new(),

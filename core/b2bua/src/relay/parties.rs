@@ -5,16 +5,18 @@ use super::sessions::Session;
 use super::{CallRef, Relay, headers};
 use crate::address::escape_user;
 use crate::call::{
-    Browser, CallKey, Dialog, JsonText, MAX_SECTIONS, Party, Path, Peer, PeerSetup, Place, SessionId, Side, WebRtcPath,
-    ice_credentials,
+    Browser, CallKey, Dialog, JsonText, MAX_SECTIONS, Party, Path, Peer, PeerSetup, SessionId, Side, SipResources,
+    WebRtcPath, ice_credentials,
 };
 use crate::config::{LoginName, MediaProfile, RtpAddress, Sip};
+use crate::presenter::CallView;
 use offhook_clock::Time;
 use offhook_media::command::{LegKey, WorkerId};
 use offhook_media::ports::PortPair;
 use offhook_sdp::sip::ExtraLine;
 use offhook_signaling::message::CallId;
 use offhook_signaling::reason::EndReason;
+use offhook_signaling::version::{Extension, feature};
 use offhook_sip::user_agent::io::{AccountId, Destination, Identity, InviteId, OutboundInvite};
 use rand_core::Rng;
 use std::net::{IpAddr, SocketAddr};
@@ -80,6 +82,11 @@ impl Alert {
         lines.iter().take(MAX_LINES).filter_map(|line| ExtraLine::parse(line)).collect()
     }
 
+    fn view(&self, session: SessionId, call_id: CallId, features: Extension, incoming: bool) -> CallView {
+        let Self { caller, callee, visible_name, custom, .. } = self.clone();
+        CallView { session, call_id, features, incoming, caller, callee, visible_name, custom }
+    }
+
     fn party(&self, leg: LegKey, incoming: bool, side: Side) -> Party {
         let Self { caller, callee, visible_name, custom, anonymous, .. } = self.clone();
         Party { leg, incoming, caller, callee, visible_name, custom, anonymous, side }
@@ -100,7 +107,13 @@ impl Relay {
         self.legs.insert(leg, call);
         self.call_ids.entry(session).or_default().insert(call_id.clone(), CallRef { call, leg });
         let features = self.sessions.get(&session).map(Session::features).unwrap_or_default();
-        let browser = Browser { session, call_id, features, held: false, offer: None };
+        let browser = Browser {
+            session,
+            has_direct_media: features.has(feature::DIRECT_MEDIA),
+            is_hold_reported: false,
+            offer: None,
+        };
+        self.presenter.open(leg, alert.view(session, call_id, features, incoming));
         alert.party(leg, incoming, Side::Browser(browser))
     }
 
@@ -280,31 +293,29 @@ impl Relay {
         }
     }
 
-    /// A party is out of its call.
-    pub(super) fn forget_party(&mut self, leg: LegKey, place: Place, worker: WorkerId, now: Time) {
+    /// Releases the leg of a participant that is out of its call.
+    pub(super) fn release_leg(&mut self, leg: LegKey, sip: Option<SipResources>, worker: WorkerId, now: Time) {
         self.legs.remove(&leg);
         self.forget_phone_call(leg);
         if let Some(fragment) = self.fragment_of.remove(&leg) {
             self.fragments.remove(&fragment);
         }
-        match place {
-            Place::Browser { session, call_id } => {
-                if let Some(ids) = self.call_ids.get_mut(&session) {
-                    ids.remove(&call_id);
-                    if ids.is_empty() {
-                        self.call_ids.remove(&session);
-                    }
-                }
+        if let Some(CallView { session, call_id, .. }) = self.presenter.close(leg)
+            && let Some(ids) = self.call_ids.get_mut(&session)
+        {
+            ids.remove(&call_id);
+            if ids.is_empty() {
+                self.call_ids.remove(&session);
             }
-            Place::Sip { invite, ports, mark } => {
-                self.invites.remove(&invite);
-                self.strangers.remove(&invite);
-                self.diverted.remove(&invite);
-                if let Some(mark) = mark {
-                    self.marks.remove(&mark);
-                }
-                self.free_ports(&ports, worker, now);
+        }
+        if let Some(SipResources { invite, ports, mark }) = sip {
+            self.invites.remove(&invite);
+            self.strangers.remove(&invite);
+            self.diverted.remove(&invite);
+            if let Some(mark) = mark {
+                self.marks.remove(&mark);
             }
+            self.free_ports(&ports, worker, now);
         }
     }
 

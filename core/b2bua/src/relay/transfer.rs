@@ -5,7 +5,7 @@ use super::parties::{Alert, CallPlan};
 use super::routing::{Source, Target};
 use super::{CallRef, Relay};
 use crate::address::address_of_record;
-use crate::call::{self, Call, CallKey, Fallback, Party, Place, SessionId};
+use crate::call::{self, Call, CallKey, Fallback, Party, SessionId};
 use offhook_clock::Time;
 use offhook_media::command::LegKey;
 use offhook_sdp::offer_answer::can_bridge;
@@ -175,12 +175,12 @@ impl Relay {
         if let Some(obstacle) = obstacle {
             return self.refuse_transfer(first, obstacle, now);
         }
-        let (joined, place) = (joins.party.leg, joins.party.place());
+        let joined = joins.party.leg;
         let Some(released) = self.calls.get_mut(&second.call).and_then(|call| call.release(second.leg)) else { return };
         self.drain_call(second.call, now);
         self.legs.insert(joined, first.call);
-        if let Place::Browser { session, call_id } = place
-            && let Some(at) = self.call_ids.get_mut(&session).and_then(|ids| ids.get_mut(&call_id))
+        if let Some(view) = self.presenter.view(joined)
+            && let Some(at) = self.call_ids.get_mut(&view.session).and_then(|ids| ids.get_mut(&view.call_id))
         {
             at.call = first.call;
         }

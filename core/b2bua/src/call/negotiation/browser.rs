@@ -1,12 +1,11 @@
 //! Browsers' legs: credentials, SSRCs and descriptions.
 
 use super::LegMaker;
-use crate::call::Output;
-use crate::call::party::{Browser, LegSecrets, Party, Side};
+use crate::call::party::LegSecrets;
+use crate::call::{CallEvent, Output};
 use offhook_media::command::{Command, LegKey, RemoteTransport, Stream};
 use offhook_sdp::section::Section;
 use offhook_sdp::webrtc::{self, Description, Fingerprint, IceCredentials, LocalSection, Setup, Transport};
-use offhook_signaling::message::{CallStatus, ServerMessage};
 use offhook_signaling::reason::EndReason;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -41,29 +40,20 @@ impl LegMaker {
         Transport { ice, ice_lite: true, fingerprint: self.side.fingerprint, setup, candidates }
     }
 
-    /// Rings a browser with what is `offered`: the SSRCs it is told, and what is to be done.
+    /// Alerts a browser with an offer of `offered`: the SSRCs that the offer announces, and the outputs.
     pub(super) fn ring_browser(
         &mut self,
-        party: &Party,
+        leg: LegKey,
         offered: &[Section],
         has_video: bool,
     ) -> (Vec<u32>, Vec<Output>) {
-        let Side::Browser(browser) = &party.side else { return (Vec::new(), Vec::new()) };
         let secrets = self.secrets();
         let sections = local_sections(offered, &secrets);
         let ssrcs = sections.iter().map(|section| section.ssrc).collect();
-        let sdp = webrtc::offer(&self.transport(secrets.ice.clone(), Setup::ActPass), &sections);
-        let Browser { session, call_id, .. } = browser.clone();
-        let object = party.object(call_id.clone(), CallStatus::Ring, has_video);
-        let tell = |message| Output::Tell { session, message };
-        let outputs = vec![
-            Output::Media(Command::OpenLeg { leg: party.leg, ice: secrets.ice }),
-            // This order is mandatory: otherwise the stock SDK cannot answer (contract §6.4).
-            tell(ServerMessage::RemoteSdp { call_id, sdp }),
-            tell(ServerMessage::IncomingCall(Box::new(object.clone()))),
-            tell(ServerMessage::CallStatus(Box::new(object))),
-        ];
-        (ssrcs, outputs)
+        let offer = webrtc::offer(&self.transport(secrets.ice.clone(), Setup::ActPass), &sections);
+        let event = CallEvent::Routed { callee: leg, offer: Some(offer) };
+        let open = Output::Media(Command::OpenLeg { leg, ice: secrets.ice });
+        (ssrcs, vec![open, Output::Event { event, has_video }])
     }
 
     /// Answers a browser's offer: the worker's orders, and the text of the answer.

@@ -2,9 +2,11 @@
 
 use super::{CALLEE, CALLER, OFFER, Reach, TARGET, answer_sdp, compare, party, table};
 use crate::call::{
-    Call, Dialog, Fallback, Input, LegMaker, Party, Path, Peer, PeerSetup, RelaySide, Setup, Side, SipEvent, TheirOffer,
+    Call, Dialog, DtmfMethod, Fallback, Input, LegMaker, Party, Path, Peer, PeerSetup, RelaySide, Setup, Side,
+    SipEvent, TheirOffer,
 };
-use crate::config::{BusyStatus, RtpAddress, Srtp};
+use crate::config::{RtpAddress, Srtp};
+use crate::presenter::tests::PresentedCall;
 use core::time::Duration;
 use offhook_clock::Time;
 use offhook_media::command::{LegKey, TransportFailure, WorkerId};
@@ -12,7 +14,6 @@ use offhook_media::ports::PortPool;
 use offhook_sdp::section::Section;
 use offhook_sdp::sip::Description as SipDescription;
 use offhook_sdp::webrtc::{Description, Fingerprint};
-use offhook_signaling::message::DtmfType;
 use offhook_sip::user_agent::io::{Branch, Cause, Command, Destination, InviteId, OutboundInvite};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -99,7 +100,7 @@ fn offer_of(party: &mut Party) -> (TheirOffer, Vec<Section>) {
     (offer, media)
 }
 
-fn place(caller: Party, offer: Option<Vec<Section>>, callee: Party) -> Call {
+fn place(caller: Party, offer: Option<Vec<Section>>, callee: Party) -> PresentedCall {
     let side = RelaySide {
         fingerprint: Fingerprint::sha256([7; 32]),
         candidates: vec!["192.0.2.1:4000".parse().unwrap()],
@@ -107,19 +108,19 @@ fn place(caller: Party, offer: Option<Vec<Section>>, callee: Party) -> Call {
     };
     let setup = Setup {
         worker: WorkerId(0),
-        busy_status: BusyStatus::Failed,
         ring_timeout: Duration::from_secs(60),
         maker: LegMaker::new(side, [3; 32]),
         direct_media: false,
     };
-    Call::place(setup, caller, Ok(offer), Ok(vec![callee]), Time::EPOCH)
+    let participants = [caller.clone(), callee.clone()];
+    PresentedCall::new(Call::place(setup, caller, Ok(offer), Ok(vec![callee]), Time::EPOCH), &participants)
 }
 
 fn sip(leg: LegKey, event: SipEvent) -> Input {
     Input::Sip { leg, event }
 }
 
-fn then(mut call: Call, input: Input) -> Call {
+fn then(mut call: PresentedCall, input: Input) -> PresentedCall {
     call.handle_input(input, Time::EPOCH);
     call
 }
@@ -137,7 +138,7 @@ fn gone(leg: LegKey) -> Input {
 }
 
 /// A page calls a phone.
-fn calling() -> Call {
+fn calling() -> PresentedCall {
     let offer = Description::parse(OFFER).unwrap();
     let mut caller = party(CALLER);
     let Side::Browser(browser) = &mut caller.side else { unreachable!() };
@@ -145,38 +146,38 @@ fn calling() -> Call {
     place(caller, Some(offer.sections), outbound(CALLEE))
 }
 
-fn early() -> Call {
+fn early() -> PresentedCall {
     then(calling(), progress(CALLEE, 183, Some(phone_sdp())))
 }
 
-fn talking() -> Call {
+fn talking() -> PresentedCall {
     then(calling(), answered(CALLEE, Some(phone_sdp())))
 }
 
-fn holding() -> Call {
+fn holding() -> PresentedCall {
     then(talking(), Input::Hold { leg: CALLER })
 }
 
-fn referring() -> Call {
+fn referring() -> PresentedCall {
     let otherwise = Fallback::Ring { target: "1005".into() };
     then(talking(), Input::Refer { leg: CALLER, target: "sip:1005@example.org".into(), otherwise })
 }
 
-fn transferring() -> Call {
+fn transferring() -> PresentedCall {
     then(talking(), Input::Transfer { leg: CALLER, targets: Ok(vec![outbound(TARGET)]) })
 }
 
-fn handed_over() -> Call {
+fn handed_over() -> PresentedCall {
     then(transferring(), Input::HangUp { leg: CALLER })
 }
 
 /// The phone hands the page over.
-fn transferred() -> Call {
+fn transferred() -> PresentedCall {
     then(talking(), Input::Transfer { leg: CALLEE, targets: Ok(vec![outbound(TARGET)]) })
 }
 
 /// A phone calls a page.
-fn called() -> Call {
+fn called() -> PresentedCall {
     let mut caller = peer(CALLER, Dialog::Inbound);
     let (offer, media) = offer_of(&mut caller);
     let Side::Sip(peer) = &mut caller.side else { unreachable!() };
@@ -185,13 +186,13 @@ fn called() -> Call {
 }
 
 /// A phone that made no offer got one, and has not answered it.
-fn late() -> Call {
+fn late() -> PresentedCall {
     let call = place(peer(CALLER, Dialog::Inbound), None, party(CALLEE));
     then(call, Input::Answer { leg: CALLEE, sdp: answer_sdp(), lines: vec![] })
 }
 
 /// A phone calls a phone.
-fn phones() -> Call {
+fn phones() -> PresentedCall {
     let mut caller = peer(CALLER, Dialog::Inbound);
     let (offer, media) = offer_of(&mut caller);
     let Side::Sip(peer) = &mut caller.side else { unreachable!() };
@@ -199,14 +200,14 @@ fn phones() -> Call {
     then(place(caller, Some(media), outbound(CALLEE)), answered(CALLEE, Some(phone_sdp())))
 }
 
-fn hairpin() -> Call {
+fn hairpin() -> PresentedCall {
     let mut back = peer(BACK, Dialog::Inbound);
     let Side::Sip(peer) = &mut back.side else { unreachable!() };
     peer.mirror(SipDescription::parse(&phone_sdp()).unwrap(), &mut ChaCha20Rng::seed_from_u64(1));
     then(calling(), Input::Return { leg: CALLEE, party: Box::new(back), targets: vec![party(TARGET)] })
 }
 
-fn taken_back() -> Call {
+fn taken_back() -> PresentedCall {
     then(hairpin(), Input::Answer { leg: TARGET, sdp: answer_sdp(), lines: vec![] })
 }
 
@@ -215,7 +216,7 @@ fn mirrored() -> String {
     phone_sdp().replace("o=phone 1", &format!("o=- {}", BACK.0))
 }
 
-fn detour() -> Call {
+fn detour() -> PresentedCall {
     then(taken_back(), answered(CALLEE, Some(mirrored())))
 }
 
@@ -269,8 +270,8 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("2 is refused there", sip(CALLEE, referred(486, true, false))),
         ("2 will not go", sip(CALLEE, referred(501, true, true))),
         ("place of 2 taken", Input::Replace { leg: CALLEE, party, offer }),
-        ("digits by 1", Input::SendDtmf { leg: CALLER, kind: DtmfType::Rfc2833, digits: "1".into() }),
-        ("digits by 1, by INFO", Input::SendDtmf { leg: CALLER, kind: DtmfType::Info, digits: "1".into() }),
+        ("digits by 1", Input::SendDtmf { leg: CALLER, method: DtmfMethod::TelephoneEvent, digits: "1".into() }),
+        ("digits by 1, by INFO", Input::SendDtmf { leg: CALLER, method: DtmfMethod::Info, digits: "1".into() }),
         ("digit heard from 2", Input::DtmfReceived { leg: CALLEE, digit: '1' }),
         ("digits of 2 by INFO", sip(CALLEE, SipEvent::Digits("1".into()))),
         ("key frame wanted of 2", Input::KeyFrameWanted { leg: CALLEE }),

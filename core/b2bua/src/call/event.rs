@@ -1,0 +1,175 @@
+//! The events by which a call reports to its participants and observers.
+//!
+//! They are the only report of the call model. Presenters translate them for the client protocol, log, records and hooks.
+
+use super::direct::DirectMediaStep;
+use super::party::End;
+use offhook_media::command::LegKey;
+use offhook_signaling::reason::EndReason;
+
+/// What happened in a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallEvent {
+    /// The caller's request was accepted for processing.
+    Placed {
+        /// The leg of the caller.
+        caller: LegKey,
+    },
+    /// The call was routed to a callee, which is being alerted.
+    Routed {
+        /// The leg of the callee.
+        callee: LegKey,
+        /// The relay's offer to a browser; a SIP endpoint receives its offer in the INVITE.
+        offer: Option<String>,
+    },
+    /// A callee is being alerted, and the caller is informed (180).
+    Ringing {
+        /// The leg of the caller.
+        caller: LegKey,
+    },
+    /// A callee reports progress other than ringing (183), and the caller is informed.
+    Progressing {
+        /// The leg of the caller.
+        caller: LegKey,
+    },
+    /// Media flow between a callee and the caller before the call is answered.
+    EarlyMedia {
+        /// The leg of the caller.
+        caller: LegKey,
+        /// The answer to the caller's offer.
+        answer: String,
+    },
+    /// A callee answered.
+    Answered {
+        /// The leg of the caller.
+        caller: LegKey,
+        /// The leg of the callee.
+        callee: LegKey,
+        /// The answer to the caller's offer, unless the caller received it with [`CallEvent::EarlyMedia`].
+        answer: Option<String>,
+    },
+    /// A participant has put the other on hold.
+    Held {
+        /// The leg of the holder.
+        by: LegKey,
+    },
+    /// A participant has ended its hold.
+    Resumed {
+        /// The leg of the former holder.
+        by: LegKey,
+    },
+    /// The remote hold of a participant began or ended.
+    RemoteHoldChanged {
+        /// The leg that is, or was, on hold.
+        leg: LegKey,
+        /// It is on hold now.
+        is_held: bool,
+    },
+    /// The state of the call is as before; a participant may have expected a change.
+    StateRepeated {
+        /// The leg of that participant.
+        leg: LegKey,
+        /// It has the other participant on hold.
+        is_holding: bool,
+    },
+    /// A DTMF digit was received.
+    DtmfReceived {
+        /// The leg that sent the digit.
+        from: LegKey,
+        /// The leg that receives the digit.
+        to: LegKey,
+        /// `0`–`9`, `A`–`D`, `*` or `#`.
+        digit: char,
+    },
+    /// A transfer began.
+    TransferStarted {
+        /// The leg of the transferor.
+        by: LegKey,
+    },
+    /// The target of a transfer has not answered yet.
+    TransferProgressed {
+        /// The leg of the transferor.
+        by: LegKey,
+        /// The target's progress.
+        progress: TransferProgress,
+    },
+    /// A transfer is complete.
+    TransferCompleted {
+        /// The leg of the transferor, unless it left before.
+        by: Option<LegKey>,
+        /// The leg of the target, unless it joined from another call or is called by the transferee itself.
+        target: Option<LegKey>,
+    },
+    /// A transfer failed. The call goes on as before.
+    TransferFailed {
+        /// The leg of the transferor.
+        by: LegKey,
+        /// The reason.
+        end: End,
+        /// The transferor has the other participant on hold.
+        is_holding: bool,
+    },
+    /// A step in setting up direct media, for one of the two browsers.
+    DirectMedia {
+        /// The leg of that browser.
+        to: LegKey,
+        /// The number of the attempt.
+        attempt: u32,
+        /// The step.
+        step: DirectMediaStep,
+    },
+    /// The media take another path.
+    MediaPathChanged {
+        /// The new path.
+        path: MediaPath,
+    },
+    /// A call was not answered: the caller leaves.
+    Unanswered {
+        /// The leg of the caller.
+        caller: LegKey,
+        /// The reason.
+        end: End,
+    },
+    /// A participant leaves the call.
+    Left {
+        /// Its leg.
+        leg: LegKey,
+        /// The reason.
+        end: End,
+    },
+    /// The call is over.
+    Ended {
+        /// The reason.
+        reason: EndReason,
+    },
+}
+
+/// How far the target of a transfer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransferProgress {
+    /// The target is being called (100).
+    Trying,
+    /// The target is being alerted (180 to 199).
+    Ringing,
+}
+
+impl TransferProgress {
+    /// The progress that a provisional status stands for.
+    #[must_use]
+    pub const fn of_status(status: u16) -> Option<Self> {
+        match status {
+            100 => Some(Self::Trying),
+            180..=199 => Some(Self::Ringing),
+            _ => None,
+        }
+    }
+}
+
+/// The path of a call's media.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaPath {
+    /// Through the relay.
+    Relayed,
+    /// Between the two browsers.
+    Direct,
+}
