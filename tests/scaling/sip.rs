@@ -4,7 +4,7 @@ use super::{Case, assert_linear};
 use offhook_clock::Time;
 use offhook_sip::auth::{Secret, Verifier};
 use offhook_sip::message::framing::Splitter;
-use offhook_sip::transport::{FlowId, LocalAddress, Source, Transport};
+use offhook_sip::transport::{self, FlowId, LocalAddress, Source, Transport};
 use offhook_sip::user_agent::UserAgent;
 use offhook_sip::user_agent::destinations::{Destinations, Servers};
 use offhook_sip::user_agent::io::{Input, PhoneUser, Redirects, Settings};
@@ -60,7 +60,7 @@ fn user_agent() -> UserAgent {
         min_session_expires: Duration::from_secs(90),
         keep_alive: Duration::from_secs(120),
         nat_keep_alive: Duration::ZERO,
-        inside: offhook_sip::transport::Inside::default(),
+        inside: transport::Inside::default(),
     };
     UserAgent::new(settings, [7; 32], Time::EPOCH)
 }
@@ -120,7 +120,10 @@ fn requests_from_anybody_cost_no_more_than_their_size() {
     };
     assert_linear(&cases, |octets| {
         let mut agent = user_agent();
-        agent.handle_input(Input::Received { source, octets: octets.to_vec() }, Time::EPOCH);
+        agent.handle_input(
+            Input::Transport(transport::io::Input::Received { source, octets: octets.to_vec() }),
+            Time::EPOCH,
+        );
         while agent.poll_output().is_some() {}
     });
 }

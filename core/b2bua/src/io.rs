@@ -5,6 +5,7 @@ use core::time::Duration;
 use offhook_limits::offense::Report;
 use offhook_media::command::{Command, Event, WorkerId};
 use offhook_sip::auth::Secret;
+use offhook_sip::transport;
 use offhook_sip::user_agent::io as user_agent;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -115,8 +116,8 @@ pub enum Output {
         /// The order.
         command: Command,
     },
-    /// Something for the SIP transports or the resolver; never an event.
-    Sip(user_agent::Output),
+    /// For the SIP transports or the resolver.
+    Sip(transport::io::Output),
     /// For the log: a server does not take the registration of an account in the operator's configuration.
     RegistrationFailed {
         /// It is the trunk.

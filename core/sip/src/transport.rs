@@ -1,5 +1,7 @@
 //! Transport-level types that the SIP machines share with the shell (RFC 3261 §18).
 
+pub mod io;
+
 use crate::subnet::Subnet;
 use core::fmt;
 use core::str::FromStr;

@@ -19,7 +19,8 @@ use offhook_b2bua::io::{ConnectionId, Input, Output, RequestId};
 use offhook_b2bua::relay::Relay;
 use offhook_clock::Time;
 use offhook_media::command::Event;
-use offhook_sip::user_agent::io::{self as user_agent, Failure};
+use offhook_sip::transport;
+use offhook_sip::user_agent::io::Failure;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -326,27 +327,25 @@ impl SignalingPlane {
     }
 
     /// Does what the user agent wants; what comes of it at once goes back in.
-    fn perform(&mut self, output: user_agent::Output) {
+    fn perform(&mut self, output: transport::io::Output) {
         let Some(sip) = &mut self.sip else { return };
         let input = match output {
-            user_agent::Output::Send { transmission, hop, octets } => sip.send(transmission, &hop, octets),
-            user_agent::Output::Resolve { query, host, port, transport, secure } => {
+            transport::io::Output::Send { transmission, hop, octets } => sip.send(transmission, &hop, octets),
+            transport::io::Output::Resolve { query, host, port, transport, secure } => {
                 sip.resolve(query, Question { host, port, transport, secure })
             }
-            user_agent::Output::Close { flow } => {
+            transport::io::Output::Close { flow } => {
                 sip.close(flow);
                 None
             }
-            user_agent::Output::KeepFlow { flow } => {
+            transport::io::Output::KeepFlow { flow } => {
                 sip.keep_flow(flow);
                 None
             }
-            user_agent::Output::ReleaseFlow { flow } => {
+            transport::io::Output::ReleaseFlow { flow } => {
                 sip.release_flow(flow);
                 None
             }
-            // The machine keeps what is for itself.
-            user_agent::Output::Event(_) => None,
         };
         if let Some(input) = input {
             self.input(Input::Sip(input));

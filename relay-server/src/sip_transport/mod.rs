@@ -30,7 +30,7 @@ use crate::security_log::SecurityLog;
 use crate::supervisor::Supervisor;
 use crate::tls::handshake::Handshakes;
 use connection::Connections;
-use offhook_sip::transport::{FlowId, Hop, QueryId, Target, TransmissionId, Transport};
+use offhook_sip::transport::{self, FlowId, Hop, QueryId, Target, TransmissionId, Transport};
 use offhook_sip::user_agent::io::Input;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
@@ -158,7 +158,9 @@ impl SipTransport {
                 self.outlets.insert(flow, outlet);
                 Vec::new()
             }
-            Report::Received { source, octets, .. } => vec![Input::Received { source, octets }],
+            Report::Received { source, octets, .. } => {
+                vec![Input::Transport(transport::io::Input::Received { source, octets })]
+            }
             Report::Closed { flow, unsent, .. } => {
                 self.outlets.remove(&flow);
                 if let Some(target) = self.targets.remove(&flow)
@@ -166,11 +168,15 @@ impl SipTransport {
                 {
                     self.open.remove(&target);
                 }
-                let failed = unsent.into_iter().map(|transmission| Input::SendFailed { transmission });
-                failed.chain([Input::FlowClosed { flow }]).collect()
+                let failed = unsent
+                    .into_iter()
+                    .map(|transmission| Input::Transport(transport::io::Input::SendFailed { transmission }));
+                failed.chain([Input::Transport(transport::io::Input::FlowClosed { flow })]).collect()
             }
-            Report::NotSent(transmission) => vec![Input::SendFailed { transmission }],
-            Report::Resolved { query, targets } => vec![Input::Resolved { query, targets }],
+            Report::NotSent(transmission) => vec![Input::Transport(transport::io::Input::SendFailed { transmission })],
+            Report::Resolved { query, targets } => {
+                vec![Input::Transport(transport::io::Input::Resolved { query, targets })]
+            }
             Report::NetworkChanged(addresses) => {
                 self.udp.forget_routes();
                 vec![Input::NetworkChanged { addresses }]
@@ -218,7 +224,7 @@ impl SipTransport {
                 Transport::Ws | Transport::Wss => false,
             },
         };
-        (!is_on_its_way).then_some(Input::SendFailed { transmission })
+        (!is_on_its_way).then_some(Input::Transport(transport::io::Input::SendFailed { transmission }))
     }
 
     /// The question for the addresses of a host in a session description; none where too many of them wait.
@@ -238,7 +244,7 @@ impl SipTransport {
     pub fn resolve(&mut self, query: QueryId, question: Question) -> Option<Input> {
         let Ok(place) = Arc::clone(&self.questions).try_acquire_owned() else {
             tracing::warn!("too many names are being looked up");
-            return Some(Input::Resolved { query, targets: Vec::new() });
+            return Some(Input::Transport(transport::io::Input::Resolved { query, targets: Vec::new() }));
         };
         let random = ChaCha20Rng::seed_from_u64(self.random.next_u64());
         let (resolver, reports) = (Arc::clone(&self.resolver), self.connections.reports.clone());

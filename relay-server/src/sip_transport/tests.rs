@@ -6,7 +6,7 @@ use crate::security_log::SecurityLog;
 use crate::security_log::tests::logged;
 use crate::tls::CertifiedFiles;
 use core::time::Duration;
-use offhook_sip::transport::{FlowId, Hop, QueryId, Source, Target, TransmissionId, Transport};
+use offhook_sip::transport::{self, FlowId, Hop, QueryId, Source, Target, TransmissionId, Transport};
 use offhook_sip::user_agent::io::Input;
 use rustls::pki_types::ServerName;
 use std::collections::VecDeque;
@@ -79,21 +79,23 @@ impl Rig {
 
     async fn received(&mut self) -> (Source, String) {
         match self.next().await {
-            Input::Received { source, octets } => (source, String::from_utf8(octets).unwrap()),
+            Input::Transport(transport::io::Input::Received { source, octets }) => {
+                (source, String::from_utf8(octets).unwrap())
+            }
             other => panic!("{other:?}"),
         }
     }
 
     async fn closed(&mut self) -> FlowId {
         match self.next().await {
-            Input::FlowClosed { flow } => flow,
+            Input::Transport(transport::io::Input::FlowClosed { flow }) => flow,
             other => panic!("{other:?}"),
         }
     }
 
     async fn failed(&mut self) -> TransmissionId {
         match self.next().await {
-            Input::SendFailed { transmission } => transmission,
+            Input::Transport(transport::io::Input::SendFailed { transmission }) => transmission,
             other => panic!("{other:?}"),
         }
     }
@@ -298,8 +300,8 @@ async fn a_peer_that_does_not_read_loses_its_connection_and_others_do_not() {
     let mut unsent = Vec::new();
     loop {
         match rig.next().await {
-            Input::SendFailed { transmission } => unsent.push(transmission.0),
-            Input::FlowClosed { .. } => break,
+            Input::Transport(transport::io::Input::SendFailed { transmission }) => unsent.push(transmission.0),
+            Input::Transport(transport::io::Input::FlowClosed { .. }) => break,
             other => panic!("{other:?}"),
         }
     }
@@ -411,8 +413,12 @@ async fn phones_connect_over_tls_and_see_todays_certificate() {
     phone.write_all(message("still here").as_bytes()).await.unwrap();
     loop {
         match rig.next().await {
-            Input::FlowClosed { flow } => assert_ne!(flow, source.flow, "who is connected stays so"),
-            Input::Received { octets, .. } => break assert_eq!(octets, message("still here").as_bytes()),
+            Input::Transport(transport::io::Input::FlowClosed { flow }) => {
+                assert_ne!(flow, source.flow, "who is connected stays so");
+            }
+            Input::Transport(transport::io::Input::Received { octets, .. }) => {
+                break assert_eq!(octets, message("still here").as_bytes());
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -443,7 +449,9 @@ async fn the_resolver_answers_through_the_same_channel() {
         secure: false,
     };
     assert!(rig.transport.resolve(QueryId(3), question).is_none());
-    let Input::Resolved { query, targets } = rig.next().await else { panic!("an answer") };
+    let Input::Transport(transport::io::Input::Resolved { query, targets }) = rig.next().await else {
+        panic!("an answer")
+    };
     assert_eq!(
         (query, targets),
         (QueryId(3), vec![target(Transport::Tcp, "127.0.0.9:5080".parse().unwrap(), "127.0.0.9")])

@@ -28,11 +28,7 @@ impl Relay {
             if let Some(output) = agent.poll_output() {
                 match output {
                     sip::Output::Event(event) => self.handle_event(event, now),
-                    output @ (sip::Output::Send { .. }
-                    | sip::Output::Resolve { .. }
-                    | sip::Output::Close { .. }
-                    | sip::Output::KeepFlow { .. }
-                    | sip::Output::ReleaseFlow { .. }) => self.outputs.push_back(Output::Sip(output)),
+                    sip::Output::Transport(output) => self.outputs.push_back(Output::Sip(output)),
                 }
             } else if let Some(command) = self.commands.pop_front() {
                 agent.handle_input(sip::Input::Command(command), now);

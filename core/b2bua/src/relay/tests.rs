@@ -37,7 +37,7 @@ use offhook_signaling::message::{
     Answer, Call, CallId, CallObject, CallStatus, ClientMessage, Connection, ServerMessage, SipOptions,
 };
 use offhook_signaling::version::Extension;
-use offhook_sip::transport::Transport;
+use offhook_sip::transport::{self, Transport};
 use offhook_sip::user_agent::io::{self as sip, Redirects, Settings};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -103,7 +103,7 @@ pub(crate) fn sip_config() -> Sip {
         min_session_expires: Duration::from_secs(90),
         keep_alive: Duration::from_secs(30),
         nat_keep_alive: Duration::ZERO,
-        inside: offhook_sip::transport::Inside::default(),
+        inside: transport::Inside::default(),
     };
     let address: IpAddr = "192.0.2.1".parse().unwrap();
     let worker = |first_port| RtpWorker {
@@ -140,7 +140,7 @@ pub(super) struct Bench {
     /// What the user agent was told.
     pub(super) commands: Vec<sip::Command>,
     /// What the user agent, if the relay has one, wants of the network.
-    pub(super) sip: Vec<sip::Output>,
+    pub(super) sip: Vec<transport::io::Output>,
     /// Servers that pages named in vain, and whether these were told.
     pub(super) passed_over: Vec<(String, bool)>,
     /// Hosts that the resolver is asked about.

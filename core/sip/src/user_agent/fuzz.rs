@@ -8,7 +8,7 @@ use super::io::{
 use super::{Counts, UserAgent};
 use crate::auth::Login;
 use crate::message::{HeaderName, Message, Method, Request, Response};
-use crate::transport::{FlowId, Source, Transport};
+use crate::transport::{self, FlowId, Source, Transport};
 use core::time::Duration;
 use offhook_clock::Time;
 use std::collections::{BTreeMap, VecDeque};
@@ -97,7 +97,7 @@ impl Stage {
             min_session_expires: Duration::from_secs(90),
             keep_alive: Duration::ZERO,
             nat_keep_alive: Duration::ZERO,
-            inside: crate::transport::Inside::default(),
+            inside: transport::Inside::default(),
         };
         let agent = UserAgent::new(settings, [1; 32], Time::EPOCH);
         let mut stage = Self {
@@ -148,21 +148,26 @@ impl Stage {
 
     fn deliver(&mut self, octets: Vec<u8>) {
         let source = Source { flow: FlowId(1), transport: Transport::Udp, local: RELAY, remote: PEER };
-        self.input(Input::Received { source, octets });
+        self.input(Input::Transport(transport::io::Input::Received { source, octets }));
     }
 
     fn collect(&mut self) {
         while let Some(output) = self.agent.poll_output() {
             match output {
-                Output::Send { octets, .. } => {
+                Output::Transport(transport::io::Output::Send { octets, .. }) => {
                     let sent = Message::parse(&octets);
                     assert!(sent.is_ok(), "sent messages must parse");
                     sent.into_iter().for_each(|sent| self.receive(sent));
                 }
                 Output::Event(event) => self.observe(&event),
-                Output::Close { .. } | Output::KeepFlow { .. } | Output::ReleaseFlow { .. } => {}
-                Output::Resolve { query, .. } => {
-                    self.agent.handle_input(Input::Resolved { query, targets: Vec::new() }, self.now);
+                Output::Transport(transport::io::Output::Close { .. })
+                | Output::Transport(transport::io::Output::KeepFlow { .. })
+                | Output::Transport(transport::io::Output::ReleaseFlow { .. }) => {}
+                Output::Transport(transport::io::Output::Resolve { query, .. }) => {
+                    self.agent.handle_input(
+                        Input::Transport(transport::io::Input::Resolved { query, targets: Vec::new() }),
+                        self.now,
+                    );
                 }
             }
         }

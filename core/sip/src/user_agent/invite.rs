@@ -9,7 +9,7 @@ use super::session::{Incoming, Session};
 use crate::message::{Method, Replaces, Request, Response};
 use crate::transaction::Failure;
 use crate::transaction::layer::{ClientKey, ServerKey};
-use crate::transport::{FlowId, Source};
+use crate::transport::{self, FlowId, Source};
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -97,8 +97,8 @@ impl Invite {
         (self.call.next_hop.flow, self.call.next_hop.fallback) = (Some(flow), fallback);
         let after = self.datagram_flow();
         if before != after {
-            context.outputs.extend(after.map(|flow| Output::KeepFlow { flow }));
-            context.outputs.extend(before.map(|flow| Output::ReleaseFlow { flow }));
+            context.outputs.extend(after.map(|flow| Output::Transport(transport::io::Output::KeepFlow { flow })));
+            context.outputs.extend(before.map(|flow| Output::Transport(transport::io::Output::ReleaseFlow { flow })));
         }
     }
 

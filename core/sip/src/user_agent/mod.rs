@@ -30,7 +30,7 @@ use crate::message::{CSeq, HeaderName, Host, Method, NameAddr, Request, Response
 use crate::registrar::{self, Registrar};
 use crate::registration::Registrations;
 use crate::transaction::layer::{self, ClientKey, Layer};
-use crate::transport::Source;
+use crate::transport::{self, Source};
 use accounts::{Accounts, PhoneAddress};
 use context::{CallContext, Context, NextHop, layer_settings};
 use destinations::NamedBy;
@@ -143,24 +143,26 @@ impl UserAgent {
     /// Processes one input.
     pub fn handle_input(&mut self, input: Input, now: Time) {
         match input {
-            Input::Received { source, octets } => self.feed(layer::Input::Received { source, octets }, now),
-            Input::Resolved { query, targets } if server_addresses::is_own(query) => {
-                self.located(query, &targets, now);
-            }
-            Input::Resolved { query, targets } => self.feed(layer::Input::Resolved { query, targets }, now),
-            Input::SendFailed { transmission } => self.feed(layer::Input::SendFailed { transmission }, now),
-            Input::FlowClosed { flow } => {
-                self.registrar.flow_closed(flow);
-                self.registrations.flow_closed(flow, now);
-                self.feed(layer::Input::FlowClosed { flow }, now);
-            }
+            Input::Transport(input) => self.transport_input(input, now),
             Input::NetworkChanged { addresses } => self.registrations.network_changed(&addresses, now),
             Input::Command(command) => self.command(command, now),
         }
         self.drain(now);
     }
 
-    fn feed(&mut self, input: layer::Input, now: Time) {
+    fn transport_input(&mut self, input: transport::io::Input, now: Time) {
+        match &input {
+            transport::io::Input::Resolved { query, targets } if server_addresses::is_own(*query) => {
+                return self.located(*query, targets, now);
+            }
+            transport::io::Input::FlowClosed { flow } => {
+                self.registrar.flow_closed(*flow);
+                self.registrations.flow_closed(*flow, now);
+            }
+            transport::io::Input::Received { .. }
+            | transport::io::Input::Resolved { .. }
+            | transport::io::Input::SendFailed { .. } => {}
+        }
         self.context.layer.handle_input(input, now);
     }
 
@@ -246,8 +248,8 @@ impl UserAgent {
                 registrar::Event::Offense { kind, address, is_verified } => {
                     Output::Event(Event::Offense { kind, address, is_verified })
                 }
-                registrar::Event::FlowNeeded(flow) => Output::KeepFlow { flow },
-                registrar::Event::FlowReleased(flow) => Output::ReleaseFlow { flow },
+                registrar::Event::FlowNeeded(flow) => Output::Transport(transport::io::Output::KeepFlow { flow }),
+                registrar::Event::FlowReleased(flow) => Output::Transport(transport::io::Output::ReleaseFlow { flow }),
                 registrar::Event::KeepAliveDue(binding) => {
                     self.keep_alive(binding);
                     continue;
@@ -279,12 +281,7 @@ impl UserAgent {
         while let Some(output) = self.context.layer.poll_output() {
             is_busy = true;
             match output {
-                layer::Output::Send { transmission, hop, octets } => {
-                    self.context.outputs.push_back(Output::Send { transmission, hop, octets });
-                }
-                layer::Output::Resolve { query, host, port, transport, secure } => {
-                    self.context.outputs.push_back(Output::Resolve { query, host, port, transport, secure });
-                }
+                layer::Output::Transport(output) => self.context.outputs.push_back(Output::Transport(output)),
                 layer::Output::Event(event) => self.arrive(event, now),
             }
         }
@@ -383,7 +380,7 @@ impl UserAgent {
         if invite.is_none()
             && let Some(flow) = self.invites.remove(&id).and_then(|invite| invite.datagram_flow())
         {
-            self.context.outputs.push_back(Output::ReleaseFlow { flow });
+            self.context.outputs.push_back(Output::Transport(transport::io::Output::ReleaseFlow { flow }));
         }
         self.deadlines.set(id, due);
         if !rings_here
@@ -448,7 +445,9 @@ impl UserAgent {
 
     /// Stores a new call, and keeps the UDP flow that its requests depend on.
     fn keep_call(&mut self, id: InviteId, invite: Invite) {
-        self.context.outputs.extend(invite.datagram_flow().map(|flow| Output::KeepFlow { flow }));
+        self.context
+            .outputs
+            .extend(invite.datagram_flow().map(|flow| Output::Transport(transport::io::Output::KeepFlow { flow })));
         self.invites.insert(id, invite);
         self.settle(id);
     }

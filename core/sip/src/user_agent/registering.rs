@@ -9,7 +9,7 @@ use crate::message::{HeaderName, Request, Response, Uri};
 use crate::registration::{self, ManyOutput as Output, Settings};
 use crate::transaction;
 use crate::transaction::layer::{ClientKey, Destination};
-use crate::transport::Source;
+use crate::transport::{self, Source};
 use offhook_clock::Time;
 
 impl UserAgent {
@@ -83,7 +83,9 @@ impl UserAgent {
                     self.send_register(account, *request, destination, now);
                 }
                 Output::Ping(flow) => self.context.layer.ping(flow),
-                Output::Close(flow) => self.context.outputs.push_back(io::Output::Close { flow }),
+                Output::Close(flow) => {
+                    self.context.outputs.push_back(io::Output::Transport(transport::io::Output::Close { flow }));
+                }
                 Output::Event { account, event } => self.context.report(account_event(account, event)),
             }
         }

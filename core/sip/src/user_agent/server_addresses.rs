@@ -9,7 +9,7 @@ use super::destinations::NamedBy;
 use super::io::{Account, AccountId, Output};
 use crate::message::{Host, Uri};
 use crate::transaction::layer::Destination;
-use crate::transport::{QueryId, Target, Transport};
+use crate::transport::{self, QueryId, Target, Transport};
 use core::time::Duration;
 use offhook_clock::{Deadlines, Time};
 use serde::{Deserialize, Serialize};
@@ -139,7 +139,13 @@ impl UserAgent {
     pub(super) fn look_up_servers(&mut self, now: Time) {
         while let Some((query, server)) = self.server_addresses.next_query(now) {
             let Server { host, port, transport, secure } = server;
-            self.context.outputs.push_back(Output::Resolve { query, host, port, transport, secure });
+            self.context.outputs.push_back(Output::Transport(transport::io::Output::Resolve {
+                query,
+                host,
+                port,
+                transport,
+                secure,
+            }));
         }
     }
 

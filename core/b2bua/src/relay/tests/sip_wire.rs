@@ -9,7 +9,7 @@ use offhook_clock::Time;
 use offhook_media::command::Command as Media;
 use offhook_signaling::message::{ClientMessage, DtmfType};
 use offhook_sip::auth::{Secret, Verifier};
-use offhook_sip::transport::{FlowId, Hop, LocalAddress, Source, Target, Transport};
+use offhook_sip::transport::{self, FlowId, Hop, LocalAddress, Source, Target, Transport};
 use offhook_sip::user_agent::UserAgent;
 use offhook_sip::user_agent::io::{
     self as sip, BindingId, Branch, Cause, Command, Destination, Event, Identity, InviteId, Origin, OutboundInvite,
@@ -83,15 +83,15 @@ impl Wire {
             let now = self.bench.now;
             while let Some(output) = self.server.poll_output() {
                 quiet = false;
-                if let sip::Output::Event(event) = output {
-                    if !matches!(event, Event::SourceChanged { .. } | Event::Offense { .. }) {
-                        self.events.push_back(event);
+                match output {
+                    sip::Output::Event(Event::SourceChanged { .. } | Event::Offense { .. }) => {}
+                    sip::Output::Event(event) => self.events.push_back(event),
+                    sip::Output::Transport(output) => {
+                        let answer = |wire: &mut Self, input| wire.server.handle_input(input, now);
+                        let octets = self.carry(output, "<-", answer);
+                        carried.extend(octets.map(|octets| Carried { to_server: false, octets }));
                     }
-                    continue;
                 }
-                let answer = |wire: &mut Self, input| wire.server.handle_input(input, now);
-                let octets = self.carry(output, "<-", answer);
-                carried.extend(octets.map(|octets| Carried { to_server: false, octets }));
             }
             if quiet {
                 return carried;
@@ -102,18 +102,23 @@ impl Wire {
     pub(super) fn deliver(&mut self, carried: Carried) {
         let Carried { to_server, octets } = carried;
         if to_server {
-            let input = sip::Input::Received { source: source(SERVER, RELAY), octets };
+            let input = sip::Input::Transport(transport::io::Input::Received { source: source(SERVER, RELAY), octets });
             self.server.handle_input(input, self.bench.now);
         } else {
-            let input = sip::Input::Received { source: source(RELAY, SERVER), octets };
+            let input = sip::Input::Transport(transport::io::Input::Received { source: source(RELAY, SERVER), octets });
             self.bench.input(Input::Sip(input));
         }
     }
 
     /// The octets to deliver at the other end; questions to the resolver are answered at once.
-    fn carry(&mut self, output: sip::Output, way: &str, answer: impl FnOnce(&mut Self, sip::Input)) -> Option<Vec<u8>> {
+    fn carry(
+        &mut self,
+        output: transport::io::Output,
+        way: &str,
+        answer: impl FnOnce(&mut Self, sip::Input),
+    ) -> Option<Vec<u8>> {
         match output {
-            sip::Output::Send { octets, hop, .. } => {
+            transport::io::Output::Send { octets, hop, .. } => {
                 let to = if way == "->" { SERVER } else { RELAY };
                 if let Hop::Target(target) = &hop {
                     assert_eq!(target.address, to.parse().unwrap());
@@ -124,14 +129,15 @@ impl Wire {
                 assert!(!text.contains("secret"), "a password crosses the wire: {text}");
                 (octets.len() > 4).then_some(octets)
             }
-            sip::Output::Resolve { query, .. } => {
+            transport::io::Output::Resolve { query, .. } => {
                 let address = if way == "->" { SERVER } else { RELAY }.parse().unwrap();
                 let targets = vec![Target { transport: Transport::Udp, address, host: None }];
-                answer(self, sip::Input::Resolved { query, targets });
+                answer(self, sip::Input::Transport(transport::io::Input::Resolved { query, targets }));
                 None
             }
-            sip::Output::Close { .. } | sip::Output::KeepFlow { .. } | sip::Output::ReleaseFlow { .. } => None,
-            sip::Output::Event(_) => panic!("the relay keeps its events"),
+            transport::io::Output::Close { .. }
+            | transport::io::Output::KeepFlow { .. }
+            | transport::io::Output::ReleaseFlow { .. } => None,
         }
     }
 
@@ -258,12 +264,12 @@ fn a_server_that_does_not_answer_is_told_to_the_page() {
         wire.bench.now = at;
         wire.bench.wait(Duration::ZERO);
         for output in core::mem::take(&mut wire.bench.sip) {
-            if let sip::Output::Resolve { .. } = output {
+            if let transport::io::Output::Resolve { .. } = output {
                 wire.carry(output, "->", |wire, input| wire.bench.input(Input::Sip(input)));
             }
         }
         for output in core::mem::take(&mut wire.bench.sip) {
-            assert!(matches!(output, sip::Output::Send { .. }));
+            assert!(matches!(output, transport::io::Output::Send { .. }));
         }
     }
     assert_eq!(wire.bench.names(alice), ["getUserData", "fail"]);

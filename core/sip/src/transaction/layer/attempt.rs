@@ -5,7 +5,7 @@ use super::io::{ClientKey, Event, Output};
 use super::{Layer, Owner, Sender, UNANSWERED};
 use crate::message::{HeaderName, MAGIC_COOKIE, Method, Request, Response};
 use crate::transaction::{Class, ClientInput, ClientOutput, Failure, InviteClient, NonInviteClient};
-use crate::transport::{Hop, Source, Transport};
+use crate::transport::{self, Hop, Source, Transport};
 use offhook_clock::{Time, earliest};
 use serde::{Deserialize, Serialize};
 
@@ -143,11 +143,11 @@ impl Layer {
         let is_sent_once = method == Method::Ack && !client.has_candidates();
         self.settle_client(key);
         if method == Method::Ack {
-            self.outputs.push_back(Output::Send {
+            self.outputs.push_back(Output::Transport(transport::io::Output::Send {
                 transmission: Sender::Attempt(id).into(),
                 hop: hop.clone(),
                 octets: octets.clone(),
-            });
+            }));
         }
         if is_sent_once {
             return self.close_client(key, None);
@@ -266,7 +266,11 @@ impl Layer {
     fn send(&mut self, id: AttemptId, octets: Vec<u8>) {
         let Some(attempt) = self.attempts.get(&id) else { return };
         let transmission = Sender::Attempt(id).into();
-        self.outputs.push_back(Output::Send { transmission, hop: attempt.hop.clone(), octets });
+        self.outputs.push_back(Output::Transport(transport::io::Output::Send {
+            transmission,
+            hop: attempt.hop.clone(),
+            octets,
+        }));
     }
 
     fn send_request(&mut self, id: AttemptId, cause: Cause) {

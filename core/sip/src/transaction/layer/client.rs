@@ -6,7 +6,7 @@ use super::via::{complete_contact, own_contact, own_via};
 use super::{Layer, Owner};
 use crate::message::{HeaderName, Host, MAGIC_COOKIE, Method, NameAddr, Request, Response};
 use crate::transaction::Failure;
-use crate::transport::{LocalAddress, QueryId, Source, Target, Transport};
+use crate::transport::{self, LocalAddress, QueryId, Source, Target, Transport};
 use crate::user_agent::destinations::Reach;
 use core::time::Duration;
 use offhook_clock::Time;
@@ -146,7 +146,13 @@ impl Layer {
             Destination::Resolve { host: Host::Name(host), port, transport, secure, .. } => {
                 self.clients.insert(key, client);
                 let query = QueryId(key.0);
-                self.outputs.push_back(Output::Resolve { query, host, port, transport, secure });
+                self.outputs.push_back(Output::Transport(transport::io::Output::Resolve {
+                    query,
+                    host,
+                    port,
+                    transport,
+                    secure,
+                }));
                 return self.settle_client(key);
             }
         }

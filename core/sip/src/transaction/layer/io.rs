@@ -2,7 +2,8 @@
 
 use crate::message::{Host, Request, Response, SipUri, Uri};
 use crate::transaction::{Failure, Timers};
-use crate::transport::{FlowId, Hop, Inside, LocalAddress, QueryId, Source, Target, TransmissionId, Transport};
+pub use crate::transport::io::Input;
+use crate::transport::{self, Inside, LocalAddress, Source, Target, Transport};
 use crate::user_agent::destinations::Reach;
 use serde::{Deserialize, Serialize};
 
@@ -68,61 +69,12 @@ impl Destination {
     }
 }
 
-/// An input of the layer.
-#[derive(Clone, Debug)]
-pub enum Input {
-    /// A datagram or one message of a stream was received.
-    Received {
-        /// The flow and addresses it was received on.
-        source: Source,
-        /// The message.
-        octets: Vec<u8>,
-    },
-    /// The resolver's result, in order of preference. Empty if the host does not exist.
-    Resolved {
-        /// The query that was answered.
-        query: QueryId,
-        /// The targets.
-        targets: Vec<Target>,
-    },
-    /// A message could not be passed to the network, or no connection could be opened for it.
-    SendFailed {
-        /// The transmission that failed.
-        transmission: TransmissionId,
-    },
-    /// A connection was closed.
-    FlowClosed {
-        /// The connection.
-        flow: FlowId,
-    },
-}
-
 /// An output of the layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// Send a message.
-    Send {
-        /// The identifier to report a failure with.
-        transmission: TransmissionId,
-        /// The next hop.
-        hop: Hop,
-        /// The message.
-        octets: Vec<u8>,
-    },
-    /// Resolve a host name (RFC 3263).
-    Resolve {
-        /// The identifier to return with the result.
-        query: QueryId,
-        /// The host name.
-        host: String,
-        /// The port, if given.
-        port: Option<u16>,
-        /// The transport, if given.
-        transport: Option<Transport>,
-        /// Whether the URI is `sips:`, which requires TLS.
-        secure: bool,
-    },
-    /// Report an event to the transaction user.
+    /// For the transport.
+    Transport(transport::io::Output),
+    /// For the transaction user.
     Event(Event),
 }
 

@@ -27,7 +27,7 @@ pub use io::{ClientKey, Counters, Destination, Event, Input, Limits, Output, Ser
 pub use via::{OWN_HOST, complete_contact};
 
 use crate::message::{HeaderName, Message, Refused, Request, Response};
-use crate::transport::{FlowId, Hop, Source, TransmissionId};
+use crate::transport::{self, FlowId, Hop, Source, TransmissionId};
 use attempt::{Attempt, AttemptId};
 use client::Client;
 use matching::Name;
@@ -160,23 +160,31 @@ impl Layer {
             request.headers.set(HeaderName::Contact, complete_contact(&contact, &local));
         }
         let (transmission, octets) = (Sender::Stateless.into(), request.to_bytes());
-        self.outputs.push_back(Output::Send { transmission, hop: Hop::Flow(flow.flow), octets });
+        self.outputs.push_back(Output::Transport(transport::io::Output::Send {
+            transmission,
+            hop: Hop::Flow(flow.flow),
+            octets,
+        }));
     }
 
     fn send_line_ends(&mut self, flow: FlowId, octets: &[u8]) {
         let transmission = Sender::Stateless.into();
-        self.outputs.push_back(Output::Send { transmission, hop: Hop::Flow(flow), octets: octets.to_vec() });
+        self.outputs.push_back(Output::Transport(transport::io::Output::Send {
+            transmission,
+            hop: Hop::Flow(flow),
+            octets: octets.to_vec(),
+        }));
     }
 
     /// Sends a response without keeping state (RFC 3261 §8.2.7).
     fn respond_once(&mut self, response: &Response, source: &Source) {
         let response_route = ResponseRoute::new(response.headers.top_via().ok().as_ref(), source);
         let octets = response.to_bytes();
-        self.outputs.push_back(Output::Send {
+        self.outputs.push_back(Output::Transport(transport::io::Output::Send {
             transmission: Sender::Stateless.into(),
             hop: response_route.hop,
             octets,
-        });
+        }));
     }
 
     fn flow_closed(&mut self, flow: FlowId, now: Time) {

@@ -6,7 +6,7 @@ use super::via::{ResponseRoute, note_source};
 use super::{Layer, Owner, Sender};
 use crate::message::{HeaderName, Method, Request, Response, Via};
 use crate::transaction::{Class, InviteServer, NonInviteServer, ServerInput, ServerOutput};
-use crate::transport::{Hop, Source};
+use crate::transport::{self, Hop, Source};
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -336,7 +336,11 @@ impl Layer {
         };
         server.is_sent = true;
         let (hop, octets) = (server.response_route.hop.clone(), server.latest.clone());
-        self.outputs.push_back(Output::Send { transmission: sender.into(), hop, octets });
+        self.outputs.push_back(Output::Transport(transport::io::Output::Send {
+            transmission: sender.into(),
+            hop,
+            octets,
+        }));
     }
 
     fn reroute(&mut self, key: ServerKey) {

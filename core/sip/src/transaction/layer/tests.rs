@@ -6,7 +6,7 @@ mod simulation;
 
 use super::{Event, Input, Layer, Output, Settings};
 use crate::message::{Message, Method, Request, Response};
-use crate::transport::{FlowId, Hop, LocalAddress, Source, Target, TransmissionId, Transport};
+use crate::transport::{self, FlowId, Hop, LocalAddress, Source, Target, TransmissionId, Transport};
 use core::time::Duration;
 use offhook_clock::Time;
 use rand_chacha::ChaCha20Rng;
@@ -139,10 +139,10 @@ impl Bench {
         outputs
             .into_iter()
             .map(|output| match output {
-                Output::Send { transmission, hop, octets } => {
+                Output::Transport(transport::io::Output::Send { transmission, hop, octets }) => {
                     Shot { transmission, hop, message: Message::parse(&octets).unwrap() }
                 }
-                Output::Resolve { .. } | Output::Event(_) => panic!("expected Send: {output:?}"),
+                Output::Transport(_) | Output::Event(_) => panic!("expected Send: {output:?}"),
             })
             .collect()
     }
@@ -160,7 +160,7 @@ impl Bench {
             .into_iter()
             .map(|output| match output {
                 Output::Event(event) => event,
-                Output::Resolve { .. } | Output::Send { .. } => panic!("expected Event: {output:?}"),
+                Output::Transport(_) => panic!("expected Event: {output:?}"),
             })
             .collect()
     }

@@ -2,7 +2,7 @@
 
 use super::bench::{ALICE, Bench, CALL, alice, order, reply, settings, with};
 use crate::message::{Method, Request};
-use crate::transport::{Inside, LocalAddress, Target, Transport};
+use crate::transport::{self, Inside, LocalAddress, Target, Transport};
 use crate::user_agent::io::{
     Account, AccountId, Command, Destination, Event, Failure, Identity, Input, Origin, Output, Settings,
 };
@@ -248,13 +248,18 @@ fn resolve(bench: &mut Bench, addresses: &[&str]) -> Vec<String> {
     let outputs: Vec<Output> = core::iter::from_fn(|| bench.agent.poll_output()).collect();
     let mut hosts = Vec::new();
     for output in outputs {
-        let Output::Resolve { query, host, .. } = output else { panic!("{output:?}") };
+        let Output::Transport(transport::io::Output::Resolve { query, host, .. }) = output else {
+            panic!("{output:?}")
+        };
         let target = |address: &&str| Target {
             transport: Transport::Udp,
             address: format!("{address}:5060").parse().unwrap(),
             host: None,
         };
-        bench.agent.handle_input(Input::Resolved { query, targets: addresses.iter().map(target).collect() }, bench.now);
+        bench.agent.handle_input(
+            Input::Transport(transport::io::Input::Resolved { query, targets: addresses.iter().map(target).collect() }),
+            bench.now,
+        );
         hosts.push(host);
     }
     hosts

@@ -2,7 +2,7 @@
 
 use crate::auth::Login;
 use crate::message::{HeaderName, Message, Method, Request, Response};
-use crate::transport::{FlowId, Hop, LocalAddress, Source, Target, Transport};
+use crate::transport::{self, FlowId, Hop, LocalAddress, Source, Target, Transport};
 use crate::user_agent::destinations::{Destinations, Servers};
 use crate::user_agent::io::{
     Account, AccountId, Body, Command, Destination, Event, Identity, Input, InviteId, OutboundInvite, Output,
@@ -39,7 +39,7 @@ pub(crate) fn settings() -> Settings {
         min_session_expires: Duration::from_secs(90),
         keep_alive: Duration::from_secs(120),
         nat_keep_alive: Duration::ZERO,
-        inside: crate::transport::Inside::default(),
+        inside: transport::Inside::default(),
     }
 }
 
@@ -130,19 +130,26 @@ impl Bench {
     fn collect(&mut self) {
         while let Some(output) = self.agent.poll_output() {
             match output {
-                Output::Send { octets, hop, .. } => {
+                Output::Transport(transport::io::Output::Send { octets, hop, .. }) => {
                     assert!(matches!(hop, Hop::Flow(_) | Hop::Target(Target { .. })));
                     self.sent.push(Message::parse(&octets).expect("sent messages must parse"));
                 }
                 Output::Event(Event::SourceChanged { source, .. }) => self.sources.push(source),
                 Output::Event(Event::Offense { kind, .. }) => self.offenses.push(kind),
                 Output::Event(event) => self.events.push(event),
-                Output::Close { .. } => {}
-                Output::KeepFlow { flow } => *self.kept_flows.entry(flow).or_insert(0) += 1,
-                Output::ReleaseFlow { flow } => *self.kept_flows.entry(flow).or_insert(0) -= 1,
-                Output::Resolve { query, .. } => {
+                Output::Transport(transport::io::Output::Close { .. }) => {}
+                Output::Transport(transport::io::Output::KeepFlow { flow }) => {
+                    *self.kept_flows.entry(flow).or_insert(0) += 1;
+                }
+                Output::Transport(transport::io::Output::ReleaseFlow { flow }) => {
+                    *self.kept_flows.entry(flow).or_insert(0) -= 1;
+                }
+                Output::Transport(transport::io::Output::Resolve { query, .. }) => {
                     let target = Target { transport: Transport::Udp, address: peer(), host: None };
-                    self.agent.handle_input(Input::Resolved { query, targets: vec![target] }, self.now);
+                    self.agent.handle_input(
+                        Input::Transport(transport::io::Input::Resolved { query, targets: vec![target] }),
+                        self.now,
+                    );
                 }
             }
         }
@@ -170,7 +177,7 @@ impl Bench {
     pub(crate) fn receive_from(&mut self, remote: SocketAddr, transport: Transport, message: impl Into<Message>) {
         let source = Source { flow: FlowId(1), transport, local: "192.0.2.1:5060".parse().unwrap(), remote };
         let octets = message.into().to_bytes();
-        self.input(Input::Received { source, octets });
+        self.input(Input::Transport(transport::io::Input::Received { source, octets }));
     }
 
     pub(crate) fn note_rseq(&mut self) {

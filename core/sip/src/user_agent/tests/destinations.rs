@@ -2,7 +2,7 @@
 
 use super::bench::{ALICE, Bench, CALL, Far, alice, calling, order, peer, reply, sdp, settings, with_body};
 use crate::message::{HeaderName, Message, Method};
-use crate::transport::{Hop, Target, Transport};
+use crate::transport::{self, Hop, Target, Transport};
 use crate::user_agent::UserAgent;
 use crate::user_agent::destinations::{Destinations, Servers};
 use crate::user_agent::io::{Account, Cause, Command, Event, Failure, Input, Output, Settings};
@@ -47,17 +47,19 @@ fn hops(addresses: &[&str]) -> Vec<Target> {
         .handle_input(Input::Command(Command::AddAccount { account: ALICE, settings: Box::new(account) }), Time::EPOCH);
     let invite = Command::Invite { invite: CALL, request: Box::new(order(Some("offer"))) };
     agent.handle_input(Input::Command(invite), Time::EPOCH);
-    let Some(Output::Resolve { query, .. }) = agent.poll_output() else { panic!("a question") };
+    let Some(Output::Transport(transport::io::Output::Resolve { query, .. })) = agent.poll_output() else {
+        panic!("a question")
+    };
     let target = |address: &&str| Target {
         transport: Transport::Udp,
         address: address.parse().unwrap(),
         host: Some("proxy.test".into()),
     };
     let targets = addresses.iter().map(target).collect();
-    agent.handle_input(Input::Resolved { query, targets }, Time::EPOCH);
+    agent.handle_input(Input::Transport(transport::io::Input::Resolved { query, targets }), Time::EPOCH);
     core::iter::from_fn(|| agent.poll_output())
         .filter_map(|output| match output {
-            Output::Send { hop: Hop::Target(target), .. } => Some(target),
+            Output::Transport(transport::io::Output::Send { hop: Hop::Target(target), .. }) => Some(target),
             _ => None,
         })
         .collect()

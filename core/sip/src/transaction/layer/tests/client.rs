@@ -4,7 +4,7 @@ use super::{Bench, Shot, request, settings, source, target};
 use crate::message::{HeaderName, Method, Request, Uri};
 use crate::transaction::Failure;
 use crate::transaction::layer::{ClientKey, Destination, Event, Input, Output};
-use crate::transport::{FlowId, Hop, QueryId, Target, Transport};
+use crate::transport::{self, FlowId, Hop, QueryId, Target, Transport};
 use crate::user_agent::destinations::Reach;
 use core::time::Duration;
 
@@ -185,7 +185,7 @@ fn response_503_selects_the_next_server() {
     assert_eq!(bench.sent_one().method(), Method::Ack, "a retransmitted 503 is acknowledged again");
     bench.receive(Transport::Udp, next.answer(503));
     let mut outputs = bench.outputs();
-    assert!(matches!(&outputs.remove(0), Output::Send { .. }));
+    assert!(matches!(&outputs.remove(0), Output::Transport(transport::io::Output::Send { .. })));
     let [Output::Event(event)] = &outputs[..] else { panic!("{outputs:?}") };
     assert_response(event, key, 503);
     bench.assert_forgets_everything();
@@ -197,7 +197,10 @@ fn every_retransmitted_failure_response_is_acknowledged() {
     let (key, shot) = send(&mut bench, INVITE, vec![first()]);
     bench.receive(Transport::Udp, shot.answer(486));
     let outputs = bench.outputs();
-    let [Output::Send { octets, hop, .. }, Output::Event(event)] = &outputs[..] else { panic!("{outputs:?}") };
+    let [Output::Transport(transport::io::Output::Send { octets, hop, .. }), Output::Event(event)] = &outputs[..]
+    else {
+        panic!("{outputs:?}")
+    };
     assert_eq!(hop, &shot.hop);
     assert_response(event, key, 486);
     let text = String::from_utf8(octets.clone()).unwrap();
@@ -216,7 +219,10 @@ fn every_retransmitted_failure_response_is_acknowledged() {
     bench.wait(Duration::from_secs(31));
     bench.receive(Transport::Udp, shot.answer(486));
     let again = bench.outputs();
-    assert!(matches!(&again[..], [Output::Send { octets: again, .. }] if again == octets), "{again:?}");
+    assert!(
+        matches!(&again[..], [Output::Transport(transport::io::Output::Send { octets: again, .. })] if again == octets),
+        "{again:?}"
+    );
     bench.assert_forgets_everything();
 }
 
@@ -254,7 +260,9 @@ fn cancel_is_deferred_until_provisional_response() {
     let mut outputs = bench.outputs();
     let Output::Event(event) = outputs.remove(0) else { panic!() };
     assert_response(&event, key, 180);
-    let [Output::Send { hop, octets, .. }] = &outputs[..] else { panic!("{outputs:?}") };
+    let [Output::Transport(transport::io::Output::Send { hop, octets, .. })] = &outputs[..] else {
+        panic!("{outputs:?}")
+    };
     assert_eq!(hop, &shot.hop);
     let text = String::from_utf8(octets.clone()).unwrap();
     for line in [
@@ -274,7 +282,9 @@ fn cancel_is_deferred_until_provisional_response() {
     assert_eq!(bench.outputs(), [], "the response to a CANCEL is not reported");
     bench.receive(Transport::Udp, shot.answer(487));
     let outputs = bench.outputs();
-    let [Output::Send { .. }, Output::Event(event)] = &outputs[..] else { panic!("{outputs:?}") };
+    let [Output::Transport(transport::io::Output::Send { .. }), Output::Event(event)] = &outputs[..] else {
+        panic!("{outputs:?}")
+    };
     assert_response(event, key, 487);
     bench.assert_forgets_everything();
 }
@@ -333,7 +343,9 @@ fn host_name_is_resolved_before_sending() {
     let mut bench = Bench::new();
     let key = bench.layer.request(request(OPTIONS), named(Some(Transport::Udp)), bench.now);
     let outputs = bench.outputs();
-    let [Output::Resolve { query, host, port: None, transport, secure: false }] = &outputs[..] else {
+    let [Output::Transport(transport::io::Output::Resolve { query, host, port: None, transport, secure: false })] =
+        &outputs[..]
+    else {
         panic!("{outputs:?}")
     };
     assert_eq!((host.as_str(), *transport), ("example.org", Some(Transport::Udp)));
@@ -546,7 +558,7 @@ fn failed_ack_is_sent_to_next_target() {
 
     bench.layer.ack(request(ACK), named(None), bench.now);
     let outputs = bench.outputs();
-    let [Output::Resolve { query, .. }] = &outputs[..] else { panic!("{outputs:?}") };
+    let [Output::Transport(transport::io::Output::Resolve { query, .. })] = &outputs[..] else { panic!("{outputs:?}") };
     bench.layer.handle_input(Input::Resolved { query: *query, targets: vec![first(), second()] }, bench.now);
     assert_eq!(bench.sent_one().method(), Method::Ack);
     bench.wait(Duration::from_secs(40));

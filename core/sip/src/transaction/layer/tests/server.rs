@@ -3,7 +3,7 @@
 use super::{Bench, octets, settings, source};
 use crate::message::{HeaderName, Method, Request, Response};
 use crate::transaction::layer::{Event, Input, Output, ServerKey};
-use crate::transport::{FlowId, Hop, Target, Transport};
+use crate::transport::{self, FlowId, Hop, Target, Transport};
 use core::time::Duration;
 
 const INVITE: &str = "INVITE sip:alice@192.0.2.1 SIP/2.0
@@ -205,7 +205,10 @@ fn cancel_is_answered_and_reported() {
     bench.outputs();
     bench.receive(Transport::Udp, octets(&with_method("CANCEL")));
     let outputs = bench.outputs();
-    let [Output::Send { octets: answer, .. }, Output::Event(Event::Cancelled { key: events, .. })] = &outputs[..]
+    let [
+        Output::Transport(transport::io::Output::Send { octets: answer, .. }),
+        Output::Event(Event::Cancelled { key: events, .. }),
+    ] = &outputs[..]
     else {
         panic!("{outputs:?}")
     };
@@ -281,7 +284,9 @@ fn rfc_2543_request_matches_without_branch() {
     assert_eq!(other.headers.cseq().unwrap().number, 2);
     bench.receive(Transport::Udp, octets(&old(&with_method("CANCEL"))));
     let outputs = bench.outputs();
-    let [Output::Send { .. }, Output::Event(Event::Cancelled { key: events, .. })] = &outputs[..] else {
+    let [Output::Transport(transport::io::Output::Send { .. }), Output::Event(Event::Cancelled { key: events, .. })] =
+        &outputs[..]
+    else {
         panic!("{outputs:?}")
     };
     assert_eq!(*events, key);
@@ -333,7 +338,7 @@ fn ipv6_source_limit_applies_per_64() {
     settings.limits.servers_per_source = 1;
     let mut bench = Bench::with(settings);
     let mut status = |address: &str, number| {
-        let source = crate::transport::Source {
+        let source = transport::Source {
             remote: address.parse().unwrap(),
             local: "[2001:db8::1]:5060".parse().unwrap(),
             ..source(Transport::Udp)
@@ -341,7 +346,9 @@ fn ipv6_source_limit_applies_per_64() {
         bench.layer.handle_input(Input::Received { source, octets: octets(&another(INVITE, number)) }, bench.now);
         match &bench.outputs()[..] {
             [Output::Event(Event::Request { .. })] => None,
-            [Output::Send { octets, .. }] => Some(String::from_utf8_lossy(octets)[8..11].to_owned()),
+            [Output::Transport(transport::io::Output::Send { octets, .. })] => {
+                Some(String::from_utf8_lossy(octets)[8..11].to_owned())
+            }
             other => panic!("{other:?}"),
         }
     };
@@ -431,7 +438,9 @@ fn keep_alive_is_answered_over_streams_only() {
     assert_eq!(bench.outputs(), []);
     bench.receive(Transport::Tcp, b"\r\n\r\n".to_vec());
     let outputs = bench.outputs();
-    let [Output::Send { transmission, hop: Hop::Flow(FlowId(7)), octets }] = &outputs[..] else {
+    let [Output::Transport(transport::io::Output::Send { transmission, hop: Hop::Flow(FlowId(7)), octets })] =
+        &outputs[..]
+    else {
         panic!("{outputs:?}")
     };
     assert_eq!(octets, b"\r\n");
@@ -440,5 +449,8 @@ fn keep_alive_is_answered_over_streams_only() {
     assert_eq!(bench.events(), [Event::Pong { source: source(Transport::Tcp) }]);
     bench.layer.ping(FlowId(7));
     let outputs = bench.outputs();
-    assert!(matches!(&outputs[..], [Output::Send { octets, .. }] if octets == b"\r\n\r\n"), "{outputs:?}");
+    assert!(
+        matches!(&outputs[..], [Output::Transport(transport::io::Output::Send { octets, .. })] if octets == b"\r\n\r\n"),
+        "{outputs:?}"
+    );
 }

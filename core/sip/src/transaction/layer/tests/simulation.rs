@@ -4,7 +4,7 @@
 use super::local;
 use crate::message::{HeaderName, Message, Method, Request, Response};
 use crate::transaction::layer::{ClientKey, Destination, Event, Input, Layer, Output, ServerKey, Settings};
-use crate::transport::{FlowId, Source, Target, TransmissionId, Transport};
+use crate::transport::{self, FlowId, Source, Target, TransmissionId, Transport};
 use core::time::Duration;
 use offhook_clock::Time;
 use rand_chacha::ChaCha20Rng;
@@ -165,11 +165,11 @@ impl World {
         for at in [0, 1] {
             while let Some(output) = self.ends[at].poll_output() {
                 match output {
-                    Output::Send { transmission, octets, .. } => {
+                    Output::Transport(transport::io::Output::Send { transmission, octets, .. }) => {
                         let transport = transport_of(&octets);
                         self.transmit(at, transmission, transport, octets);
                     }
-                    Output::Resolve { .. } => panic!("unexpected query"),
+                    Output::Transport(output) => panic!("unexpected {output:?}"),
                     Output::Event(event) if at == 0 => self.handle_first(event),
                     Output::Event(event) => self.handle_second(event),
                 }

@@ -9,7 +9,7 @@ mod model;
 mod proxy;
 
 use crate::message::Message;
-use crate::transport::{FlowId, Hop, Source, Target, Transport};
+use crate::transport::{self, FlowId, Hop, Source, Target, Transport};
 use crate::user_agent::io::{Command, Destination, Event, Input, InviteId, OutboundInvite, Output, Settings};
 use crate::user_agent::{Counts, UserAgent};
 use core::time::Duration;
@@ -206,7 +206,7 @@ impl World {
             self.proxy.receive(source, octets, self.now);
             self.collect_proxy();
         } else {
-            self.agents[at].handle_input(Input::Received { source, octets }, self.now);
+            self.agents[at].handle_input(Input::Transport(transport::io::Input::Received { source, octets }), self.now);
             self.collect(at);
         }
     }
@@ -236,10 +236,11 @@ impl World {
     fn collect(&mut self, node: usize) {
         while let Some(output) = self.agents[node].poll_output() {
             match output {
-                Output::Send { hop, octets, .. } => self.send(node, &hop, &octets),
-                Output::Resolve { host, .. } => panic!("{host} needs no resolver"),
-                Output::Close { flow } => panic!("{flow:?} has no keep-alive"),
-                Output::KeepFlow { .. } | Output::ReleaseFlow { .. } => {}
+                Output::Transport(transport::io::Output::Send { hop, octets, .. }) => self.send(node, &hop, &octets),
+                Output::Transport(transport::io::Output::Resolve { host, .. }) => panic!("{host} needs no resolver"),
+                Output::Transport(transport::io::Output::Close { flow }) => panic!("{flow:?} has no keep-alive"),
+                Output::Transport(transport::io::Output::KeepFlow { .. })
+                | Output::Transport(transport::io::Output::ReleaseFlow { .. }) => {}
                 Output::Event(event) => self.handle_event(node, event),
             }
         }

@@ -3,7 +3,7 @@
 use super::{AGENTS, PROXY, address, model};
 use crate::message::{HeaderName, Host, Method, Request, Response, SipUri, Uri};
 use crate::transaction::layer::{ClientKey, Destination, Event, Input, Layer, Output, ServerKey, Settings};
-use crate::transport::{Hop, LocalAddress, Source, Transport};
+use crate::transport::{self, Hop, LocalAddress, Source, Transport};
 use offhook_clock::Time;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
@@ -40,9 +40,9 @@ impl Proxy {
         let mut sent = Vec::new();
         while let Some(output) = self.layer.poll_output() {
             match output {
-                Output::Send { hop, octets, .. } => sent.push((hop, octets)),
+                Output::Transport(transport::io::Output::Send { hop, octets, .. }) => sent.push((hop, octets)),
                 Output::Event(event) => self.learn(event, now),
-                Output::Resolve { host, .. } => panic!("{host} needs no resolver"),
+                Output::Transport(output) => panic!("unexpected {output:?}"),
             }
         }
         sent
