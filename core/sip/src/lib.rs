@@ -6,6 +6,7 @@
 
 pub mod auth;
 pub mod dialog;
+pub mod location;
 pub mod message;
 pub mod registrar;
 pub mod registration;

@@ -1,11 +1,11 @@
 //! Where SIP is taken, and what peers are told of it.
 
 use super::report::Report;
-use super::resolver::plan::Abilities;
 use super::udp;
 use crate::addresses::{Demo, discover};
 use crate::config::{ConfigError, SipAddress, SipSettings};
 use core::time::Duration;
+use offhook_sip::location::Abilities;
 use offhook_sip::transport::{LocalAddress, Transport};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};

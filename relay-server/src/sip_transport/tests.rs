@@ -442,7 +442,7 @@ async fn a_handshake_that_does_not_come_is_not_waited_for() {
 #[tokio::test]
 async fn the_resolver_answers_through_the_same_channel() {
     let mut rig = Rig::plain();
-    let question = super::resolver::plan::Question {
+    let question = offhook_sip::location::Question {
         host: "127.0.0.9".to_owned(),
         port: Some(5_080),
         transport: Some(Transport::Tcp),

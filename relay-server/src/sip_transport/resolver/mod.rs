@@ -1,6 +1,4 @@
-//! Where a SIP URI leads (RFC 3263): the questions of [`plan`] put to the DNS, to the hosts file, or to nobody.
-
-pub mod plan;
+//! Performs the lookups of [`offhook_sip::location`] (RFC 3263) with the DNS and the hosts file.
 
 use core::time::Duration;
 use futures_util::future::join_all;
@@ -10,8 +8,8 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::op::Query;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::{Hosts, TokioResolver};
+use offhook_sip::location::{self, Abilities, Naptr, Question, Srv, Step};
 use offhook_sip::transport::Target;
-use plan::{Abilities, Naptr, Question, Srv, Step};
 use rand_core::Rng;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -85,18 +83,18 @@ impl Resolver {
 
     async fn follow(&self, question: &Question, mut random: impl Rng) -> Vec<Target> {
         let known = self.known(&question.host);
-        let mut step = plan::first(question, known.is_some());
+        let mut step = location::first(question, known.is_some());
         loop {
             step = match step {
-                Step::Naptr => plan::after_naptr(question, self.naptr(&question.host).await, self.abilities),
+                Step::Naptr => location::after_naptr(question, self.naptr(&question.host).await, self.abilities),
                 Step::Srv(services) => {
                     let answers = join_all(services.iter().map(|service| self.srv(&service.name))).await;
-                    plan::after_srv(question, services.into_iter().zip(answers).collect(), &mut random)
+                    location::after_srv(question, services.into_iter().zip(answers).collect(), &mut random)
                 }
                 Step::Addresses(hosts) => {
                     let answers = join_all(hosts.iter().map(|host| self.addresses(&host.name))).await;
                     let found = hosts.into_iter().zip(answers).collect();
-                    Step::Done(plan::after_addresses(question, found, self.abilities))
+                    Step::Done(location::after_addresses(question, found, self.abilities))
                 }
                 Step::Done(targets) => return targets,
             };
@@ -126,7 +124,7 @@ impl Resolver {
 
     /// The addresses that stand in the hosts file; `localhost` has them without one.
     fn known(&self, host: &str) -> Option<Vec<IpAddr>> {
-        if plan::is_localhost(host) {
+        if location::is_localhost(host) {
             return Some(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
         }
         let name = Name::from_utf8(host).ok()?;

@@ -1,9 +1,9 @@
-use super::plan::{Abilities, Question};
 use super::{HOSTS_FILE, Resolver};
 use core::time::Duration;
 use hickory_resolver::proto::op::{Message, ResponseCode};
 use hickory_resolver::proto::rr::rdata::{A, AAAA, NAPTR, SRV};
 use hickory_resolver::proto::rr::{Name, RData, Record};
+use offhook_sip::location::{Abilities, Question};
 use offhook_sip::transport::Transport;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;

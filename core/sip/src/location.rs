@@ -1,4 +1,6 @@
-//! RFC 3263 without a socket: which questions follow from which answers, and in which order what is found is tried.
+//! Locating SIP servers (RFC 3263): the DNS lookups that follow from one another, and the order of the targets.
+//!
+//! The shell performs the lookups. It begins with [`first`] and does what each [`Step`] requests, until it is [`Step::Done`].
 //!
 //! ```text
 //!            ┌────────────── address, hosts file ────────────────▶ targets
@@ -7,7 +9,7 @@
 //!                  └ none: SRV of each transport  └ none: A and AAAA of the host itself
 //! ```
 
-use offhook_sip::transport::{Target, Transport};
+use crate::transport::{Target, Transport};
 use rand_core::Rng;
 use std::net::{IpAddr, SocketAddr};
 
@@ -77,7 +79,7 @@ pub struct Service {
 
 /// A name that has addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Host {
+pub struct ServerHost {
     /// `sip1.example.org`.
     pub name: String,
     /// Where it listens.
@@ -94,7 +96,7 @@ pub enum Step {
     /// SRV records of these are wanted; then [`after_srv`].
     Srv(Vec<Service>),
     /// Addresses of these are wanted; then [`after_addresses`].
-    Addresses(Vec<Host>),
+    Addresses(Vec<ServerHost>),
     /// That is it.
     Done(Vec<Target>),
 }
@@ -142,7 +144,11 @@ pub fn first(question: &Question, is_in_hosts_file: bool) -> Step {
     }
     // `localhost` is never asked of a server (RFC 6761 §6.3).
     if question.port.is_some() || is_in_hosts_file || is_localhost(&question.host) {
-        return Step::Addresses(vec![Host { name: question.host.clone(), port: port(certain), transport: certain }]);
+        return Step::Addresses(vec![ServerHost {
+            name: question.host.clone(),
+            port: port(certain),
+            transport: certain,
+        }]);
     }
     match transport {
         Some(transport) => Step::Srv(vec![service(&question.host, transport)]),
@@ -179,14 +185,14 @@ pub fn after_naptr(question: &Question, mut records: Vec<Naptr>, abilities: Abil
 pub fn after_srv(question: &Question, found: Vec<(Service, Vec<Srv>)>, random: &mut impl Rng) -> Step {
     if found.iter().all(|(_, records)| records.is_empty()) {
         let transport = named_transport(question).flatten().unwrap_or(default_transport(question));
-        let host = Host { name: question.host.clone(), port: transport.default_port(), transport };
+        let host = ServerHost { name: question.host.clone(), port: transport.default_port(), transport };
         return Step::Addresses(vec![host]);
     }
     let mut hosts = Vec::new();
     for (service, records) in found {
         let there = records.into_iter().filter(|record| record.port != 0 && !matches!(&*record.target, "" | "."));
         for record in in_order(there.collect(), random) {
-            hosts.push(Host { name: record.target, port: record.port, transport: service.transport });
+            hosts.push(ServerHost { name: record.target, port: record.port, transport: service.transport });
         }
     }
     hosts.truncate(MOST_NAMES);
@@ -196,7 +202,11 @@ pub fn after_srv(question: &Question, found: Vec<(Service, Vec<Srv>)>, random: &
 /// Addresses were found, or none, for each host that was asked about, in its order. The name that a certificate must prove
 /// is the one that was asked for, not what the DNS made of it (RFC 5922 §4).
 #[must_use]
-pub fn after_addresses(question: &Question, found: Vec<(Host, Vec<IpAddr>)>, abilities: Abilities) -> Vec<Target> {
+pub fn after_addresses(
+    question: &Question,
+    found: Vec<(ServerHost, Vec<IpAddr>)>,
+    abilities: Abilities,
+) -> Vec<Target> {
     let all = found.into_iter().flat_map(|(host, addresses)| {
         let reached = addresses.into_iter().filter(move |address| abilities.reach(address));
         reached.map(move |address| (host.transport, SocketAddr::new(address, host.port)))

@@ -1,5 +1,7 @@
-use super::{Abilities, Host, Naptr, Question, Service, Srv, Step, after_addresses, after_naptr, after_srv, first};
-use offhook_sip::transport::{Target, Transport};
+use super::{
+    Abilities, Naptr, Question, ServerHost, Service, Srv, Step, after_addresses, after_naptr, after_srv, first,
+};
+use crate::transport::{Target, Transport};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use std::collections::BTreeMap;
@@ -19,8 +21,8 @@ fn srv(priority: u16, weight: u16, target: &str) -> Srv {
     Srv { priority, weight, port: 5070, target: target.to_owned() }
 }
 
-fn host(name: &str, port: u16, transport: Transport) -> Host {
-    Host { name: name.to_owned(), port, transport }
+fn host(name: &str, port: u16, transport: Transport) -> ServerHost {
+    ServerHost { name: name.to_owned(), port, transport }
 }
 
 fn service(name: &str, transport: Transport) -> Service {
