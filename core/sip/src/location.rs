@@ -13,12 +13,12 @@ use crate::transport::{Target, Transport};
 use rand_core::Rng;
 use std::net::{IpAddr, SocketAddr};
 
-/// Names followed from one question at most: whoever owns a zone may write anything into it.
+/// The most names that are followed from one question, because the owner of a zone may write anything into it.
 const MOST_NAMES: usize = 16;
-/// Targets in an answer at most.
+/// The most targets of an answer.
 const MOST_TARGETS: usize = 32;
 
-/// What is to be found out.
+/// A query for the servers of a URI.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
     /// A name or an address, IPv6 without brackets.
@@ -31,7 +31,7 @@ pub struct Question {
     pub secure: bool,
 }
 
-/// What this relay can speak.
+/// The transports and address families of this relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Abilities {
     /// IPv4.
@@ -47,7 +47,7 @@ pub struct Abilities {
 }
 
 impl Abilities {
-    /// Whether it listens on the transport: how else could it be answered?
+    /// Whether the relay listens on the transport, so that it can receive responses.
     #[must_use]
     pub const fn speak(self, transport: Transport) -> bool {
         match transport {
@@ -82,13 +82,13 @@ pub struct Service {
 pub struct ServerHost {
     /// `sip1.example.org`.
     pub name: String,
-    /// Where it listens.
+    /// Its port.
     pub port: u16,
-    /// How.
+    /// The transport.
     pub transport: Transport,
 }
 
-/// What comes next.
+/// The next step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// NAPTR records of the host are wanted.
@@ -97,7 +97,7 @@ pub enum Step {
     Srv(Vec<Service>),
     /// Addresses of these are wanted; then [`after_addresses`].
     Addresses(Vec<ServerHost>),
-    /// That is it.
+    /// The end, with the targets in the order in which they are tried.
     Done(Vec<Target>),
 }
 
@@ -112,7 +112,7 @@ pub struct Naptr {
     pub flags: String,
     /// `SIP+D2U`.
     pub service: String,
-    /// Where to go on.
+    /// The name to continue with.
     pub replacement: String,
 }
 
@@ -123,13 +123,13 @@ pub struct Srv {
     pub priority: u16,
     /// Among the same priority, the share of the load.
     pub weight: u16,
-    /// Where it listens.
+    /// Its port.
     pub port: u16,
     /// The host; `.` says that there is no such service.
     pub target: String,
 }
 
-/// The first step. `is_in_hosts_file`: the operator has written the host's address down, so nobody is asked.
+/// The first step. `is_in_hosts_file`: the hosts file has the host's address, so that the DNS is not queried.
 #[must_use]
 pub fn first(question: &Question, is_in_hosts_file: bool) -> Step {
     let Some(transport) = named_transport(question) else { return Step::Done(Vec::new()) };

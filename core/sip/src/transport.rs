@@ -1,6 +1,7 @@
 //! Transport-level types that the SIP machines share with the shell (RFC 3261 §18).
 
 pub mod io;
+pub mod udp_flows;
 
 use crate::subnet::Subnet;
 use core::fmt;

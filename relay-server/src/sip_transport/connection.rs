@@ -1,5 +1,6 @@
 //! How connections come about: opened by the relay, or accepted.
 
+use super::numbers::FlowNumbers;
 use super::report::Report;
 use super::stream::{self, Inlet, Limits, OpenedBy};
 use crate::quota::{Quota, Refusal};
@@ -14,7 +15,6 @@ use socket2::TcpKeepalive;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
@@ -27,8 +27,8 @@ const TCP_KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// What all connections have in common.
 #[derive(Clone)]
 pub(super) struct Connections {
-    /// Where flow numbers come from.
-    pub(super) numbers: Arc<AtomicU64>,
+    /// Numbers the connections.
+    pub(super) numbers: FlowNumbers,
     /// The way to the plane.
     pub(super) reports: mpsc::Sender<Report>,
     pub(super) limits: Limits,
@@ -118,7 +118,7 @@ impl Connections {
 
     async fn accepted(self, tcp: TcpStream, remote: SocketAddr, tls: Option<TlsAcceptor>) {
         let Ok(local) = tcp.local_addr() else { return };
-        let flow = FlowId(self.numbers.fetch_add(1, Ordering::Relaxed));
+        let flow = self.numbers.next();
         let Some(tls) = tls else {
             return self.serve(tcp, Source { flow, transport: Transport::Tcp, local, remote }).await;
         };

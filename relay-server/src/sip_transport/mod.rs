@@ -12,12 +12,12 @@
 mod addresses;
 mod connection;
 mod icmp;
+mod numbers;
 mod report;
 pub mod resolver;
 mod stream;
 mod tls;
 mod udp;
-mod udp_flows;
 
 pub use addresses::{Listening, Public, Sockets, advertised, listen_addresses, main_address};
 pub use report::{Counters, Report, ReportSource};
@@ -30,6 +30,7 @@ use crate::security_log::SecurityLog;
 use crate::supervisor::Supervisor;
 use crate::tls::handshake::Handshakes;
 use connection::Connections;
+use numbers::FlowNumbers;
 use offhook_sip::location::Question;
 use offhook_sip::transport::{self, FlowId, Hop, QueryId, Target, TransmissionId, Transport};
 use offhook_sip::user_agent::io::Input;
@@ -41,12 +42,10 @@ use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use stream::{Limits, Outlet};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
-use udp::Udp;
-use udp_flows::UdpFlows;
+use udp::{SharedFlows, Udp};
 
 /// Reports waiting for the plane.
 const QUEUE: usize = 1_024;
@@ -103,11 +102,11 @@ impl SipTransport {
         supervisor: &Supervisor,
     ) -> io::Result<(Self, mpsc::Receiver<Report>, TlsReload, Arc<Counters>)> {
         let (reports, queue) = mpsc::channel(QUEUE);
-        let (numbers, counters) = (Arc::new(AtomicU64::new(1)), Arc::new(Counters::default()));
+        let (numbers, counters) = (FlowNumbers::new(), Arc::new(Counters::default()));
         let clock = Clock::start();
-        let flows = UdpFlows::new(Arc::clone(&numbers), settings.message_rate, clock.now());
+        let flows = SharedFlows::new(numbers.clone(), settings.message_rate, clock);
         let abilities = sockets.abilities();
-        let udp = Udp::start(sockets.udp, flows, clock, &reports, &counters, supervisor)?;
+        let udp = Udp::start(sockets.udp, flows, &reports, &counters, supervisor)?;
         let server = tls.server.map(watch::Sender::new);
         let client = watch::Sender::new(tls.client);
         let connections = Connections {
@@ -262,7 +261,7 @@ impl SipTransport {
         if let Some(outlet) = there.filter(|outlet| !outlet.is_closed()) {
             return outlet.send(transmission, octets);
         }
-        let flow = FlowId(self.connections.numbers.fetch_add(1, Ordering::Relaxed));
+        let flow = self.connections.numbers.next();
         let (outlet, inlet) = stream::channel(self.connections.limits.send_queue);
         let is_queued = outlet.send(transmission, octets);
         self.outlets.insert(flow, outlet);

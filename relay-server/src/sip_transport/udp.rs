@@ -1,10 +1,11 @@
 //! UDP: one socket per address, so that an answer leaves from the address that was asked (RFC 3581 §4).
 
 use super::icmp;
+use super::numbers::FlowNumbers;
 use super::report::{Counters, Report};
-use super::udp_flows::{SocketIndex, UdpFlows, Verdict};
 use crate::clock::Clock;
 use crate::supervisor::Supervisor;
+use offhook_sip::transport::udp_flows::{SocketIndex, UdpFlows, Verdict};
 use offhook_sip::transport::{FlowId, Source, Target, TransmissionId, Transport};
 use std::collections::BTreeMap;
 use std::io;
@@ -23,11 +24,32 @@ const DATAGRAM: usize = 65_535;
 /// Routes remembered.
 const ROUTES: usize = 4_096;
 
+/// The flows of all sockets.
+pub(super) struct SharedFlows {
+    flows: Mutex<UdpFlows>,
+    numbers: FlowNumbers,
+    clock: Clock,
+}
+
+impl SharedFlows {
+    /// No flows. Each peer may send `rate` messages a second.
+    pub(super) fn new(numbers: FlowNumbers, rate: u32, clock: Clock) -> Self {
+        Self { flows: Mutex::new(UdpFlows::new(rate, clock.now())), numbers, clock }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, UdpFlows> {
+        self.flows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn received(&self, socket: SocketIndex, remote: SocketAddr) -> Verdict {
+        self.lock().received(socket, remote, || self.numbers.next(), self.clock.now())
+    }
+}
+
 /// Sockets and flows.
 pub(super) struct Udp {
     sockets: Vec<(SocketAddr, Arc<UdpSocket>)>,
-    flows: Arc<Mutex<UdpFlows>>,
-    clock: Clock,
+    flows: Arc<SharedFlows>,
     /// Which socket reaches which address.
     routes: BTreeMap<IpAddr, SocketIndex>,
     _receivers: JoinSet<()>,
@@ -37,13 +59,12 @@ impl Udp {
     /// Starts to receive on sockets that are bound.
     pub(super) fn start(
         bound: Vec<StdSocket>,
-        flows: UdpFlows,
-        clock: Clock,
+        flows: SharedFlows,
         reports: &mpsc::Sender<Report>,
         counters: &Arc<Counters>,
         supervisor: &Supervisor,
     ) -> io::Result<Self> {
-        let flows = Arc::new(Mutex::new(flows));
+        let flows = Arc::new(flows);
         let mut receivers = JoinSet::new();
         let mut sockets = Vec::with_capacity(bound.len());
         for (index, socket) in bound.into_iter().enumerate() {
@@ -55,19 +76,18 @@ impl Udp {
                 local,
                 socket: Arc::clone(&socket),
                 flows: Arc::clone(&flows),
-                clock,
                 reports: reports.clone(),
                 counters: Arc::clone(counters),
             };
             receivers.spawn(supervisor.supervise("SIP socket", receiver.run()));
             sockets.push((local, socket));
         }
-        Ok(Self { sockets, flows, clock, routes: BTreeMap::new(), _receivers: receivers })
+        Ok(Self { sockets, flows, routes: BTreeMap::new(), _receivers: receivers })
     }
 
     /// Sends to where a flow leads. `None`: it is no flow of UDP.
     pub(super) fn answer(&self, flow: FlowId, transmission: TransmissionId, octets: &[u8]) -> Option<bool> {
-        let mut flows = lock(&self.flows);
+        let mut flows = self.flows.lock();
         let (socket, remote) = flows.peer(flow)?;
         flows.sent(flow, transmission);
         drop(flows);
@@ -77,8 +97,8 @@ impl Udp {
     /// Sends to an address. False: there is no way there.
     pub(super) fn send_to(&mut self, target: &Target, transmission: TransmissionId, octets: &[u8]) -> bool {
         let Some(socket) = self.route(target.address) else { return false };
-        let mut flows = lock(&self.flows);
-        let flow = flows.toward(socket, target.address, self.clock.now());
+        let mut flows = self.flows.lock();
+        let flow = flows.toward(socket, target.address, || self.flows.numbers.next(), self.flows.clock.now());
         flows.sent(flow, transmission);
         drop(flows);
         self.send(socket, target.address, octets)
@@ -86,12 +106,12 @@ impl Udp {
 
     /// See [`UdpFlows::keep`].
     pub(super) fn keep_flow(&self, flow: FlowId) {
-        lock(&self.flows).keep(flow);
+        self.flows.lock().keep(flow);
     }
 
     /// See [`UdpFlows::release`].
     pub(super) fn release_flow(&self, flow: FlowId) {
-        lock(&self.flows).release(flow);
+        self.flows.lock().release(flow);
     }
 
     /// The machine's addresses have changed.
@@ -155,8 +175,7 @@ struct Receiver {
     index: SocketIndex,
     local: SocketAddr,
     socket: Arc<UdpSocket>,
-    flows: Arc<Mutex<UdpFlows>>,
-    clock: Clock,
+    flows: Arc<SharedFlows>,
     reports: mpsc::Sender<Report>,
     counters: Arc<Counters>,
 }
@@ -195,7 +214,7 @@ impl Receiver {
     }
 
     fn take(&self, octets: &[u8], remote: SocketAddr) {
-        let flow = match lock(&self.flows).received(self.index, remote, self.clock.now()) {
+        let flow = match self.flows.received(self.index, remote) {
             Verdict::Flow(flow) => flow,
             Verdict::TooFast | Verdict::TooMany => return self.counters.drop_one(),
         };
@@ -216,14 +235,10 @@ impl Receiver {
         while let Ok(refused) = next() {
             let Some(remote) = refused else { continue };
             tracing::debug!(%remote, "nobody takes datagrams there");
-            let transmission = lock(&self.flows).refused(self.index, remote);
+            let transmission = self.flows.lock().refused(self.index, remote);
             if let Some(transmission) = transmission {
                 let _ = self.reports.try_send(Report::NotSent(transmission));
             }
         }
     }
-}
-
-fn lock(flows: &Mutex<UdpFlows>) -> MutexGuard<'_, UdpFlows> {
-    flows.lock().unwrap_or_else(PoisonError::into_inner)
 }

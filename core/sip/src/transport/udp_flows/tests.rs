@@ -1,0 +1,124 @@
+use super::{MOST, NEW_A_SECOND, SocketIndex, UdpFlows, Verdict};
+use crate::transport::{FlowId, TransmissionId};
+use core::cell::Cell;
+use core::time::Duration;
+use offhook_clock::Time;
+use std::net::SocketAddr;
+
+fn peer(number: u32) -> SocketAddr {
+    SocketAddr::new(core::net::Ipv4Addr::from_bits(number).into(), 5_060)
+}
+
+/// Flows that are numbered in the order of their beginning.
+struct Flows {
+    inner: UdpFlows,
+    last: Cell<u64>,
+}
+
+impl Flows {
+    fn new(now: Time) -> Self {
+        Self { inner: UdpFlows::new(10, now), last: Cell::new(0) }
+    }
+
+    fn received(&mut self, socket: SocketIndex, remote: SocketAddr, now: Time) -> Verdict {
+        let last = &self.last;
+        self.inner.received(socket, remote, || FlowId(last.replace(last.get() + 1)), now)
+    }
+
+    fn toward(&mut self, socket: SocketIndex, remote: SocketAddr, now: Time) -> FlowId {
+        let last = &self.last;
+        self.inner.toward(socket, remote, || FlowId(last.replace(last.get() + 1)), now)
+    }
+}
+
+fn flow(verdict: Verdict) -> FlowId {
+    let Verdict::Flow(flow) = verdict else { panic!("{verdict:?}") };
+    flow
+}
+
+#[test]
+fn a_peer_keeps_its_flow_and_has_one_on_each_socket() {
+    let now = Time::EPOCH;
+    let mut flows = Flows::new(now);
+    let first = flow(flows.received(0, peer(1), now));
+    assert_eq!(flow(flows.received(0, peer(1), now)), first);
+    assert_eq!(flows.toward(0, peer(1), now), first);
+    let other_socket = flow(flows.received(1, peer(1), now));
+    let other_peer = flows.toward(0, peer(2), now);
+    assert!(first != other_socket && first != other_peer && other_socket != other_peer);
+    assert_eq!(flows.inner.peer(other_socket), Some((1, peer(1))));
+    assert_eq!(flows.inner.peer(FlowId(99)), None);
+}
+
+#[test]
+fn who_sends_too_much_is_not_heard_and_others_are() {
+    let now = Time::EPOCH;
+    let mut flows = Flows::new(now);
+    let heard = (0..100).filter(|_| flows.received(0, peer(1), now) != Verdict::TooFast).count();
+    assert_eq!(heard, 10);
+    assert!(matches!(flows.received(0, peer(2), now), Verdict::Flow(_)));
+    assert!(matches!(flows.received(0, peer(1), now + Duration::from_millis(200)), Verdict::Flow(_)));
+}
+
+#[test]
+fn a_flood_from_forged_addresses_pushes_nobody_out_who_speaks_now_and_then() {
+    let mut now = Time::EPOCH;
+    let mut flows = Flows::new(now);
+    let phone = flow(flows.received(0, peer(0), now));
+    let server = flows.toward(0, peer(1), now);
+    let mut taken = 0;
+    let mut number = 2;
+    for second in 0..100 {
+        for _ in 0..2 * NEW_A_SECOND {
+            number += 1;
+            taken += u32::from(flows.received(0, peer(number), now) != Verdict::TooMany);
+        }
+        now = now + Duration::from_secs(1);
+        if second % 30 == 0 {
+            assert_eq!(flow(flows.received(0, peer(0), now)), phone);
+            assert_eq!(flow(flows.received(0, peer(1), now)), server);
+        }
+    }
+    assert!(taken <= 101 * NEW_A_SECOND && taken as usize > MOST, "{taken}");
+    assert!(flows.inner.flows.len() <= MOST && flows.inner.by_peer.len() == flows.inner.by_use.len());
+    assert_eq!(flow(flows.received(0, peer(0), now)), phone);
+}
+
+#[test]
+fn flows_that_phones_depend_on_survive_a_flood() {
+    let mut now = Time::EPOCH;
+    let mut flows = Flows::new(now);
+    let phone = flow(flows.received(0, peer(0), now));
+    // Two bindings, or a binding and a call.
+    flows.inner.keep(phone);
+    flows.inner.keep(phone);
+    flows.inner.release(phone);
+    let mut flood = |flows: &mut Flows, first: u32| {
+        for number in first..first + u32::try_from(MOST).unwrap() + 10 {
+            now = now + Duration::from_millis(1);
+            let _ = flows.received(0, peer(number), now);
+        }
+    };
+    flood(&mut flows, 1);
+    assert_eq!(flows.inner.peer(phone), Some((0, peer(0))));
+    assert_eq!((flows.inner.by_use.len(), flows.inner.flows.len()), (MOST, MOST + 1));
+    flows.inner.release(phone);
+    assert_eq!(flows.inner.peer(phone), Some((0, peer(0))), "it was used just now");
+    flood(&mut flows, 100_000);
+    assert_eq!(flows.inner.peer(phone), None);
+    assert_eq!((flows.inner.by_use.len(), flows.inner.flows.len(), flows.inner.by_peer.len()), (MOST, MOST, MOST));
+    flows.inner.keep(phone);
+    flows.inner.release(phone);
+}
+
+#[test]
+fn what_was_sent_last_is_what_the_network_refuses() {
+    let now = Time::EPOCH;
+    let mut flows = Flows::new(now);
+    let server = flows.toward(0, peer(1), now);
+    flows.inner.sent(server, TransmissionId(1));
+    flows.inner.sent(server, TransmissionId(2));
+    assert_eq!(flows.inner.refused(1, peer(1)), None);
+    assert_eq!(flows.inner.refused(0, peer(1)), Some(TransmissionId(2)));
+    assert_eq!(flows.inner.refused(0, peer(1)), None);
+}
