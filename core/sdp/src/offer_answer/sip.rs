@@ -300,7 +300,7 @@ fn stream_of_offer(offered: &Section, answer: &Section) -> Section {
     }
 }
 
-/// How the media sent by one endpoint are delivered to another.
+/// Delivery of the media sent by one endpoint to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sending {
     /// The receiver accepts the sender's first codec.
