@@ -1,5 +1,5 @@
-// Bundles the page into dist/: index.html, style.css, phone.js, and beside it the WebAssembly core, where `offhook/slim` expects
-// it: at `new URL("offhook_bg.wasm", import.meta.url)`.
+// Bundles the page into dist/: index.html, style.css, phone.js and the WebAssembly core, which `offhook/slim` fetches from
+// `new URL("offhook_bg.wasm", import.meta.url)`.
 import { build } from "esbuild";
 import { copyFile, mkdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";

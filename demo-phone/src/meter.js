@@ -1,48 +1,48 @@
-// Level meters over the streams that the SDK's video elements play.
+// Level meters of the streams in the SDK's video elements.
 
 const FLOOR_DB = -60;
 const EVERY_MS = 100;
 
 /**
- * Shows the level of whatever the element in `display` plays.
- * @param {HTMLElement} display where the SDK puts its video element
+ * Shows the level of the stream that the element in `display` plays.
+ * @param {HTMLElement} display the parent of the SDK's video element
  * @param {HTMLElement} meter an element of role meter
- * @param {() => boolean} silenced whether the stream is to be shown as silent whatever is in it
+ * @param {() => boolean} silenced whether to show silence regardless of the stream
  */
 export function watchLevel(display, meter, silenced = () => false) {
-  let heard = null;
-  let listening = null;
+  let current = null;
+  let analysis = null;
 
-  const listen = (stream) => {
-    listening?.source.disconnect();
-    listening = null;
-    heard = stream;
+  const analyze = (stream) => {
+    analysis?.source.disconnect();
+    analysis = null;
+    current = stream;
     if (!stream || stream.getAudioTracks().length === 0) return;
     const context = audioContext();
     const source = context.createMediaStreamSource(stream);
     const analyser = context.createAnalyser();
     analyser.fftSize = 2048;
     source.connect(analyser);
-    listening = { source, analyser, samples: new Float32Array(analyser.fftSize) };
+    analysis = { source, analyser, samples: new Float32Array(analyser.fftSize) };
   };
 
   setInterval(() => {
     const stream = display.querySelector("video")?.srcObject ?? null;
     const live = stream && stream.getAudioTracks().some((track) => track.readyState === "live") ? stream : null;
-    if (live !== heard) listen(live);
-    show(meter, listening && !silenced() ? loudness(listening) : FLOOR_DB);
+    if (live !== current) analyze(live);
+    show(meter, analysis && !silenced() ? loudness(analysis) : FLOOR_DB);
   }, EVERY_MS);
 }
 
 let shared;
-/** One context for both meters; made inside a call, after the click that started it. */
+/** Returns the context of both meters. It is created during a call, after the user gesture that started it. */
 function audioContext() {
   shared ??= new AudioContext();
   if (shared.state === "suspended") shared.resume();
   return shared;
 }
 
-/** dBFS, root mean square. */
+/** Returns the root mean square level in dBFS. */
 function loudness({ analyser, samples }) {
   analyser.getFloatTimeDomainData(samples);
   let squares = 0;

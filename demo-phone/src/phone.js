@@ -1,4 +1,4 @@
-// The phone page: fields in, SDK calls out, events shown. What a call is and does is the SDK's business.
+// The phone page: connects form fields and buttons to the SDK and shows its events.
 import { constants, createSession, init } from "offhook/slim";
 import { watchLevel } from "./meter.js";
 
@@ -7,9 +7,9 @@ const $ = (id) => document.getElementById(id);
 const value = (id) => $(id).value.trim();
 
 let session = null;
-let call = null; // the one call on this page, ringing or established
+let call = null; // the only call of this page, ringing or established
 let muted = false;
-let heldThere = false; // the other side holds
+let remoteHold = false; // the peer has put the call on hold
 
 const SESSION_WORDS = {
   [SESSION_STATUS.PENDING]: "Connecting…",
@@ -44,7 +44,7 @@ function connect(options) {
     .on(ESTABLISHED, (_, user) => {
       $("authToken").value = user?.authToken ?? "";
       $("demoBanner").hidden = user?.demo !== true;
-      // A token's session is registered or not as it was before; it may call in either case.
+      // A resumed session keeps its registration state; it may place calls in either case.
       showSession(registers && options.authToken === undefined ? "connecting" : "ready", ESTABLISHED);
     })
     .on(REGISTERED, () => showSession("ready", REGISTERED))
@@ -70,7 +70,7 @@ function sipOptions() {
 function closed(which, status) {
   if (which !== session) return;
   session = null;
-  // The SDK tells a session's calls nothing when it closes; hanging up releases the microphone.
+  // The SDK emits no call events when a session closes; hanging up releases the microphone.
   const left = call;
   call = null;
   left?.hangup();
@@ -119,7 +119,7 @@ function dial() {
 function ring(inbound) {
   follow(inbound);
   if (call) {
-    // One call on this page: another is turned down as soon as it rings, and named.
+    // The page supports one call: another one is rejected as soon as it rings, and its caller is shown.
     inbound.on(CALL_STATUS.RING, () => inbound.hangup());
     $("endReason").textContent = `${inbound.caller()} called meanwhile.`;
     return;
@@ -128,14 +128,14 @@ function ring(inbound) {
   $("incomingText").textContent = `You have a new call from ${inbound.caller()}`;
   $("incoming").hidden = false;
   showCall();
-  // Connect is far below with the SIP fields open, and the page still scrolled to it.
+  // The page may still be scrolled down to the SIP fields.
   $("incoming").scrollIntoView({ block: "center" });
 }
 
 function take(taken) {
   call = taken;
   muted = false;
-  heldThere = false;
+  remoteHold = false;
   $("endReason").textContent = "";
   $("displays").classList.toggle("sound-only", !$("video").checked);
 }
@@ -147,7 +147,7 @@ function follow(followed) {
   });
   followed.on(CALL_EVENT.REMOTE_HOLD, (_, held) => {
     if (followed !== call) return;
-    heldThere = held;
+    remoteHold = held;
     showCallStatus(call.status());
   });
   followed.on(CALL_EVENT.TRANSFER, (_, status) => {
@@ -190,10 +190,10 @@ function answer() {
 function showCallStatus(status, reason = "") {
   $("callStatus").textContent = CALL_WORDS[status] ?? status;
   $("callStatus").dataset.status = status;
-  $("endReason").textContent = reason || (call && heldThere ? "– on hold by the other side" : "");
+  $("endReason").textContent = reason || (call && remoteHold ? "– on hold by the other side" : "");
 }
 
-/** Which way the media go: worth knowing only while there are any. */
+/** Shows the media path of an established call. */
 function showPath() {
   const status = call?.status();
   const path = status === CALL_STATUS.ESTABLISHED || status === CALL_STATUS.HOLD ? call.getMediaPath() : "";
@@ -201,7 +201,7 @@ function showPath() {
   $("mediaPath").textContent = { relay: "through the relay", direct: "directly, browser to browser" }[path] ?? "";
 }
 
-/** Every control as session and call are now. */
+/** Updates all controls for the state of session and call. */
 function showCall() {
   const focused = document.activeElement;
   const status = call?.status();
@@ -224,13 +224,13 @@ function showCall() {
   showPath();
   for (const key of $("dtmf").children) key.disabled = !talking;
   if (!call) $("displays").classList.add("sound-only");
-  // A control that went away under the keyboard's hand gives the focus to the next sensible one.
+  // If the focused control was hidden, the focus moves to the call button.
   if (focused && focused !== document.body && !focused.checkVisibility?.()) $("callBtn").focus();
 }
 
 // --- wiring ---
 
-/** An error of the SDK is the user's to read. */
+/** Returns an event handler that shows exceptions of the SDK to the user. */
 const guarded = (act) => (event) => {
   event?.preventDefault();
   try {
@@ -240,15 +240,15 @@ const guarded = (act) => (event) => {
   }
 };
 
-/** The SDK, once its WASM has come. */
+/** Settles when the WebAssembly core is loaded. */
 const ready = init();
-let waits = false;
-/** Who is quicker than that waits for it; what they do meanwhile does not count. */
+let waiting = false;
+/** Returns an event handler that waits for the core. Further events are ignored meanwhile. */
 const whenReady = (act) => (event) => {
   event.preventDefault();
-  if (waits) return;
-  waits = true;
-  ready.then(guarded(act), () => {}).finally(() => { waits = false; });
+  if (waiting) return;
+  waiting = true;
+  ready.then(guarded(act), () => {}).finally(() => { waiting = false; });
 };
 
 for (const digit of "123456789*0#") {

@@ -1,12 +1,12 @@
-// Limits of the video bitrate, in kbit/s (contract section 4.1).
+// Limits of the video bitrate.
 
-/** Limits of the video bitrate; zero or nothing is no limit. */
+/** Limits of the video bitrate in kilobits per second; zero or undefined for no limit. */
 export interface Bitrates {
   minBitrate?: number;
   maxBitrate?: number;
 }
 
-/** Writes the limits into the relay's description, where Chromium and Safari read them for H264 and VP8. */
+/** Adds the limits to the relay's description; Chromium and Safari apply them to H264 and VP8. */
 export function limitInSdp(sdp: string, { minBitrate, maxBitrate }: Bitrates): string {
   const limits: string[] = [];
   if (minBitrate) limits.push(`x-google-min-bitrate=${minBitrate}`);
@@ -22,7 +22,7 @@ export function limitInSdp(sdp: string, { minBitrate, maxBitrate }: Bitrates): s
   return sdp;
 }
 
-/** Limits what the connection sends; for browsers that read nothing in the description. */
+/** Limits the bitrate of the senders, for browsers that ignore the limits in the description. */
 export async function limitSenders(connection: RTCPeerConnection, { maxBitrate }: Bitrates): Promise<void> {
   for (const sender of maxBitrate ? connection.getSenders() : []) {
     if (sender.track?.kind !== "video") continue;

@@ -1,4 +1,4 @@
-// The local and the remote element of a connected call (contract section 4.8).
+// The local and the remote video element of a connected call.
 
 import { LocalMedia, type Kind, type LocalContext } from "./local-media.js";
 import { LOCAL, REMOTE, cached, createElement, stop, streamOf, type Display } from "./media.js";
@@ -7,7 +7,7 @@ import { LOCAL, REMOTE, cached, createElement, stop, streamOf, type Display } fr
 export interface ElementOptions {
   controls: boolean;
   sink: string | undefined;
-  /** Reports that the browser refuses sound, or plays it again. */
+  /** Called when the browser blocks sound (`true`), and when it plays sound again (`false`). */
   soundBlocked(blocked: boolean): void;
 }
 
@@ -62,7 +62,7 @@ export class CallMedia {
     video.srcObject = stream;
   }
 
-  /** Without a user gesture sound is refused and the element paused (HTML, "allowed to play"); muted it may play. */
+  /** Plays muted: without a user gesture, the browser refuses sound and pauses the element (HTML, "allowed to play"). */
   #playSilently(): void {
     if (this.#closed) return;
     this.remote.muted = true;
@@ -80,7 +80,7 @@ export class CallMedia {
     this.#options.soundBlocked(blocked);
   }
 
-  /** Plays with sound, which the browser allows from a user gesture. */
+  /** Plays with sound, which the browser permits in a handler of a user gesture. */
   async resumeSound(): Promise<boolean> {
     const video = this.remote;
     if (this.#closed) return false;
@@ -95,7 +95,7 @@ export class CallMedia {
     this.#closed = true;
     if (this.#blocked) this.#block(false);
     stop(this.remote);
-    // The element stays in the page, and its handlers would keep the call alive.
+    // The element stays in the page, and its handlers would prevent garbage collection of the call.
     [this.remote.onloadedmetadata, this.remote.onpause] = [null, null];
     this.remote.id += REMOTE;
     if (!this.local) return;

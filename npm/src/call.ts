@@ -1,4 +1,4 @@
-// A call, as a page sees it. What happens when is decided by the core; here are handlers, elements and options.
+// The call object of the API: handlers, elements and options. The core makes the decisions.
 
 import { limitInSdp, limitSenders, type Bitrates } from "./bitrate.js";
 import { Browser } from "./browser.js";
@@ -23,13 +23,13 @@ export interface AnswerOptions {
   /** The element in which the `<video>` element of the peer's media is created. */
   remoteVideoDisplay: HTMLElement;
   /**
-   * What is captured. By default: for outgoing calls that of `init`, for `answer` microphone and camera. Video is captured only
-   * if the peer's description has video.
+   * The media to capture. The default is that of `init` for outgoing calls, and microphone and camera for `answer`. Video is captured
+   * only if the peer's description has video.
    */
   constraints?: Constraints;
   /**
-   * Names of codecs that are removed from the description that is sent, separated by commas; each is a regular expression without
-   * regard to case.
+   * Names of codecs that are removed from the description sent to the relay, separated by commas. Each is a case-insensitive regular
+   * expression.
    */
   stripCodecs?: string;
   /** Rewrites the relay's description before the browser receives it. */
@@ -54,7 +54,7 @@ export interface CallOptions extends Partial<AnswerOptions> {
   custom?: unknown;
   /** Of no effect: the media provider is always WebRTC. */
   mediaProvider?: string;
-  /** Keeps the capture after the call, for the next one. */
+  /** Keeps the captured media after the call, for the next one. */
   cacheLocalResources?: boolean;
   /** Shows the controls of the `<video>` elements; `false` by default. */
   useControls?: boolean;
@@ -80,7 +80,7 @@ export type CallStatus = keyof typeof CALL_STATUS;
 /** The path of the media: through the relay, or directly between the browsers. */
 export type MediaPath = "relay" | "direct";
 
-/** What a call needs of its session. */
+/** The interface of the session that a call uses. */
 export interface CallContext {
   login(): string | undefined;
   configuration: RTCConfiguration;
@@ -98,13 +98,13 @@ export class Call {
   #handlers = new Handlers();
   /** Abandons the pending capture. */
   #request = new AbortController();
-  /** What was captured for this call, until it is connected. */
+  /** The element with the captured media, until the call is connected. */
   #captured: HTMLVideoElement | undefined;
   #normalized: Constraints = {};
   #media: CallMedia | undefined;
   #muted = { audio: false, video: false };
   #connection: RTCPeerConnection | undefined;
-  /** The media are closed, whatever the status says: the session may be lost. */
+  /** The media are closed. The status may still be that of an active call, if the session was lost. */
   #over = false;
   #sink: string | undefined;
   #path: MediaPath = "relay";
@@ -164,7 +164,7 @@ export class Call {
    * @throws Error "Invalid call state" unless the call is NEW or RING.
    */
   answer(options: AnswerOptions): void;
-  /** The same, as earlier versions of the API have it. */
+  /** Captures media and answers an incoming call; the signature of earlier versions of the API. */
   answer(localVideoDisplay: HTMLElement, remoteVideoDisplay: HTMLElement): void;
   answer(given: AnswerOptions | HTMLElement, remoteVideoDisplay?: HTMLElement): void {
     const options = given instanceof Element ? ({ localVideoDisplay: given, remoteVideoDisplay } as AnswerOptions) : given;
@@ -174,7 +174,7 @@ export class Call {
     try {
       this.#core.answer();
     } catch (error) {
-      // The options of a refused answer are not those of the call.
+      // The options of a refused answer have no effect.
       this.#answer = before;
       throw error;
     }
@@ -191,7 +191,7 @@ export class Call {
     this.#core.hold(false);
   }
 
-  /** Puts the call on hold in order to consult somebody before `transfer`. */
+  /** Puts the call on hold before an attended `transfer`. */
   holdForTransfer(): void {
     this.#core.hold(true);
   }
@@ -243,12 +243,12 @@ export class Call {
     return this.#options.visibleName || this.#context.login();
   }
 
-  /** `"Local error"` when the media failed in the browser. */
+  /** `"Local error"` if the media failed in the browser. */
   getInfo(): string | undefined {
     return this.#core.info();
   }
 
-  /** The text of the browser's exception, when the media failed: no microphone, or no peer connection. */
+  /** The text of the browser's exception if the media failed: no microphone, or no peer connection. */
   getErrorInfo(): string | undefined {
     return this.#core.errorInfo();
   }
@@ -285,22 +285,22 @@ export class Call {
     this.#mute("audio", true);
   }
 
-  /** Undoes `muteAudio`. */
+  /** Unmutes the microphone after `muteAudio`. */
   unmuteAudio(): void {
     this.#mute("audio", false);
   }
 
-  /** Sends black frames in the place of the camera's. Before there is one, the call will start so. */
+  /** Sends black frames in place of those of the camera. Before there is a camera, the call will start muted. */
   muteVideo(): void {
     this.#mute("video", true);
   }
 
-  /** Undoes `muteVideo`. */
+  /** Unmutes the camera after `muteVideo`. */
   unmuteVideo(): void {
     this.#mute("video", false);
   }
 
-  /** Whether no sound is sent, or will be: muted, no microphone in use, or the call is over. */
+  /** Whether no sound is sent or will be sent: the microphone is muted or not in use, or the call has ended. */
   isAudioMuted(): boolean {
     return this.#isMuted("audio");
   }
@@ -377,8 +377,10 @@ export class Call {
   }
 
   /**
-   * Plays the far end's sound after `SOUND_BLOCKED`: to be called from a user gesture, such as a click. Resolves with
-   * whether the browser plays it. The first click or key on the page does the same.
+   * Plays the peer's sound after SOUND_BLOCKED; to be called in a handler of a user gesture, such as a click. The first click or key
+   * press on the page has the same effect.
+   *
+   * @returns a promise of whether the browser plays sound.
    */
   resumeSound(): Promise<boolean> {
     return this.#media?.resumeSound() ?? Promise.resolve(false);
@@ -525,5 +527,5 @@ export class Call {
 }
 const readsLimitsInSdp = (): boolean => Browser.isChrome() || Browser.isSafariWebRTC();
 
-/** The error of a call that nobody described. */
+/** The error text of `createCall` without options. */
 export const NO_OPTIONS = ERROR_INFO.OPTIONS_MUST_BE_PROVIDED;

@@ -4,7 +4,7 @@
 export const SESSION_STATUS = Object.freeze({
   /** The WebSocket is open; the relay has not accepted the session yet. */
   CONNECTED: "CONNECTED",
-  /** The relay accepted the session: calls can be made. The second argument of the handler is {@link UserData}. */
+  /** The relay accepted the session: calls can be placed. The second argument of the handler is {@link UserData}. */
   ESTABLISHED: "ESTABLISHED",
   /** The WebSocket was closed. Final. */
   DISCONNECTED: "DISCONNECTED",
@@ -23,17 +23,17 @@ export const SESSION_STATUS = Object.freeze({
   SEND_DATA_STATUS: "SEND_DATA_STATUS",
   /** The WebSocket is being opened. The first status; never fired. */
   PENDING: "PENDING",
-  /** The login is registered (RFC 3261, section 10): calls can come in. */
+  /** The login is registered (RFC 3261, section 10) and can be called. */
   REGISTERED: "REGISTERED",
   /** Never fired. */
   UNREGISTERED: "UNREGISTERED",
-  /** Event: a call came in. The handler's argument is the {@link Call}, in the status NEW. */
+  /** Event: an incoming call. The handler's argument is the {@link Call}, with the status NEW. */
   INCOMING_CALL: "INCOMING_CALL",
 } as const);
 
 /** Statuses and events of a call. */
 export const CALL_STATUS = Object.freeze({
-  /** Created by `createCall`, or came in. The first status; never fired. */
+  /** Created by `createCall`, or incoming. The first status; never fired. */
   NEW: "NEW",
   /** Outgoing: the callee is alerted (180 Ringing, RFC 3261, section 21.1.2). Incoming: the call can be shown to the user. */
   RING: "RING",
@@ -130,7 +130,7 @@ export const TRANSPORT_TYPE = Object.freeze({
 
 /** A constant of streams, which are not supported; present because pages read it when they load. */
 export const CONNECTION_QUALITY = Object.freeze({
-  /** No loss worth mentioning. */
+  /** Negligible loss. */
   PERFECT: "PERFECT",
   /** Some loss. */
   GOOD: "GOOD",

@@ -1,4 +1,4 @@
-// The WebAssembly core: loaded once, by `init`.
+// Loads the WebAssembly core, once, on behalf of `init`.
 
 import * as core from "../pkg/offhook_sdk_wasm.js";
 import type { CoreSource } from "./sdk.js";
@@ -12,13 +12,13 @@ let state: "waiting" | "ready" | Error = "waiting";
 let loading: Promise<void> | undefined;
 const waiting: Waiting[] = [];
 
-/** Instantiates the core from `source`, once. A failed attempt rejects, and the next call tries again. */
+/** Instantiates the core from `source`, once. If that fails, the promise is rejected and the next call tries again. */
 export function load(source: () => CoreSource): Promise<void> {
   loading ??= instantiate(source());
   return loading;
 }
 
-/** The same, but before it returns, unless the browser compiles a module of this size only asynchronously. */
+/** Instantiates the core synchronously, unless the browser compiles a module of this size only asynchronously. */
 export function loadNow(bytes: () => BufferSource): Promise<void> {
   if (state === "ready" || loading) return load(bytes);
   const module = bytes();
@@ -48,14 +48,17 @@ function started(): void {
   for (const { ready } of waiting.splice(0)) ready();
 }
 
-/** Calls `ready` now, or when the core is instantiated; calls `failed`, never at once, if it cannot be. */
+/** Calls `ready` when the core is instantiated, synchronously if it is already, or `failed`, asynchronously, if that fails. */
 export function whenReady(ready: () => void, failed: (error: Error) => void): void {
   if (state === "ready") ready();
   else if (state === "waiting" || loading) waiting.push({ ready, failed });
   else setTimeout(failed, 0, state);
 }
 
-/** Each browser has its own text for a policy that forbids WebAssembly (CSP Level 3, section 4.5). */
+/**
+ * Returns an error that explains the failure. Browsers have different texts for a Content Security Policy that forbids WebAssembly
+ * (CSP Level 3, section 4.5).
+ */
 function explained(cause: unknown, source: CoreSource): Error {
   const text = cause instanceof Error ? cause.message : String(cause);
   const policy = /content security policy|\bcsp\b|unsafe-eval/i.test(text);

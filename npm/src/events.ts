@@ -6,14 +6,14 @@ import { ERROR_INFO } from "./constants.js";
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 export type Handler = (...values: any[]) => void;
 
-/** Throws what a handler threw where it harms nobody: as an uncaught error of its own. */
+/** Reports an exception of a handler as an uncaught error, so that it does not interrupt the SDK. */
 export function report(error: unknown): void {
   setTimeout(() => {
     throw error;
   });
 }
 
-/** One handler per event; the last one wins. */
+/** Event handlers, one per event; a later one replaces an earlier one. */
 export class Handlers {
   #handlers = new Map<string, Handler>();
 
@@ -36,12 +36,12 @@ export class Handlers {
   }
 }
 
-/** An error that says what is missing. */
+/** Returns the error for a method that is not supported. */
 export function missing(method: string): Error {
   return new Error(`${method} is not supported by this version of Offhook`);
 }
 
-/** A UUID; on plain http there is no `randomUUID`. */
+/** Returns a random UUID. `randomUUID` does not exist on a page from plain http. */
 export function uuid(): string {
   if (crypto.randomUUID) return crypto.randomUUID();
   const bytes = crypto.getRandomValues(new Uint8Array(16));

@@ -6,25 +6,25 @@ import { getMediaDevices, type Constraints } from "./media.js";
 /** A medium. */
 export type Kind = "audio" | "video";
 
-/** Which media are muted. This is state of the call, not of a track: it exists before the first track. */
+/** The mute state per medium. It belongs to the call, not to a track, and exists before the first track. */
 export type Muted = Record<Kind, boolean>;
 
-/** What happened to the microphone or camera of a call. */
+/** A change of the microphone or camera of a call. */
 export interface DeviceChange {
-  /** Which of the two. */
+  /** Microphone (`audio`) or camera (`video`). */
   kind: Kind;
-  /** `lost`: unplugged, switched off or revoked. `replaced`: the call sends the device of this label. */
+  /** `lost`: unplugged, switched off or revoked. `replaced`: the call sends the device with this label. */
   state: "lost" | "replaced";
-  /** The name of the device that was lost, or of the one that took its place. */
+  /** The name of the device that was lost, or of its replacement. */
   label: string;
 }
 
-/** What the tracks need of their call. */
+/** The interface of the call that the tracks use. */
 export interface LocalContext {
   muted: Muted;
   constraints: Constraints;
   contentHint: string;
-  /** Sends a track in the place of the one of its kind. */
+  /** Replaces the sent track of the same kind. */
   replace(track: MediaStreamTrack): Promise<unknown>;
   changed(change: DeviceChange): void;
 }
@@ -39,7 +39,7 @@ export class LocalMedia {
   /** The camera's track while the screen is shared. */
   #camera: MediaStreamTrack | undefined;
   #lost = new Set<Kind>();
-  /** A device was plugged in: it may replace the one that was lost. */
+  /** Tries to replace lost devices when a device is plugged in. */
   #plugged = (): void => this.#lost.forEach((kind) => void this.#recover(kind));
 
   constructor(stream: MediaStream, context: LocalContext) {
@@ -53,13 +53,13 @@ export class LocalMedia {
     return this.stream.getTracks().find((track) => track.kind === kind);
   }
 
-  /** Applies what was muted or unmuted. */
+  /** Applies the mute state to the track. */
   applyMute(kind: Kind): void {
     const track = this.track(kind);
     if (track) track.enabled = !this.#context.muted[kind];
   }
 
-  /** Sends the device of this id, or the next one; returns its id. */
+  /** Sends the device with this id, or the next one. Returns its id. */
   async switchDevice(kind: Kind, wanted?: string): Promise<string> {
     const devices = (await getMediaDevices(null, false, "input"))[kind];
     const track = this.track(kind);
@@ -71,7 +71,7 @@ export class LocalMedia {
     return id;
   }
 
-  /** Sends the screen in the place of the camera. */
+  /** Sends the screen in place of the camera. */
   async switchToScreen(): Promise<void> {
     if (this.#camera) return;
     const camera = this.track("video");
@@ -92,11 +92,11 @@ export class LocalMedia {
     else await this.#recover("video");
   }
 
-  /** Releases the tracks, or with `keep` only unmutes them. */
+  /** Stops the tracks; with `keep`, only unmutes them. */
   close(keep: boolean): void {
     this.#closed = true;
     navigator.mediaDevices?.removeEventListener?.("devicechange", this.#plugged);
-    if (this.#camera) letGo(this.#camera);
+    if (this.#camera) stopTrack(this.#camera);
     for (const track of this.stream.getTracks()) {
       track.onended = null;
       if (keep) track.enabled = true;
@@ -104,7 +104,7 @@ export class LocalMedia {
     }
   }
 
-  /** Whether the SDK captures this medium from a device: not a stream of the page, not the screen. */
+  /** Whether the SDK captures this medium from a device, as opposed to a custom stream or the screen. */
   #captures(kind: Kind): boolean {
     const { customStream, video } = this.#context.constraints;
     return !customStream && !(kind === "video" && typeof video === "object" && video.type === "screen");
@@ -115,7 +115,7 @@ export class LocalMedia {
     return typeof given === "object" ? { ...given } : {};
   }
 
-  /** Captures another device. Some systems require that the one in use is released first. */
+  /** Captures another device. On some systems, the one in use must be released first. */
   async #capture(kind: Kind, device: MediaTrackConstraints): Promise<MediaStreamTrack> {
     const { deviceId: _, groupId: __, ...settings } = this.#settings(kind);
     const wanted = { [kind]: { ...settings, ...device } };
@@ -139,13 +139,13 @@ export class LocalMedia {
     const old = this.track(track.kind as Kind);
     this.#take(track);
     if (!this.#closed) await this.#context.replace(track);
-    if (this.#closed) return letGo(track);
+    if (this.#closed) return stopTrack(track);
     if (old) this.stream.removeTrack(old);
     this.stream.addTrack(track);
-    if (old && old !== this.#camera) letGo(old);
+    if (old && old !== this.#camera) stopTrack(old);
   }
 
-  /** Prepares a track before any of it is sent. */
+  /** Prepares a track for sending. */
   #take(track: MediaStreamTrack): void {
     const kind = track.kind as Kind;
     if (this.#context.muted[kind]) track.enabled = false;
@@ -161,7 +161,7 @@ export class LocalMedia {
     if (this.#captures(kind)) void this.#recover(kind);
   }
 
-  /** Sends the default device, now or when one is plugged in. */
+  /** Sends the default device, immediately or when one is plugged in. */
   async #recover(kind: Kind): Promise<void> {
     this.#lost.add(kind);
     try {
@@ -169,13 +169,13 @@ export class LocalMedia {
       this.#lost.delete(kind);
       if (!this.#closed) this.#context.changed({ kind, state: "replaced", label });
     } catch {
-      // No device now; `devicechange` tries again.
+      // There is no device; the next `devicechange` event tries again.
     }
   }
 }
 
-/** Stops a track. Its handler would keep the call alive. */
-function letGo(track: MediaStreamTrack): void {
+/** Stops a track and removes its handler, which would prevent garbage collection of the call. */
+function stopTrack(track: MediaStreamTrack): void {
   track.onended = null;
   track.stop();
 }

@@ -1,4 +1,4 @@
-// Log lines: to the console or to the page's own logger, and on request to the relay.
+// Logging to the console or a custom logger, and on request to the relay.
 
 /** A level of log lines, from the most to the least severe. */
 export type LogLevel = "ERROR" | "WARN" | "INFO" | "DEBUG" | "TRACE";
@@ -42,7 +42,7 @@ export class Logger {
     this.init(options?.severity, options?.push, options?.customLogger, options?.enableLogs);
   }
 
-  /** Sets what is given and keeps the rest. */
+  /** Sets the options that are given and keeps the others. */
   init(level?: LogLevel, push?: boolean, custom?: CustomLogger | null, enabled?: boolean): void {
     if (level) this.#level = level;
     if (push !== undefined) this.#push = push;
@@ -105,7 +105,7 @@ export class Logger {
     const level = method.toUpperCase() as LogLevel;
     if (!this.#enabled || ORDER.indexOf(level) > ORDER.indexOf(this.#level)) return;
     const line = `${new Date().toISOString()} ${level} ${source} - ${String(text)}`;
-    // `console.trace` would print a stack.
+    // `console.trace` would print a stack trace.
     const write = this.#custom?.[method] ?? console[method === "trace" ? "debug" : method];
     write.call(this.#custom ?? console, line);
     if (this.#push && this.#send) this.#send(line + "\n");

@@ -1,39 +1,39 @@
-// Microphone, camera and the video elements that show them (contract sections 2.3 to 2.5 and 4.8).
+// Capture of microphone, camera and screen, and the video elements that show them.
 
 import { Browser } from "./browser.js";
 import { uuid } from "./events.js";
 import { explained, type Feature } from "./policy.js";
 
-/** Ends the id of a local element that no call uses. */
+/** The suffix of the id of a local element that is not in use. */
 export const LOCAL = "-LOCAL_CACHED_VIDEO";
-/** Ends the id of a remote element that no call uses. */
+/** The suffix of the id of a remote element that is not in use. */
 export const REMOTE = "-REMOTE_CACHED_VIDEO";
 
-/** Options of the video beside the constraints of the browser. */
+/** Video options in addition to the constraints of the browser. */
 export interface VideoOptions {
-  /** The least bitrate sent, in kilobits per second; Chromium and Safari alone. */
+  /** The minimum bitrate sent, in kilobits per second; Chromium and Safari only. */
   minBitrate?: number;
-  /** The greatest bitrate sent, in kilobits per second. */
+  /** The maximum bitrate sent, in kilobits per second. */
   maxBitrate?: number;
-  /** `"screen"` stands for the screen. */
+  /** `"screen"` selects the screen in place of the camera. */
   type?: string;
   /** Of no effect: no browser needs an extension to capture the screen. */
   withoutExtension?: boolean;
 }
 
-/** What is captured. */
+/** The media to capture. */
 export interface Constraints {
   /**
    * The microphone: `true`, or constraints (W3C Media Capture and Streams, `MediaTrackConstraints`). `outputId` is the device
-   * that plays the peer; `stereo` turns echo cancellation off.
+   * that plays the peer's sound; `stereo` disables echo cancellation.
    */
   audio?: boolean | (MediaTrackConstraints & { outputId?: string; stereo?: boolean });
   /**
-   * The camera in the same way; bitrates are in kilobits per second. Without both sizes, 320x240 pixels are requested. `type:
-   * "screen"` stands for the screen, which the user chooses.
+   * The camera: `true`, or constraints and options. Unless both width and height are given, 320x240 pixels are requested. `type:
+   * "screen"` selects the screen, which the user chooses.
    */
   video?: boolean | (MediaTrackConstraints & VideoOptions);
-  /** A stream to send. What is captured by `audio` and `video` is added to it. */
+  /** A stream to send. Tracks captured for `audio` and `video` are added to it. */
   customStream?: MediaStream;
 }
 
@@ -44,9 +44,9 @@ export type Display = HTMLElement & { mediaTrackConstraints?: Constraints };
 export interface Device {
   /** The `deviceId` (W3C Media Capture and Streams, `MediaDeviceInfo`). */
   id: string;
-  /** The name, or `microphone1` and so on until the page may use the microphone. */
+  /** The name, or `microphone1` etc. while the page has no permission to use the microphone. */
   label: string;
-  /** What it is. */
+  /** The type of the device. */
   type: "mic" | "speaker" | "camera";
 }
 
@@ -60,17 +60,17 @@ export interface DeviceList {
 
 const settings: { constraints: Constraints | undefined } = { constraints: undefined };
 
-/** Sets what is captured when nobody says. */
+/** Sets the default constraints. */
 export function setDefaultConstraints(constraints: Constraints | undefined): void {
   settings.constraints = constraints;
 }
 
-/** What is captured when nobody says. */
+/** Returns the default constraints: those of `init`, or the built-in ones. */
 export function defaultConstraints(): Constraints {
   return settings.constraints ?? builtInConstraints();
 }
 
-/** What is captured when neither the page nor `init` says. */
+/** Returns the built-in constraints. */
 export function builtInConstraints(): Constraints {
   return { audio: true, video: { ...defaultSize() } };
 }
@@ -81,7 +81,7 @@ function defaultSize(): MediaTrackConstraints {
     : { width: 320, height: 240 };
 }
 
-/** Safari takes a size only as bounds. */
+/** Converts a size to bounds, because Safari accepts no other form. */
 function bounds(size: ConstrainULong | undefined): ConstrainULong | undefined {
   return typeof size === "object" ? size : { min: Number(size), max: Number(size) };
 }
@@ -119,13 +119,13 @@ function normalize(given: Constraints): Constraints {
   return constraints;
 }
 
-/** The element of `display` that waits to be used again. */
+/** Returns the element of `display` that is not in use and can be reused. */
 export function cached(display: Display | undefined | null): HTMLVideoElement | undefined {
   const found = Array.from(display?.children ?? []).find((child) => child.id.includes(LOCAL) || child.id.includes(REMOTE));
   return found as HTMLVideoElement | undefined;
 }
 
-/** A muted element, which may play without a user gesture. */
+/** Creates a muted element, which may play without a user gesture. */
 export function createElement(controls = false): HTMLVideoElement {
   const video = document.createElement("video");
   video.muted = true;
@@ -137,7 +137,7 @@ export function createElement(controls = false): HTMLVideoElement {
   return video;
 }
 
-/** The stream that an element shows. */
+/** Returns the stream that an element shows. */
 export function streamOf(video: HTMLVideoElement | undefined): MediaStream | undefined {
   return video?.srcObject instanceof MediaStream ? video.srcObject : undefined;
 }
@@ -151,7 +151,7 @@ export function stop(video: HTMLVideoElement): void {
   video.srcObject = null;
 }
 
-/** Captures what `given` asks for and shows it in `display`. */
+/** Captures media according to `given` and shows them in `display`. */
 export async function getMediaAccess(
   given: Constraints | undefined | null, display: Display, _provider?: string | null, asTheyAre = false,
 ): Promise<HTMLElement> {
@@ -173,7 +173,7 @@ export async function captureInto(
   if (!constraints.audio && !constraints.video && !constraints.customStream) return undefined;
   const stream = await capture(constraints, signal);
   const free = cached(display);
-  // An element that has a stream by now shows the capture of another call.
+  // An element that has a stream by now is in use by another call.
   const video = free && !streamOf(free) ? free : display.appendChild(createElement());
   video.id = uuid() + LOCAL;
   video.muted = true;
@@ -182,7 +182,7 @@ export async function captureInto(
   return video;
 }
 
-/** Whether every medium asked for still runs: a track that has ended never comes back (Media Capture §4.3). */
+/** Whether every requested medium has a live track: a track that has ended cannot be restarted (Media Capture §4.3). */
 function hasLive(stream: MediaStream | undefined, wanted: Constraints): boolean {
   const live = (kind: string): boolean | undefined =>
     stream?.getTracks().some((track) => track.kind === kind && track.readyState === "live");
@@ -228,7 +228,7 @@ function featuresOf({ audio, video }: Constraints): Feature[] {
   return features;
 }
 
-/** The screen, with the microphone if that is asked for, too. */
+/** Captures the screen, and the microphone if requested. */
 async function captureScreen(
   video: Constraints["video"], audio: Constraints["audio"], signal?: AbortSignal,
 ): Promise<MediaStream> {
@@ -246,7 +246,7 @@ async function captureScreen(
   return stream;
 }
 
-/** Stops the capture shown in `display`. */
+/** Stops the captured media shown in `display`. */
 export function releaseLocalMedia(display: Display, _provider?: string | null): boolean {
   const video = cached(display);
   if (video) stop(video);
@@ -269,7 +269,7 @@ async function list(kind: "input" | "output" | "all"): Promise<DeviceList> {
   return devices;
 }
 
-/** Lists devices; with `labels` it asks for permission first, for the labels are secret without. */
+/** Lists devices. With `labels`, requests permission first, because browsers withhold the labels without it. */
 export async function getMediaDevices(
   _provider?: string | null, labels = false, kind: "input" | "output" | "all" = "input",
   wanted: { audio?: boolean; video?: boolean } = { audio: true, video: true },
@@ -285,7 +285,7 @@ export async function getMediaDevices(
   return devices;
 }
 
-/** Plays a video from a click, so that Safari lets later ones play. */
+/** Plays a video in a click handler, so that Safari permits later ones. */
 export async function playFirstVideo(display: Display, isLocal: boolean, src?: string, useControls = false): Promise<void> {
   if (cached(display)) return;
   const video = createElement(useControls);
@@ -300,7 +300,10 @@ export async function playFirstVideo(display: Display, isLocal: boolean, src?: s
   video.removeAttribute("src");
 }
 
-/** Rejects when a video that was refused once is suspended, too. A `suspend` alone says only that enough is loaded. */
+/**
+ * Returns a promise that is rejected if the video is suspended while it is paused or has no data. A `suspend` event alone only means
+ * that enough is loaded.
+ */
 function refusedByPowerSaving(video: HTMLVideoElement): Promise<never> {
   return new Promise((_, reject) => {
     video.onsuspend = () => {

@@ -7,7 +7,7 @@ import { Logger, type LoggerOptions } from "./logger.js";
 import * as media from "./media.js";
 import { Session, type SessionOptions } from "./session.js";
 
-/** The WebAssembly core, compiled or not, or where to fetch it. */
+/** The WebAssembly core, compiled or not, or the URL to fetch it from. */
 export type CoreSource = string | URL | Request | Response | BufferSource | WebAssembly.Module;
 
 /** Options of `init`. */
@@ -16,7 +16,10 @@ export interface InitOptions {
   mediaProvidersReadyCallback?: (providers: string[]) => void;
   /** Names of media providers; `["WebRTC"]` is the only useful value. */
   preferredMediaProviders?: string[];
-  /** What is captured if `createCall` or `getMediaAccess` has no constraints; microphone and a camera of 320x240 pixels by default. */
+  /**
+   * The media to capture if `createCall` or `getMediaAccess` has no constraints; by default the microphone, and the camera with 320x240
+   * pixels.
+   */
   constraints?: media.Constraints;
   /** Options of the logger of the module; `null` for no log lines. */
   logger?: LoggerOptions | null;
@@ -137,7 +140,7 @@ export function getMobileDevices(
 }
 
 /**
- * Captures microphone and camera and shows them in `display`. A capture with the same constraints that is already there is kept.
+ * Captures microphone and camera and shows them in `display`. Media already captured with the same constraints are kept.
  *
  * @returns a promise of `display`, rejected with the error of the browser: NotAllowedError, NotFoundError, NotReadableError and others
  *   (W3C Media Capture and Streams, `getUserMedia`).
@@ -149,9 +152,9 @@ export function getMediaAccess(...given: Parameters<typeof media.getMediaAccess>
 }
 
 /**
- * Stops the capture that is shown in `display`.
+ * Stops the captured media shown in `display`.
  *
- * @returns whether there was one.
+ * @returns whether there were any.
  * @throws Error "Flashphoner API is not initialized" before `init`.
  */
 export function releaseLocalMedia(display: HTMLElement, provider?: string | null): boolean {
@@ -193,7 +196,7 @@ export function isUsingTemasys(): boolean {
   return false;
 }
 
-/** Always `true`: screen sharing needs no extension any more. */
+/** Always `true`: browsers do not need an extension for screen sharing. */
 export const firefoxScreenSharingExtensionInstalled = true;
 
 const absent = (name: string) => (): never => {

@@ -8,7 +8,7 @@ import { Logger, type LoggerOptions } from "./logger.js";
 
 /** The account of a session at a SIP server, or at the relay itself. Servers are `host` or `host:port`. */
 export interface SipOptions {
-  /** The user part of the address of record, and the name under which others call this session. */
+  /** The user part of the address of record, and the name by which this session is called. */
   login?: string;
   /** The user name for authentication (RFC 3261, section 22); the login by default. */
   authenticationName?: string;
@@ -18,7 +18,7 @@ export interface SipOptions {
   domain?: string;
   /** The host to which requests are sent in place of the domain. */
   outboundProxy?: string;
-  /** A further proxy that requests are routed through (RFC 3261, section 16.12). */
+  /** An additional proxy that requests are routed through (RFC 3261, section 16.12). */
   proxy?: string;
   /** The port of the SIP server. Without it, the server is located by DNS (RFC 3263). */
   port?: string | number;
@@ -26,7 +26,7 @@ export interface SipOptions {
   registerRequired?: boolean;
 }
 
-/** Options of `createSession`. Times are milliseconds. */
+/** Options of `createSession`. Times are in milliseconds. */
 export interface SessionOptions {
   /** The URL of the relay: `wss://host:port`, or `ws://host:port` on a page that is not https. */
   urlServer: string;
@@ -66,7 +66,7 @@ export type SessionStatus = keyof typeof SESSION_STATUS;
 
 /** Data of an accepted session from the relay. */
 export interface UserData {
-  /** Takes this session over later, as `authToken` of `createSession`. */
+  /** The token for taking this session over later, as `authToken` of `createSession`. */
   authToken?: string;
   /** The login of the session. */
   sipLogin?: string;
@@ -75,7 +75,7 @@ export interface UserData {
   [field: string]: unknown;
 }
 
-/** What a session needs of the module. */
+/** The interface of the module that a session uses. */
 export interface SessionContext {
   providers: string[];
   clientInfo: () => unknown;
@@ -86,7 +86,7 @@ export interface SessionContext {
 
 type Settle = { resolve: (status: unknown) => void; reject: (status: unknown) => void };
 
-/** How long a load balancer may take. */
+/** Timeout of the request to a load balancer. */
 const BALANCER_MS = 5000;
 
 const SIP_FIELDS = {
@@ -108,10 +108,10 @@ export class Session {
   /** The session failed before a socket was opened. */
   #failed = false;
   #url: string;
-  /** Ends the wait for the core and the load balancer; the socket has a limit of its own. */
+  /** Limits the time for loading the core and for the load balancer; the socket has its own limit. */
   #deadline: ReturnType<typeof setTimeout> | undefined;
   #began = performance.now();
-  /** A Content Security Policy forbids the socket; the socket's own event does not say so (CSP Level 3 §6.1.2). */
+  /** A Content Security Policy forbids the socket. The socket's own error event has no reason (CSP Level 3, section 6.1.2). */
   #forbidden = false;
   #violation = ({ effectiveDirective, blockedURI }: SecurityPolicyViolationEvent): void => {
     if (effectiveDirective === "connect-src" && this.#url.startsWith(blockedURI)) this.#forbidden = true;
@@ -135,7 +135,7 @@ export class Session {
       try {
         this.#start();
       } catch (error) {
-        // An invalid URL is an exception of createSession, and an event if the core was not loaded by then.
+        // An invalid URL is an exception of createSession, or an event if the core was not loaded yet.
         if (constructing) throw error;
         this.#fail((error as Error).message);
       }
@@ -261,7 +261,7 @@ export class Session {
     return new Error(`${ERROR_INFO.INVALID_SESSION_STATE} ${this.status()}`);
   }
 
-  /** Opens the socket: at once, unless a load balancer is to be asked first. */
+  /** Opens the socket, after a request to the load balancer if there is one. */
   #start(): void {
     const { lbUrl } = this.#options;
     if (!lbUrl) return this.#open();

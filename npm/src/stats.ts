@@ -1,4 +1,4 @@
-// Statistics of a call, in the shape pages read (contract section 4.7).
+// Statistics of a call in the format of the API.
 
 import type { CallMedia } from "./call-media.js";
 
@@ -7,15 +7,15 @@ export type StreamStats = Partial<Record<"audio" | "video", Record<string, unkno
 
 /** Statistics of a call. */
 export interface CallStats {
-  /** What is sent. */
+  /** Statistics of the media sent. */
   outboundStream: StreamStats;
-  /** What is received. */
+  /** Statistics of the media received. */
   inboundStream: StreamStats;
   /** Estimates of the bandwidth, in bits per second (W3C WebRTC Statistics, RTCIceCandidatePairStats). */
   otherStats: unknown[] & {
-    /** What can be received, in bits per second. */
+    /** Available bandwidth for receiving, in bits per second. */
     availableIncomingBitrate?: number;
-    /** What can be sent, in bits per second. */
+    /** Available bandwidth for sending, in bits per second. */
     availableOutgoingBitrate?: number;
   };
 }
@@ -44,7 +44,7 @@ function summary(report: Report, sdp: string, element: HTMLVideoElement | undefi
   return out;
 }
 
-/** Asks the connection; `native` gives its reports by type. */
+/** Reads the statistics of the connection; with `native`, the browser's reports by type. */
 export async function readStats(
   connection: RTCPeerConnection, media: CallMedia | undefined, native: boolean,
 ): Promise<CallStats | Record<string, unknown[]>> {

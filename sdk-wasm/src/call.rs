@@ -1,9 +1,9 @@
-//! The driver of a call: its machine and its peer connection.
+//! Driver of a call: its state machine and its peer connection.
 
 use crate::browser::peer::Peer;
 use crate::browser::timer::now;
 use crate::browser::types::{MediaStream, MediaStreamTrack};
-use crate::direct::{Relayed, Way};
+use crate::direct::{DirectConnection, Relayed};
 use crate::page::CallPage;
 use crate::{sdp, session, wire};
 use core::cell::{Cell, RefCell};
@@ -18,23 +18,24 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 pub(crate) struct Driver {
     machine: RefCell<Machine>,
-    /// Held only while events or results are due: the page's side refers to the handle, which refers to this driver, and
-    /// no garbage collector sees a cycle that leads through WebAssembly.
+    /// Only present while events or results are pending: the TypeScript object refers to the handle, which refers to this
+    /// driver, and the garbage collector cannot free a reference cycle through WebAssembly.
     page: RefCell<Option<Rc<CallPage>>>,
-    /// Whether the session has the call.
+    /// Whether the call is in the list of the session.
     listed: Cell<bool>,
-    /// How many promises of the browser are awaited.
+    /// Number of pending promises.
     awaited: Cell<u32>,
     session: Option<Rc<session::Driver>>,
     peer: RefCell<Option<Peer>>,
-    /// What the page captured, and what arrives from the relay.
+    /// The captured stream.
     local: RefCell<Option<MediaStream>>,
+    /// The stream received from the relay.
     remote: RefCell<Option<MediaStream>>,
-    direct: Way,
+    direct: DirectConnection,
     this: Weak<Self>,
 }
 
-/// What the description is made for.
+/// The local description to create.
 enum Role {
     Offer,
     Answer(String),
@@ -51,20 +52,20 @@ impl Driver {
             peer: RefCell::default(),
             local: RefCell::default(),
             remote: RefCell::default(),
-            direct: Way::default(),
+            direct: DirectConnection::default(),
             this: this.clone(),
         })
     }
 
-    /// One input, and all that follows from it; what the machine refuses goes to the log.
+    /// Handles one input and performs all resulting outputs. A refused input is logged.
     pub(crate) fn act(&self, input: Input) {
-        if let Err(error) = self.ask(input) {
+        if let Err(error) = self.try_act(input) {
             self.fault(&error);
         }
     }
 
-    /// One input of the page, and all that follows from it.
-    fn ask(&self, input: Input) -> Result<(), JsValue> {
+    /// Handles one input of the application and performs all resulting outputs.
+    fn try_act(&self, input: Input) -> Result<(), JsValue> {
         self.machine.borrow_mut().handle_input(input, now());
         let outcome = loop {
             let output = self.machine.borrow_mut().poll_output();
@@ -97,7 +98,7 @@ impl Driver {
 
     fn perform(&self, output: Output) {
         match output {
-            // Taken by `ask`.
+            // Handled by `try_act`.
             Output::Refuse(_) => {}
             Output::Send(message) => {
                 if let Some(session) = &self.session {
@@ -148,7 +149,7 @@ impl Driver {
         }
     }
 
-    /// Awaits `result` and acts on it. The page's side stays attached meanwhile.
+    /// Awaits `result` and handles it as an input. `page` is kept until then.
     fn spawn(&self, result: impl Future<Output = Option<Input>> + 'static) {
         let Some(this) = self.this.upgrade() else { return };
         self.awaited.set(self.awaited.get() + 1);
@@ -183,12 +184,12 @@ impl Driver {
     }
 
     async fn describe(&self, role: Role) -> Result<Description, JsValue> {
-        // The page may have hung up since the media was granted.
+        // The application may have hung up since the media were granted.
         let page = self.page().filter(|_| self.machine.borrow().is_negotiating()).ok_or(JsValue::UNDEFINED)?;
         let this = self.this.clone();
         let peer = Peer::new(page.configuration(), move |stream| {
             let Some(this) = this.upgrade() else { return };
-            // A stream of the relay's that comes late is not played over the direct one.
+            // A late stream of the relay must not replace the direct one.
             if let Some(page) = this.page().filter(|_| !this.machine.borrow().is_direct()) {
                 page.play(&stream);
             }
@@ -201,12 +202,12 @@ impl Driver {
         self.local.replace(local);
         let options = JsFuture::from(page.details()).await?;
         let wants = |name| wire::field(&options, name) != JsValue::FALSE;
-        let made = match role {
+        let created = match role {
             Role::Offer => connection.offer(wants("receiveAudio"), wants("receiveVideo") && has_video).await?,
             Role::Answer(offer) => connection.answer(&page.remote_sdp(&offer)).await?,
         };
         Ok(Description {
-            sdp: strip(&made, wire::text(&options, "stripCodecs").as_deref()),
+            sdp: strip(&created, wire::text(&options, "stripCodecs").as_deref()),
             has_audio,
             has_video,
             local_media_info: wire::json(&wire::field(&options, "localMediaInfo")),
@@ -220,7 +221,8 @@ impl Driver {
         let this = self.this.clone();
         self.spawn(async move {
             let error = connection.set_remote(&sdp).await.err().filter(|_| !connection.is_closed())?;
-            // Without a description of the relay there is no media. A later one that is refused changes nothing (RFC 8829 §4.1.8.2).
+            // Without a remote description there are no media. If a later one fails, the previous one stays in effect
+            // (RFC 8829 §4.1.8.2).
             if !connection.has_remote() {
                 return Some(Input::MediaFailed(wire::reason(&error)));
             }
@@ -230,8 +232,8 @@ impl Driver {
     }
 }
 
-/// Removes the codecs the page named, each a case-insensitive regular expression.
-fn strip(made: &str, names: Option<&str>) -> String {
+/// Removes codecs from a description. `names` is a comma-separated list of case-insensitive regular expressions.
+fn strip(sdp: &str, names: Option<&str>) -> String {
     let patterns: Vec<RegExp> = names
         .unwrap_or_default()
         .split(',')
@@ -239,7 +241,7 @@ fn strip(made: &str, names: Option<&str>) -> String {
         .filter(|name| !name.is_empty())
         .map(|name| RegExp::new(name, "i"))
         .collect();
-    sdp::strip_codecs(made, |codec| patterns.iter().any(|pattern| pattern.test(codec)))
+    sdp::strip_codecs(sdp, |codec| patterns.iter().any(|pattern| pattern.test(codec)))
 }
 
 fn details(options: &JsValue) -> Details {
@@ -257,7 +259,7 @@ fn details(options: &JsValue) -> Details {
     }
 }
 
-/// A call, for the TypeScript side.
+/// The handle of a call for the TypeScript part.
 #[wasm_bindgen]
 pub struct Call {
     driver: Rc<Driver>,
@@ -271,45 +273,46 @@ impl Call {
 
 #[wasm_bindgen]
 impl Call {
-    /// Names the page's side. It is let go when the call is over; [`Self::hang_up`] after that takes it again.
+    /// Sets the TypeScript part. It is dropped when the call has ended, and must be set again before a later
+    /// [`Self::hang_up`].
     pub fn attach(&self, page: CallPage) {
         let before = self.driver.page.borrow_mut().replace(Rc::new(page));
         drop(before);
     }
 
-    /// The call's id.
+    /// Returns the call's identifier.
     #[must_use]
     pub fn id(&self) -> String {
         self.driver.machine.borrow().id().as_str().to_owned()
     }
 
-    /// The status, by the SDK's name.
+    /// Returns the name of the status.
     #[must_use]
     pub fn status(&self) -> String {
         self.driver.machine.borrow().status().name().to_owned()
     }
 
-    /// `Local error` when the media failed in the browser.
+    /// Returns `Local error` if media failed in the browser.
     #[must_use]
     pub fn info(&self) -> Option<String> {
         self.driver.machine.borrow().info().map(str::to_owned)
     }
 
-    /// The browser's exception, when the media failed.
+    /// Returns the text of the browser's exception if media failed.
     #[wasm_bindgen(js_name = errorInfo)]
     #[must_use]
     pub fn error_info(&self) -> Option<String> {
         self.driver.machine.borrow().error_info().map(str::to_owned)
     }
 
-    /// Why the call ended, as a name of the list of reasons.
+    /// Returns the name of the end reason.
     #[wasm_bindgen(js_name = endReason)]
     #[must_use]
     pub fn end_reason(&self) -> Option<String> {
         self.driver.machine.borrow().end_reason().map(str::to_owned)
     }
 
-    /// The relay's words about the status.
+    /// Returns the relay's `info` text for the status.
     #[wasm_bindgen(js_name = serverInfo)]
     #[must_use]
     pub fn server_info(&self) -> Option<String> {
@@ -321,15 +324,15 @@ impl Call {
     /// # Errors
     /// `Invalid call state`.
     pub fn dial(&self) -> Result<(), JsValue> {
-        self.driver.ask(Input::Dial)
+        self.driver.try_act(Input::Dial)
     }
 
-    /// Takes the call.
+    /// Answers the call.
     ///
     /// # Errors
     /// `Invalid call state`, `No remote sdp available`.
     pub fn answer(&self) -> Result<(), JsValue> {
-        self.driver.ask(Input::Answer)
+        self.driver.try_act(Input::Answer)
     }
 
     /// Ends, cancels or rejects the call.
@@ -338,22 +341,22 @@ impl Call {
         self.driver.act(Input::HangUp);
     }
 
-    /// Holds.
+    /// Puts the call on hold.
     pub fn hold(&self, for_transfer: bool) {
         self.driver.act(Input::Hold { for_transfer });
     }
 
-    /// Takes back from hold.
+    /// Resumes the call.
     pub fn unhold(&self) {
         self.driver.act(Input::Unhold);
     }
 
-    /// Hands the call over.
+    /// Transfers the call.
     pub fn transfer(&self, target: String) {
         self.driver.act(Input::TransferTo(target));
     }
 
-    /// Sends `track` in the place of the one of its kind, through the relay or past it.
+    /// Replaces the track of the same kind by `track`, on the connection to the relay and on the direct one.
     #[wasm_bindgen(js_name = replaceTrack)]
     pub fn replace_track(&self, track: &MediaStreamTrack) -> Promise {
         let relayed = self.driver.peer.borrow().as_ref().and_then(|peer| peer.replace(track));
@@ -361,10 +364,10 @@ impl Call {
         Promise::all(&relayed.into_iter().chain(direct).collect::<Array>())
     }
 
-    /// Sends digits.
+    /// Sends DTMF digits.
     ///
     /// # Errors
-    /// For a type that is none of `RFC2833`, `INFO` and `INFO_RELAY`.
+    /// The type is not `RFC2833`, `INFO` or `INFO_RELAY`.
     #[wasm_bindgen(js_name = sendDtmf)]
     pub fn send_dtmf(&self, digits: String, kind: &str) -> Result<(), JsValue> {
         let kind = match kind {
@@ -373,6 +376,6 @@ impl Call {
             "INFO_RELAY" => DtmfType::InfoRelay,
             _ => return Err(js_sys::Error::new("The DTMF type must be RFC2833, INFO or INFO_RELAY").into()),
         };
-        self.driver.ask(Input::SendDtmf { kind, digits })
+        self.driver.try_act(Input::SendDtmf { kind, digits })
     }
 }

@@ -1,4 +1,4 @@
-//! The driver of a call's way past the relay: a second peer connection that sends the tracks of the first.
+//! Driver of direct media: a second peer connection to the other browser that sends the tracks of the first.
 
 use crate::browser::peer::{Peer, PeerEvent};
 use crate::browser::types::{MediaStream, MediaStreamTrack};
@@ -11,25 +11,25 @@ use std::rc::{Rc, Weak};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 
-/// What the way past the relay consists of.
+/// The direct connection of a call.
 #[derive(Default)]
-pub(crate) struct Way {
+pub(crate) struct DirectConnection {
     peer: RefCell<Option<Peer>>,
-    /// What arrives there.
+    /// The stream received on the direct connection.
     stream: Rc<RefCell<Option<MediaStream>>>,
 }
 
-/// The relay's connection, and what passes it.
+/// The connection to the relay and its streams.
 pub(crate) struct Relayed<'a> {
     pub(crate) peer: &'a Peer,
-    /// What the page captured.
+    /// The captured stream.
     pub(crate) local: Option<&'a MediaStream>,
-    /// What arrives there.
+    /// The stream received from the relay.
     pub(crate) remote: Option<&'a MediaStream>,
 }
 
-impl Way {
-    /// Does what the machine wants done; `driver` gets what comes of it.
+impl DirectConnection {
+    /// Performs an output of the state machine. The resulting inputs are passed to `driver`.
     pub(crate) fn perform(&self, output: Output, page: &CallPage, relayed: &Relayed<'_>, driver: &Weak<call::Driver>) {
         match output {
             Output::CreateOffer => self.connect(None, page, relayed, driver),
@@ -46,7 +46,7 @@ impl Way {
                 drop(peer);
                 self.stream.replace(None);
             }
-            // Taken by the call's machine.
+            // Handled by the call's state machine.
             Output::Send(_) => {}
         }
     }
@@ -58,32 +58,33 @@ impl Way {
 
     fn connect(&self, offer: Option<String>, page: &CallPage, relayed: &Relayed<'_>, driver: &Weak<call::Driver>) {
         let stream = Rc::clone(&self.stream);
-        let play = move |arrived| drop(stream.replace(Some(arrived)));
-        let Ok(mut peer) = Peer::new(page.configuration(), play) else { return tell(driver, Input::Failed) };
+        let play = move |received| drop(stream.replace(Some(received)));
+        let Ok(mut peer) = Peer::new(page.configuration(), play) else { return notify(driver, Input::Failed) };
         let watcher = driver.clone();
         peer.watch(move |event| match event {
             PeerEvent::Candidate(candidate) => {
                 if let Some(candidate) = wire::json(&candidate) {
-                    tell(&watcher, Input::Candidate(candidate));
+                    notify(&watcher, Input::Candidate(candidate));
                 }
             }
-            PeerEvent::Connected => tell(&watcher, Input::Connected),
-            PeerEvent::Failed => tell(&watcher, Input::Failed),
+            PeerEvent::Connected => notify(&watcher, Input::Connected),
+            PeerEvent::Failed => notify(&watcher, Input::Failed),
         });
         if let Some(local) = relayed.local {
             peer.send(local);
         }
-        let shows = |stream: Option<&MediaStream>| stream.is_some_and(|stream| stream.get_video_tracks().length() > 0);
-        let has_video = shows(relayed.local) || shows(relayed.remote);
+        let is_video =
+            |stream: Option<&MediaStream>| stream.is_some_and(|stream| stream.get_video_tracks().length() > 0);
+        let has_video = is_video(relayed.local) || is_video(relayed.remote);
         let connection = peer.connection().clone();
         self.peer.replace(Some(peer));
         let driver = driver.clone();
         spawn_local(async move {
-            let made = match offer {
+            let description = match offer {
                 None => connection.offer(true, has_video).await,
                 Some(offer) => connection.answer(&offer).await,
             };
-            tell(&driver, made.map_or(Input::Failed, Input::Described));
+            notify(&driver, description.map_or(Input::Failed, Input::Described));
         });
     }
 
@@ -92,7 +93,7 @@ impl Way {
         let (Some(connection), driver) = (connection, driver.clone()) else { return };
         spawn_local(async move {
             if connection.set_remote(&answer).await.is_err() {
-                tell(&driver, Input::Failed);
+                notify(&driver, Input::Failed);
             }
         });
     }
@@ -110,7 +111,7 @@ impl Way {
     }
 }
 
-fn tell(driver: &Weak<call::Driver>, input: Input) {
+fn notify(driver: &Weak<call::Driver>, input: Input) {
     if let Some(driver) = driver.upgrade() {
         driver.act(offhook_signaling::client::call::Input::Direct(input));
     }

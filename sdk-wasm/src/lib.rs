@@ -1,9 +1,9 @@
-//! The softphone SDK for the browser: the machines of `offhook_signaling::client`, driven by WebSocket and
+//! The softphone SDK for the browser: drives the state machines of `offhook_signaling::client` with WebSocket and
 //! `RTCPeerConnection`.
 //!
-//! [`session::Session`] and [`call::Call`] are handles for the TypeScript side (`npm/src`), which has the objects a page
-//! sees: event handlers, constants, video elements, devices. What to do next is decided by the machines; this crate
-//! carries inputs in and outputs out. No borrow is held while JavaScript runs.
+//! [`session::Session`] and [`call::Call`] are handles for the TypeScript part (`npm/src`), which implements the public API:
+//! event handlers, constants, video elements, devices. The state machines make the decisions; this crate passes inputs to
+//! them and performs their outputs. No `RefCell` borrow is held while JavaScript runs.
 #![forbid(unsafe_code)]
 
 mod browser;

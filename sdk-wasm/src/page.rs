@@ -1,50 +1,50 @@
-//! What the drivers ask of the TypeScript side. Its methods isolate exceptions of the page's own handlers.
+//! The interface of the TypeScript part that the drivers call. Its methods catch exceptions of the application's handlers.
 
 use js_sys::{Object, Promise};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys_types::{MediaStream, RtcPeerConnection};
 
-/// Browser objects that pass through here untouched.
+/// Browser objects that are passed through unchanged.
 pub(crate) use crate::browser::types as web_sys_types;
 
 #[wasm_bindgen]
 extern "C" {
-    /// The page's side of a session.
+    /// The TypeScript part of a session.
     pub type SessionPage;
 
-    /// The fields of `connection`.
+    /// Returns the fields of `connection`.
     #[wasm_bindgen(method)]
     pub(crate) fn connection(this: &SessionPage) -> Object;
 
-    /// Fires a status event.
+    /// Emits a status event.
     #[wasm_bindgen(method)]
     pub(crate) fn status(this: &SessionPage, name: &str, data: &JsValue);
 
-    /// Fires an event that is no status.
+    /// Emits an event that is not a status.
     #[wasm_bindgen(method)]
     pub(crate) fn notice(this: &SessionPage, name: &str, data: &JsValue);
 
-    /// Whether somebody handles incoming calls.
+    /// Returns whether there is a handler for incoming calls.
     #[wasm_bindgen(method)]
     pub(crate) fn listening(this: &SessionPage) -> bool;
 
-    /// Makes a call object of the relay's and fires `INCOMING_CALL`.
+    /// Creates a call object from the relay's message and emits `INCOMING_CALL`.
     #[wasm_bindgen(method)]
     pub(crate) fn incoming(this: &SessionPage, call: crate::call::Call, data: &JsValue);
 
-    /// Settles `sendData`.
+    /// Settles the promise of `sendData`.
     #[wasm_bindgen(method)]
     pub(crate) fn settle(this: &SessionPage, operation_id: &str, accepted: bool, data: &JsValue);
 
-    /// Takes the session off the list.
+    /// Removes the session from the list of sessions.
     #[wasm_bindgen(method)]
     pub(crate) fn remove(this: &SessionPage);
 
-    /// The page's side of a call.
+    /// The TypeScript part of a call.
     pub type CallPage;
 
-    /// Fires an event of a call; `data` is undefined for a status.
+    /// Emits an event of a call; `data` is undefined for a status.
     #[wasm_bindgen(method)]
     pub(crate) fn emit(this: &CallPage, name: &str, data: &JsValue);
 
@@ -52,39 +52,39 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(crate) fn capture(this: &CallPage, video_possible: bool) -> Promise;
 
-    /// Stops the capture.
+    /// Stops the captured tracks.
     #[wasm_bindgen(method)]
     pub(crate) fn release(this: &CallPage);
 
-    /// The configuration of the peer connection.
+    /// Returns the configuration of the peer connection.
     #[wasm_bindgen(method)]
     pub(crate) fn configuration(this: &CallPage) -> JsValue;
 
-    /// The connection exists: names the elements; gives the stream to send, if there is one.
+    /// Called when the peer connection is created: prepares the video elements and returns the stream to send, if there is one.
     #[wasm_bindgen(method, catch)]
     pub(crate) fn connected(this: &CallPage, connection: &RtcPeerConnection) -> Result<Option<MediaStream>, JsValue>;
 
-    /// A remote stream is there to be played.
+    /// Plays a remote stream.
     #[wasm_bindgen(method)]
     pub(crate) fn play(this: &CallPage, stream: &MediaStream);
 
-    /// The media go over `connection` from now on, and `stream` is to be played.
+    /// Called when media are moved to `connection`: plays `stream`.
     #[wasm_bindgen(method)]
     pub(crate) fn moved(this: &CallPage, direct: bool, connection: &RtcPeerConnection, stream: &JsValue);
 
-    /// The connection is closed: gives the elements back.
+    /// Called when the connection is closed: releases the video elements.
     #[wasm_bindgen(method)]
     pub(crate) fn closed(this: &CallPage);
 
-    /// The far end's session description, as the page wants it applied.
+    /// Returns the relay's session description after the modifications that the application requested.
     #[wasm_bindgen(method, js_name = remoteSdp)]
     pub(crate) fn remote_sdp(this: &CallPage, sdp: &str) -> String;
 
-    /// The values for `call` and `answer`, and what to receive and strip.
+    /// Returns the values for `call` and `answer`, the media kinds to receive and the codecs to strip.
     #[wasm_bindgen(method)]
     pub(crate) fn details(this: &CallPage) -> Promise;
 
-    /// Something went wrong that no event tells of.
+    /// Reports an error for which there is no event.
     #[wasm_bindgen(method)]
     pub(crate) fn fault(this: &CallPage, error: &JsValue);
 }

@@ -1,6 +1,7 @@
-//! The little the SDK does to session descriptions.
+//! Removal of codecs from session descriptions.
 
-/// Removes from every media section the payloads whose `rtpmap` matches; `matches` gets the codec part of the line.
+/// Removes the payload types whose `a=rtpmap` matches from every media section. `matches` is called with the codec part of the
+/// line.
 #[must_use]
 pub fn strip_codecs(sdp: &str, matches: impl Fn(&str) -> bool) -> String {
     let stripped: Vec<&str> = sdp
@@ -43,7 +44,7 @@ mod tests {
                        a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n";
 
     #[test]
-    fn a_stripped_codec_leaves_the_media_line_and_takes_its_attributes_with_it() {
+    fn stripped_codec_is_removed_with_its_attributes() {
         let stripped = strip_codecs(SDP, |codec| codec.starts_with("opus"));
         assert_eq!(
             stripped,
@@ -52,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_strip_leaves_the_text_as_it_is() {
+    fn description_without_matching_codec_is_unchanged() {
         assert_eq!(strip_codecs(SDP, |codec| codec.contains("SILK")), SDP);
     }
 }

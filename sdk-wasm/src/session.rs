@@ -1,4 +1,4 @@
-//! The driver of a session: its machine, socket and timer.
+//! Driver of a session: its state machine, socket and timer.
 
 use crate::browser::socket::{Socket, SocketEvent};
 use crate::browser::timer::{Timer, now};
@@ -17,18 +17,18 @@ use wasm_bindgen_futures::spawn_local;
 
 pub(crate) struct Driver {
     machine: RefCell<Machine>,
-    /// Let go when the session is over: see [`call::Driver`].
+    /// Dropped when the session has ended, see [`call::Driver`].
     page: RefCell<Option<Rc<SessionPage>>>,
     socket: RefCell<Option<Rc<Socket>>>,
     timer: Timer,
     calls: RefCell<Vec<(CallId, Rc<call::Driver>)>>,
-    /// The object of the message at hand.
+    /// The object of the current message.
     data: RefCell<JsValue>,
     this: Weak<Self>,
 }
 
 impl Driver {
-    /// One input, and all that follows from it.
+    /// Handles one input and performs all resulting outputs.
     pub(crate) fn act(&self, input: Input) {
         self.machine.borrow_mut().handle_input(input, now());
         self.drain();
@@ -48,7 +48,7 @@ impl Driver {
         }
         if self.machine.borrow().status().is_over() {
             let (page, socket) = (self.page.borrow_mut().take(), self.socket.borrow_mut().take());
-            // With the next tick: it may be the socket's own event that is at hand.
+            // Dropped later, because this may run in an event handler of the socket.
             spawn_local(async move { drop((page, socket)) });
         }
         let at = self.machine.borrow().poll_timeout();
@@ -111,25 +111,25 @@ impl Driver {
         let mut calls = self.calls.borrow_mut();
         let at = calls.iter().position(|(known, _)| known == call_id);
         let removed = at.map(|at| calls.swap_remove(at));
-        // What goes with a call may come back here.
+        // Dropping a call may call this driver again.
         drop(calls);
         drop(removed);
     }
 
-    /// A call is over: the page may hold on to it, the session does not.
+    /// Removes an ended call from the session. The application may keep the call object.
     pub(crate) fn forget(&self, call_id: CallId, unanswered: bool) {
         self.remove(&call_id);
         self.act(Input::CallForgotten { call_id, unanswered });
     }
 
-    fn tell(&self, event: SocketEvent) {
+    fn handle_socket_event(&self, event: SocketEvent) {
         match event {
             SocketEvent::Opened => self.act(Input::SocketOpened),
             SocketEvent::Failed => self.act(Input::SocketFailed),
             SocketEvent::Closed => self.act(Input::SocketClosed),
             SocketEvent::Text(text) => {
                 let Some((message, data)) = wire::decode(&text) else { return };
-                // The payload of `registered` is not for the page (contract §3.4).
+                // As in the stock SDK, the payload of `registered` is not passed to the application.
                 let silent = matches!(message, offhook_signaling::client::Received::Registered);
                 self.data.replace(if silent { JsValue::UNDEFINED } else { data });
                 let listening = self.page.borrow().clone().is_some_and(|page| page.listening());
@@ -140,7 +140,7 @@ impl Driver {
     }
 }
 
-/// A session, for the TypeScript side.
+/// The handle of a session for the TypeScript part.
 #[wasm_bindgen]
 pub struct Session {
     driver: Rc<Driver>,
@@ -148,14 +148,14 @@ pub struct Session {
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
 fn millis(value: f64) -> Duration {
-    // What is negative or no number is zero.
+    // Negative values and NaN become zero.
     Duration::from_millis(value as u64)
 }
 
 #[wasm_bindgen]
 #[expect(clippy::needless_pass_by_value, reason = "wasm-bindgen hands over owned values")]
 impl Session {
-    /// A session that is not connected yet. Times are milliseconds; zero turns each off.
+    /// Creates a session that is not connected yet. Times are in milliseconds; zero disables a timer.
     #[wasm_bindgen(constructor)]
     #[must_use]
     pub fn new(page: SessionPage, timeout: f64, ping: f64, probes_interval: f64, receive_probes: u32) -> Self {
@@ -180,12 +180,12 @@ impl Session {
     /// Opens the socket.
     ///
     /// # Errors
-    /// The browser's, for a URL it does not take.
+    /// The browser's exception if the URL is not accepted.
     pub fn open(&self, url: &str) -> Result<(), JsValue> {
         let driver = Rc::downgrade(&self.driver);
         let socket = Socket::open(url, move |event| {
             if let Some(driver) = driver.upgrade() {
-                driver.tell(event);
+                driver.handle_socket_event(event);
             }
         })?;
         self.driver.socket.replace(Some(Rc::new(socket)));
@@ -193,20 +193,20 @@ impl Session {
         Ok(())
     }
 
-    /// The status, by the SDK's name.
+    /// Returns the name of the status.
     #[must_use]
     pub fn status(&self) -> String {
         self.driver.machine.borrow().status().name().to_owned()
     }
 
-    /// Whether calls can be made.
+    /// Returns whether calls can be placed.
     #[wasm_bindgen(js_name = takesCalls)]
     #[must_use]
     pub fn takes_calls(&self) -> bool {
         self.driver.machine.borrow().status().takes_calls()
     }
 
-    /// The login the relay knows the session by.
+    /// Returns the login of the session according to the relay.
     #[must_use]
     pub fn login(&self) -> Option<String> {
         self.driver.machine.borrow().login().map(str::to_owned)
@@ -217,7 +217,7 @@ impl Session {
         self.driver.act(Input::Disconnect);
     }
 
-    /// A call the page is going to make.
+    /// Creates an outgoing call.
     #[wasm_bindgen(js_name = createCall)]
     #[must_use]
     pub fn create_call(&self, id: String) -> Call {

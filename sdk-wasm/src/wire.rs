@@ -1,4 +1,4 @@
-//! Messages as JavaScript values: the browser parses and prints the JSON.
+//! Conversion between messages and JavaScript values. The browser parses and serializes the JSON.
 
 use js_sys::{Array, JSON, Object, Reflect};
 use offhook_signaling::client::{Received, Status, StatusReport};
@@ -6,33 +6,33 @@ use offhook_signaling::message::{Answer, Call, CallId, ClientMessage, Direct, Di
 use offhook_signaling::version::Extension;
 use wasm_bindgen::{JsCast, JsValue};
 
-/// A field of an object; undefined when there is none.
+/// Returns a field of an object, or undefined if there is none.
 #[must_use]
 pub fn field(object: &JsValue, name: &str) -> JsValue {
     Reflect::get(object, &name.into()).unwrap_or(JsValue::UNDEFINED)
 }
 
-/// A text field.
+/// Returns a text field of an object.
 #[must_use]
 pub fn text(object: &JsValue, name: &str) -> Option<String> {
     field(object, name).as_string()
 }
 
-/// The text of an exception. The `message` of some is empty (`OverconstrainedError`), and anything can be thrown.
+/// Returns the text of an exception. The `message` may be empty (`OverconstrainedError`), and the value need not be an `Error`.
 #[must_use]
 pub fn reason(error: &JsValue) -> String {
     let texts = [text(error, "message"), text(error, "name"), error.as_string()];
     texts.into_iter().flatten().find(|text| !text.is_empty()).unwrap_or_else(|| "unknown error".to_owned())
 }
 
-/// A value as JSON; nothing for undefined.
+/// Converts a value to JSON; returns `None` for undefined.
 #[must_use]
 pub fn json(value: &JsValue) -> Option<Json> {
     let text = JSON::stringify(value).ok()?.as_string()?;
     Some(Json::from_valid(text))
 }
 
-/// A frame: what the machines look at, and the message's object for the page.
+/// Parses a frame. Returns the input of the state machines, and the message's object for the application.
 #[must_use]
 pub fn decode(frame: &str) -> Option<(Received, JsValue)> {
     let frame = JSON::parse(frame).ok()?;
@@ -96,7 +96,7 @@ fn attempt_of(body: &JsValue) -> Option<u32> {
     field(body, "attempt").as_f64().map(|number| number as u32)
 }
 
-/// An object being filled; fields without a value are left out.
+/// Builder of an object; fields without a value are omitted.
 struct Body(Object);
 
 impl Body {
@@ -124,14 +124,14 @@ impl Body {
     }
 }
 
-/// The frame of `message` with `data`.
+/// Returns the frame of `message` with `data`.
 #[must_use]
 pub fn frame(message: &str, data: &JsValue) -> String {
     let frame = Body::new().set("message", Some(message)).set("data", Some(Array::of1(data)));
     JSON::stringify(&frame.0).ok().and_then(|text| text.as_string()).unwrap_or_default()
 }
 
-/// The frame of `connection`: the page's fields and our announcement.
+/// Returns the frame of `connection`: the fields set by the application and the extension announcement.
 #[must_use]
 pub fn connection(fields: Object) -> String {
     let Extension { version, features } = Extension::ours();
@@ -139,7 +139,7 @@ pub fn connection(fields: Object) -> String {
     frame("connection", &Body(fields).set("offhook", Some(offhook.0)).0)
 }
 
-/// The frame of a message.
+/// Returns the frame of a message.
 #[must_use]
 pub fn encode(message: &ClientMessage) -> String {
     let body = match message {
@@ -192,7 +192,7 @@ fn call_body(call: &Call) -> Body {
 }
 
 fn answer_body(answer: &Answer) -> Body {
-    // Both flags are constants in the stock SDK, too (contract §2.2).
+    // Both flags are constants in the stock SDK, too.
     Body::call(&answer.call_id)
         .set("incoming", Some(true))
         .set("hasVideo", Some(true))

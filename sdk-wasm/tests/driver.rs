@@ -1,4 +1,4 @@
-//! The drivers in a browser: two sessions and their real peer connections in one page, and sockets that fail.
+//! Tests of the drivers in a browser: two sessions with real peer connections in one page, and failing sockets.
 #![cfg(target_arch = "wasm32")]
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
@@ -15,12 +15,12 @@ wasm_bindgen_test_configure!(run_in_browser);
 
 const LOOPBACK: &str = "ws://loopback.test/";
 
-/// A session at the relay behind page.js.
+/// Returns a session registered at the loopback relay of page.js.
 async fn registered(login: &str) -> Browser {
     Browser::registered(login, LOOPBACK).await
 }
 
-/// A field of the last frame of that name, of the call `id`.
+/// Returns a field of the last frame with this name for the call `id`.
 fn sent(message: &str, id: &str, field: &str) -> String {
     let frames = received(message).into_iter().filter_map(|frame| JSON::parse(&frame.as_string()?).ok());
     let text = |frame: &JsValue, name: &str| offhook_sdk_wasm::wire::text(frame, name);
@@ -32,27 +32,27 @@ fn count(lines: &[String], line: &str) -> usize {
     lines.iter().filter(|entry| *entry == line).count()
 }
 
-/// What was sent is what the browser made, without the codecs the page had stripped.
-fn check_descriptions(id: &str, made: &str) {
+/// Asserts that the descriptions sent are those created by the browser, without the stripped codecs.
+fn check_descriptions(id: &str, created: &str) {
     let offer = sent("call", id, "sdp");
     assert!(offer.contains("m=audio") && offer.contains("opus/48000"), "{offer}");
     assert!(!offer.contains("m=video"), "{offer}");
-    assert!(made.contains("PCMU/8000"), "the browser offers what is to be stripped");
+    assert!(created.contains("PCMU/8000"), "the browser offers the codec that is stripped");
     assert!(!offer.contains("PCMU") && !offer.contains("PCMA"), "{offer}");
-    assert!(!sent("answer", id, "sdp").contains("PCMU"), "what was stripped is not answered either");
+    assert!(!sent("answer", id, "sdp").contains("PCMU"), "the stripped codec is not answered");
 }
 
-/// One end was told, the first, and the connection is gone.
+/// Asserts that only the first terminal status was emitted and the connection is closed.
 fn check_end(log: &Log) {
     let lines = log.lines();
     assert_eq!(count(&lines, "FINISH"), 1, "{lines:?}");
-    assert_eq!(count(&lines, "FAILED"), 0, "only the first end is told: {lines:?}");
+    assert_eq!(count(&lines, "FAILED"), 0, "only the first terminal status is emitted: {lines:?}");
     assert_eq!(count(&lines, "connection closed"), 1, "{lines:?}");
     assert!(!lines.iter().any(|line| line.starts_with("fault")), "{lines:?}");
 }
 
 #[wasm_bindgen_test]
-async fn two_peers_negotiate_get_each_other_s_stream_and_close() {
+async fn two_peers_exchange_streams_and_close() {
     let (alice, bob) = (registered("alice").await, registered("bob").await);
     let details = r#"{"callee": "bob", "receiveVideo": false, "stripCodecs": "PCMU, pcma"}"#;
     let (call, side, log) = alice.call("two-peers", details, "");
@@ -84,7 +84,7 @@ async fn two_peers_negotiate_get_each_other_s_stream_and_close() {
 }
 
 #[wasm_bindgen_test]
-async fn a_call_without_a_microphone_fails_with_the_browser_s_words() {
+async fn call_without_microphone_fails_with_browser_error() {
     let carol = registered("carol").await;
     let (call, _side, log) = carol.call("no-microphone", r#"{"callee": "carol"}"#, "no microphone");
     call.dial().unwrap();
@@ -92,11 +92,11 @@ async fn a_call_without_a_microphone_fails_with_the_browser_s_words() {
     assert_eq!(log.lines(), ["capture video=true", "FAILED"]);
     assert_eq!(call.info().as_deref(), Some("Local error"));
     assert_eq!(call.error_info().as_deref(), Some("no microphone"));
-    assert_eq!(sent("call", "no-microphone", "callId"), "", "nothing was offered");
+    assert_eq!(sent("call", "no-microphone", "callId"), "", "no call was sent");
 }
 
 #[wasm_bindgen_test]
-async fn refused_connection_fails_the_call_with_the_exception() {
+async fn refused_peer_connection_fails_call_with_browser_error() {
     let judy = registered("judy").await;
     let (call, _side, log) = judy.call("no-connection", r#"{"callee": "judy", "turn": true}"#, "");
     call.dial().unwrap();
@@ -104,11 +104,11 @@ async fn refused_connection_fails_the_call_with_the_exception() {
     assert_eq!(log.lines(), ["capture video=true", "connection undefined", "FAILED"]);
     assert_eq!(call.info().as_deref(), Some("Local error"));
     assert!(call.error_info().is_some_and(|text| !text.is_empty()));
-    assert_eq!(sent("call", "no-connection", "callId"), "", "nothing was offered");
+    assert_eq!(sent("call", "no-connection", "callId"), "", "no call was sent");
 }
 
 #[wasm_bindgen_test]
-async fn refused_answer_ends_the_call_on_both_sides() {
+async fn refused_answer_ends_call_on_both_sides() {
     let (kim, leo) = (registered("kim").await, registered("leo").await);
     let (call, _side, log) = kim.call("garbled", r#"{"callee": "leo", "receiveVideo": false, "garbled": true}"#, "");
     call.dial().unwrap();
@@ -123,7 +123,7 @@ async fn refused_answer_ends_the_call_on_both_sides() {
 }
 
 #[wasm_bindgen_test]
-async fn lost_session_closes_the_connection_of_its_call() {
+async fn lost_session_closes_peer_connection() {
     let (mia, _ned) = (registered("mia").await, registered("ned").await);
     let (call, _side, log) = mia.call("lost", r#"{"callee": "ned", "receiveVideo": false}"#, "");
     call.dial().unwrap();
@@ -131,11 +131,11 @@ async fn lost_session_closes_the_connection_of_its_call() {
     mia.session.disconnect();
     mia.log.has("DISCONNECTED").await;
     assert_eq!(count(&log.lines(), "connection closed"), 1);
-    assert_eq!(call.status(), "RING", "the page gets no event of it");
+    assert_eq!(call.status(), "RING", "no event is emitted");
 }
 
 #[wasm_bindgen_test]
-async fn a_second_dial_is_refused_to_the_page() {
+async fn second_dial_throws() {
     let dave = registered("dave").await;
     let (call, _side, log) = dave.call("twice", r#"{"callee": "dave"}"#, "");
     call.dial().unwrap();
@@ -147,7 +147,7 @@ async fn a_second_dial_is_refused_to_the_page() {
 }
 
 #[wasm_bindgen_test]
-async fn a_closed_session_is_disconnected_and_taken_off_the_list() {
+async fn closed_session_is_removed_and_disconnected() {
     let erin = registered("erin").await;
     assert!(erin.session.takes_calls());
     assert_eq!(erin.session.login().as_deref(), Some("erin"));
@@ -158,7 +158,7 @@ async fn a_closed_session_is_disconnected_and_taken_off_the_list() {
 }
 
 #[wasm_bindgen_test]
-async fn a_server_that_takes_no_websocket_fails_the_session() {
+async fn server_without_websocket_fails_session() {
     let frank = Browser::open("frank", &refusing_url(), 0.0);
     frank.log.has("FAILED").await;
     assert_eq!(frank.log.lines(), ["remove", "FAILED"]);
@@ -166,7 +166,7 @@ async fn a_server_that_takes_no_websocket_fails_the_session() {
 }
 
 #[wasm_bindgen_test]
-async fn a_socket_that_never_opens_fails_the_session_by_the_browser_s_timer() {
+async fn connect_timeout_fails_session() {
     let grace = Browser::open("grace", &format!("{LOOPBACK}silent"), 1.0);
     assert_eq!(grace.session.status(), "PENDING");
     grace.log.has("FAILED").await;
@@ -174,7 +174,7 @@ async fn a_socket_that_never_opens_fails_the_session_by_the_browser_s_timer() {
 }
 
 #[wasm_bindgen_test]
-fn an_address_that_is_none_is_refused() {
+fn invalid_url_throws() {
     let log = Log::new();
     let side = SessionSide::new("heidi", &log);
     let session = Session::new(side.unchecked_into(), 0.0, 0.0, 0.0, 0);

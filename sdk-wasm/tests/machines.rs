@@ -1,4 +1,4 @@
-//! The machines of session and call once more, as the browser runs them: compiled for WASM.
+//! Tests of the session and call state machines compiled to WASM.
 #![cfg(target_arch = "wasm32")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by it")]
 
@@ -22,17 +22,17 @@ fn other() -> CallId {
     CallId("c2".to_owned())
 }
 
-/// A session and one call of it, joined as the shell joins them.
+/// A session and one of its calls, connected as by the shell.
 struct Page {
     session: Session,
     call: Option<Call>,
-    did: Vec<String>,
+    log: Vec<String>,
 }
 
 impl Page {
     fn registered() -> Self {
-        let mut page = Self { session: Session::new(Timers::default(), NOW), call: None, did: Vec::new() };
-        page.tell(session::Input::SocketOpened);
+        let mut page = Self { session: Session::new(Timers::default(), NOW), call: None, log: Vec::new() };
+        page.feed(session::Input::SocketOpened);
         page.receive(Received::UserData { login: Some("alice".to_owned()) });
         page.receive(Received::Registered);
         assert_eq!(page.done(), ["CONNECTED", "connection", "ESTABLISHED", "REGISTERED"]);
@@ -41,7 +41,7 @@ impl Page {
 
     fn dialing() -> Self {
         let mut page = Self::registered();
-        page.tell(session::Input::CallCreated(id()));
+        page.feed(session::Input::CallCreated(id()));
         page.call = Some(Call::new(id(), Direction::Outgoing));
         page.act(call::Input::Dial);
         page
@@ -54,7 +54,7 @@ impl Page {
         page
     }
 
-    fn tell(&mut self, input: session::Input) {
+    fn feed(&mut self, input: session::Input) {
         self.session.handle_input(input, NOW);
         while let Some(output) = self.session.poll_output() {
             match output {
@@ -69,7 +69,7 @@ impl Page {
                     self.note("INCOMING_CALL");
                 }
                 session::Output::ToCall { call_id, input } => {
-                    assert!(call_id == id(), "the session hands inputs to the call they are for");
+                    assert!(call_id == id(), "the session passes inputs to the right call");
                     self.act(input);
                 }
                 session::Output::Settle { operation_id, accepted } => {
@@ -80,7 +80,7 @@ impl Page {
     }
 
     fn receive(&mut self, message: Received) {
-        self.tell(session::Input::Received { message, listening: true });
+        self.feed(session::Input::Received { message, listening: true });
     }
 
     fn report(&mut self, status: Status) {
@@ -99,9 +99,9 @@ impl Page {
                 call::Output::CreateAnswer { offer } => self.note(&format!("make answer to {offer}")),
                 call::Output::ApplyRemote(sdp) => self.note(&format!("apply {sdp}")),
                 call::Output::CloseMedia => self.note("close media"),
-                call::Output::Send(message) => self.tell(session::Input::Send(message)),
+                call::Output::Send(message) => self.feed(session::Input::Send(message)),
                 call::Output::Forget { unanswered } => {
-                    self.tell(session::Input::CallForgotten { call_id: id(), unanswered });
+                    self.feed(session::Input::CallForgotten { call_id: id(), unanswered });
                 }
                 call::Output::Emit(status) => self.note(status.name()),
                 call::Output::EmitDtmf(digit) => self.note(&format!("DTMF {digit}")),
@@ -128,11 +128,11 @@ impl Page {
     }
 
     fn note(&mut self, what: &str) {
-        self.did.push(what.to_owned());
+        self.log.push(what.to_owned());
     }
 
     fn done(&mut self) -> Vec<String> {
-        core::mem::take(&mut self.did)
+        core::mem::take(&mut self.log)
     }
 
     fn status(&self) -> &str {
@@ -141,7 +141,7 @@ impl Page {
 }
 
 #[wasm_bindgen_test]
-fn an_outgoing_call_from_dialing_to_its_end() {
+fn outgoing_call_from_dial_to_finish() {
     let mut page = Page::dialing();
     assert_eq!((page.done(), page.status()), (vec!["capture video=true".to_owned()], "PENDING"));
     page.act(call::Input::MediaGranted);
@@ -149,9 +149,9 @@ fn an_outgoing_call_from_dialing_to_its_end() {
     assert_eq!(page.done(), ["make offer", "> call"]);
     page.report(Status::Trying);
     page.report(Status::Ring);
-    page.receive(Received::RemoteSdp { call_id: id(), sdp: "theirs".to_owned() });
+    page.receive(Received::RemoteSdp { call_id: id(), sdp: "remote".to_owned() });
     page.report(Status::Established);
-    assert_eq!(page.done(), ["TRYING", "RING", "apply theirs", "ESTABLISHED"]);
+    assert_eq!(page.done(), ["TRYING", "RING", "apply remote", "ESTABLISHED"]);
     page.act(call::Input::Hold { for_transfer: false });
     page.report(Status::Hold);
     page.act(call::Input::Unhold);
@@ -167,7 +167,7 @@ fn an_outgoing_call_from_dialing_to_its_end() {
 }
 
 #[wasm_bindgen_test]
-fn an_incoming_call_from_its_offer_to_its_end() {
+fn incoming_call_from_offer_to_finish() {
     let mut page = Page::called();
     page.report(Status::Ring);
     assert_eq!(page.done(), ["INCOMING_CALL", "RING"]);
@@ -182,18 +182,18 @@ fn an_incoming_call_from_its_offer_to_its_end() {
     assert_eq!(page.done(), ["FINISH"]);
 }
 
-/// A state, the way to it, what hanging up does in it.
+/// A state, a function that reaches it, and the expected log after a hangup.
 type Row = (&'static str, fn() -> Page, &'static [&'static str]);
 
 #[wasm_bindgen_test]
-fn hanging_up_does_what_the_contract_s_table_says() {
+fn hangup_depends_on_call_state() {
     let rows: [Row; 7] = [
         ("dialed, no media yet", Page::dialing, &["release", "FAILED"]),
-        ("offer in the making", negotiating, &["close media", "FAILED"]),
-        ("called, no word of the relay", offered, &["close media", "FAILED"]),
-        ("ringing at the far end", ringing, &["> hangup", "close media"]),
-        ("called and not answered", Page::called, &["FAILED"]),
-        ("ringing here", ringing_here, &["> hangup"]),
+        ("creating the offer", negotiating, &["close media", "FAILED"]),
+        ("call sent, no response", offered, &["close media", "FAILED"]),
+        ("outgoing, ringing", ringing, &["> hangup", "close media"]),
+        ("incoming, not ringing", Page::called, &["FAILED"]),
+        ("incoming, ringing", ringing_here, &["> hangup"]),
         ("answering", answering, &["release", "FAILED", "> hangup"]),
     ];
     for (state, reach, expected) in rows {
@@ -234,7 +234,7 @@ fn answering() -> Page {
 }
 
 #[wasm_bindgen_test]
-fn a_call_given_up_before_the_relay_spoke_is_hung_up_at_its_first_word() {
+fn call_hung_up_before_trying_sends_hangup_later() {
     let mut page = offered();
     page.hang_up();
     assert_eq!(page.done(), ["close media", "FAILED"]);
@@ -245,7 +245,7 @@ fn a_call_given_up_before_the_relay_spoke_is_hung_up_at_its_first_word() {
 }
 
 #[wasm_bindgen_test]
-fn only_the_first_terminal_status_is_told() {
+fn second_terminal_status_is_not_emitted() {
     for (first, second) in
         [(Status::Busy, Status::Finish), (Status::Failed, Status::Busy), (Status::Finish, Status::Failed)]
     {
@@ -260,20 +260,20 @@ fn only_the_first_terminal_status_is_told() {
 }
 
 #[wasm_bindgen_test]
-fn call_ending_beside_another_releases_its_media() {
+fn ended_call_beside_another_releases_media() {
     let mut page = ringing();
-    page.tell(session::Input::CallCreated(other()));
+    page.feed(session::Input::CallCreated(other()));
     page.done();
     page.report(Status::Finish);
     assert_eq!(page.done(), ["close media", "FINISH"]);
 }
 
 #[wasm_bindgen_test]
-fn an_offer_ahead_of_a_call_that_never_comes_does_not_stay_for_ever() {
+fn early_offers_are_limited() {
     let mut page = Page::registered();
     for number in 0..=64 {
         let call_id = CallId(format!("early-{number:02}"));
-        page.receive(Received::RemoteSdp { call_id, sdp: "theirs".to_owned() });
+        page.receive(Received::RemoteSdp { call_id, sdp: "remote".to_owned() });
     }
     for (number, offer) in [(0, false), (1, true), (64, true)] {
         let call_id = CallId(format!("early-{number:02}"));
@@ -287,7 +287,7 @@ fn an_offer_ahead_of_a_call_that_never_comes_does_not_stay_for_ever() {
 }
 
 #[wasm_bindgen_test]
-fn a_silent_relay_fails_the_session() {
+fn missing_messages_fail_session() {
     let probes_interval = Duration::from_secs(1);
     let mut session = Session::new(Timers { probes_interval, receive_probes: 2, ..Timers::default() }, NOW);
     session.handle_input(session::Input::SocketOpened, NOW);

@@ -1,9 +1,9 @@
-// The page's side of the drivers, reduced to a log of what it was asked, and a relay of a few lines behind the
-// `WebSocket` of addresses that begin with LOOPBACK. Every other address gets the browser's own socket.
+// A TypeScript part of the drivers that logs all calls, and a minimal relay behind the `WebSocket` of URLs that begin with
+// LOOPBACK. All other URLs use the browser's own socket.
 
 const LOOPBACK = "ws://loopback.test/";
 
-/** What happened, in order; `until` waits for an entry, be it there already or not. */
+/** Log entries in order; `until` waits for an entry, which may be present already. */
 export class Log {
   constructor() {
     this.all = [];
@@ -40,7 +40,7 @@ export class CallSide {
     this.log.add("release");
   }
   configuration() {
-    // A TURN server without credentials is what every browser refuses.
+    // Every browser refuses a TURN server without credentials.
     return { iceServers: this.values.turn ? [{ urls: "turn:turn.example.org" }] : [] };
   }
   connected(connection) {
@@ -71,11 +71,11 @@ export class CallSide {
   fault(error) {
     this.log.add(`fault ${error}`);
   }
-  /** Settles when this tone, and no other, is heard. */
+  /** Settles when this tone is the loudest one received. */
   async hears(hz) {
     await this.ear.until((peak) => peak !== undefined && Math.abs(peak - hz) < 40);
   }
-  /** Settles when half a second of silence was heard. */
+  /** Settles when half a second of silence was received. */
   async hearsNothing() {
     let quiet = performance.now();
     await this.ear.until((peak) => {
@@ -91,12 +91,12 @@ export class CallSide {
   }
 }
 
-/** Far below a tone, far above the noise of a codec. */
+/** A level far below a tone and far above codec noise. */
 const LOUD_DB = -40;
 
-/** An ear on a stream: `until` looks at the loudest frequency, undefined in silence, until the judge is content. */
+/** Analyzes a stream: `until` polls the loudest frequency, undefined in silence, until `judge` returns true. */
 function listen(stream) {
-  // Chromium feeds no remote stream into WebAudio that no element plays.
+  // Chromium only feeds a remote stream into WebAudio if an element plays it.
   const player = new Audio();
   player.srcObject = stream;
   player.muted = true;
@@ -137,11 +137,11 @@ export class SessionSide {
     this.issued = data?.authToken ?? this.issued;
     this.log.add(name);
   }
-  /** The token the relay gave out. */
+  /** Returns the token issued by the relay. */
   token() {
     return this.issued;
   }
-  /** From now on it connects with this token alone. */
+  /** Uses only this token for connecting. */
   comeBack(token) {
     this.authToken = token;
   }
@@ -185,12 +185,12 @@ const sockets = new Map();
 const calls = new Map();
 const frames = [];
 
-/** The data of every frame of that name that came from a page, as JSON. */
+/** Returns the data of every received frame with this name, as JSON. */
 export function received(name) {
   return frames.filter(({ message }) => message === name).map(({ data }) => JSON.stringify(data[0]));
 }
 
-/** An address that refuses to become a WebSocket: the server of this page. */
+/** Returns the URL of a server that refuses WebSockets: that of this page. */
 export function refusingUrl() {
   return `ws://${location.host}/`;
 }
@@ -218,7 +218,7 @@ const relay = {
   hangup(_socket, { callId }) {
     const { caller, called } = calls.get(callId);
     for (const side of [caller, called]) {
-      // A second end, which nobody is to see; `fail` tells that it went by.
+      // The second terminal status must be ignored; `fail` marks that it was delivered.
       side.deliver("finish", { callId, status: "FINISH" });
       side.deliver("finish", { callId, status: "FAILED" });
       side.deliver("fail", {});

@@ -1,5 +1,5 @@
-//! The drivers against a real relay: real sockets, real peer connections, tones that are heard at the other end.
-//! `tests/browser/bin/with-relay` starts the relay and names it in the environment of the compiler.
+//! Tests of the drivers against a real relay with real sockets, peer connections and tones.
+//! `tests/browser/bin/with-relay` starts the relay and sets its URL in the compiler's environment.
 #![cfg(target_arch = "wasm32")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by it")]
 
@@ -12,9 +12,9 @@ use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_browser);
 
-/// What the caller sends, in Hz.
+/// The tone sent by the caller, in Hz.
 const LOW: f64 = 440.0;
-/// What the callee sends.
+/// The tone sent by the callee, in Hz.
 const HIGH: f64 = 1000.0;
 
 fn relay() -> &'static str {
@@ -36,7 +36,7 @@ async fn sign_in(login: &str) -> Browser {
     Browser::registered(login, relay()).await
 }
 
-/// A call that rings at the other end.
+/// Places a call and waits until it rings.
 async fn ring(caller: &Browser, callee: &Browser, id: &str, name: &str) -> (Call, CallSide, Log) {
     let details = format!(r#"{{"callee": "{name}", "receiveVideo": false, "tone": {LOW}}}"#);
     let (call, side, log) = caller.call(id, &details, "");
@@ -53,7 +53,7 @@ fn ended_without_fault(log: &Log) {
 }
 
 #[wasm_bindgen_test]
-async fn two_pages_talk_hold_and_hang_up() {
+async fn two_browsers_call_hold_and_hang_up() {
     let (alice, bob) = (sign_in("wasm-alice").await, sign_in("wasm-bob").await);
     let (call, side, log) = ring(&alice, &bob, "talk", "wasm-bob").await;
     bob.side.answer_with(HIGH);
@@ -86,7 +86,7 @@ async fn two_pages_talk_hold_and_hang_up() {
 }
 
 #[wasm_bindgen_test]
-async fn a_call_is_rejected_canceled_or_finds_nobody() {
+async fn rejected_canceled_and_unknown_calls_report_reason() {
     let (carol, dave) = (sign_in("wasm-carol").await, sign_in("wasm-dave").await);
     let (call, _side, log) = ring(&carol, &dave, "rejected", "wasm-dave").await;
     dave.side.reject();
@@ -105,7 +105,7 @@ async fn a_call_is_rejected_canceled_or_finds_nobody() {
 }
 
 #[wasm_bindgen_test]
-async fn a_session_comes_back_with_its_token() {
+async fn session_resumes_with_token() {
     let erin = sign_in("wasm-erin").await;
     let token = erin.side.token();
     assert!(!token.is_empty());
@@ -115,7 +115,7 @@ async fn a_session_comes_back_with_its_token() {
     let again = Browser::back(&token, relay());
     again.log.has("REGISTERED").await;
     assert_eq!(again.session.login().as_deref(), Some("wasm-erin"));
-    // And it is called by that name.
+    // The session can be called by that login.
     let frank = sign_in("wasm-frank").await;
     let (call, _side, log) = ring(&frank, &again, "back", "wasm-erin").await;
     call.hang_up();

@@ -1,4 +1,4 @@
-//! One `RTCPeerConnection`.
+//! Wrapper of an `RTCPeerConnection`.
 
 use core::cell::RefCell;
 use js_sys::{Array, Function, Promise};
@@ -11,7 +11,7 @@ use web_sys::{
     RtcSignalingState, RtcTrackEvent,
 };
 
-/// A peer connection with its handlers; closed when dropped.
+/// A peer connection with its event handlers. It is closed when dropped.
 pub(crate) struct Peer {
     connection: Connection,
     /// Resolves [`Connection::closed`].
@@ -21,31 +21,31 @@ pub(crate) struct Peer {
     sent: RefCell<Vec<(RtcRtpSender, MediaStreamTrack)>>,
 }
 
-/// A peer connection as far as it is negotiated.
+/// A handle of a peer connection for negotiation.
 #[derive(Clone)]
 pub(crate) struct Connection {
     native: RtcPeerConnection,
     closed: Promise,
 }
 
-/// The handlers of a connection that finds its way by trickled candidates.
+/// The event handlers of a connection with trickle ICE.
 struct Watch {
     on_candidate: Closure<dyn FnMut(RtcPeerConnectionIceEvent)>,
     on_state: Closure<dyn FnMut(JsValue)>,
 }
 
-/// What happens to a connection that is watched.
+/// An event of a connection with trickle ICE.
 pub(crate) enum PeerEvent {
-    /// It has a candidate: an `RTCIceCandidate`.
+    /// The browser gathered a local candidate, an `RTCIceCandidate`.
     Candidate(JsValue),
-    /// ICE and DTLS are up.
+    /// ICE and DTLS are established.
     Connected,
-    /// They did not come up, or are lost.
+    /// ICE or DTLS failed or was lost.
     Failed,
 }
 
 impl Peer {
-    /// A connection; each remote stream goes to `play`.
+    /// Creates a connection. `play` is called with each remote stream.
     pub(crate) fn new(configuration: JsValue, mut play: impl FnMut(MediaStream) + 'static) -> Result<Self, JsValue> {
         let configuration: RtcConfiguration = configuration.unchecked_into();
         let native = RtcPeerConnection::new_with_configuration(&configuration)?;
@@ -61,18 +61,18 @@ impl Peer {
         Ok(Self { connection, close, on_track, watch: None, sent: RefCell::default() })
     }
 
-    /// Tells `tell` of candidates, and of the connection's coming and going.
-    pub(crate) fn watch(&mut self, tell: impl Fn(PeerEvent) + Clone + 'static) {
-        let candidate = tell.clone();
+    /// Calls `handler` with local candidates and changes of the connection state.
+    pub(crate) fn watch(&mut self, handler: impl Fn(PeerEvent) + Clone + 'static) {
+        let candidate_handler = handler.clone();
         let on_candidate = Closure::new(move |event: RtcPeerConnectionIceEvent| {
-            if let Some(found) = event.candidate() {
-                candidate(PeerEvent::Candidate(found.into()));
+            if let Some(candidate) = event.candidate() {
+                candidate_handler(PeerEvent::Candidate(candidate.into()));
             }
         });
         let connection = self.native().clone();
         let on_state = Closure::new(move |_: JsValue| match connection.connection_state() {
-            RtcPeerConnectionState::Connected => tell(PeerEvent::Connected),
-            RtcPeerConnectionState::Disconnected | RtcPeerConnectionState::Failed => tell(PeerEvent::Failed),
+            RtcPeerConnectionState::Connected => handler(PeerEvent::Connected),
+            RtcPeerConnectionState::Disconnected | RtcPeerConnectionState::Failed => handler(PeerEvent::Failed),
             _ => {}
         });
         self.native().set_onicecandidate(Some(on_candidate.as_ref().unchecked_ref()));
@@ -80,24 +80,25 @@ impl Peer {
         self.watch = Some(Watch { on_candidate, on_state });
     }
 
-    /// Sends the tracks it was given; or none of them, with the connection staying up.
+    /// Starts or stops sending the local tracks. The connection stays established.
     pub(crate) fn set_sending(&self, sends: bool) {
         for (sender, track) in self.sent.borrow().iter() {
             let _ = sender.replace_track(sends.then_some(track));
         }
     }
 
-    /// The browser's object.
+    /// Returns the browser's object.
     pub(crate) const fn native(&self) -> &RtcPeerConnection {
         &self.connection.native
     }
 
-    /// The part of it that is negotiated.
+    /// Returns the handle for negotiation.
     pub(crate) const fn connection(&self) -> &Connection {
         &self.connection
     }
 
-    /// Sends `track` in the place of the one of its kind, or will when it sends again; nothing if there is none.
+    /// Replaces the track of the same kind by `track`. Returns `None` if there is no such track, or if sending is stopped; in
+    /// the latter case the new track is used when sending starts again.
     pub(crate) fn replace(&self, track: &MediaStreamTrack) -> Option<Promise> {
         let mut sent = self.sent.borrow_mut();
         let (sender, current) = sent.iter_mut().find(|(_, current)| current.kind() == track.kind())?;
@@ -106,7 +107,7 @@ impl Peer {
         Some(sender.replace_track(Some(track)))
     }
 
-    /// Sends the tracks of `stream`; tells whether it has audio and video.
+    /// Adds the tracks of `stream`. Returns whether it has audio and whether it has video.
     pub(crate) fn send(&self, stream: &MediaStream) -> (bool, bool) {
         for track in stream.get_tracks().iter() {
             let track: MediaStreamTrack = track.unchecked_into();
@@ -118,18 +119,19 @@ impl Peer {
 }
 
 impl Connection {
-    /// Waits for what the connection was asked. One that is closed meanwhile never answers (W3C WebRTC 1.0 §4.4.1.2).
-    async fn settle(&self, asked: Promise) -> Result<JsValue, JsValue> {
-        let first = JsFuture::from(Promise::race(&Array::of2(&asked, &self.closed))).await?;
+    /// Waits for the result of an operation, or for the connection being closed, because the browser never settles the
+    /// operations of a closed connection (W3C WebRTC §4.4.1.2).
+    async fn settle(&self, operation: Promise) -> Result<JsValue, JsValue> {
+        let first = JsFuture::from(Promise::race(&Array::of2(&operation, &self.closed))).await?;
         if self.is_closed() { Err(js_sys::Error::new("the peer connection is closed").into()) } else { Ok(first) }
     }
 
-    /// Whether the call let the connection go.
+    /// Returns whether the connection is closed.
     pub(crate) fn is_closed(&self) -> bool {
         self.native.signaling_state() == RtcSignalingState::Closed
     }
 
-    /// Adds the far end's candidate, an `RTCIceCandidateInit`. One of no use is no fault (RFC 8838 §11).
+    /// Adds a candidate of the peer, an `RTCIceCandidateInit`. Errors are ignored (RFC 8838 §11).
     pub(crate) fn add_candidate(&self, candidate: JsValue) {
         let candidate: RtcIceCandidateInit = candidate.unchecked_into();
         let added = self.native.add_ice_candidate_with_opt_rtc_ice_candidate_init(Some(&candidate));
@@ -139,7 +141,7 @@ impl Connection {
         });
     }
 
-    /// Makes and sets an offer.
+    /// Creates and sets an offer.
     pub(crate) async fn offer(&self, audio: bool, video: bool) -> Result<String, JsValue> {
         let options = RtcOfferOptions::new();
         options.set_offer_to_receive_audio(audio);
@@ -148,14 +150,14 @@ impl Connection {
         self.set_local(offer).await
     }
 
-    /// Sets the far end's offer, makes and sets an answer.
+    /// Sets the peer's offer, then creates and sets an answer.
     pub(crate) async fn answer(&self, offer: &str) -> Result<String, JsValue> {
         self.set_remote(offer).await?;
         let answer = self.settle(self.native.create_answer()).await?;
         self.set_local(answer).await
     }
 
-    /// Sets the far end's description: an answer if there is an offer of ours, else an offer (contract §4).
+    /// Sets the remote description: an answer if there is a pending local offer, otherwise an offer.
     pub(crate) async fn set_remote(&self, sdp: &str) -> Result<(), JsValue> {
         let kind = match self.native.signaling_state() {
             RtcSignalingState::HaveLocalOffer => RtcSdpType::Answer,
@@ -166,13 +168,13 @@ impl Connection {
         self.settle(self.native.set_remote_description(&description)).await.map(drop)
     }
 
-    /// Whether the far end's description was set before.
+    /// Returns whether a remote description was set.
     pub(crate) fn has_remote(&self) -> bool {
         self.native.remote_description().is_some()
     }
 
-    async fn set_local(&self, made: JsValue) -> Result<String, JsValue> {
-        let description: RtcSessionDescriptionInit = made.unchecked_into();
+    async fn set_local(&self, created: JsValue) -> Result<String, JsValue> {
+        let description: RtcSessionDescriptionInit = created.unchecked_into();
         self.settle(self.native.set_local_description(&description)).await?;
         Ok(description.get_sdp().unwrap_or_default())
     }

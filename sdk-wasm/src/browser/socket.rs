@@ -1,34 +1,34 @@
-//! The WebSocket of a session.
+//! Wrapper of the WebSocket of a session.
 
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{BinaryType, Event, MessageEvent, WebSocket};
 
-/// What a socket tells.
+/// An event of a socket.
 pub(crate) enum SocketEvent {
-    /// It is open.
+    /// The socket opened.
     Opened,
-    /// A text frame.
+    /// A text frame was received.
     Text(String),
-    /// It broke or could not be opened.
+    /// The socket failed or could not be opened.
     Failed,
-    /// It is closed.
+    /// The socket closed.
     Closed,
 }
 
-/// A socket with its handlers.
+/// A socket with its event handlers.
 pub(crate) struct Socket {
     socket: WebSocket,
     _on_event: Closure<dyn FnMut(Event)>,
 }
 
 impl Socket {
-    /// Opens a socket; every event goes to `tell`.
-    pub(crate) fn open(url: &str, mut tell: impl FnMut(SocketEvent) + 'static) -> Result<Self, JsValue> {
+    /// Opens a socket. `handler` is called with every event.
+    pub(crate) fn open(url: &str, mut handler: impl FnMut(SocketEvent) + 'static) -> Result<Self, JsValue> {
         let socket = WebSocket::new(url)?;
         socket.set_binary_type(BinaryType::Arraybuffer);
         let on_event: Closure<dyn FnMut(Event)> = Closure::new(move |event: Event| {
-            tell(match event.type_().as_str() {
+            handler(match event.type_().as_str() {
                 "open" => SocketEvent::Opened,
                 "error" => SocketEvent::Failed,
                 "close" => SocketEvent::Closed,
@@ -49,7 +49,7 @@ impl Socket {
     /// Sends a text frame, if the socket is open.
     pub(crate) fn send(&self, text: &str) {
         if self.socket.ready_state() == WebSocket::OPEN {
-            // A socket that is open takes text; one that just closed tells so by its event.
+            // An open socket accepts text; if it has just closed, the close event follows.
             let _ = self.socket.send_with_str(text);
         }
     }

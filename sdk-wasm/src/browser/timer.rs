@@ -1,11 +1,11 @@
-//! The clock and the one timer of a machine.
+//! The clock, and the timer of a state machine.
 
 use core::cell::RefCell;
 use offhook_clock::Time;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 
-/// The time: the page's monotonic clock, counted from the Unix epoch.
+/// Returns the current time: the browser's monotonic clock, relative to the Unix epoch.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "microseconds of this century fit")]
 pub(crate) fn now() -> Time {
     let millis = web_sys::window()
@@ -14,7 +14,7 @@ pub(crate) fn now() -> Time {
     Time::from_micros((millis * 1_000.0) as u64)
 }
 
-/// A timer that is armed for one deadline at a time.
+/// A timer with at most one deadline.
 #[derive(Default)]
 pub(crate) struct Timer {
     armed: RefCell<Option<Armed>>,
@@ -27,14 +27,14 @@ struct Armed {
 }
 
 impl Timer {
-    /// Calls `callback` at `at`, in place of what was armed before.
+    /// Calls `callback` at the time `at`. An earlier deadline is replaced.
     pub(crate) fn arm(&self, at: Option<Time>, callback: impl FnMut() + 'static) {
         if self.armed.borrow().as_ref().map(|armed| armed.at) == at {
             return;
         }
         self.disarm();
         let (Some(at), Some(window)) = (at, web_sys::window()) else { return };
-        // Rounded up: a timer that fires early would find nothing due.
+        // Rounded up, because nothing would be due if the timer fired early.
         let millis = i32::try_from(at.since(now()).as_millis() + 1).unwrap_or(i32::MAX);
         let callback: Closure<dyn FnMut()> = Closure::new(callback);
         let function = callback.as_ref().unchecked_ref();
@@ -43,7 +43,7 @@ impl Timer {
         }
     }
 
-    /// Forgets the deadline; the closure goes with the next tick, for it may be the one that is running.
+    /// Clears the deadline. The closure is dropped later, because it may be the one that is running.
     pub(crate) fn disarm(&self) {
         let Some(armed) = self.armed.borrow_mut().take() else { return };
         if let Some(window) = web_sys::window() {

@@ -1,4 +1,4 @@
-//! The page's side of the drivers, which page.js plays, and a browser made of it.
+//! Bindings of page.js, the TypeScript part used by the tests, and a test browser built on them.
 
 use js_sys::{Array, JSON, Promise};
 use offhook_sdk_wasm::call::Call;
@@ -66,7 +66,7 @@ impl Log {
     }
 }
 
-/// One browser: a session with its page's side and log.
+/// One browser: a session with its TypeScript part and log.
 pub(crate) struct Browser {
     pub(crate) session: Session,
     pub(crate) side: SessionSide,
@@ -82,7 +82,7 @@ impl Browser {
         Self { session, side, log }
     }
 
-    /// A session that knows nothing but a token.
+    /// Opens a session with a token only.
     pub(crate) fn back(token: &str, url: &str) -> Self {
         let log = Log::new();
         let side = SessionSide::new("", &log);
