@@ -1,4 +1,4 @@
-//! The rules that every commit keeps.
+//! `cargo xtask check`: the checks that every commit must pass.
 
 use crate::steps::Steps;
 use crate::tool::{Failure, cargo, command, output, root, run};
@@ -6,11 +6,11 @@ use crate::{language, size, standards, wasm};
 
 const LONGEST_FILE: usize = 600;
 
-/// What no package of core may use, directly or not.
+/// Crates that no package of core may depend on, directly or indirectly.
 const SHELL_ONLY: [&str; 9] =
     ["tokio", "mio", "socket2", "axum", "hyper", "web-sys", "js-sys", "wasm-bindgen", "rustls"];
 
-/// (package, the packages of this project it may use)
+/// The packages of this project that each package may depend on.
 const ARROWS: [(&str, &[&str]); 8] = [
     ("offhook-clock", &[]),
     ("offhook-limits", &["offhook-clock"]),
@@ -25,7 +25,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("offhook-sdk-wasm", &["offhook-signaling", "offhook-limits", "offhook-clock"]),
 ];
 
-/// Format, lints, rules, documentation, size.
+/// Runs format, rules, lints, documentation, package build and size checks.
 pub(crate) fn check(steps: &mut Steps) -> Result<(), Failure> {
     steps.step("format", || run(&mut cargo(["fmt", "--all", "--check"])))?;
     rules(steps)?;
@@ -66,22 +66,22 @@ fn purity() -> Result<(), Failure> {
     let mut broken = Vec::new();
     for (package, allowed) in ARROWS {
         for used in uses(package)? {
-            let ours = used.starts_with("offhook-") && used != package;
-            if ours && !allowed.contains(&used.as_str()) {
-                broken.push(format!("{package} uses {used}: arrows point inward (docs/architecture.md)"));
+            let is_internal = used.starts_with("offhook-") && used != package;
+            if is_internal && !allowed.contains(&used.as_str()) {
+                broken.push(format!("{package} depends on {used}: dependencies point inward (docs/architecture.md)"));
             }
             if package != "offhook-sdk-wasm" && SHELL_ONLY.contains(&used.as_str()) {
-                broken.push(format!("{package} uses {used}, which belongs to the shells"));
+                broken.push(format!("{package} depends on {used}, which is only allowed in the shells"));
             }
             if package == "offhook-sdk-wasm" && used == "serde_json" {
-                broken.push(format!("{package} uses {used}: the browser parses JSON (docs/decisions/0004)"));
+                broken.push(format!("{package} depends on {used}: the browser parses JSON (docs/decisions/0004)"));
             }
         }
     }
     if broken.is_empty() { Ok(()) } else { Err(Failure(broken.join("\n"))) }
 }
 
-/// The names of all packages that end up in `package`.
+/// Returns the names of all dependencies of `package`.
 fn uses(package: &str) -> Result<Vec<String>, Failure> {
     let mut tree = cargo(["tree", "--edges", "normal", "--prefix", "none", "--format", "{p}", "--package", package]);
     if package == "offhook-sdk-wasm" {
@@ -97,7 +97,7 @@ fn lengths() -> Result<(), Failure> {
     // npm/api.d.ts is a snapshot of the built declarations.
     let written = |name: &&str| !name.starts_with("tests/fixtures/") && *name != "npm/api.d.ts";
     for name in listed.lines().filter(written) {
-        // A file that is deleted but not yet committed is listed all the same.
+        // A deleted file is listed until the deletion is committed.
         let Ok(text) = std::fs::read_to_string(root().join(name)) else { continue };
         let lines = text.lines().count();
         if lines > LONGEST_FILE {

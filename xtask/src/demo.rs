@@ -1,18 +1,18 @@
-//! The phone page, and a relay that serves it.
+//! Builds the phone page, and runs a relay that serves it.
 
 use crate::steps::Steps;
 use crate::tool::{Failure, cargo, command, npm, root, run, shown, target_dir};
 use crate::{setup, wasm};
 use std::os::unix::process::CommandExt;
 
-/// Builds the phone page from the packed npm package, as anybody would who got it from the registry.
+/// Builds the phone page from the packed npm package, as with one from the registry.
 pub(crate) fn page(steps: &mut Steps) -> Result<(), Failure> {
     wasm::package(steps)?;
     steps.step("phone page: npm packages", || setup::npm_packages("demo-phone"))?;
     steps.step("phone page: bundle", || run(&mut npm("demo-phone", ["run", "--silent", "build"])))
 }
 
-/// Builds everything and becomes the relay, until Ctrl-C.
+/// Builds everything and replaces this process by the relay, which runs until Ctrl-C.
 pub(crate) fn demo(arguments: &[String], steps: &mut Steps) -> Result<(), Failure> {
     page(steps)?;
     steps.step("relay: build", relay)?;
@@ -27,7 +27,7 @@ pub(crate) fn demo(arguments: &[String], steps: &mut Steps) -> Result<(), Failur
     Err(Failure(format!("{} cannot be started: {error}", shown(&relay))))
 }
 
-/// The relay as the demo and the suites use it: the dev profile, which has less to compile than the release one.
+/// Builds the relay for the demo and the suites, with the dev profile, which compiles faster than the release profile.
 pub(crate) fn relay() -> Result<(), Failure> {
     run(&mut cargo(["build", "--package", "offhook-relay"]))
 }

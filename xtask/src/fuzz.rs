@@ -1,20 +1,20 @@
-//! Fuzzing with libFuzzer, on stable Rust: the corpora grow, and the suites replay them.
+//! Fuzzing with libFuzzer on stable Rust. New inputs are added to the corpora, which the test suites replay.
 
 use crate::steps::Steps;
 use crate::tool::{Failure, cargo, command, root, run, target_dir};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What makes the compiler tell libFuzzer where the program has been.
+/// Compiler flags for the coverage instrumentation of libFuzzer.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares";
 
-/// Octets of the longest input: a SIP message, a description of two media, or a script of some hundred steps.
+/// Maximum length of an input in octets: a SIP message, a description with two media, or a script of some hundred steps.
 const LONGEST: u32 = 600;
 
-/// `cargo xtask fuzz TARGET [SECONDS]`: what reaches new code is kept in `tests/fuzz/corpus/TARGET`, what panics in
-/// `target/fuzz`.
+/// `cargo xtask fuzz TARGET [SECONDS]`: inputs that reach new code are kept in `tests/fuzz/corpus/TARGET`, inputs that cause
+/// a panic in `target/fuzz`.
 pub(crate) fn fuzz(arguments: &[String], steps: &mut Steps) -> Result<(), Failure> {
     let corpora = root().join("tests/fuzz/corpus");
     let Some(target) = arguments.first().filter(|target| corpora.join(target).is_dir()) else {
@@ -26,7 +26,7 @@ pub(crate) fn fuzz(arguments: &[String], steps: &mut Steps) -> Result<(), Failur
     let host = host()?;
     let built = target_dir().join("fuzz");
     steps.step("fuzzer: build", || {
-        // A target is named so that build scripts are built without these flags.
+        // With an explicit target, build scripts are built without these flags.
         let mut build = cargo(["build", "--release", "--manifest-path", "tests/fuzz/Cargo.toml", "--target", &host]);
         run(build.arg("--target-dir").arg(&built).env("RUSTFLAGS", COVERAGE))
     })?;
@@ -39,9 +39,9 @@ pub(crate) fn fuzz(arguments: &[String], steps: &mut Steps) -> Result<(), Failur
         fuzz.arg(format!("-artifact_prefix={}/", built.display())).arg("-print_final_stats=1");
         run(fuzz.arg(&found).arg(&kept).env("OFFHOOK_FUZZ", target))
     })?;
-    steps.step("fuzzer: the inputs that reach something new", || {
+    steps.step("fuzzer: merge the inputs that reach new code", || {
         let mut merge = command(&program);
-        // As few as reach all of the code: how often they pass somewhere does not count.
+        // Keeps a minimal set of inputs that covers all reached code, regardless of hit counts.
         merge.args(["-set_cover_merge=1", "-use_counters=0"]).arg(format!("-max_len={LONGEST}"));
         run(merge.arg(&kept).arg(&found).env("OFFHOOK_FUZZ", target))
     })
@@ -53,7 +53,7 @@ fn names(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(names)
 }
 
-/// The triple of this machine, as rustc calls it.
+/// Returns the target triple of this machine.
 fn host() -> Result<String, Failure> {
     let output = command("rustc").arg("-vV").output()?;
     let text = String::from_utf8_lossy(&output.stdout);

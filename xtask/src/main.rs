@@ -1,5 +1,5 @@
-//! Project tasks, run as `cargo xtask TASK`. Each task is a list of named steps; the first that fails ends it.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks on its terminal")]
+//! Project tasks, run as `cargo xtask TASK`. A task is a list of named steps and ends with the first failure.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool prints to its terminal")]
 
 mod check;
 mod demo;
@@ -20,23 +20,23 @@ use tool::Failure;
 const USAGE: &str = "\
 usage: cargo xtask TASK [-- ARGUMENTS]
 
-  setup [--build]  install what is missing: WASM target, npm packages and (without --build) browsers
+  setup [--build]  install missing tools: WASM target, npm packages and (without --build) browsers
                    and the SIP servers and phones of the suites
-  demo [-- ARGS]   build everything and start a relay that takes any login, with the phone page
+  demo [-- ARGS]   build everything and start a relay that accepts any login, with the phone page
   check            format, lints, purity of core, documentation, size, file lengths
   test             everything: unit, packaging, WASM, conformance and browser suites
-  unit             the Rust suites only
-  sim [-- RUNS]    the simulations of SIP on a bad network, 10,000 runs each if not told otherwise
-  wasm             the SDK as a WASM module with its glue, in npm/pkg
+  unit             the Rust unit tests only
+  sim [-- RUNS]    the simulations of SIP on a lossy network, 10,000 runs each by default
+  wasm             the SDK as a WASM module with its bindings, in npm/pkg
   npm              wasm, then the npm package: npm/offhook-VERSION.tgz
   phone            npm, then the phone page: demo-phone/dist
   wasm-test        the suites of sdk-wasm in headless Chromium and Firefox
   conformance      the suites of tests/ against the real relay
-  attack           floods against the real relay, with figures; below three minutes
+  attack           floods against the real relay, with measurements; less than three minutes
   browser [-- F…]  the browser suites, or the files F of them
   bench [-- ARGS]  the benchmarks
-  fuzz [-- T [S]]  libFuzzer on target T for S seconds; what it finds is added to tests/fuzz/corpus
-  size             what a page downloads, and the limit for it
+  fuzz [-- T [S]]  libFuzzer on target T for S seconds; new inputs are added to tests/fuzz/corpus
+  size             the download size of the SDK, and its limit
   standards        docs/standards.md from docs/standards.toml
 ";
 

@@ -1,4 +1,4 @@
-//! Installs what is missing and nothing else; quick when nothing is.
+//! Installs missing tools and packages.
 
 use crate::steps::Steps;
 use crate::tool::{Failure, cargo, command, fingerprint, is_installed, npm, output, root, run, target_dir};
@@ -22,14 +22,15 @@ const DEBIAN: [(&str, &str); 10] = [
     ("linphonec", "linphone-cli"),
 ];
 
-/// What building the SDK, the package, the page and the relay takes.
+/// Installs the requirements for building the SDK, the package, the page and the relay.
 pub(crate) fn for_building(steps: &mut Steps) -> Result<(), Failure> {
     steps.step("set-up: Node.js", node)?;
     steps.step("set-up: WASM target", wasm_target)?;
     steps.step("set-up: npm packages", || npm_packages("npm"))
 }
 
-/// What the suites take on top: browsers, their drivers, a sound server, SIP servers and phones that are not ours.
+/// Additionally installs the requirements of the test suites: browsers, their drivers, a sound server, third-party SIP
+/// servers and phones.
 pub(crate) fn for_testing(steps: &mut Steps) -> Result<(), Failure> {
     for_building(steps)?;
     steps.step("set-up: browsers and SIP peers", debian_packages)?;
@@ -65,20 +66,20 @@ fn wasm_target() -> Result<(), Failure> {
     })
 }
 
-/// `npm ci` in `folder`, when its lock file or a local package it names changed since the last time.
+/// Runs `npm ci` in `folder` if its lock file or a local package that it refers to has changed since the last run.
 pub(crate) fn npm_packages(folder: &str) -> Result<(), Failure> {
     let dir = root().join(folder);
     if !dir.join("package.json").is_file() {
-        return Err(Failure(format!("{folder}/package.json is missing: {folder} is not there yet")));
+        return Err(Failure(format!("{folder}/package.json is missing")));
     }
     let installed = dir.join("node_modules/.installed");
     let lock_file = dir.join("package-lock.json");
     let package = dir.join("package.json");
-    let mut named = vec![package.clone(), lock_file.clone()];
+    let mut inputs = vec![package.clone(), lock_file.clone()];
     if std::fs::read_to_string(&package)?.contains("file:../npm") {
-        named.push(crate::wasm::tarball());
+        inputs.push(crate::wasm::tarball());
     }
-    let now = fingerprint(named.iter().map(PathBuf::as_path));
+    let now = fingerprint(inputs.iter().map(PathBuf::as_path));
     if std::fs::read_to_string(&installed).is_ok_and(|then| then == now) {
         return Ok(());
     }
@@ -98,7 +99,7 @@ fn debian_packages() -> Result<(), Failure> {
         return Ok(());
     }
     if !is_installed("apt-get") {
-        return Err(Failure(format!("install these first (no apt-get here to do it): {}", missing.join(" "))));
+        return Err(Failure(format!("apt-get is not available; install these packages: {}", missing.join(" "))));
     }
     run(as_root("apt-get").args(["update"]))?;
     run(as_root("apt-get").args(["install", "-y", "--no-install-recommends"]).args(missing))
@@ -117,7 +118,7 @@ fn as_root(program: &str) -> std::process::Command {
     sudo
 }
 
-/// The path of geckodriver, which Debian does not have; it is built once, into the target folder.
+/// Returns the path of geckodriver. Debian has no package of it, so it is built once, in the target folder.
 pub(crate) fn geckodriver() -> Result<PathBuf, Failure> {
     if let Some(path) = std::env::var_os("GECKODRIVER") {
         return Ok(path.into());

@@ -1,10 +1,10 @@
-//! The size of what a page downloads.
+//! Measures the download size of the SDK.
 
 use crate::steps::Steps;
 use crate::tool::{Failure, command, output, root};
 use crate::wasm;
 
-/// Prints one line of `raw gzip brotli` for each file given.
+/// A script that prints one line of `raw gzip brotli` sizes for each file.
 const MEASURE: &str = "\
 const z = require('zlib');
 for (const file of process.argv.slice(1)) {
@@ -13,11 +13,11 @@ for (const file of process.argv.slice(1)) {
   console.log(raw.length, z.gzipSync(raw, { level: 9 }).length, brotli.length);
 }";
 
-/// One way to use the package: the files that a page downloads, and their limit.
+/// An entry point of the package: the files that a web page downloads, and their size limit.
 struct Delivery {
     name: &'static str,
     files: &'static [&'static str],
-    /// The largest permitted size after brotli, in octets: the present size and a little more, so that growth is noticed.
+    /// Maximum size after brotli compression in octets, slightly above the current size, so that growth is noticed.
     limit: u64,
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn size(steps: &mut Steps) -> Result<(), Failure> {
     measure(steps)
 }
 
-/// Measures the package that is there.
+/// Measures the package that was built last.
 pub(crate) fn measure(steps: &mut Steps) -> Result<(), Failure> {
     steps.step("size", || {
         println!("{:<38}{:>10}{:>10}{:>10}", "octets", "minified", "gzip", "brotli");
@@ -58,7 +58,7 @@ pub(crate) fn measure(steps: &mut Steps) -> Result<(), Failure> {
 fn sizes(file: &str) -> Result<[u64; 3], Failure> {
     let path = root().join(file);
     if !path.is_file() {
-        return Err(Failure(format!("{file} is missing: `cargo xtask npm` makes it")));
+        return Err(Failure(format!("{file} is missing: run `cargo xtask npm`")));
     }
     let line = output(command("node").args(["-e", MEASURE]).arg(path))?;
     let mut sizes = line.split_whitespace().map(str::parse);

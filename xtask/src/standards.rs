@@ -1,5 +1,5 @@
-//! `docs/standards.md`, made of `docs/standards.toml`: each clause, the code that does it, the test that proves it. What
-//! it names has to be there.
+//! Generates `docs/standards.md` from `docs/standards.toml`: the implementing code and the tests of each clause. The files and
+//! tests that it refers to must exist.
 
 mod data;
 
@@ -18,12 +18,12 @@ What Offhook does of the standards it names, clause by clause: where the code is
 said too, and why.
 ";
 
-/// Writes the page.
+/// Writes `docs/standards.md`.
 pub(crate) fn write() -> Result<(), Failure> {
     Ok(std::fs::write(root().join(PAGE), page()?)?)
 }
 
-/// Fails unless the page is what the data make, and all that they name exists.
+/// Checks that `docs/standards.md` is up to date and that all files and tests that it refers to exist.
 pub(crate) fn check() -> Result<(), Failure> {
     if std::fs::read_to_string(root().join(PAGE)).unwrap_or_default() == page()? {
         Ok(())
@@ -78,7 +78,7 @@ fn torture(page: &mut String, entry: &Entry) -> std::fmt::Result {
     writeln!(page, "| {section} | `{message}` | {} | {} |", entry.text("what"), entry.text("answer"))
 }
 
-/// What an entry names and is not there.
+/// Returns the first missing key, file or test of an entry.
 fn fault_of(entry: &Entry) -> Option<String> {
     let at = |what: String| Some(format!("{SOURCE}, line {}: {what}", entry.line));
     if let Some(key) = entry.table.keys().iter().find(|key| entry.value(key).is_none()) {
@@ -88,16 +88,16 @@ fn fault_of(entry: &Entry) -> Option<String> {
         return None;
     }
     if entry.list("code").is_empty() || entry.list("tests").is_empty() {
-        return at("a clause has code and tests, or says why it is missing".to_owned());
+        return at("a clause requires code and tests, or the reason why it is missing".to_owned());
     }
     if let Some(file) = entry.list("code").iter().find(|file| !root().join(file).exists()) {
         return at(format!("there is no {file}"));
     }
-    entry.list("tests").iter().find(|test| !is_there(test)).and_then(|test| at(format!("there is no test {test}")))
+    entry.list("tests").iter().find(|test| !exists(test)).and_then(|test| at(format!("there is no test {test}")))
 }
 
-/// `FILE NAME`: a function of Rust, or a test of JavaScript by its title.
-fn is_there(test: &str) -> bool {
+/// Returns whether a test exists. `test` is `FILE NAME`, where the name is a Rust function or the title of a JavaScript test.
+fn exists(test: &str) -> bool {
     let Some((file, name)) = test.split_once(' ') else { return false };
     let Ok(text) = std::fs::read_to_string(root().join(file)) else { return false };
     let function = format!("fn {name}(");

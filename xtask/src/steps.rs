@@ -1,9 +1,9 @@
-//! The steps of a task: each is named, timed and counted.
+//! Runs and reports the steps of a task.
 
 use crate::tool::Failure;
 use std::time::Instant;
 
-/// Counts what was done.
+/// Counts the steps of a task.
 #[derive(Default)]
 pub(crate) struct Steps {
     passed: usize,
@@ -11,7 +11,7 @@ pub(crate) struct Steps {
 }
 
 impl Steps {
-    /// Does one step.
+    /// Runs one step and prints its name, result and duration.
     pub(crate) fn step(&mut self, name: &str, act: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
         println!("==> {name}");
         let started = Instant::now();
@@ -30,7 +30,7 @@ impl Steps {
         outcome
     }
 
-    /// The last line of a task.
+    /// Prints the summary of a task.
     pub(crate) fn summarize(&self, task: &str) {
         match &self.failed {
             Some(name) => println!("{task}: {} passed, 1 failed ({name})", self.passed),

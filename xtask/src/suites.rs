@@ -1,10 +1,10 @@
-//! The test suites and the benchmarks.
+//! Runs the test suites and the benchmarks.
 
 use crate::steps::Steps;
 use crate::tool::{Failure, cargo, command, npm, root, run, target_dir};
 use crate::{check, demo, setup, size, wasm};
 
-/// Everything.
+/// Runs all test suites.
 pub(crate) fn all(steps: &mut Steps) -> Result<(), Failure> {
     setup::for_testing(steps)?;
     check::rules(steps)?;
@@ -20,7 +20,7 @@ pub(crate) fn all(steps: &mut Steps) -> Result<(), Failure> {
     browser_suites(&[], steps)
 }
 
-/// The suites beside the code.
+/// Runs the Rust unit tests.
 pub(crate) fn unit(steps: &mut Steps) -> Result<(), Failure> {
     steps.step("unit tests", || {
         run(&mut cargo([
@@ -35,14 +35,14 @@ pub(crate) fn unit(steps: &mut Steps) -> Result<(), Failure> {
     })
 }
 
-/// SIP user agents on a bad network, and a relay with its server, many times; optimised, because unoptimised it takes
-/// minutes. A seed that fails is printed; with `OFFHOOK_SIM_SEED` the unit test `replay` of the user agents runs it alone and
-/// prints what happened.
+/// Runs the simulations of SIP user agents on a lossy network, and of a relay with a SIP server, compiled with optimization.
+/// A failing seed is printed; with `OFFHOOK_SIM_SEED`, the unit test `replay` of the user agents runs only that seed and
+/// prints its events.
 pub(crate) fn simulation(arguments: &[String], steps: &mut Steps) -> Result<(), Failure> {
     let runs = arguments.first().map_or("10000", String::as_str);
     steps.step(&format!("simulation: {runs} runs each"), || {
         let mut test = cargo(["test", "--package", "offhook-sip", "--package", "offhook-b2bua", "--lib"]);
-        // Beside what is there unoptimised, not instead of it: only these two crates are compiled again.
+        // Only these two crates are compiled again, in addition to their unoptimized builds.
         for optimised in ["offhook-sip", "offhook-b2bua"] {
             test.arg("--config").arg(format!("profile.dev.package.{optimised}.opt-level=2"));
         }
@@ -50,14 +50,14 @@ pub(crate) fn simulation(arguments: &[String], steps: &mut Steps) -> Result<(), 
     })
 }
 
-/// The suites of sdk-wasm in browsers.
+/// Runs the suites of sdk-wasm in browsers.
 pub(crate) fn in_wasm(steps: &mut Steps) -> Result<(), Failure> {
     setup::for_testing(steps)?;
     steps.step("relay: build", demo::relay)?;
     wasm_suites(steps)
 }
 
-/// The real relay against software that is not ours.
+/// Runs the conformance suites: the real relay with third-party software.
 pub(crate) fn conformance(steps: &mut Steps) -> Result<(), Failure> {
     setup::for_testing(steps)?;
     demo::page(steps)?;
@@ -65,13 +65,13 @@ pub(crate) fn conformance(steps: &mut Steps) -> Result<(), Failure> {
     conformance_suites(steps)
 }
 
-/// Floods against the real relay, with calls, log-ins and ended calls beside them.
+/// Runs the flood suite against the real relay, with concurrent calls and logins.
 pub(crate) fn attack(steps: &mut Steps) -> Result<(), Failure> {
     steps.step("relay: build", demo::relay)?;
     floods(steps)
 }
 
-/// Real browsers with the packed package; `files` narrows it to some of `tests/browser`.
+/// Runs the browser suites with the packed package, or only those in `files`.
 pub(crate) fn browser(files: &[String], steps: &mut Steps) -> Result<(), Failure> {
     setup::for_testing(steps)?;
     demo::page(steps)?;
@@ -79,14 +79,14 @@ pub(crate) fn browser(files: &[String], steps: &mut Steps) -> Result<(), Failure
     browser_suites(files, steps)
 }
 
-/// Hands over to the benchmarks.
+/// Runs the benchmarks.
 pub(crate) fn bench(arguments: &[String], steps: &mut Steps) -> Result<(), Failure> {
     if !root().join("tests/bench").is_dir() {
-        return Err(Failure("the benchmarks are not there yet: tests/bench is missing".to_owned()));
+        return Err(Failure("tests/bench is missing".to_owned()));
     }
     let run_it =
         |steps: &mut Steps| steps.step("benchmarks", || run(command(root().join("tests/bench/run")).args(arguments)));
-    // Neither relay nor page.
+    // These benchmarks use neither the relay nor the page.
     if arguments.first().is_some_and(|what| what == "parser" || what == "media") {
         return run_it(steps);
     }
@@ -104,7 +104,7 @@ fn wasm_suites(steps: &mut Steps) -> Result<(), Failure> {
     steps.step("WASM suites: runner", || {
         run(&mut cargo(["build", "--quiet", "--package", "xtask-bindgen", "--features", "runner"]))
     })?;
-    // Compiled here, where crates can be fetched; the browsers run where nothing outside can be reached.
+    // Compiled here, where crates can be fetched; the browsers run in a network namespace without outside access.
     steps.step("WASM suites: build", || run(wasm_test(&mut cargo(["test", "--no-run"]))))?;
     steps.step("WASM suites: Chromium", || in_browser("CHROMEDRIVER", "chromedriver".as_ref()))?;
     let geckodriver = setup::geckodriver()?;
@@ -115,7 +115,7 @@ fn wasm_test(test: &mut std::process::Command) -> &mut std::process::Command {
     test.args(["--package", "offhook-sdk-wasm", "--target", "wasm32-unknown-unknown"])
 }
 
-/// `driver` is the variable by which wasm-bindgen's runner finds the browser's driver.
+/// Runs the suites in one browser. `driver` is the environment variable with the driver's path for wasm-bindgen's runner.
 fn in_browser(driver: &str, program: &std::ffi::OsStr) -> Result<(), Failure> {
     let bin = root().join("tests/browser/bin");
     let mut test = command(bin.join("with-net"));
@@ -137,13 +137,13 @@ fn conformance_suites(steps: &mut Steps) -> Result<(), Failure> {
     steps.step("conformance suites", || run(&mut cargo(["test", "--package", "offhook-tests", "--no-fail-fast"])))
 }
 
-/// A suite of its own: it loads both cores, and nothing else may run beside it.
+/// Runs the flood suite. It is a separate step, because it loads all cores and must not run concurrently with others.
 fn floods(steps: &mut Steps) -> Result<(), Failure> {
     steps.step("floods", || run(&mut cargo(["test", "--quiet", "--package", "offhook-tests", "--test", "attack"])))
 }
 
 fn browser_suites(files: &[String], steps: &mut Steps) -> Result<(), Failure> {
-    // Only now: the suites install the packed package, which has to be there first.
+    // The suites install the packed package, which must be built first.
     steps.step("browser suites: npm packages", || setup::npm_packages("tests/browser"))?;
     steps.step("browser suites", || {
         let dir = root().join("tests/browser");
@@ -159,7 +159,7 @@ fn browser_suites(files: &[String], steps: &mut Steps) -> Result<(), Failure> {
     })
 }
 
-/// The `*.test.mjs` of a folder, by name.
+/// Returns the names of the `*.test.mjs` files of a folder, sorted.
 fn suite_files(dir: &std::path::Path) -> Result<Vec<String>, Failure> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(dir)? {

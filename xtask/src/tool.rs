@@ -1,11 +1,11 @@
-//! Other programs: cargo, npm, node.
+//! Runs other programs, such as cargo, npm and node.
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Why a step failed, for the person at the terminal.
+/// The reason why a step failed, printed to the terminal.
 #[derive(Debug)]
 pub(crate) struct Failure(pub(crate) String);
 
@@ -21,23 +21,23 @@ impl From<std::io::Error> for Failure {
     }
 }
 
-/// The folder of the workspace.
+/// Returns the root folder of the workspace.
 pub(crate) fn root() -> PathBuf {
     let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
     xtask.parent().unwrap_or(xtask).to_path_buf()
 }
 
-/// Where cargo puts what it builds.
+/// Returns the target folder of cargo.
 pub(crate) fn target_dir() -> PathBuf {
-    // A relative CARGO_TARGET_DIR counts from the root, where every command below is started.
+    // A relative CARGO_TARGET_DIR is relative to the root, the working directory of all commands below.
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
 }
 
-/// `program` started in the workspace's root.
+/// Returns a command that runs `program` in the workspace's root.
 pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root());
-    // `cargo run` describes xtask to its child; build scripts of other packages must not see that.
+    // `cargo run` sets variables about xtask, which build scripts of other packages must not see.
     for (name, _) in std::env::vars_os() {
         let name_shown = name.to_string_lossy();
         if name_shown.starts_with("CARGO_PKG_") || name_shown.starts_with("CARGO_MANIFEST_") {
@@ -47,27 +47,27 @@ pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
-/// `cargo ARGUMENTS`.
+/// Returns the command `cargo ARGUMENTS`.
 pub(crate) fn cargo<const N: usize>(arguments: [&str; N]) -> Command {
     let mut command = command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments);
     command
 }
 
-/// `npm ARGUMENTS` in `folder` of the workspace.
+/// Returns the command `npm ARGUMENTS` in `folder` of the workspace.
 pub(crate) fn npm<const N: usize>(folder: &str, arguments: [&str; N]) -> Command {
     let mut command = command("npm");
     command.args(arguments).current_dir(root().join(folder));
     command
 }
 
-/// Runs a command to its end, its output on this terminal.
+/// Runs a command, with its output on this terminal.
 pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
     let status = command.status().map_err(|error| cannot_start(command, &error))?;
     if status.success() { Ok(()) } else { Err(Failure(format!("{} ended with {status}", shown(command)))) }
 }
 
-/// Runs a command to its end and takes what it prints.
+/// Runs a command and returns its standard output.
 pub(crate) fn output(command: &mut Command) -> Result<String, Failure> {
     let output = command.stderr(Stdio::inherit()).output().map_err(|error| cannot_start(command, &error))?;
     if output.status.success() {
@@ -77,13 +77,13 @@ pub(crate) fn output(command: &mut Command) -> Result<String, Failure> {
     }
 }
 
-/// Whether a program is found in PATH.
+/// Returns whether a program is found in PATH.
 pub(crate) fn is_installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
 }
 
-/// A number that changes when one of the files does; a missing file counts as empty.
+/// Returns a hash of the contents of the files. A missing file counts as empty.
 pub(crate) fn fingerprint<'a>(files: impl IntoIterator<Item = &'a Path>) -> String {
     let mut hasher = DefaultHasher::new();
     for file in files {
@@ -92,7 +92,7 @@ pub(crate) fn fingerprint<'a>(files: impl IntoIterator<Item = &'a Path>) -> Stri
     format!("{:016x}", hasher.finish())
 }
 
-/// The command as one would type it.
+/// Returns the command as in a shell.
 pub(crate) fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
     let words = std::iter::once(program).chain(command.get_args()).map(|word| word.to_string_lossy().into_owned());

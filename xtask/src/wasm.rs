@@ -1,22 +1,22 @@
-//! The SDK: WASM module, glue, npm package.
+//! Builds the SDK: WASM module, JavaScript bindings and npm package.
 
 use crate::setup;
 use crate::steps::Steps;
 use crate::tool::{Failure, cargo, command, fingerprint, npm, root, run, target_dir};
 use std::path::{Path, PathBuf};
 
-/// The npm package as it would be published.
+/// Returns the path of the packed npm package.
 pub(crate) fn tarball() -> PathBuf {
     root().join(concat!("npm/offhook-", env!("CARGO_PKG_VERSION"), ".tgz"))
 }
 
-/// Compiles the SDK and writes module, glue and types to `npm/pkg`.
+/// Compiles the SDK and writes module, bindings and types to `npm/pkg`.
 pub(crate) fn module(steps: &mut Steps) -> Result<(), Failure> {
     setup::for_building(steps)?;
     compile(steps)
 }
 
-/// The module, then `npm/offhook-VERSION.tgz`.
+/// Builds the module and then `npm/offhook-VERSION.tgz`.
 pub(crate) fn package(steps: &mut Steps) -> Result<(), Failure> {
     module(steps)?;
     steps.step("npm: build", || run(&mut npm("npm", ["run", "--silent", "build"])))?;
@@ -38,9 +38,9 @@ fn compile(steps: &mut Steps) -> Result<(), Failure> {
     let compiled = target_dir().join("wasm32-unknown-unknown/wasm/offhook_sdk_wasm.wasm");
     let out_dir = root().join("npm/pkg");
     let stamp = target_dir().join("wasm-packed");
-    let makers = ["xtask/bindgen/Cargo.toml", "xtask/bindgen/src/bindgen.rs", "xtask/src/wasm.rs"];
-    let makers = makers.map(|file| root().join(file));
-    let now = fingerprint(core::iter::once(compiled.as_path()).chain(makers.iter().map(PathBuf::as_path)));
+    let tools = ["xtask/bindgen/Cargo.toml", "xtask/bindgen/src/bindgen.rs", "xtask/src/wasm.rs"];
+    let tools = tools.map(|file| root().join(file));
+    let now = fingerprint(core::iter::once(compiled.as_path()).chain(tools.iter().map(PathBuf::as_path)));
     let optimized = out_dir.join("offhook_sdk_wasm_bg.wasm");
     if optimized.is_file() && std::fs::read_to_string(&stamp).is_ok_and(|then| then == now) {
         return Ok(());
@@ -62,5 +62,5 @@ fn optimize(module: &Path) -> Result<(), Failure> {
 fn pack() -> Result<(), Failure> {
     run(&mut npm("npm", ["pack", "--silent"]))?;
     let tarball = tarball();
-    if tarball.is_file() { Ok(()) } else { Err(Failure(format!("npm pack made no {}", tarball.display()))) }
+    if tarball.is_file() { Ok(()) } else { Err(Failure(format!("npm pack did not create {}", tarball.display()))) }
 }

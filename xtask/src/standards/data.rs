@@ -1,6 +1,6 @@
-//! As much of TOML as the data need: tables in lists, with texts and lists of texts, one line each.
+//! Parser for the subset of TOML in `docs/standards.toml`: arrays of tables with strings and lists of strings, one per line.
 
-/// What a table in the file is.
+/// The kind of a table.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Table {
     Standard,
@@ -9,7 +9,7 @@ pub(super) enum Table {
 }
 
 impl Table {
-    /// What it cannot be without.
+    /// Returns the mandatory keys.
     pub(super) const fn keys(self) -> &'static [&'static str] {
         match self {
             Self::Standard => &["name", "title"],
@@ -86,6 +86,6 @@ fn value(text: &str) -> Option<Value> {
         return Some(Value::List(if list.is_empty() { Vec::new() } else { texts.collect() }));
     }
     let text = text.strip_prefix('"')?.strip_suffix('"')?;
-    // What would need an escape is not needed.
+    // Escape sequences are not supported.
     (!text.contains(['"', '\\'])).then(|| Value::Text(text.to_owned()))
 }
