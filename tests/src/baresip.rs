@@ -1,4 +1,4 @@
-//! baresip as a phone: its commands and events over TCP, a sine for a microphone, and what it hears in a file.
+//! baresip as a SIP phone: controlled over TCP, with a sine tone as microphone and a recording of the received audio.
 
 use crate::child::{Folder, Program};
 use crate::sound;
@@ -14,32 +14,32 @@ use std::time::SystemTime;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// How long a phone records: no test takes that long.
+/// Maximum duration of a recording; longer than any test.
 const LIFETIME: Duration = Duration::from_secs(600);
 
-/// How one phone differs from another.
+/// Configuration of a phone.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    /// Who it is.
+    /// The user name.
     pub user: String,
-    /// Its password.
+    /// The password.
     pub password: String,
-    /// Where it registers, and sends all it has to send.
+    /// The registrar and outbound proxy.
     pub server: SocketAddr,
-    /// How it goes there: `udp`, `tcp` or `tls`.
+    /// The transport to the server: `udp`, `tcp` or `tls`.
     pub transport: &'static str,
-    /// The tone it sends, in Hz. A whole number of periods fits into a second.
+    /// The tone that it sends, in Hz.
     pub tone: u16,
-    /// Its codecs, best first, in its own spelling, like `PCMU/8000`. All of them where there is none.
+    /// Its codecs in order of preference, in baresip's notation, like `PCMU/8000`. Empty for all.
     pub codecs: &'static str,
     /// `srtp`, `srtp-mand`, `dtls_srtp` or none.
     pub encryption: &'static str,
-    /// It answers by itself.
+    /// Incoming calls are answered automatically.
     pub answers: bool,
 }
 
 impl Setup {
-    /// The phone of a user of [`kamailio`].
+    /// Returns the configuration for a user of [`kamailio`].
     #[must_use]
     pub fn of(user: &str, server: SocketAddr, tone: u16) -> Self {
         Self {
@@ -67,13 +67,13 @@ pub struct Baresip {
 }
 
 impl Baresip {
-    /// A phone that is registered.
+    /// Starts a phone and waits until it is registered.
     ///
     /// # Panics
-    /// When it does not come so far.
+    /// Panics if it does not register.
     pub async fn start(setup: &Setup) -> Self {
         let mut phone = Self::switch_on(setup).await;
-        // Its event may have been before anybody listened.
+        // The event may have occurred before the control connection was opened.
         let deadline = tokio::time::Instant::now() + PATIENCE;
         while !phone.command("reginfo", "").await.contains("OK") {
             assert!(tokio::time::Instant::now() < deadline, "baresip registers:\n{}", phone.program.log());
@@ -82,17 +82,17 @@ impl Baresip {
         phone
     }
 
-    /// A phone of which nothing is waited for.
+    /// Starts a phone without waiting for its registration.
     ///
     /// # Panics
-    /// When its control port does not open.
+    /// Panics if its control port does not open.
     pub async fn switch_on(setup: &Setup) -> Self {
-        // Its SIP port, the one after it for TLS, one for its control, and a range for RTP.
+        // The SIP port, the next one for TLS, one for control, and a range for RTP.
         let port = ports::free(20);
         let folder = Folder::new("baresip");
         folder.write("accounts", account(setup));
         folder.write("contacts", "");
-        prevent_records_of_itself(&folder);
+        block_recordings_of_sent_audio(&folder);
         let certificate = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
         let pem = certificate.signing_key.serialize_pem() + &certificate.cert.pem();
         let pem = folder.write("certificate.pem", pem);
@@ -115,16 +115,16 @@ impl Baresip {
         Self { program, control, unread: Vec::new(), events: VecDeque::new(), commands: 0, address, folder }
     }
 
-    /// Where it listens over UDP and TCP.
+    /// Returns its address for UDP and TCP.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Gives a command, and takes its answer.
+    /// Sends a command and returns the response.
     ///
     /// # Panics
-    /// When there is none.
+    /// Panics if there is none.
     pub async fn command(&mut self, command: &str, parameters: &str) -> String {
         self.commands += 1;
         let token = self.commands.to_string();
@@ -140,10 +140,10 @@ impl Baresip {
         }
     }
 
-    /// Waits for an event of this type, like `CALL_ESTABLISHED`, and takes it.
+    /// Waits for an event of this type, like `CALL_ESTABLISHED`, and returns it.
     ///
     /// # Panics
-    /// When it does not come.
+    /// Panics if it does not occur.
     pub async fn event(&mut self, kind: &str) -> Value {
         loop {
             let found = self.events.iter().position(|event| field(event, "type") == kind);
@@ -155,44 +155,44 @@ impl Baresip {
         }
     }
 
-    /// Calls somebody, by full URI.
+    /// Calls a SIP URI.
     pub async fn dial(&mut self, uri: &str) {
         self.command("dial", uri).await;
     }
 
-    /// Waits until it rings, and says who calls.
+    /// Waits for an incoming call and returns the caller's URI.
     pub async fn rings(&mut self) -> String {
         let event = self.event("CALL_INCOMING").await;
         field(&event, "peeruri").to_owned()
     }
 
-    /// Takes the call that rings; until it stands.
+    /// Answers the ringing call and waits until it is established.
     pub async fn accept(&mut self) {
         self.command("accept", "").await;
         self.established().await;
     }
 
-    /// Waits until a call stands.
+    /// Waits until a call is established.
     pub async fn established(&mut self) {
         self.event("CALL_ESTABLISHED").await;
     }
 
-    /// Puts the other end on hold.
+    /// Puts the call on hold.
     pub async fn hold(&mut self) {
         self.command("hold", "").await;
     }
 
-    /// Takes it back.
+    /// Resumes the call.
     pub async fn resume(&mut self) {
         self.command("resume", "").await;
     }
 
-    /// Hands the other end to somebody else, by REFER.
+    /// Transfers the peer by REFER.
     pub async fn transfer(&mut self, uri: &str) {
         self.command("transfer", uri).await;
     }
 
-    /// Presses a key.
+    /// Sends a DTMF digit.
     pub async fn press(&mut self, key: char) {
         self.command("sndcode", &key.to_string()).await;
     }
@@ -202,54 +202,54 @@ impl Baresip {
         self.command("hangup", "").await;
     }
 
-    /// Waits until the call is over, and says why.
+    /// Waits until the call has ended and returns the reason.
     pub async fn over(&mut self) -> String {
         let event = self.event("CALL_CLOSED").await;
         field(&event, "param").to_owned()
     }
 
-    /// Waits until it hears this tone and no other, from now on.
+    /// Waits until it receives only this tone.
     ///
     /// # Panics
-    /// When it does not.
+    /// Panics if it does not.
     pub async fn hears(&self, hz: f32) {
         let before = self.recording();
-        let is_heard = || {
+        let is_received = || {
             let (samples, rate) = self.recording()?.since(before.as_ref())?;
             let newest = samples.len().checked_sub(usize::try_from(rate).ok()? / 5)?;
             Some(sound::share_at(samples.get(newest..)?, hz, rate) > 0.8)
         };
-        let heard = until(|| is_heard().unwrap_or(false));
-        assert!(heard.await, "baresip hears {hz} Hz: {:?}\n{}", self.recording(), self.program.log());
+        let received = until(|| is_received().unwrap_or(false));
+        assert!(received.await, "baresip receives {hz} Hz: {:?}\n{}", self.recording(), self.program.log());
     }
 
-    /// Waits until half a second has passed in which it heard nothing loud.
+    /// Waits until it has received no loud sound for half a second.
     ///
     /// # Panics
-    /// When the sound goes on.
+    /// Panics if the sound does not stop.
     pub async fn hears_nothing(&self) {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let before = self.recording();
             tokio::time::sleep(Duration::from_millis(500)).await;
-            let heard = self.recording().and_then(|recording| recording.since(before.as_ref()));
-            if !heard.is_some_and(|(samples, _)| sound::is_loud(&samples)) {
+            let received = self.recording().and_then(|recording| recording.since(before.as_ref()));
+            if !received.is_some_and(|(samples, _)| sound::is_loud(&samples)) {
                 return;
             }
             assert!(tokio::time::Instant::now() < deadline, "baresip's sound stops:\n{}", self.program.log());
         }
     }
 
-    /// The newest recording of incoming sound.
+    /// Returns the newest recording of received audio.
     fn recording(&self) -> Option<Recording> {
         let entries = std::fs::read_dir(self.folder.path()).ok()?.flatten().map(|entry| entry.path());
-        // Their names are the time when they began.
+        // The file names contain the start time.
         let path = entries.filter(|path| path.to_string_lossy().ends_with("-dec.wav")).max()?;
         let wave = std::fs::read(&path).ok()?;
         Some(Recording { path, wave })
     }
 
-    /// The next message of its control connection: JSON in netstrings.
+    /// Returns the next message of the control connection: JSON in netstrings.
     async fn message(&mut self, wanted: &str) -> Value {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
@@ -260,14 +260,14 @@ impl Baresip {
             match tokio::time::timeout_at(deadline, self.control.read(&mut buffer)).await {
                 Ok(Ok(length @ 1..)) => self.unread.extend(buffer.iter().take(length)),
                 other => {
-                    panic!("baresip says nothing of {wanted} ({other:?}); {:?}\n{}", self.events, self.program.log())
+                    panic!("no {wanted} from baresip ({other:?}); {:?}\n{}", self.events, self.program.log())
                 }
             }
         }
     }
 }
 
-/// What baresip heard, as far as it is written.
+/// A snapshot of a recording file.
 struct Recording {
     path: PathBuf,
     wave: Vec<u8>,
@@ -280,17 +280,17 @@ impl core::fmt::Debug for Recording {
 }
 
 impl Recording {
-    /// What came after `before`, and its rate.
+    /// Returns the samples recorded after `before`, and the sampling rate.
     fn since(&self, before: Option<&Self>) -> Option<(Vec<i16>, u32)> {
-        // A new recording in the same second takes the place of the one before.
+        // A new recording in the same second replaces the previous one.
         let known = before.filter(|before| before.path == self.path && before.wave.len() <= self.wave.len());
         sound::of_wave(&self.wave, known.map_or(0, |before| before.wave.len()))
     }
 }
 
-/// baresip 1.0 records both what it sends and what it hears. With the first hold it drops the recorder of what it hears, and
-/// sets another one up only where there is none of what it sends: so a folder stands wherever that recording would begin.
-fn prevent_records_of_itself(folder: &Folder) {
+/// Prevents recordings of sent audio. baresip 1.0 records both directions. With the first hold it stops recording received
+/// audio, and starts again only if there is no recording of sent audio, so folders block the file names of the latter.
+fn block_recordings_of_sent_audio(folder: &Folder) {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs());
     let moments: String = (now - 1..now + LIFETIME.as_secs()).map(|second| format!("@{second}\n")).collect();
     let moments = folder.write("moments", moments);
@@ -305,7 +305,7 @@ fn field<'a>(message: &'a Value, name: &str) -> &'a str {
     message.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The first whole netstring, `LENGTH:TEXT,`.
+/// Removes and returns the first complete netstring, `LENGTH:TEXT,`.
 fn take(unread: &mut Vec<u8>) -> Option<Value> {
     let colon = unread.iter().position(|octet| *octet == b':')?;
     let length: usize = core::str::from_utf8(unread.get(..colon)?).ok()?.parse().ok()?;

@@ -1,4 +1,4 @@
-//! A headless browser: a WebSocket that speaks the stock messages, and a [`Peer`] for each call.
+//! Headless browser: a WebSocket client with the stock messages, and a [`Peer`] for each call.
 
 use crate::peer::{Habits, LIKE_FIREFOX, Peer, Sound, unique};
 use crate::relay::Relay;
@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
 
-/// One signed-in page.
+/// A client session.
 pub struct Browser {
     login: String,
     token: String,
@@ -21,76 +21,76 @@ pub struct Browser {
     registers: bool,
     outbox: mpsc::UnboundedSender<Message>,
     inbox: mpsc::UnboundedReceiver<ServerMessage>,
-    /// Messages that came before the test asked for them.
+    /// Received messages that no test has consumed yet.
     seen: VecDeque<ServerMessage>,
-    /// Why the relay closed the socket, once it has.
+    /// The reason why the relay closed the socket.
     closed: Arc<Mutex<Option<String>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Drop for Browser {
-    /// As when a tab is closed: the socket is gone.
+    /// Drops the socket without a closing handshake, like a closed browser tab.
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-/// A call in a page.
+/// A call of a client session.
 pub struct Ongoing {
-    /// Its id in this page.
+    /// The identifier of the call.
     pub id: CallId,
     /// Its media.
     pub peer: Peer,
 }
 
-/// A call that rings.
+/// An incoming call that is ringing.
 pub struct Incoming {
-    /// What the page was told.
+    /// The call object of `notifyIncomingCall`.
     pub call: CallObject,
     /// The relay's offer.
     pub offer: String,
 }
 
 impl Browser {
-    /// Opens a socket and signs in.
+    /// Opens a socket, sends `connection` and waits until the session is registered.
     pub async fn sign_in(relay: &Relay, login: &str) -> Self {
         Self::connect(relay, connection(login), Habits::default()).await
     }
 
-    /// The same with Firefox's payload numbers.
+    /// Signs in with Firefox's payload types.
     pub async fn sign_in_like_firefox(relay: &Relay, login: &str) -> Self {
         Self::sign_in_with(relay, login, Habits { codecs: LIKE_FIREFOX, ..Habits::default() }).await
     }
 
-    /// The same with a media engine of these habits.
+    /// Signs in with this configuration of the media engine.
     pub async fn sign_in_with(relay: &Relay, login: &str, habits: Habits) -> Self {
         Self::connect(relay, connection(login), habits).await
     }
 
-    /// Comes back with the token of a session, without credentials.
+    /// Resumes a session with its token, without credentials.
     pub async fn sign_in_with_token(relay: &Relay, token: &str) -> Self {
         let again = Connection { sip: SipOptions::default(), auth_token: Some(token.to_owned()), ..connection("") };
         Self::connect(relay, again, Habits::default()).await
     }
 
-    /// Opens a socket, sends `connection` and waits until the session is registered.
+    /// Opens a socket, sends this `connection` and waits until the session is registered.
     ///
     /// # Panics
-    /// When the relay refuses.
+    /// Panics if the relay refuses.
     pub async fn connect(relay: &Relay, connection: Connection, habits: Habits) -> Self {
         let mut browser = Self::knock(relay, connection, habits).await;
-        browser.welcomed().await;
+        browser.accepted().await;
         browser
     }
 
-    /// The same; says also what `getUserData` said.
+    /// Connects and also returns the content of `getUserData`.
     pub async fn introduce(relay: &Relay, connection: Connection) -> (Self, UserData) {
         let mut browser = Self::knock(relay, connection, Habits::default()).await;
-        let user = browser.welcomed().await;
+        let user = browser.accepted().await;
         (browser, user)
     }
 
-    /// Opens a socket and sends `connection`.
+    /// Opens a socket and sends `connection`, without waiting for the response.
     pub async fn knock(relay: &Relay, connection: Connection, habits: Habits) -> Self {
         let (mut sink, mut stream) = relay.web_socket_via(habits.via.unwrap_or(relay.address())).await.split();
         let (outbox, mut to_send) = mpsc::unbounded_channel();
@@ -137,14 +137,14 @@ impl Browser {
         browser
     }
 
-    /// Waits until the session is open, and registered if it is to be, and learns what the relay says of it.
-    async fn welcomed(&mut self) -> UserData {
+    /// Waits until the session is accepted, and registered if requested, and stores its login and token.
+    async fn accepted(&mut self) -> UserData {
         let user = self.expect("getUserData", |message| match message {
             ServerMessage::UserData(user) => Some((**user).clone()),
             _ => None,
         });
         let user = user.await;
-        self.login = user.connection.sip.login.clone().expect("the login is told, after a token too");
+        self.login = user.connection.sip.login.clone().expect("the login is reported, also after a token");
         self.token = user.connection.auth_token.clone().expect("a token to come back with");
         if self.registers {
             self.expect("registered", |message| matches!(message, ServerMessage::Registered).then_some(())).await;
@@ -152,10 +152,10 @@ impl Browser {
         user
     }
 
-    /// What the relay said when the session was opened: `fail` and the close of the socket, where it refused.
+    /// Waits until the relay refuses the session with `fail` and closes the socket. Returns the reason.
     ///
     /// # Panics
-    /// When the relay took it.
+    /// Panics if the relay accepts the session.
     pub async fn refused(mut self) -> String {
         let info = self.expect("fail", |message| match message {
             ServerMessage::Fail { info, .. } => Some(info.clone()),
@@ -166,17 +166,17 @@ impl Browser {
         info
     }
 
-    /// Waits until the relay has closed the socket, and says with which words.
+    /// Waits until the relay has closed the socket and returns the reason.
     ///
     /// # Panics
-    /// When it does not.
+    /// Panics if it does not.
     pub async fn is_closed(&self) -> String {
         let reason = || self.closed.lock().expect("no reader panicked").clone();
         assert!(until(|| reason().is_some()).await, "the relay closes the socket");
         reason().unwrap_or_default()
     }
 
-    /// Whether such a message came that no test has taken yet.
+    /// Returns whether a matching message was received that was not consumed yet.
     pub fn was_told(&mut self, wanted: impl Fn(&ServerMessage) -> bool) -> bool {
         while let Ok(message) = self.inbox.try_recv() {
             self.seen.push_back(message);
@@ -184,13 +184,13 @@ impl Browser {
         self.seen.iter().any(wanted)
     }
 
-    /// The login the relay knows this page by.
+    /// Returns the login of the session according to the relay.
     #[must_use]
     pub fn login(&self) -> &str {
         &self.login
     }
 
-    /// The token to come back with.
+    /// Returns the token of the session.
     #[must_use]
     pub fn token(&self) -> &str {
         &self.token
@@ -201,10 +201,10 @@ impl Browser {
         let _ = self.outbox.send(Message::text(message.to_json()));
     }
 
-    /// The first message that `wanted` takes something from, among those not taken yet. Others keep.
+    /// Waits for the first message for which `wanted` returns a value, and consumes it. Other messages are kept.
     ///
     /// # Panics
-    /// When none comes: it names what came instead.
+    /// Panics with the other messages if there is none.
     pub async fn expect<T>(&mut self, what: &str, mut wanted: impl FnMut(&ServerMessage) -> Option<T>) -> T {
         let found = self.seen.iter().enumerate().find_map(|(index, message)| Some((index, wanted(message)?)));
         if let Some((index, found)) = found {
@@ -224,7 +224,7 @@ impl Browser {
         }
     }
 
-    /// Places a call; returns at the relay's TRYING.
+    /// Places a call and waits for TRYING.
     pub async fn call(&mut self, callee: &str, sound: Sound) -> Ongoing {
         let peer = Peer::offer(sound, self.habits).await;
         let id = CallId(format!("{}-{}", self.login, unique()));
@@ -245,19 +245,19 @@ impl Browser {
         Ongoing { id, peer }
     }
 
-    /// Waits until the call it placed is answered, and until its media are up.
+    /// Waits until the placed call is answered and its media are connected.
     pub async fn established(&mut self, call: &Ongoing) {
         self.media(call).await;
         self.status(&call.id, CallStatus::Established).await;
     }
 
-    /// Waits for the answer to a call that it placed, at whatever time it comes, until the media are up.
+    /// Waits for the answer to a placed call, possibly early, and until its media are connected.
     pub async fn media(&mut self, call: &Ongoing) {
         self.take_answer(call).await;
         call.peer.connected().await;
     }
 
-    /// The same, but the media may still be on their way up.
+    /// Waits for the answer to a placed call and applies it, without waiting for the media.
     pub async fn take_answer(&mut self, call: &Ongoing) {
         let wanted = |message: &ServerMessage| match message {
             ServerMessage::RemoteSdp { call_id, sdp } if *call_id == call.id => Some(sdp.clone()),
@@ -276,7 +276,7 @@ impl Browser {
         self.expect(&format!("{} of {id}", status.name()), wanted).await
     }
 
-    /// Waits until a call is over, whatever for.
+    /// Waits until a call has ended for any reason.
     pub async fn over(&mut self, id: &CallId) -> CallObject {
         let wanted = |message: &ServerMessage| match message {
             ServerMessage::CallStatus(call) if call.call_id == *id && call.status.is_terminal() => {
@@ -287,10 +287,10 @@ impl Browser {
         self.expect(&format!("the end of {id}"), wanted).await
     }
 
-    /// Waits for a call to come in: the offer first, the notice after it, the ring last.
+    /// Waits for an incoming call: first the offer, then `notifyIncomingCall`, last `ring`.
     ///
     /// # Panics
-    /// When the offer does not stand before the notice.
+    /// Panics if the offer does not precede `notifyIncomingCall`.
     pub async fn incoming(&mut self) -> Incoming {
         let mut offers = Vec::new();
         let call = self.expect("an incoming call", |message| match message {
@@ -303,12 +303,12 @@ impl Browser {
         });
         let call = call.await;
         let offer = offers.into_iter().find(|(id, _)| *id == call.call_id);
-        let (_, offer) = offer.expect("setRemoteSDP stands before notifyIncomingCall");
+        let (_, offer) = offer.expect("setRemoteSDP precedes notifyIncomingCall");
         self.status(&call.call_id, CallStatus::Ring).await;
         Incoming { call, offer }
     }
 
-    /// Answers; returns when the relay says ESTABLISHED and the media are up.
+    /// Answers a call and waits until it is ESTABLISHED and its media are connected.
     pub async fn answer(&mut self, incoming: &Incoming, sound: Sound) -> Ongoing {
         let id = incoming.call.call_id.clone();
         let peer = Peer::answer(&incoming.offer, sound, self.habits).await;
@@ -330,36 +330,36 @@ impl Browser {
         self.send(&ClientMessage::Hangup(id.clone()));
     }
 
-    /// Puts the far end on hold; returns at HOLD.
+    /// Puts the call on hold and waits for HOLD.
     pub async fn hold(&mut self, id: &CallId) {
         self.send(&ClientMessage::Hold { call_id: id.clone(), for_transfer: false });
         self.status(id, CallStatus::Hold).await;
     }
 
-    /// Takes it back; returns at ESTABLISHED.
+    /// Resumes the call and waits for ESTABLISHED.
     pub async fn unhold(&mut self, id: &CallId) {
         self.send(&ClientMessage::Unhold(id.clone()));
         self.status(id, CallStatus::Established).await;
     }
 
-    /// Sends digits.
+    /// Sends DTMF digits as telephone-events.
     pub fn send_dtmf(&self, id: &CallId, digits: &str) {
         self.send_dtmf_as(id, DtmfType::Rfc2833, digits);
     }
 
-    /// Sends digits in this way.
+    /// Sends DTMF digits by this transport.
     pub fn send_dtmf_as(&self, id: &CallId, kind: DtmfType, digits: &str) {
         let (call_id, digits) = (id.clone(), digits.to_owned());
         self.send(&ClientMessage::SendDtmf { call_id, kind, digits });
     }
 
-    /// Hands the far end of a call to `target`.
+    /// Transfers the peer of a call to `target`.
     pub fn transfer(&self, id: &CallId, target: &str) {
         self.send(&ClientMessage::Transfer { call_id: id.clone(), target: target.to_owned() });
     }
 }
 
-/// What the stock SDK sends for this login.
+/// Returns the `connection` message of the stock SDK for this login.
 #[must_use]
 pub fn connection(login: &str) -> Connection {
     Connection {

@@ -1,4 +1,4 @@
-//! Programs that are not ours, as children of the test: their output is kept, and their end is ours.
+//! Third-party programs as child processes of a test, with captured output.
 
 use crate::wait::until;
 use core::time::Duration;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 
-/// A running program. Dropping it ends it.
+/// A running program. It is terminated when dropped.
 pub struct Program {
     name: &'static str,
     child: Child,
@@ -15,10 +15,10 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts `command` with its output kept.
+    /// Starts `command` and captures its output.
     ///
     /// # Panics
-    /// When the program is not there.
+    /// Panics if the program is not installed.
     #[must_use]
     pub fn start(name: &'static str, mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -32,58 +32,58 @@ impl Program {
         Self { name, child, log }
     }
 
-    /// Where its commands go, once.
+    /// Takes its standard input.
     pub fn stdin(&mut self) -> Option<ChildStdin> {
         self.child.stdin.take()
     }
 
-    /// What it printed so far.
+    /// Returns its output so far.
     ///
     /// # Panics
-    /// When a reader thread panicked.
+    /// Panics if a reader thread panicked.
     #[must_use]
     pub fn log(&self) -> String {
         self.log.lock().expect("the log").join("\n")
     }
 
-    /// Whether it printed a line with these words.
+    /// Returns whether it printed a line that contains `words`.
     ///
     /// # Panics
-    /// When a reader thread panicked.
+    /// Panics if a reader thread panicked.
     #[must_use]
     pub fn said(&self, words: &str) -> bool {
         self.log.lock().expect("the log").iter().any(|line| line.contains(words))
     }
 
-    /// Waits until it has printed a line with these words.
+    /// Waits until it has printed a line that contains `words`.
     ///
     /// # Panics
-    /// When it does not.
+    /// Panics if it does not.
     pub async fn says(&self, words: &str) {
-        assert!(until(|| self.said(words)).await, "{} says “{words}”:\n{}", self.name, self.log());
+        assert!(until(|| self.said(words)).await, "{} prints “{words}”:\n{}", self.name, self.log());
     }
 
-    /// How it ended, once it has.
+    /// Returns its exit status if it has ended.
     ///
     /// # Panics
-    /// When its state cannot be asked for.
+    /// Panics if the state cannot be determined.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("the child's state")
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Terminates it and waits until it has ended.
     ///
     /// # Panics
-    /// When it goes on.
+    /// Panics if it does not end.
     pub async fn end(&mut self) {
         self.terminate();
-        assert!(until(|| self.ended().is_some()).await, "{} ends when asked:\n{}", self.name, self.log());
+        assert!(until(|| self.ended().is_some()).await, "{} ends at SIGTERM:\n{}", self.name, self.log());
     }
 
-    /// CPU time of it and its children so far, in steps of the kernel's clock: 10 ms.
+    /// Returns the CPU time of the process and its children, with a resolution of 10 ms.
     ///
     /// # Panics
-    /// Where there is no `/proc`.
+    /// Panics without `/proc`.
     #[must_use]
     pub fn cpu(&self) -> Duration {
         let ticks = self.processes().filter_map(|process| {
@@ -95,10 +95,10 @@ impl Program {
         Duration::from_millis(10 * ticks.sum::<u64>())
     }
 
-    /// Memory of it and its children in octets; what they share counts once.
+    /// Returns the memory of the process and its children in octets. Shared memory is counted once.
     ///
     /// # Panics
-    /// Where there is no `/proc`.
+    /// Panics without `/proc`.
     #[must_use]
     pub fn resident(&self) -> u64 {
         let memory = self.processes().filter_map(|process| {
@@ -109,7 +109,7 @@ impl Program {
         memory.sum::<u64>() * 1024
     }
 
-    /// The folders in `/proc` of the process and its children.
+    /// Returns the folders in `/proc` of the process and its children.
     fn processes(&self) -> impl Iterator<Item = PathBuf> {
         let own = self.child.id().to_string();
         let entries = std::fs::read_dir("/proc").expect("processes").flatten().map(|entry| entry.path());
@@ -129,7 +129,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Kamailio's children live on when their parent is killed: all of them end at TERM.
+        // SIGTERM first, because Kamailio's children survive if their parent is killed.
         self.terminate();
         let patience = std::time::Instant::now() + Duration::from_secs(2);
         while self.ended().is_none() && std::time::Instant::now() < patience {
@@ -138,7 +138,7 @@ impl Drop for Program {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            // Only seen when the test fails: what the peer had to say.
+            // The output is shown if the test fails.
             let text = format!("--- {}:\n{}\n", self.name, self.log());
             let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
         }
@@ -147,21 +147,21 @@ impl Drop for Program {
 
 fn keep(pipe: impl std::io::Read + Send + 'static, log: Arc<Mutex<Vec<String>>>) {
     std::thread::spawn(move || {
-        // Peers print names and sounds of any encoding.
+        // The output may have any encoding.
         for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
             log.lock().expect("the log").push(String::from_utf8_lossy(&line).trim_end().to_owned());
         }
     });
 }
 
-/// A folder of one test, gone with it.
+/// A temporary folder. It is deleted when dropped.
 pub struct Folder(PathBuf);
 
 impl Folder {
-    /// A new one.
+    /// Creates a folder.
     ///
     /// # Panics
-    /// When it cannot be made.
+    /// Panics if it cannot be created.
     #[must_use]
     pub fn new(name: &str) -> Self {
         let name = format!("offhook-{}-{name}-{}", std::process::id(), crate::peer::unique());
@@ -170,16 +170,16 @@ impl Folder {
         Self(path)
     }
 
-    /// Where it is.
+    /// Returns its path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0
     }
 
-    /// A file in it with this text; its path as text.
+    /// Writes a file in the folder and returns its path.
     ///
     /// # Panics
-    /// When it cannot be written.
+    /// Panics if it cannot be written.
     pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> String {
         let path = self.0.join(name);
         std::fs::write(&path, text).expect("a temporary file");

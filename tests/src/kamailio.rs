@@ -1,4 +1,4 @@
-//! Kamailio as registrar and proxy on loopback.
+//! Kamailio as a SIP registrar and proxy on loopback.
 
 use crate::child::{Folder, Program};
 use crate::ports;
@@ -9,28 +9,28 @@ use std::path::PathBuf;
 use std::process::Command;
 use tokio::net::UdpSocket;
 
-/// What one server does that another does not.
+/// Configuration of a server.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ways {
-    /// It stays in the path of every dialog.
+    /// The server inserts Record-Route, so that it stays in the path of every dialog.
     pub records_route: bool,
-    /// It asks nobody for a password, except at REGISTER.
+    /// Only REGISTER requires authentication.
     pub is_open: bool,
-    /// It shows callers a `Contact` with a private address, as a server behind a NAT does.
+    /// Callers get a `Contact` with a private address, as from a server behind a NAT.
     pub has_private_contact: bool,
-    /// It takes off the header by which a relay knows its own calls.
+    /// The server removes the header field by which a relay recognizes looped calls.
     pub hides: bool,
-    /// It gives every session description another session.
+    /// The server replaces the origin of every session description.
     pub renames: bool,
-    /// The control port of the [`crate::rtpengine`] that media pass through.
+    /// The control port of the [`crate::rtpengine`] that relays the media.
     pub media: Option<SocketAddr>,
-    /// That one makes WebRTC of the phones' RTP, and RTP of the relay's WebRTC.
+    /// rtpengine converts between the phones' RTP and the relay's WebRTC.
     pub webrtc: bool,
-    /// Where calls to numbers that begin with 9 go.
+    /// The destination of calls to numbers that begin with 9.
     pub trunk: Option<SocketAddr>,
 }
 
-/// A running server. Users are 1001 to 1010; see [`password`].
+/// A running server with the users 1001 to 1010, see [`password`].
 pub struct Kamailio {
     program: Program,
     address: SocketAddr,
@@ -38,14 +38,14 @@ pub struct Kamailio {
     folder: Folder,
 }
 
-/// The password of a user, in the realm `test.invalid`.
+/// Returns the password of a user in the realm `test.invalid`.
 #[must_use]
 pub fn password(user: &str) -> String {
     format!("pw{user}")
 }
 
 impl Ways {
-    /// It does no more than it must, and leaves the path of a call once that is set up.
+    /// The minimal configuration; the server leaves the path of a call after its setup.
     pub const OUT_OF_THE_PATH: Self = Self {
         records_route: false,
         is_open: false,
@@ -56,15 +56,15 @@ impl Ways {
         webrtc: false,
         trunk: None,
     };
-    /// The same, but every request of a call goes through it.
+    /// Every request of a call is routed through the server.
     pub const IN_THE_PATH: Self = Self { records_route: true, ..Self::OUT_OF_THE_PATH };
 }
 
 impl Kamailio {
-    /// A server that answers.
+    /// Starts a server and waits until it responds.
     ///
     /// # Panics
-    /// When it does not.
+    /// Panics if it does not.
     pub async fn start(ways: Ways) -> Self {
         let folder = Folder::new("kamailio");
         let port = ports::free(2);
@@ -72,7 +72,7 @@ impl Kamailio {
         let tls = SocketAddr::from((Ipv4Addr::LOCALHOST, port + 1));
         let mut command = Command::new(program());
         command
-            // No fork of the main process, log to standard error.
+            // Do not daemonize; log to standard error.
             .args(["-DD", "-E", "-m", "512", "-M", "8", "-f"])
             .arg(folder.write("kamailio.cfg", include_str!("kamailio.cfg")))
             .arg("-Y")
@@ -86,43 +86,43 @@ impl Kamailio {
         server
     }
 
-    /// Its address for UDP and TCP.
+    /// Returns its address for UDP and TCP.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its address for TLS.
+    /// Returns its address for TLS.
     #[must_use]
     pub const fn tls(&self) -> SocketAddr {
         self.tls
     }
 
-    /// The file with its certificate, which signs itself.
+    /// Returns the path of its self-signed certificate.
     #[must_use]
     pub fn certificate(&self) -> PathBuf {
         self.folder.path().join("certificate.pem")
     }
 
-    /// The file with its key.
+    /// Returns the path of its private key.
     #[must_use]
     pub fn key(&self) -> PathBuf {
         self.folder.path().join("key.pem")
     }
 
-    /// CPU time of all its processes.
+    /// Returns the CPU time of all its processes.
     #[must_use]
     pub fn cpu(&self) -> Duration {
         self.program.cpu()
     }
 
-    /// Memory of all its processes, in octets.
+    /// Returns the memory of all its processes in octets.
     #[must_use]
     pub fn resident(&self) -> u64 {
         self.program.resident()
     }
 
-    /// Ends it; until it is gone.
+    /// Terminates the server and waits until it has ended.
     pub async fn end(&mut self) {
         self.program.end().await;
     }
@@ -139,7 +139,7 @@ fn definitions(ways: Ways, folder: &Folder) -> Vec<String> {
     );
     let tls = folder.write("tls.cfg", tls);
     let control = folder.path().join("ctl");
-    // Port 9 is nobody's (RFC 863): where there is no trunk, nothing comes from it.
+    // Without a trunk, port 9 (discard, RFC 863) is used, from which nothing is received.
     let trunk = ways.trunk.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 9)));
     let mut definitions = vec![
         format!("CTL_SOCKET=\"unix:{}\"", control.display()),
@@ -156,16 +156,16 @@ fn definitions(ways: Ways, folder: &Folder) -> Vec<String> {
     definitions
 }
 
-/// Debian has it where an ordinary user's PATH does not lead.
+/// Returns the path of Kamailio, which Debian installs outside an ordinary user's PATH.
 fn program() -> &'static str {
-    let aside = "/usr/sbin/kamailio";
-    if std::path::Path::new(aside).is_file() { aside } else { "kamailio" }
+    let installed = "/usr/sbin/kamailio";
+    if std::path::Path::new(installed).is_file() { installed } else { "kamailio" }
 }
 
-/// Whether somebody at `address` answers an OPTIONS over UDP, within the time that anything may take.
+/// Returns whether OPTIONS over UDP to `address` is answered within [`PATIENCE`].
 ///
 /// # Panics
-/// When there is no socket to ask from.
+/// Panics if no socket can be bound.
 pub async fn answers_options(address: SocketAddr) -> bool {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a socket");
     let own = socket.local_addr().expect("an address");
@@ -179,7 +179,7 @@ pub async fn answers_options(address: SocketAddr) -> bool {
              From: <sip:test@{own}>;tag=ready\r\nTo: <sip:{address}>\r\nCall-ID: ready@{own}\r\nCSeq: {cseq} OPTIONS\r\n\
              Content-Length: 0\r\n\r\n"
         );
-        // Refused as long as nobody listens there; the refusal may be told by the call after.
+        // An ICMP error is ignored while the port is closed; it may be reported by a later call.
         let _ = socket.send_to(request.as_bytes(), address).await;
         let answer = tokio::time::timeout(Duration::from_millis(50), socket.recv_from(&mut buffer)).await;
         if matches!(answer, Ok(Ok((length, from))) if from == address && buffer.get(..length).is_some_and(|text| text.starts_with(b"SIP/2.0 ")))

@@ -1,10 +1,9 @@
-//! Harness of the suites: the real relay as a child process, headless browsers that call through it, and SIP servers and
-//! phones on its other side.
+//! Test harness: the real relay as a child process, headless browsers, and SIP servers and phones.
 //!
-//! Nothing here shares code with what it tests beyond the message types and the reader of session descriptions: the
-//! media engine of the headless browser is the `rtc` crate.
+//! The harness shares only the message types and the SDP parser with the code under test. The media engine of the headless
+//! browser is the `rtc` crate.
 #![forbid(unsafe_code)]
-#![expect(clippy::panic, clippy::expect_used, reason = "a harness fails by panicking: that is how a test fails")]
+#![expect(clippy::panic, clippy::expect_used, reason = "a test fails by panicking")]
 
 pub mod baresip;
 pub mod browser;

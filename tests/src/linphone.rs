@@ -1,4 +1,4 @@
-//! Linphone's console as a second phone, of another family than baresip: commands on its standard input, sound in files.
+//! Linphone's console program as a second SIP phone: commands on standard input, audio in files.
 
 use crate::child::{Folder, Program};
 use crate::sound;
@@ -17,10 +17,10 @@ pub struct Linphone {
 }
 
 impl Linphone {
-    /// A phone of a user of [`kamailio`], registered over UDP, that sends a tone and answers by itself.
+    /// Starts a phone of a user of [`kamailio`], registered over UDP, that sends a tone and answers automatically.
     ///
     /// # Panics
-    /// When it does not register.
+    /// Panics if it does not register.
     pub async fn start(user: &str, server: SocketAddr, hz: f32) -> Self {
         let folder = Folder::new("linphone");
         for needed in [".local/share/linphone", ".config/linphone"] {
@@ -45,7 +45,7 @@ impl Linphone {
         phone.command(&format!("play {microphone}"));
         phone.command(&format!("record {}", phone.folder.path().join("heard.wav").display()));
         phone.command("autoanswer enable");
-        // Of the 19 codecs of version 5.1, numbers 3 and 4 are PCMU and PCMA: what it records then has 8 kHz.
+        // Version 5.1 has 19 codecs; numbers 3 and 4 are PCMU and PCMA, so that the recording has 8 kHz.
         for other in (0..19).filter(|number| !matches!(number, 3 | 4)) {
             phone.command(&format!("codec disable {other}"));
         }
@@ -54,7 +54,7 @@ impl Linphone {
         phone
     }
 
-    /// It says so only when asked.
+    /// Polls the registration state, which the program does not report by itself.
     async fn registered(&mut self) {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         while !self.program.said("registered, identity=") {
@@ -64,15 +64,15 @@ impl Linphone {
         }
     }
 
-    /// Types a command.
+    /// Sends a command.
     ///
     /// # Panics
-    /// When it is gone.
+    /// Panics if the program has ended.
     pub fn command(&mut self, command: &str) {
         writeln!(self.commands, "{command}").expect("linphonec takes commands");
     }
 
-    /// Calls somebody, by full URI.
+    /// Calls a SIP URI.
     pub fn dial(&mut self, uri: &str) {
         self.command(&format!("call {uri}"));
     }
@@ -82,20 +82,20 @@ impl Linphone {
         self.command("terminate");
     }
 
-    /// Waits until it has said this.
+    /// Waits until it has printed a line that contains `words`.
     pub async fn says(&self, words: &str) {
         self.program.says(words).await;
     }
 
-    /// Switches it off, which ends its call, and says whether it mostly heard this tone. Before, its file holds nothing.
+    /// Ends the program, which ends its call and completes the recording, and checks that it received mostly this tone.
     ///
     /// # Panics
-    /// When it did not.
+    /// Panics if it did not.
     pub async fn heard(mut self, hz: f32) {
         let file = self.folder.path().join("heard.wav");
-        // It makes room for a second at a time.
-        let heard = until(|| file.metadata().is_ok_and(|data| data.len() > 40_000));
-        assert!(heard.await, "Linphone hears something:\n{}", self.program.log());
+        // The file grows by one second of audio at a time.
+        let recorded = until(|| file.metadata().is_ok_and(|data| data.len() > 40_000));
+        assert!(recorded.await, "Linphone receives audio:\n{}", self.program.log());
         self.command("quit");
         assert!(until(|| self.program.ended().is_some()).await, "Linphone quits:\n{}", self.program.log());
         let wave = std::fs::read(file).unwrap_or_default();
@@ -106,11 +106,15 @@ impl Linphone {
             sound::share(&samples, hz) > 0.8
         });
         let with_tone = with_tone.count();
-        assert!(2 * with_tone > all, "Linphone heard {hz} Hz in {with_tone} of {all} parts:\n{}", self.program.log());
+        assert!(
+            2 * with_tone > all,
+            "Linphone received {hz} Hz in {with_tone} of {all} frames:\n{}",
+            self.program.log()
+        );
     }
 }
 
-/// Ten seconds of a tone as a WAV file (8 kHz, 16 bit, mono), which Linphone plays again and again.
+/// Returns ten seconds of a tone as a WAV file (8 kHz, 16 bit, mono), which Linphone plays in a loop.
 fn wave(hz: f32) -> Vec<u8> {
     let sound: Vec<u8> = (0..500_u64)
         .flat_map(|frame| sound::tone(hz, frame * sound::FRAME as u64))

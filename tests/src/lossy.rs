@@ -1,4 +1,4 @@
-//! A network that loses everything once: of each SIP message the first copy, in both directions.
+//! Lossy network for SIP over UDP: the first copy of each message is lost, in both directions.
 
 use crate::wire::header;
 use std::collections::{BTreeSet, HashMap};
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::net::UdpSocket;
 
-/// Passes datagrams on to one address, and what comes back to whoever asked.
+/// Forwards datagrams to one address, and responses to their source.
 pub struct Lossy {
     address: SocketAddr,
     lost: Arc<AtomicUsize>,
@@ -21,10 +21,10 @@ impl Drop for Lossy {
 }
 
 impl Lossy {
-    /// A way to `target`.
+    /// Starts a forwarder to `target`.
     ///
     /// # Panics
-    /// When there is no port for it.
+    /// Panics if no port is available.
     pub async fn to(target: SocketAddr) -> Self {
         let near = Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port"));
         let address = near.local_addr().expect("an address");
@@ -33,20 +33,20 @@ impl Lossy {
         Self { address, lost, task }
     }
 
-    /// Where it begins.
+    /// Returns the address that it receives datagrams on.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// How many datagrams it has lost.
+    /// Returns the number of lost datagrams.
     #[must_use]
     pub fn lost(&self) -> usize {
         self.lost.load(Ordering::Relaxed)
     }
 }
 
-/// What a message and its repetition have in common; an ACK that is sent again may have another branch.
+/// Returns the parts that a message and its retransmissions have in common. A repeated ACK may have another branch.
 fn identity(datagram: &[u8]) -> String {
     let text = String::from_utf8_lossy(datagram);
     let start = text.lines().next().unwrap_or_default();
@@ -56,19 +56,19 @@ fn identity(datagram: &[u8]) -> String {
 
 async fn forward(near: Arc<UdpSocket>, target: SocketAddr, lost: Arc<AtomicUsize>) {
     let mut seen = BTreeSet::new();
-    // A socket for each who asks, so that the answers find their way back.
-    let mut ways: HashMap<SocketAddr, Arc<UdpSocket>> = HashMap::new();
+    // One socket per source, so that responses can be assigned to it.
+    let mut sockets: HashMap<SocketAddr, Arc<UdpSocket>> = HashMap::new();
     let mut answering = tokio::task::JoinSet::new();
     let mut buffer = vec![0; 65_536];
     loop {
         let Ok((length, from)) = near.recv_from(&mut buffer).await else { continue };
         let datagram = buffer.get(..length).unwrap_or_default();
-        let far = match ways.get(&from) {
+        let far = match sockets.get(&from) {
             Some(far) => Arc::clone(far),
             None => {
                 let far = Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port"));
                 answering.spawn(back(Arc::clone(&far), Arc::clone(&near), from, Arc::clone(&lost)));
-                ways.insert(from, Arc::clone(&far));
+                sockets.insert(from, Arc::clone(&far));
                 far
             }
         };

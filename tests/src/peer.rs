@@ -1,5 +1,5 @@
-//! One call's media of a headless browser: a peer connection of the `rtc` crate, its socket, a sound to send and an
-//! ear for what comes in.
+//! Media of one call of a headless browser: a peer connection of the `rtc` crate with its socket, a signal to send, and
+//! analysis of the received media.
 
 use crate::picture::{self, Picture, Requests, Seen};
 use crate::sound;
@@ -31,12 +31,12 @@ use std::time::Instant;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
-/// What a browser sends.
+/// The audio that a browser sends.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Sound {
-    /// A sine of so many Hz as PCMU.
+    /// A sine tone with this frequency in Hz as PCMU.
     Tone(f32),
-    /// Packets marked as Opus, every one with this octet all through: the relay must not look inside.
+    /// Packets with the Opus payload type that consist of this octet. The relay must not interpret the payload.
     Opus(u8),
 }
 
@@ -49,30 +49,30 @@ impl Sound {
     }
 }
 
-/// An encoding and the payload number a browser offers it under.
+/// An encoding name and its payload type.
 pub type Offered = (&'static str, u8);
 
-/// What Chromium offers for audio, as far as these tests go.
+/// A subset of the audio codecs that Chromium offers.
 pub const LIKE_CHROMIUM: &[Offered] = &[("opus", 111), ("PCMU", 0), ("telephone-event", 126)];
-/// The same of Firefox: other numbers.
+/// The same codecs with Firefox's payload types.
 pub const LIKE_FIREFOX: &[Offered] = &[("opus", 109), ("PCMU", 0), ("telephone-event", 101)];
 
-/// How often a pair of addresses is checked that has not answered yet, and how many times.
+/// Interval and maximum number of connectivity checks of a candidate pair.
 const CHECK_INTERVAL: Duration = Duration::from_millis(1);
 const CHECKS: u16 = 3_000;
 
-/// How a browser's media engine differs from others.
+/// Configuration of a browser's media engine.
 #[derive(Clone, Copy, Debug)]
 pub struct Habits {
-    /// What it offers for audio.
+    /// The audio codecs that it offers.
     pub codecs: &'static [Offered],
-    /// The one SRTP profile it knows; all of the crate's where there is none.
+    /// The only supported SRTP profile; `None` for all profiles of the `rtc` crate.
     pub profile: Option<SrtpProtectionProfile>,
-    /// Where its media socket is.
+    /// The address of its media socket.
     pub address: IpAddr,
-    /// The camera it has.
+    /// The camera, if any.
     pub picture: Option<Picture>,
-    /// Its WebSocket goes to the relay by way of this address.
+    /// An address to which the WebSocket is opened in place of the relay's.
     pub via: Option<SocketAddr>,
 }
 
@@ -83,9 +83,9 @@ impl Default for Habits {
     }
 }
 
-/// What came in.
+/// State of the received media.
 #[derive(Default)]
-struct Heard {
+struct Reception {
     seen: Seen,
     connected: bool,
     closed: bool,
@@ -102,7 +102,7 @@ struct Heard {
 pub struct Peer {
     description: String,
     answers: mpsc::UnboundedSender<String>,
-    heard: Arc<Mutex<Heard>>,
+    received: Arc<Mutex<Reception>>,
     requests: Requests,
     task: tokio::task::JoinHandle<()>,
 }
@@ -114,111 +114,110 @@ impl Drop for Peer {
 }
 
 impl Peer {
-    /// A peer that offers.
+    /// Creates a peer that offers.
     pub async fn offer(sound: Sound, habits: Habits) -> Self {
         Self::new(sound, habits, None).await
     }
 
-    /// A peer that answers `offer`.
+    /// Creates a peer that answers `offer`.
     pub async fn answer(offer: &str, sound: Sound, habits: Habits) -> Self {
         Self::new(sound, habits, Some(offer.to_owned())).await
     }
 
-    /// Its offer or answer, without candidates.
+    /// Returns its offer or answer, without candidates.
     #[must_use]
     pub fn description(&self) -> &str {
         &self.description
     }
 
-    /// Takes the answer to its offer.
+    /// Applies the answer to its offer.
     pub fn set_answer(&self, sdp: &str) {
         let _ = self.answers.send(sdp.to_owned());
     }
 
-    /// Waits until ICE and DTLS are up.
+    /// Waits until ICE and DTLS are established.
     ///
     /// # Panics
-    /// When they do not come up.
+    /// Panics if they are not.
     pub async fn connected(&self) {
-        assert!(until(|| self.heard().connected).await, "ICE and DTLS come up");
+        assert!(until(|| self.received().connected).await, "ICE and DTLS are established");
     }
 
-    /// Waits until this tone, and no other, comes in.
+    /// Waits until it receives only this tone.
     ///
     /// # Panics
-    /// When it does not.
+    /// Panics if it does not.
     pub async fn hears(&self, hz: f32) {
-        self.heard().samples.clear();
-        let heard = until(|| {
-            let mut heard = self.heard();
-            let samples = heard.samples.make_contiguous();
+        self.received().samples.clear();
+        let received = until(|| {
+            let mut received = self.received();
+            let samples = received.samples.make_contiguous();
             samples.len() >= 10 * sound::FRAME && sound::share(samples, hz) > 0.8
         });
-        assert!(heard.await, "a tone of {hz} Hz is heard; {}", self.heard().summary());
+        assert!(received.await, "a tone of {hz} Hz is received; {}", self.received().summary());
     }
 
-    /// Waits until half a second has passed in which nothing loud came in.
+    /// Waits until it has received no loud sound for half a second.
     ///
     /// # Panics
-    /// When the sound goes on.
+    /// Panics if the sound does not stop.
     pub async fn hears_nothing(&self) {
         let start = Instant::now();
-        let quiet_since = |heard: &Heard| heard.last_loud.map_or(start, |last| last.max(start));
-        let silent = until(|| quiet_since(&self.heard()).elapsed() > Duration::from_millis(500));
-        assert!(silent.await, "the sound stops; {}", self.heard().summary());
+        let quiet_since = |received: &Reception| received.last_loud.map_or(start, |last| last.max(start));
+        let silent = until(|| quiet_since(&self.received()).elapsed() > Duration::from_millis(500));
+        assert!(silent.await, "the sound stops; {}", self.received().summary());
     }
 
-    /// Waits until Opus packets with nothing but this octet come in.
+    /// Waits until it receives only Opus packets that consist of this octet.
     ///
     /// # Panics
-    /// When they do not.
+    /// Panics if they do not.
     pub async fn hears_opus(&self, octet: u8) {
-        self.heard().opus.clear();
-        let heard = until(|| {
-            let heard = self.heard();
-            heard.opus.len() >= 10 && heard.opus.iter().all(|packet| packet.iter().all(|got| *got == octet))
+        self.received().opus.clear();
+        let received = until(|| {
+            let received = self.received();
+            received.opus.len() >= 10 && received.opus.iter().all(|packet| packet.iter().all(|got| *got == octet))
         });
-        assert!(heard.await, "Opus packets of {octet} are heard; {}", self.heard().summary());
+        assert!(received.await, "Opus packets of {octet} are received; {}", self.received().summary());
     }
 
-    /// Waits until these DTMF digits have come in as telephone-events.
+    /// Waits until it has received these DTMF digits as telephone-events.
     ///
     /// # Panics
-    /// When they do not.
+    /// Panics if they do not.
     pub async fn hears_digits(&self, digits: &str) {
-        assert!(until(|| self.heard().digits == digits).await, "digits {digits}; {}", self.heard().summary());
+        assert!(until(|| self.received().digits == digits).await, "digits {digits}; {}", self.received().summary());
     }
 
-    /// Waits until a key frame of this encoding and later pictures have come in, since the beginning or since pictures were
-    /// forgotten.
+    /// Waits until it has received a key frame of this encoding and subsequent frames, since the start or since
+    /// [`Self::forget_pictures`].
     ///
     /// # Panics
-    /// When they do not.
+    /// Panics if they do not.
     pub async fn sees(&self, encoding: &str) {
-        let seen = until(|| self.heard().seen.has_moved(encoding));
-        assert!(seen.await, "{encoding} with a key frame is seen; {}", self.heard().summary());
+        let seen = until(|| self.received().seen.has_moved(encoding));
+        assert!(seen.await, "{encoding} with a key frame is received; {}", self.received().summary());
     }
 
-    /// What it has seen so far does not count any more. To be called before whatever a new key frame is asked for by: it may
-    /// come at once, and only once.
+    /// Resets the state of the received video. To be called before the action that requests a new key frame.
     pub fn forget_pictures(&self) {
-        self.heard().seen = Seen::default();
+        self.received().seen = Seen::default();
     }
 
-    /// How often it was asked for a key frame.
+    /// Returns the number of key frame requests that it has received.
     #[must_use]
     pub fn key_frames_asked_for(&self) -> u32 {
         self.requests.count()
     }
 
-    /// The SSRCs that came in.
+    /// Returns the received SSRCs.
     #[must_use]
     pub fn ssrcs(&self) -> BTreeSet<u32> {
-        self.heard().ssrcs.clone()
+        self.received().ssrcs.clone()
     }
 
-    fn heard(&self) -> MutexGuard<'_, Heard> {
-        self.heard.lock().expect("no reader panicked")
+    fn received(&self) -> MutexGuard<'_, Reception> {
+        self.received.lock().expect("no reader panicked")
     }
 
     async fn new(sound: Sound, habits: Habits, offer: Option<String>) -> Self {
@@ -226,7 +225,7 @@ impl Peer {
         let requests = Requests::default();
         let (mut connection, sender, ssrc) = connection(sound, habits, &requests);
         let camera = habits.picture.map(|picture| picture.plug_into(&mut connection, &requests));
-        let heard = Arc::new(Mutex::new(Heard::default()));
+        let received = Arc::new(Mutex::new(Reception::default()));
         let (answers, inbox) = mpsc::unbounded_channel();
         let mut engine = Engine {
             connection,
@@ -236,17 +235,17 @@ impl Peer {
             camera,
             socket,
             numbers: Vec::new(),
-            heard: Arc::clone(&heard),
+            received: Arc::clone(&received),
             packets: 0,
             closed: false,
         };
         let description = engine.describe(offer);
         let task = tokio::spawn(engine.run(inbox));
-        Self { description, answers, heard, requests, task }
+        Self { description, answers, received, requests, task }
     }
 }
 
-impl Heard {
+impl Reception {
     fn summary(&self) -> String {
         format!(
             "connected: {}, closed: {}, {:?}, payload types {:?}, {} samples, {} Opus packets, digits “{}”",
@@ -291,7 +290,7 @@ impl Heard {
     }
 }
 
-/// The peer connection with what drives it.
+/// The peer connection and its driver.
 struct Engine {
     connection: RTCPeerConnection,
     sender: RTCRtpSenderId,
@@ -299,9 +298,9 @@ struct Engine {
     sound: Sound,
     camera: Option<picture::Camera>,
     socket: UdpSocket,
-    /// Payload numbers as negotiated: those of the description that answered.
+    /// The negotiated payload types: those of the answer.
     numbers: Vec<(u8, Codec)>,
-    heard: Arc<Mutex<Heard>>,
+    received: Arc<Mutex<Reception>>,
     packets: u64,
     closed: bool,
 }
@@ -324,7 +323,7 @@ fn codec(name: &str, number: u8) -> RTCRtpCodecParameters {
     }
 }
 
-/// The encoding in use first, as a page would with `setCodecPreferences`.
+/// Creates the peer connection. The codec of the sent audio is offered first, as with `setCodecPreferences`.
 fn connection(sound: Sound, habits: Habits, requests: &Requests) -> (RTCPeerConnection, RTCRtpSenderId, u32) {
     let codecs = habits.codecs;
     let of_sound = |offered: &&Offered| offered.0 == sound.encoding();
@@ -338,7 +337,7 @@ fn connection(sound: Sound, habits: Habits, requests: &Requests) -> (RTCPeerConn
     if let Some(picture) = habits.picture {
         engine.register_codec(picture.codec(), RtpCodecKind::Video).expect("a codec");
     }
-    // Checks like a browser's, which does not wait 200 ms for each: for about as long as one goes on.
+    // The default interval of 200 ms is longer than that of browsers.
     let settings = SettingEngineBuilder::new()
         .with_include_loopback_candidate(true)
         .with_ice_connection_attempts(Some(CHECK_INTERVAL), Some(CHECKS));
@@ -349,7 +348,7 @@ fn connection(sound: Sound, habits: Habits, requests: &Requests) -> (RTCPeerConn
     let mut connection = RTCPeerConnectionBuilder::new()
         .with_media_engine(engine)
         .with_setting_engine(settings.build())
-        .with_interceptor_registry(requests.overheard())
+        .with_interceptor_registry(requests.registry())
         .build(Instant::now())
         .expect("a peer connection");
     let ssrc = unique();
@@ -365,7 +364,7 @@ fn connection(sound: Sound, habits: Habits, requests: &Requests) -> (RTCPeerConn
         }],
     );
     let sender = connection.add_track(track).expect("a track");
-    // The track alone would leave the encoding it names as the only one.
+    // Without preferences, only the codec of the track would be offered.
     let transceivers: Vec<_> = connection.get_transceivers().collect();
     for id in transceivers {
         let mut transceiver = connection.rtp_transceiver(id).expect("a transceiver");
@@ -374,15 +373,15 @@ fn connection(sound: Sound, habits: Habits, requests: &Requests) -> (RTCPeerConn
     (connection, sender, ssrc)
 }
 
-/// A number that no other peer of this process has.
+/// Returns a number that is unique in this process.
 pub fn unique() -> u32 {
     static NEXT: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(0x0ff0_0000);
     NEXT.fetch_add(1, core::sync::atomic::Ordering::Relaxed)
 }
 
 impl Engine {
-    /// Makes the offer, or the answer to `offer`. The text has no candidates, as with the stock SDK: the relay learns
-    /// the address from the first check.
+    /// Creates the offer, or the answer to `offer`. As with the stock SDK, the text has no candidates: the relay gets the
+    /// address from the first connectivity check.
     fn describe(&mut self, offer: Option<String>) -> String {
         let now = Instant::now();
         let connection = &mut self.connection;
@@ -393,8 +392,8 @@ impl Engine {
                 local
             }
             Some(offer) => {
-                let offer = RTCSessionDescription::offer(offer).expect("the relay's offer is read");
-                connection.set_remote_description(now, offer).expect("the relay's offer is taken");
+                let offer = RTCSessionDescription::offer(offer).expect("the relay's offer is valid");
+                connection.set_remote_description(now, offer).expect("the relay's offer is accepted");
                 let local = connection.create_answer(None).expect("an answer");
                 connection.set_local_description(now, local.clone()).expect("the own answer");
                 self.learn_numbers(&local.sdp);
@@ -412,7 +411,7 @@ impl Engine {
         let config = CandidateHostConfig { base_config, ..Default::default() };
         let candidate = config.new_candidate_host().expect("a candidate");
         let candidate = RTCIceCandidate::from(&candidate).to_json().expect("a candidate's text");
-        self.connection.add_local_candidate(candidate).expect("a candidate is taken");
+        self.connection.add_local_candidate(candidate).expect("a candidate is accepted");
         local
             .sdp
             .lines()
@@ -436,9 +435,9 @@ impl Engine {
             tokio::select! {
                 Some(answer) = answers.recv() => {
                     self.learn_numbers(&answer);
-                    let answer = RTCSessionDescription::answer(answer).expect("the relay's answer is read");
-                    let taken = self.connection.set_remote_description(Instant::now(), answer);
-                    taken.expect("the relay's answer is taken");
+                    let answer = RTCSessionDescription::answer(answer).expect("the relay's answer is valid");
+                    let applied = self.connection.set_remote_description(Instant::now(), answer);
+                    applied.expect("the relay's answer is accepted");
                 }
                 _ = frames.tick() => {
                     self.send_frame();
@@ -466,9 +465,9 @@ impl Engine {
         }
         while let Some(event) = self.connection.poll_event() {
             if let RTCPeerConnectionEvent::OnConnectionStateChangeEvent(state) = event {
-                let mut heard = self.heard.lock().expect("no reader panicked");
-                heard.connected |= state == RTCPeerConnectionState::Connected;
-                heard.closed |= state == RTCPeerConnectionState::Closed;
+                let mut received = self.received.lock().expect("no reader panicked");
+                received.connected |= state == RTCPeerConnectionState::Connected;
+                received.closed |= state == RTCPeerConnectionState::Closed;
                 self.closed |= state == RTCPeerConnectionState::Closed;
             }
         }
@@ -477,16 +476,16 @@ impl Engine {
                 let header = &packet.header;
                 let codec = self.numbers.iter().find(|(number, _)| *number == header.payload_type);
                 let encoding = codec.map_or("", |(_, codec)| codec.name.as_str());
-                let mut heard = self.heard.lock().expect("no reader panicked");
-                heard.ssrcs.insert(header.ssrc);
-                heard.take(encoding, header.payload_type, header.timestamp, &packet.payload);
-                heard.seen.take(encoding, header.payload_type, &packet.payload);
+                let mut received = self.received.lock().expect("no reader panicked");
+                received.ssrcs.insert(header.ssrc);
+                received.take(encoding, header.payload_type, header.timestamp, &packet.payload);
+                received.seen.take(encoding, header.payload_type, &packet.payload);
             }
         }
     }
 
     fn send_picture(&mut self) {
-        if !self.heard.lock().expect("no reader panicked").connected {
+        if !self.received.lock().expect("no reader panicked").connected {
             return;
         }
         if let Some(camera) = &mut self.camera {
@@ -495,7 +494,7 @@ impl Engine {
     }
 
     fn send_frame(&mut self) {
-        if !self.heard.lock().expect("no reader panicked").connected {
+        if !self.received.lock().expect("no reader panicked").connected {
             return;
         }
         let Some((number, codec)) = self.numbers.iter().find(|(_, codec)| codec.is(self.sound.encoding())) else {

@@ -1,4 +1,4 @@
-//! A camera that sends pictures as no real one does: one packet each, a key frame only when it is asked for one.
+//! A synthetic camera: one packet per frame, and key frames only on request.
 
 use bytes::Bytes;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -18,7 +18,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// The one video encoding of a browser, and the payload number it offers it under.
+/// The only video codec of a browser, and its payload type.
 #[derive(Clone, Copy, Debug)]
 pub struct Picture {
     /// `VP8` or `H264`.
@@ -44,7 +44,7 @@ impl Picture {
         }
     }
 
-    /// The camera, which learns from `requests` when a key frame is wanted.
+    /// Adds the camera to `connection`. Key frame requests are taken from `requests`.
     pub(crate) fn plug_into(self, connection: &mut RTCPeerConnection, requests: &Requests) -> Camera {
         let ssrc = crate::peer::unique();
         let track = MediaStreamTrack::new(
@@ -62,7 +62,7 @@ impl Picture {
         Camera { picture: self, sender, ssrc, packets: 0, requests: requests.clone(), answered: 0 }
     }
 
-    /// The payload of a picture (RFC 7741 §4.2, RFC 6184 §5.6).
+    /// Returns the payload of a frame (RFC 7741 §4.2, RFC 6184 §5.6).
     fn payload(self, is_key: bool) -> Vec<u8> {
         let head: &[u8] = match (self.encoding, is_key) {
             ("H264", true) => &[0x65, 0x88],
@@ -81,11 +81,11 @@ pub(crate) struct Camera {
     ssrc: u32,
     packets: u64,
     requests: Requests,
-    /// Requests that a key frame was sent for.
+    /// Number of requests that were answered with a key frame.
     answered: u32,
 }
 
-/// How many key frames were asked for: PLI (RFC 4585 §6.3.1) and FIR (RFC 5104 §4.3.1).
+/// Counter of key frame requests: PLI (RFC 4585 §6.3.1) and FIR (RFC 5104 §4.3.1).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Requests(Arc<AtomicU32>);
 
@@ -94,20 +94,21 @@ impl Requests {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// What counts them: the engine itself gives no compound away that begins with an empty report.
-    pub(crate) fn overheard(&self) -> Registry {
-        let ear = Ear { requests: self.clone(), inbound: VecDeque::new(), outbound: VecDeque::new() };
-        Registry::new().with(Slot::Custom(500), ear)
+    /// Returns an interceptor that counts the requests, because the engine does not report compound packets that begin with
+    /// an empty receiver report.
+    pub(crate) fn registry(&self) -> Registry {
+        let observer = RtcpObserver { requests: self.clone(), inbound: VecDeque::new(), outbound: VecDeque::new() };
+        Registry::new().with(Slot::Custom(500), observer)
     }
 }
 
-struct Ear {
+struct RtcpObserver {
     requests: Requests,
     inbound: VecDeque<TaggedPacket>,
     outbound: VecDeque<TaggedPacket>,
 }
 
-impl Protocol<TaggedPacket, TaggedPacket, ()> for Ear {
+impl Protocol<TaggedPacket, TaggedPacket, ()> for RtcpObserver {
     type Rout = TaggedPacket;
     type Wout = TaggedPacket;
     type Eout = ();
@@ -116,10 +117,11 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Ear {
 
     fn handle_read(&mut self, message: TaggedPacket) -> Result<(), Error> {
         if let Packet::Rtcp(packets) = &message.message.packet {
-            let asks = |any: &dyn core::any::Any| any.is::<PictureLossIndication>() || any.is::<FullIntraRequest>();
-            let asked = packets.iter().filter(|packet| asks(packet.as_any())).count();
-            let asked = u32::try_from(asked).unwrap_or(0);
-            self.requests.0.fetch_add(asked, Ordering::Relaxed);
+            let is_request =
+                |any: &dyn core::any::Any| any.is::<PictureLossIndication>() || any.is::<FullIntraRequest>();
+            let requests = packets.iter().filter(|packet| is_request(packet.as_any())).count();
+            let requests = u32::try_from(requests).unwrap_or(0);
+            self.requests.0.fetch_add(requests, Ordering::Relaxed);
         }
         self.inbound.push_back(message);
         Ok(())
@@ -139,7 +141,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Ear {
     }
 }
 
-impl Interceptor for Ear {
+impl Interceptor for RtcpObserver {
     fn bind_local_stream(&mut self, _: &StreamInfo) {}
     fn unbind_local_stream(&mut self, _: &StreamInfo) {}
     fn bind_remote_stream(&mut self, _: &StreamInfo) {}
@@ -169,7 +171,7 @@ impl Camera {
     }
 }
 
-/// The pictures that came in.
+/// State of the received video.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     /// The encoding of the key frame.
@@ -193,7 +195,7 @@ impl Seen {
         }
     }
 
-    /// A key frame of this encoding, and ten pictures more.
+    /// Returns whether a key frame of this encoding and ten subsequent frames were received.
     pub(crate) fn has_moved(&self, encoding: &str) -> bool {
         self.key_frame.as_deref() == Some(encoding) && self.since >= 10
     }

@@ -1,20 +1,20 @@
-//! Ports for programs that cannot be told to take any.
+//! Free ports for programs that cannot bind to port 0.
 
 use core::sync::atomic::{AtomicU16, Ordering};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 
-/// Ports below those that the kernel gives away by itself (32768 on Linux): nothing else takes them meanwhile.
+/// The range is below the ephemeral ports of the kernel (from 32768 on Linux), so that ports are not assigned to other sockets.
 const FIRST: u16 = 10_000;
 const COUNT: u16 = 22_000;
 
-/// The first of `count` neighbouring ports on loopback that are free for UDP and TCP, an even one. No two callers in
-/// this process get the same.
+/// Returns the first of `count` consecutive ports on loopback that are free for UDP and TCP. It is even, and no port is
+/// returned twice in a process.
 ///
 /// # Panics
-/// When there are none.
+/// Panics if there are none.
 pub fn free(count: u16) -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Another test process begins elsewhere.
+    // Each test process starts at a different port.
     let origin = u16::try_from(std::process::id().wrapping_mul(0x9e37_79b1) >> 16).unwrap_or(0);
     for _ in 0..500 {
         let taken = NEXT.fetch_add(count.next_multiple_of(2), Ordering::Relaxed);

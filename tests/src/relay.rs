@@ -1,7 +1,7 @@
-//! The relay under test, as a child process on ports of its own choosing.
+//! The relay under test as a child process on ephemeral ports.
 //!
-//! The program is the one `OFFHOOK_RELAY` names; without it, `offhook-relay` beside the test program (the target
-//! directory's profile folder), built first by the cargo that runs the tests so that it is never an old one.
+//! The program is that of `OFFHOOK_RELAY`, or `offhook-relay` in the same profile folder of the target directory as the test
+//! program. In the latter case it is built first, so that it is up to date.
 
 use crate::tls;
 use crate::wait::{PATIENCE, until};
@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 
-/// A connection to it, encrypted or not.
+/// A TCP or TLS connection to the relay.
 pub trait Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send {}
 
 impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Stream for T {}
 
-/// A running relay. Dropping it ends it.
+/// A running relay. It is killed when dropped.
 pub struct Relay {
     child: Child,
     address: SocketAddr,
@@ -29,22 +29,22 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// A relay that takes any login, on loopback.
+    /// Starts a relay that accepts any login, on loopback.
     #[must_use]
     pub fn start() -> Self {
         Self::start_with(&[])
     }
 
-    /// The same with further options, `section.name=value` each.
+    /// Starts a relay that accepts any login with additional options, each `section.name=value`.
     ///
     /// # Panics
-    /// When the relay does not come up.
+    /// Panics if the relay does not start.
     #[must_use]
     pub fn start_with(options: &[&str]) -> Self {
         Self::start_as(&["--demo", "--listen", "127.0.0.1:0", "--no-tls", "--media-address", "127.0.0.1"], options)
     }
 
-    /// A relay that takes any login and any SIP server, with SIP over UDP and TCP on loopback, and further options.
+    /// Starts a relay that accepts any login and SIP servers on loopback, with SIP over UDP and TCP and additional options.
     #[must_use]
     pub fn start_with_sip(options: &[&str]) -> Self {
         let sip = ["sip.listen=udp:127.0.0.1:0,tcp:127.0.0.1:0", "sip.servers=127.0.0.1", "rtp.first_port=0"];
@@ -52,30 +52,30 @@ impl Relay {
         Self::start_with(&options)
     }
 
-    /// Where it takes SIP over `udp`, `tcp` or `tls`: it prints a line `sip udp 127.0.0.1:43211`.
+    /// Returns its SIP address for `udp`, `tcp` or `tls`, from a log line like `sip udp 127.0.0.1:43211`.
     ///
     /// # Panics
-    /// When it does not.
+    /// Panics if there is no such line.
     pub async fn sip(&self, transport: &str) -> SocketAddr {
         let start = format!("sip {transport} ");
-        let said = || {
+        let logged = || {
             let log = self.log.lock().expect("the log");
             log.iter().find_map(|line| line.strip_prefix(&start)?.split(' ').next()?.parse().ok())
         };
-        assert!(until(|| said().is_some()).await, "the relay takes SIP over {transport}:\n{}", self.log());
-        said().expect("just seen")
+        assert!(until(|| logged().is_some()).await, "the relay listens for SIP over {transport}:\n{}", self.log());
+        logged().expect("checked above")
     }
 
-    /// A relay with these flags and options, and no others but those that any test needs.
+    /// Starts a relay with these flags and options, in addition to those common to all tests.
     ///
     /// # Panics
-    /// When the relay does not come up.
+    /// Panics if the relay does not start.
     #[must_use]
     pub fn start_as(flags: &[&str], options: &[&str]) -> Self {
         let mut command = Command::new(program());
         command.args(flags).args(["--media-port", "0"]);
-        let ours = ["media.workers=2"];
-        for option in ours.iter().chain(options) {
+        let common = ["media.workers=2"];
+        for option in common.iter().chain(options) {
             command.args(["--set", option]);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -87,26 +87,26 @@ impl Relay {
         let mut relay = Self { child, address: SocketAddr::from(([0, 0, 0, 0], 0)), is_encrypted: false, log };
         match address.recv_timeout(PATIENCE) {
             Ok((scheme, address)) => (relay.is_encrypted, relay.address) = (scheme == "https", address),
-            Err(error) => panic!("the relay says no address ({error}):\n{}", relay.log()),
+            Err(error) => panic!("the relay does not print its address ({error}):\n{}", relay.log()),
         }
         relay
     }
 
-    /// Where it takes WebSockets.
+    /// Returns its WebSocket URL.
     #[must_use]
     pub fn url(&self) -> String {
         format!("{}://{}/", if self.is_encrypted { "wss" } else { "ws" }, self.address)
     }
 
-    /// A WebSocket to it, without a word said.
+    /// Opens a WebSocket to the relay, without sending a message.
     ///
     /// # Panics
-    /// When there is none to be had.
+    /// Panics if it cannot be opened.
     pub async fn web_socket(&self) -> WebSocketStream<Box<dyn Stream>> {
         self.web_socket_via(self.address).await
     }
 
-    /// A WebSocket from another address of this machine. None: the relay does not accept it.
+    /// Opens a WebSocket from another address of this machine; `None` if the relay does not accept it.
     pub async fn web_socket_from(&self, source: IpAddr) -> Option<WebSocketStream<Box<dyn Stream>>> {
         let socket = TcpSocket::new_v4().ok()?;
         socket.bind(SocketAddr::new(source, 0)).ok()?;
@@ -114,10 +114,10 @@ impl Relay {
         Some(tokio_tungstenite::client_async(self.url(), stream).await.ok()?.0)
     }
 
-    /// The same by way of somebody who passes it on.
+    /// Opens a WebSocket through a forwarder at `address`.
     ///
     /// # Panics
-    /// When there is none to be had.
+    /// Panics if it cannot be opened.
     pub async fn web_socket_via(&self, address: SocketAddr) -> WebSocketStream<Box<dyn Stream>> {
         let stream = TcpStream::connect(address).await.expect("a connection");
         let stream: Box<dyn Stream> = match self.is_encrypted {
@@ -130,56 +130,56 @@ impl Relay {
     /// Sends it a signal by name, like `HUP`.
     ///
     /// # Panics
-    /// When there is no such signal or process.
+    /// Panics if there is no such signal or process.
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
         assert!(status.expect("kill runs").success(), "SIG{name} is sent");
     }
 
-    /// The socket's address.
+    /// Returns the address of its WebSocket listener.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What it printed so far.
+    /// Returns its output so far.
     ///
     /// # Panics
-    /// When a reader thread panicked.
+    /// Panics if a reader thread panicked.
     #[must_use]
     pub fn log(&self) -> String {
         self.log.lock().expect("the log").join("\n")
     }
 
-    /// Fails the test, with the relay's log, unless the process is alive.
+    /// Asserts that the process is running.
     ///
     /// # Panics
-    /// When the relay ended.
+    /// Panics with the relay's log if it has ended.
     pub fn assert_alive(&mut self) {
         if let Some(status) = self.child.try_wait().expect("the child's state") {
             panic!("the relay ended with {status}:\n{}", self.log());
         }
     }
 
-    /// CPU time of all threads so far.
+    /// Returns the CPU time of all threads so far.
     ///
     /// # Panics
-    /// Where there is no `/proc`.
+    /// Panics without `/proc`.
     #[must_use]
     pub fn cpu(&self) -> Duration {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("the relay's threads");
         let nanoseconds = tasks.filter_map(|task| {
-            // Time on a CPU in ns is the first of three numbers.
+            // The first of three numbers is the CPU time in ns.
             let line = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
             line.split(' ').next()?.parse::<u64>().ok()
         });
         Duration::from_nanos(nanoseconds.sum())
     }
 
-    /// Resident memory in octets.
+    /// Returns the resident memory in octets.
     ///
     /// # Panics
-    /// When the process is gone.
+    /// Panics if the process has ended.
     #[must_use]
     pub fn resident(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the relay's status");
@@ -193,13 +193,13 @@ impl Drop for Relay {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            // Only seen when the test fails: what the relay had to say.
+            // The log is shown if the test fails.
             let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{}\n", self.log()).as_bytes());
         }
     }
 }
 
-/// Keeps the lines of one pipe, and passes on the first address of a line that says it listens.
+/// Stores the lines of one pipe in `log`, and sends the address of each `listening` line to `found`.
 fn follow(
     pipe: impl std::io::Read + Send + 'static,
     log: Arc<Mutex<Vec<String>>>,
@@ -215,26 +215,26 @@ fn follow(
     });
 }
 
-/// Scheme and address in a line such as `listening http://127.0.0.1:43211/`.
+/// Parses scheme and address of a line like `listening http://127.0.0.1:43211/`.
 fn listening(line: &str) -> Option<(String, SocketAddr)> {
     let url = line.strip_prefix("listening ")?;
     let (scheme, rest) = url.split_once("://")?;
     Some((scheme.to_owned(), rest.trim_end_matches('/').parse().ok()?))
 }
 
-/// What `offhook-relay hash-password` makes of a password.
+/// Returns the output of `offhook-relay hash-password`.
 ///
 /// # Panics
-/// When it fails.
+/// Panics if it fails.
 #[must_use]
 pub fn hash_password(password: &str) -> String {
     hash(&[], password)
 }
 
-/// The same for a SIP phone of a domain: good for MD5.
+/// Returns the password hash for a SIP phone, for digest authentication with MD5.
 ///
 /// # Panics
-/// When it fails.
+/// Panics if it fails.
 #[must_use]
 pub fn hash_sip_password(user: &str, domain: &str, password: &str) -> String {
     hash(&["--sip", user, "--domain", domain], password)

@@ -1,5 +1,5 @@
-//! The media of a SIP phone that has no signaling of its own: a tone out, an ear for what comes in, plain or by SDES.
-//! The SIP side is a scenario of [`crate::sipp`].
+//! RTP or SDES-SRTP endpoint of a SIP phone: sends a tone and analyzes the received audio. The signaling is a scenario of
+//! [`crate::sipp`].
 
 use crate::sound;
 use crate::wait::until;
@@ -16,21 +16,21 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 use tokio::net::UdpSocket;
 
-/// PCMU's number (RFC 3551).
+/// Payload type of PCMU (RFC 3551).
 pub const PCMU: u8 = 0;
-/// PCMA's.
+/// Payload type of PCMA (RFC 3551).
 pub const PCMA: u8 = 8;
-/// The number the scenarios give to telephone-event.
+/// Payload type of telephone-event in the scenarios.
 pub const EVENTS: u8 = 101;
 
-/// A key of SDES (RFC 4568) for tests: 16 octets of key and 14 of salt, all alike. 12 of salt with GCM (RFC 7714).
+/// Returns an SDES key (RFC 4568) for tests, in which each octet of key and salt is `octet`.
 #[must_use]
 pub fn context(octet: u8, profile: ProtectionProfile) -> Context {
     let (key, salt) = (vec![octet; profile.key_len()], vec![octet; profile.salt_len()]);
     Context::new(&key, &salt, profile, None, None, &AwsLcRsCrypto).expect("a key")
 }
 
-/// What comes in and what goes out.
+/// State of the received and the sent media.
 #[derive(Default)]
 struct State {
     target: Option<SocketAddr>,
@@ -50,7 +50,7 @@ struct State {
     sources: BTreeSet<SocketAddr>,
 }
 
-/// One phone's socket for audio.
+/// The RTP socket of one phone.
 pub struct RtpEndpoint {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
@@ -64,10 +64,10 @@ impl Drop for RtpEndpoint {
 }
 
 impl RtpEndpoint {
-    /// One that will send a tone of `hz` as PCMU, as soon as it knows where to.
+    /// Starts an endpoint that sends a tone of `hz` as PCMU after [`Self::send_to`].
     ///
     /// # Panics
-    /// When there is no port for it.
+    /// Panics if no port is available.
     pub async fn start(hz: f32) -> Self {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let address = socket.local_addr().expect("an address");
@@ -76,66 +76,66 @@ impl RtpEndpoint {
         Self { address, state, task }
     }
 
-    /// Its port, for the session description.
+    /// Returns its port, for the session description.
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// From now on it sends to this address.
+    /// Sets the address that it sends to.
     pub fn send_to(&self, target: SocketAddr) {
         self.state().target = Some(target);
     }
 
-    /// Where it sends.
+    /// Returns the address that it sends to.
     ///
     /// # Panics
-    /// When it does not know.
+    /// Panics if it is not set.
     #[must_use]
     pub fn target(&self) -> SocketAddr {
         self.state().target.expect("a target")
     }
 
-    /// From now on it sends under this number: [`PCMU`] or [`PCMA`].
+    /// Sets the sent payload type: [`PCMU`] or [`PCMA`].
     pub fn send_as(&self, payload_type: u8) {
         self.state().sends_as = payload_type;
     }
 
-    /// From now on it sends nothing, or its tone again.
+    /// Stops or restarts sending.
     pub fn be_silent(&self, silent: bool) {
         self.state().silent = silent;
     }
 
-    /// Encrypts what it sends and decrypts what it gets.
-    pub fn encrypt(&self, ours: Context, theirs: Context) {
+    /// Encrypts sent and decrypts received packets.
+    pub fn encrypt(&self, local: Context, remote: Context) {
         let mut state = self.state();
-        (state.lock, state.unlock) = (Some(ours), Some(theirs));
+        (state.lock, state.unlock) = (Some(local), Some(remote));
     }
 
-    /// Presses keys, by RFC 4733.
+    /// Sends DTMF digits as telephone-events (RFC 4733).
     pub fn press(&self, digits: &str) {
         let events = digits.chars().filter_map(|digit| "0123456789*#ABCD".find(digit));
         self.state().digits_to_send.extend(events.filter_map(|event| u8::try_from(event).ok()));
     }
 
-    /// Waits until it hears this tone and no other.
+    /// Waits until it receives only this tone.
     ///
     /// # Panics
-    /// When it does not.
+    /// Panics if it does not.
     pub async fn hears(&self, hz: f32) {
         self.state().samples.clear();
-        let heard = until(|| {
+        let received = until(|| {
             let mut state = self.state();
             let samples = state.samples.make_contiguous();
             samples.len() >= 10 * sound::FRAME && sound::share(samples, hz) > 0.8
         });
-        assert!(heard.await, "the phone hears {hz} Hz; {}", self.state().summary());
+        assert!(received.await, "the phone receives {hz} Hz; {}", self.state().summary());
     }
 
-    /// Waits until half a second has passed in which nothing loud came in.
+    /// Waits until it has received no loud sound for half a second.
     ///
     /// # Panics
-    /// When the sound goes on.
+    /// Panics if the sound does not stop.
     pub async fn hears_nothing(&self) {
         let start = Instant::now();
         let quiet_since = |state: &State| state.last_loud.map_or(start, |last| last.max(start));
@@ -143,15 +143,15 @@ impl RtpEndpoint {
         assert!(silent.await, "the sound stops; {}", self.state().summary());
     }
 
-    /// Waits until these digits have come in as telephone-events.
+    /// Waits until it has received these digits as telephone-events.
     ///
     /// # Panics
-    /// When they do not.
+    /// Panics if they do not.
     pub async fn hears_digits(&self, digits: &str) {
         assert!(until(|| self.state().digits == digits).await, "digits {digits}; {}", self.state().summary());
     }
 
-    /// The payload numbers that came in.
+    /// Returns the received payload types.
     #[must_use]
     pub fn payload_types(&self) -> BTreeSet<u8> {
         self.state().payload_types.clone()
@@ -177,7 +177,7 @@ impl State {
     }
 
     fn take(&mut self, datagram: &[u8], from: SocketAddr) {
-        // RTCP goes to the next port, where nobody listens; a peer that multiplexes is not asked for (RFC 5761 §4).
+        // RTCP is sent to the next port, which is closed, because a=rtcp-mux is not offered (RFC 5761 §4).
         let datagram = match &mut self.unlock {
             None => bytes::BytesMut::from(datagram),
             Some(context) => match context.decrypt_rtp(datagram) {
@@ -218,10 +218,10 @@ impl State {
     }
 }
 
-/// What it sends next, 50 times a second.
+/// Generates the sent packets, 50 per second.
 struct Sender {
     header: Header,
-    /// Packets of the digit that is being sent; its timestamp.
+    /// The digit being sent, the number of its packets so far, and its timestamp.
     event: Option<(u8, u16, u32)>,
     frames: u64,
 }
@@ -294,7 +294,7 @@ mod tests {
     use std::net::{Ipv4Addr, SocketAddr};
 
     #[tokio::test]
-    async fn two_hear_each_other_plain_and_encrypted() {
+    async fn endpoints_exchange_tones_plain_and_encrypted() {
         for profile in [None, Some(ProtectionProfile::Aes128CmHmacSha1_80), Some(ProtectionProfile::AeadAes128Gcm)] {
             let (near, far) = (RtpEndpoint::start(440.0).await, RtpEndpoint::start(880.0).await);
             if let Some(profile) = profile {

@@ -1,4 +1,4 @@
-//! rtpengine, without its kernel module: passes media on where Kamailio tells it to.
+//! rtpengine, without its kernel module, as the media relay of Kamailio.
 
 use crate::child::Program;
 use crate::ports;
@@ -15,12 +15,12 @@ pub struct Rtpengine {
 }
 
 impl Rtpengine {
-    /// One that answers.
+    /// Starts rtpengine and waits until it responds.
     ///
     /// # Panics
-    /// When it does not.
+    /// Panics if it does not.
     pub async fn start() -> Self {
-        // A port for its control, and enough for the media of a few calls.
+        // A control port, and enough ports for the media of a few calls.
         let first = ports::free(60);
         let control = SocketAddr::from((Ipv4Addr::LOCALHOST, first));
         let mut command = Command::new("rtpengine");
@@ -32,19 +32,19 @@ impl Rtpengine {
         engine
     }
 
-    /// Where it takes commands.
+    /// Returns the address of its control port.
     #[must_use]
     pub const fn control(&self) -> SocketAddr {
         self.control
     }
 
-    /// Ends it; until it is gone.
+    /// Terminates it and waits until it has ended.
     pub async fn end(&mut self) {
         self.program.end().await;
     }
 }
 
-/// Whether it answers a ping of its control protocol, within the time that anything may take.
+/// Returns whether a ping of the control protocol is answered within [`PATIENCE`].
 async fn answers(control: SocketAddr) -> bool {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a socket");
     let deadline = tokio::time::Instant::now() + PATIENCE;

@@ -1,6 +1,6 @@
-//! A SIP phone over UDP with digest authentication: it registers, places calls and answers every call at once.
+//! A SIP phone over UDP with digest authentication: it registers, places calls and answers every call immediately.
 //!
-//! Its media are the test's: the session descriptions name ports that the test gives, PCMA only.
+//! The test provides the media: the session descriptions have ports set by the test, and PCMA only.
 
 use crate::peer::unique;
 use crate::wire::{header, status};
@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 
 /// The first retransmission interval, T1 (RFC 3261 §17.1.1.1).
 const T1: Duration = Duration::from_millis(500);
-/// How long a request may take until its final response.
+/// Maximum time until the final response to a request.
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// One phone.
@@ -51,25 +51,25 @@ pub struct Dialog {
     sequence: u32,
 }
 
-/// What the phone and its receiving task share.
+/// State shared by the phone and its receiving task.
 struct Line {
     socket: UdpSocket,
     relay: SocketAddr,
     user: String,
     password: String,
     contact: String,
-    /// The port that answers name.
+    /// The media address in answers.
     answers_at: Mutex<SocketAddr>,
-    /// Where the responses of a client transaction go, by branch.
+    /// Channels for the responses of client transactions, by branch.
     pending: Mutex<BTreeMap<String, mpsc::UnboundedSender<String>>>,
 }
 
 impl SipPhone {
-    /// A phone at a free port of `ip`. `contact` is the host and port of its Contact where that differs from its own, as with
-    /// a phone behind a NAT.
+    /// Starts a phone at a free port of `ip`. `contact` is the host and port of its Contact if different from its address, as
+    /// with a phone behind a NAT.
     ///
     /// # Panics
-    /// When there is no port.
+    /// Panics if no port is available.
     pub async fn start(relay: SocketAddr, user: &str, password: &str, ip: IpAddr, contact: Option<&str>) -> Self {
         let socket = UdpSocket::bind((ip, 0)).await.expect("a port");
         let own = socket.local_addr().expect("an address");
@@ -88,15 +88,15 @@ impl SipPhone {
         Self { line, answered, task }
     }
 
-    /// From now on calls are answered with this address for media.
+    /// Sets the media address in answers.
     ///
     /// # Panics
-    /// When the receiving task panicked.
+    /// Panics if the receiving task panicked.
     pub fn answer_at(&self, media: SocketAddr) {
         *self.line.answers_at.lock().expect("the task runs") = media;
     }
 
-    /// The next call that the phone answered, if one comes within `patience`.
+    /// Returns the next call that the phone answered, if there is one within `patience`.
     pub async fn answered(&mut self, patience: Duration) -> Option<Answered> {
         tokio::time::timeout(patience, self.answered.recv()).await.ok().flatten()
     }
@@ -164,7 +164,7 @@ impl Line {
         self.socket.local_addr().expect("an address")
     }
 
-    /// Sends a request, and once more with credentials if it is challenged. Returns the final response and its CSeq number.
+    /// Sends a request, and again with credentials if it is challenged. Returns the final response and its CSeq number.
     async fn authenticated(
         &self,
         request: &Request<'_>,
@@ -245,7 +245,7 @@ impl Line {
         )
     }
 
-    /// Answers a request that came in: calls are accepted, everything else is confirmed.
+    /// Answers a received request with 200; calls get a session description.
     async fn answer(&self, request: &str, from: SocketAddr, answers: &mpsc::UnboundedSender<Answered>) {
         if request.starts_with("ACK ") {
             return;
@@ -291,15 +291,16 @@ async fn receive(line: Arc<Line>, answers: mpsc::UnboundedSender<Answered>) {
     }
 }
 
-/// The header that answers a challenge by MD5, and the challenge.
+/// Returns an MD5 challenge and the name of the header field for its credentials.
 fn challenge(response: &str) -> Option<(&'static str, &str)> {
-    let (asked, answer) = match status(response)? {
+    let (header_name, answer) = match status(response)? {
         401 => ("WWW-Authenticate", "Authorization"),
         407 => ("Proxy-Authenticate", "Proxy-Authorization"),
         _ => return None,
     };
     let lines = response.split("\r\n").filter_map(|line| line.split_once(':'));
-    let mut challenges = lines.filter(|(name, _)| name.trim().eq_ignore_ascii_case(asked)).map(|(_, value)| value);
+    let mut challenges =
+        lines.filter(|(name, _)| name.trim().eq_ignore_ascii_case(header_name)).map(|(_, value)| value);
     challenges.find(|value| !value.to_ascii_lowercase().contains("algorithm=sha")).map(|value| (answer, value))
 }
 
@@ -307,13 +308,13 @@ fn bracketed(contact: &str) -> &str {
     contact.split_once('<').and_then(|(_, rest)| rest.split('>').next()).unwrap_or(contact)
 }
 
-/// Audio by PCMA at `media`.
+/// Returns a session description with PCMA at `media`.
 fn description(media: SocketAddr) -> String {
     let (ip, port) = (media.ip(), media.port());
     format!("v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 8\r\n")
 }
 
-/// The address for audio in a description.
+/// Returns the audio address of a session description.
 fn media_of(message: &str) -> Option<SocketAddr> {
     let ip = message.split("c=IN IP4 ").nth(1)?.split("\r\n").next()?.trim().parse().ok()?;
     let port = message.split("m=audio ").nth(1)?.split(' ').next()?.parse().ok()?;
@@ -322,7 +323,7 @@ fn media_of(message: &str) -> Option<SocketAddr> {
 
 fn md5(text: &str) -> String {
     Md5::digest(text).iter().fold(String::new(), |mut digits, octet| {
-        // Writing to a text does not fail.
+        // Writing to a String does not fail.
         let _ = write!(digits, "{octet:02x}");
         digits
     })

@@ -1,9 +1,9 @@
-//! SIPp: one side of a call, scripted message by message. Scenarios are in `tests/conformance/sipp`.
+//! SIPp: one side of a call as a scripted scenario. The scenarios are in `tests/conformance/sipp`.
 //!
-//! A scenario and its test go hand in hand: at `{{tell EVENT}}` the scenario says how far it is and stands still until the
-//! test lets it go on. This is SIPp's third party call control, with the test as the third party.
+//! Scenario and test are synchronized: at `{{tell EVENT}}` the scenario reports the event and waits until the test lets it
+//! continue. This uses SIPp's third party call control, with the test as the third party.
 //!
-//! What many scenarios have in common is written once, in `parts.txt`, and put in for `{{NAME KEY=VALUE …}}`.
+//! Common parts of the scenarios are in `parts.txt` and are substituted for `{{NAME KEY=VALUE …}}`.
 
 use crate::child::{Folder, Program};
 use crate::ports;
@@ -16,21 +16,21 @@ use std::process::Command;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Ends a message to or from the third party.
+/// Terminates a message to or from the third party.
 const END: u8 = 0x1b;
 
-/// How a scenario is run.
+/// Options of a scenario.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// Where it sends what it begins, and where it waits for nothing.
+    /// The target of a scenario that places calls.
     pub target: Option<SocketAddr>,
     /// `u1` (UDP), `t1` (TCP) or `l1` (TLS).
     pub transport: &'static str,
-    /// How many calls it makes or takes.
+    /// Number of calls that it places or receives.
     pub calls: u32,
-    /// Where it takes SIP, from [`own_address`]; a place of its own where none is given.
+    /// The local SIP address from [`own_address`]; a new one by default.
     pub own: Option<SocketAddr>,
-    /// What stands for `[KEY]` in it.
+    /// Values for `[KEY]` in the scenario.
     pub keys: Vec<(&'static str, String)>,
 }
 
@@ -41,13 +41,13 @@ impl Default for Run {
 }
 
 impl Run {
-    /// One that begins by itself, toward `target`.
+    /// Options of a scenario that places calls to `target`.
     #[must_use]
     pub fn toward(target: SocketAddr) -> Self {
         Self { target: Some(target), ..Self::default() }
     }
 
-    /// The same with `[key]` in the scenario standing for `value`.
+    /// Adds a value for `[key]` in the scenario.
     #[must_use]
     pub fn with(mut self, key: &'static str, value: impl Display) -> Self {
         self.keys.push((key, value.to_string()));
@@ -55,41 +55,41 @@ impl Run {
     }
 }
 
-/// A place for a scenario, for who has to know it before.
+/// Returns a local address for a scenario, for tests that need it before the start.
 #[must_use]
 pub fn own_address() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free(2)))
 }
 
-/// What a scenario said at `{{tell …}}`.
+/// An event reported by a scenario at `{{tell …}}`.
 #[derive(Clone, Debug)]
 pub struct Told {
     call_id: String,
-    /// The event, and what else it had to say, line by line.
+    /// The event and additional lines.
     pub text: String,
 }
 
 impl Told {
-    /// The Call-ID it is about.
+    /// Returns the Call-ID.
     #[must_use]
     pub fn call_id(&self) -> &str {
         &self.call_id
     }
 
-    /// The value of a line `NAME: VALUE`.
+    /// Returns the value of a line `NAME: VALUE`.
     ///
     /// # Panics
-    /// When there is no such line.
+    /// Panics if there is no such line.
     #[must_use]
     pub fn field(&self, name: &str) -> &str {
         let line = self.text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         line.unwrap_or_else(|| panic!("no {name} in:\n{}", self.text)).trim()
     }
 
-    /// The address that the session description it told of wants media sent to.
+    /// Returns the audio address of the session description in the event.
     ///
     /// # Panics
-    /// When it told of none.
+    /// Panics if there is none.
     #[must_use]
     pub fn media(&self) -> SocketAddr {
         let connection = self.text.lines().find_map(|line| line.split_once("c=IN IP4 ").map(|(_, address)| address));
@@ -113,10 +113,10 @@ pub struct Sipp {
 }
 
 impl Sipp {
-    /// Starts `tests/conformance/sipp/NAME.xml`. When this returns, it listens.
+    /// Starts `tests/conformance/sipp/NAME.xml` and waits until it listens.
     ///
     /// # Panics
-    /// When it does not.
+    /// Panics if it does not.
     pub async fn start(name: &str, run: Run) -> Self {
         let folder = Folder::new(name);
         let twin = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
@@ -124,7 +124,7 @@ impl Sipp {
         let mut command = command(&folder, name, address, &run);
         command.args(["-3pcc", &twin.local_addr().expect("an address").to_string()]);
         let mut program = Program::start("sipp", command);
-        // It connects after it has opened its SIP socket.
+        // SIPp connects after it has opened its SIP socket.
         let twin = tokio::time::timeout(PATIENCE, async {
             loop {
                 tokio::select! {
@@ -139,21 +139,21 @@ impl Sipp {
         Self { program, scenario: name.to_owned(), address, folder, twin, unread: Vec::new() }
     }
 
-    /// Where it takes SIP.
+    /// Returns its SIP address.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Waits until the scenario tells of `event`; it stands still until [`Self::go`].
+    /// Waits until the scenario reports `event`. The scenario waits until [`Self::go`].
     ///
     /// # Panics
-    /// When it tells something else, or ends.
+    /// Panics if it reports another event or ends.
     pub async fn reaches(&mut self, event: &str) -> Told {
         self.reaches_within(event, PATIENCE).await
     }
 
-    /// The same of something that the standard lets take a minute.
+    /// Waits for an event that may take up to a minute according to the standard.
     pub async fn reaches_late(&mut self, event: &str) -> Told {
         self.reaches_within(event, Duration::from_secs(60)).await
     }
@@ -164,71 +164,71 @@ impl Sipp {
             if let Some(end) = self.unread.iter().position(|octet| *octet == END) {
                 let message: Vec<u8> = self.unread.drain(..=end).collect();
                 let told = told(&String::from_utf8_lossy(&message));
-                // SIPp's own word for giving up.
-                assert!(!told.text.contains("internal-cmd"), "{} goes wrong:\n{}", self.scenario, self.trace());
+                // SIPp sends this if it aborts the call.
+                assert!(!told.text.contains("internal-cmd"), "{} fails:\n{}", self.scenario, self.trace());
                 assert_eq!(told.field("Event"), event, "{}", self.trace());
                 return told;
             }
             let mut buffer = [0; 4096];
             match tokio::time::timeout_at(deadline, self.twin.read(&mut buffer)).await {
                 Ok(Ok(length @ 1..)) => self.unread.extend(buffer.iter().take(length)),
-                _ => panic!("{} does not come to “{event}”:\n{}", self.scenario, self.trace()),
+                _ => panic!("{} does not reach “{event}”:\n{}", self.scenario, self.trace()),
             }
         }
     }
 
-    /// Lets the call go on that told something; until it does.
+    /// Lets the call of an event continue, and waits until it does.
     ///
     /// # Panics
-    /// When SIPp is gone.
+    /// Panics if SIPp has ended.
     pub async fn go(&mut self, told: &Told) {
         let mut message = format!("Call-ID: {}\r\n\r\n", told.call_id).into_bytes();
         message.push(END);
-        let before = self.orders();
-        self.twin.write_all(&message).await.expect("SIPp is told to go on");
-        // Not before it has heard of it: what comes over the other socket could overtake.
-        let is_heard = until(|| self.orders() > before).await;
-        assert!(is_heard, "{} does not go on:\n{}", self.scenario, self.trace());
+        let before = self.control_messages();
+        self.twin.write_all(&message).await.expect("SIPp accepts the control message");
+        // Messages on the other socket could otherwise overtake this one.
+        let is_received = until(|| self.control_messages() > before).await;
+        assert!(is_received, "{} does not continue:\n{}", self.scenario, self.trace());
     }
 
-    /// How many orders to go on it has taken.
-    fn orders(&self) -> usize {
+    /// Returns the number of control messages that SIPp has received.
+    fn control_messages(&self) -> usize {
         self.messages().matches("control message received").count()
     }
 
-    /// Both: waits for an event, and lets the scenario go on.
+    /// Waits for an event and lets the scenario continue.
     pub async fn passes_by(&mut self, event: &str) -> Told {
         let told = self.reaches(event).await;
         self.go(&told).await;
         told
     }
 
-    /// Waits until all calls went as written.
+    /// Waits until all calls have completed as in the scenario.
     ///
     /// # Panics
-    /// When one did not: with all messages.
+    /// Panics with all messages if one has not.
     pub async fn passes(mut self) {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         let status = loop {
             match self.program.ended() {
                 Some(status) => break status,
                 None if tokio::time::Instant::now() > deadline => {
-                    panic!("{} does not come to its end:\n{}", self.scenario, self.trace())
+                    panic!("{} does not end:\n{}", self.scenario, self.trace())
                 }
                 None => tokio::time::sleep(Duration::from_millis(5)).await,
             }
         };
-        assert!(status.success(), "{} did not go as written ({status}):\n{}", self.scenario, self.trace());
+        assert!(status.success(), "{} did not complete ({status}):\n{}", self.scenario, self.trace());
     }
 
-    /// What went over the wire, as far as SIPp has written it down.
+    /// Returns the message log of SIPp.
     #[must_use]
     pub fn messages(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("messages.log")).unwrap_or_default()
     }
 
     fn trace(&self) -> String {
-        format!("{}\n--- what it minded:\n{}{}", self.messages(), errors(&self.folder), self.program.log())
+        format!("{}\n--- errors:\n{}{}", self.messages(), errors(&self.folder), self.program.log())
     }
 }
 
@@ -282,7 +282,7 @@ fn command(folder: &Folder, name: &str, address: SocketAddr, run: &Run) -> Comma
     command
 }
 
-/// Puts in the parts: `{{NAME KEY=VALUE …}}` becomes part NAME with the values in place.
+/// Substitutes the parts: `{{NAME KEY=VALUE …}}` is replaced by part NAME with these values.
 fn with_parts(text: &str, parts: &str) -> String {
     let mut done = String::new();
     let mut rest = text;
@@ -299,7 +299,7 @@ fn with_parts(text: &str, parts: &str) -> String {
     done + rest
 }
 
-/// Replaces `${KEY}`, and `${KEY:DEFAULT}`, which needs no value.
+/// Substitutes `${KEY}` and `${KEY:DEFAULT}`.
 fn with_values<K: AsRef<str>, V: AsRef<str>>(part: &str, given: &[(K, V)]) -> String {
     let mut done = String::new();
     let mut rest = part;
@@ -317,7 +317,7 @@ fn with_values<K: AsRef<str>, V: AsRef<str>>(part: &str, given: &[(K, V)]) -> St
     done + rest
 }
 
-/// SIPp refuses a scenario with a variable that is set and never read, or read and never set, unless it is told.
+/// Declares all variables, because SIPp rejects a scenario with a variable that is only set or only read otherwise.
 fn with_variables(scenario: &str) -> String {
     let named = |mark, end| scenario.split(mark).skip(1).filter_map(move |after: &str| after.split(end).next());
     let variables: std::collections::BTreeSet<&str> = named("assign_to=\"", '"').chain(named("[$", ']')).collect();
@@ -330,7 +330,7 @@ mod tests {
     use super::with_parts;
 
     #[test]
-    fn parts_are_put_in_with_their_arguments() {
+    fn parts_are_substituted_with_arguments() {
         let parts = "\n== bye\nBYE ${who}\n{{end}}\n\n== end\nLength: ${length:0}\n";
         assert_eq!(with_parts("<{{bye who=me}}|{{end length=7}}>", parts), "<BYE me\nLength: 0|Length: 7>");
     }

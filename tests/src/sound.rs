@@ -1,15 +1,15 @@
-//! Tones as G.711 μ-law (ITU-T G.711) and how to recognise them.
+//! Generation and detection of tones in G.711 (ITU-T G.711).
 
 use core::f32::consts::TAU;
 
-/// Samples a second of everything here.
+/// Sampling rate in Hz.
 pub const RATE: u32 = 8000;
 /// Samples in a packet of 20 ms.
 pub const FRAME: usize = 160;
 
 const BIAS: i32 = 0x84;
 
-/// One sample as μ-law.
+/// Encodes a sample as μ-law.
 #[must_use]
 pub fn encode(sample: i16) -> u8 {
     let sign = if sample < 0 { 0x80_u8 } else { 0 };
@@ -21,7 +21,7 @@ pub fn encode(sample: i16) -> u8 {
     !(sign | coded)
 }
 
-/// The sample that a μ-law octet stands for.
+/// Decodes a μ-law octet.
 #[must_use]
 pub fn decode(octet: u8) -> i16 {
     let octet = !octet;
@@ -31,7 +31,7 @@ pub fn decode(octet: u8) -> i16 {
     if octet & 0x80 == 0 { value } else { -value }
 }
 
-/// One sample as A-law.
+/// Encodes a sample as A-law.
 #[must_use]
 pub fn encode_a(sample: i16) -> u8 {
     let sign = if sample < 0 { 0 } else { 0x80_u8 };
@@ -43,7 +43,7 @@ pub fn encode_a(sample: i16) -> u8 {
     (sign | coded) ^ 0x55
 }
 
-/// The sample that an A-law octet stands for.
+/// Decodes an A-law octet.
 #[must_use]
 pub fn decode_a(octet: u8) -> i16 {
     let octet = octet ^ 0x55;
@@ -55,13 +55,13 @@ pub fn decode_a(octet: u8) -> i16 {
     if octet & 0x80 == 0 { -magnitude } else { magnitude }
 }
 
-/// 20 ms of a sine of `hz`, beginning at sample number `from`.
+/// Returns 20 ms of a sine tone of `hz` as μ-law, beginning at sample number `from`.
 #[must_use]
 pub fn tone(hz: f32, from: u64) -> Vec<u8> {
     (from..)
         .take(FRAME)
         .map(|index| {
-            // One second holds a whole number of periods, so that the phase need not grow without end.
+            // Tones have a whole number of periods per second, so that the phase can be reduced modulo one second.
             let seconds = f32::from(u16::try_from(index % u64::from(RATE)).unwrap_or(0)) / 8000.0;
             #[expect(clippy::cast_possible_truncation, reason = "the amplitude is far below the limit of an i16")]
             let sample = (8000.0 * (TAU * hz * seconds).sin()) as i16;
@@ -70,20 +70,20 @@ pub fn tone(hz: f32, from: u64) -> Vec<u8> {
         .collect()
 }
 
-/// The share of the signal's power that lies at `hz`: near 1 for that tone, near 0 for another one (Goertzel).
+/// Returns the share of the signal's power at `hz`: near 1 for that tone, near 0 for another one (Goertzel algorithm).
 #[must_use]
 pub fn share(samples: &[i16], hz: f32) -> f32 {
     share_at(samples, hz, RATE)
 }
 
-/// The same of a signal of another rate.
+/// Returns the share of the power at `hz` of a signal with another sampling rate.
 #[must_use]
 pub fn share_at(samples: &[i16], hz: f32, rate: u32) -> f32 {
     let total: f32 = samples.iter().map(|sample| f32::from(*sample).powi(2)).sum();
     if total == 0.0 {
         return 0.0;
     }
-    // Rates of sound are far below where f32 loses whole numbers.
+    // Sampling rates are exact in f32.
     #[expect(clippy::cast_precision_loss, reason = "see above")]
     let coefficient = 2.0 * (TAU * hz / rate as f32).cos();
     let (mut last, mut before) = (0.0_f32, 0.0_f32);
@@ -97,17 +97,18 @@ pub fn share_at(samples: &[i16], hz: f32, rate: u32) -> f32 {
     2.0 * power / (count * total)
 }
 
-/// The left channel of a WAV file of 16 bits that is still being written, without its first so many octets, and its rate.
+/// Returns the left channel of a 16-bit WAV file that is still being written, without its first `known` octets, and the
+/// sampling rate.
 #[must_use]
 pub fn of_wave(wave: &[u8], known: usize) -> Option<(Vec<i16>, u32)> {
     const HEADER: usize = 44;
-    // The lengths in the header are written at the end; format and rate stand there from the beginning.
+    // The lengths in the header are only written at the end; channels and rate are valid from the beginning.
     let channels = u16::from_le_bytes(wave.get(22..24)?.try_into().ok()?).max(1);
     let rate = u32::from_le_bytes(wave.get(24..28)?.try_into().ok()?);
     Some((first_channel(wave.get(known.max(HEADER)..)?, usize::from(channels) * 2), rate))
 }
 
-/// The last 200 ms of the first of so many channels of samples of 16 bits.
+/// Returns the last 200 ms of the first channel of 16-bit samples.
 #[must_use]
 pub fn newest(sound: &[u8], channels: u16, rate: u32) -> Option<Vec<i16>> {
     let frame = usize::from(channels) * 2;
@@ -116,13 +117,13 @@ pub fn newest(sound: &[u8], channels: u16, rate: u32) -> Option<Vec<i16>> {
     Some(first_channel(sound.get(whole.checked_sub(wanted)?..whole)?, frame))
 }
 
-/// The first of the channels whose samples stand in frames of so many octets.
+/// Returns the first channel of 16-bit samples in frames of `frame` octets.
 fn first_channel(sound: &[u8], frame: usize) -> Vec<i16> {
     let sample = |frame: &[u8]| Some(i16::from_le_bytes([*frame.first()?, *frame.get(1)?]));
     sound.chunks_exact(frame).filter_map(sample).collect()
 }
 
-/// Whether a packet is more than comfort noise.
+/// Returns whether the samples are louder than comfort noise.
 #[must_use]
 pub fn is_loud(samples: &[i16]) -> bool {
     samples.iter().any(|sample| sample.unsigned_abs() > 500)
@@ -133,27 +134,27 @@ mod tests {
     use super::{FRAME, decode, decode_a, encode, encode_a, is_loud, share, tone};
 
     #[test]
-    fn every_octet_survives() {
+    fn decoded_octet_is_encoded_identically() {
         for octet in 0..=255_u8 {
-            // 0x7f is the negative zero, which no sample is written as.
+            // 0x7f is negative zero, which the encoder does not produce.
             assert_eq!(encode(decode(octet)), if octet == 0x7f { 0xff } else { octet });
             assert_eq!(encode_a(decode_a(octet)), octet);
         }
     }
 
     #[test]
-    fn samples_come_back_nearly() {
+    fn encoded_sample_is_decoded_with_small_error() {
         for sample in (-32_000..=32_000_i16).step_by(97) {
             let error = (i32::from(decode(encode(sample))) - i32::from(sample)).abs();
-            assert!(error <= 8 + i32::from(sample).abs() / 16, "{sample} came back {error} off");
+            assert!(error <= 8 + i32::from(sample).abs() / 16, "{sample} has an error of {error}");
         }
     }
 
     #[test]
-    fn a_tone_is_told_from_another() {
-        let heard: Vec<i16> = (0..10).flat_map(|frame| tone(440.0, frame * FRAME as u64)).map(decode).collect();
-        assert!(share(&heard, 440.0) > 0.9);
-        assert!(share(&heard, 880.0) < 0.05);
-        assert!(is_loud(&heard) && !is_loud(&[0; FRAME]));
+    fn tone_is_distinguished_from_other_frequency() {
+        let samples: Vec<i16> = (0..10).flat_map(|frame| tone(440.0, frame * FRAME as u64)).map(decode).collect();
+        assert!(share(&samples, 440.0) > 0.9);
+        assert!(share(&samples, 880.0) < 0.05);
+        assert!(is_loud(&samples) && !is_loud(&[0; FRAME]));
     }
 }

@@ -1,4 +1,4 @@
-//! TLS as a browser whose user has clicked the warning away: the relay's certificate is its own.
+//! TLS client that accepts the relay's self-signed certificate, like a browser whose user has confirmed the warning.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signa
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
-/// Believes any certificate, and checks that the server has its key.
+/// Accepts any certificate, but verifies that the server has its private key.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+struct AnyCertificate(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Anybody {
+impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,
@@ -49,26 +49,26 @@ impl ServerCertVerifier for Anybody {
     }
 }
 
-/// A TLS connection on top of `stream`.
+/// Performs the TLS handshake on `stream`.
 ///
 /// # Panics
-/// When the handshake fails.
+/// Panics if the handshake fails.
 pub async fn encrypt(stream: TcpStream) -> TlsStream<TcpStream> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .expect("versions")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
         .with_no_client_auth();
     let name = ServerName::try_from("localhost").expect("a name");
     TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("a TLS handshake")
 }
 
-/// The certificate shown at `address`, DER.
+/// Returns the certificate of the server at `address` in DER.
 ///
 /// # Panics
-/// When there is no TLS.
+/// Panics if the TLS handshake fails.
 pub async fn certificate_of(address: SocketAddr) -> Vec<u8> {
     let stream = TcpStream::connect(address).await.expect("a connection");
     let stream = encrypt(stream).await;

@@ -1,21 +1,21 @@
-//! A network that can vanish: bytes pass through it until it is frozen, and nobody is told.
+//! TCP forwarder that can be frozen, to simulate a network failure without FIN or RST.
 
 use std::net::SocketAddr;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// Passes connections on to one address.
+/// Forwards connections to one address.
 pub struct Tunnel {
     address: SocketAddr,
     frozen: watch::Sender<bool>,
 }
 
 impl Tunnel {
-    /// A tunnel to `target`.
+    /// Starts a forwarder to `target`.
     ///
     /// # Panics
-    /// When there is no port for it.
+    /// Panics if no port is available.
     pub async fn to(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -32,13 +32,13 @@ impl Tunnel {
         Self { address, frozen }
     }
 
-    /// Where it begins.
+    /// Returns the address that it accepts connections on.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// From now on nothing passes in either direction, and no connection is closed: neither FIN nor RST.
+    /// Stops forwarding in both directions without closing connections: neither FIN nor RST is sent.
     pub fn freeze(&self) {
         self.frozen.send_replace(true);
     }
@@ -56,6 +56,6 @@ async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin
             return;
         }
     }
-    // Both halves stay open for as long as somebody may look.
+    // Both halves stay open until the tunnel is dropped.
     while frozen.changed().await.is_ok() {}
 }

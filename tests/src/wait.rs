@@ -1,12 +1,12 @@
-//! Waiting for something to become true. A deadline bounds the failure; it never stands for an order of events.
+//! Waiting for a condition. The timeout only limits the duration of a failing test.
 
 use core::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// How long anything may take before a test fails: generous, for machines that build something else meanwhile.
+/// Timeout of all waits; long enough for machines under load.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Looks every few milliseconds until `condition` holds; false when [`PATIENCE`] ran out.
+/// Polls `condition` every few milliseconds until it holds. Returns false after [`PATIENCE`].
 pub async fn until(mut condition: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {

@@ -1,4 +1,4 @@
-//! A SIP endpoint that is WebRTC itself: a browser's media engine behind SIP by hand.
+//! A SIP endpoint that uses WebRTC: a browser's media engine with handwritten SIP messages.
 
 use crate::peer::{Habits, Peer, Sound, unique};
 use crate::wire::{Wire, header, status};
@@ -7,19 +7,19 @@ use std::net::SocketAddr;
 /// An endpoint with one call.
 pub struct WebRtcPhone {
     wire: Wire,
-    /// Its media, once the call has some.
+    /// Its media.
     pub peer: Peer,
-    /// What it says of itself at all times, but for the direction.
+    /// Its session description; only the direction varies.
     description: String,
     call: Dialog,
 }
 
-/// One that was not called yet.
+/// An endpoint without a call.
 pub struct Idle {
     wire: Wire,
 }
 
-/// What its requests in the call have in common.
+/// The dialog state for the endpoint's requests.
 struct Dialog {
     /// `From` of its requests.
     own: String,
@@ -31,21 +31,21 @@ struct Dialog {
 }
 
 impl Idle {
-    /// One that talks to `relay`.
+    /// Starts an endpoint that exchanges SIP with `relay`.
     pub async fn start(relay: SocketAddr) -> Self {
         Self { wire: Wire::toward(relay).await }
     }
 
-    /// Where it takes calls.
+    /// Returns its SIP address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.wire.address()
     }
 
-    /// Takes the call that comes: the phone, and what it was offered.
+    /// Answers an incoming call. Returns the phone and the received offer.
     ///
     /// # Panics
-    /// When none comes.
+    /// Panics if there is no call.
     pub async fn takes_a_call(self, sound: Sound, habits: Habits) -> (WebRtcPhone, String) {
         let wire = self.wire;
         let invite = request(&wire, "INVITE").await;
@@ -66,10 +66,10 @@ impl Idle {
         (phone, offer)
     }
 
-    /// Calls somebody; the refusal.
+    /// Places a call and returns the final response that refuses it.
     ///
     /// # Panics
-    /// When the call is taken.
+    /// Panics if the call is accepted.
     pub async fn is_refused(self, target: &str, offer: &str) -> String {
         let call = Dialog::new(&self.wire, target);
         self.wire.send(call.request(&self.wire, "INVITE", 1, Some(offer))).await;
@@ -79,16 +79,16 @@ impl Idle {
         refusal
     }
 
-    /// Calls somebody; until it rings there.
+    /// Places a call and waits until it rings.
     ///
     /// # Panics
-    /// When it does not ring.
+    /// Panics if it does not ring.
     pub async fn call(self, target: &str, sound: Sound, habits: Habits) -> WebRtcPhone {
         let peer = Peer::offer(sound, habits).await;
         let description = peer.description().to_owned();
         let call = Dialog::new(&self.wire, target);
         let mut phone = WebRtcPhone { wire: self.wire, peer, description, call };
-        phone.say("INVITE", Some(phone.description.clone())).await;
+        phone.send("INVITE", Some(phone.description.clone())).await;
         loop {
             match status(&phone.wire.receive().await) {
                 Some(100) => {}
@@ -100,17 +100,17 @@ impl Idle {
 }
 
 impl WebRtcPhone {
-    /// Waits until its call is taken: the answer.
+    /// Waits until its call is answered and returns the answer.
     ///
     /// # Panics
-    /// When it is not.
+    /// Panics if it is not.
     pub async fn is_answered(&mut self) -> String {
         let answer = self.accepted().await;
         self.peer.set_answer(&answer);
         answer
     }
 
-    /// Waits for the 200 to its INVITE, and acknowledges it: the description in it.
+    /// Waits for the 200 to its INVITE, acknowledges it, and returns its session description.
     async fn accepted(&mut self) -> String {
         let response = self.wire.final_response().await;
         assert_eq!(status(&response), Some(200), "{response}");
@@ -121,14 +121,14 @@ impl WebRtcPhone {
         body(&response)
     }
 
-    /// Offers its description anew with this direction: the answer.
+    /// Sends a re-INVITE with its description and this direction. Returns the answer.
     pub async fn reoffers(&mut self, direction: &str) -> String {
         let offer = self.description.replace("a=sendrecv", &format!("a={direction}"));
-        self.say("INVITE", Some(offer)).await;
+        self.send("INVITE", Some(offer)).await;
         self.accepted().await
     }
 
-    /// Takes the other side's new offer with this direction: the offer.
+    /// Answers a re-INVITE with this direction. Returns the offer.
     pub async fn takes_an_offer(&mut self, direction: &str) -> String {
         let invite = request(&self.wire, "INVITE").await;
         let answer = self.description.replace("a=sendrecv", &format!("a={direction}"));
@@ -140,17 +140,17 @@ impl WebRtcPhone {
 
     /// Hangs up.
     pub async fn hang_up(&mut self) {
-        self.say("BYE", None).await;
+        self.send("BYE", None).await;
         assert_eq!(status(&self.wire.final_response().await), Some(200));
     }
 
-    /// Waits until the other side hangs up.
+    /// Waits until the peer hangs up.
     pub async fn over(&mut self) {
         let bye = request(&self.wire, "BYE").await;
         self.respond(&bye, "200 OK", None).await;
     }
 
-    async fn say(&mut self, method: &str, body: Option<String>) {
+    async fn send(&mut self, method: &str, body: Option<String>) {
         self.call.sequence += 1;
         self.wire.send(self.call.request(&self.wire, method, self.call.sequence, body.as_deref())).await;
     }
@@ -167,7 +167,7 @@ impl WebRtcPhone {
 }
 
 impl Dialog {
-    /// A call to be.
+    /// Creates the dialog state of a new call.
     fn new(wire: &Wire, target: &str) -> Self {
         let own = wire.address();
         Self {
@@ -182,7 +182,7 @@ impl Dialog {
     fn request(&self, wire: &Wire, method: &str, sequence: u32, body: Option<&str>) -> String {
         let Self { own, other, id, target, .. } = self;
         let address = wire.address();
-        // The ACK of a refusal belongs to its INVITE (RFC 3261 §17.1.1.3).
+        // The ACK for a non-2xx response has the branch of the INVITE (RFC 3261 §17.1.1.3).
         let branch = format!("z9hG4bK{sequence}{}", if other.contains("tag=") { method } else { "" });
         let head = format!(
             "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {address};branch={branch}\r\nMax-Forwards: 70\r\nFrom: {own}\r\n\
@@ -192,7 +192,7 @@ impl Dialog {
     }
 }
 
-/// Waits for a request of this method; what is repeated of others is passed over.
+/// Waits for a request of this method; other messages are ignored.
 async fn request(wire: &Wire, method: &str) -> String {
     loop {
         let message = wire.receive().await;
@@ -215,7 +215,7 @@ fn body(message: &str) -> String {
     message.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
 }
 
-/// The URI in a header.
+/// Returns the URI in a header field value.
 fn uri(value: &str) -> String {
     let within = value.split_once('<').and_then(|(_, rest)| rest.split('>').next());
     within.unwrap_or(value).to_owned()

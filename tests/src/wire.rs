@@ -1,4 +1,4 @@
-//! SIP by hand, over UDP: for what no scenario can say, and for a registrar that takes anybody.
+//! Handwritten SIP messages over UDP, for tests that a SIPp scenario cannot express, and a registrar without authentication.
 
 use crate::wait::{PATIENCE, until};
 use core::time::Duration;
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
-/// The value of the first header of this name, in its long form or the compact one.
+/// Returns the value of the first header field with this name, in its long or compact form.
 #[must_use]
 pub fn header<'a>(message: &'a str, name: &str) -> Option<&'a str> {
     let compact = match name {
@@ -28,61 +28,61 @@ pub fn header<'a>(message: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
-/// The status of a response.
+/// Returns the status code of a response.
 #[must_use]
 pub fn status(message: &str) -> Option<u16> {
     message.strip_prefix("SIP/2.0 ")?.get(..3)?.parse().ok()
 }
 
-/// A socket that says what it is told.
+/// A UDP socket for arbitrary messages.
 pub struct Wire {
     socket: UdpSocket,
     target: SocketAddr,
 }
 
 impl Wire {
-    /// One that talks to `target`.
+    /// Binds a socket that sends to `target`.
     ///
     /// # Panics
-    /// When there is no port for it.
+    /// Panics if no port is available.
     pub async fn toward(target: SocketAddr) -> Self {
         Self::between(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), target).await
     }
 
-    /// One that has this address of the machine's own, on 127.0.0.2 say; port 0 takes any.
+    /// Binds a socket with this local address, e.g. on 127.0.0.2; port 0 selects any port.
     ///
     /// # Panics
-    /// When it is taken.
+    /// Panics if the address is in use.
     pub async fn between(own: SocketAddr, target: SocketAddr) -> Self {
         Self { socket: UdpSocket::bind(own).await.expect("a port"), target }
     }
 
-    /// Its own address.
+    /// Returns its local address.
     ///
     /// # Panics
-    /// When the socket is gone.
+    /// Panics if the socket is closed.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.socket.local_addr().expect("an address")
     }
 
-    /// Sends these octets as they are.
+    /// Sends a datagram.
     ///
     /// # Panics
-    /// When they cannot be sent.
+    /// Panics if it cannot be sent.
     pub async fn send(&self, octets: impl AsRef<[u8]>) {
         self.socket.send_to(octets.as_ref(), self.target).await.expect("a datagram is sent");
     }
 
-    /// The next datagram.
+    /// Waits for the next datagram.
     ///
     /// # Panics
-    /// When none comes.
+    /// Panics if there is none.
     pub async fn receive(&self) -> String {
         self.receive_within(PATIENCE).await.expect("an answer")
     }
 
-    /// The next datagram, if it comes in time.
+    /// Waits for the next datagram for at most `patience`.
     pub async fn receive_within(&self, patience: Duration) -> Option<String> {
         let mut buffer = vec![0; 65_536];
         let (length, _) = timeout(patience, self.socket.recv_from(&mut buffer)).await.ok()?.ok()?;
@@ -90,10 +90,10 @@ impl Wire {
         Some(String::from_utf8_lossy(&buffer).into_owned())
     }
 
-    /// The next response that is not provisional.
+    /// Waits for the next final response.
     ///
     /// # Panics
-    /// When none comes.
+    /// Panics if there is none.
     pub async fn final_response(&self) -> String {
         loop {
             let message = self.receive().await;
@@ -103,7 +103,7 @@ impl Wire {
         }
     }
 
-    /// A request outside a dialog, complete but for its body; `more` are further headers, each with its line end.
+    /// Returns an out-of-dialog request without a body. `more` are additional header fields, each with CRLF.
     #[must_use]
     pub fn request(&self, method: &str, uri: &str, more: &str) -> String {
         let (own, unique) = (self.address(), crate::peer::unique());
@@ -115,7 +115,7 @@ impl Wire {
     }
 }
 
-/// A registrar that asks nobody for a password: for tests of something else. See [`crate::kamailio`] for a real one.
+/// A registrar without authentication, for tests of other features. See [`crate::kamailio`] for a real one.
 pub struct Registrar {
     address: SocketAddr,
     contacts: Arc<Mutex<BTreeMap<String, String>>>,
@@ -129,10 +129,10 @@ impl Drop for Registrar {
 }
 
 impl Registrar {
-    /// One at a port of its own.
+    /// Starts a registrar at a free port.
     ///
     /// # Panics
-    /// When there is no port for it.
+    /// Panics if no port is available.
     pub async fn start() -> Self {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let address = socket.local_addr().expect("an address");
@@ -141,16 +141,16 @@ impl Registrar {
         Self { address, contacts, task }
     }
 
-    /// Where it is.
+    /// Returns its address.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The URI by which a user is reached, once it has registered.
+    /// Waits until a user has registered and returns its contact URI.
     ///
     /// # Panics
-    /// When it does not register.
+    /// Panics if it does not register.
     pub async fn contact(&self, user: &str) -> String {
         let contact = || self.contacts.lock().expect("no reader panicked").get(user).cloned();
         assert!(until(|| contact().is_some()).await, "{user} registers");
@@ -160,7 +160,7 @@ impl Registrar {
     /// Waits until a user has unregistered.
     ///
     /// # Panics
-    /// When it does not.
+    /// Panics if it does not.
     pub async fn forgets(&self, user: &str) {
         let gone = || !self.contacts.lock().expect("no reader panicked").contains_key(user);
         assert!(until(gone).await, "{user} unregisters");
@@ -179,7 +179,7 @@ async fn register(socket: UdpSocket, contacts: Arc<Mutex<BTreeMap<String, String
         let to = header(&request, "To").unwrap_or_default();
         let response = if request.starts_with("REGISTER ") {
             let contact = header(&request, "Contact").unwrap_or_default();
-            note(&mut contacts.lock().expect("no reader panicked"), &request, to, contact);
+            store(&mut contacts.lock().expect("no reader panicked"), &request, to, contact);
             format!(
                 "SIP/2.0 200 OK\r\n{copied}To: {to};tag=registrar\r\nContact: {contact}\r\nExpires: 600\r\nContent-Length: 0\r\n\r\n"
             )
@@ -194,7 +194,7 @@ async fn register(socket: UdpSocket, contacts: Arc<Mutex<BTreeMap<String, String
     }
 }
 
-fn note(contacts: &mut BTreeMap<String, String>, request: &str, to: &str, contact: &str) {
+fn store(contacts: &mut BTreeMap<String, String>, request: &str, to: &str, contact: &str) {
     let user = to.split_once("sip:").and_then(|(_, rest)| rest.split('@').next()).unwrap_or_default();
     let is_over = header(request, "Expires") == Some("0") || contact.contains(";expires=0") || contact == "*";
     let uri = contact.split_once('<').and_then(|(_, rest)| rest.split('>').next()).unwrap_or(contact);
