@@ -1,4 +1,4 @@
-//! Who may log in, and what is agreed with whom.
+//! Tests of logins, feature negotiation and access to SIP servers.
 
 use crate::{HIGH, LOW, talk};
 use offhook_signaling::message::{ClientMessage, Connection, ServerMessage, SipOptions};
@@ -15,7 +15,7 @@ pub(crate) fn with_password(login: &str, password: &str) -> Connection {
 }
 
 #[tokio::test]
-async fn an_account_opens_with_its_password_and_no_other() {
+async fn account_login_requires_right_password() {
     let accounts = [("alice", "correct horse"), ("bob", "battery staple")];
     let set: Vec<String> =
         accounts.iter().map(|(login, word)| format!("accounts.{login}={}", hash_password(word))).collect();
@@ -37,7 +37,7 @@ async fn an_account_opens_with_its_password_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_token_is_nobody_elses_key() {
+async fn wrong_token_is_refused() {
     let relay = Relay::start();
     let alice = Browser::sign_in(&relay, "alice").await;
     let mut wrong = alice.token().to_owned();
@@ -49,7 +49,7 @@ async fn a_token_is_nobody_elses_key() {
 }
 
 #[tokio::test]
-async fn who_calls_oneself_is_busy_alone_and_rings_ones_other_session() {
+async fn call_to_own_login_rings_other_session() {
     let relay = Relay::start();
     let mut alice = Browser::sign_in(&relay, "alice").await;
     let alone = alice.call("alice", Sound::Tone(LOW)).await;
@@ -61,16 +61,16 @@ async fn who_calls_oneself_is_busy_alone_and_rings_ones_other_session() {
 }
 
 #[tokio::test]
-async fn features_are_used_only_with_those_who_know_them() {
+async fn extensions_are_used_only_if_announced() {
     let relay = Relay::start();
     let with = |features: &[&str], version| {
         let features = features.iter().map(|name| (*name).to_owned()).collect();
         Some(Extension { version, features })
     };
-    let ours = with(&[feature::DTMF_EVENTS, feature::END_REASONS, "telepathy"], 1);
-    let (mut alice, told) = Browser::introduce(&relay, Connection { offhook: ours, ..connection("alice") }).await;
+    let announced = with(&[feature::DTMF_EVENTS, feature::END_REASONS, "telepathy"], 1);
+    let (mut alice, told) = Browser::introduce(&relay, Connection { offhook: announced, ..connection("alice") }).await;
     assert_eq!(told.connection.offhook, with(&[feature::DTMF_EVENTS, feature::END_REASONS], 1));
-    // A page of the future speaks our version; the stock SDK knows nothing of all this.
+    // A client with a newer version gets the relay's version; the stock SDK announces nothing.
     let future = with(&[feature::END_REASONS], 99);
     let (_future, told) = Browser::introduce(&relay, Connection { offhook: future, ..connection("carol") }).await;
     assert_eq!(told.connection.offhook, with(&[feature::END_REASONS], 1));
@@ -98,7 +98,7 @@ async fn unlisted() -> UdpSocket {
 }
 
 #[tokio::test]
-async fn pages_reach_listed_servers_only() {
+async fn clients_reach_listed_servers_only() {
     let relay = Relay::start_with_sip(&["sip.private_networks=false"]);
     let unlisted = unlisted().await;
     let host = unlisted.local_addr().expect("bound").to_string();
@@ -120,7 +120,7 @@ async fn pages_reach_listed_servers_only() {
         let call = page.call(&format!("sip:victim@{host}"), Sound::Tone(LOW)).await;
         assert_eq!(page.over(&call.id).await.sip_status, Some(404), "{number}");
     }
-    // What was sent before has arrived: loopback keeps the order.
+    // Loopback keeps the order, so earlier datagrams have arrived before the mark.
     let mark = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
     mark.send_to(b"mark", unlisted.local_addr().expect("bound")).await.expect("sent");
     let mut first = [0; 4];

@@ -1,4 +1,4 @@
-//! How calls begin and end.
+//! Tests of call setup and call end.
 
 use crate::{Talk, ring};
 use offhook_signaling::message::{CallStatus, ServerMessage};
@@ -9,7 +9,7 @@ use offhook_tests::relay::Relay;
 const SILENT: Sound = Sound::Tone(0.0);
 
 #[tokio::test]
-async fn the_caller_hangs_up() {
+async fn caller_hangup_finishes_call_on_both_sides() {
     let relay = Relay::start();
     let Talk { mut alice, mut bob, at_alice, at_bob } = Talk::begin(&relay).await;
     alice.hang_up(&at_alice.id);
@@ -18,7 +18,7 @@ async fn the_caller_hangs_up() {
 }
 
 #[tokio::test]
-async fn the_callee_hangs_up() {
+async fn callee_hangup_finishes_call_on_both_sides() {
     let relay = Relay::start();
     let Talk { mut alice, mut bob, at_alice, at_bob } = Talk::begin(&relay).await;
     bob.hang_up(&at_bob.id);
@@ -27,7 +27,7 @@ async fn the_callee_hangs_up() {
 }
 
 #[tokio::test]
-async fn the_callee_rejects() {
+async fn rejected_call_finishes_on_both_sides() {
     let relay = Relay::start();
     let (mut alice, mut bob) = (Browser::sign_in(&relay, "alice").await, Browser::sign_in(&relay, "bob").await);
     let (at_alice, incoming) = ring(&mut alice, &mut bob, SILENT).await;
@@ -37,7 +37,7 @@ async fn the_callee_rejects() {
 }
 
 #[tokio::test]
-async fn the_caller_cancels() {
+async fn canceled_call_finishes_on_both_sides() {
     let relay = Relay::start();
     let (mut alice, mut bob) = (Browser::sign_in(&relay, "alice").await, Browser::sign_in(&relay, "bob").await);
     let (at_alice, incoming) = ring(&mut alice, &mut bob, SILENT).await;
@@ -47,7 +47,7 @@ async fn the_caller_cancels() {
 }
 
 #[tokio::test]
-async fn nobody_answers() {
+async fn unanswered_call_fails_after_ring_timeout() {
     let relay = Relay::start_with(&["calls.ring_timeout=1s"]);
     let (mut alice, mut bob) = (Browser::sign_in(&relay, "alice").await, Browser::sign_in(&relay, "bob").await);
     let (at_alice, incoming) = ring(&mut alice, &mut bob, SILENT).await;
@@ -56,7 +56,7 @@ async fn nobody_answers() {
 }
 
 #[tokio::test]
-async fn a_user_in_a_call_is_busy_where_the_operator_says_so() {
+async fn user_in_call_is_busy_without_call_waiting() {
     let relay = Relay::start_with(&["calls.call_waiting=busy"]);
     let talk = Talk::begin(&relay).await;
     let mut carol = Browser::sign_in(&relay, "carol").await;
@@ -69,7 +69,7 @@ async fn a_user_in_a_call_is_busy_where_the_operator_says_so() {
 }
 
 #[tokio::test]
-async fn a_user_in_a_call_is_rung_otherwise() {
+async fn user_in_call_is_rung_by_default() {
     let relay = Relay::start();
     let mut talk = Talk::begin(&relay).await;
     let mut carol = Browser::sign_in(&relay, "carol").await;
@@ -80,7 +80,7 @@ async fn a_user_in_a_call_is_rung_otherwise() {
 }
 
 #[tokio::test]
-async fn an_unknown_user_is_not_found() {
+async fn call_to_unknown_user_fails() {
     let relay = Relay::start();
     let mut alice = Browser::sign_in(&relay, "alice").await;
     let call = alice.call("nobody", SILENT).await;
@@ -90,7 +90,7 @@ async fn an_unknown_user_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_caller_whose_socket_is_lost_leaves_no_call_behind() {
+async fn lost_caller_socket_ends_call() {
     let relay = Relay::start();
     let Talk { alice, mut bob, at_alice, at_bob } = Talk::begin(&relay).await;
     drop((alice, at_alice));
@@ -98,7 +98,7 @@ async fn a_caller_whose_socket_is_lost_leaves_no_call_behind() {
 }
 
 #[tokio::test]
-async fn a_user_has_two_calls_at_once() {
+async fn held_call_resumes_after_second_call() {
     let relay = Relay::start();
     let mut talk = Talk::begin(&relay).await;
     let mut carol = Browser::sign_in(&relay, "carol").await;
@@ -114,7 +114,7 @@ async fn a_user_has_two_calls_at_once() {
 }
 
 #[tokio::test]
-async fn a_hangup_of_an_unknown_call_changes_nothing() {
+async fn hangup_of_unknown_call_is_ignored() {
     let relay = Relay::start();
     let talk = Talk::begin(&relay).await;
     talk.alice.hang_up(&"no such call".into());

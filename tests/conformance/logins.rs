@@ -1,4 +1,4 @@
-//! Logins while others guess passwords.
+//! Tests of logins during password guessing, and of the security log.
 
 use crate::accounts::with_password;
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -26,7 +26,7 @@ fn relay_with_alice(options: &[&str]) -> Relay {
     Relay::start_as(&FLAGS, &options)
 }
 
-/// Guesses alice's password on one socket after the other, and counts the guesses.
+/// Guesses Alice's password on successive sockets and counts the guesses.
 async fn guess(relay: Arc<Relay>, guesses: Arc<AtomicUsize>) {
     let hello = ClientMessage::Connection(Box::new(with_password("alice", "guess"))).to_json();
     loop {
@@ -51,11 +51,11 @@ fn fail2ban_regex() -> Command {
     command
 }
 
-/// The addresses that the shipped filter finds in a log.
+/// Returns the addresses that the shipped fail2ban filter finds in a log.
 fn banned(log: &str) -> Vec<String> {
     let filter = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/fail2ban/offhook.conf");
     let folder = Folder::new("security-log");
-    // A last line without its end is one that is still being written: fail2ban does not read it.
+    // fail2ban ignores a last line without a line ending.
     let file = folder.write("relay.log", format!("{log}\n"));
     let output = fail2ban_regex().args(["-o", "<ip>"]).arg(&file).arg(filter).output();
     let output = output.expect("fail2ban-regex runs: cargo xtask setup unpacks it");
@@ -64,7 +64,7 @@ fn banned(log: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn right_logins_succeed_under_100_sockets_of_guesses() {
+async fn right_logins_succeed_during_password_guessing() {
     let relay = Arc::new(relay_with_alice(&[]));
     let guesses = Arc::new(AtomicUsize::new(0));
     let mut attack = JoinSet::new();
@@ -76,7 +76,7 @@ async fn right_logins_succeed_under_100_sockets_of_guesses() {
     for _ in 0..20 {
         let start = Instant::now();
         let login = Browser::connect(&relay, with_password("alice", "tulip"), Habits::default());
-        drop(tokio::time::timeout(PATIENCE, login).await.expect("a user with the right password gets in"));
+        drop(tokio::time::timeout(PATIENCE, login).await.expect("a user with the right password is accepted"));
         times.push(start.elapsed());
     }
     times.sort();
@@ -86,7 +86,7 @@ async fn right_logins_succeed_under_100_sockets_of_guesses() {
 }
 
 #[tokio::test]
-async fn clients_of_a_trusted_proxy_are_limited_one_by_one() {
+async fn clients_behind_trusted_proxy_are_limited_separately() {
     let relay = relay_with_alice(&["listen.trusted_proxies=127.0.0.1"]);
     let answer = async |client: &str, password: &str| {
         let stream = tokio::net::TcpStream::connect(relay.address()).await.expect("a connection");
@@ -108,7 +108,7 @@ async fn clients_of_a_trusted_proxy_are_limited_one_by_one() {
 }
 
 #[tokio::test]
-async fn page_without_login_is_refused_where_there_are_accounts() {
+async fn client_without_login_is_refused_with_accounts() {
     let relay = relay_with_alice(&[]);
     let hello = offhook_signaling::message::Connection::default();
     let page = Browser::knock(&relay, hello.clone(), Habits::default()).await;

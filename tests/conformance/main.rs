@@ -1,4 +1,4 @@
-//! The real relay on loopback, called by headless browsers whose media engine we did not write.
+//! Conformance tests: the real relay on loopback with headless browsers that use a third-party media engine.
 #![forbid(unsafe_code)]
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -30,12 +30,12 @@ use offhook_tests::browser::{Browser, Incoming, Ongoing};
 use offhook_tests::peer::Sound;
 use offhook_tests::relay::Relay;
 
-/// What the caller sends, in Hz.
+/// The tone sent by the caller, in Hz.
 pub(crate) const LOW: f32 = 440.0;
-/// What the callee sends.
+/// The tone sent by the callee, in Hz.
 pub(crate) const HIGH: f32 = 1000.0;
 
-/// Two browsers that talk.
+/// An established call between two browsers.
 pub(crate) struct Talk {
     pub(crate) alice: Browser,
     pub(crate) bob: Browser,
@@ -44,38 +44,38 @@ pub(crate) struct Talk {
 }
 
 impl Talk {
-    /// Alice calls Bob, Bob answers.
+    /// Establishes a call from Alice to Bob.
     pub(crate) async fn begin(relay: &Relay) -> Self {
         let (mut alice, mut bob) = (Browser::sign_in(relay, "alice").await, Browser::sign_in(relay, "bob").await);
         let (at_alice, at_bob) = talk(&mut alice, &mut bob, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
         Self { alice, bob, at_alice, at_bob }
     }
 
-    /// Each hears the other.
+    /// Waits until both receive the tone of the other.
     pub(crate) async fn both_hear(&self) {
         self.at_alice.peer.hears(HIGH).await;
         self.at_bob.peer.hears(LOW).await;
     }
 }
 
-/// One calls, the other answers.
+/// Establishes a call.
 pub(crate) async fn talk(
     caller: &mut Browser,
     callee: &mut Browser,
-    says: Sound,
-    replies: Sound,
+    caller_sound: Sound,
+    callee_sound: Sound,
 ) -> (Ongoing, Ongoing) {
-    let (at_caller, incoming) = ring(caller, callee, says).await;
-    let (_, at_callee) = tokio::join!(caller.established(&at_caller), callee.answer(&incoming, replies));
+    let (at_caller, incoming) = ring(caller, callee, caller_sound).await;
+    let (_, at_callee) = tokio::join!(caller.established(&at_caller), callee.answer(&incoming, callee_sound));
     (at_caller, at_callee)
 }
 
-/// One calls, and it rings at the other.
-pub(crate) async fn ring(caller: &mut Browser, callee: &mut Browser, says: Sound) -> (Ongoing, Incoming) {
-    let at_caller = caller.call(callee.login(), says).await;
+/// Places a call and waits until it rings.
+pub(crate) async fn ring(caller: &mut Browser, callee: &mut Browser, sound: Sound) -> (Ongoing, Incoming) {
+    let at_caller = caller.call(callee.login(), sound).await;
     let incoming = callee.incoming().await;
     assert_eq!(incoming.call.caller, caller.login());
-    assert!(incoming.call.incoming, "a page tells its incoming calls by this");
+    assert!(incoming.call.incoming, "the flag distinguishes incoming calls");
     caller.status(&at_caller.id, offhook_signaling::message::CallStatus::Ring).await;
     (at_caller, incoming)
 }

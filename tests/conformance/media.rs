@@ -1,4 +1,4 @@
-//! What the two ends hear.
+//! Tests of the audio and DTMF relayed between two browsers.
 
 use crate::{HIGH, LOW, Talk, talk};
 use offhook_tests::browser::Browser;
@@ -6,7 +6,7 @@ use offhook_tests::peer::Sound;
 use offhook_tests::relay::Relay;
 
 #[tokio::test]
-async fn each_hears_the_tone_of_the_other() {
+async fn tones_are_relayed_in_both_directions() {
     let relay = Relay::start();
     let talk = Talk::begin(&relay).await;
     talk.both_hear().await;
@@ -14,7 +14,7 @@ async fn each_hears_the_tone_of_the_other() {
 }
 
 #[tokio::test]
-async fn payload_numbers_of_two_browsers_are_mapped() {
+async fn different_payload_types_are_mapped() {
     let relay = Relay::start();
     let mut alice = Browser::sign_in(&relay, "alice").await;
     let mut bob = Browser::sign_in_like_firefox(&relay, "bob").await;
@@ -24,7 +24,7 @@ async fn payload_numbers_of_two_browsers_are_mapped() {
 }
 
 #[tokio::test]
-async fn the_operator_chooses_the_codec() {
+async fn configured_codec_is_offered() {
     let relay = Relay::start_with(&["calls.codecs=PCMU"]);
     let (mut alice, mut bob) = (Browser::sign_in(&relay, "alice").await, Browser::sign_in(&relay, "bob").await);
     let call = alice.call("bob", Sound::Tone(LOW)).await;
@@ -36,7 +36,7 @@ async fn the_operator_chooses_the_codec() {
 }
 
 #[tokio::test]
-async fn nobody_hears_anything_during_hold() {
+async fn hold_stops_media_in_both_directions() {
     let relay = Relay::start();
     let mut talk = Talk::begin(&relay).await;
     talk.both_hear().await;
@@ -44,7 +44,7 @@ async fn nobody_hears_anything_during_hold() {
     tokio::join!(talk.at_alice.peer.hears_nothing(), talk.at_bob.peer.hears_nothing());
     talk.alice.unhold(&talk.at_alice.id).await;
     talk.both_hear().await;
-    // By the callee too, and then by both: only when both have taken it back is it over.
+    // Hold by both sides: media resume only after both have resumed.
     talk.bob.hold(&talk.at_bob.id).await;
     talk.alice.hold(&talk.at_alice.id).await;
     talk.alice.unhold(&talk.at_alice.id).await;
@@ -54,7 +54,7 @@ async fn nobody_hears_anything_during_hold() {
 }
 
 #[tokio::test]
-async fn digits_arrive_as_telephone_events() {
+async fn dtmf_digits_are_relayed_as_telephone_events() {
     let relay = Relay::start();
     let talk = Talk::begin(&relay).await;
     talk.both_hear().await;
@@ -63,7 +63,7 @@ async fn digits_arrive_as_telephone_events() {
     talk.bob.send_dtmf(&talk.at_bob.id, "0");
     talk.at_alice.peer.hears_digits("0").await;
     talk.both_hear().await;
-    // Nothing was played twice.
+    // No digit was repeated.
     talk.at_bob.peer.hears_digits("15*#").await;
     talk.at_alice.peer.hears_digits("0").await;
 }

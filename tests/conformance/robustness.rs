@@ -1,4 +1,4 @@
-//! What hostile and broken clients do: the relay stays up, its memory comes back, the next call works.
+//! Tests with hostile and faulty clients: the relay keeps running, releases memory, and subsequent calls succeed.
 
 use crate::Talk;
 use core::time::Duration;
@@ -24,7 +24,7 @@ fn hello(login: &str) -> Message {
     Message::text(ClientMessage::Connection(Box::new(connection(login))).to_json())
 }
 
-/// A socket whose session is open: one that has taken its first message from the relay.
+/// Opens a socket and waits for the first message of the relay.
 async fn signed_in(relay: &Relay, login: &str) -> Socket {
     let mut socket = socket(relay).await;
     socket.send(hello(login)).await.expect("sent");
@@ -45,7 +45,7 @@ async fn works_on(relay: &mut Relay) {
 }
 
 #[tokio::test]
-async fn malformed_frames_are_answered_and_in_the_end_refused() {
+async fn repeated_malformed_frames_close_socket() {
     let mut relay = Relay::start();
     for frame in ["", "{", "null", "[]", "{\"message\":5}", "{\"message\":\"call\",\"data\":[{}]}", "\u{0}\u{ffff}"] {
         let mut socket = signed_in(&relay, "mallory").await;
@@ -64,7 +64,7 @@ async fn malformed_frames_are_answered_and_in_the_end_refused() {
 }
 
 #[tokio::test]
-async fn hostile_descriptions_end_the_call_and_nothing_else() {
+async fn invalid_session_description_ends_only_its_call() {
     let mut relay = Relay::start();
     let _bob = Browser::sign_in(&relay, "callee").await;
     let mut mallory = Browser::sign_in(&relay, "mallory").await;
@@ -92,12 +92,12 @@ async fn hostile_descriptions_end_the_call_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_frame_of_a_megabyte_closes_the_socket() {
+async fn frame_of_one_megabyte_closes_socket() {
     let mut relay = Relay::start();
     for _ in 0..20 {
         let mut socket = signed_in(&relay, "mallory").await;
         let frame = format!("{{\"message\":\"pushLogs\",\"data\":[{{\"logs\":\"{}\"}}]}}", "x".repeat(1 << 20));
-        // The relay may close before it has taken everything.
+        // The relay may close the socket before it has received the whole frame.
         let _ = socket.send(Message::text(frame)).await;
         closed(socket).await;
     }
@@ -105,7 +105,7 @@ async fn a_frame_of_a_megabyte_closes_the_socket() {
 }
 
 #[tokio::test]
-async fn binary_frames_close_the_socket() {
+async fn binary_frame_closes_socket() {
     let mut relay = Relay::start();
     let mut socket = signed_in(&relay, "mallory").await;
     socket.send(Message::binary(vec![0xff; 1000])).await.expect("sent");
@@ -114,7 +114,7 @@ async fn binary_frames_close_the_socket() {
 }
 
 #[tokio::test]
-async fn ten_thousand_messages_a_second_close_the_socket_and_hurt_nobody() {
+async fn message_flood_closes_socket_without_disturbing_calls() {
     let mut relay = Relay::start();
     let talk = Talk::begin(&relay).await;
     let mut socket = signed_in(&relay, "mallory").await;
@@ -131,9 +131,9 @@ async fn ten_thousand_messages_a_second_close_the_socket_and_hurt_nobody() {
     works_on(&mut relay).await;
 }
 
-/// Where the operator allows so many, they are worked off while a call goes on.
+/// With higher limits, the messages are processed during a call.
 #[tokio::test]
-async fn ten_thousand_messages_are_answered_where_they_are_allowed() {
+async fn message_burst_within_limits_is_answered() {
     let options = ["limits.message_rate=20000", "limits.message_burst=20000", "limits.send_queue=20000"];
     let mut relay = Relay::start_with(&options);
     let talk = Talk::begin(&relay).await;
@@ -161,7 +161,7 @@ async fn ten_thousand_messages_are_answered_where_they_are_allowed() {
 }
 
 #[tokio::test]
-async fn a_browser_that_vanishes_without_a_word_is_missed() {
+async fn vanished_browser_is_detected_by_missed_pings() {
     let mut relay = Relay::start_with(&["signaling.ping_interval=200ms", "signaling.ping_probes=3"]);
     let tunnel = Tunnel::to(relay.address()).await;
     let mut alice = Browser::sign_in(&relay, "alice").await;
@@ -170,17 +170,17 @@ async fn a_browser_that_vanishes_without_a_word_is_missed() {
     let (at_alice, at_bob) = crate::talk(&mut alice, &mut bob, Sound::Tone(440.0), Sound::Tone(1000.0)).await;
     at_alice.peer.hears(1000.0).await;
     tunnel.freeze();
-    // His media go on: it is the silence of his socket that ends the call.
+    // Media continue; the call ends because of missing pongs.
     let over = alice.over(&at_alice.id).await;
     assert_eq!(over.info.as_deref(), Some("The other side lost its connection"));
     let again = alice.call("bob", Sound::Tone(440.0)).await;
-    assert_eq!(alice.over(&again.id).await.sip_status, Some(480), "nobody rings where nobody is");
+    assert_eq!(alice.over(&again.id).await.sip_status, Some(480), "the vanished session is not called");
     drop(at_bob);
     works_on(&mut relay).await;
 }
 
 #[tokio::test]
-async fn a_tls_handshake_that_never_ends_is_ended() {
+async fn incomplete_tls_handshake_times_out() {
     let state = std::env::temp_dir().join(format!("offhook-half-tls-{}", std::process::id()));
     let directory = format!("tls.state_directory={}", state.display());
     let flags = ["--demo", "--listen-tls", "127.0.0.1:0", "--media-address", "127.0.0.1", "--set", "listen.plain="];
@@ -196,7 +196,7 @@ async fn a_tls_handshake_that_never_ends_is_ended() {
 }
 
 #[tokio::test]
-async fn a_renewed_certificate_is_taken_without_dropping_calls() {
+async fn renewed_certificate_is_loaded_without_dropping_calls() {
     let state = std::env::temp_dir().join(format!("offhook-renewed-{}", std::process::id()));
     let directory = format!("tls.state_directory={}", state.display());
     let flags = ["--demo", "--listen-tls", "127.0.0.1:0", "--media-address", "127.0.0.1", "--set", "listen.plain="];
@@ -211,7 +211,7 @@ async fn a_renewed_certificate_is_taken_without_dropping_calls() {
     }
     talk.both_hear().await;
     drop(talk);
-    // A broken file changes nothing.
+    // An invalid file is not loaded.
     std::fs::write(state.join("tls-certificate.pem"), "nonsense").expect("written");
     relay.signal("HUP");
     assert!(until(|| relay.log().contains("the certificates stay as they are")).await);
@@ -220,9 +220,9 @@ async fn a_renewed_certificate_is_taken_without_dropping_calls() {
     std::fs::remove_dir_all(state).expect("the relay kept its certificate there");
 }
 
-/// The page of a name that was made to point here (DNS rebinding) gets neither the page nor a WebSocket.
+/// A foreign host name that resolves to the relay (DNS rebinding) gets neither the page nor a WebSocket.
 #[tokio::test]
-async fn a_demo_answers_to_names_of_this_machine_only() {
+async fn demo_refuses_foreign_host_names() {
     let relay = Relay::start();
     let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                    Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
@@ -242,9 +242,9 @@ async fn a_demo_answers_to_names_of_this_machine_only() {
 }
 
 #[tokio::test]
-async fn half_open_sockets_are_closed_after_a_while() {
+async fn half_open_sockets_time_out() {
     let mut relay = Relay::start_with(&["signaling.connection_timeout=1s", "listen.header_timeout=1s"]);
-    // Without a word, with half a request, and with an upgrade but no `connection`.
+    // Without data, with half a request, and with an upgrade but no `connection`.
     let silent = TcpStream::connect(relay.address()).await.expect("a connection");
     let mut half = TcpStream::connect(relay.address()).await.expect("a connection");
     half.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nUpg").await.expect("sent");
@@ -259,10 +259,10 @@ async fn half_open_sockets_are_closed_after_a_while() {
 }
 
 #[tokio::test]
-async fn a_browser_that_never_reads_does_not_hold_the_relay_up() {
+async fn browser_that_never_reads_does_not_block_relay() {
     let mut relay = Relay::start();
     let mut socket = signed_in(&relay, "mallory").await;
-    // Every one is answered with a pong that nobody takes.
+    // Each is answered with a pong that is not read.
     for _ in 0..150 {
         let _ = socket.feed(Message::text(ClientMessage::Ping.to_json())).await;
     }
@@ -272,10 +272,10 @@ async fn a_browser_that_never_reads_does_not_hold_the_relay_up() {
 }
 
 #[tokio::test]
-async fn a_thousand_sessions_that_vanish_leave_no_memory_behind() {
+async fn vanished_sessions_release_their_memory() {
     let mut relay = Relay::start_with(&["sessions.keep_alive_for=1s"]);
     works_on(&mut relay).await;
-    // What the allocator keeps after the first thousand it must reuse for the next: growth beyond that is a leak.
+    // The allocator must reuse the memory of the first thousand sessions; further growth is a leak.
     vanish(&relay, "a").await;
     let before = relay.resident();
     for round in ["b", "c", "d"] {
@@ -287,7 +287,7 @@ async fn a_thousand_sessions_that_vanish_leave_no_memory_behind() {
     assert!(back, "{} octets before, {} after", before, relay.resident());
 }
 
-/// A thousand sessions, half of them with keepAlive, whose sockets break without a close frame.
+/// Opens a thousand sessions, half of them with keepAlive, and drops their sockets without a close frame.
 async fn vanish(relay: &Relay, round: &str) {
     for batch in 0..10 {
         let mut sockets = Vec::new();
@@ -302,7 +302,7 @@ async fn vanish(relay: &Relay, round: &str) {
         }
         drop(sockets);
     }
-    // The last of them is forgotten when its login can no longer be called.
+    // The last session is removed when its login can no longer be called.
     let mut caller = Browser::connect(relay, connection("watcher"), Habits::default()).await;
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
@@ -312,6 +312,6 @@ async fn vanish(relay: &Relay, round: &str) {
             return;
         }
         caller.hang_up(&call.id);
-        assert!(tokio::time::Instant::now() < deadline, "the session is forgotten");
+        assert!(tokio::time::Instant::now() < deadline, "the session is removed");
     }
 }

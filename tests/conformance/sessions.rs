@@ -1,4 +1,4 @@
-//! Sessions: several of one login, and the way back after a lost socket.
+//! Tests of client sessions: several sessions of one login, and reconnection after a lost socket.
 
 use crate::{HIGH, LOW, Talk, talk};
 use offhook_signaling::message::{CallStatus, Connection, ServerMessage, SipOptions};
@@ -7,7 +7,7 @@ use offhook_tests::peer::{Habits, Sound};
 use offhook_tests::relay::Relay;
 
 #[tokio::test]
-async fn all_sessions_of_a_login_ring_and_the_first_answer_wins() {
+async fn first_answering_session_of_login_gets_call() {
     let relay = Relay::start();
     let mut alice = Browser::sign_in(&relay, "alice").await;
     let (mut desk, mut mobile) = (Browser::sign_in(&relay, "bob").await, Browser::sign_in(&relay, "bob").await);
@@ -21,7 +21,7 @@ async fn all_sessions_of_a_login_ring_and_the_first_answer_wins() {
 }
 
 #[tokio::test]
-async fn the_others_ring_on_when_one_session_rejects_or_vanishes() {
+async fn other_sessions_keep_ringing_when_one_vanishes() {
     let relay = Relay::start();
     let mut alice = Browser::sign_in(&relay, "alice").await;
     let (mut desk, mut mobile) = (Browser::sign_in(&relay, "bob").await, Browser::sign_in(&relay, "bob").await);
@@ -35,7 +35,7 @@ async fn the_others_ring_on_when_one_session_rejects_or_vanishes() {
 }
 
 #[tokio::test]
-async fn a_token_brings_a_session_back_without_credentials() {
+async fn session_resumes_with_token_without_credentials() {
     let relay = Relay::start();
     let mut alice = Browser::sign_in(&relay, "alice").await;
     let bob = Browser::sign_in(&relay, "bob").await;
@@ -49,7 +49,7 @@ async fn a_token_brings_a_session_back_without_credentials() {
 }
 
 #[tokio::test]
-async fn calls_end_with_their_socket_and_the_token_starts_afresh() {
+async fn resumed_session_starts_without_calls() {
     let relay = Relay::start();
     let Talk { mut alice, bob, at_alice, at_bob } = Talk::begin(&relay).await;
     let token = bob.token().to_owned();
@@ -60,7 +60,7 @@ async fn calls_end_with_their_socket_and_the_token_starts_afresh() {
     at_alice.peer.hears(HIGH).await;
 }
 
-/// `sipOptions` as users of the original fill them in where the relay is the switch.
+/// Returns a `connection` with `sipOptions` as typically set without a SIP server.
 fn without_server(login: &str, relay: &Relay) -> Connection {
     let hello = connection(login);
     let host = Some(relay.url().trim_start_matches("ws://").split(':').next().expect("a host").to_owned());

@@ -1,4 +1,4 @@
-//! What the SIP suites have in common: Alice in a headless browser, the relay, and a scenario of SIPp on the other side.
+//! Common parts of the SIP tests: Alice in a headless browser, the relay, and a SIPp scenario as the SIP peer.
 
 use crate::{HIGH, LOW};
 use offhook_signaling::message::{CallStatus, Connection, ServerMessage, SipOptions};
@@ -10,7 +10,7 @@ use offhook_tests::sipp::{Run, Sipp, Told};
 use offhook_tests::wire::Registrar;
 use std::net::SocketAddr;
 
-/// What the stock SDK sends for a user of a SIP server at `server`. Its password is that of [`offhook_tests::kamailio`].
+/// Returns the `connection` of the stock SDK for a user at `server`, with the password of [`offhook_tests::kamailio`].
 pub(crate) fn account(user: &str, server: SocketAddr, registers: bool) -> Connection {
     let hello = connection(user);
     Connection {
@@ -26,19 +26,19 @@ pub(crate) fn account(user: &str, server: SocketAddr, registers: bool) -> Connec
     }
 }
 
-/// The same over `tcp` or `tls`.
+/// Returns the `connection` for a user at `server` over `tcp` or `tls`.
 pub(crate) fn account_over(transport: &str, user: &str, server: SocketAddr, registers: bool) -> Connection {
     let hello = account(user, server, registers);
     let proxy = Some(format!("sip:{server};transport={transport}"));
     Connection { sip: SipOptions { outbound_proxy: proxy, ..hello.sip.clone() }, ..hello }
 }
 
-/// A page whose user is registered at `server`.
+/// Opens a session whose user is registered at `server`.
 pub(crate) async fn page(relay: &Relay, user: &str, server: SocketAddr) -> Browser {
     Browser::connect(relay, account(user, server, true), Habits::default()).await
 }
 
-/// Alice has called, and a scenario was called.
+/// A call from Alice to a scenario.
 pub(crate) struct Placed {
     pub(crate) relay: Relay,
     pub(crate) alice: Browser,
@@ -47,12 +47,12 @@ pub(crate) struct Placed {
     pub(crate) call: Ongoing,
 }
 
-/// Alice calls a scenario.
+/// Places a call from Alice to a scenario.
 pub(crate) async fn place(scenario: &str, run: Run) -> Placed {
     place_over("udp", scenario, run).await
 }
 
-/// The same over `tcp`.
+/// Places a call from Alice to a scenario over this transport.
 pub(crate) async fn place_over(transport: &str, scenario: &str, run: Run) -> Placed {
     let relay = Relay::start_with_sip(&[]);
     let phone = RtpEndpoint::start(HIGH).await;
@@ -64,7 +64,7 @@ pub(crate) async fn place_over(transport: &str, scenario: &str, run: Run) -> Pla
 }
 
 impl Placed {
-    /// Waits until the peer has answered and Alice's page knows; the phone begins to talk.
+    /// Waits until the call is established at the peer and at Alice. The phone starts sending.
     pub(crate) async fn answered(&mut self) -> Told {
         let told = self.peer.reaches("answered").await;
         self.phone.send_to(told.media());
@@ -72,19 +72,19 @@ impl Placed {
         told
     }
 
-    /// The same where the peer's description came before.
+    /// Waits until a call with early media is established.
     pub(crate) async fn answered_after_early_media(&mut self) -> Told {
         let told = self.peer.reaches("answered").await;
         self.alice.status(&self.call.id, CallStatus::Established).await;
         told
     }
 
-    /// Each hears the other.
+    /// Waits until both receive the tone of the other.
     pub(crate) async fn both_hear(&self) {
         tokio::join!(self.call.peer.hears(HIGH), self.phone.hears(LOW));
     }
 
-    /// The peer waits for the end; Alice hangs up.
+    /// Lets the scenario continue to its end, while Alice hangs up.
     pub(crate) async fn hang_up(mut self, told: &Told) {
         self.peer.go(told).await;
         self.alice.hang_up(&self.call.id);
@@ -98,7 +98,7 @@ impl Placed {
     }
 }
 
-/// Alice is registered, and can be called.
+/// Alice's session, registered at a registrar.
 pub(crate) struct Listening {
     pub(crate) relay: Relay,
     pub(crate) alice: Browser,
@@ -106,12 +106,12 @@ pub(crate) struct Listening {
     pub(crate) registrar: Registrar,
 }
 
-/// Alice registers at a registrar that takes anybody.
+/// Registers Alice at a registrar without authentication.
 pub(crate) async fn listen() -> Listening {
     listen_with(&[]).await
 }
 
-/// The same with options of the relay.
+/// Registers Alice, with options of the relay.
 pub(crate) async fn listen_with(options: &[&str]) -> Listening {
     let relay = Relay::start_with_sip(options);
     let registrar = Registrar::start().await;
@@ -121,13 +121,13 @@ pub(crate) async fn listen_with(options: &[&str]) -> Listening {
 }
 
 impl Listening {
-    /// How a scenario that calls Alice is run.
+    /// Returns the options of a scenario that calls Alice.
     pub(crate) async fn run(&self, phone: &RtpEndpoint) -> Run {
         let relay = self.relay.sip("udp").await;
         Run::toward(relay).with("ruri", &self.contact).with("rtp_port", phone.port())
     }
 
-    /// A scenario calls Alice.
+    /// Starts a scenario that calls Alice and waits for the incoming call.
     pub(crate) async fn called_by(&mut self, scenario: &str) -> (Sipp, RtpEndpoint, Incoming) {
         let phone = RtpEndpoint::start(HIGH).await;
         let peer = Sipp::start(scenario, self.run(&phone).await).await;
@@ -135,7 +135,7 @@ impl Listening {
         (peer, phone, incoming)
     }
 
-    /// A scenario calls, Alice answers, the phone begins to talk.
+    /// Starts a scenario that calls Alice, and answers the call. The phone starts sending.
     pub(crate) async fn talks_to(&mut self, scenario: &str) -> Talking {
         let (mut peer, phone, incoming) = self.called_by(scenario).await;
         let (told, call) = tokio::join!(peer.reaches("answered"), self.alice.answer(&incoming, Sound::Tone(LOW)));
@@ -144,7 +144,7 @@ impl Listening {
     }
 }
 
-/// Alice talks to a scenario that called her.
+/// An established call from a scenario to Alice.
 pub(crate) struct Talking {
     pub(crate) peer: Sipp,
     pub(crate) phone: RtpEndpoint,
@@ -153,12 +153,12 @@ pub(crate) struct Talking {
 }
 
 impl Talking {
-    /// Each hears the other.
+    /// Waits until both receive the tone of the other.
     pub(crate) async fn both_hear(&self) {
         tokio::join!(self.call.peer.hears(HIGH), self.phone.hears(LOW));
     }
 
-    /// The peer goes on to its end, which Alice is told of; or Alice hangs up.
+    /// Lets the scenario continue to its end. The call ends by the peer, or by Alice.
     pub(crate) async fn end(mut self, alice: &mut Browser, alice_hangs_up: bool) {
         self.peer.go(&self.told).await;
         if alice_hangs_up {

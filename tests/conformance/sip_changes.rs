@@ -1,4 +1,4 @@
-//! What changes during a call: hold from both sides, new addresses, ports, codecs and directions, and both at once.
+//! Tests of changes during a SIP call: hold by either side, new addresses, ports, codecs and directions, and glare.
 
 use crate::sip::{Placed, place};
 use crate::{HIGH, LOW};
@@ -9,7 +9,7 @@ fn offer(direction: &str) -> Run {
     Run::default().with("direction", direction).with("address", "127.0.0.1").with("codec", 0).with("port", "[rtp_port]")
 }
 
-/// The peer makes an offer, and is answered with a direction; then it takes it back.
+/// The peer sends an offer, which must be answered with one of these directions, and then restores the original media.
 async fn peer_offers(run: Run, answers: &[&str], during: impl AsyncFn(&Placed)) {
     let mut call = place("uas-peer-offers", run).await;
     let told = call.answered().await;
@@ -27,7 +27,7 @@ async fn peer_offers(run: Run, answers: &[&str], during: impl AsyncFn(&Placed)) 
 }
 
 #[tokio::test]
-async fn the_peer_holds_with_sendonly() {
+async fn peer_hold_with_sendonly_stops_media_to_peer() {
     peer_offers(offer("sendonly"), &["recvonly"], async |call| {
         call.phone.hears_nothing().await;
         call.call.peer.hears(HIGH).await;
@@ -36,7 +36,7 @@ async fn the_peer_holds_with_sendonly() {
 }
 
 #[tokio::test]
-async fn the_peer_holds_with_inactive() {
+async fn peer_hold_with_inactive_stops_media() {
     peer_offers(offer("inactive"), &["inactive"], async |call| {
         tokio::join!(call.phone.hears_nothing(), call.call.peer.hears_nothing());
     })
@@ -44,7 +44,7 @@ async fn the_peer_holds_with_inactive() {
 }
 
 #[tokio::test]
-async fn the_peer_only_listens() {
+async fn peer_recvonly_stops_media_to_browser() {
     peer_offers(offer("recvonly"), &["sendonly"], async |call| {
         tokio::join!(call.phone.hears(LOW), call.call.peer.hears_nothing());
     })
@@ -52,8 +52,8 @@ async fn the_peer_only_listens() {
 }
 
 #[tokio::test]
-async fn the_peer_holds_with_the_null_address() {
-    // As before RFC 3264: nothing is to be sent to 0.0.0.0.
+async fn peer_hold_with_null_address_stops_media_to_peer() {
+    // Hold as in RFC 2543: nothing is sent to 0.0.0.0.
     let run = Run::default().with("direction", "sendrecv").with("address", "0.0.0.0").with("codec", 0);
     peer_offers(run.with("port", "[rtp_port]"), &["sendrecv", "recvonly", "inactive"], async |call| {
         call.phone.hears_nothing().await;
@@ -61,7 +61,7 @@ async fn the_peer_holds_with_the_null_address() {
     .await;
 }
 
-async fn the_peer_moves_to_another_port_of(host: &str) {
+async fn peer_moves_to_port_of(host: &str) {
     let other = RtpEndpoint::start(1700.0).await;
     let run = Run::default().with("direction", "sendrecv").with("address", host).with("codec", 0);
     peer_offers(run.with("port", other.port()), &["sendrecv"], async |call| {
@@ -75,18 +75,18 @@ async fn the_peer_moves_to_another_port_of(host: &str) {
 }
 
 #[tokio::test]
-async fn the_peer_moves_to_another_port() {
-    the_peer_moves_to_another_port_of("127.0.0.1").await;
+async fn reinvite_with_new_port_moves_rtp() {
+    peer_moves_to_port_of("127.0.0.1").await;
 }
 
 /// RFC 8866 §5.7: the connection address may be a host name.
 #[tokio::test]
-async fn the_peer_moves_to_a_host_by_name() {
-    the_peer_moves_to_another_port_of("localhost").await;
+async fn reinvite_with_host_name_moves_rtp() {
+    peer_moves_to_port_of("localhost").await;
 }
 
 #[tokio::test]
-async fn the_peer_changes_the_codec() {
+async fn reinvite_with_new_codec_changes_codec() {
     let run = Run::default().with("direction", "sendrecv").with("address", "127.0.0.1").with("codec", PCMA);
     peer_offers(run.with("port", "[rtp_port]"), &["sendrecv"], async |call| {
         call.phone.send_as(PCMA);
@@ -98,7 +98,7 @@ async fn the_peer_changes_the_codec() {
 }
 
 #[tokio::test]
-async fn the_peer_updates_its_port_and_asks_for_an_offer() {
+async fn update_moves_rtp_and_delayed_reinvite_restores_it() {
     let other = RtpEndpoint::start(1700.0).await;
     let mut call = place("uas-peer-updates", Run::default().with("other_port", other.port())).await;
     let told = call.answered().await;
@@ -117,7 +117,7 @@ async fn the_peer_updates_its_port_and_asks_for_an_offer() {
 }
 
 #[tokio::test]
-async fn the_page_holds_and_comes_back() {
+async fn browser_hold_and_resume_reinvite_peer() {
     let mut call = place("uas-held", Run::default()).await;
     let told = call.answered().await;
     call.both_hear().await;
@@ -135,7 +135,7 @@ async fn the_page_holds_and_comes_back() {
 }
 
 #[tokio::test]
-async fn a_hold_that_was_refused_for_a_moment_is_tried_again() {
+async fn hold_refused_with_491_is_retried() {
     let mut call = place("uas-glare", Run::default()).await;
     let told = call.answered().await;
     call.peer.go(&told).await;
@@ -145,7 +145,7 @@ async fn a_hold_that_was_refused_for_a_moment_is_tried_again() {
 }
 
 #[tokio::test]
-async fn an_offer_during_an_offer_is_refused_for_a_moment() {
+async fn reinvite_during_pending_offer_gets_491() {
     let mut call = place("uas-glare-too", Run::default()).await;
     let told = call.answered().await;
     call.peer.go(&told).await;

@@ -1,4 +1,4 @@
-//! DTMF across SIP: as events of RTP and as INFO, both ways.
+//! Tests of DTMF with a SIP peer, as telephone-events and as INFO, in both directions.
 
 use crate::sip::{account, place};
 use crate::{HIGH, LOW};
@@ -11,7 +11,7 @@ use offhook_tests::rtp_endpoint::RtpEndpoint;
 use offhook_tests::sipp::{Run, Sipp};
 
 #[tokio::test]
-async fn digits_arrive_as_events_both_ways() {
+async fn dtmf_is_relayed_as_telephone_events_with_sip() {
     let mut call = place("uas-answer", Run::default()).await;
     call.peer.passes_by("ringing").await;
     let told = call.answered().await;
@@ -34,17 +34,17 @@ async fn by_info(kind: DtmfType, content_type: &str, digit: &str) {
 }
 
 #[tokio::test]
-async fn digits_go_by_info() {
+async fn dtmf_is_sent_by_info() {
     by_info(DtmfType::Info, "application/dtmf", "7").await;
 }
 
 #[tokio::test]
-async fn digits_go_by_info_with_a_duration() {
+async fn dtmf_is_sent_by_info_with_duration() {
     by_info(DtmfType::InfoRelay, "application/dtmf-relay", "Signal= *7").await;
 }
 
 #[tokio::test]
-async fn digits_that_come_by_info_are_told_to_a_page_that_knows_them() {
+async fn dtmf_received_by_info_is_reported_to_browser() {
     let relay = Relay::start_with_sip(&[]);
     let phone = RtpEndpoint::start(HIGH).await;
     let mut peer = Sipp::start("uas-sends-info", Run::default().with("rtp_port", phone.port())).await;

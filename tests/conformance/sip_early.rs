@@ -1,4 +1,4 @@
-//! Media before the answer: with 183 and 180, reliably, from two places at once, and from another place than later.
+//! Tests of early media: with 183, 180 and reliable responses, from forked branches, and from another address than the answer.
 
 use crate::sip::{Placed, place};
 use crate::{HIGH, LOW};
@@ -6,7 +6,7 @@ use offhook_signaling::message::CallStatus;
 use offhook_tests::rtp_endpoint::RtpEndpoint;
 use offhook_tests::sipp::Run;
 
-/// What an announcement sends, in Hz.
+/// The tone sent by an announcement, in Hz.
 const ANNOUNCEMENT: f32 = 700.0;
 
 async fn early(status: &str) {
@@ -22,17 +22,17 @@ async fn early(status: &str) {
 }
 
 #[tokio::test]
-async fn session_progress_with_a_description_is_heard() {
+async fn early_media_of_183_is_relayed() {
     early("183 Session Progress").await;
 }
 
 #[tokio::test]
-async fn ringing_with_a_description_is_heard() {
+async fn early_media_of_180_is_relayed() {
     early("180 Ringing").await;
 }
 
 #[tokio::test]
-async fn a_reliable_response_is_acknowledged() {
+async fn reliable_provisional_response_is_acknowledged_by_prack() {
     let mut call = place("uas-100rel", Run::default()).await;
     let told = call.peer.reaches("early").await;
     call.phone.send_to(told.media());
@@ -45,7 +45,7 @@ async fn a_reliable_response_is_acknowledged() {
 }
 
 #[tokio::test]
-async fn a_callee_moves_before_it_answers() {
+async fn update_before_answer_moves_early_media() {
     let other = RtpEndpoint::start(ANNOUNCEMENT).await;
     let mut call = place("uas-early-updates", Run::default().with("other_port", other.port())).await;
     let told = call.peer.reaches("early").await;
@@ -63,7 +63,7 @@ async fn a_callee_moves_before_it_answers() {
     call.hang_up(&told).await;
 }
 
-/// Alice hears an announcement from elsewhere first.
+/// Places a call for which Alice first receives an announcement from another address.
 async fn announced(scenario: &str, event: &str) -> (Placed, RtpEndpoint) {
     let announcement = RtpEndpoint::start(ANNOUNCEMENT).await;
     let mut call = place(scenario, Run::default().with("early_port", announcement.port())).await;
@@ -86,13 +86,13 @@ async fn talks_after(mut call: Placed, announcement: RtpEndpoint) {
 }
 
 #[tokio::test]
-async fn the_answer_may_be_elsewhere_than_the_announcement() {
+async fn answer_at_other_address_than_early_media_is_used() {
     let (call, announcement) = announced("uas-early-changed", "early").await;
     talks_after(call, announcement).await;
 }
 
 #[tokio::test]
-async fn of_two_forks_the_one_that_answers_is_heard() {
+async fn answering_branch_of_forked_call_is_relayed() {
     let (mut call, announcement) = announced("uas-forks", "first").await;
     let told = call.peer.reaches("second").await;
     call.peer.go(&told).await;
@@ -100,7 +100,7 @@ async fn of_two_forks_the_one_that_answers_is_heard() {
 }
 
 #[tokio::test]
-async fn the_page_is_told_of_early_media() {
+async fn early_media_is_reported_as_ring_media() {
     let mut call = place("uas-early", Run::default().with("status", "183 Session Progress")).await;
     let told = call.peer.reaches("early").await;
     call.alice.status(&call.call.id, CallStatus::RingMedia).await;

@@ -1,4 +1,4 @@
-//! Calls from a SIP peer to a page: how they are answered, refused, given up and replaced.
+//! Tests of calls from a SIP peer to a browser: answered, refused, canceled and replaced.
 
 use crate::sip::{Talking, listen, listen_with};
 use crate::{HIGH, LOW};
@@ -9,11 +9,11 @@ use offhook_tests::sipp::{Run, Sipp};
 use offhook_tests::wire::{Wire, status};
 
 #[tokio::test]
-async fn a_sip_phone_calls_and_is_answered() {
+async fn inbound_sip_call_is_answered() {
     let mut here = listen().await;
     let (mut peer, phone, incoming) = here.called_by("uac-call").await;
-    let known = (incoming.call.caller.as_str(), incoming.call.visible_name.as_str());
-    assert_eq!(known, ("peer", "The Peer"), "an identity is not believed of anybody (RFC 3325 §5)");
+    let caller = (incoming.call.caller.as_str(), incoming.call.visible_name.as_str());
+    assert_eq!(caller, ("peer", "The Peer"), "P-Asserted-Identity is only used from trusted peers (RFC 3325 §5)");
     peer.passes_by("ringing").await;
     let (told, call) = tokio::join!(peer.reaches("answered"), here.alice.answer(&incoming, Sound::Tone(LOW)));
     phone.send_to(told.media());
@@ -23,11 +23,11 @@ async fn a_sip_phone_calls_and_is_answered() {
 }
 
 #[tokio::test]
-async fn a_trusted_server_says_who_calls() {
+async fn asserted_identity_of_trusted_server_is_used() {
     let mut here = listen_with(&["sip.trusted=127.0.0.1"]).await;
     let (mut peer, _phone, incoming) = here.called_by("uac-call").await;
-    let known = (incoming.call.caller.as_str(), incoming.call.visible_name.as_str());
-    assert_eq!(known, ("4711", "Asserted"));
+    let caller = (incoming.call.caller.as_str(), incoming.call.visible_name.as_str());
+    assert_eq!(caller, ("4711", "Asserted"));
     peer.passes_by("ringing").await;
     let call = here.alice.answer(&incoming, Sound::Tone(LOW)).await;
     peer.passes_by("answered").await;
@@ -36,7 +36,7 @@ async fn a_trusted_server_says_who_calls() {
 }
 
 #[tokio::test]
-async fn the_calling_phone_hangs_up() {
+async fn inbound_sip_call_ends_with_peer_bye() {
     let mut here = listen().await;
     let talk = here.talks_to("uac-hangup").await;
     talk.both_hear().await;
@@ -44,7 +44,7 @@ async fn the_calling_phone_hangs_up() {
 }
 
 #[tokio::test]
-async fn a_call_without_an_offer_gets_one() {
+async fn invite_without_offer_gets_offer_in_200() {
     let mut here = listen().await;
     let talk = here.talks_to("uac-delayed").await;
     talk.both_hear().await;
@@ -52,7 +52,7 @@ async fn a_call_without_an_offer_gets_one() {
 }
 
 #[tokio::test]
-async fn a_caller_insists_on_reliable_ringing() {
+async fn required_100rel_sends_reliable_ringing() {
     let mut here = listen().await;
     let (mut peer, phone, incoming) = here.called_by("uac-100rel").await;
     peer.passes_by("ringing").await;
@@ -64,7 +64,7 @@ async fn a_caller_insists_on_reliable_ringing() {
 }
 
 #[tokio::test]
-async fn the_phone_gives_up_while_it_rings() {
+async fn cancel_while_ringing_finishes_call() {
     let mut here = listen().await;
     let (mut peer, _phone, incoming) = here.called_by("uac-cancel").await;
     peer.passes_by("ringing").await;
@@ -73,7 +73,7 @@ async fn the_phone_gives_up_while_it_rings() {
 }
 
 #[tokio::test]
-async fn a_cancel_that_comes_after_the_answer_changes_nothing() {
+async fn cancel_after_answer_is_ignored() {
     let mut here = listen().await;
     let talk = here.talks_to("uac-cancel-late").await;
     talk.both_hear().await;
@@ -90,7 +90,7 @@ async fn refused(run: Run, status: u16, note: &'static str) -> String {
 }
 
 #[tokio::test]
-async fn a_page_rejects() {
+async fn rejected_inbound_call_gets_603() {
     let mut here = listen().await;
     let phone = RtpEndpoint::start(HIGH).await;
     let run = here.run(&phone).await.with("header", "Subject: no");
@@ -102,30 +102,30 @@ async fn a_page_rejects() {
     tokio::join!(refused(run, 603, "To"), rejects);
 }
 
-async fn a_stranger_calls_nobody(options: &[&str], wanted: u16) {
+async fn unknown_source_calls_unknown_user(options: &[&str], wanted: u16) {
     let here = listen_with(options).await;
     let relay = here.relay.sip("udp").await;
-    // What comes from a server's own address is that server's.
-    let stranger = Wire::between(([127, 0, 0, 2], 0).into(), relay).await;
+    // The address differs from the server's, because requests from that address are attributed to the server.
+    let source = Wire::between(([127, 0, 0, 2], 0).into(), relay).await;
     let offer = "v=0\r\no=- 1 1 IN IP4 127.0.0.2\r\ns=-\r\nc=IN IP4 127.0.0.2\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n";
     let offer = format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{offer}", offer.len());
-    let invite = stranger.request("INVITE", &format!("sip:nobody@{relay}"), "Max-Forwards: 70\r\n");
-    stranger.send(invite.replace("Content-Length: 0\r\n\r\n", &offer)).await;
-    assert_eq!(status(&stranger.final_response().await), Some(wanted));
+    let invite = source.request("INVITE", &format!("sip:nobody@{relay}"), "Max-Forwards: 70\r\n");
+    source.send(invite.replace("Content-Length: 0\r\n\r\n", &offer)).await;
+    assert_eq!(status(&source.final_response().await), Some(wanted));
 }
 
 #[tokio::test]
-async fn a_user_that_nobody_knows_is_not_found() {
-    a_stranger_calls_nobody(&["sip.accept_unknown=true"], 404).await;
+async fn call_to_unknown_user_gets_404() {
+    unknown_source_calls_unknown_user(&["sip.accept_unknown=true"], 404).await;
 }
 
 #[tokio::test]
-async fn strangers_learn_nothing_of_the_users_here() {
-    a_stranger_calls_nobody(&[], 403).await;
+async fn call_from_unknown_source_gets_403() {
+    unknown_source_calls_unknown_user(&[], 403).await;
 }
 
 #[tokio::test]
-async fn an_extension_that_is_not_known_is_named() {
+async fn invite_requiring_unknown_extension_gets_420() {
     let here = listen().await;
     let phone = RtpEndpoint::start(HIGH).await;
     let run = here.run(&phone).await.with("header", "Require: 100rel, nothing-like-it");
@@ -133,7 +133,7 @@ async fn an_extension_that_is_not_known_is_named() {
 }
 
 #[tokio::test]
-async fn too_small_a_session_interval_is_refused() {
+async fn too_small_session_interval_gets_422() {
     let here = listen().await;
     let phone = RtpEndpoint::start(HIGH).await;
     let run = here.run(&phone).await.with("header", "Supported: timer\nSession-Expires: 30;refresher=uas");
@@ -142,7 +142,7 @@ async fn too_small_a_session_interval_is_refused() {
 }
 
 #[tokio::test]
-async fn a_call_takes_the_place_of_another() {
+async fn invite_with_replaces_replaces_call() {
     let mut here = listen().await;
     let phone = RtpEndpoint::start(HIGH).await;
     let mut first = Sipp::start("uac-replaced", here.run(&phone).await).await;
@@ -150,7 +150,7 @@ async fn a_call_takes_the_place_of_another() {
     let (told, call) = tokio::join!(first.reaches("answered"), here.alice.answer(&incoming, Sound::Tone(LOW)));
     phone.send_to(told.media());
     tokio::join!(call.peer.hears(HIGH), phone.hears(LOW));
-    // The tags as the relay sees them: its own is To of the call that came in.
+    // The tags from the point of view of the relay: its local tag is that of To in the received INVITE.
     let tag = |field: &str| told.field(field).split_once(";tag=").expect("a tag").1.to_owned();
     let replaces = format!("{};to-tag={};from-tag={}", told.call_id(), tag("Remote"), tag("Local"));
     let other = RtpEndpoint::start(1700.0).await;

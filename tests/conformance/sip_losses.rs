@@ -1,4 +1,4 @@
-//! Calls over a network that loses the first copy of every SIP message: what is repeated arrives, and counts once.
+//! Tests of calls over a network that loses the first copy of every SIP message: retransmissions arrive and are not duplicated.
 
 use crate::sip::{Talking, account, page};
 use crate::{HIGH, LOW};
@@ -12,7 +12,7 @@ use offhook_tests::sipp::{Run, Sipp, own_address};
 use offhook_tests::wire::Registrar;
 
 #[tokio::test]
-async fn a_call_out_is_placed_although_every_message_is_lost_once() {
+async fn outbound_call_survives_loss_of_every_first_message() {
     let (relay, phone, own) = (Relay::start_with_sip(&[]), RtpEndpoint::start(HIGH).await, own_address());
     let network = Lossy::to(own).await;
     let run = Run { own: Some(own), ..Run::default() }.with("contact", network.address());
@@ -32,10 +32,10 @@ async fn a_call_out_is_placed_although_every_message_is_lost_once() {
 }
 
 #[tokio::test]
-async fn a_call_in_is_taken_although_every_message_is_lost_once() {
+async fn inbound_call_survives_loss_of_every_first_message() {
     let (relay, phone, registrar) =
         (Relay::start_with_sip(&[]), RtpEndpoint::start(HIGH).await, Registrar::start().await);
-    // Its registration is not spared either.
+    // The messages of the registration are lost once, too.
     let server = Lossy::to(registrar.address()).await;
     let mut alice = page(&relay, "1001", server.address()).await;
     let network = Lossy::to(relay.sip("udp").await).await;

@@ -1,4 +1,4 @@
-//! Requests outside calls, and what a server must do with requests that are repeated, loop, or are not understood.
+//! Tests of out-of-dialog requests, and of retransmitted, merged, looped and unsupported requests.
 
 use crate::sip::listen;
 use core::time::Duration;
@@ -15,7 +15,7 @@ async fn asked(method: &str, more: &str) -> String {
 }
 
 #[tokio::test]
-async fn options_says_what_the_relay_can() {
+async fn options_lists_capabilities() {
     let answer = asked("OPTIONS", HOPS).await;
     assert_eq!(status(&answer), Some(200), "{answer}");
     let allow = header(&answer, "Allow").expect("Allow (RFC 3261 §11.2)");
@@ -30,27 +30,27 @@ async fn options_says_what_the_relay_can() {
 }
 
 #[tokio::test]
-async fn options_is_answered_at_the_last_hop() {
+async fn options_with_max_forwards_zero_is_answered() {
     let answer = asked("OPTIONS", "Max-Forwards: 0\r\n").await;
     assert_eq!(status(&answer), Some(200), "RFC 3261 §11: {answer}");
 }
 
 #[tokio::test]
-async fn a_method_that_is_not_known_is_refused_with_those_that_are() {
+async fn unknown_method_is_refused_with_allow() {
     let answer = asked("DANCE", HOPS).await;
     assert!(matches!(status(&answer), Some(405 | 501)), "RFC 3261 §8.2.1: {answer}");
     assert!(header(&answer, "Allow").is_some_and(|allow| allow.contains("INVITE")), "{answer}");
 }
 
 #[tokio::test]
-async fn an_extension_that_is_not_known_is_refused_by_name() {
+async fn options_requiring_unknown_extension_gets_420() {
     let answer = asked("OPTIONS", &format!("{HOPS}Require: nothing-like-it\r\n")).await;
     assert_eq!(status(&answer), Some(420), "{answer}");
     assert_eq!(header(&answer, "Unsupported"), Some("nothing-like-it"));
 }
 
 #[tokio::test]
-async fn a_request_within_no_dialog_is_refused() {
+async fn request_for_unknown_dialog_gets_481() {
     let here = listen().await;
     let wire = Wire::toward(here.relay.sip("udp").await).await;
     for method in ["BYE", "INFO", "UPDATE", "PRACK", "NOTIFY", "REFER"] {
@@ -63,24 +63,24 @@ async fn a_request_within_no_dialog_is_refused() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_at_its_last_hop_is_refused() {
+async fn invite_with_max_forwards_zero_gets_483() {
     let answer = asked("INVITE", "Max-Forwards: 0\r\n").await;
     assert_eq!(status(&answer), Some(483), "RFC 7332 §4.2: {answer}");
 }
 
 #[tokio::test]
-async fn an_invite_that_comes_by_two_ways_is_taken_once() {
+async fn merged_invite_gets_482() {
     let mut here = listen().await;
     let relay = here.relay.sip("udp").await;
     let wire = Wire::toward(relay).await;
     let first = wire.request("INVITE", &here.contact, HOPS);
     wire.send(&first).await;
     let incoming = here.alice.incoming().await;
-    // Another branch, all else alike (RFC 3261 §8.2.2.2).
+    // The same request with another branch is a merged request (RFC 3261 §8.2.2.2).
     wire.send(first.replace("branch=z9hG4bK", "branch=z9hG4bKother")).await;
     let answer = wire.final_response().await;
     assert_eq!(status(&answer), Some(482), "{answer}");
-    // The same once more is a retransmission: no second call, and the same answer as before.
+    // The same request is a retransmission: no second call, and the same response.
     wire.send(&first).await;
     let again = wire.receive().await;
     assert!(status(&again).is_some_and(|status| status < 200), "{again}");
@@ -89,7 +89,7 @@ async fn an_invite_that_comes_by_two_ways_is_taken_once() {
 }
 
 #[tokio::test]
-async fn a_response_to_nothing_and_an_ack_for_nothing_are_passed_over() {
+async fn unmatched_response_and_ack_are_ignored() {
     let here = listen().await;
     let wire = Wire::toward(here.relay.sip("udp").await).await;
     wire.send(wire.request("ACK", &here.contact, HOPS)).await;
@@ -105,7 +105,7 @@ async fn a_response_to_nothing_and_an_ack_for_nothing_are_passed_over() {
 }
 
 #[tokio::test]
-async fn a_message_that_nobody_would_see_is_not_taken() {
+async fn message_method_gets_405() {
     let here = listen().await;
     let wire = Wire::toward(here.relay.sip("udp").await).await;
     let request = wire.request("MESSAGE", &here.contact, HOPS);
@@ -117,14 +117,14 @@ async fn a_message_that_nobody_would_see_is_not_taken() {
 }
 
 #[tokio::test]
-async fn keep_alives_are_answered() {
+async fn crlf_keep_alive_is_answered() {
     let here = listen().await;
     let mut stream = tokio::net::TcpStream::connect(here.relay.sip("tcp").await).await.expect("a connection");
     stream.write_all(b"\r\n\r\n").await.expect("a ping");
     let mut pong = [0; 2];
     let read = tokio::time::timeout(Duration::from_secs(10), stream.read_exact(&mut pong)).await;
     assert!(matches!(read, Ok(Ok(_))) && &pong == b"\r\n", "RFC 5626 §4.4.1: {pong:?}");
-    // Over UDP it is a STUN Binding (RFC 5626 §4.4.2); an empty line is passed over.
+    // Over UDP, the keep-alive is a STUN Binding request (RFC 5626 §4.4.2); empty lines are ignored.
     let wire = Wire::toward(here.relay.sip("udp").await).await;
     wire.send("\r\n\r\n").await;
     wire.send(wire.request("OPTIONS", &here.contact, HOPS)).await;
@@ -132,10 +132,10 @@ async fn keep_alives_are_answered() {
 }
 
 #[tokio::test]
-async fn a_page_that_leaves_is_unregistered() {
+async fn relay_shutdown_unregisters_accounts() {
     let mut here = listen().await;
     drop(here.alice);
-    // The page asked for `keepAlive`; it ends with the session.
+    // The session has `keepAlive`, so it only ends with the relay.
     here.relay.signal("TERM");
     here.registrar.forgets("1001").await;
     let _ = &mut here.relay;

@@ -1,4 +1,4 @@
-//! Calls from a page to a SIP peer: how they are answered, refused and given up.
+//! Tests of calls from a browser to a SIP peer: answered, refused, redirected and canceled.
 
 use crate::sip::{account, place, place_over};
 use crate::{HIGH, LOW};
@@ -10,7 +10,7 @@ use offhook_tests::rtp_endpoint::RtpEndpoint;
 use offhook_tests::sipp::{Run, Sipp};
 
 #[tokio::test]
-async fn a_sip_phone_rings_answers_and_is_heard() {
+async fn outbound_sip_call_is_answered() {
     let mut call = place("uas-answer", Run::default()).await;
     call.alice.status(&call.call.id, CallStatus::Ring).await;
     call.peer.passes_by("ringing").await;
@@ -20,7 +20,7 @@ async fn a_sip_phone_rings_answers_and_is_heard() {
 }
 
 #[tokio::test]
-async fn a_call_goes_over_tcp_where_the_relay_is_told_so() {
+async fn outbound_call_uses_configured_tcp() {
     let mut call = place_over("tcp", "uas-answer", Run { transport: "t1", ..Run::default() }).await;
     call.peer.passes_by("ringing").await;
     let told = call.answered().await;
@@ -29,7 +29,7 @@ async fn a_call_goes_over_tcp_where_the_relay_is_told_so() {
 }
 
 #[tokio::test]
-async fn the_peer_hangs_up_and_says_why() {
+async fn outbound_call_ends_with_peer_bye() {
     let mut call = place("uas-hangup", Run::default()).await;
     let told = call.answered().await;
     call.both_hear().await;
@@ -39,7 +39,7 @@ async fn the_peer_hangs_up_and_says_why() {
 }
 
 #[tokio::test]
-async fn the_caller_gives_up_while_it_rings() {
+async fn caller_hangup_while_ringing_sends_cancel() {
     let mut call = place("uas-cancel", Run::default()).await;
     let told = call.peer.reaches("ringing").await;
     call.peer.go(&told).await;
@@ -50,7 +50,7 @@ async fn the_caller_gives_up_while_it_rings() {
 }
 
 #[tokio::test]
-async fn an_answer_that_crosses_the_cancel_is_hung_up_on() {
+async fn answer_crossing_cancel_is_ended_with_bye() {
     let mut call = place("uas-cancel-crosses", Run::default()).await;
     let told = call.peer.reaches("ringing").await;
     call.peer.go(&told).await;
@@ -61,7 +61,7 @@ async fn an_answer_that_crosses_the_cancel_is_hung_up_on() {
 }
 
 #[tokio::test]
-async fn refusals_reach_the_page_with_status_and_reason() {
+async fn refusal_is_reported_with_sip_status() {
     let refusals = [
         ("404 Not Found", CallStatus::Failed),
         ("480 Temporarily Unavailable", CallStatus::Failed),
@@ -79,7 +79,11 @@ async fn refusals_reach_the_page_with_status_and_reason() {
         assert_eq!(end.sip_status.map(|status| status.to_string()).as_deref(), Some(code), "{status}: {end:?}");
         assert_eq!(end.status, wanted, "{status}: {end:?}");
         let busy = |message: &ServerMessage| matches!(message, ServerMessage::Busy(_));
-        assert_eq!(call.alice.was_told(busy), matches!(code, "486" | "600"), "{status}: busy is said where it is");
+        assert_eq!(
+            call.alice.was_told(busy),
+            matches!(code, "486" | "600"),
+            "{status}: busy is reported for 486 and 600 only"
+        );
         call.peer.passes_by("refused").await;
         call.peer.passes().await;
     });
@@ -87,7 +91,7 @@ async fn refusals_reach_the_page_with_status_and_reason() {
 }
 
 #[tokio::test]
-async fn a_redirection_is_followed() {
+async fn redirect_is_followed() {
     let phone = RtpEndpoint::start(HIGH).await;
     let mut there = Sipp::start("uas-answer", Run::default().with("rtp_port", phone.port())).await;
     let contact = format!("Contact: <sip:there@{}>", there.address());
@@ -119,17 +123,17 @@ async fn authenticates(status: &str, challenge: &str) {
 }
 
 #[tokio::test]
-async fn a_server_asks_who_calls_also_in_mid_dialog() {
+async fn challenge_401_is_answered_also_in_dialog() {
     authenticates("401 Unauthorized", "WWW-Authenticate").await;
 }
 
 #[tokio::test]
-async fn a_proxy_asks_who_calls_also_in_mid_dialog() {
+async fn challenge_407_is_answered_also_in_dialog() {
     authenticates("407 Proxy Authentication Required", "Proxy-Authenticate").await;
 }
 
 #[tokio::test]
-async fn a_longer_session_interval_is_asked_for_when_told() {
+async fn response_422_raises_session_interval() {
     let mut call = place("uas-422", Run::default()).await;
     let told = call.answered().await;
     call.both_hear().await;
@@ -137,7 +141,7 @@ async fn a_longer_session_interval_is_asked_for_when_told() {
 }
 
 #[tokio::test]
-async fn the_peer_refreshes_the_session() {
+async fn session_refresh_by_peer_is_answered() {
     let mut call = place("uas-refreshes", Run::default()).await;
     let told = call.answered().await;
     call.both_hear().await;
@@ -145,24 +149,24 @@ async fn the_peer_refreshes_the_session() {
 }
 
 #[tokio::test]
-async fn the_relay_refreshes_the_session() {
+async fn session_is_refreshed_by_relay() {
     let mut call = place("uas-refreshed", Run::default()).await;
     let told = call.answered().await;
     call.peer.go(&told).await;
-    // Half of 90 s, the least that RFC 4028 knows.
+    // Half of 90 s, the minimum session interval of RFC 4028.
     let told = call.peer.reaches_late("refreshed").await;
     call.both_hear().await;
     call.hang_up(&told).await;
 }
 
 #[tokio::test]
-async fn a_call_to_nobody_fails() {
+async fn call_to_closed_port_fails() {
     let relay = Relay::start_with_sip(&[]);
-    let nobody = offhook_tests::ports::free(2);
-    let hello = account("1001", ([127, 0, 0, 1], nobody).into(), false);
+    let closed_port = offhook_tests::ports::free(2);
+    let hello = account("1001", ([127, 0, 0, 1], closed_port).into(), false);
     let mut alice = Browser::connect(&relay, hello, Habits::default()).await;
     let call = alice.call("9001", Sound::Tone(LOW)).await;
-    // ICMP says so at once; Timer B would after 32 s.
+    // The ICMP error is reported immediately; Timer B would expire after 32 s.
     let end = alice.over(&call.id).await;
     assert_eq!(end.status, CallStatus::Failed);
 }

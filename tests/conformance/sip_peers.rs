@@ -1,4 +1,4 @@
-//! The SIP servers and phones of the suites among themselves: what fails here is not the relay's fault.
+//! Tests of the SIP servers and phones without the relay, to detect failures that are not caused by the relay.
 
 use crate::{HIGH, LOW};
 use offhook_tests::baresip::{Baresip, Setup};
@@ -10,7 +10,7 @@ use offhook_tests::sipp::{Run, Sipp};
 const IN_THE_PATH: Ways = Ways::IN_THE_PATH;
 
 #[tokio::test]
-async fn two_baresips_talk_through_kamailio() {
+async fn two_baresips_call_through_kamailio() {
     let kamailio = Kamailio::start(IN_THE_PATH).await;
     let mut alice = Baresip::start(&Setup::of("1001", kamailio.address(), 440)).await;
     let over_tls = Setup { transport: "tls", server: kamailio.tls(), ..Setup::of("1002", kamailio.tls(), 1000) };
@@ -28,7 +28,7 @@ async fn two_baresips_talk_through_kamailio() {
 }
 
 #[tokio::test]
-async fn two_scenarios_talk_through_kamailio() {
+async fn two_scenarios_call_through_kamailio() {
     let (near, far) = (RtpEndpoint::start(LOW).await, RtpEndpoint::start(HIGH).await);
     let mut callee = Sipp::start("uas-answer", Run::default().with("rtp_port", far.port())).await;
     let ways = Ways { is_open: true, trunk: Some(callee.address()), ..IN_THE_PATH };
@@ -47,7 +47,7 @@ async fn two_scenarios_talk_through_kamailio() {
 }
 
 #[tokio::test]
-async fn linphone_talks_to_baresip_through_kamailio() {
+async fn baresip_calls_linphone_through_kamailio() {
     let kamailio = Kamailio::start(IN_THE_PATH).await;
     let linphone = Linphone::start("1006", kamailio.address(), HIGH).await;
     let mut alice = Baresip::start(&Setup::of("1001", kamailio.address(), 440)).await;

@@ -1,4 +1,4 @@
-//! SIP phones with no server but the relay: they register at it, and call its pages and each other.
+//! Tests of SIP phones registered at the relay: calls to and from browsers and between phones.
 
 use crate::{HIGH, LOW};
 use offhook_signaling::message::CallStatus;
@@ -7,7 +7,8 @@ use offhook_tests::browser::Browser;
 use offhook_tests::peer::Sound;
 use offhook_tests::relay::Relay;
 
-/// Passwords `secret` and `other`, as `hash-password --sip` prints them: baresip 1.0 gives up when SHA-256 is offered, too.
+/// Hashes of the passwords `secret` and `other` for MD5 only, because baresip 1.0 does not authenticate if SHA-256 is offered,
+/// too.
 const PHONES: [&str; 3] = [
     "sip.domain=pbx.test",
     "sip.phones.101=md5:43ba4b6a024bbbd4056fd3e58d52ed38",
@@ -20,7 +21,7 @@ async fn phone(relay: &Relay, user: &str, password: &str, tone: u16) -> Baresip 
 }
 
 #[tokio::test]
-async fn a_page_calls_a_phone_of_the_relay() {
+async fn browser_calls_registered_phone() {
     let relay = Relay::start_with_sip(&PHONES);
     let mut desk = phone(&relay, "101", "secret", 1000).await;
     let mut alice = Browser::sign_in(&relay, "alice").await;
@@ -38,7 +39,7 @@ async fn a_page_calls_a_phone_of_the_relay() {
 }
 
 #[tokio::test]
-async fn a_phone_of_the_relay_calls_a_page() {
+async fn registered_phone_calls_browser() {
     let relay = Relay::start_with_sip(&PHONES);
     let mut desk = phone(&relay, "101", "secret", 1000).await;
     let mut alice = Browser::sign_in(&relay, "alice").await;
@@ -52,7 +53,7 @@ async fn a_phone_of_the_relay_calls_a_page() {
 }
 
 #[tokio::test]
-async fn two_phones_of_the_relay_talk() {
+async fn two_registered_phones_call_each_other() {
     let relay = Relay::start_with_sip(&PHONES);
     let mut desk = phone(&relay, "101", "secret", 440).await;
     let mut door = phone(&relay, "102", "other", 1000).await;
@@ -66,13 +67,13 @@ async fn two_phones_of_the_relay_talk() {
 }
 
 #[tokio::test]
-async fn a_phone_with_the_wrong_password_stays_out() {
+async fn phone_with_wrong_password_is_not_registered() {
     let relay = Relay::start_with_sip(&PHONES);
     let server = relay.sip("udp").await;
     let setup = Setup { password: "guess".to_owned(), ..Setup::of("101", server, 1000) };
     let mut desk = Baresip::switch_on(&setup).await;
     let mut alice = Browser::sign_in(&relay, "alice").await;
-    // Whatever it tries, it is not called.
+    // It can neither place nor receive calls.
     desk.dial(&format!("sip:alice@{server}")).await;
     desk.over().await;
     let call = alice.call("101", Sound::Tone(LOW)).await;

@@ -1,4 +1,4 @@
-//! Pages whose users are registered at Kamailio: calls to each other, and to and from phones that are not ours.
+//! Tests of browsers registered at Kamailio: calls between browsers, and with third-party phones.
 
 use crate::sip::{account, account_over, page};
 use crate::{HIGH, LOW, ring, talk};
@@ -11,7 +11,7 @@ use offhook_tests::peer::{Habits, Sound};
 use offhook_tests::relay::Relay;
 use offhook_tests::rtpengine::Rtpengine;
 
-/// What a third one sends, in Hz.
+/// The tone sent by a third participant, in Hz.
 const THIRD: f32 = 700.0;
 const IN_THE_PATH: Ways = Ways::IN_THE_PATH;
 const OUT_OF_IT: Ways = Ways::OUT_OF_THE_PATH;
@@ -20,7 +20,7 @@ async fn phone(user: &str, kamailio: &Kamailio, tone: u16) -> Baresip {
     Baresip::start(&Setup::of(user, kamailio.address(), tone)).await
 }
 
-/// Both hear each other, nothing while Alice holds, and each other again.
+/// Checks audio in both directions, hold by Alice, and resume.
 async fn talk_and_hold(alice: &mut Browser, at_alice: &Ongoing, at_bob: &Ongoing) {
     tokio::join!(at_alice.peer.hears(HIGH), at_bob.peer.hears(LOW));
     alice.hold(&at_alice.id).await;
@@ -38,7 +38,7 @@ async fn pages_talk(ways: Ways) {
     bob.hang_up(&at_bob.id);
     assert_eq!(alice.over(&at_alice.id).await.status, CallStatus::Finish);
     assert_eq!(bob.over(&at_bob.id).await.status, CallStatus::Finish);
-    // Refused and given up, too.
+    // A rejected and a canceled call.
     let (at_alice, incoming) = ring(&mut alice, &mut bob, Sound::Tone(LOW)).await;
     bob.hang_up(&incoming.call.call_id);
     alice.over(&at_alice.id).await;
@@ -49,17 +49,17 @@ async fn pages_talk(ways: Ways) {
 }
 
 #[tokio::test]
-async fn two_pages_talk_through_a_proxy_that_stays_in_the_path() {
+async fn looped_call_through_record_routing_proxy_is_bridged() {
     pages_talk(IN_THE_PATH).await;
 }
 
 #[tokio::test]
-async fn two_pages_talk_through_a_proxy_that_steps_aside() {
+async fn looped_call_without_record_route_is_bridged() {
     pages_talk(OUT_OF_IT).await;
 }
 
 #[tokio::test]
-async fn what_only_browsers_understand_passes_when_the_call_comes_back() {
+async fn looped_call_keeps_browser_only_codecs() {
     let (relay, kamailio) = (Relay::start_with_sip(&["rtp.srtp=off"]), Kamailio::start(IN_THE_PATH).await);
     let mut alice = page(&relay, "1001", kamailio.address()).await;
     let hello = account("1002", kamailio.address(), true);
@@ -70,7 +70,7 @@ async fn what_only_browsers_understand_passes_when_the_call_comes_back() {
     at_bob.peer.hears_opus(0xA1).await;
 }
 
-/// Two pages talk by a server with a media relay, which ends; says whether they still hear each other.
+/// Establishes a call through a server with a media relay, terminates the media relay, and checks whether the media continue.
 async fn media_outlive_those_of_the_server(ways: Ways, outlive: bool) {
     let (relay, mut engine) = (Relay::start_with_sip(&[]), Rtpengine::start().await);
     let kamailio = Kamailio::start(Ways { media: Some(engine.control()), ..ways }).await;
@@ -89,21 +89,21 @@ async fn media_outlive_those_of_the_server(ways: Ways, outlive: bool) {
 }
 
 #[tokio::test]
-async fn media_pass_through_a_server_that_hides_whose_call_it_is() {
+async fn unrecognized_looped_call_relays_media_through_server() {
     media_outlive_those_of_the_server(Ways { hides: true, ..IN_THE_PATH }, false).await;
 }
 
 #[tokio::test]
-async fn media_stay_in_the_relay_where_it_knows_its_own_call() {
+async fn recognized_looped_call_keeps_media_in_relay() {
     media_outlive_those_of_the_server(IN_THE_PATH, true).await;
 }
 
 #[tokio::test]
-async fn a_call_stands_where_the_server_leaves_the_mark_and_changes_the_session() {
+async fn looped_call_with_replaced_origin_is_bridged() {
     pages_talk(Ways { renames: true, ..IN_THE_PATH }).await;
 }
 
-/// A relay with TLS, too; it shows the certificate that it believes, the server's.
+/// Starts a relay with SIP over TLS that uses and trusts the certificate of the server.
 fn relay_that_trusts(kamailio: &Kamailio) -> Relay {
     let (certificate, key) = (kamailio.certificate(), kamailio.key());
     Relay::start_with_sip(&[
@@ -131,17 +131,17 @@ async fn page_calls_phone(transport: &'static str) {
 }
 
 #[tokio::test]
-async fn a_page_calls_a_phone() {
+async fn browser_calls_phone_over_udp() {
     page_calls_phone("udp").await;
 }
 
 #[tokio::test]
-async fn a_page_calls_a_phone_over_tcp() {
+async fn browser_calls_phone_over_tcp() {
     page_calls_phone("tcp").await;
 }
 
 #[tokio::test]
-async fn a_page_calls_a_phone_over_tls() {
+async fn browser_calls_phone_over_tls() {
     page_calls_phone("tls").await;
 }
 
@@ -161,22 +161,22 @@ async fn phone_calls_page(transport: &'static str) {
 }
 
 #[tokio::test]
-async fn a_phone_calls_a_page() {
+async fn phone_calls_browser_registered_over_udp() {
     phone_calls_page("udp").await;
 }
 
 #[tokio::test]
-async fn a_phone_calls_a_page_that_registered_over_tcp() {
+async fn phone_calls_browser_registered_over_tcp() {
     phone_calls_page("tcp").await;
 }
 
 #[tokio::test]
-async fn a_phone_calls_a_page_that_registered_over_tls() {
+async fn phone_calls_browser_registered_over_tls() {
     phone_calls_page("tls").await;
 }
 
 #[tokio::test]
-async fn page_and_phone_hold_each_other_and_send_digits() {
+async fn browser_and_phone_hold_and_exchange_dtmf() {
     let (relay, kamailio) = (Relay::start_with_sip(&[]), Kamailio::start(IN_THE_PATH).await);
     let mut alice = page(&relay, "1001", kamailio.address()).await;
     let mut bob = phone("1002", &kamailio, 1000).await;
@@ -200,7 +200,7 @@ async fn page_and_phone_hold_each_other_and_send_digits() {
 }
 
 #[tokio::test]
-async fn a_server_with_a_private_contact_is_reached_inside_the_call() {
+async fn private_contact_of_server_is_not_used_in_dialog() {
     let kamailio = Kamailio::start(Ways { has_private_contact: true, ..OUT_OF_IT }).await;
     let relay = Relay::start_with_sip(&[]);
     let mut alice = page(&relay, "1001", kamailio.address()).await;
@@ -219,7 +219,7 @@ async fn a_server_with_a_private_contact_is_reached_inside_the_call() {
 }
 
 #[tokio::test]
-async fn a_page_transfers_a_phone_to_another() {
+async fn browser_transfers_phone_to_phone() {
     let (relay, kamailio) = (Relay::start_with_sip(&[]), Kamailio::start(IN_THE_PATH).await);
     let mut alice = page(&relay, "1001", kamailio.address()).await;
     let (mut bob, mut carol) = (phone("1002", &kamailio, 1000).await, phone("1003", &kamailio, 700).await);
@@ -235,7 +235,7 @@ async fn a_page_transfers_a_phone_to_another() {
 }
 
 #[tokio::test]
-async fn a_phone_transfers_a_page_to_another() {
+async fn phone_transfers_browser_to_phone() {
     let (relay, kamailio) = (Relay::start_with_sip(&[]), Kamailio::start(IN_THE_PATH).await);
     let mut alice = page(&relay, "1001", kamailio.address()).await;
     let (mut bob, mut carol) = (phone("1002", &kamailio, 1000).await, phone("1003", &kamailio, 700).await);
@@ -253,7 +253,7 @@ async fn a_phone_transfers_a_page_to_another() {
 }
 
 #[tokio::test]
-async fn linphone_talks_to_a_page() {
+async fn browser_calls_linphone() {
     let (relay, kamailio) = (Relay::start_with_sip(&[]), Kamailio::start(IN_THE_PATH).await);
     let mut alice = page(&relay, "1001", kamailio.address()).await;
     let linphone = Linphone::start("1006", kamailio.address(), HIGH).await;
@@ -265,7 +265,7 @@ async fn linphone_talks_to_a_page() {
 }
 
 #[tokio::test]
-async fn linphone_calls_a_page() {
+async fn linphone_calls_browser() {
     let (relay, kamailio) = (Relay::start_with_sip(&[]), Kamailio::start(IN_THE_PATH).await);
     let mut alice = page(&relay, "1001", kamailio.address()).await;
     let mut linphone = Linphone::start("1006", kamailio.address(), HIGH).await;
@@ -278,7 +278,7 @@ async fn linphone_calls_a_page() {
 }
 
 #[tokio::test]
-async fn a_phone_that_encrypts_talks_to_a_page() {
+async fn phone_with_mandatory_srtp_calls_browser() {
     let (relay, kamailio) = (Relay::start_with_sip(&["rtp.srtp=offered"]), Kamailio::start(IN_THE_PATH).await);
     let mut alice = page(&relay, "1001", kamailio.address()).await;
     let setup = Setup { encryption: "srtp-mand", ..Setup::of("1002", kamailio.address(), 1000) };
@@ -292,7 +292,7 @@ async fn a_phone_that_encrypts_talks_to_a_page() {
 }
 
 #[tokio::test]
-async fn a_page_that_insists_on_encryption_talks_to_a_phone() {
+async fn browser_with_required_srtp_calls_phone() {
     let (relay, kamailio) = (Relay::start_with_sip(&["rtp.srtp=required"]), Kamailio::start(IN_THE_PATH).await);
     let mut alice = page(&relay, "1001", kamailio.address()).await;
     let setup = Setup { encryption: "srtp", ..Setup::of("1002", kamailio.address(), 1000) };
@@ -306,7 +306,7 @@ async fn a_page_that_insists_on_encryption_talks_to_a_phone() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_closes_the_session() {
+async fn wrong_sip_password_closes_session() {
     let (relay, kamailio) = (Relay::start_with_sip(&[]), Kamailio::start(IN_THE_PATH).await);
     let hello = account("1001", kamailio.address(), true);
     let sip = SipOptions { password: Some("guess".to_owned()), ..hello.sip.clone() };
@@ -316,16 +316,17 @@ async fn a_wrong_password_closes_the_session() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_closes_the_session() {
+async fn unreachable_registrar_closes_session() {
     let relay = Relay::start_with_sip(&["sip.t1=20ms"]);
-    let nobody = offhook_tests::ports::free(2);
-    let alice = Browser::knock(&relay, account("1001", ([127, 0, 0, 1], nobody).into(), true), Habits::default()).await;
+    let closed_port = offhook_tests::ports::free(2);
+    let hello = account("1001", ([127, 0, 0, 1], closed_port).into(), true);
+    let alice = Browser::knock(&relay, hello, Habits::default()).await;
     let refused = alice.refused().await;
     assert!(refused.contains("server"), "{refused}");
 }
 
 #[tokio::test]
-async fn a_user_who_left_is_unregistered() {
+async fn closed_session_unregisters_account() {
     let (relay, kamailio) = (Relay::start_with_sip(&[]), Kamailio::start(IN_THE_PATH).await);
     let mut alice = page(&relay, "1001", kamailio.address()).await;
     let hello = account("1002", kamailio.address(), true);
@@ -336,7 +337,7 @@ async fn a_user_who_left_is_unregistered() {
     alice.hang_up(&call.id);
     alice.over(&call.id).await;
     drop(bob);
-    // The server says so as soon as the un-REGISTER is there.
+    // The call is refused with 480 as soon as the account is unregistered.
     let gone = async {
         loop {
             let call = alice.call("1002", Sound::Tone(LOW)).await;
@@ -346,11 +347,11 @@ async fn a_user_who_left_is_unregistered() {
         }
     };
     let gone = tokio::time::timeout(offhook_tests::wait::PATIENCE, gone).await;
-    assert!(gone.is_ok(), "Kamailio knows no contact of 1002 any more");
+    assert!(gone.is_ok(), "Kamailio has removed the contact of 1002");
 }
 
 #[tokio::test]
-async fn a_call_through_a_server_that_is_gone_fails() {
+async fn call_through_ended_server_fails() {
     let relay = Relay::start_with_sip(&["sip.t1=20ms"]);
     let mut kamailio = Kamailio::start(IN_THE_PATH).await;
     let mut alice = page(&relay, "1001", kamailio.address()).await;

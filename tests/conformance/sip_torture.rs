@@ -1,5 +1,5 @@
-//! The torture messages of RFC 4475, one by one, at the relay's UDP port. What each is answered with stands in
-//! `docs/standards.toml`, of which the table in `docs/standards.md` is made.
+//! Tests with the torture messages of RFC 4475, sent to the relay over UDP. The expected responses are in
+//! `docs/standards.toml`, from which the table in `docs/standards.md` is generated.
 
 use core::time::Duration;
 use offhook_tests::kamailio::answers_options;
@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use tokio::net::UdpSocket;
 
-/// Ports that the messages' `Via` headers ask to be answered at: theirs, and those of UDP and TLS where they name none.
+/// Ports to which the responses are sent according to the messages' `Via`: explicit ones and the defaults of UDP and TLS.
 const PORTS: [u16; 3] = [5060, 5061, 5050];
 
 struct Torture {
@@ -32,7 +32,7 @@ fn table() -> Vec<Torture> {
     entries.iter().map(|entry| Torture { message: field(entry, "message"), answer: field(entry, "answer") }).collect()
 }
 
-/// Whether a response is one of those that the table allows: `none`, `any but 400`, `400`, `405 or 501`.
+/// Returns whether a status is allowed by an entry of the table: `none`, `any but 400`, `400`, `405 or 501`.
 fn is_allowed(answer: &str, got: Option<u16>) -> bool {
     match (answer, got) {
         ("none", got) => got.is_none(),
@@ -44,9 +44,9 @@ fn is_allowed(answer: &str, got: Option<u16>) -> bool {
     }
 }
 
-/// Sends a message from an address of its own, and an OPTIONS after it; says with what final status it was answered.
-async fn torment(relay: SocketAddr, number: u8, octets: &[u8]) -> Option<u16> {
-    // Everything in 127.0.0.0/8 is this machine: the ports on an address that nobody else uses are no fixed ports.
+/// Sends a message, followed by OPTIONS, from a separate address. Returns the final status of the response to the message.
+async fn send_torture_message(relay: SocketAddr, number: u8, octets: &[u8]) -> Option<u16> {
+    // A separate address in 127.0.0.0/8, on which the fixed ports are not in use.
     let [_, high, low, _] = std::process::id().to_be_bytes();
     let own = Ipv4Addr::new(127, 128 | high, low, number + 1);
     let mut sockets = Vec::new();
@@ -69,7 +69,7 @@ async fn torment(relay: SocketAddr, number: u8, octets: &[u8]) -> Option<u16> {
             Ok(length) = first.recv(one) => String::from_utf8_lossy(one.get(..length).unwrap_or_default()).into_owned(),
             Ok(length) = second.recv(two) => String::from_utf8_lossy(two.get(..length).unwrap_or_default()).into_owned(),
             Ok(length) = third.recv(three) => String::from_utf8_lossy(three.get(..length).unwrap_or_default()).into_owned(),
-            // What was not answered before the OPTIONS after it may still be, but not for long.
+            // The response to the message may arrive shortly after that to OPTIONS.
             () = tokio::time::sleep(Duration::from_millis(500)), if is_over => break,
             () = tokio::time::sleep_until(deadline) => break,
         };
@@ -84,10 +84,11 @@ async fn torment(relay: SocketAddr, number: u8, octets: &[u8]) -> Option<u16> {
 }
 
 #[tokio::test]
-async fn each_torture_message_gets_its_answer() {
+async fn torture_messages_get_documented_responses() {
     let mut relays = Vec::new();
     let folder = root().join("tests/fixtures/rfc4475");
-    // Some share branch and sent-by: to one relay they would be repetitions of the first (RFC 3261 §17.2.3).
+    // Messages with the same branch and sent-by are sent to different relays, because one relay would treat them as
+    // retransmissions (RFC 3261 §17.2.3).
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut messages = Vec::new();
     for torture in table() {
@@ -102,23 +103,23 @@ async fn each_torture_message_gets_its_answer() {
     }
     let results = messages.iter().zip(0_u8..).map(async |((torture, octets, relay), number)| {
         let sip = relays.get(*relay).expect("as many as are needed").sip("udp").await;
-        (torture, torment(sip, number, octets).await)
+        (torture, send_torture_message(sip, number, octets).await)
     });
     let mut wrong = Vec::new();
     for (Torture { message, answer }, got) in futures_util::future::join_all(results).await {
         if !is_allowed(answer, got) {
-            wrong.push(format!("{message}: {got:?} where {answer} is right"));
+            wrong.push(format!("{message}: {got:?}, expected {answer}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     for relay in &mut relays {
-        assert!(answers_options(relay.sip("udp").await).await, "the relay goes on");
+        assert!(answers_options(relay.sip("udp").await).await, "the relay still responds");
         relay.assert_alive();
     }
 }
 
 #[test]
-fn the_table_names_every_message() {
+fn torture_table_is_complete() {
     let there = std::fs::read_dir(root().join("tests/fixtures/rfc4475")).expect("the messages");
     let there: BTreeSet<String> =
         there.filter_map(|entry| Some(entry.ok()?.file_name().to_str()?.strip_suffix(".dat")?.to_owned())).collect();

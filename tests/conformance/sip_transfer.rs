@@ -1,4 +1,4 @@
-//! Transfers across SIP: by REFER where the peer knows it, by the relay where it does not, and asked for by the peer.
+//! Tests of transfers with SIP peers: by REFER, by the relay if the peer does not support REFER, and requested by the peer.
 
 use crate::sip::{Placed, place};
 use crate::{HIGH, LOW};
@@ -8,12 +8,12 @@ use offhook_tests::peer::Sound;
 use offhook_tests::rtp_endpoint::RtpEndpoint;
 use offhook_tests::sipp::{Run, Sipp};
 
-/// What the third one sends, in Hz.
+/// The tone sent by the third participant, in Hz.
 const THIRD: f32 = 1700.0;
 
-async fn told_of_transfer(alice: &mut Browser, call: &Ongoing, wanted: TransferStatus) {
-    let told = |message: &ServerMessage| matches!(message, ServerMessage::Transfer { call_id, status } if *call_id == call.id && *status == wanted);
-    alice.expect(&format!("notifyTransferEvent {wanted:?}"), |message| told(message).then_some(())).await;
+async fn expect_transfer_status(alice: &mut Browser, call: &Ongoing, wanted: TransferStatus) {
+    let matching = |message: &ServerMessage| matches!(message, ServerMessage::Transfer { call_id, status } if *call_id == call.id && *status == wanted);
+    alice.expect(&format!("notifyTransferEvent {wanted:?}"), |message| matching(message).then_some(())).await;
 }
 
 async fn referred(status: &str, then: &str) -> Placed {
@@ -29,15 +29,15 @@ async fn referred(status: &str, then: &str) -> Placed {
 }
 
 #[tokio::test]
-async fn the_peer_is_sent_elsewhere() {
+async fn transfer_is_delegated_to_peer_by_refer() {
     let mut call = referred("200 OK", "").await;
-    told_of_transfer(&mut call.alice, &call.call, TransferStatus::Completed).await;
+    expect_transfer_status(&mut call.alice, &call.call, TransferStatus::Completed).await;
     assert_eq!(call.alice.over(&call.call.id).await.status, CallStatus::Finish);
     call.peer.passes().await;
 }
 
 #[tokio::test]
-async fn a_transfer_that_the_target_refuses_leaves_the_call_as_it_was() {
+async fn transfer_refused_by_target_keeps_call() {
     let mut call = referred("486 Busy Here", "{{tell event=notified}}").await;
     let told = call.peer.reaches("notified").await;
     let failed = |message: &ServerMessage| matches!(message, ServerMessage::Fail { .. });
@@ -46,7 +46,7 @@ async fn a_transfer_that_the_target_refuses_leaves_the_call_as_it_was() {
     call.hang_up(&told).await;
 }
 
-/// A third phone that is called.
+/// Starts a third phone.
 async fn third() -> (Sipp, RtpEndpoint) {
     let phone = RtpEndpoint::start(THIRD).await;
     let peer = Sipp::start("uas-answer", Run::default().with("rtp_port", phone.port())).await;
@@ -54,7 +54,7 @@ async fn third() -> (Sipp, RtpEndpoint) {
 }
 
 #[tokio::test]
-async fn the_relay_transfers_where_the_peer_knows_no_refer() {
+async fn transfer_without_refer_support_is_done_by_relay() {
     let (mut there, phone) = third().await;
     let mut call = place("uas-refer-refused", Run::default().with("status", "501 Not Implemented")).await;
     let told = call.answered().await;
@@ -65,17 +65,17 @@ async fn the_relay_transfers_where_the_peer_knows_no_refer() {
     there.passes_by("ringing").await;
     let told = there.reaches("answered").await;
     phone.send_to(told.media());
-    told_of_transfer(&mut call.alice, &call.call, TransferStatus::Completed).await;
+    expect_transfer_status(&mut call.alice, &call.call, TransferStatus::Completed).await;
     assert_eq!(call.alice.over(&call.call.id).await.status, CallStatus::Finish);
-    // Two SIP phones by now.
+    // The call is now between two SIP phones.
     tokio::join!(call.phone.hears(THIRD), phone.hears(HIGH));
     there.go(&told).await;
-    // The relay ends what it has joined when it is asked to stop.
+    // The relay ends the call when it is terminated.
     drop(call.relay);
 }
 
 #[tokio::test]
-async fn the_peer_sends_the_page_elsewhere() {
+async fn refer_by_peer_transfers_browser() {
     let (mut there, phone) = third().await;
     let run = Run::default().with("refer_to", format!("sip:there@{}", there.address()));
     let mut call = place("uas-refers", run).await;
@@ -85,7 +85,7 @@ async fn the_peer_sends_the_page_elsewhere() {
     there.passes_by("ringing").await;
     let told = there.reaches("answered").await;
     phone.send_to(told.media());
-    // The page talks to somebody else, in the same call.
+    // The browser's call is now with the transfer target.
     tokio::join!(call.call.peer.hears(THIRD), phone.hears(LOW));
     call.peer.passes().await;
     there.go(&told).await;
@@ -95,7 +95,7 @@ async fn the_peer_sends_the_page_elsewhere() {
 }
 
 #[tokio::test]
-async fn an_attended_transfer_names_the_call_to_replace() {
+async fn attended_transfer_sends_refer_with_replaces() {
     let mut call = place("uas-attended", Run::default()).await;
     let first = call.answered().await;
     call.both_hear().await;
@@ -116,18 +116,18 @@ async fn an_attended_transfer_names_the_call_to_replace() {
     assert!(target.contains(&format!("Replaces={escaped}")), "{target}");
     there.go(&told).await;
     call.peer.go(&referred).await;
-    told_of_transfer(&mut call.alice, &call.call, TransferStatus::Completed).await;
+    expect_transfer_status(&mut call.alice, &call.call, TransferStatus::Completed).await;
     call.alice.over(&call.call.id).await;
     call.peer.passes().await;
 }
 
 #[tokio::test]
-async fn a_transfer_that_cannot_begin_is_told() {
+async fn transfer_to_unreachable_target_is_reported() {
     let mut call = place("uas-refer-refused", Run::default().with("status", "501 Not Implemented")).await;
     let told = call.answered().await;
     call.peer.go(&told).await;
-    let nobody = offhook_tests::ports::free(2);
-    call.alice.transfer(&call.call.id, &format!("sip:nobody@127.0.0.1:{nobody}"));
+    let closed_port = offhook_tests::ports::free(2);
+    call.alice.transfer(&call.call.id, &format!("sip:nobody@127.0.0.1:{closed_port}"));
     let told = call.peer.reaches("refused").await;
     call.peer.go(&told).await;
     let failed = |message: &ServerMessage| matches!(message, ServerMessage::Fail { .. });

@@ -1,5 +1,5 @@
-//! SIP endpoints that are WebRTC themselves: a browser's engine behind SIP by hand, and rtpengine. (baresip 1.0
-//! shows an RSA certificate, which the relay's DTLS does not know.)
+//! Tests of SIP endpoints that use WebRTC: a browser's media engine with handwritten SIP, and rtpengine. (baresip 1.0 has an
+//! RSA certificate, which the relay's DTLS does not support.)
 
 use crate::sip::{account, listen, page};
 use crate::{HIGH, LOW, talk};
@@ -13,13 +13,13 @@ use offhook_tests::relay::Relay;
 use offhook_tests::rtpengine::Rtpengine;
 use offhook_tests::webrtc_phone::Idle;
 
-/// Whether a page was given a description that it did not take, beside the offer that it answered.
+/// Returns whether a browser got a second description, apart from the offer that it answered.
 fn second_description(browser: &mut Browser, answered: &str) -> bool {
     browser.was_told(|message| matches!(message, ServerMessage::RemoteSdp { sdp, .. } if sdp != answered))
 }
 
 #[tokio::test]
-async fn an_endpoint_that_is_webrtc_calls_a_page_and_each_holds_the_other() {
+async fn webrtc_endpoint_calls_browser_with_hold() {
     let mut here = listen().await;
     let phone = Idle::start(here.relay.sip("udp").await).await;
     let mut phone = phone.call(&here.contact, Sound::Tone(HIGH), Habits::default()).await;
@@ -42,7 +42,7 @@ async fn an_endpoint_that_is_webrtc_calls_a_page_and_each_holds_the_other() {
 }
 
 #[tokio::test]
-async fn a_page_calls_an_endpoint_that_is_webrtc_and_both_see() {
+async fn browser_calls_webrtc_endpoint_with_video() {
     let relay = Relay::start_with_sip(&["rtp.profile=webrtc"]);
     let phone = Idle::start(relay.sip("udp").await).await;
     let camera = Habits { picture: Some(Picture { encoding: "VP8", number: 96 }), ..Habits::default() };
@@ -60,7 +60,7 @@ async fn a_page_calls_an_endpoint_that_is_webrtc_and_both_see() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_cannot_be_met_is_told_why() {
+async fn unsupported_webrtc_offer_is_refused_with_reason() {
     let mut here = listen().await;
     let offer = offhook_tests::peer::Peer::offer(Sound::Tone(HIGH), Habits::default()).await.description().to_owned();
     for (offer, reason) in [
@@ -74,9 +74,9 @@ async fn an_endpoint_that_cannot_be_met_is_told_why() {
     assert!(!here.alice.was_told(|message| matches!(message, ServerMessage::IncomingCall(_))));
 }
 
-/// A server makes WebRTC of a phone's RTP, and RTP of the relay's WebRTC.
+/// The server converts between the phone's RTP and the relay's WebRTC.
 #[tokio::test]
-async fn page_and_phone_talk_by_a_server_that_is_webrtc_to_the_relay() {
+async fn phone_behind_webrtc_gateway_calls_browser() {
     let (relay, engine) = (Relay::start_with_sip(&["rtp.profile=webrtc"]), Rtpengine::start().await);
     let ways = Ways { records_route: true, media: Some(engine.control()), webrtc: true, ..Ways::default() };
     let kamailio = Kamailio::start(ways).await;
@@ -102,9 +102,9 @@ async fn page_and_phone_talk_by_a_server_that_is_webrtc_to_the_relay() {
     assert!(!second_description(&mut alice, &incoming.offer));
 }
 
-/// The relay's own offer comes back, ICE-lite as it is.
+/// The looped INVITE has the relay's own ICE-lite offer.
 #[tokio::test]
-async fn two_pages_talk_through_a_server_that_is_offered_webrtc() {
+async fn looped_call_offered_as_webrtc_is_bridged() {
     let relay = Relay::start_with_sip(&["rtp.profile=webrtc"]);
     let kamailio = Kamailio::start(Ways { records_route: true, ..Ways::default() }).await;
     let mut alice = page(&relay, "1001", kamailio.address()).await;

@@ -1,4 +1,4 @@
-//! Transfers between local users.
+//! Tests of transfers between local users.
 
 use crate::{Talk, talk};
 use offhook_signaling::message::{CallStatus, ServerMessage, TransferStatus};
@@ -6,7 +6,7 @@ use offhook_tests::browser::{Browser, Ongoing};
 use offhook_tests::peer::Sound;
 use offhook_tests::relay::Relay;
 
-/// What the third one sends, in Hz.
+/// The tone sent by the third participant, in Hz.
 const THIRD: f32 = 1700.0;
 
 async fn completed(browser: &mut Browser, call: &Ongoing) {
@@ -16,7 +16,7 @@ async fn completed(browser: &mut Browser, call: &Ongoing) {
 }
 
 #[tokio::test]
-async fn a_blind_transfer_joins_the_far_end_and_the_target() {
+async fn blind_transfer_connects_peer_and_target() {
     let relay = Relay::start();
     let Talk { mut alice, bob: _bob, at_alice, at_bob } = Talk::begin(&relay).await;
     let mut carol = Browser::sign_in(&relay, "carol").await;
@@ -29,7 +29,7 @@ async fn a_blind_transfer_joins_the_far_end_and_the_target() {
 }
 
 #[tokio::test]
-async fn a_refused_transfer_leaves_the_call_as_it_was() {
+async fn refused_transfer_keeps_call() {
     let relay = Relay::start();
     let mut talk = Talk::begin(&relay).await;
     talk.alice.transfer(&talk.at_alice.id, "nobody");
@@ -39,7 +39,7 @@ async fn a_refused_transfer_leaves_the_call_as_it_was() {
 }
 
 #[tokio::test]
-async fn an_attended_transfer_joins_the_two_far_ends() {
+async fn attended_transfer_connects_both_peers() {
     let relay = Relay::start();
     let Talk { mut alice, bob: _bob, at_alice, at_bob } = Talk::begin(&relay).await;
     let mut carol = Browser::sign_in(&relay, "carol").await;

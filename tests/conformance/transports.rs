@@ -1,4 +1,4 @@
-//! The same call over other transports: TLS, IPv6, each SRTP profile; with pictures; and media that dies.
+//! Tests of calls over TLS and IPv6, with each SRTP profile, with video, and with lost media.
 
 use crate::{HIGH, LOW, Talk, talk};
 use offhook_signaling::message::CallStatus;
@@ -16,13 +16,13 @@ async fn talks_with(relay: &Relay, of_alice: Habits, of_bob: Habits) -> Talk {
 }
 
 #[tokio::test]
-async fn each_srtp_profile_carries_a_call_and_they_mix() {
+async fn legs_with_different_srtp_profiles_are_bridged() {
     let relay = Relay::start();
-    let knows = |profile| Habits { profile: Some(profile), ..Habits::default() };
+    let with_profile = |profile| Habits { profile: Some(profile), ..Habits::default() };
     let (cm, gcm, strong) = (
-        knows(SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80),
-        knows(SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm),
-        knows(SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm),
+        with_profile(SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80),
+        with_profile(SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm),
+        with_profile(SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm),
     );
     for (of_alice, of_bob) in [(cm, gcm), (gcm, strong), (strong, cm)] {
         talks_with(&relay, of_alice, of_bob).await.both_hear().await;
@@ -30,7 +30,7 @@ async fn each_srtp_profile_carries_a_call_and_they_mix() {
 }
 
 #[tokio::test]
-async fn a_page_on_https_calls() {
+async fn call_over_wss_is_established() {
     let state = std::env::temp_dir().join(format!("offhook-tls-{}", std::process::id()));
     let directory = format!("tls.state_directory={}", state.display());
     let flags = ["--demo", "--listen-tls", "127.0.0.1:0", "--media-address", "127.0.0.1", "--set", "listen.plain="];
@@ -42,21 +42,21 @@ async fn a_page_on_https_calls() {
 }
 
 #[tokio::test]
-async fn a_call_needs_no_ipv4() {
+async fn call_over_ipv6_is_established() {
     let relay = Relay::start_as(&["--demo", "--listen", "[::1]:0", "--no-tls", "--media-address", "::1"], &[]);
     let habits = Habits { address: IpAddr::V6(Ipv6Addr::LOCALHOST), ..Habits::default() };
     talks_with(&relay, habits, habits).await.both_hear().await;
 }
 
 #[tokio::test]
-async fn pictures_begin_with_a_key_frame_and_keep_their_own_numbers() {
+async fn video_starts_with_requested_key_frame() {
     let relay = Relay::start();
     for (encoding, of_alice, of_bob) in [("VP8", 96, 120), ("H264", 106, 126)] {
         let habits =
             |number, codecs| Habits { picture: Some(Picture { encoding, number }), codecs, ..Habits::default() };
         let chromium = habits(of_alice, Habits::default().codecs);
         let talk = talks_with(&relay, chromium, habits(of_bob, LIKE_FIREFOX)).await;
-        // A real camera sends its first key frame unasked; this one only when the relay asked for it.
+        // A real camera starts with a key frame; this one only sends key frames on request of the relay.
         tokio::join!(talk.at_alice.peer.sees(encoding), talk.at_bob.peer.sees(encoding));
         assert!(talk.at_alice.peer.key_frames_asked_for() > 0 && talk.at_bob.peer.key_frames_asked_for() > 0);
         talk.both_hear().await;
@@ -64,7 +64,7 @@ async fn pictures_begin_with_a_key_frame_and_keep_their_own_numbers() {
 }
 
 #[tokio::test]
-async fn pictures_stop_during_hold_and_begin_with_a_key_frame_again() {
+async fn video_resumes_with_key_frame_after_hold() {
     let relay = Relay::start();
     let habits = Habits { picture: Some(Picture { encoding: "VP8", number: 96 }), ..Habits::default() };
     let mut talk = talks_with(&relay, habits, habits).await;
@@ -76,9 +76,9 @@ async fn pictures_stop_during_hold_and_begin_with_a_key_frame_again() {
     talk.at_bob.peer.sees("VP8").await;
 }
 
-/// One side's packets stop, its WebSocket does not: the reason at the other tells which direction died.
+/// The media of one side stop while its WebSocket stays open: the end reason identifies that side.
 #[tokio::test]
-async fn media_that_dies_ends_the_call_and_says_whose_it_was() {
+async fn lost_media_ends_call_with_direction() {
     let relay = Relay::start_with(&["media.timeout=2s"]);
     for (dies, text) in [("caller", "the caller"), ("callee", "the callee")] {
         let Talk { mut alice, mut bob, at_alice, at_bob } = Talk::begin(&relay).await;

@@ -1,4 +1,4 @@
-//! The account that all logins share at a SIP server.
+//! Tests of a SIP trunk: an account at a SIP server shared by all logins.
 
 use crate::LOW;
 use offhook_tests::browser::Browser;
@@ -12,7 +12,7 @@ const HOPS: &str = "Max-Forwards: 70\r\n";
 
 #[tokio::test]
 async fn trunk_registers_at_start_without_other_events() {
-    // By name, so that the resolver is asked too.
+    // With a host name, the resolver is used, too.
     for host in ["localhost", "127.0.0.1"] {
         let registrar = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
         let port = registrar.local_addr().expect("bound").port();
