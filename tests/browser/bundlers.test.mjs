@@ -1,4 +1,4 @@
-// The packed package in projects of users: every bundler, without configuration, makes a page that calls.
+// Tests of the packed package in projects with different bundlers, without configuration: the built page places calls.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { TONE, launch, openPage, screenshots } from "./lib/browsers.mjs";
@@ -8,12 +8,12 @@ import { esbuildSite, nextSite, plainSite, vite, webpackSite } from "./lib/proje
 import { startRelay } from "./lib/relay.mjs";
 import { serve } from "./lib/site.mjs";
 
-/** Everything is forbidden but what the package needs; only `offhook/slim` fetches something from the page's own site. */
+/** A Content Security Policy that allows only what the package needs; only `offhook/slim` fetches a file from the page's site. */
 const strict = (name) =>
   "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; img-src data:; " +
   `connect-src ws://127.0.0.1:*${name === "/fileUrl.html" ? " 'self'" : ""}`;
 
-/** Calls last some seconds of which little is work, so two of them run at a time. */
+/** Two calls run at a time, because they are mostly idle. */
 const TOGETHER = { concurrency: 2 };
 
 const sites = {};
@@ -39,7 +39,7 @@ after(async () => {
   await relay?.stop();
 });
 
-/** A page of `url` calls another page, and each receives the tone that the other sends. */
+/** Places a call between two pages of `url` and checks that each receives the tone of the other. */
 async function calls(url, browser = "chromium") {
   const number = ++logins;
   const phones = [];

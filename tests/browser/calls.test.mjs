@@ -1,4 +1,4 @@
-// Calls with the packed SDK between real browsers: what each side sends is heard at the other.
+// Tests of calls with the packed SDK between real browsers: tones, hold, mute, DTMF and transfers.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { TONE } from "./lib/browsers.mjs";
@@ -75,7 +75,7 @@ for (const [title, [a, aliceHz], [b]] of PAIRS) {
   });
 }
 
-test("a DTMF digit of either side arrives as an event of the other", async () => {
+test("DTMF digits of either side are emitted as events at the peer", async () => {
   const [alice, bob] = await Promise.all([register("chromiumA", "alice"), register("firefoxB", "bob")]);
   await connectCall(alice, bob);
   for (const digit of "5#") await alice.do("act", "out", "sendDTMF", digit);
@@ -85,7 +85,7 @@ test("a DTMF digit of either side arrives as an event of the other", async () =>
   assert.equal((await alice.event("out:DTMF")).digit, "0");
 });
 
-test("blind transfer: the callee passes the caller on to a third page", async () => {
+test("blind transfer: the callee transfers the caller to a third page", async () => {
   const [alice, bob, carol] = await Promise.all([
     register("chromiumA", "alice"),
     register("chromiumB", "bob"),
@@ -103,7 +103,7 @@ test("blind transfer: the callee passes the caller on to a third page", async ()
   await Promise.all([alice.event("out:FINISH"), carol.event("in:FINISH")]);
 });
 
-test("attended transfer: the callee asks a third page first, then joins the two", async () => {
+test("attended transfer: the callee calls a third page first, then connects both", async () => {
   const [alice, bob, carol] = await Promise.all([
     register("chromiumA", "alice"),
     register("chromiumB", "bob"),
@@ -125,7 +125,7 @@ test("attended transfer: the callee asks a third page first, then joins the two"
   await Promise.all([alice.event("out:FINISH"), carol.event("in:FINISH")]);
 });
 
-test("a call hung up in the handler of RING ends on both sides, and hanging up again does nothing", async () => {
+test("hangup in the RING handler ends the call on both sides, and a second hangup is ignored", async () => {
   const [alice, bob] = await Promise.all([register("chromiumA", "alice"), register("chromiumB", "bob")]);
   await alice.do("dial", "out", bob.login, { hangUpOn: "RING" });
   await Promise.all([alice.event("out:FINISH"), bob.event("in:FINISH")]);
@@ -135,7 +135,7 @@ test("a call hung up in the handler of RING ends on both sides, and hanging up a
   assert.deepEqual([alice.page.errors, bob.page.errors], [[], []]);
 });
 
-test("a second answer is refused, and a page that removes its elements still ends its call", async () => {
+test("second answer throws, and the call ends after the page has removed its elements", async () => {
   const [alice, bob] = await Promise.all([register("chromiumA", "alice"), register("chromiumB", "bob")]);
   await connectCall(alice, bob);
   assert.equal(await bob.do("refusal", "in", "answer", {}), "Invalid call state");

@@ -1,4 +1,4 @@
-// Devices that change in a call: switched by the user, unplugged, captured before; and speakers that a browser withholds.
+// Tests of device changes in a call: switched by the user, unplugged, captured before; and of sound blocked by the browser.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { TONE, openPage } from "./lib/browsers.mjs";
@@ -20,7 +20,7 @@ before(async () => {
 
 after(() => listeners?.close());
 
-test("switchMic sends the other microphone, muted as the call is, and releases the first", async () => {
+test("switchMic sends the other microphone, keeps the mute state and releases the first", async () => {
   const [alice, bob] = await here.pair();
   await alice.do("microphone", "tones", TONE.a, TONE.c);
   await connectCall(alice, bob);
@@ -37,7 +37,7 @@ test("switchMic sends the other microphone, muted as the call is, and releases t
   await bob.hears(TONE.c, "after mute");
 });
 
-test("switching is refused before the call is established, and where there is nothing to switch", async () => {
+test("switching devices is refused before the call is established and without another device", async () => {
   const [alice, bob] = await here.pair();
   await alice.do("dial", "out", bob.login);
   await alice.event("out:RING");
@@ -53,7 +53,7 @@ test("switching is refused before the call is established, and where there is no
   await bob.hears(TONE.a, "after all that");
 });
 
-test("a microphone that disappears is replaced by the default one, and the page is told", async () => {
+test("lost microphone is replaced by the default one and reported", async () => {
   const [alice, bob] = await here.pair();
   await connectCall(alice, bob);
   await bob.hears(TONE.a, "at first");
@@ -65,7 +65,7 @@ test("a microphone that disappears is replaced by the default one, and the page 
   assert.equal(await alice.do("microphone", "live"), 1);
 });
 
-test("without another microphone the call waits for one to be plugged in", async () => {
+test("lost microphone is replaced when another one is plugged in", async () => {
   const [alice, bob] = await here.pair();
   await connectCall(alice, bob);
   await alice.do("microphone", "refuse", "NotFoundError");
@@ -80,7 +80,7 @@ test("without another microphone the call waits for one to be plugged in", async
   await bob.hears(TONE.c, "from the microphone that was plugged in");
 });
 
-test("a capture that has ended is not used by the next call", async () => {
+test("cached capture with an ended track is not used by the next call", async () => {
   const [alice, bob] = await here.pair();
   await alice.do("capture");
   await alice.do("microphone", "stop");
@@ -98,7 +98,7 @@ test("a capture that has ended is not used by the next call", async () => {
   await bob.hears(TONE.a, "though the kept capture has ended");
 });
 
-/** The page that only listens, and what it wrote to the console. */
+/** Opens the page without user gesture. Returns it and a function that waits for its console output. */
 async function untouched() {
   const login = here.login("bob");
   const page = await openPage(here.browsers.b, `${listeners.url}?login=${login}&relay=${encodeURIComponent(here.relay.ws)}`);
@@ -116,7 +116,7 @@ const WAYS = [
   ["resumeSound", async (page) => assert.equal(await page.evaluate(() => window.listener.resume()), true)],
 ];
 for (const [way, resume] of WAYS) {
-  test(`sound without a user gesture is reported, plays silently, and is heard after ${way}`, async () => {
+  test(`sound blocked without a user gesture is reported and plays after ${way}`, async () => {
     const alice = await here.register("a", "alice");
     const { login, page, wrote } = await untouched();
     await alice.do("dial", "out", login);

@@ -1,4 +1,4 @@
-// Past the relay: two browsers of one call exchange their media themselves, and come back when they cannot.
+// Tests of direct media: two browsers of a call exchange media without the relay, and fall back to the relay.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { TONE } from "./lib/browsers.mjs";
@@ -12,7 +12,7 @@ const bothHear = (alice, bob, when) => Promise.all([alice.hears(TONE.b, when), b
 const both = (alice, bob, event, count) => Promise.all([alice.event(`out:${event}`, count), bob.event(`in:${event}`, count)]);
 
 for (const callee of ["chromiumB", "firefoxB"]) {
-  test(`Chromium and ${callee}: direct, through the relay while held and silent, direct again`, async () => {
+  test(`Chromium and ${callee}: direct media, relay without media during hold, direct media after resume`, async () => {
     const [alice, bob] = await Promise.all([here.register("chromiumA", "alice"), here.register(callee, "bob")]);
     await connectCall(alice, bob);
     const paths = await both(alice, bob, "MEDIA_PATH", 1);
@@ -21,7 +21,7 @@ for (const callee of ["chromiumB", "firefoxB"]) {
     for (const [phone, name] of [[alice, "out"], [bob, "in"]]) {
       assert.equal(await phone.do("ask", name, "getMediaPath"), "direct");
       const remote = await phone.do("remoteAddress");
-      assert.notEqual(remote.port, here.relay.mediaPort, "the packets come from the other browser");
+      assert.notEqual(remote.port, here.relay.mediaPort, "the packets are from the other browser");
     }
 
     await alice.do("microphone", "tones", TONE.a, TONE.c);
@@ -47,7 +47,7 @@ for (const callee of ["chromiumB", "firefoxB"]) {
   });
 }
 
-test("a way that is lost in mid-call: the relay takes the media back", async () => {
+test("lost direct connection moves media back to the relay", async () => {
   const [alice, bob] = await Promise.all([here.register("chromiumA", "alice"), here.register("chromiumB", "bob")]);
   await connectCall(alice, bob);
   await both(alice, bob, "MEDIA_PATH", 1);
@@ -58,14 +58,14 @@ test("a way that is lost in mid-call: the relay takes the media back", async () 
   await bothHear(alice, bob, "through the relay again");
 });
 
-test("browsers that cannot reach each other stay with the relay, and nobody waits for them", async () => {
+test("browsers that cannot reach each other keep using the relay without delay", async () => {
   const [alice, bob] = await Promise.all([
     here.register("chromiumA", "alice", { deaf: true }),
     here.register("chromiumB", "bob", { deaf: true }),
   ]);
   await connectCall(alice, bob);
   await bothHear(alice, bob, "while they try");
-  // After 3 s the relay gives up: the second connections are closed, the first ones stay.
+  // The relay ends the attempt after 3 s: the second connections are closed, the first ones stay open.
   await Promise.all([alice.onlyConnections(1), bob.onlyConnections(1)]);
   await bothHear(alice, bob, "after they gave up");
   for (const phone of [alice, bob]) {

@@ -49,15 +49,15 @@ after(async () => {
 const run = (method, ...given) =>
   caller.evaluate(([name, args]) => window.many[name](...args), [method, given]);
 
-/** Octets in use after garbage collection. */
+/** Returns the octets in use after garbage collection. */
 async function heap() {
   await debug.send("HeapProfiler.collectGarbage");
   return (await debug.send("Runtime.getHeapUsage")).usedSize;
 }
 
 /**
- * Everything made so far is collected. Of connections Chromium itself keeps a few: one that is closed just as it has to
- * report a change of its state is held by the event that it never fires.
+ * Asserts that all objects are collected. Chromium keeps a few peer connections: one that is closed while a state change event
+ * is pending is referenced by that event, which is never fired.
  */
 async function nothingStays() {
   const made = await run("made");

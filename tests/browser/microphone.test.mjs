@@ -1,4 +1,4 @@
-// The microphone of a call: what mute withholds, what is said when there is none, when its light goes off.
+// Tests of the microphone of a call: mute, errors without a microphone, and its release.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { TONE } from "./lib/browsers.mjs";
@@ -15,7 +15,7 @@ async function answer(alice, bob) {
 
 const muted = (phone, call) => phone.do("ask", call, "isAudioMuted");
 
-test("a caller muted before the permission prompt is answered is not heard until unmuted", async () => {
+test("caller muted before the permission prompt is answered sends silence until unmuted", async () => {
   const [alice, bob] = await here.pair();
   await alice.do("microphone", "prompt");
   await alice.do("dial", "out", bob.login);
@@ -40,7 +40,7 @@ test("a caller muted before the permission prompt is answered is not heard until
   await bob.hears(TONE.a, "once unmuted");
 });
 
-test("a callee muted before it answers is not heard; unmuting while ringing takes it back", async () => {
+test("callee muted before it answers sends silence; unmuting while ringing reverts it", async () => {
   const [alice, bob] = await here.pair();
   await alice.do("dial", "out", bob.login);
   await alice.event("out:RING");
@@ -56,10 +56,10 @@ test("a callee muted before it answers is not heard; unmuting while ringing take
   await alice.hears(TONE.b, "once unmuted");
   await bob.do("act", "in", "hangup");
   await bob.event("in:FINISH");
-  assert.equal(await muted(bob, "in"), true, "nothing is sent by a call that is over");
+  assert.equal(await muted(bob, "in"), true, "an ended call sends nothing");
 });
 
-/** The microphone's light is off and no connection is left. */
+/** Waits until the microphone is released and no peer connection is left. */
 async function released(phone, call) {
   await until(`the microphone of ${phone.login} to be off`, async () => (await phone.do("microphone", "live")) === 0);
   await phone.onlyConnections(0);
@@ -73,7 +73,7 @@ async function stopped(phone, count = 1) {
 }
 
 const TURN = { iceServers: [{ urls: "turn:turn.example.org" }] };
-/** What breaks, and the text that names it. */
+/** Failures: description, options, failing method and the expected error text. */
 const BROKEN_OFFERS = [
   ["a TURN server without credentials", { mediaOptions: TURN }, undefined, /turn|username|credential/i],
   ["createOffer", {}, "createOffer", /no createOffer/],
@@ -81,7 +81,7 @@ const BROKEN_OFFERS = [
 ];
 
 for (const [what, options, method, text] of BROKEN_OFFERS) {
-  test(`failing ${what} fails the call at once and calls nobody`, async () => {
+  test(`failing ${what} fails the call immediately without calling the peer`, async () => {
     const [alice, bob] = await here.pair(options);
     if (method) await alice.do("breakConnections", method);
     await alice.do("dial", "out", bob.login);
@@ -93,7 +93,7 @@ for (const [what, options, method, text] of BROKEN_OFFERS) {
 }
 
 for (const [what, method, garbled] of [["setRemoteDescription", "setRemoteDescription"], ["an sdpHook", undefined, true]]) {
-  test(`an answer refused because of ${what} ends the call on both sides`, async () => {
+  test(`remote answer refused because of ${what} ends the call on both sides`, async () => {
     const [alice, bob] = await here.pair();
     if (method) await alice.do("breakConnections", method);
     await alice.do("dial", "out", bob.login, { garbled });
@@ -107,7 +107,7 @@ for (const [what, method, garbled] of [["setRemoteDescription", "setRemoteDescri
 }
 
 for (const method of ["setRemoteDescription", "createAnswer", "setLocalDescription"]) {
-  test(`an incoming call whose ${method} fails is rejected`, async () => {
+  test(`incoming call is rejected if ${method} fails`, async () => {
     const [alice, bob] = await here.pair();
     await bob.do("breakConnections", method);
     await alice.do("dial", "out", bob.login);
@@ -121,7 +121,7 @@ for (const method of ["setRemoteDescription", "createAnswer", "setLocalDescripti
 }
 
 for (const name of ["NotAllowedError", "NotReadableError", "AbortError"]) {
-  test(`a microphone refused by ${name} fails a call out and rejects a call in`, async () => {
+  test(`microphone refused by ${name} fails an outgoing call and rejects an incoming one`, async () => {
     const [alice, bob] = await here.pair();
     await bob.do("microphone", "refuse", name);
     await bob.do("dial", "out", alice.login);
@@ -136,7 +136,7 @@ for (const name of ["NotAllowedError", "NotReadableError", "AbortError"]) {
   });
 }
 
-test("a page without media devices, as over plain http, fails its calls with the reason", async () => {
+test("calls of a page without media devices, as over plain http, fail with the reason", async () => {
   const [alice, bob] = await here.pair();
   await alice.do("microphone", "remove");
   await alice.do("dial", "out", bob.login);
@@ -144,7 +144,7 @@ test("a page without media devices, as over plain http, fails its calls with the
   assert.match(await alice.do("ask", "out", "getErrorInfo"), /https or localhost/);
 });
 
-test("an open permission prompt lets both sides hang up, and what it gives later is stopped", async () => {
+test("both sides can hang up during a permission prompt, and tracks granted later are stopped", async () => {
   const [alice, bob] = await here.pair();
   await alice.do("microphone", "prompt");
   await alice.do("dial", "out", bob.login);
@@ -215,7 +215,7 @@ test("a microphone that is switched to is stopped if it is permitted after the e
   await stopped(alice, 2);
 });
 
-test("of two calls the one that ends releases its microphone, and a lost session the other's", async () => {
+test("ended call beside another releases its microphone, as does the call of a lost session", async () => {
   const [alice, bob] = await here.pair();
   const carol = await here.register("b", "carol", { hz: TONE.c });
   await alice.do("dial", "out", bob.login);

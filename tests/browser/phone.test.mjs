@@ -1,4 +1,4 @@
-// The demo phone page as the relay serves it, in two windows.
+// Tests of the phone page served by the relay, in two windows.
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import { TONE, launch, openPage, screenshots } from "./lib/browsers.mjs";
@@ -87,13 +87,13 @@ test("rejecting an incoming call ends it on both pages", async () => {
   await bob.waitForSelector("#callBtn:visible");
 });
 
-test("the page says that the relay is a demo", async () => {
+test("page shows a notice for a relay in demo mode", async () => {
   const page = await logIn("chromium", "alice", "bob");
   assert.ok(await page.isVisible("#demoBanner"));
   assert.match(await page.textContent("#demoBanner"), /anyone can log in/);
 });
 
-test("another window takes the session over with the token, and may call", async () => {
+test("another window takes over the session with the token and can place calls", async () => {
   const [first, bob] = await Promise.all([logIn("chromium", "alice", "bob"), logIn("chromium", "bob", "alice")]);
   const token = await first.inputValue("#authToken");
   assert.notEqual(token, "");
@@ -109,7 +109,7 @@ test("another window takes the session over with the token, and may call", async
   await Promise.all([status(alice, "callStatus", "FINISH"), status(bob, "callStatus", "FINISH")]);
 });
 
-/** In the page: the name a screen reader would say, by the usual sources in their order. */
+/** Runs in the page: returns the accessible name of an element, from the usual sources in order. */
 const namelessControls = () => {
   const byIds = (ids) => ids.split(/\s+/).map((id) => document.getElementById(id)?.textContent ?? "").join(" ");
   const name = (element) =>
@@ -125,7 +125,7 @@ const namelessControls = () => {
     .map((element) => element.outerHTML);
 };
 
-test("every control has a name, ids are unique, the document has language, title and landmarks", async () => {
+test("controls have names, ids are unique, and the document has language, title and landmarks", async () => {
   const page = await logIn("chromium", "alice", "bob");
   for (const details of await page.locator("details").all()) await details.evaluate((element) => (element.open = true));
   assert.deepEqual(await page.evaluate(namelessControls), []);
@@ -148,7 +148,7 @@ test("every control has a name, ids are unique, the document has language, title
   });
 });
 
-test("who connects before the page's WASM has come is connected when it has", async () => {
+test("connecting before the WASM core is loaded succeeds when it is loaded", async () => {
   const page = await openPage(browsers.chromium, "about:blank");
   pages.push(page);
   let deliver;
@@ -162,7 +162,7 @@ test("who connects before the page's WASM has come is connected when it has", as
   await status(page, "sessionStatus", "REGISTERED");
 });
 
-test("by keyboard alone: connect, then reach Call with Tab, and call with Enter", async () => {
+test("keyboard only: connect, reach Call with Tab, and call with Enter", async () => {
   const bob = await logIn("chromium", "bob", "alice");
   const alice = await open("chromium", "?callee=bob");
   await alice.focus("#login");
@@ -188,7 +188,7 @@ test("by keyboard alone: connect, then reach Call with Tab, and call with Enter"
 });
 
 for (const [name, width, height] of [["a phone", 360, 740], ["a desktop", 1280, 800]]) {
-  test(`nothing sticks out sideways on ${name}'s screen`, async () => {
+  test(`page has no horizontal overflow on ${name}'s screen`, async () => {
     const page = await logIn("chromium", "alice", "bob");
     await page.setViewportSize({ width, height });
     const wide = await page.evaluate(() => document.documentElement.scrollWidth);

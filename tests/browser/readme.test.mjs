@@ -1,4 +1,4 @@
-// The examples of both READMEs, as they are written there, in Chromium with a relay.
+// Runs the examples of both READMEs unchanged in Chromium with a relay.
 import assert from "node:assert/strict";
 import path from "node:path";
 import { after, before, test } from "node:test";
@@ -21,7 +21,7 @@ before(async () => {
   ]);
   const entry = path.join(import.meta.dirname, "pages/listen.js");
   const { outputFiles } = await build({ entryPoints: [entry], bundle: true, format: "iife", globalName: "listen", write: false });
-  // The examples do not show that they are registered, so the message is counted.
+  // The examples do not indicate their registration, so the `registered` messages are counted.
   listen = `${outputFiles[0].text}
     window.listen = listen;
     window.registered = 0;
@@ -39,7 +39,7 @@ after(async () => {
   await relay?.stop();
 });
 
-/** Both users open the page and are registered; Alice presses the button that calls, and each hears the other's tone. */
+/** Opens the page for both users, clicks the call button of Alice, and checks that each receives the tone of the other. */
 async function callByButtons(pages) {
   const [alice, bob] = pages;
   for (const page of pages) await until("the registration", () => page.evaluate(() => window.registered > 0));
@@ -61,7 +61,7 @@ async function callByButtons(pages) {
 }
 
 for (const file of READMES) {
-  test(`${file}: every example runs, and those that call are heard`, async () => {
+  test(`${file}: every example runs, and calls have audio`, async () => {
     const found = await examples(file, relay);
     assert.ok(found.length >= 2, `${file} has a module and a classic script`);
     assert.ok(found.some(({ code }) => code.includes("createCall")), `${file} has an example that calls`);

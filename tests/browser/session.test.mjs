@@ -1,4 +1,4 @@
-// Sessions that cannot be opened, and say why; load balancing; data without a connection.
+// Tests of sessions that cannot be opened, of load balancing, and of sendData without a connection.
 import assert from "node:assert/strict";
 import http from "node:http";
 import { after, afterEach, before, test } from "node:test";
@@ -16,7 +16,7 @@ let site;
 let strict = [];
 let page;
 
-/** The classic script on a page with this policy. */
+/** Serves the classic script on a page with this Content Security Policy. */
 async function classic(policy) {
   const folder = await fs.mkdtemp(path.join(os.tmpdir(), "offhook-classic-"));
   await fs.writeFile(path.join(folder, "index.html"), '<!doctype html><title>classic</title><script src="/dist/flashphoner.js"></script>');
@@ -43,7 +43,7 @@ after(async () => {
   await relay?.stop();
 });
 
-/** Opens a session with the classic script; what its last event was, and what the page reads of it. */
+/** Opens a session with the classic script. Returns its last event and its state. */
 const attempt = (options) =>
   page.evaluate((given) => new Promise((ok) => {
     Flashphoner.init();
@@ -58,14 +58,14 @@ const attempt = (options) =>
   }), options);
 
 for (const name of ["chromium", "firefox"]) {
-  test(`${name}: a policy that forbids WebAssembly fails the session with the name of the directive`, async () => {
+  test(`${name}: policy that forbids WebAssembly fails the session with the directive's name`, async () => {
     page = await openPage(browsers[name], (await classic("script-src 'self'")).url);
     const failed = await attempt({ urlServer: relay.ws, timeout: 5000 });
     assert.deepEqual([failed.event, failed.status, failed.listed], ["FAILED", "FAILED", 0]);
     assert.match(failed.info, /'wasm-unsafe-eval' in script-src/);
   });
 
-  test(`${name}: a policy that forbids the socket fails the session with the name of the directive`, async () => {
+  test(`${name}: policy that forbids the socket fails the session with the directive's name`, async () => {
     const policy = "script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'";
     page = await openPage(browsers[name], (await classic(policy)).url);
     const failed = await attempt({ urlServer: relay.ws });
@@ -76,7 +76,7 @@ for (const name of ["chromium", "firefox"]) {
 
 const OPEN = "script-src 'self' 'wasm-unsafe-eval'";
 
-/** A load balancer that answers with `body`, or never. */
+/** Starts a load balancer that responds with `body`, or never. */
 async function balancer(status, body) {
   const server = http.createServer((_, response) => {
     if (status) response.writeHead(status, { "access-control-allow-origin": "*" }).end(JSON.stringify(body));
@@ -86,7 +86,7 @@ async function balancer(status, body) {
   return `http://127.0.0.1:${server.address().port}/`;
 }
 
-test("a load balancer names the relay", async () => {
+test("session uses the relay returned by the load balancer", async () => {
   page = await openPage(browsers.chromium, (await classic(OPEN)).url);
   const { hostname, port } = new URL(relay.ws);
   const lbUrl = await balancer(200, { server: hostname, ws: Number(port), wss: 1 });
@@ -94,21 +94,21 @@ test("a load balancer names the relay", async () => {
   assert.deepEqual([opened.event, opened.url], ["REGISTERED", `ws://${hostname}:${port}`]);
 });
 
-test("a load balancer that fails leaves the session with its own URL", async () => {
+test("session uses its own URL if the load balancer fails", async () => {
   page = await openPage(browsers.chromium, (await classic(OPEN)).url);
   const lbUrl = await balancer(503, {});
   const opened = await attempt({ urlServer: relay.ws, lbUrl, sipOptions: { login: "alice" } });
   assert.deepEqual([opened.event, opened.url], ["REGISTERED", relay.ws]);
 });
 
-test("the timeout counts from createSession, also while the load balancer is silent", async () => {
+test("timeout counts from createSession, including an unresponsive load balancer", async () => {
   page = await openPage(browsers.chromium, (await classic(OPEN)).url);
   const failed = await attempt({ urlServer: relay.ws, lbUrl: await balancer(0), timeout: 500 });
   assert.equal(failed.event, "FAILED");
   assert.ok(failed.ms < 4000, `after ${failed.ms} ms`);
 });
 
-test("data without a connection is refused, before, in vain and when it is lost", async () => {
+test("sendData is rejected before the connection, without an application and after its loss", async () => {
   page = await openPage(browsers.chromium, (await classic(OPEN)).url);
   const refused = await page.evaluate((urlServer) => new Promise((ok) => {
     Flashphoner.init();
@@ -118,7 +118,7 @@ test("data without a connection is refused, before, in vain and when it is lost"
     void send(session, { early: true });
     session.on("REGISTERED", async () => {
       await send(session, undefined);
-      await send(session, { refused: true }); // no application takes data at the relay
+      await send(session, { refused: true }); // the relay has no application that accepts data
       void send(session, { lost: true });
       session.disconnect();
     });

@@ -1,5 +1,5 @@
-// How long from the click to the far end's sound, in Chromium through the relay: our SDK and the stock one, a call of
-// each in turn, the callee answering at once. `bin/with-net node setup-time.mjs [CALLS]`.
+// Measures the time from the click to the peer's sound in Chromium through the relay, alternating between our SDK and the stock
+// one, with a callee that answers immediately. `bin/with-net node setup-time.mjs [CALLS]`.
 import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -10,7 +10,7 @@ import { startRelay } from "./lib/relay.mjs";
 import { serve } from "./lib/site.mjs";
 
 const CALLS = Number(process.argv[2] ?? 50);
-/** Calls of each SDK before the measurement: what a page loads and compiles once. */
+/** Calls of each SDK before the measurement, for one-time loading and compilation. */
 const WARM_UP = 3;
 const STOCK = fileURLToPath(new URL("node_modules/@flashphoner/websdk/", import.meta.url));
 const PAGES = fileURLToPath(new URL("pages/", import.meta.url));
@@ -27,7 +27,7 @@ async function pageFolder() {
   return folder;
 }
 
-/** The value below which the share `p` of the sorted list lies (nearest rank). */
+/** Returns the percentile `p` of the sorted list (nearest rank). */
 const percentile = (sorted, p) => sorted[Math.max(0, Math.ceil(p * sorted.length) - 1)];
 
 async function pair(name, browsers, site, relay) {

@@ -1,4 +1,4 @@
-// A page with our SDK in Chromium, and baresip: behind Kamailio, where both are registered, and at the relay itself.
+// Tests of calls between a page in Chromium and baresip, both registered at Kamailio or at the relay.
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import { startBaresip } from "./lib/baresip.mjs";
@@ -15,7 +15,7 @@ let site;
 let browser;
 let page;
 let phones = [];
-/** Of the phone 101 of pbx.test with the password `secret`, as `hash-password --sip` prints it. */
+/** The hash of the password `secret` of phone 101 of pbx.test, as printed by `hash-password --sip`. */
 const HASH = "md5:43ba4b6a024bbbd4056fd3e58d52ed38";
 
 before(async () => {
@@ -43,7 +43,7 @@ after(async () => {
   await kamailio?.stop();
 });
 
-/** The page and the phone at the same server. */
+/** Registers the page and the phone at Kamailio. */
 async function behindKamailio() {
   const sip = { password: "pw1001", domain: "127.0.0.1", outboundProxy: "127.0.0.1", port: kamailio.port };
   page = await Phone.register(browser, site, relay, "1001", { sip });
@@ -51,7 +51,7 @@ async function behindKamailio() {
   return { phone: phones[0], number: "1002", uri: `sip:1001@127.0.0.1:${kamailio.port}` };
 }
 
-/** The page at the relay, whatever server it names in vain, and the phone there, too. */
+/** Registers the page and the phone at the relay. The SIP server requested by the page is not allowed, so it gets a warning. */
 async function atTheRelay() {
   page = await Phone.register(browser, site, relay, "alice", { sip: { domain: "elsewhere.test" } });
   assert.match((await page.event("WARN")).info, /elsewhere\.test.*\[sip\] servers/);
@@ -79,7 +79,7 @@ async function pageHolds(phone, call) {
 const WAYS = [["behind Kamailio", behindKamailio], ["at the relay itself", atTheRelay]];
 
 for (const [where, meet] of WAYS) {
-  test(`a page calls a phone ${where}: tones, hold by either side, tones again, digits; the page hangs up`, async () => {
+  test(`page calls phone ${where}: tones, hold by either side, resume, DTMF, hangup by the page`, async () => {
     const { phone, number } = await meet();
     await page.do("dial", "out", number);
     await phone.event("CALL_INCOMING");
@@ -106,7 +106,7 @@ for (const [where, meet] of WAYS) {
     assert.deepEqual(page.page.errors, []);
   });
 
-  test(`a phone ${where} calls a page: tones, the page's hold, tones again; the phone hangs up`, async () => {
+  test(`phone ${where} calls page: tones, hold by the page, resume, hangup by the phone`, async () => {
     const { phone, number, uri } = await meet();
     await phone.command("dial", uri);
     assert.equal((await page.event("INCOMING_CALL")).caller, number);

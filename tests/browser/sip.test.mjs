@@ -1,4 +1,4 @@
-// The phone page with an account at a SIP server that we did not write, filled in as a person would.
+// Tests of the phone page with an account at a third-party SIP server, with the form filled in as by a user.
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import { TONE, launch, openPage, screenshots } from "./lib/browsers.mjs";
@@ -77,7 +77,7 @@ for (const [a, b] of [["chromium", "chromium"], ["chromium", "firefox"]]) {
   });
 }
 
-test("a wrong password and a number that nobody has are said as the server says them", async () => {
+test("wrong password and unknown number are shown with the server's reason", async () => {
   const wrong = await open("chromium", "1003", "guess");
   await status(wrong, "sessionStatus", "DISCONNECTED");
   const right = await open("chromium", "1003", "pw1003");

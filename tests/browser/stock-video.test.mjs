@@ -1,5 +1,5 @@
-// The stock package's other users of the API with our script: its page with video and device lists, its own SIP test, and
-// its phone page in what calls itself Safari.
+// Tests of other pages of the stock package with our script: its page with video and device lists, its own SIP test, and its
+// phone page with the user agent of Safari.
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import { TONE, launch, openPage, screenshots } from "./lib/browsers.mjs";
@@ -8,7 +8,7 @@ import { StockPhone, VIDEO_PAGE, serveStock } from "./lib/stock.mjs";
 import { until } from "./lib/wait.mjs";
 
 const SAFARI = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Safari/605.1.15";
-/** Three cameras, of which Chromium's second is one for depth that no encoder takes; and a screen to share. */
+/** Three cameras, of which Chromium's second is a depth camera that no encoder supports; and a screen to share. */
 const DEVICES = ["--use-fake-device-for-media-stream=device-count=3,display-media-type=monitor"];
 
 let relay;
@@ -46,11 +46,11 @@ async function open(site, login, options) {
   return phone;
 }
 
-/** A checkbox that the page dresses as a switch. */
+/** Clicks a checkbox that the page shows as a switch. */
 const toggle = (phone, id) => phone.page.evaluate((name) => document.getElementById(name).click(), id);
 const chosen = (phone, id) => phone.page.evaluate((name) => document.getElementById(name).value, id);
 
-/** Frames of the far end's video arrive. */
+/** Waits until video frames of the peer are received. */
 async function sees(phone) {
   const frames = () => phone.page.evaluate(async () => {
     const all = [...(await window.connections.at(-1).getStats()).values()];
@@ -60,7 +60,7 @@ async function sees(phone) {
   await until(`video at ${phone.login}`, async () => (await frames()) > seen + 5);
 }
 
-/** What the page sends in the place of a camera, by the settings of the track. */
+/** Returns the settings of the video track that the page sends. */
 const sent = (phone) => phone.page.evaluate(() => {
   const { track } = window.connections.at(-1).getSenders().find((sender) => sender.track?.kind === "video");
   return { state: track.readyState, enabled: track.enabled, ...track.getSettings() };
@@ -73,7 +73,7 @@ async function switched(phone, button, list) {
   await until(`another device in #${list}`, async () => (await chosen(phone, list)) !== before);
 }
 
-test("phone-video: devices, mute, screen sharing and hold as its buttons ask", async () => {
+test("phone-video: devices, mute, screen sharing and hold by its buttons", async () => {
   const [alice, bob] = await Promise.all([open(video, "alice"), open(video, "bob")]);
   await until("the device lists", async () => (await chosen(alice, "cameraList")) && (await chosen(bob, "micList")));
   await alice.dial(bob);
@@ -97,7 +97,7 @@ test("phone-video: devices, mute, screen sharing and hold as its buttons ask", a
     const now = await sent(alice);
     return now.displaySurface && now;
   });
-  assert.equal(screen.enabled, false, "muted as the camera was");
+  assert.equal(screen.enabled, false, "muted like the camera");
   await toggle(alice, "muteVideoToggle");
   await sees(bob);
   await toggle(alice, "screenSharingToggle");
@@ -115,13 +115,13 @@ test("phone-video: devices, mute, screen sharing and hold as its buttons ask", a
   assert.deepEqual(pages.map((page) => page.errors), [[], []]);
 });
 
-test("phone in Safari: the first video does not keep the page from connecting", async () => {
+test("phone in Safari: playFirstVideo does not prevent connecting", async () => {
   const alice = await open(plain, "alice", { userAgent: SAFARI });
   assert.equal(await alice.page.evaluate(() => Boolean(Flashphoner.Browser.isSafariWebRTC())), true);
   assert.equal(await alice.page.evaluate(() => document.querySelectorAll("video").length), 2);
 });
 
-/** The few words of a test framework that the package's test uses; it calls `done` with an error or without. */
+/** A minimal test framework for the package's test, which calls `done` with or without an error. */
 function harness(urlServer) {
   window.sOptions = { urlServer };
   window.initOptions = { constraints: { audio: true, video: true } };
@@ -141,7 +141,7 @@ function harness(urlServer) {
   };
 }
 
-test("the package's sip-test.js passes, which answers with two elements", async () => {
+test("sip-test.js of the package passes, which answers with two elements", async () => {
   const page = await openPage(browser, `${plain.url}package.json`);
   pages.push(page);
   await page.addScriptTag({ url: `${plain.url}offhook/flashphoner.js` });

@@ -1,5 +1,5 @@
-// The stock package's phone page against our relay, unmodified; then with one script tag changed to ours. Both runs of
-// every scene must leave the same record: messages to and from the relay, SDK events, texts shown.
+// Runs the unmodified phone page of the stock package with our relay, and again with our script. Both runs of every scene must
+// produce the same record: messages to and from the relay, SDK events, displayed texts.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { TONE, launch, screenshots } from "./lib/browsers.mjs";
@@ -12,7 +12,7 @@ const browsers = {};
 
 before(async () => {
   relay = await startRelay();
-  // Two Firefox processes: one gives the microphone only to the page in front.
+  // Two Firefox processes, because Firefox only permits the microphone in the front page.
   [sites.stock, sites.ours, browsers.chromium, browsers.firefox, browsers.otherFirefox] = await Promise.all([
     serveStock("stock"),
     serveStock("ours"),
@@ -28,7 +28,7 @@ after(async () => {
   await relay?.stop();
 });
 
-/** Alice has called, Bob has answered, both receive sound. */
+/** Establishes a call from Alice to Bob and waits until both receive audio. */
 async function talk(alice, bob) {
   await alice.dial(bob);
   await bob.page.waitForSelector("#incomingCallAlert:visible");
@@ -90,7 +90,7 @@ const SCENES = {
   },
 };
 
-/** Runs a scene in two fresh windows and gives what each recorded. */
+/** Runs a scene in two new windows and returns their records. */
 async function play(name, sdk, [callerBrowser, calleeBrowser]) {
   const open = (browser, login) => StockPhone.open(browsers[browser], sites[sdk], relay, login);
   const phones = await Promise.all([open(callerBrowser, "alice"), open(calleeBrowser, "bob")]);
@@ -117,16 +117,16 @@ const ALL = Object.keys(SCENES);
 const RUNS = [
   [["chromium", "chromium"], ALL],
   [["firefox", "otherFirefox"], ALL],
-  [["chromium", "firefox"], ALL.slice(0, 1)], // who is at the other end makes no difference to the other scenes
+  [["chromium", "firefox"], ALL.slice(0, 1)], // the callee's browser is irrelevant for the other scenes
 ];
 
 for (const [pair, scenes] of RUNS) {
   for (const name of scenes) {
     const who = pair.map((browser) => (browser === "chromium" ? "Chromium" : "Firefox")).join(" and ");
-    test(`${who}: ${name}; the stock SDK and ours say the same`, async () => {
+    test(`${who}: ${name}; the stock SDK and ours produce the same record`, async () => {
       const stock = await play(name, "stock", pair);
       const ours = await play(name, "ours", pair);
-      assert.ok(stock.every((record) => record.length > 8), "something was recorded");
+      assert.ok(stock.every((record) => record.length > 8), "the record is not empty");
       assert.deepEqual(ours, stock);
     });
   }

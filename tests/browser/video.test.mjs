@@ -1,4 +1,4 @@
-// Video between two Chromium processes: frames on both sides, a key frame soon, a bitrate that stays.
+// Tests of video between two Chromium processes: frames on both sides, an early key frame, a stable bitrate.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { TONE } from "./lib/browsers.mjs";
@@ -8,12 +8,12 @@ import { until } from "./lib/wait.mjs";
 
 const here = suite({ a: { hz: TONE.a }, b: { hz: TONE.b } });
 
-/** The codecs to take away so that only `codec` is left. */
+/** Returns the codecs to strip so that only `codec` is left. */
 const OTHERS = { VP8: "H264,VP9,AV1,H265", H264: "VP8,VP9,AV1,H265" };
 
 const received = async (phone) => (await phone.do("stats", "inbound-rtp", "video"))[0];
 
-/** Milliseconds from the call's establishment to the first key frame seen as decoded. */
+/** Returns the milliseconds from the establishment of the call to the first decoded key frame. */
 async function keyFrameAfter(phone, event) {
   const established = (await phone.event(event)).at;
   const first = await until(`a key frame at ${phone.login}`, async () => {
@@ -23,7 +23,7 @@ async function keyFrameAfter(phone, event) {
   return { ms: first.at - established, codec: first.codec };
 }
 
-/** kbit/s and frames per second received in each second of `seconds`. */
+/** Returns the received kbit/s and frames per second for each of `seconds`. */
 async function measure(phone, seconds) {
   const measured = [];
   let before = await received(phone);
@@ -61,19 +61,19 @@ for (const codec of ["VP8", "H264"]) {
       const late = measured.slice(-3);
       context.diagnostic(measured.map((one) => `${one.kbps} kbit/s ${one.fps} fps`).join(", "));
       assert.ok(measured.every((one) => one.fps > 0), "frames in every second");
-      // Without the receiver's feedback a sender comes down to 0.3 of it and to 80 kbit/s by then. A busy machine delays
-      // packets, which congestion control cannot tell from a full network: it was seen to go down to half.
-      assert.ok(average(late, "kbps") > 0.4 * average(early, "kbps"), "the bitrate stays");
-      assert.ok(average(late, "kbps") > 100, "the bitrate is a video's");
+      // Without the receiver's feedback, the bitrate drops to 0.3 of it and to 80 kbit/s by then. A machine under load delays
+      // packets, to which congestion control reacts: a drop to half was observed.
+      assert.ok(average(late, "kbps") > 0.4 * average(early, "kbps"), "the bitrate is stable");
+      assert.ok(average(late, "kbps") > 100, "the bitrate is plausible for video");
     }
   });
 }
 
-test("maxBitrate of the constraints bounds what is sent", async (context) => {
+test("maxBitrate of the constraints limits the sent bitrate", async (context) => {
   const [alice, bob] = await here.pair();
   await connectCall(alice, bob, { video: true, stripCodecs: OTHERS.VP8, maxBitrate: 120 });
   await keyFrameAfter(bob, "in:ESTABLISHED");
   const measured = await measure(bob, 8);
   context.diagnostic(measured.map((one) => `${one.kbps} kbit/s`).join(", "));
-  assert.ok(average(measured.slice(-4), "kbps") < 180, "the sender keeps to 120 kbit/s and the packets' headers");
+  assert.ok(average(measured.slice(-4), "kbps") < 180, "the sender keeps to 120 kbit/s plus packet headers");
 });

@@ -1,5 +1,5 @@
-// The walk-through of the original SDK without a SIP server: test1 and test2 give the relay's address as their SIP server,
-// port 0, and do not register. The stock phone page with its own script, the same page with ours, and our phone page.
+// The walk-through of the original SDK without a SIP server: test1 and test2 use the relay's address as their SIP server,
+// port 0, and do not register. It runs on the stock phone page with its own script and with ours, and on our phone page.
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import { TONE, launch, screenshots } from "./lib/browsers.mjs";
@@ -17,11 +17,11 @@ const sites = {};
 const browsers = {};
 
 before(async () => {
-  // A relay with a SIP server, which warns a page that names another: none of these pages may be warned.
+  // The relay allows a SIP server and warns clients that request another one. These pages must not get a warning.
   relay = await startRelay({ flags: ["--set", "sip.servers=pbx.test"] });
   address = new URL(relay.ws).hostname;
   tones = await Promise.all([TONE.a, TONE.c].map(toneScript));
-  // Two Firefox processes: one plays sound only in the page in front.
+  // Two Firefox processes, because Firefox only plays sound in the front page.
   [sites.stock, sites.ours, browsers.chromium, browsers.firefox, browsers.otherFirefox] = await Promise.all([
     serveStock("stock"),
     serveStock("ours"),
@@ -43,7 +43,7 @@ after(async () => {
   await relay?.stop();
 });
 
-/** The stock phone page, with the script that `sdk` names. */
+/** Opens the stock phone page with the script selected by `sdk`. */
 const stockPage = (sdk) => ({
   open: (browser, login, options) => StockPhone.open(browser, sites[sdk], relay, login, options),
   async connect(phone) {
@@ -66,7 +66,7 @@ const ourPage = {
   showsSession: (phone, status) => phone.status("sessionStatus", status),
 };
 
-/** In the page: whether an element is within the window, which was scrolled down to Connect. */
+/** Runs in the page: returns whether an element is within the window, which was scrolled down to Connect. */
 const isInView = (selector) => {
   const { top, bottom } = document.querySelector(selector).getBoundingClientRect();
   return top >= 0 && bottom <= innerHeight;

@@ -1,4 +1,4 @@
-// baresip as a phone of a SIP server: a sine for a microphone, what it hears in a file, commands over TCP.
+// baresip as a SIP phone: controlled over TCP, with a sine tone as microphone and a recording of the received audio.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
@@ -10,10 +10,10 @@ import { until } from "./wait.mjs";
 const MODULES = ["g711", "sndfile", "aubridge", "ausine"];
 /** Octets of a WAV file before its samples. */
 const HEADER = 44;
-/** How long a phone records, in seconds: no suite takes that long. */
+/** Maximum duration of a recording in seconds; longer than any suite. */
 const LIFETIME = 600;
 
-/** Neighbours that are free now: SIP, SIP over TLS, control. */
+/** Returns the first of three free consecutive ports: SIP, SIP over TLS, control. */
 async function freePorts() {
   for (;;) {
     const first = 10_000 + 4 * Math.floor(Math.random() * 5_000);
@@ -53,8 +53,8 @@ statmode_default off
 }
 
 /**
- * baresip 1.0 records both what it sends and what it hears. With the first hold it drops the recorder of what it hears, and
- * sets another one up only where there is none of what it sends: so a folder stands wherever that recording would begin.
+ * Prevents recordings of sent audio. baresip 1.0 records both directions. With the first hold it stops recording received audio,
+ * and starts again only if there is no recording of sent audio, so folders block the file names of the latter.
  */
 async function preventRecordsOfItself(folder) {
   const start = Math.floor(Date.now() / 1000) - 1;
@@ -63,17 +63,17 @@ async function preventRecordsOfItself(folder) {
   await Promise.all(names.map((name) => mkdir(path.join(folder, name))));
 }
 
-/** The newest recording of what came in. */
+/** Returns the newest recording of received audio. */
 async function newest(folder) {
   const name = (await readdir(folder)).filter((file) => file.endsWith("-dec.wav")).sort().at(-1);
   return { name, wave: name ? await readFile(path.join(folder, name)) : Buffer.alloc(0) };
 }
 
-/** The samples that came since `before`, of the left channel, and their rate. */
+/** Returns the samples of the left channel recorded since `before`, and the sampling rate. */
 function fresh({ name, wave }, before) {
   if (wave.length < HEADER) return { samples: [], rate: 0 };
   const [channels, rate] = [wave.readUInt16LE(22), wave.readUInt32LE(24)];
-  // A new recording in the same second takes the place of the one before.
+  // A new recording in the same second replaces the previous one.
   const goesOn = name === before.name && before.wave.length >= HEADER && wave.length >= before.wave.length;
   const from = goesOn ? before.wave.length : HEADER;
   const samples = [];
@@ -81,7 +81,7 @@ function fresh({ name, wave }, before) {
   return { samples, rate };
 }
 
-/** The share of the power of the last 200 ms that lies at `hz` (Goertzel), and nothing before there are as many. */
+/** Returns the share of the power at `hz` in the last 200 ms (Goertzel algorithm); undefined if there are not enough samples. */
 function share({ samples, rate }, hz) {
   const last200 = samples.slice(-rate / 5);
   if (rate === 0 || last200.length < rate / 5) return 0;
@@ -95,10 +95,10 @@ function share({ samples, rate }, hz) {
   return total ? (2 * power) / (last200.length * total) : 0;
 }
 
-/** Comfort noise and rounding are below. */
+/** Maximum level of comfort noise and rounding errors. */
 const isLoud = (sample) => Math.abs(sample) > 500;
 
-/** A phone of `user` that is registered at 127.0.0.1:`server` and sends a tone. */
+/** Starts a phone of `user` that is registered at 127.0.0.1:`server` and sends a tone. */
 export async function startBaresip(user, password, server, hz) {
   const folder = await mkdtemp(path.join(tmpdir(), "offhook-baresip-"));
   const port = await freePorts();
@@ -136,13 +136,13 @@ export async function startBaresip(user, password, server, hz) {
       return answer.data;
     },
     event: (type, count = 1) => until(`baresip's ${type}`, () => events.filter((one) => one.type === type)[count - 1]),
-    /** Hears this tone from now on. */
+    /** Waits until this tone is received. */
     async hears(tone, when) {
       const before = await newest(folder);
       const heard = async () => share(fresh(await newest(folder), before), tone) > 0.8;
       await until(`baresip to hear ${tone} Hz ${when}`, heard);
     },
-    /** Hears nothing for half a second. */
+    /** Waits until no sound is received for half a second. */
     async hearsNothing(when) {
       const isQuiet = async () => {
         const before = await newest(folder);

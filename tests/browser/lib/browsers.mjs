@@ -1,13 +1,13 @@
-// Debian's Chromium and Firefox through one interface; playwright-core downloads no browser of its own.
+// Debian's Chromium and Firefox through one interface; playwright-core does not download browsers.
 import fs from "node:fs/promises";
 import path from "node:path";
 import { chromium, firefox } from "playwright-core";
 import { writeSine } from "./wav.mjs";
 
-/** What the fake microphone of each role sounds like; Firefox's own is always 1000 Hz. */
+/** The tone in Hz of the fake microphone for each role; that of Firefox is always 1000 Hz. */
 export const TONE = { a: 440, b: 1000, c: 1500 };
 
-/** Starts a browser; Chromium's fake microphone plays a sine of `hz`. */
+/** Starts a browser. Chromium's fake microphone produces a sine tone of `hz`. */
 export async function launch(name, { hz = TONE.b, args = [] } = {}) {
   return name === "firefox" ? launchFirefox() : launchChromium(hz, args);
 }
@@ -50,8 +50,8 @@ function launchFirefox() {
 export const isFirefox = (browser) => browser.browserType().name() === "firefox";
 
 /**
- * A page in a context of its own. `scripts` run before the page's own; errors of the page are kept in `page.errors`.
- * Firefox over BiDi refuses the media features a context emulates unless they are null.
+ * Opens a page in a separate context. `scripts` run before the page's own; errors of the page are stored in `page.errors`.
+ * Firefox over BiDi refuses media features that a context emulates unless they are null.
  */
 export async function openPage(browser, url, { scripts = [], userAgent } = {}) {
   const plain = { colorScheme: null, reducedMotion: null, forcedColors: null, contrast: null };
@@ -64,7 +64,7 @@ export async function openPage(browser, url, { scripts = [], userAgent } = {}) {
   return page;
 }
 
-/** Pictures of the pages for whoever reads the failure, under $OFFHOOK_SCREENSHOTS or ./screenshots. */
+/** Stores screenshots of the pages of a failed test under $OFFHOOK_SCREENSHOTS or ./screenshots. */
 export async function screenshots(name, pages) {
   const folder = process.env.OFFHOOK_SCREENSHOTS ?? path.join(import.meta.dirname ?? ".", "../screenshots");
   await fs.mkdir(folder, { recursive: true });

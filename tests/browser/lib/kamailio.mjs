@@ -1,4 +1,4 @@
-// Kamailio as registrar and proxy on loopback: users 1001 to 1010 of the domain test.invalid, password "pw" and the user.
+// Kamailio as a SIP registrar and proxy on loopback: users 1001 to 1010 of the domain test.invalid with password "pw" + user.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createSocket } from "node:dgram";
@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { until } from "./wait.mjs";
 
 const CONFIG = fileURLToPath(new URL("../../src/kamailio.cfg", import.meta.url));
-/** Debian has it where an ordinary user's PATH does not lead. */
+/** The path of Kamailio, which Debian installs outside an ordinary user's PATH. */
 const PROGRAM = existsSync("/usr/sbin/kamailio") ? "/usr/sbin/kamailio" : "kamailio";
 
 async function freePort() {
@@ -22,7 +22,7 @@ async function freePort() {
   return port;
 }
 
-/** Starts it; it answers when this returns. */
+/** Starts Kamailio and waits until it responds. */
 export async function startKamailio() {
   const folder = await mkdtemp(path.join(tmpdir(), "offhook-kamailio-"));
   const port = await freePort();
@@ -50,7 +50,7 @@ export async function startKamailio() {
   };
 }
 
-/** Whether somebody answers an OPTIONS. */
+/** Returns whether OPTIONS is answered. */
 async function answers(port) {
   const socket = createSocket("udp4");
   socket.bind(0, "127.0.0.1");
@@ -68,7 +68,7 @@ async function answers(port) {
   ];
   const answered = new Promise((ok) => {
     socket.once("message", (text) => ok(String(text).startsWith("SIP/2.0 ")));
-    // Refused as long as nobody listens there.
+    // An ICMP error is ignored while the port is closed.
     socket.once("error", () => ok(false));
     setTimeout(() => ok(false), 200);
   });

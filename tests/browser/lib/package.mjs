@@ -1,4 +1,4 @@
-// The packed SDK as a stranger gets it: installed into an empty project from the tarball, bundled by esbuild.
+// The packed SDK as used by a third party: installed into an empty project from the tarball, and bundled by esbuild.
 import { execFile } from "node:child_process";
 import fs from "node:fs/promises";
 import os from "node:os";
@@ -12,7 +12,7 @@ const TARBALL = process.env.OFFHOOK_TARBALL ?? path.join(HERE, "../../npm/offhoo
 
 let installed;
 
-/** The folder of the installed package; installed once per process. */
+/** Returns the folder of the installed package, which is installed once per process. */
 export function installPackage() {
   installed ??= install();
   return installed;

@@ -1,4 +1,4 @@
-// One window with our phone page, as the relay serves it.
+// One window with our phone page, served by the relay.
 import { openPage } from "./browsers.mjs";
 import { RECORDER } from "./stock.mjs";
 import { until } from "./wait.mjs";
@@ -32,7 +32,7 @@ export class PhonePage {
     return this.page.click(`#${id}`);
   }
 
-  /** Waits for the status that `#id` carries beside its words. */
+  /** Waits for the status in the `data-status` of `#id`. */
   async status(id, wanted) {
     let seen;
     const reached = async () => (seen = await this.page.getAttribute(`#${id}`, "data-status")) === wanted;

@@ -1,4 +1,4 @@
-// One page with our SDK, driven from the test.
+// One page with our SDK, controlled by the test.
 import { openPage } from "./browsers.mjs";
 import { until } from "./wait.mjs";
 import assert from "node:assert/strict";
@@ -64,7 +64,7 @@ export class Phone {
     assert.ok(heard.ok, `${this.login} should hear nothing ${when}, heard ${JSON.stringify(heard)}`);
   }
 
-  /** Waits until so many peer connections are open, no more. */
+  /** Waits until exactly this number of peer connections is open. */
   onlyConnections(count, ms = 15_000) {
     const open = async () => (await this.do("connections")).filter(([state]) => state !== "closed").length === count;
     return until(`${count} open connections at ${this.login}`, open, ms);
@@ -75,7 +75,7 @@ export class Phone {
   }
 }
 
-/** Calls and answers; both are established when this returns. */
+/** Places and answers a call, and waits until it is established on both sides. */
 export async function connectCall(caller, callee, options = {}) {
   await caller.do("dial", "out", callee.login, options);
   await callee.event("in:RING");

@@ -1,4 +1,4 @@
-// Projects of users of the package, one for each bundler, and what the bundler makes of them.
+// Projects that use the package, one for each bundler, and the sites built from them.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs/promises";
@@ -14,7 +14,7 @@ const HERE = fileURLToPath(new URL("../", import.meta.url));
 /** Inside `tests/browser`, so that the projects find the bundlers in its `node_modules`. */
 const BUILD = path.join(HERE, "build");
 const IMPORT = 'import { constants, createSession, getMediaAccess, init } from "offhook";';
-/** What pages/calls.js imports from beside it. */
+/** The modules imported by pages/calls.js. */
 const PARTS = ["listen.js", "microphone.js"];
 const START_MS = 60_000;
 
@@ -32,14 +32,14 @@ export const IMPORTS = {
   global: "const { constants, createSession, getMediaAccess, init } = Flashphoner;",
 };
 
-/** An HTML page that loads these scripts. */
+/** Returns an HTML page that loads these scripts. */
 export const html = (...scripts) => `<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Suite page</title><link rel="icon" href="data:,">
 ${scripts.map((attributes) => `<script ${attributes}></script>`).join("\n")}
 </head><body><div id="local"></div><div id="remote"></div></body></html>
 `;
 
-/** The suites' page with the package imported in the given way; it is the whole of `phone.js` in a project. */
+/** Returns the suites' page with the package imported in the given way; it is the whole of `phone.js` in a project. */
 async function phonePage(how) {
   const page = await fs.readFile(path.join(HERE, "pages/calls.js"), "utf8");
   if (!page.includes(IMPORT)) throw new Error(`pages/calls.js does not contain: ${IMPORT}`);
@@ -64,7 +64,7 @@ export async function createProject(name, ways, files = {}) {
   return folder;
 }
 
-/** Vite of this major version without configuration: its development server, and the site that it builds. */
+/** Runs Vite of this major version without configuration: the development server and the built site. */
 export async function vite(version) {
   const { build, createServer } = await import(`vite${version}`);
   const ways = ["module", "slim", "viteUrl"];
@@ -80,7 +80,7 @@ export async function vite(version) {
   return { built, dev: { url, close: () => server.close() } };
 }
 
-/** webpack 5 without configuration but the entry points; serves NAME.html for each way to import. */
+/** Runs webpack 5 with the entry points as the only configuration. Serves NAME.html for each way to import. */
 export async function webpackSite() {
   const ways = ["module", "slim", "default", "require"];
   const pages = Object.fromEntries(ways.map((how) => [`dist/${how}.html`, html(`defer src="${how}.js"`)]));
@@ -93,7 +93,7 @@ export async function webpackSite() {
   return serve({ "/": path.join(folder, "dist") });
 }
 
-/** esbuild without configuration but the loader that `fileUrl` needs; the pages' Content Security Policy is `policy(path)`. */
+/** Runs esbuild with the loader for `fileUrl` as the only configuration. The pages' Content Security Policy is `policy(path)`. */
 export async function esbuildSite(policy) {
   const ways = ["module", "fileUrl", "default", "require"];
   const pages = Object.fromEntries(ways.map((how) => [`dist/${how}.html`, html(`type="module" src="${how}.js"`)]));
@@ -110,7 +110,7 @@ export async function esbuildSite(policy) {
   return serve({ "/": path.join(folder, "dist") }, { headers: (name) => ({ "content-security-policy": policy(name) }) });
 }
 
-/** No bundler: the classic script, and ES modules by an import map. `policy(path)` is the Content Security Policy, if any. */
+/** Serves pages without a bundler: the classic script, and ES modules with an import map. `policy(path)` is the Content Security Policy. */
 export async function plainSite(policy) {
   const map = '<script type="importmap">{ "imports": { "offhook/slim": "/node_modules/offhook/dist/offhook.js" } }</script>';
   const outcome = '.then(() => "loaded", (error) => error.message);';
@@ -128,7 +128,7 @@ export async function plainSite(policy) {
   return serve({ "/": folder }, { headers });
 }
 
-/** Next.js, built and started: a client component imports the package, also when the server renders it. */
+/** Builds and starts Next.js. A client component imports the package, also during server-side rendering. */
 export async function nextSite() {
   const app = path.join(HERE, "apps/next");
   const folder = await createProject("next", ["module"]);
@@ -157,7 +157,7 @@ export async function nextSite() {
   return { url, close: () => server.kill() };
 }
 
-/** Collects what a process prints. */
+/** Collects the output of a process. */
 function collect(child) {
   const output = [];
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => output.push(String(chunk)));

@@ -1,4 +1,4 @@
-// A relay of our own for one suite, on ports the system gives.
+// A relay for one suite, on ephemeral ports.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import readline from "node:readline";
@@ -8,13 +8,12 @@ const REPOSITORY = fileURLToPath(new URL("../../../", import.meta.url));
 export const RELAY = process.env.OFFHOOK_RELAY ?? `${REPOSITORY}target/debug/offhook-relay`;
 export const PAGE = process.env.OFFHOOK_PAGE ?? `${REPOSITORY}demo-phone/dist`;
 
-/** Gives up when the relay has not said "ready" by then. */
+/** Timeout until the relay prints "ready". */
 const START_MS = 15_000;
 
 /**
- * Starts the relay in demo mode. Signaling listens on 127.0.0.1, where a page of `http://localhost` may use the
- * microphone; the media addresses are discovered, so
- * 10.99.0.1 is among them.
+ * Starts the relay in demo mode. Signaling listens on 127.0.0.1, because a page of `http://localhost` may use the microphone.
+ * The media addresses are discovered and include 10.99.0.1.
  */
 export async function startRelay({ page = PAGE, flags = [] } = {}) {
   const listen = ["--demo", "--listen", "127.0.0.1:0", "--no-tls", "--media-port", "0", "--page", page];
@@ -41,7 +40,7 @@ export async function startRelay({ page = PAGE, flags = [] } = {}) {
   });
   const http = new URL(await ready);
   return {
-    /** For pages: `localhost`, because only that (or TLS) gives them the microphone. */
+    /** The URL for pages, with `localhost`, because the microphone requires it (or TLS). */
     http: `http://localhost:${http.port}/`,
     ws: `ws://127.0.0.1:${http.port}/`,
     mediaPort,

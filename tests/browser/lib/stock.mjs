@@ -1,4 +1,4 @@
-// The stock SDK's own phone page, as its npm package ships it, with its own script or with ours.
+// The phone page of the stock SDK's npm package, with its own script or with ours.
 import fs from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -17,9 +17,9 @@ const STOCK_TAG = 'src="../../../../flashphoner.js"';
 const OUR_TAG = 'src="/offhook/flashphoner.js"';
 
 /**
- * The stock package at `/`, ours at `/offhook/`. With `sdk` "ours" the page's one script tag names ours.
- * The page starts itself twice, from `onload` and from its last fragment; when the fragment comes first, its hold
- * button gets two listeners that undo each other. `loaded` keeps the fragments back until `onload` is over.
+ * Serves the stock package at `/` and ours at `/offhook/`. With `sdk` "ours", the page's script tag refers to ours.
+ * The page initializes itself twice, from `onload` and from its last fragment. If the fragment is first, the hold button gets
+ * two listeners that undo each other, so `loaded` delays the fragments until `onload` has run.
  */
 export async function serveStock(sdk, name = PAGE) {
   const page = await fs.readFile(path.join(PACKAGE, name), "utf8");
@@ -35,7 +35,7 @@ export async function serveStock(sdk, name = PAGE) {
   return { ...site, page: site.url + name, loaded: () => loaded.splice(0).forEach((ok) => ok()) };
 }
 
-/** One window with the stock page. */
+/** Opens a window with the stock page. */
 export class StockPhone {
   constructor(page, login, relay) {
     this.page = page;
@@ -94,7 +94,7 @@ export class StockPhone {
     return until(`${selector} to be usable at ${this.login}`, () => this.page.isEnabled(selector));
   }
 
-  /** Packets of the far end's sound received by the newest connection. */
+  /** Returns the number of audio packets received by the newest connection. */
   packets() {
     return this.page.evaluate(async () => {
       const stats = [...(await window.connections.at(-1).getStats()).values()];
@@ -102,7 +102,7 @@ export class StockPhone {
     });
   }
 
-  /** Sound arrives: the count of packets grows. */
+  /** Waits until the number of received audio packets increases. */
   async receives() {
     const before = await this.packets();
     await until(`packets at ${this.login}`, async () => (await this.packets()) > before + 10);

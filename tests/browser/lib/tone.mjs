@@ -1,10 +1,10 @@
-// Tones in pages that know nothing of the suites: in place of the microphone, and of what the far end's element plays.
+// Sends and detects tones in pages that are not part of the suites.
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 /**
- * An init script with the functions of pages/listen.js as `window.listen`, which has a sine of `hz` in the place of the
- * microphone: browsers remove a steady tone of a real one as noise where a page leaves the processing on.
+ * Returns an init script with the functions of pages/listen.js as `window.listen`, which replaces the microphone by a sine tone
+ * of `hz`. With a real microphone, the browser's noise suppression would remove a steady tone.
  */
 export async function toneScript(hz) {
   const { outputFiles } = await build({
@@ -20,6 +20,6 @@ export async function toneScript(hz) {
   return outputFiles[0].text;
 }
 
-/** Listens until the element in `#remoteDisplay`, which all phone pages have, plays a tone of `hz`; gives what was heard last. */
+/** Waits until the element in `#remoteDisplay`, which all phone pages have, plays a tone of `hz`. Returns the last analysis. */
 export const remoteTone = (page, hz) =>
   page.evaluate((wanted) => window.listen.hearTone(document.querySelector("#remoteDisplay video").srcObject, wanted), hz);

@@ -1,6 +1,6 @@
-// Waiting for a condition, with a deadline that bounds a failure.
+// Waiting for a condition, with a timeout that only limits the duration of a failing test.
 
-/** Asks `condition` until it gives something truthy, and gives that back. */
+/** Polls `condition` until it returns a truthy value, and returns that value. */
 export async function until(what, condition, ms = 15_000) {
   const deadline = Date.now() + ms;
   for (;;) {

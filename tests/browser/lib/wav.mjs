@@ -4,7 +4,7 @@ import os from "node:os";
 import path from "node:path";
 
 const RATE = 48_000;
-const SECONDS = 2; // whole periods of any whole frequency: no click when it starts again
+const SECONDS = 2; // a whole number of periods of any integer frequency, so that the loop has no click
 const AMPLITUDE = 0.3;
 
 export async function writeSine(hz) {

@@ -1,4 +1,4 @@
-// The suites' page: our SDK driven by the test, everything it says kept in `phone.events`.
+// The page of the suites: our SDK controlled by the test. All events are stored in `phone.events`.
 import { constants, createSession, getMediaAccess, init } from "offhook";
 import { hearNothing, hearTone, useTone } from "./listen.js";
 import { microphone } from "./microphone.js";
@@ -56,7 +56,7 @@ window.phone = {
   async start(url, login, { hz, firstIncoming = 0, deaf = false, rsa = false, sip = {}, timers, ...given } = {}) {
     const { mediaOptions = rsa ? { certificates: [await RTCPeerConnection.generateCertificate(RSA)] } : undefined } = given;
     if (hz) useTone(hz);
-    // Candidates that are trickled are what only a direct connection needs.
+    // Only a direct connection has trickled candidates.
     if (deaf) Native.prototype.addIceCandidate = () => Promise.resolve();
     await init();
     session = createSession({ urlServer: url, mediaOptions, sipOptions: { login, registerRequired: true, ...sip }, ...timers });
@@ -83,7 +83,7 @@ window.phone = {
   ask: (name, method, ...given) => calls.get(name)[method](...given),
   /** The text of the relay about the status. */
   text: (name) => calls.get(name).info,
-  /** What a method throws or rejects with. */
+  /** Returns the error that a method throws or rejects with. */
   refusal: async (name, method, ...given) => {
     try {
       await calls.get(name)[method](...given);
@@ -109,7 +109,7 @@ window.phone = {
   microphone: (method, ...given) => microphone[method](...given),
   hearTone: (hz, ms) => hearTone(remoteStream(), hz, ms),
   hearNothing: (ms) => hearNothing(remoteStream(), ms),
-  /** Of the newest open connection: statistics of one kind, with codec names. */
+  /** Returns the statistics of one media kind of the newest open connection, with codec names. */
   async stats(type, kind) {
     const open = connections.filter((one) => one.connectionState !== "closed").at(-1);
     if (!open) return [];
@@ -118,7 +118,7 @@ window.phone = {
     const wanted = all.filter((one) => one.type === type && one.kind === kind);
     return wanted.map((one) => ({ ...one, codec: codec(one.codecId), at: now() }));
   },
-  /** Where the packets of the newest open connection come from. */
+  /** Returns the remote address of the newest open connection. */
   async remoteAddress() {
     const open = connections.filter((one) => one.connectionState === "connected").at(-1);
     const all = [...(await open.getStats()).values()];
@@ -126,11 +126,11 @@ window.phone = {
     const { address, port } = all.find((one) => one.id === pair.remoteCandidateId);
     return { address, port };
   },
-  /** From now on this method of a peer connection rejects. */
+  /** Makes this method of peer connections reject. */
   breakConnections(method) {
     Native.prototype[method] = () => Promise.reject(new DOMException(`no ${method} in this test`, "OperationError"));
   },
-  /** What the page would see when its network no longer reaches the other browser. */
+  /** Simulates the loss of the network path to the other browser. */
   loseDirect() {
     const direct = connections.filter((one) => one.connectionState === "connected").at(-1);
     Object.defineProperty(direct, "connectionState", { value: "failed" });

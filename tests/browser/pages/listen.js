@@ -1,4 +1,4 @@
-// Plain WebAudio: what a stream sounds like, and a microphone whose content the test chooses.
+// Audio analysis of a stream with WebAudio, and a microphone replacement with content chosen by the test.
 
 let context;
 async function audio() {
@@ -9,7 +9,7 @@ async function audio() {
 
 const pause = (ms) => new Promise((ok) => setTimeout(ok, ms));
 
-/** A stream with a sine of `hz`. */
+/** Returns a stream with a sine tone of `hz`. */
 export async function toneStream(hz) {
   const c = await audio();
   const oscillator = new OscillatorNode(c, { frequency: hz });
@@ -19,7 +19,7 @@ export async function toneStream(hz) {
   return out.stream;
 }
 
-/** From now on getUserMedia gives a sine of `hz` in the place of the microphone. */
+/** Makes getUserMedia return a sine tone of `hz` in place of the microphone. */
 export function useTone(hz) {
   const original = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
   const capture = async (constraints) => {
@@ -30,13 +30,13 @@ export function useTone(hz) {
     return stream;
   };
   navigator.mediaDevices.getUserMedia = capture;
-  // The stock script captures by the deprecated form with callbacks.
+  // The stock script uses the deprecated form with callbacks.
   for (const name of ["getUserMedia", "webkitGetUserMedia"].filter((name) => name in navigator)) {
     navigator[name] = (constraints, onSuccess, onError) => capture(constraints).then(onSuccess, onError);
   }
 }
 
-/** The strongest frequency of `stream` over `ms`, its level, and the share of all power near it (a tone: above 0.9). */
+/** Returns the strongest frequency of `stream` over `ms`, its level, and the share of all power near it (above 0.9 for a tone). */
 async function hear(stream, ms) {
   const c = await audio();
   const source = c.createMediaStreamSource(stream);
@@ -60,10 +60,10 @@ async function hear(stream, ms) {
   return { hz: Math.round(top * width), db: Math.round(10 * Math.log10(power[top] / reads)), purity: near / total };
 }
 
-/** Below this there is no sound: comfort noise and rounding. */
+/** Maximum level of silence: comfort noise and rounding errors. */
 const SILENCE_DB = -65;
 
-/** Listens in short windows until `wanted(heard)`, twice in a row, or to the deadline; what was heard last. */
+/** Analyzes short windows until `wanted` returns true twice in a row, or until the deadline. Returns the last analysis. */
 async function listenUntil(stream, wanted, ms) {
   const deadline = performance.now() + ms;
   let inRow = 0;

@@ -1,5 +1,5 @@
-// A page that nobody touches: it registers, answers by itself and only listens. What happens it writes to the console,
-// for a test that evaluates something in a page makes the browser believe in a user gesture.
+// A page without user gestures: it registers, answers automatically and only receives. It reports events on the console, because
+// evaluating a script in the page would count as a user gesture.
 import { constants, createSession, init } from "offhook";
 import { hearTone } from "./listen.js";
 

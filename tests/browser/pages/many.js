@@ -37,7 +37,7 @@ class Lane {
     return { localVideoDisplay, remoteVideoDisplay, constraints: { audio: true, video: false } };
   }
 
-  /** One call; nothing outside refers to it when it is over. */
+  /** Runs one call, without references to it after its end. */
   async run(callee) {
     const call = session.createCall({ callee, ...this.options });
     calls.add(call);
@@ -76,7 +76,7 @@ window.RTCPeerConnection = class extends Native {
   }
 };
 
-/** The last status of a call. */
+/** Waits for the terminal status of a call. */
 const over = (call) =>
   new Promise((ok) => {
     for (const status of ["FINISH", "FAILED", "BUSY"]) call.on(CALL_STATUS[status], () => ok());
@@ -107,7 +107,7 @@ window.many = {
       lane.connected = () => {};
     }));
   },
-  /** Calls hung up while this method of their connection is pending. */
+  /** Runs calls that are hung up while this method of their connection is pending. */
   async abandoned(callee, method, count) {
     const [lane] = take(1);
     const original = Native.prototype[method];

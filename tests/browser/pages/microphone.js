@@ -1,4 +1,4 @@
-// What the page's getUserMedia does, as the test chooses; every track that it gave is remembered.
+// Replaces getUserMedia with a behavior chosen by the test, and stores every returned track.
 import { toneStream } from "./listen.js";
 
 const tracks = [];
@@ -14,41 +14,41 @@ navigator.mediaDevices.getUserMedia = async (constraints) => {
 let open;
 
 export const microphone = {
-  /** The permission prompt stays open until `allow`. */
+  /** Keeps the permission prompt open until `allow`. */
   prompt() {
     const allowed = new Promise((ok) => (open = ok));
     answer = (capture, constraints) => allowed.then(() => capture(constraints));
   },
   allow: () => open(),
-  /** From now on every request is refused with this DOMException. */
+  /** Refuses every request with this DOMException. */
   refuse(name) {
     answer = () => Promise.reject(new DOMException("refused by the test", name));
   },
   permit() {
     answer = (capture, constraints) => capture(constraints);
   },
-  /** The permission prompt of a page that the user does not look at. */
+  /** Simulates the permission prompt of a page in the background. */
   never() {
     answer = () => new Promise(() => {});
   },
-  /** As on a page without TLS. */
+  /** Removes the media devices, as on a page without TLS. */
   remove() {
     Object.defineProperty(navigator, "mediaDevices", { value: undefined });
   },
-  /** From now on a microphone that is asked for by its id sounds like `chosen`, the default one like `standard`. */
+  /** Sets the tones of a microphone requested by its id (`chosen`) and of the default one (`standard`). */
   tones(standard, chosen) {
     answer = (_, { audio }) => toneStream(audio.deviceId?.exact ? chosen : standard);
   },
-  /** As if the microphones in use were unplugged. */
+  /** Simulates unplugging the microphones in use. */
   unplug() {
     for (const track of tracks.filter((one) => one.readyState === "live")) {
       track.stop();
       track.dispatchEvent(new Event("ended"));
     }
   },
-  /** As if one was plugged in. */
+  /** Simulates plugging in a microphone. */
   plugIn: () => navigator.mediaDevices.dispatchEvent(new Event("devicechange")),
-  /** The page stops the tracks itself; there is no event of it. */
+  /** Stops the tracks by the page, for which there is no event. */
   stop: () => tracks.forEach((track) => track.stop()),
   /** From now on the user shares a canvas in place of the screen, without being asked. */
   screen() {
@@ -60,6 +60,6 @@ export const microphone = {
   },
   /** How many tracks were captured so far. */
   captured: () => tracks.length,
-  /** How many captured tracks are running. */
+  /** Returns the number of live captured tracks. */
   live: () => tracks.filter((track) => track.readyState === "live").length,
 };

@@ -1,9 +1,9 @@
-// Runs before the stock page's own scripts: records what the page says to the relay, hears from it and shows.
-// Deliberately a classic script without imports.
+// Runs before the stock page's own scripts and records messages to and from the relay and displayed texts.
+// It is a classic script without imports, because it runs as an init script.
 (() => {
   const log = [];
   window.recorded = log;
-  // Timers decide how many of these there are, not the call.
+  // The number of these messages depends on timers.
   const skipped = new Set(["ping", "pong", "pushLogs"]);
 
   const record = (direction, text) => {
@@ -13,7 +13,7 @@
     } catch {
       return;
     }
-    // Extensions go to our SDK alone, which asks for them. What the page sees of them is recorded with its events.
+    // Extensions are only sent to our SDK, which announces them. Their effects are recorded as events.
     if (skipped.has(frame.message) || frame.message.startsWith("offhook")) return;
     const data = Array.isArray(frame.data) ? frame.data[0] : undefined;
     if (frame.message === "connection") window.isOurs = data?.offhook !== undefined;
@@ -53,7 +53,7 @@
     }
   };
 
-  /** Once the SDK is there: every session and call tells its events to the record. */
+  /** Called when the SDK is loaded: records the events of every session and call. */
   window.recordSdk = () => {
     const createSession = Flashphoner.createSession;
     Flashphoner.createSession = (options) => {

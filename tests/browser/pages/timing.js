@@ -1,4 +1,4 @@
-// One window of the measurement: the classic API, whichever script brought it. `timing.answerAll` and `timing.measure`.
+// One window of the measurement, with the classic API of either script: `timing.answerAll` and `timing.measure`.
 (() => {
   const { SESSION_STATUS, CALL_STATUS } = Flashphoner.constants;
   const media = () => ({
@@ -27,7 +27,7 @@
       }),
     answerAll: () =>
       void session.on(SESSION_STATUS.INCOMING_CALL, (call) => call.on(CALL_STATUS.RING, () => call.answer(media()))),
-    /** One call: milliseconds from the click to the first sound, once the call is over again. */
+    /** Runs one call. Returns the milliseconds from the click to the first sound after the call has ended. */
     measure: (callee) =>
       new Promise((ok, no) => {
         const clicked = performance.now();

@@ -1,6 +1,6 @@
 import { Phone } from "./phone.jsx";
 
-/** Rendered anew for every request, so that the server imports the package, too. */
+/** Rendered for every request, so that the server imports the package, too. */
 export const dynamic = "force-dynamic";
 
 export default function Page() {

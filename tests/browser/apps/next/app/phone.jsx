@@ -2,7 +2,7 @@
 import { useEffect } from "react";
 import { constants, getMediaProviders } from "offhook";
 
-/** The suites' page as a client component. Its first rendering, on the server, uses the package as far as that goes there. */
+/** The page of the suites as a client component. Its first rendering on the server uses the package as far as possible. */
 export function Phone() {
   useEffect(() => void import("../module.js"), []);
   return (
