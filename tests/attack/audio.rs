@@ -1,4 +1,4 @@
-//! Audio of calls in progress: numbered packets in both directions, counted at the other end.
+//! Measures the audio of calls in progress: numbered packets in both directions, counted by the receiver.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
@@ -9,16 +9,16 @@ use std::time::Instant;
 
 /// The interval of packets.
 const PACKET: Duration = Duration::from_millis(20);
-/// How often the sockets are read, which bounds the error of measured delays.
+/// Polling interval of the sockets, which limits the error of measured delays.
 const POLL: Duration = Duration::from_millis(2);
-/// How long the last packets may take to arrive.
+/// Maximum delay of the last packets.
 const DRAIN: Duration = Duration::from_secs(1);
 
 /// The audio socket of one end of a call.
 pub(crate) struct End {
     socket: UdpSocket,
     target: SocketAddr,
-    /// Distinguishes this end's packets from every other's.
+    /// Identifies the packets of this end.
     source: u32,
 }
 
@@ -30,18 +30,18 @@ impl End {
         Self { socket, target: SocketAddr::new(ip, 0), source }
     }
 
-    /// The address for the session description.
+    /// Returns the address for the session description.
     pub(crate) fn address(&self) -> SocketAddr {
         self.socket.local_addr().expect("an address")
     }
 
-    /// The address that packets go to.
+    /// Sets the address that packets are sent to.
     pub(crate) fn send_to(&mut self, target: SocketAddr) {
         self.target = target;
     }
 }
 
-/// What arrived during one measurement.
+/// The result of one measurement.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Measured {
     /// Packets sent by all ends.
@@ -50,7 +50,7 @@ pub(crate) struct Measured {
     pub(crate) lost: usize,
     /// The longest time in which an end received nothing.
     pub(crate) gap: Duration,
-    /// The delay that 99 % of the packets do not exceed, added by relay, sockets and scheduler together.
+    /// The 99th percentile of the delay caused by relay, sockets and scheduler together.
     pub(crate) p99: Duration,
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct Audio {
 }
 
 impl Audio {
-    /// Starts to send and to count.
+    /// Starts sending and counting.
     pub(crate) fn start(calls: Vec<[End; 2]>) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
@@ -72,14 +72,14 @@ impl Audio {
         Self { stop, thread }
     }
 
-    /// Stops, waits for the last packets and returns the calls with what was measured.
+    /// Stops, waits for the last packets and returns the calls with the result.
     pub(crate) fn stop(self) -> (Vec<[End; 2]>, Measured) {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().expect("the audio thread ends")
     }
 }
 
-/// What one end received.
+/// The packets received by one end.
 struct Received {
     numbers: Vec<bool>,
     last: Instant,
@@ -143,7 +143,7 @@ fn read(calls: &[[End; 2]], received: &mut [Received], delays: &mut Vec<Duration
     }
 }
 
-/// RTP with PCMA; its payload carries the source, the number and the time of sending in µs since the start.
+/// Returns an RTP packet with PCMA. Its payload contains the source, the number and the time of sending in µs since the start.
 fn packet(source: u32, number: u32, start: Instant) -> Vec<u8> {
     let mut packet = vec![0x80, 8];
     packet.extend_from_slice(&u16::try_from(number & 0xffff).expect("16 bits").to_be_bytes());

@@ -1,4 +1,4 @@
-//! Floods: bounded in rate and time, from loopback addresses of their own.
+//! Floods, limited in rate and time, from separate loopback addresses.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use core::time::Duration;
@@ -19,25 +19,25 @@ use tokio_tungstenite::tungstenite::Message;
 pub(crate) struct Udp {
     /// Its name in the table.
     pub(crate) name: &'static str,
-    /// Datagrams a second, of all sources together.
+    /// Total datagrams per second.
     pub(crate) rate: u32,
-    /// How many addresses they come from.
+    /// Number of source addresses.
     pub(crate) sources: u8,
-    /// The datagram with this number, from this address.
+    /// Returns the datagram with this number and source address.
     pub(crate) datagram: fn(u32, SocketAddr) -> Vec<u8>,
 }
 
-/// What a flood did.
+/// The result of a flood.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sent {
-    /// Datagrams, connections or log-ins.
+    /// Number of datagrams, connections or logins.
     pub(crate) count: u32,
-    /// How often each response came.
+    /// Number of responses by status.
     pub(crate) answers: BTreeMap<String, u32>,
 }
 
 impl Udp {
-    /// Sends for so long. Blocks.
+    /// Sends datagrams for the duration `time`. Blocks.
     pub(crate) fn run(self, target: SocketAddr, time: Duration) -> Sent {
         let sockets: Vec<UdpSocket> = (1..=self.sources).map(|n| bound(Ipv4Addr::new(127, 0, 7, n))).collect();
         let start = Instant::now();
@@ -55,7 +55,7 @@ impl Udp {
             for socket in &sockets {
                 count_answers(socket, &mut sent.answers);
             }
-            // The rate, not an order of events.
+            // The pause determines the sending rate, not an order of events.
             std::thread::sleep(Duration::from_millis(2));
         }
         sent
@@ -76,7 +76,7 @@ fn count_answers(socket: &UdpSocket, answers: &mut BTreeMap<String, u32>) {
     }
 }
 
-/// Sends one octet from a new address `rate` times a second until stopped. Blocks. Returns how many addresses it used.
+/// Sends one octet from a new address, `rate` times per second, until stopped. Blocks. Returns the number of addresses.
 pub(crate) fn new_senders(target: SocketAddr, rate: u32, stop: &AtomicBool) -> u32 {
     let start = Instant::now();
     let mut count = 0_u32;
@@ -94,7 +94,7 @@ pub(crate) fn new_senders(target: SocketAddr, rate: u32, stop: &AtomicBool) -> u
     count
 }
 
-/// A request of a stranger.
+/// Returns an out-of-dialog request from an unknown source.
 pub(crate) fn request(method: &str, user: &str, number: u32, own: SocketAddr, more: &str, body: &str) -> Vec<u8> {
     let unique = format!("{}x{}", unique(), std::process::id());
     let host = Ipv4Addr::LOCALHOST;
@@ -129,7 +129,7 @@ impl Attacker {
         Some(tokio::time::timeout(Duration::from_secs(3), shake).await.ok()?.ok()?.0)
     }
 
-    /// `sockets` tasks log in with wrong passwords as fast as they are answered, for so long.
+    /// Logs in with wrong passwords from `sockets` concurrent tasks, without pauses, for the duration `time`.
     pub(crate) async fn guess(self, sockets: u32, time: Duration) -> Sent {
         let count = Arc::new(AtomicU32::new(0));
         let end = tokio::time::Instant::now() + time;
@@ -144,7 +144,7 @@ impl Attacker {
                             while let Some(Ok(_)) = socket.next().await {}
                             count.fetch_add(1, Ordering::Relaxed);
                         }
-                        // Refused at once: as fast as a loop would be only the attacker's own load.
+                        // The connection was refused. Without a pause, the loop would only load the attacker.
                         None => tokio::time::sleep(Duration::from_millis(10)).await,
                     }
                 }
@@ -156,7 +156,7 @@ impl Attacker {
         Sent { count: count.load(Ordering::Relaxed), answers: BTreeMap::new() }
     }
 
-    /// Opens up to `most` WebSockets and keeps those that stay until `time` is over. Returns how many were open at the end.
+    /// Opens up to `most` WebSockets and keeps them for the duration `time`. Returns the number of opened sockets.
     pub(crate) async fn occupy(self, most: u32, time: Duration) -> Sent {
         let end = tokio::time::Instant::now() + time;
         let mut sockets = Vec::new();

@@ -1,8 +1,8 @@
 //! Floods against the real relay: `cargo xtask attack`.
 //!
-//! Ten calls with audio are in progress all the time. While each flood runs, users log in with their right password, phones
-//! call each other, and calls are ended. The suite fails when a call in progress loses a packet, a log-in takes longer than
-//! a second, or a BYE is not answered. It prints what it measured.
+//! Ten calls with audio are in progress all the time. During each flood, users log in with the right password, phones call
+//! each other, and calls are ended. The suite fails if a call in progress loses a packet, a login takes longer than a second,
+//! or a BYE is not answered. It prints the measurements.
 #![forbid(unsafe_code)]
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "the figures are the result")]
@@ -26,18 +26,18 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
-/// How long each flood lasts.
+/// Duration of each flood.
 const FLOOD: Duration = Duration::from_secs(6);
-/// Calls in progress.
+/// Number of calls in progress.
 const CALLS: u8 = 10;
-/// The longest that a log-in with the right password may take.
+/// Maximum duration of a login with the right password.
 const LOGIN: Duration = Duration::from_secs(1);
-/// New senders a second, in the background of all floods: as many as the relay accepts.
+/// New source addresses per second, concurrently with all floods: as many as the relay accepts.
 const NEW_SENDERS: u32 = 1_000;
-/// Connections that the relay under test accepts.
+/// Maximum number of connections of the relay under test.
 const CONNECTIONS: u32 = 1_000;
 
-/// The floods of datagrams.
+/// The UDP floods.
 const FLOODS: [Udp; 8] = [
     Udp { name: "INVITE", rate: 2_000, sources: 4, datagram: invite },
     Udp { name: "INVITE, one source", rate: 2_000, sources: 1, datagram: invite },
@@ -78,19 +78,19 @@ fn garbage(number: u32, _: SocketAddr) -> Vec<u8> {
     number.to_be_bytes().into_iter().cycle().take(600).collect()
 }
 
-/// The relay, and everybody who uses it as intended.
+/// The relay and its legitimate users.
 struct Stage {
     relay: Relay,
     sip: SocketAddr,
     calls: Vec<(SipPhone, Dialog)>,
     caller: SipPhone,
-    /// They answer the calls of the others.
+    /// Phones that answer calls.
     _callees: Vec<SipPhone>,
-    /// Behind a NAT and silent since they registered.
+    /// A phone behind a NAT that has sent nothing since its registration.
     hidden: SipPhone,
 }
 
-/// What users found during a flood.
+/// Logins and calls of legitimate users during a flood.
 #[derive(Default)]
 struct Probes {
     logins: Vec<Option<Duration>>,
@@ -144,7 +144,7 @@ async fn run() -> ExitCode {
     if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// A relay with accounts and phones, and ten calls in progress.
+/// Starts a relay with accounts and phones, and establishes ten calls.
 async fn set_up() -> (Stage, Vec<[End; 2]>) {
     let options = options_of_relay();
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
@@ -202,7 +202,7 @@ async fn registered(sip: SocketAddr, user: u32, last: u8, contact: Option<&str>)
     phone
 }
 
-/// One flood, with audio and probes beside it.
+/// Runs one flood, with concurrent audio and probes.
 async fn measure(stage: &Stage, calls: Vec<[End; 2]>, number: usize) -> (Row, Vec<[End; 2]>) {
     let audio = Audio::start(calls);
     let (cpu, start) = (stage.relay.cpu(), Instant::now());
@@ -239,13 +239,13 @@ async fn probe(stage: &Stage, end: Instant) -> Probes {
             }
             Err(status) => probes.calls.push(Err(status)),
         }
-        // The pace of users, not an order of events.
+        // The pause determines the rate of probes, not an order of events.
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
     probes
 }
 
-/// How long a log-in with the right password took; `None` when it failed.
+/// Logs in with the right password and returns the duration; `None` if it fails.
 async fn log_in(relay: &Relay) -> Option<Duration> {
     let start = Instant::now();
     let hello = Connection { keep_alive: None, ..with_password("alice", "tulip") };
@@ -260,7 +260,7 @@ async fn log_in(relay: &Relay) -> Option<Duration> {
     attempt.await.ok().flatten()
 }
 
-/// After the floods: every call in progress is ended with BYE, and the silent phone behind a NAT can still be called.
+/// Checks after the floods that every call in progress ends with BYE and that the phone behind a NAT can still be called.
 async fn aftermath(stage: &mut Stage, senders: u32) -> Vec<String> {
     let mut failures = Vec::new();
     for (phone, dialog) in &stage.calls {

@@ -1,16 +1,16 @@
-//! What the relay takes: memory of an idle session and of a call, CPU of a call with audio both ways.
+//! Measures the relay's memory per idle session and per call, and the CPU usage of a call with audio in both directions.
 //!
-//! `load [SESSIONS [CALLS [SECONDS]]]`; the relay is the one that `OFFHOOK_RELAY` names.
+//! `load [SESSIONS [CALLS [SECONDS]]]`; the relay is the program in `OFFHOOK_RELAY`.
 
 #![expect(clippy::print_stdout, reason = "a command-line tool")]
-#![expect(clippy::expect_used, reason = "a measurement that cannot go on ends")]
+#![expect(clippy::expect_used, reason = "a failed measurement aborts")]
 
 use core::time::Duration;
 use offhook_tests::browser::Browser;
 use offhook_tests::peer::Sound;
 use offhook_tests::relay::Relay;
 
-/// Packets a leg sends in a second, and so the relay forwards.
+/// Packets per second that a leg sends and the relay forwards.
 const PACKETS: f64 = 50.0;
 
 fn argument(position: usize, default: u32) -> u32 {
@@ -18,7 +18,7 @@ fn argument(position: usize, default: u32) -> u32 {
 }
 
 fn per(total: u64, count: u32) -> f64 {
-    // Kilobytes and microseconds are far below where f64 loses digits.
+    // Kilobytes and microseconds are exact in f64.
     #[expect(clippy::cast_precision_loss, reason = "see above")]
     let total = total as f64;
     total / f64::from(count)

@@ -1,6 +1,6 @@
-//! What forwarding one packet costs in the machine alone: no socket, no thread, no relay around it.
-#![expect(clippy::print_stdout, reason = "a benchmark talks on its terminal")]
-#![expect(clippy::disallowed_methods, reason = "a benchmark looks at the clock")]
+//! Measures the CPU time for forwarding one packet in the media worker, without sockets and threads.
+#![expect(clippy::print_stdout, reason = "a benchmark prints to its terminal")]
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
 use core::time::Duration;
 use offhook_clock::Time;
@@ -20,7 +20,7 @@ use offhook_sdp::webrtc::{IceCredentials, Section, Setup};
 use std::net::SocketAddr;
 use std::time::Instant;
 
-/// Rounds so short that most of them are not interrupted.
+/// Number of rounds, which are so short that most of them are not interrupted.
 const ROUNDS: usize = 201;
 const PACKETS: u16 = 200;
 /// 20 ms of G.711.
@@ -51,17 +51,17 @@ fn main() {
         ("SDES, AEAD_AES_128_GCM to browser", SDES_GCM, End::Browser),
         ("browser to browser", End::Browser, End::Browser),
     ];
-    // One of them alone, for a profiler.
+    // An argument selects rows, e.g. for a profiler.
     let only = std::env::args().nth(1).unwrap_or_default();
     for (name, from, to) in rows.into_iter().filter(|(name, ..)| name.contains(&only)) {
         match Scene::new(from, to).and_then(|mut scene| scene.median()) {
             Some(cost) => println!("{name:44} {cost:6.0} ns"),
-            None => println!("{name:44} does not come up"),
+            None => println!("{name:44} failed"),
         }
     }
 }
 
-/// A sender's side: how it protects, from where and where to.
+/// The sending peer: its SRTP context and the addresses of both ends.
 struct Sender {
     outbound: Option<Outbound>,
     own: SocketAddr,
@@ -113,7 +113,7 @@ impl Scene {
         Some(Self { worker, now, sender, sequence: 0, timestamp: 0 })
     }
 
-    /// The packets of one round, as they come from the network.
+    /// Returns the packets of one round as received from the network.
     fn packets(&mut self) -> Option<Vec<Vec<u8>>> {
         let mut packets = Vec::new();
         for _ in 0..PACKETS {
@@ -131,7 +131,7 @@ impl Scene {
         Some(packets)
     }
 
-    /// Nanoseconds per packet; `None` if any was not forwarded.
+    /// Returns the median nanoseconds per packet; `None` if a packet was not forwarded.
     fn median(&mut self) -> Option<f64> {
         let mut rounds = Vec::new();
         for _ in 0..ROUNDS {
@@ -158,7 +158,7 @@ impl Scene {
     }
 }
 
-/// Brings a leg up; what its peer sends with.
+/// Establishes a leg and returns its sending peer.
 fn open(worker: &mut Worker, end: End, number: u8, instant: Instant, now: Time) -> Option<Sender> {
     match end {
         End::Browser => open_browser(worker, number, instant, now),
@@ -211,7 +211,7 @@ fn open_browser(worker: &mut Worker, number: u8, instant: Instant, now: Time) ->
     let settings = DtlsSettings::new(identity, DtlsVersions::Only12, instant, now);
     let mut dtls = DtlsTransport::new(&settings, DtlsRole::Client, of_relay, now);
     let mut keys = None;
-    // Flights of a handshake without losses.
+    // The flights of a DTLS handshake without losses.
     for _ in 0..20 {
         let mut buffer = Vec::new();
         while let Some(output) = dtls.poll(&mut buffer) {

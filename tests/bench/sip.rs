@@ -1,10 +1,10 @@
-//! What SIP takes of the relay, and of Kamailio beside it in the same run: registrations, calls, latency, memory.
+//! Measures the SIP performance of the relay and of Kamailio in the same run: registrations, calls, latency, memory.
 //!
-//! `sip [REGISTRATIONS [CALLS [SESSIONS]]]`; the relay is the one that `OFFHOOK_RELAY` names. SIPp is on both sides, signaling
-//! only: no packet of media flows. The relay is a back-to-back user agent with ports for media, Kamailio a proxy that
-//! records its route: it does less.
+//! `sip [REGISTRATIONS [CALLS [SESSIONS]]]`; the relay is the program in `OFFHOOK_RELAY`. SIPp is on both sides, with signaling
+//! only and without media. The relay is a back-to-back user agent with ports for media, while Kamailio is a record-routing
+//! proxy, which does less.
 #![expect(clippy::print_stdout, reason = "a command-line tool")]
-#![expect(clippy::expect_used, reason = "a measurement that cannot go on ends")]
+#![expect(clippy::expect_used, reason = "a failed measurement aborts")]
 
 use core::ops::RangeInclusive;
 use core::time::Duration;
@@ -21,18 +21,18 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-/// Users that only register; one that is called often; one that is called by the clock.
+/// Users that only register, the callee of the throughput measurement, and the callee of the latency measurement.
 const REGISTERING: RangeInclusive<u32> = 1001..=1008;
 const CALLED: u32 = 1009;
 const TIMED: u32 = 1010;
 
-/// Ports for media of the relay: more than its calls take at once.
+/// Number of RTP ports of the relay, more than its concurrent calls use.
 const PORTS: u16 = 8_000;
 
-/// A description of audio that is sent to nobody.
+/// A session description with audio at an unused port.
 const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9000 RTP/AVP 0\r\n";
 
-/// What is measured: a server with a way to ask what it has taken.
+/// A measured server, with functions that return its CPU time and memory.
 struct Server<'a> {
     name: &'static str,
     address: SocketAddr,
@@ -48,7 +48,7 @@ fn per(total: Duration, count: u32) -> f64 {
     total.as_secs_f64() * 1e6 / f64::from(count)
 }
 
-/// SIPp with a scenario of `bench/sip`, from a port of its own.
+/// Starts SIPp with a scenario of `bench/sip`, from this port.
 fn sipp(folder: &Folder, scenario: &str, port: u16, arguments: &[&str]) -> Program {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("bench/sip/{scenario}.xml"));
     let mut command = Command::new("sipp");
@@ -66,7 +66,7 @@ async fn ends(program: &mut Program) {
     assert!(ended.is_some_and(|status| status.success()), "SIPp ended with {ended:?}:\n{}", program.log());
 }
 
-/// Registrations with digest, so that contacts of these users are at `contact`. Each is called at one place only.
+/// Registers these users at `contact` with digest authentication.
 async fn register(server: &Server<'_>, users: RangeInclusive<u32>, contact: SocketAddr, count: u32) -> Duration {
     let folder = Folder::new("bench");
     let user = |user| format!("{user};[authentication username={user} password=pw{user}]\n");
@@ -76,21 +76,21 @@ async fn register(server: &Server<'_>, users: RangeInclusive<u32>, contact: Sock
     let (target, count) = (server.address.to_string(), count.to_string());
     let started = Instant::now();
     let arguments = ["-inf", &users, "-key", "contact", &contact, "-r", "10000", "-l", "100", "-m", &count, &target];
-    // From the place itself: a phone is called where its registration came from.
+    // Sent from the contact's port, because a phone is called at the source address of its registration.
     ends(&mut sipp(&folder, "register", port, &arguments)).await;
     started.elapsed()
 }
 
 async fn registrations(server: &Server<'_>, count: u32) {
-    let nobody = SocketAddr::from(([127, 0, 0, 1], ports::free(2)));
+    let contact = SocketAddr::from(([127, 0, 0, 1], ports::free(2)));
     let before = (server.cpu)();
-    let took = register(server, REGISTERING, nobody, count).await;
+    let took = register(server, REGISTERING, contact, count).await;
     let spent = (server.cpu)() - before;
     let rate = f64::from(count) / took.as_secs_f64();
     println!("{}: {rate:.0} REGISTER/s with digest, {:.0} µs of CPU each", server.name, per(spent, count));
 }
 
-/// Calls as fast as both ends can, and then some that stay.
+/// Measures the rate of short calls, and then the memory of calls that stay established.
 async fn calls(server: &Server<'_>, count: u32) {
     let folder = Folder::new("bench");
     let callee = SocketAddr::from(([127, 0, 0, 1], ports::free(2)));
@@ -124,13 +124,13 @@ async fn calls(server: &Server<'_>, count: u32) {
 }
 
 fn f64_of(octets: u64) -> f64 {
-    // Memory is far below where f64 loses whole numbers.
+    // Memory sizes are exact in f64.
     #[expect(clippy::cast_precision_loss, reason = "see above")]
     let octets = octets as f64;
     octets
 }
 
-/// From INVITE in to INVITE out and to the 200, one call at a time.
+/// Measures the time from the received INVITE to the sent INVITE and to the 200, one call at a time.
 async fn latency(server: &Server<'_>, count: u32) {
     let here = SocketAddr::from(([127, 0, 0, 1], ports::free(2)));
     register(server, TIMED..=TIMED, here, 1).await;
@@ -180,7 +180,7 @@ fn copied(request: &str, names: &[&str]) -> String {
     head.lines().filter(wanted).map(|line| format!("{line}\r\n")).collect()
 }
 
-/// The 200 to a request that asks for nothing more.
+/// Returns a 200 response without a body.
 fn ok(request: &str) -> String {
     let copied = copied(request, &["Via", "From", "To", "Call-ID", "CSeq"]);
     format!("SIP/2.0 200 OK\r\n{copied}Content-Length: 0\r\n\r\n")
@@ -196,7 +196,7 @@ fn answer(invite: &str, contact: SocketAddr) -> String {
     )
 }
 
-/// A request of the caller's within the dialog that `response` made; it goes the way that was recorded.
+/// Returns a request of the caller in the dialog established by `response`, with its route set.
 fn within(invite: &str, response: &str, method: &str, number: u32) -> String {
     let contact = header(response, "Contact").unwrap_or_default();
     let uri = contact.split(['<', '>']).nth(1).unwrap_or(contact);
@@ -210,7 +210,7 @@ fn within(invite: &str, response: &str, method: &str, number: u32) -> String {
     )
 }
 
-/// The Via of an INVITE, of another transaction.
+/// Returns the Via of an INVITE with another branch.
 fn copied_via(invite: &str, method: &str) -> String {
     copied(invite, &["Via"]).replacen("branch=", &format!("branch=z9hG4bK{method}"), 1)
 }
@@ -226,7 +226,7 @@ fn account(user: &str, server: SocketAddr, registers: bool) -> Connection {
     Connection { sip, ..hello }
 }
 
-/// Memory of sessions that are registered at a server.
+/// Measures the memory of sessions that are registered at a SIP server.
 async fn sessions(relay: &Relay, count: u32) {
     let registrar = Registrar::start().await;
     let before = relay.resident();
@@ -239,7 +239,7 @@ async fn sessions(relay: &Relay, count: u32) {
     println!("relay: {each:.1} kB of memory for each of {count} registered sessions");
 }
 
-/// From a page's `call` to the answer on its socket, and to the keys of its media, where the phone answers at once.
+/// Measures the time from a browser's `call` to the answer and to the SRTP keys, with a phone that answers immediately.
 async fn browser(relay: &Relay, count: u32) {
     let phone = Wire::toward(relay.sip("udp").await).await;
     let mut alice = Browser::connect(relay, account("alice", phone.address(), false), Habits::default()).await;
@@ -265,10 +265,10 @@ async fn browser(relay: &Relay, count: u32) {
 async fn main() {
     let (registered, called, idle) = (argument(1, 10_000), argument(2, 3_000), argument(3, 500));
     let kamailio = Kamailio::start(Ways { records_route: true, is_open: true, ..Ways::default() }).await;
-    // As hashes of MD5: SIPp knows no other digest.
+    // Hashes for MD5, the only algorithm that SIPp supports.
     let hash = |user: u32| hash_sip_password(&user.to_string(), "bench.test", &format!("pw{user}"));
     let mut options: Vec<String> = (1001..=TIMED).map(|user| format!("sip.phones.{user}={}", hash(user))).collect();
-    // Ports that no SIPp takes.
+    // Ports that are not used by SIPp.
     let first = ports::free(PORTS);
     options.extend([format!("rtp.first_port={first}"), format!("rtp.last_port={}", first + PORTS - 1)]);
     let more = ["rtp.port_rest=0s", "sip.domain=bench.test", "sip.accept_unknown=true", "sip.message_rate=100000"];
@@ -283,7 +283,7 @@ async fn main() {
         },
         Server { name: "relay", address: relay.sip("udp").await, cpu: &|| relay.cpu(), resident: &|| relay.resident() },
     ];
-    // First, while the memory is that of a relay that has just begun.
+    // First, while the relay has just been started.
     sessions(&relay, idle).await;
     for server in &servers {
         registrations(server, registered).await;

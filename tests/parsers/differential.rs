@@ -1,58 +1,58 @@
-//! The same messages before three parsers: where they see the same, and why not where they do not.
+//! Differential tests of three SIP parsers with the same messages. All known differences are listed with their reason.
 
 use offhook_parsers::{Seen, ours, rsip, sipx};
 use proptest::prelude::{Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
 use std::path::Path;
 
-/// How two parsers differ.
+/// The kind of a difference between offhook-sip and another parser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// We understand what the other refuses.
+    /// Only offhook-sip accepts the message.
     TheyRefuse,
-    /// The other understands what we refuse.
+    /// Only the other parser accepts the message.
     WeRefuse,
-    /// Both understand it, not as the same.
+    /// Both accept the message, with different results.
     Unlike,
 }
 use Kind::{TheyRefuse, Unlike, WeRefuse};
 
-/// (message, parser, how they differ, why)
+/// Known differences: message, parser, kind and reason.
 const DIFFERENCES: &[(&str, &str, Kind, &str)] = &[
     (
         "badaspec",
         "rsip",
         TheyRefuse,
-        "white space between bracket and URI, which may be overlooked (RFC 4475 §3.1.2.14)",
+        "white space between bracket and URI, which may be tolerated (RFC 4475 §3.1.2.14)",
     ),
     (
         "badaspec",
         "sipx",
         TheyRefuse,
-        "white space between bracket and URI, which may be overlooked (RFC 4475 §3.1.2.14)",
+        "white space between bracket and URI, which may be tolerated (RFC 4475 §3.1.2.14)",
     ),
     ("baddn", "sipx", TheyRefuse, "a comma in a display name without quotation marks"),
     ("badinv01", "rsip", WeRefuse, "parameters without names"),
     ("clerr", "rsip", WeRefuse, "it does not compare Content-Length with the body"),
     ("dblreq", "rsip", TheyRefuse, "a compact name in upper case"),
     ("esc01", "rsip", TheyRefuse, "a folded header"),
-    ("esc02", "rsip", TheyRefuse, "a method that it does not know"),
-    ("intmeth", "rsip", TheyRefuse, "a method that it does not know, a user part with a colon"),
-    ("inv2543", "sipx", TheyRefuse, "it asks RFC 2543 for Max-Forwards"),
+    ("esc02", "rsip", TheyRefuse, "an unknown method"),
+    ("intmeth", "rsip", TheyRefuse, "an unknown method, a user part with a colon"),
+    ("inv2543", "sipx", TheyRefuse, "it requires Max-Forwards from an RFC 2543 client"),
     ("longreq", "rsip", TheyRefuse, "white space before a colon"),
-    ("ltgtruri", "rsip", WeRefuse, "brackets about the Request-URI"),
-    ("mcl01", "rsip", WeRefuse, "two lengths"),
+    ("ltgtruri", "rsip", WeRefuse, "brackets around the Request-URI"),
+    ("mcl01", "rsip", WeRefuse, "two Content-Length values"),
     ("mismatch01", "rsip", WeRefuse, "it does not compare CSeq with the method"),
-    ("multi01", "rsip", WeRefuse, "it takes the first of several values"),
+    ("multi01", "rsip", WeRefuse, "it uses the first of several values"),
     ("ncl", "rsip", WeRefuse, "it does not read Content-Length"),
-    ("quotbal", "rsip", WeRefuse, "a quoted string without end"),
-    ("regbadct", "rsip", WeRefuse, "it does not read Contact before it is asked"),
-    ("regbadct", "sipx", WeRefuse, "it does not read Contact before it is asked"),
+    ("quotbal", "rsip", WeRefuse, "an unterminated quoted string"),
+    ("regbadct", "rsip", WeRefuse, "it parses Contact lazily"),
+    ("regbadct", "sipx", WeRefuse, "it parses Contact lazily"),
     ("semiuri", "rsip", TheyRefuse, "a semicolon in the user part"),
-    ("unkscm", "rsip", TheyRefuse, "a scheme that it does not know"),
-    ("unksm2", "rsip", TheyRefuse, "a scheme that it does not know"),
+    ("unkscm", "rsip", TheyRefuse, "an unknown scheme"),
+    ("unksm2", "rsip", TheyRefuse, "an unknown scheme"),
     ("wsinv", "rsip", TheyRefuse, "a folded header"),
     ("folded", "rsip", TheyRefuse, "a folded header"),
-    ("latin1", "rsip", TheyRefuse, "octets that are no UTF-8"),
+    ("latin1", "rsip", TheyRefuse, "octets that are not UTF-8"),
     ("response", "rsip", TheyRefuse, "compact names"),
     ("transfer", "rsip", TheyRefuse, "an IPv6 address"),
     ("compact", "rsip", TheyRefuse, "compact names"),
@@ -62,7 +62,7 @@ const DIFFERENCES: &[(&str, &str, Kind, &str)] = &[
 ];
 
 #[test]
-fn three_parsers_see_the_same() {
+fn parsers_agree_except_for_listed_differences() {
     let mut found = Vec::new();
     for (name, octets) in messages().unwrap() {
         let seen = ours(&octets);
@@ -89,7 +89,7 @@ fn difference(ours: &Result<Seen, String>, theirs: &Result<Seen, String>) -> Opt
     }
 }
 
-/// Without what may be written in more than one way.
+/// Normalizes case-insensitive parts.
 fn normal(seen: &Seen) -> Seen {
     Seen {
         uri: seen.uri.as_ref().map(|uri| uri.to_ascii_lowercase()),
@@ -98,7 +98,7 @@ fn normal(seen: &Seen) -> Seen {
     }
 }
 
-/// The corpus of the fuzzers without what they found themselves, the torture messages, and what phones and servers send.
+/// Reads the handwritten part of the fuzzing corpus, the torture messages, and messages of phones and servers.
 fn messages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut messages = Vec::new();
@@ -109,7 +109,7 @@ fn messages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
             let kind = path.extension().unwrap_or_default().to_string_lossy().into_owned();
             let message = matches!(kind.as_str(), "dat" | "sip") || folder == "fuzz/corpus/message";
             let is_found = name.len() == 40 && name.chars().all(|digit| digit.is_ascii_hexdigit());
-            // The corpus has some of the torture messages a second time.
+            // The corpus contains copies of some torture messages.
             if message && !is_found && !name.starts_with("rfc4475-") {
                 messages.push((name, std::fs::read(&path)?));
             }
@@ -119,7 +119,7 @@ fn messages() -> std::io::Result<Vec<(String, Vec<u8>)>> {
     Ok(messages)
 }
 
-/// A URI that all three are to understand.
+/// Generates a URI that all three parsers must accept.
 fn uri() -> impl Strategy<Value = String> {
     let host = prop_oneof!["[a-z][a-z0-9]{0,8}(\\.[a-z][a-z0-9]{0,5}){1,2}", "(10|192)\\.0\\.2\\.[1-9]"];
     let user = prop_oneof!["", "[a-zA-Z0-9_.!~*'()+-]{1,12}@", "\\+[1-9][0-9]{5,12}@"];
@@ -134,7 +134,7 @@ fn address() -> impl Strategy<Value = String> {
     (name, uri()).prop_map(|(name, uri)| format!("{name}<{uri}>"))
 }
 
-/// A message that all three are to understand.
+/// Generates a message that all three parsers must accept.
 fn message() -> impl Strategy<Value = String> {
     let line = (prop::sample::select(vec!["INVITE", "BYE", "REGISTER", "OPTIONS", "MESSAGE"]), uri(), 0_u16..600);
     let token = "[a-zA-Z0-9.!%*_+~-]{1,20}";
@@ -156,7 +156,7 @@ fn message() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn three_parsers_see_the_same_in_what_is_valid(text in message()) {
+    fn parsers_agree_on_valid_messages(text in message()) {
         let seen = ours(text.as_bytes());
         for theirs in [sipx(text.as_bytes()), rsip(text.as_bytes())] {
             prop_assert_eq!(seen.as_ref().map(normal), theirs.as_ref().map(normal), "{}", text);

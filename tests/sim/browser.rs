@@ -1,4 +1,4 @@
-//! A page without a browser: the SDK's own session and call machines, a person who presses buttons, media that always works.
+//! Simulated client: the SDK's session and call state machines, with simulated user actions and media that always succeed.
 
 use offhook_clock::Time;
 use offhook_signaling::client::call::{self, Call, Description, Details, Direction};
@@ -8,20 +8,20 @@ use offhook_signaling::message::{CallId, ClientMessage, Connection, Json, Server
 use offhook_signaling::version::Extension;
 use std::collections::{BTreeMap, VecDeque};
 
-/// What a browser of today offers, as far as the relay looks.
+/// A browser's offer, reduced to the lines that the relay uses.
 pub(crate) const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
 a=fingerprint:sha-256 11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00\r\n\
 a=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuvwx\r\na=setup:actpass\r\n\
 m=audio 9 UDP/TLS/RTP/SAVPF 111 0\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\na=sendrecv\r\na=rtcp-mux\r\n\
 a=rtpmap:111 opus/48000/2\r\na=rtpmap:0 PCMU/8000\r\n";
 
-/// One page with one session.
+/// One client with one session.
 pub(crate) struct Browser {
     login: String,
     token: Option<String>,
     pub(crate) session: Session,
     pub(crate) calls: BTreeMap<CallId, Call>,
-    /// Terminal events by call: each call may have one.
+    /// Number of terminal events per call; at most one is allowed.
     pub(crate) ended: BTreeMap<CallId, u32>,
     pub(crate) established: u32,
     pub(crate) switched: u32,
@@ -49,7 +49,7 @@ impl Browser {
         self.token.clone()
     }
 
-    /// The next frame to the relay.
+    /// Returns the next frame to the relay.
     pub(crate) fn poll_frame(&mut self) -> Option<String> {
         self.outbox.pop_front()
     }
@@ -79,7 +79,7 @@ impl Browser {
         self.described(id, OFFER, details, now);
     }
 
-    /// The person presses a button of a call.
+    /// Handles a user action on a call.
     pub(crate) fn press(&mut self, id: &CallId, input: call::Input, now: Time) {
         let Some(call) = self.calls.get_mut(id) else { return };
         let answers = input == call::Input::Answer && matches!(call.status(), Status::New | Status::Ring);
@@ -90,7 +90,7 @@ impl Browser {
         }
     }
 
-    /// What the browser's own media would say: granted, and a description made.
+    /// Simulates the browser's media: access is granted and a description is created.
     fn described(&mut self, id: &CallId, sdp: &str, details: Details, now: Time) {
         let description =
             Description { sdp: sdp.to_owned(), has_audio: true, has_video: false, local_media_info: None, details };
@@ -122,7 +122,7 @@ impl Browser {
         }
     }
 
-    /// A second connection, of two browsers that always find each other.
+    /// Simulates a direct connection that is always established.
     fn direct(&mut self, id: &CallId, output: &direct::Output, now: Time) {
         let input = match output {
             direct::Output::CreateOffer | direct::Output::CreateAnswer { .. } => {

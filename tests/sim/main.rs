@@ -1,4 +1,5 @@
-//! Both halves of the signaling and the relay machine over a bad network, in virtual time. A failure names its seed.
+//! Simulation of both halves of the signaling and the call model over a lossy network, in virtual time. A failure prints its
+//! seed.
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
@@ -7,7 +8,7 @@ mod world;
 
 use world::World;
 
-/// Replay one run with `OFFHOOK_SIM_SEED=n cargo test -p offhook-tests --test sim`.
+/// Returns the seeds to run. `OFFHOOK_SIM_SEED=n cargo test -p offhook-tests --test sim` replays one of them.
 fn seeds() -> Vec<u64> {
     match std::env::var("OFFHOOK_SIM_SEED") {
         Ok(seed) => vec![seed.parse().expect("OFFHOOK_SIM_SEED is a number")],
@@ -16,7 +17,7 @@ fn seeds() -> Vec<u64> {
 }
 
 #[test]
-fn calls_over_a_bad_network_end_the_same_on_every_side() {
+fn calls_over_lossy_network_end_on_all_sides() {
     let (mut established, mut switched) = (0, 0);
     let seeds = seeds();
     for seed in &seeds {
@@ -30,12 +31,12 @@ fn calls_over_a_bad_network_end_the_same_on_every_side() {
         switched += world.switched;
     }
     let fewest = u32::try_from(seeds.len()).expect("few seeds") * 2;
-    assert!(switched > 0 || seeds.len() == 1, "no call ever passed the relay by");
+    assert!(switched > 0 || seeds.len() == 1, "no call switched to direct media");
     assert!(established >= fewest, "only {established} calls were ever established in {} runs", seeds.len());
 }
 
 #[test]
-fn the_same_seed_gives_the_same_run() {
+fn same_seed_produces_same_run() {
     let run = || {
         let mut world = World::new(42);
         world.run();

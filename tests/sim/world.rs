@@ -1,4 +1,4 @@
-//! One relay, a few browsers and a bad network, in one thread and virtual time.
+//! Simulated world: one relay, a few clients and a lossy network, in one thread and virtual time.
 
 use crate::browser::Browser;
 use core::time::Duration;
@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const LOGINS: [&str; 3] = ["alice", "bob", "carol"];
 
-/// What is under way on the network, or in somebody's head.
+/// A scheduled event: a frame or socket event on the network, or a user action.
 #[derive(Debug)]
 enum Arrival {
     ToRelay { connection: ConnectionId, frame: String },
@@ -34,10 +34,10 @@ pub(crate) struct World {
     pub(crate) now: Time,
     pub(crate) relay: Relay,
     pub(crate) browsers: BTreeMap<ConnectionId, Browser>,
-    /// Sockets whose browser or relay end is not dead yet.
+    /// Sockets that the network has not cut.
     up: BTreeSet<ConnectionId>,
     arrivals: BTreeMap<(Time, u64), Arrival>,
-    /// Frames of one socket and direction never overtake each other: it is TCP.
+    /// Arrival time of the last frame per socket and direction: TCP keeps the order.
     last_arrival: BTreeMap<(ConnectionId, bool), Time>,
     next: u64,
     pub(crate) open_legs: BTreeSet<LegKey>,
@@ -105,7 +105,7 @@ impl World {
         self.arrivals.insert((self.now + after, self.next), arrival);
     }
 
-    /// 1 ms to 2 s: mobile networks do that.
+    /// Schedules an arrival after 1 ms to 2 s, as in mobile networks.
     fn on_the_wire(&mut self, connection: ConnectionId, up: bool, arrival: Arrival) {
         let slow = self.pick(10) == 0;
         let delay = Duration::from_millis(u64::from(1 + self.pick(if slow { 2000 } else { 50 })));
@@ -125,7 +125,7 @@ impl World {
         self.later(Duration::from_secs(3), Arrival::Button(connection));
     }
 
-    /// The network takes a socket away; each end learns of it in its own time, the relay sometimes only by its pings.
+    /// Cuts a socket. Each end is notified at a different time; the relay sometimes only detects it by missing pongs.
     fn cut(&mut self, connection: ConnectionId) {
         if self.up.remove(&connection) {
             if self.pick(3) > 0 {
@@ -135,7 +135,7 @@ impl World {
         }
     }
 
-    /// Until nothing is under way and nothing is due for a long while.
+    /// Runs until no event is scheduled before the end of the simulation.
     pub(crate) fn run(&mut self) {
         let end = self.buttons_until + Duration::from_secs(120);
         loop {
@@ -184,11 +184,11 @@ impl World {
         }
     }
 
-    /// The page is told, and comes back with its token, as pages do.
+    /// Closes the socket at the client, which then opens a new session, with or without its token.
     fn gone_at_browser(&mut self, connection: ConnectionId) {
         let Some(mut browser) = self.browsers.remove(&connection) else { return };
         browser.socket(SocketInput::SocketClosed, self.now);
-        self.note(&browser);
+        self.record(&browser);
         if self.now < self.buttons_until {
             let login = LOGINS[usize::try_from(self.pick(3)).unwrap_or(0)];
             let token = browser.token().filter(|_| self.random.next_u32().is_multiple_of(2));
@@ -196,13 +196,13 @@ impl World {
         }
     }
 
-    fn note(&mut self, browser: &Browser) {
+    fn record(&mut self, browser: &Browser) {
         self.established += browser.established;
         self.switched += browser.switched;
         self.ended_twice.extend(browser.ended.iter().filter(|(_, times)| **times > 1).map(|(id, _)| id.clone()));
     }
 
-    /// A person does something, and will again in a second or so; at the end everybody hangs up.
+    /// Performs a random user action and schedules the next one. At the end, all users hang up.
     fn button(&mut self, connection: ConnectionId) {
         let Some(browser) = self.browsers.get(&connection) else { return };
         let ids: Vec<CallId> = browser.calls.keys().filter(|id| !browser.ended.contains_key(*id)).cloned().collect();
@@ -266,13 +266,13 @@ impl World {
         }
     }
 
-    /// What is left when everybody has hung up: calls that a page believes in and the relay does not, or the reverse.
+    /// Asserts that clients and relay agree that all calls have ended.
     pub(crate) fn settle(&mut self) {
         for browser in core::mem::take(&mut self.browsers).into_values() {
-            self.note(&browser);
+            self.record(&browser);
             for (id, call) in &browser.calls {
                 let over = browser.ended.contains_key(id);
-                assert!(over, "seed {}: a page still shows {id} as {}", self.seed, call.status());
+                assert!(over, "seed {}: a client still has {id} as {}", self.seed, call.status());
             }
         }
     }

@@ -1,4 +1,4 @@
-//! One message as three parsers see it.
+//! Adapters for three SIP parsers that extract the same fields from a message.
 
 mod ours;
 mod rsip;
@@ -8,7 +8,7 @@ pub use ours::ours;
 pub use rsip::rsip;
 pub use sipx::sipx;
 
-/// What transactions and dialogs go by.
+/// The fields of a message that identify its transaction and dialog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
     /// The method, or the status code of a response.
@@ -29,5 +29,5 @@ pub struct Seen {
     pub branch: Option<String>,
 }
 
-/// Reads a message: what is in it, or why it is refused.
+/// Parses a message. Returns its fields, or the reason why it is rejected.
 pub type Parser = fn(&[u8]) -> Result<Seen, String>;

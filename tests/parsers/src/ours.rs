@@ -1,10 +1,10 @@
 use crate::Seen;
 use offhook_sip::message::Message;
 
-/// As offhook-sip sees a message.
+/// Parses a message with offhook-sip.
 ///
 /// # Errors
-/// When it is refused.
+/// The reason why it is rejected.
 pub fn ours(octets: &[u8]) -> Result<Seen, String> {
     let message = Message::parse(octets).map_err(|refused| refused.to_string())?;
     let headers = message.headers();

@@ -3,10 +3,10 @@ use rsip::message::HeadersExt as _;
 use rsip::prelude::{ToTypedHeader as _, UntypedHeader as _};
 use rsip::{Error, SipMessage};
 
-/// As rsip sees a message.
+/// Parses a message with rsip.
 ///
 /// # Errors
-/// When it is refused.
+/// The reason why it is rejected.
 pub fn rsip(octets: &[u8]) -> Result<Seen, String> {
     read(octets).map_err(|error| error.to_string())
 }

@@ -3,10 +3,10 @@ use bytes::Bytes;
 use sipx_sip::headers::{From, To};
 use sipx_sip::{CSeq, CallId, HeaderError, Limits, Message, TypedHeader, Via, parse_datagram};
 
-/// As sipx-sip sees a message.
+/// Parses a message with sipx-sip.
 ///
 /// # Errors
-/// When it is refused.
+/// The reason why it is rejected.
 pub fn sipx(octets: &[u8]) -> Result<Seen, String> {
     let message =
         parse_datagram(Bytes::copy_from_slice(octets), &Limits::datagram()).map_err(|error| error.to_string())?;
