@@ -1,12 +1,12 @@
 // dist/types/bitrate.d.ts
-/** Limits of the video bitrate; zero or nothing is no limit. */
+/** Limits of the video bitrate in kilobits per second; zero or undefined for no limit. */
 export interface Bitrates {
     minBitrate?: number;
     maxBitrate?: number;
 }
-/** Writes the limits into the relay's description, where Chromium and Safari read them for H264 and VP8. */
+/** Adds the limits to the relay's description; Chromium and Safari apply them to H264 and VP8. */
 export declare function limitInSdp(sdp: string, { minBitrate, maxBitrate }: Bitrates): string;
-/** Limits what the connection sends; for browsers that read nothing in the description. */
+/** Limits the bitrate of the senders, for browsers that ignore the limits in the description. */
 export declare function limitSenders(connection: RTCPeerConnection, { maxBitrate }: Bitrates): Promise<void>;
 
 // dist/types/browser.d.ts
@@ -52,7 +52,7 @@ import { type Display } from "./media.js";
 export interface ElementOptions {
     controls: boolean;
     sink: string | undefined;
-    /** Reports that the browser refuses sound, or plays it again. */
+    /** Called when the browser blocks sound (`true`), and when it plays sound again (`false`). */
     soundBlocked(blocked: boolean): void;
 }
 /** The two elements of a connected call. */
@@ -64,7 +64,7 @@ export declare class CallMedia {
     /** The captured tracks; undefined for a call that only receives. */
     get tracks(): LocalMedia | undefined;
     play(stream: MediaStream): void;
-    /** Plays with sound, which the browser allows from a user gesture. */
+    /** Plays with sound, which the browser permits in a handler of a user gesture. */
     resumeSound(): Promise<boolean>;
     close(keep: boolean): void;
     setSink(id: string): Promise<void> | undefined;
@@ -89,13 +89,13 @@ export interface AnswerOptions {
     /** The element in which the `<video>` element of the peer's media is created. */
     remoteVideoDisplay: HTMLElement;
     /**
-     * What is captured. By default: for outgoing calls that of `init`, for `answer` microphone and camera. Video is captured only
-     * if the peer's description has video.
+     * The media to capture. The default is that of `init` for outgoing calls, and microphone and camera for `answer`. Video is captured
+     * only if the peer's description has video.
      */
     constraints?: Constraints;
     /**
-     * Names of codecs that are removed from the description that is sent, separated by commas; each is a regular expression without
-     * regard to case.
+     * Names of codecs that are removed from the description sent to the relay, separated by commas. Each is a case-insensitive regular
+     * expression.
      */
     stripCodecs?: string;
     /** Rewrites the relay's description before the browser receives it. */
@@ -119,7 +119,7 @@ export interface CallOptions extends Partial<AnswerOptions> {
     custom?: unknown;
     /** Of no effect: the media provider is always WebRTC. */
     mediaProvider?: string;
-    /** Keeps the capture after the call, for the next one. */
+    /** Keeps the captured media after the call, for the next one. */
     cacheLocalResources?: boolean;
     /** Shows the controls of the `<video>` elements; `false` by default. */
     useControls?: boolean;
@@ -142,7 +142,7 @@ export interface CallOptions extends Partial<AnswerOptions> {
 export type CallStatus = keyof typeof CALL_STATUS;
 /** The path of the media: through the relay, or directly between the browsers. */
 export type MediaPath = "relay" | "direct";
-/** What a call needs of its session. */
+/** The interface of the session that a call uses. */
 export interface CallContext {
     login(): string | undefined;
     configuration: RTCConfiguration;
@@ -175,13 +175,13 @@ export declare class Call {
      * @throws Error "Invalid call state" unless the call is NEW or RING.
      */
     answer(options: AnswerOptions): void;
-    /** The same, as earlier versions of the API have it. */
+    /** Captures media and answers an incoming call; the signature of earlier versions of the API. */
     answer(localVideoDisplay: HTMLElement, remoteVideoDisplay: HTMLElement): void;
     /** Ends an established call, cancels an outgoing one (RFC 3261, section 9) or rejects an incoming one. */
     hangup(): void;
     /** Puts the call on hold (RFC 3264, section 8.4). HOLD is fired when it is. */
     hold(): void;
-    /** Puts the call on hold in order to consult somebody before `transfer`. */
+    /** Puts the call on hold before an attended `transfer`. */
     holdForTransfer(): void;
     /** Resumes the call. ESTABLISHED is fired when it is. */
     unhold(): void;
@@ -206,9 +206,9 @@ export declare class Call {
     callee(): string | undefined;
     /** The display name of the caller, or the login of the session if there is none. */
     visibleName(): string | undefined;
-    /** `"Local error"` when the media failed in the browser. */
+    /** `"Local error"` if the media failed in the browser. */
     getInfo(): string | undefined;
-    /** The text of the browser's exception, when the media failed: no microphone, or no peer connection. */
+    /** The text of the browser's exception if the media failed: no microphone, or no peer connection. */
     getErrorInfo(): string | undefined;
     /** The reason why the call ended, for example `noAnswer`: a name of the list in the documentation of the signaling protocol. */
     getEndReason(): string | undefined;
@@ -224,13 +224,13 @@ export declare class Call {
     getStats(callback: (stats: Record<string, unknown[]>) => void, native: true): void;
     /** Mutes the microphone. Before there is one, the call will start muted. */
     muteAudio(): void;
-    /** Undoes `muteAudio`. */
+    /** Unmutes the microphone after `muteAudio`. */
     unmuteAudio(): void;
-    /** Sends black frames in the place of the camera's. Before there is one, the call will start so. */
+    /** Sends black frames in place of those of the camera. Before there is a camera, the call will start muted. */
     muteVideo(): void;
-    /** Undoes `muteVideo`. */
+    /** Unmutes the camera after `muteVideo`. */
     unmuteVideo(): void;
-    /** Whether no sound is sent, or will be: muted, no microphone in use, or the call is over. */
+    /** Whether no sound is sent or will be sent: the microphone is muted or not in use, or the call has ended. */
     isAudioMuted(): boolean;
     /** The same as {@link Call.isAudioMuted} for video. */
     isVideoMuted(): boolean;
@@ -270,12 +270,14 @@ export declare class Call {
      */
     switchToCam(): void;
     /**
-     * Plays the far end's sound after `SOUND_BLOCKED`: to be called from a user gesture, such as a click. Resolves with
-     * whether the browser plays it. The first click or key on the page does the same.
+     * Plays the peer's sound after SOUND_BLOCKED; to be called in a handler of a user gesture, such as a click. The first click or key
+     * press on the page has the same effect.
+     *
+     * @returns a promise of whether the browser plays sound.
      */
     resumeSound(): Promise<boolean>;
 }
-/** The error of a call that nobody described. */
+/** The error text of `createCall` without options. */
 export declare const NO_OPTIONS: "options must be provided";
 
 // dist/types/classic.d.ts
@@ -295,7 +297,7 @@ export * from "./types.js";
 export declare const SESSION_STATUS: Readonly<{
     /** The WebSocket is open; the relay has not accepted the session yet. */
     readonly CONNECTED: "CONNECTED";
-    /** The relay accepted the session: calls can be made. The second argument of the handler is {@link UserData}. */
+    /** The relay accepted the session: calls can be placed. The second argument of the handler is {@link UserData}. */
     readonly ESTABLISHED: "ESTABLISHED";
     /** The WebSocket was closed. Final. */
     readonly DISCONNECTED: "DISCONNECTED";
@@ -314,16 +316,16 @@ export declare const SESSION_STATUS: Readonly<{
     readonly SEND_DATA_STATUS: "SEND_DATA_STATUS";
     /** The WebSocket is being opened. The first status; never fired. */
     readonly PENDING: "PENDING";
-    /** The login is registered (RFC 3261, section 10): calls can come in. */
+    /** The login is registered (RFC 3261, section 10) and can be called. */
     readonly REGISTERED: "REGISTERED";
     /** Never fired. */
     readonly UNREGISTERED: "UNREGISTERED";
-    /** Event: a call came in. The handler's argument is the {@link Call}, in the status NEW. */
+    /** Event: an incoming call. The handler's argument is the {@link Call}, with the status NEW. */
     readonly INCOMING_CALL: "INCOMING_CALL";
 }>;
 /** Statuses and events of a call. */
 export declare const CALL_STATUS: Readonly<{
-    /** Created by `createCall`, or came in. The first status; never fired. */
+    /** Created by `createCall`, or incoming. The first status; never fired. */
     readonly NEW: "NEW";
     /** Outgoing: the callee is alerted (180 Ringing, RFC 3261, section 21.1.2). Incoming: the call can be shown to the user. */
     readonly RING: "RING";
@@ -414,7 +416,7 @@ export declare const TRANSPORT_TYPE: Readonly<{
 }>;
 /** A constant of streams, which are not supported; present because pages read it when they load. */
 export declare const CONNECTION_QUALITY: Readonly<{
-    /** No loss worth mentioning. */
+    /** Negligible loss. */
     readonly PERFECT: "PERFECT";
     /** Some loss. */
     readonly GOOD: "GOOD";
@@ -533,18 +535,18 @@ export declare const STREAM_STATUS_INFO: Readonly<{
 // dist/types/events.d.ts
 /** Any handler. */
 export type Handler = (...values: any[]) => void;
-/** Throws what a handler threw where it harms nobody: as an uncaught error of its own. */
+/** Reports an exception of a handler as an uncaught error, so that it does not interrupt the SDK. */
 export declare function report(error: unknown): void;
-/** One handler per event; the last one wins. */
+/** Event handlers, one per event; a later one replaces an earlier one. */
 export declare class Handlers {
     #private;
     set(event: string, handler: Handler, NoEvent: typeof Error): void;
     has(event: string): boolean;
     fire(event: string, ...values: unknown[]): void;
 }
-/** An error that says what is missing. */
+/** Returns the error for a method that is not supported. */
 export declare function missing(method: string): Error;
-/** A UUID; on plain http there is no `randomUUID`. */
+/** Returns a random UUID. `randomUUID` does not exist on a page from plain http. */
 export declare function uuid(): string;
 
 // dist/types/exports.d.ts
@@ -571,23 +573,23 @@ export * from "./exports.js";
 import { type Constraints } from "./media.js";
 /** A medium. */
 export type Kind = "audio" | "video";
-/** Which media are muted. This is state of the call, not of a track: it exists before the first track. */
+/** The mute state per medium. It belongs to the call, not to a track, and exists before the first track. */
 export type Muted = Record<Kind, boolean>;
-/** What happened to the microphone or camera of a call. */
+/** A change of the microphone or camera of a call. */
 export interface DeviceChange {
-    /** Which of the two. */
+    /** Microphone (`audio`) or camera (`video`). */
     kind: Kind;
-    /** `lost`: unplugged, switched off or revoked. `replaced`: the call sends the device of this label. */
+    /** `lost`: unplugged, switched off or revoked. `replaced`: the call sends the device with this label. */
     state: "lost" | "replaced";
-    /** The name of the device that was lost, or of the one that took its place. */
+    /** The name of the device that was lost, or of its replacement. */
     label: string;
 }
-/** What the tracks need of their call. */
+/** The interface of the call that the tracks use. */
 export interface LocalContext {
     muted: Muted;
     constraints: Constraints;
     contentHint: string;
-    /** Sends a track in the place of the one of its kind. */
+    /** Replaces the sent track of the same kind. */
     replace(track: MediaStreamTrack): Promise<unknown>;
     changed(change: DeviceChange): void;
 }
@@ -597,15 +599,15 @@ export declare class LocalMedia {
     readonly stream: MediaStream;
     constructor(stream: MediaStream, context: LocalContext);
     track(kind: Kind): MediaStreamTrack | undefined;
-    /** Applies what was muted or unmuted. */
+    /** Applies the mute state to the track. */
     applyMute(kind: Kind): void;
-    /** Sends the device of this id, or the next one; returns its id. */
+    /** Sends the device with this id, or the next one. Returns its id. */
     switchDevice(kind: Kind, wanted?: string): Promise<string>;
-    /** Sends the screen in the place of the camera. */
+    /** Sends the screen in place of the camera. */
     switchToScreen(): Promise<void>;
     /** Sends the camera again. */
     switchToCam(): Promise<void>;
-    /** Releases the tracks, or with `keep` only unmutes them. */
+    /** Stops the tracks; with `keep`, only unmutes them. */
     close(keep: boolean): void;
 }
 
@@ -635,7 +637,7 @@ export declare class Logger {
     #private;
     /** Creates a logger; `null` creates one that writes nothing. */
     constructor(options?: LoggerOptions | null);
-    /** Sets what is given and keeps the rest. */
+    /** Sets the options that are given and keeps the others. */
     init(level?: LogLevel, push?: boolean, custom?: CustomLogger | null, enabled?: boolean): void;
     /** Sets the least severe level that is written. */
     setLevel(level: LogLevel): void;
@@ -661,37 +663,37 @@ export declare class Logger {
 export {};
 
 // dist/types/media.d.ts
-/** Ends the id of a local element that no call uses. */
+/** The suffix of the id of a local element that is not in use. */
 export declare const LOCAL = "-LOCAL_CACHED_VIDEO";
-/** Ends the id of a remote element that no call uses. */
+/** The suffix of the id of a remote element that is not in use. */
 export declare const REMOTE = "-REMOTE_CACHED_VIDEO";
-/** Options of the video beside the constraints of the browser. */
+/** Video options in addition to the constraints of the browser. */
 export interface VideoOptions {
-    /** The least bitrate sent, in kilobits per second; Chromium and Safari alone. */
+    /** The minimum bitrate sent, in kilobits per second; Chromium and Safari only. */
     minBitrate?: number;
-    /** The greatest bitrate sent, in kilobits per second. */
+    /** The maximum bitrate sent, in kilobits per second. */
     maxBitrate?: number;
-    /** `"screen"` stands for the screen. */
+    /** `"screen"` selects the screen in place of the camera. */
     type?: string;
     /** Of no effect: no browser needs an extension to capture the screen. */
     withoutExtension?: boolean;
 }
-/** What is captured. */
+/** The media to capture. */
 export interface Constraints {
     /**
      * The microphone: `true`, or constraints (W3C Media Capture and Streams, `MediaTrackConstraints`). `outputId` is the device
-     * that plays the peer; `stereo` turns echo cancellation off.
+     * that plays the peer's sound; `stereo` disables echo cancellation.
      */
     audio?: boolean | (MediaTrackConstraints & {
         outputId?: string;
         stereo?: boolean;
     });
     /**
-     * The camera in the same way; bitrates are in kilobits per second. Without both sizes, 320x240 pixels are requested. `type:
-     * "screen"` stands for the screen, which the user chooses.
+     * The camera: `true`, or constraints and options. Unless both width and height are given, 320x240 pixels are requested. `type:
+     * "screen"` selects the screen, which the user chooses.
      */
     video?: boolean | (MediaTrackConstraints & VideoOptions);
-    /** A stream to send. What is captured by `audio` and `video` is added to it. */
+    /** A stream to send. Tracks captured for `audio` and `video` are added to it. */
     customStream?: MediaStream;
 }
 /** An element that shows media. */
@@ -702,9 +704,9 @@ export type Display = HTMLElement & {
 export interface Device {
     /** The `deviceId` (W3C Media Capture and Streams, `MediaDeviceInfo`). */
     id: string;
-    /** The name, or `microphone1` and so on until the page may use the microphone. */
+    /** The name, or `microphone1` etc. while the page has no permission to use the microphone. */
     label: string;
-    /** What it is. */
+    /** The type of the device. */
     type: "mic" | "speaker" | "camera";
 }
 /** Media devices by medium. */
@@ -714,32 +716,35 @@ export interface DeviceList {
     /** Cameras. */
     video: Device[];
 }
-/** Sets what is captured when nobody says. */
+/** Sets the default constraints. */
 export declare function setDefaultConstraints(constraints: Constraints | undefined): void;
-/** What is captured when nobody says. */
+/** Returns the default constraints: those of `init`, or the built-in ones. */
 export declare function defaultConstraints(): Constraints;
-/** What is captured when neither the page nor `init` says. */
+/** Returns the built-in constraints. */
 export declare function builtInConstraints(): Constraints;
-/** The element of `display` that waits to be used again. */
+/** Returns the element of `display` that is not in use and can be reused. */
 export declare function cached(display: Display | undefined | null): HTMLVideoElement | undefined;
-/** A muted element, which may play without a user gesture. */
+/** Creates a muted element, which may play without a user gesture. */
 export declare function createElement(controls?: boolean): HTMLVideoElement;
-/** The stream that an element shows. */
+/** Returns the stream that an element shows. */
 export declare function streamOf(video: HTMLVideoElement | undefined): MediaStream | undefined;
 /** Stops the capture or playback of an element. */
 export declare function stop(video: HTMLVideoElement): void;
-/** Captures what `given` asks for and shows it in `display`. */
+/** Captures media according to `given` and shows them in `display`. */
 export declare function getMediaAccess(given: Constraints | undefined | null, display: Display, _provider?: string | null, asTheyAre?: boolean): Promise<HTMLElement>;
-/** The same; gives the element that shows the capture, if anything was asked for. `signal` abandons it. */
+/**
+ * Captures media like {@link getMediaAccess}. Returns the element that shows them, or undefined if no media were requested. `signal`
+ * aborts the capture.
+ */
 export declare function captureInto(given: Constraints | undefined | null, display: Display, asTheyAre?: boolean, signal?: AbortSignal): Promise<HTMLVideoElement | undefined>;
-/** Stops the capture shown in `display`. */
+/** Stops the captured media shown in `display`. */
 export declare function releaseLocalMedia(display: Display, _provider?: string | null): boolean;
-/** Lists devices; with `labels` it asks for permission first, for the labels are secret without. */
+/** Lists devices. With `labels`, requests permission first, because browsers withhold the labels without it. */
 export declare function getMediaDevices(_provider?: string | null, labels?: boolean, kind?: "input" | "output" | "all", wanted?: {
     audio?: boolean;
     video?: boolean;
 }): Promise<DeviceList>;
-/** Plays a video from a click, so that Safari lets later ones play. */
+/** Plays a video in a click handler, so that Safari permits later ones. */
 export declare function playFirstVideo(display: Display, isLocal: boolean, src?: string, useControls?: boolean): Promise<void>;
 
 // dist/types/policy.d.ts
@@ -757,7 +762,7 @@ import * as constants from "./constants.js";
 import { Logger, type LoggerOptions } from "./logger.js";
 import * as media from "./media.js";
 import { Session, type SessionOptions } from "./session.js";
-/** The WebAssembly core, compiled or not, or where to fetch it. */
+/** The WebAssembly core, compiled or not, or the URL to fetch it from. */
 export type CoreSource = string | URL | Request | Response | BufferSource | WebAssembly.Module;
 /** Options of `init`. */
 export interface InitOptions {
@@ -765,7 +770,10 @@ export interface InitOptions {
     mediaProvidersReadyCallback?: (providers: string[]) => void;
     /** Names of media providers; `["WebRTC"]` is the only useful value. */
     preferredMediaProviders?: string[];
-    /** What is captured if `createCall` or `getMediaAccess` has no constraints; microphone and a camera of 320x240 pixels by default. */
+    /**
+     * The media to capture if `createCall` or `getMediaAccess` has no constraints; by default the microphone, and the camera with 320x240
+     * pixels.
+     */
     constraints?: media.Constraints;
     /** Options of the logger of the module; `null` for no log lines. */
     logger?: LoggerOptions | null;
@@ -813,7 +821,7 @@ export declare function getMobileDevices(provider?: string | null, kind?: "input
     video?: boolean;
 }): Promise<media.DeviceList>;
 /**
- * Captures microphone and camera and shows them in `display`. A capture with the same constraints that is already there is kept.
+ * Captures microphone and camera and shows them in `display`. Media already captured with the same constraints are kept.
  *
  * @returns a promise of `display`, rejected with the error of the browser: NotAllowedError, NotFoundError, NotReadableError and others
  *   (W3C Media Capture and Streams, `getUserMedia`).
@@ -821,9 +829,9 @@ export declare function getMobileDevices(provider?: string | null, kind?: "input
  */
 export declare function getMediaAccess(...given: Parameters<typeof media.getMediaAccess>): Promise<HTMLElement>;
 /**
- * Stops the capture that is shown in `display`.
+ * Stops the captured media shown in `display`.
  *
- * @returns whether there was one.
+ * @returns whether there were any.
  * @throws Error "Flashphoner API is not initialized" before `init`.
  */
 export declare function releaseLocalMedia(display: HTMLElement, provider?: string | null): boolean;
@@ -843,7 +851,7 @@ export declare function playFirstSound(_noise?: boolean): void;
 export declare function getLogger(): Logger | undefined;
 /** Always `false`: the Temasys plug-in is not supported. */
 export declare function isUsingTemasys(): boolean;
-/** Always `true`: screen sharing needs no extension any more. */
+/** Always `true`: browsers do not need an extension for screen sharing. */
 export declare const firefoxScreenSharingExtensionInstalled = true;
 /** Rooms, which are not supported. */
 export declare const roomApi: {
@@ -858,7 +866,7 @@ import { SESSION_STATUS } from "./constants.js";
 import { Logger, type LoggerOptions } from "./logger.js";
 /** The account of a session at a SIP server, or at the relay itself. Servers are `host` or `host:port`. */
 export interface SipOptions {
-    /** The user part of the address of record, and the name under which others call this session. */
+    /** The user part of the address of record, and the name by which this session is called. */
     login?: string;
     /** The user name for authentication (RFC 3261, section 22); the login by default. */
     authenticationName?: string;
@@ -868,14 +876,14 @@ export interface SipOptions {
     domain?: string;
     /** The host to which requests are sent in place of the domain. */
     outboundProxy?: string;
-    /** A further proxy that requests are routed through (RFC 3261, section 16.12). */
+    /** An additional proxy that requests are routed through (RFC 3261, section 16.12). */
     proxy?: string;
     /** The port of the SIP server. Without it, the server is located by DNS (RFC 3263). */
     port?: string | number;
     /** Registers the login, so that REGISTERED is fired. */
     registerRequired?: boolean;
 }
-/** Options of `createSession`. Times are milliseconds. */
+/** Options of `createSession`. Times are in milliseconds. */
 export interface SessionOptions {
     /** The URL of the relay: `wss://host:port`, or `ws://host:port` on a page that is not https. */
     urlServer: string;
@@ -913,7 +921,7 @@ export interface SessionOptions {
 export type SessionStatus = keyof typeof SESSION_STATUS;
 /** Data of an accepted session from the relay. */
 export interface UserData {
-    /** Takes this session over later, as `authToken` of `createSession`. */
+    /** The token for taking this session over later, as `authToken` of `createSession`. */
     authToken?: string;
     /** The login of the session. */
     sipLogin?: string;
@@ -921,7 +929,7 @@ export interface UserData {
     demo?: boolean;
     [field: string]: unknown;
 }
-/** What a session needs of the module. */
+/** The interface of the module that a session uses. */
 export interface SessionContext {
     providers: string[];
     clientInfo: () => unknown;
@@ -1010,19 +1018,19 @@ import type { CallMedia } from "./call-media.js";
 export type StreamStats = Partial<Record<"audio" | "video", Record<string, unknown>>>;
 /** Statistics of a call. */
 export interface CallStats {
-    /** What is sent. */
+    /** Statistics of the media sent. */
     outboundStream: StreamStats;
-    /** What is received. */
+    /** Statistics of the media received. */
     inboundStream: StreamStats;
     /** Estimates of the bandwidth, in bits per second (W3C WebRTC Statistics, RTCIceCandidatePairStats). */
     otherStats: unknown[] & {
-        /** What can be received, in bits per second. */
+        /** Available bandwidth for receiving, in bits per second. */
         availableIncomingBitrate?: number;
-        /** What can be sent, in bits per second. */
+        /** Available bandwidth for sending, in bits per second. */
         availableOutgoingBitrate?: number;
     };
 }
-/** Asks the connection; `native` gives its reports by type. */
+/** Reads the statistics of the connection; with `native`, the browser's reports by type. */
 export declare function readStats(connection: RTCPeerConnection, media: CallMedia | undefined, native: boolean): Promise<CallStats | Record<string, unknown[]>>;
 
 // dist/types/types.d.ts

@@ -159,7 +159,10 @@ export async function getMediaAccess(
   return display;
 }
 
-/** The same; gives the element that shows the capture, if anything was asked for. `signal` abandons it. */
+/**
+ * Captures media like {@link getMediaAccess}. Returns the element that shows them, or undefined if no media were requested. `signal`
+ * aborts the capture.
+ */
 export async function captureInto(
   given: Constraints | undefined | null, display: Display, asTheyAre = false, signal?: AbortSignal,
 ): Promise<HTMLVideoElement | undefined> {

@@ -5,8 +5,8 @@ import { TONE } from "./lib/browsers.mjs";
 import { connectCall } from "./lib/phone.mjs";
 import { suite } from "./lib/suite.mjs";
 
-// Two processes of each: the pages of one Chromium share one fake microphone, and Firefox gives the microphone only
-// to the page in front.
+// Two processes of each browser: the pages of one Chromium share a fake microphone, and Firefox only permits the microphone in the
+// front page.
 const here = suite({
   chromiumA: { hz: TONE.a },
   chromiumB: { hz: TONE.b },
@@ -14,7 +14,7 @@ const here = suite({
   firefoxB: { engine: "firefox" },
 });
 
-/** A registered phone; with `hz` it sends that tone instead of the fake microphone's. */
+/** Registers a phone. With `hz`, it sends that tone instead of the fake microphone's. */
 const register = (browser, name, hz) => here.register(browser, name, { hz });
 
 async function bothHear(alice, bob, when) {
@@ -148,7 +148,7 @@ test("second answer throws, and the call ends after the page has removed its ele
 });
 
 for (const browser of ["chromiumB", "firefoxB"]) {
-  test(`${browser}: an RSA certificate ends the call at once, and both pages get the cause`, async () => {
+  test(`${browser}: RSA certificate ends the call immediately with its cause on both pages`, async () => {
     const [alice, bob] = await Promise.all([register("chromiumA", "alice"), here.register(browser, "bob", { rsa: true })]);
     await alice.do("dial", "out", bob.login);
     await bob.event("in:RING");

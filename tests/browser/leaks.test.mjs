@@ -1,4 +1,4 @@
-// Memory that calls leave behind. Chromium alone lets a test collect garbage.
+// Tests that ended calls leave no objects in memory. Only Chromium lets a test trigger garbage collection.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { TONE, launch, openPage } from "./lib/browsers.mjs";
@@ -7,16 +7,16 @@ import { startRelay } from "./lib/relay.mjs";
 import { serve } from "./lib/site.mjs";
 import { until } from "./lib/wait.mjs";
 
-/** The calls that are measured. The figure of docs/figures.md comes from 1000. */
+/** Number of measured calls. The figure in docs/figures.md is from 1000. */
 const CALLS = Number(process.env.OFFHOOK_CALLS ?? 120);
-/** Garbage is collected after so many, since tables keep the size that they had with the most calls in them. */
+/** Number of calls between garbage collections, since hash tables keep the size of their largest content. */
 const BATCH = 20;
 const AT_ONCE = 4;
-/** The calls that are hung up early. */
+/** Number of calls that are hung up early. */
 const ABANDONED = 20;
-/** The octets that the heap may grow by per call; a call alone has about 1,000. */
+/** Maximum growth of the heap per call in octets; one call has about 1,000. */
 const OCTETS_PER_CALL = 300;
-/** Without these V8 compiles functions again for hundreds of calls, and the code counts as part of the heap. */
+/** V8 options that avoid recompilation of functions during hundreds of calls, because code counts as part of the heap. */
 const STEADY = "--js-flags=--no-opt --no-sparkplug --no-maglev --no-lazy-feedback-allocation --no-flush-bytecode";
 
 let relay;

@@ -66,7 +66,7 @@ async function released(phone, call) {
   if (call) assert.equal(await phone.do("ask", call, "getInfo"), "Local error");
 }
 
-/** The page has got so many tracks since the prompt was answered, and none is live. */
+/** Waits until the page has got this number of tracks since the prompt was answered, none of which is live. */
 async function stopped(phone, count = 1) {
   await until(`${count} tracks at ${phone.login}`, async () => (await phone.do("microphone", "captured")) === count);
   await released(phone);
@@ -164,7 +164,7 @@ test("both sides can hang up during a permission prompt, and tracks granted late
   await Promise.all([released(alice), released(bob)]);
 });
 
-test("a session that ends while the permission prompt is open stops what the prompt gives later", async () => {
+test("session that ends during the permission prompt stops tracks granted later", async () => {
   const [alice, bob] = await here.pair();
   await alice.do("microphone", "prompt");
   await alice.do("dial", "out", bob.login);
@@ -174,7 +174,7 @@ test("a session that ends while the permission prompt is open stops what the pro
   await stopped(alice);
 });
 
-test("a callee that hangs up while its permission prompt is open rejects the call, and nothing is captured later", async () => {
+test("callee that hangs up during its permission prompt rejects the call and captures nothing later", async () => {
   const [alice, bob] = await here.pair();
   await bob.do("microphone", "prompt");
   await alice.do("dial", "out", bob.login);
@@ -191,7 +191,7 @@ test("a callee that hangs up while its permission prompt is open rejects the cal
   await alice.hears(TONE.b, "in the call after that");
 });
 
-test("a screen captured for a call is released when the call ends before the microphone is permitted", async () => {
+test("captured screen is released when the call ends before the microphone is permitted", async () => {
   const [alice, bob] = await here.pair();
   await alice.do("microphone", "prompt");
   await alice.do("microphone", "screen");
@@ -203,7 +203,7 @@ test("a screen captured for a call is released when the call ends before the mic
   await stopped(alice, 2);
 });
 
-test("a microphone that is switched to is stopped if it is permitted after the end of the call", async () => {
+test("microphone selected by switchMic is stopped if it is permitted after the call", async () => {
   const [alice, bob] = await here.pair();
   await alice.do("dial", "out", bob.login);
   await answer(alice, bob);

@@ -1,4 +1,4 @@
-// Pages as users have them: in a frame of another page, in several tabs with one login, in a tab in the background.
+// Tests of pages in a frame of another page, in several tabs with one login, and in a background tab.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { TONE, openPage } from "./lib/browsers.mjs";
@@ -7,7 +7,7 @@ import { suite } from "./lib/suite.mjs";
 import { launchTabs } from "./lib/tabs.mjs";
 import { until } from "./lib/wait.mjs";
 
-// The relay closes the socket of a page that does not answer for 1.5 s.
+// The relay closes the socket of a page that does not answer pings for 1.5 s.
 const flags = ["--set", "signaling.ping_interval=300ms", "--set", "signaling.ping_probes=5"];
 const here = suite({ a: { hz: TONE.a }, b: { hz: TONE.b }, firefox: { engine: "firefox" } }, { flags });
 let tabs;
@@ -18,7 +18,7 @@ before(async () => {
 
 after(() => tabs?.close());
 
-/** The SDK's page in a frame of a page of another origin: the host name is another one. */
+/** The SDK's page in a frame of a page of another origin, with a different host name. */
 async function frame(browser, allow) {
   const outer = new URL(here.site.url);
   outer.hostname = "127.0.0.1";
@@ -35,7 +35,7 @@ async function frame(browser, allow) {
 }
 
 for (const browser of ["a", "firefox"]) {
-  test(`${browser}: a frame without allow="microphone" fails its calls at once with the missing policy`, async () => {
+  test(`${browser}: calls in a frame without allow="microphone" fail immediately with the missing policy`, async () => {
     const [bob, framed] = await Promise.all([here.register("b", "bob"), frame(browser)]);
     await framed.do("dial", "out", bob.login);
     await framed.event("out:FAILED", 1, 3000);
@@ -48,7 +48,7 @@ for (const browser of ["a", "firefox"]) {
   });
 }
 
-test('a frame with allow="microphone" calls', async () => {
+test('frame with allow="microphone" places calls', async () => {
   const [bob, framed] = await Promise.all([here.register("b", "bob"), frame("a", "microphone")]);
   await framed.do("dial", "out", bob.login);
   await bob.event("in:RING");
@@ -57,7 +57,7 @@ test('a frame with allow="microphone" calls', async () => {
   await bob.hears(TONE.a, "from the frame");
 });
 
-test("of two tabs with one login either answers, the other one stops ringing, and each calls by itself", async () => {
+test("either of two tabs with one login answers, the other stops ringing, and each places calls", async () => {
   const bob = await here.register("b", "bob");
   const first = await here.register("a", "alice");
   const second = await Phone.register(here.browsers.a, here.site, here.relay, first.login);
@@ -83,7 +83,7 @@ test("of two tabs with one login either answers, the other one stops ringing, an
   assert.deepEqual([first.page.errors, bob.page.errors], [[], []]);
 });
 
-/** A registered phone in a tab that is behind another one. */
+/** Registers a phone in a background tab. */
 async function hidden(options) {
   const tab = await tabs.open(here.site.url);
   const phone = await Phone.start(tab, here.relay, here.login("hidden"), options);
@@ -96,7 +96,7 @@ async function hidden(options) {
 
 const ended = async (phone) => (await phone.events()).some(({ event }) => event === "DISCONNECTED" || event === "FAILED");
 
-test("a tab in the background keeps its session and takes a call, though its timers are throttled", async () => {
+test("background tab with throttled timers keeps its session and answers a call", async () => {
   const timers = { pingInterval: 300, probesInterval: 300, receiveProbes: 5 };
   const [bob, phone] = await Promise.all([here.register("b", "bob"), hidden({ timers })]);
   const idle = await phone.do("ticks", 5);
@@ -118,7 +118,7 @@ test("a tab in the background keeps its session and takes a call, though its tim
   assert.equal(await ended(phone), false);
 });
 
-test("a page that was frozen for too long gets the end of its session when it is resumed, and signs in again", async () => {
+test("page frozen for too long is disconnected when it is resumed, and opens a new session", async () => {
   const [bob, phone] = await Promise.all([here.register("b", "bob"), hidden()]);
   await phone.page.setState("frozen");
   await until("the relay to close the session", async () => {

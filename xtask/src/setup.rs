@@ -8,7 +8,8 @@ const WASM_TARGET: &str = "wasm32-unknown-unknown";
 const GECKODRIVER: &str = "0.37.1";
 const OLDEST_NODE: u32 = 20;
 
-/// (program looked for, Debian packages that have it): browsers with what they need, SIP servers and phones.
+/// Programs that the test suites require and the Debian packages that contain them: browsers and their drivers, SIP servers
+/// and phones.
 const DEBIAN: [(&str, &str); 10] = [
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),

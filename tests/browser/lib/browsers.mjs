@@ -14,7 +14,7 @@ export async function launch(name, { hz = TONE.b, args = [] } = {}) {
 
 export const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
-/** Chromium's arguments for the suites. In a `background` tab timers are throttled, as they are for users. */
+/** Returns Chromium's arguments for the suites. With `background`, timers of background tabs are throttled as by default. */
 export async function chromiumArguments(hz, { background = false } = {}) {
   return [
     "--no-sandbox", // the suites may run as root

@@ -1,4 +1,4 @@
-// What the suites of the SDK's test page share: a relay, the site of the page, browsers, and a fresh page per phone.
+// Common set-up of the suites of the SDK's test page: a relay, the site of the page, browsers, and a new page per phone.
 import { after, afterEach, before } from "node:test";
 import { launch, screenshots } from "./browsers.mjs";
 import { bundlePage } from "./package.mjs";
@@ -17,17 +17,17 @@ export function suite(browsers, relay = {}) {
     relay: undefined,
     site: undefined,
     browsers: {},
-    /** The phones of the test that runs; a test may add its own. */
+    /** The phones of the current test, which may add others. */
     phones: [],
-    /** A login that no other phone has. */
+    /** Returns a unique login. */
     login: (name) => `${name}${++logins}`,
-    /** A registered phone in the browser of this name, with a login of its own. */
+    /** Registers a phone with a unique login in the browser of this name. */
     async register(browser, name, options) {
       const phone = await Phone.register(here.browsers[browser], here.site, here.relay, here.login(name), options);
       here.phones.push(phone);
       return phone;
     },
-    /** Two registered phones, in the browsers `a` and `b`. */
+    /** Registers two phones, in the browsers `a` and `b`. */
     pair: (options) => Promise.all([here.register("a", "alice", options), here.register("b", "bob", options)]),
   };
 

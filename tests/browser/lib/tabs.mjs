@@ -1,4 +1,4 @@
-// Tabs of a Chromium that nothing but this speaks to. Playwright makes every page visible and lets no timer be throttled.
+// Tabs of a Chromium controlled without Playwright, which makes every page visible and prevents timer throttling.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs/promises";
@@ -30,7 +30,7 @@ export async function launchTabs(hz) {
   };
 }
 
-/** The address of the DevTools protocol. */
+/** Returns the address of the DevTools protocol. */
 function address(child) {
   return new Promise((ok) => {
     readline.createInterface({ input: child.stderr }).on("line", (line) => {
@@ -40,7 +40,7 @@ function address(child) {
   });
 }
 
-/** The DevTools protocol over one WebSocket. */
+/** A DevTools protocol connection over one WebSocket. */
 class Protocol {
   #socket;
   #pending = new Map();
@@ -65,7 +65,7 @@ class Protocol {
     return new Protocol(socket);
   }
 
-  /** The next event of this name. */
+  /** Waits for the next event of this name. */
   event(method, sessionId) {
     return new Promise((ok) => this.#awaited.set(`${method} ${sessionId}`, ok));
   }
@@ -78,7 +78,7 @@ class Protocol {
   }
 }
 
-/** A tab, with what `Phone` needs of a page. */
+/** A tab with the page interface that `Phone` uses. */
 class Tab {
   errors = [];
   #protocol;

@@ -81,7 +81,7 @@ window.phone = {
   capture: () => getMediaAccess({ audio: PURE, video: false }, document.getElementById("local")).then(() => {}),
   act: (name, method, ...given) => void calls.get(name)[method](...given),
   ask: (name, method, ...given) => calls.get(name)[method](...given),
-  /** The text of the relay about the status. */
+  /** Returns the relay's `info` text for the status. */
   text: (name) => calls.get(name).info,
   /** Returns the error that a method throws or rejects with. */
   refusal: async (name, method, ...given) => {
@@ -92,7 +92,7 @@ window.phone = {
     }
   },
   disconnect: () => session.disconnect(),
-  /** How many milliseconds so many ticks of a timer take that should come every 100 ms. */
+  /** Returns the milliseconds that this number of ticks of a 100 ms timer takes. */
   ticks: (count) =>
     new Promise((ok) => {
       const began = performance.now();

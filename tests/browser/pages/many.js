@@ -1,9 +1,9 @@
-// Many calls in one page, of which nothing may remain. Calls and connections are known by weak references alone.
+// Many calls in one page, all objects of which must be collected: calls and connections are only referenced weakly.
 import { constants, createSession, init } from "offhook";
 
 const { CALL_STATUS, SESSION_STATUS } = constants;
 
-/** Weak references to what the garbage collector has not removed yet, and the number of all that were added. */
+/** Weak references to objects that are not collected yet, and the number of all objects that were added. */
 class Watched {
   #made = 0;
   #references = [];
@@ -18,13 +18,13 @@ class Watched {
   }
 
   alive() {
-    // References to what is gone would themselves be counted as growth of the heap.
+    // References to collected objects would count as growth of the heap.
     this.#references = this.#references.filter((reference) => reference.deref());
     return this.#references.length;
   }
 }
 
-/** One call at a time, in displays of its own. */
+/** A sequence of calls, one at a time, with separate displays. */
 class Lane {
   constructor() {
     [this.local, this.remote] = [0, 1].map(() => document.body.appendChild(document.createElement("div")));
@@ -82,7 +82,7 @@ const over = (call) =>
     for (const status of ["FINISH", "FAILED", "BUSY"]) call.on(CALL_STATUS[status], () => ok());
   });
 
-/** The first `count` lanes. */
+/** Returns the first `count` lanes. */
 function take(count) {
   while (lanes.length < count) lanes.push(new Lane());
   return lanes.slice(0, count);
@@ -98,7 +98,7 @@ window.many = {
     const [lane] = take(1);
     session.on(SESSION_STATUS.INCOMING_CALL, (call) => call.on(CALL_STATUS.RING, () => call.answer(lane.options)));
   },
-  /** So many calls in all, so many at a time; each is hung up once its connection is up. */
+  /** Runs a total number of calls with this concurrency; each is hung up when its connection is established. */
   async calls(callee, count, atOnce) {
     let left = count;
     await Promise.all(take(atOnce).map(async (lane) => {
@@ -120,7 +120,7 @@ window.many = {
     for (let done = 0; done < count; done++) await lane.run(callee);
     Native.prototype[method] = original;
   },
-  /** Calls hung up while the permission prompt is open, which stays open. */
+  /** Runs calls that are hung up during a permission prompt that stays open. */
   async unanswered(callee, count) {
     const [lane] = take(1);
     const { mediaDevices } = navigator;
@@ -131,12 +131,12 @@ window.many = {
     for (let done = 0; done < count; done++) await lane.run(callee);
     delete mediaDevices.getUserMedia;
   },
-  /** Makes V8's cache of the decimal strings of numbers as large as it gets. */
+  /** Fills V8's cache of decimal strings of numbers to its maximum size. */
   fillCache() {
     for (let number = 0; number < 300_000; number++) String(number * 7919);
   },
   made: () => calls.made,
   alive: () => [calls.alive(), connections.alive()],
-  /** The octets of the WebAssembly core's memory, and the browser's objects that it refers to. */
+  /** Returns the size of the WebAssembly memory in octets and the number of browser objects that it references. */
   core: () => [core.memory.buffer.byteLength, core.__wbindgen_externrefs?.length],
 };

@@ -50,7 +50,7 @@ export const microphone = {
   plugIn: () => navigator.mediaDevices.dispatchEvent(new Event("devicechange")),
   /** Stops the tracks by the page, for which there is no event. */
   stop: () => tracks.forEach((track) => track.stop()),
-  /** From now on the user shares a canvas in place of the screen, without being asked. */
+  /** Makes getDisplayMedia return a canvas in place of the screen, without a prompt. */
   screen() {
     navigator.mediaDevices.getDisplayMedia = async () => {
       const stream = document.createElement("canvas").captureStream();
@@ -58,7 +58,7 @@ export const microphone = {
       return stream;
     };
   },
-  /** How many tracks were captured so far. */
+  /** Returns the number of tracks captured so far. */
   captured: () => tracks.length,
   /** Returns the number of live captured tracks. */
   live: () => tracks.filter((track) => track.readyState === "live").length,

@@ -380,7 +380,7 @@ impl Call {
         }
     }
 
-    /// Before `call` was sent, the call fails locally; afterwards, the relay ends it.
+    /// Before the relay reports a status, the call fails locally; afterwards, the relay ends it.
     fn hang_up(&mut self) {
         match self.status {
             Status::New => self.fail(false),
