@@ -6,7 +6,7 @@ use core::time::Duration;
 use offhook_sip::auth::{Login, Secret};
 use offhook_sip::subnet::Subnet;
 use offhook_sip::transport::Transport;
-use offhook_sip::user_agent::io::{Account, Identity};
+use offhook_sip::user_agent::io::{Account, CalledNumberSource, Identity};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -35,6 +35,8 @@ pub struct AccountSettings {
     pub options_interval: Duration,
     /// Where its calls come from; empty: its proxies, registrar and domain.
     pub sources: Vec<Subnet>,
+    /// The parts of an INVITE that can name the called number, the preferred one first.
+    pub called_number: Vec<CalledNumberSource>,
 }
 
 impl Default for AccountSettings {
@@ -51,6 +53,7 @@ impl Default for AccountSettings {
             transport: None,
             options_interval: Duration::from_secs(60),
             sources: Vec::new(),
+            called_number: CalledNumberSource::ALL.to_vec(),
         }
     }
 }
@@ -78,6 +81,7 @@ impl AccountSettings {
             expires,
             options_interval: self.options_interval,
             sources: self.sources.clone(),
+            called_number: self.called_number.clone(),
             is_trunk: false,
             persists: true,
             contact_user: String::new(),
@@ -97,6 +101,7 @@ impl AccountSettings {
             "proxy" => proxies(given).map(|proxy| self.proxy = proxy),
             "options_interval" => given.duration().map(|interval| self.options_interval = interval),
             "sources" => sources(given).map(|sources| self.sources = sources),
+            "called_number" => called_number(given).map(|order| self.called_number = order),
             "transport" => transport(given).map(|transport| self.transport = transport),
             _ => return None,
         })
@@ -112,7 +117,7 @@ impl AccountSettings {
 }
 
 /// Their names.
-pub(super) const OPTIONS: [&str; 11] = [
+pub(super) const OPTIONS: [&str; 12] = [
     "uri",
     "name",
     "username",
@@ -124,6 +129,14 @@ pub(super) const OPTIONS: [&str; 11] = [
     "transport",
     "options_interval",
     "sources",
+    "called_number",
+];
+
+/// The values of `called_number`.
+pub(super) const CALLED_NUMBER_SOURCES: [(&str, CalledNumberSource); 3] = [
+    ("request-uri", CalledNumberSource::RequestUri),
+    ("p-called-party-id", CalledNumberSource::CalledPartyId),
+    ("to", CalledNumberSource::To),
 ];
 
 /// Hides a password from everything that prints.
@@ -183,6 +196,23 @@ fn sources(given: &Given) -> Result<Vec<Subnet>, String> {
         Some(all) => Err(format!("`{all}` has every address in it: list the addresses that the server calls from")),
         None => Ok(sources),
     }
+}
+
+/// An order of preference: some of the names above, each at most once.
+fn called_number(given: &Given) -> Result<Vec<CalledNumberSource>, String> {
+    let advice = "list some of \"request-uri\", \"p-called-party-id\" and \"to\", the preferred one first";
+    let mut order = Vec::new();
+    for word in given.words() {
+        let known = CALLED_NUMBER_SOURCES.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(&word));
+        let Some((name, source)) = known else {
+            return Err(format!("`{word}` is not a part of an INVITE that names the called number: {advice}"));
+        };
+        if order.contains(&source) {
+            return Err(format!("`{name}` is listed twice: {advice}"));
+        }
+        order.push(source);
+    }
+    if order.is_empty() { Err(format!("the list is empty, so no call would ring: {advice}")) } else { Ok(order) }
 }
 
 /// Scheme, user and host (with port) of a SIP URI, if it looks like one.

@@ -1,12 +1,13 @@
 //! The effective configuration in words, for `offhook-relay check`.
 
+use super::accounts::CALLED_NUMBER_SOURCES;
 use super::{Settings, SipSettings, Verify};
 use crate::http::ProxyHeader;
 use core::fmt::Debug;
 use core::time::Duration;
 use offhook_b2bua::config::{BusyStatus, CallWaiting, MediaProfile, Servers, Srtp};
 use offhook_media::transport::latch::Latching;
-use offhook_sip::user_agent::io::Redirects;
+use offhook_sip::user_agent::io::{CalledNumberSource, Redirects};
 use std::path::PathBuf;
 
 /// One line per option, in the order of `relay.example.toml`, with what it comes to.
@@ -206,12 +207,18 @@ fn trunk(s: &SipSettings) -> Vec<(&'static str, String)> {
             if t.options_interval.is_zero() { "off".to_owned() } else { seconds(t.options_interval) },
         ),
         ("sip.trunk.sources", some(&t.sources, "its proxies, registrar and domain")),
+        ("sip.trunk.called_number", called_number(&t.called_number)),
         ("sip.trunk.numbers", format!("{} logins", s.trunk_numbers.len())),
         ("sip.trunk.country_code", otherwise(&s.trunk_numbering.country_code, "none")),
         ("sip.trunk.international_prefix", otherwise(&s.trunk_numbering.international_prefix, "none")),
         ("sip.trunk.national_prefix", otherwise(&s.trunk_numbering.national_prefix, "none")),
         ("sip.trunk.asserts_identity", if s.trunk_asserts_identity { "yes" } else { "no" }.to_owned()),
     ]
+}
+
+fn called_number(order: &[CalledNumberSource]) -> String {
+    let name = |source: &CalledNumberSource| CALLED_NUMBER_SOURCES.iter().find(|(_, known)| known == source);
+    order.iter().filter_map(name).map(|(name, _)| *name).collect::<Vec<_>>().join(", then ")
 }
 
 fn otherwise(text: &str, otherwise: &str) -> String {

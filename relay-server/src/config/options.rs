@@ -124,6 +124,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     trunk!("transport"),
     trunk!("options_interval"),
     trunk!("sources"),
+    trunk!("called_number"),
     option("sip", "trunk.country_code", set!(sip.trunk_numbering.country_code = given => sip::digits(given)?)),
     option(
         "sip",

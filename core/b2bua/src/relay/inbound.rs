@@ -13,7 +13,9 @@ use offhook_clock::Time;
 use offhook_media::command::LegKey;
 use offhook_sdp::sip::{Connection, Description, SipSection, Unfit};
 use offhook_signaling::reason::EndReason;
-use offhook_sip::user_agent::io::{AccountId, Body, Command, Identity, InboundInvite, InviteId, Origin};
+use offhook_sip::user_agent::io::{
+    AccountId, Body, CalledNumberSource, Command, Identity, InboundInvite, InviteId, Origin,
+};
 use std::net::SocketAddr;
 
 impl Relay {
@@ -195,22 +197,21 @@ impl Relay {
         }
     }
 
-    /// The login that a call of the trunk is for, by the first of Request-URI (RFC 3261 §8.2.2.1), `P-Called-Party-ID` (RFC 7315
-    /// §4.2) and `To` that names a user.
+    /// The login that a call of the trunk is for, by the first part of the INVITE that names a user, in the trunk's order. Where
+    /// none does, it is the user of the last part that is there.
     fn called_login(&self, request: &InboundInvite) -> LoginName {
-        let named = [Some(&request.request_uri), request.called_party.as_ref(), Some(&request.to.uri)];
-        let users = named.into_iter().flatten().map(|uri| address_of_record(uri));
-        let mut logins = users.filter_map(|user| match self.login_of(&user) {
-            Some(login) => Some(login),
-            None => self.knows(&user).then_some(user),
+        let trunk = self.config.sip.as_ref().and_then(|config| config.trunk.as_ref());
+        let order = trunk.map_or(&[][..], |trunk| &trunk.account.called_number);
+        let named = order.iter().filter_map(|source| match source {
+            CalledNumberSource::RequestUri => Some(&request.request_uri),
+            CalledNumberSource::CalledPartyId => request.called_party.as_ref(),
+            CalledNumberSource::To => Some(&request.to.uri),
         });
-        logins.next().unwrap_or_else(|| address_of_record(&request.to.uri))
-    }
-
-    /// The login that the trunk's server knows by a number.
-    fn login_of(&self, number: &LoginName) -> Option<LoginName> {
-        let trunk = self.config.sip.as_ref().and_then(|config| config.trunk.as_ref())?;
-        self.logins_by_number.get(&trunk.numbering.canonical(&number.0)).cloned()
+        let users: Vec<LoginName> = named.map(|uri| address_of_record(uri)).collect();
+        let by_number = |user: &LoginName| self.logins_by_number.get(&trunk?.numbering.canonical(&user.0)).cloned();
+        let mut logins =
+            users.iter().filter_map(|user| by_number(user).or_else(|| self.knows(user).then(|| user.clone())));
+        logins.next().or_else(|| users.last().cloned()).unwrap_or_else(|| LoginName(String::new()))
     }
 
     /// Gives the party its offer; the media in it.

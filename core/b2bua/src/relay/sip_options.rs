@@ -6,7 +6,7 @@ use offhook_signaling::message::SipOptions;
 use offhook_sip::auth::Login;
 use offhook_sip::transport::Transport;
 use offhook_sip::user_agent::destinations::NamedBy;
-use offhook_sip::user_agent::io::{Account, Identity};
+use offhook_sip::user_agent::io::{Account, CalledNumberSource, Identity};
 
 /// A page's account at a SIP server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,6 +115,7 @@ pub(super) fn page_account(
         expires: config.expires,
         options_interval: core::time::Duration::ZERO,
         sources: Vec::new(),
+        called_number: CalledNumberSource::ALL.to_vec(),
         is_trunk: false,
         persists: false,
         contact_user: String::new(),

@@ -5,7 +5,7 @@ use super::context::{Context, NextHop, own_contact};
 use super::destinations::NamedBy;
 use super::extra;
 use super::identity::{address_of, anonymous, assert_identity};
-use super::io::{Account, AccountId, Destination, Origin, OutboundInvite};
+use super::io::{Account, AccountId, CalledNumberSource, Destination, Origin, OutboundInvite};
 use crate::auth;
 use crate::dialog::MAX_FORWARDS;
 use crate::message::{CSeq, HeaderName, Host, Method, NameAddr, Replaces, Request, SipUri, Uri};
@@ -171,8 +171,8 @@ impl Accounts {
         self.known.get(&id)?.login.clone().filter(|_| is_home)
     }
 
-    /// Finds the account for a request from a server if the Request-URI is not one of the contacts: the account that the
-    /// Request-URI or `To` names. A request that names no account is for the trunk, or else the only account, that lists
+    /// Finds the account for a request from a server if the Request-URI is not one of the contacts: the account that is
+    /// named in the most preferred part of its `called_number`. A request that names no account is for the trunk, or else the only account, that lists
     /// the source in its `sources`. If requests from unknown sources are rejected, it can also be for the trunk, or else
     /// the only account, with a server at that address.
     pub(super) fn of_server(&self, request: &Request, address: IpAddr, accept_unknown: bool) -> Option<AccountId> {
@@ -180,16 +180,26 @@ impl Accounts {
         let listed: Vec<&Users> =
             self.by_network.iter().filter(|(network, _)| network.contains(address)).map(|(_, users)| users).collect();
         let there: Vec<&Users> = listed.iter().copied().chain(self.by_address.get(&address)).collect();
-        let to = request.headers.to().ok();
-        let named = [Some(&request.uri), to.as_ref().map(|to| &to.uri)];
-        let mut named = named.into_iter().flatten().filter_map(Uri::user).filter(|user| !user.is_empty());
-        let named = named.find_map(|user| there.iter().find_map(|users| users.get(user.as_ref())?.first().copied()));
+        let named = self.named_in(request, &there);
         let unnamed = || {
             let trunk = |among: &[&Users]| self.trunks.iter().copied().find(|trunk| self.is_among(*trunk, among));
             let of = |among: &[&Users]| trunk(among).or_else(|| only(among));
             of(&listed).or_else(|| of(&there).filter(|_| !accept_unknown))
         };
         named.or_else(unnamed)
+    }
+
+    /// The account that a request names; of several, the one that is named in its most preferred part of an INVITE.
+    fn named_in(&self, request: &Request, among: &[&Users]) -> Option<AccountId> {
+        let named = CalledNumberSource::ALL.into_iter().filter_map(|source| Some((source, source.user(request)?)));
+        let ranked = named.flat_map(|(source, user)| {
+            let accounts = among.iter().filter_map(move |users| users.get(&user)).flatten();
+            accounts.filter_map(move |id| {
+                let preferred = &self.known.get(id)?.called_number;
+                Some((preferred.iter().position(|known| *known == source)?, *id))
+            })
+        });
+        ranked.min_by_key(|(rank, _)| *rank).map(|(_, id)| id)
     }
 
     fn is_among(&self, id: AccountId, among: &[&Users]) -> bool {

@@ -2,8 +2,8 @@
 
 use super::destinations::{Destinations, Servers};
 use super::io::{
-    Account, AccountId, Body, Branch, Command, Destination, Event, Identity, Input, InviteId, LocalAddress,
-    OutboundInvite, Output, Redirects, Settings,
+    Account, AccountId, Body, Branch, CalledNumberSource, Command, Destination, Event, Identity, Input, InviteId,
+    LocalAddress, OutboundInvite, Output, Redirects, Settings,
 };
 use super::{Counts, UserAgent};
 use crate::auth::Login;
@@ -118,6 +118,7 @@ impl Stage {
             expires: Duration::from_secs(600),
             options_interval: Duration::ZERO,
             sources: Vec::new(),
+            called_number: CalledNumberSource::ALL.to_vec(),
             is_trunk: false,
             persists: false,
             contact_user: "alice".to_owned(),

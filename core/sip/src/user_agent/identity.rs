@@ -62,12 +62,6 @@ pub(super) fn asserted_identity(headers: &Headers) -> Option<Identity> {
     asserted.or_else(older).map(|address| identity_of(&address))
 }
 
-/// Returns the URI of the called number from `P-Called-Party-ID` (RFC 7315 §4.2).
-pub(super) fn called_party(headers: &Headers) -> Option<String> {
-    let address: NameAddr = headers.get("P-Called-Party-ID")?.parse().ok()?;
-    Some(address.uri.to_string())
-}
-
 /// Returns the parties that diverted the call, most recent first.
 pub(super) fn diverted_by(headers: &Headers) -> Vec<Identity> {
     let diversions = headers.diversion().unwrap_or_default();

@@ -1,5 +1,6 @@
 //! Commands, inputs, outputs and events of the user agent.
 
+pub use super::called_number::CalledNumberSource;
 pub use super::settings::{PhoneUser, Settings};
 pub use crate::transport::{Hop, LocalAddress, QueryId, TransmissionId};
 
@@ -73,6 +74,8 @@ pub struct Account {
     /// Addresses of the account's servers, in addition to the registrar's: an INVITE from one of them is a call to this
     /// account.
     pub sources: Vec<Subnet>,
+    /// The parts of an INVITE that can name the called number, the preferred one first.
+    pub called_number: Vec<CalledNumberSource>,
     /// Whether the account is a trunk: a call from its servers that names no account is for it.
     pub is_trunk: bool,
     /// Whether the operator configured the account. Without `sources`, the addresses of its proxies, registrar and

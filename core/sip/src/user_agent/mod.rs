@@ -6,6 +6,7 @@
 //! ```
 
 mod accounts;
+mod called_number;
 mod capabilities;
 mod context;
 pub mod destinations;

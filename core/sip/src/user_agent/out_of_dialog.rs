@@ -2,13 +2,14 @@
 
 use super::UserAgent;
 use super::accounts::OWN_USER;
+use super::called_number::called_party;
 use super::capabilities::{
     bad_extension, description_of, method_not_allowed, options_response, unknown_extensions, unsupported_media,
 };
 use super::context::{CallContext, own_contact};
 use super::destinations::NamedBy;
 use super::extra;
-use super::identity::{asserted_identity, called_party, diverted_by, identity_of, is_anonymous};
+use super::identity::{asserted_identity, diverted_by, identity_of, is_anonymous};
 use super::invite::Invite;
 use super::io::{Body, Event, InboundInvite, InviteId, Origin};
 use super::path;
@@ -238,7 +239,7 @@ impl UserAgent {
             request_uri: incoming.request.uri.to_string(),
             from: identity_of(&from),
             to: identity_of(&headers.to().ok()?),
-            called_party: called_party(headers),
+            called_party: called_party(headers).map(|uri| uri.to_string()),
             asserted: is_trusted.then(|| asserted_identity(headers)).flatten(),
             anonymous: is_anonymous(headers, &from),
             diverted_by: diverted_by(headers),

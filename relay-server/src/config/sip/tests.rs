@@ -4,6 +4,7 @@ use core::time::Duration;
 use offhook_b2bua::config::{LoginName, MediaProfile, Servers, Srtp};
 use offhook_sip::auth::{Hash, Login, Secret, Verifier};
 use offhook_sip::transport::Transport;
+use offhook_sip::user_agent::io::CalledNumberSource;
 
 fn complaint(text: &str) -> String {
     parse("relay.toml", text).expect_err("refused").to_string()
@@ -157,6 +158,28 @@ fn accounts_and_the_trunk_list_the_sources_of_their_calls() {
     );
     let alice = sip.accounts[&LoginName("alice".to_owned())].account(sip.expires);
     assert_eq!(alice.sources, ["198.51.100.0/24"].map(|text| text.parse().unwrap()));
+}
+
+#[test]
+fn called_number_is_a_list_of_known_parts_in_order() {
+    use CalledNumberSource::{CalledPartyId, RequestUri, To};
+    let trunk = |line: &str| format!("[sip.trunk]\nuri = \"sip:a@b\"\n{line}\n");
+    let order = |text: &str| accepted(text).sip.trunk.account(Duration::from_secs(60)).called_number;
+    assert_eq!(order(&trunk("")), [RequestUri, CalledPartyId, To]);
+    assert_eq!(order(&trunk("called_number = [\"P-Called-Party-ID\", \"to\"]")), [CalledPartyId, To]);
+    let account = "[[sip.accounts]]\nlogin = \"alice\"\nuri = \"sip:c@b\"\ncalled_number = [\"to\"]\n";
+    let sip = accepted(account).sip;
+    assert_eq!(sip.accounts[&LoginName("alice".to_owned())].account(sip.expires).called_number, [To]);
+    for (list, problem) in [
+        ("\"from\"", "`from` is not a part of an INVITE that names the called number: list some of \"request-uri\""),
+        ("\"to\", \"To\"", "`to` is listed twice: list some of \"request-uri\""),
+        ("", "the list is empty, so no call would ring: list some of \"request-uri\""),
+    ] {
+        let complaint = complaint(&trunk(&format!("called_number = [{list}]")));
+        assert!(complaint.starts_with(&format!("relay.toml:3: `trunk.called_number`: {problem}")), "{complaint}");
+    }
+    let settings = accepted(&trunk("called_number = [\"to\", \"request-uri\"]"));
+    assert!(explain(&settings).contains("sip.trunk.called_number        to, then request-uri\n"));
 }
 
 #[test]

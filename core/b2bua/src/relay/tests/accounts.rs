@@ -7,7 +7,7 @@ use core::time::Duration;
 use offhook_limits::offense::Kind;
 use offhook_signaling::message::{Connection, ServerMessage, SipOptions};
 use offhook_sip::auth::Login;
-use offhook_sip::user_agent::io::{Account, AccountId, Cause, Command, Event, Failure, Identity};
+use offhook_sip::user_agent::io::{Account, AccountId, CalledNumberSource, Cause, Command, Event, Failure, Identity};
 use std::net::{IpAddr, Ipv4Addr};
 
 pub(super) fn hello_sip(login: &str, password: &str) -> Connection {
@@ -228,6 +228,7 @@ fn who_names_the_relay_itself_or_has_an_account_of_the_operators_names_nothing_i
         expires: Duration::from_secs(600),
         options_interval: Duration::ZERO,
         sources: Vec::new(),
+        called_number: CalledNumberSource::ALL.to_vec(),
         is_trunk: false,
         persists: false,
         contact_user: String::new(),
@@ -262,6 +263,7 @@ fn an_account_of_the_operator_needs_no_password_of_the_page() {
         expires: Duration::from_secs(600),
         options_interval: Duration::ZERO,
         sources: Vec::new(),
+        called_number: CalledNumberSource::ALL.to_vec(),
         is_trunk: false,
         persists: false,
         contact_user: String::new(),

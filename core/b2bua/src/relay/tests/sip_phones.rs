@@ -8,7 +8,8 @@ use offhook_media::command::Command as MediaCommand;
 use offhook_signaling::message::{CallStatus, ClientMessage};
 use offhook_sip::auth::Login;
 use offhook_sip::user_agent::io::{
-    Account, BindingId, Branch, Cause, Command, Destination, Event, Failure, Identity, InboundInvite, InviteId, Origin,
+    Account, BindingId, Branch, CalledNumberSource, Cause, Command, Destination, Event, Failure, Identity,
+    InboundInvite, InviteId, Origin,
 };
 
 pub(super) fn call_to(origin: Origin, callee: &str) -> InboundInvite {
@@ -224,6 +225,7 @@ pub(super) fn with_trunk() -> Config {
         expires: Duration::from_secs(600),
         options_interval: Duration::ZERO,
         sources: Vec::new(),
+        called_number: CalledNumberSource::ALL.to_vec(),
         is_trunk: true,
         persists: false,
         contact_user: String::new(),
@@ -461,7 +463,7 @@ fn refused_trunk_is_not_counted_until_it_is_registered_again() {
 }
 
 #[test]
-fn trunk_call_is_for_the_number_in_any_of_three_places() {
+fn trunk_call_rings_the_number_in_any_of_three_places() {
     let mut config = with_trunk();
     let trunk = config.sip.as_mut().unwrap().trunk.as_mut().unwrap();
     trunk.numbering =
@@ -488,4 +490,48 @@ fn trunk_call_is_for_the_number_in_any_of_three_places() {
         bench.sip(Event::Incoming { invite: InviteId::Inbound(7), request: Box::new(request) });
         bench.incoming(alice);
     }
+}
+
+#[test]
+fn trunk_call_rings_the_number_in_the_configured_place() {
+    use CalledNumberSource::{CalledPartyId, RequestUri, To};
+    for (order, expected) in [
+        (vec![RequestUri, CalledPartyId, To], "alice"),
+        (vec![CalledPartyId, RequestUri], "bob"),
+        (vec![To, CalledPartyId], "carol"),
+        (vec![To], "carol"),
+    ] {
+        let mut config = with_trunk();
+        let trunk = config.sip.as_mut().unwrap().trunk.as_mut().unwrap();
+        trunk.account.called_number.clone_from(&order);
+        let mut bench = Bench::new(config);
+        let (trunk, _) = bench.opened();
+        let logins = ["alice", "bob", "carol"].map(|login| (login, bench.login(login)));
+        let request = InboundInvite {
+            request_uri: "sip:+4930100@192.0.2.1".into(),
+            called_party: Some("sip:bob@pbx.test".into()),
+            to: Identity { name: None, uri: "sip:carol@pbx.test".into() },
+            ..call_to(Origin::Account(trunk), "x")
+        };
+        bench.sip(Event::Incoming { invite: InviteId::Inbound(7), request: Box::new(request) });
+        let (_, called) = logins.into_iter().find(|(login, _)| *login == expected).unwrap();
+        bench.incoming(called);
+    }
+}
+
+#[test]
+fn trunk_call_is_refused_where_only_an_unlisted_place_names_a_user() {
+    let mut config = with_trunk();
+    let trunk = config.sip.as_mut().unwrap().trunk.as_mut().unwrap();
+    trunk.account.called_number = vec![CalledNumberSource::RequestUri];
+    let mut bench = Bench::new(config);
+    let (trunk, _) = bench.opened();
+    bench.login("alice");
+    let request = InboundInvite {
+        request_uri: "sip:token@192.0.2.1".into(),
+        to: Identity { name: None, uri: "sip:+4930100@pbx.test".into() },
+        ..call_to(Origin::Account(trunk), "x")
+    };
+    bench.sip(Event::Incoming { invite: InviteId::Inbound(7), request: Box::new(request) });
+    assert!(matches!(bench.command(), Command::Reject { status: 404, .. }));
 }

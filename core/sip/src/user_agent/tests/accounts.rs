@@ -4,7 +4,8 @@ use super::bench::{ALICE, Bench, CALL, alice, order, reply, settings, with};
 use crate::message::{Method, Request};
 use crate::transport::{self, Inside, LocalAddress, Target, Transport};
 use crate::user_agent::io::{
-    Account, AccountId, Command, Destination, Event, Failure, Identity, Input, Origin, Output, Settings,
+    Account, AccountId, CalledNumberSource, Command, Destination, Event, Failure, Identity, Input, Origin, Output,
+    Settings,
 };
 use core::time::Duration;
 
@@ -294,6 +295,33 @@ fn trunk_receives_calls_that_name_no_account() {
     assert_eq!(account(NUMBER, NUMBER), Some(Origin::Account(ALICE)));
     assert_eq!(account("sip:alice@192.0.2.1", NUMBER), Some(Origin::Account(AccountId(2))));
     assert_eq!(account(NUMBER, "sip:alice@example.org"), Some(Origin::Account(AccountId(2))));
+}
+
+#[test]
+fn called_number_order_decides_between_accounts_at_an_address() {
+    use CalledNumberSource::{CalledPartyId, RequestUri, To};
+    let bob = AccountId(2);
+    for (of_alice, of_bob, expected) in [
+        (vec![RequestUri, CalledPartyId, To], vec![RequestUri, CalledPartyId, To], Some(ALICE)),
+        (vec![To], vec![To], Some(bob)),
+        (vec![To, RequestUri], vec![To], Some(bob)),
+        (vec![RequestUri], vec![RequestUri, To], Some(ALICE)),
+        (vec![To], vec![RequestUri], None),
+    ] {
+        let sources = vec!["198.51.100.0/24".parse().unwrap()];
+        let account = |name: &str, called_number: &[CalledNumberSource]| Account {
+            identity: Identity { name: None, uri: format!("sip:{name}@example.org") },
+            sources: sources.clone(),
+            persists: true,
+            contact_user: format!("contact-{name}"),
+            called_number: called_number.to_vec(),
+            ..alice()
+        };
+        let mut bench = bench_with(false, account("alice", &of_alice));
+        bench.command(Command::AddAccount { account: bob, settings: Box::new(account("bob", &of_bob)) });
+        let found = account_of(&mut bench, "198.51.100.1", "sip:alice@192.0.2.1", "sip:bob@example.org");
+        assert_eq!(found, expected.map(Origin::Account), "{of_alice:?} {of_bob:?}");
+    }
 }
 
 #[test]

@@ -5,8 +5,8 @@ use crate::message::{HeaderName, Message, Method, Request, Response};
 use crate::transport::{self, FlowId, Hop, LocalAddress, Source, Target, Transport};
 use crate::user_agent::destinations::{Destinations, Servers};
 use crate::user_agent::io::{
-    Account, AccountId, Body, Command, Destination, Event, Identity, Input, InviteId, OutboundInvite, Output,
-    Redirects, Settings,
+    Account, AccountId, Body, CalledNumberSource, Command, Destination, Event, Identity, Input, InviteId,
+    OutboundInvite, Output, Redirects, Settings,
 };
 use crate::user_agent::{Counts, UserAgent};
 use core::time::Duration;
@@ -53,6 +53,7 @@ pub(crate) fn alice() -> Account {
         expires: Duration::from_secs(600),
         options_interval: Duration::ZERO,
         sources: Vec::new(),
+        called_number: CalledNumberSource::ALL.to_vec(),
         is_trunk: false,
         persists: false,
         contact_user: "alice-1".into(),

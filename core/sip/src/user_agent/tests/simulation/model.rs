@@ -1,6 +1,6 @@
 //! The call model of a simulated agent: it answers calls and offers, and checks the events.
 
-use crate::user_agent::io::{Account, AccountId, Body, Branch, Command, Event, Identity, InviteId};
+use crate::user_agent::io::{Account, AccountId, Body, Branch, CalledNumberSource, Command, Event, Identity, InviteId};
 use core::time::Duration;
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng as _;
@@ -19,6 +19,7 @@ pub(super) fn account(node: usize) -> Account {
         expires: Duration::from_secs(600),
         options_interval: Duration::ZERO,
         sources: Vec::new(),
+        called_number: CalledNumberSource::ALL.to_vec(),
         is_trunk: false,
         persists: false,
         contact_user: CONTACT.into(),
