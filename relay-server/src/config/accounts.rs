@@ -27,6 +27,8 @@ pub struct AccountSettings {
     pub registrar: String,
     /// Whether to register at all.
     pub register: bool,
+    /// The wait after the first refusal of its registration.
+    pub retry_interval: Duration,
     /// Proxies that requests go through.
     pub proxy: Vec<String>,
     /// The transport where URI and DNS leave the choice.
@@ -49,6 +51,7 @@ impl Default for AccountSettings {
             password_file: None,
             registrar: String::new(),
             register: true,
+            retry_interval: Duration::from_secs(60),
             proxy: Vec::new(),
             transport: None,
             options_interval: Duration::from_secs(60),
@@ -84,6 +87,7 @@ impl AccountSettings {
             called_number: self.called_number.clone(),
             is_trunk: false,
             persists: true,
+            retry_interval: self.retry_interval,
             contact_user: String::new(),
         }
     }
@@ -98,6 +102,7 @@ impl AccountSettings {
             "password_file" => self.read_password(given),
             "registrar" => registrar(given).map(|registrar| self.registrar = registrar),
             "register" => given.truth().map(|register| self.register = register),
+            "retry_interval" => given.at_least(Duration::from_secs(1)).map(|interval| self.retry_interval = interval),
             "proxy" => proxies(given).map(|proxy| self.proxy = proxy),
             "options_interval" => given.duration().map(|interval| self.options_interval = interval),
             "sources" => sources(given).map(|sources| self.sources = sources),
@@ -117,7 +122,7 @@ impl AccountSettings {
 }
 
 /// Their names.
-pub(super) const OPTIONS: [&str; 12] = [
+pub(super) const OPTIONS: [&str; 13] = [
     "uri",
     "name",
     "username",
@@ -125,6 +130,7 @@ pub(super) const OPTIONS: [&str; 12] = [
     "password_file",
     "registrar",
     "register",
+    "retry_interval",
     "proxy",
     "transport",
     "options_interval",

@@ -200,6 +200,7 @@ fn trunk(s: &SipSettings) -> Vec<(&'static str, String)> {
         ("sip.trunk.password_file", path(&t.password_file, "none")),
         ("sip.trunk.registrar", otherwise(&t.registrar, "the domain of its uri")),
         ("sip.trunk.register", if t.register { "yes" } else { "no" }.to_owned()),
+        ("sip.trunk.retry_interval", seconds(t.retry_interval)),
         ("sip.trunk.proxy", some(&t.proxy, "none")),
         ("sip.trunk.transport", t.transport.map_or("as the DNS says".to_owned(), |transport| transport.to_string())),
         (

@@ -120,6 +120,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     trunk!("password_file"),
     trunk!("registrar"),
     trunk!("register"),
+    trunk!("retry_interval"),
     trunk!("proxy"),
     trunk!("transport"),
     trunk!("options_interval"),

@@ -118,6 +118,7 @@ pub(super) fn page_account(
         called_number: CalledNumberSource::ALL.to_vec(),
         is_trunk: false,
         persists: false,
+        retry_interval: core::time::Duration::from_secs(60),
         contact_user: String::new(),
     };
     Ok(Asked::Account(Box::new(PageAccount { settings, domain, is_configured: false })))

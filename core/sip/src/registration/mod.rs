@@ -45,10 +45,7 @@ const UNREACHABLE_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait after failures (RFC 5626 §4.5).
 const LONGEST_WAIT: Duration = Duration::from_secs(1_800);
 
-/// The wait after the first rejection of an account with [`Settings::persists`]. It doubles with each rejection.
-const REFUSED_WAIT: Duration = Duration::from_secs(60);
-
-/// The longest wait after such rejections.
+/// The longest wait after rejections, unless the first one is longer.
 const LONGEST_REFUSED_WAIT: Duration = Duration::from_secs(600);
 
 /// The longest `Retry-After` that is observed.
@@ -79,8 +76,8 @@ pub struct Settings {
     pub expires: Duration,
     /// The login for challenges.
     pub login: Option<Login>,
-    /// Whether a rejected registration is repeated after minutes, because the account may be created later.
-    pub persists: bool,
+    /// The wait after the first rejection, which doubles with each further one. `None`: a rejection is final.
+    pub refused_wait: Option<Duration>,
 }
 
 /// An input of a registration.
@@ -357,7 +354,7 @@ impl Registration {
                 }
                 Some(Err(_)) | None if is_final(response.status) => {
                     is_refused = true;
-                    self.settings.persists.then(|| self.refused_wait(rng))
+                    self.settings.refused_wait.map(|first| self.refused_wait(first, rng))
                 }
                 Some(Err(_)) | None => Some(self.back_off(BASE_WAIT, binding, rng, now)),
             },
@@ -378,9 +375,9 @@ impl Registration {
 
     /// Returns the wait after a rejection. The credentials are reset, because the rejection may have been caused by
     /// their nonce.
-    fn refused_wait(&mut self, rng: &mut ChaCha20Rng) -> Duration {
+    fn refused_wait(&mut self, first: Duration, rng: &mut ChaCha20Rng) -> Duration {
         self.auth = self.settings.login.clone().map(Client::new);
-        let wait = REFUSED_WAIT.saturating_mul(2_u32.saturating_pow(self.failures)).min(LONGEST_REFUSED_WAIT);
+        let wait = first.saturating_mul(2_u32.saturating_pow(self.failures)).min(LONGEST_REFUSED_WAIT.max(first));
         part_of(wait, 50, rng)
     }
 

@@ -18,7 +18,7 @@ pub(super) fn settings() -> Settings {
         contact: "<sip:a1b2@relay.invalid>".parse().unwrap(),
         expires: Duration::from_secs(600),
         login: Some(Login::new("alice", "secret")),
-        persists: false,
+        refused_wait: None,
     }
 }
 
@@ -439,10 +439,13 @@ fn registration_continues_after_serialization() {
 }
 
 #[test]
-fn rejected_persistent_account_retries_after_minutes() {
-    for status in [403, 404] {
-        let mut bench = Bench::with(Settings { persists: true, ..settings() });
-        for longest in [60, 120, 240, 480, 600, 600] {
+fn rejected_persistent_account_retries_with_back_off() {
+    for (status, waits) in
+        [(403, [60, 120, 240, 480, 600, 600]), (404, [10, 20, 40, 80, 160, 320]), (403, [900, 900, 900, 900, 900, 900])]
+    {
+        let refused_wait = Some(Duration::from_secs(waits[0]));
+        let mut bench = Bench::with(Settings { refused_wait, ..settings() });
+        for longest in waits {
             bench.answer(status, &[]);
             let wait = bench.wait().as_secs();
             bench.outputs();

@@ -121,6 +121,7 @@ impl Stage {
             called_number: CalledNumberSource::ALL.to_vec(),
             is_trunk: false,
             persists: false,
+            retry_interval: Duration::from_secs(60),
             contact_user: "alice".to_owned(),
         };
         stage.command(Command::AddAccount { account: AccountId(1), settings: Box::new(account) });

@@ -79,9 +79,10 @@ pub struct Account {
     /// Whether the account is a trunk: a call from its servers that names no account is for it.
     pub is_trunk: bool,
     /// Whether the operator configured the account. Without `sources`, the addresses of its proxies, registrar and
-    /// domain are used as sources. A rejected registration is repeated after minutes, because the operator's password
-    /// is assumed to be right.
+    /// domain are used as sources. A rejected registration is repeated.
     pub persists: bool,
+    /// The wait after the first such rejection; it doubles with each further one.
+    pub retry_interval: Duration,
     /// The user part of the `Contact`, unique among accounts. Requests to it are for this account.
     pub contact_user: String,
 }

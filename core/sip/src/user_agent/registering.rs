@@ -123,6 +123,6 @@ fn settings(account: &Account) -> Option<Settings> {
         contact: own_contact(&account.contact_user, is_secure),
         expires: account.expires,
         login: account.login.clone(),
-        persists: account.persists,
+        refused_wait: account.persists.then_some(account.retry_interval),
     })
 }

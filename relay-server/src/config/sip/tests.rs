@@ -126,6 +126,7 @@ fn accounts_that_could_not_work_are_refused_with_their_line() {
     }
     assert!(account("uri = \"sip:a@b\"\nregistrar = \"sip:user@b\"").starts_with("relay.toml:4: `registrar`: "));
     assert!(account("proxy = [\"b\"]").starts_with("relay.toml:3: `proxy`: "));
+    assert!(account("retry_interval = 0").starts_with("relay.toml:3: `retry_interval`: less than 1 s"));
     assert!(account("transport = \"ws\"").starts_with("relay.toml:3: `transport`: "));
     assert!(account("password_file = \"/nonexistent/password\"").starts_with("relay.toml:3: `password_file`: "));
     let uri = "uri = \"sip:a@b\"\nsources = ";

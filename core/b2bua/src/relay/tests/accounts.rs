@@ -231,6 +231,7 @@ fn who_names_the_relay_itself_or_has_an_account_of_the_operators_names_nothing_i
         called_number: CalledNumberSource::ALL.to_vec(),
         is_trunk: false,
         persists: false,
+        retry_interval: Duration::from_secs(60),
         contact_user: String::new(),
     };
     let sip = Sip { accounts: [(LoginName("bob".into()), settings)].into(), ..sip_config() };
@@ -266,6 +267,7 @@ fn an_account_of_the_operator_needs_no_password_of_the_page() {
         called_number: CalledNumberSource::ALL.to_vec(),
         is_trunk: false,
         persists: false,
+        retry_interval: Duration::from_secs(60),
         contact_user: String::new(),
     };
     let sip = Sip { accounts: [(LoginName("alice".into()), settings)].into(), ..sip_config() };

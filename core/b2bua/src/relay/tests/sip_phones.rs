@@ -228,6 +228,7 @@ pub(super) fn with_trunk() -> Config {
         called_number: CalledNumberSource::ALL.to_vec(),
         is_trunk: true,
         persists: false,
+        retry_interval: Duration::from_secs(60),
         contact_user: String::new(),
     };
     let numbers = [(LoginName("alice".into()), "+4930100".to_owned())].into();

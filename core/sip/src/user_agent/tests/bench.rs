@@ -56,6 +56,7 @@ pub(crate) fn alice() -> Account {
         called_number: CalledNumberSource::ALL.to_vec(),
         is_trunk: false,
         persists: false,
+        retry_interval: Duration::from_secs(60),
         contact_user: "alice-1".into(),
     }
 }

@@ -22,6 +22,7 @@ pub(super) fn account(node: usize) -> Account {
         called_number: CalledNumberSource::ALL.to_vec(),
         is_trunk: false,
         persists: false,
+        retry_interval: Duration::from_secs(60),
         contact_user: CONTACT.into(),
     }
 }
