@@ -9,6 +9,18 @@ use std::path::PathBuf;
 use std::process::Command;
 use tokio::net::UdpSocket;
 
+/// The part of an INVITE in which a provider names the called number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NumberIn {
+    /// `To` only; the Request-URI is the contact of the account.
+    #[default]
+    To,
+    /// The Request-URI.
+    RequestUri,
+    /// `P-Called-Party-ID`; the Request-URI is the contact of the account.
+    CalledPartyId,
+}
+
 /// Configuration of a server.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ways {
@@ -28,6 +40,16 @@ pub struct Ways {
     pub webrtc: bool,
     /// The destination of calls to numbers that begin with 9.
     pub trunk: Option<SocketAddr>,
+    /// The user that has all telephone numbers, as with a provider: those that begin with `+`, `0` or `49`.
+    pub numbers_of: Option<&'static str>,
+    /// The number that these are forwarded to; `To` keeps the dialed one.
+    pub forwards_to: Option<&'static str>,
+    /// The part of the INVITE that names the called number.
+    pub number_in: NumberIn,
+    /// Such calls are sent from [`Kamailio::other_address`].
+    pub calls_from_other_address: bool,
+    /// The first two REGISTER requests with the right credentials are refused, with 403 and 404.
+    pub refuses_at_first: bool,
 }
 
 /// A running server with the users 1001 to 1010, see [`password`].
@@ -55,7 +77,14 @@ impl Ways {
         media: None,
         webrtc: false,
         trunk: None,
+        numbers_of: None,
+        forwards_to: None,
+        number_in: NumberIn::To,
+        calls_from_other_address: false,
+        refuses_at_first: false,
     };
+    /// A provider whose user 1001 has all telephone numbers.
+    pub const PROVIDER: Self = Self { numbers_of: Some("1001"), ..Self::OUT_OF_THE_PATH };
     /// Every request of a call is routed through the server.
     pub const IN_THE_PATH: Self = Self { records_route: true, ..Self::OUT_OF_THE_PATH };
 }
@@ -78,7 +107,10 @@ impl Kamailio {
             .arg("-Y")
             .arg(folder.path())
             .args(["-l", &format!("udp:{address}"), "-l", &format!("tcp:{address}"), "-l", &format!("tls:{tls}")]);
-        for definition in definitions(ways, &folder) {
+        if ways.calls_from_other_address {
+            command.args(["-l", &format!("udp:{}", other_address(port))]);
+        }
+        for definition in definitions(ways, port, &folder) {
             command.args(["-A", &definition]);
         }
         let server = Self { program: Program::start("kamailio", command), address, tls, folder };
@@ -90,6 +122,12 @@ impl Kamailio {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The second address that it has for UDP, with [`Ways::calls_from_other_address`].
+    #[must_use]
+    pub fn other_address(&self) -> SocketAddr {
+        other_address(self.address.port())
     }
 
     /// Returns its address for TLS.
@@ -128,7 +166,11 @@ impl Kamailio {
     }
 }
 
-fn definitions(ways: Ways, folder: &Folder) -> Vec<String> {
+fn other_address(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::new(127, 0, 0, 2), port))
+}
+
+fn definitions(ways: Ways, port: u16, folder: &Folder) -> Vec<String> {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]);
     let made = made.expect("a certificate");
     let certificate = folder.write("certificate.pem", made.cert.pem());
@@ -153,6 +195,13 @@ fn definitions(ways: Ways, folder: &Folder) -> Vec<String> {
     definitions.extend(ways.media.map(|control| format!("RTPENGINE=\"udp:{control}\"")));
     definitions.extend(ways.webrtc.then(|| "WEBRTC".to_owned()));
     definitions.extend(ways.is_open.then(|| "OPEN".to_owned()));
+    definitions.extend(ways.numbers_of.map(|user| format!("NUMBERS_OF=\"{user}\"")));
+    definitions.extend(ways.forwards_to.map(|number| format!("FORWARDS_TO=\"{number}\"")));
+    definitions.extend((ways.number_in == NumberIn::RequestUri).then(|| "NAMES_IN_URI".to_owned()));
+    definitions.extend((ways.number_in == NumberIn::CalledPartyId).then(|| "NAMES_IN_HEADER".to_owned()));
+    let calls_from = || format!("CALLS_FROM=\"udp:{}\"", other_address(port));
+    definitions.extend(ways.calls_from_other_address.then(calls_from));
+    definitions.extend(ways.refuses_at_first.then(|| "REFUSES_AT_FIRST".to_owned()));
     definitions
 }
 

@@ -12,6 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 
@@ -134,6 +135,40 @@ impl Relay {
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
         assert!(status.expect("kill runs").success(), "SIG{name} is sent");
+    }
+
+    /// The body of the response to `GET /healthz`.
+    ///
+    /// # Panics
+    /// Panics without a response in JSON.
+    pub async fn health(&self) -> serde_json::Value {
+        let mut stream = TcpStream::connect(self.address).await.expect("a connection");
+        let request = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address);
+        stream.write_all(request.as_bytes()).await.expect("a request is sent");
+        let mut response = String::new();
+        stream.read_to_string(&mut response).await.expect("a response");
+        let body = response.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {response}"))
+    }
+
+    /// Waits until it has logged a line with these words.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn logs(&self, words: &str) {
+        assert!(until(|| self.log().contains(words)).await, "the relay logs “{words}”:\n{}", self.log());
+    }
+
+    /// Waits until `/healthz` counts so many registrations.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn has_registrations(&self, count: u64) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while self.health().await.get("registrations").and_then(serde_json::Value::as_u64) != Some(count) {
+            assert!(tokio::time::Instant::now() < deadline, "{count} registrations:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Returns the address of its WebSocket listener.
