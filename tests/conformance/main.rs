@@ -6,6 +6,7 @@ mod accounts;
 mod calls;
 mod logins;
 mod media;
+mod nat;
 mod providers;
 mod robustness;
 mod sessions;

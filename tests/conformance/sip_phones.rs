@@ -9,7 +9,7 @@ use offhook_tests::relay::Relay;
 
 /// Hashes of the passwords `secret` and `other` for MD5 only, because baresip 1.0 does not authenticate if SHA-256 is offered,
 /// too.
-const PHONES: [&str; 3] = [
+pub(crate) const PHONES: [&str; 3] = [
     "sip.domain=pbx.test",
     "sip.phones.101=md5:43ba4b6a024bbbd4056fd3e58d52ed38",
     "sip.phones.102=md5:1d6a0aa1ce06d9b7284fa3f3dcd3a3db",

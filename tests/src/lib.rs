@@ -11,6 +11,7 @@ pub mod child;
 pub mod kamailio;
 pub mod linphone;
 pub mod lossy;
+pub mod nat;
 pub mod peer;
 pub mod picture;
 pub mod ports;

@@ -19,6 +19,29 @@ const T1: Duration = Duration::from_millis(500);
 /// Maximum time until the final response to a request.
 const PATIENCE: Duration = Duration::from_secs(8);
 
+/// The addresses that a phone sends from and names.
+#[derive(Clone, Debug)]
+pub struct Addressing {
+    /// The address of its sockets.
+    pub ip: IpAddr,
+    /// Host and port in `Via`; `None`: those of the socket that it receives at.
+    pub via: Option<String>,
+    /// Host and port in `Contact`; `None`: those of the socket that it receives at.
+    pub contact: Option<String>,
+    /// `Via` has `rport` (RFC 3581).
+    pub rport: bool,
+    /// It sends from another port than the one that it receives at.
+    pub sends_from_other_port: bool,
+}
+
+impl Addressing {
+    /// A phone that receives at the port that it sends from, and names it.
+    #[must_use]
+    pub const fn plain(ip: IpAddr) -> Self {
+        Self { ip, via: None, contact: None, rport: true, sends_from_other_port: false }
+    }
+}
+
 /// One phone.
 pub struct SipPhone {
     line: Arc<Line>,
@@ -54,7 +77,10 @@ pub struct Dialog {
 /// State shared by the phone and its receiving task.
 struct Line {
     socket: UdpSocket,
+    /// The socket that it sends from, where that is another one.
+    sender: Option<UdpSocket>,
     relay: SocketAddr,
+    via: String,
     user: String,
     password: String,
     contact: String,
@@ -71,12 +97,29 @@ impl SipPhone {
     /// # Panics
     /// Panics if no port is available.
     pub async fn start(relay: SocketAddr, user: &str, password: &str, ip: IpAddr, contact: Option<&str>) -> Self {
+        let contact = contact.map(str::to_owned);
+        Self::start_as(relay, user, password, Addressing { contact, ..Addressing::plain(ip) }).await
+    }
+
+    /// A phone with these addresses, at free ports.
+    ///
+    /// # Panics
+    /// When there is no port.
+    pub async fn start_as(relay: SocketAddr, user: &str, password: &str, addressing: Addressing) -> Self {
+        let Addressing { ip, via, contact, rport, sends_from_other_port } = addressing;
         let socket = UdpSocket::bind((ip, 0)).await.expect("a port");
+        let sender = match sends_from_other_port {
+            true => Some(UdpSocket::bind((ip, 0)).await.expect("a port")),
+            false => None,
+        };
         let own = socket.local_addr().expect("an address");
-        let contact = contact.map_or_else(|| own.to_string(), str::to_owned);
+        let contact = contact.unwrap_or_else(|| own.to_string());
+        let via = via.unwrap_or_else(|| own.to_string());
         let line = Arc::new(Line {
             socket,
+            sender,
             relay,
+            via: if rport { format!("{via};rport") } else { via },
             user: user.to_owned(),
             password: password.to_owned(),
             contact: format!("<sip:{user}@{contact}>"),
@@ -160,8 +203,8 @@ struct Request<'a> {
 }
 
 impl Line {
-    fn own(&self) -> SocketAddr {
-        self.socket.local_addr().expect("an address")
+    async fn send(&self, text: &str, target: SocketAddr) {
+        let _ = self.sender.as_ref().unwrap_or(&self.socket).send_to(text.as_bytes(), target).await;
     }
 
     /// Sends a request, and again with credentials if it is challenged. Returns the final response and its CSeq number.
@@ -190,7 +233,7 @@ impl Line {
         let (mut interval, mut proceeding) = (T1, false);
         let response = loop {
             if !proceeding {
-                let _ = self.socket.send_to(text.as_bytes(), self.relay).await;
+                self.send(&text, self.relay).await;
             }
             let wait = if proceeding { end } else { end.min(Instant::now() + interval) };
             match timeout_at(wait, responses.recv()).await {
@@ -205,7 +248,7 @@ impl Line {
         if let Some(refusal) = refused {
             let to = header(refusal, "To").unwrap_or(request.to);
             let head = self.head(&Request { to, ..*request }, "ACK", sequence, &branch);
-            let _ = self.socket.send_to(format!("{head}Content-Length: 0\r\n\r\n").as_bytes(), self.relay).await;
+            self.send(&format!("{head}Content-Length: 0\r\n\r\n"), self.relay).await;
         }
         response
     }
@@ -213,9 +256,9 @@ impl Line {
     fn head(&self, request: &Request<'_>, method: &str, sequence: u32, branch: &str) -> String {
         let Request { uri, from, to, call_id, .. } = request;
         format!(
-            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {};branch={branch};rport\r\nMax-Forwards: 70\r\n\
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {};branch={branch}\r\nMax-Forwards: 70\r\n\
              From: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {sequence} {method}\r\n",
-            self.own()
+            self.via
         )
     }
 
@@ -224,7 +267,7 @@ impl Line {
         let request = Request { method: "ACK", uri: target, from, to, call_id };
         let branch = format!("z9hG4bK{}", unique_text());
         let head = self.head(&request, "ACK", *sequence, &branch);
-        let _ = self.socket.send_to(format!("{head}Content-Length: 0\r\n\r\n").as_bytes(), self.relay).await;
+        self.send(&format!("{head}Content-Length: 0\r\n\r\n"), self.relay).await;
     }
 
     /// Digest credentials with MD5 and qop=auth (RFC 8760, RFC 7616 §3.4).
@@ -266,7 +309,7 @@ impl Line {
             self.contact,
             body.len()
         );
-        let _ = self.socket.send_to(response.as_bytes(), from).await;
+        self.send(&response, from).await;
         if let Some(media) = media_of(request).filter(|_| is_call) {
             let _ = answers.send(Answered { media });
         }
