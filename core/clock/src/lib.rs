@@ -1,8 +1,8 @@
-//! The one time type of every machine, and deadlines of many owners ([`Deadlines`]).
+//! The time type of all state machines, and deadlines of many owners ([`Deadlines`]).
 //!
-//! A [`Time`] is a point on the relay's own monotonic clock, written as microseconds since the Unix epoch: the shell reads
-//! the wall clock once, at start, and adds what its monotonic clock says has passed since. So it never runs backwards
-//! inside one process, and a machine saved by one process can be loaded by the next.
+//! A [`Time`] is a point on a monotonic clock, in microseconds since the Unix epoch. The shell reads the wall clock once, at start,
+//! and adds the time elapsed on its monotonic clock. The time thus never runs backwards within one process, and a machine that one
+//! process has saved can be loaded by the next one.
 #![forbid(unsafe_code)]
 
 mod deadlines;
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub struct Time(u64);
 
 impl Time {
-    /// The Unix epoch: where virtual time starts in tests.
+    /// The Unix epoch, the start of virtual time in tests.
     pub const EPOCH: Self = Self(0);
 
     /// The point `micros` microseconds after the Unix epoch.
@@ -41,7 +41,7 @@ impl Time {
         self.0 / 1_000
     }
 
-    /// How long after `earlier` this is; zero when it is not after it.
+    /// The time since `earlier`; zero if `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))

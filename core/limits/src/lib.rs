@@ -1,13 +1,13 @@
-//! Limits on what sources may do.
+//! Limits for remote sources.
 //!
 //! - [`RateLimit`]: a token bucket.
-//! - [`Source`]: the unit that remote addresses are counted by.
+//! - [`Source`]: an IPv4 address or an IPv6 /64 network, the unit of all limits by remote address.
 //! - [`Lockouts`]: throttling of failed logins, by source and by source and login.
-//! - [`Offenses`]: the rate-limited reports that the security log is made of.
+//! - [`Offenses`]: rate-limited reports for the security log.
 //!
-//! [`pairs`] is how maps with such keys are saved.
+//! [`pairs`] serializes maps with such keys.
 //!
-//! All tables are bounded: an attacker with many addresses or many names replaces older entries and never adds memory.
+//! All tables are bounded: an attacker with many addresses or many names replaces older entries and does not increase memory.
 #![forbid(unsafe_code)]
 
 pub mod lockout;

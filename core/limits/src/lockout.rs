@@ -1,9 +1,9 @@
 //! Throttling of failed logins.
 //!
-//! Failures are counted for each (source, login) and for each source. When a count exceeds its free failures, further
-//! attempts are refused for a time that doubles with each failure; failures are forgotten one by one. Nothing is counted
-//! for a login alone, so that no attacker can lock a user out who comes from another address. A login that has succeeded
-//! from a source before is exempt from that source's lockout, because the attacker may share the user's NAT.
+//! Failures are counted for each (source, login) and for each source. When a count exceeds the number of free failures, further
+//! attempts are refused for a time that doubles with each failure. Failures expire one by one. Failures are never counted for a
+//! login alone, so that an attacker at another address cannot lock a user out. A login that has succeeded from a source before is
+//! exempt from the lockout of that source, because the attacker may share the user's NAT.
 
 use crate::{RateLimit, Recent, Source};
 use core::time::Duration;
@@ -11,34 +11,34 @@ use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// When lockouts begin, and how long they last.
+/// Conditions and durations of lockouts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allowance {
     /// Failures without a lockout.
     pub free: u32,
-    /// Lockout after one failure more; it doubles with each further one.
+    /// Duration of the first lockout, after one more failure; it doubles with each further failure.
     pub first: Duration,
-    /// The longest lockout.
+    /// Maximum duration of a lockout.
     pub longest: Duration,
-    /// How often one failure is forgotten.
+    /// Interval at which one failure expires.
     pub forget_one: Duration,
-    /// Attempts that [`Lockouts::admits`] during one lockout, evenly spaced and at most one a second.
+    /// Number of attempts admitted by [`Lockouts::admits`] during one lockout, evenly spaced and at most one a second.
     pub admitted: u32,
 }
 
 /// The allowances of sources and logins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
-    /// Of one login from one source.
+    /// For one login from one source.
     pub login: Allowance,
-    /// Of one login from a source that it has succeeded from before.
+    /// For one login from a source from which it has succeeded before.
     pub known_login: Allowance,
-    /// Of all logins from one source together.
+    /// For all logins from one source together.
     pub source: Allowance,
 }
 
 impl Default for Policy {
-    /// A person who mistypes a password is never locked out; a program is down to one attempt at a login in five minutes
+    /// Values that do not affect a user who mistypes a password, and that reduce a program to one attempt at a login in five minutes
     /// after a quarter of an hour.
     fn default() -> Self {
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
@@ -52,37 +52,37 @@ impl Default for Policy {
     }
 }
 
-/// Sources whose failures are counted at a time.
+/// Maximum number of sources with counted failures.
 const MAX_SOURCES: usize = 4_096;
-/// Logins counted for one source at a time.
+/// Maximum number of logins counted for one source.
 const MAX_LOGINS: usize = 32;
-/// (source, login) pairs remembered because they have succeeded.
+/// Maximum number of stored (source, login) pairs that have succeeded.
 const MAX_KNOWN: usize = 16_384;
-/// Attempts a second of a known login that [`Lockouts::admits`] during a lockout.
+/// Attempts a second of a known login that [`Lockouts::admits`] admits during a lockout.
 const KNOWN_RATE: u32 = 10;
-/// The shortest time between two attempts of logins that are not known and that [`Lockouts::admits`] during a lockout.
+/// Minimum time between two attempts of unknown logins that [`Lockouts::admits`] admits during a lockout.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
-/// Logins of one known (source, login) pair that take precedence at once; see [`Lockouts::has_precedence`].
+/// Number of logins of one known (source, login) pair that take precedence at once; see [`Lockouts::has_precedence`].
 const PRECEDENCE_BURST: u32 = 5;
-/// The time, in seconds, in which a pair may take precedence once more.
+/// The time, in seconds, after which a pair may take precedence once more.
 const PRECEDENCE_PERIOD: u32 = 2;
-/// Octets of a login, or of an answer, that are remembered.
+/// Maximum number of octets of a login, or of an answer, that are stored.
 const MAX_TEXT: usize = 128;
-/// Wrong answers remembered for one login, so that a repetition counts once.
+/// Number of wrong answers stored for one login, so that a repetition counts once.
 const MAX_ANSWERS: usize = 4;
 
-/// Failures that are forgotten one by one, and the lockout they lead to.
+/// Failures, which expire one by one, and the lockout that they cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Failures {
     count: u32,
-    /// When the oldest of `count` begins to be forgotten.
+    /// The time from which the expiration of the oldest of `count` is computed.
     since: Time,
     locked_until: Time,
-    /// From when on [`Lockouts::admits`] an attempt during a lockout, if its login is not known.
+    /// The time from which [`Lockouts::admits`] admits an attempt of an unknown login during a lockout.
     admitted_from: Time,
-    /// The time between two of them.
+    /// The time between two such attempts.
     pause: Duration,
-    /// Attempts of a known login that [`Lockouts::admits`] during a lockout.
+    /// Limits the attempts of a known login that [`Lockouts::admits`] admits during a lockout.
     of_known: RateLimit,
 }
 
@@ -93,7 +93,7 @@ impl Failures {
         Self { count: 0, since: now, locked_until: Time::EPOCH, admitted_from: Time::EPOCH, pause, of_known }
     }
 
-    /// The failures that are not forgotten yet.
+    /// The number of failures that have not expired.
     fn count(&self, allowance: &Allowance, now: Time) -> u32 {
         self.count.saturating_sub(self.forgotten(allowance, now))
     }
@@ -117,13 +117,13 @@ impl Failures {
         }
     }
 
-    /// How long the lockout lasts from now.
+    /// The remaining duration of the lockout.
     fn remaining(&self, now: Time) -> Option<Duration> {
         Some(self.locked_until.since(now)).filter(|remaining| !remaining.is_zero())
     }
 }
 
-/// One login from one source.
+/// The failures of one login from one source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Login {
     failures: Failures,
@@ -131,30 +131,30 @@ struct Login {
     answers: Vec<String>,
 }
 
-/// One source.
+/// The failures of one source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
     failures: Failures,
     logins: BTreeMap<String, Login>,
 }
 
-/// Failed logins and the lockouts they lead to.
+/// Failed logins and the resulting lockouts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lockouts {
     policy: Policy,
     sources: Recent<Source, Record>,
-    /// Pairs that have succeeded, and how often they may still take precedence.
+    /// Pairs that have succeeded, with the limit of their precedence.
     known: Recent<(Source, String), RateLimit>,
 }
 
 impl Lockouts {
-    /// No failures yet.
+    /// Creates an instance without failures.
     #[must_use]
     pub const fn new(policy: Policy) -> Self {
         Self { policy, sources: Recent::new(MAX_SOURCES), known: Recent::new(MAX_KNOWN) }
     }
 
-    /// How long attempts of this login are refused from now on; none: they are not.
+    /// Returns the remaining duration of the lockout of this login; `None` if there is none.
     #[must_use]
     pub fn remaining(&self, source: Source, login: &str, now: Time) -> Option<Duration> {
         let record = self.sources.get(&source)?;
@@ -163,9 +163,9 @@ impl Lockouts {
         of_login.max(of_source)
     }
 
-    /// Whether an attempt is looked at although its login or source may be locked out. For credentials that cost little to
-    /// verify. A known login is always served, unless its own wrong answers are many; the attempts at all other logins from
-    /// one source share what the source is granted, so that their number does not grow with the number of logins.
+    /// Whether an attempt is verified although its login or source may be locked out, for credentials that cost little to verify. A
+    /// known login is verified at a limited rate. The attempts at all other logins from one source share a budget of the source, so
+    /// that their number does not grow with the number of logins.
     pub fn admits(&mut self, source: Source, login: &str, now: Time) -> bool {
         let login = short(login);
         let is_known = self.is_known(source, login);
@@ -186,21 +186,21 @@ impl Lockouts {
         is_admitted
     }
 
-    /// Whether a login that has succeeded from this source before goes ahead of others. A user who logs in again is not
-    /// kept waiting by strangers; a program that logs in in a loop soon waits like everyone else.
+    /// Whether a login that has succeeded from this source before takes precedence over others. A returning user is not delayed by
+    /// attackers; a program that logs in repeatedly soon loses its precedence.
     #[must_use]
     pub fn has_precedence(&self, source: Source, login: &str, now: Time) -> bool {
         self.known.get(&(source, short(login).to_owned())).is_some_and(|limit| limit.has_token(now))
     }
 
-    /// A login has gone ahead of others.
+    /// Records that a login has taken precedence.
     pub fn take_precedence(&mut self, source: Source, login: &str, now: Time) {
         if let Some(limit) = self.known.get_mut(&(source, short(login).to_owned())) {
             limit.take(now);
         }
     }
 
-    /// Counts a failed attempt, and returns the failures of its source that are not forgotten.
+    /// Counts a failed attempt, and returns the number of failures of its source that have not expired.
     pub fn fail(&mut self, source: Source, login: &str, now: Time) -> u32 {
         let (policy, login) = (self.policy, short(login));
         let of_login = if self.is_known(source, login) { policy.known_login } else { policy.login };
@@ -208,7 +208,7 @@ impl Lockouts {
         let record = self.sources.entry(&source, new);
         record.failures.add(&policy.source, now);
         if !record.logins.contains_key(login) && record.logins.len() >= MAX_LOGINS {
-            // A source that tries many names is locked out itself; which of its names is forgotten matters little.
+            // A source that tries many names is locked out itself, so that the count of one name can be removed.
             let fewest = |(_, login): &(&String, &Login)| login.failures.count(&policy.login, now);
             let least = record.logins.iter().min_by_key(fewest).map(|(name, _)| name.clone());
             least.and_then(|least| record.logins.remove(&least));
@@ -218,7 +218,7 @@ impl Lockouts {
         record.failures.count(&policy.source, now)
     }
 
-    /// Counts a failed attempt unless the same answer to the same challenge failed before. Returns whether it counts.
+    /// Counts a failed attempt unless the same answer to the same challenge has failed before. Returns whether it was counted.
     pub fn fail_with(&mut self, source: Source, login: &str, answer: &str, now: Time) -> bool {
         let (login, answer) = (short(login), short(answer));
         let of_login = self.sources.get(&source).and_then(|record| record.logins.get(login));
@@ -235,7 +235,7 @@ impl Lockouts {
         true
     }
 
-    /// An attempt has succeeded: its login's failures are forgotten, those of the source are not.
+    /// Records a successful attempt: removes the failures of its login, but not those of its source.
     pub fn succeed(&mut self, source: Source, login: &str) {
         let login = short(login);
         let new = || RateLimit::one_in(PRECEDENCE_PERIOD, PRECEDENCE_BURST, Time::EPOCH);
@@ -258,13 +258,13 @@ impl Lockouts {
         next.is_some_and(|(of, _)| *of == source)
     }
 
-    /// The failures of a source that are not forgotten.
+    /// Returns the number of failures of a source that have not expired.
     #[must_use]
     pub fn failures(&self, source: Source, now: Time) -> u32 {
         self.sources.get(&source).map_or(0, |record| record.failures.count(&self.policy.source, now))
     }
 
-    /// The failures of a login from a source that are not forgotten.
+    /// Returns the number of failures of a login from a source that have not expired.
     #[must_use]
     pub fn failures_of(&self, source: Source, login: &str, now: Time) -> u32 {
         let login = self.sources.get(&source).and_then(|record| record.logins.get(short(login)));
@@ -272,7 +272,7 @@ impl Lockouts {
     }
 }
 
-/// The beginning of a text of any length, so that what peers send does not fill the memory.
+/// Truncates a text to at most [`MAX_TEXT`] octets, to bound the memory for text from peers.
 fn short(text: &str) -> &str {
     text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or(text)
 }

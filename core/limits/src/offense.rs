@@ -1,7 +1,7 @@
 //! Reports of offenses for the security log: at most one a minute for each source and kind.
 //!
-//! A report says how many offenses there were since the last one, so that a flood costs one line a minute and the operator
-//! (or fail2ban) still sees its size. Single offenses, such as a mistyped password, are not reported.
+//! A report contains the number of offenses since the last one, so that a flood causes one line a minute that still shows its size.
+//! Single offenses, such as a mistyped password, are not reported.
 
 use crate::{RateLimit, Recent, Source};
 use core::fmt;
@@ -10,21 +10,21 @@ use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-/// What a remote address did.
+/// A kind of offense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// A WebSocket login with a wrong password or an unknown login.
     WrongPassword,
     /// SIP credentials with a wrong digest or an unknown user.
     WrongDigest,
-    /// SIP requests that only scanners send in such numbers: registrations that ignore the challenge, calls from strangers.
+    /// SIP requests that are typical of scanners: registrations that ignore the challenge, calls from unknown sources.
     SipScan,
-    /// A connection beyond what one source may have.
+    /// A connection beyond the limit of its source.
     TooManyConnections,
 }
 
 impl Kind {
-    /// Its name in the log, which filters depend on.
+    /// Returns its name in the log. Filters depend on these names.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -35,7 +35,7 @@ impl Kind {
         }
     }
 
-    /// Offenses within [`MEMORY`] that are reported; fewer happen by mistake.
+    /// The number of offenses within [`MEMORY`] that causes a report; fewer can be mistakes.
     const fn threshold(self) -> u32 {
         match self {
             Self::WrongPassword | Self::WrongDigest => 5,
@@ -53,25 +53,25 @@ impl fmt::Display for Kind {
 /// One line of the security log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
-    /// What was done.
+    /// The kind of the offenses.
     pub kind: Kind,
-    /// The address that did it last; other addresses of its source may have, too.
+    /// The address of the last offense; other addresses of its source may have offended, too.
     pub address: IpAddr,
-    /// Whether the address is proved to be the sender's: by a TCP connection, or by the answer to a challenge. The source
-    /// of a single datagram can be forged.
+    /// Whether the address is verified: by a TCP connection, or by the answer to a challenge. The source of a single datagram can
+    /// be forged.
     pub is_verified: bool,
-    /// Offenses since the last report.
+    /// The number of offenses since the last report.
     pub count: u32,
 }
 
-/// How often one source is reported for one kind.
+/// Minimum interval between two reports of one source and kind.
 pub const INTERVAL: Duration = Duration::from_secs(60);
-/// How long offenses are counted together.
+/// Time within which offenses are counted together.
 pub const MEMORY: Duration = Duration::from_secs(600);
-/// Reports a second of all sources together, and at once: an attacker may have any number of addresses.
+/// Limits of the reports of all sources together, a second and at once, because an attacker may have any number of addresses.
 const REPORT_RATE: u32 = 10;
 const REPORT_BURST: u32 = 100;
-/// Sources and kinds counted at a time.
+/// Maximum number of counted pairs of source and kind.
 const MAX_COUNTS: usize = 8_192;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,7 +95,7 @@ impl Default for Offenses {
 }
 
 impl Offenses {
-    /// Counts one offense; returns the report that is due.
+    /// Counts one offense; returns a report if one is due.
     pub fn note(&mut self, kind: Kind, address: IpAddr, is_verified: bool, now: Time) -> Option<Report> {
         let new = || Count { unreported: 0, since: now, reported_at: None };
         let count = self.counts.entry(&(Source::of(address), kind), new);

@@ -1,4 +1,4 @@
-//! A token bucket in virtual time.
+//! A token bucket; the time is an argument.
 
 use core::time::Duration;
 use offhook_clock::Time;
@@ -20,21 +20,21 @@ pub struct RateLimit {
 const PARTS: u64 = 1_000_000;
 
 impl RateLimit {
-    /// A full bucket: `burst` tokens, refilled by `rate` a second (at least one).
+    /// Creates a full bucket: `burst` tokens, refilled by `rate` a second (at least one).
     #[must_use]
     pub const fn new(rate: u32, burst: u32, now: Time) -> Self {
         let rate = if rate == 0 { 1 } else { rate };
         Self { rate, period: 1, burst, level: burst as u64 * PARTS, refilled_at: now }
     }
 
-    /// A full bucket: `burst` tokens, refilled by one in every `seconds` (at least one).
+    /// Creates a full bucket: `burst` tokens, refilled by one in every `seconds` (at least one).
     #[must_use]
     pub const fn one_in(seconds: u32, burst: u32, now: Time) -> Self {
         let period = if seconds == 0 { 1 } else { seconds };
         Self { rate: 1, period, burst, level: burst as u64 * period as u64 * PARTS, refilled_at: now }
     }
 
-    /// Whether there is a token to take.
+    /// Whether a token is available.
     #[must_use]
     pub fn has_token(&self, now: Time) -> bool {
         self.level_at(now) >= self.token()
@@ -50,7 +50,7 @@ impl RateLimit {
         self.level.saturating_add(refill).min(u64::from(self.burst) * self.token())
     }
 
-    /// Takes one token; returns false when there is none.
+    /// Takes one token; returns false if there is none.
     pub fn take(&mut self, now: Time) -> bool {
         self.try_take(now).is_ok()
     }
@@ -58,7 +58,7 @@ impl RateLimit {
     /// Takes one token.
     ///
     /// # Errors
-    /// How long it takes until there is one.
+    /// The time until a token is available.
     pub fn try_take(&mut self, now: Time) -> Result<(), Duration> {
         self.level = self.level_at(now);
         self.refilled_at = now.max(self.refilled_at);
@@ -79,7 +79,7 @@ mod tests {
     use offhook_clock::Time;
 
     #[test]
-    fn burst_passes_at_once_then_the_rate_decides() {
+    fn burst_is_allowed_at_once_then_the_rate_applies() {
         let start = Time::EPOCH;
         let mut limit = RateLimit::new(10, 10, start);
         assert_eq!((0..20).filter(|_| limit.take(start)).count(), 10);

@@ -1,4 +1,4 @@
-//! A map of bounded size that drops the entry that was not used for the longest time.
+//! A map of bounded size that removes the least recently used entry.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ impl<K: Ord + Clone, V> Recent<K, V> {
         self.entries.get_mut(key).map(|(_, value)| value)
     }
 
-    /// The entry of a key, made by `new` where there is none; this counts as a use.
+    /// The entry of a key, created by `new` if there is none; this counts as a use.
     pub fn entry(&mut self, key: &K, new: impl FnOnce() -> V) -> &mut V {
         if !self.entries.contains_key(key)
             && self.entries.len() >= self.capacity
@@ -66,7 +66,7 @@ impl<K: Ord + Clone, V> Recent<K, V> {
         self.entries.range(key..).next().map(|(key, _)| key)
     }
 
-    /// How many entries there are.
+    /// The number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -84,7 +84,7 @@ mod tests {
     use super::Recent;
 
     #[test]
-    fn one_entry_too_many_replaces_the_least_recently_used() {
+    fn entry_beyond_capacity_replaces_the_least_recently_used() {
         let mut map = Recent::new(2);
         *map.entry(&"a", || 0) = 1;
         *map.entry(&"b", || 0) = 2;

@@ -1,4 +1,4 @@
-//! The unit that remote addresses are counted by.
+//! The unit of limits by remote address: an IPv4 address or an IPv6 /64 network.
 
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 /// An IPv4 address, or the /64 network of an IPv6 address.
 ///
-/// A subscriber is given a /64 at least (RFC 6177 §2), so single IPv6 addresses cost an attacker nothing.
+/// A subscriber receives at least a /64 (RFC 6177 §2), so that an attacker can use any number of single IPv6 addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Source(IpAddr);
 

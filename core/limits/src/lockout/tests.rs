@@ -12,7 +12,7 @@ fn seconds(seconds: u64) -> Time {
     Time::EPOCH + Duration::from_secs(seconds)
 }
 
-/// Fails as often as the lockouts allow, and returns how often that was.
+/// Fails as often as the lockouts allow, and returns the number of failures.
 fn attack(lockouts: &mut Lockouts, from: Source, logins: &[&str], period: core::ops::Range<u64>) -> u32 {
     let mut failures = 0;
     for second in period {
@@ -72,7 +72,7 @@ fn source_that_tries_many_logins_is_locked_out() {
 }
 
 #[test]
-fn user_known_at_an_attacked_source_gets_in_within_two_seconds() {
+fn known_user_at_attacked_source_logs_in_within_two_seconds() {
     let mut lockouts = Lockouts::new(Policy::default());
     lockouts.succeed(source(1), "alice");
     let names: Vec<String> = (0..200).map(|number| format!("user{number}")).collect();
@@ -123,7 +123,7 @@ fn memory_is_bounded_under_many_sources_and_names() {
 }
 
 proptest! {
-    /// Whatever happens at other sources, a user whose own source has no failures is never refused.
+    /// Failures at other sources never lock out a user whose own source has no failures.
     #[test]
     fn failures_elsewhere_never_lock_a_user_out(attempts in proptest::collection::vec((any::<u8>(), 0..4_u8, 0..100_u64), 0..500)) {
         let mut lockouts = Lockouts::new(Policy::default());
@@ -136,7 +136,7 @@ proptest! {
     }
 }
 
-/// Tries each login ten times a second, all of them wrong; returns how many attempts were looked at.
+/// Tries each login ten times a second with wrong credentials; returns the number of attempts that were admitted.
 fn guess(lockouts: &mut Lockouts, from: Source, logins: &[&str], period: core::ops::Range<u64>) -> usize {
     let mut admitted = 0;
     for tenth in 10 * period.start..10 * period.end {
@@ -152,7 +152,7 @@ fn guess(lockouts: &mut Lockouts, from: Source, logins: &[&str], period: core::o
 }
 
 #[test]
-fn guesses_during_a_lockout_do_not_grow_with_the_number_of_logins() {
+fn admitted_guesses_do_not_grow_with_number_of_logins() {
     let mut lockouts = Lockouts::new(Policy::default());
     let names: Vec<String> = (0..32).map(|number| format!("user{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -164,7 +164,7 @@ fn guesses_during_a_lockout_do_not_grow_with_the_number_of_logins() {
 }
 
 #[test]
-fn guesses_at_one_login_become_as_few_as_for_other_passwords() {
+fn guesses_at_one_login_are_limited_like_password_logins() {
     let mut lockouts = Lockouts::new(Policy::default());
     guess(&mut lockouts, source(1), &["alice"], 0..3_600);
     let day = guess(&mut lockouts, source(1), &["alice"], 3_600..90_000);
@@ -172,7 +172,7 @@ fn guesses_at_one_login_become_as_few_as_for_other_passwords() {
 }
 
 #[test]
-fn known_login_is_served_while_its_source_guesses() {
+fn known_login_is_admitted_while_its_source_guesses() {
     let mut lockouts = Lockouts::new(Policy::default());
     lockouts.succeed(source(1), "alice");
     let names: Vec<String> = (0..32).map(|number| format!("user{number}")).collect();
@@ -184,7 +184,7 @@ fn known_login_is_served_while_its_source_guesses() {
 }
 
 #[test]
-fn new_login_behind_the_attackers_nat_is_looked_at_in_its_turn() {
+fn new_login_behind_the_attackers_nat_is_admitted_eventually() {
     let mut lockouts = Lockouts::new(Policy::default());
     guess(&mut lockouts, source(1), &["u1", "u2", "u3", "u4", "u5", "u6", "u7", "u8"], 0..60);
     let wait = (60..).find(|second| lockouts.admits(source(1), "bob", seconds(*second))).unwrap();
@@ -192,7 +192,7 @@ fn new_login_behind_the_attackers_nat_is_looked_at_in_its_turn() {
 }
 
 #[test]
-fn precedence_of_a_known_login_is_used_up_and_comes_back() {
+fn precedence_of_a_known_login_is_used_up_and_restored() {
     let mut lockouts = Lockouts::new(Policy::default());
     assert!(!lockouts.has_precedence(source(1), "alice", seconds(0)), "a login that never succeeded");
     lockouts.succeed(source(1), "alice");
