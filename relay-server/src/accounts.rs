@@ -1,4 +1,4 @@
-//! Passwords against argon2 hashes, off the async threads. The relay machine decides how many are checked at a time.
+//! Password verification with argon2, on blocking threads. The relay machine limits the number of concurrent checks.
 
 mod argon;
 
@@ -10,24 +10,24 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-/// The logins and their passwords.
+/// The logins and their password hashes.
 #[derive(Debug)]
 pub struct Accounts {
     hashes: BTreeMap<String, String>,
-    /// Checked for logins without an account, so that the time of an answer does not show which logins exist.
+    /// Hash that is verified for logins without an account, so that the response time does not disclose which logins exist.
     stand_in: Option<String>,
     memory: Arc<Memory>,
 }
 
 impl Accounts {
-    /// Logins with the PHC strings of their passwords.
+    /// Creates accounts from logins and the PHC strings of their passwords.
     #[must_use]
     pub fn new(hashes: BTreeMap<String, String>) -> Self {
         let stand_in = hashes.values().next().cloned();
         Self { hashes, stand_in, memory: Arc::default() }
     }
 
-    /// Whether `login` and `password` belong together.
+    /// Whether `password` is the password of `login`.
     pub async fn verify(&self, login: &str, password: Secret) -> bool {
         let known = self.hashes.get(login);
         let Some(hash) = known.or(self.stand_in.as_ref()).cloned() else { return false };
@@ -38,10 +38,10 @@ impl Accounts {
     }
 }
 
-/// The argon2id PHC string of a password, with a new salt.
+/// Returns the argon2id PHC string of a password, with a new salt.
 ///
 /// # Errors
-/// When the system has no randomness to give.
+/// If the system provides no random numbers.
 pub fn hash_password(password: &str) -> io::Result<String> {
     let mut salt = [0_u8; 16];
     getrandom::fill(&mut salt).map_err(io::Error::other)?;
@@ -54,7 +54,7 @@ mod tests {
     use super::{Accounts, Secret, hash_password};
 
     #[tokio::test]
-    async fn only_the_right_password_of_a_known_login_matches() {
+    async fn only_right_password_of_known_login_matches() {
         let hash = hash_password("tulip").unwrap();
         assert!(hash.starts_with("$argon2id$"));
         let accounts = Accounts::new([("alice".to_owned(), hash)].into());

@@ -1,30 +1,30 @@
-//! Which addresses the relay uses where the configuration leaves it open, and which ones `--demo` allows.
+//! Listening and media addresses: defaults for options that are absent, and the restriction of `--demo` to loopback.
 
 use crate::config::{ConfigError, Settings};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Port of plain HTTP where none is given.
+/// Default port of plain HTTP.
 pub const PLAIN_PORT: u16 = 8080;
-/// Port of HTTPS where none is given.
+/// Default port of HTTPS.
 pub const TLS_PORT: u16 = 8443;
 
-/// Whether anybody may log in, and from where.
+/// Whether logins are accepted without a password, and at which addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Demo {
-    /// Accounts only.
+    /// Logins require a password.
     Off,
-    /// Any login, on loopback addresses.
+    /// Any login is accepted, on loopback addresses.
     Loopback,
-    /// Any login, anywhere.
+    /// Any login is accepted, on all addresses.
     Anywhere,
 }
 
-/// The addresses of this machine's interfaces that a browser could reach: IPv4 first, loopback last, without link-local
-/// ones (a browser needs an interface name to reach those).
+/// Returns the addresses of this machine's interfaces that a browser could reach: IPv4 first, loopback last, without link-local
+/// addresses (which require an interface name).
 ///
 /// # Errors
-/// When the system does not say.
+/// If the system does not report the interfaces.
 pub fn discover() -> io::Result<Vec<IpAddr>> {
     let interfaces = if_addrs::get_if_addrs()?;
     let mut found: Vec<IpAddr> = interfaces.iter().map(if_addrs::Interface::ip).filter(usable).collect();
@@ -40,7 +40,7 @@ fn usable(ip: &IpAddr) -> bool {
     }
 }
 
-/// Where to listen, plain and TLS. `--demo` refuses what others could reach.
+/// Returns the addresses for HTTP and HTTPS.
 ///
 /// # Errors
 /// `--demo` with an address that is not loopback.
@@ -66,7 +66,7 @@ pub fn listen(
         if let Some(open) = plain.iter().chain(&tls).find(|address| !address.ip().is_loopback()) {
             return Err(refused("listen", &open.to_string()));
         }
-        // Discovered media addresses are fine: media needs an ICE password that only a signed-in browser has.
+        // Discovered media addresses are allowed: media requires an ICE password that only a logged-in client has.
         let named = settings.media_address.iter().chain(&settings.media_public_address);
         if let Some(open) = named.into_iter().find(|ip| !ip.is_loopback()) {
             return Err(refused("media", &open.to_string()));
@@ -79,20 +79,20 @@ pub(crate) fn refused(section: &str, address: &str) -> ConfigError {
     ConfigError::new(
         "--demo",
         format_args!(
-            "lets anybody log in as anybody, and [{section}] names {address}, which is not a loopback address: others \
-             could reach it. Use 127.0.0.1 or [::1], or configure [accounts] instead of --demo, or add --demo-anywhere \
-             if everybody who can reach this machine may use it"
+            "accepts any login without a password, but [{section}] contains {address}, which is not a loopback address. Use \
+             127.0.0.1 or [::1], or configure [accounts] instead of --demo, or use --demo-anywhere if every host that can \
+             reach this machine may use the relay"
         ),
     )
 }
 
-/// What media sockets are bound to, and what browsers are told. Both lists are in the same order of preference.
+/// Returns the addresses of the media sockets, in order of preference.
 #[must_use]
 pub fn media(settings: &Settings, discovered: &[IpAddr]) -> Vec<IpAddr> {
     if settings.media_address.is_empty() { discovered.to_vec() } else { settings.media_address.clone() }
 }
 
-/// The candidates of a worker: its public addresses first, then those its sockets are bound to.
+/// Returns the ICE candidates of a worker: its public addresses first, then those that its sockets are bound to.
 #[must_use]
 pub fn advertised(public: &[IpAddr], bound: &[SocketAddr]) -> Vec<SocketAddr> {
     let port = bound.first().map_or(0, SocketAddr::port);

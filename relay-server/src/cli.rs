@@ -1,4 +1,4 @@
-//! The command line.
+//! Command line of `offhook-relay`: arguments and subcommands.
 
 use crate::accounts::hash_password;
 use crate::addresses::{self, Demo};
@@ -16,39 +16,39 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-/// Softphone relay: signaling, WebRTC media and a local switch in one program.
+/// Softphone relay: signaling, WebRTC media and call switching in one program.
 ///
-/// Options come from the file, then from the environment (OFFHOOK_SECTION_OPTION), then from flags; the later wins.
+/// Options are read from the file, then from the environment (OFFHOOK_SECTION_OPTION), then from flags; later ones override.
 #[derive(Debug, Parser)]
 #[command(name = "offhook-relay", version)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Option<Action>,
-    /// Configuration file; relay.example.toml shows every option
+    /// Configuration file; relay.example.toml lists every option
     #[arg(long, global = true, env = "OFFHOOK_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Anybody may log in as anybody; only on loopback addresses
+    /// Accept any login without a password, on loopback addresses only
     #[arg(long, global = true)]
     demo: bool,
-    /// Like --demo, on every address: everybody who can reach this machine may use it
+    /// Like --demo, on every address: every host that can reach this machine may use the relay
     #[arg(long, global = true)]
     demo_anywhere: bool,
-    /// Address for HTTP and ws:, like 127.0.0.1:8080; port 0 takes a free one (`[listen] plain`)
+    /// Address for HTTP and ws:, like 127.0.0.1:8080; port 0 selects a free port (`[listen] plain`)
     #[arg(long, global = true, value_name = "ADDR")]
     listen: Vec<SocketAddr>,
     /// Address for HTTPS and wss: (`[listen] tls`)
     #[arg(long, global = true, value_name = "ADDR")]
     listen_tls: Vec<SocketAddr>,
-    /// No HTTPS at all
+    /// Turn HTTPS off
     #[arg(long, global = true, conflicts_with = "listen_tls")]
     no_tls: bool,
     /// Address of the media sockets, without port (`[media] address`)
     #[arg(long, global = true, value_name = "IP")]
     media_address: Vec<IpAddr>,
-    /// UDP port of the first media worker; 0 takes free ones (`[media] port`)
+    /// UDP port of the first media worker; 0 selects free ports (`[media] port`)
     #[arg(long, global = true, value_name = "PORT")]
     media_port: Option<u16>,
-    /// The built phone page (`[page] directory`)
+    /// Directory of the built phone page (`[page] directory`)
     #[arg(long, global = true, value_name = "DIR")]
     page: Option<PathBuf>,
     /// Any option, like calls.ring_timeout=30s; lists are separated by commas
@@ -58,23 +58,23 @@ pub struct Arguments {
 
 #[derive(Clone, Debug, Subcommand)]
 enum Action {
-    /// Validate the configuration and say what it comes to
+    /// Validate the configuration and print the effective values
     Check,
-    /// Read a password and print its hash for `[accounts]`, or with --sip for `[sip.phones]`
+    /// Read a password and print its hash for `[accounts]`, or, with --sip, for `[sip.phones]`
     HashPassword {
         /// The user name of a SIP phone
         #[arg(long, value_name = "USER", requires = "domain")]
         sip: Option<String>,
-        /// The relay's SIP domain, as `[sip] domain` has it
+        /// The relay's SIP domain, as in `[sip] domain`
         #[arg(long, requires = "sip")]
         domain: Option<String>,
-        /// md5, sha-256 or sha-512-256; most phones know md5 only
+        /// md5, sha-256 or sha-512-256; most phones support md5 only
         #[arg(long, requires = "sip", default_value = "md5")]
         algorithm: String,
     },
 }
 
-/// Does what the command line says.
+/// Runs the subcommand, or the relay if there is none.
 #[must_use]
 pub fn run(arguments: &Arguments) -> ExitCode {
     let done = match &arguments.command {
@@ -120,7 +120,9 @@ impl Arguments {
         let mut flags = Vec::new();
         for pair in &self.set {
             let (option, value) = pair.split_once('=').ok_or_else(|| {
-                io::Error::other(format!("--set {pair}: write `section.option=value`, like `calls.ring_timeout=30s`"))
+                io::Error::other(format!(
+                    "--set {pair}: expected `section.option=value`, like `calls.ring_timeout=30s`"
+                ))
             })?;
             flags.push((option.to_owned(), Given::Text(value.to_owned())));
         }
@@ -147,9 +149,9 @@ fn print_hash() -> io::Result<()> {
     writeln!(io::stdout(), "{}", hash_password(&read_password()?)?)
 }
 
-/// What a digest is computed from in the place of the password (RFC 7616 §3.4.2).
+/// Prints H(A1), which replaces the password when a digest is computed (RFC 7616 §3.4.2).
 fn print_sip_hash(user: &str, domain: &str, algorithm: &str) -> io::Result<()> {
-    // Before a password is asked for.
+    // Validates the arguments before the password prompt.
     sip_hash(user, domain, algorithm, "").map_err(io::Error::other)?;
     let hash = sip_hash(user, domain, algorithm, &read_password()?).map_err(io::Error::other)?;
     writeln!(io::stdout(), "{hash}")
@@ -159,7 +161,7 @@ fn sip_hash(user: &str, domain: &str, algorithm: &str, password: &str) -> Result
     let found = HASHES.iter().find(|(name, _, _)| *name == algorithm);
     let (name, hash, _) = found.ok_or_else(|| {
         let names = HASHES.map(|(name, _, _)| name).join(", ");
-        format!("--algorithm {algorithm}: there are: {names}")
+        format!("--algorithm {algorithm}: unknown algorithm; choose one of: {names}")
     })?;
     Ok(format!("{name}:{}", hash.of_parts(&[user, &domain.to_ascii_lowercase(), password])))
 }
@@ -167,8 +169,8 @@ fn sip_hash(user: &str, domain: &str, algorithm: &str, password: &str) -> Result
 fn read_password() -> io::Result<String> {
     let password = if io::stdin().is_terminal() {
         let password = rpassword::prompt_password("Password: ")?;
-        if rpassword::prompt_password("Once more: ")? != password {
-            return Err(io::Error::other("the two are not the same"));
+        if rpassword::prompt_password("Repeat the password: ")? != password {
+            return Err(io::Error::other("the passwords do not match"));
         }
         password
     } else {
@@ -213,18 +215,22 @@ fn check(arguments: &Arguments) -> io::Result<()> {
         writeln!(out, "SIP on    {sip:?}\nRTP on    {rtp:?}")?;
     }
     for login in settings.sip.accounts.keys().filter(|login| !settings.accounts.contains_key(&login.0)) {
-        writeln!(out, "\nNobody can use the SIP account of {:?}: [accounts] has no such login.", login.0)?;
+        writeln!(out, "\nWarning: the SIP account of {:?} is unused: [accounts] has no such login.", login.0)?;
     }
     for problem in expiry {
         writeln!(out, "\nWarning: {problem}.")?;
     }
     match arguments.demo() {
         Demo::Off if settings.accounts.is_empty() => {
-            writeln!(out, "\nNobody can log in: [accounts] is empty. Add accounts, or use --demo to try it out.")
+            writeln!(out, "\nWarning: all logins will be refused: [accounts] is empty. Add accounts, or use --demo.")
         }
-        Demo::Off => writeln!(out, "\nThe configuration is good."),
-        Demo::Loopback => writeln!(out, "\nThe configuration is good. Anybody on this machine may log in (--demo)."),
-        Demo::Anywhere => writeln!(out, "\nThe configuration is good. ANYBODY may log in (--demo-anywhere)."),
+        Demo::Off => writeln!(out, "\nThe configuration is valid."),
+        Demo::Loopback => {
+            writeln!(out, "\nThe configuration is valid. Any login from this machine is accepted (--demo).")
+        }
+        Demo::Anywhere => {
+            writeln!(out, "\nThe configuration is valid. ANY login FROM ANY ADDRESS is accepted (--demo-anywhere).")
+        }
     }
 }
 
@@ -235,7 +241,7 @@ fn relay(arguments: &Arguments) -> io::Result<ExitCode> {
     let result = runtime.block_on(serve(&settings, arguments.demo()));
     runtime.shutdown_timeout(core::time::Duration::from_millis(500));
     if let Err(error) = result {
-        // Not to the stream itself, which may block.
+        // Through the log thread, because a write to standard error may block.
         log.print(&format!("offhook-relay: {error}"));
         return Ok(ExitCode::FAILURE);
     }
@@ -245,18 +251,18 @@ fn relay(arguments: &Arguments) -> io::Result<ExitCode> {
 async fn serve(settings: &Settings, demo: Demo) -> io::Result<()> {
     let mut signals = Signals::catch()?;
     if demo == Demo::Off && settings.accounts.is_empty() {
-        tracing::warn!("nobody can log in: [accounts] is empty and --demo is not given");
+        tracing::warn!("all logins will be refused: [accounts] is empty and --demo is not given");
     }
     if demo != Demo::Off {
-        tracing::warn!(?demo, "anybody may log in as anybody");
+        tracing::warn!(?demo, "any login is accepted without a password");
     }
     let mut server = Server::start(settings, demo).await?;
-    // A reader that is gone or does not read is no reason to refuse calls.
+    // On a separate thread: standard output that is closed or not read must not prevent the relay from accepting calls.
     let lines = announcement(&server);
     tokio::task::spawn_blocking(move || {
         let mut out = io::stdout().lock();
         if let Err(error) = out.write_all(lines.as_bytes()).and_then(|()| out.flush()) {
-            tracing::warn!(%error, "the addresses could not be printed on the standard output");
+            tracing::warn!(%error, "writing the bound addresses to standard output failed");
         }
     });
     loop {
@@ -267,7 +273,7 @@ async fn serve(settings: &Settings, demo: Demo) -> io::Result<()> {
             },
             () = server.failed() => {
                 server.shut_down().await;
-                return Err(io::Error::other("a part of the relay has ended; the log says which"));
+                return Err(io::Error::other("a required task has ended; its name is in the log"));
             }
         }
     }
@@ -275,7 +281,7 @@ async fn serve(settings: &Settings, demo: Demo) -> io::Result<()> {
     Ok(())
 }
 
-/// One line per bound address, for people and for tests; then `ready`.
+/// One line for each bound address, then `ready`.
 fn announcement(server: &Server) -> String {
     let plain = server.plain.iter().map(|address| format!("listening http://{address}/\n"));
     let tls = server.tls.iter().map(|address| format!("listening https://{address}/\n"));
@@ -291,7 +297,7 @@ mod tests {
     use offhook_sip::auth::{Asked, Challenge, Credentials, Login};
 
     #[test]
-    fn a_hashed_password_lets_its_user_in_and_nobody_else() {
+    fn hashed_password_accepts_only_the_right_password() {
         for (algorithm, _, _) in HASHES {
             let hash = sip_hash("101", "PBX.test", algorithm, "tulip").unwrap();
             let text = format!("[sip]\ndomain = \"pbx.test\"\n[sip.phones]\n101 = \"{hash}\"\n");
@@ -299,11 +305,11 @@ mod tests {
             let written = format!("Digest realm=\"pbx.test\", nonce=\"n\", algorithm={algorithm}, qop=\"auth\"");
             let challenge: Challenge = written.parse().unwrap();
             let asked = Asked { method: "REGISTER", uri: "sip:pbx.test", body: b"" };
-            let lets_in = |password: &str| {
+            let is_accepted = |password: &str| {
                 let credentials = Credentials::answer(&challenge, &Login::new("101", password), &asked, "c", 1);
                 credentials.is_made_with(&settings.sip.phones["101"], &asked)
             };
-            assert!(lets_in("tulip") && !lets_in("rose"), "{algorithm}");
+            assert!(is_accepted("tulip") && !is_accepted("rose"), "{algorithm}");
         }
         let error = sip_hash("101", "pbx.test", "sha1", "tulip").unwrap_err();
         assert!(error.contains("md5, sha-256, sha-512-256"), "{error}");

@@ -1,9 +1,9 @@
-//! The one place that reads clocks.
+//! The clock of the relay; no other module reads the system clocks for the machines.
 
 use offhook_clock::Time;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// The wall clock at start plus what the monotonic clock says has passed: never runs backwards.
+/// The wall-clock time at start plus the time elapsed on the monotonic clock, so that it never runs backwards.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     started: Instant,
@@ -11,20 +11,20 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that starts now.
+    /// Creates a clock.
     #[must_use]
     pub fn start() -> Self {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self { started: Instant::now(), started_at: Time::EPOCH + since_epoch }
     }
 
-    /// The time.
+    /// Returns the current time.
     #[must_use]
     pub fn now(&self) -> Time {
         self.started_at + self.started.elapsed()
     }
 
-    /// `time` on the monotonic clock.
+    /// Converts `time` to the monotonic clock.
     #[must_use]
     pub fn instant(&self, time: Time) -> Instant {
         self.started + time.since(self.started_at)

@@ -1,4 +1,4 @@
-//! File descriptors: the limit of the process is raised at start, and connections cannot take those that media need.
+//! File descriptors: raises the limit of the process at start, and reserves descriptors for media.
 
 #![expect(unsafe_code, reason = "the standard library has no call for resource limits")]
 
@@ -6,10 +6,10 @@ use crate::config::Settings;
 use offhook_b2bua::config::RtpWorker;
 use std::io;
 
-/// Descriptors for files, listeners, name lookups and connections that the relay opens.
+/// Descriptors reserved for files, listeners, DNS queries and outgoing connections.
 const OWN: u64 = 128;
 
-/// With fewer, besides the sockets of the media workers, the relay could not take a single call.
+/// Minimum for a single call, in addition to the sockets of the media workers.
 const MINIMUM: u64 = 64;
 
 /// Raises the limit of open descriptors to what the system allows, and returns it.
@@ -22,32 +22,32 @@ pub fn raise_limit() -> io::Result<u64> {
     if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    let wanted = libc::rlimit { rlim_cur: limit.rlim_max, rlim_max: limit.rlim_max };
-    // SAFETY: `wanted` is valid for reads of its type, and lives through the call.
-    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const wanted) } != 0 {
+    let requested = libc::rlimit { rlim_cur: limit.rlim_max, rlim_max: limit.rlim_max };
+    // SAFETY: `requested` is valid for reads of its type, and lives through the call.
+    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const requested) } != 0 {
         let error = io::Error::last_os_error();
-        tracing::debug!(%error, "the limit of file descriptors stays as it is");
+        tracing::debug!(%error, limit = limit.rlim_cur, "raising the file descriptor limit failed");
         return Ok(limit.rlim_cur);
     }
-    Ok(wanted.rlim_cur)
+    Ok(requested.rlim_cur)
 }
 
-/// Whether `limit` descriptors are enough to start at all with so many media sockets.
+/// Checks that `limit` descriptors suffice to start with `media_sockets` sockets.
 ///
 /// # Errors
-/// If they are not, with what to do.
+/// If they do not suffice; the message states what to do.
 pub fn check(limit: u64, media_sockets: usize) -> io::Result<()> {
     let minimum = MINIMUM.saturating_add(u64::try_from(media_sockets).unwrap_or(u64::MAX));
     if limit < minimum {
         return Err(io::Error::other(format!(
-            "the system allows {limit} file descriptors and the relay needs {minimum} at least, some thousands in service: \
-             raise the hard limit (LimitNOFILE=, ulimit -Hn)"
+            "the limit of {limit} file descriptors is too low: the relay needs at least {minimum}, and several thousand in \
+             production; raise the hard limit (LimitNOFILE=, ulimit -Hn)"
         )));
     }
     Ok(())
 }
 
-/// The settings with as many connections as `limit` descriptors allow, after those for media.
+/// Returns the settings with the connection limits reduced to what `limit` descriptors allow, after those reserved for media.
 #[must_use]
 pub fn fitted(settings: &Settings, limit: u64) -> Settings {
     let mut fitted = settings.clone();
@@ -58,9 +58,9 @@ pub fn fitted(settings: &Settings, limit: u64) -> Settings {
     if web.saturating_add(sip) <= shared {
         return fitted;
     }
-    // Each kind gets the part of its wish that both get of theirs.
-    let part = |wanted: u64| {
-        let share = u128::from(wanted) * u128::from(shared) / u128::from(web.saturating_add(sip)).max(1);
+    // Both limits are reduced by the same ratio.
+    let part = |requested: u64| {
+        let share = u128::from(requested) * u128::from(shared) / u128::from(web.saturating_add(sip)).max(1);
         usize::try_from(share).unwrap_or(usize::MAX).max(1)
     };
     fitted.connections = part(web).min(settings.connections);
@@ -69,38 +69,37 @@ pub fn fitted(settings: &Settings, limit: u64) -> Settings {
         limit,
         connections = fitted.connections,
         sip_connections = fitted.sip.connections,
-        "fewer connections than configured are accepted: raise the limit of file descriptors (LimitNOFILE=, ulimit -Hn)"
+        "fewer connections than configured will be accepted: raise the file descriptor limit (LimitNOFILE=, ulimit -Hn)"
     );
     fitted
 }
 
-/// Of the RTP pairs that each of `workers` would keep bound for calls to come, as many as `limit` descriptors allow: they take a
-/// half of what media have for certain. A call beyond binds its ports when it begins.
+/// Returns the number of RTP port pairs that each of `workers` binds in advance: `requested`, or as many as fit in half of the
+/// descriptors that are certain to be available for media. Further calls bind their ports when they begin.
 #[must_use]
-pub fn reserved_pairs(limit: u64, wanted: usize, workers: &[RtpWorker]) -> usize {
+pub fn reserved_pairs(limit: u64, requested: usize, workers: &[RtpWorker]) -> usize {
     let sockets: usize = workers.iter().map(|worker| 2 * worker.addresses.len()).sum();
     let room = limit.saturating_sub(OWN) / 4;
     let pairs = usize::try_from(room).unwrap_or(usize::MAX) / sockets.max(1);
-    if pairs < wanted {
+    if pairs < requested {
         tracing::warn!(
             limit,
             pairs,
-            "fewer RTP ports than usual are kept bound for calls to come: raise the limit of file descriptors \
-             (LimitNOFILE=, ulimit -Hn)"
+            "fewer RTP ports than usual are bound in advance: raise the file descriptor limit (LimitNOFILE=, ulimit -Hn)"
         );
     }
-    pairs.min(wanted)
+    pairs.min(requested)
 }
 
-/// Descriptors that connections may take.
+/// Descriptors available for connections.
 const fn available(limit: u64, rtp_sockets: u64) -> u64 {
     let rest = limit.saturating_sub(OWN);
-    // Where there are too few for both, media get half.
+    // If there are too few for both, half of them are reserved for media.
     let media = if rtp_sockets < rest / 2 { rtp_sockets } else { rest / 2 };
     rest - media
 }
 
-/// Sockets that SIP legs may have at once.
+/// Maximum number of RTP and RTCP sockets of SIP legs.
 fn rtp_sockets(settings: &Settings) -> u64 {
     let sip = &settings.sip;
     if !sip.is_wanted() {
@@ -137,7 +136,7 @@ mod tests {
     fn too_few_descriptors_are_an_error() {
         assert!(check(63, 0).unwrap_err().to_string().contains("LimitNOFILE"));
         assert!(check(64, 0).is_ok());
-        assert!(check(64, 4).unwrap_err().to_string().contains("needs 68"));
+        assert!(check(64, 4).unwrap_err().to_string().contains("at least 68"));
         assert!(check(68, 4).is_ok());
     }
 
@@ -154,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_is_what_the_system_allows() {
+    fn raised_limit_is_the_hard_limit() {
         let limit = raise_limit().unwrap();
         let files = std::fs::read_to_string("/proc/self/limits").unwrap();
         let line = files.lines().find(|line| line.starts_with("Max open files")).unwrap();

@@ -1,4 +1,4 @@
-//! The Offhook relay's shell: sockets, threads, files and clocks around the machines of `core/`. It decides nothing.
+//! The relay's shell: sockets, threads, files and clocks for the state machines in `core/`, which make all decisions.
 
 pub mod accounts;
 pub mod addresses;

@@ -1,4 +1,4 @@
-//! `offhook-relay`: see `offhook-relay --help` and `docs/operations.md`.
+//! The `offhook-relay` program; see `offhook-relay --help` and `docs/operations.md`.
 
 use clap::Parser;
 use offhook_relay::cli::{self, Arguments};

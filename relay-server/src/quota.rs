@@ -1,11 +1,11 @@
-//! Places for the connections that remote parties open: a number for all of them, and one for each network.
+//! Connection limits: in total, and for each network (an IPv4 address or an IPv6 /64).
 
 use offhook_limits::Source;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Counts connections.
+/// Counts connections and enforces the limits.
 #[derive(Debug)]
 pub struct Quota {
     total: usize,
@@ -19,34 +19,34 @@ struct Taken {
     networks: HashMap<Source, usize>,
 }
 
-/// A connection's place, free again when it is dropped.
+/// A counted connection; dropping it releases its place.
 #[derive(Debug)]
 pub struct Place {
     quota: Arc<Quota>,
-    /// The network that the place is accounted to; none if that has no limit.
+    /// The network that is charged with the connection; none if it has no limit.
     network: Option<Source>,
 }
 
-/// Why there is no place.
+/// The limit that is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// All places are taken.
+    /// The total limit.
     Total,
-    /// All places of the network are taken.
+    /// The limit of the network.
     Network,
 }
 
 impl Quota {
-    /// `total` places, of which one network (an IPv4 address or an IPv6 /64) has `per_network` at most.
+    /// Allows `total` connections, at most `per_network` of one network.
     #[must_use]
     pub fn new(total: usize, per_network: usize) -> Arc<Self> {
         Arc::new(Self { total, per_network, taken: Mutex::default() })
     }
 
-    /// A place for a connection from `remote`.
+    /// Counts a connection from `remote`.
     ///
     /// # Errors
-    /// If there is none.
+    /// If a limit is reached.
     pub fn take(self: &Arc<Self>, remote: IpAddr) -> Result<Place, Refusal> {
         let network = Source::of(remote);
         let mut taken = self.lock();
@@ -62,10 +62,10 @@ impl Quota {
         Ok(Place { quota: Arc::clone(self), network: Some(network) })
     }
 
-    /// A place for a connection from an address that stands for many users, such as a reverse proxy.
+    /// Counts a connection from an address that many users share, such as a reverse proxy, in the total only.
     ///
     /// # Errors
-    /// If there is none.
+    /// If the total limit is reached.
     pub fn take_shared(self: &Arc<Self>) -> Result<Place, Refusal> {
         let mut taken = self.lock();
         if taken.total >= self.total {
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_has_its_share_and_gives_it_back() {
+    fn network_at_its_limit_is_refused_until_a_release() {
         let quota = Quota::new(4, 2);
         let first = quota.take(ip("2001:db8::1")).unwrap();
         let _second = quota.take(ip("2001:db8::2")).unwrap();
@@ -119,12 +119,12 @@ mod tests {
     }
 
     #[test]
-    fn a_shared_address_is_bounded_by_the_total_only() {
+    fn shared_address_is_limited_by_the_total_only() {
         let quota = Quota::new(10, 1);
         let places: Vec<_> = (0..10).map(|_| quota.take_shared().unwrap()).collect();
         assert!(quota.take(ip("192.0.2.1")).is_err());
         drop(places);
         assert!(quota.take(ip("192.0.2.1")).is_ok());
-        assert!(quota.lock().networks.is_empty(), "networks without connections take no memory");
+        assert!(quota.lock().networks.is_empty(), "networks without connections are removed");
     }
 }

@@ -1,7 +1,7 @@
-//! The security log: offenses of remote addresses, for operators and for fail2ban.
+//! The security log: repeated offenses of remote addresses, for operators and for fail2ban.
 //!
-//! Every line has the target `offhook::security`, level WARN and the same fields, `kind`, `address`, `verified` and `count`.
-//! The filter in `docs/fail2ban` depends on this format. There is at most one line a minute for each source and kind.
+//! Every line has the target `offhook::security`, level WARN and the fields `kind`, `address`, `verified` and `count`. The filter
+//! in `docs/fail2ban` depends on this format. There is at most one line a minute for each source and kind.
 
 use crate::clock::Clock;
 use offhook_limits::Offenses;
@@ -21,7 +21,7 @@ pub fn write(report: &Report) {
     );
 }
 
-/// Counts offenses that the shell notices before the relay machine does, such as connections beyond a limit.
+/// Counts offenses that the shell detects without the relay machine, such as connections beyond a limit.
 #[derive(Debug)]
 pub struct SecurityLog {
     clock: Clock,
@@ -29,13 +29,13 @@ pub struct SecurityLog {
 }
 
 impl SecurityLog {
-    /// An empty one.
+    /// Creates a log without offenses.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
         Self { clock, offenses: Mutex::default() }
     }
 
-    /// Counts an offense of the remote address of a TCP connection, and writes the line that is due.
+    /// Counts an offense of the remote address of a TCP connection, and writes a line if one is due.
     pub fn note(&self, kind: Kind, address: IpAddr) {
         let mut offenses = self.offenses.lock().unwrap_or_else(PoisonError::into_inner);
         let report = offenses.note(kind, address, true, self.clock.now());

@@ -1,4 +1,4 @@
-//! The relay put together: sockets first, then threads and tasks, then the door is opened.
+//! Startup and shutdown of the relay: binds all sockets, starts threads and tasks, then accepts connections.
 
 use crate::accounts::Accounts;
 use crate::addresses::{self, Demo};
@@ -28,10 +28,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 
-/// How long sockets may take to say good-bye; the whole shutdown stays below 5 s.
-const FAREWELL: Duration = Duration::from_secs(3);
+/// Time limit for closing the WebSockets; the whole shutdown takes less than 5 s.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A relay that takes calls.
+/// A running relay.
 #[derive(Debug)]
 pub struct Server {
     /// Bound addresses of plain HTTP.
@@ -53,10 +53,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds everything and starts. Must be called inside a tokio runtime.
+    /// Binds all addresses and starts the relay. Must be called inside a tokio runtime.
     ///
     /// # Errors
-    /// An address in use, an unreadable certificate, a refused `--demo`: with what to change.
+    /// An address in use, an unreadable certificate, or `--demo` with an address that is not loopback; the message states
+    /// what to change.
     pub async fn start(settings: &Settings, demo: Demo) -> io::Result<Self> {
         let descriptors = descriptors::raise_limit()?;
         let discovered = addresses::discover()?;
@@ -129,8 +130,7 @@ impl Server {
         Ok(Self { plain, tls, media, sip, app, certificate, sip_tls, stop, stop_plane, plane, ended_parts })
     }
 
-    /// Reads certificate and key again: connections from now on get the new one, those there are go on with theirs.
-    /// Files that cannot be used leave everything as it is.
+    /// Reloads certificates and keys for new connections; existing ones continue. If a file cannot be used, nothing changes.
     pub fn reload_certificate(&self, settings: &Settings) {
         let renew = || {
             let discovered = addresses::discover()?;
@@ -147,36 +147,36 @@ impl Server {
                 if let (Some(current), Some(sip)) = (&self.sip_tls, sip) {
                     current.replace(sip);
                 }
-                tracing::info!("the certificates were read again");
+                tracing::info!("certificates reloaded");
             }
-            Err(error) => tracing::error!(%error, "the certificates stay as they are"),
+            Err(error) => tracing::error!(%error, "reloading the certificates failed: the previous ones stay in use"),
         }
     }
 
-    /// Waits until a part of the relay has ended. Half a relay would accept calls and lose them, so the process is to end, and
-    /// its service manager starts a new one.
+    /// Waits until a required task or thread has ended. The caller then shuts the relay down, because it could accept calls that
+    /// would fail; the service manager restarts it.
     pub async fn failed(&mut self) {
         let part = self.ended_parts.next().await;
-        tracing::error!(part, "a part of the relay has ended, so the relay ends");
+        tracing::error!(part, "a required task has ended: the relay shuts down");
     }
 
-    /// Ends calls and sockets; done within 5 s whatever the peers do.
+    /// Ends all calls and closes all sockets, within 5 s whatever the peers do.
     pub async fn shut_down(self) {
         self.app.stopping.store(true, Ordering::Relaxed);
         let _ = self.stop_plane.send(());
-        let farewell = async {
+        let closed = async {
             let _ = self.plane.await;
-            // Each socket's task ends after its close frame; idle HTTP connections are not waited for.
+            // The task of each WebSocket ends after its close frame. Idle HTTP connections are not waited for.
             let _ = self.app.sockets.subscribe().wait_for(|open| *open == 0).await;
         };
-        if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
-            tracing::warn!("some sockets did not take their good-bye in time");
+        if tokio::time::timeout(CLOSE_TIMEOUT, closed).await.is_err() {
+            tracing::warn!("shutdown: some WebSockets were not closed in time");
         }
         let _ = self.stop.send(true);
     }
 }
 
-/// SIP, started.
+/// The started SIP transport and its configuration for the machine.
 struct SipStarted {
     machine: Sip,
     listening: Vec<Listening>,
@@ -185,7 +185,7 @@ struct SipStarted {
     side: SipSide,
 }
 
-/// Binds and starts what carries SIP, if there is any use for it.
+/// Binds and starts the SIP transport, if the configuration requires SIP.
 fn sip_side(
     settings: &Settings,
     demo: Demo,
@@ -209,8 +209,8 @@ fn sip_side(
     Ok(Some(SipStarted { machine, listening, reload, counters, side: (transport, reports) }))
 }
 
-/// Starts the plane's thread, which is its own so that neither can other tasks delay it nor it them. The receiver resolves
-/// when it ends.
+/// Starts the signaling plane on a separate thread, so that it and the tokio tasks do not delay one another. The returned receiver
+/// resolves when the thread ends.
 fn start_plane(
     plane: SignalingPlane,
     stopped: oneshot::Receiver<()>,
@@ -238,7 +238,7 @@ async fn bind_all(option: &str, wanted: &[SocketAddr]) -> io::Result<Vec<TcpList
     Ok(listeners)
 }
 
-/// An IPv6 socket takes IPv6 only, so that `0.0.0.0` and `[::]` can stand side by side with one port.
+/// Binds a listener. IPv6 sockets accept IPv6 only, so that `0.0.0.0` and `[::]` can use the same port.
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let domain = socket2::Domain::for_address(address);
     let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
@@ -271,7 +271,7 @@ fn https(settings: &Settings, discovered: &[IpAddr]) -> io::Result<Arc<rustls::S
     tls::https(&own_certificate(settings, discovered)?)
 }
 
-/// The operator's certificate, else the self-signed one.
+/// The configured certificate, else the self-signed one.
 fn own_certificate(settings: &Settings, discovered: &[IpAddr]) -> io::Result<CertifiedFiles> {
     if let (Some(certificate), Some(key)) = (settings.tls_certificate.clone(), settings.tls_key.clone()) {
         return Ok(CertifiedFiles { certificate, key });
@@ -285,7 +285,7 @@ fn own_certificate(settings: &Settings, discovered: &[IpAddr]) -> io::Result<Cer
     tls::self_signed(&directory, names)
 }
 
-/// One for each core, unless their number is configured.
+/// The number of media workers: one for each core, unless it is configured.
 fn media_workers(settings: &Settings) -> usize {
     let cores = || std::thread::available_parallelism().map_or(1, core::num::NonZero::get);
     if settings.media_workers == 0 { cores() } else { settings.media_workers.into() }
@@ -294,7 +294,7 @@ fn media_workers(settings: &Settings) -> usize {
 fn media_sockets(settings: &Settings, discovered: &[IpAddr]) -> io::Result<Vec<WorkerSockets>> {
     let ips = addresses::media(settings, discovered);
     if ips.is_empty() {
-        return Err(io::Error::other("this machine has no address for media: name one in [media] address"));
+        return Err(io::Error::other("this machine has no usable address for media: set [media] address"));
     }
     let workers = u16::try_from(media_workers(settings)).unwrap_or(u16::MAX);
     let port = |worker: u16| if settings.media_port == 0 { 0 } else { settings.media_port.saturating_add(worker) };
@@ -327,7 +327,7 @@ fn media_threads(
     Ok(threads)
 }
 
-/// The names and addresses that lead to this relay, as far as it can know them.
+/// The names and addresses of this relay that are known from the configuration and the interfaces.
 fn own_names(settings: &Settings, discovered: &[IpAddr], http: &[&[TcpListener]], sip: &[Listening]) -> OwnNames {
     let addresses = discovered.iter().chain(&settings.media_public_address).chain(&settings.sip.public_address);
     let names = ["localhost".to_owned()].into_iter().chain(settings.tls_names.iter().cloned());
@@ -337,7 +337,7 @@ fn own_names(settings: &Settings, discovered: &[IpAddr], http: &[&[TcpListener]]
     OwnNames { hosts, sip: sip.collect(), http: http.collect() }
 }
 
-/// What the relay machine is told of the settings.
+/// The configuration of the relay machine.
 fn relay_config(settings: &Settings, demo: Demo, identity: &DtlsIdentity, sockets: &[WorkerSockets]) -> Config {
     let workers =
         sockets.iter().map(|worker| addresses::advertised(&settings.media_public_address, &worker.addresses()));
@@ -367,11 +367,14 @@ fn relay_config(settings: &Settings, demo: Demo, identity: &DtlsIdentity, socket
     }
 }
 
-/// A named page directory is taken as it is; otherwise the first place that has one.
+/// The configured page directory, else the first default directory that contains a page.
 fn page_directory(settings: &Settings) -> Option<PathBuf> {
     if let Some(directory) = &settings.page_directory {
         if !directory.join("index.html").is_file() {
-            tracing::warn!(directory = %directory.display(), "the page directory has no index.html");
+            tracing::warn!(
+                directory = %directory.display(),
+                "page directory contains no index.html: build the page, or correct [page] directory"
+            );
         }
         return Some(directory.clone());
     }

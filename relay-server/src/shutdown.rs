@@ -1,18 +1,18 @@
-//! The signals that end the relay, and the one that makes it read its certificate again.
+//! UNIX signals: SIGTERM and SIGINT shut the relay down, SIGHUP reloads its certificates.
 
 use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// What a signal asks for.
+/// The action that a signal requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// The end.
+    /// Shutting down.
     ShutDown,
-    /// The certificate of today.
+    /// Reloading the certificates.
     Reload,
 }
 
-/// SIGTERM, SIGINT and SIGHUP, caught from the moment this is made.
+/// Handlers of SIGTERM, SIGINT and SIGHUP, installed by [`Signals::catch`].
 #[derive(Debug)]
 pub struct Signals {
     terminate: Signal,
@@ -21,10 +21,10 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Catches the signals.
+    /// Installs the handlers.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// If the system does not allow it.
     pub fn catch() -> io::Result<Self> {
         let of = |kind| signal(kind);
         Ok(Self {
@@ -34,7 +34,7 @@ impl Signals {
         })
     }
 
-    /// Waits for one.
+    /// Waits for a signal.
     pub async fn wait(&mut self) -> Wanted {
         tokio::select! {
             _ = self.terminate.recv() => tracing::info!("SIGTERM: shutting down"),

@@ -1,4 +1,4 @@
-//! What the relay machine and the transports are told of `[sip]` and `[rtp]`.
+//! Configuration of the relay machine and the SIP transport from `[sip]` and `[rtp]`.
 
 use crate::addresses::{Demo, refused};
 use crate::config::{ConfigError, Settings, SipSettings, Verify};
@@ -12,21 +12,21 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSo
 
 /// `User-Agent` and `Server`.
 const PRODUCT: &str = concat!("Offhook/", env!("CARGO_PKG_VERSION"));
-/// Pairs of RTP ports that each worker keeps bound for calls to come: a burst of calls between two turns of the signaling plane.
+/// RTP port pairs that each worker binds in advance: enough for a burst of calls between two turns of the signaling plane.
 const RESERVED_PAIRS: usize = 16;
-/// Ports of one worker where the configuration leaves them open.
+/// Ports of one worker if `first_port` is 0.
 const FREE_PORTS: u16 = 128;
-/// How often another range of free ports is looked for.
+/// Number of ranges that are tried in the search for free ports.
 const ATTEMPTS: u32 = 200;
-/// Below are the ports of well-known services, above those that systems give to clients.
+/// Bounds of the search: lower ports belong to well-known services, higher ones are ephemeral ports of the system.
 const FREE_PORTS_FROM: u16 = 10_000;
 /// See [`FREE_PORTS_FROM`].
 const FREE_PORTS_TO: u16 = 32_000;
 
-/// The machine's part of the configuration.
+/// The SIP configuration of the relay machine.
 ///
 /// # Errors
-/// RTP addresses or ports that cannot be.
+/// RTP addresses or ports that cannot be used.
 pub fn machine(
     settings: &Settings,
     demo: Demo,
@@ -82,12 +82,12 @@ fn user_agent(sip: &SipSettings, demo: Demo, local: Vec<LocalAddress>, inside: I
     }
 }
 
-/// Whether hosts that are not listed may lead into private networks: where everything is on this machine, they must.
+/// Whether hosts that are not listed may resolve to private networks. By default with `--demo` only, where all peers are on this machine.
 pub fn private_networks(sip: &SipSettings, demo: Demo) -> bool {
     sip.private_networks.unwrap_or(demo == Demo::Loopback)
 }
 
-/// The addresses for RTP: those that are named, else the machine's own.
+/// Returns the addresses for RTP: the configured ones, else those of the machine.
 ///
 /// # Errors
 /// `--demo` with an address that is not loopback.
@@ -109,19 +109,19 @@ pub fn rtp_addresses(sip: &SipSettings, demo: Demo, discovered: &[IpAddr]) -> Re
     };
     let public = [&sip.rtp_public_address, &sip.public_address, &named].into_iter().find(|list| !list.is_empty());
     let public = public.map_or(&[][..], Vec::as_slice);
-    let told = |local: IpAddr| public.iter().copied().find(|ip| ip.is_ipv6() == local.is_ipv6()).unwrap_or(local);
-    Ok(local.into_iter().map(|local| RtpAddress { advertised: told(local), local }).collect())
+    let of_family = |local: IpAddr| public.iter().copied().find(|ip| ip.is_ipv6() == local.is_ipv6()).unwrap_or(local);
+    Ok(local.into_iter().map(|local| RtpAddress { advertised: of_family(local), local }).collect())
 }
 
-/// The addresses of the host name that peers reach the relay by: media need addresses.
+/// Resolves the public host name of the relay, because SDP contains addresses.
 fn resolved(name: &str) -> Vec<IpAddr> {
     match (name, 0).to_socket_addrs() {
         Ok(found) => found.map(|address| address.ip()).collect(),
         Err(error) => {
             tracing::warn!(
                 %name, %error,
-                "the name in [sip] public_address does not resolve: peers are told the RTP address of this machine; give the \
-                 public one in [rtp] public_address"
+                "the host name in [sip] public_address does not resolve: SDP will contain the local RTP address; set the \
+                 public address in [rtp] public_address"
             );
             Vec::new()
         }
@@ -132,7 +132,7 @@ fn resolved(name: &str) -> Vec<IpAddr> {
 fn rtp_workers(sip: &SipSettings, demo: Demo, discovered: &[IpAddr], workers: u16) -> io::Result<Vec<RtpWorker>> {
     let addresses = rtp_addresses(sip, demo, discovered).map_err(io::Error::other)?;
     if addresses.is_empty() {
-        return Err(io::Error::other("this machine has no address for RTP: name one in [rtp] address"));
+        return Err(io::Error::other("this machine has no usable address for RTP: set [rtp] address"));
     }
     let (first, last) = if sip.rtp_first_port == 0 {
         free_ports(&addresses, FREE_PORTS.saturating_mul(workers.max(1)))?
@@ -143,7 +143,7 @@ fn rtp_workers(sip: &SipSettings, demo: Demo, discovered: &[IpAddr], workers: u1
     let small = |(first, last): &(u16, u16)| last.saturating_sub(*first) < 3;
     if ranges.iter().any(small) {
         return Err(io::Error::other(format!(
-            "[rtp] `first_port` to `last_port` are too few for {workers} workers, which need four ports each at least"
+            "[rtp] the range `first_port` to `last_port` is too small for {workers} workers: each needs at least four ports"
         )));
     }
     Ok(ranges
@@ -152,7 +152,7 @@ fn rtp_workers(sip: &SipSettings, demo: Demo, discovered: &[IpAddr], workers: u1
         .collect())
 }
 
-/// A range in as many parts, each beginning with an even port (RFC 3550 §11).
+/// Divides a port range into `parts`, each of which begins with an even port (RFC 3550 §11).
 fn divided(first: u16, last: u16, parts: u16) -> Vec<(u16, u16)> {
     let first = u32::from(first).next_multiple_of(2);
     let pairs = (u32::from(last) + 1).saturating_sub(first) / 2;
@@ -163,8 +163,8 @@ fn divided(first: u16, last: u16, parts: u16) -> Vec<(u16, u16)> {
         .collect()
 }
 
-/// A range that nobody uses now, on any of the addresses, at a place drawn by chance so that relays started side by side
-/// seldom want the same.
+/// Finds a port range that is free on all `addresses`. Its position is random, so that relays that start at the same time rarely select
+/// the same range.
 fn free_ports(addresses: &[RtpAddress], count: u16) -> io::Result<(u16, u16)> {
     let room = u32::from(FREE_PORTS_TO - FREE_PORTS_FROM).saturating_sub(u32::from(count)).max(1);
     for _ in 0..ATTEMPTS {
@@ -178,11 +178,10 @@ fn free_ports(addresses: &[RtpAddress], count: u16) -> io::Result<(u16, u16)> {
             return Ok((first, last));
         }
     }
-    Err(io::Error::other("there are no free ports for RTP: name some in [rtp] first_port and last_port"))
+    Err(io::Error::other("no free UDP port range found for RTP: set [rtp] first_port and last_port"))
 }
 
-/// What TLS is spoken with. `https` are the files of HTTPS, which serve for SIP where it has none of its own; `None`: there
-/// is no HTTPS.
+/// The TLS configuration of SIP. `https` returns the files of HTTPS, which are used if SIP has none, or `None` if HTTPS is off.
 ///
 /// # Errors
 /// A file that cannot be read or used.
@@ -192,7 +191,7 @@ pub fn tls_sides(
     https: impl FnOnce() -> io::Result<Option<CertifiedFiles>>,
 ) -> io::Result<TlsSides> {
     if sip.tls_verify == Verify::Off {
-        tracing::warn!("[sip] tls_verify is off: anybody on the way to a SIP server can pose as it");
+        tracing::warn!("[sip] tls_verify is off: SIP servers are not authenticated, and TLS can be intercepted");
     }
     let own = own_files(sip);
     let listens = listening.iter().any(|listening| listening.transport == Transport::Tls);
@@ -209,7 +208,7 @@ fn own_files(sip: &SipSettings) -> Option<CertifiedFiles> {
     Some(CertifiedFiles { certificate, key })
 }
 
-/// Whether the files for TLS can be used; for `check`.
+/// Checks that the TLS files can be used, for `offhook-relay check`.
 ///
 /// # Errors
 /// A file that cannot be read or used.

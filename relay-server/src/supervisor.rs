@@ -1,11 +1,11 @@
-//! Notices the end of the tasks and threads without which the relay cannot work.
+//! Supervision of the tasks and threads that the relay requires.
 //!
-//! None of them ends before the relay does. One that ends has panicked or met an error that it cannot recover from: the
-//! process then ends its calls and exits with an error, and its service manager starts a new one.
+//! None of them ends before the relay does. One that ends has panicked or failed with an error that it cannot recover from. The
+//! process then ends its calls and exits with an error, and the service manager restarts it.
 
 use tokio::sync::mpsc;
 
-/// Supervises parts of the relay.
+/// Supervises the required parts (tasks and threads) of the relay.
 #[derive(Clone, Debug)]
 pub struct Supervisor(mpsc::UnboundedSender<&'static str>);
 
@@ -20,7 +20,7 @@ pub struct Running {
     supervisor: Supervisor,
 }
 
-/// A supervisor, and what it reports.
+/// Creates a supervisor and the receiver of its reports.
 #[must_use]
 pub fn supervisor() -> (Supervisor, EndedParts) {
     let (sender, receiver) = mpsc::unbounded_channel();
@@ -28,13 +28,13 @@ pub fn supervisor() -> (Supervisor, EndedParts) {
 }
 
 impl Supervisor {
-    /// A guard whose drop, be it by a panic, is reported as the end of `part`.
+    /// Returns a guard whose drop, also during a panic, is reported as the end of `part`.
     #[must_use]
     pub fn running(&self, part: &'static str) -> Running {
         Running { part, supervisor: self.clone() }
     }
 
-    /// `task`, supervised.
+    /// Wraps `task` so that its end is reported.
     pub fn supervise<F: Future>(&self, part: &'static str, task: F) -> impl Future<Output = F::Output> + use<F> {
         let running = self.running(part);
         async move {
@@ -52,7 +52,7 @@ impl Drop for Running {
 }
 
 impl EndedParts {
-    /// Waits until a part ends, and names it.
+    /// Waits until a part ends, and returns its name.
     pub async fn next(&mut self) -> &'static str {
         match self.0.recv().await {
             Some(part) => part,
@@ -66,7 +66,7 @@ mod tests {
     use super::supervisor;
 
     #[tokio::test]
-    async fn tasks_that_return_panic_or_are_aborted_are_reported() {
+    async fn task_that_returns_panics_or_is_aborted_is_reported() {
         let (supervisor, mut ended) = supervisor();
         tokio::spawn(supervisor.supervise("returns", async {}));
         assert_eq!(ended.next().await, "returns");

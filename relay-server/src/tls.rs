@@ -1,4 +1,4 @@
-//! Certificates: the operator's, the self-signed one for HTTPS, and the one for DTLS.
+//! X.509 certificates: configured ones, the self-signed one for HTTPS, and the one for DTLS.
 
 pub(crate) mod handshake;
 
@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A new ECDSA P-256 certificate for DTLS; one is made at every start.
+/// Creates an ECDSA P-256 certificate for DTLS, at every start.
 ///
 /// # Errors
-/// When key or certificate cannot be made.
+/// If key or certificate cannot be created.
 pub fn dtls_identity() -> io::Result<DtlsIdentity> {
     let key = KeyPair::generate().map_err(io::Error::other)?;
     let params = CertificateParams::new(vec!["offhook".to_owned()]).map_err(io::Error::other)?;
@@ -35,7 +35,7 @@ pub struct CertifiedFiles {
 }
 
 impl CertifiedFiles {
-    /// A warning if a certificate of the chain has expired, expires soon or is not valid yet.
+    /// Returns a warning if a certificate of the chain has expired, expires soon or is not valid yet.
     #[must_use]
     pub fn expiry(&self, now: SystemTime) -> Option<String> {
         let chain = CertificateDer::pem_file_iter(&self.certificate).ok()?;
@@ -43,7 +43,7 @@ impl CertifiedFiles {
         Some(format!("the certificate in {} {problem}", self.certificate.display()))
     }
 
-    /// An error about them.
+    /// An error that contains the path of the certificate.
     pub(crate) fn wrong(&self, error: &dyn core::fmt::Display) -> io::Error {
         wrong(&self.certificate, error)
     }
@@ -53,7 +53,7 @@ fn wrong(path: &Path, error: &dyn core::fmt::Display) -> io::Error {
     io::Error::other(format!("{}: {error}", path.display()))
 }
 
-/// Chain and key.
+/// Reads chain and key.
 pub(crate) fn read_chain(files: &CertifiedFiles) -> io::Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
     let CertifiedFiles { certificate, key } = files;
     let chain = CertificateDer::pem_file_iter(certificate).map_err(|error| wrong(certificate, &error))?;
@@ -65,10 +65,10 @@ pub(crate) fn read_chain(files: &CertifiedFiles) -> io::Result<(Vec<CertificateD
     Ok((chain, private))
 }
 
-/// How long before its end a certificate is warned of.
+/// Remaining validity below which a warning is logged.
 const EXPIRES_SOON: Duration = Duration::from_secs(14 * 86_400);
 
-/// What is wrong with the validity of a certificate at `now`, in words that follow its name.
+/// Describes why a certificate is not valid at `now` or soon after; the text follows the name of its file.
 fn validity_problem(certificate: &CertificateDer<'_>, now: SystemTime) -> Option<String> {
     let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
     let validity = parsed.validity();
@@ -90,7 +90,7 @@ fn validity_problem(certificate: &CertificateDer<'_>, now: SystemTime) -> Option
 /// The TLS configuration of HTTPS.
 ///
 /// # Errors
-/// When a file cannot be read or certificate and key do not belong together.
+/// If a file cannot be read, or certificate and key do not match.
 pub fn https(files: &CertifiedFiles) -> io::Result<Arc<ServerConfig>> {
     let (chain, private) = read_chain(files)?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -104,17 +104,17 @@ pub fn https(files: &CertifiedFiles) -> io::Result<Arc<ServerConfig>> {
     Ok(Arc::new(config))
 }
 
-/// A self-signed certificate for `names`, made at the first start and kept in `directory`.
+/// The self-signed certificate in `directory`, which is created for `names` at the first start.
 ///
 /// # Errors
-/// When the directory cannot be written or read.
+/// If the directory cannot be written.
 pub fn self_signed(directory: &Path, names: Vec<String>) -> io::Result<CertifiedFiles> {
     let (certificate, key) = (directory.join("tls-certificate.pem"), directory.join("tls-key.pem"));
     if !(certificate.exists() && key.exists()) {
         make(directory, &certificate, &key, names).map_err(|error| {
             io::Error::new(error.kind(), format!("{}: {error} ([tls] state_directory)", directory.display()))
         })?;
-        tracing::info!(directory = %directory.display(), "made a self-signed certificate");
+        tracing::info!(directory = %directory.display(), "self-signed certificate created");
     }
     Ok(CertifiedFiles { certificate, key })
 }
@@ -132,8 +132,8 @@ fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-/// Where the self-signed certificate is kept when `tls.state_directory` does not say: what systemd hands out, else the
-/// user's state directory (XDG Base Directory Specification).
+/// The directory of the self-signed certificate if `tls.state_directory` is empty: that of systemd, else the user's state
+/// directory (XDG Base Directory Specification).
 #[must_use]
 pub fn default_state_directory(variable: impl Fn(&str) -> Option<String>) -> PathBuf {
     let given = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -148,7 +148,7 @@ mod tests {
     use super::{CertificateDer, CertificateParams, Duration, KeyPair, SystemTime, UNIX_EPOCH, validity_problem};
 
     #[test]
-    fn certificates_that_end_soon_have_ended_or_have_not_begun_are_warned_of() {
+    fn certificate_outside_its_validity_causes_a_warning() {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         params.not_before = rcgen::date_time_ymd(2030, 1, 1);
         params.not_after = rcgen::date_time_ymd(2030, 4, 1);

@@ -1,7 +1,7 @@
-//! One WebSocket: carries frames between the browser and the signaling plane, and decides nothing.
+//! One WebSocket: forwards frames between the browser and the signaling plane.
 
 use crate::http::Lingering;
-use crate::signaling_plane::{Client, Frame, Inbound, Outlet};
+use crate::signaling_plane::{Client, Frame, FrameQueue, Inbound};
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use core::time::Duration;
 use offhook_b2bua::io::{ConnectionId, Input};
@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Notify, mpsc};
 use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
 
-/// How long a peer may take to take one frame. Pings find dead peers sooner; this one bounds what pings cannot see.
+/// Time limit for writing one frame. Pings detect dead peers earlier; this limit is for peers that send but do not read.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a close frame may take.
+/// Time limit for writing a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Serves one socket until either side ends it.
+/// Serves one WebSocket until either side closes it.
 pub(crate) async fn serve(
     mut socket: WebSocket,
     (connection, client): (ConnectionId, Client),
@@ -26,8 +26,8 @@ pub(crate) async fn serve(
     let (frames, mut outbound) = mpsc::channel(queue);
     let kill = Arc::new(Notify::new());
     let queued = Arc::new(AtomicUsize::new(0));
-    let outlet = Outlet { frames, queued: Arc::clone(&queued), kill: Arc::clone(&kill) };
-    if plane.send(Inbound::Opened(connection, client, outlet)).await.is_err() {
+    let queue = FrameQueue { frames, queued: Arc::clone(&queued), kill: Arc::clone(&kill) };
+    if plane.send(Inbound::Opened(connection, client, queue)).await.is_err() {
         return close(&mut socket, 1001, "the relay is shutting down".to_owned()).await;
     }
     loop {
@@ -46,7 +46,7 @@ pub(crate) async fn serve(
                         break;
                     }
                 }
-                // The machine has forgotten this socket: nothing more is said about it.
+                // The machine has already removed this connection, so no `Disconnected` is sent for it.
                 Some(Frame::Close(code, reason)) => {
                     lingering.on();
                     return close(&mut socket, code, reason).await;
@@ -64,7 +64,7 @@ pub(crate) async fn serve(
     let _ = plane.send(Inbound::Input(Input::Disconnected { connection })).await;
 }
 
-/// What a received message is for the machine; `None` ends the socket.
+/// Converts a received message to an input of the machine, if it is one; `None` ends the connection.
 async fn read(
     message: Option<Result<Message, axum::Error>>,
     connection: ConnectionId,
@@ -74,11 +74,11 @@ async fn read(
     match message? {
         Ok(Message::Text(text)) => Some(Some(Input::Text { connection, text: text.as_str().to_owned() })),
         Ok(Message::Binary(octets)) => Some(Some(Input::Binary { connection, length: octets.len() })),
-        // Pings are answered below, and the answer to a close frame goes out with the next read.
+        // The library answers pings, and sends the response to a close frame with the next read.
         Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_)) => Some(None),
         Err(error) => {
             if let Some((code, reason)) = violation(error) {
-                tracing::debug!(connection = connection.0, reason, "WebSocket violation");
+                tracing::debug!(connection = connection.0, code, reason, "WebSocket closed: protocol violation");
                 lingering.on();
                 close(socket, code, reason.to_owned()).await;
             }
@@ -87,7 +87,7 @@ async fn read(
     }
 }
 
-/// The close code (RFC 6455 §7.4.1) and reason for what the peer did wrong; none if the socket is merely gone.
+/// The close code (RFC 6455 §7.4.1) and reason for a protocol violation; none for a lost connection.
 fn violation(error: axum::Error) -> Option<(u16, &'static str)> {
     match error.into_inner().downcast_ref::<tungstenite::Error>()? {
         tungstenite::Error::Capacity(_) => Some((1009, "the frame is too long")),

@@ -1,4 +1,4 @@
-//! The program as a process: its standard streams may be full, closed or blocked.
+//! The relay as a process: full, closed and blocked standard streams, memory, and log output.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tokio_tungstenite::tungstenite::Message;
 
-/// A relay with room for two connections; it logs each one that it refuses.
+/// A relay with a limit of two connections, which logs each rejected connection.
 struct Relay {
     child: Child,
     address: SocketAddr,
@@ -67,7 +67,7 @@ impl Relay {
         drop(taken);
     }
 
-    /// SIGTERM; the status is 0 if all went well.
+    /// Sends SIGTERM and checks the exit status.
     fn end(mut self) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
@@ -102,7 +102,7 @@ fn works_and_ends(relay: Relay) {
 }
 
 #[test]
-fn a_log_on_a_full_disk_costs_lines_only() {
+fn log_on_a_full_disk_drops_lines() {
     let full = || OpenOptions::new().write(true).open("/dev/full").unwrap();
     let relay = Relay::start("full", free_address(), full(), full());
     relay.cause_log_lines();
@@ -113,15 +113,15 @@ fn a_log_on_a_full_disk_costs_lines_only() {
 }
 
 #[test]
-fn pipes_whose_readers_are_gone_cost_lines_only() {
+fn closed_output_pipes_do_not_stop_the_relay() {
     let ((_, stdout), (_, stderr)) = (pipe().unwrap(), pipe().unwrap());
     works_and_ends(Relay::start("closed", free_address(), stdout, stderr));
 }
 
 #[test]
-fn a_log_pipe_that_is_not_read_blocks_nothing() {
+fn unread_log_pipe_does_not_block_the_relay() {
     let (unread, mut stderr) = pipe().unwrap();
-    // As much as a pipe holds: every write of the relay blocks.
+    // Fills the pipe, so that every write of the relay blocks.
     stderr.write_all(&[b'x'; 65_536]).unwrap();
     works_and_ends(Relay::start("blocked", free_address(), Stdio::null(), stderr));
     drop(unread);
@@ -135,7 +135,7 @@ fn resident(relay: &Relay) -> u64 {
 }
 
 #[test]
-fn logins_at_once_take_the_memory_of_two_checks() {
+fn concurrent_logins_use_the_memory_of_two_checks() {
     let hash = offhook_relay::accounts::hash_password("tulip").unwrap();
     let configuration = std::env::temp_dir().join(format!("offhook-logins-{}.toml", std::process::id()));
     std::fs::write(&configuration, format!("[accounts]\nalice = \"{hash}\"\n[sessions]\nmax_per_login = 100\n"))
@@ -154,7 +154,7 @@ fn logins_at_once_take_the_memory_of_two_checks() {
             assert!(answer.to_text().unwrap().contains("getUserData"), "{answer:?}");
             socket
         };
-        // Twice, since what a first round leaves behind must serve the second.
+        // Twice, because the second round must reuse the memory of the first.
         for _ in 0..2 {
             futures_util::future::join_all((0..25).map(|_| log_in())).await;
         }
@@ -167,7 +167,7 @@ fn logins_at_once_take_the_memory_of_two_checks() {
 }
 
 #[test]
-fn the_log_has_no_colors_in_a_file_and_a_bound_for_repeated_lines() {
+fn log_file_has_no_colors_and_limits_repeated_lines() {
     let path = std::env::temp_dir().join(format!("offhook-log-{}", std::process::id()));
     let relay = Relay::start("file", free_address(), Stdio::null(), File::create(&path).unwrap());
     relay.cause_log_lines();
@@ -178,6 +178,6 @@ fn the_log_has_no_colors_in_a_file_and_a_bound_for_repeated_lines() {
     std::fs::remove_file(path).unwrap();
     assert!(lines.iter().any(|line| line.contains("SIGTERM")), "{lines:?}");
     assert!(lines.iter().all(|line| !line.contains('\u{1b}')), "{lines:?}");
-    let refused = lines.iter().filter(|line| line.contains("connection refused")).count();
+    let refused = lines.iter().filter(|line| line.contains("connection rejected")).count();
     assert!((1..=20).contains(&refused), "{refused} lines");
 }

@@ -1,4 +1,4 @@
-//! The whole relay over real loopback sockets.
+//! The relay with WebSocket and HTTP clients over loopback sockets.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "helpers of tests may panic")]
 
 use futures_util::{SinkExt, StreamExt};
@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_async};
 
-/// A directory of its own, gone with the test.
+/// A temporary directory that is removed after the test.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -96,7 +96,7 @@ async fn healthz_and_page_are_served() {
 }
 
 #[tokio::test]
-async fn a_socket_speaks_to_the_machine_on_any_path_and_shows_in_healthz() {
+async fn websocket_on_any_path_is_served_and_counted() {
     let scratch = Scratch::new();
     let server = start(&scratch, "").await;
     for path in ["/", "/some/where"] {
@@ -108,7 +108,7 @@ async fn a_socket_speaks_to_the_machine_on_any_path_and_shows_in_healthz() {
         assert!(health.contains("\"sessions\":1") && health.contains("\"connections\":1"), "{health}");
         socket.close(None).await.unwrap();
         while let Some(Ok(_)) = socket.next().await {}
-        // The count follows when the plane has heard of it; bounded, and each turn asks anew.
+        // The counter is updated when the plane has handled the close.
         for turn in 0.. {
             if plain(server.plain[0], "/healthz").await.contains("\"sessions\":0") {
                 break;
@@ -120,11 +120,11 @@ async fn a_socket_speaks_to_the_machine_on_any_path_and_shows_in_healthz() {
 }
 
 #[tokio::test]
-async fn a_frame_that_is_too_long_closes_its_socket_with_1009_even_while_it_is_being_sent() {
+async fn frame_that_is_too_long_is_closed_with_1009() {
     let scratch = Scratch::new();
     let server = start(&scratch, "").await;
     let mut socket = socket(&server, "/").await;
-    // The relay stops reading long before the end, so sending may fail; the close frame must arrive all the same.
+    // The relay stops reading long before the end, so that sending may fail; the close frame must arrive nevertheless.
     let _ = socket.send(Message::text("x".repeat(1_000_000))).await;
     let Message::Close(Some(frame)) = next(&mut socket).await else { panic!("a close frame") };
     assert_eq!(frame.code, CloseCode::Size);
@@ -132,7 +132,7 @@ async fn a_frame_that_is_too_long_closes_its_socket_with_1009_even_while_it_is_b
     server.shut_down().await;
 }
 
-/// A socket that a test writes octets to.
+/// A WebSocket connection to which a test writes raw octets.
 async fn raw_socket(server: &Server) -> TcpStream {
     let mut stream = TcpStream::connect(server.plain[0]).await.unwrap();
     let request = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -146,7 +146,7 @@ async fn raw_socket(server: &Server) -> TcpStream {
 }
 
 #[tokio::test]
-async fn violations_of_the_protocol_are_answered_with_their_close_codes() {
+async fn protocol_violation_is_closed_with_its_code() {
     let scratch = Scratch::new();
     let server = start(&scratch, "").await;
     for (what, frame, code) in [
@@ -167,12 +167,12 @@ async fn violations_of_the_protocol_are_answered_with_their_close_codes() {
 }
 
 #[tokio::test]
-async fn unfinished_headers_are_bounded() {
+async fn incomplete_header_section_is_bounded() {
     let scratch = Scratch::new();
     let server = start(&scratch, "").await;
     let mut stream = TcpStream::connect(server.plain[0]).await.unwrap();
     let long = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}", "a".repeat(65_536));
-    // The relay stops reading, so not everything may be accepted.
+    // The relay stops reading, so that the write may fail.
     let _ = stream.write_all(long.as_bytes()).await;
     let mut answer = Vec::new();
     let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await.expect("an answer");
@@ -181,7 +181,7 @@ async fn unfinished_headers_are_bounded() {
 }
 
 #[tokio::test]
-async fn an_address_has_its_share_and_the_health_check_answers_beyond_it() {
+async fn address_beyond_its_limit_reaches_the_health_check_only() {
     let scratch = Scratch::new();
     let server = start(&scratch, "limits = { connections_per_address = 2 }").await;
     let (one, two) = (socket(&server, "/").await, socket(&server, "/").await);
@@ -189,7 +189,7 @@ async fn an_address_has_its_share_and_the_health_check_answers_beyond_it() {
     assert!(third.contains("503"), "{third}");
     assert!(plain(server.plain[0], "/healthz").await.starts_with("HTTP/1.1 200"));
     assert!(plain(server.plain[0], "/").await.starts_with("HTTP/1.1 503"));
-    // Another address has a share of its own.
+    // Another address has a separate limit.
     let other = tokio::net::TcpSocket::new_v4().unwrap();
     other.bind("127.0.0.2:0".parse().unwrap()).unwrap();
     let other = get(other.connect(server.plain[0]).await.unwrap(), "/nothing").await;
@@ -199,7 +199,7 @@ async fn an_address_has_its_share_and_the_health_check_answers_beyond_it() {
 }
 
 #[tokio::test]
-async fn a_reverse_proxy_is_bounded_by_the_total_only() {
+async fn reverse_proxy_is_limited_by_the_total_only() {
     let scratch = Scratch::new();
     let mut settings = settings(&scratch, "limits.connections_per_address = 1");
     settings.trusted_proxies.networks = vec!["127.0.0.1/32".parse().unwrap()];
@@ -210,7 +210,7 @@ async fn a_reverse_proxy_is_bounded_by_the_total_only() {
 }
 
 #[tokio::test]
-async fn clients_of_a_reverse_proxy_have_shares_of_their_own() {
+async fn clients_of_a_reverse_proxy_have_separate_limits() {
     use tokio_tungstenite::tungstenite::client::IntoClientRequest;
     let scratch = Scratch::new();
     let mut settings = settings(&scratch, "limits.connections_per_address = 1");
@@ -225,7 +225,7 @@ async fn clients_of_a_reverse_proxy_have_shares_of_their_own() {
     let (other, _) = connect("192.0.2.2").await.unwrap();
     let refused = connect("192.0.2.1").await.unwrap_err().to_string();
     assert!(refused.contains("503"), "{refused}");
-    // The place is free again when the WebSocket has ended.
+    // The place is released when the WebSocket is closed.
     first.close(None).await.unwrap();
     while first.next().await.is_some() {}
     let again = async {
@@ -239,7 +239,7 @@ async fn clients_of_a_reverse_proxy_have_shares_of_their_own() {
 }
 
 #[tokio::test]
-async fn tls_carries_the_same_with_a_certificate_that_is_kept() {
+async fn tls_serves_with_a_certificate_that_is_kept() {
     let scratch = Scratch::new();
     let server = start(&scratch, "").await;
     let first = std::fs::read(scratch.0.join("tls-certificate.pem")).unwrap();
@@ -255,7 +255,7 @@ async fn tls_carries_the_same_with_a_certificate_that_is_kept() {
     again.shut_down().await;
 }
 
-/// A client that trusts exactly the relay's own certificate.
+/// A client that trusts the relay's own certificate only.
 async fn tls(scratch: &Scratch, address: SocketAddr) -> tokio_rustls::client::TlsStream<TcpStream> {
     use rustls::pki_types::{CertificateDer, pem::PemObject};
     let certificate = CertificateDer::from_pem_file(scratch.0.join("tls-certificate.pem")).unwrap();
@@ -270,7 +270,7 @@ async fn tls(scratch: &Scratch, address: SocketAddr) -> tokio_rustls::client::Tl
 }
 
 #[tokio::test]
-async fn silent_clients_are_let_go_and_one_too_many_is_refused() {
+async fn silent_client_and_excess_connection_are_closed() {
     let scratch = Scratch::new();
     let text = format!(
         "[listen]\nplain = [\"127.0.0.1:0\"]\ntls = [\"127.0.0.1:0\"]\nheader_timeout = \"200ms\"\n\
@@ -295,7 +295,7 @@ async fn silent_clients_are_let_go_and_one_too_many_is_refused() {
 }
 
 #[tokio::test]
-async fn shutting_down_says_good_bye_to_every_socket() {
+async fn shutdown_closes_every_websocket_with_1001() {
     let scratch = Scratch::new();
     let server = start(&scratch, "").await;
     let mut socket = socket(&server, "/").await;
@@ -312,7 +312,7 @@ async fn shutting_down_says_good_bye_to_every_socket() {
 }
 
 #[tokio::test]
-async fn demo_refuses_addresses_that_others_could_reach() {
+async fn demo_rejects_addresses_that_are_not_loopback() {
     let open = parse("test.toml", "[listen]\nplain = [\"0.0.0.0:0\"]\n").unwrap();
     let error = Server::start(&open, Demo::Loopback).await.unwrap_err().to_string();
     assert!(error.contains("0.0.0.0:0") && error.contains("--demo-anywhere"), "{error}");
@@ -326,7 +326,7 @@ async fn demo_refuses_addresses_that_others_could_reach() {
 }
 
 #[tokio::test]
-async fn demo_refuses_sockets_of_other_web_sites() {
+async fn demo_rejects_websockets_of_other_sites() {
     let scratch = Scratch::new();
     let server = start(&scratch, "").await;
     for (origin, status) in [("https://evil.test", "403"), ("http://localhost:5173", "101")] {

@@ -1,4 +1,4 @@
-//! The relay towards a SIP server written by hand, over every transport.
+//! The relay with a scripted SIP peer, over every transport.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -29,7 +29,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 const WAIT: Duration = Duration::from_secs(10);
 
-/// A relay whose pages may name servers of this machine, and what it is tried with.
+/// A relay whose clients may name servers on this machine.
 struct Rig {
     server: Server,
     settings: Settings,
@@ -57,7 +57,7 @@ impl Rig {
         connect_async(format!("ws://{}/", self.server.plain[0])).await.unwrap().0
     }
 
-    /// A page that names a SIP server.
+    /// Logs in with a SIP server in the options.
     async fn log_in(&self, domain: &str, port: u16) -> Page {
         let mut socket = self.socket().await;
         let hello = serde_json::json!({"message": "connection", "data": [{
@@ -77,11 +77,11 @@ impl Rig {
         text
     }
 
-    /// Ends while the peer says yes to everything.
+    /// Shuts the relay down while the peer accepts the unregistration.
     async fn end_with(self, mut peer: Peer) {
         let server = tokio::spawn(async move {
-            let goodbye = peer.receives("REGISTER").await;
-            peer.answer(&goodbye, "200 OK", &[]).await;
+            let unregister = peer.receives("REGISTER").await;
+            peer.answer(&unregister, "200 OK", &[]).await;
             peer
         });
         self.end().await;
@@ -99,31 +99,31 @@ struct Page {
 }
 
 impl Page {
-    async fn says(&mut self, message: &str, data: serde_json::Value) {
+    async fn send(&mut self, message: &str, data: serde_json::Value) {
         let text = serde_json::json!({"message": message, "data": [data]}).to_string();
         self.socket.send(Message::text(text)).await.unwrap();
     }
 
-    /// The next message that contains `text`.
-    async fn hears(&mut self, text: &str) -> String {
+    /// Returns the next message that contains `text`; others are ignored.
+    async fn receives(&mut self, text: &str) -> String {
         loop {
             let message = tokio::time::timeout(WAIT, self.socket.next()).await.unwrap_or_else(|_| panic!("no {text}"));
-            if let Message::Text(heard) = message.expect("open").expect("well")
-                && heard.contains(text)
+            if let Message::Text(received) = message.expect("open").expect("well")
+                && received.contains(text)
             {
-                return heard.as_str().to_owned();
+                return received.as_str().to_owned();
             }
         }
     }
 }
 
-/// What a browser offers; it never connects, which nobody waits for here.
+/// The offer of a browser. No media are connected in these tests.
 const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
     a=fingerprint:sha-256 11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00\r\n\
     a=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuvwx\r\na=setup:actpass\r\n\
     m=audio 9 UDP/TLS/RTP/SAVPF 0\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\na=sendrecv\r\na=rtcp-mux\r\na=rtpmap:0 PCMU/8000\r\n";
 
-/// What a phone says.
+/// The session description of a phone.
 const PHONE: &str = "v=0\r\no=phone 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
     m=audio 9 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=sendrecv\r\n";
 
@@ -135,7 +135,7 @@ const TRANSPORTS: [(Transport, &str); 5] = [
     (Transport::Tcp, "[::1];transport=tcp"),
 ];
 
-/// A relay with a page that is registered at a peer, and the page's contact there.
+/// A relay with a page that is registered at a peer, and the `Contact` of that registration.
 async fn registered(transport: Transport, domain: &str) -> (Rig, Peer, Page, String) {
     let mut peer = Peer::start(transport, domain.starts_with('[')).await;
     let rig = Rig::start(&format!("tls_authorities = \"{}\"\n", peer.authority().display())).await;
@@ -143,84 +143,84 @@ async fn registered(transport: Transport, domain: &str) -> (Rig, Peer, Page, Str
     let register = peer.receives("REGISTER").await;
     let contact = register.header("Contact").to_owned();
     peer.answer(&register, "200 OK", &[("Contact", &format!("{contact};expires=600"))]).await;
-    page.hears("registered").await;
+    page.receives("registered").await;
     let uri = contact.split(['<', '>']).nth(1).unwrap().to_owned();
     (rig, peer, page, uri)
 }
 
 #[tokio::test]
-async fn a_page_calls_and_hangs_up_over_every_transport() {
+async fn page_calls_and_hangs_up_over_every_transport() {
     for (transport, domain) in TRANSPORTS {
         let (rig, mut peer, mut page, _) = registered(transport, domain).await;
         let call = serde_json::json!({
             "callId": "c1", "incoming": false, "hasVideo": false, "hasAudio": true, "status": "PENDING",
             "mediaProvider": "WebRTC", "sdp": OFFER, "caller": "alice", "callee": "bob",
         });
-        page.says("call", call).await;
+        page.send("call", call).await;
         let invite = peer.receives("INVITE").await;
         assert_eq!(transport_of(&invite), transport.name());
         assert!(invite.text.starts_with("INVITE sip:bob@") && invite.text.contains("m=audio "), "{}", invite.text);
         peer.answer(&invite, "180 Ringing", &[]).await;
-        page.hears("\"RING\"").await;
+        page.receives("\"RING\"").await;
         peer.accept(&invite, PHONE).await;
         peer.receives("ACK").await;
-        page.hears("\"ESTABLISHED\"").await;
-        page.says("hangup", serde_json::json!({"callId": "c1"})).await;
+        page.receives("\"ESTABLISHED\"").await;
+        page.send("hangup", serde_json::json!({"callId": "c1"})).await;
         let bye = peer.receives("BYE").await;
         peer.answer(&bye, "200 OK", &[]).await;
-        page.hears("\"FINISH\"").await;
+        page.receives("\"FINISH\"").await;
         rig.end_with(peer).await;
     }
 }
 
 #[tokio::test]
-async fn a_relay_that_ends_says_bye_and_unregisters() {
+async fn shutdown_sends_bye_and_unregisters() {
     let (rig, mut peer, mut page, _) = registered(Transport::Udp, "127.0.0.1").await;
     let call = serde_json::json!({
         "callId": "c1", "incoming": false, "hasVideo": false, "hasAudio": true, "status": "PENDING",
         "mediaProvider": "WebRTC", "sdp": OFFER, "caller": "alice", "callee": "bob",
     });
-    page.says("call", call).await;
+    page.send("call", call).await;
     let invite = peer.receives("INVITE").await;
     peer.accept(&invite, PHONE).await;
     peer.receives("ACK").await;
-    page.hears("\"ESTABLISHED\"").await;
+    page.receives("\"ESTABLISHED\"").await;
     let server = tokio::spawn(async move {
-        let mut heard = Vec::new();
-        while heard.len() < 2 {
+        let mut methods = Vec::new();
+        while methods.len() < 2 {
             let request = peer.receives("").await;
             peer.answer(&request, "200 OK", &[]).await;
-            heard.push(request.text.split(' ').next().unwrap().to_owned());
+            methods.push(request.text.split(' ').next().unwrap().to_owned());
         }
-        heard.sort();
-        heard
+        methods.sort();
+        methods
     });
     rig.end().await;
     assert_eq!(server.await.unwrap(), ["BYE", "REGISTER"]);
 }
 
 #[tokio::test]
-async fn a_page_is_called_and_hung_up_on_over_every_transport() {
+async fn peer_calls_and_hangs_up_over_every_transport() {
     for (transport, domain) in TRANSPORTS {
         let (rig, mut peer, mut page, uri) = registered(transport, domain).await;
         peer.call("INVITE", 1, &uri, None, PHONE).await;
-        let incoming = page.hears("notifyIncomingCall").await;
+        let incoming = page.receives("notifyIncomingCall").await;
         let incoming: serde_json::Value = serde_json::from_str(&incoming).unwrap();
         assert_eq!(incoming["data"][0]["visibleName"], "Bob");
         let answer = serde_json::json!({
             "callId": incoming["data"][0]["callId"], "incoming": true, "hasVideo": true, "hasAudio": true,
             "status": "PENDING", "mediaProvider": "WebRTC", "sdp": OFFER.replace("actpass", "active"),
         });
-        page.says("answer", answer).await;
+        page.send("answer", answer).await;
         let accepted = peer.receives("SIP/2.0 200").await;
         assert!(accepted.text.contains("m=audio "), "{}", accepted.text);
         let tag = accepted.header("To").split("tag=").nth(1).unwrap().to_owned();
         peer.call("ACK", 1, &uri, Some(&tag), "").await;
-        page.hears("\"ESTABLISHED\"").await;
+        page.receives("\"ESTABLISHED\"").await;
         peer.call("BYE", 2, &uri, Some(&tag), "").await;
         let answer = peer.receives("SIP/2.0 200").await;
         assert!(answer.header("CSeq").ends_with("BYE"), "{}", answer.text);
-        page.hears("\"FINISH\"").await;
+        page.receives("\"FINISH\"").await;
         rig.end_with(peer).await;
     }
 }
@@ -230,7 +230,7 @@ fn transport_of(request: &Request) -> &str {
 }
 
 #[tokio::test]
-async fn a_page_is_registered_at_its_server_and_unregistered_at_the_end_over_every_transport() {
+async fn page_registers_and_unregisters_over_every_transport() {
     for (transport, domain) in TRANSPORTS {
         let is_ipv6 = domain.starts_with('[');
         let mut peer = Peer::start(transport, is_ipv6).await;
@@ -249,27 +249,27 @@ async fn a_page_is_registered_at_its_server_and_unregistered_at_the_end_over_eve
         let again = peer.receives("REGISTER").await;
         assert!(again.header("Authorization").contains("username=\"alice\""), "{}", again.text);
         peer.answer(&again, "200 OK", &[("Contact", &format!("{contact};expires=600"))]).await;
-        page.hears("registered").await;
+        page.receives("registered").await;
         assert!(rig.healthz().await.contains("\"registrations\":1"));
         let server = tokio::spawn(async move {
-            let goodbye = peer.receives("REGISTER").await;
-            peer.answer(&goodbye, "200 OK", &[]).await;
-            goodbye
+            let unregister = peer.receives("REGISTER").await;
+            peer.answer(&unregister, "200 OK", &[]).await;
+            unregister
         });
         rig.end().await;
-        let goodbye = tokio::time::timeout(WAIT, server).await.expect("in time").unwrap();
-        let is_zero = goodbye.header_or("Expires", "") == "0" || goodbye.header("Contact").contains("expires=0");
-        assert!(is_zero, "{}", goodbye.text);
+        let unregister = tokio::time::timeout(WAIT, server).await.expect("in time").unwrap();
+        let is_zero = unregister.header_or("Expires", "") == "0" || unregister.header("Contact").contains("expires=0");
+        assert!(is_zero, "{}", unregister.text);
     }
 }
 
 #[tokio::test]
-async fn a_page_hears_of_a_server_that_is_not_there_at_once() {
+async fn unreachable_server_is_reported_immediately() {
     let rig = Rig::start("").await;
-    // Nobody listens on a port that was just given back.
+    // A port on which no socket listens.
     let gone = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut page = rig.log_in("127.0.0.1", gone).await;
-    // Far less than the 32 s of a transaction that waits for an answer.
+    // Much less than the 32 s after which a transaction without response times out.
     let message = tokio::time::timeout(WAIT, async {
         loop {
             match page.socket.next().await {
@@ -280,13 +280,13 @@ async fn a_page_hears_of_a_server_that_is_not_there_at_once() {
             }
         }
     });
-    let heard = message.await.expect("in time");
-    assert!(!heard.is_empty());
+    let failure = message.await.expect("in time");
+    assert!(!failure.is_empty());
     rig.end().await;
 }
 
 #[tokio::test]
-async fn the_relay_answers_who_asks_it_over_every_transport() {
+async fn options_is_answered_over_every_transport() {
     let rig = Rig::start("").await;
     for listening in rig.server.sip.clone() {
         if listening.transport == Transport::Tls {
@@ -302,31 +302,31 @@ async fn the_relay_answers_who_asks_it_over_every_transport() {
 }
 
 #[tokio::test]
-async fn a_phone_registers_at_the_relay_is_called_by_a_page_and_calls_it() {
+async fn phone_registers_is_called_and_calls_a_page() {
     for transport in [Transport::Udp, Transport::Tcp] {
         let rig = Rig::start("domain = \"pbx.test\"\n[sip.phones]\n101 = \"tulip\"\n").await;
         let listening = rig.server.sip.iter().find(|listening| listening.transport == transport).unwrap();
         let relay = listening.address;
-        let mut stranger = Peer::start(transport, false).await;
-        let refused = stranger.register(relay, "101", "pbx.test", "rose").await;
+        let mut attacker = Peer::start(transport, false).await;
+        let refused = attacker.register(relay, "101", "pbx.test", "rose").await;
         assert!(!refused.text.starts_with("SIP/2.0 200"), "{}", refused.text);
         let mut phone = Peer::start(transport, false).await;
         let accepted = phone.register(relay, "101", "pbx.test", "tulip").await;
         assert!(accepted.text.starts_with("SIP/2.0 200"), "{}", accepted.text);
 
         let mut page = Page { socket: rig.socket().await };
-        page.says("connection", serde_json::json!({"sipLogin": "alice", "sipPassword": "x", "keepAlive": false})).await;
-        page.hears("getUserData").await;
+        page.send("connection", serde_json::json!({"sipLogin": "alice", "sipPassword": "x", "keepAlive": false})).await;
+        page.receives("getUserData").await;
         let call = serde_json::json!({
             "callId": "c1", "incoming": false, "hasVideo": false, "hasAudio": true, "status": "PENDING",
             "mediaProvider": "WebRTC", "sdp": OFFER, "caller": "alice", "callee": "101",
         });
-        page.says("call", call).await;
+        page.send("call", call).await;
         let invite = phone.receives("INVITE").await;
         assert!(invite.header("From").contains("sip:alice@pbx.test"), "{}", invite.text);
         phone.answer(&invite, "486 Busy Here", &[]).await;
         phone.receives("ACK").await;
-        page.hears("\"FAILED\"").await;
+        page.receives("\"FAILED\"").await;
 
         let uri = "sip:alice@pbx.test";
         phone.call("INVITE", 1, uri, None, PHONE).await;
@@ -335,7 +335,7 @@ async fn a_phone_registers_at_the_relay_is_called_by_a_page_and_calls_it() {
         phone.call("ACK", 1, uri, Some(&tag), "").await;
         phone.answer_challenge(&challenged, "INVITE", uri, &Login::new("101", "tulip"));
         phone.call("INVITE", 2, uri, None, PHONE).await;
-        let incoming = page.hears("notifyIncomingCall").await;
+        let incoming = page.receives("notifyIncomingCall").await;
         assert!(incoming.contains("101"), "{incoming}");
         page.socket.close(None).await.unwrap();
         phone.receives("SIP/2.0 4").await;
@@ -344,7 +344,7 @@ async fn a_phone_registers_at_the_relay_is_called_by_a_page_and_calls_it() {
 }
 
 #[tokio::test]
-async fn a_flood_of_sip_keeps_no_page_from_being_heard() {
+async fn sip_flood_does_not_delay_websockets() {
     let rig = Rig::start("message_rate = 1000\n").await;
     let relay = rig.server.sip.iter().find(|listening| listening.transport == Transport::Udp).unwrap().address;
     let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
@@ -359,8 +359,8 @@ async fn a_flood_of_sip_keeps_no_page_from_being_heard() {
     };
     for _ in 0..20 {
         let mut page = Page { socket: rig.socket().await };
-        page.says("connection", serde_json::json!({"sipLogin": "alice", "sipPassword": "x", "keepAlive": false})).await;
-        page.hears("getUserData").await;
+        page.send("connection", serde_json::json!({"sipLogin": "alice", "sipPassword": "x", "keepAlive": false})).await;
+        page.receives("getUserData").await;
     }
     stop.store(true, Ordering::Relaxed);
     flood.join().unwrap();
@@ -369,7 +369,7 @@ async fn a_flood_of_sip_keeps_no_page_from_being_heard() {
     rig.end().await;
 }
 
-/// Writes a new self-signed certificate, and returns it.
+/// Creates and writes a self-signed certificate, and returns it.
 fn write_certificate(directory: &Path) -> CertificateDer<'static> {
     let key = rcgen::KeyPair::generate().unwrap();
     let certificate = rcgen::CertificateParams::new(vec!["relay.test".to_owned()]).unwrap().self_signed(&key).unwrap();
@@ -378,8 +378,8 @@ fn write_certificate(directory: &Path) -> CertificateDer<'static> {
     certificate.der().clone()
 }
 
-/// Whether a client that trusts this certificate alone gets through.
-async fn shows(relay: SocketAddr, certificate: &CertificateDer<'static>) -> bool {
+/// Whether a client that trusts only this certificate can connect.
+async fn presents(relay: SocketAddr, certificate: &CertificateDer<'static>) -> bool {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(certificate.clone()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -390,7 +390,7 @@ async fn shows(relay: SocketAddr, certificate: &CertificateDer<'static>) -> bool
 }
 
 #[tokio::test]
-async fn the_certificate_for_sip_is_read_again_when_it_is_asked_for() {
+async fn sip_certificate_is_reloaded() {
     let directory = std::env::temp_dir().join(format!("offhook-sip-tls-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
     let first = write_certificate(&directory);
@@ -398,13 +398,13 @@ async fn the_certificate_for_sip_is_read_again_when_it_is_asked_for() {
     let files = format!("tls_certificate = \"{place}/sip.pem\"\ntls_key = \"{place}/sip.key\"\n");
     let rig = Rig::start(&files).await;
     let relay = rig.server.sip.iter().find(|listening| listening.transport == Transport::Tls).unwrap().address;
-    assert!(shows(relay, &first).await);
+    assert!(presents(relay, &first).await);
     let second = write_certificate(&directory);
     rig.server.reload_certificate(&rig.settings);
-    assert!(shows(relay, &second).await && !shows(relay, &first).await);
+    assert!(presents(relay, &second).await && !presents(relay, &first).await);
     std::fs::write(directory.join("sip.pem"), "nonsense").unwrap();
     rig.server.reload_certificate(&rig.settings);
-    assert!(shows(relay, &second).await, "what cannot be used changes nothing");
+    assert!(presents(relay, &second).await, "an unusable file has no effect");
     rig.end().await;
     std::fs::remove_dir_all(&directory).unwrap();
 }

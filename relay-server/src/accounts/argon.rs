@@ -1,18 +1,18 @@
-//! Argon2 with memory that is used again.
+//! Argon2 verification with reused memory.
 //!
-//! A check takes 19 MiB with the usual parameters. Allocated anew for each check, on whichever thread is free, these stay with
-//! the allocator's arena of every thread that has ever made one.
+//! A check needs 19 MiB with the default parameters. If this memory were allocated for each check on any free thread, the
+//! allocator's arena of every such thread would retain it.
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Memory for checks, one piece for each that runs.
+/// Memory blocks for checks, one for each concurrent check.
 #[derive(Debug, Default)]
 pub(super) struct Memory(Mutex<Vec<Vec<Block>>>);
 
 impl Memory {
-    /// Whether `hash`, a PHC string, is one of `password`. A hash that is not valid matches nothing.
+    /// Whether `hash`, a PHC string, is a hash of `password`. An invalid hash matches no password.
     pub(super) fn verify(&self, hash: &str, password: &[u8]) -> bool {
         self.try_verify(hash, password).unwrap_or(false)
     }
@@ -30,7 +30,7 @@ impl Memory {
         let hashed = argon2.hash_password_into_with_memory(password, &salt, &mut output, &mut *blocks);
         self.lock().push(blocks);
         hashed.ok()?;
-        // All octets are compared, so that the time tells nothing.
+        // Compares all octets, so that the time does not depend on the result.
         let differences = output.iter().zip(expected.as_bytes()).fold(0, |found, (a, b)| found | (a ^ b));
         Some(differences == 0)
     }
@@ -47,7 +47,7 @@ mod tests {
     use argon2::password_hash::PasswordHasher as _;
 
     #[test]
-    fn the_same_memory_serves_hashes_of_all_parameters() {
+    fn memory_is_reused_for_hashes_with_other_parameters() {
         let memory = Memory::default();
         let usual = hash_password("tulip").unwrap();
         let other = Argon2::new(Algorithm::Argon2i, Version::V0x10, Params::new(64, 1, 2, Some(24)).unwrap());
@@ -58,6 +58,6 @@ mod tests {
             assert!(memory.verify(&small, b"tulip") && !memory.verify(&small, b"rose"));
         }
         assert!(!memory.verify("$argon2id$v=19$m=64", b"tulip"));
-        assert_eq!(memory.lock().len(), 1, "one after the other, they share one piece");
+        assert_eq!(memory.lock().len(), 1, "consecutive checks share one block");
     }
 }

@@ -1,4 +1,4 @@
-//! Accounts at SIP servers: `[[sip.accounts]]` and `[sip.trunk]` have the same options.
+//! Options of accounts at SIP servers, `[[sip.accounts]]` and `[sip.trunk]`.
 
 use super::sip::is_host_name;
 use super::value::Given;
@@ -10,34 +10,34 @@ use offhook_sip::user_agent::io::{Account, CalledNumberSource, Identity};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-/// An account as it is written.
+/// An account as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountSettings {
     /// `sip:alice@example.org`.
     pub uri: String,
     /// The display name.
     pub name: String,
-    /// For digest; empty: the user of `uri`.
+    /// User name for digest authentication; empty: the user of `uri`.
     pub username: String,
-    /// For digest.
+    /// Password for digest authentication.
     pub password: Option<Secret>,
     /// The file that the password was read from.
     pub password_file: Option<PathBuf>,
-    /// Where to register; empty: the domain of `uri`.
+    /// The registrar; empty: the domain of `uri`.
     pub registrar: String,
-    /// Whether to register at all.
+    /// Whether to register.
     pub register: bool,
-    /// The wait after the first refusal of its registration.
+    /// Interval until the registration is retried after the first rejection.
     pub retry_interval: Duration,
-    /// Proxies that requests go through.
+    /// Proxies that requests are routed through.
     pub proxy: Vec<String>,
-    /// The transport where URI and DNS leave the choice.
+    /// The transport if neither the URI nor DNS determines it.
     pub transport: Option<Transport>,
-    /// How often its server is sent OPTIONS where it does not register; zero: never.
+    /// Interval of OPTIONS requests to its server if it does not register; zero: never.
     pub options_interval: Duration,
-    /// Where its calls come from; empty: its proxies, registrar and domain.
+    /// Source addresses of its calls; empty: those of its proxies, registrar and domain.
     pub sources: Vec<Subnet>,
-    /// The parts of an INVITE that can name the called number, the preferred one first.
+    /// The parts of an INVITE that can contain the called number, in order of preference.
     pub called_number: Vec<CalledNumberSource>,
 }
 
@@ -62,13 +62,13 @@ impl Default for AccountSettings {
 }
 
 impl AccountSettings {
-    /// Whether there is such an account.
+    /// Whether the account is configured.
     #[must_use]
     pub const fn is_given(&self) -> bool {
         !self.uri.is_empty()
     }
 
-    /// What the user agent is told. The `contact_user` is the relay machine's to draw.
+    /// Returns the account for the user agent. The relay machine generates its `contact_user`.
     #[must_use]
     pub fn account(&self, expires: Duration) -> Account {
         let (scheme, user, domain) = parts(&self.uri).unwrap_or(("sip", "", ""));
@@ -92,7 +92,7 @@ impl AccountSettings {
         }
     }
 
-    /// Sets one option; the error says what would be right. `None`: there is no such option.
+    /// Sets one option. The error states the allowed values. `None`: there is no such option.
     pub(super) fn set(&mut self, name: &str, given: &Given) -> Option<Result<(), String>> {
         Some(match name {
             "uri" => address_of_record(given).map(|uri| self.uri = uri),
@@ -121,7 +121,7 @@ impl AccountSettings {
     }
 }
 
-/// Their names.
+/// The names of the options.
 pub(super) const OPTIONS: [&str; 13] = [
     "uri",
     "name",
@@ -145,7 +145,7 @@ pub(super) const CALLED_NUMBER_SOURCES: [(&str, CalledNumberSource); 3] = [
     ("to", CalledNumberSource::To),
 ];
 
-/// Hides a password from everything that prints.
+/// A password that is redacted in `Debug` output.
 pub(super) fn secret(text: &str) -> Secret {
     Secret::new(text)
 }
@@ -153,7 +153,7 @@ pub(super) fn secret(text: &str) -> Secret {
 fn text(given: &Given) -> Result<String, String> {
     let text = given.one()?;
     if text.contains(char::is_control) {
-        return Err("there is a control character in it: leave it out".to_owned());
+        return Err("the value contains a control character: remove it".to_owned());
     }
     Ok(text.to_owned())
 }
@@ -163,7 +163,7 @@ fn address_of_record(given: &Given) -> Result<String, String> {
     match parts(&uri) {
         Some((_, user, _)) if !user.is_empty() => Ok(uri),
         None if uri.is_empty() => Ok(uri),
-        _ => Err(format!("`{uri}` is not an address of record: write it like `sip:alice@example.org`")),
+        _ => Err(format!("`{uri}` is not an address of record: use a form like `sip:alice@example.org`")),
     }
 }
 
@@ -172,16 +172,18 @@ fn registrar(given: &Given) -> Result<String, String> {
     match parts(&uri) {
         Some((_, "", _)) => Ok(uri),
         None if uri.is_empty() => Ok(uri),
-        _ => Err(format!("`{uri}` is not a registrar: write its domain like `sip:example.org`")),
+        _ => Err(format!("`{uri}` is not a registrar URI: use its domain, like `sip:example.org`")),
     }
 }
 
 fn proxies(given: &Given) -> Result<Vec<String>, String> {
     let proxy = |uri: String| match parts(&uri) {
-        // Without `lr`, the proxy would be taken for a strict router of RFC 2543 (RFC 3261 §16.12).
+        // Without `lr`, the proxy would be a strict router as in RFC 2543 (RFC 3261 §16.12).
         Some((_, _, _)) if uri.contains(";lr") => Ok(uri),
         Some((_, _, _)) => Ok(format!("{uri};lr")),
-        None => Err(format!("`{uri}` is not a proxy: write it like `sip:proxy.example.org` or `sip:192.0.2.7:5080`")),
+        None => {
+            Err(format!("`{uri}` is not a proxy URI: use a form like `sip:proxy.example.org` or `sip:192.0.2.7:5080`"))
+        }
     };
     given.words().into_iter().map(proxy).collect()
 }
@@ -195,30 +197,36 @@ fn transport(given: &Given) -> Result<Option<Transport>, String> {
     ])
 }
 
-/// Addresses and networks; a network of all addresses would make every caller one of the account's server.
+/// Addresses and networks. A network of all addresses is rejected, because every call would then belong to the account.
 fn sources(given: &Given) -> Result<Vec<Subnet>, String> {
     let sources = given.networks()?;
     match sources.iter().find(|network| network.prefix() == 0) {
-        Some(all) => Err(format!("`{all}` has every address in it: list the addresses that the server calls from")),
+        Some(all) => {
+            Err(format!("`{all}` contains every address: list only the source addresses of the server's calls"))
+        }
         None => Ok(sources),
     }
 }
 
-/// An order of preference: some of the names above, each at most once.
+/// Parses `called_number`: parts of an INVITE in order of preference, each at most once.
 fn called_number(given: &Given) -> Result<Vec<CalledNumberSource>, String> {
     let advice = "list some of \"request-uri\", \"p-called-party-id\" and \"to\", the preferred one first";
     let mut order = Vec::new();
     for word in given.words() {
         let known = CALLED_NUMBER_SOURCES.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(&word));
         let Some((name, source)) = known else {
-            return Err(format!("`{word}` is not a part of an INVITE that names the called number: {advice}"));
+            return Err(format!("`{word}` is not a part of an INVITE that contains the called number: {advice}"));
         };
         if order.contains(&source) {
             return Err(format!("`{name}` is listed twice: {advice}"));
         }
         order.push(source);
     }
-    if order.is_empty() { Err(format!("the list is empty, so no call would ring: {advice}")) } else { Ok(order) }
+    if order.is_empty() {
+        Err(format!("the list is empty, so that all calls would be rejected: {advice}"))
+    } else {
+        Ok(order)
+    }
 }
 
 /// Scheme, user and host (with port) of a SIP URI, if it looks like one.

@@ -1,4 +1,4 @@
-//! The effective configuration in words, for `offhook-relay check`.
+//! Description of the effective configuration, for `offhook-relay check`.
 
 use super::accounts::CALLED_NUMBER_SOURCES;
 use super::{Settings, SipSettings, Verify};
@@ -10,19 +10,19 @@ use offhook_media::transport::latch::Latching;
 use offhook_sip::user_agent::io::{CalledNumberSource, Redirects};
 use std::path::PathBuf;
 
-/// One line per option, in the order of `relay.example.toml`, with what it comes to.
+/// Returns one line for each option with its effective value, in the order of `relay.example.toml`.
 #[must_use]
 pub fn explain(settings: &Settings) -> String {
     let s = settings;
     let default_or =
         |list: &Option<Vec<_>>| list.as_ref().map_or("default addresses".to_owned(), |list| some(list, "off"));
     let call_waiting = match s.call_waiting {
-        CallWaiting::Rings => "a second call rings too",
-        CallWaiting::Busy => "a second call is busy",
+        CallWaiting::Rings => "a second call rings",
+        CallWaiting::Busy => "a second call is rejected as busy",
     };
     let busy_status = match s.busy_status {
-        BusyStatus::Failed => "callers of a busy user see FAILED",
-        BusyStatus::Busy => "callers of a busy user see BUSY",
+        BusyStatus::Failed => "callers of a busy user receive FAILED",
+        BusyStatus::Busy => "callers of a busy user receive BUSY",
     };
     let networks: Vec<String> = s.trusted_proxies.networks.iter().map(ToString::to_string).collect();
     let proxy_header = match s.trusted_proxies.header {
@@ -34,12 +34,12 @@ pub fn explain(settings: &Settings) -> String {
     let lines = [
         ("listen.plain", default_or(&s.listen_plain)),
         ("listen.tls", default_or(&s.listen_tls)),
-        ("listen.trusted_proxies", some(&networks, "none: clients are known by the address of their connection")),
+        ("listen.trusted_proxies", some(&networks, "none: a client's address is that of its connection")),
         ("listen.proxy_header", proxy_header.to_owned()),
         ("listen.header_timeout", seconds(s.header_timeout)),
-        ("tls.certificate", path(&s.tls_certificate, "self-signed, made at first start")),
-        ("tls.key", path(&s.tls_key, "self-signed, made at first start")),
-        ("tls.state_directory", path(&s.tls_state_directory, "default place")),
+        ("tls.certificate", path(&s.tls_certificate, "self-signed, created at the first start")),
+        ("tls.key", path(&s.tls_key, "self-signed, created at the first start")),
+        ("tls.state_directory", path(&s.tls_state_directory, "default directory")),
         ("tls.names", some(&s.tls_names, "localhost and discovered addresses")),
         ("tls.handshake_timeout", seconds(s.tls_handshake_timeout)),
         ("page.directory", path(&s.page_directory, "next to the program, or demo-phone/dist")),
@@ -55,7 +55,7 @@ pub fn explain(settings: &Settings) -> String {
         ("calls.ring_timeout", seconds(s.ring_timeout)),
         ("calls.call_waiting", call_waiting.to_owned()),
         ("calls.busy_status", busy_status.to_owned()),
-        ("calls.codecs", some(&s.codecs, "the caller's choice")),
+        ("calls.codecs", some(&s.codecs, "all, in the caller's order")),
         ("calls.max_per_session", s.max_calls_per_session.to_string()),
         ("sessions.keep_alive_for", seconds(s.keep_alive_for)),
         ("sessions.anonymous", s.anonymous.to_string()),
@@ -77,33 +77,33 @@ pub fn explain(settings: &Settings) -> String {
     lines.into_iter().chain(sip(&s.sip)).map(|(name, value)| format!("{name:<30} {value}\n")).collect()
 }
 
-/// The same of `[sip]`, and of `[rtp]` after it. No password is ever among it.
+/// The lines of `[sip]` and `[rtp]`, without passwords.
 fn sip(s: &SipSettings) -> Vec<(&'static str, String)> {
     let listen = match &s.listen {
         None if s.is_wanted() => "default addresses".to_owned(),
-        None => "off, as nothing needs it".to_owned(),
+        None => "off, because no option requires SIP".to_owned(),
         Some(addresses) if addresses.is_empty() => "off".to_owned(),
         Some(addresses) => addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     };
     let servers = match &s.servers {
-        Servers::Any => "ANY that a page names".to_owned(),
+        Servers::Any => "ANY host that a client names".to_owned(),
         Servers::Listed(hosts) if hosts.is_empty() => "none".to_owned(),
         Servers::Listed(hosts) => hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     };
     let private_networks = match s.private_networks {
         None => "for listed servers (for all with --demo)",
         Some(false) => "for listed servers",
-        Some(true) => "for ALL servers that a page names",
+        Some(true) => "for ALL hosts that a client names",
     };
     let verify = match s.tls_verify {
-        Verify::Strict => "certificates must prove the domain",
-        Verify::Wildcards => "certificates must prove the domain, wildcards may",
-        Verify::Off => "OFF: anybody can pose as a server",
+        Verify::Strict => "certificates must be valid for the domain",
+        Verify::Wildcards => "certificates must be valid for the domain, wildcards allowed",
+        Verify::Off => "OFF: servers are not authenticated",
     };
     let redirects = match s.follow_redirects {
         Redirects::Off => "none",
-        Redirects::Domain => "those within the domain that is called",
-        Redirects::All => "all, at the cost of the account",
+        Redirects::Domain => "to the called domain and the account's server",
+        Redirects::All => "to any host, charged to the account",
     };
     let yes_or_no = |truth: bool| if truth { "yes" } else { "no" }.to_owned();
     let mut lines = vec![
@@ -121,7 +121,7 @@ fn sip(s: &SipSettings) -> Vec<(&'static str, String)> {
         ("sip.accept_unknown", yes_or_no(s.accept_unknown)),
         ("sip.follow_redirects", redirects.to_owned()),
         ("sip.forward_to", some(&s.forward_to, "no number")),
-        ("sip.trusted", some(&s.trusted, "nobody")),
+        ("sip.trusted", some(&s.trusted, "none")),
         ("sip.expires", seconds(s.expires)),
         (
             "sip.session_expires",
@@ -154,12 +154,12 @@ fn public_address(s: &SipSettings, addresses: &str) -> String {
     }
 }
 
-/// That of `[rtp]`.
+/// The lines of `[rtp]`.
 fn rtp(s: &SipSettings) -> Vec<(&'static str, String)> {
     let srtp = match s.rtp_srtp {
         Srtp::Off => "plain RTP only",
         Srtp::Accepted => "SRTP where the peer offers it",
-        Srtp::Offered => "SRTP is offered, plain RTP is possible",
+        Srtp::Offered => "SRTP is offered, plain RTP is accepted",
         Srtp::Required => "SRTP only",
     };
     let profile = match s.rtp_profile {
@@ -167,10 +167,10 @@ fn rtp(s: &SipSettings) -> Vec<(&'static str, String)> {
         MediaProfile::WebRtc => "servers are offered WebRTC",
     };
     let latching = match s.rtp_latch.latching {
-        Latching::Never => "media go to the described address only",
-        Latching::SameAddress => "media follow a peer to another port of the described address",
-        Latching::Signaling => "media follow a peer to the address of its SIP messages",
-        Latching::Any => "media follow a peer to any address at the beginning of a call",
+        Latching::Never => "media are sent to the address in SDP only",
+        Latching::SameAddress => "media are latched to another port of the address in SDP",
+        Latching::Signaling => "media are latched to the source address of the peer's SIP messages",
+        Latching::Any => "media are latched to any address at the beginning of a call",
     };
     let port = |port: u16| if s.rtp_first_port == 0 { "any free port".to_owned() } else { port.to_string() };
     vec![
@@ -202,7 +202,7 @@ fn trunk(s: &SipSettings) -> Vec<(&'static str, String)> {
         ("sip.trunk.register", if t.register { "yes" } else { "no" }.to_owned()),
         ("sip.trunk.retry_interval", seconds(t.retry_interval)),
         ("sip.trunk.proxy", some(&t.proxy, "none")),
-        ("sip.trunk.transport", t.transport.map_or("as the DNS says".to_owned(), |transport| transport.to_string())),
+        ("sip.trunk.transport", t.transport.map_or("from DNS, else udp".to_owned(), |transport| transport.to_string())),
         (
             "sip.trunk.options_interval",
             if t.options_interval.is_zero() { "off".to_owned() } else { seconds(t.options_interval) },

@@ -1,4 +1,4 @@
-//! The TOML file. Every complaint names its line.
+//! The TOML configuration file. Every error contains the line.
 
 use super::options::{self, OPTIONS};
 use super::value::{Given, closest};
@@ -23,7 +23,7 @@ pub(super) fn apply(settings: &mut Settings, name: &str, text: &str) -> Result<(
     Ok(())
 }
 
-/// `prefix` is what stands between the section and the option: `trunk.` below `[sip.trunk]`.
+/// Applies the options of a section. `prefix` is the part of an option name after the section: `trunk.` for `[sip.trunk]`.
 fn apply_section(
     settings: &mut Settings,
     source: &Source<'_>,
@@ -50,14 +50,14 @@ fn apply_section(
     Ok(())
 }
 
-/// `[[sip.accounts]]`: each names the login that it is for.
+/// Applies `[[sip.accounts]]`; each account contains its login.
 fn apply_sip_accounts(
     settings: &mut Settings,
     source: &Source<'_>,
     place: Range<usize>,
     accounts: &DeValue<'_>,
 ) -> Result<(), ConfigError> {
-    let written = || source.error(place.clone(), "each account is a section of its own: write `[[sip.accounts]]`");
+    let written = || source.error(place.clone(), "SIP accounts are an array of tables: write `[[sip.accounts]]`");
     let DeValue::Array(accounts) = accounts else { return Err(written()) };
     for entry in accounts {
         let DeValue::Table(table) = entry.get_ref() else { return Err(written()) };
@@ -76,12 +76,11 @@ fn apply_sip_accounts(
             set.map_err(|problem| source.error(key.span(), problem))?;
         }
         let Some(login) = login else {
-            return Err(
-                source.error(entry.span(), "`login` is missing: the login of [accounts] that this account is for")
-            );
+            return Err(source
+                .error(entry.span(), "`login` is missing: set it to the login in [accounts] that uses this account"));
         };
         if let Some(double) = settings.sip.accounts.insert(login.clone(), account) {
-            let problem = format!("`{}` has an account already, `{}`", login.0, double.uri);
+            let problem = format!("`{}` already has an account, `{}`", login.0, double.uri);
             return Err(source.error(entry.span(), problem));
         }
     }
@@ -94,7 +93,7 @@ fn unknown_account_option(name: &str) -> String {
         Some(meant) => format!("`{name}` is not an option of [[sip.accounts]]; did you mean `{meant}`?"),
         None => {
             let all: Vec<&str> = names().collect();
-            format!("`{name}` is not an option of [[sip.accounts]], which has: {}", all.join(", "))
+            format!("`{name}` is not an option of [[sip.accounts]]; its options are: {}", all.join(", "))
         }
     }
 }
@@ -102,14 +101,14 @@ fn unknown_account_option(name: &str) -> String {
 fn unknown_section(word: &str, content: &DeValue<'_>) -> String {
     if !matches!(content, DeValue::Table(_)) {
         if let Some(option) = OPTIONS.iter().find(|option| option.name == word) {
-            return format!("`{word}` belongs below `[{}]`", option.section);
+            return format!("`{word}` is outside of any section; it is an option of `[{}]`", option.section);
         }
-        return format!("`{word}` stands outside any section; every option belongs below one, like `[listen]`");
+        return format!("`{word}` is outside of any section; write options below their section, like `[listen]`");
     }
     let sections = OPTIONS.iter().map(|option| option.section).chain(["accounts"]);
     match closest(word, sections) {
         Some(meant) => format!("there is no section [{word}]; did you mean `[{meant}]`?"),
-        None => format!("there is no section [{word}]; relay.example.toml shows all there are"),
+        None => format!("there is no section [{word}]; relay.example.toml lists all sections"),
     }
 }
 
@@ -135,7 +134,7 @@ fn scalar(value: &DeValue<'_>) -> Result<String, String> {
         DeValue::Integer(_) => Err("write the number in decimal".to_owned()),
         DeValue::Boolean(truth) => Ok(truth.to_string()),
         DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
-            Err(format!("a {} is not possible here", value.type_str()))
+            Err(format!("a {} is not a valid value here", value.type_str()))
         }
     }
 }

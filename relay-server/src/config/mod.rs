@@ -1,4 +1,4 @@
-//! What the operator decides, from three places: the file, then the environment, then the flags; the later wins.
+//! Configuration of the relay: from the file, then the environment, then the flags, where later sources override earlier ones.
 
 mod accounts;
 mod effective;
@@ -21,89 +21,89 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-/// What the bundled phone page needs and nothing else: its own scripts and styles, WebAssembly, and a WebSocket to any relay.
-/// Other sites may not embed it (`frame-ancestors`), since they could make a user click on its buttons.
+/// Content Security Policy that allows what the bundled phone page needs: its own scripts and styles, WebAssembly, and a WebSocket to
+/// any relay. `frame-ancestors` prevents other sites from embedding the page (clickjacking).
 const PAGE_SECURITY_POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ws: wss:; \
      img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// Every option of the relay, typed. `Settings::default()` is what holds where nobody says otherwise.
+/// All options of the relay as typed values. `Settings::default()` contains the defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Addresses for HTTP and `ws:`; `None`: the default addresses.
     pub listen_plain: Option<Vec<SocketAddr>>,
     /// Addresses for HTTPS and `wss:`; `None`: the default addresses.
     pub listen_tls: Option<Vec<SocketAddr>>,
-    /// How long a client may take for a request's headers.
+    /// Time limit for the header section of a request.
     pub header_timeout: Duration,
-    /// Proxies in front of the relay that name their clients.
+    /// Reverse proxies whose header contains the client address.
     pub trusted_proxies: TrustedProxies,
     /// PEM file with the certificate chain.
     pub tls_certificate: Option<PathBuf>,
     /// PEM file with the private key.
     pub tls_key: Option<PathBuf>,
-    /// Where the self-signed certificate is kept.
+    /// Directory of the self-signed certificate.
     pub tls_state_directory: Option<PathBuf>,
-    /// More names for the self-signed certificate.
+    /// Additional names in the self-signed certificate.
     pub tls_names: Vec<String>,
-    /// How long a TLS handshake may take.
+    /// Time limit for a TLS handshake.
     pub tls_handshake_timeout: Duration,
-    /// The built phone page.
+    /// Directory of the built phone page.
     pub page_directory: Option<PathBuf>,
     /// `Content-Security-Policy` of the phone page; empty: none.
     pub page_security_policy: String,
-    /// Addresses the media sockets are bound to; empty: all discovered.
+    /// Addresses that the media sockets are bound to; empty: all discovered ones.
     pub media_address: Vec<IpAddr>,
-    /// Addresses browsers reach those by, where that differs.
+    /// Addresses by which browsers reach these, if they differ.
     pub media_public_address: Vec<IpAddr>,
-    /// Two browsers that can may exchange their media without the relay.
+    /// Whether two browsers may exchange their media without the relay.
     pub media_direct: bool,
     /// UDP port of worker 0; 0: any free port.
     pub media_port: u16,
     /// Worker threads; 0: one per core.
     pub media_workers: u16,
-    /// After how long without packets and consent a leg is dead.
+    /// Time without packets and consent after which a leg fails.
     pub media_timeout: Duration,
-    /// How long ICE and DTLS may take.
+    /// Time limit for ICE and DTLS.
     pub media_connect_timeout: Duration,
-    /// Login and argon2 PHC string.
+    /// Logins and the argon2 PHC strings of their passwords.
     pub accounts: BTreeMap<String, String>,
-    /// How long a call rings.
+    /// Time after which a ringing call ends.
     pub ring_timeout: Duration,
-    /// What a second call finds.
+    /// Handling of a second call.
     pub call_waiting: CallWaiting,
-    /// What the caller of a busy user is told.
+    /// Status for the caller of a busy user.
     pub busy_status: BusyStatus,
-    /// Codecs in order of preference; empty: the caller's choice.
+    /// Codecs in order of preference; empty: all, in the caller's order.
     pub codecs: Vec<String>,
-    /// Calls one session may have at once.
+    /// Maximum number of calls of one client session.
     pub max_calls_per_session: usize,
-    /// How long a session outlives its socket.
+    /// Time for which a client session outlives its WebSocket.
     pub keep_alive_for: Duration,
-    /// Sessions without a login are accepted.
+    /// Whether client sessions without a login are accepted.
     pub anonymous: bool,
-    /// Sessions one login may have at once.
+    /// Maximum number of client sessions of one login.
     pub max_sessions_per_login: usize,
-    /// Longest text frame, in octets.
+    /// Maximum length of a text frame, in octets.
     pub frame_size: usize,
-    /// Messages a second, on average.
+    /// Messages a second of one client, on average.
     pub message_rate: u32,
-    /// Messages at once.
+    /// Messages of one client at once.
     pub message_burst: u32,
-    /// Open sockets of all addresses together.
+    /// Maximum number of connections of all addresses together.
     pub connections: usize,
-    /// Open sockets of one remote address.
+    /// Maximum number of connections of one remote address.
     pub connections_per_address: usize,
-    /// Frames that may wait for a slow reader.
+    /// Maximum number of frames that are queued for a client.
     pub send_queue: usize,
-    /// Passwords checked at the same time.
+    /// Maximum number of concurrent password checks.
     pub password_checks: usize,
-    /// How often the relay pings; zero: never.
+    /// Interval of pings; zero: never.
     pub ping_interval: Duration,
-    /// Pongs that may be missed.
+    /// Number of pings that may remain unanswered.
     pub ping_probes: u32,
-    /// How long a socket may stay silent before its `connection` message.
+    /// Time limit for the `connection` message.
     pub connection_timeout: Duration,
-    /// SIP servers, phones, and the media towards them.
+    /// SIP servers, phones, and media towards them.
     pub sip: SipSettings,
 }
 
@@ -152,12 +152,12 @@ impl Default for Settings {
     }
 }
 
-/// What is wrong with the configuration, where it stands, and what would be right.
+/// An error in the configuration, with its location and the allowed values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError(String);
 
 impl ConfigError {
-    /// An error at `place`: `relay.toml:12`, `OFFHOOK_MEDIA_PORT`, `--set media.port`.
+    /// Creates an error at `place`: `relay.toml:12`, `OFFHOOK_MEDIA_PORT`, `--set media.port`.
     pub fn new(place: impl fmt::Display, problem: impl fmt::Display) -> Self {
         Self(format!("{place}: {problem}"))
     }
@@ -176,7 +176,7 @@ impl std::error::Error for ConfigError {}
 /// `environment` are all variables of the process, `flags` are `section.option` and value.
 ///
 /// # Errors
-/// The first option that does not exist or has an impossible value, with its place.
+/// The first option that does not exist or has an invalid value, with its location.
 pub fn load(
     file: Option<&Path>,
     environment: impl IntoIterator<Item = (String, String)>,
@@ -194,19 +194,18 @@ pub fn load(
     }
     for (option, given) in flags {
         let place = format!("--set {option}");
-        let (section, name) = option
-            .split_once('.')
-            .ok_or_else(|| ConfigError::new(&place, "an option is written `section.name=value`"))?;
+        let (section, name) =
+            option.split_once('.').ok_or_else(|| ConfigError::new(&place, "expected `section.name=value`"))?;
         options::set(&mut settings, section, name, given).map_err(|problem| ConfigError::new(&place, problem))?;
     }
     validate(&settings)?;
     Ok(settings)
 }
 
-/// Reads the text of a configuration file alone, as if it were called `name`.
+/// Reads the text of a configuration file only; `name` is used in errors.
 ///
 /// # Errors
-/// The first option that does not exist or has an impossible value, with its line.
+/// The first option that does not exist or has an invalid value, with its line.
 pub fn parse(name: &str, text: &str) -> Result<Settings, ConfigError> {
     let mut settings = Settings::default();
     file::apply(&mut settings, name, text)?;
@@ -214,8 +213,8 @@ pub fn parse(name: &str, text: &str) -> Result<Settings, ConfigError> {
     Ok(settings)
 }
 
-/// `OFFHOOK_CALLS_RING_TIMEOUT` is `ring_timeout` of `[calls]`. Variables whose first word is no section are not ours
-/// (`OFFHOOK_LOG`, and what other tools around the relay may use).
+/// Applies an environment variable: `OFFHOOK_CALLS_RING_TIMEOUT` is `ring_timeout` of `[calls]`. Variables whose first word is not a
+/// section are ignored (`OFFHOOK_LOG`, and those of other tools).
 fn apply_variable(settings: &mut Settings, variable: &str, rest: &str, value: String) -> Result<(), ConfigError> {
     let lower = rest.to_ascii_lowercase();
     let Some((section, name)) = lower.split_once('_') else { return Ok(()) };
@@ -228,35 +227,38 @@ fn apply_variable(settings: &mut Settings, variable: &str, rest: &str, value: St
     options::set(settings, section, name, &Given::Text(value)).map_err(|problem| ConfigError::new(variable, problem))
 }
 
-/// A warning for each variable that looks as if it were meant for the relay and is not looked at.
+/// Returns a warning for each ignored variable whose name resembles that of an option.
 pub fn overlooked<'a>(variables: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let sections = || OPTIONS.iter().map(|option| option.section);
     let warning = |name: &str| {
         let word = name.strip_prefix("OFFHOOK_")?.split_once('_')?.0;
         let lower = word.to_ascii_lowercase();
         if lower == "accounts" {
-            return Some(format!("{name} is not looked at: [accounts] stands in the file only"));
+            return Some(format!("{name} is ignored: [accounts] can be set in the configuration file only"));
         }
         if sections().any(|section| section == lower) {
             return None;
         }
         let meant = value::closest(&lower, sections())?.to_ascii_uppercase();
-        Some(format!("{name} is not looked at: there is no section {word}; did you mean OFFHOOK_{meant}_…?"))
+        Some(format!("{name} is ignored: there is no section {word}; did you mean OFFHOOK_{meant}_…?"))
     };
     variables.into_iter().filter_map(warning).collect()
 }
 
-/// What only shows when all options are known.
+/// Checks combinations of options.
 fn validate(settings: &Settings) -> Result<(), ConfigError> {
     match (&settings.tls_certificate, &settings.tls_key) {
         (Some(_), None) => {
             return Err(ConfigError::new(
                 "[tls]",
-                "`certificate` is given without `key`: give the file of its private key",
+                "`certificate` is set without `key`: set `key` to the file of its private key",
             ));
         }
         (None, Some(_)) => {
-            return Err(ConfigError::new("[tls]", "`key` is given without `certificate`: give the file of its chain"));
+            return Err(ConfigError::new(
+                "[tls]",
+                "`key` is set without `certificate`: set `certificate` to the file of its chain",
+            ));
         }
         (Some(_), Some(_)) | (None, None) => {}
     }
@@ -264,18 +266,19 @@ fn validate(settings: &Settings) -> Result<(), ConfigError> {
     if none(&settings.listen_plain) && none(&settings.listen_tls) {
         return Err(ConfigError::new(
             "[listen]",
-            "`plain` and `tls` are both empty, so nobody could reach the relay: give one of them an address",
+            "`plain` and `tls` are both empty, so the relay would accept no connections: set an address in one of them",
         ));
     }
     if settings.message_burst < settings.message_rate.min(10) {
         return Err(ConfigError::new(
             "[limits]",
-            "`message_burst` is too small: logging in alone takes several messages",
+            "`message_burst` is too small for a login, which takes several messages: set at least 10, or `message_rate` if \
+             that is less",
         ));
     }
     let last = u32::from(settings.media_port) + u32::from(settings.media_workers.max(1)) - 1;
     if settings.media_port != 0 && last > u32::from(u16::MAX) {
-        return Err(ConfigError::new("[media]", "`port` + `workers` goes beyond 65535: choose a lower port"));
+        return Err(ConfigError::new("[media]", "`port` plus `workers` exceeds 65535: choose a lower port"));
     }
     sip::validate(&settings.sip)
 }

@@ -1,4 +1,4 @@
-//! The table of all options: the one place where their names stand.
+//! The table of all options with their names and conversions.
 
 use super::value::{Given, closest};
 use super::{Settings, sip};
@@ -33,7 +33,7 @@ macro_rules! set {
     };
 }
 
-/// An option of `[sip.trunk]`, which has those of an account.
+/// An option of `[sip.trunk]`, which has the options of an account.
 macro_rules! trunk {
     ($name:literal) => {
         option("sip", concat!("trunk.", $name), |settings, given| {
@@ -42,7 +42,7 @@ macro_rules! trunk {
     };
 }
 
-/// Every option except `[accounts]`, whose names are the operator's.
+/// Every option except those of `[accounts]`, whose names are logins.
 pub const OPTIONS: &[OptionSpec] = &[
     option("listen", "plain", set!(listen_plain = given => Some(given.socket_addresses()?))),
     option("listen", "tls", set!(listen_tls = given => Some(given.socket_addresses()?))),
@@ -148,7 +148,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     option("rtp", "latch_quiet", set!(sip.rtp_latch.quiet = given => given.duration()?)),
 ];
 
-/// Encoding names (RFC 3551 and the codecs' own payload formats) that may stand in `calls.codecs`.
+/// Encoding names (RFC 3551 and the payload formats of the codecs) that are allowed in `calls.codecs`.
 const CODECS: &[&str] = &[
     "opus",
     "PCMU",
@@ -175,7 +175,7 @@ const CODECS: &[&str] = &[
     "AV1X",
 ];
 
-/// Names nobody has would leave every call without codec, so they are refused.
+/// Codec names. Unknown names are rejected, because they would leave calls without a codec.
 fn codecs(given: &Given) -> Result<Vec<String>, String> {
     let names = given.words();
     for name in &names {
@@ -187,7 +187,7 @@ fn codecs(given: &Given) -> Result<Vec<String>, String> {
         let meant = CODECS.iter().find(|known| meant.is_some_and(|meant| known.eq_ignore_ascii_case(meant)));
         return Err(match meant {
             Some(meant) => format!("`{name}` is not a known codec; did you mean `{meant}`?"),
-            None => format!("`{name}` is not a known codec; there are: {}", CODECS.join(", ")),
+            None => format!("`{name}` is not a known codec; use one of: {}", CODECS.join(", ")),
         });
     }
     Ok(names)
@@ -198,7 +198,7 @@ fn header_value(given: &Given) -> Result<String, String> {
     let text = given.one()?;
     match text.bytes().find(|octet| !(b' '..=b'~').contains(octet)) {
         Some(octet) => {
-            Err(format!("the octet {octet:#04x} is not possible in a header: write it in one line of ASCII"))
+            Err(format!("octet {octet:#04x} is not allowed in an HTTP header: use one line of printable ASCII"))
         }
         None => Ok(text.to_owned()),
     }
@@ -216,7 +216,7 @@ fn busy_status(given: &Given) -> Result<BusyStatus, String> {
     given.choice(&[("failed", BusyStatus::Failed), ("busy", BusyStatus::Busy)])
 }
 
-/// Sets one option; the error says what would be right.
+/// Sets one option. The error states the allowed values.
 pub(super) fn set(settings: &mut Settings, section: &str, name: &str, given: &Given) -> Result<(), String> {
     if section == "accounts" {
         return set_account(settings, name, given);
@@ -234,17 +234,17 @@ pub(super) fn set(settings: &mut Settings, section: &str, name: &str, given: &Gi
         return Err(format!("`{name}` is not an option of [{section}]; did you mean `{meant}`?"));
     }
     if let Some(elsewhere) = OPTIONS.iter().find(|option| option.name == name) {
-        return Err(format!("`{name}` is not an option of [{section}]; it belongs below `[{}]`", elsewhere.section));
+        return Err(format!("`{name}` is not an option of [{section}]; it is an option of `[{}]`", elsewhere.section));
     }
     let names: Vec<&str> =
         OPTIONS.iter().filter(|option| option.section == section).map(|option| option.name).collect();
     if names.is_empty() {
         return Err(format!("there is no section [{section}]"));
     }
-    Err(format!("`{name}` is not an option of [{section}], which has: {}", names.join(", ")))
+    Err(format!("`{name}` is not an option of [{section}]; its options are: {}", names.join(", ")))
 }
 
-/// Options of `[sip]` whose names are the operator's.
+/// Sets options of `[sip]` whose names are users or logins.
 fn set_named(settings: &mut Settings, name: &str, given: &Given) -> Option<Result<(), String>> {
     if let Some(user) = name.strip_prefix("phones.") {
         return Some(sip::phone(settings, user, given));
@@ -262,39 +262,39 @@ fn set_account(settings: &mut Settings, login: &str, given: &Given) -> Result<()
     let valid = PasswordHash::new(hash).is_ok_and(|hash| hash.algorithm.as_str().starts_with("argon2"));
     if !valid {
         return Err(format!(
-            "the password of `{login}` is not an argon2 hash: make one with `offhook-relay hash-password`"
+            "the password of `{login}` is not an argon2 hash: create one with `offhook-relay hash-password`"
         ));
     }
     settings.accounts.insert(login.to_owned(), hash.to_owned());
     Ok(())
 }
 
-/// Most octets of a login.
+/// Maximum length of a login, in octets.
 const LOGIN_LENGTH: usize = 128;
 
-/// Refuses logins that could never sign in, or never be called: a called address is cut at these characters and loses
-/// its scheme before it is looked up.
+/// Rejects logins that could not log in or be called: a callee address is truncated at these characters, and its scheme is removed
+/// before it is looked up.
 pub(super) fn login_name(login: &str) -> Result<(), String> {
     if login.is_empty() {
-        return Err("a login is empty".to_owned());
+        return Err("the login is empty".to_owned());
     }
     if login.len() > LOGIN_LENGTH {
-        return Err(format!("a login has {} octets; {LOGIN_LENGTH} are possible", login.len()));
+        return Err(format!("the login has {} octets; the maximum is {LOGIN_LENGTH}", login.len()));
     }
     if login.trim() != login {
-        return Err(format!("the login {login:?} begins or ends with a space: leave it out"));
+        return Err(format!("the login {login:?} begins or ends with white space: remove it"));
     }
     if login.contains(char::is_control) {
-        return Err(format!("the login {login:?} has a control character: leave it out"));
+        return Err(format!("the login {login:?} contains a control character: remove it"));
     }
     if let Some(found) = login.chars().find(|c| "@;?<>".contains(*c)) {
-        return Err(format!("the login `{login}` has a `{found}`, so nobody could call it: write the bare user name"));
+        return Err(format!("the login `{login}` contains `{found}` and could not be called: use the bare user name"));
     }
     let scheme = ["sip:", "sips:", "tel:"]
         .into_iter()
         .find(|scheme| login.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
     if let Some(scheme) = scheme {
-        return Err(format!("the login `{login}` begins with `{scheme}`, so nobody could call it: write it without"));
+        return Err(format!("the login `{login}` begins with `{scheme}` and could not be called: remove the scheme"));
     }
     Ok(())
 }

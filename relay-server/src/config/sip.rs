@@ -1,4 +1,4 @@
-//! `[sip]` and `[rtp]`: SIP servers, phones, and the media towards them.
+//! Options of `[sip]` and `[rtp]`: SIP servers, phones, and media towards them.
 
 use super::accounts::{AccountSettings, secret};
 use super::options::login_name;
@@ -21,7 +21,7 @@ use std::path::PathBuf;
 pub struct SipAddress {
     /// UDP, TCP or TLS.
     pub transport: Transport,
-    /// Where.
+    /// Address and port.
     pub address: SocketAddr,
 }
 
@@ -31,33 +31,33 @@ impl fmt::Display for SipAddress {
     }
 }
 
-/// What a server's certificate must prove.
+/// Verification of server certificates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verify {
-    /// That it is for the domain, as RFC 5922 §7 asks for.
+    /// The certificate must be valid for the domain, as RFC 5922 §7 requires.
     Strict,
-    /// The same, by a name with an asterisk too.
+    /// The same, but wildcard names are accepted.
     Wildcards,
-    /// Nothing.
+    /// No verification.
     Off,
 }
 
-/// Every option of `[sip]` and `[rtp]`, typed.
+/// All options of `[sip]` and `[rtp]` as typed values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SipSettings {
-    /// Where SIP is taken; `None`: the default addresses, if there is any use for SIP.
+    /// Listening addresses; `None`: the default addresses, if an option requires SIP.
     pub listen: Option<Vec<SipAddress>>,
-    /// Addresses peers reach those by, where that differs.
+    /// Addresses by which peers reach these, if they differ.
     pub public_address: Vec<IpAddr>,
-    /// A host name peers reach those by, from the same option.
+    /// A host name by which peers reach these, from the same option.
     pub public_name: Option<String>,
-    /// Networks whose peers are told the sockets' own addresses.
+    /// Networks whose peers receive the addresses of the sockets instead of the public ones.
     pub local_networks: Vec<Subnet>,
-    /// The relay's own domain; empty: its address.
+    /// The relay's SIP domain; empty: its address.
     pub domain: String,
-    /// The servers that pages may name.
+    /// The servers that clients may name.
     pub servers: Servers,
-    /// Hosts that are not listed may lead into private networks; `None`: with `--demo` only.
+    /// Whether hosts that are not listed may resolve to private networks; `None`: with `--demo` only.
     pub private_networks: Option<bool>,
     /// DNS servers; empty: the system's.
     pub dns: Vec<SocketAddr>,
@@ -65,75 +65,75 @@ pub struct SipSettings {
     pub tls_certificate: Option<PathBuf>,
     /// PEM file with its key.
     pub tls_key: Option<PathBuf>,
-    /// PEM file with the authorities that servers' certificates are to be signed by; none: the system's.
+    /// PEM file with the authorities that may sign server certificates; none: those of the system.
     pub tls_authorities: Option<PathBuf>,
-    /// What a server's certificate must prove.
+    /// Verification of server certificates.
     pub tls_verify: Verify,
-    /// Calls of unknown sources are taken.
+    /// Whether calls of unknown sources are accepted.
     pub accept_unknown: bool,
-    /// Which redirections are followed.
+    /// The redirects that are followed.
     pub follow_redirects: Redirects,
-    /// Numbers that calls of operators' accounts may be sent on to.
+    /// Numbers to which calls of the operator's accounts may be transferred or redirected.
     pub forward_to: Vec<Pattern>,
-    /// Sources whose `P-Asserted-Identity` counts.
+    /// Sources whose `P-Asserted-Identity` is accepted.
     pub trusted: Vec<IpAddr>,
-    /// How long a registration is asked for.
+    /// The requested expiration interval of registrations.
     pub expires: Duration,
-    /// The session interval that is asked for; zero: no session timers.
+    /// The requested session interval; zero: no session timers.
     pub session_expires: Duration,
-    /// The shortest session interval taken.
+    /// The minimum session interval.
     pub min_session_expires: Duration,
-    /// The estimated round trip, T1.
+    /// The round-trip time estimate T1.
     pub t1: Duration,
-    /// How often a connection is kept alive.
+    /// Interval of keep-alives on connections.
     pub keep_alive: Duration,
-    /// How often the flow of a phone behind a NAT is used; zero: never.
+    /// Interval of OPTIONS to phones behind NATs; zero: never.
     pub nat_keep_alive: Duration,
-    /// How long connecting may take, with the TLS handshake.
+    /// Time limit for opening a connection, including the TLS handshake.
     pub connect_timeout: Duration,
-    /// How long a connection may be silent.
+    /// Time without activity after which a connection is closed.
     pub idle_timeout: Duration,
-    /// How long a connection that a peer opened may go without a use that the relay accepts.
+    /// Time after which a connection that a peer opened is closed without an accepted registration or call.
     pub unused_timeout: Duration,
     /// Messages a second of one peer, on average.
     pub message_rate: u32,
-    /// Messages that may wait for a slow peer.
+    /// Maximum number of messages that are queued for a peer.
     pub send_queue: usize,
-    /// Connections of all peers together.
+    /// Maximum number of accepted connections.
     pub connections: usize,
-    /// Connections of one remote address.
+    /// Maximum number of accepted connections of one remote address.
     pub connections_per_address: usize,
-    /// Phones that may register here.
+    /// Phones that may register at the relay.
     pub phones: BTreeMap<String, Verifier>,
-    /// Logins with an account at a server.
+    /// Accounts of logins at SIP servers.
     pub accounts: BTreeMap<LoginName, AccountSettings>,
     /// The account that all logins share.
     pub trunk: AccountSettings,
-    /// The number or name by which the trunk's server knows a login.
+    /// The number or name of a login at the trunk's server.
     pub trunk_numbers: BTreeMap<LoginName, String>,
-    /// How the trunk's server writes numbers.
+    /// The number format of the trunk's server.
     pub trunk_numbering: Numbering,
-    /// Who calls is told to the trunk's server by `P-Asserted-Identity` too.
+    /// Whether requests to the trunk's server contain `P-Asserted-Identity`.
     pub trunk_asserts_identity: bool,
-    /// Addresses RTP is taken on; empty: the address of this machine.
+    /// Addresses of RTP sockets; empty: the address of this machine.
     pub rtp_address: Vec<IpAddr>,
-    /// Addresses peers send RTP to; empty: those of `[sip]`, or the sockets' own.
+    /// Addresses that SDP contains; empty: those of `[sip]`, or those of the sockets.
     pub rtp_public_address: Vec<IpAddr>,
-    /// Lowest RTP port; 0: free ones.
+    /// Lowest RTP port; 0: free ports are selected.
     pub rtp_first_port: u16,
     /// Highest RTP port.
     pub rtp_last_port: u16,
-    /// How long a port rests after a call.
+    /// Time for which a port is not reused after a call.
     pub rtp_port_rest: Duration,
-    /// After how long without a packet a SIP peer counts as gone; zero: never.
+    /// Time without packets after which a leg of a SIP peer fails; zero: never.
     pub rtp_timeout: Duration,
-    /// RTP ports that the calls of one user may have.
+    /// Maximum number of RTP ports of one user's calls.
     pub rtp_ports_per_user: usize,
     /// Encryption of media.
     pub rtp_srtp: Srtp,
-    /// What servers are offered.
+    /// The media profile that servers are offered.
     pub rtp_profile: MediaProfile,
-    /// When media follow a peer to an address that it did not signal.
+    /// Conditions under which media are latched to an address that the peer did not signal.
     pub rtp_latch: LatchRules,
 }
 
@@ -190,7 +190,7 @@ impl Default for SipSettings {
 }
 
 impl SipSettings {
-    /// Whether anything is configured that needs SIP.
+    /// Whether an option requires SIP.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
         let listens = self.listen.as_ref().is_some_and(|listen| !listen.is_empty());
@@ -199,25 +199,25 @@ impl SipSettings {
     }
 }
 
-/// What only shows when all options are known.
+/// Checks combinations of options.
 pub(super) fn validate(sip: &SipSettings) -> Result<(), ConfigError> {
     let wrong = |section: &str, problem: &str| Err(ConfigError::new(section, problem));
     if sip.is_wanted() && sip.listen.as_ref().is_some_and(Vec::is_empty) {
         return wrong(
             "[sip]",
-            "`listen` is empty, which turns SIP off, but `servers`, `phones`, `accounts` or `trunk` need it: give it an \
-             address, or leave it out for the default ones",
+            "`listen` is empty, which turns SIP off, but `servers`, `phones`, `accounts` or `trunk` require SIP: set an \
+             address, or omit `listen` to use the default addresses",
         );
     }
     match (&sip.tls_certificate, &sip.tls_key) {
-        (Some(_), None) => return wrong("[sip]", "`tls_certificate` is given without `tls_key`: give both or neither"),
-        (None, Some(_)) => return wrong("[sip]", "`tls_key` is given without `tls_certificate`: give both or neither"),
+        (Some(_), None) => return wrong("[sip]", "`tls_certificate` is set without `tls_key`: set both or neither"),
+        (None, Some(_)) => return wrong("[sip]", "`tls_key` is set without `tls_certificate`: set both or neither"),
         (Some(_), Some(_)) | (None, None) => {}
     }
     if !sip.session_expires.is_zero() && sip.session_expires < sip.min_session_expires {
         return wrong(
             "[sip]",
-            "`session_expires` is shorter than `min_session_expires`: make it longer, or 0 for none",
+            "`session_expires` is shorter than `min_session_expires`: increase it, or set 0 to turn session timers off",
         );
     }
     let is_hashed = |verifier: &Verifier| matches!(verifier, Verifier::Ha1 { .. });
@@ -225,21 +225,21 @@ pub(super) fn validate(sip: &SipSettings) -> Result<(), ConfigError> {
         && let Some((user, _)) = sip.phones.iter().find(|(_, verifier)| is_hashed(verifier))
     {
         let problem = format!(
-            "the password of phone `{user}` is hashed, and a hash is good for one domain only: give `domain` the one \
-             that it was made for"
+            "the password of phone `{user}` is hashed, and a hash is valid for one domain only: set `domain` to the domain \
+             that the hash was created for"
         );
         return wrong("[sip]", &problem);
     }
     if sip.rtp_profile == MediaProfile::WebRtc && sip.rtp_srtp == Srtp::Off {
         return wrong(
             "[rtp]",
-            "`profile` is \"webrtc\", which is encrypted, and `srtp` is \"off\": give only one of them",
+            "`profile` is \"webrtc\", which requires SRTP, but `srtp` is \"off\": set only one of them",
         );
     }
     if sip.rtp_first_port != 0 && sip.rtp_last_port.saturating_sub(sip.rtp_first_port) < 3 {
         return wrong(
             "[rtp]",
-            "`first_port` to `last_port` are fewer than four ports, which one call may take already",
+            "`first_port` to `last_port` are fewer than four ports, which a single call can need: enlarge the range",
         );
     }
     if let Some(login) = sip.accounts.iter().find(|(_, account)| !account.is_given()).map(|(login, _)| login) {
@@ -248,18 +248,18 @@ pub(super) fn validate(sip: &SipSettings) -> Result<(), ConfigError> {
     if !sip.trunk.is_given() && (sip.trunk != AccountSettings::default() || !sip.trunk_numbers.is_empty()) {
         return wrong(
             "[sip.trunk]",
-            "`uri` is missing: the trunk's address at its server, like `sip:4711@example.org`",
+            "`uri` is missing: set it to the address of record at the SIP server, like `sip:4711@example.org`",
         );
     }
     Ok(())
 }
 
-/// `udp:0.0.0.0:5060`, a list of them.
+/// A list of addresses like `udp:0.0.0.0:5060`.
 pub(super) fn listen(given: &Given) -> Result<Vec<SipAddress>, String> {
     let parse = |text: &String| {
         let wrong = || {
             format!(
-                "`{text}` is not a SIP address: write it like `udp:0.0.0.0:5060`, `tcp:[::]:5060` or `tls:0.0.0.0:5061`"
+                "`{text}` is not a SIP address: use a form like `udp:0.0.0.0:5060`, `tcp:[::]:5060` or `tls:0.0.0.0:5061`"
             )
         };
         let (transport, address) = text.split_once(':').ok_or_else(wrong)?;
@@ -279,7 +279,7 @@ pub(super) fn servers(given: &Given) -> Result<Servers, String> {
         return if words.len() == 1 {
             Ok(Servers::Any)
         } else {
-            Err("`*` means all servers: write it alone, or leave it out".to_owned())
+            Err("`*` allows all servers and must be the only entry: remove it or the other entries".to_owned())
         };
     }
     Ok(Servers::Listed(words.iter().map(|word| listed_server(word)).collect::<Result<_, _>>()?))
@@ -289,7 +289,7 @@ pub(super) fn servers(given: &Given) -> Result<Servers, String> {
 fn listed_server(word: &str) -> Result<ListedServer, String> {
     let wrong = || {
         format!(
-            "`{word}` is not a host: write a name or an address, without `sip:`, and a port if only one is to be used"
+            "`{word}` is not a host: use a name or an address without `sip:`, with a port if only that port is allowed"
         )
     };
     let bare = word.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(word);
@@ -318,15 +318,15 @@ pub(super) fn domain(given: &Given) -> Result<String, String> {
     if text.is_empty() || is_host_name(text) || text.parse::<IpAddr>().is_ok() {
         return Ok(text.to_ascii_lowercase());
     }
-    Err(format!("`{text}` is not a domain: write a name like `phones.example.org`"))
+    Err(format!("`{text}` is not a domain: use a name like `phones.example.org`"))
 }
 
-/// DNS servers; their port is 53 where none is given.
+/// DNS servers; the default port is 53.
 pub(super) fn dns(given: &Given) -> Result<Vec<SocketAddr>, String> {
     let parse = |text: &String| {
         let whole = text.parse::<SocketAddr>().ok();
         whole.or_else(|| text.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, 53))).ok_or_else(|| {
-            format!("`{text}` is not the address of a DNS server: write it like `192.0.2.53` or `[2001:db8::53]:53`")
+            format!("`{text}` is not the address of a DNS server: use a form like `192.0.2.53` or `[2001:db8::53]:53`")
         })
     };
     given.words().iter().map(parse).collect()
@@ -340,20 +340,20 @@ pub(super) fn redirects(given: &Given) -> Result<Redirects, String> {
     given.choice(&[("domain", Redirects::Domain), ("all", Redirects::All), ("off", Redirects::Off)])
 }
 
-/// Digits before a number, or none.
+/// A prefix of digits, or empty.
 pub(super) fn digits(given: &Given) -> Result<String, String> {
     let text = given.one()?;
     if text.bytes().all(|octet| octet.is_ascii_digit()) {
         return Ok(text.to_owned());
     }
-    Err(format!("`{text}` is not made of digits: write it like `49`, without `+`"))
+    Err(format!("`{text}` contains other characters than digits: use a form like `49`, without `+`"))
 }
 
 /// Patterns of numbers, `+4930*`.
 pub(super) fn patterns(given: &Given) -> Result<Vec<Pattern>, String> {
     let parse = |text: &String| {
         Pattern::parse(text).ok_or_else(|| {
-            format!("`{text}` is not a number pattern: write digits and letters with `*` and `?`, like `+4930*`")
+            format!("`{text}` is not a number pattern: use digits and letters with `*` and `?`, like `+4930*`")
         })
     };
     given.words().iter().map(parse).collect()
@@ -381,12 +381,12 @@ pub(super) fn latching(given: &Given) -> Result<Latching, String> {
     ])
 }
 
-/// At most one address of each family, for that is what a session description has room for.
+/// At most one address of each family, because a media section of a session description contains one.
 pub(super) fn one_of_each_family(given: &Given) -> Result<Vec<IpAddr>, String> {
     let addresses = given.named_ip_addresses()?;
     let of = |wanted: bool| addresses.iter().filter(|address| address.is_ipv6() == wanted).count();
     if of(true) > 1 || of(false) > 1 {
-        return Err("one IPv4 and one IPv6 address are possible, not more".to_owned());
+        return Err("at most one IPv4 and one IPv6 address are allowed".to_owned());
     }
     Ok(addresses)
 }
@@ -400,10 +400,10 @@ pub(super) fn public_address(settings: &mut Settings, given: &Given) -> Result<(
         [name] if is_host_name(name) => Some(name.clone()),
         [name] => {
             return Err(format!(
-                "`{name}` is neither an IP address nor a host name: write it like `192.0.2.7` or `sip.example.org`"
+                "`{name}` is neither an IP address nor a host name: use a form like `192.0.2.7` or `sip.example.org`"
             ));
         }
-        _ => return Err("one host name is possible, not more".to_owned()),
+        _ => return Err("at most one host name is allowed".to_owned()),
     };
     settings.sip.public_address = one_of_each_family(&Given::List(addresses))?;
     settings.sip.public_name = name;
@@ -414,12 +414,12 @@ pub(super) fn public_address(settings: &mut Settings, given: &Given) -> Result<(
 pub(super) fn session_interval(given: &Given) -> Result<Duration, String> {
     let interval = given.duration()?;
     if !interval.is_zero() && interval < Duration::from_secs(90) {
-        return Err("less than 90 s are not possible (RFC 4028 §5)".to_owned());
+        return Err("the minimum is 90 s (RFC 4028 §4), or 0 to turn session timers off".to_owned());
     }
     Ok(interval)
 }
 
-/// A phone's user name, and its password or what `hash-password --sip` made of it.
+/// Sets a phone: its user name, and its password or the output of `hash-password --sip`.
 pub(super) fn phone(settings: &mut Settings, user: &str, given: &Given) -> Result<(), String> {
     login_name(user)?;
     let text = given.one()?;
@@ -431,24 +431,24 @@ pub(super) fn phone(settings: &mut Settings, user: &str, given: &Given) -> Resul
     Ok(())
 }
 
-/// `md5:…`, `sha-256:…`, `sha-512-256:…` with as many digits as the hash has; anything else is a password, unless it looks
-/// like a mistyped hash, which nobody could register with.
+/// Parses `md5:…`, `sha-256:…` or `sha-512-256:…` with the digits of the hash. Other text is a password, unless it looks like a mistyped
+/// hash, which is rejected.
 fn verifier(text: &str) -> Result<Verifier, String> {
     const ADVICE: &str =
-        "make it anew with `offhook-relay hash-password --sip`; a password of this form can be given as a hash too";
+        "create it with `offhook-relay hash-password --sip`; a password of this form must be given as a hash";
     let Some((name, digits)) = text.split_once(':') else { return Ok(Verifier::Password(secret(text))) };
     let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
     let Some((known, hash, length)) = HASHES.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name)) else {
         if is_hex && HASHES.iter().any(|(.., length)| digits.len() == *length) {
             let names = HASHES.map(|(name, ..)| name).join(", ");
-            return Err(format!("looks like a hash of an unknown kind (there are: {names}): {ADVICE}"));
+            return Err(format!("looks like a hash of an unknown kind (known: {names}): {ADVICE}"));
         }
         return Ok(Verifier::Password(secret(text)));
     };
     if !is_hex || digits.len() != *length {
         let found = digits.chars().count();
         return Err(format!(
-            "begins with `{name}:`, but {known} has {length} hexadecimal digits and not these {found}: {ADVICE}"
+            "begins with `{name}:`, but a hash of {known} has {length} hexadecimal digits, not {found}: {ADVICE}"
         ));
     }
     Ok(Verifier::Ha1 { hash: *hash, digits: Secret::new(digits.to_ascii_lowercase()) })
@@ -458,7 +458,8 @@ fn verifier(text: &str) -> Result<Verifier, String> {
 pub const HASHES: [(&str, Hash, usize); 3] =
     [("md5", Hash::Md5, 32), ("sha-256", Hash::Sha256, 64), ("sha-512-256", Hash::Sha512_256, 64)];
 
-/// Letters, digits, hyphens and dots, as hosts in SIP URIs have (RFC 3261 §25.1); underscores are met in practice.
+/// Whether `text` is a host name of letters, digits, hyphens and dots (RFC 3261 §25.1). Underscores are accepted, because they occur in
+/// practice.
 pub(super) fn is_host_name(text: &str) -> bool {
     let label = |label: &str| {
         !label.is_empty() && label.len() <= 63 && label.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_".contains(&c))

@@ -4,17 +4,17 @@ use offhook_b2bua::config::CallWaiting;
 
 const EXAMPLE: &str = include_str!("../../../relay.example.toml");
 
-fn complaint(text: &str) -> String {
+fn error_of(text: &str) -> String {
     parse("relay.toml", text).expect_err("refused").to_string()
 }
 
 #[test]
-fn the_example_says_the_defaults() {
+fn example_contains_the_defaults() {
     assert_eq!(parse("relay.example.toml", EXAMPLE).unwrap(), Settings::default());
 }
 
 #[test]
-fn the_example_and_check_mention_every_option() {
+fn example_and_check_contain_every_option() {
     let check = explain(&Settings::default());
     for option in OPTIONS {
         let (nested, name) = option
@@ -32,7 +32,7 @@ fn the_example_and_check_mention_every_option() {
 }
 
 #[test]
-fn commented_examples_are_valid_too() {
+fn commented_examples_are_valid() {
     let uncommented = EXAMPLE.replace("\n#plain", "\nplain").replace("\n#tls", "\ntls");
     let uncommented = uncommented.replace("\n#listen", "\nlisten");
     let uncommented = uncommented.replace("domain = \"\"", "domain = \"pbx.test\"").replace("\n#101", "\n101");
@@ -43,33 +43,36 @@ fn commented_examples_are_valid_too() {
 }
 
 #[test]
-fn a_bad_option_is_refused_with_its_line_and_what_would_be_right() {
+fn invalid_option_is_rejected_with_line_and_suggestion() {
     assert_eq!(
-        complaint("[listen]\nplain = []\n\n[calls]\nring_timout = \"30s\"\n"),
+        error_of("[listen]\nplain = []\n\n[calls]\nring_timout = \"30s\"\n"),
         "relay.toml:5: `ring_timout` is not an option of [calls]; did you mean `ring_timeout`?"
     );
     assert_eq!(
-        complaint("\n[media]\nring_timeout = 3\n"),
-        "relay.toml:3: `ring_timeout` is not an option of [media]; it belongs below `[calls]`"
+        error_of("\n[media]\nring_timeout = 3\n"),
+        "relay.toml:3: `ring_timeout` is not an option of [media]; it is an option of `[calls]`"
     );
-    assert_eq!(complaint("[cals]\n"), "relay.toml:1: there is no section [cals]; did you mean `[calls]`?");
-    assert_eq!(complaint("\nring_timeout = 3\n"), "relay.toml:2: `ring_timeout` belongs below `[calls]`");
+    assert_eq!(error_of("[cals]\n"), "relay.toml:1: there is no section [cals]; did you mean `[calls]`?");
     assert_eq!(
-        complaint("[media]\nport = 70000\n"),
+        error_of("\nring_timeout = 3\n"),
+        "relay.toml:2: `ring_timeout` is outside of any section; it is an option of `[calls]`"
+    );
+    assert_eq!(
+        error_of("[media]\nport = 70000\n"),
         "relay.toml:2: `port`: `70000` is not a whole number from 0 to 65535"
     );
     assert_eq!(
-        complaint("[calls]\ncall_waiting = true\n"),
-        "relay.toml:2: `call_waiting`: `true` is not possible here: write `rings` or `busy`"
+        error_of("[calls]\ncall_waiting = true\n"),
+        "relay.toml:2: `call_waiting`: `true` is not a valid value: use `rings` or `busy`"
     );
     assert!(
-        complaint("[listen]\nplain = [\n  \"0.0.0.0\",\n]\n").starts_with("relay.toml:2: `plain`: `0.0.0.0` is not")
+        error_of("[listen]\nplain = [\n  \"0.0.0.0\",\n]\n").starts_with("relay.toml:2: `plain`: `0.0.0.0` is not")
     );
-    assert!(complaint("[listen]\nplain = \n").starts_with("relay.toml:2: "), "what TOML itself refuses has a line too");
-    assert!(complaint("[calls]\nring_timeout = 1.5\n").starts_with("relay.toml:2: a float is not possible here"));
-    assert!(complaint("[accounts]\nalice = \"secret\"\n").contains("hash-password"));
-    assert!(!complaint("[accounts]\nalice = \"secret\"\n").contains("secret"), "passwords are never repeated");
-    assert!(complaint("[tls]\nkey = \"k.pem\"\n").contains("without `certificate`"));
+    assert!(error_of("[listen]\nplain = \n").starts_with("relay.toml:2: "), "a TOML syntax error has a line");
+    assert!(error_of("[calls]\nring_timeout = 1.5\n").starts_with("relay.toml:2: a float is not a valid value"));
+    assert!(error_of("[accounts]\nalice = \"secret\"\n").contains("hash-password"));
+    assert!(!error_of("[accounts]\nalice = \"secret\"\n").contains("secret"), "errors contain no passwords");
+    assert!(error_of("[tls]\nkey = \"k.pem\"\n").contains("without `certificate`"));
 }
 
 #[test]
@@ -79,12 +82,12 @@ fn durations_have_units() {
         assert_eq!(settings.ring_timeout, Duration::from_millis(millis), "{written}");
     }
     for wrong in ["\"\"", "\"s\"", "\"1 fortnight\"", "\"-1s\"", "0", "\"99999999999h\""] {
-        assert!(complaint(&format!("[calls]\nring_timeout = {wrong}\n")).starts_with("relay.toml:2: `ring_timeout`: "));
+        assert!(error_of(&format!("[calls]\nring_timeout = {wrong}\n")).starts_with("relay.toml:2: `ring_timeout`: "));
     }
 }
 
 #[test]
-fn flags_win_over_the_environment_which_wins_over_the_file() {
+fn flags_override_environment_and_environment_overrides_file() {
     let directory = std::env::temp_dir().join(format!("offhook-config-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
     let file = directory.join("relay.toml");
@@ -112,7 +115,7 @@ fn flags_win_over_the_environment_which_wins_over_the_file() {
 }
 
 #[test]
-fn logins_that_could_never_sign_in_or_be_called_are_refused() {
+fn login_that_could_not_be_called_is_rejected() {
     let hash = "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$qqSCqQPLbO7RKU+qFwvGng";
     let account = |login: &str| parse("relay.toml", &format!("[accounts]\n\"{login}\" = \"{hash}\"\n"));
     let long = "x".repeat(128);
@@ -129,8 +132,8 @@ fn logins_that_could_never_sign_in_or_be_called_are_refused() {
         ("a?b", "`?`"),
         ("<a", "`<`"),
         ("a>", "`>`"),
-        (" alice", "space"),
-        ("alice ", "space"),
+        (" alice", "white space"),
+        ("alice ", "white space"),
         ("sip:alice", "`sip:`"),
         ("SIPS:alice", "`sips:`"),
         ("tel:4711", "`tel:`"),
@@ -142,36 +145,36 @@ fn logins_that_could_never_sign_in_or_be_called_are_refused() {
 }
 
 #[test]
-fn codecs_nobody_has_are_refused() {
+fn unknown_codec_is_rejected() {
     let settings = parse("relay.toml", "[calls]\ncodecs = [\"OPUS\", \"pcmu\", \"H264\"]\n").unwrap();
     assert_eq!(settings.codecs, ["OPUS", "pcmu", "H264"]);
     assert_eq!(
-        complaint("[calls]\ncodecs = [\"PCMU\", \"opsu\"]\n"),
+        error_of("[calls]\ncodecs = [\"PCMU\", \"opsu\"]\n"),
         "relay.toml:2: `codecs`: `opsu` is not a known codec; did you mean `opus`?"
     );
-    assert!(complaint("[calls]\ncodecs = \"pmcu\"\n").ends_with("did you mean `PCMU`?"));
-    assert!(complaint("[calls]\ncodecs = [\"something\"]\n").contains("there are: opus, PCMU"));
+    assert!(error_of("[calls]\ncodecs = \"pmcu\"\n").ends_with("did you mean `PCMU`?"));
+    assert!(error_of("[calls]\ncodecs = [\"something\"]\n").contains("use one of: opus, PCMU"));
 }
 
 #[test]
-fn addresses_nobody_could_reach_are_refused() {
+fn unreachable_address_is_rejected() {
     for (option, any) in [("address", "0.0.0.0"), ("address", "::"), ("public_address", "0.0.0.0")] {
-        let error = complaint(&format!("[media]\n{option} = [\"127.0.0.1\", \"{any}\"]\n"));
+        let error = error_of(&format!("[media]\n{option} = [\"127.0.0.1\", \"{any}\"]\n"));
         assert!(error.starts_with("relay.toml:2: ") && error.contains(&format!("`{any}`")), "{error}");
     }
-    assert!(complaint("[listen]\nplain = []\ntls = []\n").starts_with("[listen]: `plain` and `tls` are both empty"));
+    assert!(error_of("[listen]\nplain = []\ntls = []\n").starts_with("[listen]: `plain` and `tls` are both empty"));
     assert!(parse("relay.toml", "[listen]\nplain = []\n").is_ok());
     assert!(parse("relay.toml", "[listen]\ntls = []\n").is_ok());
 }
 
 #[test]
-fn variables_that_look_misspelt_are_warned_of() {
+fn misspelt_variable_causes_a_warning() {
     let silent =
         ["OFFHOOK_LOG", "OFFHOOK_CONFIG", "OFFHOOK_CALLS_CODECS", "OFFHOOK_BROWSER_PATH", "CALS_CODECS", "HOME"];
     assert!(overlooked(silent).is_empty(), "{:?}", overlooked(silent));
     assert_eq!(
         overlooked(["OFFHOOK_CALS_CODECS"]),
-        ["OFFHOOK_CALS_CODECS is not looked at: there is no section CALS; did you mean OFFHOOK_CALLS_…?"]
+        ["OFFHOOK_CALS_CODECS is ignored: there is no section CALS; did you mean OFFHOOK_CALLS_…?"]
     );
     assert_eq!(overlooked(["OFFHOOK_ACCOUNTS_ALICE"]).len(), 1);
 }

@@ -1,11 +1,11 @@
-//! Values as they are written, and what they may mean.
+//! Option values as written by the operator, and their conversion to types.
 
 use core::time::Duration;
 use offhook_sip::subnet::Subnet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-/// A value as it was given. The environment knows only text; there a list is separated by commas.
+/// A value as written. Environment variables contain text only; the values of a list are separated by commas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Given {
     /// One value.
@@ -15,11 +15,11 @@ pub enum Given {
 }
 
 impl Given {
-    /// The one value.
+    /// The single value.
     pub(super) fn one(&self) -> Result<&str, String> {
         match self {
             Self::Text(text) => Ok(text.trim()),
-            Self::List(_) => Err("one value is expected here, not a list".to_owned()),
+            Self::List(_) => Err("expected a single value, not a list".to_owned()),
         }
     }
 
@@ -37,7 +37,7 @@ impl Given {
         let text = self.one()?;
         let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         let (number, unit) = text.split_at(digits);
-        let wrong = || format!("`{text}` is not a duration: write a number and `ms`, `s`, `m` or `h`, like `30s`");
+        let wrong = || format!("`{text}` is not a duration: use a number and `ms`, `s`, `m` or `h`, like `30s`");
         let number: u64 = number.parse().map_err(|_| wrong())?;
         let millis = match unit.trim() {
             "ms" => 1,
@@ -46,7 +46,7 @@ impl Given {
             "h" => 3_600_000,
             _ => return Err(wrong()),
         };
-        // A year is beyond anything meant, and keeps sums of deadlines far from overflow.
+        // The limit of a year prevents overflow when deadlines are computed.
         let most = 366 * 24 * 3_600_000;
         let total = number.checked_mul(millis).filter(|total| *total <= most);
         total.map(Duration::from_millis).ok_or_else(|| format!("`{text}` is longer than a year"))
@@ -65,7 +65,7 @@ impl Given {
     pub(super) fn at_least(&self, least: Duration) -> Result<Duration, String> {
         let duration = self.duration()?;
         if duration < least {
-            return Err(format!("less than {} s are not possible", least.as_secs_f64()));
+            return Err(format!("the minimum is {} s", least.as_secs_f64()));
         }
         Ok(duration)
     }
@@ -90,7 +90,7 @@ impl Given {
     pub(super) fn ip_addresses(&self) -> Result<Vec<IpAddr>, String> {
         let parse = |text: &str| {
             text.parse()
-                .map_err(|_| format!("`{text}` is not an IP address: write it like `192.0.2.7` or `2001:db8::7`"))
+                .map_err(|_| format!("`{text}` is not an IP address: use a form like `192.0.2.7` or `2001:db8::7`"))
         };
         self.many().into_iter().map(parse).collect()
     }
@@ -105,9 +105,9 @@ impl Given {
     pub(super) fn named_ip_addresses(&self) -> Result<Vec<IpAddr>, String> {
         let addresses = self.ip_addresses()?;
         match addresses.iter().find(|address| address.is_unspecified()) {
-            Some(any) => Err(format!(
-                "others are told this address and cannot send to `{any}`: name the addresses, or leave the list empty"
-            )),
+            Some(any) => {
+                Err(format!("peers cannot send packets to `{any}`: list specific addresses, or leave the list empty"))
+            }
             None => Ok(addresses),
         }
     }
@@ -116,18 +116,18 @@ impl Given {
     pub(super) fn socket_addresses(&self) -> Result<Vec<SocketAddr>, String> {
         let parse = |text: &str| {
             text.parse().map_err(|_| {
-                format!("`{text}` is not an address with port: write it like `0.0.0.0:8080` or `[::1]:8080`")
+                format!("`{text}` is not an address with port: use a form like `0.0.0.0:8080` or `[::1]:8080`")
             })
         };
         self.many().into_iter().map(parse).collect()
     }
 
-    /// Words.
+    /// A list of words.
     pub(super) fn words(&self) -> Vec<String> {
         self.many().into_iter().map(str::to_owned).collect()
     }
 
-    /// A path; empty is none.
+    /// A path; `None` if empty.
     pub(super) fn path(&self) -> Result<Option<PathBuf>, String> {
         let text = self.one()?;
         Ok((!text.is_empty()).then(|| PathBuf::from(text)))
@@ -139,12 +139,12 @@ impl Given {
         let found = choices.iter().find(|(word, _)| *word == text);
         found.map(|(_, value)| *value).ok_or_else(|| {
             let words: Vec<String> = choices.iter().map(|(word, _)| format!("`{word}`")).collect();
-            format!("`{text}` is not possible here: write {}", words.join(" or "))
+            format!("`{text}` is not a valid value: use {}", words.join(" or "))
         })
     }
 }
 
-/// The candidate closest to `word` by edit distance, if it is close enough to be meant.
+/// The candidate with the smallest edit distance to `word`, if it is similar enough for a suggestion.
 pub(super) fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let scored = candidates.into_iter().map(|candidate| (distance(word, candidate), candidate));
     scored

@@ -1,15 +1,15 @@
-//! The address of a client: that of the TCP connection, or what a trusted proxy says (`X-Forwarded-For`, or RFC 7239).
+//! The address of an HTTP client: that of its TCP connection, or the one in the header of a trusted proxy (`X-Forwarded-For`, or
+//! `Forwarded` of RFC 7239).
 
 use axum::http::{HeaderMap, header};
 use offhook_sip::subnet::Subnet;
 use std::net::{IpAddr, SocketAddr};
 
-/// The remote address of a TCP connection; an extension of its requests.
+/// The remote address of a TCP connection; attached to its requests as an extension.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(pub(super) IpAddr);
 
-/// The header that trusted proxies write. There is one option for it, because a proxy passes the header that it does not
-/// write on as the client sent it.
+/// The header that trusted proxies write. Only one of them is used, because a proxy forwards the other one as the client sent it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ProxyHeader {
     /// `X-Forwarded-For`, which nginx, `HAProxy`, Traefik and Caddy write.
@@ -19,18 +19,18 @@ pub enum ProxyHeader {
     Forwarded,
 }
 
-/// The proxies that are trusted to name their client.
+/// The proxies whose header is used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
-    /// Their addresses or networks.
+    /// Their addresses and networks.
     pub networks: Vec<Subnet>,
-    /// What they write.
+    /// The header that they write.
     pub header: ProxyHeader,
 }
 
 impl TrustedProxies {
-    /// The client of a request that came from `peer`: the last address in the chain of proxies that is not trusted. What
-    /// stands before it was written by the client and proves nothing.
+    /// Returns the client of a request received from `peer`: the last address in the chain of proxies that is not trusted. The
+    /// addresses before it were written by the client and are not reliable.
     #[must_use]
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer.to_canonical();
@@ -38,20 +38,20 @@ impl TrustedProxies {
             if !self.trusts(client) {
                 break;
             }
-            // A trusted proxy that does not say whom it serves (`unknown`, or a name) is the best answer there is.
+            // If a trusted proxy does not write an address (`unknown`, or a name), its own address is used.
             let Some(address) = hop else { break };
             client = address.to_canonical();
         }
         client
     }
 
-    /// Whether an address is that of a trusted proxy.
+    /// Whether `address` is that of a trusted proxy.
     #[must_use]
     pub fn trusts(&self, address: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(address))
     }
 
-    /// The chain as the header writes it, the client first. None: not an address.
+    /// The chain in the order of the header, the client first. `None` is an element that is not an address.
     fn hops(&self, headers: &HeaderMap) -> Vec<Option<IpAddr>> {
         let lines = match self.header {
             ProxyHeader::XForwardedFor => headers.get_all("x-forwarded-for"),
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn last_untrusted_address_of_the_chain_counts() {
+    fn last_untrusted_address_of_the_chain_is_the_client() {
         let of = |value| client(ProxyHeader::XForwardedFor, PROXY, &[("x-forwarded-for", value)]);
         assert_eq!(of("203.0.113.9, 192.0.2.1"), "192.0.2.1", "the client wrote the first");
         assert_eq!(of("192.0.2.1, 10.2.3.4"), "192.0.2.1", "two proxies");
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_leaves_the_proxy() {
+    fn element_that_is_not_an_address_selects_the_proxy() {
         for value in ["", "unknown", "192.0.2.1, nonsense", "192.0.2.1,", "localhost", "999.1.1.1"] {
             assert_eq!(client(ProxyHeader::XForwardedFor, PROXY, &[("x-forwarded-for", value)]), PROXY, "{value:?}");
         }
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn forwarded_is_read_where_it_is_chosen_only() {
+    fn forwarded_is_used_only_if_selected() {
         let of = |value| client(ProxyHeader::Forwarded, PROXY, &[("forwarded", value), ("x-forwarded-for", "1.2.3.4")]);
         assert_eq!(of("for=192.0.2.1;proto=https;by=203.0.113.43"), "192.0.2.1");
         assert_eq!(of("For=\"[2001:db8:cafe::17]:4711\""), "2001:db8:cafe::17");

@@ -1,7 +1,7 @@
-//! A TCP stream that can be closed so that the peer still reads the last words.
+//! A TCP stream with a lingering close, so that the peer receives the last data before the connection ends.
 //!
-//! Closing a socket with unread octets makes the kernel send a reset, which destroys what the peer has not read yet, such
-//! as a close frame saying why. So a stream whose peer may still be talking is shut down for writing and read for a while.
+//! If a socket with unread octets is closed, the kernel sends a reset, and the peer discards data that it has not read yet, such
+//! as a close frame. A stream whose peer may still be sending is therefore shut down for writing and read for some time.
 
 use crate::quota::Place;
 use core::pin::Pin;
@@ -13,11 +13,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
-/// How long the last words may take, and how many octets are read meanwhile.
-const PATIENCE: Duration = Duration::from_secs(2);
-const MOST: u64 = 4 * 1_048_576;
+/// Limits of a lingering close: its duration, and the octets that are read and discarded.
+const LINGER_TIME: Duration = Duration::from_secs(2);
+const LINGER_OCTETS: u64 = 4 * 1_048_576;
 
-/// Switches the lingering close of one connection on.
+/// Enables the lingering close of one connection.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lingering(Arc<AtomicBool>);
 
@@ -27,9 +27,9 @@ impl Lingering {
     }
 }
 
-/// A stream that lingers when told to, and holds its place among the allowed connections until it is gone.
+/// A stream whose close can linger. It holds its place in the connection limit until it is closed.
 pub(super) struct Stream {
-    /// `None` only while dropping.
+    /// `None` only during the drop.
     tcp: Option<TcpStream>,
     lingering: Lingering,
     place: Option<Place>,
@@ -51,11 +51,11 @@ impl Drop for Stream {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         if self.lingering.0.load(Ordering::Relaxed) {
             runtime.spawn(async move {
-                let last_words = async {
+                let drained = async {
                     tcp.shutdown().await?;
-                    tokio::io::copy(&mut tcp.take(MOST), &mut tokio::io::sink()).await
+                    tokio::io::copy(&mut tcp.take(LINGER_OCTETS), &mut tokio::io::sink()).await
                 };
-                let _ = tokio::time::timeout(PATIENCE, last_words).await;
+                let _ = tokio::time::timeout(LINGER_TIME, drained).await;
                 drop(place);
             });
         }

@@ -1,4 +1,4 @@
-//! Accepting connections, plain and TLS, with a limit on their number and on their patience.
+//! HTTP and HTTPS listeners, with limits on the number of connections and on the time of handshakes and requests.
 
 use super::TrustedProxies;
 use super::client_address::Peer;
@@ -20,37 +20,37 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tower_service::Service as _;
 
-/// After a failed accept (no descriptors left), the next one is not tried at once.
+/// Pause after a failed accept (no descriptors left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The most that is kept of a request before its headers are complete. Browsers with many cookies send 8 kB.
+/// Limit of the header section of a request, in octets. Browsers with many cookies send 8 kB.
 const HEADERS: usize = 32_768;
 
-/// Connections that are answered although there is no place for them: see [`Serving::overload`].
+/// Connections beyond the limits that are answered nevertheless: see [`Serving::overload`].
 const OVERLOAD_PLACES: usize = 64;
 const OVERLOAD_PLACES_PER_NETWORK: usize = 8;
-/// How long such a connection may take for its TLS handshake, and for its request.
+/// Time limit of such a connection for its TLS handshake, and for its request.
 const OVERLOAD_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What all listeners have in common.
+/// State shared by all listeners.
 #[derive(Clone)]
 pub struct Serving {
-    /// For connections with a place.
+    /// For connections within the limits.
     usual: Service,
-    /// For connections without one: the health check is answered, so that a relay that is full is not taken for one that is
-    /// dead, and everything else is answered `503`.
+    /// For connections beyond the limits: serves the health check, so that a full relay is not mistaken for one that has failed,
+    /// and answers other requests with `503`.
     overload: Service,
-    /// Addresses that stand for many users.
+    /// Reverse proxies, whose addresses many users share.
     proxies: TrustedProxies,
-    /// For connections over TLS.
+    /// Performs TLS handshakes.
     handshakes: Arc<Handshakes>,
-    /// For refused connections.
+    /// Counts rejected connections.
     security_log: Arc<SecurityLog>,
-    /// Turns true when the relay ends.
+    /// Becomes true when the relay shuts down.
     stop: watch::Receiver<bool>,
 }
 
-/// How connections are served.
+/// A router and the limits of its connections.
 #[derive(Clone)]
 struct Service {
     router: Router,
@@ -61,7 +61,7 @@ struct Service {
 }
 
 impl Serving {
-    /// `usual` answers the connections that `settings` allow, `overload` those beyond.
+    /// `usual` serves the connections within the limits of `settings`, `overload` those beyond.
     #[must_use]
     pub fn new(
         settings: &Settings,
@@ -91,18 +91,18 @@ impl Serving {
         }
     }
 
-    /// How a connection from `remote` is served; `None`: not at all.
+    /// Selects the service for a connection from `remote`; `None`: the connection is closed.
     fn admit(&self, remote: IpAddr) -> Option<(Place, Service)> {
         let places = &self.usual.places;
         let is_proxy = self.proxies.trusts(remote);
         match if is_proxy { places.take_shared() } else { places.take(remote) } {
             Ok(place) => return Some((place, self.usual.clone())),
-            // No offense: others may have taken the places.
-            Err(Refusal::Total) => tracing::warn!("connection refused: there are limits.connections of them"),
+            // Not counted as an offense of this address, because other addresses may have used up the limit.
+            Err(Refusal::Total) => tracing::warn!("connection rejected: limits.connections is reached"),
             Err(Refusal::Network) => {
                 tracing::warn!(
-                    "connection refused: its address has limits.connections_per_address of them; if many users come from \
-                     there, raise that, or name it in listen.trusted_proxies if it is a reverse proxy"
+                    "connection rejected: the remote address has reached limits.connections_per_address; if many users \
+                     share the address, raise the limit, or list it in listen.trusted_proxies if it is a reverse proxy"
                 );
                 self.security_log.note(Kind::TooManyConnections, remote);
             }
@@ -112,10 +112,10 @@ impl Serving {
     }
 }
 
-/// The TLS configuration as it is today; none where connections are plain.
+/// The current TLS configuration; none for plain HTTP.
 type Certificate = Option<watch::Receiver<Arc<rustls::ServerConfig>>>;
 
-/// Accepts on `listener` until the relay ends.
+/// Accepts connections on `listener` until the relay shuts down.
 pub async fn serve(listener: TcpListener, tls: Certificate, mut serving: Serving) {
     loop {
         let accepted = tokio::select! {
@@ -125,12 +125,12 @@ pub async fn serve(listener: TcpListener, tls: Certificate, mut serving: Serving
         let (tcp, remote) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(%error, "accepting a connection");
+                tracing::warn!(%error, "accepting an HTTP connection failed");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        // One too many is dropped at once: left in the kernel's queue it would look like a relay that hangs.
+        // A rejected connection is closed immediately. In the kernel's queue, it would look to the client like a relay that hangs.
         let Some((place, service)) = serving.admit(remote.ip()) else { continue };
         let lingering = Lingering::default();
         let acceptor = tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.borrow())));
@@ -143,10 +143,10 @@ pub async fn serve(listener: TcpListener, tls: Certificate, mut serving: Serving
     }
 }
 
-/// Signaling messages are small and wanted now.
+/// Disables Nagle's algorithm, because signaling messages are small and must not be delayed.
 fn prepared(tcp: TcpStream) -> TcpStream {
     if let Err(error) = tcp.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY");
+        tracing::debug!(%error, "setting TCP_NODELAY failed");
     }
     tcp
 }
@@ -160,9 +160,9 @@ async fn connection(
     let Some((acceptor, handshakes)) = tls else { return http(stream, of, service).await };
     match tokio::time::timeout(service.handshake_timeout, handshakes.accept(acceptor, stream)).await {
         Ok(Ok(stream)) => http(stream, of, service).await,
-        // The handshake has logged the error.
+        // `Handshakes` has logged the error.
         Ok(Err(_)) => {}
-        Err(_) => tracing::debug!("TLS handshake took too long"),
+        Err(_) => tracing::debug!("TLS handshake of an HTTPS connection timed out"),
     }
 }
 
@@ -184,7 +184,7 @@ where
         .serve_connection(TokioIo::new(stream), answer)
         .with_upgrades();
     if let Err(error) = served.await {
-        tracing::debug!(%error, "HTTP connection");
+        tracing::debug!(%error, "HTTP connection failed");
     }
 }
 

@@ -1,4 +1,4 @@
-//! HTTP on every address: the page, `/healthz`, and WebSockets by upgrade.
+//! HTTP server: the phone page, `/healthz`, and upgrades to WebSocket.
 
 mod client_address;
 mod lingering;

@@ -1,4 +1,4 @@
-//! What answers a request. A WebSocket may come to any path: stock pages use `/`, proxies put their own in front.
+//! HTTP request handlers. WebSockets are accepted on every path: stock pages use `/`, and proxies may add a prefix.
 
 use super::Lingering;
 use super::client_address::{Peer, TrustedProxies};
@@ -27,45 +27,45 @@ use tokio::sync::{mpsc, watch};
 use tower_http::services::ServeDir;
 use tower_service::Service;
 
-/// Octets read from a socket at once; a longer frame is put together from several reads.
+/// Size of the read buffer of a WebSocket, in octets; longer frames need several reads.
 const READ_BUFFER: usize = 4096;
 
-/// What the handlers know.
+/// State shared by the handlers.
 #[derive(Debug)]
 pub struct App {
-    /// The signaling plane.
+    /// Inputs of the signaling plane.
     pub plane: mpsc::Sender<Inbound>,
-    /// The next socket's number.
+    /// The number of the next WebSocket.
     pub next_connection: AtomicU64,
-    /// Numbers for `/healthz`.
+    /// Values for `/healthz`.
     pub gauges: Arc<Gauges>,
-    /// Numbers of what carries SIP, where there is any.
+    /// Counters of the SIP transport, if SIP is used.
     pub sip: Option<Arc<Counters>>,
-    /// WebSockets whose tasks have not ended.
+    /// The number of WebSockets whose tasks have not ended.
     pub sockets: watch::Sender<usize>,
-    /// Set when the relay ends.
+    /// Set when the relay shuts down.
     pub stopping: AtomicBool,
-    /// Only pages of this machine may open WebSockets: without passwords, any page could log in through a visitor's browser.
+    /// Accept WebSockets only from pages of this machine: without passwords, any web site could log in through a visitor's browser.
     pub own_pages_only: bool,
     /// The built phone page, if there is one.
     pub page: Option<PathBuf>,
     /// `Content-Security-Policy` of the page.
     pub page_security_policy: Option<HeaderValue>,
-    /// Proxies that name their clients.
+    /// Proxies whose header contains the client address.
     pub trusted_proxies: TrustedProxies,
-    /// Places for the WebSockets of their clients: no proxy has a limit of its own, so each client has.
+    /// Limits the WebSockets of each client behind these proxies, which the listener does not limit by address.
     pub proxied: Arc<Quota>,
-    /// For refused WebSockets.
+    /// Counts rejected WebSockets.
     pub security_log: Arc<SecurityLog>,
-    /// Media workers.
+    /// The number of media workers.
     pub workers: usize,
-    /// Longest message taken, in octets.
+    /// Maximum length of a message, in octets.
     pub frame_size: usize,
-    /// Frames that may wait for a slow reader.
+    /// Maximum number of frames that are queued for a client.
     pub send_queue: usize,
 }
 
-/// The router of every address.
+/// The router of connections within the limits.
 pub fn router(app: Arc<App>) -> Router {
     Router::new().route("/healthz", get(healthz)).fallback(anything).with_state(app)
 }
@@ -110,8 +110,8 @@ async fn anything(
     request: Request,
 ) -> Response {
     if app.own_pages_only && !is_own_host(request.headers()) {
-        let why = "with --demo, this relay answers to localhost and loopback addresses only (the Host header names \
-                   another one): open it as http://localhost, or use [accounts] or --demo-anywhere instead of --demo\n";
+        let why = "with --demo, the Host header must be localhost or a loopback address: open http://localhost, or use \
+                   [accounts] or --demo-anywhere instead of --demo\n";
         return (StatusCode::MISDIRECTED_REQUEST, why).into_response();
     }
     match upgrade {
@@ -126,8 +126,8 @@ fn websocket(app: Arc<App>, upgrade: WebSocketUpgrade, request: &Request) -> Res
         return (StatusCode::SERVICE_UNAVAILABLE, "the relay is shutting down\n").into_response();
     }
     if app.own_pages_only && !is_own_page(request.headers()) {
-        let why = "with --demo, only pages of this machine may connect (the Origin header names another one): open the \
-                   page from localhost, or use [accounts] instead of --demo\n";
+        let why = "with --demo, the Origin header must be localhost or a loopback address: open the page from localhost, \
+                   or use [accounts] instead of --demo\n";
         return (StatusCode::FORBIDDEN, why).into_response();
     }
     let connection = ConnectionId(app.next_connection.fetch_add(1, Ordering::Relaxed));
@@ -141,7 +141,7 @@ fn websocket(app: Arc<App>, upgrade: WebSocketUpgrade, request: &Request) -> Res
     };
     let client = Client { address, host };
     let lingering = request.extensions().get::<Lingering>().cloned().unwrap_or_default();
-    // The library's 128 kB of read buffer would be most of what an idle session takes.
+    // The library's default read buffer of 128 kB would be most of the memory of an idle session.
     let upgrade = upgrade
         .max_message_size(app.frame_size)
         .max_frame_size(app.frame_size)
@@ -155,23 +155,23 @@ fn websocket(app: Arc<App>, upgrade: WebSocketUpgrade, request: &Request) -> Res
     })
 }
 
-/// A place for a WebSocket of `client` that comes through a trusted proxy; none is needed where the listener has counted the
-/// client, and a proxy that does not name its client is not limited.
+/// Counts a WebSocket of `client` behind a trusted proxy. Returns `None` if the listener has counted the client already, or if the
+/// proxy does not provide the client address.
 fn place_of_client(app: &App, peer: IpAddr, client: IpAddr) -> Result<Option<Place>, Refusal> {
     if !app.trusted_proxies.trusts(peer) || app.trusted_proxies.trusts(client) {
         return Ok(None);
     }
     app.proxied.take(client).map(Some).inspect_err(|_| {
         tracing::warn!(
-            "WebSocket refused: its client behind a trusted proxy has limits.connections_per_address of them; if many users \
-             share that address, raise the limit"
+            "WebSocket rejected: the client address behind a trusted proxy has reached limits.connections_per_address; if \
+             many users share the address, raise the limit"
         );
         app.security_log.note(Kind::TooManyConnections, client);
     })
 }
 
-/// Whether the request was meant for this machine. A name that its owner made point here (DNS rebinding) is not: its page
-/// would count as the relay's own.
+/// Whether the `Host` is a name of this machine. With a foreign name that resolves to this machine (DNS rebinding), a foreign page
+/// would have the relay's own origin.
 fn is_own_host(headers: &HeaderMap) -> bool {
     let Some(host) = headers.get(header::HOST) else { return true };
     host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()).is_some_and(|host| is_loopback(host.host()))
@@ -182,7 +182,7 @@ fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// Whether the `Origin`, if there is one, is on loopback. Programs send none.
+/// Whether the `Origin`, if there is one, is a loopback host. Programs other than browsers send none.
 fn is_own_page(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else { return true };
     let Some(origin) = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok()) else { return false };
@@ -190,7 +190,7 @@ fn is_own_page(headers: &HeaderMap) -> bool {
     is_loopback(authority.host())
 }
 
-/// One of [`App::sockets`] for as long as it lives.
+/// Counts a WebSocket in [`App::sockets`] until it is dropped.
 struct Counted(Arc<App>);
 
 impl Counted {
@@ -215,7 +215,7 @@ async fn page(app: &App, request: Request) -> Response {
     match ServeDir::new(directory).call(request).await {
         Ok(response) => {
             let mut response = response.map(Body::new);
-            // Asked again every time, answered "not modified": a new build of the page is seen at once.
+            // `no-cache` requires revalidation, so that browsers load a new build of the page immediately.
             let headers = response.headers_mut();
             let mut insert = |name, value| headers.insert(name, HeaderValue::from_static(value));
             insert(header::CACHE_CONTROL, "no-cache");
@@ -231,17 +231,17 @@ async fn page(app: &App, request: Request) -> Response {
 }
 
 const NO_PAGE: &str = "<!doctype html><html lang=en><meta charset=utf-8><title>Offhook relay</title>\
-<h1>The relay runs, the phone page is not built</h1>\
-<p>Build it with <code>cargo xtask npm</code>, or start both with <code>cargo xtask demo</code>. The relay looks for it \
-in <code>demo-phone/dist</code> of the working directory and in <code>page</code> next to the program; \
-<code>--page DIR</code> names another directory. Signaling works without it.</p>\n";
+<h1>The relay is running, but the phone page is not built</h1>\
+<p>Build it with <code>cargo xtask phone</code>, or start both with <code>cargo xtask demo</code>. The relay searches for it \
+in <code>page</code> next to the program and in <code>demo-phone/dist</code> of the working directory; \
+<code>--page DIR</code> sets another directory. Signaling works without the page.</p>\n";
 
 #[cfg(test)]
 mod tests {
     use super::{Duration, HeaderMap, HeaderValue, STUCK_AFTER, StatusCode, header, health, is_own_host, is_own_page};
 
     #[test]
-    fn a_plane_that_stands_still_fails_the_health_check() {
+    fn blocked_plane_fails_the_health_check() {
         assert_eq!(health(false, Duration::from_millis(500)), (StatusCode::OK, "ok"));
         let stuck = STUCK_AFTER + Duration::from_millis(1);
         assert_eq!(health(false, stuck), (StatusCode::SERVICE_UNAVAILABLE, "signaling is stuck"));
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn only_pages_of_this_machine_are_own() {
+    fn origin_of_another_host_is_rejected() {
         let own = |origin: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_was_made_to_point_here_is_not_this_machine() {
+    fn foreign_host_name_is_rejected() {
         let own = |host: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::HOST, HeaderValue::from_static(host));

@@ -17,7 +17,7 @@ impl io::Write for Buffer {
     }
 }
 
-/// What is logged by `act`, without the time stamps.
+/// The lines that `act` logs, without time stamps.
 pub(crate) fn logged(act: impl FnOnce()) -> Vec<String> {
     let buffer = Buffer::default();
     let writer = buffer.clone();
@@ -36,7 +36,7 @@ fn line_has_the_fields_that_filters_depend_on() {
 }
 
 #[test]
-fn refused_connections_of_one_address_cost_one_line() {
+fn rejected_connections_of_one_address_cause_one_line() {
     let lines = logged(|| {
         let log = SecurityLog::new(Clock::start());
         for _ in 0..1_000 {

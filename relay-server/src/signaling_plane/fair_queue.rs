@@ -1,13 +1,13 @@
-//! A queue that serves its sources in turn.
+//! A queue that serves its sources in turn (round-robin).
 
 use std::collections::{BTreeMap, VecDeque};
 
-/// Items of several sources. Each source's items stay in order; one item of each source that has any is served before the
-/// second item of any of them, so that a source with a thousand items delays the others by one.
+/// Items of several sources. The items of each source stay in order. One item of each source is served before the second item of
+/// any of them, so that a source with a thousand items delays the others by one item.
 #[derive(Debug)]
 pub(super) struct FairQueue<K, T> {
     items: BTreeMap<K, VecDeque<T>>,
-    /// Sources with items, in the order in which they are served.
+    /// The sources that have items, in the order in which they are served.
     turns: VecDeque<K>,
     length: usize,
 }
@@ -21,7 +21,7 @@ impl<K: Ord + Copy, T> FairQueue<K, T> {
         self.length
     }
 
-    /// The number of items of `source`.
+    /// Returns the number of items of `source`.
     pub(super) fn len_of(&self, source: K) -> usize {
         self.items.get(&source).map_or(0, VecDeque::len)
     }
@@ -54,7 +54,7 @@ mod tests {
     use super::FairQueue;
 
     #[test]
-    fn a_source_with_many_items_delays_others_by_one() {
+    fn source_with_many_items_delays_others_by_one() {
         let mut queue = FairQueue::new();
         for item in 0..1_000 {
             queue.push("flood", ("flood", item));

@@ -1,7 +1,7 @@
-//! The inputs of the signaling plane that have arrived and are not handled yet.
+//! Queues of received inputs that the signaling plane has not handled yet.
 //!
-//! WebSockets, SIP and the media workers have a channel each, so that none of them fills the place of another. What arrives
-//! is sorted by its source, and the sources of a channel are served in turn.
+//! WebSockets, SIP and the media workers each have a channel, so that none of them fills the queue of another. The inputs of a
+//! channel are sorted by source, and the sources are served in turn.
 
 use super::fair_queue::FairQueue;
 use super::{Inbound, MediaReport};
@@ -9,12 +9,12 @@ use crate::sip_transport::{Report, ReportSource};
 use offhook_b2bua::io::{ConnectionId, Input};
 use tokio::sync::mpsc;
 
-/// Inputs of one channel that are sorted; more wait in the channel.
+/// Maximum number of sorted inputs of one channel; further inputs stay in the channel.
 const SORTED: usize = 1_024;
-/// Datagrams of one source among them. More are dropped: an endpoint retransmits what was not answered.
+/// Maximum number of queued datagrams of one source. Further ones are dropped, because endpoints retransmit unanswered requests.
 const DATAGRAMS: usize = 256;
 
-/// A kind of input, in the order in which they are served.
+/// The kinds of inputs, in the order in which they are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Media,
@@ -34,16 +34,16 @@ pub(super) enum Arrived {
     Sip(Report),
 }
 
-/// The channels, and what came out of them.
+/// The channels, and the inputs removed from them.
 pub(super) struct Intake {
     inbound: mpsc::Receiver<Inbound>,
     media: mpsc::Receiver<MediaReport>,
     reports: Option<mpsc::Receiver<Report>>,
-    /// `None` is the relay itself: answers of password checks.
+    /// The source `None` is the relay itself: results of password checks and DNS queries.
     web_sockets: FairQueue<Option<ConnectionId>, Inbound>,
     sip: FairQueue<ReportSource, Report>,
     first_media: Option<MediaReport>,
-    /// Datagrams that were dropped since this was last asked for.
+    /// Datagrams dropped since the last call of [`Self::take_dropped`].
     dropped: u64,
 }
 
@@ -68,7 +68,7 @@ impl Intake {
         self.web_sockets.len() == 0 && self.sip.len() == 0 && self.first_media.is_none()
     }
 
-    /// Waits until there is an input. Nothing is lost when the waiting is given up.
+    /// Waits until there is an input. Cancel safe.
     pub(super) async fn wait(&mut self) {
         if !self.is_empty() {
             return;
@@ -81,7 +81,7 @@ impl Intake {
         }
     }
 
-    /// The next input of a kind.
+    /// Returns the next input of a kind.
     pub(super) fn next(&mut self, kind: Kind) -> Option<Arrived> {
         match kind {
             Kind::Media => self.first_media.take().or_else(|| self.media.try_recv().ok()).map(Arrived::Media),
@@ -104,7 +104,7 @@ impl Intake {
         }
     }
 
-    /// The number of datagrams dropped since the last call.
+    /// Returns the number of datagrams dropped since the last call.
     pub(super) const fn take_dropped(&mut self) -> u64 {
         core::mem::replace(&mut self.dropped, 0)
     }
@@ -123,7 +123,7 @@ impl Intake {
     }
 }
 
-/// The socket that an input comes from. What a socket sends stays in order only within one source.
+/// The WebSocket that sent an input. The order of inputs is preserved within one source only.
 const fn source(inbound: &Inbound) -> Option<ConnectionId> {
     match inbound {
         Inbound::Opened(connection, ..)
@@ -137,7 +137,7 @@ const fn source(inbound: &Inbound) -> Option<ConnectionId> {
     }
 }
 
-/// Receives a report; waits for ever where there is no SIP.
+/// Receives a report; never returns if SIP is off.
 async fn receive(reports: &mut Option<mpsc::Receiver<Report>>) -> Option<Report> {
     match reports {
         Some(reports) => reports.recv().await,

@@ -1,8 +1,8 @@
-//! The signaling plane: the thread that owns the relay machine. WebSockets, media workers and SIP each reach it through a
-//! bounded channel of their own, and it never waits for any of them.
+//! The signaling plane: the thread that owns the relay machine. WebSockets, media workers and SIP each have a bounded channel
+//! to it, and it never waits for any of them.
 //!
-//! It works in turns. In each turn every channel is served for `SLICE` at most, and due timers are served in between, so
-//! that no source delays another by more than a turn, whatever it sends.
+//! It works in turns. In each turn every channel is served for at most `SLICE`, with due timers in between, so that no source
+//! delays another by more than a turn, whatever it sends.
 
 mod fair_queue;
 mod intake;
@@ -30,84 +30,84 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-/// Inputs that wait in a channel.
+/// Capacity of each channel, in inputs.
 const QUEUE: usize = 1_024;
-/// How long one kind of input is served before the next one is.
+/// Time for which one kind of input is served before the next one.
 const SLICE: Duration = Duration::from_millis(5);
-/// A turn takes place at least this often, so that the age of the last one shows whether the plane works.
+/// Maximum interval between two turns of an idle plane, so that the age of the last turn shows whether the plane is blocked.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 /// A plane whose last turn is older than this is reported as stuck.
 pub const STUCK_AFTER: Duration = Duration::from_secs(5);
 
-/// How long SIP servers and phones may take to say that they have understood the end.
-const SIP_FAREWELL: Duration = Duration::from_secs(2);
+/// Time limit for the responses of SIP servers and phones to the last requests at shutdown.
+const SIP_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Octets of text that may wait for one reader, unless it is a single message.
+/// Maximum number of octets that are queued for one client, except for a single longer message.
 const QUEUED_OCTETS: usize = 1_048_576;
 
-/// What is known of the client of a WebSocket.
+/// Address and requested host of the client of a WebSocket.
 #[derive(Clone, Debug)]
 pub struct Client {
     /// Its address.
     pub address: IpAddr,
-    /// The host of the URL that it opened, with a port or without.
+    /// The `Host` of its request, with or without a port.
     pub host: Option<String>,
 }
 
-/// What comes to the plane.
+/// An input from a WebSocket or from the relay itself.
 #[derive(Debug)]
 pub enum Inbound {
     /// A WebSocket was opened.
-    Opened(ConnectionId, Client, Outlet),
-    /// Anything else.
+    Opened(ConnectionId, Client, FrameQueue),
+    /// An input of the relay machine.
     Input(Input),
-    /// The plane stands still for so long, as if it were busy.
+    /// Blocks the plane for the given time.
     #[cfg(test)]
     Stall(Duration),
-    /// The plane panics.
+    /// Causes a panic.
     #[cfg(test)]
     Panic,
 }
 
-/// What a media worker reports.
+/// A report of a media worker.
 #[derive(Debug)]
 pub enum MediaReport {
     /// An event of the machine.
     Event(Event),
-    /// The worker with this number has ended, which it does not do by itself.
+    /// The worker with this number has ended unexpectedly.
     Ended(usize),
 }
 
-/// What a socket is to do.
+/// A frame to be sent on a WebSocket.
 #[derive(Debug)]
 pub enum Frame {
-    /// Send this.
+    /// A text frame.
     Text(String),
-    /// Close with this code and reason.
+    /// A close frame with code and reason.
     Close(u16, String),
 }
 
-/// The plane's end of a socket.
+/// The plane's handle of a WebSocket.
 #[derive(Debug)]
-pub struct Outlet {
+pub struct FrameQueue {
     /// Frames to send, bounded.
     pub frames: mpsc::Sender<Frame>,
-    /// Octets of the texts in `frames`: the plane adds, the socket takes away what it has received.
+    /// Octets of the texts in `frames`: the plane adds, and the WebSocket task subtracts what it has removed.
     pub queued: Arc<AtomicUsize>,
-    /// Rung when the socket is to be dropped without ceremony.
+    /// Notified to drop the connection without a close frame.
     pub kill: Arc<Notify>,
 }
 
-/// Numbers for `/healthz`.
+/// Values for `/healthz`.
 #[derive(Debug, Default)]
 pub struct Gauges {
     /// Open WebSockets.
     pub connections: AtomicUsize,
-    /// Sessions.
+    /// Client sessions.
     pub sessions: AtomicUsize,
     /// Calls.
     pub calls: AtomicUsize,
-    /// Accounts that a SIP server has accepted.
+    /// Accounts that are registered at a SIP server.
     pub registrations: AtomicUsize,
     /// The end of the plane's last turn, in milliseconds of its clock.
     last_turn: AtomicU64,
@@ -129,21 +129,21 @@ impl Gauges {
     }
 }
 
-/// Everything that carries SIP, and what it reports.
+/// The SIP transport, and the receiver of its reports.
 pub type SipSide = (SipTransport, mpsc::Receiver<Report>);
 
-/// What the plane is made of.
+/// The signaling plane; [`SignalingPlane::run`] executes it.
 pub struct SignalingPlane {
     relay: Relay,
     clock: Clock,
     accounts: Arc<Accounts>,
     workers: Vec<MediaThread>,
     gauges: Arc<Gauges>,
-    outlets: BTreeMap<ConnectionId, Outlet>,
+    queues: BTreeMap<ConnectionId, FrameQueue>,
     intake: Intake,
-    /// For answers of password checks.
+    /// For the results of password checks and DNS queries.
     answers: mpsc::Sender<Inbound>,
-    /// A media worker is gone: the plane ends.
+    /// A media worker has ended or the machine has panicked: the plane ends.
     broken: bool,
     sip: Option<SipTransport>,
 }
@@ -158,12 +158,12 @@ pub struct ToPlane {
 }
 
 impl ToPlane {
-    /// Reports a media worker's events to the plane, without waiting for it. An event that it cannot accept now is returned.
+    /// Returns a function that reports events of a media worker without blocking. If the channel is full, it returns the event.
     pub fn media_events(&self) -> impl FnMut(Event) -> Result<(), Event> + Send + use<> {
         let media = self.media.clone();
         move |event| match media.try_send(MediaReport::Event(event)) {
             Err(TrySendError::Full(MediaReport::Event(event))) => Err(event),
-            // Nothing receives the events of a relay that ends.
+            // During shutdown, events have no receiver.
             Ok(()) | Err(_) => Ok(()),
         }
     }
@@ -173,7 +173,7 @@ impl ToPlane {
 #[derive(Debug)]
 pub struct Channels(pub mpsc::Receiver<Inbound>, pub mpsc::Receiver<MediaReport>);
 
-/// The channels to a plane, to be made before the media threads that report through them.
+/// Creates the channels of a plane. The media threads, which report through them, are started before the plane.
 #[must_use]
 pub fn channels() -> (ToPlane, Channels) {
     let ((inbound, web_sockets), (media, events)) = (mpsc::channel(QUEUE), mpsc::channel(QUEUE));
@@ -181,7 +181,7 @@ pub fn channels() -> (ToPlane, Channels) {
 }
 
 impl SignalingPlane {
-    /// A plane nobody is connected to, around `relay` and `workers` in their numbers' order.
+    /// Creates a plane with `relay` and `workers`, in the order of their numbers.
     #[must_use]
     pub fn new(
         relay: Relay,
@@ -201,7 +201,7 @@ impl SignalingPlane {
             accounts,
             workers,
             gauges,
-            outlets: BTreeMap::new(),
+            queues: BTreeMap::new(),
             intake: Intake::new(inbound, media),
             answers: to_plane.inbound,
             broken: false,
@@ -209,7 +209,7 @@ impl SignalingPlane {
         }
     }
 
-    /// The same with SIP.
+    /// Adds SIP.
     #[must_use]
     pub fn with_sip(mut self, side: Option<SipSide>) -> Self {
         let (sip, reports) = side.unzip();
@@ -218,10 +218,10 @@ impl SignalingPlane {
         self
     }
 
-    /// Runs until `shutdown`, or until a part of the relay has failed; then ends all calls, closes every socket and returns
-    /// after the media threads have ended.
+    /// Runs until `shutdown`, or until a media worker or the machine has failed. Then ends all calls, closes every WebSocket, and
+    /// returns after the media threads have ended.
     pub async fn run(mut self, mut shutdown: oneshot::Receiver<()>) {
-        // The machine has outputs from its start, like the REGISTER of a trunk.
+        // A new machine has outputs, for example the REGISTER of a trunk.
         self.guarded(Self::drain);
         while !self.broken {
             let deadline = self.deadline();
@@ -243,29 +243,29 @@ impl SignalingPlane {
         });
         self.finish_sip().await;
         while let Some(Arrived::WebSocket(inbound)) = self.intake.next(Kind::WebSocket) {
-            if let Inbound::Opened(connection, _, outlet) = inbound {
-                self.outlets.insert(connection, outlet);
+            if let Inbound::Opened(connection, _, queue) = inbound {
+                self.queues.insert(connection, queue);
             }
         }
-        // The machine has not closed these: 1001 is "going away" (RFC 6455 §7.4.1).
-        for outlet in core::mem::take(&mut self.outlets).into_values() {
-            let _ = outlet.frames.try_send(Frame::Close(1001, "the relay is shutting down".to_owned()));
+        // WebSockets that the machine has not closed. 1001 is "going away" (RFC 6455 §7.4.1).
+        for queue in core::mem::take(&mut self.queues).into_values() {
+            let _ = queue.frames.try_send(Frame::Close(1001, "the relay is shutting down".to_owned()));
         }
         self.count();
-        // Joining the media threads waits for their last datagrams.
+        // Waits for the last datagrams of the media threads.
         let workers = core::mem::take(&mut self.workers);
         drop(self);
         let _ = tokio::task::spawn_blocking(move || drop(workers)).await;
     }
 
-    /// Does `work`. A panic, which is a bug, ends the plane, but not before it has tried to end the calls.
+    /// Executes `work`. After a panic, which is a bug, the plane ends its calls and stops.
     fn guarded(&mut self, work: impl FnOnce(&mut Self)) {
         if catch_unwind(AssertUnwindSafe(|| work(self))).is_err() {
             self.broken = true;
         }
     }
 
-    /// Serves every kind of input for [`SLICE`] at most.
+    /// Serves every kind of input for at most [`SLICE`].
     fn turn(&mut self) {
         for kind in Kind::ALL {
             let end = std::time::Instant::now() + SLICE;
@@ -285,7 +285,7 @@ impl SignalingPlane {
         }
     }
 
-    /// When the machine wants to be woken.
+    /// The next deadline of the machine.
     fn deadline(&self) -> Option<Instant> {
         self.relay.poll_timeout().map(|time| Instant::from_std(self.clock.instant(time)))
     }
@@ -298,11 +298,11 @@ impl SignalingPlane {
         self.drain();
     }
 
-    /// Waits until SIP servers and phones have answered the last requests, or for [`SIP_FAREWELL`]: a BYE that is lost is
-    /// retransmitted, and a REGISTER that is challenged is repeated.
+    /// Waits until SIP servers and phones have answered the last requests, for at most [`SIP_SHUTDOWN_TIMEOUT`]. A lost BYE is
+    /// retransmitted, and a challenged REGISTER is repeated.
     async fn finish_sip(&mut self) {
-        let end = Instant::now() + SIP_FAREWELL;
-        // The failure that ended the turns does not prevent this; another one does.
+        let end = Instant::now() + SIP_SHUTDOWN_TIMEOUT;
+        // The failure that ended the turns does not prevent this; a further one does.
         self.broken = false;
         while self.sip.is_some() && !self.relay.is_sip_quiet() && !self.broken {
             let deadline = self.deadline();
@@ -310,7 +310,7 @@ impl SignalingPlane {
                 () = self.intake.wait() => {}
                 () = sleep_until(deadline) => {}
                 () = tokio::time::sleep_until(end) => {
-                    tracing::warn!("some SIP peers did not answer the last requests in time");
+                    tracing::warn!("shutdown: some SIP peers did not respond to BYE or REGISTER in time");
                     return;
                 }
             }
@@ -326,7 +326,7 @@ impl SignalingPlane {
         }
     }
 
-    /// Does what the user agent wants; what comes of it at once goes back in.
+    /// Performs an output for the SIP transport. An immediate result is passed back to the machine.
     fn perform(&mut self, output: transport::io::Output) {
         let Some(sip) = &mut self.sip else { return };
         let input = match output {
@@ -356,12 +356,12 @@ impl SignalingPlane {
         match arrived {
             Arrived::Media(MediaReport::Event(event)) => {
                 if let Event::LegFailed { leg, failure } = &event {
-                    tracing::warn!(leg = leg.0, reason = failure.reason(), "the media of a call did not come up");
+                    tracing::warn!(leg = leg.0, reason = failure.reason(), "media leg failed");
                 }
                 self.input(Input::Media(event));
             }
             Arrived::Media(MediaReport::Ended(worker)) => {
-                tracing::error!(worker, "a media worker has ended");
+                tracing::error!(worker, "media worker has ended");
                 self.broken = true;
             }
             Arrived::WebSocket(inbound) => self.take_inbound(inbound),
@@ -371,8 +371,8 @@ impl SignalingPlane {
 
     fn take_inbound(&mut self, inbound: Inbound) {
         let input = match inbound {
-            Inbound::Opened(connection, Client { address, host }, outlet) => {
-                self.outlets.insert(connection, outlet);
+            Inbound::Opened(connection, Client { address, host }, queue) => {
+                self.queues.insert(connection, queue);
                 Input::Connected { connection, address, host }
             }
             #[cfg(test)]
@@ -381,14 +381,14 @@ impl SignalingPlane {
             Inbound::Panic => panic!("expected in this test"),
             Inbound::Input(input) => {
                 match &input {
-                    // A socket the machine has closed may have said something before it heard of that.
+                    // The machine has closed this connection while the message was queued.
                     Input::Text { connection, .. } | Input::Binary { connection, .. }
-                        if !self.outlets.contains_key(connection) =>
+                        if !self.queues.contains_key(connection) =>
                     {
                         return;
                     }
                     Input::Disconnected { connection } => {
-                        if self.outlets.remove(connection).is_none() {
+                        if self.queues.remove(connection).is_none() {
                             return;
                         }
                     }
@@ -409,7 +409,7 @@ impl SignalingPlane {
 
     fn input(&mut self, input: Input) {
         self.relay.handle_input(input, self.clock.now());
-        // Before the outputs: whoever receives one finds it counted.
+        // Before the outputs, so that `/healthz` is up to date for the receiver of an output.
         self.count();
     }
 
@@ -419,7 +419,7 @@ impl SignalingPlane {
                 Output::Send { connection, text } => self.send(connection, Frame::Text(text)),
                 Output::Close { connection, code, reason } => {
                     self.send(connection, Frame::Close(code, reason));
-                    self.outlets.remove(&connection);
+                    self.queues.remove(&connection);
                 }
                 Output::VerifyPassword { request, login, password } => {
                     let (accounts, answers) = (Arc::clone(&self.accounts), self.answers.clone());
@@ -441,39 +441,39 @@ impl SignalingPlane {
                                 section,
                                 status,
                                 retry_s,
-                                "the registrar refused the registration of an account"
+                                "registrar rejected the registration of an account"
                             );
                         }
                         Failure::WrongPassword { .. } => {
                             tracing::warn!(
                                 section,
                                 retry_s,
-                                "the registrar refused the password of an account: check it"
+                                "registrar rejected the credentials of an account: check its username and password"
                             );
                         }
                         Failure::Timeout | Failure::Unreachable | Failure::NoSuchHost => {
-                            tracing::warn!(section, ?failure, retry_s, "an account is not registered");
+                            tracing::warn!(section, ?failure, retry_s, "registration of an account failed");
                         }
                     }
                 }
                 Output::PassedOver { server, told } => {
-                    tracing::debug!(%server, "pages name a SIP server that [sip] servers does not allow");
+                    tracing::debug!(%server, "SIP server of a client session is not listed in [sip] servers");
                     if told {
                         tracing::warn!(
-                            "a page is not registered at the SIP server that it names, as [sip] servers does not allow it; \
-                             the page was told which, the log at debug says it too"
+                            "registration skipped: SIP server is not listed in [sip] servers; the client was notified, and \
+                             the server's name is logged at level debug"
                         );
                     } else {
                         tracing::info!(
-                            "a page names a SIP server, but [sip] servers allows none: its calls go to users of this relay; \
-                             the log at debug says which server"
+                            "registration skipped: [sip] servers is empty, so calls of this client go to users of this \
+                             relay; the server's name is logged at level debug"
                         );
                     }
                 }
                 Output::Media { worker, command } => {
                     let thread = self.workers.get(usize::from(worker.0));
                     if !thread.is_some_and(|thread| thread.order(command)) {
-                        tracing::error!(worker = worker.0, "a media worker has ended or does not exist");
+                        tracing::error!(worker = worker.0, "media worker has ended or accepts no more commands");
                         self.broken = true;
                     }
                 }
@@ -481,7 +481,7 @@ impl SignalingPlane {
         }
     }
 
-    /// Asks the resolver for the addresses of a host; never waits.
+    /// Starts a DNS query for the addresses of a host, without waiting for the response.
     fn resolve_host(&mut self, request: RequestId, host: String) {
         let Some(lookup) = self.sip.as_ref().and_then(|sip| sip.addresses_of(host)) else {
             return self.input(Input::HostResolved { request, addresses: Vec::new() });
@@ -493,24 +493,24 @@ impl SignalingPlane {
         });
     }
 
-    /// Queues a frame. A reader so slow that its queue is full is disconnected: memory is for those who listen.
+    /// Queues a frame. A client whose queue is full is disconnected, which bounds the memory that it uses.
     fn send(&mut self, connection: ConnectionId, frame: Frame) {
-        let Some(outlet) = self.outlets.get(&connection) else { return };
+        let Some(queue) = self.queues.get(&connection) else { return };
         let octets = if let Frame::Text(text) = &frame { text.len() } else { 0 };
-        // Added before it is sent: the socket must not take away what is not there yet.
-        let waiting = outlet.queued.fetch_add(octets, Ordering::Relaxed);
+        // Added before the frame is queued, so that the WebSocket task does not subtract it first.
+        let waiting = queue.queued.fetch_add(octets, Ordering::Relaxed);
         let sent = if waiting > 0 && waiting.saturating_add(octets) > QUEUED_OCTETS {
             Err(TrySendError::Full(frame))
         } else {
-            outlet.frames.try_send(frame)
+            queue.frames.try_send(frame)
         };
         match sent {
             Ok(()) => {}
-            Err(TrySendError::Closed(_)) => {} // The socket task has ended: its `Disconnected` is on its way.
+            Err(TrySendError::Closed(_)) => {} // The WebSocket task has ended; its `Disconnected` follows.
             Err(TrySendError::Full(frame)) => {
-                tracing::info!(connection = connection.0, "slow reader disconnected");
-                outlet.kill.notify_one();
-                self.outlets.remove(&connection);
+                tracing::info!(connection = connection.0, "WebSocket closed: send queue is full");
+                queue.kill.notify_one();
+                self.queues.remove(&connection);
                 if matches!(frame, Frame::Text(_)) {
                     self.input(Input::Disconnected { connection });
                 }
@@ -520,7 +520,7 @@ impl SignalingPlane {
 
     fn count(&self) {
         let counts = self.relay.counts();
-        self.gauges.connections.store(self.outlets.len(), Ordering::Relaxed);
+        self.gauges.connections.store(self.queues.len(), Ordering::Relaxed);
         self.gauges.sessions.store(counts.sessions, Ordering::Relaxed);
         self.gauges.calls.store(counts.calls, Ordering::Relaxed);
         self.gauges.registrations.store(counts.registrations, Ordering::Relaxed);

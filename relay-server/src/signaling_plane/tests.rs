@@ -1,4 +1,4 @@
-use super::{Client, Gauges, Inbound, MediaReport, Outlet, SignalingPlane, ToPlane, channels};
+use super::{Client, FrameQueue, Gauges, Inbound, MediaReport, SignalingPlane, ToPlane, channels};
 use crate::accounts::{Accounts, hash_password};
 use crate::clock::Clock;
 use core::time::Duration;
@@ -64,38 +64,38 @@ fn rig(admission: Admission) -> Rig {
 }
 
 impl Rig {
-    /// Opens a socket with room for eight frames.
+    /// Opens a connection with a queue of eight frames.
     async fn connect(&self) -> (mpsc::Receiver<super::Frame>, Arc<Notify>) {
         self.connect_with_queued(0).await
     }
 
-    /// Like `connect`, with so many octets waiting already.
+    /// Like `connect`, with `octets` already queued.
     async fn connect_with_queued(&self, octets: usize) -> (mpsc::Receiver<super::Frame>, Arc<Notify>) {
         let (frames, received) = mpsc::channel(8);
         let kill = Arc::new(Notify::new());
-        let outlet = Outlet { frames, queued: Arc::new(AtomicUsize::new(octets)), kill: Arc::clone(&kill) };
-        self.to_plane.send(Inbound::Opened(ALICE, client(), outlet)).await.unwrap();
+        let queue = FrameQueue { frames, queued: Arc::new(AtomicUsize::new(octets)), kill: Arc::clone(&kill) };
+        self.to_plane.send(Inbound::Opened(ALICE, client(), queue)).await.unwrap();
         (received, kill)
     }
 
-    async fn say(&self, text: &str) {
+    async fn send(&self, text: &str) {
         let input = Input::Text { connection: ALICE, text: text.to_owned() };
         self.to_plane.send(Inbound::Input(input)).await.unwrap();
     }
 
     async fn log_in(&self, password: &str) {
-        self.say(&format!(r#"{{"message":"connection","data":[{{"sipLogin":"alice","sipPassword":"{password}"}}]}}"#))
+        self.send(&format!(r#"{{"message":"connection","data":[{{"sipLogin":"alice","sipPassword":"{password}"}}]}}"#))
             .await;
     }
 }
 
 #[tokio::test]
-async fn a_reader_too_slow_for_its_queue_is_disconnected() {
+async fn client_with_a_full_frame_queue_is_disconnected() {
     let rig = rig(Admission::Anyone);
     let (mut received, kill) = rig.connect().await;
     rig.log_in("").await;
     for _ in 0..20 {
-        rig.say(r#"{"message":"ping","data":[null]}"#).await;
+        rig.send(r#"{"message":"ping","data":[null]}"#).await;
     }
     tokio::time::timeout(WAIT, kill.notified()).await.expect("killed");
     let mut frames = 0;
@@ -109,7 +109,7 @@ async fn a_reader_too_slow_for_its_queue_is_disconnected() {
 }
 
 #[tokio::test]
-async fn a_reader_too_slow_for_the_octets_it_is_sent_is_disconnected() {
+async fn client_with_too_many_queued_octets_is_disconnected() {
     let rig = rig(Admission::Anyone);
     let (mut received, kill) = rig.connect_with_queued(super::QUEUED_OCTETS).await;
     rig.log_in("").await;
@@ -121,34 +121,34 @@ async fn a_reader_too_slow_for_the_octets_it_is_sent_is_disconnected() {
 }
 
 #[tokio::test]
-async fn passwords_decide_who_gets_in() {
-    for (password, let_in) in [("tulip", true), ("rose", false)] {
+async fn login_is_accepted_only_with_the_right_password() {
+    for (password, is_accepted) in [("tulip", true), ("rose", false)] {
         let rig = rig(Admission::Accounts);
         let (mut received, _kill) = rig.connect().await;
         rig.log_in(password).await;
         let frame = tokio::time::timeout(WAIT, received.recv()).await.expect("an answer").expect("open");
         let welcomed = matches!(&frame, super::Frame::Text(text) if text.contains("getUserData"));
-        assert_eq!(welcomed, let_in, "{frame:?}");
+        assert_eq!(welcomed, is_accepted, "{frame:?}");
         drop(rig.stop);
         rig.plane.await.unwrap();
     }
 }
 
 #[tokio::test]
-async fn who_hangs_up_before_the_password_is_checked_leaves_the_queue() {
+async fn disconnect_before_password_check_removes_it_from_queue() {
     let rig = rig(Admission::Accounts);
-    // Many that ask and go at once; behind them one that stays. Each check takes tens of milliseconds, one at a time.
+    // Many clients that log in and disconnect immediately, then one that stays. Checks take tens of milliseconds, one at a time.
     for number in 2..62 {
         let connection = ConnectionId(number);
         let (frames, _received) = mpsc::channel(8);
-        let outlet = Outlet { frames, queued: Arc::default(), kill: Arc::new(Notify::new()) };
-        rig.to_plane.send(Inbound::Opened(connection, client(), outlet)).await.unwrap();
+        let queue = FrameQueue { frames, queued: Arc::default(), kill: Arc::new(Notify::new()) };
+        rig.to_plane.send(Inbound::Opened(connection, client(), queue)).await.unwrap();
         let text = r#"{"message":"connection","data":[{"sipLogin":"alice","sipPassword":"guess"}]}"#.to_owned();
         rig.to_plane.send(Inbound::Input(Input::Text { connection, text })).await.unwrap();
         rig.to_plane.send(Inbound::Input(Input::Disconnected { connection })).await.unwrap();
     }
     let one = std::time::Instant::now();
-    // Making a hash takes as long as checking one.
+    // Creating a hash takes as long as checking one.
     hash_password("tulip").unwrap();
     let one_check = one.elapsed();
     let asked = std::time::Instant::now();
@@ -163,7 +163,7 @@ async fn who_hangs_up_before_the_password_is_checked_leaves_the_queue() {
 }
 
 #[tokio::test]
-async fn a_media_worker_that_ends_takes_the_plane_with_it() {
+async fn plane_ends_when_a_media_worker_ends() {
     let rig = rig(Admission::Anyone);
     let (mut received, _kill) = rig.connect().await;
     rig.log_in("").await;
@@ -178,7 +178,7 @@ async fn a_media_worker_that_ends_takes_the_plane_with_it() {
 }
 
 #[tokio::test]
-async fn a_panic_of_the_machine_closes_the_sockets_and_ends_the_plane() {
+async fn panic_of_the_machine_closes_sockets_and_ends_plane() {
     let rig = rig(Admission::Anyone);
     let (mut received, _kill) = rig.connect().await;
     rig.to_plane.send(Inbound::Panic).await.unwrap();
@@ -188,15 +188,15 @@ async fn a_panic_of_the_machine_closes_the_sockets_and_ends_the_plane() {
 }
 
 #[tokio::test]
-async fn a_socket_with_many_messages_does_not_delay_another() {
+async fn connection_with_many_messages_does_not_delay_another() {
     let rig = rig(Admission::Anyone);
-    // Both sockets send to one queue, which shows the order of the answers.
+    // Both connections share one frame queue, which shows the order of the responses.
     let (frames, mut received) = mpsc::channel(1_024);
     let send = |inbound| rig.to_plane.try_send(inbound).expect("room in the queue");
     let text = |connection, text: String| Inbound::Input(Input::Text { connection, text });
     for (connection, login) in [(ConnectionId(2), "flood"), (ConnectionId(3), "calm")] {
-        let outlet = Outlet { frames: frames.clone(), queued: Arc::default(), kill: Arc::new(Notify::new()) };
-        send(Inbound::Opened(connection, client(), outlet));
+        let queue = FrameQueue { frames: frames.clone(), queued: Arc::default(), kill: Arc::new(Notify::new()) };
+        send(Inbound::Opened(connection, client(), queue));
         if login == "flood" {
             for _ in 0..500 {
                 send(text(connection, r#"{"message":"ping","data":[null]}"#.to_owned()));
@@ -204,7 +204,7 @@ async fn a_socket_with_many_messages_does_not_delay_another() {
         }
         send(text(connection, format!(r#"{{"message":"connection","data":[{{"sipLogin":"{login}"}}]}}"#)));
     }
-    // Everything is in the queue before the plane, which runs on this thread, has its first turn.
+    // All inputs are queued before the first turn of the plane, which runs on this thread.
     let answered = tokio::time::timeout(WAIT, async {
         let mut answers = 0;
         while !matches!(received.recv().await, Some(super::Frame::Text(text)) if text.contains("calm")) {
@@ -219,7 +219,7 @@ async fn a_socket_with_many_messages_does_not_delay_another() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_age_of_the_last_turn_shows_a_plane_that_stands_still() {
+async fn age_of_the_last_turn_grows_while_the_plane_is_blocked() {
     let rig = rig(Admission::Anyone);
     rig.to_plane.send(Inbound::Stall(Duration::from_millis(1_500))).await.unwrap();
     tokio::time::timeout(WAIT, async {

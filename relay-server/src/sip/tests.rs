@@ -20,7 +20,7 @@ const LISTENING: Listening = Listening {
 };
 
 #[test]
-fn the_relay_calls_itself_by_its_address_unless_it_has_a_domain() {
+fn default_domain_is_the_address_of_the_relay() {
     let user_agent = |text: &str| {
         let settings = parse("test.toml", text).unwrap();
         machine(&settings, Demo::Loopback, &[LISTENING], &own(), 1).unwrap().user_agent
@@ -33,7 +33,7 @@ fn the_relay_calls_itself_by_its_address_unless_it_has_a_domain() {
 }
 
 #[test]
-fn rtp_is_told_by_the_public_address_of_its_family() {
+fn rtp_address_is_public_address_of_its_family() {
     let addresses = |text: &str, demo| {
         rtp_addresses(&parse("test.toml", text).unwrap().sip, demo, &own()).map_err(|error| error.to_string())
     };
@@ -46,8 +46,8 @@ fn rtp_is_told_by_the_public_address_of_its_family() {
     let named = "[rtp]\naddress = [\"192.0.2.7\"]\n";
     let public = "[sip]\npublic_address = [\"198.51.100.1\", \"2001:db8::1\"]\n";
     assert_eq!(addresses(named, Demo::Off).unwrap(), [address("192.0.2.7", "192.0.2.7")]);
-    let told = addresses(&format!("{public}{named}"), Demo::Off).unwrap();
-    assert_eq!(told, [address("198.51.100.1", "192.0.2.7")]);
+    let advertised = addresses(&format!("{public}{named}"), Demo::Off).unwrap();
+    assert_eq!(advertised, [address("198.51.100.1", "192.0.2.7")]);
     let other = addresses(&format!("{public}{named}public_address = [\"203.0.113.1\"]\n"), Demo::Off).unwrap();
     assert_eq!(other, [address("203.0.113.1", "192.0.2.7")]);
     let refused = addresses(named, Demo::Loopback).unwrap_err();
@@ -55,17 +55,17 @@ fn rtp_is_told_by_the_public_address_of_its_family() {
 }
 
 #[test]
-fn ports_are_divided_in_even_parts() {
+fn port_range_is_divided_at_even_ports() {
     assert_eq!(divided(20_000, 29_999, 2), [(20_000, 24_999), (25_000, 29_999)]);
     assert_eq!(divided(20_001, 20_013, 3), [(20_002, 20_005), (20_006, 20_009), (20_010, 20_013)]);
     let settings = parse("test.toml", "[rtp]\nfirst_port = 20000\nlast_port = 20007\n").unwrap();
     assert!(machine(&settings, Demo::Loopback, &[LISTENING], &own(), 2).is_ok());
     let error = machine(&settings, Demo::Loopback, &[LISTENING], &own(), 3).unwrap_err().to_string();
-    assert!(error.contains("too few for 3 workers"), "{error}");
+    assert!(error.contains("too small for 3 workers"), "{error}");
 }
 
 #[test]
-fn free_ports_are_free() {
+fn first_port_zero_selects_free_ports() {
     let addresses = [RtpAddress { advertised: ips(&["127.0.0.1"])[0], local: ips(&["127.0.0.1"])[0] }];
     let (first, last) = free_ports(&addresses, 16).unwrap();
     assert!(first % 2 == 0 && last - first == 15);

@@ -1,4 +1,4 @@
-//! Where SIP is taken, and what peers are told of it.
+//! Listening addresses of SIP, and the addresses that the relay advertises in Via and Contact.
 
 use super::report::Report;
 use super::udp;
@@ -11,12 +11,12 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use tokio::sync::mpsc;
 
-/// How often another free port is tried when an address has the chosen one in use.
+/// Number of attempts to find a port that is free on all addresses.
 const ATTEMPTS: usize = 50;
-/// How often it is looked whether the machine has other addresses.
+/// Interval between checks for changed addresses of the machine.
 const NETWORK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Which addresses to listen on; none: SIP is off.
+/// Returns the addresses to listen on; none if SIP is off.
 ///
 /// # Errors
 /// `--demo` with an address that is not loopback.
@@ -43,7 +43,7 @@ pub fn listen_addresses(
         Demo::Loopback => discovered.contains(ip),
         Demo::Off | Demo::Anywhere => discovered.iter().any(|found| found.is_ipv6() == ip.is_ipv6()),
     };
-    // Trying the relay out must not fail because a telephone on the same machine has the usual port.
+    // With `--demo`, a softphone on the same machine may already use the default port.
     let port = |transport: Transport| if demo == Demo::Loopback { 0 } else { transport.default_port() };
     let transports = [Transport::Udp, Transport::Tcp, Transport::Tls];
     Ok(transports
@@ -53,12 +53,12 @@ pub fn listen_addresses(
         .collect())
 }
 
-/// Bound sockets.
+/// Bound SIP sockets.
 #[derive(Debug)]
 pub struct Sockets {
     pub(super) udp: Vec<UdpSocket>,
     pub(super) tcp: Vec<(Transport, TcpListener)>,
-    /// What is bound, in the order to be told.
+    /// The bound addresses, in the order in which they are advertised.
     pub listening: Vec<Listening>,
 }
 
@@ -67,7 +67,7 @@ pub struct Sockets {
 pub struct Listening {
     /// Its transport.
     pub transport: Transport,
-    /// With its real port.
+    /// The address with its actual port.
     pub address: SocketAddr,
 }
 
@@ -78,16 +78,17 @@ impl core::fmt::Display for Listening {
 }
 
 impl Sockets {
-    /// Binds them all. For UDP, `0.0.0.0` and `[::]` are all addresses of the family, a socket each.
+    /// Binds all addresses. For UDP, `0.0.0.0` and `[::]` stand for all addresses of the family, with one socket each.
     ///
     /// # Errors
-    /// An address in use or not this machine's, with what to change.
+    /// If an address is in use or does not belong to this machine; the message states what to change.
     pub fn bind(wanted: &[SipAddress], discovered: &[IpAddr]) -> io::Result<Self> {
         let mut sockets = Self { udp: Vec::new(), tcp: Vec::new(), listening: Vec::new() };
         for wanted in wanted {
             let bound = sockets.add(*wanted, discovered);
             bound.map_err(|error| {
-                let what = format!("cannot take SIP on {wanted}: {error}; choose another address in [sip] listen");
+                let what =
+                    format!("cannot listen for SIP on {wanted}: {error}; choose another address in [sip] listen");
                 io::Error::new(error.kind(), what)
             })?;
         }
@@ -110,7 +111,7 @@ impl Sockets {
         Ok(())
     }
 
-    /// What can be spoken with them.
+    /// The transports and address families of the sockets.
     pub(super) fn abilities(&self) -> Abilities {
         let family = |is_ipv6: bool| self.listening.iter().any(|listening| listening.address.is_ipv6() == is_ipv6);
         let transport = |wanted: Transport| self.listening.iter().any(|listening| listening.transport == wanted);
@@ -124,7 +125,7 @@ impl Sockets {
     }
 }
 
-/// One socket for each address, all on one port; 0 means one that all of them have free.
+/// Binds one socket for each address, all with the same port; 0 selects one that is free on all of them.
 fn same_port(ips: &[IpAddr], port: u16) -> io::Result<Vec<UdpSocket>> {
     let mut attempts = if port == 0 { ATTEMPTS } else { 1 };
     loop {
@@ -142,7 +143,7 @@ fn same_port(ips: &[IpAddr], port: u16) -> io::Result<Vec<UdpSocket>> {
     }
 }
 
-/// An IPv6 socket takes IPv6 only, so that `0.0.0.0` and `[::]` can stand side by side with one port.
+/// Binds a listener. IPv6 sockets accept IPv6 only, so that `0.0.0.0` and `[::]` can use the same port.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
     if address.is_ipv6() {
@@ -155,37 +156,37 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// The addresses of a family, the one that the internet is reached from first.
+/// Returns the addresses of a family, the one with the route to the internet first.
 fn in_order_of_use(is_ipv6: bool, discovered: &[IpAddr]) -> Vec<IpAddr> {
     let main = main_address(is_ipv6, discovered);
     let others = discovered.iter().copied().filter(|ip| ip.is_ipv6() == is_ipv6 && Some(*ip) != main);
     main.into_iter().chain(others).collect()
 }
 
-/// The address of a family that the internet is reached from; else the first one that was discovered.
+/// Returns the address of a family with the route to the internet, else the first discovered address.
 #[must_use]
 pub fn main_address(is_ipv6: bool, discovered: &[IpAddr]) -> Option<IpAddr> {
-    // Addresses for documentation (RFC 5737, RFC 3849): nobody has them, and the way there is the way to everybody.
-    let somewhere: IpAddr = if is_ipv6 {
+    // Documentation addresses (RFC 5737, RFC 3849), which are reached by the default route.
+    let destination: IpAddr = if is_ipv6 {
         Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into()
     } else {
         Ipv4Addr::new(192, 0, 2, 1).into()
     };
-    let routed = udp::source_toward(SocketAddr::new(somewhere, 9)).filter(|ip| discovered.contains(ip));
+    let routed = udp::source_toward(SocketAddr::new(destination, 9)).filter(|ip| discovered.contains(ip));
     routed.or_else(|| discovered.iter().copied().find(|ip| ip.is_ipv6() == is_ipv6))
 }
 
-/// By what peers reach the relay, where that is not the address of a socket.
+/// Public addresses and name of the relay, if they differ from the addresses of its sockets.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Public<'a> {
     /// Addresses, at most one of each family.
     pub addresses: &'a [IpAddr],
-    /// A host name; it comes first.
+    /// A host name, which is preferred to the addresses.
     pub name: Option<&'a str>,
 }
 
-/// What peers are told: a public name or public addresses where there are any, else those that are bound, the main one of each transport and
-/// family first.
+/// Returns the advertised addresses: the public name or public addresses, if set, else the bound ones, the main one of each
+/// transport and family first.
 #[must_use]
 pub fn advertised(listening: &[Listening], public: Public<'_>, discovered: &[IpAddr]) -> Vec<LocalAddress> {
     let mut all = Vec::new();
@@ -195,22 +196,22 @@ pub fn advertised(listening: &[Listening], public: Public<'_>, discovered: &[IpA
         let bound = if address.ip().is_unspecified() { main_address(is_ipv6, discovered) } else { Some(address.ip()) };
         let shown = of_family.or(bound).map(|shown| shown.to_string());
         let Some(host) = public.name.map(str::to_owned).or(shown) else { continue };
-        let told = LocalAddress { transport: *transport, host, port: address.port(), is_ipv6 };
-        if !all.contains(&told) {
-            all.push(told);
+        let advertised = LocalAddress { transport: *transport, host, port: address.port(), is_ipv6 };
+        if !all.contains(&advertised) {
+            all.push(advertised);
         }
     }
     all
 }
 
-/// Tells when the machine has other addresses than before.
+/// Reports changes of the machine's addresses.
 pub(super) async fn watch_network(reports: mpsc::Sender<Report>) {
     let mut before = discover().unwrap_or_default();
     loop {
         tokio::time::sleep(NETWORK_INTERVAL).await;
         let Ok(now) = discover() else { continue };
         if now != before {
-            tracing::info!("the addresses of this machine have changed");
+            tracing::info!("IP addresses of this machine have changed");
             let addresses = now.iter().map(IpAddr::to_canonical).collect();
             before = now;
             if reports.send(Report::NetworkChanged(addresses)).await.is_err() {

@@ -1,8 +1,8 @@
-//! How connections come about: opened by the relay, or accepted.
+//! Opening and accepting SIP connections over TCP and TLS.
 
 use super::numbers::FlowNumbers;
 use super::report::Report;
-use super::stream::{self, Inlet, Limits, OpenedBy};
+use super::stream::{self, Limits, OpenedBy, QueuedMessages};
 use crate::quota::{Quota, Refusal};
 use crate::security_log::SecurityLog;
 use crate::tls::handshake::Handshakes;
@@ -19,34 +19,34 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-/// After a failed accept (no descriptors left), the next one is not tried at once.
+/// Pause after a failed accept (no descriptors left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// After so long without a word the kernel asks whether the peer is there.
+/// Idle time after which the kernel sends TCP keep-alives.
 const TCP_KEEP_ALIVE: Duration = Duration::from_secs(60);
 
-/// What all connections have in common.
+/// State shared by all connections.
 #[derive(Clone)]
 pub(super) struct Connections {
-    /// Numbers the connections.
+    /// Assigns flow numbers.
     pub(super) numbers: FlowNumbers,
-    /// The way to the plane.
+    /// Reports to the plane.
     pub(super) reports: mpsc::Sender<Report>,
     pub(super) limits: Limits,
-    /// How long connecting may take, the TLS handshake included; and the handshake of those who connect.
+    /// Time limit for opening a connection including the TLS handshake, and for the TLS handshake of an accepted connection.
     pub(super) connect_timeout: Duration,
-    /// Towards servers, as it is today.
+    /// The current TLS configuration for connections to servers.
     pub(super) client: watch::Receiver<Arc<ClientConfig>>,
-    /// One place per connection that was accepted.
+    /// Limits accepted connections.
     pub(super) places: Arc<Quota>,
-    /// Of accepted connections over TLS.
+    /// Performs TLS handshakes of accepted connections.
     pub(super) handshakes: Arc<Handshakes>,
-    /// For refused connections.
+    /// Counts rejected connections.
     pub(super) security_log: Arc<SecurityLog>,
 }
 
 impl Connections {
     /// Opens a connection and serves it.
-    pub(super) async fn open(self, flow: FlowId, target: Target, inlet: Inlet) {
+    pub(super) async fn open(self, flow: FlowId, target: Target, messages: QueuedMessages) {
         let source = |stream: &TcpStream| {
             let local = stream.local_addr()?;
             io::Result::Ok(Source { flow, transport: target.transport, local, remote: target.address })
@@ -65,22 +65,22 @@ impl Connections {
             Ok(Ok((opened, source))) => {
                 let (limits, reports) = (self.limits, self.reports);
                 return match opened {
-                    Opened::Plain(tcp) => stream::serve(tcp, source, OpenedBy::Relay, inlet, limits, reports).await,
-                    Opened::Tls(tls) => stream::serve(tls, source, OpenedBy::Relay, inlet, limits, reports).await,
+                    Opened::Plain(tcp) => stream::serve(tcp, source, OpenedBy::Relay, messages, limits, reports).await,
+                    Opened::Tls(tls) => stream::serve(tls, source, OpenedBy::Relay, messages, limits, reports).await,
                 };
             }
             Ok(Err(error)) => error,
             Err(_) => io::ErrorKind::TimedOut.into(),
         };
         let Target { transport, address, .. } = target;
-        tracing::debug!(error = %failed, %transport, %address, "connecting to a SIP server");
-        // A certificate that is refused was logged where it was verified.
+        tracing::debug!(error = %failed, %transport, %address, "connecting to a SIP server failed");
+        // The verifier has already logged a rejected certificate.
         let is_of_certificate = failed.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
         let is_of_certificate = matches!(is_of_certificate, Some(rustls::Error::InvalidCertificate(_)));
         if transport == Transport::Tls && failed.kind() == io::ErrorKind::InvalidData && !is_of_certificate {
             tracing::warn!(error = %failed, "TLS handshake with a SIP server failed");
         }
-        let _ = self.reports.send(Report::Closed { flow, remote: address.ip(), unsent: inlet.unsent() }).await;
+        let _ = self.reports.send(Report::Closed { flow, remote: address.ip(), unsent: messages.unsent() }).await;
     }
 
     /// Accepts connections for as long as it is polled.
@@ -89,20 +89,23 @@ impl Connections {
             let (tcp, remote) = match listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    tracing::warn!(%error, "accepting a SIP connection");
+                    tracing::warn!(%error, "accepting a SIP connection failed");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
             };
             let place = match self.places.take(remote.ip()) {
                 Ok(place) => place,
-                // No offense: others may have taken the places.
+                // Not counted as an offense of this address, because other addresses may have used up the limit.
                 Err(Refusal::Total) => {
-                    tracing::warn!("SIP connection refused: there are sip.connections of them");
+                    tracing::warn!("SIP connection rejected: sip.connections is reached");
                     continue;
                 }
                 Err(Refusal::Network) => {
-                    tracing::warn!("SIP connection refused: its address has sip.connections_per_address of them");
+                    tracing::warn!(
+                        "SIP connection rejected: the remote address has reached sip.connections_per_address; if many \
+                         phones share the address, raise the limit"
+                    );
                     self.security_log.note(Kind::TooManyConnections, remote.ip());
                     continue;
                 }
@@ -124,16 +127,16 @@ impl Connections {
         };
         match tokio::time::timeout(self.connect_timeout, self.handshakes.accept(tls, tcp)).await {
             Ok(Ok(stream)) => self.serve(stream, Source { flow, transport: Transport::Tls, local, remote }).await,
-            // The handshake has logged the error.
+            // `Handshakes` has logged the error.
             Ok(Err(_)) => {}
-            Err(_) => tracing::debug!("TLS handshake of a SIP connection took too long"),
+            Err(_) => tracing::debug!("TLS handshake of a SIP connection timed out"),
         }
     }
 
     async fn serve<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(self, stream: S, source: Source) {
-        let (outlet, inlet) = stream::channel(self.limits.send_queue);
-        if self.reports.send(Report::Opened(source.flow, source.remote.ip(), outlet)).await.is_ok() {
-            stream::serve(stream, source, OpenedBy::Peer, inlet, self.limits, self.reports).await;
+        let (queue, messages) = stream::channel(self.limits.send_queue);
+        if self.reports.send(Report::Opened(source.flow, source.remote.ip(), queue)).await.is_ok() {
+            stream::serve(stream, source, OpenedBy::Peer, messages, self.limits, self.reports).await;
         }
     }
 }
@@ -143,19 +146,19 @@ enum Opened {
     Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
 }
 
-/// The name to be asked for (SNI) and proven: the domain, or the address where there is none.
+/// The name for SNI and certificate verification: the domain, or the address if there is none.
 fn server_name(target: &Target) -> io::Result<ServerName<'static>> {
     let host = target.host.clone().unwrap_or_else(|| target.address.ip().to_string());
     let host = host.strip_suffix('.').unwrap_or(&host).to_owned();
     ServerName::try_from(host).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
 }
 
-/// Signaling messages are small and wanted now, and a peer that vanished is to be noticed.
+/// Disables Nagle's algorithm, because signaling messages are small, and enables keep-alives, to detect lost peers.
 fn prepared(tcp: TcpStream) -> TcpStream {
     let keep_alive = TcpKeepalive::new().with_time(TCP_KEEP_ALIVE);
     if let Err(error) = tcp.set_nodelay(true).and_then(|()| socket2::SockRef::from(&tcp).set_tcp_keepalive(&keep_alive))
     {
-        tracing::debug!(%error, "options of a SIP connection");
+        tracing::debug!(%error, "setting the socket options of a SIP connection failed");
     }
     tcp
 }

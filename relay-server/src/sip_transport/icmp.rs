@@ -1,4 +1,4 @@
-//! What the network says of datagrams that did not arrive: the error queue of a UDP socket (ip(7), `IP_RECVERR`).
+//! ICMP errors for sent datagrams, from the error queue of a UDP socket (ip(7), `IP_RECVERR`).
 #![expect(unsafe_code, reason = "system calls; every use says why it is sound")]
 
 use socket2::{SockAddr, SockAddrStorage};
@@ -6,14 +6,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// Room for the message about one datagram, with the address of whoever sent it.
+/// Size of the control message of one error, which includes the address of the ICMP sender.
 const CONTROL: usize = 256;
 
-/// Control messages are read as structures, so their room is aligned like one.
+/// Buffer of control messages, aligned for the structures that are read from it.
 #[repr(C, align(16))]
 struct Control([u8; CONTROL]);
 
-/// Asks for the queue.
+/// Enables the error queue of a socket.
 pub(super) fn listen(socket: BorrowedFd<'_>, is_ipv6: bool) -> io::Result<()> {
     let (level, option) =
         if is_ipv6 { (libc::IPPROTO_IPV6, libc::IPV6_RECVERR) } else { (libc::IPPROTO_IP, libc::IP_RECVERR) };
@@ -24,11 +24,11 @@ pub(super) fn listen(socket: BorrowedFd<'_>, is_ipv6: bool) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Takes one message out of the queue: where a datagram was sent to that nobody took. `Ok(None)`: it is about something
-/// else.
+/// Removes one error from the queue and returns the destination of the datagram that was not delivered. `Ok(None)`: the error has
+/// another cause.
 ///
 /// # Errors
-/// `WouldBlock` when the queue is empty.
+/// `WouldBlock` if the queue is empty.
 pub(super) fn next_refused(socket: BorrowedFd<'_>) -> io::Result<Option<SocketAddr>> {
     let mut name = SockAddrStorage::zeroed();
     let mut payload = [0_u8; 1];
@@ -55,7 +55,7 @@ pub(super) fn next_refused(socket: BorrowedFd<'_>) -> io::Result<Option<SocketAd
     Ok(name.as_socket().filter(|_| is_refusal))
 }
 
-/// The error that the first control message is about.
+/// The error number in the first control message.
 fn error_number(message: &libc::msghdr) -> Option<libc::c_int> {
     // SAFETY: the kernel filled `msg_control` up to `msg_controllen`, which the macro checks; it is aligned for a header.
     let header = unsafe { libc::CMSG_FIRSTHDR(message) };

@@ -1,13 +1,13 @@
-//! SIP on the network: sockets, connections and names.
+//! SIP transport: UDP sockets, TCP and TLS connections, and DNS resolution.
 //!
 //! ```text
 //!  socket, connection, resolver ── Report ──▶ SipTransport::take ──▶ Input ──▶ the user agent
 //!  socket, connection, resolver ◀──────────── SipTransport::perform ◀── Output ──┘
 //! ```
 //!
-//! The signaling plane owns a [`SipTransport`] and never waits for it. Reports reach the plane through a bounded channel of
-//! their own, so that a flood of SIP keeps nobody's WebSocket from being heard: datagrams beyond it are dropped and counted,
-//! connections are read more slowly.
+//! The signaling plane owns a [`SipTransport`] and never waits for it. Reports are sent to the plane through a separate bounded
+//! channel, so that a flood of SIP messages does not delay WebSockets: further datagrams are dropped and counted, and connections
+//! are read more slowly.
 
 mod addresses;
 mod connection;
@@ -42,25 +42,25 @@ use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
-use stream::{Limits, Outlet};
+use stream::{Limits, MessageQueue};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use udp::{SharedFlows, Udp};
 
-/// Reports waiting for the plane.
+/// Capacity of the channel of reports.
 const QUEUE: usize = 1_024;
-/// Questions to the resolver at once; one more has no answer.
+/// Maximum number of concurrent queries for SIP servers; a further one fails.
 const QUESTIONS: usize = 256;
-/// Host names of session descriptions that are looked up at once; one more has no address. They are counted apart, so that callers
-/// cannot prevent that SIP servers are found.
+/// Maximum number of concurrent queries for host names in SDP; a further one fails. They are counted separately, so that callers
+/// cannot prevent queries for SIP servers.
 const MEDIA_QUESTIONS: usize = 64;
 
-/// The plane's end of everything that carries SIP.
+/// The SIP transport, as used by the signaling plane.
 pub struct SipTransport {
     udp: Udp,
     connections: Connections,
-    outlets: BTreeMap<FlowId, Outlet>,
-    /// Connections that the relay opened, to be used for all that goes to the same target (RFC 5923 §5).
+    queues: BTreeMap<FlowId, MessageQueue>,
+    /// Connections that the relay opened; all messages to the same target use the same connection (RFC 5923 §5).
     open: BTreeMap<Target, FlowId>,
     targets: BTreeMap<FlowId, Target>,
     resolver: Arc<Resolver>,
@@ -71,7 +71,7 @@ pub struct SipTransport {
     _tasks: JoinSet<()>,
 }
 
-/// Renews what TLS is spoken with.
+/// Replaces the TLS configuration of SIP.
 #[derive(Debug)]
 pub struct TlsReload {
     server: Option<watch::Sender<Arc<rustls::ServerConfig>>>,
@@ -79,7 +79,7 @@ pub struct TlsReload {
 }
 
 impl TlsReload {
-    /// Connections from now on use these.
+    /// Sets the configuration of new connections.
     pub fn replace(&self, sides: TlsSides) {
         self.client.send_replace(sides.client);
         if let (Some(current), Some(server)) = (&self.server, sides.server) {
@@ -89,10 +89,10 @@ impl TlsReload {
 }
 
 impl SipTransport {
-    /// Starts to listen on bound sockets. Must be called inside a tokio runtime.
+    /// Starts the tasks of bound sockets. Must be called inside a tokio runtime.
     ///
     /// # Errors
-    /// When the system refuses something.
+    /// If a system call fails.
     pub fn start(
         settings: &SipSettings,
         sockets: Sockets,
@@ -137,7 +137,7 @@ impl SipTransport {
         let this = Self {
             udp,
             connections,
-            outlets: BTreeMap::new(),
+            queues: BTreeMap::new(),
             open: BTreeMap::new(),
             targets: BTreeMap::new(),
             resolver,
@@ -150,18 +150,18 @@ impl SipTransport {
         Ok((this, queue, TlsReload { server, client }, counters))
     }
 
-    /// What a report is for the user agent.
+    /// Converts a report to inputs of the user agent.
     pub fn take(&mut self, report: Report) -> Vec<Input> {
         match report {
-            Report::Opened(flow, _, outlet) => {
-                self.outlets.insert(flow, outlet);
+            Report::Opened(flow, _, queue) => {
+                self.queues.insert(flow, queue);
                 Vec::new()
             }
             Report::Received { source, octets, .. } => {
                 vec![Input::Transport(transport::io::Input::Received { source, octets })]
             }
             Report::Closed { flow, unsent, .. } => {
-                self.outlets.remove(&flow);
+                self.queues.remove(&flow);
                 if let Some(target) = self.targets.remove(&flow)
                     && self.open.get(&target) == Some(&flow)
                 {
@@ -188,19 +188,19 @@ impl SipTransport {
         self.counters.drop_many(datagrams);
     }
 
-    /// Closes a connection; what is sent from now on to where it led opens another.
+    /// Closes a connection. The next message to its target opens a new one.
     pub fn close(&mut self, flow: FlowId) {
         if let Some(target) = self.targets.remove(&flow)
             && self.open.get(&target) == Some(&flow)
         {
             self.open.remove(&target);
         }
-        if let Some(outlet) = self.outlets.remove(&flow) {
-            outlet.kill();
+        if let Some(queue) = self.queues.remove(&flow) {
+            queue.kill();
         }
     }
 
-    /// Protects a UDP flow from being forgotten, until [`Self::release_flow`] is called as often.
+    /// Protects a UDP flow from removal, until [`Self::release_flow`] has been called the same number of times.
     pub fn keep_flow(&self, flow: FlowId) {
         self.udp.keep_flow(flow);
     }
@@ -210,12 +210,12 @@ impl SipTransport {
         self.udp.release_flow(flow);
     }
 
-    /// Sends a message; never waits. What is returned is for the user agent.
+    /// Sends a message without waiting. Returns an input of the user agent if sending fails immediately.
     pub fn send(&mut self, transmission: TransmissionId, hop: &Hop, octets: Vec<u8>) -> Option<Input> {
-        let is_on_its_way = match hop {
+        let is_sent = match hop {
             Hop::Flow(flow) => match self.udp.answer(*flow, transmission, &octets) {
                 Some(sent) => sent,
-                None => self.outlets.get(flow).is_some_and(|outlet| outlet.send(transmission, octets)),
+                None => self.queues.get(flow).is_some_and(|queue| queue.send(transmission, octets)),
             },
             Hop::Target(target) => match target.transport {
                 Transport::Udp => self.udp.send_to(target, transmission, &octets),
@@ -223,13 +223,13 @@ impl SipTransport {
                 Transport::Ws | Transport::Wss => false,
             },
         };
-        (!is_on_its_way).then_some(Input::Transport(transport::io::Input::SendFailed { transmission }))
+        (!is_sent).then_some(Input::Transport(transport::io::Input::SendFailed { transmission }))
     }
 
-    /// The question for the addresses of a host in a session description; none where too many of them wait.
+    /// Returns a query for the addresses of a host in a session description, or `None` if too many are pending.
     pub fn addresses_of(&self, host: String) -> Option<impl Future<Output = Vec<IpAddr>> + Send + use<>> {
         let place = Arc::clone(&self.media_questions).try_acquire_owned();
-        let refused = |_: &_| tracing::warn!("too many host names of session descriptions are being looked up");
+        let refused = |_: &_| tracing::warn!("DNS query for a host in SDP skipped: too many queries are pending");
         let place = place.inspect_err(refused).ok()?;
         let resolver = Arc::clone(&self.resolver);
         Some(async move {
@@ -239,10 +239,10 @@ impl SipTransport {
         })
     }
 
-    /// Asks the resolver; never waits.
+    /// Starts a query for the targets of a host, without waiting for the response. Returns an input if too many are pending.
     pub fn resolve(&mut self, query: QueryId, question: Question) -> Option<Input> {
         let Ok(place) = Arc::clone(&self.questions).try_acquire_owned() else {
-            tracing::warn!("too many names are being looked up");
+            tracing::warn!("DNS query for a SIP server skipped: too many queries are pending");
             return Some(Input::Transport(transport::io::Input::Resolved { query, targets: Vec::new() }));
         };
         let random = ChaCha20Rng::seed_from_u64(self.random.next_u64());
@@ -255,19 +255,19 @@ impl SipTransport {
         None
     }
 
-    /// On the connection to the target that there is, else on a new one.
+    /// Sends on the existing connection to the target, else on a new one.
     fn send_on_connection(&mut self, transmission: TransmissionId, target: &Target, octets: Vec<u8>) -> bool {
-        let there = self.open.get(target).and_then(|flow| self.outlets.get(flow));
-        if let Some(outlet) = there.filter(|outlet| !outlet.is_closed()) {
-            return outlet.send(transmission, octets);
+        let existing = self.open.get(target).and_then(|flow| self.queues.get(flow));
+        if let Some(queue) = existing.filter(|queue| !queue.is_closed()) {
+            return queue.send(transmission, octets);
         }
         let flow = self.connections.numbers.next();
-        let (outlet, inlet) = stream::channel(self.connections.limits.send_queue);
-        let is_queued = outlet.send(transmission, octets);
-        self.outlets.insert(flow, outlet);
+        let (queue, messages) = stream::channel(self.connections.limits.send_queue);
+        let is_queued = queue.send(transmission, octets);
+        self.queues.insert(flow, queue);
         self.open.insert(target.clone(), flow);
         self.targets.insert(flow, target.clone());
-        tokio::spawn(self.connections.clone().open(flow, target.clone(), inlet));
+        tokio::spawn(self.connections.clone().open(flow, target.clone(), messages));
         is_queued
     }
 }

@@ -1,6 +1,6 @@
-//! What sockets and connections say to the signaling plane.
+//! Reports of SIP sockets, connections and the resolver to the signaling plane.
 
-use super::stream::Outlet;
+use super::stream::MessageQueue;
 use offhook_limits::Source as Network;
 use offhook_sip::transport::{FlowId, QueryId, Source, Target, TransmissionId};
 use std::collections::BTreeSet;
@@ -8,43 +8,43 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::OwnedSemaphorePermit;
 
-/// What has happened on the network.
+/// An event of the SIP transport.
 #[derive(Debug)]
 pub enum Report {
-    /// The peer with this address connected.
-    Opened(FlowId, IpAddr, Outlet),
-    /// A message came.
+    /// A peer with this address opened a connection.
+    Opened(FlowId, IpAddr, MessageQueue),
+    /// A message was received.
     Received {
-        /// Whence.
+        /// Its flow and addresses.
         source: Source,
         /// The message.
         octets: Vec<u8>,
-        /// The place among the messages of its connection that are not handled yet; none for a datagram.
+        /// A permit of its connection, released when the message has been handled; none for a datagram.
         place: Option<OwnedSemaphorePermit>,
     },
-    /// A connection is gone, or never came about.
+    /// A connection was closed, or could not be opened.
     Closed {
-        /// Which.
+        /// Its flow.
         flow: FlowId,
         /// The address of its peer.
         remote: IpAddr,
-        /// What it did not carry any more.
+        /// Messages that were queued and not sent.
         unsent: Vec<TransmissionId>,
     },
-    /// Nobody took a datagram.
+    /// An ICMP error was received for a datagram.
     NotSent(TransmissionId),
-    /// The resolver's answer.
+    /// The result of a DNS query.
     Resolved {
-        /// To which question.
+        /// The query.
         query: QueryId,
-        /// Where to send, best first.
+        /// The targets, in order of preference.
         targets: Vec<Target>,
     },
-    /// The machine's addresses are others than before.
+    /// The addresses of this machine have changed.
     NetworkChanged(BTreeSet<IpAddr>),
 }
 
-/// The source that a report is accounted to: the network of a peer, or the relay itself.
+/// The source of a report for fair queueing: the network of a peer, or the relay itself.
 pub type ReportSource = Option<Network>;
 
 impl Report {
@@ -65,14 +65,14 @@ impl Report {
     }
 }
 
-/// Numbers for `/healthz`.
+/// Counters for `/healthz`.
 #[derive(Debug, Default)]
 pub struct Counters {
     dropped: AtomicU64,
 }
 
 impl Counters {
-    /// Datagrams that were not looked at, because there were too many.
+    /// The number of datagrams that were dropped because there were too many.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)

@@ -1,4 +1,4 @@
-//! One connection over TCP or TLS, whoever opened it.
+//! One SIP connection over TCP or TLS, opened by the relay or by a peer.
 
 use super::report::Report;
 use crate::clock::Clock;
@@ -13,35 +13,35 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::Instant;
 
-/// Octets that may wait for a slow peer.
+/// Maximum number of octets that are queued for a peer.
 const QUEUED_OCTETS: usize = 4_194_304;
-/// Octets read at once.
+/// Size of the read buffer.
 const READ_BUFFER: usize = 8_192;
-/// Messages of one connection that wait for the plane. More are left in the socket, so that a peer with much to send does
-/// not fill the queue that all peers share.
+/// Maximum number of received messages of one connection that the plane has not handled yet. Further ones are not read from the
+/// socket, so that one peer does not fill the queue that all peers share.
 const UNHANDLED: usize = 32;
-/// How long a peer may take to take one message.
+/// Time limit for writing one message.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long the rest of a message may take, and the first one of whoever connects.
+/// Time limit for receiving the rest of a message, and the first message on a connection that a peer opened.
 pub(super) const MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a call may ring on a connection without another use, and without ringing anew: as long as a proxy waits (timer C of RFC
-/// 3261 §16.6).
+/// Time for which a ringing call keeps a connection open that is otherwise unused, counted from its last provisional response: that
+/// of a proxy (timer C, RFC 3261 §16.6).
 const RINGING: Duration = Duration::from_secs(181);
-/// How long saying good-bye may take.
+/// Time limit for closing a connection.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What a connection is held to.
+/// The limits of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// How long it may be silent.
+    /// Time without received or sent data after which it is closed.
     pub(super) idle_timeout: Duration,
     /// See [`MESSAGE_TIMEOUT`].
     pub(super) message_timeout: Duration,
-    /// How long a connection that the peer opened may go without a use that the relay accepts, a ringing call aside.
+    /// Time after which a connection that the peer opened is closed without an accepted registration or call.
     pub(super) unused_timeout: Duration,
-    /// Messages a second that are taken.
+    /// Received messages a second.
     pub(super) message_rate: u32,
-    /// Messages that may wait for it.
+    /// Maximum number of messages that are queued for the peer.
     pub(super) send_queue: usize,
 }
 
@@ -52,21 +52,21 @@ pub(super) struct Outgoing {
     octets: Vec<u8>,
 }
 
-/// The plane's end of a connection. Dropping it closes the connection after what was queued.
+/// The plane's handle of a connection. Dropping it closes the connection after the queued messages have been sent.
 #[derive(Debug)]
-pub struct Outlet {
-    queue: mpsc::Sender<Outgoing>,
+pub struct MessageQueue {
+    sender: mpsc::Sender<Outgoing>,
     queued: Arc<AtomicUsize>,
     kill: Arc<Notify>,
     usage: Arc<Usage>,
 }
 
-/// What the relay has accepted from the peer of a connection.
+/// Use of a connection: registrations and calls of its peer that the relay has accepted.
 #[derive(Debug, Default)]
 struct Usage {
-    /// A registration or a call.
+    /// A registration or a call was accepted.
     is_used: AtomicBool,
-    /// A call has rung since this was last looked at.
+    /// A call has rung since the last check.
     has_rung: AtomicBool,
 }
 
@@ -83,30 +83,30 @@ impl Usage {
     }
 }
 
-impl Outlet {
-    /// Whether the connection has ended, though the plane has not been told yet.
+impl MessageQueue {
+    /// Whether the connection has ended; the plane may not have received the report yet.
     pub(super) fn is_closed(&self) -> bool {
-        self.queue.is_closed()
+        self.sender.is_closed()
     }
 
-    /// Closes the connection, whatever is queued.
+    /// Closes the connection and discards the queued messages.
     pub(super) fn kill(&self) {
         self.kill.notify_one();
     }
 
-    /// Queues a message; never waits. A peer so slow that its queue is full loses its connection.
+    /// Queues a message without waiting. If the queue is full, the connection is closed.
     pub(super) fn send(&self, transmission: TransmissionId, octets: Vec<u8>) -> bool {
         self.usage.note(&octets);
         let length = octets.len();
         let waiting = self.queued.fetch_add(length, Ordering::Relaxed);
         let is_full = waiting > 0 && waiting.saturating_add(length) > QUEUED_OCTETS;
         let outgoing = Outgoing { transmission, octets };
-        match if is_full { Err(mpsc::error::TrySendError::Full(outgoing)) } else { self.queue.try_send(outgoing) } {
+        match if is_full { Err(mpsc::error::TrySendError::Full(outgoing)) } else { self.sender.try_send(outgoing) } {
             Ok(()) => true,
             Err(error) => {
                 self.queued.fetch_sub(length, Ordering::Relaxed);
                 if matches!(error, mpsc::error::TrySendError::Full(_)) {
-                    tracing::info!("a SIP peer that does not read is disconnected");
+                    tracing::info!("SIP connection closed: send queue is full");
                     self.kill();
                 }
                 false
@@ -115,54 +115,54 @@ impl Outlet {
     }
 }
 
-/// The connection's end of it.
+/// The receiving end of a [`MessageQueue`], used by the task of the connection.
 #[derive(Debug)]
-pub(super) struct Inlet {
-    queue: mpsc::Receiver<Outgoing>,
+pub(super) struct QueuedMessages {
+    receiver: mpsc::Receiver<Outgoing>,
     queued: Arc<AtomicUsize>,
     kill: Arc<Notify>,
     usage: Arc<Usage>,
-    /// What is being written.
+    /// The message that is being written.
     current: Option<TransmissionId>,
 }
 
-/// Both ends.
-pub(super) fn channel(send_queue: usize) -> (Outlet, Inlet) {
-    let (sender, queue) = mpsc::channel(send_queue);
+/// Creates both ends.
+pub(super) fn channel(send_queue: usize) -> (MessageQueue, QueuedMessages) {
+    let (sender, receiver) = mpsc::channel(send_queue);
     let (queued, kill) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
     let usage = Arc::new(Usage::default());
-    let outlet =
-        Outlet { queue: sender, queued: Arc::clone(&queued), kill: Arc::clone(&kill), usage: Arc::clone(&usage) };
-    (outlet, Inlet { queue, queued, kill, usage, current: None })
+    let queue =
+        MessageQueue { sender, queued: Arc::clone(&queued), kill: Arc::clone(&kill), usage: Arc::clone(&usage) };
+    (queue, QueuedMessages { receiver, queued, kill, usage, current: None })
 }
 
-impl Inlet {
-    /// What was queued and not written; nothing can be queued any more.
+impl QueuedMessages {
+    /// Closes the queue and returns the messages that were queued and not written.
     pub(super) fn unsent(mut self) -> Vec<TransmissionId> {
-        self.queue.close();
+        self.receiver.close();
         let mut unsent: Vec<TransmissionId> = self.current.into_iter().collect();
-        while let Ok(outgoing) = self.queue.try_recv() {
+        while let Ok(outgoing) = self.receiver.try_recv() {
             unsent.push(outgoing.transmission);
         }
         unsent
     }
 }
 
-/// Whether the first message is awaited.
+/// The side that opened the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OpenedBy {
-    /// The peer: it has something to say.
+    /// The peer, which must then send a message in time.
     Peer,
     /// The relay.
     Relay,
 }
 
-/// Carries messages until either side ends it, or both are silent for too long; then says so.
+/// Transfers messages until either side closes the connection or a limit is exceeded; then reports its end.
 pub(super) async fn serve<S>(
     stream: S,
     source: Source,
     opened_by: OpenedBy,
-    mut inlet: Inlet,
+    mut messages: QueuedMessages,
     limits: Limits,
     reports: mpsc::Sender<Report>,
 ) where
@@ -170,35 +170,34 @@ pub(super) async fn serve<S>(
 {
     let activity = Activity::new();
     let (read_half, write_half) = tokio::io::split(stream);
-    let (kill, usage) = (Arc::clone(&inlet.kill), Arc::clone(&inlet.usage));
+    let (kill, usage) = (Arc::clone(&messages.kill), Arc::clone(&messages.usage));
     let places = Arc::new(Semaphore::new(UNHANDLED));
     let reader = Reader { source, limits, activity: &activity, reports: &reports, places };
     let ended = tokio::select! {
         ended = reader.run(read_half, opened_by) => ended,
-        ended = write(write_half, &mut inlet, &activity) => ended,
-        () = activity.end(limits.idle_timeout) => Ok("it was silent for too long"),
-        () = unused(opened_by, &usage, limits.unused_timeout, RINGING) => Ok("its peer has not registered or called"),
-        () = kill.notified() => Ok("its peer does not read, or does not answer"),
+        ended = write(write_half, &mut messages, &activity) => ended,
+        () = activity.end(limits.idle_timeout) => Ok("idle timeout"),
+        () = unused(opened_by, &usage, limits.unused_timeout, RINGING) => Ok("no registration or call was accepted in time"),
+        () = kill.notified() => Ok("the send queue is full, or keep-alives were not answered"),
     };
     match ended {
         Ok(reason) => tracing::debug!(flow = source.flow.0, reason, "SIP connection closed"),
         Err(error) => tracing::debug!(flow = source.flow.0, %error, "SIP connection closed"),
     }
     let _ =
-        reports.send(Report::Closed { flow: source.flow, remote: source.remote.ip(), unsent: inlet.unsent() }).await;
+        reports.send(Report::Closed { flow: source.flow, remote: source.remote.ip(), unsent: messages.unsent() }).await;
 }
 
-/// A message that the relay sends only to a peer that it deals with.
+/// A use of a connection, shown by a message that the relay sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Use {
     /// A request, or a response that accepts a registration or a call.
     Accepted,
-    /// A call rings. That keeps the connection for a while only, because a scanner can have any number of calls ring.
+    /// A provisional response to INVITE. It extends the time of the connection only, because a scanner can cause any number of calls.
     Ringing,
 }
 
-/// The use that a message shows, if it shows any. A scanner that connects and sends OPTIONS is answered, but its connection is
-/// not kept.
+/// Returns the use that an outgoing message shows. A response to OPTIONS shows none, so that the connection of a scanner is closed.
 fn use_of(message: &[u8]) -> Option<Use> {
     let Some(status) = message.strip_prefix(b"SIP/2.0 ") else {
         return (!message.starts_with(b"\r\n")).then_some(Use::Accepted);
@@ -213,7 +212,7 @@ fn use_of(message: &[u8]) -> Option<Use> {
     (method.ends_with(b" REGISTER") || method.ends_with(b" INVITE")).then_some(shown)
 }
 
-/// Waits until a connection that the peer opened has had its time without a use; that is `ringing` longer after a call rang.
+/// Waits until a connection that the peer opened has been unused for `patience`, or, after a ringing call, for `ringing`.
 async fn unused(opened_by: OpenedBy, usage: &Usage, mut patience: Duration, ringing: Duration) {
     if opened_by == OpenedBy::Peer {
         loop {
@@ -232,23 +231,23 @@ async fn unused(opened_by: OpenedBy, usage: &Usage, mut patience: Duration, ring
 
 async fn write<W: AsyncWrite>(
     half: tokio::io::WriteHalf<W>,
-    inlet: &mut Inlet,
+    messages: &mut QueuedMessages,
     activity: &Activity,
 ) -> io::Result<&'static str> {
     let mut half = half;
-    while let Some(outgoing) = inlet.queue.recv().await {
-        inlet.current = Some(outgoing.transmission);
+    while let Some(outgoing) = messages.receiver.recv().await {
+        messages.current = Some(outgoing.transmission);
         let writing = async {
             half.write_all(&outgoing.octets).await?;
             half.flush().await
         };
         tokio::time::timeout(WRITE_TIMEOUT, writing).await.map_err(|_| io::ErrorKind::TimedOut)??;
-        inlet.current = None;
-        inlet.queued.fetch_sub(outgoing.octets.len(), Ordering::Relaxed);
+        messages.current = None;
+        messages.queued.fetch_sub(outgoing.octets.len(), Ordering::Relaxed);
         activity.happened();
     }
     let _ = tokio::time::timeout(CLOSE_TIMEOUT, half.shutdown()).await;
-    Ok("the relay has closed it")
+    Ok("closed by the relay")
 }
 
 struct Reader<'a> {
@@ -256,7 +255,7 @@ struct Reader<'a> {
     limits: Limits,
     activity: &'a Activity,
     reports: &'a mpsc::Sender<Report>,
-    /// Places for messages that the plane has not handled yet.
+    /// Permits for messages that the plane has not handled yet.
     places: Arc<Semaphore>,
 }
 
@@ -271,16 +270,16 @@ impl Reader<'_> {
         let clock = Clock::start();
         let mut messages = RateLimit::new(self.limits.message_rate, self.limits.message_rate, clock.now());
         let soon = || Some(Instant::now() + self.limits.message_timeout);
-        // Whoever opens connections and sends nothing whole must not hold them.
+        // A peer that opens a connection must send a complete message in time.
         let mut is_awaited = opened_by == OpenedBy::Peer;
         let mut deadline = if is_awaited { soon() } else { None };
         loop {
             let read = tokio::select! {
                 read = half.read(&mut buffer) => read?,
-                () = at(deadline) => return Ok("no whole message came in time"),
+                () = at(deadline) => return Ok("no complete message was received in time"),
             };
             if read == 0 {
-                return Ok("its peer has closed it");
+                return Ok("closed by the peer");
             }
             self.activity.happened();
             splitter.push(buffer.get(..read).unwrap_or_default());
@@ -288,7 +287,7 @@ impl Reader<'_> {
             while let Some(frame) = splitter.next_frame().map_err(io::Error::other)? {
                 was_message |= matches!(frame, Frame::Message(_));
                 if !self.take(frame, (&clock, &mut messages)).await {
-                    return Ok("the relay ends");
+                    return Ok("the relay is shutting down");
                 }
             }
             is_awaited &= !was_message;
@@ -300,15 +299,15 @@ impl Reader<'_> {
         }
     }
 
-    /// False: nobody wants to know any more.
+    /// Reports a frame. Returns false if the plane has ended.
     async fn take(&self, frame: Frame, (clock, messages): (&Clock, &mut RateLimit)) -> bool {
-        // A peer that sends too much is read more slowly.
+        // Limits the rate at which the connection is read.
         while let Err(wait) = messages.try_take(clock.now()) {
             tokio::time::sleep(wait).await;
         }
         let octets = match frame {
             Frame::Message(octets) => octets,
-            // Keep-alives are the user agent's to answer and to miss (RFC 5626 §4.4.1).
+            // The user agent answers keep-alives and detects missing ones (RFC 5626 §4.4.1).
             Frame::Ping => b"\r\n\r\n".to_vec(),
             Frame::Pong => b"\r\n".to_vec(),
         };
@@ -317,7 +316,7 @@ impl Reader<'_> {
     }
 }
 
-/// When something was last read or written.
+/// The time of the last read or write.
 struct Activity {
     started: Instant,
     millis: AtomicU64,
@@ -333,7 +332,7 @@ impl Activity {
         self.millis.store(millis, Ordering::Relaxed);
     }
 
-    /// Waits until nothing has happened for so long.
+    /// Waits until there has been no activity for `patience`.
     async fn end(&self, patience: Duration) {
         loop {
             let last = self.started + Duration::from_millis(self.millis.load(Ordering::Relaxed));

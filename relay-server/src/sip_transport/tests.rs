@@ -19,12 +19,12 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 const WAIT: Duration = Duration::from_secs(10);
 
-/// A message as the framing wants it; what it says is nobody's business here.
+/// A message with valid framing; its content is not significant in these tests.
 fn message(body: &str) -> String {
     format!("OPTIONS sip:relay.test SIP/2.0\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 
-/// A transport on loopback, with what it has reported.
+/// A transport on loopback, and the inputs that it has reported.
 struct Rig {
     transport: SipTransport,
     reports: mpsc::Receiver<Report>,
@@ -128,7 +128,7 @@ async fn read(stream: &mut (impl tokio::io::AsyncRead + Unpin), length: usize) -
 }
 
 #[tokio::test]
-async fn a_datagram_is_answered_from_the_address_it_came_to() {
+async fn datagram_is_answered_from_its_destination_address() {
     let mut rig = Rig::plain();
     for is_ipv6 in [false, true] {
         let relay = rig.address(Transport::Udp, is_ipv6);
@@ -136,7 +136,7 @@ async fn a_datagram_is_answered_from_the_address_it_came_to() {
         phone.send_to(b"\r\n\r\n", relay).await.unwrap();
         phone.send_to(message("1").as_bytes(), relay).await.unwrap();
         let (source, text) = rig.received().await;
-        assert_eq!(text, message("1"), "keep-alives are no messages");
+        assert_eq!(text, message("1"), "keep-alives are not reported");
         assert_eq!((source.transport, source.local), (Transport::Udp, relay));
         assert_eq!(source.remote, phone.local_addr().unwrap());
         rig.send(1, &Hop::Flow(source.flow), "answer");
@@ -149,7 +149,7 @@ async fn a_datagram_is_answered_from_the_address_it_came_to() {
 }
 
 #[tokio::test]
-async fn a_datagram_that_nobody_takes_has_failed() {
+async fn undelivered_datagram_is_reported_as_failed() {
     let mut rig = Rig::plain();
     for address in ["127.0.0.1:0", "[::1]:0"] {
         let gone = UdpSocket::bind(address).await.unwrap().local_addr().unwrap();
@@ -161,7 +161,7 @@ async fn a_datagram_that_nobody_takes_has_failed() {
 }
 
 #[tokio::test]
-async fn a_flood_of_datagrams_is_dropped_and_counted() {
+async fn flood_of_datagrams_is_dropped_and_counted() {
     let mut rig = Rig::start(&SipSettings { message_rate: 10, ..settings() }, sides(None, None, None, Verify::Off));
     let relay = rig.address(Transport::Udp, false);
     let flood = UdpSocket::bind("127.0.0.1:0").await.unwrap();
@@ -179,7 +179,7 @@ async fn a_flood_of_datagrams_is_dropped_and_counted() {
 }
 
 #[tokio::test]
-async fn messages_of_a_stream_are_cut_wherever_they_are_torn() {
+async fn messages_of_a_stream_are_framed_across_segments() {
     let mut rig = Rig::plain();
     for is_ipv6 in [false, true] {
         let relay = rig.address(Transport::Tcp, is_ipv6);
@@ -192,7 +192,7 @@ async fn messages_of_a_stream_are_cut_wherever_they_are_torn() {
         }
         let (source, first) = rig.received().await;
         assert_eq!((first, source.transport, source.local), (message("one"), Transport::Tcp, relay));
-        assert_eq!(rig.received().await.1, "\r\n\r\n", "a keep-alive is the user agent's to answer");
+        assert_eq!(rig.received().await.1, "\r\n\r\n", "the user agent answers keep-alives");
         assert_eq!(rig.received().await.1, message(""));
         rig.send(1, &Hop::Flow(source.flow), "answer");
         assert_eq!(read(&mut phone, 6).await, "answer");
@@ -204,7 +204,7 @@ async fn messages_of_a_stream_are_cut_wherever_they_are_torn() {
 }
 
 #[tokio::test]
-async fn a_stream_that_cannot_be_followed_is_closed() {
+async fn stream_with_invalid_framing_is_closed() {
     let mut rig = Rig::plain();
     let relay = rig.address(Transport::Tcp, false);
     for wrong in [
@@ -222,7 +222,7 @@ async fn a_stream_that_cannot_be_followed_is_closed() {
 }
 
 #[tokio::test]
-async fn one_connection_to_a_target_carries_everything_and_a_new_one_comes_after_it() {
+async fn target_shares_one_connection_until_it_is_closed() {
     let mut rig = Rig::plain();
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let hop = Hop::Target(target(Transport::Tcp, server.local_addr().unwrap(), "server.test"));
@@ -241,11 +241,11 @@ async fn one_connection_to_a_target_carries_everything_and_a_new_one_comes_after
     let (mut second, _) = server.accept().await.unwrap();
     assert_eq!(read(&mut second, 4).await, "four");
     second.write_all(message("").as_bytes()).await.unwrap();
-    assert_ne!(rig.received().await.0.flow, source.flow, "a number is used once");
+    assert_ne!(rig.received().await.0.flow, source.flow, "flow numbers are not reused");
 }
 
 #[tokio::test]
-async fn a_connection_that_was_given_up_is_closed_and_opened_anew() {
+async fn closed_connection_is_replaced_by_a_new_one() {
     let mut rig = Rig::plain();
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let hop = Hop::Target(target(Transport::Tcp, server.local_addr().unwrap(), "server.test"));
@@ -263,7 +263,7 @@ async fn a_connection_that_was_given_up_is_closed_and_opened_anew() {
 }
 
 #[tokio::test]
-async fn what_cannot_connect_has_failed() {
+async fn message_without_connection_is_reported_as_failed() {
     let mut rig = Rig::plain();
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let hop = Hop::Target(target(Transport::Tcp, gone, "server.test"));
@@ -277,7 +277,7 @@ async fn what_cannot_connect_has_failed() {
 }
 
 #[tokio::test]
-async fn a_peer_that_does_not_read_loses_its_connection_and_others_do_not() {
+async fn peer_that_does_not_read_is_disconnected() {
     let mut rig = Rig::start(&SipSettings { send_queue: 8, ..settings() }, sides(None, None, None, Verify::Off));
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let hop = Hop::Target(target(Transport::Tcp, server.local_addr().unwrap(), "server.test"));
@@ -311,7 +311,7 @@ async fn a_peer_that_does_not_read_loses_its_connection_and_others_do_not() {
 }
 
 #[tokio::test]
-async fn a_silent_connection_is_closed() {
+async fn idle_connection_is_closed() {
     let idle = SipSettings { idle_timeout: Duration::from_millis(100), ..settings() };
     let mut rig = Rig::start(&idle, sides(None, None, None, Verify::Off));
     let mut phone = TcpStream::connect(rig.address(Transport::Tcp, false)).await.unwrap();
@@ -322,7 +322,7 @@ async fn a_silent_connection_is_closed() {
 }
 
 #[tokio::test]
-async fn one_connection_too_many_is_refused() {
+async fn connection_beyond_the_limit_is_rejected() {
     let mut rig = Rig::start(&SipSettings { connections: 1, ..settings() }, sides(None, None, None, Verify::Off));
     let relay = rig.address(Transport::Tcp, false);
     let mut first = TcpStream::connect(relay).await.unwrap();
@@ -336,7 +336,7 @@ async fn one_connection_too_many_is_refused() {
 }
 
 #[tokio::test]
-async fn dropping_the_transport_sends_what_is_queued_and_closes() {
+async fn drop_sends_queued_messages_and_closes() {
     let mut rig = Rig::plain();
     let mut phone = TcpStream::connect(rig.address(Transport::Tcp, false)).await.unwrap();
     phone.write_all(message("").as_bytes()).await.unwrap();
@@ -348,7 +348,7 @@ async fn dropping_the_transport_sends_what_is_queued_and_closes() {
     assert_eq!(rest, "good-bye");
 }
 
-/// A TLS server that asks for a client's certificate signed by `authority`.
+/// A TLS server that requires a client certificate signed by `authority`.
 fn strict_server(own: &CertifiedFiles, authority: &Authority) -> TlsAcceptor {
     use rustls::pki_types::{CertificateDer, pem::PemObject};
     let mut roots = rustls::RootCertStore::empty();
@@ -366,7 +366,7 @@ fn strict_server(own: &CertifiedFiles, authority: &Authority) -> TlsAcceptor {
 }
 
 #[tokio::test]
-async fn over_tls_the_server_proves_its_domain_and_sees_the_relays_certificate() {
+async fn tls_connection_verifies_server_and_presents_client_certificate() {
     let authority = Authority::new();
     let (own, servers) = (authority.sign("relay", &["relay.test"]), authority.sign("server", &["server.test"]));
     let mut rig = Rig::start(&settings(), sides(Some(&own), Some(&own), Some(&authority), Verify::Strict));
@@ -375,13 +375,13 @@ async fn over_tls_the_server_proves_its_domain_and_sees_the_relays_certificate()
     rig.send(1, &Hop::Target(target(Transport::Tls, address, "server.test")), "hello");
     let (tcp, _) = server.accept().await.unwrap();
     let mut stream = strict_server(&servers, &authority).accept(tcp).await.unwrap();
-    assert_eq!(stream.get_ref().1.server_name(), Some("server.test"), "the name is asked for");
+    assert_eq!(stream.get_ref().1.server_name(), Some("server.test"), "SNI contains the domain");
     assert_eq!(read(&mut stream, 5).await, "hello");
     stream.write_all(message("answer").as_bytes()).await.unwrap();
     let (source, text) = rig.received().await;
     assert_eq!((source.transport, text), (Transport::Tls, message("answer")));
 
-    // What is proven is the name, so another one does not share the connection.
+    // The certificate was verified for one name, so that another name does not share the connection.
     rig.send(2, &Hop::Target(target(Transport::Tls, address, "other.test")), "hello");
     let (tcp, _) = server.accept().await.unwrap();
     assert!(strict_server(&servers, &authority).accept(tcp).await.is_err());
@@ -389,7 +389,7 @@ async fn over_tls_the_server_proves_its_domain_and_sees_the_relays_certificate()
 }
 
 #[tokio::test]
-async fn phones_connect_over_tls_and_see_todays_certificate() {
+async fn reloaded_certificate_is_presented_on_new_connections() {
     let authority = Authority::new();
     let own = authority.sign("relay", &["relay.test"]);
     let mut rig = Rig::start(&settings(), sides(Some(&own), None, Some(&authority), Verify::Strict));
@@ -414,7 +414,7 @@ async fn phones_connect_over_tls_and_see_todays_certificate() {
     loop {
         match rig.next().await {
             Input::Transport(transport::io::Input::FlowClosed { flow }) => {
-                assert_ne!(flow, source.flow, "who is connected stays so");
+                assert_ne!(flow, source.flow, "existing connections stay open");
             }
             Input::Transport(transport::io::Input::Received { octets, .. }) => {
                 break assert_eq!(octets, message("still here").as_bytes());
@@ -425,7 +425,7 @@ async fn phones_connect_over_tls_and_see_todays_certificate() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_does_not_come_is_not_waited_for() {
+async fn tls_handshake_has_a_time_limit() {
     let authority = Authority::new();
     let own = authority.sign("relay", &["relay.test"]);
     let short = SipSettings { connect_timeout: Duration::from_millis(100), ..settings() };
@@ -433,14 +433,14 @@ async fn a_handshake_that_does_not_come_is_not_waited_for() {
     let mut mute = TcpStream::connect(rig.address(Transport::Tls, false)).await.unwrap();
     let end = tokio::time::timeout(WAIT, mute.read(&mut [0; 1])).await.expect("let go");
     assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
-    // The same where the relay has connected.
+    // The same for a connection that the relay opens.
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
     rig.send(1, &Hop::Target(target(Transport::Tls, server.local_addr().unwrap(), "server.test")), "hello");
     assert_eq!(rig.failed().await, TransmissionId(1));
 }
 
 #[tokio::test]
-async fn the_resolver_answers_through_the_same_channel() {
+async fn resolved_targets_are_reported() {
     let mut rig = Rig::plain();
     let question = offhook_sip::location::Question {
         host: "127.0.0.9".to_owned(),
@@ -459,7 +459,7 @@ async fn the_resolver_answers_through_the_same_channel() {
 }
 
 #[test]
-fn connections_beyond_the_share_of_an_address_are_reported() {
+fn connections_beyond_the_limit_of_an_address_are_reported() {
     let offenses = |settings: SipSettings| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let lines = logged(|| {
@@ -480,5 +480,5 @@ fn connections_beyond_the_share_of_an_address_are_reported() {
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("kind=too-many-connections address=127.0.0.1 verified=true count=20"), "{lines:?}");
     let lines = offenses(SipSettings { connections: 1, connections_per_address: 8, ..settings() });
-    assert!(lines.is_empty(), "a relay that is full accuses nobody: {lines:?}");
+    assert!(lines.is_empty(), "a full relay reports no offense: {lines:?}");
 }

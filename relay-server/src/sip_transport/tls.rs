@@ -1,4 +1,4 @@
-//! TLS for SIP: the relay's own certificate, and what the certificates of servers must prove.
+//! TLS for SIP: the relay's own certificate, and verification of server certificates (RFC 5922).
 
 use crate::config::Verify;
 use crate::tls::{CertifiedFiles, read_chain};
@@ -14,28 +14,28 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// What TLS is spoken with, both ways.
+/// TLS configurations for accepted and for opened connections.
 #[derive(Clone, Debug)]
 pub struct TlsSides {
-    /// Towards those who connect; none: nobody may.
+    /// For accepted connections; none if the relay does not listen for TLS.
     pub server: Option<Arc<ServerConfig>>,
-    /// Towards servers.
+    /// For connections to servers.
     pub client: Arc<ClientConfig>,
 }
 
-/// What those who connect are shown.
+/// The certificate that is presented on accepted connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shown {
-    /// Nothing: nobody may connect over TLS.
+    /// None: the relay does not listen for TLS.
     Nothing,
-    /// The certificate of these files.
+    /// The certificate in these files.
     Files(CertifiedFiles),
-    /// One that is made now, signed by itself: it proves nothing, and nobody has another to show.
+    /// A self-signed certificate that is created at start, if none is configured.
     MadeNow,
 }
 
 impl TlsSides {
-    /// `shown` is for those who connect, `as_client` for servers that ask for it.
+    /// Loads the certificates: `shown` for accepted connections, `as_client` for servers that request a client certificate.
     ///
     /// # Errors
     /// A file that cannot be read or used, with its name.
@@ -54,7 +54,7 @@ impl TlsSides {
     }
 }
 
-/// Names of a certificate that the log gives.
+/// Maximum number of names of a certificate in a log line.
 const MOST_NAMES: usize = 16;
 
 type Chain = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
@@ -97,17 +97,20 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-/// The authorities of a file, or those that the system trusts.
+/// Loads the authorities in a file, or those that the system trusts.
 fn roots(file: Option<&Path>) -> io::Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     let Some(file) = file else {
         let found = rustls_native_certs::load_native_certs();
         for error in found.errors {
-            tracing::debug!(%error, "reading the system's certification authorities");
+            tracing::debug!(%error, "reading the system's certification authorities failed");
         }
         let (added, _) = roots.add_parsable_certificates(found.certs);
         if added == 0 {
-            tracing::warn!("this system trusts no certification authority, so no SIP server proves itself over TLS");
+            tracing::warn!(
+                "this system has no trusted certification authorities: TLS connections to SIP servers will fail; install \
+                 them, or set [sip] tls_authorities"
+            );
         }
         return Ok(roots);
     };
@@ -116,7 +119,7 @@ fn roots(file: Option<&Path>) -> io::Result<RootCertStore> {
         roots.add(certificate.map_err(|error| wrong(&error))?).map_err(|error| wrong(&error))?;
     }
     if roots.is_empty() {
-        return Err(wrong(&"there is no certificate in it ([sip] tls_authorities)"));
+        return Err(wrong(&"the file contains no certificate ([sip] tls_authorities)"));
     }
     Ok(roots)
 }
@@ -127,7 +130,7 @@ enum Rules {
     Domain { roots: RootCertStore, wildcards: bool },
 }
 
-/// Checks the certificates of servers.
+/// Verifies server certificates.
 #[derive(Debug)]
 struct Verifier {
     provider: Arc<CryptoProvider>,
@@ -176,7 +179,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Logs what a certificate proves, and the option that would accept it.
+/// Logs the names of a rejected certificate, and the option that would accept it.
 fn warn_of(
     error: &rustls::Error,
     certificate: &CertificateDer<'_>,
@@ -198,16 +201,16 @@ fn warn_of(
     let what_to_do = if is_of_name && verify_server_name(parsed, wanted).is_ok() {
         "set [sip] tls_verify = \"wildcards\""
     } else if is_of_name {
-        "name the server by one of these names, or set [sip] tls_verify = \"off\""
+        "use one of these names for the server, or set [sip] tls_verify = \"off\""
     } else {
-        "name the authority that signed it in [sip] tls_authorities, or have it renewed if it has expired"
+        "add the authority that signed it to [sip] tls_authorities, or have it renewed if it has expired"
     };
-    // Names are text of the peer, so they are quoted. The error repeats them, so only its kind is logged.
+    // Names are text from the peer and are quoted. The error contains them, too, so that only its kind is logged.
     let error = kind_of(error);
-    tracing::warn!(%server, certificate_names = ?names, error, "certificate of a SIP server refused: {what_to_do}");
+    tracing::warn!(%server, certificate_names = ?names, error, "certificate of a SIP server rejected: {what_to_do}");
 }
 
-/// Why a certificate is refused, without any text of the certificate.
+/// The reason for the rejection, without any text of the certificate.
 const fn kind_of(error: &rustls::Error) -> &'static str {
     let rustls::Error::InvalidCertificate(error) = error else { return "the handshake failed" };
     match error {
@@ -218,15 +221,15 @@ const fn kind_of(error: &rustls::Error) -> &'static str {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "not valid yet",
         CertificateError::UnknownIssuer => "signed by an unknown authority",
         CertificateError::Revoked => "revoked",
-        CertificateError::BadSignature => "its signature is wrong",
-        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => "not meant for servers",
+        CertificateError::BadSignature => "invalid signature",
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => "not valid for servers",
         CertificateError::BadEncoding => "malformed",
         _ => "not usable",
     }
 }
 
-/// RFC 5922 §7.1, §7.2: a `sip:` URI without user is what identifies a domain; a DNS name does where there is none. Names are
-/// compared whole: an asterisk proves nothing.
+/// Verifies that a certificate is valid for the domain (RFC 5922 §7.1, §7.2). A `sip:` URI without user identifies a domain; DNS names
+/// are used only if there is no such URI. Wildcards do not match, unless `wildcards` is set.
 fn verify_domain(
     certificate: &CertificateDer<'_>,
     parsed: &ParsedCertificate<'_>,
@@ -247,7 +250,7 @@ fn verify_domain(
     if is_proven { Ok(()) } else { Err(CertificateError::NotValidForName.into()) }
 }
 
-/// The domain that a URI in a certificate stands for.
+/// The domain that a URI in a certificate identifies.
 fn sip_domain(uri: &str) -> Option<&str> {
     let (scheme, rest) = uri.split_once(':')?;
     let is_domain = scheme.eq_ignore_ascii_case("sip") && !rest.contains('@');

@@ -1,4 +1,4 @@
-//! UDP: one socket per address, so that an answer leaves from the address that was asked (RFC 3581 §4).
+//! SIP over UDP: one socket per address, so that a response is sent from the address that received the request (RFC 3581 §4).
 
 use super::icmp;
 use super::numbers::FlowNumbers;
@@ -17,11 +17,11 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-/// Room in the kernel for what comes while the relay is busy, and for what the network is slow to take.
+/// Size of the kernel's receive and send buffers, for bursts.
 const KERNEL_BUFFER: usize = 4_194_304;
-/// Longest datagram there is.
+/// Maximum length of a datagram.
 const DATAGRAM: usize = 65_535;
-/// Routes remembered.
+/// Maximum number of cached routes.
 const ROUTES: usize = 4_096;
 
 /// The flows of all sockets.
@@ -32,7 +32,7 @@ pub(super) struct SharedFlows {
 }
 
 impl SharedFlows {
-    /// No flows. Each peer may send `rate` messages a second.
+    /// Creates an empty table. Each peer may send `rate` messages a second.
     pub(super) fn new(numbers: FlowNumbers, rate: u32, clock: Clock) -> Self {
         Self { flows: Mutex::new(UdpFlows::new(rate, clock.now())), numbers, clock }
     }
@@ -46,17 +46,17 @@ impl SharedFlows {
     }
 }
 
-/// Sockets and flows.
+/// The UDP sockets and their flows.
 pub(super) struct Udp {
     sockets: Vec<(SocketAddr, Arc<UdpSocket>)>,
     flows: Arc<SharedFlows>,
-    /// Which socket reaches which address.
+    /// The socket that reaches an address.
     routes: BTreeMap<IpAddr, SocketIndex>,
     _receivers: JoinSet<()>,
 }
 
 impl Udp {
-    /// Starts to receive on sockets that are bound.
+    /// Starts receiving on bound sockets.
     pub(super) fn start(
         bound: Vec<StdSocket>,
         flows: SharedFlows,
@@ -85,7 +85,7 @@ impl Udp {
         Ok(Self { sockets, flows, routes: BTreeMap::new(), _receivers: receivers })
     }
 
-    /// Sends to where a flow leads. `None`: it is no flow of UDP.
+    /// Sends on a flow. `None`: it is not a UDP flow.
     pub(super) fn answer(&self, flow: FlowId, transmission: TransmissionId, octets: &[u8]) -> Option<bool> {
         let mut flows = self.flows.lock();
         let (socket, remote) = flows.peer(flow)?;
@@ -94,7 +94,7 @@ impl Udp {
         Some(self.send(socket, remote, octets))
     }
 
-    /// Sends to an address. False: there is no way there.
+    /// Sends to an address. Returns false if there is no route.
     pub(super) fn send_to(&mut self, target: &Target, transmission: TransmissionId, octets: &[u8]) -> bool {
         let Some(socket) = self.route(target.address) else { return false };
         let mut flows = self.flows.lock();
@@ -114,20 +114,20 @@ impl Udp {
         self.flows.lock().release(flow);
     }
 
-    /// The machine's addresses have changed.
+    /// Clears the cached routes, after the addresses of this machine have changed.
     pub(super) fn forget_routes(&mut self) {
         self.routes.clear();
     }
 
-    /// A full buffer loses the datagram, as any router would; what cannot be sent at all is said.
+    /// Sends a datagram. It is lost silently if the buffer is full, as in any router; other errors are reported.
     fn send(&self, socket: SocketIndex, remote: SocketAddr, octets: &[u8]) -> bool {
         let Some((_, socket)) = self.sockets.get(socket) else { return false };
-        // The first try may report that an earlier datagram met nobody (ECONNREFUSED): that is not about this one.
+        // The first attempt may return the error of an earlier datagram (ECONNREFUSED).
         for _ in 0..2 {
             match socket2::SockRef::from(&**socket).send_to(octets, &remote.into()) {
                 Ok(_) => return true,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
-                Err(error) => tracing::debug!(%error, %remote, "sending over UDP"),
+                Err(error) => tracing::debug!(%error, %remote, "sending a SIP datagram failed"),
             }
         }
         false
@@ -150,7 +150,7 @@ impl Udp {
     }
 }
 
-/// The address that the system would send from. No packet is sent: connecting a UDP socket only looks for a route.
+/// Returns the source address of packets to `remote`. Connecting a UDP socket selects a route without sending a packet.
 pub(super) fn source_toward(remote: SocketAddr) -> Option<IpAddr> {
     let any: IpAddr = if remote.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
     let socket = StdSocket::bind(SocketAddr::new(any, 0)).ok()?;
@@ -158,7 +158,7 @@ pub(super) fn source_toward(remote: SocketAddr) -> Option<IpAddr> {
     socket.local_addr().ok().map(|local| local.ip())
 }
 
-/// Binds a socket with room for bursts.
+/// Binds a socket with large kernel buffers.
 pub(super) fn bind(address: SocketAddr) -> io::Result<StdSocket> {
     let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::DGRAM, None)?;
     if address.is_ipv6() {
@@ -192,11 +192,11 @@ impl Receiver {
                     self.read(&mut buffer);
                 }
                 Err(error) => {
-                    tracing::error!(%error, "a SIP socket cannot be read any more");
+                    tracing::error!(%error, local = %self.local, "reading a SIP socket failed");
                     return;
                 }
             }
-            // A flood that never leaves the socket empty must not keep the thread from others.
+            // Lets other tasks run, even if a flood keeps the socket readable.
             tokio::task::yield_now().await;
         }
     }
@@ -207,8 +207,8 @@ impl Receiver {
             match self.socket.try_recv_from(buffer) {
                 Ok((length, remote)) => self.take(buffer.get(..length).unwrap_or_default(), remote),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // What the network says of earlier datagrams; the error queue has the details.
-                Err(error) => tracing::trace!(%error, "receiving over UDP"),
+                // The error of an earlier datagram; the error queue contains the details.
+                Err(error) => tracing::trace!(%error, "receiving a SIP datagram failed"),
             }
         }
     }
@@ -218,23 +218,23 @@ impl Receiver {
             Verdict::Flow(flow) => flow,
             Verdict::TooFast | Verdict::TooMany => return self.counters.drop_one(),
         };
-        // Keep-alives of phones behind NATs (line ends, zeroes) hold no message, and nobody waits for an answer to one.
+        // Keep-alives of phones behind NATs (line ends, zeros) contain no message and need no response.
         if octets.iter().all(|octet| matches!(octet, b'\r' | b'\n' | b' ' | 0)) {
             return;
         }
         let source = Source { flow, transport: Transport::Udp, local: self.local, remote };
-        // A full queue loses the datagram: whoever sent it repeats it, and the connections of others wait for none.
+        // If the queue is full, the datagram is dropped and its sender retransmits it, so that other sources are not delayed.
         if self.reports.try_send(Report::Received { source, octets: octets.to_vec(), place: None }).is_err() {
             self.counters.drop_one();
         }
     }
 
     fn read_errors(&self) {
-        // Clears the readiness when the queue is empty.
+        // Clears the readiness if the queue is empty.
         let next = || self.socket.try_io(Interest::ERROR, || icmp::next_refused(self.socket.as_fd()));
         while let Ok(refused) = next() {
             let Some(remote) = refused else { continue };
-            tracing::debug!(%remote, "nobody takes datagrams there");
+            tracing::debug!(%remote, "ICMP error: SIP datagram was not delivered");
             let transmission = self.flows.lock().refused(self.index, remote);
             if let Some(transmission) = transmission {
                 let _ = self.reports.try_send(Report::NotSent(transmission));

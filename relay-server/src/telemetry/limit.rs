@@ -1,5 +1,5 @@
-//! A bound on how often each log statement writes, so that remote parties cannot fill the log, and one line for each event, so
-//! that they cannot forge lines.
+//! Log formatter that limits the rate of each log statement, so that remote parties cannot fill the log, and writes each event as one
+//! line, so that they cannot forge lines.
 
 use core::fmt;
 use core::time::Duration;
@@ -12,16 +12,15 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Lines of one statement within [`PERIOD`].
+/// Maximum number of lines of one statement in [`PERIOD`].
 const LINES: u32 = 20;
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// Lines for intrusion detection (fail2ban), which have their own limit per source address.
+/// Target of the lines for fail2ban, which are limited per source address instead.
 const SECURITY: &str = "offhook::security";
 
-/// Formats events with `format`. Of a statement at level info or above, [`LINES`] are written in [`PERIOD`]; the first line
-/// after that carries the number of those that were left out, as the field `suppressed`. Control characters within a line are
-/// escaped.
+/// Formats events with `format`. A statement at level info or above writes at most [`LINES`] lines in [`PERIOD`]; its next line
+/// contains the number of omitted lines in the field `suppressed`. Control characters within a line are escaped.
 pub(super) struct Limited<F> {
     format: F,
     statements: Mutex<HashMap<Identifier, Statement>>,
@@ -32,7 +31,7 @@ impl<F> Limited<F> {
         Self { format, statements: Mutex::default() }
     }
 
-    /// The number of lines left out before this one, or `None` if this one is left out too.
+    /// Returns the number of lines omitted before this one, or `None` if this one is omitted too.
     fn permit(&self, metadata: &Metadata<'_>, now: Instant) -> Option<u64> {
         if *metadata.level() > Level::INFO || metadata.target() == SECURITY {
             return Some(0);
@@ -86,8 +85,8 @@ where
     }
 }
 
-/// Writes `line` with every character that ends a line or controls a terminal escaped, as in `\n` and `\u{85}`. Sequences that
-/// select a color are kept, but only where `out` has colors.
+/// Writes `line`, escaping every character that ends a line or controls a terminal, as in `\n` and `\u{85}`. Color sequences are
+/// kept if `out` has colors.
 fn write_escaped(out: &mut Writer<'_>, line: &str) -> fmt::Result {
     let mut rest = line;
     while let Some((start, control)) = rest.char_indices().find(|(_, character)| is_control(*character)) {
@@ -106,12 +105,12 @@ fn write_escaped(out: &mut Writer<'_>, line: &str) -> fmt::Result {
     out.write_str(rest)
 }
 
-/// Besides control characters, Unicode has two separators that some programs end a line at.
+/// Whether `character` is a control character or one of the two line separators of Unicode.
 fn is_control(character: char) -> bool {
     character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
 }
 
-/// The length of the sequence (`ESC [ digits m`) that selects a color at the start of `text`.
+/// The length of the color sequence (`ESC [ digits m`) at the start of `text`.
 fn color_length(text: &str) -> Option<usize> {
     let parameters = text.strip_prefix("\x1b[")?;
     let end = parameters.find(|character: char| !character.is_ascii_digit() && character != ';')?;

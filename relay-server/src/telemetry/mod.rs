@@ -1,8 +1,8 @@
-//! Logging to the standard error stream. A log statement neither blocks nor panics, whatever happens to that stream.
+//! Logging to standard error. A log statement neither blocks nor panics, whatever the state of that stream.
 //!
-//! Lines pass a `limit::Limited` formatter, which bounds the rate of each log statement and escapes control characters, and a
-//! bounded queue (`writer`), which a thread of its own empties. A line that finds the queue full, or that the stream does not
-//! accept, is dropped and counted.
+//! Lines are formatted by `limit::Limited`, which limits the rate of each log statement and escapes control characters, and are
+//! written by a separate thread from a bounded queue (`writer`). A line is dropped and counted if the queue is full or the stream
+//! fails.
 
 mod limit;
 mod writer;
@@ -19,16 +19,15 @@ use tracing_subscriber::fmt::format::Format;
 
 /// Starts logging, filtered by `OFFHOOK_LOG` (`info` if it is not set or not valid).
 ///
-/// Panics are logged too: the standard hook writes to the stream directly, and would block its thread where the stream
-/// blocks.
+/// Panics are logged by a hook, because the default hook writes to the stream directly and could block the panicking thread.
 ///
 /// # Errors
-/// If the system has no thread or descriptor left.
+/// If the thread or the descriptor cannot be created.
 pub fn start() -> io::Result<LogThread> {
     let filter = EnvFilter::try_from_env("OFFHOOK_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let stream = io::stderr();
     let ansi = has_colors(stream.is_terminal(), std::env::var("NO_COLOR").ok().as_deref());
-    // A descriptor of its own: the lock of `io::stderr` would be held for as long as a write blocks.
+    // A duplicated descriptor, because the lock of `io::stderr` would be held while a write blocks.
     let stream = File::from(stream.as_fd().try_clone_to_owned()?);
     let report = |lines| tracing::warn!(lines, "log lines were dropped: the log stream was full, slow or failing");
     let (lines, thread) = writer::start(stream, counters(), report)?;
@@ -39,7 +38,7 @@ pub fn start() -> io::Result<LogThread> {
         .event_format(Limited::new(Format::default().with_ansi(ansi)))
         .with_writer(lines);
     if subscriber.try_init().is_err() {
-        tracing::debug!("logging is already started");
+        tracing::debug!("logging was already started");
     }
     std::panic::set_hook(Box::new(|panic| {
         let location = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -49,12 +48,12 @@ pub fn start() -> io::Result<LogThread> {
     Ok(thread)
 }
 
-/// Escape codes are for terminals; in a file they are noise (see <https://no-color.org> for the variable).
+/// Whether lines contain color sequences: only on a terminal, and without `NO_COLOR` (<https://no-color.org>).
 fn has_colors(is_terminal: bool, no_color: Option<&str>) -> bool {
     is_terminal && no_color.is_none_or(str::is_empty)
 }
 
-/// The counters of the log; those of a process without logging stay at zero.
+/// The counters of the log; they are zero if logging was not started.
 #[must_use]
 pub fn counters() -> Arc<LogCounters> {
     writer::counters()
@@ -65,7 +64,7 @@ mod tests {
     use super::has_colors;
 
     #[test]
-    fn colors_are_for_terminals_that_want_them() {
+    fn colors_require_a_terminal_without_no_color() {
         assert!(has_colors(true, None) && has_colors(true, Some("")));
         assert!(!has_colors(true, Some("1")));
         assert!(!has_colors(false, None));

@@ -8,16 +8,16 @@ use std::sync::{Arc, LazyLock, mpsc};
 use std::time::Instant;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Lines waiting to be written.
+/// Maximum number of queued lines.
 const LINES: usize = 8_192;
-/// Octets waiting to be written.
+/// Maximum number of queued octets.
 const OCTETS: usize = 4_194_304;
-/// How often the number of dropped lines is reported.
+/// Minimum interval between reports of dropped lines.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
-/// How long the end of the process waits for the lines in the queue.
+/// Time limit for writing the queued lines at the end of the process.
 const FLUSH: Duration = Duration::from_millis(500);
 
-/// The numbers of the log, for `/healthz`.
+/// Counters of the log, for `/healthz`.
 #[derive(Debug, Default)]
 pub struct LogCounters {
     dropped: AtomicU64,
@@ -26,7 +26,7 @@ pub struct LogCounters {
 }
 
 impl LogCounters {
-    /// Lines that were not written, because the queue was full or the stream did not accept them.
+    /// The number of lines that were not written, because the queue was full or the stream failed.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
@@ -46,11 +46,11 @@ pub(super) fn counters() -> Arc<LogCounters> {
 
 enum Order {
     Write(Vec<u8>),
-    /// Everything before this was written (or dropped): answer.
+    /// Acknowledges that all lines before this were written or dropped.
     Flush(mpsc::Sender<()>),
 }
 
-/// The queue's sending side, one line for each `write`.
+/// The sender of the queue; each `write` is one line.
 #[derive(Clone)]
 pub(super) struct Lines {
     queue: SyncSender<Order>,
@@ -89,7 +89,7 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
-/// The thread that writes the log. Dropping it waits for the lines in the queue, but not for a stream that blocks.
+/// The thread that writes the log. Dropping it waits until the queued lines are written, for at most [`FLUSH`].
 #[must_use]
 pub struct LogThread(Lines);
 
@@ -105,7 +105,7 @@ impl Drop for LogThread {
         let (done, wait) = channel();
         let end = Instant::now() + FLUSH;
         let mut order = Order::Flush(done);
-        // A full queue empties within the time, or never.
+        // A full queue is emptied within the time limit, unless the stream blocks.
         while let Err(mpsc::TrySendError::Full(back)) = self.0.queue.try_send(order) {
             if Instant::now() >= end {
                 return;
@@ -120,7 +120,7 @@ impl Drop for LogThread {
 /// Starts a thread that writes to `stream`. `report` logs the number of dropped lines.
 ///
 /// # Errors
-/// If the system has no thread left.
+/// If the thread cannot be created.
 pub(super) fn start(
     stream: impl Write + Send + 'static,
     counters: Arc<LogCounters>,
@@ -137,10 +137,10 @@ struct Worker<W, R> {
     stream: W,
     counters: Arc<LogCounters>,
     report: R,
-    /// Dropped lines that a line has reported.
+    /// The number of dropped lines that has been reported.
     reported: u64,
     report_after: Instant,
-    /// The last line was written in part.
+    /// The last line was written only partially.
     is_cut: bool,
 }
 
@@ -182,7 +182,7 @@ impl<W: Write, R: FnMut(u64)> Worker<W, R> {
         self.stream.flush()
     }
 
-    /// Reports how many lines are missing, now that the stream accepts lines again.
+    /// Reports the number of dropped lines, after the stream has accepted a line.
     fn report(&mut self) {
         let (dropped, now) = (self.counters.dropped(), Instant::now());
         if dropped > self.reported && now >= self.report_after {

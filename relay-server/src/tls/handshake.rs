@@ -1,7 +1,7 @@
 //! TLS handshakes with clients.
 //!
-//! A client that supports no version or cipher suite of the relay is refused, as TLS 1.0 and 1.1 are retired (RFC 8996). The
-//! log has one line an hour for each version and reason, so that the operator learns why an old phone does not register.
+//! A client that supports no version or cipher suite of the relay is rejected; TLS 1.0 and 1.1 are deprecated (RFC 8996). One line an
+//! hour is logged for each version and reason, so that the operator can find out why an old phone does not register.
 
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -31,7 +31,7 @@ pub(crate) struct Handshakes {
 }
 
 impl Handshakes {
-    /// Handshakes of connections to the listener that the log calls `listener`.
+    /// Creates an instance; `listener` is its name in log lines.
     pub(crate) const fn new(listener: &'static str) -> Self {
         Self { listener, refusals: Mutex::new(BTreeMap::new()) }
     }
@@ -39,7 +39,7 @@ impl Handshakes {
     /// Performs the handshake of an accepted connection.
     ///
     /// # Errors
-    /// When the handshake fails. The error has been logged.
+    /// If the handshake fails. The error has been logged.
     pub(crate) async fn accept<S>(&self, acceptor: TlsAcceptor, stream: S) -> io::Result<TlsStream<Begun<S>>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -50,7 +50,7 @@ impl Handshakes {
         };
         match Refusal::of(begun.client_version(), &error) {
             Some(refusal) => self.log(refusal, Instant::now()),
-            None => tracing::debug!(listener = self.listener, %error, "TLS handshake"),
+            None => tracing::debug!(listener = self.listener, %error, "TLS handshake failed"),
         }
         Err(error)
     }
@@ -63,7 +63,7 @@ impl Handshakes {
             client_version,
             reason,
             count,
-            "TLS handshake refused: the client needs TLS 1.2 or 1.3 and a cipher suite with forward secrecy (ECDHE, AEAD)"
+            "TLS handshake rejected: the client needs TLS 1.2 or 1.3 and a cipher suite with forward secrecy (ECDHE, AEAD)"
         );
     }
 
@@ -90,7 +90,7 @@ struct Logged {
     refused_since: u64,
 }
 
-/// The version of a refused client and the reason. There are few of both, which bounds the table of them.
+/// The version of a rejected client and the reason. Both have few values, which bounds the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Refusal {
     client_version: &'static str,
@@ -98,7 +98,7 @@ struct Refusal {
 }
 
 impl Refusal {
-    /// `None` if the handshake failed for another reason than what the client supports.
+    /// Returns `None` if the failure has another cause than the versions and cipher suites of the client.
     fn of(client_version: Option<[u8; 2]>, error: &io::Error) -> Option<Self> {
         let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
         let rustls::Error::PeerIncompatible(incompatible) = error else { return None };

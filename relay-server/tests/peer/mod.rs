@@ -1,4 +1,4 @@
-//! A SIP peer written by hand: it says what the test tells it to.
+//! A scripted SIP peer for tests.
 
 use offhook_sip::auth::{Asked, Challenge, Credentials, Login};
 use offhook_sip::message::framing::{Frame, Splitter};
@@ -22,21 +22,21 @@ trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
-/// What was received.
+/// A received request or response.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
-    /// All of it.
+    /// The whole message.
     pub(crate) text: String,
     from: Option<SocketAddr>,
 }
 
 impl Request {
-    /// The first header of a name.
+    /// The value of the first header field with this name.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.find(name).unwrap_or_else(|| panic!("no {name} in {}", self.text))
     }
 
-    /// The first header of a name, or something else.
+    /// The value of the first header field with this name, or `otherwise`.
     pub(crate) fn header_or<'a>(&'a self, name: &str, otherwise: &'a str) -> &'a str {
         self.find(name).unwrap_or(otherwise)
     }
@@ -61,17 +61,17 @@ pub(crate) struct Peer {
     local: SocketAddr,
     transport: Transport,
     received: VecDeque<Request>,
-    /// Where the relay was heard last.
+    /// The source of the last message of the relay.
     relay: Option<SocketAddr>,
-    /// Who calls.
+    /// The URI in `From`.
     identity: String,
-    /// A header with what was challenged.
+    /// A header field with credentials for the next request.
     credentials: String,
     directory: PathBuf,
 }
 
 impl Peer {
-    /// A peer that listens.
+    /// Creates a peer that listens.
     pub(crate) async fn start(transport: Transport, is_ipv6: bool) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("offhook-peer-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -101,17 +101,17 @@ impl Peer {
         }
     }
 
-    /// Where.
+    /// The port on which the peer listens.
     pub(crate) fn port(&self) -> u16 {
         self.local.port()
     }
 
-    /// The file with the authority that has signed the peer's certificate.
+    /// The file with the authority that signed the peer's certificate.
     pub(crate) fn authority(&self) -> PathBuf {
         self.directory.join("ca.pem")
     }
 
-    /// The next message that begins so; others are passed over.
+    /// Returns the next message that starts with `start`; others are ignored.
     pub(crate) async fn receives(&mut self, start: &str) -> Request {
         let mut others = String::new();
         loop {
@@ -166,7 +166,7 @@ impl Peer {
         }
     }
 
-    /// Answers with a status, the headers that every answer has, and others.
+    /// Sends a response with the mandatory header fields and those in `more`.
     pub(crate) async fn answer(&mut self, request: &Request, status: &str, more: &[(&str, &str)]) {
         let mut text = format!("SIP/2.0 {status}\r\n");
         for name in ["Via", "From", "Call-ID", "CSeq"] {
@@ -182,7 +182,7 @@ impl Peer {
         self.finish(text, "").await;
     }
 
-    /// The same with a description.
+    /// Sends a 200 response with a session description.
     pub(crate) async fn accept(&mut self, request: &Request, sdp: &str) {
         let mut text = "SIP/2.0 200 OK\r\n".to_owned();
         for name in ["Via", "From", "Call-ID", "CSeq"] {
@@ -193,13 +193,13 @@ impl Peer {
         self.finish(text, sdp).await;
     }
 
-    /// Where this peer wants to be called.
+    /// The `Contact` of this peer.
     fn contact(&self) -> String {
         let transport = self.transport.name().to_ascii_lowercase();
         format!("<sip:peer@{};transport={transport}>", self.local)
     }
 
-    /// Sends a request in a call that this peer has begun, with the relay's tag as soon as it is known.
+    /// Sends a request of an outgoing call, with the relay's tag if there is one.
     pub(crate) async fn call(&mut self, method: &str, number: u32, uri: &str, tag: Option<&str>, sdp: &str) {
         let (name, local) = (self.transport.name(), self.local);
         let tag = tag.map(|tag| format!(";tag={tag}")).unwrap_or_default();
@@ -238,7 +238,7 @@ impl Peer {
         self.receives("SIP/2.0").await
     }
 
-    /// The next request shows what the relay has asked for.
+    /// Adds credentials for the challenge to the next request.
     pub(crate) fn answer_challenge(&mut self, challenged: &Request, method: &str, uri: &str, login: &Login) {
         let (asks, answers) = match challenged.find("WWW-Authenticate") {
             Some(_) => ("WWW-Authenticate", "Authorization"),
@@ -261,7 +261,7 @@ impl Peer {
         self.finish(text, "").await;
     }
 
-    /// Sends a request of its own to the relay.
+    /// Sends an out-of-dialog request to the relay.
     pub(crate) async fn ask(&mut self, relay: SocketAddr, method: &str) {
         if self.transport != Transport::Udp {
             let stream = TcpStream::connect(relay).await.unwrap();
@@ -283,7 +283,7 @@ impl Drop for Peer {
     }
 }
 
-/// TLS with a certificate for the loopback addresses, signed by an authority of its own.
+/// A TLS acceptor with a certificate for the loopback addresses, signed by a new authority.
 fn acceptor(directory: &Path) -> TlsAcceptor {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -6,7 +6,7 @@ use offhook_sip::auth::{Hash, Login, Secret, Verifier};
 use offhook_sip::transport::Transport;
 use offhook_sip::user_agent::io::CalledNumberSource;
 
-fn complaint(text: &str) -> String {
+fn error_of(text: &str) -> String {
     parse("relay.toml", text).expect_err("refused").to_string()
 }
 
@@ -15,7 +15,7 @@ fn accepted(text: &str) -> Settings {
 }
 
 #[test]
-fn addresses_have_their_transport_in_front() {
+fn listen_address_has_a_transport_prefix() {
     let settings = accepted("[sip]\nlisten = [\"udp:0.0.0.0:5060\", \"TCP:[::1]:0\", \"tls:192.0.2.7:5061\"]\n");
     let listen = settings.sip.listen.unwrap();
     assert_eq!(
@@ -23,13 +23,13 @@ fn addresses_have_their_transport_in_front() {
         ["udp:0.0.0.0:5060", "tcp:[::1]:0", "tls:192.0.2.7:5061"]
     );
     for wrong in ["0.0.0.0:5060", "udp:0.0.0.0", "ws:0.0.0.0:80", "sctp:0.0.0.0:5060", "udp:localhost:5060", "udp"] {
-        let error = complaint(&format!("[sip]\nlisten = [\"{wrong}\"]\n"));
+        let error = error_of(&format!("[sip]\nlisten = [\"{wrong}\"]\n"));
         assert!(error.starts_with("relay.toml:2: `listen`: ") && error.contains("`udp:0.0.0.0:5060`"), "{error}");
     }
 }
 
 #[test]
-fn servers_are_hosts_or_all() {
+fn servers_are_a_list_of_hosts_or_any() {
     let servers = |text: &str| accepted(&format!("[sip]\nservers = {text}\n")).sip.servers;
     assert_eq!(servers("[\"*\"]"), Servers::Any);
     let written =
@@ -45,14 +45,14 @@ fn servers_are_hosts_or_all() {
         if wrong.is_empty() {
             accepted(&text);
         } else {
-            assert!(complaint(&text).starts_with("relay.toml:2: `servers`: "), "{wrong}");
+            assert!(error_of(&text).starts_with("relay.toml:2: `servers`: "), "{wrong}");
         }
     }
-    assert!(complaint("[sip]\nservers = [\"*\", \"example.org\"]\n").contains("write it alone"));
+    assert!(error_of("[sip]\nservers = [\"*\", \"example.org\"]\n").contains("must be the only entry"));
 }
 
 #[test]
-fn sip_is_off_until_something_needs_it() {
+fn sip_is_off_unless_an_option_requires_it() {
     assert!(!Settings::default().sip.is_wanted());
     assert!(!accepted("[sip]\nservers = []\nlisten = []\n").sip.is_wanted());
     for text in [
@@ -65,11 +65,11 @@ fn sip_is_off_until_something_needs_it() {
         assert!(accepted(text).sip.is_wanted(), "{text}");
     }
     let off = "[sip]\nlisten = []\nservers = [\"example.org\"]\n";
-    assert!(complaint(off).starts_with("[sip]: `listen` is empty, which turns SIP off, but"));
+    assert!(error_of(off).starts_with("[sip]: `listen` is empty, which turns SIP off, but"));
 }
 
 #[test]
-fn phones_have_a_password_or_a_hash_of_their_domain() {
+fn phone_has_a_password_or_a_hash() {
     let md5 = "0123456789abcdef0123456789ABCDEF";
     let settings = accepted(&format!(
         "[sip]\ndomain = \"PBX.test\"\n[sip.phones]\n101 = \"md5:{md5}\"\n102 = \"rose:tulip\"\n103 = \"tulip\"\n\
@@ -85,15 +85,15 @@ fn phones_have_a_password_or_a_hash_of_their_domain() {
         ("104", Verifier::Ha1 { hash: Hash::Sha256, digits: digits(&sha) }),
     ];
     assert_eq!(settings.sip.phones, wanted.map(|(user, verifier)| (user.to_owned(), verifier)).into());
-    let homeless = complaint(&format!("[sip.phones]\n101 = \"md5:{md5}\"\n"));
+    let homeless = error_of(&format!("[sip.phones]\n101 = \"md5:{md5}\"\n"));
     assert!(homeless.starts_with("[sip]: the password of phone `101` is hashed") && homeless.contains("`domain`"));
-    assert!(complaint("[sip.phones]\n\"a@b\" = \"x\"\n").starts_with("relay.toml:2: the login `a@b` has a `@`"));
-    assert!(complaint("[sip.phones]\na = \"\"\n").contains("is empty"));
-    assert!(complaint("[sip]\nphones = \"a\"\n").ends_with("`phones` is a section: write `[sip.phones]`"));
+    assert!(error_of("[sip.phones]\n\"a@b\" = \"x\"\n").starts_with("relay.toml:2: the login `a@b` contains `@`"));
+    assert!(error_of("[sip.phones]\na = \"\"\n").contains("is empty"));
+    assert!(error_of("[sip]\nphones = \"a\"\n").ends_with("`phones` is a section: write `[sip.phones]`"));
 }
 
 #[test]
-fn accounts_belong_to_logins() {
+fn account_options_are_read_for_each_login() {
     let settings = accepted(
         "[sip]\nexpires = \"2m\"\n[[sip.accounts]]\nlogin = \"alice\"\nuri = \"sip:4711@example.org:5070\"\n\
          password = \"tulip\"\nname = \"Alice\"\ntransport = \"tcp\"\nproxy = [\"sip:192.0.2.7\", \"sip:p.test;lr\"]\n\
@@ -114,8 +114,8 @@ fn accounts_belong_to_logins() {
 }
 
 #[test]
-fn accounts_that_could_not_work_are_refused_with_their_line() {
-    let account = |text: &str| complaint(&format!("[[sip.accounts]]\nlogin = \"alice\"\n{text}\n"));
+fn invalid_account_is_rejected_with_its_line() {
+    let account = |text: &str| error_of(&format!("[[sip.accounts]]\nlogin = \"alice\"\n{text}\n"));
     assert_eq!(
         account("usrname = \"x\""),
         "relay.toml:3: `usrname` is not an option of [[sip.accounts]]; did you mean `username`?"
@@ -126,30 +126,30 @@ fn accounts_that_could_not_work_are_refused_with_their_line() {
     }
     assert!(account("uri = \"sip:a@b\"\nregistrar = \"sip:user@b\"").starts_with("relay.toml:4: `registrar`: "));
     assert!(account("proxy = [\"b\"]").starts_with("relay.toml:3: `proxy`: "));
-    assert!(account("retry_interval = 0").starts_with("relay.toml:3: `retry_interval`: less than 1 s"));
+    assert!(account("retry_interval = 0").starts_with("relay.toml:3: `retry_interval`: the minimum is 1 s"));
     assert!(account("transport = \"ws\"").starts_with("relay.toml:3: `transport`: "));
     assert!(account("password_file = \"/nonexistent/password\"").starts_with("relay.toml:3: `password_file`: "));
     let uri = "uri = \"sip:a@b\"\nsources = ";
     for (sources, problem) in [
         ("\"sbc.b\"", "`sbc.b` is not a network"),
-        ("\"0.0.0.0/0\"", "`0.0.0.0/0` has every"),
-        ("\"::ffff:0:0/96\"", "`0.0.0.0/0` has every"),
+        ("\"0.0.0.0/0\"", "`0.0.0.0/0` contains every address"),
+        ("\"::ffff:0:0/96\"", "`0.0.0.0/0` contains every address"),
         ("\"::ffff:10.0.0.0/8\"", "`::ffff:10.0.0.0/8` is an IPv4-mapped network with a prefix below 96"),
     ] {
-        let complaint = account(&format!("{uri}[{sources}]"));
-        assert!(complaint.starts_with(&format!("relay.toml:4: `sources`: {problem}")), "{complaint}");
+        let error = account(&format!("{uri}[{sources}]"));
+        assert!(error.starts_with(&format!("relay.toml:4: `sources`: {problem}")), "{error}");
     }
     assert!(account("name = \"A\"").starts_with("[[sip.accounts]]: the account of `alice` has no `uri`"));
-    assert!(complaint("[[sip.accounts]]\nuri = \"sip:a@b\"\n").starts_with("relay.toml:1: `login` is missing"));
-    assert!(complaint("[sip.accounts]\nalice = 1\n").contains("write `[[sip.accounts]]`"));
+    assert!(error_of("[[sip.accounts]]\nuri = \"sip:a@b\"\n").starts_with("relay.toml:1: `login` is missing"));
+    assert!(error_of("[sip.accounts]\nalice = 1\n").contains("write `[[sip.accounts]]`"));
     let double = "[[sip.accounts]]\nlogin = \"a\"\nuri = \"sip:a@b\"\n".repeat(2);
-    assert!(complaint(&double).starts_with("relay.toml:4: `a` has an account already"));
-    assert!(complaint("[sip.trunk]\npassword = \"x\"\n").starts_with("[sip.trunk]: `uri` is missing"));
-    assert!(complaint("[sip.trunk]\nurl = \"x\"\n").contains("`trunk.url` is not an option"));
+    assert!(error_of(&double).starts_with("relay.toml:4: `a` already has an account"));
+    assert!(error_of("[sip.trunk]\npassword = \"x\"\n").starts_with("[sip.trunk]: `uri` is missing"));
+    assert!(error_of("[sip.trunk]\nurl = \"x\"\n").contains("`trunk.url` is not an option"));
 }
 
 #[test]
-fn accounts_and_the_trunk_list_the_sources_of_their_calls() {
+fn sources_of_accounts_and_trunk_are_read() {
     let text = "[sip.trunk]\nuri = \"sip:a@b\"\nsources = [\"192.0.2.7\", \"2001:db8::/32\"]\n\
                 [[sip.accounts]]\nlogin = \"alice\"\nuri = \"sip:c@b\"\nsources = [\"198.51.100.0/24\"]\n";
     let sip = accepted(text).sip;
@@ -172,19 +172,19 @@ fn called_number_is_a_list_of_known_parts_in_order() {
     let sip = accepted(account).sip;
     assert_eq!(sip.accounts[&LoginName("alice".to_owned())].account(sip.expires).called_number, [To]);
     for (list, problem) in [
-        ("\"from\"", "`from` is not a part of an INVITE that names the called number: list some of \"request-uri\""),
+        ("\"from\"", "`from` is not a part of an INVITE that contains the called number: list some of \"request-uri\""),
         ("\"to\", \"To\"", "`to` is listed twice: list some of \"request-uri\""),
-        ("", "the list is empty, so no call would ring: list some of \"request-uri\""),
+        ("", "the list is empty, so that all calls would be rejected: list some of \"request-uri\""),
     ] {
-        let complaint = complaint(&trunk(&format!("called_number = [{list}]")));
-        assert!(complaint.starts_with(&format!("relay.toml:3: `trunk.called_number`: {problem}")), "{complaint}");
+        let error = error_of(&trunk(&format!("called_number = [{list}]")));
+        assert!(error.starts_with(&format!("relay.toml:3: `trunk.called_number`: {problem}")), "{error}");
     }
     let settings = accepted(&trunk("called_number = [\"to\", \"request-uri\"]"));
     assert!(explain(&settings).contains("sip.trunk.called_number        to, then request-uri\n"));
 }
 
 #[test]
-fn passwords_come_from_files_and_variables_and_are_never_printed() {
+fn passwords_from_files_and_variables_are_never_printed() {
     let file = std::env::temp_dir().join(format!("offhook-password-{}", std::process::id()));
     std::fs::write(&file, "tulip in a file\n").unwrap();
     let text = format!("[sip.trunk]\nuri = \"sip:a@b\"\npassword_file = \"{}\"\n", file.display());
@@ -208,16 +208,16 @@ fn passwords_come_from_files_and_variables_and_are_never_printed() {
 }
 
 #[test]
-fn what_does_not_go_together_is_refused() {
-    assert!(complaint("[sip]\ntls_key = \"k.pem\"\n").contains("without `tls_certificate`"));
-    assert!(complaint("[sip]\nsession_expires = 60\n").contains("RFC 4028"));
-    assert!(complaint("[sip]\nsession_expires = 100\nmin_session_expires = 120\n").contains("is shorter than"));
-    assert!(complaint("[sip]\nexpires = 10\n").contains("less than 60 s"));
-    assert!(complaint("[rtp]\nfirst_port = 100\nlast_port = 102\n").contains("fewer than four ports"));
-    assert!(complaint("[rtp]\naddress = [\"192.0.2.1\", \"192.0.2.2\"]\n").contains("one IPv4 and one IPv6"));
-    assert!(complaint("[rtp]\nprofile = \"webrtc\"\nsrtp = \"off\"\n").contains("only one of them"));
-    assert!(complaint("[rtp]\naddress = [\"0.0.0.0\"]\n").contains("`0.0.0.0`"));
-    assert!(complaint("[sip]\ndns = [\"dns.test\"]\n").contains("`192.0.2.53`"));
+fn conflicting_options_are_rejected() {
+    assert!(error_of("[sip]\ntls_key = \"k.pem\"\n").contains("without `tls_certificate`"));
+    assert!(error_of("[sip]\nsession_expires = 60\n").contains("RFC 4028"));
+    assert!(error_of("[sip]\nsession_expires = 100\nmin_session_expires = 120\n").contains("is shorter than"));
+    assert!(error_of("[sip]\nexpires = 10\n").contains("the minimum is 60 s"));
+    assert!(error_of("[rtp]\nfirst_port = 100\nlast_port = 102\n").contains("fewer than four ports"));
+    assert!(error_of("[rtp]\naddress = [\"192.0.2.1\", \"192.0.2.2\"]\n").contains("one IPv4 and one IPv6"));
+    assert!(error_of("[rtp]\nprofile = \"webrtc\"\nsrtp = \"off\"\n").contains("only one of them"));
+    assert!(error_of("[rtp]\naddress = [\"0.0.0.0\"]\n").contains("`0.0.0.0`"));
+    assert!(error_of("[sip]\ndns = [\"dns.test\"]\n").contains("`192.0.2.53`"));
     let settings = accepted(
         "[sip]\ndns = [\"192.0.2.53\", \"[::1]:5353\"]\ntls_verify = \"off\"\nsession_expires = 0\n[rtp]\nsrtp = \"required\"\nprofile = \"webrtc\"\n",
     );
@@ -227,17 +227,17 @@ fn what_does_not_go_together_is_refused() {
 }
 
 #[test]
-fn mistyped_hashes_of_phones_are_refused() {
+fn mistyped_hash_of_a_phone_is_rejected() {
     let digits = "0123456789abcdef0123456789abcdef";
     let with = |password: &str| {
         parse("test.toml", &format!("[sip]\ndomain = \"a.test\"\n[sip.phones]\n101 = \"{password}\"\n"))
     };
     for (password, expected) in [
-        (format!("md5:{}", &digits[1..]), "md5 has 32 hexadecimal digits and not these 31"),
+        (format!("md5:{}", &digits[1..]), "md5 has 32 hexadecimal digits, not 31"),
         (format!("md5: {digits}"), "md5 has 32 hexadecimal digits"),
         (format!("sha-256:{digits}"), "sha-256 has 64 hexadecimal digits"),
         ("md5:tulip".to_owned(), "md5 has 32 hexadecimal digits"),
-        (format!("mp5:{digits}"), "a hash of an unknown kind (there are: md5, sha-256, sha-512-256)"),
+        (format!("mp5:{digits}"), "a hash of an unknown kind (known: md5, sha-256, sha-512-256)"),
     ] {
         let error = with(&password).unwrap_err().to_string();
         assert!(

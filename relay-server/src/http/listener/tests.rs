@@ -11,7 +11,7 @@ use tokio::sync::watch;
 const ONE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
 
-/// Listeners with so many places in all and for each address.
+/// Listeners with a limit of `total` connections, `per_address` of each address.
 fn serving(total: usize, per_address: usize, proxy: Option<IpAddr>) -> Serving {
     let mut settings = Settings { connections: total, connections_per_address: per_address, ..Settings::default() };
     settings.trusted_proxies.networks = proxy.map(Into::into).into_iter().collect();
@@ -19,7 +19,7 @@ fn serving(total: usize, per_address: usize, proxy: Option<IpAddr>) -> Serving {
     Serving::new(&settings, (Router::new(), Router::new()), log, watch::channel(false).1)
 }
 
-/// Lines of the security log after so many connections from each address, which all stay open.
+/// The lines of the security log after the given number of connections from each address, all of which stay open.
 fn offenses(serving: &Serving, from: &[(IpAddr, usize)]) -> Vec<String> {
     let lines = logged(|| {
         let connections = from.iter().flat_map(|(address, count)| std::iter::repeat_n(*address, *count));
@@ -31,13 +31,16 @@ fn offenses(serving: &Serving, from: &[(IpAddr, usize)]) -> Vec<String> {
 }
 
 #[test]
-fn a_relay_that_is_full_accuses_nobody() {
-    assert!(offenses(&serving(2, 2, None), &[(ONE, 2), (OTHER, 100)]).is_empty(), "the other took no place");
-    assert!(offenses(&serving(2, 1, Some(OTHER)), &[(OTHER, 100)]).is_empty(), "a proxy stands for many users");
+fn full_relay_reports_no_offense() {
+    assert!(
+        offenses(&serving(2, 2, None), &[(ONE, 2), (OTHER, 100)]).is_empty(),
+        "the other address has no connection"
+    );
+    assert!(offenses(&serving(2, 1, Some(OTHER)), &[(OTHER, 100)]).is_empty(), "many users share the proxy's address");
 }
 
 #[test]
-fn an_address_beyond_its_share_is_reported_after_20_refusals() {
+fn address_beyond_its_limit_is_reported_after_20_rejections() {
     assert!(offenses(&serving(100, 2, None), &[(ONE, 21), (OTHER, 21)]).is_empty());
     let lines = offenses(&serving(100, 2, None), &[(ONE, 22)]);
     assert_eq!(lines.len(), 1, "{lines:?}");

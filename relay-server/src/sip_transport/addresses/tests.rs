@@ -15,7 +15,7 @@ fn listen(text: &str, demo: Demo) -> Vec<String> {
 }
 
 #[test]
-fn sip_is_taken_where_it_is_needed_and_not_otherwise() {
+fn default_addresses_are_used_only_if_sip_is_required() {
     assert!(listen("", Demo::Off).is_empty());
     let all =
         ["udp:0.0.0.0:5060", "udp:[::]:5060", "tcp:0.0.0.0:5060", "tcp:[::]:5060", "tls:0.0.0.0:5061", "tls:[::]:5061"];
@@ -28,7 +28,7 @@ fn sip_is_taken_where_it_is_needed_and_not_otherwise() {
 }
 
 #[test]
-fn demo_takes_free_ports_of_loopback_and_refuses_others() {
+fn demo_selects_loopback_ports_and_rejects_other_addresses() {
     let local = ["udp:127.0.0.1:0", "udp:[::1]:0", "tcp:127.0.0.1:0", "tcp:[::1]:0", "tls:127.0.0.1:0", "tls:[::1]:0"];
     assert!(listen("", Demo::Loopback).is_empty());
     assert_eq!(listen("[sip.phones]\n101 = \"tulip\"\n", Demo::Loopback), local);
@@ -39,7 +39,7 @@ fn demo_takes_free_ports_of_loopback_and_refuses_others() {
 }
 
 #[test]
-fn a_wildcard_is_a_udp_socket_for_each_address_all_on_one_port() {
+fn wildcard_binds_one_udp_socket_per_address() {
     let discovered = ips(&["127.0.0.1", "127.0.0.2", "::1"]);
     let wanted = SipAddress { transport: Transport::Udp, address: "0.0.0.0:0".parse().unwrap() };
     let sockets = Sockets::bind(&[wanted], &discovered).unwrap();
@@ -51,11 +51,11 @@ fn a_wildcard_is_a_udp_socket_for_each_address_all_on_one_port() {
     assert!(abilities.ipv4 && abilities.udp && !abilities.ipv6 && !abilities.tcp && !abilities.tls);
     let taken = SipAddress { transport: Transport::Udp, address: sockets.listening[0].address };
     let error = Sockets::bind(&[taken], &discovered).unwrap_err().to_string();
-    assert!(error.starts_with("cannot take SIP on udp:127.0.0.1:") && error.contains("[sip] listen"), "{error}");
+    assert!(error.starts_with("cannot listen for SIP on udp:127.0.0.1:") && error.contains("[sip] listen"), "{error}");
 }
 
 #[test]
-fn peers_are_told_the_public_address_of_the_family() {
+fn advertised_address_is_public_address_of_the_family() {
     let listening = |transport, address: &str| Listening { transport, address: address.parse().unwrap() };
     let bound = [
         listening(Transport::Udp, "192.0.2.7:5060"),
@@ -64,13 +64,19 @@ fn peers_are_told_the_public_address_of_the_family() {
         listening(Transport::Udp, "[2001:db8::7]:5060"),
     ];
     let discovered = ips(&["192.0.2.7", "127.0.0.1", "2001:db8::7"]);
-    let told = |public: &[&str]| {
-        let told = advertised(&bound, Public { addresses: &ips(public), name: None }, &discovered);
-        told.iter().map(|local| format!("{} {} {}", local.transport, local.host, local.port)).collect::<Vec<_>>()
+    let with_public = |public: &[&str]| {
+        let all = advertised(&bound, Public { addresses: &ips(public), name: None }, &discovered);
+        all.iter().map(|local| format!("{} {} {}", local.transport, local.host, local.port)).collect::<Vec<_>>()
     };
-    assert_eq!(told(&[]), ["UDP 192.0.2.7 5060", "UDP 127.0.0.1 5060", "TCP 192.0.2.7 5070", "UDP 2001:db8::7 5060"]);
+    assert_eq!(
+        with_public(&[]),
+        ["UDP 192.0.2.7 5060", "UDP 127.0.0.1 5060", "TCP 192.0.2.7 5070", "UDP 2001:db8::7 5060"]
+    );
     let name = Public { addresses: &ips(&["198.51.100.1"]), name: Some("sip.example.org") };
     let named = advertised(&bound, name, &discovered);
     assert!(named.iter().all(|local| local.host == "sip.example.org") && named.len() == 3, "{named:?}");
-    assert_eq!(told(&["198.51.100.1"]), ["UDP 198.51.100.1 5060", "TCP 198.51.100.1 5070", "UDP 2001:db8::7 5060"]);
+    assert_eq!(
+        with_public(&["198.51.100.1"]),
+        ["UDP 198.51.100.1 5060", "TCP 198.51.100.1 5070", "UDP 2001:db8::7 5060"]
+    );
 }

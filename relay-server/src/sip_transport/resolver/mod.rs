@@ -1,4 +1,4 @@
-//! Performs the lookups of [`offhook_sip::location`] (RFC 3263) with the DNS and the hosts file.
+//! Performs the queries of [`offhook_sip::location`] (RFC 3263) with DNS and the hosts file.
 
 use core::time::Duration;
 use futures_util::future::join_all;
@@ -15,16 +15,16 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-/// How long one server may take for one answer; it is asked twice.
+/// Time limit of a DNS server for one response; each query is sent twice.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(1_500);
-/// How long a whole question may take. A transaction gives up after 32 s, and other servers shall have their turn.
+/// Time limit for all queries of one host. Transactions time out after 32 s, which leaves time to try other servers.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Records kept, each for its own time to live.
+/// Maximum number of cached records.
 const CACHE: u64 = 4_096;
-/// How long it is at most believed that there is no such name, whatever the zone says: a server that is being set up.
+/// Maximum time for which a negative response is cached, whatever the zone specifies, so that a new server is soon found.
 const LONGEST_ABSENCE: Duration = Duration::from_secs(60);
 
-/// Where the operator writes addresses down.
+/// The hosts file of the system.
 pub const HOSTS_FILE: &str = "/etc/hosts";
 
 /// A resolver with a cache.
@@ -36,14 +36,17 @@ pub struct Resolver {
 }
 
 impl Resolver {
-    /// A resolver that asks `servers`, or, where there are none, those of the system.
+    /// Creates a resolver that uses `servers`, or, if there are none, those of the system.
     ///
     /// # Errors
-    /// When no resolver can be made.
+    /// If the resolver cannot be created.
     pub fn new(servers: &[SocketAddr], hosts_file: &Path, abilities: Abilities) -> io::Result<Self> {
         let mut builder = if servers.is_empty() {
             TokioResolver::builder_tokio().unwrap_or_else(|error| {
-                tracing::warn!(%error, "this system names no DNS server, so SIP servers are found by address only");
+                tracing::warn!(
+                    %error,
+                    "this system has no DNS server configured: SIP servers are reached by IP address only; set [sip] dns"
+                );
                 TokioResolver::builder_with_config(ResolverConfig::default(), TokioRuntimeProvider::default())
             })
         } else {
@@ -54,7 +57,7 @@ impl Resolver {
         let options = builder.options_mut();
         (options.timeout, options.attempts, options.cache_size) = (ANSWER_TIMEOUT, 1, CACHE);
         options.negative_max_ttl = Some(LONGEST_ABSENCE);
-        // Read here, so that a name that stands in it needs no other answer.
+        // The hosts file is read by `known`, so that a name in it needs no DNS query.
         options.use_hosts_file = ResolveHosts::Never;
         options.ip_strategy = match (abilities.ipv4, abilities.ipv6) {
             (true, true) => LookupIpStrategy::Ipv4AndIpv6,
@@ -65,18 +68,18 @@ impl Resolver {
         Ok(Self { dns, hosts_file: hosts_file.to_owned(), abilities, timeout: TIMEOUT })
     }
 
-    /// The targets, best first; empty: there is no such host, or nobody who knows it.
+    /// Returns the targets in order of preference; empty if there is no such host or the queries failed.
     pub async fn resolve(&self, question: &Question, random: impl Rng) -> Vec<Target> {
         tokio::time::timeout(self.timeout, self.follow(question, random)).await.unwrap_or_else(|_| {
-            tracing::debug!(host = question.host, "the DNS took too long");
+            tracing::debug!(host = question.host, "DNS query timed out");
             Vec::new()
         })
     }
 
-    /// The addresses of a host; empty if there are none or the look-up failed.
+    /// Returns the addresses of a host; empty if there are none or the query failed.
     pub async fn addresses_of(&self, name: &str) -> Vec<IpAddr> {
         tokio::time::timeout(self.timeout, self.addresses(name)).await.unwrap_or_else(|_| {
-            tracing::debug!(host = name, "the DNS took too long");
+            tracing::debug!(host = name, "DNS query timed out");
             Vec::new()
         })
     }
@@ -122,14 +125,14 @@ impl Resolver {
         found.map_or_else(Vec::new, |found| found.iter().collect())
     }
 
-    /// The addresses that stand in the hosts file; `localhost` has them without one.
+    /// Returns the addresses in the hosts file; `localhost` needs no entry.
     fn known(&self, host: &str) -> Option<Vec<IpAddr>> {
         if location::is_localhost(host) {
             return Some(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
         }
         let name = Name::from_utf8(host).ok()?;
         let mut hosts = Hosts::default();
-        // Read every time: a question is rare, and whoever adds a line expects it to count.
+        // Read for every query, so that changes take effect immediately; queries are rare.
         let file = std::fs::File::open(&self.hosts_file).ok()?;
         hosts.read_hosts_conf(file).ok()?;
         let lookups = [RecordType::A, RecordType::AAAA]
@@ -156,15 +159,15 @@ fn name_server(address: SocketAddr) -> NameServerConfig {
     NameServerConfig::new(address.ip(), true, connections.to_vec())
 }
 
-/// Names of several labels are whole; those of one label may be completed by the system's search list.
+/// Makes names of several labels absolute; those of one label may be completed by the system's search list.
 fn absolute(name: &str) -> String {
     let host = name.trim_start_matches("_sips._tcp.").trim_start_matches("_sip._tcp.").trim_start_matches("_sip._udp.");
     if host.contains('.') && !host.ends_with('.') { format!("{name}.") } else { name.to_owned() }
 }
 
-/// No record and no answer come to the same: the next thing is tried.
+/// Treats a failed query like one without records: the next step is tried.
 fn answered<T>(name: &str, result: Result<T, NetError>) -> Option<T> {
-    result.inspect_err(|error| tracing::debug!(name, %error, "no answer from the DNS")).ok()
+    result.inspect_err(|error| tracing::debug!(name, %error, "DNS query failed")).ok()
 }
 
 fn naptr(data: &RData) -> Option<Naptr> {

@@ -14,7 +14,7 @@ use tokio::net::UdpSocket;
 
 const ALL: Abilities = Abilities { ipv4: true, ipv6: true, udp: true, tcp: true, tls: true };
 
-/// A DNS server that knows a few records and remembers what it was asked.
+/// A DNS server with a few records, which records its queries.
 struct Zone {
     address: SocketAddr,
     asked: Arc<Mutex<Vec<String>>>,
@@ -89,7 +89,7 @@ async fn targets(resolver: &Resolver, question: &Question) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn naptr_leads_to_srv_and_srv_to_addresses_of_both_families() {
+async fn naptr_srv_and_addresses_are_resolved_in_order() {
     let zone = Zone::start(vec![
         record("example.org.", naptr(20, "SIP+D2U", "_sip._udp.example.org.")),
         record("example.org.", naptr(10, "SIPS+D2T", "_sips._tcp.example.org.")),
@@ -115,11 +115,11 @@ async fn naptr_leads_to_srv_and_srv_to_addresses_of_both_families() {
     assert_eq!(found, wanted);
     assert!(zone.asked().contains(&"NAPTR example.org.".to_owned()));
     assert_eq!(targets(&resolver, &question("example.org")).await, wanted);
-    assert_eq!(zone.asked(), Vec::<String>::new(), "what was answered is remembered");
+    assert_eq!(zone.asked(), Vec::<String>::new(), "responses are cached");
 }
 
 #[tokio::test]
-async fn without_records_for_sip_the_host_itself_is_asked_for() {
+async fn host_without_sip_records_is_resolved_by_address() {
     let zone = Zone::start(vec![record("pbx.example.org.", v4("192.0.2.9"))]).await;
     let resolver = zone.resolver();
     assert_eq!(targets(&resolver, &question("pbx.example.org")).await, ["UDP 192.0.2.9:5060"]);
@@ -139,7 +139,7 @@ async fn without_records_for_sip_the_host_itself_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_name_nobody_knows_has_no_targets_and_is_not_asked_for_again() {
+async fn unknown_name_has_no_targets() {
     let zone = Zone::start(Vec::new()).await;
     let resolver = zone.resolver();
     assert!(targets(&resolver, &question("nobody.example.org")).await.is_empty());
@@ -148,8 +148,8 @@ async fn a_name_nobody_knows_has_no_targets_and_is_not_asked_for_again() {
 }
 
 #[tokio::test]
-async fn local_names_and_the_hosts_file_need_no_server() {
-    // Nobody answers at this address: whoever asked it would wait for its time-out.
+async fn local_names_are_resolved_without_dns() {
+    // A DNS server that does not respond.
     let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let hosts = std::env::temp_dir().join(format!("offhook-hosts-{}", std::process::id()));
     std::fs::write(&hosts, "127.0.0.5 pbx pbx.test # the telephone system\n::5 pbx.test\n").unwrap();
@@ -161,14 +161,14 @@ async fn local_names_and_the_hosts_file_need_no_server() {
     assert_eq!(addresses, ["127.0.0.5".parse::<IpAddr>().unwrap(), "::5".parse().unwrap()]);
     assert_eq!(targets(&resolver, &question("pbx")).await, ["UDP 127.0.0.5:5060"]);
     std::fs::write(&hosts, "127.0.0.6 pbx\n").unwrap();
-    assert_eq!(targets(&resolver, &question("pbx")).await, ["UDP 127.0.0.6:5060"], "a change counts at once");
+    assert_eq!(targets(&resolver, &question("pbx")).await, ["UDP 127.0.0.6:5060"], "a change takes effect immediately");
     std::fs::remove_file(&hosts).unwrap();
     let mut buffer = [0; 1];
-    assert!(silent.try_recv(&mut buffer).is_err(), "nobody was asked");
+    assert!(silent.try_recv(&mut buffer).is_err(), "no query was sent");
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_answer_is_not_waited_for_forever() {
+async fn query_without_response_times_out() {
     let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let servers = [silent.local_addr().unwrap()];
     let mut resolver = Resolver::new(&servers, Path::new("/nonexistent/hosts"), ALL).unwrap();
@@ -178,7 +178,7 @@ async fn a_server_that_does_not_answer_is_not_waited_for_forever() {
 }
 
 #[tokio::test]
-async fn the_systems_own_configuration_is_taken_where_none_is_given() {
+async fn resolver_without_servers_uses_the_system_configuration() {
     let resolver = Resolver::new(&[], Path::new(HOSTS_FILE), ALL).unwrap();
     assert_eq!(targets(&resolver, &question("localhost")).await.len(), 2);
 }

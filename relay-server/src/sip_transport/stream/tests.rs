@@ -1,4 +1,4 @@
-use super::{Limits, OpenedBy, Outlet, Usage, Use, channel, serve, unused, use_of};
+use super::{Limits, MessageQueue, OpenedBy, Usage, Use, channel, serve, unused, use_of};
 use crate::sip_transport::Report;
 use core::time::Duration;
 use offhook_sip::transport::{FlowId, Source, TransmissionId, Transport};
@@ -15,11 +15,11 @@ const WHOLE: &[u8] = b"OPTIONS sip:a SIP/2.0\r\nContent-Length: 0\r\n\r\n";
 struct Rig {
     peer: DuplexStream,
     reports: mpsc::Receiver<Report>,
-    outlet: Outlet,
+    queue: MessageQueue,
 }
 
 impl Rig {
-    /// A connection whose messages must come within a short time, and that may be silent for a long one.
+    /// A connection with a short time limit for messages and a long idle timeout.
     fn open(opened_by: OpenedBy) -> Self {
         Self::open_with(opened_by, UNUSED)
     }
@@ -29,14 +29,14 @@ impl Rig {
             Limits { idle_timeout: LONG, message_timeout: SHORT, unused_timeout, message_rate: 100, send_queue: 8 };
         let (peer, own) = duplex(65_536);
         let (report, reports) = mpsc::channel(64);
-        let (outlet, inlet) = channel(limits.send_queue);
+        let (queue, messages) = channel(limits.send_queue);
         let nobody = "192.0.2.1:5060".parse().unwrap();
         let source = Source { flow: FlowId(1), transport: Transport::Tcp, local: nobody, remote: nobody };
-        tokio::spawn(serve(own, source, opened_by, inlet, limits, report));
-        Self { peer, reports, outlet }
+        tokio::spawn(serve(own, source, opened_by, messages, limits, report));
+        Self { peer, reports, queue }
     }
 
-    async fn says(&mut self, octets: &[u8]) {
+    async fn write(&mut self, octets: &[u8]) {
         self.peer.write_all(octets).await.unwrap();
     }
 
@@ -48,7 +48,7 @@ impl Rig {
         assert!(matches!(self.report().await, Report::Received { .. }));
     }
 
-    /// How long it takes until the connection is closed.
+    /// The time until the connection is closed.
     async fn closed_after(&mut self) -> Duration {
         let start = Instant::now();
         assert!(matches!(self.report().await, Report::Closed { .. }));
@@ -57,39 +57,39 @@ impl Rig {
 }
 
 #[tokio::test]
-async fn who_connects_and_says_nothing_whole_is_let_go() {
+async fn connection_without_complete_message_is_closed() {
     let mut silent = Rig::open(OpenedBy::Peer);
     assert!(silent.closed_after().await < LONG);
     let mut half = Rig::open(OpenedBy::Peer);
-    half.says(&WHOLE[..10]).await;
+    half.write(&WHOLE[..10]).await;
     assert!(half.closed_after().await < LONG);
     let mut alive = Rig::open(OpenedBy::Peer);
-    alive.says(b"\r\n\r\n").await;
+    alive.write(b"\r\n\r\n").await;
     alive.is_received().await;
-    assert!(alive.closed_after().await < LONG, "a keep-alive is nothing whole");
+    assert!(alive.closed_after().await < LONG, "a keep-alive is not a message");
 }
 
 #[tokio::test]
-async fn a_message_that_is_begun_must_be_finished() {
+async fn incomplete_message_closes_the_connection() {
     for opened_by in [OpenedBy::Peer, OpenedBy::Relay] {
         let mut rig = Rig::open(opened_by);
-        rig.says(WHOLE).await;
+        rig.write(WHOLE).await;
         rig.is_received().await;
-        rig.says(&WHOLE[..10]).await;
+        rig.write(&WHOLE[..10]).await;
         assert!(rig.closed_after().await < LONG);
     }
 }
 
 #[tokio::test]
-async fn who_has_spoken_may_be_silent_for_longer() {
+async fn connection_may_be_idle_after_a_complete_message() {
     let mut rig = Rig::open(OpenedBy::Peer);
-    rig.says(WHOLE).await;
+    rig.write(WHOLE).await;
     rig.is_received().await;
-    // Torn in the middle, a keep-alive looks for a moment as if something had begun.
-    rig.says(b"\r\n\r").await;
+    // A partial keep-alive looks like the start of a message.
+    rig.write(b"\r\n\r").await;
     tokio::task::yield_now().await;
     let start = Instant::now();
-    rig.says(b"\n").await;
+    rig.write(b"\n").await;
     rig.is_received().await;
     rig.closed_after().await;
     assert!(start.elapsed() >= LONG, "{:?}", start.elapsed());
@@ -98,7 +98,7 @@ async fn who_has_spoken_may_be_silent_for_longer() {
 }
 
 #[test]
-fn only_accepted_registrations_and_calls_show_use() {
+fn use_is_shown_by_accepted_registrations_and_calls_only() {
     for (message, expected) in [
         ("SIP/2.0 200 OK\r\nVia: x\r\nCSeq: 7 REGISTER\r\n\r\n", Some(Use::Accepted)),
         ("SIP/2.0 200 OK\r\nVia: x\r\nCSeq: 7 INVITE\r\n\r\n", Some(Use::Accepted)),
@@ -116,7 +116,7 @@ fn only_accepted_registrations_and_calls_show_use() {
 }
 
 #[tokio::test]
-async fn a_call_that_only_rang_keeps_its_connection_for_a_while() {
+async fn ringing_call_extends_the_unused_timeout() {
     let (patience, ringing) = (SHORT, SHORT * 3);
     let start = Instant::now();
     let ended = async |usage: &Usage, within| {
@@ -135,18 +135,18 @@ async fn a_call_that_only_rang_keeps_its_connection_for_a_while() {
 #[tokio::test]
 async fn connection_without_registration_or_call_is_closed() {
     let mut scanner = Rig::open_with(OpenedBy::Peer, SHORT * 3);
-    scanner.says(WHOLE).await;
+    scanner.write(WHOLE).await;
     scanner.is_received().await;
     let answer = b"SIP/2.0 200 OK\r\nCSeq: 1 OPTIONS\r\n\r\n".to_vec();
-    assert!(scanner.outlet.send(TransmissionId(1), answer));
+    assert!(scanner.queue.send(TransmissionId(1), answer));
     assert!(scanner.closed_after().await < LONG);
 
     let mut phone = Rig::open_with(OpenedBy::Peer, SHORT * 3);
-    phone.says(WHOLE).await;
+    phone.write(WHOLE).await;
     phone.is_received().await;
-    assert!(phone.outlet.send(TransmissionId(1), b"SIP/2.0 200 OK\r\nCSeq: 1 REGISTER\r\n\r\n".to_vec()));
-    assert!(phone.closed_after().await >= LONG, "it may be silent for the idle timeout");
+    assert!(phone.queue.send(TransmissionId(1), b"SIP/2.0 200 OK\r\nCSeq: 1 REGISTER\r\n\r\n".to_vec()));
+    assert!(phone.closed_after().await >= LONG, "the idle timeout applies");
 
     let mut server = Rig::open_with(OpenedBy::Relay, SHORT * 3);
-    assert!(server.closed_after().await >= LONG - SHORT, "the relay has a use for what it opens");
+    assert!(server.closed_after().await >= LONG - SHORT, "connections that the relay opens are always in use");
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::io::duplex;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-/// A certification authority with a directory for what it has signed, gone with the test.
+/// A certification authority with a temporary directory for its certificates.
 pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     directory: PathBuf,
@@ -61,8 +61,8 @@ impl Drop for Authority {
     }
 }
 
-/// Whether a relay that asked for `host` believes a server with this certificate.
-async fn believes(authority: &Authority, verify: Verify, names: &[&str], host: &str) -> bool {
+/// Whether a client that connects to `host` accepts a server certificate with these names.
+async fn accepts(authority: &Authority, verify: Verify, names: &[&str], host: &str) -> bool {
     let own = authority.sign("server", names);
     let sides = TlsSides::load(&Shown::Files(own), None, Some(&authority.file()), verify).unwrap();
     let (near, far) = duplex(65_536);
@@ -74,7 +74,7 @@ async fn believes(authority: &Authority, verify: Verify, names: &[&str], host: &
 }
 
 #[tokio::test]
-async fn a_certificate_proves_the_domains_it_names_whole() {
+async fn certificate_is_valid_for_its_exact_domains_only() {
     let authority = Authority::new();
     let strict = [
         (&["example.org"][..], "example.org", true),
@@ -82,25 +82,25 @@ async fn a_certificate_proves_the_domains_it_names_whole() {
         (&["example.org"], "sip.example.org", false),
         (&["*.example.org"], "sip.example.org", false),
         (&["sip:example.org", "host.example.net"], "example.org", true),
-        // The URI is there, so the name of the machine proves nothing (RFC 5922 §7.1).
+        // DNS names are not used if there is a URI (RFC 5922 §7.1).
         (&["sip:example.org", "host.example.net"], "host.example.net", false),
         (&["sip:alice@example.org", "host.example.net"], "example.org", false),
         (&["sip:alice@example.org", "host.example.net"], "host.example.net", true),
         (&["192.0.2.7"], "192.0.2.7", true),
         (&["192.0.2.7"], "192.0.2.8", false),
     ];
-    for (names, host, proven) in strict {
-        assert_eq!(believes(&authority, Verify::Strict, names, host).await, proven, "{names:?} for {host}");
+    for (names, host, is_valid) in strict {
+        assert_eq!(accepts(&authority, Verify::Strict, names, host).await, is_valid, "{names:?} for {host}");
     }
-    assert!(believes(&authority, Verify::Wildcards, &["*.example.org"], "sip.example.org").await);
-    assert!(!believes(&authority, Verify::Wildcards, &["*.example.org"], "example.com").await);
-    assert!(believes(&authority, Verify::Off, &["elsewhere.test"], "example.org").await);
+    assert!(accepts(&authority, Verify::Wildcards, &["*.example.org"], "sip.example.org").await);
+    assert!(!accepts(&authority, Verify::Wildcards, &["*.example.org"], "example.com").await);
+    assert!(accepts(&authority, Verify::Off, &["elsewhere.test"], "example.org").await);
 }
 
 #[tokio::test]
-async fn certificates_of_strangers_prove_nothing() {
-    let (authority, stranger) = (Authority::new(), Authority::new());
-    let own = stranger.sign("server", &["example.org"]);
+async fn certificate_of_an_unknown_authority_is_rejected() {
+    let (authority, unknown) = (Authority::new(), Authority::new());
+    let own = unknown.sign("server", &["example.org"]);
     let sides = TlsSides::load(&Shown::Files(own), None, Some(&authority.file()), Verify::Strict).unwrap();
     let (near, far) = duplex(65_536);
     let server = tokio::spawn(TlsAcceptor::from(sides.server.unwrap()).accept(far));
@@ -111,7 +111,7 @@ async fn certificates_of_strangers_prove_nothing() {
 }
 
 #[test]
-fn files_that_cannot_be_used_are_named() {
+fn error_contains_the_unusable_file() {
     let authority = Authority::new();
     let own = authority.sign("server", &["example.org"]);
     let nonsense = authority.directory.join("nonsense.pem");
@@ -125,12 +125,12 @@ fn files_that_cannot_be_used_are_named() {
         TlsSides::load(&Shown::Nothing, Some(&mixed), Some(&authority.file()), Verify::Strict).unwrap_err().to_string();
     assert!(error.contains("server.pem"), "{error}");
     assert!(TlsSides::load(&Shown::MadeNow, None, Some(&authority.file()), Verify::Strict).unwrap().server.is_some());
-    // The system's authorities may be none: that is no reason not to start.
+    // A system without authorities does not prevent the start.
     assert!(TlsSides::load(&Shown::Files(own), None, None, Verify::Strict).is_ok());
 }
 
 #[test]
-fn a_uri_stands_for_a_domain_if_it_has_no_user() {
+fn uri_without_user_identifies_a_domain() {
     assert_eq!(sip_domain("sip:example.org"), Some("example.org"));
     assert_eq!(sip_domain("SIP:example.org;transport=tcp"), Some("example.org"));
     assert_eq!(sip_domain("sip:alice@example.org"), None);
@@ -153,21 +153,22 @@ impl std::io::Write for Buffer {
 }
 
 #[test]
-fn names_of_a_refused_certificate_forge_no_log_line() {
+fn names_of_a_rejected_certificate_cannot_forge_log_lines() {
     let buffer = Buffer::default();
     let writer = buffer.clone();
-    // Not the relay's own format, which escapes line feeds once more.
+    // Without the relay's log formatter, which also escapes line feeds.
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
     tracing::subscriber::with_default(subscriber, || {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let authority = Authority::new();
         let forged = "sip:a\n2026-03-01T09:30:00Z  WARN offhook::security: repeated offenses of one address";
         for verify in [Verify::Strict, Verify::Wildcards] {
-            assert!(!runtime.block_on(believes(&authority, verify, &[forged], "example.org")));
+            assert!(!runtime.block_on(accepts(&authority, verify, &[forged], "example.org")));
         }
     });
     let text = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
-    let refused: Vec<&str> = text.lines().filter(|line| line.contains("certificate of a SIP server refused")).collect();
+    let refused: Vec<&str> =
+        text.lines().filter(|line| line.contains("certificate of a SIP server rejected")).collect();
     assert_eq!(refused.len(), 2, "{text}");
     assert!(refused.iter().all(|line| line.contains(r#"certificate_names="sip:a\n2026"#)), "{text}");
     assert!(refused.iter().all(|line| line.contains(r#"error="not valid for this name""#)), "{text}");

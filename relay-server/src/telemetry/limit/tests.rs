@@ -18,7 +18,7 @@ impl io::Write for Buffer {
     }
 }
 
-/// What `act` logs.
+/// The log output of `act`.
 fn logged(has_colors: bool, act: impl FnOnce()) -> String {
     let buffer = Buffer::default();
     let writer = buffer.clone();
@@ -29,13 +29,13 @@ fn logged(has_colors: bool, act: impl FnOnce()) -> String {
     String::from_utf8(octets).unwrap()
 }
 
-/// Every character that some program takes for the end of a line, and sequences that terminals obey.
+/// Every character that programs interpret as the end of a line, and terminal control sequences.
 const HOSTILE: &str = "a\r\nb\nc\td\u{b}e\u{2028}f\u{2029}g\u{85}h\u{c}\x1b[2Ji\x1b]0;title\x07j\0\u{9b}2Jk";
-/// The start of it in a log line.
+/// The start of [`HOSTILE`] as it appears in a log line.
 const ESCAPED: &str = r"a\r\nb\nc\td\u{b}e\u{2028}f\u{2029}g";
 
 #[test]
-fn a_value_with_line_feeds_stays_on_one_line() {
+fn value_with_line_feeds_stays_on_one_line() {
     let text = logged(false, || {
         tracing::warn!(certificate_names = %HOSTILE, "refused: {HOSTILE}");
     });
@@ -44,7 +44,7 @@ fn a_value_with_line_feeds_stays_on_one_line() {
 }
 
 #[test]
-fn a_value_is_escaped_in_spans() {
+fn value_in_a_span_is_escaped() {
     let text = logged(false, || {
         let span = tracing::info_span!("peer", name = %HOSTILE).entered();
         tracing::warn!(name = %HOSTILE, "refused");
@@ -54,7 +54,7 @@ fn a_value_is_escaped_in_spans() {
 }
 
 #[test]
-fn colors_are_kept_and_nothing_else_that_a_terminal_obeys() {
+fn terminal_output_keeps_only_color_sequences() {
     let text = logged(true, || tracing::warn!(certificate_names = %HOSTILE, "refused"));
     let line = text.strip_suffix('\n').unwrap();
     assert!(line.contains("\x1b[33m") && line.contains("\x1b[0m"), "{line:?}");
@@ -69,7 +69,7 @@ fn colors_are_kept_and_nothing_else_that_a_terminal_obeys() {
 }
 
 #[test]
-fn a_flood_is_written_in_part_and_counted() {
+fn repeated_lines_are_limited_and_counted() {
     let start = Instant::now();
     let mut statement = Statement::new(start);
     let written = (0..1_000).filter(|_| statement.permit(start) == Some(0)).count();

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-/// A stream that answers each write as the test orders, and records what it accepts.
+/// A stream that returns the results that the test has queued, and records the accepted text.
 struct Scripted {
     answers: Receiver<io::Result<usize>>,
     text: Arc<Mutex<String>>,
@@ -13,7 +13,7 @@ struct Scripted {
 
 impl Write for Scripted {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        // Without another answer, everything is accepted.
+        // If no result is queued, everything is accepted.
         let length = self.answers.recv().unwrap_or(Ok(usize::MAX))?.min(octets.len());
         self.text.lock().unwrap().push_str(core::str::from_utf8(&octets[..length]).unwrap());
         Ok(length)
@@ -43,13 +43,13 @@ fn rig() -> Rig {
 }
 
 #[test]
-fn a_stream_that_blocks_costs_lines_and_no_time() {
+fn blocked_stream_drops_lines_without_delay() {
     let mut rig = rig();
     let start = Instant::now();
     for number in 0..2 * LINES {
         rig.lines.write_all(format!("{number}\n").as_bytes()).unwrap();
     }
-    // One line may be in the hands of the thread.
+    // The thread may be writing one line.
     let dropped = rig.counters.dropped();
     assert!((LINES as u64 - 1..=LINES as u64).contains(&dropped), "{dropped}");
     assert!(start.elapsed() < Duration::from_secs(5), "no write waits");
@@ -59,18 +59,18 @@ fn a_stream_that_blocks_costs_lines_and_no_time() {
 }
 
 #[test]
-fn the_octets_that_wait_are_bounded() {
+fn queued_octets_are_bounded() {
     let mut rig = rig();
     for _ in 0..100 {
         rig.lines.write_all(&[b'x'; 65_536]).unwrap();
     }
-    // 64 lines are in the queue, and one may be in the hands of the thread.
+    // 64 lines are in the queue, and the thread may be writing one.
     assert!((35..=36).contains(&rig.counters.dropped()), "{}", rig.counters.dropped());
     drop(rig.answers);
 }
 
 #[test]
-fn the_end_does_not_wait_for_a_stream_that_blocks() {
+fn drop_does_not_wait_for_a_blocked_stream() {
     let mut rig = rig();
     rig.lines.write_all(b"never written\n").unwrap();
     let start = Instant::now();
@@ -80,7 +80,7 @@ fn the_end_does_not_wait_for_a_stream_that_blocks() {
 }
 
 #[test]
-fn a_stream_that_fails_is_tried_again_and_the_loss_is_reported() {
+fn failed_stream_is_retried_and_dropped_lines_are_reported() {
     let mut rig = rig();
     for answer in [Err(io::ErrorKind::StorageFull.into()), Ok(3), Err(io::ErrorKind::BrokenPipe.into())] {
         rig.answers.send(answer).unwrap();
@@ -91,7 +91,7 @@ fn a_stream_that_fails_is_tried_again_and_the_loss_is_reported() {
     }
     rig.thread.print("last");
     drop(rig.thread);
-    assert_eq!(*rig.text.lock().unwrap(), "cut\nthird\nlast\n", "a line that was cut is ended");
+    assert_eq!(*rig.text.lock().unwrap(), "cut\nthird\nlast\n", "a partially written line is terminated");
     assert_eq!(rig.reports.recv(), Ok(2));
     assert_eq!(rig.counters.dropped(), 2);
 }

@@ -61,7 +61,7 @@ fn lines_after(clients: &[Vec<u8>]) -> Vec<String> {
 
 fn line(version: &str, reason: &str) -> String {
     format!(
-        "INFO offhook_relay::tls::handshake: TLS handshake refused: the client needs TLS 1.2 or 1.3 and a cipher suite with \
+        "INFO offhook_relay::tls::handshake: TLS handshake rejected: the client needs TLS 1.2 or 1.3 and a cipher suite with \
          forward secrecy (ECDHE, AEAD) listener=\"sip\" client_version=\"{version}\" reason=\"{reason}\" count=1"
     )
 }
