@@ -89,7 +89,7 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
-/// The thread that writes the log. Dropping it waits until the queued lines are written, for at most [`FLUSH`].
+/// The thread that writes the log. Dropping it waits until the queued lines are written, for at most 500 ms.
 #[must_use]
 pub struct LogThread(Lines);
 
