@@ -1,17 +1,17 @@
-//! Events of a media worker that the signaling plane has not accepted yet.
+//! Queue of a media worker's events that the signaling plane has not accepted yet.
 
 use offhook_media::command::Event;
 use std::collections::VecDeque;
 
-/// Digits are kept up to this number of events, which the signaling plane has to stand still for minutes to cause. The
-/// events of a leg's transport, two for each leg, are always kept.
+/// Number of queued events from which digits are dropped. It is reached only if the signaling plane is blocked for minutes. Events of a
+/// leg's transport, two for each leg, are always queued.
 const EVENTS: usize = 65_536;
-/// Requests for key frames are kept up to this number of events.
+/// Number of queued events from which key frame requests are dropped.
 const KEY_FRAMES: usize = 256;
 
-/// A queue in front of a receiver that may be busy. It keeps the order, and the media thread never waits for it.
+/// A queue in front of a receiver that may be busy. It keeps the order of events, and the media thread never waits for the receiver.
 pub(super) struct Backlog<R> {
-    /// Takes an event, or gives it back.
+    /// Accepts an event, or returns it.
     report: R,
     waiting: VecDeque<Event>,
 }
@@ -38,16 +38,16 @@ impl<R: FnMut(Event) -> Result<(), Event>> Backlog<R> {
     fn keep(&mut self, event: Event) {
         let waiting = self.waiting.len();
         match event {
-            // The peer that wants a key frame asks again until it has one.
+            // A peer repeats the request until it receives a key frame.
             Event::KeyFrameWanted { .. } if waiting >= KEY_FRAMES || self.waiting.contains(&event) => {}
             Event::DtmfReceived { .. } if waiting >= EVENTS => {
-                tracing::error!("a digit is lost: the signaling plane accepts no events");
+                tracing::error!("DTMF digit dropped: the signaling plane accepts no events");
             }
             _ => self.waiting.push_back(event),
         }
     }
 
-    /// Reports the events that wait, as far as they are accepted.
+    /// Reports the queued events until one is not accepted.
     pub(super) fn flush(&mut self) {
         while let Some(event) = self.waiting.pop_front() {
             if let Err(event) = (self.report)(event) {
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn events_wait_in_order_while_none_is_accepted() {
+    fn events_are_queued_in_order_until_accepted() {
         let (room, seen) = (Cell::new(0), RefCell::new(Vec::new()));
         let mut backlog = Backlog::new(|event| {
             if room.get() == 0 {
@@ -88,16 +88,16 @@ mod tests {
         assert_eq!(*seen.borrow(), [digit('1')]);
         room.set(9);
         backlog.push(digit('3'));
-        assert_eq!(seen.borrow().len(), 1, "no event overtakes those that wait");
+        assert_eq!(seen.borrow().len(), 1, "no event overtakes queued ones");
         backlog.flush();
         assert_eq!(*seen.borrow(), [digit('1'), key_frame, digit('2'), digit('3')]);
         assert!(backlog.is_empty());
         backlog.push(digit('4'));
-        assert_eq!(seen.borrow().len(), 5, "with nothing waiting, events are reported at once");
+        assert_eq!(seen.borrow().len(), 5, "with an empty queue, events are reported immediately");
     }
 
     #[test]
-    fn ends_of_legs_are_kept_beyond_the_bound() {
+    fn leg_failures_are_queued_beyond_the_limit() {
         let mut backlog = Backlog::new(Err);
         for _ in 0..=EVENTS {
             backlog.push(digit('1'));

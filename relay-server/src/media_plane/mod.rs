@@ -1,4 +1,5 @@
-//! The media plane: plain threads that share nothing. Each owns its sockets, its epoll loop and its legs.
+//! The media plane: one plain thread for each media worker. The threads share no state; each owns its sockets, its epoll loop and the
+//! legs of its worker.
 
 mod backlog;
 mod outlets;

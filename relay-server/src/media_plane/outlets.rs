@@ -1,4 +1,4 @@
-//! A worker's open sockets: those it shares among its browsers, and those of SIP legs, which come and go.
+//! The open sockets of a worker and their send queues: the sockets shared by all browsers, and those of SIP legs.
 
 use super::sockets::{self, WorkerSockets};
 use super::sys::{self, Epoll};
@@ -8,20 +8,20 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 
-/// A socket and what waits to leave by it.
+/// A socket and its queue of datagrams to send.
 struct Outlet {
     address: SocketAddr,
     socket: UdpSocket,
     waiting: Vec<(SocketAddr, Vec<u8>)>,
 }
 
-/// All sockets of a worker. A socket's place is its key in epoll; the places of closed ones are used again, so that a key
-/// that was reported before its socket closed finds nothing to read at worst.
+/// All sockets of a worker. The index of a socket is its key in epoll. Indexes of closed sockets are reused; a key that was reported
+/// before its socket was closed then causes at most a read without data.
 pub(super) struct Outlets {
     outlets: Vec<Option<Outlet>>,
     free: Vec<usize>,
     places: BTreeMap<SocketAddr, usize>,
-    /// Places where something waits to leave.
+    /// Indexes of sockets with queued datagrams.
     busy: Vec<usize>,
 }
 
@@ -49,13 +49,13 @@ impl Outlets {
         Ok(())
     }
 
-    /// Opens a SIP leg's socket.
+    /// Opens a socket of a SIP leg.
     pub(super) fn open(&mut self, address: SocketAddr, epoll: &Epoll) -> io::Result<()> {
         let socket = sockets::bind_one(address)?;
         self.add(address, socket, epoll)
     }
 
-    /// Closes a socket after it sent what waits. One that could not be opened is not there.
+    /// Sends the queued datagrams of a socket and closes it. Does nothing if the socket could not be opened.
     pub(super) fn close(&mut self, address: SocketAddr, engine: &mut impl Engine) {
         let Some(place) = self.places.remove(&address) else { return };
         if let Some(mut outlet) = self.outlets.get_mut(place).and_then(Option::take) {
@@ -64,18 +64,18 @@ impl Outlets {
         }
     }
 
-    /// The socket of a key that epoll reported, with its address.
+    /// Returns the socket of a key that epoll reported, with its address.
     pub(super) fn get(&self, key: u64) -> Option<(SocketAddr, &UdpSocket)> {
         let outlet = self.outlets.get(usize::try_from(key).ok()?)?.as_ref()?;
         Some((outlet.address, &outlet.socket))
     }
 
-    /// Takes a datagram to be sent from `local`, at the latest with the next [`Outlets::flush`].
+    /// Queues a datagram to be sent from `local`, at the latest with the next [`Outlets::flush`].
     pub(super) fn send(&mut self, local: SocketAddr, remote: SocketAddr, payload: Vec<u8>, engine: &mut impl Engine) {
         let place = self.places.get(&local).copied();
         let outlet = place.and_then(|place| Some((place, self.outlets.get_mut(place)?.as_mut()?)));
         let Some((place, outlet)) = outlet else {
-            tracing::debug!("a datagram for an address this worker does not have");
+            tracing::debug!(%local, "media datagram dropped: the worker has no socket with this address");
             return engine.recycle(payload);
         };
         if outlet.waiting.is_empty() {
@@ -87,7 +87,7 @@ impl Outlets {
         }
     }
 
-    /// Sends all that waits.
+    /// Sends all queued datagrams.
     pub(super) fn flush(&mut self, engine: &mut impl Engine) {
         for place in self.busy.drain(..) {
             if let Some(outlet) = self.outlets.get_mut(place).and_then(Option::as_mut) {
@@ -98,16 +98,16 @@ impl Outlets {
 }
 
 impl Outlet {
-    /// Sends everything. What the kernel has no room for is lost, as on any full link.
+    /// Sends all queued datagrams. Those that do not fit in the kernel's buffer are dropped, as on a congested link.
     fn flush(&mut self, engine: &mut impl Engine) {
         let mut rest = self.waiting.as_slice();
         while !rest.is_empty() {
             let gone = match sys::send(&self.socket, rest) {
                 Ok(0) => break,
                 Ok(sent) => sent,
-                // The first one cannot be sent (no route, ICMP error of an earlier one): the others may.
+                // The first datagram failed (no route, or the ICMP error of an earlier one); the others may succeed.
                 Err(error) => {
-                    tracing::debug!(%error, "sending media");
+                    tracing::debug!(%error, "sending a media datagram failed");
                     1
                 }
             };

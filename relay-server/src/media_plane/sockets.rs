@@ -1,13 +1,13 @@
-//! A worker's sockets: one per address, all on one port; and those of its SIP legs.
+//! Binding the sockets of a media worker: one for each address, all with the same port, and those of its SIP legs.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
-/// How often another free port is tried when an address has the chosen one in use.
+/// Number of attempts to find a port that is free on all addresses.
 const ATTEMPTS: usize = 50;
-/// Room for a burst of a few hundred video packets while the worker is busy with others.
+/// Size of the kernel buffers of a shared socket, enough for a burst of a few hundred video packets.
 const KERNEL_BUFFER: usize = 1_048_576;
-/// A SIP leg's socket carries one stream.
+/// Size of the kernel buffers of a SIP leg's socket, which carries one stream.
 const SINGLE_BUFFER: usize = 262_144;
 
 /// The sockets of one worker.
@@ -17,19 +17,19 @@ pub struct WorkerSockets {
 }
 
 impl WorkerSockets {
-    /// The bound addresses, in the order asked for.
+    /// Returns the bound addresses, in the order of the call of [`bind`].
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.sockets.iter().map(|(address, _)| *address).collect()
     }
 }
 
-/// Binds one socket per address on `port`; 0 means one free port that all addresses have free.
+/// Binds one socket for each address on `port`; 0 selects a port that is free on all of them.
 ///
-/// One socket per address, because an answer has to leave from the address that was asked (RFC 8445 §7.2.2).
+/// Each address has its own socket, because a STUN response must be sent from the address that received the request (RFC 8445 §7.2.2).
 ///
 /// # Errors
-/// What the system says, with the address.
+/// If an address cannot be bound; the message contains the address.
 pub fn bind(addresses: &[IpAddr], port: u16) -> io::Result<WorkerSockets> {
     let mut attempts = if port == 0 { ATTEMPTS } else { 1 };
     loop {
@@ -52,7 +52,7 @@ fn bind_all(addresses: &[IpAddr], mut port: u16) -> io::Result<Vec<(SocketAddr, 
     Ok(sockets)
 }
 
-/// The socket of one stream of a SIP leg.
+/// Binds the socket of one stream of a SIP leg.
 pub(super) fn bind_one(address: SocketAddr) -> io::Result<UdpSocket> {
     open(address, SINGLE_BUFFER)
 }

@@ -1,4 +1,4 @@
-//! The system calls the standard library does not have: epoll, eventfd, recvmmsg, sendmmsg.
+//! Wrappers of system calls that the standard library does not have: epoll, eventfd, recvmmsg, sendmmsg.
 #![expect(unsafe_code, reason = "system calls; every use says why it is sound")]
 
 use core::time::Duration;
@@ -7,9 +7,9 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
-/// Datagrams one system call takes or gives.
+/// Maximum number of datagrams that one system call receives or sends.
 pub(super) const BATCH: usize = 32;
-/// Longest datagram taken; browsers stay below 1,500.
+/// Maximum length of a received datagram; browsers send less than 1,500 octets.
 const DATAGRAM: usize = 2_048;
 
 /// Waits for several descriptors.
@@ -17,9 +17,9 @@ pub(super) struct Epoll(OwnedFd);
 
 impl Epoll {
     pub(super) fn new() -> io::Result<Self> {
-        // SAFETY: no pointers; the result is checked before it is owned, and nobody else owns it.
+        // SAFETY: no pointers; the result is checked before it is owned, and it has no other owner.
         let fd = checked(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
-        // SAFETY: `fd` was just made and is ours.
+        // SAFETY: `fd` was just created and has no other owner.
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
@@ -31,13 +31,13 @@ impl Epoll {
         Ok(())
     }
 
-    /// The keys that can be read, at the latest after `timeout` (`None`: whenever).
+    /// Waits until descriptors can be read, for at most `timeout` if there is one, and stores their keys.
     pub(super) fn wait(&self, timeout: Option<Duration>, keys: &mut Vec<u64>) -> io::Result<()> {
         keys.clear();
-        // Rounded up: waking before the deadline would only spin.
+        // Rounded up, because waking before the deadline would cause a busy loop.
         let millis = timeout.map_or(-1, |t| i32::try_from(t.as_micros().div_ceil(1_000)).unwrap_or(i32::MAX));
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; 64];
-        // SAFETY: `events` has room for the 64 entries the call is told of and lives through it.
+        // SAFETY: `events` has room for the 64 entries that are passed to the call, and lives through it.
         let found = unsafe { libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr(), 64, millis) };
         match checked(found) {
             Ok(found) => {
@@ -50,25 +50,25 @@ impl Epoll {
     }
 }
 
-/// Wakes a worker out of its wait.
+/// Wakes a worker that waits in [`Epoll::wait`].
 pub(super) struct Bell(OwnedFd);
 
 impl Bell {
     pub(super) fn new() -> io::Result<Self> {
         // SAFETY: no pointers; the result is checked before it is owned.
         let fd = checked(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
-        // SAFETY: `fd` was just made and is ours.
+        // SAFETY: `fd` was just created and has no other owner.
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
     pub(super) fn ring(&self) {
-        // SAFETY: eight octets of a local constant are read. A full counter fails with EAGAIN: then it rings already.
+        // SAFETY: eight octets of a local constant are read. A full counter fails with EAGAIN; the worker is then woken in any case.
         unsafe { libc::write(self.0.as_raw_fd(), 1_u64.to_ne_bytes().as_ptr().cast(), 8) };
     }
 
     pub(super) fn silence(&self) {
         let mut count = [0_u8; 8];
-        // SAFETY: eight octets are written into a local array of eight. EAGAIN means it did not ring.
+        // SAFETY: eight octets are written into a local array of eight. EAGAIN means that the counter is zero.
         unsafe { libc::read(self.0.as_raw_fd(), count.as_mut_ptr().cast(), 8) };
     }
 
@@ -77,7 +77,7 @@ impl Bell {
     }
 }
 
-/// Room for one batch of received datagrams, made once and used again.
+/// Buffers for one batch of received datagrams, which are reused.
 pub(super) struct Inbox {
     buffers: Vec<[u8; DATAGRAM]>,
     received: Vec<(usize, SocketAddr)>,
@@ -88,7 +88,7 @@ impl Inbox {
         Self { buffers: vec![[0; DATAGRAM]; BATCH], received: Vec::with_capacity(BATCH) }
     }
 
-    /// Receives what is there, at most one batch; false when there was nothing.
+    /// Receives the available datagrams, at most one batch. Returns false if there are none.
     pub(super) fn receive(&mut self, socket: &UdpSocket) -> io::Result<bool> {
         self.received.clear();
         let mut names: [SockAddrStorage; BATCH] = core::array::from_fn(|_| SockAddrStorage::zeroed());
@@ -124,7 +124,7 @@ impl Inbox {
         Ok(found > 0)
     }
 
-    /// The batch: each datagram with its sender.
+    /// Returns the received datagrams with their senders.
     pub(super) fn datagrams(&mut self) -> impl Iterator<Item = (&mut [u8], SocketAddr)> {
         let filled = self.received.iter().zip(&mut self.buffers);
         filled.filter_map(|((length, remote), buffer)| {
@@ -134,7 +134,7 @@ impl Inbox {
     }
 }
 
-/// Sends up to [`BATCH`] datagrams in one call. Says how many went; zero when the socket's buffer is full.
+/// Sends up to [`BATCH`] datagrams in one call. Returns the number of sent datagrams; zero if the socket's buffer is full.
 pub(super) fn send(socket: &UdpSocket, datagrams: &[(SocketAddr, Vec<u8>)]) -> io::Result<usize> {
     let names: [Option<SockAddr>; BATCH] =
         core::array::from_fn(|i| datagrams.get(i).map(|(remote, _)| SockAddr::from(*remote)));

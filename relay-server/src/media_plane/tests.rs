@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::mpsc::{Receiver, channel};
 
-/// Sends every datagram back; reports a leg dead when its order arrives, and leg 99 when its timer fires.
+/// Sends every datagram back; reports `LegDead` on `CloseLeg`, and `LegConnected` of leg 99 when its timer fires.
 #[derive(Default)]
 struct Echo {
     outputs: VecDeque<Output>,
@@ -48,7 +48,7 @@ impl Engine for Echo {
 }
 
 #[test]
-fn replies_leave_from_the_address_that_was_asked() {
+fn reply_is_sent_from_the_address_of_the_request() {
     let addresses = [IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1)), IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2))];
     let sockets = bind(&addresses, 0).unwrap();
     let bound = sockets.addresses();
@@ -70,10 +70,10 @@ fn replies_leave_from_the_address_that_was_asked() {
 }
 
 #[test]
-fn orders_go_down_events_and_deadlines_come_up() {
+fn commands_events_and_timeouts_are_passed_on() {
     let sockets = bind(&[IpAddr::V4(Ipv4Addr::LOCALHOST)], 0).unwrap();
     let (report, events) = channel();
-    let ended = || panic!("it was told to end");
+    let ended = || panic!("the thread ended unexpectedly");
     let report = move |event| {
         report.send(event).unwrap();
         Ok(())
@@ -88,17 +88,17 @@ fn orders_go_down_events_and_deadlines_come_up() {
 }
 
 #[test]
-fn a_thread_that_panics_is_noticed_at_once() {
+fn panic_of_a_thread_is_reported() {
     let sockets = bind(&[IpAddr::V4(Ipv4Addr::LOCALHOST)], 0).unwrap();
     let (ended, notice) = channel();
-    // A report that cannot be made stands for whatever may panic in the thread.
+    // The panic of `report` stands for any panic in the thread.
     let report = |_| -> Result<(), Event> { panic!("expected in this test") };
     let worker = spawn("doomed".to_owned(), sockets, Echo::default(), Clock::start(), report, move || {
         ended.send(()).unwrap();
     });
     let worker = worker.unwrap();
     assert!(worker.order(Command::CloseLeg { leg: LegKey(7) }));
-    notice.recv_timeout(Duration::from_secs(5)).expect("the end is told");
+    notice.recv_timeout(Duration::from_secs(5)).expect("the end is reported");
 }
 
 /// A media worker as the relay runs it.
@@ -113,11 +113,11 @@ fn worker() -> (MediaThread, Receiver<Event>) {
         Ok(())
     };
     let engine = Worker::new(config, [7; 32], now);
-    let ended = || panic!("it was told to end");
+    let ended = || panic!("the thread ended unexpectedly");
     (spawn("media".to_owned(), sockets, engine, clock, report, ended).unwrap(), events)
 }
 
-/// A phone: its two sockets, connected to nobody.
+/// A phone with an RTP and an RTCP socket.
 struct Phone {
     rtp: UdpSocket,
     rtcp: UdpSocket,
@@ -143,8 +143,8 @@ impl Phone {
         self.rtp.send_to(&[&header[..], &[sequence; 160]].concat(), to).unwrap();
     }
 
-    /// What an RTP packet carries, and where it came from.
-    fn hear(&self) -> (u8, SocketAddr) {
+    /// Receives an RTP packet; returns the first octet of its payload and its source.
+    fn receive(&self) -> (u8, SocketAddr) {
         let mut packet = [0; 1500];
         let (length, from) = self.rtp.recv_from(&mut packet).unwrap();
         assert_eq!(length, 172);
@@ -152,7 +152,7 @@ impl Phone {
     }
 }
 
-/// Two addresses of the relay that nobody has at this moment.
+/// Two addresses of the relay that are not in use.
 fn free(ip: &str) -> LocalRtp {
     let socket = || UdpSocket::bind((ip, 0)).unwrap();
     let (rtp, rtcp) = (socket(), socket());
@@ -177,7 +177,7 @@ fn connect(leg: LegKey, remote: RemoteRtp) -> Command {
 }
 
 #[test]
-fn reserved_ports_are_bound_unless_another_program_has_one() {
+fn reserved_ports_are_bound_unless_in_use() {
     let (worker, events) = worker();
     let mut pool = PortPool::new(32_100, 32_107, Duration::ZERO);
     let pairs = pool.to_reserve(4, Time::EPOCH);
@@ -188,17 +188,17 @@ fn reserved_ports_are_bound_unless_another_program_has_one() {
     let ready = vec![pairs[0], pairs[1], pairs[3]];
     assert_eq!(report, Event::PortsReserved { ready, in_use: vec![pairs[2]] });
     UdpSocket::bind(pairs[0].on(addresses[0]).rtp).expect_err("it is bound");
-    // The next report comes after what the first one left to be done.
+    // The next report shows that the first command has been handled completely.
     assert!(worker.order(Command::ReservePorts { pairs: Vec::new(), addresses: Vec::new() }));
     events.recv_timeout(Duration::from_secs(5)).unwrap();
-    drop(UdpSocket::bind(pairs[2].on(addresses[0]).rtp).expect("half a pair is of no use"));
+    drop(UdpSocket::bind(pairs[2].on(addresses[0]).rtp).expect("half of a pair is released"));
     drop(taken);
     drop(worker);
     drop(UdpSocket::bind(pairs[0].on(addresses[0]).rtp).expect("free again"));
 }
 
 #[test]
-fn sip_legs_have_sockets_of_their_own_that_go_with_them() {
+fn sip_leg_has_its_own_sockets_until_closed() {
     let (worker, events) = worker();
     let order = |command| assert!(worker.order(command));
     let phones = [Phone::new("127.0.0.1"), Phone::new("::1")];
@@ -209,7 +209,7 @@ fn sip_legs_have_sockets_of_their_own_that_go_with_them() {
         order(connect(leg, phone.remote()));
     }
     order(Command::Bridge { a: legs[0], b: legs[1] });
-    // A port that is taken, by the relay itself or by others: the report also tells that all before was done.
+    // A port that is in use. The report also shows that all commands before have been handled.
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let beside = free("127.0.0.1");
     let sections = vec![LocalRtp { rtp: beside.rtp, rtcp: taken.local_addr().unwrap() }];
@@ -220,9 +220,9 @@ fn sip_legs_have_sockets_of_their_own_that_go_with_them() {
 
     for sequence in 0..100 {
         phones[0].send(locals[0].rtp, sequence);
-        assert_eq!(phones[1].hear(), (sequence, locals[1].rtp));
+        assert_eq!(phones[1].receive(), (sequence, locals[1].rtp));
         phones[1].send(locals[1].rtp, sequence);
-        assert_eq!(phones[0].hear(), (sequence, locals[0].rtp));
+        assert_eq!(phones[0].receive(), (sequence, locals[0].rtp));
     }
     order(Command::CloseLeg { leg: legs[1] });
     let mut goodbye = [0; 1500];

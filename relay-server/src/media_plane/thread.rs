@@ -1,4 +1,4 @@
-//! One media worker's thread: receive a batch, let the machine work, send batches, sleep until the next deadline.
+//! The thread of a media worker: receives a batch, passes it to the machine, sends batches, waits until the next deadline.
 
 use super::backlog::Backlog;
 use super::outlets::Outlets;
@@ -16,21 +16,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 
-/// The machine a media thread drives.
+/// The state machine that a media thread drives.
 pub trait Engine: Send + 'static {
-    /// Takes an order.
+    /// Handles a command.
     fn handle_command(&mut self, command: Command, now: Time);
-    /// Takes a datagram that came to `local` from `remote`; it may be decrypted in place.
+    /// Handles a datagram received on `local` from `remote`; it may be decrypted in place.
     fn handle_datagram(&mut self, local: SocketAddr, remote: SocketAddr, packet: &mut [u8], now: Time);
-    /// A socket that it wanted bound cannot be.
+    /// Handles the failure of an [`Output::Bind`].
     fn handle_bind_failure(&mut self, local: SocketAddr, now: Time);
-    /// Does what is due.
+    /// Handles expired timers.
     fn handle_timeout(&mut self, now: Time);
-    /// The next thing to do.
+    /// Returns the next output.
     fn poll_output(&mut self) -> Option<Output>;
-    /// When to call `handle_timeout`.
+    /// Returns the time of the next call of `handle_timeout`.
     fn poll_timeout(&self) -> Option<Time>;
-    /// Takes the buffer of a sent datagram back.
+    /// Returns the buffer of a sent datagram for reuse.
     fn recycle(&mut self, buffer: Vec<u8>);
 }
 
@@ -64,11 +64,11 @@ impl Engine for Worker {
     }
 }
 
-/// A running media worker. Dropping it ends the thread after what was ordered is done.
+/// A running media worker. Dropping it ends the thread after the queued commands have been handled.
 #[derive(Debug)]
 pub struct MediaThread {
     commands: Option<Sender<Command>>,
-    /// How many orders the thread has not taken yet.
+    /// The number of queued commands.
     waiting: Arc<AtomicUsize>,
     bell: Arc<BellBox>,
     thread: Option<JoinHandle<()>>,
@@ -83,7 +83,7 @@ impl core::fmt::Debug for BellBox {
 }
 
 impl MediaThread {
-    /// Passes an order; never waits. False when the thread has ended, or has not taken `MAX_ORDERS` orders.
+    /// Queues a command without waiting. Returns false if the thread has ended or the queue is full (`MAX_ORDERS`).
     #[must_use]
     pub fn order(&self, command: Command) -> bool {
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= MAX_ORDERS {
@@ -102,16 +102,16 @@ impl Drop for MediaThread {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("a media worker panicked");
+            tracing::error!("media worker panicked");
         }
     }
 }
 
-/// Starts a worker's thread. `report` must not block; it returns an event that cannot be accepted now, which is then
-/// reported again later. `ended` is called when the thread ends without having been told to, be it by a panic.
+/// Starts the thread of a worker. `report` must not block; it returns an event that cannot be accepted now, which is reported again
+/// later. `ended` is called if the thread ends although its [`MediaThread`] was not dropped, also by a panic.
 ///
 /// # Errors
-/// When the system has no descriptor or thread to give.
+/// If a descriptor or the thread cannot be created.
 pub fn spawn<E: Engine>(
     name: String,
     sockets: WorkerSockets,
@@ -133,13 +133,13 @@ pub fn spawn<E: Engine>(
         let mut watch = Watch(Some(ended));
         match worker.run(&own_bell.0) {
             Ok(()) => watch.0 = None,
-            Err(error) => tracing::error!(%error, "media worker ends"),
+            Err(error) => tracing::error!(%error, "media worker failed"),
         }
     })?;
     Ok(MediaThread { commands: Some(commands), waiting, bell, thread: Some(thread) })
 }
 
-/// Calls its function when it is dropped, unless that was taken away.
+/// Calls its function when it is dropped, unless the function was removed.
 struct Watch<F: FnOnce()>(Option<F>);
 
 impl<F: FnOnce()> Drop for Watch<F> {
@@ -150,14 +150,14 @@ impl<F: FnOnce()> Drop for Watch<F> {
     }
 }
 
-/// Orders that may wait for a worker. It takes all of them each time it wakes, after one batch of each socket at most, so that
-/// many wait only for a worker that does not run any more. The end of 5,000 calls at once is 20,000 orders.
+/// Maximum number of queued commands. A worker handles all of them each time it wakes, after at most one batch of each socket, so that
+/// a full queue means that the worker does not run any more. The end of 5,000 calls at once causes 20,000 commands.
 const MAX_ORDERS: usize = 65_536;
 
-/// The bell's key among the sockets' numbers.
+/// The epoll key of the bell; sockets have their indexes as keys.
 const BELL: u64 = u64::MAX;
 
-/// When events that the signaling plane did not accept are reported again.
+/// Interval at which events that the signaling plane did not accept are reported again.
 const RETRY: Duration = Duration::from_millis(10);
 
 struct Thread<E, R> {
@@ -195,7 +195,7 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
         Ok(())
     }
 
-    /// How long nothing is to be done unless something arrives.
+    /// The time until the next timer or retry; `None` if there is none.
     fn patience(&self) -> Option<Duration> {
         let now = self.clock.now();
         let due = self.engine.poll_timeout().map(|deadline| deadline.since(now));
@@ -208,7 +208,7 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
             match self.orders.try_recv() {
                 Ok(command) => {
                     self.waiting.fetch_sub(1, Ordering::Relaxed);
-                    tracing::trace!(?command, "media order");
+                    tracing::trace!(?command, "media command");
                     self.engine.handle_command(command, self.clock.now());
                 }
                 Err(TryRecvError::Empty) => return,
@@ -220,14 +220,14 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
         }
     }
 
-    /// One batch only: what is left makes epoll report again, after the other sockets had their turn.
+    /// Receives one batch only. If datagrams remain, epoll reports the socket again after the others.
     fn take_batch(&mut self, key: u64, inbox: &mut Inbox) {
         let Some((address, socket)) = self.outlets.get(key) else { return };
         match inbox.receive(socket) {
             Ok(true) => {}
             Ok(false) => return,
-            // An ICMP error of an earlier datagram shows up here: not ours to care about, consent notices.
-            Err(error) => return tracing::debug!(%error, "receiving media"),
+            // The ICMP error of an earlier datagram. Consent checks detect a lost peer.
+            Err(error) => return tracing::debug!(%error, "receiving media datagrams failed"),
         }
         let now = self.clock.now();
         for (packet, remote) in inbox.datagrams() {
@@ -244,7 +244,7 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
                 }
                 Output::Bind { local } => {
                     if let Err(error) = self.outlets.open(local, &self.epoll) {
-                        tracing::warn!(%error, "a SIP leg has no port");
+                        tracing::warn!(%error, "binding an RTP port of a SIP leg failed");
                         self.engine.handle_bind_failure(local, self.clock.now());
                     }
                 }

@@ -1,4 +1,4 @@
-//! A signaling plane that stands still while calls have media.
+//! Media and DTMF while the signaling plane is blocked.
 
 use super::super::{bind, spawn};
 use super::connect;
@@ -19,21 +19,20 @@ const TICK: Duration = Duration::from_millis(20);
 const TICKS: u16 = 100;
 /// Digits of each call during the stall: more than the plane's queue holds.
 const DIGITS: u16 = 20;
-/// The most that the stall may add to the 99th percentile of the delay.
+/// Maximum increase of the median and the 99th percentile of the delay during the stall.
 const ADDED: Duration = Duration::from_millis(20);
-/// Attempts to measure that. Other tests that run at the same time add delays of their own, but not to every attempt; a stall
-/// that blocks the worker adds 2 s to each.
+/// Maximum number of measurements. Concurrent tests also cause delays, but not in every measurement; a stall that blocks the worker
+/// adds 2 s in each of them.
 const ROUNDS: u16 = 5;
-/// Payload numbers.
+/// Payload types.
 const PCMU: u8 = 0;
 const EVENT: u8 = 101;
 
-/// Takes part in all calls: all callers send from one socket, each callee receives on its own, whose buffer has room for all
-/// of its packets.
+/// The peers of all calls. All callers send from one socket; each callee has a socket whose buffer has room for all of its packets.
 struct Peers {
     callers: UdpSocket,
     callees: Vec<UdpSocket>,
-    /// Where each call's caller sends.
+    /// The relay address of each call's caller.
     relay: Vec<SocketAddr>,
     started: Instant,
 }
@@ -62,8 +61,8 @@ impl Peers {
         self.callers.send_to(&packet, self.relay[usize::from(call)]).unwrap();
     }
 
-    /// Sends the media of all calls in real time, and `digits` of them with it. `first` is the first tick's number.
-    fn speak(&self, first: u16, digits: u16) {
+    /// Sends the media of all calls in real time, with `digits` DTMF digits for each. `first` is the number of the first tick.
+    fn send_media(&self, first: u16, digits: u16) {
         let start = Instant::now();
         for tick in 0..TICKS {
             std::thread::sleep((start + TICK * u32::from(tick)).saturating_duration_since(Instant::now()));
@@ -82,8 +81,8 @@ impl Peers {
         }
     }
 
-    /// Receives what `speak` sends: the number of packets and their delays in order.
-    fn listen(&self) -> (usize, Vec<Duration>) {
+    /// Receives the packets of `send_media`; returns their number and their sorted delays.
+    fn receive_media(&self) -> (usize, Vec<Duration>) {
         let mut delays = Vec::new();
         let mut packet = [0; 1_500];
         let mut last = Instant::now();
@@ -103,17 +102,17 @@ impl Peers {
         (delays.len(), delays)
     }
 
-    /// Speaks and listens: the number of packets that arrived, the median and the 99th percentile of their delay.
-    fn talk(&self, first: u16, digits: u16) -> (usize, Duration, Duration) {
+    /// Sends and receives media; returns the number of received packets, the median and the 99th percentile of their delay.
+    fn exchange_media(&self, first: u16, digits: u16) -> (usize, Duration, Duration) {
         std::thread::scope(|scope| {
-            scope.spawn(|| self.speak(first, digits));
-            let (received, delays) = self.listen();
+            scope.spawn(|| self.send_media(first, digits));
+            let (received, delays) = self.receive_media();
             (received, delays[delays.len() / 2], delays[delays.len() * 99 / 100])
         })
     }
 }
 
-/// A call's leg: its peer sends telephone-events besides PCMU.
+/// Connects a leg whose peer sends PCMU and telephone-events.
 fn connect_with_events(leg: LegKey, remote: SocketAddr) -> Command {
     let remote = RemoteRtp { rtp: remote, rtcp: RtcpPath::Separate(remote) };
     let mut command = connect(leg, remote);
@@ -126,15 +125,15 @@ fn connect_with_events(leg: LegKey, remote: SocketAddr) -> Command {
     command
 }
 
-/// Measures the delay without and with a plane that does not read its events, up to [`ROUNDS`] times. Returns how many rounds it
-/// took.
+/// Measures the delay without and with a plane that does not read its events, up to [`ROUNDS`] times. Returns the number of
+/// measurements.
 fn measure(peers: &Peers) -> u16 {
     let all = usize::from(CALLS) * usize::from(TICKS);
     let mut found = Vec::new();
     for round in 0..ROUNDS {
-        let (received, usual, usual_99) = peers.talk(2 * round * TICKS, 0);
+        let (received, usual, usual_99) = peers.exchange_media(2 * round * TICKS, 0);
         assert_eq!(received, all, "no packet is lost");
-        let (received, stalled, stalled_99) = peers.talk((2 * round + 1) * TICKS, DIGITS);
+        let (received, stalled, stalled_99) = peers.exchange_media((2 * round + 1) * TICKS, DIGITS);
         assert_eq!(received, all, "no packet is lost during the stall");
         found.push(format!(
             "median {usual:?}, p99 {usual_99:?}; during the stall median {stalled:?}, p99 {stalled_99:?}"
@@ -148,7 +147,7 @@ fn measure(peers: &Peers) -> u16 {
 }
 
 #[test]
-fn media_and_digits_survive_a_plane_that_stands_still() {
+fn blocked_plane_delays_no_media_and_loses_no_digits() {
     let clock = Clock::start();
     let now = clock.now();
     let config = WorkerConfig::new(crate::tls::dtls_identity().unwrap(), clock.instant(now));
@@ -173,7 +172,7 @@ fn media_and_digits_survive_a_plane_that_stands_still() {
         }
         order(Command::Bridge { a: legs[0], b: legs[1] });
     }
-    // A port that is taken: the report shows that all orders are done.
+    // A port that is in use. The report shows that all commands have been handled.
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let local = LocalRtp { rtcp: taken.local_addr().unwrap(), ..local(1_000) };
     order(Command::OpenRtpLeg { leg: LegKey(1_000), sections: vec![local], cname: "c".to_owned() });
