@@ -1,6 +1,6 @@
-//! Locating SIP servers (RFC 3263): the DNS lookups that follow from one another, and the order of the targets.
+//! Location of SIP servers (RFC 3263): the sequence of DNS queries, and the order of the targets.
 //!
-//! The shell performs the lookups. It begins with [`first`] and does what each [`Step`] requests, until it is [`Step::Done`].
+//! The shell performs the queries. It starts with [`first`] and executes each [`Step`] until it is [`Step::Done`].
 //!
 //! ```text
 //!            ┌────────────── address, hosts file ────────────────▶ targets
@@ -13,21 +13,22 @@ use crate::transport::{Target, Transport};
 use rand_core::Rng;
 use std::net::{IpAddr, SocketAddr};
 
-/// The most names that are followed from one question, because the owner of a zone may write anything into it.
+/// The maximum number of names that are resolved for one question, because the owner of a zone controls all records in
+/// it.
 const MOST_NAMES: usize = 16;
-/// The most targets of an answer.
+/// The maximum number of targets of a result.
 const MOST_TARGETS: usize = 32;
 
 /// A query for the servers of a URI.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// A name or an address, IPv6 without brackets.
+    /// A name or an IP address, IPv6 without brackets.
     pub host: String,
-    /// The port, if the URI gives it.
+    /// The port, if the URI names one.
     pub port: Option<u16>,
-    /// The transport, if the URI gives it.
+    /// The transport, if the URI names one.
     pub transport: Option<Transport>,
-    /// `sips:`: TLS only.
+    /// Whether the URI is `sips:`, which requires TLS.
     pub secure: bool,
 }
 
@@ -47,7 +48,7 @@ pub struct Abilities {
 }
 
 impl Abilities {
-    /// Whether the relay listens on the transport, so that it can receive responses.
+    /// Returns whether the relay listens on the transport, so that it can receive responses.
     #[must_use]
     pub const fn speak(self, transport: Transport) -> bool {
         match transport {
@@ -58,7 +59,7 @@ impl Abilities {
         }
     }
 
-    /// Whether a socket of the address's family exists.
+    /// Returns whether the relay has a socket of the address's family.
     #[must_use]
     pub const fn reach(self, address: &IpAddr) -> bool {
         match address {
@@ -71,18 +72,18 @@ impl Abilities {
 /// A name that has SRV records for one transport.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
-    /// `_sip._udp.example.org`.
+    /// The name, such as `_sip._udp.example.org`.
     pub name: String,
-    /// The transport it is about.
+    /// The transport of the service.
     pub transport: Transport,
 }
 
-/// A name that has addresses.
+/// A host name to be resolved to addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerHost {
-    /// `sip1.example.org`.
+    /// The name, such as `sip1.example.org`.
     pub name: String,
-    /// Its port.
+    /// The port of the server.
     pub port: u16,
     /// The transport.
     pub transport: Transport,
@@ -91,45 +92,45 @@ pub struct ServerHost {
 /// The next step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// NAPTR records of the host are wanted.
+    /// Query the NAPTR records of the host, then call [`after_naptr`].
     Naptr,
-    /// SRV records of these are wanted; then [`after_srv`].
+    /// Query the SRV records of these services, then call [`after_srv`].
     Srv(Vec<Service>),
-    /// Addresses of these are wanted; then [`after_addresses`].
+    /// Query the addresses of these hosts, then call [`after_addresses`].
     Addresses(Vec<ServerHost>),
-    /// The end, with the targets in the order in which they are tried.
+    /// The result: the targets in the order in which they are tried.
     Done(Vec<Target>),
 }
 
 /// A NAPTR record (RFC 3403 §4.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Naptr {
-    /// Lower ones first.
+    /// The order. Lower values first.
     pub order: u16,
-    /// Among the same order, lower ones first.
+    /// The preference among records of the same order. Lower values first.
     pub preference: u16,
-    /// `s`: the replacement has SRV records.
+    /// The flags. `s`: the replacement has SRV records.
     pub flags: String,
-    /// `SIP+D2U`.
+    /// The service, such as `SIP+D2U`.
     pub service: String,
-    /// The name to continue with.
+    /// The name of the next query.
     pub replacement: String,
 }
 
 /// A SRV record (RFC 2782).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Srv {
-    /// Lower ones first.
+    /// The priority. Lower values first.
     pub priority: u16,
-    /// Among the same priority, the share of the load.
+    /// The share of the load among records of the same priority.
     pub weight: u16,
-    /// Its port.
+    /// The port of the server.
     pub port: u16,
-    /// The host; `.` says that there is no such service.
+    /// The host. `.` means that the service does not exist.
     pub target: String,
 }
 
-/// The first step. `is_in_hosts_file`: the hosts file has the host's address, so that the DNS is not queried.
+/// Returns the first step. If `is_in_hosts_file` is set, the hosts file has the host's address and DNS is not queried.
 #[must_use]
 pub fn first(question: &Question, is_in_hosts_file: bool) -> Step {
     let Some(transport) = named_transport(question) else { return Step::Done(Vec::new()) };
@@ -142,7 +143,7 @@ pub fn first(question: &Question, is_in_hosts_file: bool) -> Step {
         let address = SocketAddr::new(ip, port(certain));
         return Step::Done(vec![Target { transport: certain, address, host: Some(question.host.clone()) }]);
     }
-    // `localhost` is never asked of a server (RFC 6761 §6.3).
+    // `localhost` is not resolved by DNS (RFC 6761 §6.3).
     if question.port.is_some() || is_in_hosts_file || is_localhost(&question.host) {
         return Step::Addresses(vec![ServerHost {
             name: question.host.clone(),
@@ -156,7 +157,7 @@ pub fn first(question: &Question, is_in_hosts_file: bool) -> Step {
     }
 }
 
-/// NAPTR records were found, or none (RFC 3263 §4.1).
+/// Returns the step after the NAPTR query, which may have found no records (RFC 3263 §4.1).
 #[must_use]
 pub fn after_naptr(question: &Question, mut records: Vec<Naptr>, abilities: Abilities) -> Step {
     records.sort_by_key(|record| (record.order, record.preference));
@@ -180,7 +181,8 @@ pub fn after_naptr(question: &Question, mut records: Vec<Naptr>, abilities: Abil
     Step::Srv(spoken.map(|transport| service(&question.host, *transport)).collect())
 }
 
-/// SRV records were found, or none, for each service that was asked about, in its order (RFC 3263 §4.2).
+/// Returns the step after the SRV queries (RFC 3263 §4.2). `found` lists each queried service, in order, with its
+/// records.
 #[must_use]
 pub fn after_srv(question: &Question, found: Vec<(Service, Vec<Srv>)>, random: &mut impl Rng) -> Step {
     if found.iter().all(|(_, records)| records.is_empty()) {
@@ -199,8 +201,8 @@ pub fn after_srv(question: &Question, found: Vec<(Service, Vec<Srv>)>, random: &
     if hosts.is_empty() { Step::Done(Vec::new()) } else { Step::Addresses(hosts) }
 }
 
-/// Addresses were found, or none, for each host that was asked about, in its order. The name that a certificate must prove
-/// is the one that was asked for, not what the DNS made of it (RFC 5922 §4).
+/// Returns the targets after the address queries. `found` lists each queried host, in order, with its addresses. The
+/// certificate must match the host of the question, not a name that DNS returned (RFC 5922 §4).
 #[must_use]
 pub fn after_addresses(
     question: &Question,
@@ -221,9 +223,9 @@ pub fn after_addresses(
     targets
 }
 
-/// The order in which the records of one service are tried: by priority, and by chance in proportion to weight (RFC 2782).
+/// Orders the records of one service by priority, and randomly in proportion to their weight (RFC 2782).
 fn in_order(mut records: Vec<Srv>, random: &mut impl Rng) -> Vec<Srv> {
-    // Those without weight come first, so that they have a chance at all.
+    // Records with weight 0 come first, so that they have a small chance to be selected (RFC 2782).
     records.sort_by_key(|record| (record.priority, record.weight != 0));
     records.truncate(MOST_NAMES);
     let mut ordered = Vec::with_capacity(records.len());
@@ -241,7 +243,8 @@ fn in_order(mut records: Vec<Srv>, random: &mut impl Rng) -> Vec<Srv> {
     ordered
 }
 
-/// The transport that the question leaves no choice about; `None`: it asks for what is not possible here.
+/// Returns the transport that the question determines, if any. The outer `None` means that the combination is not
+/// supported.
 fn named_transport(question: &Question) -> Option<Option<Transport>> {
     match (question.transport, question.secure) {
         // `sips:…;transport=tcp` is TLS over TCP (RFC 3261 §19.1.2, RFC 5630 §3.1.3).
@@ -265,7 +268,7 @@ fn service(host: &str, transport: Transport) -> Service {
     Service { name: format!("{prefix}.{host}"), transport }
 }
 
-/// `localhost` and what is below it.
+/// Returns whether the host is `localhost` or a subdomain of it.
 #[must_use]
 pub fn is_localhost(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);

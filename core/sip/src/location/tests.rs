@@ -34,7 +34,7 @@ fn target(transport: Transport, address: &str, host: &str) -> Target {
 }
 
 #[test]
-fn an_address_needs_no_lookup() {
+fn ip_address_is_not_resolved() {
     let plain = question("192.0.2.7");
     let tcp = Question { transport: Some(Transport::Tcp), ..plain.clone() };
     let port = Question { port: Some(5080), ..plain.clone() };
@@ -50,7 +50,7 @@ fn an_address_needs_no_lookup() {
 }
 
 #[test]
-fn a_port_leads_to_addresses_a_transport_to_srv_and_neither_to_naptr() {
+fn first_step_depends_on_port_and_transport() {
     let plain = question("example.org");
     assert_eq!(first(&plain, false), Step::Naptr);
     assert_eq!(first(&Question { secure: true, ..plain.clone() }, false), Step::Naptr);
@@ -71,7 +71,7 @@ fn a_port_leads_to_addresses_a_transport_to_srv_and_neither_to_naptr() {
 }
 
 #[test]
-fn local_names_are_not_asked_of_a_server() {
+fn local_names_are_not_resolved_by_dns() {
     for name in ["localhost", "LOCALHOST.", "pbx.localhost"] {
         assert_eq!(first(&question(name), false), Step::Addresses(vec![host(name, 5060, Transport::Udp)]));
     }
@@ -80,7 +80,7 @@ fn local_names_are_not_asked_of_a_server() {
 }
 
 #[test]
-fn what_is_not_possible_has_no_targets() {
+fn unsupported_transport_has_no_targets() {
     for transport in [Transport::Ws, Transport::Wss] {
         let question = Question { transport: Some(transport), ..question("192.0.2.7") };
         assert_eq!(first(&question, false), Step::Done(Vec::new()));
@@ -92,7 +92,7 @@ fn what_is_not_possible_has_no_targets() {
 }
 
 #[test]
-fn naptr_records_say_the_transport_in_their_order() {
+fn naptr_records_determine_transports_in_order() {
     let records = vec![
         naptr(50, 20, "SIP+D2U", "_sip._udp.example.org"),
         naptr(90, 1, "SIP+D2T", "_sip._tcp.late.example.org"),
@@ -115,7 +115,7 @@ fn naptr_records_say_the_transport_in_their_order() {
 }
 
 #[test]
-fn without_naptr_every_transport_is_looked_for() {
+fn missing_naptr_queries_srv_of_every_transport() {
     let all = [
         service("_sip._udp.example.org", Transport::Udp),
         service("_sip._tcp.example.org", Transport::Tcp),
@@ -129,7 +129,7 @@ fn without_naptr_every_transport_is_looked_for() {
 }
 
 #[test]
-fn without_srv_the_host_itself_is_the_server() {
+fn missing_srv_resolves_the_host_itself() {
     let mut random = ChaCha20Rng::seed_from_u64(1);
     let nothing = |transport| vec![(service("_sip._udp.example.org", transport), Vec::new())];
     let plain = question("example.org");
@@ -141,13 +141,13 @@ fn without_srv_the_host_itself_is_the_server() {
     let secure = Question { secure: true, ..plain.clone() };
     let step = after_srv(&secure, nothing(Transport::Tls), &mut random);
     assert_eq!(step, Step::Addresses(vec![host("example.org", 5061, Transport::Tls)]));
-    // A dot is a refusal, not an absence (RFC 2782).
+    // A target of `.` means that the service does not exist, unlike a missing record (RFC 2782).
     let refused = vec![(service("_sip._udp.example.org", Transport::Udp), vec![srv(0, 0, ".")])];
     assert_eq!(after_srv(&plain, refused, &mut random), Step::Done(Vec::new()));
 }
 
 #[test]
-fn servers_are_tried_by_priority_and_share_the_load_by_weight() {
+fn srv_order_follows_priority_and_weight() {
     let mut random = ChaCha20Rng::seed_from_u64(7);
     let records = vec![srv(20, 0, "backup"), srv(10, 10, "small"), srv(10, 30, "large"), srv(10, 0, "idle")];
     let mut firsts: BTreeMap<String, u32> = BTreeMap::new();
@@ -158,14 +158,14 @@ fn servers_are_tried_by_priority_and_share_the_load_by_weight() {
         assert_eq!(hosts[3], host("backup", 5070, Transport::Udp));
         *firsts.entry(hosts[0].name.clone()).or_default() += 1;
     }
-    // Of 41 draws, one is for the weightless one.
+    // The record with weight 0 is expected first in one of 41 draws.
     assert!((50..200).contains(&firsts["idle"]), "{firsts:?}");
     assert!((850..1_150).contains(&firsts["small"]), "{firsts:?}");
     assert!((2_800..3_200).contains(&firsts["large"]), "{firsts:?}");
 }
 
 #[test]
-fn the_same_seed_gives_the_same_order() {
+fn srv_order_is_deterministic_for_a_seed() {
     let order = |seed| {
         let records = (0..10).map(|number| srv(1, 10, &format!("host{number}"))).collect();
         let found = vec![(service("_sip._udp.example.org", Transport::Udp), records)];
@@ -176,7 +176,7 @@ fn the_same_seed_gives_the_same_order() {
 }
 
 #[test]
-fn targets_are_those_that_can_be_reached_once_each_and_not_too_many() {
+fn targets_are_reachable_unique_and_limited() {
     let asked = question("example.org");
     let addresses = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>();
     let found = vec![

@@ -1,8 +1,8 @@
-//! Inputs and outputs that the machines and the transports of the shell exchange.
+//! Inputs and outputs of the state machines towards the transports of the shell.
 
 use super::{FlowId, Hop, QueryId, Source, Target, TransmissionId, Transport};
 
-/// A report of the transports or the resolver.
+/// A report from the transports or the resolver.
 #[derive(Clone, Debug)]
 pub enum Input {
     /// A datagram or one message of a stream, framed by [`crate::message`], was received.

@@ -1,5 +1,5 @@
-//! The flows of UDP: one for each socket and peer. Their number is bounded, and new ones are limited by rate, so that a flood from
-//! forged addresses does not replace those of real peers.
+//! UDP flows: one for each pair of socket and peer address. The number of flows is limited, and so is the rate of new
+//! ones, so that a flood from forged addresses does not evict the flows of real peers.
 
 use super::{FlowId, TransmissionId};
 use offhook_clock::Time;
@@ -7,23 +7,24 @@ use offhook_limits::RateLimit;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-/// The most flows besides those of registered phones and calls. One more replaces the least recently used one.
+/// The maximum number of flows, in addition to those of registered phones and calls. A further one replaces the least
+/// recently used one.
 const MOST: usize = 65_536;
-/// The most new peers a second. A flood with forged addresses has any number of peers and would replace the flows of phones
+/// The maximum number of new peers per second. Otherwise a flood from forged addresses would evict the flows of phones
 /// that send a keep-alive every 30 s.
 const NEW_A_SECOND: u32 = 1_000;
 
-/// One of the relay's UDP sockets, by its position in their list.
+/// The index of one of the relay's UDP sockets.
 pub type SocketIndex = usize;
 
 /// The result for a received datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It belongs to this flow.
+    /// The datagram belongs to this flow.
     Flow(FlowId),
-    /// Its peer exceeds its rate.
+    /// The peer exceeds its rate.
     TooFast,
-    /// There are too many new peers a second.
+    /// There are too many new peers per second.
     TooMany,
 }
 
@@ -32,28 +33,28 @@ struct Flow {
     socket: SocketIndex,
     remote: SocketAddr,
     messages: RateLimit,
-    /// Its position in the order of last use.
+    /// The position in the order of last use.
     used: u64,
-    /// The last transmission, which an ICMP error is about.
+    /// The last transmission, to which an ICMP error refers.
     last: Option<TransmissionId>,
 }
 
-/// The flows.
+/// The UDP flows of the relay.
 #[derive(Debug)]
 pub struct UdpFlows {
     rate: u32,
     new: RateLimit,
     flows: BTreeMap<FlowId, Flow>,
     by_peer: BTreeMap<(SocketIndex, SocketAddr), FlowId>,
-    /// Flows that may be replaced, in the order of last use.
+    /// The flows that may be evicted, in the order of last use.
     by_use: BTreeMap<u64, FlowId>,
-    /// The number of registered phones and calls that depend on a flow.
+    /// The number of registered phones and calls that depend on each flow.
     kept: BTreeMap<FlowId, u32>,
     uses: u64,
 }
 
 impl UdpFlows {
-    /// No flows. Each peer may send `rate` messages a second.
+    /// Creates an empty table. Each peer may send `rate` messages per second.
     #[must_use]
     pub const fn new(rate: u32, now: Time) -> Self {
         Self {
@@ -67,7 +68,7 @@ impl UdpFlows {
         }
     }
 
-    /// Finds the flow of a received datagram. `number` numbers a new one.
+    /// Returns the flow of a received datagram. `number` assigns the identifier of a new one.
     pub fn received(
         &mut self,
         socket: SocketIndex,
@@ -87,7 +88,8 @@ impl UdpFlows {
         }
     }
 
-    /// Finds the flow of a datagram to a peer, whose response is not limited as one from a new peer. `number` numbers a new one.
+    /// Returns the flow of a datagram to a peer. A response from this peer does not count as from a new peer. `number`
+    /// assigns the identifier of a new flow.
     pub fn toward(
         &mut self,
         socket: SocketIndex,
@@ -101,7 +103,7 @@ impl UdpFlows {
         flow
     }
 
-    /// The socket and the peer of a flow.
+    /// Returns the socket and the peer address of a flow.
     #[must_use]
     pub fn peer(&self, flow: FlowId) -> Option<(SocketIndex, SocketAddr)> {
         self.flows.get(&flow).map(|flow| (flow.socket, flow.remote))
@@ -114,13 +116,13 @@ impl UdpFlows {
         }
     }
 
-    /// Returns the transmission that an ICMP error of a peer is about.
+    /// Returns the transmission to which an ICMP error from a peer refers.
     pub fn refused(&mut self, socket: SocketIndex, remote: SocketAddr) -> Option<TransmissionId> {
         let flow = self.by_peer.get(&(socket, remote))?;
         self.flows.get_mut(flow)?.last.take()
     }
 
-    /// Keeps a flow, because a registered phone or a call depends on it.
+    /// Protects a flow from eviction, because a registered phone or a call depends on it.
     pub fn keep(&mut self, flow: FlowId) {
         if let Some(known) = self.flows.get(&flow) {
             self.by_use.remove(&known.used);
@@ -128,7 +130,7 @@ impl UdpFlows {
         }
     }
 
-    /// Ends one [`Self::keep`] of a flow.
+    /// Reverts one [`Self::keep`] of a flow.
     pub fn release(&mut self, flow: FlowId) {
         let Some(count) = self.kept.get_mut(&flow) else { return };
         *count -= 1;
@@ -139,7 +141,7 @@ impl UdpFlows {
     }
 
     fn insert(&mut self, socket: SocketIndex, remote: SocketAddr, flow: FlowId, now: Time) -> FlowId {
-        // A flow that was released may have made one too many.
+        // Releasing a flow may have exceeded the maximum by one.
         while self.by_use.len() >= MOST
             && let Some((_, oldest)) = self.by_use.pop_first()
         {

@@ -171,10 +171,10 @@ impl Accounts {
         self.known.get(&id)?.login.clone().filter(|_| is_home)
     }
 
-    /// Finds the account for a request from a server if the Request-URI is not one of the contacts: the account that is
-    /// named in the most preferred part of its `called_number`. A request that names no account is for the trunk, or else the only account, that lists
-    /// the source in its `sources`. If requests from unknown sources are rejected, it can also be for the trunk, or else
-    /// the only account, with a server at that address.
+    /// Finds the account for a request from a server if the Request-URI is not one of the contacts: the account that
+    /// the most preferred part in its `called_number` names. A request that names no account is for the trunk, or else
+    /// the only account, that lists the source in its `sources`. If requests from unknown sources are rejected, it can
+    /// also be for the trunk, or else the only account, with a server at that address.
     pub(super) fn of_server(&self, request: &Request, address: IpAddr, accept_unknown: bool) -> Option<AccountId> {
         let address = address.to_canonical();
         let listed: Vec<&Users> =
@@ -189,7 +189,8 @@ impl Accounts {
         named.or_else(unnamed)
     }
 
-    /// The account that a request names; of several, the one that is named in its most preferred part of an INVITE.
+    /// Returns the account that a request names. Among several, the one whose `called_number` ranks the naming part
+    /// highest.
     fn named_in(&self, request: &Request, among: &[&Users]) -> Option<AccountId> {
         let named = CalledNumberSource::ALL.into_iter().filter_map(|source| Some((source, source.user(request)?)));
         let ranked = named.flat_map(|(source, user)| {

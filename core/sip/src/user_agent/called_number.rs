@@ -1,9 +1,9 @@
-//! The parts of an INVITE that can hold the called number.
+//! The parts of an INVITE that may contain the called number.
 
 use crate::message::{Headers, NameAddr, Request, Uri};
 use serde::{Deserialize, Serialize};
 
-/// A part of an INVITE that names the called user or number.
+/// A part of an INVITE that may contain the called number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CalledNumberSource {
     /// The Request-URI (RFC 3261 §8.2.2.1).
@@ -15,10 +15,10 @@ pub enum CalledNumberSource {
 }
 
 impl CalledNumberSource {
-    /// All of them, in the order of preference where none is configured.
+    /// All parts, in the default order of preference.
     pub const ALL: [Self; 3] = [Self::RequestUri, Self::CalledPartyId, Self::To];
 
-    /// The user part of the URI in this part of a request; none where it is absent or empty.
+    /// Returns the user part of the URI in this part of a request. `None` if it is absent or empty.
     pub(super) fn user(self, request: &Request) -> Option<String> {
         let uri = match self {
             Self::RequestUri => request.uri.clone(),
@@ -29,7 +29,7 @@ impl CalledNumberSource {
     }
 }
 
-/// The URI in `P-Called-Party-ID`.
+/// Returns the URI in `P-Called-Party-ID`.
 pub(super) fn called_party(headers: &Headers) -> Option<Uri> {
     let address: NameAddr = headers.get("P-Called-Party-ID")?.parse().ok()?;
     Some(address.uri)

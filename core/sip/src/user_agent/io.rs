@@ -74,14 +74,14 @@ pub struct Account {
     /// Addresses of the account's servers, in addition to the registrar's: an INVITE from one of them is a call to this
     /// account.
     pub sources: Vec<Subnet>,
-    /// The parts of an INVITE that can name the called number, the preferred one first.
+    /// The parts of an INVITE that may contain the called number, most preferred first.
     pub called_number: Vec<CalledNumberSource>,
     /// Whether the account is a trunk: a call from its servers that names no account is for it.
     pub is_trunk: bool,
     /// Whether the operator configured the account. Without `sources`, the addresses of its proxies, registrar and
     /// domain are used as sources. A rejected registration is repeated.
     pub persists: bool,
-    /// The wait after the first such rejection; it doubles with each further one.
+    /// The wait after the first rejection. It doubles with each further one.
     pub retry_interval: Duration,
     /// The user part of the `Contact`, unique among accounts. Requests to it are for this account.
     pub contact_user: String,

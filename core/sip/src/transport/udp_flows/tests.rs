@@ -9,7 +9,7 @@ fn peer(number: u32) -> SocketAddr {
     SocketAddr::new(core::net::Ipv4Addr::from_bits(number).into(), 5_060)
 }
 
-/// Flows that are numbered in the order of their beginning.
+/// A flow table that numbers flows in order of creation.
 struct Flows {
     inner: UdpFlows,
     last: Cell<u64>,
@@ -37,7 +37,7 @@ fn flow(verdict: Verdict) -> FlowId {
 }
 
 #[test]
-fn a_peer_keeps_its_flow_and_has_one_on_each_socket() {
+fn peer_has_one_flow_per_socket() {
     let now = Time::EPOCH;
     let mut flows = Flows::new(now);
     let first = flow(flows.received(0, peer(1), now));
@@ -51,7 +51,7 @@ fn a_peer_keeps_its_flow_and_has_one_on_each_socket() {
 }
 
 #[test]
-fn who_sends_too_much_is_not_heard_and_others_are() {
+fn peer_above_its_rate_is_dropped() {
     let now = Time::EPOCH;
     let mut flows = Flows::new(now);
     let heard = (0..100).filter(|_| flows.received(0, peer(1), now) != Verdict::TooFast).count();
@@ -61,7 +61,7 @@ fn who_sends_too_much_is_not_heard_and_others_are() {
 }
 
 #[test]
-fn a_flood_from_forged_addresses_pushes_nobody_out_who_speaks_now_and_then() {
+fn flood_does_not_evict_active_peers() {
     let mut now = Time::EPOCH;
     let mut flows = Flows::new(now);
     let phone = flow(flows.received(0, peer(0), now));
@@ -85,7 +85,7 @@ fn a_flood_from_forged_addresses_pushes_nobody_out_who_speaks_now_and_then() {
 }
 
 #[test]
-fn flows_that_phones_depend_on_survive_a_flood() {
+fn flows_kept_for_phones_survive_a_flood() {
     let mut now = Time::EPOCH;
     let mut flows = Flows::new(now);
     let phone = flow(flows.received(0, peer(0), now));
@@ -103,7 +103,7 @@ fn flows_that_phones_depend_on_survive_a_flood() {
     assert_eq!(flows.inner.peer(phone), Some((0, peer(0))));
     assert_eq!((flows.inner.by_use.len(), flows.inner.flows.len()), (MOST, MOST + 1));
     flows.inner.release(phone);
-    assert_eq!(flows.inner.peer(phone), Some((0, peer(0))), "it was used just now");
+    assert_eq!(flows.inner.peer(phone), Some((0, peer(0))), "the flow was used recently");
     flood(&mut flows, 100_000);
     assert_eq!(flows.inner.peer(phone), None);
     assert_eq!((flows.inner.by_use.len(), flows.inner.flows.len(), flows.inner.by_peer.len()), (MOST, MOST, MOST));
@@ -112,7 +112,7 @@ fn flows_that_phones_depend_on_survive_a_flood() {
 }
 
 #[test]
-fn what_was_sent_last_is_what_the_network_refuses() {
+fn icmp_error_refers_to_last_transmission() {
     let now = Time::EPOCH;
     let mut flows = Flows::new(now);
     let server = flows.toward(0, peer(1), now);
