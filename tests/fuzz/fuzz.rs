@@ -1,6 +1,7 @@
 //! libFuzzer on one of the targets, the one that `OFFHOOK_FUZZ` names. See `cargo xtask fuzz`.
 #![no_main]
 
+mod calls;
 mod targets;
 
 use libfuzzer_sys::fuzz_target;

@@ -1,7 +1,11 @@
 //! The corpora of the fuzzers again, without a fuzzer: what once went wrong, and what reaches far into the code.
 
+mod calls;
 mod targets;
 
+use proptest::collection::vec;
+use proptest::prelude::any;
+use proptest::test_runner::{Config, TestRunner};
 use std::path::Path;
 
 #[test]
@@ -24,4 +28,15 @@ fn nothing_in_the_corpora_upsets_anything() {
     }
     let folders = std::fs::read_dir(&corpora).expect("corpora").count();
     assert_eq!(folders, targets::TARGETS.len(), "every corpus has a target");
+}
+
+#[test]
+fn random_script_ends_every_call_once() {
+    let config = Config { cases: 100, failure_persistence: None, ..Config::default() };
+    let scripts = vec(any::<u8>(), 0..400);
+    let run = TestRunner::new(config).run(&scripts, |script| {
+        calls::fuzz_calls(&script);
+        Ok(())
+    });
+    run.unwrap();
 }

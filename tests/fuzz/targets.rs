@@ -1,5 +1,7 @@
 //! What can be fed arbitrary octets: the parsers, and each machine by way of a script that the octets spell.
 
+use crate::calls::fuzz_calls;
+
 /// The name of a corpus, and what is fed with it.
 type Target = (&'static str, fn(&[u8]));
 
@@ -8,7 +10,7 @@ pub(crate) const TARGETS: [Target; 10] = [
     ("message", offhook_sip::message::fuzz_message),
     ("uri", offhook_sip::message::fuzz_uri),
     ("digest", offhook_sip::auth::fuzz_digest),
-    ("calls", offhook_sip::user_agent::fuzz_calls),
+    ("calls", fuzz_calls),
     ("relay", offhook_b2bua::relay::fuzz_relay),
     ("sdp", offhook_sdp::fuzz_sdp),
     ("stun", offhook_media::fuzz_stun),

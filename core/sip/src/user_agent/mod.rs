@@ -12,7 +12,6 @@ mod context;
 pub mod destinations;
 mod event;
 pub mod extra;
-mod fuzz;
 mod identity;
 mod invite;
 mod invite_client;
@@ -35,7 +34,6 @@ use crate::transport::{self, Source};
 use accounts::{Accounts, PhoneAddress};
 use context::{CallContext, Context, NextHop, layer_settings};
 use destinations::NamedBy;
-pub use fuzz::fuzz_calls;
 use invite::{Arrival, CallCommand, Invite, SessionCommand};
 use invite_client::Redirection;
 use io::{

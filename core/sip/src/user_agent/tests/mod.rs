@@ -13,7 +13,6 @@ mod phones;
 mod referrals;
 mod replacing;
 mod requests;
-mod scripts;
 mod simulation;
 mod tables;
 mod timers;

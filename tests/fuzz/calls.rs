@@ -1,16 +1,16 @@
 //! Fuzz target of the user agent: arbitrary actions of a peer and of the call model.
 
-use super::destinations::{Destinations, Servers};
-use super::io::{
-    Account, AccountId, Body, Branch, CalledNumberSource, Command, Destination, Event, Identity, Input, InviteId,
-    LocalAddress, OutboundInvite, Output, Redirects, Settings,
-};
-use super::{Counts, UserAgent};
-use crate::auth::Login;
-use crate::message::{HeaderName, Message, Method, Request, Response};
-use crate::transport::{self, FlowId, Source, Transport};
 use core::time::Duration;
 use offhook_clock::Time;
+use offhook_sip::auth::Login;
+use offhook_sip::message::{HeaderName, Message, Method, Request, Response};
+use offhook_sip::transport::{self, FlowId, Source, Transport};
+use offhook_sip::user_agent::destinations::{Destinations, Servers};
+use offhook_sip::user_agent::io::{
+    Account, AccountId, Body, Branch, CalledNumberSource, Command, Destination, Event, Identity, Input, InviteId, LocalAddress,
+    OutboundInvite, Output, Redirects, Settings,
+};
+use offhook_sip::user_agent::{Counts, UserAgent};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -29,7 +29,7 @@ const WAITS: [u64; 4] = [10, 600, 5_000, 70_000];
 
 /// Runs a script. Each octet selects an action and the following ones its parameters. Asserts that every call ends
 /// exactly once and that no state remains.
-pub fn fuzz_calls(data: &[u8]) {
+pub(crate) fn fuzz_calls(data: &[u8]) {
     let mut stage = Stage::new();
     let mut script = Script(data);
     for _ in 0..MOST_STEPS {
