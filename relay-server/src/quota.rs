@@ -21,7 +21,7 @@ struct Taken {
 
 /// A counted connection; dropping it releases its place.
 #[derive(Debug)]
-pub struct Place {
+pub struct ConnectionSlot {
     quota: Arc<Quota>,
     /// The network that is charged with the connection; none if it has no limit.
     network: Option<Source>,
@@ -29,7 +29,7 @@ pub struct Place {
 
 /// The limit that is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum QuotaRefusal {
     /// The total limit.
     Total,
     /// The limit of the network.
@@ -47,32 +47,32 @@ impl Quota {
     ///
     /// # Errors
     /// If a limit is reached.
-    pub fn take(self: &Arc<Self>, remote: IpAddr) -> Result<Place, Refusal> {
+    pub fn take(self: &Arc<Self>, remote: IpAddr) -> Result<ConnectionSlot, QuotaRefusal> {
         let network = Source::of(remote);
         let mut taken = self.lock();
         if taken.total >= self.total {
-            return Err(Refusal::Total);
+            return Err(QuotaRefusal::Total);
         }
         let of_network = taken.networks.entry(network).or_insert(0);
         if *of_network >= self.per_network {
-            return Err(Refusal::Network);
+            return Err(QuotaRefusal::Network);
         }
         *of_network += 1;
         taken.total += 1;
-        Ok(Place { quota: Arc::clone(self), network: Some(network) })
+        Ok(ConnectionSlot { quota: Arc::clone(self), network: Some(network) })
     }
 
     /// Counts a connection from an address that many users share, such as a reverse proxy, in the total only.
     ///
     /// # Errors
     /// If the total limit is reached.
-    pub fn take_shared(self: &Arc<Self>) -> Result<Place, Refusal> {
+    pub fn take_shared(self: &Arc<Self>) -> Result<ConnectionSlot, QuotaRefusal> {
         let mut taken = self.lock();
         if taken.total >= self.total {
-            return Err(Refusal::Total);
+            return Err(QuotaRefusal::Total);
         }
         taken.total += 1;
-        Ok(Place { quota: Arc::clone(self), network: None })
+        Ok(ConnectionSlot { quota: Arc::clone(self), network: None })
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
@@ -80,7 +80,7 @@ impl Quota {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let mut taken = self.quota.lock();
         taken.total -= 1;
@@ -97,7 +97,7 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
-    use super::{Quota, Refusal};
+    use super::{Quota, QuotaRefusal};
     use std::net::IpAddr;
 
     fn ip(text: &str) -> IpAddr {
@@ -109,13 +109,13 @@ mod tests {
         let quota = Quota::new(4, 2);
         let first = quota.take(ip("2001:db8::1")).unwrap();
         let _second = quota.take(ip("2001:db8::2")).unwrap();
-        assert_eq!(quota.take(ip("2001:db8::3")).unwrap_err(), Refusal::Network);
+        assert_eq!(quota.take(ip("2001:db8::3")).unwrap_err(), QuotaRefusal::Network);
         let _other = quota.take(ip("2001:db8:0:1::1")).unwrap();
         drop(first);
         let _third = quota.take(ip("2001:db8::3")).unwrap();
         let _last = quota.take(ip("192.0.2.1")).unwrap();
-        assert_eq!(quota.take(ip("192.0.2.2")).unwrap_err(), Refusal::Total);
-        assert_eq!(quota.take_shared().unwrap_err(), Refusal::Total);
+        assert_eq!(quota.take(ip("192.0.2.2")).unwrap_err(), QuotaRefusal::Total);
+        assert_eq!(quota.take_shared().unwrap_err(), QuotaRefusal::Total);
     }
 
     #[test]

@@ -5,12 +5,12 @@
 
 use crate::clock::Clock;
 use offhook_limits::Offenses;
-use offhook_limits::offense::{Kind, Report};
+use offhook_limits::offense::{Kind, OffenseReport};
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 /// Writes one line.
-pub fn write(report: &Report) {
+pub fn write(report: &OffenseReport) {
     tracing::warn!(
         target: "offhook::security",
         kind = %report.kind,

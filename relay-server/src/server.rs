@@ -11,7 +11,7 @@ use crate::quota::Quota;
 use crate::security_log::SecurityLog;
 use crate::signaling_plane::{self, Gauges, MediaReport, SignalingPlane, SipSide, ToPlane};
 use crate::sip;
-use crate::sip_transport::{self, Counters, Listening, SipTransport, Sockets, TlsReload};
+use crate::sip_transport::{self, Listening, SipCounters, SipTransport, Sockets, TlsReload};
 use crate::supervisor::{self, EndedParts, Supervisor};
 use crate::tls::{self, CertifiedFiles};
 use axum::http::HeaderValue;
@@ -181,7 +181,7 @@ struct SipStarted {
     machine: Sip,
     listening: Vec<Listening>,
     reload: TlsReload,
-    counters: Arc<Counters>,
+    counters: Arc<SipCounters>,
     side: SipSide,
 }
 

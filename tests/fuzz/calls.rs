@@ -7,10 +7,10 @@ use offhook_sip::message::{HeaderName, Message, Method, Request, Response};
 use offhook_sip::transport::{self, FlowId, Source, Transport};
 use offhook_sip::user_agent::destinations::{Destinations, Servers};
 use offhook_sip::user_agent::io::{
-    Account, AccountId, Body, Branch, CalledNumberSource, Command, Destination, Event, Identity, Input, InviteId, LocalAddress,
-    OutboundInvite, Output, Redirects, Settings,
+    Account, AccountId, Body, Branch, CalledNumberSource, Command, Destination, Event, Identity, Input, InviteId,
+    LocalAddress, OutboundInvite, Output, Redirects, Settings,
 };
-use offhook_sip::user_agent::{Counts, UserAgent};
+use offhook_sip::user_agent::{UserAgent, UserAgentCounts};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -388,7 +388,7 @@ impl Stage {
         }
         assert!(self.calls.values().all(|ended| *ended), "every call ends");
         self.wait(Duration::from_secs(600));
-        let counts = Counts { accounts: 0, ignored: 0, ..self.agent.counts() };
-        assert_eq!(counts, Counts::default(), "no state remains");
+        let counts = UserAgentCounts { accounts: 0, ignored: 0, ..self.agent.counts() };
+        assert_eq!(counts, UserAgentCounts::default(), "no state remains");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::config::LoginName;
 use core::time::Duration;
-use offhook_limits::offense::Report;
+use offhook_limits::offense::OffenseReport;
 use offhook_media::command::{Command, Event, WorkerId};
 use offhook_sip::auth::Secret;
 use offhook_sip::transport;
@@ -108,7 +108,7 @@ pub enum Output {
         host: String,
     },
     /// For the security log.
-    Offense(Report),
+    Offense(OffenseReport),
     /// An order for a media worker.
     Media {
         /// Which one.

@@ -52,7 +52,7 @@ impl fmt::Display for Kind {
 
 /// One line of the security log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Report {
+pub struct OffenseReport {
     /// The kind of the offenses.
     pub kind: Kind,
     /// The address of the last offense; other addresses of its source may have offended, too.
@@ -96,7 +96,7 @@ impl Default for Offenses {
 
 impl Offenses {
     /// Counts one offense; returns a report if one is due.
-    pub fn note(&mut self, kind: Kind, address: IpAddr, is_verified: bool, now: Time) -> Option<Report> {
+    pub fn note(&mut self, kind: Kind, address: IpAddr, is_verified: bool, now: Time) -> Option<OffenseReport> {
         let new = || Count { unreported: 0, since: now, reported_at: None };
         let count = self.counts.entry(&(Source::of(address), kind), new);
         let last = count.reported_at.map_or(count.since, |reported| reported.max(count.since));
@@ -111,7 +111,7 @@ impl Offenses {
         (is_due && self.reports.take(now)).then(|| {
             count.reported_at = Some(now);
             let reported = core::mem::take(&mut count.unreported);
-            Report { kind, address: address.to_canonical(), is_verified, count: reported }
+            OffenseReport { kind, address: address.to_canonical(), is_verified, count: reported }
         })
     }
 }

@@ -4,8 +4,8 @@ use crate::codec::{Codec, MediaKind, Payload};
 use crate::direction::Direction;
 use crate::offer_answer::{NegotiationError, can_bridge, relay_offer, settle, shared_codecs};
 use crate::webrtc::{
-    Description, Fingerprint, HeaderExtension, IceCredentials, LocalSection, SdpError, Section, Setup, Transport,
-    answer, offer,
+    Description, Fingerprint, HeaderExtension, IceCredentials, LocalSection, SdpError, Section, Setup,
+    TransportDescription, answer, offer,
 };
 use proptest::prelude::*;
 
@@ -27,8 +27,8 @@ fn names(section: &Section) -> Vec<(u8, &str)> {
     section.payloads.iter().map(|payload| (payload.number, payload.codec.name.as_str())).collect()
 }
 
-fn transport() -> Transport {
-    Transport {
+fn transport() -> TransportDescription {
+    TransportDescription {
         ice: IceCredentials { ufrag: "relayUfrag".to_owned(), pwd: "relayPasswordOf24Letters".to_owned() },
         ice_lite: true,
         fingerprint: Fingerprint::sha256([0xAB; 32]),
@@ -328,9 +328,9 @@ prop_compose! {
         digest in any::<[u8; 32]>(),
         setup in prop_oneof![Just(Setup::Active), Just(Setup::Passive), Just(Setup::ActPass)],
         candidates in proptest::collection::btree_set(any::<std::net::SocketAddrV4>(), 0..4),
-    ) -> Transport {
+    ) -> TransportDescription {
         let candidates = candidates.into_iter().map(Into::into).collect();
-        Transport { ice: IceCredentials { ufrag, pwd }, ice_lite, fingerprint: Fingerprint::sha256(digest), setup, candidates }
+        TransportDescription { ice: IceCredentials { ufrag, pwd }, ice_lite, fingerprint: Fingerprint::sha256(digest), setup, candidates }
     }
 }
 

@@ -3,7 +3,7 @@
 //! If a socket with unread octets is closed, the kernel sends a reset, and the peer discards data that it has not read yet, such
 //! as a close frame. A stream whose peer may still be sending is therefore shut down for writing and read for some time.
 
-use crate::quota::Place;
+use crate::quota::ConnectionSlot;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
@@ -32,11 +32,11 @@ pub(super) struct Stream {
     /// `None` only during the drop.
     tcp: Option<TcpStream>,
     lingering: Lingering,
-    place: Option<Place>,
+    place: Option<ConnectionSlot>,
 }
 
 impl Stream {
-    pub(super) fn new(tcp: TcpStream, lingering: Lingering, place: Place) -> Self {
+    pub(super) fn new(tcp: TcpStream, lingering: Lingering, place: ConnectionSlot) -> Self {
         Self { tcp: Some(tcp), lingering, place: Some(place) }
     }
 

@@ -4,7 +4,7 @@ use super::TrustedProxies;
 use super::client_address::Peer;
 use super::lingering::{Lingering, Stream};
 use crate::config::Settings;
-use crate::quota::{Place, Quota, Refusal};
+use crate::quota::{ConnectionSlot, Quota, QuotaRefusal};
 use crate::security_log::SecurityLog;
 use crate::tls::handshake::Handshakes;
 use axum::Router;
@@ -92,14 +92,14 @@ impl Serving {
     }
 
     /// Selects the service for a connection from `remote`; `None`: the connection is closed.
-    fn admit(&self, remote: IpAddr) -> Option<(Place, Service)> {
+    fn admit(&self, remote: IpAddr) -> Option<(ConnectionSlot, Service)> {
         let places = &self.usual.places;
         let is_proxy = self.proxies.trusts(remote);
         match if is_proxy { places.take_shared() } else { places.take(remote) } {
             Ok(place) => return Some((place, self.usual.clone())),
             // Not counted as an offense of this address, because other addresses may have used up the limit.
-            Err(Refusal::Total) => tracing::warn!("connection rejected: limits.connections is reached"),
-            Err(Refusal::Network) => {
+            Err(QuotaRefusal::Total) => tracing::warn!("connection rejected: limits.connections is reached"),
+            Err(QuotaRefusal::Network) => {
                 tracing::warn!(
                     "connection rejected: the remote address has reached limits.connections_per_address; if many users \
                      share the address, raise the limit, or list it in listen.trusted_proxies if it is a reverse proxy"

@@ -2,10 +2,10 @@
 
 use super::Lingering;
 use super::client_address::{Peer, TrustedProxies};
-use crate::quota::{Place, Quota, Refusal};
+use crate::quota::{ConnectionSlot, Quota, QuotaRefusal};
 use crate::security_log::SecurityLog;
 use crate::signaling_plane::{Client, Gauges, Inbound, STUCK_AFTER};
-use crate::sip_transport::Counters;
+use crate::sip_transport::SipCounters;
 use crate::{telemetry, websocket};
 use axum::Router;
 use axum::body::Body;
@@ -40,7 +40,7 @@ pub struct App {
     /// Values for `/healthz`.
     pub gauges: Arc<Gauges>,
     /// Counters of the SIP transport, if SIP is used.
-    pub sip: Option<Arc<Counters>>,
+    pub sip: Option<Arc<SipCounters>>,
     /// The number of WebSockets whose tasks have not ended.
     pub sockets: watch::Sender<usize>,
     /// Set when the relay shuts down.
@@ -157,7 +157,7 @@ fn websocket(app: Arc<App>, upgrade: WebSocketUpgrade, request: &Request) -> Res
 
 /// Counts a WebSocket of `client` behind a trusted proxy. Returns `None` if the listener has counted the client already, or if the
 /// proxy does not provide the client address.
-fn place_of_client(app: &App, peer: IpAddr, client: IpAddr) -> Result<Option<Place>, Refusal> {
+fn place_of_client(app: &App, peer: IpAddr, client: IpAddr) -> Result<Option<ConnectionSlot>, QuotaRefusal> {
     if !app.trusted_proxies.trusts(peer) || app.trusted_proxies.trusts(client) {
         return Ok(None);
     }

@@ -1,4 +1,4 @@
-use super::{Kind, Report, SecurityLog, write};
+use super::{Kind, OffenseReport, SecurityLog, write};
 use crate::clock::Clock;
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -29,7 +29,8 @@ pub(crate) fn logged(act: impl FnOnce()) -> Vec<String> {
 
 #[test]
 fn line_has_the_fields_that_filters_depend_on() {
-    let report = Report { kind: Kind::WrongPassword, address: [192, 0, 2, 7].into(), is_verified: true, count: 12 };
+    let report =
+        OffenseReport { kind: Kind::WrongPassword, address: [192, 0, 2, 7].into(), is_verified: true, count: 12 };
     let expected = "WARN offhook::security: repeated offenses of one address kind=wrong-password address=192.0.2.7 \
                     verified=true count=12";
     assert_eq!(logged(|| write(&report)), [expected]);

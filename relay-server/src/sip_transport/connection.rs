@@ -3,7 +3,7 @@
 use super::numbers::FlowNumbers;
 use super::report::Report;
 use super::stream::{self, Limits, OpenedBy, QueuedMessages};
-use crate::quota::{Quota, Refusal};
+use crate::quota::{Quota, QuotaRefusal};
 use crate::security_log::SecurityLog;
 use crate::tls::handshake::Handshakes;
 use core::time::Duration;
@@ -97,11 +97,11 @@ impl Connections {
             let place = match self.places.take(remote.ip()) {
                 Ok(place) => place,
                 // Not counted as an offense of this address, because other addresses may have used up the limit.
-                Err(Refusal::Total) => {
+                Err(QuotaRefusal::Total) => {
                     tracing::warn!("SIP connection rejected: sip.connections is reached");
                     continue;
                 }
-                Err(Refusal::Network) => {
+                Err(QuotaRefusal::Network) => {
                     tracing::warn!(
                         "SIP connection rejected: the remote address has reached sip.connections_per_address; if many \
                          phones share the address, raise the limit"

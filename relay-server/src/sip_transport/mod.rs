@@ -20,7 +20,7 @@ mod tls;
 mod udp;
 
 pub use addresses::{Listening, Public, Sockets, advertised, listen_addresses, main_address};
-pub use report::{Counters, Report, ReportSource};
+pub use report::{Report, ReportSource, SipCounters};
 pub use tls::{Shown, TlsSides};
 
 use crate::clock::Clock;
@@ -67,7 +67,7 @@ pub struct SipTransport {
     questions: Arc<Semaphore>,
     media_questions: Arc<Semaphore>,
     random: ChaCha20Rng,
-    counters: Arc<Counters>,
+    counters: Arc<SipCounters>,
     _tasks: JoinSet<()>,
 }
 
@@ -100,9 +100,9 @@ impl SipTransport {
         seed: [u8; 32],
         security_log: Arc<SecurityLog>,
         supervisor: &Supervisor,
-    ) -> io::Result<(Self, mpsc::Receiver<Report>, TlsReload, Arc<Counters>)> {
+    ) -> io::Result<(Self, mpsc::Receiver<Report>, TlsReload, Arc<SipCounters>)> {
         let (reports, queue) = mpsc::channel(QUEUE);
-        let (numbers, counters) = (FlowNumbers::new(), Arc::new(Counters::default()));
+        let (numbers, counters) = (FlowNumbers::new(), Arc::new(SipCounters::default()));
         let clock = Clock::start();
         let flows = SharedFlows::new(numbers.clone(), settings.message_rate, clock);
         let abilities = sockets.abilities();

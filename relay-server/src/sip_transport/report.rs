@@ -67,11 +67,11 @@ impl Report {
 
 /// Counters for `/healthz`.
 #[derive(Debug, Default)]
-pub struct Counters {
+pub struct SipCounters {
     dropped: AtomicU64,
 }
 
-impl Counters {
+impl SipCounters {
     /// The number of datagrams that were dropped because there were too many.
     #[must_use]
     pub fn dropped(&self) -> u64 {

@@ -4,7 +4,7 @@ use super::report::Report;
 use crate::clock::Clock;
 use core::time::Duration;
 use offhook_limits::RateLimit;
-use offhook_sip::message::framing::{Frame, Splitter};
+use offhook_sip::message::framing::{Splitter, StreamFrame};
 use offhook_sip::transport::{Source, TransmissionId};
 use std::io;
 use std::sync::Arc;
@@ -285,7 +285,7 @@ impl Reader<'_> {
             splitter.push(buffer.get(..read).unwrap_or_default());
             let mut was_message = false;
             while let Some(frame) = splitter.next_frame().map_err(io::Error::other)? {
-                was_message |= matches!(frame, Frame::Message(_));
+                was_message |= matches!(frame, StreamFrame::Message(_));
                 if !self.take(frame, (&clock, &mut messages)).await {
                     return Ok("the relay is shutting down");
                 }
@@ -300,16 +300,16 @@ impl Reader<'_> {
     }
 
     /// Reports a frame. Returns false if the plane has ended.
-    async fn take(&self, frame: Frame, (clock, messages): (&Clock, &mut RateLimit)) -> bool {
+    async fn take(&self, frame: StreamFrame, (clock, messages): (&Clock, &mut RateLimit)) -> bool {
         // Limits the rate at which the connection is read.
         while let Err(wait) = messages.try_take(clock.now()) {
             tokio::time::sleep(wait).await;
         }
         let octets = match frame {
-            Frame::Message(octets) => octets,
+            StreamFrame::Message(octets) => octets,
             // The user agent answers keep-alives and detects missing ones (RFC 5626 §4.4.1).
-            Frame::Ping => b"\r\n\r\n".to_vec(),
-            Frame::Pong => b"\r\n".to_vec(),
+            StreamFrame::Ping => b"\r\n\r\n".to_vec(),
+            StreamFrame::Pong => b"\r\n".to_vec(),
         };
         let place = Arc::clone(&self.places).acquire_owned().await.ok();
         self.reports.send(Report::Received { source: self.source, octets, place }).await.is_ok()

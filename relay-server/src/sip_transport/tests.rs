@@ -1,5 +1,5 @@
 use super::tls::tests::Authority;
-use super::{Counters, Report, Shown, SipTransport, Sockets, TlsReload, TlsSides};
+use super::{Report, Shown, SipCounters, SipTransport, Sockets, TlsReload, TlsSides};
 use crate::clock::Clock;
 use crate::config::{SipAddress, SipSettings, Verify};
 use crate::security_log::SecurityLog;
@@ -30,7 +30,7 @@ struct Rig {
     reports: mpsc::Receiver<Report>,
     inputs: VecDeque<Input>,
     reload: TlsReload,
-    counters: Arc<Counters>,
+    counters: Arc<SipCounters>,
     bound: Vec<(Transport, SocketAddr)>,
 }
 

@@ -2,7 +2,7 @@
 
 use super::icmp;
 use super::numbers::FlowNumbers;
-use super::report::{Counters, Report};
+use super::report::{Report, SipCounters};
 use crate::clock::Clock;
 use crate::supervisor::Supervisor;
 use offhook_sip::transport::udp_flows::{SocketIndex, UdpFlows, Verdict};
@@ -61,7 +61,7 @@ impl Udp {
         bound: Vec<StdSocket>,
         flows: SharedFlows,
         reports: &mpsc::Sender<Report>,
-        counters: &Arc<Counters>,
+        counters: &Arc<SipCounters>,
         supervisor: &Supervisor,
     ) -> io::Result<Self> {
         let flows = Arc::new(flows);
@@ -177,7 +177,7 @@ struct Receiver {
     socket: Arc<UdpSocket>,
     flows: Arc<SharedFlows>,
     reports: mpsc::Sender<Report>,
-    counters: Arc<Counters>,
+    counters: Arc<SipCounters>,
 }
 
 impl Receiver {

@@ -1,7 +1,7 @@
 //! A scripted SIP peer for tests.
 
 use offhook_sip::auth::{Asked, Challenge, Credentials, Login};
-use offhook_sip::message::framing::{Frame, Splitter};
+use offhook_sip::message::framing::{Splitter, StreamFrame};
 use offhook_sip::transport::Transport;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
 use std::collections::VecDeque;
@@ -148,7 +148,7 @@ impl Peer {
                 assert!(length > 0, "the relay has closed the connection");
                 splitter.push(&buffer[..length]);
                 while let Some(frame) = splitter.next_frame().unwrap() {
-                    if let Frame::Message(octets) = frame {
+                    if let StreamFrame::Message(octets) = frame {
                         self.received.push_back(Request { text: String::from_utf8(octets).unwrap(), from: None });
                     }
                 }

@@ -11,7 +11,7 @@ use crate::call::{self, CallKey, Dialog, MAX_SECTIONS, NAME_WITHOUT_ADDRESS, Sid
 use crate::config::LoginName;
 use offhook_clock::Time;
 use offhook_media::command::LegKey;
-use offhook_sdp::sip::{Connection, Description, SipSection, Unfit};
+use offhook_sdp::sip::{ConnectionAddress, Description, SipSection, Unfit};
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{
     AccountId, Body, CalledNumberSource, Command, Identity, InboundInvite, InviteId, Origin,
@@ -284,7 +284,7 @@ fn description(body: &Body) -> Result<Description, (u16, Option<&'static str>)> 
     if sections().any(SipSection::is_usable) {
         return Ok(description);
     }
-    let is_named = sections().any(|section| matches!(section.connection, Connection::Named { .. }));
+    let is_named = sections().any(|section| matches!(section.connection, ConnectionAddress::Named { .. }));
     Err((488, is_named.then_some(NAME_WITHOUT_ADDRESS)))
 }
 

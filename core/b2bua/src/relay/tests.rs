@@ -29,7 +29,7 @@ use crate::config::{
 use crate::io::{ConnectionId, Input, Output};
 use core::time::Duration;
 use offhook_clock::Time;
-use offhook_limits::offense::Report;
+use offhook_limits::offense::OffenseReport;
 use offhook_media::command::{Command, Event, LegKey};
 use offhook_media::ports::PortPool;
 use offhook_sdp::webrtc::Fingerprint;
@@ -146,7 +146,7 @@ pub(super) struct Bench {
     /// Hosts that the resolver is asked about.
     pub(super) questions: Vec<(crate::io::RequestId, String)>,
     /// Lines of the security log.
-    pub(super) offenses: Vec<Report>,
+    pub(super) offenses: Vec<OffenseReport>,
     /// Failures of the operator's accounts that the log tells.
     pub(super) registration_failures: usize,
     next: u64,

@@ -59,7 +59,7 @@ pub struct SipSection {
     /// The transport protocol in the m-line.
     pub profile: Profile,
     /// The address at which the author receives RTP.
-    pub connection: Connection,
+    pub connection: ConnectionAddress,
     /// The address at which the author receives RTCP, if given by `a=rtcp` (RFC 3605).
     pub rtcp: Option<SocketAddr>,
     /// `a=rtcp-mux` (RFC 5761 §5.1.1)
@@ -104,7 +104,7 @@ pub enum Profile {
 
 /// The address at which a section's author receives RTP (`c=` and the port).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Connection {
+pub enum ConnectionAddress {
     /// An IP address and a port.
     At(SocketAddr),
     /// No address: 0.0.0.0, `::`, a multicast address or port 0.
@@ -145,7 +145,7 @@ pub struct Ice {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExtraLine(String);
 
-impl Connection {
+impl ConnectionAddress {
     /// Returns the address to send RTP to, if there is one.
     #[must_use]
     pub const fn address(&self) -> Option<SocketAddr> {
@@ -174,7 +174,7 @@ impl SipSection {
     pub fn is_usable(&self) -> bool {
         !self.section.rejected
             && !matches!(self.profile, Profile::Other(_))
-            && !matches!(self.connection, Connection::Named { .. })
+            && !matches!(self.connection, ConnectionAddress::Named { .. })
     }
 }
 

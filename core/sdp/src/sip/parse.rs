@@ -1,6 +1,6 @@
 //! Parser for descriptions of SIP endpoints. It is lenient, because most lines are not essential to a call.
 
-use super::{Connection, CryptoAttribute, Description, Dtls, Ice, Origin, Profile, SipSection};
+use super::{ConnectionAddress, CryptoAttribute, Description, Dtls, Ice, Origin, Profile, SipSection};
 use crate::attribute::{
     MAX_FMTP, MAX_ITEMS, MAX_TOKEN, candidate, fingerprint, fingerprint_hash, is_token, preferred_fingerprint, push_new,
 };
@@ -283,7 +283,7 @@ impl Media {
             candidates,
         });
         // With ICE, the address is in the candidates. Otherwise 0.0.0.0 is hold as in RFC 2543 (RFC 3264 §8.4).
-        let is_held = ice.is_none() && matches!(connection, Connection::Nowhere { port: 1.. });
+        let is_held = ice.is_none() && matches!(connection, ConnectionAddress::Nowhere { port: 1.. });
         SipSection {
             section: Section {
                 kind,
@@ -310,15 +310,15 @@ impl Media {
     }
 }
 
-fn connection(host: Option<Host>, port: u16) -> Connection {
+fn connection(host: Option<Host>, port: u16) -> ConnectionAddress {
     match host {
-        _ if port == 0 => Connection::Nowhere { port },
-        Some(Host::Name(host)) => Connection::Named { host, port },
+        _ if port == 0 => ConnectionAddress::Nowhere { port },
+        Some(Host::Name(host)) => ConnectionAddress::Named { host, port },
         // Media are not sent to multicast addresses.
         Some(Host::Address(address)) if !address.is_unspecified() && !address.is_multicast() => {
-            Connection::At(SocketAddr::new(address, port))
+            ConnectionAddress::At(SocketAddr::new(address, port))
         }
-        Some(Host::Address(_)) | None => Connection::Nowhere { port },
+        Some(Host::Address(_)) | None => ConnectionAddress::Nowhere { port },
     }
 }
 

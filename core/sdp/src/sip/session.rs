@@ -1,7 +1,7 @@
 //! The relay's own descriptions in one SIP session: constant origin, increasing versions, stable order of m-lines
 //! (RFC 3264 §8).
 
-use super::{Connection, Description, Origin, Profile, SipSection};
+use super::{ConnectionAddress, Description, Origin, Profile, SipSection};
 use crate::section::{OtherSection, Section};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
@@ -101,7 +101,7 @@ fn positions(others: &[OtherSection]) -> impl Iterator<Item = usize> {
 fn refused(section: SipSection) -> SipSection {
     let SipSection { section, profile, .. } = section;
     let section = Section { rejected: true, extensions: Vec::new(), ssrcs: Vec::new(), ..section };
-    SipSection { connection: Connection::Nowhere { port: 0 }, ..SipSection::new(section, profile, NOWHERE) }
+    SipSection { connection: ConnectionAddress::Nowhere { port: 0 }, ..SipSection::new(section, profile, NOWHERE) }
 }
 
 const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
@@ -113,7 +113,7 @@ impl SipSection {
         Self {
             section,
             profile,
-            connection: Connection::At(address),
+            connection: ConnectionAddress::At(address),
             rtcp: None,
             rtcp_mux: false,
             crypto: Vec::new(),

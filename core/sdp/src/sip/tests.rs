@@ -5,8 +5,8 @@ mod shared;
 
 use super::samples::{ALL, ASTERISK, BARESIP, CHROMIUM, FAX, LINPHONE, OLD_HOLD, RTPENGINE};
 use super::{
-    Connection, CryptoAttribute, Description, Dtls, ExtraLine, Ice, MasterKey, Mki, Origin, Profile, Security, Session,
-    SipSection, SrtpPolicy, Suite, choose,
+    ConnectionAddress, CryptoAttribute, Description, Dtls, ExtraLine, Ice, MasterKey, Mki, Origin, Profile, Security,
+    Session, SipSection, SrtpPolicy, Suite, choose,
 };
 use crate::codec::{Codec, MediaKind, Payload};
 use crate::direction::Direction;
@@ -26,8 +26,8 @@ fn names(section: &SipSection) -> Vec<(u8, &str)> {
     section.section.payloads.iter().map(|payload| (payload.number, payload.codec.name.as_str())).collect()
 }
 
-fn address(text: &str) -> Connection {
-    Connection::At(text.parse().unwrap())
+fn address(text: &str) -> ConnectionAddress {
+    ConnectionAddress::At(text.parse().unwrap())
 }
 
 fn random() -> ChaCha20Rng {
@@ -82,10 +82,14 @@ fn addresses_and_rtcp_ports_are_parsed_at_all_levels() {
 #[test]
 fn unresolved_or_multicast_host_has_no_address() {
     let named = with("v=0\r\nc=IN IP4 media.example.test\r\n", "m=audio 4000 RTP/AVP 0");
-    assert_eq!(named.connection, Connection::Named { host: "media.example.test".to_owned(), port: 4000 });
+    assert_eq!(named.connection, ConnectionAddress::Named { host: "media.example.test".to_owned(), port: 4000 });
     assert!(!named.is_usable());
     let group = with("v=0\r\nc=IN IP4 224.2.17.12/127\r\n", "m=audio 4000 RTP/AVP 0");
-    assert_eq!(group.connection, Connection::Nowhere { port: 4000 }, "media are not sent to multicast addresses");
+    assert_eq!(
+        group.connection,
+        ConnectionAddress::Nowhere { port: 4000 },
+        "media are not sent to multicast addresses"
+    );
 }
 
 #[test]
@@ -112,7 +116,7 @@ fn baresip_description_has_ssrcs() {
 #[test]
 fn null_address_means_hold() {
     let audio = &parsed(OLD_HOLD).sections[0];
-    assert_eq!(audio.connection, Connection::Nowhere { port: 18190 });
+    assert_eq!(audio.connection, ConnectionAddress::Nowhere { port: 18190 });
     assert_eq!(audio.section.direction, Direction::SendOnly);
     assert!(!audio.section.rejected && audio.is_usable(), "held, not refused");
     assert_eq!(names(audio), [(18, "G729"), (0, "PCMU"), (8, "PCMA")], "static payload types need no a=rtpmap");
@@ -443,11 +447,11 @@ fn any_address() -> impl Strategy<Value = SocketAddr> {
     })
 }
 
-fn any_connection() -> impl Strategy<Value = Connection> {
+fn any_connection() -> impl Strategy<Value = ConnectionAddress> {
     prop_oneof![
-        6 => any_address().prop_map(Connection::At),
-        1 => (1..=u16::MAX).prop_map(|port| Connection::Nowhere { port }),
-        1 => ("[a-z]{1,8}\\.example", 1..=u16::MAX).prop_map(|(host, port)| Connection::Named { host, port }),
+        6 => any_address().prop_map(ConnectionAddress::At),
+        1 => (1..=u16::MAX).prop_map(|port| ConnectionAddress::Nowhere { port }),
+        1 => ("[a-z]{1,8}\\.example", 1..=u16::MAX).prop_map(|(host, port)| ConnectionAddress::Named { host, port }),
     ]
 }
 
@@ -514,7 +518,7 @@ prop_compose! {
         dtls in prop::option::of(any_dtls()),
         ice in prop::option::of(any_ice(lite)),
     ) -> SipSection {
-        let is_held = ice.is_none() && matches!(connection, Connection::Nowhere { .. });
+        let is_held = ice.is_none() && matches!(connection, ConnectionAddress::Nowhere { .. });
         let direction = if is_held { section.direction.and(Direction::SendOnly) } else { section.direction };
         let (ptime, maxptime) = (times.0.map(|_| 20), times.1.map(|_| 140));
         let section = Section { direction, ..section };

@@ -1,6 +1,6 @@
 //! Serializer for the relay's offers and answers to SIP endpoints, in a form that is compatible with old ones.
 
-use super::{Connection, Description, ExtraLine, Origin, SipSection};
+use super::{ConnectionAddress, Description, ExtraLine, Origin, SipSection};
 use crate::section::OtherSection;
 use crate::section::write::{dtls_lines, ice_lines, line, media_type, network_address, payload_lines};
 use core::fmt;
@@ -64,8 +64,8 @@ fn section(text: &mut String, media: &SipSection, name: Option<&str>, session_ad
     let section = &media.section;
     let port = match &media.connection {
         _ if section.rejected || media.bundle_only => 0,
-        Connection::At(address) => address.port(),
-        Connection::Nowhere { port } | Connection::Named { port, .. } => *port,
+        ConnectionAddress::At(address) => address.port(),
+        ConnectionAddress::Nowhere { port } | ConnectionAddress::Named { port, .. } => *port,
     };
     let mut numbers: Vec<String> = section.payloads.iter().map(|payload| payload.number.to_string()).collect();
     if numbers.is_empty() {
@@ -78,10 +78,10 @@ fn section(text: &mut String, media: &SipSection, name: Option<&str>, session_ad
         return;
     }
     match &media.connection {
-        Connection::At(address) if address.ip() == session_address => {}
-        Connection::At(address) => line(text, &format!("c=IN {}", network_address(address.ip()))),
-        Connection::Named { host, .. } => line(text, &format!("c=IN IP4 {host}")),
-        Connection::Nowhere { .. } => line(text, "c=IN IP4 0.0.0.0"),
+        ConnectionAddress::At(address) if address.ip() == session_address => {}
+        ConnectionAddress::At(address) => line(text, &format!("c=IN {}", network_address(address.ip()))),
+        ConnectionAddress::Named { host, .. } => line(text, &format!("c=IN IP4 {host}")),
+        ConnectionAddress::Nowhere { .. } => line(text, "c=IN IP4 0.0.0.0"),
     }
     let (bandwidth, attributes): (Vec<_>, Vec<_>) =
         media.extra.iter().map(ExtraLine::as_str).partition(|extra| extra.starts_with("b="));

@@ -110,7 +110,7 @@ pub enum Setup {
 
 /// The transport shared by the bundled sections.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Transport {
+pub struct TransportDescription {
     /// ICE credentials of the author.
     pub ice: IceCredentials,
     /// The author is ICE-lite (RFC 8445 §2.5).
@@ -127,7 +127,7 @@ pub struct Transport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
     /// The bundled transport.
-    pub transport: Transport,
+    pub transport: TransportDescription,
     /// Audio and video sections in order. Sections of other kinds are in [`Description::others`].
     pub sections: Vec<Section>,
     /// Sections that are neither audio nor video; answered with port 0.

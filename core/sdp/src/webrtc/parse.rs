@@ -1,7 +1,8 @@
 //! Parser for descriptions of browsers: lenient in syntax, strict in the attributes that the transport requires.
 
 use super::{
-    Description, Fingerprint, HeaderExtension, IceCredentials, OtherSection, SdpError, Section, Setup, Transport,
+    Description, Fingerprint, HeaderExtension, IceCredentials, OtherSection, SdpError, Section, Setup,
+    TransportDescription,
 };
 use crate::attribute::{
     MAX_FMTP, MAX_ITEMS, candidate, extension, fingerprint, fingerprint_hash, is_token, preferred_fingerprint, push_new,
@@ -151,7 +152,12 @@ impl Reader {
 
 /// Returns the transport of the section at `first`. If that section is bundle-only, its transport attributes are in the
 /// tagged section (RFC 8843 §7.2).
-fn transport(media: &[Media], first: usize, session: &Attributes, ice_lite: bool) -> Result<Transport, SdpError> {
+fn transport(
+    media: &[Media],
+    first: usize,
+    session: &Attributes,
+    ice_lite: bool,
+) -> Result<TransportDescription, SdpError> {
     let tagged = media
         .get(first)
         .into_iter()
@@ -180,7 +186,7 @@ fn transport(media: &[Media], first: usize, session: &Attributes, ice_lite: bool
     for (_, address) in ranked {
         push_new(&mut candidates, address);
     }
-    Ok(Transport { ice: IceCredentials { ufrag, pwd }, ice_lite, fingerprint, setup, candidates })
+    Ok(TransportDescription { ice: IceCredentials { ufrag, pwd }, ice_lite, fingerprint, setup, candidates })
 }
 
 impl Attributes {

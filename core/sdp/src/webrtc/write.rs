@@ -1,6 +1,6 @@
 //! Serializer for the relay's offers and answers to browsers (RFC 8829 §5).
 
-use super::{Description, Fingerprint, HeaderExtension, OtherSection, Section, Transport};
+use super::{Description, Fingerprint, HeaderExtension, OtherSection, Section, TransportDescription};
 use crate::section::write::{dtls_lines, ice_lines, line, media_type, network_address, payload_lines};
 use core::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -22,7 +22,7 @@ pub struct LocalSection {
 
 /// Returns an offer with these sections, all bundled on one transport.
 #[must_use]
-pub fn offer(transport: &Transport, sections: &[LocalSection]) -> String {
+pub fn offer(transport: &TransportDescription, sections: &[LocalSection]) -> String {
     let mut text = session(transport, sections.iter().filter(|local| !local.section.rejected));
     for local in sections {
         if local.section.rejected {
@@ -37,7 +37,7 @@ pub fn offer(transport: &Transport, sections: &[LocalSection]) -> String {
 /// Returns the answer to `offer`, with one m-line per offered m-line, in the same order. Sections that are missing from
 /// `sections` (matched by `mid`) or marked as rejected, and those that are neither audio nor video, are refused with port 0.
 #[must_use]
-pub fn answer(offer: &Description, transport: &Transport, sections: &[LocalSection]) -> String {
+pub fn answer(offer: &Description, transport: &TransportDescription, sections: &[LocalSection]) -> String {
     let accepted = |offered: &Section| {
         let same = |local: &&LocalSection| {
             local.section.mid == offered.mid && local.section.kind == offered.kind && !local.section.rejected
@@ -66,7 +66,7 @@ pub fn answer(offer: &Description, transport: &Transport, sections: &[LocalSecti
     text
 }
 
-fn session<'a>(transport: &Transport, accepted: impl Iterator<Item = &'a LocalSection>) -> String {
+fn session<'a>(transport: &TransportDescription, accepted: impl Iterator<Item = &'a LocalSection>) -> String {
     let mut text = String::with_capacity(4096);
     line(&mut text, "v=0");
     // The session identifier must differ between calls (RFC 8829 §5.2.1), so it is derived from the ICE user name fragment.
@@ -85,7 +85,7 @@ fn session<'a>(transport: &Transport, accepted: impl Iterator<Item = &'a LocalSe
     text
 }
 
-fn section(text: &mut String, transport: &Transport, local: &LocalSection) {
+fn section(text: &mut String, transport: &TransportDescription, local: &LocalSection) {
     let section = &local.section;
     let address = transport.candidates.first().copied().unwrap_or(NOWHERE);
     media_lines(text, section, address);

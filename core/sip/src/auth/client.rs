@@ -16,7 +16,7 @@ const MOST_STALE_AT_ONCE: u8 = 3;
 
 /// The login of one user and the latest challenge of each realm, with the nonce to use next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Client {
+pub struct AuthClient {
     login: Login,
     realms: Vec<Realm>,
 }
@@ -35,7 +35,7 @@ struct Realm {
 
 /// The reason that a challenge is not answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum AuthRefusal {
     /// The server rejected the user name and password. The same credentials are not sent again (RFC 3261 §22.2).
     Rejected {
         /// The realm that rejected them.
@@ -45,7 +45,7 @@ pub enum Refusal {
     Unanswerable(AuthError),
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for AuthRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rejected { realm } => write!(f, "user name or password are not accepted by {realm}"),
@@ -54,7 +54,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl Client {
+impl AuthClient {
     /// Creates a client without challenges.
     #[must_use]
     pub const fn new(login: Login) -> Self {
@@ -69,7 +69,7 @@ impl Client {
         &mut self,
         challenges: impl Iterator<Item = (Challenger, &'a str)>,
         sent: &[(Challenger, Credentials)],
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), AuthRefusal> {
         let mut chosen: Vec<(Challenger, Challenge)> = Vec::new();
         let mut error = AuthError::Malformed("no challenge");
         for (challenger, text) in challenges {
@@ -80,7 +80,7 @@ impl Client {
             }
         }
         if chosen.is_empty() {
-            return Err(Refusal::Unanswerable(error));
+            return Err(AuthRefusal::Unanswerable(error));
         }
         for (challenger, challenge) in chosen {
             let sent = sent.iter().find(|(to, credentials)| *to == challenger && credentials.realm == challenge.realm);
@@ -95,7 +95,7 @@ impl Client {
         challenger: Challenger,
         challenge: Challenge,
         sent: Option<&Credentials>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), AuthRefusal> {
         let known = self.realms.iter().position(|realm| realm.is_of(challenger, &challenge.realm));
         let known = known.map(|at| self.realms.remove(at));
         let mut stale_at_once = known.as_ref().map_or(0, |known| known.stale_at_once);
@@ -106,7 +106,7 @@ impl Client {
             if !served_before {
                 stale_at_once += 1;
                 if !challenge.stale || stale_at_once > MOST_STALE_AT_ONCE {
-                    return Err(Refusal::Rejected { realm: challenge.realm });
+                    return Err(AuthRefusal::Rejected { realm: challenge.realm });
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! Challenges and credentials in SIP messages (RFC 3261 §22.2, §22.3).
 
-use super::{Asked, Challenger, Client, Credentials, Refusal};
+use super::{Asked, AuthClient, AuthRefusal, Challenger, Credentials};
 use crate::message::{HeaderName, Request, Response};
 use rand_chacha::ChaCha20Rng;
 
@@ -13,7 +13,7 @@ impl Challenger {
     }
 }
 
-impl Client {
+impl AuthClient {
     /// Replaces the credentials in a request with credentials for all realms that have challenged.
     pub fn sign(&mut self, request: &mut Request, rng: &mut ChaCha20Rng) {
         request.headers.remove(HeaderName::Authorization);
@@ -29,7 +29,7 @@ impl Client {
     ///
     /// # Errors
     /// Returns the reason that the request must not be sent again.
-    pub fn learn_from(&mut self, request: &Request, response: &Response) -> Result<(), Refusal> {
+    pub fn learn_from(&mut self, request: &Request, response: &Response) -> Result<(), AuthRefusal> {
         let of_servers = response.headers.www_authenticate().map(|text| (Challenger::UserAgent, text));
         let of_proxies = response.headers.proxy_authenticate().map(|text| (Challenger::Proxy, text));
         self.learn(of_servers.chain(of_proxies), &sent(request))

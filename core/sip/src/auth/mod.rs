@@ -1,7 +1,7 @@
 //! SIP digest authentication, client and server side (RFC 3261 §22, RFC 7616, RFC 8760).
 //!
-//! A UAC owns a [`Client`], which stores challenges and adds credentials to requests. A UAS or registrar owns a
-//! [`Server`], which creates challenges and verifies credentials. Neither has deadlines, so neither is a state machine;
+//! A UAC owns an [`AuthClient`], which stores challenges and adds credentials to requests. A UAS or registrar owns a
+//! [`AuthServer`], which creates challenges and verifies credentials. Neither has deadlines, so neither is a state machine;
 //! the owning machine passes in its random generator.
 
 mod algorithm;
@@ -16,11 +16,11 @@ mod server;
 
 pub use algorithm::{Algorithm, Hash, Qop};
 pub use challenge::{Challenge, Challenger};
-pub use client::{Client, Refusal};
+pub use client::{AuthClient, AuthRefusal};
 pub use credentials::{Asked, Credentials, Protection};
 pub use parameters::AuthError;
 pub use secret::{Login, Secret, Verifier};
-pub use server::{Presented, Rejection, Server, ServerSettings};
+pub use server::{AuthServer, Presented, Rejection, ServerSettings};
 
 /// Passes arbitrary octets to the parsers of challenges and credentials, and exercises the parsed values.
 pub fn fuzz_digest(data: &[u8]) {

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha20Rng;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-/// The configuration of a [`Server`].
+/// The configuration of an [`AuthServer`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerSettings {
     /// The realm, which phones show to their users.
@@ -41,7 +41,7 @@ impl ServerSettings {
 
 /// Creates challenges and verifies credentials.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Server {
+pub struct AuthServer {
     settings: ServerSettings,
     nonces: Nonces,
 }
@@ -98,7 +98,7 @@ impl fmt::Display for Rejection {
     }
 }
 
-impl Server {
+impl AuthServer {
     /// Creates a server with a random key for its nonces.
     #[must_use]
     pub fn new(settings: ServerSettings, rng: &mut ChaCha20Rng) -> Self {

@@ -157,20 +157,20 @@ fn incomplete_credentials_are_rejected() {
 #[test]
 fn debug_output_contains_no_secret() {
     let login = Login::new("bob", "zanzibar");
-    let mut client = Client::new(login.clone());
+    let mut client = AuthClient::new(login.clone());
     client.learn([(Challenger::Proxy, "Digest realm=\"r\", nonce=\"n\", qop=\"auth\"")].into_iter(), &[]).unwrap();
     let asked = Asked { method: "REGISTER", uri: "sip:r", body: b"" };
     let made = client.credentials(&asked, &mut rng());
     let settings = ServerSettings::new("r");
-    let printed = format!("{client:?} {made:?} {:?} {:?}", login.verifier(), Server::new(settings, &mut rng()));
+    let printed = format!("{client:?} {made:?} {:?} {:?}", login.verifier(), AuthServer::new(settings, &mut rng()));
     assert!(!printed.contains("zanzibar") && !printed.contains(&made[0].1.response), "{printed}");
     assert!(printed.contains("Key") && printed.contains("Secret"), "{printed}");
 }
 
 /// A server, a client and the credentials they exchange.
 struct Pair {
-    client: Client,
-    server: Server,
+    client: AuthClient,
+    server: AuthServer,
     rng: ChaCha20Rng,
     sent: Vec<(Challenger, Credentials)>,
 }
@@ -182,8 +182,8 @@ const ASKED: Asked<'_> = Asked { method: "INVITE", uri: "sip:bob@example.org", b
 impl Pair {
     fn new(settings: ServerSettings) -> Self {
         let mut rng = rng();
-        let server = Server::new(settings, &mut rng);
-        Self { client: Client::new(Login::new("bob", "zanzibar")), server, rng, sent: Vec::new() }
+        let server = AuthServer::new(settings, &mut rng);
+        Self { client: AuthClient::new(Login::new("bob", "zanzibar")), server, rng, sent: Vec::new() }
     }
 
     fn judge(&mut self, values: &[String], asked: &Asked<'_>, now: Time) -> Result<(), Rejection> {
@@ -197,14 +197,14 @@ impl Pair {
         self.judge(&values, &ASKED, now)
     }
 
-    fn challenge(&mut self, rejection: &Rejection, now: Time) -> Result<(), Refusal> {
+    fn challenge(&mut self, rejection: &Rejection, now: Time) -> Result<(), AuthRefusal> {
         let texts: Vec<String> = self.server.challenges(rejection, HERE, now).iter().map(ToString::to_string).collect();
         let challenges = texts.iter().map(|text| (Challenger::UserAgent, text.as_str()));
         self.client.learn(challenges, &self.sent.clone())
     }
 
     /// Sends requests until one is accepted or rejected. Returns the number of requests.
-    fn exchange(&mut self, now: Time) -> Result<usize, Refusal> {
+    fn exchange(&mut self, now: Time) -> Result<usize, AuthRefusal> {
         for requests in 1..10 {
             match self.send(now) {
                 Ok(()) => return Ok(requests),
@@ -270,7 +270,7 @@ fn foreign_and_evicted_nonces_are_stale() {
     let mut pair = Pair::new(ServerSettings { most_nonces: 2, ..ServerSettings::new("example.org") });
     let mut first = Vec::new();
     for at in 0..4 {
-        pair.client = Client::new(Login::new("bob", "zanzibar"));
+        pair.client = AuthClient::new(Login::new("bob", "zanzibar"));
         pair.sent.clear();
         assert_eq!(pair.exchange(later(at)), Ok(2));
         let again = pair.client.credentials(&ASKED, &mut pair.rng);
@@ -299,7 +299,7 @@ fn too_many_credentials_or_parameters_are_rejected() {
 
 #[test]
 fn nonce_identifies_the_challenged_address() {
-    let mut server = Server::new(ServerSettings::new("example.org"), &mut rng());
+    let mut server = AuthServer::new(ServerSettings::new("example.org"), &mut rng());
     for address in ["192.0.2.2", "2001:db8::7"] {
         let address: IpAddr = address.parse().unwrap();
         let challenge = server.challenges(&Rejection::Missing, address, NOW).remove(0);
@@ -313,12 +313,12 @@ fn nonce_identifies_the_challenged_address() {
 #[test]
 fn wrong_password_is_sent_once() {
     let mut pair = Pair::new(ServerSettings::new("example.org"));
-    pair.client = Client::new(Login::new("bob", "wrong"));
-    assert_eq!(pair.exchange(NOW), Err(Refusal::Rejected { realm: "example.org".to_owned() }));
+    pair.client = AuthClient::new(Login::new("bob", "wrong"));
+    assert_eq!(pair.exchange(NOW), Err(AuthRefusal::Rejected { realm: "example.org".to_owned() }));
     assert!(pair.client.credentials(&ASKED, &mut pair.rng).is_empty(), "rejected credentials are not sent again");
-    pair.client = Client::new(Login::new("nobody", "zanzibar"));
+    pair.client = AuthClient::new(Login::new("nobody", "zanzibar"));
     pair.sent.clear();
-    assert_eq!(pair.exchange(NOW), Err(Refusal::Rejected { realm: "example.org".to_owned() }));
+    assert_eq!(pair.exchange(NOW), Err(AuthRefusal::Rejected { realm: "example.org".to_owned() }));
 }
 
 #[test]
@@ -336,7 +336,7 @@ fn changed_password_with_used_nonce_is_detected() {
 
 #[test]
 fn endless_stale_challenges_are_given_up() {
-    let mut client = Client::new(Login::new("bob", "zanzibar"));
+    let mut client = AuthClient::new(Login::new("bob", "zanzibar"));
     let mut sent = Vec::new();
     let mut rng = rng();
     let rounds = (0..10).take_while(|round| {
@@ -358,7 +358,7 @@ fn nonce_without_qop_is_used_once() {
 
 #[test]
 fn server_and_proxy_challenges_are_answered_together() {
-    let mut client = Client::new(Login::new("bob", "zanzibar"));
+    let mut client = AuthClient::new(Login::new("bob", "zanzibar"));
     let challenges = [
         (Challenger::Proxy, "Digest realm=\"one\", nonce=\"a\", algorithm=MD5, qop=\"auth\""),
         (Challenger::Proxy, "Digest realm=\"two\", nonce=\"b\""),
@@ -375,7 +375,7 @@ fn server_and_proxy_challenges_are_answered_together() {
         [(Challenger::Proxy, "one", "d"), (Challenger::Proxy, "two", "b"), (Challenger::UserAgent, "one", "c")]
     );
     let only = [(Challenger::Proxy, "Bearer realm=\"one\"")];
-    assert!(matches!(client.learn(only.into_iter(), &[]), Err(Refusal::Unanswerable(_))));
+    assert!(matches!(client.learn(only.into_iter(), &[]), Err(AuthRefusal::Unanswerable(_))));
 }
 
 #[test]
@@ -390,7 +390,7 @@ fn credentials_weaker_than_offered_are_challenged_again() {
 
 #[test]
 fn nextnonce_of_authentication_info_is_used() {
-    let mut client = Client::new(Login::new("bob", "zanzibar"));
+    let mut client = AuthClient::new(Login::new("bob", "zanzibar"));
     client.learn([(Challenger::UserAgent, "Digest realm=\"r\", nonce=\"n\", qop=\"auth\"")].into_iter(), &[]).unwrap();
     let mut rng = rng();
     client.credentials(&ASKED, &mut rng);

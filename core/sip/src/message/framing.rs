@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// An element of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Frame {
+pub enum StreamFrame {
     /// A complete message, for [`super::Message::parse`].
     Message(Vec<u8>),
     /// A double CRLF: a keep-alive to be answered with [`Self::Pong`].
@@ -98,7 +98,7 @@ impl Splitter {
     ///
     /// # Errors
     /// Returns an error if a message boundary cannot be determined; every later call then fails too.
-    pub fn next_frame(&mut self) -> Result<Option<Frame>, Unframed> {
+    pub fn next_frame(&mut self) -> Result<Option<StreamFrame>, Unframed> {
         let end = match self.progress {
             Progress::Lost(why) => return Err(why),
             Progress::Body { end } => Some(end),
@@ -115,16 +115,16 @@ impl Splitter {
         let Some(message) = self.rest().get(..end).map(<[u8]>::to_vec) else { return Ok(None) };
         self.progress = Progress::default();
         self.taken += end;
-        Ok(Some(Frame::Message(message)))
+        Ok(Some(StreamFrame::Message(message)))
     }
 
     /// Consumes line ends between messages.
-    fn line_end(&mut self) -> Option<Frame> {
+    fn line_end(&mut self) -> Option<StreamFrame> {
         let (frame, length) = match self.rest() {
-            [b'\r', b'\n', b'\r', b'\n', ..] => (Frame::Ping, 4),
+            [b'\r', b'\n', b'\r', b'\n', ..] => (StreamFrame::Ping, 4),
             [b'\r'] | [b'\r', b'\n', b'\r'] => return None,
-            [b'\r', b'\n', ..] => (Frame::Pong, 2),
-            _ => (Frame::Pong, 1),
+            [b'\r', b'\n', ..] => (StreamFrame::Pong, 2),
+            _ => (StreamFrame::Pong, 1),
         };
         self.taken += length;
         Some(frame)

@@ -1,6 +1,6 @@
 //! Fuzz targets of the message and URI parsers. Parsed values are also serialized and read.
 
-use super::framing::{Frame, Splitter};
+use super::framing::{Splitter, StreamFrame};
 use super::{Contacts, HeaderName, Headers, Message, NameAddr, Parameters, Refused, Response, SipUri, Uri, Via};
 use core::fmt::{Debug, Display};
 use core::str::FromStr;
@@ -11,7 +11,11 @@ pub fn fuzz_message(data: &[u8]) {
         Ok(message) => {
             let printed = message.to_bytes();
             assert_eq!(Message::parse(&printed).as_ref(), Ok(&message), "serialized message must parse");
-            assert_eq!(frames(&[&printed]), [Frame::Message(printed.clone())], "serialized message must be one frame");
+            assert_eq!(
+                frames(&[&printed]),
+                [StreamFrame::Message(printed.clone())],
+                "serialized message must be one frame"
+            );
             visit(message.headers());
             if let Message::Request(request) = &message {
                 let mut response = Response::to(request, 200, "");
@@ -30,13 +34,13 @@ pub fn fuzz_message(data: &[u8]) {
     let messages = |pieces: &[&[u8]]| {
         let mut frames = frames(pieces);
         // Line ends between messages form other frames if they arrive in two pieces.
-        frames.retain(|frame| matches!(frame, Frame::Message(_)));
+        frames.retain(|frame| matches!(frame, StreamFrame::Message(_)));
         frames
     };
     assert_eq!(messages(&[data]), messages(&[first, second]), "frames must not depend on segment boundaries");
 }
 
-fn frames(pieces: &[&[u8]]) -> Vec<Frame> {
+fn frames(pieces: &[&[u8]]) -> Vec<StreamFrame> {
     let mut splitter = Splitter::new();
     let mut frames = Vec::new();
     for piece in pieces {

@@ -15,7 +15,7 @@ mod domains;
 
 pub use binding::{Binding, Lifetimes};
 
-use crate::auth::{Algorithm, Rejection, Server, ServerSettings, Verifier};
+use crate::auth::{Algorithm, AuthServer, Rejection, ServerSettings, Verifier};
 use crate::message::{Contacts, HeaderName, Host, Malformed, Request, Response, Uri};
 use crate::transport::{FlowId, Source};
 use crate::user_agent::io::BindingId;
@@ -32,7 +32,7 @@ use std::net::IpAddr;
 
 /// The configuration of the registrar.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Settings {
+pub struct RegistrarSettings {
     /// The hosts of addresses of record: the relay's domain and the other names by which phones address it.
     pub domains: Vec<Host>,
     /// Whether phones may register for any domain. This is the case if the operator configured no domain.
@@ -54,7 +54,7 @@ pub struct Settings {
     pub lockouts: Policy,
 }
 
-impl Settings {
+impl RegistrarSettings {
     /// Creates settings for the users of one domain.
     #[must_use]
     pub fn new(domain: Host, users: BTreeMap<String, Verifier>) -> Self {
@@ -116,12 +116,12 @@ pub enum Event {
 /// The registrar state machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registrar {
-    settings: Settings,
+    settings: RegistrarSettings,
     /// The domains of bindings, by name, while any domain is accepted.
     learned: BTreeSet<(String, BindingId)>,
     /// The addresses that phones registered from.
     sources: BTreeSet<(IpAddr, BindingId)>,
-    auth: Server,
+    auth: AuthServer,
     last_number: u64,
     bindings: BTreeMap<BindingId, (String, Binding)>,
     users: BTreeSet<(String, BindingId)>,
@@ -159,9 +159,9 @@ impl From<Malformed> for Refusal {
 impl Registrar {
     /// Creates a registrar without bindings.
     #[must_use]
-    pub fn new(settings: Settings, rng: &mut ChaCha20Rng) -> Self {
+    pub fn new(settings: RegistrarSettings, rng: &mut ChaCha20Rng) -> Self {
         Self {
-            auth: Server::new(settings.auth.clone(), rng),
+            auth: AuthServer::new(settings.auth.clone(), rng),
             lockouts: Lockouts::new(settings.lockouts),
             settings,
             learned: BTreeSet::new(),

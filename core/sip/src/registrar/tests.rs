@@ -2,7 +2,7 @@
 
 mod domains;
 
-use super::{Event, Kind, Lifetimes, Registrar, Settings};
+use super::{Event, Kind, Lifetimes, Registrar, RegistrarSettings};
 use crate::auth::{Algorithm, Asked, Challenge, Credentials, Hash, Login, Secret, Verifier};
 use crate::message::{HeaderName, Message, Request, Response};
 use crate::transaction::layer::Destination;
@@ -33,10 +33,10 @@ fn source(flow: u64, transport: Transport, remote: &str) -> Source {
 impl Bench {
     fn new() -> Self {
         let users = ["desk", "hall"].map(|user| (user.to_owned(), Login::new(user, "secret").verifier()));
-        let settings = Settings {
+        let settings = RegistrarSettings {
             lifetimes: Lifetimes { longest: Duration::from_secs(600), ..Lifetimes::default() },
             most_bindings: 3,
-            ..Settings::new("pbx.example".parse().unwrap(), BTreeMap::from(users))
+            ..RegistrarSettings::new("pbx.example".parse().unwrap(), BTreeMap::from(users))
         };
         Self {
             registrar: Registrar::new(settings, &mut ChaCha20Rng::from_seed([9; 32])),
@@ -497,7 +497,7 @@ fn unverifiable_algorithms_are_not_offered() {
     let offered = |others: &[Verifier]| {
         let others = others.iter().enumerate().map(|(number, verifier)| (number.to_string(), verifier.clone()));
         let users = others.chain([password.clone()]).collect();
-        Settings::new("pbx.example".parse().unwrap(), users).auth.algorithms
+        RegistrarSettings::new("pbx.example".parse().unwrap(), users).auth.algorithms
     };
     assert_eq!(offered(&[]), [Algorithm::Sha256, Algorithm::Md5]);
     assert_eq!(offered(&[hashed(Hash::Md5)]), [Algorithm::Md5]);

@@ -1,7 +1,7 @@
 //! Registrations of all accounts: routes responses to accounts and shares keep-alives.
 
 use super::keep_alive::{KeepAlives, Ping};
-use super::{Event, Input, Registration, Settings};
+use super::{Event, Input, Registration, RegistrationSettings};
 use crate::message::{NameAddr, Request, Response};
 use crate::transaction::Failure;
 use crate::transaction::layer::{ClientKey, Destination};
@@ -84,7 +84,7 @@ impl Registrations {
 
     /// Registers an account. An account with the same number is replaced without being unregistered, so its binding
     /// remains until it expires. `transport` applies if the URIs name none.
-    pub fn add(&mut self, account: AccountId, settings: Settings, transport: Option<Transport>, now: Time) {
+    pub fn add(&mut self, account: AccountId, settings: RegistrationSettings, transport: Option<Transport>, now: Time) {
         self.forget(account);
         let registration = Registration::new(settings, &mut self.rng);
         self.entries.insert(account, Entry { registration, transport, pending: None, flow: None, local: None });

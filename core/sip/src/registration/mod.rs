@@ -23,7 +23,7 @@ mod round;
 pub use keep_alive::{KeepAlives, Ping};
 pub use many::{Output as ManyOutput, Registrations};
 
-use crate::auth::{Client, Login, Refusal};
+use crate::auth::{AuthClient, AuthRefusal, Login};
 use crate::message::{HeaderName, Method, NameAddr, Request, Response, Uri};
 use crate::transaction;
 use crate::user_agent::io::Failure;
@@ -62,7 +62,7 @@ const RUSH: Duration = Duration::from_secs(2);
 
 /// The account to register and its registrar.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Settings {
+pub struct RegistrationSettings {
     /// The address of record, in `To` and `From`.
     pub identity: NameAddr,
     /// The registrar's domain: a SIP URI without user part.
@@ -142,8 +142,8 @@ enum State {
 /// The registration state machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registration {
-    settings: Settings,
-    auth: Option<Client>,
+    settings: RegistrationSettings,
+    auth: Option<AuthClient>,
     call_id: String,
     tag: String,
     cseq: u32,
@@ -160,9 +160,9 @@ pub struct Registration {
 impl Registration {
     /// Creates a registration and sends a REGISTER. `rng` generates the Call-ID, the tag and random waits.
     #[must_use]
-    pub fn new(settings: Settings, rng: &mut ChaCha20Rng) -> Self {
+    pub fn new(settings: RegistrationSettings, rng: &mut ChaCha20Rng) -> Self {
         let mut registration = Self {
-            auth: settings.login.clone().map(Client::new),
+            auth: settings.login.clone().map(AuthClient::new),
             call_id: format!("{:016x}{:016x}", rng.next_u64(), rng.next_u64()),
             tag: format!("{:016x}", rng.next_u64()),
             cseq: 0,
@@ -289,8 +289,8 @@ impl Registration {
                 let request = round.request.take().ok_or_else(refused)?;
                 let auth = self.auth.as_mut().ok_or_else(refused)?;
                 auth.learn_from(&request, response).map_err(|refusal| match refusal {
-                    Refusal::Rejected { realm } => Failure::WrongPassword { realm },
-                    Refusal::Unanswerable(_) => refused(),
+                    AuthRefusal::Rejected { realm } => Failure::WrongPassword { realm },
+                    AuthRefusal::Unanswerable(_) => refused(),
                 })?;
                 true
             }
@@ -376,7 +376,7 @@ impl Registration {
     /// Returns the wait after a rejection. The credentials are reset, because the rejection may have been caused by
     /// their nonce.
     fn refused_wait(&mut self, first: Duration, rng: &mut ChaCha20Rng) -> Duration {
-        self.auth = self.settings.login.clone().map(Client::new);
+        self.auth = self.settings.login.clone().map(AuthClient::new);
         let wait = first.saturating_mul(2_u32.saturating_pow(self.failures)).min(LONGEST_REFUSED_WAIT.max(first));
         part_of(wait, 50, rng)
     }

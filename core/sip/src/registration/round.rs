@@ -1,6 +1,6 @@
 //! One REGISTER exchange, including authentication, Min-Expires retries and redirects.
 
-use super::Settings;
+use super::RegistrationSettings;
 use crate::message::{Contacts, NameAddr, Request, Response, Uri};
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ pub(super) struct Round {
 }
 
 impl Round {
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(super) fn new(settings: &RegistrationSettings) -> Self {
         Self { target: settings.registrar.clone(), request: None, requests: 1, redirections: 0 }
     }
 

@@ -1,6 +1,6 @@
 //! Tests of one registration in virtual time: the transition table and typical exchanges.
 
-use super::{Event, Input, Output, Registration, Settings};
+use super::{Event, Input, Output, Registration, RegistrationSettings};
 use crate::auth::{Asked, Credentials, Login};
 use crate::message::{HeaderName, Request, Response};
 use crate::transaction::Failure;
@@ -10,8 +10,8 @@ use offhook_clock::Time;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
-pub(super) fn settings() -> Settings {
-    Settings {
+pub(super) fn settings() -> RegistrationSettings {
+    RegistrationSettings {
         identity: "Alice <sip:alice@example.org>".parse().unwrap(),
         registrar: "sip:example.org".parse().unwrap(),
         route: vec!["<sip:edge.example.org;lr>".parse().unwrap()],
@@ -44,7 +44,7 @@ impl Bench {
         Self::with(settings())
     }
 
-    fn with(settings: Settings) -> Self {
+    fn with(settings: RegistrationSettings) -> Self {
         let mut rng = ChaCha20Rng::from_seed([4; 32]);
         let registration = Registration::new(settings, &mut rng);
         let mut bench = Self { registration, rng, now: Time::EPOCH, latest: None };
@@ -281,7 +281,7 @@ fn rejected_password_is_not_sent_again() {
     assert_eq!(outputs, ["failed for good: WrongPassword { realm: \"example.org\" }"]);
     assert!(!bench.registration.is_registered());
 
-    let mut bench = Bench::with(Settings { login: None, ..settings() });
+    let mut bench = Bench::with(RegistrationSettings { login: None, ..settings() });
     assert_eq!(bench.answer(401, &[("WWW-Authenticate", CHALLENGE)]), ["failed for good: 401"]);
 }
 
@@ -339,7 +339,7 @@ fn number_of_redirects_is_limited() {
     }
     assert_eq!(bench.answer(302, &contact), ["failed for good: 302"]);
 
-    let mut bench = Bench::with(Settings { registrar: "sips:example.org".parse().unwrap(), ..settings() });
+    let mut bench = Bench::with(RegistrationSettings { registrar: "sips:example.org".parse().unwrap(), ..settings() });
     assert_eq!(bench.answer(302, &contact), ["failed for good: 302"], "no redirect from sips to sip");
 }
 
@@ -444,7 +444,7 @@ fn rejected_persistent_account_retries_with_back_off() {
         [(403, [60, 120, 240, 480, 600, 600]), (404, [10, 20, 40, 80, 160, 320]), (403, [900, 900, 900, 900, 900, 900])]
     {
         let refused_wait = Some(Duration::from_secs(waits[0]));
-        let mut bench = Bench::with(Settings { refused_wait, ..settings() });
+        let mut bench = Bench::with(RegistrationSettings { refused_wait, ..settings() });
         for longest in waits {
             bench.answer(status, &[]);
             let wait = bench.wait().as_secs();

@@ -14,7 +14,7 @@
 //! ```
 
 use super::timers::{Resend, next};
-use super::{Class, ClientInput, ClientOutput, Failure, Timers};
+use super::{Class, ClientInput, ClientOutput, Failure, TransactionTimers};
 use crate::transport::Transport;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,7 @@ enum State {
 /// The INVITE client transaction state machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InviteClient {
-    timers: Timers,
+    timers: TransactionTimers,
     transport: Transport,
     state: State,
     #[serde(skip)]
@@ -44,7 +44,7 @@ pub struct InviteClient {
 impl InviteClient {
     /// Creates the transaction. Its first output sends the INVITE.
     #[must_use]
-    pub fn new(timers: Timers, transport: Transport, now: Time) -> Self {
+    pub fn new(timers: TransactionTimers, transport: Transport, now: Time) -> Self {
         let resend = Resend::first(&timers, transport, now);
         let state = State::Calling { resend, give_up_at: now + timers.transaction_timeout() };
         Self { timers, transport, state, outputs: VecDeque::from([ClientOutput::Send]) }

@@ -15,7 +15,7 @@
 //! passes each 2xx to the transport.
 
 use super::timers::{Resend, next};
-use super::{Class, ServerInput, ServerOutput, Timers};
+use super::{Class, ServerInput, ServerOutput, TransactionTimers};
 use crate::transport::Transport;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ enum State {
 /// The INVITE server transaction state machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InviteServer {
-    timers: Timers,
+    timers: TransactionTimers,
     transport: Transport,
     state: State,
     #[serde(skip)]
@@ -53,7 +53,7 @@ pub struct InviteServer {
 impl InviteServer {
     /// Creates the transaction for an INVITE that was just received.
     #[must_use]
-    pub fn new(timers: Timers, transport: Transport, now: Time) -> Self {
+    pub fn new(timers: TransactionTimers, transport: Transport, now: Time) -> Self {
         let state = State::Proceeding { trying_at: Some(now + timers.trying) };
         Self { timers, transport, state, outputs: VecDeque::new() }
     }

@@ -14,7 +14,7 @@ pub use invite_client::InviteClient;
 pub use invite_server::InviteServer;
 pub use non_invite_client::NonInviteClient;
 pub use non_invite_server::NonInviteServer;
-pub use timers::Timers;
+pub use timers::TransactionTimers;
 
 use serde::{Deserialize, Serialize};
 

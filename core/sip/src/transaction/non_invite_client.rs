@@ -10,7 +10,7 @@
 //! ```
 
 use super::timers::{Resend, next};
-use super::{Class, ClientInput, ClientOutput, Failure, Timers};
+use super::{Class, ClientInput, ClientOutput, Failure, TransactionTimers};
 use crate::transport::Transport;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ enum State {
 /// The non-INVITE client transaction state machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NonInviteClient {
-    timers: Timers,
+    timers: TransactionTimers,
     transport: Transport,
     state: State,
     #[serde(skip)]
@@ -37,7 +37,7 @@ pub struct NonInviteClient {
 impl NonInviteClient {
     /// Creates the transaction. Its first output sends the request.
     #[must_use]
-    pub fn new(timers: Timers, transport: Transport, now: Time) -> Self {
+    pub fn new(timers: TransactionTimers, transport: Transport, now: Time) -> Self {
         let resend = Resend::first(&timers, transport, now);
         let state = State::Trying { resend, give_up_at: now + timers.transaction_timeout() };
         Self { timers, transport, state, outputs: VecDeque::from([ClientOutput::Send]) }

@@ -7,7 +7,7 @@
 //!        └───────── 64·T1: the client has timed out ────────────────┴── (request again: send) ──^
 //! ```
 
-use super::{Class, ServerInput, ServerOutput, Timers};
+use super::{Class, ServerInput, ServerOutput, TransactionTimers};
 use crate::transport::Transport;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ enum State {
 /// The non-INVITE server transaction state machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NonInviteServer {
-    timers: Timers,
+    timers: TransactionTimers,
     transport: Transport,
     state: State,
     #[serde(skip)]
@@ -34,7 +34,7 @@ pub struct NonInviteServer {
 impl NonInviteServer {
     /// Creates the transaction for a request that was just received.
     #[must_use]
-    pub fn new(timers: Timers, transport: Transport, now: Time) -> Self {
+    pub fn new(timers: TransactionTimers, transport: Transport, now: Time) -> Self {
         let give_up_at = now + timers.transaction_timeout();
         let state = State::Trying { trying_at: now + timers.non_invite_trying(), give_up_at };
         Self { timers, transport, state, outputs: VecDeque::new() }

@@ -3,7 +3,7 @@
 
 use super::{
     Class, ClientInput, ClientOutput, InviteClient, InviteServer, NonInviteClient, NonInviteServer, ServerInput,
-    ServerOutput, Timers,
+    ServerOutput, TransactionTimers,
 };
 use crate::transport::Transport;
 use core::fmt::Debug;
@@ -32,7 +32,7 @@ macro_rules! machine {
             const INPUTS: &'static [$input] = $inputs;
 
             fn begin(transport: Transport) -> Self {
-                Self::new(Timers::default(), transport, Time::EPOCH)
+                Self::new(TransactionTimers::default(), transport, Time::EPOCH)
             }
             fn input(&mut self, input: $input, now: Time) {
                 self.handle_input(input, now);

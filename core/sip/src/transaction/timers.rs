@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// The values that the timers are derived from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Timers {
+pub struct TransactionTimers {
     /// T1: an estimate of the round-trip time.
     pub t1: Duration,
     /// T2: the maximum retransmission interval of non-INVITE requests and of responses to INVITE.
@@ -22,7 +22,7 @@ pub struct Timers {
     pub trying: Duration,
 }
 
-impl Default for Timers {
+impl Default for TransactionTimers {
     fn default() -> Self {
         Self {
             t1: Duration::from_millis(500),
@@ -35,7 +35,7 @@ impl Default for Timers {
     }
 }
 
-impl Timers {
+impl TransactionTimers {
     /// Timers B, F, H, L and M, and over UDP also J: 64·T1, after which a transaction is given up.
     #[must_use]
     pub const fn transaction_timeout(&self) -> Duration {
@@ -79,7 +79,7 @@ pub(super) struct Resend {
 
 impl Resend {
     /// Starts the schedule for a message that was just sent. Returns `None` over a reliable transport.
-    pub(super) fn first(timers: &Timers, transport: Transport, now: Time) -> Option<Self> {
+    pub(super) fn first(timers: &TransactionTimers, transport: Transport, now: Time) -> Option<Self> {
         (!transport.is_reliable()).then(|| Self { at: now + timers.t1, interval: timers.t1 })
     }
 

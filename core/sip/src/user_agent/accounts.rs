@@ -44,7 +44,7 @@ pub(super) struct Accounts {
 pub(super) struct Placement {
     pub(super) request: Request,
     pub(super) next_hop: NextHop,
-    pub(super) auth: Option<auth::Client>,
+    pub(super) auth: Option<auth::AuthClient>,
     pub(super) contact: NameAddr,
     pub(super) origin: Origin,
     /// The source of the host of the first hop.
@@ -294,7 +294,7 @@ impl Accounts {
             headers.push(HeaderName::Replaces, replaces);
         }
         extra::put(headers, &order.headers);
-        let auth = account.and_then(|account| account.login.clone()).map(auth::Client::new);
+        let auth = account.and_then(|account| account.login.clone()).map(auth::AuthClient::new);
         let user = to_user.filter(|_| order.account.is_none());
         let origin = order.account.map(Origin::Account).or(user.map(Origin::Phone)).unwrap_or(Origin::Unknown);
         let home = order.account.and_then(|id| self.homes.get(&id).copied());

@@ -137,7 +137,7 @@ impl NextHop {
 pub(super) struct CallContext {
     pub(super) invite: InviteId,
     /// The login for challenges.
-    pub(super) auth: Option<auth::Client>,
+    pub(super) auth: Option<auth::AuthClient>,
     pub(super) next_hop: NextHop,
     /// The source of the host that out-of-dialog requests are sent to.
     pub(super) named_by: NamedBy,
@@ -209,9 +209,9 @@ impl Scope<'_> {
     }
 
     /// Stores the challenge of a response. The request can then be sent again.
-    pub(super) fn store_challenge(&mut self, request: &Request, response: &Response) -> Result<(), auth::Refusal> {
+    pub(super) fn store_challenge(&mut self, request: &Request, response: &Response) -> Result<(), auth::AuthRefusal> {
         let Some(auth) = &mut self.call.auth else {
-            return Err(auth::Refusal::Unanswerable(auth::AuthError::Malformed("no password configured")));
+            return Err(auth::AuthRefusal::Unanswerable(auth::AuthError::Malformed("no password configured")));
         };
         auth.learn_from(request, response)
     }

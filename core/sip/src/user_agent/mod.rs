@@ -52,7 +52,7 @@ use std::net::IpAddr;
 
 /// Sizes of the user agent's tables. All are zero when it is idle, except `ignored`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct UserAgentCounts {
     /// Calls, including those that are being terminated.
     pub invites: usize,
     /// Dialogs.
@@ -200,9 +200,9 @@ impl UserAgent {
 
     /// Returns the sizes of the tables.
     #[must_use]
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> UserAgentCounts {
         let (client_transactions, server_transactions) = self.context.layer.transaction_count();
-        Counts {
+        UserAgentCounts {
             invites: self.invites.len(),
             dialogs: self.context.dialogs.len(),
             requests: self.context.sent.len() + self.registering.len(),
@@ -492,10 +492,10 @@ impl UserAgent {
 }
 
 /// Derives the registrar's settings from those of the user agent.
-fn registrar_settings(settings: &Settings) -> registrar::Settings {
+fn registrar_settings(settings: &Settings) -> registrar::RegistrarSettings {
     let host = |text: &str| text.parse().unwrap_or_else(|_| Host::Name(text.to_owned()));
     let users = settings.phones.iter().map(|phone| (phone.user.clone(), phone.verifier.clone())).collect();
-    let mut of_registrar = registrar::Settings::new(host(&settings.domain), users);
+    let mut of_registrar = registrar::RegistrarSettings::new(host(&settings.domain), users);
     of_registrar.nat_keep_alive = settings.nat_keep_alive;
     of_registrar.any_domain = settings.any_domain;
     of_registrar.other_servers = settings.destinations.named_servers();

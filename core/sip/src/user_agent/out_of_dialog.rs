@@ -208,7 +208,7 @@ impl UserAgent {
         let contact_user = account.map_or(OWN_USER, |account| &account.contact_user);
         let call = CallContext {
             invite,
-            auth: login.map(crate::auth::Client::new),
+            auth: login.map(crate::auth::AuthClient::new),
             next_hop: path::to_caller(&incoming.request, &incoming.source),
             named_by: NamedBy::Peer(incoming.source.remote.ip()),
             peer: Some(incoming.source.remote.ip()),

@@ -6,7 +6,7 @@ use super::context::own_contact;
 use super::identity::address_of;
 use super::io::{self, Account, AccountId, Event, Failure};
 use crate::message::{HeaderName, Request, Response, Uri};
-use crate::registration::{self, ManyOutput as Output, Settings};
+use crate::registration::{self, ManyOutput as Output, RegistrationSettings};
 use crate::transaction;
 use crate::transaction::layer::{ClientKey, Destination};
 use crate::transport::{self, Source};
@@ -113,10 +113,10 @@ fn account_event(account: AccountId, event: registration::Event) -> Event {
 }
 
 /// Derives the registration settings of an account. Returns `None` if its URIs are invalid.
-fn settings(account: &Account) -> Option<Settings> {
+fn settings(account: &Account) -> Option<RegistrationSettings> {
     let registrar: Uri = account.registrar.as_ref()?.parse().ok()?;
     let is_secure = registrar.scheme() == "sips";
-    Some(Settings {
+    Some(RegistrationSettings {
         identity: address_of(&account.identity)?,
         registrar,
         route: routes(account, &[]),

@@ -1,4 +1,4 @@
-use super::{Place, Serving};
+use super::{ConnectionSlot, Serving};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::security_log::SecurityLog;
@@ -23,7 +23,7 @@ fn serving(total: usize, per_address: usize, proxy: Option<IpAddr>) -> Serving {
 fn offenses(serving: &Serving, from: &[(IpAddr, usize)]) -> Vec<String> {
     let lines = logged(|| {
         let connections = from.iter().flat_map(|(address, count)| std::iter::repeat_n(*address, *count));
-        let admitted: Vec<Place> =
+        let admitted: Vec<ConnectionSlot> =
             connections.filter_map(|address| serving.admit(address)).map(|(place, _)| place).collect();
         drop(admitted);
     });

@@ -5,7 +5,7 @@ use crate::call::party::LegSecrets;
 use crate::call::{CallEvent, Output};
 use offhook_media::command::{Command, LegKey, RemoteTransport, Stream};
 use offhook_sdp::section::Section;
-use offhook_sdp::webrtc::{self, Description, Fingerprint, IceCredentials, LocalSection, Setup, Transport};
+use offhook_sdp::webrtc::{self, Description, Fingerprint, IceCredentials, LocalSection, Setup, TransportDescription};
 use offhook_signaling::reason::EndReason;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -35,9 +35,9 @@ impl HeardBrowser {
 }
 
 impl LegMaker {
-    fn transport(&self, ice: IceCredentials, setup: Setup) -> Transport {
+    fn transport(&self, ice: IceCredentials, setup: Setup) -> TransportDescription {
         let candidates = self.side.candidates.clone();
-        Transport { ice, ice_lite: true, fingerprint: self.side.fingerprint, setup, candidates }
+        TransportDescription { ice, ice_lite: true, fingerprint: self.side.fingerprint, setup, candidates }
     }
 
     /// Alerts a browser with an offer of `offered`: the SSRCs that the offer announces, and the outputs.
@@ -98,7 +98,7 @@ pub(super) fn connect(leg: LegKey, offered: &[u32], heard: &HeardBrowser, callee
 }
 
 fn remote(description: &Description, setup: Setup) -> RemoteTransport {
-    let Transport { ice, fingerprint, .. } = description.transport.clone();
+    let TransportDescription { ice, fingerprint, .. } = description.transport.clone();
     RemoteTransport { ice, fingerprint, setup }
 }
 

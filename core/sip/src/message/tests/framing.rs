@@ -1,15 +1,15 @@
 //! Tests of message framing in streams, split at every position.
 
 use crate::message::MAX_SIZE;
-use crate::message::framing::{Frame, Splitter, Unframed};
+use crate::message::framing::{Splitter, StreamFrame, Unframed};
 
 const MESSAGE: &str = "OPTIONS sip:a@example.org SIP/2.0\r\nCall-ID: 1\r\nl: 5\r\n\r\nhello";
 
-fn frames(splitter: &mut Splitter) -> Vec<Frame> {
+fn frames(splitter: &mut Splitter) -> Vec<StreamFrame> {
     core::iter::from_fn(|| splitter.next_frame().unwrap()).collect()
 }
 
-fn split_all(pieces: &[&[u8]]) -> Vec<Frame> {
+fn split_all(pieces: &[&[u8]]) -> Vec<StreamFrame> {
     let mut splitter = Splitter::new();
     let mut found = Vec::new();
     for piece in pieces {
@@ -22,7 +22,7 @@ fn split_all(pieces: &[&[u8]]) -> Vec<Frame> {
 
 #[test]
 fn message_is_complete_for_every_segmentation() {
-    let message = Frame::Message(MESSAGE.into());
+    let message = StreamFrame::Message(MESSAGE.into());
     for at in 0..MESSAGE.len() {
         let (a, b) = MESSAGE.as_bytes().split_at(at);
         assert_eq!(split_all(&[a, b]), core::slice::from_ref(&message), "cut at {at}");
@@ -34,13 +34,13 @@ fn message_is_complete_for_every_segmentation() {
 #[test]
 fn frames_are_returned_in_order() {
     let stream = format!("\r\n\r\n{MESSAGE}{MESSAGE}\r\n{MESSAGE}\r\n\r\n");
-    let message = || Frame::Message(MESSAGE.into());
+    let message = || StreamFrame::Message(MESSAGE.into());
     assert_eq!(
         split_all(&[stream.as_bytes()]),
-        [Frame::Ping, message(), message(), Frame::Pong, message(), Frame::Ping]
+        [StreamFrame::Ping, message(), message(), StreamFrame::Pong, message(), StreamFrame::Ping]
     );
-    assert_eq!(split_all(&[b"\r", b"\n\r", b"\n"]), [Frame::Ping]);
-    assert_eq!(split_all(&[b"\r", b"\n"]), [Frame::Pong]);
+    assert_eq!(split_all(&[b"\r", b"\n\r", b"\n"]), [StreamFrame::Ping]);
+    assert_eq!(split_all(&[b"\r", b"\n"]), [StreamFrame::Pong]);
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn invalid_length_makes_the_stream_unusable() {
 #[test]
 fn folded_content_length_is_framed_as_parsed() {
     let stream = MESSAGE.replace("l: 5", "Content-Length :\r\n 5").replace('\r', "");
-    assert_eq!(split_all(&[stream.as_bytes()]), [Frame::Message(stream.clone().into())]);
+    assert_eq!(split_all(&[stream.as_bytes()]), [StreamFrame::Message(stream.clone().into())]);
 }
 
 #[test]
@@ -80,5 +80,5 @@ fn splitter_continues_after_serialization() {
     assert_eq!(splitter.next_frame(), Ok(None));
     let mut splitter: Splitter = serde_json::from_str(&serde_json::to_string(&splitter).unwrap()).unwrap();
     splitter.push(b);
-    assert_eq!(frames(&mut splitter), [Frame::Message(MESSAGE.into())]);
+    assert_eq!(frames(&mut splitter), [StreamFrame::Message(MESSAGE.into())]);
 }

@@ -240,7 +240,7 @@ fn stream_splits_two_messages_datagram_holds_one() {
     let mut splitter = framing::Splitter::new();
     splitter.push(octets);
     let mut next = || splitter.next_frame().unwrap();
-    assert!(matches!(next(), Some(framing::Frame::Message(first)) if first.starts_with(b"REGISTER")));
-    assert_eq!(next(), Some(framing::Frame::Pong));
-    assert!(matches!(next(), Some(framing::Frame::Message(second)) if second.starts_with(b"INVITE")));
+    assert!(matches!(next(), Some(framing::StreamFrame::Message(first)) if first.starts_with(b"REGISTER")));
+    assert_eq!(next(), Some(framing::StreamFrame::Pong));
+    assert!(matches!(next(), Some(framing::StreamFrame::Message(second)) if second.starts_with(b"INVITE")));
 }

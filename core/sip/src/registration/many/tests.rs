@@ -2,7 +2,7 @@
 
 use super::{Event, Output, Registrations};
 use crate::message::Request;
-use crate::registration::Settings;
+use crate::registration::RegistrationSettings;
 use crate::registration::tests::{response, settings};
 use crate::transaction::Failure;
 use crate::transaction::layer::{ClientKey, Destination};
@@ -143,7 +143,7 @@ fn register_uses_route_and_account_transport() {
 #[test]
 fn registrar_without_sip_uri_fails() {
     let mut bench = Bench::new();
-    let nowhere = Settings { registrar: "tel:+15551234".parse().unwrap(), route: vec![], ..settings() };
+    let nowhere = RegistrationSettings { registrar: "tel:+15551234".parse().unwrap(), route: vec![], ..settings() };
     bench.registrations.add(A, nowhere, None, bench.now);
     let outputs = bench.outputs();
     let [Output::Event { event: Event::Failed { failure, .. }, .. }] = &outputs[..] else { panic!("{outputs:?}") };

@@ -1,7 +1,7 @@
 //! Inputs, outputs, events, settings and limits of the transaction layer.
 
 use crate::message::{Host, Request, Response, SipUri, Uri};
-use crate::transaction::{Failure, Timers};
+use crate::transaction::{Failure, TransactionTimers};
 pub use crate::transport::io::Input;
 use crate::transport::{self, Inside, LocalAddress, Source, Target, Transport};
 use crate::user_agent::destinations::Reach;
@@ -179,7 +179,7 @@ pub struct Settings {
     /// The addresses that are used instead for peers in the relay's own networks.
     pub inside: Inside,
     /// The timers.
-    pub timers: Timers,
+    pub timers: TransactionTimers,
     /// The limits.
     pub limits: Limits,
     /// Larger requests are sent over TCP instead of UDP. 1300 octets if the path MTU is not known (RFC 3261 §18.1.1).
@@ -191,7 +191,7 @@ impl Settings {
     #[must_use]
     pub fn new(local: Vec<LocalAddress>) -> Self {
         let inside = Inside::default();
-        Self { local, inside, timers: Timers::default(), limits: Limits::default(), largest_datagram: 1_300 }
+        Self { local, inside, timers: TransactionTimers::default(), limits: Limits::default(), largest_datagram: 1_300 }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Responses to the INVITE of an outbound call.
 
 use super::{Attempt, Client, Fork, failure_of};
-use crate::auth::Refusal;
+use crate::auth::AuthRefusal;
 use crate::dialog::{Dialog, DialogId};
 use crate::message::{CSeq, Method, RAck, Response};
 use crate::transaction;
@@ -134,10 +134,10 @@ impl Client {
         match response.status {
             401 | 407 if may_try => match scope.store_challenge(&self.request, response) {
                 Ok(()) => self.repeat_invite(scope),
-                Err(Refusal::Rejected { realm }) => {
+                Err(AuthRefusal::Rejected { realm }) => {
                     self.end_call(Cause::Failed(Failure::WrongPassword { realm }), scope);
                 }
-                Err(Refusal::Unanswerable(_)) => self.refused(response, scope),
+                Err(AuthRefusal::Unanswerable(_)) => self.refused(response, scope),
             },
             422 if may_try && self.raise(response) => self.repeat_invite(scope),
             _ => self.refused(response, scope),

@@ -68,7 +68,7 @@ pub(super) struct Client {
     /// An offer that is deferred until the dialog is selected.
     pending_offer: Option<Body>,
     /// The credentials that are not sent to hosts named by a redirect.
-    withheld: Option<auth::Client>,
+    withheld: Option<auth::AuthClient>,
 }
 
 impl Client {

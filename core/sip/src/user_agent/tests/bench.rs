@@ -8,7 +8,7 @@ use crate::user_agent::io::{
     Account, AccountId, Body, CalledNumberSource, Command, Destination, Event, Identity, Input, InviteId,
     OutboundInvite, Output, Redirects, Settings,
 };
-use crate::user_agent::{Counts, UserAgent};
+use crate::user_agent::{UserAgent, UserAgentCounts};
 use core::time::Duration;
 use offhook_clock::Time;
 use offhook_limits::offense::Kind;
@@ -231,8 +231,8 @@ impl Bench {
     #[track_caller]
     pub(crate) fn assert_empty(&mut self) {
         self.wait(Duration::from_secs(200));
-        let counts = Counts { accounts: 0, ignored: 0, ..self.agent.counts() };
-        assert_eq!(counts, Counts::default());
+        let counts = UserAgentCounts { accounts: 0, ignored: 0, ..self.agent.counts() };
+        assert_eq!(counts, UserAgentCounts::default());
         let json = serde_json::to_string(&self.agent).expect("a user agent can be saved");
         let loaded: UserAgent = serde_json::from_str(&json).expect("and loaded");
         assert_eq!(loaded, self.agent);

@@ -1,7 +1,7 @@
 //! Tests of phones that register at the relay.
 
 use super::bench::{Bench, CALL, order, reply, sdp, settings, with_body};
-use crate::auth::{Asked, Client, Login, Secret, Verifier};
+use crate::auth::{Asked, AuthClient, Login, Secret, Verifier};
 use crate::message::{Message, Method, Request};
 use crate::user_agent::io::{BindingId, Command, Destination, Event, Identity, Origin, PhoneUser, Settings};
 use rand_chacha::ChaCha20Rng;
@@ -17,7 +17,7 @@ pub(super) fn authenticated(bench: &mut Bench, mut request: Request, user: &str,
     bench.receive(request.clone());
     bench.sent.retain(|sent| sent.headers().has("WWW-Authenticate"));
     let challenged = bench.response(401);
-    let mut client = Client::new(Login::new(user, password));
+    let mut client = AuthClient::new(Login::new(user, password));
     let challenges = challenged.headers.www_authenticate().map(|text| (crate::auth::Challenger::UserAgent, text));
     client.learn(challenges, &[]).unwrap();
     let uri = request.uri.to_string();

@@ -11,7 +11,7 @@ mod proxy;
 use crate::message::Message;
 use crate::transport::{self, FlowId, Hop, Source, Target, Transport};
 use crate::user_agent::io::{Command, Destination, Event, Input, InviteId, OutboundInvite, Output, Settings};
-use crate::user_agent::{Counts, UserAgent};
+use crate::user_agent::{UserAgent, UserAgentCounts};
 use core::time::Duration;
 use model::{Model, PlannedCommand};
 use offhook_clock::{Time, earliest};
@@ -349,8 +349,8 @@ impl World {
     fn assert_empty(&self) {
         for (agent, model) in self.agents.iter().zip(&self.models) {
             assert!(model.calls.values().all(|call| call.is_ended));
-            let counts = Counts { accounts: 0, ignored: 0, ..agent.counts() };
-            assert_eq!(counts, Counts::default());
+            let counts = UserAgentCounts { accounts: 0, ignored: 0, ..agent.counts() };
+            assert_eq!(counts, UserAgentCounts::default());
             assert_eq!(agent.counters().malformed, 0);
             assert_eq!(agent.poll_timeout(), None);
         }
