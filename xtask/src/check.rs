@@ -2,7 +2,7 @@
 
 use crate::steps::Steps;
 use crate::tool::{Failure, cargo, command, output, root, run};
-use crate::{language, size, standards, wasm};
+use crate::{language, names, size, standards, wasm};
 
 const LONGEST_FILE: usize = 600;
 
@@ -53,10 +53,11 @@ pub(crate) fn check(steps: &mut Steps) -> Result<(), Failure> {
     size::measure(steps)
 }
 
-/// Checks that need no compilation: dependencies between packages, file lengths, the table of standards, language.
+/// Checks that need no compilation: dependencies between packages, file lengths, names of types, the table of standards, language.
 pub(crate) fn rules(steps: &mut Steps) -> Result<(), Failure> {
     steps.step("purity of core", purity)?;
     steps.step("file lengths", lengths)?;
+    steps.step("names of public types", names::check)?;
     steps.step("standards: what the table names exists", standards::check)?;
     steps.step("language", language::words)?;
     steps.step("commit titles", language::titles)

@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod fuzz;
 mod language;
+mod names;
 mod setup;
 mod size;
 mod standards;
