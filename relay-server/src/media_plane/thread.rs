@@ -176,7 +176,7 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
         let mut inbox = Inbox::new();
         let mut keys = Vec::with_capacity(16);
         while self.open {
-            self.epoll.wait(self.patience(), &mut keys)?;
+            self.epoll.wait(self.wait_time(), &mut keys)?;
             for key in &keys {
                 if *key == BELL {
                     bell.silence();
@@ -196,7 +196,7 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
     }
 
     /// The time until the next timer or retry; `None` if there is none.
-    fn patience(&self) -> Option<Duration> {
+    fn wait_time(&self) -> Option<Duration> {
         let now = self.clock.now();
         let due = self.engine.poll_timeout().map(|deadline| deadline.since(now));
         let retry = (!self.events.is_empty()).then_some(RETRY);

@@ -212,18 +212,18 @@ fn use_of(message: &[u8]) -> Option<Use> {
     (method.ends_with(b" REGISTER") || method.ends_with(b" INVITE")).then_some(shown)
 }
 
-/// Waits until a connection that the peer opened has been unused for `patience`, or, after a ringing call, for `ringing`.
-async fn unused(opened_by: OpenedBy, usage: &Usage, mut patience: Duration, ringing: Duration) {
+/// Waits until a connection that the peer opened has been unused for `timeout`, or, after a ringing call, for `ringing`.
+async fn unused(opened_by: OpenedBy, usage: &Usage, mut timeout: Duration, ringing: Duration) {
     if opened_by == OpenedBy::Peer {
         loop {
-            tokio::time::sleep(patience).await;
+            tokio::time::sleep(timeout).await;
             if usage.is_used.load(Ordering::Relaxed) {
                 break;
             }
             if !usage.has_rung.swap(false, Ordering::Relaxed) {
                 return;
             }
-            patience = patience.max(ringing);
+            timeout = timeout.max(ringing);
         }
     }
     core::future::pending::<()>().await;
@@ -332,14 +332,14 @@ impl Activity {
         self.millis.store(millis, Ordering::Relaxed);
     }
 
-    /// Waits until there has been no activity for `patience`.
-    async fn end(&self, patience: Duration) {
+    /// Waits until there has been no activity for `timeout`.
+    async fn end(&self, timeout: Duration) {
         loop {
             let last = self.started + Duration::from_millis(self.millis.load(Ordering::Relaxed));
-            if last.elapsed() >= patience {
+            if last.elapsed() >= timeout {
                 return;
             }
-            tokio::time::sleep_until(last + patience).await;
+            tokio::time::sleep_until(last + timeout).await;
         }
     }
 }

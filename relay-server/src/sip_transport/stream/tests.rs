@@ -117,16 +117,16 @@ fn use_is_shown_by_accepted_registrations_and_calls_only() {
 
 #[tokio::test]
 async fn ringing_call_extends_the_unused_timeout() {
-    let (patience, ringing) = (SHORT, SHORT * 3);
+    let (timeout, ringing) = (SHORT, SHORT * 3);
     let start = Instant::now();
     let ended = async |usage: &Usage, within| {
-        tokio::time::timeout(within, unused(OpenedBy::Peer, usage, patience, ringing)).await.is_ok()
+        tokio::time::timeout(within, unused(OpenedBy::Peer, usage, timeout, ringing)).await.is_ok()
     };
     let usage = Usage::default();
     usage.note(b"SIP/2.0 180 Ringing\r\nCSeq: 7 INVITE\r\n\r\n");
     usage.note(b"SIP/2.0 487 Request Terminated\r\nCSeq: 7 INVITE\r\n\r\n");
     assert!(ended(&usage, WAIT).await, "the call was canceled");
-    assert!(start.elapsed() >= patience + ringing, "it could have been answered: {:?}", start.elapsed());
+    assert!(start.elapsed() >= timeout + ringing, "it could have been answered: {:?}", start.elapsed());
     usage.note(b"SIP/2.0 180 Ringing\r\nCSeq: 8 INVITE\r\n\r\n");
     usage.note(b"SIP/2.0 200 OK\r\nCSeq: 8 INVITE\r\n\r\n");
     assert!(!ended(&usage, LONG).await, "the call was answered");
