@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn network_at_its_limit_is_refused_until_a_release() {
+    fn network_at_limit_is_refused_until_release() {
         let quota = Quota::new(4, 2);
         let first = quota.take(ip("2001:db8::1")).unwrap();
         let _second = quota.take(ip("2001:db8::2")).unwrap();

@@ -66,7 +66,7 @@ mod tests {
     use super::supervisor;
 
     #[tokio::test]
-    async fn task_that_returns_panics_or_is_aborted_is_reported() {
+    async fn ended_task_is_reported() {
         let (supervisor, mut ended) = supervisor();
         tokio::spawn(supervisor.supervise("returns", async {}));
         assert_eq!(ended.next().await, "returns");

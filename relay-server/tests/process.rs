@@ -167,7 +167,7 @@ fn concurrent_logins_use_the_memory_of_two_checks() {
 }
 
 #[test]
-fn log_file_has_no_colors_and_limits_repeated_lines() {
+fn log_file_has_no_colors_and_limited_repeats() {
     let path = std::env::temp_dir().join(format!("offhook-log-{}", std::process::id()));
     let relay = Relay::start("file", free_address(), Stdio::null(), File::create(&path).unwrap());
     relay.cause_log_lines();

@@ -120,7 +120,7 @@ async fn websocket_on_any_path_is_served_and_counted() {
 }
 
 #[tokio::test]
-async fn frame_that_is_too_long_is_closed_with_1009() {
+async fn oversized_frame_is_closed_with_1009() {
     let scratch = Scratch::new();
     let server = start(&scratch, "").await;
     let mut socket = socket(&server, "/").await;
@@ -181,7 +181,7 @@ async fn incomplete_header_section_is_bounded() {
 }
 
 #[tokio::test]
-async fn address_beyond_its_limit_reaches_the_health_check_only() {
+async fn address_beyond_limit_reaches_health_check_only() {
     let scratch = Scratch::new();
     let server = start(&scratch, "limits = { connections_per_address = 2 }").await;
     let (one, two) = (socket(&server, "/").await, socket(&server, "/").await);

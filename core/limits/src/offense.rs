@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn flood_is_reported_once_a_minute_with_its_size() {
+    fn flood_is_reported_once_a_minute() {
         let mut offenses = Offenses::default();
         let reports = flood(&mut offenses, Kind::WrongPassword, 0..200);
         assert_eq!(reports, [(4, 5), (64, 60), (124, 60), (184, 60)]);

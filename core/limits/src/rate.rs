@@ -79,7 +79,7 @@ mod tests {
     use offhook_clock::Time;
 
     #[test]
-    fn burst_is_allowed_at_once_then_the_rate_applies() {
+    fn rate_applies_after_the_burst() {
         let start = Time::EPOCH;
         let mut limit = RateLimit::new(10, 10, start);
         assert_eq!((0..20).filter(|_| limit.take(start)).count(), 10);

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn last_untrusted_address_of_the_chain_is_the_client() {
+    fn client_is_last_untrusted_address_of_chain() {
         let of = |value| client(ProxyHeader::XForwardedFor, PROXY, &[("x-forwarded-for", value)]);
         assert_eq!(of("203.0.113.9, 192.0.2.1"), "192.0.2.1", "the client wrote the first");
         assert_eq!(of("192.0.2.1, 10.2.3.4"), "192.0.2.1", "two proxies");
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn element_that_is_not_an_address_selects_the_proxy() {
+    fn invalid_chain_element_selects_the_proxy() {
         for value in ["", "unknown", "192.0.2.1, nonsense", "192.0.2.1,", "localhost", "999.1.1.1"] {
             assert_eq!(client(ProxyHeader::XForwardedFor, PROXY, &[("x-forwarded-for", value)]), PROXY, "{value:?}");
         }

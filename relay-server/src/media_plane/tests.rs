@@ -48,7 +48,7 @@ impl Engine for Echo {
 }
 
 #[test]
-fn reply_is_sent_from_the_address_of_the_request() {
+fn reply_is_sent_from_the_requested_address() {
     let addresses = [IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1)), IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2))];
     let sockets = bind(&addresses, 0).unwrap();
     let bound = sockets.addresses();

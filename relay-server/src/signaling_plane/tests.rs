@@ -178,7 +178,7 @@ async fn plane_ends_when_a_media_worker_ends() {
 }
 
 #[tokio::test]
-async fn panic_of_the_machine_closes_sockets_and_ends_plane() {
+async fn machine_panic_closes_sockets_and_ends_plane() {
     let rig = rig(Admission::Anyone);
     let (mut received, _kill) = rig.connect().await;
     rig.to_plane.send(Inbound::Panic).await.unwrap();
@@ -219,7 +219,7 @@ async fn connection_with_many_messages_does_not_delay_another() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn age_of_the_last_turn_grows_while_the_plane_is_blocked() {
+async fn blocked_plane_increases_age_of_last_turn() {
     let rig = rig(Admission::Anyone);
     rig.to_plane.send(Inbound::Stall(Duration::from_millis(1_500))).await.unwrap();
     tokio::time::timeout(WAIT, async {

@@ -459,7 +459,7 @@ async fn resolved_targets_are_reported() {
 }
 
 #[test]
-fn connections_beyond_the_limit_of_an_address_are_reported() {
+fn connections_beyond_address_limit_are_reported() {
     let offenses = |settings: SipSettings| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let lines = logged(|| {

@@ -162,7 +162,7 @@ fn sources_of_accounts_and_trunk_are_read() {
 }
 
 #[test]
-fn called_number_is_a_list_of_known_parts_in_order() {
+fn called_number_is_an_ordered_list() {
     use CalledNumberSource::{CalledPartyId, RequestUri, To};
     let trunk = |line: &str| format!("[sip.trunk]\nuri = \"sip:a@b\"\n{line}\n");
     let order = |text: &str| accepted(text).sip.trunk.account(Duration::from_secs(60)).called_number;

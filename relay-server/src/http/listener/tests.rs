@@ -40,7 +40,7 @@ fn full_relay_reports_no_offense() {
 }
 
 #[test]
-fn address_beyond_its_limit_is_reported_after_20_rejections() {
+fn address_beyond_limit_is_reported_after_20_rejections() {
     assert!(offenses(&serving(100, 2, None), &[(ONE, 21), (OTHER, 21)]).is_empty());
     let lines = offenses(&serving(100, 2, None), &[(ONE, 22)]);
     assert_eq!(lines.len(), 1, "{lines:?}");

@@ -147,7 +147,7 @@ fn measure(peers: &Peers) -> u16 {
 }
 
 #[test]
-fn blocked_plane_delays_no_media_and_loses_no_digits() {
+fn blocked_plane_delays_no_media() {
     let clock = Clock::start();
     let now = clock.now();
     let config = WorkerConfig::new(crate::tls::dtls_identity().unwrap(), clock.instant(now));

@@ -15,7 +15,7 @@ fn listen(text: &str, demo: Demo) -> Vec<String> {
 }
 
 #[test]
-fn default_addresses_are_used_only_if_sip_is_required() {
+fn default_addresses_are_used_if_sip_is_required() {
     assert!(listen("", Demo::Off).is_empty());
     let all =
         ["udp:0.0.0.0:5060", "udp:[::]:5060", "tcp:0.0.0.0:5060", "tcp:[::]:5060", "tls:0.0.0.0:5061", "tls:[::]:5061"];

@@ -98,7 +98,7 @@ async fn connection_may_be_idle_after_a_complete_message() {
 }
 
 #[test]
-fn use_is_shown_by_accepted_registrations_and_calls_only() {
+fn only_accepted_registrations_and_calls_show_use() {
     for (message, expected) in [
         ("SIP/2.0 200 OK\r\nVia: x\r\nCSeq: 7 REGISTER\r\n\r\n", Some(Use::Accepted)),
         ("SIP/2.0 200 OK\r\nVia: x\r\nCSeq: 7 INVITE\r\n\r\n", Some(Use::Accepted)),

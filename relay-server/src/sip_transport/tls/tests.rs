@@ -153,7 +153,7 @@ impl std::io::Write for Buffer {
 }
 
 #[test]
-fn names_of_a_rejected_certificate_cannot_forge_log_lines() {
+fn certificate_names_cannot_forge_log_lines() {
     let buffer = Buffer::default();
     let writer = buffer.clone();
     // Without the relay's log formatter, which also escapes line feeds.

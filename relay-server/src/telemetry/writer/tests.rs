@@ -80,7 +80,7 @@ fn drop_does_not_wait_for_a_blocked_stream() {
 }
 
 #[test]
-fn failed_stream_is_retried_and_dropped_lines_are_reported() {
+fn failed_stream_is_retried_and_loss_reported() {
     let mut rig = rig();
     for answer in [Err(io::ErrorKind::StorageFull.into()), Ok(3), Err(io::ErrorKind::BrokenPipe.into())] {
         rig.answers.send(answer).unwrap();
