@@ -11,6 +11,7 @@ use offhook_media::command::{
 use offhook_media::ice::stun;
 use offhook_media::identity::DtlsIdentity;
 use offhook_media::rtp::packet::Header;
+use offhook_media::socket::Local;
 use offhook_media::transport::dtls::{DtlsOutput, DtlsSettings, DtlsTransport};
 use offhook_media::transport::srtp::{DtlsRole, Outbound, Profile};
 use offhook_media::worker::{DtlsVersions, Output, Worker, WorkerConfig};
@@ -65,7 +66,8 @@ fn main() {
 struct Sender {
     outbound: Option<Outbound>,
     own: SocketAddr,
-    relay: SocketAddr,
+    /// The relay's socket.
+    local: Local,
     payload_type: u8,
 }
 
@@ -140,7 +142,7 @@ impl Scene {
             let begun = Instant::now();
             for packet in &mut packets {
                 self.now = self.now + Duration::from_millis(20);
-                self.worker.handle_datagram(self.sender.relay, self.sender.own, packet, self.now);
+                self.worker.handle_datagram(self.sender.local, self.sender.own, packet, self.now);
                 while let Some(output) = self.worker.poll_output() {
                     if let Output::Transmit { payload, .. } = output {
                         forwarded += 1;
@@ -192,18 +194,20 @@ fn open_phone(worker: &mut Worker, number: u8, law: Option<u8>, profile: Option<
         }
         None => None,
     };
-    Some(Sender { outbound, own, relay: local.rtp, payload_type: law.unwrap_or(0) })
+    let local = worker.local(local.rtp);
+    Some(Sender { outbound, own, local, payload_type: law.unwrap_or(0) })
 }
 
 fn open_browser(worker: &mut Worker, number: u8, instant: Instant, now: Time) -> Option<Sender> {
     let (leg, own, relay) = (LegKey(u64::from(number)), address(100 + number, 4000), address(1, 5000));
+    let local = Local::Shared(relay);
     let identity = identity()?;
     let ice = |ufrag: String| IceCredentials { ufrag, pwd: "a password of 24 octets.".to_owned() };
     let name = format!("relay{number}");
     worker.handle_command(Command::OpenLeg { leg, ice: ice(name.clone()) }, now);
     let mut check = Vec::new();
     stun::write_check(&[number; 12], &format!("{name}:browser"), &ice(String::new()).pwd, true, &mut check);
-    worker.handle_datagram(relay, own, &mut check, now);
+    worker.handle_datagram(local, own, &mut check, now);
     let (fingerprint, of_relay) = (identity.fingerprint(), worker.config().identity.fingerprint());
     let remote = RemoteTransport { ice: ice("browser".to_owned()), fingerprint, setup: Setup::Active };
     let streams = vec![Stream { remote: section(None), local_ssrc: u32::from(number) }];
@@ -217,7 +221,7 @@ fn open_browser(worker: &mut Worker, number: u8, instant: Instant, now: Time) ->
         while let Some(output) = dtls.poll(&mut buffer) {
             match output {
                 DtlsOutput::Transmit => {
-                    worker.handle_datagram(relay, own, &mut core::mem::take(&mut buffer), now);
+                    worker.handle_datagram(local, own, &mut core::mem::take(&mut buffer), now);
                 }
                 DtlsOutput::Connected(srtp) => keys = Some(*srtp),
                 DtlsOutput::Failed(_) | DtlsOutput::Closed => return None,
@@ -233,5 +237,5 @@ fn open_browser(worker: &mut Worker, number: u8, instant: Instant, now: Time) ->
         }
     }
     let (_, outbound) = keys?;
-    Some(Sender { outbound: Some(outbound), own, relay, payload_type: 0 })
+    Some(Sender { outbound: Some(outbound), own, local, payload_type: 0 })
 }

@@ -2,9 +2,10 @@
 
 use crate::command::Event;
 use crate::counters::Counters;
-use crate::ice::agent::Pair;
+use crate::socket::Local;
 use crate::worker::Output;
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 /// Buffers kept for reuse, and the size each is made with: a full Ethernet packet.
 const POOLED: usize = 1024;
@@ -30,9 +31,9 @@ impl Io {
         }
     }
 
-    pub(crate) fn transmit(&mut self, pair: Pair, payload: Vec<u8>) {
+    pub(crate) fn transmit(&mut self, local: Local, remote: SocketAddr, payload: Vec<u8>) {
         self.counters.tx_datagrams += 1;
-        self.outputs.push_back(Output::Transmit { local: pair.local, remote: pair.remote, payload });
+        self.outputs.push_back(Output::Transmit { local, remote, payload });
     }
 
     pub(crate) fn event(&mut self, event: Event) {

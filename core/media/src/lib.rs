@@ -13,6 +13,7 @@ pub mod ports;
 pub mod rtcp;
 pub mod rtp;
 pub mod seal;
+pub mod socket;
 pub mod transport;
 pub mod worker;
 
@@ -30,7 +31,7 @@ pub fn fuzz_rtp(data: &[u8]) {
         let _ = header.elements(data).count();
         let payload = rtp::packet::payload(data, &header).unwrap_or(&[]);
         for encoding in ["VP8", "VP9", "H264"] {
-            let _ = rtp::keyframe::inspect(encoding, payload);
+            let _ = rtp::keyframe::inspect(rtp::encoding::Encoding::from_name(encoding), payload);
         }
         let _ = dtmf::digit_of(payload);
     }

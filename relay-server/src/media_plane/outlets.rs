@@ -1,113 +1,149 @@
-//! The open sockets of a worker and their send queues: the sockets shared by all browsers, and those of SIP legs.
+//! The open sockets of a worker: those that its WebRTC legs share, and those of SIP legs, which come and go.
 
 use super::sockets::{self, WorkerSockets};
-use super::sys::{self, Epoll};
+use super::sys::{Epoll, Outbox};
 use super::thread::Engine;
-use std::collections::BTreeMap;
+use offhook_media::socket::{Local, PortId};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 
-/// A socket and its queue of datagrams to send.
-struct Outlet {
+/// The bit that is set in the epoll keys of shared sockets.
+const SHARED: u64 = 1 << 32;
+
+/// A socket that legs share, and the datagrams that wait to be sent from it.
+struct Shared {
     address: SocketAddr,
     socket: UdpSocket,
+    is_ready: bool,
     waiting: Vec<(SocketAddr, Vec<u8>)>,
 }
 
-/// All sockets of a worker. The index of a socket is its key in epoll. Indexes of closed sockets are reused; a key that was reported
-/// before its socket was closed then causes at most a read without data.
+/// The socket of one media stream of a SIP leg.
+struct Port {
+    socket: UdpSocket,
+    is_ready: bool,
+}
+
+/// A socket that epoll reported.
+pub(super) enum Readable<'a> {
+    /// It carries the datagrams of many peers.
+    Shared(Local, &'a UdpSocket),
+    /// It carries one stream.
+    Port(Local, &'a UdpSocket),
+}
+
+/// All sockets of a worker. The number of a port is its place here and its key in epoll. A number that epoll reported before
+/// its socket was closed finds another socket, or none, and then at worst nothing to read.
 pub(super) struct Outlets {
-    outlets: Vec<Option<Outlet>>,
-    free: Vec<usize>,
-    places: BTreeMap<SocketAddr, usize>,
-    /// Indexes of sockets with queued datagrams.
-    busy: Vec<usize>,
+    shared: Vec<Shared>,
+    ports: Vec<Option<Port>>,
 }
 
 impl Outlets {
     pub(super) fn new(sockets: WorkerSockets, epoll: &Epoll) -> io::Result<Self> {
-        let mut outlets = Self { outlets: Vec::new(), free: Vec::new(), places: BTreeMap::new(), busy: Vec::new() };
-        for (address, socket) in sockets.sockets {
-            outlets.add(address, socket, epoll)?;
+        let mut shared = Vec::new();
+        for ((address, socket), key) in sockets.sockets.into_iter().zip(SHARED..) {
+            epoll.add(socket.as_raw_fd(), key)?;
+            shared.push(Shared { address, socket, is_ready: false, waiting: Vec::new() });
         }
-        Ok(outlets)
+        Ok(Self { shared, ports: Vec::new() })
     }
 
-    fn add(&mut self, address: SocketAddr, socket: UdpSocket, epoll: &Epoll) -> io::Result<()> {
-        let place = self.free.pop().unwrap_or(self.outlets.len());
-        if let Err(error) = epoll.add(socket.as_raw_fd(), place as u64) {
-            self.free.extend((place < self.outlets.len()).then_some(place));
-            return Err(error);
+    /// Opens a SIP leg's socket.
+    pub(super) fn open(&mut self, port: PortId, address: SocketAddr, epoll: &Epoll) -> io::Result<()> {
+        let socket = sockets::bind_one(address)?;
+        epoll.add(socket.as_raw_fd(), port.index() as u64)?;
+        if self.ports.len() <= port.index() {
+            self.ports.resize_with(port.index() + 1, || None);
         }
-        let outlet = Some(Outlet { address, socket, waiting: Vec::new() });
-        match self.outlets.get_mut(place) {
-            Some(slot) => *slot = outlet,
-            None => self.outlets.push(outlet),
+        if let Some(place) = self.ports.get_mut(port.index()) {
+            *place = Some(Port { socket, is_ready: false });
         }
-        self.places.insert(address, place);
         Ok(())
     }
 
-    /// Opens a socket of a SIP leg.
-    pub(super) fn open(&mut self, address: SocketAddr, epoll: &Epoll) -> io::Result<()> {
-        let socket = sockets::bind_one(address)?;
-        self.add(address, socket, epoll)
-    }
-
-    /// Sends the queued datagrams of a socket and closes it. Does nothing if the socket could not be opened.
-    pub(super) fn close(&mut self, address: SocketAddr, engine: &mut impl Engine) {
-        let Some(place) = self.places.remove(&address) else { return };
-        if let Some(mut outlet) = self.outlets.get_mut(place).and_then(Option::take) {
-            outlet.flush(engine);
-            self.free.push(place);
+    /// Closes a socket. One that could not be opened is not there.
+    pub(super) fn close(&mut self, port: PortId) {
+        if let Some(place) = self.ports.get_mut(port.index()) {
+            *place = None;
         }
     }
 
-    /// Returns the socket of a key that epoll reported, with its address.
-    pub(super) fn get(&self, key: u64) -> Option<(SocketAddr, &UdpSocket)> {
-        let outlet = self.outlets.get(usize::try_from(key).ok()?)?.as_ref()?;
-        Some((outlet.address, &outlet.socket))
+    /// The socket of a key that epoll reported.
+    pub(super) fn get(&self, key: u64) -> Option<Readable<'_>> {
+        if let Some(place) = key.checked_sub(SHARED) {
+            let shared = self.shared.get(usize::try_from(place).ok()?)?;
+            return Some(Readable::Shared(Local::Shared(shared.address), &shared.socket));
+        }
+        let place = u32::try_from(key).ok()?;
+        let port = self.ports.get(place as usize)?.as_ref()?;
+        Some(Readable::Port(Local::Port(PortId::at(place)), &port.socket))
     }
 
-    /// Queues a datagram to be sent from `local`, at the latest with the next [`Outlets::flush`].
-    pub(super) fn send(&mut self, local: SocketAddr, remote: SocketAddr, payload: Vec<u8>, engine: &mut impl Engine) {
-        let place = self.places.get(&local).copied();
-        let outlet = place.and_then(|place| Some((place, self.outlets.get_mut(place)?.as_mut()?)));
-        let Some((place, outlet)) = outlet else {
-            tracing::debug!(%local, "media datagram dropped: the worker has no socket with this address");
-            return engine.recycle(payload);
-        };
-        if outlet.waiting.is_empty() {
-            self.busy.push(place);
-        }
-        outlet.waiting.push((remote, payload));
-        if outlet.waiting.len() >= sys::BATCH {
-            outlet.flush(engine);
-        }
-    }
-
-    /// Sends all queued datagrams.
-    pub(super) fn flush(&mut self, engine: &mut impl Engine) {
-        for place in self.busy.drain(..) {
-            if let Some(outlet) = self.outlets.get_mut(place).and_then(Option::as_mut) {
-                outlet.flush(engine);
+    /// Notes whether the socket of a key waits in the list of those that are to be read. Returns what was noted before; a
+    /// socket that is not there counts as waiting.
+    pub(super) fn set_ready(&mut self, key: u64, is_ready: bool) -> bool {
+        let noted = match key.checked_sub(SHARED) {
+            Some(place) => {
+                usize::try_from(place).ok().and_then(|place| Some(&mut self.shared.get_mut(place)?.is_ready))
             }
+            None => {
+                usize::try_from(key).ok().and_then(|place| Some(&mut self.ports.get_mut(place)?.as_mut()?.is_ready))
+            }
+        };
+        noted.is_none_or(|noted| core::mem::replace(noted, is_ready))
+    }
+
+    /// Sends a datagram: from a port at once, from a shared socket at the latest with the next [`Outlets::flush`]. What the
+    /// kernel has no room for is lost, as on any full link.
+    pub(super) fn send(
+        &mut self,
+        (local, remote): (Local, SocketAddr),
+        payload: Vec<u8>,
+        outbox: &mut Outbox,
+        engine: &mut impl Engine,
+    ) {
+        match local {
+            Local::Port(port) => {
+                if let Some(Some(port)) = self.ports.get(port.index())
+                    && let Err(error) = port.socket.send_to(&payload, remote)
+                {
+                    tracing::debug!(%error, "media datagram not sent");
+                }
+                engine.recycle(payload);
+            }
+            Local::Shared(address) => {
+                let Some(shared) = self.shared.iter_mut().find(|shared| shared.address == address) else {
+                    tracing::debug!(%address, "media datagram not sent: the worker has no socket on its source address");
+                    return engine.recycle(payload);
+                };
+                shared.waiting.push((remote, payload));
+                if shared.waiting.len() >= super::sys::BATCH {
+                    shared.flush(outbox, engine);
+                }
+            }
+        }
+    }
+
+    /// Sends all datagrams that wait.
+    pub(super) fn flush(&mut self, outbox: &mut Outbox, engine: &mut impl Engine) {
+        for shared in &mut self.shared {
+            shared.flush(outbox, engine);
         }
     }
 }
 
-impl Outlet {
-    /// Sends all queued datagrams. Those that do not fit in the kernel's buffer are dropped, as on a congested link.
-    fn flush(&mut self, engine: &mut impl Engine) {
+impl Shared {
+    fn flush(&mut self, outbox: &mut Outbox, engine: &mut impl Engine) {
         let mut rest = self.waiting.as_slice();
         while !rest.is_empty() {
-            let gone = match sys::send(&self.socket, rest) {
+            let gone = match outbox.send(&self.socket, rest) {
                 Ok(0) => break,
                 Ok(sent) => sent,
                 // The first datagram failed (no route, or the ICMP error of an earlier one); the others may succeed.
                 Err(error) => {
-                    tracing::debug!(%error, "sending a media datagram failed");
+                    tracing::debug!(%error, "media datagram not sent");
                     1
                 }
             };

@@ -2,9 +2,9 @@
 #![expect(unsafe_code, reason = "system calls; every use says why it is sound")]
 
 use core::time::Duration;
-use socket2::{SockAddr, SockAddrStorage};
+use socket2::SockAddr;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 /// Maximum number of datagrams that one system call receives or sends.
@@ -23,9 +23,10 @@ impl Epoll {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
-    /// Reports `key` whenever `fd` can be read.
+    /// Reports `key` when there is something new to be read from `fd`, or already something now. What is not read then is not
+    /// reported again.
     pub(super) fn add(&self, fd: RawFd, key: u64) -> io::Result<()> {
-        let mut event = libc::epoll_event { events: libc::EPOLLIN.cast_unsigned(), u64: key };
+        let mut event = libc::epoll_event { events: (libc::EPOLLIN | libc::EPOLLET).cast_unsigned(), u64: key };
         // SAFETY: `event` lives through the call, which copies it.
         checked(unsafe { libc::epoll_ctl(self.0.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, &raw mut event) })?;
         Ok(())
@@ -77,88 +78,162 @@ impl Bell {
     }
 }
 
-/// Buffers for one batch of received datagrams, which are reused.
+/// Room for one batch of received datagrams and the arrays that describe it to the kernel, made once and used again.
 pub(super) struct Inbox {
-    buffers: Vec<[u8; DATAGRAM]>,
-    received: Vec<(usize, SocketAddr)>,
+    /// `messages` points into these three, so that they are used only through it. They never grow, which would move them.
+    _buffers: Vec<[u8; DATAGRAM]>,
+    _names: Vec<libc::sockaddr_storage>,
+    _pieces: Vec<libc::iovec>,
+    messages: Vec<libc::mmsghdr>,
+    /// How many messages the last call received.
+    received: usize,
+    /// For sockets that are read one datagram at a time: longer by an octet, which shows what was cut off.
+    single: Box<[u8; DATAGRAM + 1]>,
 }
 
 impl Inbox {
     pub(super) fn new() -> Self {
-        Self { buffers: vec![[0; DATAGRAM]; BATCH], received: Vec::with_capacity(BATCH) }
-    }
-
-    /// Receives the available datagrams, at most one batch. Returns false if there are none.
-    pub(super) fn receive(&mut self, socket: &UdpSocket) -> io::Result<bool> {
-        self.received.clear();
-        let mut names: [SockAddrStorage; BATCH] = core::array::from_fn(|_| SockAddrStorage::zeroed());
-        // SAFETY: all-zero is a valid `iovec` and a valid `mmsghdr`: null pointers and zero lengths.
-        let mut pieces: [libc::iovec; BATCH] = unsafe { core::mem::zeroed() };
-        // SAFETY: as above.
-        let mut messages: [libc::mmsghdr; BATCH] = unsafe { core::mem::zeroed() };
-        let room = self.buffers.iter_mut().zip(&mut names).zip(&mut pieces).zip(&mut messages);
-        for (((buffer, name), piece), message) in room {
-            *piece = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: DATAGRAM };
+        let mut buffers = vec![[0; DATAGRAM]; BATCH];
+        // SAFETY: all-zero is a valid `sockaddr_storage`.
+        let mut names: Vec<libc::sockaddr_storage> = vec![unsafe { core::mem::zeroed() }; BATCH];
+        let as_piece =
+            |buffer: &mut [u8; DATAGRAM]| libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: DATAGRAM };
+        let mut pieces: Vec<libc::iovec> = buffers.iter_mut().map(as_piece).collect();
+        let mut messages = empty_messages();
+        for ((message, piece), name) in messages.iter_mut().zip(&mut pieces).zip(&mut names) {
             message.msg_hdr.msg_iov = piece;
             message.msg_hdr.msg_iovlen = 1;
-            message.msg_hdr.msg_namelen = name.size_of();
             message.msg_hdr.msg_name = core::ptr::from_mut(name).cast();
+            message.msg_hdr.msg_namelen = NAME;
         }
-        let (count, flags) = (BATCH as libc::c_uint, libc::MSG_DONTWAIT);
-        // SAFETY: every header points at a buffer and a name of its own, with their true lengths; all of them outlive
-        // the call and nothing else touches them meanwhile.
-        let result =
-            unsafe { libc::recvmmsg(socket.as_raw_fd(), messages.as_mut_ptr(), count, flags, core::ptr::null_mut()) };
-        let found = match checked(result) {
-            Ok(found) => usize::try_from(found).unwrap_or(0),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-            Err(error) => return Err(error),
-        };
-        for (name, message) in names.into_iter().zip(&messages).take(found) {
-            // SAFETY: the kernel wrote an address of `msg_namelen` octets there, or left zeroes.
-            let name = unsafe { SockAddr::new(name, message.msg_hdr.msg_namelen) };
-            let whole = message.msg_hdr.msg_flags & libc::MSG_TRUNC == 0;
-            let remote = name.as_socket().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
-            self.received.push((if whole { message.msg_len as usize } else { 0 }, remote));
-        }
-        Ok(found > 0)
+        let single = Box::new([0; DATAGRAM + 1]);
+        Self { _buffers: buffers, _names: names, _pieces: pieces, messages, received: 0, single }
     }
 
-    /// Returns the received datagrams with their senders.
+    /// Receives the datagrams that wait, at most [`BATCH`], and returns how many they were. Fewer than [`BATCH`] means that
+    /// the socket is empty.
+    pub(super) fn receive(&mut self, socket: &UdpSocket) -> io::Result<usize> {
+        for message in self.messages.iter_mut().take(self.received) {
+            message.msg_hdr.msg_namelen = NAME;
+        }
+        self.received = 0;
+        let (count, flags) = (BATCH as libc::c_uint, libc::MSG_DONTWAIT);
+        let messages = self.messages.as_mut_ptr();
+        // SAFETY: every header points at a buffer and a name of its own, with their true lengths; this object owns them and
+        // nothing else uses them meanwhile.
+        let result = unsafe { libc::recvmmsg(socket.as_raw_fd(), messages, count, flags, core::ptr::null_mut()) };
+        self.received = match checked(result) {
+            Ok(found) => usize::try_from(found).unwrap_or(0),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(error) => return Err(error),
+        };
+        Ok(self.received)
+    }
+
+    /// The batch that was received last: each datagram with its sender. Those that were cut off are left out.
     pub(super) fn datagrams(&mut self) -> impl Iterator<Item = (&mut [u8], SocketAddr)> {
-        let filled = self.received.iter().zip(&mut self.buffers);
-        filled.filter_map(|((length, remote), buffer)| {
-            let packet = buffer.get_mut(..*length).filter(|packet| !packet.is_empty())?;
-            Some((packet, *remote))
+        self.messages.iter().take(self.received).filter_map(|message| {
+            let length = message.msg_len as usize;
+            let is_whole = message.msg_hdr.msg_flags & libc::MSG_TRUNC == 0;
+            // SAFETY: `receive` let the kernel write an address there, of at most as many octets as there are.
+            let remote = unsafe { address(message.msg_hdr.msg_name.cast()) }.filter(|_| is_whole && length > 0)?;
+            // SAFETY: the kernel wrote `length` octets into the buffer of this message, which has room for them and which no
+            // other message shares.
+            let packet = unsafe {
+                let buffer = (*message.msg_hdr.msg_iov).iov_base.cast::<u8>();
+                core::slice::from_raw_parts_mut(buffer, length.min(DATAGRAM))
+            };
+            Some((packet, remote))
         })
+    }
+
+    /// Receives one datagram with a plain call; an empty one where it was cut off. `None` if none waits.
+    pub(super) fn receive_one(&mut self, socket: &UdpSocket) -> io::Result<Option<(&mut [u8], SocketAddr)>> {
+        match socket.recv_from(self.single.as_mut_slice()) {
+            Ok((length, remote)) => {
+                let length = if length > DATAGRAM { 0 } else { length };
+                Ok(Some((self.single.get_mut(..length).unwrap_or(&mut []), remote)))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 
-/// Sends up to [`BATCH`] datagrams in one call. Returns the number of sent datagrams; zero if the socket's buffer is full.
-pub(super) fn send(socket: &UdpSocket, datagrams: &[(SocketAddr, Vec<u8>)]) -> io::Result<usize> {
-    let names: [Option<SockAddr>; BATCH] =
-        core::array::from_fn(|i| datagrams.get(i).map(|(remote, _)| SockAddr::from(*remote)));
-    // SAFETY: all-zero is a valid `iovec` and a valid `mmsghdr`: null pointers and zero lengths.
-    let mut pieces: [libc::iovec; BATCH] = unsafe { core::mem::zeroed() };
-    // SAFETY: as above.
-    let mut messages: [libc::mmsghdr; BATCH] = unsafe { core::mem::zeroed() };
-    for ((((_, packet), name), piece), message) in
-        datagrams.iter().zip(names.iter().flatten()).zip(&mut pieces).zip(&mut messages)
-    {
-        *piece = libc::iovec { iov_base: packet.as_ptr().cast_mut().cast(), iov_len: packet.len() };
-        message.msg_hdr.msg_iov = piece;
-        message.msg_hdr.msg_iovlen = 1;
-        message.msg_hdr.msg_name = name.as_ptr().cast_mut().cast();
-        message.msg_hdr.msg_namelen = name.len();
+/// The arrays that describe a batch to be sent, made once and used again.
+pub(super) struct Outbox {
+    names: Vec<libc::sockaddr_storage>,
+    pieces: Vec<libc::iovec>,
+    messages: Vec<libc::mmsghdr>,
+}
+
+impl Outbox {
+    pub(super) fn new() -> Self {
+        // SAFETY: all-zero is a valid `sockaddr_storage`.
+        let names = vec![unsafe { core::mem::zeroed() }; BATCH];
+        let pieces = vec![libc::iovec { iov_base: core::ptr::null_mut(), iov_len: 0 }; BATCH];
+        Self { names, pieces, messages: empty_messages() }
     }
-    let count = datagrams.len().min(BATCH) as libc::c_uint;
-    // SAFETY: the first `count` headers point at packets and names that outlive the call, which only reads them.
-    let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), messages.as_mut_ptr(), count, libc::MSG_DONTWAIT) };
-    match checked(sent) {
-        Ok(sent) => Ok(usize::try_from(sent).unwrap_or(0)),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-        Err(error) => Err(error),
+
+    /// Sends up to [`BATCH`] datagrams in one call. Returns how many were sent; zero when the socket's buffer is full.
+    pub(super) fn send(&mut self, socket: &UdpSocket, datagrams: &[(SocketAddr, Vec<u8>)]) -> io::Result<usize> {
+        let Self { names, pieces, messages } = self;
+        let room = names.iter_mut().zip(pieces).zip(messages.iter_mut());
+        for ((remote, packet), ((name, piece), message)) in datagrams.iter().zip(room) {
+            *piece = libc::iovec { iov_base: packet.as_ptr().cast_mut().cast(), iov_len: packet.len() };
+            message.msg_hdr.msg_iov = piece;
+            message.msg_hdr.msg_iovlen = 1;
+            message.msg_hdr.msg_name = core::ptr::from_mut(name).cast();
+            message.msg_hdr.msg_namelen = set_address(name, *remote);
+        }
+        let count = datagrams.len().min(BATCH) as libc::c_uint;
+        // SAFETY: the first `count` headers were just made to point at packets and names that outlive the call, which only
+        // reads them.
+        let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), messages.as_mut_ptr(), count, libc::MSG_DONTWAIT) };
+        match checked(sent) {
+            Ok(sent) => Ok(usize::try_from(sent).unwrap_or(0)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            Err(error) => Err(error),
+        }
     }
+}
+
+const NAME: libc::socklen_t = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+
+fn empty_messages() -> Vec<libc::mmsghdr> {
+    // SAFETY: all-zero is a valid `mmsghdr`: null pointers and zero lengths.
+    vec![unsafe { core::mem::zeroed() }; BATCH]
+}
+
+/// Reads an address that the kernel wrote.
+///
+/// # Safety
+/// `name` points at an initialized `sockaddr_storage`.
+unsafe fn address(name: *const libc::sockaddr_storage) -> Option<SocketAddr> {
+    // SAFETY: the caller's promise. An address of either family fits into the storage and is aligned for it.
+    match unsafe { libc::c_int::from((*name).ss_family) } {
+        libc::AF_INET => {
+            // SAFETY: as above.
+            let name = unsafe { &*name.cast::<libc::sockaddr_in>() };
+            let ip = Ipv4Addr::from_bits(u32::from_be(name.sin_addr.s_addr));
+            Some(SocketAddrV4::new(ip, u16::from_be(name.sin_port)).into())
+        }
+        libc::AF_INET6 => {
+            // SAFETY: as above.
+            let name = unsafe { &*name.cast::<libc::sockaddr_in6>() };
+            let (ip, port) = (Ipv6Addr::from(name.sin6_addr.s6_addr), u16::from_be(name.sin6_port));
+            Some(SocketAddrV6::new(ip, port, name.sin6_flowinfo, name.sin6_scope_id).into())
+        }
+        _ => None,
+    }
+}
+
+/// Writes an address for the kernel and returns its length.
+fn set_address(name: &mut libc::sockaddr_storage, address: SocketAddr) -> libc::socklen_t {
+    let address = SockAddr::from(address);
+    // SAFETY: a `SockAddr` holds a whole `sockaddr_storage`.
+    *name = unsafe { *address.as_ptr().cast() };
+    address.len()
 }
 
 fn checked(result: libc::c_int) -> io::Result<libc::c_int> {

@@ -8,6 +8,7 @@ use offhook_media::command::{
     Command, Event, LegKey, LocalRtp, RemoteRtp, RtcpPath, RtpStream, Silence, Stream, TransportFailure,
 };
 use offhook_media::ports::PortPool;
+use offhook_media::socket::Local;
 use offhook_media::worker::{Output, Worker, WorkerConfig};
 use offhook_sdp::codec::{Codec, MediaKind, Payload};
 use offhook_sdp::direction::Direction;
@@ -30,7 +31,7 @@ impl Engine for Echo {
             self.deadline = Some(now + Duration::from_millis(5));
         }
     }
-    fn handle_datagram(&mut self, local: SocketAddr, remote: SocketAddr, packet: &mut [u8], _: Time) {
+    fn handle_datagram(&mut self, local: Local, remote: SocketAddr, packet: &mut [u8], _: Time) {
         self.outputs.push_back(Output::Transmit { local, remote, payload: packet.to_vec() });
     }
     fn handle_bind_failure(&mut self, _: SocketAddr, _: Time) {}

@@ -1,16 +1,18 @@
 //! The thread of a media worker: receives a batch, passes it to the machine, sends batches, waits until the next deadline.
 
 use super::backlog::Backlog;
-use super::outlets::Outlets;
+use super::outlets::{Outlets, Readable};
 use super::sockets::WorkerSockets;
-use super::sys::{Bell, Epoll, Inbox};
+use super::sys::{BATCH, Bell, Epoll, Inbox, Outbox};
 use crate::clock::Clock;
 use core::time::Duration;
 use offhook_clock::Time;
 use offhook_media::command::{Command, Event};
+use offhook_media::socket::Local;
 use offhook_media::worker::{Output, Worker};
+use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
@@ -20,9 +22,9 @@ use std::thread::JoinHandle;
 pub trait Engine: Send + 'static {
     /// Handles a command.
     fn handle_command(&mut self, command: Command, now: Time);
-    /// Handles a datagram received on `local` from `remote`; it may be decrypted in place.
-    fn handle_datagram(&mut self, local: SocketAddr, remote: SocketAddr, packet: &mut [u8], now: Time);
-    /// Handles the failure of an [`Output::Bind`].
+    /// Takes a datagram that came to `local` from `remote`; it may be decrypted in place.
+    fn handle_datagram(&mut self, local: Local, remote: SocketAddr, packet: &mut [u8], now: Time);
+    /// A socket that it wanted bound cannot be.
     fn handle_bind_failure(&mut self, local: SocketAddr, now: Time);
     /// Handles expired timers.
     fn handle_timeout(&mut self, now: Time);
@@ -39,7 +41,7 @@ impl Engine for Worker {
         self.handle_command(command, now);
     }
 
-    fn handle_datagram(&mut self, local: SocketAddr, remote: SocketAddr, packet: &mut [u8], now: Time) {
+    fn handle_datagram(&mut self, local: Local, remote: SocketAddr, packet: &mut [u8], now: Time) {
         self.handle_datagram(local, remote, packet, now);
     }
 
@@ -128,7 +130,8 @@ pub fn spawn<E: Engine>(
     let own_bell = Arc::clone(&bell);
     let waiting = Arc::new(AtomicUsize::new(0));
     let (events, taken) = (Backlog::new(report), Arc::clone(&waiting));
-    let mut worker = Thread { epoll, outlets, engine, clock, orders, waiting: taken, events, open: true };
+    let ready = VecDeque::new();
+    let mut worker = Thread { epoll, outlets, engine, clock, orders, waiting: taken, events, ready, open: true };
     let thread = std::thread::Builder::new().name(name).spawn(move || {
         let mut watch = Watch(Some(ended));
         match worker.run(&own_bell.0) {
@@ -157,7 +160,10 @@ const MAX_ORDERS: usize = 65_536;
 /// The epoll key of the bell; sockets have their indexes as keys.
 const BELL: u64 = u64::MAX;
 
-/// Interval at which events that the signaling plane did not accept are reported again.
+/// Datagrams of one stream that are read before other sockets have their turn.
+const TURN: usize = 8;
+
+/// When events that the signaling plane did not accept are reported again.
 const RETRY: Duration = Duration::from_millis(10);
 
 struct Thread<E, R> {
@@ -168,35 +174,43 @@ struct Thread<E, R> {
     orders: Receiver<Command>,
     waiting: Arc<AtomicUsize>,
     events: Backlog<R>,
+    /// Sockets that epoll reported and that are not read empty.
+    ready: VecDeque<u64>,
     open: bool,
 }
 
 impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
     fn run(&mut self, bell: &Bell) -> io::Result<()> {
-        let mut inbox = Inbox::new();
+        let (mut inbox, mut outbox) = (Inbox::new(), Outbox::new());
         let mut keys = Vec::with_capacity(16);
         while self.open {
-            self.epoll.wait(self.wait_time(), &mut keys)?;
-            for key in &keys {
-                if *key == BELL {
+            self.epoll.wait(self.patience(), &mut keys)?;
+            for key in keys.drain(..) {
+                if key == BELL {
                     bell.silence();
                     self.take_orders();
-                } else {
-                    self.take_batch(*key, &mut inbox);
+                    // Numbers of ports that orders have freed must not be used for datagrams of their old sockets.
+                    self.drain(&mut outbox);
+                } else if !self.outlets.set_ready(key, true) {
+                    self.ready.push_back(key);
                 }
             }
+            self.read_ready(&mut inbox);
             let now = self.clock.now();
             if self.engine.poll_timeout().is_some_and(|deadline| deadline <= now) {
                 self.engine.handle_timeout(now);
             }
             self.events.flush();
-            self.drain();
+            self.drain(&mut outbox);
         }
         Ok(())
     }
 
     /// The time until the next timer or retry; `None` if there is none.
-    fn wait_time(&self) -> Option<Duration> {
+    fn patience(&self) -> Option<Duration> {
+        if !self.ready.is_empty() {
+            return Some(Duration::ZERO);
+        }
         let now = self.clock.now();
         let due = self.engine.poll_timeout().map(|deadline| deadline.since(now));
         let retry = (!self.events.is_empty()).then_some(RETRY);
@@ -220,37 +234,71 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
         }
     }
 
-    /// Receives one batch only. If datagrams remain, epoll reports the socket again after the others.
-    fn take_batch(&mut self, key: u64, inbox: &mut Inbox) {
-        let Some((address, socket)) = self.outlets.get(key) else { return };
-        match inbox.receive(socket) {
-            Ok(true) => {}
-            Ok(false) => return,
-            // The ICMP error of an earlier datagram. Consent checks detect a lost peer.
-            Err(error) => return tracing::debug!(%error, "receiving media datagrams failed"),
-        }
-        let now = self.clock.now();
-        for (packet, remote) in inbox.datagrams() {
-            self.engine.handle_datagram(address, remote, packet, now);
+    /// Gives each socket that is ready one turn. Those that are not empty then stay in the list.
+    fn read_ready(&mut self, inbox: &mut Inbox) {
+        for _ in 0..self.ready.len() {
+            let Some(key) = self.ready.pop_front() else { return };
+            if self.read(key, inbox) {
+                self.outlets.set_ready(key, false);
+            } else {
+                self.ready.push_back(key);
+            }
         }
     }
 
-    fn drain(&mut self) {
+    /// Reads a socket, at most [`TURN`] datagrams or one batch. Returns whether it is empty.
+    fn read(&mut self, key: u64, inbox: &mut Inbox) -> bool {
+        let Self { outlets, engine, clock, .. } = self;
+        let result = match outlets.get(key) {
+            None => return true,
+            Some(Readable::Port(local, socket)) => read_port(socket, inbox, |packet, remote| {
+                engine.handle_datagram(local, remote, packet, clock.now());
+            }),
+            Some(Readable::Shared(local, socket)) => inbox.receive(socket).map(|received| {
+                let now = clock.now();
+                for (packet, remote) in inbox.datagrams() {
+                    engine.handle_datagram(local, remote, packet, now);
+                }
+                received < BATCH
+            }),
+        };
+        // An ICMP error of a datagram that was sent earlier is reported here. Nothing depends on it: ICE consent and RTCP
+        // time-outs detect a peer that is gone. Datagrams may still wait behind it.
+        result.unwrap_or_else(|error| {
+            tracing::debug!(%error, "media socket not read");
+            false
+        })
+    }
+
+    fn drain(&mut self, outbox: &mut Outbox) {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Event(event) => self.events.push(event),
                 Output::Transmit { local, remote, payload } => {
-                    self.outlets.send(local, remote, payload, &mut self.engine);
+                    self.outlets.send((local, remote), payload, outbox, &mut self.engine);
                 }
-                Output::Bind { local } => {
-                    if let Err(error) = self.outlets.open(local, &self.epoll) {
-                        tracing::warn!(%error, "binding an RTP port of a SIP leg failed");
+                Output::Bind { port, local } => {
+                    if let Err(error) = self.outlets.open(port, local, &self.epoll) {
+                        tracing::warn!(%error, "a SIP leg has no port");
                         self.engine.handle_bind_failure(local, self.clock.now());
                     }
                 }
-                Output::Unbind { local } => self.outlets.close(local, &mut self.engine),
+                Output::Unbind { port, .. } => self.outlets.close(port),
             }
         }
-        self.outlets.flush(&mut self.engine);
+        self.outlets.flush(outbox, &mut self.engine);
     }
+}
+
+/// Reads the socket of one stream, at most [`TURN`] datagrams. Returns whether it is empty.
+fn read_port(
+    socket: &UdpSocket,
+    inbox: &mut Inbox,
+    mut receive: impl FnMut(&mut [u8], SocketAddr),
+) -> io::Result<bool> {
+    for _ in 0..TURN {
+        let Some((packet, remote)) = inbox.receive_one(socket)? else { return Ok(true) };
+        receive(packet, remote);
+    }
+    Ok(false)
 }

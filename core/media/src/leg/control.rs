@@ -67,7 +67,7 @@ impl Leg {
                 SR => {
                     let Some(report) = SenderReport::parse(chunk.body) else { continue };
                     let id = source_id(arrival, report.ssrc);
-                    let source = self.sources.get_mut(&id);
+                    let source = self.sources.get_mut(id);
                     if let Some(reception) = source.and_then(|source| source.reception.as_mut()) {
                         reception.note(&report, now);
                         relayed.push(Relayed::SenderReport { id, report });
@@ -76,7 +76,7 @@ impl Leg {
                 // A browser's SSRCs stay announced; a SIP peer's come and go.
                 BYE if self.transport.is_of_sip_peer() => {
                     for ssrc in words(chunk.body).take(usize::from(chunk.count)) {
-                        self.sources.remove(&source_id(arrival, ssrc));
+                        self.sources.remove(source_id(arrival, ssrc));
                     }
                 }
                 RTPFB | PSFB => {
@@ -138,7 +138,7 @@ impl Leg {
         match relayed {
             Relayed::SenderReport { id, report } => self.take_clock(Source { leg: from, id: *id }, report, io, now),
             Relayed::KeyFrame { id } => {
-                if let Some(source) = self.sources.get_mut(id) {
+                if let Some(source) = self.sources.get_mut(*id) {
                     source.key_frames.ask(now);
                     self.send_key_frame_requests(io, now);
                 }
@@ -173,7 +173,7 @@ impl Leg {
 
     /// Every video source shall send a key frame: somebody new watches.
     pub(crate) fn request_key_frames(&mut self, io: &mut Io, now: Time) {
-        for source in self.sources.values_mut() {
+        for (_, source) in self.sources.iter_mut() {
             if self.streams.get(source.stream).is_some_and(MediaStream::is_video) {
                 source.key_frames.begin(now);
             }
@@ -183,14 +183,14 @@ impl Leg {
 
     /// The key frames that nobody watches need not be asked for.
     pub(crate) fn forget_key_frames(&mut self) {
-        for source in self.sources.values_mut() {
+        for (_, source) in self.sources.iter_mut() {
             source.key_frames.satisfied();
         }
     }
 
     /// The peer wants a key frame of what it is sent: those who send it are asked, once.
     pub(crate) fn ask_key_frames(&mut self, io: &mut Io, now: Time) {
-        for source in self.sources.values_mut() {
+        for (_, source) in self.sources.iter_mut() {
             if self.streams.get(source.stream).is_some_and(MediaStream::is_video) {
                 source.key_frames.ask(now);
             }
@@ -205,7 +205,7 @@ impl Leg {
         let due: Vec<(SourceId, usize, u8)> = self
             .sources
             .iter_mut()
-            .filter_map(|(id, source)| Some((*id, source.stream, source.key_frames.poll(now)?)))
+            .filter_map(|(id, source)| Some((id, source.stream, source.key_frames.poll(now)?)))
             .collect();
         for (id, stream, number) in due {
             let has = |value| self.streams.get(stream).is_some_and(|stream| stream.has_feedback(value));
@@ -225,7 +225,7 @@ impl Leg {
 
     /// Sends feedback about one of the peer's sources, if it negotiated that kind.
     fn send_feedback(&mut self, id: SourceId, kind: &str, io: &mut Io, write: impl FnOnce(u32, &mut Vec<u8>)) {
-        let Some(index) = self.sources.get(&id).map(|source| source.stream) else { return };
+        let Some(index) = self.sources.get(id).map(|source| source.stream) else { return };
         if self.streams.get(index).is_some_and(|stream| stream.has_feedback(kind)) {
             self.send_control(index, io, |sender, out| {
                 write::receiver_report(sender, &[], out);

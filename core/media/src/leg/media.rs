@@ -4,10 +4,12 @@ use super::Leg;
 use super::source::Source;
 use super::stream::MediaStream;
 use super::transport::{Transport, send_rtp};
+use crate::bridge::Route;
 use crate::command::{Event, LegKey};
 use crate::dtmf::{Received, digit_of};
 use crate::io::Io;
 use crate::rtcp::statistics::Reception;
+use crate::rtp::encoding::Encoding;
 use crate::rtp::extension::MID;
 use crate::rtp::keyframe::{self, KeyFrame};
 use crate::rtp::packet::{self, Header};
@@ -52,6 +54,8 @@ pub(crate) struct Accepted {
     pub(crate) rate: u32,
     /// The digit of a telephone-event that begins.
     pub(crate) digit: Option<char>,
+    /// Whether the leg has a deadline that it did not have before.
+    pub(crate) has_new_deadline: bool,
 }
 
 impl Leg {
@@ -64,7 +68,7 @@ impl Leg {
             }
             (Transport::Rtp(rtp), Arrival::Section { index, component: Component::Rtp, from }) => {
                 let stream = self.streams.get(index);
-                let is_negotiated = stream.is_some_and(|stream| stream.payload(header.payload_type).is_some());
+                let is_negotiated = stream.is_some_and(|stream| stream.format(header.payload_type).is_some());
                 let session = rtp.session(index).ok_or(Refused::ForeignAddress)?;
                 session.open_rtp(from, packet, header, is_negotiated, now)
             }
@@ -97,17 +101,17 @@ impl Leg {
             return None;
         };
         let negotiated = self.streams.get(stream)?;
-        let Some(payload) = negotiated.payload(header.payload_type) else {
+        let Some(format) = negotiated.format(header.payload_type) else {
             io.counters.dropped.unknown_stream += 1;
             return None;
         };
-        let codec = &payload.codec;
-        let source = self.sources.entry(id).or_insert_with(|| Source::new(stream, now));
+        let source = self.sources.find_or_insert(id, || Source::new(stream, now));
         let is_first = source.reception.is_none();
         let reception = source.reception.get_or_insert_with(|| Reception::new(header.sequence, now));
-        reception.count(header.sequence, header.timestamp, codec.clock_rate, now);
-        let mut begun = None;
-        if codec.is_telephone_event() {
+        reception.count(header.sequence, header.timestamp, format.rate, now);
+        let mut accepted =
+            Accepted { stream, id, header, length, rate: format.rate, digit: None, has_new_deadline: false };
+        if format.encoding == Encoding::TelephoneEvent {
             if let Some(payload) = packet::payload(packet, &header)
                 && let Some(digit) = digit_of(payload)
                 && let Some(event) = Received::parse(header.sequence, header.timestamp, header.marker, payload)
@@ -115,30 +119,31 @@ impl Leg {
             {
                 if self.digit_limit.admits(now) {
                     io.event(Event::DtmfReceived { leg: self.key, digit });
-                    begun = Some(digit);
+                    accepted.digit = Some(digit);
                 } else {
                     io.counters.dropped.excess_digits += 1;
                 }
             }
         } else if source.key_frames.is_waiting() {
-            let begins = packet::payload(packet, &header).map(|payload| keyframe::inspect(&codec.name, payload));
+            let begins = packet::payload(packet, &header).map(|payload| keyframe::inspect(format.encoding, payload));
             if begins != Some(KeyFrame::No) {
                 source.key_frames.satisfied();
             }
         } else if is_first && negotiated.is_video() && self.partner.is_some() {
             source.key_frames.begin(now);
+            accepted.has_new_deadline = true;
         }
-        Some(Accepted { stream, id, header, length, rate: codec.clock_rate, digit: begun })
+        Some(accepted)
     }
 
-    /// The stream of a packet and whose it is there: by the port it came to; of a browser by SSRC, else by `a=mid`, else by
-    /// payload type (RFC 8843 §9.2).
+    /// The stream of a packet and its source there: for a SIP leg by the port, for a WebRTC leg by SSRC, else by `a=mid`,
+    /// else by payload type (RFC 8843 §9.2).
     fn stream_of(&mut self, arrival: Arrival, header: &Header, packet: &[u8]) -> Option<(usize, SourceId)> {
         let id = match arrival {
             Arrival::Bundled => SourceId::bundled(header.ssrc),
             Arrival::Section { index, .. } => SourceId::of_section(index, header.ssrc),
         };
-        if let Some(source) = self.sources.get(&id) {
+        if let Some(source) = self.sources.get(id) {
             return Some((source.stream, id));
         }
         let stream = match arrival {
@@ -159,7 +164,7 @@ impl Leg {
             })
         });
         let takes =
-            |stream: &MediaStream| !stream.negotiated.remote.rejected && stream.payload(header.payload_type).is_some();
+            |stream: &MediaStream| !stream.negotiated.remote.rejected && stream.format(header.payload_type).is_some();
         named.or_else(|| self.streams.iter().position(takes))
     }
 
@@ -171,8 +176,8 @@ impl Leg {
         if !self.transport.is_of_sip_peer() {
             return false;
         }
-        let oldest = self.sources.iter().min_by_key(|(_, source)| source.known_at()).map(|(id, _)| *id);
-        oldest.and_then(|oldest| self.sources.remove(&oldest)).is_some()
+        let oldest = self.sources.iter().min_by_key(|(_, source)| source.known_at()).map(|(id, _)| id);
+        oldest.and_then(|oldest| self.sources.remove(oldest)).is_some()
     }
 
     /// Sends a packet of the bridged leg.
@@ -292,19 +297,15 @@ fn rewritten(
         return None;
     };
     let place = stream.rewriter.place(&place, now)?;
-    let mut elements: [(u8, &[u8]); MAX_ELEMENTS] = [(0, &[]); MAX_ELEMENTS];
-    let passed = incoming.elements(packet).filter_map(|(id, data)| Some((route.extension(id)?, data)));
-    let mid = route.mid().map(|(id, mid)| (id, mid.as_bytes()));
-    let mut count = 0;
-    for (slot, element) in elements.iter_mut().zip(mid.into_iter().chain(passed)) {
-        *slot = element;
-        count += 1;
-    }
     let mut header = Header::new(payload_type, place.sequence, place.timestamp, stream.negotiated.local_ssrc);
     header.padding = incoming.padding;
     // A receiver may begin anew here (RFC 3551 §4.1); in video the bit ends a frame and is the sender's business.
     header.marker = incoming.marker || (place.switched && !stream.is_video());
-    header.write(elements.get(..count)?, out);
+    if incoming.extension.is_some() || route.mid().is_some() {
+        write_with_elements(&mut header, route, incoming, packet, out);
+    } else {
+        header.write(&[], out);
+    }
     let payload = packet.get(incoming.length..)?;
     match route.law(incoming.payload_type) {
         Some(law) => law.convert(payload, incoming.padding, out),
@@ -313,6 +314,19 @@ fn rewritten(
     stream.rate = accepted.rate;
     count_sent(stream, payload.len());
     Some(header)
+}
+
+/// Writes a header with the header extensions that the route passes on, and the stream identification.
+fn write_with_elements(header: &mut Header, route: &Route, incoming: &Header, packet: &[u8], out: &mut Vec<u8>) {
+    let mut elements: [(u8, &[u8]); MAX_ELEMENTS] = [(0, &[]); MAX_ELEMENTS];
+    let passed = incoming.elements(packet).filter_map(|(id, data)| Some((route.extension(id)?, data)));
+    let mid = route.mid().map(|(id, mid)| (id, mid.as_bytes()));
+    let mut count = 0;
+    for (slot, element) in elements.iter_mut().zip(mid.into_iter().chain(passed)) {
+        *slot = element;
+        count += 1;
+    }
+    header.write(elements.get(..count).unwrap_or(&[]), out);
 }
 
 fn count_sent(stream: &mut MediaStream, octets: usize) {

@@ -38,6 +38,7 @@ use crate::ice::agent::{Checked, Pair};
 use crate::ice::stun::Request;
 use crate::io::Io;
 use crate::rtp::rewrite::SourceId;
+use crate::socket::{Local, SectionPorts};
 use crate::transport::dtls::DtlsSettings;
 use crate::transport::latch::LatchRules;
 use core::time::Duration;
@@ -45,12 +46,34 @@ use offhook_clock::{Time, earliest};
 use offhook_sdp::codec::Payload;
 use offhook_sdp::webrtc::{IceCredentials, Section};
 use rand_core::Rng;
-use source::{DigitLimit, Source};
-use std::collections::BTreeMap;
+use source::{DigitLimit, Source, Sources};
 use std::net::IpAddr;
 use stream::MediaStream;
 use transport::{RtpTransport, Transport};
 use webrtc::{PeerTerms, Turn, WebRtc};
+
+/// The place of a leg in its worker's array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct LegIndex(u32);
+
+impl LegIndex {
+    pub(crate) fn at(place: usize) -> Self {
+        // A leg takes more memory than an index of 32 bits could ever count.
+        Self(u32::try_from(place).unwrap_or(u32::MAX))
+    }
+
+    pub(crate) const fn place(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// The leg that a leg is bridged with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Partner {
+    pub(crate) key: LegKey,
+    /// Where it is while the bridge lasts.
+    pub(crate) at: LegIndex,
+}
 
 /// What a leg goes by.
 #[derive(Clone, Copy, Debug)]
@@ -76,10 +99,10 @@ pub(crate) struct Leg {
     rules: Rules,
     cname: String,
     pub(crate) streams: Vec<MediaStream>,
-    sources: BTreeMap<SourceId, Source>,
+    sources: Sources,
     digit_limit: DigitLimit,
     /// The leg it is bridged with.
-    pub(crate) partner: Option<LegKey>,
+    pub(crate) partner: Option<Partner>,
     /// Whether a key frame request for everybody is wanted: the leg has just come up.
     pub(crate) has_just_connected: bool,
     heard_at: Time,
@@ -98,8 +121,15 @@ impl Leg {
     }
 
     /// A SIP peer's.
-    pub(crate) fn rtp(key: LegKey, sections: &[LocalRtp], cname: String, rules: Rules, now: Time) -> Self {
-        Self::with(key, Transport::Rtp(RtpTransport::new(sections, rules.latch)), cname, rules, now)
+    pub(crate) fn rtp(
+        key: LegKey,
+        sections: &[LocalRtp],
+        ports: &[SectionPorts],
+        cname: String,
+        rules: Rules,
+        now: Time,
+    ) -> Self {
+        Self::with(key, Transport::Rtp(RtpTransport::new(sections, ports, rules.latch)), cname, rules, now)
     }
 
     fn with(key: LegKey, transport: Transport, cname: String, rules: Rules, now: Time) -> Self {
@@ -109,7 +139,7 @@ impl Leg {
             rules,
             cname,
             streams: Vec::new(),
-            sources: BTreeMap::new(),
+            sources: Sources::default(),
             digit_limit: DigitLimit::default(),
             partner: None,
             has_just_connected: false,
@@ -136,12 +166,17 @@ impl Leg {
         }
     }
 
-    /// The relay's addresses by which a SIP leg is found, section by section.
-    pub(crate) fn locals(&self) -> Vec<LocalRtp> {
+    /// The sockets of a SIP leg, section by section.
+    pub(crate) fn ports(&self) -> Vec<SectionPorts> {
         match &self.transport {
             Transport::WebRtc(_) => Vec::new(),
-            Transport::Rtp(rtp) => rtp.locals(),
+            Transport::Rtp(rtp) => rtp.ports(),
         }
+    }
+
+    /// The key of the leg it is bridged with.
+    pub(crate) fn partner_key(&self) -> Option<LegKey> {
+        self.partner.map(|partner| partner.key)
     }
 
     /// The sections of what the peer sends.
@@ -182,7 +217,8 @@ impl Leg {
         webrtc.connect(remote, now + self.rules.connect);
         for (index, stream) in streams.iter().enumerate() {
             for ssrc in stream.remote.ssrcs.iter().take(media::MAX_SOURCES) {
-                self.sources.insert(SourceId::bundled(*ssrc), Source::new(index, now));
+                let id = SourceId::bundled(*ssrc);
+                self.sources.find_or_insert(id, || Source::new(index, now)).stream = index;
             }
         }
         self.streams = streams.into_iter().map(|stream| MediaStream::begin(stream, rng)).collect();
@@ -210,8 +246,8 @@ impl Leg {
             stream.remote.ssrcs.iter().map(move |ssrc| (index, SourceId::bundled(*ssrc)))
         });
         for (index, id) in announced.take(media::MAX_SOURCES) {
-            if self.sources.contains_key(&id) || self.make_room() {
-                self.sources.entry(id).or_insert_with(|| Source::new(index, now)).named_at = now;
+            if self.sources.get(id).is_some() || self.make_room() {
+                self.sources.find_or_insert(id, || Source::new(index, now)).named_at = now;
             }
         }
         self.take_streams(streams.into_iter().map(|PeerStream { stream, received }| (stream, received)), rng);
@@ -273,7 +309,7 @@ impl Leg {
         let Transport::WebRtc(webrtc) = &mut self.transport else { return None };
         let mut response = io.buffer();
         let checked = webrtc.agent.check(request, pair, now, &mut response);
-        io.transmit(pair, response);
+        io.transmit(Local::Shared(pair.local), pair.remote, response);
         match checked {
             Checked::Refused => io.counters.dropped.bad_credentials += 1,
             Checked::Valid { .. } => {
@@ -313,8 +349,8 @@ impl Leg {
         self.ended = Some(Ended::Failed(TransportFailure::NoPort));
     }
 
-    /// Takes the ways its streams are fed; a stream that loses its way is silent, one that keeps it goes on undisturbed.
-    pub(crate) fn set_routes(&mut self, partner: Option<LegKey>, routes: Vec<Option<Route>>) {
+    /// Takes the routes into its streams. A stream that loses its route is silent, one that keeps it goes on undisturbed.
+    pub(crate) fn set_routes(&mut self, partner: Option<Partner>, routes: Vec<Option<Route>>) {
         self.partner = partner;
         let mut routes = routes.into_iter();
         for stream in &mut self.streams {
@@ -327,8 +363,9 @@ impl Leg {
         }
     }
 
-    /// Takes the ways its streams were fed before they were saved.
-    pub(crate) fn keep_routes(&mut self, routes: Vec<Option<Route>>) {
+    /// Takes the partner and the routes that it had before it was saved.
+    pub(crate) fn restore_routes(&mut self, partner: Partner, routes: Vec<Option<Route>>) {
+        self.partner = Some(partner);
         let mut routes = routes.into_iter();
         for stream in &mut self.streams {
             stream.route = routes.next().flatten();
@@ -382,7 +419,7 @@ impl Leg {
         if !self.transport.is_connected() {
             return of_transport;
         }
-        let sources = self.sources.values().filter_map(|source| source.key_frames.poll_timeout()).min();
+        let sources = self.sources.iter().filter_map(|(_, source)| source.key_frames.poll_timeout()).min();
         let digits = self.streams.iter().filter_map(|stream| stream.player.poll_timeout()).min();
         earliest(earliest(of_transport, self.dead_at()), earliest(self.report_at, earliest(sources, digits)))
     }

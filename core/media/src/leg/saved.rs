@@ -1,14 +1,15 @@
 //! A leg that outlives its process.
 
-use super::source::{DigitLimit, Source};
+use super::source::{DigitLimit, Source, Sources};
 use super::stream::MediaStream;
 use super::transport::{RtpTransport, Transport};
 use super::webrtc::{Handshake, PeerTerms, Phase, WebRtc};
 use super::{Leg, Rules};
-use crate::command::{LegKey, RemoteTransport, Silence};
+use crate::command::{LegKey, LocalRtp, RemoteTransport, Silence};
 use crate::ice::agent::LiteAgent;
 use crate::rtp::rewrite::SourceId;
 use crate::seal::{SealingKey, Unsealable};
+use crate::socket::SectionPorts;
 use crate::transport::latch::LatchRules;
 use crate::transport::rtp::{RtpSession, SavedSession};
 use crate::transport::srtp::{Inbound, Outbound, SavedInbound, SavedOutbound};
@@ -63,7 +64,13 @@ impl SavedTransport {
         }
     }
 
-    fn restore(self, leg: LegKey, rules: LatchRules, key: &SealingKey) -> Result<Transport, Unsealable> {
+    fn restore(
+        self,
+        leg: LegKey,
+        ports: &[SectionPorts],
+        rules: LatchRules,
+        key: &SealingKey,
+    ) -> Result<Transport, Unsealable> {
         let name = seal_name(leg);
         match self {
             Self::WebRtc { agent, phase, peer } => {
@@ -80,9 +87,11 @@ impl SavedTransport {
                 Ok(Transport::WebRtc(Box::new(WebRtc { agent: *agent, phase, peer })))
             }
             Self::Rtp { sessions, is_connected, silence } => {
-                let sessions = sessions.into_iter().enumerate();
+                let sessions = sessions.into_iter().zip(ports).enumerate();
                 let sessions = sessions
-                    .map(|(index, saved)| RtpSession::restore(saved, rules, &format!("{name} section {index}"), key))
+                    .map(|(index, (saved, ports))| {
+                        RtpSession::restore(saved, *ports, rules, &format!("{name} section {index}"), key)
+                    })
                     .collect::<Result<Vec<_>, _>>()?;
                 Ok(Transport::Rtp(RtpTransport::restored(sessions, is_connected, silence)))
             }
@@ -104,6 +113,25 @@ pub(crate) struct SavedLeg {
     report_at: Option<Time>,
 }
 
+impl SavedLeg {
+    pub(crate) const fn key(&self) -> LegKey {
+        self.key
+    }
+
+    /// The leg it was bridged with.
+    pub(crate) const fn partner(&self) -> Option<LegKey> {
+        self.partner
+    }
+
+    /// The relay's addresses, section by section; none where there is ICE.
+    pub(crate) fn locals(&self) -> Vec<LocalRtp> {
+        match &self.transport {
+            SavedTransport::WebRtc { .. } => Vec::new(),
+            SavedTransport::Rtp { sessions, .. } => sessions.iter().map(SavedSession::local).collect(),
+        }
+    }
+}
+
 impl Leg {
     pub(crate) fn save(self, key: &SealingKey, rng: &mut impl Rng) -> SavedLeg {
         SavedLeg {
@@ -111,17 +139,23 @@ impl Leg {
             transport: SavedTransport::new(self.transport, self.key, key, rng),
             cname: self.cname,
             streams: self.streams,
-            sources: self.sources,
+            sources: self.sources.into_map(),
             digit_limit: self.digit_limit,
-            partner: self.partner,
+            partner: self.partner.map(|partner| partner.key),
             heard_at: self.heard_at,
             report_at: self.report_at,
         }
     }
 
-    /// The leg again, heard of just now: nobody is silent because the relay was away.
-    pub(crate) fn restore(saved: SavedLeg, rules: Rules, key: &SealingKey, now: Time) -> Result<Self, Unsealable> {
-        let mut transport = saved.transport.restore(saved.key, rules.latch, key)?;
+    /// The leg again, without a partner. Silence counts from now, because the relay did not receive while it was away.
+    pub(crate) fn restore(
+        saved: SavedLeg,
+        ports: &[SectionPorts],
+        rules: Rules,
+        key: &SealingKey,
+        now: Time,
+    ) -> Result<Self, Unsealable> {
+        let mut transport = saved.transport.restore(saved.key, ports, rules.latch, key)?;
         if let Transport::WebRtc(webrtc) = &mut transport {
             webrtc.prolong(now, rules.connect);
         }
@@ -131,9 +165,9 @@ impl Leg {
             rules,
             cname: saved.cname,
             streams: saved.streams.into_iter().map(MediaStream::restored).collect(),
-            sources: saved.sources,
+            sources: Sources::from_map(saved.sources),
             digit_limit: saved.digit_limit,
-            partner: saved.partner,
+            partner: None,
             has_just_connected: false,
             heard_at: saved.heard_at.max(now),
             report_at: saved.report_at,

@@ -2,9 +2,11 @@
 
 use crate::dtmf::Events;
 use crate::rtcp::statistics::Reception;
+use crate::rtp::rewrite::SourceId;
 use core::time::Duration;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// No sender is asked more often.
 const LEAST_INTERVAL: Duration = Duration::from_millis(300);
@@ -59,6 +61,67 @@ impl Source {
     /// When anything was last known of it.
     pub(crate) fn known_at(&self) -> Time {
         self.reception.as_ref().map_or(self.named_at, |reception| reception.heard_at().max(self.named_at))
+    }
+}
+
+/// The sources of a leg in the order of their identifiers. They are few, so that a search in an array of identifiers is the
+/// fastest way to find one.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    ids: Vec<SourceId>,
+    sources: Vec<Source>,
+}
+
+impl Sources {
+    fn place(&self, id: SourceId) -> Option<usize> {
+        self.ids.iter().position(|known| *known == id)
+    }
+
+    pub(crate) fn get(&self, id: SourceId) -> Option<&Source> {
+        self.sources.get(self.place(id)?)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: SourceId) -> Option<&mut Source> {
+        let place = self.place(id)?;
+        self.sources.get_mut(place)
+    }
+
+    pub(crate) fn find_or_insert(&mut self, id: SourceId, make: impl FnOnce() -> Source) -> &mut Source {
+        let place = self.place(id).unwrap_or_else(|| {
+            let place = self.ids.partition_point(|known| *known < id);
+            self.ids.insert(place, id);
+            self.sources.insert(place, make());
+            place
+        });
+        #[expect(clippy::indexing_slicing, reason = "both arrays have the same length")]
+        &mut self.sources[place]
+    }
+
+    pub(crate) fn remove(&mut self, id: SourceId) -> Option<Source> {
+        let place = self.place(id)?;
+        self.ids.remove(place);
+        Some(self.sources.remove(place))
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (SourceId, &Source)> {
+        self.ids.iter().copied().zip(&self.sources)
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (SourceId, &mut Source)> {
+        self.ids.iter().copied().zip(&mut self.sources)
+    }
+
+    pub(crate) fn into_map(self) -> BTreeMap<SourceId, Source> {
+        self.ids.into_iter().zip(self.sources).collect()
+    }
+
+    pub(crate) fn from_map(map: BTreeMap<SourceId, Source>) -> Self {
+        let (ids, sources) = map.into_iter().unzip();
+        Self { ids, sources }
     }
 }
 

@@ -5,6 +5,7 @@ use crate::bridge::Route;
 use crate::command::Stream;
 use crate::dtmf::Player;
 use crate::rtcp::write::SenderFigures;
+use crate::rtp::encoding::Encoding;
 use crate::rtp::rewrite::{Rewriter, Source, ticks};
 use core::time::Duration;
 use offhook_clock::Time;
@@ -26,6 +27,51 @@ pub(crate) struct SourceClock {
     pub(crate) at: Time,
 }
 
+/// What the packet path needs to know of a payload type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Format {
+    /// The clock rate.
+    pub(crate) rate: u32,
+    pub(crate) encoding: Encoding,
+}
+
+/// The formats by payload type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct FormatTable {
+    /// By payload type: the place of its format, or [`FormatTable::NONE`].
+    places: [u8; 128],
+    formats: Vec<Format>,
+}
+
+impl Default for FormatTable {
+    fn default() -> Self {
+        Self { places: [Self::NONE; 128], formats: Vec::new() }
+    }
+}
+
+impl FormatTable {
+    const NONE: u8 = u8::MAX;
+
+    /// Of two payloads with the same number, the first one counts.
+    fn new(payloads: &[Payload]) -> Self {
+        let mut table = Self::default();
+        for payload in payloads {
+            let Some(slot) = table.places.get_mut(usize::from(payload.number)) else { continue };
+            if *slot == Self::NONE {
+                *slot = u8::try_from(table.formats.len()).unwrap_or(Self::NONE);
+                let Codec { name, clock_rate, .. } = &payload.codec;
+                table.formats.push(Format { rate: *clock_rate, encoding: Encoding::from_name(name) });
+            }
+        }
+        table
+    }
+
+    fn get(&self, number: u8) -> Option<Format> {
+        let place = self.places.get(usize::from(number))?;
+        self.formats.get(usize::from(*place)).copied()
+    }
+}
+
 /// A stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MediaStream {
@@ -33,6 +79,9 @@ pub(crate) struct MediaStream {
     pub(crate) negotiated: Stream,
     /// What arrives, under the numbers that the peer sends with.
     received: Vec<Payload>,
+    /// The formats of `received`.
+    #[serde(skip)]
+    formats: FormatTable,
     pub(crate) rewriter: Rewriter,
     /// Where its packets come from; made anew from both legs' streams when the leg is restored.
     #[serde(skip)]
@@ -65,11 +114,13 @@ impl MediaStream {
         let [s0, s1, t0, t1, t2, t3, ..] = rng.next_u64().to_be_bytes();
         let (sequence, timestamp) = (u16::from_be_bytes([s0, s1]), u32::from_be_bytes([t0, t1, t2, t3]));
         let section = &negotiated.remote;
+        let received = arriving(received, section);
         let primary = section.payloads.iter().find(|payload| payload.codec.is_primary());
         Self {
             rate: primary.map_or(8000, |payload| payload.codec.clock_rate),
             cache: fresh_cache(section),
-            received: arriving(received, section),
+            formats: FormatTable::new(&received),
+            received,
             negotiated,
             rewriter: Rewriter::new(sequence, timestamp),
             route: None,
@@ -86,6 +137,7 @@ impl MediaStream {
     pub(crate) fn renegotiate(&mut self, negotiated: Stream, received: Vec<Payload>) {
         self.cache = self.cache.take().or_else(|| fresh_cache(&negotiated.remote));
         self.received = arriving(received, &negotiated.remote);
+        self.formats = FormatTable::new(&self.received);
         self.negotiated = negotiated;
     }
 
@@ -102,7 +154,7 @@ impl MediaStream {
 
     /// As it was saved, to go on.
     pub(crate) fn restored(self) -> Self {
-        Self { cache: fresh_cache(&self.negotiated.remote), ..self }
+        Self { cache: fresh_cache(&self.negotiated.remote), formats: FormatTable::new(&self.received), ..self }
     }
 
     pub(crate) fn is_video(&self) -> bool {
@@ -130,9 +182,9 @@ impl MediaStream {
         SenderFigures { ssrc, ntp, timestamp, packets: self.packets, octets: self.octets }
     }
 
-    /// The negotiated payload that arrives under that number.
-    pub(crate) fn payload(&self, number: u8) -> Option<&Payload> {
-        self.received.iter().find(|payload| payload.number == number)
+    /// The negotiated format that arrives under a payload type.
+    pub(crate) fn format(&self, number: u8) -> Option<Format> {
+        self.formats.get(number)
     }
 
     /// The section as it arrives.

@@ -4,6 +4,7 @@ use super::webrtc::WebRtc;
 use crate::command::{LocalRtp, RtpStream, Silence};
 use crate::io::Io;
 use crate::rtp::packet::Header;
+use crate::socket::SectionPorts;
 use crate::transport::latch::LatchRules;
 use crate::transport::rtp::{RtpSession, Way};
 use crate::transport::srtp::BadKeyLength;
@@ -76,8 +77,9 @@ pub(super) struct RtpTransport {
 }
 
 impl RtpTransport {
-    pub(super) fn new(sections: &[LocalRtp], rules: LatchRules) -> Self {
-        let sessions = sections.iter().map(|local| RtpSession::new(*local, rules)).collect();
+    pub(super) fn new(sections: &[LocalRtp], ports: &[SectionPorts], rules: LatchRules) -> Self {
+        let sections = sections.iter().zip(ports);
+        let sessions = sections.map(|(local, ports)| RtpSession::new(*local, *ports, rules)).collect();
         Self { sessions, is_connected: false, silence: Silence::Tolerated, asked_at: None }
     }
 
@@ -90,8 +92,8 @@ impl RtpTransport {
         if self.is_connected { "RTP connected" } else { "RTP open" }
     }
 
-    pub(super) fn locals(&self) -> Vec<LocalRtp> {
-        self.sessions.iter().map(RtpSession::local).collect()
+    pub(super) fn ports(&self) -> Vec<SectionPorts> {
+        self.sessions.iter().map(RtpSession::ports).collect()
     }
 
     pub(super) const fn sections(&self) -> usize {
@@ -142,7 +144,7 @@ pub(super) fn send_rtp(way: Way<'_>, header: &Header, mut buffer: Vec<u8>, io: &
     let is_protected = way.srtp.is_none_or(|srtp| srtp.protect_rtp(&mut buffer, header).is_ok());
     if is_protected {
         io.counters.tx_rtp += 1;
-        io.transmit(way.pair, buffer);
+        io.transmit(way.local, way.remote, buffer);
     } else {
         io.recycle(buffer);
     }
@@ -153,7 +155,7 @@ pub(super) fn send_rtcp(way: Way<'_>, mut buffer: Vec<u8>, io: &mut Io) {
     let is_protected = way.srtp.is_none_or(|srtp| srtp.protect_rtcp(&mut buffer).is_ok());
     if is_protected {
         io.counters.tx_rtcp += 1;
-        io.transmit(way.pair, buffer);
+        io.transmit(way.local, way.remote, buffer);
     } else {
         io.recycle(buffer);
     }

@@ -3,6 +3,7 @@
 use crate::command::{PeerRtcp, RemoteTransport, Silence, TransportFailure};
 use crate::ice::agent::{LiteAgent, Pair};
 use crate::io::Io;
+use crate::socket::Local;
 use crate::transport::dtls::{DtlsOutput, DtlsSettings, DtlsTransport};
 use crate::transport::rtp::Way;
 use crate::transport::srtp::{DtlsRole, Inbound, Outbound};
@@ -136,7 +137,7 @@ impl WebRtc {
     pub(super) fn way(&mut self) -> Option<Way<'_>> {
         let pair = self.pair()?;
         let Phase::Connected { srtp, .. } = &mut self.phase else { return None };
-        Some(Way { pair, srtp: Some(&mut srtp.1) })
+        Some(Way { local: Local::Shared(pair.local), remote: pair.remote, srtp: Some(&mut srtp.1) })
     }
 
     /// What opens its media.
@@ -208,7 +209,7 @@ impl WebRtc {
             let mut buffer = io.buffer();
             match (dtls.poll(&mut buffer), pair) {
                 (Some(DtlsOutput::Transmit), Some(pair)) => {
-                    io.transmit(pair, buffer);
+                    io.transmit(Local::Shared(pair.local), pair.remote, buffer);
                     continue;
                 }
                 (Some(DtlsOutput::Connected(srtp)), _) => self.keep_keys(srtp),

@@ -1,5 +1,7 @@
 //! Whether a packet begins a key frame, as far as the relay knows the codec.
 
+use super::encoding::Encoding;
+
 /// What a packet is to a decoder that waits for a key frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyFrame {
@@ -11,17 +13,14 @@ pub enum KeyFrame {
     Unknown,
 }
 
-/// Looks into a payload of the named encoding.
+/// Looks into a payload of an encoding.
 #[must_use]
-pub fn inspect(encoding: &str, payload: &[u8]) -> KeyFrame {
-    let begins = if encoding.eq_ignore_ascii_case("VP8") {
-        vp8(payload)
-    } else if encoding.eq_ignore_ascii_case("H264") {
-        h264(payload)
-    } else if encoding.eq_ignore_ascii_case("VP9") {
-        vp9(payload)
-    } else {
-        return KeyFrame::Unknown;
+pub fn inspect(encoding: Encoding, payload: &[u8]) -> KeyFrame {
+    let begins = match encoding {
+        Encoding::Vp8 => vp8(payload),
+        Encoding::H264 => h264(payload),
+        Encoding::Vp9 => vp9(payload),
+        Encoding::TelephoneEvent | Encoding::Other => return KeyFrame::Unknown,
     };
     if begins == Some(true) { KeyFrame::Begins } else { KeyFrame::No }
 }

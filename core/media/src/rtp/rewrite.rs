@@ -271,8 +271,11 @@ impl Rewriter {
 /// A duration in units of a clock rate, as an RTP timestamp counts: modulo 2^32.
 #[must_use]
 pub fn ticks(duration: Duration, rate: u32) -> u32 {
-    let ticks = duration.as_micros().wrapping_mul(u128::from(rate)) / 1_000_000;
-    u32::try_from(ticks & u128::from(u32::MAX)).unwrap_or(u32::MAX)
+    let rate = u64::from(rate);
+    // Whole seconds count whole ticks, so that nothing exceeds 64 bits and no division of 128 bits is needed.
+    let ticks =
+        duration.as_secs().wrapping_mul(rate).wrapping_add(u64::from(duration.subsec_micros()) * rate / 1_000_000);
+    (ticks & u64::from(u32::MAX)) as u32
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@
 use super::latch::{Admission, Latch, LatchRules, Received};
 use super::srtp::{BadKeyLength, Inbound, MasterSecret, Outbound, Profile, SavedInbound, SavedOutbound, SrtpError};
 use crate::command::{LocalRtp, MasterKey, MkiPair, RemoteRtp, RtcpPath, SdesKeys};
-use crate::ice::agent::Pair;
 use crate::rtp::packet::Header;
 use crate::seal::{SealingKey, Unsealable};
+use crate::socket::{Local, PortId, SectionPorts};
 use core::time::Duration;
 use offhook_clock::Time;
 use rand_core::Rng;
@@ -38,8 +38,10 @@ pub enum Refused {
 /// Where packets go, and what protects them.
 #[derive(Debug)]
 pub struct Way<'a> {
-    /// From and to.
-    pub pair: Pair,
+    /// The relay's socket.
+    pub local: Local,
+    /// The peer's address.
+    pub remote: SocketAddr,
     /// `None` for plain RTP.
     pub srtp: Option<&'a mut Outbound>,
 }
@@ -49,6 +51,7 @@ pub struct Way<'a> {
 pub struct RtpSession {
     rules: LatchRules,
     local: LocalRtp,
+    ports: SectionPorts,
     is_muxed: bool,
     /// Whether the peer named an address to send to.
     is_reachable: bool,
@@ -72,18 +75,25 @@ pub struct SavedSession {
     srtp: Option<(SavedInbound, SavedOutbound)>,
 }
 
+impl SavedSession {
+    /// The relay's addresses.
+    pub(crate) const fn local(&self) -> LocalRtp {
+        self.local
+    }
+}
+
 impl RtpSession {
     /// A session whose peer is not known yet.
     #[must_use]
-    pub fn new(local: LocalRtp, rules: LatchRules) -> Self {
+    pub fn new(local: LocalRtp, ports: SectionPorts, rules: LatchRules) -> Self {
         let (rtp, rtcp) = (Latch::default(), Latch::default());
-        Self { rules, local, is_muxed: false, is_reachable: false, rtp, rtcp, is_protected: false, srtp: None }
+        Self { rules, local, ports, is_muxed: false, is_reachable: false, rtp, rtcp, is_protected: false, srtp: None }
     }
 
-    /// The relay's addresses.
+    /// The relay's sockets.
     #[must_use]
-    pub const fn local(&self) -> LocalRtp {
-        self.local
+    pub const fn ports(&self) -> SectionPorts {
+        self.ports
     }
 
     /// Whether anything can be sent.
@@ -140,8 +150,8 @@ impl RtpSession {
     /// The way of RTP; `None` when the peer wants nothing.
     pub fn rtp_way(&mut self) -> Option<Way<'_>> {
         let remote = self.rtp.current().filter(|_| self.is_reachable)?;
-        let pair = Pair { local: self.local.rtp, remote };
-        Some(Way { pair, srtp: self.protection().map(|srtp| &mut srtp.1) })
+        let local = Local::Port(self.ports.rtp);
+        Some(Way { local, remote, srtp: self.protection().map(|srtp| &mut srtp.1) })
     }
 
     /// The way of RTCP.
@@ -150,8 +160,8 @@ impl RtpSession {
             return self.rtp_way();
         }
         let remote = self.rtcp.current().filter(|_| self.is_reachable)?;
-        let pair = Pair { local: self.local.rtcp, remote };
-        Some(Way { pair, srtp: self.protection().map(|srtp| &mut srtp.1) })
+        let local = Local::Port(self.ports.rtcp);
+        Some(Way { local, remote, srtp: self.protection().map(|srtp| &mut srtp.1) })
     }
 
     fn protection(&mut self) -> Option<&mut (Inbound, Outbound)> {
@@ -242,6 +252,7 @@ impl RtpSession {
     /// The session again, with what was learned of its peer.
     pub(crate) fn restore(
         saved: SavedSession,
+        ports: SectionPorts,
         rules: LatchRules,
         name: &str,
         key: &SealingKey,
@@ -253,7 +264,7 @@ impl RtpSession {
             }
             None => None,
         };
-        Ok(Self { rules, local, is_muxed, is_reachable, rtp, rtcp, is_protected, srtp })
+        Ok(Self { rules, local, ports, is_muxed, is_reachable, rtp, rtcp, is_protected, srtp })
     }
 }
 
@@ -265,7 +276,8 @@ pub(crate) fn fuzz(data: &[u8]) {
     let remote = RemoteRtp { rtp: on(10), rtcp: RtcpPath::Separate(on(11)) };
     for keys in [None, Some(keys)] {
         let local = LocalRtp { rtp: on(1), rtcp: on(2) };
-        let mut session = RtpSession::new(local, LatchRules::default());
+        let ports = SectionPorts { rtp: PortId::at(0), rtcp: PortId::at(1) };
+        let mut session = RtpSession::new(local, ports, LatchRules::default());
         let _ = session.connect(Some(remote), keys.as_ref(), None, Time::EPOCH);
         let (mut rest, mut now) = (data, Time::EPOCH);
         while let Some((&first, after)) = rest.split_first() {

@@ -8,7 +8,10 @@
 //! ```
 
 mod config;
+mod legs;
+mod pairs;
 mod peer;
+mod ports;
 mod rtp;
 mod saved;
 
@@ -21,14 +24,17 @@ use crate::counters::Counters;
 use crate::ice::agent::{Checked, Pair};
 use crate::ice::stun::Request;
 use crate::io::Io;
-use crate::leg::{Arrival, Ended, Leg, Rules};
-use crate::ports::PortPair;
+use crate::leg::{Arrival, Ended, Leg, LegIndex, Partner, Rules};
+use crate::socket::{Local, PortId};
 use crate::transport::demux::{Protocol, classify};
 use crate::transport::dtls::DtlsSettings;
+use legs::Legs;
 use offhook_clock::Time;
 use offhook_sdp::webrtc::IceCredentials;
+use pairs::PairTable;
+use ports::Ports;
 use rand_chacha::ChaCha8Rng;
-use rand_core::SeedableRng;
+use rand_core::{Rng, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
@@ -37,22 +43,26 @@ use std::net::SocketAddr;
 pub enum Output {
     /// Send a datagram, then give the buffer back ([`Worker::recycle`]).
     Transmit {
-        /// The relay's own address it must leave from: the one the peer sent to.
-        local: SocketAddr,
+        /// The socket it must leave from: the one that the peer sends to.
+        local: Local,
         /// Where to.
         remote: SocketAddr,
         /// The datagram.
         payload: Vec<u8>,
     },
-    /// Tell the signaling plane.
+    /// Report to the signaling plane.
     Event(Event),
-    /// Open a UDP socket: what arrives there is this worker's. [`Worker::handle_bind_failure`] if it cannot be.
+    /// Open a UDP socket whose datagrams belong to this worker. [`Worker::handle_bind_failure`] if it cannot be opened.
     Bind {
+        /// Its number, which is free.
+        port: PortId,
         /// Its address.
         local: SocketAddr,
     },
-    /// Close that socket, after what was to be sent from it before.
+    /// Close a socket, after the datagrams that were to be sent from it before. Its number is free then.
     Unbind {
+        /// Its number.
+        port: PortId,
         /// Its address.
         local: SocketAddr,
     },
@@ -65,16 +75,15 @@ pub struct Worker {
     settings: DtlsSettings,
     rng: ChaCha8Rng,
     io: Io,
-    legs: BTreeMap<LegKey, Leg>,
+    legs: Legs,
     /// By our user name fragment.
     fragments: BTreeMap<String, LegKey>,
     /// By checked addresses.
-    pairs: BTreeMap<Pair, LegKey>,
-    /// By the relay's own address: what belongs to SIP legs.
-    ports: BTreeMap<SocketAddr, rtp::Port>,
-    /// The same for what is reserved for SIP legs to come.
-    reserved: BTreeMap<SocketAddr, PortPair>,
-    /// When legs are to be looked after; a leg whose deadline moved is looked after once too often.
+    pairs: PairTable,
+    /// The sockets of SIP legs, and those that are reserved for SIP legs to come.
+    ports: Ports,
+    /// When the deadlines of legs are served. A leg whose deadline has moved to a later time is served once too often, so
+    /// that packets do not have to move deadlines.
     wakes: BTreeSet<(Time, LegKey)>,
 }
 
@@ -83,16 +92,19 @@ impl Worker {
     #[must_use]
     pub fn new(config: WorkerConfig, seed: [u8; 32], now: Time) -> Self {
         let settings = DtlsSettings::new(config.identity.clone(), config.dtls_versions, config.instant, now);
+        let rng = ChaCha8Rng::from_seed(seed);
+        let mut of_pairs = rng.clone();
+        of_pairs.set_stream(1);
+        let pairs = PairTable::new(of_pairs.next_u64());
         Self {
             config,
             settings,
-            rng: ChaCha8Rng::from_seed(seed),
+            rng,
             io: Io::default(),
-            legs: BTreeMap::new(),
+            legs: Legs::default(),
             fragments: BTreeMap::new(),
-            pairs: BTreeMap::new(),
-            ports: BTreeMap::new(),
-            reserved: BTreeMap::new(),
+            pairs,
+            ports: Ports::default(),
             wakes: BTreeSet::new(),
         }
     }
@@ -105,7 +117,7 @@ impl Worker {
             Command::Bridge { a, b } => self.bridge(a, b, now),
             Command::Unbridge { leg } => self.unbridge(leg),
             Command::SendDtmf { leg, digits } => {
-                self.legs.get_mut(&leg).map(|leg| leg.dial(&digits)).is_some() && self.settle(leg, now)
+                self.legs.get_mut(leg).map(|leg| leg.dial(&digits)).is_some() && self.settle(leg, now)
             }
             Command::OpenRtpLeg { leg, sections, cname } => self.open_rtp(leg, &sections, cname, now),
             Command::ReservePorts { pairs, addresses } => self.reserve(pairs, &addresses),
@@ -125,11 +137,11 @@ impl Worker {
     }
 
     fn open(&mut self, key: LegKey, ice: IceCredentials, now: Time) -> bool {
-        if self.legs.contains_key(&key) || self.fragments.contains_key(&ice.ufrag) {
+        if self.legs.contains(key) || self.fragments.contains_key(&ice.ufrag) {
             return false;
         }
         self.fragments.insert(ice.ufrag.clone(), key);
-        self.legs.insert(key, Leg::webrtc(key, ice, self.rules(), now));
+        self.legs.insert(Leg::webrtc(key, ice, self.rules(), now));
         true
     }
 
@@ -143,28 +155,28 @@ impl Worker {
     }
 
     fn connect(&mut self, key: LegKey, remote: RemoteTransport, streams: Vec<Stream>, now: Time) -> bool {
-        let Some(leg) = self.legs.get_mut(&key) else { return false };
+        let Some(leg) = self.legs.get_mut(key) else { return false };
         if !leg.connect(remote, streams, &mut self.rng, now) {
             return false;
         }
-        if let Some(partner) = leg.partner {
+        if let Some(partner) = leg.partner_key() {
             self.join(key, partner);
         }
         self.settle(key, now)
     }
 
     fn bridge(&mut self, a: LegKey, b: LegKey, now: Time) -> bool {
-        if a == b || !self.legs.contains_key(&a) || !self.legs.contains_key(&b) {
+        if a == b || !self.legs.contains(a) || !self.legs.contains(b) {
             return false;
         }
-        let is_joined = self.legs.get(&a).is_some_and(|leg| leg.partner == Some(b));
+        let is_joined = self.legs.get(a).is_some_and(|leg| leg.partner_key() == Some(b));
         if !is_joined {
             self.unbridge(a);
             self.unbridge(b);
             self.join(a, b);
         }
         for key in [a, b] {
-            if let Some(leg) = self.legs.get_mut(&key) {
+            if let Some(leg) = self.legs.get_mut(key) {
                 leg.request_key_frames(&mut self.io, now);
             }
             self.settle(key, now);
@@ -175,19 +187,20 @@ impl Worker {
     /// Makes the ways between two legs, as far as their streams are known.
     fn join(&mut self, a: LegKey, b: LegKey) {
         for (to, from) in [(a, b), (b, a)] {
-            let incoming = self.legs.get(&from).map(Leg::incoming).unwrap_or_default();
-            if let Some(leg) = self.legs.get_mut(&to) {
-                leg.set_routes(Some(from), routes(from, &incoming, &leg.outgoing()));
+            let incoming = self.legs.get(from).map(Leg::incoming).unwrap_or_default();
+            let partner = self.legs.index_of(from).map(|at| Partner { key: from, at });
+            if let Some(leg) = self.legs.get_mut(to) {
+                leg.set_routes(partner, routes(from, &incoming, &leg.outgoing()));
             }
         }
     }
 
     fn unbridge(&mut self, key: LegKey) -> bool {
-        let Some(leg) = self.legs.get_mut(&key) else { return false };
-        let partner = leg.partner;
+        let Some(leg) = self.legs.get_mut(key) else { return false };
+        let partner = leg.partner_key();
         leg.set_routes(None, Vec::new());
         leg.forget_key_frames();
-        if let Some(partner) = partner.and_then(|partner| self.legs.get_mut(&partner)) {
+        if let Some(partner) = partner.and_then(|partner| self.legs.get_mut(partner)) {
             partner.set_routes(None, Vec::new());
             partner.forget_key_frames();
         }
@@ -196,14 +209,14 @@ impl Worker {
 
     fn close(&mut self, key: LegKey, now: Time) -> bool {
         self.unbridge(key);
-        let Some(mut leg) = self.legs.remove(&key) else { return false };
+        let Some((index, mut leg)) = self.legs.remove(key) else { return false };
         leg.close(&mut self.io, now);
-        self.unbind(&leg.locals());
+        self.unbind(&leg.ports());
         if let Some(ufrag) = leg.ufrag() {
             self.fragments.remove(ufrag);
         }
         for pair in leg.pairs() {
-            self.forget_pair(*pair, key);
+            self.forget_pair(*pair, index);
         }
         if let Some(armed) = leg.armed {
             self.wakes.remove(&(armed, key));
@@ -211,43 +224,42 @@ impl Worker {
         true
     }
 
-    /// The pair is the leg's no more. The address may belong to a younger leg of the same browser by now.
-    fn forget_pair(&mut self, pair: Pair, key: LegKey) {
-        if self.pairs.get(&pair) == Some(&key) {
+    /// Removes a pair of a leg, unless a younger leg of the same browser has it by now.
+    fn forget_pair(&mut self, pair: Pair, leg: LegIndex) {
+        if self.pairs.get(&pair) == Some(leg) {
             self.pairs.remove(&pair);
         }
     }
 
     /// Takes a datagram that arrived at `local` from `remote`; it is decrypted in place.
-    pub fn handle_datagram(&mut self, local: SocketAddr, remote: SocketAddr, packet: &mut [u8], now: Time) {
+    pub fn handle_datagram(&mut self, local: Local, remote: SocketAddr, packet: &mut [u8], now: Time) {
         self.io.counters.rx_datagrams += 1;
-        let pair = Pair { local, remote };
         let Some(protocol) = classify(packet) else {
             self.io.counters.dropped.unknown_protocol += 1;
             return;
         };
-        if let Some(port) = self.ports.get(&local).copied() {
-            self.receive_at(port, remote, protocol, packet, now);
-            return;
+        match local {
+            Local::Port(port) => self.receive_at_port(port, remote, protocol, packet, now),
+            Local::Shared(local) => self.receive_shared(Pair { local, remote }, protocol, packet, now),
         }
-        if self.reserved.contains_key(&local) {
-            self.io.counters.dropped.unknown_address += 1;
-            return;
-        }
+    }
+
+    fn receive_shared(&mut self, pair: Pair, protocol: Protocol, packet: &mut [u8], now: Time) {
         if protocol == Protocol::Stun {
             self.receive_stun(pair, packet, now);
             return;
         }
-        let Some(key) = self.pairs.get(&pair).copied() else {
+        let Some(index) = self.pairs.get(&pair) else {
             self.io.counters.dropped.unknown_address += 1;
             return;
         };
-        let Some(leg) = self.legs.get_mut(&key) else { return };
         match protocol {
-            Protocol::Rtp => self.receive_rtp(key, Arrival::Bundled, packet, now),
-            Protocol::Rtcp => self.receive_rtcp(key, Arrival::Bundled, packet, now),
+            Protocol::Rtp => self.receive_rtp(index, Arrival::Bundled, packet, now),
+            Protocol::Rtcp => self.receive_rtcp(index, Arrival::Bundled, packet, now),
             Protocol::Dtls | Protocol::Stun => {
+                let Some(leg) = self.legs.at(index) else { return };
                 leg.receive_dtls(packet, &mut self.io, now);
+                let key = leg.key;
                 self.settle(key, now);
             }
         }
@@ -258,55 +270,57 @@ impl Worker {
             self.io.counters.dropped.bad_stun += 1;
             return;
         };
-        let named = request.fragments().and_then(|(ours, _)| self.fragments.get(ours)).copied();
-        let Some((key, leg)) = named.and_then(|key| Some((key, self.legs.get_mut(&key)?))) else {
-            // Not answered: whoever guesses names learns nothing, and nobody is flooded in another's name.
+        let named = request.fragments().and_then(|(local, _)| self.fragments.get(local)).copied();
+        let Some((key, index)) = named.and_then(|key| Some((key, self.legs.index_of(key)?))) else {
+            // Not answered: a sender that guesses names learns nothing, and nobody is flooded with answers.
             self.io.counters.dropped.bad_credentials += 1;
             return;
         };
+        let Some(leg) = self.legs.at(index) else { return };
         if let Some(Checked::Valid { is_new: true, evicted, .. }) = leg.check(&request, pair, &mut self.io, now) {
-            self.pairs.insert(pair, key);
+            self.pairs.insert(pair, index);
             if let Some(evicted) = evicted {
-                self.forget_pair(evicted, key);
+                self.forget_pair(evicted, index);
             }
         }
         self.settle(key, now);
     }
 
-    fn receive_rtp(&mut self, key: LegKey, arrival: Arrival, packet: &mut [u8], now: Time) {
-        let Some(leg) = self.legs.get_mut(&key) else { return };
+    fn receive_rtp(&mut self, index: LegIndex, arrival: Arrival, packet: &mut [u8], now: Time) {
+        let Some(leg) = self.legs.at(index) else { return };
         let Some(accepted) = leg.receive_rtp(arrival, packet, &mut self.io, now) else { return };
-        let other = leg.partner;
-        self.arm(key);
-        match other.and_then(|partner| self.legs.get_mut(&partner)) {
-            Some(partner) => {
-                let packet = packet.get(..accepted.length).unwrap_or(&[]);
-                partner.forward(key, &accepted, packet, &mut self.io, now);
-                if let Some(key) = other.filter(|_| accepted.digit.is_some()) {
-                    self.arm(key);
-                }
-            }
-            None => self.io.counters.dropped.not_bridged += 1,
+        let (key, partner) = (leg.key, leg.partner);
+        if accepted.has_new_deadline {
+            self.arm(key);
+        }
+        let Some((partner, leg)) = partner.and_then(|partner| Some((partner, self.legs.at(partner.at)?))) else {
+            self.io.counters.dropped.not_bridged += 1;
+            return;
+        };
+        let packet = packet.get(..accepted.length).unwrap_or(&[]);
+        leg.forward(key, &accepted, packet, &mut self.io, now);
+        if accepted.digit.is_some() {
+            self.arm(partner.key);
         }
     }
 
-    fn receive_rtcp(&mut self, key: LegKey, arrival: Arrival, packet: &mut [u8], now: Time) {
-        let Some(leg) = self.legs.get_mut(&key) else { return };
+    fn receive_rtcp(&mut self, index: LegIndex, arrival: Arrival, packet: &mut [u8], now: Time) {
+        let Some(leg) = self.legs.at(index) else { return };
         let relayed = leg.receive_rtcp(arrival, packet, &mut self.io, now);
-        let Some(partner) = leg.partner else { return };
-        if let Some(leg) = self.legs.get_mut(&partner) {
+        let (key, Some(partner)) = (leg.key, leg.partner) else { return };
+        if let Some(leg) = self.legs.at(partner.at) {
             for relayed in &relayed {
                 leg.relay(key, relayed, &mut self.io, now);
             }
-            self.arm(partner);
+            self.arm(partner.key);
         }
     }
 
     /// After anything that happened to a leg: goes on with its transport, ends it if it is over, sets its alarm.
     fn settle(&mut self, key: LegKey, now: Time) -> bool {
-        let Some(leg) = self.legs.get_mut(&key) else { return false };
+        let Some(leg) = self.legs.get_mut(key) else { return false };
         leg.advance(&self.settings, &mut self.io, &mut self.rng, now);
-        let (ended, partner) = (leg.ended, leg.partner);
+        let (ended, partner) = (leg.ended, leg.partner_key());
         if let Some(ended) = ended {
             self.close(key, now);
             self.io.event(match ended {
@@ -320,7 +334,7 @@ impl Worker {
         {
             // What either sent before now, the other could not see.
             leg.request_key_frames(&mut self.io, now);
-            if let Some(partner) = self.legs.get_mut(&partner) {
+            if let Some(partner) = self.legs.get_mut(partner) {
                 partner.request_key_frames(&mut self.io, now);
             }
             self.arm(partner);
@@ -330,7 +344,7 @@ impl Worker {
     }
 
     fn arm(&mut self, key: LegKey) {
-        let Some(leg) = self.legs.get_mut(&key) else { return };
+        let Some(leg) = self.legs.get_mut(key) else { return };
         let Some(due) = leg.poll_timeout() else { return };
         if leg.armed.is_none_or(|armed| due < armed) {
             if let Some(armed) = leg.armed.replace(due) {
@@ -344,7 +358,7 @@ impl Worker {
     pub fn handle_timeout(&mut self, now: Time) {
         while let Some(&(due, key)) = self.wakes.first().filter(|(due, _)| *due <= now) {
             self.wakes.remove(&(due, key));
-            let Some(leg) = self.legs.get_mut(&key) else { continue };
+            let Some(leg) = self.legs.get_mut(key) else { continue };
             leg.armed = None;
             leg.handle_timeout(&mut self.io, &mut self.rng, now);
             self.settle(key, now);

@@ -14,11 +14,11 @@ impl Worker {
         terms: (PeerRtcp, Silence),
         now: Time,
     ) -> bool {
-        let Some(leg) = self.legs.get_mut(&key) else { return false };
+        let Some(leg) = self.legs.get_mut(key) else { return false };
         if !leg.connect_peer(remote, streams, terms, &mut self.rng, now) {
             return false;
         }
-        if let Some(partner) = leg.partner {
+        if let Some(partner) = leg.partner_key() {
             self.join(key, partner);
         }
         self.settle(key, now)
@@ -28,7 +28,7 @@ impl Worker {
         if self.fragments.contains_key(&ice.ufrag) {
             return false;
         }
-        let Some(leg) = self.legs.get_mut(&key) else { return false };
+        let Some(leg) = self.legs.get_mut(key) else { return false };
         let (before, ufrag) = (leg.ufrag().map(str::to_owned), ice.ufrag.clone());
         if !leg.restart_ice(ice) {
             return false;

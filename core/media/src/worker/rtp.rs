@@ -1,45 +1,56 @@
-//! SIP legs: found by the port that a datagram came to.
+//! SIP legs, which are found by the port that a datagram arrives at.
 
+use super::ports::{Owner, Port};
 use super::{Output, Worker};
 use crate::command::{Event, LegKey, LocalRtp, RtpStream, Silence};
-use crate::leg::{Arrival, Leg};
+use crate::leg::{Arrival, Leg, LegIndex};
 use crate::ports::PortPair;
+use crate::socket::{Local, PortId, SectionPorts};
 use crate::transport::demux::Protocol;
 use crate::transport::rtp::Component;
 use offhook_clock::Time;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
-/// Whose a port of the relay is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Port {
-    leg: LegKey,
-    section: usize,
-    component: Component,
-}
-
 impl Worker {
+    /// The socket on one of the relay's addresses: that of a SIP leg, else the one that WebRTC legs share.
+    #[must_use]
+    pub fn local(&self, address: SocketAddr) -> Local {
+        self.ports.find(address).map_or(Local::Shared(address), Local::Port)
+    }
+
     pub(super) fn open_rtp(&mut self, key: LegKey, sections: &[LocalRtp], cname: String, now: Time) -> bool {
         let addresses: BTreeSet<SocketAddr> = sections.iter().flat_map(|local| [local.rtp, local.rtcp]).collect();
         let is_possible = !sections.is_empty()
             && addresses.len() == sections.len() * 2
-            && !self.legs.contains_key(&key)
-            && !addresses.iter().any(|address| self.ports.contains_key(address));
+            && !self.legs.contains(key)
+            && !addresses.iter().any(|address| self.ports.is_taken(*address));
         if is_possible {
-            self.bind(key, sections);
-            self.legs.insert(key, Leg::rtp(key, sections, cname, self.rules(), now));
+            let ports = self.bind(self.legs.next_index(), sections);
+            self.legs.insert(Leg::rtp(key, sections, &ports, cname, self.rules(), now));
         }
         is_possible
     }
 
-    pub(super) fn bind(&mut self, leg: LegKey, sections: &[LocalRtp]) {
-        for (section, local) in sections.iter().enumerate() {
-            for (local, component) in [(local.rtp, Component::Rtp), (local.rtcp, Component::Rtcp)] {
-                self.ports.insert(local, Port { leg, section, component });
-                match self.reserved.remove(&local) {
-                    Some(pair) => self.release(pair, sections),
-                    None => self.io.outputs.push_back(Output::Bind { local }),
-                }
+    /// Takes the sockets of some sections for a leg.
+    pub(super) fn bind(&mut self, leg: LegIndex, sections: &[LocalRtp]) -> Vec<SectionPorts> {
+        let bind = |(section, local): (usize, &LocalRtp)| SectionPorts {
+            rtp: self.bind_one(local.rtp, Owner::Leg { leg, section, component: Component::Rtp }, sections),
+            rtcp: self.bind_one(local.rtcp, Owner::Leg { leg, section, component: Component::Rtcp }, sections),
+        };
+        sections.iter().enumerate().map(bind).collect()
+    }
+
+    fn bind_one(&mut self, local: SocketAddr, owner: Owner, sections: &[LocalRtp]) -> PortId {
+        match self.ports.take_reserved(local, owner) {
+            Some((pair, port)) => {
+                self.release(pair, sections);
+                port
+            }
+            None => {
+                let port = self.ports.add(Port { local, owner });
+                self.io.outputs.push_back(Output::Bind { port, local });
+                port
             }
         }
     }
@@ -49,8 +60,9 @@ impl Worker {
         for pair in &pairs {
             let sections = addresses.iter().map(|address| pair.on(*address));
             for local in sections.flat_map(|local| [local.rtp, local.rtcp]) {
-                if !self.ports.contains_key(&local) && self.reserved.insert(local, *pair).is_none() {
-                    self.io.outputs.push_back(Output::Bind { local });
+                if self.ports.find(local).is_none() {
+                    let port = self.ports.add(Port { local, owner: Owner::Reserved(*pair) });
+                    self.io.outputs.push_back(Output::Bind { port, local });
                 }
             }
         }
@@ -58,11 +70,12 @@ impl Worker {
         true
     }
 
-    /// Closes what is reserved of a pair and not needed: the ports of the other address family.
+    /// Closes the sockets that are reserved of a pair and not needed: those of the other address family.
     fn release(&mut self, pair: PortPair, sections: &[LocalRtp]) {
         let is_needed = |address: &SocketAddr| sections.iter().any(|local| [local.rtp, local.rtcp].contains(address));
-        let released = self.reserved.extract_if(.., |address, of| *of == pair && !is_needed(address));
-        self.io.outputs.extend(released.map(|(local, _)| Output::Unbind { local }));
+        for (local, port) in self.ports.release(pair, is_needed) {
+            self.io.outputs.push_back(Output::Unbind { port, local });
+        }
     }
 
     /// A port of a reserved pair is in use. The report is not polled yet, since sockets are bound in order.
@@ -78,22 +91,25 @@ impl Worker {
         }
     }
 
-    pub(super) fn unbind(&mut self, sections: &[LocalRtp]) {
-        for local in sections.iter().flat_map(|local| [local.rtp, local.rtcp]) {
-            self.ports.remove(&local);
-            self.io.outputs.push_back(Output::Unbind { local });
+    pub(super) fn unbind(&mut self, sections: &[SectionPorts]) {
+        for port in sections.iter().flat_map(|ports| [ports.rtp, ports.rtcp]) {
+            if let Some(Port { local, .. }) = self.ports.remove(port) {
+                self.io.outputs.push_back(Output::Unbind { port, local });
+            }
         }
     }
 
     /// A socket that was asked for ([`Output::Bind`]) cannot be opened: its leg fails, or the pair is not reserved.
     pub fn handle_bind_failure(&mut self, local: SocketAddr, now: Time) {
-        if let Some(pair) = self.reserved.get(&local).copied() {
-            return self.refuse(pair);
-        }
-        let Some(key) = self.ports.get(&local).map(|port| port.leg) else { return };
-        if let Some(leg) = self.legs.get_mut(&key) {
-            leg.fail_to_bind();
-            self.settle(key, now);
+        match self.ports.find(local).and_then(|port| self.ports.at(port)).map(|port| port.owner) {
+            Some(Owner::Reserved(pair)) => self.refuse(pair),
+            Some(Owner::Leg { leg, .. }) => {
+                let Some(leg) = self.legs.at(leg) else { return };
+                leg.fail_to_bind();
+                let key = leg.key;
+                self.settle(key, now);
+            }
+            None => {}
         }
     }
 
@@ -104,20 +120,20 @@ impl Worker {
         terms: (Option<IpAddr>, Silence),
         now: Time,
     ) -> bool {
-        let Some(leg) = self.legs.get_mut(&key) else { return false };
+        let Some(leg) = self.legs.get_mut(key) else { return false };
         if !leg.connect_rtp(streams, terms, &mut self.rng, now) {
             return false;
         }
-        if let Some(partner) = leg.partner {
+        if let Some(partner) = leg.partner_key() {
             self.join(key, partner);
         }
         self.settle(key, now)
     }
 
     pub(super) fn request_key_frame(&mut self, key: LegKey, now: Time) -> bool {
-        let Some(leg) = self.legs.get(&key) else { return false };
-        if let Some(partner) = leg.partner
-            && let Some(leg) = self.legs.get_mut(&partner)
+        let Some(leg) = self.legs.get(key) else { return false };
+        if let Some(partner) = leg.partner_key()
+            && let Some(leg) = self.legs.get_mut(partner)
         {
             leg.ask_key_frames(&mut self.io, now);
             self.arm(partner);
@@ -125,20 +141,23 @@ impl Worker {
         true
     }
 
-    pub(super) fn receive_at(
+    pub(super) fn receive_at_port(
         &mut self,
-        port: Port,
+        port: PortId,
         from: SocketAddr,
         protocol: Protocol,
         packet: &mut [u8],
         now: Time,
     ) {
-        let Port { leg, section: index, component } = port;
+        let Some(Owner::Leg { leg, section: index, component }) = self.ports.at(port).map(|port| port.owner) else {
+            self.io.counters.dropped.unknown_address += 1;
+            return;
+        };
         let arrival = Arrival::Section { index, component, from };
         match protocol {
             Protocol::Rtp => self.receive_rtp(leg, arrival, packet, now),
             Protocol::Rtcp => self.receive_rtcp(leg, arrival, packet, now),
-            // Who keeps his NAT open with STUN or tries DTLS is told by the description that neither is spoken here.
+            // The description of the leg offers neither ICE nor DTLS.
             Protocol::Stun | Protocol::Dtls => self.io.counters.dropped.unknown_protocol += 1,
         }
     }

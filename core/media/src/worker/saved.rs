@@ -4,7 +4,7 @@ use super::{Worker, WorkerConfig};
 use crate::bridge::routes;
 use crate::command::LegKey;
 use crate::identity::{DtlsIdentity, SavedIdentity};
-use crate::leg::{Leg, SavedLeg};
+use crate::leg::{Leg, Partner, SavedLeg};
 use crate::seal::{SealingKey, Unsealable};
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
@@ -34,8 +34,9 @@ impl Worker {
     #[must_use]
     pub fn save(mut self, key: &SealingKey) -> SavedWorker {
         let identity = self.config.identity.save(key, &mut self.rng);
-        let legs = core::mem::take(&mut self.legs);
-        let legs = legs.into_values().map(|leg| leg.save(key, &mut self.rng)).collect();
+        let keys = self.legs.keys();
+        let legs = keys.into_iter().filter_map(|key| self.legs.remove(key));
+        let legs = legs.map(|(_, leg)| leg.save(key, &mut self.rng)).collect();
         SavedWorker { identity, legs }
     }
 
@@ -55,28 +56,32 @@ impl Worker {
     ) -> Result<Self, Unsealable> {
         let config = WorkerConfig { identity: saved.identity(key)?, ..config.clone() };
         let mut worker = Self::new(config, seed, now);
+        let mut bridged = Vec::new();
         for leg in saved.legs {
-            let leg = Leg::restore(leg, worker.rules(), key, now)?;
+            bridged.extend(leg.partner().map(|partner| (leg.key(), partner)));
+            let index = worker.legs.next_index();
+            let ports = worker.bind(index, &leg.locals());
+            let leg = Leg::restore(leg, &ports, worker.rules(), key, now)?;
             worker.fragments.extend(leg.ufrag().map(|ufrag| (ufrag.to_owned(), leg.key)));
-            worker.pairs.extend(leg.pairs().iter().map(|pair| (*pair, leg.key)));
-            worker.bind(leg.key, &leg.locals());
-            worker.legs.insert(leg.key, leg);
+            leg.pairs().iter().for_each(|pair| worker.pairs.insert(*pair, index));
+            worker.legs.insert(leg);
         }
-        let keys: Vec<LegKey> = worker.legs.keys().copied().collect();
-        for key in keys {
-            worker.find_ways(key);
+        for (key, partner) in bridged {
+            worker.restore_routes(key, partner);
+        }
+        for key in worker.legs.keys() {
             worker.settle(key, now);
         }
         Ok(worker)
     }
 
-    /// The ways into a restored leg, as they were.
-    fn find_ways(&mut self, key: LegKey) {
-        let Some(leg) = self.legs.get(&key) else { return };
-        let Some(partner) = leg.partner.and_then(|partner| self.legs.get(&partner)) else { return };
-        let ways = routes(partner.key, &partner.incoming(), &leg.outgoing());
-        if let Some(leg) = self.legs.get_mut(&key) {
-            leg.keep_routes(ways);
+    /// The routes into a restored leg, as they were.
+    fn restore_routes(&mut self, key: LegKey, partner: LegKey) {
+        let (Some(leg), Some(sender)) = (self.legs.get(key), self.legs.get(partner)) else { return };
+        let Some(at) = self.legs.index_of(partner) else { return };
+        let routes = routes(partner, &sender.incoming(), &leg.outgoing());
+        if let Some(leg) = self.legs.get_mut(key) {
+            leg.restore_routes(Partner { key: partner, at }, routes);
         }
     }
 }

@@ -13,6 +13,7 @@ use super::{DtlsVersions, Output, SavedWorker, Worker, WorkerConfig};
 use crate::command::{Command, Event, LegKey, RemoteTransport, Stream, TransportFailure};
 use crate::identity::DtlsIdentity;
 use crate::seal::SealingKey;
+use crate::socket::{Local, PortId};
 use crate::transport::dtls::DtlsSettings;
 use browser::Browser;
 use core::time::Duration;
@@ -20,7 +21,7 @@ use offhook_clock::Time;
 use offhook_sdp::codec::{Codec, MediaKind, Payload};
 use offhook_sdp::direction::Direction;
 use offhook_sdp::webrtc::{Fingerprint, HeaderExtension, IceCredentials, Section, Setup};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -89,7 +90,7 @@ struct Scene {
     /// What went to nobody's browser: SIP peers' datagrams.
     outside: Vec<phone::Datagram>,
     /// Sockets the worker has asked for.
-    sockets: BTreeSet<SocketAddr>,
+    sockets: BTreeMap<PortId, SocketAddr>,
     events: Vec<Event>,
 }
 
@@ -122,7 +123,7 @@ impl Scene {
         let alice = browser(address("198.51.100.1:1000"), "ra");
         let bob = browser(address("198.51.100.2:2000"), "rb");
         let mut scene =
-            Self { worker, now, alice, bob, outside: Vec::new(), sockets: BTreeSet::new(), events: Vec::new() };
+            Self { worker, now, alice, bob, outside: Vec::new(), sockets: BTreeMap::new(), events: Vec::new() };
         for (leg, name) in [(ALICE, "ra"), (BOB, "rb")] {
             scene.worker.handle_command(Command::OpenLeg { leg, ice: credentials(name) }, now);
         }
@@ -165,22 +166,32 @@ impl Scene {
             for browser in [&mut self.alice, &mut self.bob] {
                 while let Some(mut datagram) = browser.outgoing.pop_front() {
                     is_quiet = false;
-                    self.worker.handle_datagram(browser.relay, browser.address, &mut datagram, self.now);
+                    let local = Local::Shared(browser.relay);
+                    self.worker.handle_datagram(local, browser.address, &mut datagram, self.now);
                 }
             }
             while let Some(output) = self.worker.poll_output() {
                 is_quiet = false;
                 match output {
                     Output::Event(event) => self.events.push(event),
-                    Output::Bind { local } => assert!(self.sockets.insert(local), "{local} is bound already"),
-                    Output::Unbind { local } => assert!(self.sockets.remove(&local), "{local} was not bound"),
+                    Output::Bind { port, local } => {
+                        assert!(!self.sockets.values().any(|bound| *bound == local), "{local} is bound already");
+                        assert_eq!(self.sockets.insert(port, local), None, "{port:?} is bound already");
+                    }
+                    Output::Unbind { port, local } => {
+                        assert_eq!(self.sockets.remove(&port), Some(local), "{local} was not bound");
+                    }
                     Output::Transmit { local, remote, payload } => {
+                        let local = match local {
+                            Local::Shared(address) => address,
+                            Local::Port(port) => self.sockets[&port],
+                        };
                         let browsers = [&mut self.alice, &mut self.bob];
                         let browser = browsers.into_iter().find(|browser| browser.address == remote);
                         match browser {
                             Some(browser) if local == browser.relay => browser.receive(&payload, self.now),
                             _ => {
-                                assert!(self.sockets.contains(&local), "{local} is not bound");
+                                assert!(self.sockets.values().any(|bound| *bound == local), "{local} is not bound");
                                 self.outside.push(phone::Datagram { local, remote, payload: payload.clone() });
                             }
                         }
@@ -342,7 +353,8 @@ fn fatal_alert_ends_a_handshake_at_once() {
     scene.alice.check(true);
     scene.exchange();
     let mut alert = vec![21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, HANDSHAKE_FAILURE];
-    scene.worker.handle_datagram(address("192.0.2.1:5000"), scene.alice.address, &mut alert, scene.now);
+    let local = Local::Shared(address("192.0.2.1:5000"));
+    scene.worker.handle_datagram(local, scene.alice.address, &mut alert, scene.now);
     let (of_alice, _) = Scene::sections();
     scene.connect(ALICE, of_alice);
     scene.run(Duration::from_secs(1));
@@ -418,7 +430,7 @@ fn an_address_that_another_leg_has_taken_over_stays_with_it() {
         scene.exchange();
     }
     let pair = crate::ice::agent::Pair { local: scene.alice.relay, remote: shared };
-    assert_eq!(scene.worker.pairs.get(&pair), Some(&ALICE));
+    assert_eq!(scene.worker.pairs.get(&pair), scene.worker.legs.index_of(ALICE));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use super::{BadKeyLength, RtpSession};
 use crate::command::{LocalRtp, MasterKey, MkiPair, RemoteRtp, RtcpPath, SdesKeys};
+use crate::socket::{Local, PortId, SectionPorts};
 use crate::transport::latch::LatchRules;
 use crate::transport::srtp::{MasterSecret, Profile};
 use offhook_clock::Time;
@@ -11,7 +12,8 @@ fn on(port: u16) -> SocketAddr {
 }
 
 fn session() -> RtpSession {
-    RtpSession::new(LocalRtp { rtp: on(1), rtcp: on(2) }, LatchRules::default())
+    let ports = SectionPorts { rtp: PortId::at(1), rtcp: PortId::at(2) };
+    RtpSession::new(LocalRtp { rtp: on(1), rtcp: on(2) }, ports, LatchRules::default())
 }
 
 fn separate() -> RemoteRtp {
@@ -43,7 +45,11 @@ fn ways_are_those_of_the_description() {
     let mut session = session();
     assert!(session.rtp_way().is_none() && session.rtcp_way().is_none(), "nobody is known yet");
     let ways = |session: &mut RtpSession| {
-        let pair = |way: Option<super::Way<'_>>| way.map(|way| (way.pair.local.port(), way.pair.remote.port()));
+        let port = |local| match local {
+            Local::Port(port) => port.index(),
+            Local::Shared(address) => panic!("{address} is shared"),
+        };
+        let pair = |way: Option<super::Way<'_>>| way.map(|way| (port(way.local), way.remote.port()));
         (pair(session.rtp_way()), pair(session.rtcp_way()))
     };
     let muxed = RemoteRtp { rtcp: RtcpPath::Muxed, ..separate() };

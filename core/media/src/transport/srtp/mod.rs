@@ -10,6 +10,7 @@ mod gcm;
 mod kdf;
 mod replay;
 mod saved;
+mod windows;
 
 pub use kdf::BadKeyLength;
 pub use replay::Window;
@@ -17,7 +18,7 @@ pub use saved::{SavedInbound, SavedOutbound};
 
 use crate::rtp::packet::Header;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use windows::Windows;
 
 /// How many SSRCs one direction keeps apart: few enough that nobody can fill memory, and more than a SIP peer takes in a
 /// call, though each piece of its music may have one. None is forgotten, or its packets could be replayed (RFC 3711 §3.3.2).
@@ -201,13 +202,13 @@ pub fn contexts(profile: Profile, material: &[u8], role: DtlsRole) -> Result<(In
 #[derive(Debug)]
 pub struct Inbound {
     cipher: Cipher,
-    rtp: BTreeMap<u32, Window>,
-    rtcp: BTreeMap<u32, Window>,
+    rtp: Windows,
+    rtcp: Windows,
 }
 
 impl Inbound {
     fn with(cipher: Cipher) -> Self {
-        Self { cipher, rtp: BTreeMap::new(), rtcp: BTreeMap::new() }
+        Self { cipher, rtp: Windows::default(), rtcp: Windows::default() }
     }
 
     /// A context from a master key.
@@ -240,7 +241,7 @@ impl Inbound {
     ///
     /// When it is not authentic or not new.
     pub fn unprotect_rtp(&mut self, packet: &mut [u8], header: &Header) -> Result<usize, SrtpError> {
-        let window = self.rtp.get(&header.ssrc).copied().unwrap_or_default();
+        let window = self.rtp.get(header.ssrc).copied().unwrap_or_default();
         let index = window.estimate(header.sequence);
         if !window.is_new(index) {
             return Err(SrtpError::Replayed);
@@ -266,7 +267,7 @@ impl Inbound {
         let index_at = packet.len().checked_sub(tag_after_index + 4).ok_or(SrtpError::Malformed)?;
         let trailer = packet.get(index_at..).and_then(|rest| rest.first_chunk::<4>()).ok_or(SrtpError::Malformed)?;
         let index = u64::from(u32::from_be_bytes(*trailer) & 0x7fff_ffff);
-        if self.rtcp.get(&ssrc).is_some_and(|window| !window.is_new(index)) {
+        if self.rtcp.get(ssrc).is_some_and(|window| !window.is_new(index)) {
             return Err(SrtpError::Replayed);
         }
         let length = match &self.cipher.keys {
@@ -278,11 +279,11 @@ impl Inbound {
     }
 }
 
-fn accept(windows: &mut BTreeMap<u32, Window>, ssrc: u32, index: u64) -> Result<(), SrtpError> {
-    if windows.len() >= MAX_SSRCS && !windows.contains_key(&ssrc) {
+fn accept(windows: &mut Windows, ssrc: u32, index: u64) -> Result<(), SrtpError> {
+    if windows.len() >= MAX_SSRCS && windows.get(ssrc).is_none() {
         return Err(SrtpError::TooManySources);
     }
-    windows.entry(ssrc).or_default().accept(index);
+    windows.find_or_insert(ssrc).accept(index);
     Ok(())
 }
 
@@ -295,13 +296,13 @@ fn rtcp_ssrc(packet: &[u8]) -> Result<u32, SrtpError> {
 #[derive(Debug)]
 pub struct Outbound {
     cipher: Cipher,
-    rtp: BTreeMap<u32, Window>,
+    rtp: Windows,
     rtcp_index: u32,
 }
 
 impl Outbound {
     fn with(cipher: Cipher) -> Self {
-        Self { cipher, rtp: BTreeMap::new(), rtcp_index: 0 }
+        Self { cipher, rtp: Windows::default(), rtcp_index: 0 }
     }
 
     /// A context from a master key.
@@ -335,7 +336,7 @@ impl Outbound {
     ///
     /// When it is too short.
     pub fn protect_rtp(&mut self, packet: &mut Vec<u8>, header: &Header) -> Result<(), SrtpError> {
-        let window = self.rtp.entry(header.ssrc).or_default();
+        let window = self.rtp.find_or_insert(header.ssrc);
         let index = window.estimate(header.sequence);
         window.accept(index);
         match &self.cipher.keys {

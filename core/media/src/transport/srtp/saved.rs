@@ -1,5 +1,6 @@
 //! SRTP contexts that outlive their process: master keys under a seal, indices as they are.
 
+use super::windows::Windows;
 use super::{BadKeyLength, Cipher, Inbound, Outbound, Profile, Window};
 use crate::seal::{Sealed, SealingKey, Unsealable};
 use rand_core::Rng;
@@ -51,12 +52,12 @@ impl Inbound {
     /// To be saved. `name` tells the seal apart from every other one.
     pub(crate) fn save(&self, name: &str, key: &SealingKey, rng: &mut impl Rng) -> SavedInbound {
         let cipher = SavedCipher::new(&self.cipher, &format!("{name} rx"), key, rng);
-        SavedInbound { cipher, rtp: self.rtp.clone(), rtcp: self.rtcp.clone() }
+        SavedInbound { cipher, rtp: self.rtp.to_map(), rtcp: self.rtcp.to_map() }
     }
 
     pub(crate) fn restore(saved: SavedInbound, name: &str, key: &SealingKey) -> Result<Self, Unsealable> {
         let cipher = saved.cipher.restore(&format!("{name} rx"), key)?;
-        Ok(Self { cipher, rtp: saved.rtp, rtcp: saved.rtcp })
+        Ok(Self { cipher, rtp: Windows::from_map(saved.rtp), rtcp: Windows::from_map(saved.rtcp) })
     }
 }
 
@@ -64,11 +65,11 @@ impl Outbound {
     /// To be saved. `name` tells the seal apart from every other one.
     pub(crate) fn save(&self, name: &str, key: &SealingKey, rng: &mut impl Rng) -> SavedOutbound {
         let cipher = SavedCipher::new(&self.cipher, &format!("{name} tx"), key, rng);
-        SavedOutbound { cipher, rtp: self.rtp.clone(), rtcp_index: self.rtcp_index }
+        SavedOutbound { cipher, rtp: self.rtp.to_map(), rtcp_index: self.rtcp_index }
     }
 
     pub(crate) fn restore(saved: SavedOutbound, name: &str, key: &SealingKey) -> Result<Self, Unsealable> {
         let cipher = saved.cipher.restore(&format!("{name} tx"), key)?;
-        Ok(Self { cipher, rtp: saved.rtp, rtcp_index: saved.rtcp_index })
+        Ok(Self { cipher, rtp: Windows::from_map(saved.rtp), rtcp_index: saved.rtcp_index })
     }
 }

@@ -4,6 +4,7 @@ use super::{ALICE, BOB, Browser, Scene, address, audio, credentials};
 use crate::command::{Command, Event, PeerRtcp, PeerStream, RemoteTransport, Silence, Stream};
 use crate::rtcp::write;
 use crate::seal::SealingKey;
+use crate::socket::PortId;
 use crate::transport::dtls::DtlsSettings;
 use crate::worker::{DtlsVersions, SavedWorker, Worker};
 use core::time::Duration;
@@ -302,8 +303,8 @@ fn who_shows_another_certificate_need_not_nominate() {
         let mut scene = Scene::with_peer(PeerRtcp::Muxed);
         scene.both_send(1);
         scene.replace_peer();
-        // Until then the relay may speak to who was there before.
-        scene.sockets.insert(scene.alice.relay);
+        // Until then the relay may send to the endpoint that was there before.
+        scene.sockets.insert(PortId::at(99), scene.alice.relay);
         if checks_first {
             scene.alice.check(false);
             scene.exchange();

@@ -147,6 +147,7 @@ impl Scene {
 
     /// A datagram arrives at one of the relay's addresses.
     pub(super) fn arrives(&mut self, from: SocketAddr, to: SocketAddr, mut datagram: Vec<u8>) {
+        let to = self.worker.local(to);
         self.worker.handle_datagram(to, from, &mut datagram, self.now);
         self.exchange();
     }

@@ -73,6 +73,7 @@ fn closed() -> Scene {
 }
 
 fn send(scene: &mut Scene, from: SocketAddr, to: SocketAddr, mut datagram: Vec<u8>) {
+    let to = scene.worker.local(to);
     scene.worker.handle_datagram(to, from, &mut datagram, scene.now);
 }
 

@@ -5,6 +5,7 @@ use super::{ALICE, BOB, SavedWorker, Scene, SealingKey, address, clock_base, ide
 use crate::command::{Command, Event, MasterKey, SdesKeys};
 use crate::rtp::packet::{Header, payload};
 use crate::seal::Unsealable;
+use crate::socket::Local;
 use crate::transport::srtp::Profile;
 use crate::worker::{Worker, WorkerConfig};
 use core::time::Duration;
@@ -109,11 +110,11 @@ fn a_handshake_that_was_cut_off_begins_anew() {
     scene.alice.check(true);
     // The browser's hello arrives, the answer to it does not: nobody was told who the relay is.
     let mut check = scene.alice.outgoing.pop_front().unwrap();
-    scene.worker.handle_datagram(scene.alice.relay, scene.alice.address, &mut check, scene.now);
+    scene.worker.handle_datagram(Local::Shared(scene.alice.relay), scene.alice.address, &mut check, scene.now);
     while scene.worker.poll_output().is_some() {}
     scene.alice.handle_timeout(scene.now);
     let mut hello = scene.alice.outgoing.pop_front().unwrap();
-    scene.worker.handle_datagram(scene.alice.relay, scene.alice.address, &mut hello, scene.now);
+    scene.worker.handle_datagram(Local::Shared(scene.alice.relay), scene.alice.address, &mut hello, scene.now);
     while scene.worker.poll_output().is_some() {}
     assert_eq!(scene.worker.legs[&ALICE].phase_name(), "handshake");
     scene.move_on(Duration::from_millis(50));

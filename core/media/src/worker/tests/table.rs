@@ -4,6 +4,7 @@ use super::{ALICE, BOB, Scene, credentials};
 use crate::command::{Command, Event, LegKey};
 use crate::counters::Dropped;
 use crate::rtcp::write;
+use crate::socket::Local;
 use crate::transport::demux::{Protocol, classify};
 use crate::worker::Output;
 use core::time::Duration;
@@ -30,7 +31,7 @@ fn handshake() -> Scene {
     scene.connect(ALICE, Scene::sections().0);
     scene.alice.check(true);
     let mut check = scene.alice.outgoing.pop_front().unwrap();
-    scene.worker.handle_datagram(scene.alice.relay, scene.alice.address, &mut check, scene.now);
+    scene.worker.handle_datagram(Local::Shared(scene.alice.relay), scene.alice.address, &mut check, scene.now);
     scene
 }
 
@@ -93,7 +94,7 @@ fn stun(scene: &mut Scene, password: Option<&str>, nominate: bool) -> Vec<u8> {
 type Happens = fn(&mut Scene);
 
 fn arrives(scene: &mut Scene, mut datagram: Vec<u8>) {
-    scene.worker.handle_datagram(scene.alice.relay, scene.alice.address, &mut datagram, scene.now);
+    scene.worker.handle_datagram(Local::Shared(scene.alice.relay), scene.alice.address, &mut datagram, scene.now);
 }
 
 fn ordered(scene: &mut Scene, command: Command) {
@@ -183,9 +184,16 @@ pub(super) fn done(scene: &mut Scene, before: Dropped, leg: LegKey) -> String {
             Output::Event(Event::KeyFrameWanted { leg }) => format!("leg {} shall send a key frame", leg.0),
             Output::Event(Event::DtmfReceived { leg, digit }) => format!("leg {} dialled {digit}", leg.0),
             Output::Event(event @ Event::PortsReserved { .. }) => format!("{event:?}"),
-            Output::Bind { local } => format!("bind {}", local.port()),
-            Output::Unbind { local } => format!("unbind {}", local.port()),
+            Output::Bind { port, local } => {
+                scene.sockets.insert(port, local);
+                format!("bind {}", local.port())
+            }
+            Output::Unbind { local, .. } => format!("unbind {}", local.port()),
             Output::Transmit { local, remote, payload } => {
+                let local = match local {
+                    Local::Shared(address) => address,
+                    Local::Port(port) => scene.sockets[&port],
+                };
                 let to = match remote {
                     to if to == scene.alice.address => "A".to_owned(),
                     to if to == scene.bob.address => "B".to_owned(),
@@ -207,7 +215,7 @@ pub(super) fn done(scene: &mut Scene, before: Dropped, leg: LegKey) -> String {
         }
     }
     words.extend(drops(before, scene.worker.counters().dropped));
-    let phase = scene.worker.legs.get(&leg).map_or("gone", crate::leg::Leg::phase_name);
+    let phase = scene.worker.legs.get(leg).map_or("gone", crate::leg::Leg::phase_name);
     let line = words.join(", ");
     format!("{} | {phase}", if line.is_empty() { "-" } else { &line })
 }

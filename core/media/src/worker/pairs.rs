@@ -1,0 +1,165 @@
+//! The legs of a worker's shared sockets by their checked address pairs: a hash table with open addressing.
+
+use crate::ice::agent::Pair;
+use crate::leg::LegIndex;
+use std::net::{IpAddr, SocketAddr};
+
+/// Places of the smallest table.
+const SMALLEST: usize = 16;
+
+/// A hash table from address pairs to legs. Its seed is secret, so that no peer can choose addresses that collide. Nothing
+/// depends on the order of its places.
+#[derive(Debug)]
+pub(super) struct PairTable {
+    seed: u64,
+    /// A power of two of places, at most half of them taken.
+    places: Vec<Option<(Pair, LegIndex)>>,
+    taken: usize,
+}
+
+impl PairTable {
+    pub(super) fn new(seed: u64) -> Self {
+        Self { seed, places: vec![None; SMALLEST], taken: 0 }
+    }
+
+    #[cfg(test)]
+    pub(super) const fn len(&self) -> usize {
+        self.taken
+    }
+
+    #[cfg(test)]
+    pub(super) const fn is_empty(&self) -> bool {
+        self.taken == 0
+    }
+
+    pub(super) fn get(&self, pair: &Pair) -> Option<LegIndex> {
+        match self.places.get(self.find(pair)) {
+            Some(Some((_, leg))) => Some(*leg),
+            _ => None,
+        }
+    }
+
+    pub(super) fn insert(&mut self, pair: Pair, leg: LegIndex) {
+        let place = self.find(&pair);
+        let Some(slot) = self.places.get_mut(place) else { return };
+        if slot.replace((pair, leg)).is_none() {
+            self.taken += 1;
+        }
+        if self.taken * 2 > self.places.len() {
+            self.resize(self.places.len() * 2);
+        }
+    }
+
+    pub(super) fn remove(&mut self, pair: &Pair) {
+        let mut gap = self.find(pair);
+        if self.places.get_mut(gap).and_then(Option::take).is_none() {
+            return;
+        }
+        self.taken -= 1;
+        // Entries that were placed after the gap because of a collision move into it, so that look-ups still find them.
+        let mask = self.places.len() - 1;
+        let mut next = (gap + 1) & mask;
+        while let Some(Some((pair, _))) = self.places.get(next) {
+            let home = self.home(pair);
+            let is_between = (next.wrapping_sub(home) & mask) < (next.wrapping_sub(gap) & mask);
+            if !is_between {
+                self.places.swap(gap, next);
+                gap = next;
+            }
+            next = (next + 1) & mask;
+        }
+        if self.places.len() > SMALLEST && self.taken * 8 < self.places.len() {
+            self.resize(self.places.len() / 2);
+        }
+    }
+
+    fn resize(&mut self, places: usize) {
+        let before = core::mem::replace(&mut self.places, vec![None; places]);
+        self.taken = 0;
+        for (pair, leg) in before.into_iter().flatten() {
+            self.insert(pair, leg);
+        }
+    }
+
+    /// The place of a pair, or the empty one where it belongs.
+    fn find(&self, pair: &Pair) -> usize {
+        let mask = self.places.len() - 1;
+        let mut place = self.home(pair);
+        while let Some(Some((known, _))) = self.places.get(place) {
+            if known == pair {
+                break;
+            }
+            place = (place + 1) & mask;
+        }
+        place
+    }
+
+    fn home(&self, pair: &Pair) -> usize {
+        let hash = mix(mix(self.seed, &pair.remote), &pair.local);
+        // The mask keeps what fits into the table.
+        (hash as usize) & (self.places.len() - 1)
+    }
+}
+
+fn mix(hash: u64, address: &SocketAddr) -> u64 {
+    let (high, low) = match address.ip() {
+        IpAddr::V4(ip) => (0, u64::from(ip.to_bits())),
+        IpAddr::V6(ip) => ((ip.to_bits() >> 64) as u64, ip.to_bits() as u64),
+    };
+    let hash = if high == 0 { hash } else { fold(hash ^ high) };
+    fold(hash ^ low ^ u64::from(address.port()) << 40)
+}
+
+/// Both halves of a product: every bit of the factor changes the low bits of the result.
+const fn fold(value: u64) -> u64 {
+    let product = (value ^ 0x9e37_79b9_7f4a_7c15) as u128 * 0xd6e8_feb8_6659_fd93;
+    (product >> 64) as u64 ^ product as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PairTable, SMALLEST};
+    use crate::ice::agent::Pair;
+    use crate::leg::LegIndex;
+    use proptest::prelude::{Strategy, any, prop};
+    use proptest::{prop_assert, prop_assert_eq, proptest};
+    use std::collections::BTreeMap;
+    use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+    fn pair(number: u16) -> Pair {
+        let ip = if number % 2 == 0 { IpAddr::from([10, 0, 0, 1]) } else { IpAddr::from(Ipv6Addr::from_bits(7 << 64)) };
+        let local = SocketAddr::from(([192, 0, 2, 1], 5000));
+        Pair { local, remote: SocketAddr::new(ip, number) }
+    }
+
+    proptest! {
+        #[test]
+        fn pair_table_holds_what_a_map_holds(
+            seed in any::<u64>(),
+            steps in prop::collection::vec((any::<bool>(), 0..96_u16).prop_map(|(add, number)| (add, number)), 0..400),
+        ) {
+            let (mut table, mut map) = (PairTable::new(seed), BTreeMap::new());
+            for (count, (is_added, number)) in steps.into_iter().enumerate() {
+                if is_added {
+                    table.insert(pair(number), LegIndex::at(count));
+                    map.insert(number, LegIndex::at(count));
+                } else {
+                    table.remove(&pair(number));
+                    map.remove(&number);
+                }
+                for number in 0..96 {
+                    prop_assert_eq!(table.get(&pair(number)), map.get(&number).copied());
+                }
+                prop_assert!(table.taken == map.len() && table.places.len() >= 2 * table.taken);
+            }
+        }
+    }
+
+    #[test]
+    fn pair_table_shrinks_when_pairs_are_gone() {
+        let mut table = PairTable::new(1);
+        (0..5000).for_each(|number| table.insert(pair(number), LegIndex::at(0)));
+        (0..5000).for_each(|number| table.remove(&pair(number)));
+        assert_eq!(table.places.len(), SMALLEST);
+    }
+}
