@@ -18,6 +18,7 @@ use axum::http::HeaderValue;
 use core::time::Duration;
 use offhook_b2bua::config::{Admission, Config, LoginName, OwnNames, Sip};
 use offhook_b2bua::relay::Relay;
+use offhook_media::command::WorkerId;
 use offhook_media::identity::DtlsIdentity;
 use offhook_media::worker::{Worker, WorkerConfig};
 use std::io;
@@ -309,9 +310,11 @@ fn media_threads(
     to_plane: &ToPlane,
 ) -> io::Result<Vec<MediaThread>> {
     let mut threads = Vec::with_capacity(sockets.len());
-    for (number, sockets) in sockets.into_iter().enumerate() {
+    let junctions = media_plane::junctions(sockets.len())?;
+    for ((number, sockets), junction) in sockets.into_iter().enumerate().zip(junctions) {
         let now = clock.now();
         let mut config = WorkerConfig::new(identity.clone(), clock.instant(now));
+        config.id = WorkerId(u16::try_from(number).unwrap_or(u16::MAX));
         config.connect_timeout = settings.media_connect_timeout;
         config.media_timeout = settings.media_timeout;
         config.rtp_timeout = Some(settings.sip.rtp_timeout).filter(|timeout| !timeout.is_zero());
@@ -322,7 +325,9 @@ fn media_threads(
         let ended = move || {
             let _ = plane.blocking_send(MediaReport::Ended(number));
         };
-        threads.push(media_plane::spawn(format!("media-{number}"), sockets, worker, clock, report, ended)?);
+        let (name, wake_interval) = (format!("media-{number}"), settings.media_wake_interval);
+        let setup = media_plane::Setup { name, sockets, junction, clock, wake_interval };
+        threads.push(media_plane::spawn(setup, worker, report, ended)?);
     }
     Ok(threads)
 }

@@ -26,6 +26,10 @@ pub struct LegKey(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct WorkerId(pub u16);
 
+/// A bridge between legs of two workers. Bridges that are made later have greater numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct BridgeId(pub u64);
+
 /// An order to a media worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -110,6 +114,18 @@ pub enum Command {
         /// The other.
         b: LegKey,
     },
+    /// The same for a leg whose partner is on another worker. The worker of the partner gets the command with `leg` and `partner`
+    /// exchanged. [`Command::Unbridge`] or [`Command::CloseLeg`] of one of the legs ends the bridge.
+    BridgeAcross {
+        /// The leg of this worker.
+        leg: LegKey,
+        /// The leg of the other worker.
+        partner: LegKey,
+        /// The other worker.
+        worker: WorkerId,
+        /// The bridge, the same number for both workers.
+        bridge: BridgeId,
+    },
     /// The leg hears nobody and is heard by nobody (hold), its transport stays up.
     Unbridge {
         /// The leg.
@@ -127,6 +143,28 @@ pub enum Command {
         /// The leg.
         leg: LegKey,
     },
+}
+
+impl Command {
+    /// The leg that the command concerns, the first of two.
+    #[must_use]
+    pub const fn leg(&self) -> Option<LegKey> {
+        match self {
+            Self::OpenLeg { leg, .. }
+            | Self::ConnectLeg { leg, .. }
+            | Self::OpenRtpLeg { leg, .. }
+            | Self::ConnectRtpLeg { leg, .. }
+            | Self::ConnectPeerLeg { leg, .. }
+            | Self::RestartIce { leg, .. }
+            | Self::RequestKeyFrame { leg }
+            | Self::Bridge { a: leg, .. }
+            | Self::BridgeAcross { leg, .. }
+            | Self::Unbridge { leg }
+            | Self::SendDtmf { leg, .. }
+            | Self::CloseLeg { leg } => Some(*leg),
+            Self::ReservePorts { .. } => None,
+        }
+    }
 }
 
 /// The browser's side of a leg's transport, or that of a SIP peer that is WebRTC itself.

@@ -4,6 +4,7 @@
 pub mod bridge;
 pub mod command;
 pub mod counters;
+pub mod crossing;
 pub mod dtmf;
 pub mod ice;
 pub mod identity;

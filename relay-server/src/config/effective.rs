@@ -48,6 +48,7 @@ pub fn explain(settings: &Settings) -> String {
         ("media.public_address", some(&s.media_public_address, "same as media.address")),
         ("media.port", port),
         ("media.workers", workers),
+        ("media.wake_interval", format!("{} ms", s.media_wake_interval.as_millis())),
         ("media.timeout", seconds(s.media_timeout)),
         ("media.connect_timeout", seconds(s.media_connect_timeout)),
         ("media.direct", s.media_direct.to_string()),

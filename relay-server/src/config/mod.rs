@@ -61,7 +61,9 @@ pub struct Settings {
     pub media_port: u16,
     /// Worker threads; 0: one per core.
     pub media_workers: u16,
-    /// Time without packets and consent after which a leg fails.
+    /// The shortest time between two wake-ups of a media thread.
+    pub media_wake_interval: Duration,
+    /// After how long without packets and consent a leg is dead.
     pub media_timeout: Duration,
     /// Time limit for ICE and DTLS.
     pub media_connect_timeout: Duration,
@@ -126,6 +128,7 @@ impl Default for Settings {
             media_direct: false,
             media_port: 40_000,
             media_workers: 0,
+            media_wake_interval: Duration::from_millis(1),
             media_timeout: Duration::from_secs(30),
             media_connect_timeout: Duration::from_secs(15),
             accounts: BTreeMap::new(),

@@ -60,6 +60,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     option("media", "public_address", set!(media_public_address = given => given.named_ip_addresses()?)),
     option("media", "port", set!(media_port = given => given.number(0, 65_535)?)),
     option("media", "workers", set!(media_workers = given => given.number(0, 1_024)?)),
+    option("media", "wake_interval", set!(media_wake_interval = given => given.at_most(MAX_WAKE_INTERVAL)?)),
     option("media", "timeout", set!(media_timeout = given => given.some_duration()?)),
     option("media", "connect_timeout", set!(media_connect_timeout = given => given.some_duration()?)),
     option("media", "direct", set!(media_direct = given => given.choice(&[("true", true), ("false", false)])?)),
@@ -148,7 +149,10 @@ pub const OPTIONS: &[OptionSpec] = &[
     option("rtp", "latch_quiet", set!(sip.rtp_latch.quiet = given => given.duration()?)),
 ];
 
-/// Encoding names (RFC 3551 and the payload formats of the codecs) that are allowed in `calls.codecs`.
+/// Half of what an audio packet carries.
+const MAX_WAKE_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Encoding names (RFC 3551 and the codecs' own payload formats) that may stand in `calls.codecs`.
 const CODECS: &[&str] = &[
     "opus",
     "PCMU",

@@ -61,6 +61,15 @@ impl Given {
         Ok(duration)
     }
 
+    /// A duration that is not longer than `most`.
+    pub(super) fn at_most(&self, most: Duration) -> Result<Duration, String> {
+        let duration = self.duration()?;
+        if duration > most {
+            return Err(format!("more than {} s are not possible", most.as_secs_f64()));
+        }
+        Ok(duration)
+    }
+
     /// A duration that is not shorter than `least`.
     pub(super) fn at_least(&self, least: Duration) -> Result<Duration, String> {
         let duration = self.duration()?;

@@ -1,14 +1,16 @@
-//! The media plane: one plain thread for each media worker. The threads share no state; each owns its sockets, its epoll loop and the
-//! legs of its worker.
+//! The media plane: plain threads that share nothing. Each owns its sockets, its epoll loop and its legs. Bridges between legs of
+//! two threads pass messages.
 
 mod backlog;
+mod exchange;
 mod outlets;
 mod sockets;
 mod sys;
 mod thread;
 
+pub use exchange::{Junction, junctions};
 pub use sockets::{WorkerSockets, bind};
-pub use thread::{Engine, MediaThread, spawn};
+pub use thread::{Engine, MediaThread, Setup, spawn};
 
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,14 @@
+mod calls;
 mod stall;
 
-use super::{Engine, MediaThread, bind, spawn};
+use super::{Engine, MediaThread, Setup, WorkerSockets, bind, junctions, spawn};
 use crate::clock::Clock;
 use core::time::Duration;
 use offhook_clock::Time;
 use offhook_media::command::{
     Command, Event, LegKey, LocalRtp, RemoteRtp, RtcpPath, RtpStream, Silence, Stream, TransportFailure,
 };
+use offhook_media::crossing::Crossing;
 use offhook_media::ports::PortPool;
 use offhook_media::socket::Local;
 use offhook_media::worker::{Output, Worker, WorkerConfig};
@@ -34,6 +36,7 @@ impl Engine for Echo {
     fn handle_datagram(&mut self, local: Local, remote: SocketAddr, packet: &mut [u8], _: Time) {
         self.outputs.push_back(Output::Transmit { local, remote, payload: packet.to_vec() });
     }
+    fn handle_crossing(&mut self, _: Crossing, _: Time) {}
     fn handle_bind_failure(&mut self, _: SocketAddr, _: Time) {}
     fn handle_timeout(&mut self, now: Time) {
         assert!(self.deadline.take().expect("a deadline") <= now, "never before the deadline");
@@ -48,13 +51,19 @@ impl Engine for Echo {
     fn recycle(&mut self, _: Vec<u8>) {}
 }
 
+/// A thread that has no others beside it.
+fn setup(name: &str, sockets: WorkerSockets, clock: Clock) -> Setup {
+    let junction = junctions(1).unwrap().remove(0);
+    Setup { name: name.to_owned(), sockets, junction, clock, wake_interval: Duration::from_millis(1) }
+}
+
 #[test]
 fn reply_is_sent_from_the_requested_address() {
     let addresses = [IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1)), IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2))];
     let sockets = bind(&addresses, 0).unwrap();
     let bound = sockets.addresses();
     assert_eq!(bound[0].port(), bound[1].port());
-    let worker = spawn("echo".to_owned(), sockets, Echo::default(), Clock::start(), |_| Ok(()), || {}).unwrap();
+    let worker = spawn(setup("echo", sockets, Clock::start()), Echo::default(), |_| Ok(()), || {}).unwrap();
     let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
     peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     for address in bound {
@@ -79,7 +88,7 @@ fn commands_events_and_timeouts_are_passed_on() {
         report.send(event).unwrap();
         Ok(())
     };
-    let worker = spawn("echo".to_owned(), sockets, Echo::default(), Clock::start(), report, ended).unwrap();
+    let worker = spawn(setup("echo", sockets, Clock::start()), Echo::default(), report, ended).unwrap();
     assert!(worker.order(Command::CloseLeg { leg: LegKey(7) }));
     let wait = Duration::from_secs(5);
     assert_eq!(events.recv_timeout(wait).unwrap(), Event::LegDead { leg: LegKey(7) });
@@ -94,7 +103,7 @@ fn panic_of_a_thread_is_reported() {
     let (ended, notice) = channel();
     // The panic of `report` stands for any panic in the thread.
     let report = |_| -> Result<(), Event> { panic!("expected in this test") };
-    let worker = spawn("doomed".to_owned(), sockets, Echo::default(), Clock::start(), report, move || {
+    let worker = spawn(setup("doomed", sockets, Clock::start()), Echo::default(), report, move || {
         ended.send(()).unwrap();
     });
     let worker = worker.unwrap();
@@ -114,8 +123,8 @@ fn worker() -> (MediaThread, Receiver<Event>) {
         Ok(())
     };
     let engine = Worker::new(config, [7; 32], now);
-    let ended = || panic!("the thread ended unexpectedly");
-    (spawn("media".to_owned(), sockets, engine, clock, report, ended).unwrap(), events)
+    let ended = || panic!("it was told to end");
+    (spawn(setup("media", sockets, clock), engine, report, ended).unwrap(), events)
 }
 
 /// A phone with an RTP and an RTCP socket.

@@ -1,13 +1,15 @@
 //! The thread of a media worker: receives a batch, passes it to the machine, sends batches, waits until the next deadline.
 
 use super::backlog::Backlog;
+use super::exchange::{Doorbell, Junction};
 use super::outlets::{Outlets, Readable};
 use super::sockets::WorkerSockets;
-use super::sys::{BATCH, Bell, Epoll, Inbox, Outbox};
+use super::sys::{BATCH, Epoll, Inbox, Outbox};
 use crate::clock::Clock;
 use core::time::Duration;
 use offhook_clock::Time;
 use offhook_media::command::{Command, Event};
+use offhook_media::crossing::Crossing;
 use offhook_media::socket::Local;
 use offhook_media::worker::{Output, Worker};
 use std::collections::VecDeque;
@@ -24,6 +26,8 @@ pub trait Engine: Send + 'static {
     fn handle_command(&mut self, command: Command, now: Time);
     /// Takes a datagram that came to `local` from `remote`; it may be decrypted in place.
     fn handle_datagram(&mut self, local: Local, remote: SocketAddr, packet: &mut [u8], now: Time);
+    /// Takes a message of another worker.
+    fn handle_crossing(&mut self, crossing: Crossing, now: Time);
     /// A socket that it wanted bound cannot be.
     fn handle_bind_failure(&mut self, local: SocketAddr, now: Time);
     /// Handles expired timers.
@@ -43,6 +47,10 @@ impl Engine for Worker {
 
     fn handle_datagram(&mut self, local: Local, remote: SocketAddr, packet: &mut [u8], now: Time) {
         self.handle_datagram(local, remote, packet, now);
+    }
+
+    fn handle_crossing(&mut self, crossing: Crossing, now: Time) {
+        self.handle_crossing(crossing, now);
     }
 
     fn handle_bind_failure(&mut self, local: SocketAddr, now: Time) {
@@ -72,16 +80,8 @@ pub struct MediaThread {
     commands: Option<Sender<Command>>,
     /// The number of queued commands.
     waiting: Arc<AtomicUsize>,
-    bell: Arc<BellBox>,
+    bell: Arc<Doorbell>,
     thread: Option<JoinHandle<()>>,
-}
-
-struct BellBox(Bell);
-
-impl core::fmt::Debug for BellBox {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Bell")
-    }
 }
 
 impl MediaThread {
@@ -92,7 +92,7 @@ impl MediaThread {
             return false;
         }
         let passed = self.commands.as_ref().is_some_and(|commands| commands.send(command).is_ok());
-        self.bell.0.ring();
+        self.bell.ring();
         passed
     }
 }
@@ -100,7 +100,7 @@ impl MediaThread {
 impl Drop for MediaThread {
     fn drop(&mut self) {
         self.commands = None;
-        self.bell.0.ring();
+        self.bell.ring();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -109,32 +109,58 @@ impl Drop for MediaThread {
     }
 }
 
-/// Starts the thread of a worker. `report` must not block; it returns an event that cannot be accepted now, which is reported again
-/// later. `ended` is called if the thread ends although its [`MediaThread`] was not dropped, also by a panic.
+/// What a media thread consists of beside its machine.
+#[derive(Debug)]
+pub struct Setup {
+    /// Its name.
+    pub name: String,
+    /// The sockets that WebRTC legs share.
+    pub sockets: WorkerSockets,
+    /// The queues to and from the other workers.
+    pub junction: Junction,
+    /// The relay's clock.
+    pub clock: Clock,
+    /// The shortest time between two wake-ups.
+    pub wake_interval: Duration,
+}
+
+/// Starts a worker's thread. `report` must not block; it returns an event that cannot be accepted now, which is then
+/// reported again later. `ended` is called when the thread ends without having been told to, be it by a panic.
 ///
 /// # Errors
 /// If a descriptor or the thread cannot be created.
 pub fn spawn<E: Engine>(
-    name: String,
-    sockets: WorkerSockets,
+    setup: Setup,
     engine: E,
-    clock: Clock,
     report: impl FnMut(Event) -> Result<(), Event> + Send + 'static,
     ended: impl FnOnce() + Send + 'static,
 ) -> io::Result<MediaThread> {
+    let Setup { name, sockets, junction, clock, wake_interval } = setup;
     let epoll = Epoll::new()?;
-    let bell = Arc::new(BellBox(Bell::new()?));
-    epoll.add(bell.0.fd(), BELL)?;
+    let bell = Arc::clone(&junction.bell);
+    epoll.add(bell.fd(), BELL)?;
     let outlets = Outlets::new(sockets, &epoll)?;
     let (commands, orders) = channel();
-    let own_bell = Arc::clone(&bell);
     let waiting = Arc::new(AtomicUsize::new(0));
     let (events, taken) = (Backlog::new(report), Arc::clone(&waiting));
-    let ready = VecDeque::new();
-    let mut worker = Thread { epoll, outlets, engine, clock, orders, waiting: taken, events, ready, open: true };
+    let mut worker = Thread {
+        epoll,
+        outlets,
+        junction,
+        engine,
+        clock,
+        orders,
+        waiting: taken,
+        events,
+        ready: VecDeque::new(),
+        is_flushed: true,
+        wake_interval,
+        woken_at: Time::EPOCH,
+        open: true,
+    };
     let thread = std::thread::Builder::new().name(name).spawn(move || {
         let mut watch = Watch(Some(ended));
-        match worker.run(&own_bell.0) {
+        match worker.run() {
             Ok(()) => watch.0 = None,
             Err(error) => tracing::error!(%error, "media worker failed"),
         }
@@ -163,12 +189,13 @@ const BELL: u64 = u64::MAX;
 /// Datagrams of one stream that are read before other sockets have their turn.
 const TURN: usize = 8;
 
-/// When events that the signaling plane did not accept are reported again.
+/// When events that the signaling plane did not accept, and messages that another worker did not, are sent again.
 const RETRY: Duration = Duration::from_millis(10);
 
 struct Thread<E, R> {
     epoll: Epoll,
     outlets: Outlets,
+    junction: Junction,
     engine: E,
     clock: Clock,
     orders: Receiver<Command>,
@@ -176,19 +203,26 @@ struct Thread<E, R> {
     events: Backlog<R>,
     /// Sockets that epoll reported and that are not read empty.
     ready: VecDeque<u64>,
+    /// Whether the queues of the other workers had room for all that was for them.
+    is_flushed: bool,
+    wake_interval: Duration,
+    woken_at: Time,
     open: bool,
 }
 
 impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
-    fn run(&mut self, bell: &Bell) -> io::Result<()> {
+    fn run(&mut self) -> io::Result<()> {
         let (mut inbox, mut outbox) = (Inbox::new(), Outbox::new());
         let mut keys = Vec::with_capacity(16);
         while self.open {
+            self.pause();
             self.epoll.wait(self.patience(), &mut keys)?;
+            self.woken_at = self.clock.now();
             for key in keys.drain(..) {
                 if key == BELL {
-                    bell.silence();
+                    self.junction.bell.silence();
                     self.take_orders();
+                    self.take_crossings();
                     // Numbers of ports that orders have freed must not be used for datagrams of their old sockets.
                     self.drain(&mut outbox);
                 } else if !self.outlets.set_ready(key, true) {
@@ -206,14 +240,23 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
         Ok(())
     }
 
-    /// The time until the next timer or retry; `None` if there is none.
+    /// Waits until the wake interval has passed since the thread woke last. Under load each wake-up then serves several packets;
+    /// a packet that arrives later than that is served at once.
+    fn pause(&self) {
+        let left = (self.woken_at + self.wake_interval).since(self.clock.now());
+        if !left.is_zero() && self.ready.is_empty() && self.open {
+            std::thread::sleep(left);
+        }
+    }
+
+    /// How long nothing is to be done unless something arrives.
     fn patience(&self) -> Option<Duration> {
         if !self.ready.is_empty() {
             return Some(Duration::ZERO);
         }
         let now = self.clock.now();
         let due = self.engine.poll_timeout().map(|deadline| deadline.since(now));
-        let retry = (!self.events.is_empty()).then_some(RETRY);
+        let retry = (!self.events.is_empty() || !self.is_flushed).then_some(RETRY);
         due.into_iter().chain(retry).min()
     }
 
@@ -231,6 +274,13 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
                     return;
                 }
             }
+        }
+    }
+
+    fn take_crossings(&mut self) {
+        let now = self.clock.now();
+        for crossing in self.junction.receive() {
+            self.engine.handle_crossing(crossing, now);
         }
     }
 
@@ -274,6 +324,7 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Event(event) => self.events.push(event),
+                Output::Cross(crossing) => self.junction.push(crossing),
                 Output::Transmit { local, remote, payload } => {
                     self.outlets.send((local, remote), payload, outbox, &mut self.engine);
                 }
@@ -287,6 +338,7 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
             }
         }
         self.outlets.flush(outbox, &mut self.engine);
+        self.is_flushed = self.junction.flush();
     }
 }
 

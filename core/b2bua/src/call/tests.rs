@@ -161,6 +161,7 @@ fn order(output: Output) -> String {
             Command::ConnectRtpLeg { leg, .. } => format!("connect RTP {}", leg.0),
             Command::ConnectPeerLeg { leg, .. } => format!("connect peer {}", leg.0),
             Command::RestartIce { leg, .. } => format!("restart ICE {}", leg.0),
+            Command::BridgeAcross { .. } => panic!("a call does not know of other workers"),
             Command::RequestKeyFrame { leg } => format!("key frame for {}", leg.0),
         },
         Output::Sip(command) => sip::said(&command),

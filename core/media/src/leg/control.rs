@@ -16,7 +16,7 @@ use offhook_clock::Time;
 
 /// What one leg's RTCP means for the other.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Relayed<'a> {
+pub(crate) enum Relayed {
     /// The source says what time it is.
     SenderReport { id: SourceId, report: SenderReport },
     /// The source shall send a key frame.
@@ -26,7 +26,7 @@ pub(crate) enum Relayed<'a> {
     /// The receiver's estimate.
     Remb { id: SourceId, rate: [u8; 4] },
     /// The receiver's transport-wide feedback.
-    TransportFeedback { id: SourceId, control: &'a [u8] },
+    TransportFeedback { id: SourceId, control: Vec<u8> },
 }
 
 impl Leg {
@@ -50,19 +50,12 @@ impl Leg {
     }
 
     /// Decrypts RTCP in place; what concerns the bridged leg.
-    pub(crate) fn receive_rtcp<'a>(
-        &mut self,
-        arrival: Arrival,
-        packet: &'a mut [u8],
-        io: &mut Io,
-        now: Time,
-    ) -> Vec<Relayed<'a>> {
+    pub(crate) fn receive_rtcp(&mut self, arrival: Arrival, packet: &mut [u8], io: &mut Io, now: Time) -> Vec<Relayed> {
         let mut relayed = Vec::new();
         let Some(length) = self.open_rtcp(arrival, packet, io, now) else { return relayed };
         self.heard_at = now;
         io.counters.rx_rtcp += 1;
-        let datagram: &'a [u8] = packet;
-        for chunk in Compound::new(datagram.get(..length).unwrap_or(&[])) {
+        for chunk in Compound::new(packet.get(..length).unwrap_or(&[])) {
             match chunk.kind {
                 SR => {
                     let Some(report) = SenderReport::parse(chunk.body) else { continue };
@@ -91,14 +84,7 @@ impl Leg {
         relayed
     }
 
-    fn read_feedback<'a>(
-        &mut self,
-        kind: u8,
-        format: u8,
-        feedback: Feedback<'a>,
-        io: &mut Io,
-        relayed: &mut Vec<Relayed<'a>>,
-    ) {
+    fn read_feedback(&mut self, kind: u8, format: u8, feedback: Feedback<'_>, io: &mut Io, relayed: &mut Vec<Relayed>) {
         match (kind, format) {
             (RTPFB, NACK) => {
                 let lost = self.resend(feedback.media, feedback.lost(), io);
@@ -108,7 +94,7 @@ impl Leg {
             }
             (RTPFB, TRANSPORT_CC) => {
                 if let Some(id) = self.source_of(feedback.media) {
-                    relayed.push(Relayed::TransportFeedback { id, control: feedback.control });
+                    relayed.push(Relayed::TransportFeedback { id, control: feedback.control.to_vec() });
                 }
             }
             (PSFB, PLI) => {
@@ -134,7 +120,7 @@ impl Leg {
     }
 
     /// Sends what the bridged leg's RTCP means for this one.
-    pub(crate) fn relay(&mut self, from: LegKey, relayed: &Relayed<'_>, io: &mut Io, now: Time) {
+    pub(crate) fn relay(&mut self, from: LegKey, relayed: &Relayed, io: &mut Io, now: Time) {
         match relayed {
             Relayed::SenderReport { id, report } => self.take_clock(Source { leg: from, id: *id }, report, io, now),
             Relayed::KeyFrame { id } => {

@@ -42,7 +42,7 @@ pub(crate) enum Arrival {
 }
 
 /// An incoming packet that belongs to a negotiated stream.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Accepted {
     /// Which stream of the leg.
     pub(crate) stream: usize,

@@ -27,13 +27,16 @@ mod stream;
 mod transport;
 mod webrtc;
 
-pub(crate) use media::Arrival;
+pub(crate) use control::Relayed;
+pub(crate) use media::{Accepted, Arrival};
 pub(crate) use saved::SavedLeg;
 
 use crate::bridge::Route;
 use crate::command::{
-    Event, LegKey, LocalRtp, PeerRtcp, PeerStream, RemoteTransport, RtpStream, Silence, Stream, TransportFailure,
+    BridgeId, Event, LegKey, LocalRtp, PeerRtcp, PeerStream, RemoteTransport, RtpStream, Silence, Stream,
+    TransportFailure,
 };
+use crate::crossing::Address;
 use crate::ice::agent::{Checked, Pair};
 use crate::ice::stun::Request;
 use crate::io::Io;
@@ -68,11 +71,30 @@ impl LegIndex {
 }
 
 /// The leg that a leg is bridged with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Partner {
-    pub(crate) key: LegKey,
-    /// Where it is while the bridge lasts.
-    pub(crate) at: LegIndex,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Partner {
+    /// It has the same worker, and this place there while the bridge lasts.
+    Here { key: LegKey, at: LegIndex },
+    /// It has another worker.
+    Across(Box<Across>),
+}
+
+/// A partner that has another worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Across {
+    pub(crate) bridge: BridgeId,
+    pub(crate) address: Address,
+    /// The sections of what its peer sends; none until they are known.
+    pub(crate) incoming: Vec<Section>,
+}
+
+impl Partner {
+    pub(crate) const fn key(&self) -> LegKey {
+        match self {
+            Self::Here { key, .. } => *key,
+            Self::Across(across) => across.address.leg,
+        }
+    }
 }
 
 /// What a leg goes by.
@@ -103,6 +125,8 @@ pub(crate) struct Leg {
     digit_limit: DigitLimit,
     /// The leg it is bridged with.
     pub(crate) partner: Option<Partner>,
+    /// The last bridge across workers that it was given.
+    pub(crate) last_bridge: Option<BridgeId>,
     /// Whether a key frame request for everybody is wanted: the leg has just come up.
     pub(crate) has_just_connected: bool,
     heard_at: Time,
@@ -142,6 +166,7 @@ impl Leg {
             sources: Sources::default(),
             digit_limit: DigitLimit::default(),
             partner: None,
+            last_bridge: None,
             has_just_connected: false,
             heard_at: now,
             report_at: None,
@@ -176,7 +201,7 @@ impl Leg {
 
     /// The key of the leg it is bridged with.
     pub(crate) fn partner_key(&self) -> Option<LegKey> {
-        self.partner.map(|partner| partner.key)
+        self.partner.as_ref().map(Partner::key)
     }
 
     /// The sections of what the peer sends.
@@ -361,6 +386,14 @@ impl Leg {
             }
             stream.route = after;
         }
+    }
+
+    /// Ends its part of a bridge: it sends nothing any more. Returns the partner.
+    pub(crate) fn part(&mut self) -> Option<Partner> {
+        let partner = self.partner.take();
+        self.set_routes(None, Vec::new());
+        self.forget_key_frames();
+        partner
     }
 
     /// Takes the partner and the routes that it had before it was saved.

@@ -4,7 +4,7 @@ use super::source::{DigitLimit, Source, Sources};
 use super::stream::MediaStream;
 use super::transport::{RtpTransport, Transport};
 use super::webrtc::{Handshake, PeerTerms, Phase, WebRtc};
-use super::{Leg, Rules};
+use super::{Leg, Partner, Rules};
 use crate::command::{LegKey, LocalRtp, RemoteTransport, Silence};
 use crate::ice::agent::LiteAgent;
 use crate::rtp::rewrite::SourceId;
@@ -141,7 +141,7 @@ impl Leg {
             streams: self.streams,
             sources: self.sources.into_map(),
             digit_limit: self.digit_limit,
-            partner: self.partner.map(|partner| partner.key),
+            partner: self.partner.as_ref().map(Partner::key),
             heard_at: self.heard_at,
             report_at: self.report_at,
         }
@@ -168,6 +168,7 @@ impl Leg {
             sources: Sources::from_map(saved.sources),
             digit_limit: saved.digit_limit,
             partner: None,
+            last_bridge: None,
             has_just_connected: false,
             heard_at: saved.heard_at.max(now),
             report_at: saved.report_at,

@@ -1,5 +1,6 @@
 //! What a worker must be told once.
 
+use crate::command::WorkerId;
 use crate::identity::DtlsIdentity;
 use crate::transport::latch::LatchRules;
 use core::time::Duration;
@@ -18,6 +19,8 @@ pub enum DtlsVersions {
 /// Configuration of a media worker.
 #[derive(Clone, Debug)]
 pub struct WorkerConfig {
+    /// The worker's own number.
+    pub id: WorkerId,
     /// The relay's certificate.
     pub identity: DtlsIdentity,
     /// The shell's monotonic clock at the `now` the worker is made with: DTLS counts in this type.
@@ -40,6 +43,7 @@ impl WorkerConfig {
     #[must_use]
     pub fn new(identity: DtlsIdentity, instant: Instant) -> Self {
         Self {
+            id: WorkerId(0),
             identity,
             instant,
             connect_timeout: Duration::from_secs(15),

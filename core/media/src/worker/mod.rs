@@ -7,6 +7,7 @@
 //!          ─▶ RTP or SRTP to a port of its own ─▶ leg ─ as above
 //! ```
 
+mod across;
 mod config;
 mod legs;
 mod pairs;
@@ -21,6 +22,7 @@ pub use saved::SavedWorker;
 use crate::bridge::routes;
 use crate::command::{Command, Event, LegKey, RemoteTransport, Stream};
 use crate::counters::Counters;
+use crate::crossing::{Crossing, Message};
 use crate::ice::agent::{Checked, Pair};
 use crate::ice::stun::Request;
 use crate::io::Io;
@@ -52,6 +54,8 @@ pub enum Output {
     },
     /// Report to the signaling plane.
     Event(Event),
+    /// Hand to another worker ([`Worker::handle_crossing`]), in order.
+    Cross(Crossing),
     /// Open a UDP socket whose datagrams belong to this worker. [`Worker::handle_bind_failure`] if it cannot be opened.
     Bind {
         /// Its number, which is free.
@@ -115,6 +119,9 @@ impl Worker {
             Command::OpenLeg { leg, ice } => self.open(leg, ice, now),
             Command::ConnectLeg { leg, remote, streams } => self.connect(leg, remote, streams, now),
             Command::Bridge { a, b } => self.bridge(a, b, now),
+            Command::BridgeAcross { leg, partner, worker, bridge } => {
+                self.bridge_across(leg, partner, worker, bridge, now)
+            }
             Command::Unbridge { leg } => self.unbridge(leg),
             Command::SendDtmf { leg, digits } => {
                 self.legs.get_mut(leg).map(|leg| leg.dial(&digits)).is_some() && self.settle(leg, now)
@@ -159,9 +166,7 @@ impl Worker {
         if !leg.connect(remote, streams, &mut self.rng, now) {
             return false;
         }
-        if let Some(partner) = leg.partner_key() {
-            self.join(key, partner);
-        }
+        self.rejoin(key);
         self.settle(key, now)
     }
 
@@ -188,21 +193,33 @@ impl Worker {
     fn join(&mut self, a: LegKey, b: LegKey) {
         for (to, from) in [(a, b), (b, a)] {
             let incoming = self.legs.get(from).map(Leg::incoming).unwrap_or_default();
-            let partner = self.legs.index_of(from).map(|at| Partner { key: from, at });
+            let partner = self.legs.index_of(from).map(|at| Partner::Here { key: from, at });
             if let Some(leg) = self.legs.get_mut(to) {
                 leg.set_routes(partner, routes(from, &incoming, &leg.outgoing()));
             }
         }
     }
 
+    /// Makes the routes of a leg anew, because another description has taken the place of the one before.
+    fn rejoin(&mut self, key: LegKey) {
+        match self.legs.get(key).and_then(|leg| leg.partner.as_ref()) {
+            Some(Partner::Here { key: partner, .. }) => self.join(key, *partner),
+            Some(Partner::Across(_)) => self.describe_across(key, false),
+            None => {}
+        }
+    }
+
     fn unbridge(&mut self, key: LegKey) -> bool {
         let Some(leg) = self.legs.get_mut(key) else { return false };
-        let partner = leg.partner_key();
-        leg.set_routes(None, Vec::new());
-        leg.forget_key_frames();
-        if let Some(partner) = partner.and_then(|partner| self.legs.get_mut(partner)) {
-            partner.set_routes(None, Vec::new());
-            partner.forget_key_frames();
+        let partner = leg.part();
+        match partner {
+            Some(Partner::Here { at, .. }) => {
+                if let Some(partner) = self.legs.at(at) {
+                    partner.part();
+                }
+            }
+            Some(Partner::Across(across)) => self.send_across(key, &across, Message::Parted),
+            None => {}
         }
         true
     }
@@ -289,30 +306,48 @@ impl Worker {
     fn receive_rtp(&mut self, index: LegIndex, arrival: Arrival, packet: &mut [u8], now: Time) {
         let Some(leg) = self.legs.at(index) else { return };
         let Some(accepted) = leg.receive_rtp(arrival, packet, &mut self.io, now) else { return };
-        let (key, partner) = (leg.key, leg.partner);
+        let (key, packet) = (leg.key, packet.get(..accepted.length).unwrap_or(&[]));
+        match &leg.partner {
+            Some(Partner::Here { key: partner, at }) => {
+                let (partner, at) = (*partner, *at);
+                let Some(leg) = self.legs.at(at) else { return };
+                leg.forward(key, &accepted, packet, &mut self.io, now);
+                if accepted.digit.is_some() {
+                    self.arm(partner);
+                }
+            }
+            Some(Partner::Across(across)) => {
+                let mut buffer = self.io.buffer();
+                buffer.extend_from_slice(packet);
+                let message = Message::Rtp { accepted, packet: buffer };
+                let crossing = across.crossing(self.config.id, (key, index), message);
+                self.io.outputs.push_back(Output::Cross(crossing));
+            }
+            None => self.io.counters.dropped.not_bridged += 1,
+        }
         if accepted.has_new_deadline {
             self.arm(key);
-        }
-        let Some((partner, leg)) = partner.and_then(|partner| Some((partner, self.legs.at(partner.at)?))) else {
-            self.io.counters.dropped.not_bridged += 1;
-            return;
-        };
-        let packet = packet.get(..accepted.length).unwrap_or(&[]);
-        leg.forward(key, &accepted, packet, &mut self.io, now);
-        if accepted.digit.is_some() {
-            self.arm(partner.key);
         }
     }
 
     fn receive_rtcp(&mut self, index: LegIndex, arrival: Arrival, packet: &mut [u8], now: Time) {
         let Some(leg) = self.legs.at(index) else { return };
         let relayed = leg.receive_rtcp(arrival, packet, &mut self.io, now);
-        let (key, Some(partner)) = (leg.key, leg.partner) else { return };
-        if let Some(leg) = self.legs.at(partner.at) {
-            for relayed in &relayed {
-                leg.relay(key, relayed, &mut self.io, now);
+        let key = leg.key;
+        match &leg.partner {
+            Some(Partner::Here { key: partner, at }) => {
+                let (partner, at) = (*partner, *at);
+                let Some(leg) = self.legs.at(at) else { return };
+                for relayed in &relayed {
+                    leg.relay(key, relayed, &mut self.io, now);
+                }
+                self.arm(partner);
             }
-            self.arm(partner.key);
+            Some(Partner::Across(across)) => {
+                let crossing = |relayed| across.crossing(self.config.id, (key, index), Message::Rtcp(relayed));
+                self.io.outputs.extend(relayed.into_iter().map(crossing).map(Output::Cross));
+            }
+            None => {}
         }
     }
 
@@ -320,8 +355,7 @@ impl Worker {
     fn settle(&mut self, key: LegKey, now: Time) -> bool {
         let Some(leg) = self.legs.get_mut(key) else { return false };
         leg.advance(&self.settings, &mut self.io, &mut self.rng, now);
-        let (ended, partner) = (leg.ended, leg.partner_key());
-        if let Some(ended) = ended {
+        if let Some(ended) = leg.ended {
             self.close(key, now);
             self.io.event(match ended {
                 Ended::Failed(failure) => Event::LegFailed { leg: key, failure },
@@ -329,15 +363,10 @@ impl Worker {
             });
             return true;
         }
-        if core::mem::take(&mut leg.has_just_connected)
-            && let Some(partner) = partner
-        {
-            // What either sent before now, the other could not see.
+        if core::mem::take(&mut leg.has_just_connected) && leg.partner.is_some() {
+            // Neither peer could decode what the other one sent before now.
             leg.request_key_frames(&mut self.io, now);
-            if let Some(partner) = self.legs.get_mut(partner) {
-                partner.request_key_frames(&mut self.io, now);
-            }
-            self.arm(partner);
+            self.ask_partner_for_key_frames(key, true, now);
         }
         self.arm(key);
         true

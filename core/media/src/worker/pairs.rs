@@ -127,7 +127,11 @@ mod tests {
     use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
     fn pair(number: u16) -> Pair {
-        let ip = if number % 2 == 0 { IpAddr::from([10, 0, 0, 1]) } else { IpAddr::from(Ipv6Addr::from_bits(7 << 64)) };
+        let ip = if number.is_multiple_of(2) {
+            IpAddr::from([10, 0, 0, 1])
+        } else {
+            IpAddr::from(Ipv6Addr::from_bits(7 << 64))
+        };
         let local = SocketAddr::from(([192, 0, 2, 1], 5000));
         Pair { local, remote: SocketAddr::new(ip, number) }
     }

@@ -18,9 +18,7 @@ impl Worker {
         if !leg.connect_peer(remote, streams, terms, &mut self.rng, now) {
             return false;
         }
-        if let Some(partner) = leg.partner_key() {
-            self.join(key, partner);
-        }
+        self.rejoin(key);
         self.settle(key, now)
     }
 

@@ -124,20 +124,15 @@ impl Worker {
         if !leg.connect_rtp(streams, terms, &mut self.rng, now) {
             return false;
         }
-        if let Some(partner) = leg.partner_key() {
-            self.join(key, partner);
-        }
+        self.rejoin(key);
         self.settle(key, now)
     }
 
     pub(super) fn request_key_frame(&mut self, key: LegKey, now: Time) -> bool {
-        let Some(leg) = self.legs.get(key) else { return false };
-        if let Some(partner) = leg.partner_key()
-            && let Some(leg) = self.legs.get_mut(partner)
-        {
-            leg.ask_key_frames(&mut self.io, now);
-            self.arm(partner);
+        if !self.legs.contains(key) {
+            return false;
         }
+        self.ask_partner_for_key_frames(key, false, now);
         true
     }
 

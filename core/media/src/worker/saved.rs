@@ -81,7 +81,7 @@ impl Worker {
         let Some(at) = self.legs.index_of(partner) else { return };
         let routes = routes(partner, &sender.incoming(), &leg.outgoing());
         if let Some(leg) = self.legs.get_mut(key) {
-            leg.restore_routes(Partner { key: partner, at }, routes);
+            leg.restore_routes(Partner::Here { key: partner, at }, routes);
         }
     }
 }

@@ -1,3 +1,4 @@
+mod across;
 mod browser;
 mod g711;
 mod payload_types;
@@ -174,6 +175,7 @@ impl Scene {
                 is_quiet = false;
                 match output {
                     Output::Event(event) => self.events.push(event),
+                    Output::Cross(crossing) => panic!("there is one worker: {crossing:?}"),
                     Output::Bind { port, local } => {
                         assert!(!self.sockets.values().any(|bound| *bound == local), "{local} is bound already");
                         assert_eq!(self.sockets.insert(port, local), None, "{port:?} is bound already");

@@ -154,7 +154,7 @@ fn blocked_plane_delays_no_media() {
     let sockets = bind(&[IpAddr::V4(Ipv4Addr::LOCALHOST)], 0).unwrap();
     let (to_plane, mut channels) = channels();
     let engine = Worker::new(config, [7; 32], now);
-    let worker = spawn("media".to_owned(), sockets, engine, clock, to_plane.media_events(), || {}).unwrap();
+    let worker = spawn(super::setup("media", sockets, clock), engine, to_plane.media_events(), || {}).unwrap();
     let order = |command| assert!(worker.order(command));
     let mut peers = Peers { callers: socket(), callees: Vec::new(), relay: Vec::new(), started: Instant::now() };
     for call in 0..u64::from(CALLS) {

@@ -184,6 +184,7 @@ pub(super) fn done(scene: &mut Scene, before: Dropped, leg: LegKey) -> String {
             Output::Event(Event::KeyFrameWanted { leg }) => format!("leg {} shall send a key frame", leg.0),
             Output::Event(Event::DtmfReceived { leg, digit }) => format!("leg {} dialled {digit}", leg.0),
             Output::Event(event @ Event::PortsReserved { .. }) => format!("{event:?}"),
+            Output::Cross(crossing) => format!("{crossing:?}"),
             Output::Bind { port, local } => {
                 scene.sockets.insert(port, local);
                 format!("bind {}", local.port())

@@ -1,0 +1,160 @@
+//! Bridges between legs of two workers; see [`crate::crossing`] for the messages.
+
+use super::{Output, Worker};
+use crate::bridge::routes;
+use crate::command::{BridgeId, LegKey, WorkerId};
+use crate::crossing::{Address, Crossing, Message};
+use crate::leg::{Across, Leg, LegIndex, Partner};
+use offhook_clock::Time;
+use offhook_sdp::webrtc::Section;
+
+impl Across {
+    /// A message to the partner from the leg with this key and place.
+    pub(super) fn crossing(&self, worker: WorkerId, (leg, at): (LegKey, LegIndex), message: Message) -> Crossing {
+        let from = Address { worker, leg, at: Some(at) };
+        Crossing { to: self.address, from, bridge: self.bridge, message }
+    }
+}
+
+impl Leg {
+    /// The partner across workers, if this is the bridge to it.
+    fn across(&mut self, bridge: BridgeId) -> Option<&mut Across> {
+        match &mut self.partner {
+            Some(Partner::Across(across)) if across.bridge == bridge => Some(across),
+            _ => None,
+        }
+    }
+
+    /// Takes what the partner's peer sends, and makes the routes into this leg's streams.
+    fn take_incoming(&mut self, incoming: Vec<Section>) {
+        let Some(Partner::Across(mut across)) = self.partner.take() else { return };
+        across.incoming = incoming;
+        let routes = routes(across.address.leg, &across.incoming, &self.outgoing());
+        self.set_routes(Some(Partner::Across(across)), routes);
+    }
+}
+
+impl Worker {
+    pub(super) fn bridge_across(
+        &mut self,
+        key: LegKey,
+        partner: LegKey,
+        worker: WorkerId,
+        bridge: BridgeId,
+        now: Time,
+    ) -> bool {
+        let address = Address { worker, leg: partner, at: None };
+        let across = Box::new(Across { bridge, address, incoming: Vec::new() });
+        let Some(leg) = self.legs.get_mut(key) else {
+            // The partner may have the bridge already and must not wait for this leg.
+            let from = Address { worker: self.config.id, leg: key, at: None };
+            let parted = Crossing { to: address, from, bridge, message: Message::Parted };
+            self.io.outputs.push_back(Output::Cross(parted));
+            return false;
+        };
+        leg.last_bridge = leg.last_bridge.max(Some(bridge));
+        match &mut leg.partner {
+            // The streams go on.
+            Some(Partner::Across(known)) if known.address.leg == partner => known.bridge = bridge,
+            _ => {
+                self.unbridge(key);
+                if let Some(leg) = self.legs.get_mut(key) {
+                    leg.partner = Some(Partner::Across(across));
+                }
+            }
+        }
+        self.describe_across(key, true);
+        if let Some(leg) = self.legs.get_mut(key) {
+            leg.request_key_frames(&mut self.io, now);
+        }
+        self.settle(key, now);
+        true
+    }
+
+    /// Tells the partner of a leg what its peer sends, after anything of that has changed.
+    pub(super) fn describe_across(&mut self, key: LegKey, answer: bool) {
+        let Some(leg) = self.legs.get_mut(key) else { return };
+        let Some(Partner::Across(across)) = &leg.partner else { return };
+        let across = across.clone();
+        let incoming = leg.incoming();
+        leg.take_incoming(across.incoming.clone());
+        self.send_across(key, &across, Message::Hello { incoming, answer });
+    }
+
+    pub(super) fn send_across(&mut self, key: LegKey, across: &Across, message: Message) {
+        let Some(index) = self.legs.index_of(key) else { return };
+        let crossing = across.crossing(self.config.id, (key, index), message);
+        self.io.outputs.push_back(Output::Cross(crossing));
+    }
+
+    /// Requests key frames from the peer of a leg's partner: until one comes where the receiver `is_new`, else once.
+    pub(super) fn ask_partner_for_key_frames(&mut self, key: LegKey, is_new: bool, now: Time) {
+        match self.legs.get(key).and_then(|leg| leg.partner.clone()) {
+            Some(Partner::Here { key: partner, .. }) => self.request_key_frames_of(partner, is_new, now),
+            Some(Partner::Across(across)) => self.send_across(key, &across, Message::KeyFrames { is_new }),
+            None => {}
+        }
+    }
+
+    fn request_key_frames_of(&mut self, key: LegKey, is_new: bool, now: Time) {
+        let Some(leg) = self.legs.get_mut(key) else { return };
+        if is_new {
+            leg.request_key_frames(&mut self.io, now);
+        } else {
+            leg.ask_key_frames(&mut self.io, now);
+        }
+        self.arm(key);
+    }
+
+    /// Takes a message of another worker ([`Output::Cross`]). Messages of one worker must arrive in order.
+    pub fn handle_crossing(&mut self, crossing: Crossing, now: Time) {
+        let Crossing { to, from, bridge, message } = crossing;
+        let index = to.at.filter(|at| self.legs.at(*at).is_some_and(|leg| leg.key == to.leg));
+        let index = index.or_else(|| self.legs.index_of(to.leg));
+        let Some((index, leg)) = index.and_then(|index| Some((index, self.legs.at(index)?))) else {
+            return self.lose(message);
+        };
+        let last_bridge = leg.last_bridge;
+        let Some(across) = leg.across(bridge) else {
+            if last_bridge >= Some(bridge) && matches!(message, Message::Hello { .. }) {
+                // The leg had this bridge before, and left it before the partner had it.
+                let from = Address { worker: self.config.id, leg: to.leg, at: Some(index) };
+                let parted = Crossing { to: crossing.from, from, bridge, message: Message::Parted };
+                self.io.outputs.push_back(Output::Cross(parted));
+            }
+            return self.lose(message);
+        };
+        match message {
+            Message::Hello { incoming, answer } => {
+                across.address.at = from.at;
+                leg.take_incoming(incoming);
+                leg.request_key_frames(&mut self.io, now);
+                if answer {
+                    self.describe_across(to.leg, false);
+                }
+                self.arm(to.leg);
+            }
+            Message::Rtp { accepted, packet } => {
+                leg.forward(from.leg, &accepted, &packet, &mut self.io, now);
+                self.io.recycle(packet);
+                if accepted.digit.is_some() {
+                    self.arm(to.leg);
+                }
+            }
+            Message::Rtcp(relayed) => {
+                leg.relay(from.leg, &relayed, &mut self.io, now);
+                self.arm(to.leg);
+            }
+            Message::KeyFrames { is_new } => self.request_key_frames_of(to.leg, is_new, now),
+            Message::Parted => drop(leg.part()),
+        }
+    }
+
+    /// Drops a message for a leg that does not have its bridge.
+    fn lose(&mut self, message: Message) {
+        if let Message::Rtp { packet, .. } = message {
+            self.io.counters.dropped.not_bridged += 1;
+            self.io.recycle(packet);
+        }
+    }
+}
