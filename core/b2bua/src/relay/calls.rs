@@ -7,7 +7,7 @@ use super::routing::Target;
 use super::sessions::DIGIT_BURST;
 use super::{CallRef, Relay, headers};
 use crate::call::{self, Call, CallEvent, CallKey, JsonText, LegMaker, Party, RelaySide, SessionId, Setup, Side};
-use crate::io::{ConnectionId, Output};
+use crate::io::ConnectionId;
 use offhook_clock::Time;
 use offhook_media::command::LegKey;
 use offhook_sdp::section::Section;
@@ -86,12 +86,17 @@ impl Relay {
 
     pub(super) fn drain_call(&mut self, key: CallKey, now: Time) {
         let Some(worker) = self.calls.get(&key).map(Call::worker) else { return };
+        let mut left = Vec::new();
         while let Some(output) = self.calls.get_mut(&key).and_then(Call::poll_output) {
             match output {
                 call::Output::Event { event, has_video } => self.present(&event, has_video),
-                call::Output::Media(command) => self.outputs.push_back(Output::Media { worker, command }),
+                call::Output::Media(command) => self.order_media(command, worker),
                 call::Output::Sip(command) => self.command(command),
-                call::Output::Release { leg, sip } => self.release_leg(leg, sip, worker, now),
+                call::Output::Release { leg, sip } => {
+                    let worker = self.worker_of(leg, worker);
+                    self.release_leg(leg, sip, worker, now);
+                    left.push(leg);
+                }
                 call::Output::Free(ports) => self.free_ports(&ports, worker, now),
                 call::Output::Unreferred { leg, otherwise } => self.transfer_here(key, leg, otherwise, now),
                 call::Output::Redirected { leg, contacts } => self.redirect(key, leg, &contacts, now),
@@ -100,6 +105,10 @@ impl Relay {
                     self.port_shares.end(key);
                 }
             }
+        }
+        // Not before the command that closes the leg is ordered at its worker.
+        for leg in left {
+            self.away.remove(&leg);
         }
         let at = self.calls.get(&key).and_then(Call::poll_timeout);
         self.deadlines.set(Owner::Call(key), at);

@@ -15,6 +15,7 @@ mod fuzz;
 mod headers;
 mod inbound;
 mod media_names;
+mod media_workers;
 mod parties;
 mod password_checks;
 mod port_shares;
@@ -108,6 +109,8 @@ pub struct Relay {
     presenter: Presenter,
     call_ids: BTreeMap<SessionId, BTreeMap<CallId, CallRef>>,
     legs: BTreeMap<LegKey, CallKey>,
+    /// The workers of the legs that are not on the worker of their call.
+    away: BTreeMap<LegKey, WorkerId>,
     #[serde(with = "offhook_limits::pairs")]
     invites: BTreeMap<InviteId, LegKey>,
     /// Those among them that come from nobody the relay knows.
@@ -196,6 +199,7 @@ impl Relay {
             presenter: Presenter::default(),
             call_ids: BTreeMap::new(),
             legs: BTreeMap::new(),
+            away: BTreeMap::new(),
             invites: BTreeMap::new(),
             strangers: BTreeSet::new(),
             diverted: BTreeMap::new(),

@@ -30,7 +30,7 @@ use crate::io::{ConnectionId, Input, Output};
 use core::time::Duration;
 use offhook_clock::Time;
 use offhook_limits::offense::OffenseReport;
-use offhook_media::command::{Command, Event, LegKey};
+use offhook_media::command::{Command, Event, LegKey, WorkerId};
 use offhook_media::ports::PortPool;
 use offhook_sdp::webrtc::Fingerprint;
 use offhook_signaling::message::{
@@ -136,6 +136,8 @@ pub(super) struct Bench {
     pub(super) inbox: BTreeMap<ConnectionId, Vec<ServerMessage>>,
     pub(super) closed: BTreeMap<ConnectionId, (u16, String)>,
     pub(super) media: Vec<Command>,
+    /// The worker on which each leg was opened.
+    pub(super) workers: BTreeMap<LegKey, WorkerId>,
     pub(super) checks: Vec<(crate::io::RequestId, LoginName, String)>,
     /// What the user agent was told.
     pub(super) commands: Vec<sip::Command>,
@@ -165,6 +167,7 @@ impl Bench {
             inbox: BTreeMap::new(),
             closed: BTreeMap::new(),
             media: Vec::new(),
+            workers: BTreeMap::new(),
             checks: Vec::new(),
             commands: Vec::new(),
             sip: Vec::new(),
@@ -212,7 +215,16 @@ impl Bench {
                 Output::Close { connection, code, reason } => {
                     self.closed.insert(connection, (code, reason));
                 }
-                Output::Media { command, .. } => self.media.push(command),
+                Output::Media { worker, command } => {
+                    if let Some(leg) = command.leg() {
+                        let opened = *self.workers.entry(leg).or_insert(worker);
+                        assert_eq!(opened, worker, "the leg is on another worker: {command:?}");
+                    }
+                    if let Command::Bridge { a, b } = &command {
+                        assert_eq!(self.workers.get(a), self.workers.get(b), "a bridge within a worker");
+                    }
+                    self.media.push(command);
+                }
                 Output::Sip(output) => self.sip.push(output),
                 Output::VerifyPassword { request, login, password } => {
                     self.checks.push((request, login, password.reveal().to_owned()));
@@ -343,6 +355,7 @@ impl Bench {
     pub(super) fn assert_no_leak(&self, gone: &[LegKey]) {
         assert_eq!(self.relay.counts().calls, 0);
         assert!(self.relay.call_ids.is_empty() && self.relay.legs.is_empty(), "the books are not empty");
+        assert!(self.relay.away.is_empty(), "workers of legs are left");
         assert!(self.relay.invites.is_empty(), "SIP legs are left: {:?}", self.relay.invites);
         assert_eq!(self.relay.ports.iter().map(PortPool::taken).sum::<usize>(), 0, "ports are left");
         assert!(self.relay.port_shares.is_empty(), "shares in the ports are left");

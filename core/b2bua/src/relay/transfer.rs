@@ -165,8 +165,6 @@ impl Relay {
         let is_same_browser = stays.party.browser().is_some_and(|browser| joins.party.is_of(browser.session));
         let obstacle = if is_same_browser {
             Some("both calls are with the same browser")
-        } else if one.worker() != other.worker() {
-            Some("the two calls are on different media workers: transfer blind instead")
         } else if !can_bridge(&stays.streams, &joins.streams) {
             Some(EndReason::NoCommonCodecs.info())
         } else {
@@ -176,9 +174,11 @@ impl Relay {
             return self.refuse_transfer(first, obstacle, now);
         }
         let joined = joins.party.leg;
+        let (before, after) = (other.worker(), one.worker());
         let Some(released) = self.calls.get_mut(&second.call).and_then(|call| call.release(second.leg)) else { return };
         self.drain_call(second.call, now);
         self.legs.insert(joined, first.call);
+        self.note_worker(joined, before, after);
         if let Some(view) = self.presenter.view(joined)
             && let Some(at) = self.call_ids.get_mut(&view.session).and_then(|ids| ids.get_mut(&view.call_id))
         {

@@ -3,6 +3,7 @@
 use super::sip_calls::{body, from_phone, gone, phone_sdp, text};
 use super::{Bench, with_sip};
 use crate::io::ConnectionId;
+use offhook_media::command::Command as MediaCommand;
 use offhook_signaling::message::{CallStatus, ClientMessage};
 use offhook_sip::user_agent::io::{Cause, Command, Destination, Event, InviteId, Origin};
 
@@ -215,6 +216,59 @@ fn a_phone_may_not_send_the_relay_anywhere() {
     bench.ring_from_phone(ringing, account, alice);
     bench.referred(ringing, "sip:1005@example.org");
     assert_eq!(bench.command(), Command::AnswerRefer { invite: ringing, status: 603 });
+}
+
+#[test]
+fn attended_transfer_bridges_legs_of_two_workers() {
+    let mut bench = Bench::new(with_sip());
+    let (alice, account) = bench.login_sip("alice");
+    let bob = bench.connect(super::accounts::hello_sip("bob", "secret"));
+    bench.names(bob);
+    let (at_bob, _) = bench.opened();
+    let first = InviteId::Inbound(7);
+    let id = bench.ring_from_phone(first, account, alice);
+    bench.answer(alice, &id);
+    let of_first = bench.workers.clone();
+    let second = InviteId::Inbound(8);
+    bench.take_commands();
+    let other = bench.ring_from_phone(second, at_bob, bob);
+    bench.answer(bob, &other);
+    let worker_of_first = *of_first.values().next().unwrap();
+    let of_second = bench.workers.iter().filter(|(leg, _)| !of_first.contains_key(leg));
+    assert!(of_second.clone().count() == 2 && of_second.clone().all(|(_, worker)| *worker != worker_of_first));
+    bench.take_commands();
+    bench.names(alice);
+    bench.names(bob);
+    bench.media.clear();
+    let event = Event::Refer {
+        invite: first,
+        target: "sip:bob@example.org".into(),
+        replaces: Some("x;to-tag=y;from-tag=z".into()),
+        replaced: Some(second),
+        referred_by: None,
+    };
+    bench.sip(event);
+    assert_eq!(bench.relay.counts().calls, 1);
+    let bridges: Vec<_> = bench
+        .media
+        .iter()
+        .filter_map(|command| match command {
+            MediaCommand::BridgeAcross { leg, partner, worker, bridge } => Some((*leg, *partner, *worker, *bridge)),
+            _ => None,
+        })
+        .collect();
+    let [(a, b, worker_of_b, bridge), (other_b, other_a, worker_of_a, other_bridge)] = bridges[..] else {
+        panic!("{:?}", bench.media)
+    };
+    assert_eq!((a, b, bridge), (other_a, other_b, other_bridge));
+    assert_eq!((bench.workers[&a], bench.workers[&b]), (worker_of_a, worker_of_b));
+    // A hold and its end, and the end of the call: each command finds its leg.
+    bench.say(bob, &ClientMessage::Hold { call_id: other.clone(), for_transfer: false });
+    bench.say(bob, &ClientMessage::Unhold(other.clone()));
+    let again = bench.media.iter().filter(|command| matches!(command, MediaCommand::BridgeAcross { .. })).count();
+    assert_eq!(again, 4, "{:?}", bench.media);
+    bench.hang_up(bob, other.as_str());
+    bench.assert_no_leak(&[]);
 }
 
 #[test]
