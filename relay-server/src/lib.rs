@@ -8,6 +8,7 @@ pub mod config;
 pub mod descriptors;
 pub mod http;
 pub mod media_plane;
+mod memory;
 pub mod quota;
 pub mod security_log;
 pub mod server;

@@ -7,6 +7,7 @@ use crate::config::Settings;
 use crate::descriptors;
 use crate::http::{self, App, Serving};
 use crate::media_plane::{self, MediaThread, WorkerSockets};
+use crate::memory;
 use crate::quota::Quota;
 use crate::security_log::SecurityLog;
 use crate::signaling_plane::{self, Gauges, MediaReport, SignalingPlane, SipSide, ToPlane};
@@ -98,6 +99,7 @@ impl Server {
         let channels = (to_plane.clone(), channels);
         let plane = SignalingPlane::new(relay, clock, accounts, threads, Arc::clone(&gauges), channels);
         let plane = plane.with_sip(side);
+        tokio::spawn(memory::return_memory(Arc::clone(&gauges)));
         let (stop_plane, stopped) = oneshot::channel();
         let plane = start_plane(plane, stopped, &supervisor)?;
 

@@ -46,8 +46,8 @@ fn burst_on_one_port_is_read_to_its_end() {
         }
         for sequence in 1..=200 {
             // A call's first packet may have been repeated.
-            let heard = core::iter::repeat_with(|| phones[1].hear().0).find(|heard| *heard != 0);
-            assert_eq!(heard, Some(sequence), "round {round}");
+            let received = core::iter::repeat_with(|| phones[1].receive().0).find(|number| *number != 0);
+            assert_eq!(received, Some(sequence), "round {round}");
         }
     }
 }
@@ -66,8 +66,8 @@ fn flooded_port_leaves_other_calls_their_turns() {
         });
         for sequence in 1..=100 {
             phones[0].send(locals[0].rtp, sequence);
-            let heard = core::iter::repeat_with(|| phones[1].hear().0).find(|heard| *heard != 0);
-            assert_eq!(heard, Some(sequence));
+            let received = core::iter::repeat_with(|| phones[1].receive().0).find(|number| *number != 0);
+            assert_eq!(received, Some(sequence));
         }
         is_over.store(true, Ordering::Relaxed);
     });
@@ -77,7 +77,7 @@ fn flooded_port_leaves_other_calls_their_turns() {
     while flooding[1].rtp.recv(&mut packet).is_ok() {}
     flooding[1].rtp.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     flooding[0].send(flooded[0].rtp, 7);
-    assert_eq!(flooding[1].hear().0, 7);
+    assert_eq!(flooding[1].receive().0, 7);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn port_numbers_are_used_again_by_other_calls() {
     for round in 0..20 {
         let (phones, locals) = call(&thread, 2 * round);
         phones[1].send(locals[1].rtp, 9);
-        assert_eq!(phones[0].hear(), (9, locals[0].rtp));
+        assert_eq!(phones[0].receive(), (9, locals[0].rtp));
         for leg in [2 * round, 2 * round + 1] {
             assert!(thread.order(Command::CloseLeg { leg: LegKey(leg) }));
         }
@@ -126,8 +126,8 @@ fn legs_on_two_threads_are_bridged() {
             to.rtp.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
             for sequence in 100..=200 {
                 from.send(locals[side].rtp, sequence);
-                let heard = core::iter::repeat_with(|| to.hear()).find(|heard| heard.0 >= 100);
-                assert_eq!(heard, Some((sequence, locals[1 - side].rtp)));
+                let received = core::iter::repeat_with(|| to.receive()).find(|datagram| datagram.0 >= 100);
+                assert_eq!(received, Some((sequence, locals[1 - side].rtp)));
             }
         }
         assert!(

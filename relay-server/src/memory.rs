@@ -1,0 +1,104 @@
+//! Returns the memory of calls that have ended to the system.
+//!
+//! The allocator of glibc keeps freed memory for later allocations, in as many arenas as there are threads, and returns by itself
+//! only what lies at the end of an arena. One long-lived allocation there keeps the memory of a busy hour for good.
+
+use crate::signaling_plane::Gauges;
+use core::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// How often the number of calls is looked at.
+const PERIOD: Duration = Duration::from_secs(10);
+/// For how many periods memory is returned after calls have ended: SIP transactions keep theirs for 32 s (RFC 3261 §17).
+const ROUNDS: u8 = 5;
+/// So few calls that their memory is not worth the work.
+const FEW: usize = 50;
+
+/// Decides when memory is returned.
+#[derive(Debug, Default)]
+struct Trimmer {
+    /// The most calls since memory was returned.
+    most: usize,
+    /// For how many more periods it is.
+    rounds: u8,
+}
+
+impl Trimmer {
+    /// Whether memory should be returned now, while there are `calls`: after half of the calls have ended.
+    const fn is_due(&mut self, calls: usize) -> bool {
+        if calls > self.most {
+            self.most = calls;
+        }
+        if self.most >= FEW && calls <= self.most / 2 {
+            self.most = calls;
+            self.rounds = ROUNDS;
+        }
+        let is_due = self.rounds > 0;
+        self.rounds = self.rounds.saturating_sub(1);
+        is_due
+    }
+}
+
+/// Returns memory after calls have ended, as long as the relay runs.
+pub(crate) async fn return_memory(gauges: Arc<Gauges>) {
+    let mut trimmer = Trimmer::default();
+    let mut period = tokio::time::interval(PERIOD);
+    loop {
+        period.tick().await;
+        if trimmer.is_due(gauges.calls.load(Ordering::Relaxed)) && tokio::task::spawn_blocking(trim).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Returns the free pages of all arenas to the system.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn trim() {
+    #[expect(unsafe_code, reason = "the C library's function; it takes no pointer")]
+    // SAFETY: it may be called at any time by any thread.
+    let is_returned = unsafe { libc::malloc_trim(0) } == 1;
+    tracing::debug!(is_returned, "free memory returned to the system");
+}
+
+/// Other allocators return memory by themselves.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+const fn trim() {}
+
+#[cfg(test)]
+mod tests {
+    use super::{FEW, ROUNDS, Trimmer};
+
+    #[test]
+    fn memory_is_returned_after_half_of_the_calls_end() {
+        let mut trimmer = Trimmer::default();
+        assert!([0, 10, 400, 300, 201].into_iter().all(|calls| !trimmer.is_due(calls)));
+        assert!((0..ROUNDS).all(|_| trimmer.is_due(200)));
+        assert!(!trimmer.is_due(200), "once for these");
+        assert!(trimmer.is_due(100) && trimmer.is_due(0));
+    }
+
+    #[test]
+    fn memory_of_few_calls_is_kept() {
+        let mut trimmer = Trimmer::default();
+        assert!([FEW - 1, 0, FEW - 1, 0].into_iter().all(|calls| !trimmer.is_due(calls)));
+    }
+
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[test]
+    fn trim_returns_memory_below_an_allocation_that_stays() {
+        let resident = || {
+            let status = std::fs::read_to_string("/proc/self/statm").unwrap();
+            status.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+        };
+        // Each below the size from which the allocator maps memory by itself.
+        let blocks: Vec<Vec<u8>> = (0..4_000).map(|_| vec![1; 16_384]).collect();
+        let stays = vec![1_u8; 16_384];
+        let before = resident();
+        drop(blocks);
+        super::trim();
+        let returned = before.saturating_sub(resident());
+        assert!(returned > 40_000_000, "{returned} octets of 64,000,000 were returned");
+        drop(stays);
+    }
+}
