@@ -1,4 +1,4 @@
-//! libFuzzer on one of the targets, the one that `OFFHOOK_FUZZ` names. See `cargo xtask fuzz`.
+//! libFuzzer on the target in `OFFHOOK_FUZZ`. See `cargo xtask fuzz`.
 #![no_main]
 
 mod calls;

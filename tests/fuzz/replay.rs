@@ -1,4 +1,4 @@
-//! The corpora of the fuzzers again, without a fuzzer: what once went wrong, and what reaches far into the code.
+//! Replays the fuzzing corpora: inputs that caused failures, and inputs that reach much of the code.
 
 mod calls;
 mod targets;
@@ -9,7 +9,7 @@ use proptest::test_runner::{Config, TestRunner};
 use std::path::Path;
 
 #[test]
-fn nothing_in_the_corpora_upsets_anything() {
+fn corpora_do_not_panic() {
     let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     for (name, fuzz) in targets::TARGETS {
         let folder = corpora.join(name);
@@ -19,7 +19,7 @@ fn nothing_in_the_corpora_upsets_anything() {
             let path = file.expect("an entry").path();
             let data = std::fs::read(&path).expect("a file");
             if let Err(panic) = std::panic::catch_unwind(|| fuzz(&data)) {
-                println!("{} upsets it", path.display());
+                println!("{} panics", path.display());
                 std::panic::resume_unwind(panic);
             }
             count += 1;

@@ -1,11 +1,11 @@
-//! What can be fed arbitrary octets: the parsers, and each machine by way of a script that the octets spell.
+//! Fuzz targets: the parsers, and the state machines with a script encoded in the octets.
 
 use crate::calls::fuzz_calls;
 
-/// The name of a corpus, and what is fed with it.
+/// The name of a corpus, and the function that is called with its inputs.
 type Target = (&'static str, fn(&[u8]));
 
-/// All of them.
+/// All fuzz targets.
 pub(crate) const TARGETS: [Target; 10] = [
     ("message", offhook_sip::message::fuzz_message),
     ("uri", offhook_sip::message::fuzz_uri),

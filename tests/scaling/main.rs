@@ -1,8 +1,9 @@
-//! The cost of a message grows no faster than its size, for every grammar that is read before anybody is authenticated.
+//! Tests that the cost of a message grows at most linearly with its size, for every grammar that is parsed before
+//! authentication.
 //!
-//! Each case fills a message with one element, repeated until the message has the wanted size. Sixteen times the octets may
-//! cost up to 64 times as much; a quadratic scan costs 256 times as much. The measure is the processor time of the
-//! thread, the least of several runs, so that other load on the machine does not count.
+//! Each case fills a message with one element, repeated until the message has the required size. Sixteen times the octets
+//! may cost up to 64 times as much; a quadratic scan costs 256 times as much. The measure is the CPU time of the thread, the
+//! minimum of several runs, so that other load on the machine does not count.
 
 #![expect(clippy::expect_used, reason = "tests")]
 
@@ -15,14 +16,14 @@ use std::hint::black_box;
 const SMALL: usize = 3_750;
 const LARGE: usize = 16 * SMALL;
 
-/// Costs below this are noise, and harmless in a message of the largest size.
+/// Costs below this limit are ignored: they are noise, and harmless for a message of the maximum size.
 const FLOOR_NS: u64 = 2_000_000;
 
-/// One element that is repeated, and where it stands.
+/// A repeated element with the text before and after it.
 struct Case {
     name: &'static str,
     head: &'static str,
-    /// The element with its number, so that no two are the same.
+    /// Returns the element with this number; all elements are different.
     element: fn(usize) -> String,
     tail: &'static str,
 }
@@ -39,7 +40,7 @@ impl Case {
     }
 }
 
-/// The nanoseconds that this thread has run.
+/// Returns the CPU time of this thread in nanoseconds.
 fn processor_time() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     u64::try_from(time.tv_sec * 1_000_000_000 + time.tv_nsec).expect("a time after the start")

@@ -1,4 +1,4 @@
-//! Session descriptions and what is negotiated with them, and the JSON messages of browsers.
+//! Cost of session descriptions, of offer/answer, and of the JSON messages of browsers.
 
 use super::{Case, assert_linear};
 use offhook_signaling::message::ClientMessage;

@@ -1,4 +1,4 @@
-//! SIP: a message from an unknown source, from its octets to the answer of a relay that has phones.
+//! Cost of SIP messages from an unknown source, from parsing to the response of a relay with phones.
 
 use super::{Case, assert_linear};
 use offhook_clock::Time;

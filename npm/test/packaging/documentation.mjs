@@ -7,8 +7,8 @@ const ts = createRequire(import.meta.url)("typescript");
 
 /**
  * Returns the names of the members that the entry points `files` of the package in `root` export, with the members of their types
- * and of the types that their signatures name, and the names of those without a doc comment. Constants whose value is a text in
- * words need none: the text says what they mean.
+ * and of the types that their signatures name, and the names of those without a doc comment. Constants whose value is a text of
+ * several words need none.
  */
 export function documentation(root, files) {
   const paths = files.map((file) => join(root, file));

@@ -22,7 +22,7 @@ execFileSync("tar", ["xzf", join(work, filename), "-C", root, "--strip-component
 writeFileSync(join(work, "package.json"), '{ "type": "module" }');
 const read = (name) => readFileSync(join(root, name), "utf8");
 
-test("the tarball has what the README and package.json promise, and no sources", () => {
+test("tarball has the files named in README and package.json, and no sources", () => {
   const promised = ["README.md", "LICENSE-MIT", "LICENSE-APACHE", "package.json", "dist/index.js", "dist/index.d.ts",
     "dist/offhook.js", "dist/offhook.d.ts", "dist/offhook_bg.wasm", "dist/flashphoner.js", "dist/flashphoner.cjs",
     "dist/flashphoner.d.cts", "global.d.ts"];
@@ -30,14 +30,14 @@ test("the tarball has what the README and package.json promise, and no sources",
   assert.deepEqual(names.filter((name) => /^(src|pkg|test|node_modules)\//.test(name)), []);
 });
 
-test("every export leads to a file", () => {
+test("every export refers to a file", () => {
   const { exports, jsdelivr, main, module, types, unpkg, version } = JSON.parse(read("package.json"));
   assert.equal(version, "0.1.0");
   const files = (target) => (typeof target === "string" ? [target] : Object.values(target).flatMap(files));
   for (const target of files([exports, jsdelivr, main, module, types, unpkg])) assert.ok(names.includes(target.slice(2)), `${target} is missing`);
 });
 
-test("package.json says where the project is and what the package is for", () => {
+test("package.json has the addresses of the project and a description", () => {
   const { bugs, description, homepage, keywords, repository } = JSON.parse(read("package.json"));
   for (const address of [homepage, repository.url, bugs]) assert.equal(new URL(address).protocol.replace("git+", ""), "https:");
   assert.ok(description && keywords.includes("webrtc") && keywords.includes("sip"));
@@ -64,7 +64,7 @@ test("Node.js imports and requires every entry point, as server-side rendering d
   }
 });
 
-test("the module is valid WebAssembly", () => {
+test("module is valid WebAssembly", () => {
   assert.ok(WebAssembly.validate(readFileSync(join(root, "dist/offhook_bg.wasm"))));
 });
 
@@ -114,7 +114,7 @@ test("every exported member, and every type that a signature names, has a doc co
   assert.deepEqual(undocumented, []);
 });
 
-test("the declarations are the reviewed ones", () => {
+test("declarations are identical to the reviewed ones", () => {
   const types = names.filter((name) => /^dist\/types\/.*\.d\.ts$/.test(name)).sort();
   const found = types.map((name) => `// ${name}\n${read(name)}`).join("\n");
   assert.equal(found, readFileSync(join(here, "api.d.ts"), "utf8"), "review the change, then: node test/packaging/snapshot.mjs");

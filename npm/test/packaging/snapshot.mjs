@@ -1,4 +1,4 @@
-// Writes api.d.ts from the built declarations: run it when a change of the API is meant, and review the difference.
+// Writes api.d.ts from the built declarations. To be run after an intended change of the API; review the difference.
 
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 
