@@ -94,6 +94,7 @@ impl Server {
         let relay = Relay::new(config, seed()?, clock.now());
         let (to_plane, channels) = signaling_plane::channels();
         let threads = media_threads(settings, sockets, &identity, clock, &to_plane)?;
+        let media_totals = threads.iter().map(MediaThread::totals).collect();
         let accounts = Accounts::new(settings.accounts.clone());
         let gauges = Arc::new(Gauges::default());
         let channels = (to_plane.clone(), channels);
@@ -107,6 +108,7 @@ impl Server {
             plane: to_plane.inbound,
             next_connection: AtomicU64::new(1),
             gauges,
+            media: media_totals,
             sip: sip_counters,
             sockets: watch::Sender::new(0),
             stopping: AtomicBool::new(false),

@@ -82,6 +82,13 @@ async fn healthz_and_page_are_served() {
     let health = plain(server.plain[0], "/healthz").await;
     assert!(health.starts_with("HTTP/1.1 200") && health.contains("\"status\":\"ok\""), "{health}");
     assert!(health.contains("\"workers\":2") && health.contains("\"sessions\":0"), "{health}");
+    assert!(!health.contains("\"media\""), "{health}");
+    let verbose = plain(server.plain[0], "/healthz?verbose").await;
+    let body: serde_json::Value = serde_json::from_str(verbose.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    assert_eq!(body["media"].as_array().unwrap().len(), 2, "{body}");
+    assert_eq!(body["media"][0]["dropped"]["badStun"], 0, "{body}");
+    assert_eq!(body["signaling"]["callInputsIgnored"], 0, "{body}");
+    assert_eq!(body["signaling"]["sip"]["failovers"], 0, "{body}");
     let index = plain(server.plain[0], "/").await;
     assert!(index.contains("content-type: text/html") && index.ends_with("<p>phone"), "{index}");
     let policy = "content-security-policy: default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ws: wss:;";

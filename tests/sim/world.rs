@@ -261,7 +261,8 @@ impl World {
                 | Output::ResolveHost { .. }
                 | Output::Offense(_)
                 | Output::RegistrationFailed { .. }
-                | Output::PassedOver { .. } => {}
+                | Output::PassedOver { .. }
+                | Output::CallEvent { .. } => {}
             }
         }
     }

@@ -1,7 +1,10 @@
 //! The vocabulary of the relay machine: what goes in, what comes out.
 
+use crate::call::CallEvent;
 use crate::config::LoginName;
+use crate::record::CallRecord;
 use core::time::Duration;
+use offhook_clock::Time;
 use offhook_limits::offense::OffenseReport;
 use offhook_media::command::{Command, Event, WorkerId};
 use offhook_sip::auth::Secret;
@@ -109,6 +112,15 @@ pub enum Output {
     },
     /// For the security log.
     Offense(OffenseReport),
+    /// An event of a call, for log, records and hooks.
+    CallEvent {
+        /// The event.
+        event: CallEvent,
+        /// The summary of the call, the event included.
+        record: Box<CallRecord>,
+        /// The time of the event.
+        at: Time,
+    },
     /// An order for a media worker.
     Media {
         /// Which one.

@@ -8,4 +8,5 @@ pub mod call;
 pub mod config;
 pub mod io;
 pub mod presenter;
+pub mod record;
 pub mod relay;

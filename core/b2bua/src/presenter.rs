@@ -60,15 +60,21 @@ impl Presenter {
         self.views.get(&leg)
     }
 
+    /// Whether no browser takes part in a call.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.views.is_empty()
+    }
+
     /// The messages that report an event of a call that has video or not.
     #[must_use]
     pub fn present(&self, event: &CallEvent, has_video: bool, busy: BusyStatus) -> Vec<Addressed> {
         let status = |leg: LegKey, status| self.message(leg, |view| view.status(status, has_video));
         let description = |leg: LegKey, sdp: &str| self.message(leg, |view| view.description(sdp));
         let messages = match event {
-            CallEvent::Placed { caller } => vec![status(*caller, CallStatus::Trying)],
+            CallEvent::Placed { caller, .. } => vec![status(*caller, CallStatus::Trying)],
             // This order is mandatory: the stock SDK answers with the description that it received before.
-            CallEvent::Routed { callee, offer } => vec![
+            CallEvent::Routed { callee, offer, .. } => vec![
                 offer.as_deref().and_then(|offer| description(*callee, offer)),
                 self.message(*callee, |view| view.incoming_call(has_video)),
                 status(*callee, CallStatus::Ring),
@@ -78,7 +84,7 @@ impl Presenter {
             CallEvent::EarlyMedia { caller, answer } => {
                 vec![description(*caller, answer), status(*caller, CallStatus::RingMedia)]
             }
-            CallEvent::Answered { caller, callee, answer } => vec![
+            CallEvent::Answered { caller, callee, answer, .. } => vec![
                 answer.as_deref().and_then(|answer| description(*caller, answer)),
                 status(*caller, CallStatus::Established),
                 status(*callee, CallStatus::Established),
@@ -108,7 +114,10 @@ impl Presenter {
             CallEvent::Left { leg, end } => {
                 vec![self.message(*leg, |view| view.ended(terminal_status(end.reason), end, has_video))]
             }
-            CallEvent::TransferStarted { .. } | CallEvent::MediaPathChanged { .. } | CallEvent::Ended { .. } => vec![],
+            CallEvent::Looped
+            | CallEvent::TransferStarted { .. }
+            | CallEvent::MediaPathChanged { .. }
+            | CallEvent::Ended { .. } => vec![],
         };
         messages.into_iter().flatten().collect()
     }

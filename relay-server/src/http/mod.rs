@@ -1,6 +1,7 @@
 //! HTTP server: the phone page, `/healthz`, and upgrades to WebSocket.
 
 mod client_address;
+mod health;
 mod lingering;
 mod listener;
 mod router;

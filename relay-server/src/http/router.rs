@@ -2,11 +2,13 @@
 
 use super::Lingering;
 use super::client_address::{Peer, TrustedProxies};
+use super::health::healthz;
+use crate::media_plane::Totals;
 use crate::quota::{ConnectionSlot, Quota, QuotaRefusal};
 use crate::security_log::SecurityLog;
-use crate::signaling_plane::{Client, Gauges, Inbound, STUCK_AFTER};
+use crate::signaling_plane::{Client, Gauges, Inbound};
 use crate::sip_transport::SipCounters;
-use crate::{telemetry, websocket};
+use crate::websocket;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ws::WebSocketUpgrade;
@@ -16,7 +18,6 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use core::time::Duration;
 use offhook_b2bua::io::ConnectionId;
 use offhook_limits::offense::Kind;
 use std::net::IpAddr;
@@ -39,6 +40,8 @@ pub struct App {
     pub next_connection: AtomicU64,
     /// Values for `/healthz`.
     pub gauges: Arc<Gauges>,
+    /// Totals of the media workers.
+    pub media: Vec<Totals>,
     /// Counters of the SIP transport, if SIP is used.
     pub sip: Option<Arc<SipCounters>>,
     /// The number of WebSockets whose tasks have not ended.
@@ -74,34 +77,6 @@ pub fn router(app: Arc<App>) -> Router {
 pub fn overload_router(app: Arc<App>) -> Router {
     let refusal = || async { (StatusCode::SERVICE_UNAVAILABLE, "too many connections\n") };
     Router::new().route("/healthz", get(healthz)).fallback(refusal).with_state(app)
-}
-
-async fn healthz(State(app): State<Arc<App>>) -> Response {
-    let age = app.gauges.age().unwrap_or_default();
-    let (code, status) = health(app.stopping.load(Ordering::Relaxed), age);
-    let body = serde_json::json!({
-        "status": status,
-        "version": env!("CARGO_PKG_VERSION"),
-        "sessions": app.gauges.sessions.load(Ordering::Relaxed),
-        "calls": app.gauges.calls.load(Ordering::Relaxed),
-        "connections": app.gauges.connections.load(Ordering::Relaxed),
-        "workers": app.workers,
-        "registrations": app.gauges.registrations.load(Ordering::Relaxed),
-        "sipDropped": app.sip.as_ref().map_or(0, |sip| sip.dropped()),
-        "logDropped": telemetry::counters().dropped(),
-        "planeAgeMs": age.as_millis(),
-    });
-    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-    (code, headers, body.to_string()).into_response()
-}
-
-/// The status of the health check, from the age of the signaling plane's last turn.
-fn health(is_stopping: bool, age: Duration) -> (StatusCode, &'static str) {
-    match (is_stopping, age > STUCK_AFTER) {
-        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "shutting down"),
-        (false, true) => (StatusCode::SERVICE_UNAVAILABLE, "signaling is stuck"),
-        (false, false) => (StatusCode::OK, "ok"),
-    }
 }
 
 async fn anything(
@@ -238,15 +213,7 @@ in <code>page</code> next to the program and in <code>demo-phone/dist</code> of 
 
 #[cfg(test)]
 mod tests {
-    use super::{Duration, HeaderMap, HeaderValue, STUCK_AFTER, StatusCode, header, health, is_own_host, is_own_page};
-
-    #[test]
-    fn blocked_plane_fails_the_health_check() {
-        assert_eq!(health(false, Duration::from_millis(500)), (StatusCode::OK, "ok"));
-        let stuck = STUCK_AFTER + Duration::from_millis(1);
-        assert_eq!(health(false, stuck), (StatusCode::SERVICE_UNAVAILABLE, "signaling is stuck"));
-        assert_eq!(health(true, Duration::ZERO), (StatusCode::SERVICE_UNAVAILABLE, "shutting down"));
-    }
+    use super::{HeaderMap, HeaderValue, header, is_own_host, is_own_page};
 
     #[test]
     fn origin_of_another_host_is_rejected() {

@@ -8,6 +8,7 @@ use offhook_clock::Time;
 use offhook_media::command::{
     Command, Event, LegKey, LocalRtp, RemoteRtp, RtcpPath, RtpStream, Silence, Stream, TransportFailure,
 };
+use offhook_media::counters::Counters;
 use offhook_media::crossing::Crossing;
 use offhook_media::ports::PortPool;
 use offhook_media::socket::Local;
@@ -49,6 +50,9 @@ impl Engine for Echo {
         self.deadline
     }
     fn recycle(&mut self, _: Vec<u8>) {}
+    fn counters(&self) -> Counters {
+        Counters::default()
+    }
 }
 
 /// A thread that has no others beside it.

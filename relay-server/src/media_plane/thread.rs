@@ -9,15 +9,16 @@ use crate::clock::Clock;
 use core::time::Duration;
 use offhook_clock::Time;
 use offhook_media::command::{Command, Event};
+use offhook_media::counters::Counters;
 use offhook_media::crossing::Crossing;
 use offhook_media::socket::Local;
 use offhook_media::worker::{Output, Worker};
 use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 /// The state machine that a media thread drives.
@@ -38,6 +39,8 @@ pub trait Engine: Send + 'static {
     fn poll_timeout(&self) -> Option<Time>;
     /// Returns the buffer of a sent datagram for reuse.
     fn recycle(&mut self, buffer: Vec<u8>);
+    /// Totals of the worker.
+    fn counters(&self) -> Counters;
 }
 
 impl Engine for Worker {
@@ -72,7 +75,14 @@ impl Engine for Worker {
     fn recycle(&mut self, buffer: Vec<u8>) {
         self.recycle(buffer);
     }
+
+    fn counters(&self) -> Counters {
+        self.counters()
+    }
 }
+
+/// The totals of a worker, as of its last turn.
+pub type Totals = Arc<Mutex<Counters>>;
 
 /// A running media worker. Dropping it ends the thread after the queued commands have been handled.
 #[derive(Debug)]
@@ -81,10 +91,17 @@ pub struct MediaThread {
     /// The number of queued commands.
     waiting: Arc<AtomicUsize>,
     bell: Arc<Doorbell>,
+    totals: Totals,
     thread: Option<JoinHandle<()>>,
 }
 
 impl MediaThread {
+    /// The worker's totals.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        Arc::clone(&self.totals)
+    }
+
     /// Queues a command without waiting. Returns false if the thread has ended or the queue is full (`MAX_ORDERS`).
     #[must_use]
     pub fn order(&self, command: Command) -> bool {
@@ -143,6 +160,8 @@ pub fn spawn<E: Engine>(
     let (commands, orders) = channel();
     let waiting = Arc::new(AtomicUsize::new(0));
     let (events, taken) = (Backlog::new(report), Arc::clone(&waiting));
+    let totals = Totals::default();
+    let published = Arc::clone(&totals);
     let mut worker = Thread {
         epoll,
         outlets,
@@ -152,6 +171,7 @@ pub fn spawn<E: Engine>(
         orders,
         waiting: taken,
         events,
+        totals: published,
         ready: VecDeque::new(),
         is_flushed: true,
         wake_interval,
@@ -165,7 +185,7 @@ pub fn spawn<E: Engine>(
             Err(error) => tracing::error!(%error, "media worker failed"),
         }
     })?;
-    Ok(MediaThread { commands: Some(commands), waiting, bell, thread: Some(thread) })
+    Ok(MediaThread { commands: Some(commands), waiting, bell, totals, thread: Some(thread) })
 }
 
 /// Calls its function when it is dropped, unless the function was removed.
@@ -201,6 +221,7 @@ struct Thread<E, R> {
     orders: Receiver<Command>,
     waiting: Arc<AtomicUsize>,
     events: Backlog<R>,
+    totals: Totals,
     /// Sockets that epoll reported and that are not read empty.
     ready: VecDeque<u64>,
     /// Whether the queues of the other workers had room for all that was for them.
@@ -236,8 +257,16 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
             }
             self.events.flush();
             self.drain(&mut outbox);
+            self.publish_totals();
         }
         Ok(())
+    }
+
+    /// Does not wait for a reader: the next turn publishes later totals.
+    fn publish_totals(&self) {
+        if let Ok(mut totals) = self.totals.try_lock() {
+            *totals = self.engine.counters();
+        }
     }
 
     /// Waits until the wake interval has passed since the thread woke last. Under load each wake-up then serves several packets;

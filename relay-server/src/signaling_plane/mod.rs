@@ -4,6 +4,7 @@
 //! It works in turns. In each turn every channel is served for at most `SLICE`, with due timers in between, so that no source
 //! delays another by more than a turn, whatever it sends.
 
+pub mod call_log;
 mod fair_queue;
 mod intake;
 
@@ -15,7 +16,7 @@ use crate::sip_transport::{Report, SipTransport};
 use core::time::Duration;
 use intake::{Arrived, Intake, Kind};
 use offhook_b2bua::io::{ConnectionId, Input, Output, RequestId};
-use offhook_b2bua::relay::Relay;
+use offhook_b2bua::relay::{Relay, RelayCounters};
 use offhook_clock::Time;
 use offhook_media::command::Event;
 use offhook_sip::location::Question;
@@ -25,7 +26,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
@@ -109,6 +110,8 @@ pub struct Gauges {
     pub calls: AtomicUsize,
     /// Accounts that are registered at a SIP server.
     pub registrations: AtomicUsize,
+    /// Totals of the relay machine, as of the last turn.
+    pub counters: Mutex<RelayCounters>,
     /// The end of the plane's last turn, in milliseconds of its clock.
     last_turn: AtomicU64,
     /// The plane's clock.
@@ -431,6 +434,7 @@ impl SignalingPlane {
                 }
                 Output::ResolveHost { request, host } => self.resolve_host(request, host),
                 Output::Offense(report) => security_log::write(&report),
+                Output::CallEvent { event, record, at } => call_log::write(&event, &record, at),
                 Output::Sip(output) => self.perform(output),
                 Output::RegistrationFailed { is_trunk, failure, retry_in } => {
                     let section = if is_trunk { "[sip.trunk]" } else { "[[sip.accounts]]" };
@@ -524,6 +528,7 @@ impl SignalingPlane {
         self.gauges.sessions.store(counts.sessions, Ordering::Relaxed);
         self.gauges.calls.store(counts.calls, Ordering::Relaxed);
         self.gauges.registrations.store(counts.registrations, Ordering::Relaxed);
+        *self.gauges.counters.lock().unwrap_or_else(PoisonError::into_inner) = self.relay.counters();
     }
 }
 

@@ -19,6 +19,9 @@ const PERIOD: Duration = Duration::from_secs(10);
 /// Target of the lines for fail2ban, which are limited per source address instead.
 const SECURITY: &str = "offhook::security";
 
+/// Call records, which are bounded by the limits of messages and calls, and must be complete.
+use crate::signaling_plane::call_log::TARGET as CALLS;
+
 /// Formats events with `format`. A statement at level info or above writes at most [`LINES`] lines in [`PERIOD`]; its next line
 /// contains the number of omitted lines in the field `suppressed`. Control characters within a line are escaped.
 pub(super) struct Limited<F> {
@@ -33,7 +36,7 @@ impl<F> Limited<F> {
 
     /// Returns the number of lines omitted before this one, or `None` if this one is omitted too.
     fn permit(&self, metadata: &Metadata<'_>, now: Instant) -> Option<u64> {
-        if *metadata.level() > Level::INFO || metadata.target() == SECURITY {
+        if *metadata.level() > Level::INFO || [SECURITY, CALLS].contains(&metadata.target()) {
             return Some(0);
         }
         let mut statements = self.statements.lock().unwrap_or_else(PoisonError::into_inner);

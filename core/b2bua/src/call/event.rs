@@ -3,7 +3,7 @@
 //! They are the only report of the call model. Presenters translate them for the client protocol, log, records and hooks.
 
 use super::direct::DirectMediaStep;
-use super::party::End;
+use super::party::{End, EndpointKind};
 use offhook_media::command::LegKey;
 use offhook_signaling::reason::EndReason;
 
@@ -14,11 +14,15 @@ pub enum CallEvent {
     Placed {
         /// The leg of the caller.
         caller: LegKey,
+        /// The endpoint at that leg.
+        endpoint: EndpointKind,
     },
     /// The call was routed to a callee, which is being alerted.
     Routed {
         /// The leg of the callee.
         callee: LegKey,
+        /// The endpoint at that leg.
+        endpoint: EndpointKind,
         /// The relay's offer to a browser; a SIP endpoint receives its offer in the INVITE.
         offer: Option<String>,
     },
@@ -39,6 +43,8 @@ pub enum CallEvent {
         /// The answer to the caller's offer.
         answer: String,
     },
+    /// The INVITE to a SIP server came back to this relay, and its callee answered: the relay bridges the two browsers.
+    Looped,
     /// A callee answered.
     Answered {
         /// The leg of the caller.
@@ -47,6 +53,8 @@ pub enum CallEvent {
         callee: LegKey,
         /// The answer to the caller's offer, unless the caller received it with [`CallEvent::EarlyMedia`].
         answer: Option<String>,
+        /// The names of the codecs that both legs send, as far as they are negotiated.
+        codecs: Vec<String>,
     },
     /// A participant has put the other on hold.
     Held {

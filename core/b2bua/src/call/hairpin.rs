@@ -13,7 +13,7 @@ use super::early::RINGING;
 use super::negotiation::LegMaker;
 use super::party::{End, Party, PerLeg};
 use super::peer::{Dialog, Peer, sdp_body};
-use super::{Call, Output, State};
+use super::{Call, CallEvent, Output, State};
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey};
 use offhook_sdp::sip::Description;
@@ -140,6 +140,7 @@ impl Call {
         if let Some(peer) = out.peer_mut() {
             self.outputs.push_back(Output::Free(core::mem::take(&mut peer.ports)));
         }
+        self.report(CallEvent::Looped);
         self.answer(leg, &sdp);
         let detour = Detour { a: out, b: hairpin.back };
         match self.talk_mut() {

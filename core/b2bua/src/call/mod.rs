@@ -36,7 +36,8 @@ pub use event::{CallEvent, MediaPath, TransferProgress};
 pub use io::{Fallback, Input, Output, Released, SipEvent};
 pub use negotiation::{LegMaker, RelaySide, ice_credentials};
 pub use party::{
-    Browser, Caller, End, Fork, JsonText, Leg, LegId, LegSecrets, Party, PerLeg, SessionId, Side, SipResources,
+    Browser, Caller, End, EndpointKind, Fork, JsonText, Leg, LegId, LegSecrets, Party, PerLeg, SessionId, Side,
+    SipResources,
 };
 pub use peer::{
     Dialog, MAX_SECTIONS, NAME_WITHOUT_ADDRESS, Path, Peer, PeerSetup, TheirOffer, WebRtcPath, sdp_body, sdp_text,
@@ -146,10 +147,9 @@ impl Call {
         self.worker
     }
 
-    /// Inputs that made no sense in the state they came in.
-    #[must_use]
-    pub const fn ignored(&self) -> u64 {
-        self.ignored
+    /// The number of inputs that were ignored in the state of the call, since the last time.
+    pub const fn take_ignored(&mut self) -> u64 {
+        core::mem::replace(&mut self.ignored, 0)
     }
 
     /// Takes one input.

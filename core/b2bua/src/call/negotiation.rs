@@ -87,7 +87,7 @@ impl LegMaker {
         if offered.is_empty() {
             return Err(Box::new(party));
         }
-        let leg = party.leg;
+        let (leg, endpoint) = (party.leg, party.endpoint());
         let (ssrcs, outputs) = match &mut party.side {
             Side::Browser(_) => self.ring_browser(leg, &offered, has_video),
             Side::Sip(peer) => {
@@ -96,7 +96,10 @@ impl LegMaker {
                 if let Dialog::Planned(mut request) = core::mem::replace(&mut peer.dialog, Dialog::Outbound) {
                     request.offer = Some(sdp_body(&text));
                     outputs.push(Output::Sip(SipCommand::Invite { invite: peer.invite, request }));
-                    outputs.push(Output::Event { event: CallEvent::Routed { callee: leg, offer: None }, has_video });
+                    outputs.push(Output::Event {
+                        event: CallEvent::Routed { callee: leg, endpoint, offer: None },
+                        has_video,
+                    });
                 }
                 (peer.ssrcs(), outputs)
             }

@@ -107,6 +107,27 @@ pub enum Side {
     Sip(Box<Peer>),
 }
 
+/// The kind of endpoint at a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EndpointKind {
+    /// A browser of this relay.
+    Browser,
+    /// A SIP endpoint without a server between: a registered phone, or an unknown source.
+    SipEndpoint,
+    /// A SIP server, by an account.
+    SipServer,
+}
+
+impl core::fmt::Display for EndpointKind {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Browser => "browser",
+            Self::SipEndpoint => "sip-endpoint",
+            Self::SipServer => "sip-server",
+        })
+    }
+}
+
 /// A browser's side of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Browser {
@@ -173,6 +194,16 @@ pub struct SipResources {
 }
 
 impl Party {
+    /// The kind of the endpoint.
+    #[must_use]
+    pub fn endpoint(&self) -> EndpointKind {
+        match &self.side {
+            Side::Browser(_) => EndpointKind::Browser,
+            Side::Sip(peer) if peer.account.is_none() => EndpointKind::SipEndpoint,
+            Side::Sip(_) => EndpointKind::SipServer,
+        }
+    }
+
     /// The browser, if it is one.
     #[must_use]
     pub const fn browser(&self) -> Option<&Browser> {

@@ -13,6 +13,19 @@ use offhook_sdp::sip::ExtraLine;
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{Branch, Command as SipCommand};
 
+/// The names of the codecs in use, each once.
+fn codec_names(legs: &PerLeg<Leg>) -> Vec<String> {
+    let sections = legs.a.streams.iter().chain(&legs.b.streams).filter(|section| !section.rejected);
+    let mut names: Vec<String> = Vec::new();
+    for section in sections {
+        let codec = section.payloads.iter().map(|payload| &payload.codec).find(|codec| codec.is_primary());
+        if let Some(codec) = codec.filter(|codec| !names.iter().any(|name| codec.is(name))) {
+            names.push(codec.name.clone());
+        }
+    }
+    names
+}
+
 impl Call {
     pub(super) fn begin(
         &mut self,
@@ -22,7 +35,7 @@ impl Call {
         now: Time,
     ) {
         // At once: until its first status a stock client that hangs up sends nothing.
-        self.report(CallEvent::Placed { caller: caller.leg });
+        self.report(CallEvent::Placed { caller: caller.leg, endpoint: caller.endpoint() });
         let (offer, targets) = match (offer, targets) {
             (Ok(offer), Ok(targets)) => (offer, targets),
             (_, Err(reason)) => return self.refuse(&caller, reason),
@@ -171,10 +184,11 @@ impl Call {
         let mut legs = PerLeg { a, b };
         self.accept_caller(&mut legs.a.party, text.as_deref());
         let (caller, callee) = (legs.a.party.leg, legs.b.party.leg);
+        let codecs = codec_names(&legs);
         let is_deaf = was_early && !LegMaker::passes_where_wanted(&legs.a.streams, &legs.b.streams);
         let held_by = PerLeg { a: false, b: false };
         self.state = State::Established(Box::new(Talk { legs, held_by, transfer: None, referral: None, detour: None }));
-        self.report(CallEvent::Answered { caller, callee, answer: text });
+        self.report(CallEvent::Answered { caller, callee, answer: text, codecs });
         if is_deaf {
             // The caller was answered with what the callee said first, which is not what it says last.
             self.offer_to(LegId::B, Purpose::Change);

@@ -1,5 +1,5 @@
 use super::{CallView, Presenter};
-use crate::call::{Call, CallEvent, End, Input, Party, SessionId, TransferProgress};
+use crate::call::{Call, CallEvent, End, EndpointKind, Input, Party, SessionId, TransferProgress};
 use crate::config::BusyStatus;
 use offhook_media::command::LegKey;
 use offhook_signaling::message::ServerMessage;
@@ -98,7 +98,7 @@ fn end_reason_is_sent_to_extended_client_only() {
 
 #[test]
 fn incoming_call_follows_its_description() {
-    let event = CallEvent::Routed { callee: LEG, offer: Some("v=0".into()) };
+    let event = CallEvent::Routed { callee: LEG, endpoint: EndpointKind::Browser, offer: Some("v=0".into()) };
     let expected = [">1 setRemoteSDP", ">1 notifyIncomingCall", ">1 RING"];
     assert_eq!(messages(Extension::default(), &event, BusyStatus::Failed), expected);
 }

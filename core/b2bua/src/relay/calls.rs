@@ -7,7 +7,7 @@ use super::routing::Target;
 use super::sessions::DIGIT_BURST;
 use super::{CallRef, Relay, headers};
 use crate::call::{self, Call, CallEvent, CallKey, JsonText, LegMaker, Party, RelaySide, SessionId, Setup, Side};
-use crate::io::ConnectionId;
+use crate::io::{ConnectionId, Output};
 use offhook_clock::Time;
 use offhook_media::command::LegKey;
 use offhook_sdp::section::Section;
@@ -87,9 +87,10 @@ impl Relay {
     pub(super) fn drain_call(&mut self, key: CallKey, now: Time) {
         let Some(worker) = self.calls.get(&key).map(Call::worker) else { return };
         let mut left = Vec::new();
+        self.ignored_by_calls += self.calls.get_mut(&key).map_or(0, Call::take_ignored);
         while let Some(output) = self.calls.get_mut(&key).and_then(Call::poll_output) {
             match output {
-                call::Output::Event { event, has_video } => self.present(&event, has_video),
+                call::Output::Event { event, has_video } => self.report(key, event, has_video, now),
                 call::Output::Media(command) => self.order_media(command, worker),
                 call::Output::Sip(command) => self.command(command),
                 call::Output::Release { leg, sip } => {
@@ -114,10 +115,13 @@ impl Relay {
         self.deadlines.set(Owner::Call(key), at);
     }
 
-    /// Sends the messages that report an event to the browsers that it concerns.
-    fn present(&mut self, event: &CallEvent, has_video: bool) {
-        for (session, message) in self.presenter.present(event, has_video, self.config.busy_status) {
+    /// Reports an event to the browsers that it concerns, and to the shell.
+    fn report(&mut self, call: CallKey, event: CallEvent, has_video: bool, now: Time) {
+        for (session, message) in self.presenter.present(&event, has_video, self.config.busy_status) {
             self.tell(session, &message);
+        }
+        if let Some(record) = self.records.apply(call, &event, now) {
+            self.outputs.push_back(Output::CallEvent { event, record: Box::new(record), at: now });
         }
     }
 

@@ -208,6 +208,7 @@ impl Stage {
                 | Output::Media { .. }
                 | Output::RegistrationFailed { .. }
                 | Output::PassedOver { .. }
+                | Output::CallEvent { .. }
                 | Output::Sip(_) => {}
             }
         }

@@ -32,6 +32,7 @@ use crate::call::{Call, CallKey, SessionId};
 use crate::config::{Config, LoginName};
 use crate::io::{ConnectionId, Input, Output};
 use crate::presenter::Presenter;
+use crate::record::CallRecords;
 use accounts::ServerAccount;
 pub use fuzz::fuzz_relay;
 
@@ -43,6 +44,7 @@ use offhook_media::command::{Event, LegKey, WorkerId};
 use offhook_media::ports::PortPool;
 use offhook_signaling::message::{CallId, ServerMessage};
 use offhook_signaling::server::{self, close_code};
+use offhook_sip::transaction::layer::Counters as TransactionCounters;
 use offhook_sip::user_agent::UserAgent;
 use offhook_sip::user_agent::io::{AccountId, BindingId, Command, InviteId};
 use password_checks::PasswordChecks;
@@ -67,6 +69,17 @@ pub struct Counts {
     pub calls: usize,
     /// Accounts that a SIP server has accepted.
     pub registrations: usize,
+}
+
+/// Totals of unexpected events since the relay was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RelayCounters {
+    /// Inputs that a call ignored in its state.
+    pub ignored_by_calls: u64,
+    /// Inputs that the SIP user agent ignored.
+    pub ignored_by_user_agent: u64,
+    /// Totals of the SIP transaction layer.
+    pub transactions: TransactionCounters,
 }
 
 /// Where a session's call id leads.
@@ -107,6 +120,8 @@ pub struct Relay {
     deadlines: Deadlines<Owner>,
     calls: BTreeMap<CallKey, Call>,
     presenter: Presenter,
+    records: CallRecords,
+    ignored_by_calls: u64,
     call_ids: BTreeMap<SessionId, BTreeMap<CallId, CallRef>>,
     legs: BTreeMap<LegKey, CallKey>,
     /// The workers of the legs that are not on the worker of their call.
@@ -197,6 +212,8 @@ impl Relay {
             deadlines: Deadlines::default(),
             calls: BTreeMap::new(),
             presenter: Presenter::default(),
+            records: CallRecords::default(),
+            ignored_by_calls: 0,
             call_ids: BTreeMap::new(),
             legs: BTreeMap::new(),
             away: BTreeMap::new(),
@@ -233,6 +250,17 @@ impl Relay {
             sessions: self.sessions.len(),
             calls: self.calls.len(),
             registrations: self.registrations,
+        }
+    }
+
+    /// Totals of unexpected events, by cause; they only grow.
+    #[must_use]
+    pub fn counters(&self) -> RelayCounters {
+        let agent = self.agent.as_deref();
+        RelayCounters {
+            ignored_by_calls: self.ignored_by_calls,
+            ignored_by_user_agent: agent.map_or(0, UserAgent::ignored),
+            transactions: agent.map(UserAgent::counters).unwrap_or_default(),
         }
     }
 

@@ -7,6 +7,7 @@ mod forwarding;
 mod hold;
 mod media_names;
 mod ports;
+mod records;
 mod scripts;
 mod simulation;
 pub(crate) mod sip_calls;
@@ -22,11 +23,13 @@ mod sip_wire;
 mod transfers;
 
 use super::Relay;
+use crate::call::CallEvent;
 use crate::config::{
     Admission, BusyStatus, CallWaiting, Config, Destinations, LoginName, MediaProfile, OwnNames, PortRules, RtpAddress,
     RtpWorker, Servers, Sip, Srtp,
 };
 use crate::io::{ConnectionId, Input, Output};
+use crate::record::CallRecord;
 use core::time::Duration;
 use offhook_clock::Time;
 use offhook_limits::offense::OffenseReport;
@@ -147,6 +150,8 @@ pub(super) struct Bench {
     pub(super) passed_over: Vec<(String, bool)>,
     /// Hosts that the resolver is asked about.
     pub(super) questions: Vec<(crate::io::RequestId, String)>,
+    /// Events of calls, with their records.
+    pub(super) events: Vec<(CallEvent, CallRecord)>,
     /// Lines of the security log.
     pub(super) offenses: Vec<OffenseReport>,
     /// Failures of the operator's accounts that the log tells.
@@ -173,6 +178,7 @@ impl Bench {
             sip: Vec::new(),
             passed_over: Vec::new(),
             questions: Vec::new(),
+            events: Vec::new(),
             offenses: Vec::new(),
             registration_failures: 0,
             next: 0,
@@ -233,6 +239,7 @@ impl Bench {
                 Output::Offense(report) => self.offenses.push(report),
                 Output::RegistrationFailed { .. } => self.registration_failures += 1,
                 Output::PassedOver { server, told } => self.passed_over.push((server, told)),
+                Output::CallEvent { event, record, .. } => self.events.push((event, *record)),
             }
         }
     }
@@ -356,6 +363,7 @@ impl Bench {
         assert_eq!(self.relay.counts().calls, 0);
         assert!(self.relay.call_ids.is_empty() && self.relay.legs.is_empty(), "the books are not empty");
         assert!(self.relay.away.is_empty(), "workers of legs are left");
+        assert!(self.relay.presenter.is_empty() && self.relay.records.is_empty(), "views or records are left");
         assert!(self.relay.invites.is_empty(), "SIP legs are left: {:?}", self.relay.invites);
         assert_eq!(self.relay.ports.iter().map(PortPool::taken).sum::<usize>(), 0, "ports are left");
         assert!(self.relay.port_shares.is_empty(), "shares in the ports are left");

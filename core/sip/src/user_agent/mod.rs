@@ -226,6 +226,12 @@ impl UserAgent {
         }
     }
 
+    /// Returns the number of inputs that were ignored in their state.
+    #[must_use]
+    pub const fn ignored(&self) -> u64 {
+        self.ignored
+    }
+
     /// Returns the counters of the transaction layer.
     #[must_use]
     pub const fn counters(&self) -> layer::Counters {

@@ -2,7 +2,7 @@
 
 use super::LegMaker;
 use crate::call::party::LegSecrets;
-use crate::call::{CallEvent, Output};
+use crate::call::{CallEvent, EndpointKind, Output};
 use offhook_media::command::{Command, LegKey, RemoteTransport, Stream};
 use offhook_sdp::section::Section;
 use offhook_sdp::webrtc::{self, Description, Fingerprint, IceCredentials, LocalSection, Setup, TransportDescription};
@@ -51,7 +51,7 @@ impl LegMaker {
         let sections = local_sections(offered, &secrets);
         let ssrcs = sections.iter().map(|section| section.ssrc).collect();
         let offer = webrtc::offer(&self.transport(secrets.ice.clone(), Setup::ActPass), &sections);
-        let event = CallEvent::Routed { callee: leg, offer: Some(offer) };
+        let event = CallEvent::Routed { callee: leg, endpoint: EndpointKind::Browser, offer: Some(offer) };
         let open = Output::Media(Command::OpenLeg { leg, ice: secrets.ice });
         (ssrcs, vec![open, Output::Event { event, has_video }])
     }

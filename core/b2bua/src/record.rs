@@ -1,0 +1,126 @@
+//! Call records: a summary of each call for the log, call detail records and metrics.
+
+use crate::call::{CallEvent, CallKey, EndpointKind};
+use core::fmt;
+use core::time::Duration;
+use offhook_clock::Time;
+use offhook_media::command::LegKey;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How a call is routed, and where its media flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CallScheme {
+    /// The relay is the switch: all participants are its own users or unknown sources.
+    Local,
+    /// A SIP server routes the call; the media flow through its RTP address.
+    Proxied,
+    /// A SIP server routes the call back to this relay, which bridges the two browsers.
+    SignalingOnly,
+}
+
+impl fmt::Display for CallScheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Local => "local",
+            Self::Proxied => "proxied",
+            Self::SignalingOnly => "signaling-only",
+        })
+    }
+}
+
+/// The summary of a call at the time of an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallRecord {
+    /// The call.
+    pub call: CallKey,
+    /// How it is routed.
+    pub scheme: CallScheme,
+    /// The caller's endpoint.
+    pub caller: EndpointKind,
+    /// The endpoint of the callee that answered.
+    pub callee: Option<EndpointKind>,
+    /// The codecs in use when the call was answered.
+    pub codecs: Vec<String>,
+    /// The time of [`CallEvent::Placed`].
+    pub placed_at: Time,
+    /// The time of [`CallEvent::Answered`].
+    pub answered_at: Option<Time>,
+    /// The callees that were alerted, until one answers.
+    alerted: BTreeMap<LegKey, EndpointKind>,
+}
+
+impl CallRecord {
+    fn new(call: CallKey, caller: EndpointKind, now: Time) -> Self {
+        Self {
+            call,
+            scheme: if caller == EndpointKind::SipServer { CallScheme::Proxied } else { CallScheme::Local },
+            caller,
+            callee: None,
+            codecs: Vec::new(),
+            placed_at: now,
+            answered_at: None,
+            alerted: BTreeMap::new(),
+        }
+    }
+
+    /// The time from placing the call to its answer, or to `now` if it was not answered.
+    #[must_use]
+    pub fn setup_time(&self, now: Time) -> Duration {
+        self.answered_at.unwrap_or(now).since(self.placed_at)
+    }
+
+    /// The time since the call was answered.
+    #[must_use]
+    pub fn duration(&self, now: Time) -> Option<Duration> {
+        self.answered_at.map(|answered| now.since(answered))
+    }
+
+    fn update(&mut self, event: &CallEvent, now: Time) {
+        match event {
+            CallEvent::Routed { callee, endpoint, .. } => {
+                self.alerted.insert(*callee, *endpoint);
+                if *endpoint == EndpointKind::SipServer && self.scheme == CallScheme::Local {
+                    self.scheme = CallScheme::Proxied;
+                }
+            }
+            CallEvent::Looped => self.scheme = CallScheme::SignalingOnly,
+            CallEvent::Answered { callee, codecs, .. } => {
+                self.callee = core::mem::take(&mut self.alerted).remove(callee);
+                self.codecs.clone_from(codecs);
+                self.answered_at = Some(now);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The records of all calls that have not ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CallRecords {
+    records: BTreeMap<CallKey, CallRecord>,
+}
+
+impl CallRecords {
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Applies an event to the record of its call, and returns the record.
+    pub(crate) fn apply(&mut self, call: CallKey, event: &CallEvent, now: Time) -> Option<CallRecord> {
+        match event {
+            CallEvent::Placed { endpoint, .. } => {
+                let record = CallRecord::new(call, *endpoint, now);
+                self.records.insert(call, record.clone());
+                Some(record)
+            }
+            CallEvent::Ended { .. } => self.records.remove(&call),
+            event => {
+                let record = self.records.get_mut(&call)?;
+                record.update(event, now);
+                Some(record.clone())
+            }
+        }
+    }
+}

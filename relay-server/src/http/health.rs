@@ -1,0 +1,141 @@
+//! `GET /healthz`: the state of the relay and, with `?verbose`, every counter.
+
+use super::App;
+use crate::media_plane::Totals;
+use crate::signaling_plane::STUCK_AFTER;
+use crate::telemetry;
+use axum::extract::{RawQuery, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use core::time::Duration;
+use offhook_b2bua::relay::RelayCounters;
+use offhook_media::counters::{Counters, Dropped};
+use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+pub(super) async fn healthz(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Response {
+    let age = app.gauges.age().unwrap_or_default();
+    let (code, status) = health(app.stopping.load(Ordering::Relaxed), age);
+    let mut body = json!({
+        "status": status,
+        "version": env!("CARGO_PKG_VERSION"),
+        "sessions": app.gauges.sessions.load(Ordering::Relaxed),
+        "calls": app.gauges.calls.load(Ordering::Relaxed),
+        "connections": app.gauges.connections.load(Ordering::Relaxed),
+        "workers": app.workers,
+        "registrations": app.gauges.registrations.load(Ordering::Relaxed),
+        "sipDropped": app.sip.as_ref().map_or(0, |sip| sip.dropped()),
+        "logDropped": telemetry::counters().dropped(),
+        "planeAgeMs": age.as_millis(),
+    });
+    let is_verbose = query.is_some_and(|query| query.split('&').any(|name| name == "verbose"));
+    if let Some(object) = body.as_object_mut().filter(|_| is_verbose) {
+        let relay = *app.gauges.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        object.insert("signaling".to_owned(), signaling(&relay));
+        object.insert("media".to_owned(), app.media.iter().map(media).collect());
+    }
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    (code, headers, body.to_string()).into_response()
+}
+
+/// The status of the health check, from the age of the signaling plane's last turn.
+fn health(is_stopping: bool, age: Duration) -> (StatusCode, &'static str) {
+    match (is_stopping, age > STUCK_AFTER) {
+        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "shutting down"),
+        (false, true) => (StatusCode::SERVICE_UNAVAILABLE, "signaling is stuck"),
+        (false, false) => (StatusCode::OK, "ok"),
+    }
+}
+
+/// The totals of the call model and the SIP user agent.
+fn signaling(relay: &RelayCounters) -> Value {
+    let sip = relay.transactions;
+    json!({
+        "callInputsIgnored": relay.ignored_by_calls,
+        "sipInputsIgnored": relay.ignored_by_user_agent,
+        "sip": {
+            "malformed": sip.malformed,
+            "strayResponses": sip.stray_responses,
+            "repeatedRequests": sip.repeated_requests,
+            "mergedRequests": sip.merged_requests,
+            "overloaded": sip.overloaded,
+            "resent": sip.resent,
+            "failovers": sip.failovers,
+            "ignored": sip.ignored,
+        },
+    })
+}
+
+/// The totals of a media worker.
+fn media(worker: &Totals) -> Value {
+    let counters = *worker.lock().unwrap_or_else(PoisonError::into_inner);
+    // Complete by construction: a new counter does not compile here until it is shown.
+    let Counters { rx_datagrams, tx_datagrams, rx_rtp, tx_rtp, rx_rtcp, tx_rtcp, stun_checks, legs_connected, dropped } =
+        counters;
+    json!({
+        "rxDatagrams": rx_datagrams,
+        "txDatagrams": tx_datagrams,
+        "rxRtp": rx_rtp,
+        "txRtp": tx_rtp,
+        "rxRtcp": rx_rtcp,
+        "txRtcp": tx_rtcp,
+        "stunChecks": stun_checks,
+        "legsConnected": legs_connected,
+        "dropped": dropped_by_reason(dropped),
+    })
+}
+
+fn dropped_by_reason(dropped: Dropped) -> Value {
+    let Dropped {
+        unknown_protocol,
+        unknown_address,
+        foreign_address,
+        on_probation,
+        bad_stun,
+        bad_credentials,
+        early_dtls,
+        no_association,
+        no_keys,
+        malformed,
+        unauthentic,
+        replayed,
+        unknown_stream,
+        not_bridged,
+        not_negotiated,
+        excess_digits,
+        bad_command,
+    } = dropped;
+    json!({
+        "unknownProtocol": unknown_protocol,
+        "unknownAddress": unknown_address,
+        "foreignAddress": foreign_address,
+        "onProbation": on_probation,
+        "badStun": bad_stun,
+        "badCredentials": bad_credentials,
+        "earlyDtls": early_dtls,
+        "noAssociation": no_association,
+        "noKeys": no_keys,
+        "malformed": malformed,
+        "unauthentic": unauthentic,
+        "replayed": replayed,
+        "unknownStream": unknown_stream,
+        "notBridged": not_bridged,
+        "notNegotiated": not_negotiated,
+        "excessDigits": excess_digits,
+        "badCommand": bad_command,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, STUCK_AFTER, StatusCode, health};
+
+    #[test]
+    fn a_plane_that_stands_still_fails_the_health_check() {
+        assert_eq!(health(false, Duration::from_millis(500)), (StatusCode::OK, "ok"));
+        let stuck = STUCK_AFTER + Duration::from_millis(1);
+        assert_eq!(health(false, stuck), (StatusCode::SERVICE_UNAVAILABLE, "signaling is stuck"));
+        assert_eq!(health(true, Duration::ZERO), (StatusCode::SERVICE_UNAVAILABLE, "shutting down"));
+    }
+}
