@@ -262,7 +262,8 @@ impl World {
                 | Output::Offense(_)
                 | Output::RegistrationFailed { .. }
                 | Output::PassedOver { .. }
-                | Output::CallEvent { .. } => {}
+                | Output::CallEvent { .. }
+                | Output::CommandResult { .. } => {}
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The vocabulary of the relay machine: what goes in, what comes out.
 
 use crate::call::CallEvent;
+use crate::command::{CallCommand, CommandResult};
 use crate::config::LoginName;
 use crate::record::CallRecord;
 use core::time::Duration;
@@ -66,6 +67,13 @@ pub enum Input {
         /// The addresses of the host, IPv4 and IPv6; empty: there are none.
         addresses: Vec<IpAddr>,
     },
+    /// A command of the application.
+    Command {
+        /// To be named in the result.
+        request: RequestId,
+        /// The command.
+        command: CallCommand,
+    },
     /// A media worker reports.
     Media(Event),
     /// The SIP transports or the resolver report.
@@ -112,6 +120,13 @@ pub enum Output {
     },
     /// For the security log.
     Offense(OffenseReport),
+    /// The result of [`Input::Command`].
+    CommandResult {
+        /// The command.
+        request: RequestId,
+        /// Its result.
+        result: CommandResult,
+    },
     /// An event of a call, for log, records and hooks.
     CallEvent {
         /// The event.

@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod call;
+pub mod command;
 pub mod config;
 pub mod io;
 pub mod presenter;

@@ -3,6 +3,7 @@
 //! A stock client receives the messages of the stock protocol only; a client that announced extensions receives those, too.
 
 use crate::call::{CallEvent, DirectMediaStep, DtmfMethod, End, JsonText, SessionId, TransferProgress};
+use crate::command::{CallCommand, CommandError};
 use crate::config::BusyStatus;
 use offhook_media::command::LegKey;
 use offhook_signaling::message::{
@@ -264,6 +265,56 @@ impl From<DtmfType> for DtmfMethod {
             DtmfType::Info => Self::Info,
             DtmfType::InfoRelay => Self::InfoRelay,
         }
+    }
+}
+
+/// The method of the client protocol that a command belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientMethod {
+    /// `call`
+    Call,
+    /// `sendDtmf`
+    SendDtmf,
+    /// `transfer`
+    Transfer,
+    /// Another one, whose errors a browser is not informed of.
+    Other,
+}
+
+/// The method that a command belongs to.
+#[must_use]
+pub const fn method_of(command: &CallCommand) -> ClientMethod {
+    match command {
+        CallCommand::Place(_) => ClientMethod::Call,
+        CallCommand::SendDtmf { .. } => ClientMethod::SendDtmf,
+        CallCommand::TransferBlind { .. } | CallCommand::TransferAttended { .. } => ClientMethod::Transfer,
+        CallCommand::Answer { .. }
+        | CallCommand::HangUp { .. }
+        | CallCommand::Hold { .. }
+        | CallCommand::Resume { .. } => ClientMethod::Other,
+    }
+}
+
+/// The message that refuses a command of a browser; none for errors that browsers are not informed of.
+#[must_use]
+pub fn refusal(method: ClientMethod, call_id: &CallId, error: CommandError) -> Option<ServerMessage> {
+    let name = match (method, error) {
+        (ClientMethod::Call, CommandError::CallIdInUse) => "call",
+        (ClientMethod::SendDtmf, CommandError::InvalidDigit(_) | CommandError::TooManyDigits { .. }) => "sendDtmf",
+        (ClientMethod::Transfer, CommandError::NotEstablished) => "transfer",
+        _ => return None,
+    };
+    Some(failure(name, Some(call_id), error.to_string()))
+}
+
+/// The message that reports the failure of a method.
+#[must_use]
+pub fn failure(method: &str, call_id: Option<&CallId>, info: String) -> ServerMessage {
+    ServerMessage::Fail {
+        api_method: method.to_owned(),
+        id: call_id.map(|id| id.as_str().to_owned()),
+        status: CallStatus::Failed.name().to_owned(),
+        info,
     }
 }
 

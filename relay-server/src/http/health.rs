@@ -132,7 +132,7 @@ mod tests {
     use super::{Duration, STUCK_AFTER, StatusCode, health};
 
     #[test]
-    fn a_plane_that_stands_still_fails_the_health_check() {
+    fn blocked_plane_fails_the_health_check() {
         assert_eq!(health(false, Duration::from_millis(500)), (StatusCode::OK, "ok"));
         let stuck = STUCK_AFTER + Duration::from_millis(1);
         assert_eq!(health(false, stuck), (StatusCode::SERVICE_UNAVAILABLE, "signaling is stuck"));

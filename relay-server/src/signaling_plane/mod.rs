@@ -400,6 +400,7 @@ impl SignalingPlane {
                     | Input::Binary { .. }
                     | Input::PasswordVerified { .. }
                     | Input::HostResolved { .. }
+                    | Input::Command { .. }
                     | Input::Media(_)
                     | Input::Sip(_)
                     | Input::Shutdown => {}
@@ -434,6 +435,8 @@ impl SignalingPlane {
                 }
                 Output::ResolveHost { request, host } => self.resolve_host(request, host),
                 Output::Offense(report) => security_log::write(&report),
+                // Nothing sends commands to this shell yet.
+                Output::CommandResult { request, result } => tracing::debug!(?request, ?result, "command result"),
                 Output::CallEvent { event, record, at } => call_log::write(&event, &record, at),
                 Output::Sip(output) => self.perform(output),
                 Output::RegistrationFailed { is_trunk, failure, retry_in } => {

@@ -1,6 +1,8 @@
 //! Log formatter that limits the rate of each log statement, so that remote parties cannot fill the log, and writes each event as one
 //! line, so that they cannot forge lines.
 
+// Call records are bounded by the limits of messages and calls, and must be complete.
+use crate::signaling_plane::call_log::TARGET as CALLS;
 use core::fmt;
 use core::time::Duration;
 use std::collections::HashMap;
@@ -18,9 +20,6 @@ const PERIOD: Duration = Duration::from_secs(10);
 
 /// Target of the lines for fail2ban, which are limited per source address instead.
 const SECURITY: &str = "offhook::security";
-
-/// Call records, which are bounded by the limits of messages and calls, and must be complete.
-use crate::signaling_plane::call_log::TARGET as CALLS;
 
 /// Formats events with `format`. A statement at level info or above writes at most [`LINES`] lines in [`PERIOD`]; its next line
 /// contains the number of omitted lines in the field `suppressed`. Control characters within a line are escaped.

@@ -108,13 +108,6 @@ impl Call {
         }
     }
 
-    /// Digits came in signaling.
-    pub(super) fn digits_signaled(&mut self, leg: LegKey, digits: &str) {
-        if self.side(leg).is_some() {
-            self.send_dtmf(leg, DtmfMethod::TelephoneEvent, digits);
-        }
-    }
-
     /// The worker wants a key frame of a peer that has no RTCP feedback.
     pub(super) fn ask_for_key_frame(&mut self, leg: LegKey) {
         if let Some(peer) = self.leg(leg).and_then(|leg| leg.party.peer()) {

@@ -188,8 +188,6 @@ pub enum SipEvent {
         /// It will not make it at all.
         is_refused: bool,
     },
-    /// It sends DTMF digits in signaling.
-    Digits(String),
     /// It wants a key frame (RFC 5168).
     KeyFrameRequested,
     /// It is gone.

@@ -244,7 +244,6 @@ impl Call {
             (State::Established(_), SipEvent::ReferProgress { status, is_final, is_refused }) => {
                 self.refer_progress(leg, status, is_final, is_refused);
             }
-            (State::Established(_), SipEvent::Digits(digits)) => self.digits_signaled(leg, &digits),
             (State::Established(_), SipEvent::KeyFrameRequested) => self.key_frame_requested(leg),
             (State::Ringing { .. } | State::Established(_) | State::HandedOver { .. }, SipEvent::Ended(cause)) => {
                 self.peer_ended(leg, cause);
@@ -254,7 +253,6 @@ impl Call {
                 SipEvent::OfferAnswered { .. }
                 | SipEvent::OfferRefused
                 | SipEvent::ReferProgress { .. }
-                | SipEvent::Digits(_)
                 | SipEvent::KeyFrameRequested,
             )
             | (State::Ended(_), SipEvent::Progress { .. } | SipEvent::Answered { .. } | SipEvent::Ended(_)) => {
@@ -326,6 +324,26 @@ impl Call {
     pub fn other_leg(&self, leg: LegKey) -> Option<&Leg> {
         let side = self.side(leg)?;
         Some(self.talk()?.legs.get(side.other()))
+    }
+
+    /// Whether a callee, or the target of a transfer, is being alerted at a leg.
+    #[must_use]
+    pub fn is_alerting(&self, leg: LegKey) -> bool {
+        let ring = match &self.state {
+            State::Ringing { ring, .. } | State::HandedOver { ring, .. } => Some(ring),
+            State::Established(talk) => talk.transfer.as_ref().map(|transfer| &transfer.ring),
+            State::Ended(_) => None,
+        };
+        ring.is_some_and(|ring| ring.forks.iter().any(|fork| fork.party.leg == leg))
+    }
+
+    /// Whether a leg is one of an established call, or the one that waits for the target of a transfer.
+    #[must_use]
+    pub fn is_connected(&self, leg: LegKey) -> bool {
+        match &self.state {
+            State::HandedOver { stays, .. } => stays.party.leg == leg,
+            State::Ringing { .. } | State::Established(_) | State::Ended(_) => self.side(leg).is_some(),
+        }
     }
 
     /// A side of an established call.

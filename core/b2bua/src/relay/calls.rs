@@ -5,14 +5,15 @@ use super::parties::{Alert, CallPlan};
 use super::port_shares::Payer;
 use super::routing::Target;
 use super::sessions::DIGIT_BURST;
-use super::{CallRef, Relay, headers};
+use super::{Relay, headers};
 use crate::call::{self, Call, CallEvent, CallKey, JsonText, LegMaker, Party, RelaySide, SessionId, Setup, Side};
+use crate::command::{Accepted, CallCommand, CallRef, CommandError, CommandResult, Digits, NewCall, ReferOptions};
 use crate::io::{ConnectionId, Output};
+use crate::presenter::{self, ClientMethod};
 use offhook_clock::Time;
-use offhook_media::command::LegKey;
 use offhook_sdp::section::Section;
 use offhook_sdp::webrtc::Description;
-use offhook_signaling::message::{self, CallId, CallStatus, ClientMessage, DataStatus, DtmfType, ServerMessage};
+use offhook_signaling::message::{self, CallId, ClientMessage, DataStatus, DtmfType, ServerMessage};
 use offhook_signaling::reason::EndReason;
 use rand_core::Rng;
 
@@ -27,21 +28,29 @@ impl Relay {
             self.confirm_token(connection);
         }
         match message {
-            ClientMessage::Call(request) => self.place(session, *request, now),
+            ClientMessage::Call(request) => {
+                let call_id = request.call_id.clone();
+                self.execute_for(session, &call_id, CallCommand::Place(Box::new(new_call(session, *request))), now);
+            }
             ClientMessage::Answer(answer) => {
                 let (sdp, lines) = (answer.sdp, Alert::lines_of_page(&answer.sip_sdp));
-                self.on_call(session, &answer.call_id, now, |leg| call::Input::Answer { leg, sdp, lines });
+                self.on_call(session, &answer.call_id, now, |at| CallCommand::Answer { at, sdp, lines });
             }
-            ClientMessage::Hangup(id) => self.on_call(session, &id, now, |leg| call::Input::HangUp { leg }),
-            ClientMessage::Hold { call_id, .. } => {
-                self.on_call(session, &call_id, now, |leg| call::Input::Hold { leg });
-            }
-            ClientMessage::Unhold(id) => self.on_call(session, &id, now, |leg| call::Input::Unhold { leg }),
+            ClientMessage::Hangup(id) => self.on_call(session, &id, now, |at| CallCommand::HangUp { at }),
+            ClientMessage::Hold { call_id, .. } => self.on_call(session, &call_id, now, |at| CallCommand::Hold { at }),
+            ClientMessage::Unhold(id) => self.on_call(session, &id, now, |at| CallCommand::Resume { at }),
             ClientMessage::SendDtmf { call_id, kind, digits } => self.send_dtmf(session, &call_id, kind, &digits, now),
-            ClientMessage::Transfer { call_id, target } => self.transfer(session, &call_id, &target, now),
+            ClientMessage::Transfer { call_id, target } => {
+                self.on_call_with(session, &call_id, now, |relay, at| match relay.call_with(session, &target, at) {
+                    Some(other) => CallCommand::TransferAttended { at, other },
+                    None => CallCommand::TransferBlind { at, target, refer: ReferOptions::default() },
+                });
+            }
             ClientMessage::Direct(direct) => {
                 let message::Direct { call_id, attempt, step } = *direct;
-                self.on_call(session, &call_id, now, |leg| call::Input::Direct { leg, attempt, step: step.into() });
+                if let Some(CallRef { call, leg }) = self.find_call(session, &call_id) {
+                    self.call_input(call, call::Input::Direct { leg, attempt, step: step.into() }, now);
+                }
             }
             ClientMessage::SendData { operation_id, .. } if operation_id.len() <= 128 => {
                 let info = Some("no application takes data on this relay".to_owned());
@@ -54,7 +63,7 @@ impl Relay {
             ClientMessage::Unsupported { name } if name != "connectMediaTransport" => {
                 let name: String = name.chars().take(64).collect();
                 let info = format!("this relay has no `{name}`");
-                self.tell(session, &fail(&name, None, info));
+                self.tell(session, &presenter::failure(&name, None, info));
             }
             ClientMessage::Unsupported { .. }
             | ClientMessage::SendData { .. }
@@ -66,10 +75,21 @@ impl Relay {
         }
     }
 
-    /// Unknown call ids are passed over: a page may hang up what is over, or was never announced (contract §5).
-    fn on_call(&mut self, session: SessionId, id: &CallId, now: Time, input: impl FnOnce(LegKey) -> call::Input) {
+    /// Executes a command for a call of a session. Unknown call ids are ignored: a browser may hang up a call that has ended.
+    fn on_call(&mut self, session: SessionId, id: &CallId, now: Time, command: impl FnOnce(CallRef) -> CallCommand) {
+        self.on_call_with(session, id, now, |_, at| command(at));
+    }
+
+    fn on_call_with(
+        &mut self,
+        session: SessionId,
+        id: &CallId,
+        now: Time,
+        command: impl FnOnce(&Self, CallRef) -> CallCommand,
+    ) {
         if let Some(at) = self.find_call(session, id) {
-            self.call_input(at.call, input(at.leg), now);
+            let command = command(self, at);
+            self.execute_for(session, id, command, now);
         }
     }
 
@@ -132,23 +152,23 @@ impl Relay {
         }
     }
 
-    fn place(&mut self, session: SessionId, request: message::Call, now: Time) {
-        let message::Call { call_id, callee, visible_name, sdp, custom, sip_sdp, sip_headers, .. } = request;
+    /// Places a call of a browser.
+    pub(super) fn place(&mut self, new_call: NewCall, now: Time) -> CommandResult {
+        let NewCall { session, call_id, callee, visible_name, sdp, custom, headers, anonymous, lines } = new_call;
         if self.find_call(session, &call_id).is_some() {
-            let info = "this session has a call with this callId already: make a new one".to_owned();
-            return self.tell(session, &fail("call", Some(&call_id), info));
+            return Err(CommandError::CallIdInUse);
         }
-        let Some(caller) = self.sessions.get(&session).map(|session| session.caller().to_owned()) else { return };
-        let (headers, anonymous) = headers::of_page(&sip_headers);
+        let caller = self.sessions.get(&session).map(|session| session.caller().to_owned());
+        let caller = caller.ok_or(CommandError::UnknownSession)?;
         let alert = Alert {
             is_named: visible_name.as_ref().is_some_and(|name| !name.is_empty()),
             visible_name: visible_name.filter(|name| !name.is_empty()).unwrap_or_else(|| caller.clone()),
             caller,
             callee,
-            custom: custom.map(JsonText),
+            custom,
             headers,
             anonymous,
-            lines: Alert::lines_of_page(&sip_sdp),
+            lines,
             ..Alert::default()
         };
         let targets = if self.call_ids.get(&session).is_some_and(|ids| ids.len() >= self.config.max_calls_per_session) {
@@ -172,7 +192,9 @@ impl Relay {
         }
         let targets = targets.and_then(|targets| self.admit_ringing(targets, &alert, now));
         let targets = targets.and_then(|targets| self.ring_targets(targets, plan, &alert, now));
+        let at = CallRef { call: plan.call, leg: own.leg };
         self.begin_call(plan, own, sections.map(Some), targets, now);
+        Ok(Accepted::Placed(at))
     }
 
     /// Sets a call going.
@@ -204,16 +226,19 @@ impl Relay {
     }
 
     fn send_dtmf(&mut self, session: SessionId, id: &CallId, kind: DtmfType, digits: &str, now: Time) {
-        let digits = digits.to_ascii_uppercase();
-        if let Some(wrong) = digits.chars().find(|digit| !matches!(digit, '0'..='9' | 'A'..='D' | '*' | '#')) {
-            let info = format!("`{wrong}` is no DTMF digit: use 0-9, A-D, * and #");
-            return self.tell(session, &fail("sendDtmf", Some(id), info));
+        let digits = Digits::parse(digits).and_then(|digits| {
+            let is_allowed = self.takes_digits(session, digits.as_str().len(), now);
+            if is_allowed { Ok(digits) } else { Err(CommandError::TooManyDigits { most: DIGIT_BURST }) }
+        });
+        match digits {
+            Ok(digits) => {
+                self.on_call(session, id, now, |at| CallCommand::SendDtmf { at, method: kind.into(), digits });
+            }
+            Err(error) => {
+                let message = presenter::refusal(ClientMethod::SendDtmf, id, error);
+                message.iter().for_each(|message| self.tell(session, message));
+            }
         }
-        if !self.takes_digits(session, digits.len(), now) {
-            let info = format!("too many digits: {DIGIT_BURST} at once are the most");
-            return self.tell(session, &fail("sendDtmf", Some(id), info));
-        }
-        self.on_call(session, id, now, |leg| call::Input::SendDtmf { leg, method: kind.into(), digits });
     }
 
     /// Each digit is a message to the other side: nobody may be flooded with them.
@@ -223,6 +248,13 @@ impl Relay {
     }
 }
 
+fn new_call(session: SessionId, request: message::Call) -> NewCall {
+    let message::Call { call_id, callee, visible_name, sdp, custom, sip_sdp, sip_headers, .. } = request;
+    let (headers, anonymous) = headers::of_page(&sip_headers);
+    let (custom, lines) = (custom.map(JsonText), Alert::lines_of_page(&sip_sdp));
+    NewCall { session, call_id, callee, visible_name, sdp, custom, headers, anonymous, lines }
+}
+
 /// The browsers that a call is between.
 pub(super) fn near(caller: Option<SessionId>, targets: &[Target]) -> Vec<SessionId> {
     let ringing = targets.iter().filter_map(|target| match target {
@@ -230,13 +262,4 @@ pub(super) fn near(caller: Option<SessionId>, targets: &[Target]) -> Vec<Session
         Target::Phone(_) | Target::Uri { .. } => None,
     });
     caller.into_iter().chain(ringing).collect()
-}
-
-pub(super) fn fail(api_method: &str, id: Option<&CallId>, info: String) -> ServerMessage {
-    ServerMessage::Fail {
-        api_method: api_method.to_owned(),
-        id: id.map(|id| id.as_str().to_owned()),
-        status: CallStatus::Failed.name().to_owned(),
-        info,
-    }
 }

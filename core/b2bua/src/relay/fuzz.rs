@@ -209,6 +209,7 @@ impl Stage {
                 | Output::RegistrationFailed { .. }
                 | Output::PassedOver { .. }
                 | Output::CallEvent { .. }
+                | Output::CommandResult { .. }
                 | Output::Sip(_) => {}
             }
         }

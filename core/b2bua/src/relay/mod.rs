@@ -9,6 +9,7 @@
 
 mod accounts;
 mod calls;
+mod commands;
 mod deadlines;
 mod forwarding;
 mod fuzz;
@@ -29,6 +30,7 @@ mod sip_options;
 mod transfer;
 
 use crate::call::{Call, CallKey, SessionId};
+use crate::command::CallRef;
 use crate::config::{Config, LoginName};
 use crate::io::{ConnectionId, Input, Output};
 use crate::presenter::Presenter;
@@ -80,13 +82,6 @@ pub struct RelayCounters {
     pub ignored_by_user_agent: u64,
     /// Totals of the SIP transaction layer.
     pub transactions: TransactionCounters,
-}
-
-/// Where a session's call id leads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct CallRef {
-    call: CallKey,
-    leg: LegKey,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -277,6 +272,10 @@ impl Relay {
             Input::Disconnected { connection } => self.forget_socket(connection, now),
             Input::PasswordVerified { request, matches } => self.password_verified(request, matches, now),
             Input::HostResolved { request, addresses } => self.host_resolved(request, &addresses, now),
+            Input::Command { request, command } => {
+                let result = self.execute(command, now);
+                self.outputs.push_back(Output::CommandResult { request, result });
+            }
             Input::Media(event) => self.media_event(&event, now),
             Input::Sip(input) => self.agent_input(input, now),
             Input::Shutdown => self.shut_down(now),

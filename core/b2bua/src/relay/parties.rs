@@ -2,12 +2,13 @@
 
 use super::routing::Target;
 use super::sessions::Session;
-use super::{CallRef, Relay, headers};
+use super::{Relay, headers};
 use crate::address::escape_user;
 use crate::call::{
     Browser, CallKey, Dialog, JsonText, MAX_SECTIONS, Party, Path, Peer, PeerSetup, SessionId, Side, SipResources,
     WebRtcPath, ice_credentials,
 };
+use crate::command::CallRef;
 use crate::config::{LoginName, MediaProfile, RtpAddress, Sip};
 use crate::presenter::CallView;
 use offhook_clock::Time;

@@ -1,10 +1,11 @@
 //! Limits of the calls that ring at one user, so that no caller keeps a user from being called by others or floods a page with
 //! messages.
 
+use super::Relay;
 use super::parties::Alert;
 use super::routing::Target;
-use super::{CallRef, Relay};
 use crate::call::SessionId;
+use crate::command::CallRef;
 use offhook_clock::Time;
 use offhook_limits::RateLimit;
 use offhook_media::command::LegKey;

@@ -2,7 +2,8 @@
 
 use super::Relay;
 use super::transfer::Referred;
-use crate::call::{self, SipEvent, asks_for_key_frame, digits_of, sdp_text};
+use crate::call::{self, DtmfMethod, SipEvent, asks_for_key_frame, digits_of, sdp_text};
+use crate::command::{CallCommand, Digits};
 use crate::config::LoginName;
 use crate::io::Output;
 use offhook_clock::Time;
@@ -125,7 +126,11 @@ impl Relay {
 
     fn info(&mut self, invite: InviteId, body: &Body, now: Time) {
         if let Some(digits) = digits_of(body) {
-            self.on_invite(invite, SipEvent::Digits(digits), now);
+            let (method, at) = (DtmfMethod::TelephoneEvent, self.invite_at(invite));
+            if let (Some(at), Ok(digits)) = (at, Digits::parse(&digits)) {
+                // The response to INFO does not depend on the state of the call.
+                let _ = self.execute(CallCommand::SendDtmf { at, method, digits }, now);
+            }
         } else if asks_for_key_frame(body) {
             self.on_invite(invite, SipEvent::KeyFrameRequested, now);
         }

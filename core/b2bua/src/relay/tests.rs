@@ -2,6 +2,7 @@
 
 mod accounts;
 mod admission;
+mod commands;
 mod flows;
 mod forwarding;
 mod hold;
@@ -24,6 +25,7 @@ mod transfers;
 
 use super::Relay;
 use crate::call::CallEvent;
+use crate::command::CommandResult;
 use crate::config::{
     Admission, BusyStatus, CallWaiting, Config, Destinations, LoginName, MediaProfile, OwnNames, PortRules, RtpAddress,
     RtpWorker, Servers, Sip, Srtp,
@@ -152,6 +154,8 @@ pub(super) struct Bench {
     pub(super) questions: Vec<(crate::io::RequestId, String)>,
     /// Events of calls, with their records.
     pub(super) events: Vec<(CallEvent, CallRecord)>,
+    /// Results of commands.
+    pub(super) results: Vec<(crate::io::RequestId, CommandResult)>,
     /// Lines of the security log.
     pub(super) offenses: Vec<OffenseReport>,
     /// Failures of the operator's accounts that the log tells.
@@ -179,6 +183,7 @@ impl Bench {
             passed_over: Vec::new(),
             questions: Vec::new(),
             events: Vec::new(),
+            results: Vec::new(),
             offenses: Vec::new(),
             registration_failures: 0,
             next: 0,
@@ -239,6 +244,7 @@ impl Bench {
                 Output::Offense(report) => self.offenses.push(report),
                 Output::RegistrationFailed { .. } => self.registration_failures += 1,
                 Output::PassedOver { server, told } => self.passed_over.push((server, told)),
+                Output::CommandResult { request, result } => self.results.push((request, result)),
                 Output::CallEvent { event, record, .. } => self.events.push((event, *record)),
             }
         }

@@ -1,15 +1,14 @@
 //! Transfers: who is meant, and who does it, the peer or the relay.
 
-use super::calls::fail;
+use super::Relay;
 use super::parties::{Alert, CallPlan};
 use super::routing::{Source, Target};
-use super::{CallRef, Relay};
 use crate::address::address_of_record;
-use crate::call::{self, Call, CallKey, Fallback, Party, SessionId};
+use crate::call::{self, Call, CallKey, Fallback, Party, Peer, SessionId, Side};
+use crate::command::{Accepted, CallCommand, CallRef, CommandError, CommandResult, ReferOptions};
 use offhook_clock::Time;
 use offhook_media::command::LegKey;
 use offhook_sdp::offer_answer::can_bridge;
-use offhook_signaling::message::CallId;
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{AccountId, Command, InviteId};
 
@@ -23,34 +22,61 @@ pub(super) struct Referred {
 }
 
 impl Relay {
-    /// A page hands the far end of a call over.
-    pub(super) fn transfer(&mut self, session: SessionId, id: &CallId, target: &str, now: Time) {
-        let Some(at) = self.find_call(session, id) else { return };
-        let Some(stays) = self.far_end(at).map(|far| far.party.clone()) else {
-            let info = "the call is not established: transfer it when it is".to_owned();
-            return self.tell(session, &fail("transfer", Some(id), info));
-        };
-        let account = self.sessions.get(&session).and_then(super::Session::account);
-        // Through the session's own server, the peer can get there by itself.
-        let peer = stays.peer().filter(|peer| account.is_some() && peer.account == account);
-        if let Some(other) = self.call_with(session, target, at) {
-            let far = self.far_end(other).and_then(|far| far.party.peer());
-            return match far.filter(|far| peer.is_some() && far.account == account) {
-                Some(far) => {
-                    let (target, replaces) = (far.uri.clone(), far.invite);
-                    let otherwise = Fallback::Join { other: other.leg, replaces };
-                    self.call_input(at.call, call::Input::Refer { leg: at.leg, target, otherwise }, now);
-                }
-                None => self.join(at, other, now),
-            };
-        }
-        match (peer, account.map(|account| self.uri_at(account, target))) {
-            (Some(_), Some(Ok(uri))) => {
+    /// Transfers the other participant to a target that is to be called. A peer at the transferor's own server calls the
+    /// target itself (REFER).
+    pub(super) fn transfer_blind(
+        &mut self,
+        at: CallRef,
+        target: &str,
+        refer: ReferOptions,
+        now: Time,
+    ) -> CommandResult {
+        self.participant(at)?;
+        let source = self.source_of(at).ok_or(CommandError::NotEstablished)?;
+        let account = self.transferor_account(at);
+        match account.filter(|account| self.peer_at(at, *account).is_some()).map(|account| self.uri_at(account, target))
+        {
+            Some(Ok(uri)) => {
                 let otherwise = Fallback::Ring { target: target.to_owned() };
                 self.call_input(at.call, call::Input::Refer { leg: at.leg, target: uri, otherwise }, now);
             }
-            _ => self.ring_instead(at, &self.source_of_session(session), target, Alert::default(), now),
+            Some(Err(_)) | None => {
+                let target = self.dialed(&source, target);
+                let ReferOptions { referred_by, replaces } = refer;
+                let alert = Alert { referred_by, replaces, ..Alert::default() };
+                self.ring_instead(at, &source, &target, alert, now);
+            }
         }
+        Ok(Accepted::Passed)
+    }
+
+    /// Transfers the other participant to the other participant of another call. Peers at the transferor's own server
+    /// establish that call themselves (REFER with Replaces).
+    pub(super) fn transfer_attended(&mut self, at: CallRef, other: CallRef, now: Time) -> CommandResult {
+        self.participant(at)?;
+        self.participant(other)?;
+        self.far_end(at).ok_or(CommandError::NotEstablished)?;
+        let account = self.transferor_account(at);
+        let peers = account.filter(|account| self.peer_at(at, *account).is_some());
+        match peers.and_then(|account| self.peer_at(other, account)).map(|far| (far.uri.clone(), far.invite)) {
+            Some((target, replaces)) => {
+                let otherwise = Fallback::Join { other: other.leg, replaces };
+                self.call_input(at.call, call::Input::Refer { leg: at.leg, target, otherwise }, now);
+            }
+            None => self.join(at, other, now),
+        }
+        Ok(Accepted::Passed)
+    }
+
+    /// The account of the browser that transfers a call.
+    fn transferor_account(&self, at: CallRef) -> Option<AccountId> {
+        let browser = self.calls.get(&at.call)?.leg(at.leg)?.party.browser()?;
+        self.sessions.get(&browser.session).and_then(super::Session::account)
+    }
+
+    /// The other participant, if it is a SIP endpoint at that account.
+    fn peer_at(&self, at: CallRef, account: AccountId) -> Option<&Peer> {
+        self.far_end(at)?.party.peer().filter(|peer| peer.account == Some(account))
     }
 
     /// The peer would not do it.
@@ -84,20 +110,21 @@ impl Relay {
             return self.command(Command::AnswerRefer { invite, status: 403 });
         }
         self.command(Command::AnswerRefer { invite, status: 202 });
-        match other {
-            Some(other) => self.join(at, other, now),
-            None => {
-                let target = self.dialed(&source, &target);
-                let alert = Alert { referred_by, replaces, ..Alert::default() };
-                self.ring_instead(at, &source, &target, alert, now);
-            }
-        }
+        let command = match other {
+            Some(other) => CallCommand::TransferAttended { at, other },
+            None => CallCommand::TransferBlind { at, target, refer: ReferOptions { referred_by, replaces } },
+        };
+        // The REFER is accepted: NOTIFY reports the outcome.
+        let _ = self.execute(command, now);
     }
 
-    /// On whose behalf a SIP endpoint of an established call hands it over.
+    /// The source of the call to the target when a participant of an established call transfers it.
     fn source_of(&self, at: CallRef) -> Option<Source> {
         let leg = self.calls.get(&at.call)?.leg(at.leg)?;
-        let peer = leg.party.peer()?;
+        let peer = match &leg.party.side {
+            Side::Browser(browser) => return Some(self.source_of_session(browser.session)),
+            Side::Sip(peer) => peer,
+        };
         if self.strangers.contains(&peer.invite) {
             return Some(Source::Stranger);
         }
@@ -105,7 +132,7 @@ impl Relay {
         Some(peer.account.map_or_else(|| Source::Phone(address_of_record(name)), Source::Account))
     }
 
-    fn invite_at(&self, invite: InviteId) -> Option<CallRef> {
+    pub(super) fn invite_at(&self, invite: InviteId) -> Option<CallRef> {
         let leg = *self.invites.get(&invite)?;
         Some(CallRef { call: *self.legs.get(&leg)?, leg })
     }
@@ -143,7 +170,7 @@ impl Relay {
     }
 
     /// Another established call of the session, with the one that `target` names.
-    fn call_with(&self, session: SessionId, target: &str, except: CallRef) -> Option<CallRef> {
+    pub(super) fn call_with(&self, session: SessionId, target: &str, except: CallRef) -> Option<CallRef> {
         let target = address_of_record(target);
         self.call_ids.get(&session)?.values().copied().find(|at| {
             at.call != except.call

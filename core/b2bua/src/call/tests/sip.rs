@@ -273,7 +273,9 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("digits by 1", Input::SendDtmf { leg: CALLER, method: DtmfMethod::TelephoneEvent, digits: "1".into() }),
         ("digits by 1, by INFO", Input::SendDtmf { leg: CALLER, method: DtmfMethod::Info, digits: "1".into() }),
         ("digit heard from 2", Input::DtmfReceived { leg: CALLEE, digit: '1' }),
-        ("digits of 2 by INFO", sip(CALLEE, SipEvent::Digits("1".into()))),
+        ("digits of 2 by INFO", {
+            Input::SendDtmf { leg: CALLEE, method: DtmfMethod::TelephoneEvent, digits: "1".into() }
+        }),
         ("key frame wanted of 2", Input::KeyFrameWanted { leg: CALLEE }),
         ("key frame wanted by 2", sip(CALLEE, SipEvent::KeyFrameRequested)),
         ("session of 1 lost", Input::SessionLost { leg: CALLER }),

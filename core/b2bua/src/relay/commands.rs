@@ -1,0 +1,64 @@
+//! Executes commands, whether they come from browsers, SIP endpoints or the shell.
+
+use super::Relay;
+use crate::call::{self, Call};
+use crate::command::{Accepted, CallCommand, CallRef, CommandError, CommandResult};
+use crate::presenter;
+use offhook_clock::Time;
+use offhook_media::command::LegKey;
+use offhook_signaling::message::CallId;
+
+impl Relay {
+    /// Executes a command.
+    pub(super) fn execute(&mut self, command: CallCommand, now: Time) -> CommandResult {
+        match command {
+            CallCommand::Place(new_call) => self.place(*new_call, now),
+            CallCommand::Answer { at, sdp, lines } => {
+                let can_answer = |call: &Call| call.is_alerting(at.leg).then_some(()).ok_or(CommandError::NotAlerting);
+                self.pass(at, can_answer, |leg| call::Input::Answer { leg, sdp, lines }, now)
+            }
+            CallCommand::HangUp { at } => self.pass(at, |_| Ok(()), |leg| call::Input::HangUp { leg }, now),
+            CallCommand::Hold { at } => self.pass(at, established(at), |leg| call::Input::Hold { leg }, now),
+            CallCommand::Resume { at } => self.pass(at, established(at), |leg| call::Input::Unhold { leg }, now),
+            CallCommand::SendDtmf { at, method, digits } => {
+                let digits = digits.as_str().to_owned();
+                self.pass(at, established(at), |leg| call::Input::SendDtmf { leg, method, digits }, now)
+            }
+            CallCommand::TransferBlind { at, target, refer } => self.transfer_blind(at, &target, refer, now),
+            CallCommand::TransferAttended { at, other } => self.transfer_attended(at, other, now),
+        }
+    }
+
+    /// Passes a command to its call, if the call is in a state for it.
+    fn pass(
+        &mut self,
+        at: CallRef,
+        check: impl FnOnce(&Call) -> Result<(), CommandError>,
+        input: impl FnOnce(LegKey) -> call::Input,
+        now: Time,
+    ) -> CommandResult {
+        check(self.participant(at)?)?;
+        self.call_input(at.call, input(at.leg), now);
+        Ok(Accepted::Passed)
+    }
+
+    /// The call of a participant.
+    pub(super) fn participant(&self, at: CallRef) -> Result<&Call, CommandError> {
+        let is_known = self.legs.get(&at.leg) == Some(&at.call);
+        self.calls.get(&at.call).filter(|_| is_known).ok_or(CommandError::UnknownCall)
+    }
+
+    /// Executes a command of a browser, which is informed of errors that are its own.
+    pub(super) fn execute_for(&mut self, session: call::SessionId, call_id: &CallId, command: CallCommand, now: Time) {
+        let method = presenter::method_of(&command);
+        if let Err(error) = self.execute(command, now)
+            && let Some(message) = presenter::refusal(method, call_id, error)
+        {
+            self.tell(session, &message);
+        }
+    }
+}
+
+fn established(at: CallRef) -> impl FnOnce(&Call) -> Result<(), CommandError> {
+    move |call| call.is_connected(at.leg).then_some(()).ok_or(CommandError::NotEstablished)
+}

@@ -1,0 +1,102 @@
+//! Commands from the shell, and their results.
+
+use super::{Bench, config};
+use crate::call::{CallEvent, CallKey, DtmfMethod};
+use crate::command::{Accepted, CallCommand, CallRef, CommandError, CommandResult, Digits, ReferOptions};
+use crate::io::{Input, RequestId};
+use offhook_media::command::{Command, LegKey};
+
+impl Bench {
+    fn execute(&mut self, command: CallCommand) -> CommandResult {
+        let request = RequestId(self.results.len() as u64);
+        self.input(Input::Command { request, command });
+        let (answered, result) = self.results.last().copied().unwrap();
+        assert_eq!(answered, request);
+        result
+    }
+
+    /// The participants of the call that was placed last: the caller, and the callee that was alerted last.
+    fn participants(&self) -> (CallRef, CallRef) {
+        let leg_of = |pick: fn(&CallEvent) -> Option<LegKey>| {
+            let found = self.events.iter().rev().find_map(|(event, record)| Some((record.call, pick(event)?)));
+            let (call, leg) = found.unwrap();
+            CallRef { call, leg }
+        };
+        let caller = leg_of(|event| match event {
+            CallEvent::Placed { caller, .. } => Some(*caller),
+            _ => None,
+        });
+        let callee = leg_of(|event| match event {
+            CallEvent::Routed { callee, .. } => Some(*callee),
+            _ => None,
+        });
+        (caller, callee)
+    }
+}
+
+#[test]
+fn command_acts_like_the_browser_message() {
+    let mut bench = Bench::new(config());
+    let (alice, bob) = (bench.login("alice"), bench.login("bob"));
+    bench.talk(alice, "a1", bob, "bob");
+    let (caller, callee) = bench.participants();
+    assert_eq!(bench.execute(CallCommand::Hold { at: caller }), Ok(Accepted::Passed));
+    assert_eq!(bench.names(alice), ["hold HOLD"]);
+    assert_eq!(bench.execute(CallCommand::Resume { at: caller }), Ok(Accepted::Passed));
+    assert_eq!(bench.names(alice), ["talk ESTABLISHED"]);
+    let digits = Digits::parse("5").unwrap();
+    let send = CallCommand::SendDtmf { at: callee, method: DtmfMethod::TelephoneEvent, digits };
+    assert_eq!(bench.execute(send), Ok(Accepted::Passed));
+    assert!(bench.media.contains(&Command::SendDtmf { leg: caller.leg, digits: "5".into() }));
+    assert_eq!(bench.execute(CallCommand::HangUp { at: callee }), Ok(Accepted::Passed));
+    assert_eq!(bench.names(alice), ["finish FINISH"]);
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn blind_transfer_command_calls_the_target() {
+    let mut bench = Bench::new(config());
+    let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
+    bench.talk(alice, "a1", bob, "bob");
+    let (caller, _) = bench.participants();
+    let refer = ReferOptions::default();
+    let transfer = CallCommand::TransferBlind { at: caller, target: "carol".into(), refer };
+    assert_eq!(bench.execute(transfer), Ok(Accepted::Passed));
+    let at_carol = bench.incoming(carol);
+    bench.answer(carol, &at_carol);
+    assert_eq!(bench.names(alice), ["notifyTransferEvent", "finish FINISH"]);
+}
+
+#[test]
+fn attended_transfer_command_joins_the_other_participants() {
+    let mut bench = Bench::new(config());
+    let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
+    bench.talk(alice, "a1", bob, "bob");
+    let (at, _) = bench.participants();
+    let at_carol = bench.talk(alice, "a2", carol, "carol");
+    let (other, _) = bench.participants();
+    assert_eq!(bench.execute(CallCommand::TransferAttended { at, other }), Ok(Accepted::Passed));
+    bench.names(bob);
+    bench.hang_up(carol, at_carol.as_str());
+    assert_eq!(bench.names(bob), ["finish FINISH"]);
+    bench.assert_no_leak(&[]);
+}
+
+#[test]
+fn command_that_does_not_fit_the_state_is_refused() {
+    let mut bench = Bench::new(config());
+    let (alice, bob) = (bench.login("alice"), bench.login("bob"));
+    bench.call(alice, "a1", "bob");
+    bench.incoming(bob);
+    let (caller, callee) = bench.participants();
+    let refer = ReferOptions::default();
+    let transfer = CallCommand::TransferBlind { at: caller, target: "carol".into(), refer };
+    assert_eq!(bench.execute(transfer), Err(CommandError::NotEstablished));
+    assert_eq!(bench.execute(CallCommand::Hold { at: callee }), Err(CommandError::NotEstablished));
+    let answer = CallCommand::Answer { at: caller, sdp: String::new(), lines: vec![] };
+    assert_eq!(bench.execute(answer), Err(CommandError::NotAlerting));
+    let elsewhere = CallRef { call: CallKey(0), leg: caller.leg };
+    assert_eq!(bench.execute(CallCommand::HangUp { at: elsewhere }), Err(CommandError::UnknownCall));
+    assert_eq!(bench.execute(CallCommand::HangUp { at: caller }), Ok(Accepted::Passed));
+    assert_eq!(bench.execute(CallCommand::HangUp { at: caller }), Err(CommandError::UnknownCall));
+}
