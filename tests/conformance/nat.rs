@@ -1,4 +1,4 @@
-//! Phones behind NATs and in the relay's own network, called from a provider (Kamailio).
+//! Tests of phones behind NATs and in the relay's own network, called from a provider (Kamailio).
 
 use crate::providers::{caller, relay_with_trunk};
 use crate::sip_phones::PHONES;

@@ -1,4 +1,4 @@
-//! The trunk at Kamailio as a provider: registration, and calls in the forms that providers send.
+//! Tests of the trunk with Kamailio as a provider: registration, and calls in the formats of different providers.
 
 use crate::{HIGH, LOW};
 use offhook_signaling::message::CallStatus;

@@ -13,7 +13,7 @@ fn case(name: &'static str, element: fn(usize) -> String) -> Case {
 }
 
 #[test]
-fn descriptions_cost_no_more_than_their_size() {
+fn session_description_cost_is_linear_in_size() {
     let cases = [
         case("attributes", |n| format!("a=x{n}\r\n")),
         case("codecs", |n| format!("a=rtpmap:{} opus/48000/2\r\n", n % 128)),
@@ -42,7 +42,7 @@ fn descriptions_cost_no_more_than_their_size() {
 }
 
 #[test]
-fn messages_of_browsers_cost_no_more_than_their_size() {
+fn browser_message_cost_is_linear_in_size() {
     let call = r#"{"message":"call","data":[{"callId":"1","callee":"b","sdp":"","hasAudio":true,"hasVideo":false"#;
     let case = |name, head, element, tail| Case { name, head, element, tail };
     let cases = [

@@ -66,7 +66,7 @@ fn user_agent() -> UserAgent {
 }
 
 #[test]
-fn requests_from_anybody_cost_no_more_than_their_size() {
+fn unauthenticated_request_cost_is_linear_in_size() {
     let cases = cases! {
         "credentials": register!("Authorization: Digest "), |n| format!("p{n}=,"), END;
         "credentials, equal names": register!("Authorization: Digest "), |_| "a=1,".into(), END;
@@ -129,7 +129,7 @@ fn requests_from_anybody_cost_no_more_than_their_size() {
 }
 
 #[test]
-fn streams_cost_no_more_than_their_size() {
+fn stream_framing_cost_is_linear_in_size() {
     let cases = cases! {
         "pings": "", |_| "\r\n\r\n".into(), "";
         "small messages": "", |_| "A\r\nl:0\r\n\r\n".into(), "";
@@ -147,7 +147,7 @@ fn streams_cost_no_more_than_their_size() {
 }
 
 #[test]
-fn values_cost_no_more_than_their_size() {
+fn header_value_cost_is_linear_in_size() {
     let cases = cases! {
         "challenge": "Digest realm=\"r\",nonce=\"n\"", |n| format!(",p{n}=1"), "";
         "qualities": "Digest realm=\"r\",nonce=\"n\",qop=\"auth", |n| format!(",q{n}"), "\"";

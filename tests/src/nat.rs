@@ -1,5 +1,5 @@
-//! A NAT for UDP between a phone and the relay, as home routers have it: each mapping has a port of its own, accepts datagrams of
-//! the relay only, and is forgotten after a time without any.
+//! A UDP NAT between a phone and the relay, like that of a home router: each mapping has a separate port, accepts only datagrams
+//! of the relay, and expires after a time without datagrams.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// A running NAT. Dropping it ends it.
+/// A running NAT. It ends when dropped.
 pub struct Nat {
     inside: SocketAddr,
     /// The datagrams from outside to inside, in order.
@@ -22,10 +22,10 @@ pub struct Nat {
 type Mappings = Arc<Mutex<BTreeMap<SocketAddr, Arc<UdpSocket>>>>;
 
 impl Nat {
-    /// A NAT with the address `outside` toward `target`, whose mappings last for `lifetime` without a datagram.
+    /// Starts a NAT with the address `outside` toward `target`. Mappings expire after `lifetime` without a datagram from outside.
     ///
     /// # Panics
-    /// When there is no port for it.
+    /// Panics if there is no port for it.
     pub async fn start(outside: IpAddr, target: SocketAddr, lifetime: Duration) -> Self {
         let near = Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port"));
         let inside = near.local_addr().expect("an address");
@@ -44,7 +44,7 @@ impl Nat {
     /// Waits until `count` requests of this method have passed from outside to inside.
     ///
     /// # Panics
-    /// When they do not.
+    /// Panics if they do not.
     pub async fn passes(&mut self, method: &str, count: usize) {
         let start = format!("{method} ");
         let enough = |passed: &Vec<String>| passed.iter().filter(|text| text.starts_with(&start)).count() >= count;
@@ -89,7 +89,7 @@ struct End {
     lifetime: Duration,
 }
 
-/// Passes datagrams to the inside until none has come for the lifetime. The socket is closed then.
+/// Forwards datagrams to the inside until none was received for the lifetime, and then closes the socket.
 async fn inward(near: Arc<UdpSocket>, ends: End, mappings: Mappings, seen: Arc<watch::Sender<Vec<String>>>) {
     let far = mappings.lock().expect("no task panicked").get(&ends.inside).cloned();
     let Some(far) = far else { return };

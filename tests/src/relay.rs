@@ -151,18 +151,18 @@ impl Relay {
         serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {response}"))
     }
 
-    /// Waits until it has logged a line with these words.
+    /// Waits until it has logged a line that contains `words`.
     ///
     /// # Panics
-    /// When it does not.
+    /// Panics if it does not.
     pub async fn logs(&self, words: &str) {
         assert!(until(|| self.log().contains(words)).await, "the relay logs “{words}”:\n{}", self.log());
     }
 
-    /// Waits until `/healthz` counts so many registrations.
+    /// Waits until `/healthz` reports this number of registrations.
     ///
     /// # Panics
-    /// When it does not.
+    /// Panics if it does not.
     pub async fn has_registrations(&self, count: u64) {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         while self.health().await.get("registrations").and_then(serde_json::Value::as_u64) != Some(count) {

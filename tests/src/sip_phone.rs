@@ -101,10 +101,10 @@ impl SipPhone {
         Self::start_as(relay, user, password, Addressing { contact, ..Addressing::plain(ip) }).await
     }
 
-    /// A phone with these addresses, at free ports.
+    /// Starts a phone with these addresses, at free ports.
     ///
     /// # Panics
-    /// When there is no port.
+    /// Panics if there is no port.
     pub async fn start_as(relay: SocketAddr, user: &str, password: &str, addressing: Addressing) -> Self {
         let Addressing { ip, via, contact, rport, sends_from_other_port } = addressing;
         let socket = UdpSocket::bind((ip, 0)).await.expect("a port");
