@@ -1,7 +1,7 @@
 //! Media before the call is answered: what those who ring send, and how they, or the caller, change it.
 
 use super::negotiation::LegMaker;
-use super::party::{Caller, Fork, Party};
+use super::party::{Alerting, Caller, EarlyMedia, Fork, Party};
 use super::peer::{Dialog, Peer, sdp_body};
 use super::{Call, CallEvent, Output, State};
 use offhook_media::command::{Command, LegKey, Silence};
@@ -32,12 +32,12 @@ impl Call {
             return;
         }
         let State::Ringing { caller, .. } = &mut self.state else { return };
-        if caller.rang {
+        if caller.alerting != Alerting::None {
             return;
         }
-        caller.rang = status == RINGING;
         let party = caller.party.clone();
         if status == RINGING {
+            caller.alerting = Alerting::Reported;
             self.ring_caller(&party);
         } else {
             self.report(CallEvent::Progressing { caller: party.leg });
@@ -68,17 +68,16 @@ impl Call {
         let Ok((settled, heard)) = settled else { return false };
         let connect = LegMaker::connect(&mut fork, heard, &settled.callee, Silence::Tolerated);
         self.outputs.push_back(Output::Media(connect));
-        caller.hears.clone_from(&settled.callee);
-        let is_first = caller.early.is_none();
-        let text = is_first.then(|| self.answer_caller(&mut caller.party, &settled, Silence::Tolerated));
-        if is_first || core::mem::take(&mut caller.parted) {
+        let before = caller.early().cloned();
+        let text = before.is_none().then(|| self.answer_caller(&mut caller.party, &settled, Silence::Tolerated));
+        if before.as_ref().is_none_or(|early| !early.is_bridged) {
             self.outputs.push_back(Output::Media(Command::Bridge { a: caller.party.leg, b: leg }));
         }
         if let Some(text) = text {
-            caller.early = Some(settled.caller);
             self.report_early_media(&caller.party, status, text);
         }
-        caller.rang = true;
+        let answered = before.map_or(settled.caller, |early| early.answered);
+        caller.alerting = Alerting::EarlyMedia(EarlyMedia { answered, received: settled.callee, is_bridged: true });
         if let State::Ringing { caller: known, ring } = &mut self.state {
             *known = caller;
             ring.forks = vec![fork];
@@ -104,7 +103,7 @@ impl Call {
         if let Some(sdp) = sdp {
             peer.remember(branch, &sdp);
         }
-        let by = self.talk().and_then(|talk| Some(talk.legs.get(talk.transfer.as_ref()?.by).party.clone()));
+        let by = self.talk().and_then(|talk| Some(talk.legs.get(talk.transfer()?.by).party.clone()));
         if let Some(by) = by {
             self.notify(&by, status, "");
             self.report_transfer_progress(by.leg, status);
@@ -154,9 +153,11 @@ impl Call {
     /// Within what it hears.
     fn caller_changes(&mut self, description: Description) -> Result<String, u16> {
         let State::Ringing { caller, .. } = &mut self.state else { return Err(NOT_ACCEPTABLE_HERE) };
-        let Caller { party, hears, early: Some(early), .. } = &mut **caller else { return Err(NOT_ACCEPTABLE_HERE) };
-        let (text, streams, connect) = self.maker.answer_change(party, hears, description)?;
-        *early = streams;
+        let Caller { party, alerting: Alerting::EarlyMedia(early), .. } = &mut **caller else {
+            return Err(NOT_ACCEPTABLE_HERE);
+        };
+        let (text, streams, connect) = self.maker.answer_change(party, &early.received, description)?;
+        early.answered = streams;
         self.outputs.extend(connect.into_iter().map(Output::Media));
         Ok(text)
     }
@@ -169,23 +170,24 @@ impl Call {
         description: Description,
         sdp: &str,
     ) -> Result<String, u16> {
-        let mut nobody = Vec::new();
         let (caller, ring) = match &mut self.state {
             State::Ringing { caller, ring } => (Some(&mut **caller), ring),
-            State::Established(talk) => (None, &mut talk.transfer.as_mut().ok_or(NOT_ACCEPTABLE_HERE)?.ring),
+            State::Established(talk) => (None, &mut talk.transfer_mut().ok_or(NOT_ACCEPTABLE_HERE)?.ring),
             State::HandedOver { ring, .. } => (None, ring),
             State::Ended(_) => return Err(NOT_ACCEPTABLE_HERE),
         };
-        let (early, hears, is_browser) = match caller {
-            Some(Caller { party, early: Some(early), hears, .. }) => (Some(&*early), hears, party.browser().is_some()),
-            Some(Caller { early: None, .. }) | None => (None, &mut nobody, false),
+        let (early, is_browser) = match caller {
+            Some(Caller { party, alerting: Alerting::EarlyMedia(early), .. }) => {
+                (Some(early), party.browser().is_some())
+            }
+            Some(_) | None => (None, false),
         };
         let fork = ring.forks.iter_mut().find(|fork| fork.party.leg == leg).ok_or(NOT_ACCEPTABLE_HERE)?;
         // What is in force is one for all its branches, whose answers to the INVITE are still to come.
         if fork.party.peer().is_some_and(Peer::is_forked) {
             return Err(NOT_ACCEPTABLE_HERE);
         }
-        let other = early.unwrap_or(&fork.offered).clone();
+        let other = early.as_ref().map_or(&fork.offered, |early| &early.answered).clone();
         let before = fork.party.clone();
         let (text, streams, connect) = self.maker.answer_change(&mut fork.party, &other, description)?;
         // A browser stays with its codec (RFC 3261 §14.2).
@@ -196,7 +198,9 @@ impl Call {
         if let Some(peer) = fork.party.peer_mut() {
             peer.change_early(branch, sdp);
         }
-        *hears = streams;
+        if let Some(early) = early {
+            early.received = streams;
+        }
         self.outputs.extend(connect.into_iter().map(Output::Media));
         Ok(text)
     }

@@ -3,7 +3,7 @@
 use super::negotiation::end_reason_of;
 use super::party::{End, Leg, LegId, Party};
 use super::peer::{Dialog, Peer};
-use super::{Call, CallEvent, Output, State};
+use super::{Call, CallEvent, Handover, Output, State};
 use offhook_media::command::{Command, LegKey, TransportFailure};
 use offhook_sdp::codec::MediaKind;
 use offhook_signaling::reason::EndReason;
@@ -23,7 +23,7 @@ impl Call {
             return self.target_refuses(leg, refused);
         };
         let Some(talk) = self.talk() else { return };
-        if talk.transfer.as_ref().is_some_and(|transfer| transfer.by == side) {
+        if talk.transfer().is_some_and(|transfer| transfer.by == side) {
             self.hand_over();
         } else {
             self.end(end);
@@ -42,7 +42,7 @@ impl Call {
         match &self.state {
             State::Ringing { .. } => self.drop_out(leg, end),
             State::Established(talk) => {
-                let asked = talk.referral.as_ref().map(|referral| talk.legs.get(referral.by.other()).party.leg);
+                let asked = talk.referral().map(|referral| talk.legs.get(referral.by.other()).party.leg);
                 if self.is_detour(leg) {
                     self.end(end);
                     // It goes its own way, as it was asked to; not everybody says first that it arrived.
@@ -79,7 +79,10 @@ impl Call {
                 Box::new(core::iter::once(&mut caller.party).chain(forks).chain(back))
             }
             State::Established(talk) => {
-                let ringing = talk.transfer.as_mut().map(|transfer| forks(&mut transfer.ring));
+                let ringing = match &mut talk.handover {
+                    Some(Handover::Transfer(transfer)) => Some(forks(&mut transfer.ring)),
+                    Some(Handover::Referral(_)) | None => None,
+                };
                 let legs = [&mut talk.legs.a.party, &mut talk.legs.b.party];
                 let detour = talk.detour.iter_mut().flat_map(|detour| [&mut detour.a, &mut detour.b]);
                 Box::new(legs.into_iter().chain(ringing.into_iter().flatten()).chain(detour))
@@ -133,14 +136,14 @@ impl Call {
                 for hairpin in ring.hairpins {
                     self.leave(&hairpin.back, &of_forks);
                 }
-                let is_open = caller.early.is_some();
+                let is_open = caller.early().is_some();
                 self.leave_caller(&caller.party, &end);
                 if is_open {
                     self.outputs.push_back(Output::Media(Command::CloseLeg { leg: caller.party.leg }));
                 }
             }
             State::Established(talk) => {
-                if let Some(transfer) = talk.transfer {
+                if let Some(Handover::Transfer(transfer)) = talk.handover {
                     self.stop_ringing(transfer.ring.forks, &of_forks, None);
                 }
                 for leg in [talk.legs.a, talk.legs.b] {

@@ -44,7 +44,7 @@ impl Call {
         let State::Ringing { caller, ring } = &self.state else { return false };
         let is_unanswered = |party: &Party| party.peer().is_some_and(|peer| matches!(peer.dialog, Dialog::Outbound));
         let is_fork = ring.forks.iter().any(|fork| fork.party.leg == leg && is_unanswered(&fork.party));
-        is_fork && caller.party.browser().is_some() && caller.early.is_none()
+        is_fork && caller.party.browser().is_some() && caller.early().is_none()
     }
 
     /// The number of the session that the INVITE of `leg` describes.

@@ -36,8 +36,8 @@ pub use event::{CallEvent, MediaPath, TransferProgress};
 pub use io::{Fallback, Input, Output, Released, SipEvent};
 pub use negotiation::{LegMaker, RelaySide, ice_credentials};
 pub use party::{
-    Browser, Caller, End, EndpointKind, Fork, JsonText, Leg, LegId, LegSecrets, Party, PerLeg, SessionId, Side,
-    SipResources,
+    Alerting, Browser, Caller, EarlyMedia, End, EndpointKind, Fork, JsonText, Leg, LegId, LegSecrets, Party, PerLeg,
+    SessionId, Side, SipResources,
 };
 pub use peer::{
     Dialog, MAX_SECTIONS, NAME_WITHOUT_ADDRESS, Path, Peer, PeerSetup, TheirOffer, WebRtcPath, sdp_body, sdp_text,
@@ -80,11 +80,49 @@ struct Transfer {
 struct Talk {
     legs: PerLeg<Leg>,
     held_by: PerLeg<bool>,
-    transfer: Option<Transfer>,
-    /// A transfer that the peer was asked to do.
-    referral: Option<Referral>,
+    handover: Option<Handover>,
     /// The dialogs through the server that joined two browsers.
     detour: Option<Box<Detour>>,
+}
+
+/// A transfer of one participant by the other. There is one at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Handover {
+    /// The relay calls the target.
+    Transfer(Transfer),
+    /// The transferee, a SIP endpoint, was requested to call the target (RFC 3515).
+    Referral(Referral),
+}
+
+impl Talk {
+    const fn transfer(&self) -> Option<&Transfer> {
+        match &self.handover {
+            Some(Handover::Transfer(transfer)) => Some(transfer),
+            Some(Handover::Referral(_)) | None => None,
+        }
+    }
+
+    const fn transfer_mut(&mut self) -> Option<&mut Transfer> {
+        match &mut self.handover {
+            Some(Handover::Transfer(transfer)) => Some(transfer),
+            Some(Handover::Referral(_)) | None => None,
+        }
+    }
+
+    const fn referral(&self) -> Option<&Referral> {
+        match &self.handover {
+            Some(Handover::Referral(referral)) => Some(referral),
+            Some(Handover::Transfer(_)) | None => None,
+        }
+    }
+
+    /// Takes the transfer by the relay, if there is one.
+    fn take_transfer(&mut self) -> Option<Transfer> {
+        match self.handover.take_if(|handover| matches!(handover, Handover::Transfer(_)))? {
+            Handover::Transfer(transfer) => Some(transfer),
+            Handover::Referral(_) => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -288,7 +326,7 @@ impl Call {
     fn ring_timeout(&self) -> Option<Time> {
         match &self.state {
             State::Ringing { ring, .. } | State::HandedOver { ring, .. } => Some(ring.give_up_at),
-            State::Established(talk) => talk.transfer.as_ref().map(|transfer| transfer.ring.give_up_at),
+            State::Established(talk) => talk.transfer().map(|transfer| transfer.ring.give_up_at),
             State::Ended(_) => None,
         }
     }
@@ -331,7 +369,7 @@ impl Call {
     pub fn is_alerting(&self, leg: LegKey) -> bool {
         let ring = match &self.state {
             State::Ringing { ring, .. } | State::HandedOver { ring, .. } => Some(ring),
-            State::Established(talk) => talk.transfer.as_ref().map(|transfer| &transfer.ring),
+            State::Established(talk) => talk.transfer().map(|transfer| &transfer.ring),
             State::Ended(_) => None,
         };
         ring.is_some_and(|ring| ring.forks.iter().any(|fork| fork.party.leg == leg))

@@ -177,7 +177,7 @@ impl LegMaker {
     /// Joins the caller's offer and a fork's answer; of a caller who is answered already, or has no offer, only the
     /// fork's streams count.
     pub(super) fn settle(caller: &Caller, fork: &Fork, heard: &Heard) -> Result<Settled, EndReason> {
-        let settled = match (&caller.offer, &caller.early, &caller.party.side, heard) {
+        let settled = match (&caller.offer, caller.early(), &caller.party.side, heard) {
             (Some(_), Some(_), ..) | (None, ..) => Self::settle_alone(fork, heard),
             (Some(offer), None, Side::Browser(_), Heard::Browser(heard)) => {
                 settle(offer, heard.sections(), &fork.offered)

@@ -276,14 +276,41 @@ pub struct Caller {
     pub party: Party,
     /// The media of its offer; none of a SIP caller who wants one (RFC 3261 §13.2.1).
     pub offer: Option<Vec<Section>>,
-    /// Its streams, once it was answered for early media.
-    pub early: Option<Vec<Section>>,
-    /// Whom it heard before somebody answered is gone: whoever comes next has to be joined with it.
-    pub parted: bool,
-    /// The streams of whom it hears before somebody answers.
-    pub hears: Vec<Section>,
-    /// It was told that somebody is being alerted.
-    pub rang: bool,
+    /// What it was informed of.
+    pub alerting: Alerting,
+}
+
+impl Caller {
+    /// Its early media, if there are any.
+    #[must_use]
+    pub const fn early(&self) -> Option<&EarlyMedia> {
+        match &self.alerting {
+            Alerting::EarlyMedia(early) => Some(early),
+            Alerting::None | Alerting::Reported => None,
+        }
+    }
+}
+
+/// How far the caller of a call that is not answered was informed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Alerting {
+    /// No callee is being alerted.
+    None,
+    /// A callee is being alerted.
+    Reported,
+    /// The caller was answered for early media.
+    EarlyMedia(EarlyMedia),
+}
+
+/// The media of a caller before the call is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlyMedia {
+    /// The caller's streams, as it was answered.
+    pub answered: Vec<Section>,
+    /// The streams of the callee that sends early media.
+    pub received: Vec<Section>,
+    /// The caller is bridged with that callee, which has not left.
+    pub is_bridged: bool,
 }
 
 /// What a fresh leg needs that is not to be guessed.

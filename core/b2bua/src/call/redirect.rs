@@ -1,6 +1,6 @@
 //! Phones of this relay that send their callers elsewhere (RFC 3261 §21.3): it is their server, and follows within its own users.
 
-use super::party::{End, Party};
+use super::party::{Alerting, End, Party};
 use super::{Call, Output, State};
 use crate::address::address_of_record;
 use crate::config::LoginName;
@@ -57,15 +57,18 @@ impl Call {
             Err(reason) => return self.drop_out(leg, reason),
         };
         let (side, offer, party, rang) =
-            (caller.party.side.clone(), caller.offer.clone(), caller.party.clone(), caller.rang);
+            (caller.party.side.clone(), caller.offer.clone(), caller.party.clone(), caller.alerting != Alerting::None);
         let forks = self.ring(targets, &side, offer.as_deref(), now).forks;
         if forks.is_empty() {
             return self.drop_out(leg, EndReason::NoCommonCodecs);
         }
         let alerts = !rang && forks.iter().any(|fork| fork.party.browser().is_some());
         let State::Ringing { caller, ring } = &mut self.state else { return };
-        caller.rang |= alerts;
-        caller.parted |= caller.early.is_some();
+        match &mut caller.alerting {
+            Alerting::None if alerts => caller.alerting = Alerting::Reported,
+            Alerting::None | Alerting::Reported => {}
+            Alerting::EarlyMedia(early) => early.is_bridged = false,
+        }
         ring.forks.extend(forks);
         if let Some(position) = ring.forks.iter().position(|fork| fork.party.leg == leg) {
             let gone = ring.forks.remove(position);

@@ -3,7 +3,7 @@
 use super::io::Fallback;
 use super::party::{LegId, Party};
 use super::peer::{Dialog, TheirOffer, sdp_body};
-use super::{Call, CallEvent, Leg, Output};
+use super::{Call, CallEvent, Handover, Leg, Output};
 use offhook_media::command::{Command, LegKey, Silence};
 use offhook_sdp::direction::Direction;
 use offhook_sdp::offer_answer::sip::renegotiate;
@@ -24,7 +24,7 @@ impl Call {
     pub(super) fn refer(&mut self, leg: LegKey, target: String, otherwise: Fallback) {
         let Some(by) = self.side(leg) else { return };
         let Some(talk) = self.talk_mut() else { return };
-        if talk.transfer.is_some() || talk.referral.is_some() {
+        if talk.handover.is_some() {
             // One at a time: the first transfer goes on.
             return self.report_failed_transfer(leg, &EndReason::Busy.into());
         }
@@ -34,7 +34,7 @@ impl Call {
             Fallback::Join { replaces, .. } => Some(*replaces),
         };
         let order = SipCommand::Refer { invite: peer.invite, target, replaces };
-        talk.referral = Some(Referral { by, otherwise });
+        talk.handover = Some(Handover::Referral(Referral { by, otherwise }));
         self.outputs.push_back(Output::Sip(order));
         self.report(CallEvent::TransferStarted { by: leg });
     }
@@ -43,17 +43,17 @@ impl Call {
     pub(super) fn refer_progress(&mut self, leg: LegKey, status: u16, is_final: bool, is_refused: bool) {
         let Some(side) = self.side(leg) else { return };
         let Some(talk) = self.talk_mut() else { return };
-        let Some(referral) = talk.referral.take_if(|referral| referral.by == side.other()) else { return };
+        let Some(referral) = talk.referral().filter(|referral| referral.by == side.other()).cloned() else { return };
         let by = talk.legs.get(referral.by).party.clone();
         if is_refused {
+            talk.handover = None;
             self.outputs.push_back(Output::Unreferred { leg: by.leg, otherwise: referral.otherwise });
         } else if !is_final {
-            talk.referral = Some(referral);
             self.report_transfer_progress(by.leg, status);
         } else if (200..300).contains(&status) {
-            talk.referral = Some(referral);
             self.referred();
         } else {
+            talk.handover = None;
             self.report_failed_transfer(by.leg, &super::negotiation::end_of_status(status));
         }
     }
@@ -61,7 +61,8 @@ impl Call {
     /// The peer got there: it needs this call no more.
     pub(super) fn referred(&mut self) {
         let Some(talk) = self.talk_mut() else { return };
-        let Some(Referral { by, .. }) = talk.referral.take() else { return };
+        let Some(Referral { by, .. }) = talk.referral().cloned() else { return };
+        talk.handover = None;
         let by = talk.legs.get(by).party.leg;
         self.report(CallEvent::TransferCompleted { by: Some(by), target: None });
         self.end(EndReason::Transferred);
@@ -95,10 +96,9 @@ impl Call {
         self.outputs.push_back(Output::Sip(accept));
         let gone = core::mem::replace(talk.legs.get_mut(side), Leg { party, streams });
         *talk.held_by.get_mut(side) = false;
-        let (referral, detour) = (talk.referral.take(), talk.detour.take());
-        let transfer = talk.transfer.take();
-        if let Some(transfer) = transfer {
-            self.stop_ringing(transfer.ring.forks, &EndReason::Canceled.into(), None);
+        let (handover, detour) = (talk.handover.take(), talk.detour.take());
+        if let Some(Handover::Transfer(transfer)) = &handover {
+            self.stop_ringing(transfer.ring.forks.clone(), &EndReason::Canceled.into(), None);
         }
         if let Some(detour) = detour {
             self.leave_detour(&detour, &EndReason::Transferred.into());
@@ -108,7 +108,7 @@ impl Call {
         }
         self.leave_with_media(&gone, &EndReason::Transferred.into());
         self.answer_hold_of(&gone, side.other());
-        if referral.is_some_and(|referral| referral.by == side.other()) {
+        if matches!(handover, Some(Handover::Referral(referral)) if referral.by == side.other()) {
             // The page that asked for a transfer has its call back, with somebody else.
             let by = self.talk().map(|talk| talk.legs.get(side.other()).party.leg);
             if let Some(leg) = by {

@@ -2,7 +2,7 @@
 
 use super::ending::has_video;
 use super::negotiation::{Heard, LegMaker};
-use super::party::{Caller, End, Fork, Leg, LegId, Party, PerLeg, Side};
+use super::party::{Alerting, Caller, End, Fork, Leg, LegId, Party, PerLeg, Side};
 use super::peer::{Dialog, Purpose, sdp_body};
 use super::{Call, CallEvent, Output, Ring, State, Talk};
 use offhook_clock::Time;
@@ -53,7 +53,7 @@ impl Call {
             self.ring_caller(&caller);
         }
         let caller =
-            Caller { party: caller, offer, early: None, parted: false, hears: Vec::new(), rang: alerts_at_once };
+            Caller { party: caller, offer, alerting: if alerts_at_once { Alerting::Reported } else { Alerting::None } };
         self.state = State::Ringing { caller: Box::new(caller), ring };
     }
 
@@ -167,19 +167,23 @@ impl Call {
         if let Some(peer) = fork.party.peer_mut() {
             peer.pending = None;
         }
-        let was_early = caller.early.is_some();
-        let text = if was_early {
-            let again = caller.party.reconnect(caller.early.as_deref().unwrap_or_default());
+        let is_late = caller.offer.is_none();
+        let early = match caller.alerting {
+            Alerting::EarlyMedia(early) => Some(early),
+            Alerting::None | Alerting::Reported => None,
+        };
+        let was_early = early.is_some();
+        let text = if let Some(early) = &early {
+            let again = caller.party.reconnect(&early.answered);
             self.outputs.extend(again.map(Output::Media));
             None
         } else {
             Some(self.answer_caller(&mut caller.party, &settled, Silence::EndsLeg))
         };
-        let is_late = caller.offer.is_none();
-        if (!was_early || caller.parted) && !is_late {
+        if early.as_ref().is_none_or(|early| !early.is_bridged) && !is_late {
             self.outputs.push_back(Output::Media(Command::Bridge { a: caller.party.leg, b: fork.party.leg }));
         }
-        let a = Leg { streams: caller.early.unwrap_or(settled.caller), party: caller.party };
+        let a = Leg { streams: early.map_or(settled.caller, |early| early.answered), party: caller.party };
         let b = Leg { party: fork.party, streams: settled.callee };
         let mut legs = PerLeg { a, b };
         self.accept_caller(&mut legs.a.party, text.as_deref());
@@ -187,7 +191,7 @@ impl Call {
         let codecs = codec_names(&legs);
         let is_deaf = was_early && !LegMaker::passes_where_wanted(&legs.a.streams, &legs.b.streams);
         let held_by = PerLeg { a: false, b: false };
-        self.state = State::Established(Box::new(Talk { legs, held_by, transfer: None, referral: None, detour: None }));
+        self.state = State::Established(Box::new(Talk { legs, held_by, handover: None, detour: None }));
         self.report(CallEvent::Answered { caller, callee, answer: text, codecs });
         if is_deaf {
             // The caller was answered with what the callee said first, which is not what it says last.

@@ -4,7 +4,7 @@
 use super::early::RINGING;
 use super::negotiation::LegMaker;
 use super::party::{End, Leg, Party, PerLeg};
-use super::{Call, CallEvent, Output, Released, Ring, State, Talk, Transfer, TransferProgress};
+use super::{Call, CallEvent, Handover, Output, Released, Ring, State, Talk, Transfer, TransferProgress};
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey, Silence};
 use offhook_sdp::section::Section;
@@ -19,7 +19,7 @@ impl Call {
             Err(reason) => return self.report_failed_transfer(leg, &reason.into()),
         };
         let State::Established(talk) = &self.state else { return self.discard(&targets) };
-        if talk.transfer.is_some() || talk.referral.is_some() {
+        if talk.handover.is_some() {
             // One at a time: the first transfer goes on.
             self.discard(&targets);
             return self.report_failed_transfer(leg, &EndReason::Busy.into());
@@ -32,7 +32,7 @@ impl Call {
         }
         let alerts_at_once = ring.forks.iter().any(|fork| fork.party.browser().is_some());
         if let Some(talk) = self.talk_mut() {
-            talk.transfer = Some(Transfer { by, ring });
+            talk.handover = Some(Handover::Transfer(Transfer { by, ring }));
             self.report(CallEvent::TransferStarted { by: leg });
             if alerts_at_once {
                 self.report_transfer_progress(leg, RINGING);
@@ -47,7 +47,9 @@ impl Call {
             self.state = state;
             return;
         };
-        let Talk { legs, held_by, transfer: Some(Transfer { by, ring }), detour, .. } = *talk else { return };
+        let Talk { legs, held_by, handover: Some(Handover::Transfer(Transfer { by, ring })), detour } = *talk else {
+            return;
+        };
         let (leaves, stays) = legs.split(by);
         let holds = *held_by.get(by.other());
         self.state = State::HandedOver { stays: Box::new(stays), stays_as: by.other(), holds, ring };
@@ -62,7 +64,7 @@ impl Call {
     fn waiting(&self) -> Option<(&Leg, &Ring)> {
         match &self.state {
             State::Established(talk) => {
-                let transfer = talk.transfer.as_ref()?;
+                let transfer = talk.transfer()?;
                 Some((talk.legs.get(transfer.by.other()), &transfer.ring))
             }
             State::HandedOver { stays, ring, .. } => Some((stays, ring)),
@@ -97,7 +99,10 @@ impl Call {
         let state = core::mem::replace(&mut self.state, State::Ended(EndReason::InternalError));
         let (joined_as, ring, holds, leaves) = match state {
             State::Established(talk) => {
-                let Talk { legs, held_by, transfer: Some(Transfer { by, ring }), .. } = *talk else { return };
+                let Talk { legs, held_by, handover: Some(Handover::Transfer(Transfer { by, ring })), .. } = *talk
+                else {
+                    return;
+                };
                 (by, ring, *held_by.get(by.other()), Some(legs.split(by).0))
             }
             State::HandedOver { stays_as, ring, holds, .. } => (stays_as.other(), ring, holds, None),
@@ -114,7 +119,7 @@ impl Call {
         // A hold outlasts the one it was meant for: its page still says so.
         *held_by.get_mut(joined_as.other()) = holds;
         commands.retain(|command| !(holds && matches!(command, Command::Bridge { .. })));
-        self.state = State::Established(Box::new(Talk { legs, held_by, transfer: None, referral: None, detour: None }));
+        self.state = State::Established(Box::new(Talk { legs, held_by, handover: None, detour: None }));
         self.outputs.extend(commands.into_iter().map(Output::Media));
         let by = leaves.as_ref().map(|leaves| leaves.party.leg);
         self.report(CallEvent::TransferCompleted { by, target: Some(party.leg) });
@@ -132,7 +137,7 @@ impl Call {
         let ring = match &mut self.state {
             State::HandedOver { stays, .. } if stays.party.leg == leg => return self.end(EndReason::HungUp),
             State::HandedOver { ring, .. } => ring,
-            State::Established(talk) => match &mut talk.transfer {
+            State::Established(talk) => match talk.transfer_mut() {
                 Some(transfer) => &mut transfer.ring,
                 None => return,
             },
@@ -152,7 +157,7 @@ impl Call {
         let (by, ring) = match &mut self.state {
             State::HandedOver { .. } => return self.end(end.clone()),
             State::Established(talk) => {
-                let Some(Transfer { by, ring }) = talk.transfer.take() else { return };
+                let Some(Transfer { by, ring }) = talk.take_transfer() else { return };
                 (talk.legs.get(by).party.leg, ring)
             }
             State::Ringing { .. } | State::Ended(_) => return,
@@ -202,7 +207,7 @@ impl Call {
         };
         let holds = *talk.held_by.get(side.other());
         let (leaves, leg) = talk.legs.split(side);
-        if let Some(transfer) = talk.transfer {
+        if let Some(Handover::Transfer(transfer)) = talk.handover {
             self.stop_ringing(transfer.ring.forks, &EndReason::Canceled.into(), None);
         }
         self.leave_with_media(&leaves, &EndReason::Transferred.into());
@@ -214,11 +219,11 @@ impl Call {
     pub fn join(&mut self, by: LegKey, released: Released) {
         let Some(side) = self.side(by) else { return };
         self.end_detour(&EndReason::Transferred.into());
-        if let Some(transfer) = self.talk_mut().and_then(|talk| talk.transfer.take()) {
+        if let Some(transfer) = self.talk_mut().and_then(Talk::take_transfer) {
             self.stop_ringing(transfer.ring.forks, &EndReason::Canceled.into(), None);
         }
         let Some(talk) = self.talk_mut() else { return };
-        talk.referral = None;
+        talk.handover = None;
         let leaves = core::mem::replace(talk.legs.get_mut(side), released.leg);
         *talk.held_by.get_mut(side) = released.holds;
         let heard = !talk.held_by.a && !talk.held_by.b;
