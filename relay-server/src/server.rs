@@ -330,7 +330,7 @@ fn media_threads(
             let _ = plane.blocking_send(MediaReport::Ended(number));
         };
         let (name, wake_interval) = (format!("media-{number}"), settings.media_wake_interval);
-        let setup = media_plane::Setup { name, sockets, junction, clock, wake_interval };
+        let setup = media_plane::ThreadSetup { name, sockets, junction, clock, wake_interval };
         threads.push(media_plane::spawn(setup, worker, report, ended)?);
     }
     Ok(threads)

@@ -1,7 +1,7 @@
 mod calls;
 mod stall;
 
-use super::{Engine, MediaThread, Setup, WorkerSockets, bind, junctions, spawn};
+use super::{Engine, MediaThread, ThreadSetup, WorkerSockets, bind, junctions, spawn};
 use crate::clock::Clock;
 use core::time::Duration;
 use offhook_clock::Time;
@@ -56,9 +56,9 @@ impl Engine for Echo {
 }
 
 /// A thread that has no others beside it.
-fn setup(name: &str, sockets: WorkerSockets, clock: Clock) -> Setup {
+fn setup(name: &str, sockets: WorkerSockets, clock: Clock) -> ThreadSetup {
     let junction = junctions(1).unwrap().remove(0);
-    Setup { name: name.to_owned(), sockets, junction, clock, wake_interval: Duration::from_millis(1) }
+    ThreadSetup { name: name.to_owned(), sockets, junction, clock, wake_interval: Duration::from_millis(1) }
 }
 
 #[test]

@@ -128,7 +128,7 @@ impl Drop for MediaThread {
 
 /// What a media thread consists of beside its machine.
 #[derive(Debug)]
-pub struct Setup {
+pub struct ThreadSetup {
     /// Its name.
     pub name: String,
     /// The sockets that WebRTC legs share.
@@ -147,12 +147,12 @@ pub struct Setup {
 /// # Errors
 /// If a descriptor or the thread cannot be created.
 pub fn spawn<E: Engine>(
-    setup: Setup,
+    setup: ThreadSetup,
     engine: E,
     report: impl FnMut(Event) -> Result<(), Event> + Send + 'static,
     ended: impl FnOnce() + Send + 'static,
 ) -> io::Result<MediaThread> {
-    let Setup { name, sockets, junction, clock, wake_interval } = setup;
+    let ThreadSetup { name, sockets, junction, clock, wake_interval } = setup;
     let epoll = Epoll::new()?;
     let bell = Arc::clone(&junction.bell);
     epoll.add(bell.fd(), BELL)?;

@@ -1,6 +1,6 @@
 //! Calls between phones through real media threads: bursts, floods, and legs on two threads.
 
-use super::super::{MediaThread, Setup, bind, junctions, spawn};
+use super::super::{MediaThread, ThreadSetup, bind, junctions, spawn};
 use super::{Phone, connect, free, worker};
 use crate::clock::Clock;
 use core::time::Duration;
@@ -103,7 +103,7 @@ fn legs_on_two_threads_are_bridged() {
         config.id = WorkerId(number);
         let sockets = bind(&[IpAddr::V4(Ipv4Addr::LOCALHOST)], 0).unwrap();
         let name = format!("media-{number}");
-        let setup = Setup { name, sockets, junction, clock, wake_interval: Duration::ZERO };
+        let setup = ThreadSetup { name, sockets, junction, clock, wake_interval: Duration::ZERO };
         spawn(setup, Worker::new(config, [7; 32], now), |_| Ok(()), || panic!("it was told to end")).unwrap()
     });
     let threads: Vec<MediaThread> = threads.collect();
