@@ -85,7 +85,7 @@ pub(super) struct Inbox {
     _names: Vec<libc::sockaddr_storage>,
     _pieces: Vec<libc::iovec>,
     messages: Vec<libc::mmsghdr>,
-    /// How many messages the last call received.
+    /// Number of messages that the last call received.
     received: usize,
     /// For sockets that are read one datagram at a time: longer by an octet, which shows what was cut off.
     single: Box<[u8; DATAGRAM + 1]>,

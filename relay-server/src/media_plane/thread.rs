@@ -29,7 +29,7 @@ pub trait Engine: Send + 'static {
     fn handle_datagram(&mut self, local: Local, remote: SocketAddr, packet: &mut [u8], now: Time);
     /// Takes a message of another worker.
     fn handle_crossing(&mut self, crossing: Crossing, now: Time);
-    /// A socket that it wanted bound cannot be.
+    /// Reports that a requested socket could not be bound.
     fn handle_bind_failure(&mut self, local: SocketAddr, now: Time);
     /// Handles expired timers.
     fn handle_timeout(&mut self, now: Time);
@@ -126,7 +126,7 @@ impl Drop for MediaThread {
     }
 }
 
-/// What a media thread consists of beside its machine.
+/// The parts of a media thread other than its machine.
 #[derive(Debug)]
 pub struct ThreadSetup {
     /// Its name.
@@ -142,7 +142,7 @@ pub struct ThreadSetup {
 }
 
 /// Starts a worker's thread. `report` must not block; it returns an event that cannot be accepted now, which is then
-/// reported again later. `ended` is called when the thread ends without having been told to, be it by a panic.
+/// reported again later. `ended` is called when the thread ends without a request to end, for example by a panic.
 ///
 /// # Errors
 /// If a descriptor or the thread cannot be created.
