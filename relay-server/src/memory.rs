@@ -8,11 +8,11 @@ use core::time::Duration;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// How often the number of calls is looked at.
+/// Time between two looks at the number of calls.
 const PERIOD: Duration = Duration::from_secs(10);
-/// For how many periods memory is returned after calls have ended: SIP transactions keep theirs for 32 s (RFC 3261 §17).
+/// Number of periods in which memory is returned after calls have ended: SIP transactions keep theirs for 32 s (RFC 3261 §17).
 const ROUNDS: u8 = 5;
-/// So few calls that their memory is not worth the work.
+/// Number of calls below which their memory is not worth the work.
 const FEW: usize = 50;
 
 /// Decides when memory is returned.

@@ -209,7 +209,7 @@ const BELL: u64 = u64::MAX;
 /// Datagrams of one stream that are read before other sockets have their turn.
 const TURN: usize = 8;
 
-/// When events that the signaling plane did not accept, and messages that another worker did not, are sent again.
+/// Time until events that the signaling plane did not accept, and messages that another worker did not accept, are sent again.
 const RETRY: Duration = Duration::from_millis(10);
 
 struct Thread<E, R> {
@@ -278,7 +278,7 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
         }
     }
 
-    /// How long nothing is to be done unless something arrives.
+    /// The time for which nothing is to be done unless something arrives.
     fn patience(&self) -> Option<Duration> {
         if !self.ready.is_empty() {
             return Some(Duration::ZERO);
