@@ -1,4 +1,4 @@
-//! How a stream of one leg becomes the stream of another: payload types and header extensions by meaning.
+//! Maps a stream of one leg to a stream of another: payload types by codec, header extensions by URI.
 
 use crate::command::LegKey;
 use crate::rtp::extension::MID;
@@ -6,25 +6,25 @@ use crate::rtp::g711::Law;
 use offhook_sdp::codec::MediaKind;
 use offhook_sdp::webrtc::Section;
 
-/// What an outgoing stream passes on of an incoming one.
+/// How packets of an incoming stream are forwarded in an outgoing stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// The leg it comes from.
+    /// The leg of the incoming stream.
     pub from: LegKey,
-    /// Which of its streams.
+    /// The index of the stream in that leg.
     pub stream: usize,
-    /// By incoming payload type: the outgoing one.
+    /// The outgoing payload type, indexed by the incoming one.
     payloads: [Option<u8>; 128],
-    /// By incoming payload type: what must become of the sound, if anything.
+    /// The G.711 transcoding, if any, indexed by the incoming payload type.
     laws: [Option<Law>; 128],
-    /// By incoming extension identifier: the outgoing one. 0 is none.
+    /// The outgoing extension identifier, indexed by the incoming one. 0 stands for none.
     extensions: [u8; 256],
-    /// What the outgoing stream calls itself: identifier and `a=mid`.
+    /// The MID extension of the outgoing stream: its identifier, and the value of `a=mid`.
     mid: Option<(u8, String)>,
 }
 
 impl Route {
-    /// The way from a sender's section to a receiver's; `None` where a direction forbids it.
+    /// Returns the route from a sender's section to a receiver's; `None` if the directions do not allow it.
     #[must_use]
     pub fn between(from: LegKey, stream: usize, sender: &Section, receiver: &Section) -> Option<Self> {
         let allowed = sender.direction.sends() && receiver.direction.receives();
@@ -32,27 +32,27 @@ impl Route {
             return None;
         }
         let (mut payloads, mut laws) = ([None; 128], [None; 128]);
-        for theirs in &sender.payloads {
-            let same_number = |ours: &&offhook_sdp::codec::Payload| ours.number == theirs.number;
-            let mut fitting = receiver.payloads.iter().filter(|ours| ours.codec.matches(&theirs.codec));
-            let mut ours = fitting.clone().find(same_number).or_else(|| fitting.next());
-            let index = usize::from(theirs.number);
-            if let (None, Some(law)) = (ours, laws.get_mut(index)) {
-                ours = receiver.payloads.iter().find(|ours| ours.codec.converts(&theirs.codec));
-                *law = ours.and_then(|_| Law::from(&theirs.codec.name));
+        for incoming in &sender.payloads {
+            let same_number = |outgoing: &&offhook_sdp::codec::Payload| outgoing.number == incoming.number;
+            let mut fitting = receiver.payloads.iter().filter(|outgoing| outgoing.codec.matches(&incoming.codec));
+            let mut outgoing = fitting.clone().find(same_number).or_else(|| fitting.next());
+            let index = usize::from(incoming.number);
+            if let (None, Some(law)) = (outgoing, laws.get_mut(index)) {
+                outgoing = receiver.payloads.iter().find(|outgoing| outgoing.codec.converts(&incoming.codec));
+                *law = outgoing.and_then(|_| Law::from(&incoming.codec.name));
             }
             if let Some(slot) = payloads.get_mut(index) {
-                *slot = ours.map(|ours| ours.number);
+                *slot = outgoing.map(|outgoing| outgoing.number);
             }
         }
         let mut extensions = [0; 256];
-        for theirs in sender.extensions.iter().filter(|theirs| theirs.uri != MID) {
-            let ours = receiver.extensions.iter().find(|ours| ours.uri == theirs.uri);
-            if let (Some(slot), Some(ours)) = (extensions.get_mut(usize::from(theirs.id)), ours) {
-                *slot = ours.id;
+        for incoming in sender.extensions.iter().filter(|incoming| incoming.uri != MID) {
+            let outgoing = receiver.extensions.iter().find(|outgoing| outgoing.uri == incoming.uri);
+            if let (Some(slot), Some(outgoing)) = (extensions.get_mut(usize::from(incoming.id)), outgoing) {
+                *slot = outgoing.id;
             }
         }
-        let mid = receiver.extensions.iter().find(|ours| ours.uri == MID);
+        let mid = receiver.extensions.iter().find(|outgoing| outgoing.uri == MID);
         let mid = mid.map(|mid| (mid.id, receiver.mid.clone()));
         Some(Self { from, stream, payloads, laws, extensions, mid })
     }
@@ -63,7 +63,7 @@ impl Route {
         self.payloads.get(usize::from(incoming)).copied().flatten()
     }
 
-    /// What must become of a packet's sound on the way.
+    /// The G.711 transcoding that a packet of this payload type needs.
     #[must_use]
     pub fn law(&self, incoming: u8) -> Option<Law> {
         self.laws.get(usize::from(incoming)).copied().flatten()
@@ -75,15 +75,15 @@ impl Route {
         self.extensions.get(usize::from(incoming)).copied().filter(|id| *id != 0)
     }
 
-    /// Identifier and value of the stream identification to be written.
+    /// Identifier and value of the MID extension to write.
     #[must_use]
     pub fn mid(&self) -> Option<(u8, &str)> {
         self.mid.as_ref().map(|(id, mid)| (*id, mid.as_str()))
     }
 }
 
-/// For each section of what `receiver` is sent, which section of what `sender` sends it carries: the same place among
-/// those of its kind that are in use.
+/// For each section of `receiver`, the route from the section of `sender` with the same position among the sections of
+/// its kind that are not rejected.
 #[must_use]
 pub fn routes(from: LegKey, sender: &[Section], receiver: &[Section]) -> Vec<Option<Route>> {
     let mut taken = [0_usize; 2];
@@ -95,10 +95,11 @@ pub fn routes(from: LegKey, sender: &[Section], receiver: &[Section]) -> Vec<Opt
             continue;
         }
         let Some(place) = taken.get_mut(usize::from(kind == MediaKind::Video)) else { continue };
-        let mut same_kind = sender.iter().enumerate().filter(|(_, theirs)| theirs.kind == kind && !theirs.rejected);
+        let mut same_kind =
+            sender.iter().enumerate().filter(|(_, incoming)| incoming.kind == kind && !incoming.rejected);
         let found = same_kind.nth(*place);
         *place += 1;
-        routes.push(found.and_then(|(index, theirs)| Route::between(from, index, theirs, section)));
+        routes.push(found.and_then(|(index, incoming)| Route::between(from, index, incoming, section)));
     }
     routes
 }

@@ -1,4 +1,4 @@
-//! What the signaling plane tells a media worker, and what the worker tells back.
+//! Commands from the signaling plane to a media worker, and the events that the worker reports.
 //!
 //! ```text
 //! browser:     OpenLeg ──▶ ConnectLeg ──▶ LegConnected …               ──▶ CloseLeg
@@ -18,7 +18,7 @@ use offhook_sdp::webrtc::{Fingerprint, IceCredentials, Section, Setup};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-/// One leg's media, unique in the relay's life.
+/// Identifies the media of one leg; never used twice while the relay runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LegKey(pub u64);
 
@@ -30,92 +30,96 @@ pub struct WorkerId(pub u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BridgeId(pub u64);
 
-/// An order to a media worker.
+/// A command to a media worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// A leg exists: its local description went (or goes) out, STUN checks for its user name may come at any time.
+    /// Creates a WebRTC leg. Its local description has been or is being sent, so that STUN checks for its user name may
+    /// arrive at any time.
     OpenLeg {
         /// The leg.
         leg: LegKey,
         /// The credentials in the relay's description for this leg.
         ice: IceCredentials,
     },
-    /// The browser's description is known: DTLS may begin.
+    /// Sets the browser's description; DTLS can begin.
     ConnectLeg {
-        /// The leg, open.
+        /// The leg, opened before.
         leg: LegKey,
-        /// The browser's side.
+        /// The browser's transport parameters.
         remote: RemoteTransport,
         /// The negotiated streams, in the order of the description.
         streams: Vec<Stream>,
     },
-    /// A leg that speaks RTP or SDES-SRTP exists. Its sockets are bound; [`Event::LegFailed`] with
-    /// [`TransportFailure::NoPort`] tells when one cannot be, and only then is anything said about it.
+    /// Creates a leg that uses RTP or SDES-SRTP and binds its sockets. A socket that cannot be bound is reported by
+    /// [`Event::LegFailed`] with [`TransportFailure::NoPort`]; success is not reported.
     OpenRtpLeg {
         /// The leg.
         leg: LegKey,
         /// The addresses of each media section, in the order of the description.
         sections: Vec<LocalRtp>,
-        /// Its name in RTCP (RFC 3550 §6.5.1).
+        /// Its CNAME in RTCP (RFC 3550 §6.5.1).
         cname: String,
     },
-    /// Binds pairs of ports for SIP legs to come, on each of these addresses; [`Event::PortsReserved`] answers.
+    /// Binds port pairs for future SIP legs on each of these addresses; the result is [`Event::PortsReserved`].
     ReservePorts {
         /// The pairs.
         pairs: Vec<PortPair>,
-        /// The relay's own addresses.
+        /// The relay's local addresses.
         addresses: Vec<IpAddr>,
     },
-    /// The peer's description is known, or another one took its place: with another address, port, codec, direction or
-    /// key. What stays the same goes on undisturbed, and so does what the bridged leg hears.
+    /// Sets or replaces the peer's description: address, port, codecs, direction and keys. Packets continue without
+    /// interruption where the description does not change.
     ConnectRtpLeg {
         /// The leg, opened by [`Command::OpenRtpLeg`].
         leg: LegKey,
-        /// The sections in the order in which the leg was opened; those that were opened and are not named here rest.
+        /// The sections in the order in which the leg was opened; an opened section that is not listed becomes
+        /// inactive.
         streams: Vec<RtpStream>,
-        /// The source address of the peer's SIP messages, from which its media may come where it describes another one.
+        /// The source address of the peer's SIP messages, from which media are accepted even if the description names
+        /// another address.
         signaling: Option<IpAddr>,
-        /// Whether the leg may be silent.
+        /// Whether the leg ends when no packets arrive.
         silence: Silence,
     },
-    /// The description of a SIP peer that is WebRTC itself is known, or another one took its place: with other codecs,
-    /// directions, addresses. Another certificate is another association: the handshake begins anew.
+    /// Sets or replaces the description of a SIP peer that uses WebRTC: codecs, directions, addresses. Another
+    /// certificate means another DTLS association: the handshake starts again.
     ConnectPeerLeg {
         /// The leg, opened by [`Command::OpenLeg`].
         leg: LegKey,
-        /// The peer's side.
+        /// The peer's transport parameters.
         remote: RemoteTransport,
-        /// The sections in the order in which they were first named; those that are not named any more rest.
+        /// The sections in the order in which they were first listed; a section that is no longer listed becomes
+        /// inactive.
         streams: Vec<PeerStream>,
-        /// Whether it takes RTCP.
+        /// Whether the peer supports RTCP.
         rtcp: PeerRtcp,
-        /// Whether the leg may be silent.
+        /// Whether the leg ends when no packets arrive.
         silence: Silence,
     },
-    /// ICE begins anew on the peer's wish (RFC 8445 §9): from now on checks must name these credentials. Media go the old
-    /// way until a new one is nominated, and keep their keys.
+    /// Restarts ICE at the peer's request (RFC 8445 §9): from now on checks must use these credentials. Media keep the
+    /// previous pair until a new one is nominated, and keep their keys.
     RestartIce {
         /// The leg, opened by [`Command::OpenLeg`].
         leg: LegKey,
         /// The new credentials in the relay's description.
         ice: IceCredentials,
     },
-    /// The peer of this leg wants a key frame and cannot say so in RTCP (INFO `picture_fast_update`, RFC 5168): the video
-    /// senders of the bridged leg are asked.
+    /// Requests a key frame from the video senders of the bridged leg. It is used where the peer of this leg requests
+    /// one by INFO `picture_fast_update` (RFC 5168) instead of RTCP.
     RequestKeyFrame {
-        /// The leg whose peer wants it.
+        /// The leg whose peer requests the key frame.
         leg: LegKey,
     },
-    /// From now on each of the two legs hears the other. A leg that is bridged to a third one leaves that one.
-    /// Video senders are asked for a key frame.
+    /// Forwards the media of two legs to each other and requests a key frame from video senders. A leg that is bridged
+    /// to a third one is removed from that bridge.
     Bridge {
-        /// One side.
+        /// One leg.
         a: LegKey,
-        /// The other.
+        /// The other leg.
         b: LegKey,
     },
-    /// The same for a leg whose partner is on another worker. The worker of the partner gets the command with `leg` and `partner`
-    /// exchanged. [`Command::Unbridge`] or [`Command::CloseLeg`] of one of the legs ends the bridge.
+    /// Bridges a leg to a leg of another worker. That worker gets the same command with `leg` and `partner` exchanged.
+    /// [`Command::Unbridge`] or [`Command::CloseLeg`] for one of the legs ends the bridge.
     BridgeAcross {
         /// The leg of this worker.
         leg: LegKey,
@@ -126,19 +130,19 @@ pub enum Command {
         /// The bridge, the same number for both workers.
         bridge: BridgeId,
     },
-    /// The leg hears nobody and is heard by nobody (hold), its transport stays up.
+    /// Stops forwarding from and to the leg (hold); its transport stays up.
     Unbridge {
         /// The leg.
         leg: LegKey,
     },
-    /// Sends DTMF digits to the leg's browser as telephone-events (RFC 4733), if it negotiated them.
+    /// Sends DTMF digits to the leg's peer as telephone-events (RFC 4733), if it negotiated them.
     SendDtmf {
-        /// The leg that shall hear them.
+        /// The leg to which they are sent.
         leg: LegKey,
         /// `0`–`9`, `A`–`D`, `*`, `#`.
         digits: String,
     },
-    /// The leg is over. A DTLS close_notify or an RTCP BYE goes out and nothing more is said about it.
+    /// Closes the leg: sends a DTLS close_notify or an RTCP BYE. No event follows for it.
     CloseLeg {
         /// The leg.
         leg: LegKey,
@@ -146,7 +150,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// The leg that the command concerns, the first of two.
+    /// The leg that the command concerns; for two legs, the first.
     #[must_use]
     pub const fn leg(&self) -> Option<LegKey> {
         match self {
@@ -167,62 +171,63 @@ impl Command {
     }
 }
 
-/// The browser's side of a leg's transport, or that of a SIP peer that is WebRTC itself.
+/// The ICE and DTLS parameters of a browser, or of a SIP peer that uses WebRTC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemoteTransport {
     /// Its ICE credentials.
     pub ice: IceCredentials,
-    /// What its DTLS certificate must hash to.
+    /// The fingerprint of its DTLS certificate.
     pub fingerprint: Fingerprint,
-    /// Its DTLS role: `Active` or `Passive`, settled by the answer.
+    /// Its DTLS role, `Active` or `Passive`, as determined by the answer.
     pub setup: Setup,
 }
 
-/// One negotiated stream of a leg, both directions.
+/// A negotiated stream of a leg, both directions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stream {
-    /// The section as negotiated, as the peer wrote it (direction and SSRCs are the peer's).
+    /// The section as negotiated, from the peer's point of view (direction and SSRCs are the peer's).
     pub remote: Section,
-    /// The SSRC of everything the relay sends in this stream, as announced in the relay's description.
+    /// The SSRC of all packets that the relay sends in this stream, as announced in its description.
     pub local_ssrc: u32,
 }
 
-/// What a media worker reports.
+/// An event that a media worker reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// ICE and DTLS are up: media can flow.
+    /// ICE and DTLS are established: media can flow.
     LegConnected {
         /// The leg.
         leg: LegKey,
     },
-    /// ICE or DTLS did not come up in time or was refused. The leg is closed.
+    /// ICE or DTLS failed or timed out. The leg is closed.
     LegFailed {
         /// The leg.
         leg: LegKey,
-        /// What went wrong.
+        /// The reason.
         failure: TransportFailure,
     },
-    /// Neither packets nor consent (RFC 7675) arrived for the configured time, though they should. The leg is closed.
+    /// No packets, or no consent checks (RFC 7675), arrived for the configured time although they were expected. The
+    /// leg is closed.
     LegDead {
-        /// The leg from which nothing arrives.
+        /// The leg that receives nothing.
         leg: LegKey,
     },
-    /// What became of [`Command::ReservePorts`].
+    /// The result of [`Command::ReservePorts`].
     PortsReserved {
-        /// The pairs that are bound: [`Command::OpenRtpLeg`] finds them open.
+        /// The pairs that are bound; [`Command::OpenRtpLeg`] uses them as they are.
         ready: Vec<PortPair>,
-        /// Those of which another program has a port.
+        /// The pairs with a port that another program uses.
         in_use: Vec<PortPair>,
     },
-    /// The peer sent a DTMF digit as telephone-event.
+    /// The peer sent a DTMF digit as a telephone-event.
     DtmfReceived {
-        /// The leg it came from.
+        /// The leg whose peer sent it.
         leg: LegKey,
         /// `0`–`9`, `A`–`D`, `*` or `#`.
         digit: char,
     },
-    /// A key frame is wanted of the leg's peer, which negotiated no RTCP feedback to ask it by: INFO
-    /// `picture_fast_update` (RFC 5168) is left.
+    /// A key frame is needed from the leg's peer, which negotiated no RTCP feedback for requesting it; the signaling
+    /// plane can send INFO `picture_fast_update` (RFC 5168).
     KeyFrameWanted {
         /// The leg.
         leg: LegKey,
@@ -230,7 +235,7 @@ pub enum Event {
 }
 
 impl TransportFailure {
-    /// The failure, and what to do about it.
+    /// Describes the failure and its remedy, for logs.
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
@@ -248,19 +253,19 @@ impl TransportFailure {
     }
 }
 
-/// Why a leg's transport did not come up.
+/// The reason why a leg's transport failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TransportFailure {
     /// No valid STUN check arrived in time.
     IceTimeout,
-    /// The DTLS handshake did not end in time.
+    /// The DTLS handshake did not complete in time.
     DtlsTimeout,
     /// The DTLS handshake failed.
     DtlsError,
-    /// The certificate is not the one the description announced (RFC 8122 §6).
+    /// The certificate does not match the fingerprint in the description (RFC 8122 §6).
     FingerprintMismatch,
-    /// A socket of the leg could not be bound: another program has the port, or the address is not this machine's.
+    /// A socket of the leg could not be bound: another program uses the port, or the address is not a local one.
     NoPort,
-    /// The keys are not of the length that their suite asks for.
+    /// The SRTP keys do not have the length that their crypto suite requires.
     BadKeys,
 }

@@ -1,16 +1,16 @@
-//! What a leg's worker sends to the worker of the leg that it is bridged with, where these are two.
+//! Messages between two workers that each have one leg of a bridge.
 //!
 //! ```text
 //! worker of a                                        worker of b
-//! BridgeAcross { leg: a, partner: b } ── Hello ──▶   (dropped while b does not know of the bridge)
-//!              (a knows of the bridge) ◀── Hello ──  BridgeAcross { leg: b, partner: a }
+//! BridgeAcross { leg: a, partner: b } ── Hello ──▶   (dropped while b's worker has no bridge)
+//!                     (bridge exists) ◀── Hello ──  BridgeAcross { leg: b, partner: a }
 //!                                      ── Hello ──▶  routes on both sides
 //!                                      ◀── Rtp, Rtcp ──▶
 //! Unbridge, CloseLeg                   ── Parted ──▶ b has no partner
 //! ```
 //!
-//! Each command concerns the leg of one worker. The two commands of a bridge may arrive in any order, and messages may arrive
-//! before or after them: what belongs to another bridge than the present one of the leg has no effect.
+//! Each command concerns the leg of one worker. The two commands of a bridge may arrive in any order, and messages may
+//! arrive before or after them. Messages for a bridge other than the current one of the leg are ignored.
 
 use crate::command::{BridgeId, LegKey, WorkerId};
 use crate::leg::{Accepted, LegIndex, Relayed};
@@ -19,9 +19,9 @@ use offhook_sdp::webrtc::Section;
 /// A message to another worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Crossing {
-    /// The leg that it is for.
+    /// The destination leg.
     pub(crate) to: Address,
-    /// The leg that it comes from.
+    /// The source leg.
     pub(crate) from: Address,
     pub(crate) bridge: BridgeId,
     pub(crate) message: Message,
@@ -32,22 +32,23 @@ pub struct Crossing {
 pub(crate) struct Address {
     pub(crate) worker: WorkerId,
     pub(crate) leg: LegKey,
-    /// Where its worker has it, once that is known.
+    /// The index of the leg in its worker, once received.
     pub(crate) at: Option<LegIndex>,
 }
 
-/// What is sent.
+/// The content of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Message {
-    /// The leg has the bridge, and this is what its peer sends. `answer` asks for the same of the other leg.
+    /// The leg has joined the bridge, and its peer sends `incoming`. `answer` requests the same from the other leg.
     Hello { incoming: Vec<Section>, answer: bool },
-    /// A packet, opened.
+    /// A decrypted packet.
     Rtp { accepted: Accepted, packet: Vec<u8> },
-    /// What RTCP of the leg's peer means for the other leg.
+    /// RTCP feedback from the leg's peer, translated for the other leg.
     Rtcp(Relayed),
-    /// The other leg's peer must send key frames: the receiver has just begun, or lost a picture and may ask once.
+    /// Requests key frames from the other leg's peer: the receiver is new, or lost a picture (then one request is
+    /// sent).
     KeyFrames { is_new: bool },
-    /// The leg does not have the bridge any more.
+    /// The leg has left the bridge.
     Parted,
 }
 
@@ -58,7 +59,7 @@ impl Crossing {
         self.to.worker
     }
 
-    /// Whether it carries media, which may be lost where a queue is full. All others must arrive.
+    /// Whether it carries media, which may be dropped if a queue is full. All other messages must be delivered.
     #[must_use]
     pub const fn is_media(&self) -> bool {
         matches!(self.message, Message::Rtp { .. } | Message::Rtcp(_))

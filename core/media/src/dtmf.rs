@@ -1,4 +1,4 @@
-//! telephone-event (RFC 4733): reading events and playing digits.
+//! telephone-event (RFC 4733): parsing events and sending digits.
 //!
 //! ```text
 //!        enqueue                 every 20 ms, 100 ms long        3 times, marked as end
@@ -18,40 +18,40 @@ const STEP: Duration = Duration::from_millis(20);
 const STEPS: u8 = 5;
 const END_PACKETS: u8 = 3;
 const GAP: Duration = Duration::from_millis(50);
-/// −10 dBm0, what telephones send.
+/// −10 dBm0, the usual level of telephones.
 const VOLUME: u8 = 10;
-/// More digits than anybody dials at once are dropped.
+/// The most digits in the queue; further ones are dropped.
 const MAX_QUEUED: usize = 64;
 
 const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '*', '#', 'A', 'B', 'C', 'D'];
 
-/// The event of a digit (RFC 4733 §3.2).
+/// Returns the event code of a digit (RFC 4733 §3.2).
 #[must_use]
 pub fn event_of(digit: char) -> Option<u8> {
     let digit = digit.to_ascii_uppercase();
     DIGITS.iter().position(|known| *known == digit).and_then(|event| u8::try_from(event).ok())
 }
 
-/// The digit of a telephone-event payload.
+/// Returns the digit of a telephone-event payload.
 #[must_use]
 pub fn digit_of(payload: &[u8]) -> Option<char> {
     let &[event, ..] = payload.first_chunk::<4>()?;
     DIGITS.get(usize::from(event)).copied()
 }
 
-/// A packet to send.
+/// A telephone-event packet to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventPacket {
     /// The payload.
     pub payload: [u8; 4],
-    /// The first packet of an event bears the marker and fixes the timestamp.
+    /// Whether it is the first packet of an event, which carries the marker and sets the timestamp.
     pub begins: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum State {
     Idle,
-    /// The event and the packets sent of it, the last ones marked as end.
+    /// The event and the number of its packets sent; the last ones have the E bit.
     Event {
         event: u8,
         sent: u8,
@@ -62,7 +62,7 @@ enum State {
     },
 }
 
-/// Plays digits one after the other.
+/// Sends digits one after another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Player {
     queue: VecDeque<u8>,
@@ -76,19 +76,19 @@ impl Default for Player {
 }
 
 impl Player {
-    /// Adds digits; what is none is left out.
+    /// Appends digits to the queue; other characters are ignored.
     pub fn enqueue(&mut self, digits: &str) {
         let room = MAX_QUEUED.saturating_sub(self.queue.len());
         self.queue.extend(digits.chars().filter_map(event_of).take(room));
     }
 
-    /// Whether other audio must wait.
+    /// Whether digits are being sent, so that other audio must wait.
     #[must_use]
     pub fn is_playing(&self) -> bool {
         !matches!(self.state, State::Idle) || !self.queue.is_empty()
     }
 
-    /// When [`Player::poll`] has something.
+    /// When [`Player::poll`] has the next packet.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         match self.state {
@@ -98,7 +98,7 @@ impl Player {
         }
     }
 
-    /// The next packet that is due; durations count in `rate`.
+    /// Returns the next packet that is due; its duration counts in units of `rate`.
     pub fn poll(&mut self, rate: u32, now: Time) -> Option<EventPacket> {
         loop {
             match self.state {
@@ -115,7 +115,7 @@ impl Player {
                     self.state = if sent >= STEPS + END_PACKETS - 1 {
                         State::Gap { until: now + GAP }
                     } else {
-                        // The end is repeated at once: a loss of three in a row is rare (RFC 4733 §2.5.1.4).
+                        // The end packets are sent without delay: a loss of three in a row is rare (RFC 4733 §2.5.1.4).
                         State::Event { event, sent, due: if ends { due } else { due + STEP } }
                     };
                     let [d0, d1] = duration.to_be_bytes();
@@ -127,7 +127,7 @@ impl Player {
         }
     }
 
-    /// Nothing more is played.
+    /// Stops and empties the queue.
     pub fn clear(&mut self) {
         *self = Self::default();
     }

@@ -1,4 +1,4 @@
-//! The certificate the relay shows in DTLS.
+//! The relay's DTLS certificate.
 
 use crate::seal::{Sealed, SealingKey, Unsealable};
 use aws_lc_rs::{digest, signature};
@@ -8,21 +8,21 @@ use rand_core::Rng;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// A certificate with its private key, made by the shell at start, shared by every leg.
+/// A certificate with its private key, created by the shell at start and shared by all legs.
 #[derive(Clone)]
 pub struct DtlsIdentity {
     certificate: Arc<[u8]>,
     private_key: Arc<[u8]>,
 }
 
-/// A [`DtlsIdentity`], saved.
+/// A [`DtlsIdentity`] in saved form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SavedIdentity {
     certificate: Vec<u8>,
     private_key: Sealed,
 }
 
-/// What its seal is for.
+/// The name under which the private key is sealed.
 const SEAL_NAME: &str = "private key of the DTLS certificate";
 
 impl SavedIdentity {
@@ -32,7 +32,7 @@ impl SavedIdentity {
     }
 }
 
-/// Why a certificate cannot be used.
+/// The reason why a certificate cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdentityError {
     /// The private key is not a PKCS#8 ECDSA key on the curve P-256 or P-384.
@@ -53,11 +53,11 @@ impl fmt::Display for IdentityError {
 impl core::error::Error for IdentityError {}
 
 impl DtlsIdentity {
-    /// From an X.509 certificate and its PKCS#8 private key, both DER.
+    /// Creates an identity from an X.509 certificate and its PKCS#8 private key, both in DER.
     ///
     /// # Errors
     ///
-    /// When the key is of a kind that the DTLS implementation does not sign with.
+    /// If the DTLS implementation does not support the type of the key.
     pub fn from_der(certificate: &[u8], private_key: &[u8]) -> Result<Self, IdentityError> {
         if certificate.is_empty() {
             return Err(IdentityError::NoCertificate);
@@ -69,7 +69,7 @@ impl DtlsIdentity {
         Ok(Self { certificate: certificate.into(), private_key: private_key.into() })
     }
 
-    /// What the session description announces (RFC 8122 §5).
+    /// The fingerprint for the session description (RFC 8122 §5).
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         fingerprint_of(&self.certificate)
@@ -93,7 +93,7 @@ impl fmt::Debug for DtlsIdentity {
     }
 }
 
-/// SHA-256 over a DER certificate.
+/// The SHA-256 fingerprint of a DER certificate.
 fn fingerprint_of(certificate: &[u8]) -> Fingerprint {
     let mut hash = [0; 32];
     for (to, from) in hash.iter_mut().zip(digest::digest(&digest::SHA256, certificate).as_ref()) {

@@ -1,4 +1,4 @@
-//! What legs write into: outputs, reused buffers, counters.
+//! Output queue, buffer pool and counters that all legs of a worker share.
 
 use crate::command::Event;
 use crate::counters::Counters;
@@ -7,7 +7,7 @@ use crate::worker::Output;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-/// Buffers kept for reuse, and the size each is made with: a full Ethernet packet.
+/// Number of buffers kept for reuse, and the size of a new one: a full Ethernet packet.
 const POOLED: usize = 1024;
 const BUFFER: usize = 1600;
 
@@ -19,7 +19,7 @@ pub(crate) struct Io {
 }
 
 impl Io {
-    /// An empty buffer.
+    /// Returns an empty buffer.
     pub(crate) fn buffer(&mut self) -> Vec<u8> {
         self.pool.pop().unwrap_or_else(|| Vec::with_capacity(BUFFER))
     }

@@ -38,8 +38,8 @@ pub fn fuzz_rtp(data: &[u8]) {
     }
 }
 
-/// Lets arbitrary datagrams come to a SIP peer's session, plain and under keys: the first octet of each says how long it
-/// is, where it comes from and to which port.
+/// Feeds arbitrary datagrams, plain and with SRTP keys, to the RTP session of a SIP peer. The first octet of each
+/// datagram encodes its length, its source address and its destination port.
 pub fn fuzz_rtp_session(data: &[u8]) {
     transport::rtp::fuzz(data);
 }

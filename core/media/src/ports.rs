@@ -1,4 +1,4 @@
-//! The ports of SIP-side media: pairs that are reserved at the worker, taken by a call, and rest after it.
+//! Allocation of RTP port pairs for SIP legs: pairs are reserved at the worker, taken by a call, and rest after it.
 //!
 //! ```text
 //!        to_reserve             reserved                take               give_back              rest is over
@@ -7,9 +7,9 @@
 //!   └──────────── take, when no pair is reserved ──────────────────▶ taken               └──────────┘
 //! ```
 //!
-//! A reserved pair is bound already, so that no description names a port that another program has. Pairs are taken in the
-//! order in which they became free, so that a port is used again as late as possible: a peer that still sends to a call that
-//! has ended must not be received in another one.
+//! A reserved pair is already bound, so that no description names a port that another program uses. Pairs are taken in
+//! the order in which they became free, so that a port is reused as late as possible: packets of a peer that still
+//! sends to an ended call must not be received in another call.
 
 use core::time::Duration;
 use offhook_clock::Time;
@@ -19,7 +19,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::command::LocalRtp;
 
-/// How long a pair rests that another program has.
+/// How long a pair rests if another program uses one of its ports.
 const IN_USE_REST: Duration = Duration::from_secs(60);
 
 /// Two neighbouring ports: RTP on the even one, RTCP on the odd one after it (RFC 3550 §11).
@@ -40,34 +40,34 @@ impl PortPair {
         self.0 | 1
     }
 
-    /// Both on an address.
+    /// The addresses of both ports on `address`.
     #[must_use]
     pub const fn on(self, address: IpAddr) -> LocalRtp {
         LocalRtp { rtp: SocketAddr::new(address, self.rtp()), rtcp: SocketAddr::new(address, self.rtcp()) }
     }
 }
 
-/// The pairs that one media worker may use.
+/// The port pairs of one media worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortPool {
     pairs: Pairs,
     rest: Duration,
-    /// The longest free one first.
+    /// Free pairs, the one that was freed first in front.
     free: VecDeque<PortPair>,
-    /// Being bound by the worker.
+    /// Pairs that the worker is binding.
     reserving: BTreeSet<PortPair>,
-    /// Bound by the worker.
+    /// Pairs that the worker has bound.
     reserved: VecDeque<PortPair>,
-    /// With a call.
+    /// Pairs that a call uses.
     taken: BTreeSet<PortPair>,
-    /// In the order in which they become free.
+    /// Resting pairs, in the order in which they become free.
     resting: VecDeque<(Time, PortPair)>,
-    /// The same for those that another program has.
+    /// The same for pairs that another program uses.
     in_use: VecDeque<(Time, PortPair)>,
 }
 
 impl PortPool {
-    /// The pairs whose both ports lie within `first..=last`; each rests for `rest` after use.
+    /// Creates a pool of the pairs whose ports both lie within `first..=last`; each pair rests for `rest` after use.
     #[must_use]
     pub fn new(first: u16, last: u16, rest: Duration) -> Self {
         Self::of(Pairs::within(first, last), rest)
@@ -86,7 +86,7 @@ impl PortPool {
         }
     }
 
-    /// A range divided among workers, each getting neighbouring pairs; those that do not divide go to the first ones.
+    /// Divides a range among workers. Each gets adjacent pairs; the remainder goes to the first workers.
     #[must_use]
     pub fn divided(first: u16, last: u16, rest: Duration, workers: u16) -> Vec<Self> {
         let mut pairs = Pairs::within(first, last);
@@ -99,26 +99,26 @@ impl PortPool {
         pools
     }
 
-    /// How many pairs there are, free or not.
+    /// The number of pairs, free or not.
     #[must_use]
     pub const fn size(&self) -> usize {
         self.pairs.count as usize
     }
 
-    /// How many pairs calls have.
+    /// The number of pairs that calls use.
     #[must_use]
     pub fn taken(&self) -> usize {
         self.taken.len()
     }
 
-    /// Whether a pair is one of this pool's.
+    /// Whether a pair belongs to this pool.
     #[must_use]
     pub fn contains(&self, pair: PortPair) -> bool {
         pair.0 >= self.pairs.first && usize::from((pair.0 - self.pairs.first) / 2) < self.size()
     }
 
-    /// Pairs for the worker to bind, so that `count` are reserved; none while more than half of these are. The worker answers
-    /// with [`PortPool::reserved`].
+    /// Returns pairs for the worker to bind, so that `count` pairs are reserved; none while more than half of `count`
+    /// are reserved. The worker's result goes to [`PortPool::reserved`].
     pub fn to_reserve(&mut self, count: usize, now: Time) -> Vec<PortPair> {
         let there = self.reserved.len() + self.reserving.len();
         if there > count / 2 {
@@ -130,14 +130,14 @@ impl PortPool {
         pairs
     }
 
-    /// The worker has bound the pairs in `ready`; those in `in_use` it could not.
+    /// Records the worker's result: the pairs in `ready` are bound, those in `in_use` could not be.
     pub fn reserved(&mut self, ready: &[PortPair], in_use: &[PortPair], now: Time) {
         self.reserved.extend(ready.iter().filter(|pair| self.reserving.remove(pair)));
         let refused = in_use.iter().filter(|pair| self.reserving.remove(pair));
         self.in_use.extend(refused.map(|pair| (now + IN_USE_REST, *pair)));
     }
 
-    /// Takes `count` pairs; `None`, and none is taken, when there are not so many.
+    /// Takes `count` pairs; returns `None` and takes none if fewer are available.
     pub fn take(&mut self, count: usize, now: Time) -> Option<Vec<PortPair>> {
         self.wake(now);
         if self.reserved.len() + self.free.len() < count {
@@ -150,13 +150,13 @@ impl PortPool {
         Some(found)
     }
 
-    /// The pairs begin to rest. What was not taken stays as it is.
+    /// Starts the rest time of pairs. Pairs that were not taken are unchanged.
     pub fn give_back(&mut self, pairs: &[PortPair], now: Time) {
         let given = pairs.iter().filter(|pair| self.taken.remove(pair));
         self.resting.extend(given.map(|pair| (now + self.rest, *pair)));
     }
 
-    /// Frees what has rested.
+    /// Frees the pairs whose rest time is over.
     fn wake(&mut self, now: Time) {
         for resting in [&mut self.resting, &mut self.in_use] {
             while let Some((_, pair)) = resting.pop_front_if(|(until, _)| *until <= now) {
@@ -166,7 +166,7 @@ impl PortPool {
     }
 }
 
-/// Neighbouring pairs.
+/// A range of adjacent pairs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Pairs {
     first: u16,
@@ -175,7 +175,7 @@ struct Pairs {
 
 impl Pairs {
     fn within(first: u16, last: u16) -> Self {
-        // Port 0 is none (RFC 3264 §6 gives it another meaning).
+        // Port 0 cannot be used (RFC 3264 §6 gives it another meaning).
         let even = u32::from(first.max(1)).next_multiple_of(2);
         let ports = (u32::from(last) + 1).saturating_sub(even);
         let first = u16::try_from(even).unwrap_or(u16::MAX);

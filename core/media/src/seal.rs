@@ -1,21 +1,21 @@
-//! Secrets at rest: what holds keys is saved only through here (AES-256-GCM, NIST SP 800-38D).
+//! Encryption of saved secrets (AES-256-GCM, NIST SP 800-38D). Keys are saved only in this form.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use core::fmt;
 use rand_core::Rng;
 use serde::{Deserialize, Serialize};
 
-/// The key of the operator that secrets are saved under.
+/// The operator's key that encrypts saved secrets.
 pub struct SealingKey(LessSafeKey);
 
-/// A secret under a [`SealingKey`].
+/// A secret encrypted with a [`SealingKey`].
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sealed {
     nonce: [u8; 12],
     text: Vec<u8>,
 }
 
-/// A seal that was made with another key, for another thing, or changed since.
+/// A sealed secret that does not open: it was sealed with another key or under another name, or was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unsealable;
 
@@ -43,7 +43,7 @@ impl fmt::Debug for Sealed {
 }
 
 impl SealingKey {
-    /// A key of 256 bits, which must be secret.
+    /// Creates a key from 256 secret bits.
     #[must_use]
     pub fn new(key: [u8; 32]) -> Self {
         #[expect(clippy::expect_used, reason = "the only error is a key of another length")]
@@ -51,7 +51,8 @@ impl SealingKey {
         Self(LessSafeKey::new(key))
     }
 
-    /// Seals `secret`, which opens again only as what `name` names. `rng` must not have been seeded as before.
+    /// Encrypts `secret`; it can only be decrypted with the same `name`. `rng` must never be seeded with the same value
+    /// again.
     pub(crate) fn seal(&self, secret: &[u8], name: &str, rng: &mut impl Rng) -> Sealed {
         let mut nonce = [0; 12];
         rng.fill_bytes(&mut nonce);
@@ -64,7 +65,7 @@ impl SealingKey {
         Sealed { nonce, text }
     }
 
-    /// The secret.
+    /// Decrypts a secret.
     pub(crate) fn open(&self, sealed: &Sealed, name: &str) -> Result<Vec<u8>, Unsealable> {
         let mut text = sealed.text.clone();
         let aad = Aad::from(name.as_bytes());

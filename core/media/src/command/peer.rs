@@ -1,23 +1,23 @@
-//! What the signaling plane says of a leg whose SIP peer is WebRTC itself.
+//! Parameters of a leg whose SIP peer uses WebRTC (ICE and DTLS-SRTP).
 
 use super::Stream;
 use offhook_sdp::codec::Payload;
 use serde::{Deserialize, Serialize};
 
-/// One media section of a leg as negotiated.
+/// A negotiated media section of a leg.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerStream {
-    /// The section, seen from the peer.
+    /// The section, from the peer's point of view.
     pub stream: Stream,
-    /// The payloads under the numbers with which the peer sends, as in [`RtpStream`](super::RtpStream).
+    /// The payloads with the payload types that the peer uses for sending, as in [`RtpStream`](super::RtpStream).
     pub received: Vec<Payload>,
 }
 
-/// Whether a peer takes RTCP.
+/// Whether a peer supports RTCP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PeerRtcp {
-    /// On RTP's pair (RFC 5761).
+    /// Multiplexed with RTP on one pair (RFC 5761).
     Muxed,
-    /// Not at all: it wants a component of its own for it, which the relay has not.
+    /// No RTCP: the peer requires a separate component for it, which the relay does not support.
     Absent,
 }

@@ -1,4 +1,4 @@
-//! One leg's lite agent: always controlled, host candidates only, answers and never asks.
+//! The ICE-lite agent of one leg: always controlled, host candidates only, answers checks and never sends any.
 //!
 //! ```text
 //!            valid check                     valid check with USE-CANDIDATE
@@ -13,30 +13,30 @@ use offhook_sdp::webrtc::IceCredentials;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
-/// How many addresses of one browser are remembered; for one more, the oldest is forgotten, but never the nominated one.
+/// The most address pairs of one peer. Beyond that the oldest one is removed, but never the nominated one.
 const MAX_PAIRS: usize = 64;
 
-/// The relay's address and the browser's, as datagrams bear them.
+/// The relay's and the peer's address, as in the datagrams received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Pair {
-    /// The relay's.
+    /// The relay's address.
     pub local: SocketAddr,
-    /// The browser's.
+    /// The peer's address.
     pub remote: SocketAddr,
 }
 
-/// What became of a check. The response is written in every case.
+/// The result of a check. The response is written in every case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Checked {
-    /// Refused.
+    /// The check was refused.
     Refused,
-    /// Valid, the pair belongs to the leg.
+    /// The check is valid and the pair belongs to the leg.
     Valid {
-        /// The pair was not known.
+        /// Whether the pair is new.
         is_new: bool,
-        /// The pair is now the one to send on, and was not before.
+        /// Whether the pair was nominated by this check and was not nominated before.
         selected: bool,
-        /// The pair that was forgotten to make room: it belongs to the leg no more.
+        /// The pair that was removed to make room and no longer belongs to the leg.
         evicted: Option<Pair>,
     },
 }
@@ -47,65 +47,65 @@ pub struct LiteAgent {
     local: IceCredentials,
     pairs: Vec<Pair>,
     nominated: Option<Pair>,
-    /// The nomination is of before: a valid check outdoes it.
+    /// The nomination precedes an ICE restart or a change of the peer: a valid check takes precedence over it.
     is_doubted: bool,
-    /// The pair of the last valid check; from a restart to the next check, the one that was in use.
+    /// The pair of the last valid check; between a restart and the next check, the pair that was in use.
     checked: Option<Pair>,
     last_check: Option<Time>,
 }
 
 impl LiteAgent {
-    /// An agent that nobody has checked yet.
+    /// Creates an agent that has received no checks.
     #[must_use]
     pub const fn new(local: IceCredentials) -> Self {
         Self { local, pairs: Vec::new(), nominated: None, is_doubted: false, checked: None, last_check: None }
     }
 
-    /// From now on checks must be made with `local` (RFC 8445 §9). What was nominated is sent on until the peer nominates
-    /// again, or checks where that is enough ([`LiteAgent::preferred`]).
+    /// Replaces the local credentials that checks must use (RFC 8445 §9). The nominated pair is used until the peer
+    /// nominates again, or sends a check where that is sufficient ([`LiteAgent::preferred`]).
     pub fn restart(&mut self, local: IceCredentials) {
         self.local = local;
         self.checked = self.preferred();
         self.is_doubted = true;
     }
 
-    /// Somebody else is there now, to whom the nomination means nothing.
+    /// Marks the nomination as outdated, because another endpoint has taken the peer's place.
     pub const fn doubt(&mut self) {
         self.is_doubted = true;
     }
 
-    /// Our user name fragment.
+    /// The local user name fragment.
     #[must_use]
     pub fn ufrag(&self) -> &str {
         &self.local.ufrag
     }
 
-    /// The pair to send on.
+    /// The pair that is used for sending.
     #[must_use]
     pub const fn nominated(&self) -> Option<Pair> {
         self.nominated
     }
 
-    /// The pair to send on to a peer that may never nominate: what it nominated since the last restart, else what it
-    /// checked last.
+    /// The pair for sending to a peer that may never nominate: the pair nominated since the last restart, else the pair
+    /// of the last check.
     #[must_use]
     pub fn preferred(&self) -> Option<Pair> {
         self.nominated.filter(|_| !self.is_doubted).or(self.checked)
     }
 
-    /// All pairs that were validly checked.
+    /// All pairs with a valid check.
     #[must_use]
     pub fn pairs(&self) -> &[Pair] {
         &self.pairs
     }
 
-    /// When the last valid check came: the peer consents until 30 s later (RFC 7675 §5.1).
+    /// When the last valid check arrived. The peer's consent expires 30 s later (RFC 7675 §5.1).
     #[must_use]
     pub const fn last_check(&self) -> Option<Time> {
         self.last_check
     }
 
-    /// Answers a check that names our fragment.
+    /// Answers a check that names the local user name fragment.
     pub fn check(&mut self, request: &Request<'_>, pair: Pair, now: Time, out: &mut Vec<u8>) -> Checked {
         if !request.is_made_with(&self.local.pwd) {
             let refusal = if request.has_integrity() { Refusal::Unauthenticated } else { Refusal::BadRequest };

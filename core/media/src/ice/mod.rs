@@ -1,4 +1,4 @@
-//! ICE-lite (RFC 8445 §2.5): answering the browser's connectivity checks.
+//! ICE-lite (RFC 8445 §2.5): responses to the peer's connectivity checks.
 
 pub mod agent;
 pub mod stun;

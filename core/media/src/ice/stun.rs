@@ -1,4 +1,4 @@
-//! STUN Binding requests and the answers to them (RFC 8489, RFC 8445 §7).
+//! STUN Binding requests and responses (RFC 8489, RFC 8445 §7).
 
 use core::net::IpAddr;
 use hmac::{Hmac, KeyInit, Mac};
@@ -21,7 +21,7 @@ const USE_CANDIDATE: u16 = 0x0025;
 const FINGERPRINT: u16 = 0x8028;
 const ICE_CONTROLLED: u16 = 0x8029;
 const ICE_CONTROLLING: u16 = 0x802a;
-/// What the FINGERPRINT's CRC-32 is combined with (RFC 8489 §14.7).
+/// The value that is XORed with the CRC-32 of FINGERPRINT (RFC 8489 §14.7).
 const FINGERPRINT_XOR: u32 = 0x5354_554e;
 
 /// Octets of a transaction identifier.
@@ -31,21 +31,21 @@ pub type TransactionId = [u8; 12];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request<'a> {
     octets: &'a [u8],
-    /// Transaction.
+    /// Transaction ID.
     pub transaction: TransactionId,
     /// USERNAME
     pub username: Option<&'a str>,
     /// USE-CANDIDATE: the controlling peer nominates this pair.
     pub use_candidate: bool,
-    /// ICE-CONTROLLED: the peer believes that it is controlled.
+    /// ICE-CONTROLLED: the peer is in the controlled role.
     pub is_controlled: bool,
-    /// Comprehension-required attributes that are not known here.
+    /// Unknown comprehension-required attributes.
     pub unknown: Vec<u16>,
     /// Offset of MESSAGE-INTEGRITY and its value.
     integrity: Option<(usize, &'a [u8])>,
 }
 
-/// A refusal (RFC 8489 §14.8, RFC 8445 §7.3.1.1).
+/// An error response (RFC 8489 §14.8, RFC 8445 §7.3.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// 400
@@ -70,7 +70,7 @@ impl Refusal {
 }
 
 impl<'a> Request<'a> {
-    /// Reads a Binding request; `None` for anything else, and where FINGERPRINT is wrong or missing.
+    /// Parses a Binding request; `None` for anything else, and if FINGERPRINT is wrong or missing.
     #[must_use]
     pub fn parse(octets: &'a [u8]) -> Option<Self> {
         let (&[k0, k1, l0, l1, m0, m1, m2, m3], rest) = octets.split_first_chunk::<8>()?;
@@ -104,16 +104,16 @@ impl<'a> Request<'a> {
             if kind == FINGERPRINT {
                 let &[c0, c1, c2, c3] = <&[u8; 4]>::try_from(value).ok()?;
                 let right = crc32fast::hash(self.octets.get(..at)?) ^ FINGERPRINT_XOR;
-                // It is the last attribute (RFC 8489 §14.7).
+                // FINGERPRINT is the last attribute (RFC 8489 §14.7).
                 return (u32::from_be_bytes([c0, c1, c2, c3]) == right && at + 8 == self.octets.len()).then_some(());
             }
-            // What follows MESSAGE-INTEGRITY is not protected by it (RFC 8489 §14.5).
+            // Attributes after MESSAGE-INTEGRITY are not protected by it (RFC 8489 §14.5).
             if self.integrity.is_none() {
                 self.read_attribute(kind, value, at)?;
             }
             at += 4 + length.next_multiple_of(4);
         }
-        // Every check has one (RFC 8445 §7.1).
+        // Every check contains FINGERPRINT (RFC 8445 §7.1).
         None
     }
 
@@ -131,19 +131,19 @@ impl<'a> Request<'a> {
         Some(())
     }
 
-    /// The name fragments of the USERNAME, the receiver's first (RFC 8445 §7.2.2).
+    /// The user name fragments of the USERNAME, the receiver's first (RFC 8445 §7.2.2).
     #[must_use]
     pub fn fragments(&self) -> Option<(&'a str, &'a str)> {
         self.username?.split_once(':')
     }
 
-    /// Whether there is a MESSAGE-INTEGRITY.
+    /// Whether it contains MESSAGE-INTEGRITY.
     #[must_use]
     pub fn has_integrity(&self) -> bool {
         self.integrity.is_some()
     }
 
-    /// Whether MESSAGE-INTEGRITY was made with this password.
+    /// Whether MESSAGE-INTEGRITY was computed with this password.
     #[must_use]
     pub fn is_made_with(&self, password: &str) -> bool {
         let Some((at, value)) = self.integrity else { return false };
@@ -153,7 +153,7 @@ impl<'a> Request<'a> {
         };
         let Some((head, rest)) = covered.split_first_chunk::<4>() else { return false };
         let [k0, k1, ..] = *head;
-        // The length counts up to and with MESSAGE-INTEGRITY.
+        // The length field counts up to and including MESSAGE-INTEGRITY.
         let [l0, l1] = length_field(at + 24);
         mac.update(&[k0, k1, l0, l1]);
         mac.update(rest);
@@ -167,7 +167,7 @@ impl<'a> Request<'a> {
         finish(Some(password), out);
     }
 
-    /// Writes an error response; integrity only where the request's was right.
+    /// Writes an error response. It contains MESSAGE-INTEGRITY only if that of the request was valid.
     pub fn refuse(&self, refusal: Refusal, password: Option<&str>, out: &mut Vec<u8>) {
         begin(BINDING_ERROR, &self.transaction, out);
         let (class, number, phrase) = refusal.code();
@@ -209,7 +209,7 @@ fn write_attribute(kind: u16, value: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// RFC 8489 §14.2
+/// Appends XOR-MAPPED-ADDRESS (RFC 8489 §14.2).
 fn write_mapped_address(address: SocketAddr, transaction: &TransactionId, out: &mut Vec<u8>) {
     let [p0, p1] = address.port().to_be_bytes();
     let [m0, m1, ..] = MAGIC;
@@ -225,7 +225,7 @@ fn write_mapped_address(address: SocketAddr, transaction: &TransactionId, out: &
     write_attribute(XOR_MAPPED_ADDRESS, &value, out);
 }
 
-/// Adds MESSAGE-INTEGRITY and FINGERPRINT.
+/// Appends MESSAGE-INTEGRITY, if there is a password, and FINGERPRINT.
 pub(super) fn finish(password: Option<&str>, out: &mut Vec<u8>) {
     if let Some(mut mac) = password.and_then(|p| Hmac::<Sha1>::new_from_slice(p.as_bytes()).ok()) {
         set_length(out.len() + 24, out);
@@ -238,7 +238,7 @@ pub(super) fn finish(password: Option<&str>, out: &mut Vec<u8>) {
     write_attribute(FINGERPRINT, &crc.to_be_bytes(), out);
 }
 
-/// Writes a check as a full, controlling agent sends it; for tests and load tools.
+/// Writes a check as a full, controlling agent sends it; used by tests and load tools.
 pub fn write_check(transaction: &TransactionId, username: &str, password: &str, nominate: bool, out: &mut Vec<u8>) {
     begin(BINDING_REQUEST, transaction, out);
     write_attribute(USERNAME, username.as_bytes(), out);

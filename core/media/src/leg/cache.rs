@@ -1,9 +1,9 @@
-//! Video packets sent lately, to answer a NACK without troubling the sender (RFC 4585 §6.2.1).
+//! Cache of recently sent video packets, for answering a NACK without a retransmission by the source (RFC 4585 §6.2.1).
 
-/// About two seconds of good video.
+/// About two seconds of high-quality video.
 const KEPT: usize = 512;
 
-/// A ring of unprotected packets, by their outgoing sequence number.
+/// A ring buffer of unprotected packets, by outgoing sequence number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cache {
     slots: Vec<(u16, Vec<u8>)>,
@@ -14,7 +14,7 @@ impl Cache {
         usize::from(sequence) % KEPT
     }
 
-    /// Keeps a copy; the oldest goes.
+    /// Stores a copy in place of the oldest packet.
     pub(crate) fn keep(&mut self, sequence: u16, packet: &[u8]) {
         if self.slots.is_empty() {
             self.slots.resize_with(KEPT, Default::default);
@@ -26,7 +26,7 @@ impl Cache {
         }
     }
 
-    /// The packet of that number, if it is still there.
+    /// Returns the packet with this sequence number, if it is still stored.
     pub(crate) fn find(&self, sequence: u16) -> Option<&[u8]> {
         let (number, kept) = self.slots.get(Self::place(sequence))?;
         (*number == sequence && !kept.is_empty()).then_some(kept)

@@ -1,4 +1,4 @@
-//! RTCP of a leg: what arrives, and feedback passed to the leg it is about.
+//! RTCP of a leg: processes received packets and relays feedback to the bridged leg.
 
 use super::Leg;
 use super::media::{Arrival, count_refusal};
@@ -14,16 +14,16 @@ use crate::rtp::rewrite::{Source, SourceId};
 use crate::transport::rtp::Refused;
 use offhook_clock::Time;
 
-/// What one leg's RTCP means for the other.
+/// RTCP of one leg, translated for the bridged leg.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Relayed {
     /// The source says what time it is.
     SenderReport { id: SourceId, report: SenderReport },
-    /// The source shall send a key frame.
+    /// A request for a key frame of the source.
     KeyFrame { id: SourceId },
-    /// The source shall send these again.
+    /// A request to retransmit these packets of the source.
     Nack { id: SourceId, lost: Vec<u16> },
-    /// The receiver's estimate.
+    /// The receiver's bit rate estimate.
     Remb { id: SourceId, rate: [u8; 4] },
     /// The receiver's transport-wide feedback.
     TransportFeedback { id: SourceId, control: Vec<u8> },
@@ -49,7 +49,7 @@ impl Leg {
         opened.map_err(|refused| count_refusal(refused, io)).ok()
     }
 
-    /// Decrypts RTCP in place; what concerns the bridged leg.
+    /// Decrypts a compound RTCP packet in place and returns what concerns the bridged leg.
     pub(crate) fn receive_rtcp(&mut self, arrival: Arrival, packet: &mut [u8], io: &mut Io, now: Time) -> Vec<Relayed> {
         let mut relayed = Vec::new();
         let Some(length) = self.open_rtcp(arrival, packet, io, now) else { return relayed };
@@ -66,7 +66,7 @@ impl Leg {
                         relayed.push(Relayed::SenderReport { id, report });
                     }
                 }
-                // A browser's SSRCs stay announced; a SIP peer's come and go.
+                // The SSRCs of a browser stay announced; a SIP peer may change its SSRCs at any time.
                 BYE if self.transport.is_of_sip_peer() => {
                     for ssrc in words(chunk.body).take(usize::from(chunk.count)) {
                         self.sources.remove(source_id(arrival, ssrc));
@@ -77,7 +77,7 @@ impl Leg {
                         self.read_feedback(chunk.kind, chunk.count, feedback, io, &mut relayed);
                     }
                 }
-                // Receivers' reports concern this leg alone; descriptions are the relay's to give.
+                // Receiver reports concern only this leg; the relay sends its own source descriptions.
                 _ => {}
             }
         }
@@ -113,16 +113,18 @@ impl Leg {
         }
     }
 
-    /// Whose packets go out under one of our SSRCs.
+    /// The source whose packets are sent under one of the relay's SSRCs.
     fn source_of(&self, local_ssrc: u32) -> Option<SourceId> {
         let stream = self.streams.iter().find(|stream| stream.negotiated.local_ssrc == local_ssrc)?;
         Some(stream.rewriter.source()?.id)
     }
 
-    /// Sends what the bridged leg's RTCP means for this one.
+    /// Applies or sends the relayed RTCP of the bridged leg.
     pub(crate) fn relay(&mut self, from: LegKey, relayed: &Relayed, io: &mut Io, now: Time) {
         match relayed {
-            Relayed::SenderReport { id, report } => self.take_clock(Source { leg: from, id: *id }, report, io, now),
+            Relayed::SenderReport { id, report } => {
+                self.apply_sender_report(Source { leg: from, id: *id }, report, io, now)
+            }
             Relayed::KeyFrame { id } => {
                 if let Some(source) = self.sources.get_mut(*id) {
                     source.key_frames.ask(now);
@@ -143,8 +145,8 @@ impl Leg {
         }
     }
 
-    /// A source says what time it is. Browsers are told at once; to SIP peers it stands in the next report.
-    fn take_clock(&mut self, source: Source, report: &SenderReport, io: &mut Io, now: Time) {
+    /// Applies a sender report of a source. It is sent to a browser at once; a SIP peer receives it in the next report.
+    fn apply_sender_report(&mut self, source: Source, report: &SenderReport, io: &mut Io, now: Time) {
         let mut streams = self.streams.iter_mut().enumerate();
         let found = streams.find_map(|(index, stream)| {
             let timestamp = stream.rewriter.timestamp_from(source, report.timestamp)?;
@@ -157,7 +159,7 @@ impl Leg {
         }
     }
 
-    /// Every video source shall send a key frame: somebody new watches.
+    /// Requests a key frame from every video source, because there is a new receiver.
     pub(crate) fn request_key_frames(&mut self, io: &mut Io, now: Time) {
         for (_, source) in self.sources.iter_mut() {
             if self.streams.get(source.stream).is_some_and(MediaStream::is_video) {
@@ -167,14 +169,14 @@ impl Leg {
         self.send_key_frame_requests(io, now);
     }
 
-    /// The key frames that nobody watches need not be asked for.
+    /// Cancels key frame requests, because there is no receiver any more.
     pub(crate) fn forget_key_frames(&mut self) {
         for (_, source) in self.sources.iter_mut() {
             source.key_frames.satisfied();
         }
     }
 
-    /// The peer wants a key frame of what it is sent: those who send it are asked, once.
+    /// Requests one key frame from every video source on behalf of the receiving peer.
     pub(crate) fn ask_key_frames(&mut self, io: &mut Io, now: Time) {
         for (_, source) in self.sources.iter_mut() {
             if self.streams.get(source.stream).is_some_and(MediaStream::is_video) {
@@ -209,7 +211,7 @@ impl Leg {
         }
     }
 
-    /// Sends feedback about one of the peer's sources, if it negotiated that kind.
+    /// Sends feedback about one of the peer's sources, if the peer negotiated this kind of feedback.
     fn send_feedback(&mut self, id: SourceId, kind: &str, io: &mut Io, write: impl FnOnce(u32, &mut Vec<u8>)) {
         let Some(index) = self.sources.get(id).map(|source| source.stream) else { return };
         if self.streams.get(index).is_some_and(|stream| stream.has_feedback(kind)) {
@@ -220,7 +222,8 @@ impl Leg {
         }
     }
 
-    /// Sends a compound on a stream's way: what `write` appends, which begins with a report, and our name.
+    /// Sends a compound packet for a stream: what `write` appends, which begins with a report, and the source
+    /// description.
     pub(super) fn send_control(&mut self, stream: usize, io: &mut Io, write: impl FnOnce(u32, &mut Vec<u8>)) {
         let Some(sender) = self.streams.get(stream).map(|stream| stream.negotiated.local_ssrc) else { return };
         let Some(way) = self.transport.rtcp_way(stream) else { return };

@@ -1,4 +1,4 @@
-//! RTP of a leg: in from the peer, out to it.
+//! RTP of a leg: receives packets from the peer and sends packets to it.
 
 use super::Leg;
 use super::source::Source;
@@ -20,46 +20,46 @@ use offhook_clock::Time;
 use offhook_sdp::codec::MediaKind;
 use std::net::SocketAddr;
 
-/// SSRCs of one peer that are kept apart.
+/// The most SSRCs of one peer that are distinguished.
 pub(super) const MAX_SOURCES: usize = 32;
-/// Header extensions passed on in one packet.
+/// The most header extensions that are forwarded in one packet.
 const MAX_ELEMENTS: usize = 16;
 
-/// How a packet came to a leg.
+/// How a packet arrived at a leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
-    /// From a browser, or a SIP peer that is WebRTC itself: the streams share one flow.
+    /// In the single flow of a WebRTC leg.
     Bundled,
-    /// To a port of a SIP leg's section.
+    /// At a port of a SIP leg's section.
     Section {
-        /// Which section.
+        /// The index of the section.
         index: usize,
-        /// Which of its ports.
+        /// The port.
         component: Component,
-        /// The sender.
+        /// The source address.
         from: SocketAddr,
     },
 }
 
-/// An incoming packet that belongs to a negotiated stream.
+/// A received packet that belongs to a negotiated stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Accepted {
-    /// Which stream of the leg.
+    /// The index of the stream in the leg.
     pub(crate) stream: usize,
     pub(crate) id: SourceId,
     pub(crate) header: Header,
-    /// Octets of the decrypted packet.
+    /// Length of the decrypted packet.
     pub(crate) length: usize,
     /// Clock rate of the payload.
     pub(crate) rate: u32,
-    /// The digit of a telephone-event that begins.
+    /// The digit of a telephone-event that begins with this packet.
     pub(crate) digit: Option<char>,
-    /// Whether the leg has a deadline that it did not have before.
+    /// Whether the leg has a new deadline because of this packet.
     pub(crate) has_new_deadline: bool,
 }
 
 impl Leg {
-    /// Opens a packet in place; its length without what protected it.
+    /// Authenticates and decrypts a packet in place and returns its length without the tag.
     fn open_rtp(&mut self, arrival: Arrival, packet: &mut [u8], header: &Header, now: Time) -> Result<usize, Refused> {
         match (&mut self.transport, arrival) {
             (Transport::WebRtc(webrtc), Arrival::Bundled) => {
@@ -76,7 +76,7 @@ impl Leg {
         }
     }
 
-    /// Decrypts a packet in place and finds its stream; `None` where it was dropped, and counted.
+    /// Decrypts a packet in place and finds its stream; returns `None` if it was dropped and counted.
     pub(crate) fn receive_rtp(
         &mut self,
         arrival: Arrival,
@@ -89,7 +89,7 @@ impl Leg {
             return None;
         };
         let opened = self.open_rtp(arrival, packet, &header, now);
-        // A packet on probation is not passed on, but it shows that the peer is there.
+        // A packet on probation is not forwarded, but counts as a sign of life.
         if matches!(opened, Ok(_) | Err(Refused::OnProbation)) {
             self.heard_at = now;
         }
@@ -136,8 +136,8 @@ impl Leg {
         Some(accepted)
     }
 
-    /// The stream of a packet and its source there: for a SIP leg by the port, for a WebRTC leg by SSRC, else by `a=mid`,
-    /// else by payload type (RFC 8843 §9.2).
+    /// The stream of a packet and its source there. The stream of a SIP leg is found by port; that of a WebRTC leg by
+    /// SSRC, else by `a=mid`, else by payload type (RFC 8843 §9.2).
     fn stream_of(&mut self, arrival: Arrival, header: &Header, packet: &[u8]) -> Option<(usize, SourceId)> {
         let id = match arrival {
             Arrival::Bundled => SourceId::bundled(header.ssrc),
@@ -153,7 +153,7 @@ impl Leg {
         stream.filter(|_| self.make_room()).map(|stream| (stream, id))
     }
 
-    /// The stream of a packet whose SSRC is not known.
+    /// The stream of a packet with an unknown SSRC.
     fn bundled_stream(&self, header: &Header, packet: &[u8]) -> Option<usize> {
         let named = header.elements(packet).find_map(|(id, mid)| {
             self.streams.iter().position(|stream| {
@@ -168,7 +168,8 @@ impl Leg {
         named.or_else(|| self.streams.iter().position(takes))
     }
 
-    /// Whether there is room for one more source. A SIP peer's oldest is forgotten for it.
+    /// Whether there is room for one more source. For a SIP peer, the source that was received least recently is
+    /// removed if needed.
     pub(super) fn make_room(&mut self) -> bool {
         if self.sources.len() < MAX_SOURCES {
             return true;
@@ -180,7 +181,7 @@ impl Leg {
         oldest.and_then(|oldest| self.sources.remove(oldest)).is_some()
     }
 
-    /// Sends a packet of the bridged leg.
+    /// Forwards a packet of the bridged leg.
     pub(crate) fn forward(&mut self, from: LegKey, accepted: &Accepted, packet: &[u8], io: &mut Io, now: Time) {
         let is_fed = |stream: &MediaStream| {
             stream.route.as_ref().is_some_and(|route| route.from == from && route.stream == accepted.stream)
@@ -213,7 +214,7 @@ impl Leg {
         }
     }
 
-    /// Queues digits on the first audio stream that negotiated telephone-event.
+    /// Queues digits in the first audio stream that negotiated telephone-event.
     pub(crate) fn dial(&mut self, digits: &str) {
         let can_dial = |stream: &&mut MediaStream| {
             !stream.is_video() && stream.negotiated.remote.direction.receives() && stream.telephone_event().is_some()
@@ -228,7 +229,7 @@ impl Leg {
         for (index, stream) in self.streams.iter_mut().enumerate() {
             let telephone_event = stream.telephone_event().filter(|_| stream.negotiated.remote.direction.receives());
             let (Some((number, rate)), true) = (telephone_event, self.transport.rtp_way(index).is_some()) else {
-                // Nobody hears what is left of them.
+                // The remaining digits cannot be sent.
                 stream.player.clear();
                 continue;
             };
@@ -249,7 +250,7 @@ impl Leg {
         }
     }
 
-    /// Sends cached packets again; what is not there, the source must send.
+    /// Retransmits cached packets; returns the source's numbers of those that are not cached.
     pub(super) fn resend(&mut self, ssrc: u32, lost: impl Iterator<Item = u16>, io: &mut Io) -> Vec<u16> {
         let mut missing = Vec::new();
         let found = self.streams.iter().enumerate().find(|(_, stream)| stream.negotiated.local_ssrc == ssrc);
@@ -269,7 +270,7 @@ impl Leg {
     }
 }
 
-/// Writes the packet as the outgoing stream bears it.
+/// Rewrites a packet for the outgoing stream.
 fn rewritten(
     stream: &mut MediaStream,
     from: LegKey,
@@ -290,7 +291,7 @@ fn rewritten(
     };
     let route = stream.route.as_ref()?;
     let Some(payload_type) = route.payload(incoming.payload_type) else {
-        // Comfort noise, say: the receiver is not to take it for lost.
+        // For example comfort noise: the receiver must not detect a loss.
         if stream.negotiated.remote.kind == MediaKind::Audio {
             stream.rewriter.skip(place.source, place.sequence);
         }
@@ -299,7 +300,8 @@ fn rewritten(
     let place = stream.rewriter.place(&place, now)?;
     let mut header = Header::new(payload_type, place.sequence, place.timestamp, stream.negotiated.local_ssrc);
     header.padding = incoming.padding;
-    // A receiver may begin anew here (RFC 3551 §4.1); in video the bit ends a frame and is the sender's business.
+    // A receiver may resynchronize here (RFC 3551 §4.1). In video the marker ends a frame and is set by the sender
+    // only.
     header.marker = incoming.marker || (place.switched && !stream.is_video());
     if incoming.extension.is_some() || route.mid().is_some() {
         write_with_elements(&mut header, route, incoming, packet, out);
@@ -316,7 +318,7 @@ fn rewritten(
     Some(header)
 }
 
-/// Writes a header with the header extensions that the route passes on, and the stream identification.
+/// Writes a header with the forwarded header extensions and the MID.
 fn write_with_elements(header: &mut Header, route: &Route, incoming: &Header, packet: &[u8], out: &mut Vec<u8>) {
     let mut elements: [(u8, &[u8]); MAX_ELEMENTS] = [(0, &[]); MAX_ELEMENTS];
     let passed = incoming.elements(packet).filter_map(|(id, data)| Some((route.extension(id)?, data)));
@@ -334,7 +336,7 @@ fn count_sent(stream: &mut MediaStream, octets: usize) {
     stream.octets = stream.octets.wrapping_add(u32::try_from(octets).unwrap_or(0));
 }
 
-/// Counts why a packet was refused.
+/// Counts a refused packet by reason.
 pub(super) fn count_refusal(refused: Refused, io: &mut Io) {
     let dropped = &mut io.counters.dropped;
     match refused {

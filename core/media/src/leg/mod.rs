@@ -1,21 +1,22 @@
-//! One leg's media: its transport, its streams, its RTCP.
+//! The media of one leg: transport, streams and RTCP.
 //!
 //! ```text
 //!       ConnectLeg             nominated pair and DTLS keys
 //! Open ───────────▶ Connecting ────────────────────────────▶ Connected ── media_timeout ──▶ LegDead
 //!                       └── connect_timeout, refusal ──▶ LegFailed
 //!
-//!           ConnectRtpLeg                                rtp_timeout, if it says that it sends and receives
+//!           ConnectRtpLeg                                rtp_timeout, if its direction is sendrecv
 //! RTP open ───────────────▶ RTP connected ◀─┐ ConnectRtpLeg ──────────────────────────────▶ LegDead
 //!     └── no port ──▶ LegFailed      └──────┘
 //! ```
 //!
-//! A SIP peer that is WebRTC itself goes the browser's way, but ConnectPeerLeg may come again: it changes the streams, and
-//! begins the handshake anew where the certificate is another one.
+//! A SIP peer that uses WebRTC is connected like a browser, but ConnectPeerLeg may be repeated: it changes the streams,
+//! and starts the handshake again if the certificate has changed.
 //!
-//! A close_notify of the browser means that no more media will come; the leg stays until signaling ends it or its silence
-//! makes it dead. A leg can be saved in every phase: connected, it goes on with its keys; in mid-handshake, the handshake
-//! begins anew. What each phase makes of each input stands in `worker/tests/table.txt` and `worker/tests/rtp_table.txt`.
+//! After a close_notify from the browser no more media arrive; the leg remains until signaling closes it or its media
+//! timeout expires. A leg can be saved in every phase: a connected leg continues with its keys, a handshake in progress
+//! starts again. `worker/tests/table.txt` and `worker/tests/rtp_table.txt` list the result of every input in every
+//! phase.
 
 mod cache;
 mod control;
@@ -55,13 +56,13 @@ use stream::MediaStream;
 use transport::{RtpTransport, Transport};
 use webrtc::{PeerTerms, Turn, WebRtc};
 
-/// The place of a leg in its worker's array.
+/// The index of a leg in its worker's array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LegIndex(u32);
 
 impl LegIndex {
     pub(crate) fn at(place: usize) -> Self {
-        // A leg takes more memory than an index of 32 bits could ever count.
+        // A leg is so large that 2^32 of them do not fit into memory.
         Self(u32::try_from(place).unwrap_or(u32::MAX))
     }
 
@@ -73,18 +74,18 @@ impl LegIndex {
 /// The leg that a leg is bridged with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Partner {
-    /// It has the same worker, and this place there while the bridge lasts.
+    /// A leg of the same worker, with its index there while the bridge lasts.
     Here { key: LegKey, at: LegIndex },
-    /// It has another worker.
+    /// A leg of another worker.
     Across(Box<Across>),
 }
 
-/// A partner that has another worker.
+/// A partner on another worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Across {
     pub(crate) bridge: BridgeId,
     pub(crate) address: Address,
-    /// The sections of what its peer sends; none until they are known.
+    /// The sections of what its peer sends; empty until received.
     pub(crate) incoming: Vec<Section>,
 }
 
@@ -97,7 +98,7 @@ impl Partner {
     }
 }
 
-/// What a leg goes by.
+/// Timeouts and address rules of a leg.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
     pub(crate) connect: Duration,
@@ -106,14 +107,14 @@ pub(crate) struct Rules {
     pub(crate) latch: LatchRules,
 }
 
-/// How a leg ended by itself.
+/// Why a leg ended without a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     Failed(TransportFailure),
     Dead,
 }
 
-/// A leg.
+/// The media of one leg.
 #[derive(Debug)]
 pub(crate) struct Leg {
     pub(crate) key: LegKey,
@@ -125,9 +126,9 @@ pub(crate) struct Leg {
     digit_limit: DigitLimit,
     /// The leg it is bridged with.
     pub(crate) partner: Option<Partner>,
-    /// The last bridge across workers that it was given.
+    /// The last bridge across workers that it was part of.
     pub(crate) last_bridge: Option<BridgeId>,
-    /// Whether a key frame request for everybody is wanted: the leg has just come up.
+    /// Whether all video senders must be asked for a key frame, because the leg has just connected.
     pub(crate) has_just_connected: bool,
     heard_at: Time,
     report_at: Option<Time>,
@@ -137,14 +138,14 @@ pub(crate) struct Leg {
 }
 
 impl Leg {
-    /// A browser's.
+    /// Creates a leg of a browser, or of a SIP peer that uses WebRTC.
     pub(crate) fn webrtc(key: LegKey, ice: IceCredentials, rules: Rules, now: Time) -> Self {
-        // The relay's descriptions give the same name.
+        // The relay's descriptions contain the same CNAME.
         let cname = ice.ufrag.clone();
         Self::with(key, Transport::WebRtc(Box::new(WebRtc::new(ice))), cname, rules, now)
     }
 
-    /// A SIP peer's.
+    /// Creates a leg of a SIP peer that uses RTP or SDES-SRTP.
     pub(crate) fn rtp(
         key: LegKey,
         sections: &[LocalRtp],
@@ -175,7 +176,7 @@ impl Leg {
         }
     }
 
-    /// Our user name fragment, where there is ICE.
+    /// The local user name fragment, if the leg uses ICE.
     pub(crate) fn ufrag(&self) -> Option<&str> {
         match &self.transport {
             Transport::WebRtc(webrtc) => Some(webrtc.agent.ufrag()),
@@ -183,7 +184,7 @@ impl Leg {
         }
     }
 
-    /// The addresses by which a browser's leg is found.
+    /// The address pairs of a WebRTC leg.
     pub(crate) fn pairs(&self) -> &[Pair] {
         match &self.transport {
             Transport::WebRtc(webrtc) => webrtc.agent.pairs(),
@@ -191,7 +192,7 @@ impl Leg {
         }
     }
 
-    /// The sockets of a SIP leg, section by section.
+    /// The sockets of a SIP leg, by section.
     pub(crate) fn ports(&self) -> Vec<SectionPorts> {
         match &self.transport {
             Transport::WebRtc(_) => Vec::new(),
@@ -204,12 +205,12 @@ impl Leg {
         self.partner.as_ref().map(Partner::key)
     }
 
-    /// The sections of what the peer sends.
+    /// The sections of the media that the peer sends.
     pub(crate) fn incoming(&self) -> Vec<Section> {
         self.streams.iter().map(MediaStream::incoming).collect()
     }
 
-    /// The sections of what it is sent.
+    /// The sections of the media that the peer receives.
     pub(crate) fn outgoing(&self) -> Vec<Section> {
         self.streams.iter().map(|stream| stream.negotiated.remote.clone()).collect()
     }
@@ -227,7 +228,7 @@ impl Leg {
         self.sources.len()
     }
 
-    /// ConnectLeg; whether it could be.
+    /// Executes ConnectLeg; returns whether it was allowed.
     pub(crate) fn connect(
         &mut self,
         remote: RemoteTransport,
@@ -250,7 +251,7 @@ impl Leg {
         true
     }
 
-    /// ConnectPeerLeg, for the first time or another one; whether it could be. Streams that go on keep their numbers.
+    /// Executes ConnectPeerLeg, possibly repeated; returns whether it was allowed. Existing streams keep their numbers.
     pub(crate) fn connect_peer(
         &mut self,
         remote: RemoteTransport,
@@ -260,7 +261,7 @@ impl Leg {
         now: Time,
     ) -> bool {
         let Transport::WebRtc(webrtc) = &mut self.transport else { return false };
-        // A browser describes itself once.
+        // The description of a browser's leg is set once.
         if webrtc.peer.is_none() && !webrtc.is_open() {
             return false;
         }
@@ -280,14 +281,14 @@ impl Leg {
         true
     }
 
-    /// RestartIce; whether it could be.
+    /// Executes RestartIce; returns whether it was allowed.
     pub(crate) fn restart_ice(&mut self, ice: IceCredentials) -> bool {
         let Transport::WebRtc(webrtc) = &mut self.transport else { return false };
         webrtc.agent.restart(ice);
         true
     }
 
-    /// Streams and what arrives in them, in the places where they were before; those that are not named any more rest.
+    /// Updates the streams by position; streams that are no longer listed become inactive.
     fn take_streams(&mut self, streams: impl Iterator<Item = (Stream, Vec<Payload>)>, rng: &mut impl Rng) {
         let mut named = 0;
         for (index, (stream, received)) in streams.enumerate() {
@@ -302,7 +303,7 @@ impl Leg {
         }
     }
 
-    /// ConnectRtpLeg, for the first time or another one; whether it could be. Streams that go on keep their numbers.
+    /// Executes ConnectRtpLeg, possibly repeated; returns whether it was allowed. Existing streams keep their numbers.
     pub(crate) fn connect_rtp(
         &mut self,
         streams: Vec<RtpStream>,
@@ -329,7 +330,7 @@ impl Leg {
         true
     }
 
-    /// Answers a connectivity check; which pairs are this leg's may have changed. `None` where there is no ICE.
+    /// Answers a connectivity check, which may change the pairs of the leg. Returns `None` if the leg does not use ICE.
     pub(crate) fn check(&mut self, request: &Request<'_>, pair: Pair, io: &mut Io, now: Time) -> Option<Checked> {
         let Transport::WebRtc(webrtc) = &mut self.transport else { return None };
         let mut response = io.buffer();
@@ -345,7 +346,7 @@ impl Leg {
         Some(checked)
     }
 
-    /// Takes a DTLS datagram that came from a pair of this leg.
+    /// Processes a DTLS datagram from a pair of this leg.
     pub(crate) fn receive_dtls(&mut self, packet: &[u8], io: &mut Io, now: Time) {
         match &mut self.transport {
             Transport::WebRtc(webrtc) => webrtc.receive_dtls(packet, io, now),
@@ -353,7 +354,7 @@ impl Leg {
         }
     }
 
-    /// Goes on with its transport. To be called after anything happened.
+    /// Advances the transport; to be called after every input.
     pub(crate) fn advance(&mut self, settings: &DtlsSettings, io: &mut Io, rng: &mut impl Rng, now: Time) {
         let Transport::WebRtc(webrtc) = &mut self.transport else { return };
         match webrtc.advance(settings, io, now) {
@@ -369,12 +370,13 @@ impl Leg {
         }
     }
 
-    /// One of its sockets cannot be opened.
+    /// Ends the leg because one of its sockets cannot be opened.
     pub(crate) fn fail_to_bind(&mut self) {
         self.ended = Some(Ended::Failed(TransportFailure::NoPort));
     }
 
-    /// Takes the routes into its streams. A stream that loses its route is silent, one that keeps it goes on undisturbed.
+    /// Sets the routes into its streams. A stream without a route sends nothing; a stream whose route has the same
+    /// origin continues without interruption.
     pub(crate) fn set_routes(&mut self, partner: Option<Partner>, routes: Vec<Option<Route>>) {
         self.partner = partner;
         let mut routes = routes.into_iter();
@@ -388,7 +390,7 @@ impl Leg {
         }
     }
 
-    /// Ends its part of a bridge: it sends nothing any more. Returns the partner.
+    /// Ends its part of a bridge: the leg sends no more media. Returns the partner.
     pub(crate) fn part(&mut self) -> Option<Partner> {
         let partner = self.partner.take();
         self.set_routes(None, Vec::new());
@@ -396,7 +398,7 @@ impl Leg {
         partner
     }
 
-    /// Takes the partner and the routes that it had before it was saved.
+    /// Restores the partner and the routes from before the leg was saved.
     pub(crate) fn restore_routes(&mut self, partner: Partner, routes: Vec<Option<Route>>) {
         self.partner = Some(partner);
         let mut routes = routes.into_iter();
@@ -405,15 +407,15 @@ impl Leg {
         }
     }
 
-    /// The leg is over: close_notify or BYE go out.
+    /// Sends close_notify or BYE, because the leg is closed.
     pub(crate) fn close(&mut self, io: &mut Io, now: Time) {
         match &mut self.transport {
             Transport::WebRtc(webrtc) => webrtc.close(io),
-            Transport::Rtp(_) => self.say_goodbye(io, now),
+            Transport::Rtp(_) => self.send_bye(io, now),
         }
     }
 
-    /// When it is dead if nothing arrives until then; `None` while it may be silent.
+    /// When the leg is dead if nothing arrives until then; `None` if it may be silent.
     fn dead_at(&self) -> Option<Time> {
         let mut streams = self.streams.iter();
         let (is_expected, patience) = match &self.transport {
@@ -425,7 +427,7 @@ impl Leg {
         is_expected.then_some(self.heard_at + patience)
     }
 
-    /// Does what is due.
+    /// Handles the timeouts that are due.
     pub(crate) fn handle_timeout(&mut self, io: &mut Io, rng: &mut impl Rng, now: Time) {
         if let Transport::WebRtc(webrtc) = &mut self.transport
             && let Some(failure) = webrtc.handle_timeout(now)
@@ -443,7 +445,7 @@ impl Leg {
         }
     }
 
-    /// The next moment something is due.
+    /// The next deadline.
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
         let of_transport = match &self.transport {
             Transport::WebRtc(webrtc) => webrtc.poll_timeout(),

@@ -1,4 +1,4 @@
-//! What a leg reports by itself: receiver and sender reports, goodbye.
+//! Periodic RTCP of a leg: receiver reports, sender reports and BYE.
 
 use super::Leg;
 use super::stream::MediaStream;
@@ -10,10 +10,10 @@ use core::time::Duration;
 use offhook_clock::Time;
 use rand_core::Rng;
 
-/// Between the reports to a browser.
+/// Report intervals to a browser.
 const VIDEO_INTERVAL: Duration = Duration::from_secs(1);
 const AUDIO_INTERVAL: Duration = Duration::from_secs(2);
-/// Between those to a SIP peer that has audio alone (RFC 3550 §6.2).
+/// Report interval to a SIP peer with audio only (RFC 3550 §6.2).
 const SIP_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Leg {
@@ -25,13 +25,13 @@ impl Leg {
         }
     }
 
-    /// When the next report is due: between half of the interval and one and a half, so that reports of many legs do not
-    /// fall into step (RFC 3550 §6.2, §6.3.1).
+    /// When the next report is due: after a random time between 0.5 and 1.5 intervals, so that the reports of many legs
+    /// are not synchronized (RFC 3550 §6.2, §6.3.1).
     pub(super) fn next_report(&self, rng: &mut impl Rng, now: Time) -> Time {
         now + self.report_interval() * (500 + rng.next_u32() % 1001) / 1000
     }
 
-    /// Reports and key frame requests that are due.
+    /// Sends the reports and key frame requests that are due.
     pub(super) fn send_due_control(&mut self, io: &mut Io, rng: &mut impl Rng, now: Time) {
         self.send_key_frame_requests(io, now);
         if self.report_at.is_none_or(|due| due > now) {
@@ -44,12 +44,12 @@ impl Leg {
         }
     }
 
-    /// To a browser: how all its sources are received. What it receives, its source tells the time of; where no source
-    /// does, and there are no pictures to be kept in step with the sound, the relay's clock does.
+    /// Reports the reception of all sources to a browser. Sender reports are relayed from the source. If no source
+    /// sends any, and there is no video to synchronize with, the relay generates them with its own clock.
     fn report_bundled(&mut self, io: &mut Io, now: Time) {
-        // What a source says was passed on when it said it.
-        let is_told = self.streams.iter().any(|stream| stream.is_video() || stream.clock().is_some());
-        if !is_told {
+        // The sender reports of sources were relayed when they arrived.
+        let is_relayed = self.streams.iter().any(|stream| stream.is_video() || stream.clock().is_some());
+        if !is_relayed {
             for stream in 0..self.streams.len() {
                 if let Some(figures) = self.figures_of(stream, now) {
                     self.send_control(stream, io, |_, out| write::sender_report(&figures, &[], out));
@@ -66,11 +66,11 @@ impl Leg {
         }
     }
 
-    /// In a SIP peer's session: an SR where something was sent lately, else an RR, even of nothing (RFC 3550 §6.4).
+    /// Reports to a SIP peer: an SR if packets were sent recently, else an RR, which may be empty (RFC 3550 §6.4).
     fn report_section(&mut self, section: usize, io: &mut Io, now: Time) {
-        // Only who was heard since the last report is in it (RFC 3550 §6.4).
-        let heard = self.sources.iter_mut().filter(|(_, source)| source.stream == section);
-        let blocks: Vec<ReportBlock> = heard
+        // Only sources received since the last report are included (RFC 3550 §6.4).
+        let sources = self.sources.iter_mut().filter(|(_, source)| source.stream == section);
+        let blocks: Vec<ReportBlock> = sources
             .filter_map(|(id, source)| Some((id, source.reception.as_mut().filter(|r| Reception::has_news(r))?)))
             .map(|(id, reception)| reception.report(id.ssrc(), now))
             .collect();
@@ -84,9 +84,9 @@ impl Leg {
         });
     }
 
-    /// What a sender report says of a stream, if anything was sent in it within two intervals (RFC 3550 §6.4). While the
-    /// source of one stream tells its time and that of another does not yet, nothing is said of the other: a receiver
-    /// that keeps them in step would take two clocks for one.
+    /// The sender information of a stream, if packets were sent in it within two intervals (RFC 3550 §6.4). `None`
+    /// while another stream has a sender report of its source and this one has none: a receiver that synchronizes them
+    /// would mix two clocks.
     fn figures_of(&self, stream: usize, now: Time) -> Option<SenderFigures> {
         let stream = self.streams.get(stream)?;
         let sent_at = stream.rewriter.sent_at()?;
@@ -95,8 +95,8 @@ impl Leg {
         is_due.then(|| stream.figures(now))
     }
 
-    /// BYE in every session in which anything was ever sent (RFC 3550 §6.3.7).
-    pub(super) fn say_goodbye(&mut self, io: &mut Io, now: Time) {
+    /// Sends BYE in every session in which anything was sent (RFC 3550 §6.3.7).
+    pub(super) fn send_bye(&mut self, io: &mut Io, now: Time) {
         for section in 0..self.streams.len() {
             let Some(stream) = self.streams.get(section) else { continue };
             if !stream.has_reported && stream.packets == 0 {

@@ -1,4 +1,4 @@
-//! A leg that outlives its process.
+//! A leg in saved form, for continuing in another process.
 
 use super::source::{DigitLimit, Source, Sources};
 use super::stream::MediaStream;
@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum SavedPhase {
     Open,
-    /// In whatever state the handshake was: it cannot be saved, and begins anew.
+    /// The state of a handshake cannot be saved: the handshake starts again.
     Connecting {
         remote: RemoteTransport,
         give_up_at: Time,
@@ -99,7 +99,7 @@ impl SavedTransport {
     }
 }
 
-/// A [`Leg`], saved.
+/// A [`Leg`] in saved form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SavedLeg {
     key: LegKey,
@@ -118,12 +118,12 @@ impl SavedLeg {
         self.key
     }
 
-    /// The leg it was bridged with.
+    /// The leg with which it was bridged.
     pub(crate) const fn partner(&self) -> Option<LegKey> {
         self.partner
     }
 
-    /// The relay's addresses, section by section; none where there is ICE.
+    /// The relay's addresses by section; empty for a WebRTC leg.
     pub(crate) fn locals(&self) -> Vec<LocalRtp> {
         match &self.transport {
             SavedTransport::WebRtc { .. } => Vec::new(),
@@ -147,7 +147,8 @@ impl Leg {
         }
     }
 
-    /// The leg again, without a partner. Silence counts from now, because the relay did not receive while it was away.
+    /// Restores a leg without a partner. Media timeouts count from `now`, because the relay received nothing in
+    /// between.
     pub(crate) fn restore(
         saved: SavedLeg,
         ports: &[SectionPorts],

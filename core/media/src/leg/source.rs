@@ -1,4 +1,4 @@
-//! One SSRC that a peer sends, and asking it for key frames.
+//! A source (SSRC) of a peer, and key frame requests to it.
 
 use crate::dtmf::Events;
 use crate::rtcp::statistics::Reception;
@@ -8,26 +8,27 @@ use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// No sender is asked more often.
+/// The shortest interval between key frame requests to one sender.
 const LEAST_INTERVAL: Duration = Duration::from_millis(300);
 /// How long a new receiver's request waits for a key frame before it is repeated.
 const REPEAT: Duration = Duration::from_millis(500);
-/// Requests of a new receiver, at most.
+/// The most requests for a new receiver.
 const TRIES: u8 = 6;
 
-/// Digits of one leg reported at once, at most, and how long each takes of that budget: 20 a second in the long run.
+/// The most digits of one leg that are reported in a burst, and the interval at which further ones are allowed: 20 per
+/// second.
 const DIGIT_BURST: u32 = 64;
 const DIGIT_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Keeps a browser that invents digits from flooding the signaling plane.
+/// A rate limit for received digits, which protects the signaling plane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DigitLimit {
-    /// When the digits reported so far have used up no budget any more.
+    /// When the digits reported so far no longer count against the limit.
     paid_at: Option<Time>,
 }
 
 impl DigitLimit {
-    /// Whether a digit may be reported now; it then counts.
+    /// Whether a digit may be reported now; if so, counts it.
     pub(crate) fn admits(&mut self, now: Time) -> bool {
         let paid_at = self.paid_at.map_or(now, |paid_at| paid_at.max(now));
         if paid_at.since(now) > DIGIT_INTERVAL * (DIGIT_BURST - 1) {
@@ -38,14 +39,14 @@ impl DigitLimit {
     }
 }
 
-/// A source.
+/// A source of a peer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Source {
-    /// Which stream of the leg it belongs to.
+    /// The index of its stream in the leg.
     pub(crate) stream: usize,
-    /// What was received; `None` while it is only announced.
+    /// Reception statistics; `None` if the source is announced but no packet has arrived.
     pub(crate) reception: Option<Reception>,
-    /// When it was first heard of, or announced last.
+    /// When it was first received, or last announced.
     pub(crate) named_at: Time,
     /// Requests for key frames.
     pub(crate) key_frames: KeyFrames,
@@ -58,14 +59,14 @@ impl Source {
         Self { stream, reception: None, named_at: now, key_frames: KeyFrames::default(), events: Events::default() }
     }
 
-    /// When anything was last known of it.
+    /// When a packet of it was last received, or it was last announced.
     pub(crate) fn known_at(&self) -> Time {
         self.reception.as_ref().map_or(self.named_at, |reception| reception.heard_at().max(self.named_at))
     }
 }
 
-/// The sources of a leg in the order of their identifiers. They are few, so that a search in an array of identifiers is the
-/// fastest way to find one.
+/// The sources of a leg in the order of their identifiers. There are few, so that a linear search in an array of
+/// identifiers is fastest.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
     ids: Vec<SourceId>,
@@ -125,31 +126,31 @@ impl Sources {
     }
 }
 
-/// Requests for key frames to one video source.
+/// Key frame requests to one video source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct KeyFrames {
     asked_at: Option<Time>,
     due: Option<Time>,
-    /// Requests still to be made until a key frame comes.
+    /// Remaining requests until a key frame arrives.
     tries: u8,
     /// Number of the next FIR (RFC 5104 §4.3.1.1).
     number: u8,
 }
 
 impl KeyFrames {
-    /// Somebody hears the source for the first time: ask until a key frame comes.
+    /// Requests key frames until one arrives, because there is a new receiver.
     pub(crate) fn begin(&mut self, now: Time) {
         self.tries = TRIES;
         self.ask(now);
     }
 
-    /// A receiver lost a picture.
+    /// Requests one key frame, because a receiver lost a picture.
     pub(crate) fn ask(&mut self, now: Time) {
         let earliest = self.asked_at.map_or(now, |asked_at| now.max(asked_at + LEAST_INTERVAL));
         self.due = Some(self.due.map_or(earliest, |due| due.min(earliest)));
     }
 
-    /// A key frame came.
+    /// Ends the requests, because a key frame arrived.
     pub(crate) fn satisfied(&mut self) {
         self.tries = 0;
         self.due = None;
@@ -164,7 +165,7 @@ impl KeyFrames {
         self.due
     }
 
-    /// Whether to ask now, and the number of the request.
+    /// If a request is due, returns its number.
     pub(crate) fn poll(&mut self, now: Time) -> Option<u8> {
         self.due.filter(|due| *due <= now)?;
         self.asked_at = Some(now);

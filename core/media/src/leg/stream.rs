@@ -1,4 +1,4 @@
-//! One negotiated stream of a leg: what is known of it and what is sent in it.
+//! A negotiated stream of a leg: its formats, its route and the state of its sender.
 
 use super::cache::Cache;
 use crate::bridge::Route;
@@ -14,20 +14,20 @@ use offhook_sdp::webrtc::Section;
 use rand_core::Rng;
 use serde::{Deserialize, Serialize};
 
-/// Seconds from 1900 to 1970.
+/// Seconds from the NTP epoch (1900) to the Unix epoch (1970).
 const UNIX_EPOCH_IN_NTP: u64 = 2_208_988_800;
 
-/// A source's last sender report, in the outgoing stream's time.
+/// The last sender report of a source, with its timestamp mapped to the outgoing stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SourceClock {
     pub(crate) source: Source,
     pub(crate) ntp: u64,
     pub(crate) timestamp: u32,
-    /// When it came.
+    /// When it arrived.
     pub(crate) at: Time,
 }
 
-/// What the packet path needs to know of a payload type.
+/// The properties of a payload type that the packet path uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Format {
     /// The clock rate.
@@ -35,10 +35,10 @@ pub(crate) struct Format {
     pub(crate) encoding: Encoding,
 }
 
-/// The formats by payload type.
+/// Formats by payload type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct FormatTable {
-    /// By payload type: the place of its format, or [`FormatTable::NONE`].
+    /// The index of the format for each payload type, or [`FormatTable::NONE`].
     places: [u8; 128],
     formats: Vec<Format>,
 }
@@ -52,7 +52,7 @@ impl Default for FormatTable {
 impl FormatTable {
     const NONE: u8 = u8::MAX;
 
-    /// Of two payloads with the same number, the first one counts.
+    /// If two payloads have the same payload type, the first one is used.
     fn new(payloads: &[Payload]) -> Self {
         let mut table = Self::default();
         for payload in payloads {
@@ -72,44 +72,45 @@ impl FormatTable {
     }
 }
 
-/// A stream.
+/// A negotiated stream of a leg.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MediaStream {
-    /// What is sent, under the numbers that the peer wants.
+    /// The negotiated section for sending, with the payload types that the peer receives.
     pub(crate) negotiated: Stream,
-    /// What arrives, under the numbers that the peer sends with.
+    /// The payloads for receiving, with the payload types that the peer uses for sending.
     received: Vec<Payload>,
     /// The formats of `received`.
     #[serde(skip)]
     formats: FormatTable,
     pub(crate) rewriter: Rewriter,
-    /// Where its packets come from; made anew from both legs' streams when the leg is restored.
+    /// The route from the bridged leg; computed again from both legs' streams when the leg is restored.
     #[serde(skip)]
     pub(crate) route: Option<Route>,
     pub(crate) player: Player,
     /// Timestamp of the telephone-event being sent.
     pub(crate) event_timestamp: u32,
-    /// Not saved: who misses a packet of before gets it from its source.
+    /// Not saved: after a restart, lost packets are requested from their source.
     #[serde(skip)]
     pub(crate) cache: Option<Cache>,
     pub(crate) packets: u32,
     pub(crate) octets: u32,
-    /// Clock rate of what was sent last.
+    /// Clock rate of the last packet sent.
     pub(crate) rate: u32,
-    /// What the source said of its time.
+    /// The last sender report of the source.
     pub(crate) clock: Option<SourceClock>,
-    /// Whether the peer was ever sent a report.
+    /// Whether a report was ever sent in this stream.
     pub(crate) has_reported: bool,
 }
 
 impl MediaStream {
-    /// A browser's stream, whose numbers begin anywhere. Browsers have the same payload types both ways.
+    /// Creates the stream of a browser, with a random sequence number and timestamp. A browser uses the same payload
+    /// types in both directions.
     pub(crate) fn begin(negotiated: Stream, rng: &mut impl Rng) -> Self {
         let received = negotiated.remote.payloads.clone();
         Self::begin_between(negotiated, received, rng)
     }
 
-    /// A stream that receives under other payload types than it sends with.
+    /// Creates a stream with different payload types for sending and receiving.
     pub(crate) fn begin_between(negotiated: Stream, received: Vec<Payload>, rng: &mut impl Rng) -> Self {
         let [s0, s1, t0, t1, t2, t3, ..] = rng.next_u64().to_be_bytes();
         let (sequence, timestamp) = (u16::from_be_bytes([s0, s1]), u32::from_be_bytes([t0, t1, t2, t3]));
@@ -133,7 +134,7 @@ impl MediaStream {
         }
     }
 
-    /// Another description takes the place of the one it began with: the numbers go on.
+    /// Applies a new description; sequence numbers and timestamps continue.
     pub(crate) fn renegotiate(&mut self, negotiated: Stream, received: Vec<Payload>) {
         self.cache = self.cache.take().or_else(|| fresh_cache(&negotiated.remote));
         self.received = arriving(received, &negotiated.remote);
@@ -141,18 +142,18 @@ impl MediaStream {
         self.negotiated = negotiated;
     }
 
-    /// Whether the peer says that it sends.
+    /// Whether the peer's direction includes sending.
     pub(crate) fn is_announced(&self) -> bool {
         let section = &self.negotiated.remote;
         section.direction.sends() && !section.rejected
     }
 
-    /// Whether it is in a conversation: one that sends only may hold the call, and have no music.
+    /// Whether the peer sends and receives. A peer that only sends may be holding the call without music.
     pub(crate) fn is_expected(&self) -> bool {
         self.is_announced() && self.negotiated.remote.direction.receives()
     }
 
-    /// As it was saved, to go on.
+    /// Completes a saved stream for use.
     pub(crate) fn restored(self) -> Self {
         Self { cache: fresh_cache(&self.negotiated.remote), formats: FormatTable::new(&self.received), ..self }
     }
@@ -161,12 +162,13 @@ impl MediaStream {
         self.negotiated.remote.kind == MediaKind::Video
     }
 
-    /// What its present source said of its time.
+    /// The last sender report of the current source.
     pub(crate) fn clock(&self) -> Option<SourceClock> {
         self.clock.filter(|clock| self.rewriter.source() == Some(clock.source))
     }
 
-    /// What a sender report says now: the time as its source tells it, else as the relay's clock does.
+    /// The sender information for a report now, based on the source's sender report if there is one, else on the
+    /// relay's clock.
     pub(crate) fn figures(&self, now: Time) -> SenderFigures {
         let (ntp, timestamp) = match self.clock() {
             Some(SourceClock { ntp, timestamp, at, .. }) => {
@@ -182,25 +184,26 @@ impl MediaStream {
         SenderFigures { ssrc, ntp, timestamp, packets: self.packets, octets: self.octets }
     }
 
-    /// The negotiated format that arrives under a payload type.
+    /// The negotiated format of a received payload type.
     pub(crate) fn format(&self, number: u8) -> Option<Format> {
         self.formats.get(number)
     }
 
-    /// The section as it arrives.
+    /// The section as received.
     pub(crate) fn incoming(&self) -> Section {
         Section { payloads: self.received.clone(), ..self.negotiated.remote.clone() }
     }
 
-    /// The telephone-event that goes with what is sent (RFC 4733 §2.1): of the same clock rate if there is one.
+    /// The telephone-event payload type and clock rate for sending (RFC 4733 §2.1), with the clock rate of the audio if
+    /// possible.
     pub(crate) fn telephone_event(&self) -> Option<(u8, u32)> {
         let mut events = self.negotiated.remote.payloads.iter().filter(|payload| payload.codec.is_telephone_event());
         let of_rate = events.clone().find(|payload| payload.codec.clock_rate == self.rate);
         of_rate.or_else(|| events.next()).map(|payload| (payload.number, payload.codec.clock_rate))
     }
 
-    /// A digit began whose telephone-event the peer does not take as it is, by its clock rate: it is played anew in the
-    /// peer's own (RFC 4733 §2.1), if it has one. Nothing else tells the peer of it.
+    /// Plays a digit that begins in a telephone-event which cannot be forwarded because of its clock rate. The digit is
+    /// generated with the peer's own telephone-event (RFC 4733 §2.1), if there is one.
     pub(crate) fn play_if_foreign(&mut self, incoming: u8, digit: char) {
         let passes = self.route.as_ref().is_some_and(|route| route.payload(incoming).is_some());
         if !passes && self.telephone_event().is_some() {
@@ -208,20 +211,20 @@ impl MediaStream {
         }
     }
 
-    /// Whether any payload negotiated that feedback (RFC 4585 §4.2).
+    /// Whether any payload negotiated this feedback (RFC 4585 §4.2).
     pub(crate) fn has_feedback(&self, value: &str) -> bool {
         self.negotiated.remote.payloads.iter().any(|payload| payload.feedback.iter().any(|f| f == value))
     }
 }
 
-/// A duration in the unit of NTP timestamps: 2^-32 s (RFC 3550 §4).
+/// Converts a duration to the unit of NTP timestamps: 2^-32 s (RFC 3550 §4).
 fn ntp_of(duration: Duration) -> u64 {
     let fraction = (u64::from(duration.subsec_nanos()) << 32) / 1_000_000_000;
     duration.as_secs() << 32 | fraction
 }
 
-/// What may arrive: beside the numbers that the peer has to send with those it receives under, where they mean nothing
-/// else. Some peers send with them (against RFC 3264 §5.1).
+/// The accepted payloads: those that the peer should send, and those that it receives if their payload types are free.
+/// Some peers send with the latter (against RFC 3264 §5.1).
 fn arriving(mut received: Vec<Payload>, section: &Section) -> Vec<Payload> {
     for own in &section.payloads {
         if received.iter().all(|known| known.number != own.number) {
@@ -232,8 +235,8 @@ fn arriving(mut received: Vec<Payload>, section: &Section) -> Vec<Payload> {
     received
 }
 
-/// The other law of G.711 under its static number. Gateways exist that agree on one law and send the other, for announcements
-/// mostly; it costs nothing to convert.
+/// Adds the other law of G.711 under its static payload type. Some gateways negotiate one law and send the other,
+/// mostly in announcements; the relay converts it.
 fn with_other_law(received: &mut Vec<Payload>) {
     for number in [0, 8] {
         let Some(codec) = Codec::of_static_payload(number) else { continue };

@@ -1,4 +1,4 @@
-//! The two kinds of way that a leg's media go, behind one face.
+//! The transport of a leg: WebRTC, or RTP with one session per section.
 
 use super::webrtc::WebRtc;
 use crate::command::{LocalRtp, RtpStream, Silence};
@@ -12,15 +12,16 @@ use core::time::Duration;
 use offhook_clock::Time;
 use std::net::IpAddr;
 
-/// Signaling is not troubled for a key frame more often: INFO is dear, and retransmitted by itself.
+/// The shortest interval between key frame requests by signaling: an INFO transaction is costly and is retransmitted
+/// itself.
 const LEAST_ASKING: Duration = Duration::from_secs(1);
 
 /// A leg's transport.
 #[derive(Debug)]
 pub(super) enum Transport {
-    /// A browser's, or that of a SIP peer that is WebRTC itself.
+    /// A WebRTC transport, to a browser or a SIP peer.
     WebRtc(Box<WebRtc>),
-    /// A SIP peer's.
+    /// RTP or SDES-SRTP to a SIP peer.
     Rtp(RtpTransport),
 }
 
@@ -32,8 +33,8 @@ impl Transport {
         }
     }
 
-    /// Whether it is a SIP peer's, who may take another SSRC as often as its music changes; a browser announces what it
-    /// sends.
+    /// Whether it is a SIP peer's. A SIP peer may change its SSRC at any time, for example with its music on hold; a
+    /// browser announces its SSRCs.
     pub(super) const fn is_of_sip_peer(&self) -> bool {
         match self {
             Self::WebRtc(webrtc) => webrtc.peer.is_some(),
@@ -41,7 +42,7 @@ impl Transport {
         }
     }
 
-    /// The way of a stream's RTP.
+    /// How to send RTP of a stream.
     pub(super) fn rtp_way(&mut self, stream: usize) -> Option<Way<'_>> {
         match self {
             Self::WebRtc(webrtc) => webrtc.way(),
@@ -49,7 +50,7 @@ impl Transport {
         }
     }
 
-    /// The way of a stream's RTCP.
+    /// How to send RTCP of a stream.
     pub(super) fn rtcp_way(&mut self, stream: usize) -> Option<Way<'_>> {
         match self {
             Self::WebRtc(webrtc) => webrtc.rtcp_way(),
@@ -57,7 +58,7 @@ impl Transport {
         }
     }
 
-    /// Counts what cannot be sent.
+    /// Counts a packet that cannot be sent.
     pub(super) const fn count_unsendable(&self, io: &mut Io) {
         match self {
             Self::WebRtc(_) => io.counters.dropped.no_keys += 1,
@@ -66,13 +67,13 @@ impl Transport {
     }
 }
 
-/// A SIP leg's transport: one session per media section.
+/// The RTP transport of a SIP leg: one session per media section.
 #[derive(Debug)]
 pub(super) struct RtpTransport {
     pub(super) sessions: Vec<RtpSession>,
     pub(super) is_connected: bool,
     pub(super) silence: Silence,
-    /// When signaling was last asked to ask for a key frame.
+    /// When a key frame was last requested by signaling.
     asked_at: Option<Time>,
 }
 
@@ -104,7 +105,7 @@ impl RtpTransport {
         self.sessions.get_mut(index)
     }
 
-    /// Takes the peer's addresses and keys; sections without a stream rest.
+    /// Sets the peer's addresses and keys; sections without a stream become inactive.
     pub(super) fn connect(
         &mut self,
         streams: &[RtpStream],
@@ -124,12 +125,12 @@ impl RtpTransport {
         Ok(())
     }
 
-    /// Whether silence of a peer that should send ends the leg. Who names no address holds the call.
+    /// Whether the leg ends if an expected peer is silent. A peer whose description has no address is on hold.
     pub(super) fn ends_by_silence(&self) -> bool {
         self.is_connected && self.silence == Silence::EndsLeg && self.sessions.iter().any(RtpSession::is_reachable)
     }
 
-    /// Whether signaling may be asked for a key frame now; it then counts.
+    /// Whether a key frame may be requested by signaling now; if so, records the request.
     pub(super) fn may_ask(&mut self, now: Time) -> bool {
         let is_too_soon = self.asked_at.is_some_and(|asked_at| now.since(asked_at) < LEAST_ASKING);
         if !is_too_soon {
@@ -150,7 +151,7 @@ pub(super) fn send_rtp(way: Way<'_>, header: &Header, mut buffer: Vec<u8>, io: &
     }
 }
 
-/// Protects a compound and sends it.
+/// Protects a compound RTCP packet and sends it.
 pub(super) fn send_rtcp(way: Way<'_>, mut buffer: Vec<u8>, io: &mut Io) {
     let is_protected = way.srtp.is_none_or(|srtp| srtp.protect_rtcp(&mut buffer).is_ok());
     if is_protected {

@@ -1,4 +1,4 @@
-//! A leg's way to a browser, or to a SIP peer that is WebRTC itself: ICE, then DTLS, then SRTP over the nominated pair.
+//! The WebRTC transport of a leg, to a browser or a SIP peer: ICE, then DTLS, then SRTP over the nominated pair.
 
 use crate::command::{PeerRtcp, RemoteTransport, Silence, TransportFailure};
 use crate::ice::agent::{LiteAgent, Pair};
@@ -12,7 +12,7 @@ use offhook_clock::{Time, earliest};
 use offhook_sdp::webrtc::{Fingerprint, IceCredentials, Setup};
 use serde::{Deserialize, Serialize};
 
-/// DTLS datagrams kept until the browser's fingerprint is known: two flights of a client.
+/// The most DTLS datagrams stored until the peer's fingerprint is known: two flights of a client.
 const MAX_EARLY: usize = 8;
 
 pub(super) type Srtp = Box<(Inbound, Outbound)>;
@@ -27,7 +27,7 @@ pub(super) enum Phase {
         give_up_at: Time,
         handshake: Handshake,
     },
-    /// Without DTLS where the leg was restored: its keys outlive the association.
+    /// `dtls` is `None` if the leg was restored: the keys are saved, the association is not.
     Connected {
         dtls: Option<DtlsTransport>,
         srtp: Srtp,
@@ -36,37 +36,37 @@ pub(super) enum Phase {
 
 #[derive(Debug)]
 pub(super) enum Handshake {
-    /// No pair is known yet on which it could go.
+    /// There is no pair for the handshake yet.
     Waiting {
         early: Vec<Vec<u8>>,
     },
     Running(DtlsTransport),
-    /// Done, but no pair is nominated yet.
+    /// The handshake is complete, but no pair is nominated yet.
     Done(DtlsTransport, Srtp),
 }
 
-/// What became of the transport.
+/// A change of the transport that the leg must handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     Connected,
     Failed(TransportFailure),
 }
 
-/// What a SIP peer's leg has beside a browser's.
+/// Additional parameters of a SIP peer that uses WebRTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct PeerTerms {
-    /// The certificate that the association is with.
+    /// The fingerprint of the certificate that authenticates the association.
     pub(super) fingerprint: Fingerprint,
     pub(super) rtcp: PeerRtcp,
     pub(super) silence: Silence,
 }
 
-/// The transport of a browser's leg, or of a SIP peer's that is WebRTC itself.
+/// The WebRTC transport of a leg.
 #[derive(Debug)]
 pub(super) struct WebRtc {
     pub(super) agent: LiteAgent,
     pub(super) phase: Phase,
-    /// Of a SIP peer.
+    /// Set if the peer is a SIP peer.
     pub(super) peer: Option<PeerTerms>,
 }
 
@@ -102,8 +102,8 @@ impl WebRtc {
         }
     }
 
-    /// Takes a description of a SIP peer, the first or another one. Who shows another certificate than before is somebody
-    /// else, with whom the handshake begins anew.
+    /// Applies a description of a SIP peer, the first or another one. A changed certificate means another endpoint: the
+    /// handshake starts again.
     pub(super) fn connect_peer(&mut self, remote: RemoteTransport, terms: PeerTerms, give_up_at: Time) {
         let is_other = self.peer.replace(terms).is_some_and(|before| before.fingerprint != terms.fingerprint);
         if is_other {
@@ -113,40 +113,40 @@ impl WebRtc {
         self.connect(remote, give_up_at);
     }
 
-    /// Whether silence of a peer that should send ends the leg: a browser consents all the time (RFC 7675), a SIP peer sends
-    /// nothing it has not announced.
+    /// Whether the leg ends if the peer is silent. A browser sends consent checks continuously (RFC 7675); a SIP peer
+    /// only sends media that its description announces.
     pub(super) fn ends_by_silence(&self, is_announced: bool) -> bool {
         let is_due = self.peer.is_none_or(|peer| peer.silence == Silence::EndsLeg && is_announced);
         self.is_connected() && is_due
     }
 
-    /// The way of all its RTCP.
+    /// How to send RTCP.
     pub(super) fn rtcp_way(&mut self) -> Option<Way<'_>> {
         let is_taken = self.peer.is_none_or(|peer| peer.rtcp == PeerRtcp::Muxed);
         self.way().filter(|_| is_taken)
     }
 
-    /// The pair that is in use. A SIP peer may never nominate one: rtpengine takes itself for controlled with each offer that
-    /// it sees, whatever `a=ice-lite` says. What it checked is as good, and its certificate proves who is there. Nor may it
-    /// nominate anew after an ICE restart, or who answers in its place.
+    /// The pair that is in use. A SIP peer may never nominate one: rtpengine takes the controlled role with each offer,
+    /// regardless of `a=ice-lite`. Then the last checked pair is used; the certificate authenticates the peer. The same
+    /// holds after an ICE restart, or if another endpoint answers.
     fn pair(&self) -> Option<Pair> {
         if self.peer.is_some() { self.agent.preferred() } else { self.agent.nominated() }
     }
 
-    /// The way of all its media, once there are keys and a nominated pair.
+    /// How to send media, once there are keys and a usable pair.
     pub(super) fn way(&mut self) -> Option<Way<'_>> {
         let pair = self.pair()?;
         let Phase::Connected { srtp, .. } = &mut self.phase else { return None };
         Some(Way { local: Local::Shared(pair.local), remote: pair.remote, srtp: Some(&mut srtp.1) })
     }
 
-    /// What opens its media.
+    /// The context for received media.
     pub(super) fn inbound(&mut self) -> Option<&mut Inbound> {
         let Phase::Connected { srtp, .. } = &mut self.phase else { return None };
         Some(&mut srtp.0)
     }
 
-    /// Takes a DTLS datagram that came from a pair of this leg.
+    /// Processes a DTLS datagram from a pair of this leg.
     pub(super) fn receive_dtls(&mut self, packet: &[u8], io: &mut Io, now: Time) {
         match &mut self.phase {
             Phase::Open { early } | Phase::Connecting { handshake: Handshake::Waiting { early }, .. } => {
@@ -162,7 +162,7 @@ impl WebRtc {
         }
     }
 
-    /// Begins what can begin and sends what the handshake has to say. To be called after anything happened.
+    /// Starts the handshake when possible and sends its datagrams; to be called after every input.
     pub(super) fn advance(&mut self, settings: &DtlsSettings, io: &mut Io, now: Time) -> Option<Turn> {
         self.begin_handshake(settings, now);
         if let Some(failure) = self.drain_dtls(io) {
@@ -182,7 +182,8 @@ impl WebRtc {
         let can_send = self.pair().is_some();
         let Phase::Connecting { remote, handshake, .. } = &mut self.phase else { return };
         let Handshake::Waiting { early } = handshake else { return };
-        // The browser's role is the other one; who offers `actpass` and is answered `passive` is active.
+        // The relay takes the opposite of the browser's role; an offerer with `actpass` that is answered with `passive`
+        // is active.
         let role = match remote.setup {
             Setup::Active | Setup::ActPass => DtlsRole::Server,
             Setup::Passive => DtlsRole::Client,
@@ -233,18 +234,18 @@ impl WebRtc {
         };
     }
 
-    /// close_notify goes out.
+    /// Sends close_notify.
     pub(super) fn close(&mut self, io: &mut Io) {
         if let Phase::Connected { dtls: Some(dtls), .. }
         | Phase::Connecting { handshake: Handshake::Done(dtls, _) | Handshake::Running(dtls), .. } = &mut self.phase
         {
             dtls.close();
         }
-        // Whether its last words can be said does not matter any more.
+        // A failure does not matter, because the leg is closed anyway.
         let _ = self.drain_dtls(io);
     }
 
-    /// Does what is due; why it has to give up.
+    /// Handles timeouts that are due; returns the failure if the time to connect is over.
     pub(super) fn handle_timeout(&mut self, now: Time) -> Option<TransportFailure> {
         match &mut self.phase {
             Phase::Connecting { give_up_at, .. } if *give_up_at <= now => {
@@ -262,7 +263,7 @@ impl WebRtc {
         }
     }
 
-    /// When [`WebRtc::handle_timeout`] is due.
+    /// When [`WebRtc::handle_timeout`] must be called.
     pub(super) fn poll_timeout(&self) -> Option<Time> {
         match &self.phase {
             Phase::Open { .. } => None,
@@ -274,7 +275,7 @@ impl WebRtc {
         }
     }
 
-    /// A handshake that was cut off has the whole time again.
+    /// Gives an interrupted handshake the full time to connect again.
     pub(super) fn prolong(&mut self, now: Time, connect: Duration) {
         if let Phase::Connecting { give_up_at, .. } = &mut self.phase {
             *give_up_at = (*give_up_at).max(now + connect);

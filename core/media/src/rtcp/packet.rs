@@ -1,4 +1,4 @@
-//! Reading compound RTCP.
+//! Parser for compound RTCP packets.
 
 /// Sender report.
 pub const SR: u8 = 200;
@@ -23,23 +23,23 @@ pub const FIR: u8 = 4;
 /// Application layer feedback: REMB among others.
 pub const AFB: u8 = 15;
 
-/// One packet of a compound.
+/// One packet of a compound packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chunk<'a> {
     /// Report count, feedback message type.
     pub count: u8,
     /// Packet type.
     pub kind: u8,
-    /// After the first four octets, without padding.
+    /// The content after the first four octets, without padding.
     pub body: &'a [u8],
 }
 
-/// The packets of a compound, until the first malformed one.
+/// Iterates over the packets of a compound packet; stops at the first malformed one.
 #[derive(Clone, Debug)]
 pub struct Compound<'a>(&'a [u8]);
 
 impl<'a> Compound<'a> {
-    /// Over a decrypted datagram.
+    /// Iterates over a decrypted datagram.
     #[must_use]
     pub const fn new(datagram: &'a [u8]) -> Self {
         Self(datagram)
@@ -70,24 +70,24 @@ pub fn word(octets: &[u8], at: usize) -> Option<u32> {
     octets.get(at..)?.first_chunk::<4>().map(|word| u32::from_be_bytes(*word))
 }
 
-/// All 32-bit words, in order: SSRCs of a BYE.
+/// All 32-bit words, in order, such as the SSRCs of a BYE.
 pub fn words(octets: &[u8]) -> impl Iterator<Item = u32> {
     octets.as_chunks::<4>().0.iter().map(|word| u32::from_be_bytes(*word))
 }
 
-/// The sender's part of a sender report (RFC 3550 §6.4.1).
+/// The sender information of a sender report (RFC 3550 §6.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SenderReport {
-    /// Who sends.
+    /// SSRC of the sender.
     pub ssrc: u32,
-    /// Wall clock of the sender.
+    /// NTP timestamp of the sender.
     pub ntp: u64,
-    /// The same moment in the stream's time.
+    /// RTP timestamp of the same instant.
     pub timestamp: u32,
 }
 
 impl SenderReport {
-    /// From the body of an SR.
+    /// Parses the body of an SR.
     #[must_use]
     pub fn parse(body: &[u8]) -> Option<Self> {
         let ntp = u64::from(word(body, 4)?) << 32 | u64::from(word(body, 8)?);
@@ -96,23 +96,23 @@ impl SenderReport {
     }
 }
 
-/// Sender and media source of a feedback packet, and the control information (RFC 4585 §6.1).
+/// Media source and control information of a feedback packet (RFC 4585 §6.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Feedback<'a> {
-    /// The media source it is about; 0 for FIR and REMB, which name theirs inside.
+    /// SSRC of the media source; 0 for FIR and REMB, which name their sources in the control information.
     pub media: u32,
-    /// The rest.
+    /// Feedback control information.
     pub control: &'a [u8],
 }
 
 impl<'a> Feedback<'a> {
-    /// From the body of an RTPFB or PSFB packet.
+    /// Parses the body of an RTPFB or PSFB packet.
     #[must_use]
     pub fn parse(body: &'a [u8]) -> Option<Self> {
         Some(Self { media: word(body, 4)?, control: body.get(8..)? })
     }
 
-    /// Lost numbers of a generic NACK (RFC 4585 §6.2.1).
+    /// The sequence numbers that a generic NACK reports lost (RFC 4585 §6.2.1).
     pub fn lost(self) -> impl Iterator<Item = u16> + 'a {
         self.control.as_chunks::<4>().0.iter().flat_map(|&[p0, p1, b0, b1]| {
             let (first, mask) = (u16::from_be_bytes([p0, p1]), u16::from_be_bytes([b0, b1]));
@@ -121,12 +121,12 @@ impl<'a> Feedback<'a> {
         })
     }
 
-    /// Whom a FIR asks (RFC 5104 §4.3.1.1).
+    /// The SSRCs that a FIR requests key frames from (RFC 5104 §4.3.1.1).
     pub fn asked(self) -> impl Iterator<Item = u32> + 'a {
         self.control.as_chunks::<8>().0.iter().map(|&[s0, s1, s2, s3, ..]| u32::from_be_bytes([s0, s1, s2, s3]))
     }
 
-    /// The bit rate words of a REMB and the SSRCs it is about (draft-alvestrand-rmcat-remb-03 §2.2).
+    /// The bit rate and the SSRCs of a REMB (draft-alvestrand-rmcat-remb-03 §2.2).
     #[must_use]
     pub fn remb(self) -> Option<Remb<'a>> {
         let (b"REMB", rest) = self.control.split_first_chunk::<4>()? else { return None };
@@ -136,12 +136,12 @@ impl<'a> Feedback<'a> {
     }
 }
 
-/// A receiver's estimate of the bit rate.
+/// A receiver's estimated maximum bit rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Remb<'a> {
-    /// Number of SSRCs, exponent and mantissa, as written.
+    /// Number of SSRCs, exponent and mantissa, as received.
     pub rate: [u8; 4],
-    /// What it is about.
+    /// The SSRCs to which it applies.
     pub sources: &'a [[u8; 4]],
 }
 

@@ -1,30 +1,30 @@
-//! What a receiver report says about one source (RFC 3550 §6.4.1, Appendix A).
+//! Reception statistics of one source for receiver reports (RFC 3550 §6.4.1, Appendix A).
 
 use super::packet::SenderReport;
 use crate::rtp::rewrite::{MAX_DROPOUT, MAX_MISORDER, ticks};
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 
-/// One report block.
+/// A report block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReportBlock {
     /// The source.
     pub ssrc: u32,
-    /// Lost since the last report, of 256.
+    /// Fraction lost since the last report, in units of 1/256.
     pub fraction_lost: u8,
-    /// Lost in all, 24 bits, two's complement.
+    /// Cumulative number of packets lost, 24 bits, two's complement.
     pub lost: u32,
-    /// Highest sequence number with its cycles.
+    /// Extended highest sequence number received.
     pub highest: u32,
     /// Interarrival jitter in timestamp units.
     pub jitter: u32,
-    /// Middle of the last sender report's NTP time.
+    /// Middle 32 bits of the NTP timestamp of the last sender report.
     pub last_sr: u32,
     /// Delay since then in 1/65536 s.
     pub delay: u32,
 }
 
-/// Reception of one source.
+/// Reception statistics of one source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reception {
     base: u64,
@@ -32,17 +32,17 @@ pub struct Reception {
     received: u64,
     expected_before: u64,
     received_before: u64,
-    /// Jitter times 16 (Appendix A.8): four bits more than the timestamps it comes from.
+    /// Jitter times 16 (Appendix A.8), therefore four bits larger than a timestamp.
     jitter: u64,
     transit: Option<u32>,
     heard_at: Time,
-    /// The number after that of a packet that fits nowhere: if it comes, the source has begun anew.
+    /// The sequence number after that of a packet that is out of range: if it arrives next, the source has restarted.
     stray: Option<u16>,
     sender_report: Option<(u32, Time)>,
 }
 
 impl Reception {
-    /// Begins with the first packet's number.
+    /// Starts with the sequence number of the first packet.
     #[must_use]
     pub fn new(sequence: u16, now: Time) -> Self {
         let base = 0x1_0000 + u64::from(sequence);
@@ -60,7 +60,7 @@ impl Reception {
         }
     }
 
-    /// Counts an authentic, new packet.
+    /// Counts a packet that is authentic and not replayed.
     pub fn count(&mut self, sequence: u16, timestamp: u32, rate: u32, now: Time) {
         self.heard_at = now;
         let ahead = sequence.wrapping_sub((self.highest & 0xffff) as u16);
@@ -81,7 +81,7 @@ impl Reception {
         if let Some(before) = self.transit {
             let difference = transit.wrapping_sub(before);
             let distance = difference.min(difference.wrapping_neg());
-            // A source that jumps in time says nothing about the network.
+            // A jump in the source's timestamps is not network jitter.
             if distance < rate {
                 self.jitter = self.jitter + u64::from(distance) - ((self.jitter + 8) >> 4);
             }
@@ -89,24 +89,24 @@ impl Reception {
         self.transit = Some(transit);
     }
 
-    /// When its last packet came.
+    /// When the last packet arrived.
     #[must_use]
     pub const fn heard_at(&self) -> Time {
         self.heard_at
     }
 
-    /// Whether packets came since the last report.
+    /// Whether packets arrived since the last report.
     #[must_use]
     pub const fn has_news(&self) -> bool {
         self.received > self.received_before
     }
 
-    /// Remembers when a sender report came.
+    /// Records the arrival of a sender report.
     pub fn note(&mut self, report: &SenderReport, now: Time) {
         self.sender_report = Some(((report.ntp >> 16 & u64::from(u32::MAX)) as u32, now));
     }
 
-    /// The block for the next report; the interval begins anew.
+    /// Returns the next report block and starts a new interval.
     pub fn report(&mut self, ssrc: u32, now: Time) -> ReportBlock {
         let expected = self.highest - self.base + 1;
         let expected_here = expected - self.expected_before;

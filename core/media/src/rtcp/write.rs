@@ -1,4 +1,5 @@
-//! Writing RTCP. Each function appends one packet; a compound begins with a report and a source description.
+//! Writer for RTCP packets. Each function appends one packet; a compound packet begins with a report and a source
+//! description.
 
 use super::packet::{AFB, BYE, FIR, NACK, PLI, PSFB, RR, RTPFB, SDES, SR, TRANSPORT_CC};
 use super::statistics::ReportBlock;
@@ -23,14 +24,14 @@ fn put(out: &mut Vec<u8>, words: &[u32]) {
     }
 }
 
-/// What a sender report says about its sender.
+/// Sender information of a sender report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SenderFigures {
-    /// The sender.
+    /// SSRC of the sender.
     pub ssrc: u32,
-    /// Wall clock.
+    /// NTP timestamp.
     pub ntp: u64,
-    /// The same moment in the stream's time.
+    /// RTP timestamp of the same instant.
     pub timestamp: u32,
     /// Packets sent.
     pub packets: u32,
@@ -38,7 +39,7 @@ pub struct SenderFigures {
     pub octets: u32,
 }
 
-/// Report blocks in one packet, at most: its count has five bits.
+/// The most report blocks in one packet: the count has five bits.
 pub const MAX_BLOCKS: usize = 31;
 
 /// A sender report (RFC 3550 §6.4.1).
@@ -81,7 +82,7 @@ pub fn source_description(ssrc: u32, cname: &str, out: &mut Vec<u8>) {
         put(out, &[ssrc]);
         out.extend_from_slice(&[1, u8::try_from(name.len()).unwrap_or(0)]);
         out.extend_from_slice(name);
-        // One octet at least ends the chunk.
+        // The chunk ends with at least one null octet.
         out.push(0);
     });
 }
@@ -96,7 +97,7 @@ pub fn full_intra_request(sender: u32, media: u32, number: u8, out: &mut Vec<u8>
     packet(PSFB, FIR, out, |out| put(out, &[sender, 0, media, u32::from(number) << 24]));
 }
 
-/// Generic NACK of numbers in ascending order (RFC 4585 §6.2.1).
+/// Generic NACK of sequence numbers in ascending order (RFC 4585 §6.2.1).
 pub fn nack(sender: u32, media: u32, lost: &[u16], out: &mut Vec<u8>) {
     packet(RTPFB, NACK, out, |out| {
         put(out, &[sender, media]);
@@ -111,7 +112,7 @@ pub fn nack(sender: u32, media: u32, lost: &[u16], out: &mut Vec<u8>) {
     });
 }
 
-/// REMB about one source, the bit rate as it came.
+/// REMB for one source, with the bit rate as received.
 pub fn remb(sender: u32, rate: [u8; 4], media: u32, out: &mut Vec<u8>) {
     let [_, r1, r2, r3] = rate;
     packet(PSFB, AFB, out, |out| {
@@ -122,7 +123,7 @@ pub fn remb(sender: u32, rate: [u8; 4], media: u32, out: &mut Vec<u8>) {
     });
 }
 
-/// Transport-wide feedback, its contents as they came.
+/// Transport-wide congestion control feedback, with the control information as received.
 pub fn transport_feedback(sender: u32, media: u32, control: &[u8], out: &mut Vec<u8>) {
     packet(RTPFB, TRANSPORT_CC, out, |out| {
         put(out, &[sender, media]);

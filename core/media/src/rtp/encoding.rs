@@ -1,4 +1,4 @@
-//! The encodings whose packets the relay treats differently.
+//! The encodings that the packet path distinguishes.
 
 /// An encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,12 +11,12 @@ pub enum Encoding {
     H264,
     /// telephone-event (RFC 4733)
     TelephoneEvent,
-    /// Any other one.
+    /// Any other encoding.
     Other,
 }
 
 impl Encoding {
-    /// From its name in a session description.
+    /// Returns the encoding with this name in a session description.
     #[must_use]
     pub fn from_name(name: &str) -> Self {
         let known =

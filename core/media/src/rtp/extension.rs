@@ -1,14 +1,14 @@
-//! RTP header extensions of both forms (RFC 8285).
+//! RTP header extensions in the one-byte and two-byte form (RFC 8285).
 
 /// Profile word of the one-byte form.
 const ONE_BYTE: u16 = 0xbede;
 /// Profile word of the two-byte form, without its four application bits.
 const TWO_BYTE: u16 = 0x1000;
 
-/// URI of the stream identification (RFC 8843 §15).
+/// URI of the MID extension (RFC 8843 §15).
 pub const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 
-/// Elements of an extension block, in order; stops at the first malformed one.
+/// Iterates over the elements of an extension block; stops at the first malformed one.
 #[derive(Clone, Debug)]
 pub struct Elements<'a> {
     rest: &'a [u8],
@@ -16,7 +16,7 @@ pub struct Elements<'a> {
 }
 
 impl<'a> Elements<'a> {
-    /// Over a block.
+    /// Iterates over a block with this profile word.
     #[must_use]
     pub fn new(profile: u16, block: &'a [u8]) -> Self {
         match profile {
@@ -26,7 +26,7 @@ impl<'a> Elements<'a> {
         }
     }
 
-    /// Over nothing.
+    /// Iterates over nothing.
     #[must_use]
     pub const fn none() -> Self {
         Self { rest: &[], two_byte: false }
@@ -63,7 +63,7 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
-/// Writes a block with its profile word and length, in the shorter form that can hold it; the profile word.
+/// Writes a block with its profile word and length, in one-byte form if possible. Returns the profile word.
 pub fn write(elements: &[(u8, &[u8])], out: &mut Vec<u8>) -> u16 {
     let one_byte = elements.iter().all(|(id, data)| (1..=14).contains(id) && (1..=16).contains(&data.len()));
     let profile = if one_byte { ONE_BYTE } else { TWO_BYTE };

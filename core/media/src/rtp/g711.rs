@@ -1,18 +1,19 @@
-//! One law of G.711 in the other (ITU-T G.711 §3): octet by octet, so that two legs with different laws need no codec.
+//! Transcoding between the two laws of G.711 (ITU-T G.711 §3): octet by octet, so that two legs with different laws
+//! need no codec.
 
 use serde::{Deserialize, Serialize};
 
-/// Which way.
+/// The direction of transcoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Law {
-    /// PCMU arrives, PCMA goes on.
+    /// From PCMU to PCMA.
     MuToA,
-    /// PCMA arrives, PCMU goes on.
+    /// From PCMA to PCMU.
     AToMu,
 }
 
 impl Law {
-    /// From the name of the encoding that arrives.
+    /// Returns the direction for the name of the incoming encoding.
     #[must_use]
     pub fn from(encoding: &str) -> Option<Self> {
         if encoding.eq_ignore_ascii_case("PCMU") {
@@ -24,7 +25,7 @@ impl Law {
         }
     }
 
-    /// Appends `payload` in the other law. Of a padded one the padding stays what it is (RFC 3550 §5.1).
+    /// Appends `payload` in the other law. Padding is copied unchanged (RFC 3550 §5.1).
     pub fn convert(self, payload: &[u8], padded: bool, out: &mut Vec<u8>) {
         let padding = payload.last().filter(|_| padded).map_or(0, |count| usize::from(*count));
         let (sound, padding) = payload.split_at(payload.len().saturating_sub(padding));
@@ -56,10 +57,10 @@ const fn table(law: Law) -> [u8; 256] {
     }
 }
 
-/// Added before the logarithm is taken, so that each segment begins at a power of two.
+/// Added before the segment is determined, so that each segment begins at a power of two.
 const MU_BIAS: i32 = 33 << 2;
 
-/// The amplitude, in 16 bits, of a µ-law octet.
+/// The 16-bit amplitude of a µ-law octet.
 const fn decode_mu(octet: u8) -> i32 {
     let octet = !octet;
     let step = ((octet & 0x0f) as i32) << 3;
@@ -68,7 +69,7 @@ const fn decode_mu(octet: u8) -> i32 {
     if octet & 0x80 == 0 { magnitude } else { -magnitude }
 }
 
-/// The amplitude, in 16 bits, of an A-law octet.
+/// The 16-bit amplitude of an A-law octet.
 const fn decode_a(octet: u8) -> i32 {
     let octet = octet ^ 0x55;
     let step = (((octet & 0x0f) as i32) << 4) + 8;

@@ -1,19 +1,19 @@
-//! Whether a packet begins a key frame, as far as the relay knows the codec.
+//! Detects the beginning of a key frame in VP8, VP9 and H.264 payloads.
 
 use super::encoding::Encoding;
 
-/// What a packet is to a decoder that waits for a key frame.
+/// The result of the detection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyFrame {
-    /// A key frame begins here.
+    /// A key frame begins in this packet.
     Begins,
-    /// Something else.
+    /// No key frame begins in this packet.
     No,
-    /// The codec is not known here.
+    /// The codec is not supported here.
     Unknown,
 }
 
-/// Looks into a payload of an encoding.
+/// Examines a payload of an encoding.
 #[must_use]
 pub fn inspect(encoding: Encoding, payload: &[u8]) -> KeyFrame {
     let begins = match encoding {
@@ -25,7 +25,7 @@ pub fn inspect(encoding: Encoding, payload: &[u8]) -> KeyFrame {
     if begins == Some(true) { KeyFrame::Begins } else { KeyFrame::No }
 }
 
-/// RFC 7741 §4.2, §4.3
+/// VP8 (RFC 7741 §4.2, §4.3): the first packet of a frame with the inverse key frame flag cleared.
 fn vp8(payload: &[u8]) -> Option<bool> {
     let first = *payload.first()?;
     let is_first_of_frame = first & 0x10 != 0 && first & 0x07 == 0;
@@ -42,7 +42,8 @@ fn vp8(payload: &[u8]) -> Option<bool> {
     Some(is_first_of_frame && payload.get(at)? & 0x01 == 0)
 }
 
-/// RFC 6184 §5.2: a sequence parameter set or an IDR slice, alone, aggregated or as a first fragment.
+/// H.264 (RFC 6184 §5.2): a sequence parameter set or an IDR slice, as a single unit, in an aggregate or as a first
+/// fragment.
 fn h264(payload: &[u8]) -> Option<bool> {
     let is_key = |kind: u8| matches!(kind & 0x1f, 5 | 7);
     match payload.first()? & 0x1f {
@@ -55,7 +56,7 @@ fn h264(payload: &[u8]) -> Option<bool> {
     }
 }
 
-/// RFC 9628 §4.2: not predicted from another picture, beginning of a frame.
+/// VP9 (RFC 9628 §4.2): the beginning of a frame that is not inter-picture predicted.
 fn vp9(payload: &[u8]) -> Option<bool> {
     let first = *payload.first()?;
     Some(first & 0x40 == 0 && first & 0x08 != 0)

@@ -1,4 +1,4 @@
-//! RTP (RFC 3550): reading, rewriting, header extensions, the two laws of G.711.
+//! RTP (RFC 3550): parsing, rewriting, header extensions, G.711 transcoding.
 
 pub mod encoding;
 pub mod extension;

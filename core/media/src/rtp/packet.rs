@@ -5,14 +5,14 @@ use super::extension::{self, Elements};
 /// Octets of the fixed header.
 pub const FIXED: usize = 12;
 
-/// What stands before the payload.
+/// A parsed RTP header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// Whether padding follows the payload.
     pub padding: bool,
-    /// Start of a talk spurt, end of a frame.
+    /// Marks the start of a talk spurt (audio) or the end of a frame (video).
     pub marker: bool,
-    /// What the payload is.
+    /// Payload type.
     pub payload_type: u8,
     /// Sequence number.
     pub sequence: u16,
@@ -22,23 +22,23 @@ pub struct Header {
     pub ssrc: u32,
     /// Octets before the payload: fixed header, contributing sources, extension.
     pub length: usize,
-    /// Profile word of the extension, where it starts and its octets.
+    /// The header extension, if any.
     pub extension: Option<ExtensionBlock>,
 }
 
-/// Where the header extension is.
+/// Position of the header extension in a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExtensionBlock {
     /// "Defined by profile": 0xBEDE or 0x1000 for RFC 8285.
     pub profile: u16,
     /// Offset of the first octet after profile and length.
     pub start: usize,
-    /// Octets.
+    /// Length in octets.
     pub length: usize,
 }
 
 impl Header {
-    /// Reads the header; the payload may be encrypted.
+    /// Parses the header; the payload may be encrypted.
     #[must_use]
     pub fn parse(packet: &[u8]) -> Option<Self> {
         let (&[first, second, q0, q1, t0, t1, t2, t3, s0, s1, s2, s3], _) = packet.split_first_chunk::<FIXED>()?;
@@ -72,13 +72,13 @@ impl Header {
         })
     }
 
-    /// A header without extension, as the relay makes them.
+    /// Creates a header without extension.
     #[must_use]
     pub const fn new(payload_type: u8, sequence: u16, timestamp: u32, ssrc: u32) -> Self {
         Self { padding: false, marker: false, payload_type, sequence, timestamp, ssrc, length: FIXED, extension: None }
     }
 
-    /// The extension elements of the packet this was read from.
+    /// The extension elements of the packet from which this header was parsed.
     #[must_use]
     pub fn elements<'a>(&self, packet: &'a [u8]) -> Elements<'a> {
         let block = self.extension.and_then(|block| {
@@ -91,7 +91,7 @@ impl Header {
         }
     }
 
-    /// Writes the fixed header and an extension of these elements; `length` and `extension` are set to what was written.
+    /// Writes the fixed header and an extension with these elements; sets `length` and `extension` accordingly.
     pub fn write(&mut self, elements: &[(u8, &[u8])], out: &mut Vec<u8>) {
         let start = out.len();
         let has_extension = if elements.is_empty() { 0 } else { 0x10 };
@@ -110,7 +110,7 @@ impl Header {
     }
 }
 
-/// The payload of a decrypted packet without its padding.
+/// Returns the payload of a decrypted packet without its padding.
 #[must_use]
 pub fn payload<'a>(packet: &'a [u8], header: &Header) -> Option<&'a [u8]> {
     let payload = packet.get(header.length..)?;

@@ -1,4 +1,4 @@
-//! The relay's own sequence and timestamp space of one outgoing stream.
+//! Sequence numbers and timestamps of one outgoing stream, mapped from those of its sources.
 //!
 //! ```text
 //!            first packet of a source          packet of the same source
@@ -12,20 +12,20 @@ use core::time::Duration;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 
-/// An SSRC of a leg and the RTP session it is in: a number means something within one session only (RFC 3550 §3). A
-/// browser bundles its streams into one session; a SIP peer has one for each section.
+/// An SSRC of a leg together with its RTP session, because an SSRC is unique only within one session (RFC 3550 §3). A
+/// browser bundles its streams into one session; a SIP peer has one session per section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SourceId(u64);
 
 impl SourceId {
-    /// In a browser's session.
+    /// A source in a browser's session.
     #[must_use]
     pub fn bundled(ssrc: u32) -> Self {
         Self(u64::from(ssrc))
     }
 
-    /// In the session of a SIP peer's section.
+    /// A source in the session of a SIP peer's section.
     #[must_use]
     pub fn of_section(section: usize, ssrc: u32) -> Self {
         Self((section as u64) << 32 | u64::from(ssrc))
@@ -38,67 +38,68 @@ impl SourceId {
     }
 }
 
-/// Whose packets an outgoing stream carries.
+/// The source whose packets an outgoing stream carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
-    /// The leg they come from.
+    /// The leg of the source.
     pub leg: LegKey,
-    /// Which SSRC there.
+    /// The SSRC and session of the source.
     pub id: SourceId,
 }
 
-/// What an incoming packet says of its place.
+/// Source, sequence number and timestamp of an incoming packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Incoming {
-    /// Whose it is.
+    /// The source of the packet.
     pub source: Source,
     /// Its sequence number.
     pub sequence: u16,
     /// Its timestamp.
     pub timestamp: u32,
-    /// What the timestamp counts in.
+    /// The clock rate of the timestamp.
     pub rate: u32,
 }
 
-/// A source may be this far ahead in sequence numbers after a loss, and its packets this late; else it has begun anew
-/// (RFC 3550 Appendix A.1, but video repaired by NACK is later than what was thought of there).
+/// The largest gap in sequence numbers after a loss, and the largest reordering; beyond these the source has restarted
+/// (RFC 3550 Appendix A.1; the reordering limit is larger than there because packets retransmitted after a NACK arrive
+/// late).
 pub(crate) const MAX_DROPOUT: u16 = 3000;
 pub(crate) const MAX_MISORDER: u16 = 1000;
-/// How far timestamp and clock may part before the source must have begun anew.
+/// The largest difference between timestamp and clock; beyond it the source has restarted.
 const MAX_DRIFT: Duration = Duration::from_secs(3);
 
-/// What is added to a source's numbers.
+/// The offsets that are added to the numbers of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Mapping {
     source: Source,
     sequence: u16,
     timestamp: u32,
-    /// The first number of this source that was mapped; older ones would fall on numbers already used.
+    /// The first sequence number of this source that was mapped; older ones would map to numbers that are already used.
     first: u16,
-    /// Packets mapped since.
+    /// Number of packets mapped since.
     count: u32,
     rate: u32,
-    /// The newest packet's numbers, as the source wrote them, and when it came.
+    /// The sequence number and timestamp of the newest packet, as the source wrote them, and its arrival time.
     newest: u16,
     newest_timestamp: u32,
     newest_at: Time,
-    /// The number after that of a packet that fits nowhere.
+    /// The sequence number after that of a packet that is out of range.
     stray: Option<u16>,
 }
 
-/// How an incoming packet stands to the packets of before.
+/// The relation of an incoming packet to earlier packets.
 enum Relation {
-    /// It goes on where its source was.
+    /// It continues the sequence of its source.
     Continues,
-    /// Another source, or the same one begins anew.
+    /// It is the first packet of another source, or of the same source after a restart.
     Begins,
-    /// Far from all others: a leftover, unless the next one follows it.
+    /// It is out of range: ignored, unless the next packet continues from it.
     Strays,
 }
 
 impl Mapping {
     fn relation(&self, incoming: &Incoming, now: Time) -> Relation {
-        // A source that changes its clock rate begins anew (RFC 7160).
+        // A source that changes its clock rate starts a new mapping (RFC 7160).
         if self.source != incoming.source || self.rate != incoming.rate {
             return Relation::Begins;
         }
@@ -112,7 +113,7 @@ impl Mapping {
         if drift > MAX_DRIFT.as_secs() * u64::from(self.rate) { Relation::Begins } else { Relation::Continues }
     }
 
-    /// Notes a packet that may be the newest.
+    /// Records a packet that may be the newest.
     fn note(&mut self, incoming: &Incoming, now: Time) {
         if incoming.sequence.wrapping_sub(self.newest) < 0x8000 {
             (self.newest, self.newest_timestamp, self.newest_at) = (incoming.sequence, incoming.timestamp, now);
@@ -121,36 +122,38 @@ impl Mapping {
     }
 }
 
-/// A packet's place in the outgoing stream.
+/// The numbers of a packet in the outgoing stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// Sequence number.
     pub sequence: u16,
     /// Timestamp.
     pub timestamp: u32,
-    /// Whether it is the first of its source.
+    /// Whether it is the first packet of its source.
     pub switched: bool,
 }
 
-/// The numbers of one outgoing stream.
+/// Maps sequence numbers and timestamps into one outgoing stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rewriter {
     mapping: Option<Mapping>,
     newest: u16,
     timestamp: u32,
-    /// When the newest packet left; nothing was sent before.
+    /// When the newest timestamp was first sent; `None` if nothing was sent.
     sent_at: Option<Time>,
 }
 
 impl Rewriter {
-    /// Starts at numbers that nobody can guess (RFC 3550 §5.1).
+    /// Starts at the given numbers, which must be unpredictable (RFC 3550 §5.1).
     #[must_use]
     pub const fn new(sequence: u16, timestamp: u32) -> Self {
-        // Half the space stays free, so that the first packets do not wrap the rollover counter (RFC 3711 §3.3.1).
+        // Starts in the lower half of the range, so that the first packets do not wrap the rollover counter (RFC 3711
+        // §3.3.1).
         Self { mapping: None, newest: sequence & 0x7fff, timestamp, sent_at: None }
     }
 
-    /// A packet's place, unless it is older than the point where its source took over.
+    /// Returns the numbers of a packet; `None` if it is older than the first mapped packet of its source, or out of
+    /// range.
     pub fn place(&mut self, incoming: &Incoming, now: Time) -> Option<Place> {
         let (mut mapping, switched) = match &mut self.mapping {
             None => (self.take_over(incoming, now), true),
@@ -197,7 +200,8 @@ impl Rewriter {
         }
     }
 
-    /// Time counts from the first packet of a timestamp: an event of seconds bears but one (RFC 4733 §2.2.1).
+    /// Time counts from the first packet of a timestamp, because all packets of a telephone-event have the same
+    /// timestamp (RFC 4733 §2.2.1).
     fn advance(&mut self, timestamp: u32, now: Time) {
         if self.timestamp != timestamp || self.sent_at.is_none() {
             self.timestamp = timestamp;
@@ -205,8 +209,8 @@ impl Rewriter {
         }
     }
 
-    /// A packet of the source is not passed on, because the receiver does not understand it: the numbers close up, so that
-    /// nothing seems lost. What is older and still under way is.
+    /// Closes the gap in sequence numbers for a packet that is not forwarded because the receiver does not support it,
+    /// so that the receiver detects no loss. Older packets that have not arrived yet are dropped.
     pub fn skip(&mut self, source: Source, sequence: u16) {
         let Some(mapping) = self.mapping.as_mut().filter(|mapping| mapping.source == source) else { return };
         let ahead = sequence.wrapping_sub(mapping.newest);
@@ -214,7 +218,7 @@ impl Rewriter {
             mapping.sequence = mapping.sequence.wrapping_sub(1);
             mapping.first = sequence.wrapping_add(1);
             mapping.count = 0;
-            // Its timestamp says nothing of those to come: it may count by another clock.
+            // The packet's timestamp is not recorded, because it may use another clock rate than the following packets.
             mapping.newest = sequence;
             mapping.stray = None;
         }
@@ -226,7 +230,7 @@ impl Rewriter {
         self.sent_at
     }
 
-    /// The timestamp of something sampled now: real time has passed since the newest packet.
+    /// The timestamp of a sample taken now: that of the newest packet plus the time since it was sent.
     #[must_use]
     pub fn timestamp_at(&self, rate: u32, now: Time) -> u32 {
         match self.sent_at {
@@ -235,7 +239,8 @@ impl Rewriter {
         }
     }
 
-    /// The next number for a packet that the relay makes itself, of this timestamp. The source, if any, takes over anew.
+    /// Returns the next sequence number for a packet that the relay generates, with this timestamp. The next packet of
+    /// a source starts a new mapping.
     pub fn insert(&mut self, timestamp: u32, now: Time) -> u16 {
         self.mapping = None;
         self.newest = self.newest.wrapping_add(1);
@@ -243,24 +248,24 @@ impl Rewriter {
         self.newest
     }
 
-    /// Nobody's packets are carried from now on.
+    /// Stops forwarding of the current source.
     pub fn detach(&mut self) {
         self.mapping = None;
     }
 
-    /// Whose packets are carried.
+    /// The source whose packets are forwarded.
     #[must_use]
     pub fn source(&self) -> Option<Source> {
         self.mapping.map(|mapping| mapping.source)
     }
 
-    /// The source's number that an outgoing number stands for.
+    /// The source's sequence number that corresponds to an outgoing one.
     #[must_use]
     pub fn sequence_of_source(&self, sequence: u16) -> Option<u16> {
         self.mapping.map(|mapping| sequence.wrapping_sub(mapping.sequence))
     }
 
-    /// A timestamp of this source in the outgoing stream.
+    /// The outgoing timestamp that corresponds to a timestamp of this source.
     #[must_use]
     pub fn timestamp_from(&self, source: Source, timestamp: u32) -> Option<u32> {
         let mapping = self.mapping.filter(|mapping| mapping.source == source)?;
@@ -268,11 +273,11 @@ impl Rewriter {
     }
 }
 
-/// A duration in units of a clock rate, as an RTP timestamp counts: modulo 2^32.
+/// Converts a duration to units of a clock rate, modulo 2^32 like an RTP timestamp.
 #[must_use]
 pub fn ticks(duration: Duration, rate: u32) -> u32 {
     let rate = u64::from(rate);
-    // Whole seconds count whole ticks, so that nothing exceeds 64 bits and no division of 128 bits is needed.
+    // Whole seconds are converted separately, so that the result fits into 64 bits and needs no 128-bit division.
     let ticks =
         duration.as_secs().wrapping_mul(rate).wrapping_add(u64::from(duration.subsec_micros()) * rate / 1_000_000);
     (ticks & u64::from(u32::MAX)) as u32

@@ -1,6 +1,6 @@
-//! Telling protocols on one flow apart by their first octets (RFC 7983, RFC 5761 §4).
+//! Demultiplexing of the protocols of one flow by the first octets of a datagram (RFC 7983, RFC 5761 §4).
 
-/// What a datagram is.
+/// The protocol of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// STUN (RFC 8489).
@@ -13,7 +13,7 @@ pub enum Protocol {
     Rtcp,
 }
 
-/// Looks at the first two octets.
+/// Determines the protocol from the first two octets.
 #[must_use]
 pub fn classify(packet: &[u8]) -> Option<Protocol> {
     match packet {

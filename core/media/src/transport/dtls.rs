@@ -1,12 +1,12 @@
-//! The DTLS handshake of one leg (RFC 5764, RFC 8842), carried by the crate `dimpl`.
+//! The DTLS handshake of one leg (RFC 5764, RFC 8842), implemented by the crate `dimpl`.
 //!
 //! ```text
 //! Handshaking ──certificate fits, keys exported──▶ Connected ──close_notify──▶ Closed
 //!      └── certificate does not fit, or an error ──▶ Failed
 //! ```
 //!
-//! `dimpl` and the cryptographic library under it draw their random numbers from the operating system: the one place in
-//! `core` where same inputs do not give the same octets. What they decide does not depend on it.
+//! `dimpl` and its cryptographic library take random numbers from the operating system. This is the only place in
+//! `core` where equal inputs give different octets; no decision depends on them.
 
 use crate::command::TransportFailure;
 use crate::identity::{DtlsIdentity, has_fingerprint};
@@ -22,7 +22,7 @@ use std::time::Instant;
 /// Larger than any record of a handshake.
 const SCRATCH: usize = 2048;
 
-/// What all handshakes of a worker share.
+/// Settings that all handshakes of a worker share.
 #[derive(Clone)]
 pub struct DtlsSettings {
     config: Arc<Config>,
@@ -39,10 +39,11 @@ impl core::fmt::Debug for DtlsSettings {
 }
 
 impl DtlsSettings {
-    /// `instant` and `time` are the same moment.
+    /// Creates the settings. `instant` and `time` denote the same moment.
     #[must_use]
     pub fn new(identity: DtlsIdentity, versions: DtlsVersions, instant: Instant, time: Time) -> Self {
-        // No cookie: a checked address is known to be the peer's already. Losses are repaired faster than the default.
+        // No cookie: ICE has already verified the peer's address. Lost flights are retransmitted sooner than by
+        // default.
         let tuned = Config::builder()
             .use_server_cookie(false)
             .flight_start_rto(Duration::from_millis(200))
@@ -51,7 +52,7 @@ impl DtlsSettings {
         Self { config: Arc::new(tuned.unwrap_or_default()), identity, versions, instant, time }
     }
 
-    /// What the certificate hashes to.
+    /// The fingerprint of the certificate.
     #[cfg(test)]
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         self.identity.fingerprint()
@@ -62,19 +63,19 @@ impl DtlsSettings {
     }
 
     fn time_of(&self, instant: Instant) -> Time {
-        // Rounded up: a deadline served before its nanosecond has come would not move.
+        // Rounded up: otherwise a timeout could be handled a fraction of a microsecond early and would not advance.
         self.time + (instant.saturating_duration_since(self.instant) + Duration::from_nanos(999))
     }
 }
 
-/// What the handshake wants or has brought.
+/// An output of the handshake.
 #[derive(Debug)]
 pub enum DtlsOutput {
-    /// Send this.
+    /// Send the datagram in the buffer.
     Transmit,
-    /// The peer is who it should be; media can be protected.
+    /// The peer's certificate is verified; media can be protected with these contexts.
     Connected(Box<(Inbound, Outbound)>),
-    /// It is over.
+    /// The handshake failed.
     Failed(TransportFailure),
     /// The peer sent close_notify.
     Closed,
@@ -95,7 +96,7 @@ pub struct DtlsTransport {
 }
 
 impl DtlsTransport {
-    /// An association that has not begun; a client sends its first flight when it is polled.
+    /// Creates an association. A client's first flight is returned by the first poll.
     #[must_use]
     pub fn new(settings: &DtlsSettings, role: DtlsRole, expected: Fingerprint, now: Time) -> Self {
         let (config, identity) = (Arc::clone(&settings.config), settings.identity.for_dtls());
@@ -122,13 +123,13 @@ impl DtlsTransport {
         transport
     }
 
-    /// The version both sides agreed on.
+    /// The negotiated version.
     #[cfg(test)]
     pub(crate) fn protocol_version(&self) -> Option<dimpl::ProtocolVersion> {
         self.dtls.protocol_version()
     }
 
-    /// Takes a datagram.
+    /// Processes a datagram.
     pub fn handle_packet(&mut self, packet: &[u8], now: Time) {
         self.handle_timeout(now);
         let is_refused = !self.is_connected && is_fatal_alert(packet);
@@ -137,31 +138,31 @@ impl DtlsTransport {
         }
     }
 
-    /// Repeats what was lost.
+    /// Retransmits the last flight, if due.
     pub fn handle_timeout(&mut self, now: Time) {
         if !self.is_failed && self.dtls.handle_timeout(self.settings.instant_of(now)).is_err() {
             self.is_failed = true;
         }
     }
 
-    /// Says goodbye, if there is somebody to say it to.
+    /// Sends close_notify, if the association is established.
     pub fn close(&mut self) {
         if !self.is_failed && self.is_connected && self.dtls.close().is_err() {
             self.is_failed = true;
         }
     }
 
-    /// When [`DtlsTransport::handle_timeout`] is due.
+    /// When [`DtlsTransport::handle_timeout`] must be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         self.deadline.filter(|_| !self.is_failed)
     }
 
-    /// The next output; a datagram to be sent is in `out`.
+    /// Returns the next output; for `Transmit`, the datagram is in `out`.
     pub fn poll(&mut self, out: &mut Vec<u8>) -> Option<DtlsOutput> {
         loop {
             if self.is_failed {
-                // Reported by whoever sees it first: a failed handshake once, a failed association not at all.
+                // A failed handshake is reported once; the failure of an established association is not reported.
                 let was_connected = core::mem::replace(&mut self.is_connected, true);
                 self.deadline = None;
                 return (!was_connected).then_some(DtlsOutput::Failed(TransportFailure::DtlsError));
@@ -215,8 +216,9 @@ impl DtlsTransport {
     }
 }
 
-/// Whether a datagram is an unencrypted fatal alert (RFC 5246 §7.2): the peer gives the handshake up, say because it has an RSA
-/// certificate only. It came by a path that ICE has checked, so that waiting for the time-out would gain nothing.
+/// Whether a datagram is an unencrypted fatal alert (RFC 5246 §7.2): the peer aborts the handshake, for example because
+/// it only has an RSA certificate. The alert arrived on a pair that ICE has checked, so the relay does not wait for the
+/// timeout.
 fn is_fatal_alert(packet: &[u8]) -> bool {
     const ALERT: u8 = 21;
     const FATAL: u8 = 2;

@@ -1,5 +1,5 @@
-//! The address that RTP to a peer is sent to: symmetric RTP (RFC 4961) for peers behind a NAT, without giving the media of a
-//! call to a stranger who sends RTP to every port of the relay (RTP bleed).
+//! The destination address of RTP to a peer: symmetric RTP (RFC 4961) for peers behind a NAT, without sending the media
+//! of a call to an attacker who sends RTP to every port of the relay (RTP bleed).
 //!
 //! ```text
 //!            describe                    trusted, or after probation
@@ -8,8 +8,9 @@
 //!                                            (another address)                 └─────┘ trusted address
 //! ```
 //!
-//! What a source address can do depends on what speaks for it (`Trust`). A stranger has nothing that speaks for him under
-//! the default rules, whether the peer sends or is silent. See `docs/decisions/0008-latching.md`.
+//! The evidence for a source address (`Trust`) determines how it is treated. With the default rules, an unknown source
+//! without such evidence never receives media, whether the peer sends or is silent. See
+//! `docs/decisions/0008-latching.md`.
 
 mod probation;
 
@@ -19,42 +20,42 @@ use probation::{Candidate, is_little_ahead};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
-/// How long RTCP must be silent before it may come from another port: three intervals.
+/// How long the current RTCP address must be silent before RTCP is accepted from another port: three intervals.
 const CONTROL_QUIET: Duration = Duration::from_secs(15);
 
-/// How long after its description a peer may begin to send from an address that nothing speaks for, with [`Latching::Any`].
+/// How long after its description a peer may start to send from an address with no evidence, with [`Latching::Any`].
 const EARLY: Duration = Duration::from_secs(10);
 
-/// How long the present address must be silent before the same stream is followed to another one: a few packets, so that a
-/// sender with two paths does not make the media alternate between them.
+/// How long the current address must be silent before the same stream is followed to another address: a few packets, so
+/// that media do not alternate between the paths of a multihomed sender.
 const STREAM_QUIET: Duration = Duration::from_millis(200);
 
 /// The largest step of the sequence number within one stream, MAX_DROPOUT of RFC 3550 A.1: a minute of audio.
 const MAX_DROPOUT: u16 = 3000;
 
-/// Which addresses a peer may send from.
+/// The source addresses from which a peer may send.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Latching {
-    /// The described address and port alone.
+    /// Only the described address and port.
     Never,
     /// The described address, from any port.
     SameAddress,
-    /// Also the address that the peer's SIP messages come from, and any address that proves to be the peer's.
+    /// Also the source address of the peer's SIP messages, and any address with evidence that it is the peer's.
     #[default]
     Signaling,
-    /// Also any other address, once, while the call is young.
+    /// Also any other address, once, shortly after the description.
     Any,
 }
 
-/// When media follow a peer to an address that it did not describe.
+/// Rules for following a peer to an address that it did not describe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LatchRules {
-    /// Which addresses are considered.
+    /// The source addresses that are considered.
     pub latching: Latching,
-    /// How many packets of one SSRC must come from there, each numbered a little after the one before. Packets that SRTP
-    /// authenticates need no probation.
+    /// The number of packets of one SSRC that must arrive from there, each with a slightly higher sequence number than
+    /// the previous one. Packets that SRTP authenticates need no probation.
     pub packets: u8,
-    /// How long a proven address must be silent before an address as good is followed.
+    /// How long a proven address must be silent before another address with the same trust is followed.
     pub quiet: Duration,
 }
 
@@ -64,7 +65,7 @@ impl Default for LatchRules {
     }
 }
 
-/// What counts of an RTP packet.
+/// The properties of an RTP packet that are evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Received {
     /// Its source address.
@@ -75,39 +76,39 @@ pub struct Received {
     pub sequence: u16,
 }
 
-/// What becomes of a packet.
+/// The result for a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// It is taken for the peer's.
+    /// The packet is accepted as the peer's.
     Admitted,
-    /// Not yet, but its sender may well be the peer: a sign of life.
+    /// The packet is not accepted yet, but its sender may be the peer; it counts as a sign of life.
     OnProbation,
-    /// It is not the peer's.
+    /// The packet is not accepted.
     Foreign,
 }
 
-/// What speaks for a source address, the least first.
+/// The evidence that a source address is the peer's, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Trust {
-    /// Nothing. Counts with [`Latching::Any`] only.
+    /// No evidence; considered only with [`Latching::Any`].
     None,
-    /// It is the described IP address, or the one that the peer's SIP messages come from.
+    /// It has the described IP address, or the IP address of the peer's SIP messages.
     Host,
-    /// The packets go on with the SSRC and the sequence numbers of the peer's stream, which strangers cannot know.
+    /// The packets continue the SSRC and sequence numbers of the peer's stream, which an attacker cannot know.
     Stream,
     /// It is the described address and port, or SRTP has authenticated the packet.
     Full,
 }
 
-/// The address that has sent media.
+/// The evidence for the address that has sent media.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Proof {
     trust: Trust,
-    /// When it was last received from.
+    /// When the last packet from it arrived.
     heard_at: Time,
 }
 
-/// The stream that was received last.
+/// The last received stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Stream {
     ssrc: u32,
@@ -115,39 +116,39 @@ struct Stream {
     sequence: u16,
 }
 
-/// The peer's address on one of the relay's ports.
+/// The peer's address for one of the relay's ports.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Latch {
     described: Option<SocketAddr>,
-    /// When `described` was taken.
+    /// When `described` was set.
     described_at: Option<Time>,
-    /// Where the peer's SIP messages come from.
+    /// The source IP address of the peer's SIP messages.
     signaling: Option<IpAddr>,
     current: Option<SocketAddr>,
-    /// What `current` has shown; none while nothing has come from there.
+    /// The evidence for `current`; `None` if nothing has arrived from there.
     proof: Option<Proof>,
     stream: Option<Stream>,
-    /// The address in use before another description, which is not followed back there until then.
+    /// The address that was in use before a new description. It is not followed again until the given time.
     left: Option<(SocketAddr, Time)>,
-    /// A sender on probation whose host or stream is the peer's, and another one.
+    /// Senders on probation: one with the peer's host or stream, and one with neither.
     candidate: Option<Candidate>,
     stranger: Option<Candidate>,
 }
 
 impl Latch {
-    /// The address to send to.
+    /// The destination address.
     #[must_use]
     pub const fn current(&self) -> Option<SocketAddr> {
         self.current
     }
 
-    /// Takes the address of a description, and the source address of the peer's SIP messages. The described address again
-    /// keeps what was learned: the NAT is still there.
+    /// Sets the address of a description and the source address of the peer's SIP messages. If the address is
+    /// unchanged, the learned address is kept, because the NAT is unchanged too.
     pub fn describe(&mut self, address: SocketAddr, signaling: Option<IpAddr>, rules: &LatchRules, now: Time) {
         self.signaling = signaling.map(|signaling| signaling.to_canonical()).or(self.signaling);
         if self.described == Some(address) {
             if self.proof.is_none() {
-                // The answer may repeat an early description: the peer begins to send now.
+                // The answer may repeat the address of an earlier description: the peer starts to send now.
                 self.described_at = Some(now);
             }
             return;
@@ -163,7 +164,7 @@ impl Latch {
         };
     }
 
-    /// Whether a packet from there is worth decrypting.
+    /// Whether a packet from this source address must be decrypted and examined.
     #[must_use]
     pub fn considers(&self, from: SocketAddr, rules: &LatchRules) -> bool {
         let Some(described) = self.described else { return false };
@@ -175,9 +176,9 @@ impl Latch {
             }
     }
 
-    /// Takes the source address of a packet that SRTP has authenticated.
+    /// Processes the source address of a packet that SRTP has authenticated.
     pub fn admit_authentic(&mut self, packet: Received, rules: &LatchRules, now: Time) {
-        // A packet that was overtaken on another path says nothing of where the peer is now.
+        // A reordered packet from another path does not show where the peer is now.
         let is_usable = self.is_newest(packet) || self.current == Some(packet.from);
         if self.considers(packet.from, rules) && is_usable {
             self.follow(packet.from, Trust::Full, now);
@@ -185,14 +186,14 @@ impl Latch {
         }
     }
 
-    /// Takes the source address of an RTCP packet that SRTCP has authenticated.
+    /// Processes the source address of an RTCP packet that SRTCP has authenticated.
     pub fn admit_authentic_control(&mut self, from: SocketAddr, rules: &LatchRules, now: Time) {
         if self.considers(from, rules) {
             self.follow(from, Trust::Full, now);
         }
     }
 
-    /// Weighs an RTP packet that is not authenticated.
+    /// Decides whether to accept an RTP packet that is not authenticated.
     pub fn admit(&mut self, packet: Received, rules: &LatchRules, now: Time) -> Admission {
         let from = packet.from;
         let proof = self.proof.filter(|_| self.current == Some(from));
@@ -213,7 +214,7 @@ impl Latch {
         }
     }
 
-    /// What speaks for a packet's source; `None` when the rules exclude it.
+    /// The evidence for a packet's source; `None` if the rules exclude it.
     fn trust(&self, packet: Received, rules: &LatchRules) -> Option<Trust> {
         let (described, from) = (self.described?, packet.from);
         if from == described {
@@ -232,13 +233,13 @@ impl Latch {
         }
     }
 
-    /// Whether a packet goes on with the stream that was received last.
+    /// Whether a packet continues the stream that was received last.
     fn goes_on(&self, packet: Received) -> bool {
         let Some(stream) = self.stream else { return false };
         stream.ssrc == packet.ssrc && is_little_ahead(stream.sequence, packet.sequence, MAX_DROPOUT)
     }
 
-    /// Counts a packet of a sender on probation; whether that is enough.
+    /// Counts a packet of a sender on probation and returns whether its probation is over.
     fn has_passed(&mut self, packet: Received, trust: Trust, rules: &LatchRules, now: Time) -> bool {
         let slot = if trust < Trust::Host { &mut self.stranger } else { &mut self.candidate };
         let next = slot.and_then(|known| known.next(packet, now));
@@ -247,7 +248,7 @@ impl Latch {
         if trust == Trust::None { candidate.is_steady() } else { candidate.packets() >= rules.packets }
     }
 
-    /// Whether the media may go to a sender that has passed its probation.
+    /// Whether media may be sent to a sender whose probation is over.
     fn may_move(&self, from: SocketAddr, trust: Trust, rules: &LatchRules, now: Time) -> bool {
         if self.left.is_some_and(|(left, until)| left == from && now < until) {
             return false;
@@ -255,7 +256,7 @@ impl Latch {
         let is_early = self.described_at.is_some_and(|at| now.since(at) < EARLY);
         match (trust, self.proof) {
             (Trust::None, None) => is_early,
-            // An address that has sent media is never left for one that nothing speaks for.
+            // An address that has sent media is never replaced by one without evidence.
             (Trust::None, Some(_)) => false,
             (_, None) => true,
             (Trust::Stream, Some(proof)) => now.since(proof.heard_at) >= STREAM_QUIET,
@@ -263,8 +264,8 @@ impl Latch {
         }
     }
 
-    /// Weighs an RTCP packet that is not authenticated, RTP having a port of its own: RTCP follows where RTP is, and comes from
-    /// a trusted host while there is no RTP.
+    /// Decides whether to accept an RTCP packet that is not authenticated and has a port of its own. RTCP is accepted
+    /// from the host of RTP, or from a trusted host while there is no RTP.
     pub fn admit_beside(&mut self, rtp: &Self, from: SocketAddr, rules: &LatchRules, now: Time) -> bool {
         let is_alive = self.proof.is_some_and(|proof| now.since(proof.heard_at) < CONTROL_QUIET);
         let is_beside = match (rtp.proof, rtp.current) {
@@ -292,7 +293,7 @@ impl Latch {
         self.stranger = None;
     }
 
-    /// Whether a packet is of another stream than the one received last, or the newest of that.
+    /// Whether a packet belongs to a stream other than the last received one, or is the newest of that stream.
     fn is_newest(&self, packet: Received) -> bool {
         let Some(stream) = self.stream else { return true };
         stream.ssrc != packet.ssrc || is_little_ahead(stream.sequence, packet.sequence, u16::MAX / 2)

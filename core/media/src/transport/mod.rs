@@ -1,4 +1,5 @@
-//! What carries media: to a browser one UDP flow with STUN, DTLS and SRTP in it, to a SIP peer two ports per section.
+//! Media transports: one UDP flow with STUN, DTLS and SRTP to a WebRTC peer; a pair of RTP ports per section to a SIP
+//! peer.
 
 pub mod demux;
 pub mod dtls;

@@ -1,5 +1,5 @@
-//! RTP to a SIP peer: each media section a session with ports of its own, plain (RTP/AVP) or under keys that the
-//! descriptions carried (RTP/SAVP, RFC 4568).
+//! RTP to a SIP peer: one session with its own ports per media section, either plain (RTP/AVP) or protected with the
+//! keys in the descriptions (RTP/SAVP, RFC 4568).
 
 use super::latch::{Admission, Latch, LatchRules, Received};
 use super::srtp::{BadKeyLength, Inbound, MasterSecret, Outbound, Profile, SavedInbound, SavedOutbound, SrtpError};
@@ -13,29 +13,29 @@ use rand_core::Rng;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
-/// Which of a session's two ports.
+/// A component of a session: one of its two ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Component {
-    /// The even one.
+    /// The even port.
     Rtp,
-    /// The odd one.
+    /// The odd port.
     Rtcp,
 }
 
-/// Why a packet was not taken.
+/// The reason why a packet was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// It came from an address that is not the peer's.
+    /// The source address is not the peer's.
     ForeignAddress,
-    /// It came from an address that may be the peer's and has not sent enough yet.
+    /// The source address may be the peer's, but has not sent enough packets yet.
     OnProbation,
-    /// The keys are not known yet.
+    /// There are no keys yet.
     NoKeys,
-    /// It is not what the keys protect.
+    /// SRTP did not accept the packet.
     Srtp(SrtpError),
 }
 
-/// Where packets go, and what protects them.
+/// The sockets and the SRTP context for sending.
 #[derive(Debug)]
 pub struct Way<'a> {
     /// The relay's socket.
@@ -53,17 +53,17 @@ pub struct RtpSession {
     local: LocalRtp,
     ports: SectionPorts,
     is_muxed: bool,
-    /// Whether the peer named an address to send to.
+    /// Whether the description contains an address to send to.
     is_reachable: bool,
     rtp: Latch,
     rtcp: Latch,
-    /// Whether `srtp` is in use. It outlives plain RTP and a rest of the section: the same key may come back, and then its
-    /// numbers must go on (RFC 3711 §9.1).
+    /// Whether `srtp` is in use. The contexts are kept while the session is plain or inactive: if the same key is
+    /// negotiated again, its packet indexes must continue (RFC 3711 §9.1).
     is_protected: bool,
     srtp: Option<Box<(Inbound, Outbound)>>,
 }
 
-/// A [`RtpSession`], saved: its keys are under a seal.
+/// A [`RtpSession`] in saved form, with its keys sealed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedSession {
     local: LocalRtp,
@@ -83,7 +83,7 @@ impl SavedSession {
 }
 
 impl RtpSession {
-    /// A session whose peer is not known yet.
+    /// Creates a session without a remote description.
     #[must_use]
     pub fn new(local: LocalRtp, ports: SectionPorts, rules: LatchRules) -> Self {
         let (rtp, rtcp) = (Latch::default(), Latch::default());
@@ -96,18 +96,18 @@ impl RtpSession {
         self.ports
     }
 
-    /// Whether anything can be sent.
+    /// Whether packets can be sent.
     #[must_use]
     pub const fn is_reachable(&self) -> bool {
         self.is_reachable
     }
 
-    /// Takes the peer's address and keys from its description, and the source address of its SIP messages. Addresses and keys
-    /// that stay the same stay in use with all that was learned of them.
+    /// Sets the peer's address and keys from its description, and the source address of its SIP messages. The state of
+    /// unchanged addresses and keys is kept.
     ///
     /// # Errors
     ///
-    /// When a key is not of its suite's length.
+    /// If a key does not have the length that its suite requires.
     pub fn connect(
         &mut self,
         remote: Option<RemoteRtp>,
@@ -123,7 +123,7 @@ impl RtpSession {
                 self.rtcp.describe(rtcp, signaling, &self.rules, now);
             }
         }
-        // A section that rests has no keys to say anything of.
+        // An inactive section has no keys in its description, so it keeps its protection.
         self.is_protected = keys.is_some() || (remote.is_none() && self.is_protected);
         let Some(keys) = keys else { return Ok(()) };
         let remote = MasterSecret::split(keys.suite, &keys.remote.0)?.with_mki(&keys.mki.remote);
@@ -142,19 +142,19 @@ impl RtpSession {
         Ok(())
     }
 
-    /// The description says nothing of this section any more.
+    /// Makes the session inactive: the description no longer contains this section.
     pub const fn rest(&mut self) {
         self.is_reachable = false;
     }
 
-    /// The way of RTP; `None` when the peer wants nothing.
+    /// How to send RTP; `None` if the peer receives nothing.
     pub fn rtp_way(&mut self) -> Option<Way<'_>> {
         let remote = self.rtp.current().filter(|_| self.is_reachable)?;
         let local = Local::Port(self.ports.rtp);
         Some(Way { local, remote, srtp: self.protection().map(|srtp| &mut srtp.1) })
     }
 
-    /// The way of RTCP.
+    /// How to send RTCP.
     pub fn rtcp_way(&mut self) -> Option<Way<'_>> {
         if self.is_muxed {
             return self.rtp_way();
@@ -168,12 +168,12 @@ impl RtpSession {
         self.srtp.as_deref_mut().filter(|_| self.is_protected)
     }
 
-    /// Opens an RTP packet in place; its length without what protected it. `is_negotiated` tells whether its payload type
-    /// is one of the section's: what nobody agreed on moves nothing.
+    /// Authenticates and decrypts an RTP packet in place and returns its length without the tag. `is_negotiated` states
+    /// whether its payload type belongs to the section: other packets do not change the peer's address.
     ///
     /// # Errors
     ///
-    /// When it is not the peer's.
+    /// If the packet is not accepted as the peer's.
     pub fn open_rtp(
         &mut self,
         from: SocketAddr,
@@ -201,11 +201,11 @@ impl RtpSession {
         Ok(length)
     }
 
-    /// Opens an RTCP compound in place; its length without what protected it.
+    /// Authenticates and decrypts a compound RTCP packet in place and returns its length without index and tag.
     ///
     /// # Errors
     ///
-    /// When it is not the peer's.
+    /// If the packet is not accepted as the peer's.
     pub fn open_rtcp(
         &mut self,
         component: Component,
@@ -218,7 +218,7 @@ impl RtpSession {
             Component::Rtcp => &self.rtcp,
         };
         if let Some(srtp) = self.srtp.as_deref_mut().filter(|_| self.is_protected) {
-            // Muxed, RTP alone moves the path: it comes soon enough.
+            // If multiplexed, only RTP changes the peer's address; RTP packets are frequent enough.
             if !latch.considers(from, &self.rules) {
                 return Err(Refused::ForeignAddress);
             }
@@ -235,7 +235,7 @@ impl RtpSession {
         if is_admitted { Ok(packet.len()) } else { Err(Refused::ForeignAddress) }
     }
 
-    /// To be saved. `name` tells the seal apart from every other one.
+    /// Returns the session in saved form. `name` must be unique among all sealed secrets.
     pub(crate) fn save(&self, name: &str, key: &SealingKey, rng: &mut impl Rng) -> SavedSession {
         let srtp = self.srtp.as_ref().map(|srtp| (srtp.0.save(name, key, rng), srtp.1.save(name, key, rng)));
         SavedSession {
@@ -249,7 +249,7 @@ impl RtpSession {
         }
     }
 
-    /// The session again, with what was learned of its peer.
+    /// Restores a session, with the learned addresses of its peer.
     pub(crate) fn restore(
         saved: SavedSession,
         ports: SectionPorts,

@@ -1,4 +1,4 @@
-//! Probation of a sender: whether its packets look like one RTP stream (RFC 3550 A.1).
+//! Probation of a sender: checks that its packets form one RTP stream (RFC 3550 A.1).
 
 use super::Received;
 use core::time::Duration;
@@ -6,10 +6,10 @@ use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
-/// The largest step between two packets that count as one stream. Loss of 40 % and pauses in speech stay below it.
+/// The largest sequence number step within one stream. Loss of 40 % and pauses in speech stay below it.
 const MAX_STEP: u16 = 100;
-/// What a stream must be like that nothing speaks for but itself: that many packets in real time, over that long, without a
-/// pause. A sweep over many ports sends to each port in bursts.
+/// Requirements for a stream with no other evidence: the number of packets in real time, the duration, and the longest
+/// pause. A port scan sends to each port in bursts and does not meet them.
 const STEADY_PACKETS: u8 = 10;
 const STEADY_FOR: Duration = Duration::from_millis(500);
 const STEADY_PAUSE: Duration = Duration::from_millis(200);
@@ -22,21 +22,21 @@ pub(super) struct Candidate {
     /// The highest sequence number.
     sequence: u16,
     packets: u8,
-    /// Since when its packets have come without a pause.
+    /// Start of the current period without a pause.
     steady_since: Time,
     steady_packets: u8,
     heard_at: Time,
 }
 
 impl Candidate {
-    /// A sender with its first packet.
+    /// Starts the probation of a sender with its first packet.
     pub(super) const fn new(packet: Received, now: Time) -> Self {
         let Received { from, ssrc, sequence } = packet;
         Self { from, ssrc, sequence, packets: 1, steady_since: now, steady_packets: 1, heard_at: now }
     }
 
-    /// The sender after another packet; `None` if that begins another stream. A packet that was overtaken, or comes twice,
-    /// counts neither for nor against it.
+    /// Returns the sender's state after another packet; `None` if the packet begins another stream. A reordered or
+    /// duplicate packet has no effect.
     pub(super) fn next(self, packet: Received, now: Time) -> Option<Self> {
         let sequence = packet.sequence;
         if (self.from, self.ssrc) != (packet.from, packet.ssrc) {
@@ -57,18 +57,18 @@ impl Candidate {
         })
     }
 
-    /// How many packets in order have come.
+    /// The number of packets received in order.
     pub(super) const fn packets(&self) -> u8 {
         self.packets
     }
 
-    /// Whether it sends in real time.
+    /// Whether the sender sends in real time.
     pub(super) fn is_steady(&self) -> bool {
         self.steady_packets >= STEADY_PACKETS && self.heard_at.since(self.steady_since) >= STEADY_FOR
     }
 }
 
-/// Whether a sequence number comes after another one, by no more than `most`.
+/// Whether a sequence number is ahead of another one by at most `most`.
 pub(super) const fn is_little_ahead(before: u16, sequence: u16, most: u16) -> bool {
     let step = sequence.wrapping_sub(before);
     step >= 1 && step <= most

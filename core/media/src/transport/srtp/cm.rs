@@ -8,11 +8,11 @@ use ctr::{CtrCore, flavors};
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 
-/// Octets of the authentication tag.
+/// Length of the RTCP authentication tag and of the long RTP tag, in octets.
 pub(super) const TAG: usize = 10;
 const SHORT_TAG: usize = 4;
 
-/// Length of the tag of RTP; that of RTCP is always the long one (RFC 3711 §5.2, RFC 4568 §6.2.2).
+/// Length of the RTP tag; the RTCP tag is always the long one (RFC 3711 §5.2, RFC 4568 §6.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RtpTag {
     /// 80 bits.
@@ -21,7 +21,7 @@ pub(super) enum RtpTag {
     Short,
 }
 
-/// One direction's keys.
+/// The session keys of one direction.
 #[derive(Debug)]
 pub(super) struct Cm {
     rtp: Keys,
@@ -70,7 +70,7 @@ impl Cm {
         Ok(())
     }
 
-    /// Octets of an RTP packet's tag.
+    /// Length of the RTP tag in octets.
     pub(super) const fn rtp_tag(&self) -> usize {
         match self.rtp_tag {
             RtpTag::Long => TAG,
@@ -128,7 +128,7 @@ impl Keys {
         Ok(Self { cipher: aes128(key), salt: session_salt, mac })
     }
 
-    /// IV = (salt · 2^16) XOR (SSRC · 2^64) XOR (index · 2^16)
+    /// Encrypts or decrypts with IV = (salt · 2^16) XOR (SSRC · 2^64) XOR (index · 2^16).
     fn apply(&self, data: &mut [u8], ssrc: u32, index: u64) {
         let number = u128::from(ssrc) << 64 ^ u128::from(index) << 16;
         let mut iv = number.to_be_bytes();
@@ -160,7 +160,7 @@ impl Keys {
     }
 }
 
-/// The rollover counter of an index, as it is authenticated.
+/// The rollover counter of an index, as input of the authentication.
 fn rollover(index: u64) -> [u8; 4] {
     let [_, _, r0, r1, r2, r3, ..] = index.to_be_bytes();
     [r0, r1, r2, r3]

@@ -4,10 +4,10 @@ use super::SrtpError;
 use super::kdf::{BadKeyLength, Label, derive};
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
-/// Octets of the authentication tag.
+/// Length of the authentication tag in octets.
 pub(super) const TAG: usize = 16;
 
-/// One direction's keys.
+/// The session keys of one direction.
 #[derive(Debug)]
 pub(super) struct Gcm {
     rtp: LessSafeKey,
@@ -37,7 +37,7 @@ impl Gcm {
         })
     }
 
-    /// RFC 7714 §8.1
+    /// The nonce of an RTP packet (RFC 7714 §8.1).
     fn rtp_nonce(&self, ssrc: u32, index: u64) -> Nonce {
         let mut iv = [0_u8; 12];
         let [s0, s1, s2, s3] = ssrc.to_be_bytes();
@@ -46,7 +46,7 @@ impl Gcm {
         salted(iv, &self.rtp_salt)
     }
 
-    /// RFC 7714 §9.1
+    /// The nonce of an RTCP packet (RFC 7714 §9.1).
     fn rtcp_nonce(&self, ssrc: u32, index: u32) -> Nonce {
         let [s0, s1, s2, s3] = ssrc.to_be_bytes();
         let [i0, i1, i2, i3] = index.to_be_bytes();
@@ -67,7 +67,7 @@ impl Gcm {
         Ok(())
     }
 
-    /// The length of the decrypted packet.
+    /// Returns the length of the decrypted packet.
     pub(super) fn unprotect_rtp(
         &self,
         packet: &mut [u8],
@@ -95,7 +95,7 @@ impl Gcm {
         let (sealed, trailer) = packet.split_last_chunk_mut::<4>().ok_or(SrtpError::Malformed)?;
         let trailer = *trailer;
         let index = u32::from_be_bytes(trailer);
-        // Unencrypted SRTCP is legal (RFC 7714 §9.3), but no browser sends it and the profile does not ask for it.
+        // RFC 7714 §9.3 allows unencrypted SRTCP, but no browser sends it and the profile does not require it.
         if index & 0x8000_0000 == 0 {
             return Err(SrtpError::Unauthentic);
         }

@@ -1,4 +1,4 @@
-//! Session keys from a master key (RFC 3711 §4.3, RFC 7714 §11), key derivation rate 0.
+//! Derivation of session keys from a master key (RFC 3711 §4.3, RFC 7714 §11), key derivation rate 0.
 
 use aes::cipher::{KeyInit, KeyIvInit, StreamCipher};
 use aes::{Aes128, Aes256};
@@ -15,13 +15,13 @@ pub(super) enum Label {
     RtcpSalt = 5,
 }
 
-/// A master key longer than AES has keys, or a salt longer than 14 octets.
+/// A master key that is not an AES key of 128 or 256 bits, or a salt of the wrong length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadKeyLength;
 
-/// Fills `out` with the key stream of AES-CM under the master key for this label.
+/// Fills `out` with the AES-CM key stream of the master key for this label.
 pub(super) fn derive(master: &[u8], salt: &[u8], label: Label, out: &mut [u8]) -> Result<(), BadKeyLength> {
-    // x = label || index XOR salt, times 2^16. A 12-octet salt stands left (RFC 7714 §11).
+    // x = label || index XOR salt, times 2^16. A salt of 12 octets is left-aligned (RFC 7714 §11).
     let mut iv = [0_u8; 16];
     let room = iv.get_mut(..salt.len().min(14)).ok_or(BadKeyLength)?;
     room.copy_from_slice(salt.get(..14.min(salt.len())).ok_or(BadKeyLength)?);
@@ -40,7 +40,7 @@ pub(super) fn derive(master: &[u8], salt: &[u8], label: Label, out: &mut [u8]) -
     Ok(())
 }
 
-/// The block cipher of a session key.
+/// Creates the block cipher of a session key.
 pub(super) fn aes128(key: [u8; 16]) -> Aes128 {
     Aes128::new(&key.into())
 }

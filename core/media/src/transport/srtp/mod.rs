@@ -1,7 +1,7 @@
-//! SRTP and SRTCP in place (RFC 3711, RFC 7714).
+//! SRTP and SRTCP contexts that protect packets in place (RFC 3711, RFC 7714).
 //!
 //! ```text
-//! DTLS ── Keys ──▶ Inbound   SRTP  ─▶ authenticate, refuse replays ─▶ RTP
+//! DTLS ── Keys ──▶ Inbound   SRTP  ─▶ authenticate, reject replays ─▶ RTP
 //!            └───▶ Outbound  RTP   ─▶ index per SSRC, encrypt      ─▶ SRTP
 //! ```
 
@@ -20,17 +20,18 @@ use crate::rtp::packet::Header;
 use serde::{Deserialize, Serialize};
 use windows::Windows;
 
-/// How many SSRCs one direction keeps apart: few enough that nobody can fill memory, and more than a SIP peer takes in a
-/// call, though each piece of its music may have one. None is forgotten, or its packets could be replayed (RFC 3711 §3.3.2).
+/// The most SSRCs per direction. The limit bounds memory, but exceeds what a SIP peer uses in a call, even with a new
+/// SSRC for each piece of music on hold. Contexts are never dropped, because packets of a dropped one could be replayed
+/// (RFC 3711 §3.3.2).
 const MAX_SSRCS: usize = 1024;
 
-/// How SRTP is protected: a DTLS-SRTP protection profile (RFC 5764 §4.1.2, RFC 7714 §14.2), a crypto suite of SDES
-/// (RFC 4568 §6.2, RFC 7714 §14.1).
+/// The SRTP transforms: a DTLS-SRTP protection profile (RFC 5764 §4.1.2, RFC 7714 §14.2) or an SDES crypto suite (RFC
+/// 4568 §6.2, RFC 7714 §14.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Profile {
     /// SRTP_AES128_CM_HMAC_SHA1_80, AES_CM_128_HMAC_SHA1_80
     AesCm128HmacSha1,
-    /// AES_CM_128_HMAC_SHA1_32: RTP with a tag of 32 bits, RTCP as above. Not offered in DTLS.
+    /// AES_CM_128_HMAC_SHA1_32: a 32-bit tag for RTP, RTCP as above. Not offered in DTLS.
     AesCm128HmacSha1Short,
     /// SRTP_AEAD_AES_128_GCM
     AeadAes128Gcm,
@@ -39,7 +40,7 @@ pub enum Profile {
 }
 
 impl Profile {
-    /// Octets of master key and master salt.
+    /// Lengths of master key and master salt in octets.
     #[must_use]
     pub const fn lengths(self) -> (usize, usize) {
         match self {
@@ -50,31 +51,31 @@ impl Profile {
     }
 }
 
-/// Why a packet was refused.
+/// The reason why a packet was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SrtpError {
     /// Too short.
     Malformed,
     /// The tag is wrong.
     Unauthentic,
-    /// Seen already, or too old to tell.
+    /// Replayed, or older than the replay window.
     Replayed,
-    /// More SSRCs than anybody needs.
+    /// The limit of SSRCs is exceeded.
     TooManySources,
 }
 
-/// Which half of the exported keys is one's own.
+/// The local DTLS role, which determines the local half of the exported keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DtlsRole {
-    /// Writes with the client's keys.
+    /// Sends with the client's keys.
     Client,
-    /// Writes with the server's keys.
+    /// Sends with the server's keys.
     Server,
 }
 
 #[derive(Debug)]
 struct Cipher {
-    /// What the session keys come from: all of a direction's secret that is worth saving.
+    /// The master key and salt, from which the session keys are derived; the only secret that is saved.
     master: Master,
     keys: Keys,
 }
@@ -85,7 +86,7 @@ enum Keys {
     Cm(Box<cm::Cm>),
 }
 
-/// A master key and salt as descriptions carry them, told apart.
+/// A master key and salt from a description, split.
 #[derive(Clone, Copy)]
 pub struct MasterSecret<'a> {
     profile: Profile,
@@ -95,18 +96,18 @@ pub struct MasterSecret<'a> {
 }
 
 impl<'a> MasterSecret<'a> {
-    /// From the key followed by the salt (RFC 4568 §6.1).
+    /// Splits a key followed by its salt (RFC 4568 §6.1).
     ///
     /// # Errors
     ///
-    /// When they are not of the profile's length.
+    /// If the lengths do not match the profile.
     pub fn split(profile: Profile, key_and_salt: &'a [u8]) -> Result<Self, BadKeyLength> {
         let (length, salt_length) = profile.lengths();
         let (key, salt) = key_and_salt.split_at_checked(length).ok_or(BadKeyLength)?;
         if salt.len() == salt_length { Ok(Self { profile, key, salt, mki: &[] }) } else { Err(BadKeyLength) }
     }
 
-    /// The same, for packets that carry this identifier.
+    /// Sets the master key identifier that packets carry.
     #[must_use]
     pub const fn with_mki(self, mki: &'a [u8]) -> Self {
         Self { mki, ..self }
@@ -123,7 +124,7 @@ struct Master {
     profile: Profile,
     key: Vec<u8>,
     salt: Vec<u8>,
-    /// Empty where packets carry none.
+    /// Empty if packets carry none.
     mki: Vec<u8>,
 }
 
@@ -149,7 +150,7 @@ impl Cipher {
         Ok(cipher)
     }
 
-    /// Octets of a packet after the MKI: of RTP, and of RTCP. With AEAD the tag belongs to what is encrypted (RFC 7714 §7).
+    /// Lengths of the part after the MKI, for RTP and RTCP. With AEAD the tag is part of the ciphertext (RFC 7714 §7).
     const fn tags(&self) -> (usize, usize) {
         match &self.keys {
             Keys::Gcm(_) => (0, 0),
@@ -157,7 +158,7 @@ impl Cipher {
         }
     }
 
-    /// Takes the MKI out of a packet that ends in a tag of this length.
+    /// Verifies and removes the MKI of a packet that ends with a tag of this length.
     fn strip_mki<'a>(&self, packet: &'a mut [u8], tag: usize) -> Result<&'a mut [u8], SrtpError> {
         let mki = self.master.mki.as_slice();
         if mki.is_empty() {
@@ -172,18 +173,18 @@ impl Cipher {
         packet.get_mut(..at + tag).ok_or(SrtpError::Malformed)
     }
 
-    /// Puts the MKI before a tag of this length.
+    /// Inserts the MKI before a tag of this length.
     fn insert_mki(&self, packet: &mut Vec<u8>, tag: usize) {
         let at = packet.len().saturating_sub(tag);
         drop(packet.splice(at..at, self.master.mki.iter().copied()));
     }
 }
 
-/// Both directions' contexts from the exported keying material (RFC 5764 §4.2).
+/// Creates the contexts of both directions from the exported keying material (RFC 5764 §4.2).
 ///
 /// # Errors
 ///
-/// When the material is not of the profile's length.
+/// If the length of the material does not match the profile.
 pub fn contexts(profile: Profile, material: &[u8], role: DtlsRole) -> Result<(Inbound, Outbound), BadKeyLength> {
     let (key, salt) = profile.lengths();
     let (client_key, rest) = material.split_at_checked(key).ok_or(BadKeyLength)?;
@@ -198,7 +199,7 @@ pub fn contexts(profile: Profile, material: &[u8], role: DtlsRole) -> Result<(In
     Ok((Inbound::with(remote), Outbound::with(local)))
 }
 
-/// What arrives.
+/// The context for received packets.
 #[derive(Debug)]
 pub struct Inbound {
     cipher: Cipher,
@@ -211,35 +212,36 @@ impl Inbound {
         Self { cipher, rtp: Windows::default(), rtcp: Windows::default() }
     }
 
-    /// A context from a master key.
+    /// Creates a context from a master key and salt.
     ///
     /// # Errors
     ///
-    /// When key or salt are not of the profile's length.
+    /// If the lengths of key or salt do not match the profile.
     pub fn new(profile: Profile, key: &[u8], salt: &[u8]) -> Result<Self, BadKeyLength> {
         Ok(Self::with(Cipher::new(profile, key, salt)?))
     }
 
-    /// A context from a secret that a description carried.
+    /// Creates a context from a secret of a description.
     ///
     /// # Errors
     ///
-    /// Never, the secret being of its profile's length.
+    /// Never, because the secret has the lengths of its profile.
     pub fn from_secret(secret: &MasterSecret<'_>) -> Result<Self, BadKeyLength> {
         Ok(Self::with(Cipher::from_secret(secret)?))
     }
 
-    /// Whether it is the context of this secret.
+    /// Whether the context was created from this secret.
     #[must_use]
     pub fn is_made_with(&self, secret: &MasterSecret<'_>) -> bool {
         secret.is_that_of(&self.cipher)
     }
 
-    /// Decrypts an RTP packet in place; the header, never encrypted, was read before. Its length without the tag.
+    /// Decrypts an RTP packet in place and returns its length without the tag. The header is never encrypted and
+    /// already parsed.
     ///
     /// # Errors
     ///
-    /// When it is not authentic or not new.
+    /// If the packet is malformed, not authentic or replayed.
     pub fn unprotect_rtp(&mut self, packet: &mut [u8], header: &Header) -> Result<usize, SrtpError> {
         let window = self.rtp.get(header.ssrc).copied().unwrap_or_default();
         let index = window.estimate(header.sequence);
@@ -255,11 +257,11 @@ impl Inbound {
         Ok(length)
     }
 
-    /// Decrypts a compound RTCP packet in place. Its length without tag and index.
+    /// Decrypts a compound RTCP packet in place and returns its length without index and tag.
     ///
     /// # Errors
     ///
-    /// When it is not authentic or not new.
+    /// If the packet is malformed, not authentic or replayed.
     pub fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, SrtpError> {
         let ssrc = rtcp_ssrc(packet)?;
         let tag_after_index = self.cipher.tags().1;
@@ -292,7 +294,7 @@ fn rtcp_ssrc(packet: &[u8]) -> Result<u32, SrtpError> {
     Ok(u32::from_be_bytes(*octets))
 }
 
-/// What is sent.
+/// The context for sent packets.
 #[derive(Debug)]
 pub struct Outbound {
     cipher: Cipher,
@@ -305,36 +307,36 @@ impl Outbound {
         Self { cipher, rtp: Windows::default(), rtcp_index: 0 }
     }
 
-    /// A context from a master key.
+    /// Creates a context from a master key and salt.
     ///
     /// # Errors
     ///
-    /// When key or salt are not of the profile's length.
+    /// If the lengths of key or salt do not match the profile.
     pub fn new(profile: Profile, key: &[u8], salt: &[u8]) -> Result<Self, BadKeyLength> {
         Ok(Self::with(Cipher::new(profile, key, salt)?))
     }
 
-    /// A context from a secret that a description carried.
+    /// Creates a context from a secret of a description.
     ///
     /// # Errors
     ///
-    /// Never, the secret being of its profile's length.
+    /// Never, because the secret has the lengths of its profile.
     pub fn from_secret(secret: &MasterSecret<'_>) -> Result<Self, BadKeyLength> {
         Ok(Self::with(Cipher::from_secret(secret)?))
     }
 
-    /// Whether it is the context of this secret.
+    /// Whether the context was created from this secret.
     #[must_use]
     pub fn is_made_with(&self, secret: &MasterSecret<'_>) -> bool {
         secret.is_that_of(&self.cipher)
     }
 
-    /// Encrypts an RTP packet in place and appends the tag. A packet of the same number twice must be the same packet:
-    /// a retransmission.
+    /// Encrypts an RTP packet in place and appends the tag. A sequence number may only be used twice for the same
+    /// packet, as in a retransmission.
     ///
     /// # Errors
     ///
-    /// When it is too short.
+    /// If the packet is too short.
     pub fn protect_rtp(&mut self, packet: &mut Vec<u8>, header: &Header) -> Result<(), SrtpError> {
         let window = self.rtp.find_or_insert(header.ssrc);
         let index = window.estimate(header.sequence);
@@ -351,7 +353,7 @@ impl Outbound {
     ///
     /// # Errors
     ///
-    /// When it is too short.
+    /// If the packet is too short.
     pub fn protect_rtcp(&mut self, packet: &mut Vec<u8>) -> Result<(), SrtpError> {
         let ssrc = rtcp_ssrc(packet)?;
         self.rtcp_index = (self.rtcp_index + 1) & 0x7fff_ffff;
@@ -364,7 +366,7 @@ impl Outbound {
     }
 }
 
-/// Octets SRTP appends at most where packets carry no MKI, so that buffers can be made large enough at once.
+/// The most octets that SRTP appends to a packet without MKI, for the capacity of buffers.
 pub const MAX_OVERHEAD: usize = gcm::TAG + 4;
 
 #[cfg(test)]

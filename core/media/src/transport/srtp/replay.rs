@@ -1,20 +1,20 @@
-//! Packet indices: estimating the rollover counter, refusing what was there already (RFC 3711 §3.3).
+//! Packet indexes: estimation of the rollover counter and replay protection (RFC 3711 §3.3).
 
 use serde::{Deserialize, Serialize};
 
-/// How many packets behind the newest one may still arrive.
+/// Size of the replay window: the most packets by which a packet may be behind the newest one.
 const WINDOW: u64 = 128;
 
-/// The newest packet index of one SSRC and which of those before it were seen.
+/// The replay window of one SSRC: the newest packet index, and which earlier ones were received.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
     newest: Option<u64>,
-    /// Bit n: the packet n before the newest one was seen.
+    /// Bit n is set if the packet n before the newest one was received.
     seen: u128,
 }
 
 impl Window {
-    /// The 48-bit index that a 16-bit sequence number most probably stands for (RFC 3711 §3.3.1).
+    /// Estimates the 48-bit index of a packet from its 16-bit sequence number (RFC 3711 §3.3.1).
     #[must_use]
     pub fn estimate(&self, sequence: u16) -> u64 {
         let Some(newest) = self.newest else { return u64::from(sequence) };
@@ -24,12 +24,12 @@ impl Window {
             newest.saturating_add(u64::from(ahead))
         } else {
             let behind = u64::from(ahead.wrapping_neg());
-            // Before the first packet of counter 0 there is nothing: it is one that jumped ahead.
+            // No index precedes 0, so that the packet must be ahead.
             newest.checked_sub(behind).unwrap_or_else(|| newest.saturating_add(u64::from(ahead)))
         }
     }
 
-    /// Whether a packet of this index was not seen and is not too old to tell.
+    /// Whether a packet with this index was not received and is not older than the window.
     #[must_use]
     pub fn is_new(&self, index: u64) -> bool {
         match self.newest {
@@ -41,7 +41,7 @@ impl Window {
         }
     }
 
-    /// Marks an authentic packet as seen.
+    /// Marks an authentic packet as received.
     pub fn accept(&mut self, index: u64) {
         match self.newest {
             Some(newest) if index <= newest => {

@@ -1,4 +1,4 @@
-//! SRTP contexts that outlive their process: master keys under a seal, indices as they are.
+//! SRTP contexts in saved form: master keys are sealed, packet indexes are plain.
 
 use super::windows::Windows;
 use super::{BadKeyLength, Cipher, Inbound, Outbound, Profile, Window};
@@ -7,7 +7,7 @@ use rand_core::Rng;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A direction's master key and salt.
+/// The master key and salt of one direction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct SavedCipher {
     profile: Profile,
@@ -32,7 +32,7 @@ impl SavedCipher {
     }
 }
 
-/// An [`Inbound`], saved: what was received stays received.
+/// An [`Inbound`] in saved form, including its replay windows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedInbound {
     cipher: SavedCipher,
@@ -40,7 +40,7 @@ pub struct SavedInbound {
     rtcp: BTreeMap<u32, Window>,
 }
 
-/// An [`Outbound`], saved: no index is used twice.
+/// An [`Outbound`] in saved form, with its packet indexes, so that none is used twice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedOutbound {
     cipher: SavedCipher,
@@ -49,7 +49,7 @@ pub struct SavedOutbound {
 }
 
 impl Inbound {
-    /// To be saved. `name` tells the seal apart from every other one.
+    /// Returns the context in saved form. `name` must be unique among all sealed secrets.
     pub(crate) fn save(&self, name: &str, key: &SealingKey, rng: &mut impl Rng) -> SavedInbound {
         let cipher = SavedCipher::new(&self.cipher, &format!("{name} rx"), key, rng);
         SavedInbound { cipher, rtp: self.rtp.to_map(), rtcp: self.rtcp.to_map() }
@@ -62,7 +62,7 @@ impl Inbound {
 }
 
 impl Outbound {
-    /// To be saved. `name` tells the seal apart from every other one.
+    /// Returns the context in saved form. `name` must be unique among all sealed secrets.
     pub(crate) fn save(&self, name: &str, key: &SealingKey, rng: &mut impl Rng) -> SavedOutbound {
         let cipher = SavedCipher::new(&self.cipher, &format!("{name} tx"), key, rng);
         SavedOutbound { cipher, rtp: self.rtp.to_map(), rtcp_index: self.rtcp_index }

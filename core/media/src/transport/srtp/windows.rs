@@ -1,10 +1,10 @@
-//! The replay windows of one direction by SSRC.
+//! The replay windows of one direction, by SSRC.
 
 use super::replay::Window;
 use std::collections::BTreeMap;
 
-/// Replay windows in the order of their SSRCs, with the one that was used last at hand: nearly all packets of a direction
-/// have one or two SSRCs.
+/// Replay windows in the order of their SSRCs. The one that was used last is tried first, because nearly all packets of
+/// a direction have one or two SSRCs.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Windows {
     ssrcs: Vec<u32>,
