@@ -6,7 +6,7 @@ use crate::rtp::g711::Law;
 use offhook_sdp::codec::MediaKind;
 use offhook_sdp::webrtc::Section;
 
-/// How packets of an incoming stream are forwarded in an outgoing stream.
+/// The mapping of an incoming stream to an outgoing stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// The leg of the incoming stream.

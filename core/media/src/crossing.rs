@@ -53,7 +53,7 @@ pub(crate) enum Message {
 }
 
 impl Crossing {
-    /// The worker that it is for.
+    /// The destination worker.
     #[must_use]
     pub const fn worker(&self) -> WorkerId {
         self.to.worker

@@ -88,7 +88,7 @@ impl Player {
         !matches!(self.state, State::Idle) || !self.queue.is_empty()
     }
 
-    /// When [`Player::poll`] has the next packet.
+    /// The time at which [`Player::poll`] has the next packet.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         match self.state {

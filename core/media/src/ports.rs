@@ -19,7 +19,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::command::LocalRtp;
 
-/// How long a pair rests if another program uses one of its ports.
+/// The rest time of a pair if another program uses one of its ports.
 const IN_USE_REST: Duration = Duration::from_secs(60);
 
 /// Two neighbouring ports: RTP on the even one, RTCP on the odd one after it (RFC 3550 §11).

@@ -86,12 +86,12 @@ impl fmt::Debug for MasterKey {
     }
 }
 
-/// How the worker treats a leg that receives no packets.
+/// The treatment of a leg that receives no packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Silence {
     /// It is kept: the call is not answered yet, and a ringing peer may send nothing for minutes.
     #[default]
     Tolerated,
-    /// It is reported dead if nothing arrives for the configured time from a peer whose description says that it sends.
+    /// It is reported dead if nothing arrives for the configured time from a peer whose direction includes sending.
     EndsLeg,
 }

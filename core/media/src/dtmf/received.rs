@@ -8,7 +8,7 @@ use core::time::Duration;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 
-/// How many sequence numbers late a reordered packet may arrive.
+/// The largest reordering of packets, in sequence numbers.
 const MAX_MISORDER: u16 = 100;
 /// The longest pause within one event, even if some packets are lost.
 const MAX_PAUSE: Duration = Duration::from_secs(1);

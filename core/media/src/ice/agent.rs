@@ -99,7 +99,7 @@ impl LiteAgent {
         &self.pairs
     }
 
-    /// When the last valid check arrived. The peer's consent expires 30 s later (RFC 7675 §5.1).
+    /// The arrival time of the last valid check. The peer's consent expires 30 s later (RFC 7675 §5.1).
     #[must_use]
     pub const fn last_check(&self) -> Option<Time> {
         self.last_check

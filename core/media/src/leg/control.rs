@@ -17,7 +17,7 @@ use offhook_clock::Time;
 /// RTCP of one leg, translated for the bridged leg.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Relayed {
-    /// The source says what time it is.
+    /// A sender report of the source.
     SenderReport { id: SourceId, report: SenderReport },
     /// A request for a key frame of the source.
     KeyFrame { id: SourceId },
@@ -123,7 +123,7 @@ impl Leg {
     pub(crate) fn relay(&mut self, from: LegKey, relayed: &Relayed, io: &mut Io, now: Time) {
         match relayed {
             Relayed::SenderReport { id, report } => {
-                self.apply_sender_report(Source { leg: from, id: *id }, report, io, now)
+                self.apply_sender_report(Source { leg: from, id: *id }, report, io, now);
             }
             Relayed::KeyFrame { id } => {
                 if let Some(source) = self.sources.get_mut(*id) {

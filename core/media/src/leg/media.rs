@@ -25,7 +25,7 @@ pub(super) const MAX_SOURCES: usize = 32;
 /// The most header extensions that are forwarded in one packet.
 const MAX_ELEMENTS: usize = 16;
 
-/// How a packet arrived at a leg.
+/// The flow or port at which a packet arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
     /// In the single flow of a WebRTC leg.

@@ -133,7 +133,7 @@ pub(crate) struct Leg {
     heard_at: Time,
     report_at: Option<Time>,
     pub(crate) ended: Option<Ended>,
-    /// When the worker looks after it next.
+    /// The deadline that is registered at the worker.
     pub(crate) armed: Option<Time>,
 }
 
@@ -415,7 +415,7 @@ impl Leg {
         }
     }
 
-    /// When the leg is dead if nothing arrives until then; `None` if it may be silent.
+    /// The time at which the leg is dead if nothing arrives until then; `None` if it may be silent.
     fn dead_at(&self) -> Option<Time> {
         let mut streams = self.streams.iter();
         let (is_expected, patience) = match &self.transport {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 /// The shortest interval between key frame requests to one sender.
 const LEAST_INTERVAL: Duration = Duration::from_millis(300);
-/// How long a new receiver's request waits for a key frame before it is repeated.
+/// The interval at which a new receiver's request is repeated until a key frame arrives.
 const REPEAT: Duration = Duration::from_millis(500);
 /// The most requests for a new receiver.
 const TRIES: u8 = 6;
@@ -23,7 +23,7 @@ const DIGIT_INTERVAL: Duration = Duration::from_millis(50);
 /// A rate limit for received digits, which protects the signaling plane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DigitLimit {
-    /// When the digits reported so far no longer count against the limit.
+    /// The time from which the digits reported so far no longer count against the limit.
     paid_at: Option<Time>,
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Source {
     pub(crate) stream: usize,
     /// Reception statistics; `None` if the source is announced but no packet has arrived.
     pub(crate) reception: Option<Reception>,
-    /// When it was first received, or last announced.
+    /// The time at which it was first received, or last announced.
     pub(crate) named_at: Time,
     /// Requests for key frames.
     pub(crate) key_frames: KeyFrames,
@@ -59,7 +59,7 @@ impl Source {
         Self { stream, reception: None, named_at: now, key_frames: KeyFrames::default(), events: Events::default() }
     }
 
-    /// When a packet of it was last received, or it was last announced.
+    /// The time at which it was last received or announced.
     pub(crate) fn known_at(&self) -> Time {
         self.reception.as_ref().map_or(self.named_at, |reception| reception.heard_at().max(self.named_at))
     }

@@ -23,7 +23,7 @@ pub(crate) struct SourceClock {
     pub(crate) source: Source,
     pub(crate) ntp: u64,
     pub(crate) timestamp: u32,
-    /// When it arrived.
+    /// The arrival time of the report.
     pub(crate) at: Time,
 }
 

@@ -42,7 +42,7 @@ impl Transport {
         }
     }
 
-    /// How to send RTP of a stream.
+    /// The socket, address and context for sending RTP of a stream.
     pub(super) fn rtp_way(&mut self, stream: usize) -> Option<Way<'_>> {
         match self {
             Self::WebRtc(webrtc) => webrtc.way(),
@@ -50,7 +50,7 @@ impl Transport {
         }
     }
 
-    /// How to send RTCP of a stream.
+    /// The socket, address and context for sending RTCP of a stream.
     pub(super) fn rtcp_way(&mut self, stream: usize) -> Option<Way<'_>> {
         match self {
             Self::WebRtc(webrtc) => webrtc.rtcp_way(),
@@ -73,7 +73,7 @@ pub(super) struct RtpTransport {
     pub(super) sessions: Vec<RtpSession>,
     pub(super) is_connected: bool,
     pub(super) silence: Silence,
-    /// When a key frame was last requested by signaling.
+    /// The time of the last key frame request by signaling.
     asked_at: Option<Time>,
 }
 

@@ -120,7 +120,7 @@ impl WebRtc {
         self.is_connected() && is_due
     }
 
-    /// How to send RTCP.
+    /// The socket, address and context for sending RTCP.
     pub(super) fn rtcp_way(&mut self) -> Option<Way<'_>> {
         let is_taken = self.peer.is_none_or(|peer| peer.rtcp == PeerRtcp::Muxed);
         self.way().filter(|_| is_taken)
@@ -133,7 +133,7 @@ impl WebRtc {
         if self.peer.is_some() { self.agent.preferred() } else { self.agent.nominated() }
     }
 
-    /// How to send media, once there are keys and a usable pair.
+    /// The socket, address and context for sending media, once there are keys and a usable pair.
     pub(super) fn way(&mut self) -> Option<Way<'_>> {
         let pair = self.pair()?;
         let Phase::Connected { srtp, .. } = &mut self.phase else { return None };
@@ -263,7 +263,7 @@ impl WebRtc {
         }
     }
 
-    /// When [`WebRtc::handle_timeout`] must be called.
+    /// The time at which [`WebRtc::handle_timeout`] must be called.
     pub(super) fn poll_timeout(&self) -> Option<Time> {
         match &self.phase {
             Phase::Open { .. } => None,

@@ -89,7 +89,7 @@ impl Reception {
         self.transit = Some(transit);
     }
 
-    /// When the last packet arrived.
+    /// The arrival time of the last packet.
     #[must_use]
     pub const fn heard_at(&self) -> Time {
         self.heard_at

@@ -139,7 +139,7 @@ pub struct Rewriter {
     mapping: Option<Mapping>,
     newest: u16,
     timestamp: u32,
-    /// When the newest timestamp was first sent; `None` if nothing was sent.
+    /// The time at which the newest timestamp was first sent; `None` if nothing was sent.
     sent_at: Option<Time>,
 }
 
@@ -224,7 +224,7 @@ impl Rewriter {
         }
     }
 
-    /// When the newest timestamp was first sent.
+    /// The time at which the newest timestamp was first sent.
     #[must_use]
     pub const fn sent_at(&self) -> Option<Time> {
         self.sent_at

@@ -152,7 +152,7 @@ impl DtlsTransport {
         }
     }
 
-    /// When [`DtlsTransport::handle_timeout`] must be called.
+    /// The time at which [`DtlsTransport::handle_timeout`] must be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         self.deadline.filter(|_| !self.is_failed)

@@ -20,13 +20,14 @@ use probation::{Candidate, is_little_ahead};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
-/// How long the current RTCP address must be silent before RTCP is accepted from another port: three intervals.
+/// The silence of the current RTCP address after which RTCP is accepted from another port: three intervals.
 const CONTROL_QUIET: Duration = Duration::from_secs(15);
 
-/// How long after its description a peer may start to send from an address with no evidence, with [`Latching::Any`].
+/// The time after its description in which a peer may start to send from an address with no evidence, with
+/// [`Latching::Any`].
 const EARLY: Duration = Duration::from_secs(10);
 
-/// How long the current address must be silent before the same stream is followed to another address: a few packets, so
+/// The silence of the current address after which the same stream is followed to another address: a few packets, so
 /// that media do not alternate between the paths of a multihomed sender.
 const STREAM_QUIET: Duration = Duration::from_millis(200);
 
@@ -55,7 +56,7 @@ pub struct LatchRules {
     /// The number of packets of one SSRC that must arrive from there, each with a slightly higher sequence number than
     /// the previous one. Packets that SRTP authenticates need no probation.
     pub packets: u8,
-    /// How long a proven address must be silent before another address with the same trust is followed.
+    /// The silence of a proven address after which another address with the same trust is followed.
     pub quiet: Duration,
 }
 
@@ -94,7 +95,7 @@ enum Trust {
     None,
     /// It has the described IP address, or the IP address of the peer's SIP messages.
     Host,
-    /// The packets continue the SSRC and sequence numbers of the peer's stream, which an attacker cannot know.
+    /// The packets continue the SSRC and sequence numbers of the peer's stream, which an attacker cannot observe.
     Stream,
     /// It is the described address and port, or SRTP has authenticated the packet.
     Full,
@@ -104,7 +105,7 @@ enum Trust {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Proof {
     trust: Trust,
-    /// When the last packet from it arrived.
+    /// The arrival time of the last packet from it.
     heard_at: Time,
 }
 
@@ -120,7 +121,7 @@ struct Stream {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Latch {
     described: Option<SocketAddr>,
-    /// When `described` was set.
+    /// The time at which `described` was set.
     described_at: Option<Time>,
     /// The source IP address of the peer's SIP messages.
     signaling: Option<IpAddr>,

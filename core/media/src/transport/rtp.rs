@@ -147,14 +147,14 @@ impl RtpSession {
         self.is_reachable = false;
     }
 
-    /// How to send RTP; `None` if the peer receives nothing.
+    /// The socket, address and context for sending RTP; `None` if the peer receives nothing.
     pub fn rtp_way(&mut self) -> Option<Way<'_>> {
         let remote = self.rtp.current().filter(|_| self.is_reachable)?;
         let local = Local::Port(self.ports.rtp);
         Some(Way { local, remote, srtp: self.protection().map(|srtp| &mut srtp.1) })
     }
 
-    /// How to send RTCP.
+    /// The socket, address and context for sending RTCP.
     pub fn rtcp_way(&mut self) -> Option<Way<'_>> {
         if self.is_muxed {
             return self.rtp_way();

@@ -9,7 +9,7 @@ use offhook_clock::Time;
 use offhook_sdp::webrtc::Section;
 
 impl Across {
-    /// A message to the partner from the leg with this key and place.
+    /// Creates a message to the partner from the leg with this key and index.
     pub(super) fn crossing(&self, worker: WorkerId, (leg, at): (LegKey, LegIndex), message: Message) -> Crossing {
         let from = Address { worker, leg, at: Some(at) };
         Crossing { to: self.address, from, bridge: self.bridge, message }
@@ -17,7 +17,7 @@ impl Across {
 }
 
 impl Leg {
-    /// The partner across workers, if this is the bridge to it.
+    /// The partner on another worker, if `bridge` is the current bridge.
     fn across(&mut self, bridge: BridgeId) -> Option<&mut Across> {
         match &mut self.partner {
             Some(Partner::Across(across)) if across.bridge == bridge => Some(across),
@@ -25,7 +25,7 @@ impl Leg {
         }
     }
 
-    /// Takes what the partner's peer sends, and makes the routes into this leg's streams.
+    /// Stores the sections that the partner's peer sends, and sets the routes into this leg's streams.
     fn take_incoming(&mut self, incoming: Vec<Section>) {
         let Some(Partner::Across(mut across)) = self.partner.take() else { return };
         across.incoming = incoming;
@@ -46,7 +46,7 @@ impl Worker {
         let address = Address { worker, leg: partner, at: None };
         let across = Box::new(Across { bridge, address, incoming: Vec::new() });
         let Some(leg) = self.legs.get_mut(key) else {
-            // The partner may have the bridge already and must not wait for this leg.
+            // The partner may already have joined the bridge and must not wait for this leg.
             let from = Address { worker: self.config.id, leg: key, at: None };
             let parted = Crossing { to: address, from, bridge, message: Message::Parted };
             self.io.outputs.push_back(Output::Cross(parted));
@@ -54,7 +54,7 @@ impl Worker {
         };
         leg.last_bridge = leg.last_bridge.max(Some(bridge));
         match &mut leg.partner {
-            // The streams go on.
+            // The streams continue.
             Some(Partner::Across(known)) if known.address.leg == partner => known.bridge = bridge,
             _ => {
                 self.unbridge(key);
@@ -71,7 +71,7 @@ impl Worker {
         true
     }
 
-    /// Tells the partner of a leg what its peer sends, after anything of that has changed.
+    /// Sends the sections of a leg's peer to its partner, after they have changed.
     pub(super) fn describe_across(&mut self, key: LegKey, answer: bool) {
         let Some(leg) = self.legs.get_mut(key) else { return };
         let Some(Partner::Across(across)) = &leg.partner else { return };
@@ -87,7 +87,7 @@ impl Worker {
         self.io.outputs.push_back(Output::Cross(crossing));
     }
 
-    /// Requests key frames from the peer of a leg's partner: until one comes where the receiver `is_new`, else once.
+    /// Requests key frames from the peer of a leg's partner: until one arrives if the receiver `is_new`, else once.
     pub(super) fn ask_partner_for_key_frames(&mut self, key: LegKey, is_new: bool, now: Time) {
         match self.legs.get(key).and_then(|leg| leg.partner.clone()) {
             Some(Partner::Here { key: partner, .. }) => self.request_key_frames_of(partner, is_new, now),
@@ -106,23 +106,23 @@ impl Worker {
         self.arm(key);
     }
 
-    /// Takes a message of another worker ([`Output::Cross`]). Messages of one worker must arrive in order.
+    /// Processes a message of another worker ([`Output::Cross`]). Messages of one worker must arrive in order.
     pub fn handle_crossing(&mut self, crossing: Crossing, now: Time) {
         let Crossing { to, from, bridge, message } = crossing;
         let index = to.at.filter(|at| self.legs.at(*at).is_some_and(|leg| leg.key == to.leg));
         let index = index.or_else(|| self.legs.index_of(to.leg));
         let Some((index, leg)) = index.and_then(|index| Some((index, self.legs.at(index)?))) else {
-            return self.lose(message);
+            return self.discard(message);
         };
         let last_bridge = leg.last_bridge;
         let Some(across) = leg.across(bridge) else {
             if last_bridge >= Some(bridge) && matches!(message, Message::Hello { .. }) {
-                // The leg had this bridge before, and left it before the partner had it.
+                // The leg had joined this bridge and left it before the partner joined.
                 let from = Address { worker: self.config.id, leg: to.leg, at: Some(index) };
                 let parted = Crossing { to: crossing.from, from, bridge, message: Message::Parted };
                 self.io.outputs.push_back(Output::Cross(parted));
             }
-            return self.lose(message);
+            return self.discard(message);
         };
         match message {
             Message::Hello { incoming, answer } => {
@@ -150,8 +150,8 @@ impl Worker {
         }
     }
 
-    /// Drops a message for a leg that does not have its bridge.
-    fn lose(&mut self, message: Message) {
+    /// Drops a message for a leg that is not part of the bridge.
+    fn discard(&mut self, message: Message) {
         if let Message::Rtp { packet, .. } = message {
             self.io.counters.dropped.not_bridged += 1;
             self.io.recycle(packet);

@@ -1,4 +1,4 @@
-//! What a worker must be told once.
+//! Configuration of a media worker.
 
 use crate::command::WorkerId;
 use crate::identity::DtlsIdentity;
@@ -6,40 +6,41 @@ use crate::transport::latch::LatchRules;
 use core::time::Duration;
 use std::time::Instant;
 
-/// Which versions of DTLS are spoken.
+/// The supported DTLS versions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DtlsVersions {
-    /// 1.2 only: what every browser speaks.
+    /// DTLS 1.2 only, which every browser supports.
     #[default]
     Only12,
-    /// 1.3 with those who offer it, else 1.2.
+    /// DTLS 1.3 with peers that support it, else 1.2.
     UpTo13,
 }
 
 /// Configuration of a media worker.
 #[derive(Clone, Debug)]
 pub struct WorkerConfig {
-    /// The worker's own number.
+    /// The number of the worker.
     pub id: WorkerId,
     /// The relay's certificate.
     pub identity: DtlsIdentity,
-    /// The shell's monotonic clock at the `now` the worker is made with: DTLS counts in this type.
+    /// The value of the shell's monotonic clock when the worker is created; the DTLS implementation uses this type.
     pub instant: Instant,
-    /// How long a leg may take from `ConnectLeg` until ICE and DTLS are up.
+    /// The longest time from `ConnectLeg` until ICE and DTLS are established.
     pub connect_timeout: Duration,
-    /// How long nothing may arrive from a browser, or a SIP peer that is WebRTC itself: they consent all the time.
+    /// The longest time that a WebRTC leg may receive nothing; WebRTC peers send consent checks continuously.
     pub media_timeout: Duration,
-    /// The same for a SIP peer that speaks RTP and says that it sends; `None`: for ever. Such a peer may stop sending in
-    /// silence (RFC 3551 §4.1), and whether the call lives is for session timers to find out (RFC 4028).
+    /// The same for a SIP peer that uses RTP and whose direction includes sending; `None` for no limit. Such a peer
+    /// may suppress silence (RFC 3551 §4.1); session timers detect a dead call (RFC 4028).
     pub rtp_timeout: Option<Duration>,
-    /// Versions of DTLS.
+    /// The supported DTLS versions.
     pub dtls_versions: DtlsVersions,
-    /// When media of SIP legs follow a peer to an address that it did not signal.
+    /// Rules for following a SIP peer to an address that it did not describe.
     pub latch: LatchRules,
 }
 
 impl WorkerConfig {
-    /// The defaults: 15 s to connect, 30 s of silence, 10 min of a SIP peer, DTLS 1.2, SIP peers followed after probation.
+    /// The defaults: 15 s to connect, media timeout 30 s for WebRTC and 10 min for RTP, DTLS 1.2, latching after
+    /// probation.
     #[must_use]
     pub fn new(identity: DtlsIdentity, instant: Instant) -> Self {
         Self {

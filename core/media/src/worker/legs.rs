@@ -13,12 +13,12 @@ pub(super) struct Legs {
 }
 
 impl Legs {
-    /// The index that the next leg gets.
+    /// The index of the next leg to be inserted.
     pub(super) fn next_index(&self) -> LegIndex {
         self.free.last().copied().unwrap_or(LegIndex::at(self.places.len()))
     }
 
-    /// Adds a leg whose key is not there yet.
+    /// Inserts a leg whose key is new.
     pub(super) fn insert(&mut self, leg: Leg) {
         let (key, index) = (leg.key, self.next_index());
         match self.free.pop().and_then(|free| self.places.get_mut(free.place())) {
@@ -28,7 +28,7 @@ impl Legs {
         self.by_key.insert(key, index);
     }
 
-    /// Takes a leg out. Its place is used again; the array shrinks when the legs of a busy hour are gone.
+    /// Removes a leg. Its index is reused; the array is freed when no legs are left.
     pub(super) fn remove(&mut self, key: LegKey) -> Option<(LegIndex, Box<Leg>)> {
         let index = self.by_key.remove(&key)?;
         let leg = self.places.get_mut(index.place()).and_then(Option::take)?;

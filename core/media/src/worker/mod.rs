@@ -1,4 +1,4 @@
-//! One media thread's machine: it finds the leg of each datagram and joins legs.
+//! The state machine of one media thread: finds the leg of each datagram and forwards packets between bridged legs.
 //!
 //! ```text
 //! datagram ─▶ STUN ─ user name ─▶ leg ─▶ answer
@@ -40,39 +40,40 @@ use rand_core::{Rng, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-/// What a worker wants done.
+/// An output that the shell must execute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// Send a datagram, then give the buffer back ([`Worker::recycle`]).
     Transmit {
         /// The socket it must leave from: the one that the peer sends to.
         local: Local,
-        /// Where to.
+        /// The destination address.
         remote: SocketAddr,
         /// The datagram.
         payload: Vec<u8>,
     },
-    /// Report to the signaling plane.
+    /// Report an event to the signaling plane.
     Event(Event),
-    /// Hand to another worker ([`Worker::handle_crossing`]), in order.
+    /// Deliver a message to another worker ([`Worker::handle_crossing`]), in order.
     Cross(Crossing),
-    /// Open a UDP socket whose datagrams belong to this worker. [`Worker::handle_bind_failure`] if it cannot be opened.
+    /// Open a UDP socket whose datagrams belong to this worker. If it cannot be opened, call
+    /// [`Worker::handle_bind_failure`].
     Bind {
-        /// Its number, which is free.
+        /// The number of the socket, which is free.
         port: PortId,
-        /// Its address.
+        /// The local address.
         local: SocketAddr,
     },
-    /// Close a socket, after the datagrams that were to be sent from it before. Its number is free then.
+    /// Close a socket after the datagrams that were queued for it are sent. Its number is free afterwards.
     Unbind {
-        /// Its number.
+        /// The number of the socket.
         port: PortId,
-        /// Its address.
+        /// The local address.
         local: SocketAddr,
     },
 }
 
-/// All legs of one media thread.
+/// A media worker: all legs of one media thread.
 #[derive(Debug)]
 pub struct Worker {
     config: WorkerConfig,
@@ -80,19 +81,19 @@ pub struct Worker {
     rng: ChaCha8Rng,
     io: Io,
     legs: Legs,
-    /// By our user name fragment.
+    /// Legs by local user name fragment.
     fragments: BTreeMap<String, LegKey>,
-    /// By checked addresses.
+    /// Legs by checked address pair.
     pairs: PairTable,
-    /// The sockets of SIP legs, and those that are reserved for SIP legs to come.
+    /// The sockets of SIP legs, and those that are reserved for future SIP legs.
     ports: Ports,
-    /// When the deadlines of legs are served. A leg whose deadline has moved to a later time is served once too often, so
-    /// that packets do not have to move deadlines.
+    /// The registered deadlines of legs. If the deadline of a leg moves to a later time, its entry is kept and handled
+    /// once without effect, so that packets do not have to update this set.
     wakes: BTreeSet<(Time, LegKey)>,
 }
 
 impl Worker {
-    /// A worker without legs. `now` is what `config.instant` is in [`Time`].
+    /// Creates a worker without legs. `now` is the moment `config.instant` as a [`Time`].
     #[must_use]
     pub fn new(config: WorkerConfig, seed: [u8; 32], now: Time) -> Self {
         let settings = DtlsSettings::new(config.identity.clone(), config.dtls_versions, config.instant, now);
@@ -113,9 +114,9 @@ impl Worker {
         }
     }
 
-    /// Obeys an order of the signaling plane.
+    /// Executes a command of the signaling plane.
     pub fn handle_command(&mut self, command: Command, now: Time) {
-        let is_obeyed = match command {
+        let is_executed = match command {
             Command::OpenLeg { leg, ice } => self.open(leg, ice, now),
             Command::ConnectLeg { leg, remote, streams } => self.connect(leg, remote, streams, now),
             Command::Bridge { a, b } => self.bridge(a, b, now),
@@ -138,7 +139,7 @@ impl Worker {
             Command::RequestKeyFrame { leg } => self.request_key_frame(leg, now),
             Command::CloseLeg { leg } => self.close(leg, now),
         };
-        if !is_obeyed {
+        if !is_executed {
             self.io.counters.dropped.bad_command += 1;
         }
     }
@@ -189,7 +190,7 @@ impl Worker {
         true
     }
 
-    /// Makes the ways between two legs, as far as their streams are known.
+    /// Sets the routes between two legs, if their streams are known.
     fn join(&mut self, a: LegKey, b: LegKey) {
         for (to, from) in [(a, b), (b, a)] {
             let incoming = self.legs.get(from).map(Leg::incoming).unwrap_or_default();
@@ -200,7 +201,7 @@ impl Worker {
         }
     }
 
-    /// Makes the routes of a leg anew, because another description has taken the place of the one before.
+    /// Updates the routes of a leg after its description has changed.
     fn rejoin(&mut self, key: LegKey) {
         match self.legs.get(key).and_then(|leg| leg.partner.as_ref()) {
             Some(Partner::Here { key: partner, .. }) => self.join(key, *partner),
@@ -241,14 +242,14 @@ impl Worker {
         true
     }
 
-    /// Removes a pair of a leg, unless a younger leg of the same browser has it by now.
+    /// Removes a pair of a leg, unless it already belongs to a newer leg of the same browser.
     fn forget_pair(&mut self, pair: Pair, leg: LegIndex) {
         if self.pairs.get(&pair) == Some(leg) {
             self.pairs.remove(&pair);
         }
     }
 
-    /// Takes a datagram that arrived at `local` from `remote`; it is decrypted in place.
+    /// Processes a datagram that arrived at `local` from `remote`; decrypts it in place.
     pub fn handle_datagram(&mut self, local: Local, remote: SocketAddr, packet: &mut [u8], now: Time) {
         self.io.counters.rx_datagrams += 1;
         let Some(protocol) = classify(packet) else {
@@ -289,7 +290,7 @@ impl Worker {
         };
         let named = request.fragments().and_then(|(local, _)| self.fragments.get(local)).copied();
         let Some((key, index)) = named.and_then(|key| Some((key, self.legs.index_of(key)?))) else {
-            // Not answered: a sender that guesses names learns nothing, and nobody is flooded with answers.
+            // Not answered: the sender cannot test user names, and no responses are sent to a spoofed source address.
             self.io.counters.dropped.bad_credentials += 1;
             return;
         };
@@ -351,7 +352,8 @@ impl Worker {
         }
     }
 
-    /// After anything that happened to a leg: goes on with its transport, ends it if it is over, sets its alarm.
+    /// To be called after every input to a leg: advances its transport, closes it if it has ended, registers its
+    /// deadline.
     fn settle(&mut self, key: LegKey, now: Time) -> bool {
         let Some(leg) = self.legs.get_mut(key) else { return false };
         leg.advance(&self.settings, &mut self.io, &mut self.rng, now);
@@ -364,7 +366,7 @@ impl Worker {
             return true;
         }
         if core::mem::take(&mut leg.has_just_connected) && leg.partner.is_some() {
-            // Neither peer could decode what the other one sent before now.
+            // Neither peer could decode earlier packets of the other one.
             leg.request_key_frames(&mut self.io, now);
             self.ask_partner_for_key_frames(key, true, now);
         }
@@ -383,7 +385,7 @@ impl Worker {
         }
     }
 
-    /// Does what is due.
+    /// Handles the deadlines that are due.
     pub fn handle_timeout(&mut self, now: Time) {
         while let Some(&(due, key)) = self.wakes.first().filter(|(due, _)| *due <= now) {
             self.wakes.remove(&(due, key));
@@ -391,42 +393,42 @@ impl Worker {
             leg.armed = None;
             leg.handle_timeout(&mut self.io, &mut self.rng, now);
             self.settle(key, now);
-            // A deadline that does not move when it is served must not hold the worker up.
+            // A deadline that does not advance when it is handled must not block the worker.
             if self.wakes.contains(&(due, key)) {
                 break;
             }
         }
     }
 
-    /// The next thing to do, until there is none.
+    /// Returns the next output.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.io.outputs.pop_front()
     }
 
-    /// When [`Worker::handle_timeout`] must be called next.
+    /// The time at which [`Worker::handle_timeout`] must be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         self.wakes.first().map(|(due, _)| *due)
     }
 
-    /// Gives the buffer of a sent datagram back, to be used again.
+    /// Returns the buffer of a sent datagram to the pool.
     pub fn recycle(&mut self, buffer: Vec<u8>) {
         self.io.recycle(buffer);
     }
 
-    /// Totals for metrics.
+    /// Totals of the counters, for metrics.
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.io.counters
     }
 
-    /// How many legs there are.
+    /// The number of legs.
     #[must_use]
     pub fn leg_count(&self) -> usize {
         self.legs.len()
     }
 
-    /// The configuration it was made with.
+    /// The configuration of the worker.
     #[must_use]
     pub fn config(&self) -> &WorkerConfig {
         &self.config

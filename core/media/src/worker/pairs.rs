@@ -1,18 +1,18 @@
-//! The legs of a worker's shared sockets by their checked address pairs: a hash table with open addressing.
+//! A hash table with open addressing that finds the legs of a worker's shared sockets by checked address pair.
 
 use crate::ice::agent::Pair;
 use crate::leg::LegIndex;
 use std::net::{IpAddr, SocketAddr};
 
-/// Places of the smallest table.
+/// The smallest number of slots.
 const SMALLEST: usize = 16;
 
-/// A hash table from address pairs to legs. Its seed is secret, so that no peer can choose addresses that collide. Nothing
-/// depends on the order of its places.
+/// A hash table from address pairs to legs. Its seed is secret, so that no peer can choose addresses that collide. The
+/// order of its slots is not visible.
 #[derive(Debug)]
 pub(super) struct PairTable {
     seed: u64,
-    /// A power of two of places, at most half of them taken.
+    /// The slots, a power of two in number and at most half of them used.
     places: Vec<Option<(Pair, LegIndex)>>,
     taken: usize,
 }
@@ -56,7 +56,7 @@ impl PairTable {
             return;
         }
         self.taken -= 1;
-        // Entries that were placed after the gap because of a collision move into it, so that look-ups still find them.
+        // Entries after the gap that were displaced by a collision move into it, so that they are still found.
         let mask = self.places.len() - 1;
         let mut next = (gap + 1) & mask;
         while let Some(Some((pair, _))) = self.places.get(next) {
@@ -81,7 +81,7 @@ impl PairTable {
         }
     }
 
-    /// The place of a pair, or the empty one where it belongs.
+    /// The slot of a pair, or the empty slot where it belongs.
     fn find(&self, pair: &Pair) -> usize {
         let mask = self.places.len() - 1;
         let mut place = self.home(pair);
@@ -96,7 +96,7 @@ impl PairTable {
 
     fn home(&self, pair: &Pair) -> usize {
         let hash = mix(mix(self.seed, &pair.remote), &pair.local);
-        // The mask keeps what fits into the table.
+        // The mask limits the hash to the size of the table.
         (hash as usize) & (self.places.len() - 1)
     }
 }
@@ -110,7 +110,7 @@ fn mix(hash: u64, address: &SocketAddr) -> u64 {
     fold(hash ^ low ^ u64::from(address.port()) << 40)
 }
 
-/// Both halves of a product: every bit of the factor changes the low bits of the result.
+/// Combines both halves of a product, so that every bit of the factor affects the low bits of the result.
 const fn fold(value: u64) -> u64 {
     let product = (value ^ 0x9e37_79b9_7f4a_7c15) as u128 * 0xd6e8_feb8_6659_fd93;
     (product >> 64) as u64 ^ product as u64

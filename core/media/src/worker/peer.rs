@@ -1,4 +1,4 @@
-//! SIP legs that are WebRTC themselves: found as a browser's is, described as often as a phone's.
+//! Commands for legs of SIP peers that use WebRTC, which can be described repeatedly.
 
 use super::Worker;
 use crate::command::{LegKey, PeerRtcp, PeerStream, RemoteTransport, Silence};

@@ -1,4 +1,4 @@
-//! The sockets of a worker's SIP legs, and those that are reserved for SIP legs to come.
+//! The sockets of a worker's SIP legs, and those that are reserved for future SIP legs.
 
 use crate::leg::LegIndex;
 use crate::ports::PortPair;
@@ -7,14 +7,14 @@ use crate::transport::rtp::Component;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-/// A socket of the relay.
+/// A local socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Port {
     pub(super) local: SocketAddr,
     pub(super) owner: Owner,
 }
 
-/// What a socket is for.
+/// The use of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
     Leg { leg: LegIndex, section: usize, component: Component },
@@ -31,7 +31,7 @@ pub(super) struct Ports {
 }
 
 impl Ports {
-    /// How many sockets legs have.
+    /// The number of sockets that belong to legs.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.taken.len()
@@ -41,22 +41,22 @@ impl Ports {
         self.places.get(port.index()).copied().flatten()
     }
 
-    /// The socket on an address.
+    /// The socket with this local address.
     pub(super) fn find(&self, local: SocketAddr) -> Option<PortId> {
         let reserved = self.reserved.get(&local).map(|(_, port)| *port);
         self.taken.get(&local).copied().or(reserved)
     }
 
-    /// Whether a leg has the socket on an address.
+    /// Whether the socket with this address belongs to a leg.
     pub(super) fn is_taken(&self, local: SocketAddr) -> bool {
         self.taken.contains_key(&local)
     }
 
-    /// Adds a socket on an address that has none.
+    /// Adds a socket with an address that has none.
     pub(super) fn add(&mut self, added: Port) -> PortId {
         let port = self.free.pop().unwrap_or_else(|| {
             self.places.push(None);
-            // An address has fewer ports than there are numbers.
+            // There are fewer ports per address than numbers.
             PortId::at(u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX))
         });
         match added.owner {
@@ -69,7 +69,7 @@ impl Ports {
         port
     }
 
-    /// Gives a reserved socket to a leg.
+    /// Assigns a reserved socket to a leg.
     pub(super) fn take_reserved(&mut self, local: SocketAddr, owner: Owner) -> Option<(PortPair, PortId)> {
         let (pair, port) = self.reserved.remove(&local)?;
         self.taken.insert(local, port);
@@ -89,7 +89,7 @@ impl Ports {
         Some(removed)
     }
 
-    /// Removes the reserved sockets of a pair, except those that are needed.
+    /// Removes the reserved sockets of a pair, except the needed ones.
     pub(super) fn release(
         &mut self,
         pair: PortPair,

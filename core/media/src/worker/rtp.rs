@@ -1,4 +1,4 @@
-//! SIP legs, which are found by the port that a datagram arrives at.
+//! SIP legs with RTP, which are found by the port at which a datagram arrives.
 
 use super::ports::{Owner, Port};
 use super::{Output, Worker};
@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 impl Worker {
-    /// The socket on one of the relay's addresses: that of a SIP leg, else the one that WebRTC legs share.
+    /// The socket with this local address: that of a SIP leg, else the socket that WebRTC legs share.
     #[must_use]
     pub fn local(&self, address: SocketAddr) -> Local {
         self.ports.find(address).map_or(Local::Shared(address), Local::Port)
@@ -32,7 +32,7 @@ impl Worker {
         is_possible
     }
 
-    /// Takes the sockets of some sections for a leg.
+    /// Assigns sockets for sections to a leg.
     pub(super) fn bind(&mut self, leg: LegIndex, sections: &[LocalRtp]) -> Vec<SectionPorts> {
         let bind = |(section, local): (usize, &LocalRtp)| SectionPorts {
             rtp: self.bind_one(local.rtp, Owner::Leg { leg, section, component: Component::Rtp }, sections),
@@ -55,7 +55,7 @@ impl Worker {
         }
     }
 
-    /// Binds pairs for legs to come.
+    /// Binds port pairs for future legs.
     pub(super) fn reserve(&mut self, pairs: Vec<PortPair>, addresses: &[IpAddr]) -> bool {
         for pair in &pairs {
             let sections = addresses.iter().map(|address| pair.on(*address));
@@ -70,7 +70,7 @@ impl Worker {
         true
     }
 
-    /// Closes the sockets that are reserved of a pair and not needed: those of the other address family.
+    /// Closes the reserved sockets of a pair that are not needed, which are those of the other address family.
     fn release(&mut self, pair: PortPair, sections: &[LocalRtp]) {
         let is_needed = |address: &SocketAddr| sections.iter().any(|local| [local.rtp, local.rtcp].contains(address));
         for (local, port) in self.ports.release(pair, is_needed) {
@@ -78,7 +78,8 @@ impl Worker {
         }
     }
 
-    /// A port of a reserved pair is in use. The report is not polled yet, since sockets are bound in order.
+    /// Moves a reserved pair to `in_use` in the pending event: one of its ports is in use. The event has not been
+    /// polled yet, because sockets are bound in order.
     fn refuse(&mut self, pair: PortPair) {
         self.release(pair, &[]);
         for output in &mut self.io.outputs {
@@ -99,7 +100,7 @@ impl Worker {
         }
     }
 
-    /// A socket that was asked for ([`Output::Bind`]) cannot be opened: its leg fails, or the pair is not reserved.
+    /// Handles the failure of an [`Output::Bind`]: the leg of the socket fails, or the pair is reported as in use.
     pub fn handle_bind_failure(&mut self, local: SocketAddr, now: Time) {
         match self.ports.find(local).and_then(|port| self.ports.at(port)).map(|port| port.owner) {
             Some(Owner::Reserved(pair)) => self.refuse(pair),
@@ -152,7 +153,7 @@ impl Worker {
         match protocol {
             Protocol::Rtp => self.receive_rtp(leg, arrival, packet, now),
             Protocol::Rtcp => self.receive_rtcp(leg, arrival, packet, now),
-            // The description of the leg offers neither ICE nor DTLS.
+            // The leg's description offers neither ICE nor DTLS.
             Protocol::Stun | Protocol::Dtls => self.io.counters.dropped.unknown_protocol += 1,
         }
     }

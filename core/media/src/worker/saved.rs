@@ -1,4 +1,4 @@
-//! A worker that outlives its process: calls in progress go on in the next one.
+//! A worker in saved form, so that calls in progress continue in another process.
 
 use super::{Worker, WorkerConfig};
 use crate::bridge::routes;
@@ -9,7 +9,7 @@ use crate::seal::{SealingKey, Unsealable};
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 
-/// A [`Worker`], saved. Its keys are under the seal it was saved with; the rest is plain.
+/// A [`Worker`] in saved form. Its keys are sealed; the rest is plain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedWorker {
     identity: SavedIdentity,
@@ -17,20 +17,21 @@ pub struct SavedWorker {
 }
 
 impl SavedWorker {
-    /// The certificate that the saved legs' descriptions announce: the one for the configuration of the worker to come.
+    /// Returns the certificate that the descriptions of the saved legs announce, for the configuration of the new
+    /// worker.
     ///
     /// # Errors
     ///
-    /// When `key` is not the one it was saved under.
+    /// If `key` is not the key with which it was sealed.
     pub fn identity(&self, key: &SealingKey) -> Result<DtlsIdentity, Unsealable> {
         self.identity.open(key)
     }
 }
 
 impl Worker {
-    /// All legs, to be restored by another process. The worker is used up: a packet that it sent after this would bear
-    /// numbers that are used again, and SRTP allows that for no two packets (RFC 3711 §9.1). What it has to send and to
-    /// tell must have been taken ([`Worker::poll_output`]).
+    /// Saves all legs for another process. The worker is consumed, because a packet sent afterwards would use an SRTP
+    /// index that the new process uses again, which SRTP forbids (RFC 3711 §9.1). Its outputs must have been polled
+    /// before ([`Worker::poll_output`]).
     #[must_use]
     pub fn save(mut self, key: &SealingKey) -> SavedWorker {
         let identity = self.config.identity.save(key, &mut self.rng);
@@ -40,13 +41,13 @@ impl Worker {
         SavedWorker { identity, legs }
     }
 
-    /// The worker again, with a fresh secret `seed`. Connected legs go on where they were; those in mid-handshake begin
-    /// it anew, and have the whole time to connect for it. Media timeouts count from `now`. The sockets of SIP legs are
-    /// asked for anew ([`Output::Bind`](super::Output::Bind)).
+    /// Restores a worker, with a new secret `seed`. Connected legs continue; interrupted handshakes start again with
+    /// the full time to connect. Media timeouts count from `now`. The sockets of SIP legs are requested again
+    /// ([`Output::Bind`](super::Output::Bind)).
     ///
     /// # Errors
     ///
-    /// When `key` is not the one it was saved under.
+    /// If `key` is not the key with which it was sealed.
     pub fn restore(
         saved: SavedWorker,
         config: &WorkerConfig,
@@ -75,7 +76,7 @@ impl Worker {
         Ok(worker)
     }
 
-    /// The routes into a restored leg, as they were.
+    /// Restores the routes into a restored leg.
     fn restore_routes(&mut self, key: LegKey, partner: LegKey) {
         let (Some(leg), Some(sender)) = (self.legs.get(key), self.legs.get(partner)) else { return };
         let Some(at) = self.legs.index_of(partner) else { return };
