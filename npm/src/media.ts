@@ -200,6 +200,7 @@ function pending(capture: Promise<MediaStream>, signal?: AbortSignal): Promise<M
   if (!signal) return capture;
   return new Promise((resolve, reject) => {
     const abandon = (): void => reject(new DOMException("The call ended before its media were captured", "AbortError"));
+    if (signal.aborted) abandon();
     signal.addEventListener("abort", abandon);
     capture.then((stream) => (signal.aborted ? stopTracks(stream) : resolve(stream)), reject)
       .finally(() => signal.removeEventListener("abort", abandon));
