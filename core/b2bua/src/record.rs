@@ -19,6 +19,14 @@ pub enum CallScheme {
     SignalingOnly,
 }
 
+impl CallScheme {
+    /// The scheme of a call that does not return to this relay.
+    fn between(caller: EndpointKind, callee: Option<EndpointKind>) -> Self {
+        let is_proxied = caller == EndpointKind::SipServer || callee == Some(EndpointKind::SipServer);
+        if is_proxied { Self::Proxied } else { Self::Local }
+    }
+}
+
 impl fmt::Display for CallScheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -46,6 +54,8 @@ pub struct CallRecord {
     pub placed_at: Time,
     /// The time of [`CallEvent::Answered`].
     pub answered_at: Option<Time>,
+    /// The number of legs that the call was routed to before it was answered.
+    pub routes: u32,
     /// The callees that were alerted, until one answers.
     alerted: BTreeMap<LegKey, EndpointKind>,
 }
@@ -54,12 +64,13 @@ impl CallRecord {
     fn new(call: CallKey, caller: EndpointKind, now: Time) -> Self {
         Self {
             call,
-            scheme: if caller == EndpointKind::SipServer { CallScheme::Proxied } else { CallScheme::Local },
+            scheme: CallScheme::between(caller, None),
             caller,
             callee: None,
             codecs: Vec::new(),
             placed_at: now,
             answered_at: None,
+            routes: 0,
             alerted: BTreeMap::new(),
         }
     }
@@ -78,7 +89,10 @@ impl CallRecord {
 
     fn update(&mut self, event: &CallEvent, now: Time) {
         match event {
+            // Later targets are those of a transfer, which changes neither the callee nor the scheme of the record.
+            CallEvent::Routed { .. } if self.answered_at.is_some() => {}
             CallEvent::Routed { callee, endpoint, .. } => {
+                self.routes += 1;
                 self.alerted.insert(*callee, *endpoint);
                 if *endpoint == EndpointKind::SipServer && self.scheme == CallScheme::Local {
                     self.scheme = CallScheme::Proxied;
@@ -87,6 +101,9 @@ impl CallRecord {
             CallEvent::Looped => self.scheme = CallScheme::SignalingOnly,
             CallEvent::Answered { callee, codecs, .. } => {
                 self.callee = core::mem::take(&mut self.alerted).remove(callee);
+                if self.scheme != CallScheme::SignalingOnly {
+                    self.scheme = CallScheme::between(self.caller, self.callee);
+                }
                 self.codecs.clone_from(codecs);
                 self.answered_at = Some(now);
             }
@@ -124,3 +141,6 @@ impl CallRecords {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
