@@ -83,12 +83,6 @@ async fn healthz_and_page_are_served() {
     assert!(health.starts_with("HTTP/1.1 200") && health.contains("\"status\":\"ok\""), "{health}");
     assert!(health.contains("\"workers\":2") && health.contains("\"sessions\":0"), "{health}");
     assert!(!health.contains("\"media\""), "{health}");
-    let verbose = plain(server.plain[0], "/healthz?verbose").await;
-    let body: serde_json::Value = serde_json::from_str(verbose.split("\r\n\r\n").nth(1).unwrap()).unwrap();
-    assert_eq!(body["media"].as_array().unwrap().len(), 2, "{body}");
-    assert_eq!(body["media"][0]["dropped"]["badStun"], 0, "{body}");
-    assert_eq!(body["signaling"]["callInputsIgnored"], 0, "{body}");
-    assert_eq!(body["signaling"]["sip"]["failovers"], 0, "{body}");
     let index = plain(server.plain[0], "/").await;
     assert!(index.contains("content-type: text/html") && index.ends_with("<p>phone"), "{index}");
     let policy = "content-security-policy: default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ws: wss:;";
@@ -99,6 +93,56 @@ async fn healthz_and_page_are_served() {
     assert!(plain(server.plain[0], "/nothing").await.starts_with("HTTP/1.1 404"));
     assert!(plain(server.plain[0], "/../Cargo.toml").await.starts_with("HTTP/1.1 404"));
     assert!(plain(server.plain[0], "/%2e%2e/%2e%2e/etc/passwd").await.starts_with("HTTP/1.1 404"));
+    server.shut_down().await;
+}
+
+/// The counters that `GET /healthz?verbose` shows.
+async fn counters(server: &Server) -> serde_json::Value {
+    let verbose = plain(server.plain[0], "/healthz?verbose").await;
+    serde_json::from_str(verbose.split("\r\n\r\n").nth(1).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn counters_of_media_and_sip_are_shown() {
+    let scratch = Scratch::new();
+    let server = start(&scratch, "rtp.first_port = 0\n[sip]\nlisten = [\"udp:127.0.0.1:0\"]").await;
+    let body = counters(&server).await;
+    assert_eq!(body["media"].as_array().unwrap().len(), 2, "{body}");
+    assert_eq!(body["signaling"]["callInputsIgnored"], 0, "{body}");
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let rtp = [0x80, 0, 0, 1, 0, 0, 0, 160, 0, 0, 0, 1, 0];
+    socket.send_to(&rtp, server.media[0]).await.unwrap();
+    socket.send_to(b"OPTIONS sip:x SIP/2.0\r\nVia: nonsense\r\n\r\n", server.sip[0].address).await.unwrap();
+    for turn in 0.. {
+        let body = counters(&server).await;
+        let (media, sip) = (&body["media"][0], &body["signaling"]["sip"]);
+        if media["rxDatagrams"] == 1 && media["dropped"]["unknownAddress"] == 1 && sip["malformed"] == 1 {
+            break;
+        }
+        assert!(turn < 1_000, "{body}");
+    }
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn counters_are_refused_to_other_hosts() {
+    let scratch = Scratch::new();
+    let server = start(&scratch, "").await;
+    for (fields, status) in [
+        ("Host: localhost", "200"),
+        ("Host: 127.0.0.1:8080", "200"),
+        ("Host: relay.example.org", "403"),
+        ("Host: localhost\r\nX-Forwarded-For: 192.0.2.1", "403"),
+    ] {
+        for query in ["verbose", "verbose=1"] {
+            let mut stream = TcpStream::connect(server.plain[0]).await.unwrap();
+            let request = format!("GET /healthz?{query} HTTP/1.1\r\n{fields}\r\nConnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{fields}: {answer}");
+        }
+    }
     server.shut_down().await;
 }
 

@@ -1,10 +1,12 @@
 //! `GET /healthz`: the state of the relay and, with `?verbose`, every counter.
 
 use super::App;
+use super::client_address::Peer;
+use super::router::is_own_host;
 use crate::media_plane::Totals;
 use crate::signaling_plane::STUCK_AFTER;
 use crate::telemetry;
-use axum::extract::{RawQuery, State};
+use axum::extract::{RawQuery, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use core::time::Duration;
@@ -14,7 +16,13 @@ use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-pub(super) async fn healthz(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Response {
+pub(super) async fn healthz(State(app): State<Arc<App>>, RawQuery(query): RawQuery, request: Request) -> Response {
+    let is_verbose =
+        query.is_some_and(|query| query.split('&').any(|field| field.split('=').next() == Some("verbose")));
+    if is_verbose && !is_local(&request) {
+        let why = "the counters are served only to this machine: request http://127.0.0.1:PORT/healthz?verbose on it\n";
+        return (StatusCode::FORBIDDEN, why).into_response();
+    }
     let age = app.gauges.age().unwrap_or_default();
     let (code, status) = health(app.stopping.load(Ordering::Relaxed), age);
     let mut body = json!({
@@ -29,7 +37,6 @@ pub(super) async fn healthz(State(app): State<Arc<App>>, RawQuery(query): RawQue
         "logDropped": telemetry::counters().dropped(),
         "planeAgeMs": age.as_millis(),
     });
-    let is_verbose = query.is_some_and(|query| query.split('&').any(|name| name == "verbose"));
     if let Some(object) = body.as_object_mut().filter(|_| is_verbose) {
         let relay = *app.gauges.counters.lock().unwrap_or_else(PoisonError::into_inner);
         object.insert("signaling".to_owned(), signaling(&relay));
@@ -38,6 +45,17 @@ pub(super) async fn healthz(State(app): State<Arc<App>>, RawQuery(query): RawQue
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     (code, headers, body.to_string()).into_response()
 }
+
+/// Whether a request comes from this machine, and not through a proxy or from a page of another origin. The counters show how the
+/// relay judged the packets of a source, which must not be visible to that source.
+fn is_local(request: &Request) -> bool {
+    let is_loopback = request.extensions().get::<Peer>().is_some_and(|Peer(peer)| peer.to_canonical().is_loopback());
+    let is_forwarded = FORWARDING.iter().any(|name| request.headers().contains_key(*name));
+    is_loopback && !is_forwarded && is_own_host(request.headers())
+}
+
+/// Header fields that proxies add.
+const FORWARDING: [&str; 4] = ["forwarded", "via", "x-forwarded-for", "x-real-ip"];
 
 /// The status of the health check, from the age of the signaling plane's last turn.
 fn health(is_stopping: bool, age: Duration) -> (StatusCode, &'static str) {

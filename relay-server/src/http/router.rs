@@ -147,7 +147,7 @@ fn place_of_client(app: &App, peer: IpAddr, client: IpAddr) -> Result<Option<Con
 
 /// Whether the `Host` is a name of this machine. With a foreign name that resolves to this machine (DNS rebinding), a foreign page
 /// would have the relay's own origin.
-fn is_own_host(headers: &HeaderMap) -> bool {
+pub(super) fn is_own_host(headers: &HeaderMap) -> bool {
     let Some(host) = headers.get(header::HOST) else { return true };
     host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()).is_some_and(|host| is_loopback(host.host()))
 }
