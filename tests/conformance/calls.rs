@@ -90,6 +90,27 @@ async fn call_to_unknown_user_fails() {
 }
 
 #[tokio::test]
+async fn calls_are_logged_without_names() {
+    let relay = Relay::start();
+    let Talk { mut alice, mut bob, at_alice, at_bob } = Talk::begin(&relay).await;
+    alice.hang_up(&at_alice.id);
+    bob.over(&at_bob.id).await;
+    relay.logs("call ended").await;
+    let refused = alice.call("carol", SILENT).await;
+    alice.over(&refused.id).await;
+    relay.logs("call ended before it was routed").await;
+    let log = relay.log();
+    let lines: Vec<&str> = log.lines().filter_map(|line| Some(&line[line.find("offhook::calls")?..])).collect();
+    let starts = ["call placed", "call answered", "call ended", "call ended before it was routed"];
+    assert_eq!(lines.len(), starts.len(), "{log}");
+    for (line, start) in lines.iter().zip(starts) {
+        assert!(line.contains(&format!(": {start} call=")) && line.contains("scheme=local"), "{log}");
+        assert!(["alice", "bob", "carol"].iter().all(|name| !line.contains(name)), "{log}");
+    }
+    assert!(lines[2].contains("reason=\"hungUp\"") && lines[3].contains("reason=\"notFound\""), "{log}");
+}
+
+#[tokio::test]
 async fn lost_caller_socket_ends_call() {
     let relay = Relay::start();
     let Talk { alice, mut bob, at_alice, at_bob } = Talk::begin(&relay).await;

@@ -1,7 +1,6 @@
 //! Log formatter that limits the rate of each log statement, so that remote parties cannot fill the log, and writes each event as one
-//! line, so that they cannot forge lines.
+//! line, so that they cannot forge lines. Lines that have other limits are exempt: those for fail2ban and the records of routed calls.
 
-// Call records are bounded by the limits of messages and calls, and must be complete.
 use crate::signaling_plane::call_log::TARGET as CALLS;
 use core::fmt;
 use core::time::Duration;
