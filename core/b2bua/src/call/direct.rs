@@ -1,14 +1,14 @@
-//! The way past the relay: two browsers of an established call exchange their media themselves.
+//! Direct media: two browsers of an established call exchange their media without the relay.
 //!
 //! ```text
-//!        both can, nobody holds         both are up
+//!      both can, neither is on hold      both are up
 //!  Off ───────────────────────> Trying ────────────> Switched
 //!   ^                              │ 3 s, a browser     │ a browser lost it
 //!   │ hold, transfer, end          v gave up            v
 //!   └──────────────────────────  GaveUp <───────────────┘   (the relay carries the media)
 //! ```
 //!
-//! While they try, and after they gave up, the relay carries the media: nobody waits.
+//! During an attempt, and after it failed, the relay forwards the media, so that no media are interrupted.
 
 use super::party::JsonText;
 use super::{Call, CallEvent, LegId, MediaPath, Output, Party, PerLeg};
@@ -17,29 +17,29 @@ use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey};
 use serde::{Deserialize, Serialize};
 
-/// How long two browsers may look for a way to each other.
+/// The time that two browsers have to establish a direct connection.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(3);
 
 /// A step in setting up direct media between two browsers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DirectMediaStep {
-    /// To the browser that shall make an offer.
+    /// Sent to the browser that is to make the offer.
     Begin,
-    /// An offer.
+    /// The offer.
     Offer(String),
-    /// Its answer.
+    /// The answer.
     Answer(String),
-    /// An ICE candidate, passed on as it is.
+    /// An ICE candidate, forwarded unchanged.
     Candidate(JsonText),
-    /// From a browser whose direct connection is up.
+    /// Received from a browser whose direct connection is established.
     Connected,
-    /// To both browsers: send on the direct connection.
+    /// Sent to both browsers: use the direct connection for media.
     Switch,
     /// The attempt is over, or the direct connection is lost.
     End,
 }
 
-/// Where an attempt stands; `legs` are those it was made for.
+/// The state of direct media; `legs` are the legs of the attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Way {
     Off,
@@ -48,7 +48,7 @@ enum Way {
     GaveUp { legs: PerLeg<LegKey> },
 }
 
-/// The way past the relay of one call.
+/// The state of direct media in one call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Direct {
     is_allowed: bool,
@@ -77,7 +77,7 @@ impl Direct {
 }
 
 impl Call {
-    /// After every input: begins where two browsers can, ends where they cannot any more.
+    /// Starts an attempt if both browsers support direct media, and ends it if the call no longer permits it.
     pub(super) fn settle_direct(&mut self, now: Time) {
         let wanted = self.direct_legs();
         if self.direct.legs() == wanted.as_ref() {
@@ -92,7 +92,7 @@ impl Call {
         }
     }
 
-    /// The two legs, when both browsers can and both hear each other.
+    /// Returns the two legs if both browsers support direct media and neither is on hold.
     fn direct_legs(&self) -> Option<PerLeg<LegKey>> {
         let super::Talk { legs, held_by, .. } = self.talk()?;
         let is_able = |party: &Party| party.browser().is_some_and(|browser| browser.has_direct_media);
@@ -101,7 +101,7 @@ impl Call {
         (can && hear).then_some(PerLeg { a: legs.a.party.leg, b: legs.b.party.leg })
     }
 
-    /// A step of one browser.
+    /// Handles a step that a browser sent.
     pub(super) fn direct_step(&mut self, leg: LegKey, attempt: u32, step: DirectMediaStep) {
         let Some(side) = self.side(leg).filter(|_| attempt == self.direct.attempt) else {
             self.ignored += 1;
@@ -154,14 +154,14 @@ impl Call {
         }
     }
 
-    /// Gives up when it is due.
+    /// Ends an attempt whose time is up.
     pub(super) fn time_out_direct(&mut self, now: Time) {
         if self.direct.poll_timeout().is_some_and(|at| at <= now) {
             self.give_up_direct();
         }
     }
 
-    /// Back to the relay for the rest of this call, or until it is held or handed over.
+    /// Returns to relayed media for the rest of this call, or until it is held or transferred.
     fn give_up_direct(&mut self) {
         let Some(legs) = self.direct.legs().cloned() else { return };
         if matches!(self.direct.way, Way::Switched { .. }) {
@@ -172,7 +172,7 @@ impl Call {
         self.direct.way = Way::GaveUp { legs };
     }
 
-    /// Tells those that are still in the call that the attempt is over.
+    /// Notifies the browsers that are still in the call that the attempt is over.
     fn end_direct(&mut self) {
         let (Way::Trying { legs, .. } | Way::Switched { legs }) = &self.direct.way else { return };
         let legs = legs.clone();

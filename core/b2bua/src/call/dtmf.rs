@@ -1,4 +1,4 @@
-//! Digits and key frames: in the media where both ends can, in signaling where one cannot.
+//! DTMF digits and key frame requests, in RTP or RTCP if both endpoints support it, in SIP signaling otherwise.
 
 use super::party::{Leg, Side};
 use super::{Call, CallEvent, Output};
@@ -16,14 +16,14 @@ pub enum DtmfMethod {
     InfoRelay,
 }
 
-/// How long a digit of `application/dtmf-relay` lasts, in milliseconds: what phones send.
+/// The duration of a digit of `application/dtmf-relay` in milliseconds, as phones send it.
 const DURATION: u16 = 160;
 
-/// Asks for a whole picture (RFC 5168 §3).
+/// The body of an INFO that requests a key frame (RFC 5168 §3).
 const PICTURE_FAST_UPDATE: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\r\n<media_control><vc_primitive><to_encoder>\
 <picture_fast_update/></to_encoder></vc_primitive></media_control>\r\n";
 
-/// The digits in the body of an INFO; none if it carries none.
+/// Returns the digits in the body of an INFO; none if it contains none.
 #[must_use]
 pub fn digits_of(body: &Body) -> Option<String> {
     let text = String::from_utf8_lossy(&body.octets);
@@ -33,14 +33,14 @@ pub fn digits_of(body: &Body) -> Option<String> {
             let (name, value) = line.split_once('=')?;
             name.trim().eq_ignore_ascii_case("signal").then(|| value.trim().to_owned())
         })?,
-        // The latter is what some write with the value of `a=fmtp` or `d=` before the event.
+        // Some peers send `audio/telephone-event` with the value of `a=fmtp`, or with `d=` before the event.
         "application/dtmf" | "audio/telephone-event" => {
             let text = text.trim();
             text.strip_prefix("d=").unwrap_or(text).to_owned()
         }
         _ => return None,
     };
-    // Some count on: 10 and 11 are the star and the hash (RFC 4733 §3.2).
+    // Some peers send the event code: 10 and 11 are the star and the hash (RFC 4733 §3.2).
     let digit = match signal.to_ascii_uppercase().as_str() {
         "10" => '*',
         "11" => '#',
@@ -49,7 +49,7 @@ pub fn digits_of(body: &Body) -> Option<String> {
     matches!(digit, '0'..='9' | 'A'..='D' | '*' | '#').then(|| digit.to_string())
 }
 
-/// Whether the body of an INFO asks for a key frame.
+/// Returns whether the body of an INFO requests a key frame.
 #[must_use]
 pub fn asks_for_key_frame(body: &Body) -> bool {
     let kind = body.content_type.split(';').next().unwrap_or_default().trim();
@@ -67,7 +67,7 @@ fn has_telephone_event(leg: &Leg) -> bool {
 }
 
 impl Call {
-    /// A browser sends digits.
+    /// Sends the digits of a browser.
     pub(super) fn send_dtmf(&mut self, leg: LegKey, method: DtmfMethod, digits: &str) {
         let Some(other) = self.other_leg(leg) else { return };
         let (party, in_media) = (other.party.clone(), has_telephone_event(other));
@@ -99,7 +99,7 @@ impl Call {
         self.report(CallEvent::DtmfReceived { from, to, digit });
     }
 
-    /// A digit came in the media, where the bridge passes it on to who takes such.
+    /// Handles a digit that was received in RTP. The bridge forwards it to a peer that supports telephone-event.
     pub(super) fn heard_digit(&mut self, leg: LegKey, digit: char) {
         let Some(other) = self.other_leg(leg) else { return };
         match other.party.peer().filter(|_| !has_telephone_event(other)) {
@@ -108,14 +108,14 @@ impl Call {
         }
     }
 
-    /// The worker wants a key frame of a peer that has no RTCP feedback.
+    /// Requests a key frame from a peer without RTCP feedback.
     pub(super) fn ask_for_key_frame(&mut self, leg: LegKey) {
         if let Some(peer) = self.leg(leg).and_then(|leg| leg.party.peer()) {
             self.outputs.push_back(info(peer.invite, "application/media_control+xml", PICTURE_FAST_UPDATE.to_owned()));
         }
     }
 
-    /// The peer wants a key frame.
+    /// Handles a key frame request of the peer.
     pub(super) fn key_frame_requested(&mut self, leg: LegKey) {
         if self.side(leg).is_some() {
             self.outputs.push_back(Output::Media(Command::RequestKeyFrame { leg }));

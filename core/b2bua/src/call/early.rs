@@ -1,4 +1,4 @@
-//! Media before the call is answered: what those who ring send, and how they, or the caller, change it.
+//! Early media: media of the callees before the call is answered, and changes of these by callee or caller.
 
 use super::negotiation::LegMaker;
 use super::party::{Alerting, Caller, EarlyMedia, Fork, Party};
@@ -17,7 +17,7 @@ pub(super) const RINGING: u16 = 180;
 const SESSION_PROGRESS: u16 = 183;
 
 impl Call {
-    /// A SIP endpoint rings, or says something before it answers.
+    /// Handles a provisional response of a SIP callee.
     pub(super) fn progress(&mut self, leg: LegKey, branch: Branch, status: u16, sdp: Option<String>) {
         let State::Ringing { caller, ring } = &mut self.state else { return };
         let is_alone = ring.forks.len() == 1 && ring.hairpins.is_empty();
@@ -25,7 +25,7 @@ impl Call {
         if let (Some(sdp), Some(peer)) = (&sdp, fork.party.peer_mut()) {
             peer.remember(branch, sdp);
         }
-        // The page has one answer to get: with several who ring, it waits for the one who takes the call.
+        // A browser accepts one answer only: with several callees, it waits for the one that answers the call.
         if let Some(sdp) = sdp.filter(|_| is_alone && caller.offer.is_some())
             && self.early_media(leg, status, &sdp)
         {
@@ -58,7 +58,7 @@ impl Call {
         }
     }
 
-    /// Lets the caller hear what the only callee sends before it answers. False when that cannot be.
+    /// Connects the caller to the early media of its only callee. Returns false if that is impossible.
     fn early_media(&mut self, leg: LegKey, status: u16, sdp: &str) -> bool {
         let State::Ringing { caller, ring } = &self.state else { return false };
         let Some(fork) = ring.forks.iter().find(|fork| fork.party.leg == leg) else { return false };
@@ -94,7 +94,7 @@ impl Call {
         self.report(CallEvent::EarlyMedia { caller: caller.leg, answer: text });
     }
 
-    /// One that is to take the call rings, or says something before it answers.
+    /// Handles a provisional response of the target of a transfer.
     pub(super) fn target_progress(&mut self, leg: LegKey, branch: Branch, status: u16, sdp: Option<String>) {
         let Some(peer) = self.peer_mut(leg).filter(|peer| peer.dialog == Dialog::Outbound) else {
             return self.ignored += 1;
@@ -113,7 +113,7 @@ impl Call {
         }
     }
 
-    /// Lets the one that was handed over, and waits alone, hear what the only target sends before it answers.
+    /// Connects the transferee to the early media of the only target.
     pub(super) fn hear_target(&mut self) {
         let State::HandedOver { stays, holds: false, ring, .. } = &self.state else { return };
         let [fork] = ring.forks.as_slice() else { return };
@@ -133,7 +133,7 @@ impl Call {
         }
     }
 
-    /// The one that waits holds: it hears no target any more.
+    /// Disconnects the transferee, which is holding now, from the early media of the target.
     pub(super) fn miss_target(&mut self) {
         let State::HandedOver { stays, ring, .. } = &self.state else { return };
         let is_heard = |fork: &Fork| fork.party.peer().is_some_and(|peer| peer.latest_early().is_some());
@@ -142,15 +142,15 @@ impl Call {
         }
     }
 
-    /// A change before the call is answered (UPDATE, RFC 3311 §5.2): the text that answers it, or the status that
-    /// refuses it.
+    /// Answers an offer in an UPDATE before the call is answered (RFC 3311 §5.2): returns the text of the answer, or
+    /// the status of the rejection.
     pub(super) fn answer_early_offer(&mut self, leg: LegKey, branch: Branch, sdp: &str) -> Result<String, u16> {
         let description = Description::parse(sdp).map_err(|_| NOT_ACCEPTABLE_HERE)?;
         let is_caller = matches!(&self.state, State::Ringing { caller, .. } if caller.party.leg == leg);
         if is_caller { self.caller_changes(description) } else { self.fork_changes(leg, branch, description, sdp) }
     }
 
-    /// Within what it hears.
+    /// Answers an offer of the caller, within the early media that it receives.
     fn caller_changes(&mut self, description: Description) -> Result<String, u16> {
         let State::Ringing { caller, .. } = &mut self.state else { return Err(NOT_ACCEPTABLE_HERE) };
         let Caller { party, alerting: Alerting::EarlyMedia(early), .. } = &mut **caller else {
@@ -162,7 +162,8 @@ impl Call {
         Ok(text)
     }
 
-    /// Within what the caller was answered, or what the relay offered where nobody hears it yet.
+    /// Answers an offer of a callee, within the answer to the caller or, if the caller receives no early media, within
+    /// the relay's offer.
     fn fork_changes(
         &mut self,
         leg: LegKey,
@@ -183,14 +184,14 @@ impl Call {
             Some(_) | None => (None, false),
         };
         let fork = ring.forks.iter_mut().find(|fork| fork.party.leg == leg).ok_or(NOT_ACCEPTABLE_HERE)?;
-        // What is in force is one for all its branches, whose answers to the INVITE are still to come.
+        // One set of descriptions applies to all branches, whose answers to the INVITE are still to come.
         if fork.party.peer().is_some_and(Peer::is_forked) {
             return Err(NOT_ACCEPTABLE_HERE);
         }
         let other = early.as_ref().map_or(&fork.offered, |early| &early.answered).clone();
         let before = fork.party.clone();
         let (text, streams, connect) = self.maker.answer_change(&mut fork.party, &other, description)?;
-        // A browser stays with its codec (RFC 3261 §14.2).
+        // A browser keeps its codec (RFC 3261 §14.2).
         if is_browser && !LegMaker::passes_where_wanted(&other, &streams) {
             fork.party = before;
             return Err(NOT_ACCEPTABLE_HERE);
@@ -207,8 +208,8 @@ impl Call {
 }
 
 impl LegMaker {
-    /// Answers a change of a SIP endpoint before the call is answered, which is to go with `other`: the text, its streams
-    /// from now on, and the worker's orders.
+    /// Answers an offer of a SIP endpoint before the call is answered, for a bridge with `other`: returns the text, the
+    /// new streams of the endpoint and the commands for the worker.
     fn answer_change(
         &mut self,
         party: &mut Party,

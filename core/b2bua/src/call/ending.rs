@@ -1,4 +1,4 @@
-//! How parties leave, and how calls end.
+//! The end of a call, and the removal of a participant from it.
 
 use super::negotiation::end_reason_of;
 use super::party::{End, Leg, LegId, Party};
@@ -11,7 +11,7 @@ use offhook_sip::user_agent::io::{Cause, Command as SipCommand};
 use std::net::IpAddr;
 
 impl Call {
-    /// One side of an established call, or somebody who rings beside it, hangs up.
+    /// Handles the hang-up of a participant of an established call, or of an alerted callee or transfer target.
     pub(super) fn hang_up(&mut self, leg: LegKey, end: impl Into<End>) {
         let end = end.into();
         let Some(side) = self.side(leg) else {
@@ -30,7 +30,7 @@ impl Call {
         }
     }
 
-    /// A SIP endpoint is gone.
+    /// Handles the end of a SIP dialog.
     pub(super) fn peer_ended(&mut self, leg: LegKey, cause: Cause) {
         if let Some(peer) = self.peer_mut(leg) {
             peer.dialog = Dialog::Over;
@@ -45,7 +45,8 @@ impl Call {
                 let asked = talk.referral().map(|referral| talk.legs.get(referral.by.other()).party.leg);
                 if self.is_detour(leg) {
                     self.end(end);
-                    // It goes its own way, as it was asked to; not everybody says first that it arrived.
+                    // The transferee ends its dialog as requested by REFER; not every peer sends the final NOTIFY
+                    // before.
                 } else if asked == Some(leg) && end.reason == EndReason::HungUp {
                     self.referred();
                 } else {
@@ -57,17 +58,17 @@ impl Call {
         }
     }
 
-    /// The SIP endpoint of a leg, wherever it is in the call.
+    /// Returns the SIP endpoint of a leg in any state of the call.
     pub(super) fn peer_mut(&mut self, leg: LegKey) -> Option<&mut Peer> {
         self.parties_mut().find(|party| party.leg == leg)?.peer_mut()
     }
 
-    /// The source address of the SIP messages of a leg's peer, where it is known.
+    /// Returns the source address of the SIP messages of a leg's peer, if one has been received.
     pub fn source_of(&mut self, leg: LegKey) -> Option<IpAddr> {
         self.peer_mut(leg)?.source
     }
 
-    /// Everybody in the call.
+    /// Returns all participants of the call, alerted callees included.
     fn parties_mut(&mut self) -> Box<dyn Iterator<Item = &mut Party> + '_> {
         fn forks(ring: &mut super::Ring) -> impl Iterator<Item = &mut Party> {
             ring.forks.iter_mut().map(|fork| &mut fork.party)
@@ -92,7 +93,7 @@ impl Call {
         }
     }
 
-    /// Ends the call, or the branch, of a leg from which nothing arrives any more.
+    /// Ends the call, or the branch, of a leg whose media stopped.
     pub(super) fn media_lost(&mut self, leg: LegKey) {
         match self.side_of_media(leg) {
             Some(LegId::A) => self.end(EndReason::CallerMediaLost),
@@ -101,7 +102,8 @@ impl Call {
         }
     }
 
-    /// Ends the call, or the branch, of a leg whose transport did not come up. The status messages name the failure.
+    /// Ends the call, or the branch, of a leg whose transport was not established. The status messages name the
+    /// failure.
     pub(super) fn media_failed(&mut self, leg: LegKey, failure: TransportFailure) {
         match (&self.state, self.side_of_media(leg)) {
             (State::Ringing { caller, .. }, _) => {
@@ -114,7 +116,7 @@ impl Call {
         }
     }
 
-    /// The side of the call that a leg is, or was when its transferor left.
+    /// Returns the side of a leg, also if its transferor has left.
     fn side_of_media(&self, leg: LegKey) -> Option<LegId> {
         match &self.state {
             State::HandedOver { stays, stays_as, .. } if stays.party.leg == leg => Some(*stays_as),
@@ -122,7 +124,7 @@ impl Call {
         }
     }
 
-    /// Everybody out.
+    /// Ends the call for all participants.
     pub(super) fn end(&mut self, end: impl Into<End>) {
         let end = end.into();
         let state = core::mem::replace(&mut self.state, State::Ended(end.reason));
@@ -180,7 +182,7 @@ impl Call {
         self.release_leg(participant);
     }
 
-    /// Removes the caller of a call that nobody answered.
+    /// Removes the caller of an unanswered call.
     pub(super) fn leave_caller(&mut self, caller: &Party, end: &End) {
         self.end_dialog(caller, end);
         self.report(CallEvent::Unanswered { caller: caller.leg, end: end.clone() });
@@ -235,14 +237,14 @@ fn setup_failed(failure: TransportFailure, of: &str) -> End {
     End { reason, said: Some((reason.sip_status(), text)) }
 }
 
-/// What ends a SIP leg, if anything must.
+/// Returns the command that ends a SIP leg, if its dialog is not over.
 fn good_bye(peer: &Peer, end: &End) -> Option<SipCommand> {
     let invite = peer.invite;
     match peer.dialog {
         Dialog::Planned(_) | Dialog::Over => None,
         Dialog::Inbound => {
             let (status, reason) = match &end.said {
-                // A redirection without an address says nothing.
+                // A 3xx without an address is not forwarded.
                 Some((status, text)) if *status >= 400 => (*status, Some(text.clone()).filter(|text| !text.is_empty())),
                 _ => (rejection(end.reason), None),
             };
@@ -256,7 +258,7 @@ fn good_bye(peer: &Peer, end: &End) -> Option<SipCommand> {
     }
 }
 
-/// The status that refuses a call.
+/// Returns the status that rejects a call.
 const fn rejection(reason: EndReason) -> u16 {
     match reason {
         EndReason::NoAnswer => 480,

@@ -1,6 +1,6 @@
 //! The events by which a call reports to its participants and observers.
 //!
-//! They are the only report of the call model. Presenters translate them for the client protocol, log, records and hooks.
+//! They are the call model's only reports. Presenters translate them for the client protocol, log, records and hooks.
 
 use super::direct::DirectMediaStep;
 use super::party::{End, EndpointKind};
@@ -126,7 +126,7 @@ pub enum CallEvent {
         /// The step.
         step: DirectMediaStep,
     },
-    /// The media take another path.
+    /// The media path changed.
     MediaPathChanged {
         /// The new path.
         path: MediaPath,

@@ -1,5 +1,6 @@
-//! A call that goes through a SIP server and comes back to this relay: signaling only. The server decides who rings and
-//! may give the call to somebody else; the media of two browsers meet here, DTLS to DTLS, and no RTP leaves the process.
+//! A looped call: an INVITE to a SIP server that returns to this relay. The server takes part in the signaling only. It
+//! selects the callees and may forward the call elsewhere; the media of two browsers are bridged here, from DTLS to
+//! DTLS, and no RTP leaves the process.
 //!
 //! ```text
 //!  caller ── INVITE ──> server ── INVITE ──> here: it is the caller's own
@@ -21,24 +22,24 @@ use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::Command as SipCommand;
 use serde::{Deserialize, Serialize};
 
-/// An INVITE of this call that came back.
+/// An INVITE of this call that returned through a SIP server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Hairpin {
-    /// The fork that it was sent for.
+    /// The fork whose INVITE returned.
     out: LegKey,
-    /// It, as it came in.
+    /// The participant that stands for the received INVITE.
     pub(super) back: Party,
-    /// Who rings for it.
+    /// The legs of the callees that are alerted for it.
     rings: Vec<LegKey>,
-    /// Who took it, with which answer.
+    /// The leg of the callee that answered, and its answer.
     taken: Option<(LegKey, String)>,
 }
 
-/// The two SIP dialogs behind the call of two browsers.
+/// The two SIP dialogs with the server behind the call of two browsers.
 pub(super) type Detour = PerLeg<Party>;
 
 impl Call {
-    /// Whether an INVITE that was sent for `leg` may come back: a browser calls, and nobody has answered.
+    /// Returns whether the INVITE of `leg` may return: a browser calls, and the call is not answered.
     #[must_use]
     pub fn expects_back(&self, leg: LegKey) -> bool {
         let State::Ringing { caller, ring } = &self.state else { return false };
@@ -47,14 +48,14 @@ impl Call {
         is_fork && caller.party.browser().is_some() && caller.early().is_none()
     }
 
-    /// The number of the session that the INVITE of `leg` describes.
+    /// Returns the `o=` session id of the relay's description in the INVITE of `leg`.
     #[must_use]
     pub fn session_of(&self, leg: LegKey) -> Option<u64> {
         let State::Ringing { ring, .. } = &self.state else { return None };
         ring.forks.iter().find(|fork| fork.party.leg == leg)?.party.peer()?.session_id()
     }
 
-    /// The fork whose ICE credentials an offer has: it is the relay's own.
+    /// Returns the fork whose ICE credentials are in an offer, which is then the relay's own.
     #[must_use]
     pub fn fork_that_offers(&self, offer: &Description) -> Option<LegKey> {
         let State::Ringing { ring, .. } = &self.state else { return None };
@@ -62,7 +63,7 @@ impl Call {
         ring.forks.iter().map(|fork| &fork.party).find(|party| is_own(party)).map(|party| party.leg)
     }
 
-    /// The browser that placed the call.
+    /// Returns the browser that placed the call.
     #[must_use]
     pub fn caller(&self) -> Option<&Party> {
         match &self.state {
@@ -89,13 +90,13 @@ impl Call {
         }
     }
 
-    /// Whether somebody rings for an INVITE that came back.
+    /// Returns the index of the looped INVITE that the callee at `leg` is alerted for.
     pub(super) fn rings_for_hairpin(&self, leg: LegKey) -> Option<usize> {
         let State::Ringing { ring, .. } = &self.state else { return None };
         ring.hairpins.iter().position(|hairpin| hairpin.rings.contains(&leg))
     }
 
-    /// One of those that ring takes the call, which the server has to hear and to tell the caller.
+    /// Answers a looped INVITE with the answer of a callee. The server forwards the answer to the caller.
     pub(super) fn take_back(&mut self, index: usize, leg: LegKey, sdp: &str) {
         let State::Ringing { caller, ring } = &mut self.state else { return };
         let fork = ring.forks.iter().find(|fork| fork.party.leg == leg);
@@ -118,7 +119,8 @@ impl Call {
         self.stop_some(&others, &EndReason::AnsweredElsewhere.into());
     }
 
-    /// The caller's INVITE is answered: by whom took the call here?
+    /// Handles the answer to the caller's INVITE: if it is that of a callee of this relay, the two browsers are
+    /// bridged.
     pub(super) fn closes_hairpin(&mut self, out: LegKey, sdp: Option<&str>) -> bool {
         let State::Ringing { ring, .. } = &mut self.state else { return false };
         let Some(said) = sdp.and_then(|sdp| Description::parse(sdp).ok()) else { return false };
@@ -129,7 +131,7 @@ impl Call {
             ring.hairpins.iter().enumerate().filter_map(found).collect::<Vec<_>>()
         };
         let by_session = by(&|peer| peer.session_id() == Some(said.origin.session_id));
-        // All answers to a server name the same address: alone, it tells nothing of two.
+        // All answers to a server have the same address, so that the address alone does not identify one of two.
         let found = if by_session.is_empty() { by(&|peer| peer.is_at(&said)) } else { by_session };
         let [index] = found[..] else { return false };
         let Some(position) = ring.forks.iter().position(|fork| fork.party.leg == out) else { return false };
@@ -150,7 +152,7 @@ impl Call {
         true
     }
 
-    /// The dialogs through the server are over: the call was handed over, or is.
+    /// Ends the two dialogs with the server, because the call is transferred or has ended.
     pub(super) fn end_detour(&mut self, end: &End) {
         if let Some(detour) = self.talk_mut().and_then(|talk| talk.detour.take()) {
             self.leave_detour(&detour, end);
@@ -162,8 +164,8 @@ impl Call {
         self.leave(&detour.b, end);
     }
 
-    /// Somebody who rang for an INVITE that came back drops out; with the last one, it is refused. What becomes of the
-    /// call is the server's affair.
+    /// Removes an alerted callee of a looped INVITE. When the last one is removed, the INVITE is rejected; the server
+    /// then decides on the call.
     pub(super) fn leave_hairpin(&mut self, index: usize, leg: LegKey, end: &End) {
         let State::Ringing { ring, .. } = &mut self.state else { return };
         let Some(hairpin) = ring.hairpins.get_mut(index) else { return };
@@ -177,7 +179,7 @@ impl Call {
         }
     }
 
-    /// The server takes back what came back: CANCEL, BYE.
+    /// Handles CANCEL or BYE of the server for a looped INVITE.
     pub(super) fn hairpin_ended(&mut self, back: LegKey, end: &End) -> bool {
         let State::Ringing { ring, .. } = &mut self.state else { return false };
         let Some(index) = ring.hairpins.iter().position(|hairpin| hairpin.back.leg == back) else { return false };
@@ -187,7 +189,7 @@ impl Call {
         true
     }
 
-    /// With an INVITE ends what came back of it.
+    /// Ends the looped INVITEs of a fork that has ended.
     pub(super) fn end_hairpins_of(&mut self, out: LegKey, end: &End) {
         while let State::Ringing { ring, .. } = &mut self.state
             && let Some(index) = ring.hairpins.iter().position(|hairpin| hairpin.out == out)
@@ -205,7 +207,7 @@ impl Call {
         self.stop_ringing(gone, end, None);
     }
 
-    /// Whether a leg is one of the two dialogs through the server.
+    /// Returns whether a leg is one of the two dialogs with the server.
     pub(super) fn is_detour(&self, leg: LegKey) -> bool {
         let detour = self.talk().and_then(|talk| talk.detour.as_ref());
         detour.is_some_and(|detour| detour.a.leg == leg || detour.b.leg == leg)

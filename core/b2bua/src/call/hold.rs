@@ -1,4 +1,4 @@
-//! Hold, and new offers in an established call. A browser never hears of them; a SIP endpoint does.
+//! Hold, and re-INVITE offers in an established call. SIP endpoints take part in the exchange, browsers do not.
 
 use super::negotiation::LegMaker;
 use super::party::{Leg, LegId, PerLeg, Side};
@@ -13,7 +13,8 @@ use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{Branch, Command as SipCommand, InviteId};
 
 impl Talk {
-    /// Whether a side holds the other: a SIP endpoint does when it does not take the sound that the other would send.
+    /// Returns whether a side holds the other. A SIP endpoint does so if it does not accept the audio of the other
+    /// side.
     fn holds(&self, side: LegId) -> bool {
         let sound = |side| {
             let streams: &Leg = self.legs.get(side);
@@ -34,7 +35,7 @@ const fn hold_event(by: LegKey, is_holding: bool) -> CallEvent {
 }
 
 impl Call {
-    /// A browser puts the other side on hold, or takes it back.
+    /// Starts or ends the hold of the other side by a browser.
     pub(super) fn hold(&mut self, leg: LegKey, hold: bool) {
         let Some(side) = self.side(leg) else { return };
         let Some(talk) = self.talk_mut() else { return };
@@ -42,7 +43,7 @@ impl Call {
         let other = talk.legs.get(side.other()).party.leg;
         self.bridge_again();
         if self.peer_mut(other).is_some() {
-            // Reported when the peer agrees.
+            // The hold is reported when the peer accepts the offer.
             self.offer_to(side.other(), Purpose::Hold);
         } else {
             self.report_hold(side);
@@ -64,7 +65,7 @@ impl Call {
         changes.into_iter().for_each(|event| self.report(event));
     }
 
-    /// The bridge, as the holds of both sides want it.
+    /// Updates the bridge to the holds of both sides.
     pub(super) fn bridge_again(&mut self) {
         let Some(talk) = self.talk() else { return };
         let PerLeg { a, b } = &talk.legs;
@@ -76,7 +77,8 @@ impl Call {
         self.outputs.push_back(Output::Media(command));
     }
 
-    /// Holds somebody who is not there yet: whoever takes the call hears nothing until it is taken back.
+    /// Applies the hold of a transferee to the target that is not there yet: the target receives no media until the
+    /// hold ends.
     pub(super) fn hold_alone(&mut self, leg: LegKey, hold: bool) {
         let State::HandedOver { stays, holds, .. } = &mut self.state else { return };
         if stays.party.leg == leg {
@@ -104,14 +106,14 @@ impl Call {
         self.report(event);
     }
 
-    /// Offers the SIP endpoint of a side what the other side has and wants now.
+    /// Sends the SIP endpoint of a side an offer with the current codecs and directions of the other side.
     pub(super) fn offer_to(&mut self, side: LegId, purpose: Purpose) {
         if let Some((invite, text)) = self.next_offer(side, purpose) {
             self.outputs.push_back(Output::Sip(SipCommand::Offer { invite, body: sdp_body(&text) }));
         }
     }
 
-    /// The offer's text; none while another one is under way, after which it is due.
+    /// Returns the text of the next offer; none while another offer is pending, whose answer then triggers it.
     fn next_offer(&mut self, side: LegId, purpose: Purpose) -> Option<(InviteId, String)> {
         let State::Established(talk) = &mut self.state else { return None };
         let held = *talk.held_by.get(side.other());
@@ -125,7 +127,7 @@ impl Call {
         Some((peer.invite, text))
     }
 
-    /// After somebody else took the place of the other side: a new offer, if what was agreed does not fit any more.
+    /// Sends an offer after a change of the other participant, if the negotiated media no longer fit.
     pub(super) fn adapt(&mut self, side: LegId) {
         let Some(talk) = self.talk() else { return };
         let (leg, other) = (talk.legs.get(side), talk.legs.get(side.other()));
@@ -137,7 +139,7 @@ impl Call {
         }
     }
 
-    /// The other side changed its codecs: a SIP endpoint that it does not hear any more is offered those.
+    /// Sends an offer after a codec change of the other side, if the SIP endpoint cannot be received any more.
     pub(super) fn follow(&mut self, side: LegId) {
         let Some(talk) = self.talk() else { return };
         let (leg, other) = (talk.legs.get(side), talk.legs.get(side.other()));
@@ -146,7 +148,7 @@ impl Call {
         }
     }
 
-    /// The peer answers an offer of the relay.
+    /// Handles the answer to an offer of the relay.
     pub(super) fn offer_answered(&mut self, leg: LegKey, sdp: Option<String>) {
         let Some(side) = self.side(leg) else { return };
         let State::Established(talk) = &mut self.state else { return };
@@ -173,7 +175,7 @@ impl Call {
         }
     }
 
-    /// The peer refuses an offer of the relay, or answers what is no answer: all stays as it was.
+    /// Handles the rejection of an offer of the relay, or an unusable answer: the negotiated media stay in force.
     pub(super) fn offer_refused(&mut self, leg: LegKey) {
         let Some(side) = self.side(leg) else { return };
         let State::Established(talk) = &mut self.state else { return };
@@ -192,7 +194,7 @@ impl Call {
         }
     }
 
-    /// Who left was asked for hold, or its end, and will not answer: the page that waits hears how it is.
+    /// Repeats the state of the call to the browser that waits for an answer to its hold from a leg that has left.
     pub(super) fn answer_hold_of(&mut self, left: &Leg, waits: LegId) {
         let pending = left.party.peer().and_then(|peer| peer.pending.as_ref());
         if pending.is_some_and(|pending| pending.purpose == Purpose::Hold) {
@@ -206,7 +208,7 @@ impl Call {
         }
     }
 
-    /// The peer makes a new offer, or wants one. A browser at the other side hears nothing of it.
+    /// Handles an offer of the peer, or its request for one. A browser at the other side is not involved.
     pub(super) fn offered(&mut self, leg: LegKey, branch: Branch, sdp: Option<String>) {
         let Some(invite) = self.peer_mut(leg).map(|peer| peer.invite) else { return };
         let has_changed = sdp.is_some();
@@ -230,7 +232,8 @@ impl Call {
         const REQUEST_PENDING: u16 = 491;
         let side = self.side(leg);
         if self.is_detour(leg) {
-            // No media go that way: whatever is offered, or asked for, what was said stands.
+            // No media are exchanged with this peer: the previous description stays in force, for any offer or offer
+            // request.
             return self.peer_mut(leg).and_then(|peer| peer.last()).ok_or(NOT_ACCEPTABLE_HERE);
         }
         let (own, other, is_browser, held) = match (&mut self.state, side) {
@@ -239,7 +242,7 @@ impl Call {
                 let (own, other) = talk.legs.both_mut(side);
                 (own, other.streams.clone(), other.party.browser().is_some(), held)
             }
-            // Nobody is at the other end just now: what was agreed goes on.
+            // There is no other participant at the moment: the negotiated media stay in force.
             (State::HandedOver { stays, .. }, _) if stays.party.leg == leg => {
                 let streams = stays.streams.clone();
                 (&mut **stays, streams, false, false)
@@ -264,7 +267,7 @@ impl Call {
         if agreed.answer.iter().all(|section| section.rejected) {
             return Err(NOT_ACCEPTABLE_HERE);
         }
-        // A browser stays with its codec. A peer that would not hear it stays with what was agreed (RFC 3261 §14.2).
+        // A browser keeps its codec. A peer that could not receive it keeps the negotiated media (RFC 3261 §14.2).
         if is_browser && !LegMaker::passes_where_wanted(&other, &agreed.peer) {
             return Err(NOT_ACCEPTABLE_HERE);
         }

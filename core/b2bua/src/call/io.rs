@@ -1,4 +1,4 @@
-//! The vocabulary of the call machine.
+//! Inputs and outputs of the call machine.
 
 use super::direct::DirectMediaStep;
 use super::dtmf::DtmfMethod;
@@ -13,10 +13,10 @@ use offhook_sip::user_agent::io as sip;
 
 use std::net::IpAddr;
 
-/// What happens to a call.
+/// An input of a call.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// A browser that rings takes the call.
+    /// A browser answers the call.
     Answer {
         /// Its leg.
         leg: LegKey,
@@ -35,41 +35,41 @@ pub enum Input {
         /// Its leg.
         leg: LegKey,
     },
-    /// A browser takes the other back.
+    /// A browser ends the hold of the other.
     Unhold {
         /// Its leg.
         leg: LegKey,
     },
-    /// A browser sends DTMF digits, checked.
+    /// A browser sends DTMF digits, which have been validated.
     SendDtmf {
         /// Its leg.
         leg: LegKey,
-        /// How they are sent on a SIP leg.
+        /// The method that is used on a SIP leg.
         method: DtmfMethod,
         /// `0`–`9`, `A`–`D`, `*`, `#`.
         digits: String,
     },
-    /// One side hands the other to somebody else, who rings here.
+    /// A participant transfers the other to a target that the relay calls.
     Transfer {
-        /// The leg that hands over.
+        /// The leg of the transferor.
         leg: LegKey,
-        /// Who shall ring; the reason when nobody can.
+        /// The targets, or the reason why there is none.
         targets: Result<Vec<Party>, EndReason>,
     },
-    /// A browser hands the other, a SIP endpoint, to somebody else, whom that one shall call itself (RFC 3515).
+    /// A browser transfers the other participant, a SIP endpoint, by REFER: that endpoint calls the target (RFC 3515).
     Refer {
         /// The leg of the browser.
         leg: LegKey,
         /// The URI to call.
         target: String,
-        /// What to do when the peer will not.
+        /// The action if the peer refuses the REFER.
         otherwise: Fallback,
     },
-    /// Another SIP endpoint takes the place of one (RFC 3891).
+    /// A SIP endpoint replaces another one (RFC 3891).
     Replace {
-        /// The leg whose place is taken.
+        /// The leg that is replaced.
         leg: LegKey,
-        /// Who takes it.
+        /// The new participant.
         party: Box<Party>,
         /// Its offer.
         offer: Option<Box<TheirOffer>>,
@@ -83,135 +83,135 @@ pub enum Input {
         /// The step.
         step: DirectMediaStep,
     },
-    /// The INVITE of a fork came back from the server.
+    /// The INVITE of a fork returned from the server (looped call).
     Return {
         /// The fork.
         leg: LegKey,
-        /// It, as it came in, with what will answer it.
+        /// The participant that stands for the received INVITE.
         party: Box<Party>,
-        /// Who shall ring for it.
+        /// The callees to be alerted for it.
         targets: Vec<Party>,
     },
-    /// Where a phone of this relay sent its caller.
+    /// The result of [`Output::Redirected`].
     Redirect {
-        /// The fork that sent it.
+        /// The fork that was redirected.
         leg: LegKey,
-        /// Who shall ring in its place; why nobody does.
+        /// The new targets, or the reason why there is none.
         targets: Result<Vec<Party>, EndReason>,
     },
-    /// A browser needs to hear again how the call stands.
+    /// Repeat the state of the call to a browser.
     RepeatStatus {
         /// Its leg.
         leg: LegKey,
     },
-    /// A browser's session is gone.
+    /// A browser's session has ended.
     SessionLost {
         /// Its leg.
         leg: LegKey,
     },
-    /// The user agent tells something of a SIP leg.
+    /// An event of the user agent for a SIP leg.
     Sip {
         /// The leg.
         leg: LegKey,
-        /// What.
+        /// The event.
         event: SipEvent,
     },
-    /// The worker heard a digit in the media.
+    /// The worker received a digit in RTP.
     DtmfReceived {
-        /// The leg it came from.
+        /// The leg that it was received from.
         leg: LegKey,
         /// `0`–`9`, `A`–`D`, `*` or `#`.
         digit: char,
     },
-    /// A key frame is wanted of a SIP endpoint that has no RTCP feedback.
+    /// The bridge needs a key frame of a SIP endpoint that has no RTCP feedback.
     KeyFrameWanted {
         /// Its leg.
         leg: LegKey,
     },
-    /// A leg's transport did not come up; the worker has closed it.
+    /// The transport of a leg was not established; the worker has closed the leg.
     LegFailed {
         /// The leg.
         leg: LegKey,
-        /// Why.
+        /// The reason.
         failure: TransportFailure,
     },
-    /// Nothing arrives from a leg any more; the worker has closed it.
+    /// The media of a leg stopped; the worker has closed the leg.
     LegDead {
         /// The leg.
         leg: LegKey,
     },
-    /// The relay ends.
+    /// The relay shuts down.
     Shutdown,
 }
 
-/// What a SIP endpoint does to its call.
+/// An event of a SIP leg.
 #[derive(Clone, Debug)]
 pub enum SipEvent {
-    /// Its messages come from this address from now on.
+    /// The source address of the peer's messages changed.
     SourceChanged(IpAddr),
-    /// It rings, or has something to say before it answers.
+    /// The peer sent a provisional response.
     Progress {
-        /// Which callee.
+        /// The branch of the fork.
         branch: sip::Branch,
         /// 101 to 199.
         status: u16,
-        /// Its early answer.
+        /// The early answer.
         sdp: Option<String>,
     },
-    /// It answers.
+    /// The peer sent a 2xx.
     Answered {
-        /// Which callee.
+        /// The branch of the fork.
         branch: sip::Branch,
-        /// Its answer, unless it came before.
+        /// The answer, unless it was in a provisional response.
         sdp: Option<String>,
     },
-    /// It answers an offer of the relay.
+    /// The peer answered an offer of the relay.
     OfferAnswered {
-        /// The answer; none if it was no session description.
+        /// The answer; none if it is not a session description.
         sdp: Option<String>,
     },
-    /// It refuses an offer of the relay.
+    /// The peer rejected an offer of the relay.
     OfferRefused,
-    /// It makes a new offer, or wants one.
+    /// The peer made an offer, or requested one.
     Offered {
-        /// Which callee.
+        /// The branch of the fork.
         branch: sip::Branch,
         /// The offer.
         sdp: Option<String>,
     },
-    /// How the call goes that it was asked to make.
+    /// The progress of the call that the peer makes as requested by REFER.
     ReferProgress {
         /// The status of that call.
         status: u16,
-        /// No more will come.
+        /// This is the last report.
         is_final: bool,
-        /// It will not make it at all.
+        /// The REFER was rejected.
         is_refused: bool,
     },
-    /// It wants a key frame (RFC 5168).
+    /// The peer requests a key frame (RFC 5168).
     KeyFrameRequested,
-    /// It is gone.
+    /// The dialog has ended.
     Ended(sip::Cause),
 }
 
-/// What becomes of a transfer that the peer will not do by itself.
+/// The action if the peer refuses a REFER.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Fallback {
     /// The relay calls the target.
     Ring {
-        /// Whom.
+        /// The target.
         target: String,
     },
-    /// The relay joins the two far ends.
+    /// The relay bridges the remote participants of two calls.
     Join {
         /// The browser's leg in its other call.
         other: LegKey,
-        /// The SIP endpoint's call there, which the new one would replace.
+        /// The SIP endpoint's dialog there, which the new one would replace.
         replaces: sip::InviteId,
     },
 }
 
-/// What a call wants done.
+/// An output of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// Report an event to the participants and observers.
@@ -221,41 +221,41 @@ pub enum Output {
         /// The call has video, as far as it is negotiated.
         has_video: bool,
     },
-    /// Tell the call's media worker.
+    /// A command for the call's media worker.
     Media(Command),
-    /// Tell the user agent.
+    /// A command for the user agent.
     Sip(sip::Command),
-    /// A participant is out of the call: release its leg.
+    /// A participant has left the call: release its leg.
     Release {
         /// The leg.
         leg: LegKey,
-        /// What a SIP endpoint's leg occupied.
+        /// The resources of a SIP endpoint's leg.
         sip: Option<SipResources>,
     },
-    /// A phone of this relay sends its caller elsewhere: say with [`Input::Redirect`] who rings there.
+    /// A phone of this relay redirected its caller; expects [`Input::Redirect`].
     Redirected {
-        /// The fork that does.
+        /// The fork that was redirected.
         leg: LegKey,
-        /// Where to, best first.
+        /// The contacts, best first.
         contacts: Vec<String>,
     },
-    /// RTP ports that the call needs no more.
+    /// RTP ports that the call no longer uses.
     Free(Vec<PortPair>),
-    /// The peer will not do a transfer: do it here.
+    /// The peer refused a REFER: the relay executes the transfer.
     Unreferred {
-        /// The leg that hands over.
+        /// The leg of the transferor.
         leg: LegKey,
-        /// How.
+        /// The action.
         otherwise: Fallback,
     },
     /// The call is over.
     Ended(EndReason),
 }
 
-/// One side of a call that was taken out of it, to be joined to another call.
+/// One side of a call that was removed from it, to be joined to another call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Released {
-    /// The side that stays.
+    /// The side.
     pub leg: Leg,
     /// It has the other side on hold.
     pub holds: bool,

@@ -1,4 +1,4 @@
-//! One call: two legs and a bridge, and those that ring before there are two.
+//! One call: two legs and a bridge, and the callees that are alerted before there is a second leg.
 //!
 //! ```text
 //!            answer               hang-up, session lost, media lost
@@ -11,8 +11,8 @@
 //!     └ cancel, reject, busy, no answer ───────────────────────────────┘
 //! ```
 //!
-//! Either side is a browser or a SIP endpoint. Toward a browser there is one offer and one answer per call, whatever
-//! happens on the other side; a SIP endpoint may get and make new offers as it likes.
+//! Either side is a browser or a SIP endpoint. A browser takes part in one offer/answer exchange per call, whatever
+//! happens at the other side; a SIP endpoint can send and receive further offers.
 
 mod direct;
 mod dtmf;
@@ -53,35 +53,35 @@ use refer::Referral;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// One call, numbered by its relay.
+/// Identifier of a call, assigned by its relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CallKey(pub u64);
 
-/// Somebody rings.
+/// The callees that are being alerted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Ring {
     forks: Vec<Fork>,
-    /// INVITEs of this call that came back to this relay; they ring among the forks.
+    /// Looped INVITEs of this call; their callees are among the forks.
     hairpins: Vec<Hairpin>,
     give_up_at: Time,
-    /// How often somebody who rang sent the caller elsewhere.
+    /// The number of redirects by alerted phones.
     redirections: u8,
 }
 
-/// A transfer under way, by the relay itself.
+/// A transfer that the relay executes itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Transfer {
     by: LegId,
     ring: Ring,
 }
 
-/// Two sides that hear each other.
+/// An established call: two legs and their hold states.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Talk {
     legs: PerLeg<Leg>,
     held_by: PerLeg<bool>,
     handover: Option<Handover>,
-    /// The dialogs through the server that joined two browsers.
+    /// The two dialogs with the server, if two browsers were bridged by a looped call.
     detour: Option<Box<Detour>>,
 }
 
@@ -116,7 +116,7 @@ impl Talk {
         }
     }
 
-    /// Takes the transfer by the relay, if there is one.
+    /// Removes and returns the transfer by the relay, if there is one.
     fn take_transfer(&mut self) -> Option<Transfer> {
         match self.handover.take_if(|handover| matches!(handover, Handover::Transfer(_)))? {
             Handover::Transfer(transfer) => Some(transfer),
@@ -146,22 +146,22 @@ pub struct Call {
     outputs: VecDeque<Output>,
 }
 
-/// What a call is made of.
+/// The parameters of a new call.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    /// The worker that carries all its legs.
+    /// The media worker of its legs.
     pub worker: WorkerId,
-    /// How long it may ring.
+    /// The time that it may ring.
     pub ring_timeout: Duration,
-    /// Makes the relay's side of each leg.
+    /// Creates the relay's side of each leg.
     pub maker: LegMaker,
-    /// Two browsers that can may exchange their media without the relay.
+    /// Two browsers that support it may exchange their media without the relay.
     pub direct_media: bool,
 }
 
 impl Call {
-    /// A call that `caller` places with the media of its `offer` (none: a SIP caller who wants one) to those in
-    /// `targets`, all of whom ring; or the reason why nobody does.
+    /// Creates a call of `caller`, whose offer contains `offer` (none: a SIP caller that requests an offer), to all of
+    /// `targets`, or to none, for the given reason.
     #[must_use]
     pub fn place(
         setup: Setup,
@@ -179,18 +179,18 @@ impl Call {
         call
     }
 
-    /// Which media worker carries the call.
+    /// Returns the media worker of the call.
     #[must_use]
     pub const fn worker(&self) -> WorkerId {
         self.worker
     }
 
-    /// The number of inputs that were ignored in the state of the call, since the last time.
+    /// Returns the number of inputs that the state of the call did not permit, since the last time.
     pub const fn take_ignored(&mut self) -> u64 {
         core::mem::replace(&mut self.ignored, 0)
     }
 
-    /// Takes one input.
+    /// Handles one input.
     pub fn handle_input(&mut self, input: Input, now: Time) {
         self.take(input, now);
         self.notify_hold();
@@ -258,7 +258,7 @@ impl Call {
         }
     }
 
-    /// What a SIP endpoint did.
+    /// Handles an event of a SIP leg.
     fn sip_event(&mut self, leg: LegKey, event: SipEvent) {
         match (&self.state, event) {
             (State::Ringing { .. }, SipEvent::Progress { branch, status, sdp }) => {
@@ -299,7 +299,7 @@ impl Call {
         }
     }
 
-    /// Gives up on those that ring too long, and on a way past the relay that was not found.
+    /// Handles the deadlines of ringing and of direct media.
     pub fn handle_timeout(&mut self, now: Time) {
         self.time_out_direct(now);
         if self.ring_timeout().is_some_and(|at| at <= now) {
@@ -312,12 +312,12 @@ impl Call {
         self.settle_direct(now);
     }
 
-    /// What is to be done next.
+    /// Returns the next output.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// When to call [`Call::handle_timeout`].
+    /// Returns the next deadline, for [`Call::handle_timeout`].
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         earliest(self.ring_timeout(), self.direct.poll_timeout())
@@ -331,7 +331,7 @@ impl Call {
         }
     }
 
-    /// Whether both sides are there.
+    /// Returns whether the call is established.
     #[must_use]
     pub const fn is_established(&self) -> bool {
         matches!(self.state, State::Established(_))
@@ -351,20 +351,20 @@ impl Call {
         }
     }
 
-    /// Which side a leg is, of an established call.
+    /// Returns the side of a leg in an established call.
     fn side(&self, leg: LegKey) -> Option<LegId> {
         let talk = self.talk()?;
         [LegId::A, LegId::B].into_iter().find(|id| talk.legs.get(*id).party.leg == leg)
     }
 
-    /// The side that stays when `leg` hands the call over.
+    /// Returns the side that stays when `leg` transfers it.
     #[must_use]
     pub fn other_leg(&self, leg: LegKey) -> Option<&Leg> {
         let side = self.side(leg)?;
         Some(self.talk()?.legs.get(side.other()))
     }
 
-    /// Whether a callee, or the target of a transfer, is being alerted at a leg.
+    /// Returns whether a callee, or the target of a transfer, is being alerted at a leg.
     #[must_use]
     pub fn is_alerting(&self, leg: LegKey) -> bool {
         let ring = match &self.state {
@@ -375,7 +375,7 @@ impl Call {
         ring.is_some_and(|ring| ring.forks.iter().any(|fork| fork.party.leg == leg))
     }
 
-    /// Whether a leg is one of an established call, or the one that waits for the target of a transfer.
+    /// Returns whether a leg is one of an established call, or that of a transferee whose transferor has left.
     #[must_use]
     pub fn is_connected(&self, leg: LegKey) -> bool {
         match &self.state {
@@ -384,7 +384,7 @@ impl Call {
         }
     }
 
-    /// A side of an established call.
+    /// Returns a side of an established call.
     #[must_use]
     pub fn leg(&self, leg: LegKey) -> Option<&Leg> {
         let side = self.side(leg)?;

@@ -1,4 +1,4 @@
-//! Who offers what to whom: the relay's side of each leg, whatever the two ends speak.
+//! Offers and answers of the relay to each leg, for browsers and SIP endpoints alike.
 
 mod browser;
 
@@ -25,14 +25,14 @@ use rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-/// Makes the relay's side of legs.
+/// Creates the relay's side of legs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LegMaker {
     side: RelaySide,
     pub(super) random: ChaCha20Rng,
 }
 
-/// 48 bits of user name fragment, 144 of password: more than RFC 8445 §5.3 asks for.
+/// Generates ICE credentials: 48 bits of user name fragment and 144 of password, more than RFC 8445 §5.3 requires.
 pub fn ice_credentials(random: &mut ChaCha20Rng) -> IceCredentials {
     let mut text = |length: usize| {
         let mut octets = vec![0; length];
@@ -43,7 +43,7 @@ pub fn ice_credentials(random: &mut ChaCha20Rng) -> IceCredentials {
     IceCredentials { ufrag: text(8), pwd: text(24) }
 }
 
-/// A fork's answer, read.
+/// The parsed answer of a fork.
 pub(super) enum Heard {
     Browser(HeardBrowser),
     Sip(Box<TheirAnswer>),
@@ -52,7 +52,7 @@ pub(super) enum Heard {
 const ICE_ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 impl LegMaker {
-    /// A maker that draws from `seed`, which must be secret.
+    /// Creates a maker whose random numbers depend on `seed`, which must be secret.
     #[must_use]
     pub fn new(side: RelaySide, seed: [u8; 32]) -> Self {
         Self { side, random: ChaCha20Rng::from_seed(seed) }
@@ -63,7 +63,8 @@ impl LegMaker {
         LegSecrets { ice, first_ssrc: (self.random.next_u32() & 0x7fff_ff00) | 1 }
     }
 
-    /// What `to` is offered on behalf of `from`, who offers (or has negotiated) `media`; none: a caller without offer.
+    /// Returns the sections of an offer to `to` on behalf of `from`, which offers (or has negotiated) `media`; none: a
+    /// caller without an offer.
     fn offered(&self, from: &Side, media: Option<&[Section]>, to: &Side) -> Vec<Section> {
         let codecs = &self.side.codecs;
         match (from, media, to) {
@@ -75,7 +76,7 @@ impl LegMaker {
         }
     }
 
-    /// Rings `party` on behalf of `from`; gives it back if there is nothing to offer.
+    /// Alerts `party` on behalf of `from`; returns it if there is nothing to offer.
     pub(super) fn ring(
         &mut self,
         mut party: Party,
@@ -107,17 +108,17 @@ impl LegMaker {
         Ok((Fork { party, offered, ssrcs }, outputs))
     }
 
-    /// The offer to a SIP caller who made none, on behalf of who took the call with `streams`.
+    /// Returns the offer to a SIP caller that made none, on behalf of the callee that answered with `streams`.
     pub(super) fn offer_late(&mut self, caller: &mut Peer, streams: &[Section]) -> String {
         let offered = sip_offer(streams, &self.side.codecs);
         caller.make_offer(offered, Purpose::First, false, &mut self.random)
     }
 
-    /// The next offer to a SIP endpoint in an established call, whose other side has negotiated `other`.
+    /// Returns the next offer to a SIP endpoint in an established call, whose other side has negotiated `other`.
     pub(super) fn offer_again(&mut self, peer: &mut Peer, other: &[Section], purpose: Purpose, held: bool) -> String {
         let direction = if held { Direction::SendOnly } else { Direction::SendRecv };
         let mut offered = reoffer(&peer.current(), other, direction);
-        // A codec that the other side has not would be heard by nobody.
+        // A codec that the other side does not support would not be decoded.
         for section in &mut offered {
             let theirs = other.iter().find(|theirs| theirs.kind == section.kind);
             let passes = |codec: &Codec| {
@@ -133,7 +134,7 @@ impl LegMaker {
             if kept.iter().any(|payload| payload.codec.is_primary()) {
                 section.payloads = kept;
             }
-            // What the other side sends stands first: a browser stays with it.
+            // The format that the other side sends comes first, because a browser keeps it.
             let sent = theirs.and_then(|theirs| theirs.payloads.iter().find(|payload| payload.codec.is_primary()));
             let is_sent = |codec: &Codec| sent.is_some_and(|sent| sent.codec.matches(codec));
             section.payloads.sort_by_key(|payload| !is_sent(&payload.codec));
@@ -141,21 +142,21 @@ impl LegMaker {
         peer.make_offer(offered, purpose, held, &mut self.random)
     }
 
-    /// Whether `to` hears what `from` sends.
+    /// Returns whether `to` can receive what `from` sends.
     pub(super) fn passes(from: &[Section], to: &[Section]) -> bool {
         let audio = |sections: &[Section]| sections.iter().find(|section| section.kind == MediaKind::Audio).cloned();
         let Some((from, to)) = audio(from).zip(audio(to)) else { return true };
         matches!(sending(&from, &to), Sending::AsItIs | Sending::Converted)
     }
 
-    /// Whether `to` hears what `from` sends, or need not hear it now.
+    /// Returns whether `to` can receive what `from` sends, or does not have to at the moment.
     pub(super) fn passes_where_wanted(from: &[Section], to: &[Section]) -> bool {
         let is_wanted = |section: &Section| section.kind == MediaKind::Audio && section.direction.receives();
         !to.iter().any(is_wanted) || Self::passes(from, to)
     }
 
-    /// Whether an offer to a SIP endpoint, to which `said` was said last, could change what it and the other side make
-    /// of each other.
+    /// Returns whether another offer to a SIP endpoint, whose last one from the relay had the sections `said`, could
+    /// change the codecs that it and the other side have in common.
     pub(super) fn has_news(said: &[Section], other: &[Section]) -> bool {
         let codecs = |sections: &[Section]| -> Vec<Codec> {
             let payloads = sections.iter().filter(|section| !section.rejected).flat_map(|section| &section.payloads);
@@ -166,7 +167,7 @@ impl LegMaker {
         said.iter().any(|codec| lacks(&other, codec)) || other.iter().any(|codec| lacks(&said, codec))
     }
 
-    /// Reads a fork's answer.
+    /// Parses a fork's answer.
     pub(super) fn hear(fork: &Fork, text: &str) -> Result<Heard, EndReason> {
         match &fork.party.side {
             Side::Browser(_) => HeardBrowser::parse(text).map(Heard::Browser),
@@ -174,8 +175,8 @@ impl LegMaker {
         }
     }
 
-    /// Joins the caller's offer and a fork's answer; of a caller who is answered already, or has no offer, only the
-    /// fork's streams count.
+    /// Matches the caller's offer with a fork's answer. For a caller that has been answered already, or made no offer,
+    /// only the fork's streams count.
     pub(super) fn settle(caller: &Caller, fork: &Fork, heard: &Heard) -> Result<Settled, EndReason> {
         let settled = match (&caller.offer, caller.early(), &caller.party.side, heard) {
             (Some(_), Some(_), ..) | (None, ..) => Self::settle_alone(fork, heard),
@@ -195,7 +196,7 @@ impl LegMaker {
         Ok(Settled { answer: Vec::new(), caller: Vec::new(), callee })
     }
 
-    /// The streams of a fork that was rung on behalf of a leg that is up already.
+    /// Returns the streams of the target of a transfer, whose other leg is established already.
     pub(super) fn settle_transfer(stays: &super::Leg, fork: &Fork, heard: &Heard) -> Result<Vec<Section>, EndReason> {
         let settled = match (&stays.party.side, heard) {
             (Side::Browser(_), Heard::Browser(heard)) => settle(&stays.streams, heard.sections(), &fork.offered),
@@ -204,20 +205,20 @@ impl LegMaker {
         settled.map(|settled| settled.callee).map_err(end_reason)
     }
 
-    /// The worker's order for a fork that answers.
+    /// Returns the worker's command for a fork that answers.
     pub(super) fn connect(fork: &mut Fork, heard: Heard, streams: &[Section], silence: Silence) -> Command {
         let leg = fork.party.leg;
         match (&mut fork.party.side, heard) {
             (Side::Sip(peer), Heard::Sip(answer)) => peer.take_answer(leg, *answer, streams, silence),
             (_, Heard::Browser(heard)) => browser::connect(leg, &fork.ssrcs, &heard, streams),
-            // Never: what is heard was read by the side's own grammar.
+            // Unreachable: an answer is parsed by the grammar of its own side.
             (Side::Browser(_), Heard::Sip(_)) => Command::Unbridge { leg },
         }
     }
 }
 
 impl Heard {
-    /// Its media, with the format that it sends first.
+    /// Returns the media of a side, with the format that it sends first.
     fn sent(&self, offered: &[Section]) -> Cow<'_, [Section]> {
         match self {
             Self::Browser(heard) => in_offered_order(offered, heard.sections()).into(),
@@ -233,10 +234,10 @@ pub(super) const fn end_reason(error: NegotiationError) -> EndReason {
     }
 }
 
-/// What a call ended by, of a SIP leg that was `answered` or not.
+/// Returns the end of the call for the end of a SIP leg that was `answered` or not.
 pub(super) fn end_reason_of(cause: Cause, answered: bool) -> End {
     match cause {
-        // RFC 3326 §2: somebody else took the call.
+        // RFC 3326 §2: another endpoint answered the call.
         Cause::Remote { reason: Some((200..=299, _)) } if !answered => EndReason::AnsweredElsewhere.into(),
         Cause::Remote { reason } => {
             let normal = if answered { EndReason::HungUp } else { EndReason::Canceled };
@@ -254,12 +255,12 @@ pub(super) fn end_reason_of(cause: Cause, answered: bool) -> End {
     }
 }
 
-/// What a final response to somebody else's request means.
+/// Returns the meaning of a final response to a request that is not the relay's own.
 pub(super) fn end_of_status(status: u16) -> End {
     End { reason: reason_of(status), said: Some((status, String::new())) }
 }
 
-/// What a final response means for the caller (RFC 3261 §21).
+/// Returns the reason that a final response stands for (RFC 3261 §21).
 const fn reason_of(status: u16) -> EndReason {
     match status {
         300..=399 => EndReason::Redirected,

@@ -1,4 +1,4 @@
-//! One side of a call: a browser or a SIP endpoint as a correspondent, and its leg.
+//! A participant of a call: a browser or a SIP endpoint, and its leg.
 
 use super::peer::Peer;
 use offhook_media::command::{Command, LegKey};
@@ -14,12 +14,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SessionId(pub u64);
 
-/// Which of the two sides of a call.
+/// A side of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum LegId {
-    /// The caller's, or whoever took its place.
+    /// The side of the caller, or of the participant that replaced it.
     A,
-    /// The callee's, or whoever took its place.
+    /// The side of the callee, or of the participant that replaced it.
     B,
 }
 
@@ -34,17 +34,17 @@ impl LegId {
     }
 }
 
-/// What exists once per leg.
+/// One value for each leg.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PerLeg<T> {
-    /// The caller's.
+    /// The value of the caller's side.
     pub a: T,
-    /// The callee's.
+    /// The value of the callee's side.
     pub b: T,
 }
 
 impl<T> PerLeg<T> {
-    /// One of the two.
+    /// Returns the value of a side.
     pub const fn get(&self, leg: LegId) -> &T {
         match leg {
             LegId::A => &self.a,
@@ -52,7 +52,7 @@ impl<T> PerLeg<T> {
         }
     }
 
-    /// One of the two, to change it.
+    /// Returns the value of a side, mutably.
     pub const fn get_mut(&mut self, leg: LegId) -> &mut T {
         match leg {
             LegId::A => &mut self.a,
@@ -60,7 +60,7 @@ impl<T> PerLeg<T> {
         }
     }
 
-    /// That one and the other one, to change them.
+    /// Returns the value of a side and that of the other one, mutably.
     pub const fn both_mut(&mut self, leg: LegId) -> (&mut T, &mut T) {
         match leg {
             LegId::A => (&mut self.a, &mut self.b),
@@ -68,7 +68,7 @@ impl<T> PerLeg<T> {
         }
     }
 
-    /// That one and the other one.
+    /// Returns the value of a side and that of the other one.
     pub fn split(self, leg: LegId) -> (T, T) {
         match leg {
             LegId::A => (self.a, self.b),
@@ -77,33 +77,33 @@ impl<T> PerLeg<T> {
     }
 }
 
-/// Somebody who takes part in a call, and how the call looks from there.
+/// A participant of a call, and the call as presented to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Party {
     /// The media leg.
     pub leg: LegKey,
-    /// The call came in there.
+    /// The participant received the call.
     pub incoming: bool,
-    /// Who calls, as shown there.
+    /// The caller, as shown to the participant.
     pub caller: String,
-    /// Who is called, as shown there.
+    /// The callee, as shown to the participant.
     pub callee: String,
     /// The caller's display name.
     pub visible_name: String,
-    /// The caller's page's own value.
+    /// The application data of the caller's page.
     pub custom: Option<JsonText>,
     /// The caller's name is withheld from SIP endpoints.
     pub anonymous: bool,
-    /// What it speaks.
+    /// The protocol of the participant.
     pub side: Side,
 }
 
-/// What a party speaks.
+/// The protocol of a participant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Side {
-    /// A page, over its session's socket; media by WebRTC.
+    /// A browser, by the WebSocket of its session; media by WebRTC.
     Browser(Browser),
-    /// SIP; media by RTP.
+    /// A SIP endpoint; media by RTP or WebRTC.
     Sip(Box<Peer>),
 }
 
@@ -112,9 +112,9 @@ pub enum Side {
 pub enum EndpointKind {
     /// A browser of this relay.
     Browser,
-    /// A SIP endpoint without a server between: a registered phone, or an unknown source.
+    /// A SIP endpoint without a server in between: a registered phone, or an unknown source.
     SipEndpoint,
-    /// A SIP server, by an account.
+    /// A SIP server, through an account.
     SipServer,
 }
 
@@ -137,19 +137,19 @@ pub struct Browser {
     pub has_direct_media: bool,
     /// Its remote hold was reported.
     pub is_hold_reported: bool,
-    /// Its offer, until that is answered.
+    /// Its offer, until it is answered.
     pub offer: Option<Box<Description>>,
 }
 
-/// A [`Json`] that can be saved.
+/// A [`Json`] that can be serialized.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct JsonText(pub Json);
 
-/// How a call ended: the reason and, where there is a more specific one, a SIP status with a text.
+/// The end of a call: the reason and, if there is a more specific one, a SIP status with a text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
-    /// Why.
+    /// The reason.
     pub reason: EndReason,
     /// SIP status and reason phrase of a SIP peer, or of a transport failure.
     pub said: Option<(u16, String)>,
@@ -162,19 +162,20 @@ impl From<EndReason> for End {
 }
 
 impl End {
-    /// Whether it is a person's no, which counts for all devices (603, RFC 3261 §21.6); a device that fails is one less.
+    /// Returns whether a user declined the call on all devices (603, RFC 3261 §21.6). Any other failure concerns one
+    /// device.
     #[must_use]
     pub fn is_for_all(&self) -> bool {
         self.reason == EndReason::Rejected || self.said.as_ref().is_some_and(|(status, _)| *status >= 600)
     }
 
-    /// The SIP status.
+    /// Returns the SIP status.
     #[must_use]
     pub fn status(&self) -> u16 {
         self.said.as_ref().map_or_else(|| self.reason.sip_status(), |(status, _)| *status)
     }
 
-    /// The text for people.
+    /// Returns the text for users.
     #[must_use]
     pub fn info(&self) -> String {
         let said = self.said.as_ref().map(|(_, text)| text.as_str()).filter(|text| !text.is_empty());
@@ -182,19 +183,19 @@ impl End {
     }
 }
 
-/// What the leg of a SIP endpoint occupies; released when it leaves.
+/// Resources of the leg of a SIP endpoint, which are released with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SipResources {
     /// The INVITE session of the user agent.
     pub invite: InviteId,
     /// Its RTP ports.
     pub ports: Vec<PortPair>,
-    /// The mark of the INVITE.
+    /// The mark in the INVITE, by which a looped call is recognized.
     pub mark: Option<String>,
 }
 
 impl Party {
-    /// The kind of the endpoint.
+    /// Returns the kind of the endpoint.
     #[must_use]
     pub fn endpoint(&self) -> EndpointKind {
         match &self.side {
@@ -204,7 +205,7 @@ impl Party {
         }
     }
 
-    /// The browser, if it is one.
+    /// Returns the browser, if it is one.
     #[must_use]
     pub const fn browser(&self) -> Option<&Browser> {
         match &self.side {
@@ -213,7 +214,7 @@ impl Party {
         }
     }
 
-    /// The SIP endpoint, if it is one.
+    /// Returns the SIP endpoint, if it is one.
     #[must_use]
     pub fn peer(&self) -> Option<&Peer> {
         match &self.side {
@@ -222,7 +223,7 @@ impl Party {
         }
     }
 
-    /// The SIP endpoint, to change it.
+    /// Returns the SIP endpoint, mutably.
     pub(super) fn peer_mut(&mut self) -> Option<&mut Peer> {
         match &mut self.side {
             Side::Browser(_) => None,
@@ -230,18 +231,18 @@ impl Party {
         }
     }
 
-    /// Its media from now on: silence ends the leg.
+    /// Returns the command that connects its streams again so that silence ends the leg.
     pub(super) fn reconnect(&self, streams: &[Section]) -> Option<Command> {
         Some(self.peer()?.reconnect(self.leg, streams))
     }
 
-    /// Whether it is that session's browser.
+    /// Returns whether it is the browser of that session.
     #[must_use]
     pub fn is_of(&self, session: SessionId) -> bool {
         self.browser().is_some_and(|browser| browser.session == session)
     }
 
-    /// What the leg of a SIP endpoint occupies.
+    /// Returns the resources of a SIP endpoint's leg.
     #[must_use]
     pub fn sip_resources(&self) -> Option<SipResources> {
         let peer = self.peer()?;
@@ -249,10 +250,10 @@ impl Party {
     }
 }
 
-/// A party that was rung and has not answered.
+/// A callee that is alerted and has not answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fork {
-    /// Who rings.
+    /// The callee.
     pub party: Party,
     /// The relay's offer to it.
     pub offered: Vec<Section>,
@@ -260,28 +261,28 @@ pub struct Fork {
     pub ssrcs: Vec<u32>,
 }
 
-/// A party whose media is negotiated.
+/// A participant whose media are negotiated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leg {
-    /// Who it is.
+    /// The participant.
     pub party: Party,
-    /// Its negotiated streams, as it wrote them; none yet of a caller without offer, until its ACK.
+    /// Its negotiated streams, as in its own description; empty until the ACK for a caller without an offer.
     pub streams: Vec<Section>,
 }
 
-/// The caller of a call that nobody has answered.
+/// The caller of an unanswered call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
-    /// Who it is.
+    /// The caller.
     pub party: Party,
-    /// The media of its offer; none of a SIP caller who wants one (RFC 3261 §13.2.1).
+    /// The media of its offer; none for a SIP caller that requests an offer (RFC 3261 §13.2.1).
     pub offer: Option<Vec<Section>>,
-    /// What it was informed of.
+    /// The progress that was reported to it.
     pub alerting: Alerting,
 }
 
 impl Caller {
-    /// Its early media, if there are any.
+    /// Returns its early media, if there are any.
     #[must_use]
     pub const fn early(&self) -> Option<&EarlyMedia> {
         match &self.alerting {
@@ -291,21 +292,21 @@ impl Caller {
     }
 }
 
-/// How far the caller of a call that is not answered was informed.
+/// The progress that was reported to the caller of an unanswered call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Alerting {
     /// No callee is being alerted.
     None,
     /// A callee is being alerted.
     Reported,
-    /// The caller was answered for early media.
+    /// The caller received an answer for early media.
     EarlyMedia(EarlyMedia),
 }
 
 /// The media of a caller before the call is answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EarlyMedia {
-    /// The caller's streams, as it was answered.
+    /// The caller's streams according to that answer.
     pub answered: Vec<Section>,
     /// The streams of the callee that sends early media.
     pub received: Vec<Section>,
@@ -313,11 +314,11 @@ pub struct EarlyMedia {
     pub is_bridged: bool,
 }
 
-/// What a fresh leg needs that is not to be guessed.
+/// Values of a new leg that must be unpredictable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LegSecrets {
     /// The relay's ICE credentials for the leg.
     pub ice: IceCredentials,
-    /// Where the SSRCs of its streams begin.
+    /// The first of the SSRCs of its streams.
     pub first_ssrc: u32,
 }

@@ -1,4 +1,4 @@
-//! The SIP endpoint's side of a call: its dialog, and what the two session descriptions say.
+//! The SIP endpoint's side of a call: its dialog, and the offer/answer state of both descriptions.
 
 mod descriptions;
 mod webrtc;
@@ -28,134 +28,134 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-/// How far a dialog is.
+/// The state of a dialog.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Dialog {
-    /// To be called; only the offer is missing.
+    /// The INVITE is prepared, except for the offer.
     Planned(Box<OutboundInvite>),
-    /// Called, and not answered.
+    /// An outbound INVITE without a final response.
     Outbound,
-    /// It calls, and is not answered.
+    /// An inbound INVITE without a final response.
     Inbound,
-    /// Answered.
+    /// The INVITE was accepted.
     Confirmed,
-    /// Gone: the user agent says no more, and wants no order.
+    /// The dialog is over: the user agent sends no more events and expects no more commands.
     Over,
 }
 
-/// An offer of the relay that is not answered.
+/// A pending offer of the relay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Pending {
     offered: Vec<Section>,
     pub(super) purpose: Purpose,
-    /// The hold that it asks for.
+    /// The hold that it requests.
     pub(super) held: bool,
 }
 
-/// What an offer of the relay is for.
+/// The purpose of an offer of the relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Purpose {
-    /// The call itself: without an answer there is none.
+    /// The call itself, which fails without an answer.
     First,
-    /// Hold or its end, of which a page waits to hear.
+    /// Hold or its end, whose result a browser waits for.
     Hold,
-    /// The other side changed, or the peer asked for an offer; nobody waits.
+    /// A change of the other side, or an offer that the peer requested; no browser waits for it.
     Change,
 }
 
 /// The most media sections of a SIP leg; further ones are refused.
 pub const MAX_SECTIONS: usize = 4;
 
-/// Early dialogs of one call whose descriptions are remembered.
+/// The number of early dialogs of one call whose descriptions are stored.
 const MAX_BRANCHES: usize = 16;
 
 /// A SIP endpoint's side of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peer {
-    /// The call of the user agent.
+    /// The INVITE session of the user agent.
     pub invite: InviteId,
-    /// The account that it is called through, or called.
+    /// The account of the call, outbound or inbound.
     pub account: Option<AccountId>,
-    /// The URI of whom is called, or calls.
+    /// The URI of the peer.
     pub uri: String,
-    /// How far it is.
+    /// The state of the dialog.
     pub dialog: Dialog,
-    /// The relay's RTP ports, one for each media section; none where the media go a browser's way.
+    /// The relay's RTP ports, one for each media section; none if the media use WebRTC.
     pub ports: Vec<PortPair>,
-    /// By what the relay knows the INVITE when it comes back.
+    /// The mark in the INVITE, by which a looped call is recognized.
     pub mark: Option<String>,
     path: Path,
     address: RtpAddress,
-    /// The address that its SIP messages come from.
+    /// The source address of its SIP messages.
     pub(super) source: Option<IpAddr>,
     srtp: Srtp,
     cname: String,
     first_ssrc: u32,
-    /// Further lines of a page for the relay's descriptions.
+    /// Additional lines of a page for the relay's descriptions.
     pub(super) extra: Vec<ExtraLine>,
-    /// What the relay said.
+    /// The relay's descriptions.
     session: Session,
-    /// What the peer said last.
+    /// The latest description of the peer.
     remote: Option<Description>,
-    /// What protects each section.
+    /// The encryption of each section.
     security: Vec<Security>,
-    /// Its offer, until that is answered.
+    /// Its offer, until it is answered.
     pub offer: Option<Box<TheirOffer>>,
     /// The descriptions of early dialogs.
     early: BTreeMap<Branch, String>,
-    /// The one among them that is in force as an offer of the peer's, answered by the relay (RFC 3311).
+    /// The early description that is in force as an offer of the peer, which the relay answered (RFC 3311).
     changed: Option<String>,
     pub(super) pending: Option<Pending>,
-    /// Another offer is due once the one under way is answered.
+    /// Another offer is to be sent when the pending one is answered.
     pub(super) is_offer_due: bool,
-    /// The peer agreed to be on hold.
+    /// The peer has accepted to be on hold.
     pub(super) held: bool,
 }
 
-/// How its media travel.
+/// The transport of its media.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Path {
     /// RTP or SDES-SRTP, at ports of its own.
     Rtp,
-    /// ICE and DTLS: it is WebRTC itself.
+    /// WebRTC: ICE and DTLS-SRTP.
     WebRtc(Box<WebRtcPath>),
 }
 
-/// What a fresh [`Peer`] is made of.
+/// The parameters of a new [`Peer`].
 #[derive(Clone, Debug)]
 pub struct PeerSetup {
-    /// The call of the user agent.
+    /// The INVITE session of the user agent.
     pub invite: InviteId,
-    /// The account that it is called through, or called.
+    /// The account of the call, outbound or inbound.
     pub account: Option<AccountId>,
-    /// The URI of whom is called, or calls.
+    /// The URI of the peer.
     pub uri: String,
-    /// How it begins.
+    /// The first state of the dialog.
     pub dialog: Dialog,
     /// The relay's RTP ports.
     pub ports: Vec<PortPair>,
-    /// By what the relay knows the INVITE when it comes back.
+    /// The mark in the INVITE, by which a looped call is recognized.
     pub mark: Option<String>,
-    /// How its media travel.
+    /// The transport of its media.
     pub path: Path,
-    /// Where the ports are.
+    /// The address of the ports.
     pub address: RtpAddress,
-    /// The address that its SIP messages come from, where one has come.
+    /// The source address of its SIP messages, if one has been received.
     pub source: Option<IpAddr>,
-    /// Whether and how media are encrypted.
+    /// The encryption policy for its media.
     pub srtp: Srtp,
     /// The page's lines for the relay's descriptions.
     pub extra: Vec<ExtraLine>,
-    /// The session's number in `o=`.
+    /// The session id in `o=`.
     pub session_id: u64,
-    /// Its name in RTCP, and where the SSRCs of its streams begin.
+    /// Its CNAME in RTCP.
     pub cname: String,
-    /// See `cname`.
+    /// The first of the SSRCs of its streams.
     pub first_ssrc: u32,
 }
 
 impl Peer {
-    /// A peer to which nothing was said.
+    /// Creates a peer without any description.
     #[must_use]
     pub fn new(setup: PeerSetup) -> Self {
         let PeerSetup {
@@ -200,7 +200,7 @@ impl Peer {
         }
     }
 
-    /// Takes the address that its SIP messages come from; the next order to the worker names it.
+    /// Stores the source address of its SIP messages, which the next command to the worker contains.
     pub(super) const fn set_source(&mut self, source: IpAddr) {
         self.source = Some(source);
     }
@@ -221,7 +221,7 @@ impl Peer {
         }
     }
 
-    /// Opens its ports, or lets its checks in.
+    /// Returns the command that opens its ports or permits its ICE checks.
     pub(super) fn open(&self, leg: LegKey) -> Command {
         if let Path::WebRtc(path) = &self.path {
             return path.open(leg);
@@ -230,7 +230,7 @@ impl Peer {
         Command::OpenRtpLeg { leg, sections, cname: self.cname.clone() }
     }
 
-    /// The SSRCs of its sections.
+    /// Returns the SSRCs of its sections.
     pub(super) fn ssrcs(&self) -> Vec<u32> {
         let sections = match &self.path {
             Path::Rtp => self.ports.len(),
@@ -247,17 +247,17 @@ impl Peer {
         self.session.last().map_or(&[], |description| &description.sections)
     }
 
-    /// What the relay said last.
+    /// Returns the relay's latest description.
     pub(super) fn last(&self) -> Option<String> {
         self.session.last().map(Description::to_string)
     }
 
-    /// The media of what the relay said last, in their places.
+    /// Returns the media of the relay's latest description, in the same order.
     pub(super) fn current(&self) -> Vec<Section> {
         self.said().iter().map(|section| section.section.clone()).collect()
     }
 
-    /// One section of the relay's description, received by RTP.
+    /// Returns one section of the relay's description, for media by RTP.
     fn local(&self, index: usize, section: Section, profile: Profile) -> SipSection {
         let Some(pair) = self.ports.get(index) else {
             let nowhere = SocketAddr::new(self.address.advertised, 0);
@@ -268,7 +268,7 @@ impl Peer {
         made
     }
 
-    /// One section of an offer.
+    /// Returns one section of an offer.
     fn offered(&self, index: usize, section: Section, random: &mut ChaCha20Rng) -> SipSection {
         let before = self.said().get(index);
         if let Path::WebRtc(path) = &self.path {
@@ -276,7 +276,7 @@ impl Peer {
             let is_bundled = self.remote.as_ref().zip(mid).is_some_and(|(remote, mid)| remote.bundle.contains(mid));
             return path.offered((index, self.ssrc(index)), section, before, is_bundled);
         }
-        // A profile stays for the session, and so does a key that is in use (RFC 4568 §7.1.4).
+        // The profile is kept for the whole session, and so is a key that is in use (RFC 4568 §7.1.4).
         let (profile, crypto) = match (before, self.security.get(index)) {
             (Some(before), Some(security @ Security::Sdes { .. })) => (before.profile.clone(), security.crypto()),
             (Some(before), _) => (before.profile.clone(), before.crypto.clone()),
@@ -285,7 +285,7 @@ impl Peer {
         SipSection { crypto, ..self.local(index, section, profile) }
     }
 
-    /// One section of an answer.
+    /// Returns one section of an answer.
     fn answered(&self, index: usize, section: Section, theirs: &SipSection, security: Option<&Security>) -> SipSection {
         if let Path::WebRtc(path) = &self.path {
             return path.answered(section, self.ssrc(index), theirs);
@@ -305,7 +305,7 @@ impl Peer {
         sections
     }
 
-    /// Makes an offer of `offered`, whose answer goes to [`Peer::hear_answer`].
+    /// Creates an offer of `offered`; its answer is passed to [`Peer::hear_answer`].
     pub(super) fn make_offer(
         &mut self,
         offered: Vec<Section>,
@@ -321,7 +321,7 @@ impl Peer {
         text
     }
 
-    /// Looks at what the peer answered to the relay's offer; [`Peer::take_answer`] makes it valid.
+    /// Parses and checks the peer's answer to the relay's offer; [`Peer::take_answer`] puts it into force.
     pub(super) fn hear_answer(&self, text: &str) -> Result<TheirAnswer, EndReason> {
         let description = Description::parse(text).map_err(|_| EndReason::BadSessionDescription)?;
         let Some(Pending { offered, .. }) = &self.pending else { return Err(EndReason::BadSessionDescription) };
@@ -343,7 +343,7 @@ impl Peer {
         Ok(TheirAnswer { description, security, offered: offered.clone(), media })
     }
 
-    /// What the peer changed since it answered, and the relay has agreed to.
+    /// Returns the answer with the change that the peer made later and the relay accepted.
     fn in_force(&self, description: Description, offered: Vec<Section>) -> TheirAnswer {
         let mut media = description.media();
         for (section, ours) in media.iter_mut().zip(self.said()) {
@@ -352,7 +352,7 @@ impl Peer {
         TheirAnswer { description, security: self.security.clone(), offered, media }
     }
 
-    /// From now on the answer is what counts. (An offer that made early dialogs is answered once in each.)
+    /// Puts an answer into force. (An offer that created early dialogs is answered once in each.)
     pub(super) fn take_answer(
         &mut self,
         leg: LegKey,
@@ -368,7 +368,7 @@ impl Peer {
         self.connect(leg, &answer.offered, streams, silence)
     }
 
-    /// Accepts whatever is offered, at a port where nobody listens (discard, RFC 863): media will go another way.
+    /// Accepts every section of an offer at the discard port (RFC 863), because the media will be bridged elsewhere.
     pub fn mirror(&mut self, offer: Description, random: &mut ChaCha20Rng) {
         let policy = self.policy();
         let sections = offer.sections.iter().map(|theirs| {
@@ -381,40 +381,40 @@ impl Peer {
             }
         });
         let sections = sections.collect();
-        // What is said is remembered.
+        // The session stores the answer.
         let _ = self.session.answer(&offer, sections);
         self.remote = Some(offer);
     }
 
-    /// The number of the relay's session in the descriptions it wrote.
+    /// Returns the `o=` session id of the relay's descriptions.
     pub(super) fn session_id(&self) -> Option<u64> {
         self.session.last().map(|description| description.origin.session_id)
     }
 
-    /// Whether the relay's ICE credentials for this leg stand in a description.
+    /// Returns whether a description contains the relay's ICE credentials of this leg.
     pub(super) fn has_ice_of(&self, description: &Description) -> bool {
         matches!(&self.path, Path::WebRtc(path) if path.is_named_in(description))
     }
 
-    /// Whether a description has the address that the relay said last: many a server gives it a session of its own, and
-    /// leaves the addresses.
+    /// Returns whether a description has the address of the relay's latest one: many servers replace the session id and
+    /// keep the addresses.
     pub(super) fn is_at(&self, description: &Description) -> bool {
         let address = |description: &Description| description.sections.first()?.connection.address();
         let ours = self.session.last().and_then(address);
         ours.is_some() && ours == address(description)
     }
 
-    /// The order for streams that stay as they are, now that silence ends the leg.
+    /// Returns the command for unchanged streams whose silence ends the leg from now on.
     pub(super) fn reconnect(&self, leg: LegKey, streams: &[Section]) -> Command {
         self.connect(leg, &self.current(), streams, Silence::EndsLeg)
     }
 
-    /// What DTLS protects of a description, where the media go that way.
+    /// Returns the encryption of a description's sections if the media use DTLS.
     fn weigh_dtls(&self, description: &Description) -> Option<Vec<Option<Security>>> {
         matches!(self.path, Path::WebRtc(_)).then(|| WebRtcPath::weigh(description, self.srtp))
     }
 
-    /// From now on a description of the peer counts.
+    /// Puts a description of the peer into force.
     fn agree(&mut self, description: Description) {
         if let Path::WebRtc(path) = &mut self.path {
             path.agree(&description);
@@ -422,7 +422,7 @@ impl Peer {
         self.remote = Some(description);
     }
 
-    /// Weighs an offer of the peer; answering makes it valid.
+    /// Checks an offer of the peer; answering puts it into force.
     pub fn hear_offer(&self, description: Description, random: &mut ChaCha20Rng) -> TheirOffer {
         if let (Path::WebRtc(path), Some(security)) = (&self.path, self.weigh_dtls(&description)) {
             let restart = path.is_restarted_by(&description).then(|| ice_credentials(random));
@@ -438,8 +438,8 @@ impl Peer {
         TheirOffer { description, security, restart: None }
     }
 
-    /// Answers an offer: `answer` has a section for each of it, `streams` those in use as the peer sees them. The worker's
-    /// orders, and the answer's text.
+    /// Answers an offer: `answer` has a section for each of the offer's, `streams` those in use as the peer describes
+    /// them. Returns the commands for the worker, and the text of the answer.
     pub(super) fn answer(
         &mut self,
         leg: LegKey,
@@ -465,11 +465,11 @@ impl Peer {
         (commands, text)
     }
 
-    /// The worker's order for the streams in use. `sections` are those of the descriptions, in order; a stream is known by
-    /// its `mid` there.
+    /// Returns the worker's command for the streams in use. `sections` are those of the descriptions, in order; a
+    /// stream is identified by its `mid` there.
     fn connect(&self, leg: LegKey, sections: &[Section], streams: &[Section], silence: Silence) -> Command {
         if let Path::WebRtc(path) = &self.path {
-            // Before it has described itself, it is nowhere.
+            // Without a description of the peer there is no address to connect to.
             let connect = path.connect(leg, self.peer_streams(sections, streams), silence);
             return connect.unwrap_or(Command::Unbridge { leg });
         }
@@ -495,7 +495,7 @@ impl Peer {
         Command::ConnectRtpLeg { leg, streams: made.collect(), signaling: self.source, silence }
     }
 
-    /// The same where the media go a browser's way.
+    /// Returns the streams in the form for WebRTC media.
     fn peer_streams(&self, sections: &[Section], streams: &[Section]) -> Vec<PeerStream> {
         let made = sections.iter().zip(self.ssrcs()).enumerate().map(|(index, (section, local_ssrc))| {
             let Some(stream) = streams.iter().find(|stream| stream.mid == section.mid) else {
@@ -509,30 +509,30 @@ impl Peer {
         made.collect()
     }
 
-    /// Remembers what an early dialog said.
+    /// Stores the description of an early dialog.
     pub(super) fn remember(&mut self, branch: Branch, text: &str) {
         if self.early.len() < MAX_BRANCHES || self.early.contains_key(&branch) {
             self.early.insert(branch, text.to_owned());
         }
     }
 
-    /// An early dialog said something else, which was answered.
+    /// Stores another description of an early dialog, which the relay has answered.
     pub(super) fn change_early(&mut self, branch: Branch, text: &str) {
         self.remember(branch, text);
         self.changed = Some(text.to_owned());
     }
 
-    /// More than one of the early dialogs has said something.
+    /// Returns whether more than one early dialog has a description.
     pub(super) fn is_forked(&self) -> bool {
         self.early.len() > 1
     }
 
-    /// What the latest of the early dialogs said.
+    /// Returns the latest description of the early dialogs.
     pub(super) fn latest_early(&self) -> Option<String> {
         self.early.last_key_value().map(|(_, text)| text.clone())
     }
 
-    /// The answer of the dialog that was confirmed: what came with the 200, or before it.
+    /// Returns the answer of the confirmed dialog, in the 200 or a provisional response.
     pub(super) fn final_answer(&mut self, branch: Branch, text: Option<String>) -> Option<String> {
         let early = core::mem::take(&mut self.early).remove(&branch);
         text.or(early)

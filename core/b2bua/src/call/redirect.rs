@@ -1,4 +1,5 @@
-//! Phones of this relay that send their callers elsewhere (RFC 3261 §21.3): it is their server, and follows within its own users.
+//! Redirects by phones of this relay (RFC 3261 §21.3). The relay is their server, and follows redirects among its own
+//! users.
 
 use super::party::{Alerting, End, Party};
 use super::{Call, Output, State};
@@ -9,11 +10,11 @@ use offhook_media::command::LegKey;
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::Cause;
 
-/// How often a call is sent on.
+/// The maximum number of redirects in one call.
 const MOST: u8 = 5;
 
 impl Call {
-    /// Who calls, and whom at a fork.
+    /// Returns the caller, and the callee at a fork.
     #[must_use]
     pub fn ringing(&self, leg: LegKey) -> Option<(&Party, &Party)> {
         let State::Ringing { caller, ring } = &self.state else { return None };
@@ -21,17 +22,17 @@ impl Call {
         Some((&caller.party, &fork.party))
     }
 
-    /// Somebody rings under this name.
+    /// Returns whether a callee is alerted under this name.
     #[must_use]
     pub fn rings_for(&self, login: &LoginName) -> bool {
         let State::Ringing { ring, .. } = &self.state else { return false };
         ring.forks.iter().any(|fork| address_of_record(&fork.party.callee) == *login)
     }
 
-    /// Asks where a redirection leads. False: it is none that the relay follows.
+    /// Requests the targets of a redirect. Returns false if the relay does not follow it.
     pub(super) fn redirected(&mut self, leg: LegKey, cause: &Cause) -> bool {
         let Cause::Refused { status: 300..=302, contacts, .. } = cause else { return false };
-        // Who rings for an INVITE that came back is refused to the server, which may know better.
+        // A callee of a looped INVITE is rejected to the server, which may have another target.
         let is_of_server = self.rings_for_hairpin(leg).is_some();
         let State::Ringing { ring, .. } = &mut self.state else { return false };
         let is_here = ring
@@ -46,7 +47,7 @@ impl Call {
         true
     }
 
-    /// Somebody else rings in the place of a phone.
+    /// Alerts the targets of a redirect in place of the phone.
     pub(super) fn redirect(&mut self, leg: LegKey, targets: Result<Vec<Party>, EndReason>, now: Time) {
         let State::Ringing { caller, ring } = &self.state else { return self.discard(&targets.unwrap_or_default()) };
         if ring.forks.iter().all(|fork| fork.party.leg != leg) {

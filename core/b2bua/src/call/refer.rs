@@ -1,4 +1,4 @@
-//! Transfers that a SIP endpoint is asked to do (RFC 3515), and endpoints that take another's place (RFC 3891).
+//! Transfers that a SIP endpoint executes by REFER (RFC 3515), and replaced endpoints (RFC 3891).
 
 use super::io::Fallback;
 use super::party::{LegId, Party};
@@ -11,21 +11,21 @@ use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::Command as SipCommand;
 use serde::{Deserialize, Serialize};
 
-/// A transfer that the peer was asked to do.
+/// A transfer that the peer was requested to execute.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Referral {
-    /// The side that hands over.
+    /// The side of the transferor.
     pub(super) by: LegId,
     otherwise: Fallback,
 }
 
 impl Call {
-    /// A browser hands the SIP endpoint at the other end to somebody else.
+    /// Requests the SIP endpoint at the other side of a browser to call the target.
     pub(super) fn refer(&mut self, leg: LegKey, target: String, otherwise: Fallback) {
         let Some(by) = self.side(leg) else { return };
         let Some(talk) = self.talk_mut() else { return };
         if talk.handover.is_some() {
-            // One at a time: the first transfer goes on.
+            // Only one transfer at a time: the first one continues.
             return self.report_failed_transfer(leg, &EndReason::Busy.into());
         }
         let Some(peer) = talk.legs.get(by.other()).party.peer() else { return };
@@ -39,7 +39,7 @@ impl Call {
         self.report(CallEvent::TransferStarted { by: leg });
     }
 
-    /// How the call goes that the peer was asked to make.
+    /// Handles the progress of the call that the peer makes as requested.
     pub(super) fn refer_progress(&mut self, leg: LegKey, status: u16, is_final: bool, is_refused: bool) {
         let Some(side) = self.side(leg) else { return };
         let Some(talk) = self.talk_mut() else { return };
@@ -58,7 +58,7 @@ impl Call {
         }
     }
 
-    /// The peer got there: it needs this call no more.
+    /// Ends the call after the peer has reached the target.
     pub(super) fn referred(&mut self) {
         let Some(talk) = self.talk_mut() else { return };
         let Some(Referral { by, .. }) = talk.referral().cloned() else { return };
@@ -68,7 +68,7 @@ impl Call {
         self.end(EndReason::Transferred);
     }
 
-    /// Another SIP endpoint takes the place of the one at `leg`.
+    /// Replaces the participant at `leg` by another SIP endpoint.
     pub(super) fn replace(&mut self, leg: LegKey, mut party: Party, offer: Option<Box<TheirOffer>>) {
         let Some(side) = self.side(leg) else { return self.leave(&party, &EndReason::Unavailable.into()) };
         let new = party.leg;
@@ -109,7 +109,7 @@ impl Call {
         self.leave_with_media(&gone, &EndReason::Transferred.into());
         self.answer_hold_of(&gone, side.other());
         if matches!(handover, Some(Handover::Referral(referral)) if referral.by == side.other()) {
-            // The page that asked for a transfer has its call back, with somebody else.
+            // The page that requested a transfer is still in its call, with another participant.
             let by = self.talk().map(|talk| talk.legs.get(side.other()).party.leg);
             if let Some(leg) = by {
                 self.report(CallEvent::StateRepeated { leg, is_holding: false });
@@ -118,7 +118,7 @@ impl Call {
         self.adapt(side.other());
     }
 
-    /// A new offer after the place of the other side was taken.
+    /// Sends new offers, if they are needed, after a participant was replaced.
     pub(super) fn adapt_both(&mut self) {
         self.adapt(LegId::A);
         self.adapt(LegId::B);

@@ -1,4 +1,4 @@
-//! From the call to the first answer.
+//! The call from its placement to the first answer.
 
 use super::ending::has_video;
 use super::negotiation::{Heard, LegMaker};
@@ -13,7 +13,7 @@ use offhook_sdp::sip::ExtraLine;
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{Branch, Command as SipCommand};
 
-/// The names of the codecs in use, each once.
+/// Returns the names of the codecs in use, each once.
 fn codec_names(legs: &PerLeg<Leg>) -> Vec<String> {
     let sections = legs.a.streams.iter().chain(&legs.b.streams).filter(|section| !section.rejected);
     let mut names: Vec<String> = Vec::new();
@@ -34,7 +34,7 @@ impl Call {
         targets: Result<Vec<Party>, EndReason>,
         now: Time,
     ) {
-        // At once: until its first status a stock client that hangs up sends nothing.
+        // Reported immediately: a stock client that hangs up before its first status sends no message.
         self.report(CallEvent::Placed { caller: caller.leg, endpoint: caller.endpoint() });
         let (offer, targets) = match (offer, targets) {
             (Ok(offer), Ok(targets)) => (offer, targets),
@@ -63,14 +63,14 @@ impl Call {
         self.finish(reason);
     }
 
-    /// Takes those who were to ring, and never will, out of the books.
+    /// Releases targets that are not going to be alerted.
     pub(super) fn discard(&mut self, targets: &[Party]) {
         for party in targets {
             self.release_leg(party);
         }
     }
 
-    /// Rings everybody in `targets` on behalf of `from`, who offers `media`.
+    /// Alerts all of `targets` on behalf of `from`, which offers `media`.
     pub(super) fn ring(&mut self, targets: Vec<Party>, from: &Side, media: Option<&[Section]>, now: Time) -> Ring {
         let has_video = has_video(media.unwrap_or_default());
         let mut forks = Vec::with_capacity(targets.len());
@@ -86,7 +86,7 @@ impl Call {
         Ring { forks, hairpins: Vec::new(), give_up_at: now + self.rings_for, redirections: 0 }
     }
 
-    /// Connects the caller: the text of its answer.
+    /// Connects the caller, and returns the text of its answer.
     pub(super) fn answer_caller(&mut self, caller: &mut Party, settled: &Settled, silence: Silence) -> String {
         let leg = caller.leg;
         let (commands, text) = match &mut caller.side {
@@ -100,7 +100,7 @@ impl Call {
                     let (connect, text) = peer.answer(leg, *offer, &settled.answer, &settled.caller, silence);
                     (core::iter::once(open).chain(connect).collect(), text)
                 }
-                // It wants the offer: its answer comes with the ACK.
+                // The caller requested an offer: its answer is in the ACK.
                 None => (vec![peer.open(leg)], self.maker.offer_late(peer, &settled.callee)),
             },
         };
@@ -108,7 +108,7 @@ impl Call {
         text
     }
 
-    /// A browser takes the call, and adds lines to what a SIP caller is answered.
+    /// Handles the answer of a browser, with lines for the answer to a SIP caller.
     pub(super) fn answer_with(&mut self, leg: LegKey, sdp: &str, lines: Vec<ExtraLine>) {
         if let State::Ringing { caller, .. } = &mut self.state
             && let Some(peer) = caller.party.peer_mut()
@@ -118,7 +118,7 @@ impl Call {
         self.answer(leg, sdp);
     }
 
-    /// Somebody takes the call.
+    /// Handles the answer of a browser.
     pub(super) fn answer(&mut self, leg: LegKey, sdp: &str) {
         let State::Ringing { caller, ring } = &self.state else { return };
         let Some(fork) = ring.forks.iter().find(|fork| fork.party.leg == leg) else { return };
@@ -132,7 +132,7 @@ impl Call {
         }
     }
 
-    /// A SIP endpoint takes the call, or a transferred one.
+    /// Handles the 2xx of a SIP callee or transfer target.
     pub(super) fn peer_answers(&mut self, leg: LegKey, branch: Branch, sdp: Option<String>) {
         let Some(peer) = self.peer_mut(leg).filter(|peer| peer.dialog == Dialog::Outbound) else {
             return self.ignored += 1;
@@ -194,7 +194,7 @@ impl Call {
         self.state = State::Established(Box::new(Talk { legs, held_by, handover: None, detour: None }));
         self.report(CallEvent::Answered { caller, callee, answer: text, codecs });
         if is_deaf {
-            // The caller was answered with what the callee said first, which is not what it says last.
+            // The caller was answered according to an earlier description of the callee than the latest.
             self.offer_to(LegId::B, Purpose::Change);
         }
     }
@@ -208,7 +208,7 @@ impl Call {
         }
     }
 
-    /// The caller cancels, or one that rings drops out.
+    /// Handles CANCEL by the caller, or the end of an alerted callee.
     pub(super) fn drop_out(&mut self, leg: LegKey, end: impl Into<End>) {
         let end = end.into();
         let State::Ringing { caller, .. } = &self.state else { return };
@@ -232,7 +232,7 @@ impl Call {
         self.stop_ringing(vec![fork], &end, None);
     }
 
-    /// Tells those that ring, but for `except`, that it is over for them.
+    /// Ends alerting at all forks except `except`.
     pub(super) fn stop_ringing(&mut self, forks: Vec<Fork>, end: &End, except: Option<LegKey>) {
         for fork in forks.into_iter().filter(|fork| Some(fork.party.leg) != except) {
             self.leave(&fork.party, end);

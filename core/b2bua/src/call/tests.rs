@@ -1,4 +1,4 @@
-//! Every state with every kind of input, against the tables that are committed here.
+//! Every state with every input, compared with committed tables.
 
 mod sip;
 
@@ -135,7 +135,7 @@ fn direct(leg: LegKey, attempt: u32, step: DirectMediaStep) -> Input {
     Input::Direct { leg, attempt, step }
 }
 
-/// What a call does, in one line: `>N` a status or message to the browser of leg N, and the worker's orders.
+/// The outputs of a call in one line: `>N` with a status or message to the browser of leg N, and the worker's commands.
 fn told(presented: &mut PresentedCall) -> String {
     let outputs: Vec<Output> = core::iter::from_fn(|| presented.call.poll_output()).collect();
     let words = outputs.into_iter().flat_map(|output| match output {
@@ -173,10 +173,10 @@ fn order(output: Output) -> String {
     }
 }
 
-/// A call in some state.
+/// A constructor of a call in some state.
 type Reach = fn() -> PresentedCall;
 
-/// Every state with every input, a line each.
+/// Every state with every input, one line each.
 fn table(states: &[(&str, Reach)], inputs: fn() -> Vec<(&'static str, Input)>) -> String {
     let mut table = String::new();
     for (name, state) in states {

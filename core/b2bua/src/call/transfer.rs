@@ -1,5 +1,5 @@
-//! Transfers that the relay does itself: the side that stays keeps its media while somebody new rings, or gets the far
-//! end of another call.
+//! Transfers that the relay executes itself: the transferee keeps its media while the target is called, or is joined
+//! with the remote participant of another call.
 
 use super::early::RINGING;
 use super::negotiation::LegMaker;
@@ -20,7 +20,7 @@ impl Call {
         };
         let State::Established(talk) = &self.state else { return self.discard(&targets) };
         if talk.handover.is_some() {
-            // One at a time: the first transfer goes on.
+            // Only one transfer at a time: the first one continues.
             self.discard(&targets);
             return self.report_failed_transfer(leg, &EndReason::Busy.into());
         }
@@ -40,7 +40,7 @@ impl Call {
         }
     }
 
-    /// The one that transfers hangs up without waiting: it is out, the other waits for the target.
+    /// Removes a transferor that hangs up before the target answers; the transferee waits for the target.
     pub(super) fn hand_over(&mut self) {
         let state = core::mem::replace(&mut self.state, State::Ended(EndReason::InternalError));
         let State::Established(talk) = state else {
@@ -60,7 +60,7 @@ impl Call {
         self.hear_target();
     }
 
-    /// Who rings for a transfer, and on whose behalf.
+    /// Returns the transferee and the targets that are alerted on its behalf.
     fn waiting(&self) -> Option<(&Leg, &Ring)> {
         match &self.state {
             State::Established(talk) => {
@@ -78,7 +78,7 @@ impl Call {
         let heard = LegMaker::hear(fork, sdp);
         let settled = heard.and_then(|heard| Ok((LegMaker::settle_transfer(stays, fork, &heard)?, heard)));
         let (stays, mut fork) = (stays.clone(), fork.clone());
-        // A browser sends what its one answer made it send.
+        // A browser sends according to its only answer.
         let is_silent =
             |streams: &[Section]| stays.party.browser().is_some() && !LegMaker::passes(&stays.streams, streams);
         let (streams, heard) = match settled {
@@ -116,7 +116,7 @@ impl Call {
         let mut legs = PerLeg { a: stays.clone(), b: stays };
         *legs.get_mut(joined_as) = joins;
         let mut held_by = PerLeg { a: false, b: false };
-        // A hold outlasts the one it was meant for: its page still says so.
+        // The hold continues after the transferor has left, because the page of the holder still shows it.
         *held_by.get_mut(joined_as.other()) = holds;
         commands.retain(|command| !(holds && matches!(command, Command::Bridge { .. })));
         self.state = State::Established(Box::new(Talk { legs, held_by, handover: None, detour: None }));
@@ -131,7 +131,7 @@ impl Call {
         self.adapt_both();
     }
 
-    /// A target rejects, or drops out; or the one that waits for it hangs up.
+    /// Handles the rejection or end of a target, or the hang-up of the waiting transferee.
     pub(super) fn target_refuses(&mut self, leg: LegKey, end: impl Into<End>) {
         let end = end.into();
         let ring = match &mut self.state {
@@ -144,7 +144,7 @@ impl Call {
             State::Ringing { .. } | State::Ended(_) => return,
         };
         let Some(position) = ring.forks.iter().position(|fork| fork.party.leg == leg) else { return };
-        // As in a first call: a person's no is for all devices, a device that fails is one less.
+        // As in a first call: a user's decline ends it, a device that fails does not.
         if end.is_for_all() || ring.forks.len() == 1 {
             return self.transfer_fails(&end);
         }
@@ -152,7 +152,7 @@ impl Call {
         self.stop_ringing(vec![fork], &end, None);
     }
 
-    /// Nobody took it: the call goes on as it was, if there is still somebody to go on with.
+    /// Ends a transfer that no target accepted: the call continues unless the transferor has left.
     pub(super) fn transfer_fails(&mut self, end: &End) {
         let (by, ring) = match &mut self.state {
             State::HandedOver { .. } => return self.end(end.clone()),
@@ -177,7 +177,7 @@ impl Call {
         self.notify(&transferor, if status < 300 { 603 } else { status }, &end.info());
     }
 
-    /// The relay cannot do it.
+    /// Reports that the relay cannot execute a transfer.
     pub fn refuse_transfer(&mut self, leg: LegKey, info: &str) {
         let said = Some((EndReason::NoCommonCodecs.sip_status(), info.to_owned()));
         self.report_failed_transfer(leg, &End { reason: EndReason::NoCommonCodecs, said });
@@ -197,8 +197,8 @@ impl Call {
         }
     }
 
-    /// Takes both sides of another call in: the one of this call that hands over leaves, and so does its other call.
-    /// None, and nothing done, unless both calls are established.
+    /// Removes both sides from a call that is to be joined to another one: the transferor leaves both calls. Returns
+    /// none, and changes nothing, unless both calls are established.
     pub fn release(&mut self, by: LegKey) -> Option<Released> {
         let side = self.side(by)?;
         self.end_detour(&EndReason::Transferred.into());
@@ -215,7 +215,7 @@ impl Call {
         Some(Released { leg, holds })
     }
 
-    /// Puts `released` of another call in the place of the side that hands this call over.
+    /// Replaces the transferor by `released`, the participant of another call.
     pub fn join(&mut self, by: LegKey, released: Released) {
         let Some(side) = self.side(by) else { return };
         self.end_detour(&EndReason::Transferred.into());

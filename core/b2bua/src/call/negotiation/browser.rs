@@ -1,4 +1,4 @@
-//! Browsers' legs: credentials, SSRCs and descriptions.
+//! Legs of browsers: ICE credentials, SSRCs and descriptions.
 
 use super::LegMaker;
 use crate::call::party::LegSecrets;
@@ -10,18 +10,18 @@ use offhook_signaling::reason::EndReason;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
-/// What every leg of a call's worker has in common.
+/// Properties that all legs of a call's worker have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RelaySide {
     /// SHA-256 of the relay's DTLS certificate.
     pub fingerprint: Fingerprint,
     /// The worker's addresses, best first.
     pub candidates: Vec<SocketAddr>,
-    /// The operator's codecs, in order; empty: the caller's choice.
+    /// The operator's codecs, in order of preference; empty: the caller's choice.
     pub codecs: Vec<String>,
 }
 
-/// A browser's answer.
+/// The parsed answer of a browser.
 pub(in crate::call) struct HeardBrowser(Description);
 
 impl HeardBrowser {
@@ -40,7 +40,7 @@ impl LegMaker {
         TransportDescription { ice, ice_lite: true, fingerprint: self.side.fingerprint, setup, candidates }
     }
 
-    /// Alerts a browser with an offer of `offered`: the SSRCs that the offer announces, and the outputs.
+    /// Alerts a browser with an offer of `offered`; returns the SSRCs in the offer, and the outputs.
     pub(super) fn ring_browser(
         &mut self,
         leg: LegKey,
@@ -56,7 +56,7 @@ impl LegMaker {
         (ssrcs, vec![open, Output::Event { event, has_video }])
     }
 
-    /// Answers a browser's offer: the worker's orders, and the text of the answer.
+    /// Answers a browser's offer; returns the commands for the worker, and the text of the answer.
     pub(in crate::call) fn answer_browser(
         &mut self,
         leg: LegKey,
@@ -67,7 +67,7 @@ impl LegMaker {
         let secrets = self.secrets();
         let sections = local_sections(answer, &secrets);
         let ssrcs: Vec<u32> = sections.iter().filter(|local| !local.section.rejected).map(|local| local.ssrc).collect();
-        // The browser offers actpass and becomes the DTLS client; one that insists on passive gets its way.
+        // A browser offers actpass and becomes the DTLS client; one that requires passive becomes the server.
         let (ours, theirs) = match offer.transport.setup {
             Setup::Passive => (Setup::Active, Setup::Passive),
             Setup::Active | Setup::ActPass => (Setup::Passive, Setup::Active),
@@ -81,7 +81,7 @@ impl LegMaker {
     }
 }
 
-/// The worker's order for a browser that answers the relay's offer.
+/// Returns the worker's command for a browser that answers the relay's offer.
 pub(super) fn connect(leg: LegKey, offered: &[u32], heard: &HeardBrowser, callee: &[Section]) -> Command {
     let answer = &heard.0;
     // The relay offered actpass.

@@ -8,10 +8,10 @@ use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::Body;
 use serde::{Deserialize, Serialize};
 
-/// The reason phrase of a 488 to an offer with a host name that the resolver found no usable address for.
+/// The reason phrase of a 488 to an offer with a host name that has no usable address.
 pub const NAME_WITHOUT_ADDRESS: &str = "Host Name in SDP Has No Usable Address";
 
-/// An offer of the peer, weighed and not yet answered.
+/// An offer of the peer that has been checked and is not answered yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TheirOffer {
     pub(super) description: Description,
@@ -21,7 +21,7 @@ pub struct TheirOffer {
 }
 
 impl TheirOffer {
-    /// Its media; what the relay cannot take is marked as rejected.
+    /// Its media; sections that the relay does not support are marked as rejected.
     #[must_use]
     pub fn media(&self) -> Vec<Section> {
         let sections = self.description.media().into_iter().zip(&self.security);
@@ -30,8 +30,8 @@ impl TheirOffer {
             .collect()
     }
 
-    /// Whether no media of it can be used: only a fax, a host name for an address, all ports 0, keys that are not to be had.
-    /// An answer without media would leave a call that is up and silent.
+    /// Returns whether no media section is usable: fax only, a host name as address, all ports 0, or unsupported keys.
+    /// An answer without media would leave an established call that is silent.
     pub(in crate::call) fn is_hopeless(&self) -> bool {
         self.media().iter().all(|section| section.rejected)
     }
@@ -47,24 +47,24 @@ pub(in crate::call) struct TheirAnswer {
 }
 
 impl TheirAnswer {
-    /// Its media; what breaks the rules of encryption is marked as rejected.
+    /// Its media; sections that violate the encryption policy are marked as rejected.
     pub(in crate::call) fn media(&self) -> &[Section] {
         &self.media
     }
 
-    /// What it leaves of the offer: the streams in use.
+    /// Returns the streams in use, which are the part of the offer that it accepts.
     pub(in crate::call) fn streams(&self) -> Result<Vec<Section>, EndReason> {
         accepted(&self.offered, &self.media).map_err(super::super::negotiation::end_reason)
     }
 }
 
-/// A session description as the body of a SIP message.
+/// Returns a session description as the body of a SIP message.
 #[must_use]
 pub fn sdp_body(text: &str) -> Body {
     Body { content_type: "application/sdp".to_owned(), octets: text.as_bytes().to_vec() }
 }
 
-/// The session description in a body, if it is one.
+/// Returns the session description in a body, if it is one.
 #[must_use]
 pub fn sdp_text(body: &Body) -> Option<String> {
     let kind = body.content_type.split(';').next().unwrap_or_default().trim();

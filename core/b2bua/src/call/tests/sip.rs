@@ -1,4 +1,4 @@
-//! The same with SIP endpoints on either side.
+//! Every state with every input, with SIP endpoints on either side.
 
 use super::{CALLEE, CALLER, OFFER, Reach, TARGET, answer_sdp, compare, party, table};
 use crate::call::{
@@ -20,7 +20,7 @@ use rand_core::SeedableRng;
 
 const BACK: LegKey = LegKey(4);
 
-/// An order for the user agent in a few words; an INVITE has the number of its leg.
+/// A command for the user agent in a few words; an INVITE has the number of its leg.
 pub(super) fn said(command: &Command) -> String {
     let number = |invite: &InviteId| match invite {
         InviteId::Outbound(number) | InviteId::Inbound(number) => *number,
@@ -137,7 +137,7 @@ fn gone(leg: LegKey) -> Input {
     sip(leg, SipEvent::Ended(Cause::Remote { reason: None }))
 }
 
-/// A page calls a phone.
+/// A browser calls a phone.
 fn calling() -> PresentedCall {
     let offer = Description::parse(OFFER).unwrap();
     let mut caller = party(CALLER);
@@ -171,12 +171,12 @@ fn handed_over() -> PresentedCall {
     then(transferring(), Input::HangUp { leg: CALLER })
 }
 
-/// The phone hands the page over.
+/// The phone transfers the browser.
 fn transferred() -> PresentedCall {
     then(talking(), Input::Transfer { leg: CALLEE, targets: Ok(vec![outbound(TARGET)]) })
 }
 
-/// A phone calls a page.
+/// A phone calls a browser.
 fn called() -> PresentedCall {
     let mut caller = peer(CALLER, Dialog::Inbound);
     let (offer, media) = offer_of(&mut caller);
@@ -185,7 +185,7 @@ fn called() -> PresentedCall {
     place(caller, Some(media), party(CALLEE))
 }
 
-/// A phone that made no offer got one, and has not answered it.
+/// A phone that made no offer received one, and has not answered it.
 fn late() -> PresentedCall {
     let call = place(peer(CALLER, Dialog::Inbound), None, party(CALLEE));
     then(call, Input::Answer { leg: CALLEE, sdp: answer_sdp(), lines: vec![] })
@@ -211,7 +211,7 @@ fn taken_back() -> PresentedCall {
     then(hairpin(), Input::Answer { leg: TARGET, sdp: answer_sdp(), lines: vec![] })
 }
 
-/// What the server gives back of the answer of [`taken_back`].
+/// The server's copy of the answer of [`taken_back`].
 fn mirrored() -> String {
     phone_sdp().replace("o=phone 1", &format!("o=- {}", BACK.0))
 }
