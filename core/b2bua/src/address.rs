@@ -1,4 +1,4 @@
-//! Names and addresses as pages and operators write them, and as SIP does (RFC 3261 §19.1, §25.1).
+//! Names and addresses in the notations of pages, operators and SIP (RFC 3261 §19.1, §25.1).
 
 use crate::config::LoginName;
 use core::fmt::{self, Write};
@@ -7,10 +7,11 @@ use offhook_sip::transaction::layer::Destination;
 use offhook_sip::transport::Transport;
 use std::net::IpAddr;
 
-/// Longest address taken from a page or a peer, in octets.
+/// Longest address accepted from a page or a peer, in octets.
 const MAX_ADDRESS: usize = 512;
 
-/// The login in what a page calls: `bob`, `bob@host`, `sip:bob@host;transport=ws`, `"Bob" <sip:bob@host>`.
+/// Returns the login in a callee that a page names: `bob`, `bob@host`, `sip:bob@host;transport=ws`, `"Bob"
+/// <sip:bob@host>`.
 #[must_use]
 pub fn address_of_record(callee: &str) -> LoginName {
     let without_scheme = split_scheme(inner(callee)).1;
@@ -18,7 +19,7 @@ pub fn address_of_record(callee: &str) -> LoginName {
     LoginName(unescape(user))
 }
 
-/// What stands between angle brackets, or everything.
+/// Returns the text between angle brackets, or the whole text without them.
 fn inner(address: &str) -> &str {
     address.rsplit_once('<').map_or(address, |(_, rest)| rest.split('>').next().unwrap_or(rest)).trim()
 }
@@ -32,7 +33,7 @@ fn split_scheme(address: &str) -> (Option<&'static str>, &str) {
     found.unwrap_or((None, address))
 }
 
-/// The host of a SIP URI, in lower case, IPv6 without brackets; none of a `tel:` URI.
+/// Returns the host of a SIP URI, in lower case, IPv6 without brackets; none for a `tel:` URI.
 #[must_use]
 pub fn host_of(uri: &str) -> Option<String> {
     let (Some("sip" | "sips"), rest) = split_scheme(inner(uri)) else { return None };
@@ -41,8 +42,8 @@ pub fn host_of(uri: &str) -> Option<String> {
     Server::parse(place).ok().map(|server| server.host)
 }
 
-/// Host and port that a request for a URI is sent to (RFC 3263 §4), as the transaction layer reads them; none of what is no
-/// SIP URI.
+/// Returns the host and port that a request for a URI is sent to (RFC 3263 §4), as the transaction layer parses them;
+/// none if it is not a SIP URI.
 #[must_use]
 pub fn next_hop_of(uri: &str) -> Option<(Host, Option<u16>)> {
     let uri: Uri = uri.parse().ok()?;
@@ -52,7 +53,8 @@ pub fn next_hop_of(uri: &str) -> Option<(Host, Option<u16>)> {
     }
 }
 
-/// The user part of a SIP URI for any name: what may not stand there is escaped (RFC 3261 §19.1.2).
+/// Returns a name as the user part of a SIP URI, with escapes for characters that are not allowed there (RFC 3261
+/// §19.1.2).
 #[must_use]
 pub fn escape_user(name: &str) -> String {
     let mut escaped = String::with_capacity(name.len());
@@ -60,7 +62,7 @@ pub fn escape_user(name: &str) -> String {
         if octet.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,/".contains(&octet) {
             escaped.push(char::from(octet));
         } else {
-            // Writing to a text does not fail.
+            // Writing to a string does not fail.
             let _ = write!(escaped, "%{octet:02X}");
         }
     }
@@ -86,8 +88,8 @@ fn unescape(user: &str) -> String {
     String::from_utf8(octets).unwrap_or_else(|_| user.to_owned())
 }
 
-/// The URI to call for what a page wrote: a URI as it is, a name or number with the caller's `domain`. None when it
-/// cannot be made one.
+/// Returns the URI to call for a callee that a page names: a URI unchanged, a name or number with the caller's
+/// `domain`. Returns none if that is no valid URI.
 #[must_use]
 pub fn callee_uri(callee: &str, domain: &Server) -> Option<String> {
     let written = inner(callee);
@@ -98,7 +100,7 @@ pub fn callee_uri(callee: &str, domain: &Server) -> Option<String> {
         (Some("tel"), number) => return telephone_uri(number, domain),
         (Some(scheme), rest) => format!("{scheme}:{rest}"),
         (None, name) if name.contains('@') => format!("sip:{name}"),
-        // As people write numbers; in a name, a space stays what it is.
+        // Numbers may contain spaces as separators; in a name, a space is kept.
         (None, name) if name.contains(' ') && telephone_uri(name, domain).is_some() => {
             return telephone_uri(name, domain);
         }
@@ -108,7 +110,7 @@ pub fn callee_uri(callee: &str, domain: &Server) -> Option<String> {
     (is_clean && host_of(&uri).is_some()).then_some(uri)
 }
 
-/// A number as a SIP server's user (RFC 3261 §19.1.6): not every server takes `tel:`.
+/// Returns a telephone number as the user part of a SIP URI (RFC 3261 §19.1.6), because some servers reject `tel:`.
 fn telephone_uri(number: &str, domain: &Server) -> Option<String> {
     let digits: String = number
         .split(';')
@@ -121,28 +123,29 @@ fn telephone_uri(number: &str, domain: &Server) -> Option<String> {
     is_number.then(|| format!("sip:{}@{domain}", escape_user(&digits)))
 }
 
-/// A SIP server as it is written in settings: `host`, `host:port`, `sip:host:port;transport=tcp`.
+/// A SIP server in the notation of the settings: `host`, `host:port`, `sip:host:port;transport=tcp`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     /// Name or address, in lower case, IPv6 without brackets.
     pub host: String,
     /// The port, if it is not the default one.
     pub port: Option<u16>,
-    /// The transport, if it is said.
+    /// The transport, if it is given.
     pub transport: Option<Transport>,
     /// `sips:`
     pub secure: bool,
 }
 
-/// Not a server's address.
+/// The error for a text that is not a server's address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoServer;
 
 impl Server {
-    /// Reads it.
+    /// Parses a server's address.
     ///
     /// # Errors
-    /// [`NoServer`] when it is no host name or address, the port is no port, or the transport is none that the relay has.
+    /// [`NoServer`] if it is not a host name or address, the port is invalid, or the relay does not support the
+    /// transport.
     pub fn parse(text: &str) -> Result<Self, NoServer> {
         let (scheme, rest) = split_scheme(inner(text));
         let mut parameters = rest.split(';');
@@ -160,19 +163,19 @@ impl Server {
         Ok(Self { host, port: port.filter(|port| *port != default), transport, secure })
     }
 
-    /// The host as SIP messages have it.
+    /// Returns the host in the form of SIP messages.
     #[must_use]
     pub fn named_host(&self) -> Host {
         self.host.parse::<IpAddr>().map_or_else(|_| Host::Name(self.host.clone()), Host::Address)
     }
 
-    /// The URI that stands in a `Route` (RFC 3261 §20.34): a loose router.
+    /// Returns the URI for a `Route` (RFC 3261 §20.34) of a loose router.
     #[must_use]
     pub fn route(&self) -> String {
         format!("{};lr", self.uri())
     }
 
-    /// The URI of the server itself, with its transport.
+    /// Returns the URI of the server itself, with its transport.
     #[must_use]
     pub fn uri(&self) -> String {
         let scheme = if self.secure { "sips" } else { "sip" };
@@ -182,7 +185,7 @@ impl Server {
     }
 }
 
-/// Host and port as they stand in a URI.
+/// Host and port in the form of a URI.
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (open, close) = if self.host.contains(':') { ("[", "]") } else { ("", "") };

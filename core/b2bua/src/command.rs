@@ -51,7 +51,7 @@ pub enum CallCommand {
         at: CallRef,
         /// The target.
         target: String,
-        /// What the REFER of a SIP endpoint adds to the call to the target.
+        /// Additions of a SIP endpoint's REFER to the call to the target.
         refer: ReferOptions,
     },
     /// Transfer the other participant to the other participant of another call of the transferor.
@@ -65,7 +65,7 @@ pub enum CallCommand {
     SendDtmf {
         /// The sender.
         at: CallRef,
-        /// How the digits are sent to a SIP endpoint.
+        /// The method that is used for a SIP endpoint.
         method: DtmfMethod,
         /// The digits.
         digits: Digits,
@@ -95,7 +95,7 @@ pub struct NewCall {
     pub lines: Vec<ExtraLine>,
 }
 
-/// What a REFER adds to the call to its target.
+/// Additions of a REFER to the call to its target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReferOptions {
     /// The transferor's `Referred-By` (RFC 3892).
@@ -112,7 +112,7 @@ impl Digits {
     /// Parses digits in either case.
     ///
     /// # Errors
-    /// [`CommandError::InvalidDigit`] with the first character that is none.
+    /// [`CommandError::InvalidDigit`] with the first invalid character.
     pub fn parse(text: &str) -> Result<Self, CommandError> {
         let digits = text.to_ascii_uppercase();
         match digits.chars().find(|digit| !matches!(digit, '0'..='9' | 'A'..='D' | '*' | '#')) {

@@ -1,4 +1,4 @@
-//! What the operator decides about calls and sessions.
+//! Configuration of calls and client sessions.
 
 mod numbering;
 mod pattern;
@@ -20,46 +20,47 @@ use std::net::{IpAddr, SocketAddr};
 #[serde(transparent)]
 pub struct LoginName(pub String);
 
-/// Who may log in.
+/// The logins that are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Admission {
-    /// The accounts the shell knows, by password.
+    /// Those of the accounts in the shell's configuration, with their passwords.
     Accounts,
     /// Any login, without a password (`--demo`).
     Anyone,
 }
 
-/// What a second call finds whose callee is in a call already.
+/// The result of a call to a user who is in another call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CallWaiting {
-    /// It rings too.
+    /// The second call is presented.
     Rings,
-    /// It is busy.
+    /// The second call is rejected as busy.
     Busy,
 }
 
-/// What the page of a busy call's caller is told (contract 6.6).
+/// The messages to the caller's page if the callee is busy (docs/signaling.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BusyStatus {
-    /// `busy{BUSY}`, which the stock SDK passes over, then `finish{FAILED}`: stock pages return to idle.
+    /// `busy{BUSY}`, which the stock SDK ignores, then `finish{FAILED}`: stock pages return to idle.
     Failed,
     /// `finish{BUSY}`: for pages with a BUSY handler.
     Busy,
 }
 
-/// The names and addresses that lead to this relay.
+/// The names and addresses of this relay.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnNames {
     /// Host names in lower case and addresses, without brackets.
     pub hosts: BTreeSet<String>,
-    /// Where SIP is received.
+    /// The listening addresses of SIP.
     pub sip: Vec<(Transport, SocketAddr)>,
-    /// Where HTTP and WebSocket connections are accepted.
+    /// The listening addresses of HTTP and WebSocket.
     pub http: Vec<SocketAddr>,
 }
 
 impl OwnNames {
-    /// Whether a SIP server that is named by `host`, `port` and `transport` is the relay, if `host` is one of its own hosts.
+    /// Returns whether a SIP server that is named by `host`, `port` and `transport` is the relay, if `host` is one of
+    /// its own hosts.
     ///
     /// A listening address of the other address family than a numeric `host` does not count, and neither does one of another
     /// transport than a named one: another server can have the same port there.
@@ -77,48 +78,49 @@ impl OwnNames {
 /// The relay machine's configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config {
-    /// Who may log in.
+    /// The logins that are accepted.
     pub admission: Admission,
     /// Sessions without a login are accepted where logins need a password: they can call and cannot be called.
     pub anonymous: bool,
     /// Passwords checked at a time.
     pub password_checks: usize,
-    /// The logins that have an account: to tell a user who is away from one who does not exist.
+    /// The logins that have an account. They distinguish a user who is offline from one who does not exist.
     pub accounts: BTreeSet<LoginName>,
-    /// What a second call finds.
+    /// The result of a call to a user who is in another call.
     pub call_waiting: CallWaiting,
-    /// What the caller of a busy user is told.
+    /// The messages to the caller of a busy user.
     pub busy_status: BusyStatus,
-    /// Two browsers that can may exchange their media without the relay.
+    /// Two browsers that support it may exchange their media without the relay.
     pub direct_media: bool,
-    /// How long a call rings before it ends as unanswered.
+    /// The time that a call rings before it ends as unanswered.
     pub ring_timeout: Duration,
-    /// How long a session of a lost socket with `keepAlive` is kept, and a token is good for.
+    /// The time that a session with `keepAlive` is kept after its socket is lost, and that a token is valid.
     pub keep_alive_for: Duration,
-    /// How often the relay pings an idle socket; zero turns pings off.
+    /// The interval of pings on an idle socket; zero disables pings.
     pub ping_interval: Duration,
-    /// How many pongs may be missed before the socket is closed.
+    /// The number of pongs that may be missed before the socket is closed.
     pub ping_probes: u32,
-    /// How long a socket may stay without its `connection` message.
+    /// The time in which a socket must send its `connection` message.
     pub connection_timeout: Duration,
-    /// Longest text frame taken, in octets.
+    /// Longest text frame accepted, in octets.
     pub max_frame: usize,
-    /// How many messages a second a socket may send on average, and in one burst.
+    /// The number of messages per second that a socket may send on average.
     pub message_rate: u32,
-    /// See `message_rate`.
+    /// The number of messages that a socket may send in one burst.
     pub message_burst: u32,
-    /// How many calls one session may have at once.
+    /// The number of simultaneous calls of one session.
     pub max_calls_per_session: usize,
-    /// How many sessions one login may have at once.
+    /// The number of simultaneous sessions of one login.
     pub max_sessions_per_login: usize,
-    /// Which codecs may be used and in which order they are preferred, by encoding name; empty: the caller's choice.
+    /// The permitted codecs by encoding name, in order of preference; empty: the caller's choice.
     pub codecs: Vec<String>,
     /// SHA-256 of the relay's DTLS certificate.
     pub fingerprint: Fingerprint,
-    /// The media workers: worker N's addresses, as browsers reach them, best first. At least one worker.
+    /// The addresses of each media worker as browsers reach them, best first. There is at least one worker.
     pub workers: Vec<Vec<SocketAddr>>,
-    /// The relay's own names, addresses and ports: a page that names one of them as its SIP server asks for the relay itself.
+    /// The relay's own names, addresses and ports. A page that names one of them as its SIP server selects the relay
+    /// itself.
     pub own: OwnNames,
-    /// SIP servers and phones; none: browsers only.
+    /// SIP servers and phones; none if the relay serves browsers only.
     pub sip: Option<Box<Sip>>,
 }

@@ -1,4 +1,4 @@
-//! The vocabulary of the relay machine: what goes in, what comes out.
+//! Inputs and outputs of the relay machine.
 
 use crate::call::CallEvent;
 use crate::command::{CallCommand, CommandResult};
@@ -14,15 +14,15 @@ use offhook_sip::user_agent::io as user_agent;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-/// One WebSocket, numbered by the shell; never used twice.
+/// Identifier of a WebSocket, assigned by the shell and never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ConnectionId(pub u64);
 
-/// One question for the shell that it answers later.
+/// Identifier of a request to the shell, which responds later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RequestId(pub u64);
 
-/// What happens to the relay.
+/// An input of the relay.
 #[derive(Clone, Debug)]
 pub enum Input {
     /// A WebSocket was opened.
@@ -31,7 +31,7 @@ pub enum Input {
         connection: ConnectionId,
         /// The host of the URL that it was opened by, with a port or without.
         host: Option<String>,
-        /// The remote address, or the client's behind a trusted proxy. Logins are limited by it.
+        /// The remote address, or the client's address behind a trusted proxy. Login limits apply to it.
         address: IpAddr,
     },
     /// A text frame arrived.
@@ -48,41 +48,41 @@ pub enum Input {
         /// Its length in octets.
         length: usize,
     },
-    /// The socket is gone, or a frame was too large for the shell to read on.
+    /// The socket is closed, or a frame exceeded the size that the shell reads.
     Disconnected {
         /// The socket.
         connection: ConnectionId,
     },
-    /// The answer to [`Output::VerifyPassword`].
+    /// The response to [`Output::VerifyPassword`].
     PasswordVerified {
-        /// The question.
+        /// The request.
         request: RequestId,
-        /// Whether login and password belong together.
+        /// The password is that of the login.
         matches: bool,
     },
-    /// The answer to [`Output::ResolveHost`].
+    /// The response to [`Output::ResolveHost`].
     HostResolved {
-        /// The question.
+        /// The request.
         request: RequestId,
-        /// The addresses of the host, IPv4 and IPv6; empty: there are none.
+        /// The addresses of the host, IPv4 and IPv6; empty if it has none.
         addresses: Vec<IpAddr>,
     },
     /// A command of the application.
     Command {
-        /// To be named in the result.
+        /// Identifies the result.
         request: RequestId,
         /// The command.
         command: CallCommand,
     },
-    /// A media worker reports.
+    /// An event of a media worker.
     Media(Event),
-    /// The SIP transports or the resolver report.
+    /// An input of the SIP transports or the resolver.
     Sip(user_agent::Input),
-    /// The process ends: end the calls, close the sockets.
+    /// The process terminates: end the calls, close the sockets.
     Shutdown,
 }
 
-/// What the relay wants done.
+/// An output of the relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// Send a text frame.
@@ -92,33 +92,34 @@ pub enum Output {
         /// The frame.
         text: String,
     },
-    /// Close a socket after what was sent. The machine has forgotten it: no `Disconnected` is needed.
+    /// Close a socket after the frames before. The machine has removed it: `Disconnected` is not required.
     Close {
         /// The socket.
         connection: ConnectionId,
         /// The WebSocket close code (RFC 6455 §7.4).
         code: u16,
-        /// What was wrong and what to do, at most 123 octets.
+        /// The error and its remedy, at most 123 octets.
         reason: String,
     },
-    /// Check a password against the configured accounts, off the signaling thread: it takes tens of milliseconds. Every
-    /// check is answered. No more than [`Config::password_checks`](crate::config::Config) are asked for at a time.
+    /// Check a password against the configured accounts, outside the signaling thread, since it takes tens of
+    /// milliseconds. Each check requires a response. At most [`Config::password_checks`](crate::config::Config) are
+    /// pending at a time.
     VerifyPassword {
-        /// To be named in the answer.
+        /// Identifies the response.
         request: RequestId,
         /// The login.
         login: LoginName,
-        /// The password as it came.
+        /// The password as it was received.
         password: Secret,
     },
-    /// Find the addresses of a host that a SIP peer receives media at. Addresses that come late are ignored.
+    /// Resolve the host name of a SIP peer's media address. Late responses are ignored.
     ResolveHost {
-        /// To be named in the answer.
+        /// Identifies the response.
         request: RequestId,
         /// The host name.
         host: String,
     },
-    /// For the security log.
+    /// An entry of the security log.
     Offense(OffenseReport),
     /// The result of [`Input::Command`].
     CommandResult {
@@ -136,30 +137,30 @@ pub enum Output {
         /// The time of the event.
         at: Time,
     },
-    /// An order for a media worker.
+    /// A command for a media worker.
     Media {
-        /// Which one.
+        /// The worker.
         worker: WorkerId,
-        /// The order.
+        /// The command.
         command: Command,
     },
-    /// For the SIP transports or the resolver.
+    /// An output for the SIP transports or the resolver.
     Sip(transport::io::Output),
-    /// For the log: a server does not take the registration of an account in the operator's configuration.
+    /// For the log: a server rejected the registration of an account in the operator's configuration.
     RegistrationFailed {
-        /// It is the trunk.
+        /// The account is the trunk.
         is_trunk: bool,
-        /// Why.
+        /// The reason.
         failure: user_agent::Failure,
-        /// When it is tried again; none: never.
+        /// The time until the next attempt; none if there is no further one.
         retry_in: Option<Duration>,
     },
-    /// For the log: pages name a SIP server that they may not use, so their calls go to users of this relay. Once for each
-    /// server.
+    /// For the log: pages name a SIP server that they may not use, so their calls go to users of this relay. Reported
+    /// once for each server.
     PassedOver {
         /// The server, in lower case.
         server: String,
-        /// Whether pages may name others, and those that name this one are told.
+        /// Pages may name other servers, and those that name this one are informed.
         told: bool,
     },
 }

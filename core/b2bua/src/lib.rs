@@ -1,6 +1,6 @@
-//! The call model: who may log in, who rings, who answers, which legs are bridged.
+//! The call model: logins, registrations, routing, answers and bridges.
 //!
-//! [`relay::Relay`] is the machine of one shard: sessions, registrar and switch. [`call::Call`] is one call in it.
+//! [`relay::Relay`] is the machine of one shard: sessions, registrar and routing. [`call::Call`] is one call in it.
 #![forbid(unsafe_code)]
 
 pub mod address;

@@ -277,7 +277,7 @@ pub enum ClientMethod {
     SendDtmf,
     /// `transfer`
     Transfer,
-    /// Another one, whose errors a browser is not informed of.
+    /// Any other method; a browser is not informed of its errors.
     Other,
 }
 

@@ -8,10 +8,10 @@ use offhook_media::command::LegKey;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How a call is routed, and where its media flow.
+/// The routing of a call, and the path of its media.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CallScheme {
-    /// The relay is the switch: all participants are its own users or unknown sources.
+    /// The relay routes the call: all participants are its own users or unknown sources.
     Local,
     /// A SIP server routes the call; the media flow through its RTP address.
     Proxied,
@@ -42,7 +42,7 @@ impl fmt::Display for CallScheme {
 pub struct CallRecord {
     /// The call.
     pub call: CallKey,
-    /// How it is routed.
+    /// Its routing.
     pub scheme: CallScheme,
     /// The caller's endpoint.
     pub caller: EndpointKind,

@@ -1,9 +1,9 @@
 //! Direct media: two browsers of an established call exchange their media without the relay.
 //!
 //! ```text
-//!      both can, neither is on hold      both are up
+//!      both can, none on hold         both are up
 //!  Off ───────────────────────> Trying ────────────> Switched
-//!   ^                              │ 3 s, a browser     │ a browser lost it
+//!   ^                              │ 3 s, or a browser  │ connection lost
 //!   │ hold, transfer, end          v gave up            v
 //!   └──────────────────────────  GaveUp <───────────────┘   (the relay carries the media)
 //! ```

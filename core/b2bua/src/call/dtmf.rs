@@ -5,7 +5,7 @@ use super::{Call, CallEvent, Output};
 use offhook_media::command::{Command, LegKey};
 use offhook_sip::user_agent::io::{Body, Command as SipCommand, InviteId};
 
-/// How DTMF digits are sent to a SIP endpoint.
+/// The method by which DTMF digits are sent to a SIP endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DtmfMethod {
     /// As telephone-event in the media (RFC 4733).

@@ -7,7 +7,7 @@ use super::party::{End, EndpointKind};
 use offhook_media::command::LegKey;
 use offhook_signaling::reason::EndReason;
 
-/// What happened in a call.
+/// An event of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallEvent {
     /// The caller's request was accepted for processing.
@@ -152,7 +152,7 @@ pub enum CallEvent {
     },
 }
 
-/// How far the target of a transfer is.
+/// The progress of the target of a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransferProgress {
     /// The target is being called (100).

@@ -3,11 +3,11 @@
 //! DTLS, and no RTP leaves the process.
 //!
 //! ```text
-//!  caller ── INVITE ──> server ── INVITE ──> here: it is the caller's own
-//!                                            browsers ring for it, on the caller's worker
-//!  server <── 200 ── the first that answers
-//!  caller's INVITE <── 200: the very answer ──> the two browsers are bridged, the RTP ports are free again
-//!                      or somebody else's   ──> those who rang here have lost
+//!  caller ── INVITE ──> server ── INVITE ──> relay: recognizes the caller's INVITE
+//!                                            and alerts the callee's browsers, on the caller's worker
+//!  server <── 200 ── the first browser that answers
+//!  caller's INVITE <── 200 with that answer ──> the two browsers are bridged, the RTP ports are released
+//!                      with another answer  ──> the alerted browsers stop ringing
 //! ```
 
 use super::early::RINGING;

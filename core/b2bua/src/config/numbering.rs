@@ -1,20 +1,21 @@
-//! Telephone numbers as a trunk writes them, compared by their digits (RFC 3966 §4).
+//! Telephone numbers in the format of a trunk, compared by their digits (RFC 3966 §4).
 
 use serde::{Deserialize, Serialize};
 
-/// The numbering plan of a trunk. Without a country code, numbers are compared as written but for their separators.
+/// The numbering plan of a trunk. Without a country code, numbers are compared as written, without separators.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Numbering {
-    /// The digits after `+` of national numbers, like `49`.
+    /// The country code, the digits after `+` in national numbers, for example `49`.
     pub country_code: String,
-    /// Before numbers of other countries, like `00`.
+    /// The prefix of international numbers, for example `00`.
     pub international_prefix: String,
-    /// Before national numbers, like `0`.
+    /// The prefix of national numbers, for example `0`.
     pub national_prefix: String,
 }
 
 impl Numbering {
-    /// The form in which numbers are compared: with a country code the digits that E.164 has after `+`. A name stays as it is.
+    /// Returns the form in which numbers are compared: with a country code, the digits after `+` in E.164. A name is
+    /// unchanged.
     #[must_use]
     pub fn canonical(&self, user: &str) -> String {
         let bare = user.split(';').next().unwrap_or(user);

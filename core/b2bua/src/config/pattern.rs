@@ -6,24 +6,25 @@ use serde::{Deserialize, Serialize};
 /// Longest pattern, in octets.
 const MAX_PATTERN: usize = 128;
 
-/// A pattern for the user part of a SIP URI: `*` stands for any characters, `?` for one, everything else for itself.
+/// A pattern for the user part of a SIP URI: `*` matches any characters, `?` matches one, every other character matches
+/// itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pattern(String);
 
 impl Pattern {
-    /// Reads a pattern; none where it is empty, too long or contains characters that no user part has.
+    /// Parses a pattern; none if it is empty, too long or contains characters that no user part has.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let fits = !text.is_empty() && text.len() <= MAX_PATTERN;
         (fits && text.bytes().all(|octet| octet.is_ascii_graphic() && octet != b'@')).then(|| Self(text.to_owned()))
     }
 
-    /// Whether the whole of `name` matches.
+    /// Returns whether the whole of `name` matches.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
         let (pattern, name) = (self.0.as_bytes(), name.as_bytes());
         let (mut at, mut position) = (0, 0);
-        // Where the latest `*` is, and up to where it reaches: it takes one octet more when what follows does not match.
+        // The position of the latest `*`, and the end of its match, which grows by one octet on each mismatch after it.
         let mut star: Option<(usize, usize)> = None;
         while let Some(octet) = name.get(position) {
             match (pattern.get(at), star) {

@@ -41,7 +41,7 @@ pub(crate) struct PresentedCall {
 }
 
 impl PresentedCall {
-    /// `participants` are those that the call was made with.
+    /// Creates a presenter; `participants` are those that the call was created with.
     pub(crate) fn new(call: Call, participants: &[Party]) -> Self {
         let mut presented = Self { call, presenter: Presenter::default() };
         presented.open(participants);
@@ -108,7 +108,7 @@ fn busy_callee_is_reported_as_configured() {
     let event = CallEvent::Unanswered { caller: LEG, end: End::from(EndReason::Busy) };
     assert_eq!(messages(Extension::default(), &event, BusyStatus::Busy), [">1 BUSY"]);
     assert_eq!(messages(Extension::default(), &event, BusyStatus::Failed), [">1 busy", ">1 FAILED"]);
-    // Only the caller of an unanswered call receives it: another participant leaves with a failure.
+    // Only the caller of an unanswered call receives BUSY: another participant leaves with a failure.
     let event = CallEvent::Left { leg: LEG, end: End::from(EndReason::Busy) };
     assert_eq!(messages(Extension::default(), &event, BusyStatus::Busy), [">1 FAILED"]);
 }

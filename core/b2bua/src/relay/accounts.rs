@@ -3,7 +3,7 @@
 //! ```text
 //!  first session        Registered                    last session is gone
 //!  ─────────────> Asked ──────────> Accepted ───────────────────────────────> unregistered, forgotten
-//!                   │                  │  RegistrationFailed, to be tried again: told, kept
+//!                   │                  │  RegistrationFailed, to be retried: reported, kept
 //!                   └──────────────────┴─ RegistrationFailed: its sessions are closed
 //! ```
 
@@ -23,22 +23,22 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-/// How far the registration of an account is.
+/// The state of the registration of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Registration {
     /// The server has not answered, or the account does not register.
     Asked,
     /// The server has accepted it.
     Accepted,
-    /// The server had accepted it, and does not know it any more; it is tried again.
+    /// The server had accepted it, and has rejected or lost it since; the registration is retried.
     Lost,
 }
 
-/// One account, and who uses it.
+/// An account and the sessions that use it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ServerAccount {
     pub(super) settings: Account,
-    /// Host and port of calls that name none, as in a URI.
+    /// Host and port of calls that name none, in the form of a URI.
     domain: String,
     /// It is in the operator's configuration.
     pub(super) is_configured: bool,
@@ -48,21 +48,22 @@ pub(super) struct ServerAccount {
 }
 
 impl ServerAccount {
-    /// The host that calls go to which name none.
+    /// Returns the host of calls that name none.
     pub(super) fn domain(&self) -> Option<Server> {
         Server::parse(&self.domain).ok()
     }
 }
 
 impl Relay {
-    /// Tells the user agent of the trunk.
+    /// Adds the trunk to the user agent.
     pub(super) fn open_trunk(&mut self) {
         let Some(Trunk { account, .. }) = self.config.sip.as_ref().and_then(|sip| sip.trunk.clone()) else { return };
         self.trunk = domain_of(&account)
             .map(|domain| self.add_account(PageAccount { settings: account, domain, is_configured: true }));
     }
 
-    /// Lets a session use an account; the first one opens it. Only who knows the same password shares it.
+    /// Lets a session use an account, which the first session opens. Sessions share an account if they have the same
+    /// password.
     pub(super) fn use_account(&mut self, account: PageAccount, session: SessionId) -> AccountId {
         let same = |known: &ServerAccount| {
             let settings = Account { contact_user: String::new(), ..known.settings.clone() };
@@ -82,7 +83,7 @@ impl Relay {
         id
     }
 
-    /// The account that the operator gave to a login.
+    /// Returns the account that the operator assigned to a login.
     pub(super) fn configured_account(&self, login: &LoginName) -> Option<PageAccount> {
         let settings = self.config.sip.as_ref()?.accounts.get(login)?.clone();
         let domain = domain_of(&settings)?;
@@ -92,7 +93,8 @@ impl Relay {
 
     fn add_account(&mut self, account: PageAccount) -> AccountId {
         let id = AccountId(self.fresh_id());
-        // Nobody who has not seen the registration reaches the account past its server.
+        // The contact is unguessable, so that only peers that received the registration can call the account without
+        // its server.
         let contact_user = self.token().replace('-', "");
         let settings = Account { contact_user, ..account.settings };
         self.command(Command::AddAccount { account: id, settings: Box::new(settings.clone()) });
@@ -108,7 +110,7 @@ impl Relay {
         id
     }
 
-    /// A session is gone; with the last one the account is unregistered.
+    /// Removes a session from an account; without sessions, the account is unregistered.
     pub(super) fn leave_account(&mut self, id: AccountId, session: SessionId) {
         let Some(account) = self.accounts.get_mut(&id) else { return };
         account.sessions.remove(&session);
@@ -157,7 +159,7 @@ impl Relay {
         }
     }
 
-    /// A server has refused the login of a page that places a call; without a registration, calls are where it is checked.
+    /// Counts a login that a server rejected in a call; without a registration, only calls verify it.
     pub(super) fn call_login_refused(&mut self, call: CallKey, now: Time) {
         let is_party = |calls: &BTreeMap<_, CallRef>| calls.values().any(|reference| reference.call == call);
         let sessions = self.call_ids.iter().filter(|(_, calls)| is_party(calls)).map(|(session, _)| session);
@@ -168,8 +170,9 @@ impl Relay {
         accounts.into_iter().for_each(|account| self.count_login(account, false, now));
     }
 
-    /// Before the first success, and when nothing is tried any more, the page is told and its socket closed: a stock page
-    /// would wait for ever (contract §6.2). Later on the page is told, and the registration tried again.
+    /// Handles a failed registration. Before the first success, and after the last attempt, the page is informed and
+    /// its socket closed, because a stock page would wait forever. In other cases the page is informed and the
+    /// registration is retried.
     pub(super) fn registration_failed(&mut self, id: AccountId, failure: &Failure, retry_at: Option<Time>, now: Time) {
         if self.accounts.get(&id).is_some_and(|account| account.registration == Registration::Asked)
             && is_wrong_login(failure)
@@ -204,7 +207,7 @@ impl Relay {
     }
 }
 
-/// Whether a server's answer says that login or password are wrong.
+/// Returns whether a server's response means that login or password are wrong.
 const fn is_wrong_login(failure: &Failure) -> bool {
     match failure {
         Failure::WrongPassword { .. } => true,
@@ -213,7 +216,7 @@ const fn is_wrong_login(failure: &Failure) -> bool {
     }
 }
 
-/// Why a server did not take a registration, in words for the page.
+/// Returns the reason of a failed registration, as text for the page.
 fn failure_text(failure: &Failure) -> String {
     match failure {
         Failure::Refused { status, reason } => format!("the SIP server refused the registration: {status} {reason}"),

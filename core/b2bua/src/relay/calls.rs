@@ -1,4 +1,4 @@
-//! From a browser's message to the call it is about.
+//! Messages of browsers about calls, and the dispatch of inputs and outputs of calls.
 
 use super::deadlines::Owner;
 use super::parties::{Alert, CallPlan};
@@ -23,7 +23,7 @@ impl Relay {
             return self.admit(connection, *hello, now);
         }
         let Some(session) = self.sockets.get(&connection).and_then(|socket| socket.session) else { return };
-        // Log lines may leave the page before it has received anything.
+        // Log lines may be sent before the page has received any message.
         if !matches!(message, ClientMessage::PushLogs { .. }) {
             self.confirm_token(connection);
         }
@@ -127,7 +127,7 @@ impl Relay {
                 }
             }
         }
-        // Not before the command that closes the leg is ordered at its worker.
+        // Only after the command that closes the leg has been sent to its worker.
         for leg in left {
             self.away.remove(&leg);
         }
@@ -178,7 +178,7 @@ impl Relay {
         };
         let offer = Description::parse(&sdp).map(Box::new).map_err(|_| EndReason::BadSessionDescription);
         let sections = offer.as_ref().map(|offer| offer.sections.clone()).map_err(|reason| *reason);
-        // Nobody is rung for a caller who cannot talk.
+        // No callee is alerted for a caller without usable media.
         let targets = sections.as_ref().map_or_else(|reason| Err(*reason), |_| targets);
         let plan = CallPlan {
             call: CallKey(self.fresh_id()),
@@ -197,7 +197,7 @@ impl Relay {
         Ok(Accepted::Placed(at))
     }
 
-    /// Sets a call going.
+    /// Starts a call.
     pub(super) fn begin_call(
         &mut self,
         plan: CallPlan,
@@ -241,7 +241,8 @@ impl Relay {
         }
     }
 
-    /// Each digit is a message to the other side: nobody may be flooded with them.
+    /// Returns whether a session may send more digits. Each digit is a message to the other side, which must not be
+    /// flooded.
     fn takes_digits(&mut self, session: SessionId, digits: usize, now: Time) -> bool {
         let Some(session) = self.sessions.get_mut(&session) else { return false };
         digits <= DIGIT_BURST as usize && (0..digits).all(|_| session.digits.take(now))
@@ -255,7 +256,7 @@ fn new_call(session: SessionId, request: message::Call) -> NewCall {
     NewCall { session, call_id, callee, visible_name, sdp, custom, headers, anonymous, lines }
 }
 
-/// The browsers that a call is between.
+/// Returns the browsers that take part in a call.
 pub(super) fn near(caller: Option<SessionId>, targets: &[Target]) -> Vec<SessionId> {
     let ringing = targets.iter().filter_map(|target| match target {
         Target::Session(session) => Some(*session),

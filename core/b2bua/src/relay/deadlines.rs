@@ -1,11 +1,11 @@
-//! What has a deadline in the relay machine.
+//! Keys of the deadlines in the relay machine.
 
 use crate::call::{CallKey, SessionId};
 use crate::io::ConnectionId;
 use offhook_sip::user_agent::io::InviteId;
 use serde::{Deserialize, Serialize};
 
-/// What has a deadline.
+/// The owner of a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Owner {
     Socket(ConnectionId),

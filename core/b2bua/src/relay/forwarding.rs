@@ -1,9 +1,9 @@
-//! Calls that are sent on at the cost of an operator's account: REFER by the peer of such a call (RFC 3515), and redirects of
-//! phones that it rings (RFC 3261 §21.3).
+//! Forwarding of calls at the cost of an operator's account: REFER by the peer of such a call (RFC 3515), and redirects
+//! of phones that it alerts (RFC 3261 §21.3).
 //!
-//! The peer of a call through a trunk is anybody in the telephone network. It may send the call on to the numbers that
-//! `[sip] forward_to` lists; to users of the relay, only a phone that is called may. Phones that registered here and pages are
-//! users, and send a call wherever they may call themselves.
+//! The peer of a call through a trunk can be any telephone. It may forward the call to the numbers in `[sip]
+//! forward_to`; only a called phone may redirect it to users of the relay. Registered phones and pages are users, and
+//! may forward a call to any target that they may call.
 
 use super::Relay;
 use super::routing::{Source, Target};
@@ -11,24 +11,25 @@ use crate::address::address_of_record;
 use offhook_sip::user_agent::io::AccountId;
 
 impl Relay {
-    /// Whether the SIP peer of an established call may transfer it to `target`.
+    /// Returns whether the SIP peer of an established call may transfer it to `target`.
     pub(super) fn may_refer(&self, source: &Source, target: &str) -> bool {
         match source {
             Source::Stranger => false,
             Source::Account(account) if self.is_operators(*account) => self.may_forward_to(target),
-            // A page's own account pays, and a phone may call there itself.
+            // The page's own account is charged, and a phone may call the target itself.
             Source::Account(_) | Source::Phone(_) | Source::Session(_) => true,
         }
     }
 
-    /// Whether the SIP peer of two established calls, which proved that they are its own by their tags, may join them.
+    /// Returns whether the SIP peer of two established calls, which has proved by their tags that they are its own, may
+    /// join them.
     pub(super) fn may_join(&self, source: &Source, other: &Source) -> bool {
         let is_operators = |source: &Source| matches!(source, Source::Account(account) if self.is_operators(*account));
         let is_unknown = *source == Source::Stranger || *other == Source::Stranger;
         !is_unknown && (source == other || !is_operators(source) && !is_operators(other))
     }
 
-    /// Whether a call that came in from `source` may be redirected to `targets`.
+    /// Returns whether a call from `source` may be redirected to `targets`.
     pub(super) fn may_redirect(&self, source: &Source, contact: &str, targets: &[Target]) -> bool {
         let leaves = targets.iter().any(|target| matches!(target, Target::Uri { .. }));
         !leaves || self.may_refer(source, contact)
@@ -39,12 +40,13 @@ impl Relay {
         self.config.sip.iter().flat_map(|config| &config.forward_to).any(|pattern| pattern.matches(&user))
     }
 
-    /// The operator pays for the calls of this account: it is the trunk, or in the configuration.
+    /// Returns whether the operator is charged for the calls of this account: it is the trunk, or in the configuration.
     fn is_operators(&self, account: AccountId) -> bool {
         Some(account) == self.trunk || self.accounts.get(&account).is_some_and(|account| account.is_configured)
     }
 
-    /// What is dialed for a transfer or redirect target: at an operator's account the number only, at the account's server.
+    /// Returns the address to call for a transfer or redirect target: at an operator's account only the number, at the
+    /// account's server.
     pub(super) fn dialed(&self, source: &Source, target: &str) -> String {
         match source {
             Source::Account(account) if self.is_operators(*account) => address_of_record(target).0,

@@ -1,4 +1,4 @@
-//! Arbitrary scripts for the call model: pages, user agent and media worker that do anything at any time.
+//! Arbitrary scripts for the call model, with pages, user agent and media worker in any order.
 
 use super::Relay;
 use crate::config::{
@@ -21,7 +21,7 @@ use offhook_sip::user_agent::io::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// Steps of one script.
+/// The number of steps in one script.
 const MOST_STEPS: usize = 300;
 
 const BROWSER: &str = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
@@ -43,8 +43,8 @@ a=rtpmap:101 telephone-event/8000\r\n",
 const NAMES: [&str; 4] = ["alice", "bob", "1002", "sip:carol@example.org"];
 const STATUSES: [u16; 8] = [180, 183, 200, 202, 302, 404, 486, 603];
 
-/// Runs a script: each octet says what happens next, those behind it to whom. Whatever happens, when all have left nothing
-/// is left.
+/// Runs a script: each octet selects an action, those after it its object. After all participants have left, no state
+/// may remain.
 pub fn fuzz_relay(data: &[u8]) {
     let mut stage = Stage::new();
     let mut script = Script(data);
@@ -75,7 +75,7 @@ struct Stage {
     now: Time,
     pages: BTreeMap<ConnectionId, BTreeSet<CallId>>,
     accounts: BTreeSet<AccountId>,
-    /// Calls that the user agent has, which it ends once each.
+    /// Calls of the user agent, which it ends once each.
     invites: BTreeSet<InviteId>,
     next: u64,
 }
@@ -197,7 +197,7 @@ impl Stage {
                     let (in_use, ready) = pairs.into_iter().partition(|pair| pair.rtp().is_multiple_of(3));
                     self.relay.handle_input(Input::Media(MediaEvent::PortsReserved { ready, in_use }), self.now);
                 }
-                // Every third question gets no answer.
+                // Every third request remains without a response.
                 Output::ResolveHost { request, .. } if !request.0.is_multiple_of(3) => {
                     let addresses = vec![IpAddr::from([198, 51, 100, 7])];
                     self.relay.handle_input(Input::HostResolved { request, addresses }, self.now);
@@ -397,7 +397,7 @@ impl Stage {
         }));
     }
 
-    /// All leave.
+    /// Ends all sessions and calls.
     fn finish(mut self) {
         for connection in core::mem::take(&mut self.pages).into_keys() {
             self.input(Input::Disconnected { connection });

@@ -1,19 +1,19 @@
-//! Headers that a page gives for an INVITE, and those by which the relay carries what SIP has no word for.
+//! Header fields that a page adds to an INVITE, and header fields of the relay's own.
 
 use crate::call::JsonText;
 use offhook_signaling::message::Json;
 
-/// Marks an INVITE of this relay, so that it is known when it comes back.
+/// Marks an INVITE of this relay, so that a looped call is recognized.
 pub(super) const MARK: &str = "Offhook-Call";
 /// Carries the page's `custom` value, as JSON.
 pub(super) const CUSTOM: &str = "Offhook-Custom";
 
-/// The most headers of a page, and octets in one.
+/// The maximum number of header fields of a page.
 const MAX_HEADERS: usize = 32;
-/// See [`MAX_HEADERS`].
+/// The maximum length of a header field, in octets.
 const MAX_LENGTH: usize = 1024;
 
-/// What the user agent or the relay says itself; compact names (RFC 3261 §7.3.3) are all among them.
+/// Header fields that the user agent or the relay sets; they include all compact forms (RFC 3261 §7.3.3).
 const RESERVED: [&str; 55] = [
     "accept",
     "accept-contact",
@@ -72,7 +72,7 @@ const RESERVED: [&str; 55] = [
     "via",
 ];
 
-/// The headers of a page, those that it may not set left out, and whether it asks for its name to be withheld.
+/// Returns the permitted header fields of a page, and whether it requests privacy.
 pub(super) fn of_page(lines: &[String]) -> (Vec<(String, String)>, bool) {
     let mut headers = Vec::new();
     let mut anonymous = false;
@@ -97,14 +97,14 @@ fn is_allowed(name: &str) -> bool {
     is_token && name.len() > 1 && !lower.starts_with("offhook-") && !RESERVED.contains(&lower.as_str())
 }
 
-/// The `custom` value of a page as a header; none if it is too long for one.
+/// Returns the `custom` value of a page as a header field; none if it is too long.
 pub(super) fn custom(custom: Option<&JsonText>) -> Option<(String, String)> {
     let text = custom?.0.as_str();
     let is_line = text.len() <= MAX_LENGTH && !text.chars().any(char::is_control);
     is_line.then(|| (CUSTOM.to_owned(), text.to_owned()))
 }
 
-/// The `custom` value that a header brought.
+/// Returns the `custom` value in a header field.
 pub(super) fn custom_of(headers: &[(String, String)]) -> Option<JsonText> {
     let (_, value) = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(CUSTOM))?;
     Json::parse(value).ok().map(JsonText)

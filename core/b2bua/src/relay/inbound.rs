@@ -1,4 +1,4 @@
-//! Calls that come in by SIP.
+//! Inbound SIP calls.
 
 use super::Relay;
 use super::calls::near;
@@ -39,11 +39,11 @@ impl Relay {
         if let (Some((call, leg)), Some(offer), Ok(targets)) = (own, &offer, &targets) {
             return self.ring_for_own(&Returned { invite, account, request, offer, call, leg }, targets, &alert, now);
         }
-        // The relay's own offers are ICE-lite, too: only those of others cannot be met.
+        // The relay's own offers are ICE-lite, too: only those of other ICE-lite peers are rejected.
         if let Some(unfit) = unfit {
             return self.reject_because(invite, 488, Some(unfit.reason()));
         }
-        // Before RTP ports are taken: a call that rings nowhere costs none.
+        // Checked before RTP ports are allocated, so that a call without a target costs none.
         let targets = match targets.and_then(|targets| self.admit_ringing(targets, &alert, now)) {
             Ok(targets) => targets,
             Err(reason) => return self.reject(invite, reason.sip_status()),
@@ -75,7 +75,7 @@ impl Relay {
         self.begin_call(call, caller, sections, targets, now);
     }
 
-    /// Whoever calls from elsewhere is not taken for a user of this relay, whatever name it gives.
+    /// Presents an unknown source with its own host, so that it is not mistaken for a user of this relay.
     fn show_stranger(&self, alert: &mut Alert, request: &InboundInvite) {
         if request.anonymous {
             return;
@@ -88,9 +88,10 @@ impl Relay {
         alert.caller = full;
     }
 
-    /// The call of this relay that an INVITE from a SIP server belongs to (a looped call). The INVITE proves it by what only
-    /// the recipients of the outgoing INVITE know: the mark, the ICE password, or the session id. An RTP address alone proves
-    /// nothing, since it can be guessed. Where the server changed both session and address, the media pass through it.
+    /// Returns the call of this relay that an INVITE from a SIP server belongs to (a looped call). The INVITE proves it
+    /// by a value that only the recipients of the outgoing INVITE have: the mark, the ICE password, or the session id.
+    /// An RTP address proves nothing, since it can be guessed. If the server replaced both session id and address, the
+    /// media pass through it.
     fn own_call(&self, request: &InboundInvite, offer: &Description) -> Option<(CallKey, LegKey)> {
         let mut marks = request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(headers::MARK));
         let marked = marks.find_map(|(_, mark)| self.marks.get(mark.trim()));
@@ -114,14 +115,14 @@ impl Relay {
         (is_proven && is_as_sent && call.expects_back(leg)).then_some((key, leg))
     }
 
-    /// The leg whose ICE credentials an offer has.
+    /// Returns the leg whose ICE credentials an offer contains.
     fn leg_that_offers(&self, offer: &Description) -> Option<LegKey> {
         let leg =
             offer.sections.iter().find_map(|section| self.fragments.get(&section.ice.as_ref()?.credentials.ufrag))?;
         self.calls.get(self.legs.get(leg)?)?.fork_that_offers(offer)
     }
 
-    /// A call of one of the relay's browsers to another: those that ring join it.
+    /// Alerts the callees of a looped call; they join the call of the browser that placed it.
     fn ring_for_own(&mut self, returned: &Returned<'_>, targets: &[Target], alert: &Alert, now: Time) {
         let Returned { invite, account, request, offer, call, leg } = *returned;
         let Some(known) = self.calls.get(&call) else { return };
@@ -175,7 +176,7 @@ impl Relay {
         PeerPlan { invite, account, uri, dialog: Dialog::Inbound, source, media }
     }
 
-    /// The account that is called, if it is one, the callee's name, and who rings.
+    /// Returns the called account, if there is one, the callee's name, and the targets.
     fn called(&self, request: &InboundInvite) -> (Option<AccountId>, String, Result<Vec<Target>, EndReason>) {
         match &request.origin {
             Origin::Account(account) if Some(*account) == self.trunk => {
@@ -197,8 +198,8 @@ impl Relay {
         }
     }
 
-    /// The login that a call of the trunk is for, by the first part of the INVITE that names a user, in the trunk's order. Where
-    /// none does, it is the user of the last part that is there.
+    /// Returns the login that a call of the trunk is for, from the first part of the INVITE that names a user, in the
+    /// trunk's order. If no part names one, the user in the last part that is present is returned.
     fn called_login(&self, request: &InboundInvite) -> LoginName {
         let trunk = self.config.sip.as_ref().and_then(|config| config.trunk.as_ref());
         let order = trunk.map_or(&[][..], |trunk| &trunk.account.called_number);
@@ -214,7 +215,7 @@ impl Relay {
         logins.next().or_else(|| users.last().cloned()).unwrap_or_else(|| LoginName(String::new()))
     }
 
-    /// Gives the party its offer; the media in it.
+    /// Checks the offer for the participant; returns the media in it.
     fn weigh(
         &mut self,
         caller: &mut call::Party,
@@ -227,8 +228,8 @@ impl Relay {
         if media.iter().all(|section| section.rejected) { Err(EndReason::NoCommonCodecs) } else { Ok(Some(media)) }
     }
 
-    /// Takes the place of one of this relay's SIP legs (RFC 3891). Who may, the user agent has checked by the tags, which
-    /// only the parties of that dialog know; calls of another account are not within reach.
+    /// Replaces one of this relay's SIP legs (RFC 3891). The user agent has verified the tags, which only the parties
+    /// of that dialog have; calls of another account cannot be replaced.
     fn replace(
         &mut self,
         invite: InviteId,
@@ -241,7 +242,7 @@ impl Relay {
             Origin::Account(account) => Some(account),
             Origin::Phone(_) | Origin::Unknown => None,
         };
-        // A source that is not known takes the place of such a source only.
+        // An unknown source can replace unknown sources only.
         let fits = (request.origin == Origin::Unknown) == self.strangers.contains(&replaced);
         let known = self.leg_of(replaced).filter(|(.., owner)| *owner == account && fits);
         let Some((key, leg, worker)) = known.map(|(key, leg, call, _)| (key, leg, call.worker())) else {
@@ -266,7 +267,7 @@ impl Relay {
     }
 }
 
-/// An INVITE of this relay that came back, and the fork that it was sent for.
+/// A looped INVITE, and the fork that it was sent for.
 struct Returned<'a> {
     invite: InviteId,
     account: Option<AccountId>,
@@ -276,7 +277,7 @@ struct Returned<'a> {
     leg: LegKey,
 }
 
-/// The session description in a body; the status, with its reason phrase, that says why there is none.
+/// Returns the session description in a body, or the status, with its reason phrase, of the rejection.
 fn description(body: &Body) -> Result<Description, (u16, Option<&'static str>)> {
     let text = sdp_text(body).ok_or((415, None))?;
     let description = Description::parse(&text).map_err(|_| (488, None))?;

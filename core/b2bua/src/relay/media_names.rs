@@ -1,8 +1,9 @@
 //! Host names in the session descriptions of SIP peers (RFC 8866 §5.7).
 //!
-//! An event whose description has a host name in a `c=` line is held until the shell has resolved the name, for [`PATIENCE`] at
-//! most. Later events of the same INVITE wait behind it. Then the description gets the addresses, and the events are handled. A
-//! name without an address stays in the description, and the media sections that use it are of no use.
+//! An event whose description has a host name in a `c=` line is held until the shell has resolved the name, for
+//! [`PATIENCE`] at most. Later events of the same INVITE are queued. Then the addresses are inserted into the
+//! description, and the events are handled. A name without an address stays in the description, and its media sections
+//! are unusable.
 
 use super::Relay;
 use super::deadlines::Owner;
@@ -16,11 +17,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
-/// How long the events of an INVITE wait for addresses.
+/// The time that the events of an INVITE wait for addresses.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
-/// The most names of one description that are resolved.
+/// The number of names in one description that are resolved.
 pub(super) const MOST_NAMES: usize = 4;
-/// The most events of one INVITE that wait. With another one, the names are given up.
+/// The number of events of one INVITE that wait. One more ends the wait for the names.
 pub(super) const MOST_EVENTS: usize = 32;
 
 /// The events that wait for addresses.
@@ -51,18 +52,18 @@ struct Question {
 }
 
 impl MediaNames {
-    /// Whether no event waits.
+    /// Returns whether no event waits.
     pub(super) fn is_empty(&self) -> bool {
         self.held.is_empty() && self.questions.is_empty()
     }
 
-    /// The ends of all waits.
+    /// Returns the ends of all waits.
     #[cfg(test)]
     pub(super) fn deadlines(&self) -> impl Iterator<Item = Time> + '_ {
         self.held.values().map(|held| held.until)
     }
 
-    /// Forgets the events of an INVITE and the questions about them.
+    /// Removes the events of an INVITE and their requests.
     fn take(&mut self, invite: InviteId) -> Option<Held> {
         let held = self.held.remove(&invite)?;
         self.questions.retain(|request, _| !held.waiting.contains(request));
@@ -71,11 +72,11 @@ impl MediaNames {
 }
 
 impl Relay {
-    /// Takes an event of the user agent: handles it, or holds it until names are resolved.
+    /// Handles an event of the user agent, or holds it until names are resolved.
     pub(super) fn handle_event(&mut self, event: Event, now: Time) {
         let Some(invite) = event.invite() else { return self.perform_event(event, now) };
         if matches!(event, Event::Ended { .. }) {
-            // What waits is of no interest for a call that is over.
+            // Held events of a call that has ended are dropped.
             self.media_names.take(invite);
             self.deadlines.set(Owner::MediaNames(invite), None);
             return self.perform_event(event, now);
@@ -93,7 +94,7 @@ impl Relay {
         }
     }
 
-    /// The source address of the peer and the names in the description of an event, if there are any that may be resolved.
+    /// Returns the source address of the peer and the names in the description of an event that may be resolved.
     fn questions_of(&mut self, invite: InviteId, event: &Event) -> Option<(IpAddr, BTreeSet<HostName>)> {
         let text = event.description().and_then(crate::call::sdp_text)?;
         let mut names = HostName::all_in(&text);
@@ -131,7 +132,7 @@ impl Relay {
         self.media_names.held.insert(invite, held);
     }
 
-    /// The resolver has answered.
+    /// Handles a response of the resolver.
     pub(super) fn host_resolved(&mut self, request: RequestId, addresses: &[IpAddr], now: Time) {
         let Some(Question { invite, name }) = self.media_names.questions.remove(&request) else { return };
         let Some(held) = self.media_names.held.get_mut(&invite) else { return };
@@ -150,8 +151,8 @@ impl Relay {
         }
     }
 
-    /// Handles the events of an INVITE with the addresses that were found. If another one has names, it and those behind it wait
-    /// again.
+    /// Handles the events of an INVITE with the resolved addresses. If another event has names, it and the following
+    /// ones wait again.
     pub(super) fn release(&mut self, invite: InviteId, now: Time) {
         self.deadlines.set(Owner::MediaNames(invite), None);
         let Some(Held { mut events, found, .. }) = self.media_names.take(invite) else { return };

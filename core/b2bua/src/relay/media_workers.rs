@@ -1,17 +1,17 @@
-//! The media workers of legs. A leg is opened on the worker of its call and stays there; an attended transfer between calls on
-//! two workers makes a call whose legs have two.
+//! The media workers of legs. A leg is opened on the worker of its call and stays there; an attended transfer between
+//! calls on two workers results in a call with legs on both.
 
 use super::Relay;
 use crate::io::Output;
 use offhook_media::command::{BridgeId, Command, LegKey, WorkerId};
 
 impl Relay {
-    /// The worker of a leg, in a call of that worker.
+    /// Returns the worker of a leg, in a call of that worker.
     pub(super) fn worker_of(&self, leg: LegKey, of_call: WorkerId) -> WorkerId {
         self.away.get(&leg).copied().unwrap_or(of_call)
     }
 
-    /// A leg leaves a call for another one.
+    /// Records that a leg moves from one call to another.
     pub(super) fn note_worker(&mut self, leg: LegKey, before: WorkerId, after: WorkerId) {
         let worker = self.worker_of(leg, before);
         if worker == after {
@@ -21,7 +21,7 @@ impl Relay {
         }
     }
 
-    /// Passes a command of a call to the worker of its leg. A bridge between legs of two workers is ordered at both.
+    /// Passes a command of a call to the worker of its leg. A bridge between legs of two workers is sent to both.
     pub(super) fn order_media(&mut self, command: Command, of_call: WorkerId) {
         if let Command::Bridge { a, b } = command {
             let workers = [a, b].map(|leg| self.worker_of(leg, of_call));

@@ -1,11 +1,11 @@
-//! The relay machine of one shard: sessions, registrar and switch.
+//! The relay machine of one shard: sessions, registrar and routing.
 //!
 //! ```text
 //!  WebSocket ──> signaling::server::Connection ──> admission ──> Session ──> Call ──> media worker
 //!                (order, limits, keep-alive)       (sessions)    (registrar)  (calls)
 //! ```
 //!
-//! A session is one signed-in browser. It belongs to one socket at a time and, with `keepAlive`, outlives it.
+//! A session is one signed-in browser. It belongs to one socket at a time and, with `keepAlive`, survives a reconnect.
 
 mod accounts;
 mod calls;
@@ -60,7 +60,7 @@ use sessions::Session;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
-/// How many things there are, for health checks and metrics.
+/// Numbers of objects, for health checks and metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Open sockets.
@@ -73,7 +73,7 @@ pub struct Counts {
     pub registrations: usize,
 }
 
-/// Totals of unexpected events since the relay was made.
+/// Totals of unexpected events since the relay was created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RelayCounters {
     /// Inputs that a call ignored in its state.
@@ -105,12 +105,12 @@ pub struct Relay {
     sessions: BTreeMap<SessionId, Session>,
     registrar: Registrar,
     accounts: BTreeMap<AccountId, ServerAccount>,
-    /// Pages' accounts by address of record.
+    /// Accounts of pages by address of record.
     accounts_of: BTreeMap<String, BTreeSet<AccountId>>,
     trunk: Option<AccountId>,
-    /// How many accounts are registered.
+    /// The number of registered accounts.
     registrations: usize,
-    /// How many, and which, sessions there are of a login.
+    /// The sessions of each login.
     sessions_of: BTreeMap<LoginName, BTreeSet<SessionId>>,
     deadlines: Deadlines<Owner>,
     calls: BTreeMap<CallKey, Call>,
@@ -123,26 +123,26 @@ pub struct Relay {
     away: BTreeMap<LegKey, WorkerId>,
     #[serde(with = "offhook_limits::pairs")]
     invites: BTreeMap<InviteId, LegKey>,
-    /// Those among them that come from nobody the relay knows.
+    /// Inbound INVITEs of unknown sources.
     strangers: BTreeSet<InviteId>,
-    /// Who sent them on before they came here, by user name.
+    /// The user names of the diverting users of inbound INVITEs (`Diversion`, RFC 5806).
     #[serde(with = "offhook_limits::pairs")]
     diverted: BTreeMap<InviteId, BTreeSet<String>>,
-    /// INVITEs that may come back, by the mark they carry.
+    /// INVITEs that may return as looped calls, by the mark in them.
     marks: BTreeMap<String, LegKey>,
-    /// Servers that pages named in vain and the log knows of.
+    /// Servers that pages named without permission and that have been logged.
     passed_over: BTreeSet<String>,
-    /// The legs whose media travel by WebRTC to a SIP peer, by the ICE user name fragment of their first description.
+    /// The legs of SIP peers that use WebRTC, by the ICE user name fragment of their first description.
     fragments: BTreeMap<String, LegKey>,
     fragment_of: BTreeMap<LegKey, String>,
     /// The calls of each registered phone.
     phone_calls: BTreeMap<BindingId, PhoneCalls>,
     phone_of: BTreeMap<LegKey, BindingId>,
-    /// The logins that the trunk has numbers for, by number in the form that is compared.
+    /// The logins with a number at the trunk, by number in the form that is compared.
     logins_by_number: BTreeMap<String, LoginName>,
-    /// Users of phones that may register.
+    /// Users of configured phones.
     phone_users: BTreeSet<LoginName>,
-    /// Where this relay receives RTP, as its session descriptions say.
+    /// The legs by RTP address of the relay, as in its session descriptions.
     sockets_of: BTreeMap<SocketAddr, LegKey>,
     /// RTP ports of each worker.
     ports: Vec<PortPool>,
@@ -151,7 +151,7 @@ pub struct Relay {
     agent: Option<Box<UserAgent>>,
     next_id: u64,
     next_worker: u16,
-    /// What the user agent is to be told.
+    /// Commands for the user agent.
     #[serde(skip)]
     commands: VecDeque<Command>,
     #[serde(skip)]
@@ -159,7 +159,7 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// A relay with nobody connected. `seed` must be secret: tokens and ICE passwords are drawn from it.
+    /// Creates a relay without connections. `seed` must be secret: tokens and ICE passwords depend on it.
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32], now: Time) -> Self {
         let mut relay = Self::without_agent(config, seed);
@@ -173,7 +173,7 @@ impl Relay {
         relay
     }
 
-    /// A relay whose user agent is whoever takes the commands and tells the events.
+    /// Creates a relay whose user agent is the caller, which takes the commands and passes the events.
     fn without_agent(mut config: Config, seed: [u8; 32]) -> Self {
         config.sip.iter_mut().for_each(|sip| sip.admit_configured());
         let pools = config.sip.iter().flat_map(|sip| {
@@ -237,7 +237,7 @@ impl Relay {
         relay
     }
 
-    /// How many things there are.
+    /// Returns numbers of objects.
     #[must_use]
     pub fn counts(&self) -> Counts {
         Counts {
@@ -248,7 +248,7 @@ impl Relay {
         }
     }
 
-    /// Totals of unexpected events, by cause; they only grow.
+    /// Returns totals of unexpected events, by cause; they never decrease.
     #[must_use]
     pub fn counters(&self) -> RelayCounters {
         let agent = self.agent.as_deref();
@@ -259,7 +259,7 @@ impl Relay {
         }
     }
 
-    /// Takes one input.
+    /// Handles one input.
     pub fn handle_input(&mut self, input: Input, now: Time) {
         match input {
             Input::Connected { connection, address, host } => {
@@ -284,7 +284,7 @@ impl Relay {
         self.reserve_ports(now);
     }
 
-    /// Does what is due.
+    /// Handles all deadlines that have passed.
     pub fn handle_timeout(&mut self, now: Time) {
         for owner in self.deadlines.due(now) {
             match owner {
@@ -309,12 +309,12 @@ impl Relay {
         self.reserve_ports(now);
     }
 
-    /// The next thing to do for the shell.
+    /// Returns the next output for the shell.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// When to call [`Relay::handle_timeout`].
+    /// Returns the next deadline, for [`Relay::handle_timeout`].
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         earliest(self.deadlines.next(), self.agent_deadline())
@@ -356,7 +356,7 @@ impl Relay {
         self.arm_socket(connection);
     }
 
-    /// After every touch of a socket.
+    /// Updates the deadline of a socket after each of its inputs.
     fn arm_socket(&mut self, connection: ConnectionId) {
         let at = self.sockets.get(&connection).and_then(|socket| socket.protocol.poll_timeout());
         self.deadlines.set(Owner::Socket(connection), at);
@@ -366,7 +366,7 @@ impl Relay {
         self.outputs.push_back(Output::Send { connection, text: message.to_json() });
     }
 
-    /// To the session's browser, if it has one just now.
+    /// Sends a message to the session's browser, if it is connected.
     fn tell(&mut self, session: SessionId, message: &ServerMessage) {
         if let Some(connection) = self.sessions.get(&session).and_then(Session::connection) {
             self.send(connection, message);
@@ -420,8 +420,8 @@ impl Relay {
         self.command(Command::Shutdown);
     }
 
-    /// The worker of a new call: that of a call either side is in already, so that the two can be joined (transfer);
-    /// else the next in turn.
+    /// Returns the worker of a new call: that of another call of either side, so that the two can be joined by a
+    /// transfer; otherwise the next in turn.
     fn choose_worker(&mut self, sessions: &[SessionId]) -> WorkerId {
         let busy = sessions.iter().find_map(|session| {
             let call = self.call_ids.get(session)?.values().next()?;

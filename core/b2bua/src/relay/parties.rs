@@ -1,4 +1,4 @@
-//! Parties of calls: entered in the books with what leads to them, taken out when they leave.
+//! Creation of the participants of calls with their index entries, and their removal.
 
 use super::routing::Target;
 use super::sessions::Session;
@@ -22,35 +22,35 @@ use offhook_sip::user_agent::io::{AccountId, Destination, Identity, InviteId, Ou
 use rand_core::Rng;
 use std::net::{IpAddr, SocketAddr};
 
-/// Lines of a page for the session descriptions of a SIP leg.
+/// The number of lines of a page in the session descriptions of a SIP leg.
 const MAX_LINES: usize = 32;
 
-/// How a call looks to those it rings.
+/// The caller's properties as presented to the callees.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Alert {
     pub(super) caller: String,
     pub(super) callee: String,
     pub(super) visible_name: String,
-    /// The page of the caller gave the name.
+    /// The display name was set by the caller's page.
     pub(super) is_named: bool,
     pub(super) custom: Option<JsonText>,
-    /// Of the caller's page, for the INVITE.
+    /// Header fields of the caller's page, for the INVITE.
     pub(super) headers: Vec<(String, String)>,
-    /// Of the caller's page, for the session description.
+    /// Lines of the caller's page, for the session description.
     pub(super) lines: Vec<ExtraLine>,
-    /// The caller is a source that the relay does not know.
+    /// The caller is an unknown source.
     pub(super) is_unknown: bool,
     /// The caller's name is withheld.
     pub(super) anonymous: bool,
-    /// Who sent the caller there (RFC 3892).
+    /// The referrer of the caller (RFC 3892).
     pub(super) referred_by: Option<String>,
-    /// Who was called before, and sent the caller there (RFC 5806).
+    /// The callee that redirected the caller (RFC 5806).
     pub(super) diverted_by: Option<String>,
-    /// Whose place the call takes (RFC 3891).
+    /// The dialog that the call replaces (RFC 3891).
     pub(super) replaces: Option<String>,
 }
 
-/// A call to be: where its media are, and how many media sections a SIP leg has.
+/// A new call: its worker, and the number of media sections of a SIP leg.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CallPlan {
     pub(super) call: CallKey,
@@ -58,19 +58,19 @@ pub(super) struct CallPlan {
     pub(super) sections: usize,
 }
 
-/// A SIP leg to be.
+/// A new SIP leg.
 pub(super) struct PeerPlan {
     pub(super) invite: InviteId,
     pub(super) account: Option<AccountId>,
     pub(super) uri: String,
     pub(super) dialog: Dialog,
-    /// The address that its SIP messages come from, where one has come.
+    /// The source address of its SIP messages, if one has been received.
     pub(super) source: Option<IpAddr>,
-    /// How its media travel: by RTP to an address of this family, where it is known, or by WebRTC.
+    /// Its media: RTP to an address of this family, if it is known, or WebRTC.
     pub(super) media: PeerMedia,
 }
 
-/// How the media of a SIP leg to be travel.
+/// The media of a new SIP leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PeerMedia {
     Rtp { is_ipv6: Option<bool> },
@@ -78,7 +78,7 @@ pub(super) enum PeerMedia {
 }
 
 impl Alert {
-    /// The lines of a page that a session description may have.
+    /// Returns the lines of a page that a session description may contain.
     pub(super) fn lines_of_page(lines: &[String]) -> Vec<ExtraLine> {
         lines.iter().take(MAX_LINES).filter_map(|line| ExtraLine::parse(line)).collect()
     }
@@ -95,7 +95,7 @@ impl Alert {
 }
 
 impl Relay {
-    /// Enters a browser's side of a call in the books.
+    /// Creates a browser's side of a call.
     pub(super) fn browser_party(
         &mut self,
         session: SessionId,
@@ -118,7 +118,7 @@ impl Relay {
         alert.party(leg, incoming, Side::Browser(browser))
     }
 
-    /// Enters a SIP endpoint's side of a call in the books, with ports of its own.
+    /// Creates a SIP endpoint's side of a call, with ports of its own.
     pub(super) fn sip_party(
         &mut self,
         plan: PeerPlan,
@@ -179,7 +179,7 @@ impl Relay {
             source: plan.source,
             srtp,
             extra: alert.lines.clone(),
-            // Unguessable, and below 2^62: some parsers read it as a signed number.
+            // Unpredictable, and below 2^62, because some parsers use a signed number.
             session_id: self.random.next_u64() >> 2,
             cname: self.token(),
             first_ssrc: (self.random.next_u32() & 0x7fff_ff00) | 1,
@@ -195,7 +195,7 @@ impl Relay {
         Path::WebRtc(Box::new(WebRtcPath::new(ice, self.config.fingerprint, candidates)))
     }
 
-    /// Those who shall ring; the reason when none of them can.
+    /// Returns the participants to be alerted, or the reason why there is none.
     pub(super) fn ring_targets(
         &mut self,
         targets: Vec<Target>,
@@ -245,7 +245,7 @@ impl Relay {
         }
     }
 
-    /// What a server is offered; phones that registered here know RTP.
+    /// Returns the media to offer: RTP for registered phones, the configured profile for servers.
     pub(super) fn offered_media(&self, account: Option<AccountId>) -> PeerMedia {
         let profile = self.config.sip.as_ref().map(|config| config.profile);
         match profile.filter(|_| account.is_some()) {
@@ -254,7 +254,7 @@ impl Relay {
         }
     }
 
-    /// The request of a call through an account, or to a phone that registered here.
+    /// Returns the INVITE of a call through an account, or to a registered phone.
     fn invite(&self, account: Option<AccountId>, to: Destination, alert: &Alert) -> OutboundInvite {
         let headers = alert.headers.iter().cloned().chain(headers::custom(alert.custom.as_ref())).collect();
         let known = account.and_then(|account| self.accounts.get(&account));
@@ -270,12 +270,12 @@ impl Relay {
             (Some(known), None) => known.settings.identity.uri.clone(),
             (None, _) => {
                 let own = config.map(|config| config.user_agent.domain.as_str()).unwrap_or_default();
-                // A stranger is shown as of elsewhere.
+                // An unknown source is presented with its own host.
                 let (user, domain) = alert.caller.rsplit_once('@').unwrap_or((&alert.caller, own));
                 format!("sip:{}@{domain}", escape_user(user))
             }
         };
-        // A trunk may show a number in the place of the login, which the name would reveal.
+        // A trunk may replace the login by a number, and a name that equals the login would reveal it.
         let is_given = alert.is_named && trunk.is_none();
         let name = Some(alert.visible_name.clone());
         let name = name.filter(|name| !name.is_empty() && (is_given || *name != alert.caller));
@@ -294,7 +294,7 @@ impl Relay {
         }
     }
 
-    /// Releases the leg of a participant that is out of its call.
+    /// Releases the leg of a participant that has left its call.
     pub(super) fn release_leg(&mut self, leg: LegKey, sip: Option<SipResources>, worker: WorkerId, now: Time) {
         self.legs.remove(&leg);
         self.forget_phone_call(leg);
@@ -320,7 +320,7 @@ impl Relay {
         }
     }
 
-    /// RTP ports of a call begin to rest.
+    /// Returns RTP ports of a call to the pool, where they stay unused for a time.
     pub(super) fn free_ports(&mut self, ports: &[PortPair], worker: WorkerId, now: Time) {
         let addresses = self.config.sip.as_ref().and_then(|config| config.workers.get(usize::from(worker.0)));
         let addresses = addresses.into_iter().flat_map(|worker| &worker.addresses);
@@ -334,14 +334,14 @@ impl Relay {
     }
 }
 
-/// A worker's address for RTP; of the peer's family, where that is known.
+/// Returns a worker's address for RTP, of the peer's family if it is known.
 fn rtp_address(config: &Sip, worker: usize, is_ipv6: Option<bool>) -> Option<RtpAddress> {
     let addresses = &config.workers.get(worker)?.addresses;
     let fits = |address: &&RtpAddress| is_ipv6.is_none_or(|ipv6| address.advertised.is_ipv6() == ipv6);
     addresses.iter().find(fits).copied()
 }
 
-/// A worker's address for an offer: of the family of the address that the peer's SIP messages have, if there is one.
+/// Returns a worker's address for an offer, of the family of the source address of the peer's SIP messages if possible.
 fn rtp_address_toward(config: &Sip, worker: usize, peer: Option<IpAddr>) -> Option<RtpAddress> {
     let family = peer.map(|peer| peer.to_canonical().is_ipv6());
     rtp_address(config, worker, family).or_else(|| rtp_address(config, worker, None))

@@ -6,10 +6,10 @@
 //!     └──────────┴──> refused
 //! ```
 //!
-//! A check costs tens of milliseconds of a core, so the number of waiting checks is bounded. The next one to run is that of
-//! the source with the fewest failures and running checks. Logins that have succeeded from their source before go ahead, a
-//! few at once; every second check is that of another login, so that one valid login does not keep the others out. When
-//! the queue is full, the source with the most waiting checks loses one.
+//! A check costs tens of milliseconds of a core, so the number of waiting checks is bounded. The next check to run is
+//! that of the source with the fewest failures and running checks. Logins that have succeeded from their source before
+//! have priority, a few at once; every second check is that of another login, so that one valid login does not block
+//! the others. When the queue is full, a check of the source with the most waiting checks is dropped.
 
 use crate::config::LoginName;
 use crate::io::{ConnectionId, RequestId};
@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// Checks that may wait; each holds a `connection` message.
+/// The number of waiting checks; each holds a `connection` message.
 const MAX_WAITING: usize = 256;
 
 /// A `connection` whose password is to be checked.
@@ -42,19 +42,19 @@ impl Attempt {
     }
 }
 
-/// A check that runs. It runs to its end when the connection is closed, and its result counts.
+/// A running check. It continues when the connection is closed, and its result counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Running {
     address: IpAddr,
     login: LoginName,
-    /// None: the connection is closed.
+    /// The waiting connection; none if it is closed.
     waiter: Option<(ConnectionId, Connection)>,
 }
 
-/// What is to be done next.
+/// The next step of the caller.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// Check this.
+    /// Verify this password.
     Verify { request: RequestId, login: LoginName, password: Secret },
     /// The attempt's login or source is locked out.
     Refuse { attempt: Box<Attempt>, remaining: Duration },
@@ -65,7 +65,7 @@ pub(super) enum Step {
 pub(super) struct Finished {
     pub(super) address: IpAddr,
     pub(super) login: LoginName,
-    /// Who waits for it; none: the connection is closed.
+    /// The waiting connection; none if it is closed.
     pub(super) waiter: Option<(ConnectionId, Connection)>,
 }
 
@@ -75,23 +75,23 @@ pub(super) struct PasswordChecks {
     at_a_time: usize,
     waiting: BTreeMap<RequestId, Attempt>,
     running: BTreeMap<RequestId, Running>,
-    /// The last check that began went ahead of others, so that the next one is that of a login that is not known.
+    /// The last check to start had priority, so that the next one is that of a login without a success from its source.
     is_turn_of_new: bool,
     lockouts: Lockouts,
 }
 
-/// The order of waiting checks: whether it is not its turn, failures and running checks of the source, failures of the
-/// login, age. Lower runs earlier.
+/// The order of waiting checks: out of turn, failures and running checks of the source, failures of the login, age. The
+/// lowest rank runs first.
 type Rank = (bool, usize, u32, RequestId);
 
 impl PasswordChecks {
-    /// No checks; `at_a_time` of them may run.
+    /// Creates an empty queue; `at_a_time` checks may run at a time.
     pub(super) fn new(at_a_time: usize) -> Self {
         let lockouts = Lockouts::new(Policy::default());
         Self { at_a_time, waiting: BTreeMap::new(), running: BTreeMap::new(), is_turn_of_new: false, lockouts }
     }
 
-    /// Adds an attempt; returns the one that has no room.
+    /// Adds an attempt; returns the attempt that is dropped if the queue is full.
     pub(super) fn submit(&mut self, request: RequestId, attempt: Attempt, now: Time) -> Option<Attempt> {
         self.waiting.insert(request, attempt);
         if self.waiting.len() <= MAX_WAITING {
@@ -107,7 +107,7 @@ impl PasswordChecks {
         self.waiting.remove(&last)
     }
 
-    /// The next check to run or to refuse; none: all places are taken, or nothing waits.
+    /// Returns the next check to run or to refuse; none if no more may run, or none waits.
     pub(super) fn next(&mut self, now: Time) -> Option<Step> {
         let is_locked = |attempt: &Attempt| self.lockouts.remaining(attempt.source(), &attempt.login.0, now);
         if let Some((id, remaining)) = self.waiting.iter().find_map(|(id, attempt)| Some((*id, is_locked(attempt)?))) {
@@ -140,24 +140,24 @@ impl PasswordChecks {
         self.lockouts.has_precedence(attempt.source(), &attempt.login.0, now)
     }
 
-    /// Whether its login has succeeded from its source before.
+    /// Returns whether the login has succeeded from its source before.
     pub(super) fn is_known(&self, attempt: &Attempt) -> bool {
         self.lockouts.is_known(attempt.source(), &attempt.login.0)
     }
 
-    /// A check has ended. None: it is unknown.
+    /// Ends a check; returns none if it is unknown.
     pub(super) fn finish(&mut self, request: RequestId, matches: bool, now: Time) -> Option<Finished> {
         let Running { address, login, waiter } = self.running.remove(&request)?;
         self.count(address, &login.0, matches, now);
         Some(Finished { address, login, waiter })
     }
 
-    /// How long logins that a SIP server checks are refused from now on; none: they are not.
+    /// Returns the remaining lockout of logins that a SIP server verifies; none if there is no lockout.
     pub(super) fn lockout(&self, address: IpAddr, login: &LoginName, now: Time) -> Option<Duration> {
         self.lockouts.remaining(Source::of(address), &login.0, now)
     }
 
-    /// A SIP server has accepted or refused a login.
+    /// Counts a login that a SIP server has accepted or rejected.
     pub(super) fn count(&mut self, address: IpAddr, login: &str, matches: bool, now: Time) {
         if matches {
             self.lockouts.succeed(Source::of(address), login);
@@ -166,7 +166,7 @@ impl PasswordChecks {
         }
     }
 
-    /// A connection is closed: its check does not wait any more.
+    /// Removes the waiting check of a connection that is closed.
     pub(super) fn forget(&mut self, connection: ConnectionId) {
         self.waiting.retain(|_, attempt| attempt.connection != connection);
         for running in self.running.values_mut() {

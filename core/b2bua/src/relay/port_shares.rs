@@ -1,4 +1,4 @@
-//! Shares in the RTP ports: no caller can take so many that there are none for others.
+//! Shares of the RTP ports per user, so that no caller occupies all of them.
 
 use super::Relay;
 use super::sessions::Session;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The user whose share the ports of a call are taken from: its caller.
+/// The user whose share the ports of a call belong to: its caller.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Payer {
     /// All sessions of a login.
@@ -23,9 +23,9 @@ pub(super) enum Payer {
     Session(SessionId),
     /// A phone that registered here.
     Phone(String),
-    /// A host that the relay does not know, IPv6 by its network of 64 bits.
+    /// The host of an unknown source, for IPv6 its /64 network.
     Host(IpAddr),
-    /// A SIP server, whose calls are of many users.
+    /// A SIP server, whose calls belong to many users.
     Server(AccountId),
 }
 
@@ -50,12 +50,12 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The ports that calls have, by who pays for them.
+/// The ports in use, by the user that they are charged to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct PortShares {
-    /// The payers of calls.
+    /// The user that each call is charged to.
     payers: BTreeMap<CallKey, Payer>,
-    /// How many pairs each has, none left out.
+    /// The number of pairs of each user, without zeros.
     #[serde(with = "offhook_limits::pairs")]
     pairs: BTreeMap<Payer, usize>,
     #[serde(with = "offhook_limits::pairs")]
@@ -63,17 +63,17 @@ pub(super) struct PortShares {
 }
 
 impl PortShares {
-    /// The caller of a call to be.
+    /// Records the caller of a new call.
     pub(super) fn begin(&mut self, call: CallKey, payer: Payer) {
         self.payers.insert(call, payer);
     }
 
-    /// The call is over, or never was. What its legs have is given back by itself.
+    /// Removes a call. The ports of its legs are returned separately.
     pub(super) fn end(&mut self, call: CallKey) {
         self.payers.remove(&call);
     }
 
-    /// Whether a call may have `count` more pairs of a pool.
+    /// Returns whether a call may have `count` more pairs of a pool.
     fn allow(&self, call: CallKey, count: usize, pool: &PortPool, per_user: usize) -> bool {
         let Some(payer) = self.payers.get(&call) else { return true };
         let most = match payer {
@@ -82,7 +82,7 @@ impl PortShares {
                 (per_user / 2).min(pool.size() / 2)
             }
         };
-        // The first call of a user is always possible.
+        // The first call of a user is always permitted.
         let has = self.pairs.get(payer).copied().unwrap_or(0);
         has == 0 || has + count <= most.max(2)
     }
@@ -111,7 +111,7 @@ impl PortShares {
 }
 
 impl Relay {
-    /// Ports for a SIP leg of a call.
+    /// Allocates ports for a SIP leg of a call.
     pub(super) fn take_ports(
         &mut self,
         call: CallKey,
@@ -129,7 +129,7 @@ impl Relay {
         Ok(pairs)
     }
 
-    /// RTP ports of a call begin to rest.
+    /// Returns RTP ports of a call to the pool, where they stay unused for a time.
     pub(super) fn give_back_ports(&mut self, pairs: &[PortPair], worker: WorkerId, now: Time) {
         self.port_shares.give_back(worker, pairs);
         if let Some(pool) = self.ports.get_mut(usize::from(worker.0)) {
@@ -137,7 +137,7 @@ impl Relay {
         }
     }
 
-    /// Has the workers bind ports for calls to come.
+    /// Requests the workers to bind ports for future calls.
     pub(super) fn reserve_ports(&mut self, now: Time) {
         let Some(config) = self.config.sip.as_deref() else { return };
         let pools = self.ports.iter_mut().zip(&config.workers).zip(0..);
@@ -151,7 +151,7 @@ impl Relay {
         }
     }
 
-    /// What a worker reserved; the pairs say which one it is.
+    /// Handles the result of a reservation; the pairs identify the worker.
     pub(super) fn ports_reserved(&mut self, ready: &[PortPair], in_use: &[PortPair], now: Time) {
         let any = ready.first().or_else(|| in_use.first());
         let pool = any.and_then(|pair| self.ports.iter_mut().find(|pool| pool.contains(*pair)));

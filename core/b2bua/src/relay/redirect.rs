@@ -1,4 +1,4 @@
-//! Where calls go that a phone of this relay sends elsewhere.
+//! Targets of redirects by phones of this relay.
 
 use super::Relay;
 use super::parties::{Alert, CallPlan};
@@ -9,11 +9,11 @@ use offhook_clock::Time;
 use offhook_media::command::LegKey;
 use offhook_signaling::reason::EndReason;
 
-/// Contacts that are looked at.
+/// The number of contacts that are considered.
 const MOST_CONTACTS: usize = 5;
 
 impl Relay {
-    /// Rings whom a phone names in its place; nobody, if the caller could not call those.
+    /// Alerts the targets of a phone's redirect, or none if the caller may not call them.
     pub(super) fn redirect(&mut self, call: CallKey, leg: LegKey, contacts: &[String], now: Time) {
         let targets = match self.followed(call, leg, contacts) {
             Some((targets, plan, alert)) => {
@@ -30,14 +30,14 @@ impl Relay {
         let (caller, phone) = call.ringing(leg)?;
         let source = self.source_of_caller(caller)?;
         let diverter = address_of_record(&phone.callee);
-        // A call that this phone has sent on before has come round (RFC 5806 §4.1).
+        // A loop: this phone has redirected the call before (RFC 5806 §4.1).
         let before = caller.peer().and_then(|peer| self.diverted.get(&peer.invite));
         if before.is_some_and(|before| before.contains(&diverter.0)) {
             return None;
         }
         let mut contacts = contacts.iter().take(MOST_CONTACTS);
         let (contact, targets) = contacts.find_map(|contact| {
-            // Neither to itself, nor twice to one place.
+            // Neither to the same phone nor to an address that is being alerted.
             let is_new = !call.rings_for(&address_of_record(contact));
             let targets = self.followed_to(&source, contact).filter(|_| is_new)?;
             if !self.may_redirect(&source, contact, &targets) {
@@ -59,7 +59,7 @@ impl Relay {
         Some((targets, CallPlan { call: key, worker: call.worker(), sections }, alert))
     }
 
-    /// On whose behalf a call is sent on; none: at the cost of its own account a caller goes only where it wants.
+    /// Returns the source on whose behalf a redirect is followed; none if the caller's own account would be charged.
     fn source_of_caller(&self, caller: &Party) -> Option<Source> {
         match &caller.side {
             Side::Browser(browser) => {
@@ -74,11 +74,11 @@ impl Relay {
         }
     }
 
-    /// Who rings at a contact: users of this relay, or somebody at the trunk whom the caller may call.
+    /// Returns the targets of a contact: users of this relay, or an address at the trunk that the caller may call.
     fn followed_to(&self, source: &Source, contact: &str) -> Option<Vec<Target>> {
         let is_here = host_of(contact).is_none_or(|host| self.is_own_host(&host));
         if is_here {
-            // Who is no user here is one at the trunk: the host is its.
+            // A name that is not a user of this relay is routed to the trunk.
             self.route(source, &address_of_record(contact).0).ok()
         } else {
             let trunk = self.trunk.filter(|_| *source != Source::Stranger)?;

@@ -1,4 +1,4 @@
-//! Who is reachable under which login, and which token leads to which session.
+//! Bindings of logins to sessions and phones, and of tokens to sessions.
 
 use crate::call::SessionId;
 use crate::config::LoginName;
@@ -28,12 +28,12 @@ impl Registrar {
         }
     }
 
-    /// The sessions registered under a login, oldest first.
+    /// Returns the sessions that are registered under a login, oldest first.
     pub(super) fn sessions(&self, login: &LoginName) -> impl Iterator<Item = SessionId> + '_ {
         self.logins.get(login).into_iter().flatten().copied()
     }
 
-    /// A SIP phone registered here.
+    /// Adds a registered SIP phone.
     pub(super) fn bind(&mut self, login: LoginName, binding: BindingId) {
         self.phones.entry(login).or_default().insert(binding);
     }
@@ -47,7 +47,7 @@ impl Registrar {
         }
     }
 
-    /// The phones registered under a login, oldest first.
+    /// Returns the phones that are registered under a login, oldest first.
     pub(super) fn phones(&self, login: &LoginName) -> impl Iterator<Item = BindingId> + '_ {
         self.phones.get(login).into_iter().flatten().copied()
     }

@@ -1,4 +1,4 @@
-//! Limits of the calls that ring at one user, so that no caller keeps a user from being called by others or floods a page with
+//! Limits of the calls that ring at one user, so that no caller blocks a user for other callers or floods a page with
 //! messages.
 
 use super::Relay;
@@ -14,13 +14,13 @@ use offhook_sip::user_agent::io::BindingId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// Calls of one caller that ring at one page or phone at a time.
+/// The number of calls of one caller that ring at one page or phone at a time.
 const MOST_OF_ONE_CALLER: usize = 3;
-/// Calls of all unknown sources together that ring at one page or phone at a time.
+/// The number of calls of all unknown sources together that ring at one page or phone at a time.
 const MOST_OF_UNKNOWN: usize = 2;
-/// Calls in a second that may begin to ring at one page or phone, on average.
+/// The number of calls per second that may begin to ring at one page or phone, on average.
 const RATE: u32 = 5;
-/// The same at once.
+/// The number of calls that may begin to ring at one page or phone in one burst.
 const BURST: u32 = 20;
 
 /// The calls of one registered phone.
@@ -30,13 +30,13 @@ pub(super) struct PhoneCalls {
     rings: RateLimit,
 }
 
-/// The limit of calls that begin to ring at one page or phone.
+/// Returns a new limit of calls that begin to ring at one page or phone.
 pub(super) const fn ring_limit(now: Time) -> RateLimit {
     RateLimit::new(RATE, BURST, now)
 }
 
 impl Relay {
-    /// Those of `targets` at which one more call may ring.
+    /// Returns those of `targets` at which one more call may ring.
     pub(super) fn admit_ringing(
         &mut self,
         targets: Vec<Target>,
@@ -84,7 +84,7 @@ impl Relay {
             .collect();
         let of_caller = ringing.iter().filter(|(is_same, _)| *is_same).count();
         let of_unknown = ringing.iter().filter(|(_, is_unknown)| *is_unknown).count();
-        // Those who withhold their names through a server are many.
+        // Anonymous callers of a server may be different users.
         let is_one = !alert.anonymous || alert.is_unknown;
         (!is_one || of_caller < MOST_OF_ONE_CALLER) && (!alert.is_unknown || of_unknown < MOST_OF_UNKNOWN)
     }
@@ -98,13 +98,13 @@ impl Relay {
         self.phone_calls.entry(binding).or_insert_with(new)
     }
 
-    /// A call rings at a phone.
+    /// Records a call that rings at a phone.
     pub(super) fn note_phone_call(&mut self, binding: BindingId, leg: LegKey, now: Time) {
         self.phone_calls(binding, now).legs.insert(leg);
         self.phone_of.insert(leg, binding);
     }
 
-    /// A leg is over.
+    /// Removes a leg that has ended.
     pub(super) fn forget_phone_call(&mut self, leg: LegKey) {
         if let Some(binding) = self.phone_of.remove(&leg)
             && let Some(calls) = self.phone_calls.get_mut(&binding)

@@ -1,4 +1,4 @@
-//! From a name to those who ring.
+//! Routing of a called name to sessions, phones and SIP servers.
 
 use super::Relay;
 use crate::address::{address_of_record, callee_uri, next_hop_of};
@@ -8,32 +8,32 @@ use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::destinations::NamedBy;
 use offhook_sip::user_agent::io::{AccountId, BindingId};
 
-/// Somebody who can ring.
+/// A destination that can be alerted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
     /// A browser.
     Session(SessionId),
-    /// A SIP phone that registered here.
+    /// A registered SIP phone.
     Phone(BindingId),
     /// An address at a SIP server.
     Uri { account: AccountId, uri: String },
 }
 
-/// On whose behalf somebody is to ring.
+/// The originator of a call, whose rights determine the targets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Source {
     /// A browser.
     Session(SessionId),
-    /// A phone that registered here.
+    /// A registered phone.
     Phone(LoginName),
-    /// A call that came in, or is, at this account.
+    /// The peer of a call of this account.
     Account(AccountId),
-    /// Somebody the relay does not know: only its own users ring.
+    /// An unknown source, which can call users of the relay only.
     Stranger,
 }
 
 impl Relay {
-    /// Who rings when `from` calls `callee`.
+    /// Returns the targets of a call from `from` to `callee`.
     pub(super) fn route(&self, from: &Source, callee: &str) -> Result<Vec<Target>, EndReason> {
         let account = match from {
             Source::Session(session) => self.sessions.get(session).and_then(super::Session::account),
@@ -50,8 +50,8 @@ impl Relay {
         }
     }
 
-    /// The source of the calls of a session. A page without a login, where others need a password, reaches the relay's own users
-    /// and costs the operator nothing.
+    /// Returns the source of the calls of a session. A page without a login, if other pages need a password, can call
+    /// the relay's own users only, at no cost for the operator.
     pub(super) fn source_of_session(&self, session: SessionId) -> Source {
         let has_login = self.sessions.get(&session).is_some_and(|session| session.login.is_some());
         if has_login || self.config.admission == Admission::Anyone {
@@ -61,7 +61,7 @@ impl Relay {
         }
     }
 
-    /// Whether a name is one of this relay's users.
+    /// Returns whether a name is that of a user of this relay.
     pub(super) fn knows(&self, login: &LoginName) -> bool {
         self.config.accounts.contains(login)
             || self.registrar.sessions(login).next().is_some()
@@ -69,11 +69,11 @@ impl Relay {
             || self.phone_users.contains(login)
     }
 
-    /// The browsers and phones of a local login, but for those that call.
+    /// Returns the browsers and phones of a local login, except those of the caller.
     pub(super) fn route_here(&self, from: &Source, login: &LoginName) -> Result<Vec<Target>, EndReason> {
         let online = |id: &SessionId| self.sessions.get(id).is_some_and(|session| session.connection().is_some());
         let registered: Vec<SessionId> = self.registrar.sessions(login).filter(online).collect();
-        // A phone that calls its own login does not ring itself; which of several it is, nobody knows.
+        // A phone that calls its own login is not alerted; the source does not identify one of several phones.
         let is_own = matches!(from, Source::Phone(user) if user == login);
         let phones: Vec<BindingId> = self.registrar.phones(login).filter(|_| !is_own).collect();
         if registered.is_empty() && phones.is_empty() {
@@ -88,7 +88,7 @@ impl Relay {
         if targets.is_empty() { Err(EndReason::Busy) } else { Ok(targets) }
     }
 
-    /// The browsers of an account, for a call that came in at its server.
+    /// Returns the browsers of an account, for an inbound call of its server.
     pub(super) fn route_in(&self, account: AccountId) -> Result<Vec<Target>, EndReason> {
         let Some(account) = self.accounts.get(&account) else { return Err(EndReason::NotFound) };
         let online = |id: &&SessionId| self.sessions.get(id).is_some_and(|session| session.connection().is_some());
@@ -109,8 +109,8 @@ impl Relay {
         Ok(vec![Target::Uri { account, uri }])
     }
 
-    /// The URI of a callee for calls through an account. Without a proxy, the host in it decides where the relay sends the
-    /// INVITE: that is the account's own server, or one that a page may name.
+    /// Returns the URI of a callee for calls through an account. Without a proxy, the INVITE is sent to the host in it,
+    /// which is the account's own server, or one that a page may name.
     pub(super) fn uri_at(&self, account: AccountId, callee: &str) -> Result<String, EndReason> {
         let known = self.accounts.get(&account).ok_or(EndReason::Unavailable)?;
         let config = self.config.sip.as_ref().ok_or(EndReason::InternalError)?;
@@ -123,7 +123,7 @@ impl Relay {
         if known.settings.route.is_empty() && !is_own && !is_listed() {
             return Err(EndReason::Forbidden);
         }
-        // The domain's port is the account's, where the page says nothing.
+        // If the page names no port, it is that of the account's domain.
         Ok(match uri.strip_suffix(&domain.host).filter(|_| domain.port.is_some()) {
             Some(user) if user.ends_with('@') => format!("{user}{domain}"),
             _ => uri,

@@ -1,4 +1,4 @@
-//! Admission: from `connection` to a session, by password, by token or, in demo mode, just so.
+//! Client sessions, and their admission by password, by token or, in demo mode, without either.
 
 use super::Relay;
 use super::accounts::Registration;
@@ -24,42 +24,42 @@ use std::net::IpAddr;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Attachment {
-    /// Its browser is there.
+    /// Its browser is connected.
     Online(ConnectionId),
-    /// It may come back with its token.
+    /// Its browser may reconnect with its token.
     Away { until: Time },
 }
 
-/// Who switches a session's calls.
+/// The server that routes a session's calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Scheme {
     /// The relay.
     Local,
-    /// The server of an account that the operator gave to the login, which the relay itself knows too.
+    /// The server of an account that the operator assigned to the login, which is a local login as well.
     Configured(AccountId),
-    /// The server that the page named, where alone the login means something.
+    /// The server that the page named; the login is valid only there.
     Page(AccountId),
 }
 
 /// One signed-in browser.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Session {
-    /// What it counts under: a local login, or the address of record at the server that the page named.
+    /// The login that limits count: a local login, or the address of record at the server that the page named.
     pub(super) login: Option<LoginName>,
     scheme: Scheme,
-    /// The SIP server that its page named and may not use, so that the relay switches its calls.
+    /// The SIP server that its page named and may not use, so that the relay routes its calls.
     refused_server: Option<String>,
-    /// Its browser was told that it is registered, or asked not to be.
+    /// Its browser was informed of the registration, or requested none.
     pub(super) told: bool,
-    /// What it said of itself, without the password; its `auth_token` is the session's, its `offhook` is what was agreed.
+    /// Its `connection` message without the password; `auth_token` is the session's, `offhook` the negotiated features.
     hello: Connection,
-    /// The token that its page used last: valid until the page shows that it has received the next one.
+    /// The token that its page used last, which is valid until the page shows that it has received the next one.
     used_token: Option<String>,
     attachment: Attachment,
-    /// Where its login came from.
+    /// The source address of its login.
     pub(super) address: IpAddr,
     pub(super) digits: RateLimit,
-    /// Calls that begin to ring.
+    /// The limit of calls that begin to ring.
     pub(super) rings: RateLimit,
 }
 
@@ -67,16 +67,17 @@ pub(super) struct Session {
 const MAX_LOGIN: usize = 128;
 /// The longest password, in octets.
 const MAX_PASSWORD: usize = 1024;
-/// Octets of the `connection` message of a session whose login is not verified, which is kept for as long as the session.
+/// The size in octets of the `connection` message of a session whose login is not verified; the message is kept with
+/// the session.
 const MAX_ANONYMOUS_HELLO: usize = 8_192;
-/// Servers named in vain that the log tells of; pages can think of any number.
+/// The number of servers that are logged as not permitted; pages can name any number.
 const MAX_PASSED_OVER: usize = 64;
-/// Digits a session may send on average in a second, and at once.
+/// The number of digits that a session may send per second on average.
 const DIGIT_RATE: u32 = 20;
-/// See [`DIGIT_RATE`].
+/// The number of digits that a session may send in one burst.
 pub(super) const DIGIT_BURST: u32 = 64;
 
-/// A `connection` that is not too long for a session whose login is not verified; or its length in octets.
+/// Returns a `connection` that is short enough for a session whose login is not verified, or its length in octets.
 fn bounded(hello: Connection) -> Result<Connection, usize> {
     let message = ClientMessage::Connection(Box::new(hello));
     let octets = message.to_json().len();
@@ -86,7 +87,7 @@ fn bounded(hello: Connection) -> Result<Connection, usize> {
     }
 }
 
-/// Whether a call to this very text would find this login.
+/// Returns whether a call to exactly this text would be routed to this login.
 fn is_reachable(login: &str) -> bool {
     login.len() <= MAX_LOGIN
         && !login.contains(|c: char| c.is_control())
@@ -108,17 +109,18 @@ impl Session {
         }
     }
 
-    /// What its page can do beyond the stock protocol.
+    /// Returns the extensions of the stock protocol that its page supports.
     pub(super) fn features(&self) -> Extension {
         self.hello.offhook.clone().unwrap_or_default()
     }
 
-    /// Its page waits for `registered`. Where the relay switches the calls, it can be called either way.
+    /// Returns whether its page waits for `registered`. If the relay routes the calls, the session can be called in
+    /// either case.
     fn registers(&self) -> bool {
         self.login.is_some() && self.hello.sip.register_required != Some(false)
     }
 
-    /// The account at a SIP server that its calls go through.
+    /// Returns the account at a SIP server that its calls are routed through.
     pub(super) const fn account(&self) -> Option<AccountId> {
         match self.scheme {
             Scheme::Local => None,
@@ -126,19 +128,19 @@ impl Session {
         }
     }
 
-    /// Other users of this relay find it under its login.
+    /// Returns whether other users of this relay can call it by its login.
     fn is_local(&self) -> bool {
         !matches!(self.scheme, Scheme::Page(_))
     }
 
-    /// Its login as others see it.
+    /// Returns its login as presented to others.
     pub(super) fn caller(&self) -> &str {
         self.login.as_ref().and(self.hello.sip.login.as_deref()).unwrap_or("anonymous")
     }
 }
 
 impl Relay {
-    /// The first message of a socket.
+    /// Handles the first message of a socket.
     pub(super) fn admit(&mut self, connection: ConnectionId, mut hello: Connection, now: Time) {
         if let Some(token) = hello.auth_token.take().filter(|token| !token.is_empty()) {
             return self.come_back(connection, &token, hello, now);
@@ -160,7 +162,7 @@ impl Relay {
         }
         let config = self.config.sip.as_ref().filter(|_| !self.asks_for_relay(connection, &hello.sip));
         let page_account = config.map_or(Ok(Asked::None), |config| {
-            // The server checks the password.
+            // The server verifies the password.
             page_account(&hello.sip, &login.0, password.clone(), config)
         });
         match page_account {
@@ -192,7 +194,8 @@ impl Relay {
             Admission::Accounts => {
                 let Some(address) = self.sockets.get(&connection).map(|socket| socket.address) else { return };
                 let attempt = Attempt { connection, address, login, password: Secret::new(password), hello };
-                // Without a check, but only for those who have logged in before: it says that there are such sessions.
+                // Refused without a check, but only to logins that have succeeded before, because the response reveals
+                // that such sessions exist.
                 if self.checks.is_known(&attempt) && self.is_full(&attempt.login) {
                     return self.refuse_session(connection, &attempt.login, now);
                 }
@@ -234,8 +237,8 @@ impl Relay {
         self.refuse(connection, login, info, now);
     }
 
-    /// A `connection` whose password the SIP server checks that the page named. The relay keeps the session before the
-    /// server has answered, and bounds what it costs until then.
+    /// Admits a `connection` whose password is verified by the SIP server that the page named. The session exists
+    /// before the server has responded, and its size is limited until then.
     fn admit_to_server(
         &mut self,
         connection: ConnectionId,
@@ -278,7 +281,7 @@ impl Relay {
         self.outputs.extend(report.map(Output::Offense));
     }
 
-    /// A `connection` without a login: its page can call and cannot be called.
+    /// Admits a `connection` without a login: its page can call and cannot be called.
     fn admit_anonymous(&mut self, connection: ConnectionId, hello: Connection, now: Time) {
         let is_allowed = self.config.admission == Admission::Anyone || self.config.anonymous;
         if !is_allowed {
@@ -300,7 +303,7 @@ impl Relay {
             let reason = "the token is unknown or expired: connect with login and password".to_owned();
             return self.close(connection, close_code::POLICY, reason, now);
         };
-        // The socket it had may be dead without our knowing; its calls cannot go on in a new page either way.
+        // The previous socket may be dead without a sign of it; its calls cannot continue in a new page in either case.
         self.end_calls_of(id, now);
         if let Some(old) = self.sessions.get(&id).and_then(Session::connection) {
             if let Some(socket) = self.sockets.get_mut(&old) {
@@ -318,8 +321,8 @@ impl Relay {
         self.greet(connection, id, now);
     }
 
-    /// Gives a session another token, so that one that leaks is of use once at most. The page may lose its socket before it
-    /// receives the new one, so the one that it used stays valid for now.
+    /// Gives a session another token, so that a leaked one can be used once at most. The page may lose its socket
+    /// before it receives the new token, so the one that it used stays valid until then.
     fn renew_token(&mut self, id: SessionId, used: &str) {
         let token = self.token();
         let Some(session) = self.sessions.get_mut(&id) else { return };
@@ -328,7 +331,7 @@ impl Relay {
         self.registrar.issue(token, id);
     }
 
-    /// The page of this socket has received its token.
+    /// Handles the proof that the page of this socket has received its token.
     pub(super) fn confirm_token(&mut self, connection: ConnectionId) {
         let session = self.sockets.get(&connection).and_then(|socket| socket.session);
         let session = session.and_then(|session| self.sessions.get_mut(&session));
@@ -337,7 +340,7 @@ impl Relay {
         }
     }
 
-    /// `account`: the page's own, at the server that it named.
+    /// Creates the session. `account` is the page's own, at the server that it named.
     fn accept(
         &mut self,
         connection: ConnectionId,
@@ -402,7 +405,7 @@ impl Relay {
         };
         socket.session = Some(id);
         socket.protocol.handle_input(&server::Input::Accepted, now);
-        // Of an account that registers, its server says when.
+        // If the account registers, `registered` is sent when its server accepts.
         let account = session.account().and_then(|account| self.accounts.get(&account));
         let waits = account.is_some_and(|account| {
             account.settings.registrar.is_some() && account.registration != Registration::Accepted
@@ -425,8 +428,9 @@ impl Relay {
         }
     }
 
-    /// The page named a SIP server in vain. Where it may name others, it is told that its calls go to users of this relay.
-    /// Elsewhere it is not: pages made for a relay with SIP servers name one always.
+    /// Handles a SIP server that the page may not use. If pages may name other servers, the page is informed that its
+    /// calls go to users of this relay. Otherwise it is not, because pages made for a relay with SIP servers always
+    /// name one.
     fn pass_over(&mut self, connection: ConnectionId, server: String) {
         let told = self.config.sip.as_ref().is_some_and(|sip| sip.user_agent.destinations.servers.allow_some());
         if told {
@@ -457,7 +461,7 @@ impl Relay {
         self.close(connection, close_code::POLICY, info, now);
     }
 
-    /// The session ends; its socket, if it has one, is closed.
+    /// Ends the session and closes its socket, if it has one.
     pub(super) fn dismiss(&mut self, id: SessionId, code: u16, reason: String, now: Time) {
         self.end_calls_of(id, now);
         if let Some(connection) = self.sessions.get(&id).and_then(Session::connection) {
@@ -469,13 +473,13 @@ impl Relay {
         self.forget_session(id);
     }
 
-    /// The session's socket is gone.
+    /// Handles the loss of the session's socket.
     pub(super) fn detach(&mut self, id: SessionId, now: Time) {
         self.end_calls_of(id, now);
         let keep_for = self.config.keep_alive_for;
         let is_proved = self.is_proved(id);
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        // Without a login there is nothing to come back to, and sessions whose login is not verified must not accumulate.
+        // A session without a login cannot be resumed, and sessions whose login is not verified must not accumulate.
         let is_kept = is_proved && session.hello.keep_alive == Some(true) && !keep_for.is_zero();
         if is_kept {
             session.attachment = Attachment::Away { until: now + keep_for };
@@ -485,7 +489,7 @@ impl Relay {
         }
     }
 
-    /// Whether the relay or the SIP server has accepted the session's login.
+    /// Returns whether the relay or the SIP server has accepted the session's login.
     fn is_proved(&self, id: SessionId) -> bool {
         let Some(session) = self.sessions.get(&id).filter(|session| session.login.is_some()) else { return false };
         match session.scheme {
@@ -496,7 +500,7 @@ impl Relay {
         }
     }
 
-    /// Whether all sessions that a login may have are in use by browsers.
+    /// Returns whether all sessions that a login may have are in use by browsers.
     fn is_full(&self, login: &LoginName) -> bool {
         let is_online = |id: &&SessionId| self.sessions.get(id).is_some_and(|known| known.connection().is_some());
         let online = self.sessions_of.get(login).map_or(0, |of_login| of_login.iter().filter(is_online).count());
@@ -509,7 +513,8 @@ impl Relay {
         self.refuse(connection, &login.0, info, now);
     }
 
-    /// Whether one more session of this login may be; those that are away make room, the oldest first.
+    /// Returns whether one more session of this login is possible; disconnected sessions are removed for it, the oldest
+    /// first.
     fn has_room_for(&mut self, login: &LoginName) -> bool {
         loop {
             let Some(of_login) = self.sessions_of.get(login) else { return true };
@@ -523,14 +528,14 @@ impl Relay {
         }
     }
 
-    /// A session that is away does not come back.
+    /// Ends a session whose browser has not reconnected.
     pub(super) fn expire_session(&mut self, id: SessionId, now: Time) {
         if self.sessions.get(&id).and_then(Session::expires_at).is_some_and(|at| at <= now) {
             self.forget_session(id);
         }
     }
 
-    /// After every change of where a session's browser is.
+    /// Updates the deadline of a session after its browser connected or disconnected.
     fn arm_session(&mut self, id: SessionId) {
         let at = self.sessions.get(&id).and_then(Session::expires_at);
         self.deadlines.set(Owner::Session(id), at);
@@ -556,7 +561,7 @@ impl Relay {
         }
     }
 
-    /// 128 bits as a version 4 UUID (RFC 9562 §5.4).
+    /// Returns 128 random bits as a version 4 UUID (RFC 9562 §5.4).
     pub(super) fn token(&mut self) -> String {
         let mut octets = [0; 16];
         self.random.fill_bytes(&mut octets);
@@ -564,7 +569,7 @@ impl Relay {
     }
 }
 
-/// What both sides can do, in the version both speak.
+/// Returns the features that both sides support, in the highest common version.
 fn agree(theirs: Option<Extension>) -> Option<Extension> {
     let theirs = theirs.filter(|theirs| theirs.version >= version::OLDEST)?;
     let mut ours = Extension::ours();

@@ -1,4 +1,4 @@
-//! The SIP side of the relay: what the user agent is told, and what becomes of what it tells.
+//! Commands to the SIP user agent, and the handling of its events.
 
 use super::Relay;
 use super::transfer::Referred;
@@ -11,19 +11,19 @@ use offhook_sip::user_agent::UserAgent;
 use offhook_sip::user_agent::io::{self as sip, Body, Branch, Cause, Command, Event, Failure, InviteId};
 
 impl Relay {
-    /// Orders something of the user agent, after what was ordered before.
+    /// Adds a command for the user agent after the pending ones.
     pub(super) fn command(&mut self, command: Command) {
         self.commands.push_back(command);
     }
 
-    /// What comes from the network, or is due.
+    /// Passes an input from the network, or a deadline, to the user agent.
     pub(super) fn agent_input(&mut self, input: sip::Input, now: Time) {
         if let Some(agent) = &mut self.agent {
             agent.handle_input(input, now);
         }
     }
 
-    /// Lets the user agent do what it was ordered, and hears what it tells, until both are silent.
+    /// Passes commands to the user agent and handles its events, until there are no more.
     pub(super) fn drain_agent(&mut self, now: Time) {
         while let Some(agent) = &mut self.agent {
             if let Some(output) = agent.poll_output() {
@@ -49,7 +49,8 @@ impl Relay {
         self.agent.as_deref().and_then(UserAgent::poll_timeout)
     }
 
-    /// Nothing is left to be said to SIP servers and phones: after a shutdown, the process may end.
+    /// Returns whether no message to SIP servers and phones is pending: after a shutdown, the process may then
+    /// terminate.
     #[must_use]
     pub fn is_sip_quiet(&self) -> bool {
         self.agent.as_ref().is_none_or(|agent| agent.counts().waiting == 0)
@@ -100,7 +101,7 @@ impl Relay {
                 self.on_invite(invite, SipEvent::ReferProgress { status, is_final, is_refused }, now);
             }
             Event::Info { invite, body } => self.info(invite, &body, now),
-            // Who left is forgotten.
+            // The account was removed before.
             Event::Unregistered { .. } => {}
         }
     }

@@ -1,4 +1,4 @@
-//! `sipOptions`: from what a page says of its SIP account to what the user agent must know.
+//! Conversion of a page's `sipOptions` to an account of the user agent.
 
 use crate::address::{Server, escape_user};
 use crate::config::{Config, Destinations, Servers, Sip};
@@ -11,22 +11,22 @@ use offhook_sip::user_agent::io::{Account, CalledNumberSource, Identity};
 /// A page's account at a SIP server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PageAccount {
-    /// The account; its `contact_user` is yet to be drawn.
+    /// The account; its `contact_user` is not generated yet.
     pub(super) settings: Account,
-    /// The server of calls that name no host.
+    /// The server of calls without a host.
     pub(super) domain: Server,
-    /// The operator's configuration has it.
+    /// The account is in the operator's configuration.
     pub(super) is_configured: bool,
 }
 
-/// The SIP server that a page asks for.
+/// The SIP server that a page requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
-    /// None: the relay switches its calls.
+    /// None: the relay routes its calls.
     None,
-    /// One that pages may not name, by its host: as if it asked for none.
+    /// A server that pages may not name, by its host: as if none were requested.
     Refused(String),
-    /// This one.
+    /// This account.
     Account(Box<PageAccount>),
 }
 
@@ -61,7 +61,7 @@ impl Named {
         Ok(named)
     }
 
-    /// The servers that requests may be sent to. A domain behind an outbound proxy is the proxy's to find.
+    /// Returns the servers that requests may be sent to. A domain behind an outbound proxy is located by the proxy.
     fn next_hops(&self) -> impl Iterator<Item = &Server> {
         let first = self.outbound.as_ref().or(self.domain.as_ref());
         // An outbound proxy that is the domain's own server adds no route: requests go to the domain's port.
@@ -70,10 +70,10 @@ impl Named {
     }
 }
 
-/// The account that `options` describe.
+/// Returns the account that `options` describe.
 ///
 /// # Errors
-/// What is wrong with the options, for the page.
+/// The error in the options, as text for the page.
 pub(super) fn page_account(
     options: &SipOptions,
     login: &str,
@@ -91,7 +91,8 @@ pub(super) fn page_account(
     let Some(next_hop) = outbound.clone().or_else(|| domain.clone()) else { return Ok(Asked::None) };
     let transport = next_hop.transport;
     let domain = match domain {
-        // The proxy is the domain's own server: its port and transport are said once, a Route to it would say nothing.
+        // The proxy is the domain's own server: its port and transport are in the URI, and a Route to it would be
+        // redundant.
         Some(domain) if domain.host == next_hop.host => {
             outbound = None;
             Server { port: domain.port.or(next_hop.port), ..domain }
@@ -124,7 +125,7 @@ pub(super) fn page_account(
     Ok(Asked::Account(Box::new(PageAccount { settings, domain, is_configured: false })))
 }
 
-/// The host that `options` name and pages may not use.
+/// Returns the host that `options` name and pages may not use.
 pub(super) fn refused_server(options: &SipOptions, config: Option<&Sip>) -> Option<String> {
     let named = Named::read(options).ok()?;
     let may_reach = |server: &&Server| {
@@ -135,9 +136,10 @@ pub(super) fn refused_server(options: &SipOptions, config: Option<&Sip>) -> Opti
     named.next_hops().find(|server| !may_reach(server)).map(|server| server.host.clone())
 }
 
-/// Whether `options` ask for the relay itself: by port 0, or by a domain or outbound proxy that is one of its own names.
-/// `host` is that of the URL by which the page reached the relay. A SIP server beside the relay, on the same machine, is meant
-/// where the operator lists it, or where a page may name any server and gives a port that is not the relay's.
+/// Returns whether `options` select the relay itself: by port 0, or by a domain or outbound proxy that is one of its
+/// own names. `host` is that of the URL by which the page reached the relay. A SIP server on the same machine is
+/// selected instead if the operator lists it, or if a page may name any server and gives a port that is not the
+/// relay's.
 pub(super) fn asks_for_relay(options: &SipOptions, host: Option<&str>, config: &Config) -> bool {
     if options.port.as_deref().is_some_and(|port| port.trim().parse() == Ok(0_u16)) {
         return true;
@@ -161,13 +163,13 @@ pub(super) fn asks_for_relay(options: &SipOptions, host: Option<&str>, config: &
             None => !is_listed,
         }
     };
-    // A domain behind a proxy at the same host is at the proxy's port.
+    // A domain behind a proxy at the same host has the proxy's port.
     let port = |domain: &Server| named.outbound.as_ref().filter(|proxy| proxy.host == domain.host)?.port;
     let domain = named.domain.clone().map(|domain| Server { port: domain.port.or_else(|| port(&domain)), ..domain });
     [domain.as_ref(), named.outbound.as_ref()].into_iter().flatten().any(|server| is_own(server) && is_meant(server))
 }
 
-/// Where calls go that name no host, of an account that the operator defined.
+/// Returns the host of calls without one, for an account in the operator's configuration.
 pub(super) fn domain_of(account: &Account) -> Option<Server> {
     let uri = account.registrar.as_deref().unwrap_or(&account.identity.uri);
     let place = uri.rsplit_once('@').map_or(uri, |(_, place)| place);

@@ -1,4 +1,4 @@
-//! Transfers: who is meant, and who does it, the peer or the relay.
+//! Transfers: the participants, and their execution by the peer or the relay.
 
 use super::Relay;
 use super::parties::{Alert, CallPlan};
@@ -12,7 +12,7 @@ use offhook_sdp::offer_answer::can_bridge;
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{AccountId, Command, InviteId};
 
-/// What a SIP endpoint wants of the relay by REFER.
+/// A transfer that a SIP endpoint requests by REFER.
 pub(super) struct Referred {
     pub(super) invite: InviteId,
     pub(super) target: String,
@@ -68,18 +68,18 @@ impl Relay {
         Ok(Accepted::Passed)
     }
 
-    /// The account of the browser that transfers a call.
+    /// Returns the account of the browser that transfers a call.
     fn transferor_account(&self, at: CallRef) -> Option<AccountId> {
         let browser = self.calls.get(&at.call)?.leg(at.leg)?.party.browser()?;
         self.sessions.get(&browser.session).and_then(super::Session::account)
     }
 
-    /// The other participant, if it is a SIP endpoint at that account.
+    /// Returns the other participant, if it is a SIP endpoint at that account.
     fn peer_at(&self, at: CallRef, account: AccountId) -> Option<&Peer> {
         self.far_end(at)?.party.peer().filter(|peer| peer.account == Some(account))
     }
 
-    /// The peer would not do it.
+    /// Executes a transfer that the peer refused.
     pub(super) fn transfer_here(&mut self, call: CallKey, leg: LegKey, otherwise: Fallback, now: Time) {
         let at = CallRef { call, leg };
         let session = self.calls.get(&call).and_then(|call| call.leg(leg)?.party.browser()).map(|near| near.session);
@@ -95,12 +95,12 @@ impl Relay {
         }
     }
 
-    /// A SIP endpoint hands the far end over.
+    /// Handles a REFER of a SIP endpoint.
     pub(super) fn referred(&mut self, order: Referred, now: Time) {
         let Referred { invite, target, replaces, replaced, referred_by } = order;
         let at = self.invite_at(invite);
         let Some((at, source)) = at.and_then(|at| Some((at, self.source_of(at)?))) else {
-            // Not a call that can be handed over.
+            // The call cannot be transferred.
             return self.command(Command::AnswerRefer { invite, status: 603 });
         };
         let other = replaced.and_then(|replaced| self.invite_at(replaced)).filter(|other| other.call != at.call);
@@ -118,7 +118,7 @@ impl Relay {
         let _ = self.execute(command, now);
     }
 
-    /// The source of the call to the target when a participant of an established call transfers it.
+    /// Returns the source of the call to the target when a participant of an established call transfers it.
     fn source_of(&self, at: CallRef) -> Option<Source> {
         let leg = self.calls.get(&at.call)?.leg(at.leg)?;
         let peer = match &leg.party.side {
@@ -137,7 +137,7 @@ impl Relay {
         Some(CallRef { call: *self.legs.get(&leg)?, leg })
     }
 
-    /// Rings `target` for the far end of a call, in the place of who hands it over.
+    /// Alerts `target` for the transferee of a call.
     fn ring_instead(&mut self, at: CallRef, source: &Source, target: &str, alert: Alert, now: Time) {
         let Some((worker, stays)) = self.calls.get(&at.call).and_then(|call| {
             let stays = call.other_leg(at.leg)?;
@@ -169,13 +169,13 @@ impl Relay {
         self.calls.get(&at.call)?.other_leg(at.leg)
     }
 
-    /// Another established call of the session, with the one that `target` names.
+    /// Returns another established call of the session with the participant that `target` names.
     pub(super) fn call_with(&self, session: SessionId, target: &str, except: CallRef) -> Option<CallRef> {
         let target = address_of_record(target);
         self.call_ids.get(&session)?.values().copied().find(|at| {
             at.call != except.call
                 && self.far_end(*at).is_some_and(|other| {
-                    // From there, the name of the one there is the callee's of a call that came in, else the caller's.
+                    // The remote participant is the callee if it received the call, and the caller otherwise.
                     let party = &other.party;
                     let name = if party.incoming { &party.callee } else { &party.caller };
                     address_of_record(name) == target
@@ -183,7 +183,7 @@ impl Relay {
         })
     }
 
-    /// Attended transfer: the far ends of two calls of one party get each other.
+    /// Executes an attended transfer: joins the remote participants of two calls.
     fn join(&mut self, first: CallRef, second: CallRef, now: Time) {
         let (Some(one), Some(other)) = (self.calls.get(&first.call), self.calls.get(&second.call)) else { return };
         let (Some(stays), Some(joins)) = (one.other_leg(first.leg), other.other_leg(second.leg)) else {
@@ -224,7 +224,7 @@ impl Relay {
         self.drain_call(at.call, now);
     }
 
-    /// An INVITE that takes the place of a call of this relay (RFC 3891).
+    /// Returns the call and leg of an INVITE session.
     pub(super) fn leg_of(&self, invite: InviteId) -> Option<(CallKey, LegKey, &Call, Option<AccountId>)> {
         let CallRef { call: key, leg } = self.invite_at(invite)?;
         let call = self.calls.get(&key)?;
