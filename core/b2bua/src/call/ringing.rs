@@ -154,12 +154,10 @@ impl Call {
     }
 
     fn establish(&mut self, mut caller: Caller, mut fork: Fork, heard: Heard, settled: Settled) {
-        let State::Ringing { ring, .. } = core::mem::replace(&mut self.state, State::Ended(EndReason::InternalError))
-        else {
-            return;
-        };
-        self.stop_ringing(ring.forks, &EndReason::AnsweredElsewhere.into(), Some(fork.party.leg));
-        for hairpin in ring.hairpins {
+        let State::Ringing { ring, .. } = &mut self.state else { return };
+        let (forks, hairpins) = (core::mem::take(&mut ring.forks), core::mem::take(&mut ring.hairpins));
+        self.stop_ringing(forks, &EndReason::AnsweredElsewhere.into(), Some(fork.party.leg));
+        for hairpin in hairpins {
             self.leave(&hairpin.back, &EndReason::AnsweredElsewhere.into());
         }
         let connect = LegMaker::connect(&mut fork, heard, &settled.callee, Silence::EndsLeg);

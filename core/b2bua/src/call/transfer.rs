@@ -42,16 +42,11 @@ impl Call {
 
     /// Removes a transferor that hangs up before the target answers; the transferee waits for the target.
     pub(super) fn hand_over(&mut self) {
-        let state = core::mem::replace(&mut self.state, State::Ended(EndReason::InternalError));
-        let State::Established(talk) = state else {
-            self.state = state;
-            return;
-        };
-        let Talk { legs, held_by, handover: Some(Handover::Transfer(Transfer { by, ring })), detour } = *talk else {
-            return;
-        };
-        let (leaves, stays) = legs.split(by);
-        let holds = *held_by.get(by.other());
+        let State::Established(talk) = &mut self.state else { return };
+        let Some(Transfer { by, ring }) = talk.take_transfer() else { return };
+        let detour = talk.detour.take();
+        let (leaves, stays) = talk.legs.clone().split(by);
+        let holds = *talk.held_by.get(by.other());
         self.state = State::HandedOver { stays: Box::new(stays), stays_as: by.other(), holds, ring };
         self.leave_with_media(&leaves, &EndReason::Transferred.into());
         if let Some(detour) = detour {
@@ -96,20 +91,13 @@ impl Call {
 
     fn put_through(&mut self, stays: Leg, joins: Leg, mut commands: Vec<Command>) {
         self.end_detour(&EndReason::Transferred.into());
-        let state = core::mem::replace(&mut self.state, State::Ended(EndReason::InternalError));
-        let (joined_as, ring, holds, leaves) = match state {
+        let (joined_as, ring, holds, leaves) = match &mut self.state {
             State::Established(talk) => {
-                let Talk { legs, held_by, handover: Some(Handover::Transfer(Transfer { by, ring })), .. } = *talk
-                else {
-                    return;
-                };
-                (by, ring, *held_by.get(by.other()), Some(legs.split(by).0))
+                let Some(Transfer { by, ring }) = talk.take_transfer() else { return };
+                (by, ring, *talk.held_by.get(by.other()), Some(talk.legs.get(by).clone()))
             }
-            State::HandedOver { stays_as, ring, holds, .. } => (stays_as.other(), ring, holds, None),
-            state @ (State::Ringing { .. } | State::Ended(_)) => {
-                self.state = state;
-                return;
-            }
+            State::HandedOver { stays_as, ring, holds, .. } => (stays_as.other(), ring.clone(), *holds, None),
+            State::Ringing { .. } | State::Ended(_) => return,
         };
         let party = joins.party.clone();
         self.stop_ringing(ring.forks, &EndReason::AnsweredElsewhere.into(), Some(party.leg));
@@ -202,12 +190,12 @@ impl Call {
     pub fn release(&mut self, by: LegKey) -> Option<Released> {
         let side = self.side(by)?;
         self.end_detour(&EndReason::Transferred.into());
-        let State::Established(talk) = core::mem::replace(&mut self.state, State::Ended(EndReason::Transferred)) else {
-            return None;
-        };
+        let State::Established(talk) = &mut self.state else { return None };
         let holds = *talk.held_by.get(side.other());
-        let (leaves, leg) = talk.legs.split(side);
-        if let Some(Handover::Transfer(transfer)) = talk.handover {
+        let (leaves, leg) = talk.legs.clone().split(side);
+        let transfer = talk.take_transfer();
+        self.state = State::Ended(EndReason::Transferred);
+        if let Some(transfer) = transfer {
             self.stop_ringing(transfer.ring.forks, &EndReason::Canceled.into(), None);
         }
         self.leave_with_media(&leaves, &EndReason::Transferred.into());
