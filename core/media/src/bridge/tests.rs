@@ -24,7 +24,7 @@ fn section(kind: MediaKind, payloads: Vec<Payload>, extensions: &[(u8, &str)]) -
 }
 
 #[test]
-fn payload_types_and_extensions_are_mapped_by_meaning() {
+fn payload_types_map_by_codec_extensions_by_uri() {
     let baseline = Some("profile-level-id=42e01f;packetization-mode=1");
     let high = Some("profile-level-id=640c1f;packetization-mode=1");
     let sender = vec![payload(96, "vp8", None), payload(97, "H264", baseline), payload(98, "H264", high)];
@@ -38,7 +38,7 @@ fn payload_types_and_extensions_are_mapped_by_meaning() {
 }
 
 #[test]
-fn the_other_law_of_g711_is_taken_where_there_is_no_other_way() {
+fn other_g711_law_is_used_as_last_resort() {
     let g711 = |number: u8, name: &str| {
         let payload = payload(number, name, None);
         Payload { codec: Codec { clock_rate: 8000, ..payload.codec }, ..payload }
@@ -56,7 +56,7 @@ fn the_other_law_of_g711_is_taken_where_there_is_no_other_way() {
 }
 
 #[test]
-fn directions_are_obeyed() {
+fn route_follows_directions() {
     let open = section(MediaKind::Audio, vec![], &[]);
     for (sends, receives, is_open) in [
         (Direction::SendRecv, Direction::RecvOnly, true),
@@ -71,7 +71,7 @@ fn directions_are_obeyed() {
 }
 
 #[test]
-fn streams_meet_by_their_place_among_their_kind() {
+fn streams_are_matched_by_position_within_their_kind() {
     let stream = |kind| section(kind, vec![], &[]);
     let sender = [stream(MediaKind::Video), stream(MediaKind::Audio)];
     let receiver = [stream(MediaKind::Audio), stream(MediaKind::Video), stream(MediaKind::Video)];
@@ -80,7 +80,7 @@ fn streams_meet_by_their_place_among_their_kind() {
 }
 
 #[test]
-fn a_refused_section_takes_nobodys_place() {
+fn rejected_section_is_skipped() {
     let audio = || section(MediaKind::Audio, vec![payload(0, "PCMU", None)], &[]);
     let refused = || Section { rejected: true, ..audio() };
     let of_peer = [refused(), audio()];

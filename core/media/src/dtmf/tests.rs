@@ -3,7 +3,7 @@ use core::time::Duration;
 use offhook_clock::Time;
 
 #[test]
-fn digits_and_events_belong_together() {
+fn digits_map_to_event_codes_and_back() {
     for digit in "0123456789*#ABCD".chars() {
         assert_eq!(digit_of(&[event_of(digit).unwrap(), 0, 0, 0]), Some(digit));
     }
@@ -12,7 +12,7 @@ fn digits_and_events_belong_together() {
 }
 
 #[test]
-fn an_event_lasts_100_ms_and_ends_three_times() {
+fn event_lasts_100_ms_with_three_end_packets() {
     let mut player = Player::default();
     player.enqueue("7x8");
     let start = Time::from_micros(1_000_000);
@@ -37,7 +37,7 @@ fn an_event_lasts_100_ms_and_ends_three_times() {
 }
 
 #[test]
-fn the_queue_is_bounded() {
+fn digit_queue_is_bounded() {
     let mut player = Player::default();
     player.enqueue(&"1".repeat(1000));
     player.enqueue("2");

@@ -3,7 +3,7 @@ use aws_lc_rs::digest::{Algorithm, SHA256, SHA384, SHA512, digest};
 use offhook_sdp::webrtc::{Fingerprint, FingerprintHash};
 
 #[test]
-fn certificate_is_checked_by_the_hash_of_its_fingerprint() {
+fn fingerprint_is_verified_with_its_hash_function() {
     let certificate = b"any octets will do";
     let table: [(FingerprintHash, &'static Algorithm); 3] =
         [(FingerprintHash::Sha256, &SHA256), (FingerprintHash::Sha384, &SHA384), (FingerprintHash::Sha512, &SHA512)];

@@ -14,7 +14,7 @@ fn numbers(pairs: &[PortPair]) -> Vec<u16> {
 }
 
 #[test]
-fn pairs_begin_on_even_ports_and_end_within_the_range() {
+fn pairs_start_even_and_end_within_range() {
     let mut pool = PortPool::new(10_001, 10_006, REST);
     assert_eq!(pool.size(), 2);
     let pairs = pool.take(2, at(0)).unwrap();
@@ -26,7 +26,7 @@ fn pairs_begin_on_even_ports_and_end_within_the_range() {
 }
 
 #[test]
-fn ranges_of_nothing_give_nothing() {
+fn range_without_pair_gives_empty_pool() {
     for (first, last) in [(9, 8), (9, 9), (9, 10), (65_535, 65_535), (0, 0), (0, 2)] {
         let mut pool = PortPool::new(first, last, REST);
         assert_eq!((pool.size(), pool.take(1, at(0))), (0, None), "{first} to {last}");
@@ -36,7 +36,7 @@ fn ranges_of_nothing_give_nothing() {
 }
 
 #[test]
-fn all_asked_for_are_taken_or_none() {
+fn all_requested_pairs_are_taken_or_none() {
     let mut pool = PortPool::new(20_000, 20_005, REST);
     assert!(pool.take(2, at(0)).is_some());
     assert_eq!(pool.take(2, at(0)), None);
@@ -45,7 +45,7 @@ fn all_asked_for_are_taken_or_none() {
 }
 
 #[test]
-fn used_pairs_rest_and_come_last() {
+fn used_pairs_rest_and_are_reused_last() {
     let mut pool = PortPool::new(20_000, 20_005, REST);
     let used = pool.take(1, at(0)).unwrap();
     pool.give_back(&used, at(5));
@@ -55,7 +55,7 @@ fn used_pairs_rest_and_come_last() {
 }
 
 #[test]
-fn reserved_pairs_are_taken_first_and_those_in_use_rest() {
+fn reserved_pairs_come_first_and_used_ones_rest() {
     let mut pool = PortPool::new(20_000, 20_011, REST);
     let asked = pool.to_reserve(4, at(0));
     assert_eq!(numbers(&asked), [20_000, 20_002, 20_004, 20_006]);
@@ -69,7 +69,7 @@ fn reserved_pairs_are_taken_first_and_those_in_use_rest() {
 }
 
 #[test]
-fn reports_of_pairs_that_were_not_asked_for_change_nothing() {
+fn unrequested_reservation_report_changes_nothing() {
     let mut pool = PortPool::new(20_000, 20_003, REST);
     let before = pool.clone();
     pool.reserved(&[PortPair(20_000)], &[PortPair(20_002), PortPair(7)], at(0));
@@ -78,7 +78,7 @@ fn reports_of_pairs_that_were_not_asked_for_change_nothing() {
 }
 
 #[test]
-fn pairs_are_taken_when_none_is_reserved() {
+fn free_pair_is_taken_when_none_is_reserved() {
     let mut pool = PortPool::new(20_000, 20_003, REST);
     let asked = pool.to_reserve(1, at(0));
     assert_eq!(numbers(&pool.take(1, at(0)).unwrap()), [20_002]);
@@ -88,7 +88,7 @@ fn pairs_are_taken_when_none_is_reserved() {
 }
 
 #[test]
-fn giving_back_twice_does_not_prolong_the_rest_nor_free_what_is_another_calls() {
+fn second_give_back_changes_nothing() {
     let mut pool = PortPool::new(20_000, 20_001, REST);
     let used = pool.take(1, at(0)).unwrap();
     pool.give_back(&used, at(0));
@@ -99,7 +99,7 @@ fn giving_back_twice_does_not_prolong_the_rest_nor_free_what_is_another_calls() 
 }
 
 #[test]
-fn a_divided_range_is_divided_whole_and_without_overlap() {
+fn divided_range_is_complete_and_without_overlap() {
     let mut pools = PortPool::divided(20_000, 20_013, REST, 3);
     assert_eq!(pools.iter().map(PortPool::size).collect::<Vec<_>>(), [3, 2, 2]);
     let taken: Vec<u16> = pools.iter_mut().flat_map(|p| numbers(&p.take(p.size(), at(0)).unwrap())).collect();
@@ -111,7 +111,7 @@ fn a_divided_range_is_divided_whole_and_without_overlap() {
 
 proptest! {
     #[test]
-    fn no_pair_is_ever_with_two_calls_or_taken_while_it_rests(
+    fn pair_is_never_shared_or_taken_while_resting(
         steps in prop::collection::vec((any::<bool>(), 1_usize..3, 0_u64..4), 1..200),
         reserve in 0_usize..4,
     ) {

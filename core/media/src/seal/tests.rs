@@ -3,7 +3,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 
 #[test]
-fn a_secret_opens_with_its_key_and_name_and_with_no_other() {
+fn secret_opens_only_with_its_key_and_name() {
     let (key, other) = (SealingKey::new([1; 32]), SealingKey::new([2; 32]));
     let mut rng = ChaCha8Rng::from_seed([3; 32]);
     let sealed = key.seal(b"a secret", "leg 1 rx", &mut rng);
@@ -17,7 +17,7 @@ fn a_secret_opens_with_its_key_and_name_and_with_no_other() {
 }
 
 #[test]
-fn nobody_reads_a_secret_in_a_log() {
+fn debug_output_hides_secret() {
     let mut rng = ChaCha8Rng::from_seed([3; 32]);
     let key = SealingKey::new([1; 32]);
     let sealed = key.seal(b"a secret", "leg", &mut rng);

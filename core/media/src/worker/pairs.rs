@@ -138,7 +138,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pair_table_holds_what_a_map_holds(
+        fn pair_table_behaves_like_map(
             seed in any::<u64>(),
             steps in prop::collection::vec((any::<bool>(), 0..96_u16).prop_map(|(add, number)| (add, number)), 0..400),
         ) {
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn pair_table_shrinks_when_pairs_are_gone() {
+    fn pair_table_shrinks_after_removals() {
         let mut table = PairTable::new(1);
         (0..5000).for_each(|number| table.insert(pair(number), LegIndex::at(0)));
         (0..5000).for_each(|number| table.remove(&pair(number)));

@@ -240,7 +240,7 @@ impl Scene {
 }
 
 #[test]
-fn audio_goes_through_the_bridge_with_the_other_legs_numbers() {
+fn audio_is_forwarded_with_numbers_of_receiving_leg() {
     let mut scene = Scene::talking();
     for n in 0..5_u16 {
         scene.alice.send_rtp(
@@ -266,7 +266,7 @@ fn audio_goes_through_the_bridge_with_the_other_legs_numbers() {
 }
 
 #[test]
-fn after_a_hold_numbers_go_on_and_time_has_passed() {
+fn sequence_and_time_continue_after_hold() {
     let mut scene = Scene::talking();
     scene.alice.send_rtp((0, 10, 1000, 77), &[], b"before");
     scene.exchange();
@@ -286,7 +286,7 @@ fn after_a_hold_numbers_go_on_and_time_has_passed() {
 }
 
 #[test]
-fn a_gap_stays_a_gap_and_a_replay_goes_nowhere() {
+fn gap_is_kept_and_replay_is_dropped() {
     let mut scene = Scene::talking();
     for sequence in [5, 8, 6] {
         scene.alice.send_rtp((111, sequence, u32::from(sequence) * 960, 77), &[], b"a");
@@ -300,7 +300,7 @@ fn a_gap_stays_a_gap_and_a_replay_goes_nowhere() {
 }
 
 #[test]
-fn the_relay_can_be_the_dtls_client() {
+fn relay_connects_as_dtls_client() {
     let mut scene = Scene::new();
     scene.bob.be_passive(scene.now);
     let (of_alice, of_bob) = Scene::sections();
@@ -308,7 +308,7 @@ fn the_relay_can_be_the_dtls_client() {
 }
 
 #[test]
-fn dtls_1_3_is_spoken_with_those_who_offer_it() {
+fn dtls_1_3_is_used_if_offered() {
     let mut scene = Scene::speaking(DtlsVersions::UpTo13);
     let (of_alice, of_bob) = Scene::sections();
     scene.connect_both(of_alice, of_bob);
@@ -323,7 +323,7 @@ fn dtls_1_3_is_spoken_with_those_who_offer_it() {
 }
 
 #[test]
-fn checks_and_handshake_may_come_before_the_description() {
+fn handshake_before_description_connects() {
     let mut scene = Scene::new();
     scene.alice.check(true);
     scene.run(Duration::from_millis(50));
@@ -335,7 +335,7 @@ fn checks_and_handshake_may_come_before_the_description() {
 }
 
 #[test]
-fn a_foreign_certificate_is_refused() {
+fn wrong_certificate_is_rejected() {
     let mut scene = Scene::new();
     scene.alice.check(true);
     scene.exchange();
@@ -349,7 +349,7 @@ fn a_foreign_certificate_is_refused() {
 }
 
 #[test]
-fn fatal_alert_ends_a_handshake_at_once() {
+fn fatal_alert_ends_handshake_at_once() {
     const HANDSHAKE_FAILURE: u8 = 40;
     let mut scene = Scene::new();
     scene.alice.check(true);
@@ -365,7 +365,7 @@ fn fatal_alert_ends_a_handshake_at_once() {
 }
 
 #[test]
-fn silence_before_and_after_the_connection_ends_a_leg() {
+fn silence_before_or_after_connection_ends_leg() {
     let mut scene = Scene::new();
     let (of_alice, of_bob) = Scene::sections();
     scene.connect(BOB, of_bob);
@@ -385,7 +385,7 @@ fn silence_before_and_after_the_connection_ends_a_leg() {
 }
 
 #[test]
-fn a_new_nominated_address_is_followed() {
+fn newly_nominated_address_is_used() {
     let mut scene = Scene::talking();
     scene.bob.address = address("203.0.113.9:3333");
     scene.bob.check(true);
@@ -396,7 +396,7 @@ fn a_new_nominated_address_is_followed() {
 }
 
 #[test]
-fn a_nominated_address_is_followed_however_many_came_before() {
+fn nominated_address_is_used_after_many_checks() {
     let mut scene = Scene::talking();
     for port in 3000..3100 {
         scene.bob.address.set_port(port);
@@ -416,7 +416,7 @@ fn a_nominated_address_is_followed_however_many_came_before() {
 }
 
 #[test]
-fn an_address_that_another_leg_has_taken_over_stays_with_it() {
+fn reassigned_address_stays_with_newer_leg() {
     let mut scene = Scene::talking();
     scene.bob.address.set_port(3000);
     scene.bob.check(false);
@@ -436,7 +436,7 @@ fn an_address_that_another_leg_has_taken_over_stays_with_it() {
 }
 
 #[test]
-fn digits_are_played_while_speech_waits() {
+fn speech_is_dropped_while_digits_are_sent() {
     let mut scene = Scene::talking();
     scene.alice.send_rtp((111, 1, 960, 77), &[], b"a");
     scene.exchange();
@@ -464,7 +464,7 @@ fn digits_are_played_while_speech_waits() {
 }
 
 #[test]
-fn a_digit_of_the_browser_is_reported_once_and_forwarded() {
+fn digit_of_browser_is_reported_once_and_forwarded() {
     let mut scene = Scene::talking();
     for sequence in 1..4 {
         scene.alice.send_rtp((110, sequence, 960, 77), &[], &[5, 0x0a, 0, 160]);
@@ -476,7 +476,7 @@ fn a_digit_of_the_browser_is_reported_once_and_forwarded() {
 }
 
 #[test]
-fn no_more_digits_are_reported_than_anybody_dials() {
+fn digit_reports_are_rate_limited() {
     let mut scene = Scene::talking();
     let send = |scene: &mut Scene, numbers: core::ops::Range<u16>| {
         for n in numbers {
@@ -497,7 +497,7 @@ fn no_more_digits_are_reported_than_anybody_dials() {
 }
 
 #[test]
-fn video_feedback_reaches_the_sender_in_its_own_numbers() {
+fn video_feedback_is_translated_for_sender() {
     let mut scene = Scene::new();
     let (mut of_alice, mut of_bob) = Scene::sections();
     of_alice.push(video(96, 500));
@@ -535,7 +535,7 @@ fn video_feedback_reaches_the_sender_in_its_own_numbers() {
 }
 
 #[test]
-fn reports_are_true_for_each_leg() {
+fn reports_match_media_of_each_leg() {
     let mut scene = Scene::talking();
     for sequence in [1, 2, 3, 5] {
         scene.alice.send_rtp((111, sequence, u32::from(sequence) * 960, 77), &[], b"abcd");
@@ -553,7 +553,7 @@ fn reports_are_true_for_each_leg() {
 }
 
 #[test]
-fn closing_a_leg_says_goodbye_and_frees_everything() {
+fn close_sends_close_notify_and_frees_state() {
     let mut scene = Scene::talking();
     scene.worker.handle_command(Command::CloseLeg { leg: ALICE }, scene.now);
     scene.exchange();

@@ -49,7 +49,7 @@ fn heard(packets: impl IntoIterator<Item = Received>) -> Vec<u8> {
 }
 
 #[test]
-fn each_event_is_one_digit_whatever_the_timestamps_do() {
+fn event_is_one_digit_with_any_timestamps() {
     let styles = [
         REGULAR,
         Style { has_marker: false, ..REGULAR },
@@ -67,7 +67,7 @@ fn each_event_is_one_digit_whatever_the_timestamps_do() {
 }
 
 #[test]
-fn overtaken_and_repeated_packets_begin_nothing() {
+fn reordered_and_repeated_packets_begin_no_digit() {
     let mut packets = events(REGULAR, &[1, 2]);
     packets.swap(8, 9);
     packets.insert(12, packets[3]);
@@ -76,7 +76,7 @@ fn overtaken_and_repeated_packets_begin_nothing() {
 }
 
 #[test]
-fn digit_whose_end_is_lost_does_not_swallow_the_next() {
+fn digit_without_end_keeps_next_digit() {
     for style in [REGULAR, Style { advance: 0, ..REGULAR }] {
         let packets: Vec<Received> = events(style, &[3, 3]).into_iter().filter(|packet| !packet.ends).collect();
         assert_eq!(heard(packets), [3, 3], "{style:?}");
@@ -97,7 +97,7 @@ fn long_event_in_segments_is_one_digit() {
 }
 
 #[test]
-fn same_digit_after_a_pause_is_another_one() {
+fn same_digit_after_pause_is_new_digit() {
     let mut events = Events::default();
     let packet = Received { sequence: 1, timestamp: 7, marker: false, event: 1, ends: false, duration: 160 };
     let at = |seconds: u64| Time::from_micros(seconds * 1_000_000);
@@ -107,7 +107,7 @@ fn same_digit_after_a_pause_is_another_one() {
 }
 
 #[test]
-fn payload_is_read_by_its_fields() {
+fn payload_fields_are_parsed() {
     let expected = Received { sequence: 1, timestamp: 2, marker: true, event: 5, ends: true, duration: 800 };
     assert_eq!(Received::parse(1, 2, true, &[5, 0x8a, 3, 32, 9]), Some(expected));
     assert_eq!(Received::parse(1, 2, true, &[5, 0x8a, 3]), None);
@@ -116,7 +116,7 @@ fn payload_is_read_by_its_fields() {
 proptest! {
     /// Loss of single packets neither swallows nor doubles a digit of a regular sender.
     #[test]
-    fn loss_changes_no_digit(
+    fn packet_loss_changes_no_digit(
         digits in prop::collection::vec(0_u8..16, 1..8),
         lost in prop::collection::vec(prop::bool::weighted(0.2), 72),
     ) {

@@ -22,7 +22,7 @@ fn valid(is_new: bool, selected: bool) -> Checked {
 }
 
 #[test]
-fn the_newest_nomination_counts() {
+fn newest_nomination_is_used() {
     let mut agent = agent();
     assert_eq!(check(&mut agent, 1, "secret", false), valid(true, false));
     assert_eq!(agent.nominated(), None);
@@ -33,14 +33,14 @@ fn the_newest_nomination_counts() {
 }
 
 #[test]
-fn a_wrong_password_changes_nothing() {
+fn check_with_wrong_password_changes_nothing() {
     let mut agent = agent();
     assert_eq!(check(&mut agent, 1, "guess", true), Checked::Refused);
     assert_eq!((agent.nominated(), agent.last_check(), agent.pairs().len()), (None, None, 0));
 }
 
 #[test]
-fn addresses_are_bounded() {
+fn pairs_are_bounded() {
     let mut agent = agent();
     for port in 1..100 {
         check(&mut agent, port, "secret", false);
@@ -49,7 +49,7 @@ fn addresses_are_bounded() {
 }
 
 #[test]
-fn for_one_address_more_the_oldest_that_is_not_nominated_is_forgotten() {
+fn oldest_unnominated_pair_is_evicted() {
     let mut agent = agent();
     check(&mut agent, 1, "secret", true);
     for port in 2..65 {
@@ -64,7 +64,7 @@ fn for_one_address_more_the_oldest_that_is_not_nominated_is_forgotten() {
 }
 
 #[test]
-fn a_controlled_peer_is_told_of_the_conflict() {
+fn check_of_controlled_peer_is_rejected_with_487() {
     let mut agent = LiteAgent::new(IceCredentials { ufrag: "ours".to_owned(), pwd: "secret".to_owned() });
     let mut octets = Vec::new();
     write_check(&[1; 12], "ours:theirs", "secret", true, &mut octets);
@@ -80,7 +80,7 @@ fn a_controlled_peer_is_told_of_the_conflict() {
 }
 
 #[test]
-fn without_a_nomination_what_was_checked_last_is_preferred() {
+fn without_nomination_last_checked_pair_is_preferred() {
     let mut agent = agent();
     for port in [1, 2, 1] {
         check(&mut agent, port, "secret", false);
@@ -92,7 +92,7 @@ fn without_a_nomination_what_was_checked_last_is_preferred() {
 }
 
 #[test]
-fn after_a_restart_the_first_valid_check_outdoes_the_nomination() {
+fn check_after_restart_takes_precedence_over_nomination() {
     let mut agent = agent();
     check(&mut agent, 1, "secret", true);
     check(&mut agent, 2, "secret", false);
@@ -109,7 +109,7 @@ fn after_a_restart_the_first_valid_check_outdoes_the_nomination() {
 }
 
 #[test]
-fn who_comes_in_anothers_place_need_not_nominate() {
+fn replaced_peer_is_preferred_without_nomination() {
     let mut agent = agent();
     check(&mut agent, 1, "secret", true);
     agent.doubt();

@@ -14,7 +14,7 @@ const SAMPLE: [u8; 108] = [
 ];
 
 #[test]
-fn the_sample_request_of_rfc_5769_is_understood() {
+fn sample_request_of_rfc_5769_is_parsed() {
     let request = Request::parse(&SAMPLE).unwrap();
     assert_eq!(request.fragments(), Some(("evtj", "h6vY")));
     assert!(request.is_controlled && !request.use_candidate && request.unknown.is_empty());
@@ -23,7 +23,7 @@ fn the_sample_request_of_rfc_5769_is_understood() {
 }
 
 #[test]
-fn a_changed_octet_fails_the_fingerprint() {
+fn changed_octet_fails_fingerprint() {
     for at in 0..SAMPLE.len() {
         let mut changed = SAMPLE;
         changed[at] ^= 1;
@@ -32,7 +32,7 @@ fn a_changed_octet_fails_the_fingerprint() {
 }
 
 #[test]
-fn the_response_maps_the_address_and_is_signed() {
+fn success_response_has_mapped_address_and_integrity() {
     let request = Request::parse(&SAMPLE).unwrap();
     let mut response = Vec::new();
     // RFC 5769 §2.2 has this address and this transaction.
@@ -56,7 +56,7 @@ fn the_response_maps_the_address_and_is_signed() {
 }
 
 #[test]
-fn a_refusal_names_what_was_not_understood() {
+fn error_response_lists_unknown_attributes() {
     let mut check = Vec::new();
     write_check(&[3; 12], "a:b", "password", false, &mut check);
     check.truncate(check.len() - 32);
@@ -85,7 +85,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_is_read(name in "[a-z0-9+/]{1,40}:[a-z0-9]{1,40}", password in "[!-~]{22,60}", nominate: bool) {
+    fn written_check_is_parsed(name in "[a-z0-9+/]{1,40}:[a-z0-9]{1,40}", password in "[!-~]{22,60}", nominate: bool) {
         let mut check = Vec::new();
         write_check(&[9; 12], &name, &password, nominate, &mut check);
         let request = Request::parse(&check).unwrap();

@@ -3,7 +3,7 @@ use crate::rtcp::write;
 use proptest::prelude::*;
 
 #[test]
-fn a_compound_is_read_packet_by_packet() {
+fn compound_is_parsed_packet_by_packet() {
     let mut out = Vec::new();
     let figures = write::SenderFigures { ssrc: 7, ntp: 1 << 33, timestamp: 9, packets: 1, octets: 2 };
     write::sender_report(&figures, &[], &mut out);
@@ -20,7 +20,7 @@ fn a_compound_is_read_packet_by_packet() {
 }
 
 #[test]
-fn a_wrong_length_ends_the_compound() {
+fn wrong_length_ends_compound() {
     assert_eq!(Compound::new(&[0x80, 200, 0, 9, 0, 0, 0, 0]).count(), 0);
     assert_eq!(Compound::new(&[0xa0, 201, 0, 1, 0, 0, 0, 9]).count(), 0, "more padding than packet");
     assert_eq!(Compound::new(&[0x40, 201, 0, 0]).count(), 0, "another version");
@@ -40,7 +40,7 @@ proptest! {
     }
 
     #[test]
-    fn lost_numbers_come_back(first: u16, steps in prop::collection::vec(1_u16..40, 0..30)) {
+    fn written_nack_is_parsed(first: u16, steps in prop::collection::vec(1_u16..40, 0..30)) {
         let mut lost = vec![first];
         for step in steps {
             lost.push(lost.last().unwrap().wrapping_add(step));

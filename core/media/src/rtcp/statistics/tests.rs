@@ -4,7 +4,7 @@ use core::time::Duration;
 use offhook_clock::Time;
 
 #[test]
-fn losses_are_counted_across_the_wrap_and_per_interval() {
+fn losses_are_counted_across_wrap_and_per_interval() {
     let mut reception = Reception::new(65_534, Time::EPOCH);
     let mut now = Time::EPOCH;
     for sequence in [65_534, 65_535, 1, 2] {
@@ -25,7 +25,7 @@ fn losses_are_counted_across_the_wrap_and_per_interval() {
 }
 
 #[test]
-fn jitter_is_zero_for_a_steady_source_and_grows_with_delay() {
+fn jitter_is_zero_until_delay_varies() {
     let mut reception = Reception::new(0, Time::EPOCH);
     for n in 0..50_u16 {
         let now = Time::from_micros(u64::from(n) * 20_000);
@@ -41,7 +41,7 @@ fn jitter_is_zero_for_a_steady_source_and_grows_with_delay() {
 }
 
 #[test]
-fn jitter_of_any_clock_rate_is_computed_without_overflow() {
+fn jitter_never_overflows_at_any_clock_rate() {
     let mut reception = Reception::new(0, Time::EPOCH);
     for n in 0..500_u16 {
         reception.count(n, u32::from(n % 2) << 31, u32::MAX, Time::EPOCH);
@@ -51,7 +51,7 @@ fn jitter_of_any_clock_rate_is_computed_without_overflow() {
 }
 
 #[test]
-fn a_source_that_begins_anew_has_lost_nothing() {
+fn restarted_source_has_no_losses() {
     let mut reception = Reception::new(10, Time::EPOCH);
     for sequence in [10, 11, 40_000, 12, 500, 50_000, 50_001, 50_002, 50_004] {
         reception.count(sequence, 0, 8000, Time::EPOCH);

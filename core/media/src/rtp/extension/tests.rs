@@ -1,14 +1,14 @@
 use super::{Elements, write};
 
 #[test]
-fn the_one_byte_form_ends_at_identifier_15_and_skips_padding() {
+fn one_byte_form_ends_at_15_skipping_padding() {
     let block = [0x10, 0xaa, 0, 0, 0x21, 1, 2, 0, 0xf0, 9, 9, 9];
     let elements: Vec<_> = Elements::new(0xbede, &block).collect();
     assert_eq!(elements, [(1, &[0xaa][..]), (2, &[1, 2][..])]);
 }
 
 #[test]
-fn the_two_byte_form_is_used_where_it_must_be() {
+fn two_byte_form_is_used_only_if_needed() {
     let long = [7; 17];
     let mut out = Vec::new();
     assert_eq!(write(&[(1, &[1]), (2, &long)], &mut out), 0x1000);
@@ -18,7 +18,7 @@ fn the_two_byte_form_is_used_where_it_must_be() {
 }
 
 #[test]
-fn a_truncated_element_ends_the_block() {
+fn truncated_element_ends_block() {
     assert_eq!(Elements::new(0xbede, &[0x13, 1]).count(), 0);
     assert_eq!(Elements::new(0x1000, &[1, 4, 1]).count(), 0);
     assert_eq!(Elements::new(0x1234, &[0x10, 1]).count(), 0);

@@ -5,14 +5,14 @@ fn octets() -> impl Iterator<Item = u8> {
 }
 
 #[test]
-fn amplitudes_are_those_of_the_recommendation() {
+fn amplitudes_match_recommendation() {
     // Decision values of 14 and 13 bits, in 16 bits: the quietest, some between, the loudest.
     assert_eq!([0xff, 0xfe, 0xef, 0x80, 0x00, 0x7f].map(decode_mu), [0, 8, 132, 32_124, -32_124, 0]);
     assert_eq!([0xd5, 0x55, 0xd4, 0xc5, 0xaa, 0x2a].map(decode_a), [8, -8, 24, 264, 32_256, -32_256]);
 }
 
 #[test]
-fn each_octet_is_the_code_of_its_amplitude() {
+fn octet_survives_decoding_and_encoding() {
     // 0x7f is the negative zero of the µ-law.
     assert!(octets().filter(|octet| *octet != 0x7f).all(|octet| encode_mu(decode_mu(octet)) == octet));
     assert!(octets().all(|octet| encode_a(decode_a(octet)) == octet));
@@ -20,7 +20,7 @@ fn each_octet_is_the_code_of_its_amplitude() {
 }
 
 #[test]
-fn sound_stays_what_it_is() {
+fn transcoding_keeps_amplitude() {
     let error = |before: i32, after: i32| f64::from((before - after).abs()) / f64::from(before.abs().max(400));
     for octet in octets() {
         let (a, mu) = (MU_TO_A[usize::from(octet)], A_TO_MU[usize::from(octet)]);
@@ -31,7 +31,7 @@ fn sound_stays_what_it_is() {
 }
 
 #[test]
-fn padding_is_no_sound() {
+fn padding_is_not_transcoded() {
     let convert = |payload: &[u8], padded| {
         let mut out = vec![1];
         Law::MuToA.convert(payload, padded, &mut out);
@@ -44,6 +44,6 @@ fn padding_is_no_sound() {
 }
 
 #[test]
-fn only_the_two_laws_are_converted() {
+fn only_pcmu_and_pcma_are_transcoded() {
     assert_eq!(["pcmu", "PCMA", "G722"].map(Law::from), [Some(Law::MuToA), Some(Law::AToMu), None]);
 }

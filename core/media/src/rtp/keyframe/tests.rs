@@ -3,7 +3,7 @@ use super::{KeyFrame, inspect};
 use proptest::prelude::*;
 
 #[test]
-fn key_frames_of_vp8_are_seen_behind_every_descriptor() {
+fn vp8_key_frame_is_detected_behind_any_descriptor() {
     assert_eq!(inspect(Encoding::from_name("vp8"), &[0x10, 0x00]), KeyFrame::Begins);
     assert_eq!(inspect(Encoding::from_name("VP8"), &[0x10, 0x01]), KeyFrame::No);
     assert_eq!(inspect(Encoding::from_name("VP8"), &[0x00, 0x00]), KeyFrame::No, "not the beginning of a frame");
@@ -12,7 +12,7 @@ fn key_frames_of_vp8_are_seen_behind_every_descriptor() {
 }
 
 #[test]
-fn key_frames_of_h264_are_seen_alone_aggregated_and_fragmented() {
+fn h264_key_frame_is_detected_in_any_packetization() {
     for key in [&[0x67, 0][..], &[0x65, 0], &[0x78, 0, 4, 0x67], &[0x7c, 0x85]] {
         assert_eq!(inspect(Encoding::from_name("H264"), key), KeyFrame::Begins);
     }
@@ -22,7 +22,7 @@ fn key_frames_of_h264_are_seen_alone_aggregated_and_fragmented() {
 }
 
 #[test]
-fn a_codec_that_is_not_known_is_not_judged() {
+fn unknown_codec_gives_unknown() {
     assert_eq!(inspect(Encoding::from_name("AV1"), &[1, 2]), KeyFrame::Unknown);
 }
 

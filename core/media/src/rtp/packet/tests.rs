@@ -11,7 +11,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_is_read(
+    fn written_header_is_parsed(
         fields: (bool, u16, u32, u32),
         payload_type in 0_u8..128,
         elements in prop::collection::vec((1_u8..=255, prop::collection::vec(any::<u8>(), 0..40)), 0..6),
@@ -31,7 +31,7 @@ proptest! {
 }
 
 #[test]
-fn padding_is_taken_off_and_must_fit() {
+fn padding_is_removed_and_validated() {
     let mut packet = vec![0xa0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 7, 8, 0, 2];
     let header = Header::parse(&packet).unwrap();
     assert_eq!(payload(&packet, &header), Some(&[7, 8][..]));

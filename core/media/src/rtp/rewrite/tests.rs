@@ -19,7 +19,7 @@ fn at(millis: u64) -> Time {
 }
 
 #[test]
-fn another_source_goes_on_where_the_first_left_off() {
+fn new_source_continues_sequence_and_time() {
     let mut rewriter = Rewriter::new(1000, 5000);
     let first = rewriter.place(&packet(A, 7, 70), at(0)).unwrap();
     assert_eq!(first, Place { sequence: 1001, timestamp: 5000, switched: true });
@@ -33,7 +33,7 @@ fn another_source_goes_on_where_the_first_left_off() {
 }
 
 #[test]
-fn what_is_older_than_the_take_over_is_dropped() {
+fn packet_older_than_first_mapped_is_dropped() {
     let mut rewriter = Rewriter::new(0, 0);
     rewriter.place(&packet(A, 1, 0), at(0));
     rewriter.place(&packet(B, 100, 0), at(20));
@@ -42,7 +42,7 @@ fn what_is_older_than_the_take_over_is_dropped() {
 }
 
 #[test]
-fn inserted_packets_have_their_own_numbers() {
+fn inserted_packets_have_own_sequence_numbers() {
     let mut rewriter = Rewriter::new(0, 0);
     let before = rewriter.place(&packet(A, 1, 0), at(0)).unwrap();
     let timestamp = rewriter.timestamp_at(8000, at(20));
@@ -54,7 +54,7 @@ fn inserted_packets_have_their_own_numbers() {
 }
 
 #[test]
-fn numbers_close_up_over_what_is_not_passed_on() {
+fn skipped_packet_leaves_no_sequence_gap() {
     let mut rewriter = Rewriter::new(0, 0);
     let begin = rewriter.place(&packet(A, 10, 0), at(0)).unwrap();
     rewriter.skip(packet(A, 11, 0).source, 11);
@@ -70,7 +70,7 @@ fn numbers_close_up_over_what_is_not_passed_on() {
 }
 
 #[test]
-fn a_source_that_begins_anew_takes_over_with_its_second_packet() {
+fn restarted_source_continues_with_its_second_packet() {
     let mut rewriter = Rewriter::new(0, 0);
     let begin = rewriter.place(&packet(A, 10, 0), at(0)).unwrap();
     assert_eq!(rewriter.place(&packet(A, 30_000, 77), at(20)), None);
@@ -82,7 +82,7 @@ fn a_source_that_begins_anew_takes_over_with_its_second_packet() {
 }
 
 #[test]
-fn another_clock_rate_and_a_clock_that_jumps_begin_anew_at_once() {
+fn clock_rate_change_and_jump_start_new_mapping() {
     let mut rewriter = Rewriter::new(0, 0);
     let begin = rewriter.place(&packet(A, 10, 0), at(0)).unwrap();
     let wide = |sequence, timestamp| Incoming { rate: 48_000, ..packet(A, sequence, timestamp) };
@@ -97,7 +97,7 @@ fn another_clock_rate_and_a_clock_that_jumps_begin_anew_at_once() {
 }
 
 #[test]
-fn ticks_wrap_as_timestamps_do() {
+fn ticks_wrap_like_timestamps() {
     assert_eq!(ticks(Duration::from_millis(20), 48_000), 960);
     assert_eq!(ticks(Duration::from_secs(1 << 32), 1), 0);
 }

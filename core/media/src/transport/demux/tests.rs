@@ -1,7 +1,7 @@
 use super::{Protocol, classify};
 
 #[test]
-fn every_first_octet_belongs_to_at_most_one_protocol() {
+fn first_octet_determines_protocol() {
     for first in 0..=255_u8 {
         let expected = match first {
             0..=3 => Some(Protocol::Stun),

@@ -64,7 +64,7 @@ fn packets_before_a_description_are_refused() {
 }
 
 #[test]
-fn second_packet_from_the_signaling_host_is_followed() {
+fn second_packet_from_signaling_host_is_followed() {
     let mut latch = behind_nat();
     assert_eq!(send(&mut latch, OUTSIDE, Latching::Signaling, &[65_535, 0, 1], 0), [false, true, true]);
     assert_eq!(latch.current(), Some(address(OUTSIDE)));
@@ -82,7 +82,7 @@ fn loss_and_reordering_do_not_prolong_probation() {
 }
 
 #[test]
-fn numbers_of_no_stream_stay_on_probation() {
+fn unordered_sequence_numbers_stay_on_probation() {
     for numbers in [[9, 8, 7, 6, 5, 4], [5, 5, 5, 5, 5, 5], [1, 5000, 10_000, 15_000, 20_000, 25_000]] {
         let mut latch = behind_nat();
         assert_eq!(send(&mut latch, OUTSIDE, Latching::Any, &numbers, 0), [false; 6], "{numbers:?}");
@@ -91,7 +91,7 @@ fn numbers_of_no_stream_stay_on_probation() {
 }
 
 #[test]
-fn probation_is_a_sign_of_life_from_the_peers_host_only() {
+fn only_peer_host_can_be_on_probation() {
     let signaling = rules(Latching::Signaling);
     let mut latch = behind_nat();
     assert_eq!(latch.admit(packet(OUTSIDE, 1, 1), &signaling, at(0)), Admission::OnProbation);
@@ -102,7 +102,7 @@ fn probation_is_a_sign_of_life_from_the_peers_host_only() {
 }
 
 #[test]
-fn strictness_limits_which_addresses_are_followed() {
+fn latching_setting_limits_followed_addresses() {
     let other_port = "198.51.100.7:4002";
     let table = [
         (Latching::Never, other_port, false),
@@ -120,7 +120,7 @@ fn strictness_limits_which_addresses_are_followed() {
 }
 
 #[test]
-fn authentic_packets_are_followed_within_the_operators_limits() {
+fn authentic_packets_are_followed_within_configured_limits() {
     let table =
         [(Latching::Never, false), (Latching::SameAddress, false), (Latching::Signaling, true), (Latching::Any, true)];
     for (latching, is_followed) in table {
@@ -132,7 +132,7 @@ fn authentic_packets_are_followed_within_the_operators_limits() {
 }
 
 #[test]
-fn overtaken_authentic_packet_does_not_move_media_back() {
+fn reordered_authentic_packet_does_not_move_media() {
     let signaling = rules(Latching::Signaling);
     let mut latch = reachable();
     for (from, number) in [(PEER, 1), (OUTSIDE, 3), (PEER, 2)] {
@@ -144,7 +144,7 @@ fn overtaken_authentic_packet_does_not_move_media_back() {
 }
 
 #[test]
-fn live_address_is_not_left_for_another_port_of_its_host() {
+fn active_address_is_kept_against_another_port() {
     let mut latch = behind_nat();
     let other_port = "203.0.113.5:61235";
     send(&mut latch, OUTSIDE, Latching::Any, &[65_534, 65_535], 0);
@@ -157,7 +157,7 @@ fn live_address_is_not_left_for_another_port_of_its_host() {
 }
 
 #[test]
-fn silent_peer_may_begin_again_from_another_port_of_its_host() {
+fn silent_peer_is_followed_to_another_port() {
     let mut latch = behind_nat();
     let other_port = "203.0.113.5:61235";
     send(&mut latch, OUTSIDE, Latching::Signaling, &[0, 1, 2], 0);
@@ -166,7 +166,7 @@ fn silent_peer_may_begin_again_from_another_port_of_its_host() {
 }
 
 #[test]
-fn rebinding_nat_is_followed_by_the_stream_that_goes_on() {
+fn continued_stream_is_followed_after_nat_rebinding() {
     let mut latch = behind_nat();
     let rebound = "192.0.2.99:40404";
     let numbers: Vec<u16> = (0..50).collect();
@@ -202,7 +202,7 @@ fn described_port_of_another_host_is_not_followed() {
 }
 
 #[test]
-fn window_for_early_senders_opens_again_with_the_answer() {
+fn early_window_restarts_with_answer() {
     let numbers: Vec<u16> = (1..40).collect();
     let mut latch = described(INSIDE, "198.51.100.1:5060");
     latch.describe(address(INSIDE), None, &LatchRules::default(), at(30_000));
@@ -210,7 +210,7 @@ fn window_for_early_senders_opens_again_with_the_answer() {
 }
 
 #[test]
-fn any_address_is_followed_early_once_and_in_real_time() {
+fn any_follows_early_steady_sender_once() {
     let numbers: Vec<u16> = (1..40).collect();
     let mut latch = described(INSIDE, "198.51.100.1:5060");
     let admitted = send(&mut latch, OUTSIDE, Latching::Any, &numbers, 0);
@@ -225,7 +225,7 @@ fn any_address_is_followed_early_once_and_in_real_time() {
 }
 
 #[test]
-fn bursts_of_a_sweep_are_not_followed_with_any() {
+fn any_does_not_follow_port_scan() {
     let mut latch = described(INSIDE, "198.51.100.1:5060");
     for sweep in 0..14_u16 {
         for burst in 0..5 {
@@ -238,7 +238,7 @@ fn bursts_of_a_sweep_are_not_followed_with_any() {
 }
 
 #[test]
-fn described_address_wins_against_a_quicker_sender() {
+fn described_address_wins_over_earlier_sender() {
     let mut latch = described(PEER, OUTSIDE);
     assert!(send(&mut latch, OUTSIDE, Latching::Signaling, &[0, 1], 0)[1]);
     assert_eq!(send_as(&mut latch, PEER, Latching::Signaling, 2, &[77], 30), [true]);
@@ -247,7 +247,7 @@ fn described_address_wins_against_a_quicker_sender() {
 }
 
 #[test]
-fn same_description_keeps_and_another_one_forgets_what_was_learned() {
+fn new_description_resets_learned_address() {
     let any = LatchRules::default();
     let mut latch = behind_nat();
     send(&mut latch, OUTSIDE, Latching::Signaling, &[0, 1, 2], 0);
@@ -262,7 +262,7 @@ fn same_description_keeps_and_another_one_forgets_what_was_learned() {
 }
 
 #[test]
-fn rtcp_follows_where_rtp_is() {
+fn rtcp_follows_host_of_rtp() {
     let any = LatchRules::default();
     let (mut rtp, mut rtcp) = (behind_nat(), described("192.168.6.10:4001", "203.0.113.5:5060"));
     let (nat, other_nat) = (address("203.0.113.5:61300"), address("203.0.113.5:61301"));
@@ -277,7 +277,7 @@ fn rtcp_follows_where_rtp_is() {
 }
 
 #[test]
-fn rtcp_of_a_peer_without_rtp_is_taken_from_its_host() {
+fn rtcp_without_rtp_is_accepted_from_peer_host() {
     let any = LatchRules::default();
     let (rtp, mut rtcp) = (behind_nat(), described("192.168.6.10:4001", "203.0.113.5:5060"));
     assert!(!rtcp.admit_beside(&rtp, address("203.0.113.5:61300"), &rules(Latching::SameAddress), at(0)));
@@ -307,7 +307,7 @@ proptest! {
     /// Whatever a stranger sends at whatever time, it never gets the media, whether the peer sends or not, and is behind a NAT
     /// or not; and the peer is served whenever it sends.
     #[test]
-    fn stranger_never_gets_the_media(is_behind_nat: bool, steps in prop::collection::vec(step(), 0..120)) {
+    fn unknown_source_never_gets_media(is_behind_nat: bool, steps in prop::collection::vec(step(), 0..120)) {
         let (mut latch, peer) = if is_behind_nat { (behind_nat(), OUTSIDE) } else { (reachable(), PEER) };
         let rules = LatchRules::default();
         let (mut now, mut number) = (at(0), 65_500_u16);
@@ -334,7 +334,7 @@ proptest! {
 
     /// A phone behind a NAT whose packets get lost or come in another order is served within the first packets that arrive.
     #[test]
-    fn phone_behind_nat_is_served_in_spite_of_loss(
+    fn phone_behind_nat_is_followed_despite_loss(
         arrives in prop::collection::vec(prop::bool::weighted(0.6), 20..40),
         is_swapped: bool,
     ) {

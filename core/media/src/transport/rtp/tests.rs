@@ -21,7 +21,7 @@ fn separate() -> RemoteRtp {
 }
 
 #[test]
-fn a_key_and_its_salt_have_the_length_of_their_suite() {
+fn key_length_must_match_suite() {
     // RFC 4568 §6.1, RFC 7714 §14.1
     for (suite, length) in [
         (Profile::AesCm128HmacSha1, 30),
@@ -41,7 +41,7 @@ fn a_key_and_its_salt_have_the_length_of_their_suite() {
 }
 
 #[test]
-fn ways_are_those_of_the_description() {
+fn destinations_follow_description() {
     let mut session = session();
     assert!(session.rtp_way().is_none() && session.rtcp_way().is_none(), "nobody is known yet");
     let ways = |session: &mut RtpSession| {
@@ -68,7 +68,7 @@ fn ways_are_those_of_the_description() {
 
 proptest! {
     #[test]
-    fn arbitrary_datagrams_do_no_harm(data in prop::collection::vec(any::<u8>(), 0..600)) {
+    fn arbitrary_datagrams_never_panic(data in prop::collection::vec(any::<u8>(), 0..600)) {
         crate::fuzz_rtp_session(&data);
     }
 }

@@ -12,7 +12,7 @@ const KEY: &str = "E1F97A0D3E018BE0D64FA32C06DE4139";
 const SALT: &str = "0EC675AD498AFEEBB6960B3AABE6";
 
 #[test]
-fn keys_are_derived_as_in_rfc_3711_appendix_b3() {
+fn session_keys_match_rfc_3711_appendix_b3() {
     let derived = |label, length| {
         let mut out = vec![0; length];
         derive(&hex(KEY), &hex(SALT), label, &mut out).unwrap();
@@ -24,7 +24,7 @@ fn keys_are_derived_as_in_rfc_3711_appendix_b3() {
 }
 
 #[test]
-fn counter_mode_packets_are_those_of_libsrtp() {
+fn counter_mode_packets_match_libsrtp() {
     let profile = Profile::AesCm128HmacSha1;
     let mut outbound = Outbound::new(profile, &hex(KEY), &hex(SALT)).unwrap();
     let plain = hex("800f1234decafbadcafebabeabababababababababababababababab");
@@ -45,7 +45,7 @@ fn counter_mode_packets_are_those_of_libsrtp() {
 }
 
 #[test]
-fn the_short_tag_is_the_beginning_of_the_long_one_and_rtcp_keeps_the_long_one() {
+fn short_tag_is_truncated_long_tag_for_rtp() {
     let context = || Outbound::new(Profile::AesCm128HmacSha1Short, &hex(KEY), &hex(SALT)).unwrap();
     let mut packet = hex("800f1234decafbadcafebabeabababababababababababababababab");
     let header = Header::parse(&packet).unwrap();
@@ -76,7 +76,7 @@ fn protected(outbound: &mut Outbound, sequence: u16) -> (Vec<u8>, Header) {
 }
 
 #[test]
-fn both_directions_of_every_profile_understand_each_other() {
+fn every_profile_decrypts_both_directions() {
     for profile in PROFILES {
         let (mut client, mut server) = pair(profile);
         for (from, to) in [(&mut client.1, &mut server.0), (&mut server.1, &mut client.0)] {
@@ -101,7 +101,7 @@ fn both_directions_of_every_profile_understand_each_other() {
 }
 
 #[test]
-fn a_changed_octet_anywhere_is_noticed_and_leaves_no_trace() {
+fn changed_octet_is_rejected_without_state_change() {
     for profile in PROFILES {
         let (mut client, mut server) = pair(profile);
         let (packet, header) = protected(&mut client.1, 500);
@@ -116,7 +116,7 @@ fn a_changed_octet_anywhere_is_noticed_and_leaves_no_trace() {
 }
 
 #[test]
-fn sources_are_bounded() {
+fn ssrcs_are_bounded() {
     let (mut client, mut server) = pair(Profile::AeadAes128Gcm);
     let bound = u32::try_from(super::MAX_SSRCS).unwrap();
     let results = (0..=bound).map(|ssrc| {
@@ -132,7 +132,7 @@ fn sources_are_bounded() {
 
 proptest! {
     #[test]
-    fn arbitrary_octets_are_refused_without_panic(data in prop::collection::vec(any::<u8>(), 0..100)) {
+    fn arbitrary_octets_are_rejected(data in prop::collection::vec(any::<u8>(), 0..100)) {
         for profile in PROFILES {
             let (_, mut server) = pair(profile);
             if let Some(header) = Header::parse(&data) {
@@ -143,7 +143,7 @@ proptest! {
     }
 
     #[test]
-    fn the_index_follows_losses_and_reordering(steps in prop::collection::vec(1_u64..30_000, 1..60)) {
+    fn index_estimate_tolerates_losses_and_reordering(steps in prop::collection::vec(1_u64..30_000, 1..60)) {
         let mut window = Window::default();
         let mut index = 1000;
         window.accept(index);
@@ -160,7 +160,7 @@ proptest! {
 }
 
 #[test]
-fn packets_carry_the_master_key_identifier_where_rfc_3711_has_it() {
+fn mki_is_placed_as_in_rfc_3711() {
     let mki = [0, 0, 7];
     for profile in PROFILES {
         let (key, salt) = profile.lengths();

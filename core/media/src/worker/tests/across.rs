@@ -138,7 +138,7 @@ fn telephones() -> Two {
 }
 
 #[test]
-fn bridge_across_workers_passes_rtp_both_ways() {
+fn bridge_across_workers_forwards_rtp_both_ways() {
     let mut two = telephones();
     two.bridge(1);
     for sequence in 1..4 {
@@ -157,7 +157,7 @@ fn bridge_across_workers_passes_rtp_both_ways() {
 }
 
 #[test]
-fn bridge_across_workers_converts_the_law() {
+fn bridge_across_workers_transcodes_g711() {
     let only = |number| {
         let mut section = telephone();
         section.payloads.retain(|payload| payload.number == number);
@@ -171,7 +171,7 @@ fn bridge_across_workers_converts_the_law() {
 }
 
 #[test]
-fn unbridge_of_one_leg_stops_media_both_ways() {
+fn unbridge_of_one_leg_stops_both_directions() {
     for side in [0, 1] {
         let mut two = telephones();
         two.bridge(1);
@@ -185,7 +185,7 @@ fn unbridge_of_one_leg_stops_media_both_ways() {
 }
 
 #[test]
-fn close_of_one_leg_parts_the_other() {
+fn close_of_one_leg_unbridges_the_other() {
     let mut two = telephones();
     two.bridge(1);
     assert_eq!(two.exchange(1), [1, 1]);
@@ -197,7 +197,7 @@ fn close_of_one_leg_parts_the_other() {
 }
 
 #[test]
-fn bridge_to_a_closed_leg_parts_the_other() {
+fn bridge_to_closed_leg_unbridges_the_other() {
     let mut two = telephones();
     two.order(1, Command::CloseLeg { leg: OTHER });
     two.bridge(1);
@@ -205,7 +205,7 @@ fn bridge_to_a_closed_leg_parts_the_other() {
 }
 
 #[test]
-fn new_description_reaches_the_leg_across() {
+fn new_description_updates_leg_on_other_worker() {
     let mut two = telephones();
     two.bridge(1);
     let mut section = telephone();
@@ -219,7 +219,7 @@ fn new_description_reaches_the_leg_across() {
 }
 
 #[test]
-fn bridge_again_keeps_sequence_numbers() {
+fn repeated_bridge_keeps_sequence_numbers() {
     let mut two = telephones();
     two.bridge(1);
     two.arrives(0, rtp_packet((0, 1, 160, 5), &[1; 160]));
@@ -235,7 +235,7 @@ fn bridge_again_keeps_sequence_numbers() {
 }
 
 #[test]
-fn bridge_within_a_worker_takes_the_place_of_one_across() {
+fn bridge_within_worker_replaces_bridge_across() {
     let mut two = telephones();
     two.bridge(1);
     let third = LegKey(5);
@@ -250,7 +250,7 @@ fn bridge_within_a_worker_takes_the_place_of_one_across() {
 }
 
 #[test]
-fn digit_in_a_foreign_clock_is_played_across() {
+fn digit_with_other_clock_rate_is_regenerated_across() {
     let mut wideband = telephone();
     wideband.payloads[2].codec.clock_rate = 48_000;
     let mut two = Two::new([wideband, telephone()]);
@@ -301,7 +301,7 @@ proptest! {
     /// Commands to one worker arrive in order, and messages from one worker to the other, but in any order among these four
     /// queues. What counts in the end are the last commands.
     #[test]
-    fn any_order_of_commands_and_messages_ends_the_same(
+    fn final_state_is_independent_of_message_order(
         holds in prop::collection::vec(prop::option::of(0..2_usize), 1..6),
         turns in prop::collection::vec(any::<u8>(), 0..60),
     ) {

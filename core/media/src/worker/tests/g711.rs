@@ -8,7 +8,7 @@ use core::time::Duration;
 use offhook_sdp::codec::MediaKind;
 
 #[test]
-fn legs_of_different_laws_hear_each_other() {
+fn legs_with_different_laws_are_transcoded() {
     let (mut of_alice, mut of_bob) = Scene::sections();
     of_alice[0].payloads = vec![payload(0, "PCMU", 8_000, 1, &[])];
     of_bob[0].payloads = vec![payload(8, "PCMA", 8_000, 1, &[])];
@@ -28,7 +28,7 @@ fn legs_of_different_laws_hear_each_other() {
 }
 
 #[test]
-fn a_phone_that_changes_its_law_is_understood_at_once() {
+fn changed_law_is_transcoded_at_once() {
     let mut of_alice = Scene::sections().0;
     of_alice[0].payloads = vec![payload(0, "PCMU", 8_000, 1, &[])];
     let law_of = |number, name| section(MediaKind::Audio, vec![payload(number, name, 8_000, 1, &[])]);
@@ -58,7 +58,7 @@ fn a_phone_that_changes_its_law_is_understood_at_once() {
 }
 
 #[test]
-fn law_that_was_not_agreed_on_is_converted() {
+fn unnegotiated_law_is_transcoded() {
     let mut of_alice = Scene::sections().0;
     of_alice[0].payloads = vec![payload(8, "PCMA", 8_000, 1, &[])];
     let mut scene = Scene::calling(of_alice, vec![section(MediaKind::Audio, vec![payload(8, "PCMA", 8_000, 1, &[])])]);

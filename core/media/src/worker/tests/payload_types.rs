@@ -40,7 +40,7 @@ fn types_sent(scene: &mut Scene, leg: LegKey) -> Vec<u8> {
 }
 
 #[test]
-fn a_peer_is_sent_its_own_numbers_and_sends_the_relays() {
+fn payload_types_differ_by_direction() {
     let mut scene = calling_crossed();
     scene.alice.send_rtp((111, 1, 0, 77), &[], b"voice");
     scene.alice.send_rtp((126, 2, 960, 77), &[], &[5, 10, 1, 0]);
@@ -58,7 +58,7 @@ fn a_peer_is_sent_its_own_numbers_and_sends_the_relays() {
 }
 
 #[test]
-fn a_peer_that_sends_its_own_numbers_is_heard_where_they_mean_nothing_else() {
+fn unambiguous_own_payload_type_of_peer_is_accepted() {
     let mut scene = calling_crossed();
     scene.phone_sends(PHONE, 0, (101, 1, 0, 5), &[3, 10, 1, 0]);
     assert_eq!(scene.events, [Event::DtmfReceived { leg: PHONE, digit: '3' }]);
@@ -72,7 +72,7 @@ fn a_peer_that_sends_its_own_numbers_is_heard_where_they_mean_nothing_else() {
 }
 
 #[test]
-fn numbers_change_in_a_call_and_outlive_the_process() {
+fn payload_types_change_and_are_restored() {
     let mut scene = calling_crossed();
     scene.alice.send_rtp((111, 1, 0, 77), &[], b"voice");
     scene.exchange();
@@ -95,7 +95,7 @@ fn numbers_change_in_a_call_and_outlive_the_process() {
 }
 
 #[test]
-fn two_peers_with_numbers_of_their_own_hear_each_other() {
+fn payload_types_are_mapped_between_two_peers() {
     let mut scene = Scene::new();
     scene.open_phone(PHONE, 1);
     scene.open_phone(OTHER, 1);
@@ -129,7 +129,7 @@ fn press(scene: &mut Scene, (speech, ticks): (u8, u32), event: u8) {
 }
 
 #[test]
-fn a_digit_of_a_foreign_clock_is_played_anew() {
+fn digit_with_other_clock_rate_is_regenerated() {
     // The browser has telephone-event/48000 alone, the phone 8000.
     let mut scene = Scene::calling(alices(), vec![telephone()]);
     press(&mut scene, (0, 160), 96);
@@ -162,7 +162,7 @@ fn a_digit_of_a_foreign_clock_is_played_anew() {
 }
 
 #[test]
-fn a_digit_for_a_browser_without_telephone_events_leaves_no_gap_whatever_its_clock() {
+fn unsupported_telephone_event_leaves_no_gap() {
     for (speech, ticks) in [(0, 160), (111, 960)] {
         let mut of_alice = alices();
         of_alice[0].payloads.truncate(2);

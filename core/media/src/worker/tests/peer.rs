@@ -69,7 +69,7 @@ impl Scene {
 }
 
 #[test]
-fn another_description_changes_the_streams_and_nothing_else() {
+fn new_description_changes_only_streams() {
     let mut scene = Scene::with_peer(PeerRtcp::Muxed);
     let (to_peer, to_browser) = scene.both_send(1);
     assert_eq!((to_peer.len(), to_browser.len()), (1, 1));
@@ -83,7 +83,7 @@ fn another_description_changes_the_streams_and_nothing_else() {
 }
 
 #[test]
-fn ice_begins_anew_while_the_media_go_on() {
+fn ice_restart_keeps_media() {
     let mut scene = Scene::with_peer(PeerRtcp::Muxed);
     scene.both_send(1);
     scene.worker.handle_command(Command::RestartIce { leg: ALICE, ice: credentials("new") }, scene.now);
@@ -112,7 +112,7 @@ fn ice_begins_anew_while_the_media_go_on() {
 }
 
 #[test]
-fn another_certificate_is_another_handshake() {
+fn changed_certificate_starts_new_handshake() {
     let mut scene = Scene::with_peer(PeerRtcp::Muxed);
     scene.both_send(1);
     scene.replace_peer();
@@ -127,7 +127,7 @@ fn another_certificate_is_another_handshake() {
 }
 
 #[test]
-fn a_pair_that_is_checked_will_do_where_none_is_nominated() {
+fn checked_pair_is_used_without_nomination() {
     for (is_active, checks_first) in [(true, true), (true, false), (false, true), (false, false)] {
         let mut scene = Scene::new();
         if !is_active {
@@ -145,7 +145,7 @@ fn a_pair_that_is_checked_will_do_where_none_is_nominated() {
 }
 
 #[test]
-fn only_who_takes_rtcp_gets_it() {
+fn rtcp_is_sent_only_if_supported() {
     for (rtcp, is_told) in [(PeerRtcp::Muxed, true), (PeerRtcp::Absent, false)] {
         let mut scene = Scene::with_peer(rtcp);
         for sequence in 1..200 {
@@ -157,7 +157,7 @@ fn only_who_takes_rtcp_gets_it() {
 }
 
 #[test]
-fn silence_ends_the_leg_of_a_peer_that_says_it_sends() {
+fn silence_ends_leg_of_sending_peer() {
     for (direction, silence, dies) in [
         (Direction::SendRecv, Silence::EndsLeg, true),
         (Direction::RecvOnly, Silence::EndsLeg, false),
@@ -174,7 +174,7 @@ fn silence_ends_the_leg_of_a_peer_that_says_it_sends() {
 }
 
 #[test]
-fn a_restored_leg_can_be_described_again() {
+fn restored_leg_accepts_new_description() {
     let mut scene = Scene::with_peer(PeerRtcp::Muxed);
     let (before, _) = scene.both_send(1);
     let config = scene.worker.config().clone();
@@ -189,7 +189,7 @@ fn a_restored_leg_can_be_described_again() {
 }
 
 #[test]
-fn a_section_that_is_gone_takes_nobodys_packets() {
+fn rejected_section_receives_no_packets() {
     let mut scene = Scene::with_peer(PeerRtcp::Muxed);
     // The first of two sections is refused, and has the payload type of the second.
     let gone = Section { rejected: true, direction: Direction::Inactive, ..section(Direction::SendRecv) };
@@ -200,7 +200,7 @@ fn a_section_that_is_gone_takes_nobodys_packets() {
 }
 
 #[test]
-fn a_browser_is_described_once() {
+fn second_description_of_browser_is_rejected() {
     let mut scene = Scene::talking();
     let before = scene.worker.counters().dropped.bad_command;
     scene.describe(vec![section(Direction::SendRecv)], PeerRtcp::Muxed, Silence::EndsLeg);
@@ -208,7 +208,7 @@ fn a_browser_is_described_once() {
 }
 
 #[test]
-fn a_peer_takes_as_many_ssrcs_as_it_likes() {
+fn peer_may_change_ssrc_without_limit() {
     let mut scene = Scene::with_peer(PeerRtcp::Muxed);
     for ssrc in 100..200 {
         scene.alice.send_rtp((111, 1, 960, ssrc), &[], b"music");
@@ -219,7 +219,7 @@ fn a_peer_takes_as_many_ssrcs_as_it_likes() {
 }
 
 #[test]
-fn what_a_peer_announces_has_room() {
+fn announced_ssrcs_replace_oldest_sources() {
     let mut scene = Scene::with_peer(PeerRtcp::Muxed);
     for ssrc in 100..140 {
         scene.alice.send_rtp((111, 1, 960, ssrc), &[], b"music");
@@ -239,7 +239,7 @@ fn what_a_peer_announces_has_room() {
 }
 
 #[test]
-fn a_peers_goodbye_is_understood_and_a_browsers_ssrcs_stay() {
+fn bye_removes_source_of_sip_peer_only() {
     let mut scene = Scene::with_peer(PeerRtcp::Muxed);
     scene.both_send(1);
     let count = |scene: &Scene| [ALICE, BOB].map(|leg| scene.worker.legs[&leg].source_count());
@@ -257,7 +257,7 @@ fn a_peers_goodbye_is_understood_and_a_browsers_ssrcs_stay() {
 }
 
 #[test]
-fn after_a_restart_a_peer_that_never_nominates_again_is_reached_where_it_checks() {
+fn peer_without_nomination_is_reached_after_restart() {
     for nominates in [true, false] {
         let mut scene = Scene::new();
         scene.alice.check(nominates);
@@ -285,7 +285,7 @@ fn after_a_restart_a_peer_that_never_nominates_again_is_reached_where_it_checks(
 }
 
 #[test]
-fn a_browser_is_sent_to_where_it_nominated_whatever_it_checks_after_a_restart() {
+fn browser_keeps_nominated_pair_after_restart() {
     let mut scene = Scene::talking();
     scene.worker.handle_command(Command::RestartIce { leg: ALICE, ice: credentials("new") }, scene.now);
     scene.alice.rename(credentials("new"));
@@ -298,7 +298,7 @@ fn a_browser_is_sent_to_where_it_nominated_whatever_it_checks_after_a_restart() 
 }
 
 #[test]
-fn who_shows_another_certificate_need_not_nominate() {
+fn new_endpoint_connects_without_nomination() {
     for checks_first in [true, false] {
         let mut scene = Scene::with_peer(PeerRtcp::Muxed);
         scene.both_send(1);

@@ -39,7 +39,7 @@ fn heard(scene: &mut Scene) -> Vec<(u16, u32, bool, u8)> {
 }
 
 #[test]
-fn a_browser_and_a_phone_hear_each_other() {
+fn rtp_is_forwarded_between_browser_and_phone() {
     let mut scene = calling();
     for n in 0..3_u16 {
         scene.alice.send_rtp((0, 9 + n, 160 * u32::from(n), 77), &[(1, &[0x85])], b"voice");
@@ -64,7 +64,7 @@ fn a_browser_and_a_phone_hear_each_other() {
 }
 
 #[test]
-fn two_phones_hear_each_other_whatever_their_packets_last() {
+fn packet_length_is_kept_between_phones() {
     let mut scene = Scene::new();
     scene.phone(PHONE, vec![telephone()]);
     let numbers = section(MediaKind::Audio, vec![payload(8, "PCMA", 8000, 1, &[]), payload(98, "PCMU", 8000, 1, &[])]);
@@ -82,7 +82,7 @@ fn two_phones_hear_each_other_whatever_their_packets_last() {
 }
 
 #[test]
-fn every_suite_carries_both_directions() {
+fn every_suite_protects_both_directions() {
     for suite in [Profile::AesCm128HmacSha1, Profile::AesCm128HmacSha1Short, Profile::AeadAes128Gcm] {
         let mut scene = calling();
         let keys = keys(suite, 7);
@@ -115,7 +115,7 @@ fn every_suite_carries_both_directions() {
 }
 
 #[test]
-fn new_keys_take_over_in_mid_call_and_bad_ones_end_the_leg() {
+fn new_keys_are_applied_and_bad_keys_fail() {
     let mut scene = calling();
     let mut secure = stream(PHONE, 0, telephone());
     for seed in [1, 2] {
@@ -140,7 +140,7 @@ fn new_keys_take_over_in_mid_call_and_bad_ones_end_the_leg() {
 }
 
 #[test]
-fn a_key_that_comes_back_after_plain_rtp_or_a_rest_goes_on_with_its_numbers() {
+fn reused_key_continues_its_packet_indexes() {
     let plain = stream(PHONE, 0, telephone());
     let mut resting = plain.clone();
     resting.remote = None;
@@ -166,7 +166,7 @@ fn a_key_that_comes_back_after_plain_rtp_or_a_rest_goes_on_with_its_numbers() {
 }
 
 #[test]
-fn another_address_and_another_codec_do_not_disturb_what_the_browser_hears() {
+fn address_and_codec_change_keep_outgoing_stream() {
     let mut scene = calling();
     scene.phone_sends(PHONE, 0, (0, 1, 160, 5), b"a");
     scene.run(STEP);
@@ -192,7 +192,7 @@ fn another_address_and_another_codec_do_not_disturb_what_the_browser_hears() {
 }
 
 #[test]
-fn another_ssrc_and_numbers_that_begin_anew_are_one_stream_to_the_browser() {
+fn ssrc_change_and_restart_keep_outgoing_stream() {
     let mut scene = calling();
     let packets = [(1, 160, 5), (2, 320, 5), (40_000, 99_999, 6), (40_001, 100_159, 6), (7, 5_000_000, 6)];
     for (sequence, timestamp, ssrc) in packets {
@@ -215,7 +215,7 @@ fn another_ssrc_and_numbers_that_begin_anew_are_one_stream_to_the_browser() {
 }
 
 #[test]
-fn both_sections_may_use_the_same_ssrc_and_music_may_change_it_for_ever() {
+fn sections_share_ssrc_and_ssrc_changes_without_limit() {
     let of_alice = || vec![audio(111, 110, (4, "0"), 1), video(100, 78)];
     let mut scene = Scene::calling(of_alice(), vec![telephone(), camera(&[])]);
     scene.phone_sends(PHONE, 0, (0, 1, 160, 5), b"sound");
@@ -230,7 +230,7 @@ fn both_sections_may_use_the_same_ssrc_and_music_may_change_it_for_ever() {
 }
 
 #[test]
-fn on_hold_nothing_is_sent_and_silence_is_no_death() {
+fn hold_stops_media_and_suspends_timeout() {
     for direction in [Direction::SendOnly, Direction::Inactive] {
         let mut scene = calling();
         let mut held = stream(PHONE, 0, telephone());
@@ -274,7 +274,7 @@ fn on_hold_nothing_is_sent_and_silence_is_no_death() {
 }
 
 #[test]
-fn silent_sip_peer_lives_for_ten_minutes_by_default() {
+fn silent_rtp_leg_ends_after_ten_minutes() {
     let defaults = WorkerConfig::new(super::identity(), super::clock_base());
     for (timeout, direction, is_dead) in [
         (defaults.rtp_timeout, Direction::SendRecv, true),
@@ -294,7 +294,7 @@ fn silent_sip_peer_lives_for_ten_minutes_by_default() {
 }
 
 #[test]
-fn who_rings_may_be_silent_and_rtcp_is_life() {
+fn ringing_peer_may_be_silent_and_rtcp_counts() {
     let mut scene = Scene::new();
     scene.open_phone(PHONE, 1);
     let streams = vec![stream(PHONE, 0, telephone())];
@@ -318,7 +318,7 @@ fn who_rings_may_be_silent_and_rtcp_is_life() {
 }
 
 #[test]
-fn a_phone_behind_a_nat_is_answered_where_it_sends_from_and_nobody_else_is() {
+fn phone_behind_nat_is_followed_and_attacker_not() {
     let mut scene = calling();
     let (nat, thief) = (nat(), address("192.0.2.66:5555"));
     for n in 0..10_u16 {
@@ -337,7 +337,7 @@ fn a_phone_behind_a_nat_is_answered_where_it_sends_from_and_nobody_else_is() {
 }
 
 #[test]
-fn packets_on_probation_keep_a_leg_alive() {
+fn packets_on_probation_keep_leg_alive() {
     let mut scene = calling();
     let nat = nat();
     for n in 0..5_u16 {
@@ -353,7 +353,7 @@ fn packets_on_probation_keep_a_leg_alive() {
 }
 
 #[test]
-fn strictness_is_the_operators() {
+fn latching_never_ignores_other_addresses() {
     let mut scene = Scene::new();
     scene.worker.config.latch.latching = Latching::Never;
     scene.phone(PHONE, vec![telephone()]);
@@ -367,7 +367,7 @@ fn strictness_is_the_operators() {
 }
 
 #[test]
-fn a_proven_packet_moves_the_media_at_once() {
+fn authenticated_packet_moves_media_at_once() {
     let mut scene = calling();
     let keys = keys(Profile::AeadAes128Gcm, 7);
     let (_, mut outbound) = contexts(&keys);
@@ -388,7 +388,7 @@ fn a_proven_packet_moves_the_media_at_once() {
 }
 
 #[test]
-fn a_port_that_cannot_be_had_ends_the_leg_and_frees_the_others() {
+fn bind_failure_ends_leg_and_frees_ports() {
     let mut scene = Scene::new();
     scene.open_phone(PHONE, 2);
     assert_eq!(scene.sockets.len(), 4);
@@ -410,7 +410,7 @@ fn unbound(outputs: &[Output]) -> Vec<SocketAddr> {
 }
 
 #[test]
-fn reserved_ports_are_open_before_their_leg() {
+fn reserved_ports_are_bound_before_leg_opens() {
     let mut worker = Scene::new().worker;
     let pool = &mut PortPool::new(30_300, 30_305, Duration::ZERO);
     let pairs = pool.to_reserve(3, Time::EPOCH);
@@ -446,7 +446,7 @@ fn reserved_ports_are_open_before_their_leg() {
 }
 
 #[test]
-fn impossible_orders_change_nothing() {
+fn invalid_commands_change_nothing() {
     let mut scene = Scene::new();
     scene.open_phone(PHONE, 1);
     scene.open_phone(PHONE, 1);
@@ -466,7 +466,7 @@ fn impossible_orders_change_nothing() {
 }
 
 #[test]
-fn comfort_noise_passes_where_both_know_it_and_else_leaves_no_gap() {
+fn comfort_noise_is_forwarded_or_leaves_no_gap() {
     let with_noise = |mut section: Section| {
         section.payloads.push(payload(13, "CN", 8000, 1, &[]));
         section
@@ -491,7 +491,7 @@ fn comfort_noise_passes_where_both_know_it_and_else_leaves_no_gap() {
 }
 
 #[test]
-fn digits_go_both_ways_at_the_clock_of_the_speech() {
+fn digits_use_clock_rate_of_speech() {
     let mut scene = calling();
     scene.alice.send_rtp((0, 1, 0, 77), &[], b"a");
     scene.order(Command::SendDtmf { leg: PHONE, digits: "7".to_owned() });
@@ -518,7 +518,7 @@ fn digits_go_both_ways_at_the_clock_of_the_speech() {
 }
 
 #[test]
-fn digits_for_a_peer_that_went_on_hold_are_not_played_and_not_waited_for() {
+fn digits_are_dropped_on_hold() {
     let mut scene = calling();
     scene.order(Command::SendDtmf { leg: PHONE, digits: "123".to_owned() });
     let mut held = stream(PHONE, 0, telephone());
@@ -532,7 +532,7 @@ fn digits_for_a_peer_that_went_on_hold_are_not_played_and_not_waited_for() {
 }
 
 #[test]
-fn muxed_rtcp_comes_and_goes_by_the_port_of_rtp() {
+fn muxed_rtcp_uses_rtp_port() {
     let mut scene = calling();
     let mut muxed = stream(PHONE, 0, telephone());
     muxed.remote = Some(RemoteRtp { rtcp: RtcpPath::Muxed, ..remote(PHONE, 0) });

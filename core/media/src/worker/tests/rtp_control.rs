@@ -42,7 +42,7 @@ fn next(scene: &mut Scene, section: u16) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn reports_come_between_half_an_interval_and_one_and_a_half() {
+fn report_interval_is_randomized() {
     let mut scene = calling();
     let mut gaps = Vec::new();
     for n in 0..40_u16 {
@@ -59,7 +59,7 @@ fn reports_come_between_half_an_interval_and_one_and_a_half() {
 }
 
 #[test]
-fn reports_are_true() {
+fn reports_match_sent_and_received_packets() {
     let mut scene = calling();
     let quiet = next(&mut scene, 0);
     assert_eq!(quiet.len(), 1);
@@ -97,7 +97,7 @@ fn reports_are_true() {
 }
 
 #[test]
-fn a_browsers_clock_reaches_the_phone_and_a_phones_the_browser() {
+fn sender_reports_are_relayed_in_both_directions() {
     let mut scene = calling();
     scene.alice.send_rtp((0, 1, 8000, 77), &[], b"a");
     scene.exchange();
@@ -127,7 +127,7 @@ fn a_browsers_clock_reaches_the_phone_and_a_phones_the_browser() {
 }
 
 #[test]
-fn a_browser_is_told_the_relays_time_of_a_phone_that_tells_none() {
+fn relay_generates_sender_report_if_phone_sends_none() {
     let mut scene = calling();
     let mut reports = Vec::new();
     for n in 0..150_u16 {
@@ -146,7 +146,7 @@ fn a_browser_is_told_the_relays_time_of_a_phone_that_tells_none() {
 }
 
 #[test]
-fn sound_and_picture_are_never_told_by_two_clocks() {
+fn audio_and_video_reports_share_one_clock() {
     let of_alice = vec![audio(111, 110, (4, "0"), 1), video(100, 78)];
     let mut scene = Scene::calling(of_alice, vec![telephone(), camera(&[])]);
     for n in 0..40_u16 {
@@ -165,7 +165,7 @@ fn sound_and_picture_are_never_told_by_two_clocks() {
 }
 
 #[test]
-fn goodbye_is_said_once_and_understood() {
+fn bye_is_sent_once_and_processed() {
     let mut scene = calling();
     scene.phone_sends(PHONE, 0, (0, 1, 160, 5), b"x");
     let mut compound = Vec::new();
@@ -185,7 +185,7 @@ fn goodbye_is_said_once_and_understood() {
 }
 
 #[test]
-fn reports_are_protected_where_speech_is() {
+fn reports_are_protected_if_rtp_is() {
     for suite in [Profile::AesCm128HmacSha1, Profile::AesCm128HmacSha1Short, Profile::AeadAes128Gcm] {
         let mut scene = calling();
         let keys = keys(suite, 9);
@@ -237,7 +237,7 @@ fn feedback(scene: &mut Scene) -> Vec<(u8, u8)> {
 }
 
 #[test]
-fn a_browser_that_lost_a_picture_asks_the_phone_in_the_phones_way() {
+fn key_frame_request_uses_feedback_of_phone() {
     let table = [
         (vec!["nack pli"], vec![(PSFB, PLI)], vec![]),
         (vec!["ccm fir"], vec![(PSFB, FIR)], vec![]),
@@ -259,7 +259,7 @@ fn a_browser_that_lost_a_picture_asks_the_phone_in_the_phones_way() {
 }
 
 #[test]
-fn a_phone_that_lost_a_picture_is_heard_by_rtcp_and_by_info() {
+fn key_frame_request_of_phone_reaches_browser() {
     let mut scene = watching(&[]);
     for n in 0..2 {
         scene.alice.send_rtp((100, n, 0, 78), &[], &[0x10, 0, 0, 0]);

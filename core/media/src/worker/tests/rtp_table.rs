@@ -187,7 +187,7 @@ fn datagrams() -> Vec<(&'static str, Happens)> {
 }
 
 #[test]
-fn every_phase_with_every_input() {
+fn every_rtp_phase_and_input_matches_table() {
     let phases: [(&str, Reach); 8] = [
         ("open", open),
         ("ringing", ringing),

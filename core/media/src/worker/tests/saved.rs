@@ -34,7 +34,7 @@ impl Scene {
 }
 
 #[test]
-fn a_call_goes_on_in_the_next_process() {
+fn call_continues_after_restore() {
     let mut scene = Scene::talking();
     for sequence in [65_534, 65_535, 0] {
         scene.alice.send_rtp((111, sequence, 960, 77), &[], b"before");
@@ -61,7 +61,7 @@ fn a_call_goes_on_in_the_next_process() {
 }
 
 #[test]
-fn reports_digits_and_hold_go_on_in_the_next_process() {
+fn reports_digits_and_hold_continue_after_restore() {
     let mut scene = Scene::talking();
     scene.alice.send_rtp((111, 1, 960, 77), &[], b"a");
     scene.run(Duration::from_secs(3));
@@ -87,7 +87,7 @@ fn reports_digits_and_hold_go_on_in_the_next_process() {
 }
 
 #[test]
-fn a_restored_leg_follows_its_browser_and_dies_of_its_silence() {
+fn restored_leg_follows_browser_and_times_out() {
     let mut scene = Scene::talking();
     scene.move_on(Duration::from_secs(3600));
     scene.alice.address.set_port(3333);
@@ -103,7 +103,7 @@ fn a_restored_leg_follows_its_browser_and_dies_of_its_silence() {
 }
 
 #[test]
-fn a_handshake_that_was_cut_off_begins_anew() {
+fn interrupted_handshake_starts_again() {
     let mut scene = Scene::new();
     let (of_alice, of_bob) = Scene::sections();
     scene.connect(ALICE, of_alice);
@@ -128,7 +128,7 @@ fn a_handshake_that_was_cut_off_begins_anew() {
 }
 
 #[test]
-fn a_sip_leg_goes_on_where_it_was() {
+fn sip_leg_continues_after_restore() {
     let keys = keys(Profile::AeadAes128Gcm, 7);
     let (mut inbound, mut outbound) = contexts(&keys);
     let mut scene = Scene::calling(Scene::sections().0, vec![telephone()]);
@@ -169,7 +169,7 @@ fn a_sip_leg_goes_on_where_it_was() {
 }
 
 #[test]
-fn a_sip_legs_keys_are_saved_under_the_seal_alone() {
+fn sip_leg_keys_are_saved_only_sealed() {
     let mut scene = Scene::new();
     let mut secure = stream(PHONE, 0, telephone());
     // Octets whose JSON is told apart from everything else.
@@ -188,7 +188,7 @@ fn a_sip_legs_keys_are_saved_under_the_seal_alone() {
 }
 
 #[test]
-fn what_was_saved_shows_no_key_and_opens_only_with_its_own() {
+fn saved_worker_opens_only_with_its_key() {
     let mut scene = Scene::talking();
     scene.exchange();
     let spare = Worker::new(WorkerConfig::new(identity(), clock_base()), [1; 32], scene.now);

@@ -222,7 +222,7 @@ pub(super) fn done(scene: &mut Scene, before: Dropped, leg: LegKey) -> String {
 }
 
 #[test]
-fn every_phase_with_every_input() {
+fn every_phase_and_input_matches_table() {
     let phases: [(&str, Reach); 9] = [
         ("open", Scene::new),
         ("open, checked", checked),

@@ -13,7 +13,7 @@ fn context() -> Gcm {
 }
 
 #[test]
-fn rtp_is_protected_as_in_rfc_7714_section_16_1() {
+fn rtp_matches_rfc_7714_section_16_1() {
     let plain = hex("8040f17b 8041f8d3 5501a0b2 47616c6c 69612065 7374206f 6d6e6973 20646976 69736120 696e2070
                      61727465 73207472 6573");
     let mut packet = plain.clone();
@@ -26,7 +26,7 @@ fn rtp_is_protected_as_in_rfc_7714_section_16_1() {
 }
 
 #[test]
-fn rtcp_is_protected_as_in_rfc_7714_section_17_1() {
+fn rtcp_matches_rfc_7714_section_17_1() {
     let plain = hex("81c8000d 4d617273 4e545031 4e545032 52545020 0000042a 0000e930 4c756e61 deadbeef deadbeef
                      deadbeef deadbeef deadbeef");
     let mut packet = plain.clone();
