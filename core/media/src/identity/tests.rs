@@ -4,7 +4,7 @@ use offhook_sdp::webrtc::{Fingerprint, FingerprintHash};
 
 #[test]
 fn fingerprint_is_verified_with_its_hash_function() {
-    let certificate = b"any octets will do";
+    let certificate = b"arbitrary octets";
     let table: [(FingerprintHash, &'static Algorithm); 3] =
         [(FingerprintHash::Sha256, &SHA256), (FingerprintHash::Sha384, &SHA384), (FingerprintHash::Sha512, &SHA512)];
     for (hash, algorithm) in table {

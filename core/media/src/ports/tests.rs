@@ -50,7 +50,7 @@ fn used_pairs_rest_and_are_reused_last() {
     let used = pool.take(1, at(0)).unwrap();
     pool.give_back(&used, at(5));
     assert_eq!(numbers(&pool.take(2, at(6)).unwrap()), [20_002, 20_004]);
-    assert_eq!(pool.take(1, at(14)), None, "it rests");
+    assert_eq!(pool.take(1, at(14)), None, "the pair rests");
     assert_eq!(numbers(&pool.take(1, at(15)).unwrap()), [20_000]);
 }
 
@@ -64,7 +64,7 @@ fn reserved_pairs_come_first_and_used_ones_rest() {
     assert_eq!(numbers(&pool.take(2, at(0)).unwrap()), [20_002, 20_004]);
     assert_eq!(numbers(&pool.to_reserve(4, at(0))), [20_008, 20_010]);
     assert_eq!(numbers(&pool.take(1, at(0)).unwrap()), [20_006]);
-    assert_eq!(pool.take(1, at(59)), None, "the rest is being bound or in use");
+    assert_eq!(pool.take(1, at(59)), None, "the remaining pairs are being bound or in use");
     assert_eq!(numbers(&pool.take(1, at(60)).unwrap()), [20_000]);
 }
 

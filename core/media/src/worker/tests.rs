@@ -30,7 +30,7 @@ const ALICE: LegKey = LegKey(1);
 const BOB: LegKey = LegKey(2);
 
 fn clock_base() -> Instant {
-    #[expect(clippy::disallowed_methods, reason = "any instant will do: it only names the start of virtual time")]
+    #[expect(clippy::disallowed_methods, reason = "any instant can be the start of virtual time")]
     Instant::now()
 }
 
@@ -82,15 +82,15 @@ fn video(number: u8, ssrc: u32) -> Section {
     }
 }
 
-/// Two browsers, the worker between them, and a clock.
+/// Two browsers, the worker between them, and virtual time.
 struct Scene {
     worker: Worker,
     now: Time,
     alice: Browser,
     bob: Browser,
-    /// What went to nobody's browser: SIP peers' datagrams.
+    /// Datagrams to other addresses than the browsers', which are those of SIP peers.
     outside: Vec<phone::Datagram>,
-    /// Sockets the worker has asked for.
+    /// The sockets that the worker has bound.
     sockets: BTreeMap<PortId, SocketAddr>,
     events: Vec<Event>,
 }
@@ -105,10 +105,10 @@ fn credentials(name: &str) -> IceCredentials {
 
 impl Scene {
     fn new() -> Self {
-        Self::speaking(DtlsVersions::Only12)
+        Self::with_dtls(DtlsVersions::Only12)
     }
 
-    fn speaking(dtls_versions: DtlsVersions) -> Self {
+    fn with_dtls(dtls_versions: DtlsVersions) -> Self {
         let instant = clock_base();
         let now = Time::from_micros(1_700_000_000_000_000);
         let identity = identity();
@@ -160,7 +160,7 @@ impl Scene {
         self.exchange();
     }
 
-    /// Carries datagrams until nobody has any.
+    /// Delivers datagrams in both directions until there are none.
     fn exchange(&mut self) {
         loop {
             let mut is_quiet = true;
@@ -207,7 +207,7 @@ impl Scene {
         }
     }
 
-    /// Lets time pass, all deadlines in order.
+    /// Advances time and handles all deadlines in order.
     fn run(&mut self, duration: Duration) {
         let end = self.now + duration;
         self.exchange();
@@ -230,7 +230,7 @@ impl Scene {
         (vec![audio(111, 110, (4, "0"), 1)], vec![audio(109, 101, (3, "x"), 2)])
     }
 
-    fn talking() -> Self {
+    fn bridged_call() -> Self {
         let mut scene = Self::new();
         let (of_alice, of_bob) = Self::sections();
         scene.connect_both(of_alice, of_bob);
@@ -241,7 +241,7 @@ impl Scene {
 
 #[test]
 fn audio_is_forwarded_with_numbers_of_receiving_leg() {
-    let mut scene = Scene::talking();
+    let mut scene = Scene::bridged_call();
     for n in 0..5_u16 {
         scene.alice.send_rtp(
             (111, 65_533_u16.wrapping_add(n), 100 + u32::from(n) * 960, 77),
@@ -250,14 +250,14 @@ fn audio_is_forwarded_with_numbers_of_receiving_leg() {
         );
         scene.run(Duration::from_millis(20));
     }
-    let heard = scene.bob.take_rtp();
-    assert_eq!(heard.len(), 5);
-    for (n, (header, packet)) in heard.iter().enumerate() {
+    let received = scene.bob.take_rtp();
+    assert_eq!(received.len(), 5);
+    for (n, (header, packet)) in received.iter().enumerate() {
         let n16 = u16::try_from(n).unwrap();
         assert_eq!(header.payload_type, 109);
         assert_eq!(header.ssrc, 2000);
-        assert_eq!(header.sequence, heard[0].0.sequence.wrapping_add(n16));
-        assert_eq!(header.timestamp, heard[0].0.timestamp.wrapping_add(u32::from(n16) * 960));
+        assert_eq!(header.sequence, received[0].0.sequence.wrapping_add(n16));
+        assert_eq!(header.timestamp, received[0].0.timestamp.wrapping_add(u32::from(n16) * 960));
         assert_eq!(header.marker, n == 0);
         assert_eq!(header.elements(packet).collect::<Vec<_>>(), [(3, &b"x"[..]), (2, &[0x85][..])]);
         assert_eq!(crate::rtp::packet::payload(packet, header).unwrap(), b"voice");
@@ -267,7 +267,7 @@ fn audio_is_forwarded_with_numbers_of_receiving_leg() {
 
 #[test]
 fn sequence_and_time_continue_after_hold() {
-    let mut scene = Scene::talking();
+    let mut scene = Scene::bridged_call();
     scene.alice.send_rtp((0, 10, 1000, 77), &[], b"before");
     scene.exchange();
     scene.worker.handle_command(Command::Unbridge { leg: BOB }, scene.now);
@@ -277,17 +277,17 @@ fn sequence_and_time_continue_after_hold() {
     scene.bridge();
     scene.alice.send_rtp((0, 110, 17_000, 77), &[], b"after");
     scene.exchange();
-    let heard = scene.bob.take_rtp();
-    let payloads: Vec<&[u8]> = heard.iter().map(|(h, p)| crate::rtp::packet::payload(p, h).unwrap()).collect();
+    let received = scene.bob.take_rtp();
+    let payloads: Vec<&[u8]> = received.iter().map(|(h, p)| crate::rtp::packet::payload(p, h).unwrap()).collect();
     assert_eq!(payloads, [b"before".as_slice(), b"after"]);
-    assert_eq!(heard[1].0.sequence, heard[0].0.sequence.wrapping_add(1));
-    assert_eq!(heard[1].0.timestamp, heard[0].0.timestamp.wrapping_add(16_000));
-    assert!(heard[1].0.marker);
+    assert_eq!(received[1].0.sequence, received[0].0.sequence.wrapping_add(1));
+    assert_eq!(received[1].0.timestamp, received[0].0.timestamp.wrapping_add(16_000));
+    assert!(received[1].0.marker);
 }
 
 #[test]
 fn gap_is_kept_and_replay_is_dropped() {
-    let mut scene = Scene::talking();
+    let mut scene = Scene::bridged_call();
     for sequence in [5, 8, 6] {
         scene.alice.send_rtp((111, sequence, u32::from(sequence) * 960, 77), &[], b"a");
     }
@@ -309,7 +309,7 @@ fn relay_connects_as_dtls_client() {
 
 #[test]
 fn dtls_1_3_is_used_if_offered() {
-    let mut scene = Scene::speaking(DtlsVersions::UpTo13);
+    let mut scene = Scene::with_dtls(DtlsVersions::UpTo13);
     let (of_alice, of_bob) = Scene::sections();
     scene.connect_both(of_alice, of_bob);
     scene.bridge();
@@ -386,7 +386,7 @@ fn silence_before_or_after_connection_ends_leg() {
 
 #[test]
 fn newly_nominated_address_is_used() {
-    let mut scene = Scene::talking();
+    let mut scene = Scene::bridged_call();
     scene.bob.address = address("203.0.113.9:3333");
     scene.bob.check(true);
     scene.exchange();
@@ -397,7 +397,7 @@ fn newly_nominated_address_is_used() {
 
 #[test]
 fn nominated_address_is_used_after_many_checks() {
-    let mut scene = Scene::talking();
+    let mut scene = Scene::bridged_call();
     for port in 3000..3100 {
         scene.bob.address.set_port(port);
         scene.bob.check(false);
@@ -410,14 +410,14 @@ fn nominated_address_is_used_after_many_checks() {
     scene.bob.send_rtp((109, 1, 960, 88), &[], b"b");
     scene.exchange();
     assert_eq!((scene.bob.take_rtp().len(), scene.alice.take_rtp().len()), (1, 1));
-    assert_eq!(scene.worker.pairs.len(), 1 + 64, "no more than are remembered of Bob");
+    assert_eq!(scene.worker.pairs.len(), 1 + 64, "one pair of Alice and the most pairs of Bob");
     scene.worker.handle_command(Command::CloseLeg { leg: BOB }, scene.now);
     assert_eq!(scene.worker.pairs.len(), 1);
 }
 
 #[test]
 fn reassigned_address_stays_with_newer_leg() {
-    let mut scene = Scene::talking();
+    let mut scene = Scene::bridged_call();
     scene.bob.address.set_port(3000);
     scene.bob.check(false);
     scene.exchange();
@@ -437,7 +437,7 @@ fn reassigned_address_stays_with_newer_leg() {
 
 #[test]
 fn speech_is_dropped_while_digits_are_sent() {
-    let mut scene = Scene::talking();
+    let mut scene = Scene::bridged_call();
     scene.alice.send_rtp((111, 1, 960, 77), &[], b"a");
     scene.exchange();
     let digits = "1#".to_owned();
@@ -447,11 +447,11 @@ fn speech_is_dropped_while_digits_are_sent() {
     scene.run(Duration::from_millis(300));
     scene.alice.send_rtp((111, 17, 17 * 960, 77), &[], b"b");
     scene.exchange();
-    let heard = scene.bob.take_rtp();
-    let events: Vec<_> = heard.iter().filter(|(header, _)| header.payload_type == 101).collect();
+    let received = scene.bob.take_rtp();
+    let events: Vec<_> = received.iter().filter(|(header, _)| header.payload_type == 101).collect();
     assert_eq!(events.len(), 14);
-    assert_eq!(heard.len(), 16);
-    for pair in heard.windows(2) {
+    assert_eq!(received.len(), 16);
+    for pair in received.windows(2) {
         assert_eq!(pair[1].0.sequence, pair[0].0.sequence.wrapping_add(1));
     }
     let bodies: Vec<&[u8]> = events.iter().map(|(h, p)| crate::rtp::packet::payload(p, h).unwrap()).collect();
@@ -465,7 +465,7 @@ fn speech_is_dropped_while_digits_are_sent() {
 
 #[test]
 fn digit_of_browser_is_reported_once_and_forwarded() {
-    let mut scene = Scene::talking();
+    let mut scene = Scene::bridged_call();
     for sequence in 1..4 {
         scene.alice.send_rtp((110, sequence, 960, 77), &[], &[5, 0x0a, 0, 160]);
     }
@@ -477,10 +477,10 @@ fn digit_of_browser_is_reported_once_and_forwarded() {
 
 #[test]
 fn digit_reports_are_rate_limited() {
-    let mut scene = Scene::talking();
+    let mut scene = Scene::bridged_call();
     let send = |scene: &mut Scene, numbers: core::ops::Range<u16>| {
         for n in numbers {
-            // Half of them from another source: the limit is the leg's.
+            // Half of them come from another source: the limit applies to the leg.
             scene.alice.send_rtp((110, n, u32::from(n) * 960, 77 + u32::from(n % 2)), &[], &[5, 0x0a, 0, 160]);
         }
         scene.exchange();
@@ -504,24 +504,24 @@ fn video_feedback_is_translated_for_sender() {
     of_bob.push(video(120, 600));
     scene.connect_both(of_alice, of_bob);
     scene.bridge();
-    assert_eq!(scene.alice.take_feedback(206, 1), [(500, vec![])], "asked for a key frame at once");
+    assert_eq!(scene.alice.take_feedback(206, 1), [(500, vec![])], "a key frame is requested at once");
     scene.run(Duration::from_millis(600));
-    assert_eq!(scene.alice.take_feedback(206, 1).len(), 1, "and again");
+    assert_eq!(scene.alice.take_feedback(206, 1).len(), 1, "the request is repeated");
     for sequence in [1, 2, 4] {
         scene.alice.send_rtp((96, sequence, 3000, 500), &[], &[0x10, 0x00, 1]);
     }
     scene.run(Duration::from_secs(2));
-    assert!(scene.alice.take_feedback(206, 1).is_empty(), "the key frame came");
-    let heard = scene.bob.take_rtp();
-    let first = heard[0].0.sequence;
+    assert!(scene.alice.take_feedback(206, 1).is_empty(), "the key frame arrived");
+    let received = scene.bob.take_rtp();
+    let first = received[0].0.sequence;
     let [f0, f1] = first.to_be_bytes();
-    // One that the relay has (the first) and one that it has not (the third).
+    // A packet that the relay has cached (the first) and one that it never received (the third).
     let sent_before = scene.worker.counters().tx_rtp;
     scene.bob.send_feedback(205, 1, 2001, &[f0, f1, 0, 0b10]);
     scene.exchange();
-    assert_eq!(scene.worker.counters().tx_rtp, sent_before + 1, "the first is sent again from the cache");
+    assert_eq!(scene.worker.counters().tx_rtp, sent_before + 1, "the first packet is retransmitted from the cache");
     let again = scene.bob.take_rtp();
-    assert_eq!(again.len(), 0, "the browser's replay protection drops what it had");
+    assert_eq!(again.len(), 0, "the browser's replay protection drops the retransmission");
     assert_eq!(scene.alice.take_feedback(205, 1), [(500, vec![0, 3, 0, 0])]);
     scene.bob.send_feedback(205, 15, 2001, &[0, 1, 2, 3, 4, 5, 6, 7]);
     scene.exchange();
@@ -536,7 +536,7 @@ fn video_feedback_is_translated_for_sender() {
 
 #[test]
 fn reports_match_media_of_each_leg() {
-    let mut scene = Scene::talking();
+    let mut scene = Scene::bridged_call();
     for sequence in [1, 2, 3, 5] {
         scene.alice.send_rtp((111, sequence, u32::from(sequence) * 960, 77), &[], b"abcd");
     }
@@ -546,18 +546,18 @@ fn reports_match_media_of_each_leg() {
     assert_eq!(blocks.len(), 1);
     assert_eq!(&blocks[0][..12], &[0, 0, 0, 77, 51, 0, 0, 1, 0, 0, 0, 5]);
     assert_eq!(&blocks[0][16..20], &[0x22, 0x22, 0x33, 0x33], "LSR");
-    let heard = scene.bob.take_rtp();
+    let received = scene.bob.take_rtp();
     let (ssrc, ntp, timestamp, packets, octets) = scene.bob.take_sender_reports()[0];
     assert_eq!((ssrc, ntp, packets, octets), (2000, 0x1111_2222_3333_4444, 4, 16));
-    assert_eq!(timestamp, heard[0].0.timestamp.wrapping_add(9600 - 960));
+    assert_eq!(timestamp, received[0].0.timestamp.wrapping_add(9600 - 960));
 }
 
 #[test]
 fn close_sends_close_notify_and_frees_state() {
-    let mut scene = Scene::talking();
+    let mut scene = Scene::bridged_call();
     scene.worker.handle_command(Command::CloseLeg { leg: ALICE }, scene.now);
     scene.exchange();
-    assert!(scene.alice.was_told_goodbye);
+    assert!(scene.alice.received_close_notify);
     scene.worker.handle_command(Command::CloseLeg { leg: BOB }, scene.now);
     assert_eq!((scene.worker.leg_count(), scene.worker.poll_timeout()), (0, None));
     assert!(scene.worker.pairs.is_empty() && scene.worker.fragments.is_empty() && scene.worker.wakes.is_empty());

@@ -3,14 +3,14 @@ use core::time::Duration;
 use offhook_clock::Time;
 use proptest::prelude::*;
 
-/// How a sender writes its events.
+/// The way in which a sender sets the fields of its events.
 #[derive(Clone, Copy, Debug)]
 struct Style {
-    /// What the timestamp grows by from packet to packet of an event.
+    /// The increase of the timestamp from packet to packet of an event.
     step: u32,
-    /// The same between the three packets of the end.
+    /// The increase between the three end packets.
     end_step: u32,
-    /// What it grows by from the beginning of an event to that of the next.
+    /// The increase from the beginning of an event to that of the next.
     advance: u32,
     /// Whether the first packet has the marker.
     has_marker: bool,
@@ -18,7 +18,7 @@ struct Style {
 
 const REGULAR: Style = Style { step: 0, end_step: 0, advance: 2400, has_marker: true };
 
-/// The packets of some digits, 20 ms apart, with 60 ms between digits: whether each begins one.
+/// The packets of some digits: nine per digit, with increasing duration and three end packets.
 fn events(style: Style, digits: &[u8]) -> Vec<Received> {
     let (mut packets, mut sequence, mut timestamp) = (Vec::new(), 65_530_u16, 1000_u32);
     for event in digits {
@@ -38,7 +38,7 @@ fn events(style: Style, digits: &[u8]) -> Vec<Received> {
     packets
 }
 
-fn heard(packets: impl IntoIterator<Item = Received>) -> Vec<u8> {
+fn detected(packets: impl IntoIterator<Item = Received>) -> Vec<u8> {
     let mut events = Events::default();
     let mut now = Time::from_micros(1_000_000);
     let begun = packets.into_iter().filter(|packet| {
@@ -61,7 +61,7 @@ fn event_is_one_digit_with_any_timestamps() {
     ];
     for style in styles {
         for digits in [&[5][..], &[1, 2], &[1, 1], &[5, 5, 5, 7, 5], &[11, 10, 0]] {
-            assert_eq!(heard(events(style, digits)), digits, "{style:?}");
+            assert_eq!(detected(events(style, digits)), digits, "{style:?}");
         }
     }
 }
@@ -72,14 +72,14 @@ fn reordered_and_repeated_packets_begin_no_digit() {
     packets.swap(8, 9);
     packets.insert(12, packets[3]);
     packets.insert(15, packets[15]);
-    assert_eq!(heard(packets), [1, 2]);
+    assert_eq!(detected(packets), [1, 2]);
 }
 
 #[test]
 fn digit_without_end_keeps_next_digit() {
     for style in [REGULAR, Style { advance: 0, ..REGULAR }] {
         let packets: Vec<Received> = events(style, &[3, 3]).into_iter().filter(|packet| !packet.ends).collect();
-        assert_eq!(heard(packets), [3, 3], "{style:?}");
+        assert_eq!(detected(packets), [3, 3], "{style:?}");
     }
 }
 
@@ -93,7 +93,7 @@ fn long_event_in_segments_is_one_digit() {
         let timestamp = 1000 + segment * 65_535;
         packets.push(Received { sequence: number, timestamp, marker: number == 0, event: 4, ends: false, duration });
     }
-    assert_eq!(heard(packets), [4]);
+    assert_eq!(detected(packets), [4]);
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn payload_fields_are_parsed() {
 }
 
 proptest! {
-    /// Loss of single packets neither swallows nor doubles a digit of a regular sender.
+    /// Lost packets of a regular sender neither suppress nor duplicate a digit.
     #[test]
     fn packet_loss_changes_no_digit(
         digits in prop::collection::vec(0_u8..16, 1..8),
@@ -122,10 +122,10 @@ proptest! {
     ) {
         let mut kept = Vec::new();
         for (event, lost) in events(REGULAR, &digits).chunks(9).zip(lost.chunks(9)) {
-            // Of each event two packets arrive at least.
+            // At least two packets of each event arrive.
             let arrived = event.iter().zip(lost).enumerate().filter(|(place, (_, lost))| [2, 8].contains(place) || !**lost);
             kept.extend(arrived.map(|(_, (packet, _))| *packet));
         }
-        prop_assert_eq!(heard(kept), digits);
+        prop_assert_eq!(detected(kept), digits);
     }
 }

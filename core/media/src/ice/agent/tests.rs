@@ -4,7 +4,7 @@ use offhook_clock::Time;
 use offhook_sdp::webrtc::IceCredentials;
 
 fn agent() -> LiteAgent {
-    LiteAgent::new(IceCredentials { ufrag: "ours".to_owned(), pwd: "secret".to_owned() })
+    LiteAgent::new(IceCredentials { ufrag: "local".to_owned(), pwd: "secret".to_owned() })
 }
 
 fn pair(port: u16) -> Pair {
@@ -13,7 +13,7 @@ fn pair(port: u16) -> Pair {
 
 fn check(agent: &mut LiteAgent, port: u16, password: &str, nominate: bool) -> Checked {
     let (mut octets, mut response) = (Vec::new(), Vec::new());
-    write_check(&[1; 12], "ours:theirs", password, nominate, &mut octets);
+    write_check(&[1; 12], "local:remote", password, nominate, &mut octets);
     agent.check(&Request::parse(&octets).unwrap(), pair(port), Time::EPOCH, &mut response)
 }
 
@@ -65,10 +65,10 @@ fn oldest_unnominated_pair_is_evicted() {
 
 #[test]
 fn check_of_controlled_peer_is_rejected_with_487() {
-    let mut agent = LiteAgent::new(IceCredentials { ufrag: "ours".to_owned(), pwd: "secret".to_owned() });
+    let mut agent = LiteAgent::new(IceCredentials { ufrag: "local".to_owned(), pwd: "secret".to_owned() });
     let mut octets = Vec::new();
-    write_check(&[1; 12], "ours:theirs", "secret", true, &mut octets);
-    // ICE-CONTROLLING becomes ICE-CONTROLLED; signatures are made anew.
+    write_check(&[1; 12], "local:remote", "secret", true, &mut octets);
+    // Replaces ICE-CONTROLLING by ICE-CONTROLLED and signs the check again.
     let at = octets.windows(4).position(|w| w == [0x80, 0x2a, 0, 8]).unwrap();
     octets[at + 1] = 0x29;
     octets.truncate(octets.len() - 32);
@@ -88,7 +88,7 @@ fn without_nomination_last_checked_pair_is_preferred() {
     }
     check(&mut agent, 3, "secret", true);
     check(&mut agent, 1, "secret", false);
-    assert_eq!(agent.preferred(), Some(pair(3)), "a nomination is not outdone");
+    assert_eq!(agent.preferred(), Some(pair(3)), "a nomination takes precedence over a check");
 }
 
 #[test]
@@ -97,15 +97,15 @@ fn check_after_restart_takes_precedence_over_nomination() {
     check(&mut agent, 1, "secret", true);
     check(&mut agent, 2, "secret", false);
     for _ in 0..2 {
-        agent.restart(IceCredentials { ufrag: "ours".to_owned(), pwd: "other".to_owned() });
+        agent.restart(IceCredentials { ufrag: "local".to_owned(), pwd: "other".to_owned() });
         assert_eq!(check(&mut agent, 2, "secret", true), Checked::Refused);
-        assert_eq!(agent.preferred(), Some(pair(1)), "what was in use goes on");
+        assert_eq!(agent.preferred(), Some(pair(1)), "the previous pair stays in use");
     }
     check(&mut agent, 2, "other", false);
     assert_eq!((agent.preferred(), agent.nominated()), (Some(pair(2)), Some(pair(1))));
     check(&mut agent, 1, "other", true);
     check(&mut agent, 2, "other", false);
-    assert_eq!(agent.preferred(), Some(pair(1)), "nominated anew");
+    assert_eq!(agent.preferred(), Some(pair(1)), "nominated after the restart");
 }
 
 #[test]

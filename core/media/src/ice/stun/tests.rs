@@ -3,7 +3,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use proptest::prelude::*;
 use sha1::Sha1;
 
-/// RFC 5769 §2.1
+/// The sample request of RFC 5769 §2.1.
 const SAMPLE: [u8; 108] = [
     0x00, 0x01, 0x00, 0x58, 0x21, 0x12, 0xa4, 0x42, 0xb7, 0xe7, 0xa7, 0x01, 0xbc, 0x34, 0xd6, 0x86, 0xfa, 0x87, 0xdf,
     0xae, 0x80, 0x22, 0x00, 0x10, 0x53, 0x54, 0x55, 0x4e, 0x20, 0x74, 0x65, 0x73, 0x74, 0x20, 0x63, 0x6c, 0x69, 0x65,
@@ -35,7 +35,7 @@ fn changed_octet_fails_fingerprint() {
 fn success_response_has_mapped_address_and_integrity() {
     let request = Request::parse(&SAMPLE).unwrap();
     let mut response = Vec::new();
-    // RFC 5769 §2.2 has this address and this transaction.
+    // The address and transaction of RFC 5769 §2.2.
     request.accept("192.0.2.1:32853".parse().unwrap(), "VOkJxbRl1RmTxUk/WvJxBt", &mut response);
     assert_eq!(response[..2], [1, 1]);
     assert_eq!(response[20..32], [0, 0x20, 0, 8, 0, 1, 0xa1, 0x47, 0xe1, 0x12, 0xa6, 0x43]);
@@ -47,7 +47,7 @@ fn success_response_has_mapped_address_and_integrity() {
     let crc = crc32fast::hash(&response[..end - 8]) ^ super::FINGERPRINT_XOR;
     assert_eq!(response[end - 8..], [&[0x80, 0x28, 0, 4][..], &crc.to_be_bytes()].concat());
     assert_eq!(response[end - 32..end - 28], [0, 8, 0, 20]);
-    // Signed with a length that ends with MESSAGE-INTEGRITY.
+    // The signed length includes MESSAGE-INTEGRITY and nothing after it.
     let mut signed = response[..end - 32].to_vec();
     signed[2..4].copy_from_slice(&u16::try_from(end - 28).unwrap().to_be_bytes());
     let mut mac = Hmac::<Sha1>::new_from_slice(b"p").unwrap();

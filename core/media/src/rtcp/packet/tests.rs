@@ -22,7 +22,7 @@ fn compound_is_parsed_packet_by_packet() {
 #[test]
 fn wrong_length_ends_compound() {
     assert_eq!(Compound::new(&[0x80, 200, 0, 9, 0, 0, 0, 0]).count(), 0);
-    assert_eq!(Compound::new(&[0xa0, 201, 0, 1, 0, 0, 0, 9]).count(), 0, "more padding than packet");
+    assert_eq!(Compound::new(&[0xa0, 201, 0, 1, 0, 0, 0, 9]).count(), 0, "padding is longer than the packet");
     assert_eq!(Compound::new(&[0x40, 201, 0, 0]).count(), 0, "another version");
 }
 

@@ -57,7 +57,7 @@ fn restarted_source_has_no_losses() {
         reception.count(sequence, 0, 8000, Time::EPOCH);
     }
     let report = reception.report(5, Time::EPOCH);
-    // Since it began anew with the second packet of its new numbers: 50 001 to 50 004.
+    // Counted from 50 001, the second packet after the restart, to 50 004.
     assert_eq!((report.highest, report.lost, report.fraction_lost), (50_004, 1, 64));
     assert!(!reception.has_news());
 }

@@ -6,7 +6,7 @@ fn octets() -> impl Iterator<Item = u8> {
 
 #[test]
 fn amplitudes_match_recommendation() {
-    // Decision values of 14 and 13 bits, in 16 bits: the quietest, some between, the loudest.
+    // Values of 14 and 13 bits, scaled to 16 bits: the smallest, some between and the largest amplitude.
     assert_eq!([0xff, 0xfe, 0xef, 0x80, 0x00, 0x7f].map(decode_mu), [0, 8, 132, 32_124, -32_124, 0]);
     assert_eq!([0xd5, 0x55, 0xd4, 0xc5, 0xaa, 0x2a].map(decode_a), [8, -8, 24, 264, 32_256, -32_256]);
 }
@@ -27,7 +27,7 @@ fn transcoding_keeps_amplitude() {
         assert!(error(decode_mu(octet), decode_a(a)) < 0.05, "{octet:#x}");
         assert!(error(decode_a(octet), decode_mu(mu)) < 0.05, "{octet:#x}");
     }
-    assert_eq!(A_TO_MU[usize::from(MU_TO_A[0xff])] | 1, 0xff, "silence is silence");
+    assert_eq!(A_TO_MU[usize::from(MU_TO_A[0xff])] | 1, 0xff, "silence stays silence");
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn padding_is_not_transcoded() {
     };
     assert_eq!(convert(&[0xff, 0x80, 0, 2], true), [1, MU_TO_A[0xff], MU_TO_A[0x80], 0, 2]);
     assert_eq!(convert(&[0xff, 0x80], false), [1, MU_TO_A[0xff], MU_TO_A[0x80]]);
-    assert_eq!(convert(&[0xff, 200], true), [1, 0xff, 200], "padding that cannot be");
+    assert_eq!(convert(&[0xff, 200], true), [1, 0xff, 200], "padding longer than the payload");
     assert_eq!(convert(&[], true), [1]);
 }
 

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 fn vp8_key_frame_is_detected_behind_any_descriptor() {
     assert_eq!(inspect(Encoding::from_name("vp8"), &[0x10, 0x00]), KeyFrame::Begins);
     assert_eq!(inspect(Encoding::from_name("VP8"), &[0x10, 0x01]), KeyFrame::No);
-    assert_eq!(inspect(Encoding::from_name("VP8"), &[0x00, 0x00]), KeyFrame::No, "not the beginning of a frame");
+    assert_eq!(inspect(Encoding::from_name("VP8"), &[0x00, 0x00]), KeyFrame::No, "not the first packet of a frame");
     assert_eq!(inspect(Encoding::from_name("VP8"), &[0x90, 0xf0, 0x81, 0x02, 0x03, 0x04, 0x00]), KeyFrame::Begins);
     assert_eq!(inspect(Encoding::from_name("VP8"), &[0x90, 0x80, 0x01, 0x01]), KeyFrame::No);
 }

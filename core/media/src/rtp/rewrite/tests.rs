@@ -60,11 +60,15 @@ fn skipped_packet_leaves_no_sequence_gap() {
     rewriter.skip(packet(A, 11, 0).source, 11);
     rewriter.skip(packet(A, 11, 0).source, 11);
     rewriter.skip(packet(A, 12, 0).source, 12);
-    assert_eq!(rewriter.place(&packet(A, 9, 0), at(50)), None, "its number is another's by now");
+    assert_eq!(rewriter.place(&packet(A, 9, 0), at(50)), None, "its sequence number is used by another packet");
     let after = rewriter.place(&packet(A, 13, 480), at(60)).unwrap();
     assert_eq!((after.sequence, after.timestamp), (begin.sequence + 1, begin.timestamp + 480));
     assert!(!after.switched);
-    assert_eq!(rewriter.place(&packet(A, 15, 800), at(100)).unwrap().sequence, begin.sequence + 3, "a loss is a loss");
+    assert_eq!(
+        rewriter.place(&packet(A, 15, 800), at(100)).unwrap().sequence,
+        begin.sequence + 3,
+        "a loss stays a gap"
+    );
     rewriter.skip(packet(B, 16, 0).source, 16);
     assert_eq!(rewriter.place(&packet(A, 16, 960), at(120)).unwrap().sequence, begin.sequence + 4);
 }
@@ -74,10 +78,14 @@ fn restarted_source_continues_with_its_second_packet() {
     let mut rewriter = Rewriter::new(0, 0);
     let begin = rewriter.place(&packet(A, 10, 0), at(0)).unwrap();
     assert_eq!(rewriter.place(&packet(A, 30_000, 77), at(20)), None);
-    assert_eq!(rewriter.place(&packet(A, 11, 160), at(20)).unwrap().sequence, begin.sequence + 1, "one stray is none");
+    assert_eq!(
+        rewriter.place(&packet(A, 11, 160), at(20)).unwrap().sequence,
+        begin.sequence + 1,
+        "one packet out of range does not restart the source"
+    );
     assert_eq!(rewriter.place(&packet(A, 30_001, 77), at(40)), None);
-    let anew = rewriter.place(&packet(A, 30_002, 237), at(60)).unwrap();
-    assert_eq!(anew, Place { sequence: begin.sequence + 2, timestamp: begin.timestamp + 480, switched: true });
+    let restarted = rewriter.place(&packet(A, 30_002, 237), at(60)).unwrap();
+    assert_eq!(restarted, Place { sequence: begin.sequence + 2, timestamp: begin.timestamp + 480, switched: true });
     assert_eq!(rewriter.place(&packet(A, 12, 320), at(61)), None);
 }
 
@@ -92,7 +100,7 @@ fn clock_rate_change_and_jump_start_new_mapping() {
     let jumped = rewriter.place(&wide(13, 900_000), at(60)).unwrap();
     assert_eq!((jumped.sequence, jumped.switched), (begin.sequence + 3, true));
     assert_eq!(jumped.timestamp, switched.timestamp + 1920);
-    // A silence is none: time has passed for both.
+    // A pause is not a jump: timestamp and clock advance equally.
     assert_eq!(rewriter.place(&wide(14, 900_000 + 480_000), at(10_060)).map(|place| place.switched), Some(false));
 }
 

@@ -4,12 +4,12 @@ use offhook_clock::Time;
 use proptest::prelude::*;
 use std::net::SocketAddr;
 
-/// The peer, as its description names it.
+/// A peer that sends from the address in its description.
 const PEER: &str = "198.51.100.7:4000";
-/// The same peer where it describes its address behind a NAT, and as the NAT shows it.
+/// A peer behind a NAT: the described address, and its public address.
 const INSIDE: &str = "192.168.6.10:4000";
 const OUTSIDE: &str = "203.0.113.5:61234";
-const STRANGER: &str = "192.0.2.66:5555";
+const UNKNOWN: &str = "192.0.2.66:5555";
 
 fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
@@ -42,7 +42,7 @@ fn behind_nat() -> Latch {
     described(INSIDE, OUTSIDE)
 }
 
-/// Packets of SSRC 1 with these numbers, 20 ms apart: which were admitted.
+/// Sends packets of SSRC 1 with these sequence numbers, 20 ms apart; returns which were admitted.
 fn send(latch: &mut Latch, from: &str, latching: Latching, numbers: &[u16], begin: u64) -> Vec<bool> {
     send_as(latch, from, latching, 1, numbers, begin)
 }
@@ -96,7 +96,7 @@ fn only_peer_host_can_be_on_probation() {
     let mut latch = behind_nat();
     assert_eq!(latch.admit(packet(OUTSIDE, 1, 1), &signaling, at(0)), Admission::OnProbation);
     for number in 0..50 {
-        let admission = latch.admit(packet(STRANGER, 2, number), &rules(Latching::Any), at(20_000));
+        let admission = latch.admit(packet(UNKNOWN, 2, number), &rules(Latching::Any), at(20_000));
         assert_eq!(admission, Admission::Foreign);
     }
 }
@@ -111,7 +111,7 @@ fn latching_setting_limits_followed_addresses() {
         (Latching::SameAddress, OUTSIDE, false),
         (Latching::Signaling, other_port, true),
         (Latching::Signaling, OUTSIDE, true),
-        (Latching::Signaling, STRANGER, false),
+        (Latching::Signaling, UNKNOWN, false),
     ];
     for (latching, from, is_followed) in table {
         let admitted = send(&mut described(PEER, OUTSIDE), from, latching, &[1, 2, 3, 4, 5], 0);
@@ -126,8 +126,8 @@ fn authentic_packets_are_followed_within_configured_limits() {
     for (latching, is_followed) in table {
         let mut latch = reachable();
         send(&mut latch, PEER, latching, &[1], 0);
-        latch.admit_authentic(packet(STRANGER, 1, 2), &rules(latching), at(1));
-        assert_eq!(latch.current() == Some(address(STRANGER)), is_followed, "{latching:?}");
+        latch.admit_authentic(packet(UNKNOWN, 1, 2), &rules(latching), at(1));
+        assert_eq!(latch.current() == Some(address(UNKNOWN)), is_followed, "{latching:?}");
     }
 }
 
@@ -171,9 +171,9 @@ fn continued_stream_is_followed_after_nat_rebinding() {
     let rebound = "192.0.2.99:40404";
     let numbers: Vec<u16> = (0..50).collect();
     send(&mut latch, OUTSIDE, Latching::Signaling, &numbers, 0);
-    // Another SSRC, or numbers far away, are a stranger's.
-    assert_eq!(send_as(&mut latch, STRANGER, Latching::Signaling, 2, &[50, 51, 52, 53], 2000), [false; 4]);
-    assert_eq!(send(&mut latch, STRANGER, Latching::Signaling, &[9000, 9001, 9002], 2000), [false; 3]);
+    // Another SSRC, or distant sequence numbers, do not continue the stream.
+    assert_eq!(send_as(&mut latch, UNKNOWN, Latching::Signaling, 2, &[50, 51, 52, 53], 2000), [false; 4]);
+    assert_eq!(send(&mut latch, UNKNOWN, Latching::Signaling, &[9000, 9001, 9002], 2000), [false; 3]);
     assert_eq!(send(&mut latch, rebound, Latching::Signaling, &[55, 56, 57], 2100), [false, true, true]);
     assert_eq!(latch.current(), Some(address(rebound)));
 }
@@ -184,19 +184,19 @@ fn stream_on_two_paths_stays_on_the_first() {
     for number in 0..100_u16 {
         let now = u64::from(number) * 20;
         send(&mut latch, OUTSIDE, Latching::Signaling, &[2 * number], now);
-        send(&mut latch, STRANGER, Latching::Signaling, &[2 * number + 1], now);
+        send(&mut latch, UNKNOWN, Latching::Signaling, &[2 * number + 1], now);
     }
     assert_eq!(latch.current(), Some(address(OUTSIDE)));
 }
 
-/// Phones of one make use the same RTP port, so that a port proves nothing.
+/// Phones of one manufacturer use the same RTP port, so that the port is no evidence.
 #[test]
 fn described_port_of_another_host_is_not_followed() {
     let kept = "203.0.113.5:4000";
     let numbers: Vec<u16> = (1..40).collect();
     let mut latch = described(INSIDE, "198.51.100.1:5060");
     assert!(send(&mut latch, kept, Latching::Signaling, &numbers, 0).iter().all(|admitted| !admitted));
-    // A host that is trusted takes the media at once from one that "any" has let in.
+    // A trusted host replaces at once an address that was accepted with `Any`.
     assert!(send(&mut latch, kept, Latching::Any, &numbers, 0).iter().any(|admitted| *admitted));
     assert!(send_as(&mut latch, "198.51.100.1:7000", Latching::Any, 2, &[1, 2], 6001)[1]);
 }
@@ -215,9 +215,9 @@ fn any_follows_early_steady_sender_once() {
     let mut latch = described(INSIDE, "198.51.100.1:5060");
     let admitted = send(&mut latch, OUTSIDE, Latching::Any, &numbers, 0);
     assert_eq!(admitted.iter().position(|admitted| *admitted), Some(25), "after 500 ms");
-    // From then on no stranger is followed, whether the peer sends or not.
+    // Afterwards no unknown source is followed, whether the peer sends or not.
     for begin in [2000, 60_000] {
-        assert!(send_as(&mut latch, STRANGER, Latching::Any, 2, &numbers, begin).iter().all(|admitted| !admitted));
+        assert!(send_as(&mut latch, UNKNOWN, Latching::Any, 2, &numbers, begin).iter().all(|admitted| !admitted));
     }
     assert_eq!(latch.current(), Some(address(OUTSIDE)));
     let late = send(&mut described(INSIDE, "198.51.100.1:5060"), OUTSIDE, Latching::Any, &numbers, 10_000);
@@ -230,7 +230,7 @@ fn any_does_not_follow_port_scan() {
     for sweep in 0..14_u16 {
         for burst in 0..5 {
             let now = at(u64::from(sweep) * 700);
-            let admission = latch.admit(packet(STRANGER, 1, sweep * 5 + burst), &rules(Latching::Any), now);
+            let admission = latch.admit(packet(UNKNOWN, 1, sweep * 5 + burst), &rules(Latching::Any), now);
             assert_eq!(admission, Admission::Foreign);
         }
     }
@@ -255,7 +255,7 @@ fn new_description_resets_learned_address() {
     assert_eq!(latch.current(), Some(address(OUTSIDE)));
     latch.describe(address(PEER), None, &any, at(200));
     assert_eq!(latch.current(), Some(address(PEER)));
-    // The branch that lost sends for a while longer: it must not win the call back.
+    // The previous endpoint still sends for a while; its address must not be used again.
     let numbers: Vec<u16> = (5..100).collect();
     assert!(send(&mut latch, OUTSIDE, Latching::Signaling, &numbers, 210).iter().all(|admitted| !admitted));
     assert_eq!(send_as(&mut latch, PEER, Latching::Signaling, 2, &[1], 300), [true]);
@@ -266,12 +266,12 @@ fn rtcp_follows_host_of_rtp() {
     let any = LatchRules::default();
     let (mut rtp, mut rtcp) = (behind_nat(), described("192.168.6.10:4001", "203.0.113.5:5060"));
     let (nat, other_nat) = (address("203.0.113.5:61300"), address("203.0.113.5:61301"));
-    assert!(!rtcp.admit_beside(&rtp, address(STRANGER), &any, at(0)));
+    assert!(!rtcp.admit_beside(&rtp, address(UNKNOWN), &any, at(0)));
     send(&mut rtp, OUTSIDE, Latching::Signaling, &[0, 1, 2], 0);
-    assert!(!rtcp.admit_beside(&rtp, address(STRANGER), &any, at(100)));
+    assert!(!rtcp.admit_beside(&rtp, address(UNKNOWN), &any, at(100)));
     assert!(rtcp.admit_beside(&rtp, nat, &any, at(100)));
     assert_eq!(rtcp.current(), Some(nat));
-    assert!(!rtcp.admit_beside(&rtp, other_nat, &any, at(10_000)), "the other port is alive");
+    assert!(!rtcp.admit_beside(&rtp, other_nat, &any, at(10_000)), "the current port is active");
     assert!(rtcp.admit_beside(&rtp, other_nat, &any, at(15_100)));
     assert!(!rtcp.admit_beside(&rtp, nat, &rules(Latching::Never), at(99_000)));
 }
@@ -284,14 +284,14 @@ fn rtcp_without_rtp_is_accepted_from_peer_host() {
     assert!(rtcp.admit_beside(&rtp, address("203.0.113.5:61300"), &any, at(0)));
 }
 
-/// A step of a call under attack.
+/// An event in a call under attack.
 #[derive(Clone, Debug)]
 enum Step {
-    /// The stranger sends: SSRC, sequence number, the last octet of its address, its port.
+    /// An unknown source sends: SSRC, sequence number, last octet of its address, port.
     Sweep(u32, u16, u8, u16),
-    /// The peer sends as many packets.
+    /// The peer sends this number of packets.
     Peer(u8),
-    /// Nothing is sent for as many milliseconds.
+    /// Nothing is sent for this number of milliseconds.
     Pause(u16),
 }
 
@@ -304,8 +304,8 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    /// Whatever a stranger sends at whatever time, it never gets the media, whether the peer sends or not, and is behind a NAT
-    /// or not; and the peer is served whenever it sends.
+    /// An unknown source never receives media, whatever it sends and when, with or without a peer that sends, behind a
+    /// NAT or not. The peer receives media whenever it sends.
     #[test]
     fn unknown_source_never_gets_media(is_behind_nat: bool, steps in prop::collection::vec(step(), 0..120)) {
         let (mut latch, peer) = if is_behind_nat { (behind_nat(), OUTSIDE) } else { (reachable(), PEER) };
@@ -332,7 +332,7 @@ proptest! {
         }
     }
 
-    /// A phone behind a NAT whose packets get lost or come in another order is served within the first packets that arrive.
+    /// A phone behind a NAT is followed within the first packets that arrive, despite loss and reordering.
     #[test]
     fn phone_behind_nat_is_followed_despite_loss(
         arrives in prop::collection::vec(prop::bool::weighted(0.6), 20..40),
@@ -342,7 +342,7 @@ proptest! {
         let arrived: Vec<u16> = numbers.zip(&arrives).filter(|(_, arrives)| **arrives).map(|(number, _)| number).collect();
         let mut latch = behind_nat();
         let admitted = send(&mut latch, OUTSIDE, Latching::Signaling, &arrived, 0);
-        // One packet may be overtaken by the one after it.
+        // The first two packets may be swapped.
         prop_assert!(arrived.len() < 3 || admitted[2]);
     }
 }

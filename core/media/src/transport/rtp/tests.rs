@@ -37,13 +37,13 @@ fn key_length_must_match_suite() {
     let keys =
         SdesKeys { suite: Profile::AesCm128HmacSha1, local: secret(30), remote: secret(29), mki: MkiPair::default() };
     assert_eq!(session().connect(Some(separate()), Some(&keys), None, Time::EPOCH), Err(BadKeyLength));
-    assert_eq!(format!("{:?}", keys.local), "MasterKey(30 octets)", "no log shows a key");
+    assert_eq!(format!("{:?}", keys.local), "MasterKey(30 octets)", "Debug output hides the key");
 }
 
 #[test]
 fn destinations_follow_description() {
     let mut session = session();
-    assert!(session.rtp_way().is_none() && session.rtcp_way().is_none(), "nobody is known yet");
+    assert!(session.rtp_way().is_none() && session.rtcp_way().is_none(), "there is no description yet");
     let ways = |session: &mut RtpSession| {
         let port = |local| match local {
             Local::Port(port) => port.index(),

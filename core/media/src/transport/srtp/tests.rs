@@ -80,7 +80,7 @@ fn every_profile_decrypts_both_directions() {
     for profile in PROFILES {
         let (mut client, mut server) = pair(profile);
         for (from, to) in [(&mut client.1, &mut server.0), (&mut server.1, &mut client.0)] {
-            // The rollover counter goes up on the way.
+            // The rollover counter increases during the test.
             for sequence in (0..140).map(|n: u16| n.wrapping_mul(1000)) {
                 let (mut packet, header) = protected(from, sequence);
                 let length = to.unprotect_rtp(&mut packet, &header).unwrap();
@@ -171,7 +171,7 @@ fn mki_is_placed_as_in_rfc_3711() {
             (Outbound::from_secret(&plain).unwrap(), Outbound::from_secret(&secret).unwrap());
         let mut inbound = Inbound::from_secret(&secret).unwrap();
         assert!(inbound.is_made_with(&secret) && !inbound.is_made_with(&plain));
-        // What follows the identifier: of RTP, and of RTCP.
+        // The length of the part after the MKI, for RTP and RTCP.
         let tags = match profile {
             Profile::AesCm128HmacSha1 => (10, 10),
             Profile::AesCm128HmacSha1Short => (4, 10),

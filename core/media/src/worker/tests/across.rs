@@ -17,13 +17,13 @@ use std::net::SocketAddr;
 
 const LEGS: [LegKey; 2] = [PHONE, OTHER];
 
-/// Two workers with a leg each, and what is under way between them.
+/// Two workers with a leg each, and the messages in transit between them.
 struct Two {
     workers: [Worker; 2],
     now: Time,
     /// Messages to each worker.
-    under_way: [VecDeque<Crossing>; 2],
-    /// What the peer of each leg received, with the destination.
+    in_transit: [VecDeque<Crossing>; 2],
+    /// The datagrams that were sent to the peer of each leg, with their destination.
     received: [Vec<(SocketAddr, Vec<u8>)>; 2],
     events: Vec<Event>,
 }
@@ -34,7 +34,7 @@ impl Two {
         let config = |id| WorkerConfig { id, ..WorkerConfig::new(identity(), clock_base()) };
         let workers = [0, 1].map(|id| Worker::new(config(WorkerId(id)), [7; 32], now));
         let mut two =
-            Self { workers, now, under_way: Default::default(), received: Default::default(), events: Vec::new() };
+            Self { workers, now, in_transit: Default::default(), received: Default::default(), events: Vec::new() };
         for (side, section) in sections.into_iter().enumerate() {
             let leg = LEGS[side];
             let cname = format!("phone-{side}");
@@ -72,7 +72,7 @@ impl Two {
             match output {
                 Output::Cross(crossing) => {
                     assert_eq!(crossing.worker(), WorkerId(u16::try_from(1 - side).unwrap()));
-                    self.under_way[1 - side].push_back(crossing);
+                    self.in_transit[1 - side].push_back(crossing);
                 }
                 Output::Transmit { remote, payload, .. } => self.received[side].push((remote, payload)),
                 Output::Event(event) => self.events.push(event),
@@ -81,9 +81,9 @@ impl Two {
         }
     }
 
-    /// The oldest message to a worker arrives, if there is one.
+    /// Delivers the oldest message to a worker, if there is one.
     fn deliver(&mut self, side: usize) -> bool {
-        let Some(crossing) = self.under_way[side].pop_front() else { return false };
+        let Some(crossing) = self.in_transit[side].pop_front() else { return false };
         self.workers[side].handle_crossing(crossing, self.now);
         self.drain(side);
         true
@@ -109,7 +109,7 @@ impl Two {
         self.settle();
     }
 
-    /// RTP that the peer of a leg received since the last time: header and payload.
+    /// RTP that was sent to the peer of a leg since the last call: header and payload.
     fn take_rtp(&mut self, side: usize) -> Vec<(Header, Vec<u8>)> {
         let received = core::mem::take(&mut self.received[side]);
         let rtp = received.into_iter().filter(|(to, packet)| {
@@ -123,7 +123,7 @@ impl Two {
         rtp.map(read).collect()
     }
 
-    /// Both peers send a packet; how many arrive at each.
+    /// Both peers send a packet; returns the number that arrives at each.
     fn exchange(&mut self, sequence: u16) -> [usize; 2] {
         for side in [0, 1] {
             let payload = [u8::try_from(side).unwrap(); 160];
@@ -180,7 +180,7 @@ fn unbridge_of_one_leg_stops_both_directions() {
         two.settle();
         assert_eq!(two.exchange(2), [0, 0]);
         two.bridge(2);
-        assert_eq!(two.exchange(3), [1, 1], "media go on after a hold");
+        assert_eq!(two.exchange(3), [1, 1], "media continue after a hold");
     }
 }
 
@@ -231,7 +231,7 @@ fn repeated_bridge_keeps_sequence_numbers() {
         (after.sequence, after.timestamp),
         (before.sequence.wrapping_add(1), before.timestamp.wrapping_add(160))
     );
-    assert!(!after.marker, "the same stream goes on");
+    assert!(!after.marker, "the same stream continues");
 }
 
 #[test]
@@ -267,18 +267,18 @@ fn key_frame_requests_and_rtcp_cross_workers() {
     let feedback = &["nack pli"];
     let mut two = Two::new([camera(feedback), camera(feedback)]);
     two.bridge(1);
-    // The first packet of a video source: it is asked for a key frame.
+    // The first packet of a video source: a key frame is requested from it.
     two.arrives(0, rtp_packet((99, 1, 3000, 5), &[0x10, 0x01]));
     two.wait(Duration::from_secs(1));
     two.received = Default::default();
     two.wait(Duration::from_secs(1));
-    // A key frame: nothing more is to be asked for.
+    // A key frame ends the requests.
     two.arrives(0, rtp_packet((99, 2, 6000, 5), &[0x10, 0x00]));
     two.received = Default::default();
     two.wait(Duration::from_secs(3));
     let asked = |two: &Two| two.received[0].iter().any(|(_, packet)| kinds(packet).contains(&PSFB));
     assert!(!asked(&two));
-    // The receiver lost a picture.
+    // The receiver reports a lost picture.
     let mut picture_loss = Vec::new();
     crate::rtcp::write::receiver_report(9, &[], &mut picture_loss);
     crate::rtcp::write::picture_loss(9, ssrc(OTHER, 0), &mut picture_loss);
@@ -287,8 +287,8 @@ fn key_frame_requests_and_rtcp_cross_workers() {
     two.workers[1].handle_datagram(to, from, &mut picture_loss, two.now);
     two.drain(1);
     two.settle();
-    assert!(asked(&two), "the sender's worker asks for a key frame");
-    // An INFO picture_fast_update of the receiver (RFC 5168).
+    assert!(asked(&two), "the sender's worker requests a key frame");
+    // The receiver sends INFO picture_fast_update (RFC 5168).
     two.arrives(0, rtp_packet((99, 3, 9000, 5), &[0x10, 0x00]));
     two.wait(Duration::from_secs(1));
     two.received = Default::default();
@@ -298,8 +298,8 @@ fn key_frame_requests_and_rtcp_cross_workers() {
 }
 
 proptest! {
-    /// Commands to one worker arrive in order, and messages from one worker to the other, but in any order among these four
-    /// queues. What counts in the end are the last commands.
+    /// Commands to one worker arrive in order, and so do messages from one worker to the other, but these four queues are
+    /// served in any order. The last commands determine the final state.
     #[test]
     fn final_state_is_independent_of_message_order(
         holds in prop::collection::vec(prop::option::of(0..2_usize), 1..6),

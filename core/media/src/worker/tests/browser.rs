@@ -1,4 +1,4 @@
-//! A browser as far as the worker can tell: checks, a DTLS endpoint and SRTP.
+//! A simulated browser: ICE checks, a DTLS endpoint and SRTP.
 
 use crate::ice::stun;
 use crate::rtcp::packet::{Compound, Feedback, word};
@@ -12,7 +12,7 @@ use offhook_sdp::webrtc::{Fingerprint, IceCredentials};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-/// SSRC of its RTCP.
+/// The SSRC of its RTCP packets.
 const OWN: u32 = 4242;
 
 pub(super) struct Browser {
@@ -20,8 +20,8 @@ pub(super) struct Browser {
     pub(super) relay: SocketAddr,
     pub(super) outgoing: VecDeque<Vec<u8>>,
     pub(super) is_active: bool,
-    pub(super) was_told_goodbye: bool,
-    /// The fingerprint in its description, if not its own.
+    pub(super) received_close_notify: bool,
+    /// The fingerprint in its description, if it differs from its own.
     pub(super) claimed: Option<Fingerprint>,
     own: Fingerprint,
     of_relay: Fingerprint,
@@ -50,7 +50,7 @@ impl Browser {
             relay,
             outgoing: VecDeque::new(),
             is_active: true,
-            was_told_goodbye: false,
+            received_close_notify: false,
             claimed: None,
             own,
             of_relay,
@@ -69,7 +69,7 @@ impl Browser {
         self.dtls = DtlsTransport::new(&self.settings, DtlsRole::Server, self.of_relay, now);
     }
 
-    /// From now on it checks in this name.
+    /// Sets the credentials for further checks.
     pub(super) fn rename(&mut self, ice: IceCredentials) {
         self.ice = ice;
     }
@@ -94,8 +94,8 @@ impl Browser {
     pub(super) fn receive(&mut self, datagram: &[u8], now: Time) {
         let mut packet = datagram.to_vec();
         match classify(&packet).unwrap() {
-            // A browser begins DTLS when its check was answered.
-            Protocol::Stun => assert!(packet[0] == 1, "an answer"),
+            // A browser starts DTLS when its check is answered.
+            Protocol::Stun => assert!(packet[0] == 1, "a response"),
             Protocol::Dtls => self.dtls.handle_packet(&packet, now),
             Protocol::Rtp => {
                 let header = Header::parse(&packet).unwrap();
@@ -139,7 +139,7 @@ impl Browser {
             match output {
                 DtlsOutput::Transmit => self.outgoing.push_back(core::mem::take(&mut buffer)),
                 DtlsOutput::Connected(srtp) => self.srtp = Some(srtp),
-                DtlsOutput::Closed => self.was_told_goodbye = true,
+                DtlsOutput::Closed => self.received_close_notify = true,
                 DtlsOutput::Failed(_) => {}
             }
         }

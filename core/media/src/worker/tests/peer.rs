@@ -1,4 +1,4 @@
-//! A SIP peer that is WebRTC itself: what a browser's leg cannot do, be described again.
+//! SIP peers that use WebRTC, whose legs can be described repeatedly.
 
 use super::{ALICE, BOB, Browser, Scene, address, audio, credentials};
 use crate::command::{Command, Event, PeerRtcp, PeerStream, RemoteTransport, Silence, Stream};
@@ -16,7 +16,7 @@ fn section(direction: Direction) -> Section {
 }
 
 impl Scene {
-    /// Describes Alice, a SIP peer, for the first time or another one.
+    /// Sets or replaces the description of Alice, a SIP peer.
     fn describe(&mut self, sections: Vec<Section>, rtcp: PeerRtcp, silence: Silence) {
         let setup = if self.alice.is_active { Setup::Active } else { Setup::Passive };
         let remote = RemoteTransport { ice: credentials("peer"), fingerprint: self.alice.fingerprint(), setup };
@@ -28,7 +28,7 @@ impl Scene {
         self.worker.handle_command(Command::ConnectPeerLeg { leg: ALICE, remote, streams, rtcp, silence }, self.now);
     }
 
-    /// Alice is a SIP peer and Bob a browser, and they talk.
+    /// A call between Alice, a SIP peer, and Bob, a browser.
     fn with_peer(rtcp: PeerRtcp) -> Self {
         let mut scene = Self::new();
         scene.alice.check(true);
@@ -42,7 +42,7 @@ impl Scene {
         scene
     }
 
-    /// Somebody else answers in the peer's place.
+    /// Another endpoint takes the peer's place.
     fn replace_peer(&mut self) {
         let settings = DtlsSettings::new(super::identity(), DtlsVersions::Only12, super::clock_base(), self.now);
         let (relay, ice) = (self.worker.config().identity.fingerprint(), credentials("ra"));
@@ -59,7 +59,7 @@ impl Scene {
         self.exchange();
     }
 
-    /// Both send one packet, and say what the peer and the browser received: sequence numbers.
+    /// Both send one packet; returns the sequence numbers that the peer and the browser received.
     fn both_send(&mut self, sequence: u16) -> (Vec<u16>, Vec<u16>) {
         self.peer_sends(sequence);
         self.browser_sends(sequence);
@@ -75,10 +75,10 @@ fn new_description_changes_only_streams() {
     assert_eq!((to_peer.len(), to_browser.len()), (1, 1));
     scene.describe(vec![section(Direction::SendOnly)], PeerRtcp::Muxed, Silence::EndsLeg);
     let (none, some) = scene.both_send(2);
-    assert_eq!((none.len(), some), (0, vec![to_browser[0].wrapping_add(1)]), "it holds");
+    assert_eq!((none.len(), some), (0, vec![to_browser[0].wrapping_add(1)]), "the peer holds the call");
     scene.describe(vec![section(Direction::SendRecv)], PeerRtcp::Muxed, Silence::EndsLeg);
     let (again, _) = scene.both_send(3);
-    assert_eq!(again, [to_peer[0].wrapping_add(1)], "numbers go on, without a new handshake");
+    assert_eq!(again, [to_peer[0].wrapping_add(1)], "sequence numbers continue without a new handshake");
     assert_eq!(scene.worker.counters().legs_connected, 2);
 }
 
@@ -89,8 +89,8 @@ fn ice_restart_keeps_media() {
     scene.worker.handle_command(Command::RestartIce { leg: ALICE, ice: credentials("new") }, scene.now);
     scene.describe(vec![section(Direction::SendRecv)], PeerRtcp::Muxed, Silence::EndsLeg);
     let (to_peer, to_browser) = scene.both_send(2);
-    assert_eq!((to_peer.len(), to_browser.len()), (1, 1), "the old way");
-    // The old name is nobody's, the new one leads to the same leg from another address.
+    assert_eq!((to_peer.len(), to_browser.len()), (1, 1), "on the previous pair");
+    // The old user name is unknown; the new one belongs to the same leg, from another address.
     let before = scene.worker.counters().dropped.bad_credentials;
     scene.alice.check(true);
     scene.exchange();
@@ -100,9 +100,9 @@ fn ice_restart_keeps_media() {
     scene.alice.check(true);
     scene.exchange();
     let (to_peer, to_browser) = scene.both_send(3);
-    assert_eq!((to_peer.len(), to_browser.len()), (1, 1), "the new way, with the same keys");
+    assert_eq!((to_peer.len(), to_browser.len()), (1, 1), "on the new pair with the same keys");
     assert_eq!(scene.worker.counters().legs_connected, 2);
-    // A name that another leg has is refused, and so is a leg that has no ICE.
+    // The user name of another leg is rejected.
     let before = scene.worker.counters().dropped.bad_command;
     scene.worker.handle_command(Command::RestartIce { leg: ALICE, ice: credentials("rb") }, scene.now);
     assert_eq!(scene.worker.counters().dropped.bad_command, before + 1);
@@ -146,13 +146,13 @@ fn checked_pair_is_used_without_nomination() {
 
 #[test]
 fn rtcp_is_sent_only_if_supported() {
-    for (rtcp, is_told) in [(PeerRtcp::Muxed, true), (PeerRtcp::Absent, false)] {
+    for (rtcp, is_supported) in [(PeerRtcp::Muxed, true), (PeerRtcp::Absent, false)] {
         let mut scene = Scene::with_peer(rtcp);
         for sequence in 1..200 {
             scene.both_send(sequence);
             scene.run(Duration::from_millis(20));
         }
-        assert_eq!(scene.alice.take_report_blocks().is_empty(), !is_told, "{rtcp:?}");
+        assert_eq!(scene.alice.take_report_blocks().is_empty(), !is_supported, "{rtcp:?}");
     }
 }
 
@@ -185,13 +185,13 @@ fn restored_leg_accepts_new_description() {
     scene.describe(vec![section(Direction::SendRecv)], PeerRtcp::Muxed, Silence::EndsLeg);
     let (after, _) = scene.both_send(2);
     assert_eq!(after, [before[0].wrapping_add(1)]);
-    assert_eq!(scene.worker.counters().legs_connected, 0, "the handshake of before is good");
+    assert_eq!(scene.worker.counters().legs_connected, 0, "no new handshake");
 }
 
 #[test]
 fn rejected_section_receives_no_packets() {
     let mut scene = Scene::with_peer(PeerRtcp::Muxed);
-    // The first of two sections is refused, and has the payload type of the second.
+    // The first of two sections is rejected and has the payload type of the second.
     let gone = Section { rejected: true, direction: Direction::Inactive, ..section(Direction::SendRecv) };
     scene.describe(vec![gone, section(Direction::SendRecv)], PeerRtcp::Muxed, Silence::EndsLeg);
     scene.alice.send_rtp((111, 5, 960, 78), &[], b"voice");
@@ -201,7 +201,7 @@ fn rejected_section_receives_no_packets() {
 
 #[test]
 fn second_description_of_browser_is_rejected() {
-    let mut scene = Scene::talking();
+    let mut scene = Scene::bridged_call();
     let before = scene.worker.counters().dropped.bad_command;
     scene.describe(vec![section(Direction::SendRecv)], PeerRtcp::Muxed, Silence::EndsLeg);
     assert_eq!(scene.worker.counters().dropped.bad_command, before + 1);
@@ -226,15 +226,15 @@ fn announced_ssrcs_replace_oldest_sources() {
         scene.run(Duration::from_millis(20));
     }
     scene.bob.take_rtp();
-    // By their payload type, which both sections have, the packets would be the first one's.
+    // Both sections have the payload type; without an announced SSRC the packets would belong to the first one.
     let announced = Section { ssrcs: vec![1, 2], ..section(Direction::SendRecv) };
     scene.describe(vec![section(Direction::SendRecv), announced], PeerRtcp::Muxed, Silence::EndsLeg);
     assert_eq!(scene.worker.legs[&ALICE].source_count(), 32);
-    for (ssrc, is_heard) in [(1, false), (2, false), (139, true), (50, true)] {
+    for (ssrc, is_received) in [(1, false), (2, false), (139, true), (50, true)] {
         scene.run(Duration::from_millis(20));
         scene.alice.send_rtp((111, 2, 1920, ssrc), &[], b"voice");
         scene.exchange();
-        assert_eq!(scene.bob.take_rtp().len(), usize::from(is_heard), "{ssrc}: Bob has one section only");
+        assert_eq!(scene.bob.take_rtp().len(), usize::from(is_received), "{ssrc}: Bob has one section only");
     }
 }
 
@@ -253,7 +253,7 @@ fn bye_removes_source_of_sip_peer_only() {
     scene.exchange();
     assert_eq!(count(&scene), [0, 1]);
     let (_, to_browser) = scene.both_send(2);
-    assert_eq!(to_browser.len(), 1, "who is back is heard");
+    assert_eq!(to_browser.len(), 1, "the source is accepted again");
 }
 
 #[test]
@@ -270,9 +270,9 @@ fn peer_without_nomination_is_reached_after_restart() {
         scene.worker.handle_command(Command::RestartIce { leg: ALICE, ice: credentials("new") }, scene.now);
         scene.alice.rename(credentials("new"));
         let (to_peer, _) = scene.both_send(1);
-        assert_eq!(to_peer.len(), 1, "the old way, until there is another");
+        assert_eq!(to_peer.len(), 1, "on the previous pair until another is checked");
         let before = scene.alice.address;
-        // A way and back again, which is where it checked last.
+        // A new address, then the previous one, which was checked last.
         for (sequence, address) in [(2, address("203.0.113.9:999")), (3, before)] {
             scene.alice.address = address;
             scene.alice.check(false);
@@ -286,7 +286,7 @@ fn peer_without_nomination_is_reached_after_restart() {
 
 #[test]
 fn browser_keeps_nominated_pair_after_restart() {
-    let mut scene = Scene::talking();
+    let mut scene = Scene::bridged_call();
     scene.worker.handle_command(Command::RestartIce { leg: ALICE, ice: credentials("new") }, scene.now);
     scene.alice.rename(credentials("new"));
     let before = core::mem::replace(&mut scene.alice.address, address("203.0.113.9:999"));
@@ -303,7 +303,7 @@ fn new_endpoint_connects_without_nomination() {
         let mut scene = Scene::with_peer(PeerRtcp::Muxed);
         scene.both_send(1);
         scene.replace_peer();
-        // Until then the relay may send to the endpoint that was there before.
+        // Until then the relay may send to the previous endpoint.
         scene.sockets.insert(PortId::at(99), scene.alice.relay);
         if checks_first {
             scene.alice.check(false);

@@ -1,4 +1,4 @@
-//! SIP phones as far as the worker can tell: addresses, ports and perhaps keys.
+//! Simulated SIP phones: addresses, ports and SRTP keys.
 
 use super::{Scene, payload};
 use crate::command::{
@@ -23,14 +23,14 @@ pub(super) struct Datagram {
     pub(super) payload: Vec<u8>,
 }
 
-/// The relay's ports of a leg's section.
+/// The relay's addresses for a section of a leg.
 pub(super) fn local(leg: LegKey, section: u16) -> LocalRtp {
     let port = 30_000 + u16::try_from(leg.0).unwrap() * 100 + section * 2;
     let on = |port| SocketAddr::from(([192, 0, 2, 1], port));
     LocalRtp { rtp: on(port), rtcp: on(port + 1) }
 }
 
-/// Where a leg's peer says it receives.
+/// The addresses in the description of a leg's peer.
 pub(super) fn remote(leg: LegKey, section: u16) -> RemoteRtp {
     let port = 4000 + section * 2;
     let on = |port| SocketAddr::from(([198, 51, 100, 100 + u8::try_from(leg.0).unwrap()], port));
@@ -44,7 +44,7 @@ pub(super) fn rtcp_of(remote: RemoteRtp) -> SocketAddr {
     }
 }
 
-/// The SSRC the relay sends under.
+/// The SSRC with which the relay sends.
 pub(super) fn ssrc(leg: LegKey, section: u16) -> u32 {
     u32::try_from(leg.0).unwrap() * 1000 + u32::from(section)
 }
@@ -70,14 +70,14 @@ pub(super) fn camera(feedback: &[&str]) -> Section {
     section(MediaKind::Video, vec![payload(99, "VP8", 90_000, 1, feedback)])
 }
 
-/// A section as negotiated with a leg's peer.
+/// A negotiated section of a leg.
 pub(super) fn stream(leg: LegKey, number: u16, section: Section) -> RtpStream {
     let received = section.payloads.clone();
     let stream = Stream { remote: section, local_ssrc: ssrc(leg, number) };
     RtpStream { stream, received, remote: Some(remote(leg, number)), srtp: None }
 }
 
-/// What an RTP packet says of itself.
+/// Payload type, sequence number, timestamp and SSRC of an RTP packet.
 pub(super) type Numbers = (u8, u16, u32, u32);
 
 pub(super) fn rtp_packet((payload_type, sequence, timestamp, ssrc): Numbers, payload: &[u8]) -> Vec<u8> {
@@ -87,14 +87,14 @@ pub(super) fn rtp_packet((payload_type, sequence, timestamp, ssrc): Numbers, pay
     packet
 }
 
-/// Keys of a suite: the relay's own and the peer's.
+/// Keys for a suite, local and remote.
 pub(super) fn keys(suite: Profile, seed: u8) -> SdesKeys {
     let (key, salt) = suite.lengths();
     let secret = |first: u8| MasterKey((0..key + salt).map(|n| first.wrapping_add(u8::try_from(n).unwrap())).collect());
     SdesKeys { suite, local: secret(seed), remote: secret(seed.wrapping_add(100)), mki: MkiPair::default() }
 }
 
-/// The peer's contexts for those keys.
+/// The peer's SRTP contexts for these keys.
 pub(super) fn contexts(keys: &SdesKeys) -> (Inbound, Outbound) {
     let split = |secret: &MasterKey| {
         let (key, salt) = secret.0.split_at(keys.suite.lengths().0);
@@ -105,7 +105,7 @@ pub(super) fn contexts(keys: &SdesKeys) -> (Inbound, Outbound) {
     (inbound, Outbound::new(keys.suite, &remote.0, &remote.1).unwrap())
 }
 
-/// A phone behind a NAT as the relay sees it: its SIP messages come from there.
+/// The public address of a phone behind a NAT, from which it also sends its SIP messages.
 pub(super) fn nat() -> SocketAddr {
     super::address("203.0.113.5:61234")
 }
@@ -125,15 +125,15 @@ impl Scene {
         self.order(Command::ConnectRtpLeg { leg, streams, signaling: Some(nat().ip()), silence: Silence::EndsLeg });
     }
 
-    /// A phone with these sections, up.
+    /// Opens and connects the leg of a phone with these sections.
     pub(super) fn phone(&mut self, leg: LegKey, sections: Vec<Section>) {
         self.open_phone(leg, u16::try_from(sections.len()).unwrap());
         let streams = sections.into_iter().zip(0..).map(|(section, number)| stream(leg, number, section));
         self.connect_phone(leg, streams.collect());
     }
 
-    /// Alice's browser talks to a phone.
-    pub(super) fn calling(of_alice: Vec<Section>, of_phone: Vec<Section>) -> Self {
+    /// A call between Alice's browser and a phone.
+    pub(super) fn phone_call(of_alice: Vec<Section>, of_phone: Vec<Section>) -> Self {
         let mut scene = Self::new();
         scene.alice.check(true);
         scene.exchange();
@@ -145,20 +145,20 @@ impl Scene {
         scene
     }
 
-    /// A datagram arrives at one of the relay's addresses.
+    /// Delivers a datagram to one of the relay's addresses.
     pub(super) fn arrives(&mut self, from: SocketAddr, to: SocketAddr, mut datagram: Vec<u8>) {
         let to = self.worker.local(to);
         self.worker.handle_datagram(to, from, &mut datagram, self.now);
         self.exchange();
     }
 
-    /// A leg's peer sends plain RTP from where it said it would.
+    /// The peer of a leg sends plain RTP from its described address.
     pub(super) fn phone_sends(&mut self, leg: LegKey, section: u16, numbers: Numbers, payload: &[u8]) {
         let packet = rtp_packet(numbers, payload);
         self.arrives(remote(leg, section).rtp, local(leg, section).rtp, packet);
     }
 
-    /// RTP that a leg's peers were sent since the last time, plain, with where it went.
+    /// Plain RTP that was sent in a section since the last call, with its destination.
     pub(super) fn take_rtp_of(&mut self, leg: LegKey, section: u16) -> Vec<(Header, Vec<u8>, SocketAddr)> {
         let is_rtp = |d: &Datagram| d.local == local(leg, section).rtp && !(192..=223).contains(&d.payload[1]);
         let (taken, rest) = core::mem::take(&mut self.outside).into_iter().partition(is_rtp);
@@ -167,7 +167,7 @@ impl Scene {
         Vec::into_iter(taken).map(read).collect()
     }
 
-    /// RTCP compounds that were sent from one of the relay's addresses, with where they went.
+    /// Compound RTCP packets that were sent from one of the relay's addresses, with their destination.
     pub(super) fn take_rtcp_from(&mut self, local: SocketAddr) -> Vec<(Vec<u8>, SocketAddr)> {
         let is_rtcp = |d: &Datagram| d.local == local && (192..=223).contains(&d.payload[1]);
         let (taken, rest) = core::mem::take(&mut self.outside).into_iter().partition(is_rtcp);
@@ -176,7 +176,7 @@ impl Scene {
     }
 }
 
-/// Kinds of the packets in a compound.
+/// The packet types in a compound packet.
 pub(super) fn kinds(compound: &[u8]) -> Vec<u8> {
     Compound::new(compound).map(|chunk| chunk.kind).collect()
 }

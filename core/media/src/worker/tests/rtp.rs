@@ -1,4 +1,4 @@
-//! SIP legs: RTP in and out, addresses, keys, holds and silence.
+//! SIP legs: forwarding of RTP, addresses, keys, hold and timeouts.
 
 use super::super::Output;
 use super::phone::{
@@ -28,19 +28,19 @@ fn alices() -> Vec<Section> {
     vec![section]
 }
 
-fn calling() -> Scene {
-    Scene::calling(alices(), vec![telephone()])
+fn phone_call() -> Scene {
+    Scene::phone_call(alices(), vec![telephone()])
 }
 
-/// What a browser heard: sequence, timestamp, marker, payload type.
-fn heard(scene: &mut Scene) -> Vec<(u16, u32, bool, u8)> {
-    let heard = scene.alice.take_rtp();
-    heard.iter().map(|(h, _)| (h.sequence, h.timestamp, h.marker, h.payload_type)).collect()
+/// Packets that Alice received: sequence number, timestamp, marker, payload type.
+fn received(scene: &mut Scene) -> Vec<(u16, u32, bool, u8)> {
+    let received = scene.alice.take_rtp();
+    received.iter().map(|(h, _)| (h.sequence, h.timestamp, h.marker, h.payload_type)).collect()
 }
 
 #[test]
 fn rtp_is_forwarded_between_browser_and_phone() {
-    let mut scene = calling();
+    let mut scene = phone_call();
     for n in 0..3_u16 {
         scene.alice.send_rtp((0, 9 + n, 160 * u32::from(n), 77), &[(1, &[0x85])], b"voice");
         scene.phone_sends(PHONE, 0, (0, 65_534_u16.wrapping_add(n), 160 * u32::from(n), 5), b"answer");
@@ -53,10 +53,10 @@ fn rtp_is_forwarded_between_browser_and_phone() {
         assert_eq!((header.payload_type, header.ssrc, *to), (0, ssrc(PHONE, 0), remote(PHONE, 0).rtp));
         assert_eq!(header.sequence, of_phone[0].0.sequence.wrapping_add(n16));
         assert_eq!(header.timestamp, of_phone[0].0.timestamp.wrapping_add(160 * u32::from(n16)));
-        assert_eq!((header.marker, header.extension), (n == 0, None), "no extension is for a SIP peer");
+        assert_eq!((header.marker, header.extension), (n == 0, None), "no header extension is sent to a SIP peer");
         assert_eq!(payload_of(packet, header).unwrap(), b"voice");
     }
-    let of_alice = heard(&mut scene);
+    let of_alice = received(&mut scene);
     let (sequence, timestamp, ..) = of_alice[0];
     let expected =
         [0, 1, 2_u16].map(|n| (sequence.wrapping_add(n), timestamp.wrapping_add(160 * u32::from(n)), n == 0, 0));
@@ -84,7 +84,7 @@ fn packet_length_is_kept_between_phones() {
 #[test]
 fn every_suite_protects_both_directions() {
     for suite in [Profile::AesCm128HmacSha1, Profile::AesCm128HmacSha1Short, Profile::AeadAes128Gcm] {
-        let mut scene = calling();
+        let mut scene = phone_call();
         let keys = keys(suite, 7);
         let (mut inbound, mut outbound) = contexts(&keys);
         let mut secure = stream(PHONE, 0, telephone());
@@ -98,10 +98,10 @@ fn every_suite_protects_both_directions() {
             scene.arrives(remote(PHONE, 0).rtp, local(PHONE, 0).rtp, packet);
             scene.alice.send_rtp((0, n, 0, 77), &[], b"voice");
             scene.exchange();
-            // The same description again leaves the contexts where they are.
+            // A repeated description keeps the contexts.
             scene.connect_phone(PHONE, vec![secure.clone()]);
         }
-        assert_eq!(heard(&mut scene).len(), 4, "{suite:?}");
+        assert_eq!(received(&mut scene).len(), 4, "{suite:?}");
         assert_eq!(scene.worker.counters().dropped.replayed, 4);
         let sent = scene.take_rtp_of(PHONE, 0);
         assert_eq!(sent.len(), 4);
@@ -110,13 +110,13 @@ fn every_suite_protects_both_directions() {
             assert_eq!(packet[header.length..length], *b"voice");
         }
         scene.phone_sends(PHONE, 0, (0, 50, 0, 5), b"plain, long enough for a tag");
-        assert_eq!((heard(&mut scene).len(), scene.worker.counters().dropped.unauthentic), (0, 1));
+        assert_eq!((received(&mut scene).len(), scene.worker.counters().dropped.unauthentic), (0, 1));
     }
 }
 
 #[test]
 fn new_keys_are_applied_and_bad_keys_fail() {
-    let mut scene = calling();
+    let mut scene = phone_call();
     let mut secure = stream(PHONE, 0, telephone());
     for seed in [1, 2] {
         let keys = keys(Profile::AesCm128HmacSha1, seed);
@@ -129,7 +129,7 @@ fn new_keys_are_applied_and_bad_keys_fail() {
         scene.arrives(remote(PHONE, 0).rtp, local(PHONE, 0).rtp, packet);
         scene.alice.send_rtp((0, u16::from(seed), 0, 77), &[], b"voice");
         scene.exchange();
-        assert_eq!(heard(&mut scene).len(), 1);
+        assert_eq!(received(&mut scene).len(), 1);
         let (header, mut packet, _) = scene.take_rtp_of(PHONE, 0).pop().unwrap();
         inbound.unprotect_rtp(&mut packet, &header).unwrap();
     }
@@ -145,7 +145,7 @@ fn reused_key_continues_its_packet_indexes() {
     let mut resting = plain.clone();
     resting.remote = None;
     for between in [plain, resting] {
-        let mut scene = calling();
+        let mut scene = phone_call();
         let keys = keys(Profile::AeadAes128Gcm, 1);
         let (mut inbound, _) = contexts(&keys);
         let mut secure = stream(PHONE, 0, telephone());
@@ -156,7 +156,7 @@ fn reused_key_continues_its_packet_indexes() {
             scene.run(Duration::from_secs(6));
             for (mut report, _) in scene.take_rtcp_from(local(PHONE, 0).rtcp) {
                 indices.push(report[report.len() - 4..].to_vec());
-                inbound.unprotect_rtcp(&mut report).expect("a number of its own");
+                inbound.unprotect_rtcp(&mut report).expect("an unused index");
             }
             scene.connect_phone(PHONE, vec![between.clone()]);
             scene.alice.check(false);
@@ -167,7 +167,7 @@ fn reused_key_continues_its_packet_indexes() {
 
 #[test]
 fn address_and_codec_change_keep_outgoing_stream() {
-    let mut scene = calling();
+    let mut scene = phone_call();
     scene.phone_sends(PHONE, 0, (0, 1, 160, 5), b"a");
     scene.run(STEP);
     let moved = RemoteRtp { rtp: address("203.0.113.50:6000"), rtcp: RtcpPath::Muxed };
@@ -179,9 +179,9 @@ fn address_and_codec_change_keep_outgoing_stream() {
     scene.arrives(moved.rtp, local(PHONE, 0).rtp, rtp_packet((8, 2, 320, 5), b"b"));
     scene.run(STEP);
     scene.arrives(moved.rtp, local(PHONE, 0).rtp, rtp_packet((8, 3, 480, 5), b"c"));
-    // What is still under way from before is not the peer's any more.
+    // A late packet from the previous address is not accepted.
     scene.phone_sends(PHONE, 0, (8, 4, 640, 5), b"late");
-    let of_alice = heard(&mut scene);
+    let of_alice = received(&mut scene);
     let (sequence, timestamp, ..) = of_alice[0];
     let place = |n: u16| (sequence.wrapping_add(n), timestamp.wrapping_add(160 * u32::from(n)));
     assert_eq!(of_alice[1..], [1, 2].map(|n| (place(n).0, place(n).1, false, 8)));
@@ -193,7 +193,7 @@ fn address_and_codec_change_keep_outgoing_stream() {
 
 #[test]
 fn ssrc_change_and_restart_keep_outgoing_stream() {
-    let mut scene = calling();
+    let mut scene = phone_call();
     let packets = [(1, 160, 5), (2, 320, 5), (40_000, 99_999, 6), (40_001, 100_159, 6), (7, 5_000_000, 6)];
     for (sequence, timestamp, ssrc) in packets {
         scene.phone_sends(PHONE, 0, (0, sequence, timestamp, ssrc), b"x");
@@ -201,11 +201,11 @@ fn ssrc_change_and_restart_keep_outgoing_stream() {
     }
     scene.phone_sends(PHONE, 0, (0, 8, 5_000_160, 6), b"x");
     scene.run(STEP);
-    // The same SSRC and numbers, but the clock jumps.
+    // The SSRC and sequence numbers continue, but the timestamp jumps.
     scene.phone_sends(PHONE, 0, (0, 9, 9_000_000, 6), b"x");
-    let of_alice = heard(&mut scene);
+    let of_alice = received(&mut scene);
     let (sequence, timestamp, ..) = of_alice[0];
-    // The first one after a jump stands alone and is dropped (RFC 3550 Appendix A.1).
+    // The first packet after a jump of the sequence number is dropped (RFC 3550 Appendix A.1).
     let numbers: Vec<u16> = of_alice.iter().map(|packet| packet.0.wrapping_sub(sequence)).collect();
     assert_eq!(numbers, [0, 1, 2, 3, 4, 5]);
     let times: Vec<u32> = of_alice.iter().map(|packet| packet.1.wrapping_sub(timestamp)).collect();
@@ -217,7 +217,7 @@ fn ssrc_change_and_restart_keep_outgoing_stream() {
 #[test]
 fn sections_share_ssrc_and_ssrc_changes_without_limit() {
     let of_alice = || vec![audio(111, 110, (4, "0"), 1), video(100, 78)];
-    let mut scene = Scene::calling(of_alice(), vec![telephone(), camera(&[])]);
+    let mut scene = Scene::phone_call(of_alice(), vec![telephone(), camera(&[])]);
     scene.phone_sends(PHONE, 0, (0, 1, 160, 5), b"sound");
     scene.phone_sends(PHONE, 1, (99, 1, 160, 5), b"picture");
     let kinds: Vec<(u32, u8)> = scene.alice.take_rtp().iter().map(|(h, _)| (h.ssrc, h.payload_type)).collect();
@@ -232,7 +232,7 @@ fn sections_share_ssrc_and_ssrc_changes_without_limit() {
 #[test]
 fn hold_stops_media_and_suspends_timeout() {
     for direction in [Direction::SendOnly, Direction::Inactive] {
-        let mut scene = calling();
+        let mut scene = phone_call();
         let mut held = stream(PHONE, 0, telephone());
         held.stream.remote.direction = direction;
         scene.connect_phone(PHONE, vec![held]);
@@ -240,9 +240,9 @@ fn hold_stops_media_and_suspends_timeout() {
         scene.exchange();
         assert_eq!(scene.take_rtp_of(PHONE, 0).len(), 0, "{direction:?}");
         scene.phone_sends(PHONE, 0, (0, 1, 160, 5), b"music");
-        assert_eq!(heard(&mut scene).len(), usize::from(direction.sends()));
+        assert_eq!(received(&mut scene).len(), usize::from(direction.sends()));
     }
-    let mut scene = calling();
+    let mut scene = phone_call();
     let mut held = stream(PHONE, 0, telephone());
     held.stream.remote.direction = Direction::Inactive;
     scene.connect_phone(PHONE, vec![held.clone()]);
@@ -252,7 +252,7 @@ fn hold_stops_media_and_suspends_timeout() {
     }
     assert_eq!(scene.events, []);
     let sent = scene.take_rtcp_from(local(PHONE, 0).rtcp);
-    assert_eq!(sent.len(), 24, "RTCP goes on (RFC 3264 §8.4)");
+    assert_eq!(sent.len(), 24, "RTCP continues (RFC 3264 §8.4)");
     held.remote = None;
     held.stream.remote.direction = Direction::SendRecv;
     scene.connect_phone(PHONE, vec![held]);
@@ -261,7 +261,7 @@ fn hold_stops_media_and_suspends_timeout() {
     scene.run(Duration::from_secs(29));
     scene.alice.check(false);
     scene.run(Duration::from_secs(20));
-    assert_eq!((scene.events.len(), scene.outside.len()), (0, 0), "0.0.0.0 is a hold, and nobody to send RTCP to");
+    assert_eq!((scene.events.len(), scene.outside.len()), (0, 0), "0.0.0.0 is a hold, without an address for RTCP");
     scene.connect_phone(PHONE, vec![stream(PHONE, 0, telephone())]);
     scene.alice.send_rtp((0, 3, 320, 77), &[], b"back");
     scene.exchange();
@@ -319,17 +319,17 @@ fn ringing_peer_may_be_silent_and_rtcp_counts() {
 
 #[test]
 fn phone_behind_nat_is_followed_and_attacker_not() {
-    let mut scene = calling();
-    let (nat, thief) = (nat(), address("192.0.2.66:5555"));
+    let mut scene = phone_call();
+    let (nat, attacker) = (nat(), address("192.0.2.66:5555"));
     for n in 0..10_u16 {
-        scene.arrives(thief, local(PHONE, 0).rtp, rtp_packet((0, n, 160 * u32::from(n), 77), b"theft"));
+        scene.arrives(attacker, local(PHONE, 0).rtp, rtp_packet((0, n, 160 * u32::from(n), 77), b"theft"));
         scene.arrives(nat, local(PHONE, 0).rtp, rtp_packet((77, n, 160 * u32::from(n), 5), b"unknown type"));
         scene.arrives(nat, local(PHONE, 0).rtp, rtp_packet((0, n, 160 * u32::from(n), 5), b"a"));
         scene.run(STEP);
     }
-    assert_eq!(heard(&mut scene).len(), 9);
+    assert_eq!(received(&mut scene).len(), 9);
     let dropped = scene.worker.counters().dropped;
-    // Once the address is known, a packet of no negotiated type from there is merely useless.
+    // Packets with an unknown payload type are counted differently once the address is accepted.
     assert_eq!((dropped.foreign_address, dropped.on_probation, dropped.unknown_stream), (10 + 2, 1, 8));
     scene.alice.send_rtp((0, 1, 0, 77), &[], b"voice");
     scene.exchange();
@@ -338,11 +338,11 @@ fn phone_behind_nat_is_followed_and_attacker_not() {
 
 #[test]
 fn packets_on_probation_keep_leg_alive() {
-    let mut scene = calling();
+    let mut scene = phone_call();
     let nat = nat();
     for n in 0..5_u16 {
         scene.run(Duration::from_secs(20));
-        // Another SSRC each time: the probation never ends.
+        // A new SSRC for each packet, so that the probation never ends.
         scene.arrives(nat, local(PHONE, 0).rtp, rtp_packet((0, n, 0, u32::from(n)), b"a"));
         scene.alice.send_rtp((0, n, 0, 77), &[], b"voice");
         scene.exchange();
@@ -368,7 +368,7 @@ fn latching_never_ignores_other_addresses() {
 
 #[test]
 fn authenticated_packet_moves_media_at_once() {
-    let mut scene = calling();
+    let mut scene = phone_call();
     let keys = keys(Profile::AeadAes128Gcm, 7);
     let (_, mut outbound) = contexts(&keys);
     let mut secure = stream(PHONE, 0, telephone());
@@ -379,11 +379,11 @@ fn authenticated_packet_moves_media_at_once() {
     let header = Header::parse(&packet).unwrap();
     outbound.protect_rtp(&mut packet, &header).unwrap();
     scene.arrives(nat, local(PHONE, 0).rtp, packet.clone());
-    // A copy from elsewhere proves nothing.
+    // A copy from another address does not move the media.
     scene.arrives(address("192.0.2.66:5555"), local(PHONE, 0).rtp, packet);
     scene.alice.send_rtp((0, 1, 0, 77), &[], b"voice");
     scene.exchange();
-    assert_eq!(heard(&mut scene).len(), 1);
+    assert_eq!(received(&mut scene).len(), 1);
     assert_eq!(scene.take_rtp_of(PHONE, 0)[0].2, nat);
 }
 
@@ -400,7 +400,7 @@ fn bind_failure_ends_leg_and_frees_ports() {
     assert!(!scene.worker.legs.contains(PHONE));
 }
 
-/// The addresses of sockets to be closed, where nothing else is to be done.
+/// The addresses of `Unbind` outputs; panics at any other output.
 fn unbound(outputs: &[Output]) -> Vec<SocketAddr> {
     let unbound = outputs.iter().map(|output| match output {
         Output::Unbind { local, .. } => *local,
@@ -420,14 +420,14 @@ fn reserved_ports_are_bound_before_leg_opens() {
     let (mut bound, mut report) = (BTreeSet::new(), None);
     while let Some(output) = worker.poll_output() {
         match output {
-            // Another program has one of the ports of the second pair.
+            // Another program uses one port of the second pair.
             Output::Bind { local, .. } if local == pairs[1].on(addresses[1]).rtcp => {
                 worker.handle_bind_failure(local, Time::EPOCH);
             }
             Output::Bind { local, .. } => assert!(bound.insert(local)),
             Output::Unbind { local, .. } => drop(bound.remove(&local)),
             Output::Event(event) => report = Some(event),
-            Output::Transmit { .. } | Output::Cross(_) => panic!("nothing is to be sent"),
+            Output::Transmit { .. } | Output::Cross(_) => panic!("nothing must be sent"),
         }
     }
     let expected = Event::PortsReserved { ready: vec![pairs[0], pairs[2]], in_use: vec![pairs[1]] };
@@ -473,26 +473,26 @@ fn comfort_noise_is_forwarded_or_leaves_no_gap() {
     };
     for is_known in [true, false] {
         let of_alice = alices().into_iter().map(|s| if is_known { with_noise(s) } else { s }).collect();
-        let mut scene = Scene::calling(of_alice, vec![with_noise(telephone())]);
+        let mut scene = Scene::phone_call(of_alice, vec![with_noise(telephone())]);
         for (n, payload_type) in [(1_u16, 0), (2, 0), (3, 13), (4, 13), (5, 0)] {
             scene.phone_sends(PHONE, 0, (payload_type, n, 160 * u32::from(n), 5), b"x");
             scene.run(STEP);
         }
-        let of_alice = heard(&mut scene);
+        let of_alice = received(&mut scene);
         let (sequence, timestamp, ..) = of_alice[0];
         let seen: Vec<(u16, u32, u8)> =
             of_alice.iter().map(|p| (p.0.wrapping_sub(sequence), p.1.wrapping_sub(timestamp), p.3)).collect();
         if is_known {
             assert_eq!(seen, [(0, 0, 0), (1, 160, 0), (2, 320, 13), (3, 480, 13), (4, 640, 0)]);
         } else {
-            assert_eq!(seen, [(0, 0, 0), (1, 160, 0), (2, 640, 0)], "time has passed, nothing is lost");
+            assert_eq!(seen, [(0, 0, 0), (1, 160, 0), (2, 640, 0)], "time advances without a gap");
         }
     }
 }
 
 #[test]
 fn digits_use_clock_rate_of_speech() {
-    let mut scene = calling();
+    let mut scene = phone_call();
     scene.alice.send_rtp((0, 1, 0, 77), &[], b"a");
     scene.order(Command::SendDtmf { leg: PHONE, digits: "7".to_owned() });
     scene.run(Duration::from_millis(200));
@@ -500,7 +500,7 @@ fn digits_use_clock_rate_of_speech() {
     assert_eq!(sent.len(), 7);
     assert!(sent.iter().all(|(header, ..)| header.timestamp == sent[0].0.timestamp));
     assert_eq!(sent[6].1[12..], [7, 0x80 | 10, 0x03, 0x20], "800 units of 8 kHz are 100 ms");
-    // A long press: 4 s of packets with one timestamp, then speech goes on in real time.
+    // A digit of 4 s, with one timestamp in all packets, then speech in real time.
     scene.phone_sends(PHONE, 0, (0, 1, 160, 5), b"x");
     scene.run(STEP);
     for n in 0..80_u16 {
@@ -510,7 +510,7 @@ fn digits_use_clock_rate_of_speech() {
     }
     scene.phone_sends(PHONE, 0, (0, 82, 320 + 32_000, 5), b"x");
     assert_eq!(scene.events, [Event::DtmfReceived { leg: PHONE, digit: '#' }]);
-    let of_alice = heard(&mut scene);
+    let of_alice = received(&mut scene);
     assert_eq!(of_alice.len(), 82);
     assert!(of_alice[1..81].iter().all(|packet| (packet.1, packet.3) == (of_alice[1].1, 126)));
     assert_eq!(of_alice[81].1.wrapping_sub(of_alice[1].1), 32_000);
@@ -519,7 +519,7 @@ fn digits_use_clock_rate_of_speech() {
 
 #[test]
 fn digits_are_dropped_on_hold() {
-    let mut scene = calling();
+    let mut scene = phone_call();
     scene.order(Command::SendDtmf { leg: PHONE, digits: "123".to_owned() });
     let mut held = stream(PHONE, 0, telephone());
     held.remote = None;
@@ -533,7 +533,7 @@ fn digits_are_dropped_on_hold() {
 
 #[test]
 fn muxed_rtcp_uses_rtp_port() {
-    let mut scene = calling();
+    let mut scene = phone_call();
     let mut muxed = stream(PHONE, 0, telephone());
     muxed.remote = Some(RemoteRtp { rtcp: RtcpPath::Muxed, ..remote(PHONE, 0) });
     scene.connect_phone(PHONE, vec![muxed]);

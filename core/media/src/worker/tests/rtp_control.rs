@@ -1,4 +1,4 @@
-//! RTCP of SIP legs: true reports, goodbyes, key frames.
+//! RTCP of SIP legs: reports, BYE and key frame requests.
 
 use super::phone::{PHONE, camera, contexts, keys, kinds, local, remote, rtcp_of, ssrc, stream, telephone};
 use super::{ALICE, Scene, audio, video};
@@ -10,15 +10,15 @@ use core::time::Duration;
 
 const STEP: Duration = Duration::from_millis(20);
 
-fn calling() -> Scene {
-    Scene::calling(vec![audio(111, 110, (4, "0"), 1)], vec![telephone()])
+fn phone_call() -> Scene {
+    Scene::phone_call(vec![audio(111, 110, (4, "0"), 1)], vec![telephone()])
 }
 
 fn phone_reports(scene: &mut Scene, section: u16, compound: Vec<u8>) {
     scene.arrives(rtcp_of(remote(PHONE, section)), local(PHONE, section).rtcp, compound);
 }
 
-/// RTCP that the phone was sent for a section.
+/// RTCP that was sent to the phone for a section.
 fn taken(scene: &mut Scene, section: u16) -> Vec<Vec<u8>> {
     let sent = scene.take_rtcp_from(local(PHONE, section).rtcp);
     let to = rtcp_of(remote(PHONE, section));
@@ -29,7 +29,7 @@ fn body(compound: &[u8], kind: u8) -> Vec<u8> {
     Compound::new(compound).find(|chunk| chunk.kind == kind).unwrap().body.to_vec()
 }
 
-/// The next compounds to the phone, whenever they are due.
+/// Advances time until RTCP is sent to the phone, and returns it.
 fn next(scene: &mut Scene, section: u16) -> Vec<Vec<u8>> {
     for _ in 0..1000 {
         scene.run(Duration::from_millis(10));
@@ -43,7 +43,7 @@ fn next(scene: &mut Scene, section: u16) -> Vec<Vec<u8>> {
 
 #[test]
 fn report_interval_is_randomized() {
-    let mut scene = calling();
+    let mut scene = phone_call();
     let mut gaps = Vec::new();
     for n in 0..40_u16 {
         let before = scene.now;
@@ -60,13 +60,13 @@ fn report_interval_is_randomized() {
 
 #[test]
 fn reports_match_sent_and_received_packets() {
-    let mut scene = calling();
+    let mut scene = phone_call();
     let quiet = next(&mut scene, 0);
     assert_eq!(quiet.len(), 1);
     assert_eq!(kinds(&quiet[0]), [RR, SDES]);
-    assert_eq!(body(&quiet[0], RR), ssrc(PHONE, 0).to_be_bytes(), "of nothing");
+    assert_eq!(body(&quiet[0], RR), ssrc(PHONE, 0).to_be_bytes(), "without a block");
     assert_eq!(body(&quiet[0], SDES)[4..13], *b"\x01\x07phone-3");
-    // 100 packets out, of 100 in 25 are lost.
+    // 100 packets are sent; 75 of 100 packets are received.
     let started = scene.now;
     for n in 0..100_u16 {
         scene.alice.send_rtp((0, n, 160 * u32::from(n), 77), &[], &[0; 160]);
@@ -81,43 +81,43 @@ fn reports_match_sent_and_received_packets() {
     let report = body(&report, SR);
     assert_eq!(word(&report, 0), Some(ssrc(PHONE, 0)));
     let fraction = (u64::from(word(&report, 8).unwrap()) * 1_000_000) >> 32;
-    let said = (u64::from(word(&report, 4).unwrap()) - 2_208_988_800) * 1_000_000 + fraction;
-    assert!(scene.now.as_micros() - said <= 10_001, "the relay's own clock");
-    let since_last = said - (started + STEP * 99).as_micros();
+    let reported_at = (u64::from(word(&report, 4).unwrap()) - 2_208_988_800) * 1_000_000 + fraction;
+    assert!(scene.now.as_micros() - reported_at <= 10_001, "the relay's own clock");
+    let since_last = reported_at - (started + STEP * 99).as_micros();
     let passed = u32::try_from(since_last * 8 / 1000).unwrap();
     assert!(word(&report, 12).unwrap().wrapping_sub(last).abs_diff(passed) <= 1);
     assert_eq!((word(&report, 16), word(&report, 20)), (Some(100), Some(16_000)));
-    assert_eq!(word(&report, 24), Some(5), "one block about the one source");
+    assert_eq!(word(&report, 24), Some(5), "one block for one source");
     assert_eq!(word(&report, 28), Some(64 << 24 | 25), "a quarter lost");
     assert_eq!(word(&report, 32), Some(0x1_0000 + 99 - 0x1_0000));
     scene.run(Duration::from_secs(20));
     let after = taken(&mut scene, 0);
     assert_eq!(kinds(after.last().unwrap()), [RR, SDES], "nothing was sent for two intervals");
-    assert_eq!(body(after.last().unwrap(), RR).len(), 4, "and nothing heard");
+    assert_eq!(body(after.last().unwrap(), RR).len(), 4, "and nothing was received");
 }
 
 #[test]
 fn sender_reports_are_relayed_in_both_directions() {
-    let mut scene = calling();
+    let mut scene = phone_call();
     scene.alice.send_rtp((0, 1, 8000, 77), &[], b"a");
     scene.exchange();
     let first = scene.take_rtp_of(PHONE, 0)[0].0.timestamp;
     scene.alice.send_sender_report(77, 10 << 32, 8160);
     let report = body(&next(&mut scene, 0)[0], SR);
     let passed = word(&report, 4).unwrap() - 10;
-    assert!((1..=7).contains(&passed), "the report is of now, the clock the browser's");
+    assert!((1..=7).contains(&passed), "the current time by the browser's clock");
     let ticks = passed * 8000 + u32::try_from((u64::from(word(&report, 8).unwrap()) * 8000) >> 32).unwrap();
     let mapped = word(&report, 12).unwrap().wrapping_sub(first.wrapping_add(160));
     assert!(mapped.abs_diff(ticks) <= 1, "{mapped} units after the browser's report, by its clock {ticks}");
 
     scene.phone_sends(PHONE, 0, (0, 1, 500, 5), b"x");
-    let heard = scene.alice.take_rtp()[0].0;
+    let received = scene.alice.take_rtp()[0].0;
     let mut compound = Vec::new();
     let figures = SenderFigures { ssrc: 5, ntp: 99 << 32, timestamp: 660, packets: 9, octets: 9 };
     write::sender_report(&figures, &[], &mut compound);
     phone_reports(&mut scene, 0, compound);
     let reports = scene.alice.take_sender_reports();
-    assert_eq!(reports, [(1000, 99 << 32, heard.timestamp.wrapping_add(160), 1, 1)]);
+    assert_eq!(reports, [(1000, 99 << 32, received.timestamp.wrapping_add(160), 1, 1)]);
     let report = next(&mut scene, 0).remove(0);
     let block =
         if kinds(&report)[0] == SR { body(&report, SR)[24..].to_vec() } else { body(&report, RR)[4..].to_vec() };
@@ -128,7 +128,7 @@ fn sender_reports_are_relayed_in_both_directions() {
 
 #[test]
 fn relay_generates_sender_report_if_phone_sends_none() {
-    let mut scene = calling();
+    let mut scene = phone_call();
     let mut reports = Vec::new();
     for n in 0..150_u16 {
         scene.phone_sends(PHONE, 0, (0, n, 160 * u32::from(n), 5), &[0; 160]);
@@ -148,7 +148,7 @@ fn relay_generates_sender_report_if_phone_sends_none() {
 #[test]
 fn audio_and_video_reports_share_one_clock() {
     let of_alice = vec![audio(111, 110, (4, "0"), 1), video(100, 78)];
-    let mut scene = Scene::calling(of_alice, vec![telephone(), camera(&[])]);
+    let mut scene = Scene::phone_call(of_alice, vec![telephone(), camera(&[])]);
     for n in 0..40_u16 {
         scene.alice.send_rtp((0, n, 160 * u32::from(n), 77), &[], b"sound");
         scene.alice.send_rtp((100, n, 1800 * u32::from(n), 78), &[], b"picture");
@@ -157,7 +157,7 @@ fn audio_and_video_reports_share_one_clock() {
     scene.alice.send_sender_report(77, 10 << 32, 6400);
     scene.run(Duration::from_millis(400));
     let kinds_of = |scene: &mut Scene, section| kinds(&taken(scene, section)[0])[0];
-    assert_eq!((kinds_of(&mut scene, 0), kinds_of(&mut scene, 1)), (SR, RR), "the picture's time is not known yet");
+    assert_eq!((kinds_of(&mut scene, 0), kinds_of(&mut scene, 1)), (SR, RR), "no sender report for video yet");
     scene.alice.send_sender_report(78, 10 << 32, 72_000);
     scene.run(Duration::from_secs(1));
     let seconds = [0, 1].map(|section| word(&body(&taken(&mut scene, section)[0], SR), 4).unwrap());
@@ -166,28 +166,28 @@ fn audio_and_video_reports_share_one_clock() {
 
 #[test]
 fn bye_is_sent_once_and_processed() {
-    let mut scene = calling();
+    let mut scene = phone_call();
     scene.phone_sends(PHONE, 0, (0, 1, 160, 5), b"x");
     let mut compound = Vec::new();
     write::receiver_report(5, &[], &mut compound);
     write::goodbye(5, &mut compound);
     phone_reports(&mut scene, 0, compound);
-    assert!(scene.worker.legs[&PHONE].source_count() == 0, "nothing is reported about who is gone");
+    assert!(scene.worker.legs[&PHONE].source_count() == 0, "the source is removed");
     scene.alice.send_rtp((0, 1, 8000, 77), &[], b"a");
     scene.exchange();
     scene.order(Command::CloseLeg { leg: PHONE });
     assert_eq!(kinds(&scene.outside.pop().unwrap().payload), [SR, SDES, BYE]);
-    assert!(scene.sockets.is_empty(), "after it was sent");
+    assert!(scene.sockets.is_empty(), "closed after the BYE");
 
-    let mut silent = calling();
+    let mut silent = phone_call();
     silent.order(Command::CloseLeg { leg: PHONE });
-    assert!(silent.outside.is_empty(), "who never sent says no goodbye (RFC 3550 §6.3.7)");
+    assert!(silent.outside.is_empty(), "no BYE if nothing was sent (RFC 3550 §6.3.7)");
 }
 
 #[test]
 fn reports_are_protected_if_rtp_is() {
     for suite in [Profile::AesCm128HmacSha1, Profile::AesCm128HmacSha1Short, Profile::AeadAes128Gcm] {
-        let mut scene = calling();
+        let mut scene = phone_call();
         let keys = keys(suite, 9);
         let (mut inbound, mut outbound) = contexts(&keys);
         let mut secure = stream(PHONE, 0, telephone());
@@ -200,7 +200,7 @@ fn reports_are_protected_if_rtp_is() {
             let expected: &[u8] = if n == 0 { &[RR, SDES] } else { &[RR, SDES, BYE] };
             assert_eq!(kinds(&compound[..length]), expected, "{suite:?}");
         }
-        let mut scene = calling();
+        let mut scene = phone_call();
         let mut secure = stream(PHONE, 0, telephone());
         secure.srtp = Some(super::phone::keys(suite, 9));
         scene.connect_phone(PHONE, vec![secure]);
@@ -218,8 +218,8 @@ fn reports_are_protected_if_rtp_is() {
 
 fn watching(feedback: &[&str]) -> Scene {
     let of_alice = vec![audio(111, 110, (4, "0"), 1), video(100, 78)];
-    let mut scene = Scene::calling(of_alice, vec![telephone(), camera(feedback)]);
-    // A key frame of VP8: what is awaited from a new source.
+    let mut scene = Scene::phone_call(of_alice, vec![telephone(), camera(feedback)]);
+    // A VP8 key frame, which a new source is expected to send.
     scene.phone_sends(PHONE, 1, (99, 1, 0, 6), &[0x10, 0, 0, 0]);
     scene.run(Duration::from_secs(4));
     scene.alice.check(false);
@@ -243,19 +243,19 @@ fn key_frame_request_uses_feedback_of_phone() {
         (vec!["ccm fir"], vec![(PSFB, FIR)], vec![]),
         (vec![], vec![], vec![Event::KeyFrameWanted { leg: PHONE }]),
     ];
-    for (negotiated, sent, told) in table {
+    for (negotiated, sent, events) in table {
         let mut scene = watching(&negotiated);
         scene.alice.send_feedback(PSFB, PLI, 1001, &[]);
         scene.run(STEP);
         assert_eq!(feedback(&mut scene), sent, "{negotiated:?}");
-        assert_eq!(scene.events, told, "{negotiated:?}");
+        assert_eq!(scene.events, events, "{negotiated:?}");
     }
     let mut scene = watching(&[]);
     for _ in 0..100 {
         scene.alice.send_feedback(PSFB, PLI, 1001, &[]);
         scene.run(STEP);
     }
-    assert_eq!(scene.events.len(), 2, "INFO once a second");
+    assert_eq!(scene.events.len(), 2, "at most one request per second");
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn key_frame_request_of_phone_reaches_browser() {
     scene.order(Command::RequestKeyFrame { leg: PHONE });
     assert_eq!(scene.alice.take_feedback(PSFB, PLI), [(78, vec![])]);
     scene.run(Duration::from_secs(2));
-    assert_eq!(scene.alice.take_feedback(PSFB, PLI), [], "once");
+    assert_eq!(scene.alice.take_feedback(PSFB, PLI), [], "requested once");
     let ask: [fn(&mut Vec<u8>); 2] =
         [|out| write::picture_loss(6, ssrc(PHONE, 1), out), |out| write::full_intra_request(6, ssrc(PHONE, 1), 1, out)];
     for write in ask {

@@ -1,4 +1,4 @@
-//! Every phase of a SIP leg with every kind of input, against the table that is committed here.
+//! The result of every input in every phase of a SIP leg, compared with `rtp_table.txt`.
 
 use super::phone::{OTHER, PHONE, contexts, keys, local, nat, remote, rtcp_of, rtp_packet, stream, telephone};
 use super::table::{done, pass};
@@ -102,7 +102,7 @@ fn ordered(scene: &mut Scene, command: Command) {
     scene.worker.handle_command(command, scene.now);
 }
 
-fn orders() -> Vec<(&'static str, Happens)> {
+fn commands() -> Vec<(&'static str, Happens)> {
     vec![
         ("OpenLeg", |s| ordered(s, Command::OpenLeg { leg: PHONE, ice: credentials("rp") })),
         ("OpenRtpLeg", |s| {
@@ -155,7 +155,9 @@ fn datagrams() -> Vec<(&'static str, Happens)> {
         ("RTP of an unknown type", |s| sends(s, remote(PHONE, 0).rtp, 77, 7)),
         ("RTP from the host of the SIP messages", |s| sends(s, nat(), 0, 7)),
         ("RTP from the host of the SIP messages, twice", |s| (0..2).for_each(|n| sends(s, nat(), 0, n))),
-        ("RTP from a stranger, twenty times", |s| (0..20).for_each(|n| sends(s, address("192.0.2.66:5555"), 0, n))),
+        ("RTP from an unknown source, twenty times", |s| {
+            (0..20).for_each(|n| sends(s, address("192.0.2.66:5555"), 0, n));
+        }),
         ("SRTP", |s| send(s, remote(PHONE, 0).rtp, local(PHONE, 0).rtp, protected(7))),
         ("SRTP twice", |s| {
             (0..2).for_each(|_| send(s, remote(PHONE, 0).rtp, local(PHONE, 0).rtp, protected(7)));
@@ -172,7 +174,7 @@ fn datagrams() -> Vec<(&'static str, Happens)> {
         ("RTP cut short", |s| send(s, remote(PHONE, 0).rtp, local(PHONE, 0).rtp, vec![0x80, 0, 1])),
         ("RTCP", |s| send(s, rtcp_of(remote(PHONE, 0)), local(PHONE, 0).rtcp, report())),
         ("RTCP on the port of RTP", |s| send(s, remote(PHONE, 0).rtp, local(PHONE, 0).rtp, report())),
-        ("RTCP from a stranger", |s| send(s, address("192.0.2.66:5555"), local(PHONE, 0).rtcp, report())),
+        ("RTCP from an unknown source", |s| send(s, address("192.0.2.66:5555"), local(PHONE, 0).rtcp, report())),
         ("RTCP from the host of the SIP messages", |s| send(s, nat(), local(PHONE, 0).rtcp, report())),
         ("STUN", |s| {
             s.alice.check(true);
@@ -200,7 +202,7 @@ fn every_rtp_phase_and_input_matches_table() {
     ];
     let mut table = String::new();
     for (name, reach) in phases {
-        for (what, happens) in orders().into_iter().chain(datagrams()) {
+        for (what, happens) in commands().into_iter().chain(datagrams()) {
             let mut scene = reach();
             while scene.worker.poll_output().is_some() {}
             let before = scene.worker.counters().dropped;
@@ -212,5 +214,5 @@ fn every_rtp_phase_and_input_matches_table() {
     if table != committed {
         println!("{table}");
     }
-    assert!(table == committed, "a leg does not do what worker/tests/rtp_table.txt says; see the output");
+    assert!(table == committed, "the results differ from worker/tests/rtp_table.txt; see the output");
 }

@@ -1,4 +1,4 @@
-//! Workers that are saved in the middle of calls.
+//! Saving and restoring workers during calls.
 
 use super::phone::{PHONE, contexts, keys, local, rtp_packet, stream, telephone};
 use super::{ALICE, BOB, SavedWorker, Scene, SealingKey, address, clock_base, identity};
@@ -15,10 +15,10 @@ fn key() -> SealingKey {
 }
 
 impl Scene {
-    /// The worker's process ends and another one takes over, `away` later.
+    /// Saves the worker and restores it in another process after `away`.
     pub(super) fn move_on(&mut self, away: Duration) {
         self.exchange();
-        // Somebody else's certificate: the saved one must take its place.
+        // The new process has another certificate, which the saved one must replace.
         let rtp_timeout = self.worker.config.rtp_timeout;
         let own = |identity| WorkerConfig { rtp_timeout, ..WorkerConfig::new(identity, clock_base()) };
         let spare = Worker::new(own(identity()), [1; 32], self.now);
@@ -27,7 +27,7 @@ impl Scene {
         self.now = self.now + away;
         let saved: SavedWorker = serde_json::from_str(&text).unwrap();
         self.worker = Worker::restore(saved, &own(identity()), &key(), [8; 32], self.now).unwrap();
-        // The process took its sockets with it.
+        // The sockets of the previous process are closed.
         self.sockets.clear();
         self.exchange();
     }
@@ -35,7 +35,7 @@ impl Scene {
 
 #[test]
 fn call_continues_after_restore() {
-    let mut scene = Scene::talking();
+    let mut scene = Scene::bridged_call();
     for sequence in [65_534, 65_535, 0] {
         scene.alice.send_rtp((111, sequence, 960, 77), &[], b"before");
         scene.bob.send_rtp((109, sequence, 960, 88), &[], b"before");
@@ -49,20 +49,20 @@ fn call_continues_after_restore() {
     scene.alice.send_rtp((111, 1, 1920, 77), &[], b"after");
     scene.bob.send_rtp((109, 1, 1920, 88), &[], b"after");
     scene.exchange();
-    assert_eq!(scene.worker.counters().dropped.replayed, 1, "what was received before stays received");
+    assert_eq!(scene.worker.counters().dropped.replayed, 1, "the replay window is restored");
     let after = scene.bob.take_rtp();
-    // The browser's own replay protection would drop a number that was used before.
+    // The browser's replay protection would drop an index that was used before.
     assert_eq!(after.len(), 1);
     assert_eq!(payload(&after[0].1, &after[0].0).unwrap(), b"after");
     assert_eq!(after[0].0.sequence, before[2].0.sequence.wrapping_add(1));
-    assert_eq!(after[0].0.timestamp, before[2].0.timestamp.wrapping_add(960), "the source was not changed");
+    assert_eq!(after[0].0.timestamp, before[2].0.timestamp.wrapping_add(960), "the source is unchanged");
     assert!(!after[0].0.marker);
     assert_eq!(scene.alice.take_rtp().len(), 1);
 }
 
 #[test]
 fn reports_digits_and_hold_continue_after_restore() {
-    let mut scene = Scene::talking();
+    let mut scene = Scene::bridged_call();
     scene.alice.send_rtp((111, 1, 960, 77), &[], b"a");
     scene.run(Duration::from_secs(3));
     let before = scene.alice.take_report_blocks().len();
@@ -72,7 +72,7 @@ fn reports_digits_and_hold_continue_after_restore() {
     scene.move_on(Duration::from_millis(10));
     scene.run(Duration::from_secs(3));
     let after = scene.alice.take_report_blocks().len();
-    assert!(before > 0 && after > before, "RTCP indices are not used twice either");
+    assert!(before > 0 && after > before, "no SRTCP index is used twice");
     let rest = scene.bob.take_rtp().iter().filter(|(header, _)| header.payload_type == 101).count();
     assert_eq!((played, played + rest), (2, 14));
     scene.worker.handle_command(Command::Unbridge { leg: ALICE }, scene.now);
@@ -88,7 +88,7 @@ fn reports_digits_and_hold_continue_after_restore() {
 
 #[test]
 fn restored_leg_follows_browser_and_times_out() {
-    let mut scene = Scene::talking();
+    let mut scene = Scene::bridged_call();
     scene.move_on(Duration::from_secs(3600));
     scene.alice.address.set_port(3333);
     scene.alice.check(true);
@@ -108,7 +108,7 @@ fn interrupted_handshake_starts_again() {
     let (of_alice, of_bob) = Scene::sections();
     scene.connect(ALICE, of_alice);
     scene.alice.check(true);
-    // The browser's hello arrives, the answer to it does not: nobody was told who the relay is.
+    // The ClientHello of the browser arrives, but the relay's flight is lost.
     let mut check = scene.alice.outgoing.pop_front().unwrap();
     scene.worker.handle_datagram(Local::Shared(scene.alice.relay), scene.alice.address, &mut check, scene.now);
     while scene.worker.poll_output().is_some() {}
@@ -124,14 +124,14 @@ fn interrupted_handshake_starts_again() {
     scene.move_on(Duration::from_millis(50));
     scene.bob.check(true);
     scene.run(Duration::from_secs(5));
-    assert_eq!(scene.events.last(), Some(&Event::LegConnected { leg: BOB }), "with the certificate it was told of");
+    assert_eq!(scene.events.last(), Some(&Event::LegConnected { leg: BOB }), "with the certificate in the description");
 }
 
 #[test]
 fn sip_leg_continues_after_restore() {
     let keys = keys(Profile::AeadAes128Gcm, 7);
     let (mut inbound, mut outbound) = contexts(&keys);
-    let mut scene = Scene::calling(Scene::sections().0, vec![telephone()]);
+    let mut scene = Scene::phone_call(Scene::sections().0, vec![telephone()]);
     let mut secure = stream(PHONE, 0, telephone());
     secure.srtp = Some(keys);
     scene.connect_phone(PHONE, vec![secure.clone()]);
@@ -147,21 +147,21 @@ fn sip_leg_continues_after_restore() {
     scene.alice.send_rtp((0, 1, 160, 77), &[], b"voice");
     scene.exchange();
     scene.move_on(Duration::from_millis(20));
-    assert_eq!(scene.sockets.len(), 2, "they are asked for anew");
-    // The signaling plane, restored too, may say again what it said.
+    assert_eq!(scene.sockets.len(), 2, "the sockets are requested again");
+    // The restored signaling plane may repeat the description.
     scene.connect_phone(PHONE, vec![secure]);
     scene.arrives(nat, local(PHONE, 0).rtp, first);
     assert_eq!(scene.worker.counters().dropped.replayed, 1);
     scene.arrives(nat, local(PHONE, 0).rtp, answer(2));
     scene.alice.send_rtp((0, 2, 320, 77), &[], b"voice");
     scene.exchange();
-    let heard: Vec<u16> = scene.alice.take_rtp().iter().map(|(header, _)| header.sequence).collect();
-    assert_eq!(heard, [heard[0], heard[0].wrapping_add(1)]);
+    let received: Vec<u16> = scene.alice.take_rtp().iter().map(|(header, _)| header.sequence).collect();
+    assert_eq!(received, [received[0], received[0].wrapping_add(1)]);
     let sent = scene.take_rtp_of(PHONE, 0);
     let numbers: Vec<u16> = sent.iter().map(|(header, ..)| header.sequence).collect();
     assert_eq!(numbers, [numbers[0], numbers[0].wrapping_add(1)]);
     for (header, mut packet, to) in sent {
-        assert_eq!(to, nat, "what was learned of its address is kept");
+        assert_eq!(to, nat, "the learned address is restored");
         inbound.unprotect_rtp(&mut packet, &header).unwrap();
     }
     scene.run(Duration::from_secs(31));
@@ -172,7 +172,7 @@ fn sip_leg_continues_after_restore() {
 fn sip_leg_keys_are_saved_only_sealed() {
     let mut scene = Scene::new();
     let mut secure = stream(PHONE, 0, telephone());
-    // Octets whose JSON is told apart from everything else.
+    // Octets whose JSON text occurs nowhere else.
     let secret = MasterKey((201..=230).collect());
     secure.srtp = Some(SdesKeys { local: secret.clone(), remote: secret, ..keys(Profile::AesCm128HmacSha1, 0) });
     scene.open_phone(PHONE, 1);
@@ -189,7 +189,7 @@ fn sip_leg_keys_are_saved_only_sealed() {
 
 #[test]
 fn saved_worker_opens_only_with_its_key() {
-    let mut scene = Scene::talking();
+    let mut scene = Scene::bridged_call();
     scene.exchange();
     let spare = Worker::new(WorkerConfig::new(identity(), clock_base()), [1; 32], scene.now);
     let saved = core::mem::replace(&mut scene.worker, spare).save(&key());
@@ -199,7 +199,7 @@ fn saved_worker_opens_only_with_its_key() {
     let refused = Worker::restore(saved.clone(), &config(), &other, [8; 32], scene.now).err();
     assert!(refused.unwrap().to_string().contains("start with the key it was saved under"));
     let text = serde_json::to_string(&saved).unwrap();
-    // Two legs' keys exchanged: each seal says whose it is.
+    // The keys of two legs are exchanged: each one opens only under the name of its leg.
     let swapped = text
         .replace("\"key\":1,", "\"key\":9,")
         .replace("\"key\":2,", "\"key\":1,")

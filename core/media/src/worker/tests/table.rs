@@ -1,4 +1,4 @@
-//! Every phase of a leg with every kind of input, against the table that is committed here.
+//! The result of every input in every phase of a WebRTC leg, compared with `table.txt`.
 
 use super::{ALICE, BOB, Scene, credentials};
 use crate::command::{Command, Event, LegKey};
@@ -18,7 +18,7 @@ fn checked() -> Scene {
     scene
 }
 
-/// The relay is the DTLS client, and knows no address to begin with.
+/// The relay is the DTLS client and has no pair for the handshake.
 fn waiting() -> Scene {
     let mut scene = Scene::new();
     scene.alice.be_passive(scene.now);
@@ -51,19 +51,19 @@ fn connected() -> Scene {
 }
 
 fn restored() -> Scene {
-    let mut scene = Scene::talking();
+    let mut scene = Scene::bridged_call();
     scene.move_on(Duration::from_millis(1));
     scene
 }
 
 fn closed() -> Scene {
-    let mut scene = Scene::talking();
+    let mut scene = Scene::bridged_call();
     scene.worker.handle_command(Command::CloseLeg { leg: ALICE }, scene.now);
     scene.exchange();
     scene
 }
 
-/// A datagram of the browser as it stands: protected where it has keys, else something of the same shape.
+/// An RTP datagram of the browser: protected if it has keys, else with arbitrary octets.
 fn rtp(scene: &mut Scene) -> Vec<u8> {
     if scene.alice.has_keys() {
         scene.alice.send_rtp((111, 7, 960, 77), &[], b"voice");
@@ -90,7 +90,7 @@ fn stun(scene: &mut Scene, password: Option<&str>, nominate: bool) -> Vec<u8> {
     scene.alice.outgoing.pop_back().unwrap()
 }
 
-/// Something that happens to the worker.
+/// An input of the worker.
 type Happens = fn(&mut Scene);
 
 fn arrives(scene: &mut Scene, mut datagram: Vec<u8>) {
@@ -121,10 +121,10 @@ fn inputs() -> Vec<(&'static str, Happens)> {
             arrives(s, check);
         }),
         ("check with a wrong password", |s| {
-            let check = stun(s, Some("a-password-somebody-guessed"), true);
+            let check = stun(s, Some("a-password-that-is-wrong"), true);
             arrives(s, check);
         }),
-        ("DTLS nobody understands", |s| arrives(s, vec![22, 254, 253, 0, 0, 0, 0])),
+        ("malformed DTLS", |s| arrives(s, vec![22, 254, 253, 0, 0, 0, 0])),
         ("RTP", |s| {
             let packet = rtp(s);
             arrives(s, packet);
@@ -173,7 +173,7 @@ fn drops(before: Dropped, after: Dropped) -> Vec<String> {
     changed.map(|((name, _), _)| format!("dropped {}", name.trim_end_matches(':'))).collect()
 }
 
-/// What the worker did, in one line; the same thing again and again is said once.
+/// The outputs of the worker in one line, without repetitions.
 pub(super) fn done(scene: &mut Scene, before: Dropped, leg: LegKey) -> String {
     let mut words: Vec<String> = Vec::new();
     while let Some(output) = scene.worker.poll_output() {
@@ -181,7 +181,7 @@ pub(super) fn done(scene: &mut Scene, before: Dropped, leg: LegKey) -> String {
             Output::Event(Event::LegFailed { leg, failure }) => format!("leg {} failed: {failure:?}", leg.0),
             Output::Event(Event::LegDead { leg }) => format!("leg {} dead", leg.0),
             Output::Event(Event::LegConnected { leg }) => format!("leg {} connected", leg.0),
-            Output::Event(Event::KeyFrameWanted { leg }) => format!("leg {} shall send a key frame", leg.0),
+            Output::Event(Event::KeyFrameWanted { leg }) => format!("leg {} must send a key frame", leg.0),
             Output::Event(Event::DtmfReceived { leg, digit }) => format!("leg {} dialled {digit}", leg.0),
             Output::Event(event @ Event::PortsReserved { .. }) => format!("{event:?}"),
             Output::Cross(crossing) => format!("{crossing:?}"),
@@ -230,7 +230,7 @@ fn every_phase_and_input_matches_table() {
         ("handshake", handshake),
         ("keys without a nominated pair", unnominated),
         ("connected", connected),
-        ("bridged", Scene::talking),
+        ("bridged", Scene::bridged_call),
         ("restored", restored),
         ("closed", closed),
     ];
@@ -248,5 +248,5 @@ fn every_phase_and_input_matches_table() {
     if table != committed {
         println!("{table}");
     }
-    assert!(table == committed, "a leg does not do what worker/tests/table.txt says; see the output for what it does");
+    assert!(table == committed, "the results differ from worker/tests/table.txt; see the output for the new table");
 }
