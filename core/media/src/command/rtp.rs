@@ -89,9 +89,9 @@ impl fmt::Debug for MasterKey {
 /// The treatment of a leg that receives no packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Silence {
-    /// It is kept: the call is not answered yet, and a ringing peer may send nothing for minutes.
+    /// The leg is kept: the call is not answered yet, and a ringing peer may send nothing for minutes.
     #[default]
     Tolerated,
-    /// It is reported dead if nothing arrives for the configured time from a peer whose direction includes sending.
+    /// The leg is reported dead if nothing arrives for the configured time although its peer is expected to send.
     EndsLeg,
 }

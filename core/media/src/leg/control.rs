@@ -53,7 +53,7 @@ impl Leg {
     pub(crate) fn receive_rtcp(&mut self, arrival: Arrival, packet: &mut [u8], io: &mut Io, now: Time) -> Vec<Relayed> {
         let mut relayed = Vec::new();
         let Some(length) = self.open_rtcp(arrival, packet, io, now) else { return relayed };
-        self.heard_at = now;
+        self.last_received = now;
         io.counters.rx_rtcp += 1;
         for chunk in Compound::new(packet.get(..length).unwrap_or(&[])) {
             match chunk.kind {

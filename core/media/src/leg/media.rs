@@ -91,7 +91,7 @@ impl Leg {
         let opened = self.open_rtp(arrival, packet, &header, now);
         // A packet on probation is not forwarded, but counts as a sign of life.
         if matches!(opened, Ok(_) | Err(Refused::OnProbation)) {
-            self.heard_at = now;
+            self.last_received = now;
         }
         let length = opened.map_err(|refused| count_refusal(refused, io)).ok()?;
         io.counters.rx_rtp += 1;
@@ -250,7 +250,7 @@ impl Leg {
         }
     }
 
-    /// Retransmits cached packets; returns the source's numbers of those that are not cached.
+    /// Retransmits cached packets; returns the source's sequence numbers of those that are not cached.
     pub(super) fn resend(&mut self, ssrc: u32, lost: impl Iterator<Item = u16>, io: &mut Io) -> Vec<u16> {
         let mut missing = Vec::new();
         let found = self.streams.iter().enumerate().find(|(_, stream)| stream.negotiated.local_ssrc == ssrc);

@@ -130,7 +130,7 @@ pub(crate) struct Leg {
     pub(crate) last_bridge: Option<BridgeId>,
     /// Whether all video senders must be asked for a key frame, because the leg has just connected.
     pub(crate) has_just_connected: bool,
-    heard_at: Time,
+    last_received: Time,
     report_at: Option<Time>,
     pub(crate) ended: Option<Ended>,
     /// The deadline that is registered at the worker.
@@ -169,7 +169,7 @@ impl Leg {
             partner: None,
             last_bridge: None,
             has_just_connected: false,
-            heard_at: now,
+            last_received: now,
             report_at: None,
             ended: None,
             armed: None,
@@ -277,7 +277,7 @@ impl Leg {
             }
         }
         self.take_streams(streams.into_iter().map(|PeerStream { stream, received }| (stream, received)), rng);
-        self.heard_at = now;
+        self.last_received = now;
         true
     }
 
@@ -324,7 +324,7 @@ impl Leg {
             (stream, received)
         });
         self.take_streams(bare, rng);
-        self.heard_at = now;
+        self.last_received = now;
         self.report_at = self.report_at.or_else(|| Some(self.next_report(rng, now)));
         self.has_just_connected = true;
         true
@@ -340,7 +340,7 @@ impl Leg {
             Checked::Refused => io.counters.dropped.bad_credentials += 1,
             Checked::Valid { .. } => {
                 io.counters.stun_checks += 1;
-                self.heard_at = now;
+                self.last_received = now;
             }
         }
         Some(checked)
@@ -361,7 +361,7 @@ impl Leg {
             None => {}
             Some(Turn::Failed(failure)) => self.ended = Some(Ended::Failed(failure)),
             Some(Turn::Connected) => {
-                self.heard_at = now;
+                self.last_received = now;
                 self.report_at = Some(self.next_report(rng, now));
                 self.has_just_connected = true;
                 io.counters.legs_connected += 1;
@@ -424,7 +424,7 @@ impl Leg {
             }
             Transport::Rtp(rtp) => (rtp.ends_by_silence() && streams.any(MediaStream::is_expected), self.rules.rtp?),
         };
-        is_expected.then_some(self.heard_at + patience)
+        is_expected.then_some(self.last_received + patience)
     }
 
     /// Handles the timeouts that are due.

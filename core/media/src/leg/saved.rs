@@ -142,7 +142,7 @@ impl Leg {
             sources: self.sources.into_map(),
             digit_limit: self.digit_limit,
             partner: self.partner.as_ref().map(Partner::key),
-            heard_at: self.heard_at,
+            heard_at: self.last_received,
             report_at: self.report_at,
         }
     }
@@ -171,7 +171,7 @@ impl Leg {
             partner: None,
             last_bridge: None,
             has_just_connected: false,
-            heard_at: saved.heard_at.max(now),
+            last_received: saved.heard_at.max(now),
             report_at: saved.report_at,
             ended: None,
             armed: None,

@@ -1,5 +1,5 @@
 //! The destination address of RTP to a peer: symmetric RTP (RFC 4961) for peers behind a NAT, without sending the media
-//! of a call to an attacker who sends RTP to every port of the relay (RTP bleed).
+//! of a call to an attacker that sends RTP to every port of the relay (RTP bleed).
 //!
 //! ```text
 //!            describe                    trusted, or after probation
@@ -95,7 +95,8 @@ enum Trust {
     None,
     /// It has the described IP address, or the IP address of the peer's SIP messages.
     Host,
-    /// The packets continue the SSRC and sequence numbers of the peer's stream, which an attacker cannot observe.
+    /// The packets continue the SSRC and sequence numbers of the peer's stream, which an off-path attacker cannot
+    /// observe.
     Stream,
     /// It is the described address and port, or SRTP has authenticated the packet.
     Full,

@@ -35,7 +35,7 @@ pub enum Refused {
     Srtp(SrtpError),
 }
 
-/// The sockets and the SRTP context for sending.
+/// The socket, address and SRTP context for sending.
 #[derive(Debug)]
 pub struct Way<'a> {
     /// The relay's socket.

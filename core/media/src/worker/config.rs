@@ -29,7 +29,7 @@ pub struct WorkerConfig {
     pub connect_timeout: Duration,
     /// The longest time that a WebRTC leg may receive nothing; WebRTC peers send consent checks continuously.
     pub media_timeout: Duration,
-    /// The same for a SIP peer that uses RTP and whose direction includes sending; `None` for no limit. Such a peer
+    /// The same for a SIP peer that uses RTP and whose direction is sendrecv; `None` for no limit. Such a peer
     /// may suppress silence (RFC 3551 §4.1); session timers detect a dead call (RFC 4028).
     pub rtp_timeout: Option<Duration>,
     /// The supported DTLS versions.

@@ -298,8 +298,8 @@ fn key_frame_requests_and_rtcp_cross_workers() {
 }
 
 proptest! {
-    /// Commands to one worker arrive in order, and so do messages from one worker to the other, but these four queues are
-    /// served in any order. The last commands determine the final state.
+    /// Commands to one worker arrive in order, and so do messages from one worker to the other, but these four queues
+    /// are served in any order. The last commands determine the final state.
     #[test]
     fn final_state_is_independent_of_message_order(
         holds in prop::collection::vec(prop::option::of(0..2_usize), 1..6),
