@@ -7,8 +7,9 @@ use std::net::{IpAddr, SocketAddr};
 /// The smallest number of slots.
 const SMALLEST: usize = 16;
 
-/// A hash table from address pairs to legs. Its seed is secret, so that no peer can choose addresses that collide. The
-/// order of its slots is not visible.
+/// A hash table from address pairs to legs. The hash depends on a secret seed, and each word of an address is folded into it
+/// separately: a peer cannot cancel one word with another, and does not know which addresses collide. Nothing depends on the order
+/// of its slots.
 #[derive(Debug)]
 pub(super) struct PairTable {
     seed: u64,
@@ -101,13 +102,13 @@ impl PairTable {
     }
 }
 
+/// Folds the words of an address into a hash, one after the other.
 fn mix(hash: u64, address: &SocketAddr) -> u64 {
     let (high, low) = match address.ip() {
         IpAddr::V4(ip) => (0, u64::from(ip.to_bits())),
         IpAddr::V6(ip) => ((ip.to_bits() >> 64) as u64, ip.to_bits() as u64),
     };
-    let hash = if high == 0 { hash } else { fold(hash ^ high) };
-    fold(hash ^ low ^ u64::from(address.port()) << 40)
+    [high, low, u64::from(address.port())].into_iter().fold(hash, |hash, word| fold(hash ^ word))
 }
 
 /// Combines both halves of a product, so that every bit of the factor affects the low bits of the result.
@@ -155,6 +156,33 @@ mod tests {
                     prop_assert_eq!(table.get(&pair(number)), map.get(&number).copied());
                 }
                 prop_assert!(table.taken == map.len() && table.places.len() >= 2 * table.taken);
+            }
+        }
+    }
+
+    /// The largest number of slots between the first slot of a pair and the slot that holds it.
+    fn longest_probe(table: &PairTable) -> usize {
+        let mask = table.places.len() - 1;
+        let places = table.places.iter().enumerate();
+        let probes =
+            places.filter_map(|(place, taken)| Some(place.wrapping_sub(table.home(&taken.as_ref()?.0)) & mask));
+        probes.max().unwrap_or_default()
+    }
+
+    #[test]
+    fn pair_table_with_chosen_hosts_and_ports_has_short_probes() {
+        // The hosts of one /64 network, each with a port that cancels a part of the host.
+        let chosen = |port: u16, shift: u32| {
+            let ip = Ipv6Addr::from_bits(0x2001_0db8_u128 << 96 | u128::from(u64::from(port) << shift ^ 0x1234));
+            let local = SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 5000));
+            Pair { local, remote: SocketAddr::new(IpAddr::V6(ip), port) }
+        };
+        for seed in [0, 1, 0x9e37_79b9_7f4a_7c15, u64::MAX, 0x0123_4567_89ab_cdef] {
+            for shift in (0..=48).step_by(8) {
+                let mut table = PairTable::new(seed);
+                (1..=4096).for_each(|port| table.insert(chosen(port, shift), LegIndex::at(0)));
+                let longest = longest_probe(&table);
+                assert!(longest < 64, "seed {seed:#x}, shift {shift}: {longest} slots");
             }
         }
     }
