@@ -3,7 +3,7 @@
 use super::App;
 use super::client_address::Peer;
 use super::router::is_own_host;
-use crate::media_plane::Totals;
+use crate::media_plane::{ThreadCounters, Totals};
 use crate::signaling_plane::STUCK_AFTER;
 use crate::telemetry;
 use axum::extract::{RawQuery, Request, State};
@@ -87,10 +87,10 @@ fn signaling(relay: &RelayCounters) -> Value {
 
 /// The totals of a media worker.
 fn media(worker: &Totals) -> Value {
-    let counters = *worker.lock().unwrap_or_else(PoisonError::into_inner);
+    let ThreadCounters { machine, queue_full } = *worker.lock().unwrap_or_else(PoisonError::into_inner);
     // Complete by construction: a new counter does not compile here until it is shown.
     let Counters { rx_datagrams, tx_datagrams, rx_rtp, tx_rtp, rx_rtcp, tx_rtcp, stun_checks, legs_connected, dropped } =
-        counters;
+        machine;
     json!({
         "rxDatagrams": rx_datagrams,
         "txDatagrams": tx_datagrams,
@@ -100,11 +100,11 @@ fn media(worker: &Totals) -> Value {
         "txRtcp": tx_rtcp,
         "stunChecks": stun_checks,
         "legsConnected": legs_connected,
-        "dropped": dropped_by_reason(dropped),
+        "dropped": dropped_by_reason(dropped, queue_full),
     })
 }
 
-fn dropped_by_reason(dropped: Dropped) -> Value {
+fn dropped_by_reason(dropped: Dropped, queue_full: u64) -> Value {
     let Dropped {
         unknown_protocol,
         unknown_address,
@@ -142,6 +142,7 @@ fn dropped_by_reason(dropped: Dropped) -> Value {
         "notNegotiated": not_negotiated,
         "excessDigits": excess_digits,
         "badCommand": bad_command,
+        "queueFull": queue_full,
     })
 }
 

@@ -5,16 +5,17 @@ use offhook_media::command::WorkerId;
 use offhook_media::crossing::Crossing;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
-/// Batches that may wait for a worker. A worker takes all of them each time it wakes, so that many wait only for a worker that
-/// does not run.
-const BATCHES: usize = 1_024;
-/// Messages that may wait in front of a full queue. Media beyond that are lost.
-const WAITING: usize = 4_096;
-/// Batches that a worker takes before its sockets have their turn.
-const TURN: usize = 64;
+/// Maximum number of packets in the queue of a worker; further packets are lost. A packet has at most 2 KiB, so that a queue needs
+/// at most 32 MiB. A worker takes [`TURN`] messages each time it wakes: a full queue means that it does not keep up. Several senders
+/// that fill the queue at the same time can exceed the number by one batch each.
+pub(super) const MAX_QUEUED: usize = 16_384;
+/// Number of messages after which a batch is sent without waiting for the end of the turn.
+const MAX_BATCH: usize = 256;
+/// Number of messages after which the sockets of a worker have their turn.
+pub(super) const TURN: usize = 4_096;
 
 /// Wakes a media thread, at most once until it has woken.
 pub(super) struct Doorbell {
@@ -54,10 +55,24 @@ impl Doorbell {
 /// The queue to another worker.
 #[derive(Clone, Debug)]
 struct Lane {
-    queue: SyncSender<Vec<Crossing>>,
+    queue: Sender<Vec<Crossing>>,
+    /// Number of packets in the queue, of all senders.
+    queued: Arc<AtomicUsize>,
     bell: Arc<Doorbell>,
     /// The batch that is being collected.
-    waiting: Vec<Crossing>,
+    batch: Vec<Crossing>,
+    /// Number of packets in the batch.
+    packets: usize,
+}
+
+impl Lane {
+    fn send(&mut self) {
+        let packets = core::mem::take(&mut self.packets);
+        self.queued.fetch_add(packets, Ordering::Relaxed);
+        // An error means that the worker has ended; then the process or the calls end as well.
+        let _ = self.queue.send(core::mem::take(&mut self.batch));
+        self.bell.ring();
+    }
 }
 
 /// One worker's end of the queues between all workers.
@@ -65,9 +80,13 @@ struct Lane {
 pub struct Junction {
     pub(super) bell: Arc<Doorbell>,
     arriving: Receiver<Vec<Crossing>>,
+    /// Number of packets in `arriving`.
+    queued: Arc<AtomicUsize>,
     lanes: Vec<Lane>,
-    /// Media that found their queue full.
+    /// Total of the packets that were lost because a queue was full.
     lost: u64,
+    /// The part of `lost` that the log contains.
+    logged: u64,
 }
 
 /// The ends of the queues between `workers` workers, in the order of their numbers.
@@ -77,55 +96,69 @@ pub struct Junction {
 pub fn junctions(workers: usize) -> io::Result<Vec<Junction>> {
     let (mut lanes, mut ends) = (Vec::new(), Vec::new());
     for _ in 0..workers {
-        let bell = Arc::new(Doorbell::new()?);
-        let (queue, arriving) = sync_channel(BATCHES);
-        lanes.push(Lane { queue, bell: Arc::clone(&bell), waiting: Vec::new() });
-        ends.push((bell, arriving));
+        let (bell, queued) = (Arc::new(Doorbell::new()?), Arc::new(AtomicUsize::new(0)));
+        let (queue, arriving) = channel();
+        let lane = Lane { queue, queued: Arc::clone(&queued), bell: Arc::clone(&bell), batch: Vec::new(), packets: 0 };
+        lanes.push(lane);
+        ends.push((bell, arriving, queued));
     }
-    let junction = |(bell, arriving)| Junction { bell, arriving, lanes: lanes.clone(), lost: 0 };
+    let junction =
+        |(bell, arriving, queued)| Junction { bell, arriving, queued, lanes: lanes.clone(), lost: 0, logged: 0 };
     Ok(ends.into_iter().map(junction).collect())
 }
 
 impl Junction {
-    /// Takes a message for another worker, to be sent with the next [`flush`](Self::flush).
+    /// Takes a message for another worker, which is sent at the latest with the next [`flush`](Self::flush).
     pub(super) fn push(&mut self, crossing: Crossing) {
         let WorkerId(worker) = crossing.worker();
         let Some(lane) = self.lanes.get_mut(usize::from(worker)) else {
             tracing::error!(worker, "media for a worker that is not there");
             return;
         };
-        if lane.waiting.len() < WAITING || !crossing.is_media() {
-            lane.waiting.push(crossing);
-        } else {
-            self.lost += 1;
+        if crossing.is_media() {
+            if lane.queued.load(Ordering::Relaxed) + lane.packets >= MAX_QUEUED {
+                self.lost += 1;
+                return;
+            }
+            lane.packets += 1;
+        }
+        lane.batch.push(crossing);
+        if lane.batch.len() >= MAX_BATCH {
+            lane.send();
         }
     }
 
-    /// Sends what was collected and wakes the workers that it is for. Returns whether all of it could be sent.
-    pub(super) fn flush(&mut self) -> bool {
-        let mut is_sent = true;
-        for lane in self.lanes.iter_mut().filter(|lane| !lane.waiting.is_empty()) {
-            match lane.queue.try_send(core::mem::take(&mut lane.waiting)) {
-                Ok(()) => {}
-                Err(TrySendError::Full(batch)) => {
-                    lane.waiting = batch;
-                    is_sent = false;
-                }
-                // The worker has ended, and with it the process or the calls.
-                Err(TrySendError::Disconnected(_)) => continue,
-            }
-            lane.bell.ring();
+    /// Sends the collected messages and wakes their receivers.
+    pub(super) fn flush(&mut self) {
+        self.lanes.iter_mut().filter(|lane| !lane.batch.is_empty()).for_each(Lane::send);
+        let lost = self.lost - self.logged;
+        if lost > 0 {
+            tracing::warn!(
+                lost,
+                "packets between two media workers are lost: the queue of the receiving worker is full"
+            );
+            self.logged = self.lost;
         }
-        if core::mem::take(&mut self.lost) > 0 {
-            tracing::warn!("media between two workers are lost: the receiving one does not keep up");
-        }
-        is_sent
+    }
+
+    /// Returns the total of the packets that were lost because the queue of another worker was full.
+    pub(super) const fn lost(&self) -> u64 {
+        self.lost
     }
 
     /// The messages that have arrived, or a part of them; the bell rings again for the rest.
     pub(super) fn receive(&mut self) -> impl Iterator<Item = Crossing> + use<> {
-        let batches: Vec<Vec<Crossing>> = self.arriving.try_iter().take(TURN).collect();
-        if batches.len() == TURN {
+        let mut batches: Vec<Vec<Crossing>> = Vec::new();
+        let (mut messages, mut packets) = (0, 0);
+        while messages < TURN
+            && let Ok(batch) = self.arriving.try_recv()
+        {
+            messages += batch.len();
+            packets += batch.iter().filter(|crossing| crossing.is_media()).count();
+            batches.push(batch);
+        }
+        self.queued.fetch_sub(packets, Ordering::Relaxed);
+        if messages >= TURN {
             self.bell.ring();
         }
         batches.into_iter().flatten()

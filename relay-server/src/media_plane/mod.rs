@@ -10,7 +10,7 @@ mod thread;
 
 pub use exchange::{Junction, junctions};
 pub use sockets::{WorkerSockets, bind};
-pub use thread::{Engine, MediaThread, ThreadSetup, Totals, spawn};
+pub use thread::{Engine, MediaThread, ThreadCounters, ThreadSetup, Totals, spawn};
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,5 @@
 mod calls;
+mod exchange;
 mod stall;
 
 use super::{Engine, MediaThread, ThreadSetup, WorkerSockets, bind, junctions, spawn};

@@ -81,8 +81,17 @@ impl Engine for Worker {
     }
 }
 
+/// The counters of a media thread. They count from its start and only grow.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ThreadCounters {
+    /// Those of its machine.
+    pub machine: Counters,
+    /// Packets for other workers that were lost because the queue of their worker was full.
+    pub queue_full: u64,
+}
+
 /// The totals of a worker, as of its last turn.
-pub type Totals = Arc<Mutex<Counters>>;
+pub type Totals = Arc<Mutex<ThreadCounters>>;
 
 /// A running media worker. Dropping it ends the thread after the queued commands have been handled.
 #[derive(Debug)]
@@ -173,7 +182,6 @@ pub fn spawn<E: Engine>(
         events,
         totals: published,
         ready: VecDeque::new(),
-        is_flushed: true,
         wake_interval,
         woken_at: Time::EPOCH,
         open: true,
@@ -209,7 +217,7 @@ const BELL: u64 = u64::MAX;
 /// Datagrams of one stream that are read before other sockets have their turn.
 const TURN: usize = 8;
 
-/// Time until events that the signaling plane did not accept, and messages that another worker did not accept, are sent again.
+/// Time until events that the signaling plane did not accept are sent again.
 const RETRY: Duration = Duration::from_millis(10);
 
 struct Thread<E, R> {
@@ -224,8 +232,6 @@ struct Thread<E, R> {
     totals: Totals,
     /// Sockets that epoll reported and that are not read empty.
     ready: VecDeque<u64>,
-    /// Whether the queues of the other workers had room for all that was for them.
-    is_flushed: bool,
     wake_interval: Duration,
     woken_at: Time,
     open: bool,
@@ -265,7 +271,7 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
     /// Does not wait for a reader: the next turn publishes later totals.
     fn publish_totals(&self) {
         if let Ok(mut totals) = self.totals.try_lock() {
-            *totals = self.engine.counters();
+            *totals = ThreadCounters { machine: self.engine.counters(), queue_full: self.junction.lost() };
         }
     }
 
@@ -285,7 +291,7 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
         }
         let now = self.clock.now();
         let due = self.engine.poll_timeout().map(|deadline| deadline.since(now));
-        let retry = (!self.events.is_empty() || !self.is_flushed).then_some(RETRY);
+        let retry = (!self.events.is_empty()).then_some(RETRY);
         due.into_iter().chain(retry).min()
     }
 
@@ -367,7 +373,7 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
             }
         }
         self.outlets.flush(outbox, &mut self.engine);
-        self.is_flushed = self.junction.flush();
+        self.junction.flush();
     }
 }
 
