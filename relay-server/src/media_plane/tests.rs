@@ -18,7 +18,11 @@ use offhook_sdp::codec::{Codec, MediaKind, Payload};
 use offhook_sdp::direction::Direction;
 use offhook_sdp::webrtc::Section;
 use std::collections::VecDeque;
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 
 /// Sends every datagram back; reports `LegDead` on `CloseLeg`, and `LegConnected` of leg 99 when its timer fires.
@@ -26,6 +30,8 @@ use std::sync::mpsc::{Receiver, channel};
 struct Echo {
     outputs: VecDeque<Output>,
     deadline: Option<Time>,
+    /// Number of turns of the thread, which reads the counters in each one.
+    turns: Arc<AtomicUsize>,
 }
 
 impl Engine for Echo {
@@ -52,6 +58,7 @@ impl Engine for Echo {
     }
     fn recycle(&mut self, _: Vec<u8>) {}
     fn counters(&self) -> Counters {
+        self.turns.fetch_add(1, Ordering::Relaxed);
         Counters::default()
     }
 }
@@ -100,6 +107,30 @@ fn commands_events_and_timeouts_are_passed_on() {
     assert_eq!(events.recv_timeout(wait).unwrap(), Event::LegConnected { leg: LegKey(99) });
     drop(worker);
     assert!(events.recv().is_err(), "the thread has ended");
+}
+
+#[test]
+fn permanent_error_of_a_socket_does_not_keep_the_thread_busy() {
+    // Each attempt to receive from a pipe fails, and epoll reports that it has data.
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(&[0]).unwrap();
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
+    let sockets = WorkerSockets { sockets: vec![(address, UdpSocket::from(OwnedFd::from(reader)))] };
+    let (report, events) = channel();
+    let report = move |event| {
+        report.send(event).unwrap();
+        Ok(())
+    };
+    let engine = Echo::default();
+    let turns = Arc::clone(&engine.turns);
+    let worker = spawn(setup("echo", sockets, Clock::start()), engine, report, || {}).unwrap();
+    // The second event comes 5 ms after the first one.
+    assert!(worker.order(Command::CloseLeg { leg: LegKey(7) }));
+    let wait = Duration::from_secs(5);
+    assert_eq!(events.recv_timeout(wait).unwrap(), Event::LegDead { leg: LegKey(7) });
+    assert_eq!(events.recv_timeout(wait).unwrap(), Event::LegConnected { leg: LegKey(99) });
+    let turns = turns.load(Ordering::Relaxed);
+    assert!(turns < 20, "{turns} turns for two events");
 }
 
 #[test]

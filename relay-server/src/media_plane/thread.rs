@@ -217,6 +217,9 @@ const BELL: u64 = u64::MAX;
 /// Datagrams of one stream that are read before other sockets have their turn.
 const TURN: usize = 8;
 
+/// Number of errors of a socket in one turn after which the socket is not read until epoll reports it again.
+const MAX_ERRORS: usize = 8;
+
 /// Time until events that the signaling plane did not accept are sent again.
 const RETRY: Duration = Duration::from_millis(10);
 
@@ -334,25 +337,29 @@ impl<E: Engine, R: FnMut(Event) -> Result<(), Event>> Thread<E, R> {
     /// Reads a socket, at most [`TURN`] datagrams or one batch. Returns whether it is empty.
     fn read(&mut self, key: u64, inbox: &mut Inbox) -> bool {
         let Self { outlets, engine, clock, .. } = self;
-        let result = match outlets.get(key) {
-            None => return true,
-            Some(Readable::Port(local, socket)) => read_port(socket, inbox, |packet, remote| {
-                engine.handle_datagram(local, remote, packet, clock.now());
-            }),
-            Some(Readable::Shared(local, socket)) => inbox.receive(socket).map(|received| {
-                let now = clock.now();
-                for (packet, remote) in inbox.datagrams() {
-                    engine.handle_datagram(local, remote, packet, now);
-                }
-                received < BATCH
-            }),
-        };
-        // An ICMP error of a datagram that was sent earlier is reported here. Nothing depends on it: ICE consent and RTCP
-        // time-outs detect a peer that is gone. Datagrams may still wait behind it.
-        result.unwrap_or_else(|error| {
-            tracing::debug!(%error, "media socket not read");
-            false
-        })
+        // ICMP errors of datagrams that were sent earlier are reported here. Nothing depends on them: ICE consent and RTCP time-outs
+        // detect a peer that is gone. Datagrams may wait behind an error. A socket with more errors counts as empty, because an error
+        // can be permanent; epoll reports the next datagram or error again.
+        for _ in 0..MAX_ERRORS {
+            let result = match outlets.get(key) {
+                None => return true,
+                Some(Readable::Port(local, socket)) => read_port(socket, inbox, |packet, remote| {
+                    engine.handle_datagram(local, remote, packet, clock.now());
+                }),
+                Some(Readable::Shared(local, socket)) => inbox.receive(socket).map(|received| {
+                    let now = clock.now();
+                    for (packet, remote) in inbox.datagrams() {
+                        engine.handle_datagram(local, remote, packet, now);
+                    }
+                    received < BATCH
+                }),
+            };
+            match result {
+                Ok(is_empty) => return is_empty,
+                Err(error) => tracing::debug!(%error, "media socket not read"),
+            }
+        }
+        true
     }
 
     fn drain(&mut self, outbox: &mut Outbox) {
