@@ -1,4 +1,5 @@
-//! A leg in saved form, for continuing in another process.
+//! Saving a leg and restoring it in another process. The saved leg contains the key of its partner; the worker restores the bridge if
+//! it has the partner itself (see [`SavedWorker`](crate::worker::SavedWorker)).
 
 use super::source::{DigitLimit, Source, Sources};
 use super::stream::MediaStream;

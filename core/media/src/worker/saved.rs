@@ -1,4 +1,8 @@
-//! A worker in saved form, so that calls in progress continue in another process.
+//! Saving a worker and restoring it in another process, where the calls in progress continue.
+//!
+//! Bridges between two legs of the worker are restored. A bridge to a leg of another worker is not: the other worker is saved
+//! separately, and the places of its legs are not known. The restored leg has no partner, and its media are dropped until
+//! [`Command::BridgeAcross`](crate::command::Command::BridgeAcross) has been given for both legs again.
 
 use super::{Worker, WorkerConfig};
 use crate::bridge::routes;
