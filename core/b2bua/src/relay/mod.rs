@@ -420,8 +420,8 @@ impl Relay {
         self.command(Command::Shutdown);
     }
 
-    /// Returns the worker of a new call: that of another call of either side, so that the two can be joined by a
-    /// transfer; otherwise the next in turn.
+    /// Returns the worker of a new call: that of another call of either side, so that the media of an attended transfer
+    /// between the two calls stay on one worker; otherwise the next in turn.
     fn choose_worker(&mut self, sessions: &[SessionId]) -> WorkerId {
         let busy = sessions.iter().find_map(|session| {
             let call = self.call_ids.get(session)?.values().next()?;
