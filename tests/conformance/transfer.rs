@@ -52,3 +52,22 @@ async fn attended_transfer_connects_both_peers() {
     at_bob.peer.hears(THIRD).await;
     at_carol.peer.hears(crate::HIGH).await;
 }
+
+#[tokio::test]
+async fn attended_transfer_across_media_workers_connects_both_peers() {
+    let relay = Relay::start_with(&["media.workers=2"]);
+    let Talk { mut alice, bob: _bob, at_alice, at_bob } = Talk::begin(&relay).await;
+    let (mut carol, mut dave) = (Browser::sign_in(&relay, "carol").await, Browser::sign_in(&relay, "dave").await);
+    let (with_dave, _at_dave) = talk(&mut carol, &mut dave, Sound::Tone(300.0), Sound::Tone(300.0)).await;
+    relay.has_connected_legs([2, 2]).await;
+    // The call from Carol is on the worker of her other call, which is not that of the call of Alice and Bob.
+    carol.hold(&with_dave.id).await;
+    alice.hold(&at_alice.id).await;
+    let (at_carol, second) = talk(&mut carol, &mut alice, Sound::Tone(THIRD), Sound::Tone(300.0)).await;
+    relay.has_connected_legs([2, 4]).await;
+    at_carol.peer.hears(300.0).await;
+    alice.transfer(&at_alice.id, "carol");
+    completed(&mut alice, &at_alice).await;
+    alice.over(&second.id).await;
+    tokio::join!(at_bob.peer.hears(THIRD), at_carol.peer.hears(crate::HIGH));
+}

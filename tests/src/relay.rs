@@ -142,8 +142,32 @@ impl Relay {
     /// # Panics
     /// Panics without a response in JSON.
     pub async fn health(&self) -> serde_json::Value {
+        self.get("/healthz").await
+    }
+
+    /// Waits until its media workers have connected these numbers of legs since its start, in any order of the workers.
+    ///
+    /// # Panics
+    /// Panics if they do not.
+    pub async fn has_connected_legs(&self, wanted: [u64; 2]) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let health = self.get("/healthz?verbose").await;
+            let workers = health.get("media").and_then(serde_json::Value::as_array).expect("an array of workers");
+            let mut legs: Vec<u64> =
+                workers.iter().filter_map(|worker| worker.get("legsConnected")?.as_u64()).collect();
+            legs.sort_unstable();
+            if legs == wanted {
+                return;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "{legs:?} instead of {wanted:?} legs:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn get(&self, path: &str) -> serde_json::Value {
         let mut stream = TcpStream::connect(self.address).await.expect("a connection");
-        let request = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address);
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address);
         stream.write_all(request.as_bytes()).await.expect("a request is sent");
         let mut response = String::new();
         stream.read_to_string(&mut response).await.expect("a response");
