@@ -1,4 +1,4 @@
-//! Call flows without a socket, in virtual time: browsers are message queues here, the media worker a list of orders.
+//! Call flows in virtual time, without sockets: browsers are message queues, the media worker is a list of commands.
 
 mod accounts;
 mod admission;
@@ -134,7 +134,7 @@ pub(super) fn with_sip() -> Config {
     Config { sip: Some(Box::new(sip_config())), ..config() }
 }
 
-/// A relay, its virtual clock, what every browser received and what the media workers were told.
+/// A relay, its virtual clock, the messages of every browser and the commands of the media workers.
 pub(super) struct Bench {
     pub(super) relay: Relay,
     pub(super) now: Time,
@@ -144,13 +144,13 @@ pub(super) struct Bench {
     /// The worker on which each leg was opened.
     pub(super) workers: BTreeMap<LegKey, WorkerId>,
     pub(super) checks: Vec<(crate::io::RequestId, LoginName, String)>,
-    /// What the user agent was told.
+    /// Commands for the user agent.
     pub(super) commands: Vec<sip::Command>,
-    /// What the user agent, if the relay has one, wants of the network.
+    /// Outputs of the user agent to the network, if the relay has one.
     pub(super) sip: Vec<transport::io::Output>,
-    /// Servers that pages named in vain, and whether these were told.
+    /// Servers that pages named without permission, and whether these were informed.
     pub(super) passed_over: Vec<(String, bool)>,
-    /// Hosts that the resolver is asked about.
+    /// Hosts that the relay requested to resolve.
     pub(super) questions: Vec<(crate::io::RequestId, String)>,
     /// Events of calls, with their records.
     pub(super) events: Vec<(CallEvent, CallRecord)>,
@@ -158,7 +158,7 @@ pub(super) struct Bench {
     pub(super) results: Vec<(crate::io::RequestId, CommandResult)>,
     /// Lines of the security log.
     pub(super) offenses: Vec<OffenseReport>,
-    /// Failures of the operator's accounts that the log tells.
+    /// Failures of the operator's accounts that are logged.
     pub(super) registration_failures: usize,
     next: u64,
 }
@@ -192,7 +192,7 @@ impl Bench {
         bench
     }
 
-    /// The user agent tells something.
+    /// Passes an event of the user agent.
     pub(super) fn sip(&mut self, event: sip::Event) {
         self.relay.handle_event(event, self.now);
         self.drain();
@@ -203,7 +203,7 @@ impl Bench {
         self.drain();
     }
 
-    /// The next deadline is found without asking everybody, and is the one that asking everybody would find.
+    /// Checks that the next deadline, which is found by an index, is the earliest of all.
     fn assert_deadline(&self) {
         let relay = &self.relay;
         let sockets = relay.sockets.values().filter_map(|socket| socket.protocol.poll_timeout());
@@ -272,26 +272,26 @@ impl Bench {
         connection
     }
 
-    /// Logs in as a stock page does, and forgets the greeting.
+    /// Logs in as a stock page does, and drops the first messages.
     pub(super) fn login(&mut self, login: &str) -> ConnectionId {
         let connection = self.connect(hello(login));
         assert!(matches!(self.take(connection)[..], [ServerMessage::UserData(_), ServerMessage::Registered]));
         connection
     }
 
-    /// Logs in as our own SDK does.
+    /// Logs in as this project's SDK does.
     pub(super) fn login_ours(&mut self, login: &str) -> ConnectionId {
         let connection = self.connect(Connection { offhook: Some(Extension::ours()), ..hello(login) });
         assert_eq!(self.take(connection).len(), 2);
         connection
     }
 
-    /// What a browser received since the last look.
+    /// Returns the messages that a browser received since the last call.
     pub(super) fn take(&mut self, connection: ConnectionId) -> Vec<ServerMessage> {
         self.inbox.remove(&connection).unwrap_or_default()
     }
 
-    /// The same as names and call statuses.
+    /// Returns the same messages as names and call statuses.
     pub(super) fn names(&mut self, connection: ConnectionId) -> Vec<String> {
         self.take(connection)
             .iter()
@@ -314,7 +314,7 @@ impl Bench {
         self.say(from, &call_message(id, callee));
     }
 
-    /// The id of the call that just came in, when everything about it came in order.
+    /// Returns the id of the incoming call, after checking the order of its messages.
     pub(super) fn incoming(&mut self, at: ConnectionId) -> CallId {
         let messages = self.take(at);
         let [
@@ -341,7 +341,7 @@ impl Bench {
         self.say(at, &ClientMessage::Hangup(id.into()));
     }
 
-    /// A call that both sides talk in: the id on the callee's side.
+    /// Establishes a call; returns its id on the callee's side.
     pub(super) fn talk(&mut self, from: ConnectionId, id: &str, to: ConnectionId, callee: &str) -> CallId {
         self.call(from, id, callee);
         let other = self.incoming(to);
@@ -364,7 +364,7 @@ impl Bench {
         self.input(Input::Media(event));
     }
 
-    /// Every leg that was opened was closed, or reported as gone; every port is given back.
+    /// Checks that every opened leg was closed or reported as lost, and that every port was released.
     pub(super) fn assert_no_leak(&self, gone: &[LegKey]) {
         assert_eq!(self.relay.counts().calls, 0);
         assert!(self.relay.call_ids.is_empty() && self.relay.legs.is_empty(), "the books are not empty");

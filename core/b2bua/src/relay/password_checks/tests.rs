@@ -8,18 +8,18 @@ use offhook_sip::auth::Secret;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// What one check costs, on two cores.
+/// Duration of one check, on two cores.
 const COST: Duration = Duration::from_millis(30);
 const AT_A_TIME: usize = 2;
 
-/// Checks with a shell that takes [`COST`] for each; the right password is `right`.
+/// Password checks with a shell that needs [`COST`] for each; the right password is `right`.
 struct Bench {
     checks: PasswordChecks,
     now: Time,
     next: u64,
     running: BTreeMap<(Time, RequestId), bool>,
     connections: BTreeMap<ConnectionId, Time>,
-    /// Connections that were let in, and how long it took.
+    /// Connections that were admitted, and the time until then.
     admitted: BTreeMap<ConnectionId, Duration>,
     verified: usize,
 }
@@ -69,7 +69,7 @@ impl Bench {
         }
     }
 
-    /// Lets time pass; returns the number of connections that have ended.
+    /// Advances the time; returns the number of connections that have ended.
     fn run(&mut self, duration: Duration) {
         let end = self.now + duration;
         while let Some(entry) = self.running.first_entry().filter(|entry| entry.key().0 <= end) {
@@ -92,14 +92,14 @@ impl Bench {
 fn user_is_served_while_others_name_the_same_login() {
     let mut bench = Bench::new();
     for round in 0..100 {
-        // 100 sockets of ten sources try the user's own login again and again.
+        // 100 sockets of ten sources try the user's own login repeatedly.
         for socket in 0..100 {
             bench.submit(socket % 10, "alice", "wrong");
         }
         let user = bench.submit(1_000 + round, "alice", "right");
         bench.run(Duration::from_millis(200));
         let took = bench.admitted.get(&user).expect("served within 200 ms");
-        // The first attempt of each source comes before a user who is as unknown.
+        // The first attempt of each source precedes a user without an earlier success.
         assert!(*took <= if round == 0 { 6 * COST } else { 3 * COST }, "{took:?} in round {round}");
     }
     assert!(bench.verified < 500, "{} wrong passwords of 10,000 were looked at", bench.verified);
@@ -111,7 +111,7 @@ fn user_is_served_under_the_first_attempts_of_thousands_of_sources() {
     for source in 0..1_000 {
         bench.submit(source, "alice", "wrong");
     }
-    // A user who has logged in from there before comes first, whoever else waits.
+    // A user who has logged in from that address before precedes all others.
     bench.checks.lockouts.succeed(super::Source::of(Ipv4Addr::from_bits(5_000).into()), "alice");
     let user = bench.submit(5_000, "alice", "right");
     bench.run(Duration::from_secs(1));
@@ -171,7 +171,7 @@ fn whole_office_behind_one_address_logs_in_at_once() {
 fn valid_login_in_a_loop_does_not_keep_first_logins_out() {
     let mut bench = Bench::new();
     let mut users = Vec::new();
-    // 20 sockets log in with a valid password again and again; each is admitted and replaced by the next one.
+    // 20 sockets log in with a valid password repeatedly; each is admitted and replaced by the next one.
     for round in 0..200 {
         while bench.connections.len() < 20 {
             bench.submit(1, "mallory", "right");

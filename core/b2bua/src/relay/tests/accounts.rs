@@ -1,4 +1,4 @@
-//! Sessions with an account at a SIP server.
+//! Client sessions with an account at a SIP server.
 
 use super::{Bench, config, hello, sip_config, with_sip};
 use crate::config::{Admission, Config, Destinations, LoginName, Servers, Sip};
@@ -29,7 +29,7 @@ fn failed(account: AccountId, failure: Failure, bench: &Bench, retries: bool) ->
 }
 
 impl Bench {
-    /// The only account that was opened since the last look.
+    /// Returns the only account that was opened since the last call.
     pub(super) fn opened(&mut self) -> (AccountId, Account) {
         match &core::mem::take(&mut self.commands)[..] {
             [Command::AddAccount { account, settings }] => (*account, (**settings).clone()),
@@ -37,7 +37,7 @@ impl Bench {
         }
     }
 
-    /// Logs in at the server, and forgets the greeting.
+    /// Logs in at the server, and drops the first messages.
     pub(super) fn login_sip(&mut self, login: &str) -> (ConnectionId, AccountId) {
         let connection = self.connect(hello_sip(login, "secret"));
         let (account, _) = self.opened();
@@ -168,7 +168,7 @@ fn an_account_that_does_not_register_is_never_told_so() {
     assert_eq!(bench.opened().1.registrar, None);
 }
 
-/// A page that names this server.
+/// The `connection` of a page that names this server.
 fn hello_naming(login: &str, server: &str) -> Connection {
     let mut hello = hello_sip(login, "secret");
     hello.sip.domain = Some(server.to_owned());
@@ -352,11 +352,11 @@ fn server_beside_the_relay_is_another_one() {
     assert!(!asked(Servers::Any, "192.0.2.1"));
 }
 
-/// Where [`Bench::connect`] comes from.
+/// The source address of [`Bench::connect`].
 const USER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 100));
 const ATTACKER: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 66));
 
-/// Guesses a password at the server; returns whether the server was asked.
+/// Tries a password at the server; returns whether the server was requested to check it.
 fn guess(bench: &mut Bench, number: usize, failure: &Failure, keep_alive: bool) -> bool {
     let hello = Connection { keep_alive: Some(keep_alive), ..hello_sip("alice", &format!("guess {number}")) };
     let mallory = bench.connect_from(ATTACKER, hello);
@@ -399,7 +399,7 @@ fn a_server_that_fails_locks_nobody_out_and_a_success_is_remembered() {
     bench.sip(event);
     assert!(bench.closed.contains_key(&alice));
     bench.commands.clear();
-    // Those who guess at other logins from there do not lock the user out.
+    // Wrong attempts at other logins from the same address do not lock the user out.
     for number in 0..200 {
         bench.relay.checks.count(USER, &format!("sip:user{number}@example.org"), false, bench.now);
     }

@@ -18,7 +18,7 @@ fn bench() -> Bench {
 }
 
 impl Bench {
-    /// Answers the checks that run.
+    /// Completes the running checks; returns their number.
     fn verify(&mut self, matches: bool) -> usize {
         let checks = core::mem::take(&mut self.checks);
         let count = checks.len();
@@ -152,7 +152,7 @@ fn known_login_whose_sessions_are_in_use_costs_no_check() {
     let second = bench.connect_from(USER, hello("carol"));
     assert!(bench.checks.is_empty());
     assert!(bench.closed[&second].1.contains("1 sessions of this login"));
-    // Elsewhere, that there is such a session is for the right password only.
+    // From another address, only the right password reveals that there is such a session.
     let stranger = bench.connect_from(ATTACKER, hello("carol"));
     bench.verify(false);
     assert_eq!(bench.closed[&stranger].1, "wrong login or password");

@@ -15,7 +15,7 @@ impl Bench {
         result
     }
 
-    /// The participants of the call that was placed last: the caller, and the callee that was alerted last.
+    /// Returns the participants of the latest call: the caller, and the callee that was alerted last.
     fn participants(&self) -> (CallRef, CallRef) {
         let leg_of = |pick: fn(&CallEvent) -> Option<LegKey>| {
             let found = self.events.iter().rev().find_map(|(event, record)| Some((record.call, pick(event)?)));

@@ -1,4 +1,4 @@
-//! Two browsers and the ways their call can go.
+//! Calls between two browsers.
 
 use super::{Bench, config, hello};
 use crate::config::{Admission, BusyStatus, CallWaiting, Config};
@@ -297,7 +297,7 @@ fn token_is_void_once_its_successor_has_arrived() {
     let first = bench.connect(Connection { keep_alive: Some(true), ..hello("alice") });
     let one = token(&mut bench, first);
 
-    // The socket is lost before `getUserData` arrives: the page knows the first token only.
+    // The socket is lost before `getUserData` arrives: the page has received the first token only.
     let lost = bench.connect(back(&one));
     let two = token(&mut bench, lost);
     let second = bench.connect(back(&one));

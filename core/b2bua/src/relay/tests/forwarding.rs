@@ -18,7 +18,7 @@ fn forwarding_to(patterns: &[&str]) -> Config {
     config
 }
 
-/// The trunk has called alice, and she has answered.
+/// An established call from the trunk to alice.
 fn trunk_call(config: Config) -> Bench {
     let mut bench = Bench::new(config);
     let (trunk, _) = bench.opened();

@@ -1,4 +1,4 @@
-//! What a page hears of the other side's hold, and of a transfer that it ordered.
+//! Notifications of a browser about remote hold and about its transfers.
 
 use super::sip_calls::{BRANCH, body, phone_sdp};
 use super::{Bench, with_sip};
@@ -8,7 +8,7 @@ use offhook_signaling::version::Extension;
 use offhook_sip::user_agent::io::{Cause, Command, Event, InviteId};
 
 impl Bench {
-    /// Logs in at a SIP server as our own SDK does.
+    /// Logs in at a SIP server as this project's SDK does.
     fn login_sip_ours(&mut self, login: &str) -> ConnectionId {
         let mut hello = super::accounts::hello_sip(login, "secret");
         hello.offhook = Some(Extension::ours());
@@ -18,7 +18,7 @@ impl Bench {
         connection
     }
 
-    /// Whether the far end holds, as often as the page was told.
+    /// Returns the remote holds that a page was notified of.
     fn holds(&mut self, at: ConnectionId) -> Vec<bool> {
         let told = self.take(at).into_iter();
         let held = told.filter_map(|message| match message {
@@ -63,7 +63,7 @@ fn a_page_that_can_hears_of_the_other_pages_hold() {
     bench.say(bob, &ClientMessage::Unhold(at_bob.clone()));
     assert_eq!((bench.holds(alice), bench.holds(bob)), (vec![false], vec![true]), "each for itself");
     bench.hang_up(alice, "a1");
-    // Stock pages know nothing of it.
+    // Stock pages are not notified.
     bench.take(bob);
     bench.call(carol, "c1", "bob");
     let at_bob = bench.incoming(bob);
@@ -122,7 +122,7 @@ fn a_page_hears_that_the_target_rings() {
         bench.sip(Event::ReferProgress { invite, status, is_final: false, is_refused: false });
     }
     assert_eq!(bench.transfers(alice), [TransferStatus::Pending, TransferStatus::Ringing, TransferStatus::Ringing]);
-    // The relay does it in the phone's place.
+    // The relay executes the transfer instead of the phone.
     bench.sip(Event::ReferProgress { invite, status: 501, is_final: true, is_refused: true });
     let (target, _) = bench.invited();
     bench.progress(target, 180, None);

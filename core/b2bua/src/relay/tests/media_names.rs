@@ -12,7 +12,7 @@ const FOUND: &str = "203.0.113.9";
 const PEER: [u8; 4] = [198, 51, 100, 1];
 const CALLER: InviteId = InviteId::Inbound(7);
 
-/// A description that has a host name where others have an address.
+/// A description that has a host name in place of the address.
 fn named(port: u16) -> String {
     phone_sdp(port, "sendrecv").replace("c=IN IP4 198.51.100.7", &format!("c=IN IP4 {NAME}"))
 }
@@ -26,19 +26,19 @@ fn offered(invite: InviteId, offer: &str) -> Event {
     Event::Offer { invite, branch: BRANCH, body: Some(body(offer)) }
 }
 
-/// The refusal of an offer with the reason, which the user agent repeats in `Warning`.
+/// The rejection of an offer with the reason, which the user agent repeats in `Warning`.
 fn refused(invite: InviteId) -> Command {
     let reason = Some("Host Name in SDP Has No Usable Address".to_owned());
     Command::RefuseOffer { invite, branch: BRANCH, status: 488, reason }
 }
 
 impl Bench {
-    /// The hosts that the resolver was asked about since the last look.
+    /// Returns the hosts that were to be resolved since the last call.
     fn asked(&self) -> Vec<&str> {
         self.questions.iter().map(|(_, host)| host.as_str()).collect()
     }
 
-    /// Answers the questions that there are.
+    /// Responds to the pending requests.
     fn resolve(&mut self, addresses: &[&str]) {
         let addresses: Vec<IpAddr> = addresses.iter().map(|address| address.parse().unwrap()).collect();
         for (request, _) in core::mem::take(&mut self.questions) {
@@ -50,7 +50,7 @@ impl Bench {
         self.connected().0[0].remote.expect("an address").rtp
     }
 
-    /// A call of alice's page through a server whose address is known; the callee has not responded with media.
+    /// A call of alice's page through a server whose address is known; the callee has sent no media description.
     fn called(&mut self) -> (crate::io::ConnectionId, InviteId) {
         let (alice, _) = self.login_sip("alice");
         self.call(alice, "a1", "1002");
@@ -82,7 +82,7 @@ fn a_host_without_an_address_is_refused_with_the_reason() {
         let mut bench = Bench::new(with_sip());
         let (alice, account) = bench.login_sip("alice");
         let mut request = from_phone(Origin::Account(account), Some(named(4000)));
-        // A public peer: its names lead to no private address.
+        // The names of a public peer must not lead to private addresses.
         request.source = PEER.into();
         bench.sip(Event::Incoming { invite: CALLER, request: Box::new(request) });
         bench.resolve(addresses);
@@ -122,7 +122,7 @@ fn a_resolver_that_is_silent_delays_no_longer_than_this() {
     bench.wait(PATIENCE);
     assert_eq!(bench.remote().port(), 4002, "the answer has an address");
     assert!(bench.names(alice).contains(&"talk ESTABLISHED".to_owned()));
-    // An address that comes late changes nothing.
+    // A late response changes nothing.
     let media = bench.media.len();
     bench.resolve(&[FOUND]);
     assert_eq!(bench.media.len(), media);
@@ -190,7 +190,7 @@ fn many_names_are_not_looked_up() {
     bench.sip(incoming(account, &many));
     assert!(bench.questions.is_empty());
     assert!(matches!(bench.command(), Command::Reject { status: 488, .. }));
-    // Names that some resolvers take for addresses are none.
+    // Names that some resolvers treat as addresses are not resolved.
     bench.sip(incoming(account, &named(4000).replace(NAME, "127.1")));
     assert!(bench.questions.is_empty());
     assert!(matches!(bench.command(), Command::Reject { status: 488, .. }));
@@ -221,7 +221,7 @@ fn a_peer_that_sends_on_waits_no_longer() {
     }
     assert_eq!(bench.command(), refused(invite));
     bench.resolve(&[FOUND]);
-    // Nothing waits any more, and the next offer is served.
+    // No event waits, and the next offer is answered.
     bench.sip(offered(invite, &phone_sdp(6000, "sendrecv")));
     let Command::AnswerOffer { body: answer, .. } = bench.command() else { panic!("not answered") };
     assert!(text(&answer).contains("m=audio"));

@@ -1,4 +1,4 @@
-//! RTP ports: each user's share, and ports that other programs have.
+//! RTP ports: each user's share, and ports that other programs use.
 
 use super::sip_calls::{from_phone, gone, phone_sdp};
 use super::{Bench, config, sip_config, with_sip};
@@ -16,7 +16,7 @@ fn with_rules(rules: PortRules) -> Config {
 }
 
 impl Bench {
-    /// A call to a user of this number; whether it rings.
+    /// Places a call to a user of this number; returns whether it rings.
     fn rings(&mut self, number: u64, origin: Origin, source: IpAddr) -> bool {
         let uri = format!("sip:bob{number}@relay.test");
         let request = InboundInvite {
@@ -40,7 +40,7 @@ fn user_with_many_calls_leaves_ports_to_others() {
     let host = |last: u8| IpAddr::from([192, 0, 2, last]);
     let network = |network: u16, host: u16| IpAddr::from([0x2001, 0xdb8, 0, network, 0, 0, 0, host]);
     let phone = |name: &str| Origin::Phone(name.to_owned());
-    // Two callers each, of which the first has all its calls by the same or another address, and the second is another user.
+    // Two callers each: the first places all its calls from the same or another address, the second is another user.
     let table = [
         ([phone("carol"), phone("dave")], [host(1), host(1), host(1)]),
         ([Origin::Unknown, Origin::Unknown], [host(1), host(1), host(2)]),

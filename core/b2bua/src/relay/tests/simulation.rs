@@ -1,4 +1,4 @@
-//! Random people doing random things, seeded: whatever crosses whatever, no call, leg or id is left over.
+//! Random actions of users, seeded: in any order of events, no call, leg or id remains.
 
 use super::{Bench, call_message, config};
 use crate::io::{ConnectionId, Input};
@@ -79,7 +79,7 @@ impl World {
         }
     }
 
-    /// Every browser takes note of calls that come in, and of those that end: each ends once.
+    /// Records the incoming calls of every browser, and checks that each call ends once.
     fn learn(&mut self) {
         for (connection, calls) in &mut self.online {
             for message in self.bench.inbox.remove(connection).unwrap_or_default() {

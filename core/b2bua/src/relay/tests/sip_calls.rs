@@ -14,7 +14,7 @@ use std::net::IpAddr;
 
 pub(super) const BRANCH: Branch = Branch(0);
 
-/// What a phone says: PCMU and PCMA with telephone-event, at an address of its own.
+/// A phone's description: PCMU and PCMA with telephone-event, at the phone's own address.
 pub(crate) fn phone_sdp(port: u16, direction: &str) -> String {
     format!(
         "v=0\r\no=phone 1 {port} IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\n\
@@ -40,7 +40,7 @@ pub(super) fn gone() -> Cause {
     Cause::Remote { reason: None }
 }
 
-/// A call from a phone somewhere, to an account.
+/// An inbound call of a phone to an account.
 pub(super) fn from_phone(origin: Origin, offer: Option<String>) -> InboundInvite {
     InboundInvite {
         origin,
@@ -63,7 +63,7 @@ impl Bench {
         core::mem::take(&mut self.commands)
     }
 
-    /// The only command since the last look.
+    /// Returns the only command since the last call.
     pub(super) fn command(&mut self) -> Command {
         let mut commands = self.take_commands();
         let command = commands.pop().expect("a command");
@@ -71,7 +71,7 @@ impl Bench {
         command
     }
 
-    /// The only INVITE since the last look, which is all that was ordered.
+    /// Returns the only INVITE since the last call, which is the only command.
     pub(super) fn invited(&mut self) -> (InviteId, OutboundInvite) {
         match self.command() {
             Command::Invite { invite, request } => (invite, *request),
@@ -92,7 +92,7 @@ impl Bench {
         self.sip(Event::Ended { invite, cause });
     }
 
-    /// A browser in a call with a phone behind its server.
+    /// Establishes a call of a browser with a phone behind its server.
     pub(super) fn talk_to_phone(&mut self, from: ConnectionId, id: &str, callee: &str) -> InviteId {
         self.call(from, id, callee);
         let (invite, _) = self.invited();
@@ -101,7 +101,7 @@ impl Bench {
         invite
     }
 
-    /// A call from a phone that came in: the browser's id.
+    /// Passes an inbound call of a phone; returns the browser's id.
     pub(super) fn ring_from_phone(&mut self, invite: InviteId, account: AccountId, at: ConnectionId) -> CallId {
         let request = from_phone(Origin::Account(account), Some(phone_sdp(4000, "sendrecv")));
         self.sip(Event::Incoming { invite, request: Box::new(request) });
@@ -110,7 +110,7 @@ impl Bench {
         id
     }
 
-    /// The order for the last RTP leg that was connected.
+    /// Returns the streams of the last RTP leg that was connected.
     pub(super) fn connected(&self) -> (Vec<RtpStream>, Silence) {
         let orders = self.media.iter().rev();
         let mut orders = orders.filter_map(|command| match command {
@@ -120,7 +120,7 @@ impl Bench {
         orders.next().expect("an RTP leg")
     }
 
-    /// The signaling address in that order.
+    /// Returns the signaling address in that command.
     fn signaling_address(&self) -> Option<IpAddr> {
         let orders = self.media.iter().rev();
         let mut orders = orders.filter_map(|command| match command {
@@ -181,7 +181,7 @@ fn a_page_calls_a_phone_and_either_side_hangs_up() {
             bench.hang_up(alice, "a1");
             assert_eq!(bench.command(), Command::HangUp { invite, reason: None });
         }
-        // Told in both cases; after the first it finds nobody.
+        // Reported in both cases; after the first there is no call left.
         bench.ended(invite, if page_hangs_up { Cause::Local } else { gone() });
         assert_eq!(bench.names(alice), ["finish FINISH"]);
         assert!(bench.commands.is_empty());
@@ -280,7 +280,7 @@ fn early_media_take_the_only_answer_of_the_page() {
     assert_eq!(bench.bridges().len(), 1);
     bench.progress(invite, 180, None);
     assert!(bench.names(alice).is_empty());
-    // Another callee behind the same number, elsewhere.
+    // Another callee of the same number, at another address.
     let event = Event::Progress {
         invite,
         branch: Branch(1),
@@ -290,7 +290,7 @@ fn early_media_take_the_only_answer_of_the_page() {
     };
     bench.sip(event);
     assert_eq!(bench.connected().0[0].remote.unwrap().rtp.port(), 5000);
-    // The first one answers, and says no more than before.
+    // The first one answers, without another description.
     bench.answered(invite, None);
     assert_eq!(bench.names(alice), ["talk ESTABLISHED"]);
     let (streams, silence) = bench.connected();
@@ -339,7 +339,7 @@ fn the_page_cancels_before_and_after_it_hears_something() {
         bench.hang_up(alice, "a1");
         assert_eq!(bench.names(alice).last().unwrap(), "finish FINISH");
         assert_eq!(bench.command(), Command::HangUp { invite, reason: None });
-        // The 200 crossed the CANCEL: the user agent ends what it makes.
+        // The 200 crossed the CANCEL: the user agent ends the dialog.
         bench.answered(invite, Some(&phone_sdp(4000, "sendrecv")));
         bench.ended(invite, Cause::Local);
         assert!(bench.names(alice).is_empty() && bench.commands.is_empty());

@@ -1,4 +1,4 @@
-//! What SIP endpoints answer and offer in codecs and payload types, and what becomes of it.
+//! Codecs and payload types in the offers and answers of SIP endpoints.
 
 use super::sip_calls::{body, from_phone, phone_sdp, text};
 use super::{Bench, OFFER, answer_sdp, call_message, with_sip};
@@ -9,7 +9,7 @@ use offhook_sdp::codec::Payload;
 use offhook_signaling::message::{Answer, ClientMessage, ServerMessage};
 use offhook_sip::user_agent::io::{Branch, Command, Event, InviteId, Origin};
 
-/// A phone with Opus and telephone-events under these numbers, and nothing else.
+/// A phone with Opus and telephone-events under these payload types only.
 fn opus_sdp(opus: u8, event: u8) -> String {
     format!(
         "v=0\r\no=phone 1 1 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\n\
@@ -21,13 +21,13 @@ fn numbers(payloads: &[Payload]) -> Vec<u8> {
     payloads.iter().map(|payload| payload.number).collect()
 }
 
-/// The payload types of the SIP leg's audio: sent and received.
+/// Returns the payload types of the SIP leg's audio: sent and received.
 fn of_phone(bench: &Bench) -> (Vec<u8>, Vec<u8>) {
     let RtpStream { stream, received, .. } = &bench.connected().0[0];
     (numbers(&stream.remote.payloads), numbers(received))
 }
 
-/// The relay's answer to an offer of the phone.
+/// Returns the relay's answer to an offer of the phone.
 fn reinvite(bench: &mut Bench, invite: InviteId, offer: &str) -> String {
     bench.sip(Event::Offer { invite, branch: Branch(0), body: Some(body(offer)) });
     let command = bench.command();
@@ -56,7 +56,7 @@ fn a_phone_that_is_called_may_answer_with_numbers_of_its_own() {
     assert!(hold(&mut bench, alice).contains("a=rtpmap:111 opus/48000/2\r\n"));
     bench.sip(Event::OfferAnswered { invite, body: body(&opus_sdp(96, 111)) });
     assert_eq!(of_phone(&bench), (vec![96, 111], vec![111, 101]));
-    // In an offer of its own the phone says what both sides send with: the answer has the same numbers.
+    // An offer of the phone has the numbers for both directions: the answer has the same ones.
     let answer = reinvite(&mut bench, invite, &opus_sdp(97, 98));
     assert!(answer.contains("RTP/AVP 97 98"), "{answer}");
     assert_eq!(of_phone(&bench), (vec![97, 98], vec![97, 98]));
@@ -76,14 +76,14 @@ fn a_phone_that_calls_is_answered_in_its_numbers() {
     let Command::Accept { body: Some(answer), .. } = bench.command() else { panic!() };
     assert!(OFFER.contains("111") && text(&answer).contains("RTP/AVP 96 97"));
     assert_eq!(of_phone(&bench), (vec![96, 97], vec![96, 97]));
-    // Whoever asks for an offer may answer with other numbers.
+    // A peer that requested an offer may answer with other numbers.
     bench.sip(Event::Offer { invite, branch: Branch(0), body: None });
     assert!(matches!(bench.command(), Command::AnswerOffer { .. }));
     bench.sip(Event::OfferAnswered { invite, body: body(&opus_sdp(98, 99)) });
     assert_eq!(of_phone(&bench), (vec![98, 99], vec![96, 97]));
 }
 
-/// A phone with G.711 of these laws and Opus, as far as they are named.
+/// A phone with these laws of G.711 and Opus, as far as they are named.
 fn laws_sdp(formats: &str, direction: &str) -> String {
     format!(
         "v=0\r\no=phone 1 1 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\n\
@@ -104,7 +104,7 @@ fn calling(bench: &mut Bench) -> (ConnectionId, InviteId) {
     (alice, invite)
 }
 
-/// The media line of the only description that the page was given.
+/// Returns the media line of the only description that the page received.
 fn told(bench: &mut Bench, at: ConnectionId) -> String {
     let messages = bench.take(at);
     let mut told = messages.iter().filter_map(|message| match message {
@@ -116,7 +116,7 @@ fn told(bench: &mut Bench, at: ConnectionId) -> String {
     line
 }
 
-/// The payload types of the page's audio, in order.
+/// Returns the payload types of the page's audio, in order.
 fn of_page(bench: &Bench) -> Vec<u8> {
     let mut orders = bench.media.iter().rev();
     let streams = orders.find_map(|command| match command {
@@ -156,7 +156,7 @@ fn a_phone_that_answers_what_the_page_does_not_send_is_offered_it_again() {
     bench.answered(invite, Some(&laws_sdp("96", "sendrecv")));
     let Command::Offer { body: offer, .. } = bench.command() else { panic!() };
     assert!(text(&offer).contains("RTP/AVP 0 111 8 101"), "{}", text(&offer));
-    // It stays with that: the phone is heard, and not asked forever.
+    // No further offer follows: the phone's codec can be received.
     bench.sip(Event::OfferAnswered { invite, body: body(&laws_sdp("96", "sendrecv")) });
     assert!(bench.take_commands().is_empty());
     bench.hang_up(alice, "a1");
@@ -168,14 +168,14 @@ fn a_phone_may_change_to_what_the_page_sends_and_to_nothing_else() {
     let mut bench = Bench::new(with_sip());
     let (_, invite) = calling(&mut bench);
     bench.answered(invite, Some(&laws_sdp("8", "sendrecv")));
-    // Opus is known to the page, which goes on sending PCMA: the phone would hear nothing.
+    // The page supports Opus, but continues to send PCMA, which the phone could not receive.
     bench.sip(Event::Offer { invite, branch: Branch(0), body: Some(body(&laws_sdp("96", "sendrecv"))) });
     assert_eq!(bench.command(), Command::RefuseOffer { invite, branch: Branch(0), status: 488, reason: None });
     assert_eq!(of_phone(&bench).0, [8, 101], "all stays as it was");
     assert!(reinvite(&mut bench, invite, &laws_sdp("96 8", "sendrecv")).contains("RTP/AVP 8 96 101"));
     assert_eq!(of_phone(&bench).0, [8, 96, 101]);
     assert!(reinvite(&mut bench, invite, &laws_sdp("0", "sendrecv")).contains("RTP/AVP 0 101"), "converted");
-    // Music on hold need not be the page's codec: who sends it does not listen.
+    // Music on hold may use another codec than the page's, because its sender receives nothing.
     assert!(reinvite(&mut bench, invite, &laws_sdp("96", "sendonly")).contains("RTP/AVP 96 101"));
     assert_eq!(of_phone(&bench).0, [96, 101]);
 }
@@ -228,7 +228,7 @@ fn reinvite_without_usable_media_is_refused() {
         let reason = has_name.then(|| "Host Name in SDP Has No Usable Address".to_owned());
         assert_eq!(bench.command(), Command::RefuseOffer { invite, branch: Branch(0), status: 488, reason }, "{offer}");
         assert_eq!(bench.media, [], "the media go on: {offer}");
-        // Audio with a fax beside it, and audio alone, are answered.
+        // Audio with a fax section, and audio alone, are answered.
         for more in [fax, ""] {
             let answer = reinvite(&mut bench, invite, &(phone_sdp(4000, "sendrecv") + more));
             assert!(answer.contains("m=audio 2"), "{answer}");
@@ -237,7 +237,7 @@ fn reinvite_without_usable_media_is_refused() {
     }
 }
 
-/// Media lines of one microphone, once with SRTP and once without, as phones with optional encryption offer it.
+/// Media lines of one microphone, with and without SRTP, as phones with optional encryption offer it.
 fn alternatives(direction: &str) -> String {
     let key = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:MDEyMzQ1Njc4OUFCQ0RFRjAxMjM0NTY3ODlBQkNE\r\n";
     let session = "v=0\r\no=- 1 2 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\n";

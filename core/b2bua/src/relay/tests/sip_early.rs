@@ -1,4 +1,4 @@
-//! What is said and changed before a call is answered; the user agent is the test.
+//! Early media and their changes before a call is answered; the user agent is the test.
 
 use super::sip_calls::{BRANCH, body, from_phone, gone, phone_sdp};
 use super::{Bench, with_sip};
@@ -26,7 +26,7 @@ fn a_callee_moves_its_media_before_it_answers() {
     assert!(String::from_utf8(answer.octets).unwrap().contains("a=recvonly"));
     assert_eq!((port(&bench), bench.connected().1), (6000, Silence::Tolerated));
     assert!(bench.names(alice).is_empty(), "the page hears nothing of it");
-    // The success says nothing of media: what was agreed last counts, and not what was answered first.
+    // The 200 has no description: the media that were agreed last apply, not those that were answered first.
     bench.answered(invite, None);
     assert_eq!((port(&bench), bench.connected().1), (6000, Silence::EndsLeg));
     assert_eq!(bench.names(alice), ["talk ESTABLISHED"]);
@@ -69,7 +69,7 @@ fn a_caller_moves_its_media_before_it_is_answered() {
     let request = offhook_sip::user_agent::io::InboundInvite { request_uri: "sip:bob@relay.test".into(), ..request };
     bench.sip(Event::Incoming { invite: caller, request: Box::new(request) });
     let (callee, _) = bench.invited();
-    // Before it has its answer, it has nothing to change.
+    // Before it has its answer, it cannot change anything.
     offer(&mut bench, caller, BRANCH, &phone_sdp(4002, "sendrecv"));
     assert!(matches!(bench.command(), Command::RefuseOffer { status: 488, .. }));
     bench.progress(callee, 183, Some(&phone_sdp(5000, "sendrecv")));
@@ -78,7 +78,7 @@ fn a_caller_moves_its_media_before_it_is_answered() {
     assert!(matches!(bench.command(), Command::AnswerOffer { invite, .. } if invite == caller));
     assert_eq!((port(&bench), bench.connected().1), (4004, Silence::Tolerated));
     bench.answered(callee, None);
-    // The caller's leg is connected last, as it is now.
+    // The caller's leg is connected last, with its current port.
     assert_eq!((port(&bench), bench.connected().1), (4004, Silence::EndsLeg));
     assert_eq!(bench.bridges().len(), 1);
     bench.take_commands();

@@ -1,4 +1,4 @@
-//! Signaling only: calls between two browsers of this relay that a SIP server switches.
+//! Looped calls: calls between two browsers of this relay that a SIP server routes.
 
 use super::sip_calls::{body, from_phone, gone, phone_sdp, text};
 use super::{Bench, with_sip};
@@ -18,11 +18,11 @@ struct Hairpin {
     bob: ConnectionId,
     bobs: AccountId,
     out: InviteId,
-    /// What alice's INVITE looks like when the server sends it on.
+    /// Alice's INVITE as the server forwards it.
     request: InboundInvite,
 }
 
-/// Alice has called bob, and the server has the INVITE.
+/// Alice has called bob, and the server has received the INVITE.
 fn called() -> Hairpin {
     called_by(with_sip())
 }
@@ -39,7 +39,7 @@ fn called_by(config: Config) -> Hairpin {
 }
 
 impl Hairpin {
-    /// The server sends it on; it rings at bob's, on the caller's worker.
+    /// The server forwards the INVITE to the relay; bob is alerted, on the caller's worker.
     fn come_back(&mut self) -> CallId {
         self.bench.sip(Event::Incoming { invite: BACK, request: Box::new(self.request.clone()) });
         let id = self.bench.incoming(self.bob);
@@ -49,7 +49,7 @@ impl Hairpin {
         id
     }
 
-    /// Bob answers: what the server hears.
+    /// Bob answers: returns the answer that the server receives.
     fn taken(&mut self) -> (CallId, Body) {
         let id = self.come_back();
         self.bench.answer(self.bob, &id);
@@ -75,7 +75,7 @@ fn they_meet_here_where_the_server_is_offered_webrtc() {
         (sip.profile, sip.srtp) = (MediaProfile::WebRtc, Srtp::Accepted);
         let mut call = called_by(config);
         if !by_mark {
-            call.request.headers.clear(); // then it is known by its ICE credentials
+            call.request.headers.clear(); // then the ICE credentials identify it
         }
         if renames {
             let offer = text(call.request.offer.as_ref().unwrap());
@@ -100,7 +100,7 @@ fn two_browsers_behind_one_server_meet_here() {
         for bob_hangs_up in [true, false] {
             let mut call = called();
             if !by_mark {
-                call.request.headers.clear(); // then it is known by its RTP address
+                call.request.headers.clear(); // then the RTP address identifies it
             }
             let (id, answer) = call.taken();
             assert!(call.bench.names(call.bob).is_empty(), "the server is to say so");
@@ -130,7 +130,7 @@ fn two_browsers_behind_one_server_meet_here() {
     }
 }
 
-/// What a server makes of a description that gives it a session of its own.
+/// Returns the description with another session id, as some servers send it.
 fn renamed(description: &Body) -> Body {
     let lines = text(description).replace("\r\n", "\n");
     let lines =
@@ -221,7 +221,7 @@ fn the_server_decides_what_a_rejection_means() {
     assert_eq!(call.bench.names(call.bob), ["finish FINISH"]);
     assert!(matches!(call.bench.command(), Command::Reject { invite: BACK, status: 603, .. }));
     assert!(call.bench.names(call.alice).is_empty());
-    // Voice mail, say.
+    // For example, voice mail answers.
     call.bench.answered(call.out, Some(&phone_sdp(4000, "sendrecv")));
     assert_eq!(call.bench.names(call.alice), ["setRemoteSDP", "talk ESTABLISHED"]);
     call.bench.hang_up(call.alice, "a1");
@@ -299,7 +299,7 @@ fn whoever_calls_themselves_through_the_server_is_busy() {
 #[test]
 fn a_mark_is_good_for_nothing_else() {
     let mut call = called();
-    // Of a call that is answered, the mark means nothing: the call that comes in is another one.
+    // The mark of an answered call has no effect: the inbound call is another one.
     call.bench.answered(call.out, Some(&phone_sdp(4000, "sendrecv")));
     call.bench.names(call.alice);
     let mut request = from_phone(Origin::Account(call.bobs), Some(phone_sdp(5000, "sendrecv")));

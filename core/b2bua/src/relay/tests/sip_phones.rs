@@ -1,4 +1,4 @@
-//! SIP phones that registered at the relay itself, and a trunk: the relay is the switch.
+//! SIP phones that are registered at the relay, and a trunk: the relay routes the calls.
 
 use super::sip_calls::{from_phone, gone, phone_sdp, text};
 use super::{Bench, config, sip_config, with_sip};
@@ -37,7 +37,7 @@ fn a_login_rings_on_its_browsers_and_its_phones() {
     assert_eq!((request.account, request.to), (None, Destination::Binding(BindingId(1))));
     assert_eq!(request.from.unwrap().uri, "sip:alice@relay.test");
     let at_bob = bench.incoming(bob);
-    // Early media of one among several wait for the answer.
+    // Early media of one of several callees are not forwarded before the answer.
     bench.progress(invite, 183, Some(&phone_sdp(4000, "sendrecv")));
     assert_eq!(bench.names(alice), ["notifyTryingResponse TRYING", "ring RING"]);
     bench.answered(invite, None);
@@ -111,7 +111,7 @@ fn who_is_called_by_phones_and_strangers() {
     bench.bind("carol", 1);
     for (origin, callee, status) in [
         (Origin::Phone("carol".into()), "nobody", 404),
-        // Its own login: nobody else is there.
+        // Its own login, without another device.
         (Origin::Phone("carol".into()), "carol", 480),
         (Origin::Unknown, "nobody", 404),
     ] {
@@ -140,7 +140,7 @@ fn two_phones_talk_through_the_relay() {
         let Command::Accept { body: Some(answer), .. } = bench.command() else { panic!() };
         assert_eq!(text(&early), text(&answer), "said twice, if the first was lost");
         assert_eq!(bench.bridges().len(), 1);
-        // Hold of one phone is its own affair.
+        // Hold between two phones is not reported to a browser.
         bench.sip(Event::Offer {
             invite: caller,
             branch: Branch(0),
@@ -291,7 +291,7 @@ fn a_phone_sends_its_caller_to_another_user() {
     bench.bind("bob", 1);
     bench.call(alice, "a1", "bob");
     let (first, _) = bench.invited();
-    // Not to itself, not to hosts elsewhere, but to the first user of this relay.
+    // Neither itself nor another host, but the first user of this relay.
     bench.ended(first, moved(&["sip:bob@relay.test", "sip:carol@evil.test", "sip:carol@relay.test"]));
     let id = bench.incoming(carol);
     assert!(bench.commands.is_empty());
@@ -318,7 +318,7 @@ fn a_phone_sends_its_caller_through_the_trunk_where_that_may_call_there() {
             assert_eq!((request.account, request.diverted_by.as_deref()), (Some(trunk), Some("sip:bob@relay.test")));
             bench.ended(second, moved(&["sip:+900@relay.test"]));
         }
-        // What the trunk's server redirects, the user agent follows, or nobody.
+        // A redirect of the trunk's server is followed by the user agent only.
         assert!(matches!(bench.command(), Command::Reject { status: 480, .. }));
         bench.assert_no_leak(&[]);
     }
@@ -436,7 +436,7 @@ fn a_stranger_rings_users_and_gets_no_further() {
     assert_eq!(bench.last_status(alice).status, CallStatus::Finish);
     bench.sip(Event::Incoming { invite, request: Box::new(call_to(Origin::Unknown, "+49895")) });
     assert!(matches!(bench.command(), Command::Reject { status: 404, .. }));
-    // Who calls without a name has none.
+    // An anonymous caller has no name.
     let mut request = call_to(Origin::Unknown, "alice");
     request.anonymous = true;
     bench.sip(Event::Incoming { invite, request: Box::new(request) });

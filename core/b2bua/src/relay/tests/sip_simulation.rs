@@ -1,5 +1,5 @@
-//! Pages, a relay, and a server whose user agent does random things, over a network that loses, repeats, delays and
-//! overtakes: whatever crosses whatever, every call ends once, and nothing is left at either end.
+//! Pages, a relay, and a server whose user agent acts at random, over a network that loses, duplicates, delays and
+//! reorders packets: in any order of events, every call ends once, and no state remains at either end.
 
 use super::sip_calls::{body, phone_sdp};
 use super::sip_wire::{Carried, Wire, invite_to};
@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 struct World {
     wire: Wire,
     random: ChaCha20Rng,
-    /// What is on its way: to the server or to the relay.
+    /// Packets in transit: to the server or to the relay.
     network: BTreeMap<(Time, u64), (bool, Vec<u8>)>,
     sent: u64,
     loses: bool,
@@ -25,7 +25,7 @@ struct World {
     bindings: Vec<BindingId>,
     /// Calls of the server, and whether they ended.
     invites: BTreeMap<InviteId, bool>,
-    /// Calls that the server sends on: the one it placed, and the one it is for.
+    /// Calls that the server forwards: the outbound one and the inbound one that it is for.
     forwards: BTreeMap<InviteId, InviteId>,
     next_forward: u64,
     hairpins: u64,
@@ -68,7 +68,7 @@ impl World {
         usize::try_from(self.random.next_u32()).unwrap() % below.max(1)
     }
 
-    /// Hands everything new to the network, and looks at what was told.
+    /// Passes all outputs to the network, and checks the events.
     fn collect(&mut self) {
         loop {
             let carried = self.wire.carry_all();
@@ -136,7 +136,7 @@ impl World {
             }
             Event::Offer { invite, branch, .. } => Command::AnswerOffer { invite, branch, body: self.sdp() },
             Event::Refer { invite, .. } => Command::AnswerRefer { invite, status: [202, 603][self.pick(2)] },
-            // Of an INVITE without offer.
+            // The answer to an INVITE without offer.
             Event::Answered { invite, branch, body: Some(_) } => {
                 Command::AnswerOffer { invite, branch, body: self.sdp() }
             }
@@ -145,7 +145,7 @@ impl World {
         self.order(order);
     }
 
-    /// Sends a call on to one of the pages, as a server does that both ends are registered at.
+    /// Forwards a call to one of the pages, like a server with which both ends are registered.
     fn forward(&mut self, of: InviteId, request: &sip::InboundInvite) -> bool {
         let at = self.pick(self.bindings.len());
         let Some(binding) = self.bindings.get(at).copied() else { return false };
@@ -159,7 +159,7 @@ impl World {
         true
     }
 
-    /// One half of a call that was sent on ends, and so does the other.
+    /// Ends the other half of a forwarded call.
     fn forwarded_ends(&mut self, invite: InviteId) {
         let pairs: Vec<(InviteId, InviteId)> = self.forwards.iter().map(|(to, of)| (*to, *of)).collect();
         for (to, of) in pairs {
@@ -272,7 +272,7 @@ impl World {
         self.pass(Duration::from_millis(pause as u64));
     }
 
-    /// Lets time pass: deadlines and arrivals in their order.
+    /// Advances the time: deadlines and arrivals in their order.
     fn pass(&mut self, duration: Duration) {
         self.collect();
         let until = self.wire.bench.now + duration;
@@ -294,7 +294,7 @@ impl World {
         self.wire.bench.now = until;
     }
 
-    /// Everybody leaves; the network behaves, so that good-byes arrive.
+    /// Ends all calls and sessions; the network loses no packet, so that each BYE arrives.
     fn end(&mut self) {
         self.loses = false;
         for invite in self.invites.iter().filter(|(_, over)| !**over).map(|(id, _)| *id).collect::<Vec<_>>() {
@@ -307,7 +307,7 @@ impl World {
     }
 }
 
-/// How often somebody was put through, and how often by a call that came back.
+/// Returns the number of established calls, and the number of those that were looped.
 fn run(seed: u64) -> (u64, u64) {
     let mut world = World::new(seed);
     for _ in 0..60 {
@@ -324,14 +324,14 @@ fn run(seed: u64) -> (u64, u64) {
     (world.talks, world.hairpins)
 }
 
-/// Every second seed, so that two threads share the work.
+/// Runs every second seed, so that two threads share the work.
 fn random_crossings_leave_nothing_behind(first: u64) {
     let runs = option_env!("OFFHOOK_SIM_RUNS").and_then(|runs| runs.parse().ok()).unwrap_or(30);
     let seeds = (first..runs).step_by(2);
     let count = seeds.clone().fold(0, |count, _| count + 1);
     let (talks, hairpins) = seeds.map(run).fold((0, 0), |sum, run| (sum.0 + run.0, sum.1 + run.1));
     assert!(talks > count * 2, "only {talks} times was anybody put through");
-    // A few seeds scatter more than thousands.
+    // The rate varies more with few seeds.
     let share = if count < 1_000 { 4 } else { 3 };
     assert!(hairpins * share > count, "only {hairpins} times did a call come back and was answered");
 }

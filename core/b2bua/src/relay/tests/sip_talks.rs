@@ -1,4 +1,4 @@
-//! What happens in an established call with a SIP endpoint: hold, new offers, digits, key frames, media that die.
+//! Established calls with a SIP endpoint: hold, new offers, digits, key frames, loss of media.
 
 use super::sip_calls::{body, phone_sdp, text};
 use super::{Bench, with_sip};
@@ -27,7 +27,7 @@ fn hold_is_told_when_the_phone_agrees() {
     bench.sip(Event::OfferAnswered { invite, body: body(&phone_sdp(4000, "sendrecv")) });
     assert_eq!(bench.names(alice), ["talk ESTABLISHED"]);
     assert_eq!(bench.bridges().len(), 2);
-    // Refused: all stays as it was.
+    // Refused: the state of the call is unchanged.
     bench.say(alice, &hold);
     bench.take_commands();
     bench.sip(Event::OfferRefused { invite, status: 488 });
@@ -108,7 +108,7 @@ fn digits_go_in_the_media_or_in_signaling() {
     bench.hang_up(alice, "a1");
     bench.take_commands();
     bench.names(alice);
-    // A phone that knows nothing of telephone-event is asked by INFO without being told to.
+    // Digits for a phone without telephone-event are sent by INFO.
     bench.call(alice, "a1", "1002");
     let (invite, _) = bench.invited();
     let plain = phone_sdp(4000, "sendrecv").replace("RTP/AVP 0 8 101", "RTP/AVP 0 8");

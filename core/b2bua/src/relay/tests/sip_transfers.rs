@@ -1,4 +1,4 @@
-//! Transfers with SIP endpoints on either side of them.
+//! Transfers with SIP endpoints as transferor, transferee or target.
 
 use super::sip_calls::{body, from_phone, gone, phone_sdp, text};
 use super::{Bench, with_sip};
@@ -26,7 +26,7 @@ impl Bench {
     }
 }
 
-/// Alice talks to a phone and has asked it to call somebody else.
+/// Alice talks to a phone and has requested it to call another one.
 fn asked(ours: bool) -> (Bench, ConnectionId, InviteId) {
     let mut bench = Bench::new(with_sip());
     let mut hello = super::accounts::hello_sip("alice", "secret");
@@ -46,7 +46,7 @@ fn a_phone_transfers_itself_when_it_is_asked() {
     for ours in [false, true] {
         let (mut bench, alice, invite) = asked(ours);
         bench.refer_progress(invite, 100, false);
-        // A stock page would give this call's media to the next one that comes in.
+        // A stock page would give this call's media to the next incoming one.
         let pending = if ours { vec!["notifyTransferEvent"] } else { vec![] };
         assert_eq!(bench.names(alice), pending);
         bench.refer_progress(invite, 180, false);
@@ -126,7 +126,7 @@ fn two_phones_of_a_page_get_each_other() {
         if agrees {
             bench.refer_progress(first, 200, true);
             assert_eq!(bench.names(alice), ["notifyTransferEvent", "finish FINISH"]);
-            bench.ended(second, gone()); // its place was taken
+            bench.ended(second, gone()); // it was replaced
             assert_eq!(bench.names(alice), ["finish FINISH"]);
         }
         if joined {
@@ -211,7 +211,7 @@ fn a_phone_may_not_send_the_relay_anywhere() {
     let [Command::AnswerRefer { status: 202, .. }, Command::NotifyRefer { status: 403, .. }] = &commands[..] else {
         panic!("{commands:?}")
     };
-    // Nor hand over what is not a call yet.
+    // Nor can it transfer a call that is not established.
     let ringing = InviteId::Inbound(7);
     bench.ring_from_phone(ringing, account, alice);
     bench.referred(ringing, "sip:1005@example.org");
@@ -262,7 +262,7 @@ fn attended_transfer_bridges_legs_of_two_workers() {
     };
     assert_eq!((a, b, bridge), (other_a, other_b, other_bridge));
     assert_eq!((bench.workers[&a], bench.workers[&b]), (worker_of_a, worker_of_b));
-    // A hold and its end, and the end of the call: each command finds its leg.
+    // A hold and its end, and the end of the call: each command reaches its leg.
     bench.say(bob, &ClientMessage::Hold { call_id: other.clone(), for_transfer: false });
     bench.say(bob, &ClientMessage::Unhold(other.clone()));
     let again = bench.media.iter().filter(|command| matches!(command, MediaCommand::BridgeAcross { .. })).count();

@@ -1,4 +1,4 @@
-//! SIP endpoints that are WebRTC themselves: ICE, DTLS and BUNDLE in their descriptions, a browser's leg in the worker.
+//! SIP endpoints that use WebRTC: ICE, DTLS and BUNDLE in their descriptions, a browser's kind of leg in the worker.
 
 use super::sip_calls::{BRANCH, body, from_phone, phone_sdp, text};
 use super::{Bench, with_sip};
@@ -10,7 +10,7 @@ use offhook_sdp::webrtc::{IceCredentials, Setup};
 use offhook_signaling::message::{Answer, CallId, ClientMessage};
 use offhook_sip::user_agent::io::{Command, Event, InviteId, Origin};
 
-/// What a WebRTC endpoint says of its transport, but for its address.
+/// The transport in a WebRTC endpoint's description, except for its address.
 const TRANSPORT: &str = "a=fingerprint:sha-256 11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:\
 99:AA:BB:CC:DD:EE:FF:00\r\na=setup:actpass\r\na=ice-ufrag:peer\r\na=ice-pwd:a-password-of-24-letters\r\n\
 a=candidate:1 1 udp 2130706431 198.51.100.7 4000 typ host\r\n";
@@ -43,7 +43,7 @@ fn with_srtp(srtp: Srtp) -> Config {
     config
 }
 
-/// A relay that offers servers WebRTC.
+/// A relay that offers WebRTC to servers.
 fn offering() -> Config {
     let mut config = with_srtp(Srtp::Accepted);
     config.sip.as_mut().unwrap().profile = MediaProfile::WebRtc;
@@ -77,7 +77,7 @@ impl Bench {
         orders.collect()
     }
 
-    /// A peer calls Alice with this offer.
+    /// A peer calls alice with this offer.
     fn called_by_peer(&mut self, offer: String) -> (ConnectionId, InviteId, Command) {
         let (alice, account) = self.login_sip("alice");
         let invite = InviteId::Inbound(7);
@@ -86,7 +86,7 @@ impl Bench {
         (alice, invite, self.command())
     }
 
-    /// The same, and Alice takes the call: her id of it, and the relay's answer.
+    /// The same, and alice answers: returns her id of the call, and the relay's answer.
     fn talk_to_peer(&mut self, offer: String) -> (ConnectionId, CallId, InviteId, String) {
         let (alice, invite, ring) = self.called_by_peer(offer);
         assert_eq!(ring, Command::Ring { invite, status: 180, body: None });
@@ -97,7 +97,7 @@ impl Bench {
         (alice, id, invite, text(&answer))
     }
 
-    /// A page takes a call with this description.
+    /// A page answers a call with this description.
     fn take_call(&mut self, at: ConnectionId, id: &CallId, sdp: String) {
         let call_id = id.clone();
         let answer = Answer { call_id, sdp, callee: None, sip_sdp: Vec::new(), custom: None, local_media_info: None };
@@ -121,7 +121,7 @@ fn count(sdp: &str, beginning: &str) -> usize {
 
 #[test]
 fn a_peer_that_is_webrtc_calls_a_page() {
-    // The last one is what WebRTC wrote at first.
+    // The last one is used by early versions of WebRTC.
     for profile in ["UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF"] {
         let mut bench = Bench::new(with_srtp(Srtp::Accepted));
         let (alice, id, _, answer) = bench.talk_to_peer(of_peer(profile));
@@ -156,7 +156,7 @@ fn who_insists_on_the_servers_role_gets_it() {
     let (_, _, invite, answer) = bench.talk_to_peer(offer);
     assert_eq!(line(&answer, "a=setup:"), "active");
     assert_eq!(bench.connected_peer().remote.setup, Setup::Passive);
-    // The role stays with the association, whatever a later offer would allow.
+    // The role stays with the association, although a later offer permits both.
     let Command::AnswerOffer { body: answer, .. } = bench.reoffered(invite, &of_peer("UDP/TLS/RTP/SAVPF")) else {
         panic!("refused")
     };
@@ -236,7 +236,7 @@ fn a_peer_holds_restarts_ice_and_moves_and_the_page_hears_nothing() {
     assert_eq!(line(&answer, "a=ice-ufrag:"), line(&first, "a=ice-ufrag:"));
     assert_eq!(bench.connected_peer().streams[0].stream.remote.direction, Direction::SendOnly);
     assert!(bench.restarts().is_empty());
-    // ICE restart: new names on both sides (RFC 8839 §4.4.1.1.1), by one order before the other.
+    // ICE restart: new credentials on both sides (RFC 8839 §4.4.1.1.1), by a command before the other.
     let moved = offer.replace("ufrag:peer", "ufrag:moved").replace("a-password", "b-password");
     let Command::AnswerOffer { body: answer, .. } = bench.reoffered(invite, &moved) else { panic!("refused") };
     let answer = text(&answer);
@@ -244,7 +244,7 @@ fn a_peer_holds_restarts_ice_and_moves_and_the_page_hears_nothing() {
     let [(restarted, ice)] = &bench.restarts()[..] else { panic!("one restart") };
     assert_eq!((*restarted, ice.ufrag.as_str()), (leg, line(&answer, "a=ice-ufrag:")));
     assert_eq!(bench.connected_peer().remote.ice.ufrag, "moved");
-    // Neither without ICE nor without DTLS can the leg go on.
+    // A leg without ICE or without DTLS cannot continue.
     for refused in [phone_sdp(4000, "sendrecv"), offer.replace("a=ice-ufrag:peer\r\n", "")] {
         assert_eq!(
             bench.reoffered(invite, &refused),
@@ -252,7 +252,7 @@ fn a_peer_holds_restarts_ice_and_moves_and_the_page_hears_nothing() {
         );
     }
     assert!(bench.names(alice).is_empty());
-    // And a phone's call does not become one of WebRTC.
+    // A call of a phone with RTP does not change to WebRTC.
     bench.ended(invite, super::sip_calls::gone());
     assert_eq!(bench.names(alice), ["finish FINISH"]);
     let _ = id;
@@ -294,7 +294,7 @@ fn servers_that_are_webrtc_are_offered_it() {
     for needed in ["a=ice-lite\r\n", "a=setup:actpass\r\n", "a=rtcp-mux\r\n", "a=mid:0\r\n", "a=candidate:1 1 udp "] {
         assert!(offer.contains(needed), "{needed} {offer}");
     }
-    // Early media from one callee, and the answer from the other: another certificate, another handshake.
+    // Early media from one callee, and the answer from another: another certificate, another handshake.
     let answer = of_peer("UDP/TLS/RTP/SAVPF").replace("setup:actpass", "setup:active").replace("mid:sound", "mid:0");
     bench.progress(invite, 183, Some(&answer));
     let early = bench.connected_peer();
@@ -305,7 +305,7 @@ fn servers_that_are_webrtc_are_offered_it() {
     let Connected { leg, remote, streams, silence, .. } = bench.connected_peer();
     assert_eq!((leg, remote.ice.ufrag.as_str(), silence), (early.leg, "other", Silence::EndsLeg));
     assert_eq!((remote.fingerprint.octets()[0], remote.setup), (0x99, Setup::Active));
-    // It answered with the numbers that it wants, and sends with the relay's.
+    // The answer has the numbers that the peer receives; it sends with the relay's.
     assert_eq!(streams[0].received.iter().map(|payload| payload.number).collect::<Vec<_>>(), [0, 101]);
     assert!(bench.names(alice).ends_with(&["talk ESTABLISHED".to_owned()]));
     bench.hang_up(alice, "a1");
@@ -335,7 +335,7 @@ fn video_waits_for_the_bundle() {
         .replace("mid:picture", "mid:1");
     bench.answered(invite, Some(&answer));
     assert!(bench.connected_peer().streams.iter().all(|stream| !stream.stream.remote.rejected));
-    // Once it is bundled, it has the address of the others (RFC 8843 §7.3).
+    // When it is bundled, it has the address of the others (RFC 8843 §7.3).
     bench.say(alice, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: false });
     let Command::Offer { body: offer, .. } = bench.command() else { panic!("no offer") };
     let offer = text(&offer);
@@ -380,7 +380,7 @@ fn a_peer_that_is_webrtc_is_transferred_and_takes_a_place() {
     let mut bench = Bench::new(with_srtp(Srtp::Accepted));
     let (alice, _, invite, _) = bench.talk_to_peer(of_peer("UDP/TLS/RTP/SAVPF"));
     let leg = bench.connected_peer().leg;
-    // It hands Alice over to a phone: her browser stays, its own leg goes.
+    // It transfers alice to a phone: her browser stays, the peer's leg ends.
     let referred_by = Some("sip:1003@example.org".to_owned());
     let target = "sip:1006@example.org".to_owned();
     bench.sip(Event::Refer { invite, target, replaces: None, replaced: None, referred_by });
@@ -393,7 +393,7 @@ fn a_peer_that_is_webrtc_is_transferred_and_takes_a_place() {
     assert!(bench.media.contains(&Media::CloseLeg { leg }));
     assert_eq!(bench.bridges().len(), 2);
     assert!(bench.names(alice).is_empty());
-    // Another one of its kind takes the phone's place (RFC 3891).
+    // Another WebRTC endpoint replaces the phone (RFC 3891).
     let account = bench.relay.accounts.keys().next().copied().unwrap();
     let mut request = from_phone(Origin::Account(account), Some(of_peer("UDP/TLS/RTP/SAVPF")));
     request.replaces = Some(called);

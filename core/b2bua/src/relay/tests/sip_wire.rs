@@ -1,5 +1,5 @@
-//! A relay with its own user agent, and at the other end of the wire a second user agent that a test commands: real SIP
-//! text both ways. The second one is a server where the relay's pages register, and the phones behind it.
+//! A relay with its own user agent, and a second user agent that the test controls, with real SIP messages between
+//! them. The second one is a server where the relay's pages register, and the phones behind it.
 
 use super::sip_calls::{body, gone, phone_sdp, text};
 use super::{Bench, accounts::hello_sip, with_sip};
@@ -26,7 +26,7 @@ fn local(address: &str) -> LocalAddress {
     LocalAddress { transport: Transport::Udp, host: address.ip().to_string(), port: address.port(), is_ipv6: false }
 }
 
-/// Octets on their way.
+/// A message in transit.
 pub(super) struct Carried {
     pub(super) to_server: bool,
     pub(super) octets: Vec<u8>,
@@ -35,9 +35,9 @@ pub(super) struct Carried {
 pub(super) struct Wire {
     pub(super) bench: Bench,
     pub(super) server: UserAgent,
-    /// What the server's user agent told and no one looked at.
+    /// Events of the server's user agent that the test has not read.
     pub(super) events: VecDeque<Event>,
-    /// First lines of all that crossed, with the direction.
+    /// First lines of all messages, with the direction.
     log: Vec<String>,
 }
 
@@ -59,7 +59,7 @@ impl Wire {
         Self { bench, server, events: VecDeque::new(), log: Vec::new() }
     }
 
-    /// Carries messages until nobody has more to say.
+    /// Delivers messages until none is left.
     fn settle(&mut self) {
         loop {
             let carried = self.carry_all();
@@ -70,7 +70,7 @@ impl Wire {
         }
     }
 
-    /// What both ends want to send; what the server's user agent tells is put aside.
+    /// Returns the messages that both ends send; events of the server's user agent are queued.
     pub(super) fn carry_all(&mut self) -> Vec<Carried> {
         let mut carried = Vec::new();
         loop {
@@ -110,7 +110,7 @@ impl Wire {
         }
     }
 
-    /// The octets to deliver at the other end; questions to the resolver are answered at once.
+    /// Returns the octets to deliver at the other end; requests to the resolver are answered immediately.
     fn carry(
         &mut self,
         output: transport::io::Output,
@@ -151,7 +151,7 @@ impl Wire {
         self.settle();
     }
 
-    /// Lets time pass, deadline by deadline, at both ends.
+    /// Advances the time, deadline by deadline, at both ends.
     fn wait(&mut self, duration: Duration) {
         let until = self.bench.now + duration;
         loop {
@@ -169,7 +169,7 @@ impl Wire {
         self.events.pop_front().expect("an event at the server")
     }
 
-    /// A page that registered at the server: its socket, and by what the server reaches it.
+    /// A page registers at the server: returns its socket and its binding at the server.
     fn login(&mut self, login: &str) -> (ConnectionId, BindingId) {
         let connection = self.bench.connect(hello_sip(login, "secret"));
         self.settle();
@@ -179,7 +179,7 @@ impl Wire {
         (connection, binding)
     }
 
-    /// A call that a page placed: its number at the server.
+    /// A page places a call: returns its INVITE at the server.
     fn called(&mut self, from: ConnectionId, callee: &str) -> (InviteId, sip::InboundInvite) {
         self.bench.call(from, "a1", callee);
         self.settle();
@@ -196,7 +196,7 @@ impl Wire {
         invite
     }
 
-    /// After all timers nothing is left at either end.
+    /// Checks that after all timers no state remains at either end.
     fn assert_over(&mut self) {
         self.bench.assert_no_leak(&[]);
         self.wait(Duration::from_secs(64));
@@ -258,7 +258,7 @@ fn a_wrong_password_is_told_to_the_page() {
 fn a_server_that_does_not_answer_is_told_to_the_page() {
     let mut wire = Wire::new();
     let alice = wire.bench.connect(hello_sip("alice", "secret"));
-    // Nobody carries anything.
+    // The network is down.
     let until = wire.bench.now + Duration::from_secs(64);
     while let Some(at) = wire.bench.relay.poll_timeout().filter(|at| *at <= until) {
         wire.bench.now = at;
@@ -480,7 +480,7 @@ fn a_phone_is_referred_and_refers_over_the_wire() {
     wire.command(Command::AnswerRefer { invite, status: 202 });
     wire.command(Command::NotifyRefer { invite, status: 404, reason: "Not Found".into() });
     assert_eq!(wire.bench.names(alice), ["fail", "talk ESTABLISHED"]);
-    // The other way: the phone hands the page over.
+    // In the other direction: the phone transfers the page.
     let refer = Command::Refer { invite, target: "sip:1006@example.org".into(), replaces: None };
     wire.command(refer);
     let mut called = None;
@@ -507,7 +507,7 @@ fn the_server_vanishes_in_a_call() {
     let (alice, _) = wire.login("alice");
     wire.talk(alice);
     wire.bench.hang_up(alice, "a1");
-    // The BYE is repeated into the void, and given up.
+    // The BYE is retransmitted without a response until it times out.
     let until = wire.bench.now + Duration::from_secs(64);
     while let Some(at) = wire.bench.relay.poll_timeout().filter(|at| *at <= until) {
         wire.bench.now = at;
