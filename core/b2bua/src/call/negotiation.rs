@@ -155,16 +155,16 @@ impl LegMaker {
         !to.iter().any(is_wanted) || Self::passes(from, to)
     }
 
-    /// Returns whether another offer to a SIP endpoint, whose last one from the relay had the sections `said`, could
+    /// Returns whether another offer to a SIP endpoint, whose last one from the relay had the sections `previous`, could
     /// change the codecs that it and the other side have in common.
-    pub(super) fn has_news(said: &[Section], other: &[Section]) -> bool {
+    pub(super) fn has_news(previous: &[Section], other: &[Section]) -> bool {
         let codecs = |sections: &[Section]| -> Vec<Codec> {
             let payloads = sections.iter().filter(|section| !section.rejected).flat_map(|section| &section.payloads);
             payloads.map(|payload| payload.codec.clone()).filter(Codec::is_primary).collect()
         };
-        let (said, other) = (codecs(said), codecs(other));
+        let (previous, other) = (codecs(previous), codecs(other));
         let lacks = |some: &[Codec], codec: &Codec| !some.iter().any(|known| known.matches(codec));
-        said.iter().any(|codec| lacks(&other, codec)) || other.iter().any(|codec| lacks(&said, codec))
+        previous.iter().any(|codec| lacks(&other, codec)) || other.iter().any(|codec| lacks(&previous, codec))
     }
 
     /// Parses a fork's answer.

@@ -161,7 +161,7 @@ fn order(output: Output) -> String {
             Command::ConnectRtpLeg { leg, .. } => format!("connect RTP {}", leg.0),
             Command::ConnectPeerLeg { leg, .. } => format!("connect peer {}", leg.0),
             Command::RestartIce { leg, .. } => format!("restart ICE {}", leg.0),
-            Command::BridgeAcross { .. } => panic!("a call does not know of other workers"),
+            Command::BridgeAcross { .. } => panic!("a call has legs on one worker only"),
             Command::RequestKeyFrame { leg } => format!("key frame for {}", leg.0),
         },
         Output::Sip(command) => sip::said(&command),
@@ -200,7 +200,7 @@ fn compare(table: &str, committed: &str, file: &str) {
     if table != committed {
         println!("{table}");
     }
-    assert!(table == committed, "the call machine does not do what call/{file} says; see the output for what it does");
+    assert!(table == committed, "the call machine differs from call/{file}; see the output for its actual behavior");
 }
 
 #[test]

@@ -412,7 +412,7 @@ impl Stage {
         assert!(relay.legs.is_empty() && relay.invites.is_empty() && relay.call_ids.is_empty());
         assert!(relay.accounts.is_empty() && relay.marks.is_empty() && relay.sockets_of.is_empty());
         assert!(relay.ports.iter().all(|pool| pool.taken() == 0), "every port is given back");
-        assert!(relay.port_shares.is_empty(), "nobody pays for ports");
+        assert!(relay.port_shares.is_empty(), "no user has ports");
         assert!(relay.media_names.is_empty(), "no event waits for an address");
         assert_eq!(relay.poll_timeout(), None);
     }

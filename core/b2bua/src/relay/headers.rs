@@ -117,7 +117,7 @@ mod tests {
     use offhook_signaling::message::Json;
 
     #[test]
-    fn a_page_adds_headers_and_breaks_none() {
+    fn page_adds_header_fields_except_reserved_ones() {
         let lines = [
             "X-Account: 12",
             "Subject: hello",
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_custom_value_travels_as_it_is() {
+    fn custom_value_is_unchanged_by_header_field() {
         let value = JsonText(Json::parse(r#"{"a":[1,"ü"]}"#).unwrap());
         let header = custom(Some(&value)).unwrap();
         assert_eq!(custom_of(&[header]), Some(value));

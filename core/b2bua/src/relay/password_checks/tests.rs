@@ -106,7 +106,7 @@ fn user_is_served_while_others_name_the_same_login() {
 }
 
 #[test]
-fn user_is_served_under_the_first_attempts_of_thousands_of_sources() {
+fn user_precedes_first_attempts_of_thousands_of_sources() {
     let mut bench = Bench::new();
     for source in 0..1_000 {
         bench.submit(source, "alice", "wrong");
@@ -133,7 +133,7 @@ fn user_behind_the_attackers_nat_is_served() {
 }
 
 #[test]
-fn checks_whose_connection_is_gone_run_to_their_end_and_count() {
+fn check_of_closed_connection_completes_and_counts() {
     let mut bench = Bench::new();
     for _ in 0..1_000 {
         let connection = bench.submit(1, "alice", "wrong");
@@ -147,7 +147,7 @@ fn checks_whose_connection_is_gone_run_to_their_end_and_count() {
 }
 
 #[test]
-fn full_queue_drops_from_the_source_with_most_in_it() {
+fn full_queue_drops_check_of_busiest_source() {
     let mut bench = Bench::new();
     let ours: Vec<ConnectionId> = (0..10).map(|number| bench.submit(1_000 + number, "bob", "right")).collect();
     for number in 0..2 * MAX_WAITING {
@@ -160,7 +160,7 @@ fn full_queue_drops_from_the_source_with_most_in_it() {
 }
 
 #[test]
-fn whole_office_behind_one_address_logs_in_at_once() {
+fn users_behind_one_address_log_in_together() {
     let mut bench = Bench::new();
     let users: Vec<ConnectionId> = (0..200).map(|user| bench.submit(1, &format!("user{user}"), "right")).collect();
     bench.run(200 * COST);
@@ -168,7 +168,7 @@ fn whole_office_behind_one_address_logs_in_at_once() {
 }
 
 #[test]
-fn valid_login_in_a_loop_does_not_keep_first_logins_out() {
+fn repeated_valid_login_does_not_block_others() {
     let mut bench = Bench::new();
     let mut users = Vec::new();
     // 20 sockets log in with a valid password repeatedly; each is admitted and replaced by the next one.
@@ -188,7 +188,7 @@ fn valid_login_in_a_loop_does_not_keep_first_logins_out() {
 }
 
 #[test]
-fn many_known_logins_in_a_loop_leave_every_second_check_to_others() {
+fn every_second_check_is_of_a_new_login() {
     let mut bench = Bench::new();
     for number in 0..1_000 {
         let source = super::Source::of(Ipv4Addr::from_bits(number).into());

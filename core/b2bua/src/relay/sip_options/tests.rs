@@ -35,7 +35,7 @@ fn account(options: &SipOptions) -> String {
 }
 
 #[test]
-fn where_an_account_registers_and_calls() {
+fn account_has_registrar_and_call_domain() {
     let bob = "sip:bob%20smith@";
     let table = [
         (options("example.org", "", ""), format!("{bob}example.org sip:example.org  example.org")),
@@ -61,7 +61,7 @@ fn where_an_account_registers_and_calls() {
 }
 
 #[test]
-fn the_transport_of_the_proxy_is_the_accounts() {
+fn transport_of_proxy_applies_to_account() {
     let config = allowing(Servers::Any);
     let options = options("example.org", "example.org;transport=tcp", "");
     let Ok(Asked::Account(account)) = page_account(&options, "bob", None, &config) else { panic!("no account") };
@@ -69,7 +69,7 @@ fn the_transport_of_the_proxy_is_the_accounts() {
 }
 
 #[test]
-fn only_servers_that_the_operator_names() {
+fn only_configured_servers_are_accepted() {
     let config = allowing(Servers::listed(["example.org"]));
     let named = |domain, proxy| is_account(&page_account(&options(domain, proxy, ""), "bob", None, &config).unwrap());
     assert!(named("Example.ORG", ""));
@@ -80,7 +80,7 @@ fn only_servers_that_the_operator_names() {
 }
 
 #[test]
-fn faults_name_the_field() {
+fn option_error_names_the_field() {
     let config = allowing(Servers::Any);
     let fault = |options: SipOptions| page_account(&options, "bob", None, &config).unwrap_err();
     assert!(fault(options("exa mple", "", "")).starts_with("sipDomain"));

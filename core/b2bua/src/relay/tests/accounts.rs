@@ -48,7 +48,7 @@ impl Bench {
 }
 
 #[test]
-fn a_page_is_registered_when_its_server_says_so() {
+fn page_is_registered_when_its_server_accepts() {
     let mut bench = Bench::new(with_sip());
     let alice = bench.connect(hello_sip("alice", "secret"));
     let messages = bench.take(alice);
@@ -62,11 +62,11 @@ fn a_page_is_registered_when_its_server_says_so() {
     bench.sip(registered(account));
     assert_eq!(bench.names(alice), ["registered"]);
     bench.sip(registered(account));
-    assert!(bench.names(alice).is_empty(), "told once");
+    assert!(bench.names(alice).is_empty(), "reported once");
 }
 
 #[test]
-fn what_the_server_refuses_is_told_and_the_socket_closed() {
+fn refused_registration_is_reported_and_closes_socket() {
     let refused = Failure::Refused { status: 403, reason: "No".into() };
     let failures = [
         (refused, false, "403 No"),
@@ -94,7 +94,7 @@ fn what_the_server_refuses_is_told_and_the_socket_closed() {
 }
 
 #[test]
-fn a_registration_that_expires_is_told_and_tried_again() {
+fn expired_registration_is_reported_and_retried() {
     let mut bench = Bench::new(with_sip());
     let (alice, account) = bench.login_sip("alice");
     let event = failed(account, Failure::Timeout, &bench, true);
@@ -124,7 +124,7 @@ fn browsers_of_one_login_share_one_registration() {
 }
 
 #[test]
-fn who_knows_another_password_does_not_share() {
+fn session_with_another_password_shares_no_registration() {
     let mut bench = Bench::new(with_sip());
     let (alice, account) = bench.login_sip("alice");
     let mallory = bench.connect(hello_sip("alice", "guess"));
@@ -140,7 +140,7 @@ fn who_knows_another_password_does_not_share() {
 }
 
 #[test]
-fn a_kept_session_keeps_its_registration() {
+fn kept_session_keeps_its_registration() {
     let mut bench = Bench::new(with_sip());
     let alice = bench.connect(Connection { keep_alive: Some(true), ..hello_sip("alice", "secret") });
     let (account, _) = bench.opened();
@@ -159,7 +159,7 @@ fn a_kept_session_keeps_its_registration() {
 }
 
 #[test]
-fn an_account_that_does_not_register_is_never_told_so() {
+fn account_without_registration_is_not_reported_as_registered() {
     let mut bench = Bench::new(with_sip());
     let mut hello = hello_sip("alice", "secret");
     hello.sip.register_required = Some(false);
@@ -176,7 +176,7 @@ fn hello_naming(login: &str, server: &str) -> Connection {
 }
 
 #[test]
-fn a_server_that_pages_may_not_name_leaves_the_relay_as_the_switch_and_the_page_is_told() {
+fn forbidden_server_is_reported_and_relay_routes_calls() {
     let mut bench = Bench::new(with_sip());
     let alice = bench.connect(hello_naming("alice", "Elsewhere.test:5080"));
     let messages = bench.take(alice);
@@ -193,7 +193,7 @@ fn a_server_that_pages_may_not_name_leaves_the_relay_as_the_switch_and_the_page_
 }
 
 #[test]
-fn the_log_tells_once_of_each_server_that_is_passed_over() {
+fn forbidden_server_is_logged_once() {
     let mut bench = Bench::new(with_sip());
     for (login, server) in [("a", "one.test"), ("b", "ONE.test"), ("c", "two.test"), ("d", "example.org")] {
         bench.connect(hello_naming(login, server));
@@ -206,7 +206,7 @@ fn the_log_tells_once_of_each_server_that_is_passed_over() {
 }
 
 #[test]
-fn where_pages_may_name_no_server_only_the_log_tells_of_it() {
+fn forbidden_server_is_only_logged_without_sip_servers() {
     let mut no_servers = sip_config();
     no_servers.user_agent.destinations = Destinations::new(Servers::listed([]), false);
     for config in [config(), Config { sip: Some(Box::new(no_servers)), ..config() }] {
@@ -218,7 +218,7 @@ fn where_pages_may_name_no_server_only_the_log_tells_of_it() {
 }
 
 #[test]
-fn who_names_the_relay_itself_or_has_an_account_of_the_operators_names_nothing_in_vain() {
+fn relay_or_configured_account_is_no_forbidden_server() {
     let settings = Account {
         identity: Identity { name: None, uri: "sip:1001@pbx.test".into() },
         login: None,
@@ -254,7 +254,7 @@ fn bad_options_are_refused() {
 }
 
 #[test]
-fn an_account_of_the_operator_needs_no_password_of_the_page() {
+fn configured_account_needs_no_password_of_page() {
     let settings = Account {
         identity: Identity { name: None, uri: "sip:1001@pbx.test".into() },
         login: Some(Login::new("1001", "hidden")),
@@ -286,7 +286,7 @@ fn an_account_of_the_operator_needs_no_password_of_the_page() {
 }
 
 #[test]
-fn shutting_down_forgets_the_accounts() {
+fn shutdown_unregisters_accounts() {
     let mut bench = Bench::new(with_sip());
     let (alice, account) = bench.login_sip("alice");
     bench.input(Input::Shutdown);
@@ -330,7 +330,7 @@ fn page_that_names_the_relay_itself_is_local() {
 }
 
 #[test]
-fn server_beside_the_relay_is_another_one() {
+fn server_at_another_port_is_not_the_relay() {
     let asked = |servers: Servers, domain: &str| {
         let mut sip = sip_config();
         sip.user_agent.destinations = Destinations::new(servers, false);
@@ -372,7 +372,7 @@ fn guess(bench: &mut Bench, number: usize, failure: &Failure, keep_alive: bool) 
 }
 
 #[test]
-fn guesses_at_the_server_lock_out_their_source_and_are_reported() {
+fn wrong_passwords_at_server_lock_out_their_source() {
     let wrong = Failure::WrongPassword { realm: "example.org".into() };
     let refused = |status| Failure::Refused { status, reason: "No".into() };
     for failure in [wrong, refused(403), refused(404)] {
@@ -387,7 +387,7 @@ fn guesses_at_the_server_lock_out_their_source_and_are_reported() {
 }
 
 #[test]
-fn a_server_that_fails_locks_nobody_out_and_a_success_is_remembered() {
+fn server_failure_locks_no_source_out() {
     let mut bench = Bench::new(with_sip());
     for failure in [Failure::Timeout, Failure::Unreachable, Failure::Refused { status: 503, reason: "Busy".into() }] {
         assert!((0..20).all(|number| guess(&mut bench, number, &failure, false)), "{failure:?}");
@@ -407,7 +407,7 @@ fn a_server_that_fails_locks_nobody_out_and_a_success_is_remembered() {
 }
 
 #[test]
-fn wrong_password_of_calls_counts_where_nothing_is_registered() {
+fn wrong_password_of_unregistered_call_counts() {
     let mut bench = Bench::new(with_sip());
     let mut calls = 0;
     for number in 0..30 {
@@ -432,7 +432,7 @@ fn wrong_password_of_calls_counts_where_nothing_is_registered() {
 }
 
 #[test]
-fn sessions_that_no_server_has_accepted_are_small_and_not_kept() {
+fn unverified_sessions_are_small_and_not_kept() {
     let mut bench = Bench::new(with_sip());
     let mut hello = hello_sip("alice", "secret");
     hello.client_browser_version = "x".repeat(8_192);

@@ -34,7 +34,7 @@ impl Bench {
 }
 
 #[test]
-fn checks_run_in_twos_whatever_the_number_of_sockets() {
+fn two_password_checks_run_at_a_time() {
     let mut bench = bench();
     for _ in 0..100 {
         bench.connect_from(ATTACKER, hello("zoe"));
@@ -48,7 +48,7 @@ fn checks_run_in_twos_whatever_the_number_of_sockets() {
 }
 
 #[test]
-fn guesses_at_a_users_login_lock_out_their_source_only() {
+fn wrong_passwords_lock_out_their_source_only() {
     let mut bench = bench();
     let mut looked_at = 0;
     for _ in 0..100 {
@@ -88,7 +88,7 @@ fn guessing_source_is_reported_once_a_minute() {
 }
 
 #[test]
-fn closed_socket_gives_up_its_check_and_the_guess_counts() {
+fn check_of_closed_socket_counts() {
     let mut bench = bench();
     let mut looked_at = 0;
     for _ in 0..100 {
@@ -144,7 +144,7 @@ fn session_without_login_never_reaches_the_trunk() {
 }
 
 #[test]
-fn known_login_whose_sessions_are_in_use_costs_no_check() {
+fn known_login_without_free_session_costs_no_check() {
     let mut bench = Bench::new(Config { admission: Admission::Accounts, max_sessions_per_login: 1, ..config() });
     let first = bench.connect_from(USER, hello("carol"));
     bench.verify(true);

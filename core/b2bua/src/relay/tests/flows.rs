@@ -9,7 +9,7 @@ use offhook_signaling::message::{CallStatus, ClientMessage, Connection, DtmfType
 use offhook_signaling::reason::EndReason;
 
 #[test]
-fn a_call_is_answered_and_hung_up_by_either_side() {
+fn call_is_answered_and_ended_by_either_side() {
     for caller_hangs_up in [true, false] {
         let mut bench = Bench::new(config());
         let (alice, bob) = (bench.login("alice"), bench.login("bob"));
@@ -30,7 +30,7 @@ fn a_call_is_answered_and_hung_up_by_either_side() {
 }
 
 #[test]
-fn the_callee_sees_who_calls_and_the_password_is_nowhere() {
+fn callee_receives_caller_and_no_password() {
     let mut bench = Bench::new(config());
     let (alice, bob) = (bench.login("alice"), bench.login("bob"));
     bench.call(alice, "a1", "sip:bob@example.test");
@@ -41,7 +41,7 @@ fn the_callee_sees_who_calls_and_the_password_is_nowhere() {
 }
 
 #[test]
-fn all_sessions_ring_and_the_first_answer_wins() {
+fn first_answer_of_several_sessions_wins() {
     let mut bench = Bench::new(config());
     let (alice, desk, mobile) = (bench.login("alice"), bench.login("bob"), bench.login_ours("bob"));
     bench.call(alice, "a1", "bob");
@@ -55,7 +55,7 @@ fn all_sessions_ring_and_the_first_answer_wins() {
 }
 
 #[test]
-fn a_rejection_ends_the_call_on_all_devices_of_the_callee() {
+fn rejection_ends_call_on_all_devices() {
     let mut bench = Bench::new(config());
     let (alice, desk, mobile) = (bench.login("alice"), bench.login("bob"), bench.login("bob"));
     bench.call(alice, "a1", "bob");
@@ -70,7 +70,7 @@ fn a_rejection_ends_the_call_on_all_devices_of_the_callee() {
 }
 
 #[test]
-fn the_caller_cancels() {
+fn caller_cancel_stops_ringing() {
     let mut bench = Bench::new(config());
     let (alice, bob) = (bench.login("alice"), bench.login("bob"));
     bench.call(alice, "a1", "bob");
@@ -84,7 +84,7 @@ fn the_caller_cancels() {
 }
 
 #[test]
-fn nobody_answers() {
+fn unanswered_call_ends_after_ring_timeout() {
     let mut bench = Bench::new(config());
     let (alice, bob) = (bench.login("alice"), bench.login("bob"));
     bench.call(alice, "a1", "bob");
@@ -98,7 +98,7 @@ fn nobody_answers() {
 }
 
 #[test]
-fn unknown_and_absent_users_are_told_apart_where_there_are_accounts() {
+fn unknown_and_offline_users_have_different_reasons() {
     let mut bench = Bench::new(Config { admission: Admission::Accounts, ..config() });
     let alice = bench.connect(hello("alice"));
     let (request, login, _) = bench.checks.pop().unwrap();
@@ -113,7 +113,7 @@ fn unknown_and_absent_users_are_told_apart_where_there_are_accounts() {
 }
 
 #[test]
-fn a_wrong_password_is_told_and_the_socket_closed() {
+fn wrong_password_is_reported_and_closes_socket() {
     let mut bench = Bench::new(Config { admission: Admission::Accounts, ..config() });
     let mallory = bench.connect(hello("alice"));
     let (request, ..) = bench.checks.pop().unwrap();
@@ -124,7 +124,7 @@ fn a_wrong_password_is_told_and_the_socket_closed() {
 }
 
 #[test]
-fn a_busy_callee_with_and_without_call_waiting() {
+fn busy_callee_rings_only_with_call_waiting() {
     let mut bench = Bench::new(Config { call_waiting: CallWaiting::Busy, ..config() });
     let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
     bench.talk(alice, "a1", bob, "bob");
@@ -150,7 +150,7 @@ fn a_busy_callee_with_and_without_call_waiting() {
 }
 
 #[test]
-fn whoever_calls_their_own_login_rings_their_other_browsers() {
+fn call_to_own_login_rings_other_browsers() {
     let mut bench = Bench::new(config());
     let desk = bench.login("alice");
     bench.call(desk, "a1", "alice");
@@ -162,7 +162,7 @@ fn whoever_calls_their_own_login_rings_their_other_browsers() {
 }
 
 #[test]
-fn hold_and_unhold_from_both_sides() {
+fn hold_and_resume_work_from_both_sides() {
     let mut bench = Bench::new(config());
     let (alice, bob) = (bench.login("alice"), bench.login("bob"));
     let id = bench.talk(alice, "a1", bob, "bob");
@@ -178,7 +178,7 @@ fn hold_and_unhold_from_both_sides() {
 }
 
 #[test]
-fn digits_reach_our_sdk_as_events_and_every_peer_as_media() {
+fn digits_are_sent_as_events_and_media() {
     let mut bench = Bench::new(config());
     let (alice, bob) = (bench.login("alice"), bench.login_ours("bob"));
     bench.talk(alice, "a1", bob, "bob");
@@ -196,7 +196,7 @@ fn digits_reach_our_sdk_as_events_and_every_peer_as_media() {
 }
 
 #[test]
-fn lost_media_ends_the_call_and_says_whose() {
+fn lost_media_end_call_with_side_in_reason() {
     let mut bench = Bench::new(config());
     let (alice, bob) = (bench.login_ours("alice"), bench.login_ours("bob"));
     bench.talk(alice, "a1", bob, "bob");
@@ -215,7 +215,7 @@ fn lost_media_ends_the_call_and_says_whose() {
 }
 
 #[test]
-fn failed_transport_ends_the_call_and_names_the_failure() {
+fn failed_transport_ends_call_with_its_reason() {
     let texts = [
         (TransportFailure::IceTimeout, "Failed by ICE error: "),
         (TransportFailure::DtlsTimeout, "Failed by DTLS error: "),
@@ -243,7 +243,7 @@ fn failed_transport_ends_the_call_and_names_the_failure() {
 }
 
 #[test]
-fn a_session_description_that_is_none_fails_the_call() {
+fn invalid_session_description_fails_the_call() {
     let mut bench = Bench::new(config());
     let (alice, bob) = (bench.login("alice"), bench.login("bob"));
     let ClientMessage::Call(mut call) = super::call_message("a1", "bob") else { panic!() };
@@ -255,7 +255,7 @@ fn a_session_description_that_is_none_fails_the_call() {
 }
 
 #[test]
-fn a_lost_socket_ends_the_calls_and_a_token_brings_the_session_back() {
+fn lost_socket_ends_calls_and_token_resumes_session() {
     let mut bench = Bench::new(config());
     let bob = bench.login("bob");
     let alice = bench.connect(Connection { keep_alive: Some(true), ..hello("alice") });
@@ -304,7 +304,7 @@ fn token_is_void_once_its_successor_has_arrived() {
     let three = token(&mut bench, second);
     assert!(one != two && two != three && one != three);
     let stale = bench.connect(back(&two));
-    assert_eq!(bench.closed[&stale].0, 1008, "a token that nobody received is void");
+    assert_eq!(bench.closed[&stale].0, 1008, "a token that was not received is void");
 
     bench.say(second, &ClientMessage::Pong);
     let thief = bench.connect(back(&one));
@@ -315,7 +315,7 @@ fn token_is_void_once_its_successor_has_arrived() {
 }
 
 #[test]
-fn the_token_works_while_the_relay_still_believes_in_the_old_socket() {
+fn token_works_while_old_socket_is_open() {
     let mut bench = Bench::new(config());
     let old = bench.connect(hello("alice"));
     let Some(ServerMessage::UserData(data)) = bench.take(old).into_iter().next() else { panic!() };
@@ -334,13 +334,13 @@ fn session_without_registration_calls_and_is_called() {
     assert_eq!(bench.names(alice), ["getUserData"]);
     bench.talk(alice, "a1", bob, "bob");
     bench.hang_up(alice, "a1");
-    assert_eq!(bench.names(alice), ["finish FINISH"], "nothing says that it is registered");
+    assert_eq!(bench.names(alice), ["finish FINISH"], "no message reports a registration");
     bench.names(bob);
     bench.talk(bob, "b1", alice, "alice");
 }
 
 #[test]
-fn shutting_down_ends_calls_and_sockets() {
+fn shutdown_ends_calls_and_sockets() {
     let mut bench = Bench::new(config());
     let (alice, bob) = (bench.login("alice"), bench.login("bob"));
     bench.talk(alice, "a1", bob, "bob");
@@ -351,7 +351,7 @@ fn shutting_down_ends_calls_and_sockets() {
 }
 
 #[test]
-fn a_relay_saved_in_a_call_goes_on_with_it() {
+fn restored_relay_continues_its_call() {
     let mut bench = Bench::new(config());
     let (alice, bob) = (bench.login("alice"), bench.login("bob"));
     bench.talk(alice, "a1", bob, "bob");
@@ -365,7 +365,7 @@ fn a_relay_saved_in_a_call_goes_on_with_it() {
 }
 
 #[test]
-fn nobody_is_flooded_with_digits() {
+fn rate_of_digits_is_limited() {
     let mut bench = Bench::new(config());
     let (alice, bob) = (bench.login("alice"), bench.login_ours("bob"));
     bench.talk(alice, "a1", bob, "bob");
@@ -380,7 +380,7 @@ fn nobody_is_flooded_with_digits() {
 }
 
 #[test]
-fn sessions_that_are_away_make_room_for_those_that_come() {
+fn disconnected_sessions_make_room_for_new_ones() {
     let mut bench = Bench::new(config());
     for _ in 0..20 {
         let alice = bench.connect(Connection { keep_alive: Some(true), ..hello("alice") });
@@ -395,7 +395,7 @@ fn sessions_that_are_away_make_room_for_those_that_come() {
 }
 
 #[test]
-fn log_ins_that_nobody_checks_do_not_pile_up() {
+fn unverified_logins_do_not_accumulate() {
     let mut bench = Bench::new(Config { admission: Admission::Accounts, ..config() });
     let long = SipOptions { password: Some("x".repeat(2000)), ..hello("alice").sip };
     let mallory = bench.connect(Connection { sip: long, ..hello("alice") });

@@ -49,7 +49,7 @@ fn hold(id: &CallId) -> ClientMessage {
 }
 
 #[test]
-fn a_page_that_can_hears_of_the_other_pages_hold() {
+fn hold_of_page_is_reported_to_supporting_page() {
     let mut bench = Bench::new(super::config());
     let (alice, bob, carol) = (bench.login_ours("alice"), bench.login_ours("bob"), bench.login("carol"));
     bench.call(alice, "a1", "bob");
@@ -58,7 +58,7 @@ fn a_page_that_can_hears_of_the_other_pages_hold() {
     assert!(bench.holds(alice).is_empty());
     bench.say(bob, &hold(&at_bob));
     bench.say(bob, &hold(&at_bob));
-    assert_eq!(bench.holds(alice), [true], "told once");
+    assert_eq!(bench.holds(alice), [true], "reported once");
     bench.say(alice, &hold(&"a1".into()));
     bench.say(bob, &ClientMessage::Unhold(at_bob.clone()));
     assert_eq!((bench.holds(alice), bench.holds(bob)), (vec![false], vec![true]), "each for itself");
@@ -73,7 +73,7 @@ fn a_page_that_can_hears_of_the_other_pages_hold() {
 }
 
 #[test]
-fn a_page_hears_of_a_phones_hold_and_not_of_its_own() {
+fn hold_of_phone_is_reported_to_page() {
     let mut bench = Bench::new(with_sip());
     let alice = bench.login_sip_ours("alice");
     let invite = bench.talk_to_phone(alice, "a1", "1002");
@@ -94,7 +94,7 @@ fn a_page_hears_of_a_phones_hold_and_not_of_its_own() {
 }
 
 #[test]
-fn who_was_held_by_the_one_that_left_is_not_held_by_who_comes() {
+fn hold_ends_when_the_holder_is_replaced() {
     let mut bench = Bench::new(super::config());
     let (alice, bob, carol) = (bench.login_ours("alice"), bench.login_ours("bob"), bench.login("carol"));
     bench.call(alice, "a1", "bob");
@@ -112,7 +112,7 @@ fn who_was_held_by_the_one_that_left_is_not_held_by_who_comes() {
 }
 
 #[test]
-fn a_page_hears_that_the_target_rings() {
+fn ringing_transfer_target_is_reported() {
     let mut bench = Bench::new(with_sip());
     let alice = bench.login_sip_ours("alice");
     let invite = bench.talk_to_phone(alice, "a1", "1002");

@@ -62,7 +62,7 @@ impl Bench {
 }
 
 #[test]
-fn the_offer_of_a_caller_has_the_address_of_its_host() {
+fn host_name_in_offer_is_resolved() {
     let mut bench = Bench::new(with_sip());
     let (alice, account) = bench.login_sip("alice");
     bench.sip(incoming(account, &named(4000)));
@@ -77,7 +77,7 @@ fn the_offer_of_a_caller_has_the_address_of_its_host() {
 }
 
 #[test]
-fn a_host_without_an_address_is_refused_with_the_reason() {
+fn host_without_address_is_refused_with_reason() {
     for addresses in [&[][..], &["2001:db8::9"], &["10.0.0.1"]] {
         let mut bench = Bench::new(with_sip());
         let (alice, account) = bench.login_sip("alice");
@@ -94,7 +94,7 @@ fn a_host_without_an_address_is_refused_with_the_reason() {
 }
 
 #[test]
-fn early_media_and_the_answer_stay_in_order() {
+fn events_behind_a_host_name_stay_in_order() {
     let mut bench = Bench::new(with_sip());
     let (alice, invite) = bench.called();
     bench.progress(invite, 183, Some(&named(4000)));
@@ -113,7 +113,7 @@ fn early_media_and_the_answer_stay_in_order() {
 }
 
 #[test]
-fn a_resolver_that_is_silent_delays_no_longer_than_this() {
+fn resolver_without_response_delays_for_limited_time() {
     let mut bench = Bench::new(with_sip());
     let (alice, invite) = bench.called();
     bench.progress(invite, 183, Some(&named(4000)));
@@ -132,7 +132,7 @@ fn a_resolver_that_is_silent_delays_no_longer_than_this() {
 }
 
 #[test]
-fn a_new_offer_moves_the_media_or_is_refused_and_changes_nothing() {
+fn new_offer_with_host_name_moves_media() {
     let mut bench = Bench::new(with_sip());
     let (alice, invite) = bench.called();
     bench.answered(invite, Some(&phone_sdp(4000, "sendrecv")));
@@ -150,7 +150,7 @@ fn a_new_offer_moves_the_media_or_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn the_answer_to_an_offer_of_the_relay_may_have_a_name() {
+fn host_name_in_answer_is_resolved() {
     let mut bench = Bench::new(with_sip());
     let (alice, account) = bench.login_sip("alice");
     let request = from_phone(Origin::Account(account), None);
@@ -165,7 +165,7 @@ fn the_answer_to_an_offer_of_the_relay_may_have_a_name() {
 }
 
 #[test]
-fn every_section_has_the_address_of_its_own_host() {
+fn each_section_has_address_of_its_host() {
     let mut bench = Bench::new(with_sip());
     let (alice, account) = bench.login_sip("alice");
     let two = named(4000) + &format!("c=IN IP4 audio.example.org\r\nm=video 4002 RTP/AVP 96\r\nc=IN IP4 {NAME}\r\n");
@@ -182,7 +182,7 @@ fn every_section_has_the_address_of_its_own_host() {
 }
 
 #[test]
-fn many_names_are_not_looked_up() {
+fn names_beyond_limit_are_not_resolved() {
     let mut bench = Bench::new(with_sip());
     let (_, account) = bench.login_sip("alice");
     let name = |index| format!("c=IN IP4 host{index}.example.org\r\n");
@@ -197,7 +197,7 @@ fn many_names_are_not_looked_up() {
 }
 
 #[test]
-fn a_call_that_ends_forgets_what_waits() {
+fn ended_call_drops_waiting_events() {
     let mut bench = Bench::new(with_sip());
     let (alice, account) = bench.login_sip("alice");
     bench.sip(incoming(account, &named(4000)));
@@ -209,7 +209,7 @@ fn a_call_that_ends_forgets_what_waits() {
 }
 
 #[test]
-fn a_peer_that_sends_on_waits_no_longer() {
+fn events_beyond_limit_end_the_wait() {
     let mut bench = Bench::new(with_sip());
     let (alice, invite) = bench.called();
     bench.answered(invite, Some(&phone_sdp(4000, "sendrecv")));

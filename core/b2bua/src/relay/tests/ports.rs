@@ -67,7 +67,7 @@ fn user_with_many_calls_leaves_ports_to_others() {
 }
 
 #[test]
-fn calls_take_pairs_that_a_worker_has_bound() {
+fn calls_use_reserved_port_pairs() {
     let rules = PortRules { rest: Duration::ZERO, reserved: 4, per_user: 128 };
     let mut bench = Bench::new(with_rules(rules));
     let (alice, _) = bench.login_sip("alice");
@@ -89,14 +89,14 @@ fn calls_take_pairs_that_a_worker_has_bound() {
 }
 
 #[test]
-fn relay_without_reserve_orders_nothing_in_advance() {
+fn relay_without_reserve_binds_no_ports_ahead() {
     let mut bench = Bench::new(with_sip());
     bench.login("bob");
     assert_eq!(bench.media, []);
 }
 
 #[test]
-fn ports_are_shared_out_and_none_is_left_out() {
+fn call_without_free_port_is_refused_with_503() {
     let mut config = with_sip();
     for worker in &mut config.sip.as_mut().unwrap().workers {
         worker.last_port = worker.first_port + 1;

@@ -99,7 +99,7 @@ impl World {
 }
 
 #[test]
-fn random_crossings_leave_nothing_behind() {
+fn random_actions_leave_no_state() {
     let mut talked = 0;
     for seed in 0..300_u64 {
         let random = ChaCha20Rng::seed_from_u64(seed);

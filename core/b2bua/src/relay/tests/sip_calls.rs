@@ -137,7 +137,7 @@ impl Bench {
 }
 
 #[test]
-fn worker_is_given_the_source_address_of_a_peers_messages() {
+fn worker_receives_signaling_address_of_peer() {
     let mut bench = Bench::new(with_sip());
     let (alice, _) = bench.login_sip("alice");
     bench.call(alice, "a1", "1002");
@@ -152,7 +152,7 @@ fn worker_is_given_the_source_address_of_a_peers_messages() {
 }
 
 #[test]
-fn a_page_calls_a_phone_and_either_side_hangs_up() {
+fn page_calls_phone_and_either_hangs_up() {
     for page_hangs_up in [true, false] {
         let mut bench = Bench::new(with_sip());
         let (alice, account) = bench.login_sip("alice");
@@ -190,7 +190,7 @@ fn a_page_calls_a_phone_and_either_side_hangs_up() {
 }
 
 #[test]
-fn a_phone_calls_a_page_and_either_side_hangs_up() {
+fn phone_calls_page_and_either_hangs_up() {
     for page_hangs_up in [true, false] {
         let mut bench = Bench::new(with_sip());
         let (alice, account) = bench.login_sip("alice");
@@ -223,7 +223,7 @@ fn a_phone_calls_a_page_and_either_side_hangs_up() {
 }
 
 #[test]
-fn what_a_page_gives_for_the_invite_is_in_it() {
+fn invite_has_header_fields_and_lines_of_page() {
     let mut bench = Bench::new(with_sip());
     let (alice, _) = bench.login_sip("alice");
     let ClientMessage::Call(mut call) = call_message("a1", "sip:bob@example.org") else { panic!() };
@@ -255,7 +255,7 @@ fn display_name_equal_to_the_login_is_in_from() {
 }
 
 #[test]
-fn what_a_page_gives_for_the_answer_is_in_it() {
+fn answer_has_lines_of_page() {
     let mut bench = Bench::new(with_sip());
     let (alice, account) = bench.login_sip("alice");
     let call_id = bench.ring_from_phone(InviteId::Inbound(7), account, alice);
@@ -269,7 +269,7 @@ fn what_a_page_gives_for_the_answer_is_in_it() {
 }
 
 #[test]
-fn early_media_take_the_only_answer_of_the_page() {
+fn early_media_use_the_only_answer_of_page() {
     let mut bench = Bench::new(with_sip());
     let (alice, _) = bench.login_sip("alice");
     bench.call(alice, "a1", "1002");
@@ -301,7 +301,7 @@ fn early_media_take_the_only_answer_of_the_page() {
 }
 
 #[test]
-fn a_200_may_say_something_else_than_the_183() {
+fn description_in_200_may_differ_from_183() {
     let mut bench = Bench::new(with_sip());
     let (alice, _) = bench.login_sip("alice");
     bench.call(alice, "a1", "1002");
@@ -315,7 +315,7 @@ fn a_200_may_say_something_else_than_the_183() {
 }
 
 #[test]
-fn a_183_without_media_is_told_as_progress() {
+fn status_183_without_media_is_reported_as_progress() {
     let mut bench = Bench::new(with_sip());
     let (alice, _) = bench.login_sip("alice");
     bench.call(alice, "a1", "1002");
@@ -327,7 +327,7 @@ fn a_183_without_media_is_told_as_progress() {
 }
 
 #[test]
-fn the_page_cancels_before_and_after_it_hears_something() {
+fn page_cancels_before_and_after_provisional_response() {
     for early in [false, true] {
         let mut bench = Bench::new(with_sip());
         let (alice, _) = bench.login_sip("alice");
@@ -348,7 +348,7 @@ fn the_page_cancels_before_and_after_it_hears_something() {
 }
 
 #[test]
-fn what_the_server_says_reaches_the_page() {
+fn status_of_server_is_reported_to_page() {
     let said = |status, reason: &str| refused(status, reason);
     let table = [
         (said(404, "No such"), CallStatus::Failed, 404, "No such", EndReason::NotFound),
@@ -392,7 +392,7 @@ fn what_the_server_says_reaches_the_page() {
 }
 
 #[test]
-fn busy_is_told_as_the_operator_wants() {
+fn busy_is_reported_as_configured() {
     for status in [486, 600] {
         let mut bench = Bench::new(with_sip());
         let (alice, _) = bench.login_sip("alice");
@@ -404,7 +404,7 @@ fn busy_is_told_as_the_operator_wants() {
 }
 
 #[test]
-fn nobody_answers_the_page() {
+fn unanswered_call_of_page_is_canceled() {
     let mut bench = Bench::new(with_sip());
     let (alice, _) = bench.login_sip("alice");
     bench.call(alice, "a1", "1002");
@@ -416,7 +416,7 @@ fn nobody_answers_the_page() {
 }
 
 #[test]
-fn all_browsers_of_an_account_ring_and_the_first_takes_the_call() {
+fn first_answer_among_browsers_of_account_wins() {
     let mut bench = Bench::new(with_sip());
     let (desk, account) = bench.login_sip("alice");
     let mobile = bench.connect(super::accounts::hello_sip("alice", "secret"));
@@ -433,7 +433,7 @@ fn all_browsers_of_an_account_ring_and_the_first_takes_the_call() {
 }
 
 #[test]
-fn a_page_rejects_a_phone() {
+fn page_rejects_call_of_phone() {
     let mut bench = Bench::new(with_sip());
     let (alice, account) = bench.login_sip("alice");
     let invite = InviteId::Inbound(7);
@@ -445,7 +445,7 @@ fn a_page_rejects_a_phone() {
 }
 
 #[test]
-fn a_phone_gives_up() {
+fn phone_cancels_its_call() {
     let mut bench = Bench::new(with_sip());
     let (alice, account) = bench.login_sip("alice");
     let invite = InviteId::Inbound(7);
@@ -458,7 +458,7 @@ fn a_phone_gives_up() {
 }
 
 #[test]
-fn a_phone_that_nobody_answers_hears_480() {
+fn unanswered_call_of_phone_ends_with_480() {
     let mut bench = Bench::new(with_sip());
     let (alice, account) = bench.login_sip("alice");
     let invite = InviteId::Inbound(7);
@@ -470,7 +470,7 @@ fn a_phone_that_nobody_answers_hears_480() {
 }
 
 #[test]
-fn a_phone_that_finds_nobody_online_hears_480() {
+fn call_of_phone_without_callee_online_receives_480() {
     let mut bench = Bench::new(with_sip());
     let mut hello = super::accounts::hello_sip("alice", "secret");
     hello.keep_alive = Some(true);
@@ -486,7 +486,7 @@ fn a_phone_that_finds_nobody_online_hears_480() {
 }
 
 #[test]
-fn offers_that_are_none_are_refused() {
+fn invalid_offers_are_refused() {
     let mut bench = Bench::new(with_sip());
     let (alice, account) = bench.login_sip("alice");
     let fax =
@@ -505,7 +505,7 @@ fn offers_that_are_none_are_refused() {
 }
 
 #[test]
-fn a_phone_without_offer_gets_one_and_answers_with_its_ack() {
+fn invite_without_offer_is_answered_in_ack() {
     let mut bench = Bench::new(with_sip());
     let (alice, account) = bench.login_sip("alice");
     let invite = InviteId::Inbound(7);
@@ -517,7 +517,7 @@ fn a_phone_without_offer_gets_one_and_answers_with_its_ack() {
     assert_eq!(bench.names(alice), ["talk ESTABLISHED"]);
     let Command::Accept { body: Some(offer), .. } = bench.command() else { panic!() };
     assert!(text(&offer).contains("PCMU/8000"));
-    assert!(bench.bridges().is_empty(), "nobody knows where to send");
+    assert!(bench.bridges().is_empty(), "the phone's address is not known yet");
     bench.sip(Event::OfferAnswered { invite, body: body(&phone_sdp(4000, "sendrecv")) });
     assert_eq!(bench.connected().0[0].remote.unwrap().rtp.port(), 4000);
     assert_eq!(bench.bridges().len(), 1);
@@ -526,7 +526,7 @@ fn a_phone_without_offer_gets_one_and_answers_with_its_ack() {
 }
 
 #[test]
-fn a_phone_that_answers_nothing_that_fits_is_hung_up() {
+fn phone_with_unusable_answer_is_hung_up() {
     for late in [false, true] {
         let mut bench = Bench::new(with_sip());
         let (alice, account) = bench.login_sip("alice");
@@ -554,7 +554,7 @@ fn a_phone_that_answers_nothing_that_fits_is_hung_up() {
 }
 
 #[test]
-fn a_relay_saved_in_a_call_with_a_phone_goes_on_with_it() {
+fn restored_relay_continues_call_with_phone() {
     let mut bench = Bench::new(with_sip());
     let (alice, account) = bench.login_sip("alice");
     let outbound = bench.talk_to_phone(alice, "a1", "1002");
@@ -572,7 +572,7 @@ fn a_relay_saved_in_a_call_with_a_phone_goes_on_with_it() {
 }
 
 #[test]
-fn a_lost_socket_ends_the_calls_with_phones() {
+fn lost_socket_ends_calls_with_phones() {
     let mut bench = Bench::new(with_sip());
     let (alice, account) = bench.login_sip("alice");
     let invite = bench.talk_to_phone(alice, "a1", "1002");

@@ -42,7 +42,7 @@ fn hold(bench: &mut Bench, at: ConnectionId) -> String {
 }
 
 #[test]
-fn a_phone_that_is_called_may_answer_with_numbers_of_its_own() {
+fn answer_may_have_other_payload_types() {
     let mut bench = Bench::new(with_sip());
     let (alice, _) = bench.login_sip("alice");
     bench.call(alice, "a1", "1002");
@@ -63,7 +63,7 @@ fn a_phone_that_is_called_may_answer_with_numbers_of_its_own() {
 }
 
 #[test]
-fn a_phone_that_calls_is_answered_in_its_numbers() {
+fn answer_has_payload_types_of_offer() {
     let mut bench = Bench::new(with_sip());
     let (alice, account) = bench.login_sip("alice");
     let invite = InviteId::Inbound(7);
@@ -127,7 +127,7 @@ fn of_page(bench: &Bench) -> Vec<u8> {
 }
 
 #[test]
-fn a_page_sends_what_the_phone_took_and_understands_what_may_come() {
+fn page_sends_accepted_codec_and_receives_all_negotiated() {
     let mut bench = Bench::new(with_sip());
     let (alice, invite) = calling(&mut bench);
     bench.answered(invite, Some(&laws_sdp("8", "sendrecv")));
@@ -137,7 +137,7 @@ fn a_page_sends_what_the_phone_took_and_understands_what_may_come() {
 }
 
 #[test]
-fn early_media_in_one_law_and_the_call_in_the_other() {
+fn call_may_use_another_law_than_early_media() {
     let mut bench = Bench::new(with_sip());
     let (alice, invite) = calling(&mut bench);
     bench.progress(invite, 183, Some(&laws_sdp("0", "sendrecv")));
@@ -149,7 +149,7 @@ fn early_media_in_one_law_and_the_call_in_the_other() {
 }
 
 #[test]
-fn a_phone_that_answers_what_the_page_does_not_send_is_offered_it_again() {
+fn answer_with_another_codec_leads_to_new_offer() {
     let mut bench = Bench::new(with_sip());
     let (alice, invite) = calling(&mut bench);
     bench.progress(invite, 183, Some(&laws_sdp("0", "sendrecv")));
@@ -164,7 +164,7 @@ fn a_phone_that_answers_what_the_page_does_not_send_is_offered_it_again() {
 }
 
 #[test]
-fn a_phone_may_change_to_what_the_page_sends_and_to_nothing_else() {
+fn reinvite_may_change_only_to_codec_of_page() {
     let mut bench = Bench::new(with_sip());
     let (_, invite) = calling(&mut bench);
     bench.answered(invite, Some(&laws_sdp("8", "sendrecv")));
@@ -181,7 +181,7 @@ fn a_phone_may_change_to_what_the_page_sends_and_to_nothing_else() {
 }
 
 #[test]
-fn of_two_phones_one_follows_the_other() {
+fn codec_change_of_phone_is_offered_to_other() {
     let mut bench = Bench::new(with_sip());
     bench.bind("bob", 1);
     let caller = InviteId::Inbound(7);

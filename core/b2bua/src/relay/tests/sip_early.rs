@@ -14,7 +14,7 @@ fn port(bench: &Bench) -> u16 {
 }
 
 #[test]
-fn a_callee_moves_its_media_before_it_answers() {
+fn update_of_callee_moves_early_media() {
     let mut bench = Bench::new(with_sip());
     let (alice, _) = bench.login_sip("alice");
     bench.call(alice, "a1", "1002");
@@ -25,7 +25,7 @@ fn a_callee_moves_its_media_before_it_answers() {
     let Command::AnswerOffer { branch: BRANCH, body: answer, .. } = bench.command() else { panic!() };
     assert!(String::from_utf8(answer.octets).unwrap().contains("a=recvonly"));
     assert_eq!((port(&bench), bench.connected().1), (6000, Silence::Tolerated));
-    assert!(bench.names(alice).is_empty(), "the page hears nothing of it");
+    assert!(bench.names(alice).is_empty(), "the page is not notified");
     // The 200 has no description: the media that were agreed last apply, not those that were answered first.
     bench.answered(invite, None);
     assert_eq!((port(&bench), bench.connected().1), (6000, Silence::EndsLeg));
@@ -36,7 +36,7 @@ fn a_callee_moves_its_media_before_it_answers() {
 }
 
 #[test]
-fn one_of_several_callees_moves_its_media_and_then_answers() {
+fn update_of_one_of_several_callees_is_answered() {
     let mut bench = Bench::new(with_sip());
     bench.bind("bob", 1);
     bench.bind("bob", 2);
@@ -51,7 +51,7 @@ fn one_of_several_callees_moves_its_media_and_then_answers() {
     bench.progress(second, 183, Some(&phone_sdp(5000, "sendrecv")));
     offer(&mut bench, second, BRANCH, &phone_sdp(5002, "sendrecv"));
     assert!(matches!(bench.command(), Command::AnswerOffer { invite, .. } if invite == second));
-    assert!(bench.bridges().is_empty(), "with several who ring, nobody is heard");
+    assert!(bench.bridges().is_empty(), "no early media with several callees");
     bench.answered(second, None);
     assert_eq!(port(&bench), 5002);
     assert_eq!(bench.bridges().len(), 1);
@@ -61,7 +61,7 @@ fn one_of_several_callees_moves_its_media_and_then_answers() {
 }
 
 #[test]
-fn a_caller_moves_its_media_before_it_is_answered() {
+fn update_of_caller_moves_early_media() {
     let mut bench = Bench::new(with_sip());
     bench.bind("bob", 1);
     let caller = InviteId::Inbound(7);
@@ -88,7 +88,7 @@ fn a_caller_moves_its_media_before_it_is_answered() {
 }
 
 #[test]
-fn a_change_without_a_codec_in_common_is_refused_and_changes_nothing() {
+fn update_without_common_codec_is_refused() {
     let mut bench = Bench::new(with_sip());
     let (alice, _) = bench.login_sip("alice");
     bench.call(alice, "a1", "1002");
@@ -104,7 +104,7 @@ fn a_change_without_a_codec_in_common_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn who_was_handed_over_hears_the_target_before_it_answers() {
+fn transferee_receives_early_media_of_target() {
     for media_first in [true, false] {
         let mut bench = Bench::new(with_sip());
         let (alice, _) = bench.login_sip("alice");

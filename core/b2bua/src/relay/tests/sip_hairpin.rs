@@ -68,7 +68,7 @@ impl Hairpin {
 }
 
 #[test]
-fn they_meet_here_where_the_server_is_offered_webrtc() {
+fn looped_call_with_webrtc_offer_is_bridged() {
     for (by_mark, renames) in [(true, false), (false, false), (true, true), (false, true)] {
         let mut config = with_sip();
         let sip = config.sip.as_mut().unwrap();
@@ -95,7 +95,7 @@ fn they_meet_here_where_the_server_is_offered_webrtc() {
 }
 
 #[test]
-fn two_browsers_behind_one_server_meet_here() {
+fn looped_call_of_two_browsers_is_bridged() {
     for by_mark in [true, false] {
         for bob_hangs_up in [true, false] {
             let mut call = called();
@@ -103,7 +103,7 @@ fn two_browsers_behind_one_server_meet_here() {
                 call.request.headers.clear(); // then the RTP address identifies it
             }
             let (id, answer) = call.taken();
-            assert!(call.bench.names(call.bob).is_empty(), "the server is to say so");
+            assert!(call.bench.names(call.bob).is_empty(), "the server has not forwarded the answer yet");
             let said = text(&answer);
             assert!(said.contains("m=audio 9 RTP/AVP") && said.contains("c=IN IP4 192.0.2.1"), "{said}");
             let branch = super::sip_calls::BRANCH;
@@ -139,7 +139,7 @@ fn renamed(description: &Body) -> Body {
 }
 
 #[test]
-fn a_server_that_renames_the_session_is_understood_by_the_addresses() {
+fn looped_answer_is_recognized_by_addresses() {
     let mut call = called();
     call.request.offer = call.request.offer.as_ref().map(renamed);
     let (_, answer) = call.taken();
@@ -151,7 +151,7 @@ fn a_server_that_renames_the_session_is_understood_by_the_addresses() {
 }
 
 #[test]
-fn media_pass_through_a_server_that_makes_session_and_addresses_its_own() {
+fn media_pass_through_server_with_own_addresses() {
     let mut call = called();
     assert!(call.request.headers.iter().any(|(name, _)| name == "Offhook-Call"), "the mark is left");
     call.request.offer = Some(renamed(&body(&phone_sdp(4000, "sendrecv"))));
@@ -161,7 +161,7 @@ fn media_pass_through_a_server_that_makes_session_and_addresses_its_own() {
 }
 
 #[test]
-fn the_server_ends_the_call_of_two_browsers() {
+fn bye_of_server_ends_looped_call() {
     for out_first in [true, false] {
         let (mut call, _) = Hairpin::talking();
         let (ended, other) = if out_first { (call.out, BACK) } else { (BACK, call.out) };
@@ -174,7 +174,7 @@ fn the_server_ends_the_call_of_two_browsers() {
 }
 
 #[test]
-fn hold_and_offers_of_the_server_stay_apart() {
+fn hold_and_server_offers_in_looped_call_stay_separate() {
     let (mut call, _) = Hairpin::talking();
     call.bench.say(call.alice, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: false });
     assert_eq!(call.bench.names(call.alice), ["hold HOLD"]);
@@ -187,7 +187,7 @@ fn hold_and_offers_of_the_server_stay_apart() {
 }
 
 #[test]
-fn somebody_else_takes_what_rings_here_too() {
+fn answer_from_another_endpoint_ends_looped_invite() {
     for here_too in [true, false] {
         let mut call = called();
         if here_too {
@@ -214,7 +214,7 @@ fn somebody_else_takes_what_rings_here_too() {
 }
 
 #[test]
-fn the_server_decides_what_a_rejection_means() {
+fn rejection_of_looped_invite_is_sent_to_server() {
     let mut call = called();
     let id = call.come_back();
     call.bench.hang_up(call.bob, id.as_str());
@@ -237,7 +237,7 @@ fn the_server_decides_what_a_rejection_means() {
 }
 
 #[test]
-fn the_caller_cancels_what_rings_at_home() {
+fn caller_cancel_ends_looped_invite() {
     let mut call = called();
     call.come_back();
     call.bench.hang_up(call.alice, "a1");
@@ -250,7 +250,7 @@ fn the_caller_cancels_what_rings_at_home() {
 }
 
 #[test]
-fn the_server_takes_back_what_rings_here() {
+fn server_cancel_stops_looped_ringing() {
     let mut call = called();
     call.come_back();
     call.bench.ended(BACK, Cause::Remote { reason: Some((200, "Call completed elsewhere".into())) });
@@ -262,7 +262,7 @@ fn the_server_takes_back_what_rings_here() {
 }
 
 #[test]
-fn the_callers_invite_fails_while_bob_rings() {
+fn failed_invite_stops_looped_ringing() {
     let mut call = called();
     call.come_back();
     call.bench.ended(call.out, Cause::Refused { status: 480, reason: String::new(), contacts: vec![] });
@@ -273,7 +273,7 @@ fn the_callers_invite_fails_while_bob_rings() {
 }
 
 #[test]
-fn nobody_answers_at_home() {
+fn unanswered_looped_call_ends_after_timeout() {
     let mut call = called();
     call.come_back();
     call.bench.wait(Duration::from_secs(60));
@@ -284,7 +284,7 @@ fn nobody_answers_at_home() {
 }
 
 #[test]
-fn whoever_calls_themselves_through_the_server_is_busy() {
+fn looped_call_to_the_caller_is_busy() {
     let mut bench = Bench::new(with_sip());
     let (alice, account) = bench.login_sip("alice");
     bench.call(alice, "a1", "alice");
@@ -297,7 +297,7 @@ fn whoever_calls_themselves_through_the_server_is_busy() {
 }
 
 #[test]
-fn a_mark_is_good_for_nothing_else() {
+fn mark_of_answered_call_has_no_effect() {
     let mut call = called();
     // The mark of an answered call has no effect: the inbound call is another one.
     call.bench.answered(call.out, Some(&phone_sdp(4000, "sendrecv")));
@@ -314,7 +314,7 @@ fn a_mark_is_good_for_nothing_else() {
 }
 
 #[test]
-fn a_transfer_leaves_the_server_out() {
+fn transfer_ends_dialogs_with_server() {
     let (mut call, _) = Hairpin::talking();
     call.bench.say(call.alice, &ClientMessage::Transfer { call_id: "a1".into(), target: "1005".into() });
     let (target, _) = call.bench.invited();
@@ -330,7 +330,7 @@ fn a_transfer_leaves_the_server_out() {
 }
 
 #[test]
-fn a_browser_is_not_handed_to_a_phone_that_would_not_hear_it() {
+fn transfer_to_phone_without_common_codec_fails() {
     let (mut call, _) = Hairpin::talking();
     call.bench.say(call.alice, &ClientMessage::Transfer { call_id: "a1".into(), target: "1005".into() });
     let (target, _) = call.bench.invited();
@@ -344,7 +344,7 @@ fn a_browser_is_not_handed_to_a_phone_that_would_not_hear_it() {
 }
 
 #[test]
-fn it_can_be_saved_at_every_point() {
+fn looped_call_is_restored_in_every_state() {
     let saved = |bench: &Bench| {
         let text = serde_json::to_string(&bench.relay).unwrap();
         assert_eq!(serde_json::from_str::<crate::relay::Relay>(&text).unwrap(), bench.relay);
@@ -358,7 +358,7 @@ fn it_can_be_saved_at_every_point() {
 }
 
 #[test]
-fn an_address_alone_joins_no_call() {
+fn rtp_address_alone_joins_no_call() {
     let mut call = called();
     call.request.headers.clear();
     call.request.offer = call.request.offer.as_ref().map(renamed);
@@ -368,7 +368,7 @@ fn an_address_alone_joins_no_call() {
 }
 
 #[test]
-fn only_a_server_brings_a_call_back() {
+fn only_servers_return_looped_calls() {
     for origin in [Origin::Unknown, Origin::Phone("101".into())] {
         let mut call = called();
         call.request = InboundInvite { origin, request_uri: "sip:carol@relay.test".into(), ..call.request.clone() };

@@ -28,7 +28,7 @@ impl Bench {
 }
 
 #[test]
-fn a_login_rings_on_its_browsers_and_its_phones() {
+fn login_rings_on_browsers_and_phones() {
     let mut bench = Bench::new(with_sip());
     let (alice, bob) = (bench.login("alice"), bench.login("bob"));
     bench.bind("bob", 1);
@@ -59,7 +59,7 @@ fn a_login_rings_on_its_browsers_and_its_phones() {
 }
 
 #[test]
-fn one_device_fails_and_the_others_ring_on() {
+fn failure_of_one_device_leaves_others_ringing() {
     let mut bench = Bench::new(with_sip());
     let (alice, bob) = (bench.login("alice"), bench.login("bob"));
     bench.bind("bob", 1);
@@ -78,7 +78,7 @@ fn one_device_fails_and_the_others_ring_on() {
 }
 
 #[test]
-fn a_phone_that_is_gone_does_not_ring() {
+fn unregistered_phone_does_not_ring() {
     let mut bench = Bench::new(with_sip());
     let alice = bench.login("alice");
     bench.bind("bob", 1);
@@ -89,7 +89,7 @@ fn a_phone_that_is_gone_does_not_ring() {
 }
 
 #[test]
-fn a_phone_calls_a_login() {
+fn phone_calls_login() {
     let mut bench = Bench::new(with_sip());
     let alice = bench.login("alice");
     let invite = InviteId::Inbound(7);
@@ -105,7 +105,7 @@ fn a_phone_calls_a_login() {
 }
 
 #[test]
-fn who_is_called_by_phones_and_strangers() {
+fn call_to_unknown_or_own_login_is_rejected() {
     let mut bench = Bench::new(with_sip());
     bench.login("alice");
     bench.bind("carol", 1);
@@ -123,7 +123,7 @@ fn who_is_called_by_phones_and_strangers() {
 }
 
 #[test]
-fn two_phones_talk_through_the_relay() {
+fn relay_bridges_two_phones() {
     for caller_hangs_up in [true, false] {
         let mut bench = Bench::new(with_sip());
         bench.bind("bob", 1);
@@ -155,7 +155,7 @@ fn two_phones_talk_through_the_relay() {
 }
 
 #[test]
-fn two_phones_talk_when_the_caller_offers_nothing() {
+fn relay_bridges_phones_without_offer_in_invite() {
     let mut bench = Bench::new(with_sip());
     bench.bind("bob", 1);
     let caller = InviteId::Inbound(7);
@@ -172,7 +172,7 @@ fn two_phones_talk_when_the_caller_offers_nothing() {
 }
 
 #[test]
-fn what_the_callee_says_reaches_the_calling_phone() {
+fn status_of_callee_is_sent_to_calling_phone() {
     let mut bench = Bench::new(with_sip());
     bench.bind("bob", 1);
     for (cause, status) in [
@@ -191,7 +191,7 @@ fn what_the_callee_says_reaches_the_calling_phone() {
 }
 
 #[test]
-fn a_page_transfers_a_local_phone_by_the_relay() {
+fn relay_executes_transfer_of_local_phone() {
     let mut bench = Bench::new(with_sip());
     let (alice, carol) = (bench.login("alice"), bench.login("carol"));
     bench.bind("bob", 1);
@@ -237,7 +237,7 @@ pub(super) fn with_trunk() -> Config {
 }
 
 #[test]
-fn what_is_not_here_goes_through_the_trunk() {
+fn call_to_unknown_name_is_routed_to_trunk() {
     let mut bench = Bench::new(with_trunk());
     let (trunk, _) = bench.opened();
     let (alice, bob) = (bench.login("alice"), bench.login("bob"));
@@ -250,12 +250,12 @@ fn what_is_not_here_goes_through_the_trunk() {
     bench.names(alice);
     bench.talk(alice, "a2", bob, "bob");
     bench.call(alice, "a3", "carol");
-    assert_eq!(bench.last_status(alice).sip_status, Some(480), "an account here, nobody there");
+    assert_eq!(bench.last_status(alice).sip_status, Some(480), "the account has no session");
     assert!(bench.commands.is_empty());
 }
 
 #[test]
-fn the_trunk_rings_the_login_behind_a_number() {
+fn trunk_call_rings_login_of_number() {
     let mut bench = Bench::new(with_trunk());
     let (trunk, _) = bench.opened();
     let (alice, bob) = (bench.login("alice"), bench.login("bob"));
@@ -285,7 +285,7 @@ pub(super) fn moved(contacts: &[&str]) -> Cause {
 }
 
 #[test]
-fn a_phone_sends_its_caller_to_another_user() {
+fn redirect_of_phone_to_user_is_followed() {
     let mut bench = Bench::new(with_sip());
     let (alice, carol) = (bench.login("alice"), bench.login("carol"));
     bench.bind("bob", 1);
@@ -303,7 +303,7 @@ fn a_phone_sends_its_caller_to_another_user() {
 }
 
 #[test]
-fn a_phone_sends_its_caller_through_the_trunk_where_that_may_call_there() {
+fn redirect_of_phone_to_trunk_needs_permission() {
     for (is_stranger, is_followed) in [(false, true), (true, false)] {
         let mut bench = Bench::new(with_trunk());
         let (trunk, _) = bench.opened();
@@ -325,7 +325,7 @@ fn a_phone_sends_its_caller_through_the_trunk_where_that_may_call_there() {
 }
 
 #[test]
-fn a_phone_that_was_heard_sends_its_caller_to_another_user() {
+fn redirect_after_early_media_is_followed() {
     let mut bench = Bench::new(with_sip());
     let (alice, carol) = (bench.login("alice"), bench.login("carol"));
     bench.bind("bob", 1);
@@ -334,7 +334,7 @@ fn a_phone_that_was_heard_sends_its_caller_to_another_user() {
     bench.progress(first, 183, Some(&phone_sdp(4000, "sendrecv")));
     let bridges =
         |bench: &Bench| bench.media.iter().filter(|order| matches!(order, MediaCommand::Bridge { .. })).count();
-    assert_eq!(bridges(&bench), 1, "the announcement is heard");
+    assert_eq!(bridges(&bench), 1, "the announcement is bridged");
     bench.ended(first, moved(&["sip:carol@relay.test"]));
     let id = bench.incoming(carol);
     bench.answer(carol, &id);
@@ -345,7 +345,7 @@ fn a_phone_that_was_heard_sends_its_caller_to_another_user() {
 }
 
 #[test]
-fn a_call_that_comes_round_is_not_sent_on_again() {
+fn looping_redirect_is_not_followed() {
     for by in ["sip:bob@relay.test", "sip:eve@relay.test"] {
         let mut bench = Bench::new(with_trunk());
         let (trunk, _) = bench.opened();
@@ -362,7 +362,7 @@ fn a_call_that_comes_round_is_not_sent_on_again() {
 }
 
 #[test]
-fn phones_that_send_a_caller_in_circles_do_so_for_a_while() {
+fn number_of_redirects_is_limited() {
     let mut bench = Bench::new(with_sip());
     bench.bind("bob", 1);
     bench.bind("carol", 2);
@@ -379,7 +379,7 @@ fn phones_that_send_a_caller_in_circles_do_so_for_a_while() {
 }
 
 #[test]
-fn a_stranger_is_not_taken_for_a_user_of_the_relay() {
+fn unknown_source_is_presented_with_its_host() {
     let mut bench = Bench::new(with_trunk());
     bench.opened();
     let alice = bench.login("alice");
@@ -405,7 +405,7 @@ fn a_stranger_is_not_taken_for_a_user_of_the_relay() {
 }
 
 #[test]
-fn a_stranger_hands_nobody_over_to_the_trunk() {
+fn unknown_source_transfers_no_call_to_trunk() {
     let mut bench = Bench::new(with_trunk());
     bench.opened();
     let alice = bench.login("alice");
@@ -424,7 +424,7 @@ fn a_stranger_hands_nobody_over_to_the_trunk() {
 }
 
 #[test]
-fn a_stranger_rings_users_and_gets_no_further() {
+fn unknown_source_calls_users_only() {
     let mut bench = Bench::new(with_trunk());
     bench.opened();
     let alice = bench.login("alice");

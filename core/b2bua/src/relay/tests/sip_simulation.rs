@@ -325,23 +325,23 @@ fn run(seed: u64) -> (u64, u64) {
 }
 
 /// Runs every second seed, so that two threads share the work.
-fn random_crossings_leave_nothing_behind(first: u64) {
+fn random_actions_leave_no_state(first: u64) {
     let runs = option_env!("OFFHOOK_SIM_RUNS").and_then(|runs| runs.parse().ok()).unwrap_or(30);
     let seeds = (first..runs).step_by(2);
     let count = seeds.clone().fold(0, |count, _| count + 1);
     let (talks, hairpins) = seeds.map(run).fold((0, 0), |sum, run| (sum.0 + run.0, sum.1 + run.1));
-    assert!(talks > count * 2, "only {talks} times was anybody put through");
+    assert!(talks > count * 2, "only {talks} calls were established");
     // The rate varies more with few seeds.
     let share = if count < 1_000 { 4 } else { 3 };
     assert!(hairpins * share > count, "only {hairpins} times did a call come back and was answered");
 }
 
 #[test]
-fn random_crossings_with_a_server_leave_nothing_behind_even_seeds() {
-    random_crossings_leave_nothing_behind(0);
+fn random_actions_leave_no_state_even_seeds() {
+    random_actions_leave_no_state(0);
 }
 
 #[test]
-fn random_crossings_with_a_server_leave_nothing_behind_odd_seeds() {
-    random_crossings_leave_nothing_behind(1);
+fn random_actions_leave_no_state_odd_seeds() {
+    random_actions_leave_no_state(1);
 }

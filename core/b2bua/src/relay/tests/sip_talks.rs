@@ -8,7 +8,7 @@ use offhook_signaling::message::{CallStatus, ClientMessage, DtmfType};
 use offhook_sip::user_agent::io::{Body, Branch, Command, Event};
 
 #[test]
-fn hold_is_told_when_the_phone_agrees() {
+fn hold_is_reported_when_phone_accepts() {
     let mut bench = Bench::new(with_sip());
     let (alice, _) = bench.login_sip("alice");
     let invite = bench.talk_to_phone(alice, "a1", "1002");
@@ -38,7 +38,7 @@ fn hold_is_told_when_the_phone_agrees() {
 }
 
 #[test]
-fn a_page_that_changes_its_mind_is_told_how_it_ends() {
+fn hold_changed_during_offer_reports_final_state() {
     let mut bench = Bench::new(with_sip());
     let (alice, _) = bench.login_sip("alice");
     let invite = bench.talk_to_phone(alice, "a1", "1002");
@@ -54,7 +54,7 @@ fn a_page_that_changes_its_mind_is_told_how_it_ends() {
 }
 
 #[test]
-fn a_phone_holds_moves_and_asks_and_the_page_hears_nothing() {
+fn offers_of_phone_send_no_status_to_page() {
     let mut bench = Bench::new(with_sip());
     let (alice, _) = bench.login_sip("alice");
     let invite = bench.talk_to_phone(alice, "a1", "1002");
@@ -87,7 +87,7 @@ fn a_phone_holds_moves_and_asks_and_the_page_hears_nothing() {
 }
 
 #[test]
-fn digits_go_in_the_media_or_in_signaling() {
+fn digits_are_sent_by_rtp_or_info() {
     let mut bench = Bench::new(with_sip());
     let (alice, _) = bench.login_sip("alice");
     let digits = |kind, digits: &str| ClientMessage::SendDtmf { call_id: "a1".into(), kind, digits: digits.to_owned() };
@@ -118,7 +118,7 @@ fn digits_go_in_the_media_or_in_signaling() {
 }
 
 #[test]
-fn digits_in_signaling_reach_the_page_and_its_media() {
+fn digits_in_info_are_reported_to_page() {
     let mut bench = Bench::new(with_sip());
     let mut hello = super::accounts::hello_sip("alice", "secret");
     hello.offhook = Some(offhook_signaling::version::Extension::ours());
@@ -141,7 +141,7 @@ fn digits_in_signaling_reach_the_page_and_its_media() {
 }
 
 #[test]
-fn key_frames_are_asked_for_by_info_both_ways() {
+fn key_frames_are_requested_by_info_both_ways() {
     let mut bench = Bench::new(with_sip());
     let (alice, _) = bench.login_sip("alice");
     let invite = bench.talk_to_phone(alice, "a1", "1002");
@@ -154,7 +154,7 @@ fn key_frames_are_asked_for_by_info_both_ways() {
 }
 
 #[test]
-fn media_that_die_end_the_call_with_a_reason() {
+fn lost_media_end_call_with_reason() {
     let mut bench = Bench::new(with_sip());
     let (alice, _) = bench.login_sip("alice");
     let invite = bench.talk_to_phone(alice, "a1", "1002");

@@ -42,7 +42,7 @@ fn asked(ours: bool) -> (Bench, ConnectionId, InviteId) {
 }
 
 #[test]
-fn a_phone_transfers_itself_when_it_is_asked() {
+fn phone_executes_requested_transfer() {
     for ours in [false, true] {
         let (mut bench, alice, invite) = asked(ours);
         bench.refer_progress(invite, 100, false);
@@ -50,7 +50,7 @@ fn a_phone_transfers_itself_when_it_is_asked() {
         let pending = if ours { vec!["notifyTransferEvent"] } else { vec![] };
         assert_eq!(bench.names(alice), pending);
         bench.refer_progress(invite, 180, false);
-        assert_eq!(bench.names(alice), pending, "nor is it told that it rings there");
+        assert_eq!(bench.names(alice), pending, "nor is ringing of the target reported");
         bench.refer_progress(invite, 200, true);
         assert_eq!(bench.names(alice), ["notifyTransferEvent", "finish FINISH"]);
         assert_eq!(bench.command(), Command::HangUp { invite, reason: None });
@@ -59,7 +59,7 @@ fn a_phone_transfers_itself_when_it_is_asked() {
 }
 
 #[test]
-fn a_phone_that_hangs_up_after_it_was_asked_is_there() {
+fn bye_after_refer_completes_transfer() {
     let (mut bench, alice, invite) = asked(false);
     bench.refer_progress(invite, 100, false);
     bench.ended(invite, gone());
@@ -69,7 +69,7 @@ fn a_phone_that_hangs_up_after_it_was_asked_is_there() {
 }
 
 #[test]
-fn a_transfer_that_the_target_refuses_leaves_the_call_as_it_was() {
+fn refused_referred_call_leaves_call_unchanged() {
     let (mut bench, alice, invite) = asked(false);
     bench.refer_progress(invite, 100, false);
     bench.refer_progress(invite, 486, true);
@@ -84,7 +84,7 @@ fn a_transfer_that_the_target_refuses_leaves_the_call_as_it_was() {
 }
 
 #[test]
-fn the_relay_does_the_transfer_when_the_phone_will_not() {
+fn relay_executes_transfer_when_refer_is_refused() {
     for answered in [true, false] {
         let (mut bench, alice, invite) = asked(false);
         bench.refer_refused(invite);
@@ -110,7 +110,7 @@ fn the_relay_does_the_transfer_when_the_phone_will_not() {
 }
 
 #[test]
-fn two_phones_of_a_page_get_each_other() {
+fn attended_transfer_joins_two_phones() {
     for (agrees, joined) in [(true, false), (false, true)] {
         let mut bench = Bench::new(with_sip());
         let (alice, _) = bench.login_sip("alice");
@@ -133,7 +133,7 @@ fn two_phones_of_a_page_get_each_other() {
             bench.refer_refused(first);
             assert_eq!(bench.names(alice), ["finish FINISH", "notifyTransferEvent", "finish FINISH"]);
             let Command::Offer { invite, body: offer } = bench.command() else { panic!() };
-            assert!(invite == first && text(&offer).contains("a=sendrecv"), "nobody holds it any more");
+            assert!(invite == first && text(&offer).contains("a=sendrecv"), "it is no longer on hold");
             bench.sip(Event::OfferAnswered { invite: first, body: body(&phone_sdp(4000, "sendrecv")) });
             assert_eq!(bench.relay.counts().calls, 1);
             assert_eq!(bench.bridges().len(), 3, "the two calls and the two phones");
@@ -145,7 +145,7 @@ fn two_phones_of_a_page_get_each_other() {
 }
 
 #[test]
-fn a_phone_hands_the_page_over() {
+fn refer_of_phone_transfers_page() {
     for answered in [true, false] {
         let mut bench = Bench::new(with_sip());
         let (alice, account) = bench.login_sip("alice");
@@ -184,7 +184,7 @@ fn a_phone_hands_the_page_over() {
 }
 
 #[test]
-fn a_phone_that_hands_over_need_not_wait() {
+fn transferring_phone_may_hang_up_immediately() {
     let mut bench = Bench::new(with_sip());
     let (alice, _) = bench.login_sip("alice");
     let invite = bench.talk_to_phone(alice, "a1", "1002");
@@ -202,7 +202,7 @@ fn a_phone_that_hands_over_need_not_wait() {
 }
 
 #[test]
-fn a_phone_may_not_send_the_relay_anywhere() {
+fn refer_to_forbidden_target_is_refused() {
     let mut bench = Bench::new(with_sip());
     let (alice, account) = bench.login_sip("alice");
     let invite = bench.talk_to_phone(alice, "a1", "1002");
@@ -272,7 +272,7 @@ fn attended_transfer_bridges_legs_of_two_workers() {
 }
 
 #[test]
-fn a_phone_joins_its_two_calls_with_pages() {
+fn refer_with_replaces_joins_two_pages() {
     let mut bench = Bench::new(with_sip());
     let (alice, account) = bench.login_sip("alice");
     let bob = bench.connect(super::accounts::hello_sip("bob", "secret"));
@@ -317,7 +317,7 @@ fn a_phone_joins_its_two_calls_with_pages() {
 }
 
 #[test]
-fn another_phone_takes_the_place_of_one() {
+fn invite_with_replaces_replaces_phone() {
     for offers in [true, false] {
         let mut bench = Bench::new(with_sip());
         let (alice, account) = bench.login_sip("alice");
@@ -345,7 +345,7 @@ fn another_phone_takes_the_place_of_one() {
 }
 
 #[test]
-fn nobody_takes_the_place_in_a_call_of_another_account() {
+fn replaces_across_accounts_is_refused() {
     let mut bench = Bench::new(with_sip());
     let (alice, _) = bench.login_sip("alice");
     let old = bench.talk_to_phone(alice, "a1", "1002");

@@ -120,7 +120,7 @@ fn count(sdp: &str, beginning: &str) -> usize {
 }
 
 #[test]
-fn a_peer_that_is_webrtc_calls_a_page() {
+fn webrtc_peer_calls_page() {
     // The last one is used by early versions of WebRTC.
     for profile in ["UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF"] {
         let mut bench = Bench::new(with_srtp(Srtp::Accepted));
@@ -150,7 +150,7 @@ fn a_peer_that_is_webrtc_calls_a_page() {
 }
 
 #[test]
-fn who_insists_on_the_servers_role_gets_it() {
+fn peer_with_passive_setup_becomes_dtls_server() {
     let mut bench = Bench::new(with_srtp(Srtp::Accepted));
     let offer = of_peer("UDP/TLS/RTP/SAVPF").replace("setup:actpass", "setup:passive");
     let (_, _, invite, answer) = bench.talk_to_peer(offer);
@@ -165,7 +165,7 @@ fn who_insists_on_the_servers_role_gets_it() {
 }
 
 #[test]
-fn without_rtcp_mux_there_is_no_rtcp() {
+fn peer_without_rtcp_mux_has_no_rtcp() {
     let mut bench = Bench::new(with_srtp(Srtp::Required));
     let offer = of_peer("UDP/TLS/RTP/SAVP").replace("a=rtcp-mux\r\n", "");
     let (_, _, _, answer) = bench.talk_to_peer(offer);
@@ -175,7 +175,7 @@ fn without_rtcp_mux_there_is_no_rtcp() {
 }
 
 #[test]
-fn only_what_is_bundled_shares_the_transport() {
+fn only_bundled_sections_share_the_transport() {
     for (group, answered) in [
         ("a=group:BUNDLE sound picture\r\n", ["4000 UDP/TLS/RTP/SAVPF 97", "sound picture"]),
         ("", ["0 UDP/TLS/RTP/SAVPF 97", ""]),
@@ -203,7 +203,7 @@ fn only_what_is_bundled_shares_the_transport() {
 }
 
 #[test]
-fn whom_the_relay_cannot_meet_is_told_why() {
+fn unsupported_webrtc_offer_is_refused_with_reason() {
     let dtls = of_peer("UDP/TLS/RTP/SAVPF");
     let without_ice = dtls.replace("a=ice-ufrag:peer\r\n", "");
     let lite = sdp("a=ice-lite\r\n", &audio("UDP/TLS/RTP/SAVPF"));
@@ -218,13 +218,13 @@ fn whom_the_relay_cannot_meet_is_told_why() {
         let (alice, invite, refusal) = bench.called_by_peer(offer.clone());
         let reason = reason.map(str::to_owned);
         assert_eq!(refusal, Command::Reject { invite, status: 488, reason, contacts: Vec::new() });
-        assert!(bench.names(alice).is_empty(), "nobody rings");
+        assert!(bench.names(alice).is_empty(), "no callee is alerted");
         bench.assert_no_leak(&[]);
     }
 }
 
 #[test]
-fn a_peer_holds_restarts_ice_and_moves_and_the_page_hears_nothing() {
+fn hold_and_ice_restart_of_peer_are_answered() {
     let mut bench = Bench::new(with_srtp(Srtp::Accepted));
     let offer = of_peer("UDP/TLS/RTP/SAVPF");
     let (alice, id, invite, first) = bench.talk_to_peer(offer.clone());
@@ -260,7 +260,7 @@ fn a_peer_holds_restarts_ice_and_moves_and_the_page_hears_nothing() {
 }
 
 #[test]
-fn a_page_holds_a_peer_that_is_webrtc() {
+fn page_holds_webrtc_peer() {
     let mut bench = Bench::new(with_srtp(Srtp::Accepted));
     let (alice, id, invite, first) = bench.talk_to_peer(of_peer("UDP/TLS/RTP/SAVP"));
     bench.say(alice, &ClientMessage::Hold { call_id: id.clone(), for_transfer: false });
@@ -283,7 +283,7 @@ fn a_page_holds_a_peer_that_is_webrtc() {
 }
 
 #[test]
-fn servers_that_are_webrtc_are_offered_it() {
+fn webrtc_servers_receive_webrtc_offer() {
     let mut bench = Bench::new(offering());
     let (alice, _) = bench.login_sip("alice");
     bench.call(alice, "a1", "1002");
@@ -313,7 +313,7 @@ fn servers_that_are_webrtc_are_offered_it() {
 }
 
 #[test]
-fn video_waits_for_the_bundle() {
+fn video_has_no_address_until_bundled() {
     let mut bench = Bench::new(offering());
     let (alice, _) = bench.login_sip("alice");
     let ClientMessage::Call(mut call) = super::call_message("a1", "1002") else { panic!() };
@@ -343,7 +343,7 @@ fn video_waits_for_the_bundle() {
 }
 
 #[test]
-fn an_answer_that_is_not_webrtc_ends_the_call() {
+fn answer_without_webrtc_ends_call() {
     let lite = sdp("a=ice-lite\r\n", &audio("UDP/TLS/RTP/SAVPF"));
     for answer in [phone_sdp(4000, "sendrecv"), lite, of_peer("UDP/TLS/RTP/SAVPF").replace("a=ice-ufrag:peer\r\n", "")]
     {
@@ -359,7 +359,7 @@ fn an_answer_that_is_not_webrtc_ends_the_call() {
 }
 
 #[test]
-fn a_caller_without_offer_is_offered_webrtc_where_its_server_is() {
+fn invite_without_offer_receives_webrtc_offer() {
     let mut bench = Bench::new(offering());
     let (alice, account) = bench.login_sip("alice");
     let invite = InviteId::Inbound(7);
@@ -376,7 +376,7 @@ fn a_caller_without_offer_is_offered_webrtc_where_its_server_is() {
 }
 
 #[test]
-fn a_peer_that_is_webrtc_is_transferred_and_takes_a_place() {
+fn webrtc_peer_is_transferred_and_replaced() {
     let mut bench = Bench::new(with_srtp(Srtp::Accepted));
     let (alice, _, invite, _) = bench.talk_to_peer(of_peer("UDP/TLS/RTP/SAVPF"));
     let leg = bench.connected_peer().leg;

@@ -234,7 +234,7 @@ pub(super) fn invite_to(binding: BindingId, offer: Option<&str>) -> OutboundInvi
 }
 
 #[test]
-fn a_page_registers_with_its_password_and_unregisters() {
+fn page_registers_and_unregisters() {
     let mut wire = Wire::new();
     let (alice, _) = wire.login("alice");
     assert!(wire.log.contains(&"<- SIP/2.0 401 Unauthorized".to_owned()), "{:?}", wire.log);
@@ -245,7 +245,7 @@ fn a_page_registers_with_its_password_and_unregisters() {
 }
 
 #[test]
-fn a_wrong_password_is_told_to_the_page() {
+fn wrong_password_is_reported_to_page() {
     let mut wire = Wire::new();
     let mallory = wire.bench.connect(hello_sip("alice", "guess"));
     wire.settle();
@@ -255,7 +255,7 @@ fn a_wrong_password_is_told_to_the_page() {
 }
 
 #[test]
-fn a_server_that_does_not_answer_is_told_to_the_page() {
+fn unreachable_server_is_reported_to_page() {
     let mut wire = Wire::new();
     let alice = wire.bench.connect(hello_sip("alice", "secret"));
     // The network is down.
@@ -277,7 +277,7 @@ fn a_server_that_does_not_answer_is_told_to_the_page() {
 }
 
 #[test]
-fn a_page_calls_through_the_server() {
+fn page_calls_through_server() {
     for page_hangs_up in [true, false] {
         let mut wire = Wire::new();
         let (alice, _) = wire.login("alice");
@@ -303,7 +303,7 @@ fn a_page_calls_through_the_server() {
 }
 
 #[test]
-fn a_page_is_called_through_the_server() {
+fn page_is_called_through_server() {
     let mut wire = Wire::new();
     let (alice, binding) = wire.login("alice");
     let invite = InviteId::Outbound(1);
@@ -323,7 +323,7 @@ fn a_page_is_called_through_the_server() {
 }
 
 #[test]
-fn a_caller_without_offer_answers_with_its_ack() {
+fn invite_without_offer_is_answered_in_ack() {
     let mut wire = Wire::new();
     let (alice, binding) = wire.login("alice");
     let invite = InviteId::Outbound(1);
@@ -342,7 +342,7 @@ fn a_caller_without_offer_answers_with_its_ack() {
 }
 
 #[test]
-fn a_page_cancels_and_is_canceled() {
+fn page_cancels_and_is_canceled() {
     let mut wire = Wire::new();
     let (alice, binding) = wire.login("alice");
     let (invite, _) = wire.called(alice, "1002");
@@ -361,7 +361,7 @@ fn a_page_cancels_and_is_canceled() {
 }
 
 #[test]
-fn a_busy_phone_and_one_that_rejects() {
+fn busy_and_rejecting_phone_are_distinguished() {
     for (status, names) in [
         (486, vec!["notifyTryingResponse TRYING", "busy", "finish FAILED"]),
         (603, vec!["notifyTryingResponse TRYING", "finish FINISH"]),
@@ -379,7 +379,7 @@ fn a_busy_phone_and_one_that_rejects() {
 }
 
 #[test]
-fn early_media_over_the_wire() {
+fn early_media_reach_the_page() {
     let mut wire = Wire::new();
     let (alice, _) = wire.login("alice");
     let (invite, _) = wire.called(alice, "1002");
@@ -394,7 +394,7 @@ fn early_media_over_the_wire() {
 }
 
 #[test]
-fn hold_and_back_over_the_wire_from_both_ends() {
+fn hold_and_resume_work_from_both_ends() {
     let mut wire = Wire::new();
     let (alice, _) = wire.login("alice");
     let invite = wire.talk(alice);
@@ -423,7 +423,7 @@ fn hold_and_back_over_the_wire_from_both_ends() {
 }
 
 #[test]
-fn digits_by_info_over_the_wire() {
+fn digits_are_sent_and_received_by_info() {
     let mut wire = Wire::new();
     let (alice, _) = wire.login("alice");
     let invite = wire.talk(alice);
@@ -441,7 +441,7 @@ fn digits_by_info_over_the_wire() {
 }
 
 #[test]
-fn two_pages_that_a_server_joins_meet_here() {
+fn looped_call_of_two_pages_is_bridged() {
     let mut wire = Wire::new();
     let (alice, _) = wire.login("alice");
     let (bob, binding) = wire.login("bob");
@@ -470,7 +470,7 @@ fn two_pages_that_a_server_joins_meet_here() {
 }
 
 #[test]
-fn a_phone_is_referred_and_refers_over_the_wire() {
+fn refer_works_in_both_directions() {
     let mut wire = Wire::new();
     let (alice, _) = wire.login("alice");
     let invite = wire.talk(alice);
@@ -502,7 +502,7 @@ fn a_phone_is_referred_and_refers_over_the_wire() {
 }
 
 #[test]
-fn the_server_vanishes_in_a_call() {
+fn bye_without_response_ends_the_call() {
     let mut wire = Wire::new();
     let (alice, _) = wire.login("alice");
     wire.talk(alice);

@@ -11,7 +11,7 @@ fn transfer(id: &str, target: &str) -> ClientMessage {
 }
 
 #[test]
-fn a_blind_transfer_puts_the_other_side_through() {
+fn blind_transfer_connects_transferee_with_target() {
     let mut bench = Bench::new(config());
     let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
     let at_bob = bench.talk(alice, "a1", bob, "bob");
@@ -29,7 +29,7 @@ fn a_blind_transfer_puts_the_other_side_through() {
 }
 
 #[test]
-fn the_callee_of_a_call_can_transfer_it_too() {
+fn callee_can_transfer_call() {
     let mut bench = Bench::new(config());
     let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
     let at_bob = bench.talk(alice, "a1", bob, "bob");
@@ -43,7 +43,7 @@ fn the_callee_of_a_call_can_transfer_it_too() {
 }
 
 #[test]
-fn a_refused_transfer_leaves_the_call_as_it_was() {
+fn refused_transfer_leaves_call_unchanged() {
     let mut bench = Bench::new(config());
     let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
     bench.talk(alice, "a1", bob, "bob");
@@ -66,7 +66,7 @@ fn a_refused_transfer_leaves_the_call_as_it_was() {
 }
 
 #[test]
-fn the_transferor_need_not_wait() {
+fn transferor_may_hang_up_before_target_answers() {
     for answered in [true, false] {
         let mut bench = Bench::new(config());
         let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
@@ -89,7 +89,7 @@ fn the_transferor_need_not_wait() {
 }
 
 #[test]
-fn the_transferee_hangs_up_while_the_target_rings() {
+fn transferee_hangup_stops_ringing_target() {
     let mut bench = Bench::new(config());
     let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
     let at_bob = bench.talk(alice, "a1", bob, "bob");
@@ -102,7 +102,7 @@ fn the_transferee_hangs_up_while_the_target_rings() {
 }
 
 #[test]
-fn an_attended_transfer_joins_the_two_far_ends() {
+fn attended_transfer_joins_remote_participants() {
     let mut bench = Bench::new(config());
     let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
     let at_bob = bench.talk(alice, "a1", bob, "bob");
@@ -123,7 +123,7 @@ fn an_attended_transfer_joins_the_two_far_ends() {
 }
 
 #[test]
-fn an_attended_transfer_of_two_calls_that_came_in() {
+fn attended_transfer_joins_two_incoming_calls() {
     let mut bench = Bench::new(config());
     let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
     let from_bob = bench.talk(bob, "b1", alice, "alice");
@@ -136,7 +136,7 @@ fn an_attended_transfer_of_two_calls_that_came_in() {
 }
 
 #[test]
-fn a_hold_of_the_one_that_stays_outlasts_the_transfer() {
+fn hold_of_transferee_continues_after_transfer() {
     for transferor_waits in [true, false] {
         let mut bench = Bench::new(config());
         let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
@@ -149,7 +149,7 @@ fn a_hold_of_the_one_that_stays_outlasts_the_transfer() {
         bench.say(bob, &ClientMessage::Hold { call_id: at_bob.clone(), for_transfer: false });
         assert_eq!(bench.names(bob), ["hold HOLD"]);
         bench.answer(carol, &at_carol);
-        assert_eq!(bench.bridges().len(), 1, "carol hears bob, who believes in his hold");
+        assert_eq!(bench.bridges().len(), 1, "no further bridge while bob holds");
         bench.say(bob, &ClientMessage::Unhold(at_bob));
         assert_eq!(bench.names(bob), ["talk ESTABLISHED"]);
         assert_eq!(bench.bridges().len(), 2);
@@ -157,7 +157,7 @@ fn a_hold_of_the_one_that_stays_outlasts_the_transfer() {
 }
 
 #[test]
-fn one_of_the_targets_windows_closes_and_the_other_takes_the_call() {
+fn remaining_session_of_target_answers_transfer() {
     let mut bench = Bench::new(config());
     let (alice, bob) = (bench.login("alice"), bench.login("bob"));
     let (desk, mobile) = (bench.login("carol"), bench.login("carol"));
@@ -172,7 +172,7 @@ fn one_of_the_targets_windows_closes_and_the_other_takes_the_call() {
 }
 
 #[test]
-fn two_calls_with_the_same_browser_are_not_joined() {
+fn two_calls_with_same_browser_are_not_joined() {
     let mut bench = Bench::new(config());
     let (alice, bob) = (bench.login("alice"), bench.login("bob"));
     bench.talk(alice, "a1", bob, "bob");
