@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 const SMALLEST: usize = 16;
 
 /// A hash table from address pairs to legs. The hash depends on a secret seed, and each word of an address is folded into it
-/// separately: a peer cannot cancel one word with another, and does not know which addresses collide. Nothing depends on the order
+/// separately: a peer cannot cancel one word with another, and cannot compute which addresses collide. Nothing depends on the order
 /// of its slots.
 #[derive(Debug)]
 pub(super) struct PairTable {
