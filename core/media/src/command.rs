@@ -239,16 +239,16 @@ impl TransportFailure {
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
-            Self::IceTimeout => "no ICE check came in time; the peer must reach the relay's media ports",
-            Self::DtlsTimeout => "the DTLS handshake did not end in time",
+            Self::IceTimeout => "no ICE check arrived in time; the peer must reach the relay's media ports",
+            Self::DtlsTimeout => "the DTLS handshake did not complete in time",
             Self::DtlsError => {
                 "the DTLS handshake failed; a peer with an RSA certificate must be given an ECDSA P-256 one, or use SDES"
             }
-            Self::FingerprintMismatch => "the peer's certificate is not the one that its description names",
+            Self::FingerprintMismatch => "the peer's certificate does not match the fingerprint in its description",
             Self::NoPort => {
                 "an RTP port is in use by another program; free it or change first_port and last_port of [rtp]"
             }
-            Self::BadKeys => "the SRTP keys of the peer's description are not of the length that their suite asks for",
+            Self::BadKeys => "the SRTP keys in the peer's description do not have the length that their suite requires",
         }
     }
 }

@@ -124,7 +124,7 @@ impl PortPool {
         if there > count / 2 {
             return Vec::new();
         }
-        self.wake(now);
+        self.free_rested(now);
         let pairs: Vec<PortPair> = self.free.drain(..self.free.len().min(count - there)).collect();
         self.reserving.extend(&pairs);
         pairs
@@ -139,7 +139,7 @@ impl PortPool {
 
     /// Takes `count` pairs; returns `None` and takes none if fewer are available.
     pub fn take(&mut self, count: usize, now: Time) -> Option<Vec<PortPair>> {
-        self.wake(now);
+        self.free_rested(now);
         if self.reserved.len() + self.free.len() < count {
             return None;
         }
@@ -157,7 +157,7 @@ impl PortPool {
     }
 
     /// Frees the pairs whose rest time is over.
-    fn wake(&mut self, now: Time) {
+    fn free_rested(&mut self, now: Time) {
         for resting in [&mut self.resting, &mut self.in_use] {
             while let Some((_, pair)) = resting.pop_front_if(|(until, _)| *until <= now) {
                 self.free.push_back(pair);

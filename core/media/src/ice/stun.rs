@@ -24,16 +24,16 @@ const ICE_CONTROLLING: u16 = 0x802a;
 /// The value that is XORed with the CRC-32 of FINGERPRINT (RFC 8489 §14.7).
 const FINGERPRINT_XOR: u32 = 0x5354_554e;
 
-/// Octets of a transaction identifier.
+/// A transaction ID.
 pub type TransactionId = [u8; 12];
 
 /// A Binding request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request<'a> {
     octets: &'a [u8],
-    /// Transaction ID.
+    /// The transaction ID.
     pub transaction: TransactionId,
-    /// USERNAME
+    /// The value of USERNAME.
     pub username: Option<&'a str>,
     /// USE-CANDIDATE: the controlling peer nominates this pair.
     pub use_candidate: bool,
@@ -48,13 +48,13 @@ pub struct Request<'a> {
 /// An error response (RFC 8489 §14.8, RFC 8445 §7.3.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// 400
+    /// 400 Bad Request
     BadRequest,
-    /// 401
+    /// 401 Unauthenticated
     Unauthenticated,
-    /// 420
+    /// 420 Unknown Attribute
     UnknownAttribute,
-    /// 487
+    /// 487 Role Conflict
     RoleConflict,
 }
 

@@ -170,14 +170,14 @@ impl Leg {
     }
 
     /// Cancels key frame requests, because there is no receiver any more.
-    pub(crate) fn forget_key_frames(&mut self) {
+    pub(crate) fn cancel_key_frame_requests(&mut self) {
         for (_, source) in self.sources.iter_mut() {
             source.key_frames.satisfied();
         }
     }
 
     /// Requests one key frame from every video source on behalf of the receiving peer.
-    pub(crate) fn ask_key_frames(&mut self, io: &mut Io, now: Time) {
+    pub(crate) fn request_one_key_frame(&mut self, io: &mut Io, now: Time) {
         for (_, source) in self.sources.iter_mut() {
             if self.streams.get(source.stream).is_some_and(MediaStream::is_video) {
                 source.key_frames.ask(now);
@@ -204,7 +204,7 @@ impl Leg {
                     write::full_intra_request(sender, id.ssrc(), number, out);
                 });
             } else if let Transport::Rtp(rtp) = &mut self.transport
-                && rtp.may_ask(now)
+                && rtp.may_request_key_frame(now)
             {
                 io.event(Event::KeyFrameWanted { leg: self.key });
             }

@@ -183,10 +183,10 @@ impl Leg {
 
     /// Forwards a packet of the bridged leg.
     pub(crate) fn forward(&mut self, from: LegKey, accepted: &Accepted, packet: &[u8], io: &mut Io, now: Time) {
-        let is_fed = |stream: &MediaStream| {
+        let is_destination = |stream: &MediaStream| {
             stream.route.as_ref().is_some_and(|route| route.from == from && route.stream == accepted.stream)
         };
-        let Some(index) = self.streams.iter().position(is_fed) else {
+        let Some(index) = self.streams.iter().position(is_destination) else {
             io.counters.dropped.not_negotiated += 1;
             return;
         };
@@ -197,7 +197,7 @@ impl Leg {
         let mut buffer = io.buffer();
         let written = self.streams.get_mut(index).and_then(|stream| {
             if let Some(digit) = accepted.digit {
-                stream.play_if_foreign(accepted.header.payload_type, digit);
+                stream.play_if_not_forwarded(accepted.header.payload_type, digit);
             }
             let header = rewritten(stream, from, accepted, packet, &mut buffer, now)?;
             if let Some(cache) = &mut stream.cache {

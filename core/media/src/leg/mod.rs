@@ -276,7 +276,7 @@ impl Leg {
                 self.sources.find_or_insert(id, || Source::new(index, now)).named_at = now;
             }
         }
-        self.take_streams(streams.into_iter().map(|PeerStream { stream, received }| (stream, received)), rng);
+        self.update_streams(streams.into_iter().map(|PeerStream { stream, received }| (stream, received)), rng);
         self.last_received = now;
         true
     }
@@ -289,7 +289,7 @@ impl Leg {
     }
 
     /// Updates the streams by position; streams that are no longer listed become inactive.
-    fn take_streams(&mut self, streams: impl Iterator<Item = (Stream, Vec<Payload>)>, rng: &mut impl Rng) {
+    fn update_streams(&mut self, streams: impl Iterator<Item = (Stream, Vec<Payload>)>, rng: &mut impl Rng) {
         let mut named = 0;
         for (index, (stream, received)) in streams.enumerate() {
             match self.streams.get_mut(index) {
@@ -323,7 +323,7 @@ impl Leg {
             stream.remote.extensions.clear();
             (stream, received)
         });
-        self.take_streams(bare, rng);
+        self.update_streams(bare, rng);
         self.last_received = now;
         self.report_at = self.report_at.or_else(|| Some(self.next_report(rng, now)));
         self.has_just_connected = true;
@@ -391,10 +391,10 @@ impl Leg {
     }
 
     /// Ends its part of a bridge: the leg sends no more media. Returns the partner.
-    pub(crate) fn part(&mut self) -> Option<Partner> {
+    pub(crate) fn leave_bridge(&mut self) -> Option<Partner> {
         let partner = self.partner.take();
         self.set_routes(None, Vec::new());
-        self.forget_key_frames();
+        self.cancel_key_frame_requests();
         partner
     }
 

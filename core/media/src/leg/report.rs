@@ -25,8 +25,8 @@ impl Leg {
         }
     }
 
-    /// The time of the next report: after a random time between 0.5 and 1.5 intervals, so that the reports of many legs
-    /// are not synchronized (RFC 3550 §6.2, §6.3.1).
+    /// The time of the next report, a random time of 0.5 to 1.5 intervals from now, so that the reports of many legs are
+    /// not synchronized (RFC 3550 §6.2, §6.3.1).
     pub(super) fn next_report(&self, rng: &mut impl Rng, now: Time) -> Time {
         now + self.report_interval() * (500 + rng.next_u32() % 1001) / 1000
     }

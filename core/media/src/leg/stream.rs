@@ -204,7 +204,7 @@ impl MediaStream {
 
     /// Plays a digit that begins in a telephone-event which cannot be forwarded because of its clock rate. The digit is
     /// generated with the peer's own telephone-event (RFC 4733 §2.1), if there is one.
-    pub(crate) fn play_if_foreign(&mut self, incoming: u8, digit: char) {
+    pub(crate) fn play_if_not_forwarded(&mut self, incoming: u8, digit: char) {
         let passes = self.route.as_ref().is_some_and(|route| route.payload(incoming).is_some());
         if !passes && self.telephone_event().is_some() {
             self.player.enqueue(digit.encode_utf8(&mut [0; 4]));

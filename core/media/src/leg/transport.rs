@@ -131,7 +131,7 @@ impl RtpTransport {
     }
 
     /// Whether a key frame may be requested by signaling now; if so, records the request.
-    pub(super) fn may_ask(&mut self, now: Time) -> bool {
+    pub(super) fn may_request_key_frame(&mut self, now: Time) -> bool {
         let is_too_soon = self.asked_at.is_some_and(|asked_at| now.since(asked_at) < LEAST_ASKING);
         if !is_too_soon {
             self.asked_at = Some(now);

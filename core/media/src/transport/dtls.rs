@@ -1,8 +1,8 @@
 //! The DTLS handshake of one leg (RFC 5764, RFC 8842), implemented by the crate `dimpl`.
 //!
 //! ```text
-//! Handshaking ──certificate fits, keys exported──▶ Connected ──close_notify──▶ Closed
-//!      └── certificate does not fit, or an error ──▶ Failed
+//! Handshaking ──certificate matches, keys exported──▶ Connected ──close_notify──▶ Closed
+//!      └── certificate does not match, or an error ──▶ Failed
 //! ```
 //!
 //! `dimpl` and its cryptographic library take random numbers from the operating system. This is the only place in

@@ -26,7 +26,7 @@ impl Leg {
     }
 
     /// Stores the sections that the partner's peer sends, and sets the routes into this leg's streams.
-    fn take_incoming(&mut self, incoming: Vec<Section>) {
+    fn set_incoming(&mut self, incoming: Vec<Section>) {
         let Some(Partner::Across(mut across)) = self.partner.take() else { return };
         across.incoming = incoming;
         let routes = routes(across.address.leg, &across.incoming, &self.outgoing());
@@ -77,7 +77,7 @@ impl Worker {
         let Some(Partner::Across(across)) = &leg.partner else { return };
         let across = across.clone();
         let incoming = leg.incoming();
-        leg.take_incoming(across.incoming.clone());
+        leg.set_incoming(across.incoming.clone());
         self.send_across(key, &across, Message::Hello { incoming, answer });
     }
 
@@ -88,7 +88,7 @@ impl Worker {
     }
 
     /// Requests key frames from the peer of a leg's partner: until one arrives if the receiver `is_new`, else once.
-    pub(super) fn ask_partner_for_key_frames(&mut self, key: LegKey, is_new: bool, now: Time) {
+    pub(super) fn request_key_frames_of_partner(&mut self, key: LegKey, is_new: bool, now: Time) {
         match self.legs.get(key).and_then(|leg| leg.partner.clone()) {
             Some(Partner::Here { key: partner, .. }) => self.request_key_frames_of(partner, is_new, now),
             Some(Partner::Across(across)) => self.send_across(key, &across, Message::KeyFrames { is_new }),
@@ -101,7 +101,7 @@ impl Worker {
         if is_new {
             leg.request_key_frames(&mut self.io, now);
         } else {
-            leg.ask_key_frames(&mut self.io, now);
+            leg.request_one_key_frame(&mut self.io, now);
         }
         self.arm(key);
     }
@@ -127,7 +127,7 @@ impl Worker {
         match message {
             Message::Hello { incoming, answer } => {
                 across.address.at = from.at;
-                leg.take_incoming(incoming);
+                leg.set_incoming(incoming);
                 leg.request_key_frames(&mut self.io, now);
                 if answer {
                     self.describe_across(to.leg, false);
@@ -146,7 +146,7 @@ impl Worker {
                 self.arm(to.leg);
             }
             Message::KeyFrames { is_new } => self.request_key_frames_of(to.leg, is_new, now),
-            Message::Parted => drop(leg.part()),
+            Message::Parted => drop(leg.leave_bridge()),
         }
     }
 

@@ -212,11 +212,11 @@ impl Worker {
 
     fn unbridge(&mut self, key: LegKey) -> bool {
         let Some(leg) = self.legs.get_mut(key) else { return false };
-        let partner = leg.part();
+        let partner = leg.leave_bridge();
         match partner {
             Some(Partner::Here { at, .. }) => {
                 if let Some(partner) = self.legs.at(at) {
-                    partner.part();
+                    partner.leave_bridge();
                 }
             }
             Some(Partner::Across(across)) => self.send_across(key, &across, Message::Parted),
@@ -234,7 +234,7 @@ impl Worker {
             self.fragments.remove(ufrag);
         }
         for pair in leg.pairs() {
-            self.forget_pair(*pair, index);
+            self.remove_pair(*pair, index);
         }
         if let Some(armed) = leg.armed {
             self.wakes.remove(&(armed, key));
@@ -243,7 +243,7 @@ impl Worker {
     }
 
     /// Removes a pair of a leg, unless it already belongs to a newer leg of the same browser.
-    fn forget_pair(&mut self, pair: Pair, leg: LegIndex) {
+    fn remove_pair(&mut self, pair: Pair, leg: LegIndex) {
         if self.pairs.get(&pair) == Some(leg) {
             self.pairs.remove(&pair);
         }
@@ -298,7 +298,7 @@ impl Worker {
         if let Some(Checked::Valid { is_new: true, evicted, .. }) = leg.check(&request, pair, &mut self.io, now) {
             self.pairs.insert(pair, index);
             if let Some(evicted) = evicted {
-                self.forget_pair(evicted, index);
+                self.remove_pair(evicted, index);
             }
         }
         self.settle(key, now);
@@ -368,7 +368,7 @@ impl Worker {
         if core::mem::take(&mut leg.has_just_connected) && leg.partner.is_some() {
             // Neither peer could decode earlier packets of the other one.
             leg.request_key_frames(&mut self.io, now);
-            self.ask_partner_for_key_frames(key, true, now);
+            self.request_key_frames_of_partner(key, true, now);
         }
         self.arm(key);
         true

@@ -133,7 +133,7 @@ impl Worker {
         if !self.legs.contains(key) {
             return false;
         }
-        self.ask_partner_for_key_frames(key, false, now);
+        self.request_key_frames_of_partner(key, false, now);
         true
     }
 
