@@ -97,8 +97,8 @@ impl Call {
         let super::Talk { legs, held_by, .. } = self.talk()?;
         let is_able = |party: &Party| party.browser().is_some_and(|browser| browser.has_direct_media);
         let can = self.direct.is_allowed && is_able(&legs.a.party) && is_able(&legs.b.party);
-        let hear = !held_by.a && !held_by.b;
-        (can && hear).then_some(PerLeg { a: legs.a.party.leg, b: legs.b.party.leg })
+        let none_on_hold = !held_by.a && !held_by.b;
+        (can && none_on_hold).then_some(PerLeg { a: legs.a.party.leg, b: legs.b.party.leg })
     }
 
     /// Handles a step that a browser sent.

@@ -100,7 +100,7 @@ impl Call {
     }
 
     /// Handles a digit that was received in RTP. The bridge forwards it to a peer that supports telephone-event.
-    pub(super) fn heard_digit(&mut self, leg: LegKey, digit: char) {
+    pub(super) fn digit_received(&mut self, leg: LegKey, digit: char) {
         let Some(other) = self.other_leg(leg) else { return };
         match other.party.peer().filter(|_| !has_telephone_event(other)) {
             Some(peer) => self.outputs.push_back(digit_relay(peer.invite, digit)),

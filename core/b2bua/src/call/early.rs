@@ -63,7 +63,7 @@ impl Call {
         let State::Ringing { caller, ring } = &self.state else { return false };
         let Some(fork) = ring.forks.iter().find(|fork| fork.party.leg == leg) else { return false };
         let (mut caller, mut fork) = (caller.clone(), fork.clone());
-        let heard = LegMaker::hear(&fork, sdp);
+        let heard = LegMaker::parse_answer(&fork, sdp);
         let settled = heard.and_then(|heard| Ok((LegMaker::settle(&caller, &fork, &heard)?, heard)));
         let Ok((settled, heard)) = settled else { return false };
         let connect = LegMaker::connect(&mut fork, heard, &settled.callee, Silence::Tolerated);
@@ -99,7 +99,7 @@ impl Call {
         let Some(peer) = self.peer_mut(leg).filter(|peer| peer.dialog == Dialog::Outbound) else {
             return self.ignored += 1;
         };
-        let has_said = sdp.is_some();
+        let has_description = sdp.is_some();
         if let Some(sdp) = sdp {
             peer.remember(branch, &sdp);
         }
@@ -108,17 +108,17 @@ impl Call {
             self.notify(&by, status, "");
             self.report_transfer_progress(by.leg, status);
         }
-        if has_said {
-            self.hear_target();
+        if has_description {
+            self.connect_target_media();
         }
     }
 
     /// Connects the transferee to the early media of the only target.
-    pub(super) fn hear_target(&mut self) {
+    pub(super) fn connect_target_media(&mut self) {
         let State::HandedOver { stays, holds: false, ring, .. } = &self.state else { return };
         let [fork] = ring.forks.as_slice() else { return };
         let Some(sdp) = fork.party.peer().and_then(|peer| peer.latest_early()) else { return };
-        let heard = LegMaker::hear(fork, &sdp);
+        let heard = LegMaker::parse_answer(fork, &sdp);
         let settled = heard.and_then(|heard| Ok((LegMaker::settle_transfer(stays, fork, &heard)?, heard)));
         let Ok((streams, heard)) = settled else { return };
         if !LegMaker::passes(&streams, &stays.streams) {
@@ -134,10 +134,10 @@ impl Call {
     }
 
     /// Disconnects the transferee, which is holding now, from the early media of the target.
-    pub(super) fn miss_target(&mut self) {
+    pub(super) fn disconnect_target_media(&mut self) {
         let State::HandedOver { stays, ring, .. } = &self.state else { return };
-        let is_heard = |fork: &Fork| fork.party.peer().is_some_and(|peer| peer.latest_early().is_some());
-        if matches!(ring.forks.as_slice(), [fork] if is_heard(fork)) {
+        let has_early_media = |fork: &Fork| fork.party.peer().is_some_and(|peer| peer.latest_early().is_some());
+        if matches!(ring.forks.as_slice(), [fork] if has_early_media(fork)) {
             self.outputs.push_back(Output::Media(Command::Unbridge { leg: stays.party.leg }));
         }
     }

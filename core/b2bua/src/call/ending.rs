@@ -190,7 +190,7 @@ impl Call {
     }
 
     fn end_dialog(&mut self, participant: &Party, end: &End) {
-        let command = participant.peer().and_then(|peer| good_bye(peer, end));
+        let command = participant.peer().and_then(|peer| closing_command(peer, end));
         self.outputs.extend(command.map(Output::Sip));
     }
 
@@ -238,7 +238,7 @@ fn setup_failed(failure: TransportFailure, of: &str) -> End {
 }
 
 /// Returns the command that ends a SIP leg, if its dialog is not over.
-fn good_bye(peer: &Peer, end: &End) -> Option<SipCommand> {
+fn closing_command(peer: &Peer, end: &End) -> Option<SipCommand> {
     let invite = peer.invite;
     match peer.dialog {
         Dialog::Planned(_) | Dialog::Over => None,

@@ -104,7 +104,7 @@ impl Call {
         if hairpin.taken.is_some() {
             return;
         }
-        let heard = LegMaker::hear(fork, sdp).and_then(|heard| LegMaker::settle(caller, fork, &heard));
+        let heard = LegMaker::parse_answer(fork, sdp).and_then(|heard| LegMaker::settle(caller, fork, &heard));
         if let Err(reason) = heard {
             return self.drop_out(leg, reason);
         }

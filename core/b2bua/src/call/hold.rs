@@ -84,9 +84,9 @@ impl Call {
         if stays.party.leg == leg {
             *holds = hold;
             if hold {
-                self.miss_target();
+                self.disconnect_target_media();
             } else {
-                self.hear_target();
+                self.connect_target_media();
             }
             self.report(hold_event(leg, hold));
         }

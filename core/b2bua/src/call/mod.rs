@@ -223,7 +223,7 @@ impl Call {
             (State::Established(_), Input::Hold { leg }) => self.hold(leg, true),
             (State::Established(_), Input::Unhold { leg }) => self.hold(leg, false),
             (State::Established(_), Input::SendDtmf { leg, method, digits }) => self.send_dtmf(leg, method, &digits),
-            (State::Established(_), Input::DtmfReceived { leg, digit }) => self.heard_digit(leg, digit),
+            (State::Established(_), Input::DtmfReceived { leg, digit }) => self.digit_received(leg, digit),
             (State::Established(_), Input::KeyFrameWanted { leg }) => self.ask_for_key_frame(leg),
             (State::Established(_), Input::Direct { leg, attempt, step }) => self.direct_step(leg, attempt, step),
             (State::Established(_), Input::Transfer { leg, targets }) => self.transfer(leg, targets, now),

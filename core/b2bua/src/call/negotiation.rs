@@ -168,7 +168,7 @@ impl LegMaker {
     }
 
     /// Parses a fork's answer.
-    pub(super) fn hear(fork: &Fork, text: &str) -> Result<Heard, EndReason> {
+    pub(super) fn parse_answer(fork: &Fork, text: &str) -> Result<Heard, EndReason> {
         match &fork.party.side {
             Side::Browser(_) => HeardBrowser::parse(text).map(Heard::Browser),
             Side::Sip(peer) => peer.hear_answer(text).map(|answer| Heard::Sip(Box::new(answer))),

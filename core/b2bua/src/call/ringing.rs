@@ -122,7 +122,7 @@ impl Call {
     pub(super) fn answer(&mut self, leg: LegKey, sdp: &str) {
         let State::Ringing { caller, ring } = &self.state else { return };
         let Some(fork) = ring.forks.iter().find(|fork| fork.party.leg == leg) else { return };
-        let heard = LegMaker::hear(fork, sdp);
+        let heard = LegMaker::parse_answer(fork, sdp);
         match heard.and_then(|heard| Ok((LegMaker::settle(caller, fork, &heard)?, heard))) {
             Ok((settled, heard)) => {
                 let (caller, fork) = (caller.clone(), fork.clone());

@@ -52,7 +52,7 @@ impl Call {
         if let Some(detour) = detour {
             self.leave_detour(&detour, &EndReason::Transferred.into());
         }
-        self.hear_target();
+        self.connect_target_media();
     }
 
     /// Returns the transferee and the targets that are alerted on its behalf.
@@ -70,7 +70,7 @@ impl Call {
     pub(super) fn target_answers(&mut self, leg: LegKey, sdp: &str) {
         let Some((stays, ring)) = self.waiting() else { return self.ignored += 1 };
         let Some(fork) = ring.forks.iter().find(|fork| fork.party.leg == leg) else { return };
-        let heard = LegMaker::hear(fork, sdp);
+        let heard = LegMaker::parse_answer(fork, sdp);
         let settled = heard.and_then(|heard| Ok((LegMaker::settle_transfer(stays, fork, &heard)?, heard)));
         let (stays, mut fork) = (stays.clone(), fork.clone());
         // A browser sends according to its only answer.

@@ -140,7 +140,7 @@ impl Relay {
         }
         for session in account.sessions.clone() {
             if self.sessions.get_mut(&session).is_some_and(|session| !core::mem::replace(&mut session.told, true)) {
-                self.tell(session, &ServerMessage::Registered);
+                self.send_to_session(session, &ServerMessage::Registered);
             }
         }
     }
@@ -199,7 +199,7 @@ impl Relay {
                 status: "FAILED".to_owned(),
                 info: info.clone(),
             };
-            self.tell(session, &fail);
+            self.send_to_session(session, &fail);
             if !goes_on {
                 self.dismiss(session, close_code::POLICY, info.clone(), now);
             }

@@ -54,16 +54,19 @@ impl Relay {
             }
             ClientMessage::SendData { operation_id, .. } if operation_id.len() <= 128 => {
                 let info = Some("no application takes data on this relay".to_owned());
-                self.tell(session, &ServerMessage::DataStatus { operation_id, status: DataStatus::Failed, info });
+                self.send_to_session(
+                    session,
+                    &ServerMessage::DataStatus { operation_id, status: DataStatus::Failed, info },
+                );
             }
             ClientMessage::SessionDebug { command } => {
                 let status = if command == "start" { "STARTED" } else { "STOPPED" }.to_owned();
-                self.tell(session, &ServerMessage::SessionDebug { status });
+                self.send_to_session(session, &ServerMessage::SessionDebug { status });
             }
             ClientMessage::Unsupported { name } if name != "connectMediaTransport" => {
                 let name: String = name.chars().take(64).collect();
                 let info = format!("this relay has no `{name}`");
-                self.tell(session, &presenter::failure(&name, None, info));
+                self.send_to_session(session, &presenter::failure(&name, None, info));
             }
             ClientMessage::Unsupported { .. }
             | ClientMessage::SendData { .. }
@@ -138,7 +141,7 @@ impl Relay {
     /// Reports an event to the browsers that it concerns, and to the shell.
     fn report(&mut self, call: CallKey, event: CallEvent, has_video: bool, now: Time) {
         for (session, message) in self.presenter.present(&event, has_video, self.config.busy_status) {
-            self.tell(session, &message);
+            self.send_to_session(session, &message);
         }
         if let Some(record) = self.records.apply(call, &event, now) {
             self.outputs.push_back(Output::CallEvent { event, record: Box::new(record), at: now });
@@ -236,7 +239,7 @@ impl Relay {
             }
             Err(error) => {
                 let message = presenter::refusal(ClientMethod::SendDtmf, id, error);
-                message.iter().for_each(|message| self.tell(session, message));
+                message.iter().for_each(|message| self.send_to_session(session, message));
             }
         }
     }

@@ -54,7 +54,7 @@ impl Relay {
         if let Err(error) = self.execute(command, now)
             && let Some(message) = presenter::refusal(method, call_id, error)
         {
-            self.tell(session, &message);
+            self.send_to_session(session, &message);
         }
     }
 }

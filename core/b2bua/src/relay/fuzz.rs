@@ -189,7 +189,7 @@ impl Stage {
         }
         while let Some(output) = self.relay.poll_output() {
             match output {
-                Output::Send { connection, text } => self.hear(connection, &text),
+                Output::Send { connection, text } => self.handle_frame(connection, &text),
                 Output::Close { connection, .. } => {
                     self.pages.remove(&connection);
                 }
@@ -215,7 +215,7 @@ impl Stage {
         }
     }
 
-    fn hear(&mut self, page: ConnectionId, text: &str) {
+    fn handle_frame(&mut self, page: ConnectionId, text: &str) {
         let Some(calls) = self.pages.get_mut(&page) else { return };
         match ServerMessage::parse(text) {
             Ok(Some(ServerMessage::IncomingCall(call))) => {

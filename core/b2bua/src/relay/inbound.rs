@@ -33,7 +33,7 @@ impl Relay {
         let mut alert = alert(request, callee);
         if request.origin == Origin::Unknown {
             alert.is_unknown = true;
-            self.show_stranger(&mut alert, request);
+            self.present_unknown_source(&mut alert, request);
         }
         let own = offer.as_ref().and_then(|offer| self.own_call(request, offer));
         if let (Some((call, leg)), Some(offer), Ok(targets)) = (own, &offer, &targets) {
@@ -76,13 +76,13 @@ impl Relay {
     }
 
     /// Presents an unknown source with its own host, so that it is not mistaken for a user of this relay.
-    fn show_stranger(&self, alert: &mut Alert, request: &InboundInvite) {
+    fn present_unknown_source(&self, alert: &mut Alert, request: &InboundInvite) {
         if request.anonymous {
             return;
         }
         let Identity { uri, .. } = request.asserted.as_ref().unwrap_or(&request.from);
         let full = host_of(uri).map_or_else(|| uri.clone(), |host| format!("{}@{host}", alert.caller));
-        if alert.visible_name == alert.caller || self.knows(&LoginName(alert.visible_name.clone())) {
+        if alert.visible_name == alert.caller || self.is_user(&LoginName(alert.visible_name.clone())) {
             alert.visible_name.clone_from(&full);
         }
         alert.caller = full;
@@ -211,7 +211,7 @@ impl Relay {
         let users: Vec<LoginName> = named.map(|uri| address_of_record(uri)).collect();
         let by_number = |user: &LoginName| self.logins_by_number.get(&trunk?.numbering.canonical(&user.0)).cloned();
         let mut logins =
-            users.iter().filter_map(|user| by_number(user).or_else(|| self.knows(user).then(|| user.clone())));
+            users.iter().filter_map(|user| by_number(user).or_else(|| self.is_user(user).then(|| user.clone())));
         logins.next().or_else(|| users.last().cloned()).unwrap_or_else(|| LoginName(String::new()))
     }
 

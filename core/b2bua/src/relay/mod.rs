@@ -367,7 +367,7 @@ impl Relay {
     }
 
     /// Sends a message to the session's browser, if it is connected.
-    fn tell(&mut self, session: SessionId, message: &ServerMessage) {
+    fn send_to_session(&mut self, session: SessionId, message: &ServerMessage) {
         if let Some(connection) = self.sessions.get(&session).and_then(Session::connection) {
             self.send(connection, message);
         }

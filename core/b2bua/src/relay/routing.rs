@@ -44,7 +44,7 @@ impl Relay {
             return self.route_out(account, callee);
         }
         let login = address_of_record(callee);
-        match self.trunk.filter(|_| *from != Source::Stranger && !self.knows(&login)) {
+        match self.trunk.filter(|_| *from != Source::Stranger && !self.is_user(&login)) {
             Some(trunk) => self.route_out(trunk, callee),
             None => self.route_here(from, &login),
         }
@@ -62,7 +62,7 @@ impl Relay {
     }
 
     /// Returns whether a name is that of a user of this relay.
-    pub(super) fn knows(&self, login: &LoginName) -> bool {
+    pub(super) fn is_user(&self, login: &LoginName) -> bool {
         self.config.accounts.contains(login)
             || self.registrar.sessions(login).next().is_some()
             || self.registrar.phones(login).next().is_some()
@@ -77,7 +77,7 @@ impl Relay {
         let is_own = matches!(from, Source::Phone(user) if user == login);
         let phones: Vec<BindingId> = self.registrar.phones(login).filter(|_| !is_own).collect();
         if registered.is_empty() && phones.is_empty() {
-            return Err(if self.knows(login) { EndReason::Unavailable } else { EndReason::NotFound });
+            return Err(if self.is_user(login) { EndReason::Unavailable } else { EndReason::NotFound });
         }
         let free = |id: &SessionId| match self.config.call_waiting {
             CallWaiting::Rings => true,

@@ -175,5 +175,5 @@ fn configured_phone_that_is_not_registered_is_unavailable() {
     assert_eq!(bench.last_status(alice).sip_status, Some(480));
     bench.call(alice, "a2", "102");
     assert_eq!(bench.last_status(alice).sip_status, Some(404));
-    assert!(bench.relay.knows(&LoginName("101".into())));
+    assert!(bench.relay.is_user(&LoginName("101".into())));
 }

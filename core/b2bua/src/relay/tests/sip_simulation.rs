@@ -89,7 +89,7 @@ impl World {
             }
         }
         while let Some(event) = self.wire.events.pop_front() {
-            self.server_hears(&event);
+            self.handle_server_event(&event);
         }
         for (page, calls) in &mut self.pages {
             for message in self.wire.bench.inbox.remove(page).unwrap_or_default() {
@@ -108,7 +108,7 @@ impl World {
         }
     }
 
-    fn server_hears(&mut self, event: &Event) {
+    fn handle_server_event(&mut self, event: &Event) {
         let order = match *event {
             Event::PhoneBound { binding, .. } => return self.bindings.push(binding),
             Event::PhoneGone { binding, .. } => return self.bindings.retain(|known| *known != binding),
