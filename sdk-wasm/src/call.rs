@@ -8,7 +8,7 @@ use crate::page::CallPage;
 use crate::{sdp, session, wire};
 use core::cell::{Cell, RefCell};
 use js_sys::{Array, Promise, RegExp};
-use offhook_signaling::client::call::{Call as Machine, Description, Details, Direction, Input, Output};
+use offhook_signaling::client::call::{Call as Machine, Details, Direction, Input, LocalDescription, Output};
 use offhook_signaling::client::session::Input as SessionInput;
 use offhook_signaling::message::{CallId, DtmfType};
 use std::rc::{Rc, Weak};
@@ -183,7 +183,7 @@ impl Driver {
         });
     }
 
-    async fn describe(&self, role: Role) -> Result<Description, JsValue> {
+    async fn describe(&self, role: Role) -> Result<LocalDescription, JsValue> {
         // The application may have hung up since the media were granted.
         let page = self.page().filter(|_| self.machine.borrow().is_negotiating()).ok_or(JsValue::UNDEFINED)?;
         let this = self.this.clone();
@@ -206,7 +206,7 @@ impl Driver {
             Role::Offer => connection.offer(wants("receiveAudio"), wants("receiveVideo") && has_video).await?,
             Role::Answer(offer) => connection.answer(&page.remote_sdp(&offer)).await?,
         };
-        Ok(Description {
+        Ok(LocalDescription {
             sdp: strip(&created, wire::text(&options, "stripCodecs").as_deref()),
             has_audio,
             has_video,

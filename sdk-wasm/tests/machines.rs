@@ -4,7 +4,7 @@
 
 use core::time::Duration;
 use offhook_clock::Time;
-use offhook_signaling::client::call::{self, Call, Description, Details, Direction};
+use offhook_signaling::client::call::{self, Call, Details, Direction, LocalDescription};
 use offhook_signaling::client::session::{self, Session, Timers};
 use offhook_signaling::client::{Received, Status, StatusReport};
 use offhook_signaling::message::{CallId, TransferStatus};
@@ -113,7 +113,7 @@ impl Page {
     }
 
     fn described(&mut self) {
-        self.act(call::Input::Described(Box::new(Description {
+        self.act(call::Input::Described(Box::new(LocalDescription {
             sdp: "made".to_owned(),
             has_audio: true,
             has_video: false,

@@ -1,7 +1,7 @@
 //! Simulated client: the SDK's session and call state machines, with simulated user actions and media that always succeed.
 
 use offhook_clock::Time;
-use offhook_signaling::client::call::{self, Call, Description, Details, Direction};
+use offhook_signaling::client::call::{self, Call, Details, Direction, LocalDescription};
 use offhook_signaling::client::session::{self, Session, Timers};
 use offhook_signaling::client::{Received, Status, direct};
 use offhook_signaling::message::{CallId, ClientMessage, Connection, Json, ServerMessage, SipOptions};
@@ -92,8 +92,13 @@ impl Browser {
 
     /// Simulates the browser's media: access is granted and a description is created.
     fn described(&mut self, id: &CallId, sdp: &str, details: Details, now: Time) {
-        let description =
-            Description { sdp: sdp.to_owned(), has_audio: true, has_video: false, local_media_info: None, details };
+        let description = LocalDescription {
+            sdp: sdp.to_owned(),
+            has_audio: true,
+            has_video: false,
+            local_media_info: None,
+            details,
+        };
         for input in [call::Input::MediaGranted, call::Input::Described(Box::new(description))] {
             if let Some(call) = self.calls.get_mut(id) {
                 call.handle_input(input, now);

@@ -7,7 +7,7 @@ use crate::wait::until;
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;
 use offhook_sdp::codec::Codec;
-use offhook_sdp::webrtc::Description;
+use offhook_sdp::webrtc::WebRtcDescription;
 pub use rtc::dtls::extension::extension_use_srtp::SrtpProtectionProfile;
 use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::media_engine::MediaEngine;
@@ -420,7 +420,7 @@ impl Engine {
     }
 
     fn learn_numbers(&mut self, answer: &str) {
-        let description = Description::parse(answer).expect("an answer");
+        let description = WebRtcDescription::parse(answer).expect("an answer");
         let payloads = description.sections.into_iter().flat_map(|section| section.payloads);
         self.numbers = payloads.map(|payload| (payload.number, payload.codec)).collect();
     }

@@ -12,8 +12,8 @@ use std::net::{IpAddr, Ipv4Addr};
 /// Parses arbitrary octets as a WebRTC and as a SIP description, and runs offer/answer and serialization on the results.
 pub fn fuzz_sdp(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    let browser = webrtc::Description::parse(&text).ok();
-    let peer = sip::Description::parse(&text).ok();
+    let browser = webrtc::WebRtcDescription::parse(&text).ok();
+    let peer = sip::SipDescription::parse(&text).ok();
     if let Some(browser) = &browser {
         fuzz_webrtc(browser);
     }
@@ -25,7 +25,7 @@ pub fn fuzz_sdp(data: &[u8]) {
     }
 }
 
-fn fuzz_webrtc(description: &webrtc::Description) {
+fn fuzz_webrtc(description: &webrtc::WebRtcDescription) {
     let offered = relay_offer(&description.sections, &[]);
     let _ = settle(&description.sections, &description.sections, &offered);
     let sections: Vec<_> = offered
@@ -38,13 +38,13 @@ fn fuzz_webrtc(description: &webrtc::Description) {
             track_id: "t".to_owned(),
         })
         .collect();
-    let _ = webrtc::Description::parse(&webrtc::answer(description, &description.transport, &sections));
-    let _ = webrtc::Description::parse(&webrtc::offer(&description.transport, &sections));
+    let _ = webrtc::WebRtcDescription::parse(&webrtc::answer(description, &description.transport, &sections));
+    let _ = webrtc::WebRtcDescription::parse(&webrtc::offer(&description.transport, &sections));
 }
 
-fn fuzz_sip(description: &sip::Description, browser: &[Section]) {
+fn fuzz_sip(description: &sip::SipDescription, browser: &[Section]) {
     let offer = description.media();
-    let written = sip::Description::parse(&description.to_string());
+    let written = sip::SipDescription::parse(&description.to_string());
     assert!(
         written.is_ok_and(|read| read.sections.len() == description.sections.len()),
         "serialized text parses again"
@@ -54,7 +54,7 @@ fn fuzz_sip(description: &sip::Description, browser: &[Section]) {
     let _ = answer_sip(&offer, &sip_offer(&offer, &[]), &offer);
     let relayed = sip_offer(browser, &[]);
     let _ = answer_browser(browser, &relayed, &offer);
-    let mut session = sip::Session::new(1, IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let mut session = sip::LocalDescriptions::new(1, IpAddr::V4(Ipv4Addr::LOCALHOST));
     for other in [browser, &offer, &default_offer(true, &[])] {
         let Ok(done) = renegotiate(other, &offer, Direction::SendRecv) else { continue };
         let next = reoffer(&done.answer, other, Direction::SendOnly);
@@ -64,7 +64,7 @@ fn fuzz_sip(description: &sip::Description, browser: &[Section]) {
         };
         let answer = session.answer(description, local(done.answer));
         let again = session.offer(local(next));
-        let count = |text: &sip::Description| text.to_string().lines().filter(|line| line.starts_with("m=")).count();
+        let count = |text: &sip::SipDescription| text.to_string().lines().filter(|line| line.starts_with("m=")).count();
         assert_eq!(count(&answer), description.sections.len() + description.others.len(), "one m-line per offered one");
         assert_eq!(count(&again), count(&answer), "m-lines are never removed");
     }

@@ -4,8 +4,8 @@ use crate::codec::{Codec, MediaKind, Payload};
 use crate::direction::Direction;
 use crate::offer_answer::{NegotiationError, can_bridge, relay_offer, settle, shared_codecs};
 use crate::webrtc::{
-    Description, Fingerprint, HeaderExtension, IceCredentials, LocalSection, SdpError, Section, Setup,
-    TransportDescription, answer, offer,
+    Fingerprint, HeaderExtension, IceCredentials, LocalSection, SdpError, Section, Setup, TransportDescription,
+    WebRtcDescription, answer, offer,
 };
 use proptest::prelude::*;
 
@@ -19,8 +19,8 @@ const CHROMIUM_TO_CHROMIUM: &str = include_str!("../fixtures/chromium-video-to-c
 const WITHOUT_CAMERA: &str = include_str!("../fixtures/chromium-video-to-chromium-novideo-answer.sdp");
 const ANSWER_TO_AUDIO: &str = include_str!("../fixtures/chromium-audio-to-chromium-answer.sdp");
 
-fn parsed(text: &str) -> Description {
-    Description::parse(text).expect("a browser's description is read")
+fn parsed(text: &str) -> WebRtcDescription {
+    WebRtcDescription::parse(text).expect("a browser's description is read")
 }
 
 fn names(section: &Section) -> Vec<(u8, &str)> {
@@ -132,19 +132,22 @@ fn feedback_per_payload_is_limited() {
 fn missing_attribute_is_reported() {
     let without = |prefix: &str| {
         let kept: Vec<&str> = CHROMIUM_AUDIO.lines().filter(|line| !line.starts_with(prefix)).collect();
-        Description::parse(&kept.join("\r\n")).unwrap_err()
+        WebRtcDescription::parse(&kept.join("\r\n")).unwrap_err()
     };
     assert_eq!(without("a=fingerprint"), SdpError::NoFingerprint);
     assert_eq!(without("a=ice-ufrag"), SdpError::NoIceUfrag);
     assert_eq!(without("a=ice-pwd"), SdpError::NoIcePwd);
     assert_eq!(without("m="), SdpError::NoMedia);
-    let sha1 = Description::parse(&CHROMIUM_AUDIO.replace("sha-256", "sha-1")).unwrap_err();
+    let sha1 = WebRtcDescription::parse(&CHROMIUM_AUDIO.replace("sha-256", "sha-1")).unwrap_err();
     assert!(matches!(&sha1, SdpError::UnsupportedFingerprint { hash, .. } if hash == "sha-1"));
     assert!(sha1.to_string().contains("sha-256 is required"));
-    let broken = Description::parse("v=0\r\nm=audio nine").unwrap_err();
+    let broken = WebRtcDescription::parse("v=0\r\nm=audio nine").unwrap_err();
     assert!(broken.to_string().starts_with("line 2: “m=audio nine”"));
-    assert!(matches!(Description::parse(&"a".repeat(200_000)), Err(SdpError::TooLong { .. })));
-    assert!(matches!(Description::parse(&"m=x 0 y\n".repeat(100)), Err(SdpError::TooManySections { line: 33, .. })));
+    assert!(matches!(WebRtcDescription::parse(&"a".repeat(200_000)), Err(SdpError::TooLong { .. })));
+    assert!(matches!(
+        WebRtcDescription::parse(&"m=x 0 y\n".repeat(100)),
+        Err(SdpError::TooManySections { line: 33, .. })
+    ));
 }
 
 #[test]
@@ -160,16 +163,16 @@ fn payload_with_invalid_clock_rate_is_ignored() {
     let highest = parsed(&CHROMIUM_AUDIO.replace("opus/48000", "opus/384000"));
     assert_eq!(highest.sections[0].payloads[0].codec.clock_rate, 384_000);
     let no_rate = CHROMIUM_AUDIO.replace("opus/48000", "opus/fast");
-    assert!(matches!(Description::parse(&no_rate), Err(SdpError::InvalidLine { .. })));
+    assert!(matches!(WebRtcDescription::parse(&no_rate), Err(SdpError::InvalidLine { .. })));
 }
 
 #[test]
 fn duplicate_mid_is_rejected() {
     let twice = CHROMIUM_VIDEO.replace("a=mid:1", "a=mid:0");
-    let error = Description::parse(&twice).unwrap_err();
+    let error = WebRtcDescription::parse(&twice).unwrap_err();
     assert!(error.to_string().ends_with("duplicate a=mid:0"), "{error}");
     let renamed = CHROMIUM_VIDEO.replace("a=mid:1", "a=mid:1\r\na=mid:2");
-    assert!(Description::parse(&renamed).is_err(), "a second a=mid in one section is invalid");
+    assert!(WebRtcDescription::parse(&renamed).is_err(), "a second a=mid in one section is invalid");
 }
 
 #[test]
@@ -346,10 +349,10 @@ proptest! {
         for (ssrc, section) in (1000..).zip(&mut sections) {
             section.ssrcs = if section.direction.sends() { vec![ssrc] } else { Vec::new() };
         }
-        let expected = Description { transport: transport.clone(), sections: sections.clone(), others: Vec::new() };
-        prop_assert_eq!(Description::parse(&text), Ok(expected.clone()));
+        let expected = WebRtcDescription { transport: transport.clone(), sections: sections.clone(), others: Vec::new() };
+        prop_assert_eq!(WebRtcDescription::parse(&text), Ok(expected.clone()));
         let text = answer(&expected, &transport, &local(sections));
-        prop_assert_eq!(Description::parse(&text), Ok(expected));
+        prop_assert_eq!(WebRtcDescription::parse(&text), Ok(expected));
     }
 
     #[test]

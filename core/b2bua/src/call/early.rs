@@ -8,7 +8,7 @@ use offhook_media::command::{Command, LegKey, Silence};
 use offhook_sdp::direction::Direction;
 use offhook_sdp::offer_answer::sip::renegotiate;
 use offhook_sdp::section::Section;
-use offhook_sdp::sip::Description;
+use offhook_sdp::sip::SipDescription;
 use offhook_sip::user_agent::io::{Branch, Command as SipCommand};
 
 const NOT_ACCEPTABLE_HERE: u16 = 488;
@@ -145,13 +145,13 @@ impl Call {
     /// Answers an offer in an UPDATE before the call is answered (RFC 3311 §5.2): returns the text of the answer, or
     /// the status of the rejection.
     pub(super) fn answer_early_offer(&mut self, leg: LegKey, branch: Branch, sdp: &str) -> Result<String, u16> {
-        let description = Description::parse(sdp).map_err(|_| NOT_ACCEPTABLE_HERE)?;
+        let description = SipDescription::parse(sdp).map_err(|_| NOT_ACCEPTABLE_HERE)?;
         let is_caller = matches!(&self.state, State::Ringing { caller, .. } if caller.party.leg == leg);
         if is_caller { self.caller_changes(description) } else { self.fork_changes(leg, branch, description, sdp) }
     }
 
     /// Answers an offer of the caller, within the early media that it receives.
-    fn caller_changes(&mut self, description: Description) -> Result<String, u16> {
+    fn caller_changes(&mut self, description: SipDescription) -> Result<String, u16> {
         let State::Ringing { caller, .. } = &mut self.state else { return Err(NOT_ACCEPTABLE_HERE) };
         let Caller { party, alerting: Alerting::EarlyMedia(early), .. } = &mut **caller else {
             return Err(NOT_ACCEPTABLE_HERE);
@@ -168,7 +168,7 @@ impl Call {
         &mut self,
         leg: LegKey,
         branch: Branch,
-        description: Description,
+        description: SipDescription,
         sdp: &str,
     ) -> Result<String, u16> {
         let (caller, ring) = match &mut self.state {
@@ -214,7 +214,7 @@ impl LegMaker {
         &mut self,
         party: &mut Party,
         other: &[Section],
-        description: Description,
+        description: SipDescription,
     ) -> Result<(String, Vec<Section>, Vec<Command>), u16> {
         let leg = party.leg;
         let peer = party.peer_mut().ok_or(NOT_ACCEPTABLE_HERE)?;

@@ -17,7 +17,7 @@ use super::peer::{Dialog, Peer, sdp_body};
 use super::{Call, CallEvent, Output, State};
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey};
-use offhook_sdp::sip::Description;
+use offhook_sdp::sip::SipDescription;
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::Command as SipCommand;
 use serde::{Deserialize, Serialize};
@@ -57,7 +57,7 @@ impl Call {
 
     /// Returns the fork whose ICE credentials are in an offer, which is then the relay's own.
     #[must_use]
-    pub fn fork_that_offers(&self, offer: &Description) -> Option<LegKey> {
+    pub fn fork_that_offers(&self, offer: &SipDescription) -> Option<LegKey> {
         let State::Ringing { ring, .. } = &self.state else { return None };
         let is_own = |party: &Party| party.peer().is_some_and(|peer| peer.has_ice_of(offer));
         ring.forks.iter().map(|fork| &fork.party).find(|party| is_own(party)).map(|party| party.leg)
@@ -123,7 +123,7 @@ impl Call {
     /// bridged.
     pub(super) fn closes_hairpin(&mut self, out: LegKey, sdp: Option<&str>) -> bool {
         let State::Ringing { ring, .. } = &mut self.state else { return false };
-        let Some(said) = sdp.and_then(|sdp| Description::parse(sdp).ok()) else { return false };
+        let Some(said) = sdp.and_then(|sdp| SipDescription::parse(sdp).ok()) else { return false };
         let by = |is_it: &dyn Fn(&Peer) -> bool| {
             let is_taken = |hairpin: &Hairpin| hairpin.out == out && hairpin.taken.is_some();
             let matches = |hairpin: &Hairpin| is_taken(hairpin) && hairpin.back.peer().is_some_and(is_it);

@@ -8,7 +8,7 @@ use offhook_media::command::{Command, LegKey, Silence};
 use offhook_sdp::codec::MediaKind;
 use offhook_sdp::direction::Direction;
 use offhook_sdp::offer_answer::sip::renegotiate;
-use offhook_sdp::sip::{Description, HostName};
+use offhook_sdp::sip::{HostName, SipDescription};
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{Branch, Command as SipCommand, InviteId};
 
@@ -258,7 +258,7 @@ impl Call {
             return Ok(self.maker.offer_again(peer, &other, Purpose::Change, held));
         };
         let wanted = if held { Direction::SendOnly } else { Direction::SendRecv };
-        let description = Description::parse(&sdp).map_err(|_| NOT_ACCEPTABLE_HERE)?;
+        let description = SipDescription::parse(&sdp).map_err(|_| NOT_ACCEPTABLE_HERE)?;
         let offer = peer.hear_offer(description, &mut self.maker.random);
         if offer.is_hopeless() {
             return Err(NOT_ACCEPTABLE_HERE);

@@ -4,7 +4,7 @@ use super::peer::Peer;
 use offhook_media::command::{Command, LegKey};
 use offhook_media::ports::PortPair;
 use offhook_sdp::section::Section;
-use offhook_sdp::webrtc::{Description, IceCredentials};
+use offhook_sdp::webrtc::{IceCredentials, WebRtcDescription};
 use offhook_signaling::message::Json;
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::InviteId;
@@ -138,7 +138,7 @@ pub struct Browser {
     /// Its remote hold was reported.
     pub is_hold_reported: bool,
     /// Its offer, until it is answered.
-    pub offer: Option<Box<Description>>,
+    pub offer: Option<Box<WebRtcDescription>>,
 }
 
 /// A [`Json`] that can be serialized.

@@ -19,7 +19,8 @@ use offhook_sdp::direction::Direction;
 use offhook_sdp::offer_answer::sip::as_sent;
 use offhook_sdp::section::Section;
 use offhook_sdp::sip::{
-    Description, ExtraLine, Mki, Profile, Security, Session, SipSection, SrtpPolicy, Suite, refuse_plain_alternatives,
+    ExtraLine, LocalDescriptions, Mki, Profile, Security, SipDescription, SipSection, SrtpPolicy, Suite,
+    refuse_plain_alternatives,
 };
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{AccountId, Branch, InviteId, OutboundInvite};
@@ -94,9 +95,9 @@ pub struct Peer {
     /// Additional lines of a page for the relay's descriptions.
     pub(super) extra: Vec<ExtraLine>,
     /// The relay's descriptions.
-    session: Session,
+    session: LocalDescriptions,
     /// The latest description of the peer.
-    remote: Option<Description>,
+    remote: Option<SipDescription>,
     /// The encryption of each section.
     security: Vec<Security>,
     /// Its offer, until it is answered.
@@ -188,7 +189,7 @@ impl Peer {
             cname,
             first_ssrc,
             extra,
-            session: Session::new(session_id, address.advertised),
+            session: LocalDescriptions::new(session_id, address.advertised),
             remote: None,
             security: Vec::new(),
             offer: None,
@@ -249,7 +250,7 @@ impl Peer {
 
     /// Returns the relay's latest description.
     pub(super) fn last(&self) -> Option<String> {
-        self.session.last().map(Description::to_string)
+        self.session.last().map(SipDescription::to_string)
     }
 
     /// Returns the media of the relay's latest description, in the same order.
@@ -323,7 +324,7 @@ impl Peer {
 
     /// Parses and checks the peer's answer to the relay's offer; [`Peer::take_answer`] puts it into force.
     pub(super) fn hear_answer(&self, text: &str) -> Result<TheirAnswer, EndReason> {
-        let description = Description::parse(text).map_err(|_| EndReason::BadSessionDescription)?;
+        let description = SipDescription::parse(text).map_err(|_| EndReason::BadSessionDescription)?;
         let Some(Pending { offered, .. }) = &self.pending else { return Err(EndReason::BadSessionDescription) };
         if self.changed.as_deref() == Some(text) {
             return Ok(self.in_force(description, offered.clone()));
@@ -344,7 +345,7 @@ impl Peer {
     }
 
     /// Returns the answer with the change that the peer made later and the relay accepted.
-    fn in_force(&self, description: Description, offered: Vec<Section>) -> TheirAnswer {
+    fn in_force(&self, description: SipDescription, offered: Vec<Section>) -> TheirAnswer {
         let mut media = description.media();
         for (section, ours) in media.iter_mut().zip(self.said()) {
             section.rejected |= ours.section.rejected;
@@ -369,7 +370,7 @@ impl Peer {
     }
 
     /// Accepts every section of an offer at the discard port (RFC 863), because the media will be bridged elsewhere.
-    pub fn mirror(&mut self, offer: Description, random: &mut ChaCha20Rng) {
+    pub fn mirror(&mut self, offer: SipDescription, random: &mut ChaCha20Rng) {
         let policy = self.policy();
         let sections = offer.sections.iter().map(|theirs| {
             let security = policy.answer(theirs, None, random);
@@ -392,14 +393,14 @@ impl Peer {
     }
 
     /// Returns whether a description contains the relay's ICE credentials of this leg.
-    pub(super) fn has_ice_of(&self, description: &Description) -> bool {
+    pub(super) fn has_ice_of(&self, description: &SipDescription) -> bool {
         matches!(&self.path, Path::WebRtc(path) if path.is_named_in(description))
     }
 
     /// Returns whether a description has the address of the relay's latest one: many servers replace the session id and
     /// keep the addresses.
-    pub(super) fn is_at(&self, description: &Description) -> bool {
-        let address = |description: &Description| description.sections.first()?.connection.address();
+    pub(super) fn is_at(&self, description: &SipDescription) -> bool {
+        let address = |description: &SipDescription| description.sections.first()?.connection.address();
         let ours = self.session.last().and_then(address);
         ours.is_some() && ours == address(description)
     }
@@ -410,12 +411,12 @@ impl Peer {
     }
 
     /// Returns the encryption of a description's sections if the media use DTLS.
-    fn weigh_dtls(&self, description: &Description) -> Option<Vec<Option<Security>>> {
+    fn weigh_dtls(&self, description: &SipDescription) -> Option<Vec<Option<Security>>> {
         matches!(self.path, Path::WebRtc(_)).then(|| WebRtcPath::weigh(description, self.srtp))
     }
 
     /// Puts a description of the peer into force.
-    fn agree(&mut self, description: Description) {
+    fn agree(&mut self, description: SipDescription) {
         if let Path::WebRtc(path) = &mut self.path {
             path.agree(&description);
         }
@@ -423,7 +424,7 @@ impl Peer {
     }
 
     /// Checks an offer of the peer; answering puts it into force.
-    pub fn hear_offer(&self, description: Description, random: &mut ChaCha20Rng) -> TheirOffer {
+    pub fn hear_offer(&self, description: SipDescription, random: &mut ChaCha20Rng) -> TheirOffer {
         if let (Path::WebRtc(path), Some(security)) = (&self.path, self.weigh_dtls(&description)) {
             let restart = path.is_restarted_by(&description).then(|| ice_credentials(random));
             return TheirOffer { description, security, restart };

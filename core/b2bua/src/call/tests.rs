@@ -11,7 +11,7 @@ use crate::relay::tests::{OFFER, answer_sdp};
 use core::time::Duration;
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey, TransportFailure, WorkerId};
-use offhook_sdp::webrtc::{Description, Fingerprint};
+use offhook_sdp::webrtc::{Fingerprint, WebRtcDescription};
 use offhook_signaling::message::Json;
 
 const CALLER: LegKey = LegKey(1);
@@ -48,7 +48,7 @@ fn place(direct: bool) -> PresentedCall {
         maker: LegMaker::new(side, [3; 32]),
         direct_media: direct,
     };
-    let offer = Description::parse(OFFER).unwrap();
+    let offer = WebRtcDescription::parse(OFFER).unwrap();
     let mut caller = party(CALLER);
     let Side::Browser(browser) = &mut caller.side else { unreachable!() };
     browser.offer = Some(Box::new(offer.clone()));

@@ -12,7 +12,7 @@ use crate::io::{ConnectionId, Output};
 use crate::presenter::{self, ClientMethod};
 use offhook_clock::Time;
 use offhook_sdp::section::Section;
-use offhook_sdp::webrtc::Description;
+use offhook_sdp::webrtc::WebRtcDescription;
 use offhook_signaling::message::{self, CallId, ClientMessage, DataStatus, DtmfType, ServerMessage};
 use offhook_signaling::reason::EndReason;
 use rand_core::Rng;
@@ -179,7 +179,7 @@ impl Relay {
         } else {
             self.route(&self.source_of_session(session), &alert.callee)
         };
-        let offer = Description::parse(&sdp).map(Box::new).map_err(|_| EndReason::BadSessionDescription);
+        let offer = WebRtcDescription::parse(&sdp).map(Box::new).map_err(|_| EndReason::BadSessionDescription);
         let sections = offer.as_ref().map(|offer| offer.sections.clone()).map_err(|reason| *reason);
         // No callee is alerted for a caller without usable media.
         let targets = sections.as_ref().map_or_else(|reason| Err(*reason), |_| targets);

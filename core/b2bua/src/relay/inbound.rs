@@ -11,7 +11,7 @@ use crate::call::{self, CallKey, Dialog, MAX_SECTIONS, NAME_WITHOUT_ADDRESS, Sid
 use crate::config::LoginName;
 use offhook_clock::Time;
 use offhook_media::command::LegKey;
-use offhook_sdp::sip::{ConnectionAddress, Description, SipSection, Unfit};
+use offhook_sdp::sip::{ConnectionAddress, SipDescription, SipSection, Unfit};
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{
     AccountId, Body, CalledNumberSource, Command, Identity, InboundInvite, InviteId, Origin,
@@ -92,7 +92,7 @@ impl Relay {
     /// by a value that only the recipients of the outgoing INVITE have: the mark, the ICE password, or the session id.
     /// An RTP address proves nothing, since it can be guessed. If the server replaced both session id and address, the
     /// media pass through it.
-    fn own_call(&self, request: &InboundInvite, offer: &Description) -> Option<(CallKey, LegKey)> {
+    fn own_call(&self, request: &InboundInvite, offer: &SipDescription) -> Option<(CallKey, LegKey)> {
         let mut marks = request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(headers::MARK));
         let marked = marks.find_map(|(_, mark)| self.marks.get(mark.trim()));
         let addressed = || {
@@ -116,7 +116,7 @@ impl Relay {
     }
 
     /// Returns the leg whose ICE credentials an offer contains.
-    fn leg_that_offers(&self, offer: &Description) -> Option<LegKey> {
+    fn leg_that_offers(&self, offer: &SipDescription) -> Option<LegKey> {
         let leg =
             offer.sections.iter().find_map(|section| self.fragments.get(&section.ice.as_ref()?.credentials.ufrag))?;
         self.calls.get(self.legs.get(leg)?)?.fork_that_offers(offer)
@@ -162,7 +162,7 @@ impl Relay {
         invite: InviteId,
         account: Option<AccountId>,
         request: &InboundInvite,
-        offer: Option<&Description>,
+        offer: Option<&SipDescription>,
     ) -> PeerPlan {
         let media = match offer {
             None => self.offered_media(account),
@@ -219,7 +219,7 @@ impl Relay {
     fn weigh(
         &mut self,
         caller: &mut call::Party,
-        offer: Option<Description>,
+        offer: Option<SipDescription>,
     ) -> Result<Option<Vec<offhook_sdp::section::Section>>, EndReason> {
         let (Side::Sip(peer), Some(offer)) = (&mut caller.side, offer) else { return Ok(None) };
         let offer = peer.hear_offer(offer, &mut self.random);
@@ -235,7 +235,7 @@ impl Relay {
         invite: InviteId,
         request: &InboundInvite,
         replaced: InviteId,
-        offer: Option<Description>,
+        offer: Option<SipDescription>,
         now: Time,
     ) {
         let account = match request.origin {
@@ -272,15 +272,15 @@ struct Returned<'a> {
     invite: InviteId,
     account: Option<AccountId>,
     request: &'a InboundInvite,
-    offer: &'a Description,
+    offer: &'a SipDescription,
     call: CallKey,
     leg: LegKey,
 }
 
 /// Returns the session description in a body, or the status, with its reason phrase, of the rejection.
-fn description(body: &Body) -> Result<Description, (u16, Option<&'static str>)> {
+fn description(body: &Body) -> Result<SipDescription, (u16, Option<&'static str>)> {
     let text = sdp_text(body).ok_or((415, None))?;
-    let description = Description::parse(&text).map_err(|_| (488, None))?;
+    let description = SipDescription::parse(&text).map_err(|_| (488, None))?;
     let sections = || description.sections.iter().take(MAX_SECTIONS);
     if sections().any(SipSection::is_usable) {
         return Ok(description);

@@ -11,7 +11,7 @@ mod write;
 pub use crypto::{CryptoAttribute, MasterKey, Mki, Suite};
 pub use names::HostName;
 pub use policy::{Security, SrtpPolicy, choose, refuse_plain_alternatives};
-pub use session::Session;
+pub use session::LocalDescriptions;
 pub use shared::{SharedTransport, Unfit};
 
 use crate::section::{OtherSection, Section};
@@ -22,12 +22,12 @@ use std::net::SocketAddr;
 
 /// A SIP session description: offer or answer, of the peer or of the relay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Description {
+pub struct SipDescription {
     /// The session's identifier and version.
     pub origin: Origin,
     /// `s=`
     pub session_name: String,
-    /// Audio and video sections in order. Sections of other kinds are in [`Description::others`].
+    /// Audio and video sections in order. Sections of other kinds are in [`SipDescription::others`].
     pub sections: Vec<SipSection>,
     /// Sections that are neither audio nor video (`m=image`, `m=application`); answered with port 0, in the same position.
     pub others: Vec<OtherSection>,
@@ -178,7 +178,7 @@ impl SipSection {
     }
 }
 
-impl Description {
+impl SipDescription {
     /// Returns the media of all sections in order. Sections that the relay cannot use are marked as rejected.
     #[must_use]
     pub fn media(&self) -> Vec<Section> {

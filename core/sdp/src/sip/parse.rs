@@ -1,6 +1,6 @@
 //! Parser for descriptions of SIP endpoints. It is lenient, because most lines are not essential to a call.
 
-use super::{ConnectionAddress, CryptoAttribute, Description, Dtls, Ice, Origin, Profile, SipSection};
+use super::{ConnectionAddress, CryptoAttribute, Dtls, Ice, Origin, Profile, SipDescription, SipSection};
 use crate::attribute::{
     MAX_FMTP, MAX_ITEMS, MAX_TOKEN, candidate, fingerprint, fingerprint_hash, is_token, preferred_fingerprint, push_new,
 };
@@ -19,7 +19,7 @@ const MAX_SECTIONS: usize = 32;
 /// The maximum number of `a=crypto` lines kept per section.
 const MAX_CRYPTO: usize = 16;
 
-impl Description {
+impl SipDescription {
     /// Parses an offer or answer. Lines end in CRLF or bare LF. Unknown lines and invalid lines that are not essential are
     /// skipped, and mandatory lines (`s=`, `t=`) may be missing.
     ///
@@ -135,7 +135,7 @@ impl Reader {
         }
     }
 
-    fn finish(self) -> Result<Description, SdpError> {
+    fn finish(self) -> Result<SipDescription, SdpError> {
         let Self { is_description, origin, session_name, ice_lite, mut bundle, mut session, mut media } = self;
         if !is_description && media.is_empty() {
             return Err(SdpError::NoMedia);
@@ -160,7 +160,7 @@ impl Reader {
             }
         }
         let session_name = session_name.unwrap_or_else(|| "-".to_owned());
-        Ok(Description { origin, session_name, sections, others, bundle: shared.bundle })
+        Ok(SipDescription { origin, session_name, sections, others, bundle: shared.bundle })
     }
 }
 

@@ -1,19 +1,19 @@
 //! The relay's own descriptions in one SIP session: constant origin, increasing versions, stable order of m-lines
 //! (RFC 3264 §8).
 
-use super::{ConnectionAddress, Description, Origin, Profile, SipSection};
+use super::{ConnectionAddress, Origin, Profile, SipDescription, SipSection};
 use crate::section::{OtherSection, Section};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
 /// The state of the relay's descriptions in a dialog. Branches of one forked INVITE share the offer, and therefore this state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Session {
+pub struct LocalDescriptions {
     origin: Origin,
-    last: Option<Description>,
+    last: Option<SipDescription>,
 }
 
-impl Session {
+impl LocalDescriptions {
     /// Creates a session whose first description has version 1. `session_id` must be unique on this relay and below 2^63.
     #[must_use]
     pub fn new(session_id: u64, address: IpAddr) -> Self {
@@ -24,7 +24,7 @@ impl Session {
     /// Returns an offer with these sections, in the positions of those of the last description. Additional sections of the
     /// last description are kept as refused, since m-lines are never removed (RFC 3264 §8).
     #[must_use]
-    pub fn offer(&mut self, mut sections: Vec<SipSection>) -> Description {
+    pub fn offer(&mut self, mut sections: Vec<SipSection>) -> SipDescription {
         let (before, others) = match &self.last {
             Some(last) => (last.sections.as_slice(), last.others.clone()),
             None => (&[][..], Vec::new()),
@@ -41,7 +41,7 @@ impl Session {
     /// Returns the answer to `offer`. `sections` correspond to its audio and video sections, in order. Sections that are
     /// rejected or missing, and all other m-lines, are refused.
     #[must_use]
-    pub fn answer(&mut self, offer: &Description, sections: Vec<SipSection>) -> Description {
+    pub fn answer(&mut self, offer: &SipDescription, sections: Vec<SipSection>) -> SipDescription {
         let mut sections = sections.into_iter();
         let answer = offer.sections.iter().map(|offered| {
             let is_fitting = |section: &SipSection| {
@@ -62,7 +62,7 @@ impl Session {
 
     /// Returns the last description.
     #[must_use]
-    pub const fn last(&self) -> Option<&Description> {
+    pub const fn last(&self) -> Option<&SipDescription> {
         self.last.as_ref()
     }
 
@@ -72,7 +72,7 @@ impl Session {
         sections: Vec<SipSection>,
         others: Vec<OtherSection>,
         bundle: Vec<String>,
-    ) -> Description {
+    ) -> SipDescription {
         let is_same = self
             .last
             .as_ref()
@@ -80,7 +80,8 @@ impl Session {
         if !is_same {
             self.origin.version += 1;
         }
-        let next = Description { origin: self.origin.clone(), session_name: "-".to_owned(), sections, others, bundle };
+        let next =
+            SipDescription { origin: self.origin.clone(), session_name: "-".to_owned(), sections, others, bundle };
         self.last = Some(next.clone());
         next
     }

@@ -1,6 +1,6 @@
 //! The transport of a SIP endpoint that uses WebRTC: ICE and DTLS, shared by the bundled sections.
 
-use super::{Description, Dtls, SipSection, choose};
+use super::{Dtls, SipDescription, SipSection, choose};
 use crate::webrtc::IceCredentials;
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -59,7 +59,7 @@ impl SipSection {
     }
 }
 
-impl Description {
+impl SipDescription {
     /// Returns the transport of the first section in use if it is DTLS-SRTP; `None` for RTP and SDES-SRTP.
     ///
     /// # Errors

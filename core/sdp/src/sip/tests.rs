@@ -5,8 +5,8 @@ mod shared;
 
 use super::samples::{ALL, ASTERISK, BARESIP, CHROMIUM, FAX, LINPHONE, OLD_HOLD, RTPENGINE};
 use super::{
-    ConnectionAddress, CryptoAttribute, Description, Dtls, ExtraLine, Ice, MasterKey, Mki, Origin, Profile, Security,
-    Session, SipSection, SrtpPolicy, Suite, choose,
+    ConnectionAddress, CryptoAttribute, Dtls, ExtraLine, Ice, LocalDescriptions, MasterKey, Mki, Origin, Profile,
+    Security, SipDescription, SipSection, SrtpPolicy, Suite, choose,
 };
 use crate::codec::{Codec, MediaKind, Payload};
 use crate::direction::Direction;
@@ -18,8 +18,8 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use std::net::{IpAddr, SocketAddr};
 
-fn parsed(text: &str) -> Description {
-    Description::parse(text).expect("a SIP endpoint's description is read")
+fn parsed(text: &str) -> SipDescription {
+    SipDescription::parse(text).expect("a SIP endpoint's description is read")
 }
 
 fn names(section: &SipSection) -> Vec<(u8, &str)> {
@@ -139,7 +139,7 @@ fn fax_section_is_refused_in_position() {
     assert_eq!(description.others, [image]);
     assert!(description.sections[0].section.rejected);
     assert_eq!(description.sections[0].section.mid, "1");
-    let answer = Session::new(5, IpAddr::from([192, 0, 2, 1])).answer(&description, Vec::new()).to_string();
+    let answer = LocalDescriptions::new(5, IpAddr::from([192, 0, 2, 1])).answer(&description, Vec::new()).to_string();
     assert!(answer.ends_with("m=image 0 udptl t38\r\nm=audio 0 RTP/AVP 0\r\n"), "{answer}");
 }
 
@@ -164,14 +164,14 @@ fn invalid_lines_are_skipped_or_reported() {
     assert_eq!((audio.ptime, audio.rtcp, audio.crypto.len()), (None, None, 0));
     assert_eq!(with(ASTERISK, "a=ptime:30.0").ptime, Some(30));
     assert_eq!(parsed("v=0\r\n").sections, [], "a description may have no media");
-    assert_eq!(Description::parse("hello"), Err(SdpError::NoMedia));
-    assert_eq!(Description::parse(""), Err(SdpError::NoMedia));
-    let error = Description::parse("v=0\r\nm=audio many RTP/AVP 0").unwrap_err();
+    assert_eq!(SipDescription::parse("hello"), Err(SdpError::NoMedia));
+    assert_eq!(SipDescription::parse(""), Err(SdpError::NoMedia));
+    let error = SipDescription::parse("v=0\r\nm=audio many RTP/AVP 0").unwrap_err();
     assert!(error.to_string().starts_with("line 2: “m=audio many RTP/AVP 0”"), "{error}");
-    let error = Description::parse("v=0\r\nm=au\u{11}dio 4000 RTP/AVP 0").unwrap_err();
+    let error = SipDescription::parse("v=0\r\nm=au\u{11}dio 4000 RTP/AVP 0").unwrap_err();
     assert!(matches!(error, SdpError::InvalidLine { line: 2, .. }), "{error}");
-    assert!(matches!(Description::parse(&"m=a 0 b\n".repeat(33)), Err(SdpError::TooManySections { line: 33, .. })));
-    assert!(matches!(Description::parse(&"v=".repeat(100_000)), Err(SdpError::TooLong { .. })));
+    assert!(matches!(SipDescription::parse(&"m=a 0 b\n".repeat(33)), Err(SdpError::TooManySections { line: 33, .. })));
+    assert!(matches!(SipDescription::parse(&"v=".repeat(100_000)), Err(SdpError::TooLong { .. })));
 }
 
 #[test]
@@ -323,7 +323,7 @@ fn answered_key_must_match_offer() {
 
 #[test]
 fn changed_description_increments_version() {
-    let mut session = Session::new(42, IpAddr::from([192, 0, 2, 1]));
+    let mut session = LocalDescriptions::new(42, IpAddr::from([192, 0, 2, 1]));
     let section = |direction| {
         let section = Section { direction, ..parsed(ASTERISK).sections.remove(0).section };
         vec![SipSection::new(section, Profile::Avp, "192.0.2.1:4000".parse().unwrap())]
@@ -343,7 +343,7 @@ fn changed_description_increments_version() {
 
 #[test]
 fn m_lines_keep_their_positions() {
-    let mut session = Session::new(1, IpAddr::from([192, 0, 2, 1]));
+    let mut session = LocalDescriptions::new(1, IpAddr::from([192, 0, 2, 1]));
     let peer = parsed(&format!("{FAX}m=audio 6000 RTP/AVP 8\r\nm=video 6002 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n"));
     let local = |index: usize| {
         let section = peer.sections[index].section.clone();
@@ -353,7 +353,7 @@ fn m_lines_keep_their_positions() {
         let local = local(index);
         SipSection { section: Section { rejected: true, ..local.section }, ..local }
     };
-    let media = |text: &Description| {
+    let media = |text: &SipDescription| {
         let text = text.to_string();
         text.lines().filter(|line| line.starts_with("m=")).map(str::to_owned).collect::<Vec<_>>()
     };
@@ -393,7 +393,7 @@ fn extra_lines_of_client_are_validated() {
     assert_eq!(kept(&format!("a=x:{}", "y".repeat(600))), None);
     let mut section = parsed(ASTERISK).sections.remove(0);
     section.extra = ["a=x-room:12", "b=AS:64"].into_iter().filter_map(ExtraLine::parse).collect();
-    let text = Session::new(1, IpAddr::from([192, 0, 2, 1])).offer(vec![section]).to_string();
+    let text = LocalDescriptions::new(1, IpAddr::from([192, 0, 2, 1])).offer(vec![section]).to_string();
     let media = &text[text.find("m=audio").unwrap()..];
     assert!(media.starts_with("m=audio 11640 RTP/AVP 0 8 9 101\r\nb=AS:64\r\na=rtpmap:"), "{text}");
     assert!(media.ends_with("a=x-room:12\r\na=sendrecv\r\n"), "{text}");
@@ -536,7 +536,7 @@ prop_compose! {
         session_name in "[a-z]( ?[a-z]){0,5}",
         address in any::<IpAddr>(),
         is_bundled in any::<bool>(),
-    ) -> Description {
+    ) -> SipDescription {
         let mut sections = sections;
         let other = other.filter(|index| *index <= sections.len());
         for (index, section) in sections.iter_mut().enumerate() {
@@ -548,14 +548,14 @@ prop_compose! {
         let origin = Origin { username, session_id: numbers.0, version: numbers.1, address: address.to_string() };
         let bundled = sections.iter().filter(|_| names && is_bundled).map(|section| section.section.mid.clone());
         let bundle = bundled.collect();
-        Description { origin, session_name, sections, others: others.into_iter().collect(), bundle }
+        SipDescription { origin, session_name, sections, others: others.into_iter().collect(), bundle }
     }
 }
 
 proptest! {
     #[test]
     fn description_round_trips(description in any_description()) {
-        prop_assert_eq!(Description::parse(&description.to_string()), Ok(description));
+        prop_assert_eq!(SipDescription::parse(&description.to_string()), Ok(description));
     }
 
     #[test]
@@ -563,7 +563,7 @@ proptest! {
         for line in [line.clone(), format!("{line}{more}")] {
             if let Some(extra) = ExtraLine::parse(&line) {
                 let mut section = parsed(ASTERISK).sections.remove(0);
-                let session = || Session::new(1, IpAddr::from([192, 0, 2, 1]));
+                let session = || LocalDescriptions::new(1, IpAddr::from([192, 0, 2, 1]));
                 let without = session().offer(vec![section.clone()]).to_string();
                 section.extra = vec![extra];
                 let with = session().offer(vec![section]).to_string();

@@ -1,12 +1,12 @@
 //! Serializer for the relay's offers and answers to SIP endpoints, in a form that is compatible with old ones.
 
-use super::{ConnectionAddress, Description, ExtraLine, Origin, SipSection};
+use super::{ConnectionAddress, ExtraLine, Origin, SipDescription, SipSection};
 use crate::section::OtherSection;
 use crate::section::write::{dtls_lines, ice_lines, line, media_type, network_address, payload_lines};
 use core::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-impl fmt::Display for Description {
+impl fmt::Display for SipDescription {
     /// Writes the whole description. Sections that are neither audio nor video are written as refused.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = String::with_capacity(1024);
@@ -29,7 +29,7 @@ impl fmt::Display for Description {
     }
 }
 
-impl Description {
+impl SipDescription {
     /// Returns the `a=mid` value of a section. It is omitted if it equals the index of the m-line and nothing is bundled.
     fn name_of<'a>(&self, media: &'a SipSection, index: usize) -> Option<&'a str> {
         let mid = media.section.mid.as_str();
@@ -44,7 +44,7 @@ impl Description {
     }
 }
 
-fn session(text: &mut String, description: &Description, address: IpAddr) {
+fn session(text: &mut String, description: &SipDescription, address: IpAddr) {
     let Origin { username, session_id, version, address: origin } = &description.origin;
     let origin = origin.parse().map_or_else(|_| format!("IP4 {origin}"), network_address);
     line(text, "v=0");

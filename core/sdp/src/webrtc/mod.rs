@@ -125,10 +125,10 @@ pub struct TransportDescription {
 
 /// A WebRTC session description, offer or answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Description {
+pub struct WebRtcDescription {
     /// The bundled transport.
     pub transport: TransportDescription,
-    /// Audio and video sections in order. Sections of other kinds are in [`Description::others`].
+    /// Audio and video sections in order. Sections of other kinds are in [`WebRtcDescription::others`].
     pub sections: Vec<Section>,
     /// Sections that are neither audio nor video; answered with port 0.
     pub others: Vec<OtherSection>,

@@ -1,8 +1,8 @@
 //! Parser for descriptions of browsers: lenient in syntax, strict in the attributes that the transport requires.
 
 use super::{
-    Description, Fingerprint, HeaderExtension, IceCredentials, OtherSection, SdpError, Section, Setup,
-    TransportDescription,
+    Fingerprint, HeaderExtension, IceCredentials, OtherSection, SdpError, Section, Setup, TransportDescription,
+    WebRtcDescription,
 };
 use crate::attribute::{
     MAX_FMTP, MAX_ITEMS, candidate, extension, fingerprint, fingerprint_hash, is_token, preferred_fingerprint, push_new,
@@ -17,7 +17,7 @@ const MAX_OCTETS: usize = 128 * 1024;
 /// The maximum number of media sections.
 const MAX_SECTIONS: usize = 32;
 
-impl Description {
+impl WebRtcDescription {
     /// Parses an offer or answer. Lines end in CRLF or bare LF; surrounding white space and unknown lines are ignored.
     ///
     /// A section that does not share the transport of the first one in use (RFC 8843) is marked as rejected.
@@ -123,7 +123,7 @@ impl Reader {
         media.attributes.read(line, name, value)
     }
 
-    fn finish(self) -> Result<Description, SdpError> {
+    fn finish(self) -> Result<WebRtcDescription, SdpError> {
         let Self { ice_lite, groups, session, mut media } = self;
         let first = media.iter().position(Media::in_use).ok_or(SdpError::NoMedia)?;
         let transport = transport(&media, first, &session, ice_lite)?;
@@ -146,7 +146,7 @@ impl Reader {
                 None => others.push(OtherSection { index, line: media.line, mid: media.mid }),
             }
         }
-        Ok(Description { transport, sections, others })
+        Ok(WebRtcDescription { transport, sections, others })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Serializer for the relay's offers and answers to browsers (RFC 8829 §5).
 
-use super::{Description, Fingerprint, HeaderExtension, OtherSection, Section, TransportDescription};
+use super::{Fingerprint, HeaderExtension, OtherSection, Section, TransportDescription, WebRtcDescription};
 use crate::section::write::{dtls_lines, ice_lines, line, media_type, network_address, payload_lines};
 use core::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -37,7 +37,7 @@ pub fn offer(transport: &TransportDescription, sections: &[LocalSection]) -> Str
 /// Returns the answer to `offer`, with one m-line per offered m-line, in the same order. Sections that are missing from
 /// `sections` (matched by `mid`) or marked as rejected, and those that are neither audio nor video, are refused with port 0.
 #[must_use]
-pub fn answer(offer: &Description, transport: &TransportDescription, sections: &[LocalSection]) -> String {
+pub fn answer(offer: &WebRtcDescription, transport: &TransportDescription, sections: &[LocalSection]) -> String {
     let accepted = |offered: &Section| {
         let same = |local: &&LocalSection| {
             local.section.mid == offered.mid && local.section.kind == offered.kind && !local.section.rejected

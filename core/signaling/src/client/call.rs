@@ -49,7 +49,7 @@ pub struct Details {
 
 /// A local session description, ready to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Description {
+pub struct LocalDescription {
     /// The session description.
     pub sdp: String,
     /// The browser sends or receives audio.
@@ -92,7 +92,7 @@ pub enum Input {
     /// Capturing media, or creating or negotiating the peer connection, failed with this exception.
     MediaFailed(String),
     /// The local description is created and set.
-    Described(Box<Description>),
+    Described(Box<LocalDescription>),
     /// `setRemoteSDP` for this call.
     RemoteSdp(String),
     /// The relay reported a status.
@@ -452,13 +452,13 @@ impl Call {
         self.send(ClientMessage::Hangup(self.id.clone()));
     }
 
-    fn described(&mut self, description: Description) {
+    fn described(&mut self, description: LocalDescription) {
         if self.media != Media::Negotiating {
             self.ignored += 1;
             return;
         }
         self.media = Media::Connected;
-        let Description { sdp, has_audio, has_video, local_media_info, details } = description;
+        let LocalDescription { sdp, has_audio, has_video, local_media_info, details } = description;
         let Details { callee, caller, visible_name, sip_sdp, sip_headers, custom } = details;
         let call_id = self.id.clone();
         let message = if self.is_incoming() {

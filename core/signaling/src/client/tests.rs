@@ -1,6 +1,6 @@
 //! Tests of the session and call machines in virtual time: transition tables and individual behaviors.
 
-use super::call::{self, Call, Description, Details, Direction};
+use super::call::{self, Call, Details, Direction, LocalDescription};
 use super::direct;
 use super::session::{self, Session, Timers};
 use super::{Received, Status, StatusReport};
@@ -19,7 +19,7 @@ fn status(status: Status) -> call::Input {
 }
 
 fn described() -> call::Input {
-    call::Input::Described(Box::new(Description {
+    call::Input::Described(Box::new(LocalDescription {
         sdp: "made".to_owned(),
         has_audio: true,
         has_video: false,

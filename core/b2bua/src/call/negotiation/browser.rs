@@ -5,7 +5,9 @@ use crate::call::party::LegSecrets;
 use crate::call::{CallEvent, EndpointKind, Output};
 use offhook_media::command::{Command, LegKey, RemoteTransport, Stream};
 use offhook_sdp::section::Section;
-use offhook_sdp::webrtc::{self, Description, Fingerprint, IceCredentials, LocalSection, Setup, TransportDescription};
+use offhook_sdp::webrtc::{
+    self, Fingerprint, IceCredentials, LocalSection, Setup, TransportDescription, WebRtcDescription,
+};
 use offhook_signaling::reason::EndReason;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -22,11 +24,11 @@ pub struct RelaySide {
 }
 
 /// The parsed answer of a browser.
-pub(in crate::call) struct HeardBrowser(Description);
+pub(in crate::call) struct HeardBrowser(WebRtcDescription);
 
 impl HeardBrowser {
     pub(super) fn parse(text: &str) -> Result<Self, EndReason> {
-        Description::parse(text).map(Self).map_err(|_| EndReason::BadSessionDescription)
+        WebRtcDescription::parse(text).map(Self).map_err(|_| EndReason::BadSessionDescription)
     }
 
     pub(super) fn sections(&self) -> &[Section] {
@@ -60,7 +62,7 @@ impl LegMaker {
     pub(in crate::call) fn answer_browser(
         &mut self,
         leg: LegKey,
-        offer: &Description,
+        offer: &WebRtcDescription,
         answer: &[Section],
         caller: &[Section],
     ) -> (Vec<Command>, String) {
@@ -97,7 +99,7 @@ pub(super) fn connect(leg: LegKey, offered: &[u32], heard: &HeardBrowser, callee
     Command::ConnectLeg { leg, remote: remote(answer, theirs), streams: streams(callee, ssrcs) }
 }
 
-fn remote(description: &Description, setup: Setup) -> RemoteTransport {
+fn remote(description: &WebRtcDescription, setup: Setup) -> RemoteTransport {
     let TransportDescription { ice, fingerprint, .. } = description.transport.clone();
     RemoteTransport { ice, fingerprint, setup }
 }

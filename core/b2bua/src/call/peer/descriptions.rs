@@ -2,7 +2,7 @@
 
 use offhook_sdp::offer_answer::sip::accepted;
 use offhook_sdp::section::Section;
-use offhook_sdp::sip::{Description, Security};
+use offhook_sdp::sip::{Security, SipDescription};
 use offhook_sdp::webrtc::IceCredentials;
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::Body;
@@ -14,7 +14,7 @@ pub const NAME_WITHOUT_ADDRESS: &str = "Host Name in SDP Has No Usable Address";
 /// An offer of the peer that has been checked and is not answered yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TheirOffer {
-    pub(super) description: Description,
+    pub(super) description: SipDescription,
     pub(super) security: Vec<Option<Security>>,
     /// The relay's next ICE credentials, if the offer restarts ICE.
     pub(super) restart: Option<IceCredentials>,
@@ -40,7 +40,7 @@ impl TheirOffer {
 /// An answer of the peer.
 #[derive(Clone, Debug)]
 pub(in crate::call) struct TheirAnswer {
-    pub(super) description: Description,
+    pub(super) description: SipDescription,
     pub(super) security: Vec<Security>,
     pub(super) offered: Vec<Section>,
     pub(super) media: Vec<Section>,

@@ -4,7 +4,7 @@ use super::MAX_SECTIONS;
 use crate::config::Srtp;
 use offhook_media::command::{Command, LegKey, PeerRtcp, PeerStream, RemoteTransport, Silence};
 use offhook_sdp::section::Section;
-use offhook_sdp::sip::{Description, Dtls, Ice, Profile, Security, SharedTransport, SipSection};
+use offhook_sdp::sip::{Dtls, Ice, Profile, Security, SharedTransport, SipDescription, SipSection};
 use offhook_sdp::webrtc::{Fingerprint, IceCredentials, Setup};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -36,7 +36,7 @@ impl WebRtcPath {
     }
 
     /// Returns whether its credentials are those of a description.
-    pub(super) fn is_named_in(&self, description: &Description) -> bool {
+    pub(super) fn is_named_in(&self, description: &SipDescription) -> bool {
         let mut named = description.sections.iter().filter_map(|section| section.ice.as_ref());
         named.any(|ice| ice.credentials == self.ice)
     }
@@ -46,7 +46,7 @@ impl WebRtcPath {
     }
 
     /// Returns the encryption of each section of a peer's description; none if it is unsupported.
-    pub(super) fn weigh(description: &Description, srtp: Srtp) -> Vec<Option<Security>> {
+    pub(super) fn weigh(description: &SipDescription, srtp: Srtp) -> Vec<Option<Security>> {
         let shared = description.shared_transport().ok().flatten().filter(|_| srtp != Srtp::Off);
         let of_section = |index| {
             let shared = shared.as_ref().filter(|shared| index < MAX_SECTIONS && description.shares(shared, index))?;
@@ -56,7 +56,7 @@ impl WebRtcPath {
     }
 
     /// Returns whether a description of the peer restarts ICE (RFC 8839 §4.4.1.1.1).
-    pub(super) fn is_restarted_by(&self, description: &Description) -> bool {
+    pub(super) fn is_restarted_by(&self, description: &SipDescription) -> bool {
         let (Some(agreed), Ok(Some(shared))) = (&self.agreed, description.shared_transport()) else { return false };
         agreed.remote.ice != shared.ice
     }
@@ -68,7 +68,7 @@ impl WebRtcPath {
     }
 
     /// Applies the transport of a description that is in force from now on.
-    pub(super) fn agree(&mut self, description: &Description) {
+    pub(super) fn agree(&mut self, description: &SipDescription) {
         let Ok(Some(SharedTransport { ice, dtls: Dtls { fingerprint, setup }, rtcp_mux, .. })) =
             description.shared_transport()
         else {

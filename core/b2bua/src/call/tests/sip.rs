@@ -12,8 +12,8 @@ use offhook_clock::Time;
 use offhook_media::command::{LegKey, TransportFailure, WorkerId};
 use offhook_media::ports::PortPool;
 use offhook_sdp::section::Section;
-use offhook_sdp::sip::Description as SipDescription;
-use offhook_sdp::webrtc::{Description, Fingerprint};
+use offhook_sdp::sip::SipDescription;
+use offhook_sdp::webrtc::{Fingerprint, WebRtcDescription};
 use offhook_sip::user_agent::io::{Branch, Cause, Command, Destination, InviteId, OutboundInvite};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -139,7 +139,7 @@ fn gone(leg: LegKey) -> Input {
 
 /// A browser calls a phone.
 fn calling() -> PresentedCall {
-    let offer = Description::parse(OFFER).unwrap();
+    let offer = WebRtcDescription::parse(OFFER).unwrap();
     let mut caller = party(CALLER);
     let Side::Browser(browser) = &mut caller.side else { unreachable!() };
     browser.offer = Some(Box::new(offer.clone()));

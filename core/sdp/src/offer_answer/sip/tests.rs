@@ -20,11 +20,11 @@ const VIDEO: &str = include_str!("../../../fixtures/chromium-video-offer.sdp");
 const FIREFOX: &str = include_str!("../../../fixtures/firefox-video-offer.sdp");
 
 fn browser(text: &str) -> Vec<Section> {
-    webrtc::Description::parse(text).expect("a browser's description").sections
+    webrtc::WebRtcDescription::parse(text).expect("a browser's description").sections
 }
 
 fn peer(text: &str) -> Vec<Section> {
-    sip::Description::parse(text).expect("a SIP endpoint's description").media()
+    sip::SipDescription::parse(text).expect("a SIP endpoint's description").media()
 }
 
 fn names(section: &Section) -> Vec<(u8, &str)> {

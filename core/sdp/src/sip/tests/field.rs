@@ -2,12 +2,12 @@
 
 use super::{parsed, random};
 use crate::codec::Codec;
-use crate::sip::{Description, Profile, Security, SipSection, SrtpPolicy, refuse_plain_alternatives};
+use crate::sip::{Profile, Security, SipDescription, SipSection, SrtpPolicy, refuse_plain_alternatives};
 use crate::webrtc::{Fingerprint, FingerprintHash};
 
 const KEY: &str = "MDEyMzQ1Njc4OUFCQ0RFRjAxMjM0NTY3ODlBQkNE";
 
-fn described(media: &str) -> Description {
+fn described(media: &str) -> SipDescription {
     parsed(&format!("v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\n{media}"))
 }
 

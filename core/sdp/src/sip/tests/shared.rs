@@ -2,7 +2,7 @@
 
 use super::parsed;
 use crate::sip::samples::{ASTERISK, BARESIP, CHROMIUM, FAX, LINPHONE};
-use crate::sip::{Description, Session, SipSection, Unfit};
+use crate::sip::{LocalDescriptions, SipDescription, SipSection, Unfit};
 use crate::webrtc::Setup;
 use std::net::IpAddr;
 
@@ -59,10 +59,10 @@ fn answer_bundles_only_offered_bundle() {
         let section = offer.sections[index].clone();
         SipSection { ice: offer.sections[0].ice.clone(), bundle_only: false, ..section }
     };
-    let mut session = Session::new(1, IpAddr::from([192, 0, 2, 1]));
+    let mut session = LocalDescriptions::new(1, IpAddr::from([192, 0, 2, 1]));
     assert_eq!(session.answer(&offer, vec![local(0), local(1)]).bundle, ["0", "1"]);
     assert_eq!(session.answer(&offer, vec![local(0)]).bundle, ["0"]);
-    let alone = Description { bundle: Vec::new(), ..offer.clone() };
+    let alone = SipDescription { bundle: Vec::new(), ..offer.clone() };
     assert!(session.answer(&alone, vec![local(0), local(1)]).bundle.is_empty());
     assert_eq!(session.offer(vec![local(0), local(1)]).bundle, ["0", "1"]);
 }

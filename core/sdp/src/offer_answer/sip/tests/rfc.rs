@@ -5,7 +5,7 @@ use super::{names, only, peer};
 use crate::direction::Direction;
 use crate::offer_answer::sip::{accepted, renegotiate, reoffer, sip_offer};
 use crate::section::Section;
-use crate::sip::{Description, Profile, Session, SipSection};
+use crate::sip::{LocalDescriptions, Profile, SipDescription, SipSection};
 use std::net::IpAddr;
 
 /// Returns a description with these m-lines and attributes.
@@ -16,11 +16,11 @@ fn described(media: &str) -> String {
 
 /// Returns the m-lines and directions of the answer.
 fn answered(other: &str, offer: &str) -> Vec<String> {
-    let offer = Description::parse(&described(offer)).expect("an offer");
+    let offer = SipDescription::parse(&described(offer)).expect("an offer");
     let answer = renegotiate(&peer(&described(other)), &offer.media(), Direction::SendRecv).expect("an answer").answer;
     let sections =
         answer.into_iter().map(|section| SipSection::new(section, Profile::Avp, "192.0.2.20:4000".parse().unwrap()));
-    let text = Session::new(1, IpAddr::from([192, 0, 2, 20])).answer(&offer, sections.collect()).to_string();
+    let text = LocalDescriptions::new(1, IpAddr::from([192, 0, 2, 20])).answer(&offer, sections.collect()).to_string();
     let is_compared =
         |line: &&str| line.starts_with("m=") || ["sendrecv", "sendonly", "recvonly", "inactive"].contains(&&line[2..]);
     text.lines().filter(is_compared).map(str::to_owned).collect()
@@ -47,7 +47,7 @@ fn dtmf_only_stream_is_refused_and_port_updated() {
     let offer = described(
         "m=audio 49180 RTP/AVP 0\nm=audio 53122 RTP/AVP 110\na=rtpmap:110 telephone-event/8000\na=sendonly\n",
     );
-    let moved = Description::parse(&offer).expect("an offer");
+    let moved = SipDescription::parse(&offer).expect("an offer");
     assert_eq!(moved.sections[0].connection.address().map(|address| address.port()), Some(49180));
     let renegotiated = renegotiate(&before, &moved.media(), Direction::SendRecv).expect("an answer");
     assert_eq!(renegotiated.answer.iter().map(|section| section.rejected).collect::<Vec<_>>(), [false, true]);
@@ -147,7 +147,7 @@ fn removed_stream_gets_port_zero() {
 /// RFC 4317 §5.1, as in RFC 3725 flow I: an offer without media first, then that of the other party.
 #[test]
 fn offer_without_media_then_reoffer_is_answered() {
-    let empty = Description::parse("v=0\no=- 1 1 IN IP4 192.0.2.10\ns=-\nt=0 0\n").expect("a description");
+    let empty = SipDescription::parse("v=0\no=- 1 1 IN IP4 192.0.2.10\ns=-\nt=0 0\n").expect("a description");
     let renegotiated = renegotiate(&peer(&described(ALICE)), &empty.media(), Direction::SendRecv).expect("an answer");
     assert_eq!(renegotiated.answer, Vec::<Section>::new());
     let later = renegotiate(&only(&peer(&described(ALICE)), &["PCMU"]), &peer(&described(ALICE)), Direction::SendRecv);
