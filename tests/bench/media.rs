@@ -17,7 +17,7 @@ use offhook_media::transport::srtp::{DtlsRole, Outbound, Profile};
 use offhook_media::worker::{DtlsVersions, Output, Worker, WorkerConfig};
 use offhook_sdp::codec::{Codec, MediaKind, Payload};
 use offhook_sdp::direction::Direction;
-use offhook_sdp::webrtc::{IceCredentials, Section, Setup};
+use offhook_sdp::webrtc::{DtlsSetup, IceCredentials, Section};
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -209,7 +209,7 @@ fn open_browser(worker: &mut Worker, number: u8, instant: Instant, now: Time) ->
     stun::write_check(&[number; 12], &format!("{name}:browser"), &ice(String::new()).pwd, true, &mut check);
     worker.handle_datagram(local, own, &mut check, now);
     let (fingerprint, of_relay) = (identity.fingerprint(), worker.config().identity.fingerprint());
-    let remote = RemoteTransport { ice: ice("browser".to_owned()), fingerprint, setup: Setup::Active };
+    let remote = RemoteTransport { ice: ice("browser".to_owned()), fingerprint, setup: DtlsSetup::Active };
     let streams = vec![Stream { remote: section(None), local_ssrc: u32::from(number) }];
     worker.handle_command(Command::ConnectLeg { leg, remote, streams }, now);
     let settings = DtlsSettings::new(identity, DtlsVersions::Only12, instant, now);

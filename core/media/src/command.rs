@@ -14,7 +14,7 @@ pub use peer::{PeerRtcp, PeerStream};
 pub use rtp::{LocalRtp, MasterKey, MkiPair, RemoteRtp, RtcpPath, RtpStream, SdesKeys, Silence};
 
 use crate::ports::PortPair;
-use offhook_sdp::webrtc::{Fingerprint, IceCredentials, Section, Setup};
+use offhook_sdp::webrtc::{DtlsSetup, Fingerprint, IceCredentials, Section};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -179,7 +179,7 @@ pub struct RemoteTransport {
     /// The fingerprint of its DTLS certificate.
     pub fingerprint: Fingerprint,
     /// Its DTLS role, `Active` or `Passive`, as determined by the answer.
-    pub setup: Setup,
+    pub setup: DtlsSetup,
 }
 
 /// A negotiated stream of a leg, both directions.

@@ -1,7 +1,7 @@
 //! Parsers for attribute values that occur in both WebRTC and SIP descriptions.
 
 use crate::section::HeaderExtension;
-use crate::webrtc::{Fingerprint, FingerprintHash, Setup};
+use crate::webrtc::{DtlsSetup, Fingerprint, FingerprintHash};
 use std::net::{IpAddr, SocketAddr};
 
 /// The maximum number of items of one kind (candidates, SSRCs, extensions, feedback) kept per section.
@@ -47,7 +47,7 @@ fn hex_octet(text: &str) -> Option<u8> {
         .flatten()
 }
 
-impl Setup {
+impl DtlsSetup {
     pub(crate) fn parse(value: &str) -> Option<Self> {
         [Self::Active, Self::Passive, Self::ActPass].into_iter().find(|setup| setup.name().eq_ignore_ascii_case(value))
     }

@@ -4,7 +4,7 @@ use crate::codec::{Codec, MediaKind, Payload};
 use crate::direction::Direction;
 use crate::offer_answer::{NegotiationError, can_bridge, relay_offer, settle, shared_codecs};
 use crate::webrtc::{
-    Fingerprint, HeaderExtension, IceCredentials, LocalSection, SdpError, Section, Setup, TransportDescription,
+    DtlsSetup, Fingerprint, HeaderExtension, IceCredentials, LocalSection, SdpError, Section, TransportDescription,
     WebRtcDescription, answer, offer,
 };
 use proptest::prelude::*;
@@ -32,7 +32,7 @@ fn transport() -> TransportDescription {
         ice: IceCredentials { ufrag: "relayUfrag".to_owned(), pwd: "relayPasswordOf24Letters".to_owned() },
         ice_lite: true,
         fingerprint: Fingerprint::sha256([0xAB; 32]),
-        setup: Setup::Passive,
+        setup: DtlsSetup::Passive,
         candidates: vec!["192.0.2.1:40000".parse().unwrap(), "[2001:db8::1]:40000".parse().unwrap()],
     }
 }
@@ -54,7 +54,7 @@ fn local(sections: Vec<Section>) -> Vec<LocalSection> {
 fn chromium_offers_are_parsed() {
     let audio = parsed(CHROMIUM_AUDIO);
     assert_eq!(audio.sections.len(), 1);
-    assert_eq!(audio.transport.setup, Setup::ActPass);
+    assert_eq!(audio.transport.setup, DtlsSetup::ActPass);
     assert!(!audio.transport.ice_lite);
     let section = &audio.sections[0];
     assert_eq!((section.kind, section.direction, section.rejected), (MediaKind::Audio, Direction::SendRecv, false));
@@ -329,7 +329,7 @@ prop_compose! {
         pwd in "[a-zA-Z0-9+/]{22,64}",
         ice_lite in any::<bool>(),
         digest in any::<[u8; 32]>(),
-        setup in prop_oneof![Just(Setup::Active), Just(Setup::Passive), Just(Setup::ActPass)],
+        setup in prop_oneof![Just(DtlsSetup::Active), Just(DtlsSetup::Passive), Just(DtlsSetup::ActPass)],
         candidates in proptest::collection::btree_set(any::<std::net::SocketAddrV4>(), 0..4),
     ) -> TransportDescription {
         let candidates = candidates.into_iter().map(Into::into).collect();

@@ -19,7 +19,7 @@ use offhook_sdp::direction::Direction;
 use offhook_sdp::offer_answer::sip::as_sent;
 use offhook_sdp::section::Section;
 use offhook_sdp::sip::{
-    ExtraLine, LocalDescriptions, Mki, Profile, Security, SipDescription, SipSection, SrtpPolicy, Suite,
+    ExtraLine, LocalDescriptions, Mki, RtpProfile, Security, SipDescription, SipSection, SrtpPolicy, Suite,
     refuse_plain_alternatives,
 };
 use offhook_signaling::reason::EndReason;
@@ -259,7 +259,7 @@ impl Peer {
     }
 
     /// Returns one section of the relay's description, for media by RTP.
-    fn local(&self, index: usize, section: Section, profile: Profile) -> SipSection {
+    fn local(&self, index: usize, section: Section, profile: RtpProfile) -> SipSection {
         let Some(pair) = self.ports.get(index) else {
             let nowhere = SocketAddr::new(self.address.advertised, 0);
             return SipSection::new(Section { rejected: true, ..section }, profile, nowhere);

@@ -9,7 +9,7 @@ use crate::transport::rtp::Way;
 use crate::transport::srtp::{DtlsRole, Inbound, Outbound};
 use core::time::Duration;
 use offhook_clock::{Time, earliest};
-use offhook_sdp::webrtc::{Fingerprint, IceCredentials, Setup};
+use offhook_sdp::webrtc::{DtlsSetup, Fingerprint, IceCredentials};
 use serde::{Deserialize, Serialize};
 
 /// The most DTLS datagrams stored until the peer's fingerprint is known: two flights of a client.
@@ -185,8 +185,8 @@ impl WebRtc {
         // The relay takes the opposite of the browser's role; an offerer with `actpass` that is answered with `passive`
         // is active.
         let role = match remote.setup {
-            Setup::Active | Setup::ActPass => DtlsRole::Server,
-            Setup::Passive => DtlsRole::Client,
+            DtlsSetup::Active | DtlsSetup::ActPass => DtlsRole::Server,
+            DtlsSetup::Passive => DtlsRole::Client,
         };
         if role == DtlsRole::Client && !can_send {
             return;

@@ -21,7 +21,7 @@ use core::time::Duration;
 use offhook_clock::Time;
 use offhook_sdp::codec::{Codec, MediaKind, Payload};
 use offhook_sdp::direction::Direction;
-use offhook_sdp::webrtc::{Fingerprint, HeaderExtension, IceCredentials, Section, Setup};
+use offhook_sdp::webrtc::{DtlsSetup, Fingerprint, HeaderExtension, IceCredentials, Section};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -136,7 +136,7 @@ impl Scene {
         let remote = RemoteTransport {
             ice: credentials("browser"),
             fingerprint: browser.fingerprint(),
-            setup: if browser.is_active { Setup::Active } else { Setup::Passive },
+            setup: if browser.is_active { DtlsSetup::Active } else { DtlsSetup::Passive },
         };
         let ssrc = u32::try_from(leg.0).unwrap() * 1000;
         let streams =

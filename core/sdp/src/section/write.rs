@@ -1,7 +1,7 @@
 //! Serialization of lines that occur in both WebRTC and SIP descriptions.
 
 use crate::codec::{MediaKind, Payload};
-use crate::webrtc::{Fingerprint, IceCredentials, Setup};
+use crate::webrtc::{DtlsSetup, Fingerprint, IceCredentials};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
@@ -56,7 +56,7 @@ pub(crate) fn ice_lines(text: &mut String, credentials: &IceCredentials, candida
 }
 
 /// Appends the DTLS fingerprint and role (RFC 8842 §5).
-pub(crate) fn dtls_lines(text: &mut String, fingerprint: &Fingerprint, setup: Setup) {
+pub(crate) fn dtls_lines(text: &mut String, fingerprint: &Fingerprint, setup: DtlsSetup) {
     line(text, &format!("a=fingerprint:{} {fingerprint}", fingerprint.hash().name()));
     line(text, &format!("a=setup:{}", setup.name()));
 }

@@ -65,15 +65,15 @@ impl Suite {
 
 /// The SRTP master key of one direction followed by its master salt, as in `inline:` (RFC 4568 §6.1).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MasterKey(pub Vec<u8>);
+pub struct InlineKey(pub Vec<u8>);
 
-impl fmt::Debug for MasterKey {
+impl fmt::Debug for InlineKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MasterKey(…)")
     }
 }
 
-impl MasterKey {
+impl InlineKey {
     /// Generates a random key for `suite`.
     #[must_use]
     pub fn generate(suite: Suite, random: &mut impl CryptoRng) -> Self {
@@ -116,7 +116,7 @@ pub struct CryptoAttribute {
     /// The suite.
     pub suite: Suite,
     /// The first key. Further keys are ignored.
-    pub key: MasterKey,
+    pub key: InlineKey,
     /// Maximum number of packets sent with the key.
     pub lifetime: Option<u64>,
     /// The key's identifier in packets.
@@ -129,7 +129,7 @@ impl CryptoAttribute {
     /// Creates an attribute with a random key and without optional parameters.
     #[must_use]
     pub fn generate(tag: u32, suite: Suite, random: &mut impl CryptoRng) -> Self {
-        let key = MasterKey::generate(suite, random);
+        let key = InlineKey::generate(suite, random);
         Self { tag, suite, key, lifetime: None, mki: None, parameters: Vec::new() }
     }
 
@@ -147,7 +147,7 @@ impl CryptoAttribute {
             return None;
         }
         let mut parts = keys.split('|');
-        let key = MasterKey::parse(parts.next()?, suite)?;
+        let key = InlineKey::parse(parts.next()?, suite)?;
         let (mut lifetime, mut mki) = (None, None);
         for part in parts {
             match part.split_once(':') {

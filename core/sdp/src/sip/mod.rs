@@ -8,14 +8,14 @@ mod session;
 mod shared;
 mod write;
 
-pub use crypto::{CryptoAttribute, MasterKey, Mki, Suite};
+pub use crypto::{CryptoAttribute, InlineKey, Mki, Suite};
 pub use names::HostName;
 pub use policy::{Security, SrtpPolicy, choose, refuse_plain_alternatives};
 pub use session::LocalDescriptions;
 pub use shared::{SharedTransport, Unfit};
 
 use crate::section::{OtherSection, Section};
-use crate::webrtc::{Fingerprint, IceCredentials, Setup};
+use crate::webrtc::{DtlsSetup, Fingerprint, IceCredentials};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -57,7 +57,7 @@ pub struct SipSection {
     /// does not receive.
     pub section: Section,
     /// The transport protocol in the m-line.
-    pub profile: Profile,
+    pub profile: RtpProfile,
     /// The address at which the author receives RTP.
     pub connection: ConnectionAddress,
     /// The address at which the author receives RTCP, if given by `a=rtcp` (RFC 3605).
@@ -85,7 +85,7 @@ pub struct SipSection {
 
 /// The transport protocol of an m-line (RFC 8866 §5.14).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Profile {
+pub enum RtpProfile {
     /// `RTP/AVP` (RFC 3551)
     Avp,
     /// `RTP/AVPF` (RFC 4585)
@@ -127,7 +127,7 @@ pub struct Dtls {
     /// Fingerprint of the author's certificate.
     pub fingerprint: Fingerprint,
     /// The author's DTLS role.
-    pub setup: Setup,
+    pub setup: DtlsSetup,
 }
 
 /// `a=ice-ufrag`, `a=ice-pwd` and `a=candidate` (RFC 8839).
@@ -173,7 +173,7 @@ impl SipSection {
     #[must_use]
     pub fn is_usable(&self) -> bool {
         !self.section.rejected
-            && !matches!(self.profile, Profile::Other(_))
+            && !matches!(self.profile, RtpProfile::Other(_))
             && !matches!(self.connection, ConnectionAddress::Named { .. })
     }
 }
@@ -194,7 +194,7 @@ impl SipDescription {
     }
 }
 
-impl Profile {
+impl RtpProfile {
     /// Returns the protocol as written in an m-line.
     #[must_use]
     pub fn name(&self) -> &str {

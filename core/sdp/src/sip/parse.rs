@@ -1,6 +1,6 @@
 //! Parser for descriptions of SIP endpoints. It is lenient, because most lines are not essential to a call.
 
-use super::{ConnectionAddress, CryptoAttribute, Dtls, Ice, Origin, Profile, SipDescription, SipSection};
+use super::{ConnectionAddress, CryptoAttribute, Dtls, Ice, Origin, RtpProfile, SipDescription, SipSection};
 use crate::attribute::{
     MAX_FMTP, MAX_ITEMS, MAX_TOKEN, candidate, fingerprint, fingerprint_hash, is_token, preferred_fingerprint, push_new,
 };
@@ -9,7 +9,7 @@ use crate::direction::Direction;
 use crate::error::SdpError;
 use crate::section::formats::Formats;
 use crate::section::{OtherSection, Section};
-use crate::webrtc::{Fingerprint, IceCredentials, Setup};
+use crate::webrtc::{DtlsSetup, Fingerprint, IceCredentials};
 use std::net::{IpAddr, SocketAddr};
 
 /// The maximum length of a description in octets.
@@ -48,7 +48,7 @@ struct Attributes {
     ufrag: Option<String>,
     pwd: Option<String>,
     fingerprint: Option<Fingerprint>,
-    setup: Option<Setup>,
+    setup: Option<DtlsSetup>,
 }
 
 /// The host in a `c=` or `o=` line.
@@ -63,7 +63,7 @@ struct Media {
     kind: Option<MediaKind>,
     line: String,
     port: u16,
-    profile: Profile,
+    profile: RtpProfile,
     formats: Formats,
     mid: Option<String>,
     rtcp: Option<(u16, Option<IpAddr>)>,
@@ -187,7 +187,7 @@ impl Attributes {
         match name {
             "ice-ufrag" => self.ufrag = credential(),
             "ice-pwd" => self.pwd = credential(),
-            "setup" => self.setup = Setup::parse(value),
+            "setup" => self.setup = DtlsSetup::parse(value),
             "fingerprint" => {
                 let named = value.split_once(char::is_whitespace);
                 let known = named.and_then(|(name, octets)| fingerprint(fingerprint_hash(name)?, octets));
@@ -220,7 +220,7 @@ impl Media {
             kind,
             line: line.chars().take(MAX_FMTP).collect(),
             port,
-            profile: Profile::parse(protocol),
+            profile: RtpProfile::parse(protocol),
             formats: Formats::new(words.filter(is_number)).unwrap_or_default(),
             mid: None,
             rtcp: None,
@@ -268,7 +268,7 @@ impl Media {
         });
         let fingerprint = own.fingerprint.or(session.fingerprint);
         // The default is active (RFC 4145 §4).
-        let setup = own.setup.or(session.setup).unwrap_or(Setup::Active);
+        let setup = own.setup.or(session.setup).unwrap_or(DtlsSetup::Active);
         let ufrag = own.ufrag.or_else(|| session.ufrag.clone());
         let pwd = own.pwd.or_else(|| session.pwd.clone());
         let mut ranked = self.candidates;

@@ -9,7 +9,7 @@
 //! One m-line with keys under RTP/AVP is compatible with every phone: phones without SRTP ignore `a=crypto`, while many
 //! phones take two m-lines for two streams and do not support capability negotiation (RFC 5939).
 
-use super::{CryptoAttribute, Dtls, Profile, SipSection, Suite};
+use super::{CryptoAttribute, Dtls, RtpProfile, SipSection, Suite};
 use crate::codec::MediaKind;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
@@ -57,7 +57,7 @@ impl SrtpPolicy {
     /// Returns the profile and the keys of a section that the relay offers. The session's existing keys, `known`, are reused,
     /// because a new key would make the peer restart SRTP (RFC 4568 §7.1.4).
     #[must_use]
-    pub fn offer(self, known: &[CryptoAttribute], random: &mut impl CryptoRng) -> (Profile, Vec<CryptoAttribute>) {
+    pub fn offer(self, known: &[CryptoAttribute], random: &mut impl CryptoRng) -> (RtpProfile, Vec<CryptoAttribute>) {
         const OFFERED: [Suite; 3] = [Suite::AeadAes128Gcm, Suite::AesCm128HmacSha1Tag80, Suite::AesCm128HmacSha1Tag32];
         let mut keys = || {
             if known.is_empty() {
@@ -67,9 +67,9 @@ impl SrtpPolicy {
             }
         };
         match self {
-            Self::Off => (Profile::Avp, Vec::new()),
-            Self::Offer => (Profile::Avp, keys()),
-            Self::Require => (Profile::Savp, keys()),
+            Self::Off => (RtpProfile::Avp, Vec::new()),
+            Self::Offer => (RtpProfile::Avp, keys()),
+            Self::Require => (RtpProfile::Savp, keys()),
         }
     }
 
@@ -93,15 +93,15 @@ impl SrtpPolicy {
             Some(Security::Sdes { local, remote })
         };
         match (&offered.profile, self) {
-            (Profile::Avp | Profile::Avpf, Self::Off) => Some(Security::Plain),
-            (Profile::Avp | Profile::Avpf, Self::Offer) => Some(sdes(random).unwrap_or(Security::Plain)),
-            (Profile::Avp | Profile::Avpf, Self::Require) => sdes(random),
-            (Profile::Savp | Profile::Savpf, Self::Offer | Self::Require) => sdes(random),
-            (Profile::UdpTlsSavp | Profile::UdpTlsSavpf, Self::Offer | Self::Require) => {
+            (RtpProfile::Avp | RtpProfile::Avpf, Self::Off) => Some(Security::Plain),
+            (RtpProfile::Avp | RtpProfile::Avpf, Self::Offer) => Some(sdes(random).unwrap_or(Security::Plain)),
+            (RtpProfile::Avp | RtpProfile::Avpf, Self::Require) => sdes(random),
+            (RtpProfile::Savp | RtpProfile::Savpf, Self::Offer | Self::Require) => sdes(random),
+            (RtpProfile::UdpTlsSavp | RtpProfile::UdpTlsSavpf, Self::Offer | Self::Require) => {
                 offered.dtls.map(Security::Dtls)
             }
-            (Profile::Savp | Profile::Savpf | Profile::UdpTlsSavp | Profile::UdpTlsSavpf, Self::Off)
-            | (Profile::Other(_), _) => None,
+            (RtpProfile::Savp | RtpProfile::Savpf | RtpProfile::UdpTlsSavp | RtpProfile::UdpTlsSavpf, Self::Off)
+            | (RtpProfile::Other(_), _) => None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The relay's own descriptions in one SIP session: constant origin, increasing versions, stable order of m-lines
 //! (RFC 3264 §8).
 
-use super::{ConnectionAddress, Origin, Profile, SipDescription, SipSection};
+use super::{ConnectionAddress, Origin, RtpProfile, SipDescription, SipSection};
 use crate::section::{OtherSection, Section};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
@@ -110,7 +110,7 @@ const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPE
 impl SipSection {
     /// Creates a section that is received at `address`, with RTCP on the next port and without optional attributes.
     #[must_use]
-    pub const fn new(section: Section, profile: Profile, address: SocketAddr) -> Self {
+    pub const fn new(section: Section, profile: RtpProfile, address: SocketAddr) -> Self {
         Self {
             section,
             profile,

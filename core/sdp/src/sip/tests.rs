@@ -5,14 +5,14 @@ mod shared;
 
 use super::samples::{ALL, ASTERISK, BARESIP, CHROMIUM, FAX, LINPHONE, OLD_HOLD, RTPENGINE};
 use super::{
-    ConnectionAddress, CryptoAttribute, Dtls, ExtraLine, Ice, LocalDescriptions, MasterKey, Mki, Origin, Profile,
+    ConnectionAddress, CryptoAttribute, Dtls, ExtraLine, Ice, InlineKey, LocalDescriptions, Mki, Origin, RtpProfile,
     Security, SipDescription, SipSection, SrtpPolicy, Suite, choose,
 };
 use crate::codec::{Codec, MediaKind, Payload};
 use crate::direction::Direction;
 use crate::error::SdpError;
 use crate::section::{OtherSection, Section};
-use crate::webrtc::{Fingerprint, IceCredentials, Setup};
+use crate::webrtc::{DtlsSetup, Fingerprint, IceCredentials};
 use proptest::prelude::*;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -54,7 +54,7 @@ fn asterisk_description_is_parsed() {
     assert_eq!(description.session_name, "Asterisk");
     let audio = &description.sections[0];
     assert_eq!(names(audio), [(0, "PCMU"), (8, "PCMA"), (9, "G722"), (101, "telephone-event")]);
-    assert_eq!((audio.profile.clone(), audio.connection.clone()), (Profile::Avp, address("198.51.100.10:11640")));
+    assert_eq!((audio.profile.clone(), audio.connection.clone()), (RtpProfile::Avp, address("198.51.100.10:11640")));
     assert_eq!((audio.ptime, audio.maxptime), (Some(20), Some(140)));
     assert_eq!(audio.rtcp_address(false), Some("198.51.100.10:11641".parse().unwrap()));
     assert_eq!(audio.rtcp_address(true), Some("198.51.100.10:11640".parse().unwrap()));
@@ -96,10 +96,10 @@ fn unresolved_or_multicast_host_has_no_address() {
 fn linphone_offer_has_keys_and_video() {
     let description = parsed(LINPHONE);
     let [audio, video] = &description.sections[..] else { panic!("two sections") };
-    assert_eq!(audio.profile, Profile::Savp);
+    assert_eq!(audio.profile, RtpProfile::Savp);
     let suites: Vec<(u32, Suite)> = audio.crypto.iter().map(|crypto| (crypto.tag, crypto.suite)).collect();
     assert_eq!(suites, [(1, Suite::AesCm128HmacSha1Tag80), (2, Suite::AesCm128HmacSha1Tag32)]);
-    assert_eq!(audio.crypto[0].key, MasterKey(b"0123456789ABCDEF0123456789ABCD".to_vec()));
+    assert_eq!(audio.crypto[0].key, InlineKey(b"0123456789ABCDEF0123456789ABCD".to_vec()));
     assert_eq!(video.section.kind, MediaKind::Video);
     assert_eq!(video.section.payloads[0].feedback, ["trr-int 1000", "nack pli", "ccm fir"]);
     assert_eq!(video.section.payloads[1].feedback, ["trr-int 1000", "ccm fir"]);
@@ -146,9 +146,9 @@ fn fax_section_is_refused_in_position() {
 #[test]
 fn webrtc_description_has_ice_and_dtls() {
     let audio = &parsed(CHROMIUM).sections[0];
-    assert_eq!(audio.profile, Profile::UdpTlsSavpf);
+    assert_eq!(audio.profile, RtpProfile::UdpTlsSavpf);
     assert_eq!(audio.section.direction, Direction::SendRecv, "0.0.0.0 does not mean hold with ICE");
-    assert_eq!(audio.dtls.map(|dtls| dtls.setup), Some(Setup::ActPass));
+    assert_eq!(audio.dtls.map(|dtls| dtls.setup), Some(DtlsSetup::ActPass));
     let ice = audio.ice.as_ref().expect("ICE");
     assert_eq!(ice.candidates, ["192.0.2.55:51472".parse().unwrap()]);
     assert!(audio.rtcp_mux && audio.rtcp.is_none());
@@ -242,14 +242,14 @@ fn preferred_suite_is_chosen_in_any_order() {
 #[test]
 fn srtp_policy_determines_offered_profile_and_keys() {
     let (profile, crypto) = SrtpPolicy::Off.offer(&[], &mut random());
-    assert_eq!((profile, crypto.len()), (Profile::Avp, 0));
+    assert_eq!((profile, crypto.len()), (RtpProfile::Avp, 0));
     let (profile, crypto) = SrtpPolicy::Offer.offer(&[], &mut random());
     let tags: Vec<(u32, &str)> = crypto.iter().map(|crypto| (crypto.tag, crypto.suite.name())).collect();
-    assert_eq!(profile, Profile::Avp);
+    assert_eq!(profile, RtpProfile::Avp);
     assert_eq!(tags, [(1, "AEAD_AES_128_GCM"), (2, "AES_CM_128_HMAC_SHA1_80"), (3, "AES_CM_128_HMAC_SHA1_32")]);
     assert!(crypto[1].key != crypto[2].key, "each suite has its own key");
     let (profile, again) = SrtpPolicy::Require.offer(&crypto[1..2], &mut random());
-    assert_eq!((profile, again), (Profile::Savp, crypto[1..2].to_vec()), "a key stays while the session lasts");
+    assert_eq!((profile, again), (RtpProfile::Savp, crypto[1..2].to_vec()), "a key stays while the session lasts");
 }
 
 /// Returns the section of `ASTERISK` with another profile, with or without a key.
@@ -303,19 +303,22 @@ fn answered_key_must_match_offer() {
         let (profile, crypto) = policy.offer(&[], &mut random());
         SipSection { profile, crypto, ..section.clone() }
     };
-    let answer_with_key = |profile: Profile, tag: u32| {
+    let answer_with_key = |profile: RtpProfile, tag: u32| {
         let key = CryptoAttribute::generate(tag, Suite::AesCm128HmacSha1Tag80, &mut random());
         SipSection { profile, crypto: vec![key], ..section.clone() }
     };
     let offer = offer_of(SrtpPolicy::Offer);
-    let settled = SrtpPolicy::Offer.answered(&offer, &answer_with_key(Profile::Avp, 2));
+    let settled = SrtpPolicy::Offer.answered(&offer, &answer_with_key(RtpProfile::Avp, 2));
     assert!(matches!(settled, Some(Security::Sdes { local, .. }) if local == offer.crypto[1]));
-    assert!(SrtpPolicy::Offer.answered(&offer, &answer_with_key(Profile::Savp, 2)).is_some(), "as some phones answer");
-    let renumbered = SrtpPolicy::Offer.answered(&offer, &answer_with_key(Profile::Avp, 1));
+    assert!(
+        SrtpPolicy::Offer.answered(&offer, &answer_with_key(RtpProfile::Savp, 2)).is_some(),
+        "as some phones answer"
+    );
+    let renumbered = SrtpPolicy::Offer.answered(&offer, &answer_with_key(RtpProfile::Avp, 1));
     assert!(matches!(renumbered, Some(Security::Sdes { local, .. }) if local == offer.crypto[1]), "matched by suite");
     assert_eq!(SrtpPolicy::Offer.answered(&offer, &section), Some(Security::Plain));
     assert_eq!(SrtpPolicy::Require.answered(&offer_of(SrtpPolicy::Require), &section), None, "not encrypted");
-    let unsolicited = SrtpPolicy::Off.answered(&offer_of(SrtpPolicy::Off), &answer_with_key(Profile::Avp, 2));
+    let unsolicited = SrtpPolicy::Off.answered(&offer_of(SrtpPolicy::Off), &answer_with_key(RtpProfile::Avp, 2));
     assert_eq!(unsolicited, None, "no key was offered");
     let dtls = &parsed(CHROMIUM).sections[0];
     assert_eq!(SrtpPolicy::Offer.answered(&offer, dtls), None);
@@ -326,7 +329,7 @@ fn changed_description_increments_version() {
     let mut session = LocalDescriptions::new(42, IpAddr::from([192, 0, 2, 1]));
     let section = |direction| {
         let section = Section { direction, ..parsed(ASTERISK).sections.remove(0).section };
-        vec![SipSection::new(section, Profile::Avp, "192.0.2.1:4000".parse().unwrap())]
+        vec![SipSection::new(section, RtpProfile::Avp, "192.0.2.1:4000".parse().unwrap())]
     };
     let first = session.offer(section(Direction::SendRecv));
     assert!(
@@ -347,7 +350,7 @@ fn m_lines_keep_their_positions() {
     let peer = parsed(&format!("{FAX}m=audio 6000 RTP/AVP 8\r\nm=video 6002 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n"));
     let local = |index: usize| {
         let section = peer.sections[index].section.clone();
-        SipSection::new(section, Profile::Avp, "192.0.2.1:4000".parse().unwrap())
+        SipSection::new(section, RtpProfile::Avp, "192.0.2.1:4000".parse().unwrap())
     };
     let refused = |index: usize| {
         let local = local(index);
@@ -433,7 +436,7 @@ prop_compose! {
         mki in prop::option::of((any::<u64>(), 1..=128_u8)),
         parameters in prop::collection::vec("[A-Z-][A-Z_]{0,8}(=[0-9]{1,3})?", 0..3),
     ) -> CryptoAttribute {
-        let key = MasterKey::generate(suite, &mut ChaCha20Rng::from_seed(seed));
+        let key = InlineKey::generate(suite, &mut ChaCha20Rng::from_seed(seed));
         let mki = mki.map(|(value, length)| Mki { value, length });
         CryptoAttribute { tag, suite, key, lifetime, mki, parameters }
     }
@@ -456,7 +459,7 @@ fn any_connection() -> impl Strategy<Value = ConnectionAddress> {
 }
 
 prop_compose! {
-    fn any_dtls()(digest in any::<[u8; 32]>(), setup in prop::sample::select(&[Setup::Active, Setup::Passive][..])) -> Dtls {
+    fn any_dtls()(digest in any::<[u8; 32]>(), setup in prop::sample::select(&[DtlsSetup::Active, DtlsSetup::Passive][..])) -> Dtls {
         Dtls { fingerprint: Fingerprint::sha256(digest), setup }
     }
 }
@@ -501,9 +504,9 @@ prop_compose! {
     }
 }
 
-fn any_profile() -> impl Strategy<Value = Profile> {
+fn any_profile() -> impl Strategy<Value = RtpProfile> {
     let known = ["RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF", "UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF", "X/RTP/AVP"];
-    prop::sample::select(known.to_vec()).prop_map(Profile::parse)
+    prop::sample::select(known.to_vec()).prop_map(RtpProfile::parse)
 }
 
 prop_compose! {

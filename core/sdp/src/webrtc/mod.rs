@@ -99,7 +99,7 @@ impl Fingerprint {
 
 /// `a=setup` (RFC 8842 §5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Setup {
+pub enum DtlsSetup {
     /// DTLS client.
     Active,
     /// DTLS server.
@@ -118,7 +118,7 @@ pub struct TransportDescription {
     /// Fingerprint of the author's certificate.
     pub fingerprint: Fingerprint,
     /// DTLS role of the author.
-    pub setup: Setup,
+    pub setup: DtlsSetup,
     /// Candidates of the author (UDP, component 1), highest priority first.
     pub candidates: Vec<SocketAddr>,
 }

@@ -1,7 +1,7 @@
 //! Parser for descriptions of browsers: lenient in syntax, strict in the attributes that the transport requires.
 
 use super::{
-    Fingerprint, HeaderExtension, IceCredentials, OtherSection, SdpError, Section, Setup, TransportDescription,
+    DtlsSetup, Fingerprint, HeaderExtension, IceCredentials, OtherSection, SdpError, Section, TransportDescription,
     WebRtcDescription,
 };
 use crate::attribute::{
@@ -60,7 +60,7 @@ struct Attributes {
     pwd: Option<String>,
     fingerprint: Option<Fingerprint>,
     other_fingerprint: Option<(usize, String)>,
-    setup: Option<Setup>,
+    setup: Option<DtlsSetup>,
     direction: Option<Direction>,
     candidates: Vec<(u32, SocketAddr)>,
     extensions: Vec<HeaderExtension>,
@@ -179,7 +179,7 @@ fn transport(
         }
     })?;
     // The default is active (RFC 4145 §4).
-    let setup = levels().find_map(|level| level.setup).unwrap_or(Setup::Active);
+    let setup = levels().find_map(|level| level.setup).unwrap_or(DtlsSetup::Active);
     let mut ranked: Vec<_> = levels().flat_map(|level| level.candidates.iter().copied()).collect();
     ranked.sort_by_key(|(priority, _)| core::cmp::Reverse(*priority));
     let mut candidates = Vec::new();
@@ -196,7 +196,8 @@ impl Attributes {
             "ice-pwd" => self.pwd = Some(credential(line, value)?),
             "fingerprint" => self.read_fingerprint(line, value)?,
             "setup" => {
-                let setup = Setup::parse(value).ok_or_else(|| line.invalid("a=setup:active, passive or actpass"))?;
+                let setup =
+                    DtlsSetup::parse(value).ok_or_else(|| line.invalid("a=setup:active, passive or actpass"))?;
                 self.setup = Some(setup);
             }
             "candidate" => {

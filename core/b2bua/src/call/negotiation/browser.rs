@@ -6,7 +6,7 @@ use crate::call::{CallEvent, EndpointKind, Output};
 use offhook_media::command::{Command, LegKey, RemoteTransport, Stream};
 use offhook_sdp::section::Section;
 use offhook_sdp::webrtc::{
-    self, Fingerprint, IceCredentials, LocalSection, Setup, TransportDescription, WebRtcDescription,
+    self, DtlsSetup, Fingerprint, IceCredentials, LocalSection, TransportDescription, WebRtcDescription,
 };
 use offhook_signaling::reason::EndReason;
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,7 @@ impl HeardBrowser {
 }
 
 impl LegMaker {
-    fn transport(&self, ice: IceCredentials, setup: Setup) -> TransportDescription {
+    fn transport(&self, ice: IceCredentials, setup: DtlsSetup) -> TransportDescription {
         let candidates = self.side.candidates.clone();
         TransportDescription { ice, ice_lite: true, fingerprint: self.side.fingerprint, setup, candidates }
     }
@@ -52,7 +52,7 @@ impl LegMaker {
         let secrets = self.secrets();
         let sections = local_sections(offered, &secrets);
         let ssrcs = sections.iter().map(|section| section.ssrc).collect();
-        let offer = webrtc::offer(&self.transport(secrets.ice.clone(), Setup::ActPass), &sections);
+        let offer = webrtc::offer(&self.transport(secrets.ice.clone(), DtlsSetup::ActPass), &sections);
         let event = CallEvent::Routed { callee: leg, endpoint: EndpointKind::Browser, offer: Some(offer) };
         let open = Output::Media(Command::OpenLeg { leg, ice: secrets.ice });
         (ssrcs, vec![open, Output::Event { event, has_video }])
@@ -71,8 +71,8 @@ impl LegMaker {
         let ssrcs: Vec<u32> = sections.iter().filter(|local| !local.section.rejected).map(|local| local.ssrc).collect();
         // A browser offers actpass and becomes the DTLS client; one that requires passive becomes the server.
         let (ours, theirs) = match offer.transport.setup {
-            Setup::Passive => (Setup::Active, Setup::Passive),
-            Setup::Active | Setup::ActPass => (Setup::Passive, Setup::Active),
+            DtlsSetup::Passive => (DtlsSetup::Active, DtlsSetup::Passive),
+            DtlsSetup::Active | DtlsSetup::ActPass => (DtlsSetup::Passive, DtlsSetup::Active),
         };
         let transport = self.transport(secrets.ice.clone(), ours);
         let commands = vec![
@@ -88,8 +88,8 @@ pub(super) fn connect(leg: LegKey, offered: &[u32], heard: &HeardBrowser, callee
     let answer = &heard.0;
     // The relay offered actpass.
     let theirs = match answer.transport.setup {
-        Setup::Passive => Setup::Passive,
-        Setup::Active | Setup::ActPass => Setup::Active,
+        DtlsSetup::Passive => DtlsSetup::Passive,
+        DtlsSetup::Active | DtlsSetup::ActPass => DtlsSetup::Active,
     };
     let ssrc_of = |section: &Section| {
         let position = answer.sections.iter().position(|answered| answered.mid == section.mid);
@@ -99,7 +99,7 @@ pub(super) fn connect(leg: LegKey, offered: &[u32], heard: &HeardBrowser, callee
     Command::ConnectLeg { leg, remote: remote(answer, theirs), streams: streams(callee, ssrcs) }
 }
 
-fn remote(description: &WebRtcDescription, setup: Setup) -> RemoteTransport {
+fn remote(description: &WebRtcDescription, setup: DtlsSetup) -> RemoteTransport {
     let TransportDescription { ice, fingerprint, .. } = description.transport.clone();
     RemoteTransport { ice, fingerprint, setup }
 }

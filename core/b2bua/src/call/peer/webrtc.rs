@@ -4,8 +4,8 @@ use super::MAX_SECTIONS;
 use crate::config::Srtp;
 use offhook_media::command::{Command, LegKey, PeerRtcp, PeerStream, RemoteTransport, Silence};
 use offhook_sdp::section::Section;
-use offhook_sdp::sip::{Dtls, Ice, Profile, Security, SharedTransport, SipDescription, SipSection};
-use offhook_sdp::webrtc::{Fingerprint, IceCredentials, Setup};
+use offhook_sdp::sip::{Dtls, Ice, RtpProfile, Security, SharedTransport, SipDescription, SipSection};
+use offhook_sdp::webrtc::{DtlsSetup, Fingerprint, IceCredentials};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -79,23 +79,23 @@ impl WebRtcPath {
         // The roles are kept with the association (RFC 8842 §5.5); a peer that permits both becomes the client.
         let setup = match before.filter(|before| before.fingerprint == fingerprint) {
             Some(before) => before.setup,
-            None if setup == Setup::Passive => Setup::Passive,
-            None => Setup::Active,
+            None if setup == DtlsSetup::Passive => DtlsSetup::Passive,
+            None => DtlsSetup::Active,
         };
         self.agreed = Some(Agreed { remote: RemoteTransport { ice, fingerprint, setup }, rtcp_mux });
     }
 
     /// Returns the relay's role in an answer.
-    const fn answered_setup(&self) -> Setup {
+    const fn answered_setup(&self) -> DtlsSetup {
         match &self.agreed {
-            Some(Agreed { remote: RemoteTransport { setup: Setup::Passive, .. }, .. }) => Setup::Active,
-            Some(_) | None => Setup::Passive,
+            Some(Agreed { remote: RemoteTransport { setup: DtlsSetup::Passive, .. }, .. }) => DtlsSetup::Active,
+            Some(_) | None => DtlsSetup::Passive,
         }
     }
 
     /// Returns one section of the relay's description. The SSRC identifies the stream for peers that do not use the
     /// payload type alone.
-    fn section(&self, mut section: Section, ssrc: Option<u32>, profile: Profile, setup: Setup) -> SipSection {
+    fn section(&self, mut section: Section, ssrc: Option<u32>, profile: RtpProfile, setup: DtlsSetup) -> SipSection {
         let address = self.candidates.first().copied().unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 9));
         let ice = Ice { credentials: self.ice.clone(), lite: true, candidates: self.candidates.clone() };
         let dtls = Dtls { fingerprint: self.fingerprint, setup };
@@ -119,8 +119,8 @@ impl WebRtcPath {
         before: Option<&SipSection>,
         is_bundled: bool,
     ) -> SipSection {
-        let profile = before.map_or(Profile::UdpTlsSavpf, |before| before.profile.clone());
-        let made = self.section(section, ssrc, profile, Setup::ActPass);
+        let profile = before.map_or(RtpProfile::UdpTlsSavpf, |before| before.profile.clone());
+        let made = self.section(section, ssrc, profile, DtlsSetup::ActPass);
         SipSection { rtcp_mux: true, bundle_only: index > 0 && !is_bundled, ..made }
     }
 

@@ -6,7 +6,7 @@ use crate::config::{Config, MediaProfile, Srtp};
 use crate::io::ConnectionId;
 use offhook_media::command::{Command as Media, LegKey, PeerRtcp, PeerStream, RemoteTransport, Silence};
 use offhook_sdp::direction::Direction;
-use offhook_sdp::webrtc::{IceCredentials, Setup};
+use offhook_sdp::webrtc::{DtlsSetup, IceCredentials};
 use offhook_signaling::message::{Answer, CallId, ClientMessage};
 use offhook_sip::user_agent::io::{Command, Event, InviteId, Origin};
 
@@ -135,7 +135,7 @@ fn webrtc_peer_calls_page() {
         assert_eq!(line(&answer, "a=ssrc:"), stream, "as the worker names it");
         assert_eq!((count(&answer, "a=crypto"), count(&answer, "a=group")), (0, 0), "{answer}");
         let Connected { leg, remote, streams, rtcp, silence } = bench.connected_peer();
-        assert_eq!((remote.ice.ufrag.as_str(), remote.setup), ("peer", Setup::Active));
+        assert_eq!((remote.ice.ufrag.as_str(), remote.setup), ("peer", DtlsSetup::Active));
         assert_eq!((streams.len(), rtcp, silence), (1, PeerRtcp::Muxed, Silence::EndsLeg));
         let ice = IceCredentials {
             ufrag: line(&answer, "a=ice-ufrag:").to_owned(),
@@ -155,13 +155,13 @@ fn peer_with_passive_setup_becomes_dtls_server() {
     let offer = of_peer("UDP/TLS/RTP/SAVPF").replace("setup:actpass", "setup:passive");
     let (_, _, invite, answer) = bench.talk_to_peer(offer);
     assert_eq!(line(&answer, "a=setup:"), "active");
-    assert_eq!(bench.connected_peer().remote.setup, Setup::Passive);
+    assert_eq!(bench.connected_peer().remote.setup, DtlsSetup::Passive);
     // The role stays with the association, although a later offer permits both.
     let Command::AnswerOffer { body: answer, .. } = bench.reoffered(invite, &of_peer("UDP/TLS/RTP/SAVPF")) else {
         panic!("refused")
     };
     assert_eq!(line(&text(&answer), "a=setup:"), "active");
-    assert_eq!(bench.connected_peer().remote.setup, Setup::Passive);
+    assert_eq!(bench.connected_peer().remote.setup, DtlsSetup::Passive);
 }
 
 #[test]
@@ -304,7 +304,7 @@ fn webrtc_servers_receive_webrtc_offer() {
     bench.sip(Event::Answered { invite, branch, body: Some(body(&other)) });
     let Connected { leg, remote, streams, silence, .. } = bench.connected_peer();
     assert_eq!((leg, remote.ice.ufrag.as_str(), silence), (early.leg, "other", Silence::EndsLeg));
-    assert_eq!((remote.fingerprint.octets()[0], remote.setup), (0x99, Setup::Active));
+    assert_eq!((remote.fingerprint.octets()[0], remote.setup), (0x99, DtlsSetup::Active));
     // The answer has the numbers that the peer receives; it sends with the relay's.
     assert_eq!(streams[0].received.iter().map(|payload| payload.number).collect::<Vec<_>>(), [0, 101]);
     assert!(bench.names(alice).ends_with(&["talk ESTABLISHED".to_owned()]));
@@ -371,7 +371,7 @@ fn invite_without_offer_receives_webrtc_offer() {
     assert!(text(&offer).contains("m=audio 4000 UDP/TLS/RTP/SAVPF "));
     let answer = of_peer("UDP/TLS/RTP/SAVPF").replace("setup:actpass", "setup:active");
     bench.sip(Event::OfferAnswered { invite, body: body(&answer) });
-    assert_eq!(bench.connected_peer().remote.setup, Setup::Active);
+    assert_eq!(bench.connected_peer().remote.setup, DtlsSetup::Active);
     assert_eq!(bench.bridges().len(), 1);
 }
 

@@ -9,7 +9,7 @@ use crate::transport::dtls::DtlsSettings;
 use crate::worker::{DtlsVersions, SavedWorker, Worker};
 use core::time::Duration;
 use offhook_sdp::direction::Direction;
-use offhook_sdp::webrtc::{Section, Setup};
+use offhook_sdp::webrtc::{DtlsSetup, Section};
 
 fn section(direction: Direction) -> Section {
     Section { direction, extensions: Vec::new(), ..audio(111, 110, (4, "0"), 1) }
@@ -18,7 +18,7 @@ fn section(direction: Direction) -> Section {
 impl Scene {
     /// Sets or replaces the description of Alice, a SIP peer.
     fn describe(&mut self, sections: Vec<Section>, rtcp: PeerRtcp, silence: Silence) {
-        let setup = if self.alice.is_active { Setup::Active } else { Setup::Passive };
+        let setup = if self.alice.is_active { DtlsSetup::Active } else { DtlsSetup::Passive };
         let remote = RemoteTransport { ice: credentials("peer"), fingerprint: self.alice.fingerprint(), setup };
         let streams = sections.into_iter().zip(1000..).map(|(remote, local_ssrc)| {
             let received = remote.payloads.clone();

@@ -2,7 +2,7 @@
 
 use super::{parsed, random};
 use crate::codec::Codec;
-use crate::sip::{Profile, Security, SipDescription, SipSection, SrtpPolicy, refuse_plain_alternatives};
+use crate::sip::{RtpProfile, Security, SipDescription, SipSection, SrtpPolicy, refuse_plain_alternatives};
 use crate::webrtc::{Fingerprint, FingerprintHash};
 
 const KEY: &str = "MDEyMzQ1Njc4OUFCQ0RFRjAxMjM0NTY3ODlBQkNE";
@@ -94,7 +94,7 @@ fn renumbered_key_of_duplicate_suite_is_refused() {
     crypto[2].suite = crypto[1].suite;
     let section = described("m=audio 4000 RTP/AVP 8\r\n").sections.remove(0);
     let offer = SipSection { profile, crypto, ..section.clone() };
-    let mut answer = SipSection { profile: Profile::Savp, crypto: vec![offer.crypto[1].clone()], ..section };
+    let mut answer = SipSection { profile: RtpProfile::Savp, crypto: vec![offer.crypto[1].clone()], ..section };
     assert!(SrtpPolicy::Offer.answered(&offer, &answer).is_some());
     answer.crypto[0].tag = 9;
     assert_eq!(SrtpPolicy::Offer.answered(&offer, &answer), None);

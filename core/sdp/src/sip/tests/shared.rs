@@ -3,7 +3,7 @@
 use super::parsed;
 use crate::sip::samples::{ASTERISK, BARESIP, CHROMIUM, FAX, LINPHONE};
 use crate::sip::{LocalDescriptions, SipDescription, SipSection, Unfit};
-use crate::webrtc::Setup;
+use crate::webrtc::DtlsSetup;
 use std::net::IpAddr;
 
 /// Returns a description with two bundled sections, the second one without an address.
@@ -33,7 +33,7 @@ fn shared_transport_is_of_first_used_section() {
     let of = |text: &str| parsed(text).shared_transport();
     let text = bundled();
     let shared = of(&text).unwrap().expect("a transport");
-    assert_eq!((shared.ice.ufrag.as_str(), shared.dtls.setup, shared.rtcp_mux), ("Fg7h", Setup::ActPass, true));
+    assert_eq!((shared.ice.ufrag.as_str(), shared.dtls.setup, shared.rtcp_mux), ("Fg7h", DtlsSetup::ActPass, true));
     assert!([0, 1].into_iter().all(|index| parsed(&text).shares(&shared, index)));
     assert!(!parsed(&text).shares(&shared, 2));
     let refused = text.replace("m=audio 9", "m=audio 0");

@@ -5,7 +5,7 @@ use super::{names, only, peer};
 use crate::direction::Direction;
 use crate::offer_answer::sip::{accepted, renegotiate, reoffer, sip_offer};
 use crate::section::Section;
-use crate::sip::{LocalDescriptions, Profile, SipDescription, SipSection};
+use crate::sip::{LocalDescriptions, RtpProfile, SipDescription, SipSection};
 use std::net::IpAddr;
 
 /// Returns a description with these m-lines and attributes.
@@ -19,7 +19,7 @@ fn answered(other: &str, offer: &str) -> Vec<String> {
     let offer = SipDescription::parse(&described(offer)).expect("an offer");
     let answer = renegotiate(&peer(&described(other)), &offer.media(), Direction::SendRecv).expect("an answer").answer;
     let sections =
-        answer.into_iter().map(|section| SipSection::new(section, Profile::Avp, "192.0.2.20:4000".parse().unwrap()));
+        answer.into_iter().map(|section| SipSection::new(section, RtpProfile::Avp, "192.0.2.20:4000".parse().unwrap()));
     let text = LocalDescriptions::new(1, IpAddr::from([192, 0, 2, 20])).answer(&offer, sections.collect()).to_string();
     let is_compared =
         |line: &&str| line.starts_with("m=") || ["sendrecv", "sendonly", "recvonly", "inactive"].contains(&&line[2..]);
