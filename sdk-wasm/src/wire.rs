@@ -2,7 +2,9 @@
 
 use js_sys::{Array, JSON, Object, Reflect};
 use offhook_signaling::client::{Received, Status, StatusReport};
-use offhook_signaling::message::{Answer, Call, CallId, ClientMessage, Direct, DirectStep, Json, TransferStatus};
+use offhook_signaling::message::{
+    Answer, CallId, CallMessage, ClientMessage, DirectMessage, DirectStep, Json, TransferStatus,
+};
 use offhook_signaling::version::Extension;
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -86,9 +88,9 @@ pub fn decode(frame: &str) -> Option<(Received, JsValue)> {
     Some((received.unwrap_or(Received::Ignored), first))
 }
 
-fn direct(body: &JsValue) -> Option<Direct> {
+fn direct(body: &JsValue) -> Option<DirectMessage> {
     let step = DirectStep::from_parts(&text(body, "step")?, text(body, "sdp"), json(&field(body, "candidate")))?;
-    Some(Direct { call_id: CallId(text(body, "callId")?), attempt: attempt_of(body)?, step })
+    Some(DirectMessage { call_id: CallId(text(body, "callId")?), attempt: attempt_of(body)?, step })
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
@@ -174,7 +176,7 @@ pub fn encode(message: &ClientMessage) -> String {
     frame(message.name(), &body.0)
 }
 
-fn call_body(call: &Call) -> Body {
+fn call_body(call: &CallMessage) -> Body {
     Body::call(&call.call_id)
         .set("incoming", Some(false))
         .set("hasVideo", Some(call.has_video))

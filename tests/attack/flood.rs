@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use core::time::Duration;
 use futures_util::{SinkExt as _, StreamExt as _};
-use offhook_signaling::message::{ClientMessage, Connection, SipOptions};
+use offhook_signaling::message::{ClientMessage, ConnectionMessage, SipOptions};
 use offhook_tests::browser::connection;
 use offhook_tests::peer::unique;
 use std::collections::BTreeMap;
@@ -166,7 +166,7 @@ impl Attacker {
             }
             match self.web_socket().await {
                 Some(mut socket) => {
-                    let hello = ClientMessage::Connection(Box::new(Connection {
+                    let hello = ClientMessage::Connection(Box::new(ConnectionMessage {
                         sip: SipOptions::default(),
                         ..connection("")
                     }));
@@ -184,5 +184,5 @@ impl Attacker {
 fn hello(login: &str, password: &str) -> Message {
     let hello = connection(login);
     let sip = SipOptions { password: Some(password.to_owned()), ..hello.sip.clone() };
-    Message::text(ClientMessage::Connection(Box::new(Connection { sip, ..hello })).to_json())
+    Message::text(ClientMessage::Connection(Box::new(ConnectionMessage { sip, ..hello })).to_json())
 }

@@ -15,7 +15,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use flood::{Attacker, Sent, Udp, request};
 use futures_util::{SinkExt as _, StreamExt as _};
-use offhook_signaling::message::{ClientMessage, Connection, SipOptions};
+use offhook_signaling::message::{ClientMessage, ConnectionMessage, SipOptions};
 use offhook_tests::browser::{Browser, connection};
 use offhook_tests::peer::Habits;
 use offhook_tests::relay::{Relay, hash_password};
@@ -248,7 +248,7 @@ async fn probe(stage: &Stage, end: Instant) -> Probes {
 /// Logs in with the right password and returns the duration; `None` if it fails.
 async fn log_in(relay: &Relay) -> Option<Duration> {
     let start = Instant::now();
-    let hello = Connection { keep_alive: None, ..with_password("alice", "tulip") };
+    let hello = ConnectionMessage { keep_alive: None, ..with_password("alice", "tulip") };
     let hello = Message::text(ClientMessage::Connection(Box::new(hello)).to_json());
     let attempt = tokio::time::timeout(Duration::from_secs(8), async {
         let stream = tokio::net::TcpStream::connect(relay.address()).await.ok()?;
@@ -282,9 +282,9 @@ async fn aftermath(stage: &mut Stage, senders: u32) -> Vec<String> {
     failures
 }
 
-fn with_password(login: &str, password: &str) -> Connection {
+fn with_password(login: &str, password: &str) -> ConnectionMessage {
     let hello = connection(login);
-    Connection { sip: SipOptions { password: Some(password.to_owned()), ..hello.sip.clone() }, ..hello }
+    ConnectionMessage { sip: SipOptions { password: Some(password.to_owned()), ..hello.sip.clone() }, ..hello }
 }
 
 impl Row {

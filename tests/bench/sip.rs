@@ -8,7 +8,7 @@
 
 use core::ops::RangeInclusive;
 use core::time::Duration;
-use offhook_signaling::message::{Connection, SipOptions};
+use offhook_signaling::message::{ConnectionMessage, SipOptions};
 use offhook_tests::browser::{Browser, connection};
 use offhook_tests::child::{Folder, Program};
 use offhook_tests::kamailio::{Kamailio, Ways};
@@ -215,7 +215,7 @@ fn copied_via(invite: &str, method: &str) -> String {
     copied(invite, &["Via"]).replacen("branch=", &format!("branch=z9hG4bK{method}"), 1)
 }
 
-fn account(user: &str, server: SocketAddr, registers: bool) -> Connection {
+fn account(user: &str, server: SocketAddr, registers: bool) -> ConnectionMessage {
     let hello = connection(user);
     let sip = SipOptions {
         domain: Some(server.ip().to_string()),
@@ -223,7 +223,7 @@ fn account(user: &str, server: SocketAddr, registers: bool) -> Connection {
         register_required: Some(registers),
         ..hello.sip.clone()
     };
-    Connection { sip, ..hello }
+    ConnectionMessage { sip, ..hello }
 }
 
 /// Measures the memory of sessions that are registered at a SIP server.

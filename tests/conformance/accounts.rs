@@ -1,7 +1,7 @@
 //! Tests of logins, feature negotiation and access to SIP servers.
 
 use crate::{HIGH, LOW, talk};
-use offhook_signaling::message::{ClientMessage, Connection, ServerMessage, SipOptions};
+use offhook_signaling::message::{ClientMessage, ConnectionMessage, ServerMessage, SipOptions};
 use offhook_signaling::reason::EndReason;
 use offhook_signaling::version::{Extension, feature};
 use offhook_tests::browser::{Browser, connection};
@@ -9,9 +9,9 @@ use offhook_tests::peer::{Habits, Sound};
 use offhook_tests::relay::{Relay, hash_password};
 use tokio::net::UdpSocket;
 
-pub(crate) fn with_password(login: &str, password: &str) -> Connection {
+pub(crate) fn with_password(login: &str, password: &str) -> ConnectionMessage {
     let hello = connection(login);
-    Connection { sip: SipOptions { password: Some(password.to_owned()), ..hello.sip.clone() }, ..hello }
+    ConnectionMessage { sip: SipOptions { password: Some(password.to_owned()), ..hello.sip.clone() }, ..hello }
 }
 
 #[tokio::test]
@@ -43,7 +43,7 @@ async fn wrong_token_is_refused() {
     let mut wrong = alice.token().to_owned();
     let last = wrong.pop().expect("a token");
     wrong.push(if last == '0' { '1' } else { '0' });
-    let hello = Connection { auth_token: Some(wrong), ..connection("") };
+    let hello = ConnectionMessage { auth_token: Some(wrong), ..connection("") };
     let guess = Browser::knock(&relay, hello, Habits::default()).await;
     assert!(guess.is_closed().await.contains("the token is unknown or expired"));
 }
@@ -68,11 +68,13 @@ async fn extensions_are_used_only_if_announced() {
         Some(Extension { version, features })
     };
     let announced = with(&[feature::DTMF_EVENTS, feature::END_REASONS, "telepathy"], 1);
-    let (mut alice, told) = Browser::introduce(&relay, Connection { offhook: announced, ..connection("alice") }).await;
+    let (mut alice, told) =
+        Browser::introduce(&relay, ConnectionMessage { offhook: announced, ..connection("alice") }).await;
     assert_eq!(told.connection.offhook, with(&[feature::DTMF_EVENTS, feature::END_REASONS], 1));
     // A client with a newer version gets the relay's version; the stock SDK announces nothing.
     let future = with(&[feature::END_REASONS], 99);
-    let (_future, told) = Browser::introduce(&relay, Connection { offhook: future, ..connection("carol") }).await;
+    let (_future, told) =
+        Browser::introduce(&relay, ConnectionMessage { offhook: future, ..connection("carol") }).await;
     assert_eq!(told.connection.offhook, with(&[feature::END_REASONS], 1));
     let (mut bob, told) = Browser::introduce(&relay, connection("bob")).await;
     assert_eq!(told.connection.offhook, None);
@@ -116,7 +118,7 @@ async fn clients_reach_listed_servers_only() {
     for (number, options) in options.into_iter().enumerate() {
         let hello = connection(&format!("mallory{number}"));
         let sip = SipOptions { login: hello.sip.login.clone(), ..options };
-        let (mut page, _) = Browser::introduce(&relay, Connection { sip, ..hello }).await;
+        let (mut page, _) = Browser::introduce(&relay, ConnectionMessage { sip, ..hello }).await;
         let call = page.call(&format!("sip:victim@{host}"), Sound::Tone(LOW)).await;
         assert_eq!(page.over(&call.id).await.sip_status, Some(404), "{number}");
     }

@@ -110,7 +110,7 @@ async fn clients_behind_trusted_proxy_are_limited_separately() {
 #[tokio::test]
 async fn client_without_login_is_refused_with_accounts() {
     let relay = relay_with_alice(&[]);
-    let hello = offhook_signaling::message::Connection::default();
+    let hello = offhook_signaling::message::ConnectionMessage::default();
     let page = Browser::knock(&relay, hello.clone(), Habits::default()).await;
     assert!(page.refused().await.contains("requires a login"));
     let relay = relay_with_alice(&["sessions.anonymous=true"]);

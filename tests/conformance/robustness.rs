@@ -3,7 +3,7 @@
 use crate::Talk;
 use core::time::Duration;
 use futures_util::{SinkExt as _, StreamExt as _};
-use offhook_signaling::message::{ClientMessage, Connection};
+use offhook_signaling::message::{ClientMessage, ConnectionMessage};
 use offhook_tests::browser::{Browser, connection};
 use offhook_tests::peer::{Habits, Sound};
 use offhook_tests::relay::Relay;
@@ -72,7 +72,7 @@ async fn invalid_session_description_ends_only_its_call() {
         ["x", "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0", &"m=audio 9 x 0\n".repeat(3000)].iter().enumerate()
     {
         let id = format!("hostile{number}");
-        let call = offhook_signaling::message::Call {
+        let call = offhook_signaling::message::CallMessage {
             call_id: id.as_str().into(),
             callee: "callee".to_owned(),
             caller: None,
@@ -294,7 +294,7 @@ async fn vanish(relay: &Relay, round: &str) {
         for number in 0..100 {
             let keep_alive = Some(number % 2 == 0);
             let login = format!("{round}{batch}-{number}");
-            let hello = ClientMessage::Connection(Box::new(Connection { keep_alive, ..connection(&login) }));
+            let hello = ClientMessage::Connection(Box::new(ConnectionMessage { keep_alive, ..connection(&login) }));
             let mut socket = socket(relay).await;
             socket.send(Message::text(hello.to_json())).await.expect("sent");
             socket.next().await.expect("an answer").expect("a frame");

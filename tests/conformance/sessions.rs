@@ -1,7 +1,7 @@
 //! Tests of client sessions: several sessions of one login, and reconnection after a lost socket.
 
 use crate::{HIGH, LOW, Talk, talk};
-use offhook_signaling::message::{CallStatus, Connection, ServerMessage, SipOptions};
+use offhook_signaling::message::{CallStatus, ConnectionMessage, ServerMessage, SipOptions};
 use offhook_tests::browser::{Browser, connection};
 use offhook_tests::peer::{Habits, Sound};
 use offhook_tests::relay::Relay;
@@ -61,7 +61,7 @@ async fn resumed_session_starts_without_calls() {
 }
 
 /// Returns a `connection` with `sipOptions` as typically set without a SIP server.
-fn without_server(login: &str, relay: &Relay) -> Connection {
+fn without_server(login: &str, relay: &Relay) -> ConnectionMessage {
     let hello = connection(login);
     let host = Some(relay.url().trim_start_matches("ws://").split(':').next().expect("a host").to_owned());
     let sip = SipOptions {
@@ -72,7 +72,7 @@ fn without_server(login: &str, relay: &Relay) -> Connection {
         register_required: Some(false),
         ..hello.sip.clone()
     };
-    Connection { sip, ..hello }
+    ConnectionMessage { sip, ..hello }
 }
 
 #[tokio::test]

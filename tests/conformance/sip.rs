@@ -1,7 +1,7 @@
 //! Common parts of the SIP tests: Alice in a headless browser, the relay, and a SIPp scenario as the SIP peer.
 
 use crate::{HIGH, LOW};
-use offhook_signaling::message::{CallStatus, Connection, ServerMessage, SipOptions};
+use offhook_signaling::message::{CallStatus, ConnectionMessage, ServerMessage, SipOptions};
 use offhook_tests::browser::{Browser, Incoming, Ongoing, connection};
 use offhook_tests::peer::{Habits, Sound};
 use offhook_tests::relay::Relay;
@@ -11,9 +11,9 @@ use offhook_tests::wire::Registrar;
 use std::net::SocketAddr;
 
 /// Returns the `connection` of the stock SDK for a user at `server`, with the password of [`offhook_tests::kamailio`].
-pub(crate) fn account(user: &str, server: SocketAddr, registers: bool) -> Connection {
+pub(crate) fn account(user: &str, server: SocketAddr, registers: bool) -> ConnectionMessage {
     let hello = connection(user);
-    Connection {
+    ConnectionMessage {
         sip: SipOptions {
             password: Some(offhook_tests::kamailio::password(user)),
             domain: Some(server.ip().to_string()),
@@ -27,10 +27,10 @@ pub(crate) fn account(user: &str, server: SocketAddr, registers: bool) -> Connec
 }
 
 /// Returns the `connection` for a user at `server` over `tcp` or `tls`.
-pub(crate) fn account_over(transport: &str, user: &str, server: SocketAddr, registers: bool) -> Connection {
+pub(crate) fn account_over(transport: &str, user: &str, server: SocketAddr, registers: bool) -> ConnectionMessage {
     let hello = account(user, server, registers);
     let proxy = Some(format!("sip:{server};transport={transport}"));
-    Connection { sip: SipOptions { outbound_proxy: proxy, ..hello.sip.clone() }, ..hello }
+    ConnectionMessage { sip: SipOptions { outbound_proxy: proxy, ..hello.sip.clone() }, ..hello }
 }
 
 /// Opens a session whose user is registered at `server`.

@@ -2,7 +2,7 @@
 
 use crate::sip::{account, place};
 use crate::{HIGH, LOW};
-use offhook_signaling::message::{Connection, DtmfType, ServerMessage};
+use offhook_signaling::message::{ConnectionMessage, DtmfType, ServerMessage};
 use offhook_signaling::version::{Extension, feature};
 use offhook_tests::browser::Browser;
 use offhook_tests::peer::{Habits, Sound};
@@ -49,7 +49,7 @@ async fn dtmf_received_by_info_is_reported_to_browser() {
     let phone = RtpEndpoint::start(HIGH).await;
     let mut peer = Sipp::start("uas-sends-info", Run::default().with("rtp_port", phone.port())).await;
     let offhook = Extension { version: 1, features: vec![feature::DTMF_EVENTS.to_owned()] };
-    let hello = Connection { offhook: Some(offhook), ..account("1001", peer.address(), false) };
+    let hello = ConnectionMessage { offhook: Some(offhook), ..account("1001", peer.address(), false) };
     let mut alice = Browser::connect(&relay, hello, Habits::default()).await;
     let call = alice.call("9001", Sound::Tone(LOW)).await;
     let told = peer.reaches("answered").await;

@@ -2,7 +2,7 @@
 
 use crate::sip::{account, account_over, page};
 use crate::{HIGH, LOW, ring, talk};
-use offhook_signaling::message::{CallStatus, Connection, SipOptions};
+use offhook_signaling::message::{CallStatus, ConnectionMessage, SipOptions};
 use offhook_tests::baresip::{Baresip, Setup};
 use offhook_tests::browser::{Browser, Ongoing};
 use offhook_tests::kamailio::{Kamailio, Ways};
@@ -310,7 +310,7 @@ async fn wrong_sip_password_closes_session() {
     let (relay, kamailio) = (Relay::start_with_sip(&[]), Kamailio::start(IN_THE_PATH).await);
     let hello = account("1001", kamailio.address(), true);
     let sip = SipOptions { password: Some("guess".to_owned()), ..hello.sip.clone() };
-    let alice = Browser::knock(&relay, Connection { sip, ..hello }, Habits::default()).await;
+    let alice = Browser::knock(&relay, ConnectionMessage { sip, ..hello }, Habits::default()).await;
     let refused = alice.refused().await;
     assert!(refused.contains("password"), "{refused}");
 }
@@ -330,7 +330,7 @@ async fn closed_session_unregisters_account() {
     let (relay, kamailio) = (Relay::start_with_sip(&[]), Kamailio::start(IN_THE_PATH).await);
     let mut alice = page(&relay, "1001", kamailio.address()).await;
     let hello = account("1002", kamailio.address(), true);
-    let passing = Connection { keep_alive: Some(false), ..hello };
+    let passing = ConnectionMessage { keep_alive: Some(false), ..hello };
     let bob = Browser::connect(&relay, passing, Habits::default()).await;
     let call = alice.call("1002", Sound::Tone(LOW)).await;
     alice.status(&call.id, CallStatus::Ring).await;

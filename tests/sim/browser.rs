@@ -4,7 +4,7 @@ use offhook_clock::Time;
 use offhook_signaling::client::call::{self, Call, Details, Direction, LocalDescription};
 use offhook_signaling::client::session::{self, Session, Timers};
 use offhook_signaling::client::{Received, Status, direct};
-use offhook_signaling::message::{CallId, ClientMessage, Connection, Json, ServerMessage, SipOptions};
+use offhook_signaling::message::{CallId, ClientMessage, ConnectionMessage, Json, ServerMessage, SipOptions};
 use offhook_signaling::version::Extension;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -175,12 +175,12 @@ impl Browser {
 
     fn hello(&self) -> ClientMessage {
         let login = self.token.is_none().then(|| self.login.clone());
-        ClientMessage::Connection(Box::new(Connection {
+        ClientMessage::Connection(Box::new(ConnectionMessage {
             keep_alive: Some(true),
             auth_token: self.token.clone(),
             sip: SipOptions { login, register_required: Some(true), ..SipOptions::default() },
             offhook: Some(Extension::ours()),
-            ..Connection::default()
+            ..ConnectionMessage::default()
         }))
     }
 }

@@ -5,8 +5,8 @@ use crate::relay::Relay;
 use crate::wait::{PATIENCE, until};
 use futures_util::{SinkExt as _, StreamExt as _};
 use offhook_signaling::message::{
-    Answer, Call, CallId, CallObject, CallStatus, ClientMessage, Connection, DtmfType, ServerMessage, SipOptions,
-    UserData,
+    Answer, CallId, CallMessage, CallObject, CallStatus, ClientMessage, ConnectionMessage, DtmfType, ServerMessage,
+    SipOptions, UserData,
 };
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -69,7 +69,8 @@ impl Browser {
 
     /// Resumes a session with its token, without credentials.
     pub async fn sign_in_with_token(relay: &Relay, token: &str) -> Self {
-        let again = Connection { sip: SipOptions::default(), auth_token: Some(token.to_owned()), ..connection("") };
+        let again =
+            ConnectionMessage { sip: SipOptions::default(), auth_token: Some(token.to_owned()), ..connection("") };
         Self::connect(relay, again, Habits::default()).await
     }
 
@@ -77,21 +78,21 @@ impl Browser {
     ///
     /// # Panics
     /// Panics if the relay refuses.
-    pub async fn connect(relay: &Relay, connection: Connection, habits: Habits) -> Self {
+    pub async fn connect(relay: &Relay, connection: ConnectionMessage, habits: Habits) -> Self {
         let mut browser = Self::knock(relay, connection, habits).await;
         browser.accepted().await;
         browser
     }
 
     /// Connects and also returns the content of `getUserData`.
-    pub async fn introduce(relay: &Relay, connection: Connection) -> (Self, UserData) {
+    pub async fn introduce(relay: &Relay, connection: ConnectionMessage) -> (Self, UserData) {
         let mut browser = Self::knock(relay, connection, Habits::default()).await;
         let user = browser.accepted().await;
         (browser, user)
     }
 
     /// Opens a socket and sends `connection`, without waiting for the response.
-    pub async fn knock(relay: &Relay, connection: Connection, habits: Habits) -> Self {
+    pub async fn knock(relay: &Relay, connection: ConnectionMessage, habits: Habits) -> Self {
         let (mut sink, mut stream) = relay.web_socket_via(habits.via.unwrap_or(relay.address())).await.split();
         let (outbox, mut to_send) = mpsc::unbounded_channel();
         let (arrived, inbox) = mpsc::unbounded_channel();
@@ -228,7 +229,7 @@ impl Browser {
     pub async fn call(&mut self, callee: &str, sound: Sound) -> Ongoing {
         let peer = Peer::offer(sound, self.habits).await;
         let id = CallId(format!("{}-{}", self.login, unique()));
-        self.send(&ClientMessage::Call(Box::new(Call {
+        self.send(&ClientMessage::Call(Box::new(CallMessage {
             call_id: id.clone(),
             callee: callee.to_owned(),
             caller: Some(self.login.clone()),
@@ -361,8 +362,8 @@ impl Browser {
 
 /// Returns the `connection` message of the stock SDK for this login.
 #[must_use]
-pub fn connection(login: &str) -> Connection {
-    Connection {
+pub fn connection(login: &str) -> ConnectionMessage {
+    ConnectionMessage {
         app_key: "defaultApp".to_owned(),
         media_providers: vec!["WebRTC".to_owned()],
         keep_alive: Some(true),
@@ -378,6 +379,6 @@ pub fn connection(login: &str) -> Connection {
             register_required: Some(true),
             ..SipOptions::default()
         },
-        ..Connection::default()
+        ..ConnectionMessage::default()
     }
 }

@@ -7,7 +7,7 @@ use crate::command::{CallCommand, CommandError};
 use crate::config::BusyStatus;
 use offhook_media::command::LegKey;
 use offhook_signaling::message::{
-    CallId, CallObject, CallStatus, Direct, DirectStep, DtmfType, ServerMessage, TransferStatus,
+    CallId, CallObject, CallStatus, DirectMessage, DirectStep, DtmfType, ServerMessage, TransferStatus,
 };
 use offhook_signaling::reason::EndReason;
 use offhook_signaling::version::{Extension, feature};
@@ -226,7 +226,7 @@ impl CallView {
     }
 
     fn direct_media(&self, attempt: u32, step: DirectMediaStep) -> ServerMessage {
-        ServerMessage::Direct(Box::new(Direct { call_id: self.call_id.clone(), attempt, step: step.into() }))
+        ServerMessage::Direct(Box::new(DirectMessage { call_id: self.call_id.clone(), attempt, step: step.into() }))
     }
 }
 

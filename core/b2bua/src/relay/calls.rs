@@ -47,7 +47,7 @@ impl Relay {
                 });
             }
             ClientMessage::Direct(direct) => {
-                let message::Direct { call_id, attempt, step } = *direct;
+                let message::DirectMessage { call_id, attempt, step } = *direct;
                 if let Some(CallRef { call, leg }) = self.find_call(session, &call_id) {
                     self.call_input(call, call::Input::Direct { leg, attempt, step: step.into() }, now);
                 }
@@ -252,8 +252,8 @@ impl Relay {
     }
 }
 
-fn new_call(session: SessionId, request: message::Call) -> NewCall {
-    let message::Call { call_id, callee, visible_name, sdp, custom, sip_sdp, sip_headers, .. } = request;
+fn new_call(session: SessionId, request: message::CallMessage) -> NewCall {
+    let message::CallMessage { call_id, callee, visible_name, sdp, custom, sip_sdp, sip_headers, .. } = request;
     let (headers, anonymous) = headers::of_page(&sip_headers);
     let (custom, lines) = (custom.map(JsonText), Alert::lines_of_page(&sip_sdp));
     NewCall { session, call_id, callee, visible_name, sdp, custom, headers, anonymous, lines }

@@ -11,7 +11,7 @@ use offhook_clock::Time;
 use offhook_media::command::{Command as MediaCommand, Event as MediaEvent, LegKey, TransportFailure};
 use offhook_sdp::webrtc::Fingerprint;
 use offhook_signaling::message::{
-    Answer, Call, CallId, ClientMessage, Connection, DtmfType, ServerMessage, SipOptions,
+    Answer, CallId, CallMessage, ClientMessage, ConnectionMessage, DtmfType, ServerMessage, SipOptions,
 };
 use offhook_signaling::version::Extension;
 use offhook_sip::user_agent::io::{
@@ -241,7 +241,8 @@ impl Stage {
             ..SipOptions::default()
         };
         let keep_alive = script.pick(&[Some(true), None]).flatten();
-        let hello = Connection { sip, keep_alive, offhook: Some(Extension::ours()), ..Connection::default() };
+        let hello =
+            ConnectionMessage { sip, keep_alive, offhook: Some(Extension::ours()), ..ConnectionMessage::default() };
         self.pages.insert(connection, BTreeSet::new());
         self.input(Input::Connected { connection, address: [192, 0, 2, 100].into(), host: None });
         self.say(connection, &ClientMessage::Connection(Box::new(hello)));
@@ -258,7 +259,7 @@ impl Stage {
             (1..=3, _) | (_, None) => {
                 let call_id = CallId(format!("call-{}", self.next));
                 self.pages.entry(page).or_default().insert(call_id.clone());
-                ClientMessage::Call(Box::new(Call {
+                ClientMessage::Call(Box::new(CallMessage {
                     call_id,
                     callee: name,
                     caller: None,

@@ -17,7 +17,7 @@ use core::time::Duration;
 use offhook_clock::Time;
 use offhook_limits::Source;
 use offhook_limits::lockout::{Lockouts, Policy};
-use offhook_signaling::message::Connection;
+use offhook_signaling::message::ConnectionMessage;
 use offhook_sip::auth::Secret;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ pub(super) struct Attempt {
     pub(super) address: IpAddr,
     pub(super) login: LoginName,
     pub(super) password: Secret,
-    pub(super) hello: Connection,
+    pub(super) hello: ConnectionMessage,
 }
 
 impl Attempt {
@@ -48,7 +48,7 @@ struct Running {
     address: IpAddr,
     login: LoginName,
     /// The waiting connection; none if it is closed.
-    waiter: Option<(ConnectionId, Connection)>,
+    waiter: Option<(ConnectionId, ConnectionMessage)>,
 }
 
 /// The next step of the caller.
@@ -66,7 +66,7 @@ pub(super) struct Finished {
     pub(super) address: IpAddr,
     pub(super) login: LoginName,
     /// The waiting connection; none if it is closed.
-    pub(super) waiter: Option<(ConnectionId, Connection)>,
+    pub(super) waiter: Option<(ConnectionId, ConnectionMessage)>,
 }
 
 /// All checks of a relay, and the lockouts that their failures lead to.

@@ -13,7 +13,7 @@ use core::time::Duration;
 use offhook_clock::Time;
 use offhook_limits::RateLimit;
 use offhook_limits::offense::Kind;
-use offhook_signaling::message::{ClientMessage, Connection, ServerMessage, SipOptions, UserData};
+use offhook_signaling::message::{ClientMessage, ConnectionMessage, ServerMessage, SipOptions, UserData};
 use offhook_signaling::server::{self, close_code};
 use offhook_signaling::version::{self, Extension};
 use offhook_sip::auth::Secret;
@@ -52,7 +52,7 @@ pub(super) struct Session {
     /// Its browser was informed of the registration, or requested none.
     pub(super) told: bool,
     /// Its `connection` message without the password; `auth_token` is the session's, `offhook` the negotiated features.
-    hello: Connection,
+    hello: ConnectionMessage,
     /// The token that its page used last, which is valid until the page shows that it has received the next one.
     used_token: Option<String>,
     attachment: Attachment,
@@ -78,7 +78,7 @@ const DIGIT_RATE: u32 = 20;
 pub(super) const DIGIT_BURST: u32 = 64;
 
 /// Returns a `connection` that is short enough for a session whose login is not verified, or its length in octets.
-fn bounded(hello: Connection) -> Result<Connection, usize> {
+fn bounded(hello: ConnectionMessage) -> Result<ConnectionMessage, usize> {
     let message = ClientMessage::Connection(Box::new(hello));
     let octets = message.to_json().len();
     match message {
@@ -141,7 +141,7 @@ impl Session {
 
 impl Relay {
     /// Handles the first message of a socket.
-    pub(super) fn admit(&mut self, connection: ConnectionId, mut hello: Connection, now: Time) {
+    pub(super) fn admit(&mut self, connection: ConnectionId, mut hello: ConnectionMessage, now: Time) {
         if let Some(token) = hello.auth_token.take().filter(|token| !token.is_empty()) {
             return self.come_back(connection, &token, hello, now);
         }
@@ -186,7 +186,7 @@ impl Relay {
         connection: ConnectionId,
         login: LoginName,
         password: String,
-        hello: Connection,
+        hello: ConnectionMessage,
         now: Time,
     ) {
         match self.config.admission {
@@ -244,7 +244,7 @@ impl Relay {
         connection: ConnectionId,
         account: PageAccount,
         login: &str,
-        hello: Connection,
+        hello: ConnectionMessage,
         now: Time,
     ) {
         let Some(address) = self.sockets.get(&connection).map(|socket| socket.address) else { return };
@@ -282,7 +282,7 @@ impl Relay {
     }
 
     /// Admits a `connection` without a login: its page can call and cannot be called.
-    fn admit_anonymous(&mut self, connection: ConnectionId, hello: Connection, now: Time) {
+    fn admit_anonymous(&mut self, connection: ConnectionId, hello: ConnectionMessage, now: Time) {
         let is_allowed = self.config.admission == Admission::Anyone || self.config.anonymous;
         if !is_allowed {
             let info = "this relay requires a login: connect with sipLogin and sipPassword".to_owned();
@@ -298,7 +298,7 @@ impl Relay {
         }
     }
 
-    fn come_back(&mut self, connection: ConnectionId, token: &str, hello: Connection, now: Time) {
+    fn come_back(&mut self, connection: ConnectionId, token: &str, hello: ConnectionMessage, now: Time) {
         let Some(id) = self.registrar.redeem(token) else {
             let reason = "the token is unknown or expired: connect with login and password".to_owned();
             return self.close(connection, close_code::POLICY, reason, now);
@@ -346,7 +346,7 @@ impl Relay {
         connection: ConnectionId,
         login: Option<LoginName>,
         account: Option<PageAccount>,
-        hello: Connection,
+        hello: ConnectionMessage,
         now: Time,
     ) {
         let Some(address) = self.sockets.get(&connection).map(|socket| socket.address) else { return };
@@ -358,7 +358,7 @@ impl Relay {
         let id = SessionId(self.fresh_id());
         let token = self.token();
         let offhook = agree(hello.offhook);
-        let hello = Connection { auth_token: Some(token.clone()), offhook, ..hello };
+        let hello = ConnectionMessage { auth_token: Some(token.clone()), offhook, ..hello };
         let digits = RateLimit::new(DIGIT_RATE, DIGIT_BURST, now);
         let configured = login.as_ref().filter(|_| account.is_none()).and_then(|login| self.configured_account(login));
         let scheme = match (account, configured) {

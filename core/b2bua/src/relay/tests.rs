@@ -39,7 +39,7 @@ use offhook_media::command::{Command, Event, LegKey, WorkerId};
 use offhook_media::ports::PortPool;
 use offhook_sdp::webrtc::Fingerprint;
 use offhook_signaling::message::{
-    Answer, Call, CallId, CallObject, CallStatus, ClientMessage, Connection, ServerMessage, SipOptions,
+    Answer, CallId, CallMessage, CallObject, CallStatus, ClientMessage, ConnectionMessage, ServerMessage, SipOptions,
 };
 use offhook_signaling::version::Extension;
 use offhook_sip::transport::{self, Transport};
@@ -260,11 +260,11 @@ impl Bench {
         self.input(Input::Text { connection: from, text: message.to_json() });
     }
 
-    pub(super) fn connect(&mut self, hello: Connection) -> ConnectionId {
+    pub(super) fn connect(&mut self, hello: ConnectionMessage) -> ConnectionId {
         self.connect_from(IpAddr::from([192, 0, 2, 100]), hello)
     }
 
-    pub(super) fn connect_from(&mut self, address: IpAddr, hello: Connection) -> ConnectionId {
+    pub(super) fn connect_from(&mut self, address: IpAddr, hello: ConnectionMessage) -> ConnectionId {
         self.next += 1;
         let connection = ConnectionId(self.next);
         self.input(Input::Connected { connection, address, host: Some("relay.page.test:8443".to_owned()) });
@@ -281,7 +281,7 @@ impl Bench {
 
     /// Logs in as this project's SDK does.
     pub(super) fn login_ours(&mut self, login: &str) -> ConnectionId {
-        let connection = self.connect(Connection { offhook: Some(Extension::ours()), ..hello(login) });
+        let connection = self.connect(ConnectionMessage { offhook: Some(Extension::ours()), ..hello(login) });
         assert_eq!(self.take(connection).len(), 2);
         connection
     }
@@ -385,13 +385,18 @@ impl Bench {
     }
 }
 
-pub(super) fn hello(login: &str) -> Connection {
+pub(super) fn hello(login: &str) -> ConnectionMessage {
     let sip = SipOptions { login: Some(login.to_owned()), register_required: Some(true), ..SipOptions::default() };
-    Connection { app_key: "defaultApp".into(), client_version: "2.0".into(), sip, ..Connection::default() }
+    ConnectionMessage {
+        app_key: "defaultApp".into(),
+        client_version: "2.0".into(),
+        sip,
+        ..ConnectionMessage::default()
+    }
 }
 
 pub(super) fn call_message(id: &str, callee: &str) -> ClientMessage {
-    ClientMessage::Call(Box::new(Call {
+    ClientMessage::Call(Box::new(CallMessage {
         call_id: id.into(),
         callee: callee.to_owned(),
         caller: None,

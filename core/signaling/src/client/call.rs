@@ -13,7 +13,7 @@
 //! a check of the transition. The effect of a hangup depends on the status.
 
 use super::{Status, direct};
-use crate::message::{Answer, Call as CallMessage, CallId, ClientMessage, DtmfType, Json, TransferStatus};
+use crate::message::{Answer, CallId, CallMessage, ClientMessage, DtmfType, Json, TransferStatus};
 use offhook_clock::Time;
 use std::collections::VecDeque;
 

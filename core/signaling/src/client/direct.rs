@@ -10,7 +10,7 @@
 //! Media are exchanged through the relay until both browsers are connected, and again if the direct connection is lost, so
 //! the call never waits for this machine. The relay numbers the attempts.
 
-use crate::message::{CallId, ClientMessage, Direct as Message, DirectStep, Json};
+use crate::message::{CallId, ClientMessage, DirectMessage as Message, DirectStep, Json};
 use std::collections::VecDeque;
 
 /// An input of the state machine.

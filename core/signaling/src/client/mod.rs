@@ -9,7 +9,7 @@ pub mod session;
 
 #[cfg(feature = "json")]
 use crate::message::ServerMessage;
-use crate::message::{CallId, Direct, TransferStatus};
+use crate::message::{CallId, DirectMessage, TransferStatus};
 use core::fmt;
 
 /// The status of a call. It is the text on the wire, the SDK's event name and the result of `status()`.
@@ -169,7 +169,7 @@ pub enum Received {
         held: bool,
     },
     /// `offhookDirect`: a step of the direct media negotiation.
-    Direct(Box<Direct>),
+    Direct(Box<DirectMessage>),
     /// A message without effect, except that it shows that the relay is alive: `pong`, `busy`, unknown names.
     Ignored,
 }

@@ -368,7 +368,7 @@ impl Session {
             Received::Hold { call_id, held } => self.pass_to_call(call_id, call::Input::FarHold(held)),
             Received::Dtmf { call_id, digit } => self.pass_to_call(call_id, call::Input::DtmfReceived(digit)),
             Received::Direct(direct) => {
-                let crate::message::Direct { call_id, attempt, step } = *direct;
+                let crate::message::DirectMessage { call_id, attempt, step } = *direct;
                 self.pass_to_call(call_id, call::Input::Direct(direct::Input::Received { attempt, step }));
             }
             Received::Fail => self.outputs.push_back(Output::Notify(Notice::Warn)),

@@ -5,7 +5,7 @@ use super::{CallId, Json};
 /// One step of the negotiation, in either direction (extension, feature `directMedia`). The relay forwards `Offer`, `Answer`
 /// and `Candidate` unchanged to the other browser of the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Direct {
+pub struct DirectMessage {
     /// The call, with the identifier that the browser of this message uses.
     pub call_id: CallId,
     /// The number of the attempt, assigned by the relay. Steps of other attempts are ignored.

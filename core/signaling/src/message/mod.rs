@@ -8,8 +8,8 @@ mod server;
 #[cfg(feature = "json")]
 mod wire;
 
-pub use client::{Answer, Call, ClientMessage, Connection, DtmfType, SipOptions};
-pub use direct::{Direct, DirectStep};
+pub use client::{Answer, CallMessage, ClientMessage, ConnectionMessage, DtmfType, SipOptions};
+pub use direct::{DirectMessage, DirectStep};
 pub use server::{CallObject, CallStatus, DataStatus, ServerMessage, TransferStatus, UserData};
 #[cfg(feature = "json")]
 pub use wire::ParseError;

@@ -1,6 +1,6 @@
 //! Messages from relay to browser.
 
-use super::{CallId, Connection, Direct, Json};
+use super::{CallId, ConnectionMessage, DirectMessage, Json};
 use crate::reason::EndReason;
 
 /// A message from relay to browser.
@@ -76,7 +76,7 @@ pub enum ServerMessage {
         held: bool,
     },
     /// `offhookDirect` (extension, feature `directMedia`): a step of the direct media negotiation.
-    Direct(Box<Direct>),
+    Direct(Box<DirectMessage>),
 }
 
 /// `getUserData`: the relay's response to `connection`, with the token for reconnecting.
@@ -86,7 +86,7 @@ pub struct UserData {
     /// The fields of `connection`, echoed without the password. `auth_token` is the session's token, `offhook` the relay's
     /// response to the announcement.
     #[cfg_attr(feature = "json", serde(flatten))]
-    pub connection: Connection,
+    pub connection: ConnectionMessage,
     /// `ESTABLISHED`.
     pub status: String,
     /// The relay accepts any login (`--demo`); the phone page shows a notice.

@@ -1,8 +1,8 @@
 //! Round-trip tests in both directions, and tests with frames as real clients send them.
 
 use super::{
-    Answer, Call, CallId, CallObject, CallStatus, ClientMessage, Connection, DtmfType, Json, ServerMessage, SipOptions,
-    TransferStatus, UserData,
+    Answer, CallId, CallMessage, CallObject, CallStatus, ClientMessage, ConnectionMessage, DtmfType, Json,
+    ServerMessage, SipOptions, TransferStatus, UserData,
 };
 use crate::version::Extension;
 use proptest::prelude::*;
@@ -24,13 +24,13 @@ prop_compose! {
 
 prop_compose! {
     fn connection()(app_key in text(), sip in sip_options(), custom in proptest::option::of(json()), ours in any::<bool>(),
-        auth_token in proptest::option::of(text()), keep_alive in any::<Option<bool>>()) -> Connection {
-        Connection {
+        auth_token in proptest::option::of(text()), keep_alive in any::<Option<bool>>()) -> ConnectionMessage {
+        ConnectionMessage {
             app_key, sip, custom, auth_token, keep_alive,
             media_providers: vec!["WebRTC".into()],
             client_version: "2.0".into(),
             offhook: ours.then(Extension::ours),
-            ..Connection::default()
+            ..ConnectionMessage::default()
         }
     }
 }
@@ -38,8 +38,8 @@ prop_compose! {
 prop_compose! {
     fn call()(id in text(), callee in text(), visible_name in proptest::option::of(text()), sdp in text(), custom in proptest::option::of(json()),
         has_video in any::<bool>(), sip_sdp in proptest::collection::vec(text(), 0..3),
-        sip_headers in proptest::collection::vec(text(), 0..3)) -> Call {
-        Call { call_id: CallId(id), callee, caller: None, visible_name, has_audio: true, has_video, sdp, sip_sdp, sip_headers, custom, local_media_info: None }
+        sip_headers in proptest::collection::vec(text(), 0..3)) -> CallMessage {
+        CallMessage { call_id: CallId(id), callee, caller: None, visible_name, has_audio: true, has_video, sdp, sip_sdp, sip_headers, custom, local_media_info: None }
     }
 }
 

@@ -1,8 +1,8 @@
 //! JSON serialization and parsing of messages. The parser is lenient.
 
 use super::{
-    Answer, Call, CallId, CallObject, CallStatus, ClientMessage, Connection, DataStatus, Direct, DirectStep, DtmfType,
-    Json, ServerMessage, TransferStatus, UserData,
+    Answer, CallId, CallMessage, CallObject, CallStatus, ClientMessage, ConnectionMessage, DataStatus, DirectMessage,
+    DirectStep, DtmfType, Json, ServerMessage, TransferStatus, UserData,
 };
 use core::fmt;
 use serde::de::{DeserializeOwned, Error as _};
@@ -146,18 +146,18 @@ struct DirectBody {
 }
 
 impl Envelope<'_> {
-    fn direct(&self) -> Result<Box<Direct>, ParseError> {
+    fn direct(&self) -> Result<Box<DirectMessage>, ParseError> {
         let DirectBody { call_id, attempt, step, sdp, candidate } = self.read(0)?;
         let step = DirectStep::from_parts(&step, sdp, candidate).ok_or_else(|| ParseError::Content {
             name: self.message.clone().into_owned(),
             error: serde_json::Error::custom(format!("`{step}` is no step, or lacks its sdp or candidate")),
         })?;
-        Ok(Box::new(Direct { call_id, attempt, step }))
+        Ok(Box::new(DirectMessage { call_id, attempt, step }))
     }
 }
 
-fn print_direct(direct: &Direct) -> String {
-    let Direct { call_id, attempt, step } = direct;
+fn print_direct(direct: &DirectMessage) -> String {
+    let DirectMessage { call_id, attempt, step } = direct;
     let body = DirectBody {
         call_id: call_id.clone(),
         attempt: *attempt,
@@ -188,10 +188,10 @@ impl ClientMessage {
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let envelope: Envelope<'_> = serde_json::from_str(text).map_err(ParseError::Json)?;
         Ok(match &*envelope.message {
-            "connection" => Self::Connection(Box::new(envelope.read::<Connection>(0)?)),
+            "connection" => Self::Connection(Box::new(envelope.read::<ConnectionMessage>(0)?)),
             "ping" => Self::Ping,
             "pong" => Self::Pong,
-            "call" => Self::Call(Box::new(envelope.read::<Call>(0)?)),
+            "call" => Self::Call(Box::new(envelope.read::<CallMessage>(0)?)),
             "answer" => Self::Answer(Box::new(envelope.read::<Answer>(0)?)),
             "hangup" => Self::Hangup(envelope.read::<OnlyCallId>(0)?.call_id),
             "hold" => {
@@ -252,7 +252,7 @@ impl ClientMessage {
     }
 }
 
-fn print_with_password(connection: &Connection) -> String {
+fn print_with_password(connection: &ConnectionMessage) -> String {
     let mut body = serde_json::to_value(connection).unwrap_or_default();
     if let (Some(password), Some(fields)) = (&connection.sip.password, body.as_object_mut()) {
         fields.insert("sipPassword".to_owned(), password.as_str().into());
@@ -260,7 +260,7 @@ fn print_with_password(connection: &Connection) -> String {
     print("connection", &[body])
 }
 
-fn print_call(call: &Call) -> String {
+fn print_call(call: &CallMessage) -> String {
     let mut body = serde_json::to_value(call).unwrap_or_default();
     if let Some(fields) = body.as_object_mut() {
         fields.insert("incoming".to_owned(), false.into());

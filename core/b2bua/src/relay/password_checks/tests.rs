@@ -3,7 +3,7 @@ use crate::config::LoginName;
 use crate::io::{ConnectionId, RequestId};
 use core::time::Duration;
 use offhook_clock::Time;
-use offhook_signaling::message::Connection;
+use offhook_signaling::message::ConnectionMessage;
 use offhook_sip::auth::Secret;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -45,7 +45,7 @@ impl Bench {
             address: IpAddr::V4(Ipv4Addr::from_bits(from)),
             login: LoginName(login.to_owned()),
             password: Secret::new(password),
-            hello: Connection::default(),
+            hello: ConnectionMessage::default(),
         };
         self.connections.insert(connection, self.now);
         if let Some(refused) = self.checks.submit(RequestId(self.next), attempt, self.now) {

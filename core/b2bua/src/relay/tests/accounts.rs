@@ -5,19 +5,19 @@ use crate::config::{Admission, Config, Destinations, LoginName, Servers, Sip};
 use crate::io::{ConnectionId, Input};
 use core::time::Duration;
 use offhook_limits::offense::Kind;
-use offhook_signaling::message::{Connection, ServerMessage, SipOptions};
+use offhook_signaling::message::{ConnectionMessage, ServerMessage, SipOptions};
 use offhook_sip::auth::Login;
 use offhook_sip::user_agent::io::{Account, AccountId, CalledNumberSource, Cause, Command, Event, Failure, Identity};
 use std::net::{IpAddr, Ipv4Addr};
 
-pub(super) fn hello_sip(login: &str, password: &str) -> Connection {
+pub(super) fn hello_sip(login: &str, password: &str) -> ConnectionMessage {
     let sip = SipOptions {
         domain: Some("example.org".to_owned()),
         password: Some(password.to_owned()),
         port: Some("5060".to_owned()),
         ..hello(login).sip
     };
-    Connection { sip, ..hello(login) }
+    ConnectionMessage { sip, ..hello(login) }
 }
 
 fn registered(account: AccountId) -> Event {
@@ -142,7 +142,7 @@ fn session_with_another_password_shares_no_registration() {
 #[test]
 fn kept_session_keeps_its_registration() {
     let mut bench = Bench::new(with_sip());
-    let alice = bench.connect(Connection { keep_alive: Some(true), ..hello_sip("alice", "secret") });
+    let alice = bench.connect(ConnectionMessage { keep_alive: Some(true), ..hello_sip("alice", "secret") });
     let (account, _) = bench.opened();
     bench.sip(registered(account));
     let messages = bench.take(alice);
@@ -150,7 +150,8 @@ fn kept_session_keeps_its_registration() {
     let token = data.connection.auth_token.clone();
     bench.input(Input::Disconnected { connection: alice });
     bench.wait(Duration::from_secs(30));
-    let alice = bench.connect(Connection { auth_token: token, keep_alive: Some(true), ..Connection::default() });
+    let alice =
+        bench.connect(ConnectionMessage { auth_token: token, keep_alive: Some(true), ..ConnectionMessage::default() });
     assert_eq!(bench.names(alice), ["getUserData", "registered"]);
     assert!(bench.commands.is_empty());
     bench.input(Input::Disconnected { connection: alice });
@@ -169,7 +170,7 @@ fn account_without_registration_is_not_reported_as_registered() {
 }
 
 /// The `connection` of a page that names this server.
-fn hello_naming(login: &str, server: &str) -> Connection {
+fn hello_naming(login: &str, server: &str) -> ConnectionMessage {
     let mut hello = hello_sip(login, "secret");
     hello.sip.domain = Some(server.to_owned());
     hello
@@ -321,7 +322,7 @@ fn page_that_names_the_relay_itself_is_local() {
             register_required: Some(false),
             ..hello("alice").sip
         };
-        let alice = bench.connect(Connection { sip, ..hello("alice") });
+        let alice = bench.connect(ConnectionMessage { sip, ..hello("alice") });
         assert_eq!(bench.names(alice), ["getUserData"], "{domain:?} {outbound_proxy:?} {port:?}");
         assert!(bench.commands.is_empty() && bench.passed_over.is_empty(), "{domain:?} {outbound_proxy:?} {port:?}");
         let bob = bench.login("bob");
@@ -336,7 +337,7 @@ fn server_at_another_port_is_not_the_relay() {
         sip.user_agent.destinations = Destinations::new(servers, false);
         let mut bench = Bench::new(Config { sip: Some(Box::new(sip)), ..config() });
         let sip = SipOptions { domain: Some(domain.to_owned()), ..hello("alice").sip };
-        bench.connect(Connection { sip, ..hello("alice") });
+        bench.connect(ConnectionMessage { sip, ..hello("alice") });
         matches!(bench.commands.first(), Some(Command::AddAccount { .. }))
     };
     assert!(asked(Servers::listed(["192.0.2.1"]), "192.0.2.1"), "listed");
@@ -358,7 +359,7 @@ const ATTACKER: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 66));
 
 /// Tries a password at the server; returns whether the server was requested to check it.
 fn guess(bench: &mut Bench, number: usize, failure: &Failure, keep_alive: bool) -> bool {
-    let hello = Connection { keep_alive: Some(keep_alive), ..hello_sip("alice", &format!("guess {number}")) };
+    let hello = ConnectionMessage { keep_alive: Some(keep_alive), ..hello_sip("alice", &format!("guess {number}")) };
     let mallory = bench.connect_from(ATTACKER, hello);
     let commands = core::mem::take(&mut bench.commands);
     let Some(Command::AddAccount { account, .. }) = commands.first() else {

@@ -6,7 +6,7 @@ use crate::config::Admission;
 use crate::io::{ConnectionId, Input};
 use core::time::Duration;
 use offhook_limits::offense::Kind;
-use offhook_signaling::message::{ClientMessage, Connection, Json, ServerMessage};
+use offhook_signaling::message::{ClientMessage, ConnectionMessage, Json, ServerMessage};
 use offhook_sip::user_agent::io::Command;
 use std::net::IpAddr;
 
@@ -102,7 +102,7 @@ fn check_of_closed_socket_counts() {
 
 #[test]
 fn session_without_login_needs_the_option() {
-    let anonymous = Connection { app_key: "defaultApp".into(), ..Connection::default() };
+    let anonymous = ConnectionMessage { app_key: "defaultApp".into(), ..ConnectionMessage::default() };
     let mut bench = bench();
     let page = bench.connect(anonymous.clone());
     let [ServerMessage::Fail { info, .. }] = &bench.take(page)[..] else { panic!("refused") };
@@ -119,7 +119,7 @@ fn session_without_login_needs_the_option() {
     bench.incoming(carol);
     bench.hang_up(page, "a1");
     let custom = Json::from_valid(format!("\"{}\"", "x".repeat(10_000)));
-    let page = bench.connect(Connection { custom: Some(custom), ..anonymous });
+    let page = bench.connect(ConnectionMessage { custom: Some(custom), ..anonymous });
     let [ServerMessage::Fail { info, .. }] = &bench.take(page)[..] else { panic!("refused") };
     assert!(info.contains("8192 are possible without a login"), "{info}");
 }
@@ -130,7 +130,7 @@ fn session_without_login_never_reaches_the_trunk() {
     let carol = bench.connect(hello("carol"));
     bench.verify(true);
     assert!(bench.is_signed_in(carol));
-    let page = bench.connect(Connection::default());
+    let page = bench.connect(ConnectionMessage::default());
     bench.take(page);
     bench.call(page, "a1", "+900123456");
     assert_eq!(bench.last_status(page).sip_status, Some(404));

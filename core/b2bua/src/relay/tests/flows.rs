@@ -5,7 +5,7 @@ use crate::config::{Admission, BusyStatus, CallWaiting, Config};
 use crate::io::Input;
 use core::time::Duration;
 use offhook_media::command::{Command, Event, TransportFailure};
-use offhook_signaling::message::{CallStatus, ClientMessage, Connection, DtmfType, ServerMessage, SipOptions};
+use offhook_signaling::message::{CallStatus, ClientMessage, ConnectionMessage, DtmfType, ServerMessage, SipOptions};
 use offhook_signaling::reason::EndReason;
 
 #[test]
@@ -258,7 +258,7 @@ fn invalid_session_description_fails_the_call() {
 fn lost_socket_ends_calls_and_token_resumes_session() {
     let mut bench = Bench::new(config());
     let bob = bench.login("bob");
-    let alice = bench.connect(Connection { keep_alive: Some(true), ..hello("alice") });
+    let alice = bench.connect(ConnectionMessage { keep_alive: Some(true), ..hello("alice") });
     let Some(ServerMessage::UserData(data)) = bench.take(alice).into_iter().next() else { panic!() };
     let token = data.connection.auth_token.unwrap();
     bench.talk(alice, "a1", bob, "bob");
@@ -267,7 +267,8 @@ fn lost_socket_ends_calls_and_token_resumes_session() {
     bench.assert_no_leak(&[]);
     bench.wait(Duration::from_secs(30));
 
-    let back = Connection { auth_token: Some(token.clone()), keep_alive: Some(true), ..Connection::default() };
+    let back =
+        ConnectionMessage { auth_token: Some(token.clone()), keep_alive: Some(true), ..ConnectionMessage::default() };
     let alice = bench.connect(back.clone());
     let messages = bench.take(alice);
     let [ServerMessage::UserData(data), ServerMessage::Registered] = &messages[..] else { panic!("{messages:?}") };
@@ -277,7 +278,7 @@ fn lost_socket_ends_calls_and_token_resumes_session() {
 
     bench.input(Input::Disconnected { connection: alice });
     bench.wait(Duration::from_secs(60));
-    let late = bench.connect(Connection { auth_token: next, ..back });
+    let late = bench.connect(ConnectionMessage { auth_token: next, ..back });
     assert_eq!(bench.closed[&late].0, 1008);
     assert_eq!(bench.relay.counts().sessions, 1);
 }
@@ -289,12 +290,12 @@ fn token_is_void_once_its_successor_has_arrived() {
         Some(ServerMessage::UserData(data)) => data.connection.auth_token,
         other => panic!("not signed in: {other:?}"),
     };
-    let back = |token: &Option<String>| Connection {
+    let back = |token: &Option<String>| ConnectionMessage {
         auth_token: token.clone(),
         keep_alive: Some(true),
-        ..Connection::default()
+        ..ConnectionMessage::default()
     };
-    let first = bench.connect(Connection { keep_alive: Some(true), ..hello("alice") });
+    let first = bench.connect(ConnectionMessage { keep_alive: Some(true), ..hello("alice") });
     let one = token(&mut bench, first);
 
     // The socket is lost before `getUserData` arrives: the page has received the first token only.
@@ -319,7 +320,8 @@ fn token_works_while_old_socket_is_open() {
     let mut bench = Bench::new(config());
     let old = bench.connect(hello("alice"));
     let Some(ServerMessage::UserData(data)) = bench.take(old).into_iter().next() else { panic!() };
-    let new = bench.connect(Connection { auth_token: data.connection.auth_token, ..Connection::default() });
+    let new =
+        bench.connect(ConnectionMessage { auth_token: data.connection.auth_token, ..ConnectionMessage::default() });
     assert_eq!(bench.names(new), ["getUserData", "registered"]);
     assert_eq!(bench.closed[&old].0, 1000);
     assert_eq!(bench.relay.counts().sessions, 1);
@@ -330,7 +332,7 @@ fn session_without_registration_calls_and_is_called() {
     let mut bench = Bench::new(config());
     let bob = bench.login("bob");
     let sip = SipOptions { register_required: Some(false), ..hello("alice").sip };
-    let alice = bench.connect(Connection { sip, ..hello("alice") });
+    let alice = bench.connect(ConnectionMessage { sip, ..hello("alice") });
     assert_eq!(bench.names(alice), ["getUserData"]);
     bench.talk(alice, "a1", bob, "bob");
     bench.hang_up(alice, "a1");
@@ -383,12 +385,12 @@ fn rate_of_digits_is_limited() {
 fn disconnected_sessions_make_room_for_new_ones() {
     let mut bench = Bench::new(config());
     for _ in 0..20 {
-        let alice = bench.connect(Connection { keep_alive: Some(true), ..hello("alice") });
+        let alice = bench.connect(ConnectionMessage { keep_alive: Some(true), ..hello("alice") });
         assert_eq!(bench.names(alice), ["getUserData", "registered"]);
         bench.input(Input::Disconnected { connection: alice });
     }
     assert_eq!(bench.relay.counts().sessions, config().max_sessions_per_login);
-    let anonymous = bench.connect(Connection { keep_alive: Some(true), ..Connection::default() });
+    let anonymous = bench.connect(ConnectionMessage { keep_alive: Some(true), ..ConnectionMessage::default() });
     assert_eq!(bench.names(anonymous), ["getUserData"]);
     bench.input(Input::Disconnected { connection: anonymous });
     assert_eq!(bench.relay.counts().sessions, config().max_sessions_per_login, "strangers are not kept");
@@ -398,7 +400,7 @@ fn disconnected_sessions_make_room_for_new_ones() {
 fn unverified_logins_do_not_accumulate() {
     let mut bench = Bench::new(Config { admission: Admission::Accounts, ..config() });
     let long = SipOptions { password: Some("x".repeat(2000)), ..hello("alice").sip };
-    let mallory = bench.connect(Connection { sip: long, ..hello("alice") });
+    let mallory = bench.connect(ConnectionMessage { sip: long, ..hello("alice") });
     assert_eq!(bench.closed[&mallory].0, 1008);
     let sockets: Vec<_> = (0..1_000).map(|_| bench.connect(hello("alice"))).collect();
     let waiting = sockets.iter().filter(|socket| !bench.closed.contains_key(socket)).count();
