@@ -8,7 +8,7 @@ use crate::page::CallPage;
 use crate::{sdp, session, wire};
 use core::cell::{Cell, RefCell};
 use js_sys::{Array, Promise, RegExp};
-use offhook_signaling::client::call::{Call as Machine, Details, Direction, Input, LocalDescription, Output};
+use offhook_signaling::client::call::{CallDirection, ClientCall as Machine, Details, Input, LocalDescription, Output};
 use offhook_signaling::client::session::Input as SessionInput;
 use offhook_signaling::message::{CallId, DtmfType};
 use std::rc::{Rc, Weak};
@@ -42,7 +42,7 @@ enum Role {
 }
 
 impl Driver {
-    pub(crate) fn new(id: CallId, direction: Direction, session: Option<Rc<session::Driver>>) -> Rc<Self> {
+    pub(crate) fn new(id: CallId, direction: CallDirection, session: Option<Rc<session::Driver>>) -> Rc<Self> {
         Rc::new_cyclic(|this| Self {
             machine: RefCell::new(Machine::new(id, direction)),
             page: RefCell::default(),

@@ -76,7 +76,7 @@ impl Driver {
             Output::Notify(notice) => page.notice(notice.name(), &data),
             Output::Remove => page.remove(),
             Output::IncomingCall { call_id, offer } => {
-                let direction = call_machine::Direction::Incoming { offer };
+                let direction = call_machine::CallDirection::Incoming { offer };
                 let call = self.insert(call_id, direction);
                 page.incoming(call, &data);
             }
@@ -96,7 +96,7 @@ impl Driver {
         }
     }
 
-    fn insert(&self, call_id: CallId, direction: call_machine::Direction) -> Call {
+    fn insert(&self, call_id: CallId, direction: call_machine::CallDirection) -> Call {
         let call = call::Driver::new(call_id.clone(), direction, self.this.upgrade());
         self.remove(&call_id);
         self.calls.borrow_mut().push((call_id, Rc::clone(&call)));
@@ -130,7 +130,7 @@ impl Driver {
             SocketEvent::Text(text) => {
                 let Some((message, data)) = wire::decode(&text) else { return };
                 // As in the stock SDK, the payload of `registered` is not passed to the application.
-                let silent = matches!(message, offhook_signaling::client::Received::Registered);
+                let silent = matches!(message, offhook_signaling::client::ReceivedMessage::Registered);
                 self.data.replace(if silent { JsValue::UNDEFINED } else { data });
                 let listening = self.page.borrow().clone().is_some_and(|page| page.listening());
                 self.act(Input::Received { message, listening });
@@ -223,7 +223,7 @@ impl Session {
     pub fn create_call(&self, id: String) -> Call {
         let call_id = CallId(id);
         self.driver.act(Input::CallCreated(call_id.clone()));
-        self.driver.insert(call_id, call_machine::Direction::Outgoing)
+        self.driver.insert(call_id, call_machine::CallDirection::Outgoing)
     }
 
     /// Sends data to the application.

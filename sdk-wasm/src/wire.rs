@@ -1,7 +1,7 @@
 //! Conversion between messages and JavaScript values. The browser parses and serializes the JSON.
 
 use js_sys::{Array, JSON, Object, Reflect};
-use offhook_signaling::client::{Received, Status, StatusReport};
+use offhook_signaling::client::{ReceivedMessage, Status, StatusReport};
 use offhook_signaling::message::{
     Answer, CallId, CallMessage, ClientMessage, DirectMessage, DirectStep, Json, TransferStatus,
 };
@@ -36,23 +36,23 @@ pub fn json(value: &JsValue) -> Option<Json> {
 
 /// Parses a frame. Returns the input of the state machines, and the message's object for the application.
 #[must_use]
-pub fn decode(frame: &str) -> Option<(Received, JsValue)> {
+pub fn decode(frame: &str) -> Option<(ReceivedMessage, JsValue)> {
     let frame = JSON::parse(frame).ok()?;
     let data: Array = field(&frame, "data").dyn_into().unwrap_or_default();
     let first = data.get(0);
     let call_id = || text(&first, "callId").map(CallId);
     let received = match text(&frame, "message")?.as_str() {
-        "ping" => Some(Received::Ping),
-        "getUserData" => Some(Received::UserData { login: text(&first, "sipLogin") }),
-        "registered" => Some(Received::Registered),
+        "ping" => Some(ReceivedMessage::Ping),
+        "getUserData" => Some(ReceivedMessage::UserData { login: text(&first, "sipLogin") }),
+        "registered" => Some(ReceivedMessage::Registered),
         "setRemoteSDP" => first
             .as_string()
             .zip(data.get(1).as_string())
-            .map(|(call_id, sdp)| Received::RemoteSdp { call_id: CallId(call_id), sdp }),
-        "notifyIncomingCall" => call_id().map(|call_id| Received::IncomingCall { call_id }),
+            .map(|(call_id, sdp)| ReceivedMessage::RemoteSdp { call_id: CallId(call_id), sdp }),
+        "notifyIncomingCall" => call_id().map(|call_id| ReceivedMessage::IncomingCall { call_id }),
         "notifyTryingResponse" | "ring" | "hold" | "talk" | "finish" => {
             call_id().zip(text(&first, "status")).map(|(call_id, status)| {
-                Received::CallStatus(StatusReport {
+                ReceivedMessage::CallStatus(StatusReport {
                     call_id,
                     status: Status::parse(&status),
                     info: text(&first, "info"),
@@ -67,25 +67,25 @@ pub fn decode(frame: &str) -> Option<(Received, JsValue)> {
                 "FAILED" => TransferStatus::Failed,
                 _ => TransferStatus::Pending,
             };
-            Received::Transfer { call_id, status }
+            ReceivedMessage::Transfer { call_id, status }
         }),
-        "fail" => Some(Received::Fail),
-        "OnDataEvent" => Some(Received::Data),
-        "notifySessionDebugEvent" => Some(Received::SessionDebug),
-        "DataStatusEvent" => text(&first, "operationId").map(|operation_id| Received::DataStatus {
+        "fail" => Some(ReceivedMessage::Fail),
+        "OnDataEvent" => Some(ReceivedMessage::Data),
+        "notifySessionDebugEvent" => Some(ReceivedMessage::SessionDebug),
+        "DataStatusEvent" => text(&first, "operationId").map(|operation_id| ReceivedMessage::DataStatus {
             operation_id,
             accepted: text(&first, "status").as_deref() == Some("ACCEPTED"),
         }),
         "offhookDtmf" => call_id()
             .zip(text(&first, "digit").and_then(|digit| digit.chars().next()))
-            .map(|(call_id, digit)| Received::Dtmf { call_id, digit }),
-        "offhookHold" => {
-            call_id().zip(field(&first, "held").as_bool()).map(|(call_id, held)| Received::Hold { call_id, held })
-        }
-        "offhookDirect" => direct(&first).map(|direct| Received::Direct(Box::new(direct))),
+            .map(|(call_id, digit)| ReceivedMessage::Dtmf { call_id, digit }),
+        "offhookHold" => call_id()
+            .zip(field(&first, "held").as_bool())
+            .map(|(call_id, held)| ReceivedMessage::Hold { call_id, held }),
+        "offhookDirect" => direct(&first).map(|direct| ReceivedMessage::Direct(Box::new(direct))),
         _ => None,
     };
-    Some((received.unwrap_or(Received::Ignored), first))
+    Some((received.unwrap_or(ReceivedMessage::Ignored), first))
 }
 
 fn direct(body: &JsValue) -> Option<DirectMessage> {

@@ -4,9 +4,9 @@
 
 use core::time::Duration;
 use offhook_clock::Time;
-use offhook_signaling::client::call::{self, Call, Details, Direction, LocalDescription};
+use offhook_signaling::client::call::{self, CallDirection, ClientCall, Details, LocalDescription};
 use offhook_signaling::client::session::{self, Session, Timers};
-use offhook_signaling::client::{Received, Status, StatusReport};
+use offhook_signaling::client::{ReceivedMessage, Status, StatusReport};
 use offhook_signaling::message::{CallId, TransferStatus};
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
@@ -25,7 +25,7 @@ fn other() -> CallId {
 /// A session and one of its calls, connected as by the shell.
 struct Page {
     session: Session,
-    call: Option<Call>,
+    call: Option<ClientCall>,
     log: Vec<String>,
 }
 
@@ -33,8 +33,8 @@ impl Page {
     fn registered() -> Self {
         let mut page = Self { session: Session::new(Timers::default(), NOW), call: None, log: Vec::new() };
         page.feed(session::Input::SocketOpened);
-        page.receive(Received::UserData { login: Some("alice".to_owned()) });
-        page.receive(Received::Registered);
+        page.receive(ReceivedMessage::UserData { login: Some("alice".to_owned()) });
+        page.receive(ReceivedMessage::Registered);
         assert_eq!(page.done(), ["CONNECTED", "connection", "ESTABLISHED", "REGISTERED"]);
         page
     }
@@ -42,15 +42,15 @@ impl Page {
     fn dialing() -> Self {
         let mut page = Self::registered();
         page.feed(session::Input::CallCreated(id()));
-        page.call = Some(Call::new(id(), Direction::Outgoing));
+        page.call = Some(ClientCall::new(id(), CallDirection::Outgoing));
         page.act(call::Input::Dial);
         page
     }
 
     fn called() -> Self {
         let mut page = Self::registered();
-        page.receive(Received::RemoteSdp { call_id: id(), sdp: "m=audio".to_owned() });
-        page.receive(Received::IncomingCall { call_id: id() });
+        page.receive(ReceivedMessage::RemoteSdp { call_id: id(), sdp: "m=audio".to_owned() });
+        page.receive(ReceivedMessage::IncomingCall { call_id: id() });
         page
     }
 
@@ -65,7 +65,7 @@ impl Page {
                 session::Output::Notify(notice) => self.note(notice.name()),
                 session::Output::Remove => self.note("remove"),
                 session::Output::IncomingCall { call_id, offer } => {
-                    self.call = Some(Call::new(call_id, Direction::Incoming { offer }));
+                    self.call = Some(ClientCall::new(call_id, CallDirection::Incoming { offer }));
                     self.note("INCOMING_CALL");
                 }
                 session::Output::ToCall { call_id, input } => {
@@ -79,18 +79,18 @@ impl Page {
         }
     }
 
-    fn receive(&mut self, message: Received) {
+    fn receive(&mut self, message: ReceivedMessage) {
         self.feed(session::Input::Received { message, listening: true });
     }
 
     fn report(&mut self, status: Status) {
         let report = StatusReport { call_id: id(), status, info: None, end_reason: None };
-        self.receive(Received::CallStatus(report));
+        self.receive(ReceivedMessage::CallStatus(report));
     }
 
     fn act(&mut self, input: call::Input) {
         self.call.as_mut().unwrap().handle_input(input, NOW);
-        while let Some(output) = self.call.as_mut().and_then(Call::poll_output) {
+        while let Some(output) = self.call.as_mut().and_then(ClientCall::poll_output) {
             match output {
                 call::Output::Refuse(misuse) => self.note(misuse.text()),
                 call::Output::GetUserMedia { video_possible } => self.note(&format!("capture video={video_possible}")),
@@ -149,7 +149,7 @@ fn outgoing_call_from_dial_to_finish() {
     assert_eq!(page.done(), ["make offer", "> call"]);
     page.report(Status::Trying);
     page.report(Status::Ring);
-    page.receive(Received::RemoteSdp { call_id: id(), sdp: "remote".to_owned() });
+    page.receive(ReceivedMessage::RemoteSdp { call_id: id(), sdp: "remote".to_owned() });
     page.report(Status::Established);
     assert_eq!(page.done(), ["TRYING", "RING", "apply remote", "ESTABLISHED"]);
     page.act(call::Input::Hold { for_transfer: false });
@@ -158,9 +158,9 @@ fn outgoing_call_from_dial_to_finish() {
     page.report(Status::Established);
     assert_eq!(page.done(), ["> hold", "HOLD", "> unhold", "ESTABLISHED"]);
     page.act(call::Input::TransferTo("carol".to_owned()));
-    page.receive(Received::Transfer { call_id: id(), status: TransferStatus::Completed });
-    page.receive(Received::Dtmf { call_id: id(), digit: '#' });
-    page.receive(Received::Hold { call_id: id(), held: true });
+    page.receive(ReceivedMessage::Transfer { call_id: id(), status: TransferStatus::Completed });
+    page.receive(ReceivedMessage::Dtmf { call_id: id(), digit: '#' });
+    page.receive(ReceivedMessage::Hold { call_id: id(), held: true });
     assert_eq!(page.done(), ["> transfer", "TRANSFER COMPLETED", "DTMF #", "REMOTE_HOLD true"]);
     page.report(Status::Finish);
     assert_eq!((page.done(), page.status()), (vec!["close media".to_owned(), "FINISH".to_owned()], "FINISH"));
@@ -273,11 +273,11 @@ fn early_offers_are_limited() {
     let mut page = Page::registered();
     for number in 0..=64 {
         let call_id = CallId(format!("early-{number:02}"));
-        page.receive(Received::RemoteSdp { call_id, sdp: "remote".to_owned() });
+        page.receive(ReceivedMessage::RemoteSdp { call_id, sdp: "remote".to_owned() });
     }
     for (number, offer) in [(0, false), (1, true), (64, true)] {
         let call_id = CallId(format!("early-{number:02}"));
-        let message = Received::IncomingCall { call_id };
+        let message = ReceivedMessage::IncomingCall { call_id };
         page.session.handle_input(session::Input::Received { message, listening: true }, NOW);
         let Some(session::Output::IncomingCall { offer: kept, .. }) = page.session.poll_output() else {
             panic!("the call is announced");
@@ -292,8 +292,8 @@ fn missing_messages_fail_session() {
     let mut session = Session::new(Timers { probes_interval, receive_probes: 2, ..Timers::default() }, NOW);
     session.handle_input(session::Input::SocketOpened, NOW);
     session.handle_timeout(NOW + probes_interval);
-    assert!(session.status() == session::Status::Connected);
+    assert!(session.status() == session::SessionStatus::Connected);
     session.handle_timeout(NOW + probes_interval * 2);
-    assert!(session.status() == session::Status::Failed);
+    assert!(session.status() == session::SessionStatus::Failed);
     assert!(session.poll_timeout().is_none());
 }

@@ -1,9 +1,9 @@
 //! Simulated client: the SDK's session and call state machines, with simulated user actions and media that always succeed.
 
 use offhook_clock::Time;
-use offhook_signaling::client::call::{self, Call, Details, Direction, LocalDescription};
+use offhook_signaling::client::call::{self, CallDirection, ClientCall, Details, LocalDescription};
 use offhook_signaling::client::session::{self, Session, Timers};
-use offhook_signaling::client::{Received, Status, direct};
+use offhook_signaling::client::{ReceivedMessage, Status, direct};
 use offhook_signaling::message::{CallId, ClientMessage, ConnectionMessage, Json, ServerMessage, SipOptions};
 use offhook_signaling::version::Extension;
 use std::collections::{BTreeMap, VecDeque};
@@ -20,7 +20,7 @@ pub(crate) struct Browser {
     login: String,
     token: Option<String>,
     pub(crate) session: Session,
-    pub(crate) calls: BTreeMap<CallId, Call>,
+    pub(crate) calls: BTreeMap<CallId, ClientCall>,
     /// Number of terminal events per call; at most one is allowed.
     pub(crate) ended: BTreeMap<CallId, u32>,
     pub(crate) established: u32,
@@ -64,7 +64,7 @@ impl Browser {
         if let ServerMessage::UserData(data) = &message {
             self.token.clone_from(&data.connection.auth_token);
         }
-        let message = Received::from(message);
+        let message = ReceivedMessage::from(message);
         self.socket(session::Input::Received { message, listening: true }, now);
     }
 
@@ -72,7 +72,7 @@ impl Browser {
         if !self.session.status().takes_calls() {
             return;
         }
-        self.calls.insert(id.clone(), Call::new(id.clone(), Direction::Outgoing));
+        self.calls.insert(id.clone(), ClientCall::new(id.clone(), CallDirection::Outgoing));
         self.socket(session::Input::CallCreated(id.clone()), now);
         self.press(id, call::Input::Dial, now);
         let details = Details { callee: Some(callee.to_owned()), ..Details::default() };
@@ -108,7 +108,7 @@ impl Browser {
     }
 
     fn drain_call(&mut self, id: &CallId, now: Time) {
-        while let Some(output) = self.calls.get_mut(id).and_then(Call::poll_output) {
+        while let Some(output) = self.calls.get_mut(id).and_then(ClientCall::poll_output) {
             match output {
                 call::Output::Send(message) => self.socket(session::Input::Send(message), now),
                 call::Output::Forget { unanswered } => {
@@ -160,7 +160,7 @@ impl Browser {
                 session::Output::Send(message) => self.outbox.push_back(message.to_json()),
                 session::Output::CloseSocket => self.closing = true,
                 session::Output::IncomingCall { call_id, offer } => {
-                    self.calls.insert(call_id.clone(), Call::new(call_id, Direction::Incoming { offer }));
+                    self.calls.insert(call_id.clone(), ClientCall::new(call_id, CallDirection::Incoming { offer }));
                 }
                 session::Output::ToCall { call_id, input } => {
                     if let Some(call) = self.calls.get_mut(&call_id) {

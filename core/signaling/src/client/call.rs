@@ -20,7 +20,7 @@ use std::collections::VecDeque;
 /// The direction of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-pub enum Direction {
+pub enum CallDirection {
     /// The client is the caller.
     Outgoing,
     /// The client is the callee.
@@ -191,9 +191,9 @@ enum Media {
 /// The state machine of one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-pub struct Call {
+pub struct ClientCall {
     id: CallId,
-    direction: Direction,
+    direction: CallDirection,
     status: Status,
     media: Media,
     /// The relay's answer, if it was received before the local offer was set.
@@ -211,10 +211,10 @@ pub struct Call {
 /// The result of `getInfo()` if media failed in the browser.
 const LOCAL_ERROR: &str = "Local error";
 
-impl Call {
+impl ClientCall {
     /// Creates a call with the status [`Status::New`].
     #[must_use]
-    pub fn new(id: CallId, direction: Direction) -> Self {
+    pub fn new(id: CallId, direction: CallDirection) -> Self {
         Self {
             direct: direct::Direct::new(id.clone()),
             id,
@@ -349,7 +349,7 @@ impl Call {
     }
 
     fn is_incoming(&self) -> bool {
-        matches!(self.direction, Direction::Incoming { .. })
+        matches!(self.direction, CallDirection::Incoming { .. })
     }
 
     fn dial(&mut self) {
@@ -369,12 +369,12 @@ impl Call {
         }
         self.status = Status::Pending;
         match &self.direction {
-            Direction::Incoming { offer: Some(offer) } if !offer.is_empty() => {
+            CallDirection::Incoming { offer: Some(offer) } if !offer.is_empty() => {
                 let video_possible = offer.lines().any(|line| line.starts_with("m=video"));
                 self.media = Media::Capturing;
                 self.outputs.push_back(Output::GetUserMedia { video_possible });
             }
-            Direction::Incoming { .. } | Direction::Outgoing => {
+            CallDirection::Incoming { .. } | CallDirection::Outgoing => {
                 self.outputs.push_back(Output::Refuse(Misuse::NoRemoteSdp));
             }
         }
@@ -427,8 +427,8 @@ impl Call {
         }
         self.media = Media::Negotiating;
         match &self.direction {
-            Direction::Outgoing => self.outputs.push_back(Output::CreateOffer),
-            Direction::Incoming { offer } => {
+            CallDirection::Outgoing => self.outputs.push_back(Output::CreateOffer),
+            CallDirection::Incoming { offer } => {
                 let offer = offer.clone().unwrap_or_default();
                 self.outputs.push_back(Output::CreateAnswer { offer });
             }

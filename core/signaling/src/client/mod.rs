@@ -1,6 +1,6 @@
 //! Client half of the protocol: the state machines [`session`] and [`call`] of the web page.
 //!
-//! The shell parses frames into [`Received`], passes them to the session, and passes [`session::Output::ToCall`] to the
+//! The shell parses frames into [`ReceivedMessage`], passes them to the session, and passes [`session::Output::ToCall`] to the
 //! call. Messages of a call are sent through the session, which drops them if the socket is closed.
 
 pub mod call;
@@ -110,7 +110,7 @@ pub struct StatusReport {
 /// A message from the relay, reduced to the fields that the state machines use. Fields that are only passed to the
 /// application stay in the shell, which keeps the whole message while it drains the outputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Received {
+pub enum ReceivedMessage {
     /// Requests a pong as keep-alive.
     Ping,
     /// `getUserData`: the session is accepted.
@@ -175,7 +175,7 @@ pub enum Received {
 }
 
 #[cfg(feature = "json")]
-impl From<ServerMessage> for Received {
+impl From<ServerMessage> for ReceivedMessage {
     fn from(message: ServerMessage) -> Self {
         match message {
             ServerMessage::Ping => Self::Ping,

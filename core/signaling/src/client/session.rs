@@ -11,7 +11,7 @@
 //!
 //! The session routes messages to calls. A call is removed with its first terminal status, so later ones are not delivered.
 
-use super::{Received, StatusReport};
+use super::{ReceivedMessage, StatusReport};
 use super::{call, direct};
 use crate::message::{CallId, ClientMessage};
 use core::time::Duration;
@@ -35,7 +35,7 @@ pub struct Timers {
 /// The status of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-pub enum Status {
+pub enum SessionStatus {
     /// The socket is connecting.
     Pending,
     /// The socket is open; `connection` is sent.
@@ -50,7 +50,7 @@ pub enum Status {
     Failed,
 }
 
-impl Status {
+impl SessionStatus {
     /// Returns the name of the status in the SDK.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -93,7 +93,7 @@ pub enum Input {
     /// A message of the relay.
     Received {
         /// The message.
-        message: Received,
+        message: ReceivedMessage,
         /// The application has a handler for incoming calls. Without one, incoming calls are dropped.
         listening: bool,
     },
@@ -122,7 +122,7 @@ pub enum Output {
     /// Close the socket.
     CloseSocket,
     /// Emit the event with the name of this status.
-    Emit(Status),
+    Emit(SessionStatus),
     /// Emit an event that is not a status.
     Notify(Notice),
     /// Remove the ended session from the list of sessions.
@@ -178,7 +178,7 @@ impl Notice {
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Session {
     timers: Timers,
-    status: Status,
+    status: SessionStatus,
     connect_by: Option<Time>,
     ping_at: Option<Time>,
     probe_at: Option<Time>,
@@ -231,7 +231,7 @@ impl Session {
         let connect_by = deadline(timers.connect_timeout, now);
         Self {
             timers,
-            status: Status::Pending,
+            status: SessionStatus::Pending,
             connect_by,
             ping_at: None,
             probe_at: None,
@@ -247,7 +247,7 @@ impl Session {
 
     /// Returns the status of the session.
     #[must_use]
-    pub const fn status(&self) -> Status {
+    pub const fn status(&self) -> SessionStatus {
         self.status
     }
 
@@ -265,7 +265,7 @@ impl Session {
 
     /// Handles one input.
     pub fn handle_input(&mut self, input: Input, now: Time) {
-        use Status::{Connected, Disconnected, Established, Failed, Pending, Registered};
+        use SessionStatus::{Connected, Disconnected, Established, Failed, Pending, Registered};
         match (self.status, input) {
             (Pending, Input::SocketOpened) => self.open(now),
             (Connected | Established | Registered, Input::Received { message, listening }) => {
@@ -297,7 +297,7 @@ impl Session {
         if self.connect_by.is_some_and(|at| at <= now) {
             self.connect_by = None;
             self.outputs.push_back(Output::CloseSocket);
-            self.end(Status::Failed);
+            self.end(SessionStatus::Failed);
         }
         if self.ping_at.is_some_and(|at| at <= now) {
             self.ping_at = deadline(self.timers.ping_interval, now);
@@ -307,7 +307,7 @@ impl Session {
             self.probe_at = deadline(self.timers.probes_interval, now);
             self.silent_probes += 1;
             if self.silent_probes >= self.timers.receive_probes {
-                self.end(Status::Failed);
+                self.end(SessionStatus::Failed);
                 self.outputs.push_back(Output::CloseSocket);
             }
         }
@@ -330,17 +330,17 @@ impl Session {
         if self.timers.receive_probes > 0 {
             self.probe_at = deadline(self.timers.probes_interval, now);
         }
-        self.enter(Status::Connected);
+        self.enter(SessionStatus::Connected);
         self.outputs.push_back(Output::SendConnection);
     }
 
-    fn enter(&mut self, status: Status) {
+    fn enter(&mut self, status: SessionStatus) {
         self.status = status;
         self.outputs.push_back(Output::Emit(status));
     }
 
     /// Ends the session. Its calls release their media, without an event for the application.
-    fn end(&mut self, status: Status) {
+    fn end(&mut self, status: SessionStatus) {
         if self.status.is_over() {
             return;
         }
@@ -353,31 +353,31 @@ impl Session {
         self.enter(status);
     }
 
-    fn receive(&mut self, message: Received, listening: bool) {
+    fn receive(&mut self, message: ReceivedMessage, listening: bool) {
         match message {
-            Received::Ping => self.outputs.push_back(Output::Send(ClientMessage::Pong)),
-            Received::UserData { login } => {
+            ReceivedMessage::Ping => self.outputs.push_back(Output::Send(ClientMessage::Pong)),
+            ReceivedMessage::UserData { login } => {
                 self.login = login;
-                self.enter(Status::Established);
+                self.enter(SessionStatus::Established);
             }
-            Received::Registered => self.enter(Status::Registered),
-            Received::RemoteSdp { call_id, sdp } => self.remote_sdp(call_id, sdp),
-            Received::IncomingCall { call_id } => self.incoming_call(call_id, listening),
-            Received::CallStatus(report) => self.call_status(report),
-            Received::Transfer { call_id, status } => self.pass_to_call(call_id, call::Input::Transfer(status)),
-            Received::Hold { call_id, held } => self.pass_to_call(call_id, call::Input::FarHold(held)),
-            Received::Dtmf { call_id, digit } => self.pass_to_call(call_id, call::Input::DtmfReceived(digit)),
-            Received::Direct(direct) => {
+            ReceivedMessage::Registered => self.enter(SessionStatus::Registered),
+            ReceivedMessage::RemoteSdp { call_id, sdp } => self.remote_sdp(call_id, sdp),
+            ReceivedMessage::IncomingCall { call_id } => self.incoming_call(call_id, listening),
+            ReceivedMessage::CallStatus(report) => self.call_status(report),
+            ReceivedMessage::Transfer { call_id, status } => self.pass_to_call(call_id, call::Input::Transfer(status)),
+            ReceivedMessage::Hold { call_id, held } => self.pass_to_call(call_id, call::Input::FarHold(held)),
+            ReceivedMessage::Dtmf { call_id, digit } => self.pass_to_call(call_id, call::Input::DtmfReceived(digit)),
+            ReceivedMessage::Direct(direct) => {
                 let crate::message::DirectMessage { call_id, attempt, step } = *direct;
                 self.pass_to_call(call_id, call::Input::Direct(direct::Input::Received { attempt, step }));
             }
-            Received::Fail => self.outputs.push_back(Output::Notify(Notice::Warn)),
-            Received::Data => self.outputs.push_back(Output::Notify(Notice::AppData)),
-            Received::SessionDebug => self.outputs.push_back(Output::Notify(Notice::Debug)),
-            Received::DataStatus { operation_id, accepted } => {
+            ReceivedMessage::Fail => self.outputs.push_back(Output::Notify(Notice::Warn)),
+            ReceivedMessage::Data => self.outputs.push_back(Output::Notify(Notice::AppData)),
+            ReceivedMessage::SessionDebug => self.outputs.push_back(Output::Notify(Notice::Debug)),
+            ReceivedMessage::DataStatus { operation_id, accepted } => {
                 self.outputs.push_back(Output::Settle { operation_id, accepted });
             }
-            Received::Ignored => {}
+            ReceivedMessage::Ignored => {}
         }
     }
 

@@ -1,9 +1,9 @@
 //! Tests of the session and call machines in virtual time: transition tables and individual behaviors.
 
-use super::call::{self, Call, Details, Direction, LocalDescription};
+use super::call::{self, CallDirection, ClientCall, Details, LocalDescription};
 use super::direct;
 use super::session::{self, Session, Timers};
-use super::{Received, Status, StatusReport};
+use super::{ReceivedMessage, Status, StatusReport};
 use crate::message::{CallId, ClientMessage, DirectStep, DtmfType, TransferStatus};
 use core::time::Duration;
 use offhook_clock::Time;
@@ -48,28 +48,28 @@ fn name(output: &call::Output) -> String {
     }
 }
 
-fn feed(call: &mut Call, input: call::Input) -> Vec<String> {
+fn feed(call: &mut ClientCall, input: call::Input) -> Vec<String> {
     call.handle_input(input, NOW);
     core::iter::from_fn(|| call.poll_output()).map(|output| name(&output)).collect()
 }
 
-fn outgoing(inputs: impl IntoIterator<Item = call::Input>) -> Call {
-    reach(Direction::Outgoing, inputs)
+fn outgoing(inputs: impl IntoIterator<Item = call::Input>) -> ClientCall {
+    reach(CallDirection::Outgoing, inputs)
 }
 
-fn incoming(inputs: impl IntoIterator<Item = call::Input>) -> Call {
-    reach(Direction::Incoming { offer: Some("m=audio".to_owned()) }, inputs)
+fn incoming(inputs: impl IntoIterator<Item = call::Input>) -> ClientCall {
+    reach(CallDirection::Incoming { offer: Some("m=audio".to_owned()) }, inputs)
 }
 
-fn reach(direction: Direction, inputs: impl IntoIterator<Item = call::Input>) -> Call {
-    let mut call = Call::new(id(), direction);
+fn reach(direction: CallDirection, inputs: impl IntoIterator<Item = call::Input>) -> ClientCall {
+    let mut call = ClientCall::new(id(), direction);
     for input in inputs {
         feed(&mut call, input);
     }
     call
 }
 
-fn call_states() -> Vec<(&'static str, Call)> {
+fn call_states() -> Vec<(&'static str, ClientCall)> {
     use call::Input::{Answer, Dial, MediaGranted};
     vec![
         ("out new", outgoing([])),
@@ -134,17 +134,17 @@ fn drain(session: &mut Session) -> Vec<String> {
     core::iter::from_fn(|| session.poll_output()).map(|output| session_output_name(&output)).collect()
 }
 
-fn receive(message: Received) -> session::Input {
+fn receive(message: ReceivedMessage) -> session::Input {
     session::Input::Received { message, listening: true }
 }
 
 fn report(status: Status) -> session::Input {
     let report = StatusReport { call_id: id(), status, info: None, end_reason: None };
-    receive(Received::CallStatus(report))
+    receive(ReceivedMessage::CallStatus(report))
 }
 
 fn user_data() -> session::Input {
-    receive(Received::UserData { login: Some("alice".to_owned()) })
+    receive(ReceivedMessage::UserData { login: Some("alice".to_owned()) })
 }
 
 fn session_states() -> Vec<(&'static str, Session)> {
@@ -160,7 +160,7 @@ fn session_states() -> Vec<(&'static str, Session)> {
         ("PENDING", path(vec![])),
         ("CONNECTED", path(vec![SocketOpened])),
         ("ESTABLISHED", path(vec![SocketOpened, user_data()])),
-        ("REGISTERED", path(vec![SocketOpened, user_data(), receive(Received::Registered)])),
+        ("REGISTERED", path(vec![SocketOpened, user_data(), receive(ReceivedMessage::Registered)])),
         ("DISCONNECTED", path(vec![SocketOpened, SocketClosed])),
         ("FAILED", path(vec![SocketFailed])),
     ]
@@ -168,7 +168,7 @@ fn session_states() -> Vec<(&'static str, Session)> {
 
 fn session_inputs() -> Vec<(&'static str, session::Input)> {
     use session::Input;
-    let settle = Received::DataStatus { operation_id: "o".to_owned(), accepted: true };
+    let settle = ReceivedMessage::DataStatus { operation_id: "o".to_owned(), accepted: true };
     vec![
         ("opened", Input::SocketOpened),
         ("closed", Input::SocketClosed),
@@ -177,20 +177,20 @@ fn session_inputs() -> Vec<(&'static str, session::Input)> {
         ("disconnect", Input::Disconnect),
         ("callCreated", Input::CallCreated(id())),
         ("callForgotten", Input::CallForgotten { call_id: id(), unanswered: true }),
-        ("ping", receive(Received::Ping)),
+        ("ping", receive(ReceivedMessage::Ping)),
         ("userData", user_data()),
-        ("registered", receive(Received::Registered)),
-        ("remoteSdp", receive(Received::RemoteSdp { call_id: id(), sdp: "o".to_owned() })),
-        ("incomingCall", receive(Received::IncomingCall { call_id: id() })),
+        ("registered", receive(ReceivedMessage::Registered)),
+        ("remoteSdp", receive(ReceivedMessage::RemoteSdp { call_id: id(), sdp: "o".to_owned() })),
+        ("incomingCall", receive(ReceivedMessage::IncomingCall { call_id: id() })),
         ("callStatus", report(Status::Ring)),
-        ("transfer", receive(Received::Transfer { call_id: id(), status: TransferStatus::Pending })),
-        ("dtmf", receive(Received::Dtmf { call_id: id(), digit: '1' })),
-        ("far hold", receive(Received::Hold { call_id: id(), held: true })),
-        ("fail", receive(Received::Fail)),
-        ("data", receive(Received::Data)),
-        ("debug", receive(Received::SessionDebug)),
+        ("transfer", receive(ReceivedMessage::Transfer { call_id: id(), status: TransferStatus::Pending })),
+        ("dtmf", receive(ReceivedMessage::Dtmf { call_id: id(), digit: '1' })),
+        ("far hold", receive(ReceivedMessage::Hold { call_id: id(), held: true })),
+        ("fail", receive(ReceivedMessage::Fail)),
+        ("data", receive(ReceivedMessage::Data)),
+        ("debug", receive(ReceivedMessage::SessionDebug)),
         ("dataStatus", receive(settle)),
-        ("unknown", receive(Received::Ignored)),
+        ("unknown", receive(ReceivedMessage::Ignored)),
     ]
 }
 
@@ -287,7 +287,7 @@ fn call_hung_up_before_trying_sends_hangup_later() {
 
 #[test]
 fn answer_without_offer_is_refused() {
-    let mut call = reach(Direction::Incoming { offer: None }, []);
+    let mut call = reach(CallDirection::Incoming { offer: None }, []);
     assert_eq!(feed(&mut call, call::Input::Answer), ["refuse NoRemoteSdp"]);
     assert_eq!(call.status(), &Status::Pending);
 }
@@ -302,14 +302,17 @@ fn early_remote_answer_is_applied_after_offer() {
 #[test]
 fn early_offer_is_delivered_with_incoming_call() {
     let mut session = established();
-    feed_session(&mut session, receive(Received::RemoteSdp { call_id: id(), sdp: "o".to_owned() }));
-    assert_eq!(feed_session(&mut session, receive(Received::IncomingCall { call_id: id() })), ["incoming offer=true"]);
+    feed_session(&mut session, receive(ReceivedMessage::RemoteSdp { call_id: id(), sdp: "o".to_owned() }));
+    assert_eq!(
+        feed_session(&mut session, receive(ReceivedMessage::IncomingCall { call_id: id() })),
+        ["incoming offer=true"]
+    );
 }
 
 #[test]
 fn incoming_call_without_handler_is_dropped() {
     let mut session = established();
-    let message = Received::IncomingCall { call_id: id() };
+    let message = ReceivedMessage::IncomingCall { call_id: id() };
     assert!(feed_session(&mut session, session::Input::Received { message, listening: false }).is_empty());
     assert_eq!(session.ignored(), 1);
 }
@@ -332,7 +335,7 @@ fn missing_messages_fail_session() {
     let mut session = Session::new(Timers { probes_interval, receive_probes: 2, ..Timers::default() }, NOW);
     feed_session(&mut session, session::Input::SocketOpened);
     session.handle_timeout(NOW + probes_interval);
-    feed_session(&mut session, receive(Received::Ignored));
+    feed_session(&mut session, receive(ReceivedMessage::Ignored));
     session.handle_timeout(NOW + probes_interval * 2);
     assert!(drain(&mut session).is_empty());
     session.handle_timeout(NOW + probes_interval * 3);
@@ -363,7 +366,7 @@ fn info_of_terminal_status_is_kept() {
 fn serialized_machines_round_trip() {
     for (state, call) in call_states() {
         let text = serde_json::to_string(&call).unwrap();
-        assert_eq!(serde_json::from_str::<Call>(&text).unwrap(), call, "{state}");
+        assert_eq!(serde_json::from_str::<ClientCall>(&text).unwrap(), call, "{state}");
     }
     for (state, session) in session_states() {
         let text = serde_json::to_string(&session).unwrap();
