@@ -1,6 +1,6 @@
 //! Connection limits: in total, and for each network (an IPv4 address or an IPv6 /64).
 
-use offhook_limits::Source;
+use offhook_limits::SourceNetwork;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,7 @@ pub struct Quota {
 #[derive(Debug, Default)]
 struct Taken {
     total: usize,
-    networks: HashMap<Source, usize>,
+    networks: HashMap<SourceNetwork, usize>,
 }
 
 /// A counted connection; dropping it releases its place.
@@ -24,7 +24,7 @@ struct Taken {
 pub struct ConnectionSlot {
     quota: Arc<Quota>,
     /// The network that is charged with the connection; none if it has no limit.
-    network: Option<Source>,
+    network: Option<SourceNetwork>,
 }
 
 /// The limit that is reached.
@@ -48,7 +48,7 @@ impl Quota {
     /// # Errors
     /// If a limit is reached.
     pub fn take(self: &Arc<Self>, remote: IpAddr) -> Result<ConnectionSlot, QuotaRefusal> {
-        let network = Source::of(remote);
+        let network = SourceNetwork::of(remote);
         let mut taken = self.lock();
         if taken.total >= self.total {
             return Err(QuotaRefusal::Total);

@@ -1,7 +1,7 @@
 //! Limits for remote sources.
 //!
 //! - [`RateLimit`]: a token bucket.
-//! - [`Source`]: an IPv4 address or an IPv6 /64 network, the unit of all limits by remote address.
+//! - [`SourceNetwork`]: an IPv4 address or an IPv6 /64 network, the unit of all limits by remote address.
 //! - [`Lockouts`]: throttling of failed logins, by source and by source and login.
 //! - [`Offenses`]: rate-limited reports for the security log.
 //!
@@ -21,4 +21,4 @@ pub use lockout::Lockouts;
 pub use offense::Offenses;
 pub use rate::RateLimit;
 pub use recent::Recent;
-pub use source::Source;
+pub use source::SourceNetwork;

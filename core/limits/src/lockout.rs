@@ -5,7 +5,7 @@
 //! login alone, so that an attacker at another address cannot lock a user out. A login that has succeeded from a source before is
 //! exempt from the lockout of that source, because the attacker may share the user's NAT.
 
-use crate::{RateLimit, Recent, Source};
+use crate::{RateLimit, Recent, SourceNetwork};
 use core::time::Duration;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
@@ -142,9 +142,9 @@ struct Record {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lockouts {
     policy: Policy,
-    sources: Recent<Source, Record>,
+    sources: Recent<SourceNetwork, Record>,
     /// Pairs that have succeeded, with the limit of their precedence.
-    known: Recent<(Source, String), RateLimit>,
+    known: Recent<(SourceNetwork, String), RateLimit>,
 }
 
 impl Lockouts {
@@ -156,7 +156,7 @@ impl Lockouts {
 
     /// Returns the remaining duration of the lockout of this login; `None` if there is none.
     #[must_use]
-    pub fn remaining(&self, source: Source, login: &str, now: Time) -> Option<Duration> {
+    pub fn remaining(&self, source: SourceNetwork, login: &str, now: Time) -> Option<Duration> {
         let record = self.sources.get(&source)?;
         let of_login = record.logins.get(short(login)).and_then(|login| login.failures.remaining(now));
         let of_source = record.failures.remaining(now).filter(|_| !self.is_known(source, login));
@@ -166,7 +166,7 @@ impl Lockouts {
     /// Whether an attempt is verified although its login or source may be locked out, for credentials that cost little to verify. A
     /// known login is verified at a limited rate. The attempts at all other logins from one source share a budget of the source, so
     /// that their number does not grow with the number of logins.
-    pub fn admits(&mut self, source: Source, login: &str, now: Time) -> bool {
+    pub fn admits(&mut self, source: SourceNetwork, login: &str, now: Time) -> bool {
         let login = short(login);
         let is_known = self.is_known(source, login);
         let Some(record) = self.sources.get_mut(&source) else { return true };
@@ -189,19 +189,19 @@ impl Lockouts {
     /// Whether a login that has succeeded from this source before takes precedence over others. A returning user is not delayed by
     /// attackers; a program that logs in repeatedly soon loses its precedence.
     #[must_use]
-    pub fn has_precedence(&self, source: Source, login: &str, now: Time) -> bool {
+    pub fn has_precedence(&self, source: SourceNetwork, login: &str, now: Time) -> bool {
         self.known.get(&(source, short(login).to_owned())).is_some_and(|limit| limit.has_token(now))
     }
 
     /// Records that a login has taken precedence.
-    pub fn take_precedence(&mut self, source: Source, login: &str, now: Time) {
+    pub fn take_precedence(&mut self, source: SourceNetwork, login: &str, now: Time) {
         if let Some(limit) = self.known.get_mut(&(source, short(login).to_owned())) {
             limit.take(now);
         }
     }
 
     /// Counts a failed attempt, and returns the number of failures of its source that have not expired.
-    pub fn fail(&mut self, source: Source, login: &str, now: Time) -> u32 {
+    pub fn fail(&mut self, source: SourceNetwork, login: &str, now: Time) -> u32 {
         let (policy, login) = (self.policy, short(login));
         let of_login = if self.is_known(source, login) { policy.known_login } else { policy.login };
         let new = || Record { failures: Failures::new(now), logins: BTreeMap::new() };
@@ -219,7 +219,7 @@ impl Lockouts {
     }
 
     /// Counts a failed attempt unless the same answer to the same challenge has failed before. Returns whether it was counted.
-    pub fn fail_with(&mut self, source: Source, login: &str, answer: &str, now: Time) -> bool {
+    pub fn fail_with(&mut self, source: SourceNetwork, login: &str, answer: &str, now: Time) -> bool {
         let (login, answer) = (short(login), short(answer));
         let of_login = self.sources.get(&source).and_then(|record| record.logins.get(login));
         if of_login.is_some_and(|login| login.answers.iter().any(|known| known == answer)) {
@@ -236,7 +236,7 @@ impl Lockouts {
     }
 
     /// Records a successful attempt: removes the failures of its login, but not those of its source.
-    pub fn succeed(&mut self, source: Source, login: &str) {
+    pub fn succeed(&mut self, source: SourceNetwork, login: &str) {
         let login = short(login);
         let new = || RateLimit::one_in(PRECEDENCE_PERIOD, PRECEDENCE_BURST, Time::EPOCH);
         self.known.entry(&(source, login.to_owned()), new);
@@ -247,26 +247,26 @@ impl Lockouts {
 
     /// Whether this login has succeeded from this source before.
     #[must_use]
-    pub fn is_known(&self, source: Source, login: &str) -> bool {
+    pub fn is_known(&self, source: SourceNetwork, login: &str) -> bool {
         self.known.get(&(source, short(login).to_owned())).is_some()
     }
 
     /// Whether any login has succeeded from this source before.
     #[must_use]
-    pub fn is_known_source(&self, source: Source) -> bool {
+    pub fn is_known_source(&self, source: SourceNetwork) -> bool {
         let next = self.known.first_from(&(source, String::new()));
         next.is_some_and(|(of, _)| *of == source)
     }
 
     /// Returns the number of failures of a source that have not expired.
     #[must_use]
-    pub fn failures(&self, source: Source, now: Time) -> u32 {
+    pub fn failures(&self, source: SourceNetwork, now: Time) -> u32 {
         self.sources.get(&source).map_or(0, |record| record.failures.count(&self.policy.source, now))
     }
 
     /// Returns the number of failures of a login from a source that have not expired.
     #[must_use]
-    pub fn failures_of(&self, source: Source, login: &str, now: Time) -> u32 {
+    pub fn failures_of(&self, source: SourceNetwork, login: &str, now: Time) -> u32 {
         let login = self.sources.get(&source).and_then(|record| record.logins.get(short(login)));
         login.map_or(0, |login| login.failures.count(&self.policy.login, now))
     }

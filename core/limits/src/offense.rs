@@ -3,7 +3,7 @@
 //! A report contains the number of offenses since the last one, so that a flood causes one line a minute that still shows its size.
 //! Single offenses, such as a mistyped password, are not reported.
 
-use crate::{RateLimit, Recent, Source};
+use crate::{RateLimit, Recent, SourceNetwork};
 use core::fmt;
 use core::time::Duration;
 use offhook_clock::Time;
@@ -84,7 +84,7 @@ struct Count {
 /// Offenses by source and kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offenses {
-    counts: Recent<(Source, Kind), Count>,
+    counts: Recent<(SourceNetwork, Kind), Count>,
     reports: RateLimit,
 }
 
@@ -98,7 +98,7 @@ impl Offenses {
     /// Counts one offense; returns a report if one is due.
     pub fn note(&mut self, kind: Kind, address: IpAddr, is_verified: bool, now: Time) -> Option<OffenseReport> {
         let new = || Count { unreported: 0, since: now, reported_at: None };
-        let count = self.counts.entry(&(Source::of(address), kind), new);
+        let count = self.counts.entry(&(SourceNetwork::of(address), kind), new);
         let last = count.reported_at.map_or(count.since, |reported| reported.max(count.since));
         if now.since(last) >= MEMORY {
             *count = new();

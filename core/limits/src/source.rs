@@ -8,9 +8,9 @@ use std::net::{IpAddr, Ipv6Addr};
 ///
 /// A subscriber receives at least a /64 (RFC 6177 §2), so that an attacker can use any number of single IPv6 addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Source(IpAddr);
+pub struct SourceNetwork(IpAddr);
 
-impl Source {
+impl SourceNetwork {
     /// The source that an address belongs to. IPv4-mapped IPv6 addresses count as IPv4.
     #[must_use]
     pub const fn of(address: IpAddr) -> Self {
@@ -21,13 +21,13 @@ impl Source {
     }
 }
 
-impl From<IpAddr> for Source {
+impl From<IpAddr> for SourceNetwork {
     fn from(address: IpAddr) -> Self {
         Self::of(address)
     }
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for SourceNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             IpAddr::V4(address) => address.fmt(f),
@@ -38,11 +38,11 @@ impl fmt::Display for Source {
 
 #[cfg(test)]
 mod tests {
-    use super::Source;
+    use super::SourceNetwork;
 
     #[test]
     fn ipv6_addresses_of_one_network_are_one_source() {
-        let source = |text: &str| Source::of(text.parse().unwrap());
+        let source = |text: &str| SourceNetwork::of(text.parse().unwrap());
         assert_eq!(source("2001:db8::1"), source("2001:db8::ffff:1"));
         assert_ne!(source("2001:db8::1"), source("2001:db8:0:1::1"));
         assert_ne!(source("192.0.2.1"), source("192.0.2.2"));

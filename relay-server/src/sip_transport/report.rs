@@ -1,7 +1,7 @@
 //! Reports of SIP sockets, connections and the resolver to the signaling plane.
 
 use super::stream::MessageQueue;
-use offhook_limits::Source as Network;
+use offhook_limits::SourceNetwork as Network;
 use offhook_sip::transport::{FlowId, QueryId, Source, Target, TransmissionId};
 use std::collections::BTreeSet;
 use std::net::IpAddr;

@@ -15,7 +15,7 @@ use crate::config::LoginName;
 use crate::io::{ConnectionId, RequestId};
 use core::time::Duration;
 use offhook_clock::Time;
-use offhook_limits::Source;
+use offhook_limits::SourceNetwork;
 use offhook_limits::lockout::{Lockouts, Policy};
 use offhook_signaling::message::ConnectionMessage;
 use offhook_sip::auth::Secret;
@@ -37,8 +37,8 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
-    const fn source(&self) -> Source {
-        Source::of(self.address)
+    const fn source(&self) -> SourceNetwork {
+        SourceNetwork::of(self.address)
     }
 }
 
@@ -97,7 +97,7 @@ impl PasswordChecks {
         if self.waiting.len() <= MAX_WAITING {
             return None;
         }
-        let mut sizes: BTreeMap<Source, usize> = BTreeMap::new();
+        let mut sizes: BTreeMap<SourceNetwork, usize> = BTreeMap::new();
         for attempt in self.waiting.values() {
             *sizes.entry(attempt.source()).or_default() += 1;
         }
@@ -130,7 +130,7 @@ impl PasswordChecks {
 
     fn rank(&self, id: RequestId, attempt: &Attempt, now: Time) -> Rank {
         let (source, login) = (attempt.source(), attempt.login.0.as_str());
-        let running = self.running.values().filter(|running| Source::of(running.address) == source).count();
+        let running = self.running.values().filter(|running| SourceNetwork::of(running.address) == source).count();
         let failures = usize::try_from(self.lockouts.failures(source, now)).unwrap_or(usize::MAX);
         let is_its_turn = if self.is_turn_of_new { !self.is_known(attempt) } else { self.goes_ahead(attempt, now) };
         (!is_its_turn, failures.saturating_add(running), self.lockouts.failures_of(source, login, now), id)
@@ -154,15 +154,15 @@ impl PasswordChecks {
 
     /// Returns the remaining lockout of logins that a SIP server verifies; none if there is no lockout.
     pub(super) fn lockout(&self, address: IpAddr, login: &LoginName, now: Time) -> Option<Duration> {
-        self.lockouts.remaining(Source::of(address), &login.0, now)
+        self.lockouts.remaining(SourceNetwork::of(address), &login.0, now)
     }
 
     /// Counts a login that a SIP server has accepted or rejected.
     pub(super) fn count(&mut self, address: IpAddr, login: &str, matches: bool, now: Time) {
         if matches {
-            self.lockouts.succeed(Source::of(address), login);
+            self.lockouts.succeed(SourceNetwork::of(address), login);
         } else {
-            self.lockouts.fail(Source::of(address), login, now);
+            self.lockouts.fail(SourceNetwork::of(address), login, now);
         }
     }
 

@@ -1,11 +1,11 @@
 use super::{Lockouts, MAX_LOGINS, MAX_SOURCES, Policy};
-use crate::Source;
+use crate::SourceNetwork;
 use core::time::Duration;
 use offhook_clock::Time;
 use proptest::prelude::{any, prop_assert, proptest};
 
-fn source(number: u32) -> Source {
-    Source::of(core::net::Ipv4Addr::from_bits(number).into())
+fn source(number: u32) -> SourceNetwork {
+    SourceNetwork::of(core::net::Ipv4Addr::from_bits(number).into())
 }
 
 fn seconds(seconds: u64) -> Time {
@@ -13,7 +13,7 @@ fn seconds(seconds: u64) -> Time {
 }
 
 /// Fails as often as the lockouts allow, and returns the number of failures.
-fn attack(lockouts: &mut Lockouts, from: Source, logins: &[&str], period: core::ops::Range<u64>) -> u32 {
+fn attack(lockouts: &mut Lockouts, from: SourceNetwork, logins: &[&str], period: core::ops::Range<u64>) -> u32 {
     let mut failures = 0;
     for second in period {
         for login in logins {
@@ -137,7 +137,7 @@ proptest! {
 }
 
 /// Tries each login ten times a second with wrong credentials; returns the number of attempts that were admitted.
-fn guess(lockouts: &mut Lockouts, from: Source, logins: &[&str], period: core::ops::Range<u64>) -> usize {
+fn guess(lockouts: &mut Lockouts, from: SourceNetwork, logins: &[&str], period: core::ops::Range<u64>) -> usize {
     let mut admitted = 0;
     for tenth in 10 * period.start..10 * period.end {
         let now = Time::EPOCH + Duration::from_millis(100 * tenth);

@@ -10,7 +10,7 @@ use crate::rtcp::packet::{
     AFB, BYE, Compound, FIR, Feedback, NACK, PLI, PSFB, RTPFB, SR, SenderReport, TRANSPORT_CC, words,
 };
 use crate::rtcp::write;
-use crate::rtp::rewrite::{Source, SourceId};
+use crate::rtp::rewrite::{SourceId, StreamSource};
 use crate::transport::rtp::Refused;
 use offhook_clock::Time;
 
@@ -123,7 +123,7 @@ impl Leg {
     pub(crate) fn relay(&mut self, from: LegKey, relayed: &Relayed, io: &mut Io, now: Time) {
         match relayed {
             Relayed::SenderReport { id, report } => {
-                self.apply_sender_report(Source { leg: from, id: *id }, report, io, now);
+                self.apply_sender_report(StreamSource { leg: from, id: *id }, report, io, now);
             }
             Relayed::KeyFrame { id } => {
                 if let Some(source) = self.sources.get_mut(*id) {
@@ -146,7 +146,7 @@ impl Leg {
     }
 
     /// Applies a sender report of a source. It is sent to a browser at once; a SIP peer receives it in the next report.
-    fn apply_sender_report(&mut self, source: Source, report: &SenderReport, io: &mut Io, now: Time) {
+    fn apply_sender_report(&mut self, source: StreamSource, report: &SenderReport, io: &mut Io, now: Time) {
         let mut streams = self.streams.iter_mut().enumerate();
         let found = streams.find_map(|(index, stream)| {
             let timestamp = stream.rewriter.timestamp_from(source, report.timestamp)?;

@@ -284,7 +284,7 @@ fn rewritten(
     }
     let incoming = &accepted.header;
     let place = Incoming {
-        source: rewrite::Source { leg: from, id: accepted.id },
+        source: rewrite::StreamSource { leg: from, id: accepted.id },
         sequence: incoming.sequence,
         timestamp: incoming.timestamp,
         rate: accepted.rate,

@@ -6,7 +6,7 @@ use crate::command::Stream;
 use crate::dtmf::Player;
 use crate::rtcp::write::SenderFigures;
 use crate::rtp::encoding::Encoding;
-use crate::rtp::rewrite::{Rewriter, Source, ticks};
+use crate::rtp::rewrite::{Rewriter, StreamSource, ticks};
 use core::time::Duration;
 use offhook_clock::Time;
 use offhook_sdp::codec::{Codec, MediaKind, Payload};
@@ -20,7 +20,7 @@ const UNIX_EPOCH_IN_NTP: u64 = 2_208_988_800;
 /// The last sender report of a source, with its timestamp mapped to the outgoing stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SourceClock {
-    pub(crate) source: Source,
+    pub(crate) source: StreamSource,
     pub(crate) ntp: u64,
     pub(crate) timestamp: u32,
     /// The arrival time of the report.

@@ -40,7 +40,7 @@ impl SourceId {
 
 /// The source whose packets an outgoing stream carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Source {
+pub struct StreamSource {
     /// The leg of the source.
     pub leg: LegKey,
     /// The SSRC and session of the source.
@@ -51,7 +51,7 @@ pub struct Source {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Incoming {
     /// The source of the packet.
-    pub source: Source,
+    pub source: StreamSource,
     /// Its sequence number.
     pub sequence: u16,
     /// Its timestamp.
@@ -71,7 +71,7 @@ const MAX_DRIFT: Duration = Duration::from_secs(3);
 /// The offsets that are added to the numbers of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Mapping {
-    source: Source,
+    source: StreamSource,
     sequence: u16,
     timestamp: u32,
     /// The first sequence number of this source that was mapped; older ones would map to numbers that are already used.
@@ -211,7 +211,7 @@ impl Rewriter {
 
     /// Closes the gap in sequence numbers for a packet that is not forwarded because the receiver does not support it,
     /// so that the receiver detects no loss. Older packets that have not arrived yet are dropped.
-    pub fn skip(&mut self, source: Source, sequence: u16) {
+    pub fn skip(&mut self, source: StreamSource, sequence: u16) {
         let Some(mapping) = self.mapping.as_mut().filter(|mapping| mapping.source == source) else { return };
         let ahead = sequence.wrapping_sub(mapping.newest);
         if (1..MAX_DROPOUT).contains(&ahead) {
@@ -255,7 +255,7 @@ impl Rewriter {
 
     /// The source whose packets are forwarded.
     #[must_use]
-    pub fn source(&self) -> Option<Source> {
+    pub fn source(&self) -> Option<StreamSource> {
         self.mapping.map(|mapping| mapping.source)
     }
 
@@ -267,7 +267,7 @@ impl Rewriter {
 
     /// The outgoing timestamp that corresponds to a timestamp of this source.
     #[must_use]
-    pub fn timestamp_from(&self, source: Source, timestamp: u32) -> Option<u32> {
+    pub fn timestamp_from(&self, source: StreamSource, timestamp: u32) -> Option<u32> {
         let mapping = self.mapping.filter(|mapping| mapping.source == source)?;
         Some(timestamp.wrapping_add(mapping.timestamp))
     }

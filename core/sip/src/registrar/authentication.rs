@@ -21,8 +21,8 @@ struct Attempt {
 }
 
 impl Attempt {
-    fn source(&self) -> offhook_limits::Source {
-        offhook_limits::Source::of(self.address)
+    fn source(&self) -> offhook_limits::SourceNetwork {
+        offhook_limits::SourceNetwork::of(self.address)
     }
 }
 

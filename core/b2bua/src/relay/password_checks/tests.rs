@@ -112,7 +112,7 @@ fn user_precedes_first_attempts_of_thousands_of_sources() {
         bench.submit(source, "alice", "wrong");
     }
     // A user who has logged in from that address before precedes all others.
-    bench.checks.lockouts.succeed(super::Source::of(Ipv4Addr::from_bits(5_000).into()), "alice");
+    bench.checks.lockouts.succeed(super::SourceNetwork::of(Ipv4Addr::from_bits(5_000).into()), "alice");
     let user = bench.submit(5_000, "alice", "right");
     bench.run(Duration::from_secs(1));
     assert!(bench.admitted[&user] <= 2 * COST);
@@ -191,7 +191,7 @@ fn repeated_valid_login_does_not_block_others() {
 fn every_second_check_is_of_a_new_login() {
     let mut bench = Bench::new();
     for number in 0..1_000 {
-        let source = super::Source::of(Ipv4Addr::from_bits(number).into());
+        let source = super::SourceNetwork::of(Ipv4Addr::from_bits(number).into());
         bench.checks.lockouts.succeed(source, "mallory");
     }
     for number in 0..100 {

@@ -1,10 +1,10 @@
-use super::{Incoming, Place, Rewriter, Source, SourceId, ticks};
+use super::{Incoming, Place, Rewriter, SourceId, StreamSource, ticks};
 use crate::command::LegKey;
 use core::time::Duration;
 use offhook_clock::Time;
 
-fn source(number: u8) -> Source {
-    Source { leg: LegKey(u64::from(number)), id: SourceId::bundled(u32::from(number)) }
+fn source(number: u8) -> StreamSource {
+    StreamSource { leg: LegKey(u64::from(number)), id: SourceId::bundled(u32::from(number)) }
 }
 
 fn packet(number: u8, sequence: u16, timestamp: u32) -> Incoming {

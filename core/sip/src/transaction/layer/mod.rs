@@ -65,7 +65,7 @@ pub struct Layer {
     /// Server transactions by origin name, to detect merged requests (RFC 3261 §8.2.2.2).
     origins: BTreeMap<Name, ServerKey>,
     /// The number of server transactions per source.
-    sources: BTreeMap<offhook_limits::Source, usize>,
+    sources: BTreeMap<offhook_limits::SourceNetwork, usize>,
     /// The memory that server transactions occupy, in octets.
     server_octets: usize,
     /// Servers that do not respond over TCP, and the time until which TCP is not tried for a large request.

@@ -69,7 +69,7 @@ impl Machine {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Server {
     machine: Machine,
-    share_of: offhook_limits::Source,
+    share_of: offhook_limits::SourceNetwork,
     /// Whether the request was accepted although the table was full. Its final response is not kept.
     is_beyond_limits: bool,
     response_route: ResponseRoute,
