@@ -6,7 +6,7 @@ use crate::sip_transport::{Listening, Public, Shown, TlsSides, advertised, main_
 use crate::tls::CertifiedFiles;
 use offhook_b2bua::config::{Destinations, PortRules, RtpAddress, RtpWorker, Sip, Trunk};
 use offhook_sip::transport::{Inside, LocalAddress, Transport};
-use offhook_sip::user_agent::io::{Account, PhoneUser, Settings as UserAgent};
+use offhook_sip::user_agent::io::{Account, PhoneUser, UserAgentSettings as UserAgent};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
 

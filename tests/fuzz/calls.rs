@@ -8,7 +8,7 @@ use offhook_sip::transport::{self, FlowId, Source, Transport};
 use offhook_sip::user_agent::destinations::{Destinations, Servers};
 use offhook_sip::user_agent::io::{
     Account, AccountId, Body, Branch, CalledNumberSource, Command, Destination, Event, Identity, Input, InviteId,
-    LocalAddress, OutboundInvite, Output, Redirects, Settings,
+    LocalAddress, OutboundInvite, Output, Redirects, UserAgentSettings,
 };
 use offhook_sip::user_agent::{UserAgent, UserAgentCounts};
 use std::collections::{BTreeMap, VecDeque};
@@ -82,7 +82,7 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let local = |transport| LocalAddress { transport, host: RELAY.ip().to_string(), port: 5060, is_ipv6: false };
-        let settings = Settings {
+        let settings = UserAgentSettings {
             local: vec![local(Transport::Udp), local(Transport::Tcp)],
             domain: "relay.example".to_owned(),
             phones: Vec::new(),

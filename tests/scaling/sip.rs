@@ -7,7 +7,7 @@ use offhook_sip::message::framing::Splitter;
 use offhook_sip::transport::{self, FlowId, LocalAddress, Source, Transport};
 use offhook_sip::user_agent::UserAgent;
 use offhook_sip::user_agent::destinations::{Destinations, Servers};
-use offhook_sip::user_agent::io::{Input, PhoneUser, Redirects, Settings};
+use offhook_sip::user_agent::io::{Input, PhoneUser, Redirects, UserAgentSettings};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ macro_rules! invite {
 }
 
 fn user_agent() -> UserAgent {
-    let settings = Settings {
+    let settings = UserAgentSettings {
         local: vec![LocalAddress { transport: Transport::Udp, host: "192.0.2.1".into(), port: 5060, is_ipv6: false }],
         domain: "192.0.2.1".into(),
         phones: vec![PhoneUser { user: "101".into(), verifier: Verifier::Password(Secret::new("secret")) }],

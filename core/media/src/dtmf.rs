@@ -7,7 +7,7 @@
 
 mod received;
 
-pub use received::{Events, Received};
+pub use received::{Events, ReceivedEvent};
 
 use core::time::Duration;
 use offhook_clock::Time;

@@ -20,7 +20,7 @@ pub mod worker;
 
 /// Feeds arbitrary octets to the STUN parser.
 pub fn fuzz_stun(data: &[u8]) {
-    if let Some(request) = ice::stun::Request::parse(data) {
+    if let Some(request) = ice::stun::BindingRequest::parse(data) {
         let _ = request.is_made_with("password");
         let _ = request.fragments();
     }

@@ -16,7 +16,7 @@ use offhook_signaling::message::{
 use offhook_signaling::version::Extension;
 use offhook_sip::user_agent::io::{
     AccountId, BindingId, Body, Branch, Cause, Command, Event, Failure, Identity, InboundInvite, InviteId, Origin,
-    Redirects, Settings,
+    Redirects, UserAgentSettings,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -84,7 +84,7 @@ fn config() -> Config {
     let address = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     let rtp = RtpAddress { advertised: address, local: address };
     let sip = Sip {
-        user_agent: Settings {
+        user_agent: UserAgentSettings {
             local: Vec::new(),
             domain: "relay.example".to_owned(),
             phones: Vec::new(),

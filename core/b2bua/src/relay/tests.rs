@@ -43,7 +43,7 @@ use offhook_signaling::message::{
 };
 use offhook_signaling::version::Extension;
 use offhook_sip::transport::{self, Transport};
-use offhook_sip::user_agent::io::{self as sip, Redirects, Settings};
+use offhook_sip::user_agent::io::{self as sip, Redirects, UserAgentSettings};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -93,7 +93,7 @@ pub(super) fn config() -> Config {
 }
 
 pub(crate) fn sip_config() -> Sip {
-    let user_agent = Settings {
+    let user_agent = UserAgentSettings {
         local: Vec::new(),
         domain: "relay.test".to_owned(),
         phones: Vec::new(),

@@ -18,7 +18,7 @@ const ALMOST_FULL: u16 = 0xf000;
 
 /// A received telephone-event packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Received {
+pub struct ReceivedEvent {
     /// The RTP sequence number.
     pub sequence: u16,
     /// The RTP timestamp.
@@ -33,7 +33,7 @@ pub struct Received {
     pub duration: u16,
 }
 
-impl Received {
+impl ReceivedEvent {
     /// Parses a payload; `None` if it is too short.
     #[must_use]
     pub fn parse(sequence: u16, timestamp: u32, marker: bool, payload: &[u8]) -> Option<Self> {
@@ -46,12 +46,12 @@ impl Received {
 /// Detects the events of one source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Events {
-    last: Option<(Received, Time)>,
+    last: Option<(ReceivedEvent, Time)>,
 }
 
 impl Events {
     /// Processes a packet and returns whether an event begins with it.
-    pub fn begins(&mut self, packet: Received, now: Time) -> bool {
+    pub fn begins(&mut self, packet: ReceivedEvent, now: Time) -> bool {
         let Some((last, last_at)) = self.last else {
             self.last = Some((packet, now));
             return true;
@@ -65,7 +65,7 @@ impl Events {
 }
 
 /// Whether a packet continues the event of the previous packet, which has the same digit.
-fn goes_on(last: Received, packet: Received) -> bool {
+fn goes_on(last: ReceivedEvent, packet: ReceivedEvent) -> bool {
     let is_same_time = last.timestamp == packet.timestamp;
     let passed = packet.timestamp.wrapping_sub(last.timestamp);
     match (last.ends, packet.ends) {

@@ -7,7 +7,7 @@
 //!                                                                              └─────────────┘
 //! ```
 
-use super::stun::{Refusal, Request};
+use super::stun::{BindingRequest, Refusal};
 use offhook_clock::Time;
 use offhook_sdp::webrtc::IceCredentials;
 use serde::{Deserialize, Serialize};
@@ -106,7 +106,7 @@ impl LiteAgent {
     }
 
     /// Answers a check that names the local user name fragment.
-    pub fn check(&mut self, request: &Request<'_>, pair: Pair, now: Time, out: &mut Vec<u8>) -> Checked {
+    pub fn check(&mut self, request: &BindingRequest<'_>, pair: Pair, now: Time, out: &mut Vec<u8>) -> Checked {
         if !request.is_made_with(&self.local.pwd) {
             let refusal = if request.has_integrity() { Refusal::Unauthenticated } else { Refusal::BadRequest };
             request.refuse(refusal, None, out);

@@ -29,7 +29,7 @@ pub type TransactionId = [u8; 12];
 
 /// A Binding request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request<'a> {
+pub struct BindingRequest<'a> {
     octets: &'a [u8],
     /// The transaction ID.
     pub transaction: TransactionId,
@@ -69,7 +69,7 @@ impl Refusal {
     }
 }
 
-impl<'a> Request<'a> {
+impl<'a> BindingRequest<'a> {
     /// Parses a Binding request; `None` for anything else, and if FINGERPRINT is wrong or missing.
     #[must_use]
     pub fn parse(octets: &'a [u8]) -> Option<Self> {

@@ -11,7 +11,7 @@ use crate::rtcp::packet::{
 };
 use crate::rtcp::write;
 use crate::rtp::rewrite::{SourceId, StreamSource};
-use crate::transport::rtp::Refused;
+use crate::transport::rtp::PacketRejection;
 use offhook_clock::Time;
 
 /// RTCP of one leg, translated for the bridged leg.
@@ -37,13 +37,13 @@ impl Leg {
                     io.counters.dropped.no_keys += 1;
                     return None;
                 };
-                inbound.unprotect_rtcp(packet).map_err(Refused::Srtp)
+                inbound.unprotect_rtcp(packet).map_err(PacketRejection::Srtp)
             }
             (Transport::Rtp(rtp), Arrival::Section { index, component, from }) => {
                 rtp.session(index)?.open_rtcp(component, from, packet, now)
             }
             (Transport::WebRtc(_), Arrival::Section { .. }) | (Transport::Rtp(_), Arrival::Bundled) => {
-                Err(Refused::ForeignAddress)
+                Err(PacketRejection::ForeignAddress)
             }
         };
         opened.map_err(|refused| count_refusal(refused, io)).ok()

@@ -6,7 +6,7 @@ use super::stream::MediaStream;
 use super::transport::{Transport, send_rtp};
 use crate::bridge::Route;
 use crate::command::{Event, LegKey};
-use crate::dtmf::{Received, digit_of};
+use crate::dtmf::{ReceivedEvent, digit_of};
 use crate::io::Io;
 use crate::rtcp::statistics::Reception;
 use crate::rtp::encoding::Encoding;
@@ -14,7 +14,7 @@ use crate::rtp::extension::MID;
 use crate::rtp::keyframe::{self, KeyFrame};
 use crate::rtp::packet::{self, Header};
 use crate::rtp::rewrite::{self, Incoming, SourceId};
-use crate::transport::rtp::{Component, Refused};
+use crate::transport::rtp::{Component, PacketRejection};
 use crate::transport::srtp::SrtpError;
 use offhook_clock::Time;
 use offhook_sdp::codec::MediaKind;
@@ -60,19 +60,27 @@ pub(crate) struct Accepted {
 
 impl Leg {
     /// Authenticates and decrypts a packet in place and returns its length without the tag.
-    fn open_rtp(&mut self, arrival: Arrival, packet: &mut [u8], header: &Header, now: Time) -> Result<usize, Refused> {
+    fn open_rtp(
+        &mut self,
+        arrival: Arrival,
+        packet: &mut [u8],
+        header: &Header,
+        now: Time,
+    ) -> Result<usize, PacketRejection> {
         match (&mut self.transport, arrival) {
             (Transport::WebRtc(webrtc), Arrival::Bundled) => {
-                let inbound = webrtc.inbound().ok_or(Refused::NoKeys)?;
-                inbound.unprotect_rtp(packet, header).map_err(Refused::Srtp)
+                let inbound = webrtc.inbound().ok_or(PacketRejection::NoKeys)?;
+                inbound.unprotect_rtp(packet, header).map_err(PacketRejection::Srtp)
             }
             (Transport::Rtp(rtp), Arrival::Section { index, component: Component::Rtp, from }) => {
                 let stream = self.streams.get(index);
                 let is_negotiated = stream.is_some_and(|stream| stream.format(header.payload_type).is_some());
-                let session = rtp.session(index).ok_or(Refused::ForeignAddress)?;
+                let session = rtp.session(index).ok_or(PacketRejection::ForeignAddress)?;
                 session.open_rtp(from, packet, header, is_negotiated, now)
             }
-            (Transport::Rtp(_), _) | (Transport::WebRtc(_), Arrival::Section { .. }) => Err(Refused::ForeignAddress),
+            (Transport::Rtp(_), _) | (Transport::WebRtc(_), Arrival::Section { .. }) => {
+                Err(PacketRejection::ForeignAddress)
+            }
         }
     }
 
@@ -90,7 +98,7 @@ impl Leg {
         };
         let opened = self.open_rtp(arrival, packet, &header, now);
         // A packet on probation is not forwarded, but counts as a sign of life.
-        if matches!(opened, Ok(_) | Err(Refused::OnProbation)) {
+        if matches!(opened, Ok(_) | Err(PacketRejection::OnProbation)) {
             self.last_received = now;
         }
         let length = opened.map_err(|refused| count_refusal(refused, io)).ok()?;
@@ -114,7 +122,7 @@ impl Leg {
         if format.encoding == Encoding::TelephoneEvent {
             if let Some(payload) = packet::payload(packet, &header)
                 && let Some(digit) = digit_of(payload)
-                && let Some(event) = Received::parse(header.sequence, header.timestamp, header.marker, payload)
+                && let Some(event) = ReceivedEvent::parse(header.sequence, header.timestamp, header.marker, payload)
                 && source.events.begins(event, now)
             {
                 if self.digit_limit.admits(now) {
@@ -337,15 +345,15 @@ fn count_sent(stream: &mut MediaStream, octets: usize) {
 }
 
 /// Counts a refused packet by reason.
-pub(super) fn count_refusal(refused: Refused, io: &mut Io) {
+pub(super) fn count_refusal(refused: PacketRejection, io: &mut Io) {
     let dropped = &mut io.counters.dropped;
     match refused {
-        Refused::ForeignAddress => dropped.foreign_address += 1,
-        Refused::OnProbation => dropped.on_probation += 1,
-        Refused::NoKeys => dropped.no_keys += 1,
-        Refused::Srtp(SrtpError::Malformed) => dropped.malformed += 1,
-        Refused::Srtp(SrtpError::Unauthentic) => dropped.unauthentic += 1,
-        Refused::Srtp(SrtpError::Replayed) => dropped.replayed += 1,
-        Refused::Srtp(SrtpError::TooManySources) => dropped.unknown_stream += 1,
+        PacketRejection::ForeignAddress => dropped.foreign_address += 1,
+        PacketRejection::OnProbation => dropped.on_probation += 1,
+        PacketRejection::NoKeys => dropped.no_keys += 1,
+        PacketRejection::Srtp(SrtpError::Malformed) => dropped.malformed += 1,
+        PacketRejection::Srtp(SrtpError::Unauthentic) => dropped.unauthentic += 1,
+        PacketRejection::Srtp(SrtpError::Replayed) => dropped.replayed += 1,
+        PacketRejection::Srtp(SrtpError::TooManySources) => dropped.unknown_stream += 1,
     }
 }

@@ -39,7 +39,7 @@ use crate::command::{
 };
 use crate::crossing::Address;
 use crate::ice::agent::{Checked, Pair};
-use crate::ice::stun::Request;
+use crate::ice::stun::BindingRequest;
 use crate::io::Io;
 use crate::rtp::rewrite::SourceId;
 use crate::socket::{Local, SectionPorts};
@@ -331,7 +331,13 @@ impl Leg {
     }
 
     /// Answers a connectivity check, which may change the pairs of the leg. Returns `None` if the leg does not use ICE.
-    pub(crate) fn check(&mut self, request: &Request<'_>, pair: Pair, io: &mut Io, now: Time) -> Option<Checked> {
+    pub(crate) fn check(
+        &mut self,
+        request: &BindingRequest<'_>,
+        pair: Pair,
+        io: &mut Io,
+        now: Time,
+    ) -> Option<Checked> {
         let Transport::WebRtc(webrtc) = &mut self.transport else { return None };
         let mut response = io.buffer();
         let checked = webrtc.agent.check(request, pair, now, &mut response);

@@ -68,7 +68,7 @@ impl Default for LatchRules {
 
 /// The properties of an RTP packet that are evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Received {
+pub struct ReceivedPacket {
     /// Its source address.
     pub from: SocketAddr,
     /// Its SSRC.
@@ -179,7 +179,7 @@ impl Latch {
     }
 
     /// Processes the source address of a packet that SRTP has authenticated.
-    pub fn admit_authentic(&mut self, packet: Received, rules: &LatchRules, now: Time) {
+    pub fn admit_authentic(&mut self, packet: ReceivedPacket, rules: &LatchRules, now: Time) {
         // A reordered packet from another path does not show where the peer is now.
         let is_usable = self.is_newest(packet) || self.current == Some(packet.from);
         if self.considers(packet.from, rules) && is_usable {
@@ -196,7 +196,7 @@ impl Latch {
     }
 
     /// Decides whether to accept an RTP packet that is not authenticated.
-    pub fn admit(&mut self, packet: Received, rules: &LatchRules, now: Time) -> Admission {
+    pub fn admit(&mut self, packet: ReceivedPacket, rules: &LatchRules, now: Time) -> Admission {
         let from = packet.from;
         let proof = self.proof.filter(|_| self.current == Some(from));
         let Some(trust) = proof.map(|proof| proof.trust).or_else(|| self.trust(packet, rules)) else {
@@ -217,7 +217,7 @@ impl Latch {
     }
 
     /// The evidence for a packet's source; `None` if the rules exclude it.
-    fn trust(&self, packet: Received, rules: &LatchRules) -> Option<Trust> {
+    fn trust(&self, packet: ReceivedPacket, rules: &LatchRules) -> Option<Trust> {
         let (described, from) = (self.described?, packet.from);
         if from == described {
             return Some(Trust::Full);
@@ -236,13 +236,13 @@ impl Latch {
     }
 
     /// Whether a packet continues the stream that was received last.
-    fn goes_on(&self, packet: Received) -> bool {
+    fn goes_on(&self, packet: ReceivedPacket) -> bool {
         let Some(stream) = self.stream else { return false };
         stream.ssrc == packet.ssrc && is_little_ahead(stream.sequence, packet.sequence, MAX_DROPOUT)
     }
 
     /// Counts a packet of a sender on probation and returns whether its probation is over.
-    fn has_passed(&mut self, packet: Received, trust: Trust, rules: &LatchRules, now: Time) -> bool {
+    fn has_passed(&mut self, packet: ReceivedPacket, trust: Trust, rules: &LatchRules, now: Time) -> bool {
         let slot = if trust < Trust::Host { &mut self.stranger } else { &mut self.candidate };
         let next = slot.and_then(|known| known.next(packet, now));
         let candidate = next.unwrap_or_else(|| Candidate::new(packet, now));
@@ -296,12 +296,12 @@ impl Latch {
     }
 
     /// Whether a packet belongs to a stream other than the last received one, or is the newest of that stream.
-    fn is_newest(&self, packet: Received) -> bool {
+    fn is_newest(&self, packet: ReceivedPacket) -> bool {
         let Some(stream) = self.stream else { return true };
         stream.ssrc != packet.ssrc || is_little_ahead(stream.sequence, packet.sequence, u16::MAX / 2)
     }
 
-    fn note(&mut self, packet: Received) {
+    fn note(&mut self, packet: ReceivedPacket) {
         if self.is_newest(packet) {
             self.stream = Some(Stream { ssrc: packet.ssrc, sequence: packet.sequence });
         }

@@ -1,7 +1,7 @@
 //! RTP to a SIP peer: one session with its own ports per media section, either plain (RTP/AVP) or protected with the
 //! keys in the descriptions (RTP/SAVP, RFC 4568).
 
-use super::latch::{Admission, Latch, LatchRules, Received};
+use super::latch::{Admission, Latch, LatchRules, ReceivedPacket};
 use super::srtp::{BadKeyLength, Inbound, MasterSecret, Outbound, Profile, SavedInbound, SavedOutbound, SrtpError};
 use crate::command::{LocalRtp, MasterKey, MkiPair, RemoteRtp, RtcpPath, SdesKeys};
 use crate::rtp::packet::Header;
@@ -24,7 +24,7 @@ pub enum Component {
 
 /// The reason why a packet was not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub enum PacketRejection {
     /// The source address is not the peer's.
     ForeignAddress,
     /// The source address may be the peer's, but has not sent enough packets yet.
@@ -181,22 +181,22 @@ impl RtpSession {
         header: &Header,
         is_negotiated: bool,
         now: Time,
-    ) -> Result<usize, Refused> {
+    ) -> Result<usize, PacketRejection> {
         if !self.rtp.considers(from, &self.rules) {
-            return Err(Refused::ForeignAddress);
+            return Err(PacketRejection::ForeignAddress);
         }
-        let received = Received { from, ssrc: header.ssrc, sequence: header.sequence };
+        let received = ReceivedPacket { from, ssrc: header.ssrc, sequence: header.sequence };
         let Some(srtp) = self.protection() else {
             if self.rtp.current() != Some(from) && !is_negotiated {
-                return Err(Refused::ForeignAddress);
+                return Err(PacketRejection::ForeignAddress);
             }
             return match self.rtp.admit(received, &self.rules, now) {
                 Admission::Admitted => Ok(packet.len()),
-                Admission::OnProbation => Err(Refused::OnProbation),
-                Admission::Foreign => Err(Refused::ForeignAddress),
+                Admission::OnProbation => Err(PacketRejection::OnProbation),
+                Admission::Foreign => Err(PacketRejection::ForeignAddress),
             };
         };
-        let length = srtp.0.unprotect_rtp(packet, header).map_err(Refused::Srtp)?;
+        let length = srtp.0.unprotect_rtp(packet, header).map_err(PacketRejection::Srtp)?;
         self.rtp.admit_authentic(received, &self.rules, now);
         Ok(length)
     }
@@ -212,7 +212,7 @@ impl RtpSession {
         from: SocketAddr,
         packet: &mut [u8],
         now: Time,
-    ) -> Result<usize, Refused> {
+    ) -> Result<usize, PacketRejection> {
         let latch = match component {
             Component::Rtp => &self.rtp,
             Component::Rtcp => &self.rtcp,
@@ -220,9 +220,9 @@ impl RtpSession {
         if let Some(srtp) = self.srtp.as_deref_mut().filter(|_| self.is_protected) {
             // If multiplexed, only RTP changes the peer's address; RTP packets are frequent enough.
             if !latch.considers(from, &self.rules) {
-                return Err(Refused::ForeignAddress);
+                return Err(PacketRejection::ForeignAddress);
             }
-            let length = srtp.0.unprotect_rtcp(packet).map_err(Refused::Srtp)?;
+            let length = srtp.0.unprotect_rtcp(packet).map_err(PacketRejection::Srtp)?;
             if component == Component::Rtcp {
                 self.rtcp.admit_authentic_control(from, &self.rules, now);
             }
@@ -232,7 +232,7 @@ impl RtpSession {
             Component::Rtp => latch.current() == Some(from),
             Component::Rtcp => self.rtcp.admit_beside(&self.rtp, from, &self.rules, now),
         };
-        if is_admitted { Ok(packet.len()) } else { Err(Refused::ForeignAddress) }
+        if is_admitted { Ok(packet.len()) } else { Err(PacketRejection::ForeignAddress) }
     }
 
     /// Returns the session in saved form. `name` must be unique among all sealed secrets.

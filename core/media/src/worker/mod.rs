@@ -24,7 +24,7 @@ use crate::command::{Command, Event, LegKey, RemoteTransport, Stream};
 use crate::counters::Counters;
 use crate::crossing::{Crossing, Message};
 use crate::ice::agent::{Checked, Pair};
-use crate::ice::stun::Request;
+use crate::ice::stun::BindingRequest;
 use crate::io::Io;
 use crate::leg::{Arrival, Ended, Leg, LegIndex, Partner, Rules};
 use crate::socket::{Local, PortId};
@@ -284,7 +284,7 @@ impl Worker {
     }
 
     fn receive_stun(&mut self, pair: Pair, packet: &[u8], now: Time) {
-        let Some(request) = Request::parse(packet) else {
+        let Some(request) = BindingRequest::parse(packet) else {
             self.io.counters.dropped.bad_stun += 1;
             return;
         };

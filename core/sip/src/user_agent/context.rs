@@ -1,7 +1,7 @@
 //! State and output queue shared by all calls of the user agent.
 
 use super::destinations::NamedBy;
-use super::io::{Branch, Cause, Event, InviteId, Origin, Output, Settings};
+use super::io::{Branch, Cause, Event, InviteId, Origin, Output, UserAgentSettings};
 use crate::auth;
 use crate::dialog::DialogId;
 use crate::message::{HeaderName, Host, NameAddr, Request, Response, SipUri, Uri, reason_phrase};
@@ -18,7 +18,7 @@ use std::net::IpAddr;
 /// The state that all calls of one user agent share.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Context {
-    pub(super) settings: Settings,
+    pub(super) settings: UserAgentSettings,
     pub(super) layer: Layer,
     pub(super) rng: ChaCha20Rng,
     /// The call and branch of each dialog.
@@ -237,7 +237,7 @@ pub(super) fn copy_credentials(from: &Request, to: &mut Request) {
 }
 
 /// Derives the settings of the transaction layer from those of the user agent.
-pub(super) fn layer_settings(settings: &Settings) -> layer::Settings {
+pub(super) fn layer_settings(settings: &UserAgentSettings) -> layer::Settings {
     let mut of_layer = layer::Settings::new(settings.local.clone());
     of_layer.inside = settings.inside.clone();
     of_layer.timers.t1 = settings.t1;

@@ -1,7 +1,7 @@
 //! Commands, inputs, outputs and events of the user agent.
 
 pub use super::called_number::CalledNumberSource;
-pub use super::settings::{PhoneUser, Settings};
+pub use super::settings::{PhoneUser, UserAgentSettings};
 pub use crate::transport::{Hop, LocalAddress, QueryId, TransmissionId};
 
 use crate::auth::Login;

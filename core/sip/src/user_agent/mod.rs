@@ -38,7 +38,7 @@ use invite::{Arrival, CallCommand, Invite, SessionCommand};
 use invite_client::Redirection;
 use io::{
     AccountId, BindingId, Cause, Command, Destination, Event, Failure, Input, InviteId, OutboundInvite, Output,
-    Settings,
+    UserAgentSettings,
 };
 use offhook_clock::{Deadlines, Time, earliest};
 use probes::Probes;
@@ -103,7 +103,7 @@ pub struct UserAgent {
 impl UserAgent {
     /// Creates a user agent without accounts and calls.
     #[must_use]
-    pub fn new(settings: Settings, seed: [u8; 32], _now: Time) -> Self {
+    pub fn new(settings: UserAgentSettings, seed: [u8; 32], _now: Time) -> Self {
         let mut rng = ChaCha20Rng::from_seed(seed);
         let mut of_layer = [0; 32];
         rng.fill_bytes(&mut of_layer);
@@ -498,7 +498,7 @@ impl UserAgent {
 }
 
 /// Derives the registrar's settings from those of the user agent.
-fn registrar_settings(settings: &Settings) -> registrar::RegistrarSettings {
+fn registrar_settings(settings: &UserAgentSettings) -> registrar::RegistrarSettings {
     let host = |text: &str| text.parse().unwrap_or_else(|_| Host::Name(text.to_owned()));
     let users = settings.phones.iter().map(|phone| (phone.user.clone(), phone.verifier.clone())).collect();
     let mut of_registrar = registrar::RegistrarSettings::new(host(&settings.domain), users);

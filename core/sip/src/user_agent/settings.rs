@@ -21,7 +21,7 @@ pub struct PhoneUser {
 
 /// The configuration of the user agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Settings {
+pub struct UserAgentSettings {
     /// The addresses that the relay listens on. The first one of a transport and address family is used in `Via` and
     /// `Contact`.
     pub local: Vec<LocalAddress>,
@@ -56,7 +56,7 @@ pub struct Settings {
     pub nat_keep_alive: Duration,
 }
 
-impl Settings {
+impl UserAgentSettings {
     /// Limits a destination to the hosts that `named_by` may reach. Returns `None` if nothing may be sent there.
     pub(super) fn narrow(&self, destination: layer::Destination, named_by: NamedBy) -> Option<layer::Destination> {
         match destination {

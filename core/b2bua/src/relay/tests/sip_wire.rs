@@ -13,7 +13,7 @@ use offhook_sip::transport::{self, FlowId, Hop, LocalAddress, Source, Target, Tr
 use offhook_sip::user_agent::UserAgent;
 use offhook_sip::user_agent::io::{
     self as sip, BindingId, Branch, Cause, Command, Destination, Event, Identity, InviteId, Origin, OutboundInvite,
-    PhoneUser, Settings,
+    PhoneUser, UserAgentSettings,
 };
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -48,7 +48,7 @@ impl Wire {
         sip.user_agent.local = vec![local(RELAY)];
         let user =
             |name: &str| PhoneUser { user: name.to_owned(), verifier: Verifier::Password(Secret::new("secret")) };
-        let settings = Settings {
+        let settings = UserAgentSettings {
             local: vec![local(SERVER)],
             domain: "example.org".to_owned(),
             phones: vec![user("alice"), user("bob")],

@@ -1,4 +1,4 @@
-use super::{Events, Received};
+use super::{Events, ReceivedEvent};
 use core::time::Duration;
 use offhook_clock::Time;
 use proptest::prelude::*;
@@ -19,14 +19,14 @@ struct Style {
 const REGULAR: Style = Style { step: 0, end_step: 0, advance: 2400, has_marker: true };
 
 /// The packets of some digits: nine per digit, with increasing duration and three end packets.
-fn events(style: Style, digits: &[u8]) -> Vec<Received> {
+fn events(style: Style, digits: &[u8]) -> Vec<ReceivedEvent> {
     let (mut packets, mut sequence, mut timestamp) = (Vec::new(), 65_530_u16, 1000_u32);
     for event in digits {
         let mut at = timestamp;
         for number in 0..9_u16 {
             let marker = style.has_marker && number == 0;
             let duration = 160 * (number.min(6) + 1);
-            packets.push(Received { sequence, timestamp: at, marker, event: *event, ends: number >= 6, duration });
+            packets.push(ReceivedEvent { sequence, timestamp: at, marker, event: *event, ends: number >= 6, duration });
             sequence = sequence.wrapping_add(1);
             at = at.wrapping_add(if number >= 6 { style.end_step } else { style.step });
         }
@@ -38,7 +38,7 @@ fn events(style: Style, digits: &[u8]) -> Vec<Received> {
     packets
 }
 
-fn detected(packets: impl IntoIterator<Item = Received>) -> Vec<u8> {
+fn detected(packets: impl IntoIterator<Item = ReceivedEvent>) -> Vec<u8> {
     let mut events = Events::default();
     let mut now = Time::from_micros(1_000_000);
     let begun = packets.into_iter().filter(|packet| {
@@ -78,7 +78,7 @@ fn reordered_and_repeated_packets_begin_no_digit() {
 #[test]
 fn digit_without_end_keeps_next_digit() {
     for style in [REGULAR, Style { advance: 0, ..REGULAR }] {
-        let packets: Vec<Received> = events(style, &[3, 3]).into_iter().filter(|packet| !packet.ends).collect();
+        let packets: Vec<ReceivedEvent> = events(style, &[3, 3]).into_iter().filter(|packet| !packet.ends).collect();
         assert_eq!(detected(packets), [3, 3], "{style:?}");
     }
 }
@@ -91,7 +91,14 @@ fn long_event_in_segments_is_one_digit() {
         let segment = passed / 65_535;
         let duration = u16::try_from(passed - segment * 65_535).unwrap();
         let timestamp = 1000 + segment * 65_535;
-        packets.push(Received { sequence: number, timestamp, marker: number == 0, event: 4, ends: false, duration });
+        packets.push(ReceivedEvent {
+            sequence: number,
+            timestamp,
+            marker: number == 0,
+            event: 4,
+            ends: false,
+            duration,
+        });
     }
     assert_eq!(detected(packets), [4]);
 }
@@ -99,18 +106,18 @@ fn long_event_in_segments_is_one_digit() {
 #[test]
 fn same_digit_after_pause_is_new_digit() {
     let mut events = Events::default();
-    let packet = Received { sequence: 1, timestamp: 7, marker: false, event: 1, ends: false, duration: 160 };
+    let packet = ReceivedEvent { sequence: 1, timestamp: 7, marker: false, event: 1, ends: false, duration: 160 };
     let at = |seconds: u64| Time::from_micros(seconds * 1_000_000);
     assert!(events.begins(packet, at(1)));
-    assert!(events.begins(Received { sequence: 2, duration: 320, ..packet }, at(3)));
-    assert!(!events.begins(Received { sequence: 3, duration: 480, ..packet }, at(4)));
+    assert!(events.begins(ReceivedEvent { sequence: 2, duration: 320, ..packet }, at(3)));
+    assert!(!events.begins(ReceivedEvent { sequence: 3, duration: 480, ..packet }, at(4)));
 }
 
 #[test]
 fn payload_fields_are_parsed() {
-    let expected = Received { sequence: 1, timestamp: 2, marker: true, event: 5, ends: true, duration: 800 };
-    assert_eq!(Received::parse(1, 2, true, &[5, 0x8a, 3, 32, 9]), Some(expected));
-    assert_eq!(Received::parse(1, 2, true, &[5, 0x8a, 3]), None);
+    let expected = ReceivedEvent { sequence: 1, timestamp: 2, marker: true, event: 5, ends: true, duration: 800 };
+    assert_eq!(ReceivedEvent::parse(1, 2, true, &[5, 0x8a, 3, 32, 9]), Some(expected));
+    assert_eq!(ReceivedEvent::parse(1, 2, true, &[5, 0x8a, 3]), None);
 }
 
 proptest! {

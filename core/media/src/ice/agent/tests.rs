@@ -1,5 +1,5 @@
 use super::{Checked, LiteAgent, MAX_PAIRS, Pair};
-use crate::ice::stun::{Request, write_check};
+use crate::ice::stun::{BindingRequest, write_check};
 use offhook_clock::Time;
 use offhook_sdp::webrtc::IceCredentials;
 
@@ -14,7 +14,7 @@ fn pair(port: u16) -> Pair {
 fn check(agent: &mut LiteAgent, port: u16, password: &str, nominate: bool) -> Checked {
     let (mut octets, mut response) = (Vec::new(), Vec::new());
     write_check(&[1; 12], "local:remote", password, nominate, &mut octets);
-    agent.check(&Request::parse(&octets).unwrap(), pair(port), Time::EPOCH, &mut response)
+    agent.check(&BindingRequest::parse(&octets).unwrap(), pair(port), Time::EPOCH, &mut response)
 }
 
 fn valid(is_new: bool, selected: bool) -> Checked {
@@ -74,7 +74,7 @@ fn check_of_controlled_peer_is_rejected_with_487() {
     octets.truncate(octets.len() - 32);
     super::super::stun::finish(Some("secret"), &mut octets);
     let mut response = Vec::new();
-    let request = Request::parse(&octets).unwrap();
+    let request = BindingRequest::parse(&octets).unwrap();
     assert_eq!(agent.check(&request, pair(1), Time::EPOCH, &mut response), Checked::Refused);
     assert_eq!(response[24..28], [0, 0, 4, 87]);
 }

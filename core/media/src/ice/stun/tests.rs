@@ -1,4 +1,4 @@
-use super::{Refusal, Request, finish, write_attribute, write_check};
+use super::{BindingRequest, Refusal, finish, write_attribute, write_check};
 use hmac::{Hmac, KeyInit, Mac};
 use proptest::prelude::*;
 use sha1::Sha1;
@@ -15,7 +15,7 @@ const SAMPLE: [u8; 108] = [
 
 #[test]
 fn sample_request_of_rfc_5769_is_parsed() {
-    let request = Request::parse(&SAMPLE).unwrap();
+    let request = BindingRequest::parse(&SAMPLE).unwrap();
     assert_eq!(request.fragments(), Some(("evtj", "h6vY")));
     assert!(request.is_controlled && !request.use_candidate && request.unknown.is_empty());
     assert!(request.is_made_with("VOkJxbRl1RmTxUk/WvJxBt"));
@@ -27,13 +27,13 @@ fn changed_octet_fails_fingerprint() {
     for at in 0..SAMPLE.len() {
         let mut changed = SAMPLE;
         changed[at] ^= 1;
-        assert_eq!(Request::parse(&changed), None, "octet {at}");
+        assert_eq!(BindingRequest::parse(&changed), None, "octet {at}");
     }
 }
 
 #[test]
 fn success_response_has_mapped_address_and_integrity() {
-    let request = Request::parse(&SAMPLE).unwrap();
+    let request = BindingRequest::parse(&SAMPLE).unwrap();
     let mut response = Vec::new();
     // The address and transaction of RFC 5769 §2.2.
     request.accept("192.0.2.1:32853".parse().unwrap(), "VOkJxbRl1RmTxUk/WvJxBt", &mut response);
@@ -62,7 +62,7 @@ fn error_response_lists_unknown_attributes() {
     check.truncate(check.len() - 32);
     write_attribute(0x7abc, &[1, 2, 3], &mut check);
     finish(Some("password"), &mut check);
-    let request = Request::parse(&check).unwrap();
+    let request = BindingRequest::parse(&check).unwrap();
     assert!(request.is_made_with("password"));
     assert_eq!(request.unknown, [0x7abc]);
     let mut response = Vec::new();
@@ -88,7 +88,7 @@ proptest! {
     fn written_check_is_parsed(name in "[a-z0-9+/]{1,40}:[a-z0-9]{1,40}", password in "[!-~]{22,60}", nominate: bool) {
         let mut check = Vec::new();
         write_check(&[9; 12], &name, &password, nominate, &mut check);
-        let request = Request::parse(&check).unwrap();
+        let request = BindingRequest::parse(&check).unwrap();
         prop_assert_eq!(request.username, Some(name.as_str()));
         prop_assert_eq!(request.use_candidate, nominate);
         prop_assert!(request.is_made_with(&password));

@@ -1,6 +1,6 @@
 //! Probation of a sender: checks that its packets form one RTP stream (RFC 3550 A.1).
 
-use super::Received;
+use super::ReceivedPacket;
 use core::time::Duration;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
@@ -30,14 +30,14 @@ pub(super) struct Candidate {
 
 impl Candidate {
     /// Starts the probation of a sender with its first packet.
-    pub(super) const fn new(packet: Received, now: Time) -> Self {
-        let Received { from, ssrc, sequence } = packet;
+    pub(super) const fn new(packet: ReceivedPacket, now: Time) -> Self {
+        let ReceivedPacket { from, ssrc, sequence } = packet;
         Self { from, ssrc, sequence, packets: 1, steady_since: now, steady_packets: 1, heard_at: now }
     }
 
     /// Returns the sender's state after another packet; `None` if the packet begins another stream. A reordered or
     /// duplicate packet has no effect.
-    pub(super) fn next(self, packet: Received, now: Time) -> Option<Self> {
+    pub(super) fn next(self, packet: ReceivedPacket, now: Time) -> Option<Self> {
         let sequence = packet.sequence;
         if (self.from, self.ssrc) != (packet.from, packet.ssrc) {
             return None;

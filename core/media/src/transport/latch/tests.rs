@@ -1,4 +1,4 @@
-use super::{Admission, Latch, LatchRules, Latching, Received};
+use super::{Admission, Latch, LatchRules, Latching, ReceivedPacket};
 use core::time::Duration;
 use offhook_clock::Time;
 use proptest::prelude::*;
@@ -15,8 +15,8 @@ fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
-fn packet(from: &str, ssrc: u32, sequence: u16) -> Received {
-    Received { from: address(from), ssrc, sequence }
+fn packet(from: &str, ssrc: u32, sequence: u16) -> ReceivedPacket {
+    ReceivedPacket { from: address(from), ssrc, sequence }
 }
 
 fn at(millis: u64) -> Time {
@@ -315,7 +315,7 @@ proptest! {
             match step {
                 Step::Sweep(ssrc, sequence, host, port) => {
                     let from = SocketAddr::from(([192, 0, 2, host], port));
-                    prop_assert_eq!(latch.admit(Received { from, ssrc, sequence }, &rules, now), Admission::Foreign);
+                    prop_assert_eq!(latch.admit(ReceivedPacket { from, ssrc, sequence }, &rules, now), Admission::Foreign);
                 }
                 Step::Peer(packets) => {
                     for count in 0..packets {

@@ -5,7 +5,7 @@ use crate::message::{Method, Request};
 use crate::transport::{self, Inside, LocalAddress, Target, Transport};
 use crate::user_agent::io::{
     Account, AccountId, CalledNumberSource, Command, Destination, Event, Failure, Identity, Input, Origin, Output,
-    Settings,
+    UserAgentSettings,
 };
 use core::time::Duration;
 
@@ -197,7 +197,7 @@ fn peer_in_local_network_receives_local_address() {
         networks: vec!["192.0.2.0/24".parse().unwrap()],
         local: vec![LocalAddress { transport: Transport::Udp, host: "10.0.0.1".into(), port: 5060, is_ipv6: false }],
     };
-    let mut bench = Bench::with_alice(Settings { inside, ..settings() });
+    let mut bench = Bench::with_alice(UserAgentSettings { inside, ..settings() });
     bench.command(Command::Invite { invite: CALL, request: Box::new(order(Some("offer"))) });
     let invite = bench.request(&Method::Invite);
     assert!(invite.headers.get("Via").unwrap().starts_with("SIP/2.0/UDP 10.0.0.1:5060"), "{invite:?}");
@@ -237,7 +237,7 @@ fn trunk() -> Account {
 }
 
 fn bench_with(accept_unknown: bool, account: Account) -> Bench {
-    let mut bench = Bench::new(Settings { accept_unknown, ..settings() });
+    let mut bench = Bench::new(UserAgentSettings { accept_unknown, ..settings() });
     bench
         .agent
         .handle_input(Input::Command(Command::AddAccount { account: ALICE, settings: Box::new(account) }), bench.now);

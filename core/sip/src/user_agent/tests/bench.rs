@@ -6,7 +6,7 @@ use crate::transport::{self, FlowId, Hop, LocalAddress, Source, Target, Transpor
 use crate::user_agent::destinations::{Destinations, Servers};
 use crate::user_agent::io::{
     Account, AccountId, Body, CalledNumberSource, Command, Destination, Event, Identity, Input, InviteId,
-    OutboundInvite, Output, Redirects, Settings,
+    OutboundInvite, Output, Redirects, UserAgentSettings,
 };
 use crate::user_agent::{UserAgent, UserAgentCounts};
 use core::time::Duration;
@@ -22,9 +22,9 @@ pub(crate) fn peer() -> SocketAddr {
     "192.0.2.2:5060".parse().unwrap()
 }
 
-pub(crate) fn settings() -> Settings {
+pub(crate) fn settings() -> UserAgentSettings {
     let local = |transport, port| LocalAddress { transport, host: "192.0.2.1".into(), port, is_ipv6: false };
-    Settings {
+    UserAgentSettings {
         local: vec![local(Transport::Udp, 5060), local(Transport::Tcp, 5060), local(Transport::Tls, 5061)],
         domain: "relay.example".into(),
         phones: Vec::new(),
@@ -98,7 +98,7 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    pub(crate) fn new(settings: Settings) -> Self {
+    pub(crate) fn new(settings: UserAgentSettings) -> Self {
         let agent = UserAgent::new(settings, [7; 32], Time::EPOCH);
         Self {
             agent,
@@ -114,7 +114,7 @@ impl Bench {
     }
 
     /// Creates a user agent with Alice's account.
-    pub(crate) fn with_alice(settings: Settings) -> Self {
+    pub(crate) fn with_alice(settings: UserAgentSettings) -> Self {
         let mut bench = Self::new(settings);
         bench.command(Command::AddAccount { account: ALICE, settings: Box::new(alice()) });
         bench
@@ -297,7 +297,7 @@ pub(crate) const FROM_BOB: [&str; 5] = [
 ];
 
 /// Lets Alice call Bob. Returns the INVITE.
-pub(crate) fn calling(settings: Settings, offer: Option<&str>) -> (Bench, Request) {
+pub(crate) fn calling(settings: UserAgentSettings, offer: Option<&str>) -> (Bench, Request) {
     let mut bench = Bench::with_alice(settings);
     bench.command(Command::Invite { invite: CALL, request: Box::new(order(offer)) });
     let invite = bench.request(&Method::Invite);
@@ -306,7 +306,7 @@ pub(crate) fn calling(settings: Settings, offer: Option<&str>) -> (Bench, Reques
 }
 
 /// Lets Alice call Bob, who answers with further headers.
-pub(crate) fn called_out(settings: Settings, more: &[(&str, &str)]) -> (Bench, Far) {
+pub(crate) fn called_out(settings: UserAgentSettings, more: &[(&str, &str)]) -> (Bench, Far) {
     let (mut bench, invite) = calling(settings, Some("offer"));
     let success = with_body(reply(&invite, 200, "bob"), "answer");
     bench.receive(more.iter().fold(success, |success, (name, value)| with(success, name, value)));
@@ -316,7 +316,7 @@ pub(crate) fn called_out(settings: Settings, more: &[(&str, &str)]) -> (Bench, F
 }
 
 /// Lets Bob call Alice with further headers. Returns his INVITE, to which only 100 was sent.
-pub(crate) fn called_in(settings: Settings, more: &[&str], offer: Option<&str>) -> (Bench, Request) {
+pub(crate) fn called_in(settings: UserAgentSettings, more: &[&str], offer: Option<&str>) -> (Bench, Request) {
     let mut bench = Bench::with_alice(settings);
     let lines: Vec<&str> = FROM_BOB.iter().copied().chain(more.iter().copied()).collect();
     let invite = bench.make("INVITE sip:alice-1@192.0.2.1", &lines, offer.map(sdp).as_ref());
@@ -327,7 +327,7 @@ pub(crate) fn called_in(settings: Settings, more: &[&str], offer: Option<&str>) 
 }
 
 /// Lets Bob call Alice with further headers; she answers.
-pub(crate) fn answered_in(settings: Settings, more: &[&str]) -> (Bench, Far, Response) {
+pub(crate) fn answered_in(settings: UserAgentSettings, more: &[&str]) -> (Bench, Far, Response) {
     let (mut bench, _) = called_in(settings, more, Some("offer"));
     bench.command(Command::Accept { invite: INBOUND, body: Some(sdp("answer")) });
     let success = bench.response(200);

@@ -5,11 +5,11 @@ use crate::message::{HeaderName, Message, Method};
 use crate::transport::{self, Hop, Target, Transport};
 use crate::user_agent::UserAgent;
 use crate::user_agent::destinations::{Destinations, Servers};
-use crate::user_agent::io::{Account, Cause, Command, Event, Failure, Input, Output, Settings};
+use crate::user_agent::io::{Account, Cause, Command, Event, Failure, Input, Output, UserAgentSettings};
 use offhook_clock::Time;
 
-fn public_only() -> Settings {
-    Settings { destinations: Destinations::new(Servers::Any, false), ..settings() }
+fn public_only() -> UserAgentSettings {
+    UserAgentSettings { destinations: Destinations::new(Servers::Any, false), ..settings() }
 }
 
 fn calling_through(route: &str) -> Bench {

@@ -3,7 +3,7 @@
 use super::bench::{ALICE, Bench, CALL, FROM_BOB, Far, INBOUND, alice, called_out, order, reply, sdp, settings, with};
 use super::phones::{register, with_phones};
 use crate::message::{Message, Method};
-use crate::user_agent::io::{Account, Cause, Command, Destination, Event, Settings};
+use crate::user_agent::io::{Account, Cause, Command, Destination, Event, UserAgentSettings};
 use core::time::Duration;
 
 /// Creates a user agent whose account has no proxy.
@@ -183,7 +183,7 @@ fn prack_to_caller_is_rejected_with_481() {
 
 #[test]
 fn session_refresh_uses_invite_after_rejected_update() {
-    let settings = Settings { session_expires: Duration::from_secs(1_800), ..settings() };
+    let settings = UserAgentSettings { session_expires: Duration::from_secs(1_800), ..settings() };
     let more = [("Session-Expires", "1800;refresher=uac"), ("Allow", "INVITE, ACK, BYE, CANCEL, UPDATE")];
     for status in [400, 403, 405, 488, 500, 501, 603] {
         let (mut bench, _) = called_out(settings.clone(), &more);

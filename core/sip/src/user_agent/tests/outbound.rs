@@ -2,7 +2,7 @@
 
 use super::bench::{ALICE, Bench, CALL, Far, calling, order, reply, sdp, settings, with, with_body};
 use crate::message::{Method, Request};
-use crate::user_agent::io::{Branch, Cause, Command, Event, Failure, Redirects, Settings};
+use crate::user_agent::io::{Branch, Cause, Command, Event, Failure, Redirects, UserAgentSettings};
 use core::time::Duration;
 
 const CHALLENGE: &str = "Digest realm=\"example.org\", nonce=\"n1\", qop=\"auth\", algorithm=SHA-256";
@@ -320,7 +320,7 @@ fn redirects_are_limited_by_configuration() {
         (All, elsewhere, true),
         (Off, home, false),
     ] {
-        let (mut bench, invite) = calling(Settings { redirects, ..settings() }, Some("offer"));
+        let (mut bench, invite) = calling(UserAgentSettings { redirects, ..settings() }, Some("offer"));
         bench.receive(with(reply(&invite, 302, "bob"), "Contact", &format!("<{contact}>")));
         bench.request(&Method::Ack);
         if is_followed {

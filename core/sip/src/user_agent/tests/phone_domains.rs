@@ -5,10 +5,10 @@ use super::phones::{authenticated, with_phones};
 use crate::message::Message;
 use crate::transport::Transport;
 use crate::user_agent::destinations::{Destinations, Servers};
-use crate::user_agent::io::{Command, Event, Origin, Settings};
+use crate::user_agent::io::{Command, Event, Origin, UserAgentSettings};
 
-fn any_domain() -> Settings {
-    Settings { any_domain: true, ..with_phones() }
+fn any_domain() -> UserAgentSettings {
+    UserAgentSettings { any_domain: true, ..with_phones() }
 }
 
 fn register_for(bench: &mut Bench, domain: &str) -> Vec<u16> {
@@ -77,7 +77,7 @@ fn phone_at_server_address_calls_with_relay_domain() {
 #[test]
 fn phone_without_learned_domain_is_challenged_by_address() {
     let servers = || Destinations::new(Servers::listed(["pbx.example.org"]), true);
-    let mut bench = Bench::new(Settings { destinations: servers(), ..any_domain() });
+    let mut bench = Bench::new(UserAgentSettings { destinations: servers(), ..any_domain() });
     assert_eq!(register_for(&mut bench, "pbx.example.org"), [200]);
     assert_eq!(call_from(&mut bench, "198.51.100.9:5060", "sip:desk@pbx.example.org"), Some(403));
     assert_eq!(call_from(&mut bench, "192.0.2.2:7000", "sip:desk@pbx.example.org"), Some(401));
@@ -85,14 +85,14 @@ fn phone_without_learned_domain_is_challenged_by_address() {
     let mut configured = settings();
     configured.destinations = Destinations::new(Servers::listed([]), true);
     configured.destinations.add_configured(&"Trunk.example".parse().unwrap());
-    let mut bench = Bench::new(Settings { destinations: configured.destinations, ..any_domain() });
+    let mut bench = Bench::new(UserAgentSettings { destinations: configured.destinations, ..any_domain() });
     assert_eq!(register_for(&mut bench, "trunk.example"), [200]);
     assert_eq!(call_from(&mut bench, "198.51.100.9:5060", "sip:desk@trunk.example"), Some(403));
 }
 
 #[test]
 fn unknown_callers_sharing_a_phone_domain_are_accepted() {
-    let mut bench = Bench::new(Settings { accept_unknown: true, ..any_domain() });
+    let mut bench = Bench::new(UserAgentSettings { accept_unknown: true, ..any_domain() });
     assert_eq!(register_for(&mut bench, "callers.test"), [200]);
     bench.take_events();
     assert_eq!(

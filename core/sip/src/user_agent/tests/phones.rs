@@ -3,13 +3,13 @@
 use super::bench::{Bench, CALL, order, reply, sdp, settings, with_body};
 use crate::auth::{Asked, AuthClient, Login, Secret, Verifier};
 use crate::message::{Message, Method, Request};
-use crate::user_agent::io::{BindingId, Command, Destination, Event, Identity, Origin, PhoneUser, Settings};
+use crate::user_agent::io::{BindingId, Command, Destination, Event, Identity, Origin, PhoneUser, UserAgentSettings};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
-pub(super) fn with_phones() -> Settings {
+pub(super) fn with_phones() -> UserAgentSettings {
     let phone = |user: &str| PhoneUser { user: user.into(), verifier: Verifier::Password(Secret::new("secret")) };
-    Settings { phones: vec![phone("desk"), phone("other")], ..settings() }
+    UserAgentSettings { phones: vec![phone("desk"), phone("other")], ..settings() }
 }
 
 /// Sends a request without and then with credentials.
@@ -154,7 +154,7 @@ fn flows_are_kept_for_phones_and_calls() {
 #[test]
 fn phone_behind_nat_receives_keep_alives() {
     let interval = core::time::Duration::from_secs(25);
-    let mut bench = Bench::new(Settings { nat_keep_alive: interval, ..with_phones() });
+    let mut bench = Bench::new(UserAgentSettings { nat_keep_alive: interval, ..with_phones() });
     register(&mut bench);
     for _ in 0..4 {
         bench.wait(interval);

@@ -3,7 +3,7 @@
 use super::bench::{Bench, CALL, called_out, order, reply, sdp, settings};
 use crate::message::Method;
 use crate::user_agent::extra;
-use crate::user_agent::io::{Body, Cause, Command, Destination, Event, Identity, Origin, Settings};
+use crate::user_agent::io::{Body, Cause, Command, Destination, Event, Identity, Origin, UserAgentSettings};
 use core::time::Duration;
 
 const STRANGER: [&str; 4] =
@@ -215,7 +215,7 @@ fn tel_uri_is_called_at_account_server() {
 #[test]
 fn trusted_server_asserts_the_caller() {
     let trusted = vec!["192.0.2.2".parse().unwrap()];
-    let mut bench = Bench::with_alice(Settings { trusted, accept_unknown: true, ..settings() });
+    let mut bench = Bench::with_alice(UserAgentSettings { trusted, accept_unknown: true, ..settings() });
     let more = ["P-Asserted-Identity: \"Bob\" <sip:+49301@example.org>", "Privacy: id"];
     ask(&mut bench, "INVITE", "sip:reception@relay.example", &more);
     let Event::Incoming { request, .. } = bench.event() else { panic!() };
@@ -230,7 +230,7 @@ fn trusted_server_asserts_the_caller() {
 
 #[test]
 fn calls_from_one_address_are_limited() {
-    let mut bench = Bench::with_alice(Settings { accept_unknown: true, ..settings() });
+    let mut bench = Bench::with_alice(UserAgentSettings { accept_unknown: true, ..settings() });
     for _ in 0..256 {
         ask(&mut bench, "INVITE", "sip:reception@relay.example", &[]);
         bench.response(100);

@@ -4,11 +4,11 @@ use super::bench::{
     Bench, CALL, FROM_BOB, INBOUND, answered_in, called_out, calling, reply, sdp, settings, with, with_body,
 };
 use crate::message::Method;
-use crate::user_agent::io::{Cause, Command, Event, Settings};
+use crate::user_agent::io::{Cause, Command, Event, UserAgentSettings};
 use core::time::Duration;
 
-fn timed() -> Settings {
-    Settings { session_expires: Duration::from_secs(1_800), ..settings() }
+fn timed() -> UserAgentSettings {
+    UserAgentSettings { session_expires: Duration::from_secs(1_800), ..settings() }
 }
 
 #[test]

@@ -10,7 +10,7 @@ mod proxy;
 
 use crate::message::Message;
 use crate::transport::{self, FlowId, Hop, Source, Target, Transport};
-use crate::user_agent::io::{Command, Destination, Event, Input, InviteId, OutboundInvite, Output, Settings};
+use crate::user_agent::io::{Command, Destination, Event, Input, InviteId, OutboundInvite, Output, UserAgentSettings};
 use crate::user_agent::{UserAgent, UserAgentCounts};
 use core::time::Duration;
 use model::{Model, PlannedCommand};
@@ -377,11 +377,11 @@ impl World {
     }
 }
 
-fn settings(node: usize, session_expires: Duration) -> Settings {
+fn settings(node: usize, session_expires: Duration) -> UserAgentSettings {
     let mut settings = super::bench::settings();
     settings.local.retain(|local| local.transport == Transport::Udp);
     settings.local.iter_mut().for_each(|local| local.host = address(node).ip().to_string());
-    Settings { session_expires, ..settings }
+    UserAgentSettings { session_expires, ..settings }
 }
 
 /// Returns the method of a request, or the status code and method of a response.
