@@ -3,7 +3,7 @@
 use crate::accounts::hash_password;
 use crate::addresses::{self, Demo};
 use crate::config::{self, Given, HASHES, Settings};
-use crate::server::Server;
+use crate::server::RunningRelay;
 use crate::shutdown::{Signals, Wanted};
 use crate::telemetry;
 use crate::tls::CertifiedFiles;
@@ -256,7 +256,7 @@ async fn serve(settings: &Settings, demo: Demo) -> io::Result<()> {
     if demo != Demo::Off {
         tracing::warn!(?demo, "any login is accepted without a password");
     }
-    let mut server = Server::start(settings, demo).await?;
+    let mut server = RunningRelay::start(settings, demo).await?;
     // On a separate thread: standard output that is closed or not read must not prevent the relay from accepting calls.
     let lines = announcement(&server);
     tokio::task::spawn_blocking(move || {
@@ -282,7 +282,7 @@ async fn serve(settings: &Settings, demo: Demo) -> io::Result<()> {
 }
 
 /// One line for each bound address, then `ready`.
-fn announcement(server: &Server) -> String {
+fn announcement(server: &RunningRelay) -> String {
     let plain = server.plain.iter().map(|address| format!("listening http://{address}/\n"));
     let tls = server.tls.iter().map(|address| format!("listening https://{address}/\n"));
     let media = server.media.iter().map(|address| format!("media udp {address}\n"));

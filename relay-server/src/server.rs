@@ -17,7 +17,7 @@ use crate::supervisor::{self, EndedParts, Supervisor};
 use crate::tls::{self, CertifiedFiles};
 use axum::http::HeaderValue;
 use core::time::Duration;
-use offhook_b2bua::config::{Admission, Config, LoginName, OwnNames, Sip};
+use offhook_b2bua::config::{AcceptedLogins, Config, LoginName, OwnNames, Sip};
 use offhook_b2bua::relay::Relay;
 use offhook_media::command::WorkerId;
 use offhook_media::identity::DtlsIdentity;
@@ -35,7 +35,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A running relay.
 #[derive(Debug)]
-pub struct Server {
+pub struct RunningRelay {
     /// Bound addresses of plain HTTP.
     pub plain: Vec<SocketAddr>,
     /// Bound addresses of HTTPS.
@@ -54,7 +54,7 @@ pub struct Server {
     ended_parts: EndedParts,
 }
 
-impl Server {
+impl RunningRelay {
     /// Binds all addresses and starts the relay. Must be called inside a tokio runtime.
     ///
     /// # Errors
@@ -351,7 +351,7 @@ fn relay_config(settings: &Settings, demo: Demo, identity: &DtlsIdentity, socket
     let workers =
         sockets.iter().map(|worker| addresses::advertised(&settings.media_public_address, &worker.addresses()));
     Config {
-        admission: if demo == Demo::Off { Admission::Accounts } else { Admission::Anyone },
+        admission: if demo == Demo::Off { AcceptedLogins::Accounts } else { AcceptedLogins::Anyone },
         anonymous: settings.anonymous,
         password_checks: settings.password_checks,
         accounts: settings.accounts.keys().cloned().map(LoginName).collect(),

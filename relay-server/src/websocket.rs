@@ -1,7 +1,7 @@
 //! One WebSocket: forwards frames between the browser and the signaling plane.
 
 use crate::http::Lingering;
-use crate::signaling_plane::{Client, Frame, FrameQueue, Inbound};
+use crate::signaling_plane::{Client, Frame, FrameQueue, PlaneInput};
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use core::time::Duration;
 use offhook_b2bua::io::{ConnectionId, Input};
@@ -19,7 +19,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) async fn serve(
     mut socket: WebSocket,
     (connection, client): (ConnectionId, Client),
-    plane: mpsc::Sender<Inbound>,
+    plane: mpsc::Sender<PlaneInput>,
     queue: usize,
     lingering: Lingering,
 ) {
@@ -27,7 +27,7 @@ pub(crate) async fn serve(
     let kill = Arc::new(Notify::new());
     let queued = Arc::new(AtomicUsize::new(0));
     let queue = FrameQueue { frames, queued: Arc::clone(&queued), kill: Arc::clone(&kill) };
-    if plane.send(Inbound::Opened(connection, client, queue)).await.is_err() {
+    if plane.send(PlaneInput::Opened(connection, client, queue)).await.is_err() {
         return close(&mut socket, 1001, "the relay is shutting down".to_owned()).await;
     }
     loop {
@@ -55,13 +55,13 @@ pub(crate) async fn serve(
             },
             message = socket.recv() => {
                 let Some(input) = read(message, connection, &mut socket, &lingering).await else { break };
-                if let Some(input) = input && plane.send(Inbound::Input(input)).await.is_err() {
+                if let Some(input) = input && plane.send(PlaneInput::Input(input)).await.is_err() {
                     return;
                 }
             }
         }
     }
-    let _ = plane.send(Inbound::Input(Input::Disconnected { connection })).await;
+    let _ = plane.send(PlaneInput::Input(Input::Disconnected { connection })).await;
 }
 
 /// Converts a received message to an input of the machine, if it is one; `None` ends the connection.

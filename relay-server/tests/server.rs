@@ -4,7 +4,7 @@
 use futures_util::{SinkExt, StreamExt};
 use offhook_relay::addresses::{self, Demo};
 use offhook_relay::config::{Settings, parse};
-use offhook_relay::server::Server;
+use offhook_relay::server::RunningRelay;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -44,8 +44,8 @@ fn settings(scratch: &Scratch, more: &str) -> Settings {
     parse("test.toml", &text).unwrap()
 }
 
-async fn start(scratch: &Scratch, more: &str) -> Server {
-    Server::start(&settings(scratch, more), Demo::Loopback).await.unwrap()
+async fn start(scratch: &Scratch, more: &str) -> RunningRelay {
+    RunningRelay::start(&settings(scratch, more), Demo::Loopback).await.unwrap()
 }
 
 async fn get(mut stream: impl AsyncRead + AsyncWrite + Unpin, path: &str) -> String {
@@ -62,7 +62,7 @@ async fn plain(address: SocketAddr, path: &str) -> String {
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-async fn socket(server: &Server, path: &str) -> Socket {
+async fn socket(server: &RunningRelay, path: &str) -> Socket {
     connect_async(format!("ws://{}{path}", server.plain[0])).await.unwrap().0
 }
 
@@ -97,7 +97,7 @@ async fn healthz_and_page_are_served() {
 }
 
 /// The counters that `GET /healthz?verbose` shows.
-async fn counters(server: &Server) -> serde_json::Value {
+async fn counters(server: &RunningRelay) -> serde_json::Value {
     let verbose = plain(server.plain[0], "/healthz?verbose").await;
     serde_json::from_str(verbose.split("\r\n\r\n").nth(1).unwrap()).unwrap()
 }
@@ -184,7 +184,7 @@ async fn oversized_frame_is_closed_with_1009() {
 }
 
 /// A WebSocket connection to which a test writes raw octets.
-async fn raw_socket(server: &Server) -> TcpStream {
+async fn raw_socket(server: &RunningRelay) -> TcpStream {
     let mut stream = TcpStream::connect(server.plain[0]).await.unwrap();
     let request = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -254,7 +254,7 @@ async fn reverse_proxy_is_limited_by_the_total_only() {
     let scratch = Scratch::new();
     let mut settings = settings(&scratch, "limits.connections_per_address = 1");
     settings.trusted_proxies.networks = vec!["127.0.0.1/32".parse().unwrap()];
-    let server = Server::start(&settings, Demo::Loopback).await.unwrap();
+    let server = RunningRelay::start(&settings, Demo::Loopback).await.unwrap();
     let sockets = [socket(&server, "/").await, socket(&server, "/").await, socket(&server, "/").await];
     drop(sockets);
     server.shut_down().await;
@@ -266,7 +266,7 @@ async fn clients_of_a_reverse_proxy_have_separate_limits() {
     let scratch = Scratch::new();
     let mut settings = settings(&scratch, "limits.connections_per_address = 1");
     settings.trusted_proxies.networks = vec!["127.0.0.1/32".parse().unwrap()];
-    let server = Server::start(&settings, Demo::Loopback).await.unwrap();
+    let server = RunningRelay::start(&settings, Demo::Loopback).await.unwrap();
     let connect = async |client: &str| {
         let mut request = format!("ws://{}/", server.plain[0]).into_client_request().unwrap();
         request.headers_mut().insert("x-forwarded-for", client.parse().unwrap());
@@ -329,7 +329,7 @@ async fn silent_client_and_excess_connection_are_closed() {
          [media]\naddress = [\"127.0.0.1\"]\nport = 0\nworkers = 1\n[limits]\nconnections = 2\n",
         scratch.0.display()
     );
-    let server = Server::start(&parse("test.toml", &text).unwrap(), Demo::Loopback).await.unwrap();
+    let server = RunningRelay::start(&parse("test.toml", &text).unwrap(), Demo::Loopback).await.unwrap();
     let mut half = TcpStream::connect(server.plain[0]).await.unwrap();
     half.write_all(b"GET / HTTP/1.1\r\nHost:").await.unwrap();
     let mut mute = TcpStream::connect(server.tls[0]).await.unwrap();
@@ -365,10 +365,10 @@ async fn shutdown_closes_every_websocket_with_1001() {
 #[tokio::test]
 async fn demo_rejects_addresses_that_are_not_loopback() {
     let open = parse("test.toml", "[listen]\nplain = [\"0.0.0.0:0\"]\n").unwrap();
-    let error = Server::start(&open, Demo::Loopback).await.unwrap_err().to_string();
+    let error = RunningRelay::start(&open, Demo::Loopback).await.unwrap_err().to_string();
     assert!(error.contains("0.0.0.0:0") && error.contains("--demo-anywhere"), "{error}");
     let media = parse("test.toml", "[media]\naddress = [\"192.0.2.1\"]\n").unwrap();
-    let error = Server::start(&media, Demo::Loopback).await.unwrap_err().to_string();
+    let error = RunningRelay::start(&media, Demo::Loopback).await.unwrap_err().to_string();
     assert!(error.contains("192.0.2.1") && error.contains("[media]"), "{error}");
     let discovered = addresses::discover().unwrap();
     assert!(addresses::listen(&open, Demo::Anywhere, &discovered).is_ok());

@@ -12,7 +12,7 @@ mod peer;
 use futures_util::{SinkExt, StreamExt};
 use offhook_relay::addresses::Demo;
 use offhook_relay::config::{Settings, parse};
-use offhook_relay::server::Server;
+use offhook_relay::server::RunningRelay;
 use offhook_sip::auth::Login;
 use offhook_sip::transport::Transport;
 use peer::{Peer, Request};
@@ -31,7 +31,7 @@ const WAIT: Duration = Duration::from_secs(10);
 
 /// A relay whose clients may name servers on this machine.
 struct Rig {
-    server: Server,
+    server: RunningRelay,
     settings: Settings,
     directory: PathBuf,
 }
@@ -49,7 +49,7 @@ impl Rig {
             directory.display()
         );
         let settings = parse("test.toml", &text).unwrap();
-        let server = Server::start(&settings, Demo::Loopback).await.unwrap();
+        let server = RunningRelay::start(&settings, Demo::Loopback).await.unwrap();
         Self { server, settings, directory }
     }
 

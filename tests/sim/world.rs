@@ -2,7 +2,7 @@
 
 use crate::browser::Browser;
 use core::time::Duration;
-use offhook_b2bua::config::{Admission, BusyStatus, CallWaiting, Config, OwnNames};
+use offhook_b2bua::config::{AcceptedLogins, BusyStatus, CallWaiting, Config, OwnNames};
 use offhook_b2bua::io::{ConnectionId, Input, Output};
 use offhook_b2bua::relay::Relay;
 use offhook_clock::{Time, earliest};
@@ -50,7 +50,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let config = Config {
-            admission: Admission::Anyone,
+            admission: AcceptedLogins::Anyone,
             anonymous: false,
             password_checks: 2,
             accounts: BTreeSet::new(),

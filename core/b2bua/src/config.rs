@@ -22,7 +22,7 @@ pub struct LoginName(pub String);
 
 /// The logins that are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Admission {
+pub enum AcceptedLogins {
     /// Those of the accounts in the shell's configuration, with their passwords.
     Accounts,
     /// Any login, without a password (`--demo`).
@@ -79,7 +79,7 @@ impl OwnNames {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config {
     /// The logins that are accepted.
-    pub admission: Admission,
+    pub admission: AcceptedLogins,
     /// Sessions without a login are accepted where logins need a password: they can call and cannot be called.
     pub anonymous: bool,
     /// Passwords checked at a time.

@@ -6,7 +6,7 @@ use super::health::healthz;
 use crate::media_plane::Totals;
 use crate::quota::{ConnectionSlot, Quota, QuotaRefusal};
 use crate::security_log::SecurityLog;
-use crate::signaling_plane::{Client, Gauges, Inbound};
+use crate::signaling_plane::{Client, Gauges, PlaneInput};
 use crate::sip_transport::SipCounters;
 use crate::websocket;
 use axum::Router;
@@ -35,7 +35,7 @@ const READ_BUFFER: usize = 4096;
 #[derive(Debug)]
 pub struct App {
     /// Inputs of the signaling plane.
-    pub plane: mpsc::Sender<Inbound>,
+    pub plane: mpsc::Sender<PlaneInput>,
     /// The number of the next WebSocket.
     pub next_connection: AtomicU64,
     /// Values for `/healthz`.

@@ -4,7 +4,7 @@
 //! channel are sorted by source, and the sources are served in turn.
 
 use super::fair_queue::FairQueue;
-use super::{Inbound, MediaReport};
+use super::{MediaReport, PlaneInput};
 use crate::sip_transport::{Report, ReportSource};
 use offhook_b2bua::io::{ConnectionId, Input};
 use tokio::sync::mpsc;
@@ -30,17 +30,17 @@ impl Kind {
 #[derive(Debug)]
 pub(super) enum Arrived {
     Media(MediaReport),
-    WebSocket(Inbound),
+    WebSocket(PlaneInput),
     Sip(Report),
 }
 
 /// The channels, and the inputs removed from them.
 pub(super) struct Intake {
-    inbound: mpsc::Receiver<Inbound>,
+    inbound: mpsc::Receiver<PlaneInput>,
     media: mpsc::Receiver<MediaReport>,
     reports: Option<mpsc::Receiver<Report>>,
     /// The source `None` is the relay itself: results of password checks and DNS queries.
-    web_sockets: FairQueue<Option<ConnectionId>, Inbound>,
+    web_sockets: FairQueue<Option<ConnectionId>, PlaneInput>,
     sip: FairQueue<ReportSource, Report>,
     first_media: Option<MediaReport>,
     /// Datagrams dropped since the last call of [`Self::take_dropped`].
@@ -48,7 +48,7 @@ pub(super) struct Intake {
 }
 
 impl Intake {
-    pub(super) const fn new(inbound: mpsc::Receiver<Inbound>, media: mpsc::Receiver<MediaReport>) -> Self {
+    pub(super) const fn new(inbound: mpsc::Receiver<PlaneInput>, media: mpsc::Receiver<MediaReport>) -> Self {
         Self {
             inbound,
             media,
@@ -109,7 +109,7 @@ impl Intake {
         core::mem::replace(&mut self.dropped, 0)
     }
 
-    fn sort_inbound(&mut self, inbound: Inbound) {
+    fn sort_inbound(&mut self, inbound: PlaneInput) {
         self.web_sockets.push(source(&inbound), inbound);
     }
 
@@ -124,10 +124,10 @@ impl Intake {
 }
 
 /// The WebSocket that sent an input. The order of inputs is preserved within one source only.
-const fn source(inbound: &Inbound) -> Option<ConnectionId> {
+const fn source(inbound: &PlaneInput) -> Option<ConnectionId> {
     match inbound {
-        Inbound::Opened(connection, ..)
-        | Inbound::Input(
+        PlaneInput::Opened(connection, ..)
+        | PlaneInput::Input(
             Input::Connected { connection, .. }
             | Input::Text { connection, .. }
             | Input::Binary { connection, .. }

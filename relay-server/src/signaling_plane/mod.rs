@@ -57,7 +57,7 @@ pub struct Client {
 
 /// An input from a WebSocket or from the relay itself.
 #[derive(Debug)]
-pub enum Inbound {
+pub enum PlaneInput {
     /// A WebSocket was opened.
     Opened(ConnectionId, Client, FrameQueue),
     /// An input of the relay machine.
@@ -145,7 +145,7 @@ pub struct SignalingPlane {
     queues: BTreeMap<ConnectionId, FrameQueue>,
     intake: Intake,
     /// For the results of password checks and DNS queries.
-    answers: mpsc::Sender<Inbound>,
+    answers: mpsc::Sender<PlaneInput>,
     /// A media worker has ended or the machine has panicked: the plane ends.
     broken: bool,
     sip: Option<SipTransport>,
@@ -155,7 +155,7 @@ pub struct SignalingPlane {
 #[derive(Clone, Debug)]
 pub struct ToPlane {
     /// For WebSockets and password checks.
-    pub inbound: mpsc::Sender<Inbound>,
+    pub inbound: mpsc::Sender<PlaneInput>,
     /// For media workers.
     pub media: mpsc::Sender<MediaReport>,
 }
@@ -174,7 +174,7 @@ impl ToPlane {
 
 /// The receivers of a plane's channels.
 #[derive(Debug)]
-pub struct Channels(pub mpsc::Receiver<Inbound>, pub mpsc::Receiver<MediaReport>);
+pub struct Channels(pub mpsc::Receiver<PlaneInput>, pub mpsc::Receiver<MediaReport>);
 
 /// Creates the channels of a plane. The media threads, which report through them, are started before the plane.
 #[must_use]
@@ -246,7 +246,7 @@ impl SignalingPlane {
         });
         self.finish_sip().await;
         while let Some(Arrived::WebSocket(inbound)) = self.intake.next(Kind::WebSocket) {
-            if let Inbound::Opened(connection, _, queue) = inbound {
+            if let PlaneInput::Opened(connection, _, queue) = inbound {
                 self.queues.insert(connection, queue);
             }
         }
@@ -372,17 +372,17 @@ impl SignalingPlane {
         }
     }
 
-    fn take_inbound(&mut self, inbound: Inbound) {
+    fn take_inbound(&mut self, inbound: PlaneInput) {
         let input = match inbound {
-            Inbound::Opened(connection, Client { address, host }, queue) => {
+            PlaneInput::Opened(connection, Client { address, host }, queue) => {
                 self.queues.insert(connection, queue);
                 Input::Connected { connection, address, host }
             }
             #[cfg(test)]
-            Inbound::Stall(duration) => return std::thread::sleep(duration),
+            PlaneInput::Stall(duration) => return std::thread::sleep(duration),
             #[cfg(test)]
-            Inbound::Panic => panic!("expected in this test"),
-            Inbound::Input(input) => {
+            PlaneInput::Panic => panic!("expected in this test"),
+            PlaneInput::Input(input) => {
                 match &input {
                     // The machine has closed this connection while the message was queued.
                     Input::Text { connection, .. } | Input::Binary { connection, .. }
@@ -429,7 +429,7 @@ impl SignalingPlane {
                     let (accounts, answers) = (Arc::clone(&self.accounts), self.answers.clone());
                     tokio::spawn(async move {
                         let matches = accounts.verify(&login.0, password).await;
-                        let answer = Inbound::Input(Input::PasswordVerified { request, matches });
+                        let answer = PlaneInput::Input(Input::PasswordVerified { request, matches });
                         let _ = answers.send(answer).await;
                     });
                 }
@@ -496,7 +496,7 @@ impl SignalingPlane {
         let answers = self.answers.clone();
         tokio::spawn(async move {
             let addresses = lookup.await;
-            let _ = answers.send(Inbound::Input(Input::HostResolved { request, addresses })).await;
+            let _ = answers.send(PlaneInput::Input(Input::HostResolved { request, addresses })).await;
         });
     }
 

@@ -1,8 +1,8 @@
-use super::{Client, FrameQueue, Gauges, Inbound, MediaReport, SignalingPlane, ToPlane, channels};
+use super::{Client, FrameQueue, Gauges, MediaReport, PlaneInput, SignalingPlane, ToPlane, channels};
 use crate::accounts::{Accounts, hash_password};
 use crate::clock::Clock;
 use core::time::Duration;
-use offhook_b2bua::config::{Admission, BusyStatus, CallWaiting, Config, LoginName, OwnNames};
+use offhook_b2bua::config::{AcceptedLogins, BusyStatus, CallWaiting, Config, LoginName, OwnNames};
 use offhook_b2bua::io::{ConnectionId, Input};
 use offhook_b2bua::relay::Relay;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 const WAIT: Duration = Duration::from_secs(10);
 const ALICE: ConnectionId = ConnectionId(1);
 
-fn config(admission: Admission) -> Config {
+fn config(admission: AcceptedLogins) -> Config {
     Config {
         admission,
         anonymous: false,
@@ -44,14 +44,14 @@ fn client() -> Client {
 }
 
 struct Rig {
-    to_plane: mpsc::Sender<Inbound>,
+    to_plane: mpsc::Sender<PlaneInput>,
     media: mpsc::Sender<MediaReport>,
     gauges: Arc<Gauges>,
     stop: oneshot::Sender<()>,
     plane: tokio::task::JoinHandle<()>,
 }
 
-fn rig(admission: Admission) -> Rig {
+fn rig(admission: AcceptedLogins) -> Rig {
     let (clock, (to_plane, receivers)) = (Clock::start(), channels());
     let relay = Relay::new(config(admission), [7; 32], clock.now());
     let accounts = Accounts::new([("alice".to_owned(), hash_password("tulip").unwrap())].into());
@@ -74,13 +74,13 @@ impl Rig {
         let (frames, received) = mpsc::channel(8);
         let kill = Arc::new(Notify::new());
         let queue = FrameQueue { frames, queued: Arc::new(AtomicUsize::new(octets)), kill: Arc::clone(&kill) };
-        self.to_plane.send(Inbound::Opened(ALICE, client(), queue)).await.unwrap();
+        self.to_plane.send(PlaneInput::Opened(ALICE, client(), queue)).await.unwrap();
         (received, kill)
     }
 
     async fn send(&self, text: &str) {
         let input = Input::Text { connection: ALICE, text: text.to_owned() };
-        self.to_plane.send(Inbound::Input(input)).await.unwrap();
+        self.to_plane.send(PlaneInput::Input(input)).await.unwrap();
     }
 
     async fn log_in(&self, password: &str) {
@@ -91,7 +91,7 @@ impl Rig {
 
 #[tokio::test]
 async fn client_with_a_full_frame_queue_is_disconnected() {
-    let rig = rig(Admission::Anyone);
+    let rig = rig(AcceptedLogins::Anyone);
     let (mut received, kill) = rig.connect().await;
     rig.log_in("").await;
     for _ in 0..20 {
@@ -110,7 +110,7 @@ async fn client_with_a_full_frame_queue_is_disconnected() {
 
 #[tokio::test]
 async fn client_with_too_many_queued_octets_is_disconnected() {
-    let rig = rig(Admission::Anyone);
+    let rig = rig(AcceptedLogins::Anyone);
     let (mut received, kill) = rig.connect_with_queued(super::QUEUED_OCTETS).await;
     rig.log_in("").await;
     tokio::time::timeout(WAIT, kill.notified()).await.expect("killed");
@@ -123,7 +123,7 @@ async fn client_with_too_many_queued_octets_is_disconnected() {
 #[tokio::test]
 async fn login_is_accepted_only_with_the_right_password() {
     for (password, is_accepted) in [("tulip", true), ("rose", false)] {
-        let rig = rig(Admission::Accounts);
+        let rig = rig(AcceptedLogins::Accounts);
         let (mut received, _kill) = rig.connect().await;
         rig.log_in(password).await;
         let frame = tokio::time::timeout(WAIT, received.recv()).await.expect("an answer").expect("open");
@@ -136,16 +136,16 @@ async fn login_is_accepted_only_with_the_right_password() {
 
 #[tokio::test]
 async fn disconnect_before_password_check_removes_it_from_queue() {
-    let rig = rig(Admission::Accounts);
+    let rig = rig(AcceptedLogins::Accounts);
     // Many clients that log in and disconnect immediately, then one that stays. Checks take tens of milliseconds, one at a time.
     for number in 2..62 {
         let connection = ConnectionId(number);
         let (frames, _received) = mpsc::channel(8);
         let queue = FrameQueue { frames, queued: Arc::default(), kill: Arc::new(Notify::new()) };
-        rig.to_plane.send(Inbound::Opened(connection, client(), queue)).await.unwrap();
+        rig.to_plane.send(PlaneInput::Opened(connection, client(), queue)).await.unwrap();
         let text = r#"{"message":"connection","data":[{"sipLogin":"alice","sipPassword":"guess"}]}"#.to_owned();
-        rig.to_plane.send(Inbound::Input(Input::Text { connection, text })).await.unwrap();
-        rig.to_plane.send(Inbound::Input(Input::Disconnected { connection })).await.unwrap();
+        rig.to_plane.send(PlaneInput::Input(Input::Text { connection, text })).await.unwrap();
+        rig.to_plane.send(PlaneInput::Input(Input::Disconnected { connection })).await.unwrap();
     }
     let one = std::time::Instant::now();
     // Creating a hash takes as long as checking one.
@@ -164,7 +164,7 @@ async fn disconnect_before_password_check_removes_it_from_queue() {
 
 #[tokio::test]
 async fn plane_ends_when_a_media_worker_ends() {
-    let rig = rig(Admission::Anyone);
+    let rig = rig(AcceptedLogins::Anyone);
     let (mut received, _kill) = rig.connect().await;
     rig.log_in("").await;
     received.recv().await.expect("an answer");
@@ -179,9 +179,9 @@ async fn plane_ends_when_a_media_worker_ends() {
 
 #[tokio::test]
 async fn machine_panic_closes_sockets_and_ends_plane() {
-    let rig = rig(Admission::Anyone);
+    let rig = rig(AcceptedLogins::Anyone);
     let (mut received, _kill) = rig.connect().await;
-    rig.to_plane.send(Inbound::Panic).await.unwrap();
+    rig.to_plane.send(PlaneInput::Panic).await.unwrap();
     tokio::time::timeout(WAIT, rig.plane).await.expect("it ends").unwrap();
     let frame = received.recv().await.expect("a last frame");
     assert!(matches!(&frame, super::Frame::Close(1001, _)), "{frame:?}");
@@ -189,14 +189,14 @@ async fn machine_panic_closes_sockets_and_ends_plane() {
 
 #[tokio::test]
 async fn connection_with_many_messages_does_not_delay_another() {
-    let rig = rig(Admission::Anyone);
+    let rig = rig(AcceptedLogins::Anyone);
     // Both connections share one frame queue, which shows the order of the responses.
     let (frames, mut received) = mpsc::channel(1_024);
     let send = |inbound| rig.to_plane.try_send(inbound).expect("room in the queue");
-    let text = |connection, text: String| Inbound::Input(Input::Text { connection, text });
+    let text = |connection, text: String| PlaneInput::Input(Input::Text { connection, text });
     for (connection, login) in [(ConnectionId(2), "flood"), (ConnectionId(3), "calm")] {
         let queue = FrameQueue { frames: frames.clone(), queued: Arc::default(), kill: Arc::new(Notify::new()) };
-        send(Inbound::Opened(connection, client(), queue));
+        send(PlaneInput::Opened(connection, client(), queue));
         if login == "flood" {
             for _ in 0..500 {
                 send(text(connection, r#"{"message":"ping","data":[null]}"#.to_owned()));
@@ -220,8 +220,8 @@ async fn connection_with_many_messages_does_not_delay_another() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn blocked_plane_increases_age_of_last_turn() {
-    let rig = rig(Admission::Anyone);
-    rig.to_plane.send(Inbound::Stall(Duration::from_millis(1_500))).await.unwrap();
+    let rig = rig(AcceptedLogins::Anyone);
+    rig.to_plane.send(PlaneInput::Stall(Duration::from_millis(1_500))).await.unwrap();
     tokio::time::timeout(WAIT, async {
         while rig.gauges.age().is_none_or(|age| age < Duration::from_secs(1)) {
             tokio::time::sleep(Duration::from_millis(10)).await;

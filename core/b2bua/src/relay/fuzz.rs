@@ -2,8 +2,8 @@
 
 use super::Relay;
 use crate::config::{
-    Admission, BusyStatus, CallWaiting, Config, Destinations, MediaProfile, OwnNames, PortRules, RtpAddress, RtpWorker,
-    Servers, Sip, Srtp,
+    AcceptedLogins, BusyStatus, CallWaiting, Config, Destinations, MediaProfile, OwnNames, PortRules, RtpAddress,
+    RtpWorker, Servers, Sip, Srtp,
 };
 use crate::io::{ConnectionId, Input, Output};
 use core::time::Duration;
@@ -111,7 +111,7 @@ fn config() -> Config {
         workers: vec![RtpWorker { addresses: vec![rtp], first_port: 20_000, last_port: 20_015 }],
     };
     Config {
-        admission: Admission::Anyone,
+        admission: AcceptedLogins::Anyone,
         anonymous: false,
         password_checks: 2,
         accounts: BTreeSet::new(),

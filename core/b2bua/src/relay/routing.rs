@@ -3,7 +3,7 @@
 use super::Relay;
 use crate::address::{address_of_record, callee_uri, next_hop_of};
 use crate::call::SessionId;
-use crate::config::{Admission, CallWaiting, LoginName};
+use crate::config::{AcceptedLogins, CallWaiting, LoginName};
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::destinations::NamedBy;
 use offhook_sip::user_agent::io::{AccountId, BindingId};
@@ -54,7 +54,7 @@ impl Relay {
     /// the relay's own users only, at no cost for the operator.
     pub(super) fn source_of_session(&self, session: SessionId) -> Source {
         let has_login = self.sessions.get(&session).is_some_and(|session| session.login.is_some());
-        if has_login || self.config.admission == Admission::Anyone {
+        if has_login || self.config.admission == AcceptedLogins::Anyone {
             Source::Session(session)
         } else {
             Source::Stranger

@@ -7,7 +7,7 @@ use super::password_checks::{Attempt, Finished, Step};
 use super::ringing::ring_limit;
 use super::sip_options::{Asked, PageAccount, asks_for_relay, page_account, refused_server};
 use crate::call::SessionId;
-use crate::config::{Admission, LoginName};
+use crate::config::{AcceptedLogins, LoginName};
 use crate::io::{ConnectionId, Output, RequestId};
 use core::time::Duration;
 use offhook_clock::Time;
@@ -190,8 +190,8 @@ impl Relay {
         now: Time,
     ) {
         match self.config.admission {
-            Admission::Anyone => self.accept(connection, Some(login), None, hello, now),
-            Admission::Accounts => {
+            AcceptedLogins::Anyone => self.accept(connection, Some(login), None, hello, now),
+            AcceptedLogins::Accounts => {
                 let Some(address) = self.sockets.get(&connection).map(|socket| socket.address) else { return };
                 let attempt = Attempt { connection, address, login, password: Secret::new(password), hello };
                 // Refused without a check, but only to logins that have succeeded before, because the response reveals
@@ -283,7 +283,7 @@ impl Relay {
 
     /// Admits a `connection` without a login: its page can call and cannot be called.
     fn admit_anonymous(&mut self, connection: ConnectionId, hello: ConnectionMessage, now: Time) {
-        let is_allowed = self.config.admission == Admission::Anyone || self.config.anonymous;
+        let is_allowed = self.config.admission == AcceptedLogins::Anyone || self.config.anonymous;
         if !is_allowed {
             let info = "this relay requires a login: connect with sipLogin and sipPassword".to_owned();
             return self.refuse(connection, "", info, now);
@@ -416,7 +416,7 @@ impl Relay {
         let data = UserData {
             connection: session.hello.clone(),
             status: "ESTABLISHED".to_owned(),
-            demo: self.config.admission == Admission::Anyone,
+            demo: self.config.admission == AcceptedLogins::Anyone,
         };
         self.arm_socket(connection);
         self.send(connection, &ServerMessage::UserData(Box::new(data)));

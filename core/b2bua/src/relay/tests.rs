@@ -27,8 +27,8 @@ use super::Relay;
 use crate::call::CallEvent;
 use crate::command::CommandResult;
 use crate::config::{
-    Admission, BusyStatus, CallWaiting, Config, Destinations, LoginName, MediaProfile, OwnNames, PortRules, RtpAddress,
-    RtpWorker, Servers, Sip, Srtp,
+    AcceptedLogins, BusyStatus, CallWaiting, Config, Destinations, LoginName, MediaProfile, OwnNames, PortRules,
+    RtpAddress, RtpWorker, Servers, Sip, Srtp,
 };
 use crate::io::{ConnectionId, Input, Output};
 use crate::record::CallRecord;
@@ -59,7 +59,7 @@ pub(crate) fn answer_sdp() -> String {
 
 pub(super) fn config() -> Config {
     Config {
-        admission: Admission::Anyone,
+        admission: AcceptedLogins::Anyone,
         anonymous: false,
         password_checks: 2,
         accounts: ["carol"].map(|login| LoginName(login.to_owned())).into(),

@@ -1,7 +1,7 @@
 //! Client sessions with an account at a SIP server.
 
 use super::{Bench, config, hello, sip_config, with_sip};
-use crate::config::{Admission, Config, Destinations, LoginName, Servers, Sip};
+use crate::config::{AcceptedLogins, Config, Destinations, LoginName, Servers, Sip};
 use crate::io::{ConnectionId, Input};
 use core::time::Duration;
 use offhook_limits::offense::Kind;
@@ -272,7 +272,7 @@ fn configured_account_needs_no_password_of_page() {
         contact_user: String::new(),
     };
     let sip = Sip { accounts: [(LoginName("alice".into()), settings)].into(), ..sip_config() };
-    let mut bench = Bench::new(Config { admission: Admission::Accounts, sip: Some(Box::new(sip)), ..config() });
+    let mut bench = Bench::new(Config { admission: AcceptedLogins::Accounts, sip: Some(Box::new(sip)), ..config() });
     let alice = bench.connect(hello("alice"));
     assert!(bench.commands.is_empty(), "not before the login is checked");
     let (request, ..) = bench.checks.pop().unwrap();

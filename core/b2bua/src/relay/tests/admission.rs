@@ -2,7 +2,7 @@
 
 use super::sip_phones::with_trunk;
 use super::{Bench, Config, config, hello};
-use crate::config::Admission;
+use crate::config::AcceptedLogins;
 use crate::io::{ConnectionId, Input};
 use core::time::Duration;
 use offhook_limits::offense::Kind;
@@ -14,7 +14,7 @@ const ATTACKER: IpAddr = IpAddr::V4(core::net::Ipv4Addr::new(198, 51, 100, 66));
 const USER: IpAddr = IpAddr::V4(core::net::Ipv4Addr::new(192, 0, 2, 1));
 
 fn bench() -> Bench {
-    Bench::new(Config { admission: Admission::Accounts, ..config() })
+    Bench::new(Config { admission: AcceptedLogins::Accounts, ..config() })
 }
 
 impl Bench {
@@ -109,7 +109,7 @@ fn session_without_login_needs_the_option() {
     assert_eq!(info, "this relay requires a login: connect with sipLogin and sipPassword");
     assert_eq!((bench.closed[&page].0, bench.relay.counts().sessions), (1008, 0));
 
-    let mut bench = Bench::new(Config { admission: Admission::Accounts, anonymous: true, ..config() });
+    let mut bench = Bench::new(Config { admission: AcceptedLogins::Accounts, anonymous: true, ..config() });
     let carol = bench.connect(hello("carol"));
     bench.verify(true);
     assert!(bench.is_signed_in(carol));
@@ -126,7 +126,7 @@ fn session_without_login_needs_the_option() {
 
 #[test]
 fn session_without_login_never_reaches_the_trunk() {
-    let mut bench = Bench::new(Config { admission: Admission::Accounts, anonymous: true, ..with_trunk() });
+    let mut bench = Bench::new(Config { admission: AcceptedLogins::Accounts, anonymous: true, ..with_trunk() });
     let carol = bench.connect(hello("carol"));
     bench.verify(true);
     assert!(bench.is_signed_in(carol));
@@ -145,7 +145,7 @@ fn session_without_login_never_reaches_the_trunk() {
 
 #[test]
 fn known_login_without_free_session_costs_no_check() {
-    let mut bench = Bench::new(Config { admission: Admission::Accounts, max_sessions_per_login: 1, ..config() });
+    let mut bench = Bench::new(Config { admission: AcceptedLogins::Accounts, max_sessions_per_login: 1, ..config() });
     let first = bench.connect_from(USER, hello("carol"));
     bench.verify(true);
     assert!(bench.is_signed_in(first));

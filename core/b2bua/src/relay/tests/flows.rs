@@ -1,7 +1,7 @@
 //! Calls between two browsers.
 
 use super::{Bench, config, hello};
-use crate::config::{Admission, BusyStatus, CallWaiting, Config};
+use crate::config::{AcceptedLogins, BusyStatus, CallWaiting, Config};
 use crate::io::Input;
 use core::time::Duration;
 use offhook_media::command::{Command, Event, TransportFailure};
@@ -99,7 +99,7 @@ fn unanswered_call_ends_after_ring_timeout() {
 
 #[test]
 fn unknown_and_offline_users_have_different_reasons() {
-    let mut bench = Bench::new(Config { admission: Admission::Accounts, ..config() });
+    let mut bench = Bench::new(Config { admission: AcceptedLogins::Accounts, ..config() });
     let alice = bench.connect(hello("alice"));
     let (request, login, _) = bench.checks.pop().unwrap();
     assert_eq!(login.0, "alice");
@@ -114,7 +114,7 @@ fn unknown_and_offline_users_have_different_reasons() {
 
 #[test]
 fn wrong_password_is_reported_and_closes_socket() {
-    let mut bench = Bench::new(Config { admission: Admission::Accounts, ..config() });
+    let mut bench = Bench::new(Config { admission: AcceptedLogins::Accounts, ..config() });
     let mallory = bench.connect(hello("alice"));
     let (request, ..) = bench.checks.pop().unwrap();
     bench.input(Input::PasswordVerified { request, matches: false });
@@ -398,7 +398,7 @@ fn disconnected_sessions_make_room_for_new_ones() {
 
 #[test]
 fn unverified_logins_do_not_accumulate() {
-    let mut bench = Bench::new(Config { admission: Admission::Accounts, ..config() });
+    let mut bench = Bench::new(Config { admission: AcceptedLogins::Accounts, ..config() });
     let long = SipOptions { password: Some("x".repeat(2000)), ..hello("alice").sip };
     let mallory = bench.connect(ConnectionMessage { sip: long, ..hello("alice") });
     assert_eq!(bench.closed[&mallory].0, 1008);
