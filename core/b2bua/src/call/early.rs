@@ -2,7 +2,7 @@
 
 use super::negotiation::LegMaker;
 use super::party::{Alerting, Caller, EarlyMedia, Fork, Party};
-use super::peer::{Dialog, Peer, sdp_body};
+use super::peer::{Peer, PeerDialog, sdp_body};
 use super::{Call, CallEvent, Output, State};
 use offhook_media::command::{Command, LegKey, Silence};
 use offhook_sdp::direction::Direction;
@@ -96,7 +96,7 @@ impl Call {
 
     /// Handles a provisional response of the target of a transfer.
     pub(super) fn target_progress(&mut self, leg: LegKey, branch: Branch, status: u16, sdp: Option<String>) {
-        let Some(peer) = self.peer_mut(leg).filter(|peer| peer.dialog == Dialog::Outbound) else {
+        let Some(peer) = self.peer_mut(leg).filter(|peer| peer.dialog == PeerDialog::Outbound) else {
             return self.ignored += 1;
         };
         let has_description = sdp.is_some();

@@ -2,7 +2,7 @@
 
 use super::negotiation::end_reason_of;
 use super::party::{End, Leg, LegId, Party};
-use super::peer::{Dialog, Peer};
+use super::peer::{Peer, PeerDialog};
 use super::{Call, CallEvent, Handover, Output, State};
 use offhook_media::command::{Command, LegKey, TransportFailure};
 use offhook_sdp::codec::MediaKind;
@@ -33,7 +33,7 @@ impl Call {
     /// Handles the end of a SIP dialog.
     pub(super) fn peer_ended(&mut self, leg: LegKey, cause: Cause) {
         if let Some(peer) = self.peer_mut(leg) {
-            peer.dialog = Dialog::Over;
+            peer.dialog = PeerDialog::Over;
         }
         if self.redirected(leg, &cause) {
             return;
@@ -241,8 +241,8 @@ fn setup_failed(failure: TransportFailure, of: &str) -> End {
 fn closing_command(peer: &Peer, end: &End) -> Option<SipCommand> {
     let invite = peer.invite;
     match peer.dialog {
-        Dialog::Planned(_) | Dialog::Over => None,
-        Dialog::Inbound => {
+        PeerDialog::Planned(_) | PeerDialog::Over => None,
+        PeerDialog::Inbound => {
             let (status, reason) = match &end.said {
                 // A 3xx without an address is not forwarded.
                 Some((status, text)) if *status >= 400 => (*status, Some(text.clone()).filter(|text| !text.is_empty())),
@@ -250,7 +250,7 @@ fn closing_command(peer: &Peer, end: &End) -> Option<SipCommand> {
             };
             Some(SipCommand::Reject { invite, status, reason, contacts: Vec::new() })
         }
-        Dialog::Outbound | Dialog::Confirmed => {
+        PeerDialog::Outbound | PeerDialog::Confirmed => {
             let is_normal = matches!(end.reason, EndReason::HungUp | EndReason::Canceled | EndReason::Transferred);
             let reason = (!is_normal).then(|| (end.status(), end.info()));
             Some(SipCommand::HangUp { invite, reason })

@@ -13,7 +13,7 @@
 use super::early::RINGING;
 use super::negotiation::LegMaker;
 use super::party::{End, Party, PerLeg};
-use super::peer::{Dialog, Peer, sdp_body};
+use super::peer::{Peer, PeerDialog, sdp_body};
 use super::{Call, CallEvent, Output, State};
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey};
@@ -43,7 +43,8 @@ impl Call {
     #[must_use]
     pub fn expects_back(&self, leg: LegKey) -> bool {
         let State::Ringing { caller, ring } = &self.state else { return false };
-        let is_unanswered = |party: &Party| party.peer().is_some_and(|peer| matches!(peer.dialog, Dialog::Outbound));
+        let is_unanswered =
+            |party: &Party| party.peer().is_some_and(|peer| matches!(peer.dialog, PeerDialog::Outbound));
         let is_fork = ring.forks.iter().any(|fork| fork.party.leg == leg && is_unanswered(&fork.party));
         is_fork && caller.party.browser().is_some() && caller.early().is_none()
     }
@@ -112,7 +113,7 @@ impl Call {
         let others: Vec<LegKey> = hairpin.rings.drain(..).filter(|ringing| *ringing != leg).collect();
         hairpin.rings.push(leg);
         if let Some(peer) = hairpin.back.peer_mut() {
-            peer.dialog = Dialog::Confirmed;
+            peer.dialog = PeerDialog::Confirmed;
             let body = peer.last().map(|text| sdp_body(&text));
             self.outputs.push_back(Output::Sip(SipCommand::Accept { invite: peer.invite, body }));
         }

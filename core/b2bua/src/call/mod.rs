@@ -40,7 +40,7 @@ pub use party::{
     SessionId, Side, SipResources,
 };
 pub use peer::{
-    Dialog, MAX_SECTIONS, NAME_WITHOUT_ADDRESS, Path, Peer, PeerSetup, TheirOffer, WebRtcPath, sdp_body, sdp_text,
+    MAX_SECTIONS, NAME_WITHOUT_ADDRESS, Path, Peer, PeerDialog, PeerSetup, TheirOffer, WebRtcPath, sdp_body, sdp_text,
 };
 
 use core::time::Duration;

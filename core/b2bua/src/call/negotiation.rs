@@ -6,7 +6,7 @@ pub(super) use browser::HeardBrowser;
 pub use browser::RelaySide;
 
 use super::party::{Caller, End, Fork, LegSecrets, Party, Side};
-use super::peer::{Dialog, Peer, Purpose, TheirAnswer, sdp_body};
+use super::peer::{Peer, PeerDialog, Purpose, TheirAnswer, sdp_body};
 use super::{CallEvent, Output};
 use offhook_media::command::{Command, Silence};
 use offhook_sdp::codec::{Codec, MediaKind, Payload};
@@ -94,7 +94,7 @@ impl LegMaker {
             Side::Sip(peer) => {
                 let text = peer.make_offer(offered.clone(), Purpose::First, false, &mut self.random);
                 let mut outputs = vec![Output::Media(peer.open(leg))];
-                if let Dialog::Planned(mut request) = core::mem::replace(&mut peer.dialog, Dialog::Outbound) {
+                if let PeerDialog::Planned(mut request) = core::mem::replace(&mut peer.dialog, PeerDialog::Outbound) {
                     request.offer = Some(sdp_body(&text));
                     outputs.push(Output::Sip(SipCommand::Invite { invite: peer.invite, request }));
                     outputs.push(Output::Event {

@@ -31,7 +31,7 @@ use std::net::{IpAddr, SocketAddr};
 
 /// The state of a dialog.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Dialog {
+pub enum PeerDialog {
     /// The INVITE is prepared, except for the offer.
     Planned(Box<OutboundInvite>),
     /// An outbound INVITE without a final response.
@@ -80,7 +80,7 @@ pub struct Peer {
     /// The URI of the peer.
     pub uri: String,
     /// The state of the dialog.
-    pub dialog: Dialog,
+    pub dialog: PeerDialog,
     /// The relay's RTP ports, one for each media section; none if the media use WebRTC.
     pub ports: Vec<PortPair>,
     /// The mark in the INVITE, by which a looped call is recognized.
@@ -132,7 +132,7 @@ pub struct PeerSetup {
     /// The URI of the peer.
     pub uri: String,
     /// The first state of the dialog.
-    pub dialog: Dialog,
+    pub dialog: PeerDialog,
     /// The relay's RTP ports.
     pub ports: Vec<PortPair>,
     /// The mark in the INVITE, by which a looped call is recognized.

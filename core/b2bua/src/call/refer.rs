@@ -2,7 +2,7 @@
 
 use super::io::Fallback;
 use super::party::{LegId, Party};
-use super::peer::{Dialog, TheirOffer, sdp_body};
+use super::peer::{PeerDialog, TheirOffer, sdp_body};
 use super::{Call, CallEvent, Handover, Leg, Output};
 use offhook_media::command::{Command, LegKey, Silence};
 use offhook_sdp::direction::Direction;
@@ -88,7 +88,7 @@ impl Call {
             self.leave(&party, &EndReason::NoCommonCodecs.into());
             return self.outputs.push_back(Output::Media(Command::CloseLeg { leg: new }));
         };
-        peer.dialog = Dialog::Confirmed;
+        peer.dialog = PeerDialog::Confirmed;
         peer.held = held;
         let accept = SipCommand::Accept { invite: peer.invite, body: Some(sdp_body(&text)) };
         let is_connected = !connect.is_empty();

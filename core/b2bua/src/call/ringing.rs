@@ -3,7 +3,7 @@
 use super::ending::has_video;
 use super::negotiation::{Heard, LegMaker};
 use super::party::{Alerting, Caller, End, Fork, Leg, LegId, Party, PerLeg, Side};
-use super::peer::{Dialog, Purpose, sdp_body};
+use super::peer::{PeerDialog, Purpose, sdp_body};
 use super::{Call, CallEvent, Output, Ring, State, Talk};
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey, Silence};
@@ -134,10 +134,10 @@ impl Call {
 
     /// Handles the 2xx of a SIP callee or transfer target.
     pub(super) fn peer_answers(&mut self, leg: LegKey, branch: Branch, sdp: Option<String>) {
-        let Some(peer) = self.peer_mut(leg).filter(|peer| peer.dialog == Dialog::Outbound) else {
+        let Some(peer) = self.peer_mut(leg).filter(|peer| peer.dialog == PeerDialog::Outbound) else {
             return self.ignored += 1;
         };
-        peer.dialog = Dialog::Confirmed;
+        peer.dialog = PeerDialog::Confirmed;
         let sdp = peer.final_answer(branch, sdp);
         if self.closes_hairpin(leg, sdp.as_deref()) {
             return;
@@ -200,7 +200,7 @@ impl Call {
     /// Accepts the INVITE of a SIP caller, with the answer of the early media unless there is another.
     fn accept_caller(&mut self, caller: &mut Party, text: Option<&str>) {
         if let Some(peer) = caller.peer_mut() {
-            peer.dialog = Dialog::Confirmed;
+            peer.dialog = PeerDialog::Confirmed;
             let body = text.map(str::to_owned).or_else(|| peer.last()).map(|text| sdp_body(&text));
             self.outputs.push_back(Output::Sip(SipCommand::Accept { invite: peer.invite, body }));
         }

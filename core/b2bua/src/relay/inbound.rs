@@ -7,7 +7,7 @@ use super::parties::{Alert, CallPlan, PeerMedia, PeerPlan};
 use super::port_shares::Payer;
 use super::routing::{Source, Target};
 use crate::address::{address_of_record, host_of};
-use crate::call::{self, CallKey, Dialog, MAX_SECTIONS, NAME_WITHOUT_ADDRESS, Side, sdp_text};
+use crate::call::{self, CallKey, MAX_SECTIONS, NAME_WITHOUT_ADDRESS, PeerDialog, Side, sdp_text};
 use crate::config::LoginName;
 use offhook_clock::Time;
 use offhook_media::command::LegKey;
@@ -173,7 +173,7 @@ impl Relay {
             }
         };
         let (uri, source) = (request.from.uri.clone(), Some(request.source));
-        PeerPlan { invite, account, uri, dialog: Dialog::Inbound, source, media }
+        PeerPlan { invite, account, uri, dialog: PeerDialog::Inbound, source, media }
     }
 
     /// Returns the called account, if there is one, the callee's name, and the targets.

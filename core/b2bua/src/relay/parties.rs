@@ -5,7 +5,7 @@ use super::sessions::Session;
 use super::{Relay, headers};
 use crate::address::escape_user;
 use crate::call::{
-    Browser, CallKey, Dialog, JsonText, MAX_SECTIONS, Party, Path, Peer, PeerSetup, SessionId, Side, SipResources,
+    Browser, CallKey, JsonText, MAX_SECTIONS, Party, Path, Peer, PeerDialog, PeerSetup, SessionId, Side, SipResources,
     WebRtcPath, ice_credentials,
 };
 use crate::command::CallRef;
@@ -63,7 +63,7 @@ pub(super) struct PeerPlan {
     pub(super) invite: InviteId,
     pub(super) account: Option<AccountId>,
     pub(super) uri: String,
-    pub(super) dialog: Dialog,
+    pub(super) dialog: PeerDialog,
     /// The source address of its SIP messages, if one has been received.
     pub(super) source: Option<IpAddr>,
     /// Its media: RTP to an address of this family, if it is known, or WebRTC.
@@ -133,7 +133,7 @@ impl Relay {
             PeerMedia::WebRtc => None,
         };
         let peer = plan.source.or_else(|| match &plan.dialog {
-            Dialog::Planned(request) => self.agent.as_ref()?.peer_address(request.account, &request.to),
+            PeerDialog::Planned(request) => self.agent.as_ref()?.peer_address(request.account, &request.to),
             _ => None,
         });
         let mut address = match is_ipv6 {
@@ -146,7 +146,7 @@ impl Relay {
         }
         let srtp = config.srtp;
         let leg = LegKey(self.fresh_id());
-        let incoming = matches!(plan.dialog, Dialog::Planned(_));
+        let incoming = matches!(plan.dialog, PeerDialog::Planned(_));
         let (path, ports) = match plan.media {
             PeerMedia::Rtp { .. } => {
                 (Path::Rtp, self.take_ports(call.call, call.worker, call.sections.min(MAX_SECTIONS), now)?)
@@ -159,7 +159,7 @@ impl Relay {
             self.sockets_of.insert(SocketAddr::new(address.advertised, pair.rtp()), leg);
         }
         let (mut dialog, mut own_mark) = (plan.dialog, None);
-        if let Dialog::Planned(request) = &mut dialog
+        if let PeerDialog::Planned(request) = &mut dialog
             && request.account.is_some()
         {
             let mark = self.token();
@@ -239,7 +239,7 @@ impl Relay {
             invite,
             account,
             uri,
-            dialog: Dialog::Planned(Box::new(request)),
+            dialog: PeerDialog::Planned(Box::new(request)),
             source: None,
             media: self.offered_media(account),
         }

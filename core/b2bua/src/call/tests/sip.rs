@@ -2,7 +2,7 @@
 
 use super::{CALLEE, CALLER, OFFER, Reach, TARGET, answer_sdp, compare, party, table};
 use crate::call::{
-    Call, Dialog, DtmfMethod, Fallback, Input, LegMaker, Party, Path, Peer, PeerSetup, RelaySide, Setup, Side,
+    Call, DtmfMethod, Fallback, Input, LegMaker, Party, Path, Peer, PeerDialog, PeerSetup, RelaySide, Setup, Side,
     SipEvent, TheirOffer,
 };
 use crate::config::{RtpAddress, Srtp};
@@ -50,11 +50,11 @@ fn phone_sdp() -> String {
     crate::relay::tests::sip_calls::phone_sdp(4000, "sendrecv")
 }
 
-fn peer(leg: LegKey, dialog: Dialog) -> Party {
+fn peer(leg: LegKey, dialog: PeerDialog) -> Party {
     let address = "192.0.2.1".parse().unwrap();
     let first = 20_000 + u16::try_from(leg.0).unwrap() * 10;
     let invite = match dialog {
-        Dialog::Inbound => InviteId::Inbound(leg.0),
+        PeerDialog::Inbound => InviteId::Inbound(leg.0),
         _ => InviteId::Outbound(leg.0),
     };
     let setup = PeerSetup {
@@ -89,7 +89,7 @@ fn outbound(leg: LegKey) -> Party {
         diverted_by: None,
         replaces: None,
     };
-    peer(leg, Dialog::Planned(Box::new(request)))
+    peer(leg, PeerDialog::Planned(Box::new(request)))
 }
 
 fn offer_of(party: &mut Party) -> (TheirOffer, Vec<Section>) {
@@ -178,7 +178,7 @@ fn transferred() -> PresentedCall {
 
 /// A phone calls a browser.
 fn called() -> PresentedCall {
-    let mut caller = peer(CALLER, Dialog::Inbound);
+    let mut caller = peer(CALLER, PeerDialog::Inbound);
     let (offer, media) = offer_of(&mut caller);
     let Side::Sip(peer) = &mut caller.side else { unreachable!() };
     peer.offer = Some(Box::new(offer));
@@ -187,13 +187,13 @@ fn called() -> PresentedCall {
 
 /// A phone that made no offer received one, and has not answered it.
 fn late() -> PresentedCall {
-    let call = place(peer(CALLER, Dialog::Inbound), None, party(CALLEE));
+    let call = place(peer(CALLER, PeerDialog::Inbound), None, party(CALLEE));
     then(call, Input::Answer { leg: CALLEE, sdp: answer_sdp(), lines: vec![] })
 }
 
 /// A phone calls a phone.
 fn phones() -> PresentedCall {
-    let mut caller = peer(CALLER, Dialog::Inbound);
+    let mut caller = peer(CALLER, PeerDialog::Inbound);
     let (offer, media) = offer_of(&mut caller);
     let Side::Sip(peer) = &mut caller.side else { unreachable!() };
     peer.offer = Some(Box::new(offer));
@@ -201,7 +201,7 @@ fn phones() -> PresentedCall {
 }
 
 fn hairpin() -> PresentedCall {
-    let mut back = peer(BACK, Dialog::Inbound);
+    let mut back = peer(BACK, PeerDialog::Inbound);
     let Side::Sip(peer) = &mut back.side else { unreachable!() };
     peer.mirror(SipDescription::parse(&phone_sdp()).unwrap(), &mut ChaCha20Rng::seed_from_u64(1));
     then(calling(), Input::Return { leg: CALLEE, party: Box::new(back), targets: vec![party(TARGET)] })
@@ -222,7 +222,7 @@ fn detour() -> PresentedCall {
 
 fn inputs() -> Vec<(&'static str, Input)> {
     let replacing = || {
-        let mut party = peer(LegKey(5), Dialog::Inbound);
+        let mut party = peer(LegKey(5), PeerDialog::Inbound);
         let (offer, _) = offer_of(&mut party);
         (Box::new(party), Some(Box::new(offer)))
     };
