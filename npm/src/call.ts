@@ -89,7 +89,7 @@ export interface CallContext {
 
 /** A call, outgoing or incoming. */
 export class Call {
-  #core: core.Call;
+  #core: core.CallHandle;
   #page: object;
   #context: CallContext;
   #logger: Logger;
@@ -110,7 +110,7 @@ export class Call {
   #path: MediaPath = "relay";
 
   /** @internal */
-  constructor(handle: core.Call, options: CallOptions, context: CallContext) {
+  constructor(handle: core.CallHandle, options: CallOptions, context: CallContext) {
     this.#core = handle;
     this.#options = options;
     this.#context = context;

@@ -103,7 +103,7 @@ const SIP_FIELDS = {
 /** A session: one WebSocket to the relay, and the calls on it. */
 export class Session {
   #id = uuid();
-  #core: core.Session | undefined;
+  #core: core.SessionHandle | undefined;
   #closed = false;
   /** The session failed before a socket was opened. */
   #failed = false;
@@ -307,14 +307,14 @@ export class Session {
       status: (name: string, data: unknown) => this.#status(name, data),
       notice: (name: string, data: unknown) => this.#handlers.fire(name, data),
       listening: () => this.#handlers.has(SESSION_STATUS.INCOMING_CALL),
-      incoming: (handle: core.Call, data: CallOptions) => {
+      incoming: (handle: core.CallHandle, data: CallOptions) => {
         this.#handlers.fire(SESSION_STATUS.INCOMING_CALL, this.#call(handle, data));
       },
       settle: (id: string, accepted: boolean, data: object) => this.#settle(id, accepted, data),
       remove: () => this.#context.remove(this),
     } as never;
     const left = timeout && Math.max(1, timeout - (performance.now() - this.#began));
-    const opened = new core.Session(page, left, pingInterval, probesInterval, receiveProbes);
+    const opened = new core.SessionHandle(page, left, pingInterval, probesInterval, receiveProbes);
     this.#core = opened;
     addEventListener("securitypolicyviolation", this.#violation);
     try {
@@ -345,7 +345,7 @@ export class Session {
     this.#handlers.fire(name, this, data);
   }
 
-  #call(handle: core.Call, options: CallOptions): Call {
+  #call(handle: core.CallHandle, options: CallOptions): Call {
     const configuration: RTCConfiguration = this.#options.mediaOptions ?? { iceServers: [] };
     configuration.bundlePolicy = "max-compat";
     const quiet = this.#options.appKey === "clickToCallApp";

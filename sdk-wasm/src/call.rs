@@ -261,18 +261,18 @@ fn details(options: &JsValue) -> Details {
 
 /// The handle of a call for the TypeScript part.
 #[wasm_bindgen]
-pub struct Call {
+pub struct CallHandle {
     driver: Rc<Driver>,
 }
 
-impl Call {
+impl CallHandle {
     pub(crate) const fn new(driver: Rc<Driver>) -> Self {
         Self { driver }
     }
 }
 
 #[wasm_bindgen]
-impl Call {
+impl CallHandle {
     /// Sets the TypeScript part. It is dropped when the call has ended, and must be set again before a later
     /// [`Self::hang_up`].
     pub fn attach(&self, page: CallPage) {

@@ -1,7 +1,7 @@
 //! The softphone SDK for the browser: drives the state machines of `offhook_signaling::client` with WebSocket and
 //! `RTCPeerConnection`.
 //!
-//! [`session::Session`] and [`call::Call`] are handles for the TypeScript part (`npm/src`), which implements the public API:
+//! [`session::SessionHandle`] and [`call::CallHandle`] are handles for the TypeScript part (`npm/src`), which implements the public API:
 //! event handlers, constants, video elements, devices. The state machines make the decisions; this crate passes inputs to
 //! them and performs their outputs. No `RefCell` borrow is held while JavaScript runs.
 #![forbid(unsafe_code)]

@@ -31,7 +31,7 @@ extern "C" {
 
     /// Creates a call object from the relay's message and emits `INCOMING_CALL`.
     #[wasm_bindgen(method)]
-    pub(crate) fn incoming(this: &SessionPage, call: crate::call::Call, data: &JsValue);
+    pub(crate) fn incoming(this: &SessionPage, call: crate::call::CallHandle, data: &JsValue);
 
     /// Settles the promise of `sendData`.
     #[wasm_bindgen(method)]

@@ -2,7 +2,7 @@
 
 use crate::browser::socket::{Socket, SocketEvent};
 use crate::browser::timer::{Timer, now};
-use crate::call::{self, Call};
+use crate::call::{self, CallHandle};
 use crate::page::SessionPage;
 use crate::wire;
 use core::cell::RefCell;
@@ -96,11 +96,11 @@ impl Driver {
         }
     }
 
-    fn insert(&self, call_id: CallId, direction: call_machine::CallDirection) -> Call {
+    fn insert(&self, call_id: CallId, direction: call_machine::CallDirection) -> CallHandle {
         let call = call::Driver::new(call_id.clone(), direction, self.this.upgrade());
         self.remove(&call_id);
         self.calls.borrow_mut().push((call_id, Rc::clone(&call)));
-        Call::new(call)
+        CallHandle::new(call)
     }
 
     fn call(&self, call_id: &CallId) -> Option<Rc<call::Driver>> {
@@ -142,7 +142,7 @@ impl Driver {
 
 /// The handle of a session for the TypeScript part.
 #[wasm_bindgen]
-pub struct Session {
+pub struct SessionHandle {
     driver: Rc<Driver>,
 }
 
@@ -154,7 +154,7 @@ fn millis(value: f64) -> Duration {
 
 #[wasm_bindgen]
 #[expect(clippy::needless_pass_by_value, reason = "wasm-bindgen hands over owned values")]
-impl Session {
+impl SessionHandle {
     /// Creates a session that is not connected yet. Times are in milliseconds; zero disables a timer.
     #[wasm_bindgen(constructor)]
     #[must_use]
@@ -220,7 +220,7 @@ impl Session {
     /// Creates an outgoing call.
     #[wasm_bindgen(js_name = createCall)]
     #[must_use]
-    pub fn create_call(&self, id: String) -> Call {
+    pub fn create_call(&self, id: String) -> CallHandle {
         let call_id = CallId(id);
         self.driver.act(Input::CallCreated(call_id.clone()));
         self.driver.insert(call_id, call_machine::CallDirection::Outgoing)

@@ -6,7 +6,7 @@
 mod page;
 
 use js_sys::JSON;
-use offhook_sdk_wasm::session::Session;
+use offhook_sdk_wasm::session::SessionHandle;
 use page::{Browser, Log, SessionSide, received, refusing_url};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -177,6 +177,6 @@ async fn connect_timeout_fails_session() {
 fn invalid_url_throws() {
     let log = Log::new();
     let side = SessionSide::new("heidi", &log);
-    let session = Session::new(side.unchecked_into(), 0.0, 0.0, 0.0, 0);
+    let session = SessionHandle::new(side.unchecked_into(), 0.0, 0.0, 0.0, 0);
     assert!(session.open("mailto:relay").is_err());
 }

@@ -5,7 +5,7 @@
 
 mod page;
 
-use offhook_sdk_wasm::call::Call;
+use offhook_sdk_wasm::call::CallHandle;
 use page::{Browser, CallSide, Log};
 use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -37,7 +37,7 @@ async fn sign_in(login: &str) -> Browser {
 }
 
 /// Places a call and waits until it rings.
-async fn ring(caller: &Browser, callee: &Browser, id: &str, name: &str) -> (Call, CallSide, Log) {
+async fn ring(caller: &Browser, callee: &Browser, id: &str, name: &str) -> (CallHandle, CallSide, Log) {
     let details = format!(r#"{{"callee": "{name}", "receiveVideo": false, "tone": {LOW}}}"#);
     let (call, side, log) = caller.call(id, &details, "");
     call.dial().unwrap();

@@ -13,8 +13,8 @@ use web_sys::{
 
 /// A peer connection with its event handlers. It is closed when dropped.
 pub(crate) struct Peer {
-    connection: Connection,
-    /// Resolves [`Connection::closed`].
+    connection: PeerConnection,
+    /// Resolves [`PeerConnection::closed`].
     close: Option<Function>,
     on_track: Closure<dyn FnMut(RtcTrackEvent)>,
     watch: Option<Watch>,
@@ -23,7 +23,7 @@ pub(crate) struct Peer {
 
 /// A handle of a peer connection for negotiation.
 #[derive(Clone)]
-pub(crate) struct Connection {
+pub(crate) struct PeerConnection {
     native: RtcPeerConnection,
     closed: Promise,
 }
@@ -57,7 +57,7 @@ impl Peer {
         native.set_ontrack(Some(on_track.as_ref().unchecked_ref()));
         let mut close = None;
         let closed = Promise::new(&mut |resolve, _| close = Some(resolve));
-        let connection = Connection { native, closed };
+        let connection = PeerConnection { native, closed };
         Ok(Self { connection, close, on_track, watch: None, sent: RefCell::default() })
     }
 
@@ -93,7 +93,7 @@ impl Peer {
     }
 
     /// Returns the handle for negotiation.
-    pub(crate) const fn connection(&self) -> &Connection {
+    pub(crate) const fn connection(&self) -> &PeerConnection {
         &self.connection
     }
 
@@ -118,7 +118,7 @@ impl Peer {
     }
 }
 
-impl Connection {
+impl PeerConnection {
     /// Waits for the result of an operation, or for the connection being closed, because the browser never settles the
     /// operations of a closed connection (W3C WebRTC §4.4.1.2).
     async fn settle(&self, operation: Promise) -> Result<JsValue, JsValue> {

@@ -1,8 +1,8 @@
 //! Bindings of page.js, the TypeScript part used by the tests, and a test browser built on them.
 
 use js_sys::{Array, JSON, Promise};
-use offhook_sdk_wasm::call::Call;
-use offhook_sdk_wasm::session::Session;
+use offhook_sdk_wasm::call::CallHandle;
+use offhook_sdk_wasm::session::SessionHandle;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -68,7 +68,7 @@ impl Log {
 
 /// One browser: a session with its TypeScript part and log.
 pub(crate) struct Browser {
-    pub(crate) session: Session,
+    pub(crate) session: SessionHandle,
     pub(crate) side: SessionSide,
     pub(crate) log: Log,
 }
@@ -77,7 +77,7 @@ impl Browser {
     pub(crate) fn open(login: &str, url: &str, timeout: f64) -> Self {
         let log = Log::new();
         let side = SessionSide::new(login, &log);
-        let session = Session::new(side.clone().unchecked_into(), timeout, 0.0, 0.0, 0);
+        let session = SessionHandle::new(side.clone().unchecked_into(), timeout, 0.0, 0.0, 0);
         session.open(url).unwrap();
         Self { session, side, log }
     }
@@ -87,7 +87,7 @@ impl Browser {
         let log = Log::new();
         let side = SessionSide::new("", &log);
         side.come_back(token);
-        let session = Session::new(side.clone().unchecked_into(), 0.0, 0.0, 0.0, 0);
+        let session = SessionHandle::new(side.clone().unchecked_into(), 0.0, 0.0, 0.0, 0);
         session.open(url).unwrap();
         Self { session, side, log }
     }
@@ -98,7 +98,7 @@ impl Browser {
         browser
     }
 
-    pub(crate) fn call(&self, id: &str, details: &str, refusal: &str) -> (Call, CallSide, Log) {
+    pub(crate) fn call(&self, id: &str, details: &str, refusal: &str) -> (CallHandle, CallSide, Log) {
         let log = Log::new();
         let side = CallSide::new(&log, &JSON::parse(details).unwrap(), refusal);
         let call = self.session.create_call(id.to_owned());
