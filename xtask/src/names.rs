@@ -7,30 +7,6 @@ use std::collections::BTreeMap;
 
 const EXEMPT: [&str; 3] = ["Input", "Output", "Event"];
 
-/// Names from before the rule, with the number of types that have the name. Whoever renames a type lowers the number, or deletes
-/// the line when one type is left. No line is added.
-const PRESENT: [(&str, usize); 19] = [
-    ("Admission", 2),
-    ("Call", 4),
-    ("Connection", 2),
-    ("Description", 3),
-    ("Dialog", 2),
-    ("Direct", 2),
-    ("Direction", 2),
-    ("Inbound", 2),
-    ("MasterKey", 2),
-    ("Profile", 2),
-    ("Received", 3),
-    ("Refused", 2),
-    ("Request", 2),
-    ("Server", 2),
-    ("Session", 3),
-    ("Settings", 2),
-    ("Setup", 2),
-    ("Source", 3),
-    ("Status", 2),
-];
-
 /// Fails if a public type has the name of another one.
 pub(crate) fn check() -> Result<(), Failure> {
     let listed = output(command("git").args(["ls-files", "*.rs"]))?;
@@ -42,7 +18,7 @@ pub(crate) fn check() -> Result<(), Failure> {
             places.entry(name.to_owned()).or_default().push(format!("{file}:{line}"));
         }
     }
-    let wrong = violations(&places, &PRESENT);
+    let wrong = violations(&places);
     if wrong.is_empty() { Ok(()) } else { Err(Failure(wrong.join("\n"))) }
 }
 
@@ -63,21 +39,9 @@ fn types_of(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-fn violations(places: &BTreeMap<String, Vec<String>>, present: &[(&str, usize)]) -> Vec<String> {
-    let allowed: BTreeMap<&str, usize> = present.iter().copied().collect();
-    let mut wrong = Vec::new();
-    for (name, at) in places.iter().filter(|(name, _)| !EXEMPT.contains(&name.as_str())) {
-        if at.len() > allowed.get(name.as_str()).copied().unwrap_or(1) {
-            wrong.push(format!("{name} is the name of {} public types: {}", at.len(), at.join(", ")));
-        }
-    }
-    for (name, count) in present {
-        let found = places.get(*name).map_or(0, Vec::len);
-        if found < *count {
-            wrong.push(format!("xtask/src/names.rs: {name} is the name of {found} public types now, not of {count}"));
-        }
-    }
-    wrong
+fn violations(places: &BTreeMap<String, Vec<String>>) -> Vec<String> {
+    let repeated = places.iter().filter(|(name, at)| at.len() > 1 && !EXEMPT.contains(&name.as_str()));
+    repeated.map(|(name, at)| format!("{name} is the name of {} public types: {}", at.len(), at.join(", "))).collect()
 }
 
 #[cfg(test)]
@@ -104,14 +68,11 @@ mod tests {
     }
 
     #[test]
-    fn second_type_of_a_name_and_old_exceptions_are_reported() {
+    fn second_type_of_a_name_is_reported() {
         let places = |names: &[(&str, usize)]| -> BTreeMap<String, Vec<String>> {
             names.iter().map(|(name, count)| ((*name).to_owned(), vec!["a.rs:1".to_owned(); *count])).collect()
         };
-        assert!(violations(&places(&[("One", 1), ("Input", 5), ("Old", 2)]), &[("Old", 2)]).is_empty());
-        assert_eq!(violations(&places(&[("One", 2)]), &[]).len(), 1);
-        assert_eq!(violations(&places(&[("Old", 3)]), &[("Old", 2)]).len(), 1);
-        assert_eq!(violations(&places(&[("Old", 1)]), &[("Old", 2)]).len(), 1);
-        assert_eq!(violations(&places(&[]), &[("Old", 2)]).len(), 1);
+        assert!(violations(&places(&[("One", 1), ("Input", 5)])).is_empty());
+        assert_eq!(violations(&places(&[("One", 2)])), ["One is the name of 2 public types: a.rs:1, a.rs:1"]);
     }
 }
