@@ -10,8 +10,8 @@
 //!
 //! During an attempt, and after it failed, the relay forwards the media, so that no media are interrupted.
 
-use super::party::JsonText;
-use super::{Call, CallEvent, LegId, MediaPath, Output, Party, PerLeg};
+use super::participant::JsonText;
+use super::{Call, CallEvent, LegId, MediaPath, Output, Participant, PerLeg};
 use core::time::Duration;
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey};
@@ -95,10 +95,10 @@ impl Call {
     /// Returns the two legs if both browsers support direct media and neither is on hold.
     fn direct_legs(&self) -> Option<PerLeg<LegKey>> {
         let super::Talk { legs, held_by, .. } = self.talk()?;
-        let is_able = |party: &Party| party.browser().is_some_and(|browser| browser.has_direct_media);
-        let can = self.direct.is_allowed && is_able(&legs.a.party) && is_able(&legs.b.party);
+        let is_able = |participant: &Participant| participant.browser().is_some_and(|browser| browser.has_direct_media);
+        let can = self.direct.is_allowed && is_able(&legs.a.participant) && is_able(&legs.b.participant);
         let none_on_hold = !held_by.a && !held_by.b;
-        (can && none_on_hold).then_some(PerLeg { a: legs.a.party.leg, b: legs.b.party.leg })
+        (can && none_on_hold).then_some(PerLeg { a: legs.a.participant.leg, b: legs.b.participant.leg })
     }
 
     /// Handles a step that a browser sent.
@@ -184,7 +184,7 @@ impl Call {
     }
 
     fn send_direct(&mut self, side: LegId, step: DirectMediaStep) {
-        let Some(to) = self.talk().map(|talk| talk.legs.get(side).party.leg) else { return };
+        let Some(to) = self.talk().map(|talk| talk.legs.get(side).participant.leg) else { return };
         self.report(CallEvent::DirectMedia { to, attempt: self.direct.attempt, step });
     }
 }

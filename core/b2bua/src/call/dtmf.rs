@@ -1,6 +1,6 @@
 //! DTMF digits and key frame requests, in RTP or RTCP if both endpoints support it, in SIP signaling otherwise.
 
-use super::party::{Leg, Side};
+use super::participant::{Leg, Side};
 use super::{Call, CallEvent, Output};
 use offhook_media::command::{Command, LegKey};
 use offhook_sip::user_agent::io::{Body, Command as SipCommand, InviteId};
@@ -70,13 +70,15 @@ impl Call {
     /// Sends the digits of a browser.
     pub(super) fn send_dtmf(&mut self, leg: LegKey, method: DtmfMethod, digits: &str) {
         let Some(other) = self.other_leg(leg) else { return };
-        let (party, in_media) = (other.party.clone(), has_telephone_event(other));
-        match &party.side {
+        let (participant, in_media) = (other.participant.clone(), has_telephone_event(other));
+        match &participant.side {
             Side::Browser(_) => {
-                self.digits_to_media(party.leg, digits);
+                self.digits_to_media(participant.leg, digits);
                 digits.chars().for_each(|digit| self.report_digit(leg, digit));
             }
-            Side::Sip(_) if method == DtmfMethod::TelephoneEvent && in_media => self.digits_to_media(party.leg, digits),
+            Side::Sip(_) if method == DtmfMethod::TelephoneEvent && in_media => {
+                self.digits_to_media(participant.leg, digits)
+            }
             Side::Sip(peer) => {
                 let is_plain = method == DtmfMethod::Info;
                 self.outputs.extend(digits.chars().map(|digit| {
@@ -95,14 +97,14 @@ impl Call {
     }
 
     fn report_digit(&mut self, from: LegKey, digit: char) {
-        let Some(to) = self.other_leg(from).map(|other| other.party.leg) else { return };
+        let Some(to) = self.other_leg(from).map(|other| other.participant.leg) else { return };
         self.report(CallEvent::DtmfReceived { from, to, digit });
     }
 
     /// Handles a digit that was received in RTP. The bridge forwards it to a peer that supports telephone-event.
     pub(super) fn digit_received(&mut self, leg: LegKey, digit: char) {
         let Some(other) = self.other_leg(leg) else { return };
-        match other.party.peer().filter(|_| !has_telephone_event(other)) {
+        match other.participant.peer().filter(|_| !has_telephone_event(other)) {
             Some(peer) => self.outputs.push_back(digit_relay(peer.invite, digit)),
             None => self.report_digit(leg, digit),
         }
@@ -110,7 +112,7 @@ impl Call {
 
     /// Requests a key frame from a peer without RTCP feedback.
     pub(super) fn ask_for_key_frame(&mut self, leg: LegKey) {
-        if let Some(peer) = self.leg(leg).and_then(|leg| leg.party.peer()) {
+        if let Some(peer) = self.leg(leg).and_then(|leg| leg.participant.peer()) {
             self.outputs.push_back(info(peer.invite, "application/media_control+xml", PICTURE_FAST_UPDATE.to_owned()));
         }
     }

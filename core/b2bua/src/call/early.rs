@@ -1,7 +1,7 @@
 //! Early media: media of the callees before the call is answered, and changes of these by callee or caller.
 
 use super::negotiation::LegMaker;
-use super::party::{Alerting, Caller, EarlyMedia, Fork, Party};
+use super::participant::{Alerting, Caller, EarlyMedia, Fork, Participant};
 use super::peer::{Peer, PeerDialog, sdp_body};
 use super::{Call, CallEvent, Output, State};
 use offhook_media::command::{Command, LegKey, Silence};
@@ -21,8 +21,8 @@ impl Call {
     pub(super) fn progress(&mut self, leg: LegKey, branch: Branch, status: u16, sdp: Option<String>) {
         let State::Ringing { caller, ring } = &mut self.state else { return };
         let is_alone = ring.forks.len() == 1 && ring.hairpins.is_empty();
-        let Some(fork) = ring.forks.iter_mut().find(|fork| fork.party.leg == leg) else { return };
-        if let (Some(sdp), Some(peer)) = (&sdp, fork.party.peer_mut()) {
+        let Some(fork) = ring.forks.iter_mut().find(|fork| fork.participant.leg == leg) else { return };
+        if let (Some(sdp), Some(peer)) = (&sdp, fork.participant.peer_mut()) {
             peer.remember(branch, sdp);
         }
         // A browser accepts one answer only: with several callees, it waits for the one that answers the call.
@@ -35,24 +35,24 @@ impl Call {
         if caller.alerting != Alerting::None {
             return;
         }
-        let party = caller.party.clone();
+        let participant = caller.participant.clone();
         if status == RINGING {
             caller.alerting = Alerting::Reported;
-            self.ring_caller(&party);
+            self.ring_caller(&participant);
         } else {
-            self.report(CallEvent::Progressing { caller: party.leg });
-            self.send_provisional(&party, SESSION_PROGRESS);
+            self.report(CallEvent::Progressing { caller: participant.leg });
+            self.send_provisional(&participant, SESSION_PROGRESS);
         }
     }
 
     /// Informs the caller that a callee is being alerted.
-    pub(super) fn ring_caller(&mut self, caller: &Party) {
+    pub(super) fn ring_caller(&mut self, caller: &Participant) {
         self.report(CallEvent::Ringing { caller: caller.leg });
         self.send_provisional(caller, RINGING);
     }
 
     /// Sends a provisional response without a description to a SIP caller.
-    pub(super) fn send_provisional(&mut self, caller: &Party, status: u16) {
+    pub(super) fn send_provisional(&mut self, caller: &Participant, status: u16) {
         if let Some(peer) = caller.peer() {
             self.outputs.push_back(Output::Sip(SipCommand::Ring { invite: peer.invite, status, body: None }));
         }
@@ -61,7 +61,7 @@ impl Call {
     /// Connects the caller to the early media of its only callee. Returns false if that is impossible.
     fn early_media(&mut self, leg: LegKey, status: u16, sdp: &str) -> bool {
         let State::Ringing { caller, ring } = &self.state else { return false };
-        let Some(fork) = ring.forks.iter().find(|fork| fork.party.leg == leg) else { return false };
+        let Some(fork) = ring.forks.iter().find(|fork| fork.participant.leg == leg) else { return false };
         let (mut caller, mut fork) = (caller.clone(), fork.clone());
         let heard = LegMaker::parse_answer(&fork, sdp);
         let settled = heard.and_then(|heard| Ok((LegMaker::settle(&caller, &fork, &heard)?, heard)));
@@ -69,12 +69,12 @@ impl Call {
         let connect = LegMaker::connect(&mut fork, heard, &settled.callee, Silence::Tolerated);
         self.outputs.push_back(Output::Media(connect));
         let before = caller.early().cloned();
-        let text = before.is_none().then(|| self.answer_caller(&mut caller.party, &settled, Silence::Tolerated));
+        let text = before.is_none().then(|| self.answer_caller(&mut caller.participant, &settled, Silence::Tolerated));
         if before.as_ref().is_none_or(|early| !early.is_bridged) {
-            self.outputs.push_back(Output::Media(Command::Bridge { a: caller.party.leg, b: leg }));
+            self.outputs.push_back(Output::Media(Command::Bridge { a: caller.participant.leg, b: leg }));
         }
         if let Some(text) = text {
-            self.report_early_media(&caller.party, status, text);
+            self.report_early_media(&caller.participant, status, text);
         }
         let answered = before.map_or(settled.caller, |early| early.answered);
         caller.alerting = Alerting::EarlyMedia(EarlyMedia { answered, received: settled.callee, is_bridged: true });
@@ -85,7 +85,7 @@ impl Call {
         true
     }
 
-    fn report_early_media(&mut self, caller: &Party, status: u16, text: String) {
+    fn report_early_media(&mut self, caller: &Participant, status: u16, text: String) {
         if let Some(peer) = caller.peer() {
             let status = if status == RINGING { RINGING } else { SESSION_PROGRESS };
             let ring = SipCommand::Ring { invite: peer.invite, status, body: Some(sdp_body(&text)) };
@@ -103,7 +103,7 @@ impl Call {
         if let Some(sdp) = sdp {
             peer.remember(branch, &sdp);
         }
-        let by = self.talk().and_then(|talk| Some(talk.legs.get(talk.transfer()?.by).party.clone()));
+        let by = self.talk().and_then(|talk| Some(talk.legs.get(talk.transfer()?.by).participant.clone()));
         if let Some(by) = by {
             self.notify(&by, status, "");
             self.report_transfer_progress(by.leg, status);
@@ -117,15 +117,15 @@ impl Call {
     pub(super) fn connect_target_media(&mut self) {
         let State::HandedOver { stays, holds: false, ring, .. } = &self.state else { return };
         let [fork] = ring.forks.as_slice() else { return };
-        let Some(sdp) = fork.party.peer().and_then(|peer| peer.latest_early()) else { return };
+        let Some(sdp) = fork.participant.peer().and_then(|peer| peer.latest_early()) else { return };
         let heard = LegMaker::parse_answer(fork, &sdp);
         let settled = heard.and_then(|heard| Ok((LegMaker::settle_transfer(stays, fork, &heard)?, heard)));
         let Ok((streams, heard)) = settled else { return };
         if !LegMaker::passes(&streams, &stays.streams) {
             return;
         }
-        let (mut fork, a) = (fork.clone(), stays.party.leg);
-        let bridge = Command::Bridge { a, b: fork.party.leg };
+        let (mut fork, a) = (fork.clone(), stays.participant.leg);
+        let bridge = Command::Bridge { a, b: fork.participant.leg };
         let connect = LegMaker::connect(&mut fork, heard, &streams, Silence::Tolerated);
         self.outputs.extend([connect, bridge].map(Output::Media));
         if let State::HandedOver { ring, .. } = &mut self.state {
@@ -136,9 +136,9 @@ impl Call {
     /// Disconnects the transferee, which is holding now, from the early media of the target.
     pub(super) fn disconnect_target_media(&mut self) {
         let State::HandedOver { stays, ring, .. } = &self.state else { return };
-        let has_early_media = |fork: &Fork| fork.party.peer().is_some_and(|peer| peer.latest_early().is_some());
+        let has_early_media = |fork: &Fork| fork.participant.peer().is_some_and(|peer| peer.latest_early().is_some());
         if matches!(ring.forks.as_slice(), [fork] if has_early_media(fork)) {
-            self.outputs.push_back(Output::Media(Command::Unbridge { leg: stays.party.leg }));
+            self.outputs.push_back(Output::Media(Command::Unbridge { leg: stays.participant.leg }));
         }
     }
 
@@ -146,17 +146,17 @@ impl Call {
     /// the status of the rejection.
     pub(super) fn answer_early_offer(&mut self, leg: LegKey, branch: Branch, sdp: &str) -> Result<String, u16> {
         let description = SipDescription::parse(sdp).map_err(|_| NOT_ACCEPTABLE_HERE)?;
-        let is_caller = matches!(&self.state, State::Ringing { caller, .. } if caller.party.leg == leg);
+        let is_caller = matches!(&self.state, State::Ringing { caller, .. } if caller.participant.leg == leg);
         if is_caller { self.caller_changes(description) } else { self.fork_changes(leg, branch, description, sdp) }
     }
 
     /// Answers an offer of the caller, within the early media that it receives.
     fn caller_changes(&mut self, description: SipDescription) -> Result<String, u16> {
         let State::Ringing { caller, .. } = &mut self.state else { return Err(NOT_ACCEPTABLE_HERE) };
-        let Caller { party, alerting: Alerting::EarlyMedia(early), .. } = &mut **caller else {
+        let Caller { participant, alerting: Alerting::EarlyMedia(early), .. } = &mut **caller else {
             return Err(NOT_ACCEPTABLE_HERE);
         };
-        let (text, streams, connect) = self.maker.answer_change(party, &early.received, description)?;
+        let (text, streams, connect) = self.maker.answer_change(participant, &early.received, description)?;
         early.answered = streams;
         self.outputs.extend(connect.into_iter().map(Output::Media));
         Ok(text)
@@ -178,25 +178,25 @@ impl Call {
             State::Ended(_) => return Err(NOT_ACCEPTABLE_HERE),
         };
         let (early, is_browser) = match caller {
-            Some(Caller { party, alerting: Alerting::EarlyMedia(early), .. }) => {
-                (Some(early), party.browser().is_some())
+            Some(Caller { participant, alerting: Alerting::EarlyMedia(early), .. }) => {
+                (Some(early), participant.browser().is_some())
             }
             Some(_) | None => (None, false),
         };
-        let fork = ring.forks.iter_mut().find(|fork| fork.party.leg == leg).ok_or(NOT_ACCEPTABLE_HERE)?;
+        let fork = ring.forks.iter_mut().find(|fork| fork.participant.leg == leg).ok_or(NOT_ACCEPTABLE_HERE)?;
         // One set of descriptions applies to all branches, whose answers to the INVITE are still to come.
-        if fork.party.peer().is_some_and(Peer::is_forked) {
+        if fork.participant.peer().is_some_and(Peer::is_forked) {
             return Err(NOT_ACCEPTABLE_HERE);
         }
         let other = early.as_ref().map_or(&fork.offered, |early| &early.answered).clone();
-        let before = fork.party.clone();
-        let (text, streams, connect) = self.maker.answer_change(&mut fork.party, &other, description)?;
+        let before = fork.participant.clone();
+        let (text, streams, connect) = self.maker.answer_change(&mut fork.participant, &other, description)?;
         // A browser keeps its codec (RFC 3261 §14.2).
         if is_browser && !LegMaker::passes_where_wanted(&other, &streams) {
-            fork.party = before;
+            fork.participant = before;
             return Err(NOT_ACCEPTABLE_HERE);
         }
-        if let Some(peer) = fork.party.peer_mut() {
+        if let Some(peer) = fork.participant.peer_mut() {
             peer.change_early(branch, sdp);
         }
         if let Some(early) = early {
@@ -212,12 +212,12 @@ impl LegMaker {
     /// new streams of the endpoint and the commands for the worker.
     fn answer_change(
         &mut self,
-        party: &mut Party,
+        participant: &mut Participant,
         other: &[Section],
         description: SipDescription,
     ) -> Result<(String, Vec<Section>, Vec<Command>), u16> {
-        let leg = party.leg;
-        let peer = party.peer_mut().ok_or(NOT_ACCEPTABLE_HERE)?;
+        let leg = participant.leg;
+        let peer = participant.peer_mut().ok_or(NOT_ACCEPTABLE_HERE)?;
         let offer = peer.hear_offer(description, &mut self.random);
         if offer.is_hopeless() {
             return Err(NOT_ACCEPTABLE_HERE);

@@ -1,7 +1,7 @@
 //! The end of a call, and the removal of a participant from it.
 
 use super::negotiation::end_reason_of;
-use super::party::{End, Leg, LegId, Party};
+use super::participant::{End, Leg, LegId, Participant};
 use super::peer::{Peer, PeerDialog};
 use super::{Call, CallEvent, Handover, Output, State};
 use offhook_media::command::{Command, LegKey, TransportFailure};
@@ -42,7 +42,7 @@ impl Call {
         match &self.state {
             State::Ringing { .. } => self.drop_out(leg, end),
             State::Established(talk) => {
-                let asked = talk.referral().map(|referral| talk.legs.get(referral.by.other()).party.leg);
+                let asked = talk.referral().map(|referral| talk.legs.get(referral.by.other()).participant.leg);
                 if self.is_detour(leg) {
                     self.end(end);
                     // The transferee ends its dialog as requested by REFER; not every peer sends the final NOTIFY
@@ -60,7 +60,7 @@ impl Call {
 
     /// Returns the SIP endpoint of a leg in any state of the call.
     pub(super) fn peer_mut(&mut self, leg: LegKey) -> Option<&mut Peer> {
-        self.parties_mut().find(|party| party.leg == leg)?.peer_mut()
+        self.participants_mut().find(|participant| participant.leg == leg)?.peer_mut()
     }
 
     /// Returns the source address of the SIP messages of a leg's peer, if one has been received.
@@ -69,26 +69,28 @@ impl Call {
     }
 
     /// Returns all participants of the call, alerted callees included.
-    fn parties_mut(&mut self) -> Box<dyn Iterator<Item = &mut Party> + '_> {
-        fn forks(ring: &mut super::Ring) -> impl Iterator<Item = &mut Party> {
-            ring.forks.iter_mut().map(|fork| &mut fork.party)
+    fn participants_mut(&mut self) -> Box<dyn Iterator<Item = &mut Participant> + '_> {
+        fn forks(ring: &mut super::Ring) -> impl Iterator<Item = &mut Participant> {
+            ring.forks.iter_mut().map(|fork| &mut fork.participant)
         }
         match &mut self.state {
             State::Ringing { caller, ring } => {
                 let back = ring.hairpins.iter_mut().map(|hairpin| &mut hairpin.back);
-                let forks = ring.forks.iter_mut().map(|fork| &mut fork.party);
-                Box::new(core::iter::once(&mut caller.party).chain(forks).chain(back))
+                let forks = ring.forks.iter_mut().map(|fork| &mut fork.participant);
+                Box::new(core::iter::once(&mut caller.participant).chain(forks).chain(back))
             }
             State::Established(talk) => {
                 let ringing = match &mut talk.handover {
                     Some(Handover::Transfer(transfer)) => Some(forks(&mut transfer.ring)),
                     Some(Handover::Referral(_)) | None => None,
                 };
-                let legs = [&mut talk.legs.a.party, &mut talk.legs.b.party];
+                let legs = [&mut talk.legs.a.participant, &mut talk.legs.b.participant];
                 let detour = talk.detour.iter_mut().flat_map(|detour| [&mut detour.a, &mut detour.b]);
                 Box::new(legs.into_iter().chain(ringing.into_iter().flatten()).chain(detour))
             }
-            State::HandedOver { stays, ring, .. } => Box::new(core::iter::once(&mut stays.party).chain(forks(ring))),
+            State::HandedOver { stays, ring, .. } => {
+                Box::new(core::iter::once(&mut stays.participant).chain(forks(ring)))
+            }
             State::Ended(_) => Box::new(core::iter::empty()),
         }
     }
@@ -107,7 +109,7 @@ impl Call {
     pub(super) fn media_failed(&mut self, leg: LegKey, failure: TransportFailure) {
         match (&self.state, self.side_of_media(leg)) {
             (State::Ringing { caller, .. }, _) => {
-                let of = if caller.party.leg == leg { "caller" } else { "callee" };
+                let of = if caller.participant.leg == leg { "caller" } else { "callee" };
                 self.drop_out(leg, setup_failed(failure, of));
             }
             (_, Some(LegId::A)) => self.end(setup_failed(failure, "caller")),
@@ -119,7 +121,7 @@ impl Call {
     /// Returns the side of a leg, also if its transferor has left.
     fn side_of_media(&self, leg: LegKey) -> Option<LegId> {
         match &self.state {
-            State::HandedOver { stays, stays_as, .. } if stays.party.leg == leg => Some(*stays_as),
+            State::HandedOver { stays, stays_as, .. } if stays.participant.leg == leg => Some(*stays_as),
             _ => self.side(leg),
         }
     }
@@ -139,9 +141,9 @@ impl Call {
                     self.leave(&hairpin.back, &of_forks);
                 }
                 let is_open = caller.early().is_some();
-                self.leave_caller(&caller.party, &end);
+                self.leave_caller(&caller.participant, &end);
                 if is_open {
-                    self.outputs.push_back(Output::Media(Command::CloseLeg { leg: caller.party.leg }));
+                    self.outputs.push_back(Output::Media(Command::CloseLeg { leg: caller.participant.leg }));
                 }
             }
             State::Established(talk) => {
@@ -171,30 +173,30 @@ impl Call {
     }
 
     pub(super) fn leave_with_media(&mut self, leg: &Leg, end: &End) {
-        self.leave(&leg.party, end);
-        self.outputs.push_back(Output::Media(Command::CloseLeg { leg: leg.party.leg }));
+        self.leave(&leg.participant, end);
+        self.outputs.push_back(Output::Media(Command::CloseLeg { leg: leg.participant.leg }));
     }
 
     /// Removes a participant from the call.
-    pub(super) fn leave(&mut self, participant: &Party, end: &End) {
+    pub(super) fn leave(&mut self, participant: &Participant, end: &End) {
         self.end_dialog(participant, end);
         self.report(CallEvent::Left { leg: participant.leg, end: end.clone() });
         self.release_leg(participant);
     }
 
     /// Removes the caller of an unanswered call.
-    pub(super) fn leave_caller(&mut self, caller: &Party, end: &End) {
+    pub(super) fn leave_caller(&mut self, caller: &Participant, end: &End) {
         self.end_dialog(caller, end);
         self.report(CallEvent::Unanswered { caller: caller.leg, end: end.clone() });
         self.release_leg(caller);
     }
 
-    fn end_dialog(&mut self, participant: &Party, end: &End) {
+    fn end_dialog(&mut self, participant: &Participant, end: &End) {
         let command = participant.peer().and_then(|peer| closing_command(peer, end));
         self.outputs.extend(command.map(Output::Sip));
     }
 
-    pub(super) fn release_leg(&mut self, participant: &Party) {
+    pub(super) fn release_leg(&mut self, participant: &Participant) {
         self.outputs.push_back(Output::Release { leg: participant.leg, sip: participant.sip_resources() });
     }
 

@@ -3,7 +3,7 @@
 //! They are the call model's only reports. Presenters translate them for the client protocol, log, records and hooks.
 
 use super::direct::DirectMediaStep;
-use super::party::{End, EndpointKind};
+use super::participant::{End, EndpointKind};
 use offhook_media::command::LegKey;
 use offhook_signaling::reason::EndReason;
 

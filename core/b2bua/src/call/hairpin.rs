@@ -12,7 +12,7 @@
 
 use super::early::RINGING;
 use super::negotiation::LegMaker;
-use super::party::{End, Party, PerLeg};
+use super::participant::{End, Participant, PerLeg};
 use super::peer::{Peer, PeerDialog, sdp_body};
 use super::{Call, CallEvent, Output, State};
 use offhook_clock::Time;
@@ -28,7 +28,7 @@ pub(super) struct Hairpin {
     /// The fork whose INVITE returned.
     out: LegKey,
     /// The participant that stands for the received INVITE.
-    pub(super) back: Party,
+    pub(super) back: Participant,
     /// The legs of the callees that are alerted for it.
     rings: Vec<LegKey>,
     /// The leg of the callee that answered, and its answer.
@@ -36,56 +36,61 @@ pub(super) struct Hairpin {
 }
 
 /// The two SIP dialogs with the server behind the call of two browsers.
-pub(super) type Detour = PerLeg<Party>;
+pub(super) type Detour = PerLeg<Participant>;
 
 impl Call {
     /// Returns whether the INVITE of `leg` may return: a browser calls, and the call is not answered.
     #[must_use]
     pub fn expects_back(&self, leg: LegKey) -> bool {
         let State::Ringing { caller, ring } = &self.state else { return false };
-        let is_unanswered =
-            |party: &Party| party.peer().is_some_and(|peer| matches!(peer.dialog, PeerDialog::Outbound));
-        let is_fork = ring.forks.iter().any(|fork| fork.party.leg == leg && is_unanswered(&fork.party));
-        is_fork && caller.party.browser().is_some() && caller.early().is_none()
+        let is_unanswered = |participant: &Participant| {
+            participant.peer().is_some_and(|peer| matches!(peer.dialog, PeerDialog::Outbound))
+        };
+        let is_fork = ring.forks.iter().any(|fork| fork.participant.leg == leg && is_unanswered(&fork.participant));
+        is_fork && caller.participant.browser().is_some() && caller.early().is_none()
     }
 
     /// Returns the `o=` session id of the relay's description in the INVITE of `leg`.
     #[must_use]
     pub fn session_of(&self, leg: LegKey) -> Option<u64> {
         let State::Ringing { ring, .. } = &self.state else { return None };
-        ring.forks.iter().find(|fork| fork.party.leg == leg)?.party.peer()?.session_id()
+        ring.forks.iter().find(|fork| fork.participant.leg == leg)?.participant.peer()?.session_id()
     }
 
     /// Returns the fork whose ICE credentials are in an offer, which is then the relay's own.
     #[must_use]
     pub fn fork_that_offers(&self, offer: &SipDescription) -> Option<LegKey> {
         let State::Ringing { ring, .. } = &self.state else { return None };
-        let is_own = |party: &Party| party.peer().is_some_and(|peer| peer.has_ice_of(offer));
-        ring.forks.iter().map(|fork| &fork.party).find(|party| is_own(party)).map(|party| party.leg)
+        let is_own = |participant: &Participant| participant.peer().is_some_and(|peer| peer.has_ice_of(offer));
+        ring.forks
+            .iter()
+            .map(|fork| &fork.participant)
+            .find(|participant| is_own(participant))
+            .map(|participant| participant.leg)
     }
 
     /// Returns the browser that placed the call.
     #[must_use]
-    pub fn caller(&self) -> Option<&Party> {
+    pub fn caller(&self) -> Option<&Participant> {
         match &self.state {
-            State::Ringing { caller, .. } => Some(&caller.party),
+            State::Ringing { caller, .. } => Some(&caller.participant),
             State::Established(_) | State::HandedOver { .. } | State::Ended(_) => None,
         }
     }
 
-    pub(super) fn come_back(&mut self, out: LegKey, back: Party, targets: Vec<Party>, now: Time) {
+    pub(super) fn come_back(&mut self, out: LegKey, back: Participant, targets: Vec<Participant>, now: Time) {
         let State::Ringing { caller, .. } = &self.state else {
             self.discard(&targets);
             return self.leave(&back, &EndReason::Unavailable.into());
         };
-        let (side, offer) = (caller.party.side.clone(), caller.offer.clone());
+        let (side, offer) = (caller.participant.side.clone(), caller.offer.clone());
         let forks = self.ring(targets, &side, offer.as_deref(), now).forks;
         if forks.is_empty() {
             return self.leave(&back, &EndReason::NoCommonCodecs.into());
         }
         self.send_provisional(&back, RINGING);
         if let State::Ringing { ring, .. } = &mut self.state {
-            let rings = forks.iter().map(|fork| fork.party.leg).collect();
+            let rings = forks.iter().map(|fork| fork.participant.leg).collect();
             ring.forks.extend(forks);
             ring.hairpins.push(Hairpin { out, back, rings, taken: None });
         }
@@ -100,7 +105,7 @@ impl Call {
     /// Answers a looped INVITE with the answer of a callee. The server forwards the answer to the caller.
     pub(super) fn take_back(&mut self, index: usize, leg: LegKey, sdp: &str) {
         let State::Ringing { caller, ring } = &mut self.state else { return };
-        let fork = ring.forks.iter().find(|fork| fork.party.leg == leg);
+        let fork = ring.forks.iter().find(|fork| fork.participant.leg == leg);
         let (Some(fork), Some(hairpin)) = (fork, ring.hairpins.get_mut(index)) else { return };
         if hairpin.taken.is_some() {
             return;
@@ -135,9 +140,9 @@ impl Call {
         // All answers to a server have the same address, so that the address alone does not identify one of two.
         let found = if by_session.is_empty() { by(&|peer| peer.is_at(&said)) } else { by_session };
         let [index] = found[..] else { return false };
-        let Some(position) = ring.forks.iter().position(|fork| fork.party.leg == out) else { return false };
+        let Some(position) = ring.forks.iter().position(|fork| fork.participant.leg == out) else { return false };
         let hairpin = ring.hairpins.remove(index);
-        let mut out = ring.forks.remove(position).party;
+        let mut out = ring.forks.remove(position).participant;
         let Some((leg, sdp)) = hairpin.taken else { return false };
         self.outputs.push_back(Output::Media(Command::CloseLeg { leg: out.leg }));
         if let Some(peer) = out.peer_mut() {
@@ -203,7 +208,8 @@ impl Call {
 
     fn stop_some(&mut self, legs: &[LegKey], end: &End) {
         let State::Ringing { ring, .. } = &mut self.state else { return };
-        let (gone, stay) = core::mem::take(&mut ring.forks).into_iter().partition(|f| legs.contains(&f.party.leg));
+        let (gone, stay) =
+            core::mem::take(&mut ring.forks).into_iter().partition(|f| legs.contains(&f.participant.leg));
         ring.forks = stay;
         self.stop_ringing(gone, end, None);
     }

@@ -1,7 +1,7 @@
 //! Hold, and re-INVITE offers in an established call. SIP endpoints take part in the exchange, browsers do not.
 
 use super::negotiation::LegMaker;
-use super::party::{Leg, LegId, PerLeg, Side};
+use super::participant::{Leg, LegId, PerLeg, Side};
 use super::peer::{NAME_WITHOUT_ADDRESS, Purpose, sdp_body};
 use super::{Call, CallEvent, Output, State, Talk};
 use offhook_media::command::{Command, LegKey, Silence};
@@ -20,7 +20,7 @@ impl Talk {
             let streams: &Leg = self.legs.get(side);
             streams.streams.iter().find(|stream| stream.kind == MediaKind::Audio && !stream.rejected)
         };
-        let is_peer = self.legs.get(side).party.peer().is_some();
+        let is_peer = self.legs.get(side).participant.peer().is_some();
         let rests = || {
             sound(side)
                 .zip(sound(side.other()))
@@ -40,7 +40,7 @@ impl Call {
         let Some(side) = self.side(leg) else { return };
         let Some(talk) = self.talk_mut() else { return };
         *talk.held_by.get_mut(side) = hold;
-        let other = talk.legs.get(side.other()).party.leg;
+        let other = talk.legs.get(side.other()).participant.leg;
         self.bridge_again();
         if self.peer_mut(other).is_some() {
             // The hold is reported when the peer accepts the offer.
@@ -56,10 +56,10 @@ impl Call {
         let mut changes = Vec::new();
         for side in [LegId::A, LegId::B] {
             let held = talk.holds(side.other());
-            let party = &mut talk.legs.get_mut(side).party;
-            let Side::Browser(browser) = &mut party.side else { continue };
+            let participant = &mut talk.legs.get_mut(side).participant;
+            let Side::Browser(browser) = &mut participant.side else { continue };
             if core::mem::replace(&mut browser.is_hold_reported, held) != held {
-                changes.push(CallEvent::RemoteHoldChanged { leg: party.leg, is_held: held });
+                changes.push(CallEvent::RemoteHoldChanged { leg: participant.leg, is_held: held });
             }
         }
         changes.into_iter().for_each(|event| self.report(event));
@@ -70,9 +70,9 @@ impl Call {
         let Some(talk) = self.talk() else { return };
         let PerLeg { a, b } = &talk.legs;
         let command = if talk.held_by.a || talk.held_by.b {
-            Command::Unbridge { leg: a.party.leg }
+            Command::Unbridge { leg: a.participant.leg }
         } else {
-            Command::Bridge { a: a.party.leg, b: b.party.leg }
+            Command::Bridge { a: a.participant.leg, b: b.participant.leg }
         };
         self.outputs.push_back(Output::Media(command));
     }
@@ -81,7 +81,7 @@ impl Call {
     /// hold ends.
     pub(super) fn hold_alone(&mut self, leg: LegKey, hold: bool) {
         let State::HandedOver { stays, holds, .. } = &mut self.state else { return };
-        if stays.party.leg == leg {
+        if stays.participant.leg == leg {
             *holds = hold;
             if hold {
                 self.disconnect_target_media();
@@ -102,7 +102,7 @@ impl Call {
     /// Reports that a participant has begun or ended its hold.
     fn report_hold(&mut self, side: LegId) {
         let Some(talk) = self.talk() else { return };
-        let event = hold_event(talk.legs.get(side).party.leg, *talk.held_by.get(side));
+        let event = hold_event(talk.legs.get(side).participant.leg, *talk.held_by.get(side));
         self.report(event);
     }
 
@@ -118,7 +118,7 @@ impl Call {
         let State::Established(talk) = &mut self.state else { return None };
         let held = *talk.held_by.get(side.other());
         let (leg, other) = talk.legs.both_mut(side);
-        let peer = leg.party.peer_mut()?;
+        let peer = leg.participant.peer_mut()?;
         if peer.pending.is_some() {
             peer.is_offer_due = true;
             return None;
@@ -132,7 +132,7 @@ impl Call {
         let Some(talk) = self.talk() else { return };
         let (leg, other) = (talk.legs.get(side), talk.legs.get(side.other()));
         let held = *talk.held_by.get(side.other());
-        let Some(peer) = leg.party.peer() else { return };
+        let Some(peer) = leg.participant.peer() else { return };
         let hears = LegMaker::passes(&leg.streams, &other.streams) && LegMaker::passes(&other.streams, &leg.streams);
         if peer.held != held || (!hears && LegMaker::has_news(&peer.current(), &other.streams)) {
             self.offer_to(side, Purpose::Change);
@@ -153,7 +153,7 @@ impl Call {
         let Some(side) = self.side(leg) else { return };
         let State::Established(talk) = &mut self.state else { return };
         let own = talk.legs.get_mut(side);
-        let Some(peer) = own.party.peer_mut() else { return };
+        let Some(peer) = own.participant.peer_mut() else { return };
         let Some(sdp) = sdp else { return self.offer_refused(leg) };
         let answer = peer.hear_answer(&sdp).and_then(|answer| Ok((answer.streams()?, answer)));
         let (Some(pending), Ok((streams, answer))) = (&peer.pending, answer) else { return self.offer_refused(leg) };
@@ -179,7 +179,7 @@ impl Call {
     pub(super) fn offer_refused(&mut self, leg: LegKey) {
         let Some(side) = self.side(leg) else { return };
         let State::Established(talk) = &mut self.state else { return };
-        let Some(peer) = talk.legs.get_mut(side).party.peer_mut() else { return };
+        let Some(peer) = talk.legs.get_mut(side).participant.peer_mut() else { return };
         let Some(pending) = peer.pending.take() else { return };
         peer.is_offer_due = false;
         let held = peer.held;
@@ -196,14 +196,14 @@ impl Call {
 
     /// Repeats the state of the call to the browser that waits for an answer to its hold from a leg that has left.
     pub(super) fn answer_hold_of(&mut self, left: &Leg, waits: LegId) {
-        let pending = left.party.peer().and_then(|peer| peer.pending.as_ref());
+        let pending = left.participant.peer().and_then(|peer| peer.pending.as_ref());
         if pending.is_some_and(|pending| pending.purpose == Purpose::Hold) {
             self.repeat_status_of(waits);
         }
     }
 
     fn repeat_status_of(&mut self, side: LegId) {
-        if let Some(leg) = self.talk().map(|talk| talk.legs.get(side).party.leg) {
+        if let Some(leg) = self.talk().map(|talk| talk.legs.get(side).participant.leg) {
             self.repeat_status(leg);
         }
     }
@@ -240,17 +240,17 @@ impl Call {
             (State::Established(talk), Some(side)) => {
                 let held = *talk.held_by.get(side.other());
                 let (own, other) = talk.legs.both_mut(side);
-                (own, other.streams.clone(), other.party.browser().is_some(), held)
+                (own, other.streams.clone(), other.participant.browser().is_some(), held)
             }
             // There is no other participant at the moment: the negotiated media stay in force.
-            (State::HandedOver { stays, .. }, _) if stays.party.leg == leg => {
+            (State::HandedOver { stays, .. }, _) if stays.participant.leg == leg => {
                 let streams = stays.streams.clone();
                 (&mut **stays, streams, false, false)
             }
             // An UPDATE has an offer.
             _ => return self.answer_early_offer(leg, branch, &sdp.ok_or(NOT_ACCEPTABLE_HERE)?),
         };
-        let peer = own.party.peer_mut().ok_or(NOT_ACCEPTABLE_HERE)?;
+        let peer = own.participant.peer_mut().ok_or(NOT_ACCEPTABLE_HERE)?;
         if peer.pending.is_some() {
             return Err(REQUEST_PENDING);
         }

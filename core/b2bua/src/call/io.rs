@@ -3,7 +3,7 @@
 use super::direct::DirectMediaStep;
 use super::dtmf::DtmfMethod;
 use super::event::CallEvent;
-use super::party::{Leg, Party, SipResources};
+use super::participant::{Leg, Participant, SipResources};
 use super::peer::TheirOffer;
 use offhook_media::command::{Command, LegKey, TransportFailure};
 use offhook_media::ports::PortPair;
@@ -54,7 +54,7 @@ pub enum Input {
         /// The leg of the transferor.
         leg: LegKey,
         /// The targets, or the reason why there is none.
-        targets: Result<Vec<Party>, EndReason>,
+        targets: Result<Vec<Participant>, EndReason>,
     },
     /// A browser transfers the other participant, a SIP endpoint, by REFER: that endpoint calls the target (RFC 3515).
     Refer {
@@ -70,7 +70,7 @@ pub enum Input {
         /// The leg that is replaced.
         leg: LegKey,
         /// The new participant.
-        party: Box<Party>,
+        participant: Box<Participant>,
         /// Its offer.
         offer: Option<Box<TheirOffer>>,
     },
@@ -88,16 +88,16 @@ pub enum Input {
         /// The fork.
         leg: LegKey,
         /// The participant that stands for the received INVITE.
-        party: Box<Party>,
+        participant: Box<Participant>,
         /// The callees to be alerted for it.
-        targets: Vec<Party>,
+        targets: Vec<Participant>,
     },
     /// The result of [`Output::Redirected`].
     Redirect {
         /// The fork that was redirected.
         leg: LegKey,
         /// The new targets, or the reason why there is none.
-        targets: Result<Vec<Party>, EndReason>,
+        targets: Result<Vec<Participant>, EndReason>,
     },
     /// Repeat the state of the call to a browser.
     RepeatStatus {

@@ -23,7 +23,7 @@ mod hairpin;
 mod hold;
 mod io;
 mod negotiation;
-mod party;
+mod participant;
 mod peer;
 mod redirect;
 mod refer;
@@ -35,9 +35,9 @@ pub use dtmf::{DtmfMethod, asks_for_key_frame, digits_of};
 pub use event::{CallEvent, MediaPath, TransferProgress};
 pub use io::{Fallback, Input, Output, Released, SipEvent};
 pub use negotiation::{LegMaker, RelaySide, ice_credentials};
-pub use party::{
-    Alerting, Browser, Caller, EarlyMedia, End, EndpointKind, Fork, JsonText, Leg, LegId, LegSecrets, Party, PerLeg,
-    SessionId, Side, SipResources,
+pub use participant::{
+    Alerting, Browser, Caller, EarlyMedia, End, EndpointKind, Fork, JsonText, Leg, LegId, LegSecrets, Participant,
+    PerLeg, SessionId, Side, SipResources,
 };
 pub use peer::{
     MAX_SECTIONS, NAME_WITHOUT_ADDRESS, Path, Peer, PeerDialog, PeerSetup, TheirOffer, WebRtcPath, sdp_body, sdp_text,
@@ -165,9 +165,9 @@ impl Call {
     #[must_use]
     pub fn place(
         setup: Setup,
-        caller: Party,
+        caller: Participant,
         offer: Result<Option<Vec<Section>>, EndReason>,
-        targets: Result<Vec<Party>, EndReason>,
+        targets: Result<Vec<Participant>, EndReason>,
         now: Time,
     ) -> Self {
         let Setup { worker, ring_timeout: rings_for, maker, direct_media } = setup;
@@ -201,7 +201,7 @@ impl Call {
         match (&self.state, input) {
             (_, Input::Sip { leg, event }) => self.sip_event(leg, event),
             (_, Input::Redirect { leg, targets }) => self.redirect(leg, targets, now),
-            (_, Input::Return { leg, party, targets }) => self.come_back(leg, *party, targets, now),
+            (_, Input::Return { leg, participant, targets }) => self.come_back(leg, *participant, targets, now),
             (State::Ringing { .. }, Input::Answer { leg, sdp, lines }) => match self.rings_for_hairpin(leg) {
                 Some(index) => self.take_back(index, leg, &sdp),
                 None => self.answer_with(leg, &sdp, lines),
@@ -228,13 +228,18 @@ impl Call {
             (State::Established(_), Input::Direct { leg, attempt, step }) => self.direct_step(leg, attempt, step),
             (State::Established(_), Input::Transfer { leg, targets }) => self.transfer(leg, targets, now),
             (State::Established(_), Input::Refer { leg, target, otherwise }) => self.refer(leg, target, otherwise),
-            (State::Established(_), Input::Replace { leg, party, offer }) => self.replace(leg, *party, offer),
+            (State::Established(_), Input::Replace { leg, participant, offer }) => {
+                self.replace(leg, *participant, offer)
+            }
             (State::Ringing { .. } | State::HandedOver { .. } | State::Ended(_), Input::Transfer { targets, .. }) => {
                 self.discard(&targets.unwrap_or_default());
                 self.ignored += 1;
             }
-            (State::Ringing { .. } | State::HandedOver { .. } | State::Ended(_), Input::Replace { party, .. }) => {
-                self.leave(&party, &EndReason::Unavailable.into());
+            (
+                State::Ringing { .. } | State::HandedOver { .. } | State::Ended(_),
+                Input::Replace { participant, .. },
+            ) => {
+                self.leave(&participant, &EndReason::Unavailable.into());
             }
             (State::Established(_) | State::HandedOver { .. }, Input::LegDead { leg }) => self.media_lost(leg),
             (
@@ -354,7 +359,7 @@ impl Call {
     /// Returns the side of a leg in an established call.
     fn side(&self, leg: LegKey) -> Option<LegId> {
         let talk = self.talk()?;
-        [LegId::A, LegId::B].into_iter().find(|id| talk.legs.get(*id).party.leg == leg)
+        [LegId::A, LegId::B].into_iter().find(|id| talk.legs.get(*id).participant.leg == leg)
     }
 
     /// Returns the side that stays when `leg` transfers it.
@@ -372,14 +377,14 @@ impl Call {
             State::Established(talk) => talk.transfer().map(|transfer| &transfer.ring),
             State::Ended(_) => None,
         };
-        ring.is_some_and(|ring| ring.forks.iter().any(|fork| fork.party.leg == leg))
+        ring.is_some_and(|ring| ring.forks.iter().any(|fork| fork.participant.leg == leg))
     }
 
     /// Returns whether a leg is one of an established call, or that of a transferee whose transferor has left.
     #[must_use]
     pub fn is_connected(&self, leg: LegKey) -> bool {
         match &self.state {
-            State::HandedOver { stays, .. } => stays.party.leg == leg,
+            State::HandedOver { stays, .. } => stays.participant.leg == leg,
             State::Ringing { .. } | State::Established(_) | State::Ended(_) => self.side(leg).is_some(),
         }
     }

@@ -5,7 +5,7 @@ mod browser;
 pub(super) use browser::HeardBrowser;
 pub use browser::RelaySide;
 
-use super::party::{Caller, End, Fork, LegSecrets, Party, Side};
+use super::participant::{Caller, End, Fork, LegSecrets, Participant, Side};
 use super::peer::{Peer, PeerDialog, Purpose, TheirAnswer, sdp_body};
 use super::{CallEvent, Output};
 use offhook_media::command::{Command, Silence};
@@ -76,20 +76,20 @@ impl LegMaker {
         }
     }
 
-    /// Alerts `party` on behalf of `from`; returns it if there is nothing to offer.
+    /// Alerts `participant` on behalf of `from`; returns it if there is nothing to offer.
     pub(super) fn ring(
         &mut self,
-        mut party: Party,
+        mut participant: Participant,
         from: &Side,
         media: Option<&[Section]>,
         has_video: bool,
-    ) -> Result<(Fork, Vec<Output>), Box<Party>> {
-        let offered = self.offered(from, media, &party.side);
+    ) -> Result<(Fork, Vec<Output>), Box<Participant>> {
+        let offered = self.offered(from, media, &participant.side);
         if offered.is_empty() {
-            return Err(Box::new(party));
+            return Err(Box::new(participant));
         }
-        let (leg, endpoint) = (party.leg, party.endpoint());
-        let (ssrcs, outputs) = match &mut party.side {
+        let (leg, endpoint) = (participant.leg, participant.endpoint());
+        let (ssrcs, outputs) = match &mut participant.side {
             Side::Browser(_) => self.ring_browser(leg, &offered, has_video),
             Side::Sip(peer) => {
                 let text = peer.make_offer(offered.clone(), Purpose::First, false, &mut self.random);
@@ -105,7 +105,7 @@ impl LegMaker {
                 (peer.ssrcs(), outputs)
             }
         };
-        Ok((Fork { party, offered, ssrcs }, outputs))
+        Ok((Fork { participant, offered, ssrcs }, outputs))
     }
 
     /// Returns the offer to a SIP caller that made none, on behalf of the callee that answered with `streams`.
@@ -169,7 +169,7 @@ impl LegMaker {
 
     /// Parses a fork's answer.
     pub(super) fn parse_answer(fork: &Fork, text: &str) -> Result<Heard, EndReason> {
-        match &fork.party.side {
+        match &fork.participant.side {
             Side::Browser(_) => HeardBrowser::parse(text).map(Heard::Browser),
             Side::Sip(peer) => peer.hear_answer(text).map(|answer| Heard::Sip(Box::new(answer))),
         }
@@ -178,7 +178,7 @@ impl LegMaker {
     /// Matches the caller's offer with a fork's answer. For a caller that has been answered already, or made no offer,
     /// only the fork's streams count.
     pub(super) fn settle(caller: &Caller, fork: &Fork, heard: &Heard) -> Result<Settled, EndReason> {
-        let settled = match (&caller.offer, caller.early(), &caller.party.side, heard) {
+        let settled = match (&caller.offer, caller.early(), &caller.participant.side, heard) {
             (Some(_), Some(_), ..) | (None, ..) => Self::settle_alone(fork, heard),
             (Some(offer), None, Side::Browser(_), Heard::Browser(heard)) => {
                 settle(offer, heard.sections(), &fork.offered)
@@ -198,7 +198,7 @@ impl LegMaker {
 
     /// Returns the streams of the target of a transfer, whose other leg is established already.
     pub(super) fn settle_transfer(stays: &super::Leg, fork: &Fork, heard: &Heard) -> Result<Vec<Section>, EndReason> {
-        let settled = match (&stays.party.side, heard) {
+        let settled = match (&stays.participant.side, heard) {
             (Side::Browser(_), Heard::Browser(heard)) => settle(&stays.streams, heard.sections(), &fork.offered),
             (Side::Browser(_) | Side::Sip(_), heard) => Self::settle_alone(fork, heard),
         };
@@ -207,8 +207,8 @@ impl LegMaker {
 
     /// Returns the worker's command for a fork that answers.
     pub(super) fn connect(fork: &mut Fork, heard: Heard, streams: &[Section], silence: Silence) -> Command {
-        let leg = fork.party.leg;
-        match (&mut fork.party.side, heard) {
+        let leg = fork.participant.leg;
+        match (&mut fork.participant.side, heard) {
             (Side::Sip(peer), Heard::Sip(answer)) => peer.take_answer(leg, *answer, streams, silence),
             (_, Heard::Browser(heard)) => browser::connect(leg, &fork.ssrcs, &heard, streams),
             // Unreachable: an answer is parsed by the grammar of its own side.

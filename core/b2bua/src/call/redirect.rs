@@ -1,7 +1,7 @@
 //! Redirects by phones of this relay (RFC 3261 §21.3). The relay is their server, and follows redirects among its own
 //! users.
 
-use super::party::{Alerting, End, Party};
+use super::participant::{Alerting, End, Participant};
 use super::{Call, Output, State};
 use crate::address::address_of_record;
 use crate::config::LoginName;
@@ -16,17 +16,17 @@ const MOST: u8 = 5;
 impl Call {
     /// Returns the caller, and the callee at a fork.
     #[must_use]
-    pub fn ringing(&self, leg: LegKey) -> Option<(&Party, &Party)> {
+    pub fn ringing(&self, leg: LegKey) -> Option<(&Participant, &Participant)> {
         let State::Ringing { caller, ring } = &self.state else { return None };
-        let fork = ring.forks.iter().find(|fork| fork.party.leg == leg)?;
-        Some((&caller.party, &fork.party))
+        let fork = ring.forks.iter().find(|fork| fork.participant.leg == leg)?;
+        Some((&caller.participant, &fork.participant))
     }
 
     /// Returns whether a callee is alerted under this name.
     #[must_use]
     pub fn rings_for(&self, login: &LoginName) -> bool {
         let State::Ringing { ring, .. } = &self.state else { return false };
-        ring.forks.iter().any(|fork| address_of_record(&fork.party.callee) == *login)
+        ring.forks.iter().any(|fork| address_of_record(&fork.participant.callee) == *login)
     }
 
     /// Requests the targets of a redirect. Returns false if the relay does not follow it.
@@ -35,10 +35,9 @@ impl Call {
         // A callee of a looped INVITE is rejected to the server, which may have another target.
         let is_of_server = self.rings_for_hairpin(leg).is_some();
         let State::Ringing { ring, .. } = &mut self.state else { return false };
-        let is_here = ring
-            .forks
-            .iter()
-            .any(|fork| fork.party.leg == leg && fork.party.peer().is_some_and(|peer| peer.account.is_none()));
+        let is_here = ring.forks.iter().any(|fork| {
+            fork.participant.leg == leg && fork.participant.peer().is_some_and(|peer| peer.account.is_none())
+        });
         if !is_here || is_of_server || contacts.is_empty() || ring.redirections >= MOST {
             return false;
         }
@@ -48,22 +47,26 @@ impl Call {
     }
 
     /// Alerts the targets of a redirect in place of the phone.
-    pub(super) fn redirect(&mut self, leg: LegKey, targets: Result<Vec<Party>, EndReason>, now: Time) {
+    pub(super) fn redirect(&mut self, leg: LegKey, targets: Result<Vec<Participant>, EndReason>, now: Time) {
         let State::Ringing { caller, ring } = &self.state else { return self.discard(&targets.unwrap_or_default()) };
-        if ring.forks.iter().all(|fork| fork.party.leg != leg) {
+        if ring.forks.iter().all(|fork| fork.participant.leg != leg) {
             return self.discard(&targets.unwrap_or_default());
         }
         let targets = match targets {
             Ok(targets) => targets,
             Err(reason) => return self.drop_out(leg, reason),
         };
-        let (side, offer, party, rang) =
-            (caller.party.side.clone(), caller.offer.clone(), caller.party.clone(), caller.alerting != Alerting::None);
+        let (side, offer, participant, rang) = (
+            caller.participant.side.clone(),
+            caller.offer.clone(),
+            caller.participant.clone(),
+            caller.alerting != Alerting::None,
+        );
         let forks = self.ring(targets, &side, offer.as_deref(), now).forks;
         if forks.is_empty() {
             return self.drop_out(leg, EndReason::NoCommonCodecs);
         }
-        let alerts = !rang && forks.iter().any(|fork| fork.party.browser().is_some());
+        let alerts = !rang && forks.iter().any(|fork| fork.participant.browser().is_some());
         let State::Ringing { caller, ring } = &mut self.state else { return };
         match &mut caller.alerting {
             Alerting::None if alerts => caller.alerting = Alerting::Reported,
@@ -71,12 +74,12 @@ impl Call {
             Alerting::EarlyMedia(early) => early.is_bridged = false,
         }
         ring.forks.extend(forks);
-        if let Some(position) = ring.forks.iter().position(|fork| fork.party.leg == leg) {
+        if let Some(position) = ring.forks.iter().position(|fork| fork.participant.leg == leg) {
             let gone = ring.forks.remove(position);
             self.stop_ringing(vec![gone], &End::from(EndReason::Redirected), None);
         }
         if alerts {
-            self.ring_caller(&party);
+            self.ring_caller(&participant);
         }
     }
 }

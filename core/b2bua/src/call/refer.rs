@@ -1,7 +1,7 @@
 //! Transfers that a SIP endpoint executes by REFER (RFC 3515), and replaced endpoints (RFC 3891).
 
 use super::io::Fallback;
-use super::party::{LegId, Party};
+use super::participant::{LegId, Participant};
 use super::peer::{PeerDialog, TheirOffer, sdp_body};
 use super::{Call, CallEvent, Handover, Leg, Output};
 use offhook_media::command::{Command, LegKey, Silence};
@@ -28,7 +28,7 @@ impl Call {
             // Only one transfer at a time: the first one continues.
             return self.report_failed_transfer(leg, &EndReason::Busy.into());
         }
-        let Some(peer) = talk.legs.get(by.other()).party.peer() else { return };
+        let Some(peer) = talk.legs.get(by.other()).participant.peer() else { return };
         let replaces = match &otherwise {
             Fallback::Ring { .. } => None,
             Fallback::Join { replaces, .. } => Some(*replaces),
@@ -44,7 +44,7 @@ impl Call {
         let Some(side) = self.side(leg) else { return };
         let Some(talk) = self.talk_mut() else { return };
         let Some(referral) = talk.referral().filter(|referral| referral.by == side.other()).cloned() else { return };
-        let by = talk.legs.get(referral.by).party.clone();
+        let by = talk.legs.get(referral.by).participant.clone();
         if is_refused {
             talk.handover = None;
             self.outputs.push_back(Output::Unreferred { leg: by.leg, otherwise: referral.otherwise });
@@ -63,18 +63,18 @@ impl Call {
         let Some(talk) = self.talk_mut() else { return };
         let Some(Referral { by, .. }) = talk.referral().cloned() else { return };
         talk.handover = None;
-        let by = talk.legs.get(by).party.leg;
+        let by = talk.legs.get(by).participant.leg;
         self.report(CallEvent::TransferCompleted { by: Some(by), target: None });
         self.end(EndReason::Transferred);
     }
 
     /// Replaces the participant at `leg` by another SIP endpoint.
-    pub(super) fn replace(&mut self, leg: LegKey, mut party: Party, offer: Option<Box<TheirOffer>>) {
-        let Some(side) = self.side(leg) else { return self.leave(&party, &EndReason::Unavailable.into()) };
-        let new = party.leg;
+    pub(super) fn replace(&mut self, leg: LegKey, mut participant: Participant, offer: Option<Box<TheirOffer>>) {
+        let Some(side) = self.side(leg) else { return self.leave(&participant, &EndReason::Unavailable.into()) };
+        let new = participant.leg;
         let super::State::Established(talk) = &mut self.state else { return };
         let (streams, held) = (talk.legs.get(side.other()).streams.clone(), *talk.held_by.get(side.other()));
-        let Some(peer) = party.peer_mut() else { return };
+        let Some(peer) = participant.peer_mut() else { return };
         let wanted = if held { Direction::SendOnly } else { Direction::SendRecv };
         self.outputs.push_back(Output::Media(peer.open(new)));
         let settled = match offer {
@@ -85,7 +85,7 @@ impl Call {
             }),
         };
         let Ok((streams, connect, text)) = settled else {
-            self.leave(&party, &EndReason::NoCommonCodecs.into());
+            self.leave(&participant, &EndReason::NoCommonCodecs.into());
             return self.outputs.push_back(Output::Media(Command::CloseLeg { leg: new }));
         };
         peer.dialog = PeerDialog::Confirmed;
@@ -94,7 +94,7 @@ impl Call {
         let is_connected = !connect.is_empty();
         self.outputs.extend(connect.into_iter().map(Output::Media));
         self.outputs.push_back(Output::Sip(accept));
-        let gone = core::mem::replace(talk.legs.get_mut(side), Leg { party, streams });
+        let gone = core::mem::replace(talk.legs.get_mut(side), Leg { participant, streams });
         *talk.held_by.get_mut(side) = false;
         let (handover, detour) = (talk.handover.take(), talk.detour.take());
         if let Some(Handover::Transfer(transfer)) = &handover {
@@ -110,7 +110,7 @@ impl Call {
         self.answer_hold_of(&gone, side.other());
         if matches!(handover, Some(Handover::Referral(referral)) if referral.by == side.other()) {
             // The page that requested a transfer is still in its call, with another participant.
-            let by = self.talk().map(|talk| talk.legs.get(side.other()).party.leg);
+            let by = self.talk().map(|talk| talk.legs.get(side.other()).participant.leg);
             if let Some(leg) = by {
                 self.report(CallEvent::StateRepeated { leg, is_holding: false });
             }

@@ -2,7 +2,7 @@
 
 use super::ending::has_video;
 use super::negotiation::{Heard, LegMaker};
-use super::party::{Alerting, Caller, End, Fork, Leg, LegId, Party, PerLeg, Side};
+use super::participant::{Alerting, Caller, End, Fork, Leg, LegId, Participant, PerLeg, Side};
 use super::peer::{PeerDialog, Purpose, sdp_body};
 use super::{Call, CallEvent, Output, Ring, State, Talk};
 use offhook_clock::Time;
@@ -29,9 +29,9 @@ fn codec_names(legs: &PerLeg<Leg>) -> Vec<String> {
 impl Call {
     pub(super) fn begin(
         &mut self,
-        caller: Party,
+        caller: Participant,
         offer: Result<Option<Vec<Section>>, EndReason>,
-        targets: Result<Vec<Party>, EndReason>,
+        targets: Result<Vec<Participant>, EndReason>,
         now: Time,
     ) {
         // Reported immediately: a stock client that hangs up before its first status sends no message.
@@ -48,46 +48,55 @@ impl Call {
         if ring.forks.is_empty() {
             return self.refuse(&caller, EndReason::NoCommonCodecs);
         }
-        let alerts_at_once = ring.forks.iter().any(|fork| fork.party.browser().is_some());
+        let alerts_at_once = ring.forks.iter().any(|fork| fork.participant.browser().is_some());
         if alerts_at_once {
             self.ring_caller(&caller);
         }
-        let caller =
-            Caller { party: caller, offer, alerting: if alerts_at_once { Alerting::Reported } else { Alerting::None } };
+        let caller = Caller {
+            participant: caller,
+            offer,
+            alerting: if alerts_at_once { Alerting::Reported } else { Alerting::None },
+        };
         self.state = State::Ringing { caller: Box::new(caller), ring };
     }
 
-    fn refuse(&mut self, caller: &Party, reason: EndReason) {
+    fn refuse(&mut self, caller: &Participant, reason: EndReason) {
         self.state = State::Ended(reason);
         self.leave_caller(caller, &reason.into());
         self.finish(reason);
     }
 
     /// Releases targets that are not going to be alerted.
-    pub(super) fn discard(&mut self, targets: &[Party]) {
-        for party in targets {
-            self.release_leg(party);
+    pub(super) fn discard(&mut self, targets: &[Participant]) {
+        for participant in targets {
+            self.release_leg(participant);
         }
     }
 
     /// Alerts all of `targets` on behalf of `from`, which offers `media`.
-    pub(super) fn ring(&mut self, targets: Vec<Party>, from: &Side, media: Option<&[Section]>, now: Time) -> Ring {
+    pub(super) fn ring(
+        &mut self,
+        targets: Vec<Participant>,
+        from: &Side,
+        media: Option<&[Section]>,
+        now: Time,
+    ) -> Ring {
         let has_video = has_video(media.unwrap_or_default());
         let mut forks = Vec::with_capacity(targets.len());
-        for party in targets {
-            match self.maker.ring(party, from, media, has_video) {
+        for participant in targets {
+            match self.maker.ring(participant, from, media, has_video) {
                 Ok((fork, outputs)) => {
                     self.outputs.extend(outputs);
                     forks.push(fork);
                 }
-                Err(party) => self.release_leg(&party),
+                Err(participant) => self.release_leg(&participant),
             }
         }
         Ring { forks, hairpins: Vec::new(), give_up_at: now + self.rings_for, redirections: 0 }
     }
 
     /// Connects the caller, and returns the text of its answer.
-    pub(super) fn answer_caller(&mut self, caller: &mut Party, settled: &Settled, silence: Silence) -> String {
+    pub(super) fn answer_caller(&mut self, caller: &mut Participant, settled: &Settled, silence: Silence) -> String {
         let leg = caller.leg;
         let (commands, text) = match &mut caller.side {
             Side::Browser(browser) => match browser.offer.take() {
@@ -111,7 +120,7 @@ impl Call {
     /// Handles the answer of a browser, with lines for the answer to a SIP caller.
     pub(super) fn answer_with(&mut self, leg: LegKey, sdp: &str, lines: Vec<ExtraLine>) {
         if let State::Ringing { caller, .. } = &mut self.state
-            && let Some(peer) = caller.party.peer_mut()
+            && let Some(peer) = caller.participant.peer_mut()
         {
             peer.extra = lines;
         }
@@ -121,7 +130,7 @@ impl Call {
     /// Handles the answer of a browser.
     pub(super) fn answer(&mut self, leg: LegKey, sdp: &str) {
         let State::Ringing { caller, ring } = &self.state else { return };
-        let Some(fork) = ring.forks.iter().find(|fork| fork.party.leg == leg) else { return };
+        let Some(fork) = ring.forks.iter().find(|fork| fork.participant.leg == leg) else { return };
         let heard = LegMaker::parse_answer(fork, sdp);
         match heard.and_then(|heard| Ok((LegMaker::settle(caller, fork, &heard)?, heard))) {
             Ok((settled, heard)) => {
@@ -156,13 +165,13 @@ impl Call {
     fn establish(&mut self, mut caller: Caller, mut fork: Fork, heard: Heard, settled: Settled) {
         let State::Ringing { ring, .. } = &mut self.state else { return };
         let (forks, hairpins) = (core::mem::take(&mut ring.forks), core::mem::take(&mut ring.hairpins));
-        self.stop_ringing(forks, &EndReason::AnsweredElsewhere.into(), Some(fork.party.leg));
+        self.stop_ringing(forks, &EndReason::AnsweredElsewhere.into(), Some(fork.participant.leg));
         for hairpin in hairpins {
             self.leave(&hairpin.back, &EndReason::AnsweredElsewhere.into());
         }
         let connect = LegMaker::connect(&mut fork, heard, &settled.callee, Silence::EndsLeg);
         self.outputs.push_back(Output::Media(connect));
-        if let Some(peer) = fork.party.peer_mut() {
+        if let Some(peer) = fork.participant.peer_mut() {
             peer.pending = None;
         }
         let is_late = caller.offer.is_none();
@@ -172,20 +181,21 @@ impl Call {
         };
         let was_early = early.is_some();
         let text = if let Some(early) = &early {
-            let again = caller.party.reconnect(&early.answered);
+            let again = caller.participant.reconnect(&early.answered);
             self.outputs.extend(again.map(Output::Media));
             None
         } else {
-            Some(self.answer_caller(&mut caller.party, &settled, Silence::EndsLeg))
+            Some(self.answer_caller(&mut caller.participant, &settled, Silence::EndsLeg))
         };
         if early.as_ref().is_none_or(|early| !early.is_bridged) && !is_late {
-            self.outputs.push_back(Output::Media(Command::Bridge { a: caller.party.leg, b: fork.party.leg }));
+            self.outputs
+                .push_back(Output::Media(Command::Bridge { a: caller.participant.leg, b: fork.participant.leg }));
         }
-        let a = Leg { streams: early.map_or(settled.caller, |early| early.answered), party: caller.party };
-        let b = Leg { party: fork.party, streams: settled.callee };
+        let a = Leg { streams: early.map_or(settled.caller, |early| early.answered), participant: caller.participant };
+        let b = Leg { participant: fork.participant, streams: settled.callee };
         let mut legs = PerLeg { a, b };
-        self.accept_caller(&mut legs.a.party, text.as_deref());
-        let (caller, callee) = (legs.a.party.leg, legs.b.party.leg);
+        self.accept_caller(&mut legs.a.participant, text.as_deref());
+        let (caller, callee) = (legs.a.participant.leg, legs.b.participant.leg);
         let codecs = codec_names(&legs);
         let is_deaf = was_early && !LegMaker::passes_where_wanted(&legs.a.streams, &legs.b.streams);
         let held_by = PerLeg { a: false, b: false };
@@ -198,7 +208,7 @@ impl Call {
     }
 
     /// Accepts the INVITE of a SIP caller, with the answer of the early media unless there is another.
-    fn accept_caller(&mut self, caller: &mut Party, text: Option<&str>) {
+    fn accept_caller(&mut self, caller: &mut Participant, text: Option<&str>) {
         if let Some(peer) = caller.peer_mut() {
             peer.dialog = PeerDialog::Confirmed;
             let body = text.map(str::to_owned).or_else(|| peer.last()).map(|text| sdp_body(&text));
@@ -210,7 +220,7 @@ impl Call {
     pub(super) fn drop_out(&mut self, leg: LegKey, end: impl Into<End>) {
         let end = end.into();
         let State::Ringing { caller, .. } = &self.state else { return };
-        if caller.party.leg == leg {
+        if caller.participant.leg == leg {
             let is_kept = matches!(end.reason, EndReason::AnsweredElsewhere | EndReason::MediaSetupFailed);
             return self.end(if is_kept { end } else { EndReason::Canceled.into() });
         }
@@ -222,7 +232,7 @@ impl Call {
         }
         self.end_hairpins_of(leg, &end);
         let State::Ringing { ring, .. } = &mut self.state else { return };
-        let Some(position) = ring.forks.iter().position(|fork| fork.party.leg == leg) else { return };
+        let Some(position) = ring.forks.iter().position(|fork| fork.participant.leg == leg) else { return };
         if end.is_for_all() || ring.forks.len() == 1 {
             return self.end(end);
         }
@@ -232,9 +242,9 @@ impl Call {
 
     /// Ends alerting at all forks except `except`.
     pub(super) fn stop_ringing(&mut self, forks: Vec<Fork>, end: &End, except: Option<LegKey>) {
-        for fork in forks.into_iter().filter(|fork| Some(fork.party.leg) != except) {
-            self.leave(&fork.party, end);
-            self.outputs.push_back(Output::Media(Command::CloseLeg { leg: fork.party.leg }));
+        for fork in forks.into_iter().filter(|fork| Some(fork.participant.leg) != except) {
+            self.leave(&fork.participant, end);
+            self.outputs.push_back(Output::Media(Command::CloseLeg { leg: fork.participant.leg }));
         }
     }
 }

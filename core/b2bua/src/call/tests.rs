@@ -3,8 +3,8 @@
 mod sip;
 
 use super::{
-    Browser, Call, DirectMediaStep, DtmfMethod, Input, JsonText, LegMaker, Output, Party, RelaySide, SessionId, Setup,
-    Side,
+    Browser, Call, DirectMediaStep, DtmfMethod, Input, JsonText, LegMaker, Output, Participant, RelaySide, SessionId,
+    Setup, Side,
 };
 use crate::presenter::tests::PresentedCall;
 use crate::relay::tests::{OFFER, answer_sdp};
@@ -18,9 +18,9 @@ const CALLER: LegKey = LegKey(1);
 const CALLEE: LegKey = LegKey(2);
 const TARGET: LegKey = LegKey(3);
 
-fn party(leg: LegKey) -> Party {
+fn participant(leg: LegKey) -> Participant {
     let browser = Browser { session: SessionId(leg.0), has_direct_media: true, is_hold_reported: false, offer: None };
-    Party {
+    Participant {
         leg,
         incoming: leg != CALLER,
         caller: "alice".into(),
@@ -49,11 +49,11 @@ fn place(direct: bool) -> PresentedCall {
         direct_media: direct,
     };
     let offer = WebRtcDescription::parse(OFFER).unwrap();
-    let mut caller = party(CALLER);
+    let mut caller = participant(CALLER);
     let Side::Browser(browser) = &mut caller.side else { unreachable!() };
     browser.offer = Some(Box::new(offer.clone()));
-    let participants = [caller.clone(), party(CALLEE)];
-    let call = Call::place(setup, caller, Ok(Some(offer.sections)), Ok(vec![party(CALLEE)]), Time::EPOCH);
+    let participants = [caller.clone(), participant(CALLEE)];
+    let call = Call::place(setup, caller, Ok(Some(offer.sections)), Ok(vec![participant(CALLEE)]), Time::EPOCH);
     PresentedCall::new(call, &participants)
 }
 
@@ -65,7 +65,7 @@ fn established() -> PresentedCall {
 
 fn transferring() -> PresentedCall {
     let mut call = established();
-    call.handle_input(Input::Transfer { leg: CALLER, targets: Ok(vec![party(TARGET)]) }, Time::EPOCH);
+    call.handle_input(Input::Transfer { leg: CALLER, targets: Ok(vec![participant(TARGET)]) }, Time::EPOCH);
     call
 }
 
@@ -110,7 +110,7 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("status wanted by caller", Input::RepeatStatus { leg: CALLER }),
         ("digits by caller", Input::SendDtmf { leg: CALLER, method: DtmfMethod::TelephoneEvent, digits: "1".into() }),
         ("digit heard from callee", Input::DtmfReceived { leg: CALLEE, digit: '1' }),
-        ("transfer by callee", Input::Transfer { leg: CALLEE, targets: Ok(vec![party(TARGET)]) }),
+        ("transfer by callee", Input::Transfer { leg: CALLEE, targets: Ok(vec![participant(TARGET)]) }),
         ("session of callee lost", Input::SessionLost { leg: CALLEE }),
         ("transport of target failed", Input::LegFailed { leg: TARGET, failure: TransportFailure::DtlsError }),
         ("media of callee dead", Input::LegDead { leg: CALLEE }),

@@ -3,7 +3,7 @@
 
 use super::early::RINGING;
 use super::negotiation::LegMaker;
-use super::party::{End, Leg, Party, PerLeg};
+use super::participant::{End, Leg, Participant, PerLeg};
 use super::{Call, CallEvent, Handover, Output, Released, Ring, State, Talk, Transfer, TransferProgress};
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey, Silence};
@@ -12,7 +12,7 @@ use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::Command as SipCommand;
 
 impl Call {
-    pub(super) fn transfer(&mut self, leg: LegKey, targets: Result<Vec<Party>, EndReason>, now: Time) {
+    pub(super) fn transfer(&mut self, leg: LegKey, targets: Result<Vec<Participant>, EndReason>, now: Time) {
         let Some(by) = self.side(leg) else { return self.discard(&targets.unwrap_or_default()) };
         let targets = match targets {
             Ok(targets) => targets,
@@ -25,12 +25,12 @@ impl Call {
             return self.report_failed_transfer(leg, &EndReason::Busy.into());
         }
         let stays = talk.legs.get(by.other());
-        let (side, streams) = (stays.party.side.clone(), stays.streams.clone());
+        let (side, streams) = (stays.participant.side.clone(), stays.streams.clone());
         let ring = self.ring(targets, &side, Some(&streams), now);
         if ring.forks.is_empty() {
             return self.report_failed_transfer(leg, &EndReason::NoCommonCodecs.into());
         }
-        let alerts_at_once = ring.forks.iter().any(|fork| fork.party.browser().is_some());
+        let alerts_at_once = ring.forks.iter().any(|fork| fork.participant.browser().is_some());
         if let Some(talk) = self.talk_mut() {
             talk.handover = Some(Handover::Transfer(Transfer { by, ring }));
             self.report(CallEvent::TransferStarted { by: leg });
@@ -69,24 +69,24 @@ impl Call {
 
     pub(super) fn target_answers(&mut self, leg: LegKey, sdp: &str) {
         let Some((stays, ring)) = self.waiting() else { return self.ignored += 1 };
-        let Some(fork) = ring.forks.iter().find(|fork| fork.party.leg == leg) else { return };
+        let Some(fork) = ring.forks.iter().find(|fork| fork.participant.leg == leg) else { return };
         let heard = LegMaker::parse_answer(fork, sdp);
         let settled = heard.and_then(|heard| Ok((LegMaker::settle_transfer(stays, fork, &heard)?, heard)));
         let (stays, mut fork) = (stays.clone(), fork.clone());
         // A browser sends according to its only answer.
         let is_silent =
-            |streams: &[Section]| stays.party.browser().is_some() && !LegMaker::passes(&stays.streams, streams);
+            |streams: &[Section]| stays.participant.browser().is_some() && !LegMaker::passes(&stays.streams, streams);
         let (streams, heard) = match settled {
             Ok((streams, _)) if is_silent(&streams) => return self.target_refuses(leg, EndReason::NoCommonCodecs),
             Ok(settled) => settled,
             Err(reason) => return self.target_refuses(leg, reason),
         };
         let connect = LegMaker::connect(&mut fork, heard, &streams, Silence::EndsLeg);
-        let bridge = Command::Bridge { a: stays.party.leg, b: leg };
-        if let Some(peer) = fork.party.peer_mut() {
+        let bridge = Command::Bridge { a: stays.participant.leg, b: leg };
+        if let Some(peer) = fork.participant.peer_mut() {
             peer.pending = None;
         }
-        self.put_through(stays, Leg { party: fork.party, streams }, vec![connect, bridge]);
+        self.put_through(stays, Leg { participant: fork.participant, streams }, vec![connect, bridge]);
     }
 
     fn put_through(&mut self, stays: Leg, joins: Leg, mut commands: Vec<Command>) {
@@ -99,8 +99,8 @@ impl Call {
             State::HandedOver { stays_as, ring, holds, .. } => (stays_as.other(), ring.clone(), *holds, None),
             State::Ringing { .. } | State::Ended(_) => return,
         };
-        let party = joins.party.clone();
-        self.stop_ringing(ring.forks, &EndReason::AnsweredElsewhere.into(), Some(party.leg));
+        let participant = joins.participant.clone();
+        self.stop_ringing(ring.forks, &EndReason::AnsweredElsewhere.into(), Some(participant.leg));
         let mut legs = PerLeg { a: stays.clone(), b: stays };
         *legs.get_mut(joined_as) = joins;
         let mut held_by = PerLeg { a: false, b: false };
@@ -109,10 +109,10 @@ impl Call {
         commands.retain(|command| !(holds && matches!(command, Command::Bridge { .. })));
         self.state = State::Established(Box::new(Talk { legs, held_by, handover: None, detour: None }));
         self.outputs.extend(commands.into_iter().map(Output::Media));
-        let by = leaves.as_ref().map(|leaves| leaves.party.leg);
-        self.report(CallEvent::TransferCompleted { by, target: Some(party.leg) });
+        let by = leaves.as_ref().map(|leaves| leaves.participant.leg);
+        self.report(CallEvent::TransferCompleted { by, target: Some(participant.leg) });
         if let Some(leaves) = leaves {
-            self.notify(&leaves.party, 200, "OK");
+            self.notify(&leaves.participant, 200, "OK");
             self.leave_with_media(&leaves, &EndReason::Transferred.into());
             self.answer_hold_of(&leaves, joined_as.other());
         }
@@ -123,7 +123,7 @@ impl Call {
     pub(super) fn target_refuses(&mut self, leg: LegKey, end: impl Into<End>) {
         let end = end.into();
         let ring = match &mut self.state {
-            State::HandedOver { stays, .. } if stays.party.leg == leg => return self.end(EndReason::HungUp),
+            State::HandedOver { stays, .. } if stays.participant.leg == leg => return self.end(EndReason::HungUp),
             State::HandedOver { ring, .. } => ring,
             State::Established(talk) => match talk.transfer_mut() {
                 Some(transfer) => &mut transfer.ring,
@@ -131,7 +131,7 @@ impl Call {
             },
             State::Ringing { .. } | State::Ended(_) => return,
         };
-        let Some(position) = ring.forks.iter().position(|fork| fork.party.leg == leg) else { return };
+        let Some(position) = ring.forks.iter().position(|fork| fork.participant.leg == leg) else { return };
         // As in a first call: a user's decline ends it, a device that fails does not.
         if end.is_for_all() || ring.forks.len() == 1 {
             return self.transfer_fails(&end);
@@ -146,7 +146,7 @@ impl Call {
             State::HandedOver { .. } => return self.end(end.clone()),
             State::Established(talk) => {
                 let Some(Transfer { by, ring }) = talk.take_transfer() else { return };
-                (talk.legs.get(by).party.leg, ring)
+                (talk.legs.get(by).participant.leg, ring)
             }
             State::Ringing { .. } | State::Ended(_) => return,
         };
@@ -159,7 +159,7 @@ impl Call {
     pub(super) fn report_failed_transfer(&mut self, by: LegKey, end: &End) {
         let Some(side) = self.side(by) else { return };
         let Some(talk) = self.talk() else { return };
-        let (transferor, is_holding) = (talk.legs.get(side).party.clone(), *talk.held_by.get(side));
+        let (transferor, is_holding) = (talk.legs.get(side).participant.clone(), *talk.held_by.get(side));
         self.report(CallEvent::TransferFailed { by, end: end.clone(), is_holding });
         let status = end.status();
         self.notify(&transferor, if status < 300 { 603 } else { status }, &end.info());
@@ -178,8 +178,8 @@ impl Call {
     }
 
     /// Notifies a SIP endpoint of the progress of the transfer that it requested (RFC 3515 §2.4.4).
-    pub(super) fn notify(&mut self, party: &Party, status: u16, reason: &str) {
-        if let Some(peer) = party.peer() {
+    pub(super) fn notify(&mut self, participant: &Participant, status: u16, reason: &str) {
+        if let Some(peer) = participant.peer() {
             let (invite, reason) = (peer.invite, reason.to_owned());
             self.outputs.push_back(Output::Sip(SipCommand::NotifyRefer { invite, status, reason }));
         }
@@ -215,8 +215,8 @@ impl Call {
         let leaves = core::mem::replace(talk.legs.get_mut(side), released.leg);
         *talk.held_by.get_mut(side) = released.holds;
         let heard = !talk.held_by.a && !talk.held_by.b;
-        self.report(CallEvent::TransferCompleted { by: Some(leaves.party.leg), target: None });
-        self.notify(&leaves.party, 200, "OK");
+        self.report(CallEvent::TransferCompleted { by: Some(leaves.participant.leg), target: None });
+        self.notify(&leaves.participant, 200, "OK");
         self.leave_with_media(&leaves, &EndReason::Transferred.into());
         self.answer_hold_of(&leaves, side.other());
         if heard {

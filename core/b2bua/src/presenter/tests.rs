@@ -1,5 +1,5 @@
 use super::{CallView, Presenter};
-use crate::call::{Call, CallEvent, End, EndpointKind, Input, Party, SessionId, TransferProgress};
+use crate::call::{Call, CallEvent, End, EndpointKind, Input, Participant, SessionId, TransferProgress};
 use crate::config::BusyStatus;
 use offhook_media::command::LegKey;
 use offhook_signaling::message::ServerMessage;
@@ -42,15 +42,15 @@ pub(crate) struct PresentedCall {
 
 impl PresentedCall {
     /// Creates a presenter; `participants` are those that the call was created with.
-    pub(crate) fn new(call: Call, participants: &[Party]) -> Self {
+    pub(crate) fn new(call: Call, participants: &[Participant]) -> Self {
         let mut presented = Self { call, presenter: Presenter::default() };
         presented.open(participants);
         presented
     }
 
-    fn open(&mut self, participants: &[Party]) {
-        for party in participants.iter().filter(|party| party.browser().is_some()) {
-            self.presenter.open(party.leg, view(party.leg, Extension::ours()));
+    fn open(&mut self, participants: &[Participant]) {
+        for participant in participants.iter().filter(|participant| participant.browser().is_some()) {
+            self.presenter.open(participant.leg, view(participant.leg, Extension::ours()));
         }
     }
 

@@ -1,12 +1,12 @@
 //! Messages of browsers about calls, and the dispatch of inputs and outputs of calls.
 
 use super::deadlines::Owner;
-use super::parties::{Alert, CallPlan};
+use super::participants::{Alert, CallPlan};
 use super::port_shares::Payer;
 use super::routing::Target;
 use super::sessions::DIGIT_BURST;
 use super::{Relay, headers};
-use crate::call::{self, Call, CallEvent, CallKey, JsonText, LegMaker, Party, RelaySide, SessionId, Setup, Side};
+use crate::call::{self, Call, CallEvent, CallKey, JsonText, LegMaker, Participant, RelaySide, SessionId, Setup, Side};
 use crate::command::{Accepted, CallCommand, CallRef, CommandError, CommandResult, Digits, NewCall, ReferOptions};
 use crate::io::{ConnectionId, Output};
 use crate::presenter::{self, ClientMethod};
@@ -189,7 +189,7 @@ impl Relay {
             sections: sections.as_ref().map_or(0, Vec::len),
         };
         self.port_shares.begin(plan.call, Payer::of_session(session, self.sessions.get(&session)));
-        let mut own = self.browser_party(session, plan.call, call_id, &alert, false);
+        let mut own = self.browser_participant(session, plan.call, call_id, &alert, false);
         if let Side::Browser(browser) = &mut own.side {
             browser.offer = offer.ok();
         }
@@ -204,9 +204,9 @@ impl Relay {
     pub(super) fn begin_call(
         &mut self,
         plan: CallPlan,
-        caller: Party,
+        caller: Participant,
         offer: Result<Option<Vec<Section>>, EndReason>,
-        targets: Result<Vec<Party>, EndReason>,
+        targets: Result<Vec<Participant>, EndReason>,
         now: Time,
     ) {
         let CallPlan { call, worker, .. } = plan;

@@ -3,7 +3,7 @@
 use super::Relay;
 use super::calls::near;
 use super::headers::{self, custom_of};
-use super::parties::{Alert, CallPlan, PeerMedia, PeerPlan};
+use super::participants::{Alert, CallPlan, PeerMedia, PeerPlan};
 use super::port_shares::Payer;
 use super::routing::{Source, Target};
 use crate::address::{address_of_record, host_of};
@@ -53,7 +53,7 @@ impl Relay {
         let call = CallPlan { call: CallKey(self.fresh_id()), worker, sections };
         let plan = self.plan(invite, account, request, offer.as_ref());
         self.port_shares.begin(call.call, Payer::of_invite(request));
-        let mut caller = match self.sip_party(plan, call, &alert, now) {
+        let mut caller = match self.sip_participant(plan, call, &alert, now) {
             Ok(caller) => caller,
             Err(reason) => {
                 self.port_shares.end(call.call);
@@ -127,7 +127,7 @@ impl Relay {
         let Returned { invite, account, request, offer, call, leg } = *returned;
         let Some(known) = self.calls.get(&call) else { return };
         let worker = known.worker();
-        let caller = known.caller().and_then(|party| party.browser()).map(|browser| browser.session);
+        let caller = known.caller().and_then(|participant| participant.browser()).map(|browser| browser.session);
         let is_caller = |target: &Target| matches!(target, Target::Session(session) if Some(*session) == caller);
         let targets: Vec<Target> = targets.iter().filter(|target| !is_caller(target)).cloned().collect();
         let targets = match self.admit_ringing(targets, alert, now) {
@@ -135,17 +135,17 @@ impl Relay {
             Err(reason) => return self.reject(invite, reason.sip_status()),
         };
         let plan = self.plan(invite, account, request, Some(offer));
-        let party = self.sip_party(plan, CallPlan { call, worker, sections: 0 }, alert, now);
-        let mut party = match party {
-            Ok(party) => party,
+        let participant = self.sip_participant(plan, CallPlan { call, worker, sections: 0 }, alert, now);
+        let mut participant = match participant {
+            Ok(participant) => participant,
             Err(reason) => return self.reject(invite, reason.sip_status()),
         };
-        if let Side::Sip(peer) = &mut party.side {
+        if let Side::Sip(peer) = &mut participant.side {
             peer.mirror(offer.clone(), &mut self.random);
         }
         let sections = offer.sections.len();
         let targets = self.ring_targets(targets, CallPlan { call, worker, sections }, alert, now).unwrap_or_default();
-        self.call_input(call, call::Input::Return { leg, party: Box::new(party), targets }, now);
+        self.call_input(call, call::Input::Return { leg, participant: Box::new(participant), targets }, now);
     }
 
     fn reject(&mut self, invite: InviteId, status: u16) {
@@ -218,7 +218,7 @@ impl Relay {
     /// Checks the offer for the participant; returns the media in it.
     fn weigh(
         &mut self,
-        caller: &mut call::Party,
+        caller: &mut call::Participant,
         offer: Option<SipDescription>,
     ) -> Result<Option<Vec<offhook_sdp::section::Section>>, EndReason> {
         let (Side::Sip(peer), Some(offer)) = (&mut caller.side, offer) else { return Ok(None) };
@@ -251,19 +251,20 @@ impl Relay {
         let sections = offer.as_ref().map_or(1, |offer| offer.sections.len());
         let callee = address_of_record(&request.to.uri).0;
         let plan = self.plan(invite, account, request, offer.as_ref());
-        let party = self.sip_party(plan, CallPlan { call: key, worker, sections }, &alert(request, callee), now);
-        let mut party = match party {
-            Ok(party) => party,
+        let participant =
+            self.sip_participant(plan, CallPlan { call: key, worker, sections }, &alert(request, callee), now);
+        let mut participant = match participant {
+            Ok(participant) => participant,
             Err(reason) => return self.reject(invite, reason.sip_status()),
         };
         if request.origin == Origin::Unknown {
             self.strangers.insert(invite);
         }
-        let offer = match (&mut party.side, offer) {
+        let offer = match (&mut participant.side, offer) {
             (Side::Sip(peer), Some(offer)) => Some(Box::new(peer.hear_offer(offer, &mut self.random))),
             _ => None,
         };
-        self.call_input(key, call::Input::Replace { leg, party: Box::new(party), offer }, now);
+        self.call_input(key, call::Input::Replace { leg, participant: Box::new(participant), offer }, now);
     }
 }
 

@@ -17,7 +17,7 @@ mod headers;
 mod inbound;
 mod media_names;
 mod media_workers;
-mod parties;
+mod participants;
 mod password_checks;
 mod port_shares;
 mod redirect;

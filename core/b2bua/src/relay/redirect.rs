@@ -1,10 +1,10 @@
 //! Targets of redirects by phones of this relay.
 
 use super::Relay;
-use super::parties::{Alert, CallPlan};
+use super::participants::{Alert, CallPlan};
 use super::routing::{Source, Target};
 use crate::address::{address_of_record, escape_user, host_of};
-use crate::call::{self, CallKey, Party, Side};
+use crate::call::{self, CallKey, Participant, Side};
 use offhook_clock::Time;
 use offhook_media::command::LegKey;
 use offhook_signaling::reason::EndReason;
@@ -60,7 +60,7 @@ impl Relay {
     }
 
     /// Returns the source on whose behalf a redirect is followed; none if the caller's own account would be charged.
-    fn source_of_caller(&self, caller: &Party) -> Option<Source> {
+    fn source_of_caller(&self, caller: &Participant) -> Option<Source> {
         match &caller.side {
             Side::Browser(browser) => {
                 let account = self.sessions.get(&browser.session)?.account();

@@ -2,7 +2,7 @@
 //! messages.
 
 use super::Relay;
-use super::parties::Alert;
+use super::participants::Alert;
 use super::routing::Target;
 use crate::call::SessionId;
 use crate::command::CallRef;

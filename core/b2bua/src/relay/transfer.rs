@@ -1,10 +1,10 @@
 //! Transfers: the participants, and their execution by the peer or the relay.
 
 use super::Relay;
-use super::parties::{Alert, CallPlan};
+use super::participants::{Alert, CallPlan};
 use super::routing::{Source, Target};
 use crate::address::address_of_record;
-use crate::call::{self, Call, CallKey, Fallback, Party, Peer, SessionId, Side};
+use crate::call::{self, Call, CallKey, Fallback, Participant, Peer, SessionId, Side};
 use crate::command::{Accepted, CallCommand, CallRef, CommandError, CommandResult, ReferOptions};
 use offhook_clock::Time;
 use offhook_media::command::LegKey;
@@ -70,19 +70,20 @@ impl Relay {
 
     /// Returns the account of the browser that transfers a call.
     fn transferor_account(&self, at: CallRef) -> Option<AccountId> {
-        let browser = self.calls.get(&at.call)?.leg(at.leg)?.party.browser()?;
+        let browser = self.calls.get(&at.call)?.leg(at.leg)?.participant.browser()?;
         self.sessions.get(&browser.session).and_then(super::Session::account)
     }
 
     /// Returns the other participant, if it is a SIP endpoint at that account.
     fn peer_at(&self, at: CallRef, account: AccountId) -> Option<&Peer> {
-        self.far_end(at)?.party.peer().filter(|peer| peer.account == Some(account))
+        self.far_end(at)?.participant.peer().filter(|peer| peer.account == Some(account))
     }
 
     /// Executes a transfer that the peer refused.
     pub(super) fn transfer_here(&mut self, call: CallKey, leg: LegKey, otherwise: Fallback, now: Time) {
         let at = CallRef { call, leg };
-        let session = self.calls.get(&call).and_then(|call| call.leg(leg)?.party.browser()).map(|near| near.session);
+        let session =
+            self.calls.get(&call).and_then(|call| call.leg(leg)?.participant.browser()).map(|near| near.session);
         match otherwise {
             Fallback::Ring { target } => {
                 let source = session.map_or(Source::Stranger, |session| self.source_of_session(session));
@@ -121,14 +122,14 @@ impl Relay {
     /// Returns the source of the call to the target when a participant of an established call transfers it.
     fn source_of(&self, at: CallRef) -> Option<Source> {
         let leg = self.calls.get(&at.call)?.leg(at.leg)?;
-        let peer = match &leg.party.side {
+        let peer = match &leg.participant.side {
             Side::Browser(browser) => return Some(self.source_of_session(browser.session)),
             Side::Sip(peer) => peer,
         };
         if self.strangers.contains(&peer.invite) {
             return Some(Source::Stranger);
         }
-        let name = if leg.party.incoming { &leg.party.callee } else { &leg.party.caller };
+        let name = if leg.participant.incoming { &leg.participant.callee } else { &leg.participant.caller };
         Some(peer.account.map_or_else(|| Source::Phone(address_of_record(name)), Source::Account))
     }
 
@@ -145,14 +146,14 @@ impl Relay {
         }) else {
             return;
         };
-        let stays_in = stays.party.browser().map(|browser| browser.session);
-        let leaves_from = self.calls.get(&at.call).and_then(|call| call.leg(at.leg)?.party.browser());
+        let stays_in = stays.participant.browser().map(|browser| browser.session);
+        let leaves_from = self.calls.get(&at.call).and_then(|call| call.leg(at.leg)?.participant.browser());
         let leaves_from = leaves_from.map(|browser| browser.session);
         let is_part = |target: &Target| match target {
             Target::Session(session) => Some(*session) == stays_in || Some(*session) == leaves_from,
             Target::Phone(_) | Target::Uri { .. } => false,
         };
-        let Party { incoming, caller, callee, custom, .. } = stays.party;
+        let Participant { incoming, caller, callee, custom, .. } = stays.participant;
         let name = if incoming { callee } else { caller };
         let alert = Alert { visible_name: name.clone(), caller: name, callee: target.to_owned(), custom, ..alert };
         let targets = self.route(source, target).and_then(|targets| {
@@ -176,8 +177,8 @@ impl Relay {
             at.call != except.call
                 && self.far_end(*at).is_some_and(|other| {
                     // The remote participant is the callee if it received the call, and the caller otherwise.
-                    let party = &other.party;
-                    let name = if party.incoming { &party.callee } else { &party.caller };
+                    let participant = &other.participant;
+                    let name = if participant.incoming { &participant.callee } else { &participant.caller };
                     address_of_record(name) == target
                 })
         })
@@ -189,7 +190,8 @@ impl Relay {
         let (Some(stays), Some(joins)) = (one.other_leg(first.leg), other.other_leg(second.leg)) else {
             return self.refuse_transfer(first, "the other call is not established", now);
         };
-        let is_same_browser = stays.party.browser().is_some_and(|browser| joins.party.is_of(browser.session));
+        let is_same_browser =
+            stays.participant.browser().is_some_and(|browser| joins.participant.is_of(browser.session));
         let obstacle = if is_same_browser {
             Some("both calls are with the same browser")
         } else if !can_bridge(&stays.streams, &joins.streams) {
@@ -200,7 +202,7 @@ impl Relay {
         if let Some(obstacle) = obstacle {
             return self.refuse_transfer(first, obstacle, now);
         }
-        let joined = joins.party.leg;
+        let joined = joins.participant.leg;
         let (before, after) = (other.worker(), one.worker());
         let Some(released) = self.calls.get_mut(&second.call).and_then(|call| call.release(second.leg)) else { return };
         self.drain_call(second.call, now);
@@ -228,7 +230,7 @@ impl Relay {
     pub(super) fn leg_of(&self, invite: InviteId) -> Option<(CallKey, LegKey, &Call, Option<AccountId>)> {
         let CallRef { call: key, leg } = self.invite_at(invite)?;
         let call = self.calls.get(&key)?;
-        let account = call.leg(leg)?.party.peer()?.account;
+        let account = call.leg(leg)?.participant.peer()?.account;
         Some((key, leg, call, account))
     }
 }

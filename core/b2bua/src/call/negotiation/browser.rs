@@ -1,7 +1,7 @@
 //! Legs of browsers: ICE credentials, SSRCs and descriptions.
 
 use super::LegMaker;
-use crate::call::party::LegSecrets;
+use crate::call::participant::LegSecrets;
 use crate::call::{CallEvent, EndpointKind, Output};
 use offhook_media::command::{Command, LegKey, RemoteTransport, Stream};
 use offhook_sdp::section::Section;

@@ -1,9 +1,9 @@
 //! Every state with every input, with SIP endpoints on either side.
 
-use super::{CALLEE, CALLER, OFFER, Reach, TARGET, answer_sdp, compare, party, table};
+use super::{CALLEE, CALLER, OFFER, Reach, TARGET, answer_sdp, compare, participant, table};
 use crate::call::{
-    Call, DtmfMethod, Fallback, Input, LegMaker, Party, Path, Peer, PeerDialog, PeerSetup, RelaySide, Setup, Side,
-    SipEvent, TheirOffer,
+    Call, DtmfMethod, Fallback, Input, LegMaker, Participant, Path, Peer, PeerDialog, PeerSetup, RelaySide, Setup,
+    Side, SipEvent, TheirOffer,
 };
 use crate::config::{RtpAddress, Srtp};
 use crate::presenter::tests::PresentedCall;
@@ -50,7 +50,7 @@ fn phone_sdp() -> String {
     crate::relay::tests::sip_calls::phone_sdp(4000, "sendrecv")
 }
 
-fn peer(leg: LegKey, dialog: PeerDialog) -> Party {
+fn peer(leg: LegKey, dialog: PeerDialog) -> Participant {
     let address = "192.0.2.1".parse().unwrap();
     let first = 20_000 + u16::try_from(leg.0).unwrap() * 10;
     let invite = match dialog {
@@ -73,10 +73,10 @@ fn peer(leg: LegKey, dialog: PeerDialog) -> Party {
         cname: "cname".into(),
         first_ssrc: 1,
     };
-    Party { side: Side::Sip(Box::new(Peer::new(setup))), ..party(leg) }
+    Participant { side: Side::Sip(Box::new(Peer::new(setup))), ..participant(leg) }
 }
 
-fn outbound(leg: LegKey) -> Party {
+fn outbound(leg: LegKey) -> Participant {
     let request = OutboundInvite {
         account: None,
         from: None,
@@ -92,15 +92,15 @@ fn outbound(leg: LegKey) -> Party {
     peer(leg, PeerDialog::Planned(Box::new(request)))
 }
 
-fn offer_of(party: &mut Party) -> (TheirOffer, Vec<Section>) {
-    let Side::Sip(peer) = &mut party.side else { unreachable!() };
+fn offer_of(participant: &mut Participant) -> (TheirOffer, Vec<Section>) {
+    let Side::Sip(peer) = &mut participant.side else { unreachable!() };
     let mut random = ChaCha20Rng::seed_from_u64(1);
     let offer = peer.hear_offer(SipDescription::parse(&phone_sdp()).unwrap(), &mut random);
     let media = offer.media();
     (offer, media)
 }
 
-fn place(caller: Party, offer: Option<Vec<Section>>, callee: Party) -> PresentedCall {
+fn place(caller: Participant, offer: Option<Vec<Section>>, callee: Participant) -> PresentedCall {
     let side = RelaySide {
         fingerprint: Fingerprint::sha256([7; 32]),
         candidates: vec!["192.0.2.1:4000".parse().unwrap()],
@@ -140,7 +140,7 @@ fn gone(leg: LegKey) -> Input {
 /// A browser calls a phone.
 fn calling() -> PresentedCall {
     let offer = WebRtcDescription::parse(OFFER).unwrap();
-    let mut caller = party(CALLER);
+    let mut caller = participant(CALLER);
     let Side::Browser(browser) = &mut caller.side else { unreachable!() };
     browser.offer = Some(Box::new(offer.clone()));
     place(caller, Some(offer.sections), outbound(CALLEE))
@@ -182,12 +182,12 @@ fn called() -> PresentedCall {
     let (offer, media) = offer_of(&mut caller);
     let Side::Sip(peer) = &mut caller.side else { unreachable!() };
     peer.offer = Some(Box::new(offer));
-    place(caller, Some(media), party(CALLEE))
+    place(caller, Some(media), participant(CALLEE))
 }
 
 /// A phone that made no offer received one, and has not answered it.
 fn late() -> PresentedCall {
-    let call = place(peer(CALLER, PeerDialog::Inbound), None, party(CALLEE));
+    let call = place(peer(CALLER, PeerDialog::Inbound), None, participant(CALLEE));
     then(call, Input::Answer { leg: CALLEE, sdp: answer_sdp(), lines: vec![] })
 }
 
@@ -204,7 +204,7 @@ fn hairpin() -> PresentedCall {
     let mut back = peer(BACK, PeerDialog::Inbound);
     let Side::Sip(peer) = &mut back.side else { unreachable!() };
     peer.mirror(SipDescription::parse(&phone_sdp()).unwrap(), &mut ChaCha20Rng::seed_from_u64(1));
-    then(calling(), Input::Return { leg: CALLEE, party: Box::new(back), targets: vec![party(TARGET)] })
+    then(calling(), Input::Return { leg: CALLEE, participant: Box::new(back), targets: vec![participant(TARGET)] })
 }
 
 fn taken_back() -> PresentedCall {
@@ -222,11 +222,11 @@ fn detour() -> PresentedCall {
 
 fn inputs() -> Vec<(&'static str, Input)> {
     let replacing = || {
-        let mut party = peer(LegKey(5), PeerDialog::Inbound);
-        let (offer, _) = offer_of(&mut party);
-        (Box::new(party), Some(Box::new(offer)))
+        let mut participant = peer(LegKey(5), PeerDialog::Inbound);
+        let (offer, _) = offer_of(&mut participant);
+        (Box::new(participant), Some(Box::new(offer)))
     };
-    let (party, offer) = replacing();
+    let (participant, offer) = replacing();
     let refused = |status| Cause::Refused { status, reason: String::new(), contacts: vec![] };
     let offered = |sdp| SipEvent::Offered { branch: Branch(0), sdp };
     let referred = |status, is_final, is_refused| SipEvent::ReferProgress { status, is_final, is_refused };
@@ -269,7 +269,7 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("2 is there", sip(CALLEE, referred(200, true, false))),
         ("2 is refused there", sip(CALLEE, referred(486, true, false))),
         ("2 will not go", sip(CALLEE, referred(501, true, true))),
-        ("place of 2 taken", Input::Replace { leg: CALLEE, party, offer }),
+        ("place of 2 taken", Input::Replace { leg: CALLEE, participant, offer }),
         ("digits by 1", Input::SendDtmf { leg: CALLER, method: DtmfMethod::TelephoneEvent, digits: "1".into() }),
         ("digits by 1, by INFO", Input::SendDtmf { leg: CALLER, method: DtmfMethod::Info, digits: "1".into() }),
         ("digit heard from 2", Input::DtmfReceived { leg: CALLEE, digit: '1' }),

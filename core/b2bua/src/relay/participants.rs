@@ -5,8 +5,8 @@ use super::sessions::Session;
 use super::{Relay, headers};
 use crate::address::escape_user;
 use crate::call::{
-    Browser, CallKey, JsonText, MAX_SECTIONS, Party, Path, Peer, PeerDialog, PeerSetup, SessionId, Side, SipResources,
-    WebRtcPath, ice_credentials,
+    Browser, CallKey, JsonText, MAX_SECTIONS, Participant, Path, Peer, PeerDialog, PeerSetup, SessionId, Side,
+    SipResources, WebRtcPath, ice_credentials,
 };
 use crate::command::CallRef;
 use crate::config::{LoginName, MediaProfile, RtpAddress, Sip};
@@ -88,22 +88,22 @@ impl Alert {
         CallView { session, call_id, features, incoming, caller, callee, visible_name, custom }
     }
 
-    fn party(&self, leg: LegKey, incoming: bool, side: Side) -> Party {
+    fn participant(&self, leg: LegKey, incoming: bool, side: Side) -> Participant {
         let Self { caller, callee, visible_name, custom, anonymous, .. } = self.clone();
-        Party { leg, incoming, caller, callee, visible_name, custom, anonymous, side }
+        Participant { leg, incoming, caller, callee, visible_name, custom, anonymous, side }
     }
 }
 
 impl Relay {
     /// Creates a browser's side of a call.
-    pub(super) fn browser_party(
+    pub(super) fn browser_participant(
         &mut self,
         session: SessionId,
         call: CallKey,
         call_id: CallId,
         alert: &Alert,
         incoming: bool,
-    ) -> Party {
+    ) -> Participant {
         let leg = LegKey(self.fresh_id());
         self.legs.insert(leg, call);
         self.call_ids.entry(session).or_default().insert(call_id.clone(), CallRef { call, leg });
@@ -115,17 +115,17 @@ impl Relay {
             offer: None,
         };
         self.presenter.open(leg, alert.view(session, call_id, features, incoming));
-        alert.party(leg, incoming, Side::Browser(browser))
+        alert.participant(leg, incoming, Side::Browser(browser))
     }
 
     /// Creates a SIP endpoint's side of a call, with ports of its own.
-    pub(super) fn sip_party(
+    pub(super) fn sip_participant(
         &mut self,
         plan: PeerPlan,
         call: CallPlan,
         alert: &Alert,
         now: Time,
-    ) -> Result<Party, EndReason> {
+    ) -> Result<Participant, EndReason> {
         let number = usize::from(call.worker.0);
         let config = self.config.sip.as_deref().ok_or(EndReason::InternalError)?;
         let is_ipv6 = match plan.media {
@@ -184,7 +184,7 @@ impl Relay {
             cname: self.token(),
             first_ssrc: (self.random.next_u32() & 0x7fff_ff00) | 1,
         };
-        Ok(alert.party(leg, incoming, Side::Sip(Box::new(Peer::new(setup)))))
+        Ok(alert.participant(leg, incoming, Side::Sip(Box::new(Peer::new(setup)))))
     }
 
     fn webrtc_path(&mut self, worker: usize, leg: LegKey) -> Path {
@@ -202,34 +202,34 @@ impl Relay {
         call: CallPlan,
         alert: &Alert,
         now: Time,
-    ) -> Result<Vec<Party>, EndReason> {
-        let mut parties = Vec::with_capacity(targets.len());
+    ) -> Result<Vec<Participant>, EndReason> {
+        let mut participants = Vec::with_capacity(targets.len());
         let mut fault = EndReason::Unavailable;
         for target in targets {
-            let party = match target {
+            let participant = match target {
                 Target::Session(session) => {
                     let call_id = CallId(self.token());
-                    Ok(self.browser_party(session, call.call, call_id, alert, true))
+                    Ok(self.browser_participant(session, call.call, call_id, alert, true))
                 }
                 Target::Phone(binding) => {
                     let plan = self.outbound(None, String::new(), Destination::Binding(binding), alert);
-                    let party = self.sip_party(plan, call, alert, now);
-                    if let Ok(party) = &party {
-                        self.note_phone_call(binding, party.leg, now);
+                    let participant = self.sip_participant(plan, call, alert, now);
+                    if let Ok(participant) = &participant {
+                        self.note_phone_call(binding, participant.leg, now);
                     }
-                    party
+                    participant
                 }
                 Target::Uri { account, uri } => {
                     let plan = self.outbound(Some(account), uri.clone(), Destination::Uri(uri), alert);
-                    self.sip_party(plan, call, alert, now)
+                    self.sip_participant(plan, call, alert, now)
                 }
             };
-            match party {
-                Ok(party) => parties.push(party),
+            match participant {
+                Ok(participant) => participants.push(participant),
                 Err(reason) => fault = reason,
             }
         }
-        if parties.is_empty() { Err(fault) } else { Ok(parties) }
+        if participants.is_empty() { Err(fault) } else { Ok(participants) }
     }
 
     fn outbound(&mut self, account: Option<AccountId>, uri: String, to: Destination, alert: &Alert) -> PeerPlan {

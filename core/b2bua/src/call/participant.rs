@@ -79,7 +79,7 @@ impl<T> PerLeg<T> {
 
 /// A participant of a call, and the call as presented to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Party {
+pub struct Participant {
     /// The media leg.
     pub leg: LegKey,
     /// The participant received the call.
@@ -194,7 +194,7 @@ pub struct SipResources {
     pub mark: Option<String>,
 }
 
-impl Party {
+impl Participant {
     /// Returns the kind of the endpoint.
     #[must_use]
     pub fn endpoint(&self) -> EndpointKind {
@@ -254,7 +254,7 @@ impl Party {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fork {
     /// The callee.
-    pub party: Party,
+    pub participant: Participant,
     /// The relay's offer to it.
     pub offered: Vec<Section>,
     /// The SSRC announced for each section of that offer.
@@ -265,7 +265,7 @@ pub struct Fork {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leg {
     /// The participant.
-    pub party: Party,
+    pub participant: Participant,
     /// Its negotiated streams, as in its own description; empty until the ACK for a caller without an offer.
     pub streams: Vec<Section>,
 }
@@ -274,7 +274,7 @@ pub struct Leg {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
     /// The caller.
-    pub party: Party,
+    pub participant: Participant,
     /// The media of its offer; none for a SIP caller that requests an offer (RFC 3261 §13.2.1).
     pub offer: Option<Vec<Section>>,
     /// The progress that was reported to it.
