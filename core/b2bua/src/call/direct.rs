@@ -41,7 +41,7 @@ pub enum DirectMediaStep {
 
 /// The state of direct media; `legs` are the legs of the attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-enum Way {
+enum DirectState {
     Off,
     Trying { legs: PerLeg<LegKey>, up: PerLeg<bool>, give_up_at: Time },
     Switched { legs: PerLeg<LegKey> },
@@ -53,25 +53,27 @@ enum Way {
 pub(super) struct Direct {
     is_allowed: bool,
     attempt: u32,
-    way: Way,
+    state: DirectState,
 }
 
 impl Direct {
     pub(super) const fn new(is_allowed: bool) -> Self {
-        Self { is_allowed, attempt: 0, way: Way::Off }
+        Self { is_allowed, attempt: 0, state: DirectState::Off }
     }
 
     pub(super) const fn poll_timeout(&self) -> Option<Time> {
-        match &self.way {
-            Way::Trying { give_up_at, .. } => Some(*give_up_at),
-            Way::Off | Way::Switched { .. } | Way::GaveUp { .. } => None,
+        match &self.state {
+            DirectState::Trying { give_up_at, .. } => Some(*give_up_at),
+            DirectState::Off | DirectState::Switched { .. } | DirectState::GaveUp { .. } => None,
         }
     }
 
     const fn legs(&self) -> Option<&PerLeg<LegKey>> {
-        match &self.way {
-            Way::Off => None,
-            Way::Trying { legs, .. } | Way::Switched { legs } | Way::GaveUp { legs } => Some(legs),
+        match &self.state {
+            DirectState::Off => None,
+            DirectState::Trying { legs, .. } | DirectState::Switched { legs } | DirectState::GaveUp { legs } => {
+                Some(legs)
+            }
         }
     }
 }
@@ -84,17 +86,18 @@ impl Call {
             return;
         }
         self.end_direct();
-        self.direct.way = Way::Off;
+        self.direct.state = DirectState::Off;
         if let Some(legs) = wanted {
             self.direct.attempt = self.direct.attempt.wrapping_add(1);
-            self.direct.way = Way::Trying { legs, up: PerLeg { a: false, b: false }, give_up_at: now + GIVE_UP_AFTER };
+            self.direct.state =
+                DirectState::Trying { legs, up: PerLeg { a: false, b: false }, give_up_at: now + GIVE_UP_AFTER };
             self.send_direct(LegId::A, DirectMediaStep::Begin);
         }
     }
 
     /// Returns the two legs if both browsers support direct media and neither is on hold.
     fn direct_legs(&self) -> Option<PerLeg<LegKey>> {
-        let super::Talk { legs, held_by, .. } = self.talk()?;
+        let super::Established { legs, held_by, .. } = self.talk()?;
         let is_able = |participant: &Participant| participant.browser().is_some_and(|browser| browser.has_direct_media);
         let can = self.direct.is_allowed && is_able(&legs.a.participant) && is_able(&legs.b.participant);
         let none_on_hold = !held_by.a && !held_by.b;
@@ -107,34 +110,34 @@ impl Call {
             self.ignored += 1;
             return;
         };
-        match (&mut self.direct.way, step) {
+        match (&mut self.direct.state, step) {
             // The caller offers, the callee answers.
-            (Way::Trying { .. }, step @ DirectMediaStep::Offer(_)) if side == LegId::A => {
+            (DirectState::Trying { .. }, step @ DirectMediaStep::Offer(_)) if side == LegId::A => {
                 self.send_direct(LegId::B, step);
             }
-            (Way::Trying { .. }, step @ DirectMediaStep::Answer(_)) if side == LegId::B => {
+            (DirectState::Trying { .. }, step @ DirectMediaStep::Answer(_)) if side == LegId::B => {
                 self.send_direct(LegId::A, step);
             }
-            (Way::Trying { .. } | Way::Switched { .. }, step @ DirectMediaStep::Candidate(_)) => {
+            (DirectState::Trying { .. } | DirectState::Switched { .. }, step @ DirectMediaStep::Candidate(_)) => {
                 self.send_direct(side.other(), step);
             }
-            (Way::Trying { up, .. }, DirectMediaStep::Connected) => {
+            (DirectState::Trying { up, .. }, DirectMediaStep::Connected) => {
                 *up.get_mut(side) = true;
                 if up.a && up.b {
                     self.switch_direct();
                 }
             }
-            (Way::Trying { .. } | Way::Switched { .. }, DirectMediaStep::End) => self.give_up_direct(),
-            (Way::Off | Way::GaveUp { .. }, _)
+            (DirectState::Trying { .. } | DirectState::Switched { .. }, DirectMediaStep::End) => self.give_up_direct(),
+            (DirectState::Off | DirectState::GaveUp { .. }, _)
             | (
-                Way::Trying { .. },
+                DirectState::Trying { .. },
                 DirectMediaStep::Begin
                 | DirectMediaStep::Offer(_)
                 | DirectMediaStep::Answer(_)
                 | DirectMediaStep::Switch,
             )
             | (
-                Way::Switched { .. },
+                DirectState::Switched { .. },
                 DirectMediaStep::Begin
                 | DirectMediaStep::Offer(_)
                 | DirectMediaStep::Answer(_)
@@ -147,7 +150,7 @@ impl Call {
     fn switch_direct(&mut self) {
         let Some(legs) = self.direct.legs().cloned() else { return };
         self.outputs.push_back(Output::Media(Command::Unbridge { leg: legs.a }));
-        self.direct.way = Way::Switched { legs };
+        self.direct.state = DirectState::Switched { legs };
         self.report(CallEvent::MediaPathChanged { path: MediaPath::Direct });
         for side in [LegId::A, LegId::B] {
             self.send_direct(side, DirectMediaStep::Switch);
@@ -164,17 +167,17 @@ impl Call {
     /// Returns to relayed media for the rest of this call, or until it is held or transferred.
     fn give_up_direct(&mut self) {
         let Some(legs) = self.direct.legs().cloned() else { return };
-        if matches!(self.direct.way, Way::Switched { .. }) {
+        if matches!(self.direct.state, DirectState::Switched { .. }) {
             self.outputs.push_back(Output::Media(Command::Bridge { a: legs.a, b: legs.b }));
             self.report(CallEvent::MediaPathChanged { path: MediaPath::Relayed });
         }
         self.end_direct();
-        self.direct.way = Way::GaveUp { legs };
+        self.direct.state = DirectState::GaveUp { legs };
     }
 
     /// Notifies the browsers that are still in the call that the attempt is over.
     fn end_direct(&mut self) {
-        let (Way::Trying { legs, .. } | Way::Switched { legs }) = &self.direct.way else { return };
+        let (DirectState::Trying { legs, .. } | DirectState::Switched { legs }) = &self.direct.state else { return };
         let legs = legs.clone();
         for leg in [legs.a, legs.b] {
             if let Some(side) = self.side(leg) {

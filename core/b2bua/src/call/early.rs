@@ -88,8 +88,8 @@ impl Call {
     fn report_early_media(&mut self, caller: &Participant, status: u16, text: String) {
         if let Some(peer) = caller.peer() {
             let status = if status == RINGING { RINGING } else { SESSION_PROGRESS };
-            let ring = SipCommand::Ring { invite: peer.invite, status, body: Some(sdp_body(&text)) };
-            self.outputs.push_back(Output::Sip(ring));
+            let response = SipCommand::Ring { invite: peer.invite, status, body: Some(sdp_body(&text)) };
+            self.outputs.push_back(Output::Sip(response));
         }
         self.report(CallEvent::EarlyMedia { caller: caller.leg, answer: text });
     }

@@ -70,7 +70,7 @@ impl Call {
 
     /// Returns all participants of the call, alerted callees included.
     fn participants_mut(&mut self) -> Box<dyn Iterator<Item = &mut Participant> + '_> {
-        fn forks(ring: &mut super::Ring) -> impl Iterator<Item = &mut Participant> {
+        fn forks(ring: &mut super::Forking) -> impl Iterator<Item = &mut Participant> {
             ring.forks.iter_mut().map(|fork| &mut fork.participant)
         }
         match &mut self.state {

@@ -3,7 +3,7 @@
 use super::negotiation::LegMaker;
 use super::participant::{Leg, LegId, PerLeg, Side};
 use super::peer::{NAME_WITHOUT_ADDRESS, Purpose, sdp_body};
-use super::{Call, CallEvent, Output, State, Talk};
+use super::{Call, CallEvent, Established, Output, State};
 use offhook_media::command::{Command, LegKey, Silence};
 use offhook_sdp::codec::MediaKind;
 use offhook_sdp::direction::Direction;
@@ -12,7 +12,7 @@ use offhook_sdp::sip::{HostName, SipDescription};
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{Branch, Command as SipCommand, InviteId};
 
-impl Talk {
+impl Established {
     /// Returns whether a side holds the other. A SIP endpoint does so if it does not accept the audio of the other
     /// side.
     fn holds(&self, side: LegId) -> bool {

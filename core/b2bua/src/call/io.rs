@@ -4,7 +4,7 @@ use super::direct::DirectMediaStep;
 use super::dtmf::DtmfMethod;
 use super::event::CallEvent;
 use super::participant::{Leg, Participant, SipResources};
-use super::peer::TheirOffer;
+use super::peer::RemoteOffer;
 use offhook_media::command::{Command, LegKey, TransportFailure};
 use offhook_media::ports::PortPair;
 use offhook_sdp::sip::ExtraLine;
@@ -72,7 +72,7 @@ pub enum Input {
         /// The new participant.
         participant: Box<Participant>,
         /// Its offer.
-        offer: Option<Box<TheirOffer>>,
+        offer: Option<Box<RemoteOffer>>,
     },
     /// A browser's step in setting up direct media.
     Direct {
@@ -84,7 +84,7 @@ pub enum Input {
         step: DirectMediaStep,
     },
     /// The INVITE of a fork returned from the server (looped call).
-    Return {
+    LoopedInvite {
         /// The fork.
         leg: LegKey,
         /// The participant that stands for the received INVITE.
@@ -198,7 +198,7 @@ pub enum SipEvent {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Fallback {
     /// The relay calls the target.
-    Ring {
+    CallTarget {
         /// The target.
         target: String,
     },
@@ -240,9 +240,9 @@ pub enum Output {
         contacts: Vec<String>,
     },
     /// RTP ports that the call no longer uses.
-    Free(Vec<PortPair>),
+    FreePorts(Vec<PortPair>),
     /// The peer refused a REFER: the relay executes the transfer.
-    Unreferred {
+    ReferRefused {
         /// The leg of the transferor.
         leg: LegKey,
         /// The action.

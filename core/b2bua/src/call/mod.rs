@@ -19,9 +19,9 @@ mod dtmf;
 mod early;
 mod ending;
 mod event;
-mod hairpin;
 mod hold;
 mod io;
+mod looped;
 mod negotiation;
 mod participant;
 mod peer;
@@ -40,11 +40,11 @@ pub use participant::{
     PerLeg, SessionId, Side, SipResources,
 };
 pub use peer::{
-    MAX_SECTIONS, NAME_WITHOUT_ADDRESS, Path, Peer, PeerDialog, PeerSetup, TheirOffer, WebRtcPath, sdp_body, sdp_text,
+    MAX_SECTIONS, NAME_WITHOUT_ADDRESS, Path, Peer, PeerDialog, PeerSetup, RemoteOffer, WebRtcPath, sdp_body, sdp_text,
 };
 
 use core::time::Duration;
-use hairpin::{Detour, Hairpin};
+use looped::{LoopedDialogs, LoopedInvite};
 use offhook_clock::{Time, earliest};
 use offhook_media::command::{LegKey, WorkerId};
 use offhook_sdp::section::Section;
@@ -59,10 +59,10 @@ pub struct CallKey(pub u64);
 
 /// The callees that are being alerted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Ring {
+struct Forking {
     forks: Vec<Fork>,
     /// Looped INVITEs of this call; their callees are among the forks.
-    hairpins: Vec<Hairpin>,
+    hairpins: Vec<LoopedInvite>,
     give_up_at: Time,
     /// The number of redirects by alerted phones.
     redirections: u8,
@@ -72,17 +72,17 @@ struct Ring {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Transfer {
     by: LegId,
-    ring: Ring,
+    ring: Forking,
 }
 
 /// An established call: two legs and their hold states.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Talk {
+struct Established {
     legs: PerLeg<Leg>,
     held_by: PerLeg<bool>,
     handover: Option<Handover>,
     /// The two dialogs with the server, if two browsers were bridged by a looped call.
-    detour: Option<Box<Detour>>,
+    detour: Option<Box<LoopedDialogs>>,
 }
 
 /// A transfer of one participant by the other. There is one at a time.
@@ -94,7 +94,7 @@ enum Handover {
     Referral(Referral),
 }
 
-impl Talk {
+impl Established {
     const fn transfer(&self) -> Option<&Transfer> {
         match &self.handover {
             Some(Handover::Transfer(transfer)) => Some(transfer),
@@ -127,9 +127,9 @@ impl Talk {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum State {
-    Ringing { caller: Box<Caller>, ring: Ring },
-    Established(Box<Talk>),
-    HandedOver { stays: Box<Leg>, stays_as: LegId, holds: bool, ring: Ring },
+    Ringing { caller: Box<Caller>, ring: Forking },
+    Established(Box<Established>),
+    HandedOver { stays: Box<Leg>, stays_as: LegId, holds: bool, ring: Forking },
     Ended(EndReason),
 }
 
@@ -201,7 +201,7 @@ impl Call {
         match (&self.state, input) {
             (_, Input::Sip { leg, event }) => self.sip_event(leg, event),
             (_, Input::Redirect { leg, targets }) => self.redirect(leg, targets, now),
-            (_, Input::Return { leg, participant, targets }) => self.come_back(leg, *participant, targets, now),
+            (_, Input::LoopedInvite { leg, participant, targets }) => self.come_back(leg, *participant, targets, now),
             (State::Ringing { .. }, Input::Answer { leg, sdp, lines }) => match self.rings_for_hairpin(leg) {
                 Some(index) => self.take_back(index, leg, &sdp),
                 None => self.answer_with(leg, &sdp, lines),
@@ -342,14 +342,14 @@ impl Call {
         matches!(self.state, State::Established(_))
     }
 
-    fn talk(&self) -> Option<&Talk> {
+    fn talk(&self) -> Option<&Established> {
         match &self.state {
             State::Established(talk) => Some(talk),
             State::Ringing { .. } | State::HandedOver { .. } | State::Ended(_) => None,
         }
     }
 
-    fn talk_mut(&mut self) -> Option<&mut Talk> {
+    fn talk_mut(&mut self) -> Option<&mut Established> {
         match &mut self.state {
             State::Established(talk) => Some(talk),
             State::Ringing { .. } | State::HandedOver { .. } | State::Ended(_) => None,

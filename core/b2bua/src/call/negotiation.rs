@@ -2,11 +2,11 @@
 
 mod browser;
 
-pub(super) use browser::HeardBrowser;
+pub(super) use browser::BrowserAnswer;
 pub use browser::RelaySide;
 
 use super::participant::{Caller, End, Fork, LegSecrets, Participant, Side};
-use super::peer::{Peer, PeerDialog, Purpose, TheirAnswer, sdp_body};
+use super::peer::{Peer, PeerDialog, Purpose, RemoteAnswer, sdp_body};
 use super::{CallEvent, Output};
 use offhook_media::command::{Command, Silence};
 use offhook_sdp::codec::{Codec, MediaKind, Payload};
@@ -44,9 +44,9 @@ pub fn ice_credentials(random: &mut ChaCha20Rng) -> IceCredentials {
 }
 
 /// The parsed answer of a fork.
-pub(super) enum Heard {
-    Browser(HeardBrowser),
-    Sip(Box<TheirAnswer>),
+pub(super) enum ForkAnswer {
+    Browser(BrowserAnswer),
+    Sip(Box<RemoteAnswer>),
 }
 
 const ICE_ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -168,22 +168,22 @@ impl LegMaker {
     }
 
     /// Parses a fork's answer.
-    pub(super) fn parse_answer(fork: &Fork, text: &str) -> Result<Heard, EndReason> {
+    pub(super) fn parse_answer(fork: &Fork, text: &str) -> Result<ForkAnswer, EndReason> {
         match &fork.participant.side {
-            Side::Browser(_) => HeardBrowser::parse(text).map(Heard::Browser),
-            Side::Sip(peer) => peer.hear_answer(text).map(|answer| Heard::Sip(Box::new(answer))),
+            Side::Browser(_) => BrowserAnswer::parse(text).map(ForkAnswer::Browser),
+            Side::Sip(peer) => peer.hear_answer(text).map(|answer| ForkAnswer::Sip(Box::new(answer))),
         }
     }
 
     /// Matches the caller's offer with a fork's answer. For a caller that has been answered already, or made no offer,
     /// only the fork's streams count.
-    pub(super) fn settle(caller: &Caller, fork: &Fork, heard: &Heard) -> Result<Settled, EndReason> {
+    pub(super) fn settle(caller: &Caller, fork: &Fork, heard: &ForkAnswer) -> Result<Settled, EndReason> {
         let settled = match (&caller.offer, caller.early(), &caller.participant.side, heard) {
             (Some(_), Some(_), ..) | (None, ..) => Self::settle_alone(fork, heard),
-            (Some(offer), None, Side::Browser(_), Heard::Browser(heard)) => {
+            (Some(offer), None, Side::Browser(_), ForkAnswer::Browser(heard)) => {
                 settle(offer, heard.sections(), &fork.offered)
             }
-            (Some(offer), None, Side::Browser(_), Heard::Sip(heard)) => {
+            (Some(offer), None, Side::Browser(_), ForkAnswer::Sip(heard)) => {
                 answer_browser(offer, &fork.offered, heard.media())
             }
             (Some(offer), None, Side::Sip(_), heard) => answer_sip(offer, &fork.offered, &heard.sent(&fork.offered)),
@@ -191,33 +191,37 @@ impl LegMaker {
         settled.map_err(end_reason)
     }
 
-    fn settle_alone(fork: &Fork, heard: &Heard) -> Result<Settled, NegotiationError> {
+    fn settle_alone(fork: &Fork, heard: &ForkAnswer) -> Result<Settled, NegotiationError> {
         let callee = accepted(&fork.offered, &heard.sent(&fork.offered))?;
         Ok(Settled { answer: Vec::new(), caller: Vec::new(), callee })
     }
 
     /// Returns the streams of the target of a transfer, whose other leg is established already.
-    pub(super) fn settle_transfer(stays: &super::Leg, fork: &Fork, heard: &Heard) -> Result<Vec<Section>, EndReason> {
+    pub(super) fn settle_transfer(
+        stays: &super::Leg,
+        fork: &Fork,
+        heard: &ForkAnswer,
+    ) -> Result<Vec<Section>, EndReason> {
         let settled = match (&stays.participant.side, heard) {
-            (Side::Browser(_), Heard::Browser(heard)) => settle(&stays.streams, heard.sections(), &fork.offered),
+            (Side::Browser(_), ForkAnswer::Browser(heard)) => settle(&stays.streams, heard.sections(), &fork.offered),
             (Side::Browser(_) | Side::Sip(_), heard) => Self::settle_alone(fork, heard),
         };
         settled.map(|settled| settled.callee).map_err(end_reason)
     }
 
     /// Returns the worker's command for a fork that answers.
-    pub(super) fn connect(fork: &mut Fork, heard: Heard, streams: &[Section], silence: Silence) -> Command {
+    pub(super) fn connect(fork: &mut Fork, heard: ForkAnswer, streams: &[Section], silence: Silence) -> Command {
         let leg = fork.participant.leg;
         match (&mut fork.participant.side, heard) {
-            (Side::Sip(peer), Heard::Sip(answer)) => peer.take_answer(leg, *answer, streams, silence),
-            (_, Heard::Browser(heard)) => browser::connect(leg, &fork.ssrcs, &heard, streams),
+            (Side::Sip(peer), ForkAnswer::Sip(answer)) => peer.take_answer(leg, *answer, streams, silence),
+            (_, ForkAnswer::Browser(heard)) => browser::connect(leg, &fork.ssrcs, &heard, streams),
             // Unreachable: an answer is parsed by the grammar of its own side.
-            (Side::Browser(_), Heard::Sip(_)) => Command::Unbridge { leg },
+            (Side::Browser(_), ForkAnswer::Sip(_)) => Command::Unbridge { leg },
         }
     }
 }
 
-impl Heard {
+impl ForkAnswer {
     /// Returns the media of a side, with the format that it sends first.
     fn sent(&self, offered: &[Section]) -> Cow<'_, [Section]> {
         match self {

@@ -3,8 +3,8 @@
 mod descriptions;
 mod webrtc;
 
-pub(in crate::call) use descriptions::TheirAnswer;
-pub use descriptions::{NAME_WITHOUT_ADDRESS, TheirOffer, sdp_body, sdp_text};
+pub(in crate::call) use descriptions::RemoteAnswer;
+pub use descriptions::{NAME_WITHOUT_ADDRESS, RemoteOffer, sdp_body, sdp_text};
 pub use webrtc::WebRtcPath;
 
 use super::negotiation::ice_credentials;
@@ -101,7 +101,7 @@ pub struct Peer {
     /// The encryption of each section.
     security: Vec<Security>,
     /// Its offer, until it is answered.
-    pub offer: Option<Box<TheirOffer>>,
+    pub offer: Option<Box<RemoteOffer>>,
     /// The descriptions of early dialogs.
     early: BTreeMap<Branch, String>,
     /// The early description that is in force as an offer of the peer, which the relay answered (RFC 3311).
@@ -323,7 +323,7 @@ impl Peer {
     }
 
     /// Parses and checks the peer's answer to the relay's offer; [`Peer::take_answer`] puts it into force.
-    pub(super) fn hear_answer(&self, text: &str) -> Result<TheirAnswer, EndReason> {
+    pub(super) fn hear_answer(&self, text: &str) -> Result<RemoteAnswer, EndReason> {
         let description = SipDescription::parse(text).map_err(|_| EndReason::BadSessionDescription)?;
         let Some(Pending { offered, .. }) = &self.pending else { return Err(EndReason::BadSessionDescription) };
         if self.changed.as_deref() == Some(text) {
@@ -341,23 +341,23 @@ impl Peer {
             section.rejected |= answered.is_none();
             security.push(answered.unwrap_or(Security::Plain));
         }
-        Ok(TheirAnswer { description, security, offered: offered.clone(), media })
+        Ok(RemoteAnswer { description, security, offered: offered.clone(), media })
     }
 
     /// Returns the answer with the change that the peer made later and the relay accepted.
-    fn in_force(&self, description: SipDescription, offered: Vec<Section>) -> TheirAnswer {
+    fn in_force(&self, description: SipDescription, offered: Vec<Section>) -> RemoteAnswer {
         let mut media = description.media();
         for (section, ours) in media.iter_mut().zip(self.said()) {
             section.rejected |= ours.section.rejected;
         }
-        TheirAnswer { description, security: self.security.clone(), offered, media }
+        RemoteAnswer { description, security: self.security.clone(), offered, media }
     }
 
     /// Puts an answer into force. (An offer that created early dialogs is answered once in each.)
     pub(super) fn take_answer(
         &mut self,
         leg: LegKey,
-        answer: TheirAnswer,
+        answer: RemoteAnswer,
         streams: &[Section],
         silence: Silence,
     ) -> Command {
@@ -424,10 +424,10 @@ impl Peer {
     }
 
     /// Checks an offer of the peer; answering puts it into force.
-    pub fn hear_offer(&self, description: SipDescription, random: &mut ChaCha20Rng) -> TheirOffer {
+    pub fn hear_offer(&self, description: SipDescription, random: &mut ChaCha20Rng) -> RemoteOffer {
         if let (Path::WebRtc(path), Some(security)) = (&self.path, self.weigh_dtls(&description)) {
             let restart = path.is_restarted_by(&description).then(|| ice_credentials(random));
-            return TheirOffer { description, security, restart };
+            return RemoteOffer { description, security, restart };
         }
         let security = description.sections.iter().enumerate().map(|(index, section)| {
             let known = self.said().get(index).and_then(|said| said.crypto.first());
@@ -436,7 +436,7 @@ impl Peer {
         });
         let mut security: Vec<Option<Security>> = security.collect();
         refuse_plain_alternatives(&description.sections, &mut security);
-        TheirOffer { description, security, restart: None }
+        RemoteOffer { description, security, restart: None }
     }
 
     /// Answers an offer: `answer` has a section for each of the offer's, `streams` those in use as the peer describes
@@ -444,12 +444,12 @@ impl Peer {
     pub(super) fn answer(
         &mut self,
         leg: LegKey,
-        offer: TheirOffer,
+        offer: RemoteOffer,
         answer: &[Section],
         streams: &[Section],
         silence: Silence,
     ) -> (Vec<Command>, String) {
-        let TheirOffer { description, security, restart } = offer;
+        let RemoteOffer { description, security, restart } = offer;
         let mut commands = Vec::new();
         if let (Path::WebRtc(path), Some(ice)) = (&mut self.path, restart) {
             commands.push(path.restart(leg, ice));

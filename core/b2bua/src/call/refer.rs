@@ -2,7 +2,7 @@
 
 use super::io::Fallback;
 use super::participant::{LegId, Participant};
-use super::peer::{PeerDialog, TheirOffer, sdp_body};
+use super::peer::{PeerDialog, RemoteOffer, sdp_body};
 use super::{Call, CallEvent, Handover, Leg, Output};
 use offhook_media::command::{Command, LegKey, Silence};
 use offhook_sdp::direction::Direction;
@@ -30,7 +30,7 @@ impl Call {
         }
         let Some(peer) = talk.legs.get(by.other()).participant.peer() else { return };
         let replaces = match &otherwise {
-            Fallback::Ring { .. } => None,
+            Fallback::CallTarget { .. } => None,
             Fallback::Join { replaces, .. } => Some(*replaces),
         };
         let order = SipCommand::Refer { invite: peer.invite, target, replaces };
@@ -47,7 +47,7 @@ impl Call {
         let by = talk.legs.get(referral.by).participant.clone();
         if is_refused {
             talk.handover = None;
-            self.outputs.push_back(Output::Unreferred { leg: by.leg, otherwise: referral.otherwise });
+            self.outputs.push_back(Output::ReferRefused { leg: by.leg, otherwise: referral.otherwise });
         } else if !is_final {
             self.report_transfer_progress(by.leg, status);
         } else if (200..300).contains(&status) {
@@ -69,7 +69,7 @@ impl Call {
     }
 
     /// Replaces the participant at `leg` by another SIP endpoint.
-    pub(super) fn replace(&mut self, leg: LegKey, mut participant: Participant, offer: Option<Box<TheirOffer>>) {
+    pub(super) fn replace(&mut self, leg: LegKey, mut participant: Participant, offer: Option<Box<RemoteOffer>>) {
         let Some(side) = self.side(leg) else { return self.leave(&participant, &EndReason::Unavailable.into()) };
         let new = participant.leg;
         let super::State::Established(talk) = &mut self.state else { return };

@@ -1,10 +1,10 @@
 //! The call from its placement to the first answer.
 
 use super::ending::has_video;
-use super::negotiation::{Heard, LegMaker};
+use super::negotiation::{ForkAnswer, LegMaker};
 use super::participant::{Alerting, Caller, End, Fork, Leg, LegId, Participant, PerLeg, Side};
 use super::peer::{PeerDialog, Purpose, sdp_body};
-use super::{Call, CallEvent, Output, Ring, State, Talk};
+use super::{Call, CallEvent, Established, Forking, Output, State};
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey, Silence};
 use offhook_sdp::offer_answer::Settled;
@@ -80,7 +80,7 @@ impl Call {
         from: &Side,
         media: Option<&[Section]>,
         now: Time,
-    ) -> Ring {
+    ) -> Forking {
         let has_video = has_video(media.unwrap_or_default());
         let mut forks = Vec::with_capacity(targets.len());
         for participant in targets {
@@ -92,7 +92,7 @@ impl Call {
                 Err(participant) => self.release_leg(&participant),
             }
         }
-        Ring { forks, hairpins: Vec::new(), give_up_at: now + self.rings_for, redirections: 0 }
+        Forking { forks, hairpins: Vec::new(), give_up_at: now + self.rings_for, redirections: 0 }
     }
 
     /// Connects the caller, and returns the text of its answer.
@@ -162,7 +162,7 @@ impl Call {
         }
     }
 
-    fn establish(&mut self, mut caller: Caller, mut fork: Fork, heard: Heard, settled: Settled) {
+    fn establish(&mut self, mut caller: Caller, mut fork: Fork, heard: ForkAnswer, settled: Settled) {
         let State::Ringing { ring, .. } = &mut self.state else { return };
         let (forks, hairpins) = (core::mem::take(&mut ring.forks), core::mem::take(&mut ring.hairpins));
         self.stop_ringing(forks, &EndReason::AnsweredElsewhere.into(), Some(fork.participant.leg));
@@ -199,7 +199,7 @@ impl Call {
         let codecs = codec_names(&legs);
         let is_deaf = was_early && !LegMaker::passes_where_wanted(&legs.a.streams, &legs.b.streams);
         let held_by = PerLeg { a: false, b: false };
-        self.state = State::Established(Box::new(Talk { legs, held_by, handover: None, detour: None }));
+        self.state = State::Established(Box::new(Established { legs, held_by, handover: None, detour: None }));
         self.report(CallEvent::Answered { caller, callee, answer: text, codecs });
         if is_deaf {
             // The caller was answered according to an earlier description of the callee than the latest.

@@ -166,8 +166,8 @@ fn order(output: Output) -> String {
         },
         Output::Sip(command) => sip::said(&command),
         Output::Redirected { leg, contacts } => format!("redirected {} to {}", leg.0, contacts.join(" ")),
-        Output::Free(ports) => format!("free {}", ports.len()),
-        Output::Unreferred { leg, .. } => format!("do it here {}", leg.0),
+        Output::FreePorts(ports) => format!("free {}", ports.len()),
+        Output::ReferRefused { leg, .. } => format!("do it here {}", leg.0),
         Output::Release { leg, .. } => format!("left {}", leg.0),
         Output::Ended(reason) => format!("ended {}", reason.name()),
     }

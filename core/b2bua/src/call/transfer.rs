@@ -4,7 +4,7 @@
 use super::early::RINGING;
 use super::negotiation::LegMaker;
 use super::participant::{End, Leg, Participant, PerLeg};
-use super::{Call, CallEvent, Handover, Output, Released, Ring, State, Talk, Transfer, TransferProgress};
+use super::{Call, CallEvent, Established, Forking, Handover, Output, Released, State, Transfer, TransferProgress};
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey, Silence};
 use offhook_sdp::section::Section;
@@ -56,7 +56,7 @@ impl Call {
     }
 
     /// Returns the transferee and the targets that are alerted on its behalf.
-    fn waiting(&self) -> Option<(&Leg, &Ring)> {
+    fn waiting(&self) -> Option<(&Leg, &Forking)> {
         match &self.state {
             State::Established(talk) => {
                 let transfer = talk.transfer()?;
@@ -107,7 +107,7 @@ impl Call {
         // The hold continues after the transferor has left, because the page of the holder still shows it.
         *held_by.get_mut(joined_as.other()) = holds;
         commands.retain(|command| !(holds && matches!(command, Command::Bridge { .. })));
-        self.state = State::Established(Box::new(Talk { legs, held_by, handover: None, detour: None }));
+        self.state = State::Established(Box::new(Established { legs, held_by, handover: None, detour: None }));
         self.outputs.extend(commands.into_iter().map(Output::Media));
         let by = leaves.as_ref().map(|leaves| leaves.participant.leg);
         self.report(CallEvent::TransferCompleted { by, target: Some(participant.leg) });
@@ -207,7 +207,7 @@ impl Call {
     pub fn join(&mut self, by: LegKey, released: Released) {
         let Some(side) = self.side(by) else { return };
         self.end_detour(&EndReason::Transferred.into());
-        if let Some(transfer) = self.talk_mut().and_then(Talk::take_transfer) {
+        if let Some(transfer) = self.talk_mut().and_then(Established::take_transfer) {
             self.stop_ringing(transfer.ring.forks, &EndReason::Canceled.into(), None);
         }
         let Some(talk) = self.talk_mut() else { return };

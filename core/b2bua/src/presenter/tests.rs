@@ -56,7 +56,7 @@ impl PresentedCall {
 
     pub(crate) fn handle_input(&mut self, input: Input, now: offhook_clock::Time) {
         match &input {
-            Input::Transfer { targets: Ok(targets), .. } | Input::Return { targets, .. } => self.open(targets),
+            Input::Transfer { targets: Ok(targets), .. } | Input::LoopedInvite { targets, .. } => self.open(targets),
             _ => {}
         }
         self.call.handle_input(input, now);

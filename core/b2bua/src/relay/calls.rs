@@ -121,8 +121,8 @@ impl Relay {
                     self.release_leg(leg, sip, worker, now);
                     left.push(leg);
                 }
-                call::Output::Free(ports) => self.free_ports(&ports, worker, now),
-                call::Output::Unreferred { leg, otherwise } => self.transfer_here(key, leg, otherwise, now),
+                call::Output::FreePorts(ports) => self.free_ports(&ports, worker, now),
+                call::Output::ReferRefused { leg, otherwise } => self.transfer_here(key, leg, otherwise, now),
                 call::Output::Redirected { leg, contacts } => self.redirect(key, leg, &contacts, now),
                 call::Output::Ended(_) => {
                     self.calls.remove(&key);

@@ -145,7 +145,7 @@ impl Relay {
         }
         let sections = offer.sections.len();
         let targets = self.ring_targets(targets, CallPlan { call, worker, sections }, alert, now).unwrap_or_default();
-        self.call_input(call, call::Input::Return { leg, participant: Box::new(participant), targets }, now);
+        self.call_input(call, call::Input::LoopedInvite { leg, participant: Box::new(participant), targets }, now);
     }
 
     fn reject(&mut self, invite: InviteId, status: u16) {

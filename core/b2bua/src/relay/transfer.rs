@@ -37,7 +37,7 @@ impl Relay {
         match account.filter(|account| self.peer_at(at, *account).is_some()).map(|account| self.uri_at(account, target))
         {
             Some(Ok(uri)) => {
-                let otherwise = Fallback::Ring { target: target.to_owned() };
+                let otherwise = Fallback::CallTarget { target: target.to_owned() };
                 self.call_input(at.call, call::Input::Refer { leg: at.leg, target: uri, otherwise }, now);
             }
             Some(Err(_)) | None => {
@@ -85,7 +85,7 @@ impl Relay {
         let session =
             self.calls.get(&call).and_then(|call| call.leg(leg)?.participant.browser()).map(|near| near.session);
         match otherwise {
-            Fallback::Ring { target } => {
+            Fallback::CallTarget { target } => {
                 let source = session.map_or(Source::Stranger, |session| self.source_of_session(session));
                 self.ring_instead(at, &source, &target, Alert::default(), now);
             }

@@ -24,9 +24,9 @@ pub struct RelaySide {
 }
 
 /// The parsed answer of a browser.
-pub(in crate::call) struct HeardBrowser(WebRtcDescription);
+pub(in crate::call) struct BrowserAnswer(WebRtcDescription);
 
-impl HeardBrowser {
+impl BrowserAnswer {
     pub(super) fn parse(text: &str) -> Result<Self, EndReason> {
         WebRtcDescription::parse(text).map(Self).map_err(|_| EndReason::BadSessionDescription)
     }
@@ -84,7 +84,7 @@ impl LegMaker {
 }
 
 /// Returns the worker's command for a browser that answers the relay's offer.
-pub(super) fn connect(leg: LegKey, offered: &[u32], heard: &HeardBrowser, callee: &[Section]) -> Command {
+pub(super) fn connect(leg: LegKey, offered: &[u32], heard: &BrowserAnswer, callee: &[Section]) -> Command {
     let answer = &heard.0;
     // The relay offered actpass.
     let theirs = match answer.transport.setup {

@@ -13,14 +13,14 @@ pub const NAME_WITHOUT_ADDRESS: &str = "Host Name in SDP Has No Usable Address";
 
 /// An offer of the peer that has been checked and is not answered yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TheirOffer {
+pub struct RemoteOffer {
     pub(super) description: SipDescription,
     pub(super) security: Vec<Option<Security>>,
     /// The relay's next ICE credentials, if the offer restarts ICE.
     pub(super) restart: Option<IceCredentials>,
 }
 
-impl TheirOffer {
+impl RemoteOffer {
     /// Its media; sections that the relay does not support are marked as rejected.
     #[must_use]
     pub fn media(&self) -> Vec<Section> {
@@ -39,14 +39,14 @@ impl TheirOffer {
 
 /// An answer of the peer.
 #[derive(Clone, Debug)]
-pub(in crate::call) struct TheirAnswer {
+pub(in crate::call) struct RemoteAnswer {
     pub(super) description: SipDescription,
     pub(super) security: Vec<Security>,
     pub(super) offered: Vec<Section>,
     pub(super) media: Vec<Section>,
 }
 
-impl TheirAnswer {
+impl RemoteAnswer {
     /// Its media; sections that violate the encryption policy are marked as rejected.
     pub(in crate::call) fn media(&self) -> &[Section] {
         &self.media

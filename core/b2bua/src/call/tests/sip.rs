@@ -2,8 +2,8 @@
 
 use super::{CALLEE, CALLER, OFFER, Reach, TARGET, answer_sdp, compare, participant, table};
 use crate::call::{
-    Call, DtmfMethod, Fallback, Input, LegMaker, Participant, Path, Peer, PeerDialog, PeerSetup, RelaySide, Setup,
-    Side, SipEvent, TheirOffer,
+    Call, DtmfMethod, Fallback, Input, LegMaker, Participant, Path, Peer, PeerDialog, PeerSetup, RelaySide,
+    RemoteOffer, Setup, Side, SipEvent,
 };
 use crate::config::{RtpAddress, Srtp};
 use crate::presenter::tests::PresentedCall;
@@ -92,7 +92,7 @@ fn outbound(leg: LegKey) -> Participant {
     peer(leg, PeerDialog::Planned(Box::new(request)))
 }
 
-fn offer_of(participant: &mut Participant) -> (TheirOffer, Vec<Section>) {
+fn offer_of(participant: &mut Participant) -> (RemoteOffer, Vec<Section>) {
     let Side::Sip(peer) = &mut participant.side else { unreachable!() };
     let mut random = ChaCha20Rng::seed_from_u64(1);
     let offer = peer.hear_offer(SipDescription::parse(&phone_sdp()).unwrap(), &mut random);
@@ -159,7 +159,7 @@ fn holding() -> PresentedCall {
 }
 
 fn referring() -> PresentedCall {
-    let otherwise = Fallback::Ring { target: "1005".into() };
+    let otherwise = Fallback::CallTarget { target: "1005".into() };
     then(talking(), Input::Refer { leg: CALLER, target: "sip:1005@example.org".into(), otherwise })
 }
 
@@ -204,7 +204,10 @@ fn hairpin() -> PresentedCall {
     let mut back = peer(BACK, PeerDialog::Inbound);
     let Side::Sip(peer) = &mut back.side else { unreachable!() };
     peer.mirror(SipDescription::parse(&phone_sdp()).unwrap(), &mut ChaCha20Rng::seed_from_u64(1));
-    then(calling(), Input::Return { leg: CALLEE, participant: Box::new(back), targets: vec![participant(TARGET)] })
+    then(
+        calling(),
+        Input::LoopedInvite { leg: CALLEE, participant: Box::new(back), targets: vec![participant(TARGET)] },
+    )
 }
 
 fn taken_back() -> PresentedCall {
@@ -261,7 +264,7 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("offer asked for by 2", sip(CALLEE, offered(None))),
         ("offer of 4", sip(BACK, offered(Some(phone_sdp())))),
         ("REFER wanted by 1", {
-            let otherwise = Fallback::Ring { target: "1006".into() };
+            let otherwise = Fallback::CallTarget { target: "1006".into() };
             Input::Refer { leg: CALLER, target: "sip:1006@example.org".into(), otherwise }
         }),
         ("transfer by 1", Input::Transfer { leg: CALLER, targets: Ok(vec![outbound(LegKey(6))]) }),

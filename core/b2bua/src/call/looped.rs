@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 /// An INVITE of this call that returned through a SIP server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Hairpin {
+pub(super) struct LoopedInvite {
     /// The fork whose INVITE returned.
     out: LegKey,
     /// The participant that stands for the received INVITE.
@@ -36,7 +36,7 @@ pub(super) struct Hairpin {
 }
 
 /// The two SIP dialogs with the server behind the call of two browsers.
-pub(super) type Detour = PerLeg<Participant>;
+pub(super) type LoopedDialogs = PerLeg<Participant>;
 
 impl Call {
     /// Returns whether the INVITE of `leg` may return: a browser calls, and the call is not answered.
@@ -92,7 +92,7 @@ impl Call {
         if let State::Ringing { ring, .. } = &mut self.state {
             let rings = forks.iter().map(|fork| fork.participant.leg).collect();
             ring.forks.extend(forks);
-            ring.hairpins.push(Hairpin { out, back, rings, taken: None });
+            ring.hairpins.push(LoopedInvite { out, back, rings, taken: None });
         }
     }
 
@@ -131,8 +131,8 @@ impl Call {
         let State::Ringing { ring, .. } = &mut self.state else { return false };
         let Some(said) = sdp.and_then(|sdp| SipDescription::parse(sdp).ok()) else { return false };
         let by = |is_it: &dyn Fn(&Peer) -> bool| {
-            let is_taken = |hairpin: &Hairpin| hairpin.out == out && hairpin.taken.is_some();
-            let matches = |hairpin: &Hairpin| is_taken(hairpin) && hairpin.back.peer().is_some_and(is_it);
+            let is_taken = |hairpin: &LoopedInvite| hairpin.out == out && hairpin.taken.is_some();
+            let matches = |hairpin: &LoopedInvite| is_taken(hairpin) && hairpin.back.peer().is_some_and(is_it);
             let found = |(index, hairpin)| matches(hairpin).then_some(index);
             ring.hairpins.iter().enumerate().filter_map(found).collect::<Vec<_>>()
         };
@@ -146,11 +146,11 @@ impl Call {
         let Some((leg, sdp)) = hairpin.taken else { return false };
         self.outputs.push_back(Output::Media(Command::CloseLeg { leg: out.leg }));
         if let Some(peer) = out.peer_mut() {
-            self.outputs.push_back(Output::Free(core::mem::take(&mut peer.ports)));
+            self.outputs.push_back(Output::FreePorts(core::mem::take(&mut peer.ports)));
         }
         self.report(CallEvent::Looped);
         self.answer(leg, &sdp);
-        let detour = Detour { a: out, b: hairpin.back };
+        let detour = LoopedDialogs { a: out, b: hairpin.back };
         match self.talk_mut() {
             Some(talk) => talk.detour = Some(Box::new(detour)),
             None => self.leave_detour(&detour, &EndReason::InternalError.into()),
@@ -165,7 +165,7 @@ impl Call {
         }
     }
 
-    pub(super) fn leave_detour(&mut self, detour: &Detour, end: &End) {
+    pub(super) fn leave_detour(&mut self, detour: &LoopedDialogs, end: &End) {
         self.leave(&detour.a, end);
         self.leave(&detour.b, end);
     }
