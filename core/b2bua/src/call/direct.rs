@@ -97,7 +97,7 @@ impl Call {
 
     /// Returns the two legs if both browsers support direct media and neither is on hold.
     fn direct_legs(&self) -> Option<PerLeg<LegKey>> {
-        let super::Established { legs, held_by, .. } = self.talk()?;
+        let super::Established { legs, held_by, .. } = self.established()?;
         let is_able = |participant: &Participant| participant.browser().is_some_and(|browser| browser.has_direct_media);
         let can = self.direct.is_allowed && is_able(&legs.a.participant) && is_able(&legs.b.participant);
         let none_on_hold = !held_by.a && !held_by.b;
@@ -187,7 +187,7 @@ impl Call {
     }
 
     fn send_direct(&mut self, side: LegId, step: DirectMediaStep) {
-        let Some(to) = self.talk().map(|talk| talk.legs.get(side).participant.leg) else { return };
+        let Some(to) = self.established().map(|established| established.legs.get(side).participant.leg) else { return };
         self.report(CallEvent::DirectMedia { to, attempt: self.direct.attempt, step });
     }
 }

@@ -77,7 +77,7 @@ impl Call {
                 digits.chars().for_each(|digit| self.report_digit(leg, digit));
             }
             Side::Sip(_) if method == DtmfMethod::TelephoneEvent && in_media => {
-                self.digits_to_media(participant.leg, digits)
+                self.digits_to_media(participant.leg, digits);
             }
             Side::Sip(peer) => {
                 let is_plain = method == DtmfMethod::Info;

@@ -19,11 +19,11 @@ const SESSION_PROGRESS: u16 = 183;
 impl Call {
     /// Handles a provisional response of a SIP callee.
     pub(super) fn progress(&mut self, leg: LegKey, branch: Branch, status: u16, sdp: Option<String>) {
-        let State::Ringing { caller, ring } = &mut self.state else { return };
-        let is_alone = ring.forks.len() == 1 && ring.hairpins.is_empty();
-        let Some(fork) = ring.forks.iter_mut().find(|fork| fork.participant.leg == leg) else { return };
+        let State::Ringing { caller, forking } = &mut self.state else { return };
+        let is_alone = forking.forks.len() == 1 && forking.looped_invites.is_empty();
+        let Some(fork) = forking.forks.iter_mut().find(|fork| fork.participant.leg == leg) else { return };
         if let (Some(sdp), Some(peer)) = (&sdp, fork.participant.peer_mut()) {
-            peer.remember(branch, sdp);
+            peer.store_early(branch, sdp);
         }
         // A browser accepts one answer only: with several callees, it waits for the one that answers the call.
         if let Some(sdp) = sdp.filter(|_| is_alone && caller.offer.is_some())
@@ -38,7 +38,7 @@ impl Call {
         let participant = caller.participant.clone();
         if status == RINGING {
             caller.alerting = Alerting::Reported;
-            self.ring_caller(&participant);
+            self.report_ringing(&participant);
         } else {
             self.report(CallEvent::Progressing { caller: participant.leg });
             self.send_provisional(&participant, SESSION_PROGRESS);
@@ -46,7 +46,7 @@ impl Call {
     }
 
     /// Informs the caller that a callee is being alerted.
-    pub(super) fn ring_caller(&mut self, caller: &Participant) {
+    pub(super) fn report_ringing(&mut self, caller: &Participant) {
         self.report(CallEvent::Ringing { caller: caller.leg });
         self.send_provisional(caller, RINGING);
     }
@@ -60,13 +60,13 @@ impl Call {
 
     /// Connects the caller to the early media of its only callee. Returns false if that is impossible.
     fn early_media(&mut self, leg: LegKey, status: u16, sdp: &str) -> bool {
-        let State::Ringing { caller, ring } = &self.state else { return false };
-        let Some(fork) = ring.forks.iter().find(|fork| fork.participant.leg == leg) else { return false };
+        let State::Ringing { caller, forking } = &self.state else { return false };
+        let Some(fork) = forking.forks.iter().find(|fork| fork.participant.leg == leg) else { return false };
         let (mut caller, mut fork) = (caller.clone(), fork.clone());
-        let heard = LegMaker::parse_answer(&fork, sdp);
-        let settled = heard.and_then(|heard| Ok((LegMaker::settle(&caller, &fork, &heard)?, heard)));
-        let Ok((settled, heard)) = settled else { return false };
-        let connect = LegMaker::connect(&mut fork, heard, &settled.callee, Silence::Tolerated);
+        let parsed = LegMaker::parse_answer(&fork, sdp);
+        let settled = parsed.and_then(|parsed| Ok((LegMaker::settle(&caller, &fork, &parsed)?, parsed)));
+        let Ok((settled, parsed)) = settled else { return false };
+        let connect = LegMaker::connect(&mut fork, parsed, &settled.callee, Silence::Tolerated);
         self.outputs.push_back(Output::Media(connect));
         let before = caller.early().cloned();
         let text = before.is_none().then(|| self.answer_caller(&mut caller.participant, &settled, Silence::Tolerated));
@@ -78,9 +78,9 @@ impl Call {
         }
         let answered = before.map_or(settled.caller, |early| early.answered);
         caller.alerting = Alerting::EarlyMedia(EarlyMedia { answered, received: settled.callee, is_bridged: true });
-        if let State::Ringing { caller: known, ring } = &mut self.state {
+        if let State::Ringing { caller: known, forking } = &mut self.state {
             *known = caller;
-            ring.forks = vec![fork];
+            forking.forks = vec![fork];
         }
         true
     }
@@ -101,9 +101,11 @@ impl Call {
         };
         let has_description = sdp.is_some();
         if let Some(sdp) = sdp {
-            peer.remember(branch, &sdp);
+            peer.store_early(branch, &sdp);
         }
-        let by = self.talk().and_then(|talk| Some(talk.legs.get(talk.transfer()?.by).participant.clone()));
+        let by = self
+            .established()
+            .and_then(|established| Some(established.legs.get(established.transfer()?.by).participant.clone()));
         if let Some(by) = by {
             self.notify(&by, status, "");
             self.report_transfer_progress(by.leg, status);
@@ -115,30 +117,30 @@ impl Call {
 
     /// Connects the transferee to the early media of the only target.
     pub(super) fn connect_target_media(&mut self) {
-        let State::HandedOver { stays, holds: false, ring, .. } = &self.state else { return };
-        let [fork] = ring.forks.as_slice() else { return };
+        let State::HandedOver { transferee, is_holding: false, forking, .. } = &self.state else { return };
+        let [fork] = forking.forks.as_slice() else { return };
         let Some(sdp) = fork.participant.peer().and_then(|peer| peer.latest_early()) else { return };
-        let heard = LegMaker::parse_answer(fork, &sdp);
-        let settled = heard.and_then(|heard| Ok((LegMaker::settle_transfer(stays, fork, &heard)?, heard)));
-        let Ok((streams, heard)) = settled else { return };
-        if !LegMaker::passes(&streams, &stays.streams) {
+        let parsed = LegMaker::parse_answer(fork, &sdp);
+        let settled = parsed.and_then(|parsed| Ok((LegMaker::settle_transfer(transferee, fork, &parsed)?, parsed)));
+        let Ok((streams, parsed)) = settled else { return };
+        if !LegMaker::passes(&streams, &transferee.streams) {
             return;
         }
-        let (mut fork, a) = (fork.clone(), stays.participant.leg);
+        let (mut fork, a) = (fork.clone(), transferee.participant.leg);
         let bridge = Command::Bridge { a, b: fork.participant.leg };
-        let connect = LegMaker::connect(&mut fork, heard, &streams, Silence::Tolerated);
+        let connect = LegMaker::connect(&mut fork, parsed, &streams, Silence::Tolerated);
         self.outputs.extend([connect, bridge].map(Output::Media));
-        if let State::HandedOver { ring, .. } = &mut self.state {
-            ring.forks = vec![fork];
+        if let State::HandedOver { forking, .. } = &mut self.state {
+            forking.forks = vec![fork];
         }
     }
 
     /// Disconnects the transferee, which is holding now, from the early media of the target.
     pub(super) fn disconnect_target_media(&mut self) {
-        let State::HandedOver { stays, ring, .. } = &self.state else { return };
+        let State::HandedOver { transferee, forking, .. } = &self.state else { return };
         let has_early_media = |fork: &Fork| fork.participant.peer().is_some_and(|peer| peer.latest_early().is_some());
-        if matches!(ring.forks.as_slice(), [fork] if has_early_media(fork)) {
-            self.outputs.push_back(Output::Media(Command::Unbridge { leg: stays.participant.leg }));
+        if matches!(forking.forks.as_slice(), [fork] if has_early_media(fork)) {
+            self.outputs.push_back(Output::Media(Command::Unbridge { leg: transferee.participant.leg }));
         }
     }
 
@@ -171,10 +173,12 @@ impl Call {
         description: SipDescription,
         sdp: &str,
     ) -> Result<String, u16> {
-        let (caller, ring) = match &mut self.state {
-            State::Ringing { caller, ring } => (Some(&mut **caller), ring),
-            State::Established(talk) => (None, &mut talk.transfer_mut().ok_or(NOT_ACCEPTABLE_HERE)?.ring),
-            State::HandedOver { ring, .. } => (None, ring),
+        let (caller, forking) = match &mut self.state {
+            State::Ringing { caller, forking } => (Some(&mut **caller), forking),
+            State::Established(established) => {
+                (None, &mut established.transfer_mut().ok_or(NOT_ACCEPTABLE_HERE)?.forking)
+            }
+            State::HandedOver { forking, .. } => (None, forking),
             State::Ended(_) => return Err(NOT_ACCEPTABLE_HERE),
         };
         let (early, is_browser) = match caller {
@@ -183,7 +187,7 @@ impl Call {
             }
             Some(_) | None => (None, false),
         };
-        let fork = ring.forks.iter_mut().find(|fork| fork.participant.leg == leg).ok_or(NOT_ACCEPTABLE_HERE)?;
+        let fork = forking.forks.iter_mut().find(|fork| fork.participant.leg == leg).ok_or(NOT_ACCEPTABLE_HERE)?;
         // One set of descriptions applies to all branches, whose answers to the INVITE are still to come.
         if fork.participant.peer().is_some_and(Peer::is_forked) {
             return Err(NOT_ACCEPTABLE_HERE);
@@ -218,8 +222,8 @@ impl LegMaker {
     ) -> Result<(String, Vec<Section>, Vec<Command>), u16> {
         let leg = participant.leg;
         let peer = participant.peer_mut().ok_or(NOT_ACCEPTABLE_HERE)?;
-        let offer = peer.hear_offer(description, &mut self.random);
-        if offer.is_hopeless() {
+        let offer = peer.check_offer(description, &mut self.random);
+        if offer.has_no_media() {
             return Err(NOT_ACCEPTABLE_HERE);
         }
         let agreed = renegotiate(other, &offer.media(), Direction::SendRecv).map_err(|_| NOT_ACCEPTABLE_HERE)?;

@@ -22,8 +22,8 @@ impl Call {
             };
             return self.target_refuses(leg, refused);
         };
-        let Some(talk) = self.talk() else { return };
-        if talk.transfer().is_some_and(|transfer| transfer.by == side) {
+        let Some(established) = self.established() else { return };
+        if established.transfer().is_some_and(|transfer| transfer.by == side) {
             self.hand_over();
         } else {
             self.end(end);
@@ -35,20 +35,21 @@ impl Call {
         if let Some(peer) = self.peer_mut(leg) {
             peer.dialog = PeerDialog::Over;
         }
-        if self.redirected(leg, &cause) {
+        if self.request_redirect_targets(leg, &cause) {
             return;
         }
-        let end = end_reason_of(cause, self.side(leg).is_some() || self.is_detour(leg));
+        let end = end_reason_of(cause, self.side(leg).is_some() || self.is_looped_dialog(leg));
         match &self.state {
-            State::Ringing { .. } => self.drop_out(leg, end),
-            State::Established(talk) => {
-                let asked = talk.referral().map(|referral| talk.legs.get(referral.by.other()).participant.leg);
-                if self.is_detour(leg) {
+            State::Ringing { .. } => self.ringing_leg_ended(leg, end),
+            State::Established(established) => {
+                let referred =
+                    established.referral().map(|referral| established.legs.get(referral.by.other()).participant.leg);
+                if self.is_looped_dialog(leg) {
                     self.end(end);
                     // The transferee ends its dialog as requested by REFER; not every peer sends the final NOTIFY
                     // before.
-                } else if asked == Some(leg) && end.reason == EndReason::HungUp {
-                    self.referred();
+                } else if referred == Some(leg) && end.reason == EndReason::HungUp {
+                    self.complete_referral();
                 } else {
                     self.hang_up(leg, end);
                 }
@@ -70,26 +71,26 @@ impl Call {
 
     /// Returns all participants of the call, alerted callees included.
     fn participants_mut(&mut self) -> Box<dyn Iterator<Item = &mut Participant> + '_> {
-        fn forks(ring: &mut super::Forking) -> impl Iterator<Item = &mut Participant> {
-            ring.forks.iter_mut().map(|fork| &mut fork.participant)
+        fn forks(forking: &mut super::Forking) -> impl Iterator<Item = &mut Participant> {
+            forking.forks.iter_mut().map(|fork| &mut fork.participant)
         }
         match &mut self.state {
-            State::Ringing { caller, ring } => {
-                let back = ring.hairpins.iter_mut().map(|hairpin| &mut hairpin.back);
-                let forks = ring.forks.iter_mut().map(|fork| &mut fork.participant);
+            State::Ringing { caller, forking } => {
+                let back = forking.looped_invites.iter_mut().map(|looped_invite| &mut looped_invite.inbound);
+                let forks = forking.forks.iter_mut().map(|fork| &mut fork.participant);
                 Box::new(core::iter::once(&mut caller.participant).chain(forks).chain(back))
             }
-            State::Established(talk) => {
-                let ringing = match &mut talk.handover {
-                    Some(Handover::Transfer(transfer)) => Some(forks(&mut transfer.ring)),
+            State::Established(established) => {
+                let ringing = match &mut established.handover {
+                    Some(Handover::Transfer(transfer)) => Some(forks(&mut transfer.forking)),
                     Some(Handover::Referral(_)) | None => None,
                 };
-                let legs = [&mut talk.legs.a.participant, &mut talk.legs.b.participant];
-                let detour = talk.detour.iter_mut().flat_map(|detour| [&mut detour.a, &mut detour.b]);
-                Box::new(legs.into_iter().chain(ringing.into_iter().flatten()).chain(detour))
+                let legs = [&mut established.legs.a.participant, &mut established.legs.b.participant];
+                let looped = established.looped.iter_mut().flat_map(|looped| [&mut looped.a, &mut looped.b]);
+                Box::new(legs.into_iter().chain(ringing.into_iter().flatten()).chain(looped))
             }
-            State::HandedOver { stays, ring, .. } => {
-                Box::new(core::iter::once(&mut stays.participant).chain(forks(ring)))
+            State::HandedOver { transferee, forking, .. } => {
+                Box::new(core::iter::once(&mut transferee.participant).chain(forks(forking)))
             }
             State::Ended(_) => Box::new(core::iter::empty()),
         }
@@ -110,7 +111,7 @@ impl Call {
         match (&self.state, self.side_of_media(leg)) {
             (State::Ringing { caller, .. }, _) => {
                 let of = if caller.participant.leg == leg { "caller" } else { "callee" };
-                self.drop_out(leg, setup_failed(failure, of));
+                self.ringing_leg_ended(leg, setup_failed(failure, of));
             }
             (_, Some(LegId::A)) => self.end(setup_failed(failure, "caller")),
             (_, Some(LegId::B)) => self.end(setup_failed(failure, "callee")),
@@ -121,7 +122,9 @@ impl Call {
     /// Returns the side of a leg, also if its transferor has left.
     fn side_of_media(&self, leg: LegKey) -> Option<LegId> {
         match &self.state {
-            State::HandedOver { stays, stays_as, .. } if stays.participant.leg == leg => Some(*stays_as),
+            State::HandedOver { transferee, transferee_side, .. } if transferee.participant.leg == leg => {
+                Some(*transferee_side)
+            }
             _ => self.side(leg),
         }
     }
@@ -135,31 +138,31 @@ impl Call {
             _ => end.clone(),
         };
         match state {
-            State::Ringing { caller, ring } => {
-                self.stop_ringing(ring.forks, &of_forks, None);
-                for hairpin in ring.hairpins {
-                    self.leave(&hairpin.back, &of_forks);
+            State::Ringing { caller, forking } => {
+                self.end_forks(forking.forks, &of_forks, None);
+                for looped_invite in forking.looped_invites {
+                    self.remove_participant(&looped_invite.inbound, &of_forks);
                 }
                 let is_open = caller.early().is_some();
-                self.leave_caller(&caller.participant, &end);
+                self.remove_caller(&caller.participant, &end);
                 if is_open {
                     self.outputs.push_back(Output::Media(Command::CloseLeg { leg: caller.participant.leg }));
                 }
             }
-            State::Established(talk) => {
-                if let Some(Handover::Transfer(transfer)) = talk.handover {
-                    self.stop_ringing(transfer.ring.forks, &of_forks, None);
+            State::Established(established) => {
+                if let Some(Handover::Transfer(transfer)) = established.handover {
+                    self.end_forks(transfer.forking.forks, &of_forks, None);
                 }
-                for leg in [talk.legs.a, talk.legs.b] {
-                    self.leave_with_media(&leg, &end);
+                for leg in [established.legs.a, established.legs.b] {
+                    self.remove_leg(&leg, &end);
                 }
-                if let Some(detour) = talk.detour {
-                    self.leave_detour(&detour, &end);
+                if let Some(looped) = established.looped {
+                    self.remove_looped_dialogs(&looped, &end);
                 }
             }
-            State::HandedOver { stays, ring, .. } => {
-                self.stop_ringing(ring.forks, &of_forks, None);
-                self.leave_with_media(&stays, &end);
+            State::HandedOver { transferee, forking, .. } => {
+                self.end_forks(forking.forks, &of_forks, None);
+                self.remove_leg(&transferee, &end);
             }
             State::Ended(_) => return,
         }
@@ -172,20 +175,20 @@ impl Call {
         self.outputs.push_back(Output::Ended(reason));
     }
 
-    pub(super) fn leave_with_media(&mut self, leg: &Leg, end: &End) {
-        self.leave(&leg.participant, end);
+    pub(super) fn remove_leg(&mut self, leg: &Leg, end: &End) {
+        self.remove_participant(&leg.participant, end);
         self.outputs.push_back(Output::Media(Command::CloseLeg { leg: leg.participant.leg }));
     }
 
     /// Removes a participant from the call.
-    pub(super) fn leave(&mut self, participant: &Participant, end: &End) {
+    pub(super) fn remove_participant(&mut self, participant: &Participant, end: &End) {
         self.end_dialog(participant, end);
         self.report(CallEvent::Left { leg: participant.leg, end: end.clone() });
         self.release_leg(participant);
     }
 
     /// Removes the caller of an unanswered call.
-    pub(super) fn leave_caller(&mut self, caller: &Participant, end: &End) {
+    pub(super) fn remove_caller(&mut self, caller: &Participant, end: &End) {
         self.end_dialog(caller, end);
         self.report(CallEvent::Unanswered { caller: caller.leg, end: end.clone() });
         self.release_leg(caller);
@@ -209,8 +212,8 @@ impl Call {
     pub(super) fn has_video(&self) -> bool {
         let sections = match &self.state {
             State::Ringing { caller, .. } => caller.offer.as_deref().unwrap_or_default(),
-            State::Established(talk) => &talk.legs.a.streams,
-            State::HandedOver { stays, .. } => &stays.streams,
+            State::Established(established) => &established.legs.a.streams,
+            State::HandedOver { transferee, .. } => &transferee.streams,
             State::Ended(_) => return false,
         };
         has_video(sections)
@@ -236,7 +239,7 @@ fn setup_failed(failure: TransportFailure, of: &str) -> End {
         TransportFailure::BadKeys => format!("Failed by error: the SRTP keys of the {of} have the wrong length"),
     };
     let reason = EndReason::MediaSetupFailed;
-    End { reason, said: Some((reason.sip_status(), text)) }
+    End { reason, status_line: Some((reason.sip_status(), text)) }
 }
 
 /// Returns the command that ends a SIP leg, if its dialog is not over.
@@ -245,7 +248,7 @@ fn closing_command(peer: &Peer, end: &End) -> Option<SipCommand> {
     match peer.dialog {
         PeerDialog::Planned(_) | PeerDialog::Over => None,
         PeerDialog::Inbound => {
-            let (status, reason) = match &end.said {
+            let (status, reason) = match &end.status_line {
                 // A 3xx without an address is not forwarded.
                 Some((status, text)) if *status >= 400 => (*status, Some(text.clone()).filter(|text| !text.is_empty())),
                 _ => (rejection(end.reason), None),

@@ -63,7 +63,7 @@ pub enum Input {
         /// The URI to call.
         target: String,
         /// The action if the peer refuses the REFER.
-        otherwise: Fallback,
+        fallback: Fallback,
     },
     /// A SIP endpoint replaces another one (RFC 3891).
     Replace {
@@ -246,7 +246,7 @@ pub enum Output {
         /// The leg of the transferor.
         leg: LegKey,
         /// The action.
-        otherwise: Fallback,
+        fallback: Fallback,
     },
     /// The call is over.
     Ended(EndReason),
@@ -258,5 +258,5 @@ pub struct Released {
     /// The side.
     pub leg: Leg,
     /// It has the other side on hold.
-    pub holds: bool,
+    pub is_holding: bool,
 }

@@ -62,7 +62,7 @@ pub struct CallKey(pub u64);
 struct Forking {
     forks: Vec<Fork>,
     /// Looped INVITEs of this call; their callees are among the forks.
-    hairpins: Vec<LoopedInvite>,
+    looped_invites: Vec<LoopedInvite>,
     give_up_at: Time,
     /// The number of redirects by alerted phones.
     redirections: u8,
@@ -72,7 +72,7 @@ struct Forking {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Transfer {
     by: LegId,
-    ring: Forking,
+    forking: Forking,
 }
 
 /// An established call: two legs and their hold states.
@@ -82,7 +82,7 @@ struct Established {
     held_by: PerLeg<bool>,
     handover: Option<Handover>,
     /// The two dialogs with the server, if two browsers were bridged by a looped call.
-    detour: Option<Box<LoopedDialogs>>,
+    looped: Option<Box<LoopedDialogs>>,
 }
 
 /// A transfer of one participant by the other. There is one at a time.
@@ -127,9 +127,9 @@ impl Established {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum State {
-    Ringing { caller: Box<Caller>, ring: Forking },
+    Ringing { caller: Box<Caller>, forking: Forking },
     Established(Box<Established>),
-    HandedOver { stays: Box<Leg>, stays_as: LegId, holds: bool, ring: Forking },
+    HandedOver { transferee: Box<Leg>, transferee_side: LegId, is_holding: bool, forking: Forking },
     Ended(EndReason),
 }
 
@@ -137,7 +137,7 @@ enum State {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
     worker: WorkerId,
-    rings_for: Duration,
+    ring_timeout: Duration,
     maker: LegMaker,
     direct: direct::Direct,
     state: State,
@@ -170,11 +170,11 @@ impl Call {
         targets: Result<Vec<Participant>, EndReason>,
         now: Time,
     ) -> Self {
-        let Setup { worker, ring_timeout: rings_for, maker, direct_media } = setup;
+        let Setup { worker, ring_timeout, maker, direct_media } = setup;
         let direct = direct::Direct::new(direct_media);
         let state = State::Ended(EndReason::InternalError);
         let outputs = VecDeque::new();
-        let mut call = Self { worker, rings_for, maker, direct, state, ignored: 0, outputs };
+        let mut call = Self { worker, ring_timeout, maker, direct, state, ignored: 0, outputs };
         call.begin(caller, offer, targets, now);
         call
     }
@@ -201,24 +201,26 @@ impl Call {
         match (&self.state, input) {
             (_, Input::Sip { leg, event }) => self.sip_event(leg, event),
             (_, Input::Redirect { leg, targets }) => self.redirect(leg, targets, now),
-            (_, Input::LoopedInvite { leg, participant, targets }) => self.come_back(leg, *participant, targets, now),
-            (State::Ringing { .. }, Input::Answer { leg, sdp, lines }) => match self.rings_for_hairpin(leg) {
-                Some(index) => self.take_back(index, leg, &sdp),
+            (_, Input::LoopedInvite { leg, participant, targets }) => {
+                self.alert_for_looped_invite(leg, *participant, targets, now);
+            }
+            (State::Ringing { .. }, Input::Answer { leg, sdp, lines }) => match self.looped_invite_of(leg) {
+                Some(index) => self.answer_looped_invite(index, leg, &sdp),
                 None => self.answer_with(leg, &sdp, lines),
             },
             (State::Established(_) | State::HandedOver { .. }, Input::Answer { leg, sdp, .. }) => {
                 self.target_answers(leg, &sdp);
             }
-            (State::Ringing { .. }, Input::HangUp { leg }) => self.drop_out(leg, EndReason::Rejected),
+            (State::Ringing { .. }, Input::HangUp { leg }) => self.ringing_leg_ended(leg, EndReason::Rejected),
             (State::Ringing { .. }, Input::SessionLost { leg } | Input::LegDead { leg }) => {
-                self.drop_out(leg, EndReason::Unavailable);
+                self.ringing_leg_ended(leg, EndReason::Unavailable);
             }
             (State::Established(_), Input::HangUp { leg }) => self.hang_up(leg, EndReason::HungUp),
             (State::Established(_), Input::SessionLost { leg }) => self.hang_up(leg, EndReason::SessionLost),
             (State::HandedOver { .. }, Input::HangUp { leg }) => self.target_refuses(leg, EndReason::Rejected),
             (State::HandedOver { .. }, Input::SessionLost { leg }) => self.target_refuses(leg, EndReason::Unavailable),
-            (State::HandedOver { .. }, Input::Hold { leg }) => self.hold_alone(leg, true),
-            (State::HandedOver { .. }, Input::Unhold { leg }) => self.hold_alone(leg, false),
+            (State::HandedOver { .. }, Input::Hold { leg }) => self.hold_target(leg, true),
+            (State::HandedOver { .. }, Input::Unhold { leg }) => self.hold_target(leg, false),
             (State::Established(_), Input::RepeatStatus { leg }) => self.repeat_status(leg),
             (State::Established(_), Input::Hold { leg }) => self.hold(leg, true),
             (State::Established(_), Input::Unhold { leg }) => self.hold(leg, false),
@@ -227,9 +229,9 @@ impl Call {
             (State::Established(_), Input::KeyFrameWanted { leg }) => self.ask_for_key_frame(leg),
             (State::Established(_), Input::Direct { leg, attempt, step }) => self.direct_step(leg, attempt, step),
             (State::Established(_), Input::Transfer { leg, targets }) => self.transfer(leg, targets, now),
-            (State::Established(_), Input::Refer { leg, target, otherwise }) => self.refer(leg, target, otherwise),
+            (State::Established(_), Input::Refer { leg, target, fallback }) => self.refer(leg, target, fallback),
             (State::Established(_), Input::Replace { leg, participant, offer }) => {
-                self.replace(leg, *participant, offer)
+                self.replace(leg, *participant, offer);
             }
             (State::Ringing { .. } | State::HandedOver { .. } | State::Ended(_), Input::Transfer { targets, .. }) => {
                 self.discard(&targets.unwrap_or_default());
@@ -239,7 +241,7 @@ impl Call {
                 State::Ringing { .. } | State::HandedOver { .. } | State::Ended(_),
                 Input::Replace { participant, .. },
             ) => {
-                self.leave(&participant, &EndReason::Unavailable.into());
+                self.remove_participant(&participant, &EndReason::Unavailable.into());
             }
             (State::Established(_) | State::HandedOver { .. }, Input::LegDead { leg }) => self.media_lost(leg),
             (
@@ -330,8 +332,8 @@ impl Call {
 
     fn ring_timeout(&self) -> Option<Time> {
         match &self.state {
-            State::Ringing { ring, .. } | State::HandedOver { ring, .. } => Some(ring.give_up_at),
-            State::Established(talk) => talk.transfer().map(|transfer| transfer.ring.give_up_at),
+            State::Ringing { forking, .. } | State::HandedOver { forking, .. } => Some(forking.give_up_at),
+            State::Established(established) => established.transfer().map(|transfer| transfer.forking.give_up_at),
             State::Ended(_) => None,
         }
     }
@@ -342,49 +344,49 @@ impl Call {
         matches!(self.state, State::Established(_))
     }
 
-    fn talk(&self) -> Option<&Established> {
+    fn established(&self) -> Option<&Established> {
         match &self.state {
-            State::Established(talk) => Some(talk),
+            State::Established(established) => Some(established),
             State::Ringing { .. } | State::HandedOver { .. } | State::Ended(_) => None,
         }
     }
 
-    fn talk_mut(&mut self) -> Option<&mut Established> {
+    fn established_mut(&mut self) -> Option<&mut Established> {
         match &mut self.state {
-            State::Established(talk) => Some(talk),
+            State::Established(established) => Some(established),
             State::Ringing { .. } | State::HandedOver { .. } | State::Ended(_) => None,
         }
     }
 
     /// Returns the side of a leg in an established call.
     fn side(&self, leg: LegKey) -> Option<LegId> {
-        let talk = self.talk()?;
-        [LegId::A, LegId::B].into_iter().find(|id| talk.legs.get(*id).participant.leg == leg)
+        let established = self.established()?;
+        [LegId::A, LegId::B].into_iter().find(|id| established.legs.get(*id).participant.leg == leg)
     }
 
     /// Returns the side that stays when `leg` transfers it.
     #[must_use]
     pub fn other_leg(&self, leg: LegKey) -> Option<&Leg> {
         let side = self.side(leg)?;
-        Some(self.talk()?.legs.get(side.other()))
+        Some(self.established()?.legs.get(side.other()))
     }
 
     /// Returns whether a callee, or the target of a transfer, is being alerted at a leg.
     #[must_use]
     pub fn is_alerting(&self, leg: LegKey) -> bool {
-        let ring = match &self.state {
-            State::Ringing { ring, .. } | State::HandedOver { ring, .. } => Some(ring),
-            State::Established(talk) => talk.transfer().map(|transfer| &transfer.ring),
+        let forking = match &self.state {
+            State::Ringing { forking, .. } | State::HandedOver { forking, .. } => Some(forking),
+            State::Established(established) => established.transfer().map(|transfer| &transfer.forking),
             State::Ended(_) => None,
         };
-        ring.is_some_and(|ring| ring.forks.iter().any(|fork| fork.participant.leg == leg))
+        forking.is_some_and(|forking| forking.forks.iter().any(|fork| fork.participant.leg == leg))
     }
 
     /// Returns whether a leg is one of an established call, or that of a transferee whose transferor has left.
     #[must_use]
     pub fn is_connected(&self, leg: LegKey) -> bool {
         match &self.state {
-            State::HandedOver { stays, .. } => stays.participant.leg == leg,
+            State::HandedOver { transferee, .. } => transferee.participant.leg == leg,
             State::Ringing { .. } | State::Established(_) | State::Ended(_) => self.side(leg).is_some(),
         }
     }
@@ -393,7 +395,7 @@ impl Call {
     #[must_use]
     pub fn leg(&self, leg: LegKey) -> Option<&Leg> {
         let side = self.side(leg)?;
-        Some(self.talk()?.legs.get(side))
+        Some(self.established()?.legs.get(side))
     }
 }
 

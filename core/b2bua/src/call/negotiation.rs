@@ -77,7 +77,7 @@ impl LegMaker {
     }
 
     /// Alerts `participant` on behalf of `from`; returns it if there is nothing to offer.
-    pub(super) fn ring(
+    pub(super) fn alert(
         &mut self,
         mut participant: Participant,
         from: &Side,
@@ -90,7 +90,7 @@ impl LegMaker {
         }
         let (leg, endpoint) = (participant.leg, participant.endpoint());
         let (ssrcs, outputs) = match &mut participant.side {
-            Side::Browser(_) => self.ring_browser(leg, &offered, has_video),
+            Side::Browser(_) => self.alert_browser(leg, &offered, has_video),
             Side::Sip(peer) => {
                 let text = peer.make_offer(offered.clone(), Purpose::First, false, &mut self.random);
                 let mut outputs = vec![Output::Media(peer.open(leg))];
@@ -109,13 +109,13 @@ impl LegMaker {
     }
 
     /// Returns the offer to a SIP caller that made none, on behalf of the callee that answered with `streams`.
-    pub(super) fn offer_late(&mut self, caller: &mut Peer, streams: &[Section]) -> String {
+    pub(super) fn delayed_offer(&mut self, caller: &mut Peer, streams: &[Section]) -> String {
         let offered = sip_offer(streams, &self.side.codecs);
         caller.make_offer(offered, Purpose::First, false, &mut self.random)
     }
 
     /// Returns the next offer to a SIP endpoint in an established call, whose other side has negotiated `other`.
-    pub(super) fn offer_again(&mut self, peer: &mut Peer, other: &[Section], purpose: Purpose, held: bool) -> String {
+    pub(super) fn next_offer_to(&mut self, peer: &mut Peer, other: &[Section], purpose: Purpose, held: bool) -> String {
         let direction = if held { Direction::SendOnly } else { Direction::SendRecv };
         let mut offered = reoffer(&peer.current(), other, direction);
         // A codec that the other side does not support would not be decoded.
@@ -171,50 +171,52 @@ impl LegMaker {
     pub(super) fn parse_answer(fork: &Fork, text: &str) -> Result<ForkAnswer, EndReason> {
         match &fork.participant.side {
             Side::Browser(_) => BrowserAnswer::parse(text).map(ForkAnswer::Browser),
-            Side::Sip(peer) => peer.hear_answer(text).map(|answer| ForkAnswer::Sip(Box::new(answer))),
+            Side::Sip(peer) => peer.check_answer(text).map(|answer| ForkAnswer::Sip(Box::new(answer))),
         }
     }
 
     /// Matches the caller's offer with a fork's answer. For a caller that has been answered already, or made no offer,
     /// only the fork's streams count.
-    pub(super) fn settle(caller: &Caller, fork: &Fork, heard: &ForkAnswer) -> Result<Settled, EndReason> {
-        let settled = match (&caller.offer, caller.early(), &caller.participant.side, heard) {
-            (Some(_), Some(_), ..) | (None, ..) => Self::settle_alone(fork, heard),
-            (Some(offer), None, Side::Browser(_), ForkAnswer::Browser(heard)) => {
-                settle(offer, heard.sections(), &fork.offered)
+    pub(super) fn settle(caller: &Caller, fork: &Fork, parsed: &ForkAnswer) -> Result<Settled, EndReason> {
+        let settled = match (&caller.offer, caller.early(), &caller.participant.side, parsed) {
+            (Some(_), Some(_), ..) | (None, ..) => Self::settle_callee(fork, parsed),
+            (Some(offer), None, Side::Browser(_), ForkAnswer::Browser(parsed)) => {
+                settle(offer, parsed.sections(), &fork.offered)
             }
-            (Some(offer), None, Side::Browser(_), ForkAnswer::Sip(heard)) => {
-                answer_browser(offer, &fork.offered, heard.media())
+            (Some(offer), None, Side::Browser(_), ForkAnswer::Sip(parsed)) => {
+                answer_browser(offer, &fork.offered, parsed.media())
             }
-            (Some(offer), None, Side::Sip(_), heard) => answer_sip(offer, &fork.offered, &heard.sent(&fork.offered)),
+            (Some(offer), None, Side::Sip(_), parsed) => answer_sip(offer, &fork.offered, &parsed.sent(&fork.offered)),
         };
         settled.map_err(end_reason)
     }
 
-    fn settle_alone(fork: &Fork, heard: &ForkAnswer) -> Result<Settled, NegotiationError> {
-        let callee = accepted(&fork.offered, &heard.sent(&fork.offered))?;
+    fn settle_callee(fork: &Fork, parsed: &ForkAnswer) -> Result<Settled, NegotiationError> {
+        let callee = accepted(&fork.offered, &parsed.sent(&fork.offered))?;
         Ok(Settled { answer: Vec::new(), caller: Vec::new(), callee })
     }
 
     /// Returns the streams of the target of a transfer, whose other leg is established already.
     pub(super) fn settle_transfer(
-        stays: &super::Leg,
+        transferee: &super::Leg,
         fork: &Fork,
-        heard: &ForkAnswer,
+        parsed: &ForkAnswer,
     ) -> Result<Vec<Section>, EndReason> {
-        let settled = match (&stays.participant.side, heard) {
-            (Side::Browser(_), ForkAnswer::Browser(heard)) => settle(&stays.streams, heard.sections(), &fork.offered),
-            (Side::Browser(_) | Side::Sip(_), heard) => Self::settle_alone(fork, heard),
+        let settled = match (&transferee.participant.side, parsed) {
+            (Side::Browser(_), ForkAnswer::Browser(parsed)) => {
+                settle(&transferee.streams, parsed.sections(), &fork.offered)
+            }
+            (Side::Browser(_) | Side::Sip(_), parsed) => Self::settle_callee(fork, parsed),
         };
         settled.map(|settled| settled.callee).map_err(end_reason)
     }
 
     /// Returns the worker's command for a fork that answers.
-    pub(super) fn connect(fork: &mut Fork, heard: ForkAnswer, streams: &[Section], silence: Silence) -> Command {
+    pub(super) fn connect(fork: &mut Fork, parsed: ForkAnswer, streams: &[Section], silence: Silence) -> Command {
         let leg = fork.participant.leg;
-        match (&mut fork.participant.side, heard) {
-            (Side::Sip(peer), ForkAnswer::Sip(answer)) => peer.take_answer(leg, *answer, streams, silence),
-            (_, ForkAnswer::Browser(heard)) => browser::connect(leg, &fork.ssrcs, &heard, streams),
+        match (&mut fork.participant.side, parsed) {
+            (Side::Sip(peer), ForkAnswer::Sip(answer)) => peer.apply_answer(leg, *answer, streams, silence),
+            (_, ForkAnswer::Browser(parsed)) => browser::connect(leg, &fork.ssrcs, &parsed, streams),
             // Unreachable: an answer is parsed by the grammar of its own side.
             (Side::Browser(_), ForkAnswer::Sip(_)) => Command::Unbridge { leg },
         }
@@ -225,7 +227,7 @@ impl ForkAnswer {
     /// Returns the media of a side, with the format that it sends first.
     fn sent(&self, offered: &[Section]) -> Cow<'_, [Section]> {
         match self {
-            Self::Browser(heard) => in_offered_order(offered, heard.sections()).into(),
+            Self::Browser(parsed) => in_offered_order(offered, parsed.sections()).into(),
             Self::Sip(answer) => answer.media().into(),
         }
     }
@@ -245,11 +247,11 @@ pub(super) fn end_reason_of(cause: Cause, answered: bool) -> End {
         Cause::Remote { reason: Some((200..=299, _)) } if !answered => EndReason::AnsweredElsewhere.into(),
         Cause::Remote { reason } => {
             let normal = if answered { EndReason::HungUp } else { EndReason::Canceled };
-            End { reason: normal, said: reason.filter(|(status, _)| *status >= 300) }
+            End { reason: normal, status_line: reason.filter(|(status, _)| *status >= 300) }
         }
-        Cause::Refused { status, reason, .. } => End { reason: reason_of(status), said: Some((status, reason)) },
+        Cause::Refused { status, reason, .. } => End { reason: reason_of(status), status_line: Some((status, reason)) },
         Cause::Failed(Failure::Refused { status, reason }) => {
-            End { reason: reason_of(status), said: Some((status, reason)) }
+            End { reason: reason_of(status), status_line: Some((status, reason)) }
         }
         Cause::Failed(Failure::WrongPassword { .. }) => EndReason::Forbidden.into(),
         Cause::Failed(Failure::Timeout) => EndReason::ServerTimeout.into(),
@@ -261,7 +263,7 @@ pub(super) fn end_reason_of(cause: Cause, answered: bool) -> End {
 
 /// Returns the meaning of a final response to a request that is not the relay's own.
 pub(super) fn end_of_status(status: u16) -> End {
-    End { reason: reason_of(status), said: Some((status, String::new())) }
+    End { reason: reason_of(status), status_line: Some((status, String::new())) }
 }
 
 /// Returns the reason that a final response stands for (RFC 3261 §21).

@@ -152,12 +152,12 @@ pub struct End {
     /// The reason.
     pub reason: EndReason,
     /// SIP status and reason phrase of a SIP peer, or of a transport failure.
-    pub said: Option<(u16, String)>,
+    pub status_line: Option<(u16, String)>,
 }
 
 impl From<EndReason> for End {
     fn from(reason: EndReason) -> Self {
-        Self { reason, said: None }
+        Self { reason, status_line: None }
     }
 }
 
@@ -166,20 +166,20 @@ impl End {
     /// device.
     #[must_use]
     pub fn is_for_all(&self) -> bool {
-        self.reason == EndReason::Rejected || self.said.as_ref().is_some_and(|(status, _)| *status >= 600)
+        self.reason == EndReason::Rejected || self.status_line.as_ref().is_some_and(|(status, _)| *status >= 600)
     }
 
     /// Returns the SIP status.
     #[must_use]
     pub fn status(&self) -> u16 {
-        self.said.as_ref().map_or_else(|| self.reason.sip_status(), |(status, _)| *status)
+        self.status_line.as_ref().map_or_else(|| self.reason.sip_status(), |(status, _)| *status)
     }
 
     /// Returns the text for users.
     #[must_use]
     pub fn info(&self) -> String {
-        let said = self.said.as_ref().map(|(_, text)| text.as_str()).filter(|text| !text.is_empty());
-        said.unwrap_or_else(|| self.reason.info()).to_owned()
+        let status_line = self.status_line.as_ref().map(|(_, text)| text.as_str()).filter(|text| !text.is_empty());
+        status_line.unwrap_or_else(|| self.reason.info()).to_owned()
     }
 }
 

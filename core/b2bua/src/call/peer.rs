@@ -244,7 +244,7 @@ impl Peer {
         self.ssrcs().get(index).copied()
     }
 
-    fn said(&self) -> &[SipSection] {
+    fn local_sections(&self) -> &[SipSection] {
         self.session.last().map_or(&[], |description| &description.sections)
     }
 
@@ -255,7 +255,7 @@ impl Peer {
 
     /// Returns the media of the relay's latest description, in the same order.
     pub(super) fn current(&self) -> Vec<Section> {
-        self.said().iter().map(|section| section.section.clone()).collect()
+        self.local_sections().iter().map(|section| section.section.clone()).collect()
     }
 
     /// Returns one section of the relay's description, for media by RTP.
@@ -271,7 +271,7 @@ impl Peer {
 
     /// Returns one section of an offer.
     fn offered(&self, index: usize, section: Section, random: &mut ChaCha20Rng) -> SipSection {
-        let before = self.said().get(index);
+        let before = self.local_sections().get(index);
         if let Path::WebRtc(path) = &self.path {
             let mid = before.map(|before| &before.section.mid);
             let is_bundled = self.remote.as_ref().zip(mid).is_some_and(|(remote, mid)| remote.bundle.contains(mid));
@@ -306,7 +306,7 @@ impl Peer {
         sections
     }
 
-    /// Creates an offer of `offered`; its answer is passed to [`Peer::hear_answer`].
+    /// Creates an offer of `offered`; its answer is passed to [`Peer::check_answer`].
     pub(super) fn make_offer(
         &mut self,
         offered: Vec<Section>,
@@ -322,8 +322,8 @@ impl Peer {
         text
     }
 
-    /// Parses and checks the peer's answer to the relay's offer; [`Peer::take_answer`] puts it into force.
-    pub(super) fn hear_answer(&self, text: &str) -> Result<RemoteAnswer, EndReason> {
+    /// Parses and checks the peer's answer to the relay's offer; [`Peer::apply_answer`] puts it into force.
+    pub(super) fn check_answer(&self, text: &str) -> Result<RemoteAnswer, EndReason> {
         let description = SipDescription::parse(text).map_err(|_| EndReason::BadSessionDescription)?;
         let Some(Pending { offered, .. }) = &self.pending else { return Err(EndReason::BadSessionDescription) };
         if self.changed.as_deref() == Some(text) {
@@ -331,8 +331,8 @@ impl Peer {
         }
         let mut media = description.media();
         let mut security = Vec::new();
-        let by_dtls = self.weigh_dtls(&description);
-        let pairs = media.iter_mut().zip(&description.sections).zip(self.said()).enumerate();
+        let by_dtls = self.dtls_security(&description);
+        let pairs = media.iter_mut().zip(&description.sections).zip(self.local_sections()).enumerate();
         for (index, ((section, theirs), ours)) in pairs {
             let answered = match &by_dtls {
                 Some(by_dtls) => by_dtls.get(index).cloned().flatten(),
@@ -347,14 +347,14 @@ impl Peer {
     /// Returns the answer with the change that the peer made later and the relay accepted.
     fn in_force(&self, description: SipDescription, offered: Vec<Section>) -> RemoteAnswer {
         let mut media = description.media();
-        for (section, ours) in media.iter_mut().zip(self.said()) {
+        for (section, ours) in media.iter_mut().zip(self.local_sections()) {
             section.rejected |= ours.section.rejected;
         }
         RemoteAnswer { description, security: self.security.clone(), offered, media }
     }
 
     /// Puts an answer into force. (An offer that created early dialogs is answered once in each.)
-    pub(super) fn take_answer(
+    pub(super) fn apply_answer(
         &mut self,
         leg: LegKey,
         answer: RemoteAnswer,
@@ -364,13 +364,13 @@ impl Peer {
         if self.remote.as_ref() != Some(&answer.description) {
             self.changed = None;
         }
-        self.agree(answer.description);
+        self.apply_remote(answer.description);
         self.security = answer.security;
         self.connect(leg, &answer.offered, streams, silence)
     }
 
     /// Accepts every section of an offer at the discard port (RFC 863), because the media will be bridged elsewhere.
-    pub fn mirror(&mut self, offer: SipDescription, random: &mut ChaCha20Rng) {
+    pub fn accept_at_discard_port(&mut self, offer: SipDescription, random: &mut ChaCha20Rng) {
         let policy = self.policy();
         let sections = offer.sections.iter().map(|theirs| {
             let security = policy.answer(theirs, None, random);
@@ -394,12 +394,12 @@ impl Peer {
 
     /// Returns whether a description contains the relay's ICE credentials of this leg.
     pub(super) fn has_ice_of(&self, description: &SipDescription) -> bool {
-        matches!(&self.path, Path::WebRtc(path) if path.is_named_in(description))
+        matches!(&self.path, Path::WebRtc(path) if path.has_credentials_of(description))
     }
 
     /// Returns whether a description has the address of the relay's latest one: many servers replace the session id and
     /// keep the addresses.
-    pub(super) fn is_at(&self, description: &SipDescription) -> bool {
+    pub(super) fn has_address_of(&self, description: &SipDescription) -> bool {
         let address = |description: &SipDescription| description.sections.first()?.connection.address();
         let ours = self.session.last().and_then(address);
         ours.is_some() && ours == address(description)
@@ -411,26 +411,26 @@ impl Peer {
     }
 
     /// Returns the encryption of a description's sections if the media use DTLS.
-    fn weigh_dtls(&self, description: &SipDescription) -> Option<Vec<Option<Security>>> {
-        matches!(self.path, Path::WebRtc(_)).then(|| WebRtcPath::weigh(description, self.srtp))
+    fn dtls_security(&self, description: &SipDescription) -> Option<Vec<Option<Security>>> {
+        matches!(self.path, Path::WebRtc(_)).then(|| WebRtcPath::security_of(description, self.srtp))
     }
 
     /// Puts a description of the peer into force.
-    fn agree(&mut self, description: SipDescription) {
+    fn apply_remote(&mut self, description: SipDescription) {
         if let Path::WebRtc(path) = &mut self.path {
-            path.agree(&description);
+            path.apply_remote(&description);
         }
         self.remote = Some(description);
     }
 
     /// Checks an offer of the peer; answering puts it into force.
-    pub fn hear_offer(&self, description: SipDescription, random: &mut ChaCha20Rng) -> RemoteOffer {
-        if let (Path::WebRtc(path), Some(security)) = (&self.path, self.weigh_dtls(&description)) {
+    pub fn check_offer(&self, description: SipDescription, random: &mut ChaCha20Rng) -> RemoteOffer {
+        if let (Path::WebRtc(path), Some(security)) = (&self.path, self.dtls_security(&description)) {
             let restart = path.is_restarted_by(&description).then(|| ice_credentials(random));
             return RemoteOffer { description, security, restart };
         }
         let security = description.sections.iter().enumerate().map(|(index, section)| {
-            let known = self.said().get(index).and_then(|said| said.crypto.first());
+            let known = self.local_sections().get(index).and_then(|local| local.crypto.first());
             let security = self.ports.get(index).and_then(|_| self.policy().answer(section, known, random));
             security.filter(|security| !matches!(security, Security::Dtls(_)))
         });
@@ -454,7 +454,7 @@ impl Peer {
         if let (Path::WebRtc(path), Some(ice)) = (&mut self.path, restart) {
             commands.push(path.restart(leg, ice));
         }
-        self.agree(description.clone());
+        self.apply_remote(description.clone());
         let pairs = answer.iter().zip(&description.sections).zip(&security).enumerate();
         let sections = pairs.map(|(index, ((section, theirs), security))| {
             self.answered(index, section.clone(), theirs, security.as_ref())
@@ -483,7 +483,7 @@ impl Peer {
                 let stream = Stream { remote: resting, local_ssrc };
                 return RtpStream { stream, received: Vec::new(), remote: None, srtp: None };
             };
-            let ours = self.said().get(index);
+            let ours = self.local_sections().get(index);
             let is_muxed = theirs.rtcp_mux && ours.is_some_and(|ours| ours.rtcp_mux);
             let remote = theirs.connection.address().map(|rtp| {
                 let separate = || RtcpPath::Separate(theirs.rtcp_address(false).unwrap_or(rtp));
@@ -503,7 +503,7 @@ impl Peer {
                 let remote = Section { rejected: true, direction: Direction::Inactive, ..section.clone() };
                 return PeerStream { stream: Stream { remote, local_ssrc }, received: Vec::new() };
             };
-            let ours = self.said().get(index);
+            let ours = self.local_sections().get(index);
             let received = ours.map_or_else(|| stream.clone(), |ours| as_sent(&ours.section, stream)).payloads;
             PeerStream { stream: Stream { remote: stream.clone(), local_ssrc }, received }
         });
@@ -511,7 +511,7 @@ impl Peer {
     }
 
     /// Stores the description of an early dialog.
-    pub(super) fn remember(&mut self, branch: Branch, text: &str) {
+    pub(super) fn store_early(&mut self, branch: Branch, text: &str) {
         if self.early.len() < MAX_BRANCHES || self.early.contains_key(&branch) {
             self.early.insert(branch, text.to_owned());
         }
@@ -519,7 +519,7 @@ impl Peer {
 
     /// Stores another description of an early dialog, which the relay has answered.
     pub(super) fn change_early(&mut self, branch: Branch, text: &str) {
-        self.remember(branch, text);
+        self.store_early(branch, text);
         self.changed = Some(text.to_owned());
     }
 

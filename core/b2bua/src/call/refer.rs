@@ -16,25 +16,25 @@ use serde::{Deserialize, Serialize};
 pub(super) struct Referral {
     /// The side of the transferor.
     pub(super) by: LegId,
-    otherwise: Fallback,
+    fallback: Fallback,
 }
 
 impl Call {
     /// Requests the SIP endpoint at the other side of a browser to call the target.
-    pub(super) fn refer(&mut self, leg: LegKey, target: String, otherwise: Fallback) {
+    pub(super) fn refer(&mut self, leg: LegKey, target: String, fallback: Fallback) {
         let Some(by) = self.side(leg) else { return };
-        let Some(talk) = self.talk_mut() else { return };
-        if talk.handover.is_some() {
+        let Some(established) = self.established_mut() else { return };
+        if established.handover.is_some() {
             // Only one transfer at a time: the first one continues.
             return self.report_failed_transfer(leg, &EndReason::Busy.into());
         }
-        let Some(peer) = talk.legs.get(by.other()).participant.peer() else { return };
-        let replaces = match &otherwise {
+        let Some(peer) = established.legs.get(by.other()).participant.peer() else { return };
+        let replaces = match &fallback {
             Fallback::CallTarget { .. } => None,
             Fallback::Join { replaces, .. } => Some(*replaces),
         };
         let order = SipCommand::Refer { invite: peer.invite, target, replaces };
-        talk.handover = Some(Handover::Referral(Referral { by, otherwise }));
+        established.handover = Some(Handover::Referral(Referral { by, fallback }));
         self.outputs.push_back(Output::Sip(order));
         self.report(CallEvent::TransferStarted { by: leg });
     }
@@ -42,50 +42,55 @@ impl Call {
     /// Handles the progress of the call that the peer makes as requested.
     pub(super) fn refer_progress(&mut self, leg: LegKey, status: u16, is_final: bool, is_refused: bool) {
         let Some(side) = self.side(leg) else { return };
-        let Some(talk) = self.talk_mut() else { return };
-        let Some(referral) = talk.referral().filter(|referral| referral.by == side.other()).cloned() else { return };
-        let by = talk.legs.get(referral.by).participant.clone();
+        let Some(established) = self.established_mut() else { return };
+        let Some(referral) = established.referral().filter(|referral| referral.by == side.other()).cloned() else {
+            return;
+        };
+        let by = established.legs.get(referral.by).participant.clone();
         if is_refused {
-            talk.handover = None;
-            self.outputs.push_back(Output::ReferRefused { leg: by.leg, otherwise: referral.otherwise });
+            established.handover = None;
+            self.outputs.push_back(Output::ReferRefused { leg: by.leg, fallback: referral.fallback });
         } else if !is_final {
             self.report_transfer_progress(by.leg, status);
         } else if (200..300).contains(&status) {
-            self.referred();
+            self.complete_referral();
         } else {
-            talk.handover = None;
+            established.handover = None;
             self.report_failed_transfer(by.leg, &super::negotiation::end_of_status(status));
         }
     }
 
     /// Ends the call after the peer has reached the target.
-    pub(super) fn referred(&mut self) {
-        let Some(talk) = self.talk_mut() else { return };
-        let Some(Referral { by, .. }) = talk.referral().cloned() else { return };
-        talk.handover = None;
-        let by = talk.legs.get(by).participant.leg;
+    pub(super) fn complete_referral(&mut self) {
+        let Some(established) = self.established_mut() else { return };
+        let Some(Referral { by, .. }) = established.referral().cloned() else { return };
+        established.handover = None;
+        let by = established.legs.get(by).participant.leg;
         self.report(CallEvent::TransferCompleted { by: Some(by), target: None });
         self.end(EndReason::Transferred);
     }
 
     /// Replaces the participant at `leg` by another SIP endpoint.
     pub(super) fn replace(&mut self, leg: LegKey, mut participant: Participant, offer: Option<Box<RemoteOffer>>) {
-        let Some(side) = self.side(leg) else { return self.leave(&participant, &EndReason::Unavailable.into()) };
+        let Some(side) = self.side(leg) else {
+            return self.remove_participant(&participant, &EndReason::Unavailable.into());
+        };
         let new = participant.leg;
-        let super::State::Established(talk) = &mut self.state else { return };
-        let (streams, held) = (talk.legs.get(side.other()).streams.clone(), *talk.held_by.get(side.other()));
+        let super::State::Established(established) = &mut self.state else { return };
+        let (streams, held) =
+            (established.legs.get(side.other()).streams.clone(), *established.held_by.get(side.other()));
         let Some(peer) = participant.peer_mut() else { return };
         let wanted = if held { Direction::SendOnly } else { Direction::SendRecv };
         self.outputs.push_back(Output::Media(peer.open(new)));
         let settled = match offer {
-            None => Ok((Vec::new(), Vec::new(), self.maker.offer_late(peer, &streams))),
+            None => Ok((Vec::new(), Vec::new(), self.maker.delayed_offer(peer, &streams))),
             Some(offer) => renegotiate(&streams, &offer.media(), wanted).map(|agreed| {
                 let (connect, text) = peer.answer(new, *offer, &agreed.answer, &agreed.peer, Silence::EndsLeg);
                 (agreed.peer, connect, text)
             }),
         };
         let Ok((streams, connect, text)) = settled else {
-            self.leave(&participant, &EndReason::NoCommonCodecs.into());
+            self.remove_participant(&participant, &EndReason::NoCommonCodecs.into());
             return self.outputs.push_back(Output::Media(Command::CloseLeg { leg: new }));
         };
         peer.dialog = PeerDialog::Confirmed;
@@ -94,23 +99,23 @@ impl Call {
         let is_connected = !connect.is_empty();
         self.outputs.extend(connect.into_iter().map(Output::Media));
         self.outputs.push_back(Output::Sip(accept));
-        let gone = core::mem::replace(talk.legs.get_mut(side), Leg { participant, streams });
-        *talk.held_by.get_mut(side) = false;
-        let (handover, detour) = (talk.handover.take(), talk.detour.take());
+        let removed = core::mem::replace(established.legs.get_mut(side), Leg { participant, streams });
+        *established.held_by.get_mut(side) = false;
+        let (handover, looped) = (established.handover.take(), established.looped.take());
         if let Some(Handover::Transfer(transfer)) = &handover {
-            self.stop_ringing(transfer.ring.forks.clone(), &EndReason::Canceled.into(), None);
+            self.end_forks(transfer.forking.forks.clone(), &EndReason::Canceled.into(), None);
         }
-        if let Some(detour) = detour {
-            self.leave_detour(&detour, &EndReason::Transferred.into());
+        if let Some(looped) = looped {
+            self.remove_looped_dialogs(&looped, &EndReason::Transferred.into());
         }
         if is_connected {
-            self.bridge_again();
+            self.update_bridge();
         }
-        self.leave_with_media(&gone, &EndReason::Transferred.into());
-        self.answer_hold_of(&gone, side.other());
+        self.remove_leg(&removed, &EndReason::Transferred.into());
+        self.repeat_status_after_hold(&removed, side.other());
         if matches!(handover, Some(Handover::Referral(referral)) if referral.by == side.other()) {
             // The page that requested a transfer is still in its call, with another participant.
-            let by = self.talk().map(|talk| talk.legs.get(side.other()).participant.leg);
+            let by = self.established().map(|established| established.legs.get(side.other()).participant.leg);
             if let Some(leg) = by {
                 self.report(CallEvent::StateRepeated { leg, is_holding: false });
             }

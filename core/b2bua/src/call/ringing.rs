@@ -44,25 +44,25 @@ impl Call {
                 return self.refuse(&caller, reason);
             }
         };
-        let ring = self.ring(targets, &caller.side, offer.as_deref(), now);
-        if ring.forks.is_empty() {
+        let forking = self.alert(targets, &caller.side, offer.as_deref(), now);
+        if forking.forks.is_empty() {
             return self.refuse(&caller, EndReason::NoCommonCodecs);
         }
-        let alerts_at_once = ring.forks.iter().any(|fork| fork.participant.browser().is_some());
+        let alerts_at_once = forking.forks.iter().any(|fork| fork.participant.browser().is_some());
         if alerts_at_once {
-            self.ring_caller(&caller);
+            self.report_ringing(&caller);
         }
         let caller = Caller {
             participant: caller,
             offer,
             alerting: if alerts_at_once { Alerting::Reported } else { Alerting::None },
         };
-        self.state = State::Ringing { caller: Box::new(caller), ring };
+        self.state = State::Ringing { caller: Box::new(caller), forking };
     }
 
     fn refuse(&mut self, caller: &Participant, reason: EndReason) {
         self.state = State::Ended(reason);
-        self.leave_caller(caller, &reason.into());
+        self.remove_caller(caller, &reason.into());
         self.finish(reason);
     }
 
@@ -74,7 +74,7 @@ impl Call {
     }
 
     /// Alerts all of `targets` on behalf of `from`, which offers `media`.
-    pub(super) fn ring(
+    pub(super) fn alert(
         &mut self,
         targets: Vec<Participant>,
         from: &Side,
@@ -84,7 +84,7 @@ impl Call {
         let has_video = has_video(media.unwrap_or_default());
         let mut forks = Vec::with_capacity(targets.len());
         for participant in targets {
-            match self.maker.ring(participant, from, media, has_video) {
+            match self.maker.alert(participant, from, media, has_video) {
                 Ok((fork, outputs)) => {
                     self.outputs.extend(outputs);
                     forks.push(fork);
@@ -92,7 +92,7 @@ impl Call {
                 Err(participant) => self.release_leg(&participant),
             }
         }
-        Forking { forks, hairpins: Vec::new(), give_up_at: now + self.rings_for, redirections: 0 }
+        Forking { forks, looped_invites: Vec::new(), give_up_at: now + self.ring_timeout, redirections: 0 }
     }
 
     /// Connects the caller, and returns the text of its answer.
@@ -110,7 +110,7 @@ impl Call {
                     (core::iter::once(open).chain(connect).collect(), text)
                 }
                 // The caller requested an offer: its answer is in the ACK.
-                None => (vec![peer.open(leg)], self.maker.offer_late(peer, &settled.callee)),
+                None => (vec![peer.open(leg)], self.maker.delayed_offer(peer, &settled.callee)),
             },
         };
         self.outputs.extend(commands.into_iter().map(Output::Media));
@@ -129,15 +129,15 @@ impl Call {
 
     /// Handles the answer of a browser.
     pub(super) fn answer(&mut self, leg: LegKey, sdp: &str) {
-        let State::Ringing { caller, ring } = &self.state else { return };
-        let Some(fork) = ring.forks.iter().find(|fork| fork.participant.leg == leg) else { return };
-        let heard = LegMaker::parse_answer(fork, sdp);
-        match heard.and_then(|heard| Ok((LegMaker::settle(caller, fork, &heard)?, heard))) {
-            Ok((settled, heard)) => {
+        let State::Ringing { caller, forking } = &self.state else { return };
+        let Some(fork) = forking.forks.iter().find(|fork| fork.participant.leg == leg) else { return };
+        let parsed = LegMaker::parse_answer(fork, sdp);
+        match parsed.and_then(|parsed| Ok((LegMaker::settle(caller, fork, &parsed)?, parsed))) {
+            Ok((settled, parsed)) => {
                 let (caller, fork) = (caller.clone(), fork.clone());
-                self.establish(*caller, fork, heard, settled);
+                self.establish(*caller, fork, parsed, settled);
             }
-            Err(reason) => self.drop_out(leg, reason),
+            Err(reason) => self.ringing_leg_ended(leg, reason),
         }
     }
 
@@ -148,28 +148,29 @@ impl Call {
         };
         peer.dialog = PeerDialog::Confirmed;
         let sdp = peer.final_answer(branch, sdp);
-        if self.closes_hairpin(leg, sdp.as_deref()) {
+        if self.bridge_looped(leg, sdp.as_deref()) {
             return;
         }
-        if let (Some(index), Some(sdp)) = (self.rings_for_hairpin(leg), &sdp) {
-            return self.take_back(index, leg, sdp);
+        if let (Some(index), Some(sdp)) = (self.looped_invite_of(leg), &sdp) {
+            return self.answer_looped_invite(index, leg, sdp);
         }
         match (&self.state, sdp) {
             (State::Ringing { .. }, Some(sdp)) => self.answer(leg, &sdp),
-            (State::Ringing { .. }, None) => self.drop_out(leg, EndReason::BadSessionDescription),
+            (State::Ringing { .. }, None) => self.ringing_leg_ended(leg, EndReason::BadSessionDescription),
             (_, Some(sdp)) => self.target_answers(leg, &sdp),
             (_, None) => self.target_refuses(leg, EndReason::BadSessionDescription),
         }
     }
 
-    fn establish(&mut self, mut caller: Caller, mut fork: Fork, heard: ForkAnswer, settled: Settled) {
-        let State::Ringing { ring, .. } = &mut self.state else { return };
-        let (forks, hairpins) = (core::mem::take(&mut ring.forks), core::mem::take(&mut ring.hairpins));
-        self.stop_ringing(forks, &EndReason::AnsweredElsewhere.into(), Some(fork.participant.leg));
-        for hairpin in hairpins {
-            self.leave(&hairpin.back, &EndReason::AnsweredElsewhere.into());
+    fn establish(&mut self, mut caller: Caller, mut fork: Fork, parsed: ForkAnswer, settled: Settled) {
+        let State::Ringing { forking, .. } = &mut self.state else { return };
+        let (forks, looped_invites) =
+            (core::mem::take(&mut forking.forks), core::mem::take(&mut forking.looped_invites));
+        self.end_forks(forks, &EndReason::AnsweredElsewhere.into(), Some(fork.participant.leg));
+        for looped_invite in looped_invites {
+            self.remove_participant(&looped_invite.inbound, &EndReason::AnsweredElsewhere.into());
         }
-        let connect = LegMaker::connect(&mut fork, heard, &settled.callee, Silence::EndsLeg);
+        let connect = LegMaker::connect(&mut fork, parsed, &settled.callee, Silence::EndsLeg);
         self.outputs.push_back(Output::Media(connect));
         if let Some(peer) = fork.participant.peer_mut() {
             peer.pending = None;
@@ -197,11 +198,11 @@ impl Call {
         self.accept_caller(&mut legs.a.participant, text.as_deref());
         let (caller, callee) = (legs.a.participant.leg, legs.b.participant.leg);
         let codecs = codec_names(&legs);
-        let is_deaf = was_early && !LegMaker::passes_where_wanted(&legs.a.streams, &legs.b.streams);
+        let cannot_receive = was_early && !LegMaker::passes_where_wanted(&legs.a.streams, &legs.b.streams);
         let held_by = PerLeg { a: false, b: false };
-        self.state = State::Established(Box::new(Established { legs, held_by, handover: None, detour: None }));
+        self.state = State::Established(Box::new(Established { legs, held_by, handover: None, looped: None }));
         self.report(CallEvent::Answered { caller, callee, answer: text, codecs });
-        if is_deaf {
+        if cannot_receive {
             // The caller was answered according to an earlier description of the callee than the latest.
             self.offer_to(LegId::B, Purpose::Change);
         }
@@ -217,33 +218,33 @@ impl Call {
     }
 
     /// Handles CANCEL by the caller, or the end of an alerted callee.
-    pub(super) fn drop_out(&mut self, leg: LegKey, end: impl Into<End>) {
+    pub(super) fn ringing_leg_ended(&mut self, leg: LegKey, end: impl Into<End>) {
         let end = end.into();
         let State::Ringing { caller, .. } = &self.state else { return };
         if caller.participant.leg == leg {
             let is_kept = matches!(end.reason, EndReason::AnsweredElsewhere | EndReason::MediaSetupFailed);
             return self.end(if is_kept { end } else { EndReason::Canceled.into() });
         }
-        if self.hairpin_ended(leg, &end) {
+        if self.looped_invite_ended(leg, &end) {
             return;
         }
-        if let Some(index) = self.rings_for_hairpin(leg) {
-            return self.leave_hairpin(index, leg, &end);
+        if let Some(index) = self.looped_invite_of(leg) {
+            return self.remove_looped_callee(index, leg, &end);
         }
-        self.end_hairpins_of(leg, &end);
-        let State::Ringing { ring, .. } = &mut self.state else { return };
-        let Some(position) = ring.forks.iter().position(|fork| fork.participant.leg == leg) else { return };
-        if end.is_for_all() || ring.forks.len() == 1 {
+        self.end_looped_invites_of(leg, &end);
+        let State::Ringing { forking, .. } = &mut self.state else { return };
+        let Some(position) = forking.forks.iter().position(|fork| fork.participant.leg == leg) else { return };
+        if end.is_for_all() || forking.forks.len() == 1 {
             return self.end(end);
         }
-        let fork = ring.forks.remove(position);
-        self.stop_ringing(vec![fork], &end, None);
+        let fork = forking.forks.remove(position);
+        self.end_forks(vec![fork], &end, None);
     }
 
     /// Ends alerting at all forks except `except`.
-    pub(super) fn stop_ringing(&mut self, forks: Vec<Fork>, end: &End, except: Option<LegKey>) {
+    pub(super) fn end_forks(&mut self, forks: Vec<Fork>, end: &End, except: Option<LegKey>) {
         for fork in forks.into_iter().filter(|fork| Some(fork.participant.leg) != except) {
-            self.leave(&fork.participant, end);
+            self.remove_participant(&fork.participant, end);
             self.outputs.push_back(Output::Media(Command::CloseLeg { leg: fork.participant.leg }));
         }
     }

@@ -18,21 +18,21 @@ impl Call {
             Ok(targets) => targets,
             Err(reason) => return self.report_failed_transfer(leg, &reason.into()),
         };
-        let State::Established(talk) = &self.state else { return self.discard(&targets) };
-        if talk.handover.is_some() {
+        let State::Established(established) = &self.state else { return self.discard(&targets) };
+        if established.handover.is_some() {
             // Only one transfer at a time: the first one continues.
             self.discard(&targets);
             return self.report_failed_transfer(leg, &EndReason::Busy.into());
         }
-        let stays = talk.legs.get(by.other());
-        let (side, streams) = (stays.participant.side.clone(), stays.streams.clone());
-        let ring = self.ring(targets, &side, Some(&streams), now);
-        if ring.forks.is_empty() {
+        let transferee = established.legs.get(by.other());
+        let (side, streams) = (transferee.participant.side.clone(), transferee.streams.clone());
+        let forking = self.alert(targets, &side, Some(&streams), now);
+        if forking.forks.is_empty() {
             return self.report_failed_transfer(leg, &EndReason::NoCommonCodecs.into());
         }
-        let alerts_at_once = ring.forks.iter().any(|fork| fork.participant.browser().is_some());
-        if let Some(talk) = self.talk_mut() {
-            talk.handover = Some(Handover::Transfer(Transfer { by, ring }));
+        let alerts_at_once = forking.forks.iter().any(|fork| fork.participant.browser().is_some());
+        if let Some(established) = self.established_mut() {
+            established.handover = Some(Handover::Transfer(Transfer { by, forking }));
             self.report(CallEvent::TransferStarted { by: leg });
             if alerts_at_once {
                 self.report_transfer_progress(leg, RINGING);
@@ -42,15 +42,16 @@ impl Call {
 
     /// Removes a transferor that hangs up before the target answers; the transferee waits for the target.
     pub(super) fn hand_over(&mut self) {
-        let State::Established(talk) = &mut self.state else { return };
-        let Some(Transfer { by, ring }) = talk.take_transfer() else { return };
-        let detour = talk.detour.take();
-        let (leaves, stays) = talk.legs.clone().split(by);
-        let holds = *talk.held_by.get(by.other());
-        self.state = State::HandedOver { stays: Box::new(stays), stays_as: by.other(), holds, ring };
-        self.leave_with_media(&leaves, &EndReason::Transferred.into());
-        if let Some(detour) = detour {
-            self.leave_detour(&detour, &EndReason::Transferred.into());
+        let State::Established(established) = &mut self.state else { return };
+        let Some(Transfer { by, forking }) = established.take_transfer() else { return };
+        let looped = established.looped.take();
+        let (transferor, transferee) = established.legs.clone().split(by);
+        let is_holding = *established.held_by.get(by.other());
+        self.state =
+            State::HandedOver { transferee: Box::new(transferee), transferee_side: by.other(), is_holding, forking };
+        self.remove_leg(&transferor, &EndReason::Transferred.into());
+        if let Some(looped) = looped {
+            self.remove_looped_dialogs(&looped, &EndReason::Transferred.into());
         }
         self.connect_target_media();
     }
@@ -58,63 +59,66 @@ impl Call {
     /// Returns the transferee and the targets that are alerted on its behalf.
     fn waiting(&self) -> Option<(&Leg, &Forking)> {
         match &self.state {
-            State::Established(talk) => {
-                let transfer = talk.transfer()?;
-                Some((talk.legs.get(transfer.by.other()), &transfer.ring))
+            State::Established(established) => {
+                let transfer = established.transfer()?;
+                Some((established.legs.get(transfer.by.other()), &transfer.forking))
             }
-            State::HandedOver { stays, ring, .. } => Some((stays, ring)),
+            State::HandedOver { transferee, forking, .. } => Some((transferee, forking)),
             State::Ringing { .. } | State::Ended(_) => None,
         }
     }
 
     pub(super) fn target_answers(&mut self, leg: LegKey, sdp: &str) {
-        let Some((stays, ring)) = self.waiting() else { return self.ignored += 1 };
-        let Some(fork) = ring.forks.iter().find(|fork| fork.participant.leg == leg) else { return };
-        let heard = LegMaker::parse_answer(fork, sdp);
-        let settled = heard.and_then(|heard| Ok((LegMaker::settle_transfer(stays, fork, &heard)?, heard)));
-        let (stays, mut fork) = (stays.clone(), fork.clone());
+        let Some((transferee, forking)) = self.waiting() else { return self.ignored += 1 };
+        let Some(fork) = forking.forks.iter().find(|fork| fork.participant.leg == leg) else { return };
+        let parsed = LegMaker::parse_answer(fork, sdp);
+        let settled = parsed.and_then(|parsed| Ok((LegMaker::settle_transfer(transferee, fork, &parsed)?, parsed)));
+        let (transferee, mut fork) = (transferee.clone(), fork.clone());
         // A browser sends according to its only answer.
-        let is_silent =
-            |streams: &[Section]| stays.participant.browser().is_some() && !LegMaker::passes(&stays.streams, streams);
-        let (streams, heard) = match settled {
+        let is_silent = |streams: &[Section]| {
+            transferee.participant.browser().is_some() && !LegMaker::passes(&transferee.streams, streams)
+        };
+        let (streams, parsed) = match settled {
             Ok((streams, _)) if is_silent(&streams) => return self.target_refuses(leg, EndReason::NoCommonCodecs),
             Ok(settled) => settled,
             Err(reason) => return self.target_refuses(leg, reason),
         };
-        let connect = LegMaker::connect(&mut fork, heard, &streams, Silence::EndsLeg);
-        let bridge = Command::Bridge { a: stays.participant.leg, b: leg };
+        let connect = LegMaker::connect(&mut fork, parsed, &streams, Silence::EndsLeg);
+        let bridge = Command::Bridge { a: transferee.participant.leg, b: leg };
         if let Some(peer) = fork.participant.peer_mut() {
             peer.pending = None;
         }
-        self.put_through(stays, Leg { participant: fork.participant, streams }, vec![connect, bridge]);
+        self.complete_transfer(transferee, Leg { participant: fork.participant, streams }, vec![connect, bridge]);
     }
 
-    fn put_through(&mut self, stays: Leg, joins: Leg, mut commands: Vec<Command>) {
-        self.end_detour(&EndReason::Transferred.into());
-        let (joined_as, ring, holds, leaves) = match &mut self.state {
-            State::Established(talk) => {
-                let Some(Transfer { by, ring }) = talk.take_transfer() else { return };
-                (by, ring, *talk.held_by.get(by.other()), Some(talk.legs.get(by).clone()))
+    fn complete_transfer(&mut self, transferee: Leg, target: Leg, mut commands: Vec<Command>) {
+        self.end_looped_dialogs(&EndReason::Transferred.into());
+        let (joined_as, forking, is_holding, transferor) = match &mut self.state {
+            State::Established(established) => {
+                let Some(Transfer { by, forking }) = established.take_transfer() else { return };
+                (by, forking, *established.held_by.get(by.other()), Some(established.legs.get(by).clone()))
             }
-            State::HandedOver { stays_as, ring, holds, .. } => (stays_as.other(), ring.clone(), *holds, None),
+            State::HandedOver { transferee_side, forking, is_holding, .. } => {
+                (transferee_side.other(), forking.clone(), *is_holding, None)
+            }
             State::Ringing { .. } | State::Ended(_) => return,
         };
-        let participant = joins.participant.clone();
-        self.stop_ringing(ring.forks, &EndReason::AnsweredElsewhere.into(), Some(participant.leg));
-        let mut legs = PerLeg { a: stays.clone(), b: stays };
-        *legs.get_mut(joined_as) = joins;
+        let participant = target.participant.clone();
+        self.end_forks(forking.forks, &EndReason::AnsweredElsewhere.into(), Some(participant.leg));
+        let mut legs = PerLeg { a: transferee.clone(), b: transferee };
+        *legs.get_mut(joined_as) = target;
         let mut held_by = PerLeg { a: false, b: false };
         // The hold continues after the transferor has left, because the page of the holder still shows it.
-        *held_by.get_mut(joined_as.other()) = holds;
-        commands.retain(|command| !(holds && matches!(command, Command::Bridge { .. })));
-        self.state = State::Established(Box::new(Established { legs, held_by, handover: None, detour: None }));
+        *held_by.get_mut(joined_as.other()) = is_holding;
+        commands.retain(|command| !(is_holding && matches!(command, Command::Bridge { .. })));
+        self.state = State::Established(Box::new(Established { legs, held_by, handover: None, looped: None }));
         self.outputs.extend(commands.into_iter().map(Output::Media));
-        let by = leaves.as_ref().map(|leaves| leaves.participant.leg);
+        let by = transferor.as_ref().map(|transferor| transferor.participant.leg);
         self.report(CallEvent::TransferCompleted { by, target: Some(participant.leg) });
-        if let Some(leaves) = leaves {
-            self.notify(&leaves.participant, 200, "OK");
-            self.leave_with_media(&leaves, &EndReason::Transferred.into());
-            self.answer_hold_of(&leaves, joined_as.other());
+        if let Some(transferor) = transferor {
+            self.notify(&transferor.participant, 200, "OK");
+            self.remove_leg(&transferor, &EndReason::Transferred.into());
+            self.repeat_status_after_hold(&transferor, joined_as.other());
         }
         self.adapt_both();
     }
@@ -122,44 +126,46 @@ impl Call {
     /// Handles the rejection or end of a target, or the hang-up of the waiting transferee.
     pub(super) fn target_refuses(&mut self, leg: LegKey, end: impl Into<End>) {
         let end = end.into();
-        let ring = match &mut self.state {
-            State::HandedOver { stays, .. } if stays.participant.leg == leg => return self.end(EndReason::HungUp),
-            State::HandedOver { ring, .. } => ring,
-            State::Established(talk) => match talk.transfer_mut() {
-                Some(transfer) => &mut transfer.ring,
+        let forking = match &mut self.state {
+            State::HandedOver { transferee, .. } if transferee.participant.leg == leg => {
+                return self.end(EndReason::HungUp);
+            }
+            State::HandedOver { forking, .. } => forking,
+            State::Established(established) => match established.transfer_mut() {
+                Some(transfer) => &mut transfer.forking,
                 None => return,
             },
             State::Ringing { .. } | State::Ended(_) => return,
         };
-        let Some(position) = ring.forks.iter().position(|fork| fork.participant.leg == leg) else { return };
+        let Some(position) = forking.forks.iter().position(|fork| fork.participant.leg == leg) else { return };
         // As in a first call: a user's decline ends it, a device that fails does not.
-        if end.is_for_all() || ring.forks.len() == 1 {
+        if end.is_for_all() || forking.forks.len() == 1 {
             return self.transfer_fails(&end);
         }
-        let fork = ring.forks.remove(position);
-        self.stop_ringing(vec![fork], &end, None);
+        let fork = forking.forks.remove(position);
+        self.end_forks(vec![fork], &end, None);
     }
 
     /// Ends a transfer that no target accepted: the call continues unless the transferor has left.
     pub(super) fn transfer_fails(&mut self, end: &End) {
-        let (by, ring) = match &mut self.state {
+        let (by, forking) = match &mut self.state {
             State::HandedOver { .. } => return self.end(end.clone()),
-            State::Established(talk) => {
-                let Some(Transfer { by, ring }) = talk.take_transfer() else { return };
-                (talk.legs.get(by).participant.leg, ring)
+            State::Established(established) => {
+                let Some(Transfer { by, forking }) = established.take_transfer() else { return };
+                (established.legs.get(by).participant.leg, forking)
             }
             State::Ringing { .. } | State::Ended(_) => return,
         };
-        let told = if end.reason == EndReason::NoAnswer { EndReason::Canceled.into() } else { end.clone() };
-        self.stop_ringing(ring.forks, &told, None);
+        let reported = if end.reason == EndReason::NoAnswer { EndReason::Canceled.into() } else { end.clone() };
+        self.end_forks(forking.forks, &reported, None);
         self.report_failed_transfer(by, end);
     }
 
     /// Reports to the transferor that the transfer failed.
     pub(super) fn report_failed_transfer(&mut self, by: LegKey, end: &End) {
         let Some(side) = self.side(by) else { return };
-        let Some(talk) = self.talk() else { return };
-        let (transferor, is_holding) = (talk.legs.get(side).participant.clone(), *talk.held_by.get(side));
+        let Some(established) = self.established() else { return };
+        let (transferor, is_holding) = (established.legs.get(side).participant.clone(), *established.held_by.get(side));
         self.report(CallEvent::TransferFailed { by, end: end.clone(), is_holding });
         let status = end.status();
         self.notify(&transferor, if status < 300 { 603 } else { status }, &end.info());
@@ -167,8 +173,8 @@ impl Call {
 
     /// Reports that the relay cannot execute a transfer.
     pub fn refuse_transfer(&mut self, leg: LegKey, info: &str) {
-        let said = Some((EndReason::NoCommonCodecs.sip_status(), info.to_owned()));
-        self.report_failed_transfer(leg, &End { reason: EndReason::NoCommonCodecs, said });
+        let status_line = Some((EndReason::NoCommonCodecs.sip_status(), info.to_owned()));
+        self.report_failed_transfer(leg, &End { reason: EndReason::NoCommonCodecs, status_line });
     }
 
     pub(super) fn report_transfer_progress(&mut self, by: LegKey, status: u16) {
@@ -189,38 +195,38 @@ impl Call {
     /// none, and changes nothing, unless both calls are established.
     pub fn release(&mut self, by: LegKey) -> Option<Released> {
         let side = self.side(by)?;
-        self.end_detour(&EndReason::Transferred.into());
-        let State::Established(talk) = &mut self.state else { return None };
-        let holds = *talk.held_by.get(side.other());
-        let (leaves, leg) = talk.legs.clone().split(side);
-        let transfer = talk.take_transfer();
+        self.end_looped_dialogs(&EndReason::Transferred.into());
+        let State::Established(established) = &mut self.state else { return None };
+        let is_holding = *established.held_by.get(side.other());
+        let (transferor, leg) = established.legs.clone().split(side);
+        let transfer = established.take_transfer();
         self.state = State::Ended(EndReason::Transferred);
         if let Some(transfer) = transfer {
-            self.stop_ringing(transfer.ring.forks, &EndReason::Canceled.into(), None);
+            self.end_forks(transfer.forking.forks, &EndReason::Canceled.into(), None);
         }
-        self.leave_with_media(&leaves, &EndReason::Transferred.into());
+        self.remove_leg(&transferor, &EndReason::Transferred.into());
         self.finish(EndReason::Transferred);
-        Some(Released { leg, holds })
+        Some(Released { leg, is_holding })
     }
 
     /// Replaces the transferor by `released`, the participant of another call.
     pub fn join(&mut self, by: LegKey, released: Released) {
         let Some(side) = self.side(by) else { return };
-        self.end_detour(&EndReason::Transferred.into());
-        if let Some(transfer) = self.talk_mut().and_then(Established::take_transfer) {
-            self.stop_ringing(transfer.ring.forks, &EndReason::Canceled.into(), None);
+        self.end_looped_dialogs(&EndReason::Transferred.into());
+        if let Some(transfer) = self.established_mut().and_then(Established::take_transfer) {
+            self.end_forks(transfer.forking.forks, &EndReason::Canceled.into(), None);
         }
-        let Some(talk) = self.talk_mut() else { return };
-        talk.handover = None;
-        let leaves = core::mem::replace(talk.legs.get_mut(side), released.leg);
-        *talk.held_by.get_mut(side) = released.holds;
-        let heard = !talk.held_by.a && !talk.held_by.b;
-        self.report(CallEvent::TransferCompleted { by: Some(leaves.participant.leg), target: None });
-        self.notify(&leaves.participant, 200, "OK");
-        self.leave_with_media(&leaves, &EndReason::Transferred.into());
-        self.answer_hold_of(&leaves, side.other());
-        if heard {
-            self.bridge_again();
+        let Some(established) = self.established_mut() else { return };
+        established.handover = None;
+        let transferor = core::mem::replace(established.legs.get_mut(side), released.leg);
+        *established.held_by.get_mut(side) = released.is_holding;
+        let is_bridged = !established.held_by.a && !established.held_by.b;
+        self.report(CallEvent::TransferCompleted { by: Some(transferor.participant.leg), target: None });
+        self.notify(&transferor.participant, 200, "OK");
+        self.remove_leg(&transferor, &EndReason::Transferred.into());
+        self.repeat_status_after_hold(&transferor, side.other());
+        if is_bridged {
+            self.update_bridge();
         }
         self.adapt_both();
     }

@@ -122,7 +122,7 @@ impl Relay {
                     left.push(leg);
                 }
                 call::Output::FreePorts(ports) => self.free_ports(&ports, worker, now),
-                call::Output::ReferRefused { leg, otherwise } => self.transfer_here(key, leg, otherwise, now),
+                call::Output::ReferRefused { leg, fallback } => self.transfer_here(key, leg, fallback, now),
                 call::Output::Redirected { leg, contacts } => self.redirect(key, leg, &contacts, now),
                 call::Output::Ended(_) => {
                     self.calls.remove(&key);

@@ -104,22 +104,22 @@ impl Relay {
             return None;
         }
         let is_lite = offer.shared_transport() == Err(Unfit::BothLite);
-        let by_ice = if is_lite { self.leg_that_offers(offer) } else { None };
+        let by_ice = if is_lite { self.leg_with_ice_of(offer) } else { None };
         let addressed = by_ice.as_ref().or_else(addressed);
         let leg = *marked.or(addressed)?;
         let key = *self.legs.get(&leg)?;
         let call = self.calls.get(&key)?;
-        let has_session = call.session_of(leg) == Some(offer.origin.session_id);
+        let has_session = call.session_id_of_fork(leg) == Some(offer.origin.session_id);
         let is_proven = marked.is_some() || by_ice.is_some() || has_session;
         let is_as_sent = addressed == Some(&leg) || has_session;
-        (is_proven && is_as_sent && call.expects_back(leg)).then_some((key, leg))
+        (is_proven && is_as_sent && call.accepts_looped_invite(leg)).then_some((key, leg))
     }
 
     /// Returns the leg whose ICE credentials an offer contains.
-    fn leg_that_offers(&self, offer: &SipDescription) -> Option<LegKey> {
+    fn leg_with_ice_of(&self, offer: &SipDescription) -> Option<LegKey> {
         let leg =
             offer.sections.iter().find_map(|section| self.fragments.get(&section.ice.as_ref()?.credentials.ufrag))?;
-        self.calls.get(self.legs.get(leg)?)?.fork_that_offers(offer)
+        self.calls.get(self.legs.get(leg)?)?.fork_with_ice_of(offer)
     }
 
     /// Alerts the callees of a looped call; they join the call of the browser that placed it.
@@ -141,7 +141,7 @@ impl Relay {
             Err(reason) => return self.reject(invite, reason.sip_status()),
         };
         if let Side::Sip(peer) = &mut participant.side {
-            peer.mirror(offer.clone(), &mut self.random);
+            peer.accept_at_discard_port(offer.clone(), &mut self.random);
         }
         let sections = offer.sections.len();
         let targets = self.ring_targets(targets, CallPlan { call, worker, sections }, alert, now).unwrap_or_default();
@@ -222,7 +222,7 @@ impl Relay {
         offer: Option<SipDescription>,
     ) -> Result<Option<Vec<offhook_sdp::section::Section>>, EndReason> {
         let (Side::Sip(peer), Some(offer)) = (&mut caller.side, offer) else { return Ok(None) };
-        let offer = peer.hear_offer(offer, &mut self.random);
+        let offer = peer.check_offer(offer, &mut self.random);
         let media = offer.media();
         peer.offer = Some(Box::new(offer));
         if media.iter().all(|section| section.rejected) { Err(EndReason::NoCommonCodecs) } else { Ok(Some(media)) }
@@ -261,7 +261,7 @@ impl Relay {
             self.strangers.insert(invite);
         }
         let offer = match (&mut participant.side, offer) {
-            (Side::Sip(peer), Some(offer)) => Some(Box::new(peer.hear_offer(offer, &mut self.random))),
+            (Side::Sip(peer), Some(offer)) => Some(Box::new(peer.check_offer(offer, &mut self.random))),
             _ => None,
         };
         self.call_input(key, call::Input::Replace { leg, participant: Box::new(participant), offer }, now);

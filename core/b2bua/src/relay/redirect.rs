@@ -38,7 +38,7 @@ impl Relay {
         let mut contacts = contacts.iter().take(MOST_CONTACTS);
         let (contact, targets) = contacts.find_map(|contact| {
             // Neither to the same phone nor to an address that is being alerted.
-            let is_new = !call.rings_for(&address_of_record(contact));
+            let is_new = !call.is_alerting_login(&address_of_record(contact));
             let targets = self.followed_to(&source, contact).filter(|_| is_new)?;
             if !self.may_redirect(&source, contact, &targets) {
                 return None;

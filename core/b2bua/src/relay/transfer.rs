@@ -37,8 +37,8 @@ impl Relay {
         match account.filter(|account| self.peer_at(at, *account).is_some()).map(|account| self.uri_at(account, target))
         {
             Some(Ok(uri)) => {
-                let otherwise = Fallback::CallTarget { target: target.to_owned() };
-                self.call_input(at.call, call::Input::Refer { leg: at.leg, target: uri, otherwise }, now);
+                let fallback = Fallback::CallTarget { target: target.to_owned() };
+                self.call_input(at.call, call::Input::Refer { leg: at.leg, target: uri, fallback }, now);
             }
             Some(Err(_)) | None => {
                 let target = self.dialed(&source, target);
@@ -55,13 +55,13 @@ impl Relay {
     pub(super) fn transfer_attended(&mut self, at: CallRef, other: CallRef, now: Time) -> CommandResult {
         self.participant(at)?;
         self.participant(other)?;
-        self.far_end(at).ok_or(CommandError::NotEstablished)?;
+        self.remote_leg(at).ok_or(CommandError::NotEstablished)?;
         let account = self.transferor_account(at);
         let peers = account.filter(|account| self.peer_at(at, *account).is_some());
         match peers.and_then(|account| self.peer_at(other, account)).map(|far| (far.uri.clone(), far.invite)) {
             Some((target, replaces)) => {
-                let otherwise = Fallback::Join { other: other.leg, replaces };
-                self.call_input(at.call, call::Input::Refer { leg: at.leg, target, otherwise }, now);
+                let fallback = Fallback::Join { other: other.leg, replaces };
+                self.call_input(at.call, call::Input::Refer { leg: at.leg, target, fallback }, now);
             }
             None => self.join(at, other, now),
         }
@@ -76,15 +76,15 @@ impl Relay {
 
     /// Returns the other participant, if it is a SIP endpoint at that account.
     fn peer_at(&self, at: CallRef, account: AccountId) -> Option<&Peer> {
-        self.far_end(at)?.participant.peer().filter(|peer| peer.account == Some(account))
+        self.remote_leg(at)?.participant.peer().filter(|peer| peer.account == Some(account))
     }
 
     /// Executes a transfer that the peer refused.
-    pub(super) fn transfer_here(&mut self, call: CallKey, leg: LegKey, otherwise: Fallback, now: Time) {
+    pub(super) fn transfer_here(&mut self, call: CallKey, leg: LegKey, fallback: Fallback, now: Time) {
         let at = CallRef { call, leg };
         let session =
             self.calls.get(&call).and_then(|call| call.leg(leg)?.participant.browser()).map(|near| near.session);
-        match otherwise {
+        match fallback {
             Fallback::CallTarget { target } => {
                 let source = session.map_or(Source::Stranger, |session| self.source_of_session(session));
                 self.ring_instead(at, &source, &target, Alert::default(), now);
@@ -140,33 +140,35 @@ impl Relay {
 
     /// Alerts `target` for the transferee of a call.
     fn ring_instead(&mut self, at: CallRef, source: &Source, target: &str, alert: Alert, now: Time) {
-        let Some((worker, stays)) = self.calls.get(&at.call).and_then(|call| {
-            let stays = call.other_leg(at.leg)?;
-            Some((call.worker(), stays.clone()))
+        let Some((worker, transferee)) = self.calls.get(&at.call).and_then(|call| {
+            let transferee = call.other_leg(at.leg)?;
+            Some((call.worker(), transferee.clone()))
         }) else {
             return;
         };
-        let stays_in = stays.participant.browser().map(|browser| browser.session);
-        let leaves_from = self.calls.get(&at.call).and_then(|call| call.leg(at.leg)?.participant.browser());
-        let leaves_from = leaves_from.map(|browser| browser.session);
+        let session_of_transferee = transferee.participant.browser().map(|browser| browser.session);
+        let session_of_transferor = self.calls.get(&at.call).and_then(|call| call.leg(at.leg)?.participant.browser());
+        let session_of_transferor = session_of_transferor.map(|browser| browser.session);
         let is_part = |target: &Target| match target {
-            Target::Session(session) => Some(*session) == stays_in || Some(*session) == leaves_from,
+            Target::Session(session) => {
+                Some(*session) == session_of_transferee || Some(*session) == session_of_transferor
+            }
             Target::Phone(_) | Target::Uri { .. } => false,
         };
-        let Participant { incoming, caller, callee, custom, .. } = stays.participant;
+        let Participant { incoming, caller, callee, custom, .. } = transferee.participant;
         let name = if incoming { callee } else { caller };
         let alert = Alert { visible_name: name.clone(), caller: name, callee: target.to_owned(), custom, ..alert };
         let targets = self.route(source, target).and_then(|targets| {
             let targets: Vec<Target> = targets.into_iter().filter(|target| !is_part(target)).collect();
             if targets.is_empty() { Err(EndReason::Busy) } else { Ok(targets) }
         });
-        let plan = CallPlan { call: at.call, worker, sections: stays.streams.len() };
+        let plan = CallPlan { call: at.call, worker, sections: transferee.streams.len() };
         let targets = targets.and_then(|targets| self.admit_ringing(targets, &alert, now));
         let targets = targets.and_then(|targets| self.ring_targets(targets, plan, &alert, now));
         self.call_input(at.call, call::Input::Transfer { leg: at.leg, targets }, now);
     }
 
-    fn far_end(&self, at: CallRef) -> Option<&call::Leg> {
+    fn remote_leg(&self, at: CallRef) -> Option<&call::Leg> {
         self.calls.get(&at.call)?.other_leg(at.leg)
     }
 
@@ -175,7 +177,7 @@ impl Relay {
         let target = address_of_record(target);
         self.call_ids.get(&session)?.values().copied().find(|at| {
             at.call != except.call
-                && self.far_end(*at).is_some_and(|other| {
+                && self.remote_leg(*at).is_some_and(|other| {
                     // The remote participant is the callee if it received the call, and the caller otherwise.
                     let participant = &other.participant;
                     let name = if participant.incoming { &participant.callee } else { &participant.caller };
@@ -187,14 +189,14 @@ impl Relay {
     /// Executes an attended transfer: joins the remote participants of two calls.
     fn join(&mut self, first: CallRef, second: CallRef, now: Time) {
         let (Some(one), Some(other)) = (self.calls.get(&first.call), self.calls.get(&second.call)) else { return };
-        let (Some(stays), Some(joins)) = (one.other_leg(first.leg), other.other_leg(second.leg)) else {
+        let (Some(remote), Some(other_remote)) = (one.other_leg(first.leg), other.other_leg(second.leg)) else {
             return self.refuse_transfer(first, "the other call is not established", now);
         };
         let is_same_browser =
-            stays.participant.browser().is_some_and(|browser| joins.participant.is_of(browser.session));
+            remote.participant.browser().is_some_and(|browser| other_remote.participant.is_of(browser.session));
         let obstacle = if is_same_browser {
             Some("both calls are with the same browser")
-        } else if !can_bridge(&stays.streams, &joins.streams) {
+        } else if !can_bridge(&remote.streams, &other_remote.streams) {
             Some(EndReason::NoCommonCodecs.info())
         } else {
             None
@@ -202,7 +204,7 @@ impl Relay {
         if let Some(obstacle) = obstacle {
             return self.refuse_transfer(first, obstacle, now);
         }
-        let joined = joins.participant.leg;
+        let joined = other_remote.participant.leg;
         let (before, after) = (other.worker(), one.worker());
         let Some(released) = self.calls.get_mut(&second.call).and_then(|call| call.release(second.leg)) else { return };
         self.drain_call(second.call, now);

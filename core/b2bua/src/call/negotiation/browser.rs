@@ -43,7 +43,7 @@ impl LegMaker {
     }
 
     /// Alerts a browser with an offer of `offered`; returns the SSRCs in the offer, and the outputs.
-    pub(super) fn ring_browser(
+    pub(super) fn alert_browser(
         &mut self,
         leg: LegKey,
         offered: &[Section],
@@ -84,8 +84,8 @@ impl LegMaker {
 }
 
 /// Returns the worker's command for a browser that answers the relay's offer.
-pub(super) fn connect(leg: LegKey, offered: &[u32], heard: &BrowserAnswer, callee: &[Section]) -> Command {
-    let answer = &heard.0;
+pub(super) fn connect(leg: LegKey, offered: &[u32], parsed: &BrowserAnswer, callee: &[Section]) -> Command {
+    let answer = &parsed.0;
     // The relay offered actpass.
     let theirs = match answer.transport.setup {
         DtlsSetup::Passive => DtlsSetup::Passive,

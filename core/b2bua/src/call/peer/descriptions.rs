@@ -32,7 +32,7 @@ impl RemoteOffer {
 
     /// Returns whether no media section is usable: fax only, a host name as address, all ports 0, or unsupported keys.
     /// An answer without media would leave an established call that is silent.
-    pub(in crate::call) fn is_hopeless(&self) -> bool {
+    pub(in crate::call) fn has_no_media(&self) -> bool {
         self.media().iter().all(|section| section.rejected)
     }
 }

@@ -36,7 +36,7 @@ impl WebRtcPath {
     }
 
     /// Returns whether its credentials are those of a description.
-    pub(super) fn is_named_in(&self, description: &SipDescription) -> bool {
+    pub(super) fn has_credentials_of(&self, description: &SipDescription) -> bool {
         let mut named = description.sections.iter().filter_map(|section| section.ice.as_ref());
         named.any(|ice| ice.credentials == self.ice)
     }
@@ -46,7 +46,7 @@ impl WebRtcPath {
     }
 
     /// Returns the encryption of each section of a peer's description; none if it is unsupported.
-    pub(super) fn weigh(description: &SipDescription, srtp: Srtp) -> Vec<Option<Security>> {
+    pub(super) fn security_of(description: &SipDescription, srtp: Srtp) -> Vec<Option<Security>> {
         let shared = description.shared_transport().ok().flatten().filter(|_| srtp != Srtp::Off);
         let of_section = |index| {
             let shared = shared.as_ref().filter(|shared| index < MAX_SECTIONS && description.shares(shared, index))?;
@@ -68,7 +68,7 @@ impl WebRtcPath {
     }
 
     /// Applies the transport of a description that is in force from now on.
-    pub(super) fn agree(&mut self, description: &SipDescription) {
+    pub(super) fn apply_remote(&mut self, description: &SipDescription) {
         let Ok(Some(SharedTransport { ice, dtls: Dtls { fingerprint, setup }, rtcp_mux, .. })) =
             description.shared_transport()
         else {

@@ -95,7 +95,7 @@ fn outbound(leg: LegKey) -> Participant {
 fn offer_of(participant: &mut Participant) -> (RemoteOffer, Vec<Section>) {
     let Side::Sip(peer) = &mut participant.side else { unreachable!() };
     let mut random = ChaCha20Rng::seed_from_u64(1);
-    let offer = peer.hear_offer(SipDescription::parse(&phone_sdp()).unwrap(), &mut random);
+    let offer = peer.check_offer(SipDescription::parse(&phone_sdp()).unwrap(), &mut random);
     let media = offer.media();
     (offer, media)
 }
@@ -159,8 +159,8 @@ fn holding() -> PresentedCall {
 }
 
 fn referring() -> PresentedCall {
-    let otherwise = Fallback::CallTarget { target: "1005".into() };
-    then(talking(), Input::Refer { leg: CALLER, target: "sip:1005@example.org".into(), otherwise })
+    let fallback = Fallback::CallTarget { target: "1005".into() };
+    then(talking(), Input::Refer { leg: CALLER, target: "sip:1005@example.org".into(), fallback })
 }
 
 fn transferring() -> PresentedCall {
@@ -203,7 +203,7 @@ fn phones() -> PresentedCall {
 fn hairpin() -> PresentedCall {
     let mut back = peer(BACK, PeerDialog::Inbound);
     let Side::Sip(peer) = &mut back.side else { unreachable!() };
-    peer.mirror(SipDescription::parse(&phone_sdp()).unwrap(), &mut ChaCha20Rng::seed_from_u64(1));
+    peer.accept_at_discard_port(SipDescription::parse(&phone_sdp()).unwrap(), &mut ChaCha20Rng::seed_from_u64(1));
     then(
         calling(),
         Input::LoopedInvite { leg: CALLEE, participant: Box::new(back), targets: vec![participant(TARGET)] },
@@ -264,8 +264,8 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("offer asked for by 2", sip(CALLEE, offered(None))),
         ("offer of 4", sip(BACK, offered(Some(phone_sdp())))),
         ("REFER wanted by 1", {
-            let otherwise = Fallback::CallTarget { target: "1006".into() };
-            Input::Refer { leg: CALLER, target: "sip:1006@example.org".into(), otherwise }
+            let fallback = Fallback::CallTarget { target: "1006".into() };
+            Input::Refer { leg: CALLER, target: "sip:1006@example.org".into(), fallback }
         }),
         ("transfer by 1", Input::Transfer { leg: CALLER, targets: Ok(vec![outbound(LegKey(6))]) }),
         ("2 rings there", sip(CALLEE, referred(180, false, false))),
