@@ -1,10 +1,10 @@
 //! Messages of browsers about calls, and the dispatch of inputs and outputs of calls.
 
+use super::clients::DIGIT_BURST;
 use super::deadlines::Owner;
 use super::participants::{Alert, CallPlan};
 use super::port_shares::Payer;
 use super::routing::Target;
-use super::sessions::DIGIT_BURST;
 use super::{Relay, headers};
 use crate::call::{self, Call, CallEvent, CallKey, JsonText, LegMaker, Participant, RelaySide, SessionId, Setup, Side};
 use crate::command::{Accepted, CallCommand, CallRef, CommandError, CommandResult, Digits, NewCall, ReferOptions};
@@ -22,10 +22,10 @@ impl Relay {
         if let ClientMessage::Connection(hello) = message {
             return self.admit(connection, *hello, now);
         }
-        let Some(session) = self.sockets.get(&connection).and_then(|socket| socket.session) else { return };
+        let Some(session) = self.clients.session_at(connection) else { return };
         // Log lines may be sent before the page has received any message.
         if !matches!(message, ClientMessage::PushLogs { .. }) {
-            self.confirm_token(connection);
+            self.clients.confirm_token(connection);
         }
         match message {
             ClientMessage::Call(request) => {
@@ -161,7 +161,7 @@ impl Relay {
         if self.find_call(session, &call_id).is_some() {
             return Err(CommandError::CallIdInUse);
         }
-        let caller = self.sessions.get(&session).map(|session| session.caller().to_owned());
+        let caller = self.clients.get(session).map(|session| session.caller().to_owned());
         let caller = caller.ok_or(CommandError::UnknownSession)?;
         let alert = Alert {
             is_named: visible_name.as_ref().is_some_and(|name| !name.is_empty()),
@@ -188,7 +188,7 @@ impl Relay {
             worker: self.choose_worker(&near(Some(session), targets.as_deref().unwrap_or_default())),
             sections: sections.as_ref().map_or(0, Vec::len),
         };
-        self.port_shares.begin(plan.call, Payer::of_session(session, self.sessions.get(&session)));
+        self.port_shares.begin(plan.call, Payer::of_session(session, self.clients.get(session)));
         let mut own = self.browser_participant(session, plan.call, call_id, &alert, false);
         if let Side::Browser(browser) = &mut own.side {
             browser.offer = offer.ok();
@@ -247,7 +247,7 @@ impl Relay {
     /// Returns whether a session may send more digits. Each digit is a message to the other side, which must not be
     /// flooded.
     fn takes_digits(&mut self, session: SessionId, digits: usize, now: Time) -> bool {
-        let Some(session) = self.sessions.get_mut(&session) else { return false };
+        let Some(session) = self.clients.get_mut(session) else { return false };
         digits <= DIGIT_BURST as usize && (0..digits).all(|_| session.digits.take(now))
     }
 }

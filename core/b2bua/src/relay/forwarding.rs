@@ -8,14 +8,13 @@
 use super::Relay;
 use super::routing::{Source, Target};
 use crate::address::address_of_record;
-use offhook_sip::user_agent::io::AccountId;
 
 impl Relay {
     /// Returns whether the SIP peer of an established call may transfer it to `target`.
     pub(super) fn may_refer(&self, source: &Source, target: &str) -> bool {
         match source {
             Source::Stranger => false,
-            Source::Account(account) if self.is_operators(*account) => self.may_forward_to(target),
+            Source::Account(account) if self.accounts.is_operators(*account) => self.may_forward_to(target),
             // The page's own account is charged, and a phone may call the target itself.
             Source::Account(_) | Source::Phone(_) | Source::Session(_) => true,
         }
@@ -24,7 +23,8 @@ impl Relay {
     /// Returns whether the SIP peer of two established calls, which has proved by their tags that they are its own, may
     /// join them.
     pub(super) fn may_join(&self, source: &Source, other: &Source) -> bool {
-        let is_operators = |source: &Source| matches!(source, Source::Account(account) if self.is_operators(*account));
+        let is_operators =
+            |source: &Source| matches!(source, Source::Account(account) if self.accounts.is_operators(*account));
         let is_unknown = *source == Source::Stranger || *other == Source::Stranger;
         !is_unknown && (source == other || !is_operators(source) && !is_operators(other))
     }
@@ -40,16 +40,11 @@ impl Relay {
         self.config.sip.iter().flat_map(|config| &config.forward_to).any(|pattern| pattern.matches(&user))
     }
 
-    /// Returns whether the operator is charged for the calls of this account: it is the trunk, or in the configuration.
-    fn is_operators(&self, account: AccountId) -> bool {
-        Some(account) == self.trunk || self.accounts.get(&account).is_some_and(|account| account.is_configured)
-    }
-
     /// Returns the address to call for a transfer or redirect target: at an operator's account only the number, at the
     /// account's server.
     pub(super) fn dialed(&self, source: &Source, target: &str) -> String {
         match source {
-            Source::Account(account) if self.is_operators(*account) => address_of_record(target).0,
+            Source::Account(account) if self.accounts.is_operators(*account) => address_of_record(target).0,
             Source::Account(_) | Source::Phone(_) | Source::Session(_) | Source::Stranger => target.to_owned(),
         }
     }

@@ -409,7 +409,7 @@ impl Stage {
         self.wait(Duration::from_secs(100));
         self.wait(Duration::from_secs(100));
         let relay = &self.relay;
-        assert!(relay.calls.is_empty() && relay.sessions.is_empty() && relay.sockets.is_empty());
+        assert!(relay.calls.is_empty() && relay.clients == super::Clients::default());
         assert!(relay.legs.is_empty() && relay.invites.is_empty() && relay.call_ids.is_empty());
         assert!(relay.accounts.is_empty() && relay.marks.is_empty() && relay.sockets_of.is_empty());
         assert!(relay.ports.iter().all(|pool| pool.taken() == 0), "every port is given back");

@@ -179,7 +179,7 @@ impl Relay {
     /// Returns the called account, if there is one, the callee's name, and the targets.
     fn called(&self, request: &InboundInvite) -> (Option<AccountId>, String, Result<Vec<Target>, EndReason>) {
         match &request.origin {
-            Origin::Account(account) if Some(*account) == self.trunk => {
+            Origin::Account(account) if self.accounts.is_trunk(*account) => {
                 let login = self.called_login(request);
                 let targets = self.route_here(&Source::Account(*account), &login);
                 (Some(*account), login.0, targets)
@@ -209,7 +209,7 @@ impl Relay {
             CalledNumberSource::To => Some(&request.to.uri),
         });
         let users: Vec<LoginName> = named.map(|uri| address_of_record(uri)).collect();
-        let by_number = |user: &LoginName| self.logins_by_number.get(&trunk?.numbering.canonical(&user.0)).cloned();
+        let by_number = |user: &LoginName| self.users.with_number(&user.0).cloned();
         let mut logins =
             users.iter().filter_map(|user| by_number(user).or_else(|| self.is_user(user).then(|| user.clone())));
         logins.next().or_else(|| users.last().cloned()).unwrap_or_else(|| LoginName(String::new()))

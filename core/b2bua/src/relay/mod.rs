@@ -9,36 +9,41 @@
 
 mod accounts;
 mod calls;
+mod clients;
 mod commands;
+mod configured_users;
 mod deadlines;
 mod forwarding;
 mod fuzz;
 mod headers;
 mod inbound;
+mod locations;
 mod media_names;
 mod media_workers;
 mod participants;
 mod password_checks;
 mod port_shares;
 mod redirect;
-mod registrar;
 mod ringing;
 mod routing;
 mod sessions;
 mod sip;
+mod sip_accounts;
 mod sip_options;
 mod transfer;
 
 use crate::call::{Call, CallKey, SessionId};
 use crate::command::CallRef;
-use crate::config::{Config, LoginName};
+use crate::config::Config;
 use crate::io::{ConnectionId, Input, Output};
 use crate::presenter::Presenter;
 use crate::record::CallRecords;
-use accounts::ServerAccount;
+use clients::{Clients, Session, Socket};
+use configured_users::ConfiguredUsers;
 pub use fuzz::fuzz_relay;
 
 use deadlines::Owner;
+use locations::Locations;
 use media_names::MediaNames;
 use offhook_clock::{Deadlines, Time, earliest};
 use offhook_limits::Offenses;
@@ -48,17 +53,15 @@ use offhook_signaling::message::{CallId, ServerMessage};
 use offhook_signaling::server::{self, close_code};
 use offhook_sip::transaction::layer::Counters as TransactionCounters;
 use offhook_sip::user_agent::UserAgent;
-use offhook_sip::user_agent::io::{AccountId, BindingId, Command, InviteId};
+use offhook_sip::user_agent::io::{BindingId, Command, InviteId};
 use password_checks::PasswordChecks;
 use port_shares::PortShares;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
-use registrar::Registrar;
-use ringing::PhoneCalls;
 use serde::{Deserialize, Serialize};
-use sessions::Session;
+use sip_accounts::SipAccounts;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 /// Numbers of objects, for health checks and metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,34 +87,18 @@ pub struct RelayCounters {
     pub transactions: TransactionCounters,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Socket {
-    protocol: server::Connection,
-    /// The host of the URL that it was opened by.
-    host: Option<String>,
-    session: Option<SessionId>,
-    /// The remote address.
-    address: IpAddr,
-}
-
 /// The relay machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Relay {
     config: Config,
+    /// Derived from `config`.
+    users: ConfiguredUsers,
     random: ChaCha20Rng,
-    sockets: BTreeMap<ConnectionId, Socket>,
+    clients: Clients,
     checks: PasswordChecks,
     offenses: Offenses,
-    sessions: BTreeMap<SessionId, Session>,
-    registrar: Registrar,
-    accounts: BTreeMap<AccountId, ServerAccount>,
-    /// Accounts of pages by address of record.
-    accounts_of: BTreeMap<String, BTreeSet<AccountId>>,
-    trunk: Option<AccountId>,
-    /// The number of registered accounts.
-    registrations: usize,
-    /// The sessions of each login.
-    sessions_of: BTreeMap<LoginName, BTreeSet<SessionId>>,
+    locations: Locations,
+    accounts: SipAccounts,
     deadlines: Deadlines<Owner>,
     calls: BTreeMap<CallKey, Call>,
     presenter: Presenter,
@@ -130,18 +117,12 @@ pub struct Relay {
     diverted: BTreeMap<InviteId, BTreeSet<String>>,
     /// INVITEs that may return as looped calls, by the mark in them.
     marks: BTreeMap<String, LegKey>,
-    /// Servers that pages named without permission and that have been logged.
-    passed_over: BTreeSet<String>,
     /// The legs of SIP peers that use WebRTC, by the ICE user name fragment of their first description.
     fragments: BTreeMap<String, LegKey>,
     fragment_of: BTreeMap<LegKey, String>,
-    /// The calls of each registered phone.
-    phone_calls: BTreeMap<BindingId, PhoneCalls>,
+    /// The legs of each registered phone.
+    legs_of_phone: BTreeMap<BindingId, BTreeSet<LegKey>>,
     phone_of: BTreeMap<LegKey, BindingId>,
-    /// The logins with a number at the trunk, by number in the form that is compared.
-    logins_by_number: BTreeMap<String, LoginName>,
-    /// Users of configured phones.
-    phone_users: BTreeSet<LoginName>,
     /// The legs by RTP address of the relay, as in its session descriptions.
     sockets_of: BTreeMap<SocketAddr, LegKey>,
     /// RTP ports of each worker.
@@ -182,28 +163,16 @@ impl Relay {
             sip.workers.iter().map(pool)
         });
         let ports = pools.collect();
-        let trunk = config.sip.as_ref().and_then(|sip| sip.trunk.as_ref());
-        let numbers = trunk
-            .into_iter()
-            .flat_map(|trunk| trunk.numbers.iter().map(|(login, number)| (&trunk.numbering, login, number)));
-        let logins_by_number =
-            numbers.map(|(numbering, login, number)| (numbering.canonical(number), login.clone())).collect();
-        let phones = config.sip.iter().flat_map(|sip| &sip.user_agent.phones);
-        let phone_users = phones.map(|phone| LoginName(phone.user.clone())).collect();
         let checks = PasswordChecks::new(config.password_checks);
         let mut relay = Self {
+            users: ConfiguredUsers::new(&config),
             config,
             random: ChaCha20Rng::from_seed(seed),
-            sockets: BTreeMap::new(),
+            clients: Clients::default(),
             checks,
             offenses: Offenses::default(),
-            sessions: BTreeMap::new(),
-            registrar: Registrar::default(),
-            accounts: BTreeMap::new(),
-            accounts_of: BTreeMap::new(),
-            trunk: None,
-            registrations: 0,
-            sessions_of: BTreeMap::new(),
+            locations: Locations::default(),
+            accounts: SipAccounts::default(),
             deadlines: Deadlines::default(),
             calls: BTreeMap::new(),
             presenter: Presenter::default(),
@@ -216,13 +185,10 @@ impl Relay {
             strangers: BTreeSet::new(),
             diverted: BTreeMap::new(),
             marks: BTreeMap::new(),
-            passed_over: BTreeSet::new(),
             fragments: BTreeMap::new(),
             fragment_of: BTreeMap::new(),
-            phone_calls: BTreeMap::new(),
+            legs_of_phone: BTreeMap::new(),
             phone_of: BTreeMap::new(),
-            logins_by_number,
-            phone_users,
             sockets_of: BTreeMap::new(),
             ports,
             port_shares: PortShares::default(),
@@ -241,10 +207,10 @@ impl Relay {
     #[must_use]
     pub fn counts(&self) -> Counts {
         Counts {
-            connections: self.sockets.len(),
-            sessions: self.sessions.len(),
+            connections: self.clients.socket_count(),
+            sessions: self.clients.session_count(),
             calls: self.calls.len(),
-            registrations: self.registrations,
+            registrations: self.accounts.registered(),
         }
     }
 
@@ -264,7 +230,7 @@ impl Relay {
         match input {
             Input::Connected { connection, address, host } => {
                 let protocol = server::Connection::new(self.limits(), now);
-                self.sockets.insert(connection, Socket { protocol, host, session: None, address });
+                self.clients.open(connection, Socket::new(protocol, host, address));
                 self.arm_socket(connection);
             }
             Input::Text { connection, text } => self.receive(connection, &server::Input::Text(&text), now),
@@ -289,8 +255,8 @@ impl Relay {
         for owner in self.deadlines.due(now) {
             match owner {
                 Owner::Socket(connection) => {
-                    if let Some(socket) = self.sockets.get_mut(&connection) {
-                        socket.protocol.handle_timeout(now);
+                    if let Some(protocol) = self.clients.protocol_mut(connection) {
+                        protocol.handle_timeout(now);
                     }
                     self.drain_socket(connection, now);
                 }
@@ -338,17 +304,17 @@ impl Relay {
     }
 
     fn receive(&mut self, connection: ConnectionId, input: &server::Input<'_>, now: Time) {
-        if let Some(socket) = self.sockets.get_mut(&connection) {
-            socket.protocol.handle_input(input, now);
+        if let Some(protocol) = self.clients.protocol_mut(connection) {
+            protocol.handle_input(input, now);
             self.drain_socket(connection, now);
         }
     }
 
     fn drain_socket(&mut self, connection: ConnectionId, now: Time) {
-        while let Some(output) = self.sockets.get_mut(&connection).and_then(|socket| socket.protocol.poll_output()) {
+        while let Some(output) = self.clients.protocol_mut(connection).and_then(server::Connection::poll_output) {
             match output {
                 server::Output::Deliver(message) => self.deliver(connection, message, now),
-                server::Output::Pong => self.confirm_token(connection),
+                server::Output::Pong => self.clients.confirm_token(connection),
                 server::Output::Send(message) => self.send(connection, &message),
                 server::Output::Close { code, reason } => self.close(connection, code, reason, now),
             }
@@ -358,7 +324,7 @@ impl Relay {
 
     /// Updates the deadline of a socket after each of its inputs.
     fn arm_socket(&mut self, connection: ConnectionId) {
-        let at = self.sockets.get(&connection).and_then(|socket| socket.protocol.poll_timeout());
+        let at = self.clients.protocol(connection).and_then(server::Connection::poll_timeout);
         self.deadlines.set(Owner::Socket(connection), at);
     }
 
@@ -368,7 +334,7 @@ impl Relay {
 
     /// Sends a message to the session's browser, if it is connected.
     fn send_to_session(&mut self, session: SessionId, message: &ServerMessage) {
-        if let Some(connection) = self.sessions.get(&session).and_then(Session::connection) {
+        if let Some(connection) = self.clients.get(session).and_then(Session::connection) {
             self.send(connection, message);
         }
     }
@@ -384,11 +350,11 @@ impl Relay {
 
     fn forget_socket(&mut self, connection: ConnectionId, now: Time) {
         self.checks.forget(connection);
-        let socket = self.sockets.remove(&connection);
-        self.arm_socket(connection);
-        if let Some(session) = socket.and_then(|socket| socket.session) {
+        if let Some(session) = self.clients.session_at(connection) {
             self.detach(session, now);
         }
+        self.clients.remove_socket(connection);
+        self.arm_socket(connection);
     }
 
     fn media_event(&mut self, event: &Event, now: Time) {
@@ -410,13 +376,13 @@ impl Relay {
         for key in self.calls.keys().copied().collect::<Vec<_>>() {
             self.call_input(key, crate::call::Input::Shutdown, now);
         }
-        for connection in self.sockets.keys().copied().collect::<Vec<_>>() {
+        for connection in self.clients.connections() {
             self.close(connection, close_code::GOING_AWAY, "the relay is shutting down".to_owned(), now);
         }
-        for session in self.sessions.keys().copied().collect::<Vec<_>>() {
+        for session in self.clients.ids() {
             self.dismiss(session, close_code::GOING_AWAY, String::new(), now);
         }
-        self.registrar = Registrar::default();
+        self.locations = Locations::default();
         self.command(Command::Shutdown);
     }
 

@@ -1,7 +1,7 @@
 //! Creation of the participants of calls with their index entries, and their removal.
 
+use super::clients::Session;
 use super::routing::Target;
-use super::sessions::Session;
 use super::{Relay, headers};
 use crate::address::escape_user;
 use crate::call::{
@@ -107,7 +107,7 @@ impl Relay {
         let leg = LegKey(self.fresh_id());
         self.legs.insert(leg, call);
         self.call_ids.entry(session).or_default().insert(call_id.clone(), CallRef { call, leg });
-        let features = self.sessions.get(&session).map(Session::features).unwrap_or_default();
+        let features = self.clients.get(session).map(Session::features).unwrap_or_default();
         let browser = Browser {
             session,
             has_direct_media: features.has(feature::DIRECT_MEDIA),
@@ -215,7 +215,7 @@ impl Relay {
                     let plan = self.outbound(None, String::new(), Destination::Binding(binding), alert);
                     let participant = self.sip_participant(plan, call, alert, now);
                     if let Ok(participant) = &participant {
-                        self.note_phone_call(binding, participant.leg, now);
+                        self.note_phone_call(binding, participant.leg);
                     }
                     participant
                 }
@@ -257,17 +257,17 @@ impl Relay {
     /// Returns the INVITE of a call through an account, or to a registered phone.
     fn invite(&self, account: Option<AccountId>, to: Destination, alert: &Alert) -> OutboundInvite {
         let headers = alert.headers.iter().cloned().chain(headers::custom(alert.custom.as_ref())).collect();
-        let known = account.and_then(|account| self.accounts.get(&account));
+        let known = account.and_then(|account| self.accounts.get(account));
         let config = self.config.sip.as_deref();
-        let trunk = config.and_then(|config| config.trunk.as_ref()).filter(|_| account == self.trunk);
+        let trunk = config.and_then(|config| config.trunk.as_ref()).filter(|_| account == self.accounts.trunk());
         let uri = match (known, trunk) {
             (Some(known), Some(trunk)) => {
                 let login = LoginName(alert.caller.clone());
                 let number = trunk.numbers.get(&login).unwrap_or(&login.0);
-                let host = crate::address::host_of(&known.settings.identity.uri).unwrap_or_default();
+                let host = crate::address::host_of(&known.settings().identity.uri).unwrap_or_default();
                 format!("sip:{}@{host}", escape_user(number))
             }
-            (Some(known), None) => known.settings.identity.uri.clone(),
+            (Some(known), None) => known.settings().identity.uri.clone(),
             (None, _) => {
                 let own = config.map(|config| config.user_agent.domain.as_str()).unwrap_or_default();
                 // An unknown source is presented with its own host.

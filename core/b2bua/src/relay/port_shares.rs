@@ -1,7 +1,7 @@
 //! Shares of the RTP ports per user, so that no caller occupies all of them.
 
 use super::Relay;
-use super::sessions::Session;
+use super::clients::Session;
 use crate::call::{CallKey, SessionId};
 use crate::config::LoginName;
 use crate::io::Output;
@@ -31,7 +31,7 @@ pub(super) enum Payer {
 
 impl Payer {
     pub(super) fn of_session(id: SessionId, session: Option<&Session>) -> Self {
-        session.and_then(|session| session.login.clone()).map_or(Self::Session(id), Self::Login)
+        session.and_then(|session| session.login().cloned()).map_or(Self::Session(id), Self::Login)
     }
 
     pub(super) fn of_invite(request: &InboundInvite) -> Self {

@@ -63,12 +63,12 @@ impl Relay {
     fn source_of_caller(&self, caller: &Participant) -> Option<Source> {
         match &caller.side {
             Side::Browser(browser) => {
-                let account = self.sessions.get(&browser.session)?.account();
+                let account = self.clients.get(browser.session)?.account();
                 account.is_none().then(|| self.source_of_session(browser.session))
             }
             Side::Sip(peer) if self.strangers.contains(&peer.invite) => Some(Source::Stranger),
             Side::Sip(peer) => match peer.account {
-                Some(account) => (Some(account) == self.trunk).then_some(Source::Account(account)),
+                Some(account) => self.accounts.is_trunk(account).then_some(Source::Account(account)),
                 None => Some(Source::Phone(address_of_record(&caller.caller))),
             },
         }
@@ -81,7 +81,7 @@ impl Relay {
             // A name that is not a user of this relay is routed to the trunk.
             self.route(source, &address_of_record(contact).0).ok()
         } else {
-            let trunk = self.trunk.filter(|_| *source != Source::Stranger)?;
+            let trunk = self.accounts.trunk().filter(|_| *source != Source::Stranger)?;
             self.route_out(trunk, &self.dialed(source, contact)).ok()
         }
     }

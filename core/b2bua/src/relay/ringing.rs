@@ -11,8 +11,6 @@ use offhook_limits::RateLimit;
 use offhook_media::command::LegKey;
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::BindingId;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 
 /// The number of calls of one caller that ring at one page or phone at a time.
 const MOST_OF_ONE_CALLER: usize = 3;
@@ -22,13 +20,6 @@ const MOST_OF_UNKNOWN: usize = 2;
 const RATE: u32 = 5;
 /// The number of calls that may begin to ring at one page or phone in one burst.
 const BURST: u32 = 20;
-
-/// The calls of one registered phone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct PhoneCalls {
-    legs: BTreeSet<LegKey>,
-    rings: RateLimit,
-}
 
 /// Returns a new limit of calls that begin to ring at one page or phone.
 pub(super) const fn ring_limit(now: Time) -> RateLimit {
@@ -53,8 +44,7 @@ impl Relay {
                 self.has_room_at(self.calls_of_page(*session), alert) && self.take_ring(*session, now)
             }
             Target::Phone(binding) => {
-                let calls = self.calls_of_phone(*binding);
-                self.has_room_at(calls, alert) && self.phone_calls(*binding, now).rings.take(now)
+                self.has_room_at(self.calls_of_phone(*binding), alert) && self.locations.take_ring(*binding, now)
             }
             // A SIP server limits the calls of its own users.
             Target::Uri { .. } => true,
@@ -66,7 +56,7 @@ impl Relay {
     }
 
     fn calls_of_phone(&self, binding: BindingId) -> Vec<CallRef> {
-        let legs = self.phone_calls.get(&binding).into_iter().flat_map(|calls| &calls.legs);
+        let legs = self.legs_of_phone.get(&binding).into_iter().flatten();
         legs.filter_map(|leg| Some(CallRef { call: *self.legs.get(leg)?, leg: *leg })).collect()
     }
 
@@ -90,26 +80,21 @@ impl Relay {
     }
 
     fn take_ring(&mut self, session: SessionId, now: Time) -> bool {
-        self.sessions.get_mut(&session).is_some_and(|session| session.rings.take(now))
-    }
-
-    fn phone_calls(&mut self, binding: BindingId, now: Time) -> &mut PhoneCalls {
-        let new = || PhoneCalls { legs: BTreeSet::new(), rings: ring_limit(now) };
-        self.phone_calls.entry(binding).or_insert_with(new)
+        self.clients.get_mut(session).is_some_and(|session| session.rings.take(now))
     }
 
     /// Records a call that rings at a phone.
-    pub(super) fn note_phone_call(&mut self, binding: BindingId, leg: LegKey, now: Time) {
-        self.phone_calls(binding, now).legs.insert(leg);
+    pub(super) fn note_phone_call(&mut self, binding: BindingId, leg: LegKey) {
+        self.legs_of_phone.entry(binding).or_default().insert(leg);
         self.phone_of.insert(leg, binding);
     }
 
     /// Removes a leg that has ended.
     pub(super) fn forget_phone_call(&mut self, leg: LegKey) {
         if let Some(binding) = self.phone_of.remove(&leg)
-            && let Some(calls) = self.phone_calls.get_mut(&binding)
+            && let Some(legs) = self.legs_of_phone.get_mut(&binding)
         {
-            calls.legs.remove(&leg);
+            legs.remove(&leg);
         }
     }
 }

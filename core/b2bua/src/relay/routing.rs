@@ -1,6 +1,7 @@
 //! Routing of a called name to sessions, phones and SIP servers.
 
 use super::Relay;
+use super::clients::Session;
 use crate::address::{address_of_record, callee_uri, next_hop_of};
 use crate::call::SessionId;
 use crate::config::{AcceptedLogins, CallWaiting, LoginName};
@@ -36,15 +37,15 @@ impl Relay {
     /// Returns the targets of a call from `from` to `callee`.
     pub(super) fn route(&self, from: &Source, callee: &str) -> Result<Vec<Target>, EndReason> {
         let account = match from {
-            Source::Session(session) => self.sessions.get(session).and_then(super::Session::account),
-            Source::Account(account) => Some(*account).filter(|account| Some(*account) != self.trunk),
+            Source::Session(session) => self.clients.get(*session).and_then(Session::account),
+            Source::Account(account) => Some(*account).filter(|account| !self.accounts.is_trunk(*account)),
             Source::Phone(_) | Source::Stranger => None,
         };
         if let Some(account) = account {
             return self.route_out(account, callee);
         }
         let login = address_of_record(callee);
-        match self.trunk.filter(|_| *from != Source::Stranger && !self.is_user(&login)) {
+        match self.accounts.trunk().filter(|_| *from != Source::Stranger && !self.is_user(&login)) {
             Some(trunk) => self.route_out(trunk, callee),
             None => self.route_here(from, &login),
         }
@@ -53,7 +54,7 @@ impl Relay {
     /// Returns the source of the calls of a session. A page without a login, if other pages need a password, can call
     /// the relay's own users only, at no cost for the operator.
     pub(super) fn source_of_session(&self, session: SessionId) -> Source {
-        let has_login = self.sessions.get(&session).is_some_and(|session| session.login.is_some());
+        let has_login = self.clients.get(session).is_some_and(|session| session.login().is_some());
         if has_login || self.config.admission == AcceptedLogins::Anyone {
             Source::Session(session)
         } else {
@@ -63,19 +64,16 @@ impl Relay {
 
     /// Returns whether a name is that of a user of this relay.
     pub(super) fn is_user(&self, login: &LoginName) -> bool {
-        self.config.accounts.contains(login)
-            || self.registrar.sessions(login).next().is_some()
-            || self.registrar.phones(login).next().is_some()
-            || self.phone_users.contains(login)
+        self.config.accounts.contains(login) || self.locations.is_registered(login) || self.users.has_phone(login)
     }
 
     /// Returns the browsers and phones of a local login, except those of the caller.
     pub(super) fn route_here(&self, from: &Source, login: &LoginName) -> Result<Vec<Target>, EndReason> {
-        let online = |id: &SessionId| self.sessions.get(id).is_some_and(|session| session.connection().is_some());
-        let registered: Vec<SessionId> = self.registrar.sessions(login).filter(online).collect();
+        let registered: Vec<SessionId> =
+            self.locations.sessions(login).filter(|id| self.clients.is_online(*id)).collect();
         // A phone that calls its own login is not alerted; the source does not identify one of several phones.
         let is_own = matches!(from, Source::Phone(user) if user == login);
-        let phones: Vec<BindingId> = self.registrar.phones(login).filter(|_| !is_own).collect();
+        let phones: Vec<BindingId> = self.locations.phones(login).filter(|_| !is_own).collect();
         if registered.is_empty() && phones.is_empty() {
             return Err(if self.is_user(login) { EndReason::Unavailable } else { EndReason::NotFound });
         }
@@ -90,9 +88,9 @@ impl Relay {
 
     /// Returns the browsers of an account, for an inbound call of its server.
     pub(super) fn route_in(&self, account: AccountId) -> Result<Vec<Target>, EndReason> {
-        let Some(account) = self.accounts.get(&account) else { return Err(EndReason::NotFound) };
-        let online = |id: &&SessionId| self.sessions.get(id).is_some_and(|session| session.connection().is_some());
-        let sessions: Vec<SessionId> = account.sessions.iter().filter(online).copied().collect();
+        let Some(account) = self.accounts.get(account) else { return Err(EndReason::NotFound) };
+        let online = |id: &SessionId| self.clients.is_online(*id);
+        let sessions: Vec<SessionId> = account.sessions().iter().copied().filter(online).collect();
         if sessions.is_empty() {
             return Err(EndReason::Unavailable);
         }
@@ -112,7 +110,7 @@ impl Relay {
     /// Returns the URI of a callee for calls through an account. Without a proxy, the INVITE is sent to the host in it,
     /// which is the account's own server, or one that a page may name.
     pub(super) fn uri_at(&self, account: AccountId, callee: &str) -> Result<String, EndReason> {
-        let known = self.accounts.get(&account).ok_or(EndReason::Unavailable)?;
+        let known = self.accounts.get(account).ok_or(EndReason::Unavailable)?;
         let config = self.config.sip.as_ref().ok_or(EndReason::InternalError)?;
         let domain = known.domain().ok_or(EndReason::InternalError)?;
         let uri = callee_uri(callee, &domain).ok_or(EndReason::NotFound)?;
@@ -120,7 +118,7 @@ impl Relay {
         let is_usual = port.is_none_or(|port| Some(port) == domain.port || matches!(port, 5060 | 5061));
         let is_own = host == domain.named_host() && is_usual;
         let is_listed = || config.user_agent.destinations.reach(&host, port, NamedBy::Page).is_some();
-        if known.settings.route.is_empty() && !is_own && !is_listed() {
+        if known.settings().route.is_empty() && !is_own && !is_listed() {
             return Err(EndReason::Forbidden);
         }
         // If the page names no port, it is that of the account's domain.

@@ -1,67 +1,23 @@
 //! Client sessions, and their admission by password, by token or, in demo mode, without either.
 
 use super::Relay;
-use super::accounts::Registration;
+use super::clients::{NewSession, Scheme, Session, Socket};
 use super::deadlines::Owner;
 use super::password_checks::{Attempt, Finished, Step};
-use super::ringing::ring_limit;
+use super::sip_accounts::Registration;
 use super::sip_options::{Asked, PageAccount, asks_for_relay, page_account, refused_server};
 use crate::call::SessionId;
 use crate::config::{AcceptedLogins, LoginName};
 use crate::io::{ConnectionId, Output, RequestId};
 use core::time::Duration;
 use offhook_clock::Time;
-use offhook_limits::RateLimit;
 use offhook_limits::offense::Kind;
 use offhook_signaling::message::{ClientMessage, ConnectionMessage, ServerMessage, SipOptions, UserData};
 use offhook_signaling::server::{self, close_code};
 use offhook_signaling::version::{self, Extension};
 use offhook_sip::auth::Secret;
-use offhook_sip::user_agent::io::AccountId;
 use rand_core::Rng;
-use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-enum Attachment {
-    /// Its browser is connected.
-    Online(ConnectionId),
-    /// Its browser may reconnect with its token.
-    Away { until: Time },
-}
-
-/// The server that routes a session's calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-enum Scheme {
-    /// The relay.
-    Local,
-    /// The server of an account that the operator assigned to the login, which is a local login as well.
-    Configured(AccountId),
-    /// The server that the page named; the login is valid only there.
-    Page(AccountId),
-}
-
-/// One signed-in browser.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Session {
-    /// The login that limits count: a local login, or the address of record at the server that the page named.
-    pub(super) login: Option<LoginName>,
-    scheme: Scheme,
-    /// The SIP server that its page named and may not use, so that the relay routes its calls.
-    refused_server: Option<String>,
-    /// Its browser was informed of the registration, or requested none.
-    pub(super) told: bool,
-    /// Its `connection` message without the password; `auth_token` is the session's, `offhook` the negotiated features.
-    hello: ConnectionMessage,
-    /// The token that its page used last, which is valid until the page shows that it has received the next one.
-    used_token: Option<String>,
-    attachment: Attachment,
-    /// The source address of its login.
-    pub(super) address: IpAddr,
-    pub(super) digits: RateLimit,
-    /// The limit of calls that begin to ring.
-    pub(super) rings: RateLimit,
-}
 
 /// The longest login, in octets.
 const MAX_LOGIN: usize = 128;
@@ -70,13 +26,6 @@ const MAX_PASSWORD: usize = 1024;
 /// The size in octets of the `connection` message of a session whose login is not verified; the message is kept with
 /// the session.
 const MAX_ANONYMOUS_HELLO: usize = 8_192;
-/// The number of servers that are logged as not permitted; pages can name any number.
-const MAX_PASSED_OVER: usize = 64;
-/// The number of digits that a session may send per second on average.
-const DIGIT_RATE: u32 = 20;
-/// The number of digits that a session may send in one burst.
-pub(super) const DIGIT_BURST: u32 = 64;
-
 /// Returns a `connection` that is short enough for a session whose login is not verified, or its length in octets.
 fn bounded(hello: ConnectionMessage) -> Result<ConnectionMessage, usize> {
     let message = ClientMessage::Connection(Box::new(hello));
@@ -92,51 +41,6 @@ fn is_reachable(login: &str) -> bool {
     login.len() <= MAX_LOGIN
         && !login.contains(|c: char| c.is_control())
         && crate::address::address_of_record(login).0 == login
-}
-
-impl Session {
-    pub(super) const fn connection(&self) -> Option<ConnectionId> {
-        match self.attachment {
-            Attachment::Online(connection) => Some(connection),
-            Attachment::Away { .. } => None,
-        }
-    }
-
-    pub(super) const fn expires_at(&self) -> Option<Time> {
-        match self.attachment {
-            Attachment::Online(_) => None,
-            Attachment::Away { until } => Some(until),
-        }
-    }
-
-    /// Returns the extensions of the stock protocol that its page supports.
-    pub(super) fn features(&self) -> Extension {
-        self.hello.offhook.clone().unwrap_or_default()
-    }
-
-    /// Returns whether its page waits for `registered`. If the relay routes the calls, the session can be called in
-    /// either case.
-    fn registers(&self) -> bool {
-        self.login.is_some() && self.hello.sip.register_required != Some(false)
-    }
-
-    /// Returns the account at a SIP server that its calls are routed through.
-    pub(super) const fn account(&self) -> Option<AccountId> {
-        match self.scheme {
-            Scheme::Local => None,
-            Scheme::Configured(account) | Scheme::Page(account) => Some(account),
-        }
-    }
-
-    /// Returns whether other users of this relay can call it by its login.
-    fn is_local(&self) -> bool {
-        !matches!(self.scheme, Scheme::Page(_))
-    }
-
-    /// Returns its login as presented to others.
-    pub(super) fn caller(&self) -> &str {
-        self.login.as_ref().and(self.hello.sip.login.as_deref()).unwrap_or("anonymous")
-    }
 }
 
 impl Relay {
@@ -177,7 +81,7 @@ impl Relay {
     }
 
     fn asks_for_relay(&self, connection: ConnectionId, options: &SipOptions) -> bool {
-        let host = self.sockets.get(&connection).and_then(|socket| socket.host.as_deref());
+        let host = self.clients.socket(connection).and_then(Socket::host);
         asks_for_relay(options, host, &self.config)
     }
 
@@ -192,7 +96,7 @@ impl Relay {
         match self.config.admission {
             AcceptedLogins::Anyone => self.accept(connection, Some(login), None, hello, now),
             AcceptedLogins::Accounts => {
-                let Some(address) = self.sockets.get(&connection).map(|socket| socket.address) else { return };
+                let Some(address) = self.clients.socket(connection).map(Socket::address) else { return };
                 let attempt = Attempt { connection, address, login, password: Secret::new(password), hello };
                 // Refused without a check, but only to logins that have succeeded before, because the response reveals
                 // that such sessions exist.
@@ -247,7 +151,7 @@ impl Relay {
         hello: ConnectionMessage,
         now: Time,
     ) {
-        let Some(address) = self.sockets.get(&connection).map(|socket| socket.address) else { return };
+        let Some(address) = self.clients.socket(connection).map(Socket::address) else { return };
         let name = LoginName(account.settings.identity.uri.clone());
         if let Some(remaining) = self.checks.lockout(address, &name, now) {
             return self.refuse_locked(connection, address, login, remaining, now);
@@ -299,45 +203,24 @@ impl Relay {
     }
 
     fn come_back(&mut self, connection: ConnectionId, token: &str, hello: ConnectionMessage, now: Time) {
-        let Some(id) = self.registrar.redeem(token) else {
+        let Some(id) = self.clients.redeem(token) else {
             let reason = "the token is unknown or expired: connect with login and password".to_owned();
             return self.close(connection, close_code::POLICY, reason, now);
         };
         // The previous socket may be dead without a sign of it; its calls cannot continue in a new page in either case.
         self.end_calls_of(id, now);
-        if let Some(old) = self.sessions.get(&id).and_then(Session::connection) {
-            if let Some(socket) = self.sockets.get_mut(&old) {
-                socket.session = None;
-            }
+        if let Some(old) = self.clients.attach(id, connection) {
             self.close(old, close_code::NORMAL, "the session went on with another socket".to_owned(), now);
         }
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        session.attachment = Attachment::Online(connection);
-        self.deadlines.set(Owner::Session(id), None);
-        session.hello.keep_alive = hello.keep_alive.or(session.hello.keep_alive);
-        session.hello.offhook = agree(hello.offhook);
-        session.hello.client_browser_version = hello.client_browser_version;
-        self.renew_token(id, token);
-        self.greet(connection, id, now);
-    }
-
-    /// Gives a session another token, so that a leaked one can be used once at most. The page may lose its socket
-    /// before it receives the new token, so the one that it used stays valid until then.
-    fn renew_token(&mut self, id: SessionId, used: &str) {
-        let token = self.token();
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        let known = [session.hello.auth_token.replace(token.clone()), session.used_token.replace(used.to_owned())];
-        known.into_iter().flatten().filter(|known| known != used).for_each(|known| self.registrar.revoke(&known));
-        self.registrar.issue(token, id);
-    }
-
-    /// Handles the proof that the page of this socket has received its token.
-    pub(super) fn confirm_token(&mut self, connection: ConnectionId) {
-        let session = self.sockets.get(&connection).and_then(|socket| socket.session);
-        let session = session.and_then(|session| self.sessions.get_mut(&session));
-        if let Some(used) = session.and_then(|session| session.used_token.take()) {
-            self.registrar.revoke(&used);
+        self.arm_session(id);
+        if let Some(session) = self.clients.get_mut(id) {
+            session.update_hello(ConnectionMessage { offhook: agree(hello.offhook.clone()), ..hello });
         }
+        // A leaked token can be used once at most. The page may lose its socket before it receives the new token, so
+        // the one that it used stays valid until then.
+        let next = self.token();
+        self.clients.renew_token(id, next, token);
+        self.greet(connection, id, now);
     }
 
     /// Creates the session. `account` is the page's own, at the server that it named.
@@ -349,7 +232,9 @@ impl Relay {
         hello: ConnectionMessage,
         now: Time,
     ) {
-        let Some(address) = self.sockets.get(&connection).map(|socket| socket.address) else { return };
+        if self.clients.socket(connection).is_none() {
+            return;
+        }
         if let Some(login) = &login
             && !self.has_room_for(login)
         {
@@ -357,9 +242,7 @@ impl Relay {
         }
         let id = SessionId(self.fresh_id());
         let token = self.token();
-        let offhook = agree(hello.offhook);
-        let hello = ConnectionMessage { auth_token: Some(token.clone()), offhook, ..hello };
-        let digits = RateLimit::new(DIGIT_RATE, DIGIT_BURST, now);
+        let hello = ConnectionMessage { offhook: agree(hello.offhook.clone()), ..hello };
         let configured = login.as_ref().filter(|_| account.is_none()).and_then(|login| self.configured_account(login));
         let scheme = match (account, configured) {
             (Some(account), _) => Scheme::Page(self.use_account(account, id)),
@@ -372,52 +255,33 @@ impl Relay {
             }
             Scheme::Local | Scheme::Configured(_) | Scheme::Page(_) => None,
         };
-        let attachment = Attachment::Online(connection);
-        let rings = ring_limit(now);
-        let session = Session {
-            login,
-            scheme,
-            refused_server,
-            told: false,
-            hello,
-            used_token: None,
-            attachment,
-            address,
-            digits,
-            rings,
-        };
-        if session.is_local()
-            && let Some(login) = &session.login
-        {
-            self.registrar.register(login, id);
+        self.clients.insert(id, connection, NewSession { login, scheme, refused_server, hello, token }, now);
+        if let Some(login) = self.clients.get(id).and_then(Session::local_login) {
+            self.locations.register(login, id);
         }
-        self.registrar.issue(token, id);
-        if let Some(login) = &session.login {
-            self.sessions_of.entry(login.clone()).or_default().insert(id);
-        }
-        self.sessions.insert(id, session);
         self.greet(connection, id, now);
     }
 
     fn greet(&mut self, connection: ConnectionId, id: SessionId, now: Time) {
-        let (Some(socket), Some(session)) = (self.sockets.get_mut(&connection), self.sessions.get_mut(&id)) else {
+        let Some(session) = self.clients.get_mut(id).filter(|session| session.connection() == Some(connection)) else {
             return;
         };
-        socket.session = Some(id);
-        socket.protocol.handle_input(&server::Input::Accepted, now);
         // If the account registers, `registered` is sent when its server accepts.
-        let account = session.account().and_then(|account| self.accounts.get(&account));
+        let account = session.account().and_then(|account| self.accounts.get(account));
         let waits = account.is_some_and(|account| {
-            account.settings.registrar.is_some() && account.registration != Registration::Accepted
+            account.settings().registrar.is_some() && account.registration() != Registration::Accepted
         });
         let registered = session.registers() && !waits;
         session.told = registered || !session.registers();
-        let refused_server = session.refused_server.clone();
+        let refused_server = session.refused_server().map(str::to_owned);
         let data = UserData {
-            connection: session.hello.clone(),
+            connection: session.hello().clone(),
             status: "ESTABLISHED".to_owned(),
             demo: self.config.admission == AcceptedLogins::Anyone,
         };
+        if let Some(protocol) = self.clients.protocol_mut(connection) {
+            protocol.handle_input(&server::Input::Accepted, now);
+        }
         self.arm_socket(connection);
         self.send(connection, &ServerMessage::UserData(Box::new(data)));
         if registered {
@@ -445,7 +309,7 @@ impl Relay {
             };
             self.send(connection, &fail);
         }
-        if self.passed_over.len() < MAX_PASSED_OVER && self.passed_over.insert(server.clone()) {
+        if self.accounts.note_refused_server(&server) {
             self.outputs.push_back(Output::PassedOver { server, told });
         }
     }
@@ -464,25 +328,20 @@ impl Relay {
     /// Ends the session and closes its socket, if it has one.
     pub(super) fn dismiss(&mut self, id: SessionId, code: u16, reason: String, now: Time) {
         self.end_calls_of(id, now);
-        if let Some(connection) = self.sessions.get(&id).and_then(Session::connection) {
-            if let Some(socket) = self.sockets.get_mut(&connection) {
-                socket.session = None;
-            }
+        let session = self.forget_session(id);
+        if let Some(connection) = session.as_ref().and_then(Session::connection) {
             self.close(connection, code, reason, now);
         }
-        self.forget_session(id);
     }
 
     /// Handles the loss of the session's socket.
     pub(super) fn detach(&mut self, id: SessionId, now: Time) {
         self.end_calls_of(id, now);
         let keep_for = self.config.keep_alive_for;
-        let is_proved = self.is_proved(id);
-        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let keeps_alive = self.clients.get(id).is_some_and(|session| session.hello().keep_alive == Some(true));
         // A session without a login cannot be resumed, and sessions whose login is not verified must not accumulate.
-        let is_kept = is_proved && session.hello.keep_alive == Some(true) && !keep_for.is_zero();
-        if is_kept {
-            session.attachment = Attachment::Away { until: now + keep_for };
+        if keeps_alive && self.is_proved(id) && !keep_for.is_zero() {
+            self.clients.suspend(id, now + keep_for);
             self.arm_session(id);
         } else {
             self.forget_session(id);
@@ -491,20 +350,17 @@ impl Relay {
 
     /// Returns whether the relay or the SIP server has accepted the session's login.
     fn is_proved(&self, id: SessionId) -> bool {
-        let Some(session) = self.sessions.get(&id).filter(|session| session.login.is_some()) else { return false };
-        match session.scheme {
+        let session = self.clients.get(id).filter(|session| session.login().is_some());
+        session.is_some_and(|session| match session.scheme() {
             Scheme::Local | Scheme::Configured(_) => true,
-            Scheme::Page(account) => {
-                self.accounts.get(&account).is_some_and(|account| account.registration != Registration::Asked)
-            }
-        }
+            Scheme::Page(account) => self.accounts.get(account).is_some() && !self.accounts.is_unproved(account),
+        })
     }
 
     /// Returns whether all sessions that a login may have are in use by browsers.
     fn is_full(&self, login: &LoginName) -> bool {
-        let is_online = |id: &&SessionId| self.sessions.get(id).is_some_and(|known| known.connection().is_some());
-        let online = self.sessions_of.get(login).map_or(0, |of_login| of_login.iter().filter(is_online).count());
-        online >= self.config.max_sessions_per_login
+        let online = self.clients.of_login(login).filter(|id| self.clients.is_online(*id));
+        online.count() >= self.config.max_sessions_per_login
     }
 
     fn refuse_session(&mut self, connection: ConnectionId, login: &LoginName, now: Time) {
@@ -516,49 +372,36 @@ impl Relay {
     /// Returns whether one more session of this login is possible; disconnected sessions are removed for it, the oldest
     /// first.
     fn has_room_for(&mut self, login: &LoginName) -> bool {
-        loop {
-            let Some(of_login) = self.sessions_of.get(login) else { return true };
-            if of_login.len() < self.config.max_sessions_per_login {
-                return true;
-            }
-            let is_away = |id: &&SessionId| self.sessions.get(id).is_some_and(|known| known.connection().is_none());
-            let away = of_login.iter().find(is_away).copied();
-            let Some(away) = away else { return false };
+        while self.clients.of_login(login).count() >= self.config.max_sessions_per_login {
+            let Some(away) = self.clients.first_away(login) else { return false };
             self.forget_session(away);
         }
+        true
     }
 
     /// Ends a session whose browser has not reconnected.
     pub(super) fn expire_session(&mut self, id: SessionId, now: Time) {
-        if self.sessions.get(&id).and_then(Session::expires_at).is_some_and(|at| at <= now) {
+        if self.clients.get(id).and_then(Session::expires_at).is_some_and(|at| at <= now) {
             self.forget_session(id);
         }
     }
 
     /// Updates the deadline of a session after its browser connected or disconnected.
     fn arm_session(&mut self, id: SessionId) {
-        let at = self.sessions.get(&id).and_then(Session::expires_at);
+        let at = self.clients.get(id).and_then(Session::expires_at);
         self.deadlines.set(Owner::Session(id), at);
     }
 
-    fn forget_session(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.remove(&id) else { return };
+    fn forget_session(&mut self, id: SessionId) -> Option<Session> {
+        let session = self.clients.remove(id)?;
         self.arm_session(id);
         if let Some(account) = session.account() {
             self.leave_account(account, id);
         }
-        if let Some(login) = &session.login {
-            self.registrar.unregister(login, id);
-            if let Some(sessions) = self.sessions_of.get_mut(login) {
-                sessions.remove(&id);
-                if sessions.is_empty() {
-                    self.sessions_of.remove(login);
-                }
-            }
+        if let Some(login) = session.local_login() {
+            self.locations.unregister(login, id);
         }
-        for token in [&session.hello.auth_token, &session.used_token].into_iter().flatten() {
-            self.registrar.revoke(token);
-        }
+        Some(session)
     }
 
     /// Returns 128 random bits as a version 4 UUID (RFC 9562 §5.4).

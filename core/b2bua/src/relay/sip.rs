@@ -63,10 +63,10 @@ impl Relay {
             Event::RegistrationFailed { account, failure, retry_at } => {
                 self.registration_failed(account, &failure, retry_at, now);
             }
-            Event::PhoneBound { user, binding } => self.registrar.bind(LoginName(user), binding),
+            Event::PhoneBound { user, binding } => self.locations.bind(LoginName(user), binding, now),
             Event::PhoneGone { user, binding } => {
-                self.registrar.unbind(&LoginName(user), binding);
-                self.phone_calls.remove(&binding);
+                self.locations.unbind(&LoginName(user), binding);
+                self.legs_of_phone.remove(&binding);
             }
             Event::Offense { kind, address, is_verified } => self.note_offense(kind, address, is_verified, now),
             Event::Incoming { invite, request } => self.incoming(invite, &request, now),

@@ -206,11 +206,9 @@ impl Bench {
     /// Checks that the next deadline, which is found by an index, is the earliest of all.
     fn assert_deadline(&self) {
         let relay = &self.relay;
-        let sockets = relay.sockets.values().filter_map(|socket| socket.protocol.poll_timeout());
         let calls = relay.calls.values().filter_map(crate::call::Call::poll_timeout);
-        let sessions = relay.sessions.values().filter_map(super::Session::expires_at);
         let all =
-            sockets.chain(calls).chain(sessions).chain(relay.agent_deadline()).chain(relay.media_names.deadlines());
+            relay.clients.deadlines().chain(calls).chain(relay.agent_deadline()).chain(relay.media_names.deadlines());
         assert_eq!(relay.poll_timeout(), all.min());
     }
 

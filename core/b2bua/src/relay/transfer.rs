@@ -1,6 +1,7 @@
 //! Transfers: the participants, and their execution by the peer or the relay.
 
 use super::Relay;
+use super::clients::Session;
 use super::participants::{Alert, CallPlan};
 use super::routing::{Source, Target};
 use crate::address::address_of_record;
@@ -71,7 +72,7 @@ impl Relay {
     /// Returns the account of the browser that transfers a call.
     fn transferor_account(&self, at: CallRef) -> Option<AccountId> {
         let browser = self.calls.get(&at.call)?.leg(at.leg)?.participant.browser()?;
-        self.sessions.get(&browser.session).and_then(super::Session::account)
+        self.clients.get(browser.session).and_then(Session::account)
     }
 
     /// Returns the other participant, if it is a SIP endpoint at that account.

@@ -394,7 +394,7 @@ fn webrtc_peer_is_transferred_and_replaced() {
     assert_eq!(bench.bridges().len(), 2);
     assert!(bench.names(alice).is_empty());
     // Another WebRTC endpoint replaces the phone (RFC 3891).
-    let account = bench.relay.accounts.keys().next().copied().unwrap();
+    let account = bench.relay.accounts.first().unwrap();
     let mut request = from_phone(Origin::Account(account), Some(of_peer("UDP/TLS/RTP/SAVPF")));
     request.replaces = Some(called);
     bench.take_commands();

@@ -1,41 +1,46 @@
-//! Bindings of logins to sessions and phones, and of tokens to sessions.
+//! The location table: the sessions and phones of each login (RFC 3261 §10).
 
+use super::ringing::ring_limit;
 use crate::call::SessionId;
 use crate::config::LoginName;
+use offhook_clock::Time;
+use offhook_limits::RateLimit;
 use offhook_sip::user_agent::io::BindingId;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Bindings of addresses of record (RFC 3261 §10) and of tokens.
+/// The sessions and phones that are registered here, by address of record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Registrar {
-    logins: BTreeMap<LoginName, BTreeSet<SessionId>>,
+pub(super) struct Locations {
+    sessions: BTreeMap<LoginName, BTreeSet<SessionId>>,
     phones: BTreeMap<LoginName, BTreeSet<BindingId>>,
-    tokens: BTreeMap<String, SessionId>,
+    /// The limit of calls that begin to ring, of each registered phone.
+    ring_limits: BTreeMap<BindingId, RateLimit>,
 }
 
-impl Registrar {
+impl Locations {
     pub(super) fn register(&mut self, login: &LoginName, session: SessionId) {
-        self.logins.entry(login.clone()).or_default().insert(session);
+        self.sessions.entry(login.clone()).or_default().insert(session);
     }
 
     pub(super) fn unregister(&mut self, login: &LoginName, session: SessionId) {
-        if let Some(sessions) = self.logins.get_mut(login) {
+        if let Some(sessions) = self.sessions.get_mut(login) {
             sessions.remove(&session);
             if sessions.is_empty() {
-                self.logins.remove(login);
+                self.sessions.remove(login);
             }
         }
     }
 
     /// Returns the sessions that are registered under a login, oldest first.
     pub(super) fn sessions(&self, login: &LoginName) -> impl Iterator<Item = SessionId> + '_ {
-        self.logins.get(login).into_iter().flatten().copied()
+        self.sessions.get(login).into_iter().flatten().copied()
     }
 
     /// Adds a registered SIP phone.
-    pub(super) fn bind(&mut self, login: LoginName, binding: BindingId) {
+    pub(super) fn bind(&mut self, login: LoginName, binding: BindingId, now: Time) {
         self.phones.entry(login).or_default().insert(binding);
+        self.ring_limits.entry(binding).or_insert_with(|| ring_limit(now));
     }
 
     pub(super) fn unbind(&mut self, login: &LoginName, binding: BindingId) {
@@ -45,6 +50,7 @@ impl Registrar {
                 self.phones.remove(login);
             }
         }
+        self.ring_limits.remove(&binding);
     }
 
     /// Returns the phones that are registered under a login, oldest first.
@@ -52,15 +58,16 @@ impl Registrar {
         self.phones.get(login).into_iter().flatten().copied()
     }
 
-    pub(super) fn issue(&mut self, token: String, session: SessionId) {
-        self.tokens.insert(token, session);
+    /// Returns whether one more call may begin to ring at a phone now, and counts it.
+    pub(super) fn take_ring(&mut self, binding: BindingId, now: Time) -> bool {
+        self.ring_limits.get_mut(&binding).is_some_and(|limit| limit.take(now))
     }
 
-    pub(super) fn redeem(&self, token: &str) -> Option<SessionId> {
-        self.tokens.get(token).copied()
-    }
-
-    pub(super) fn revoke(&mut self, token: &str) {
-        self.tokens.remove(token);
+    /// Returns whether a login has a session or a phone here.
+    pub(super) fn is_registered(&self, login: &LoginName) -> bool {
+        self.sessions.contains_key(login) || self.phones.contains_key(login)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,202 @@
+//! The accounts at SIP servers, with their indexes.
+
+use super::sip_options::PageAccount;
+use crate::address::Server;
+use crate::call::SessionId;
+use offhook_sip::user_agent::io::{Account, AccountId};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The number of servers that are logged as not permitted; pages can name any number.
+const MAX_REFUSED_SERVERS: usize = 64;
+
+/// The state of the registration of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Registration {
+    /// The server has not answered, or the account does not register.
+    Asked,
+    /// The server has accepted it.
+    Accepted,
+    /// The server had accepted it, and has rejected or lost it since; the registration is retried.
+    Lost,
+}
+
+/// An account and the sessions that use it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ServerAccount {
+    settings: Account,
+    /// Host and port of calls that name none, in the form of a URI.
+    domain: String,
+    /// It is in the operator's configuration.
+    is_configured: bool,
+    registration: Registration,
+    /// Empty for the trunk.
+    sessions: BTreeSet<SessionId>,
+}
+
+impl ServerAccount {
+    fn new(account: PageAccount) -> Self {
+        let PageAccount { settings, domain, is_configured } = account;
+        let domain = domain.to_string();
+        Self { settings, domain, is_configured, registration: Registration::Asked, sessions: BTreeSet::new() }
+    }
+
+    pub(super) const fn settings(&self) -> &Account {
+        &self.settings
+    }
+
+    /// Returns the host of calls that name none.
+    pub(super) fn domain(&self) -> Option<Server> {
+        Server::parse(&self.domain).ok()
+    }
+
+    pub(super) const fn is_configured(&self) -> bool {
+        self.is_configured
+    }
+
+    pub(super) const fn registration(&self) -> Registration {
+        self.registration
+    }
+
+    pub(super) const fn sessions(&self) -> &BTreeSet<SessionId> {
+        &self.sessions
+    }
+
+    /// Returns whether a session with these settings can use this account, apart from the generated contact.
+    fn is_same(&self, other: &PageAccount) -> bool {
+        let settings = Account { contact_user: String::new(), ..self.settings.clone() };
+        settings == other.settings && self.is_configured == other.is_configured
+    }
+}
+
+/// All accounts at SIP servers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SipAccounts {
+    accounts: BTreeMap<AccountId, ServerAccount>,
+    /// The accounts of sessions by address of record.
+    by_address: BTreeMap<String, BTreeSet<AccountId>>,
+    trunk: Option<AccountId>,
+    /// The number of accounts that are [`Registration::Accepted`].
+    registered: usize,
+    /// Servers that pages named without permission and that have been logged.
+    refused_servers: BTreeSet<String>,
+}
+
+impl SipAccounts {
+    pub(super) fn get(&self, id: AccountId) -> Option<&ServerAccount> {
+        self.accounts.get(&id)
+    }
+
+    pub(super) const fn trunk(&self) -> Option<AccountId> {
+        self.trunk
+    }
+
+    pub(super) fn is_trunk(&self, id: AccountId) -> bool {
+        self.trunk == Some(id)
+    }
+
+    /// Returns whether the operator is charged for the calls of an account: it is the trunk, or in the configuration.
+    pub(super) fn is_operators(&self, id: AccountId) -> bool {
+        self.is_trunk(id) || self.get(id).is_some_and(ServerAccount::is_configured)
+    }
+
+    /// Returns whether the account waits for the first response of its server.
+    pub(super) fn is_unproved(&self, id: AccountId) -> bool {
+        self.get(id).is_some_and(|account| account.registration == Registration::Asked)
+    }
+
+    /// Returns the number of accounts that their server has accepted.
+    pub(super) const fn registered(&self) -> usize {
+        self.registered
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.accounts.is_empty() && self.by_address.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.accounts.len()
+    }
+
+    /// Returns the first account of a session.
+    #[cfg(test)]
+    pub(super) fn first(&self) -> Option<AccountId> {
+        self.accounts.keys().next().copied()
+    }
+
+    /// Returns the account with the same settings and password, which sessions share.
+    pub(super) fn find(&self, account: &PageAccount) -> Option<AccountId> {
+        let mut known = self.by_address.get(&account.settings.identity.uri).into_iter().flatten().copied();
+        known.find(|id| self.get(*id).is_some_and(|known| known.is_same(account)))
+    }
+
+    /// Adds the trunk.
+    pub(super) fn insert_trunk(&mut self, id: AccountId, account: PageAccount) {
+        self.accounts.insert(id, ServerAccount::new(account));
+        self.trunk = Some(id);
+    }
+
+    /// Adds an account with its first session.
+    pub(super) fn insert(&mut self, id: AccountId, account: PageAccount, session: SessionId) {
+        let uri = account.settings.identity.uri.clone();
+        self.by_address.entry(uri).or_default().insert(id);
+        self.accounts.insert(id, ServerAccount::new(account));
+        self.join(id, session);
+    }
+
+    /// Adds a session to an account.
+    pub(super) fn join(&mut self, id: AccountId, session: SessionId) {
+        if let Some(account) = self.accounts.get_mut(&id) {
+            account.sessions.insert(session);
+        }
+    }
+
+    /// Removes a session from an account. Returns whether the account was removed, since it was the last session.
+    pub(super) fn leave(&mut self, id: AccountId, session: SessionId) -> bool {
+        let Some(account) = self.accounts.get_mut(&id) else { return false };
+        let is_last = account.sessions.remove(&session) && account.sessions.is_empty();
+        if is_last {
+            self.remove(id);
+        }
+        is_last
+    }
+
+    fn remove(&mut self, id: AccountId) {
+        let Some(account) = self.accounts.remove(&id) else { return };
+        self.registered -= usize::from(account.registration == Registration::Accepted);
+        let uri = account.settings.identity.uri;
+        if let Some(accounts) = self.by_address.get_mut(&uri) {
+            accounts.remove(&id);
+            if accounts.is_empty() {
+                self.by_address.remove(&uri);
+            }
+        }
+    }
+
+    /// Records that the server has accepted the registration.
+    pub(super) fn accept(&mut self, id: AccountId) {
+        let Some(account) = self.accounts.get_mut(&id) else { return };
+        if account.registration != Registration::Accepted {
+            account.registration = Registration::Accepted;
+            self.registered += 1;
+        }
+    }
+
+    /// Records that a registration that the server had accepted is lost.
+    pub(super) fn lose(&mut self, id: AccountId) {
+        let Some(account) = self.accounts.get_mut(&id) else { return };
+        if account.registration == Registration::Accepted {
+            account.registration = Registration::Lost;
+            self.registered -= 1;
+        }
+    }
+
+    /// Records a server that a page named without permission. Returns whether it is to be logged.
+    pub(super) fn note_refused_server(&mut self, server: &str) -> bool {
+        self.refused_servers.len() < MAX_REFUSED_SERVERS && self.refused_servers.insert(server.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests;
