@@ -8,9 +8,11 @@
 //! ```
 
 mod peer;
+mod report;
 mod rtp;
 
 pub use peer::{PeerRtcp, PeerStream};
+pub use report::{LegReport, PeerReception, ReportStage, StreamStatistics};
 pub use rtp::{LocalRtp, MasterKey, MkiPair, RemoteRtp, RtcpPath, RtpStream, SdesKeys, Silence};
 
 use crate::ports::PortPair;
@@ -142,7 +144,8 @@ pub enum Command {
         /// `0`–`9`, `A`–`D`, `*`, `#`.
         digits: String,
     },
-    /// Closes the leg: sends a DTLS close_notify or an RTCP BYE. No event follows for it.
+    /// Closes the leg: sends a DTLS close_notify or an RTCP BYE. Only its final report follows
+    /// ([`Event::LegReports`]).
     CloseLeg {
         /// The leg.
         leg: LegKey,
@@ -212,6 +215,9 @@ pub enum Event {
         /// The leg that receives nothing.
         leg: LegKey,
     },
+    /// Statistics of legs. Each leg has one final report when it is closed, before the event that reports a failure.
+    /// Interim reports of open legs arrive in batches (`WorkerConfig::report_interval`).
+    LegReports(Vec<LegReport>),
     /// The result of [`Command::ReservePorts`].
     PortsReserved {
         /// The pairs that are bound; [`Command::OpenRtpLeg`] uses them as they are.

@@ -1,12 +1,12 @@
 //! Queue of a media worker's events that the signaling plane has not accepted yet.
 
-use offhook_media::command::Event;
+use offhook_media::command::{Event, ReportStage};
 use std::collections::VecDeque;
 
 /// Number of queued events from which digits are dropped. It is reached only if the signaling plane is blocked for minutes. Events of a
-/// leg's transport, two for each leg, are always queued.
+/// leg's transport and its final report, three for each leg, are always queued.
 const EVENTS: usize = 65_536;
-/// Number of queued events from which key frame requests are dropped.
+/// Number of queued events from which key frame requests and interim reports are dropped.
 const KEY_FRAMES: usize = 256;
 
 /// A queue in front of a receiver that may be busy. It keeps the order of events, and the media thread never waits for the receiver.
@@ -37,9 +37,12 @@ impl<R: FnMut(Event) -> Result<(), Event>> Backlog<R> {
 
     fn keep(&mut self, event: Event) {
         let waiting = self.waiting.len();
-        match event {
+        match &event {
             // A peer repeats the request until it receives a key frame.
             Event::KeyFrameWanted { .. } if waiting >= KEY_FRAMES || self.waiting.contains(&event) => {}
+            // The next report has the totals.
+            Event::LegReports(reports)
+                if waiting >= KEY_FRAMES && reports.iter().all(|report| report.stage == ReportStage::Interim) => {}
             Event::DtmfReceived { .. } if waiting >= EVENTS => {
                 tracing::error!("DTMF digit dropped: the signaling plane accepts no events");
             }
@@ -60,9 +63,9 @@ impl<R: FnMut(Event) -> Result<(), Event>> Backlog<R> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Backlog, EVENTS};
+    use super::{Backlog, EVENTS, KEY_FRAMES};
     use core::cell::{Cell, RefCell};
-    use offhook_media::command::{Event, LegKey, TransportFailure};
+    use offhook_media::command::{Event, LegKey, LegReport, ReportStage, TransportFailure};
 
     const fn digit(digit: char) -> Event {
         Event::DtmfReceived { leg: LegKey(1), digit }
@@ -94,6 +97,21 @@ mod tests {
         assert!(backlog.is_empty());
         backlog.push(digit('4'));
         assert_eq!(seen.borrow().len(), 5, "with an empty queue, events are reported immediately");
+    }
+
+    #[test]
+    fn interim_reports_are_dropped_when_queue_grows_and_final_ones_kept() {
+        let reports = |stage| Event::LegReports(vec![LegReport { leg: LegKey(1), stage, streams: Vec::new() }]);
+        let mut backlog = Backlog::new(Err);
+        backlog.push(reports(ReportStage::Interim));
+        assert_eq!(backlog.waiting.len(), 1);
+        for _ in 1..KEY_FRAMES {
+            backlog.push(digit('1'));
+        }
+        backlog.push(reports(ReportStage::Interim));
+        assert_eq!(backlog.waiting.len(), KEY_FRAMES);
+        backlog.push(reports(ReportStage::Final));
+        assert_eq!(backlog.waiting.back(), Some(&reports(ReportStage::Final)));
     }
 
     #[test]

@@ -360,7 +360,7 @@ impl Relay {
     fn media_event(&mut self, event: &Event, now: Time) {
         use crate::call::Input;
         let (leg, input) = match *event {
-            Event::LegConnected { .. } => return,
+            Event::LegConnected { .. } | Event::LegReports(_) => return,
             Event::PortsReserved { ref ready, ref in_use } => return self.ports_reserved(ready, in_use, now),
             Event::KeyFrameWanted { leg } => (leg, Input::KeyFrameWanted { leg }),
             Event::LegFailed { leg, failure } => (leg, Input::LegFailed { leg, failure }),

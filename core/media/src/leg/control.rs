@@ -7,7 +7,8 @@ use super::transport::{Transport, send_rtcp};
 use crate::command::{Event, LegKey};
 use crate::io::Io;
 use crate::rtcp::packet::{
-    AFB, BYE, Compound, FIR, Feedback, NACK, PLI, PSFB, RTPFB, SR, SenderReport, TRANSPORT_CC, words,
+    AFB, BYE, Compound, FIR, Feedback, NACK, PLI, PSFB, RR, RTPFB, SENDER_INFORMATION, SR, SenderReport, TRANSPORT_CC,
+    report_blocks, words,
 };
 use crate::rtcp::write;
 use crate::rtp::rewrite::{SourceId, StreamSource};
@@ -65,11 +66,13 @@ impl Leg {
                         reception.note(&report, now);
                         relayed.push(Relayed::SenderReport { id, report });
                     }
+                    self.apply_report_blocks(report_blocks(chunk, SENDER_INFORMATION), now);
                 }
+                RR => self.apply_report_blocks(report_blocks(chunk, 0), now),
                 // The SSRCs of a browser stay announced; a SIP peer may change its SSRCs at any time.
                 BYE if self.transport.is_of_sip_peer() => {
                     for ssrc in words(chunk.body).take(usize::from(chunk.count)) {
-                        self.sources.remove(source_id(arrival, ssrc));
+                        self.remove_source(source_id(arrival, ssrc));
                     }
                 }
                 RTPFB | PSFB => {
@@ -77,7 +80,7 @@ impl Leg {
                         self.read_feedback(chunk.kind, chunk.count, feedback, io, &mut relayed);
                     }
                 }
-                // Receiver reports concern only this leg; the relay sends its own source descriptions.
+                // The relay sends its own source descriptions.
                 _ => {}
             }
         }
@@ -151,10 +154,11 @@ impl Leg {
         let found = streams.find_map(|(index, stream)| {
             let timestamp = stream.rewriter.timestamp_from(source, report.timestamp)?;
             stream.clock = Some(SourceClock { source, ntp: report.ntp, timestamp, at: now });
-            Some((index, stream.figures(now)))
+            Some(index)
         });
-        let Some((index, figures)) = found else { return };
+        let Some(index) = found else { return };
         if matches!(self.transport, Transport::WebRtc(_)) {
+            let Some(figures) = self.streams.get_mut(index).map(|stream| stream.report_figures(now)) else { return };
             self.send_control(index, io, |_, out| write::sender_report(&figures, &[], out));
         }
     }

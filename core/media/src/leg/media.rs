@@ -8,7 +8,7 @@ use crate::bridge::Route;
 use crate::command::{Event, LegKey};
 use crate::dtmf::{ReceivedEvent, digit_of};
 use crate::io::Io;
-use crate::rtcp::statistics::Reception;
+use crate::rtcp::statistics::{Reception, Timing};
 use crate::rtp::encoding::Encoding;
 use crate::rtp::extension::MID;
 use crate::rtp::keyframe::{self, KeyFrame};
@@ -116,11 +116,16 @@ impl Leg {
         let source = self.sources.find_or_insert(id, || Source::new(stream, now));
         let is_first = source.reception.is_none();
         let reception = source.reception.get_or_insert_with(|| Reception::new(header.sequence, now));
-        reception.count(header.sequence, header.timestamp, format.rate, now);
+        let timing = match format.encoding {
+            Encoding::TelephoneEvent => Timing::OfEvent,
+            _ => Timing::Sampled { timestamp: header.timestamp, rate: format.rate },
+        };
+        let payload = packet::payload(packet, &header);
+        reception.count(header.sequence, payload.map_or(0, <[u8]>::len), timing, now);
         let mut accepted =
             Accepted { stream, id, header, length, rate: format.rate, digit: None, has_new_deadline: false };
         if format.encoding == Encoding::TelephoneEvent {
-            if let Some(payload) = packet::payload(packet, &header)
+            if let Some(payload) = payload
                 && let Some(digit) = digit_of(payload)
                 && let Some(event) = ReceivedEvent::parse(header.sequence, header.timestamp, header.marker, payload)
                 && source.events.begins(event, now)
@@ -133,7 +138,7 @@ impl Leg {
                 }
             }
         } else if source.key_frames.is_waiting() {
-            let begins = packet::payload(packet, &header).map(|payload| keyframe::inspect(format.encoding, payload));
+            let begins = payload.map(|payload| keyframe::inspect(format.encoding, payload));
             if begins != Some(KeyFrame::No) {
                 source.key_frames.satisfied();
             }
@@ -186,7 +191,7 @@ impl Leg {
             return false;
         }
         let oldest = self.sources.iter().min_by_key(|(_, source)| source.known_at()).map(|(id, _)| id);
-        oldest.and_then(|oldest| self.sources.remove(oldest)).is_some()
+        oldest.is_some_and(|oldest| self.remove_source(oldest))
     }
 
     /// Forwards a packet of the bridged leg.
@@ -340,8 +345,8 @@ fn write_with_elements(header: &mut Header, route: &Route, incoming: &Header, pa
 }
 
 fn count_sent(stream: &mut MediaStream, octets: usize) {
-    stream.packets = stream.packets.wrapping_add(1);
-    stream.octets = stream.octets.wrapping_add(u32::try_from(octets).unwrap_or(0));
+    stream.packets += 1;
+    stream.octets += octets as u64;
 }
 
 /// Counts a refused packet by reason.

@@ -21,6 +21,7 @@
 mod cache;
 mod control;
 mod media;
+mod quality;
 mod report;
 mod saved;
 mod source;
@@ -174,6 +175,11 @@ impl Leg {
             ended: None,
             armed: None,
         }
+    }
+
+    /// Whether media can flow.
+    pub(crate) const fn is_connected(&self) -> bool {
+        self.transport.is_connected()
     }
 
     /// The local user name fragment, if the leg uses ICE.

@@ -87,12 +87,13 @@ impl Leg {
     /// The sender information of a stream, if packets were sent in it within two intervals (RFC 3550 §6.4). `None`
     /// while another stream has a sender report of its source and this one has none: a receiver that synchronizes them
     /// would mix two clocks.
-    fn figures_of(&self, stream: usize, now: Time) -> Option<SenderFigures> {
-        let stream = self.streams.get(stream)?;
+    fn figures_of(&mut self, index: usize, now: Time) -> Option<SenderFigures> {
+        let stream = self.streams.get(index)?;
         let sent_at = stream.rewriter.sent_at()?;
         let is_ambiguous = stream.clock().is_none() && self.streams.iter().any(|other| other.clock().is_some());
         let is_due = now.since(sent_at) < self.report_interval() * 2 && !is_ambiguous;
-        is_due.then(|| stream.figures(now))
+        let stream = self.streams.get_mut(index).filter(|_| is_due)?;
+        Some(stream.report_figures(now))
     }
 
     /// Sends BYE in every session in which anything was sent (RFC 3550 §6.3.7).

@@ -1,8 +1,9 @@
 //! A negotiated stream of a leg: its formats, its route and the state of its sender.
 
 use super::cache::Cache;
+use super::quality::{PastReception, SentReports};
 use crate::bridge::Route;
-use crate::command::Stream;
+use crate::command::{PeerReception, Stream};
 use crate::dtmf::Player;
 use crate::rtcp::write::SenderFigures;
 use crate::rtp::encoding::Encoding;
@@ -92,14 +93,22 @@ pub(crate) struct MediaStream {
     /// Not saved: after a restart, lost packets are requested from their source.
     #[serde(skip)]
     pub(crate) cache: Option<Cache>,
-    pub(crate) packets: u32,
-    pub(crate) octets: u32,
+    /// Totals of the sent packets.
+    pub(crate) packets: u64,
+    pub(crate) octets: u64,
     /// Clock rate of the last packet sent.
     pub(crate) rate: u32,
     /// The last sender report of the source.
     pub(crate) clock: Option<SourceClock>,
     /// Whether a report was ever sent in this stream.
     pub(crate) has_reported: bool,
+    /// The last sender reports. Not saved: the next report of the peer has no round-trip time then.
+    #[serde(skip)]
+    pub(super) reports_sent: SentReports,
+    /// The peer's last report.
+    pub(super) peer: Option<PeerReception>,
+    /// The reception from sources that were removed.
+    pub(super) past: PastReception,
 }
 
 impl MediaStream {
@@ -131,6 +140,9 @@ impl MediaStream {
             octets: 0,
             clock: None,
             has_reported: false,
+            reports_sent: SentReports::default(),
+            peer: None,
+            past: PastReception::default(),
         }
     }
 
@@ -181,7 +193,16 @@ impl MediaStream {
             }
         };
         let ssrc = self.negotiated.local_ssrc;
-        SenderFigures { ssrc, ntp, timestamp, packets: self.packets, octets: self.octets }
+        // The counts of a report wrap (RFC 3550 §6.4.1).
+        let [packets, octets] = [self.packets, self.octets].map(|count| (count & u64::from(u32::MAX)) as u32);
+        SenderFigures { ssrc, ntp, timestamp, packets, octets }
+    }
+
+    /// The sender information for a report that is sent now.
+    pub(crate) fn report_figures(&mut self, now: Time) -> SenderFigures {
+        let figures = self.figures(now);
+        self.reports_sent.push(figures.ntp, now);
+        figures
     }
 
     /// The negotiated format of a received payload type.

@@ -1,5 +1,7 @@
 //! Parser for compound RTCP packets.
 
+use super::statistics::ReportBlock;
+
 /// Sender report.
 pub const SR: u8 = 200;
 /// Receiver report.
@@ -94,6 +96,26 @@ impl SenderReport {
         word(body, 20)?;
         Some(Self { ssrc: word(body, 0)?, ntp, timestamp: word(body, 12)? })
     }
+}
+
+/// The number of octets of sender information between the SSRC of an SR and its report blocks.
+pub const SENDER_INFORMATION: usize = 20;
+
+/// The report blocks of an SR or RR, which follow its SSRC and this number of octets (RFC 3550 §6.4).
+pub fn report_blocks(chunk: Chunk<'_>, skipped: usize) -> impl Iterator<Item = ReportBlock> {
+    let blocks = chunk.body.get(4 + skipped..).unwrap_or_default().as_chunks::<24>().0;
+    blocks.iter().take(usize::from(chunk.count)).map(|block| {
+        let word = |at| word(block, at).unwrap_or_default();
+        ReportBlock {
+            ssrc: word(0),
+            fraction_lost: block[4],
+            lost: word(4) & 0x00ff_ffff,
+            highest: word(8),
+            jitter: word(12),
+            last_sr: word(16),
+            delay: word(20),
+        }
+    })
 }
 
 /// Media source and control information of a feedback packet (RFC 4585 §6.1).

@@ -1,7 +1,8 @@
-//! Reception statistics of one source for receiver reports (RFC 3550 §6.4.1, Appendix A).
+//! Reception statistics of one source, for receiver reports and for reports of the leg (RFC 3550 §6.4.1, Appendix A).
 
 use super::packet::SenderReport;
 use crate::rtp::rewrite::{MAX_DROPOUT, MAX_MISORDER, ticks};
+use core::time::Duration;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 
@@ -24,16 +25,55 @@ pub struct ReportBlock {
     pub delay: u32,
 }
 
+/// The relation of a packet's timestamp to the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timing {
+    /// It is the sampling time, in units of this clock rate.
+    Sampled {
+        /// The timestamp.
+        timestamp: u32,
+        /// The clock rate.
+        rate: u32,
+    },
+    /// It is the beginning of a telephone-event, which all packets of the event repeat (RFC 4733 §2.2.1), and does not
+    /// show the jitter.
+    OfEvent,
+}
+
+/// Totals of received packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceptionTotals {
+    /// Packets received.
+    pub packets: u64,
+    /// Payload octets received.
+    pub octets: u64,
+    /// Packets expected but not received (RFC 3550 Appendix A.3). Duplicates of a source make up for its losses.
+    pub lost: u64,
+}
+
+impl ReceptionTotals {
+    /// The sums of two totals.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self { packets: self.packets + other.packets, octets: self.octets + other.octets, lost: self.lost + other.lost }
+    }
+}
+
 /// Reception statistics of one source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reception {
     base: u64,
     highest: u64,
     received: u64,
+    octets: u64,
+    /// The totals from before the source restarted its sequence numbers.
+    before_restart: ReceptionTotals,
     expected_before: u64,
     received_before: u64,
     /// Jitter times 16 (Appendix A.8), therefore four bits larger than a timestamp.
     jitter: u64,
+    /// The clock rate of the jitter; 0 until known.
+    rate: u32,
     transit: Option<u32>,
     heard_at: Time,
     /// The sequence number after that of a packet that is out of range: if it arrives next, the source has restarted.
@@ -50,9 +90,12 @@ impl Reception {
             base,
             highest: base,
             received: 0,
+            octets: 0,
+            before_restart: ReceptionTotals::default(),
             expected_before: 0,
             received_before: 0,
             jitter: 0,
+            rate: 0,
             transit: None,
             heard_at: now,
             stray: None,
@@ -60,8 +103,8 @@ impl Reception {
         }
     }
 
-    /// Counts a packet that is authentic and not replayed.
-    pub fn count(&mut self, sequence: u16, timestamp: u32, rate: u32, now: Time) {
+    /// Counts a packet that is authentic and not replayed, with this number of payload octets.
+    pub fn count(&mut self, sequence: u16, octets: usize, timing: Timing, now: Time) {
         self.heard_at = now;
         let ahead = sequence.wrapping_sub((self.highest & 0xffff) as u16);
         if self.received > 0 && ahead >= MAX_DROPOUT && ahead.wrapping_neg() > MAX_MISORDER {
@@ -69,13 +112,23 @@ impl Reception {
                 self.stray = Some(sequence.wrapping_add(1));
                 return;
             }
-            *self = Self { sender_report: self.sender_report, ..Self::new(sequence, now) };
+            let (sender_report, before_restart) = (self.sender_report, self.totals());
+            *self = Self { sender_report, before_restart, ..Self::new(sequence, now) };
         }
         self.stray = None;
         self.received += 1;
+        self.octets += octets as u64;
         if ahead < 0x8000 && self.received > 1 {
             self.highest += u64::from(ahead);
         }
+        if let Timing::Sampled { timestamp, rate } = timing {
+            self.update_jitter(timestamp, rate, now);
+        }
+    }
+
+    /// Updates the interarrival jitter (RFC 3550 §6.4.1, Appendix A.8).
+    fn update_jitter(&mut self, timestamp: u32, rate: u32, now: Time) {
+        self.rate = rate;
         let arrival = ticks(now.since(Time::EPOCH), rate);
         let transit = arrival.wrapping_sub(timestamp);
         if let Some(before) = self.transit {
@@ -87,6 +140,23 @@ impl Reception {
             }
         }
         self.transit = Some(transit);
+    }
+
+    /// The totals since the first packet.
+    #[must_use]
+    pub const fn totals(&self) -> ReceptionTotals {
+        let lost = self.expected().saturating_sub(self.received);
+        self.before_restart.plus(ReceptionTotals { packets: self.received, octets: self.octets, lost })
+    }
+
+    /// The interarrival jitter.
+    #[must_use]
+    pub fn jitter(&self) -> Duration {
+        duration_of_ticks(self.jitter >> 4, self.rate)
+    }
+
+    const fn expected(&self) -> u64 {
+        self.highest - self.base + 1
     }
 
     /// The arrival time of the last packet.
@@ -103,12 +173,12 @@ impl Reception {
 
     /// Records the arrival of a sender report.
     pub fn note(&mut self, report: &SenderReport, now: Time) {
-        self.sender_report = Some(((report.ntp >> 16 & u64::from(u32::MAX)) as u32, now));
+        self.sender_report = Some((middle_of(report.ntp), now));
     }
 
     /// Returns the next report block and starts a new interval.
     pub fn report(&mut self, ssrc: u32, now: Time) -> ReportBlock {
-        let expected = self.highest - self.base + 1;
+        let expected = self.expected();
         let expected_here = expected - self.expected_before;
         let received_here = self.received - self.received_before;
         let lost_here = expected_here.saturating_sub(received_here);
@@ -129,6 +199,18 @@ impl Reception {
             delay,
         }
     }
+}
+
+/// The middle 32 bits of an NTP timestamp.
+#[must_use]
+pub const fn middle_of(ntp: u64) -> u32 {
+    (ntp >> 16 & u32::MAX as u64) as u32
+}
+
+/// Converts a time in units of a clock rate; zero if the rate is zero.
+#[must_use]
+pub fn duration_of_ticks(ticks: u64, rate: u32) -> Duration {
+    Duration::from_micros(ticks.saturating_mul(1_000_000).checked_div(u64::from(rate)).unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -36,11 +36,13 @@ pub struct WorkerConfig {
     pub dtls_versions: DtlsVersions,
     /// Rules for following a SIP peer to an address that it did not describe.
     pub latch: LatchRules,
+    /// The interval of interim reports of each connected leg ([`Event::LegReports`](crate::command::Event::LegReports)).
+    pub report_interval: Duration,
 }
 
 impl WorkerConfig {
     /// The defaults: 15 s to connect, media timeout 30 s for WebRTC and 10 min for RTP, DTLS 1.2, latching after
-    /// probation.
+    /// probation, interim reports every 5 s.
     #[must_use]
     pub fn new(identity: DtlsIdentity, instant: Instant) -> Self {
         Self {
@@ -52,6 +54,7 @@ impl WorkerConfig {
             rtp_timeout: Some(Duration::from_secs(600)),
             dtls_versions: DtlsVersions::default(),
             latch: LatchRules::default(),
+            report_interval: Duration::from_secs(5),
         }
     }
 }

@@ -51,6 +51,15 @@ impl Legs {
         self.places.get_mut(index.place())?.as_deref_mut()
     }
 
+    /// The number of places of the array.
+    pub(super) const fn places(&self) -> usize {
+        self.places.len()
+    }
+
+    pub(super) fn at_place(&self, place: usize) -> Option<&Leg> {
+        self.places.get(place)?.as_deref()
+    }
+
     pub(super) fn get(&self, key: LegKey) -> Option<&Leg> {
         self.places.get(self.index_of(key)?.place())?.as_deref()
     }

@@ -13,6 +13,7 @@ mod legs;
 mod pairs;
 mod peer;
 mod ports;
+mod reports;
 mod rtp;
 mod saved;
 
@@ -20,7 +21,7 @@ pub use config::{DtlsVersions, WorkerConfig};
 pub use saved::SavedWorker;
 
 use crate::bridge::routes;
-use crate::command::{Command, Event, LegKey, RemoteTransport, Stream};
+use crate::command::{Command, Event, LegKey, RemoteTransport, ReportStage, Stream};
 use crate::counters::Counters;
 use crate::crossing::{Crossing, Message};
 use crate::ice::agent::{Checked, Pair};
@@ -31,12 +32,13 @@ use crate::socket::{Local, PortId};
 use crate::transport::demux::{Protocol, classify};
 use crate::transport::dtls::DtlsSettings;
 use legs::Legs;
-use offhook_clock::Time;
+use offhook_clock::{Time, earliest};
 use offhook_sdp::webrtc::IceCredentials;
 use pairs::PairTable;
 use ports::Ports;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
+use reports::InterimReports;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
@@ -90,6 +92,7 @@ pub struct Worker {
     /// The registered deadlines of legs. If the deadline of a leg moves to a later time, its entry is kept and handled
     /// once without effect, so that packets do not have to update this set.
     wakes: BTreeSet<(Time, LegKey)>,
+    interim: InterimReports,
 }
 
 impl Worker {
@@ -111,6 +114,7 @@ impl Worker {
             pairs,
             ports: Ports::default(),
             wakes: BTreeSet::new(),
+            interim: InterimReports::default(),
         }
     }
 
@@ -229,6 +233,7 @@ impl Worker {
         self.unbridge(key);
         let Some((index, mut leg)) = self.legs.remove(key) else { return false };
         leg.close(&mut self.io, now);
+        self.io.event(Event::LegReports(vec![leg.report(ReportStage::Final)]));
         self.unbind(&leg.ports());
         if let Some(ufrag) = leg.ufrag() {
             self.fragments.remove(ufrag);
@@ -238,6 +243,9 @@ impl Worker {
         }
         if let Some(armed) = leg.armed {
             self.wakes.remove(&(armed, key));
+        }
+        if self.legs.len() == 0 {
+            self.interim = InterimReports::default();
         }
         true
     }
@@ -370,6 +378,7 @@ impl Worker {
             leg.request_key_frames(&mut self.io, now);
             self.request_key_frames_of_partner(key, true, now);
         }
+        self.interim.start(self.config.report_interval, now);
         self.arm(key);
         true
     }
@@ -398,6 +407,7 @@ impl Worker {
                 break;
             }
         }
+        self.send_interim_reports(now);
     }
 
     /// Returns the next output.
@@ -408,7 +418,7 @@ impl Worker {
     /// The time at which [`Worker::handle_timeout`] must be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.wakes.first().map(|(due, _)| *due)
+        earliest(self.wakes.first().map(|(due, _)| *due), self.interim.due)
     }
 
     /// Returns the buffer of a sent datagram to the pool.

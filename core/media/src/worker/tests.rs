@@ -4,6 +4,7 @@ mod g711;
 mod payload_types;
 mod peer;
 mod phone;
+mod quality;
 mod rtp;
 mod rtp_control;
 mod rtp_table;
@@ -11,7 +12,7 @@ mod saved;
 mod table;
 
 use super::{DtlsVersions, Output, SavedWorker, Worker, WorkerConfig};
-use crate::command::{Command, Event, LegKey, RemoteTransport, Stream, TransportFailure};
+use crate::command::{Command, Event, LegKey, LegReport, RemoteTransport, Stream, TransportFailure};
 use crate::identity::DtlsIdentity;
 use crate::seal::SealingKey;
 use crate::socket::{Local, PortId};
@@ -92,7 +93,9 @@ struct Scene {
     outside: Vec<phone::Datagram>,
     /// The sockets that the worker has bound.
     sockets: BTreeMap<PortId, SocketAddr>,
+    /// Events other than reports.
     events: Vec<Event>,
+    reports: Vec<LegReport>,
 }
 
 fn address(text: &str) -> SocketAddr {
@@ -123,8 +126,16 @@ impl Scene {
         };
         let alice = browser(address("198.51.100.1:1000"), "ra");
         let bob = browser(address("198.51.100.2:2000"), "rb");
-        let mut scene =
-            Self { worker, now, alice, bob, outside: Vec::new(), sockets: BTreeMap::new(), events: Vec::new() };
+        let mut scene = Self {
+            worker,
+            now,
+            alice,
+            bob,
+            outside: Vec::new(),
+            sockets: BTreeMap::new(),
+            events: Vec::new(),
+            reports: Vec::new(),
+        };
         for (leg, name) in [(ALICE, "ra"), (BOB, "rb")] {
             scene.worker.handle_command(Command::OpenLeg { leg, ice: credentials(name) }, now);
         }
@@ -174,6 +185,7 @@ impl Scene {
             while let Some(output) = self.worker.poll_output() {
                 is_quiet = false;
                 match output {
+                    Output::Event(Event::LegReports(reports)) => self.reports.extend(reports),
                     Output::Event(event) => self.events.push(event),
                     Output::Cross(crossing) => panic!("there is one worker: {crossing:?}"),
                     Output::Bind { port, local } => {

@@ -75,6 +75,7 @@ impl Two {
                     self.in_transit[1 - side].push_back(crossing);
                 }
                 Output::Transmit { remote, payload, .. } => self.received[side].push((remote, payload)),
+                Output::Event(Event::LegReports(_)) => {}
                 Output::Event(event) => self.events.push(event),
                 Output::Bind { .. } | Output::Unbind { .. } => {}
             }

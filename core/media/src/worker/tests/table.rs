@@ -178,6 +178,8 @@ pub(super) fn done(scene: &mut Scene, before: Dropped, leg: LegKey) -> String {
     let mut words: Vec<String> = Vec::new();
     while let Some(output) = scene.worker.poll_output() {
         let word = match output {
+            // Every leg has one when it is closed (`quality.rs`).
+            Output::Event(Event::LegReports(_)) => continue,
             Output::Event(Event::LegFailed { leg, failure }) => format!("leg {} failed: {failure:?}", leg.0),
             Output::Event(Event::LegDead { leg }) => format!("leg {} dead", leg.0),
             Output::Event(Event::LegConnected { leg }) => format!("leg {} connected", leg.0),
