@@ -15,7 +15,7 @@ use offhook_sip::user_agent::io::{Branch, Command as SipCommand, InviteId};
 impl Established {
     /// Returns whether a side holds the other. A SIP endpoint does so if it does not accept the audio of the other
     /// side.
-    fn is_holding(&self, side: LegId) -> bool {
+    pub(super) fn is_holding(&self, side: LegId) -> bool {
         let audio = |side| {
             let streams: &Leg = self.legs.get(side);
             streams.streams.iter().find(|stream| stream.kind == MediaKind::Audio && !stream.rejected)

@@ -28,6 +28,7 @@ mod peer;
 mod redirect;
 mod refer;
 mod ringing;
+mod snapshot;
 mod transfer;
 
 pub use direct::DirectMediaStep;
@@ -42,6 +43,7 @@ pub use participant::{
 pub use peer::{
     MAX_SECTIONS, NAME_WITHOUT_ADDRESS, Path, Peer, PeerDialog, PeerSetup, RemoteOffer, WebRtcPath, sdp_body, sdp_text,
 };
+pub use snapshot::{CallPhase, CallSnapshot, LegProgress, ParticipantRole, ParticipantSnapshot};
 
 use core::time::Duration;
 use looped::{LoopedDialogs, LoopedInvite};

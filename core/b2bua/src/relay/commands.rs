@@ -1,7 +1,7 @@
 //! Executes commands, whether they come from browsers, SIP endpoints or the shell.
 
 use super::Relay;
-use crate::call::{self, Call};
+use crate::call::{self, Call, CallKey, CallSnapshot};
 use crate::command::{Accepted, CallCommand, CallRef, CommandError, CommandResult};
 use crate::presenter;
 use offhook_clock::Time;
@@ -9,6 +9,12 @@ use offhook_media::command::LegKey;
 use offhook_signaling::message::CallId;
 
 impl Relay {
+    /// Returns a call and its participants; none if it has ended.
+    #[must_use]
+    pub fn call(&self, call: CallKey) -> Option<CallSnapshot> {
+        self.calls.get(&call)?.snapshot(|leg| self.presenter.view(leg).map(|view| view.call_id.clone()))
+    }
+
     /// Executes a command.
     pub(super) fn execute(&mut self, command: CallCommand, now: Time) -> CommandResult {
         match command {

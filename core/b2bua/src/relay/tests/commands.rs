@@ -1,7 +1,7 @@
 //! Commands from the shell, and their results.
 
 use super::{Bench, config};
-use crate::call::{CallEvent, CallKey, DtmfMethod};
+use crate::call::{CallEvent, CallKey, CallPhase, DtmfMethod, EndpointKind, LegProgress, ParticipantRole};
 use crate::command::{Accepted, CallCommand, CallRef, CommandError, CommandResult, Digits, ReferOptions};
 use crate::io::{Input, RequestId};
 use offhook_media::command::{Command, LegKey};
@@ -99,4 +99,39 @@ fn command_that_does_not_fit_the_state_is_refused() {
     assert_eq!(bench.execute(CallCommand::HangUp { at: elsewhere }), Err(CommandError::UnknownCall));
     assert_eq!(bench.execute(CallCommand::HangUp { at: caller }), Ok(Accepted::Passed));
     assert_eq!(bench.execute(CallCommand::HangUp { at: caller }), Err(CommandError::UnknownCall));
+}
+
+#[test]
+fn snapshot_follows_the_call() {
+    let mut bench = Bench::new(config());
+    let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
+    bench.call(alice, "a1", "bob");
+    let at_bob = bench.incoming(bob);
+    let (caller, callee) = bench.participants();
+    let ringing = bench.relay.call(caller.call).unwrap();
+    assert_eq!(ringing.phase, CallPhase::Ringing);
+    let [from, to] = &ringing.participants[..] else { panic!("{ringing:?}") };
+    assert_eq!((from.leg, from.role, from.progress), (caller.leg, ParticipantRole::Caller, LegProgress::Calling));
+    assert_eq!((to.leg, to.role, to.progress), (callee.leg, ParticipantRole::Callee, LegProgress::Alerting));
+    assert_eq!((from.endpoint, from.is_incoming, to.is_incoming), (EndpointKind::Browser, false, true));
+    assert_eq!((to.caller.as_str(), to.callee.as_str()), ("alice", "bob"));
+    assert_eq!(from.browser.as_ref().unwrap().1.as_str(), "a1");
+    assert_eq!(to.browser.as_ref().unwrap().1, at_bob);
+    bench.answer(bob, &at_bob);
+    bench.execute(CallCommand::Hold { at: callee }).unwrap();
+    let held = bench.relay.call(caller.call).unwrap();
+    assert_eq!(held.phase, CallPhase::Established);
+    assert_eq!(held.participants.iter().map(|one| one.is_holding).collect::<Vec<_>>(), [false, true]);
+    let transfer = CallCommand::TransferBlind { at: caller, target: "carol".into(), refer: ReferOptions::default() };
+    bench.execute(transfer).unwrap();
+    bench.incoming(carol);
+    let transferring = bench.relay.call(caller.call).unwrap();
+    let target = transferring.participants.last().unwrap();
+    assert_eq!((transferring.phase, target.role), (CallPhase::Transferring, ParticipantRole::Target));
+    bench.execute(CallCommand::HangUp { at: caller }).unwrap();
+    let left = bench.relay.call(caller.call).unwrap();
+    assert_eq!((left.phase, left.participants.len()), (CallPhase::HandedOver, 2));
+    bench.execute(CallCommand::HangUp { at: callee }).unwrap();
+    bench.hang_up(bob, at_bob.as_str());
+    assert_eq!(bench.relay.call(CallKey(0)), None);
 }
