@@ -37,6 +37,15 @@ impl fmt::Display for CallScheme {
     }
 }
 
+/// A callee to which a call was routed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallRoute {
+    /// Its endpoint.
+    pub endpoint: EndpointKind,
+    /// The login of a browser, or the URI of a SIP endpoint.
+    pub address: String,
+}
+
 /// The summary of a call at the time of an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallRecord {
@@ -44,34 +53,46 @@ pub struct CallRecord {
     pub call: CallKey,
     /// Its routing.
     pub scheme: CallScheme,
+    /// The caller's login, number or address, as shown to callees.
+    pub from: String,
+    /// The callee as dialed.
+    pub to: String,
     /// The caller's endpoint.
     pub caller: EndpointKind,
     /// The endpoint of the callee that answered.
     pub callee: Option<EndpointKind>,
+    /// The login or URI of the callee that answered.
+    pub callee_address: Option<String>,
     /// The codecs in use when the call was answered.
     pub codecs: Vec<String>,
     /// The time of [`CallEvent::Placed`].
     pub placed_at: Time,
+    /// The time at which the caller was first informed of the callee's alerting or progress.
+    pub alerted_at: Option<Time>,
     /// The time of [`CallEvent::Answered`].
     pub answered_at: Option<Time>,
-    /// The number of legs that the call was routed to before it was answered.
-    pub routes: u32,
-    /// The callees that were alerted, until one answers.
-    alerted: BTreeMap<LegKey, EndpointKind>,
+    /// The callees that the call was routed to before it was answered.
+    pub routes: BTreeMap<LegKey, CallRoute>,
+    /// The SIP status for the participant that left last.
+    pub sip_status: Option<u16>,
 }
 
 impl CallRecord {
-    fn new(call: CallKey, caller: EndpointKind, now: Time) -> Self {
+    fn new(call: CallKey, caller: EndpointKind, from: &str, to: &str, now: Time) -> Self {
         Self {
             call,
             scheme: CallScheme::between(caller, None),
+            from: from.to_owned(),
+            to: to.to_owned(),
             caller,
             callee: None,
+            callee_address: None,
             codecs: Vec::new(),
             placed_at: now,
+            alerted_at: None,
             answered_at: None,
-            routes: 0,
-            alerted: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            sip_status: None,
         }
     }
 
@@ -91,22 +112,29 @@ impl CallRecord {
         match event {
             // Later targets are those of a transfer, which changes neither the callee nor the scheme of the record.
             CallEvent::Routed { .. } if self.answered_at.is_some() => {}
-            CallEvent::Routed { callee, endpoint, .. } => {
-                self.routes += 1;
-                self.alerted.insert(*callee, *endpoint);
+            CallEvent::Routed { callee, endpoint, address, .. } => {
+                self.routes.insert(*callee, CallRoute { endpoint: *endpoint, address: address.clone() });
                 if *endpoint == EndpointKind::SipServer && self.scheme == CallScheme::Local {
                     self.scheme = CallScheme::Proxied;
                 }
             }
             CallEvent::Looped => self.scheme = CallScheme::SignalingOnly,
             CallEvent::Answered { callee, codecs, .. } => {
-                self.callee = core::mem::take(&mut self.alerted).remove(callee);
+                let route = self.routes.get(callee);
+                self.callee = route.map(|route| route.endpoint);
+                self.callee_address = route.map(|route| route.address.clone());
                 if self.scheme != CallScheme::SignalingOnly {
                     self.scheme = CallScheme::between(self.caller, self.callee);
                 }
                 self.codecs.clone_from(codecs);
                 self.answered_at = Some(now);
             }
+            CallEvent::Ringing { .. } | CallEvent::Progressing { .. } | CallEvent::EarlyMedia { .. }
+                if self.answered_at.is_none() =>
+            {
+                self.alerted_at.get_or_insert(now);
+            }
+            CallEvent::Unanswered { end, .. } | CallEvent::Left { end, .. } => self.sip_status = Some(end.status()),
             _ => {}
         }
     }
@@ -127,8 +155,8 @@ impl CallRecords {
     /// Applies an event to the record of its call, and returns the record.
     pub(crate) fn apply(&mut self, call: CallKey, event: &CallEvent, now: Time) -> Option<CallRecord> {
         match event {
-            CallEvent::Placed { endpoint, .. } => {
-                let record = CallRecord::new(call, *endpoint, now);
+            CallEvent::Placed { endpoint, from, to, .. } => {
+                let record = CallRecord::new(call, *endpoint, from, to, now);
                 self.records.insert(call, record.clone());
                 Some(record)
             }

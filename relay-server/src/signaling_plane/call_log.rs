@@ -16,14 +16,14 @@ pub(super) fn write(event: &CallEvent, record: &CallRecord, at: Time) {
     let CallRecord { call, scheme, caller, callee, codecs, .. } = record;
     let callee = callee.map(tracing::field::display);
     match event {
-        CallEvent::Routed { .. } if record.routes == 1 && record.answered_at.is_none() => {
+        CallEvent::Routed { .. } if record.routes.len() == 1 && record.answered_at.is_none() => {
             tracing::info!(target: TARGET, call = call.0, %scheme, %caller, "call placed");
         }
         CallEvent::Answered { .. } => {
             let (codecs, setup_ms) = (codecs.join(","), millis(record.setup_time(at)));
             tracing::info!(target: TARGET, call = call.0, %scheme, %caller, callee, codecs, setup_ms, "call answered");
         }
-        CallEvent::Ended { reason } if record.routes == 0 => {
+        CallEvent::Ended { reason } if record.routes.is_empty() => {
             let reason = reason.name();
             tracing::info!(target: UNROUTED, call = call.0, %scheme, %caller, reason, "call ended before it was routed");
         }

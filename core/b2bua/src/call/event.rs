@@ -16,6 +16,10 @@ pub enum CallEvent {
         caller: LegKey,
         /// The endpoint at that leg.
         endpoint: EndpointKind,
+        /// The caller's login, number or address, as shown to callees.
+        from: String,
+        /// The callee as dialed.
+        to: String,
     },
     /// The call was routed to a callee, which is being alerted.
     Routed {
@@ -23,6 +27,8 @@ pub enum CallEvent {
         callee: LegKey,
         /// The endpoint at that leg.
         endpoint: EndpointKind,
+        /// The login of a browser, or the URI of a SIP endpoint.
+        address: String,
         /// The relay's offer to a browser; a SIP endpoint receives its offer in the INVITE.
         offer: Option<String>,
     },

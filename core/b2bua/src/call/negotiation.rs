@@ -88,9 +88,9 @@ impl LegMaker {
         if offered.is_empty() {
             return Err(Box::new(participant));
         }
-        let (leg, endpoint) = (participant.leg, participant.endpoint());
+        let (leg, endpoint, address) = (participant.leg, participant.endpoint(), participant.address.clone());
         let (ssrcs, outputs) = match &mut participant.side {
-            Side::Browser(_) => self.alert_browser(leg, &offered, has_video),
+            Side::Browser(_) => self.alert_browser(leg, address, &offered, has_video),
             Side::Sip(peer) => {
                 let text = peer.make_offer(offered.clone(), Purpose::First, false, &mut self.random);
                 let mut outputs = vec![Output::Media(peer.open(leg))];
@@ -98,7 +98,7 @@ impl LegMaker {
                     request.offer = Some(sdp_body(&text));
                     outputs.push(Output::Sip(SipCommand::Invite { invite: peer.invite, request }));
                     outputs.push(Output::Event {
-                        event: CallEvent::Routed { callee: leg, endpoint, offer: None },
+                        event: CallEvent::Routed { callee: leg, endpoint, address, offer: None },
                         has_video,
                     });
                 }

@@ -82,6 +82,8 @@ impl<T> PerLeg<T> {
 pub struct Participant {
     /// The media leg.
     pub leg: LegKey,
+    /// The login of a browser, or the URI of a SIP endpoint.
+    pub address: String,
     /// The participant received the call.
     pub incoming: bool,
     /// The caller, as shown to the participant.

@@ -35,7 +35,12 @@ impl Call {
         now: Time,
     ) {
         // Reported immediately: a stock client that hangs up before its first status sends no message.
-        self.report(CallEvent::Placed { caller: caller.leg, endpoint: caller.endpoint() });
+        self.report(CallEvent::Placed {
+            caller: caller.leg,
+            endpoint: caller.endpoint(),
+            from: caller.caller.clone(),
+            to: caller.callee.clone(),
+        });
         let (offer, targets) = match (offer, targets) {
             (Ok(offer), Ok(targets)) => (offer, targets),
             (_, Err(reason)) => return self.refuse(&caller, reason),

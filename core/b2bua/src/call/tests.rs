@@ -22,6 +22,7 @@ fn participant(leg: LegKey) -> Participant {
     let browser = Browser { session: SessionId(leg.0), has_direct_media: true, is_hold_reported: false, offer: None };
     Participant {
         leg,
+        address: if leg == CALLER { "alice".into() } else { "bob".into() },
         incoming: leg != CALLER,
         caller: "alice".into(),
         callee: "bob".into(),

@@ -98,7 +98,12 @@ fn end_reason_is_sent_to_extended_client_only() {
 
 #[test]
 fn incoming_call_follows_its_description() {
-    let event = CallEvent::Routed { callee: LEG, endpoint: EndpointKind::Browser, offer: Some("v=0".into()) };
+    let event = CallEvent::Routed {
+        callee: LEG,
+        endpoint: EndpointKind::Browser,
+        address: "bob".into(),
+        offer: Some("v=0".into()),
+    };
     let expected = [">1 setRemoteSDP", ">1 notifyIncomingCall", ">1 RING"];
     assert_eq!(messages(Extension::default(), &event, BusyStatus::Failed), expected);
 }

@@ -6,7 +6,7 @@ use offhook_media::command::LegKey;
 const CALL: CallKey = CallKey(1);
 
 fn routed(callee: u64, endpoint: EndpointKind) -> CallEvent {
-    CallEvent::Routed { callee: LegKey(callee), endpoint, offer: None }
+    CallEvent::Routed { callee: LegKey(callee), endpoint, address: format!("user{callee}"), offer: None }
 }
 
 fn answered(callee: u64) -> CallEvent {
@@ -16,7 +16,12 @@ fn answered(callee: u64) -> CallEvent {
 /// The record of a browser's call after `events`.
 fn record_after(events: &[CallEvent]) -> CallRecord {
     let mut records = CallRecords::default();
-    let placed = CallEvent::Placed { caller: LegKey(1), endpoint: EndpointKind::Browser };
+    let placed = CallEvent::Placed {
+        caller: LegKey(1),
+        endpoint: EndpointKind::Browser,
+        from: "alice".to_owned(),
+        to: "bob".to_owned(),
+    };
     let placed = records.apply(CALL, &placed, Time::EPOCH).expect("a record");
     events.iter().filter_map(|event| records.apply(CALL, event, Time::EPOCH)).last().unwrap_or(placed)
 }
@@ -27,7 +32,8 @@ fn scheme_is_that_of_the_answering_branch() {
     assert_eq!(record_after(&fork).scheme, CallScheme::Proxied);
     for (callee, scheme) in [(2, CallScheme::Local), (3, CallScheme::Proxied)] {
         let record = record_after(&[&fork[..], &[answered(callee)]].concat());
-        assert_eq!((record.scheme, record.routes), (scheme, 2));
+        assert_eq!((record.scheme, record.routes.len()), (scheme, 2));
+        assert_eq!(record.callee_address, Some(format!("user{callee}")));
     }
 }
 

@@ -74,6 +74,12 @@ pub struct Counts {
     pub calls: usize,
     /// Accounts that a SIP server has accepted.
     pub registrations: usize,
+    /// Legs of calls.
+    pub legs: usize,
+    /// RTP ports that calls use.
+    pub ports_in_use: usize,
+    /// RTP ports, in use or not.
+    pub ports: usize,
 }
 
 /// Totals of unexpected events since the relay was created.
@@ -211,6 +217,10 @@ impl Relay {
             sessions: self.clients.session_count(),
             calls: self.calls.len(),
             registrations: self.accounts.registered(),
+            legs: self.legs.len(),
+            // A pair consists of two ports.
+            ports_in_use: 2 * self.ports.iter().map(PortPool::taken).sum::<usize>(),
+            ports: 2 * self.ports.iter().map(PortPool::size).sum::<usize>(),
         }
     }
 

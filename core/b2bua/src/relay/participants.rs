@@ -88,9 +88,9 @@ impl Alert {
         CallView { session, call_id, features, incoming, caller, callee, visible_name, custom }
     }
 
-    fn participant(&self, leg: LegKey, incoming: bool, side: Side) -> Participant {
+    fn participant(&self, leg: LegKey, address: String, incoming: bool, side: Side) -> Participant {
         let Self { caller, callee, visible_name, custom, anonymous, .. } = self.clone();
-        Participant { leg, incoming, caller, callee, visible_name, custom, anonymous, side }
+        Participant { leg, address, incoming, caller, callee, visible_name, custom, anonymous, side }
     }
 }
 
@@ -115,7 +115,8 @@ impl Relay {
             offer: None,
         };
         self.presenter.open(leg, alert.view(session, call_id, features, incoming));
-        alert.participant(leg, incoming, Side::Browser(browser))
+        let login = self.clients.get(session).map(|session| session.caller().to_owned());
+        alert.participant(leg, login.unwrap_or_default(), incoming, Side::Browser(browser))
     }
 
     /// Creates a SIP endpoint's side of a call, with ports of its own.
@@ -167,6 +168,7 @@ impl Relay {
             self.marks.insert(mark.clone(), leg);
             own_mark = Some(mark);
         }
+        let uri = plan.uri.clone();
         let setup = PeerSetup {
             invite: plan.invite,
             account: plan.account,
@@ -184,7 +186,7 @@ impl Relay {
             cname: self.token(),
             first_ssrc: (self.random.next_u32() & 0x7fff_ff00) | 1,
         };
-        Ok(alert.participant(leg, incoming, Side::Sip(Box::new(Peer::new(setup)))))
+        Ok(alert.participant(leg, uri, incoming, Side::Sip(Box::new(Peer::new(setup)))))
     }
 
     fn webrtc_path(&mut self, worker: usize, leg: LegKey) -> Path {

@@ -46,6 +46,7 @@ impl LegMaker {
     pub(super) fn alert_browser(
         &mut self,
         leg: LegKey,
+        address: String,
         offered: &[Section],
         has_video: bool,
     ) -> (Vec<u32>, Vec<Output>) {
@@ -53,7 +54,7 @@ impl LegMaker {
         let sections = local_sections(offered, &secrets);
         let ssrcs = sections.iter().map(|section| section.ssrc).collect();
         let offer = webrtc::offer(&self.transport(secrets.ice.clone(), DtlsSetup::ActPass), &sections);
-        let event = CallEvent::Routed { callee: leg, endpoint: EndpointKind::Browser, offer: Some(offer) };
+        let event = CallEvent::Routed { callee: leg, endpoint: EndpointKind::Browser, address, offer: Some(offer) };
         let open = Output::Media(Command::OpenLeg { leg, ice: secrets.ice });
         (ssrcs, vec![open, Output::Event { event, has_video }])
     }

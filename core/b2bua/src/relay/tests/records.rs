@@ -27,15 +27,20 @@ fn answered_call_is_reported_when_placed_answered_and_ended() {
     let (alice, bob) = (bench.login("alice"), bench.login("bob"));
     bench.call(alice, "a1", "bob");
     let at_bob = bench.incoming(bob);
+    assert_eq!(bench.relay.counts().legs, 2);
     bench.wait(Duration::from_secs(3));
     bench.answer(bob, &at_bob);
     bench.wait(Duration::from_secs(20));
     bench.hang_up(alice, "a1");
+    assert_eq!(bench.relay.counts().legs, 0);
     let (event, record) = bench.events.last().cloned().unwrap();
     assert_eq!(event, CallEvent::Ended { reason: EndReason::HungUp });
     assert_eq!(record.setup_time(bench.now), Duration::from_secs(3));
     assert_eq!(record.duration(bench.now), Some(Duration::from_secs(20)));
     assert_eq!(record.codecs.first().map(String::as_str), Some("opus"));
+    assert_eq!((record.from.as_str(), record.to.as_str()), ("alice", "bob"));
+    assert_eq!(record.callee_address.as_deref(), Some("bob"));
+    assert_eq!((record.alerted_at, record.sip_status), (Some(record.placed_at), Some(200)));
     let callee = Some(EndpointKind::Browser);
     let expected = [
         ("placed", CallScheme::Local, None),
@@ -54,6 +59,7 @@ fn refused_call_is_reported_without_an_answer() {
     let (event, record) = bench.events.last().cloned().unwrap();
     assert_eq!(event, CallEvent::Ended { reason: EndReason::NotFound });
     assert_eq!(record.duration(bench.now), None);
+    assert_eq!((record.to.as_str(), record.routes.len(), record.sip_status), ("nobody", 0, Some(404)));
     assert_eq!(milestones(&mut bench), [("placed", CallScheme::Local, None), ("ended", CallScheme::Local, None)]);
 }
 
