@@ -24,12 +24,12 @@ fn relay() -> &'static str {
     }
 }
 
-async fn hears(side: &CallSide, hz: f64) {
-    JsFuture::from(side.hears(hz)).await.unwrap();
+async fn receives_tone(side: &CallSide, hz: f64) {
+    JsFuture::from(side.receives_tone(hz)).await.unwrap();
 }
 
-async fn hears_nothing(side: &CallSide) {
-    JsFuture::from(side.hears_nothing()).await.unwrap();
+async fn receives_silence(side: &CallSide) {
+    JsFuture::from(side.receives_silence()).await.unwrap();
 }
 
 async fn sign_in(login: &str) -> Browser {
@@ -62,16 +62,16 @@ async fn two_browsers_call_hold_and_hang_up() {
         log.has("ESTABLISHED").await;
         log.has("play audio").await;
     }
-    hears(&side, HIGH).await;
-    hears(&bob_side, LOW).await;
+    receives_tone(&side, HIGH).await;
+    receives_tone(&bob_side, LOW).await;
 
     call.hold(false);
     log.has("HOLD").await;
-    hears_nothing(&side).await;
-    hears_nothing(&bob_side).await;
+    receives_silence(&side).await;
+    receives_silence(&bob_side).await;
     call.unhold();
-    hears(&side, HIGH).await;
-    hears(&bob_side, LOW).await;
+    receives_tone(&side, HIGH).await;
+    receives_tone(&bob_side, LOW).await;
     assert_eq!(call.status(), "ESTABLISHED");
 
     call.send_dtmf("7".to_owned(), "RFC2833").unwrap();

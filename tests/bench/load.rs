@@ -66,8 +66,8 @@ async fn main() {
         per_call / (2.0 * PACKETS)
     );
     for (_, _, at_alice, at_bob) in &talking {
-        at_alice.peer.hears(880.0).await;
-        at_bob.peer.hears(440.0).await;
+        at_alice.peer.receives_tone(880.0).await;
+        at_bob.peer.receives_tone(440.0).await;
     }
     drop(idle);
 }

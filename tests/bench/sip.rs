@@ -11,7 +11,7 @@ use core::time::Duration;
 use offhook_signaling::message::{ConnectionMessage, SipOptions};
 use offhook_tests::browser::{Browser, connection};
 use offhook_tests::child::{Folder, Program};
-use offhook_tests::kamailio::{Kamailio, Ways};
+use offhook_tests::kamailio::{Kamailio, KamailioOptions};
 use offhook_tests::peer::{Habits, Sound};
 use offhook_tests::ports;
 use offhook_tests::relay::{Relay, hash_sip_password};
@@ -264,7 +264,8 @@ async fn browser(relay: &Relay, count: u32) {
 #[tokio::main]
 async fn main() {
     let (registered, called, idle) = (argument(1, 10_000), argument(2, 3_000), argument(3, 500));
-    let kamailio = Kamailio::start(Ways { records_route: true, is_open: true, ..Ways::default() }).await;
+    let kamailio =
+        Kamailio::start(KamailioOptions { records_route: true, is_open: true, ..KamailioOptions::default() }).await;
     // Hashes for MD5, the only algorithm that SIPp supports.
     let hash = |user: u32| hash_sip_password(&user.to_string(), "bench.test", &format!("pw{user}"));
     let mut options: Vec<String> = (1001..=TIMED).map(|user| format!("sip.phones.{user}={}", hash(user))).collect();

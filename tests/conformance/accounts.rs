@@ -1,6 +1,6 @@
 //! Tests of logins, feature negotiation and access to SIP servers.
 
-use crate::{HIGH, LOW, talk};
+use crate::{HIGH, LOW, establish_call};
 use offhook_signaling::message::{ClientMessage, ConnectionMessage, ServerMessage, SipOptions};
 use offhook_signaling::reason::EndReason;
 use offhook_signaling::version::{Extension, feature};
@@ -28,11 +28,11 @@ async fn account_login_requires_right_password() {
         assert_eq!(refused, "wrong login or password", "{login} with {password}");
     }
     let mut alice = Browser::connect(&relay, with_password("alice", "correct horse"), Habits::default()).await;
-    let (mut bob, told) = Browser::introduce(&relay, with_password("bob", "battery staple")).await;
-    assert_eq!(told.connection.sip.password, None, "a password is never sent back");
-    let (at_alice, at_bob) = talk(&mut alice, &mut bob, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
-    at_alice.peer.hears(HIGH).await;
-    at_bob.peer.hears(LOW).await;
+    let (mut bob, user_data) = Browser::introduce(&relay, with_password("bob", "battery staple")).await;
+    assert_eq!(user_data.connection.sip.password, None, "a password is never sent back");
+    let (at_alice, at_bob) = establish_call(&mut alice, &mut bob, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
+    at_alice.peer.receives_tone(HIGH).await;
+    at_bob.peer.receives_tone(LOW).await;
     relay.assert_alive();
 }
 
@@ -55,9 +55,9 @@ async fn call_to_own_login_rings_other_session() {
     let alone = alice.call("alice", Sound::Tone(LOW)).await;
     assert_eq!(alice.over(&alone.id).await.sip_status, Some(486));
     let mut elsewhere = Browser::sign_in(&relay, "alice").await;
-    let (here, there) = talk(&mut alice, &mut elsewhere, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
-    here.peer.hears(HIGH).await;
-    there.peer.hears(LOW).await;
+    let (here, there) = establish_call(&mut alice, &mut elsewhere, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
+    here.peer.receives_tone(HIGH).await;
+    there.peer.receives_tone(LOW).await;
 }
 
 #[tokio::test]
@@ -68,20 +68,20 @@ async fn extensions_are_used_only_if_announced() {
         Some(Extension { version, features })
     };
     let announced = with(&[feature::DTMF_EVENTS, feature::END_REASONS, "telepathy"], 1);
-    let (mut alice, told) =
+    let (mut alice, user_data) =
         Browser::introduce(&relay, ConnectionMessage { offhook: announced, ..connection("alice") }).await;
-    assert_eq!(told.connection.offhook, with(&[feature::DTMF_EVENTS, feature::END_REASONS], 1));
+    assert_eq!(user_data.connection.offhook, with(&[feature::DTMF_EVENTS, feature::END_REASONS], 1));
     // A client with a newer version gets the relay's version; the stock SDK announces nothing.
     let future = with(&[feature::END_REASONS], 99);
-    let (_future, told) =
+    let (_future, user_data) =
         Browser::introduce(&relay, ConnectionMessage { offhook: future, ..connection("carol") }).await;
-    assert_eq!(told.connection.offhook, with(&[feature::END_REASONS], 1));
-    let (mut bob, told) = Browser::introduce(&relay, connection("bob")).await;
-    assert_eq!(told.connection.offhook, None);
+    assert_eq!(user_data.connection.offhook, with(&[feature::END_REASONS], 1));
+    let (mut bob, user_data) = Browser::introduce(&relay, connection("bob")).await;
+    assert_eq!(user_data.connection.offhook, None);
 
-    let (at_alice, at_bob) = talk(&mut alice, &mut bob, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
+    let (at_alice, at_bob) = establish_call(&mut alice, &mut bob, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
     alice.send_dtmf(&at_alice.id, "1");
-    at_bob.peer.hears_digits("1").await;
+    at_bob.peer.receives_digits("1").await;
     bob.send_dtmf(&at_bob.id, "7");
     let digit = alice.expect("offhookDtmf", |message| match message {
         ServerMessage::Dtmf { call_id, digit } if *call_id == at_alice.id => Some(*digit),
@@ -91,7 +91,7 @@ async fn extensions_are_used_only_if_announced() {
     bob.send(&ClientMessage::Hangup(at_bob.id.clone()));
     assert_eq!(alice.over(&at_alice.id).await.end_reason, Some(EndReason::HungUp));
     assert_eq!(bob.over(&at_bob.id).await.end_reason, None);
-    assert!(!bob.was_told(|message| matches!(message, ServerMessage::Dtmf { .. })));
+    assert!(!bob.has_received(|message| matches!(message, ServerMessage::Dtmf { .. })));
 }
 
 /// A UDP socket that no configuration lists.

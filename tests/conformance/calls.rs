@@ -1,6 +1,6 @@
 //! Tests of call setup and call end.
 
-use crate::{Talk, ring};
+use crate::{EstablishedCall, ring};
 use offhook_signaling::message::{CallStatus, ServerMessage};
 use offhook_tests::browser::Browser;
 use offhook_tests::peer::Sound;
@@ -11,7 +11,7 @@ const SILENT: Sound = Sound::Tone(0.0);
 #[tokio::test]
 async fn caller_hangup_finishes_call_on_both_sides() {
     let relay = Relay::start();
-    let Talk { mut alice, mut bob, at_alice, at_bob } = Talk::begin(&relay).await;
+    let EstablishedCall { mut alice, mut bob, at_alice, at_bob } = EstablishedCall::begin(&relay).await;
     alice.hang_up(&at_alice.id);
     assert_eq!(alice.over(&at_alice.id).await.status, CallStatus::Finish);
     assert_eq!(bob.over(&at_bob.id).await.status, CallStatus::Finish);
@@ -20,7 +20,7 @@ async fn caller_hangup_finishes_call_on_both_sides() {
 #[tokio::test]
 async fn callee_hangup_finishes_call_on_both_sides() {
     let relay = Relay::start();
-    let Talk { mut alice, mut bob, at_alice, at_bob } = Talk::begin(&relay).await;
+    let EstablishedCall { mut alice, mut bob, at_alice, at_bob } = EstablishedCall::begin(&relay).await;
     bob.hang_up(&at_bob.id);
     assert_eq!(alice.over(&at_alice.id).await.status, CallStatus::Finish);
     assert_eq!(bob.over(&at_bob.id).await.status, CallStatus::Finish);
@@ -58,25 +58,25 @@ async fn unanswered_call_fails_after_ring_timeout() {
 #[tokio::test]
 async fn user_in_call_is_busy_without_call_waiting() {
     let relay = Relay::start_with(&["calls.call_waiting=busy"]);
-    let talk = Talk::begin(&relay).await;
+    let established = EstablishedCall::begin(&relay).await;
     let mut carol = Browser::sign_in(&relay, "carol").await;
     let third = carol.call("bob", SILENT).await;
     let busy = |message: &ServerMessage| matches!(message, ServerMessage::Busy(call) if call.call_id == third.id);
     carol.expect("busy", |message| busy(message).then_some(())).await;
     let end = carol.over(&third.id).await;
     assert_eq!((end.status, end.sip_status), (CallStatus::Failed, Some(486)));
-    talk.both_hear().await;
+    established.both_receive_tones().await;
 }
 
 #[tokio::test]
 async fn user_in_call_is_rung_by_default() {
     let relay = Relay::start();
-    let mut talk = Talk::begin(&relay).await;
+    let mut established = EstablishedCall::begin(&relay).await;
     let mut carol = Browser::sign_in(&relay, "carol").await;
-    let (third, incoming) = ring(&mut carol, &mut talk.bob, SILENT).await;
-    talk.bob.hang_up(&incoming.call.call_id);
+    let (third, incoming) = ring(&mut carol, &mut established.bob, SILENT).await;
+    established.bob.hang_up(&incoming.call.call_id);
     carol.over(&third.id).await;
-    talk.both_hear().await;
+    established.both_receive_tones().await;
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn call_to_unknown_user_fails() {
 #[tokio::test]
 async fn calls_are_logged_without_names() {
     let relay = Relay::start();
-    let Talk { mut alice, mut bob, at_alice, at_bob } = Talk::begin(&relay).await;
+    let EstablishedCall { mut alice, mut bob, at_alice, at_bob } = EstablishedCall::begin(&relay).await;
     alice.hang_up(&at_alice.id);
     bob.over(&at_bob.id).await;
     relay.logs("call ended").await;
@@ -113,7 +113,7 @@ async fn calls_are_logged_without_names() {
 #[tokio::test]
 async fn lost_caller_socket_ends_call() {
     let relay = Relay::start();
-    let Talk { alice, mut bob, at_alice, at_bob } = Talk::begin(&relay).await;
+    let EstablishedCall { alice, mut bob, at_alice, at_bob } = EstablishedCall::begin(&relay).await;
     drop((alice, at_alice));
     assert!(bob.over(&at_bob.id).await.status.is_terminal());
 }
@@ -121,24 +121,25 @@ async fn lost_caller_socket_ends_call() {
 #[tokio::test]
 async fn held_call_resumes_after_second_call() {
     let relay = Relay::start();
-    let mut talk = Talk::begin(&relay).await;
+    let mut established = EstablishedCall::begin(&relay).await;
     let mut carol = Browser::sign_in(&relay, "carol").await;
-    talk.bob.hold(&talk.at_bob.id).await;
-    let (at_carol, at_bob) = crate::talk(&mut carol, &mut talk.bob, Sound::Tone(700.0), Sound::Tone(1500.0)).await;
-    at_carol.peer.hears(1500.0).await;
-    at_bob.peer.hears(700.0).await;
-    talk.at_alice.peer.hears_nothing().await;
+    established.bob.hold(&established.at_bob.id).await;
+    let (at_carol, at_bob) =
+        crate::establish_call(&mut carol, &mut established.bob, Sound::Tone(700.0), Sound::Tone(1500.0)).await;
+    at_carol.peer.receives_tone(1500.0).await;
+    at_bob.peer.receives_tone(700.0).await;
+    established.at_alice.peer.receives_silence().await;
     carol.hang_up(&at_carol.id);
-    talk.bob.over(&at_bob.id).await;
-    talk.bob.unhold(&talk.at_bob.id).await;
-    talk.both_hear().await;
+    established.bob.over(&at_bob.id).await;
+    established.bob.unhold(&established.at_bob.id).await;
+    established.both_receive_tones().await;
 }
 
 #[tokio::test]
 async fn hangup_of_unknown_call_is_ignored() {
     let relay = Relay::start();
-    let talk = Talk::begin(&relay).await;
-    talk.alice.hang_up(&"no such call".into());
-    talk.alice.hang_up(&talk.at_bob.id);
-    talk.both_hear().await;
+    let established = EstablishedCall::begin(&relay).await;
+    established.alice.hang_up(&"no such call".into());
+    established.alice.hang_up(&established.at_bob.id);
+    established.both_receive_tones().await;
 }

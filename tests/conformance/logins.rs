@@ -115,5 +115,5 @@ async fn client_without_login_is_refused_with_accounts() {
     assert!(page.refused().await.contains("requires a login"));
     let relay = relay_with_alice(&["sessions.anonymous=true"]);
     let mut page = Browser::knock(&relay, hello, Habits::default()).await;
-    assert!(until(|| page.was_told(|message| matches!(message, ServerMessage::UserData(_)))).await);
+    assert!(until(|| page.has_received(|message| matches!(message, ServerMessage::UserData(_)))).await);
 }

@@ -38,30 +38,30 @@ pub(crate) const LOW: f32 = 440.0;
 pub(crate) const HIGH: f32 = 1000.0;
 
 /// An established call between two browsers.
-pub(crate) struct Talk {
+pub(crate) struct EstablishedCall {
     pub(crate) alice: Browser,
     pub(crate) bob: Browser,
     pub(crate) at_alice: Ongoing,
     pub(crate) at_bob: Ongoing,
 }
 
-impl Talk {
+impl EstablishedCall {
     /// Establishes a call from Alice to Bob.
     pub(crate) async fn begin(relay: &Relay) -> Self {
         let (mut alice, mut bob) = (Browser::sign_in(relay, "alice").await, Browser::sign_in(relay, "bob").await);
-        let (at_alice, at_bob) = talk(&mut alice, &mut bob, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
+        let (at_alice, at_bob) = establish_call(&mut alice, &mut bob, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
         Self { alice, bob, at_alice, at_bob }
     }
 
     /// Waits until both receive the tone of the other.
-    pub(crate) async fn both_hear(&self) {
-        self.at_alice.peer.hears(HIGH).await;
-        self.at_bob.peer.hears(LOW).await;
+    pub(crate) async fn both_receive_tones(&self) {
+        self.at_alice.peer.receives_tone(HIGH).await;
+        self.at_bob.peer.receives_tone(LOW).await;
     }
 }
 
 /// Establishes a call.
-pub(crate) async fn talk(
+pub(crate) async fn establish_call(
     caller: &mut Browser,
     callee: &mut Browser,
     caller_sound: Sound,

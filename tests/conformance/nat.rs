@@ -6,7 +6,7 @@ use crate::{HIGH, LOW};
 use core::time::Duration;
 use offhook_tests::baresip::{Baresip, Setup};
 use offhook_tests::browser::Browser;
-use offhook_tests::kamailio::{Kamailio, Ways};
+use offhook_tests::kamailio::{Kamailio, KamailioOptions};
 use offhook_tests::nat::Nat;
 use offhook_tests::peer::Sound;
 use offhook_tests::relay::Relay;
@@ -29,7 +29,7 @@ async fn registered(relay: &Relay, user: &str, addressing: Addressing) -> SipPho
 
 #[tokio::test]
 async fn phones_before_and_behind_a_nat_are_reached_at_once() {
-    let kamailio = Kamailio::start(Ways::PROVIDER).await;
+    let kamailio = Kamailio::start(KamailioOptions::PROVIDER).await;
     let options: Vec<String> = (101..=104)
         .flat_map(|user| [format!("sip.phones.{user}=secret"), format!("sip.trunk.numbers.{user}=+4930100{user}")])
         .collect();
@@ -76,14 +76,14 @@ async fn phone_behind_a_forgetful_nat_is_kept_reachable() {
     nat.passes("INVITE", 1).await;
     tokio::join!(alice.established(&call), phone.accept());
     // Its media come from another address than its SIP messages: baresip describes where it is.
-    tokio::join!(call.peer.hears(HIGH), phone.hears(LOW));
+    tokio::join!(call.peer.receives_tone(HIGH), phone.receives_tone(LOW));
     alice.hang_up(&call.id);
     phone.over().await;
 }
 
 #[tokio::test]
 async fn peers_in_local_networks_get_the_inner_address() {
-    let kamailio = Kamailio::start(Ways::PROVIDER).await;
+    let kamailio = Kamailio::start(KamailioOptions::PROVIDER).await;
     let relay = relay_with_trunk(
         &kamailio,
         &[
@@ -108,7 +108,7 @@ async fn peers_in_local_networks_get_the_inner_address() {
     let (dialog, answered) = (called.expect("an answer"), answered.expect("a call"));
     at_caller.send_to(dialog.media);
     at_inner.send_to(answered.media);
-    tokio::join!(at_caller.hears(HIGH), at_inner.hears(LOW));
+    tokio::join!(at_caller.receives_tone(HIGH), at_inner.receives_tone(LOW));
     assert_eq!((dialog.media.ip(), answered.media.ip()), (local(0).ip(), local(0).ip()));
 
     let (called, answered) = tokio::join!(caller.call("+4930100102", MEDIA), outer.answered(AT_ONCE));

@@ -4,13 +4,13 @@ use crate::{HIGH, LOW};
 use offhook_signaling::message::CallStatus;
 use offhook_tests::baresip::{Baresip, Setup};
 use offhook_tests::browser::Browser;
-use offhook_tests::kamailio::{Kamailio, NumberIn, Ways, password};
+use offhook_tests::kamailio::{Kamailio, KamailioOptions, NumberIn, password};
 use offhook_tests::peer::Sound;
 use offhook_tests::relay::Relay;
 use offhook_tests::sip_phone::SipPhone;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-const PROVIDER: Ways = Ways::PROVIDER;
+const PROVIDER: KamailioOptions = KamailioOptions::PROVIDER;
 /// The address for media in the callers' descriptions; they send none.
 const MEDIA: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4_000);
 
@@ -50,7 +50,7 @@ async fn trunk_registers_calls_and_is_called() {
     let call = alice.call("1002", Sound::Tone(LOW)).await;
     assert_eq!(phone.rings().await, format!("sip:+4930100001@{}", kamailio.address().ip()));
     tokio::join!(alice.established(&call), phone.accept());
-    tokio::join!(call.peer.hears(HIGH), phone.hears(LOW));
+    tokio::join!(call.peer.receives_tone(HIGH), phone.receives_tone(LOW));
     phone.hang_up().await;
     assert_eq!(alice.over(&call.id).await.status, CallStatus::Finish);
 
@@ -58,7 +58,7 @@ async fn trunk_registers_calls_and_is_called() {
     let incoming = alice.incoming().await;
     assert_eq!(incoming.call.caller, "1002");
     let (call, ()) = tokio::join!(alice.answer(&incoming, Sound::Tone(LOW)), phone.established());
-    tokio::join!(call.peer.hears(HIGH), phone.hears(LOW));
+    tokio::join!(call.peer.receives_tone(HIGH), phone.receives_tone(LOW));
     alice.hang_up(&call.id);
     phone.over().await;
 }
@@ -72,8 +72,8 @@ async fn forwarded_call_rings_the_number_in_the_configured_place() {
         (NumberIn::RequestUri, "to", "bob"),
         (NumberIn::CalledPartyId, "to,p-called-party-id", "bob"),
     ] {
-        let ways = Ways { number_in, forwards_to: Some("+4930100001"), ..PROVIDER };
-        let kamailio = Kamailio::start(ways).await;
+        let options = KamailioOptions { number_in, forwards_to: Some("+4930100001"), ..PROVIDER };
+        let kamailio = Kamailio::start(options).await;
         let relay = relay_with_trunk(
             &kamailio,
             &[
@@ -113,8 +113,8 @@ async fn called_number_is_one_number_in_every_notation() {
 
 #[tokio::test]
 async fn calls_from_another_address_of_the_provider_need_sources() {
-    let ways = Ways { number_in: NumberIn::RequestUri, calls_from_other_address: true, ..PROVIDER };
-    let kamailio = Kamailio::start(ways).await;
+    let options = KamailioOptions { number_in: NumberIn::RequestUri, calls_from_other_address: true, ..PROVIDER };
+    let kamailio = Kamailio::start(options).await;
     let other = kamailio.other_address().ip();
     for (sources, is_accepted) in [("", false), (other.to_string().as_str(), true)] {
         let sources = format!("sip.trunk.sources={sources}");
@@ -132,7 +132,7 @@ async fn calls_from_another_address_of_the_provider_need_sources() {
 
 #[tokio::test]
 async fn refused_registration_is_retried_until_it_is_accepted() {
-    let kamailio = Kamailio::start(Ways { refuses_at_first: true, ..PROVIDER }).await;
+    let kamailio = Kamailio::start(KamailioOptions { refuses_at_first: true, ..PROVIDER }).await;
     // The first wait is 0.5 to 1 s long, the second one twice that.
     let relay = relay_with_trunk(&kamailio, &["sip.trunk.numbers.alice=+4930100001", "sip.trunk.retry_interval=1s"]);
     let mut alice = Browser::sign_in(&relay, "alice").await;

@@ -1,6 +1,6 @@
 //! Tests with hostile and faulty clients: the relay keeps running, releases memory, and subsequent calls succeed.
 
-use crate::Talk;
+use crate::EstablishedCall;
 use core::time::Duration;
 use futures_util::{SinkExt as _, StreamExt as _};
 use offhook_signaling::message::{ClientMessage, ConnectionMessage};
@@ -40,7 +40,7 @@ async fn closed(mut socket: Socket) {
 
 async fn works_on(relay: &mut Relay) {
     relay.assert_alive();
-    Talk::begin(relay).await.both_hear().await;
+    EstablishedCall::begin(relay).await.both_receive_tones().await;
     relay.assert_alive();
 }
 
@@ -116,7 +116,7 @@ async fn binary_frame_closes_socket() {
 #[tokio::test]
 async fn message_flood_closes_socket_without_disturbing_calls() {
     let mut relay = Relay::start();
-    let talk = Talk::begin(&relay).await;
+    let established = EstablishedCall::begin(&relay).await;
     let mut socket = signed_in(&relay, "mallory").await;
     let ping = ClientMessage::Ping.to_json();
     for _ in 0..10_000 {
@@ -126,8 +126,8 @@ async fn message_flood_closes_socket_without_disturbing_calls() {
     }
     let _ = socket.flush().await;
     closed(socket).await;
-    talk.both_hear().await;
-    drop(talk);
+    established.both_receive_tones().await;
+    drop(established);
     works_on(&mut relay).await;
 }
 
@@ -136,7 +136,7 @@ async fn message_flood_closes_socket_without_disturbing_calls() {
 async fn message_burst_within_limits_is_answered() {
     let options = ["limits.message_rate=20000", "limits.message_burst=20000", "limits.send_queue=20000"];
     let mut relay = Relay::start_with(&options);
-    let talk = Talk::begin(&relay).await;
+    let established = EstablishedCall::begin(&relay).await;
     let (mut sink, mut stream) = signed_in(&relay, "mallory").await.split();
     let ping = ClientMessage::Ping.to_json();
     let start = std::time::Instant::now();
@@ -155,8 +155,8 @@ async fn message_burst_within_limits_is_answered() {
     }
     let (_open, sent_in) = sending.await.expect("sent");
     println!("10,000 messages sent in {sent_in:?}, answered in {:?}", start.elapsed());
-    talk.both_hear().await;
-    drop(talk);
+    established.both_receive_tones().await;
+    drop(established);
     works_on(&mut relay).await;
 }
 
@@ -167,8 +167,8 @@ async fn vanished_browser_is_detected_by_missed_pings() {
     let mut alice = Browser::sign_in(&relay, "alice").await;
     let habits = Habits { via: Some(tunnel.address()), ..Habits::default() };
     let mut bob = Browser::sign_in_with(&relay, "bob", habits).await;
-    let (at_alice, at_bob) = crate::talk(&mut alice, &mut bob, Sound::Tone(440.0), Sound::Tone(1000.0)).await;
-    at_alice.peer.hears(1000.0).await;
+    let (at_alice, at_bob) = crate::establish_call(&mut alice, &mut bob, Sound::Tone(440.0), Sound::Tone(1000.0)).await;
+    at_alice.peer.receives_tone(1000.0).await;
     tunnel.freeze();
     // Media continue; the call ends because of missing pongs.
     let over = alice.over(&at_alice.id).await;
@@ -202,15 +202,15 @@ async fn renewed_certificate_is_loaded_without_dropping_calls() {
     let flags = ["--demo", "--listen-tls", "127.0.0.1:0", "--media-address", "127.0.0.1", "--set", "listen.plain="];
     let mut relay = Relay::start_as(&flags, &[&directory]);
     let before = offhook_tests::tls::certificate_of(relay.address()).await;
-    let talk = Talk::begin(&relay).await;
+    let established = EstablishedCall::begin(&relay).await;
     std::fs::remove_dir_all(&state).expect("the relay kept its certificate there");
     relay.signal("HUP");
     let deadline = tokio::time::Instant::now() + PATIENCE;
     while offhook_tests::tls::certificate_of(relay.address()).await == before {
         assert!(tokio::time::Instant::now() < deadline, "the new certificate is shown");
     }
-    talk.both_hear().await;
-    drop(talk);
+    established.both_receive_tones().await;
+    drop(established);
     // An invalid file is not loaded.
     std::fs::write(state.join("tls-certificate.pem"), "nonsense").expect("written");
     relay.signal("HUP");

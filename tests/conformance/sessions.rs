@@ -1,6 +1,6 @@
 //! Tests of client sessions: several sessions of one login, and reconnection after a lost socket.
 
-use crate::{HIGH, LOW, Talk, talk};
+use crate::{EstablishedCall, HIGH, LOW, establish_call};
 use offhook_signaling::message::{CallStatus, ConnectionMessage, ServerMessage, SipOptions};
 use offhook_tests::browser::{Browser, connection};
 use offhook_tests::peer::{Habits, Sound};
@@ -16,8 +16,8 @@ async fn first_answering_session_of_login_gets_call() {
     let at_mobile = mobile.incoming().await;
     let (_, answered) = tokio::join!(alice.established(&call), mobile.answer(&at_mobile, Sound::Tone(HIGH)));
     assert_eq!(desk.over(&at_desk.call.call_id).await.status, CallStatus::Finish, "answered elsewhere");
-    answered.peer.hears(LOW).await;
-    call.peer.hears(HIGH).await;
+    answered.peer.receives_tone(LOW).await;
+    call.peer.receives_tone(HIGH).await;
 }
 
 #[tokio::test]
@@ -31,7 +31,7 @@ async fn other_sessions_keep_ringing_when_one_vanishes() {
     drop(at_desk);
     drop(desk);
     let (_, answered) = tokio::join!(alice.established(&call), mobile.answer(&at_mobile, Sound::Tone(HIGH)));
-    answered.peer.hears(LOW).await;
+    answered.peer.receives_tone(LOW).await;
 }
 
 #[tokio::test]
@@ -43,21 +43,21 @@ async fn session_resumes_with_token_without_credentials() {
     drop(bob);
     let mut bob = Browser::sign_in_with_token(&relay, &token).await;
     assert_eq!(bob.login(), "bob");
-    let (at_alice, at_bob) = talk(&mut alice, &mut bob, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
-    at_alice.peer.hears(HIGH).await;
-    at_bob.peer.hears(LOW).await;
+    let (at_alice, at_bob) = establish_call(&mut alice, &mut bob, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
+    at_alice.peer.receives_tone(HIGH).await;
+    at_bob.peer.receives_tone(LOW).await;
 }
 
 #[tokio::test]
 async fn resumed_session_starts_without_calls() {
     let relay = Relay::start();
-    let Talk { mut alice, bob, at_alice, at_bob } = Talk::begin(&relay).await;
+    let EstablishedCall { mut alice, bob, at_alice, at_bob } = EstablishedCall::begin(&relay).await;
     let token = bob.token().to_owned();
     drop((bob, at_bob));
     assert!(alice.over(&at_alice.id).await.status.is_terminal());
     let mut bob = Browser::sign_in_with_token(&relay, &token).await;
-    let (at_alice, _at_bob) = talk(&mut alice, &mut bob, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
-    at_alice.peer.hears(HIGH).await;
+    let (at_alice, _at_bob) = establish_call(&mut alice, &mut bob, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
+    at_alice.peer.receives_tone(HIGH).await;
 }
 
 /// Returns a `connection` with `sipOptions` as typically set without a SIP server.
@@ -81,10 +81,10 @@ async fn sessions_without_registration_call_each_other() {
         let relay = Relay::start_with(options);
         let mut one = Browser::connect(&relay, without_server("test1", &relay), Habits::default()).await;
         let mut two = Browser::connect(&relay, without_server("test2", &relay), Habits::default()).await;
-        let (at_one, at_two) = talk(&mut one, &mut two, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
-        at_one.peer.hears(HIGH).await;
-        at_two.peer.hears(LOW).await;
-        assert!(!one.was_told(|message| matches!(message, ServerMessage::Registered | ServerMessage::Fail { .. })));
+        let (at_one, at_two) = establish_call(&mut one, &mut two, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
+        at_one.peer.receives_tone(HIGH).await;
+        at_two.peer.receives_tone(LOW).await;
+        assert!(!one.has_received(|message| matches!(message, ServerMessage::Registered | ServerMessage::Fail { .. })));
         assert!(!relay.log().contains("servers"), "{}", relay.log());
     }
 }

@@ -6,7 +6,7 @@ use offhook_tests::browser::{Browser, Incoming, Ongoing, connection};
 use offhook_tests::peer::{Habits, Sound};
 use offhook_tests::relay::Relay;
 use offhook_tests::rtp_endpoint::RtpEndpoint;
-use offhook_tests::sipp::{Run, Sipp, Told};
+use offhook_tests::sipp::{Run, ScenarioReport, Sipp};
 use offhook_tests::wire::Registrar;
 use std::net::SocketAddr;
 
@@ -65,34 +65,34 @@ pub(crate) async fn place_over(transport: &str, scenario: &str, run: Run) -> Pla
 
 impl Placed {
     /// Waits until the call is established at the peer and at Alice. The phone starts sending.
-    pub(crate) async fn answered(&mut self) -> Told {
-        let told = self.peer.reaches("answered").await;
-        self.phone.send_to(told.media());
+    pub(crate) async fn answered(&mut self) -> ScenarioReport {
+        let report = self.peer.reaches("answered").await;
+        self.phone.send_to(report.media());
         self.alice.established(&self.call).await;
-        told
+        report
     }
 
     /// Waits until a call with early media is established.
-    pub(crate) async fn answered_after_early_media(&mut self) -> Told {
-        let told = self.peer.reaches("answered").await;
+    pub(crate) async fn answered_after_early_media(&mut self) -> ScenarioReport {
+        let report = self.peer.reaches("answered").await;
         self.alice.status(&self.call.id, CallStatus::Established).await;
-        told
+        report
     }
 
     /// Waits until both receive the tone of the other.
-    pub(crate) async fn both_hear(&self) {
-        tokio::join!(self.call.peer.hears(HIGH), self.phone.hears(LOW));
+    pub(crate) async fn both_receive_tones(&self) {
+        tokio::join!(self.call.peer.receives_tone(HIGH), self.phone.receives_tone(LOW));
     }
 
     /// Lets the scenario continue to its end, while Alice hangs up.
-    pub(crate) async fn hang_up(mut self, told: &Told) {
-        self.peer.go(told).await;
+    pub(crate) async fn hang_up(mut self, report: &ScenarioReport) {
+        self.peer.go(report).await;
         self.alice.hang_up(&self.call.id);
         assert_eq!(self.alice.over(&self.call.id).await.status, CallStatus::Finish);
         self.peer.passes().await;
         self.relay.assert_alive();
         assert!(
-            !self.alice.was_told(|message| matches!(message, ServerMessage::RemoteSdp { .. })),
+            !self.alice.has_received(|message| matches!(message, ServerMessage::RemoteSdp { .. })),
             "a second description"
         );
     }
@@ -136,31 +136,31 @@ impl Listening {
     }
 
     /// Starts a scenario that calls Alice, and answers the call. The phone starts sending.
-    pub(crate) async fn talks_to(&mut self, scenario: &str) -> Talking {
+    pub(crate) async fn answer_scenario(&mut self, scenario: &str) -> ScenarioCall {
         let (mut peer, phone, incoming) = self.called_by(scenario).await;
-        let (told, call) = tokio::join!(peer.reaches("answered"), self.alice.answer(&incoming, Sound::Tone(LOW)));
-        phone.send_to(told.media());
-        Talking { peer, phone, call, told }
+        let (report, call) = tokio::join!(peer.reaches("answered"), self.alice.answer(&incoming, Sound::Tone(LOW)));
+        phone.send_to(report.media());
+        ScenarioCall { peer, phone, call, report }
     }
 }
 
 /// An established call from a scenario to Alice.
-pub(crate) struct Talking {
+pub(crate) struct ScenarioCall {
     pub(crate) peer: Sipp,
     pub(crate) phone: RtpEndpoint,
     pub(crate) call: Ongoing,
-    pub(crate) told: Told,
+    pub(crate) report: ScenarioReport,
 }
 
-impl Talking {
+impl ScenarioCall {
     /// Waits until both receive the tone of the other.
-    pub(crate) async fn both_hear(&self) {
-        tokio::join!(self.call.peer.hears(HIGH), self.phone.hears(LOW));
+    pub(crate) async fn both_receive_tones(&self) {
+        tokio::join!(self.call.peer.receives_tone(HIGH), self.phone.receives_tone(LOW));
     }
 
     /// Lets the scenario continue to its end. The call ends by the peer, or by Alice.
     pub(crate) async fn end(mut self, alice: &mut Browser, alice_hangs_up: bool) {
-        self.peer.go(&self.told).await;
+        self.peer.go(&self.report).await;
         if alice_hangs_up {
             alice.hang_up(&self.call.id);
         }

@@ -12,25 +12,25 @@ fn offer(direction: &str) -> Run {
 /// The peer sends an offer, which must be answered with one of these directions, and then restores the original media.
 async fn peer_offers(run: Run, answers: &[&str], during: impl AsyncFn(&Placed)) {
     let mut call = place("uas-peer-offers", run).await;
-    let told = call.answered().await;
-    call.both_hear().await;
-    call.peer.go(&told).await;
-    let told = call.peer.reaches("changed").await;
-    let answer = told.text.lines().find_map(|line| line.strip_prefix("a=")).unwrap_or_default().to_owned();
-    assert!(answers.contains(&answer.as_str()), "{answer} is no answer: {}", told.text);
+    let report = call.answered().await;
+    call.both_receive_tones().await;
+    call.peer.go(&report).await;
+    let report = call.peer.reaches("changed").await;
+    let answer = report.text.lines().find_map(|line| line.strip_prefix("a=")).unwrap_or_default().to_owned();
+    assert!(answers.contains(&answer.as_str()), "{answer} is no answer: {}", report.text);
     during(&call).await;
-    call.peer.go(&told).await;
-    let told = call.peer.reaches("back").await;
-    assert!(told.text.contains("a=sendrecv"), "{}", told.text);
-    call.both_hear().await;
-    call.hang_up(&told).await;
+    call.peer.go(&report).await;
+    let report = call.peer.reaches("back").await;
+    assert!(report.text.contains("a=sendrecv"), "{}", report.text);
+    call.both_receive_tones().await;
+    call.hang_up(&report).await;
 }
 
 #[tokio::test]
 async fn peer_hold_with_sendonly_stops_media_to_peer() {
     peer_offers(offer("sendonly"), &["recvonly"], async |call| {
-        call.phone.hears_nothing().await;
-        call.call.peer.hears(HIGH).await;
+        call.phone.receives_silence().await;
+        call.call.peer.receives_tone(HIGH).await;
     })
     .await;
 }
@@ -38,7 +38,7 @@ async fn peer_hold_with_sendonly_stops_media_to_peer() {
 #[tokio::test]
 async fn peer_hold_with_inactive_stops_media() {
     peer_offers(offer("inactive"), &["inactive"], async |call| {
-        tokio::join!(call.phone.hears_nothing(), call.call.peer.hears_nothing());
+        tokio::join!(call.phone.receives_silence(), call.call.peer.receives_silence());
     })
     .await;
 }
@@ -46,7 +46,7 @@ async fn peer_hold_with_inactive_stops_media() {
 #[tokio::test]
 async fn peer_recvonly_stops_media_to_browser() {
     peer_offers(offer("recvonly"), &["sendonly"], async |call| {
-        tokio::join!(call.phone.hears(LOW), call.call.peer.hears_nothing());
+        tokio::join!(call.phone.receives_tone(LOW), call.call.peer.receives_silence());
     })
     .await;
 }
@@ -56,7 +56,7 @@ async fn peer_hold_with_null_address_stops_media_to_peer() {
     // Hold as in RFC 2543: nothing is sent to 0.0.0.0.
     let run = Run::default().with("direction", "sendrecv").with("address", "0.0.0.0").with("codec", 0);
     peer_offers(run.with("port", "[rtp_port]"), &["sendrecv", "recvonly", "inactive"], async |call| {
-        call.phone.hears_nothing().await;
+        call.phone.receives_silence().await;
     })
     .await;
 }
@@ -67,7 +67,7 @@ async fn peer_moves_to_port_of(host: &str) {
     peer_offers(run.with("port", other.port()), &["sendrecv"], async |call| {
         call.phone.be_silent(true);
         other.send_to(call.phone.target());
-        tokio::join!(call.call.peer.hears(1700.0), other.hears(LOW));
+        tokio::join!(call.call.peer.receives_tone(1700.0), other.receives_tone(LOW));
         other.be_silent(true);
         call.phone.be_silent(false);
     })
@@ -90,7 +90,7 @@ async fn reinvite_with_new_codec_changes_codec() {
     let run = Run::default().with("direction", "sendrecv").with("address", "127.0.0.1").with("codec", PCMA);
     peer_offers(run.with("port", "[rtp_port]"), &["sendrecv"], async |call| {
         call.phone.send_as(PCMA);
-        call.both_hear().await;
+        call.both_receive_tones().await;
         assert!(call.phone.payload_types().contains(&PCMA));
         call.phone.send_as(offhook_tests::rtp_endpoint::PCMU);
     })
@@ -101,55 +101,55 @@ async fn reinvite_with_new_codec_changes_codec() {
 async fn update_moves_rtp_and_delayed_reinvite_restores_it() {
     let other = RtpEndpoint::start(1700.0).await;
     let mut call = place("uas-peer-updates", Run::default().with("other_port", other.port())).await;
-    let told = call.answered().await;
-    call.both_hear().await;
-    call.peer.go(&told).await;
-    let told = call.peer.reaches("changed").await;
+    let report = call.answered().await;
+    call.both_receive_tones().await;
+    call.peer.go(&report).await;
+    let report = call.peer.reaches("changed").await;
     call.phone.be_silent(true);
-    other.send_to(told.media());
-    tokio::join!(call.call.peer.hears(1700.0), other.hears(LOW));
+    other.send_to(report.media());
+    tokio::join!(call.call.peer.receives_tone(1700.0), other.receives_tone(LOW));
     other.be_silent(true);
-    call.peer.go(&told).await;
-    let told = call.peer.reaches("back").await;
+    call.peer.go(&report).await;
+    let report = call.peer.reaches("back").await;
     call.phone.be_silent(false);
-    call.both_hear().await;
-    call.hang_up(&told).await;
+    call.both_receive_tones().await;
+    call.hang_up(&report).await;
 }
 
 #[tokio::test]
 async fn browser_hold_and_resume_reinvite_peer() {
     let mut call = place("uas-held", Run::default()).await;
-    let told = call.answered().await;
-    call.both_hear().await;
-    call.peer.go(&told).await;
+    let report = call.answered().await;
+    call.both_receive_tones().await;
+    call.peer.go(&report).await;
     call.alice.hold(&call.call.id).await;
-    let told = call.peer.reaches("held").await;
-    assert!(told.text.contains("a=sendonly") || told.text.contains("a=inactive"), "{}", told.text);
-    tokio::join!(call.phone.hears_nothing(), call.call.peer.hears_nothing());
-    call.peer.go(&told).await;
+    let report = call.peer.reaches("held").await;
+    assert!(report.text.contains("a=sendonly") || report.text.contains("a=inactive"), "{}", report.text);
+    tokio::join!(call.phone.receives_silence(), call.call.peer.receives_silence());
+    call.peer.go(&report).await;
     call.alice.unhold(&call.call.id).await;
-    let told = call.peer.reaches("resumed").await;
-    assert!(told.text.contains("a=sendrecv"), "{}", told.text);
-    call.both_hear().await;
-    call.hang_up(&told).await;
+    let report = call.peer.reaches("resumed").await;
+    assert!(report.text.contains("a=sendrecv"), "{}", report.text);
+    call.both_receive_tones().await;
+    call.hang_up(&report).await;
 }
 
 #[tokio::test]
 async fn hold_refused_with_491_is_retried() {
     let mut call = place("uas-glare", Run::default()).await;
-    let told = call.answered().await;
-    call.peer.go(&told).await;
+    let report = call.answered().await;
+    call.peer.go(&report).await;
     call.alice.hold(&call.call.id).await;
-    let told = call.peer.reaches("held").await;
-    call.hang_up(&told).await;
+    let report = call.peer.reaches("held").await;
+    call.hang_up(&report).await;
 }
 
 #[tokio::test]
 async fn reinvite_during_pending_offer_gets_491() {
     let mut call = place("uas-glare-too", Run::default()).await;
-    let told = call.answered().await;
-    call.peer.go(&told).await;
+    let report = call.answered().await;
+    call.peer.go(&report).await;
     call.alice.hold(&call.call.id).await;
-    let told = call.peer.reaches("held").await;
-    call.hang_up(&told).await;
+    let report = call.peer.reaches("held").await;
+    call.hang_up(&report).await;
 }

@@ -14,23 +14,23 @@ use offhook_tests::sipp::{Run, Sipp};
 async fn dtmf_is_relayed_as_telephone_events_with_sip() {
     let mut call = place("uas-answer", Run::default()).await;
     call.peer.passes_by("ringing").await;
-    let told = call.answered().await;
-    call.both_hear().await;
+    let report = call.answered().await;
+    call.both_receive_tones().await;
     call.alice.send_dtmf(&call.call.id, "15*#");
-    call.phone.hears_digits("15*#").await;
+    call.phone.receives_digits("15*#").await;
     call.phone.press("0D");
-    call.call.peer.hears_digits("0D").await;
-    call.both_hear().await;
-    call.hang_up(&told).await;
+    call.call.peer.receives_digits("0D").await;
+    call.both_receive_tones().await;
+    call.hang_up(&report).await;
 }
 
 async fn by_info(kind: DtmfType, content_type: &str, digit: &str) {
     let mut call = place("uas-info", Run::default().with("type", content_type).with("digit", digit)).await;
-    let told = call.answered().await;
-    call.peer.go(&told).await;
+    let report = call.answered().await;
+    call.peer.go(&report).await;
     call.alice.send_dtmf_as(&call.call.id, kind, "7");
-    let told = call.peer.reaches("digit").await;
-    call.hang_up(&told).await;
+    let report = call.peer.reaches("digit").await;
+    call.hang_up(&report).await;
 }
 
 #[tokio::test]
@@ -52,14 +52,14 @@ async fn dtmf_received_by_info_is_reported_to_browser() {
     let hello = ConnectionMessage { offhook: Some(offhook), ..account("1001", peer.address(), false) };
     let mut alice = Browser::connect(&relay, hello, Habits::default()).await;
     let call = alice.call("9001", Sound::Tone(LOW)).await;
-    let told = peer.reaches("answered").await;
+    let report = peer.reaches("answered").await;
     alice.established(&call).await;
-    peer.go(&told).await;
+    peer.go(&report).await;
     for wanted in ['5', '#'] {
         let digit = |message: &ServerMessage| matches!(message, ServerMessage::Dtmf { digit, .. } if *digit == wanted);
         alice.expect("offhookDtmf", |message| digit(message).then_some(())).await;
     }
-    peer.passes_by("told").await;
+    peer.passes_by("reported").await;
     alice.hang_up(&call.id);
     peer.passes().await;
 }

@@ -1,6 +1,6 @@
 //! Tests of calls from a SIP peer to a browser: answered, refused, canceled and replaced.
 
-use crate::sip::{Talking, listen, listen_with};
+use crate::sip::{ScenarioCall, listen, listen_with};
 use crate::{HIGH, LOW};
 use offhook_signaling::message::CallStatus;
 use offhook_tests::peer::Sound;
@@ -15,11 +15,11 @@ async fn inbound_sip_call_is_answered() {
     let caller = (incoming.call.caller.as_str(), incoming.call.visible_name.as_str());
     assert_eq!(caller, ("peer", "The Peer"), "P-Asserted-Identity is only used from trusted peers (RFC 3325 §5)");
     peer.passes_by("ringing").await;
-    let (told, call) = tokio::join!(peer.reaches("answered"), here.alice.answer(&incoming, Sound::Tone(LOW)));
-    phone.send_to(told.media());
-    let talk = Talking { peer, phone, call, told };
-    talk.both_hear().await;
-    talk.end(&mut here.alice, true).await;
+    let (report, call) = tokio::join!(peer.reaches("answered"), here.alice.answer(&incoming, Sound::Tone(LOW)));
+    phone.send_to(report.media());
+    let established = ScenarioCall { peer, phone, call, report };
+    established.both_receive_tones().await;
+    established.end(&mut here.alice, true).await;
 }
 
 #[tokio::test]
@@ -38,17 +38,17 @@ async fn asserted_identity_of_trusted_server_is_used() {
 #[tokio::test]
 async fn inbound_sip_call_ends_with_peer_bye() {
     let mut here = listen().await;
-    let talk = here.talks_to("uac-hangup").await;
-    talk.both_hear().await;
-    talk.end(&mut here.alice, false).await;
+    let established = here.answer_scenario("uac-hangup").await;
+    established.both_receive_tones().await;
+    established.end(&mut here.alice, false).await;
 }
 
 #[tokio::test]
 async fn invite_without_offer_gets_offer_in_200() {
     let mut here = listen().await;
-    let talk = here.talks_to("uac-delayed").await;
-    talk.both_hear().await;
-    talk.end(&mut here.alice, true).await;
+    let established = here.answer_scenario("uac-delayed").await;
+    established.both_receive_tones().await;
+    established.end(&mut here.alice, true).await;
 }
 
 #[tokio::test]
@@ -56,11 +56,11 @@ async fn required_100rel_sends_reliable_ringing() {
     let mut here = listen().await;
     let (mut peer, phone, incoming) = here.called_by("uac-100rel").await;
     peer.passes_by("ringing").await;
-    let (told, call) = tokio::join!(peer.reaches("answered"), here.alice.answer(&incoming, Sound::Tone(LOW)));
-    phone.send_to(told.media());
-    let talk = Talking { peer, phone, call, told };
-    talk.both_hear().await;
-    talk.end(&mut here.alice, true).await;
+    let (report, call) = tokio::join!(peer.reaches("answered"), here.alice.answer(&incoming, Sound::Tone(LOW)));
+    phone.send_to(report.media());
+    let established = ScenarioCall { peer, phone, call, report };
+    established.both_receive_tones().await;
+    established.end(&mut here.alice, true).await;
 }
 
 #[tokio::test]
@@ -75,18 +75,18 @@ async fn cancel_while_ringing_finishes_call() {
 #[tokio::test]
 async fn cancel_after_answer_is_ignored() {
     let mut here = listen().await;
-    let talk = here.talks_to("uac-cancel-late").await;
-    talk.both_hear().await;
-    talk.end(&mut here.alice, true).await;
+    let established = here.answer_scenario("uac-cancel-late").await;
+    established.both_receive_tones().await;
+    established.end(&mut here.alice, true).await;
 }
 
 async fn refused(run: Run, status: u16, note: &'static str) -> String {
     let run = run.with("status", status).with("note", note);
     let mut peer = Sipp::start("uac-refused", run).await;
-    let told = peer.reaches("refused").await;
-    peer.go(&told).await;
+    let report = peer.reaches("refused").await;
+    peer.go(&report).await;
     peer.passes().await;
-    told.field("Header").to_owned()
+    report.field("Header").to_owned()
 }
 
 #[tokio::test]
@@ -147,21 +147,21 @@ async fn invite_with_replaces_replaces_call() {
     let phone = RtpEndpoint::start(HIGH).await;
     let mut first = Sipp::start("uac-replaced", here.run(&phone).await).await;
     let incoming = here.alice.incoming().await;
-    let (told, call) = tokio::join!(first.reaches("answered"), here.alice.answer(&incoming, Sound::Tone(LOW)));
-    phone.send_to(told.media());
-    tokio::join!(call.peer.hears(HIGH), phone.hears(LOW));
+    let (report, call) = tokio::join!(first.reaches("answered"), here.alice.answer(&incoming, Sound::Tone(LOW)));
+    phone.send_to(report.media());
+    tokio::join!(call.peer.receives_tone(HIGH), phone.receives_tone(LOW));
     // The tags from the point of view of the relay: its local tag is that of To in the received INVITE.
-    let tag = |field: &str| told.field(field).split_once(";tag=").expect("a tag").1.to_owned();
-    let replaces = format!("{};to-tag={};from-tag={}", told.call_id(), tag("Remote"), tag("Local"));
+    let tag = |field: &str| report.field(field).split_once(";tag=").expect("a tag").1.to_owned();
+    let replaces = format!("{};to-tag={};from-tag={}", report.call_id(), tag("Remote"), tag("Local"));
     let other = RtpEndpoint::start(1700.0).await;
     let run = here.run(&other).await.with("replaces", replaces);
     let mut second = Sipp::start("uac-replaces", run).await;
-    first.go(&told).await;
-    let told = second.reaches("answered").await;
-    other.send_to(told.media());
-    tokio::join!(call.peer.hears(1700.0), other.hears(LOW));
+    first.go(&report).await;
+    let report = second.reaches("answered").await;
+    other.send_to(report.media());
+    tokio::join!(call.peer.receives_tone(1700.0), other.receives_tone(LOW));
     first.passes().await;
-    second.go(&told).await;
+    second.go(&report).await;
     here.alice.hang_up(&call.id);
     assert_eq!(here.alice.over(&call.id).await.status, CallStatus::Finish);
     second.passes().await;

@@ -1,6 +1,6 @@
 //! Tests of calls over a network that loses the first copy of every SIP message: retransmissions arrive and are not duplicated.
 
-use crate::sip::{Talking, account, page};
+use crate::sip::{ScenarioCall, account, page};
 use crate::{HIGH, LOW};
 use offhook_signaling::message::CallStatus;
 use offhook_tests::browser::Browser;
@@ -20,11 +20,11 @@ async fn outbound_call_survives_loss_of_every_first_message() {
     let mut alice = Browser::connect(&relay, account("1001", network.address(), false), Habits::default()).await;
     let call = alice.call("9001", Sound::Tone(LOW)).await;
     peer.passes_by("ringing").await;
-    let told = peer.reaches("answered").await;
-    phone.send_to(told.media());
+    let report = peer.reaches("answered").await;
+    phone.send_to(report.media());
     alice.established(&call).await;
-    tokio::join!(call.peer.hears(HIGH), phone.hears(LOW));
-    peer.go(&told).await;
+    tokio::join!(call.peer.receives_tone(HIGH), phone.receives_tone(LOW));
+    peer.go(&report).await;
     alice.hang_up(&call.id);
     assert_eq!(alice.over(&call.id).await.status, CallStatus::Finish);
     peer.passes().await;
@@ -42,10 +42,10 @@ async fn inbound_call_survives_loss_of_every_first_message() {
     let run = Run::toward(network.address()).with("ruri", registrar.contact("1001").await);
     let mut peer = Sipp::start("uac-delayed", run.with("rtp_port", phone.port())).await;
     let incoming = alice.incoming().await;
-    let (told, call) = tokio::join!(peer.reaches("answered"), alice.answer(&incoming, Sound::Tone(LOW)));
-    phone.send_to(told.media());
-    let talk = Talking { peer, phone, call, told };
-    talk.both_hear().await;
-    talk.end(&mut alice, true).await;
+    let (report, call) = tokio::join!(peer.reaches("answered"), alice.answer(&incoming, Sound::Tone(LOW)));
+    phone.send_to(report.media());
+    let established = ScenarioCall { peer, phone, call, report };
+    established.both_receive_tones().await;
+    established.end(&mut alice, true).await;
     assert!(server.lost() >= 2 && network.lost() >= 6, "{} and {} were lost", server.lost(), network.lost());
 }

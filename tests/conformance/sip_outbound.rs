@@ -14,26 +14,26 @@ async fn outbound_sip_call_is_answered() {
     let mut call = place("uas-answer", Run::default()).await;
     call.alice.status(&call.call.id, CallStatus::Ring).await;
     call.peer.passes_by("ringing").await;
-    let told = call.answered().await;
-    call.both_hear().await;
-    call.hang_up(&told).await;
+    let report = call.answered().await;
+    call.both_receive_tones().await;
+    call.hang_up(&report).await;
 }
 
 #[tokio::test]
 async fn outbound_call_uses_configured_tcp() {
     let mut call = place_over("tcp", "uas-answer", Run { transport: "t1", ..Run::default() }).await;
     call.peer.passes_by("ringing").await;
-    let told = call.answered().await;
-    call.both_hear().await;
-    call.hang_up(&told).await;
+    let report = call.answered().await;
+    call.both_receive_tones().await;
+    call.hang_up(&report).await;
 }
 
 #[tokio::test]
 async fn outbound_call_ends_with_peer_bye() {
     let mut call = place("uas-hangup", Run::default()).await;
-    let told = call.answered().await;
-    call.both_hear().await;
-    call.peer.go(&told).await;
+    let report = call.answered().await;
+    call.both_receive_tones().await;
+    call.peer.go(&report).await;
     assert_eq!(call.alice.over(&call.call.id).await.status, CallStatus::Finish);
     call.peer.passes().await;
 }
@@ -41,8 +41,8 @@ async fn outbound_call_ends_with_peer_bye() {
 #[tokio::test]
 async fn caller_hangup_while_ringing_sends_cancel() {
     let mut call = place("uas-cancel", Run::default()).await;
-    let told = call.peer.reaches("ringing").await;
-    call.peer.go(&told).await;
+    let report = call.peer.reaches("ringing").await;
+    call.peer.go(&report).await;
     call.alice.status(&call.call.id, CallStatus::Ring).await;
     call.alice.hang_up(&call.call.id);
     assert_eq!(call.alice.over(&call.call.id).await.status, CallStatus::Finish);
@@ -52,8 +52,8 @@ async fn caller_hangup_while_ringing_sends_cancel() {
 #[tokio::test]
 async fn answer_crossing_cancel_is_ended_with_bye() {
     let mut call = place("uas-cancel-crosses", Run::default()).await;
-    let told = call.peer.reaches("ringing").await;
-    call.peer.go(&told).await;
+    let report = call.peer.reaches("ringing").await;
+    call.peer.go(&report).await;
     call.alice.status(&call.call.id, CallStatus::Ring).await;
     call.alice.hang_up(&call.call.id);
     assert_eq!(call.alice.over(&call.call.id).await.status, CallStatus::Finish);
@@ -80,7 +80,7 @@ async fn refusal_is_reported_with_sip_status() {
         assert_eq!(end.status, wanted, "{status}: {end:?}");
         let busy = |message: &ServerMessage| matches!(message, ServerMessage::Busy(_));
         assert_eq!(
-            call.alice.was_told(busy),
+            call.alice.has_received(busy),
             matches!(code, "486" | "600"),
             "{status}: busy is reported for 486 and 600 only"
         );
@@ -99,11 +99,11 @@ async fn redirect_is_followed() {
     let mut call = place("uas-refuses", run).await;
     call.peer.passes_by("refused").await;
     there.passes_by("ringing").await;
-    let told = there.reaches("answered").await;
-    phone.send_to(told.media());
+    let report = there.reaches("answered").await;
+    phone.send_to(report.media());
     call.alice.established(&call.call).await;
-    tokio::join!(call.call.peer.hears(HIGH), phone.hears(LOW));
-    there.go(&told).await;
+    tokio::join!(call.call.peer.receives_tone(HIGH), phone.receives_tone(LOW));
+    there.go(&report).await;
     call.alice.hang_up(&call.call.id);
     call.alice.over(&call.call.id).await;
     call.peer.passes().await;
@@ -113,13 +113,13 @@ async fn redirect_is_followed() {
 async fn authenticates(status: &str, challenge: &str) {
     let run = Run::default().with("status", status).with("challenge", challenge);
     let mut call = place("uas-challenges", run).await;
-    let told = call.answered().await;
-    call.both_hear().await;
-    call.peer.go(&told).await;
+    let report = call.answered().await;
+    call.both_receive_tones().await;
+    call.peer.go(&report).await;
     call.alice.hold(&call.call.id).await;
-    let told = call.peer.reaches("held").await;
-    assert!(told.text.contains("a=sendonly") || told.text.contains("a=inactive"), "{}", told.text);
-    call.hang_up(&told).await;
+    let report = call.peer.reaches("held").await;
+    assert!(report.text.contains("a=sendonly") || report.text.contains("a=inactive"), "{}", report.text);
+    call.hang_up(&report).await;
 }
 
 #[tokio::test]
@@ -135,28 +135,28 @@ async fn challenge_407_is_answered_also_in_dialog() {
 #[tokio::test]
 async fn response_422_raises_session_interval() {
     let mut call = place("uas-422", Run::default()).await;
-    let told = call.answered().await;
-    call.both_hear().await;
-    call.hang_up(&told).await;
+    let report = call.answered().await;
+    call.both_receive_tones().await;
+    call.hang_up(&report).await;
 }
 
 #[tokio::test]
 async fn session_refresh_by_peer_is_answered() {
     let mut call = place("uas-refreshes", Run::default()).await;
-    let told = call.answered().await;
-    call.both_hear().await;
-    call.hang_up(&told).await;
+    let report = call.answered().await;
+    call.both_receive_tones().await;
+    call.hang_up(&report).await;
 }
 
 #[tokio::test]
 async fn session_is_refreshed_by_relay() {
     let mut call = place("uas-refreshed", Run::default()).await;
-    let told = call.answered().await;
-    call.peer.go(&told).await;
+    let report = call.answered().await;
+    call.peer.go(&report).await;
     // Half of 90 s, the minimum session interval of RFC 4028.
-    let told = call.peer.reaches_late("refreshed").await;
-    call.both_hear().await;
-    call.hang_up(&told).await;
+    let report = call.peer.reaches_late("refreshed").await;
+    call.both_receive_tones().await;
+    call.hang_up(&report).await;
 }
 
 #[tokio::test]

@@ -2,12 +2,12 @@
 
 use crate::{HIGH, LOW};
 use offhook_tests::baresip::{Baresip, Setup};
-use offhook_tests::kamailio::{Kamailio, Ways};
+use offhook_tests::kamailio::{Kamailio, KamailioOptions};
 use offhook_tests::linphone::Linphone;
 use offhook_tests::rtp_endpoint::RtpEndpoint;
 use offhook_tests::sipp::{Run, Sipp};
 
-const IN_THE_PATH: Ways = Ways::IN_THE_PATH;
+const IN_THE_PATH: KamailioOptions = KamailioOptions::IN_THE_PATH;
 
 #[tokio::test]
 async fn two_baresips_call_through_kamailio() {
@@ -19,10 +19,10 @@ async fn two_baresips_call_through_kamailio() {
     assert!(bob.rings().await.starts_with("sip:1001@"));
     bob.accept().await;
     alice.established().await;
-    tokio::join!(alice.hears(HIGH), bob.hears(LOW));
+    tokio::join!(alice.receives_tone(HIGH), bob.receives_tone(LOW));
     alice.hold().await;
     alice.resume().await;
-    tokio::join!(alice.hears(HIGH), bob.hears(LOW));
+    tokio::join!(alice.receives_tone(HIGH), bob.receives_tone(LOW));
     alice.hang_up().await;
     bob.over().await;
 }
@@ -31,8 +31,8 @@ async fn two_baresips_call_through_kamailio() {
 async fn two_scenarios_call_through_kamailio() {
     let (near, far) = (RtpEndpoint::start(LOW).await, RtpEndpoint::start(HIGH).await);
     let mut callee = Sipp::start("uas-answer", Run::default().with("rtp_port", far.port())).await;
-    let ways = Ways { is_open: true, trunk: Some(callee.address()), ..IN_THE_PATH };
-    let kamailio = Kamailio::start(ways).await;
+    let options = KamailioOptions { is_open: true, trunk: Some(callee.address()), ..IN_THE_PATH };
+    let kamailio = Kamailio::start(options).await;
     let run = Run::toward(kamailio.address()).with("rtp_port", near.port());
     let mut caller = Sipp::start("uac-hangup", run.with("ruri", format!("sip:9001@{}", kamailio.address()))).await;
     callee.passes_by("ringing").await;
@@ -40,7 +40,7 @@ async fn two_scenarios_call_through_kamailio() {
     let at_callee = callee.reaches("answered").await;
     near.send_to(at_caller.media());
     far.send_to(at_callee.media());
-    tokio::join!(near.hears(HIGH), far.hears(LOW));
+    tokio::join!(near.receives_tone(HIGH), far.receives_tone(LOW));
     callee.go(&at_callee).await;
     caller.go(&at_caller).await;
     tokio::join!(caller.passes(), callee.passes());
@@ -53,7 +53,7 @@ async fn baresip_calls_linphone_through_kamailio() {
     let mut alice = Baresip::start(&Setup::of("1001", kamailio.address(), 440)).await;
     alice.dial(&format!("sip:1006@{}", kamailio.address())).await;
     alice.established().await;
-    alice.hears(HIGH).await;
-    linphone.heard(LOW).await;
+    alice.receives_tone(HIGH).await;
+    linphone.received_tone(LOW).await;
     alice.over().await;
 }

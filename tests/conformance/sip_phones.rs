@@ -29,11 +29,11 @@ async fn browser_calls_registered_phone() {
     desk.rings().await;
     alice.status(&call.id, CallStatus::Ring).await;
     tokio::join!(alice.established(&call), desk.accept());
-    tokio::join!(call.peer.hears(HIGH), desk.hears(LOW));
+    tokio::join!(call.peer.receives_tone(HIGH), desk.receives_tone(LOW));
     alice.hold(&call.id).await;
-    tokio::join!(call.peer.hears_nothing(), desk.hears_nothing());
+    tokio::join!(call.peer.receives_silence(), desk.receives_silence());
     alice.unhold(&call.id).await;
-    tokio::join!(call.peer.hears(HIGH), desk.hears(LOW));
+    tokio::join!(call.peer.receives_tone(HIGH), desk.receives_tone(LOW));
     desk.hang_up().await;
     assert_eq!(alice.over(&call.id).await.status, CallStatus::Finish);
 }
@@ -47,7 +47,7 @@ async fn registered_phone_calls_browser() {
     let incoming = alice.incoming().await;
     assert_eq!(incoming.call.caller, "101");
     let (call, ()) = tokio::join!(alice.answer(&incoming, Sound::Tone(LOW)), desk.established());
-    tokio::join!(call.peer.hears(HIGH), desk.hears(LOW));
+    tokio::join!(call.peer.receives_tone(HIGH), desk.receives_tone(LOW));
     alice.hang_up(&call.id);
     desk.over().await;
 }
@@ -61,7 +61,7 @@ async fn two_registered_phones_call_each_other() {
     door.rings().await;
     door.accept().await;
     desk.established().await;
-    tokio::join!(desk.hears(HIGH), door.hears(LOW));
+    tokio::join!(desk.receives_tone(HIGH), door.receives_tone(LOW));
     door.hang_up().await;
     desk.over().await;
 }

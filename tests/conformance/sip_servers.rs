@@ -1,11 +1,11 @@
 //! Tests of browsers registered at Kamailio: calls between browsers, and with third-party phones.
 
 use crate::sip::{account, account_over, page};
-use crate::{HIGH, LOW, ring, talk};
+use crate::{HIGH, LOW, establish_call, ring};
 use offhook_signaling::message::{CallStatus, ConnectionMessage, SipOptions};
 use offhook_tests::baresip::{Baresip, Setup};
 use offhook_tests::browser::{Browser, Ongoing};
-use offhook_tests::kamailio::{Kamailio, Ways};
+use offhook_tests::kamailio::{Kamailio, KamailioOptions};
 use offhook_tests::linphone::Linphone;
 use offhook_tests::peer::{Habits, Sound};
 use offhook_tests::relay::Relay;
@@ -13,28 +13,28 @@ use offhook_tests::rtpengine::Rtpengine;
 
 /// The tone sent by a third participant, in Hz.
 const THIRD: f32 = 700.0;
-const IN_THE_PATH: Ways = Ways::IN_THE_PATH;
-const OUT_OF_IT: Ways = Ways::OUT_OF_THE_PATH;
+const IN_THE_PATH: KamailioOptions = KamailioOptions::IN_THE_PATH;
+const OUT_OF_IT: KamailioOptions = KamailioOptions::OUT_OF_THE_PATH;
 
 async fn phone(user: &str, kamailio: &Kamailio, tone: u16) -> Baresip {
     Baresip::start(&Setup::of(user, kamailio.address(), tone)).await
 }
 
 /// Checks audio in both directions, hold by Alice, and resume.
-async fn talk_and_hold(alice: &mut Browser, at_alice: &Ongoing, at_bob: &Ongoing) {
-    tokio::join!(at_alice.peer.hears(HIGH), at_bob.peer.hears(LOW));
+async fn check_audio_and_hold(alice: &mut Browser, at_alice: &Ongoing, at_bob: &Ongoing) {
+    tokio::join!(at_alice.peer.receives_tone(HIGH), at_bob.peer.receives_tone(LOW));
     alice.hold(&at_alice.id).await;
-    tokio::join!(at_alice.peer.hears_nothing(), at_bob.peer.hears_nothing());
+    tokio::join!(at_alice.peer.receives_silence(), at_bob.peer.receives_silence());
     alice.unhold(&at_alice.id).await;
-    tokio::join!(at_alice.peer.hears(HIGH), at_bob.peer.hears(LOW));
+    tokio::join!(at_alice.peer.receives_tone(HIGH), at_bob.peer.receives_tone(LOW));
 }
 
-async fn pages_talk(ways: Ways) {
-    let (relay, kamailio) = (Relay::start_with_sip(&[]), Kamailio::start(ways).await);
+async fn pages_exchange_audio(options: KamailioOptions) {
+    let (relay, kamailio) = (Relay::start_with_sip(&[]), Kamailio::start(options).await);
     let mut alice = page(&relay, "1001", kamailio.address()).await;
     let mut bob = page(&relay, "1002", kamailio.address()).await;
-    let (at_alice, at_bob) = talk(&mut alice, &mut bob, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
-    talk_and_hold(&mut alice, &at_alice, &at_bob).await;
+    let (at_alice, at_bob) = establish_call(&mut alice, &mut bob, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
+    check_audio_and_hold(&mut alice, &at_alice, &at_bob).await;
     bob.hang_up(&at_bob.id);
     assert_eq!(alice.over(&at_alice.id).await.status, CallStatus::Finish);
     assert_eq!(bob.over(&at_bob.id).await.status, CallStatus::Finish);
@@ -50,12 +50,12 @@ async fn pages_talk(ways: Ways) {
 
 #[tokio::test]
 async fn looped_call_through_record_routing_proxy_is_bridged() {
-    pages_talk(IN_THE_PATH).await;
+    pages_exchange_audio(IN_THE_PATH).await;
 }
 
 #[tokio::test]
 async fn looped_call_without_record_route_is_bridged() {
-    pages_talk(OUT_OF_IT).await;
+    pages_exchange_audio(OUT_OF_IT).await;
 }
 
 #[tokio::test]
@@ -65,24 +65,24 @@ async fn looped_call_keeps_browser_only_codecs() {
     let hello = account("1002", kamailio.address(), true);
     let firefox = Habits { codecs: offhook_tests::peer::LIKE_FIREFOX, ..Habits::default() };
     let mut bob = Browser::connect(&relay, hello, firefox).await;
-    let (at_alice, at_bob) = talk(&mut alice, &mut bob, Sound::Opus(0xA1), Sound::Opus(0xB0)).await;
-    at_alice.peer.hears_opus(0xB0).await;
-    at_bob.peer.hears_opus(0xA1).await;
+    let (at_alice, at_bob) = establish_call(&mut alice, &mut bob, Sound::Opus(0xA1), Sound::Opus(0xB0)).await;
+    at_alice.peer.receives_opus_of(0xB0).await;
+    at_bob.peer.receives_opus_of(0xA1).await;
 }
 
 /// Establishes a call through a server with a media relay, terminates the media relay, and checks whether the media continue.
-async fn media_outlive_those_of_the_server(ways: Ways, outlive: bool) {
+async fn media_outlive_those_of_the_server(options: KamailioOptions, outlive: bool) {
     let (relay, mut engine) = (Relay::start_with_sip(&[]), Rtpengine::start().await);
-    let kamailio = Kamailio::start(Ways { media: Some(engine.control()), ..ways }).await;
+    let kamailio = Kamailio::start(KamailioOptions { media: Some(engine.control()), ..options }).await;
     let mut alice = page(&relay, "1001", kamailio.address()).await;
     let mut bob = page(&relay, "1002", kamailio.address()).await;
-    let (at_alice, at_bob) = talk(&mut alice, &mut bob, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
-    talk_and_hold(&mut alice, &at_alice, &at_bob).await;
+    let (at_alice, at_bob) = establish_call(&mut alice, &mut bob, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
+    check_audio_and_hold(&mut alice, &at_alice, &at_bob).await;
     engine.end().await;
     if outlive {
-        tokio::join!(at_alice.peer.hears(HIGH), at_bob.peer.hears(LOW));
+        tokio::join!(at_alice.peer.receives_tone(HIGH), at_bob.peer.receives_tone(LOW));
     } else {
-        tokio::join!(at_alice.peer.hears_nothing(), at_bob.peer.hears_nothing());
+        tokio::join!(at_alice.peer.receives_silence(), at_bob.peer.receives_silence());
     }
     alice.hang_up(&at_alice.id);
     bob.over(&at_bob.id).await;
@@ -90,7 +90,7 @@ async fn media_outlive_those_of_the_server(ways: Ways, outlive: bool) {
 
 #[tokio::test]
 async fn unrecognized_looped_call_relays_media_through_server() {
-    media_outlive_those_of_the_server(Ways { hides: true, ..IN_THE_PATH }, false).await;
+    media_outlive_those_of_the_server(KamailioOptions { hides: true, ..IN_THE_PATH }, false).await;
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn recognized_looped_call_keeps_media_in_relay() {
 
 #[tokio::test]
 async fn looped_call_with_replaced_origin_is_bridged() {
-    pages_talk(Ways { renames: true, ..IN_THE_PATH }).await;
+    pages_exchange_audio(KamailioOptions { renames: true, ..IN_THE_PATH }).await;
 }
 
 /// Starts a relay with SIP over TLS that uses and trusts the certificate of the server.
@@ -124,7 +124,7 @@ async fn page_calls_phone(transport: &'static str) {
     assert!(bob.rings().await.starts_with("sip:1001@"));
     alice.status(&call.id, CallStatus::Ring).await;
     tokio::join!(alice.established(&call), bob.accept());
-    tokio::join!(call.peer.hears(HIGH), bob.hears(LOW));
+    tokio::join!(call.peer.receives_tone(HIGH), bob.receives_tone(LOW));
     alice.hang_up(&call.id);
     bob.over().await;
     alice.over(&call.id).await;
@@ -155,7 +155,7 @@ async fn phone_calls_page(transport: &'static str) {
     let incoming = alice.incoming().await;
     assert_eq!(incoming.call.caller, "1002");
     let (call, ()) = tokio::join!(alice.answer(&incoming, Sound::Tone(LOW)), bob.established());
-    tokio::join!(call.peer.hears(HIGH), bob.hears(LOW));
+    tokio::join!(call.peer.receives_tone(HIGH), bob.receives_tone(LOW));
     bob.hang_up().await;
     assert_eq!(alice.over(&call.id).await.status, CallStatus::Finish);
 }
@@ -183,36 +183,36 @@ async fn browser_and_phone_hold_and_exchange_dtmf() {
     let call = alice.call("1002", Sound::Tone(LOW)).await;
     bob.rings().await;
     tokio::join!(alice.established(&call), bob.accept());
-    tokio::join!(call.peer.hears(HIGH), bob.hears(LOW));
+    tokio::join!(call.peer.receives_tone(HIGH), bob.receives_tone(LOW));
     alice.hold(&call.id).await;
-    tokio::join!(call.peer.hears_nothing(), bob.hears_nothing());
+    tokio::join!(call.peer.receives_silence(), bob.receives_silence());
     alice.unhold(&call.id).await;
-    tokio::join!(call.peer.hears(HIGH), bob.hears(LOW));
+    tokio::join!(call.peer.receives_tone(HIGH), bob.receives_tone(LOW));
     bob.hold().await;
-    call.peer.hears_nothing().await;
+    call.peer.receives_silence().await;
     bob.resume().await;
-    tokio::join!(call.peer.hears(HIGH), bob.hears(LOW));
+    tokio::join!(call.peer.receives_tone(HIGH), bob.receives_tone(LOW));
     bob.press('7').await;
-    call.peer.hears_digits("7").await;
+    call.peer.receives_digits("7").await;
     alice.send_dtmf(&call.id, "9");
     bob.event("CALL_DTMF_START").await;
-    tokio::join!(call.peer.hears(HIGH), bob.hears(LOW));
+    tokio::join!(call.peer.receives_tone(HIGH), bob.receives_tone(LOW));
 }
 
 #[tokio::test]
 async fn private_contact_of_server_is_not_used_in_dialog() {
-    let kamailio = Kamailio::start(Ways { has_private_contact: true, ..OUT_OF_IT }).await;
+    let kamailio = Kamailio::start(KamailioOptions { has_private_contact: true, ..OUT_OF_IT }).await;
     let relay = Relay::start_with_sip(&[]);
     let mut alice = page(&relay, "1001", kamailio.address()).await;
     let mut bob = phone("1002", &kamailio, 1000).await;
     let call = alice.call("1002", Sound::Tone(LOW)).await;
     bob.rings().await;
     tokio::join!(alice.established(&call), bob.accept());
-    tokio::join!(call.peer.hears(HIGH), bob.hears(LOW));
+    tokio::join!(call.peer.receives_tone(HIGH), bob.receives_tone(LOW));
     alice.hold(&call.id).await;
-    tokio::join!(call.peer.hears_nothing(), bob.hears_nothing());
+    tokio::join!(call.peer.receives_silence(), bob.receives_silence());
     alice.unhold(&call.id).await;
-    tokio::join!(call.peer.hears(HIGH), bob.hears(LOW));
+    tokio::join!(call.peer.receives_tone(HIGH), bob.receives_tone(LOW));
     alice.hang_up(&call.id);
     bob.over().await;
     alice.over(&call.id).await;
@@ -226,12 +226,12 @@ async fn browser_transfers_phone_to_phone() {
     let call = alice.call("1002", Sound::Tone(LOW)).await;
     bob.rings().await;
     tokio::join!(alice.established(&call), bob.accept());
-    tokio::join!(call.peer.hears(HIGH), bob.hears(LOW));
+    tokio::join!(call.peer.receives_tone(HIGH), bob.receives_tone(LOW));
     alice.transfer(&call.id, "1003");
     carol.rings().await;
     carol.accept().await;
     assert_eq!(alice.over(&call.id).await.status, CallStatus::Finish);
-    tokio::join!(bob.hears(THIRD), carol.hears(HIGH));
+    tokio::join!(bob.receives_tone(THIRD), carol.receives_tone(HIGH));
 }
 
 #[tokio::test]
@@ -242,11 +242,11 @@ async fn phone_transfers_browser_to_phone() {
     let call = alice.call("1002", Sound::Tone(LOW)).await;
     bob.rings().await;
     tokio::join!(alice.established(&call), bob.accept());
-    tokio::join!(call.peer.hears(HIGH), bob.hears(LOW));
+    tokio::join!(call.peer.receives_tone(HIGH), bob.receives_tone(LOW));
     bob.transfer(&format!("sip:1003@{}", kamailio.address())).await;
     carol.rings().await;
     carol.accept().await;
-    tokio::join!(call.peer.hears(THIRD), carol.hears(LOW));
+    tokio::join!(call.peer.receives_tone(THIRD), carol.receives_tone(LOW));
     alice.hang_up(&call.id);
     carol.over().await;
     alice.over(&call.id).await;
@@ -259,8 +259,8 @@ async fn browser_calls_linphone() {
     let linphone = Linphone::start("1006", kamailio.address(), HIGH).await;
     let call = alice.call("1006", Sound::Tone(LOW)).await;
     alice.established(&call).await;
-    call.peer.hears(HIGH).await;
-    linphone.heard(LOW).await;
+    call.peer.receives_tone(HIGH).await;
+    linphone.received_tone(LOW).await;
     assert_eq!(alice.over(&call.id).await.status, CallStatus::Finish);
 }
 
@@ -272,8 +272,8 @@ async fn linphone_calls_browser() {
     linphone.dial(&format!("sip:1001@{}", kamailio.address()));
     let incoming = alice.incoming().await;
     let call = alice.answer(&incoming, Sound::Tone(LOW)).await;
-    call.peer.hears(HIGH).await;
-    linphone.heard(LOW).await;
+    call.peer.receives_tone(HIGH).await;
+    linphone.received_tone(LOW).await;
     assert_eq!(alice.over(&call.id).await.status, CallStatus::Finish);
 }
 
@@ -286,7 +286,7 @@ async fn phone_with_mandatory_srtp_calls_browser() {
     bob.dial(&format!("sip:1001@{}", kamailio.address())).await;
     let incoming = alice.incoming().await;
     let (call, ()) = tokio::join!(alice.answer(&incoming, Sound::Tone(LOW)), bob.established());
-    tokio::join!(call.peer.hears(HIGH), bob.hears(LOW));
+    tokio::join!(call.peer.receives_tone(HIGH), bob.receives_tone(LOW));
     bob.hang_up().await;
     alice.over(&call.id).await;
 }
@@ -300,7 +300,7 @@ async fn browser_with_required_srtp_calls_phone() {
     let call = alice.call("1002", Sound::Tone(LOW)).await;
     bob.rings().await;
     tokio::join!(alice.established(&call), bob.accept());
-    tokio::join!(call.peer.hears(HIGH), bob.hears(LOW));
+    tokio::join!(call.peer.receives_tone(HIGH), bob.receives_tone(LOW));
     alice.hang_up(&call.id);
     bob.over().await;
 }

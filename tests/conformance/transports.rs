@@ -1,6 +1,6 @@
 //! Tests of calls over TLS and IPv6, with each SRTP profile, with video, and with lost media.
 
-use crate::{HIGH, LOW, Talk, talk};
+use crate::{EstablishedCall, HIGH, LOW, establish_call};
 use offhook_signaling::message::CallStatus;
 use offhook_tests::browser::Browser;
 use offhook_tests::peer::{Habits, LIKE_FIREFOX, Sound, SrtpProtectionProfile};
@@ -8,11 +8,11 @@ use offhook_tests::picture::Picture;
 use offhook_tests::relay::Relay;
 use std::net::{IpAddr, Ipv6Addr};
 
-async fn talks_with(relay: &Relay, of_alice: Habits, of_bob: Habits) -> Talk {
+async fn establish_with(relay: &Relay, of_alice: Habits, of_bob: Habits) -> EstablishedCall {
     let mut alice = Browser::sign_in_with(relay, "alice", of_alice).await;
     let mut bob = Browser::sign_in_with(relay, "bob", of_bob).await;
-    let (at_alice, at_bob) = talk(&mut alice, &mut bob, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
-    Talk { alice, bob, at_alice, at_bob }
+    let (at_alice, at_bob) = establish_call(&mut alice, &mut bob, Sound::Tone(LOW), Sound::Tone(HIGH)).await;
+    EstablishedCall { alice, bob, at_alice, at_bob }
 }
 
 #[tokio::test]
@@ -25,7 +25,7 @@ async fn legs_with_different_srtp_profiles_are_bridged() {
         with_profile(SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm),
     );
     for (of_alice, of_bob) in [(cm, gcm), (gcm, strong), (strong, cm)] {
-        talks_with(&relay, of_alice, of_bob).await.both_hear().await;
+        establish_with(&relay, of_alice, of_bob).await.both_receive_tones().await;
     }
 }
 
@@ -36,7 +36,7 @@ async fn call_over_wss_is_established() {
     let flags = ["--demo", "--listen-tls", "127.0.0.1:0", "--media-address", "127.0.0.1", "--set", "listen.plain="];
     let relay = Relay::start_as(&flags, &[&directory]);
     assert!(relay.url().starts_with("wss:"), "{}", relay.url());
-    Talk::begin(&relay).await.both_hear().await;
+    EstablishedCall::begin(&relay).await.both_receive_tones().await;
     drop(relay);
     std::fs::remove_dir_all(state).expect("the relay kept its certificate there");
 }
@@ -45,7 +45,7 @@ async fn call_over_wss_is_established() {
 async fn call_over_ipv6_is_established() {
     let relay = Relay::start_as(&["--demo", "--listen", "[::1]:0", "--no-tls", "--media-address", "::1"], &[]);
     let habits = Habits { address: IpAddr::V6(Ipv6Addr::LOCALHOST), ..Habits::default() };
-    talks_with(&relay, habits, habits).await.both_hear().await;
+    establish_with(&relay, habits, habits).await.both_receive_tones().await;
 }
 
 #[tokio::test]
@@ -55,11 +55,13 @@ async fn video_starts_with_requested_key_frame() {
         let habits =
             |number, codecs| Habits { picture: Some(Picture { encoding, number }), codecs, ..Habits::default() };
         let chromium = habits(of_alice, Habits::default().codecs);
-        let talk = talks_with(&relay, chromium, habits(of_bob, LIKE_FIREFOX)).await;
+        let established = establish_with(&relay, chromium, habits(of_bob, LIKE_FIREFOX)).await;
         // A real camera starts with a key frame; this one only sends key frames on request of the relay.
-        tokio::join!(talk.at_alice.peer.sees(encoding), talk.at_bob.peer.sees(encoding));
-        assert!(talk.at_alice.peer.key_frames_asked_for() > 0 && talk.at_bob.peer.key_frames_asked_for() > 0);
-        talk.both_hear().await;
+        tokio::join!(established.at_alice.peer.sees(encoding), established.at_bob.peer.sees(encoding));
+        assert!(
+            established.at_alice.peer.key_frames_asked_for() > 0 && established.at_bob.peer.key_frames_asked_for() > 0
+        );
+        established.both_receive_tones().await;
     }
 }
 
@@ -67,13 +69,13 @@ async fn video_starts_with_requested_key_frame() {
 async fn video_resumes_with_key_frame_after_hold() {
     let relay = Relay::start();
     let habits = Habits { picture: Some(Picture { encoding: "VP8", number: 96 }), ..Habits::default() };
-    let mut talk = talks_with(&relay, habits, habits).await;
-    talk.at_bob.peer.sees("VP8").await;
-    talk.alice.hold(&talk.at_alice.id).await;
-    talk.at_bob.peer.hears_nothing().await;
-    talk.at_bob.peer.forget_pictures();
-    talk.alice.unhold(&talk.at_alice.id).await;
-    talk.at_bob.peer.sees("VP8").await;
+    let mut established = establish_with(&relay, habits, habits).await;
+    established.at_bob.peer.sees("VP8").await;
+    established.alice.hold(&established.at_alice.id).await;
+    established.at_bob.peer.receives_silence().await;
+    established.at_bob.peer.forget_pictures();
+    established.alice.unhold(&established.at_alice.id).await;
+    established.at_bob.peer.sees("VP8").await;
 }
 
 /// The media of one side stop while its WebSocket stays open: the end reason identifies that side.
@@ -81,7 +83,7 @@ async fn video_resumes_with_key_frame_after_hold() {
 async fn lost_media_ends_call_with_direction() {
     let relay = Relay::start_with(&["media.timeout=2s"]);
     for (dies, text) in [("caller", "the caller"), ("callee", "the callee")] {
-        let Talk { mut alice, mut bob, at_alice, at_bob } = Talk::begin(&relay).await;
+        let EstablishedCall { mut alice, mut bob, at_alice, at_bob } = EstablishedCall::begin(&relay).await;
         let (of_alice, of_bob) = (at_alice.id.clone(), at_bob.id.clone());
         let (gone, _stays) = if dies == "caller" { (at_alice.peer, at_bob.peer) } else { (at_bob.peer, at_alice.peer) };
         drop(gone);

@@ -212,7 +212,7 @@ impl Baresip {
     ///
     /// # Panics
     /// Panics if it does not.
-    pub async fn hears(&self, hz: f32) {
+    pub async fn receives_tone(&self, hz: f32) {
         let before = self.recording();
         let is_received = || {
             let (samples, rate) = self.recording()?.since(before.as_ref())?;
@@ -227,7 +227,7 @@ impl Baresip {
     ///
     /// # Panics
     /// Panics if the sound does not stop.
-    pub async fn hears_nothing(&self) {
+    pub async fn receives_silence(&self) {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let before = self.recording();

@@ -178,7 +178,7 @@ impl Browser {
     }
 
     /// Returns whether a matching message was received that was not consumed yet.
-    pub fn was_told(&mut self, wanted: impl Fn(&ServerMessage) -> bool) -> bool {
+    pub fn has_received(&mut self, wanted: impl Fn(&ServerMessage) -> bool) -> bool {
         while let Ok(message) = self.inbox.try_recv() {
             self.seen.push_back(message);
         }

@@ -51,7 +51,7 @@ impl Program {
     /// # Panics
     /// Panics if a reader thread panicked.
     #[must_use]
-    pub fn said(&self, words: &str) -> bool {
+    pub fn has_printed(&self, words: &str) -> bool {
         self.log.lock().expect("the log").iter().any(|line| line.contains(words))
     }
 
@@ -59,8 +59,8 @@ impl Program {
     ///
     /// # Panics
     /// Panics if it does not.
-    pub async fn says(&self, words: &str) {
-        assert!(until(|| self.said(words)).await, "{} prints “{words}”:\n{}", self.name, self.log());
+    pub async fn prints(&self, words: &str) {
+        assert!(until(|| self.has_printed(words)).await, "{} prints “{words}”:\n{}", self.name, self.log());
     }
 
     /// Returns its exit status if it has ended.

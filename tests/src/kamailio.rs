@@ -23,7 +23,7 @@ pub enum NumberIn {
 
 /// Configuration of a server.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Ways {
+pub struct KamailioOptions {
     /// The server inserts Record-Route, so that it stays in the path of every dialog.
     pub records_route: bool,
     /// Only REGISTER requires authentication.
@@ -66,7 +66,7 @@ pub fn password(user: &str) -> String {
     format!("pw{user}")
 }
 
-impl Ways {
+impl KamailioOptions {
     /// The minimal configuration; the server leaves the path of a call after its setup.
     pub const OUT_OF_THE_PATH: Self = Self {
         records_route: false,
@@ -94,7 +94,7 @@ impl Kamailio {
     ///
     /// # Panics
     /// Panics if it does not.
-    pub async fn start(ways: Ways) -> Self {
+    pub async fn start(options: KamailioOptions) -> Self {
         let folder = Folder::new("kamailio");
         let port = ports::free(2);
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -107,10 +107,10 @@ impl Kamailio {
             .arg("-Y")
             .arg(folder.path())
             .args(["-l", &format!("udp:{address}"), "-l", &format!("tcp:{address}"), "-l", &format!("tls:{tls}")]);
-        if ways.calls_from_other_address {
+        if options.calls_from_other_address {
             command.args(["-l", &format!("udp:{}", other_address(port))]);
         }
-        for definition in definitions(ways, port, &folder) {
+        for definition in definitions(options, port, &folder) {
             command.args(["-A", &definition]);
         }
         let server = Self { program: Program::start("kamailio", command), address, tls, folder };
@@ -124,7 +124,7 @@ impl Kamailio {
         self.address
     }
 
-    /// The second address that it has for UDP, with [`Ways::calls_from_other_address`].
+    /// The second address that it has for UDP, with [`KamailioOptions::calls_from_other_address`].
     #[must_use]
     pub fn other_address(&self) -> SocketAddr {
         other_address(self.address.port())
@@ -170,7 +170,7 @@ fn other_address(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::new(127, 0, 0, 2), port))
 }
 
-fn definitions(ways: Ways, port: u16, folder: &Folder) -> Vec<String> {
+fn definitions(options: KamailioOptions, port: u16, folder: &Folder) -> Vec<String> {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]);
     let made = made.expect("a certificate");
     let certificate = folder.write("certificate.pem", made.cert.pem());
@@ -182,26 +182,26 @@ fn definitions(ways: Ways, port: u16, folder: &Folder) -> Vec<String> {
     let tls = folder.write("tls.cfg", tls);
     let control = folder.path().join("ctl");
     // Without a trunk, port 9 (discard, RFC 863) is used, from which nothing is received.
-    let trunk = ways.trunk.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 9)));
+    let trunk = options.trunk.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 9)));
     let mut definitions = vec![
         format!("CTL_SOCKET=\"unix:{}\"", control.display()),
         format!("TLS_CONFIG=\"{tls}\""),
         format!("TRUNK=\"sip:{trunk}\""),
     ];
-    definitions.extend(ways.records_route.then(|| "RECORD_ROUTE".to_owned()));
-    definitions.extend(ways.has_private_contact.then(|| "PRIVATE_CONTACT".to_owned()));
-    definitions.extend(ways.hides.then(|| "HIDES".to_owned()));
-    definitions.extend(ways.renames.then(|| "OTHER_SESSION".to_owned()));
-    definitions.extend(ways.media.map(|control| format!("RTPENGINE=\"udp:{control}\"")));
-    definitions.extend(ways.webrtc.then(|| "WEBRTC".to_owned()));
-    definitions.extend(ways.is_open.then(|| "OPEN".to_owned()));
-    definitions.extend(ways.numbers_of.map(|user| format!("NUMBERS_OF=\"{user}\"")));
-    definitions.extend(ways.forwards_to.map(|number| format!("FORWARDS_TO=\"{number}\"")));
-    definitions.extend((ways.number_in == NumberIn::RequestUri).then(|| "NAMES_IN_URI".to_owned()));
-    definitions.extend((ways.number_in == NumberIn::CalledPartyId).then(|| "NAMES_IN_HEADER".to_owned()));
+    definitions.extend(options.records_route.then(|| "RECORD_ROUTE".to_owned()));
+    definitions.extend(options.has_private_contact.then(|| "PRIVATE_CONTACT".to_owned()));
+    definitions.extend(options.hides.then(|| "HIDES".to_owned()));
+    definitions.extend(options.renames.then(|| "OTHER_SESSION".to_owned()));
+    definitions.extend(options.media.map(|control| format!("RTPENGINE=\"udp:{control}\"")));
+    definitions.extend(options.webrtc.then(|| "WEBRTC".to_owned()));
+    definitions.extend(options.is_open.then(|| "OPEN".to_owned()));
+    definitions.extend(options.numbers_of.map(|user| format!("NUMBERS_OF=\"{user}\"")));
+    definitions.extend(options.forwards_to.map(|number| format!("FORWARDS_TO=\"{number}\"")));
+    definitions.extend((options.number_in == NumberIn::RequestUri).then(|| "NAMES_IN_URI".to_owned()));
+    definitions.extend((options.number_in == NumberIn::CalledPartyId).then(|| "NAMES_IN_HEADER".to_owned()));
     let calls_from = || format!("CALLS_FROM=\"udp:{}\"", other_address(port));
-    definitions.extend(ways.calls_from_other_address.then(calls_from));
-    definitions.extend(ways.refuses_at_first.then(|| "REFUSES_AT_FIRST".to_owned()));
+    definitions.extend(options.calls_from_other_address.then(calls_from));
+    definitions.extend(options.refuses_at_first.then(|| "REFUSES_AT_FIRST".to_owned()));
     definitions
 }
 

@@ -43,7 +43,7 @@ impl Linphone {
         phone.command("ipv6 disable");
         phone.command("soundcard use files");
         phone.command(&format!("play {microphone}"));
-        phone.command(&format!("record {}", phone.folder.path().join("heard.wav").display()));
+        phone.command(&format!("record {}", phone.folder.path().join("received.wav").display()));
         phone.command("autoanswer enable");
         // Version 5.1 has 19 codecs; numbers 3 and 4 are PCMU and PCMA, so that the recording has 8 kHz.
         for other in (0..19).filter(|number| !matches!(number, 3 | 4)) {
@@ -57,7 +57,7 @@ impl Linphone {
     /// Polls the registration state, which the program does not report by itself.
     async fn registered(&mut self) {
         let deadline = tokio::time::Instant::now() + PATIENCE;
-        while !self.program.said("registered, identity=") {
+        while !self.program.has_printed("registered, identity=") {
             assert!(tokio::time::Instant::now() < deadline, "Linphone registers:\n{}", self.program.log());
             self.command("status register");
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -83,16 +83,16 @@ impl Linphone {
     }
 
     /// Waits until it has printed a line that contains `words`.
-    pub async fn says(&self, words: &str) {
-        self.program.says(words).await;
+    pub async fn prints(&self, words: &str) {
+        self.program.prints(words).await;
     }
 
     /// Ends the program, which ends its call and completes the recording, and checks that it received mostly this tone.
     ///
     /// # Panics
     /// Panics if it did not.
-    pub async fn heard(mut self, hz: f32) {
-        let file = self.folder.path().join("heard.wav");
+    pub async fn received_tone(mut self, hz: f32) {
+        let file = self.folder.path().join("received.wav");
         // The file grows by one second of audio at a time.
         let recorded = until(|| file.metadata().is_ok_and(|data| data.len() > 40_000));
         assert!(recorded.await, "Linphone receives audio:\n{}", self.program.log());

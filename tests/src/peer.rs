@@ -147,7 +147,7 @@ impl Peer {
     ///
     /// # Panics
     /// Panics if it does not.
-    pub async fn hears(&self, hz: f32) {
+    pub async fn receives_tone(&self, hz: f32) {
         self.received().samples.clear();
         let received = until(|| {
             let mut received = self.received();
@@ -161,7 +161,7 @@ impl Peer {
     ///
     /// # Panics
     /// Panics if the sound does not stop.
-    pub async fn hears_nothing(&self) {
+    pub async fn receives_silence(&self) {
         let start = Instant::now();
         let quiet_since = |received: &Reception| received.last_loud.map_or(start, |last| last.max(start));
         let silent = until(|| quiet_since(&self.received()).elapsed() > Duration::from_millis(500));
@@ -172,7 +172,7 @@ impl Peer {
     ///
     /// # Panics
     /// Panics if they do not.
-    pub async fn hears_opus(&self, octet: u8) {
+    pub async fn receives_opus_of(&self, octet: u8) {
         self.received().opus.clear();
         let received = until(|| {
             let received = self.received();
@@ -185,7 +185,7 @@ impl Peer {
     ///
     /// # Panics
     /// Panics if they do not.
-    pub async fn hears_digits(&self, digits: &str) {
+    pub async fn receives_digits(&self, digits: &str) {
         assert!(until(|| self.received().digits == digits).await, "digits {digits}; {}", self.received().summary());
     }
 

@@ -122,7 +122,7 @@ impl RtpEndpoint {
     ///
     /// # Panics
     /// Panics if it does not.
-    pub async fn hears(&self, hz: f32) {
+    pub async fn receives_tone(&self, hz: f32) {
         self.state().samples.clear();
         let received = until(|| {
             let mut state = self.state();
@@ -136,7 +136,7 @@ impl RtpEndpoint {
     ///
     /// # Panics
     /// Panics if the sound does not stop.
-    pub async fn hears_nothing(&self) {
+    pub async fn receives_silence(&self) {
         let start = Instant::now();
         let quiet_since = |state: &State| state.last_loud.map_or(start, |last| last.max(start));
         let silent = until(|| quiet_since(&self.state()).elapsed() > Duration::from_millis(500));
@@ -147,7 +147,7 @@ impl RtpEndpoint {
     ///
     /// # Panics
     /// Panics if they do not.
-    pub async fn hears_digits(&self, digits: &str) {
+    pub async fn receives_digits(&self, digits: &str) {
         assert!(until(|| self.state().digits == digits).await, "digits {digits}; {}", self.state().summary());
     }
 
@@ -304,12 +304,12 @@ mod tests {
             far.send_as(PCMA);
             near.send_to(SocketAddr::from((Ipv4Addr::LOCALHOST, far.port())));
             far.send_to(SocketAddr::from((Ipv4Addr::LOCALHOST, near.port())));
-            near.hears(880.0).await;
-            far.hears(440.0).await;
+            near.receives_tone(880.0).await;
+            far.receives_tone(440.0).await;
             near.press("1*D");
-            far.hears_digits("1*D").await;
+            far.receives_digits("1*D").await;
             far.be_silent(true);
-            near.hears_nothing().await;
+            near.receives_silence().await;
         }
     }
 }

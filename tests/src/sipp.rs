@@ -1,6 +1,6 @@
 //! SIPp: one side of a call as a scripted scenario. The scenarios are in `tests/conformance/sipp`.
 //!
-//! Scenario and test are synchronized: at `{{tell EVENT}}` the scenario reports the event and waits until the test lets it
+//! Scenario and test are synchronized: at `{{report EVENT}}` the scenario reports the event and waits until the test lets it
 //! continue. This uses SIPp's third party call control, with the test as the third party.
 //!
 //! Common parts of the scenarios are in `parts.txt` and are substituted for `{{NAME KEY=VALUE …}}`.
@@ -61,15 +61,15 @@ pub fn own_address() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free(2)))
 }
 
-/// An event reported by a scenario at `{{tell …}}`.
+/// An event reported by a scenario at `{{report …}}`.
 #[derive(Clone, Debug)]
-pub struct Told {
+pub struct ScenarioReport {
     call_id: String,
     /// The event and additional lines.
     pub text: String,
 }
 
-impl Told {
+impl ScenarioReport {
     /// Returns the Call-ID.
     #[must_use]
     pub fn call_id(&self) -> &str {
@@ -134,7 +134,7 @@ impl Sipp {
             }
         });
         let Ok(Some(twin)) = twin.await else {
-            panic!("{name} does not start; it needs a {{{{tell …}}}}:\n{}{}", program.log(), errors(&folder));
+            panic!("{name} does not start; it needs a {{{{report …}}}}:\n{}{}", program.log(), errors(&folder));
         };
         Self { program, scenario: name.to_owned(), address, folder, twin, unread: Vec::new() }
     }
@@ -149,25 +149,25 @@ impl Sipp {
     ///
     /// # Panics
     /// Panics if it reports another event or ends.
-    pub async fn reaches(&mut self, event: &str) -> Told {
+    pub async fn reaches(&mut self, event: &str) -> ScenarioReport {
         self.reaches_within(event, PATIENCE).await
     }
 
     /// Waits for an event that may take up to a minute according to the standard.
-    pub async fn reaches_late(&mut self, event: &str) -> Told {
+    pub async fn reaches_late(&mut self, event: &str) -> ScenarioReport {
         self.reaches_within(event, Duration::from_secs(60)).await
     }
 
-    async fn reaches_within(&mut self, event: &str, patience: Duration) -> Told {
+    async fn reaches_within(&mut self, event: &str, patience: Duration) -> ScenarioReport {
         let deadline = tokio::time::Instant::now() + patience;
         loop {
             if let Some(end) = self.unread.iter().position(|octet| *octet == END) {
                 let message: Vec<u8> = self.unread.drain(..=end).collect();
-                let told = told(&String::from_utf8_lossy(&message));
+                let report = report(&String::from_utf8_lossy(&message));
                 // SIPp sends this if it aborts the call.
-                assert!(!told.text.contains("internal-cmd"), "{} fails:\n{}", self.scenario, self.trace());
-                assert_eq!(told.field("Event"), event, "{}", self.trace());
-                return told;
+                assert!(!report.text.contains("internal-cmd"), "{} fails:\n{}", self.scenario, self.trace());
+                assert_eq!(report.field("Event"), event, "{}", self.trace());
+                return report;
             }
             let mut buffer = [0; 4096];
             match tokio::time::timeout_at(deadline, self.twin.read(&mut buffer)).await {
@@ -181,8 +181,8 @@ impl Sipp {
     ///
     /// # Panics
     /// Panics if SIPp has ended.
-    pub async fn go(&mut self, told: &Told) {
-        let mut message = format!("Call-ID: {}\r\n\r\n", told.call_id).into_bytes();
+    pub async fn go(&mut self, report: &ScenarioReport) {
+        let mut message = format!("Call-ID: {}\r\n\r\n", report.call_id).into_bytes();
         message.push(END);
         let before = self.control_messages();
         self.twin.write_all(&message).await.expect("SIPp accepts the control message");
@@ -197,10 +197,10 @@ impl Sipp {
     }
 
     /// Waits for an event and lets the scenario continue.
-    pub async fn passes_by(&mut self, event: &str) -> Told {
-        let told = self.reaches(event).await;
-        self.go(&told).await;
-        told
+    pub async fn passes_by(&mut self, event: &str) -> ScenarioReport {
+        let report = self.reaches(event).await;
+        self.go(&report).await;
+        report
     }
 
     /// Waits until all calls have completed as in the scenario.
@@ -245,10 +245,10 @@ fn errors(folder: &Folder) -> String {
     std::fs::read_to_string(folder.path().join("errors.log")).unwrap_or_default()
 }
 
-fn told(message: &str) -> Told {
+fn report(message: &str) -> ScenarioReport {
     let message = message.trim_end_matches(char::from(END));
     let call_id = message.lines().find_map(|line| line.strip_prefix("Call-ID:")).unwrap_or_default().trim();
-    Told { call_id: call_id.to_owned(), text: message.to_owned() }
+    ScenarioReport { call_id: call_id.to_owned(), text: message.to_owned() }
 }
 
 fn command(folder: &Folder, name: &str, address: SocketAddr, run: &Run) -> Command {

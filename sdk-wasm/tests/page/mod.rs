@@ -35,8 +35,8 @@ extern "C" {
     pub(crate) fn reject(this: &SessionSide);
     #[wasm_bindgen(method)]
     pub(crate) fn token(this: &SessionSide) -> String;
-    #[wasm_bindgen(method, js_name = comeBack)]
-    pub(crate) fn come_back(this: &SessionSide, token: &str);
+    #[wasm_bindgen(method, js_name = resume)]
+    pub(crate) fn resume(this: &SessionSide, token: &str);
 
     #[derive(Clone)]
     pub(crate) type CallSide;
@@ -45,9 +45,9 @@ extern "C" {
     #[wasm_bindgen(method, js_name = localSdp)]
     pub(crate) fn local_sdp(this: &CallSide) -> String;
     #[wasm_bindgen(method)]
-    pub(crate) fn hears(this: &CallSide, hz: f64) -> Promise;
-    #[wasm_bindgen(method, js_name = hearsNothing)]
-    pub(crate) fn hears_nothing(this: &CallSide) -> Promise;
+    pub(crate) fn receives_tone(this: &CallSide, hz: f64) -> Promise;
+    #[wasm_bindgen(method, js_name = receivesSilence)]
+    pub(crate) fn receives_silence(this: &CallSide) -> Promise;
     #[wasm_bindgen(method, js_name = remoteKind)]
     pub(crate) fn remote_kind(this: &CallSide) -> String;
 
@@ -86,7 +86,7 @@ impl Browser {
     pub(crate) fn back(token: &str, url: &str) -> Self {
         let log = Log::new();
         let side = SessionSide::new("", &log);
-        side.come_back(token);
+        side.resume(token);
         let session = SessionHandle::new(side.clone().unchecked_into(), 0.0, 0.0, 0.0, 0);
         session.open(url).unwrap();
         Self { session, side, log }
