@@ -118,13 +118,13 @@ export class LocalMedia {
   /** Captures another device. On some systems, the one in use must be released first. */
   async #capture(kind: Kind, device: MediaTrackConstraints): Promise<MediaStreamTrack> {
     const { deviceId: _, groupId: __, ...settings } = this.#settings(kind);
-    const wanted = { [kind]: { ...settings, ...device } };
-    const stream = await navigator.mediaDevices.getUserMedia(wanted).catch((error: unknown) => {
+    const constraints = { [kind]: { ...settings, ...device } };
+    const stream = await navigator.mediaDevices.getUserMedia(constraints).catch((error: unknown) => {
       const busy = (error as Error)?.name === "NotReadableError";
       const old = this.track(kind);
       if (!busy || old?.readyState !== "live") throw error;
       old.stop();
-      return navigator.mediaDevices.getUserMedia(wanted).catch((second: unknown) => {
+      return navigator.mediaDevices.getUserMedia(constraints).catch((second: unknown) => {
         this.#ended(old);
         throw second;
       });

@@ -72,11 +72,11 @@ export class CallSide {
     this.log.add(`fault ${error}`);
   }
   /** Settles when this tone is the loudest one received. */
-  async hears(hz) {
+  async receivesTone(hz) {
     await this.ear.until((peak) => peak !== undefined && Math.abs(peak - hz) < 40);
   }
   /** Settles when half a second of silence was received. */
-  async hearsNothing() {
+  async receivesSilence() {
     let quiet = performance.now();
     await this.ear.until((peak) => {
       if (peak !== undefined) quiet = performance.now();
@@ -142,7 +142,7 @@ export class SessionSide {
     return this.issued;
   }
   /** Uses only this token for connecting. */
-  comeBack(token) {
+  resume(token) {
     this.authToken = token;
   }
   notice(name) {

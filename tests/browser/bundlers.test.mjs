@@ -50,7 +50,7 @@ async function calls(url, browser = "chromium") {
     const alice = await register(browsers[browser], { url }, relay, `alice${number}`, tone);
     const bob = await register(browsers.callee, callees, relay, `bob${number}`);
     await connectCall(alice, bob);
-    await Promise.all([alice.hears(TONE.b, "in the call"), bob.hears(TONE.a, "in the call")]);
+    await Promise.all([alice.receivesTone(TONE.b, "in the call"), bob.receivesTone(TONE.a, "in the call")]);
     await alice.do("act", "out", "hangup");
     await Promise.all([alice.event("out:FINISH"), bob.event("in:FINISH")]);
     assert.deepEqual([alice.page.errors, bob.page.errors], [[], []]);

@@ -17,12 +17,12 @@ const here = suite({
 /** Registers a phone. With `hz`, it sends that tone instead of the fake microphone's. */
 const register = (browser, name, hz) => here.register(browser, name, { hz });
 
-async function bothHear(alice, bob, when) {
-  const [atAlice, atBob] = await Promise.all([alice.hears(TONE.b, when), bob.hears(TONE.a, when)]);
+async function bothReceiveTones(alice, bob, when) {
+  const [atAlice, atBob] = await Promise.all([alice.receivesTone(TONE.b, when), bob.receivesTone(TONE.a, when)]);
   return [atAlice.db, atBob.db];
 }
 
-const bothHearNothing = (alice, bob, when) => Promise.all([alice.hearsNothing(when), bob.hearsNothing(when)]);
+const bothReceiveSilence = (alice, bob, when) => Promise.all([alice.receivesSilence(when), bob.receivesSilence(when)]);
 
 const PAIRS = [
   ["Chromium calls Chromium", ["chromiumA"], ["chromiumB"]],
@@ -36,23 +36,23 @@ for (const [title, [a, aliceHz], [b]] of PAIRS) {
     test(`${title}: tones before hold, none during hold and mute, tones after`, async () => {
       const [alice, bob] = await Promise.all([register(a, "alice", aliceHz), register(b, "bob")]);
       await connectCall(alice, bob);
-      const levels = await bothHear(alice, bob, "before hold");
+      const levels = await bothReceiveTones(alice, bob, "before hold");
 
       await alice.do("act", "out", "hold");
       await alice.event("out:HOLD");
-      await bothHearNothing(alice, bob, "during hold");
+      await bothReceiveSilence(alice, bob, "during hold");
       await alice.do("act", "out", "unhold");
       await alice.event("out:ESTABLISHED", 2);
-      const after = await bothHear(alice, bob, "after hold");
+      const after = await bothReceiveTones(alice, bob, "after hold");
       for (const side of [0, 1]) {
         assert.ok(Math.abs(levels[side] - after[side]) <= 6, `as loud after hold as before: ${levels} dB, ${after} dB`);
       }
 
       await bob.do("act", "in", "muteAudio");
-      await alice.hearsNothing("while the callee is muted");
-      await bob.hears(TONE.a, "while the callee is muted");
+      await alice.receivesSilence("while the callee is muted");
+      await bob.receivesTone(TONE.a, "while the callee is muted");
       await bob.do("act", "in", "unmuteAudio");
-      await alice.hears(TONE.b, "after mute");
+      await alice.receivesTone(TONE.b, "after mute");
 
       await alice.do("act", "out", "hangup");
       await Promise.all([alice.event("out:FINISH"), bob.event("in:FINISH")]);
@@ -62,13 +62,13 @@ for (const [title, [a, aliceHz], [b]] of PAIRS) {
     test(`${title}: the callee holds, then hangs up`, async () => {
       const [alice, bob] = await Promise.all([register(a, "alice", aliceHz), register(b, "bob")]);
       await connectCall(alice, bob);
-      await bothHear(alice, bob, "before hold");
+      await bothReceiveTones(alice, bob, "before hold");
       await bob.do("act", "in", "hold");
       await bob.event("in:HOLD");
-      await bothHearNothing(alice, bob, "during hold");
+      await bothReceiveSilence(alice, bob, "during hold");
       await bob.do("act", "in", "unhold");
       await bob.event("in:ESTABLISHED", 2);
-      await bothHear(alice, bob, "after hold");
+      await bothReceiveTones(alice, bob, "after hold");
       await bob.do("act", "in", "hangup");
       await Promise.all([alice.event("out:FINISH"), bob.event("in:FINISH")]);
     });
@@ -92,13 +92,13 @@ test("blind transfer: the callee transfers the caller to a third page", async ()
     register("chromiumB", "carol", TONE.c),
   ]);
   await connectCall(alice, bob);
-  await bothHear(alice, bob, "before the transfer");
+  await bothReceiveTones(alice, bob, "before the transfer");
   await bob.do("act", "in", "transfer", carol.login);
   await carol.event("in:RING");
   await carol.do("answer", "in");
   await carol.event("in:ESTABLISHED");
   await bob.event("in:FINISH");
-  await Promise.all([alice.hears(TONE.c, "after the transfer"), carol.hears(TONE.a, "after the transfer")]);
+  await Promise.all([alice.receivesTone(TONE.c, "after the transfer"), carol.receivesTone(TONE.a, "after the transfer")]);
   await carol.do("act", "in", "hangup");
   await Promise.all([alice.event("out:FINISH"), carol.event("in:FINISH")]);
 });
@@ -110,17 +110,17 @@ test("attended transfer: the callee calls a third page first, then connects both
     register("chromiumB", "carol", TONE.c),
   ]);
   await connectCall(alice, bob);
-  await bothHear(alice, bob, "before the transfer");
+  await bothReceiveTones(alice, bob, "before the transfer");
   await bob.do("act", "in", "holdForTransfer");
   await bob.event("in:HOLD");
   await bob.do("dial", "ask", carol.login);
   await carol.event("in:RING");
   await carol.do("answer", "in");
   await bob.event("ask:ESTABLISHED");
-  await carol.hears(TONE.b, "while asked");
+  await carol.receivesTone(TONE.b, "while asked");
   await bob.do("act", "in", "transfer", carol.login);
   await Promise.all([bob.event("in:FINISH"), bob.event("ask:FINISH")]);
-  await Promise.all([alice.hears(TONE.c, "after the transfer"), carol.hears(TONE.a, "after the transfer")]);
+  await Promise.all([alice.receivesTone(TONE.c, "after the transfer"), carol.receivesTone(TONE.a, "after the transfer")]);
   await alice.do("act", "out", "hangup");
   await Promise.all([alice.event("out:FINISH"), carol.event("in:FINISH")]);
 });
@@ -140,7 +140,7 @@ test("second answer throws, and the call ends after the page has removed its ele
   await connectCall(alice, bob);
   assert.equal(await bob.do("refusal", "in", "answer", {}), "Invalid call state");
   await alice.page.evaluate(() => document.querySelectorAll("#local, #remote").forEach((display) => display.remove()));
-  await bob.hears(TONE.a, "from a page without elements");
+  await bob.receivesTone(TONE.a, "from a page without elements");
   await alice.do("act", "out", "hangup");
   await Promise.all([alice.event("out:FINISH"), bob.event("in:FINISH")]);
   assert.equal(await alice.do("microphone", "live"), 0);

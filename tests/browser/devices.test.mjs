@@ -24,17 +24,17 @@ test("switchMic sends the other microphone, keeps the mute state and releases th
   const [alice, bob] = await here.pair();
   await alice.do("microphone", "tones", TONE.a, TONE.c);
   await connectCall(alice, bob);
-  await bob.hears(TONE.a, "from the default microphone");
+  await bob.receivesTone(TONE.a, "from the default microphone");
   const id = await alice.do("ask", "out", "switchMic");
   assert.match(id, /\S/);
-  await bob.hears(TONE.c, "from the other microphone");
+  await bob.receivesTone(TONE.c, "from the other microphone");
   assert.equal(await alice.do("microphone", "live"), 1);
 
   await alice.do("act", "out", "muteAudio");
   assert.equal(await alice.do("ask", "out", "switchMic", id), id);
-  await bob.hearsNothing("from a microphone switched while muted");
+  await bob.receivesSilence("from a microphone switched while muted");
   await alice.do("act", "out", "unmuteAudio");
-  await bob.hears(TONE.c, "after mute");
+  await bob.receivesTone(TONE.c, "after mute");
 });
 
 test("switching devices is refused before the call is established and without another device", async () => {
@@ -50,18 +50,18 @@ test("switching devices is refused before the call is established and without an
   assert.match(await alice.do("refusal", "out", "switchCam"), /Number of cams is less than 2/);
   assert.match(await alice.do("refusal", "out", "switchToScreen"), /sends no video/);
   assert.equal(await alice.do("refusal", "out", "switchToCam"), undefined);
-  await bob.hears(TONE.a, "after all that");
+  await bob.receivesTone(TONE.a, "after all that");
 });
 
 test("lost microphone is replaced by the default one and reported", async () => {
   const [alice, bob] = await here.pair();
   await connectCall(alice, bob);
-  await bob.hears(TONE.a, "at first");
+  await bob.receivesTone(TONE.a, "at first");
   await alice.do("microphone", "tones", TONE.c);
   await alice.do("microphone", "unplug");
   const [lost, replaced] = [await alice.event("out:LOCAL_DEVICE"), await alice.event("out:LOCAL_DEVICE", 2)];
   assert.deepEqual([lost.kind, lost.state, replaced.kind, replaced.state], ["audio", "lost", "audio", "replaced"]);
-  await bob.hears(TONE.c, "from the microphone that took its place");
+  await bob.receivesTone(TONE.c, "from the microphone that took its place");
   assert.equal(await alice.do("microphone", "live"), 1);
 });
 
@@ -75,9 +75,9 @@ test("lost microphone is replaced when another one is plugged in", async () => {
   await alice.do("microphone", "tones", TONE.c);
   await alice.do("microphone", "plugIn");
   assert.equal((await alice.event("out:LOCAL_DEVICE", 2)).state, "replaced");
-  await bob.hearsNothing("as the call is muted");
+  await bob.receivesSilence("as the call is muted");
   await alice.do("act", "out", "unmuteAudio");
-  await bob.hears(TONE.c, "from the microphone that was plugged in");
+  await bob.receivesTone(TONE.c, "from the microphone that was plugged in");
 });
 
 test("cached capture with an ended track is not used by the next call", async () => {
@@ -85,7 +85,7 @@ test("cached capture with an ended track is not used by the next call", async ()
   await alice.do("capture");
   await alice.do("microphone", "stop");
   await connectCall(alice, bob, { cacheLocalResources: true });
-  await bob.hears(TONE.a, "though the first capture has ended");
+  await bob.receivesTone(TONE.a, "though the first capture has ended");
   await alice.do("act", "out", "hangup");
   await bob.event("in:FINISH");
   assert.equal(await alice.do("microphone", "live"), 1, "the capture is kept");
@@ -95,7 +95,7 @@ test("cached capture with an ended track is not used by the next call", async ()
   await bob.event("in1:RING");
   await bob.do("answer", "in1");
   await alice.event("again:ESTABLISHED");
-  await bob.hears(TONE.a, "though the kept capture has ended");
+  await bob.receivesTone(TONE.a, "though the kept capture has ended");
 });
 
 /** Opens the page without user gesture. Returns it and a function that waits for its console output. */
@@ -111,12 +111,12 @@ async function untouched() {
   return { login, page, wrote };
 }
 
-const WAYS = [
+const RESUME_ACTIONS = [
   ["a click", (page) => page.mouse.click(5, 5)],
   ["resumeSound", async (page) => assert.equal(await page.evaluate(() => window.listener.resume()), true)],
 ];
-for (const [way, resume] of WAYS) {
-  test(`sound blocked without a user gesture is reported and plays after ${way}`, async () => {
+for (const [action, resume] of RESUME_ACTIONS) {
+  test(`sound blocked without a user gesture is reported and plays after ${action}`, async () => {
     const alice = await here.register("a", "alice");
     const { login, page, wrote } = await untouched();
     await alice.do("dial", "out", login);
@@ -125,7 +125,7 @@ for (const [way, resume] of WAYS) {
     await resume(page);
     await wrote("blocked false");
     assert.deepEqual(await page.evaluate(() => window.listener.element()), { paused: false, muted: false });
-    const heard = await page.evaluate((hz) => window.listener.hears(hz), TONE.a);
-    assert.ok(heard.ok, JSON.stringify(heard));
+    const measured = await page.evaluate((hz) => window.listener.receivesTone(hz), TONE.a);
+    assert.ok(measured.ok, JSON.stringify(measured));
   });
 }

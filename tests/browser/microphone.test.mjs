@@ -24,20 +24,20 @@ test("caller muted before the permission prompt is answered sends silence until 
   assert.equal(await muted(alice, "out"), true);
   await alice.do("microphone", "allow");
   await answer(alice, bob);
-  await alice.hears(TONE.b, "while muted");
-  await bob.hearsNothing("of a muted caller");
+  await alice.receivesTone(TONE.b, "while muted");
+  await bob.receivesSilence("of a muted caller");
   assert.equal(await muted(alice, "out"), true);
 
   await alice.do("act", "out", "hold");
   await alice.event("out:HOLD");
   await alice.do("act", "out", "unhold");
   await alice.event("out:ESTABLISHED", 2);
-  await alice.hears(TONE.b, "after hold");
-  await bob.hearsNothing("of a muted caller after hold");
+  await alice.receivesTone(TONE.b, "after hold");
+  await bob.receivesSilence("of a muted caller after hold");
 
   await alice.do("act", "out", "unmuteAudio");
   assert.equal(await muted(alice, "out"), false);
-  await bob.hears(TONE.a, "once unmuted");
+  await bob.receivesTone(TONE.a, "once unmuted");
 });
 
 test("callee muted before it answers sends silence; unmuting while ringing reverts it", async () => {
@@ -50,10 +50,10 @@ test("callee muted before it answers sends silence; unmuting while ringing rever
   await bob.do("act", "in", "muteAudio");
   assert.equal(await muted(bob, "in"), true);
   await answer(alice, bob);
-  await bob.hears(TONE.a, "from the caller");
-  await alice.hearsNothing("of a muted callee");
+  await bob.receivesTone(TONE.a, "from the caller");
+  await alice.receivesSilence("of a muted callee");
   await bob.do("act", "in", "unmuteAudio");
-  await alice.hears(TONE.b, "once unmuted");
+  await alice.receivesTone(TONE.b, "once unmuted");
   await bob.do("act", "in", "hangup");
   await bob.event("in:FINISH");
   assert.equal(await muted(bob, "in"), true, "an ended call sends nothing");
@@ -188,7 +188,7 @@ test("callee that hangs up during its permission prompt rejects the call and cap
   await bob.event("in1:RING");
   await bob.do("answer", "in1");
   await Promise.all([alice.event("again:ESTABLISHED"), bob.event("in1:ESTABLISHED")]);
-  await alice.hears(TONE.b, "in the call after that");
+  await alice.receivesTone(TONE.b, "in the call after that");
 });
 
 test("captured screen is released when the call ends before the microphone is permitted", async () => {
@@ -234,7 +234,7 @@ test("ended call beside another releases its microphone, as does the call of a l
   await alice.onlyConnections(1);
   await alice.do("act", "out", "unhold");
   await alice.event("out:ESTABLISHED", 2);
-  await bob.hears(TONE.a, "when the other call is over");
+  await bob.receivesTone(TONE.a, "when the other call is over");
 
   await alice.do("disconnect");
   await alice.event("DISCONNECTED");

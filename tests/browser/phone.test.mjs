@@ -43,9 +43,9 @@ async function logIn(browser, login, callee) {
 
 const level = async (page, id) => Number(await page.getAttribute(`#${id}`, "aria-valuenow"));
 const moves = (page, id) => until(`#${id} to move`, async () => (await level(page, id)) > 20);
-const rests = (page, id) => until(`#${id} to rest`, async () => (await level(page, id)) < 5);
+const returnsToZero = (page, id) => until(`#${id} to return to zero`, async () => (await level(page, id)) < 5);
 
-async function talk(alice, bob) {
+async function establishCall(alice, bob) {
   await alice.click("#callBtn");
   await bob.waitForSelector("#incoming:visible");
   assert.equal(await bob.textContent("#incomingText"), "You have a new call from alice");
@@ -57,17 +57,17 @@ async function talk(alice, bob) {
 for (const [a, b] of [["chromium", "chromium"], ["chromium", "firefox"]]) {
   test(`${a} and ${b}: log in, call, answer, talk, hold, mute, hang up`, async () => {
     const [alice, bob] = await Promise.all([logIn(a, "alice", "bob"), logIn(b, "bob", "alice")]);
-    await talk(alice, bob);
+    await establishCall(alice, bob);
 
     await alice.click("#holdBtn");
     await status(alice, "callStatus", "HOLD");
-    await Promise.all([rests(alice, "remoteLevel"), rests(bob, "remoteLevel")]);
+    await Promise.all([returnsToZero(alice, "remoteLevel"), returnsToZero(bob, "remoteLevel")]);
     await alice.click("#holdBtn");
     await status(alice, "callStatus", "ESTABLISHED");
     await Promise.all([moves(alice, "remoteLevel"), moves(bob, "remoteLevel")]);
 
     await bob.click("#muteBtn");
-    await rests(alice, "remoteLevel");
+    await returnsToZero(alice, "remoteLevel");
     await bob.click("#muteBtn");
     await moves(alice, "remoteLevel");
 
@@ -104,7 +104,7 @@ test("another window takes over the session with the token and can place calls",
   await alice.fill("#authToken", token);
   await alice.click("#connectToken");
   await until("to be connected", async () => !(await alice.isDisabled("#callBtn")));
-  await talk(alice, bob);
+  await establishCall(alice, bob);
   await alice.click("#callBtn");
   await Promise.all([status(alice, "callStatus", "FINISH"), status(bob, "callStatus", "FINISH")]);
 });

@@ -46,14 +46,14 @@ async function callByButtons(pages) {
   await alice.click("button:text('Call Bob'):enabled");
   if (await bob.locator("#answer").count()) await bob.click("#answer:enabled");
   const tones = [TONE.b, TONE.a];
-  const heard = await Promise.all(
+  const measured = await Promise.all(
     pages.map(async (page, index) => {
       const playing = () => page.evaluate(() => Boolean(document.querySelectorAll("video")[1]?.srcObject));
       await until("the peer's sound", playing);
-      return page.evaluate((hz) => listen.hearTone(document.querySelectorAll("video")[1].srcObject, hz), tones[index]);
+      return page.evaluate((hz) => listen.awaitTone(document.querySelectorAll("video")[1].srcObject, hz), tones[index]);
     }),
   );
-  assert.ok(heard[0].ok && heard[1].ok, `both hear the other's tone: ${JSON.stringify(heard)}`);
+  assert.ok(measured[0].ok && measured[1].ok, `both receive the other's tone: ${JSON.stringify(measured)}`);
   if (await alice.locator("#hangup").count()) {
     await alice.click("#hangup:enabled");
     await Promise.all(pages.map((page) => page.waitForSelector("#hangup:disabled")));

@@ -29,7 +29,7 @@ before(async () => {
 afterEach(async (context) => {
   if (context.passed === false) {
     await screenshots(context.name, page ? [page.page] : []);
-    context.diagnostic([kamailio, relay, ...phones].flatMap((one) => one.said).join("\n"));
+    context.diagnostic([kamailio, relay, ...phones].flatMap((one) => one.printed).join("\n"));
   }
   await page?.close();
   await Promise.all(phones.map((phone) => phone.stop()));
@@ -59,26 +59,26 @@ async function atTheRelay() {
   return { phone: phones[0], number: "101", uri: `sip:alice@127.0.0.1:${relay.sipPort}` };
 }
 
-async function talk(phone, when) {
-  await Promise.all([page.hears(TONE.b, when), phone.hears(TONE.a, when)]);
+async function bothReceiveTones(phone, when) {
+  await Promise.all([page.receivesTone(TONE.b, when), phone.receivesTone(TONE.a, when)]);
 }
 
-async function rest(phone, when) {
-  await Promise.all([page.hearsNothing(when), phone.hearsNothing(when)]);
+async function bothReceiveSilence(phone, when) {
+  await Promise.all([page.receivesSilence(when), phone.receivesSilence(when)]);
 }
 
 async function pageHolds(phone, call) {
   await page.do("act", call, "hold");
   await page.event(`${call}:HOLD`);
-  await rest(phone, "during the page's hold");
+  await bothReceiveSilence(phone, "during the page's hold");
   await page.do("act", call, "unhold");
   await page.event(`${call}:ESTABLISHED`, 2);
-  await talk(phone, "after the page's hold");
+  await bothReceiveTones(phone, "after the page's hold");
 }
 
-const WAYS = [["behind Kamailio", behindKamailio], ["at the relay itself", atTheRelay]];
+const TOPOLOGIES = [["behind Kamailio", behindKamailio], ["at the relay itself", atTheRelay]];
 
-for (const [where, meet] of WAYS) {
+for (const [where, meet] of TOPOLOGIES) {
   test(`page calls phone ${where}: tones, hold by either side, resume, DTMF, hangup by the page`, async () => {
     const { phone, number } = await meet();
     await page.do("dial", "out", number);
@@ -86,16 +86,16 @@ for (const [where, meet] of WAYS) {
     await page.event("out:RING");
     await phone.command("accept");
     await page.event("out:ESTABLISHED");
-    await talk(phone, "at first");
+    await bothReceiveTones(phone, "at first");
 
     await pageHolds(phone, "out");
 
     await phone.command("hold");
     assert.equal((await page.event("out:REMOTE_HOLD")).held, true);
-    await page.hearsNothing("during the phone's hold");
+    await page.receivesSilence("during the phone's hold");
     await phone.command("resume");
     assert.equal((await page.event("out:REMOTE_HOLD", 2)).held, false);
-    await talk(phone, "after the phone's hold");
+    await bothReceiveTones(phone, "after the phone's hold");
 
     await phone.command("sndcode", "7");
     assert.equal((await page.event("out:DTMF")).digit, "7");
@@ -112,7 +112,7 @@ for (const [where, meet] of WAYS) {
     assert.equal((await page.event("INCOMING_CALL")).caller, number);
     await page.do("answer", "in");
     await page.event("in:ESTABLISHED");
-    await talk(phone, "in a call that came in");
+    await bothReceiveTones(phone, "in a call that came in");
 
     await pageHolds(phone, "in");
 

@@ -20,7 +20,7 @@ before(async () => {
 afterEach(async (context) => {
   if (context.passed === false) {
     await screenshots(context.name, pages);
-    context.diagnostic(kamailio.said.concat(relay.said).join("\n"));
+    context.diagnostic(kamailio.printed.concat(relay.printed).join("\n"));
   }
   await Promise.all(pages.map((page) => page.context().close()));
   pages = [];
@@ -36,7 +36,7 @@ const status = (page, id, wanted) =>
   until(`#${id} to be ${wanted}`, async () => (await page.getAttribute(`#${id}`, "data-status")) === wanted);
 const level = async (page, id) => Number(await page.getAttribute(`#${id}`, "aria-valuenow"));
 const moves = (page, id) => until(`#${id} to move`, async () => (await level(page, id)) > 20);
-const rests = (page, id) => until(`#${id} to rest`, async () => (await level(page, id)) < 5);
+const returnsToZero = (page, id) => until(`#${id} to return to zero`, async () => (await level(page, id)) < 5);
 
 async function open(browser, user, password) {
   const page = await openPage(browsers[browser], relay.http);
@@ -66,7 +66,7 @@ for (const [a, b] of [["chromium", "chromium"], ["chromium", "firefox"]]) {
 
     await alice.click("#holdBtn");
     await status(alice, "callStatus", "HOLD");
-    await Promise.all([alice, bob].map((page) => rests(page, "remoteLevel")));
+    await Promise.all([alice, bob].map((page) => returnsToZero(page, "remoteLevel")));
     await alice.click("#holdBtn");
     await status(alice, "callStatus", "ESTABLISHED");
     await Promise.all([alice, bob].map((page) => moves(page, "remoteLevel")));

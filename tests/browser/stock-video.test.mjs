@@ -51,7 +51,7 @@ const toggle = (phone, id) => phone.page.evaluate((name) => document.getElementB
 const chosen = (phone, id) => phone.page.evaluate((name) => document.getElementById(name).value, id);
 
 /** Waits until video frames of the peer are received. */
-async function sees(phone) {
+async function receivesVideo(phone) {
   const frames = () => phone.page.evaluate(async () => {
     const all = [...(await window.connections.at(-1).getStats()).values()];
     return all.find((one) => one.type === "inbound-rtp" && one.kind === "video")?.framesDecoded ?? 0;
@@ -80,15 +80,15 @@ test("phone-video: devices, mute, screen sharing and hold by its buttons", async
   await bob.page.waitForSelector("#incomingCallAlert:visible");
   await bob.click("answerBtn");
   await Promise.all([alice.shows("callStatus", "ESTABLISHED"), bob.shows("callStatus", "ESTABLISHED")]);
-  await Promise.all([sees(alice), sees(bob), alice.receives(), bob.receives()]);
+  await Promise.all([receivesVideo(alice), receivesVideo(bob), alice.receives(), bob.receives()]);
 
   await alice.page.selectOption("#cameraList", { index: 2 });
   await until("the third camera", async () => (await sent(alice)).deviceId === (await chosen(alice, "cameraList")));
-  await sees(bob);
+  await receivesVideo(bob);
   await switched(alice, "switchCamBtn", "cameraList");
   await switched(alice, "switchMicBtn", "micList");
   assert.equal((await sent(alice)).deviceId, await chosen(alice, "cameraList"));
-  await Promise.all([sees(bob), bob.receives()]);
+  await Promise.all([receivesVideo(bob), bob.receives()]);
 
   await toggle(alice, "muteVideoToggle");
   assert.equal((await sent(alice)).enabled, false);
@@ -99,17 +99,17 @@ test("phone-video: devices, mute, screen sharing and hold by its buttons", async
   });
   assert.equal(screen.enabled, false, "muted like the camera");
   await toggle(alice, "muteVideoToggle");
-  await sees(bob);
+  await receivesVideo(bob);
   await toggle(alice, "screenSharingToggle");
   await until("the camera", async () => (await sent(alice)).deviceId === (await chosen(alice, "cameraList")));
-  await sees(bob);
+  await receivesVideo(bob);
 
   for (const text of ["Unhold", "Hold"]) {
     await alice.enabled("#holdBtn");
     await alice.click("holdBtn");
     await alice.shows("holdBtn", text);
   }
-  await Promise.all([sees(alice), sees(bob)]);
+  await Promise.all([receivesVideo(alice), receivesVideo(bob)]);
   await bob.click("hangupBtn");
   await Promise.all([alice.shows("callStatus", "FINISH"), bob.shows("callStatus", "FINISH")]);
   assert.deepEqual(pages.map((page) => page.errors), [[], []]);

@@ -29,7 +29,7 @@ after(async () => {
 });
 
 /** Establishes a call from Alice to Bob and waits until both receive audio. */
-async function talk(alice, bob) {
+async function establishCall(alice, bob) {
   await alice.dial(bob);
   await bob.page.waitForSelector("#incomingCallAlert:visible");
   assert.equal(await bob.page.textContent("#incomingCallAlert"), `You have a new call from ${alice.login}`);
@@ -43,7 +43,7 @@ const bothFinish = (...phones) => Promise.all(phones.map((phone) => phone.shows(
 
 const SCENES = {
   "the caller holds, unholds and hangs up": async (alice, bob) => {
-    await talk(alice, bob);
+    await establishCall(alice, bob);
     for (const text of ["Unhold", "Hold"]) {
       await alice.enabled("#holdBtn");
       await alice.click("holdBtn");
@@ -55,7 +55,7 @@ const SCENES = {
     await bothFinish(alice, bob);
   },
   "the callee holds, unholds and hangs up": async (alice, bob) => {
-    await talk(alice, bob);
+    await establishCall(alice, bob);
     for (const text of ["Unhold", "Hold"]) {
       await bob.enabled("#holdBtn");
       await bob.click("holdBtn");
@@ -84,7 +84,7 @@ const SCENES = {
     await alice.shows("regStatus", "DISCONNECTED");
     await alice.click("connectTokenBtn");
     await alice.shows("regStatus", "REGISTERED");
-    await talk(bob, alice);
+    await establishCall(bob, alice);
     await alice.click("hangupBtn");
     await bothFinish(alice, bob);
   },

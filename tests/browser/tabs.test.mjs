@@ -54,7 +54,7 @@ test('frame with allow="microphone" places calls', async () => {
   await bob.event("in:RING");
   await bob.do("answer", "in");
   await framed.event("out:ESTABLISHED");
-  await bob.hears(TONE.a, "from the frame");
+  await bob.receivesTone(TONE.a, "from the frame");
 });
 
 test("either of two tabs with one login answers, the other stops ringing, and each places calls", async () => {
@@ -67,13 +67,13 @@ test("either of two tabs with one login answers, the other stops ringing, and ea
   await second.do("answer", "in");
   await Promise.all([second.event("in:ESTABLISHED"), bob.event("out:ESTABLISHED"), first.event("in:FINISH")]);
   assert.equal(await first.do("ask", "in", "getEndReason"), "answeredElsewhere");
-  await Promise.all([second.hears(TONE.b, "in the tab that answered"), bob.hears(TONE.a, "from that tab")]);
+  await Promise.all([second.receivesTone(TONE.b, "in the tab that answered"), bob.receivesTone(TONE.a, "from that tab")]);
 
   await first.do("dial", "out", bob.login);
   await bob.event("in:RING");
   await bob.do("act", "in", "hangup");
   await first.event("out:FINISH");
-  await second.hears(TONE.b, "while the other tab calls");
+  await second.receivesTone(TONE.b, "while the other tab calls");
 
   await second.close();
   here.phones.splice(here.phones.indexOf(second), 1);
@@ -106,13 +106,13 @@ test("background tab with throttled timers keeps its session and answers a call"
   await phone.event("in:RING");
   await phone.do("answer", "in");
   await Promise.all([phone.event("in:ESTABLISHED"), bob.event("out:ESTABLISHED")]);
-  await Promise.all([bob.hears(TONE.a, "from the background"), phone.hears(TONE.b, "in the background")]);
+  await Promise.all([bob.receivesTone(TONE.a, "from the background"), phone.receivesTone(TONE.b, "in the background")]);
   await phone.do("act", "in", "hold");
   await phone.event("in:HOLD");
   await phone.do("act", "in", "unhold");
   await phone.event("in:ESTABLISHED", 2);
   await phone.do("ticks", 5);
-  await bob.hears(TONE.a, "from the background, later");
+  await bob.receivesTone(TONE.a, "from the background, later");
   await bob.do("act", "out", "hangup");
   await phone.event("in:FINISH");
   assert.equal(await ended(phone), false);
@@ -136,5 +136,5 @@ test("page frozen for too long is disconnected when it is resumed, and opens a n
   await phone.event("in100:RING");
   await phone.do("answer", "in100");
   await bob.event("out:ESTABLISHED");
-  await bob.hears(TONE.a, "after the page signed in again");
+  await bob.receivesTone(TONE.a, "after the page signed in again");
 });

@@ -72,9 +72,9 @@ const isInView = (selector) => {
   return top >= 0 && bottom <= innerHeight;
 };
 
-async function hears(phone, hz) {
-  const heard = await remoteTone(phone.page, hz);
-  assert.ok(heard.ok, `${phone.login} should hear ${hz} Hz, heard ${JSON.stringify(heard)}`);
+async function receivesTone(phone, hz) {
+  const measured = await remoteTone(phone.page, hz);
+  assert.ok(measured.ok, `${phone.login} should receive ${hz} Hz, received ${JSON.stringify(measured)}`);
 }
 
 async function walkThrough(pages, pair) {
@@ -90,7 +90,7 @@ async function walkThrough(pages, pair) {
   if (pages.scrollsToCall) await until("the call in view", () => test2.page.evaluate(isInView, pages.incoming));
   await test2.click("answerBtn");
   await bothShow("ESTABLISHED");
-  await Promise.all([hears(test1, TONE.c), hears(test2, TONE.a)]);
+  await Promise.all([receivesTone(test1, TONE.c), receivesTone(test2, TONE.a)]);
   for (const phone of phones) {
     await pages.showsSession(phone, "ESTABLISHED");
     const unwanted = (await phone.recorded()).filter((line) => /^<- (registered|fail)/.test(line));

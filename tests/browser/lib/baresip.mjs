@@ -27,7 +27,7 @@ async function freePorts() {
 function configuration(folder, port, hz) {
   return `poll_method epoll
 sip_listen 127.0.0.1:${port}
-audio_player aubridge,unheard${port}
+audio_player aubridge,unused${port}
 audio_alert aubridge,unrung${port}
 audio_source ausine,${hz}
 ausrc_srate 48000
@@ -109,8 +109,8 @@ export async function startBaresip(user, password, server, hz) {
   await preventRecordsOfItself(folder);
   const env = { ...process.env, TZ: "UTC" };
   const child = spawn("baresip", ["-4", "-f", folder], { stdio: ["pipe", "pipe", "pipe"], env });
-  const said = [];
-  for (const pipe of [child.stdout, child.stderr]) pipe.on("data", (text) => said.push(String(text)));
+  const printed = [];
+  for (const pipe of [child.stdout, child.stderr]) pipe.on("data", (text) => printed.push(String(text)));
   const control = await until("baresip's control port", () => connect(port + 2));
   const events = [];
   let unread = Buffer.alloc(0);
@@ -127,7 +127,7 @@ export async function startBaresip(user, password, server, hz) {
   });
   let commands = 0;
   const phone = {
-    said,
+    printed,
     async command(command, params = "") {
       const token = String(++commands);
       const text = JSON.stringify({ command, params, token });
@@ -137,19 +137,19 @@ export async function startBaresip(user, password, server, hz) {
     },
     event: (type, count = 1) => until(`baresip's ${type}`, () => events.filter((one) => one.type === type)[count - 1]),
     /** Waits until this tone is received. */
-    async hears(tone, when) {
+    async receivesTone(tone, when) {
       const before = await newest(folder);
-      const heard = async () => share(fresh(await newest(folder), before), tone) > 0.8;
-      await until(`baresip to hear ${tone} Hz ${when}`, heard);
+      const measured = async () => share(fresh(await newest(folder), before), tone) > 0.8;
+      await until(`baresip to receive ${tone} Hz ${when}`, measured);
     },
     /** Waits until no sound is received for half a second. */
-    async hearsNothing(when) {
+    async receivesSilence(when) {
       const isQuiet = async () => {
         const before = await newest(folder);
         await new Promise((ok) => setTimeout(ok, 500));
         return !fresh(await newest(folder), before).samples.some(isLoud);
       };
-      await until(`baresip to hear nothing ${when}`, isQuiet);
+      await until(`baresip to receive silence ${when}`, isQuiet);
     },
     async stop() {
       control.destroy();

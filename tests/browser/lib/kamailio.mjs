@@ -32,14 +32,14 @@ export async function startKamailio() {
   const child = spawn(PROGRAM, ["-DD", "-E", ...memory, ...listen, ...definitions.flatMap((one) => ["-A", one])], {
     stdio: ["ignore", "ignore", "pipe"],
   });
-  const said = [];
-  child.stderr.on("data", (text) => said.push(String(text)) > 500 && said.shift());
+  const printed = [];
+  child.stderr.on("data", (text) => printed.push(String(text)) > 500 && printed.shift());
   await until("Kamailio to answer", () => answers(port)).catch((error) => {
-    throw new Error(`${error.message}\n${said.join("")}`);
+    throw new Error(`${error.message}\n${printed.join("")}`);
   });
   return {
     port,
-    said,
+    printed,
     async stop() {
       if (child.exitCode === null && child.signalCode === null) {
         child.kill("SIGTERM");

@@ -19,8 +19,8 @@ export function installPackage() {
 }
 
 async function install() {
-  const project = await fs.mkdtemp(path.join(os.tmpdir(), "offhook-stranger-"));
-  await fs.writeFile(path.join(project, "package.json"), '{ "name": "stranger", "private": true }\n');
+  const project = await fs.mkdtemp(path.join(os.tmpdir(), "offhook-consumer-"));
+  await fs.writeFile(path.join(project, "package.json"), '{ "name": "consumer", "private": true }\n');
   const options = ["install", "--offline", "--no-audit", "--no-fund", "--ignore-scripts", TARBALL];
   await promisify(execFile)("npm", options, { cwd: project });
   return path.join(project, "node_modules/offhook");

@@ -41,27 +41,27 @@ export class Phone {
   /** Waits for the `count`th event of this name. */
   async event(name, count = 1, ms = 15_000) {
     let events = [];
-    const seen = async () => {
+    const find = async () => {
       events = await this.events();
       return events.filter((one) => one.event === name)[count - 1];
     };
-    return until(`${name} at ${this.login}`, seen, ms).catch((error) => {
-      const said = events.map((one) => one.event).join(" ");
+    return until(`${name} at ${this.login}`, find, ms).catch((error) => {
+      const names = events.map((one) => one.event).join(" ");
       const errors = this.page.errors.join("; ");
-      throw new Error(`${error.message}; seen: ${said || "nothing"}; page errors: ${errors || "none"}`);
+      throw new Error(`${error.message}; seen: ${names || "nothing"}; page errors: ${errors || "none"}`);
     });
   }
 
-  async hears(hz, when) {
-    const heard = await this.do("hearTone", hz);
+  async receivesTone(hz, when) {
+    const measured = await this.do("awaitTone", hz);
     const connections = JSON.stringify(await this.do("connections"));
-    assert.ok(heard.ok, `${this.login} should hear ${hz} Hz ${when}, heard ${JSON.stringify(heard)}, ${connections}`);
-    return heard;
+    assert.ok(measured.ok, `${this.login} should receive ${hz} Hz ${when}, received ${JSON.stringify(measured)}, ${connections}`);
+    return measured;
   }
 
-  async hearsNothing(when) {
-    const heard = await this.do("hearNothing");
-    assert.ok(heard.ok, `${this.login} should hear nothing ${when}, heard ${JSON.stringify(heard)}`);
+  async receivesSilence(when) {
+    const measured = await this.do("awaitSilence");
+    assert.ok(measured.ok, `${this.login} should receive silence ${when}, received ${JSON.stringify(measured)}`);
   }
 
   /** Waits until exactly this number of peer connections is open. */

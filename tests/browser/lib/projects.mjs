@@ -50,13 +50,13 @@ async function phonePage(how) {
  * Creates a project with the installed package, a file `WAY.js` with the suites' page for each way to import that is named, and the
  * given files. Returns its folder.
  */
-export async function createProject(name, ways, files = {}) {
+export async function createProject(name, imports, files = {}) {
   const folder = path.join(BUILD, name);
   await fs.rm(folder, { recursive: true, force: true });
   await fs.cp(await installPackage(), path.join(folder, "node_modules/offhook"), { recursive: true });
   await fs.writeFile(path.join(folder, "package.json"), `{ "name": "${name}", "private": true }\n`);
   for (const file of PARTS) await fs.copyFile(path.join(HERE, "pages", file), path.join(folder, file));
-  for (const how of ways) await fs.writeFile(path.join(folder, `${how}.js`), await phonePage(how));
+  for (const how of imports) await fs.writeFile(path.join(folder, `${how}.js`), await phonePage(how));
   for (const [file, text] of Object.entries(files)) {
     await fs.mkdir(path.dirname(path.join(folder, file)), { recursive: true });
     await fs.writeFile(path.join(folder, file), text);
@@ -67,9 +67,9 @@ export async function createProject(name, ways, files = {}) {
 /** Runs Vite of this major version without configuration: the development server and the built site. */
 export async function vite(version) {
   const { build, createServer } = await import(`vite${version}`);
-  const ways = ["module", "slim", "viteUrl"];
-  const pages = Object.fromEntries(ways.map((how) => [`${how}.html`, html(`type="module" src="/${how}.js"`)]));
-  const root = await createProject(`vite${version}`, ways, pages);
+  const imports = ["module", "slim", "viteUrl"];
+  const pages = Object.fromEntries(imports.map((how) => [`${how}.html`, html(`type="module" src="/${how}.js"`)]));
+  const root = await createProject(`vite${version}`, imports, pages);
   const quiet = { root, configFile: false, logLevel: "error" };
   const input = Object.keys(pages).map((page) => path.join(root, page));
   await build({ ...quiet, build: { rollupOptions: { input } } });
@@ -82,10 +82,10 @@ export async function vite(version) {
 
 /** Runs webpack 5 with the entry points as the only configuration. Serves NAME.html for each way to import. */
 export async function webpackSite() {
-  const ways = ["module", "slim", "default", "require"];
-  const pages = Object.fromEntries(ways.map((how) => [`dist/${how}.html`, html(`defer src="${how}.js"`)]));
-  const folder = await createProject("webpack", ways, pages);
-  const entry = Object.fromEntries(ways.map((how) => [how, `./${how}.js`]));
+  const imports = ["module", "slim", "default", "require"];
+  const pages = Object.fromEntries(imports.map((how) => [`dist/${how}.html`, html(`defer src="${how}.js"`)]));
+  const folder = await createProject("webpack", imports, pages);
+  const entry = Object.fromEntries(imports.map((how) => [how, `./${how}.js`]));
   // The folders are those of a project in which webpack is started; the limits of `performance` are for the sum of the user's code.
   const config = { context: folder, output: { path: path.join(folder, "dist") }, mode: "production", entry, performance: false };
   const stats = await promisify(webpack)(config);
@@ -95,11 +95,11 @@ export async function webpackSite() {
 
 /** Runs esbuild with the loader for `fileUrl` as the only configuration. The pages' Content Security Policy is `policy(path)`. */
 export async function esbuildSite(policy) {
-  const ways = ["module", "fileUrl", "default", "require"];
-  const pages = Object.fromEntries(ways.map((how) => [`dist/${how}.html`, html(`type="module" src="${how}.js"`)]));
-  const folder = await createProject("esbuild", ways, pages);
+  const imports = ["module", "fileUrl", "default", "require"];
+  const pages = Object.fromEntries(imports.map((how) => [`dist/${how}.html`, html(`type="module" src="${how}.js"`)]));
+  const folder = await createProject("esbuild", imports, pages);
   await esbuild({
-    entryPoints: ways.map((how) => path.join(folder, `${how}.js`)),
+    entryPoints: imports.map((how) => path.join(folder, `${how}.js`)),
     outdir: path.join(folder, "dist"),
     bundle: true,
     minify: true,
@@ -143,16 +143,16 @@ export async function nextSite() {
   const [code] = await once(built, "exit");
   if (code !== 0) throw new Error(`next build ended with ${code}:\n${output.join("")}`);
   const server = next("start", "--hostname", "127.0.0.1", "--port", "0");
-  const said = collect(server);
+  const printed = collect(server);
   const url = await new Promise((ok, no) => {
-    const timer = setTimeout(() => no(new Error(`next start is not ready:\n${said.join("")}`)), START_MS);
+    const timer = setTimeout(() => no(new Error(`next start is not ready:\n${printed.join("")}`)), START_MS);
     server.stdout.on("data", () => {
-      const port = /http:\/\/[\w.]+:(\d+)/.exec(said.join(""))?.[1];
-      if (!port || !/ready/i.test(said.join(""))) return;
+      const port = /http:\/\/[\w.]+:(\d+)/.exec(printed.join(""))?.[1];
+      if (!port || !/ready/i.test(printed.join(""))) return;
       clearTimeout(timer);
       ok(`http://localhost:${port}/`);
     });
-    server.once("exit", (status) => no(new Error(`next start ended with ${status}:\n${said.join("")}`)));
+    server.once("exit", (status) => no(new Error(`next start ended with ${status}:\n${printed.join("")}`)));
   });
   return { url, close: () => server.kill() };
 }

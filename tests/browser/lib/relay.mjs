@@ -18,12 +18,12 @@ const START_MS = 15_000;
 export async function startRelay({ page = PAGE, flags = [] } = {}) {
   const listen = ["--demo", "--listen", "127.0.0.1:0", "--no-tls", "--media-port", "0", "--page", page];
   const child = spawn(RELAY, [...listen, ...flags], { stdio: ["ignore", "pipe", "pipe"] });
-  const said = [];
-  const keep = (line) => said.push(line) > 2000 && said.shift();
+  const printed = [];
+  const keep = (line) => printed.push(line) > 2000 && printed.shift();
   readline.createInterface({ input: child.stderr }).on("line", keep);
   let [mediaPort, sipPort] = [];
   const ready = new Promise((ok, no) => {
-    const timer = setTimeout(() => no(new Error(`the relay is not ready:\n${said.join("\n")}`)), START_MS);
+    const timer = setTimeout(() => no(new Error(`the relay is not ready:\n${printed.join("\n")}`)), START_MS);
     const lines = readline.createInterface({ input: child.stdout });
     let http;
     lines.on("line", (line) => {
@@ -36,7 +36,7 @@ export async function startRelay({ page = PAGE, flags = [] } = {}) {
       ok(http);
     });
     child.once("error", no);
-    child.once("exit", (code) => no(new Error(`the relay ended with ${code}:\n${said.join("\n")}`)));
+    child.once("exit", (code) => no(new Error(`the relay ended with ${code}:\n${printed.join("\n")}`)));
   });
   const http = new URL(await ready);
   return {
@@ -45,7 +45,7 @@ export async function startRelay({ page = PAGE, flags = [] } = {}) {
     ws: `ws://127.0.0.1:${http.port}/`,
     mediaPort,
     sipPort,
-    said,
+    printed,
     isRunning: () => child.exitCode === null && child.signalCode === null,
     async stop() {
       if (child.exitCode !== null || child.signalCode !== null) return;

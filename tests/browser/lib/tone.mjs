@@ -22,4 +22,4 @@ export async function toneScript(hz) {
 
 /** Waits until the element in `#remoteDisplay`, which all phone pages have, plays a tone of `hz`. Returns the last analysis. */
 export const remoteTone = (page, hz) =>
-  page.evaluate((wanted) => window.listen.hearTone(document.querySelector("#remoteDisplay video").srcObject, wanted), hz);
+  page.evaluate((wanted) => window.listen.awaitTone(document.querySelector("#remoteDisplay video").srcObject, wanted), hz);

@@ -1,6 +1,6 @@
 // The page of the suites: our SDK controlled by the test. All events are stored in `phone.events`.
 import { constants, createSession, getMediaAccess, init } from "offhook";
-import { hearNothing, hearTone, useTone } from "./listen.js";
+import { awaitSilence, awaitTone, useTone } from "./listen.js";
 import { microphone } from "./microphone.js";
 
 const { SESSION_STATUS, CALL_STATUS } = constants;
@@ -107,8 +107,8 @@ window.phone = {
     return { paused, muted, controls };
   },
   microphone: (method, ...given) => microphone[method](...given),
-  hearTone: (hz, ms) => hearTone(remoteStream(), hz, ms),
-  hearNothing: (ms) => hearNothing(remoteStream(), ms),
+  awaitTone: (hz, ms) => awaitTone(remoteStream(), hz, ms),
+  awaitSilence: (ms) => awaitSilence(remoteStream(), ms),
   /** Returns the statistics of one media kind of the newest open connection, with codec names. */
   async stats(type, kind) {
     const open = connections.filter((one) => one.connectionState !== "closed").at(-1);

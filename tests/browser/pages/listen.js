@@ -37,7 +37,7 @@ export function useTone(hz) {
 }
 
 /** Returns the strongest frequency of `stream` over `ms`, its level, and the share of all power near it (above 0.9 for a tone). */
-async function hear(stream, ms) {
+async function measure(stream, ms) {
   const c = await audio();
   const source = c.createMediaStreamSource(stream);
   const analyser = new AnalyserNode(c, { fftSize: 8192, smoothingTimeConstant: 0 });
@@ -68,13 +68,13 @@ async function listenUntil(stream, wanted, ms) {
   const deadline = performance.now() + ms;
   let inRow = 0;
   for (;;) {
-    const heard = await hear(stream, 300);
-    inRow = wanted(heard) ? inRow + 1 : 0;
-    if (inRow === 2 || performance.now() > deadline) return { ok: inRow === 2, ...heard };
+    const measured = await measure(stream, 300);
+    inRow = wanted(measured) ? inRow + 1 : 0;
+    if (inRow === 2 || performance.now() > deadline) return { ok: inRow === 2, ...measured };
   }
 }
 
-export const hearTone = (stream, hz, ms = 12_000) =>
-  listenUntil(stream, (heard) => heard.db > -45 && heard.purity > 0.85 && Math.abs(heard.hz - hz) < 12, ms);
+export const awaitTone = (stream, hz, ms = 12_000) =>
+  listenUntil(stream, (measured) => measured.db > -45 && measured.purity > 0.85 && Math.abs(measured.hz - hz) < 12, ms);
 
-export const hearNothing = (stream, ms = 12_000) => listenUntil(stream, (heard) => heard.db < SILENCE_DB, ms);
+export const awaitSilence = (stream, ms = 12_000) => listenUntil(stream, (measured) => measured.db < SILENCE_DB, ms);

@@ -1,7 +1,7 @@
 // A page without user gestures: it registers, answers automatically and only receives. It reports events on the console, because
 // evaluating a script in the page would count as a user gesture.
 import { constants, createSession, init } from "offhook";
-import { hearTone } from "./listen.js";
+import { awaitTone } from "./listen.js";
 
 const { CALL_EVENT, CALL_STATUS, SESSION_STATUS } = constants;
 const query = new URLSearchParams(location.search);
@@ -24,5 +24,5 @@ const video = () => remoteVideoDisplay.querySelector("video");
 window.listener = {
   element: () => ({ paused: video().paused, muted: video().muted }),
   resume: () => answered.resumeSound(),
-  hears: (hz) => hearTone(video().srcObject, hz),
+  receivesTone: (hz) => awaitTone(video().srcObject, hz),
 };

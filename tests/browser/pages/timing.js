@@ -6,13 +6,13 @@
     remoteVideoDisplay: document.getElementById("remote"),
     constraints: { audio: true, video: false },
   });
-  let heard = () => {};
+  let onUnmute = () => {};
   const Native = window.RTCPeerConnection;
   window.RTCPeerConnection = class extends Native {
     constructor(...given) {
       super(...given);
       // A remote track is muted until its first packet arrives.
-      this.addEventListener("track", ({ track }) => track.addEventListener("unmute", () => heard(), { once: true }));
+      this.addEventListener("track", ({ track }) => track.addEventListener("unmute", () => onUnmute(), { once: true }));
     }
   };
   let session;
@@ -34,7 +34,7 @@
         let took;
         const call = session.createCall({ callee, receiveAudio: true, receiveVideo: false, ...media() });
         const timer = setTimeout(() => no(new Error(`no sound after 10 s, the call is ${call.status()}`)), 10_000);
-        heard = () => {
+        onUnmute = () => {
           took = performance.now() - clicked;
           call.hangup();
         };
