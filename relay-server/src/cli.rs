@@ -4,7 +4,7 @@ use crate::accounts::hash_password;
 use crate::addresses::{self, Demo};
 use crate::config::{self, Given, HASHES, Settings};
 use crate::server::RunningRelay;
-use crate::shutdown::{Signals, Wanted};
+use crate::shutdown::{SignalAction, Signals};
 use crate::telemetry;
 use crate::tls::CertifiedFiles;
 use crate::{sip, sip_transport};
@@ -268,8 +268,8 @@ async fn serve(settings: &Settings, demo: Demo) -> io::Result<()> {
     loop {
         tokio::select! {
             wanted = signals.wait() => match wanted {
-                Wanted::Reload => server.reload_certificate(settings),
-                Wanted::ShutDown => break,
+                SignalAction::Reload => server.reload_certificate(settings),
+                SignalAction::ShutDown => break,
             },
             () = server.failed() => {
                 server.shut_down().await;

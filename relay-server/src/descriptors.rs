@@ -53,7 +53,7 @@ pub fn fitted(settings: &Settings, limit: u64) -> Settings {
     let mut fitted = settings.clone();
     let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     let (web, sip) = (number(settings.connections), number(settings.sip.connections));
-    let sip = if settings.sip.is_wanted() { sip } else { 0 };
+    let sip = if settings.sip.is_required() { sip } else { 0 };
     let shared = available(limit, rtp_sockets(settings));
     if web.saturating_add(sip) <= shared {
         return fitted;
@@ -102,7 +102,7 @@ const fn available(limit: u64, rtp_sockets: u64) -> u64 {
 /// Maximum number of RTP and RTCP sockets of SIP legs.
 fn rtp_sockets(settings: &Settings) -> u64 {
     let sip = &settings.sip;
-    if !sip.is_wanted() {
+    if !sip.is_required() {
         return 0;
     }
     u64::from(sip.rtp_last_port.saturating_sub(sip.rtp_first_port)) + 1

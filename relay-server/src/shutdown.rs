@@ -5,7 +5,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The action that a signal requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum SignalAction {
     /// Shutting down.
     ShutDown,
     /// Reloading the certificates.
@@ -35,12 +35,12 @@ impl Signals {
     }
 
     /// Waits for a signal.
-    pub async fn wait(&mut self) -> Wanted {
+    pub async fn wait(&mut self) -> SignalAction {
         tokio::select! {
             _ = self.terminate.recv() => tracing::info!("SIGTERM: shutting down"),
             _ = self.interrupt.recv() => tracing::info!("SIGINT: shutting down"),
-            _ = self.hang_up.recv() => return Wanted::Reload,
+            _ = self.hang_up.recv() => return SignalAction::Reload,
         }
-        Wanted::ShutDown
+        SignalAction::ShutDown
     }
 }

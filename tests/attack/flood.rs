@@ -130,7 +130,7 @@ impl Attacker {
     }
 
     /// Logs in with wrong passwords from `sockets` concurrent tasks, without pauses, for the duration `time`.
-    pub(crate) async fn guess(self, sockets: u32, time: Duration) -> Sent {
+    pub(crate) async fn try_passwords(self, sockets: u32, time: Duration) -> Sent {
         let count = Arc::new(AtomicU32::new(0));
         let end = tokio::time::Instant::now() + time;
         let guesses = (0..sockets).map(|number| {

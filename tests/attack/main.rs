@@ -213,7 +213,9 @@ async fn measure(stage: &Stage, calls: Vec<[End; 2]>, number: usize) -> (Row, Ve
             let running = tokio::task::spawn_blocking(move || flood.run(sip, FLOOD));
             (flood.name, running)
         }
-        None if number == FLOODS.len() => ("wrong passwords, 100 sockets", tokio::spawn(attacker.guess(100, FLOOD))),
+        None if number == FLOODS.len() => {
+            ("wrong passwords, 100 sockets", tokio::spawn(attacker.try_passwords(100, FLOOD)))
+        }
         None if number == FLOODS.len() + 1 => {
             ("all connections, one address", tokio::spawn(attacker.occupy(CONNECTIONS + 200, FLOOD)))
         }

@@ -27,7 +27,7 @@ fn relay_with_alice(options: &[&str]) -> Relay {
 }
 
 /// Guesses Alice's password on successive sockets and counts the guesses.
-async fn guess(relay: Arc<Relay>, guesses: Arc<AtomicUsize>) {
+async fn try_passwords(relay: Arc<Relay>, guesses: Arc<AtomicUsize>) {
     let hello = ClientMessage::Connection(Box::new(with_password("alice", "guess"))).to_json();
     loop {
         let Some(mut socket) = relay.web_socket_from(ATTACKER).await else { continue };
@@ -69,7 +69,7 @@ async fn right_logins_succeed_during_password_guessing() {
     let guesses = Arc::new(AtomicUsize::new(0));
     let mut attack = JoinSet::new();
     for _ in 0..100 {
-        attack.spawn(guess(Arc::clone(&relay), Arc::clone(&guesses)));
+        attack.spawn(try_passwords(Arc::clone(&relay), Arc::clone(&guesses)));
     }
     assert!(until(|| guesses.load(Ordering::Relaxed) >= 200).await, "the attack runs");
     let mut times = Vec::new();

@@ -161,6 +161,6 @@ pub enum Output {
         /// The server, in lower case.
         server: String,
         /// Pages may name other servers, and those that name this one are informed.
-        told: bool,
+        informed: bool,
     },
 }

@@ -81,7 +81,7 @@ pub fn explain(settings: &Settings) -> String {
 /// The lines of `[sip]` and `[rtp]`, without passwords.
 fn sip(s: &SipSettings) -> Vec<(&'static str, String)> {
     let listen = match &s.listen {
-        None if s.is_wanted() => "default addresses".to_owned(),
+        None if s.is_required() => "default addresses".to_owned(),
         None => "off, because no option requires SIP".to_owned(),
         Some(addresses) if addresses.is_empty() => "off".to_owned(),
         Some(addresses) => addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),

@@ -192,7 +192,7 @@ impl Default for SipSettings {
 impl SipSettings {
     /// Whether an option requires SIP.
     #[must_use]
-    pub fn is_wanted(&self) -> bool {
+    pub fn is_required(&self) -> bool {
         let listens = self.listen.as_ref().is_some_and(|listen| !listen.is_empty());
         let servers = self.servers.allow_some();
         listens || servers || !self.phones.is_empty() || !self.accounts.is_empty() || self.trunk.is_given()
@@ -202,7 +202,7 @@ impl SipSettings {
 /// Checks combinations of options.
 pub(super) fn validate(sip: &SipSettings) -> Result<(), ConfigError> {
     let wrong = |section: &str, problem: &str| Err(ConfigError::new(section, problem));
-    if sip.is_wanted() && sip.listen.as_ref().is_some_and(Vec::is_empty) {
+    if sip.is_required() && sip.listen.as_ref().is_some_and(Vec::is_empty) {
         return wrong(
             "[sip]",
             "`listen` is empty, which turns SIP off, but `servers`, `phones`, `accounts` or `trunk` require SIP: set an \

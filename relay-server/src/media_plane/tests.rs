@@ -161,7 +161,7 @@ fn worker() -> (MediaThread, Receiver<Event>) {
         Ok(())
     };
     let engine = Worker::new(config, [7; 32], now);
-    let ended = || panic!("it was told to end");
+    let ended = || panic!("it was requested to end");
     (spawn(setup("media", sockets, clock), engine, report, ended).unwrap(), events)
 }
 

@@ -463,9 +463,9 @@ impl SignalingPlane {
                         }
                     }
                 }
-                Output::PassedOver { server, told } => {
+                Output::PassedOver { server, informed } => {
                     tracing::debug!(%server, "SIP server of a client session is not listed in [sip] servers");
-                    if told {
+                    if informed {
                         tracing::warn!(
                             "registration skipped: SIP server is not listed in [sip] servers; the client was notified, and \
                              the server's name is logged at level debug"

@@ -32,7 +32,7 @@ pub fn listen_addresses(
             None => Ok(given.clone()),
         };
     }
-    if !settings.is_wanted() {
+    if !settings.is_required() {
         return Ok(Vec::new());
     }
     let all: [IpAddr; 2] = match demo {

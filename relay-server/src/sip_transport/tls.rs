@@ -238,14 +238,14 @@ fn verify_domain(
 ) -> Result<(), rustls::Error> {
     let ServerName::DnsName(name) = wanted else { return verify_server_name(parsed, wanted) };
     let names = webpki::EndEntityCert::try_from(certificate).map_err(|_| CertificateError::BadEncoding)?;
-    let is_wanted = |found: &str| found.eq_ignore_ascii_case(name.as_ref());
+    let is_required = |found: &str| found.eq_ignore_ascii_case(name.as_ref());
     let domains: Vec<&str> = names.valid_uri_names().filter_map(sip_domain).collect();
     let is_proven = if !domains.is_empty() {
-        domains.into_iter().any(is_wanted)
+        domains.into_iter().any(is_required)
     } else if wildcards {
         return verify_server_name(parsed, wanted);
     } else {
-        names.valid_dns_names().any(is_wanted)
+        names.valid_dns_names().any(is_required)
     };
     if is_proven { Ok(()) } else { Err(CertificateError::NotValidForName.into()) }
 }

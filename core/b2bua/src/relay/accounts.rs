@@ -74,7 +74,8 @@ impl Relay {
         }
         self.accounts.accept(id);
         for session in self.sessions_with(id) {
-            if self.clients.get_mut(session).is_some_and(|session| !core::mem::replace(&mut session.told, true)) {
+            if self.clients.get_mut(session).is_some_and(|session| !core::mem::replace(&mut session.is_informed, true))
+            {
                 self.send_to_session(session, &ServerMessage::Registered);
             }
         }

@@ -85,7 +85,7 @@ pub(super) struct Session {
     scheme: Scheme,
     refused_server: Option<String>,
     /// Its browser was informed of the registration, or requested none.
-    pub(super) told: bool,
+    pub(super) is_informed: bool,
     /// Its `connection` message without the password; `auth_token` is the session's, `offhook` the negotiated features.
     hello: ConnectionMessage,
     /// The token that its page used last, which is valid until the page shows that it has received the next one.
@@ -261,7 +261,7 @@ impl Clients {
             login,
             scheme,
             refused_server,
-            told: false,
+            is_informed: false,
             hello: ConnectionMessage { auth_token: Some(token), ..hello },
             used_token: None,
             attachment: Attachment::Online(connection),

@@ -148,7 +148,7 @@ impl Stage {
         match step % 16 {
             0 => self.sign_in(script),
             1..=6 => self.page_acts(script),
-            7 => self.comes_in(script),
+            7 => self.inbound_call(script),
             8..=12 => self.peer_acts(script),
             13 => self.account_acts(script),
             14 => self.leg_acts(script),
@@ -229,7 +229,7 @@ impl Stage {
         }
     }
 
-    fn say(&mut self, page: ConnectionId, message: &ClientMessage) {
+    fn send(&mut self, page: ConnectionId, message: &ClientMessage) {
         self.input(Input::Text { connection: page, text: message.to_json() });
     }
 
@@ -245,7 +245,7 @@ impl Stage {
             ConnectionMessage { sip, keep_alive, offhook: Some(Extension::ours()), ..ConnectionMessage::default() };
         self.pages.insert(connection, BTreeSet::new());
         self.input(Input::Connected { connection, address: [192, 0, 2, 100].into(), host: None });
-        self.say(connection, &ClientMessage::Connection(Box::new(hello)));
+        self.send(connection, &ClientMessage::Connection(Box::new(hello)));
     }
 
     fn page_acts(&mut self, script: &mut Script<'_>) {
@@ -287,7 +287,7 @@ impl Stage {
             (10, Some(call_id)) => ClientMessage::SendDtmf { call_id, kind: DtmfType::Info, digits: "1".to_owned() },
             (_, Some(call_id)) => ClientMessage::Transfer { call_id, target: name },
         };
-        self.say(page, &message);
+        self.send(page, &message);
     }
 
     fn body(script: &mut Script<'_>) -> Option<Body> {
@@ -296,7 +296,7 @@ impl Stage {
         (script.next()? % 4 > 0).then(|| Body { content_type, octets: text.as_bytes().to_vec() })
     }
 
-    fn comes_in(&mut self, script: &mut Script<'_>) {
+    fn inbound_call(&mut self, script: &mut Script<'_>) {
         let accounts: Vec<AccountId> = self.accounts.iter().copied().collect();
         let origin = match (script.next().unwrap_or(0) % 3, script.pick(&accounts)) {
             (0, Some(account)) => Origin::Account(account),

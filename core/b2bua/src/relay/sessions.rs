@@ -272,7 +272,7 @@ impl Relay {
             account.settings().registrar.is_some() && account.registration() != Registration::Accepted
         });
         let registered = session.registers() && !waits;
-        session.told = registered || !session.registers();
+        session.is_informed = registered || !session.registers();
         let refused_server = session.refused_server().map(str::to_owned);
         let data = UserData {
             connection: session.hello().clone(),
@@ -296,8 +296,8 @@ impl Relay {
     /// calls go to users of this relay. Otherwise it is not, because pages made for a relay with SIP servers always
     /// name one.
     fn pass_over(&mut self, connection: ConnectionId, server: String) {
-        let told = self.config.sip.as_ref().is_some_and(|sip| sip.user_agent.destinations.servers.allow_some());
-        if told {
+        let informed = self.config.sip.as_ref().is_some_and(|sip| sip.user_agent.destinations.servers.allow_some());
+        if informed {
             let fail = ServerMessage::Fail {
                 api_method: "RegistrationStatusEvent".to_owned(),
                 id: None,
@@ -310,7 +310,7 @@ impl Relay {
             self.send(connection, &fail);
         }
         if self.accounts.note_refused_server(&server) {
-            self.outputs.push_back(Output::PassedOver { server, told });
+            self.outputs.push_back(Output::PassedOver { server, informed });
         }
     }
 

@@ -15,9 +15,9 @@ pub(crate) mod sip_calls;
 mod sip_codecs;
 mod sip_early;
 mod sip_hairpin;
+mod sip_in_dialog;
 mod sip_phones;
 mod sip_simulation;
-mod sip_talks;
 mod sip_transfers;
 mod sip_webrtc;
 mod sip_wire;
@@ -241,7 +241,7 @@ impl Bench {
                 Output::ResolveHost { request, host } => self.questions.push((request, host)),
                 Output::Offense(report) => self.offenses.push(report),
                 Output::RegistrationFailed { .. } => self.registration_failures += 1,
-                Output::PassedOver { server, told } => self.passed_over.push((server, told)),
+                Output::PassedOver { server, informed } => self.passed_over.push((server, informed)),
                 Output::CommandResult { request, result } => self.results.push((request, result)),
                 Output::CallEvent { event, record, .. } => self.events.push((event, *record)),
             }
@@ -254,7 +254,7 @@ impl Bench {
         self.drain();
     }
 
-    pub(super) fn say(&mut self, from: ConnectionId, message: &ClientMessage) {
+    pub(super) fn send(&mut self, from: ConnectionId, message: &ClientMessage) {
         self.input(Input::Text { connection: from, text: message.to_json() });
     }
 
@@ -266,7 +266,7 @@ impl Bench {
         self.next += 1;
         let connection = ConnectionId(self.next);
         self.input(Input::Connected { connection, address, host: Some("relay.page.test:8443".to_owned()) });
-        self.say(connection, &ClientMessage::Connection(Box::new(hello)));
+        self.send(connection, &ClientMessage::Connection(Box::new(hello)));
         connection
     }
 
@@ -278,7 +278,7 @@ impl Bench {
     }
 
     /// Logs in as this project's SDK does.
-    pub(super) fn login_ours(&mut self, login: &str) -> ConnectionId {
+    pub(super) fn login_extended(&mut self, login: &str) -> ConnectionId {
         let connection = self.connect(ConnectionMessage { offhook: Some(Extension::ours()), ..hello(login) });
         assert_eq!(self.take(connection).len(), 2);
         connection
@@ -309,7 +309,7 @@ impl Bench {
     }
 
     pub(super) fn call(&mut self, from: ConnectionId, id: &str, callee: &str) {
-        self.say(from, &call_message(id, callee));
+        self.send(from, &call_message(id, callee));
     }
 
     /// Returns the id of the incoming call, after checking the order of its messages.
@@ -332,15 +332,15 @@ impl Bench {
     pub(super) fn answer(&mut self, at: ConnectionId, id: &CallId) {
         let (call_id, sdp) = (id.clone(), answer_sdp());
         let answer = Answer { call_id, sdp, callee: None, sip_sdp: Vec::new(), custom: None, local_media_info: None };
-        self.say(at, &ClientMessage::Answer(Box::new(answer)));
+        self.send(at, &ClientMessage::Answer(Box::new(answer)));
     }
 
     pub(super) fn hang_up(&mut self, at: ConnectionId, id: &str) {
-        self.say(at, &ClientMessage::Hangup(id.into()));
+        self.send(at, &ClientMessage::Hangup(id.into()));
     }
 
     /// Establishes a call; returns its id on the callee's side.
-    pub(super) fn talk(&mut self, from: ConnectionId, id: &str, to: ConnectionId, callee: &str) -> CallId {
+    pub(super) fn establish(&mut self, from: ConnectionId, id: &str, to: ConnectionId, callee: &str) -> CallId {
         self.call(from, id, callee);
         let other = self.incoming(to);
         self.answer(to, &other);

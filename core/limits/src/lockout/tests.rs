@@ -137,7 +137,12 @@ proptest! {
 }
 
 /// Tries each login ten times a second with wrong credentials; returns the number of attempts that were admitted.
-fn guess(lockouts: &mut Lockouts, from: SourceNetwork, logins: &[&str], period: core::ops::Range<u64>) -> usize {
+fn try_passwords(
+    lockouts: &mut Lockouts,
+    from: SourceNetwork,
+    logins: &[&str],
+    period: core::ops::Range<u64>,
+) -> usize {
     let mut admitted = 0;
     for tenth in 10 * period.start..10 * period.end {
         let now = Time::EPOCH + Duration::from_millis(100 * tenth);
@@ -156,9 +161,9 @@ fn admitted_guesses_are_independent_of_login_count() {
     let mut lockouts = Lockouts::new(Policy::default());
     let names: Vec<String> = (0..32).map(|number| format!("user{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let minute = guess(&mut lockouts, source(1), &names, 0..60);
+    let minute = try_passwords(&mut lockouts, source(1), &names, 0..60);
     assert!((60..=120).contains(&minute), "{minute} guesses in the first minute");
-    let hour = guess(&mut lockouts, source(1), &names, 60..3_660);
+    let hour = try_passwords(&mut lockouts, source(1), &names, 60..3_660);
     assert!((100..=200).contains(&hour), "{hour} guesses in the next hour");
     assert!(lockouts.admits(source(2), "user0", seconds(3_660)), "the user elsewhere");
 }
@@ -166,8 +171,8 @@ fn admitted_guesses_are_independent_of_login_count() {
 #[test]
 fn guesses_at_one_login_are_limited() {
     let mut lockouts = Lockouts::new(Policy::default());
-    guess(&mut lockouts, source(1), &["alice"], 0..3_600);
-    let day = guess(&mut lockouts, source(1), &["alice"], 3_600..90_000);
+    try_passwords(&mut lockouts, source(1), &["alice"], 0..3_600);
+    let day = try_passwords(&mut lockouts, source(1), &["alice"], 3_600..90_000);
     assert!((250..=300).contains(&day), "{day} guesses in a day");
 }
 
@@ -178,7 +183,7 @@ fn known_login_is_admitted_while_its_source_guesses() {
     let names: Vec<String> = (0..32).map(|number| format!("user{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     for minute in 0..10 {
-        guess(&mut lockouts, source(1), &names, 60 * minute..60 * (minute + 1));
+        try_passwords(&mut lockouts, source(1), &names, 60 * minute..60 * (minute + 1));
         assert!((0..100).all(|_| lockouts.admits(source(1), "alice", seconds(60 * (minute + 1)))));
     }
 }
@@ -186,7 +191,7 @@ fn known_login_is_admitted_while_its_source_guesses() {
 #[test]
 fn new_login_behind_attackers_nat_is_admitted() {
     let mut lockouts = Lockouts::new(Policy::default());
-    guess(&mut lockouts, source(1), &["u1", "u2", "u3", "u4", "u5", "u6", "u7", "u8"], 0..60);
+    try_passwords(&mut lockouts, source(1), &["u1", "u2", "u3", "u4", "u5", "u6", "u7", "u8"], 0..60);
     let wait = (60..).find(|second| lockouts.admits(source(1), "bob", seconds(*second))).unwrap();
     assert!(wait <= 60 + 30, "after {wait} s");
 }

@@ -88,7 +88,7 @@ impl Via {
 
     /// Returns whether the sender requests that [`Self::rport`] is filled in.
     #[must_use]
-    pub fn wants_rport(&self) -> bool {
+    pub fn requests_rport(&self) -> bool {
         self.params.has("rport") && self.rport().is_none()
     }
 

@@ -53,8 +53,8 @@ fn servers_are_a_list_of_hosts_or_any() {
 
 #[test]
 fn sip_is_off_unless_an_option_requires_it() {
-    assert!(!Settings::default().sip.is_wanted());
-    assert!(!accepted("[sip]\nservers = []\nlisten = []\n").sip.is_wanted());
+    assert!(!Settings::default().sip.is_required());
+    assert!(!accepted("[sip]\nservers = []\nlisten = []\n").sip.is_required());
     for text in [
         "[sip]\nservers = [\"example.org\"]\n",
         "[sip]\nlisten = [\"udp:127.0.0.1:0\"]\n",
@@ -62,7 +62,7 @@ fn sip_is_off_unless_an_option_requires_it() {
         "[[sip.accounts]]\nlogin = \"alice\"\nuri = \"sip:4711@example.org\"\n",
         "[sip.trunk]\nuri = \"sip:4711@example.org\"\n",
     ] {
-        assert!(accepted(text).sip.is_wanted(), "{text}");
+        assert!(accepted(text).sip.is_required(), "{text}");
     }
     let off = "[sip]\nlisten = []\nservers = [\"example.org\"]\n";
     assert!(error_of(off).starts_with("[sip]: `listen` is empty, which turns SIP off, but"));

@@ -104,7 +104,7 @@ fn legs_on_two_threads_are_bridged() {
         let sockets = bind(&[IpAddr::V4(Ipv4Addr::LOCALHOST)], 0).unwrap();
         let name = format!("media-{number}");
         let setup = ThreadSetup { name, sockets, junction, clock, wake_interval: Duration::ZERO };
-        spawn(setup, Worker::new(config, [7; 32], now), |_| Ok(()), || panic!("it was told to end")).unwrap()
+        spawn(setup, Worker::new(config, [7; 32], now), |_| Ok(()), || panic!("it was requested to end")).unwrap()
     });
     let threads: Vec<MediaThread> = threads.collect();
     let phones = [Phone::new("127.0.0.1"), Phone::new("127.0.0.1")];

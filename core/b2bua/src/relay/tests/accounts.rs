@@ -190,7 +190,7 @@ fn forbidden_server_is_reported_and_relay_routes_calls() {
     assert!(info.contains("elsewhere.test") && info.contains("[sip] servers"), "{info}");
     assert!(bench.commands.is_empty() && bench.closed.is_empty());
     let bob = bench.login("bob");
-    bench.talk(bob, "b1", alice, "alice");
+    bench.establish(bob, "b1", alice, "alice");
 }
 
 #[test]
@@ -326,7 +326,7 @@ fn page_that_names_the_relay_itself_is_local() {
         assert_eq!(bench.names(alice), ["getUserData"], "{domain:?} {outbound_proxy:?} {port:?}");
         assert!(bench.commands.is_empty() && bench.passed_over.is_empty(), "{domain:?} {outbound_proxy:?} {port:?}");
         let bob = bench.login("bob");
-        bench.talk(bob, "b1", alice, "alice");
+        bench.establish(bob, "b1", alice, "alice");
     }
 }
 
@@ -358,7 +358,7 @@ const USER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 100));
 const ATTACKER: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 66));
 
 /// Tries a password at the server; returns whether the server was requested to check it.
-fn guess(bench: &mut Bench, number: usize, failure: &Failure, keep_alive: bool) -> bool {
+fn try_password(bench: &mut Bench, number: usize, failure: &Failure, keep_alive: bool) -> bool {
     let hello = ConnectionMessage { keep_alive: Some(keep_alive), ..hello_sip("alice", &format!("guess {number}")) };
     let mallory = bench.connect_from(ATTACKER, hello);
     let commands = core::mem::take(&mut bench.commands);
@@ -378,12 +378,12 @@ fn wrong_passwords_at_server_lock_out_their_source() {
     let refused = |status| Failure::Refused { status, reason: "No".into() };
     for failure in [wrong, refused(403), refused(404)] {
         let mut bench = Bench::new(with_sip());
-        let asked = (0..100).filter(|number| guess(&mut bench, *number, &failure, number % 2 == 0)).count();
+        let asked = (0..100).filter(|number| try_password(&mut bench, *number, &failure, number % 2 == 0)).count();
         assert_eq!(asked, 11, "{failure:?}");
         assert!(bench.offenses.iter().any(|report| report.kind == Kind::WrongPassword && report.address == ATTACKER));
         bench.login_sip("alice");
         bench.wait(Duration::from_secs(2));
-        assert!(guess(&mut bench, 100, &failure, false), "the lockout has ended");
+        assert!(try_password(&mut bench, 100, &failure, false), "the lockout has ended");
     }
 }
 
@@ -391,7 +391,7 @@ fn wrong_passwords_at_server_lock_out_their_source() {
 fn server_failure_locks_no_source_out() {
     let mut bench = Bench::new(with_sip());
     for failure in [Failure::Timeout, Failure::Unreachable, Failure::Refused { status: 503, reason: "Busy".into() }] {
-        assert!((0..20).all(|number| guess(&mut bench, number, &failure, false)), "{failure:?}");
+        assert!((0..20).all(|number| try_password(&mut bench, number, &failure, false)), "{failure:?}");
     }
     assert!(bench.offenses.is_empty());
     let (alice, account) = bench.login_sip("alice");

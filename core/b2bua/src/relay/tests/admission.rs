@@ -134,9 +134,9 @@ fn session_without_login_never_reaches_the_trunk() {
     bench.take(page);
     bench.call(page, "a1", "+900123456");
     assert_eq!(bench.last_status(page).sip_status, Some(404));
-    bench.talk(page, "a2", carol, "carol");
+    bench.establish(page, "a2", carol, "carol");
     bench.commands.clear();
-    bench.say(page, &ClientMessage::Transfer { call_id: "a2".into(), target: "+900123456".to_owned() });
+    bench.send(page, &ClientMessage::Transfer { call_id: "a2".into(), target: "+900123456".to_owned() });
     let invites = bench.commands.iter().any(|command| matches!(command, Command::Invite { .. }));
     assert!(!invites, "{:?}", bench.commands);
     bench.call(carol, "c1", "+900123456");

@@ -38,7 +38,7 @@ impl Bench {
 fn command_acts_like_the_browser_message() {
     let mut bench = Bench::new(config());
     let (alice, bob) = (bench.login("alice"), bench.login("bob"));
-    bench.talk(alice, "a1", bob, "bob");
+    bench.establish(alice, "a1", bob, "bob");
     let (caller, callee) = bench.participants();
     assert_eq!(bench.execute(CallCommand::Hold { at: caller }), Ok(Accepted::Passed));
     assert_eq!(bench.names(alice), ["hold HOLD"]);
@@ -57,7 +57,7 @@ fn command_acts_like_the_browser_message() {
 fn blind_transfer_command_calls_the_target() {
     let mut bench = Bench::new(config());
     let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
-    bench.talk(alice, "a1", bob, "bob");
+    bench.establish(alice, "a1", bob, "bob");
     let (caller, _) = bench.participants();
     let refer = ReferOptions::default();
     let transfer = CallCommand::TransferBlind { at: caller, target: "carol".into(), refer };
@@ -71,9 +71,9 @@ fn blind_transfer_command_calls_the_target() {
 fn attended_transfer_command_joins_the_other_participants() {
     let mut bench = Bench::new(config());
     let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
-    bench.talk(alice, "a1", bob, "bob");
+    bench.establish(alice, "a1", bob, "bob");
     let (at, _) = bench.participants();
-    let at_carol = bench.talk(alice, "a2", carol, "carol");
+    let at_carol = bench.establish(alice, "a2", carol, "carol");
     let (other, _) = bench.participants();
     assert_eq!(bench.execute(CallCommand::TransferAttended { at, other }), Ok(Accepted::Passed));
     bench.names(bob);

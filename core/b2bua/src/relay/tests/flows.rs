@@ -13,7 +13,7 @@ fn call_is_answered_and_ended_by_either_side() {
     for caller_hangs_up in [true, false] {
         let mut bench = Bench::new(config());
         let (alice, bob) = (bench.login("alice"), bench.login("bob"));
-        let id = bench.talk(alice, "a1", bob, "bob");
+        let id = bench.establish(alice, "a1", bob, "bob");
         assert_eq!(bench.bridges().len(), 1);
         if caller_hangs_up {
             bench.hang_up(alice, "a1");
@@ -43,7 +43,7 @@ fn callee_receives_caller_and_no_password() {
 #[test]
 fn first_answer_of_several_sessions_wins() {
     let mut bench = Bench::new(config());
-    let (alice, desk, mobile) = (bench.login("alice"), bench.login("bob"), bench.login_ours("bob"));
+    let (alice, desk, mobile) = (bench.login("alice"), bench.login("bob"), bench.login_extended("bob"));
     bench.call(alice, "a1", "bob");
     let (at_desk, _) = (bench.incoming(desk), bench.incoming(mobile));
     bench.answer(desk, &at_desk);
@@ -127,21 +127,21 @@ fn wrong_password_is_reported_and_closes_socket() {
 fn busy_callee_rings_only_with_call_waiting() {
     let mut bench = Bench::new(Config { call_waiting: CallWaiting::Busy, ..config() });
     let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
-    bench.talk(alice, "a1", bob, "bob");
+    bench.establish(alice, "a1", bob, "bob");
     bench.call(carol, "c1", "bob");
     assert_eq!(bench.names(carol), ["notifyTryingResponse TRYING", "busy", "finish FAILED"]);
     assert!(bench.names(bob).is_empty());
 
     let mut bench = Bench::new(Config { busy_status: BusyStatus::Busy, call_waiting: CallWaiting::Busy, ..config() });
     let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
-    bench.talk(alice, "a1", bob, "bob");
+    bench.establish(alice, "a1", bob, "bob");
     bench.call(carol, "c1", "bob");
     assert_eq!(bench.names(carol), ["notifyTryingResponse TRYING", "finish BUSY"]);
 
     let mut bench = Bench::new(config());
     let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
-    let first = bench.talk(alice, "a1", bob, "bob");
-    let second = bench.talk(carol, "c1", bob, "bob");
+    let first = bench.establish(alice, "a1", bob, "bob");
+    let second = bench.establish(carol, "c1", bob, "bob");
     assert_ne!(first, second);
     bench.hang_up(bob, first.as_str());
     assert_eq!(bench.relay.counts().calls, 1);
@@ -156,7 +156,7 @@ fn call_to_own_login_rings_other_browsers() {
     bench.call(desk, "a1", "alice");
     assert_eq!(bench.last_status(desk).sip_status, Some(486));
     let mobile = bench.login("alice");
-    bench.talk(desk, "a2", mobile, "alice");
+    bench.establish(desk, "a2", mobile, "alice");
     bench.hang_up(desk, "a2");
     bench.assert_no_leak(&[]);
 }
@@ -165,32 +165,32 @@ fn call_to_own_login_rings_other_browsers() {
 fn hold_and_resume_work_from_both_sides() {
     let mut bench = Bench::new(config());
     let (alice, bob) = (bench.login("alice"), bench.login("bob"));
-    let id = bench.talk(alice, "a1", bob, "bob");
-    bench.say(alice, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: false });
+    let id = bench.establish(alice, "a1", bob, "bob");
+    bench.send(alice, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: false });
     assert_eq!(bench.names(alice), ["hold HOLD"]);
-    bench.say(bob, &ClientMessage::Hold { call_id: id.clone(), for_transfer: false });
+    bench.send(bob, &ClientMessage::Hold { call_id: id.clone(), for_transfer: false });
     assert_eq!(bench.names(bob), ["hold HOLD"]);
-    bench.say(alice, &ClientMessage::Unhold("a1".into()));
+    bench.send(alice, &ClientMessage::Unhold("a1".into()));
     assert_eq!(bench.names(alice), ["talk ESTABLISHED"]);
     assert_eq!(bench.bridges().len(), 1, "bob still has alice on hold");
-    bench.say(bob, &ClientMessage::Unhold(id));
+    bench.send(bob, &ClientMessage::Unhold(id));
     assert_eq!(bench.bridges().len(), 2);
 }
 
 #[test]
 fn digits_are_sent_as_events_and_media() {
     let mut bench = Bench::new(config());
-    let (alice, bob) = (bench.login("alice"), bench.login_ours("bob"));
-    bench.talk(alice, "a1", bob, "bob");
+    let (alice, bob) = (bench.login("alice"), bench.login_extended("bob"));
+    bench.establish(alice, "a1", bob, "bob");
     let digits = |digits: &str| ClientMessage::SendDtmf {
         call_id: "a1".into(),
         kind: DtmfType::Rfc2833,
         digits: digits.to_owned(),
     };
-    bench.say(alice, &digits("1#"));
+    bench.send(alice, &digits("1#"));
     assert_eq!(bench.names(bob), ["offhookDtmf", "offhookDtmf"]);
     assert!(bench.media.iter().any(|c| matches!(c, Command::SendDtmf { digits, .. } if digits == "1#")));
-    bench.say(alice, &digits("x"));
+    bench.send(alice, &digits("x"));
     assert_eq!(bench.names(alice), ["fail"]);
     assert!(bench.names(bob).is_empty());
 }
@@ -198,8 +198,8 @@ fn digits_are_sent_as_events_and_media() {
 #[test]
 fn lost_media_end_call_with_side_in_reason() {
     let mut bench = Bench::new(config());
-    let (alice, bob) = (bench.login_ours("alice"), bench.login_ours("bob"));
-    bench.talk(alice, "a1", bob, "bob");
+    let (alice, bob) = (bench.login_extended("alice"), bench.login_extended("bob"));
+    bench.establish(alice, "a1", bob, "bob");
     let (a, _) = bench.bridges()[0];
     bench.media_event(Event::LegDead { leg: a });
     for side in [alice, bob] {
@@ -208,7 +208,7 @@ fn lost_media_end_call_with_side_in_reason() {
         assert!(end.info.unwrap().contains("from the caller"));
     }
     bench.assert_no_leak(&[a]);
-    bench.talk(alice, "a2", bob, "bob");
+    bench.establish(alice, "a2", bob, "bob");
     let (_, b) = bench.bridges()[1];
     bench.media_event(Event::LegDead { leg: b });
     assert_eq!(bench.last_status(alice).end_reason, Some(EndReason::CalleeMediaLost));
@@ -226,8 +226,8 @@ fn failed_transport_ends_call_with_its_reason() {
     ];
     for (failure, prefix) in texts {
         let mut bench = Bench::new(config());
-        let (alice, bob) = (bench.login_ours("alice"), bench.login_ours("bob"));
-        bench.talk(alice, "a1", bob, "bob");
+        let (alice, bob) = (bench.login_extended("alice"), bench.login_extended("bob"));
+        bench.establish(alice, "a1", bob, "bob");
         let (_, b) = bench.bridges()[0];
         bench.media_event(Event::LegFailed { leg: b, failure });
         for side in [alice, bob] {
@@ -248,7 +248,7 @@ fn invalid_session_description_fails_the_call() {
     let (alice, bob) = (bench.login("alice"), bench.login("bob"));
     let ClientMessage::Call(mut call) = super::call_message("a1", "bob") else { panic!() };
     call.sdp = "hello".into();
-    bench.say(alice, &ClientMessage::Call(call));
+    bench.send(alice, &ClientMessage::Call(call));
     assert_eq!(bench.last_status(alice).sip_status, Some(488));
     assert!(bench.names(bob).is_empty());
     bench.assert_no_leak(&[]);
@@ -261,7 +261,7 @@ fn lost_socket_ends_calls_and_token_resumes_session() {
     let alice = bench.connect(ConnectionMessage { keep_alive: Some(true), ..hello("alice") });
     let Some(ServerMessage::UserData(data)) = bench.take(alice).into_iter().next() else { panic!() };
     let token = data.connection.auth_token.unwrap();
-    bench.talk(alice, "a1", bob, "bob");
+    bench.establish(alice, "a1", bob, "bob");
     bench.input(Input::Disconnected { connection: alice });
     assert_eq!(bench.names(bob), ["finish FINISH"]);
     bench.assert_no_leak(&[]);
@@ -274,7 +274,7 @@ fn lost_socket_ends_calls_and_token_resumes_session() {
     let [ServerMessage::UserData(data), ServerMessage::Registered] = &messages[..] else { panic!("{messages:?}") };
     assert_eq!(data.connection.sip.login.as_deref(), Some("alice"));
     let next = data.connection.auth_token.clone();
-    bench.talk(bob, "b1", alice, "alice");
+    bench.establish(bob, "b1", alice, "alice");
 
     bench.input(Input::Disconnected { connection: alice });
     bench.wait(Duration::from_secs(60));
@@ -307,7 +307,7 @@ fn token_is_void_once_its_successor_has_arrived() {
     let stale = bench.connect(back(&two));
     assert_eq!(bench.closed[&stale].0, 1008, "a token that was not received is void");
 
-    bench.say(second, &ClientMessage::Pong);
+    bench.send(second, &ClientMessage::Pong);
     let thief = bench.connect(back(&one));
     assert_eq!(bench.closed[&thief].0, 1008);
     assert!(!bench.closed.contains_key(&second), "its page goes on");
@@ -334,18 +334,18 @@ fn session_without_registration_calls_and_is_called() {
     let sip = SipOptions { register_required: Some(false), ..hello("alice").sip };
     let alice = bench.connect(ConnectionMessage { sip, ..hello("alice") });
     assert_eq!(bench.names(alice), ["getUserData"]);
-    bench.talk(alice, "a1", bob, "bob");
+    bench.establish(alice, "a1", bob, "bob");
     bench.hang_up(alice, "a1");
     assert_eq!(bench.names(alice), ["finish FINISH"], "no message reports a registration");
     bench.names(bob);
-    bench.talk(bob, "b1", alice, "alice");
+    bench.establish(bob, "b1", alice, "alice");
 }
 
 #[test]
 fn shutdown_ends_calls_and_sockets() {
     let mut bench = Bench::new(config());
     let (alice, bob) = (bench.login("alice"), bench.login("bob"));
-    bench.talk(alice, "a1", bob, "bob");
+    bench.establish(alice, "a1", bob, "bob");
     bench.input(Input::Shutdown);
     assert_eq!(bench.names(alice), ["finish FINISH"]);
     assert_eq!(bench.closed[&bob].0, 1001);
@@ -356,7 +356,7 @@ fn shutdown_ends_calls_and_sockets() {
 fn restored_relay_continues_its_call() {
     let mut bench = Bench::new(config());
     let (alice, bob) = (bench.login("alice"), bench.login("bob"));
-    bench.talk(alice, "a1", bob, "bob");
+    bench.establish(alice, "a1", bob, "bob");
     let saved = serde_json::to_string(&bench.relay).unwrap();
     let loaded: super::Relay = serde_json::from_str(&saved).unwrap();
     assert_eq!(loaded, bench.relay);
@@ -369,11 +369,11 @@ fn restored_relay_continues_its_call() {
 #[test]
 fn rate_of_digits_is_limited() {
     let mut bench = Bench::new(config());
-    let (alice, bob) = (bench.login("alice"), bench.login_ours("bob"));
-    bench.talk(alice, "a1", bob, "bob");
+    let (alice, bob) = (bench.login("alice"), bench.login_extended("bob"));
+    bench.establish(alice, "a1", bob, "bob");
     let mut send = |count: usize| {
         let digits = "1".repeat(count);
-        bench.say(alice, &ClientMessage::SendDtmf { call_id: "a1".into(), kind: DtmfType::Rfc2833, digits });
+        bench.send(alice, &ClientMessage::SendDtmf { call_id: "a1".into(), kind: DtmfType::Rfc2833, digits });
         (bench.names(alice).len(), bench.names(bob).len())
     };
     assert_eq!(send(300), (1, 0));

@@ -9,7 +9,7 @@ use offhook_sip::user_agent::io::{Cause, Command, Event, InviteId};
 
 impl Bench {
     /// Logs in at a SIP server as this project's SDK does.
-    fn login_sip_ours(&mut self, login: &str) -> ConnectionId {
+    fn login_sip_extended(&mut self, login: &str) -> ConnectionId {
         let mut hello = super::accounts::hello_sip(login, "secret");
         hello.offhook = Some(Extension::ours());
         let connection = self.connect(hello);
@@ -20,8 +20,8 @@ impl Bench {
 
     /// Returns the remote holds that a page was notified of.
     fn holds(&mut self, at: ConnectionId) -> Vec<bool> {
-        let told = self.take(at).into_iter();
-        let held = told.filter_map(|message| match message {
+        let messages = self.take(at).into_iter();
+        let held = messages.filter_map(|message| match message {
             ServerMessage::Hold { held, .. } => Some(held),
             _ => None,
         });
@@ -29,8 +29,8 @@ impl Bench {
     }
 
     fn transfers(&mut self, at: ConnectionId) -> Vec<TransferStatus> {
-        let told = self.take(at).into_iter();
-        let states = told.filter_map(|message| match message {
+        let messages = self.take(at).into_iter();
+        let states = messages.filter_map(|message| match message {
             ServerMessage::Transfer { status, .. } => Some(status),
             _ => None,
         });
@@ -51,16 +51,16 @@ fn hold(id: &CallId) -> ClientMessage {
 #[test]
 fn hold_of_page_is_reported_to_supporting_page() {
     let mut bench = Bench::new(super::config());
-    let (alice, bob, carol) = (bench.login_ours("alice"), bench.login_ours("bob"), bench.login("carol"));
+    let (alice, bob, carol) = (bench.login_extended("alice"), bench.login_extended("bob"), bench.login("carol"));
     bench.call(alice, "a1", "bob");
     let at_bob = bench.incoming(bob);
     bench.answer(bob, &at_bob);
     assert!(bench.holds(alice).is_empty());
-    bench.say(bob, &hold(&at_bob));
-    bench.say(bob, &hold(&at_bob));
+    bench.send(bob, &hold(&at_bob));
+    bench.send(bob, &hold(&at_bob));
     assert_eq!(bench.holds(alice), [true], "reported once");
-    bench.say(alice, &hold(&"a1".into()));
-    bench.say(bob, &ClientMessage::Unhold(at_bob.clone()));
+    bench.send(alice, &hold(&"a1".into()));
+    bench.send(bob, &ClientMessage::Unhold(at_bob.clone()));
     assert_eq!((bench.holds(alice), bench.holds(bob)), (vec![false], vec![true]), "each for itself");
     bench.hang_up(alice, "a1");
     // Stock pages are not notified.
@@ -68,16 +68,16 @@ fn hold_of_page_is_reported_to_supporting_page() {
     bench.call(carol, "c1", "bob");
     let at_bob = bench.incoming(bob);
     bench.answer(bob, &at_bob);
-    bench.say(bob, &hold(&at_bob));
+    bench.send(bob, &hold(&at_bob));
     assert!(bench.holds(carol).is_empty());
 }
 
 #[test]
 fn hold_of_phone_is_reported_to_page() {
     let mut bench = Bench::new(with_sip());
-    let alice = bench.login_sip_ours("alice");
-    let invite = bench.talk_to_phone(alice, "a1", "1002");
-    for (direction, told) in [
+    let alice = bench.login_sip_extended("alice");
+    let invite = bench.establish_with_phone(alice, "a1", "1002");
+    for (direction, reported) in [
         ("sendonly", vec![true]),
         ("inactive", vec![]),
         ("sendrecv", vec![false]),
@@ -85,9 +85,9 @@ fn hold_of_phone_is_reported_to_page() {
         ("sendrecv", vec![]),
     ] {
         bench.peer_offers(invite, direction);
-        assert_eq!(bench.holds(alice), told, "{direction}");
+        assert_eq!(bench.holds(alice), reported, "{direction}");
     }
-    bench.say(alice, &hold(&"a1".into()));
+    bench.send(alice, &hold(&"a1".into()));
     assert!(matches!(bench.command(), Command::Offer { .. }));
     bench.sip(Event::OfferAnswered { invite, body: body(&phone_sdp(4000, "recvonly")) });
     assert!(bench.holds(alice).is_empty());
@@ -96,14 +96,14 @@ fn hold_of_phone_is_reported_to_page() {
 #[test]
 fn hold_ends_when_the_holder_is_replaced() {
     let mut bench = Bench::new(super::config());
-    let (alice, bob, carol) = (bench.login_ours("alice"), bench.login_ours("bob"), bench.login("carol"));
+    let (alice, bob, carol) = (bench.login_extended("alice"), bench.login_extended("bob"), bench.login("carol"));
     bench.call(alice, "a1", "bob");
     let at_bob = bench.incoming(bob);
     bench.answer(bob, &at_bob);
-    bench.say(bob, &hold(&at_bob));
+    bench.send(bob, &hold(&at_bob));
     assert_eq!(bench.holds(alice), [true]);
     bench.transfers(bob);
-    bench.say(bob, &ClientMessage::Transfer { call_id: at_bob, target: "carol".into() });
+    bench.send(bob, &ClientMessage::Transfer { call_id: at_bob, target: "carol".into() });
     assert_eq!(bench.transfers(bob), [TransferStatus::Ringing]);
     let at_carol = bench.incoming(carol);
     bench.answer(carol, &at_carol);
@@ -114,9 +114,9 @@ fn hold_ends_when_the_holder_is_replaced() {
 #[test]
 fn ringing_transfer_target_is_reported() {
     let mut bench = Bench::new(with_sip());
-    let alice = bench.login_sip_ours("alice");
-    let invite = bench.talk_to_phone(alice, "a1", "1002");
-    bench.say(alice, &ClientMessage::Transfer { call_id: "a1".into(), target: "1005".into() });
+    let alice = bench.login_sip_extended("alice");
+    let invite = bench.establish_with_phone(alice, "a1", "1002");
+    bench.send(alice, &ClientMessage::Transfer { call_id: "a1".into(), target: "1005".into() });
     assert!(matches!(bench.command(), Command::Refer { .. }));
     for status in [100, 180, 183] {
         bench.sip(Event::ReferProgress { invite, status, is_final: false, is_refused: false });

@@ -24,7 +24,7 @@ impl World {
         usize::try_from(self.random.next_u32()).unwrap() % below.max(1)
     }
 
-    fn somebody(&mut self) -> Option<(ConnectionId, Option<CallId>)> {
+    fn random_participant(&mut self) -> Option<(ConnectionId, Option<CallId>)> {
         let at = self.pick(self.online.len());
         let (connection, calls) = self.online.iter().nth(at).map(|(c, calls)| (*c, calls.clone()))?;
         let call = self.pick(calls.len());
@@ -35,7 +35,7 @@ impl World {
         self.step += 1;
         let action = self.pick(16);
         let login = LOGINS[self.pick(LOGINS.len())];
-        match (action, self.somebody()) {
+        match (action, self.random_participant()) {
             (0, _) | (_, None) => {
                 let connection = self.bench.connect(super::hello(login));
                 self.online.insert(connection, BTreeSet::new());
@@ -47,17 +47,17 @@ impl World {
             (2..=4, Some((connection, _))) => {
                 let id = format!("call-{}", self.step);
                 self.online.get_mut(&connection).unwrap().insert(CallId(id.clone()));
-                self.bench.say(connection, &call_message(&id, login));
+                self.bench.send(connection, &call_message(&id, login));
             }
             (5..=8, Some((connection, Some(call)))) => self.bench.answer(connection, &call),
             (9, Some((connection, Some(call)))) => self.bench.hang_up(connection, call.as_str()),
             (10, Some((connection, Some(call_id)))) => {
-                self.bench.say(connection, &ClientMessage::Hold { call_id, for_transfer: false });
+                self.bench.send(connection, &ClientMessage::Hold { call_id, for_transfer: false });
             }
-            (11, Some((connection, Some(call)))) => self.bench.say(connection, &ClientMessage::Unhold(call)),
+            (11, Some((connection, Some(call)))) => self.bench.send(connection, &ClientMessage::Unhold(call)),
             (12 | 13, Some((connection, Some(call_id)))) => {
                 let target = login.to_owned();
-                self.bench.say(connection, &ClientMessage::Transfer { call_id, target });
+                self.bench.send(connection, &ClientMessage::Transfer { call_id, target });
             }
             (14, _) => self.lose_a_leg(),
             _ => self.bench.wait(Duration::from_secs(20)),

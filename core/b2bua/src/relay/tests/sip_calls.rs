@@ -93,7 +93,7 @@ impl Bench {
     }
 
     /// Establishes a call of a browser with a phone behind its server.
-    pub(super) fn talk_to_phone(&mut self, from: ConnectionId, id: &str, callee: &str) -> InviteId {
+    pub(super) fn establish_with_phone(&mut self, from: ConnectionId, id: &str, callee: &str) -> InviteId {
         self.call(from, id, callee);
         let (invite, _) = self.invited();
         self.answered(invite, Some(&phone_sdp(4000, "sendrecv")));
@@ -231,7 +231,7 @@ fn invite_has_header_fields_and_lines_of_page() {
     call.sip_headers = vec!["X-Account: 12".into(), "Via: evil".into()];
     call.sip_sdp = vec!["a=x-line:1".into(), "c=IN IP4 evil".into()];
     call.custom = Some(Json::parse(r#"{"order":5}"#).unwrap());
-    bench.say(alice, &ClientMessage::Call(call));
+    bench.send(alice, &ClientMessage::Call(call));
     let (_, request) = bench.invited();
     let headers: Vec<String> = request.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
     assert_eq!(headers[..2], ["X-Account: 12", r#"Offhook-Custom: {"order":5}"#]);
@@ -248,7 +248,7 @@ fn display_name_equal_to_the_login_is_in_from() {
         let (alice, _) = bench.login_sip("alice");
         let ClientMessage::Call(mut call) = call_message("a1", "sip:bob@example.org") else { panic!() };
         call.visible_name = given.map(str::to_owned);
-        bench.say(alice, &ClientMessage::Call(call));
+        bench.send(alice, &ClientMessage::Call(call));
         let (_, request) = bench.invited();
         assert_eq!(request.from.unwrap().name.as_deref(), sent);
     }
@@ -262,7 +262,7 @@ fn answer_has_lines_of_page() {
     let sip_sdp = vec!["a=x-line:1".into(), "m=audio 1 RTP/AVP 0".into()];
     let sdp = super::answer_sdp();
     let answer = Answer { call_id, sdp, callee: None, sip_sdp, custom: None, local_media_info: None };
-    bench.say(alice, &ClientMessage::Answer(Box::new(answer)));
+    bench.send(alice, &ClientMessage::Answer(Box::new(answer)));
     let Command::Accept { body: Some(answer), .. } = bench.command() else { panic!() };
     let answer = text(&answer);
     assert!(answer.contains("a=x-line:1\r\n") && answer.matches("m=audio").count() == 1, "{answer}");
@@ -557,7 +557,7 @@ fn phone_with_unusable_answer_is_hung_up() {
 fn restored_relay_continues_call_with_phone() {
     let mut bench = Bench::new(with_sip());
     let (alice, account) = bench.login_sip("alice");
-    let outbound = bench.talk_to_phone(alice, "a1", "1002");
+    let outbound = bench.establish_with_phone(alice, "a1", "1002");
     let id = bench.ring_from_phone(InviteId::Inbound(7), account, alice);
     let saved = serde_json::to_string(&bench.relay).unwrap();
     let loaded: crate::relay::Relay = serde_json::from_str(&saved).unwrap();
@@ -575,7 +575,7 @@ fn restored_relay_continues_call_with_phone() {
 fn lost_socket_ends_calls_with_phones() {
     let mut bench = Bench::new(with_sip());
     let (alice, account) = bench.login_sip("alice");
-    let invite = bench.talk_to_phone(alice, "a1", "1002");
+    let invite = bench.establish_with_phone(alice, "a1", "1002");
     bench.input(crate::io::Input::Disconnected { connection: alice });
     let [Command::HangUp { invite: hung_up, .. }, Command::RemoveAccount { account: removed }] =
         &bench.take_commands()[..]

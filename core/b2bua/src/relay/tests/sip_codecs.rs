@@ -36,7 +36,7 @@ fn reinvite(bench: &mut Bench, invite: InviteId, offer: &str) -> String {
 }
 
 fn hold(bench: &mut Bench, at: ConnectionId) -> String {
-    bench.say(at, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: false });
+    bench.send(at, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: false });
     let Command::Offer { body: offer, .. } = bench.command() else { panic!("no offer") };
     text(&offer)
 }
@@ -98,21 +98,21 @@ fn calling(bench: &mut Bench) -> (ConnectionId, InviteId) {
     let ClientMessage::Call(mut call) = call_message("a1", "1002") else { panic!() };
     call.sdp =
         OFFER.replace("SAVPF 111 0 126", "SAVPF 111 0 8 126").replace("a=mid:0", "a=mid:0\r\na=rtpmap:8 PCMA/8000");
-    bench.say(alice, &ClientMessage::Call(call));
+    bench.send(alice, &ClientMessage::Call(call));
     let (invite, request) = bench.invited();
     assert!(text(&request.offer.unwrap()).contains("RTP/AVP 111 0 8 101"));
     (alice, invite)
 }
 
 /// Returns the media line of the only description that the page received.
-fn told(bench: &mut Bench, at: ConnectionId) -> String {
+fn media_line_sent_to(bench: &mut Bench, at: ConnectionId) -> String {
     let messages = bench.take(at);
-    let mut told = messages.iter().filter_map(|message| match message {
+    let mut lines = messages.iter().filter_map(|message| match message {
         ServerMessage::RemoteSdp { sdp, .. } => sdp.lines().find(|line| line.starts_with("m=audio")),
         _ => None,
     });
-    let line = told.next().expect("a description").to_owned();
-    assert_eq!(told.next(), None);
+    let line = lines.next().expect("a description").to_owned();
+    assert_eq!(lines.next(), None);
     line
 }
 
@@ -131,7 +131,10 @@ fn page_sends_accepted_codec_and_receives_all_negotiated() {
     let mut bench = Bench::new(with_sip());
     let (alice, invite) = calling(&mut bench);
     bench.answered(invite, Some(&laws_sdp("8", "sendrecv")));
-    assert!(told(&mut bench, alice).ends_with("SAVPF 8 111 0 126"), "PCMA first: a browser sends the first one");
+    assert!(
+        media_line_sent_to(&mut bench, alice).ends_with("SAVPF 8 111 0 126"),
+        "PCMA first: a browser sends the first one"
+    );
     assert_eq!(of_page(&bench), [8, 111, 0, 126]);
     assert_eq!(of_phone(&bench), (vec![8, 101], vec![8, 101]));
 }
@@ -141,7 +144,7 @@ fn call_may_use_another_law_than_early_media() {
     let mut bench = Bench::new(with_sip());
     let (alice, invite) = calling(&mut bench);
     bench.progress(invite, 183, Some(&laws_sdp("0", "sendrecv")));
-    assert!(told(&mut bench, alice).ends_with("SAVPF 0 111 8 126"));
+    assert!(media_line_sent_to(&mut bench, alice).ends_with("SAVPF 0 111 8 126"));
     bench.answered(invite, Some(&laws_sdp("8", "sendrecv")));
     assert_eq!(bench.names(alice), ["talk ESTABLISHED"], "no second answer: the worker converts");
     assert_eq!((of_page(&bench)[0], of_phone(&bench).0), (0, vec![8, 101]));
@@ -257,7 +260,7 @@ fn alternative_sections_are_one_stream_in_every_offer() {
         bench.take_commands();
         let sdp = answer_sdp().replace("111 0 126", order);
         let answer = Answer { call_id, sdp, callee: None, sip_sdp: Vec::new(), custom: None, local_media_info: None };
-        bench.say(alice, &ClientMessage::Answer(Box::new(answer)));
+        bench.send(alice, &ClientMessage::Answer(Box::new(answer)));
         let Command::Accept { body: Some(answer), .. } = bench.command() else { panic!("not accepted") };
         let is_one = |answer: &str| answer.contains("RTP/SAVP 0\r\n") && answer.contains("m=audio 0 RTP/AVP");
         assert!(is_one(&text(&answer)), "{}", text(&answer));

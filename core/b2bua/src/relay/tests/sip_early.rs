@@ -108,7 +108,7 @@ fn transferee_receives_early_media_of_target() {
     for media_first in [true, false] {
         let mut bench = Bench::new(with_sip());
         let (alice, _) = bench.login_sip("alice");
-        let invite = bench.talk_to_phone(alice, "a1", "1002");
+        let invite = bench.establish_with_phone(alice, "a1", "1002");
         bench.sip(Event::Refer {
             invite,
             target: "sip:1005@example.org".into(),

@@ -40,7 +40,7 @@ fn called_by(config: Config) -> Hairpin {
 
 impl Hairpin {
     /// The server forwards the INVITE to the relay; bob is alerted, on the caller's worker.
-    fn come_back(&mut self) -> CallId {
+    fn receive_looped_invite(&mut self) -> CallId {
         self.bench.sip(Event::Incoming { invite: BACK, request: Box::new(self.request.clone()) });
         let id = self.bench.incoming(self.bob);
         assert_eq!(self.bench.command(), Command::Ring { invite: BACK, status: 180, body: None });
@@ -50,16 +50,16 @@ impl Hairpin {
     }
 
     /// Bob answers: returns the answer that the server receives.
-    fn taken(&mut self) -> (CallId, Body) {
-        let id = self.come_back();
+    fn answer_looped_call(&mut self) -> (CallId, Body) {
+        let id = self.receive_looped_invite();
         self.bench.answer(self.bob, &id);
         let Command::Accept { invite: BACK, body: Some(answer) } = self.bench.command() else { panic!() };
         (id, answer)
     }
 
-    fn talking() -> (Self, CallId) {
+    fn established() -> (Self, CallId) {
         let mut call = called();
-        let (id, answer) = call.taken();
+        let (id, answer) = call.answer_looped_call();
         call.bench.sip(Event::Answered { invite: call.out, branch: super::sip_calls::BRANCH, body: Some(answer) });
         assert_eq!(call.bench.names(call.alice), ["setRemoteSDP", "talk ESTABLISHED"]);
         assert_eq!(call.bench.names(call.bob), ["talk ESTABLISHED"]);
@@ -82,7 +82,7 @@ fn looped_call_with_webrtc_offer_is_bridged() {
             let (_, rest) = offer.split_once("s=-").unwrap();
             call.request.offer = Some(body(&format!("v=0\r\no=pbx 4711 1 IN IP4 192.0.2.9\r\ns=-{rest}")));
         }
-        let (_, answer) = call.taken();
+        let (_, answer) = call.answer_looped_call();
         let branch = super::sip_calls::BRANCH;
         call.bench.sip(Event::Answered { invite: call.out, branch, body: Some(answer) });
         assert_eq!(call.bench.names(call.alice), ["setRemoteSDP", "talk ESTABLISHED"]);
@@ -102,7 +102,7 @@ fn looped_call_of_two_browsers_is_bridged() {
             if !by_mark {
                 call.request.headers.clear(); // then the RTP address identifies it
             }
-            let (id, answer) = call.taken();
+            let (id, answer) = call.answer_looped_call();
             assert!(call.bench.names(call.bob).is_empty(), "the server has not forwarded the answer yet");
             let said = text(&answer);
             assert!(said.contains("m=audio 9 RTP/AVP") && said.contains("c=IN IP4 192.0.2.1"), "{said}");
@@ -142,7 +142,7 @@ fn renamed(description: &Body) -> Body {
 fn looped_answer_is_recognized_by_addresses() {
     let mut call = called();
     call.request.offer = call.request.offer.as_ref().map(renamed);
-    let (_, answer) = call.taken();
+    let (_, answer) = call.answer_looped_call();
     let branch = super::sip_calls::BRANCH;
     call.bench.sip(Event::Answered { invite: call.out, branch, body: Some(renamed(&answer)) });
     assert_eq!(call.bench.names(call.alice), ["setRemoteSDP", "talk ESTABLISHED"]);
@@ -163,7 +163,7 @@ fn media_pass_through_server_with_own_addresses() {
 #[test]
 fn bye_of_server_ends_looped_call() {
     for out_first in [true, false] {
-        let (mut call, _) = Hairpin::talking();
+        let (mut call, _) = Hairpin::established();
         let (ended, other) = if out_first { (call.out, BACK) } else { (BACK, call.out) };
         call.bench.ended(ended, gone());
         assert_eq!(call.bench.command(), Command::HangUp { invite: other, reason: None });
@@ -175,8 +175,8 @@ fn bye_of_server_ends_looped_call() {
 
 #[test]
 fn hold_and_server_offers_in_looped_call_stay_separate() {
-    let (mut call, _) = Hairpin::talking();
-    call.bench.say(call.alice, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: false });
+    let (mut call, _) = Hairpin::established();
+    call.bench.send(call.alice, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: false });
     assert_eq!(call.bench.names(call.alice), ["hold HOLD"]);
     assert!(call.bench.commands.is_empty());
     for offer in [None, Some(body(&phone_sdp(4000, "sendrecv")))] {
@@ -191,9 +191,9 @@ fn answer_from_another_endpoint_ends_looped_invite() {
     for here_too in [true, false] {
         let mut call = called();
         if here_too {
-            call.taken();
+            call.answer_looped_call();
         } else {
-            call.come_back();
+            call.receive_looped_invite();
         }
         call.bench.answered(call.out, Some(&phone_sdp(4000, "sendrecv")));
         assert_eq!(call.bench.names(call.alice), ["setRemoteSDP", "talk ESTABLISHED"]);
@@ -216,7 +216,7 @@ fn answer_from_another_endpoint_ends_looped_invite() {
 #[test]
 fn rejection_of_looped_invite_is_sent_to_server() {
     let mut call = called();
-    let id = call.come_back();
+    let id = call.receive_looped_invite();
     call.bench.hang_up(call.bob, id.as_str());
     assert_eq!(call.bench.names(call.bob), ["finish FINISH"]);
     assert!(matches!(call.bench.command(), Command::Reject { invite: BACK, status: 603, .. }));
@@ -228,7 +228,7 @@ fn rejection_of_looped_invite_is_sent_to_server() {
     call.bench.assert_no_leak(&[]);
 
     let mut call = called();
-    let id = call.come_back();
+    let id = call.receive_looped_invite();
     call.bench.hang_up(call.bob, id.as_str());
     call.bench.take_commands();
     call.bench.ended(call.out, Cause::Refused { status: 603, reason: "Decline".into(), contacts: vec![] });
@@ -239,7 +239,7 @@ fn rejection_of_looped_invite_is_sent_to_server() {
 #[test]
 fn caller_cancel_ends_looped_invite() {
     let mut call = called();
-    call.come_back();
+    call.receive_looped_invite();
     call.bench.hang_up(call.alice, "a1");
     let commands = call.bench.take_commands();
     let [Command::HangUp { .. }, Command::Reject { invite: BACK, status: 487, .. }] = &commands[..] else {
@@ -252,7 +252,7 @@ fn caller_cancel_ends_looped_invite() {
 #[test]
 fn server_cancel_stops_looped_ringing() {
     let mut call = called();
-    call.come_back();
+    call.receive_looped_invite();
     call.bench.ended(BACK, Cause::Remote { reason: Some((200, "Call completed elsewhere".into())) });
     assert_eq!(call.bench.last_status(call.bob).info.as_deref(), Some("Answered elsewhere"));
     assert!(call.bench.commands.is_empty() && call.bench.names(call.alice).is_empty());
@@ -264,7 +264,7 @@ fn server_cancel_stops_looped_ringing() {
 #[test]
 fn failed_invite_stops_looped_ringing() {
     let mut call = called();
-    call.come_back();
+    call.receive_looped_invite();
     call.bench.ended(call.out, Cause::Refused { status: 480, reason: String::new(), contacts: vec![] });
     assert_eq!(call.bench.last_status(call.alice).sip_status, Some(480));
     assert_eq!(call.bench.last_status(call.bob).status, CallStatus::Failed);
@@ -275,7 +275,7 @@ fn failed_invite_stops_looped_ringing() {
 #[test]
 fn unanswered_looped_call_ends_after_timeout() {
     let mut call = called();
-    call.come_back();
+    call.receive_looped_invite();
     call.bench.wait(Duration::from_secs(60));
     assert_eq!(call.bench.last_status(call.alice).status, CallStatus::Failed);
     assert_eq!(call.bench.names(call.bob), ["finish FINISH"]);
@@ -315,8 +315,8 @@ fn mark_of_answered_call_has_no_effect() {
 
 #[test]
 fn transfer_ends_dialogs_with_server() {
-    let (mut call, _) = Hairpin::talking();
-    call.bench.say(call.alice, &ClientMessage::Transfer { call_id: "a1".into(), target: "1005".into() });
+    let (mut call, _) = Hairpin::established();
+    call.bench.send(call.alice, &ClientMessage::Transfer { call_id: "a1".into(), target: "1005".into() });
     let (target, _) = call.bench.invited();
     let opus = phone_sdp(5000, "sendrecv").replace("AVP 0 8", "AVP 111 0 8") + "a=rtpmap:111 opus/48000/2\r\n";
     call.bench.answered(target, Some(&opus));
@@ -331,8 +331,8 @@ fn transfer_ends_dialogs_with_server() {
 
 #[test]
 fn transfer_to_phone_without_common_codec_fails() {
-    let (mut call, _) = Hairpin::talking();
-    call.bench.say(call.alice, &ClientMessage::Transfer { call_id: "a1".into(), target: "1005".into() });
+    let (mut call, _) = Hairpin::established();
+    call.bench.send(call.alice, &ClientMessage::Transfer { call_id: "a1".into(), target: "1005".into() });
     let (target, _) = call.bench.invited();
     call.bench.answered(target, Some(&phone_sdp(5000, "sendrecv")));
     assert_eq!(
@@ -351,9 +351,9 @@ fn looped_call_is_restored_in_every_state() {
     };
     let mut call = called();
     saved(&call.bench);
-    call.taken();
+    call.answer_looped_call();
     saved(&call.bench);
-    let (call, _) = Hairpin::talking();
+    let (call, _) = Hairpin::established();
     saved(&call.bench);
 }
 

@@ -147,9 +147,9 @@ fn relay_bridges_two_phones() {
             body: Some(super::sip_calls::body(&phone_sdp(4000, "sendonly"))),
         });
         assert!(matches!(bench.command(), Command::AnswerOffer { .. }));
-        let (ends, told) = if caller_hangs_up { (caller, callee) } else { (callee, caller) };
+        let (ends, other) = if caller_hangs_up { (caller, callee) } else { (callee, caller) };
         bench.ended(ends, gone());
-        assert_eq!(bench.command(), Command::HangUp { invite: told, reason: None });
+        assert_eq!(bench.command(), Command::HangUp { invite: other, reason: None });
         bench.assert_no_leak(&[]);
     }
 }
@@ -199,7 +199,7 @@ fn relay_executes_transfer_of_local_phone() {
     let (phone, _) = bench.invited();
     bench.answered(phone, Some(&phone_sdp(4000, "sendrecv")));
     bench.names(alice);
-    bench.say(alice, &ClientMessage::Transfer { call_id: "a1".into(), target: "carol".into() });
+    bench.send(alice, &ClientMessage::Transfer { call_id: "a1".into(), target: "carol".into() });
     let at_carol = bench.incoming(carol);
     bench.answer(carol, &at_carol);
     assert_eq!(bench.names(alice), ["notifyTransferEvent", "finish FINISH"]);
@@ -248,7 +248,7 @@ fn call_to_unknown_name_is_routed_to_trunk() {
     assert_eq!(request.asserted, request.from);
     bench.ended(invite, Cause::Failed(Failure::Timeout));
     bench.names(alice);
-    bench.talk(alice, "a2", bob, "bob");
+    bench.establish(alice, "a2", bob, "bob");
     bench.call(alice, "a3", "carol");
     assert_eq!(bench.last_status(alice).sip_status, Some(480), "the account has no session");
     assert!(bench.commands.is_empty());

@@ -202,15 +202,15 @@ impl World {
             let id = format!("call-{step}");
             let callee = ["1002", "bob", "alice", "carol"][usize::try_from(step).unwrap() % 4];
             self.pages.get_mut(&page).unwrap().insert(CallId(id.clone()));
-            return bench.say(page, &call_message(&id, callee));
+            return bench.send(page, &call_message(&id, callee));
         };
         match action {
             2..=4 => bench.answer(page, &call_id),
             5 => bench.hang_up(page, call_id.as_str()),
-            6 => bench.say(page, &ClientMessage::Hold { call_id, for_transfer: false }),
-            7 => bench.say(page, &ClientMessage::Unhold(call_id)),
-            8 => bench.say(page, &ClientMessage::SendDtmf { call_id, kind: DtmfType::Info, digits: "1".into() }),
-            _ => bench.say(page, &ClientMessage::Transfer { call_id, target: "1005".into() }),
+            6 => bench.send(page, &ClientMessage::Hold { call_id, for_transfer: false }),
+            7 => bench.send(page, &ClientMessage::Unhold(call_id)),
+            8 => bench.send(page, &ClientMessage::SendDtmf { call_id, kind: DtmfType::Info, digits: "1".into() }),
+            _ => bench.send(page, &ClientMessage::Transfer { call_id, target: "1005".into() }),
         }
     }
 

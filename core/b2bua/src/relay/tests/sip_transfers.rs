@@ -34,8 +34,8 @@ fn asked(ours: bool) -> (Bench, ConnectionId, InviteId) {
     let alice = bench.connect(hello);
     bench.opened();
     bench.names(alice);
-    let invite = bench.talk_to_phone(alice, "a1", "1002");
-    bench.say(alice, &transfer("a1", "1005"));
+    let invite = bench.establish_with_phone(alice, "a1", "1002");
+    bench.send(alice, &transfer("a1", "1005"));
     let order = Command::Refer { invite, target: "sip:1005@example.org".into(), replaces: None };
     assert_eq!(bench.command(), order);
     (bench, alice, invite)
@@ -74,9 +74,9 @@ fn refused_referred_call_leaves_call_unchanged() {
     bench.refer_progress(invite, 100, false);
     bench.refer_progress(invite, 486, true);
     assert_eq!(bench.names(alice), ["fail", "talk ESTABLISHED"]);
-    bench.say(alice, &transfer("a1", "1006"));
+    bench.send(alice, &transfer("a1", "1006"));
     assert!(matches!(bench.command(), Command::Refer { .. }), "another one may be tried");
-    bench.say(alice, &transfer("a1", "1007"));
+    bench.send(alice, &transfer("a1", "1007"));
     assert_eq!(bench.names(alice), ["fail", "talk ESTABLISHED"], "one at a time");
     bench.hang_up(alice, "a1");
     assert_eq!(bench.command(), Command::HangUp { invite, reason: None });
@@ -114,13 +114,13 @@ fn attended_transfer_joins_two_phones() {
     for (agrees, joined) in [(true, false), (false, true)] {
         let mut bench = Bench::new(with_sip());
         let (alice, _) = bench.login_sip("alice");
-        let first = bench.talk_to_phone(alice, "a1", "1002");
-        bench.say(alice, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: true });
+        let first = bench.establish_with_phone(alice, "a1", "1002");
+        bench.send(alice, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: true });
         bench.take_commands();
         bench.sip(Event::OfferAnswered { invite: first, body: body(&phone_sdp(4000, "recvonly")) });
         assert_eq!(bench.names(alice), ["hold HOLD"]);
-        let second = bench.talk_to_phone(alice, "a2", "1005");
-        bench.say(alice, &transfer("a1", "1005"));
+        let second = bench.establish_with_phone(alice, "a2", "1005");
+        bench.send(alice, &transfer("a1", "1005"));
         let order = Command::Refer { invite: first, target: "sip:1005@example.org".into(), replaces: Some(second) };
         assert_eq!(bench.command(), order);
         if agrees {
@@ -149,7 +149,7 @@ fn refer_of_phone_transfers_page() {
     for answered in [true, false] {
         let mut bench = Bench::new(with_sip());
         let (alice, account) = bench.login_sip("alice");
-        let invite = bench.talk_to_phone(alice, "a1", "1002");
+        let invite = bench.establish_with_phone(alice, "a1", "1002");
         bench.referred(invite, "sip:1005@example.org");
         let commands = bench.take_commands();
         let [Command::AnswerRefer { status: 202, .. }, Command::Invite { invite: target, request }] = &commands[..]
@@ -187,7 +187,7 @@ fn refer_of_phone_transfers_page() {
 fn transferring_phone_may_hang_up_immediately() {
     let mut bench = Bench::new(with_sip());
     let (alice, _) = bench.login_sip("alice");
-    let invite = bench.talk_to_phone(alice, "a1", "1002");
+    let invite = bench.establish_with_phone(alice, "a1", "1002");
     bench.referred(invite, "sip:1005@example.org");
     let commands = bench.take_commands();
     let Some(Command::Invite { invite: target, .. }) = commands.last() else { panic!() };
@@ -205,7 +205,7 @@ fn transferring_phone_may_hang_up_immediately() {
 fn refer_to_forbidden_target_is_refused() {
     let mut bench = Bench::new(with_sip());
     let (alice, account) = bench.login_sip("alice");
-    let invite = bench.talk_to_phone(alice, "a1", "1002");
+    let invite = bench.establish_with_phone(alice, "a1", "1002");
     bench.referred(invite, "sip:premium@elsewhere.test");
     let commands = bench.take_commands();
     let [Command::AnswerRefer { status: 202, .. }, Command::NotifyRefer { status: 403, .. }] = &commands[..] else {
@@ -263,8 +263,8 @@ fn attended_transfer_bridges_legs_of_two_workers() {
     assert_eq!((a, b, bridge), (other_a, other_b, other_bridge));
     assert_eq!((bench.workers[&a], bench.workers[&b]), (worker_of_a, worker_of_b));
     // A hold and its end, and the end of the call: each command reaches its leg.
-    bench.say(bob, &ClientMessage::Hold { call_id: other.clone(), for_transfer: false });
-    bench.say(bob, &ClientMessage::Unhold(other.clone()));
+    bench.send(bob, &ClientMessage::Hold { call_id: other.clone(), for_transfer: false });
+    bench.send(bob, &ClientMessage::Unhold(other.clone()));
     let again = bench.media.iter().filter(|command| matches!(command, MediaCommand::BridgeAcross { .. })).count();
     assert_eq!(again, 4, "{:?}", bench.media);
     bench.hang_up(bob, other.as_str());
@@ -321,7 +321,7 @@ fn invite_with_replaces_replaces_phone() {
     for offers in [true, false] {
         let mut bench = Bench::new(with_sip());
         let (alice, account) = bench.login_sip("alice");
-        let old = bench.talk_to_phone(alice, "a1", "1002");
+        let old = bench.establish_with_phone(alice, "a1", "1002");
         let new = InviteId::Inbound(9);
         let mut request = from_phone(Origin::Account(account), offers.then(|| phone_sdp(5000, "sendrecv")));
         request.replaces = Some(old);
@@ -348,7 +348,7 @@ fn invite_with_replaces_replaces_phone() {
 fn replaces_across_accounts_is_refused() {
     let mut bench = Bench::new(with_sip());
     let (alice, _) = bench.login_sip("alice");
-    let old = bench.talk_to_phone(alice, "a1", "1002");
+    let old = bench.establish_with_phone(alice, "a1", "1002");
     let (_, other) = bench.login_sip("mallory");
     let new = InviteId::Inbound(9);
     for (origin, replaced) in

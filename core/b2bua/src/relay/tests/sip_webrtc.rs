@@ -87,7 +87,7 @@ impl Bench {
     }
 
     /// The same, and alice answers: returns her id of the call, and the relay's answer.
-    fn talk_to_peer(&mut self, offer: String) -> (ConnectionId, CallId, InviteId, String) {
+    fn establish_with_peer(&mut self, offer: String) -> (ConnectionId, CallId, InviteId, String) {
         let (alice, invite, ring) = self.called_by_peer(offer);
         assert_eq!(ring, Command::Ring { invite, status: 180, body: None });
         let id = self.incoming(alice);
@@ -101,7 +101,7 @@ impl Bench {
     fn take_call(&mut self, at: ConnectionId, id: &CallId, sdp: String) {
         let call_id = id.clone();
         let answer = Answer { call_id, sdp, callee: None, sip_sdp: Vec::new(), custom: None, local_media_info: None };
-        self.say(at, &ClientMessage::Answer(Box::new(answer)));
+        self.send(at, &ClientMessage::Answer(Box::new(answer)));
     }
 
     fn reoffered(&mut self, invite: InviteId, offer: &str) -> Command {
@@ -124,7 +124,7 @@ fn webrtc_peer_calls_page() {
     // The last one is used by early versions of WebRTC.
     for profile in ["UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF"] {
         let mut bench = Bench::new(with_srtp(Srtp::Accepted));
-        let (alice, id, _, answer) = bench.talk_to_peer(of_peer(profile));
+        let (alice, id, _, answer) = bench.establish_with_peer(of_peer(profile));
         assert_eq!(line(&answer, "m=audio "), format!("4000 {profile} 0 101"), "the worker's one port");
         assert!(answer.contains("c=IN IP4 192.0.2.1\r\n") && answer.contains("a=ice-lite\r\n"), "{answer}");
         assert!(answer.contains("a=candidate:1 1 udp 2130706431 192.0.2.1 4000 typ host\r\n"), "{answer}");
@@ -153,7 +153,7 @@ fn webrtc_peer_calls_page() {
 fn peer_with_passive_setup_becomes_dtls_server() {
     let mut bench = Bench::new(with_srtp(Srtp::Accepted));
     let offer = of_peer("UDP/TLS/RTP/SAVPF").replace("setup:actpass", "setup:passive");
-    let (_, _, invite, answer) = bench.talk_to_peer(offer);
+    let (_, _, invite, answer) = bench.establish_with_peer(offer);
     assert_eq!(line(&answer, "a=setup:"), "active");
     assert_eq!(bench.connected_peer().remote.setup, DtlsSetup::Passive);
     // The role stays with the association, although a later offer permits both.
@@ -168,7 +168,7 @@ fn peer_with_passive_setup_becomes_dtls_server() {
 fn peer_without_rtcp_mux_has_no_rtcp() {
     let mut bench = Bench::new(with_srtp(Srtp::Required));
     let offer = of_peer("UDP/TLS/RTP/SAVP").replace("a=rtcp-mux\r\n", "");
-    let (_, _, _, answer) = bench.talk_to_peer(offer);
+    let (_, _, _, answer) = bench.establish_with_peer(offer);
     assert_eq!(count(&answer, "a=rtcp-mux"), 0, "only what was offered (RFC 5761 §5.1.1)");
     assert_eq!(count(&answer, "a=candidate"), 1, "one component (RFC 8839 §4.2.1.3)");
     assert_eq!(bench.connected_peer().rtcp, PeerRtcp::Absent);
@@ -227,7 +227,7 @@ fn unsupported_webrtc_offer_is_refused_with_reason() {
 fn hold_and_ice_restart_of_peer_are_answered() {
     let mut bench = Bench::new(with_srtp(Srtp::Accepted));
     let offer = of_peer("UDP/TLS/RTP/SAVPF");
-    let (alice, id, invite, first) = bench.talk_to_peer(offer.clone());
+    let (alice, id, invite, first) = bench.establish_with_peer(offer.clone());
     let leg = bench.connected_peer().leg;
     let held = format!("{offer}a=sendonly\r\n");
     let Command::AnswerOffer { body: answer, .. } = bench.reoffered(invite, &held) else { panic!("refused") };
@@ -262,8 +262,8 @@ fn hold_and_ice_restart_of_peer_are_answered() {
 #[test]
 fn page_holds_webrtc_peer() {
     let mut bench = Bench::new(with_srtp(Srtp::Accepted));
-    let (alice, id, invite, first) = bench.talk_to_peer(of_peer("UDP/TLS/RTP/SAVP"));
-    bench.say(alice, &ClientMessage::Hold { call_id: id.clone(), for_transfer: false });
+    let (alice, id, invite, first) = bench.establish_with_peer(of_peer("UDP/TLS/RTP/SAVP"));
+    bench.send(alice, &ClientMessage::Hold { call_id: id.clone(), for_transfer: false });
     let Command::Offer { body: offer, .. } = bench.command() else { panic!("no offer") };
     let offer = text(&offer);
     assert_eq!(line(&offer, "m=audio "), "4000 UDP/TLS/RTP/SAVP 0 111 101");
@@ -276,7 +276,7 @@ fn page_holds_webrtc_peer() {
     bench.sip(Event::OfferAnswered { invite, body: body(&answer) });
     assert_eq!(bench.names(alice), ["hold HOLD"]);
     assert_eq!(bench.connected_peer().streams[0].stream.remote.direction, Direction::RecvOnly);
-    bench.say(alice, &ClientMessage::Unhold(id));
+    bench.send(alice, &ClientMessage::Unhold(id));
     assert!(matches!(bench.command(), Command::Offer { .. }));
     bench.sip(Event::OfferAnswered { invite, body: body(&answer.replace("a=recvonly\r\n", "")) });
     assert_eq!(bench.names(alice), ["talk ESTABLISHED"]);
@@ -322,7 +322,7 @@ fn video_has_no_address_until_bundled() {
         "{}m=video 9 UDP/TLS/RTP/SAVPF 97\r\nc=IN IP4 0.0.0.0\r\na=mid:1\r\na=rtcp-mux\r\na=rtpmap:97 VP8/90000\r\n",
         super::OFFER.replace("BUNDLE 0", "BUNDLE 0 1")
     );
-    bench.say(alice, &ClientMessage::Call(call));
+    bench.send(alice, &ClientMessage::Call(call));
     let (invite, request) = bench.invited();
     let offer = text(&request.offer.unwrap());
     assert_eq!(line(&offer, "a=group:BUNDLE "), "0 1");
@@ -336,7 +336,7 @@ fn video_has_no_address_until_bundled() {
     bench.answered(invite, Some(&answer));
     assert!(bench.connected_peer().streams.iter().all(|stream| !stream.stream.remote.rejected));
     // When it is bundled, it has the address of the others (RFC 8843 §7.3).
-    bench.say(alice, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: false });
+    bench.send(alice, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: false });
     let Command::Offer { body: offer, .. } = bench.command() else { panic!("no offer") };
     let offer = text(&offer);
     assert!(offer.contains("m=video 4000 UDP/TLS/RTP/SAVPF 97\r\n") && !offer.contains("bundle-only"), "{offer}");
@@ -378,7 +378,7 @@ fn invite_without_offer_receives_webrtc_offer() {
 #[test]
 fn webrtc_peer_is_transferred_and_replaced() {
     let mut bench = Bench::new(with_srtp(Srtp::Accepted));
-    let (alice, _, invite, _) = bench.talk_to_peer(of_peer("UDP/TLS/RTP/SAVPF"));
+    let (alice, _, invite, _) = bench.establish_with_peer(of_peer("UDP/TLS/RTP/SAVPF"));
     let leg = bench.connected_peer().leg;
     // It transfers alice to a phone: her browser stays, the peer's leg ends.
     let referred_by = Some("sip:1003@example.org".to_owned());

@@ -146,8 +146,8 @@ impl Wire {
         self.settle();
     }
 
-    fn say(&mut self, from: ConnectionId, message: &ClientMessage) {
-        self.bench.say(from, message);
+    fn send(&mut self, from: ConnectionId, message: &ClientMessage) {
+        self.bench.send(from, message);
         self.settle();
     }
 
@@ -189,7 +189,7 @@ impl Wire {
         }
     }
 
-    fn talk(&mut self, from: ConnectionId) -> InviteId {
+    fn establish(&mut self, from: ConnectionId) -> InviteId {
         let (invite, _) = self.called(from, "1002");
         self.command(Command::Accept { invite, body: Some(body(&phone_sdp(4000, "sendrecv"))) });
         assert_eq!(self.bench.names(from), ["notifyTryingResponse TRYING", "setRemoteSDP", "talk ESTABLISHED"]);
@@ -397,17 +397,17 @@ fn early_media_reach_the_page() {
 fn hold_and_resume_work_from_both_ends() {
     let mut wire = Wire::new();
     let (alice, _) = wire.login("alice");
-    let invite = wire.talk(alice);
-    wire.say(alice, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: false });
+    let invite = wire.establish(alice);
+    wire.send(alice, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: false });
     let Event::Offer { body: Some(offer), .. } = wire.event() else { panic!() };
     assert!(text(&offer).contains("a=sendonly"));
     wire.command(Command::AnswerOffer { invite, branch: Branch(0), body: body(&phone_sdp(4000, "recvonly")) });
     assert_eq!(wire.bench.names(alice), ["hold HOLD"]);
-    wire.say(alice, &ClientMessage::Unhold("a1".into()));
+    wire.send(alice, &ClientMessage::Unhold("a1".into()));
     assert!(matches!(wire.event(), Event::Offer { .. }));
     wire.command(Command::RefuseOffer { invite, branch: Branch(0), status: 488, reason: None });
     assert_eq!(wire.bench.names(alice), ["hold HOLD"], "refused: it stays on hold");
-    wire.say(alice, &ClientMessage::Unhold("a1".into()));
+    wire.send(alice, &ClientMessage::Unhold("a1".into()));
     assert!(matches!(wire.event(), Event::Offer { .. }));
     wire.command(Command::AnswerOffer { invite, branch: Branch(0), body: body(&phone_sdp(4000, "sendrecv")) });
     assert_eq!(wire.bench.names(alice), ["talk ESTABLISHED"]);
@@ -426,9 +426,9 @@ fn hold_and_resume_work_from_both_ends() {
 fn digits_are_sent_and_received_by_info() {
     let mut wire = Wire::new();
     let (alice, _) = wire.login("alice");
-    let invite = wire.talk(alice);
+    let invite = wire.establish(alice);
     let digits = ClientMessage::SendDtmf { call_id: "a1".into(), kind: DtmfType::InfoRelay, digits: "12".into() };
-    wire.say(alice, &digits);
+    wire.send(alice, &digits);
     for digit in ["1", "2"] {
         let Event::Info { body, .. } = wire.event() else { panic!() };
         assert_eq!(String::from_utf8(body.octets).unwrap(), format!("Signal={digit}\r\nDuration=160\r\n"));
@@ -473,8 +473,8 @@ fn looped_call_of_two_pages_is_bridged() {
 fn refer_works_in_both_directions() {
     let mut wire = Wire::new();
     let (alice, _) = wire.login("alice");
-    let invite = wire.talk(alice);
-    wire.say(alice, &ClientMessage::Transfer { call_id: "a1".into(), target: "1005".into() });
+    let invite = wire.establish(alice);
+    wire.send(alice, &ClientMessage::Transfer { call_id: "a1".into(), target: "1005".into() });
     let Event::Refer { target, .. } = wire.event() else { panic!() };
     assert_eq!(target, "sip:1005@example.org");
     wire.command(Command::AnswerRefer { invite, status: 202 });
@@ -492,9 +492,9 @@ fn refer_works_in_both_directions() {
     }
     let called = called.expect("the relay calls the target");
     wire.command(Command::Accept { invite: called, body: Some(body(&phone_sdp(5000, "sendrecv"))) });
-    let told: Vec<Event> = wire.events.drain(..).collect();
+    let events: Vec<Event> = wire.events.drain(..).collect();
     let done = |event: &Event| matches!(event, Event::ReferProgress { status: 200, is_final: true, .. });
-    assert!(told.iter().any(done), "{told:?}");
+    assert!(events.iter().any(done), "{events:?}");
     assert!(wire.bench.names(alice).is_empty());
     wire.bench.hang_up(alice, "a1");
     wire.settle();
@@ -505,7 +505,7 @@ fn refer_works_in_both_directions() {
 fn bye_without_response_ends_the_call() {
     let mut wire = Wire::new();
     let (alice, _) = wire.login("alice");
-    wire.talk(alice);
+    wire.establish(alice);
     wire.bench.hang_up(alice, "a1");
     // The BYE is retransmitted without a response until it times out.
     let until = wire.bench.now + Duration::from_secs(64);

@@ -14,8 +14,8 @@ fn transfer(id: &str, target: &str) -> ClientMessage {
 fn blind_transfer_connects_transferee_with_target() {
     let mut bench = Bench::new(config());
     let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
-    let at_bob = bench.talk(alice, "a1", bob, "bob");
-    bench.say(alice, &transfer("a1", "carol"));
+    let at_bob = bench.establish(alice, "a1", bob, "bob");
+    bench.send(alice, &transfer("a1", "carol"));
     assert!(bench.names(alice).is_empty() && bench.names(bob).is_empty());
     let at_carol = bench.incoming(carol);
     bench.answer(carol, &at_carol);
@@ -32,8 +32,8 @@ fn blind_transfer_connects_transferee_with_target() {
 fn callee_can_transfer_call() {
     let mut bench = Bench::new(config());
     let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
-    let at_bob = bench.talk(alice, "a1", bob, "bob");
-    bench.say(bob, &transfer(at_bob.as_str(), "carol"));
+    let at_bob = bench.establish(alice, "a1", bob, "bob");
+    bench.send(bob, &transfer(at_bob.as_str(), "carol"));
     let at_carol = bench.incoming(carol);
     bench.answer(carol, &at_carol);
     assert_eq!(bench.names(bob), ["notifyTransferEvent", "finish FINISH"]);
@@ -46,17 +46,17 @@ fn callee_can_transfer_call() {
 fn refused_transfer_leaves_call_unchanged() {
     let mut bench = Bench::new(config());
     let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
-    bench.talk(alice, "a1", bob, "bob");
-    bench.say(alice, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: false });
+    bench.establish(alice, "a1", bob, "bob");
+    bench.send(alice, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: false });
     bench.names(alice);
-    bench.say(alice, &transfer("a1", "carol"));
+    bench.send(alice, &transfer("a1", "carol"));
     let at_carol = bench.incoming(carol);
     bench.hang_up(carol, at_carol.as_str());
     assert_eq!(bench.names(alice), ["fail", "hold HOLD"]);
-    bench.say(alice, &transfer("a1", "nobody"));
+    bench.send(alice, &transfer("a1", "nobody"));
     assert_eq!(bench.names(alice), ["fail", "hold HOLD"]);
     bench.names(carol);
-    bench.say(alice, &transfer("a1", "carol"));
+    bench.send(alice, &transfer("a1", "carol"));
     bench.incoming(carol);
     bench.wait(Duration::from_secs(60));
     assert_eq!(bench.names(alice), ["fail", "hold HOLD"]);
@@ -70,8 +70,8 @@ fn transferor_may_hang_up_before_target_answers() {
     for answered in [true, false] {
         let mut bench = Bench::new(config());
         let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
-        let at_bob = bench.talk(alice, "a1", bob, "bob");
-        bench.say(alice, &transfer("a1", "carol"));
+        let at_bob = bench.establish(alice, "a1", bob, "bob");
+        bench.send(alice, &transfer("a1", "carol"));
         let at_carol = bench.incoming(carol);
         bench.hang_up(alice, "a1");
         assert_eq!(bench.names(alice), ["finish FINISH"]);
@@ -92,8 +92,8 @@ fn transferor_may_hang_up_before_target_answers() {
 fn transferee_hangup_stops_ringing_target() {
     let mut bench = Bench::new(config());
     let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
-    let at_bob = bench.talk(alice, "a1", bob, "bob");
-    bench.say(alice, &transfer("a1", "carol"));
+    let at_bob = bench.establish(alice, "a1", bob, "bob");
+    bench.send(alice, &transfer("a1", "carol"));
     bench.incoming(carol);
     bench.hang_up(bob, at_bob.as_str());
     assert_eq!(bench.names(alice), ["finish FINISH"]);
@@ -105,17 +105,17 @@ fn transferee_hangup_stops_ringing_target() {
 fn attended_transfer_joins_remote_participants() {
     let mut bench = Bench::new(config());
     let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
-    let at_bob = bench.talk(alice, "a1", bob, "bob");
-    bench.say(alice, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: true });
+    let at_bob = bench.establish(alice, "a1", bob, "bob");
+    bench.send(alice, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: true });
     bench.names(alice);
-    let at_carol = bench.talk(alice, "a2", carol, "carol");
-    bench.say(alice, &transfer("a1", "carol"));
+    let at_carol = bench.establish(alice, "a2", carol, "carol");
+    bench.send(alice, &transfer("a1", "carol"));
     let names = bench.names(alice);
     assert_eq!(names, ["finish FINISH", "notifyTransferEvent", "finish FINISH"]);
     assert!(bench.names(bob).is_empty() && bench.names(carol).is_empty());
     assert_eq!(bench.relay.counts().calls, 1);
     assert!(matches!(bench.media.last(), Some(Command::Bridge { .. })));
-    bench.say(carol, &ClientMessage::Hold { call_id: at_carol.clone(), for_transfer: false });
+    bench.send(carol, &ClientMessage::Hold { call_id: at_carol.clone(), for_transfer: false });
     assert_eq!(bench.last_status(carol).status, CallStatus::Hold);
     bench.hang_up(bob, at_bob.as_str());
     assert_eq!(bench.names(carol), ["finish FINISH"]);
@@ -126,9 +126,9 @@ fn attended_transfer_joins_remote_participants() {
 fn attended_transfer_joins_two_incoming_calls() {
     let mut bench = Bench::new(config());
     let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
-    let from_bob = bench.talk(bob, "b1", alice, "alice");
-    bench.talk(carol, "c1", alice, "alice");
-    bench.say(alice, &transfer(from_bob.as_str(), "carol"));
+    let from_bob = bench.establish(bob, "b1", alice, "alice");
+    bench.establish(carol, "c1", alice, "alice");
+    bench.send(alice, &transfer(from_bob.as_str(), "carol"));
     assert_eq!(bench.names(alice), ["finish FINISH", "notifyTransferEvent", "finish FINISH"]);
     bench.hang_up(carol, "c1");
     assert_eq!(bench.names(bob), ["finish FINISH"]);
@@ -140,17 +140,17 @@ fn hold_of_transferee_continues_after_transfer() {
     for transferor_waits in [true, false] {
         let mut bench = Bench::new(config());
         let (alice, bob, carol) = (bench.login("alice"), bench.login("bob"), bench.login("carol"));
-        let at_bob = bench.talk(alice, "a1", bob, "bob");
-        bench.say(alice, &transfer("a1", "carol"));
+        let at_bob = bench.establish(alice, "a1", bob, "bob");
+        bench.send(alice, &transfer("a1", "carol"));
         let at_carol = bench.incoming(carol);
         if !transferor_waits {
             bench.hang_up(alice, "a1");
         }
-        bench.say(bob, &ClientMessage::Hold { call_id: at_bob.clone(), for_transfer: false });
+        bench.send(bob, &ClientMessage::Hold { call_id: at_bob.clone(), for_transfer: false });
         assert_eq!(bench.names(bob), ["hold HOLD"]);
         bench.answer(carol, &at_carol);
         assert_eq!(bench.bridges().len(), 1, "no further bridge while bob holds");
-        bench.say(bob, &ClientMessage::Unhold(at_bob));
+        bench.send(bob, &ClientMessage::Unhold(at_bob));
         assert_eq!(bench.names(bob), ["talk ESTABLISHED"]);
         assert_eq!(bench.bridges().len(), 2);
     }
@@ -161,8 +161,8 @@ fn remaining_session_of_target_answers_transfer() {
     let mut bench = Bench::new(config());
     let (alice, bob) = (bench.login("alice"), bench.login("bob"));
     let (desk, mobile) = (bench.login("carol"), bench.login("carol"));
-    bench.talk(alice, "a1", bob, "bob");
-    bench.say(alice, &transfer("a1", "carol"));
+    bench.establish(alice, "a1", bob, "bob");
+    bench.send(alice, &transfer("a1", "carol"));
     bench.incoming(desk);
     let at_mobile = bench.incoming(mobile);
     bench.input(Input::Disconnected { connection: desk });
@@ -175,9 +175,9 @@ fn remaining_session_of_target_answers_transfer() {
 fn two_calls_with_same_browser_are_not_joined() {
     let mut bench = Bench::new(config());
     let (alice, bob) = (bench.login("alice"), bench.login("bob"));
-    bench.talk(alice, "a1", bob, "bob");
-    bench.talk(alice, "a2", bob, "bob");
-    bench.say(alice, &transfer("a1", "bob"));
+    bench.establish(alice, "a1", bob, "bob");
+    bench.establish(alice, "a2", bob, "bob");
+    bench.send(alice, &transfer("a1", "bob"));
     assert_eq!(bench.names(alice), ["fail", "talk ESTABLISHED"]);
     assert_eq!(bench.relay.counts().calls, 2);
 }

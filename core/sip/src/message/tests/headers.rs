@@ -49,7 +49,7 @@ fn set_first_changes_only_the_top_via() {
     assert_eq!(lines, ["SIP/2.0/UDP a;rport=6000;branch=1;received=2001:db8::1", "SIP/2.0/UDP b", "SIP/2.0/TCP c"]);
     let top = list.top_via().unwrap();
     assert_eq!(
-        (top.received(), top.rport(), top.wants_rport()),
+        (top.received(), top.rport(), top.requests_rport()),
         (Some("2001:db8::1".parse().unwrap()), Some(6000), false)
     );
     assert_eq!((top.port_or_default(), top.maddr(), top.ttl()), (5060, None, None));

@@ -35,7 +35,7 @@ fn request_is_parsed_into_types() {
     assert_eq!((&invite.method, invite.uri.to_string().as_str()), (&Method::Invite, "sip:bob@biloxi.example"));
     let vias = invite.headers.vias().unwrap();
     assert_eq!(vias[0].unique_branch(), Some("z9hG4bK776asdhds"));
-    assert!(vias[0].wants_rport() && vias[0].port == Some(5066));
+    assert!(vias[0].requests_rport() && vias[0].port == Some(5066));
     assert_eq!(vias[1].host, Host::Address("2001:db8::1".parse().unwrap()));
     let from = invite.headers.from().unwrap();
     assert_eq!((from.display.as_deref(), from.tag()), (Some("Alice \"A\", Ms"), Some("1928301774")));

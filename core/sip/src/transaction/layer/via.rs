@@ -68,11 +68,11 @@ pub fn complete_contact(contact: &NameAddr, local: &LocalAddress) -> NameAddr {
 /// Adds `received` and `rport` to the top `Via` (RFC 3261 §18.2.1, RFC 3581 §4).
 pub(super) fn note_source(headers: &mut Headers, via: &mut Via, source: &Source) {
     let address = source.remote.ip().to_canonical();
-    let wants_rport = via.wants_rport();
-    if wants_rport {
+    let requests_rport = via.requests_rport();
+    if requests_rport {
         via.set_rport(source.remote.port());
     }
-    if wants_rport || via.host.address().map(|host| host.to_canonical()) != Some(address) {
+    if requests_rport || via.host.address().map(|host| host.to_canonical()) != Some(address) {
         via.set_received(address);
         headers.set_first(crate::message::HeaderName::Via, &*via);
     }

@@ -6,13 +6,13 @@ use crate::user_agent::extra;
 use crate::user_agent::io::{Body, Cause, Command, Destination, Event, Identity, Origin, UserAgentSettings};
 use core::time::Duration;
 
-const STRANGER: [&str; 4] =
+const OUT_OF_DIALOG: [&str; 4] =
     ["From: <sip:bob@example.org>;tag=b", "To: <sip:x@y>", "Call-ID: s1", "Contact: <sip:b@192.0.2.2>"];
 
-fn ask(bench: &mut Bench, method: &str, uri: &str, more: &[&str]) {
+fn send_request(bench: &mut Bench, method: &str, uri: &str, more: &[&str]) {
     let cseq = format!("CSeq: 9 {method}");
     let call_id = format!("Call-ID: {}", bench.branch());
-    let lines: Vec<&str> = STRANGER
+    let lines: Vec<&str> = OUT_OF_DIALOG
         .iter()
         .copied()
         .filter(|line| !line.starts_with("Call-ID"))
@@ -26,7 +26,7 @@ fn ask(bench: &mut Bench, method: &str, uri: &str, more: &[&str]) {
 #[test]
 fn options_response_lists_capabilities() {
     let (mut bench, mut bob) = called_out(settings(), &[]);
-    ask(&mut bench, "OPTIONS", "sip:192.0.2.1", &[]);
+    send_request(&mut bench, "OPTIONS", "sip:192.0.2.1", &[]);
     let outside = bench.response(200);
     let inside = bob.request(&mut bench, "OPTIONS", &[], None);
     bench.receive(inside);
@@ -54,13 +54,13 @@ fn unsupported_methods_get_their_status() {
         ("PRACK", 481),
     ];
     for (method, status) in cases {
-        ask(&mut bench, method, "sip:alice-1@192.0.2.1", &[]);
+        send_request(&mut bench, method, "sip:alice-1@192.0.2.1", &[]);
         let response = bench.response(status);
         assert_eq!(response.headers.has("Allow"), matches!(status, 405 | 501), "{method}");
     }
-    ask(&mut bench, "OPTIONS", "sip:192.0.2.1", &["Require: levitation"]);
+    send_request(&mut bench, "OPTIONS", "sip:192.0.2.1", &["Require: levitation"]);
     assert_eq!(bench.response(420).headers.get("Unsupported"), Some("levitation"));
-    ask(&mut bench, "INVITE", "mailto:alice@example.org", &[]);
+    send_request(&mut bench, "INVITE", "mailto:alice@example.org", &[]);
     bench.response(416);
     bench.assert_empty();
 }
@@ -217,13 +217,13 @@ fn trusted_server_asserts_the_caller() {
     let trusted = vec!["192.0.2.2".parse().unwrap()];
     let mut bench = Bench::with_alice(UserAgentSettings { trusted, accept_unknown: true, ..settings() });
     let more = ["P-Asserted-Identity: \"Bob\" <sip:+49301@example.org>", "Privacy: id"];
-    ask(&mut bench, "INVITE", "sip:reception@relay.example", &more);
+    send_request(&mut bench, "INVITE", "sip:reception@relay.example", &more);
     let Event::Incoming { request, .. } = bench.event() else { panic!() };
     assert_eq!(request.origin, Origin::Unknown);
     assert_eq!(request.asserted.unwrap().uri, "sip:+49301@example.org");
     assert!(request.anonymous);
     let more = ["Remote-Party-ID: <sip:+49302@example.org>;party=calling;screen=yes"];
-    ask(&mut bench, "INVITE", "sip:reception@relay.example", &more);
+    send_request(&mut bench, "INVITE", "sip:reception@relay.example", &more);
     let Event::Incoming { request, .. } = bench.event() else { panic!() };
     assert_eq!(request.asserted.unwrap().uri, "sip:+49302@example.org");
 }
@@ -232,11 +232,11 @@ fn trusted_server_asserts_the_caller() {
 fn calls_from_one_address_are_limited() {
     let mut bench = Bench::with_alice(UserAgentSettings { accept_unknown: true, ..settings() });
     for _ in 0..256 {
-        ask(&mut bench, "INVITE", "sip:reception@relay.example", &[]);
+        send_request(&mut bench, "INVITE", "sip:reception@relay.example", &[]);
         bench.response(100);
     }
     assert_eq!(bench.take_events().len(), 256);
-    ask(&mut bench, "INVITE", "sip:reception@relay.example", &[]);
+    send_request(&mut bench, "INVITE", "sip:reception@relay.example", &[]);
     assert!(bench.response(503).headers.has("Retry-After"));
     assert!(bench.events.is_empty());
 }
@@ -244,14 +244,14 @@ fn calls_from_one_address_are_limited() {
 #[test]
 fn shutdown_ends_calls_and_registrations() {
     let (mut bench, _) = called_out(settings(), &[]);
-    ask(&mut bench, "INVITE", "sip:alice-1@192.0.2.1", &[]);
+    send_request(&mut bench, "INVITE", "sip:alice-1@192.0.2.1", &[]);
     bench.take_events();
     bench.command(Command::Shutdown);
     bench.request(&Method::Bye);
     bench.response(480);
     let told = bench.take_events();
     assert_eq!(told.iter().filter(|event| matches!(event, Event::Ended { cause: Cause::Local, .. })).count(), 2);
-    ask(&mut bench, "INVITE", "sip:alice-1@192.0.2.1", &[]);
+    send_request(&mut bench, "INVITE", "sip:alice-1@192.0.2.1", &[]);
     bench.response(503);
     bench.wait(Duration::from_secs(60));
     bench.assert_empty();

@@ -11,9 +11,9 @@ use offhook_sip::user_agent::io::{Body, Branch, Command, Event};
 fn hold_is_reported_when_phone_accepts() {
     let mut bench = Bench::new(with_sip());
     let (alice, _) = bench.login_sip("alice");
-    let invite = bench.talk_to_phone(alice, "a1", "1002");
+    let invite = bench.establish_with_phone(alice, "a1", "1002");
     let hold = ClientMessage::Hold { call_id: "a1".into(), for_transfer: false };
-    bench.say(alice, &hold);
+    bench.send(alice, &hold);
     assert!(bench.names(alice).is_empty(), "not before");
     assert!(matches!(bench.media.last(), Some(Media::Unbridge { .. })));
     let Command::Offer { body: offer, .. } = bench.command() else { panic!() };
@@ -21,14 +21,14 @@ fn hold_is_reported_when_phone_accepts() {
     bench.sip(Event::OfferAnswered { invite, body: body(&phone_sdp(4000, "recvonly")) });
     assert_eq!(bench.names(alice), ["hold HOLD"]);
     assert_eq!(bench.connected().0[0].stream.remote.direction, Direction::RecvOnly);
-    bench.say(alice, &ClientMessage::Unhold("a1".into()));
+    bench.send(alice, &ClientMessage::Unhold("a1".into()));
     let Command::Offer { body: offer, .. } = bench.command() else { panic!() };
     assert!(text(&offer).contains("a=sendrecv"));
     bench.sip(Event::OfferAnswered { invite, body: body(&phone_sdp(4000, "sendrecv")) });
     assert_eq!(bench.names(alice), ["talk ESTABLISHED"]);
     assert_eq!(bench.bridges().len(), 2);
     // Refused: the state of the call is unchanged.
-    bench.say(alice, &hold);
+    bench.send(alice, &hold);
     bench.take_commands();
     bench.sip(Event::OfferRefused { invite, status: 488 });
     assert_eq!(bench.names(alice), ["talk ESTABLISHED"]);
@@ -41,9 +41,9 @@ fn hold_is_reported_when_phone_accepts() {
 fn hold_changed_during_offer_reports_final_state() {
     let mut bench = Bench::new(with_sip());
     let (alice, _) = bench.login_sip("alice");
-    let invite = bench.talk_to_phone(alice, "a1", "1002");
-    bench.say(alice, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: false });
-    bench.say(alice, &ClientMessage::Unhold("a1".into()));
+    let invite = bench.establish_with_phone(alice, "a1", "1002");
+    bench.send(alice, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: false });
+    bench.send(alice, &ClientMessage::Unhold("a1".into()));
     assert!(matches!(bench.command(), Command::Offer { .. }), "one at a time");
     bench.sip(Event::OfferAnswered { invite, body: body(&phone_sdp(4000, "recvonly")) });
     assert!(bench.names(alice).is_empty());
@@ -57,7 +57,7 @@ fn hold_changed_during_offer_reports_final_state() {
 fn offers_of_phone_send_no_status_to_page() {
     let mut bench = Bench::new(with_sip());
     let (alice, _) = bench.login_sip("alice");
-    let invite = bench.talk_to_phone(alice, "a1", "1002");
+    let invite = bench.establish_with_phone(alice, "a1", "1002");
     let offer = |bench: &mut Bench, offer: Option<String>| {
         bench.sip(Event::Offer { invite, branch: Branch(0), body: offer.map(|offer| body(&offer)) });
         let Command::AnswerOffer { body: answer, .. } = bench.command() else { panic!() };
@@ -95,14 +95,14 @@ fn digits_are_sent_by_rtp_or_info() {
         Command::Info { body, .. } => (body.content_type.clone(), String::from_utf8(body.octets.clone()).unwrap()),
         command => panic!("no INFO: {command:?}"),
     };
-    bench.talk_to_phone(alice, "a1", "1002");
-    bench.say(alice, &digits(DtmfType::Rfc2833, "1#"));
+    bench.establish_with_phone(alice, "a1", "1002");
+    bench.send(alice, &digits(DtmfType::Rfc2833, "1#"));
     assert!(bench.commands.is_empty());
     assert!(matches!(bench.media.last(), Some(Media::SendDtmf { digits, .. }) if digits == "1#"));
-    bench.say(alice, &digits(DtmfType::Info, "5*"));
+    bench.send(alice, &digits(DtmfType::Info, "5*"));
     let sent: Vec<_> = bench.take_commands().iter().map(info).collect();
     assert_eq!(sent, [("application/dtmf".into(), "5".into()), ("application/dtmf".to_owned(), "*".to_owned())]);
-    bench.say(alice, &digits(DtmfType::InfoRelay, "7"));
+    bench.send(alice, &digits(DtmfType::InfoRelay, "7"));
     let relay = ("application/dtmf-relay".to_owned(), "Signal=7\r\nDuration=160\r\n".to_owned());
     assert_eq!(info(&bench.command()), relay);
     bench.hang_up(alice, "a1");
@@ -113,7 +113,7 @@ fn digits_are_sent_by_rtp_or_info() {
     let (invite, _) = bench.invited();
     let plain = phone_sdp(4000, "sendrecv").replace("RTP/AVP 0 8 101", "RTP/AVP 0 8");
     bench.answered(invite, Some(&plain));
-    bench.say(alice, &digits(DtmfType::Rfc2833, "7"));
+    bench.send(alice, &digits(DtmfType::Rfc2833, "7"));
     assert_eq!(info(&bench.command()), relay);
 }
 
@@ -125,7 +125,7 @@ fn digits_in_info_are_reported_to_page() {
     let alice = bench.connect(hello);
     bench.opened();
     bench.take(alice);
-    let invite = bench.talk_to_phone(alice, "a1", "1002");
+    let invite = bench.establish_with_phone(alice, "a1", "1002");
     for (kind, content) in [
         ("application/dtmf-relay", "Signal= 5\r\nDuration=100\r\n"),
         ("application/dtmf", "5"),
@@ -144,7 +144,7 @@ fn digits_in_info_are_reported_to_page() {
 fn key_frames_are_requested_by_info_both_ways() {
     let mut bench = Bench::new(with_sip());
     let (alice, _) = bench.login_sip("alice");
-    let invite = bench.talk_to_phone(alice, "a1", "1002");
+    let invite = bench.establish_with_phone(alice, "a1", "1002");
     let leg = bench.relay.invites[&invite];
     bench.media_event(offhook_media::command::Event::KeyFrameWanted { leg });
     let Command::Info { body, .. } = bench.command() else { panic!() };
@@ -157,7 +157,7 @@ fn key_frames_are_requested_by_info_both_ways() {
 fn lost_media_end_call_with_reason() {
     let mut bench = Bench::new(with_sip());
     let (alice, _) = bench.login_sip("alice");
-    let invite = bench.talk_to_phone(alice, "a1", "1002");
+    let invite = bench.establish_with_phone(alice, "a1", "1002");
     let leg = bench.relay.invites[&invite];
     bench.media_event(offhook_media::command::Event::LegDead { leg });
     let Command::HangUp { reason: Some((status, text)), .. } = bench.command() else { panic!() };
