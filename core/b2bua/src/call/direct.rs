@@ -10,8 +10,9 @@
 //!
 //! During an attempt, and after it failed, the relay forwards the media, so that no media are interrupted.
 
+use super::context::Context;
 use super::participant::JsonText;
-use super::{Call, CallEvent, LegId, MediaPath, Output, Participant, PerLeg};
+use super::{CallEvent, Established, LegId, MediaPath, Participant, PerLeg};
 use core::time::Duration;
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey};
@@ -39,95 +40,94 @@ pub enum DirectMediaStep {
     End,
 }
 
-/// The state of direct media; `legs` are the legs of the attempt.
+/// The state of direct media in an established call; `legs` are the legs of the attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-enum DirectState {
+pub(super) enum DirectState {
     Off,
     Trying { legs: PerLeg<LegKey>, up: PerLeg<bool>, give_up_at: Time },
     Switched { legs: PerLeg<LegKey> },
     GaveUp { legs: PerLeg<LegKey> },
 }
 
-/// The state of direct media in one call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Direct {
-    is_allowed: bool,
-    attempt: u32,
-    state: DirectState,
-}
-
-impl Direct {
-    pub(super) const fn new(is_allowed: bool) -> Self {
-        Self { is_allowed, attempt: 0, state: DirectState::Off }
-    }
-
+impl DirectState {
     pub(super) const fn poll_timeout(&self) -> Option<Time> {
-        match &self.state {
-            DirectState::Trying { give_up_at, .. } => Some(*give_up_at),
-            DirectState::Off | DirectState::Switched { .. } | DirectState::GaveUp { .. } => None,
+        match self {
+            Self::Trying { give_up_at, .. } => Some(*give_up_at),
+            Self::Off | Self::Switched { .. } | Self::GaveUp { .. } => None,
         }
     }
 
     const fn legs(&self) -> Option<&PerLeg<LegKey>> {
-        match &self.state {
-            DirectState::Off => None,
-            DirectState::Trying { legs, .. } | DirectState::Switched { legs } | DirectState::GaveUp { legs } => {
-                Some(legs)
-            }
+        match self {
+            Self::Off => None,
+            Self::Trying { legs, .. } | Self::Switched { legs } | Self::GaveUp { legs } => Some(legs),
         }
     }
 }
 
-impl Call {
+/// Whether a call may use direct media, and the number of its attempts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct DirectMedia {
+    is_allowed: bool,
+    attempt: u32,
+}
+
+impl DirectMedia {
+    pub(super) const fn new(is_allowed: bool) -> Self {
+        Self { is_allowed, attempt: 0 }
+    }
+}
+
+impl Established {
     /// Starts an attempt if both browsers support direct media, and ends it if the call no longer permits it.
-    pub(super) fn settle_direct(&mut self, now: Time) {
-        let wanted = self.direct_legs();
+    pub(super) fn settle_direct(&mut self, now: Time, cx: &mut Context) {
+        let wanted = self.direct_legs(&cx.direct);
         if self.direct.legs() == wanted.as_ref() {
             return;
         }
-        self.end_direct();
-        self.direct.state = DirectState::Off;
+        self.end_direct(cx);
+        self.direct = DirectState::Off;
         if let Some(legs) = wanted {
-            self.direct.attempt = self.direct.attempt.wrapping_add(1);
-            self.direct.state =
-                DirectState::Trying { legs, up: PerLeg { a: false, b: false }, give_up_at: now + GIVE_UP_AFTER };
-            self.send_direct(LegId::A, DirectMediaStep::Begin);
+            cx.direct.attempt = cx.direct.attempt.wrapping_add(1);
+            let up = PerLeg { a: false, b: false };
+            self.direct = DirectState::Trying { legs, up, give_up_at: now + GIVE_UP_AFTER };
+            self.send_direct(LegId::A, DirectMediaStep::Begin, cx);
         }
     }
 
     /// Returns the two legs if both browsers support direct media and neither is on hold.
-    fn direct_legs(&self) -> Option<PerLeg<LegKey>> {
-        let super::Established { legs, held_by, .. } = self.established()?;
+    fn direct_legs(&self, direct: &DirectMedia) -> Option<PerLeg<LegKey>> {
+        let Self { legs, held_by, .. } = self;
         let is_able = |participant: &Participant| participant.browser().is_some_and(|browser| browser.has_direct_media);
-        let can = self.direct.is_allowed && is_able(&legs.a.participant) && is_able(&legs.b.participant);
+        let can = direct.is_allowed && is_able(&legs.a.participant) && is_able(&legs.b.participant);
         let none_on_hold = !held_by.a && !held_by.b;
-        (can && none_on_hold).then_some(PerLeg { a: legs.a.participant.leg, b: legs.b.participant.leg })
+        (can && none_on_hold).then_some(PerLeg { a: self.key(LegId::A), b: self.key(LegId::B) })
     }
 
     /// Handles a step that a browser sent.
-    pub(super) fn direct_step(&mut self, leg: LegKey, attempt: u32, step: DirectMediaStep) {
-        let Some(side) = self.side(leg).filter(|_| attempt == self.direct.attempt) else {
-            self.ignored += 1;
-            return;
-        };
-        match (&mut self.direct.state, step) {
+    pub(super) fn direct_step(&mut self, leg: LegKey, attempt: u32, step: DirectMediaStep, cx: &mut Context) {
+        let Some(side) = self.side(leg).filter(|_| attempt == cx.direct.attempt) else { return cx.ignore() };
+        match (&mut self.direct, step) {
             // The caller offers, the callee answers.
             (DirectState::Trying { .. }, step @ DirectMediaStep::Offer(_)) if side == LegId::A => {
-                self.send_direct(LegId::B, step);
+                self.send_direct(LegId::B, step, cx);
             }
             (DirectState::Trying { .. }, step @ DirectMediaStep::Answer(_)) if side == LegId::B => {
-                self.send_direct(LegId::A, step);
+                self.send_direct(LegId::A, step, cx);
             }
             (DirectState::Trying { .. } | DirectState::Switched { .. }, step @ DirectMediaStep::Candidate(_)) => {
-                self.send_direct(side.other(), step);
+                self.send_direct(side.other(), step, cx);
             }
-            (DirectState::Trying { up, .. }, DirectMediaStep::Connected) => {
+            (DirectState::Trying { legs, up, .. }, DirectMediaStep::Connected) => {
                 *up.get_mut(side) = true;
                 if up.a && up.b {
-                    self.switch_direct();
+                    let legs = legs.clone();
+                    self.switch_direct(legs, cx);
                 }
             }
-            (DirectState::Trying { .. } | DirectState::Switched { .. }, DirectMediaStep::End) => self.give_up_direct(),
+            (DirectState::Trying { .. } | DirectState::Switched { .. }, DirectMediaStep::End) => {
+                self.give_up_direct(cx);
+            }
             (DirectState::Off | DirectState::GaveUp { .. }, _)
             | (
                 DirectState::Trying { .. },
@@ -143,51 +143,48 @@ impl Call {
                 | DirectMediaStep::Answer(_)
                 | DirectMediaStep::Connected
                 | DirectMediaStep::Switch,
-            ) => self.ignored += 1,
+            ) => cx.ignore(),
         }
     }
 
-    fn switch_direct(&mut self) {
-        let Some(legs) = self.direct.legs().cloned() else { return };
-        self.outputs.push_back(Output::Media(Command::Unbridge { leg: legs.a }));
-        self.direct.state = DirectState::Switched { legs };
-        self.report(CallEvent::MediaPathChanged { path: MediaPath::Direct });
+    fn switch_direct(&mut self, legs: PerLeg<LegKey>, cx: &mut Context) {
+        cx.media([Command::Unbridge { leg: legs.a }]);
+        self.direct = DirectState::Switched { legs };
+        cx.report(CallEvent::MediaPathChanged { path: MediaPath::Direct });
         for side in [LegId::A, LegId::B] {
-            self.send_direct(side, DirectMediaStep::Switch);
+            self.send_direct(side, DirectMediaStep::Switch, cx);
         }
     }
 
     /// Ends an attempt whose time is up.
-    pub(super) fn time_out_direct(&mut self, now: Time) {
+    pub(super) fn time_out_direct(&mut self, now: Time, cx: &mut Context) {
         if self.direct.poll_timeout().is_some_and(|at| at <= now) {
-            self.give_up_direct();
+            self.give_up_direct(cx);
         }
     }
 
     /// Returns to relayed media for the rest of this call, or until it is held or transferred.
-    fn give_up_direct(&mut self) {
+    fn give_up_direct(&mut self, cx: &mut Context) {
         let Some(legs) = self.direct.legs().cloned() else { return };
-        if matches!(self.direct.state, DirectState::Switched { .. }) {
-            self.outputs.push_back(Output::Media(Command::Bridge { a: legs.a, b: legs.b }));
-            self.report(CallEvent::MediaPathChanged { path: MediaPath::Relayed });
+        if matches!(self.direct, DirectState::Switched { .. }) {
+            cx.media([Command::Bridge { a: legs.a, b: legs.b }]);
+            cx.report(CallEvent::MediaPathChanged { path: MediaPath::Relayed });
         }
-        self.end_direct();
-        self.direct.state = DirectState::GaveUp { legs };
+        self.end_direct(cx);
+        self.direct = DirectState::GaveUp { legs };
     }
 
     /// Notifies the browsers that are still in the call that the attempt is over.
-    fn end_direct(&mut self) {
-        let (DirectState::Trying { legs, .. } | DirectState::Switched { legs }) = &self.direct.state else { return };
-        let legs = legs.clone();
+    fn end_direct(&self, cx: &mut Context) {
+        let (DirectState::Trying { legs, .. } | DirectState::Switched { legs }) = &self.direct else { return };
         for leg in [legs.a, legs.b] {
             if let Some(side) = self.side(leg) {
-                self.send_direct(side, DirectMediaStep::End);
+                self.send_direct(side, DirectMediaStep::End, cx);
             }
         }
     }
 
-    fn send_direct(&mut self, side: LegId, step: DirectMediaStep) {
-        let Some(to) = self.established().map(|established| established.legs.get(side).participant.leg) else { return };
-        self.report(CallEvent::DirectMedia { to, attempt: self.direct.attempt, step });
+    fn send_direct(&self, side: LegId, step: DirectMediaStep, cx: &mut Context) {
+        cx.report(CallEvent::DirectMedia { to: self.key(side), attempt: cx.direct.attempt, step });
     }
 }

@@ -1,7 +1,8 @@
 //! DTMF digits and key frame requests, in RTP or RTCP if both endpoints support it, in SIP signaling otherwise.
 
+use super::context::Context;
 use super::participant::{Leg, Side};
-use super::{Call, CallEvent, Output};
+use super::{CallEvent, Established, Output};
 use offhook_media::command::{Command, LegKey};
 use offhook_sip::user_agent::io::{Body, Command as SipCommand, InviteId};
 
@@ -66,22 +67,23 @@ fn has_telephone_event(leg: &Leg) -> bool {
     leg.streams.iter().flat_map(|stream| &stream.payloads).any(|payload| payload.codec.is_telephone_event())
 }
 
-impl Call {
+impl Established {
     /// Sends the digits of a browser.
-    pub(super) fn send_dtmf(&mut self, leg: LegKey, method: DtmfMethod, digits: &str) {
+    pub(super) fn send_dtmf(&self, leg: LegKey, method: DtmfMethod, digits: &str, cx: &mut Context) {
         let Some(other) = self.other_leg(leg) else { return };
-        let (participant, in_media) = (other.participant.clone(), has_telephone_event(other));
-        match &participant.side {
+        let to = other.participant.leg;
+        let in_media = || Command::SendDtmf { leg: to, digits: digits.to_owned() };
+        match &other.participant.side {
             Side::Browser(_) => {
-                self.digits_to_media(participant.leg, digits);
-                digits.chars().for_each(|digit| self.report_digit(leg, digit));
+                cx.media([in_media()]);
+                digits.chars().for_each(|digit| cx.report(CallEvent::DtmfReceived { from: leg, to, digit }));
             }
-            Side::Sip(_) if method == DtmfMethod::TelephoneEvent && in_media => {
-                self.digits_to_media(participant.leg, digits);
+            Side::Sip(_) if method == DtmfMethod::TelephoneEvent && has_telephone_event(other) => {
+                cx.media([in_media()]);
             }
             Side::Sip(peer) => {
                 let is_plain = method == DtmfMethod::Info;
-                self.outputs.extend(digits.chars().map(|digit| {
+                cx.extend(digits.chars().map(|digit| {
                     if is_plain {
                         info(peer.invite, "application/dtmf", digit.to_string())
                     } else {
@@ -92,35 +94,26 @@ impl Call {
         }
     }
 
-    fn digits_to_media(&mut self, leg: LegKey, digits: &str) {
-        self.outputs.push_back(Output::Media(Command::SendDtmf { leg, digits: digits.to_owned() }));
-    }
-
-    fn report_digit(&mut self, from: LegKey, digit: char) {
-        let Some(to) = self.other_leg(from).map(|other| other.participant.leg) else { return };
-        self.report(CallEvent::DtmfReceived { from, to, digit });
-    }
-
     /// Handles a digit that was received in RTP. The bridge forwards it to a peer that supports telephone-event.
-    pub(super) fn digit_received(&mut self, leg: LegKey, digit: char) {
+    pub(super) fn digit_received(&self, leg: LegKey, digit: char, cx: &mut Context) {
         let Some(other) = self.other_leg(leg) else { return };
         match other.participant.peer().filter(|_| !has_telephone_event(other)) {
-            Some(peer) => self.outputs.push_back(digit_relay(peer.invite, digit)),
-            None => self.report_digit(leg, digit),
+            Some(peer) => cx.push(digit_relay(peer.invite, digit)),
+            None => cx.report(CallEvent::DtmfReceived { from: leg, to: other.participant.leg, digit }),
         }
     }
 
     /// Requests a key frame from a peer without RTCP feedback.
-    pub(super) fn ask_for_key_frame(&mut self, leg: LegKey) {
+    pub(super) fn request_key_frame(&self, leg: LegKey, cx: &mut Context) {
         if let Some(peer) = self.leg(leg).and_then(|leg| leg.participant.peer()) {
-            self.outputs.push_back(info(peer.invite, "application/media_control+xml", PICTURE_FAST_UPDATE.to_owned()));
+            cx.push(info(peer.invite, "application/media_control+xml", PICTURE_FAST_UPDATE.to_owned()));
         }
     }
 
     /// Handles a key frame request of the peer.
-    pub(super) fn key_frame_requested(&mut self, leg: LegKey) {
+    pub(super) fn key_frame_requested(&self, leg: LegKey, cx: &mut Context) {
         if self.side(leg).is_some() {
-            self.outputs.push_back(Output::Media(Command::RequestKeyFrame { leg }));
+            cx.media([Command::RequestKeyFrame { leg }]);
         }
     }
 }

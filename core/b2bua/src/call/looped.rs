@@ -10,11 +10,14 @@
 //!                      with another answer  ──> the alerted browsers stop ringing
 //! ```
 
+use super::context::Context;
 use super::early::RINGING;
+use super::forking::Forking;
 use super::negotiation::LegMaker;
-use super::participant::{End, Participant, PerLeg};
+use super::participant::{Caller, End, Participant, PerLeg};
 use super::peer::{Peer, PeerDialog, sdp_body};
-use super::{Call, CallEvent, Output, State};
+use super::ringing::Ringing;
+use super::{CallEvent, Established, Output, State};
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey};
 use offhook_sdp::sip::SipDescription;
@@ -35,204 +38,191 @@ pub(super) struct LoopedInvite {
     answered: Option<(LegKey, String)>,
 }
 
+/// A looped INVITE that a callee of this relay answered, with the leg and the answer of that callee.
+pub(super) struct AnsweredLoop {
+    inbound: Participant,
+    leg: LegKey,
+    sdp: String,
+}
+
 /// The two SIP dialogs with the server behind the call of two browsers.
 pub(super) type LoopedDialogs = PerLeg<Participant>;
 
-impl Call {
-    /// Returns whether the INVITE of `leg` may return: a browser calls, and the call is not answered.
-    #[must_use]
-    pub fn accepts_looped_invite(&self, leg: LegKey) -> bool {
-        let State::Ringing { caller, forking } = &self.state else { return false };
-        let is_unanswered = |participant: &Participant| {
-            participant.peer().is_some_and(|peer| matches!(peer.dialog, PeerDialog::Outbound))
-        };
-        let is_fork = forking.forks.iter().any(|fork| fork.participant.leg == leg && is_unanswered(&fork.participant));
-        is_fork && caller.participant.browser().is_some() && caller.early().is_none()
+impl LoopedDialogs {
+    /// Ends both dialogs.
+    pub(super) fn remove(&self, end: &End, cx: &mut Context) {
+        cx.remove_participant(&self.a, end);
+        cx.remove_participant(&self.b, end);
     }
+}
 
-    /// Returns the `o=` session id of the relay's description in the INVITE of `leg`.
-    #[must_use]
-    pub fn session_id_of_fork(&self, leg: LegKey) -> Option<u64> {
-        let State::Ringing { forking, .. } = &self.state else { return None };
-        forking.forks.iter().find(|fork| fork.participant.leg == leg)?.participant.peer()?.session_id()
+impl Ringing {
+    /// Returns whether the INVITE of `leg` may return: a browser calls, and the call is not answered.
+    pub(super) fn accepts_looped_invite(&self, leg: LegKey) -> bool {
+        let peer = self.forking.get(leg).and_then(|fork| fork.participant.peer());
+        let is_unanswered = peer.is_some_and(|peer| matches!(peer.dialog, PeerDialog::Outbound));
+        is_unanswered && self.caller.participant.browser().is_some() && self.caller.early().is_none()
     }
 
     /// Returns the fork whose ICE credentials are in an offer, which is then the relay's own.
-    #[must_use]
-    pub fn fork_with_ice_of(&self, offer: &SipDescription) -> Option<LegKey> {
-        let State::Ringing { forking, .. } = &self.state else { return None };
-        let is_own = |participant: &Participant| participant.peer().is_some_and(|peer| peer.has_ice_of(offer));
-        forking
-            .forks
-            .iter()
-            .map(|fork| &fork.participant)
-            .find(|participant| is_own(participant))
-            .map(|participant| participant.leg)
+    pub(super) fn fork_with_ice_of(&self, offer: &SipDescription) -> Option<LegKey> {
+        let is_own = |participant: &&Participant| participant.peer().is_some_and(|peer| peer.has_ice_of(offer));
+        self.forking.forks.iter().map(|fork| &fork.participant).find(is_own).map(|participant| participant.leg)
     }
 
-    /// Returns the browser that placed the call.
-    #[must_use]
-    pub fn caller(&self) -> Option<&Participant> {
-        match &self.state {
-            State::Ringing { caller, .. } => Some(&caller.participant),
-            State::Established(_) | State::HandedOver { .. } | State::Ended(_) => None,
-        }
-    }
-
+    /// Alerts the callees of a looped INVITE. `inbound` stands for the received INVITE, `outbound` is the fork that sent
+    /// it.
     pub(super) fn alert_for_looped_invite(
         &mut self,
         outbound: LegKey,
         inbound: Participant,
         targets: Vec<Participant>,
         now: Time,
+        cx: &mut Context,
     ) {
-        let State::Ringing { caller, .. } = &self.state else {
-            self.discard(&targets);
-            return self.remove_participant(&inbound, &EndReason::Unavailable.into());
+        let Caller { participant: caller, offer, .. } = &self.caller;
+        let Some(Forking { forks, .. }) = Forking::alert(targets, &caller.side, offer.as_deref(), now, cx) else {
+            return cx.remove_participant(&inbound, &EndReason::NoCommonCodecs.into());
         };
-        let (side, offer) = (caller.participant.side.clone(), caller.offer.clone());
-        let forks = self.alert(targets, &side, offer.as_deref(), now).forks;
-        if forks.is_empty() {
-            return self.remove_participant(&inbound, &EndReason::NoCommonCodecs.into());
-        }
-        self.send_provisional(&inbound, RINGING);
-        if let State::Ringing { forking, .. } = &mut self.state {
-            let callees = forks.iter().map(|fork| fork.participant.leg).collect();
-            forking.forks.extend(forks);
-            forking.looped_invites.push(LoopedInvite { outbound, inbound, callees, answered: None });
-        }
+        cx.send_provisional(&inbound, RINGING);
+        let callees = forks.iter().map(|fork| fork.participant.leg).collect();
+        self.forking.forks.extend(forks);
+        self.looped_invites.push(LoopedInvite { outbound, inbound, callees, answered: None });
     }
 
     /// Returns the index of the looped INVITE that the callee at `leg` is alerted for.
     pub(super) fn looped_invite_of(&self, leg: LegKey) -> Option<usize> {
-        let State::Ringing { forking, .. } = &self.state else { return None };
-        forking.looped_invites.iter().position(|looped_invite| looped_invite.callees.contains(&leg))
+        self.looped_invites.iter().position(|looped| looped.callees.contains(&leg))
     }
 
     /// Answers a looped INVITE with the answer of a callee. The server forwards the answer to the caller.
-    pub(super) fn answer_looped_invite(&mut self, index: usize, leg: LegKey, sdp: &str) {
-        let State::Ringing { caller, forking } = &mut self.state else { return };
-        let fork = forking.forks.iter().find(|fork| fork.participant.leg == leg);
-        let (Some(fork), Some(looped_invite)) = (fork, forking.looped_invites.get_mut(index)) else { return };
-        if looped_invite.answered.is_some() {
-            return;
+    pub(super) fn answer_looped_invite(
+        mut self: Box<Self>,
+        index: usize,
+        leg: LegKey,
+        sdp: &str,
+        cx: &mut Context,
+    ) -> State {
+        let (Some(fork), Some(looped)) = (self.forking.get(leg), self.looped_invites.get_mut(index)) else {
+            return State::Ringing(self);
+        };
+        if looped.answered.is_some() {
+            return State::Ringing(self);
         }
-        let parsed = LegMaker::parse_answer(fork, sdp).and_then(|parsed| LegMaker::settle(caller, fork, &parsed));
-        if let Err(reason) = parsed {
-            return self.ringing_leg_ended(leg, reason);
+        let settled = LegMaker::parse_answer(fork, sdp);
+        let settled = settled.and_then(|answer| LegMaker::settle(&self.caller, fork, &answer));
+        if let Err(reason) = settled {
+            return self.leg_ended(leg, reason, cx);
         }
-        looped_invite.answered = Some((leg, sdp.to_owned()));
-        let others: Vec<LegKey> = looped_invite.callees.drain(..).filter(|ringing| *ringing != leg).collect();
-        looped_invite.callees.push(leg);
-        if let Some(peer) = looped_invite.inbound.peer_mut() {
+        looped.answered = Some((leg, sdp.to_owned()));
+        let others = core::mem::replace(&mut looped.callees, vec![leg]);
+        let others: Vec<LegKey> = others.into_iter().filter(|callee| *callee != leg).collect();
+        if let Some(peer) = looped.inbound.peer_mut() {
             peer.dialog = PeerDialog::Confirmed;
             let body = peer.last().map(|text| sdp_body(&text));
-            self.outputs.push_back(Output::Sip(SipCommand::Accept { invite: peer.invite, body }));
+            cx.sip(SipCommand::Accept { invite: peer.invite, body });
         }
-        self.remove_forks(&others, &EndReason::AnsweredElsewhere.into());
+        self.forking.end_some(&others, &EndReason::AnsweredElsewhere.into(), cx);
+        State::Ringing(self)
     }
 
-    /// Handles the answer to the caller's INVITE: if it is that of a callee of this relay, the two browsers are
-    /// bridged.
-    pub(super) fn bridge_looped(&mut self, outbound: LegKey, sdp: Option<&str>) -> bool {
-        let State::Ringing { forking, .. } = &mut self.state else { return false };
-        let Some(description) = sdp.and_then(|sdp| SipDescription::parse(sdp).ok()) else { return false };
-        let by = |is_same: &dyn Fn(&Peer) -> bool| {
-            let is_answered =
-                |looped_invite: &LoopedInvite| looped_invite.outbound == outbound && looped_invite.answered.is_some();
-            let matches = |looped_invite: &LoopedInvite| {
-                is_answered(looped_invite) && looped_invite.inbound.peer().is_some_and(is_same)
-            };
-            let found = |(index, looped_invite)| matches(looped_invite).then_some(index);
-            forking.looped_invites.iter().enumerate().filter_map(found).collect::<Vec<_>>()
+    /// Removes and returns the looped INVITE of the fork `outbound` that was answered by the relay with `sdp`.
+    pub(super) fn take_looped_invite_answered_by(&mut self, outbound: LegKey, sdp: &str) -> Option<AnsweredLoop> {
+        let description = SipDescription::parse(sdp).ok()?;
+        let find = |is_same: &dyn Fn(&Peer) -> bool| -> Vec<usize> {
+            let is_answered = |looped: &LoopedInvite| looped.outbound == outbound && looped.answered.is_some();
+            let looped = self.looped_invites.iter().enumerate();
+            let matching =
+                looped.filter(|(_, looped)| is_answered(looped) && looped.inbound.peer().is_some_and(is_same));
+            matching.map(|(index, _)| index).collect()
         };
-        let by_session = by(&|peer| peer.session_id() == Some(description.origin.session_id));
+        let by_session = find(&|peer| peer.session_id() == Some(description.origin.session_id));
         // All answers to a server have the same address, so that the address alone does not identify one of two.
-        let found = if by_session.is_empty() { by(&|peer| peer.has_address_of(&description)) } else { by_session };
-        let [index] = found[..] else { return false };
-        let Some(position) = forking.forks.iter().position(|fork| fork.participant.leg == outbound) else {
-            return false;
-        };
-        let looped_invite = forking.looped_invites.remove(index);
-        let mut outbound = forking.forks.remove(position).participant;
-        let Some((leg, sdp)) = looped_invite.answered else { return false };
-        self.outputs.push_back(Output::Media(Command::CloseLeg { leg: outbound.leg }));
+        let found = if by_session.is_empty() { find(&|peer| peer.has_address_of(&description)) } else { by_session };
+        let [index] = found[..] else { return None };
+        if !self.forking.contains(outbound) {
+            return None;
+        }
+        let LoopedInvite { inbound, answered, .. } = self.looped_invites.remove(index);
+        let (leg, sdp) = answered?;
+        Some(AnsweredLoop { inbound, leg, sdp })
+    }
+
+    /// Bridges the caller and the callee of a looped INVITE, whose answer the server has forwarded to the fork
+    /// `outbound`.
+    pub(super) fn bridge_looped(
+        mut self: Box<Self>,
+        outbound: LegKey,
+        looped: AnsweredLoop,
+        cx: &mut Context,
+    ) -> State {
+        let AnsweredLoop { inbound, leg, sdp } = looped;
+        let Some(fork) = self.forking.remove(outbound) else { return State::Ringing(self) };
+        let mut outbound = fork.participant;
+        cx.media([Command::CloseLeg { leg: outbound.leg }]);
         if let Some(peer) = outbound.peer_mut() {
-            self.outputs.push_back(Output::FreePorts(core::mem::take(&mut peer.ports)));
+            cx.push(Output::FreePorts(core::mem::take(&mut peer.ports)));
         }
-        self.report(CallEvent::Looped);
-        self.answer(leg, &sdp);
-        let looped = LoopedDialogs { a: outbound, b: looped_invite.inbound };
-        match self.established_mut() {
-            Some(established) => established.looped = Some(Box::new(looped)),
-            None => self.remove_looped_dialogs(&looped, &EndReason::InternalError.into()),
+        cx.report(CallEvent::Looped);
+        let looped = LoopedDialogs { a: outbound, b: inbound };
+        match self.answer(leg, &sdp, cx) {
+            State::Established(established) => {
+                established.with(|established| established.looped = Some(Box::new(looped)))
+            }
+            state => {
+                looped.remove(&EndReason::InternalError.into(), cx);
+                state
+            }
         }
-        true
-    }
-
-    /// Ends the two dialogs with the server, because the call is transferred or has ended.
-    pub(super) fn end_looped_dialogs(&mut self, end: &End) {
-        if let Some(looped) = self.established_mut().and_then(|established| established.looped.take()) {
-            self.remove_looped_dialogs(&looped, end);
-        }
-    }
-
-    pub(super) fn remove_looped_dialogs(&mut self, looped: &LoopedDialogs, end: &End) {
-        self.remove_participant(&looped.a, end);
-        self.remove_participant(&looped.b, end);
     }
 
     /// Removes an alerted callee of a looped INVITE. When the last one is removed, the INVITE is rejected; the server
     /// then decides on the call.
-    pub(super) fn remove_looped_callee(&mut self, index: usize, leg: LegKey, end: &End) {
-        let State::Ringing { forking, .. } = &mut self.state else { return };
-        let Some(looped_invite) = forking.looped_invites.get_mut(index) else { return };
-        let all = end.is_for_all() || looped_invite.callees.len() == 1;
-        let legs = if all { looped_invite.callees.clone() } else { vec![leg] };
-        looped_invite.callees.retain(|ringing| !legs.contains(ringing));
-        let removed = all.then(|| forking.looped_invites.remove(index));
-        self.remove_forks(&legs, end);
-        if let Some(removed) = removed {
-            self.remove_participant(&removed.inbound, end);
+    pub(super) fn remove_looped_callee(&mut self, index: usize, leg: LegKey, end: &End, cx: &mut Context) {
+        let Some(looped) = self.looped_invites.get_mut(index) else { return };
+        if end.is_for_all() || looped.callees.len() == 1 {
+            let looped = self.looped_invites.remove(index);
+            return self.end_looped_invite(&looped, end, cx);
         }
+        looped.callees.retain(|callee| *callee != leg);
+        self.forking.end_some(&[leg], end, cx);
     }
 
-    /// Handles CANCEL or BYE of the server for a looped INVITE.
-    pub(super) fn looped_invite_ended(&mut self, inbound: LegKey, end: &End) -> bool {
-        let State::Ringing { forking, .. } = &mut self.state else { return false };
-        let Some(index) = forking.looped_invites.iter().position(|looped_invite| looped_invite.inbound.leg == inbound)
-        else {
-            return false;
-        };
-        let looped_invite = forking.looped_invites.remove(index);
-        self.remove_forks(&looped_invite.callees, end);
-        self.remove_participant(&looped_invite.inbound, end);
-        true
+    /// Handles CANCEL or BYE of the server for a looped INVITE. Returns false if the leg is not one.
+    pub(super) fn end_looped_invite_at(&mut self, inbound: LegKey, end: &End, cx: &mut Context) -> bool {
+        let index = self.looped_invites.iter().position(|looped| looped.inbound.leg == inbound);
+        let looped = index.map(|index| self.looped_invites.remove(index));
+        if let Some(looped) = &looped {
+            self.end_looped_invite(looped, end, cx);
+        }
+        looped.is_some()
     }
 
     /// Ends the looped INVITEs of a fork that has ended.
-    pub(super) fn end_looped_invites_of(&mut self, outbound: LegKey, end: &End) {
-        while let State::Ringing { forking, .. } = &mut self.state
-            && let Some(index) =
-                forking.looped_invites.iter().position(|looped_invite| looped_invite.outbound == outbound)
-        {
-            let looped_invite = forking.looped_invites.remove(index);
-            self.remove_forks(&looped_invite.callees, end);
-            self.remove_participant(&looped_invite.inbound, end);
+    pub(super) fn end_looped_invites_of(&mut self, outbound: LegKey, end: &End, cx: &mut Context) {
+        let looped = self.looped_invites.extract_if(.., |looped| looped.outbound == outbound);
+        for looped in looped.collect::<Vec<_>>() {
+            self.end_looped_invite(&looped, end, cx);
         }
     }
 
-    fn remove_forks(&mut self, legs: &[LegKey], end: &End) {
-        let State::Ringing { forking, .. } = &mut self.state else { return };
-        let (removed, stay) =
-            core::mem::take(&mut forking.forks).into_iter().partition(|f| legs.contains(&f.participant.leg));
-        forking.forks = stay;
-        self.end_forks(removed, end, None);
+    /// Ends alerting at the callees of a looped INVITE, and its dialog.
+    fn end_looped_invite(&mut self, looped: &LoopedInvite, end: &End, cx: &mut Context) {
+        self.forking.end_some(&looped.callees, end, cx);
+        cx.remove_participant(&looped.inbound, end);
+    }
+}
+
+impl Established {
+    /// Ends the two dialogs with the server, because the call is transferred.
+    pub(super) fn end_looped_dialogs(&mut self, end: &End, cx: &mut Context) {
+        if let Some(looped) = self.looped.take() {
+            looped.remove(end, cx);
+        }
     }
 
     /// Returns whether a leg is one of the two dialogs with the server.
     pub(super) fn is_looped_dialog(&self, leg: LegKey) -> bool {
-        let looped = self.established().and_then(|established| established.looped.as_ref());
-        looped.is_some_and(|looped| looped.a.leg == leg || looped.b.leg == leg)
+        self.looped.as_ref().is_some_and(|looped| looped.a.leg == leg || looped.b.leg == leg)
     }
 }

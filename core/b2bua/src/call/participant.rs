@@ -44,6 +44,14 @@ pub struct PerLeg<T> {
 }
 
 impl<T> PerLeg<T> {
+    /// Creates the pair of the value of a side and that of the other one.
+    pub fn new(leg: LegId, own: T, other: T) -> Self {
+        match leg {
+            LegId::A => Self { a: own, b: other },
+            LegId::B => Self { a: other, b: own },
+        }
+    }
+
     /// Returns the value of a side.
     pub const fn get(&self, leg: LegId) -> &T {
         match leg {

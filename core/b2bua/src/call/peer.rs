@@ -533,8 +533,14 @@ impl Peer {
         self.early.last_key_value().map(|(_, text)| text.clone())
     }
 
+    /// Confirms the dialog of a 2xx; returns the answer, in the 2xx or a provisional response.
+    pub(super) fn confirm(&mut self, branch: Branch, text: Option<String>) -> Option<String> {
+        self.dialog = PeerDialog::Confirmed;
+        self.final_answer(branch, text)
+    }
+
     /// Returns the answer of the confirmed dialog, in the 200 or a provisional response.
-    pub(super) fn final_answer(&mut self, branch: Branch, text: Option<String>) -> Option<String> {
+    fn final_answer(&mut self, branch: Branch, text: Option<String>) -> Option<String> {
         let early = core::mem::take(&mut self.early).remove(&branch);
         text.or(early)
     }

@@ -1,9 +1,12 @@
 //! Transfers that a SIP endpoint executes by REFER (RFC 3515), and replaced endpoints (RFC 3891).
 
+use super::context::Context;
+use super::established::Handover;
+use super::forking::end_forks;
 use super::io::Fallback;
 use super::participant::{LegId, Participant};
 use super::peer::{PeerDialog, RemoteOffer, sdp_body};
-use super::{Call, CallEvent, Handover, Leg, Output};
+use super::{CallEvent, Established, Leg, Output, State};
 use offhook_media::command::{Command, LegKey, Silence};
 use offhook_sdp::direction::Direction;
 use offhook_sdp::offer_answer::sip::renegotiate;
@@ -19,113 +22,144 @@ pub(super) struct Referral {
     fallback: Fallback,
 }
 
-impl Call {
+impl Established {
     /// Requests the SIP endpoint at the other side of a browser to call the target.
-    pub(super) fn refer(&mut self, leg: LegKey, target: String, fallback: Fallback) {
+    pub(super) fn refer(&mut self, leg: LegKey, target: String, fallback: Fallback, cx: &mut Context) {
         let Some(by) = self.side(leg) else { return };
-        let Some(established) = self.established_mut() else { return };
-        if established.handover.is_some() {
+        if self.handover.is_some() {
             // Only one transfer at a time: the first one continues.
-            return self.report_failed_transfer(leg, &EndReason::Busy.into());
+            return self.report_failed_transfer(by, &EndReason::Busy.into(), cx);
         }
-        let Some(peer) = established.legs.get(by.other()).participant.peer() else { return };
+        let Some(peer) = self.legs.get(by.other()).participant.peer() else { return };
         let replaces = match &fallback {
             Fallback::CallTarget { .. } => None,
             Fallback::Join { replaces, .. } => Some(*replaces),
         };
-        let order = SipCommand::Refer { invite: peer.invite, target, replaces };
-        established.handover = Some(Handover::Referral(Referral { by, fallback }));
-        self.outputs.push_back(Output::Sip(order));
-        self.report(CallEvent::TransferStarted { by: leg });
+        cx.sip(SipCommand::Refer { invite: peer.invite, target, replaces });
+        self.handover = Some(Handover::Referral(Referral { by, fallback }));
+        cx.report(CallEvent::TransferStarted { by: leg });
     }
 
     /// Handles the progress of the call that the peer makes as requested.
-    pub(super) fn refer_progress(&mut self, leg: LegKey, status: u16, is_final: bool, is_refused: bool) {
-        let Some(side) = self.side(leg) else { return };
-        let Some(established) = self.established_mut() else { return };
-        let Some(referral) = established.referral().filter(|referral| referral.by == side.other()).cloned() else {
-            return;
-        };
-        let by = established.legs.get(referral.by).participant.clone();
-        if is_refused {
-            established.handover = None;
-            self.outputs.push_back(Output::ReferRefused { leg: by.leg, fallback: referral.fallback });
-        } else if !is_final {
-            self.report_transfer_progress(by.leg, status);
-        } else if (200..300).contains(&status) {
-            self.complete_referral();
-        } else {
-            established.handover = None;
-            self.report_failed_transfer(by.leg, &super::negotiation::end_of_status(status));
+    pub(super) fn refer_progress(mut self: Box<Self>, leg: LegKey, progress: ReferProgress, cx: &mut Context) -> State {
+        let side = self.side(leg);
+        let referral = self.referral().filter(|referral| side == Some(referral.by.other())).cloned();
+        let Some(Referral { by, fallback }) = referral else { return State::Established(self) };
+        match progress {
+            ReferProgress::Refused => {
+                self.handover = None;
+                cx.push(Output::ReferRefused { leg: self.key(by), fallback });
+            }
+            ReferProgress::Provisional(status) => cx.report_transfer_progress(self.key(by), status),
+            ReferProgress::Final(200..=299) => return self.complete_referral(cx),
+            ReferProgress::Final(status) => {
+                self.handover = None;
+                self.report_failed_transfer(by, &super::negotiation::end_of_status(status), cx);
+            }
         }
+        State::Established(self)
     }
 
     /// Ends the call after the peer has reached the target.
-    pub(super) fn complete_referral(&mut self) {
-        let Some(established) = self.established_mut() else { return };
-        let Some(Referral { by, .. }) = established.referral().cloned() else { return };
-        established.handover = None;
-        let by = established.legs.get(by).participant.leg;
-        self.report(CallEvent::TransferCompleted { by: Some(by), target: None });
-        self.end(EndReason::Transferred);
+    pub(super) fn complete_referral(self: Box<Self>, cx: &mut Context) -> State {
+        let Some(Referral { by, .. }) = self.referral() else { return State::Established(self) };
+        cx.report(CallEvent::TransferCompleted { by: Some(self.key(*by)), target: None });
+        self.end(EndReason::Transferred, cx)
     }
 
     /// Replaces the participant at `leg` by another SIP endpoint.
-    pub(super) fn replace(&mut self, leg: LegKey, mut participant: Participant, offer: Option<Box<RemoteOffer>>) {
+    pub(super) fn replace(
+        &mut self,
+        leg: LegKey,
+        mut participant: Participant,
+        offer: Option<Box<RemoteOffer>>,
+        cx: &mut Context,
+    ) {
         let Some(side) = self.side(leg) else {
-            return self.remove_participant(&participant, &EndReason::Unavailable.into());
+            return cx.remove_participant(&participant, &EndReason::Unavailable.into());
         };
+        let is_connected = offer.is_some();
+        let streams = match self.accept_replacement(side, &mut participant, offer, cx) {
+            Ok(streams) => streams,
+            Err(reason) => {
+                cx.remove_participant(&participant, &reason.into());
+                return cx.media([Command::CloseLeg { leg: participant.leg }]);
+            }
+        };
+        let removed = core::mem::replace(self.legs.get_mut(side), Leg { participant, streams });
+        cx.set_media(&self.legs.a.streams);
+        *self.held_by.get_mut(side) = false;
+        let handover = self.handover.take();
+        if let Some(Handover::Transfer(transfer)) = &handover {
+            end_forks(transfer.forking.forks.clone(), &EndReason::Canceled.into(), cx);
+        }
+        self.end_looped_dialogs(&EndReason::Transferred.into(), cx);
+        if is_connected {
+            self.update_bridge(cx);
+        }
+        cx.remove_leg(&removed, &EndReason::Transferred.into());
+        self.repeat_status_after_hold(&removed, side.other(), cx);
+        if matches!(handover, Some(Handover::Referral(referral)) if referral.by == side.other()) {
+            // The page that requested a transfer is still in its call, with another participant.
+            cx.report(CallEvent::StateRepeated { leg: self.key(side.other()), is_holding: false });
+        }
+        self.adapt(side.other(), cx);
+    }
+
+    /// Accepts the INVITE of an endpoint that replaces the one of a side; returns its streams, which are empty until it
+    /// has answered an offer of the relay.
+    fn accept_replacement(
+        &self,
+        side: LegId,
+        participant: &mut Participant,
+        offer: Option<Box<RemoteOffer>>,
+        cx: &mut Context,
+    ) -> Result<Vec<offhook_sdp::section::Section>, EndReason> {
         let new = participant.leg;
-        let super::State::Established(established) = &mut self.state else { return };
-        let (streams, held) =
-            (established.legs.get(side.other()).streams.clone(), *established.held_by.get(side.other()));
-        let Some(peer) = participant.peer_mut() else { return };
+        let (other, held) = (self.legs.get(side.other()), *self.held_by.get(side.other()));
+        let peer = participant.peer_mut().ok_or(EndReason::InternalError)?;
+        cx.media([peer.open(new)]);
         let wanted = if held { Direction::SendOnly } else { Direction::SendRecv };
-        self.outputs.push_back(Output::Media(peer.open(new)));
-        let settled = match offer {
-            None => Ok((Vec::new(), Vec::new(), self.maker.delayed_offer(peer, &streams))),
-            Some(offer) => renegotiate(&streams, &offer.media(), wanted).map(|agreed| {
+        let (streams, connect, text) = match offer {
+            None => (Vec::new(), Vec::new(), cx.maker.delayed_offer(peer, &other.streams)),
+            Some(offer) => {
+                let agreed = renegotiate(&other.streams, &offer.media(), wanted);
+                let agreed = agreed.map_err(|_| EndReason::NoCommonCodecs)?;
                 let (connect, text) = peer.answer(new, *offer, &agreed.answer, &agreed.peer, Silence::EndsLeg);
                 (agreed.peer, connect, text)
-            }),
-        };
-        let Ok((streams, connect, text)) = settled else {
-            self.remove_participant(&participant, &EndReason::NoCommonCodecs.into());
-            return self.outputs.push_back(Output::Media(Command::CloseLeg { leg: new }));
+            }
         };
         peer.dialog = PeerDialog::Confirmed;
         peer.held = held;
-        let accept = SipCommand::Accept { invite: peer.invite, body: Some(sdp_body(&text)) };
-        let is_connected = !connect.is_empty();
-        self.outputs.extend(connect.into_iter().map(Output::Media));
-        self.outputs.push_back(Output::Sip(accept));
-        let removed = core::mem::replace(established.legs.get_mut(side), Leg { participant, streams });
-        *established.held_by.get_mut(side) = false;
-        let (handover, looped) = (established.handover.take(), established.looped.take());
-        if let Some(Handover::Transfer(transfer)) = &handover {
-            self.end_forks(transfer.forking.forks.clone(), &EndReason::Canceled.into(), None);
-        }
-        if let Some(looped) = looped {
-            self.remove_looped_dialogs(&looped, &EndReason::Transferred.into());
-        }
-        if is_connected {
-            self.update_bridge();
-        }
-        self.remove_leg(&removed, &EndReason::Transferred.into());
-        self.repeat_status_after_hold(&removed, side.other());
-        if matches!(handover, Some(Handover::Referral(referral)) if referral.by == side.other()) {
-            // The page that requested a transfer is still in its call, with another participant.
-            let by = self.established().map(|established| established.legs.get(side.other()).participant.leg);
-            if let Some(leg) = by {
-                self.report(CallEvent::StateRepeated { leg, is_holding: false });
-            }
-        }
-        self.adapt(side.other());
+        cx.media(connect);
+        cx.sip(SipCommand::Accept { invite: peer.invite, body: Some(sdp_body(&text)) });
+        Ok(streams)
     }
 
     /// Sends new offers, if they are needed, after a participant was replaced.
-    pub(super) fn adapt_both(&mut self) {
-        self.adapt(LegId::A);
-        self.adapt(LegId::B);
+    pub(super) fn adapt_both(&mut self, cx: &mut Context) {
+        self.adapt(LegId::A, cx);
+        self.adapt(LegId::B, cx);
+    }
+}
+
+/// The progress of the call that a peer makes as requested by REFER.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReferProgress {
+    /// The REFER was rejected.
+    Refused,
+    /// The status of that call, which is not decided.
+    Provisional(u16),
+    /// The final status of that call.
+    Final(u16),
+}
+
+impl ReferProgress {
+    pub(super) const fn new(status: u16, is_final: bool, is_refused: bool) -> Self {
+        match (is_refused, is_final) {
+            (true, _) => Self::Refused,
+            (false, true) => Self::Final(status),
+            (false, false) => Self::Provisional(status),
+        }
     }
 }

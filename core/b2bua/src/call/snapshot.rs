@@ -1,7 +1,8 @@
 //! Read-only views of calls for lists and interfaces.
 
+use super::established::Handover;
 use super::participant::{EndpointKind, Fork, LegId, Participant, SessionId};
-use super::{Call, Established, Handover, State};
+use super::{Call, Established, State};
 use offhook_media::command::LegKey;
 use offhook_signaling::message::CallId;
 
@@ -79,17 +80,16 @@ impl Call {
     /// session of the browser at a leg.
     pub(crate) fn snapshot(&self, call_id: impl Fn(LegKey) -> Option<CallId>) -> Option<CallSnapshot> {
         let (phase, participants) = match &self.state {
-            State::Ringing { caller, forking } => {
-                let caller = snapshot(&caller.participant, ParticipantRole::Caller, LegProgress::Calling);
-                let callees = alerted(&forking.forks, ParticipantRole::Callee);
+            State::Ringing(ringing) => {
+                let caller = snapshot(&ringing.caller.participant, ParticipantRole::Caller, LegProgress::Calling);
+                let callees = alerted(&ringing.forking.forks, ParticipantRole::Callee);
                 (CallPhase::Ringing, core::iter::once(caller).chain(callees).collect())
             }
             State::Established(established) => established.snapshot(),
-            State::HandedOver { transferee, transferee_side, is_holding, forking } => {
-                let role = role(*transferee_side);
-                let transferee = snapshot(&transferee.participant, role, LegProgress::Connected);
-                let transferee = ParticipantSnapshot { is_holding: *is_holding, ..transferee };
-                let targets = alerted(&forking.forks, ParticipantRole::Target);
+            State::HandedOver(call) => {
+                let transferee = snapshot(&call.transferee.participant, role(call.side), LegProgress::Connected);
+                let transferee = ParticipantSnapshot { is_holding: call.is_holding, ..transferee };
+                let targets = alerted(&call.forking.forks, ParticipantRole::Target);
                 (CallPhase::HandedOver, core::iter::once(transferee).chain(targets).collect())
             }
             State::Ended(_) => return None,

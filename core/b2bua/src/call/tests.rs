@@ -59,41 +59,36 @@ fn place(direct: bool) -> PresentedCall {
 }
 
 fn established() -> PresentedCall {
-    let mut call = ringing();
-    call.handle_input(Input::Answer { leg: CALLEE, sdp: answer_sdp(), lines: vec![] }, Time::EPOCH);
-    call
+    let call = ringing();
+    call.handle_input(Input::Answer { leg: CALLEE, sdp: answer_sdp(), lines: vec![] }, Time::EPOCH)
 }
 
 fn transferring() -> PresentedCall {
-    let mut call = established();
-    call.handle_input(Input::Transfer { leg: CALLER, targets: Ok(vec![participant(TARGET)]) }, Time::EPOCH);
-    call
+    let call = established();
+    call.handle_input(Input::Transfer { leg: CALLER, targets: Ok(vec![participant(TARGET)]) }, Time::EPOCH)
 }
 
 fn handed_over() -> PresentedCall {
-    let mut call = transferring();
-    call.handle_input(Input::HangUp { leg: CALLER }, Time::EPOCH);
-    call
+    let call = transferring();
+    call.handle_input(Input::HangUp { leg: CALLER }, Time::EPOCH)
 }
 
 fn trying_direct() -> PresentedCall {
-    let mut call = place(true);
-    call.handle_input(Input::Answer { leg: CALLEE, sdp: answer_sdp(), lines: vec![] }, Time::EPOCH);
-    call
+    let call = place(true);
+    call.handle_input(Input::Answer { leg: CALLEE, sdp: answer_sdp(), lines: vec![] }, Time::EPOCH)
 }
 
 fn switched() -> PresentedCall {
     let mut call = trying_direct();
     for leg in [CALLER, CALLEE] {
-        call.handle_input(Input::Direct { leg, attempt: 1, step: DirectMediaStep::Connected }, Time::EPOCH);
+        call = call.handle_input(Input::Direct { leg, attempt: 1, step: DirectMediaStep::Connected }, Time::EPOCH);
     }
     call
 }
 
 fn ended() -> PresentedCall {
-    let mut call = established();
-    call.handle_input(Input::HangUp { leg: CALLER }, Time::EPOCH);
-    call
+    let call = established();
+    call.handle_input(Input::HangUp { leg: CALLER }, Time::EPOCH)
 }
 
 fn inputs() -> Vec<(&'static str, Input)> {
@@ -184,13 +179,13 @@ fn table(states: &[(&str, Reach)], inputs: fn() -> Vec<(&'static str, Input)>) -
         for (what, input) in inputs() {
             let mut call = state();
             told(&mut call);
-            call.handle_input(input, Time::EPOCH);
+            let mut call = call.handle_input(input, Time::EPOCH);
             table.push_str(&format!("{name} | {what} | {}\n", told(&mut call)));
         }
         let mut call = state();
         told(&mut call);
         if let Some(at) = call.call.poll_timeout() {
-            call.call.handle_timeout(at);
+            call = call.handle_timeout(at);
         }
         table.push_str(&format!("{name} | timeout | {}\n", told(&mut call)));
     }

@@ -54,12 +54,16 @@ impl PresentedCall {
         }
     }
 
-    pub(crate) fn handle_input(&mut self, input: Input, now: offhook_clock::Time) {
+    pub(crate) fn handle_input(mut self, input: Input, now: offhook_clock::Time) -> Self {
         match &input {
             Input::Transfer { targets: Ok(targets), .. } | Input::LoopedInvite { targets, .. } => self.open(targets),
             _ => {}
         }
-        self.call.handle_input(input, now);
+        Self { call: self.call.handle_input(input, now), presenter: self.presenter }
+    }
+
+    pub(crate) fn handle_timeout(self, now: offhook_clock::Time) -> Self {
+        Self { call: self.call.handle_timeout(now), presenter: self.presenter }
     }
 
     /// The messages for an event, each in a few words.

@@ -101,9 +101,14 @@ impl Relay {
     }
 
     pub(super) fn call_input(&mut self, key: CallKey, input: call::Input, now: Time) {
-        if let Some(call) = self.calls.get_mut(&key) {
-            call.handle_input(input, now);
-            self.drain_call(key, now);
+        self.update_call(key, |call| call.handle_input(input, now));
+        self.drain_call(key, now);
+    }
+
+    /// Replaces a call by the result of a transition, which consumes it.
+    pub(super) fn update_call(&mut self, key: CallKey, transition: impl FnOnce(Call) -> Call) {
+        if let Some(call) = self.calls.remove(&key) {
+            self.calls.insert(key, transition(call));
         }
     }
 

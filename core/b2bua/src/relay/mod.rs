@@ -271,9 +271,7 @@ impl Relay {
                     self.drain_socket(connection, now);
                 }
                 Owner::Call(key) => {
-                    if let Some(call) = self.calls.get_mut(&key) {
-                        call.handle_timeout(now);
-                    }
+                    self.update_call(key, |call| call.handle_timeout(now));
                     self.drain_call(key, now);
                 }
                 Owner::Session(id) => self.expire_session(id, now),

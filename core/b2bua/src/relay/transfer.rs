@@ -207,7 +207,13 @@ impl Relay {
         }
         let joined = other_remote.participant.leg;
         let (before, after) = (other.worker(), one.worker());
-        let Some(released) = self.calls.get_mut(&second.call).and_then(|call| call.release(second.leg)) else { return };
+        let mut released = None;
+        self.update_call(second.call, |call| {
+            let (call, leg) = call.release(second.leg);
+            released = leg;
+            call
+        });
+        let Some(released) = released else { return };
         self.drain_call(second.call, now);
         self.legs.insert(joined, first.call);
         self.note_worker(joined, before, after);

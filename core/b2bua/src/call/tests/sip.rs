@@ -120,9 +120,8 @@ fn sip(leg: LegKey, event: SipEvent) -> Input {
     Input::Sip { leg, event }
 }
 
-fn then(mut call: PresentedCall, input: Input) -> PresentedCall {
-    call.handle_input(input, Time::EPOCH);
-    call
+fn then(call: PresentedCall, input: Input) -> PresentedCall {
+    call.handle_input(input, Time::EPOCH)
 }
 
 fn answered(leg: LegKey, sdp: Option<String>) -> Input {
