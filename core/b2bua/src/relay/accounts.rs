@@ -7,10 +7,10 @@
 //!                   └──────────────────┴─ RegistrationFailed: its sessions are closed
 //! ```
 
+use super::Relay;
 use super::clients::Session;
 use super::sip_accounts::ServerAccount;
 use super::sip_options::{PageAccount, domain_of};
-use super::{CallRef, Relay};
 use crate::call::{CallKey, SessionId};
 use crate::config::{LoginName, Trunk};
 use crate::io::Output;
@@ -19,7 +19,7 @@ use offhook_limits::offense::Kind;
 use offhook_signaling::message::ServerMessage;
 use offhook_signaling::server::close_code;
 use offhook_sip::user_agent::io::{Account, AccountId, Command, Failure};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 impl Relay {
@@ -101,9 +101,8 @@ impl Relay {
 
     /// Counts a login that a server rejected in a call; without a registration, only calls verify it.
     pub(super) fn call_login_refused(&mut self, call: CallKey, now: Time) {
-        let is_party = |calls: &BTreeMap<_, CallRef>| calls.values().any(|reference| reference.call == call);
-        let sessions = self.call_ids.iter().filter(|(_, calls)| is_party(calls)).map(|(session, _)| session);
-        let accounts = sessions.filter_map(|session| self.clients.get(*session)?.account());
+        let sessions = self.calls.sessions_in(call);
+        let accounts = sessions.filter_map(|session| self.clients.get(session)?.account());
         let accounts: BTreeSet<AccountId> = accounts.filter(|id| self.accounts.is_unproved(*id)).collect();
         accounts.into_iter().for_each(|account| self.count_login(account, false, now));
     }

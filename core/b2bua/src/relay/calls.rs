@@ -97,32 +97,25 @@ impl Relay {
     }
 
     pub(super) fn find_call(&self, session: SessionId, id: &CallId) -> Option<CallRef> {
-        self.call_ids.get(&session)?.get(id).copied()
+        self.calls.by_call_id(session, id)
     }
 
     pub(super) fn call_input(&mut self, key: CallKey, input: call::Input, now: Time) {
-        self.update_call(key, |call| call.handle_input(input, now));
+        self.calls.update(key, |call| call.handle_input(input, now));
         self.drain_call(key, now);
     }
 
-    /// Replaces a call by the result of a transition, which consumes it.
-    pub(super) fn update_call(&mut self, key: CallKey, transition: impl FnOnce(Call) -> Call) {
-        if let Some(call) = self.calls.remove(&key) {
-            self.calls.insert(key, transition(call));
-        }
-    }
-
     pub(super) fn drain_call(&mut self, key: CallKey, now: Time) {
-        let Some(worker) = self.calls.get(&key).map(Call::worker) else { return };
+        let Some(worker) = self.calls.get(key).map(Call::worker) else { return };
         let mut left = Vec::new();
-        self.ignored_by_calls += self.calls.get_mut(&key).map_or(0, Call::take_ignored);
-        while let Some(output) = self.calls.get_mut(&key).and_then(Call::poll_output) {
+        self.calls.count_ignored(key);
+        while let Some(output) = self.calls.get_mut(key).and_then(Call::poll_output) {
             match output {
                 call::Output::Event { event, has_video } => self.report(key, event, has_video, now),
                 call::Output::Media(command) => self.order_media(command, worker),
                 call::Output::Sip(command) => self.command(command),
                 call::Output::Release { leg, sip } => {
-                    let worker = self.worker_of(leg, worker);
+                    let worker = self.calls.worker_of(leg).unwrap_or(worker);
                     self.release_leg(leg, sip, worker, now);
                     left.push(leg);
                 }
@@ -130,16 +123,14 @@ impl Relay {
                 call::Output::ReferRefused { leg, fallback } => self.transfer_here(key, leg, fallback, now),
                 call::Output::Redirected { leg, contacts } => self.redirect(key, leg, &contacts, now),
                 call::Output::Ended(_) => {
-                    self.calls.remove(&key);
+                    self.calls.remove(key);
                     self.port_shares.end(key);
                 }
             }
         }
         // Only after the command that closes the leg has been sent to its worker.
-        for leg in left {
-            self.away.remove(&leg);
-        }
-        let at = self.calls.get(&key).and_then(Call::poll_timeout);
+        self.calls.forget_removed(&left);
+        let at = self.calls.get(key).and_then(Call::poll_timeout);
         self.deadlines.set(Owner::Call(key), at);
     }
 
@@ -154,8 +145,7 @@ impl Relay {
     }
 
     pub(super) fn end_calls_of(&mut self, session: SessionId, now: Time) {
-        let calls: Vec<CallRef> = self.call_ids.get(&session).into_iter().flatten().map(|(_, at)| *at).collect();
-        for CallRef { call, leg } in calls {
+        for CallRef { call, leg } in self.calls.of_session(session) {
             self.call_input(call, call::Input::SessionLost { leg }, now);
         }
     }
@@ -179,7 +169,7 @@ impl Relay {
             lines,
             ..Alert::default()
         };
-        let targets = if self.call_ids.get(&session).is_some_and(|ids| ids.len() >= self.config.max_calls_per_session) {
+        let targets = if self.calls.count_of_session(session) >= self.config.max_calls_per_session {
             Err(EndReason::Overloaded)
         } else {
             self.route(&self.source_of_session(session), &alert.callee)
@@ -194,7 +184,7 @@ impl Relay {
             sections: sections.as_ref().map_or(0, Vec::len),
         };
         self.port_shares.begin(plan.call, Payer::of_session(session, self.clients.get(session)));
-        let mut own = self.browser_participant(session, plan.call, call_id, &alert, false);
+        let mut own = self.browser_participant(session, plan, call_id, &alert, false);
         if let Side::Browser(browser) = &mut own.side {
             browser.offer = offer.ok();
         }

@@ -12,7 +12,7 @@ impl Relay {
     /// Returns a call and its participants; none if it has ended.
     #[must_use]
     pub fn call(&self, call: CallKey) -> Option<CallSnapshot> {
-        self.calls.get(&call)?.snapshot(|leg| self.presenter.view(leg).map(|view| view.call_id.clone()))
+        self.calls.get(call)?.snapshot(|leg| self.presenter.view(leg).map(|view| view.call_id.clone()))
     }
 
     /// Executes a command.
@@ -50,8 +50,8 @@ impl Relay {
 
     /// The call of a participant.
     pub(super) fn participant(&self, at: CallRef) -> Result<&Call, CommandError> {
-        let is_known = self.legs.get(&at.leg) == Some(&at.call);
-        self.calls.get(&at.call).filter(|_| is_known).ok_or(CommandError::UnknownCall)
+        let is_known = self.calls.call_of(at.leg) == Some(at.call);
+        self.calls.get(at.call).filter(|_| is_known).ok_or(CommandError::UnknownCall)
     }
 
     /// Executes a command of a browser, which is informed of errors that are its own.

@@ -8,7 +8,7 @@ use crate::config::{
 use crate::io::{ConnectionId, Input, Output};
 use core::time::Duration;
 use offhook_clock::Time;
-use offhook_media::command::{Command as MediaCommand, Event as MediaEvent, LegKey, TransportFailure};
+use offhook_media::command::{Command as MediaCommand, Event as MediaEvent, TransportFailure};
 use offhook_sdp::webrtc::Fingerprint;
 use offhook_signaling::message::{
     Answer, CallId, CallMessage, ClientMessage, ConnectionMessage, DtmfType, ServerMessage, SipOptions,
@@ -305,8 +305,8 @@ impl Stage {
         };
         let replaces = Self::invite(&self.invites, script).filter(|_| script.next().unwrap_or(0).is_multiple_of(4));
         let mut headers = Vec::new();
-        if let Some(mark) = self.relay.marks.keys().next().filter(|_| script.next().unwrap_or(0).is_multiple_of(2)) {
-            headers.push((super::headers::MARK.to_owned(), mark.clone()));
+        if let Some(mark) = self.relay.calls.first_mark().filter(|_| script.next().unwrap_or(0).is_multiple_of(2)) {
+            headers.push((super::headers::MARK.to_owned(), mark.to_owned()));
         }
         let invite = InviteId::Inbound(self.next);
         self.invites.insert(invite);
@@ -388,7 +388,7 @@ impl Stage {
     }
 
     fn leg_acts(&mut self, script: &mut Script<'_>) {
-        let legs: Vec<LegKey> = self.relay.legs.keys().copied().collect();
+        let legs = self.relay.calls.legs();
         let Some(leg) = script.pick(&legs) else { return };
         self.input(Input::Media(match script.next().unwrap_or(0) % 4 {
             0 => MediaEvent::LegDead { leg },
@@ -410,8 +410,7 @@ impl Stage {
         self.wait(Duration::from_secs(100));
         let relay = &self.relay;
         assert!(relay.calls.is_empty() && relay.clients == super::Clients::default());
-        assert!(relay.legs.is_empty() && relay.invites.is_empty() && relay.call_ids.is_empty());
-        assert!(relay.accounts.is_empty() && relay.marks.is_empty() && relay.sockets_of.is_empty());
+        assert!(relay.accounts.is_empty());
         assert!(relay.ports.iter().all(|pool| pool.taken() == 0), "every port is given back");
         assert!(relay.port_shares.is_empty(), "no user has ports");
         assert!(relay.media_names.is_empty(), "no event waits for an address");

@@ -60,13 +60,6 @@ impl Relay {
                 return self.reject(invite, reason.sip_status());
             }
         };
-        if request.origin == Origin::Unknown {
-            self.strangers.insert(invite);
-        }
-        if !request.diverted_by.is_empty() {
-            let users = request.diverted_by.iter().map(|by| address_of_record(&by.uri).0);
-            self.diverted.insert(invite, users.collect());
-        }
         let sections = self.weigh(&mut caller, offer);
         let targets = match &sections {
             Ok(_) => self.ring_targets(targets, call, &alert, now),
@@ -94,38 +87,40 @@ impl Relay {
     /// media pass through it.
     fn own_call(&self, request: &InboundInvite, offer: &SipDescription) -> Option<(CallKey, LegKey)> {
         let mut marks = request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(headers::MARK));
-        let marked = marks.find_map(|(_, mark)| self.marks.get(mark.trim()));
+        let marked = marks.find_map(|(_, mark)| self.calls.by_mark(mark.trim()));
         let addressed = || {
             let mut addresses = offer.sections.iter().filter_map(|section| section.connection.address());
             addresses
-                .find_map(|address| self.sockets_of.get(&SocketAddr::new(address.ip().to_canonical(), address.port())))
+                .find_map(|address| self.calls.by_rtp(SocketAddr::new(address.ip().to_canonical(), address.port())))
         };
         if !matches!(request.origin, Origin::Account(_)) {
             return None;
         }
         let is_lite = offer.shared_transport() == Err(Unfit::BothLite);
         let by_ice = if is_lite { self.leg_with_ice_of(offer) } else { None };
-        let addressed = by_ice.as_ref().or_else(addressed);
-        let leg = *marked.or(addressed)?;
-        let key = *self.legs.get(&leg)?;
-        let call = self.calls.get(&key)?;
+        let addressed = by_ice.or_else(addressed);
+        let leg = marked.or(addressed)?;
+        let key = self.calls.call_of(leg)?;
+        let call = self.calls.get(key)?;
         let has_session = call.session_id_of_fork(leg) == Some(offer.origin.session_id);
         let is_proven = marked.is_some() || by_ice.is_some() || has_session;
-        let is_as_sent = addressed == Some(&leg) || has_session;
+        let is_as_sent = addressed == Some(leg) || has_session;
         (is_proven && is_as_sent && call.accepts_looped_invite(leg)).then_some((key, leg))
     }
 
     /// Returns the leg whose ICE credentials an offer contains.
     fn leg_with_ice_of(&self, offer: &SipDescription) -> Option<LegKey> {
-        let leg =
-            offer.sections.iter().find_map(|section| self.fragments.get(&section.ice.as_ref()?.credentials.ufrag))?;
-        self.calls.get(self.legs.get(leg)?)?.fork_with_ice_of(offer)
+        let leg = offer
+            .sections
+            .iter()
+            .find_map(|section| self.calls.by_fragment(&section.ice.as_ref()?.credentials.ufrag))?;
+        self.calls.get(self.calls.call_of(leg)?)?.fork_with_ice_of(offer)
     }
 
     /// Alerts the callees of a looped call; they join the call of the browser that placed it.
     fn ring_for_own(&mut self, returned: &Returned<'_>, targets: &[Target], alert: &Alert, now: Time) {
         let Returned { invite, account, request, offer, call, leg } = *returned;
-        let Some(known) = self.calls.get(&call) else { return };
+        let Some(known) = self.calls.get(call) else { return };
         let worker = known.worker();
         let caller = known.caller().and_then(|participant| participant.browser()).map(|browser| browser.session);
         let is_caller = |target: &Target| matches!(target, Target::Session(session) if Some(*session) == caller);
@@ -173,7 +168,10 @@ impl Relay {
             }
         };
         let (uri, source) = (request.from.uri.clone(), Some(request.source));
-        PeerPlan { invite, account, uri, dialog: PeerDialog::Inbound, source, media }
+        let is_unknown = request.origin == Origin::Unknown;
+        let diverted_by = request.diverted_by.iter().map(|by| address_of_record(&by.uri).0).collect();
+        let dialog = PeerDialog::Inbound;
+        PeerPlan { invite, account, uri, dialog, source, media, is_unknown, diverted_by, phone: None }
     }
 
     /// Returns the called account, if there is one, the callee's name, and the targets.
@@ -243,7 +241,7 @@ impl Relay {
             Origin::Phone(_) | Origin::Unknown => None,
         };
         // An unknown source can replace unknown sources only.
-        let fits = (request.origin == Origin::Unknown) == self.strangers.contains(&replaced);
+        let fits = (request.origin == Origin::Unknown) == self.calls.is_unknown(replaced);
         let known = self.leg_of(replaced).filter(|(.., owner)| *owner == account && fits);
         let Some((key, leg, worker)) = known.map(|(key, leg, call, _)| (key, leg, call.worker())) else {
             return self.reject(invite, 481);
@@ -257,9 +255,6 @@ impl Relay {
             Ok(participant) => participant,
             Err(reason) => return self.reject(invite, reason.sip_status()),
         };
-        if request.origin == Origin::Unknown {
-            self.strangers.insert(invite);
-        }
         let offer = match (&mut participant.side, offer) {
             (Side::Sip(peer), Some(offer)) => Some(Box::new(peer.check_offer(offer, &mut self.random))),
             _ => None,

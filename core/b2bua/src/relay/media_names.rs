@@ -113,9 +113,8 @@ impl Relay {
         if let Event::Incoming { request, .. } = event {
             return Some(request.source);
         }
-        let leg = *self.invites.get(&invite)?;
-        let call = self.calls.get_mut(self.legs.get(&leg)?)?;
-        call.source_of(leg)
+        let at = self.calls.by_invite(invite)?;
+        self.calls.get_mut(at.call)?.source_of(at.leg)
     }
 
     fn hold(&mut self, invite: InviteId, event: Event, source: IpAddr, names: BTreeSet<HostName>, now: Time) {

@@ -8,6 +8,7 @@
 //! A session is one signed-in browser. It belongs to one socket at a time and, with `keepAlive`, survives a reconnect.
 
 mod accounts;
+mod call_table;
 mod calls;
 mod clients;
 mod commands;
@@ -32,12 +33,12 @@ mod sip_accounts;
 mod sip_options;
 mod transfer;
 
-use crate::call::{Call, CallKey, SessionId};
-use crate::command::CallRef;
+use crate::call::{Call, SessionId};
 use crate::config::Config;
 use crate::io::{ConnectionId, Input, Output};
 use crate::presenter::Presenter;
 use crate::record::CallRecords;
+use call_table::CallTable;
 use clients::{Clients, Session, Socket};
 use configured_users::ConfiguredUsers;
 pub use fuzz::fuzz_relay;
@@ -47,21 +48,20 @@ use locations::Locations;
 use media_names::MediaNames;
 use offhook_clock::{Deadlines, Time, earliest};
 use offhook_limits::Offenses;
-use offhook_media::command::{Event, LegKey, WorkerId};
+use offhook_media::command::{Event, WorkerId};
 use offhook_media::ports::PortPool;
-use offhook_signaling::message::{CallId, ServerMessage};
+use offhook_signaling::message::ServerMessage;
 use offhook_signaling::server::{self, close_code};
 use offhook_sip::transaction::layer::Counters as TransactionCounters;
 use offhook_sip::user_agent::UserAgent;
-use offhook_sip::user_agent::io::{BindingId, Command, InviteId};
+use offhook_sip::user_agent::io::Command;
 use password_checks::PasswordChecks;
 use port_shares::PortShares;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 use sip_accounts::SipAccounts;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::SocketAddr;
+use std::collections::VecDeque;
 
 /// Numbers of objects, for health checks and metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,31 +106,9 @@ pub struct Relay {
     locations: Locations,
     accounts: SipAccounts,
     deadlines: Deadlines<Owner>,
-    calls: BTreeMap<CallKey, Call>,
+    calls: CallTable,
     presenter: Presenter,
     records: CallRecords,
-    ignored_by_calls: u64,
-    call_ids: BTreeMap<SessionId, BTreeMap<CallId, CallRef>>,
-    legs: BTreeMap<LegKey, CallKey>,
-    /// The workers of the legs that are not on the worker of their call.
-    away: BTreeMap<LegKey, WorkerId>,
-    #[serde(with = "offhook_limits::pairs")]
-    invites: BTreeMap<InviteId, LegKey>,
-    /// Inbound INVITEs of unknown sources.
-    strangers: BTreeSet<InviteId>,
-    /// The user names of the diverting users of inbound INVITEs (`Diversion`, RFC 5806).
-    #[serde(with = "offhook_limits::pairs")]
-    diverted: BTreeMap<InviteId, BTreeSet<String>>,
-    /// INVITEs that may return as looped calls, by the mark in them.
-    marks: BTreeMap<String, LegKey>,
-    /// The legs of SIP peers that use WebRTC, by the ICE user name fragment of their first description.
-    fragments: BTreeMap<String, LegKey>,
-    fragment_of: BTreeMap<LegKey, String>,
-    /// The legs of each registered phone.
-    legs_of_phone: BTreeMap<BindingId, BTreeSet<LegKey>>,
-    phone_of: BTreeMap<LegKey, BindingId>,
-    /// The legs by RTP address of the relay, as in its session descriptions.
-    sockets_of: BTreeMap<SocketAddr, LegKey>,
     /// RTP ports of each worker.
     ports: Vec<PortPool>,
     port_shares: PortShares,
@@ -180,22 +158,9 @@ impl Relay {
             locations: Locations::default(),
             accounts: SipAccounts::default(),
             deadlines: Deadlines::default(),
-            calls: BTreeMap::new(),
+            calls: CallTable::default(),
             presenter: Presenter::default(),
             records: CallRecords::default(),
-            ignored_by_calls: 0,
-            call_ids: BTreeMap::new(),
-            legs: BTreeMap::new(),
-            away: BTreeMap::new(),
-            invites: BTreeMap::new(),
-            strangers: BTreeSet::new(),
-            diverted: BTreeMap::new(),
-            marks: BTreeMap::new(),
-            fragments: BTreeMap::new(),
-            fragment_of: BTreeMap::new(),
-            legs_of_phone: BTreeMap::new(),
-            phone_of: BTreeMap::new(),
-            sockets_of: BTreeMap::new(),
             ports,
             port_shares: PortShares::default(),
             media_names: MediaNames::default(),
@@ -217,7 +182,7 @@ impl Relay {
             sessions: self.clients.session_count(),
             calls: self.calls.len(),
             registrations: self.accounts.registered(),
-            legs: self.legs.len(),
+            legs: self.calls.leg_count(),
             // A pair consists of two ports.
             ports_in_use: 2 * self.ports.iter().map(PortPool::taken).sum::<usize>(),
             ports: 2 * self.ports.iter().map(PortPool::size).sum::<usize>(),
@@ -229,7 +194,7 @@ impl Relay {
     pub fn counters(&self) -> RelayCounters {
         let agent = self.agent.as_deref();
         RelayCounters {
-            ignored_by_calls: self.ignored_by_calls,
+            ignored_by_calls: self.calls.ignored(),
             ignored_by_user_agent: agent.map_or(0, UserAgent::ignored),
             transactions: agent.map(UserAgent::counters).unwrap_or_default(),
         }
@@ -271,7 +236,7 @@ impl Relay {
                     self.drain_socket(connection, now);
                 }
                 Owner::Call(key) => {
-                    self.update_call(key, |call| call.handle_timeout(now));
+                    self.calls.update(key, |call| call.handle_timeout(now));
                     self.drain_call(key, now);
                 }
                 Owner::Session(id) => self.expire_session(id, now),
@@ -375,13 +340,13 @@ impl Relay {
             Event::LegDead { leg } => (leg, Input::LegDead { leg }),
             Event::DtmfReceived { leg, digit } => (leg, Input::DtmfReceived { leg, digit }),
         };
-        if let Some(call) = self.legs.get(&leg).copied() {
+        if let Some(call) = self.calls.call_of(leg) {
             self.call_input(call, input, now);
         }
     }
 
     fn shut_down(&mut self, now: Time) {
-        for key in self.calls.keys().copied().collect::<Vec<_>>() {
+        for key in self.calls.keys() {
             self.call_input(key, crate::call::Input::Shutdown, now);
         }
         for connection in self.clients.connections() {
@@ -398,8 +363,8 @@ impl Relay {
     /// between the two calls stay on one worker; otherwise the next in turn.
     fn choose_worker(&mut self, sessions: &[SessionId]) -> WorkerId {
         let busy = sessions.iter().find_map(|session| {
-            let call = self.call_ids.get(session)?.values().next()?;
-            self.calls.get(&call.call).map(Call::worker)
+            let at = *self.calls.of_session(*session).first()?;
+            self.calls.get(at.call).map(Call::worker)
         });
         busy.unwrap_or_else(|| {
             let workers = u16::try_from(self.config.workers.len()).unwrap_or(u16::MAX).max(1);

@@ -1,5 +1,6 @@
 //! Creation of the participants of calls with their index entries, and their removal.
 
+use super::call_table::{LegEndpoint, LegEntry, SipLeg};
 use super::clients::Session;
 use super::routing::Target;
 use super::{Relay, headers};
@@ -8,18 +9,19 @@ use crate::call::{
     Browser, CallKey, JsonText, MAX_SECTIONS, Participant, Path, Peer, PeerDialog, PeerSetup, SessionId, Side,
     SipResources, WebRtcPath, ice_credentials,
 };
-use crate::command::CallRef;
 use crate::config::{LoginName, MediaProfile, RtpAddress, Sip};
 use crate::presenter::CallView;
 use offhook_clock::Time;
 use offhook_media::command::{LegKey, WorkerId};
 use offhook_media::ports::PortPair;
 use offhook_sdp::sip::ExtraLine;
+use offhook_sdp::webrtc::IceCredentials;
 use offhook_signaling::message::CallId;
 use offhook_signaling::reason::EndReason;
 use offhook_signaling::version::{Extension, feature};
-use offhook_sip::user_agent::io::{AccountId, Destination, Identity, InviteId, OutboundInvite};
+use offhook_sip::user_agent::io::{AccountId, BindingId, Destination, Identity, InviteId, OutboundInvite};
 use rand_core::Rng;
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 /// The number of lines of a page in the session descriptions of a SIP leg.
@@ -68,6 +70,12 @@ pub(super) struct PeerPlan {
     pub(super) source: Option<IpAddr>,
     /// Its media: RTP to an address of this family, if it is known, or WebRTC.
     pub(super) media: PeerMedia,
+    /// Its INVITE was received from an unknown source.
+    pub(super) is_unknown: bool,
+    /// The user names of the diverting users of its INVITE.
+    pub(super) diverted_by: BTreeSet<String>,
+    /// The registered phone that is called.
+    pub(super) phone: Option<BindingId>,
 }
 
 /// The media of a new SIP leg.
@@ -99,14 +107,14 @@ impl Relay {
     pub(super) fn browser_participant(
         &mut self,
         session: SessionId,
-        call: CallKey,
+        plan: CallPlan,
         call_id: CallId,
         alert: &Alert,
         incoming: bool,
     ) -> Participant {
         let leg = LegKey(self.fresh_id());
-        self.legs.insert(leg, call);
-        self.call_ids.entry(session).or_default().insert(call_id.clone(), CallRef { call, leg });
+        let endpoint = LegEndpoint::Browser { session, call_id: call_id.clone() };
+        self.calls.insert_leg(leg, LegEntry { call: plan.call, worker: plan.worker, endpoint });
         let features = self.clients.get(session).map(Session::features).unwrap_or_default();
         let browser = Browser {
             session,
@@ -148,27 +156,35 @@ impl Relay {
         let srtp = config.srtp;
         let leg = LegKey(self.fresh_id());
         let incoming = matches!(plan.dialog, PeerDialog::Planned(_));
-        let (path, ports) = match plan.media {
+        let (path, fragment, ports) = match plan.media {
             PeerMedia::Rtp { .. } => {
-                (Path::Rtp, self.take_ports(call.call, call.worker, call.sections.min(MAX_SECTIONS), now)?)
+                (Path::Rtp, None, self.take_ports(call.call, call.worker, call.sections.min(MAX_SECTIONS), now)?)
             }
-            PeerMedia::WebRtc => (self.webrtc_path(number, leg), Vec::new()),
+            PeerMedia::WebRtc => {
+                let ice = ice_credentials(&mut self.random);
+                (self.webrtc_path(number, ice.clone()), Some(ice.ufrag), Vec::new())
+            }
         };
-        self.legs.insert(leg, call.call);
-        self.invites.insert(plan.invite, leg);
-        for pair in &ports {
-            self.sockets_of.insert(SocketAddr::new(address.advertised, pair.rtp()), leg);
-        }
         let (mut dialog, mut own_mark) = (plan.dialog, None);
         if let PeerDialog::Planned(request) = &mut dialog
             && request.account.is_some()
         {
             let mark = self.token();
             request.headers.push((headers::MARK.to_owned(), mark.clone()));
-            self.marks.insert(mark.clone(), leg);
             own_mark = Some(mark);
         }
         let uri = plan.uri.clone();
+        let sip = SipLeg {
+            invite: plan.invite,
+            is_unknown: plan.is_unknown,
+            diverted_by: plan.diverted_by,
+            phone: plan.phone,
+            mark: own_mark.clone(),
+            fragment,
+            rtp: ports.iter().map(|pair| SocketAddr::new(address.advertised, pair.rtp())).collect(),
+        };
+        let endpoint = LegEndpoint::Sip(Box::new(sip));
+        self.calls.insert_leg(leg, LegEntry { call: call.call, worker: call.worker, endpoint });
         let setup = PeerSetup {
             invite: plan.invite,
             account: plan.account,
@@ -189,11 +205,8 @@ impl Relay {
         Ok(alert.participant(leg, uri, incoming, Side::Sip(Box::new(Peer::new(setup)))))
     }
 
-    fn webrtc_path(&mut self, worker: usize, leg: LegKey) -> Path {
+    fn webrtc_path(&self, worker: usize, ice: IceCredentials) -> Path {
         let candidates = self.config.workers.get(worker).cloned().unwrap_or_default();
-        let ice = ice_credentials(&mut self.random);
-        self.fragments.insert(ice.ufrag.clone(), leg);
-        self.fragment_of.insert(leg, ice.ufrag.clone());
         Path::WebRtc(Box::new(WebRtcPath::new(ice, self.config.fingerprint, candidates)))
     }
 
@@ -211,15 +224,11 @@ impl Relay {
             let participant = match target {
                 Target::Session(session) => {
                     let call_id = CallId(self.token());
-                    Ok(self.browser_participant(session, call.call, call_id, alert, true))
+                    Ok(self.browser_participant(session, call, call_id, alert, true))
                 }
                 Target::Phone(binding) => {
                     let plan = self.outbound(None, String::new(), Destination::Binding(binding), alert);
-                    let participant = self.sip_participant(plan, call, alert, now);
-                    if let Ok(participant) = &participant {
-                        self.note_phone_call(binding, participant.leg);
-                    }
-                    participant
+                    self.sip_participant(plan, call, alert, now)
                 }
                 Target::Uri { account, uri } => {
                     let plan = self.outbound(Some(account), uri.clone(), Destination::Uri(uri), alert);
@@ -235,6 +244,10 @@ impl Relay {
     }
 
     fn outbound(&mut self, account: Option<AccountId>, uri: String, to: Destination, alert: &Alert) -> PeerPlan {
+        let phone = match to {
+            Destination::Binding(binding) => Some(binding),
+            Destination::Uri(_) => None,
+        };
         let request = self.invite(account, to, alert);
         let invite = InviteId::Outbound(self.fresh_id());
         PeerPlan {
@@ -244,6 +257,9 @@ impl Relay {
             dialog: PeerDialog::Planned(Box::new(request)),
             source: None,
             media: self.offered_media(account),
+            is_unknown: false,
+            diverted_by: BTreeSet::new(),
+            phone,
         }
     }
 
@@ -298,26 +314,9 @@ impl Relay {
 
     /// Releases the leg of a participant that has left its call.
     pub(super) fn release_leg(&mut self, leg: LegKey, sip: Option<SipResources>, worker: WorkerId, now: Time) {
-        self.legs.remove(&leg);
-        self.forget_phone_call(leg);
-        if let Some(fragment) = self.fragment_of.remove(&leg) {
-            self.fragments.remove(&fragment);
-        }
-        if let Some(CallView { session, call_id, .. }) = self.presenter.close(leg)
-            && let Some(ids) = self.call_ids.get_mut(&session)
-        {
-            ids.remove(&call_id);
-            if ids.is_empty() {
-                self.call_ids.remove(&session);
-            }
-        }
-        if let Some(SipResources { invite, ports, mark }) = sip {
-            self.invites.remove(&invite);
-            self.strangers.remove(&invite);
-            self.diverted.remove(&invite);
-            if let Some(mark) = mark {
-                self.marks.remove(&mark);
-            }
+        self.calls.remove_leg(leg);
+        self.presenter.close(leg);
+        if let Some(SipResources { ports, .. }) = sip {
             self.free_ports(&ports, worker, now);
         }
     }
@@ -326,12 +325,8 @@ impl Relay {
     pub(super) fn free_ports(&mut self, ports: &[PortPair], worker: WorkerId, now: Time) {
         let addresses = self.config.sip.as_ref().and_then(|config| config.workers.get(usize::from(worker.0)));
         let addresses = addresses.into_iter().flat_map(|worker| &worker.addresses);
-        for address in addresses {
-            for pair in ports {
-                self.sockets_of.remove(&SocketAddr::new(address.advertised, pair.rtp()));
-                self.sockets_of.remove(&SocketAddr::new(address.local, pair.rtp()));
-            }
-        }
+        let hosts = addresses.flat_map(|address| [address.advertised, address.local]);
+        self.calls.release_rtp(hosts.flat_map(|host| ports.iter().map(move |pair| SocketAddr::new(host, pair.rtp()))));
         self.give_back_ports(ports, worker, now);
     }
 }

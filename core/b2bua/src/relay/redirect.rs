@@ -26,13 +26,12 @@ impl Relay {
     }
 
     fn followed(&self, key: CallKey, leg: LegKey, contacts: &[String]) -> Option<(Vec<Target>, CallPlan, Alert)> {
-        let call = self.calls.get(&key)?;
+        let call = self.calls.get(key)?;
         let (caller, phone) = call.ringing(leg)?;
         let source = self.source_of_caller(caller)?;
         let diverter = address_of_record(&phone.callee);
         // A loop: this phone has redirected the call before (RFC 5806 §4.1).
-        let before = caller.peer().and_then(|peer| self.diverted.get(&peer.invite));
-        if before.is_some_and(|before| before.contains(&diverter.0)) {
+        if caller.peer().is_some_and(|peer| self.calls.was_diverted_by(peer.invite, &diverter.0)) {
             return None;
         }
         let mut contacts = contacts.iter().take(MOST_CONTACTS);
@@ -66,7 +65,7 @@ impl Relay {
                 let account = self.clients.get(browser.session)?.account();
                 account.is_none().then(|| self.source_of_session(browser.session))
             }
-            Side::Sip(peer) if self.strangers.contains(&peer.invite) => Some(Source::Stranger),
+            Side::Sip(peer) if self.calls.is_unknown(peer.invite) => Some(Source::Stranger),
             Side::Sip(peer) => match peer.account {
                 Some(account) => self.accounts.is_trunk(account).then_some(Source::Account(account)),
                 None => Some(Source::Phone(address_of_record(&caller.caller))),

@@ -8,9 +8,7 @@ use crate::call::SessionId;
 use crate::command::CallRef;
 use offhook_clock::Time;
 use offhook_limits::RateLimit;
-use offhook_media::command::LegKey;
 use offhook_signaling::reason::EndReason;
-use offhook_sip::user_agent::io::BindingId;
 
 /// The number of calls of one caller that ring at one page or phone at a time.
 const MOST_OF_ONE_CALLER: usize = 3;
@@ -41,23 +39,14 @@ impl Relay {
     fn takes_ring(&mut self, target: &Target, alert: &Alert, now: Time) -> bool {
         match target {
             Target::Session(session) => {
-                self.has_room_at(self.calls_of_page(*session), alert) && self.take_ring(*session, now)
+                self.has_room_at(self.calls.of_session(*session), alert) && self.take_ring(*session, now)
             }
             Target::Phone(binding) => {
-                self.has_room_at(self.calls_of_phone(*binding), alert) && self.locations.take_ring(*binding, now)
+                self.has_room_at(self.calls.of_phone(*binding), alert) && self.locations.take_ring(*binding, now)
             }
             // A SIP server limits the calls of its own users.
             Target::Uri { .. } => true,
         }
-    }
-
-    fn calls_of_page(&self, session: SessionId) -> Vec<CallRef> {
-        self.call_ids.get(&session).into_iter().flatten().map(|(_, at)| *at).collect()
-    }
-
-    fn calls_of_phone(&self, binding: BindingId) -> Vec<CallRef> {
-        let legs = self.legs_of_phone.get(&binding).into_iter().flatten();
-        legs.filter_map(|leg| Some(CallRef { call: *self.legs.get(leg)?, leg: *leg })).collect()
     }
 
     fn has_room_at(&self, calls: Vec<CallRef>, alert: &Alert) -> bool {
@@ -67,8 +56,8 @@ impl Relay {
         let ringing: Vec<(bool, bool)> = calls
             .into_iter()
             .filter_map(|at| {
-                let (caller, callee) = self.calls.get(&at.call)?.ringing(at.leg)?;
-                let is_unknown = caller.peer().is_some_and(|peer| self.strangers.contains(&peer.invite));
+                let (caller, callee) = self.calls.get(at.call)?.ringing(at.leg)?;
+                let is_unknown = caller.peer().is_some_and(|peer| self.calls.is_unknown(peer.invite));
                 Some((callee.caller == alert.caller, is_unknown))
             })
             .collect();
@@ -81,20 +70,5 @@ impl Relay {
 
     fn take_ring(&mut self, session: SessionId, now: Time) -> bool {
         self.clients.get_mut(session).is_some_and(|session| session.rings.take(now))
-    }
-
-    /// Records a call that rings at a phone.
-    pub(super) fn note_phone_call(&mut self, binding: BindingId, leg: LegKey) {
-        self.legs_of_phone.entry(binding).or_default().insert(leg);
-        self.phone_of.insert(leg, binding);
-    }
-
-    /// Removes a leg that has ended.
-    pub(super) fn forget_phone_call(&mut self, leg: LegKey) {
-        if let Some(binding) = self.phone_of.remove(&leg)
-            && let Some(legs) = self.legs_of_phone.get_mut(&binding)
-        {
-            legs.remove(&leg);
-        }
     }
 }

@@ -79,7 +79,7 @@ impl Relay {
         }
         let free = |id: &SessionId| match self.config.call_waiting {
             CallWaiting::Rings => true,
-            CallWaiting::Busy => !self.call_ids.contains_key(id),
+            CallWaiting::Busy => self.calls.count_of_session(*id) == 0,
         };
         let sessions = registered.into_iter().filter(|id| *from != Source::Session(*id) && free(id));
         let targets: Vec<Target> = sessions.map(Target::Session).chain(phones.into_iter().map(Target::Phone)).collect();
@@ -96,7 +96,7 @@ impl Relay {
         }
         let free = |id: &SessionId| match self.config.call_waiting {
             CallWaiting::Rings => true,
-            CallWaiting::Busy => !self.call_ids.contains_key(id),
+            CallWaiting::Busy => self.calls.count_of_session(*id) == 0,
         };
         let free: Vec<Target> = sessions.into_iter().filter(free).map(Target::Session).collect();
         if free.is_empty() { Err(EndReason::Busy) } else { Ok(free) }

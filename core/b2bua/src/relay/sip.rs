@@ -3,7 +3,7 @@
 use super::Relay;
 use super::transfer::Referred;
 use crate::call::{self, DtmfMethod, SipEvent, asks_for_key_frame, digits_of, sdp_text};
-use crate::command::{CallCommand, Digits};
+use crate::command::{CallCommand, CallRef, Digits};
 use crate::config::LoginName;
 use crate::io::Output;
 use offhook_clock::Time;
@@ -66,7 +66,6 @@ impl Relay {
             Event::PhoneBound { user, binding } => self.locations.bind(LoginName(user), binding, now),
             Event::PhoneGone { user, binding } => {
                 self.locations.unbind(&LoginName(user), binding);
-                self.legs_of_phone.remove(&binding);
             }
             Event::Offense { kind, address, is_verified } => self.note_offense(kind, address, is_verified, now),
             Event::Incoming { invite, request } => self.incoming(invite, &request, now),
@@ -88,7 +87,7 @@ impl Relay {
             Event::Offer { invite, branch, body } => self.offer(invite, branch, body.as_ref(), now),
             Event::Ended { invite, cause } => {
                 if matches!(cause, Cause::Failed(Failure::WrongPassword { .. }))
-                    && let Some(call) = self.invites.get(&invite).and_then(|leg| self.legs.get(leg)).copied()
+                    && let Some(CallRef { call, .. }) = self.calls.by_invite(invite)
                 {
                     self.call_login_refused(call, now);
                 }
@@ -107,15 +106,14 @@ impl Relay {
     }
 
     fn on_invite(&mut self, invite: InviteId, event: SipEvent, now: Time) {
-        let leg = self.invites.get(&invite).copied();
-        if let Some((leg, call)) = leg.and_then(|leg| Some((leg, *self.legs.get(&leg)?))) {
+        if let Some(CallRef { call, leg }) = self.calls.by_invite(invite) {
             self.call_input(call, call::Input::Sip { leg, event }, now);
         }
     }
 
     fn offer(&mut self, invite: InviteId, branch: Branch, body: Option<&Body>, now: Time) {
         let sdp = body.and_then(sdp_text);
-        let status = if !self.invites.contains_key(&invite) {
+        let status = if self.calls.by_invite(invite).is_none() {
             481
         } else if body.is_some() && sdp.is_none() {
             415
@@ -127,7 +125,7 @@ impl Relay {
 
     fn info(&mut self, invite: InviteId, body: &Body, now: Time) {
         if let Some(digits) = digits_of(body) {
-            let (method, at) = (DtmfMethod::TelephoneEvent, self.invite_at(invite));
+            let (method, at) = (DtmfMethod::TelephoneEvent, self.calls.by_invite(invite));
             if let (Some(at), Ok(digits)) = (at, Digits::parse(&digits)) {
                 // The response to INFO does not depend on the state of the call.
                 let _ = self.execute(CallCommand::SendDtmf { at, method, digits }, now);

@@ -71,7 +71,7 @@ impl Relay {
 
     /// Returns the account of the browser that transfers a call.
     fn transferor_account(&self, at: CallRef) -> Option<AccountId> {
-        let browser = self.calls.get(&at.call)?.leg(at.leg)?.participant.browser()?;
+        let browser = self.calls.get(at.call)?.leg(at.leg)?.participant.browser()?;
         self.clients.get(browser.session).and_then(Session::account)
     }
 
@@ -84,14 +84,14 @@ impl Relay {
     pub(super) fn transfer_here(&mut self, call: CallKey, leg: LegKey, fallback: Fallback, now: Time) {
         let at = CallRef { call, leg };
         let session =
-            self.calls.get(&call).and_then(|call| call.leg(leg)?.participant.browser()).map(|near| near.session);
+            self.calls.get(call).and_then(|call| call.leg(leg)?.participant.browser()).map(|near| near.session);
         match fallback {
             Fallback::CallTarget { target } => {
                 let source = session.map_or(Source::Stranger, |session| self.source_of_session(session));
                 self.ring_instead(at, &source, &target, Alert::default(), now);
             }
-            Fallback::Join { other, .. } => match self.legs.get(&other) {
-                Some(call) => self.join(at, CallRef { call: *call, leg: other }, now),
+            Fallback::Join { other, .. } => match self.calls.at(other) {
+                Some(other) => self.join(at, other, now),
                 None => self.refuse_transfer(at, "the other call is over", now),
             },
         }
@@ -100,12 +100,12 @@ impl Relay {
     /// Handles a REFER of a SIP endpoint.
     pub(super) fn referred(&mut self, order: Referred, now: Time) {
         let Referred { invite, target, replaces, replaced, referred_by } = order;
-        let at = self.invite_at(invite);
+        let at = self.calls.by_invite(invite);
         let Some((at, source)) = at.and_then(|at| Some((at, self.source_of(at)?))) else {
             // The call cannot be transferred.
             return self.command(Command::AnswerRefer { invite, status: 603 });
         };
-        let other = replaced.and_then(|replaced| self.invite_at(replaced)).filter(|other| other.call != at.call);
+        let other = replaced.and_then(|replaced| self.calls.by_invite(replaced)).filter(|other| other.call != at.call);
         let other =
             other.filter(|other| self.source_of(*other).is_some_and(|of_other| self.may_join(&source, &of_other)));
         if other.is_none() && !self.may_refer(&source, &target) {
@@ -122,33 +122,28 @@ impl Relay {
 
     /// Returns the source of the call to the target when a participant of an established call transfers it.
     fn source_of(&self, at: CallRef) -> Option<Source> {
-        let leg = self.calls.get(&at.call)?.leg(at.leg)?;
+        let leg = self.calls.get(at.call)?.leg(at.leg)?;
         let peer = match &leg.participant.side {
             Side::Browser(browser) => return Some(self.source_of_session(browser.session)),
             Side::Sip(peer) => peer,
         };
-        if self.strangers.contains(&peer.invite) {
+        if self.calls.is_unknown(peer.invite) {
             return Some(Source::Stranger);
         }
         let name = if leg.participant.incoming { &leg.participant.callee } else { &leg.participant.caller };
         Some(peer.account.map_or_else(|| Source::Phone(address_of_record(name)), Source::Account))
     }
 
-    pub(super) fn invite_at(&self, invite: InviteId) -> Option<CallRef> {
-        let leg = *self.invites.get(&invite)?;
-        Some(CallRef { call: *self.legs.get(&leg)?, leg })
-    }
-
     /// Alerts `target` for the transferee of a call.
     fn ring_instead(&mut self, at: CallRef, source: &Source, target: &str, alert: Alert, now: Time) {
-        let Some((worker, transferee)) = self.calls.get(&at.call).and_then(|call| {
+        let Some((worker, transferee)) = self.calls.get(at.call).and_then(|call| {
             let transferee = call.other_leg(at.leg)?;
             Some((call.worker(), transferee.clone()))
         }) else {
             return;
         };
         let session_of_transferee = transferee.participant.browser().map(|browser| browser.session);
-        let session_of_transferor = self.calls.get(&at.call).and_then(|call| call.leg(at.leg)?.participant.browser());
+        let session_of_transferor = self.calls.get(at.call).and_then(|call| call.leg(at.leg)?.participant.browser());
         let session_of_transferor = session_of_transferor.map(|browser| browser.session);
         let is_part = |target: &Target| match target {
             Target::Session(session) => {
@@ -170,13 +165,13 @@ impl Relay {
     }
 
     fn remote_leg(&self, at: CallRef) -> Option<&call::Leg> {
-        self.calls.get(&at.call)?.other_leg(at.leg)
+        self.calls.get(at.call)?.other_leg(at.leg)
     }
 
     /// Returns another established call of the session with the participant that `target` names.
     pub(super) fn call_with(&self, session: SessionId, target: &str, except: CallRef) -> Option<CallRef> {
         let target = address_of_record(target);
-        self.call_ids.get(&session)?.values().copied().find(|at| {
+        self.calls.of_session(session).into_iter().find(|at| {
             at.call != except.call
                 && self.remote_leg(*at).is_some_and(|other| {
                     // The remote participant is the callee if it received the call, and the caller otherwise.
@@ -189,7 +184,7 @@ impl Relay {
 
     /// Executes an attended transfer: joins the remote participants of two calls.
     fn join(&mut self, first: CallRef, second: CallRef, now: Time) {
-        let (Some(one), Some(other)) = (self.calls.get(&first.call), self.calls.get(&second.call)) else { return };
+        let (Some(one), Some(other)) = (self.calls.get(first.call), self.calls.get(second.call)) else { return };
         let (Some(remote), Some(other_remote)) = (one.other_leg(first.leg), other.other_leg(second.leg)) else {
             return self.refuse_transfer(first, "the other call is not established", now);
         };
@@ -206,30 +201,23 @@ impl Relay {
             return self.refuse_transfer(first, obstacle, now);
         }
         let joined = other_remote.participant.leg;
-        let (before, after) = (other.worker(), one.worker());
         let mut released = None;
-        self.update_call(second.call, |call| {
+        self.calls.update(second.call, |call| {
             let (call, leg) = call.release(second.leg);
             released = leg;
             call
         });
         let Some(released) = released else { return };
         self.drain_call(second.call, now);
-        self.legs.insert(joined, first.call);
-        self.note_worker(joined, before, after);
-        if let Some(view) = self.presenter.view(joined)
-            && let Some(at) = self.call_ids.get_mut(&view.session).and_then(|ids| ids.get_mut(&view.call_id))
-        {
-            at.call = first.call;
-        }
-        if let Some(call) = self.calls.get_mut(&first.call) {
+        self.calls.move_leg(joined, first.call);
+        if let Some(call) = self.calls.get_mut(first.call) {
             call.join(first.leg, released);
         }
         self.drain_call(first.call, now);
     }
 
     fn refuse_transfer(&mut self, at: CallRef, obstacle: &str, now: Time) {
-        if let Some(call) = self.calls.get_mut(&at.call) {
+        if let Some(call) = self.calls.get_mut(at.call) {
             call.refuse_transfer(at.leg, obstacle);
         }
         self.drain_call(at.call, now);
@@ -237,8 +225,8 @@ impl Relay {
 
     /// Returns the call and leg of an INVITE session.
     pub(super) fn leg_of(&self, invite: InviteId) -> Option<(CallKey, LegKey, &Call, Option<AccountId>)> {
-        let CallRef { call: key, leg } = self.invite_at(invite)?;
-        let call = self.calls.get(&key)?;
+        let CallRef { call: key, leg } = self.calls.by_invite(invite)?;
+        let call = self.calls.get(key)?;
         let account = call.leg(leg)?.participant.peer()?.account;
         Some((key, leg, call, account))
     }

@@ -145,7 +145,7 @@ fn key_frames_are_requested_by_info_both_ways() {
     let mut bench = Bench::new(with_sip());
     let (alice, _) = bench.login_sip("alice");
     let invite = bench.establish_with_phone(alice, "a1", "1002");
-    let leg = bench.relay.invites[&invite];
+    let leg = bench.relay.calls.by_invite(invite).unwrap().leg;
     bench.media_event(offhook_media::command::Event::KeyFrameWanted { leg });
     let Command::Info { body, .. } = bench.command() else { panic!() };
     assert_eq!(body.content_type, "application/media_control+xml");
@@ -158,7 +158,7 @@ fn lost_media_end_call_with_reason() {
     let mut bench = Bench::new(with_sip());
     let (alice, _) = bench.login_sip("alice");
     let invite = bench.establish_with_phone(alice, "a1", "1002");
-    let leg = bench.relay.invites[&invite];
+    let leg = bench.relay.calls.by_invite(invite).unwrap().leg;
     bench.media_event(offhook_media::command::Event::LegDead { leg });
     let Command::HangUp { reason: Some((status, text)), .. } = bench.command() else { panic!() };
     assert!(status == 408 && text.contains("RTP activity"));

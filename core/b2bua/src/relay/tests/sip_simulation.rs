@@ -243,7 +243,7 @@ impl World {
     }
 
     fn lose_a_leg(&mut self) {
-        let legs: Vec<LegKey> = self.wire.bench.relay.legs.keys().copied().collect();
+        let legs = self.wire.bench.relay.calls.legs();
         let at = self.pick(legs.len());
         if let Some(leg) = legs.get(at).copied() {
             self.gone.push(leg);
