@@ -1,6 +1,7 @@
 //! Project tasks, run as `cargo xtask TASK`. A task is a list of named steps and ends with the first failure.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool prints to its terminal")]
 
+mod browser;
 mod check;
 mod demo;
 mod fuzz;

@@ -2,7 +2,7 @@
 
 use crate::steps::Steps;
 use crate::tool::{Failure, cargo, command, npm, root, run, target_dir};
-use crate::{check, demo, setup, size, wasm};
+use crate::{check, demo, setup, size};
 
 /// Runs all test suites.
 pub(crate) fn all(steps: &mut Steps) -> Result<(), Failure> {
@@ -145,29 +145,5 @@ fn floods(steps: &mut Steps) -> Result<(), Failure> {
 fn browser_suites(files: &[String], steps: &mut Steps) -> Result<(), Failure> {
     // The suites install the packed package, which must be built first.
     steps.step("browser suites: npm packages", || setup::npm_packages("tests/browser"))?;
-    steps.step("browser suites", || {
-        let dir = root().join("tests/browser");
-        let files = if files.is_empty() { suite_files(&dir)? } else { files.to_vec() };
-        let mut suites = command(dir.join("bin/with-net"));
-        suites.arg(dir.join("bin/with-pulse")).args(["node", "--test", "--test-concurrency=1"]).args(files);
-        suites
-            .current_dir(&dir)
-            .env("OFFHOOK_RELAY", target_dir().join("debug/offhook-relay"))
-            .env("OFFHOOK_TARBALL", wasm::tarball())
-            .env("OFFHOOK_PAGE", root().join("demo-phone/dist"));
-        run(&mut suites)
-    })
-}
-
-/// Returns the names of the `*.test.mjs` files of a folder, sorted.
-fn suite_files(dir: &std::path::Path) -> Result<Vec<String>, Failure> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(dir)? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".test.mjs") {
-            files.push(name);
-        }
-    }
-    files.sort();
-    if files.is_empty() { Err(Failure(format!("no *.test.mjs in {}", dir.display()))) } else { Ok(files) }
+    steps.step("browser suites", || crate::browser::suites(files))
 }
