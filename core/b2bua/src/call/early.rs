@@ -138,7 +138,7 @@ pub(super) fn change_fork(
     let before = fork.participant.clone();
     let (text, streams, connect) = cx.maker.answer_change(&mut fork.participant, &other, description)?;
     // A browser keeps its codec (RFC 3261 §14.2).
-    if is_browser && !LegMaker::passes_where_wanted(&other, &streams) {
+    if is_browser && !LegMaker::passes_where_requested(&other, &streams) {
         fork.participant = before;
         return Err(NOT_ACCEPTABLE_HERE);
     }

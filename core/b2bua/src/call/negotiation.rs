@@ -150,7 +150,7 @@ impl LegMaker {
     }
 
     /// Returns whether `to` can receive what `from` sends, or does not have to at the moment.
-    pub(super) fn passes_where_wanted(from: &[Section], to: &[Section]) -> bool {
+    pub(super) fn passes_where_requested(from: &[Section], to: &[Section]) -> bool {
         let is_wanted = |section: &Section| section.kind == MediaKind::Audio && section.direction.receives();
         !to.iter().any(is_wanted) || Self::passes(from, to)
     }

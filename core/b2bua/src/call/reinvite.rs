@@ -80,7 +80,7 @@ pub(super) fn answer_reinvite(
         return Err(NOT_ACCEPTABLE_HERE);
     }
     // A browser keeps its codec. A peer that could not receive it keeps the negotiated media (RFC 3261 §14.2).
-    if other.is_browser && !LegMaker::passes_where_wanted(other.streams, &agreed.peer) {
+    if other.is_browser && !LegMaker::passes_where_requested(other.streams, &agreed.peer) {
         return Err(NOT_ACCEPTABLE_HERE);
     }
     let (connect, text) = peer.answer(offer.leg, checked, &agreed.answer, &agreed.peer, Silence::EndsLeg);
@@ -118,7 +118,7 @@ impl Established {
     /// Sends an offer after a codec change of the other side, if the SIP endpoint cannot be received any more.
     fn adapt_to_change(&mut self, side: LegId, cx: &mut Context) {
         let (leg, other) = (self.legs.get(side), self.legs.get(side.other()));
-        if !LegMaker::passes_where_wanted(&leg.streams, &other.streams) {
+        if !LegMaker::passes_where_requested(&leg.streams, &other.streams) {
             self.adapt(side, cx);
         }
     }

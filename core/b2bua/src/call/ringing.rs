@@ -186,7 +186,7 @@ impl Ringing {
             answer: text,
             codecs: codec_names(legs),
         });
-        if was_early && !LegMaker::passes_where_wanted(&legs.a.streams, &legs.b.streams) {
+        if was_early && !LegMaker::passes_where_requested(&legs.a.streams, &legs.b.streams) {
             // The caller was answered according to an earlier description of the callee than the latest.
             established.offer_to(LegId::B, Purpose::Change, cx);
         }

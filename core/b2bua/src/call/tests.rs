@@ -103,9 +103,9 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("hold by caller", Input::Hold { leg: CALLER }),
         ("unhold by caller", Input::Unhold { leg: CALLER }),
         ("hold by callee", Input::Hold { leg: CALLEE }),
-        ("status wanted by caller", Input::RepeatStatus { leg: CALLER }),
+        ("status requested by caller", Input::RepeatStatus { leg: CALLER }),
         ("digits by caller", Input::SendDtmf { leg: CALLER, method: DtmfMethod::TelephoneEvent, digits: "1".into() }),
-        ("digit heard from callee", Input::DtmfReceived { leg: CALLEE, digit: '1' }),
+        ("digit received from callee", Input::DtmfReceived { leg: CALLEE, digit: '1' }),
         ("transfer by callee", Input::Transfer { leg: CALLEE, targets: Ok(vec![participant(TARGET)]) }),
         ("session of callee lost", Input::SessionLost { leg: CALLEE }),
         ("transport of target failed", Input::LegFailed { leg: TARGET, failure: TransportFailure::DtlsError }),
@@ -132,7 +132,7 @@ fn direct(leg: LegKey, attempt: u32, step: DirectMediaStep) -> Input {
 }
 
 /// The outputs of a call in one line: `>N` with a status or message to the browser of leg N, and the worker's commands.
-fn told(presented: &mut PresentedCall) -> String {
+fn outputs_line(presented: &mut PresentedCall) -> String {
     let outputs: Vec<Output> = core::iter::from_fn(|| presented.call.poll_output()).collect();
     let words = outputs.into_iter().flat_map(|output| match output {
         Output::Event { event, has_video } => presented.messages(&event, has_video),
@@ -160,7 +160,7 @@ fn order(output: Output) -> String {
             Command::BridgeAcross { .. } => panic!("a call has legs on one worker only"),
             Command::RequestKeyFrame { leg } => format!("key frame for {}", leg.0),
         },
-        Output::Sip(command) => sip::said(&command),
+        Output::Sip(command) => sip::describe_command(&command),
         Output::Redirected { leg, contacts } => format!("redirected {} to {}", leg.0, contacts.join(" ")),
         Output::FreePorts(ports) => format!("free {}", ports.len()),
         Output::ReferRefused { leg, .. } => format!("do it here {}", leg.0),
@@ -178,16 +178,16 @@ fn table(states: &[(&str, Reach)], inputs: fn() -> Vec<(&'static str, Input)>) -
     for (name, state) in states {
         for (what, input) in inputs() {
             let mut call = state();
-            told(&mut call);
+            outputs_line(&mut call);
             let mut call = call.handle_input(input, Time::EPOCH);
-            table.push_str(&format!("{name} | {what} | {}\n", told(&mut call)));
+            table.push_str(&format!("{name} | {what} | {}\n", outputs_line(&mut call)));
         }
         let mut call = state();
-        told(&mut call);
+        outputs_line(&mut call);
         if let Some(at) = call.call.poll_timeout() {
             call = call.handle_timeout(at);
         }
-        table.push_str(&format!("{name} | timeout | {}\n", told(&mut call)));
+        table.push_str(&format!("{name} | timeout | {}\n", outputs_line(&mut call)));
     }
     table
 }

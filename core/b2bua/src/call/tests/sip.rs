@@ -21,7 +21,7 @@ use rand_core::SeedableRng;
 const BACK: LegKey = LegKey(4);
 
 /// A command for the user agent in a few words; an INVITE has the number of its leg.
-pub(super) fn said(command: &Command) -> String {
+pub(super) fn describe_command(command: &Command) -> String {
     let number = |invite: &InviteId| match invite {
         InviteId::Outbound(number) | InviteId::Inbound(number) => *number,
     };
@@ -132,7 +132,7 @@ fn progress(leg: LegKey, status: u16, sdp: Option<String>) -> Input {
     sip(leg, SipEvent::Progress { branch: Branch(0), status, sdp })
 }
 
-fn gone(leg: LegKey) -> Input {
+fn ended(leg: LegKey) -> Input {
     sip(leg, SipEvent::Ended(Cause::Remote { reason: None }))
 }
 
@@ -149,21 +149,21 @@ fn early() -> PresentedCall {
     then(calling(), progress(CALLEE, 183, Some(phone_sdp())))
 }
 
-fn talking() -> PresentedCall {
+fn established() -> PresentedCall {
     then(calling(), answered(CALLEE, Some(phone_sdp())))
 }
 
 fn holding() -> PresentedCall {
-    then(talking(), Input::Hold { leg: CALLER })
+    then(established(), Input::Hold { leg: CALLER })
 }
 
 fn referring() -> PresentedCall {
     let fallback = Fallback::CallTarget { target: "1005".into() };
-    then(talking(), Input::Refer { leg: CALLER, target: "sip:1005@example.org".into(), fallback })
+    then(established(), Input::Refer { leg: CALLER, target: "sip:1005@example.org".into(), fallback })
 }
 
 fn transferring() -> PresentedCall {
-    then(talking(), Input::Transfer { leg: CALLER, targets: Ok(vec![outbound(TARGET)]) })
+    then(established(), Input::Transfer { leg: CALLER, targets: Ok(vec![outbound(TARGET)]) })
 }
 
 fn handed_over() -> PresentedCall {
@@ -172,7 +172,7 @@ fn handed_over() -> PresentedCall {
 
 /// The phone transfers the browser.
 fn transferred() -> PresentedCall {
-    then(talking(), Input::Transfer { leg: CALLEE, targets: Ok(vec![outbound(TARGET)]) })
+    then(established(), Input::Transfer { leg: CALLEE, targets: Ok(vec![outbound(TARGET)]) })
 }
 
 /// A phone calls a browser.
@@ -185,7 +185,7 @@ fn called() -> PresentedCall {
 }
 
 /// A phone that made no offer received one, and has not answered it.
-fn late() -> PresentedCall {
+fn answer_pending() -> PresentedCall {
     let call = place(peer(CALLER, PeerDialog::Inbound), None, participant(CALLEE));
     then(call, Input::Answer { leg: CALLEE, sdp: answer_sdp(), lines: vec![] })
 }
@@ -199,7 +199,7 @@ fn phones() -> PresentedCall {
     then(place(caller, Some(media), outbound(CALLEE)), answered(CALLEE, Some(phone_sdp())))
 }
 
-fn hairpin() -> PresentedCall {
+fn looped() -> PresentedCall {
     let mut back = peer(BACK, PeerDialog::Inbound);
     let Side::Sip(peer) = &mut back.side else { unreachable!() };
     peer.accept_at_discard_port(SipDescription::parse(&phone_sdp()).unwrap(), &mut ChaCha20Rng::seed_from_u64(1));
@@ -209,17 +209,17 @@ fn hairpin() -> PresentedCall {
     )
 }
 
-fn taken_back() -> PresentedCall {
-    then(hairpin(), Input::Answer { leg: TARGET, sdp: answer_sdp(), lines: vec![] })
+fn looped_and_answered() -> PresentedCall {
+    then(looped(), Input::Answer { leg: TARGET, sdp: answer_sdp(), lines: vec![] })
 }
 
-/// The server's copy of the answer of [`taken_back`].
+/// The server's copy of the answer of [`looped_and_answered`].
 fn mirrored() -> String {
     phone_sdp().replace("o=phone 1", &format!("o=- {}", BACK.0))
 }
 
-fn detour() -> PresentedCall {
-    then(taken_back(), answered(CALLEE, Some(mirrored())))
+fn looped_and_bridged() -> PresentedCall {
+    then(looped_and_answered(), answered(CALLEE, Some(mirrored())))
 }
 
 fn inputs() -> Vec<(&'static str, Input)> {
@@ -242,10 +242,10 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("200 of 3", answered(TARGET, Some(phone_sdp()))),
         ("486 of 2", sip(CALLEE, SipEvent::Ended(refused(486)))),
         ("603 of 3", sip(TARGET, SipEvent::Ended(refused(603)))),
-        ("1 gone", gone(CALLER)),
-        ("2 gone", gone(CALLEE)),
-        ("3 gone", gone(TARGET)),
-        ("4 gone", gone(BACK)),
+        ("1 ended", ended(CALLER)),
+        ("2 ended", ended(CALLEE)),
+        ("3 ended", ended(TARGET)),
+        ("4 ended", ended(BACK)),
         ("answer of browser 2", Input::Answer { leg: CALLEE, sdp: answer_sdp(), lines: vec![] }),
         ("answer of browser 3", Input::Answer { leg: TARGET, sdp: answer_sdp(), lines: vec![] }),
         ("hang-up by 1", Input::HangUp { leg: CALLER }),
@@ -260,26 +260,26 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("offer refused by 2", sip(CALLEE, SipEvent::OfferRefused)),
         ("offer of 1", sip(CALLER, offered(Some(phone_sdp())))),
         ("offer of 2", sip(CALLEE, offered(Some(phone_sdp())))),
-        ("offer asked for by 2", sip(CALLEE, offered(None))),
+        ("offer requested by 2", sip(CALLEE, offered(None))),
         ("offer of 4", sip(BACK, offered(Some(phone_sdp())))),
-        ("REFER wanted by 1", {
+        ("REFER requested by 1", {
             let fallback = Fallback::CallTarget { target: "1006".into() };
             Input::Refer { leg: CALLER, target: "sip:1006@example.org".into(), fallback }
         }),
         ("transfer by 1", Input::Transfer { leg: CALLER, targets: Ok(vec![outbound(LegKey(6))]) }),
-        ("2 rings there", sip(CALLEE, referred(180, false, false))),
-        ("2 is there", sip(CALLEE, referred(200, true, false))),
-        ("2 is refused there", sip(CALLEE, referred(486, true, false))),
-        ("2 will not go", sip(CALLEE, referred(501, true, true))),
-        ("place of 2 taken", Input::Replace { leg: CALLEE, participant, offer }),
+        ("NOTIFY 180 of 2", sip(CALLEE, referred(180, false, false))),
+        ("NOTIFY 200 of 2", sip(CALLEE, referred(200, true, false))),
+        ("NOTIFY 486 of 2", sip(CALLEE, referred(486, true, false))),
+        ("REFER refused by 2", sip(CALLEE, referred(501, true, true))),
+        ("2 replaced", Input::Replace { leg: CALLEE, participant, offer }),
         ("digits by 1", Input::SendDtmf { leg: CALLER, method: DtmfMethod::TelephoneEvent, digits: "1".into() }),
         ("digits by 1, by INFO", Input::SendDtmf { leg: CALLER, method: DtmfMethod::Info, digits: "1".into() }),
-        ("digit heard from 2", Input::DtmfReceived { leg: CALLEE, digit: '1' }),
+        ("digit received from 2", Input::DtmfReceived { leg: CALLEE, digit: '1' }),
         ("digits of 2 by INFO", {
             Input::SendDtmf { leg: CALLEE, method: DtmfMethod::TelephoneEvent, digits: "1".into() }
         }),
-        ("key frame wanted of 2", Input::KeyFrameWanted { leg: CALLEE }),
-        ("key frame wanted by 2", sip(CALLEE, SipEvent::KeyFrameRequested)),
+        ("key frame requested of 2", Input::KeyFrameWanted { leg: CALLEE }),
+        ("key frame requested by 2", sip(CALLEE, SipEvent::KeyFrameRequested)),
         ("session of 1 lost", Input::SessionLost { leg: CALLER }),
         ("port of 2 missing", Input::LegFailed { leg: CALLEE, failure: TransportFailure::NoPort }),
         ("media of 2 dead", Input::LegDead { leg: CALLEE }),
@@ -292,19 +292,19 @@ fn every_state_with_a_sip_endpoint_with_every_input() {
     let states: [(&str, Reach); 13] = [
         ("calling", calling),
         ("early", early),
-        ("talking", talking),
+        ("established", established),
         ("holding", holding),
         ("referring", referring),
         ("transferring", transferring),
         ("handed over", handed_over),
         ("transferred", transferred),
         ("called", called),
-        ("late", late),
+        ("answer pending", answer_pending),
         ("phones", phones),
-        ("hairpin", hairpin),
-        ("taken back", taken_back),
+        ("looped", looped),
+        ("looped and answered", looped_and_answered),
     ];
     let mut made = table(&states, inputs);
-    made.push_str(&table(&[("detour", detour)], inputs));
+    made.push_str(&table(&[("looped and bridged", looped_and_bridged)], inputs));
     compare(&made, include_str!("../table_sip.txt"), "table_sip.txt");
 }

@@ -58,7 +58,7 @@ fn closed_leg_reports_losses_and_jitter() {
 }
 
 #[test]
-fn totals_include_sources_that_said_goodbye() {
+fn totals_include_sources_that_sent_bye() {
     let mut scene = call_of_phones();
     for (ssrc, sequence) in [(7, 1), (7, 3), (8, 100), (8, 101)] {
         scene.phone_sends(PHONE, 0, (0, sequence, 0, ssrc), &[0x55; 160]);

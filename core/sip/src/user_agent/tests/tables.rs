@@ -195,7 +195,7 @@ fn outbound_call_state_table_matches_committed() {
         "early answer" => client(Some("offer"), &[|case| case.reply_reliably()]),
         "withdrawn" => client(Some("offer"), &[hang_up]),
         "canceled" => client(Some("offer"), &[ring, hang_up]),
-        "owes ACK" => client(None, &[answer]),
+        "ACK pending" => client(None, &[answer]),
         "answered" => client(Some("offer"), &[answer]),
         "offering" => client(
             Some("offer"),
@@ -214,7 +214,7 @@ fn outbound_call_state_table_matches_committed() {
         "early answer",
         "withdrawn",
         "canceled",
-        "owes ACK",
+        "ACK pending",
         "answered",
         "offering",
         "offered",
