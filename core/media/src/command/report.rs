@@ -43,7 +43,7 @@ pub struct StreamStatistics {
     pub peer: Option<PeerReception>,
 }
 
-/// What a peer reported about the packets of one stream that it received (RFC 3550 §6.4.1).
+/// The report of a peer about the packets of one stream that it received (RFC 3550 §6.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerReception {
     /// The fraction of packets lost since its previous report, in units of 1/256.

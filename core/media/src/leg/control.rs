@@ -230,11 +230,11 @@ impl Leg {
     /// description.
     pub(super) fn send_control(&mut self, stream: usize, io: &mut Io, write: impl FnOnce(u32, &mut Vec<u8>)) {
         let Some(sender) = self.streams.get(stream).map(|stream| stream.negotiated.local_ssrc) else { return };
-        let Some(way) = self.transport.rtcp_way(stream) else { return };
+        let Some(path) = self.transport.rtcp_path(stream) else { return };
         let mut buffer = io.buffer();
         write(sender, &mut buffer);
         write::source_description(sender, &self.cname, &mut buffer);
-        send_rtcp(way, buffer, io);
+        send_rtcp(path, buffer, io);
     }
 }
 

@@ -203,7 +203,7 @@ impl Leg {
             io.counters.dropped.not_negotiated += 1;
             return;
         };
-        let Some(way) = self.transport.rtp_way(index) else {
+        let Some(path) = self.transport.rtp_path(index) else {
             self.transport.count_unsendable(io);
             return;
         };
@@ -219,7 +219,7 @@ impl Leg {
             Some(header)
         });
         match written {
-            Some(header) => send_rtp(way, &header, buffer, io),
+            Some(header) => send_rtp(path, &header, buffer, io),
             None => {
                 io.counters.dropped.not_negotiated += 1;
                 io.recycle(buffer);
@@ -241,7 +241,7 @@ impl Leg {
     pub(super) fn play_digits(&mut self, io: &mut Io, now: Time) {
         for (index, stream) in self.streams.iter_mut().enumerate() {
             let telephone_event = stream.telephone_event().filter(|_| stream.negotiated.remote.direction.receives());
-            let (Some((number, rate)), true) = (telephone_event, self.transport.rtp_way(index).is_some()) else {
+            let (Some((number, rate)), true) = (telephone_event, self.transport.rtp_path(index).is_some()) else {
                 // The remaining digits cannot be sent.
                 stream.player.clear();
                 continue;
@@ -257,8 +257,8 @@ impl Leg {
                 header.write(&[], &mut buffer);
                 buffer.extend_from_slice(&event.payload);
                 count_sent(stream, event.payload.len());
-                let Some(way) = self.transport.rtp_way(index) else { break };
-                send_rtp(way, &header, buffer, io);
+                let Some(path) = self.transport.rtp_path(index) else { break };
+                send_rtp(path, &header, buffer, io);
             }
         }
     }
@@ -274,10 +274,10 @@ impl Leg {
                 missing.extend(stream.rewriter.sequence_of_source(sequence));
                 continue;
             };
-            let Some(way) = self.transport.rtp_way(index) else { return missing };
+            let Some(path) = self.transport.rtp_path(index) else { return missing };
             let mut buffer = io.buffer();
             buffer.extend_from_slice(kept);
-            send_rtp(way, &header, buffer, io);
+            send_rtp(path, &header, buffer, io);
         }
         missing
     }

@@ -90,7 +90,7 @@ impl Leg {
             sources.filter_map(|(_, source)| source.reception.as_ref())
         };
         let received = receptions().fold(stream.past.totals, |sum, reception| sum.plus(reception.totals()));
-        let last = receptions().max_by_key(|reception| reception.heard_at());
+        let last = receptions().max_by_key(|reception| reception.received_at());
         StreamStatistics {
             kind: stream.negotiated.remote.kind,
             received,

@@ -105,7 +105,7 @@ impl Leg {
             }
             let figures = stream.rewriter.sent_at().map(|_| stream.figures(now));
             let (sender, cname) = (stream.negotiated.local_ssrc, self.cname.clone());
-            let Some(way) = self.transport.rtcp_way(section) else { continue };
+            let Some(path) = self.transport.rtcp_path(section) else { continue };
             let mut buffer = io.buffer();
             match &figures {
                 Some(figures) => write::sender_report(figures, &[], &mut buffer),
@@ -113,7 +113,7 @@ impl Leg {
             }
             write::source_description(sender, &cname, &mut buffer);
             write::goodbye(sender, &mut buffer);
-            super::transport::send_rtcp(way, buffer, io);
+            super::transport::send_rtcp(path, buffer, io);
         }
     }
 }

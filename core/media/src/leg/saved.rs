@@ -110,7 +110,7 @@ pub(crate) struct SavedLeg {
     sources: BTreeMap<SourceId, Source>,
     digit_limit: DigitLimit,
     partner: Option<LegKey>,
-    heard_at: Time,
+    received_at: Time,
     report_at: Option<Time>,
 }
 
@@ -143,7 +143,7 @@ impl Leg {
             sources: self.sources.into_map(),
             digit_limit: self.digit_limit,
             partner: self.partner.as_ref().map(Partner::key),
-            heard_at: self.last_received,
+            received_at: self.last_received,
             report_at: self.report_at,
         }
     }
@@ -172,7 +172,7 @@ impl Leg {
             partner: None,
             last_bridge: None,
             has_just_connected: false,
-            last_received: saved.heard_at.max(now),
+            last_received: saved.received_at.max(now),
             report_at: saved.report_at,
             ended: None,
             armed: None,

@@ -61,7 +61,7 @@ impl Source {
 
     /// The time at which it was last received or announced.
     pub(crate) fn known_at(&self) -> Time {
-        self.reception.as_ref().map_or(self.named_at, |reception| reception.heard_at().max(self.named_at))
+        self.reception.as_ref().map_or(self.named_at, |reception| reception.received_at().max(self.named_at))
     }
 }
 

@@ -6,7 +6,7 @@ use crate::io::Io;
 use crate::rtp::packet::Header;
 use crate::socket::SectionPorts;
 use crate::transport::latch::LatchRules;
-use crate::transport::rtp::{RtpSession, Way};
+use crate::transport::rtp::{RtpSession, SendPath};
 use crate::transport::srtp::BadKeyLength;
 use core::time::Duration;
 use offhook_clock::Time;
@@ -43,18 +43,18 @@ impl Transport {
     }
 
     /// The socket, address and context for sending RTP of a stream.
-    pub(super) fn rtp_way(&mut self, stream: usize) -> Option<Way<'_>> {
+    pub(super) fn rtp_path(&mut self, stream: usize) -> Option<SendPath<'_>> {
         match self {
-            Self::WebRtc(webrtc) => webrtc.way(),
-            Self::Rtp(rtp) => rtp.session(stream)?.rtp_way(),
+            Self::WebRtc(webrtc) => webrtc.path(),
+            Self::Rtp(rtp) => rtp.session(stream)?.rtp_path(),
         }
     }
 
     /// The socket, address and context for sending RTCP of a stream.
-    pub(super) fn rtcp_way(&mut self, stream: usize) -> Option<Way<'_>> {
+    pub(super) fn rtcp_path(&mut self, stream: usize) -> Option<SendPath<'_>> {
         match self {
-            Self::WebRtc(webrtc) => webrtc.rtcp_way(),
-            Self::Rtp(rtp) => rtp.session(stream)?.rtcp_way(),
+            Self::WebRtc(webrtc) => webrtc.rtcp_path(),
+            Self::Rtp(rtp) => rtp.session(stream)?.rtcp_path(),
         }
     }
 
@@ -141,22 +141,22 @@ impl RtpTransport {
 }
 
 /// Protects a packet and sends it.
-pub(super) fn send_rtp(way: Way<'_>, header: &Header, mut buffer: Vec<u8>, io: &mut Io) {
-    let is_protected = way.srtp.is_none_or(|srtp| srtp.protect_rtp(&mut buffer, header).is_ok());
+pub(super) fn send_rtp(path: SendPath<'_>, header: &Header, mut buffer: Vec<u8>, io: &mut Io) {
+    let is_protected = path.srtp.is_none_or(|srtp| srtp.protect_rtp(&mut buffer, header).is_ok());
     if is_protected {
         io.counters.tx_rtp += 1;
-        io.transmit(way.local, way.remote, buffer);
+        io.transmit(path.local, path.remote, buffer);
     } else {
         io.recycle(buffer);
     }
 }
 
 /// Protects a compound RTCP packet and sends it.
-pub(super) fn send_rtcp(way: Way<'_>, mut buffer: Vec<u8>, io: &mut Io) {
-    let is_protected = way.srtp.is_none_or(|srtp| srtp.protect_rtcp(&mut buffer).is_ok());
+pub(super) fn send_rtcp(path: SendPath<'_>, mut buffer: Vec<u8>, io: &mut Io) {
+    let is_protected = path.srtp.is_none_or(|srtp| srtp.protect_rtcp(&mut buffer).is_ok());
     if is_protected {
         io.counters.tx_rtcp += 1;
-        io.transmit(way.local, way.remote, buffer);
+        io.transmit(path.local, path.remote, buffer);
     } else {
         io.recycle(buffer);
     }

@@ -5,7 +5,7 @@ use crate::ice::agent::{LiteAgent, Pair};
 use crate::io::Io;
 use crate::socket::Local;
 use crate::transport::dtls::{DtlsOutput, DtlsSettings, DtlsTransport};
-use crate::transport::rtp::Way;
+use crate::transport::rtp::SendPath;
 use crate::transport::srtp::{DtlsRole, Inbound, Outbound};
 use core::time::Duration;
 use offhook_clock::{Time, earliest};
@@ -121,9 +121,9 @@ impl WebRtc {
     }
 
     /// The socket, address and context for sending RTCP.
-    pub(super) fn rtcp_way(&mut self) -> Option<Way<'_>> {
+    pub(super) fn rtcp_path(&mut self) -> Option<SendPath<'_>> {
         let is_taken = self.peer.is_none_or(|peer| peer.rtcp == PeerRtcp::Muxed);
-        self.way().filter(|_| is_taken)
+        self.path().filter(|_| is_taken)
     }
 
     /// The pair that is in use. A SIP peer may never nominate one: rtpengine takes the controlled role with each offer,
@@ -134,10 +134,10 @@ impl WebRtc {
     }
 
     /// The socket, address and context for sending media, once there are keys and a usable pair.
-    pub(super) fn way(&mut self) -> Option<Way<'_>> {
+    pub(super) fn path(&mut self) -> Option<SendPath<'_>> {
         let pair = self.pair()?;
         let Phase::Connected { srtp, .. } = &mut self.phase else { return None };
-        Some(Way { local: Local::Shared(pair.local), remote: pair.remote, srtp: Some(&mut srtp.1) })
+        Some(SendPath { local: Local::Shared(pair.local), remote: pair.remote, srtp: Some(&mut srtp.1) })
     }
 
     /// The context for received media.

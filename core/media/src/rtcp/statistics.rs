@@ -75,7 +75,7 @@ pub struct Reception {
     /// The clock rate of the jitter; 0 until known.
     rate: u32,
     transit: Option<u32>,
-    heard_at: Time,
+    received_at: Time,
     /// The sequence number after that of a packet that is out of range: if it arrives next, the source has restarted.
     stray: Option<u16>,
     sender_report: Option<(u32, Time)>,
@@ -97,7 +97,7 @@ impl Reception {
             jitter: 0,
             rate: 0,
             transit: None,
-            heard_at: now,
+            received_at: now,
             stray: None,
             sender_report: None,
         }
@@ -105,7 +105,7 @@ impl Reception {
 
     /// Counts a packet that is authentic and not replayed, with this number of payload octets.
     pub fn count(&mut self, sequence: u16, octets: usize, timing: Timing, now: Time) {
-        self.heard_at = now;
+        self.received_at = now;
         let ahead = sequence.wrapping_sub((self.highest & 0xffff) as u16);
         if self.received > 0 && ahead >= MAX_DROPOUT && ahead.wrapping_neg() > MAX_MISORDER {
             if self.stray != Some(sequence) {
@@ -161,8 +161,8 @@ impl Reception {
 
     /// The arrival time of the last packet.
     #[must_use]
-    pub const fn heard_at(&self) -> Time {
-        self.heard_at
+    pub const fn received_at(&self) -> Time {
+        self.received_at
     }
 
     /// Whether packets arrived since the last report.

@@ -124,7 +124,7 @@ impl Mapping {
 
 /// The numbers of a packet in the outgoing stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct StreamPosition {
     /// Sequence number.
     pub sequence: u16,
     /// Timestamp.
@@ -154,7 +154,7 @@ impl Rewriter {
 
     /// Returns the numbers of a packet; `None` if it is older than the first mapped packet of its source, or out of
     /// range.
-    pub fn place(&mut self, incoming: &Incoming, now: Time) -> Option<Place> {
+    pub fn place(&mut self, incoming: &Incoming, now: Time) -> Option<StreamPosition> {
         let (mut mapping, switched) = match &mut self.mapping {
             None => (self.take_over(incoming, now), true),
             Some(mapping) => match mapping.relation(incoming, now) {
@@ -173,7 +173,7 @@ impl Rewriter {
         mapping.count = mapping.count.saturating_add(1);
         mapping.note(incoming, now);
         self.mapping = Some(mapping);
-        let place = Place {
+        let place = StreamPosition {
             sequence: incoming.sequence.wrapping_add(mapping.sequence),
             timestamp: incoming.timestamp.wrapping_add(mapping.timestamp),
             switched,

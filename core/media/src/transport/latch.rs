@@ -107,7 +107,7 @@ enum Trust {
 struct Proof {
     trust: Trust,
     /// The arrival time of the last packet from it.
-    heard_at: Time,
+    received_at: Time,
 }
 
 /// The last received stream.
@@ -261,15 +261,15 @@ impl Latch {
             // An address that has sent media is never replaced by one without evidence.
             (Trust::None, Some(_)) => false,
             (_, None) => true,
-            (Trust::Stream, Some(proof)) => now.since(proof.heard_at) >= STREAM_QUIET,
-            (_, Some(proof)) => proof.trust < Trust::Host || now.since(proof.heard_at) >= rules.quiet,
+            (Trust::Stream, Some(proof)) => now.since(proof.received_at) >= STREAM_QUIET,
+            (_, Some(proof)) => proof.trust < Trust::Host || now.since(proof.received_at) >= rules.quiet,
         }
     }
 
     /// Decides whether to accept an RTCP packet that is not authenticated and has a port of its own. RTCP is accepted
     /// from the host of RTP, or from a trusted host while there is no RTP.
     pub fn admit_beside(&mut self, rtp: &Self, from: SocketAddr, rules: &LatchRules, now: Time) -> bool {
-        let is_alive = self.proof.is_some_and(|proof| now.since(proof.heard_at) < CONTROL_QUIET);
+        let is_alive = self.proof.is_some_and(|proof| now.since(proof.received_at) < CONTROL_QUIET);
         let is_beside = match (rtp.proof, rtp.current) {
             (Some(_), Some(rtp)) => is_same_host(rtp, from),
             _ => rtp.trusts_host(from, rules),
@@ -290,7 +290,7 @@ impl Latch {
         let before = self.proof.filter(|_| self.current == Some(from));
         let trust = before.map_or(trust, |before| before.trust.max(trust));
         self.current = Some(from);
-        self.proof = Some(Proof { trust, heard_at: now });
+        self.proof = Some(Proof { trust, received_at: now });
         self.candidate = None;
         self.stranger = None;
     }

@@ -37,7 +37,7 @@ pub enum PacketRejection {
 
 /// The socket, address and SRTP context for sending.
 #[derive(Debug)]
-pub struct Way<'a> {
+pub struct SendPath<'a> {
     /// The relay's socket.
     pub local: Local,
     /// The peer's address.
@@ -148,20 +148,20 @@ impl RtpSession {
     }
 
     /// The socket, address and context for sending RTP; `None` if the peer receives nothing.
-    pub fn rtp_way(&mut self) -> Option<Way<'_>> {
+    pub fn rtp_path(&mut self) -> Option<SendPath<'_>> {
         let remote = self.rtp.current().filter(|_| self.is_reachable)?;
         let local = Local::Port(self.ports.rtp);
-        Some(Way { local, remote, srtp: self.protection().map(|srtp| &mut srtp.1) })
+        Some(SendPath { local, remote, srtp: self.protection().map(|srtp| &mut srtp.1) })
     }
 
     /// The socket, address and context for sending RTCP.
-    pub fn rtcp_way(&mut self) -> Option<Way<'_>> {
+    pub fn rtcp_path(&mut self) -> Option<SendPath<'_>> {
         if self.is_muxed {
-            return self.rtp_way();
+            return self.rtp_path();
         }
         let remote = self.rtcp.current().filter(|_| self.is_reachable)?;
         let local = Local::Port(self.ports.rtcp);
-        Some(Way { local, remote, srtp: self.protection().map(|srtp| &mut srtp.1) })
+        Some(SendPath { local, remote, srtp: self.protection().map(|srtp| &mut srtp.1) })
     }
 
     fn protection(&mut self) -> Option<&mut (Inbound, Outbound)> {
@@ -292,7 +292,7 @@ pub(crate) fn fuzz(data: &[u8]) {
             }
             (rest, now) = (after, now + Duration::from_millis(100));
         }
-        let _ = (session.rtp_way().is_some(), session.rtcp_way().is_some());
+        let _ = (session.rtp_path().is_some(), session.rtcp_path().is_some());
     }
 }
 

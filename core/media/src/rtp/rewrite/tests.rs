@@ -1,4 +1,4 @@
-use super::{Incoming, Place, Rewriter, SourceId, StreamSource, ticks};
+use super::{Incoming, Rewriter, SourceId, StreamPosition, StreamSource, ticks};
 use crate::command::LegKey;
 use core::time::Duration;
 use offhook_clock::Time;
@@ -22,10 +22,10 @@ fn at(millis: u64) -> Time {
 fn new_source_continues_sequence_and_time() {
     let mut rewriter = Rewriter::new(1000, 5000);
     let first = rewriter.place(&packet(A, 7, 70), at(0)).unwrap();
-    assert_eq!(first, Place { sequence: 1001, timestamp: 5000, switched: true });
+    assert_eq!(first, StreamPosition { sequence: 1001, timestamp: 5000, switched: true });
     assert_eq!(rewriter.place(&packet(A, 9, 390), at(40)).unwrap().sequence, 1003);
     let other = rewriter.place(&packet(B, 65_535, 9), at(60)).unwrap();
-    assert_eq!(other, Place { sequence: 1004, timestamp: 5000 + 320 + 160, switched: true });
+    assert_eq!(other, StreamPosition { sequence: 1004, timestamp: 5000 + 320 + 160, switched: true });
     assert_eq!(rewriter.place(&packet(B, 0, 169), at(80)).unwrap().sequence, 1005);
     assert_eq!(rewriter.sequence_of_source(1005), Some(0));
     assert_eq!(rewriter.timestamp_from(source(B), 169), Some(5640));
@@ -85,7 +85,10 @@ fn restarted_source_continues_with_its_second_packet() {
     );
     assert_eq!(rewriter.place(&packet(A, 30_001, 77), at(40)), None);
     let restarted = rewriter.place(&packet(A, 30_002, 237), at(60)).unwrap();
-    assert_eq!(restarted, Place { sequence: begin.sequence + 2, timestamp: begin.timestamp + 480, switched: true });
+    assert_eq!(
+        restarted,
+        StreamPosition { sequence: begin.sequence + 2, timestamp: begin.timestamp + 480, switched: true }
+    );
     assert_eq!(rewriter.place(&packet(A, 12, 320), at(61)), None);
 }
 

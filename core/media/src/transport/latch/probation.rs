@@ -25,14 +25,14 @@ pub(super) struct Candidate {
     /// Start of the current period without a pause.
     steady_since: Time,
     steady_packets: u8,
-    heard_at: Time,
+    received_at: Time,
 }
 
 impl Candidate {
     /// Starts the probation of a sender with its first packet.
     pub(super) const fn new(packet: ReceivedPacket, now: Time) -> Self {
         let ReceivedPacket { from, ssrc, sequence } = packet;
-        Self { from, ssrc, sequence, packets: 1, steady_since: now, steady_packets: 1, heard_at: now }
+        Self { from, ssrc, sequence, packets: 1, steady_since: now, steady_packets: 1, received_at: now }
     }
 
     /// Returns the sender's state after another packet; `None` if the packet begins another stream. A reordered or
@@ -46,13 +46,13 @@ impl Candidate {
             return Some(self);
         }
         let is_next = is_little_ahead(self.sequence, sequence, MAX_STEP);
-        let is_paused = now.since(self.heard_at) > STEADY_PAUSE;
+        let is_paused = now.since(self.received_at) > STEADY_PAUSE;
         is_next.then(|| Self {
             sequence,
             packets: self.packets.saturating_add(1),
             steady_since: if is_paused { now } else { self.steady_since },
             steady_packets: if is_paused { 1 } else { self.steady_packets.saturating_add(1) },
-            heard_at: now,
+            received_at: now,
             ..self
         })
     }
@@ -64,7 +64,7 @@ impl Candidate {
 
     /// Whether the sender sends in real time.
     pub(super) fn is_steady(&self) -> bool {
-        self.steady_packets >= STEADY_PACKETS && self.heard_at.since(self.steady_since) >= STEADY_FOR
+        self.steady_packets >= STEADY_PACKETS && self.received_at.since(self.steady_since) >= STEADY_FOR
     }
 }
 

@@ -43,14 +43,14 @@ fn key_length_must_match_suite() {
 #[test]
 fn destinations_follow_description() {
     let mut session = session();
-    assert!(session.rtp_way().is_none() && session.rtcp_way().is_none(), "there is no description yet");
-    let ways = |session: &mut RtpSession| {
+    assert!(session.rtp_path().is_none() && session.rtcp_path().is_none(), "there is no description yet");
+    let paths = |session: &mut RtpSession| {
         let port = |local| match local {
             Local::Port(port) => port.index(),
             Local::Shared(address) => panic!("{address} is shared"),
         };
-        let pair = |way: Option<super::Way<'_>>| way.map(|way| (port(way.local), way.remote.port()));
-        (pair(session.rtp_way()), pair(session.rtcp_way()))
+        let pair = |path: Option<super::SendPath<'_>>| path.map(|path| (port(path.local), path.remote.port()));
+        (pair(session.rtp_path()), pair(session.rtcp_path()))
     };
     let muxed = RemoteRtp { rtcp: RtcpPath::Muxed, ..separate() };
     for (remote, expected) in [
@@ -60,10 +60,10 @@ fn destinations_follow_description() {
         (Some(separate()), (Some((1, 10)), Some((2, 20)))),
     ] {
         session.connect(remote, None, None, Time::EPOCH).unwrap();
-        assert_eq!(ways(&mut session), expected, "{remote:?}");
+        assert_eq!(paths(&mut session), expected, "{remote:?}");
     }
     session.rest();
-    assert_eq!(ways(&mut session), (None, None));
+    assert_eq!(paths(&mut session), (None, None));
 }
 
 proptest! {
