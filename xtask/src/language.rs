@@ -1,5 +1,5 @@
-//! The part of the language rules that a program can check: figurative words in comments and documents, and the length
-//! of commit titles. The rules themselves are in CONTRIBUTING.md.
+//! The part of the language rules that a program can check: figurative words in comments, documents and names, and the
+//! length of commit titles. The rules themselves are in CONTRIBUTING.md.
 
 use crate::tool::{Failure, command, output, root};
 use std::fmt::Write as _;
@@ -35,6 +35,31 @@ const WORDS: [(&str, &str); 27] = [
     ("anew", "again"),
 ];
 
+/// Words that names of functions, types, modules and constants do not contain, in addition to [`WORDS`].
+const NAME_WORDS: [(&str, &str); 6] = [
+    ("talk", "call, establish"),
+    ("talks", "calls, establishes"),
+    ("talking", "established"),
+    ("detour", "looped call"),
+    ("penance", "lockout"),
+    ("inquiry", "incoming request"),
+];
+
+/// Names that are too general, or for whose concept the field has a term.
+const NAMES: [(&str, &str); 7] = [
+    ("Manager", "the concept that it manages"),
+    ("Helper", "the concept that it helps with"),
+    ("utils", "the concept that the functions share"),
+    ("helpers", "the concept that the functions share"),
+    ("Party", "Participant, Leg"),
+    ("Place", "the position's kind"),
+    ("Way", "Transport, Route, Path"),
+];
+
+/// Words that begin a name in a declaration.
+const DECLARATIONS: [&str; 11] =
+    ["fn", "struct", "enum", "trait", "type", "union", "mod", "const", "static", "function", "class"];
+
 /// Words that begin a relative clause without a head where a description begins with them.
 const OPENINGS: [&str; 6] = ["Who", "What", "Whose", "How", "Where", "When"];
 
@@ -44,7 +69,7 @@ const TITLE: usize = 72;
 /// The newest commits, whose titles are checked.
 const COMMITS: &str = "20";
 
-/// Checks all comments of sources and all documents that git lists.
+/// Checks all comments and declared names of sources, and all documents, that git lists.
 pub(crate) fn words() -> Result<(), Failure> {
     let listed = output(command("git").args(["ls-files", "*.rs", "*.ts", "*.mjs", "*.md"]))?;
     let checked = |name: &&str| {
@@ -56,6 +81,11 @@ pub(crate) fn words() -> Result<(), Failure> {
         let Ok(text) = std::fs::read_to_string(root().join(name)) else { continue };
         for (line, fault) in faults(&text, name.ends_with(".md")) {
             let _ = writeln!(findings, "{name}:{line}: {fault}");
+        }
+        if !name.ends_with(".md") {
+            for (line, fault) in names(&text) {
+                let _ = writeln!(findings, "{name}:{line}: {fault}");
+            }
         }
     }
     if findings.is_empty() { Ok(()) } else { Err(Failure(findings)) }
@@ -102,6 +132,50 @@ fn faults(text: &str, document: bool) -> Vec<(usize, String)> {
     found
 }
 
+/// Lines of a source, counted from 1, with what is wrong in the names that they declare.
+fn names(text: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let is_comment = ["//", "*", "/*"].iter().any(|mark| line.trim_start().starts_with(mark));
+        for name in declared(line).filter(|_| !is_comment) {
+            let whole = NAMES.iter().filter(|(banned, _)| *banned == name);
+            let parts = words_of(name);
+            let inside = WORDS.iter().chain(&NAME_WORDS).filter(|(banned, _)| parts.iter().any(|part| part == banned));
+            for (banned, instead) in whole.chain(inside) {
+                found.push((
+                    index + 1,
+                    format!("the name {name} contains \"{banned}\": use a standard term, like {instead}"),
+                ));
+            }
+        }
+    }
+    found
+}
+
+/// The names that a line declares.
+fn declared(line: &str) -> impl Iterator<Item = &str> {
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    let words = line.split(move |c| !is_name(c)).filter(|word| !word.is_empty());
+    let next = words.clone().skip(1);
+    words.zip(next).filter(|(word, _)| DECLARATIONS.contains(word)).map(|(_, name)| name)
+}
+
+/// The words of a name, split at underscores and before capitals, in lower case.
+fn words_of(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut after_lower = false;
+    for c in name.chars() {
+        if c == '_' || (c.is_uppercase() && after_lower) {
+            words.push(String::new());
+        }
+        after_lower = c.is_lowercase() || c.is_numeric();
+        if let (Some(word), true) = (words.last_mut(), c != '_') {
+            word.extend(c.to_lowercase());
+        }
+    }
+    words
+}
+
 /// The text of the comment in a line of Rust or TypeScript.
 fn comment(line: &str) -> Option<&str> {
     let start = line.trim_start();
@@ -126,7 +200,7 @@ fn first_word(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::faults;
+    use super::{faults, names, words_of};
 
     fn lines(text: &str, document: bool) -> Vec<usize> {
         faults(text, document).into_iter().map(|(line, _)| line).collect()
@@ -145,5 +219,20 @@ mod tests {
     fn code_and_quotations_are_not_prose() {
         let source = "fn say() {} // `say` sends \"nobody\"\n/// ```\n/// who.tell(); // wants\n/// ```\nlet url = \"http://told\";\n";
         assert_eq!(lines(source, false), [0; 0]);
+    }
+
+    #[test]
+    fn figurative_words_in_declared_names_are_found() {
+        let lines = |text: &str| names(text).into_iter().map(|(line, _)| line).collect::<Vec<_>>();
+        let source = "fn both_hear() {}\npub struct Stranger;\nlet told = say(1);\nconst IS_WANTED: bool = true;\n\
+                      // fn tell()\nfn heartbeat() {}\nasync function bothHear() {}\npub enum Way { A }\nfn in_any_way() {}\n";
+        assert_eq!(lines(source), [1, 2, 4, 7, 8]);
+    }
+
+    #[test]
+    fn names_are_split_at_underscores_and_capitals() {
+        assert_eq!(words_of("hears_DTMFDigits"), ["hears", "dtmfdigits"]);
+        assert_eq!(words_of("bothHearNothing"), ["both", "hear", "nothing"]);
+        assert_eq!(words_of("IS_WANTED"), ["is", "wanted"]);
     }
 }
