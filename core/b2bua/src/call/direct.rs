@@ -97,11 +97,10 @@ impl Established {
 
     /// Returns the two legs if both browsers support direct media and neither is on hold.
     fn direct_legs(&self, direct: &DirectMedia) -> Option<PerLeg<LegKey>> {
-        let Self { legs, held_by, .. } = self;
+        let legs = &self.legs;
         let is_able = |participant: &Participant| participant.browser().is_some_and(|browser| browser.has_direct_media);
         let can = direct.is_allowed && is_able(&legs.a.participant) && is_able(&legs.b.participant);
-        let none_on_hold = !held_by.a && !held_by.b;
-        (can && none_on_hold).then_some(PerLeg { a: self.key(LegId::A), b: self.key(LegId::B) })
+        (can && !self.has_hold()).then_some(PerLeg { a: self.key(LegId::A), b: self.key(LegId::B) })
     }
 
     /// Handles a step that a browser sent.

@@ -166,7 +166,7 @@ impl HandedOver {
 
     /// Connects the transferee, unless it is holding, to the early media of the only target.
     pub(super) fn connect_target_media(&mut self, cx: &mut Context) {
-        let (transferee, is_holding) = (&self.transferee, self.is_holding);
+        let (transferee, is_holding) = (&self.transferee, self.transferee.hold.is_holding());
         let Some(fork) = self.forking.only_mut().filter(|_| !is_holding) else { return };
         let Some(sdp) = fork.participant.peer().and_then(Peer::latest_early) else { return };
         let answer = LegMaker::parse_answer(fork, &sdp);

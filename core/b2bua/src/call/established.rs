@@ -20,7 +20,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Established {
     pub(super) legs: PerLeg<Leg>,
-    pub(super) held_by: PerLeg<bool>,
     pub(super) handover: Option<Handover>,
     /// The two dialogs with the server, if two browsers were bridged by a looped call.
     pub(super) looped: Option<Box<LoopedDialogs>>,
@@ -38,9 +37,9 @@ pub(super) enum Handover {
 
 impl Established {
     /// Creates the state, which sets the media of the call.
-    pub(super) fn new(legs: PerLeg<Leg>, held_by: PerLeg<bool>, cx: &mut Context) -> Box<Self> {
+    pub(super) fn new(legs: PerLeg<Leg>, cx: &mut Context) -> Box<Self> {
         cx.set_media(&legs.a.streams);
-        Box::new(Self { legs, held_by, handover: None, looped: None, direct: DirectState::Off })
+        Box::new(Self { legs, handover: None, looped: None, direct: DirectState::Off })
     }
 
     /// Applies an action that does not change the state.

@@ -19,8 +19,6 @@ pub(super) struct HandedOver {
     pub(super) transferee: Leg,
     /// The side of the transferee.
     pub(super) side: LegId,
-    /// The transferee holds the target.
-    pub(super) is_holding: bool,
     pub(super) forking: Forking,
 }
 
@@ -51,15 +49,15 @@ impl HandedOver {
             Err(reason) => return self.target_refuses(leg, reason, cx),
         };
         let Some(fork) = self.forking.remove(leg) else { return State::HandedOver(self) };
-        let Self { transferee, side, is_holding, forking } = *self;
+        let Self { transferee, side, forking } = *self;
         let (target, connect) = checked.connect(fork);
         end_forks(forking.forks, &EndReason::AnsweredElsewhere.into(), cx);
         let bridge = Command::Bridge { a: transferee.participant.leg, b: leg };
         let legs = PerLeg::new(side, transferee, target);
-        // The hold continues after the transferor has left, because the page of the holder still shows it.
-        let established = Established::new(legs, PerLeg::new(side, is_holding, false), cx);
+        let established = Established::new(legs, cx);
         cx.media([connect]);
-        if !is_holding {
+        // The hold continues after the transferor has left, because the page of the holder still shows it.
+        if !established.has_hold() {
             cx.media([bridge]);
         }
         cx.report(CallEvent::TransferCompleted { by: None, target: Some(leg) });

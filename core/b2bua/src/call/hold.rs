@@ -2,18 +2,69 @@
 
 use super::context::Context;
 use super::handed_over::HandedOver;
-use super::participant::{Leg, LegId, Side};
+use super::participant::{Leg, LegId};
 use super::peer::Purpose;
 use super::{CallEvent, Established};
 use offhook_media::command::{Command, LegKey};
 use offhook_sdp::codec::MediaKind;
+use serde::{Deserialize, Serialize};
+
+/// The hold state of one side of an established call, which moves with its leg to other states and calls. The bridge,
+/// the offers to SIP endpoints, events and repeated statuses are derived from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Hold {
+    /// This side holds the other.
+    is_holding: bool,
+    /// The relay's latest offer puts this side, a SIP endpoint, on hold.
+    is_offered: bool,
+    /// This side has been informed that the other holds it: a SIP endpoint has accepted an offer that puts it on hold, a
+    /// browser has received the event.
+    is_notified: bool,
+}
+
+impl Hold {
+    /// Returns whether this side holds the other.
+    pub(super) const fn is_holding(self) -> bool {
+        self.is_holding
+    }
+
+    /// Returns the remote hold that this side was informed of.
+    pub(super) const fn is_notified(self) -> bool {
+        self.is_notified
+    }
+
+    /// Stores the remote hold in an offer of the relay to this side.
+    pub(super) const fn offered(&mut self, held: bool) {
+        self.is_offered = held;
+    }
+
+    /// Handles the answer to the offer.
+    pub(super) const fn offer_accepted(&mut self) {
+        self.is_notified = self.is_offered;
+    }
+
+    /// Stores the remote hold in the relay's answer to an offer of this side.
+    pub(super) const fn answered(&mut self, held: bool) {
+        self.is_notified = held;
+    }
+}
 
 const fn hold_event(by: LegKey, is_holding: bool) -> CallEvent {
     if is_holding { CallEvent::Held { by } } else { CallEvent::Resumed { by } }
 }
 
 impl Established {
-    /// Returns whether a side holds the other. A SIP endpoint does so if it does not accept the audio of the other
+    /// Returns whether a side holds the other by command, so that the relay does not bridge them.
+    pub(super) const fn is_hold_commanded(&self, side: LegId) -> bool {
+        self.legs.get(side).hold.is_holding
+    }
+
+    /// Returns whether one of the sides holds the other by command.
+    pub(super) const fn has_hold(&self) -> bool {
+        self.is_hold_commanded(LegId::A) || self.is_hold_commanded(LegId::B)
+    }
+
+    /// Returns whether a side holds the other. A SIP endpoint also does so if it does not accept the audio of the other
     /// side.
     pub(super) fn is_holding(&self, side: LegId) -> bool {
         let audio = |side| {
@@ -26,13 +77,13 @@ impl Established {
                 .zip(audio(side.other()))
                 .is_some_and(|(own, other)| !own.direction.receives() && other.direction.sends())
         };
-        *self.held_by.get(side) || is_peer && is_on_hold()
+        self.is_hold_commanded(side) || is_peer && is_on_hold()
     }
 
     /// Starts or ends the hold of the other side by a browser.
     pub(super) fn hold(&mut self, leg: LegKey, hold: bool, cx: &mut Context) {
         let Some(side) = self.side(leg) else { return };
-        *self.held_by.get_mut(side) = hold;
+        self.legs.get_mut(side).hold.is_holding = hold;
         self.update_bridge(cx);
         if self.legs.get(side.other()).participant.peer().is_some() {
             // The hold is reported when the peer accepts the offer.
@@ -46,9 +97,8 @@ impl Established {
     pub(super) fn notify_hold(&mut self, cx: &mut Context) {
         for side in [LegId::A, LegId::B] {
             let held = self.is_holding(side.other());
-            let participant = &mut self.legs.get_mut(side).participant;
-            let Side::Browser(browser) = &mut participant.side else { continue };
-            if core::mem::replace(&mut browser.is_hold_reported, held) != held {
+            let Leg { participant, hold, .. } = self.legs.get_mut(side);
+            if participant.browser().is_some() && core::mem::replace(&mut hold.is_notified, held) != held {
                 cx.report(CallEvent::RemoteHoldChanged { leg: participant.leg, is_held: held });
             }
         }
@@ -57,8 +107,13 @@ impl Established {
     /// Updates the bridge to the holds of both sides.
     pub(super) fn update_bridge(&self, cx: &mut Context) {
         let (a, b) = (self.key(LegId::A), self.key(LegId::B));
-        let is_held = self.held_by.a || self.held_by.b;
-        cx.media([if is_held { Command::Unbridge { leg: a } } else { Command::Bridge { a, b } }]);
+        cx.media([if self.has_hold() { Command::Unbridge { leg: a } } else { Command::Bridge { a, b } }]);
+    }
+
+    /// Returns to the hold that the SIP endpoint at the other side has accepted, after it refused a change.
+    pub(super) const fn revert_hold(&mut self, side: LegId) {
+        let accepted = self.legs.get(side.other()).hold.is_notified;
+        self.legs.get_mut(side).hold.is_holding = accepted;
     }
 
     /// Repeats the state of the call to a participant.
@@ -69,12 +124,12 @@ impl Established {
     }
 
     pub(super) fn repeat_status_of(&self, side: LegId, cx: &mut Context) {
-        cx.report(CallEvent::StateRepeated { leg: self.key(side), is_holding: *self.held_by.get(side) });
+        cx.report(CallEvent::StateRepeated { leg: self.key(side), is_holding: self.is_hold_commanded(side) });
     }
 
     /// Reports that a participant has begun or ended its hold.
     pub(super) fn report_hold(&self, side: LegId, cx: &mut Context) {
-        cx.report(hold_event(self.key(side), *self.held_by.get(side)));
+        cx.report(hold_event(self.key(side), self.is_hold_commanded(side)));
     }
 
     /// Repeats the state of the call to the browser that waits for an answer to its hold from a leg that has left.
@@ -93,7 +148,7 @@ impl HandedOver {
         if !self.is_transferee(leg) {
             return;
         }
-        self.is_holding = hold;
+        self.transferee.hold.is_holding = hold;
         if hold {
             self.disconnect_target_media(cx);
         } else {

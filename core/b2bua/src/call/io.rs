@@ -3,7 +3,7 @@
 use super::direct::DirectMediaStep;
 use super::dtmf::DtmfMethod;
 use super::event::CallEvent;
-use super::participant::{Leg, Participant, SipResources};
+use super::participant::{Participant, SipResources};
 use super::peer::RemoteOffer;
 use offhook_media::command::{Command, LegKey, TransportFailure};
 use offhook_media::ports::PortPair;
@@ -250,13 +250,4 @@ pub enum Output {
     },
     /// The call is over.
     Ended(EndReason),
-}
-
-/// One side of a call that was removed from it, to be joined to another call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Released {
-    /// The side.
-    pub leg: Leg,
-    /// It has the other side on hold.
-    pub is_holding: bool,
 }

@@ -40,7 +40,7 @@ mod transfer;
 pub use direct::DirectMediaStep;
 pub use dtmf::{DtmfMethod, asks_for_key_frame, digits_of};
 pub use event::{CallEvent, MediaPath, TransferProgress};
-pub use io::{Fallback, Input, Output, Released, SipEvent};
+pub use io::{Fallback, Input, Output, SipEvent};
 pub use negotiation::{LegMaker, RelaySide, ice_credentials};
 pub use participant::{
     Alerting, Browser, Caller, EarlyMedia, End, EndpointKind, Fork, JsonText, Leg, LegId, LegSecrets, Participant,
@@ -174,10 +174,10 @@ impl Call {
         }
     }
 
-    /// Removes both sides from a call that is to be joined to another one: the transferor leaves both calls. Returns
-    /// none, and changes nothing, unless the leg is one of an established call.
+    /// Ends a call whose transferor leaves it and another one, and returns the leg of the other side, which is to join
+    /// that call. Returns none, and changes nothing, unless the leg is one of an established call.
     #[must_use]
-    pub fn release(self, by: LegKey) -> (Self, Option<Released>) {
+    pub fn release(self, by: LegKey) -> (Self, Option<Leg>) {
         let Self { state, mut cx } = self;
         match state {
             State::Established(established) if let Some(side) = established.side(by) => {
@@ -189,7 +189,7 @@ impl Call {
     }
 
     /// Replaces the transferor by `released`, the participant of another call.
-    pub fn join(&mut self, by: LegKey, released: Released) {
+    pub fn join(&mut self, by: LegKey, released: Leg) {
         if let State::Established(established) = &mut self.state {
             established.join(by, released, &mut self.cx);
         }

@@ -92,7 +92,7 @@ impl LegMaker {
         let (ssrcs, outputs) = match &mut participant.side {
             Side::Browser(_) => self.alert_browser(leg, address, &offered, has_video),
             Side::Sip(peer) => {
-                let text = peer.make_offer(offered.clone(), Purpose::First, false, &mut self.random);
+                let text = peer.make_offer(offered.clone(), Purpose::First, &mut self.random);
                 let mut outputs = vec![Output::Media(peer.open(leg))];
                 if let PeerDialog::Planned(mut request) = core::mem::replace(&mut peer.dialog, PeerDialog::Outbound) {
                     request.offer = Some(sdp_body(&text));
@@ -111,7 +111,7 @@ impl LegMaker {
     /// Returns the offer to a SIP caller that made none, on behalf of the callee that answered with `streams`.
     pub(super) fn delayed_offer(&mut self, caller: &mut Peer, streams: &[Section]) -> String {
         let offered = sip_offer(streams, &self.side.codecs);
-        caller.make_offer(offered, Purpose::First, false, &mut self.random)
+        caller.make_offer(offered, Purpose::First, &mut self.random)
     }
 
     /// Returns the next offer to a SIP endpoint in an established call, whose other side has negotiated `other`.
@@ -139,7 +139,7 @@ impl LegMaker {
             let is_sent = |codec: &Codec| sent.is_some_and(|sent| sent.codec.matches(codec));
             section.payloads.sort_by_key(|payload| !is_sent(&payload.codec));
         }
-        peer.make_offer(offered, purpose, held, &mut self.random)
+        peer.make_offer(offered, purpose, &mut self.random)
     }
 
     /// Returns whether `to` can receive what `from` sends.

@@ -1,5 +1,6 @@
 //! A participant of a call: a browser or a SIP endpoint, and its leg.
 
+use super::hold::Hold;
 use super::peer::Peer;
 use offhook_media::command::{Command, LegKey};
 use offhook_media::ports::PortPair;
@@ -145,8 +146,6 @@ pub struct Browser {
     pub session: SessionId,
     /// It can exchange media with another browser directly.
     pub has_direct_media: bool,
-    /// Its remote hold was reported.
-    pub is_hold_reported: bool,
     /// Its offer, until it is answered.
     pub offer: Option<Box<WebRtcDescription>>,
 }
@@ -278,6 +277,15 @@ pub struct Leg {
     pub participant: Participant,
     /// Its negotiated streams, as in its own description; empty until the ACK for a caller without an offer.
     pub streams: Vec<Section>,
+    /// Its hold state.
+    pub(super) hold: Hold,
+}
+
+impl Leg {
+    /// Creates a leg without any hold.
+    pub(super) fn new(participant: Participant, streams: Vec<Section>) -> Self {
+        Self { participant, streams, hold: Hold::default() }
+    }
 }
 
 /// The caller of an unanswered call.

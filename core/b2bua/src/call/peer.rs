@@ -49,8 +49,8 @@ pub enum PeerDialog {
 pub(super) struct Pending {
     offered: Vec<Section>,
     pub(super) purpose: Purpose,
-    /// The hold that it requests.
-    pub(super) held: bool,
+    /// Another offer is to be sent when this one is answered.
+    pub(super) is_next_due: bool,
 }
 
 /// The purpose of an offer of the relay.
@@ -107,10 +107,6 @@ pub struct Peer {
     /// The early description that is in force as an offer of the peer, which the relay answered (RFC 3311).
     changed: Option<String>,
     pub(super) pending: Option<Pending>,
-    /// Another offer is to be sent when the pending one is answered.
-    pub(super) is_offer_due: bool,
-    /// The peer has accepted to be on hold.
-    pub(super) held: bool,
 }
 
 /// The transport of its media.
@@ -196,8 +192,6 @@ impl Peer {
             early: BTreeMap::new(),
             changed: None,
             pending: None,
-            is_offer_due: false,
-            held: false,
         }
     }
 
@@ -307,18 +301,12 @@ impl Peer {
     }
 
     /// Creates an offer of `offered`; its answer is passed to [`Peer::check_answer`].
-    pub(super) fn make_offer(
-        &mut self,
-        offered: Vec<Section>,
-        purpose: Purpose,
-        held: bool,
-        random: &mut ChaCha20Rng,
-    ) -> String {
+    pub(super) fn make_offer(&mut self, offered: Vec<Section>, purpose: Purpose, random: &mut ChaCha20Rng) -> String {
         let sections = offered.iter().enumerate();
         let sections = sections.map(|(index, section)| self.offered(index, section.clone(), random)).collect();
         let sections = self.with_extra(sections);
         let text = self.session.offer(sections).to_string();
-        self.pending = Some(Pending { offered, purpose, held });
+        self.pending = Some(Pending { offered, purpose, is_next_due: false });
         text
     }
 

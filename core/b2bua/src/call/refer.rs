@@ -86,9 +86,10 @@ impl Established {
                 return cx.media([Command::CloseLeg { leg: participant.leg }]);
             }
         };
-        let removed = core::mem::replace(self.legs.get_mut(side), Leg { participant, streams });
+        let removed = core::mem::replace(self.legs.get_mut(side), Leg::new(participant, streams));
+        let held = self.is_hold_commanded(side.other());
+        self.legs.get_mut(side).hold.answered(held);
         cx.set_media(&self.legs.a.streams);
-        *self.held_by.get_mut(side) = false;
         let handover = self.handover.take();
         if let Some(Handover::Transfer(transfer)) = &handover {
             end_forks(transfer.forking.forks.clone(), &EndReason::Canceled.into(), cx);
@@ -116,7 +117,7 @@ impl Established {
         cx: &mut Context,
     ) -> Result<Vec<offhook_sdp::section::Section>, EndReason> {
         let new = participant.leg;
-        let (other, held) = (self.legs.get(side.other()), *self.held_by.get(side.other()));
+        let (other, held) = (self.legs.get(side.other()), self.is_hold_commanded(side.other()));
         let peer = participant.peer_mut().ok_or(EndReason::InternalError)?;
         cx.media([peer.open(new)]);
         let wanted = if held { Direction::SendOnly } else { Direction::SendRecv };
@@ -130,7 +131,6 @@ impl Established {
             }
         };
         peer.dialog = PeerDialog::Confirmed;
-        peer.held = held;
         cx.media(connect);
         cx.sip(SipCommand::Accept { invite: peer.invite, body: Some(sdp_body(&text)) });
         Ok(streams)

@@ -67,6 +67,7 @@ pub(super) fn answer_reinvite(
         return Err(REQUEST_PENDING);
     }
     let Some(sdp) = &offer.sdp else {
+        own.hold.offered(other.is_holding);
         return Ok(cx.maker.next_offer_to(peer, other.streams, Purpose::Change, other.is_holding));
     };
     let wanted = if other.is_holding { Direction::SendOnly } else { Direction::SendRecv };
@@ -93,13 +94,14 @@ impl Established {
     /// Sends the SIP endpoint of a side an offer with the current codecs and directions of the other side. While
     /// another offer is pending, its answer triggers the next one.
     pub(super) fn offer_to(&mut self, side: LegId, purpose: Purpose, cx: &mut Context) {
-        let held = *self.held_by.get(side.other());
+        let held = self.is_hold_commanded(side.other());
         let (leg, other) = self.legs.both_mut(side);
         let Some(peer) = leg.participant.peer_mut() else { return };
-        if peer.pending.is_some() {
-            peer.is_offer_due = true;
+        if let Some(pending) = &mut peer.pending {
+            pending.is_next_due = true;
             return;
         }
+        leg.hold.offered(held);
         let text = cx.maker.next_offer_to(peer, &other.streams, purpose, held);
         cx.sip(SipCommand::Offer { invite: peer.invite, body: sdp_body(&text) });
     }
@@ -107,10 +109,10 @@ impl Established {
     /// Sends an offer after a change of the other participant, if the negotiated media no longer fit.
     pub(super) fn adapt(&mut self, side: LegId, cx: &mut Context) {
         let (leg, other) = (self.legs.get(side), self.legs.get(side.other()));
-        let held = *self.held_by.get(side.other());
+        let is_hold_due = leg.hold.is_notified() != self.is_hold_commanded(side.other());
         let Some(peer) = leg.participant.peer() else { return };
         let passes = LegMaker::passes(&leg.streams, &other.streams) && LegMaker::passes(&other.streams, &leg.streams);
-        if peer.held != held || (!passes && LegMaker::has_news(&peer.current(), &other.streams)) {
+        if is_hold_due || (!passes && LegMaker::has_news(&peer.current(), &other.streams)) {
             self.offer_to(side, Purpose::Change, cx);
         }
     }
@@ -133,11 +135,10 @@ impl Established {
         let (Some(pending), Ok((streams, answer))) = (&peer.pending, answer) else {
             return self.offer_refused(leg, cx);
         };
-        let (purpose, held) = (pending.purpose, pending.held);
+        let (purpose, is_next_due) = (pending.purpose, pending.is_next_due);
         let connect = peer.apply_answer(leg, answer, &streams, Silence::EndsLeg);
         peer.pending = None;
-        peer.held = held;
-        let is_offer_due = core::mem::take(&mut peer.is_offer_due);
+        own.hold.offer_accepted();
         own.streams = streams;
         cx.set_media(&self.legs.a.streams);
         cx.media([connect]);
@@ -145,7 +146,7 @@ impl Established {
             self.update_bridge(cx);
             self.adapt(side, cx);
         }
-        if is_offer_due {
+        if is_next_due {
             self.offer_to(side, Purpose::Hold, cx);
         } else if purpose == Purpose::Hold {
             self.report_hold(side.other(), cx);
@@ -158,13 +159,11 @@ impl Established {
         let Some(side) = self.side(leg) else { return State::Established(self) };
         let Some(peer) = self.legs.get_mut(side).participant.peer_mut() else { return State::Established(self) };
         let Some(pending) = peer.pending.take() else { return State::Established(self) };
-        peer.is_offer_due = false;
-        let held = peer.held;
         match pending.purpose {
             Purpose::First => return self.end(EndReason::NoCommonCodecs, cx),
             Purpose::Change => {}
             Purpose::Hold => {
-                *self.held_by.get_mut(side.other()) = held;
+                self.revert_hold(side.other());
                 self.update_bridge(cx);
                 self.repeat_status_of(side.other(), cx);
             }
@@ -193,7 +192,7 @@ impl Established {
             let transfer = self.transfer_mut().ok_or(NOT_ACCEPTABLE_HERE)?;
             return transfer.forking.answer_target_offer(offer, cx);
         };
-        let is_holding = *self.held_by.get(side.other());
+        let is_holding = self.is_hold_commanded(side.other());
         let (own, other) = self.legs.both_mut(side);
         let is_browser = other.participant.browser().is_some();
         let other = OtherSide { streams: &other.streams, is_browser, is_holding };

@@ -176,9 +176,9 @@ impl Ringing {
             cx.media([Command::Bridge { a: caller.participant.leg, b: leg }]);
         }
         cx.accept_caller(&mut caller.participant, text.as_deref());
-        let a = Leg { participant: caller.participant, streams };
-        let b = Leg { participant: fork.participant, streams: settled.callee };
-        let mut established = Established::new(PerLeg { a, b }, PerLeg { a: false, b: false }, cx);
+        let a = Leg::new(caller.participant, streams);
+        let b = Leg::new(fork.participant, settled.callee);
+        let mut established = Established::new(PerLeg { a, b }, cx);
         let legs = &established.legs;
         cx.report(CallEvent::Answered {
             caller: legs.a.participant.leg,

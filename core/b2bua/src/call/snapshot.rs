@@ -88,7 +88,7 @@ impl Call {
             State::Established(established) => established.snapshot(),
             State::HandedOver(call) => {
                 let transferee = snapshot(&call.transferee.participant, role(call.side), LegProgress::Connected);
-                let transferee = ParticipantSnapshot { is_holding: call.is_holding, ..transferee };
+                let transferee = ParticipantSnapshot { is_holding: call.transferee.hold.is_holding(), ..transferee };
                 let targets = alerted(&call.forking.forks, ParticipantRole::Target);
                 (CallPhase::HandedOver, core::iter::once(transferee).chain(targets).collect())
             }

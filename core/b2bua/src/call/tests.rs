@@ -19,7 +19,7 @@ const CALLEE: LegKey = LegKey(2);
 const TARGET: LegKey = LegKey(3);
 
 fn participant(leg: LegKey) -> Participant {
-    let browser = Browser { session: SessionId(leg.0), has_direct_media: true, is_hold_reported: false, offer: None };
+    let browser = Browser { session: SessionId(leg.0), has_direct_media: true, offer: None };
     Participant {
         leg,
         address: if leg == CALLER { "alice".into() } else { "bob".into() },

@@ -8,7 +8,7 @@ use super::handed_over::HandedOver;
 use super::negotiation::{ForkAnswer, LegMaker};
 use super::participant::{End, Fork, Leg, LegId, Participant};
 use super::peer::PeerDialog;
-use super::{CallEvent, Established, Released, State, TransferProgress, established::Handover};
+use super::{CallEvent, Established, State, TransferProgress, established::Handover};
 use offhook_clock::Time;
 use offhook_media::command::{Command, LegKey, Silence};
 use offhook_sdp::section::Section;
@@ -37,7 +37,7 @@ impl TargetAnswer {
         if let Some(peer) = fork.participant.peer_mut() {
             peer.pending = None;
         }
-        (Leg { participant: fork.participant, streams: self.streams }, connect)
+        (Leg::new(fork.participant, self.streams), connect)
     }
 }
 
@@ -88,15 +88,14 @@ impl Established {
     /// Removes a transferor that hangs up before the target answers; the transferee waits for the target.
     pub(super) fn hand_over(mut self: Box<Self>, cx: &mut Context) -> State {
         let Some(Transfer { by, forking }) = self.take_transfer() else { return State::Established(self) };
-        let Self { legs, held_by, looped, .. } = *self;
+        let Self { legs, looped, .. } = *self;
         let (transferor, transferee) = legs.split(by);
         cx.set_media(&transferee.streams);
         cx.remove_leg(&transferor, &EndReason::Transferred.into());
         if let Some(looped) = looped {
             looped.remove(&EndReason::Transferred.into(), cx);
         }
-        let is_holding = *held_by.get(by.other());
-        let handed_over = HandedOver { transferee, side: by.other(), is_holding, forking };
+        let handed_over = HandedOver { transferee, side: by.other(), forking };
         Box::new(handed_over).with(|call| call.connect_target_media(cx))
     }
 
@@ -119,10 +118,9 @@ impl Established {
         end_forks(forking.forks, &EndReason::AnsweredElsewhere.into(), cx);
         let transferor = core::mem::replace(self.legs.get_mut(by), target);
         cx.set_media(&self.legs.a.streams);
-        *self.held_by.get_mut(by) = false;
         cx.media([connect]);
         // The hold continues after the transferor has left, because the page of the holder still shows it.
-        if !*self.held_by.get(by.other()) {
+        if !self.has_hold() {
             cx.media([Command::Bridge { a: self.key(by.other()), b: leg }]);
         }
         cx.report(CallEvent::TransferCompleted { by: Some(transferor.participant.leg), target: Some(leg) });
@@ -190,7 +188,7 @@ impl Established {
 
     /// Reports to the transferor that the transfer failed.
     pub(super) fn report_failed_transfer(&self, by: LegId, end: &End, cx: &mut Context) {
-        let (transferor, is_holding) = (&self.legs.get(by).participant, *self.held_by.get(by));
+        let (transferor, is_holding) = (&self.legs.get(by).participant, self.is_hold_commanded(by));
         cx.report(CallEvent::TransferFailed { by: transferor.leg, end: end.clone(), is_holding });
         let status = end.status();
         cx.notify_refer(transferor, if status < 300 { 603 } else { status }, &end.info());
@@ -204,35 +202,32 @@ impl Established {
     }
 
     /// Removes both sides from the call: the transferor `by` leaves, the other one is returned.
-    pub(super) fn release(mut self: Box<Self>, by: LegId, cx: &mut Context) -> (State, Released) {
+    pub(super) fn release(mut self: Box<Self>, by: LegId, cx: &mut Context) -> (State, Leg) {
         self.end_looped_dialogs(&EndReason::Transferred.into(), cx);
         let transfer = self.take_transfer();
-        let Self { legs, held_by, .. } = *self;
-        let is_holding = *held_by.get(by.other());
-        let (transferor, leg) = legs.split(by);
+        let (transferor, leg) = self.legs.split(by);
         cx.set_media(&[]);
         if let Some(transfer) = transfer {
             end_forks(transfer.forking.forks, &EndReason::Canceled.into(), cx);
         }
         cx.remove_leg(&transferor, &EndReason::Transferred.into());
-        (cx.finish(EndReason::Transferred), Released { leg, is_holding })
+        (cx.finish(EndReason::Transferred), leg)
     }
 
     /// Replaces the transferor by `released`, the participant of another call.
-    pub(super) fn join(&mut self, by: LegKey, released: Released, cx: &mut Context) {
+    pub(super) fn join(&mut self, by: LegKey, released: Leg, cx: &mut Context) {
         let Some(side) = self.side(by) else { return };
         self.end_looped_dialogs(&EndReason::Transferred.into(), cx);
         if let Some(transfer) = self.take_transfer() {
             end_forks(transfer.forking.forks, &EndReason::Canceled.into(), cx);
         }
         self.handover = None;
-        let transferor = core::mem::replace(self.legs.get_mut(side), released.leg);
+        let transferor = core::mem::replace(self.legs.get_mut(side), released);
         cx.set_media(&self.legs.a.streams);
-        *self.held_by.get_mut(side) = released.is_holding;
         cx.report(CallEvent::TransferCompleted { by: Some(transferor.participant.leg), target: None });
         cx.notify_refer(&transferor.participant, 200, "OK");
         self.remove_transferor(&transferor, side, cx);
-        if !self.held_by.a && !self.held_by.b {
+        if !self.has_hold() {
             self.update_bridge(cx);
         }
         self.adapt_both(cx);

@@ -116,12 +116,7 @@ impl Relay {
         let endpoint = LegEndpoint::Browser { session, call_id: call_id.clone() };
         self.calls.insert_leg(leg, LegEntry { call: plan.call, worker: plan.worker, endpoint });
         let features = self.clients.get(session).map(Session::features).unwrap_or_default();
-        let browser = Browser {
-            session,
-            has_direct_media: features.has(feature::DIRECT_MEDIA),
-            is_hold_reported: false,
-            offer: None,
-        };
+        let browser = Browser { session, has_direct_media: features.has(feature::DIRECT_MEDIA), offer: None };
         self.presenter.open(leg, alert.view(session, call_id, features, incoming));
         let login = self.clients.get(session).map(|session| session.caller().to_owned());
         alert.participant(leg, login.unwrap_or_default(), incoming, Side::Browser(browser))
