@@ -5,8 +5,8 @@
 use core::time::Duration;
 use offhook_clock::Time;
 use offhook_media::command::{
-    Command, LegKey, LocalRtp, MasterKey, MkiPair, RemoteRtp, RemoteTransport, RtcpPath, RtpStream, SdesKeys, Silence,
-    Stream,
+    Command, LegKey, LocalRtp, LocalTransport, MasterKey, MkiPair, PeerRtcp, RemoteRtp, RemoteSection, RemoteTransport,
+    RemoteWebRtc, RtcpPath, SdesKeys, Silence, Stream, WebRtcEndpoint,
 };
 use offhook_media::ice::stun;
 use offhook_media::identity::DtlsIdentity;
@@ -173,7 +173,10 @@ fn open_phone(worker: &mut Worker, number: u8, law: Option<u8>, profile: Option<
     let (leg, own) = (LegKey(u64::from(number)), address(100 + number, 4000));
     let port = 30_000 + u16::from(number) * 2;
     let local = LocalRtp { rtp: address(1, port), rtcp: address(1, port + 1) };
-    worker.handle_command(Command::OpenRtpLeg { leg, sections: vec![local], cname: "phone".to_owned() }, now);
+    worker.handle_command(
+        Command::Open { leg, transport: LocalTransport::Rtp { sections: vec![local], cname: "phone".to_owned() } },
+        now,
+    );
     let secret = |profile: Profile, octet| {
         let (key, salt) = profile.lengths();
         (vec![octet; key], vec![octet; salt])
@@ -182,11 +185,12 @@ fn open_phone(worker: &mut Worker, number: u8, law: Option<u8>, profile: Option<
         let master = |octet| MasterKey(<[Vec<u8>; 2]>::from(secret(suite, octet)).concat());
         SdesKeys { suite, local: master(1), remote: master(2), mki: MkiPair::default() }
     });
-    let stream = Stream { remote: section(law), local_ssrc: u32::from(number) };
+    let remote = section(law);
+    let streams = vec![Stream { received: remote.payloads.clone(), remote, local_ssrc: u32::from(number) }];
     let remote = RemoteRtp { rtp: own, rtcp: RtcpPath::Muxed };
-    let received = stream.remote.payloads.clone();
-    let streams = vec![RtpStream { stream, received, remote: Some(remote), srtp }];
-    worker.handle_command(Command::ConnectRtpLeg { leg, streams, signaling: None, silence: Silence::Tolerated }, now);
+    let sections = vec![RemoteSection { address: Some(remote), srtp }];
+    let transport = RemoteTransport::Rtp { sections, signaling: None };
+    worker.handle_command(Command::Connect { leg, transport, streams, silence: Silence::Tolerated }, now);
     let outbound = match profile {
         Some(profile) => {
             let (key, salt) = secret(profile, 2);
@@ -204,14 +208,22 @@ fn open_browser(worker: &mut Worker, number: u8, instant: Instant, now: Time) ->
     let identity = identity()?;
     let ice = |ufrag: String| IceCredentials { ufrag, pwd: "a password of 24 octets.".to_owned() };
     let name = format!("relay{number}");
-    worker.handle_command(Command::OpenLeg { leg, ice: ice(name.clone()) }, now);
+    worker.handle_command(Command::Open { leg, transport: LocalTransport::WebRtc { ice: ice(name.clone()) } }, now);
     let mut check = Vec::new();
     stun::write_check(&[number; 12], &format!("{name}:browser"), &ice(String::new()).pwd, true, &mut check);
     worker.handle_datagram(local, own, &mut check, now);
     let (fingerprint, of_relay) = (identity.fingerprint(), worker.config().identity.fingerprint());
-    let remote = RemoteTransport { ice: ice("browser".to_owned()), fingerprint, setup: DtlsSetup::Active };
-    let streams = vec![Stream { remote: section(None), local_ssrc: u32::from(number) }];
-    worker.handle_command(Command::ConnectLeg { leg, remote, streams }, now);
+    let remote = RemoteWebRtc {
+        ice: ice("browser".to_owned()),
+        fingerprint,
+        setup: DtlsSetup::Active,
+        rtcp: PeerRtcp::Muxed,
+        endpoint: WebRtcEndpoint::Browser,
+    };
+    let transport = RemoteTransport::WebRtc(remote);
+    let remote = section(None);
+    let streams = vec![Stream { received: remote.payloads.clone(), remote, local_ssrc: u32::from(number) }];
+    worker.handle_command(Command::Connect { leg, transport, streams, silence: Silence::EndsLeg }, now);
     let settings = DtlsSettings::new(identity, DtlsVersions::Only12, instant, now);
     let mut dtls = DtlsTransport::new(&settings, DtlsRole::Client, of_relay, now);
     let mut keys = None;

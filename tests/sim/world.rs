@@ -245,10 +245,10 @@ impl World {
                     self.on_the_wire(connection, false, Arrival::ToBrowser { connection, frame: text });
                 }
                 Output::Close { connection, .. } => self.cut(connection),
-                Output::Media { command: Command::OpenLeg { leg, .. }, .. } => {
+                Output::Media { command: Command::Open { leg, .. }, .. } => {
                     assert!(self.open_legs.insert(leg), "seed {}: {leg:?} was opened twice", self.seed);
                 }
-                Output::Media { command: Command::CloseLeg { leg }, .. } => {
+                Output::Media { command: Command::Close { leg }, .. } => {
                     assert!(self.open_legs.remove(&leg), "seed {}: {leg:?} was closed but not open", self.seed);
                 }
                 Output::Media { command: Command::Bridge { a, b }, .. } => {

@@ -1,22 +1,26 @@
 //! Commands from the signaling plane to a media worker, and the events that the worker reports.
 //!
 //! ```text
-//! browser:     OpenLeg ──▶ ConnectLeg ──▶ LegConnected …               ──▶ CloseLeg
-//! SIP:         OpenRtpLeg ─▶ ConnectRtpLeg ──▶ ConnectRtpLeg again …   ──▶ CloseLeg
-//! SIP, WebRTC: OpenLeg ──▶ ConnectPeerLeg ──▶ LegConnected
-//!                                └─▶ (RestartIce) ConnectPeerLeg again … ─▶ CloseLeg
+//! Open ──▶ Connect ──▶ Connect again: another description, and so on ──▶ Close
+//!             │           └─ RestartIce before it: new ICE credentials
+//!             └─▶ LegConnected: WebRTC only, when ICE and DTLS are established
 //! ```
+//!
+//! The sequence is the same for all legs. The transport of a leg ([`LocalTransport`], [`RemoteTransport`]) is either WebRTC
+//! (ICE-lite, DTLS-SRTP, all media sections bundled on the worker's port) or RTP (a port pair per media section, plain or
+//! with SDES keys). A browser is described once ([`WebRtcEndpoint`]).
 
-mod peer;
 mod report;
 mod rtp;
+mod transport;
 
-pub use peer::{PeerRtcp, PeerStream};
 pub use report::{LegReport, PeerReception, ReportStage, StreamStatistics};
-pub use rtp::{LocalRtp, MasterKey, MkiPair, RemoteRtp, RtcpPath, RtpStream, SdesKeys, Silence};
+pub use rtp::{LocalRtp, MasterKey, MkiPair, RemoteRtp, RemoteSection, RtcpPath, SdesKeys};
+pub use transport::{LocalTransport, PeerRtcp, RemoteTransport, RemoteWebRtc, WebRtcEndpoint};
 
 use crate::ports::PortPair;
-use offhook_sdp::webrtc::{DtlsSetup, Fingerprint, IceCredentials, Section};
+use offhook_sdp::codec::Payload;
+use offhook_sdp::webrtc::{IceCredentials, Section};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -35,32 +39,28 @@ pub struct BridgeId(pub u64);
 /// A command to a media worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Creates a WebRTC leg. Its local description has been or is being sent, so that STUN checks for its user name may
-    /// arrive at any time.
-    OpenLeg {
+    /// Creates a leg. Its local description has been or is being sent, so that datagrams may arrive at any time. For
+    /// RTP, the worker binds the sockets: one that cannot be bound is reported by [`Event::LegFailed`] with
+    /// [`TransportFailure::NoPort`]; success is not reported.
+    Open {
         /// The leg.
         leg: LegKey,
-        /// The credentials in the relay's description for this leg.
-        ice: IceCredentials,
+        /// The relay's side of its transport.
+        transport: LocalTransport,
     },
-    /// Sets the browser's description; DTLS can begin.
-    ConnectLeg {
+    /// Sets or replaces the peer's description: addresses, codecs, directions and keys. Packets continue without
+    /// interruption where the description does not change. Another DTLS certificate means another association: the
+    /// handshake starts again.
+    Connect {
         /// The leg, opened before.
         leg: LegKey,
-        /// The browser's transport parameters.
-        remote: RemoteTransport,
-        /// The negotiated streams, in the order of the description.
+        /// The peer's transport parameters, for the kind of transport with which the leg was opened.
+        transport: RemoteTransport,
+        /// The media sections, in the order in which they were first listed; a section that is no longer listed becomes
+        /// inactive.
         streams: Vec<Stream>,
-    },
-    /// Creates a leg that uses RTP or SDES-SRTP and binds its sockets. A socket that cannot be bound is reported by
-    /// [`Event::LegFailed`] with [`TransportFailure::NoPort`]; success is not reported.
-    OpenRtpLeg {
-        /// The leg.
-        leg: LegKey,
-        /// The addresses of each media section, in the order of the description.
-        sections: Vec<LocalRtp>,
-        /// Its CNAME in RTCP (RFC 3550 §6.5.1).
-        cname: String,
+        /// Whether the leg ends when no packets arrive.
+        silence: Silence,
     },
     /// Binds port pairs for future SIP legs on each of these addresses; the result is [`Event::PortsReserved`].
     ReservePorts {
@@ -69,39 +69,10 @@ pub enum Command {
         /// The relay's local addresses.
         addresses: Vec<IpAddr>,
     },
-    /// Sets or replaces the peer's description: address, port, codecs, direction and keys. Packets continue without
-    /// interruption where the description does not change.
-    ConnectRtpLeg {
-        /// The leg, opened by [`Command::OpenRtpLeg`].
-        leg: LegKey,
-        /// The sections in the order in which the leg was opened; an opened section that is not listed becomes
-        /// inactive.
-        streams: Vec<RtpStream>,
-        /// The source address of the peer's SIP messages, from which media are accepted even if the description names
-        /// another address.
-        signaling: Option<IpAddr>,
-        /// Whether the leg ends when no packets arrive.
-        silence: Silence,
-    },
-    /// Sets or replaces the description of a SIP peer that uses WebRTC: codecs, directions, addresses. Another
-    /// certificate means another DTLS association: the handshake starts again.
-    ConnectPeerLeg {
-        /// The leg, opened by [`Command::OpenLeg`].
-        leg: LegKey,
-        /// The peer's transport parameters.
-        remote: RemoteTransport,
-        /// The sections in the order in which they were first listed; a section that is no longer listed becomes
-        /// inactive.
-        streams: Vec<PeerStream>,
-        /// Whether the peer supports RTCP.
-        rtcp: PeerRtcp,
-        /// Whether the leg ends when no packets arrive.
-        silence: Silence,
-    },
     /// Restarts ICE at the peer's request (RFC 8445 §9): from now on checks must use these credentials. Media keep the
     /// previous pair until a new one is nominated, and keep their keys.
     RestartIce {
-        /// The leg, opened by [`Command::OpenLeg`].
+        /// The leg, which uses WebRTC.
         leg: LegKey,
         /// The new credentials in the relay's description.
         ice: IceCredentials,
@@ -121,7 +92,7 @@ pub enum Command {
         b: LegKey,
     },
     /// Bridges a leg to a leg of another worker. That worker gets the same command with `leg` and `partner` exchanged.
-    /// [`Command::Unbridge`] or [`Command::CloseLeg`] for one of the legs ends the bridge.
+    /// [`Command::Unbridge`] or [`Command::Close`] for one of the legs ends the bridge.
     BridgeAcross {
         /// The leg of this worker.
         leg: LegKey,
@@ -146,7 +117,7 @@ pub enum Command {
     },
     /// Closes the leg: sends a DTLS close_notify or an RTCP BYE. Only its final report follows
     /// ([`Event::LegReports`]).
-    CloseLeg {
+    Close {
         /// The leg.
         leg: LegKey,
     },
@@ -157,41 +128,41 @@ impl Command {
     #[must_use]
     pub const fn leg(&self) -> Option<LegKey> {
         match self {
-            Self::OpenLeg { leg, .. }
-            | Self::ConnectLeg { leg, .. }
-            | Self::OpenRtpLeg { leg, .. }
-            | Self::ConnectRtpLeg { leg, .. }
-            | Self::ConnectPeerLeg { leg, .. }
+            Self::Open { leg, .. }
+            | Self::Connect { leg, .. }
             | Self::RestartIce { leg, .. }
             | Self::RequestKeyFrame { leg }
             | Self::Bridge { a: leg, .. }
             | Self::BridgeAcross { leg, .. }
             | Self::Unbridge { leg }
             | Self::SendDtmf { leg, .. }
-            | Self::CloseLeg { leg } => Some(*leg),
+            | Self::Close { leg } => Some(*leg),
             Self::ReservePorts { .. } => None,
         }
     }
 }
 
-/// The ICE and DTLS parameters of a browser, or of a SIP peer that uses WebRTC.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RemoteTransport {
-    /// Its ICE credentials.
-    pub ice: IceCredentials,
-    /// The fingerprint of its DTLS certificate.
-    pub fingerprint: Fingerprint,
-    /// Its DTLS role, `Active` or `Passive`, as determined by the answer.
-    pub setup: DtlsSetup,
-}
-
-/// A negotiated stream of a leg, both directions.
+/// A media section of a leg, both directions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stream {
-    /// The section as negotiated, from the peer's point of view (direction and SSRCs are the peer's).
+    /// The section as negotiated, from the peer's point of view: direction and SSRCs are the peer's, the payload types
+    /// are those that it receives.
     pub remote: Section,
+    /// The payloads with the payload types that the peer uses for sending. These come from the relay's own description
+    /// and may differ from those that the peer receives (RFC 3264 §5.1, §6.1).
+    pub received: Vec<Payload>,
     /// The SSRC of all packets that the relay sends in this stream, as announced in its description.
     pub local_ssrc: u32,
+}
+
+/// The treatment of a leg that receives no packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Silence {
+    /// The leg is kept: the call is not answered yet, and a ringing peer may send nothing for minutes.
+    #[default]
+    Tolerated,
+    /// The leg is reported dead if nothing arrives for the configured time although its peer is expected to send.
+    EndsLeg,
 }
 
 /// An event that a media worker reports.
@@ -220,7 +191,7 @@ pub enum Event {
     LegReports(Vec<LegReport>),
     /// The result of [`Command::ReservePorts`].
     PortsReserved {
-        /// The pairs that are bound; [`Command::OpenRtpLeg`] uses them as they are.
+        /// The pairs that are bound; [`Command::Open`] uses them as they are.
         ready: Vec<PortPair>,
         /// The pairs with a port that another program uses.
         in_use: Vec<PortPair>,

@@ -6,7 +6,7 @@
 //!                     (bridge exists) ◀── Hello ──  BridgeAcross { leg: b, partner: a }
 //!                                      ── Hello ──▶  routes on both sides
 //!                                      ◀── Rtp, Rtcp ──▶
-//! Unbridge, CloseLeg                   ── Parted ──▶ b has no partner
+//! Unbridge, Close                      ── Parted ──▶ b has no partner
 //! ```
 //!
 //! Each command concerns the leg of one worker. The two commands of a bridge may arrive in any order, and messages may

@@ -7,7 +7,8 @@ use crate::clock::Clock;
 use core::time::Duration;
 use offhook_clock::Time;
 use offhook_media::command::{
-    Command, Event, LegKey, LocalRtp, RemoteRtp, RtcpPath, RtpStream, Silence, Stream, TransportFailure,
+    Command, Event, LegKey, LocalRtp, LocalTransport, RemoteRtp, RemoteSection, RemoteTransport, RtcpPath, Silence,
+    Stream, TransportFailure,
 };
 use offhook_media::counters::Counters;
 use offhook_media::crossing::Crossing;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 
-/// Sends every datagram back; reports `LegDead` on `CloseLeg`, and `LegConnected` of leg 99 when its timer fires.
+/// Sends every datagram back; reports `LegDead` on `Close`, and `LegConnected` of leg 99 when its timer fires.
 #[derive(Default)]
 struct Echo {
     outputs: VecDeque<Output>,
@@ -36,7 +37,7 @@ struct Echo {
 
 impl Engine for Echo {
     fn handle_command(&mut self, command: Command, now: Time) {
-        if let Command::CloseLeg { leg } = command {
+        if let Command::Close { leg } = command {
             self.outputs.push_back(Output::Event(Event::LegDead { leg }));
             self.deadline = Some(now + Duration::from_millis(5));
         }
@@ -101,7 +102,7 @@ fn commands_events_and_timeouts_are_passed_on() {
         Ok(())
     };
     let worker = spawn(setup("echo", sockets, Clock::start()), Echo::default(), report, ended).unwrap();
-    assert!(worker.order(Command::CloseLeg { leg: LegKey(7) }));
+    assert!(worker.order(Command::Close { leg: LegKey(7) }));
     let wait = Duration::from_secs(5);
     assert_eq!(events.recv_timeout(wait).unwrap(), Event::LegDead { leg: LegKey(7) });
     assert_eq!(events.recv_timeout(wait).unwrap(), Event::LegConnected { leg: LegKey(99) });
@@ -125,7 +126,7 @@ fn permanent_error_of_a_socket_does_not_keep_the_thread_busy() {
     let turns = Arc::clone(&engine.turns);
     let worker = spawn(setup("echo", sockets, Clock::start()), engine, report, || {}).unwrap();
     // The second event comes 5 ms after the first one.
-    assert!(worker.order(Command::CloseLeg { leg: LegKey(7) }));
+    assert!(worker.order(Command::Close { leg: LegKey(7) }));
     let wait = Duration::from_secs(5);
     assert_eq!(events.recv_timeout(wait).unwrap(), Event::LegDead { leg: LegKey(7) });
     assert_eq!(events.recv_timeout(wait).unwrap(), Event::LegConnected { leg: LegKey(99) });
@@ -143,7 +144,7 @@ fn panic_of_a_thread_is_reported() {
         ended.send(()).unwrap();
     });
     let worker = worker.unwrap();
-    assert!(worker.order(Command::CloseLeg { leg: LegKey(7) }));
+    assert!(worker.order(Command::Close { leg: LegKey(7) }));
     notice.recv_timeout(Duration::from_secs(5)).expect("the end is reported");
 }
 
@@ -218,10 +219,10 @@ fn connect(leg: LegKey, remote: RemoteRtp) -> Command {
         extensions: vec![],
         ssrcs: vec![],
     };
-    let stream = Stream { remote: section, local_ssrc: 7 };
-    let streams =
-        vec![RtpStream { received: stream.remote.payloads.clone(), stream, remote: Some(remote), srtp: None }];
-    Command::ConnectRtpLeg { leg, streams, signaling: None, silence: Silence::EndsLeg }
+    let streams = vec![Stream { received: section.payloads.clone(), remote: section, local_ssrc: 7 }];
+    let sections = vec![RemoteSection { address: Some(remote), srtp: None }];
+    let transport = RemoteTransport::Rtp { sections, signaling: None };
+    Command::Connect { leg, transport, streams, silence: Silence::EndsLeg }
 }
 
 #[test]
@@ -253,7 +254,7 @@ fn sip_leg_has_its_own_sockets_until_closed() {
     let locals = [free("127.0.0.1"), free("::1")];
     let legs = [LegKey(1), LegKey(2)];
     for ((leg, local), phone) in legs.into_iter().zip(locals).zip(&phones) {
-        order(Command::OpenRtpLeg { leg, sections: vec![local], cname: "c".to_owned() });
+        order(Command::Open { leg, transport: LocalTransport::Rtp { sections: vec![local], cname: "c".to_owned() } });
         order(connect(leg, phone.remote()));
     }
     order(Command::Bridge { a: legs[0], b: legs[1] });
@@ -261,7 +262,7 @@ fn sip_leg_has_its_own_sockets_until_closed() {
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let beside = free("127.0.0.1");
     let sections = vec![LocalRtp { rtp: beside.rtp, rtcp: taken.local_addr().unwrap() }];
-    order(Command::OpenRtpLeg { leg: LegKey(3), sections, cname: "c".to_owned() });
+    order(Command::Open { leg: LegKey(3), transport: LocalTransport::Rtp { sections, cname: "c".to_owned() } });
     let failed = Event::LegFailed { leg: LegKey(3), failure: TransportFailure::NoPort };
     assert_eq!(events.recv_timeout(Duration::from_secs(5)).unwrap(), failed);
     drop(UdpSocket::bind(beside.rtp).expect("the leg's other port is free again"));
@@ -272,7 +273,7 @@ fn sip_leg_has_its_own_sockets_until_closed() {
         phones[1].send(locals[1].rtp, sequence);
         assert_eq!(phones[0].receive(), (sequence, locals[0].rtp));
     }
-    order(Command::CloseLeg { leg: legs[1] });
+    order(Command::Close { leg: legs[1] });
     let mut goodbye = [0; 1500];
     let (length, from) = phones[1].rtcp.recv_from(&mut goodbye).unwrap();
     assert_eq!((goodbye[length - 7], from), (203, locals[1].rtcp), "BYE ends the compound");

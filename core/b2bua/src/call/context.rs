@@ -93,7 +93,7 @@ impl Context {
     /// Removes a participant and its media from the call.
     pub(super) fn remove_leg(&mut self, leg: &Leg, end: &End) {
         self.remove_participant(&leg.participant, end);
-        self.media([Command::CloseLeg { leg: leg.participant.leg }]);
+        self.media([Command::Close { leg: leg.participant.leg }]);
     }
 
     /// Removes a participant from the call.

@@ -105,6 +105,6 @@ impl Forking {
 pub(super) fn end_forks(forks: Vec<Fork>, end: &End, cx: &mut Context) {
     for fork in forks {
         cx.remove_participant(&fork.participant, end);
-        cx.media([Command::CloseLeg { leg: fork.participant.leg }]);
+        cx.media([Command::Close { leg: fork.participant.leg }]);
     }
 }

@@ -159,7 +159,7 @@ impl Ringing {
         let AnsweredLoop { inbound, leg, sdp } = looped;
         let Some(fork) = self.forking.remove(outbound) else { return State::Ringing(self) };
         let mut outbound = fork.participant;
-        cx.media([Command::CloseLeg { leg: outbound.leg }]);
+        cx.media([Command::Close { leg: outbound.leg }]);
         if let Some(peer) = outbound.peer_mut() {
             cx.push(Output::FreePorts(core::mem::take(&mut peer.ports)));
         }

@@ -10,8 +10,8 @@ pub use webrtc::WebRtcPath;
 use super::negotiation::ice_credentials;
 use crate::config::{RtpAddress, Srtp};
 use offhook_media::command::{
-    Command, LegKey, LocalRtp, MasterKey, MkiPair, PeerStream, RemoteRtp, RtcpPath, RtpStream, SdesKeys, Silence,
-    Stream,
+    Command, LegKey, LocalTransport, MasterKey, MkiPair, RemoteRtp, RemoteSection, RemoteTransport, RtcpPath, SdesKeys,
+    Silence, Stream,
 };
 use offhook_media::ports::PortPair;
 use offhook_media::transport::srtp::Profile as SrtpProfile;
@@ -218,11 +218,14 @@ impl Peer {
 
     /// Returns the command that opens its ports or permits its ICE checks.
     pub(super) fn open(&self, leg: LegKey) -> Command {
-        if let Path::WebRtc(path) = &self.path {
-            return path.open(leg);
-        }
-        let sections: Vec<LocalRtp> = self.ports.iter().map(|pair| pair.on(self.address.local)).collect();
-        Command::OpenRtpLeg { leg, sections, cname: self.cname.clone() }
+        let transport = match &self.path {
+            Path::WebRtc(path) => path.local(),
+            Path::Rtp => {
+                let sections = self.ports.iter().map(|pair| pair.on(self.address.local)).collect();
+                LocalTransport::Rtp { sections, cname: self.cname.clone() }
+            }
+        };
+        Command::Open { leg, transport }
     }
 
     /// Returns the SSRCs of its sections.
@@ -457,45 +460,53 @@ impl Peer {
     /// Returns the worker's command for the streams in use. `sections` are those of the descriptions, in order; a
     /// stream is identified by its `mid` there.
     fn connect(&self, leg: LegKey, sections: &[Section], streams: &[Section], silence: Silence) -> Command {
-        if let Path::WebRtc(path) = &self.path {
-            // Without a description of the peer there is no address to connect to.
-            let connect = path.connect(leg, self.peer_streams(sections, streams), silence);
-            return connect.unwrap_or(Command::Unbridge { leg });
-        }
+        let ssrcs = self.ssrcs();
+        let sections = sections.get(..ssrcs.len()).unwrap_or(sections);
+        let described = self.remote.as_ref().map_or(0, |remote| remote.sections.len());
+        let used: Vec<Option<&Section>> = sections
+            .iter()
+            .enumerate()
+            .map(|(index, section)| streams.iter().find(|stream| index < described && stream.mid == section.mid))
+            .collect();
+        let transport = match &self.path {
+            Path::WebRtc(path) => path.remote(),
+            Path::Rtp => Some(self.remote_rtp(&used)),
+        };
+        let streams = sections.iter().zip(ssrcs).zip(&used).enumerate();
+        let streams = streams
+            .map(|(index, ((section, local_ssrc), used))| match used {
+                Some(stream) => {
+                    let ours = self.local_sections().get(index);
+                    let received = ours.map_or_else(|| (*stream).clone(), |ours| as_sent(&ours.section, stream));
+                    Stream { remote: (*stream).clone(), received: received.payloads, local_ssrc }
+                }
+                None => {
+                    let remote = Section { rejected: true, direction: Direction::Inactive, ..section.clone() };
+                    Stream { remote, received: Vec::new(), local_ssrc }
+                }
+            })
+            .collect();
+        // Without a description of the peer there is no address to connect to.
+        transport.map_or(Command::Unbridge { leg }, |transport| Command::Connect { leg, transport, streams, silence })
+    }
+
+    /// Returns the peer's addresses and keys for the sections that are in use.
+    fn remote_rtp(&self, used: &[Option<&Section>]) -> RemoteTransport {
         let remote = self.remote.as_ref().map_or(&[][..], |remote| &remote.sections);
-        let made = sections.iter().zip(self.ssrcs()).enumerate().map(|(index, (section, local_ssrc))| {
-            let stream = streams.iter().find(|stream| stream.mid == section.mid);
-            let used = stream.zip(remote.get(index));
-            let Some((stream, theirs)) = used else {
-                let resting = Section { rejected: true, direction: Direction::Inactive, ..section.clone() };
-                let stream = Stream { remote: resting, local_ssrc };
-                return RtpStream { stream, received: Vec::new(), remote: None, srtp: None };
+        let section = |(index, used): (usize, &Option<&Section>)| {
+            let Some(theirs) = remote.get(index).filter(|_| used.is_some()) else {
+                return RemoteSection { address: None, srtp: None };
             };
             let ours = self.local_sections().get(index);
             let is_muxed = theirs.rtcp_mux && ours.is_some_and(|ours| ours.rtcp_mux);
-            let remote = theirs.connection.address().map(|rtp| {
+            let address = theirs.connection.address().map(|rtp| {
                 let separate = || RtcpPath::Separate(theirs.rtcp_address(false).unwrap_or(rtp));
                 RemoteRtp { rtp, rtcp: if is_muxed { RtcpPath::Muxed } else { separate() } }
             });
-            let srtp = self.security.get(index).and_then(sdes_keys);
-            let received = ours.map_or_else(|| stream.clone(), |ours| as_sent(&ours.section, stream)).payloads;
-            RtpStream { stream: Stream { remote: stream.clone(), local_ssrc }, received, remote, srtp }
-        });
-        Command::ConnectRtpLeg { leg, streams: made.collect(), signaling: self.source, silence }
-    }
-
-    /// Returns the streams in the form for WebRTC media.
-    fn peer_streams(&self, sections: &[Section], streams: &[Section]) -> Vec<PeerStream> {
-        let made = sections.iter().zip(self.ssrcs()).enumerate().map(|(index, (section, local_ssrc))| {
-            let Some(stream) = streams.iter().find(|stream| stream.mid == section.mid) else {
-                let remote = Section { rejected: true, direction: Direction::Inactive, ..section.clone() };
-                return PeerStream { stream: Stream { remote, local_ssrc }, received: Vec::new() };
-            };
-            let ours = self.local_sections().get(index);
-            let received = ours.map_or_else(|| stream.clone(), |ours| as_sent(&ours.section, stream)).payloads;
-            PeerStream { stream: Stream { remote: stream.clone(), local_ssrc }, received }
-        });
-        made.collect()
+            RemoteSection { address, srtp: self.security.get(index).and_then(sdes_keys) }
+        };
+        let sections = used.iter().enumerate().map(section).collect();
+        RemoteTransport::Rtp { sections, signaling: self.source }
     }
 
     /// Stores the description of an early dialog.

@@ -83,7 +83,7 @@ impl Established {
             Ok(streams) => streams,
             Err(reason) => {
                 cx.remove_participant(&participant, &reason.into());
-                return cx.media([Command::CloseLeg { leg: participant.leg }]);
+                return cx.media([Command::Close { leg: participant.leg }]);
             }
         };
         let removed = core::mem::replace(self.legs.get_mut(side), Leg::new(participant, streams));

@@ -244,7 +244,7 @@ impl Ringing {
         let is_open = caller.early().is_some();
         cx.remove_caller(&caller.participant, &end);
         if is_open {
-            cx.media([Command::CloseLeg { leg: caller.participant.leg }]);
+            cx.media([Command::Close { leg: caller.participant.leg }]);
         }
         cx.finish(end.reason)
     }

@@ -10,7 +10,9 @@ use crate::presenter::tests::PresentedCall;
 use crate::relay::tests::{OFFER, answer_sdp};
 use core::time::Duration;
 use offhook_clock::Time;
-use offhook_media::command::{Command, LegKey, TransportFailure, WorkerId};
+use offhook_media::command::{
+    Command, LegKey, LocalTransport, RemoteTransport, RemoteWebRtc, TransportFailure, WebRtcEndpoint, WorkerId,
+};
 use offhook_sdp::webrtc::{Fingerprint, WebRtcDescription};
 use offhook_signaling::message::Json;
 
@@ -147,15 +149,21 @@ fn order(output: Output) -> String {
         Output::Event { event, .. } => format!("{event:?}"),
         Output::Media(command) => match command {
             Command::ReservePorts { .. } => "reserve ports".to_owned(),
-            Command::OpenLeg { leg, .. } => format!("open {}", leg.0),
-            Command::ConnectLeg { leg, .. } => format!("connect {}", leg.0),
+            Command::Open { leg, transport } => match transport {
+                LocalTransport::WebRtc { .. } => format!("open {}", leg.0),
+                LocalTransport::Rtp { .. } => format!("open RTP {}", leg.0),
+            },
+            Command::Connect { leg, transport, .. } => match transport {
+                RemoteTransport::WebRtc(RemoteWebRtc { endpoint: WebRtcEndpoint::Browser, .. }) => {
+                    format!("connect {}", leg.0)
+                }
+                RemoteTransport::WebRtc(_) => format!("connect peer {}", leg.0),
+                RemoteTransport::Rtp { .. } => format!("connect RTP {}", leg.0),
+            },
             Command::Bridge { a, b } => format!("bridge {}-{}", a.0, b.0),
             Command::Unbridge { leg } => format!("unbridge {}", leg.0),
             Command::SendDtmf { leg, .. } => format!("dtmf {}", leg.0),
-            Command::CloseLeg { leg } => format!("close {}", leg.0),
-            Command::OpenRtpLeg { leg, .. } => format!("open RTP {}", leg.0),
-            Command::ConnectRtpLeg { leg, .. } => format!("connect RTP {}", leg.0),
-            Command::ConnectPeerLeg { leg, .. } => format!("connect peer {}", leg.0),
+            Command::Close { leg } => format!("close {}", leg.0),
             Command::RestartIce { leg, .. } => format!("restart ICE {}", leg.0),
             Command::BridgeAcross { .. } => panic!("a call has legs on one worker only"),
             Command::RequestKeyFrame { leg } => format!("key frame for {}", leg.0),

@@ -374,11 +374,11 @@ impl Bench {
         assert!(self.relay.port_shares.is_empty(), "shares in the ports are left");
         assert!(self.relay.media_names.is_empty(), "events wait for addresses");
         let opened = self.media.iter().filter_map(|c| match c {
-            Command::OpenLeg { leg, .. } | Command::OpenRtpLeg { leg, .. } => Some(*leg),
+            Command::Open { leg, .. } => Some(*leg),
             _ => None,
         });
         for leg in opened {
-            let closed = self.media.iter().any(|c| matches!(c, Command::CloseLeg { leg: closed } if *closed == leg));
+            let closed = self.media.iter().any(|c| matches!(c, Command::Close { leg: closed } if *closed == leg));
             assert!(closed || gone.contains(&leg), "{leg:?} was never closed");
         }
     }

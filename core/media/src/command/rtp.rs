@@ -1,9 +1,7 @@
 //! Parameters of a leg that uses RTP or SDES-SRTP.
 
-use super::Stream;
 use crate::transport::srtp::Profile;
 use core::fmt;
-use offhook_sdp::codec::Payload;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -17,17 +15,12 @@ pub struct LocalRtp {
     pub rtcp: SocketAddr,
 }
 
-/// A negotiated media section of a leg, with the peer's addresses and keys.
+/// The peer's addresses and keys of one media section.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RtpStream {
-    /// The section, from the peer's point of view. Its header extensions are ignored: none are sent to such a peer.
-    pub stream: Stream,
-    /// The payloads with the payload types that the peer uses for sending. These come from the relay's own description
-    /// and may differ from those that the peer receives (RFC 3264 §5.1, §6.1).
-    pub received: Vec<Payload>,
+pub struct RemoteSection {
     /// The address at which the peer receives; `None` if its description has no address (`0.0.0.0`) or rejects the
     /// section: then neither RTP nor RTCP is sent.
-    pub remote: Option<RemoteRtp>,
+    pub address: Option<RemoteRtp>,
     /// The keys of RTP/SAVP; `None` for RTP/AVP.
     pub srtp: Option<SdesKeys>,
 }
@@ -84,14 +77,4 @@ impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "MasterKey({} octets)", self.0.len())
     }
-}
-
-/// The treatment of a leg that receives no packets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Silence {
-    /// The leg is kept: the call is not answered yet, and a ringing peer may send nothing for minutes.
-    #[default]
-    Tolerated,
-    /// The leg is reported dead if nothing arrives for the configured time although its peer is expected to send.
-    EndsLeg,
 }

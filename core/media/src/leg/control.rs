@@ -1,9 +1,9 @@
 //! RTCP of a leg: processes received packets and relays feedback to the bridged leg.
 
 use super::Leg;
-use super::media::{Arrival, count_refusal};
+use super::media::{Arrival, count_rejection};
 use super::stream::{MediaStream, SourceClock};
-use super::transport::{Transport, send_rtcp};
+use super::transport::send_rtcp;
 use crate::command::{Event, LegKey};
 use crate::io::Io;
 use crate::rtcp::packet::{
@@ -12,7 +12,6 @@ use crate::rtcp::packet::{
 };
 use crate::rtcp::write;
 use crate::rtp::rewrite::{SourceId, StreamSource};
-use crate::transport::rtp::PacketRejection;
 use offhook_clock::Time;
 
 /// RTCP of one leg, translated for the bridged leg.
@@ -31,36 +30,23 @@ pub(crate) enum Relayed {
 }
 
 impl Leg {
-    fn open_rtcp(&mut self, arrival: Arrival, packet: &mut [u8], io: &mut Io, now: Time) -> Option<usize> {
-        let opened = match (&mut self.transport, arrival) {
-            (Transport::WebRtc(webrtc), Arrival::Bundled) => {
-                let Some(inbound) = webrtc.inbound() else {
-                    io.counters.dropped.no_keys += 1;
-                    return None;
-                };
-                inbound.unprotect_rtcp(packet).map_err(PacketRejection::Srtp)
-            }
-            (Transport::Rtp(rtp), Arrival::Section { index, component, from }) => {
-                rtp.session(index)?.open_rtcp(component, from, packet, now)
-            }
-            (Transport::WebRtc(_), Arrival::Section { .. }) | (Transport::Rtp(_), Arrival::Bundled) => {
-                Err(PacketRejection::ForeignAddress)
-            }
-        };
-        opened.map_err(|refused| count_refusal(refused, io)).ok()
-    }
-
     /// Decrypts a compound RTCP packet in place and returns what concerns the bridged leg.
     pub(crate) fn receive_rtcp(&mut self, arrival: Arrival, packet: &mut [u8], io: &mut Io, now: Time) -> Vec<Relayed> {
         let mut relayed = Vec::new();
-        let Some(length) = self.open_rtcp(arrival, packet, io, now) else { return relayed };
+        let length = match self.transport.open_rtcp(arrival, packet, now) {
+            Ok(length) => length,
+            Err(rejection) => {
+                count_rejection(rejection, io);
+                return relayed;
+            }
+        };
         self.last_received = now;
         io.counters.rx_rtcp += 1;
         for chunk in Compound::new(packet.get(..length).unwrap_or(&[])) {
             match chunk.kind {
                 SR => {
                     let Some(report) = SenderReport::parse(chunk.body) else { continue };
-                    let id = source_id(arrival, report.ssrc);
+                    let id = arrival.source(report.ssrc);
                     let source = self.sources.get_mut(id);
                     if let Some(reception) = source.and_then(|source| source.reception.as_mut()) {
                         reception.note(&report, now);
@@ -69,10 +55,9 @@ impl Leg {
                     self.apply_report_blocks(report_blocks(chunk, SENDER_INFORMATION), now);
                 }
                 RR => self.apply_report_blocks(report_blocks(chunk, 0), now),
-                // The SSRCs of a browser stay announced; a SIP peer may change its SSRCs at any time.
-                BYE if self.transport.is_of_sip_peer() => {
+                BYE if !self.transport.keeps_ssrcs() => {
                     for ssrc in words(chunk.body).take(usize::from(chunk.count)) {
-                        self.remove_source(source_id(arrival, ssrc));
+                        self.remove_source(arrival.source(ssrc));
                     }
                 }
                 RTPFB | PSFB => {
@@ -148,7 +133,7 @@ impl Leg {
         }
     }
 
-    /// Applies a sender report of a source. It is sent to a browser at once; a SIP peer receives it in the next report.
+    /// Applies a sender report of a source. It is sent at once if the streams are bundled; without bundling it is part of the next report.
     fn apply_sender_report(&mut self, source: StreamSource, report: &SenderReport, io: &mut Io, now: Time) {
         let mut streams = self.streams.iter_mut().enumerate();
         let found = streams.find_map(|(index, stream)| {
@@ -157,7 +142,7 @@ impl Leg {
             Some(index)
         });
         let Some(index) = found else { return };
-        if matches!(self.transport, Transport::WebRtc(_)) {
+        if self.transport.is_bundled() {
             let Some(figures) = self.streams.get_mut(index).map(|stream| stream.report_figures(now)) else { return };
             self.send_control(index, io, |_, out| write::sender_report(&figures, &[], out));
         }
@@ -207,9 +192,7 @@ impl Leg {
                 self.send_feedback(id, "ccm fir", io, |sender, out| {
                     write::full_intra_request(sender, id.ssrc(), number, out);
                 });
-            } else if let Transport::Rtp(rtp) = &mut self.transport
-                && rtp.may_request_key_frame(now)
-            {
+            } else if self.transport.may_request_key_frame(now) {
                 io.event(Event::KeyFrameWanted { leg: self.key });
             }
         }
@@ -235,12 +218,5 @@ impl Leg {
         write(sender, &mut buffer);
         write::source_description(sender, &self.cname, &mut buffer);
         send_rtcp(path, buffer, io);
-    }
-}
-
-fn source_id(arrival: Arrival, ssrc: u32) -> SourceId {
-    match arrival {
-        Arrival::Bundled => SourceId::bundled(ssrc),
-        Arrival::Section { index, .. } => SourceId::of_section(index, ssrc),
     }
 }

@@ -3,7 +3,7 @@
 use super::Leg;
 use super::source::Source;
 use super::stream::MediaStream;
-use super::transport::{Transport, send_rtp};
+use super::transport::send_rtp;
 use crate::bridge::Route;
 use crate::command::{Event, LegKey};
 use crate::dtmf::{ReceivedEvent, digit_of};
@@ -25,20 +25,22 @@ pub(super) const MAX_SOURCES: usize = 32;
 /// The most header extensions that are forwarded in one packet.
 const MAX_ELEMENTS: usize = 16;
 
-/// The flow or port at which a packet arrived.
+/// The RTP session in which a packet arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Arrival {
-    /// In the single flow of a WebRTC leg.
-    Bundled,
-    /// At a port of a SIP leg's section.
-    Section {
-        /// The index of the section.
-        index: usize,
-        /// The port.
-        component: Component,
-        /// The source address.
-        from: SocketAddr,
-    },
+pub(crate) struct Arrival {
+    /// The index of the session: that of the section, or 0 if the leg's sections are bundled.
+    pub(crate) session: usize,
+    /// The component of the session.
+    pub(crate) component: Component,
+    /// The source address.
+    pub(crate) from: SocketAddr,
+}
+
+impl Arrival {
+    /// The source with this SSRC.
+    pub(crate) fn source(self, ssrc: u32) -> SourceId {
+        SourceId::new(self.session, ssrc)
+    }
 }
 
 /// A received packet that belongs to a negotiated stream.
@@ -59,31 +61,6 @@ pub(crate) struct Accepted {
 }
 
 impl Leg {
-    /// Authenticates and decrypts a packet in place and returns its length without the tag.
-    fn open_rtp(
-        &mut self,
-        arrival: Arrival,
-        packet: &mut [u8],
-        header: &Header,
-        now: Time,
-    ) -> Result<usize, PacketRejection> {
-        match (&mut self.transport, arrival) {
-            (Transport::WebRtc(webrtc), Arrival::Bundled) => {
-                let inbound = webrtc.inbound().ok_or(PacketRejection::NoKeys)?;
-                inbound.unprotect_rtp(packet, header).map_err(PacketRejection::Srtp)
-            }
-            (Transport::Rtp(rtp), Arrival::Section { index, component: Component::Rtp, from }) => {
-                let stream = self.streams.get(index);
-                let is_negotiated = stream.is_some_and(|stream| stream.format(header.payload_type).is_some());
-                let session = rtp.session(index).ok_or(PacketRejection::ForeignAddress)?;
-                session.open_rtp(from, packet, header, is_negotiated, now)
-            }
-            (Transport::Rtp(_), _) | (Transport::WebRtc(_), Arrival::Section { .. }) => {
-                Err(PacketRejection::ForeignAddress)
-            }
-        }
-    }
-
     /// Decrypts a packet in place and finds its stream; returns `None` if it was dropped and counted.
     pub(crate) fn receive_rtp(
         &mut self,
@@ -96,12 +73,12 @@ impl Leg {
             io.counters.dropped.malformed += 1;
             return None;
         };
-        let opened = self.open_rtp(arrival, packet, &header, now);
+        let opened = self.transport.open_rtp(arrival, packet, &header, &self.streams, now);
         // A packet on probation is not forwarded, but counts as a sign of life.
         if matches!(opened, Ok(_) | Err(PacketRejection::OnProbation)) {
             self.last_received = now;
         }
-        let length = opened.map_err(|refused| count_refusal(refused, io)).ok()?;
+        let length = opened.map_err(|rejection| count_rejection(rejection, io)).ok()?;
         io.counters.rx_rtp += 1;
         let packet = packet.get(..length)?;
         let Some((stream, id)) = self.stream_of(arrival, &header, packet) else {
@@ -149,20 +126,15 @@ impl Leg {
         Some(accepted)
     }
 
-    /// The stream of a packet and its source there. The stream of a SIP leg is found by port; that of a WebRTC leg by
-    /// SSRC, else by `a=mid`, else by payload type (RFC 8843 §9.2).
+    /// The stream of a packet and its source there. The stream is found by session; if the sections are
+    /// bundled, by SSRC, else by `a=mid`, else by payload type (RFC 8843 §9.2).
     fn stream_of(&mut self, arrival: Arrival, header: &Header, packet: &[u8]) -> Option<(usize, SourceId)> {
-        let id = match arrival {
-            Arrival::Bundled => SourceId::bundled(header.ssrc),
-            Arrival::Section { index, .. } => SourceId::of_section(index, header.ssrc),
-        };
+        let id = arrival.source(header.ssrc);
         if let Some(source) = self.sources.get(id) {
             return Some((source.stream, id));
         }
-        let stream = match arrival {
-            Arrival::Section { index, .. } => Some(index),
-            Arrival::Bundled => self.bundled_stream(header, packet),
-        };
+        let section = self.transport.section_of_session(arrival.session);
+        let stream = section.or_else(|| self.bundled_stream(header, packet));
         stream.filter(|_| self.make_room()).map(|stream| (stream, id))
     }
 
@@ -181,13 +153,13 @@ impl Leg {
         named.or_else(|| self.streams.iter().position(takes))
     }
 
-    /// Whether there is room for one more source. For a SIP peer, the source that was received least recently is
-    /// removed if needed.
+    /// Whether there is room for one more source. The source that was received least recently is removed if needed,
+    /// unless the peer keeps its SSRCs.
     pub(super) fn make_room(&mut self) -> bool {
         if self.sources.len() < MAX_SOURCES {
             return true;
         }
-        if !self.transport.is_of_sip_peer() {
+        if self.transport.keeps_ssrcs() {
             return false;
         }
         let oldest = self.sources.iter().min_by_key(|(_, source)| source.known_at()).map(|(id, _)| id);
@@ -349,10 +321,10 @@ fn count_sent(stream: &mut MediaStream, octets: usize) {
     stream.octets += octets as u64;
 }
 
-/// Counts a refused packet by reason.
-pub(super) fn count_refusal(refused: PacketRejection, io: &mut Io) {
+/// Counts a rejected packet by reason.
+pub(super) fn count_rejection(rejection: PacketRejection, io: &mut Io) {
     let dropped = &mut io.counters.dropped;
-    match refused {
+    match rejection {
         PacketRejection::ForeignAddress => dropped.foreign_address += 1,
         PacketRejection::OnProbation => dropped.on_probation += 1,
         PacketRejection::NoKeys => dropped.no_keys += 1,

@@ -1,17 +1,17 @@
 //! The media of one leg: transport, streams and RTCP.
 //!
 //! ```text
-//!       ConnectLeg             nominated pair and DTLS keys
+//!          Connect              nominated pair and DTLS keys
 //! Open ───────────▶ Connecting ────────────────────────────▶ Connected ── media_timeout ──▶ LegDead
 //!                       └── connect_timeout, refusal ──▶ LegFailed
 //!
-//!           ConnectRtpLeg                                rtp_timeout, if its direction is sendrecv
-//! RTP open ───────────────▶ RTP connected ◀─┐ ConnectRtpLeg ──────────────────────────────▶ LegDead
+//!             Connect                                      rtp_timeout, if its direction is sendrecv
+//! RTP open ───────────────▶ RTP connected ◀─┐ Connect ────────────────────────────────────▶ LegDead
 //!     └── no port ──▶ LegFailed      └──────┘
 //! ```
 //!
-//! A SIP peer that uses WebRTC is connected like a browser, but ConnectPeerLeg may be repeated: it changes the streams,
-//! and starts the handshake again if the certificate has changed.
+//! Connect may be repeated unless the peer is a browser: it changes the streams, and starts a DTLS handshake again if
+//! the certificate has changed.
 //!
 //! After a close_notify from the browser no more media arrive; the leg remains until signaling closes it or its media
 //! timeout expires. A leg can be saved in every phase: a connected leg continues with its keys, a handshake in progress
@@ -23,6 +23,7 @@ mod control;
 mod media;
 mod quality;
 mod report;
+mod rtp;
 mod saved;
 mod source;
 mod stream;
@@ -34,12 +35,9 @@ pub(crate) use media::{Accepted, Arrival};
 pub(crate) use saved::SavedLeg;
 
 use crate::bridge::Route;
-use crate::command::{
-    BridgeId, Event, LegKey, LocalRtp, PeerRtcp, PeerStream, RemoteTransport, RtpStream, Silence, Stream,
-    TransportFailure,
-};
+use crate::command::{BridgeId, Event, LegKey, LocalTransport, RemoteTransport, Silence, Stream, TransportFailure};
 use crate::crossing::Address;
-use crate::ice::agent::{Checked, Pair};
+use crate::ice::agent::{Checked, LiteAgent, Pair};
 use crate::ice::stun::BindingRequest;
 use crate::io::Io;
 use crate::rtp::rewrite::SourceId;
@@ -48,14 +46,12 @@ use crate::transport::dtls::DtlsSettings;
 use crate::transport::latch::LatchRules;
 use core::time::Duration;
 use offhook_clock::{Time, earliest};
-use offhook_sdp::codec::Payload;
 use offhook_sdp::webrtc::{IceCredentials, Section};
 use rand_core::Rng;
 use source::{DigitLimit, Source, Sources};
-use std::net::IpAddr;
 use stream::MediaStream;
-use transport::{RtpTransport, Transport};
-use webrtc::{PeerTerms, Turn, WebRtc};
+use transport::{ConnectError, Transport};
+use webrtc::TransportChange;
 
 /// The index of a leg in its worker's array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,6 +118,7 @@ pub(crate) struct Leg {
     transport: Transport,
     rules: Rules,
     cname: String,
+    silence: Silence,
     pub(crate) streams: Vec<MediaStream>,
     sources: Sources,
     digit_limit: DigitLimit,
@@ -139,31 +136,15 @@ pub(crate) struct Leg {
 }
 
 impl Leg {
-    /// Creates a leg of a browser, or of a SIP peer that uses WebRTC.
-    pub(crate) fn webrtc(key: LegKey, ice: IceCredentials, rules: Rules, now: Time) -> Self {
-        // The relay's descriptions contain the same CNAME.
-        let cname = ice.ufrag.clone();
-        Self::with(key, Transport::WebRtc(Box::new(WebRtc::new(ice))), cname, rules, now)
-    }
-
-    /// Creates a leg of a SIP peer that uses RTP or SDES-SRTP.
-    pub(crate) fn rtp(
-        key: LegKey,
-        sections: &[LocalRtp],
-        ports: &[SectionPorts],
-        cname: String,
-        rules: Rules,
-        now: Time,
-    ) -> Self {
-        Self::with(key, Transport::Rtp(RtpTransport::new(sections, ports, rules.latch)), cname, rules, now)
-    }
-
-    fn with(key: LegKey, transport: Transport, cname: String, rules: Rules, now: Time) -> Self {
+    /// Creates a leg. `ports` are the sockets of its media sections, if it uses RTP.
+    pub(crate) fn open(key: LegKey, local: LocalTransport, ports: &[SectionPorts], rules: Rules, now: Time) -> Self {
+        let (transport, cname) = Transport::open(local, ports, &rules);
         Self {
             key,
             transport,
             rules,
             cname,
+            silence: Silence::Tolerated,
             streams: Vec::new(),
             sources: Sources::default(),
             digit_limit: DigitLimit::default(),
@@ -184,26 +165,17 @@ impl Leg {
 
     /// The local user name fragment, if the leg uses ICE.
     pub(crate) fn ufrag(&self) -> Option<&str> {
-        match &self.transport {
-            Transport::WebRtc(webrtc) => Some(webrtc.agent.ufrag()),
-            Transport::Rtp(_) => None,
-        }
+        self.transport.agent().map(LiteAgent::ufrag)
     }
 
-    /// The address pairs of a WebRTC leg.
+    /// The address pairs that ICE has checked.
     pub(crate) fn pairs(&self) -> &[Pair] {
-        match &self.transport {
-            Transport::WebRtc(webrtc) => webrtc.agent.pairs(),
-            Transport::Rtp(_) => &[],
-        }
+        self.transport.pairs()
     }
 
-    /// The sockets of a SIP leg, by section.
+    /// The sockets that belong to the leg, by section.
     pub(crate) fn ports(&self) -> Vec<SectionPorts> {
-        match &self.transport {
-            Transport::WebRtc(_) => Vec::new(),
-            Transport::Rtp(rtp) => rtp.ports(),
-        }
+        self.transport.ports()
     }
 
     /// The key of the leg it is bridged with.
@@ -223,10 +195,7 @@ impl Leg {
 
     #[cfg(test)]
     pub(crate) const fn phase_name(&self) -> &'static str {
-        match &self.transport {
-            Transport::WebRtc(webrtc) => webrtc.phase_name(),
-            Transport::Rtp(rtp) => rtp.phase_name(),
-        }
+        self.transport.phase_name()
     }
 
     #[cfg(test)]
@@ -234,106 +203,69 @@ impl Leg {
         self.sources.len()
     }
 
-    /// Executes ConnectLeg; returns whether it was allowed.
+    /// Applies a description of the peer, the first or another one; returns whether it is allowed. Existing streams keep
+    /// their numbers.
     pub(crate) fn connect(
         &mut self,
         remote: RemoteTransport,
-        streams: Vec<Stream>,
+        mut streams: Vec<Stream>,
+        silence: Silence,
         rng: &mut impl Rng,
         now: Time,
     ) -> bool {
-        let Transport::WebRtc(webrtc) = &mut self.transport else { return false };
-        if !webrtc.is_open() {
-            return false;
-        }
-        webrtc.connect(remote, now + self.rules.connect);
-        for (index, stream) in streams.iter().enumerate() {
-            for ssrc in stream.remote.ssrcs.iter().take(media::MAX_SOURCES) {
-                let id = SourceId::bundled(*ssrc);
-                self.sources.find_or_insert(id, || Source::new(index, now)).stream = index;
+        match self.transport.connect(remote, streams.len(), &self.rules, now) {
+            Ok(()) => {}
+            Err(ConnectError::NotAllowed) => return false,
+            Err(ConnectError::Failed(failure)) => {
+                self.ended = Some(Ended::Failed(failure));
+                return true;
             }
         }
-        self.streams = streams.into_iter().map(|stream| MediaStream::begin(stream, rng)).collect();
+        for stream in &mut streams {
+            self.transport.restrict(&mut stream.remote);
+        }
+        self.silence = silence;
+        self.add_announced_sources(&streams, now);
+        self.update_streams(streams, rng);
+        self.last_received = now;
+        self.has_just_connected = self.transport.is_connected();
+        if self.has_just_connected {
+            self.report_at = self.report_at.or_else(|| Some(self.next_report(rng, now)));
+        }
         true
     }
 
-    /// Executes ConnectPeerLeg, possibly repeated; returns whether it was allowed. Existing streams keep their numbers.
-    pub(crate) fn connect_peer(
-        &mut self,
-        remote: RemoteTransport,
-        streams: Vec<PeerStream>,
-        (rtcp, silence): (PeerRtcp, Silence),
-        rng: &mut impl Rng,
-        now: Time,
-    ) -> bool {
-        let Transport::WebRtc(webrtc) = &mut self.transport else { return false };
-        // The description of a browser's leg is set once.
-        if webrtc.peer.is_none() && !webrtc.is_open() {
-            return false;
-        }
-        let terms = PeerTerms { fingerprint: remote.fingerprint, rtcp, silence };
-        webrtc.connect_peer(remote, terms, now + self.rules.connect);
-        self.has_just_connected = webrtc.is_connected();
-        let announced = streams.iter().enumerate().flat_map(|(index, PeerStream { stream, .. })| {
-            stream.remote.ssrcs.iter().map(move |ssrc| (index, SourceId::bundled(*ssrc)))
-        });
+    /// Assigns announced SSRCs to their streams.
+    fn add_announced_sources(&mut self, streams: &[Stream], now: Time) {
+        let announced = streams
+            .iter()
+            .enumerate()
+            .flat_map(|(index, stream)| stream.remote.ssrcs.iter().map(move |ssrc| (index, SourceId::new(0, *ssrc))));
         for (index, id) in announced.take(media::MAX_SOURCES) {
             if self.sources.get(id).is_some() || self.make_room() {
-                self.sources.find_or_insert(id, || Source::new(index, now)).named_at = now;
+                let source = self.sources.find_or_insert(id, || Source::new(index, now));
+                (source.stream, source.named_at) = (index, now);
             }
         }
-        self.update_streams(streams.into_iter().map(|PeerStream { stream, received }| (stream, received)), rng);
-        self.last_received = now;
-        true
     }
 
     /// Executes RestartIce; returns whether it was allowed.
     pub(crate) fn restart_ice(&mut self, ice: IceCredentials) -> bool {
-        let Transport::WebRtc(webrtc) = &mut self.transport else { return false };
-        webrtc.agent.restart(ice);
-        true
+        self.transport.agent_mut().map(|agent| agent.restart(ice)).is_some()
     }
 
     /// Updates the streams by position; streams that are no longer listed become inactive.
-    fn update_streams(&mut self, streams: impl Iterator<Item = (Stream, Vec<Payload>)>, rng: &mut impl Rng) {
-        let mut named = 0;
-        for (index, (stream, received)) in streams.enumerate() {
+    fn update_streams(&mut self, streams: Vec<Stream>, rng: &mut impl Rng) {
+        let listed = streams.len();
+        for (index, stream) in streams.into_iter().enumerate() {
             match self.streams.get_mut(index) {
-                Some(known) => known.renegotiate(stream, received),
-                None => self.streams.push(MediaStream::begin_between(stream, received, rng)),
+                Some(known) => known.renegotiate(stream),
+                None => self.streams.push(MediaStream::new(stream, rng)),
             }
-            named = index + 1;
         }
-        for resting in self.streams.iter_mut().skip(named) {
-            resting.negotiated.remote.rejected = true;
+        for inactive in self.streams.iter_mut().skip(listed) {
+            inactive.negotiated.remote.rejected = true;
         }
-    }
-
-    /// Executes ConnectRtpLeg, possibly repeated; returns whether it was allowed. Existing streams keep their numbers.
-    pub(crate) fn connect_rtp(
-        &mut self,
-        streams: Vec<RtpStream>,
-        (signaling, silence): (Option<IpAddr>, Silence),
-        rng: &mut impl Rng,
-        now: Time,
-    ) -> bool {
-        let Transport::Rtp(rtp) = &mut self.transport else { return false };
-        if streams.is_empty() || streams.len() > rtp.sections() {
-            return false;
-        }
-        if rtp.connect(&streams, signaling, silence, now).is_err() {
-            self.ended = Some(Ended::Failed(TransportFailure::BadKeys));
-            return true;
-        }
-        let bare = streams.into_iter().map(|RtpStream { mut stream, received, .. }| {
-            stream.remote.extensions.clear();
-            (stream, received)
-        });
-        self.update_streams(bare, rng);
-        self.last_received = now;
-        self.report_at = self.report_at.or_else(|| Some(self.next_report(rng, now)));
-        self.has_just_connected = true;
-        true
     }
 
     /// Answers a connectivity check, which may change the pairs of the leg. Returns `None` if the leg does not use ICE.
@@ -344,9 +276,9 @@ impl Leg {
         io: &mut Io,
         now: Time,
     ) -> Option<Checked> {
-        let Transport::WebRtc(webrtc) = &mut self.transport else { return None };
+        let agent = self.transport.agent_mut()?;
         let mut response = io.buffer();
-        let checked = webrtc.agent.check(request, pair, now, &mut response);
+        let checked = agent.check(request, pair, now, &mut response);
         io.transmit(Local::Shared(pair.local), pair.remote, response);
         match checked {
             Checked::Refused => io.counters.dropped.bad_credentials += 1,
@@ -360,19 +292,15 @@ impl Leg {
 
     /// Processes a DTLS datagram from a pair of this leg.
     pub(crate) fn receive_dtls(&mut self, packet: &[u8], io: &mut Io, now: Time) {
-        match &mut self.transport {
-            Transport::WebRtc(webrtc) => webrtc.receive_dtls(packet, io, now),
-            Transport::Rtp(_) => io.counters.dropped.unknown_protocol += 1,
-        }
+        self.transport.receive_dtls(packet, io, now);
     }
 
     /// Advances the transport; to be called after every input.
     pub(crate) fn advance(&mut self, settings: &DtlsSettings, io: &mut Io, rng: &mut impl Rng, now: Time) {
-        let Transport::WebRtc(webrtc) = &mut self.transport else { return };
-        match webrtc.advance(settings, io, now) {
+        match self.transport.advance(settings, io, now) {
             None => {}
-            Some(Turn::Failed(failure)) => self.ended = Some(Ended::Failed(failure)),
-            Some(Turn::Connected) => {
+            Some(TransportChange::Failed(failure)) => self.ended = Some(Ended::Failed(failure)),
+            Some(TransportChange::Connected) => {
                 self.last_received = now;
                 self.report_at = Some(self.next_report(rng, now));
                 self.has_just_connected = true;
@@ -421,29 +349,20 @@ impl Leg {
 
     /// Sends close_notify or BYE, because the leg is closed.
     pub(crate) fn close(&mut self, io: &mut Io, now: Time) {
-        match &mut self.transport {
-            Transport::WebRtc(webrtc) => webrtc.close(io),
-            Transport::Rtp(_) => self.send_bye(io, now),
+        if self.transport.close(io) {
+            self.send_bye(io, now);
         }
     }
 
     /// The time at which the leg is dead if nothing arrives until then; `None` if it may be silent.
     fn dead_at(&self) -> Option<Time> {
-        let mut streams = self.streams.iter();
-        let (is_expected, patience) = match &self.transport {
-            Transport::WebRtc(webrtc) => {
-                (webrtc.ends_by_silence(streams.any(MediaStream::is_announced)), self.rules.media)
-            }
-            Transport::Rtp(rtp) => (rtp.ends_by_silence() && streams.any(MediaStream::is_expected), self.rules.rtp?),
-        };
-        is_expected.then_some(self.last_received + patience)
+        let patience = self.transport.patience(self.silence, &self.streams, &self.rules)?;
+        Some(self.last_received + patience)
     }
 
     /// Handles the timeouts that are due.
     pub(crate) fn handle_timeout(&mut self, io: &mut Io, rng: &mut impl Rng, now: Time) {
-        if let Transport::WebRtc(webrtc) = &mut self.transport
-            && let Some(failure) = webrtc.handle_timeout(now)
-        {
+        if let Some(failure) = self.transport.handle_timeout(now) {
             self.ended = Some(Ended::Failed(failure));
             return;
         }
@@ -459,10 +378,7 @@ impl Leg {
 
     /// The next deadline.
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
-        let of_transport = match &self.transport {
-            Transport::WebRtc(webrtc) => webrtc.poll_timeout(),
-            Transport::Rtp(_) => None,
-        };
+        let of_transport = self.transport.poll_timeout();
         if !self.transport.is_connected() {
             return of_transport;
         }

@@ -2,7 +2,6 @@
 
 use super::Leg;
 use super::stream::MediaStream;
-use super::transport::Transport;
 use crate::io::Io;
 use crate::rtcp::statistics::{Reception, ReportBlock};
 use crate::rtcp::write::{self, SenderFigures};
@@ -10,19 +9,13 @@ use core::time::Duration;
 use offhook_clock::Time;
 use rand_core::Rng;
 
-/// Report intervals to a browser.
+/// The interval of reports to a peer with video.
 const VIDEO_INTERVAL: Duration = Duration::from_secs(1);
-const AUDIO_INTERVAL: Duration = Duration::from_secs(2);
-/// Report interval to a SIP peer with audio only (RFC 3550 §6.2).
-const SIP_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Leg {
     pub(super) fn report_interval(&self) -> Duration {
-        match &self.transport {
-            _ if self.streams.iter().any(MediaStream::is_video) => VIDEO_INTERVAL,
-            Transport::WebRtc(_) => AUDIO_INTERVAL,
-            Transport::Rtp(_) => SIP_INTERVAL,
-        }
+        let has_video = self.streams.iter().any(MediaStream::is_video);
+        if has_video { VIDEO_INTERVAL } else { self.transport.audio_report_interval() }
     }
 
     /// The time of the next report, a random time of 0.5 to 1.5 intervals from now, so that the reports of many legs are
@@ -38,13 +31,14 @@ impl Leg {
             return;
         }
         self.report_at = Some(self.next_report(rng, now));
-        match &self.transport {
-            Transport::WebRtc(_) => self.report_bundled(io, now),
-            Transport::Rtp(_) => (0..self.streams.len()).for_each(|section| self.report_section(section, io, now)),
+        if self.transport.is_bundled() {
+            self.report_bundled(io, now);
+        } else {
+            (0..self.streams.len()).for_each(|section| self.report_section(section, io, now));
         }
     }
 
-    /// Reports the reception of all sources to a browser. Sender reports are relayed from the source. If no source
+    /// Reports the reception of all sources of bundled sections. Sender reports are relayed from the source. If no source
     /// sends any, and there is no video to synchronize with, the relay generates them with its own clock.
     fn report_bundled(&mut self, io: &mut Io, now: Time) {
         // The sender reports of sources were relayed when they arrived.
@@ -66,7 +60,7 @@ impl Leg {
         }
     }
 
-    /// Reports to a SIP peer: an SR if packets were sent recently, else an RR, which may be empty (RFC 3550 §6.4).
+    /// Reports in the session of one section: an SR if packets were sent recently, else an RR, which may be empty (RFC 3550 §6.4).
     fn report_section(&mut self, section: usize, io: &mut Io, now: Time) {
         // Only sources received since the last report are included (RFC 3550 §6.4).
         let sources = self.sources.iter_mut().filter(|(_, source)| source.stream == section);

@@ -1,12 +1,13 @@
 //! Saving a leg and restoring it in another process. The saved leg contains the key of its partner; the worker restores the bridge if
 //! it has the partner itself (see [`SavedWorker`](crate::worker::SavedWorker)).
 
+use super::rtp::RtpTransport;
 use super::source::{DigitLimit, Source, Sources};
 use super::stream::MediaStream;
-use super::transport::{RtpTransport, Transport};
-use super::webrtc::{Handshake, PeerTerms, Phase, WebRtc};
+use super::transport::Transport;
+use super::webrtc::{Handshake, Phase, WebRtc};
 use super::{Leg, Partner, Rules};
-use crate::command::{LegKey, LocalRtp, RemoteTransport, Silence};
+use crate::command::{LegKey, LocalRtp, RemoteWebRtc, Silence};
 use crate::ice::agent::LiteAgent;
 use crate::rtp::rewrite::SourceId;
 use crate::seal::{SealingKey, Unsealable};
@@ -24,19 +25,19 @@ enum SavedPhase {
     Open,
     /// The state of a handshake cannot be saved: the handshake starts again.
     Connecting {
-        remote: RemoteTransport,
+        remote: RemoteWebRtc,
         give_up_at: Time,
     },
     Connected {
-        inbound: SavedInbound,
-        outbound: SavedOutbound,
+        remote: RemoteWebRtc,
+        srtp: Box<(SavedInbound, SavedOutbound)>,
     },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum SavedTransport {
-    WebRtc { agent: Box<LiteAgent>, phase: Box<SavedPhase>, peer: Option<PeerTerms> },
-    Rtp { sessions: Vec<SavedSession>, is_connected: bool, silence: Silence },
+    WebRtc { agent: Box<LiteAgent>, phase: Box<SavedPhase> },
+    Rtp { sessions: Vec<SavedSession>, is_connected: bool },
 }
 
 impl SavedTransport {
@@ -44,23 +45,23 @@ impl SavedTransport {
         let name = seal_name(leg);
         match transport {
             Transport::WebRtc(webrtc) => {
-                let WebRtc { agent, phase, peer } = *webrtc;
+                let WebRtc { agent, phase } = *webrtc;
                 let phase = match phase {
                     Phase::Open { .. } => SavedPhase::Open,
                     Phase::Connecting { remote, give_up_at, .. } => SavedPhase::Connecting { remote, give_up_at },
-                    Phase::Connected { srtp, .. } => SavedPhase::Connected {
-                        inbound: srtp.0.save(&name, key, rng),
-                        outbound: srtp.1.save(&name, key, rng),
+                    Phase::Connected { remote, srtp, .. } => SavedPhase::Connected {
+                        remote,
+                        srtp: Box::new((srtp.0.save(&name, key, rng), srtp.1.save(&name, key, rng))),
                     },
                 };
-                Self::WebRtc { agent: Box::new(agent), phase: Box::new(phase), peer }
+                Self::WebRtc { agent: Box::new(agent), phase: Box::new(phase) }
             }
-            Transport::Rtp(RtpTransport { sessions, is_connected, silence, .. }) => {
+            Transport::Rtp(RtpTransport { sessions, is_connected, .. }) => {
                 let sessions = sessions.iter().enumerate();
                 let sessions = sessions
                     .map(|(index, session)| session.save(&format!("{name} section {index}"), key, rng))
                     .collect();
-                Self::Rtp { sessions, is_connected, silence }
+                Self::Rtp { sessions, is_connected }
             }
         }
     }
@@ -74,27 +75,28 @@ impl SavedTransport {
     ) -> Result<Transport, Unsealable> {
         let name = seal_name(leg);
         match self {
-            Self::WebRtc { agent, phase, peer } => {
+            Self::WebRtc { agent, phase } => {
                 let phase = match *phase {
                     SavedPhase::Open => Phase::Open { early: Vec::new() },
                     SavedPhase::Connecting { remote, give_up_at } => {
                         Phase::Connecting { remote, give_up_at, handshake: Handshake::Waiting { early: Vec::new() } }
                     }
-                    SavedPhase::Connected { inbound, outbound } => {
+                    SavedPhase::Connected { remote, srtp } => {
+                        let (inbound, outbound) = *srtp;
                         let srtp = (Inbound::restore(inbound, &name, key)?, Outbound::restore(outbound, &name, key)?);
-                        Phase::Connected { dtls: None, srtp: Box::new(srtp) }
+                        Phase::Connected { remote, dtls: None, srtp: Box::new(srtp) }
                     }
                 };
-                Ok(Transport::WebRtc(Box::new(WebRtc { agent: *agent, phase, peer })))
+                Ok(Transport::WebRtc(Box::new(WebRtc { agent: *agent, phase })))
             }
-            Self::Rtp { sessions, is_connected, silence } => {
+            Self::Rtp { sessions, is_connected } => {
                 let sessions = sessions.into_iter().zip(ports).enumerate();
                 let sessions = sessions
                     .map(|(index, (saved, ports))| {
                         RtpSession::restore(saved, *ports, rules, &format!("{name} section {index}"), key)
                     })
                     .collect::<Result<Vec<_>, _>>()?;
-                Ok(Transport::Rtp(RtpTransport::restored(sessions, is_connected, silence)))
+                Ok(Transport::Rtp(RtpTransport::restored(sessions, is_connected)))
             }
         }
     }
@@ -106,11 +108,12 @@ pub(crate) struct SavedLeg {
     key: LegKey,
     transport: SavedTransport,
     cname: String,
+    silence: Silence,
     streams: Vec<MediaStream>,
     sources: BTreeMap<SourceId, Source>,
     digit_limit: DigitLimit,
     partner: Option<LegKey>,
-    received_at: Time,
+    last_received: Time,
     report_at: Option<Time>,
 }
 
@@ -139,11 +142,12 @@ impl Leg {
             key: self.key,
             transport: SavedTransport::new(self.transport, self.key, key, rng),
             cname: self.cname,
+            silence: self.silence,
             streams: self.streams,
             sources: self.sources.into_map(),
             digit_limit: self.digit_limit,
             partner: self.partner.as_ref().map(Partner::key),
-            received_at: self.last_received,
+            last_received: self.last_received,
             report_at: self.report_at,
         }
     }
@@ -158,21 +162,20 @@ impl Leg {
         now: Time,
     ) -> Result<Self, Unsealable> {
         let mut transport = saved.transport.restore(saved.key, ports, rules.latch, key)?;
-        if let Transport::WebRtc(webrtc) = &mut transport {
-            webrtc.prolong(now, rules.connect);
-        }
+        transport.prolong(now, rules.connect);
         Ok(Self {
             key: saved.key,
             transport,
             rules,
             cname: saved.cname,
+            silence: saved.silence,
             streams: saved.streams.into_iter().map(MediaStream::restored).collect(),
             sources: Sources::from_map(saved.sources),
             digit_limit: saved.digit_limit,
             partner: None,
             last_bridge: None,
             has_just_connected: false,
-            last_received: saved.received_at.max(now),
+            last_received: saved.last_received.max(now),
             report_at: saved.report_at,
             ended: None,
             armed: None,

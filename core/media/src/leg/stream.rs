@@ -76,11 +76,9 @@ impl FormatTable {
 /// A negotiated stream of a leg.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MediaStream {
-    /// The negotiated section for sending, with the payload types that the peer receives.
+    /// The negotiated section; its received payloads include those that the peer may send although they were not negotiated.
     pub(crate) negotiated: Stream,
-    /// The payloads for receiving, with the payload types that the peer uses for sending.
-    received: Vec<Payload>,
-    /// The formats of `received`.
+    /// The formats that are received.
     #[serde(skip)]
     formats: FormatTable,
     pub(crate) rewriter: Rewriter,
@@ -112,25 +110,17 @@ pub(crate) struct MediaStream {
 }
 
 impl MediaStream {
-    /// Creates the stream of a browser, with a random sequence number and timestamp. A browser uses the same payload
-    /// types in both directions.
-    pub(crate) fn begin(negotiated: Stream, rng: &mut impl Rng) -> Self {
-        let received = negotiated.remote.payloads.clone();
-        Self::begin_between(negotiated, received, rng)
-    }
-
-    /// Creates a stream with different payload types for sending and receiving.
-    pub(crate) fn begin_between(negotiated: Stream, received: Vec<Payload>, rng: &mut impl Rng) -> Self {
+    /// Creates a stream with a random sequence number and timestamp.
+    pub(crate) fn new(negotiated: Stream, rng: &mut impl Rng) -> Self {
         let [s0, s1, t0, t1, t2, t3, ..] = rng.next_u64().to_be_bytes();
         let (sequence, timestamp) = (u16::from_be_bytes([s0, s1]), u32::from_be_bytes([t0, t1, t2, t3]));
+        let negotiated = completed(negotiated);
         let section = &negotiated.remote;
-        let received = arriving(received, section);
         let primary = section.payloads.iter().find(|payload| payload.codec.is_primary());
         Self {
             rate: primary.map_or(8000, |payload| payload.codec.clock_rate),
             cache: fresh_cache(section),
-            formats: FormatTable::new(&received),
-            received,
+            formats: FormatTable::new(&negotiated.received),
             negotiated,
             rewriter: Rewriter::new(sequence, timestamp),
             route: None,
@@ -147,11 +137,10 @@ impl MediaStream {
     }
 
     /// Applies a new description; sequence numbers and timestamps continue.
-    pub(crate) fn renegotiate(&mut self, negotiated: Stream, received: Vec<Payload>) {
+    pub(crate) fn renegotiate(&mut self, negotiated: Stream) {
         self.cache = self.cache.take().or_else(|| fresh_cache(&negotiated.remote));
-        self.received = arriving(received, &negotiated.remote);
-        self.formats = FormatTable::new(&self.received);
-        self.negotiated = negotiated;
+        self.negotiated = completed(negotiated);
+        self.formats = FormatTable::new(&self.negotiated.received);
     }
 
     /// Whether the peer's direction includes sending.
@@ -167,7 +156,11 @@ impl MediaStream {
 
     /// Completes a saved stream for use.
     pub(crate) fn restored(self) -> Self {
-        Self { cache: fresh_cache(&self.negotiated.remote), formats: FormatTable::new(&self.received), ..self }
+        Self {
+            cache: fresh_cache(&self.negotiated.remote),
+            formats: FormatTable::new(&self.negotiated.received),
+            ..self
+        }
     }
 
     pub(crate) fn is_video(&self) -> bool {
@@ -212,7 +205,7 @@ impl MediaStream {
 
     /// The section as received.
     pub(crate) fn incoming(&self) -> Section {
-        Section { payloads: self.received.clone(), ..self.negotiated.remote.clone() }
+        Section { payloads: self.negotiated.received.clone(), ..self.negotiated.remote.clone() }
     }
 
     /// The telephone-event payload type and clock rate for sending (RFC 4733 §2.1), with the clock rate of the audio if
@@ -244,16 +237,16 @@ fn ntp_of(duration: Duration) -> u64 {
     duration.as_secs() << 32 | fraction
 }
 
-/// The accepted payloads: those that the peer should send, and those that it receives if their payload types are free.
-/// Some peers send with the latter (against RFC 3264 §5.1).
-fn arriving(mut received: Vec<Payload>, section: &Section) -> Vec<Payload> {
-    for own in &section.payloads {
-        if received.iter().all(|known| known.number != own.number) {
-            received.push(own.clone());
+/// Adds the payloads that the peer receives to those that it should send, if their payload types are free: some peers send
+/// with them (against RFC 3264 §5.1).
+fn completed(mut stream: Stream) -> Stream {
+    for own in &stream.remote.payloads {
+        if stream.received.iter().all(|known| known.number != own.number) {
+            stream.received.push(own.clone());
         }
     }
-    with_other_law(&mut received);
-    received
+    with_other_law(&mut stream.received);
+    stream
 }
 
 /// Adds the other law of G.711 under its static payload type. Some gateways negotiate one law and send the other,

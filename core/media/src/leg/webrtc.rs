@@ -1,6 +1,6 @@
 //! The WebRTC transport of a leg, to a browser or a SIP peer: ICE, then DTLS, then SRTP over the nominated pair.
 
-use crate::command::{PeerRtcp, RemoteTransport, Silence, TransportFailure};
+use crate::command::{PeerRtcp, RemoteWebRtc, Silence, TransportFailure};
 use crate::ice::agent::{LiteAgent, Pair};
 use crate::io::Io;
 use crate::socket::Local;
@@ -9,8 +9,7 @@ use crate::transport::rtp::SendPath;
 use crate::transport::srtp::{DtlsRole, Inbound, Outbound};
 use core::time::Duration;
 use offhook_clock::{Time, earliest};
-use offhook_sdp::webrtc::{DtlsSetup, Fingerprint, IceCredentials};
-use serde::{Deserialize, Serialize};
+use offhook_sdp::webrtc::{DtlsSetup, IceCredentials};
 
 /// The most DTLS datagrams stored until the peer's fingerprint is known: two flights of a client.
 const MAX_EARLY: usize = 8;
@@ -23,12 +22,13 @@ pub(super) enum Phase {
         early: Vec<Vec<u8>>,
     },
     Connecting {
-        remote: RemoteTransport,
+        remote: RemoteWebRtc,
         give_up_at: Time,
         handshake: Handshake,
     },
     /// `dtls` is `None` if the leg was restored: the keys are saved, the association is not.
     Connected {
+        remote: RemoteWebRtc,
         dtls: Option<DtlsTransport>,
         srtp: Srtp,
     },
@@ -47,18 +47,9 @@ pub(super) enum Handshake {
 
 /// A change of the transport that the leg must handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum TransportChange {
     Connected,
     Failed(TransportFailure),
-}
-
-/// Additional parameters of a SIP peer that uses WebRTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct PeerTerms {
-    /// The fingerprint of the certificate that authenticates the association.
-    pub(super) fingerprint: Fingerprint,
-    pub(super) rtcp: PeerRtcp,
-    pub(super) silence: Silence,
 }
 
 /// The WebRTC transport of a leg.
@@ -66,13 +57,11 @@ pub(super) struct PeerTerms {
 pub(super) struct WebRtc {
     pub(super) agent: LiteAgent,
     pub(super) phase: Phase,
-    /// Set if the peer is a SIP peer.
-    pub(super) peer: Option<PeerTerms>,
 }
 
 impl WebRtc {
     pub(super) const fn new(ice: IceCredentials) -> Self {
-        Self { agent: LiteAgent::new(ice), phase: Phase::Open { early: Vec::new() }, peer: None }
+        Self { agent: LiteAgent::new(ice), phase: Phase::Open { early: Vec::new() } }
     }
 
     #[cfg(test)]
@@ -87,54 +76,61 @@ impl WebRtc {
         }
     }
 
-    pub(super) const fn is_open(&self) -> bool {
-        matches!(self.phase, Phase::Open { .. })
-    }
-
     pub(super) const fn is_connected(&self) -> bool {
         matches!(self.phase, Phase::Connected { .. })
     }
 
-    pub(super) fn connect(&mut self, remote: RemoteTransport, give_up_at: Time) {
-        if let Phase::Open { early } = &mut self.phase {
-            let handshake = Handshake::Waiting { early: core::mem::take(early) };
-            self.phase = Phase::Connecting { remote, give_up_at, handshake };
+    /// The peer's parameters, once it is described.
+    pub(super) const fn remote(&self) -> Option<&RemoteWebRtc> {
+        match &self.phase {
+            Phase::Open { .. } => None,
+            Phase::Connecting { remote, .. } | Phase::Connected { remote, .. } => Some(remote),
         }
     }
 
-    /// Applies a description of a SIP peer, the first or another one. A changed certificate means another endpoint: the
-    /// handshake starts again.
-    pub(super) fn connect_peer(&mut self, remote: RemoteTransport, terms: PeerTerms, give_up_at: Time) {
-        let is_other = self.peer.replace(terms).is_some_and(|before| before.fingerprint != terms.fingerprint);
-        if is_other {
-            self.agent.doubt();
-            self.phase = Phase::Open { early: Vec::new() };
-        }
-        self.connect(remote, give_up_at);
+    /// Applies a description of the peer, the first or another one; returns whether it is allowed. A changed
+    /// certificate means another endpoint: the handshake starts again.
+    pub(super) fn connect(&mut self, described: RemoteWebRtc, give_up_at: Time) -> bool {
+        let early = match &mut self.phase {
+            Phase::Open { early } => core::mem::take(early),
+            Phase::Connecting { remote, .. } | Phase::Connected { remote, .. } => {
+                if !remote.endpoint.accepts_new_description() {
+                    return false;
+                }
+                if remote.fingerprint == described.fingerprint {
+                    *remote = described;
+                    return true;
+                }
+                self.agent.doubt();
+                Vec::new()
+            }
+        };
+        self.phase = Phase::Connecting { remote: described, give_up_at, handshake: Handshake::Waiting { early } };
+        true
     }
 
-    /// Whether the leg ends if the peer is silent. A browser sends consent checks continuously (RFC 7675); a SIP peer
-    /// only sends media that its description announces.
-    pub(super) fn ends_by_silence(&self, is_announced: bool) -> bool {
-        let is_due = self.peer.is_none_or(|peer| peer.silence == Silence::EndsLeg && is_announced);
-        self.is_connected() && is_due
+    /// Whether the leg ends if the peer is silent. A peer without consent checks only sends media that its description
+    /// announces.
+    pub(super) fn ends_by_silence(&self, silence: Silence, is_announced: bool) -> bool {
+        let Phase::Connected { remote, .. } = &self.phase else { return false };
+        remote.endpoint.sends_consent_checks() || (silence == Silence::EndsLeg && is_announced)
     }
 
     /// The socket, address and context for sending RTCP.
     pub(super) fn rtcp_path(&mut self) -> Option<SendPath<'_>> {
-        let is_taken = self.peer.is_none_or(|peer| peer.rtcp == PeerRtcp::Muxed);
-        self.path().filter(|_| is_taken)
+        let is_supported = self.remote().is_some_and(|remote| remote.rtcp == PeerRtcp::Muxed);
+        self.rtp_path().filter(|_| is_supported)
     }
 
-    /// The pair that is in use. A SIP peer may never nominate one: rtpengine takes the controlled role with each offer,
-    /// regardless of `a=ice-lite`. Then the last checked pair is used; the certificate authenticates the peer. The same
-    /// holds after an ICE restart, or if another endpoint answers.
+    /// The pair that is in use. A peer that may never nominate one is reached at the last checked pair; the certificate
+    /// authenticates the peer. The same holds after an ICE restart, or if another endpoint answers.
     fn pair(&self) -> Option<Pair> {
-        if self.peer.is_some() { self.agent.preferred() } else { self.agent.nominated() }
+        let nominates = self.remote().is_none_or(|remote| remote.endpoint.nominates());
+        if nominates { self.agent.nominated() } else { self.agent.preferred() }
     }
 
     /// The socket, address and context for sending media, once there are keys and a usable pair.
-    pub(super) fn path(&mut self) -> Option<SendPath<'_>> {
+    pub(super) fn rtp_path(&mut self) -> Option<SendPath<'_>> {
         let pair = self.pair()?;
         let Phase::Connected { srtp, .. } = &mut self.phase else { return None };
         Some(SendPath { local: Local::Shared(pair.local), remote: pair.remote, srtp: Some(&mut srtp.1) })
@@ -163,16 +159,16 @@ impl WebRtc {
     }
 
     /// Starts the handshake when possible and sends its datagrams; to be called after every input.
-    pub(super) fn advance(&mut self, settings: &DtlsSettings, io: &mut Io, now: Time) -> Option<Turn> {
+    pub(super) fn advance(&mut self, settings: &DtlsSettings, io: &mut Io, now: Time) -> Option<TransportChange> {
         self.begin_handshake(settings, now);
         if let Some(failure) = self.drain_dtls(io) {
-            return Some(Turn::Failed(failure));
+            return Some(TransportChange::Failed(failure));
         }
         if self.pair().is_some() && matches!(&self.phase, Phase::Connecting { handshake: Handshake::Done(..), .. }) {
             let phase = core::mem::replace(&mut self.phase, Phase::Open { early: Vec::new() });
-            if let Phase::Connecting { handshake: Handshake::Done(dtls, srtp), .. } = phase {
-                self.phase = Phase::Connected { dtls: Some(dtls), srtp };
-                return Some(Turn::Connected);
+            if let Phase::Connecting { remote, handshake: Handshake::Done(dtls, srtp), .. } = phase {
+                self.phase = Phase::Connected { remote, dtls: Some(dtls), srtp };
+                return Some(TransportChange::Connected);
             }
         }
         None

@@ -12,23 +12,16 @@ use core::time::Duration;
 use offhook_clock::Time;
 use serde::{Deserialize, Serialize};
 
-/// An SSRC of a leg together with its RTP session, because an SSRC is unique only within one session (RFC 3550 §3). A
-/// browser bundles its streams into one session; a SIP peer has one session per section.
+/// An SSRC of a leg together with its RTP session, because an SSRC is unique only within one session (RFC 3550 §3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SourceId(u64);
 
 impl SourceId {
-    /// A source in a browser's session.
+    /// A source in one of a leg's sessions: that of a section, or 0 if the sections are bundled in one session.
     #[must_use]
-    pub fn bundled(ssrc: u32) -> Self {
-        Self(u64::from(ssrc))
-    }
-
-    /// A source in the session of a SIP peer's section.
-    #[must_use]
-    pub fn of_section(section: usize, ssrc: u32) -> Self {
-        Self((section as u64) << 32 | u64::from(ssrc))
+    pub fn new(session: usize, ssrc: u32) -> Self {
+        Self((session as u64) << 32 | u64::from(ssrc))
     }
 
     /// The SSRC.

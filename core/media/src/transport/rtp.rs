@@ -143,7 +143,7 @@ impl RtpSession {
     }
 
     /// Makes the session inactive: the description no longer contains this section.
-    pub const fn rest(&mut self) {
+    pub const fn deactivate(&mut self) {
         self.is_reachable = false;
     }
 

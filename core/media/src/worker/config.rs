@@ -25,7 +25,7 @@ pub struct WorkerConfig {
     pub identity: DtlsIdentity,
     /// The value of the shell's monotonic clock when the worker is created; the DTLS implementation uses this type.
     pub instant: Instant,
-    /// The longest time from `ConnectLeg` until ICE and DTLS are established.
+    /// The longest time from `Connect` until ICE and DTLS are established.
     pub connect_timeout: Duration,
     /// The longest time that a WebRTC leg may receive nothing; WebRTC peers send consent checks continuously.
     pub media_timeout: Duration,

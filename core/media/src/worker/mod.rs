@@ -8,10 +8,10 @@
 //! ```
 
 mod across;
+mod commands;
 mod config;
 mod legs;
 mod pairs;
-mod peer;
 mod ports;
 mod reports;
 mod rtp;
@@ -21,7 +21,7 @@ pub use config::{DtlsVersions, WorkerConfig};
 pub use saved::SavedWorker;
 
 use crate::bridge::routes;
-use crate::command::{Command, Event, LegKey, RemoteTransport, ReportStage, Stream};
+use crate::command::{Event, LegKey};
 use crate::counters::Counters;
 use crate::crossing::{Crossing, Message};
 use crate::ice::agent::{Checked, Pair};
@@ -31,9 +31,9 @@ use crate::leg::{Arrival, Ended, Leg, LegIndex, Partner, Rules};
 use crate::socket::{Local, PortId};
 use crate::transport::demux::{Protocol, classify};
 use crate::transport::dtls::DtlsSettings;
+use crate::transport::rtp::Component;
 use legs::Legs;
 use offhook_clock::{Time, earliest};
-use offhook_sdp::webrtc::IceCredentials;
 use pairs::PairTable;
 use ports::Ports;
 use rand_chacha::ChaCha8Rng;
@@ -118,45 +118,6 @@ impl Worker {
         }
     }
 
-    /// Executes a command of the signaling plane.
-    pub fn handle_command(&mut self, command: Command, now: Time) {
-        let is_executed = match command {
-            Command::OpenLeg { leg, ice } => self.open(leg, ice, now),
-            Command::ConnectLeg { leg, remote, streams } => self.connect(leg, remote, streams, now),
-            Command::Bridge { a, b } => self.bridge(a, b, now),
-            Command::BridgeAcross { leg, partner, worker, bridge } => {
-                self.bridge_across(leg, partner, worker, bridge, now)
-            }
-            Command::Unbridge { leg } => self.unbridge(leg),
-            Command::SendDtmf { leg, digits } => {
-                self.legs.get_mut(leg).map(|leg| leg.dial(&digits)).is_some() && self.settle(leg, now)
-            }
-            Command::OpenRtpLeg { leg, sections, cname } => self.open_rtp(leg, &sections, cname, now),
-            Command::ReservePorts { pairs, addresses } => self.reserve(pairs, &addresses),
-            Command::ConnectRtpLeg { leg, streams, signaling, silence } => {
-                self.connect_rtp(leg, streams, (signaling, silence), now)
-            }
-            Command::ConnectPeerLeg { leg, remote, streams, rtcp, silence } => {
-                self.connect_peer(leg, remote, streams, (rtcp, silence), now)
-            }
-            Command::RestartIce { leg, ice } => self.restart_ice(leg, ice),
-            Command::RequestKeyFrame { leg } => self.request_key_frame(leg, now),
-            Command::CloseLeg { leg } => self.close(leg, now),
-        };
-        if !is_executed {
-            self.io.counters.dropped.bad_command += 1;
-        }
-    }
-
-    fn open(&mut self, key: LegKey, ice: IceCredentials, now: Time) -> bool {
-        if self.legs.contains(key) || self.fragments.contains_key(&ice.ufrag) {
-            return false;
-        }
-        self.fragments.insert(ice.ufrag.clone(), key);
-        self.legs.insert(Leg::webrtc(key, ice, self.rules(), now));
-        true
-    }
-
     const fn rules(&self) -> Rules {
         Rules {
             connect: self.config.connect_timeout,
@@ -164,15 +125,6 @@ impl Worker {
             rtp: self.config.rtp_timeout,
             latch: self.config.latch,
         }
-    }
-
-    fn connect(&mut self, key: LegKey, remote: RemoteTransport, streams: Vec<Stream>, now: Time) -> bool {
-        let Some(leg) = self.legs.get_mut(key) else { return false };
-        if !leg.connect(remote, streams, &mut self.rng, now) {
-            return false;
-        }
-        self.rejoin(key);
-        self.settle(key, now)
     }
 
     fn bridge(&mut self, a: LegKey, b: LegKey, now: Time) -> bool {
@@ -229,27 +181,6 @@ impl Worker {
         true
     }
 
-    fn close(&mut self, key: LegKey, now: Time) -> bool {
-        self.unbridge(key);
-        let Some((index, mut leg)) = self.legs.remove(key) else { return false };
-        leg.close(&mut self.io, now);
-        self.io.event(Event::LegReports(vec![leg.report(ReportStage::Final)]));
-        self.unbind(&leg.ports());
-        if let Some(ufrag) = leg.ufrag() {
-            self.fragments.remove(ufrag);
-        }
-        for pair in leg.pairs() {
-            self.remove_pair(*pair, index);
-        }
-        if let Some(armed) = leg.armed {
-            self.wakes.remove(&(armed, key));
-        }
-        if self.legs.len() == 0 {
-            self.interim = InterimReports::default();
-        }
-        true
-    }
-
     /// Removes a pair of a leg, unless it already belongs to a newer leg of the same browser.
     fn remove_pair(&mut self, pair: Pair, leg: LegIndex) {
         if self.pairs.get(&pair) == Some(leg) {
@@ -279,9 +210,10 @@ impl Worker {
             self.io.counters.dropped.unknown_address += 1;
             return;
         };
+        let arrival = Arrival { session: 0, component: Component::Rtp, from: pair.remote };
         match protocol {
-            Protocol::Rtp => self.receive_rtp(index, Arrival::Bundled, packet, now),
-            Protocol::Rtcp => self.receive_rtcp(index, Arrival::Bundled, packet, now),
+            Protocol::Rtp => self.receive_rtp(index, arrival, packet, now),
+            Protocol::Rtcp => self.receive_rtcp(index, arrival, packet, now),
             Protocol::Dtls | Protocol::Stun => {
                 let Some(leg) = self.legs.at(index) else { return };
                 leg.receive_dtls(packet, &mut self.io, now);

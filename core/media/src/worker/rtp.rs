@@ -1,9 +1,9 @@
-//! SIP legs with RTP, which are found by the port at which a datagram arrives.
+//! The sockets of legs that use RTP; a leg is found by the port at which a datagram arrives.
 
 use super::ports::{Owner, Port};
 use super::{Output, Worker};
-use crate::command::{Event, LegKey, LocalRtp, RtpStream, Silence};
-use crate::leg::{Arrival, Leg, LegIndex};
+use crate::command::{Event, LocalRtp};
+use crate::leg::{Arrival, LegIndex};
 use crate::ports::PortPair;
 use crate::socket::{Local, PortId, SectionPorts};
 use crate::transport::demux::Protocol;
@@ -19,17 +19,12 @@ impl Worker {
         self.ports.find(address).map_or(Local::Shared(address), Local::Port)
     }
 
-    pub(super) fn open_rtp(&mut self, key: LegKey, sections: &[LocalRtp], cname: String, now: Time) -> bool {
+    /// Whether a leg can have these addresses: there are some, they differ, and no other leg has one of them.
+    pub(super) fn are_free(&self, sections: &[LocalRtp]) -> bool {
         let addresses: BTreeSet<SocketAddr> = sections.iter().flat_map(|local| [local.rtp, local.rtcp]).collect();
-        let is_possible = !sections.is_empty()
+        !sections.is_empty()
             && addresses.len() == sections.len() * 2
-            && !self.legs.contains(key)
-            && !addresses.iter().any(|address| self.ports.is_taken(*address));
-        if is_possible {
-            let ports = self.bind(self.legs.next_index(), sections);
-            self.legs.insert(Leg::rtp(key, sections, &ports, cname, self.rules(), now));
-        }
-        is_possible
+            && !addresses.iter().any(|address| self.ports.is_taken(*address))
     }
 
     /// Assigns sockets for sections to a leg.
@@ -114,29 +109,6 @@ impl Worker {
         }
     }
 
-    pub(super) fn connect_rtp(
-        &mut self,
-        key: LegKey,
-        streams: Vec<RtpStream>,
-        terms: (Option<IpAddr>, Silence),
-        now: Time,
-    ) -> bool {
-        let Some(leg) = self.legs.get_mut(key) else { return false };
-        if !leg.connect_rtp(streams, terms, &mut self.rng, now) {
-            return false;
-        }
-        self.rejoin(key);
-        self.settle(key, now)
-    }
-
-    pub(super) fn request_key_frame(&mut self, key: LegKey, now: Time) -> bool {
-        if !self.legs.contains(key) {
-            return false;
-        }
-        self.request_key_frames_of_partner(key, false, now);
-        true
-    }
-
     pub(super) fn receive_at_port(
         &mut self,
         port: PortId,
@@ -145,11 +117,11 @@ impl Worker {
         packet: &mut [u8],
         now: Time,
     ) {
-        let Some(Owner::Leg { leg, section: index, component }) = self.ports.at(port).map(|port| port.owner) else {
+        let Some(Owner::Leg { leg, section: session, component }) = self.ports.at(port).map(|port| port.owner) else {
             self.io.counters.dropped.unknown_address += 1;
             return;
         };
-        let arrival = Arrival::Section { index, component, from };
+        let arrival = Arrival { session, component, from };
         match protocol {
             Protocol::Rtp => self.receive_rtp(leg, arrival, packet, now),
             Protocol::Rtcp => self.receive_rtcp(leg, arrival, packet, now),

@@ -12,7 +12,10 @@ mod saved;
 mod table;
 
 use super::{DtlsVersions, Output, SavedWorker, Worker, WorkerConfig};
-use crate::command::{Command, Event, LegKey, LegReport, RemoteTransport, Stream, TransportFailure};
+use crate::command::{
+    Command, Event, LegKey, LegReport, LocalTransport, PeerRtcp, RemoteTransport, RemoteWebRtc, Silence, Stream,
+    TransportFailure, WebRtcEndpoint,
+};
 use crate::identity::DtlsIdentity;
 use crate::seal::SealingKey;
 use crate::socket::{Local, PortId};
@@ -137,22 +140,32 @@ impl Scene {
             reports: Vec::new(),
         };
         for (leg, name) in [(ALICE, "ra"), (BOB, "rb")] {
-            scene.worker.handle_command(Command::OpenLeg { leg, ice: credentials(name) }, now);
+            scene.worker.handle_command(
+                Command::Open { leg, transport: LocalTransport::WebRtc { ice: credentials(name) } },
+                now,
+            );
         }
         scene
     }
 
     fn connect(&mut self, leg: LegKey, sections: Vec<Section>) {
         let browser = if leg == ALICE { &self.alice } else { &self.bob };
-        let remote = RemoteTransport {
+        let remote = RemoteWebRtc {
             ice: credentials("browser"),
             fingerprint: browser.fingerprint(),
             setup: if browser.is_active { DtlsSetup::Active } else { DtlsSetup::Passive },
+            rtcp: PeerRtcp::Muxed,
+            endpoint: WebRtcEndpoint::Browser,
         };
         let ssrc = u32::try_from(leg.0).unwrap() * 1000;
-        let streams =
-            sections.into_iter().zip(ssrc..).map(|(remote, local_ssrc)| Stream { remote, local_ssrc }).collect();
-        self.worker.handle_command(Command::ConnectLeg { leg, remote, streams }, self.now);
+        let streams = sections.into_iter().zip(ssrc..).map(|(remote, local_ssrc)| Stream {
+            received: remote.payloads.clone(),
+            remote,
+            local_ssrc,
+        });
+        let (streams, silence) = (streams.collect(), Silence::EndsLeg);
+        let transport = RemoteTransport::WebRtc(remote);
+        self.worker.handle_command(Command::Connect { leg, transport, streams, silence }, self.now);
     }
 
     fn connect_both(&mut self, of_alice: Vec<Section>, of_bob: Vec<Section>) {
@@ -423,7 +436,7 @@ fn nominated_address_is_used_after_many_checks() {
     scene.exchange();
     assert_eq!((scene.bob.take_rtp().len(), scene.alice.take_rtp().len()), (1, 1));
     assert_eq!(scene.worker.pairs.len(), 1 + 64, "one pair of Alice and the most pairs of Bob");
-    scene.worker.handle_command(Command::CloseLeg { leg: BOB }, scene.now);
+    scene.worker.handle_command(Command::Close { leg: BOB }, scene.now);
     assert_eq!(scene.worker.pairs.len(), 1);
 }
 
@@ -567,10 +580,10 @@ fn reports_match_media_of_each_leg() {
 #[test]
 fn close_sends_close_notify_and_frees_state() {
     let mut scene = Scene::bridged_call();
-    scene.worker.handle_command(Command::CloseLeg { leg: ALICE }, scene.now);
+    scene.worker.handle_command(Command::Close { leg: ALICE }, scene.now);
     scene.exchange();
     assert!(scene.alice.received_close_notify);
-    scene.worker.handle_command(Command::CloseLeg { leg: BOB }, scene.now);
+    scene.worker.handle_command(Command::Close { leg: BOB }, scene.now);
     assert_eq!((scene.worker.leg_count(), scene.worker.poll_timeout()), (0, None));
     assert!(scene.worker.pairs.is_empty() && scene.worker.fragments.is_empty() && scene.worker.wakes.is_empty());
 }

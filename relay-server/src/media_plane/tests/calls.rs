@@ -4,7 +4,7 @@ use super::super::{MediaThread, ThreadSetup, bind, junctions, spawn};
 use super::{Phone, connect, free, worker};
 use crate::clock::Clock;
 use core::time::Duration;
-use offhook_media::command::{BridgeId, Command, LegKey, LocalRtp, WorkerId};
+use offhook_media::command::{BridgeId, Command, LegKey, LocalRtp, LocalTransport, WorkerId};
 use offhook_media::worker::{Worker, WorkerConfig};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Opens a leg and connects it to a phone.
 fn open(thread: &MediaThread, leg: LegKey, phone: &Phone) -> LocalRtp {
     let local = free("127.0.0.1");
-    assert!(thread.order(Command::OpenRtpLeg { leg, sections: vec![local], cname: "c".to_owned() }));
+    assert!(
+        thread.order(Command::Open {
+            leg,
+            transport: LocalTransport::Rtp { sections: vec![local], cname: "c".to_owned() }
+        })
+    );
     assert!(thread.order(connect(leg, phone.remote())));
     local
 }
@@ -88,7 +93,7 @@ fn port_numbers_are_used_again_by_other_calls() {
         phones[1].send(locals[1].rtp, 9);
         assert_eq!(phones[0].receive(), (9, locals[0].rtp));
         for leg in [2 * round, 2 * round + 1] {
-            assert!(thread.order(Command::CloseLeg { leg: LegKey(leg) }));
+            assert!(thread.order(Command::Close { leg: LegKey(leg) }));
         }
     }
 }

@@ -4,7 +4,7 @@ use super::super::exchange::{Junction, MAX_QUEUED, TURN};
 use super::super::junctions;
 use super::connect;
 use crate::clock::Clock;
-use offhook_media::command::{BridgeId, Command, LegKey, LocalRtp, RemoteRtp, RtcpPath, WorkerId};
+use offhook_media::command::{BridgeId, Command, LegKey, LocalRtp, LocalTransport, RemoteRtp, RtcpPath, WorkerId};
 use offhook_media::crossing::Crossing;
 use offhook_media::socket::Local;
 use offhook_media::worker::{Output, Worker, WorkerConfig};
@@ -26,7 +26,10 @@ fn crossings() -> (Vec<Crossing>, Crossing) {
     for (side, worker) in workers.iter_mut().enumerate() {
         let (leg, partner) = (legs[side], legs[1 - side]);
         let sections = vec![LocalRtp { rtp: address(5_000), rtcp: address(5_001) }];
-        worker.handle_command(Command::OpenRtpLeg { leg, sections, cname: "c".to_owned() }, now);
+        worker.handle_command(
+            Command::Open { leg, transport: LocalTransport::Rtp { sections, cname: "c".to_owned() } },
+            now,
+        );
         worker.handle_command(connect(leg, remote), now);
         let other = WorkerId(u16::try_from(1 - side).unwrap());
         let bridge = BridgeId(1);

@@ -5,7 +5,7 @@ use super::connect;
 use crate::clock::Clock;
 use crate::signaling_plane::{MediaReport, channels};
 use core::time::Duration;
-use offhook_media::command::{Command, Event, LegKey, LocalRtp, RemoteRtp, RtcpPath, TransportFailure};
+use offhook_media::command::{Command, Event, LegKey, LocalRtp, LocalTransport, RemoteRtp, RtcpPath, TransportFailure};
 use offhook_media::worker::{Worker, WorkerConfig};
 use offhook_sdp::codec::{Codec, Payload};
 use std::collections::BTreeMap;
@@ -116,10 +116,10 @@ impl Peers {
 fn connect_with_events(leg: LegKey, remote: SocketAddr) -> Command {
     let remote = RemoteRtp { rtp: remote, rtcp: RtcpPath::Separate(remote) };
     let mut command = connect(leg, remote);
-    if let Command::ConnectRtpLeg { streams, .. } = &mut command {
+    if let Command::Connect { streams, .. } = &mut command {
         let codec = Codec { name: "telephone-event".to_owned(), clock_rate: 8000, channels: 1, fmtp: None };
         let event = Payload { number: EVENT, codec, feedback: vec![] };
-        streams[0].stream.remote.payloads.push(event.clone());
+        streams[0].remote.payloads.push(event.clone());
         streams[0].received.push(event);
     }
     command
@@ -164,7 +164,10 @@ fn blocked_plane_delays_no_media() {
         peers.callees.push(callee);
         for (leg, remote) in legs.into_iter().zip(remotes) {
             let local = local(leg.0);
-            order(Command::OpenRtpLeg { leg, sections: vec![local], cname: "c".to_owned() });
+            order(Command::Open {
+                leg,
+                transport: LocalTransport::Rtp { sections: vec![local], cname: "c".to_owned() },
+            });
             order(connect_with_events(leg, remote));
             if leg == legs[0] {
                 peers.relay.push(local.rtp);
@@ -175,7 +178,10 @@ fn blocked_plane_delays_no_media() {
     // A port that is in use. The report shows that all commands have been handled.
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let local = LocalRtp { rtcp: taken.local_addr().unwrap(), ..local(1_000) };
-    order(Command::OpenRtpLeg { leg: LegKey(1_000), sections: vec![local], cname: "c".to_owned() });
+    order(Command::Open {
+        leg: LegKey(1_000),
+        transport: LocalTransport::Rtp { sections: vec![local], cname: "c".to_owned() },
+    });
     let failure = TransportFailure::NoPort;
     let mut next_event = || loop {
         match channels.1.blocking_recv() {

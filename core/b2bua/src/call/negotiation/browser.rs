@@ -3,7 +3,9 @@
 use super::LegMaker;
 use crate::call::participant::LegSecrets;
 use crate::call::{CallEvent, EndpointKind, Output};
-use offhook_media::command::{Command, LegKey, RemoteTransport, Stream};
+use offhook_media::command::{
+    Command, LegKey, LocalTransport, PeerRtcp, RemoteTransport, RemoteWebRtc, Silence, Stream, WebRtcEndpoint,
+};
 use offhook_sdp::section::Section;
 use offhook_sdp::webrtc::{
     self, DtlsSetup, Fingerprint, IceCredentials, LocalSection, TransportDescription, WebRtcDescription,
@@ -55,7 +57,7 @@ impl LegMaker {
         let ssrcs = sections.iter().map(|section| section.ssrc).collect();
         let offer = webrtc::offer(&self.transport(secrets.ice.clone(), DtlsSetup::ActPass), &sections);
         let event = CallEvent::Routed { callee: leg, endpoint: EndpointKind::Browser, address, offer: Some(offer) };
-        let open = Output::Media(Command::OpenLeg { leg, ice: secrets.ice });
+        let open = Output::Media(Command::Open { leg, transport: LocalTransport::WebRtc { ice: secrets.ice } });
         (ssrcs, vec![open, Output::Event { event, has_video }])
     }
 
@@ -77,8 +79,8 @@ impl LegMaker {
         };
         let transport = self.transport(secrets.ice.clone(), ours);
         let commands = vec![
-            Command::OpenLeg { leg, ice: secrets.ice },
-            Command::ConnectLeg { leg, remote: remote(offer, theirs), streams: streams(caller, ssrcs) },
+            Command::Open { leg, transport: LocalTransport::WebRtc { ice: secrets.ice } },
+            described(leg, offer, theirs, streams(caller, ssrcs)),
         ];
         (commands, webrtc::answer(offer, &transport, &sections))
     }
@@ -97,17 +99,20 @@ pub(super) fn connect(leg: LegKey, offered: &[u32], parsed: &BrowserAnswer, call
         position.and_then(|position| offered.get(position)).copied().unwrap_or_default()
     };
     let ssrcs = callee.iter().map(ssrc_of).collect();
-    Command::ConnectLeg { leg, remote: remote(answer, theirs), streams: streams(callee, ssrcs) }
+    described(leg, answer, theirs, streams(callee, ssrcs))
 }
 
-fn remote(description: &WebRtcDescription, setup: DtlsSetup) -> RemoteTransport {
+/// The worker's command with a browser's description. A browser's payload types are the same in both directions.
+fn described(leg: LegKey, description: &WebRtcDescription, setup: DtlsSetup, streams: Vec<Stream>) -> Command {
     let TransportDescription { ice, fingerprint, .. } = description.transport.clone();
-    RemoteTransport { ice, fingerprint, setup }
+    let (rtcp, endpoint) = (PeerRtcp::Muxed, WebRtcEndpoint::Browser);
+    let transport = RemoteTransport::WebRtc(RemoteWebRtc { ice, fingerprint, setup, rtcp, endpoint });
+    Command::Connect { leg, transport, streams, silence: Silence::EndsLeg }
 }
 
 fn streams(sections: &[Section], ssrcs: Vec<u32>) -> Vec<Stream> {
     let pairs = sections.iter().cloned().zip(ssrcs);
-    pairs.map(|(remote, local_ssrc)| Stream { remote, local_ssrc }).collect()
+    pairs.map(|(remote, local_ssrc)| Stream { received: remote.payloads.clone(), remote, local_ssrc }).collect()
 }
 
 fn local_sections(sections: &[Section], secrets: &LegSecrets) -> Vec<LocalSection> {

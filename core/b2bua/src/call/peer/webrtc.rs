@@ -2,7 +2,9 @@
 
 use super::MAX_SECTIONS;
 use crate::config::Srtp;
-use offhook_media::command::{Command, LegKey, PeerRtcp, PeerStream, RemoteTransport, Silence};
+use offhook_media::command::{
+    Command, LegKey, LocalTransport, PeerRtcp, RemoteTransport, RemoteWebRtc, WebRtcEndpoint,
+};
 use offhook_sdp::section::Section;
 use offhook_sdp::sip::{Dtls, Ice, RtpProfile, Security, SharedTransport, SipDescription, SipSection};
 use offhook_sdp::webrtc::{DtlsSetup, Fingerprint, IceCredentials};
@@ -17,14 +19,8 @@ pub struct WebRtcPath {
     candidates: Vec<SocketAddr>,
     /// The CNAME of the leg in RTCP; the worker derives it from the first credentials.
     cname: String,
-    agreed: Option<Agreed>,
-}
-
-/// The transport in the peer's description.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Agreed {
-    remote: RemoteTransport,
-    rtcp_mux: bool,
+    /// The transport in the peer's description.
+    agreed: Option<RemoteWebRtc>,
 }
 
 impl WebRtcPath {
@@ -41,8 +37,9 @@ impl WebRtcPath {
         named.any(|ice| ice.credentials == self.ice)
     }
 
-    pub(super) fn open(&self, leg: LegKey) -> Command {
-        Command::OpenLeg { leg, ice: self.ice.clone() }
+    /// Returns the relay's side of the transport.
+    pub(super) fn local(&self) -> LocalTransport {
+        LocalTransport::WebRtc { ice: self.ice.clone() }
     }
 
     /// Returns the encryption of each section of a peer's description; none if it is unsupported.
@@ -58,7 +55,7 @@ impl WebRtcPath {
     /// Returns whether a description of the peer restarts ICE (RFC 8839 §4.4.1.1.1).
     pub(super) fn is_restarted_by(&self, description: &SipDescription) -> bool {
         let (Some(agreed), Ok(Some(shared))) = (&self.agreed, description.shared_transport()) else { return false };
-        agreed.remote.ice != shared.ice
+        agreed.ice != shared.ice
     }
 
     /// Applies the credentials of an ICE restart, and returns the command for the worker.
@@ -75,20 +72,21 @@ impl WebRtcPath {
             // No media at the moment: the transport stays.
             return;
         };
-        let before = self.agreed.as_ref().map(|agreed| &agreed.remote);
         // The roles are kept with the association (RFC 8842 §5.5); a peer that permits both becomes the client.
-        let setup = match before.filter(|before| before.fingerprint == fingerprint) {
+        let setup = match self.agreed.as_ref().filter(|before| before.fingerprint == fingerprint) {
             Some(before) => before.setup,
             None if setup == DtlsSetup::Passive => DtlsSetup::Passive,
             None => DtlsSetup::Active,
         };
-        self.agreed = Some(Agreed { remote: RemoteTransport { ice, fingerprint, setup }, rtcp_mux });
+        let rtcp = if rtcp_mux { PeerRtcp::Muxed } else { PeerRtcp::Absent };
+        let endpoint = WebRtcEndpoint::SipPeer;
+        self.agreed = Some(RemoteWebRtc { ice, fingerprint, setup, rtcp, endpoint });
     }
 
     /// Returns the relay's role in an answer.
     const fn answered_setup(&self) -> DtlsSetup {
         match &self.agreed {
-            Some(Agreed { remote: RemoteTransport { setup: DtlsSetup::Passive, .. }, .. }) => DtlsSetup::Active,
+            Some(RemoteWebRtc { setup: DtlsSetup::Passive, .. }) => DtlsSetup::Active,
             Some(_) | None => DtlsSetup::Passive,
         }
     }
@@ -124,10 +122,8 @@ impl WebRtcPath {
         SipSection { rtcp_mux: true, bundle_only: index > 0 && !is_bundled, ..made }
     }
 
-    /// Returns the worker's command for the streams; none before the peer has sent a description.
-    pub(super) fn connect(&self, leg: LegKey, streams: Vec<PeerStream>, silence: Silence) -> Option<Command> {
-        let Agreed { remote, rtcp_mux } = self.agreed.clone()?;
-        let rtcp = if rtcp_mux { PeerRtcp::Muxed } else { PeerRtcp::Absent };
-        Some(Command::ConnectPeerLeg { leg, remote, streams, rtcp, silence })
+    /// Returns the peer's side of the transport; none before the peer has sent a description.
+    pub(super) fn remote(&self) -> Option<RemoteTransport> {
+        self.agreed.clone().map(RemoteTransport::WebRtc)
     }
 }

@@ -5,7 +5,7 @@ use super::{Bench, config, sip_config, with_sip};
 use crate::config::{Config, PortRules};
 use crate::io::Input;
 use core::time::Duration;
-use offhook_media::command::{Command as Media, Event as MediaEvent};
+use offhook_media::command::{Command as Media, Event as MediaEvent, LocalTransport};
 use offhook_sip::user_agent::io::{Cause, Command, Event, Identity, InboundInvite, InviteId, Origin};
 use std::net::IpAddr;
 
@@ -82,7 +82,7 @@ fn calls_use_reserved_port_pairs() {
     bench.call(alice, "a1", "1002");
     bench.invited();
     let opened = bench.media.iter().find_map(|command| match command {
-        Media::OpenRtpLeg { sections, .. } => Some(sections[0].rtp.port()),
+        Media::Open { transport: LocalTransport::Rtp { sections, .. }, .. } => Some(sections[0].rtp.port()),
         _ => None,
     });
     assert!([first[3].rtp(), second[3].rtp()].contains(&opened.unwrap()));

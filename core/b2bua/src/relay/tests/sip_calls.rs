@@ -3,7 +3,7 @@
 use super::{Bench, call_message, with_sip};
 use crate::io::ConnectionId;
 use core::time::Duration;
-use offhook_media::command::{Command as Media, RtcpPath, RtpStream, Silence};
+use offhook_media::command::{Command as Media, RemoteRtp, RemoteTransport, RtcpPath, Silence, Stream};
 use offhook_signaling::message::{Answer, CallId, CallStatus, ClientMessage, Json, ServerMessage};
 use offhook_signaling::reason::EndReason;
 use offhook_sip::user_agent::io::{
@@ -56,6 +56,12 @@ pub(super) fn from_phone(origin: Origin, offer: Option<String>) -> InboundInvite
         headers: Vec::new(),
         replaces: None,
     }
+}
+
+/// A stream of an RTP leg, and the peer's address for it.
+pub(super) struct ConnectedSection {
+    pub(super) stream: Stream,
+    pub(super) remote: Option<RemoteRtp>,
 }
 
 impl Bench {
@@ -111,10 +117,14 @@ impl Bench {
     }
 
     /// Returns the streams of the last RTP leg that was connected.
-    pub(super) fn connected(&self) -> (Vec<RtpStream>, Silence) {
+    pub(super) fn connected(&self) -> (Vec<ConnectedSection>, Silence) {
         let orders = self.media.iter().rev();
         let mut orders = orders.filter_map(|command| match command {
-            Media::ConnectRtpLeg { streams, silence, .. } => Some((streams.clone(), *silence)),
+            Media::Connect { transport: RemoteTransport::Rtp { sections, .. }, streams, silence, .. } => {
+                let both = streams.iter().cloned().zip(sections);
+                let both = both.map(|(stream, section)| ConnectedSection { stream, remote: section.address });
+                Some((both.collect(), *silence))
+            }
             _ => None,
         });
         orders.next().expect("an RTP leg")
@@ -124,7 +134,7 @@ impl Bench {
     fn signaling_address(&self) -> Option<IpAddr> {
         let orders = self.media.iter().rev();
         let mut orders = orders.filter_map(|command| match command {
-            Media::ConnectRtpLeg { signaling, .. } => Some(*signaling),
+            Media::Connect { transport: RemoteTransport::Rtp { signaling, .. }, .. } => Some(*signaling),
             _ => None,
         });
         orders.next().expect("an RTP leg")

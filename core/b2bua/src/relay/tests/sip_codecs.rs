@@ -1,10 +1,10 @@
 //! Codecs and payload types in the offers and answers of SIP endpoints.
 
-use super::sip_calls::{body, from_phone, phone_sdp, text};
+use super::sip_calls::{ConnectedSection, body, from_phone, phone_sdp, text};
 use super::{Bench, OFFER, answer_sdp, call_message, with_sip};
 use crate::config::{Config, Srtp};
 use crate::io::ConnectionId;
-use offhook_media::command::{Command as Media, RtpStream};
+use offhook_media::command::{Command as Media, RemoteTransport};
 use offhook_sdp::codec::Payload;
 use offhook_signaling::message::{Answer, ClientMessage, ServerMessage};
 use offhook_sip::user_agent::io::{Branch, Command, Event, InviteId, Origin};
@@ -23,8 +23,8 @@ fn numbers(payloads: &[Payload]) -> Vec<u8> {
 
 /// Returns the payload types of the SIP leg's audio: sent and received.
 fn of_phone(bench: &Bench) -> (Vec<u8>, Vec<u8>) {
-    let RtpStream { stream, received, .. } = &bench.connected().0[0];
-    (numbers(&stream.remote.payloads), numbers(received))
+    let ConnectedSection { stream, .. } = &bench.connected().0[0];
+    (numbers(&stream.remote.payloads), numbers(&stream.received))
 }
 
 /// Returns the relay's answer to an offer of the phone.
@@ -120,7 +120,7 @@ fn media_line_sent_to(bench: &mut Bench, at: ConnectionId) -> String {
 fn of_page(bench: &Bench) -> Vec<u8> {
     let mut orders = bench.media.iter().rev();
     let streams = orders.find_map(|command| match command {
-        Media::ConnectLeg { streams, .. } => Some(streams),
+        Media::Connect { transport: RemoteTransport::WebRtc(_), streams, .. } => Some(streams),
         _ => None,
     });
     numbers(&streams.expect("the page's leg")[0].remote.payloads)

@@ -4,7 +4,9 @@ use super::sip_calls::{BRANCH, body, from_phone, phone_sdp, text};
 use super::{Bench, with_sip};
 use crate::config::{Config, MediaProfile, Srtp};
 use crate::io::ConnectionId;
-use offhook_media::command::{Command as Media, LegKey, PeerRtcp, PeerStream, RemoteTransport, Silence};
+use offhook_media::command::{
+    Command as Media, LegKey, LocalTransport, PeerRtcp, RemoteTransport, RemoteWebRtc, Silence, Stream, WebRtcEndpoint,
+};
 use offhook_sdp::direction::Direction;
 use offhook_sdp::webrtc::{DtlsSetup, IceCredentials};
 use offhook_signaling::message::{Answer, CallId, ClientMessage};
@@ -52,17 +54,18 @@ fn offering() -> Config {
 
 struct Connected {
     leg: LegKey,
-    remote: RemoteTransport,
-    streams: Vec<PeerStream>,
-    rtcp: PeerRtcp,
+    remote: RemoteWebRtc,
+    streams: Vec<Stream>,
     silence: Silence,
 }
 
 impl Bench {
     fn connected_peer(&self) -> Connected {
         let mut orders = self.media.iter().rev().filter_map(|command| match command.clone() {
-            Media::ConnectPeerLeg { leg, remote, streams, rtcp, silence } => {
-                Some(Connected { leg, remote, streams, rtcp, silence })
+            Media::Connect { leg, transport: RemoteTransport::WebRtc(remote), streams, silence }
+                if remote.endpoint == WebRtcEndpoint::SipPeer =>
+            {
+                Some(Connected { leg, remote, streams, silence })
             }
             _ => None,
         });
@@ -131,18 +134,26 @@ fn webrtc_peer_calls_page() {
         assert!(answer.contains("a=setup:passive\r\n") && answer.contains("a=rtcp-mux\r\n"), "{answer}");
         assert!(answer.contains("a=fingerprint:sha-256 07:07:07:"), "{answer}");
         let stream =
-            format!("{} cname:{}", bench.connected_peer().streams[0].stream.local_ssrc, line(&answer, "a=ice-ufrag:"));
+            format!("{} cname:{}", bench.connected_peer().streams[0].local_ssrc, line(&answer, "a=ice-ufrag:"));
         assert_eq!(line(&answer, "a=ssrc:"), stream, "as the worker names it");
         assert_eq!((count(&answer, "a=crypto"), count(&answer, "a=group")), (0, 0), "{answer}");
-        let Connected { leg, remote, streams, rtcp, silence } = bench.connected_peer();
+        let Connected { leg, remote, streams, silence } = bench.connected_peer();
         assert_eq!((remote.ice.ufrag.as_str(), remote.setup), ("peer", DtlsSetup::Active));
-        assert_eq!((streams.len(), rtcp, silence), (1, PeerRtcp::Muxed, Silence::EndsLeg));
+        assert_eq!((streams.len(), remote.rtcp, silence), (1, PeerRtcp::Muxed, Silence::EndsLeg));
         let ice = IceCredentials {
             ufrag: line(&answer, "a=ice-ufrag:").to_owned(),
             pwd: line(&answer, "a=ice-pwd:").to_owned(),
         };
-        assert!(bench.media.contains(&Media::OpenLeg { leg, ice }), "checks find the leg that was described");
-        assert!(!bench.media.iter().any(|command| matches!(command, Media::OpenRtpLeg { .. })));
+        assert!(
+            bench.media.contains(&Media::Open { leg, transport: LocalTransport::WebRtc { ice } }),
+            "checks find the leg that was described"
+        );
+        assert!(
+            !bench
+                .media
+                .iter()
+                .any(|command| matches!(command, Media::Open { transport: LocalTransport::Rtp { .. }, .. }))
+        );
         assert_eq!(bench.bridges().len(), 1);
         bench.hang_up(alice, id.as_str());
         bench.assert_no_leak(&[]);
@@ -171,7 +182,7 @@ fn peer_without_rtcp_mux_has_no_rtcp() {
     let (_, _, _, answer) = bench.establish_with_peer(offer);
     assert_eq!(count(&answer, "a=rtcp-mux"), 0, "only what was offered (RFC 5761 §5.1.1)");
     assert_eq!(count(&answer, "a=candidate"), 1, "one component (RFC 8839 §4.2.1.3)");
-    assert_eq!(bench.connected_peer().rtcp, PeerRtcp::Absent);
+    assert_eq!(bench.connected_peer().remote.rtcp, PeerRtcp::Absent);
 }
 
 #[test]
@@ -196,8 +207,7 @@ fn only_bundled_sections_share_the_transport() {
         let bundle = answer.lines().find_map(|line| line.strip_prefix("a=group:BUNDLE ")).unwrap_or_default();
         assert_eq!([line(&answer, "m=video "), bundle], answered, "{answer}");
         assert!(answer.contains("a=mid:sound\r\n"));
-        let resting: Vec<bool> =
-            bench.connected_peer().streams.iter().map(|stream| stream.stream.remote.rejected).collect();
+        let resting: Vec<bool> = bench.connected_peer().streams.iter().map(|stream| stream.remote.rejected).collect();
         assert_eq!(resting, [false, !group.contains("picture")]);
     }
 }
@@ -234,7 +244,7 @@ fn hold_and_ice_restart_of_peer_are_answered() {
     let answer = text(&answer);
     assert!(answer.ends_with("a=recvonly\r\n"), "{answer}");
     assert_eq!(line(&answer, "a=ice-ufrag:"), line(&first, "a=ice-ufrag:"));
-    assert_eq!(bench.connected_peer().streams[0].stream.remote.direction, Direction::SendOnly);
+    assert_eq!(bench.connected_peer().streams[0].remote.direction, Direction::SendOnly);
     assert!(bench.restarts().is_empty());
     // ICE restart: new credentials on both sides (RFC 8839 §4.4.1.1.1), by a command before the other.
     let moved = offer.replace("ufrag:peer", "ufrag:moved").replace("a-password", "b-password");
@@ -275,7 +285,7 @@ fn page_holds_webrtc_peer() {
     let answer = of_peer("UDP/TLS/RTP/SAVP").replace("setup:actpass", "setup:active") + "a=recvonly\r\n";
     bench.sip(Event::OfferAnswered { invite, body: body(&answer) });
     assert_eq!(bench.names(alice), ["hold HOLD"]);
-    assert_eq!(bench.connected_peer().streams[0].stream.remote.direction, Direction::RecvOnly);
+    assert_eq!(bench.connected_peer().streams[0].remote.direction, Direction::RecvOnly);
     bench.send(alice, &ClientMessage::Unhold(id));
     assert!(matches!(bench.command(), Command::Offer { .. }));
     bench.sip(Event::OfferAnswered { invite, body: body(&answer.replace("a=recvonly\r\n", "")) });
@@ -334,7 +344,7 @@ fn video_has_no_address_until_bundled() {
         .replace("mid:sound", "mid:0")
         .replace("mid:picture", "mid:1");
     bench.answered(invite, Some(&answer));
-    assert!(bench.connected_peer().streams.iter().all(|stream| !stream.stream.remote.rejected));
+    assert!(bench.connected_peer().streams.iter().all(|stream| !stream.remote.rejected));
     // When it is bundled, it has the address of the others (RFC 8843 §7.3).
     bench.send(alice, &ClientMessage::Hold { call_id: "a1".into(), for_transfer: false });
     let Command::Offer { body: offer, .. } = bench.command() else { panic!("no offer") };
@@ -390,7 +400,7 @@ fn webrtc_peer_is_transferred_and_replaced() {
     });
     let called = invites.next().expect("the relay calls the target");
     bench.answered(called, Some(&phone_sdp(5000, "sendrecv")));
-    assert!(bench.media.contains(&Media::CloseLeg { leg }));
+    assert!(bench.media.contains(&Media::Close { leg }));
     assert_eq!(bench.bridges().len(), 2);
     assert!(bench.names(alice).is_empty());
     // Another WebRTC endpoint replaces the phone (RFC 3891).

@@ -6,7 +6,7 @@ use super::{Bench, accounts::hello_sip, with_sip};
 use crate::io::{ConnectionId, Input};
 use core::time::Duration;
 use offhook_clock::Time;
-use offhook_media::command::Command as Media;
+use offhook_media::command::{Command as Media, RemoteTransport};
 use offhook_signaling::message::{ClientMessage, DtmfType};
 use offhook_sip::auth::{Secret, Verifier};
 use offhook_sip::transport::{self, FlowId, Hop, LocalAddress, Source, Target, Transport};
@@ -461,7 +461,13 @@ fn looped_call_of_two_pages_is_bridged() {
         wire.bench.names(alice),
         ["notifyTryingResponse TRYING", "ring RING", "setRemoteSDP", "talk ESTABLISHED"]
     );
-    assert!(!wire.bench.media.iter().any(|command| matches!(command, Media::ConnectRtpLeg { .. })));
+    assert!(
+        !wire
+            .bench
+            .media
+            .iter()
+            .any(|command| matches!(command, Media::Connect { transport: RemoteTransport::Rtp { .. }, .. }))
+    );
     assert_eq!(wire.bench.bridges().len(), 1);
     wire.bench.hang_up(alice, "a1");
     wire.settle();

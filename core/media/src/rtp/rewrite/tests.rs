@@ -4,7 +4,7 @@ use core::time::Duration;
 use offhook_clock::Time;
 
 fn source(number: u8) -> StreamSource {
-    StreamSource { leg: LegKey(u64::from(number)), id: SourceId::bundled(u32::from(number)) }
+    StreamSource { leg: LegKey(u64::from(number)), id: SourceId::new(0, u32::from(number)) }
 }
 
 fn packet(number: u8, sequence: u16, timestamp: u32) -> Incoming {

@@ -62,7 +62,7 @@ fn destinations_follow_description() {
         session.connect(remote, None, None, Time::EPOCH).unwrap();
         assert_eq!(paths(&mut session), expected, "{remote:?}");
     }
-    session.rest();
+    session.deactivate();
     assert_eq!(paths(&mut session), (None, None));
 }
 

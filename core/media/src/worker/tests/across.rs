@@ -1,8 +1,8 @@
 //! Bridges between legs of two workers.
 
-use super::phone::{OTHER, PHONE, camera, kinds, local, remote, rtp_packet, ssrc, stream, telephone};
+use super::phone::{OTHER, PHONE, camera, connect, kinds, local, remote, rtp_packet, ssrc, stream, telephone};
 use super::{clock_base, identity};
-use crate::command::{BridgeId, Command, Event, LegKey, Silence, WorkerId};
+use crate::command::{BridgeId, Command, Event, LegKey, LocalTransport, Silence, WorkerId};
 use crate::crossing::Crossing;
 use crate::rtcp::packet::{BYE, PSFB};
 use crate::rtp::packet::Header;
@@ -38,7 +38,10 @@ impl Two {
         for (side, section) in sections.into_iter().enumerate() {
             let leg = LEGS[side];
             let cname = format!("phone-{side}");
-            two.order(side, Command::OpenRtpLeg { leg, sections: vec![local(leg, 0)], cname });
+            two.order(
+                side,
+                Command::Open { leg, transport: LocalTransport::Rtp { sections: vec![local(leg, 0)], cname } },
+            );
             two.describe(side, section);
         }
         two
@@ -47,7 +50,7 @@ impl Two {
     fn describe(&mut self, side: usize, section: Section) {
         let streams = vec![stream(LEGS[side], 0, section)];
         let silence = Silence::Tolerated;
-        self.order(side, Command::ConnectRtpLeg { leg: LEGS[side], streams, signaling: None, silence });
+        self.order(side, connect(LEGS[side], streams, None, silence));
     }
 
     fn order(&mut self, side: usize, command: Command) {
@@ -190,7 +193,7 @@ fn close_of_one_leg_unbridges_the_other() {
     let mut two = telephones();
     two.bridge(1);
     assert_eq!(two.exchange(1), [1, 1]);
-    two.order(0, Command::CloseLeg { leg: PHONE });
+    two.order(0, Command::Close { leg: PHONE });
     two.settle();
     assert_eq!(two.workers[1].legs[&OTHER].partner, None);
     let kinds: Vec<u8> = two.received[0].iter().flat_map(|(_, packet)| kinds(packet)).collect();
@@ -200,7 +203,7 @@ fn close_of_one_leg_unbridges_the_other() {
 #[test]
 fn bridge_to_closed_leg_unbridges_the_other() {
     let mut two = telephones();
-    two.order(1, Command::CloseLeg { leg: OTHER });
+    two.order(1, Command::Close { leg: OTHER });
     two.bridge(1);
     assert_eq!(two.workers[0].legs[&PHONE].partner, None);
 }
@@ -240,10 +243,16 @@ fn bridge_within_worker_replaces_bridge_across() {
     let mut two = telephones();
     two.bridge(1);
     let third = LegKey(5);
-    two.order(0, Command::OpenRtpLeg { leg: third, sections: vec![local(third, 0)], cname: "third".to_owned() });
+    two.order(
+        0,
+        Command::Open {
+            leg: third,
+            transport: LocalTransport::Rtp { sections: vec![local(third, 0)], cname: "third".to_owned() },
+        },
+    );
     let streams = vec![stream(third, 0, telephone())];
     let silence = Silence::Tolerated;
-    two.order(0, Command::ConnectRtpLeg { leg: third, streams, signaling: None, silence });
+    two.order(0, connect(third, streams, None, silence));
     two.order(0, Command::Bridge { a: PHONE, b: third });
     two.settle();
     assert_eq!(two.workers[1].legs[&OTHER].partner, None);

@@ -1,8 +1,8 @@
 //! Payload types that differ by direction, and telephone-events that the receiving peer does not support.
 
-use super::phone::{OTHER, PHONE, section, stream, telephone};
+use super::phone::{OTHER, PHONE, PhoneStream, section, stream, telephone};
 use super::{Scene, audio, payload};
-use crate::command::{Command, Event, LegKey, RtpStream};
+use crate::command::{Command, Event, LegKey};
 use crate::rtp::packet::payload as payload_of;
 use core::time::Duration;
 use offhook_sdp::codec::{MediaKind, Payload};
@@ -19,9 +19,11 @@ fn opus_and_events(opus: u8, event: u8) -> Vec<Payload> {
 }
 
 /// A peer that receives payload types 96 and 101, and sends 111 and 96.
-fn crossed(leg: LegKey) -> RtpStream {
+fn crossed(leg: LegKey) -> PhoneStream {
     let outgoing = section(MediaKind::Audio, opus_and_events(96, 101));
-    RtpStream { received: opus_and_events(111, 96), ..stream(leg, 0, outgoing) }
+    let mut stream = stream(leg, 0, outgoing);
+    stream.stream.received = opus_and_events(111, 96);
+    stream
 }
 
 /// A call between Alice and that peer.
@@ -81,7 +83,8 @@ fn payload_types_change_and_are_restored() {
     scene.phone_sends(PHONE, 0, (96, 2, 960, 5), &[7, 10, 1, 0]);
     assert_eq!(types_received(&mut scene), [126]);
     let others = section(MediaKind::Audio, opus_and_events(120, 121));
-    let changed = RtpStream { received: opus_and_events(122, 123), ..stream(PHONE, 0, others) };
+    let mut changed = stream(PHONE, 0, others);
+    changed.stream.received = opus_and_events(122, 123);
     scene.connect_phone(PHONE, vec![changed]);
     scene.alice.send_rtp((111, 2, 960, 77), &[], b"voice");
     scene.exchange();

@@ -1,7 +1,7 @@
 //! SIP peers that use WebRTC, whose legs can be described repeatedly.
 
 use super::{ALICE, BOB, Browser, Scene, address, audio, credentials};
-use crate::command::{Command, Event, PeerRtcp, PeerStream, RemoteTransport, Silence, Stream};
+use crate::command::{Command, Event, PeerRtcp, RemoteTransport, RemoteWebRtc, Silence, Stream, WebRtcEndpoint};
 use crate::rtcp::write;
 use crate::seal::SealingKey;
 use crate::socket::PortId;
@@ -19,13 +19,15 @@ impl Scene {
     /// Sets or replaces the description of Alice, a SIP peer.
     fn describe(&mut self, sections: Vec<Section>, rtcp: PeerRtcp, silence: Silence) {
         let setup = if self.alice.is_active { DtlsSetup::Active } else { DtlsSetup::Passive };
-        let remote = RemoteTransport { ice: credentials("peer"), fingerprint: self.alice.fingerprint(), setup };
+        let (ice, fingerprint) = (credentials("peer"), self.alice.fingerprint());
+        let remote = RemoteWebRtc { ice, fingerprint, setup, rtcp, endpoint: WebRtcEndpoint::SipPeer };
         let streams = sections.into_iter().zip(1000..).map(|(remote, local_ssrc)| {
             let received = remote.payloads.clone();
-            PeerStream { stream: Stream { remote, local_ssrc }, received }
+            Stream { remote, received, local_ssrc }
         });
         let streams = streams.collect();
-        self.worker.handle_command(Command::ConnectPeerLeg { leg: ALICE, remote, streams, rtcp, silence }, self.now);
+        let transport = RemoteTransport::WebRtc(remote);
+        self.worker.handle_command(Command::Connect { leg: ALICE, transport, streams, silence }, self.now);
     }
 
     /// A call between Alice, a SIP peer, and Bob, a browser.
@@ -106,8 +108,8 @@ fn ice_restart_keeps_media() {
     let before = scene.worker.counters().dropped.bad_command;
     scene.worker.handle_command(Command::RestartIce { leg: ALICE, ice: credentials("rb") }, scene.now);
     assert_eq!(scene.worker.counters().dropped.bad_command, before + 1);
-    scene.worker.handle_command(Command::CloseLeg { leg: ALICE }, scene.now);
-    scene.worker.handle_command(Command::CloseLeg { leg: BOB }, scene.now);
+    scene.worker.handle_command(Command::Close { leg: ALICE }, scene.now);
+    scene.worker.handle_command(Command::Close { leg: BOB }, scene.now);
     assert!(scene.worker.fragments.is_empty() && scene.worker.pairs.is_empty());
 }
 

@@ -2,7 +2,8 @@
 
 use super::{Scene, payload};
 use crate::command::{
-    Command, LegKey, LocalRtp, MasterKey, MkiPair, RemoteRtp, RtcpPath, RtpStream, SdesKeys, Silence, Stream,
+    Command, LegKey, LocalRtp, LocalTransport, MasterKey, MkiPair, RemoteRtp, RemoteSection, RemoteTransport, RtcpPath,
+    SdesKeys, Silence, Stream,
 };
 use crate::rtcp::packet::Compound;
 use crate::rtp::packet::Header;
@@ -10,7 +11,7 @@ use crate::transport::srtp::{Inbound, Outbound, Profile};
 use offhook_sdp::codec::{MediaKind, Payload};
 use offhook_sdp::direction::Direction;
 use offhook_sdp::webrtc::Section;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 pub(super) const PHONE: LegKey = LegKey(3);
 pub(super) const OTHER: LegKey = LegKey(4);
@@ -70,11 +71,28 @@ pub(super) fn camera(feedback: &[&str]) -> Section {
     section(MediaKind::Video, vec![payload(99, "VP8", 90_000, 1, feedback)])
 }
 
+/// A negotiated section of a phone, with the phone's address and keys.
+#[derive(Clone)]
+pub(super) struct PhoneStream {
+    pub(super) stream: Stream,
+    pub(super) remote: Option<RemoteRtp>,
+    pub(super) srtp: Option<SdesKeys>,
+}
+
 /// A negotiated section of a leg.
-pub(super) fn stream(leg: LegKey, number: u16, section: Section) -> RtpStream {
+pub(super) fn stream(leg: LegKey, number: u16, section: Section) -> PhoneStream {
     let received = section.payloads.clone();
-    let stream = Stream { remote: section, local_ssrc: ssrc(leg, number) };
-    RtpStream { stream, received, remote: Some(remote(leg, number)), srtp: None }
+    let stream = Stream { remote: section, received, local_ssrc: ssrc(leg, number) };
+    PhoneStream { stream, remote: Some(remote(leg, number)), srtp: None }
+}
+
+/// The command with the description of a phone.
+pub(super) fn connect(leg: LegKey, streams: Vec<PhoneStream>, signaling: Option<IpAddr>, silence: Silence) -> Command {
+    let (streams, sections) = streams
+        .into_iter()
+        .map(|PhoneStream { stream, remote, srtp }| (stream, RemoteSection { address: remote, srtp }))
+        .unzip();
+    Command::Connect { leg, transport: RemoteTransport::Rtp { sections, signaling }, streams, silence }
 }
 
 /// Payload type, sequence number, timestamp and SSRC of an RTP packet.
@@ -118,11 +136,12 @@ impl Scene {
 
     pub(super) fn open_phone(&mut self, leg: LegKey, sections: u16) {
         let sections = (0..sections).map(|section| local(leg, section)).collect();
-        self.order(Command::OpenRtpLeg { leg, sections, cname: format!("phone-{}", leg.0) });
+        let transport = LocalTransport::Rtp { sections, cname: format!("phone-{}", leg.0) };
+        self.order(Command::Open { leg, transport });
     }
 
-    pub(super) fn connect_phone(&mut self, leg: LegKey, streams: Vec<RtpStream>) {
-        self.order(Command::ConnectRtpLeg { leg, streams, signaling: Some(nat().ip()), silence: Silence::EndsLeg });
+    pub(super) fn connect_phone(&mut self, leg: LegKey, streams: Vec<PhoneStream>) {
+        self.order(connect(leg, streams, Some(nat().ip()), Silence::EndsLeg));
     }
 
     /// Opens and connects the leg of a phone with these sections.

@@ -1,8 +1,8 @@
 //! Statistics of legs and their reports.
 
-use super::phone::{OTHER, PHONE, local, remote, rtcp_of, telephone};
+use super::phone::{OTHER, PHONE, connect, local, remote, rtcp_of, telephone};
 use super::{ALICE, BOB, Output, Scene};
-use crate::command::{Command, Event, LegKey, LegReport, LocalRtp, ReportStage, Silence};
+use crate::command::{Command, Event, LegKey, LegReport, LocalRtp, LocalTransport, ReportStage, Silence};
 use crate::rtcp::packet::{Compound, SR, SenderReport};
 use crate::rtcp::statistics::{ReceptionTotals, ReportBlock, middle_of};
 use crate::rtcp::write;
@@ -44,8 +44,8 @@ fn send_with_losses(scene: &mut Scene, packets: u16) {
 fn closed_leg_reports_losses_and_jitter() {
     let mut scene = call_of_phones();
     send_with_losses(&mut scene, 400);
-    scene.order(Command::CloseLeg { leg: PHONE });
-    scene.order(Command::CloseLeg { leg: OTHER });
+    scene.order(Command::Close { leg: PHONE });
+    scene.order(Command::Close { leg: OTHER });
     let stream = final_report(&scene, PHONE).streams[0];
     assert_eq!(stream.received, ReceptionTotals { packets: 380, octets: 380 * 160, lost: 20 });
     // Every difference of transit times is 5 ms, except across a loss.
@@ -69,7 +69,7 @@ fn totals_include_sources_that_sent_bye() {
             scene.arrives(rtcp_of(remote(PHONE, 0)), local(PHONE, 0).rtcp, goodbye);
         }
     }
-    scene.order(Command::CloseLeg { leg: PHONE });
+    scene.order(Command::Close { leg: PHONE });
     let stream = final_report(&scene, PHONE).streams[0];
     assert_eq!(stream.received, ReceptionTotals { packets: 4, octets: 640, lost: 1 });
 }
@@ -97,7 +97,7 @@ fn report_of_peer_has_losses_jitter_and_round_trip() {
     let mut report = Vec::new();
     write::receiver_report(9, &[ReportBlock { ssrc: 1, lost: 77, ..block }, block], &mut report);
     scene.arrives(rtcp_of(remote(OTHER, 0)), local(OTHER, 0).rtcp, report);
-    scene.order(Command::CloseLeg { leg: OTHER });
+    scene.order(Command::Close { leg: OTHER });
     let peer = final_report(&scene, OTHER).streams[0].peer.expect("the peer's report");
     assert_eq!((peer.fraction_lost, peer.lost, peer.jitter), (26, -2, Duration::from_millis(3)));
     let round_trip = peer.round_trip.expect("a round-trip time");
@@ -120,7 +120,7 @@ fn browser_report_about_relayed_clock_has_round_trip() {
     write::receiver_report(77, &[block], &mut report);
     scene.alice.send_rtcp(report);
     scene.exchange();
-    scene.order(Command::CloseLeg { leg: ALICE });
+    scene.order(Command::Close { leg: ALICE });
     let peer = final_report(&scene, ALICE).streams[0].peer.expect("the browser's report");
     assert_eq!((peer.lost, peer.jitter), (3, Duration::from_millis(10)));
     let round_trip = peer.round_trip.expect("a round-trip time");
@@ -135,7 +135,7 @@ fn failed_and_unconnected_legs_have_final_report() {
     scene.run(Duration::from_secs(40));
     assert_eq!(scene.events, [Event::LegDead { leg: PHONE }]);
     assert_eq!(final_report(&scene, PHONE).streams[0].received.packets, 1);
-    scene.order(Command::CloseLeg { leg: BOB });
+    scene.order(Command::Close { leg: BOB });
     assert_eq!(final_report(&scene, BOB).streams, []);
 }
 
@@ -170,10 +170,10 @@ fn every_connected_leg_is_reported_once_per_interval_in_slices() {
         let (rtp, rtcp) = (20_000 + 2 * leg.0, 20_001 + 2 * leg.0);
         let on = |port| format!("192.0.2.1:{port}").parse().unwrap();
         let sections = vec![LocalRtp { rtp: on(rtp), rtcp: on(rtcp) }];
-        scene.order(Command::OpenRtpLeg { leg: *leg, sections, cname: String::new() });
+        scene.order(Command::Open { leg: *leg, transport: LocalTransport::Rtp { sections, cname: String::new() } });
         let streams = vec![super::phone::stream(*leg, 0, telephone())];
         let silence = Silence::Tolerated;
-        scene.order(Command::ConnectRtpLeg { leg: *leg, streams, signaling: None, silence });
+        scene.order(connect(*leg, streams, None, silence));
     }
     scene.reports.clear();
     let mut batches = Vec::new();
@@ -198,7 +198,7 @@ fn every_connected_leg_is_reported_once_per_interval_in_slices() {
 fn worker_without_legs_has_no_deadline_for_reports() {
     let mut scene = call_of_phones();
     for leg in [ALICE, BOB, PHONE, OTHER] {
-        scene.order(Command::CloseLeg { leg });
+        scene.order(Command::Close { leg });
     }
     assert_eq!(scene.worker.poll_timeout(), None);
 }

@@ -2,10 +2,10 @@
 
 use super::super::Output;
 use super::phone::{
-    OTHER, PHONE, camera, contexts, keys, local, nat, remote, rtp_packet, section, ssrc, stream, telephone,
+    OTHER, PHONE, camera, connect, contexts, keys, local, nat, remote, rtp_packet, section, ssrc, stream, telephone,
 };
 use super::{ALICE, Scene, address, audio, payload, video};
-use crate::command::{Command, Event, RemoteRtp, RtcpPath, Silence, TransportFailure};
+use crate::command::{Command, Event, LocalTransport, RemoteRtp, RtcpPath, Silence, TransportFailure};
 use crate::ports::PortPool;
 use crate::rtp::packet::{Header, payload as payload_of};
 use crate::transport::latch::Latching;
@@ -299,7 +299,7 @@ fn ringing_peer_may_be_silent_and_rtcp_counts() {
     scene.open_phone(PHONE, 1);
     let streams = vec![stream(PHONE, 0, telephone())];
     let silence = Silence::Tolerated;
-    scene.order(Command::ConnectRtpLeg { leg: PHONE, streams: streams.clone(), signaling: None, silence });
+    scene.order(connect(PHONE, streams.clone(), None, silence));
     scene.run(Duration::from_secs(180));
     assert_eq!(scene.events, []);
     scene.connect_phone(PHONE, streams);
@@ -436,12 +436,13 @@ fn reserved_ports_are_bound_before_leg_opens() {
     assert_eq!(bound.len(), 8);
 
     let section = pairs[0].on(addresses[0]);
-    let open = Command::OpenRtpLeg { leg: PHONE, sections: vec![section], cname: String::new() };
+    let open =
+        Command::Open { leg: PHONE, transport: LocalTransport::Rtp { sections: vec![section], cname: String::new() } };
     worker.handle_command(open, Time::EPOCH);
     let outputs: Vec<Output> = core::iter::from_fn(|| worker.poll_output()).collect();
     let other = pairs[0].on(addresses[1]);
     assert_eq!(unbound(&outputs), [other.rtp, other.rtcp]);
-    worker.handle_command(Command::CloseLeg { leg: PHONE }, Time::EPOCH);
+    worker.handle_command(Command::Close { leg: PHONE }, Time::EPOCH);
     let outputs: Vec<Output> = core::iter::from_fn(|| worker.poll_output()).collect();
     assert_eq!(unbound(&outputs), [section.rtp, section.rtcp]);
 }
@@ -453,9 +454,12 @@ fn invalid_commands_change_nothing() {
     scene.open_phone(PHONE, 1);
     let cname = String::new;
     let twice = vec![local(OTHER, 0), local(OTHER, 0)];
-    scene.order(Command::OpenRtpLeg { leg: OTHER, sections: twice, cname: cname() });
-    scene.order(Command::OpenRtpLeg { leg: OTHER, sections: vec![local(PHONE, 0)], cname: cname() });
-    scene.order(Command::OpenRtpLeg { leg: OTHER, sections: vec![], cname: cname() });
+    scene.order(Command::Open { leg: OTHER, transport: LocalTransport::Rtp { sections: twice, cname: cname() } });
+    scene.order(Command::Open {
+        leg: OTHER,
+        transport: LocalTransport::Rtp { sections: vec![local(PHONE, 0)], cname: cname() },
+    });
+    scene.order(Command::Open { leg: OTHER, transport: LocalTransport::Rtp { sections: vec![], cname: cname() } });
     scene.connect_phone(OTHER, vec![stream(OTHER, 0, telephone())]);
     scene.connect_phone(PHONE, vec![]);
     scene.connect_phone(PHONE, vec![stream(PHONE, 0, telephone()), stream(PHONE, 1, telephone())]);

@@ -175,12 +175,12 @@ fn bye_is_sent_once_and_processed() {
     assert!(scene.worker.legs[&PHONE].source_count() == 0, "the source is removed");
     scene.alice.send_rtp((0, 1, 8000, 77), &[], b"a");
     scene.exchange();
-    scene.order(Command::CloseLeg { leg: PHONE });
+    scene.order(Command::Close { leg: PHONE });
     assert_eq!(kinds(&scene.outside.pop().unwrap().payload), [SR, SDES, BYE]);
     assert!(scene.sockets.is_empty(), "closed after the BYE");
 
     let mut silent = phone_call();
-    silent.order(Command::CloseLeg { leg: PHONE });
+    silent.order(Command::Close { leg: PHONE });
     assert!(silent.outside.is_empty(), "no BYE if nothing was sent (RFC 3550 §6.3.7)");
 }
 
@@ -194,7 +194,7 @@ fn reports_are_protected_if_rtp_is() {
         secure.srtp = Some(keys);
         scene.connect_phone(PHONE, vec![secure]);
         scene.run(Duration::from_secs(5));
-        scene.order(Command::CloseLeg { leg: PHONE });
+        scene.order(Command::Close { leg: PHONE });
         for (n, mut compound) in taken(&mut scene, 0).into_iter().enumerate() {
             let length = inbound.unprotect_rtcp(&mut compound).unwrap();
             let expected: &[u8] = if n == 0 { &[RR, SDES] } else { &[RR, SDES, BYE] };

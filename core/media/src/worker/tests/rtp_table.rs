@@ -1,9 +1,11 @@
 //! The result of every input in every phase of a SIP leg, compared with `rtp_table.txt`.
 
-use super::phone::{OTHER, PHONE, contexts, keys, local, nat, remote, rtcp_of, rtp_packet, stream, telephone};
+use super::phone::{
+    OTHER, PHONE, PhoneStream, connect, contexts, keys, local, nat, remote, rtcp_of, rtp_packet, stream, telephone,
+};
 use super::table::{done, pass};
 use super::{ALICE, Scene, address, credentials};
-use crate::command::{Command, RtpStream, Silence};
+use crate::command::{Command, LocalTransport, Silence};
 use crate::rtcp::write;
 use crate::rtp::packet::Header;
 use crate::transport::srtp::Profile;
@@ -11,8 +13,8 @@ use core::time::Duration;
 use offhook_sdp::direction::Direction;
 use std::net::SocketAddr;
 
-fn secure() -> RtpStream {
-    RtpStream { srtp: Some(keys(Profile::AesCm128HmacSha1, 3)), ..stream(PHONE, 0, telephone()) }
+fn secure() -> PhoneStream {
+    PhoneStream { srtp: Some(keys(Profile::AesCm128HmacSha1, 3)), ..stream(PHONE, 0, telephone()) }
 }
 
 fn open() -> Scene {
@@ -25,12 +27,7 @@ fn open() -> Scene {
 fn ringing() -> Scene {
     let mut scene = open();
     let streams = vec![stream(PHONE, 0, telephone())];
-    scene.order(Command::ConnectRtpLeg {
-        leg: PHONE,
-        streams,
-        signaling: Some(nat().ip()),
-        silence: Silence::Tolerated,
-    });
+    scene.order(connect(PHONE, streams, Some(nat().ip()), Silence::Tolerated));
     scene
 }
 
@@ -68,7 +65,7 @@ fn restored() -> Scene {
 
 fn closed() -> Scene {
     let mut scene = bridged();
-    scene.order(Command::CloseLeg { leg: PHONE });
+    scene.order(Command::Close { leg: PHONE });
     scene
 }
 
@@ -104,37 +101,25 @@ fn ordered(scene: &mut Scene, command: Command) {
 
 fn commands() -> Vec<(&'static str, Happens)> {
     vec![
-        ("OpenLeg", |s| ordered(s, Command::OpenLeg { leg: PHONE, ice: credentials("rp") })),
-        ("OpenRtpLeg", |s| {
+        ("Open WebRTC", |s| {
+            ordered(s, Command::Open { leg: PHONE, transport: LocalTransport::WebRtc { ice: credentials("rp") } });
+        }),
+        ("Open RTP", |s| {
             let (sections, cname) = (vec![local(PHONE, 0)], String::new());
-            ordered(s, Command::OpenRtpLeg { leg: PHONE, sections, cname });
+            ordered(s, Command::Open { leg: PHONE, transport: LocalTransport::Rtp { sections, cname } });
         }),
-        ("ConnectLeg", |s| s.connect(PHONE, vec![telephone()])),
-        ("ConnectRtpLeg", |s| {
+        ("Connect WebRTC", |s| s.connect(PHONE, vec![telephone()])),
+        ("Connect RTP", |s| {
             let streams = vec![stream(PHONE, 0, telephone())];
-            ordered(
-                s,
-                Command::ConnectRtpLeg { leg: PHONE, streams, signaling: Some(nat().ip()), silence: Silence::EndsLeg },
-            );
+            ordered(s, connect(PHONE, streams, Some(nat().ip()), Silence::EndsLeg));
         }),
-        ("ConnectRtpLeg with keys", |s| {
-            ordered(
-                s,
-                Command::ConnectRtpLeg {
-                    leg: PHONE,
-                    streams: vec![secure()],
-                    signaling: Some(nat().ip()),
-                    silence: Silence::EndsLeg,
-                },
-            );
+        ("Connect RTP with keys", |s| {
+            ordered(s, connect(PHONE, vec![secure()], Some(nat().ip()), Silence::EndsLeg));
         }),
-        ("ConnectRtpLeg with broken keys", |s| {
+        ("Connect RTP with broken keys", |s| {
             let mut streams = vec![secure()];
             streams[0].srtp.as_mut().unwrap().local.0.clear();
-            ordered(
-                s,
-                Command::ConnectRtpLeg { leg: PHONE, streams, signaling: Some(nat().ip()), silence: Silence::EndsLeg },
-            );
+            ordered(s, connect(PHONE, streams, Some(nat().ip()), Silence::EndsLeg));
         }),
         ("Bridge", |s| ordered(s, Command::Bridge { a: PHONE, b: OTHER })),
         ("Bridge with a browser", |s| ordered(s, Command::Bridge { a: ALICE, b: PHONE })),
@@ -144,7 +129,7 @@ fn commands() -> Vec<(&'static str, Happens)> {
             ordered(s, Command::SendDtmf { leg: PHONE, digits: "5".to_owned() });
             pass(s, Duration::ZERO);
         }),
-        ("CloseLeg", |s| ordered(s, Command::CloseLeg { leg: PHONE })),
+        ("Close", |s| ordered(s, Command::Close { leg: PHONE })),
         ("port refused", |s| s.worker.handle_bind_failure(local(PHONE, 0).rtcp, s.now)),
     ]
 }

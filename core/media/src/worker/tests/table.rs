@@ -1,7 +1,7 @@
 //! The result of every input in every phase of a WebRTC leg, compared with `table.txt`.
 
 use super::{ALICE, BOB, Scene, credentials};
-use crate::command::{Command, Event, LegKey};
+use crate::command::{Command, Event, LegKey, LocalTransport};
 use crate::counters::Dropped;
 use crate::rtcp::write;
 use crate::socket::Local;
@@ -58,7 +58,7 @@ fn restored() -> Scene {
 
 fn closed() -> Scene {
     let mut scene = Scene::bridged_call();
-    scene.worker.handle_command(Command::CloseLeg { leg: ALICE }, scene.now);
+    scene.worker.handle_command(Command::Close { leg: ALICE }, scene.now);
     scene.exchange();
     scene
 }
@@ -103,15 +103,17 @@ fn ordered(scene: &mut Scene, command: Command) {
 
 fn inputs() -> Vec<(&'static str, Happens)> {
     vec![
-        ("OpenLeg", |s| ordered(s, Command::OpenLeg { leg: ALICE, ice: credentials("ra") })),
-        ("ConnectLeg", |s| s.connect(ALICE, Scene::sections().0)),
+        ("Open", |s| {
+            ordered(s, Command::Open { leg: ALICE, transport: LocalTransport::WebRtc { ice: credentials("ra") } });
+        }),
+        ("Connect", |s| s.connect(ALICE, Scene::sections().0)),
         ("Bridge", |s| ordered(s, Command::Bridge { a: ALICE, b: BOB })),
         ("Unbridge", |s| ordered(s, Command::Unbridge { leg: ALICE })),
         ("SendDtmf", |s| {
             ordered(s, Command::SendDtmf { leg: ALICE, digits: "5".to_owned() });
             pass(s, Duration::ZERO);
         }),
-        ("CloseLeg", |s| ordered(s, Command::CloseLeg { leg: ALICE })),
+        ("Close", |s| ordered(s, Command::Close { leg: ALICE })),
         ("check", |s| {
             let check = stun(s, None, false);
             arrives(s, check);
