@@ -9,6 +9,7 @@ pub mod descriptors;
 pub mod http;
 pub mod media_plane;
 mod memory;
+pub mod metrics;
 pub mod quota;
 pub mod security_log;
 pub mod server;

@@ -95,6 +95,7 @@ impl RunningRelay {
         let (to_plane, channels) = signaling_plane::channels();
         let threads = media_threads(settings, sockets, &identity, clock, &to_plane)?;
         let media_totals = threads.iter().map(MediaThread::totals).collect();
+        let media_queues = threads.iter().map(MediaThread::queue_length).collect();
         let accounts = Accounts::new(settings.accounts.clone());
         let gauges = Arc::new(Gauges::default());
         let channels = (to_plane.clone(), channels);
@@ -109,6 +110,7 @@ impl RunningRelay {
             next_connection: AtomicU64::new(1),
             gauges,
             media: media_totals,
+            media_queues,
             sip: sip_counters,
             sockets: watch::Sender::new(0),
             stopping: AtomicBool::new(false),

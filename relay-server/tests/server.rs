@@ -134,9 +134,9 @@ async fn counters_are_refused_to_other_hosts() {
         ("Host: relay.example.org", "403"),
         ("Host: localhost\r\nX-Forwarded-For: 192.0.2.1", "403"),
     ] {
-        for query in ["verbose", "verbose=1"] {
+        for path in ["/healthz?verbose", "/healthz?verbose=1", "/metrics"] {
             let mut stream = TcpStream::connect(server.plain[0]).await.unwrap();
-            let request = format!("GET /healthz?{query} HTTP/1.1\r\n{fields}\r\nConnection: close\r\n\r\n");
+            let request = format!("GET {path} HTTP/1.1\r\n{fields}\r\nConnection: close\r\n\r\n");
             stream.write_all(request.as_bytes()).await.unwrap();
             let mut answer = String::new();
             stream.read_to_string(&mut answer).await.unwrap();

@@ -6,6 +6,7 @@ mod accounts;
 mod calls;
 mod logins;
 mod media;
+mod metrics;
 mod nat;
 mod providers;
 mod robustness;

@@ -166,13 +166,22 @@ impl Relay {
     }
 
     async fn get(&self, path: &str) -> serde_json::Value {
+        let (head, body) = self.request(path, "").await;
+        serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {head}\n{body}"))
+    }
+
+    /// Sends a GET request with additional header lines, each with CRLF; returns head and body of the response.
+    ///
+    /// # Panics
+    /// Panics without a response.
+    pub async fn request(&self, path: &str, fields: &str) -> (String, String) {
         let mut stream = TcpStream::connect(self.address).await.expect("a connection");
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address);
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{fields}Connection: close\r\n\r\n", self.address);
         stream.write_all(request.as_bytes()).await.expect("a request is sent");
         let mut response = String::new();
         stream.read_to_string(&mut response).await.expect("a response");
-        let body = response.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {response}"))
+        let (head, body) = response.split_once("\r\n\r\n").expect("an empty line after the header");
+        (head.to_owned(), body.to_owned())
     }
 
     /// Waits until it has logged a line that contains `words`.

@@ -36,7 +36,8 @@ pub(crate) fn for_testing(steps: &mut Steps) -> Result<(), Failure> {
     for_building(steps)?;
     steps.step("set-up: browsers and SIP peers", debian_packages)?;
     steps.step("set-up: Firefox driver", || geckodriver().map(drop))?;
-    steps.step("set-up: fail2ban-regex", fail2ban_regex)
+    steps.step("set-up: fail2ban-regex", || unpack("fail2ban", "fail2ban-regex"))?;
+    steps.step("set-up: promtool", || unpack("prometheus", "promtool"))
 }
 
 fn node() -> Result<(), Failure> {
@@ -133,23 +134,23 @@ pub(crate) fn geckodriver() -> Result<PathBuf, Failure> {
     Ok(program)
 }
 
-/// Unpacks fail2ban into the target folder, for `fail2ban-regex`. The package is not installed, because it enables a service
-/// that reads the machine's logs and changes its firewall.
-fn fail2ban_regex() -> Result<(), Failure> {
+/// Unpacks a Debian package into the target folder, for one program in it. The package is not installed, because it enables a service:
+/// fail2ban reads the machine's logs and changes its firewall, Prometheus listens on a port.
+fn unpack(package: &str, program: &str) -> Result<(), Failure> {
     let tools = target_dir().join("tools");
-    let unpacked = tools.join("fail2ban");
-    if is_installed("fail2ban-regex") || unpacked.is_dir() {
+    let unpacked = tools.join(package);
+    if is_installed(program) || unpacked.is_dir() {
         return Ok(());
     }
     if !is_installed("apt-get") || !is_installed("dpkg-deb") {
-        return Err(Failure("install fail2ban first (no apt-get and dpkg-deb here to unpack it)".to_owned()));
+        return Err(Failure(format!("install {package} first (no apt-get and dpkg-deb here to unpack it)")));
     }
-    let partial = tools.join("fail2ban.partial");
+    let partial = tools.join(format!("{package}.partial"));
     if partial.is_dir() {
         std::fs::remove_dir_all(&partial)?;
     }
     std::fs::create_dir_all(&partial)?;
-    let download = || run(command("apt-get").args(["download", "--quiet", "fail2ban"]).current_dir(&partial));
+    let download = || run(command("apt-get").args(["download", "--quiet", package]).current_dir(&partial));
     if download().is_err() {
         run(as_root("apt-get").args(["update"]))?;
         download()?;

@@ -1,9 +1,10 @@
-//! `GET /healthz`: the state of the relay and, with `?verbose`, every counter.
+//! `GET /healthz`: the state of the relay and, with `?verbose`, every counter. `GET /metrics`: all metrics for Prometheus.
 
 use super::App;
 use super::client_address::Peer;
 use super::router::is_own_host;
 use crate::media_plane::{ThreadCounters, Totals};
+use crate::metrics::{self, Format, MetricSources};
 use crate::signaling_plane::STUCK_AFTER;
 use crate::telemetry;
 use axum::extract::{RawQuery, Request, State};
@@ -20,19 +21,19 @@ pub(super) async fn healthz(State(app): State<Arc<App>>, RawQuery(query): RawQue
     let is_verbose =
         query.is_some_and(|query| query.split('&').any(|field| field.split('=').next() == Some("verbose")));
     if is_verbose && !is_local(&request) {
-        let why = "the counters are served only to this machine: request http://127.0.0.1:PORT/healthz?verbose on it\n";
-        return (StatusCode::FORBIDDEN, why).into_response();
+        return refuse_foreign("/healthz?verbose");
     }
     let age = app.gauges.age().unwrap_or_default();
     let (code, status) = health(app.stopping.load(Ordering::Relaxed), age);
+    let counts = *app.gauges.counts.lock().unwrap_or_else(PoisonError::into_inner);
     let mut body = json!({
         "status": status,
         "version": env!("CARGO_PKG_VERSION"),
-        "sessions": app.gauges.sessions.load(Ordering::Relaxed),
-        "calls": app.gauges.calls.load(Ordering::Relaxed),
+        "sessions": counts.sessions,
+        "calls": counts.calls,
         "connections": app.gauges.connections.load(Ordering::Relaxed),
         "workers": app.workers,
-        "registrations": app.gauges.registrations.load(Ordering::Relaxed),
+        "registrations": counts.registrations,
         "sipDropped": app.sip.as_ref().map_or(0, |sip| sip.dropped()),
         "logDropped": telemetry::counters().dropped(),
         "planeAgeMs": age.as_millis(),
@@ -44,6 +45,23 @@ pub(super) async fn healthz(State(app): State<Arc<App>>, RawQuery(query): RawQue
     }
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     (code, headers, body.to_string()).into_response()
+}
+
+pub(super) async fn metrics(State(app): State<Arc<App>>, request: Request) -> Response {
+    if !is_local(&request) {
+        return refuse_foreign("/metrics");
+    }
+    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let format = Format::accepted(accept);
+    let (gauges, sip) = (&*app.gauges, app.sip.as_deref());
+    let sources = MetricSources { gauges, media: &app.media, media_queues: &app.media_queues, sip };
+    let headers = [(header::CONTENT_TYPE, format.content_type()), (header::CACHE_CONTROL, "no-store")];
+    (headers, metrics::render(&sources, format)).into_response()
+}
+
+fn refuse_foreign(path: &str) -> Response {
+    let why = format!("the counters are served only to this machine: request http://127.0.0.1:PORT{path} on it\n");
+    (StatusCode::FORBIDDEN, why).into_response()
 }
 
 /// Whether a request comes from this machine, and not through a proxy or from a page of another origin. The counters show how the

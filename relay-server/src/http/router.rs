@@ -2,7 +2,7 @@
 
 use super::Lingering;
 use super::client_address::{Peer, TrustedProxies};
-use super::health::healthz;
+use super::health::{healthz, metrics};
 use crate::media_plane::Totals;
 use crate::quota::{ConnectionSlot, Quota, QuotaRefusal};
 use crate::security_log::SecurityLog;
@@ -23,7 +23,7 @@ use offhook_limits::offense::Kind;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::{mpsc, watch};
 use tower_http::services::ServeDir;
 use tower_service::Service;
@@ -42,6 +42,8 @@ pub struct App {
     pub gauges: Arc<Gauges>,
     /// Totals of the media workers.
     pub media: Vec<Totals>,
+    /// The numbers of commands that are queued for the media workers.
+    pub media_queues: Vec<Arc<AtomicUsize>>,
     /// Counters of the SIP transport, if SIP is used.
     pub sip: Option<Arc<SipCounters>>,
     /// The number of WebSockets whose tasks have not ended.
@@ -70,13 +72,18 @@ pub struct App {
 
 /// The router of connections within the limits.
 pub fn router(app: Arc<App>) -> Router {
-    Router::new().route("/healthz", get(healthz)).fallback(anything).with_state(app)
+    observed().fallback(anything).with_state(app)
 }
 
 /// The router of connections beyond the limits.
 pub fn overload_router(app: Arc<App>) -> Router {
     let refusal = || async { (StatusCode::SERVICE_UNAVAILABLE, "too many connections\n") };
-    Router::new().route("/healthz", get(healthz)).fallback(refusal).with_state(app)
+    observed().fallback(refusal).with_state(app)
+}
+
+/// The routes that are served even if there are too many connections.
+fn observed() -> Router<Arc<App>> {
+    Router::new().route("/healthz", get(healthz)).route("/metrics", get(metrics))
 }
 
 async fn anything(

@@ -111,6 +111,12 @@ impl MediaThread {
         Arc::clone(&self.totals)
     }
 
+    /// The number of queued commands.
+    #[must_use]
+    pub fn queue_length(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.waiting)
+    }
+
     /// Queues a command without waiting. Returns false if the thread has ended or the queue is full (`MAX_ORDERS`).
     #[must_use]
     pub fn order(&self, command: Command) -> bool {

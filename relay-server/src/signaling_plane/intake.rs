@@ -64,6 +64,16 @@ impl Intake {
         self.reports = reports;
     }
 
+    /// The numbers of inputs that are queued, in the order of [`Kind::ALL`].
+    pub(super) fn lengths(&self) -> [usize; Kind::ALL.len()] {
+        let reports = self.reports.as_ref().map_or(0, mpsc::Receiver::len);
+        [
+            self.media.len() + usize::from(self.first_media.is_some()),
+            self.inbound.len() + self.web_sockets.len(),
+            reports + self.sip.len(),
+        ]
+    }
+
     fn is_empty(&self) -> bool {
         self.web_sockets.len() == 0 && self.sip.len() == 0 && self.first_media.is_none()
     }

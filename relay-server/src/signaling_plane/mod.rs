@@ -6,7 +6,10 @@
 
 pub mod call_log;
 mod fair_queue;
+mod gauges;
 mod intake;
+
+pub use gauges::Gauges;
 
 use crate::accounts::Accounts;
 use crate::clock::Clock;
@@ -16,8 +19,7 @@ use crate::sip_transport::{Report, SipTransport};
 use core::time::Duration;
 use intake::{Arrived, Intake, Kind};
 use offhook_b2bua::io::{ConnectionId, Input, Output, RequestId};
-use offhook_b2bua::relay::{Relay, RelayCounters};
-use offhook_clock::Time;
+use offhook_b2bua::relay::Relay;
 use offhook_media::command::Event;
 use offhook_sip::location::Question;
 use offhook_sip::transport;
@@ -25,8 +27,8 @@ use offhook_sip::user_agent::io::Failure;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
@@ -99,39 +101,6 @@ pub struct FrameQueue {
     pub kill: Arc<Notify>,
 }
 
-/// Values for `/healthz`.
-#[derive(Debug, Default)]
-pub struct Gauges {
-    /// Open WebSockets.
-    pub connections: AtomicUsize,
-    /// Client sessions.
-    pub sessions: AtomicUsize,
-    /// Calls.
-    pub calls: AtomicUsize,
-    /// Accounts that are registered at a SIP server.
-    pub registrations: AtomicUsize,
-    /// Totals of the relay machine, as of the last turn.
-    pub counters: Mutex<RelayCounters>,
-    /// The end of the plane's last turn, in milliseconds of its clock.
-    last_turn: AtomicU64,
-    /// The plane's clock.
-    clock: OnceLock<Clock>,
-}
-
-impl Gauges {
-    fn turn_ended(&self, now: Time) {
-        let millis = now.since(Time::EPOCH).as_millis();
-        self.last_turn.store(u64::try_from(millis).unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
-
-    /// The time since the end of the plane's last turn, or since its start; none before that.
-    #[must_use]
-    pub fn age(&self) -> Option<Duration> {
-        let last = Time::EPOCH + Duration::from_millis(self.last_turn.load(Ordering::Relaxed));
-        self.clock.get().map(|clock| clock.now().since(last))
-    }
-}
-
 /// The SIP transport, and the receiver of its reports.
 pub type SipSide = (SipTransport, mpsc::Receiver<Report>);
 
@@ -196,8 +165,7 @@ impl SignalingPlane {
     ) -> Self {
         let accounts = Arc::new(accounts);
         let Channels(inbound, media) = channels;
-        let _ = gauges.clock.set(clock);
-        gauges.turn_ended(clock.now());
+        gauges.start(clock);
         Self {
             relay,
             clock,
@@ -270,6 +238,7 @@ impl SignalingPlane {
 
     /// Serves every kind of input for at most [`SLICE`].
     fn turn(&mut self) {
+        self.gauges.queued.publish(self.intake.lengths());
         for kind in Kind::ALL {
             let end = std::time::Instant::now() + SLICE;
             while !self.broken
@@ -437,7 +406,10 @@ impl SignalingPlane {
                 Output::Offense(report) => security_log::write(&report),
                 // Nothing sends commands to this shell yet.
                 Output::CommandResult { request, result } => tracing::debug!(?request, ?result, "command result"),
-                Output::CallEvent { event, record, at } => call_log::write(&event, &record, at),
+                Output::CallEvent { event, record, at } => {
+                    call_log::write(&event, &record, at);
+                    self.gauges.count_call_event(&event, &record, at);
+                }
                 Output::Sip(output) => self.perform(output),
                 Output::RegistrationFailed { is_trunk, failure, retry_in } => {
                     let section = if is_trunk { "[sip.trunk]" } else { "[[sip.accounts]]" };
@@ -526,12 +498,8 @@ impl SignalingPlane {
     }
 
     fn count(&self) {
-        let counts = self.relay.counts();
         self.gauges.connections.store(self.queues.len(), Ordering::Relaxed);
-        self.gauges.sessions.store(counts.sessions, Ordering::Relaxed);
-        self.gauges.calls.store(counts.calls, Ordering::Relaxed);
-        self.gauges.registrations.store(counts.registrations, Ordering::Relaxed);
-        *self.gauges.counters.lock().unwrap_or_else(PoisonError::into_inner) = self.relay.counters();
+        self.gauges.publish(self.relay.counts(), self.relay.counters());
     }
 }
 

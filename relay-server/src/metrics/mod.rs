@@ -1,0 +1,31 @@
+//! Metrics of all planes in the Prometheus text format and in OpenMetrics.
+//!
+//! The values are those that the machines and planes count anyway; this module only writes them. The `prometheus-client` crate
+//! is not used: it would hold a second copy of each counter, and it writes OpenMetrics only.
+
+mod calls;
+mod exposition;
+mod histogram;
+mod process;
+mod sources;
+
+pub use calls::CallMetrics;
+pub use exposition::Format;
+pub use sources::MetricSources;
+
+use exposition::Exposition;
+
+/// Returns all metrics.
+#[must_use]
+pub fn render(sources: &MetricSources<'_>, format: Format) -> String {
+    let mut out = Exposition::new(format);
+    sources.write_relay(&mut out);
+    sources.write_calls(&mut out);
+    sources.write_signaling(&mut out);
+    sources.write_media(&mut out);
+    process::write(&mut out);
+    out.finish()
+}
+
+#[cfg(test)]
+mod tests;
